@@ -14,7 +14,6 @@ import (
 	"flowkeeper/alert"
 	"flowkeeper/internal/cloudtrail"
 	"flowkeeper/internal/detection"
-	"flowkeeper/inventory"
 	"flowkeeper/remediate"
 	"flowkeeper/remediate/incident"
 )
@@ -31,10 +30,6 @@ func (m mute) DescribeFlowLogs(ctx context.Context, _ *ec2.DescribeFlowLogsInput
 	return nil, ctx.Err()
 }
 
-type fleet map[inventory.Scope]remediate.EC2
-
-func (f fleet) EC2(s inventory.Scope) (remediate.EC2, bool) { api, ok := f[s]; return api, ok }
-
 // TestAScopeThatDoesNotAnswerHoldsNoHandler: a message is done with once it is on
 // disk, and what it asks AWS for ends by itself.
 func TestAScopeThatDoesNotAnswerHoldsNoHandler(t *testing.T) {
@@ -43,7 +38,6 @@ func TestAScopeThatDoesNotAnswerHoldsNoHandler(t *testing.T) {
 		s := newScene(t)
 		s.bubble = true
 		ids := s.protect(20)
-		time.Sleep(time.Hour)
 		m := mute{s.api, &atomic.Int32{}}
 		s.r.Fleet = fleet{scope: m}
 		var looks sync.WaitGroup
@@ -87,11 +81,8 @@ func TestCreatedInAScopeThatDoesNotAnswer(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		begun := time.Now()
 		for n := range 20 {
-			f, ok := detection.Judge(cloudtrail.Record{EventID: fmt.Sprintf("made-%d", n), EventName: cloudtrail.CreateFlowLogs, EventSource: cloudtrail.EC2, EventTime: time.Now(),
+			f := s.judge(cloudtrail.Record{EventID: fmt.Sprintf("made-%d", n), EventName: cloudtrail.CreateFlowLogs, EventSource: cloudtrail.EC2, EventTime: time.Now(),
 				Account: account, Region: region, CreatedIDs: []string{fmt.Sprintf("fl-%017x", n)}, ResourceIDs: []string{"vpc-1"}, Identity: cloudtrail.Identity{Type: "IAMUser", ARN: mallory}})
-			if !ok {
-				t.Fatal("no finding")
-			}
 			s.must(s.r.Handle(ctx, []detection.Finding{f}, func() {}))
 		}
 		if took := time.Since(begun); took != 2*time.Second {
@@ -111,26 +102,13 @@ func TestCreatedInAScopeThatDoesNotAnswer(t *testing.T) {
 // TestTheLookBesideAMessageIsTheRestorers: it makes no other.
 func TestTheLookBesideAMessageIsTheRestorers(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	id := s.protect(1)[0]
-	c := &counted{EC2: s.api}
-	s.r.Fleet = fleet{scope: c}
-	s.hear(s.attack(id))
-	s.work()
+	s, id := protectedOne(t)
+	c := s.answering(&calls{})
+	s.attackAndWork(id)
 	s.is(id, incident.Restored, "")
 	if n := c.describes.Load(); n != 1 {
 		t.Errorf("%d looks", n)
 	}
-}
-
-type counted struct {
-	remediate.EC2
-	describes atomic.Int32
-}
-
-func (c *counted) DescribeFlowLogs(ctx context.Context, in *ec2.DescribeFlowLogsInput, o ...func(*ec2.Options)) (*ec2.DescribeFlowLogsOutput, error) {
-	c.describes.Add(1)
-	return c.EC2.DescribeFlowLogs(ctx, in, o...)
 }
 
 // slowReads is a store whose reads wait, as they do for a free connection.
@@ -153,7 +131,6 @@ func TestALookEndsAfterTwoSeconds(t *testing.T) {
 		s := newScene(t)
 		s.bubble = true
 		ids := s.protect(1)
-		time.Sleep(time.Hour)
 		s.r.Store = slowReads{s.r.Store}
 		begun := time.Now()
 		s.must(s.r.Handle(t.Context(), []detection.Finding{s.attack(ids[0])}, func() {}))

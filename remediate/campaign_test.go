@@ -14,7 +14,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 
 	"flowkeeper/alert"
@@ -22,7 +21,6 @@ import (
 	"flowkeeper/internal/detection"
 	"flowkeeper/internal/fakeaws"
 	"flowkeeper/inventory"
-	"flowkeeper/remediate"
 	"flowkeeper/remediate/incident"
 )
 
@@ -143,29 +141,16 @@ func TestACampaignIsOneIncident(t *testing.T) {
 	}
 }
 
-// twoRegions is Flowkeeper with a second Region of the account.
-type twoRegions struct {
-	*scene
-	other *ec2.Client
-}
-
 var scope2 = inventory.Scope{Account: account, Region: "us-east-1"}
-
-func (r twoRegions) EC2(sc inventory.Scope) (remediate.EC2, bool) {
-	if sc == scope2 {
-		return r.other, true
-	}
-	return r.scene.EC2(sc)
-}
 
 // TestACampaignAcrossRegions of one account ends with the last Region's.
 func TestACampaignAcrossRegions(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
 	p := s.onCall()
-	user := s.world.User(account, "flowkeeper", true)
-	s.r.Fleet = twoRegions{s, ec2.New(ec2.Options{Region: scope2.Region, HTTPClient: s.world.HTTPClient(), RetryMaxAttempts: 1,
-		Credentials: credentials.NewStaticCredentialsProvider(user.AccessKeyID, user.SecretAccessKey, "")})}
+	options := s.api.Options()
+	options.Region = scope2.Region
+	s.r.Fleet = fleet{scope: s.api, scope2: ec2.New(options)}
 	there := s.world.Plant(account, scope2.Region, fakeaws.FlowLog{ResourceID: "vpc-9", TrafficType: "ALL", LogDestinationType: "s3", LogDestination: bucket, LogFormat: "${version}", MaxAggregationInterval: 60, CreatedAt: s.now})
 	step := func() {
 		_, err := s.r.Step(t.Context(), scope2, func() {})
@@ -181,7 +166,7 @@ func TestACampaignAcrossRegions(t *testing.T) {
 	elsewhere := s.record(there)
 	s.world.Remove(account, scope2.Region, there)
 	elsewhere.Record.Region = scope2.Region
-	elsewhere, _ = detection.Judge(elsewhere.Record)
+	elsewhere = s.judge(elsewhere.Record)
 	s.hear(s.attack(here))
 	s.hear(elsewhere)
 	c := s.campaigns(alert.Deletion)
@@ -302,9 +287,8 @@ func TestI7ACrashLeavesNoCampaignOpen(t *testing.T) {
 // TestWhatIsAllowedIsNoCampaign, nor what nobody is known to have done.
 func TestWhatIsAllowedIsNoCampaign(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	ids := s.protect(2)
-	s.release()
+	s, ids := protected(t, 2)
+	s.release(time.Hour)
 	s.hear(s.attack(ids[0]))
 	s.now = s.now.Add(25 * time.Hour)
 	nobody := s.attack(ids[1])
@@ -312,39 +296,6 @@ func TestWhatIsAllowedIsNoCampaign(t *testing.T) {
 	s.hear(nobody)
 	if c := s.campaigns(alert.Deletion); strings.Join(c, "") != "" {
 		t.Errorf("campaigns %q", c)
-	}
-}
-
-// TestI7TheDeletionComesBeforeAFloodOfAttempts: the tries that AWS refused, thousands,
-// wait in the outbox; the alert of the deletion that succeeds is the next one.
-func TestI7TheDeletionComesBeforeAFloodOfAttempts(t *testing.T) {
-	t.Parallel()
-	s := newScene(t)
-	id := s.protect(1)[0]
-	for n := range 300 {
-		f := s.record(id)
-		f.Record.ErrorCode, f.Record.DryRun = "Client.DryRunOperation", true
-		f.Record.Identity.Type, f.Record.Identity.ARN = "Root", fmt.Sprintf("arn:aws:iam::111122223333:user/m%d", n)
-		f, _ = detection.Judge(f.Record)
-		s.hear(f)
-		s.now = s.now.Add(200 * time.Millisecond)
-	}
-	s.hear(s.attack(id))
-	s.work()
-	var before []alert.Kind
-	for {
-		d, ok, err := s.store.Next(t.Context(), "log", s.now)
-		if err != nil || !ok {
-			t.Fatal(err, ok)
-		}
-		if d.Alert.Kind == alert.Deletion {
-			break
-		}
-		before = append(before, d.Alert.Kind)
-		s.must(s.store.Sent(t.Context(), "log", d.Alert.ID, s.now))
-	}
-	if len(before) > 0 {
-		t.Errorf("%d alerts come before it", len(before))
 	}
 }
 
@@ -361,44 +312,12 @@ func TestI7AnUnknownFlowLogRings(t *testing.T) {
 	s.pass(2*time.Minute + time.Second)
 	s.refresh()
 	s.pass(time.Second)
-	if n := len(s.alerts(alert.Closed)); n != 1 {
-		t.Fatalf("%d closed", n)
-	}
+	s.wantAlerts(alert.Closed, 1)
 	for len(p.takes()) > 0 {
 		s.pass(time.Second)
 	}
 	if d := s.now.Sub(rang); d != 5*time.Minute {
 		t.Errorf("it rang for %s", d)
-	}
-}
-
-// TestTheStoredAlertOfAMassDeletionIsBounded, whatever formats and tags its flow logs
-// have; all of their IDs are in it.
-func TestTheStoredAlertOfAMassDeletionIsBounded(t *testing.T) {
-	t.Parallel()
-	s := newScene(t)
-	var ids []string
-	for k := range 60 {
-		ids = append(ids, s.plant(fmt.Sprintf("vpc-%017x", k), func(f *fakeaws.FlowLog) {
-			f.LogFormat = strings.Repeat("${pkt-src-aws-service} ", 40)
-			f.Tags = map[string]string{}
-			for m := range 50 {
-				f.Tags[fmt.Sprintf("k%02d-%s", m, strings.Repeat("k", 120))] = strings.Repeat("v", 256)
-			}
-		}))
-	}
-	s.refresh()
-	s.now = s.now.Add(time.Hour)
-	s.refresh()
-	s.hear(s.attack(ids...))
-	a := s.alerts(alert.Deletion)[0]
-	b, err := json.Marshal(a)
-	s.must(err)
-	if len(b) > 256<<10 || len(a.FlowLogs) != 60 || a.FormatsOmitted != 60 || a.TagsOmitted == 0 {
-		t.Errorf("%d bytes, %d flow logs, without the formats of %d, the tags of %d", len(b), len(a.FlowLogs), a.FormatsOmitted, a.TagsOmitted)
-	}
-	if i := s.incident(ids[59]); len(i.Frozen.Tags) != 50 {
-		t.Errorf("the incident has lost its tags: %d", len(i.Frozen.Tags))
 	}
 }
 

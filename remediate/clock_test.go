@@ -12,11 +12,9 @@ import (
 // the clock is there again.
 func TestAClockThatGoesBack(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	ids := s.protect(2)
+	s, ids := protected(t, 2)
 	s.world.Deny("flowkeeper", "CreateFlowLogs")
-	s.hear(s.attack(ids...))
-	s.work()
+	s.attackAndWork(ids...)
 	s.is(ids[0], incident.Blocked, incident.Permission)
 	s.world.Allow("flowkeeper", "CreateFlowLogs")
 	s.now = s.now.Add(-24 * time.Hour)
@@ -32,8 +30,7 @@ func TestAClockThatGoesBack(t *testing.T) {
 // looked at once more before anything is made.
 func TestAClockThatLeapsForward(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	ids := s.protect(1)
+	s, ids := protected(t, 1)
 	s.hear(s.record(ids[0])) // of a flow log that is alive
 	s.work()
 	s.now = s.now.Add(24 * time.Hour)
@@ -73,11 +70,9 @@ func TestAClockThatWasAhead(t *testing.T) {
 	})
 	t.Run("flapping", func(t *testing.T) {
 		t.Parallel()
-		s := newScene(t)
-		s.protect(1)
+		s, _ := protectedOne(t)
 		for range 5 {
-			s.hear(s.attack(s.restored("vpc-1").ID))
-			s.work()
+			s.attackAndWork(s.restored("vpc-1").ID)
 		}
 		s.now = s.now.Add(-ahead)
 		s.hear(s.attack(s.restored("vpc-1").ID))
@@ -86,8 +81,7 @@ func TestAClockThatWasAhead(t *testing.T) {
 	})
 	t.Run("a resource that is gone", func(t *testing.T) {
 		t.Parallel()
-		s := newScene(t)
-		id := s.protect(1)[0]
+		s, id := protectedOne(t)
 		f := s.attack(id)
 		s.world.RemoveResource(account, region, "vpc-1")
 		s.hear(f)
@@ -108,41 +102,15 @@ func TestAClockThatGoesBackPutsOffNoAlert(t *testing.T) {
 	s.now = s.now.Add(-48 * time.Hour)
 	s.pass(time.Hour)
 	s.is(a, incident.Verified, "")
-	if n := len(s.alerts(alert.Restored)); n != 1 {
-		t.Errorf("%d alerts an hour later that one is back", n)
-	}
-	if n := len(s.alerts(alert.Blocked)); n != 1 {
-		t.Errorf("%d alerts of what is blocked", n)
-	}
-}
-
-// TestRestoreByHandAfterTheClockWentBack: one call is enough.
-func TestRestoreByHandAfterTheClockWentBack(t *testing.T) {
-	t.Parallel()
-	s := newScene(t)
-	id := s.protect(1)[0]
-	s.world.Deny("flowkeeper", "CreateFlowLogs")
-	s.hear(s.attack(id))
-	s.work()
-	s.is(id, incident.Blocked, incident.Permission)
-	s.world.Allow("flowkeeper", "CreateFlowLogs")
-	s.now = s.now.Add(-24 * time.Hour)
-	s.r.Now = func() time.Time { // each question takes a moment
-		s.now = s.now.Add(time.Millisecond)
-		return s.now
-	}
-	if i, _, err := s.r.RestoreByHand(t.Context(), scope, id); err != nil || i.State != incident.Restored {
-		t.Errorf("%s %s, %v", i.State, i.Reason, err)
-	}
+	s.wantAlerts(alert.Restored, 1) // one is back
+	s.wantAlerts(alert.Blocked, 1)
 }
 
 // TestWhatWillNotComeIsForeseenByEachMessage: of two messages that name the same flow
 // log, the one that began first may be written last.
 func TestWhatWillNotComeIsForeseenByEachMessage(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	s.policy.AlertOnly = true
-	s.crash()
+	s := configured(t, func(p *incident.Policy) { p.AlertOnly = true })
 	id := s.protect(1)[0]
 	first := s.attack(id)
 	s.hear(s.record(id))

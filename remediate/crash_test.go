@@ -11,7 +11,6 @@ import (
 
 	"flowkeeper/alert"
 	"flowkeeper/internal/detection"
-	"flowkeeper/inventory"
 	"flowkeeper/remediate"
 	"flowkeeper/remediate/incident"
 )
@@ -71,10 +70,6 @@ func (c *crasher) CreateTags(ctx context.Context, in *ec2.CreateTagsInput, o ...
 	return out, err
 }
 
-type fleetOf struct{ api remediate.EC2 }
-
-func (f fleetOf) EC2(s inventory.Scope) (remediate.EC2, bool) { return f.api, s == scope }
-
 // TestI4EveryCrashPoint: the process dies before or after each AWS call and
 // each commit of one incident in turn, the store is opened again, and the end
 // is the same each time.
@@ -98,7 +93,7 @@ func diesAt(t *testing.T, point int) bool {
 	s.world.AllowDuplicates(true)
 	id := s.protect(1)[0]
 	c := &crasher{left: point, Store: s.store.Remediation(), EC2: s.api}
-	s.r.Store, s.r.Fleet = c, fleetOf{c}
+	s.r.Store, s.r.Fleet = c, fleet{scope: c}
 	f := s.attack(id)
 	acknowledged := s.r.Handle(t.Context(), []detection.Finding{f}, func() {}) == nil
 	s.r.Wait()

@@ -2,10 +2,12 @@ package remediate_test
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"flowkeeper/alert"
+	"flowkeeper/internal/cloudtrail"
 	"flowkeeper/internal/fakeaws"
 	"flowkeeper/remediate/incident"
 )
@@ -72,8 +74,7 @@ func TestADecoyThatAWSAllows(t *testing.T) {
 // none that is restored.
 func TestADecoySeenBeforeTheLoss(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	id := s.protect(1)[0]
+	s, id := protectedOne(t)
 	deletion := s.attack(id)
 	s.now = s.now.Add(time.Second)
 	decoy := s.plant("vpc-1", rejects)
@@ -88,5 +89,140 @@ func TestADecoySeenBeforeTheLoss(t *testing.T) {
 	s.is(decoy, incident.Closed, incident.Exempt)
 	if f := s.restored("vpc-1"); f.TrafficType != "ALL" {
 		t.Errorf("%+v", f)
+	}
+}
+
+func TestADecoyBlocksUntilItIsGone(t *testing.T) {
+	t.Parallel()
+	s, id := protectedOne(t)
+	f := s.attack(id)
+	decoy := s.plant("vpc-1", func(f *fakeaws.FlowLog) { f.TrafficType = "REJECT" })
+	s.hear(f)
+	s.work()
+	if i := s.is(id, incident.Blocked, incident.Decoy); i.Advice == "" {
+		t.Error("no advice")
+	}
+	s.refresh()
+	if s.row(decoy).Protected {
+		t.Error("the decoy is protected")
+	}
+	s.told(map[alert.Kind]int{alert.Deletion: 1, alert.Decoy: 1})
+	if a := s.alerts(alert.Decoy)[0]; a.Level != alert.Critical || !slices.Equal(a.FlowLogs[0].DifferencesFound, []string{`traffic_type: "REJECT" instead of "ALL"`}) ||
+		!strings.Contains(a.Text, "differs in traffic_type") || !strings.Contains(a.Text, decoy+" is in the way") {
+		t.Errorf("%s\n%+v", a.Text, a)
+	}
+	if s.creates() == 0 {
+		t.Error("I3: a decoy does not stop the attempt")
+	}
+	s.attackAndWork(decoy)
+	s.is(id, incident.Restored, "")
+	s.restored("vpc-1")
+}
+
+// TestI2ADecoyBeforeAnythingTold: the refresh that first shows what has taken the
+// place of a protected flow log finds that one lost: it is a decoy; somewhere else it
+// is none. Once the lost one is given up, it is what there is.
+func TestI2ADecoyBeforeAnythingTold(t *testing.T) {
+	t.Parallel()
+	s, id := protectedOne(t)
+	f := s.attack(id)
+	less := func(f *fakeaws.FlowLog) { f.TrafficType = "REJECT" }
+	decoy := s.plant("vpc-1", less)
+	other := s.plant("vpc-1", func(f *fakeaws.FlowLog) { less(f); f.LogDestination = bucket + "/elsewhere" })
+	s.refresh()
+	if s.row(decoy).Protected || !s.row(other).Protected {
+		t.Error("the decoy is protected, or what is none is not")
+	}
+	s.r.Policy.AlertOnly = true
+	s.hear(f)
+	s.work()
+	if !s.row(decoy).Protected {
+		t.Error("with the incident closed, what stands there is protected")
+	}
+}
+
+// TestI6ALostDecoyMakesNoDecoys: what puts a protected flow log back is
+// protected at once, even while the deletion of a decoy that stood there before
+// is still open: nothing is restored from that one.
+func TestI6ALostDecoyMakesNoDecoys(t *testing.T) {
+	t.Parallel()
+	s, id := protectedOne(t)
+	lost := s.attack(id)
+	decoy := s.plant("vpc-1", func(f *fakeaws.FlowLog) { f.TrafficType = "REJECT" })
+	s.refresh()
+	s.hear(lost, s.attack(decoy))
+	back := s.plant("vpc-1", nil)
+	s.refresh()
+	if !s.row(back).Protected {
+		t.Fatal("it is taken for a decoy of the decoy")
+	}
+	again := s.attack(back) // before anything was decided
+	s.hear(again)
+	s.pass(time.Hour)
+	s.restored("vpc-1")
+}
+
+// TestDecoyMadeIsTold: who put something worse in the place of a lost flow log.
+func TestDecoyMadeIsTold(t *testing.T) {
+	t.Parallel()
+	s, id := protectedOne(t)
+	deletion := s.attack(id)
+	decoy := s.plant("vpc-1", func(f *fakeaws.FlowLog) { f.TrafficType = "REJECT" })
+	s.hear(deletion)
+	s.events++
+	f := s.judge(cloudtrail.Record{EventID: "made", EventName: cloudtrail.CreateFlowLogs, EventSource: cloudtrail.EC2, EventTime: s.now, Account: account, Region: region,
+		CreatedIDs: []string{decoy}, ResourceIDs: []string{"vpc-1"}, Identity: cloudtrail.Identity{Type: "IAMUser", ARN: mallory}})
+	s.hear(f, f)
+	all := s.alerts(alert.Tamper)
+	if len(all) != 1 || all[0].Level != alert.High || all[0].Target != decoy || all[0].Actor.ARN != mallory || all[0].FlowLogs[0].FlowLogID != id || len(all[0].FlowLogs[0].DifferencesFound) != 1 {
+		t.Fatalf("%+v", all)
+	}
+}
+
+// TestI2ADecoyBesideAReleaseThatEnded: a refresh finds a loss, and takes it for
+// released, as the flow log was when it was last seen. The record that comes later
+// says that it was not any more: what stands in its place meanwhile was no
+// replacement, and is not restored.
+func TestI2ADecoyBesideAReleaseThatEnded(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		recorded bool
+		wait     time.Duration // for the record
+	}{
+		"a record comes":               {true, 2 * time.Minute},
+		"none comes":                   {false, 2 * time.Minute},
+		"a record comes after an hour": {true, 90 * time.Minute}, // what is due so far ahead is looked at before
+		"none comes for an hour":       {false, 90 * time.Minute},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := configured(t, func(p *incident.Policy) { p.DriftWait = c.wait })
+			id := s.protect(1)[0]
+			s.release(time.Minute)
+			s.now = s.now.Add(10 * time.Minute)
+			deletion := s.attack(id)
+			s.now = s.now.Add(time.Second)
+			decoy := s.plant("vpc-1", func(f *fakeaws.FlowLog) { f.TrafficType = "REJECT" })
+			s.now = s.now.Add(time.Second)
+			s.refresh()
+			s.pass(c.wait - time.Minute)
+			s.is(id, incident.Closed, incident.Released)
+			if s.row(decoy).Protected {
+				t.Error("what may be a decoy is protected before a record could come")
+			}
+			if c.recorded {
+				s.hear(deletion)
+				s.pass(10 * time.Second)
+				s.is(id, incident.Blocked, incident.Decoy)
+				s.world.Remove(account, region, decoy)
+				s.pass(time.Hour)
+				s.restored("vpc-1")
+				return
+			}
+			s.pass(3 * time.Minute)
+			if !s.row(decoy).Protected {
+				t.Error("what took the place of a released flow log is not protected")
+			}
+		})
 	}
 }

@@ -2,33 +2,18 @@ package remediate_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 
 	"flowkeeper/alert"
 	"flowkeeper/internal/fakeaws"
-	"flowkeeper/internal/store"
-	"flowkeeper/inventory"
-	"flowkeeper/remediate"
 	"flowkeeper/remediate/incident"
 )
-
-// let releases one of the flow logs, as an operator does.
-func (s *scene) let(id string) {
-	s.t.Helper()
-	_, err := s.store.Change(s.t.Context(), func(r *inventory.Row) bool {
-		if r.ID == id {
-			r.ReleasedAt, r.ReleasedUntil = s.now.Add(-time.Minute), s.now.Add(24*time.Hour)
-		}
-		return r.ID == id
-	})
-	s.must(err)
-}
 
 // TestADriftThatIsPartlyAllowed: what was released does not make the deletion of
 // another one quiet, whichever is decided about first.
@@ -37,9 +22,8 @@ func TestADriftThatIsPartlyAllowed(t *testing.T) {
 	for n := range 2 {
 		t.Run(fmt.Sprintf("number %d is released", n+1), func(t *testing.T) {
 			t.Parallel()
-			s := newScene(t)
-			ids := s.protect(2)
-			s.let(ids[n])
+			s, ids := protected(t, 2)
+			s.release(24*time.Hour, ids[n])
 			s.attack(ids...)
 			s.refresh()
 			s.pass(15 * time.Minute)
@@ -58,11 +42,9 @@ func TestADriftThatIsPartlyAllowed(t *testing.T) {
 // TestADriftThatIsAllowed is told, and wakes nobody.
 func TestADriftThatIsAllowed(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	s.policy.DriftWait = 0
-	s.crash()
+	s := configured(t, func(p *incident.Policy) { p.DriftWait = 0 })
 	ids := s.protect(4)
-	s.let(ids[1])
+	s.release(24*time.Hour, ids[1])
 	s.attack(ids[1])
 	for _, n := range []int{1, 3, 4} {
 		s.world.RemoveResource(account, region, fmt.Sprintf("vpc-%d", n))
@@ -90,9 +72,8 @@ func TestADriftIsToldWithinHalfAMinute(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newScene(t)
-			ids := s.protect(2)
-			s.let(ids[0])
+			s, ids := protected(t, 2)
+			s.release(24*time.Hour, ids[0])
 			s.attack(ids...)
 			s.refresh()
 			s.due(ids[1], time.Hour) // as when thousands are before it
@@ -145,78 +126,22 @@ func TestWhatIsToldOfAnAdoptedDriftIsClosed(t *testing.T) {
 // TestADriftThatIsOverBeforeItIsTold has an end all the same.
 func TestADriftThatIsOverBeforeItIsTold(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	ids := s.protect(2)
-	s.let(ids[0])
+	s, ids := protected(t, 2)
+	s.release(24*time.Hour, ids[0])
 	s.attack(ids...)
 	s.refresh()
 	s.due(ids[1], time.Hour)
 	s.pass(time.Second)
-	s.must(s.store.Update(t.Context(), func(tx *store.Tx) error { // AWS shows the other one after all
-		i, _, err := tx.Incident(scope, ids[1])
-		if err != nil {
-			return err
-		}
-		e, _, err := tx.Event(scope, i.EventID)
-		if err != nil {
-			return err
-		}
-		i.State, i.Reason, i.NextAttemptAt, e.ClosedAlertedAt = incident.Closed, incident.StillThere, time.Time{}, s.now
-		return errors.Join(tx.PutIncident(i), tx.PutEvent(e))
-	}))
+	i := s.incident(ids[1]) // AWS shows it after all
+	s.change(i.FlowLogID, func(i *incident.Incident) {
+		i.State, i.Reason, i.NextAttemptAt = incident.Closed, incident.StillThere, time.Time{}
+	})
+	s.changeEvent(i.EventID, func(e *incident.Event) { e.ClosedAlertedAt = s.now })
 	s.pass(time.Hour)
 	if a := s.alerts(alert.Deletion); len(a) != 1 || a[0].Level != alert.Informational || len(a[0].FlowLogs) != 1 {
 		t.Errorf("told %+v", a)
 	}
 	s.resolved()
-}
-
-// due makes the restorer's next turn at an incident come after some time.
-func (s *scene) due(id string, after time.Duration) {
-	s.t.Helper()
-	s.must(s.store.Update(s.t.Context(), func(tx *store.Tx) error {
-		i, _, err := tx.Incident(scope, id)
-		if err != nil {
-			return err
-		}
-		i.NextAttemptAt = s.now.Add(after)
-		return tx.PutIncident(i)
-	}))
-}
-
-// TestLetGo: what nobody wants back is over, for the pager as well, and no later
-// record brings it back; a person may.
-func TestLetGo(t *testing.T) {
-	t.Parallel()
-	s := newScene(t)
-	id := s.protect(1)[0]
-	s.world.RemoveDestination(bucket)
-	attack := s.attack(id)
-	s.hear(attack)
-	s.pass(time.Hour)
-	s.is(id, incident.Blocked, incident.Destination)
-	if done, err := s.r.LetGo(t.Context(), scope, id, "the bucket is gone"); !done || err != nil {
-		t.Fatal(done, err)
-	}
-	i := s.is(id, incident.Closed, incident.Released)
-	if i.Advice != "an operator let it go: the bucket is gone" {
-		t.Errorf("it says %q", i.Advice)
-	}
-	s.resolved()
-	s.world.AddDestination(bucket)
-	s.hear(attack, s.record(id))
-	s.refresh()
-	s.pass(3 * time.Hour)
-	s.is(id, incident.Closed, incident.Released)
-	s.resolved()
-	if done, err := s.r.LetGo(t.Context(), scope, id, ""); done || err != nil {
-		t.Error(done, err)
-	}
-	if _, _, err := s.r.RestoreByHand(t.Context(), scope, id); err != nil {
-		t.Fatal(err)
-	}
-	s.is(id, incident.Restored, "")
-	s.restored("vpc-1")
 }
 
 // TestADriftLearnsWhoItWas, though it is back by then: who, and for how long it was
@@ -226,8 +151,7 @@ func TestADriftLearnsWhoItWas(t *testing.T) {
 	for state, pause := range map[incident.State]time.Duration{incident.Restored: 5 * time.Minute, incident.Verified: time.Hour} {
 		t.Run(string(state), func(t *testing.T) {
 			t.Parallel()
-			s := newScene(t)
-			id := s.protect(1)[0]
+			s, id := protectedOne(t)
 			s.now = s.now.Add(time.Minute)
 			f, forged := s.attack(id), s.record(id)
 			forged.Record.Identity.ARN = "arn:aws:iam::111122223333:user/alice"
@@ -249,17 +173,6 @@ func TestADriftLearnsWhoItWas(t *testing.T) {
 	}
 }
 
-// slowEC2 is EC2 whose answers take so long that the call ends first.
-type slowEC2 struct {
-	remediate.EC2
-	s *scene
-}
-
-func (e slowEC2) DescribeFlowLogs(context.Context, *ec2.DescribeFlowLogsInput, ...func(*ec2.Options)) (*ec2.DescribeFlowLogsOutput, error) {
-	e.s.now = e.s.now.Add(30 * time.Second)
-	return nil, context.DeadlineExceeded
-}
-
 // TestADriftIsToldThoughAStepTookLonger: the step that began before the alert was due
 // ends after that, and must not take its time for told.
 func TestADriftIsToldThoughAStepTookLonger(t *testing.T) {
@@ -267,66 +180,158 @@ func TestADriftIsToldThoughAStepTookLonger(t *testing.T) {
 	s := newScene(t)
 	s.attack(s.protect(1)...)
 	s.refresh()
-	s.r.Fleet = fleet{scope: slowEC2{s.api, s}}
+	s.answering(&calls{describe: func(int, *ec2.DescribeFlowLogsInput) (*ec2.DescribeFlowLogsOutput, error) {
+		s.now = s.now.Add(30 * time.Second)
+		return nil, context.DeadlineExceeded
+	}})
 	for range 2 {
-		_, err := s.r.Step(t.Context(), scope, func() {})
-		s.must(err)
+		s.step()
 	}
-	if n := len(s.alerts(alert.Deletion)); n != 1 {
-		t.Errorf("%d alerts", n)
+	s.wantAlerts(alert.Deletion, 1)
+}
+
+func TestI5DeletedWithoutAnEvent(t *testing.T) {
+	t.Parallel()
+	s, id := protectedOne(t)
+	s.attack(id) // its record never comes
+	s.refresh()
+	s.work()
+	s.is(id, incident.Restored, "") // at once: no rule could excuse it
+	s.restored("vpc-1")
+	s.told(map[alert.Kind]int{alert.Deletion: 1, alert.Restored: 1})
+	s.pass(time.Hour)
+	if a := s.alerts(alert.Deletion)[0]; a.Source != incident.ByDrift || a.Actor != nil || a.Level != alert.Critical {
+		t.Errorf("alert %+v", a)
 	}
 }
 
-// TestI2ADecoyBesideAReleaseThatEnded: a refresh finds a loss, and takes it for
-// released, as the flow log was when it was last seen. The record that comes later
-// says that it was not any more: what stands in its place meanwhile was no
-// replacement, and is not restored.
-func TestI2ADecoyBesideAReleaseThatEnded(t *testing.T) {
+// TestADriftThatARuleCouldExcuseWaits for its record, whose principal may be one of the
+// rule's; the alert does not wait.
+func TestADriftThatARuleCouldExcuseWaits(t *testing.T) {
 	t.Parallel()
-	for name, c := range map[string]struct {
-		recorded bool
-		wait     time.Duration // for the record
-	}{
-		"a record comes":               {true, 2 * time.Minute},
-		"none comes":                   {false, 2 * time.Minute},
-		"a record comes after an hour": {true, 90 * time.Minute}, // what is due so far ahead is looked at before
-		"none comes for an hour":       {false, 90 * time.Minute},
+	for name, s := range map[string]*scene{
+		"a rule of the user's":     ruled(t, ci, incident.Ignore, 0),
+		"the rule for AWS's rules": newScene(t),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newScene(t)
-			s.policy.DriftWait = c.wait
-			s.crash()
-			id := s.protect(1)[0]
-			_, err := s.store.Change(t.Context(), func(r *inventory.Row) bool {
-				r.ReleasedAt, r.ReleasedUntil = s.now.Add(-time.Hour), s.now.Add(time.Minute)
-				return true
-			})
-			s.must(err)
-			s.now = s.now.Add(10 * time.Minute)
-			deletion := s.attack(id)
-			s.now = s.now.Add(time.Second)
-			decoy := s.plant("vpc-1", func(f *fakeaws.FlowLog) { f.TrafficType = "REJECT" })
-			s.now = s.now.Add(time.Second)
+			id := s.plant("vpc-1", func(f *fakeaws.FlowLog) { f.Tags[incident.TelemetryTag] = "true" })
 			s.refresh()
-			s.pass(c.wait - time.Minute)
-			s.is(id, incident.Closed, incident.Released)
-			if s.row(decoy).Protected {
-				t.Error("what may be a decoy is protected before a record could come")
-			}
-			if c.recorded {
-				s.hear(deletion)
-				s.pass(10 * time.Second)
-				s.is(id, incident.Blocked, incident.Decoy)
-				s.world.Remove(account, region, decoy)
-				s.pass(time.Hour)
-				s.restored("vpc-1")
-				return
-			}
-			s.pass(3 * time.Minute)
-			if !s.row(decoy).Protected {
-				t.Error("what took the place of a released flow log is not protected")
-			}
+			s.now = s.now.Add(time.Hour)
+			s.attack(id)
+			s.refresh()
+			s.work()
+			s.told(nil)
+			s.pass(30 * time.Second)
+			s.is(id, incident.Open, "")
+			s.told(map[alert.Kind]int{alert.Deletion: 1}) // decided or not
+			s.pass(2 * time.Minute)
+			s.is(id, incident.Restored, "")
+			s.restored("vpc-1")
+			s.told(map[alert.Kind]int{alert.Deletion: 1, alert.Restored: 1})
 		})
 	}
+}
+
+// TestDriftWhoseEventComesLater: where people have heard of the drift by then, a
+// second alert says who it was, and each has an end.
+func TestDriftWhoseEventComesLater(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		after            time.Duration
+		waits            bool
+		alerts, restored int // where it is back by then, the second deletion alert says so
+	}{
+		"soon, and a rule could excuse it":  {20 * time.Second, true, 1, 1},
+		"later, and a rule could excuse it": {time.Minute, true, 2, 2},
+		"soon":                              {time.Second, false, 2, 1},
+		"later":                             {time.Minute, false, 2, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			after, alerts := c.after, c.alerts
+			s := newScene(t)
+			if c.waits {
+				s = ruled(t, ci, incident.Wait, time.Hour)
+			}
+			id := s.protect(1)[0]
+			f := s.attack(id)
+			s.refresh()
+			s.pass(after)
+			s.hear(f)
+			s.work()
+			if i := s.is(id, incident.Restored, ""); i.Source != incident.ByEvent || i.Actor == nil || i.DeletedAt.IsZero() {
+				t.Errorf("incident %+v", i)
+			}
+			s.pass(12 * time.Minute)
+			s.told(map[alert.Kind]int{alert.Deletion: alerts, alert.Restored: c.restored, alert.Closed: alerts})
+			if a := s.alerts(alert.Deletion); a[alerts-1].Actor == nil {
+				t.Errorf("nobody was told who it was: %+v", a)
+			}
+			s.resolved()
+		})
+	}
+}
+
+// TestDriftAdopted: another daemon was faster. One informational alert, and no
+// cry of a deletion.
+func TestDriftAdopted(t *testing.T) {
+	t.Parallel()
+	s, id := protectedOne(t)
+	s.attack(id)
+	s.plant("vpc-1", nil)
+	s.refresh()
+	s.pass(3 * time.Minute)
+	s.is(id, incident.Restored, "")
+	s.told(map[alert.Kind]int{alert.Restored: 1})
+	if a := s.alerts(alert.Restored)[0]; a.Level != alert.Informational {
+		t.Errorf("level %s", a.Level)
+	}
+}
+
+// TestADriftOfManyIsToldWhole, also where the first ones are told, or are adopted because
+// somebody put them back, before the refresh has confirmed the last.
+func TestADriftOfManyIsToldWhole(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		back  int
+		named []alert.Kind
+	}{
+		"none is back":            {0, []alert.Kind{alert.Deletion, alert.Restored}},
+		"the first ones are back": {200, []alert.Kind{alert.Restored}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := configured(t, func(p *incident.Policy) { p.DriftWait = 0 })
+			ids := s.protect(250)
+			s.attack(ids...)
+			for n := range c.back {
+				s.plant(fmt.Sprintf("vpc-%d", n+1), nil)
+			}
+			s.refreshWhile(s.work)
+			s.pass(time.Hour)
+			for _, k := range c.named {
+				if n := len(s.named(k)); n != 250 {
+					t.Errorf("%d of 250 named by %s alerts", n, k)
+				}
+			}
+			s.resolved()
+		})
+	}
+}
+
+// refreshWhile refreshes, and does something before the second call that confirms losses.
+func (s *scene) refreshWhile(do func()) {
+	s.t.Helper()
+	confirmations := 0
+	s.answering(&calls{describe: func(_ int, in *ec2.DescribeFlowLogsInput) (*ec2.DescribeFlowLogsOutput, error) {
+		if len(in.Filter) == 1 && aws.ToString(in.Filter[0].Name) == "flow-log-id" {
+			if confirmations++; confirmations == 2 {
+				do()
+			}
+		}
+		return nil, nil
+	}})
+	s.refresh()
+	s.r.Fleet = fleet{scope: s.api}
 }

@@ -1,38 +1,17 @@
 package remediate_test
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/ec2"
-
 	"flowkeeper/alert"
-	"flowkeeper/internal/cloudtrail"
 	"flowkeeper/internal/detection"
-	"flowkeeper/internal/store"
 	"flowkeeper/inventory"
-	"flowkeeper/remediate"
 	"flowkeeper/remediate/incident"
 )
 
 const ci = "arn:aws:iam::111122223333:role/ci"
-
-// ruled is a scene with one rule.
-func ruled(t *testing.T, principal string, action incident.Action, wait time.Duration) *scene {
-	s := newScene(t)
-	s.policy.Rules = []incident.Rule{{Principal: principal, Action: action, Wait: wait}}
-	s.crash()
-	return s
-}
-
-// as makes a record that of a role's session.
-func as(f detection.Finding, role string) detection.Finding {
-	f.Record.Identity = cloudtrail.Identity{Type: "AssumedRole", SessionIssuer: role}
-	return f
-}
 
 // TestI2ATimeWithinAnOldReleaseReleasesNothing: a forged record that bears it
 // comes before the real one, or while nobody has looked yet.
@@ -41,13 +20,8 @@ func TestI2ATimeWithinAnOldReleaseReleasesNothing(t *testing.T) {
 	for _, looked := range []bool{false, true} {
 		t.Run(fmt.Sprint(looked), func(t *testing.T) {
 			t.Parallel()
-			s := newScene(t)
-			id := s.protect(1)[0]
-			_, err := s.store.Change(t.Context(), func(r *inventory.Row) bool {
-				r.ReleasedAt, r.ReleasedUntil = s.now, s.now.Add(time.Hour)
-				return true
-			})
-			s.must(err)
+			s, id := protectedOne(t)
+			s.release(time.Hour)
 			within := s.now.Add(10 * time.Minute)
 			s.now = s.now.Add(5 * time.Hour)
 			s.refresh()
@@ -67,25 +41,6 @@ func TestI2ATimeWithinAnOldReleaseReleasesNothing(t *testing.T) {
 	}
 }
 
-// TestI12UnknownOnesComeLast: what a forged record names without end takes
-// nothing from the restore of what is known.
-func TestI12UnknownOnesComeLast(t *testing.T) {
-	t.Parallel()
-	s := newScene(t)
-	id := s.protect(1)[0]
-	for m := range 3 {
-		var junk []string
-		for n := range 1000 {
-			junk = append(junk, fmt.Sprintf("fl-%017x", 0xf0000000+1000*m+n))
-		}
-		s.hear(s.record(junk...))
-	}
-	s.hear(s.attack(id))
-	_, err := s.r.Step(t.Context(), scope, func() {})
-	s.must(err)
-	s.is(id, incident.Restored, "")
-}
-
 // TestI2AYoungFlowLogIsNotForgotten: a forged record of one who may delete
 // names a flow log that not every look shows yet.
 func TestI2AYoungFlowLogIsNotForgotten(t *testing.T) {
@@ -93,7 +48,7 @@ func TestI2AYoungFlowLogIsNotForgotten(t *testing.T) {
 	s := ruled(t, ci, incident.Ignore, 0)
 	s.protect(1)
 	young := s.plant("vpc-2", nil)
-	s.hear(detection.Finding{Kind: detection.Created, Record: cloudtrail.Record{EventID: "made", Account: account, Region: region, CreatedIDs: []string{young}}})
+	s.hear(s.made(young))
 	s.now = s.now.Add(2 * time.Second)
 	s.world.SetConsistencyDelay(10 * time.Second)
 	s.hear(as(s.record(young), ci))
@@ -115,12 +70,9 @@ func TestI2AYoungFlowLogIsNotForgotten(t *testing.T) {
 // loss, not even where drift only alerts.
 func TestI2AForgedRecordOfTheReplacement(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	s.policy.DriftAlerts = true
-	s.crash()
+	s := configured(t, func(p *incident.Policy) { p.DriftAlerts = true })
 	id := s.protect(1)[0]
-	s.hear(s.attack(id))
-	s.work()
+	s.attackAndWork(id)
 	second := s.is(id, incident.Restored, "").NewID
 	s.hear(s.record(second))
 	s.pass(5 * time.Minute)
@@ -153,22 +105,18 @@ func TestI2AForgedTwinLowersNothing(t *testing.T) {
 	refused := func(id string) detection.Finding {
 		f := s.record(id)
 		f.Record.ErrorCode, f.Record.EventID = "Client.UnauthorizedOperation", "attempt"
-		f, _ = detection.Judge(f.Record)
-		return f
+		return s.judge(f.Record)
 	}
 	s.hear(refused("fl-0000dead"))
 	s.hear(refused(id))
-	if n := len(s.alerts(alert.Attempt)); n != 2 {
-		t.Errorf("%d attempts told of 2", n)
-	}
+	s.wantAlerts(alert.Attempt, 2)
 }
 
 // TestI2ForgedRecordsWithoutEnd leave room for the real one, and for what
 // became of it: a record that comes again tells nothing again.
 func TestI2ForgedRecordsWithoutEnd(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	id := s.protect(1)[0]
+	s, id := protectedOne(t)
 	for range 205 {
 		s.hear(s.record(id))
 		s.now = s.now.Add(time.Second)
@@ -181,13 +129,7 @@ func TestI2ForgedRecordsWithoutEnd(t *testing.T) {
 	}
 	s.is(id, incident.Verified, "")
 	for _, kind := range []alert.Kind{alert.Restored, alert.Closed} {
-		n := 0
-		for _, a := range s.alerts(kind) {
-			if a.EventID == f.Record.EventID {
-				n++
-			}
-		}
-		if n != 1 {
+		if n := len(s.alertsOf(kind, f.Record.EventID)); n != 1 {
 			t.Errorf("%d alerts %s of one event", n, kind)
 		}
 	}
@@ -200,74 +142,12 @@ func TestI2ForgedRecordsWithoutEnd(t *testing.T) {
 // TestI8ARecordWithoutAScope asks for a refresh of all.
 func TestI8ARecordWithoutAScope(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	s.protect(1)
+	s, _ := protectedOne(t)
 	f := s.record()
 	f.Record.Account, f.Record.Region = "", ""
 	s.hear(f)
 	if len(s.soon) == 0 {
 		t.Error("no refresh is asked for")
-	}
-}
-
-// meter counts looks.
-type meter struct {
-	*ec2.Client
-	looks int
-}
-
-func (m *meter) DescribeFlowLogs(ctx context.Context, in *ec2.DescribeFlowLogsInput, o ...func(*ec2.Options)) (*ec2.DescribeFlowLogsOutput, error) {
-	m.looks++
-	return m.Client.DescribeFlowLogs(ctx, in, o...)
-}
-
-type metered struct{ api remediate.EC2 }
-
-func (m metered) EC2(s inventory.Scope) (remediate.EC2, bool) { return m.api, s == scope }
-
-// TestI12RecordsOfCreatesKeepThePace, however many come.
-func TestI12RecordsOfCreatesKeepThePace(t *testing.T) {
-	t.Parallel()
-	s := newScene(t)
-	s.protect(1)
-	m := &meter{Client: s.api}
-	s.r.Fleet = metered{m}
-	for n := range 500 {
-		f := s.record()
-		f.Kind, f.Record.CreatedIDs = detection.Created, []string{fmt.Sprintf("fl-%017x", 0xf0000000+n)}
-		s.hear(f)
-	}
-	if m.looks > 100 {
-		t.Errorf("%d looks in one moment", m.looks)
-	}
-}
-
-// TestWhatIsBackIsLeftAlone: a person asks for what a step has restored
-// meanwhile.
-func TestWhatIsBackIsLeftAlone(t *testing.T) {
-	t.Parallel()
-	s := newScene(t)
-	id := s.protect(1)[0]
-	s.hear(s.attack(id))
-	s.pass(time.Hour)
-	s.is(id, incident.Verified, "")
-	i, _, err := s.r.RestoreByHand(t.Context(), scope, id)
-	if s.must(err); i.State != incident.Verified {
-		t.Errorf("%+v", i)
-	}
-	s.must(s.store.Update(t.Context(), func(tx *store.Tx) error {
-		i, _, err := tx.Incident(scope, id)
-		i.NextAttemptAt = s.now // as an older version left it
-		return errors.Join(err, tx.PutIncident(i))
-	}))
-	m := &meter{Client: s.api}
-	s.r.Fleet = metered{m}
-	for range 10 {
-		s.work()
-		s.now = s.now.Add(time.Second)
-	}
-	if m.looks > 1 || s.creates() != 1 {
-		t.Errorf("%d looks and %d creates", m.looks, s.creates())
 	}
 }
 
@@ -293,52 +173,10 @@ func TestI2AForgedTwinInEverythingButTheActor(t *testing.T) {
 	}
 }
 
-// TestI9RecordsOfCreatesStarveNoRestore, though they come as fast as the pace
-// allows calls.
-func TestI9RecordsOfCreatesStarveNoRestore(t *testing.T) {
-	t.Parallel()
-	s := newScene(t)
-	id := s.protect(1)[0]
-	for n := range 60 {
-		s.hear(madeUp(n))
-	}
-	s.hear(s.attack(id))
-	for n := range 100 { // 2 seconds, 50 a second
-		s.now = s.now.Add(20 * time.Millisecond)
-		s.hear(madeUp(100 + n))
-		_, err := s.r.Step(t.Context(), scope, func() {})
-		s.must(err)
-	}
-	if i := s.incident(id); i.State != incident.Restored {
-		t.Errorf("after 2 s of forged creates at 50/s: %s, %d creates", i.State, s.creates())
-	}
-}
-
-// TestI9RepeatedRecordsStarveNoRestore, of a flow log that is alive.
-func TestI9RepeatedRecordsStarveNoRestore(t *testing.T) {
-	t.Parallel()
-	s := newScene(t)
-	ids := s.protect(2)
-	for range 60 {
-		s.hear(s.record(ids[1]))
-	}
-	s.hear(s.attack(ids[0]))
-	for range 100 { // 2 seconds, 50 a second
-		s.now = s.now.Add(20 * time.Millisecond)
-		s.hear(s.record(ids[1]))
-		_, err := s.r.Step(t.Context(), scope, func() {})
-		s.must(err)
-	}
-	if i := s.incident(ids[0]); i.State != incident.Restored {
-		t.Errorf("after 2 s of forged deletes at 50/s: %s, %d creates", i.State, s.creates())
-	}
-}
-
 // TestI2AForgedTwinComesLater, and does not take over who did it.
 func TestI2AForgedTwinComesLater(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	id := s.protect(1)[0]
+	s, id := protectedOne(t)
 	s.world.Deny("flowkeeper", "CreateFlowLogs")
 	real := s.attack(id)
 	forged := as(s.record("fl-0000dead"), ci)
@@ -360,21 +198,14 @@ func TestI2AForgedTwinComesLater(t *testing.T) {
 // is ours.
 func TestI2AForgedTwinOfADrift(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	id := s.protect(1)[0]
+	s, id := protectedOne(t)
 	s.attack(id)
 	s.refresh()
 	forged := s.record("fl-0000dead")
 	forged.Record.EventID = s.incident(id).EventID
 	s.hear(forged)
 	s.pass(time.Hour)
-	named := false
-	for _, a := range s.alerts(alert.Deletion) {
-		for _, f := range a.FlowLogs {
-			named = named || f.FlowLogID == id
-		}
-	}
-	if !named {
+	if !s.named(alert.Deletion)[id] {
 		t.Errorf("the deletion of %s (%s) was never told", id, s.incident(id).State)
 	}
 }
@@ -382,13 +213,8 @@ func TestI2AForgedTwinOfADrift(t *testing.T) {
 // TestI2WhatWasLetGoStaysGone: a record of weeks later is about no loss of it.
 func TestI2WhatWasLetGoStaysGone(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	id := s.protect(1)[0]
-	_, err := s.store.Change(t.Context(), func(r *inventory.Row) bool {
-		r.ReleasedAt, r.ReleasedUntil = s.now, s.now.Add(time.Hour)
-		return true
-	})
-	s.must(err)
+	s, id := protectedOne(t)
+	s.release(time.Hour)
 	s.now = s.now.Add(time.Minute)
 	s.hear(s.attack(id))
 	s.pass(30 * 24 * time.Hour)
@@ -400,8 +226,49 @@ func TestI2WhatWasLetGoStaysGone(t *testing.T) {
 	}
 }
 
-// madeUp is a record of a create that never was.
-func madeUp(n int) detection.Finding {
-	return detection.Finding{Kind: detection.Created, Record: cloudtrail.Record{EventID: fmt.Sprint("made-", n), Account: account, Region: region,
-		CreatedIDs: []string{fmt.Sprintf("fl-%017x", 0xf0000000+n)}}}
+func TestI2AForgedRecordDoesNothing(t *testing.T) {
+	t.Parallel()
+	s, id := protectedOne(t)
+	s.hear(s.record(id, "fl-0000dead"))
+	s.pass(time.Minute)
+	s.is(id, incident.Open, "")
+	s.is("fl-0000dead", incident.Closed, incident.Unknown)
+	s.pass(2 * time.Minute)
+	s.is(id, incident.Closed, incident.StillThere)
+	if s.row(id).State != inventory.Live || s.creates() != 0 {
+		t.Error("a forged record had an effect")
+	}
+	// It does not make us deaf to the real one.
+	s.attackAndWork(id)
+	s.is(id, incident.Restored, "")
+	s.restored("vpc-1")
+}
+
+func TestI2AForgedTwinOfAnEventIDDoesNotHideTheRealOne(t *testing.T) {
+	t.Parallel()
+	s, ids := protected(t, 2)
+	forged := s.record(ids[0])
+	real := s.attack(ids[1])
+	real.Record.EventID = forged.Record.EventID
+	s.hear(forged)
+	s.hear(real)
+	s.work()
+	s.is(ids[1], incident.Restored, "")
+	s.restored("vpc-2")
+	s.wantAlerts(alert.Deletion, 2)
+}
+
+func TestI2NothingUnseenIsCreated(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	s.hear(s.record("fl-0000dead"))
+	s.work()
+	s.is("fl-0000dead", incident.Open, "") // the first refresh may still know it
+	s.refresh()
+	s.work()
+	s.is("fl-0000dead", incident.Closed, incident.Unknown)
+	if s.creates() != 0 {
+		t.Error("created what was never seen")
+	}
+	s.wantAlerts(alert.Deletion, 1) // who deleted what is told all the same
 }

@@ -1,35 +1,31 @@
 package remediate_test
 
 import (
-	"context"
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 
 	"flowkeeper/alert"
-	"flowkeeper/internal/fakeaws"
 	"flowkeeper/internal/store"
 	"flowkeeper/inventory"
-	"flowkeeper/remediate"
 	"flowkeeper/remediate/incident"
 )
 
 // held is a scene with the deletion of a flow log that was not known when its record
 // came, held back as one of many.
-func held(t *testing.T, change func(*fakeaws.FlowLog)) (s *scene, young, event string) {
+func held(t *testing.T) (s *scene, young, event string) {
 	t.Helper()
 	s = newScene(t)
 	s.protect(1)
-	young = s.plant("vpc-9", change)
+	young = s.plant("vpc-9", nil)
 	s.hear(s.decoded(nobody, "", "", madeUpIDs(1, 0)...))
 	s.work()
 	f := s.decoded(nobody, "", "", young)
 	s.hear(f)
-	if n := len(s.alerts(alert.Deletion)); n != 1 {
-		t.Fatalf("%d alerts", n)
-	}
+	s.wantAlerts(alert.Deletion, 1)
 	return s, young, f.Record.EventID
 }
 
@@ -48,7 +44,7 @@ func (s *scene) seen(id string) {
 // and the restorer comes to one of them before the refresh asks for what was not known.
 func TestAHeldDeletionThatTheRestorerFindsKnown(t *testing.T) {
 	t.Parallel()
-	s, young, event := held(t, nil)
+	s, young, event := held(t)
 	s.world.Remove(account, region, young)
 	s.seen(young)
 	s.work()
@@ -57,14 +53,8 @@ func TestAHeldDeletionThatTheRestorerFindsKnown(t *testing.T) {
 		t.Fatalf("%d alerts of deletions, the last %+v", len(all), last)
 	}
 	s.pass(time.Hour)
-	ends := 0
-	for _, a := range s.alerts(alert.Closed) {
-		if a.EventID == event {
-			ends++
-		}
-	}
-	if ends != 1 {
-		t.Errorf("%d ends", ends)
+	if n := len(s.alertsOf(alert.Closed, event)); n != 1 {
+		t.Errorf("%d ends", n)
 	}
 }
 
@@ -72,80 +62,44 @@ func TestAHeldDeletionThatTheRestorerFindsKnown(t *testing.T) {
 // its end, too.
 func TestAHeldDeletionThatRaisesItsLevel(t *testing.T) {
 	t.Parallel()
-	s, young, event := held(t, nil)
-	s.must(s.store.Update(t.Context(), func(tx *store.Tx) error {
-		e, _, err := tx.Event(scope, event)
-		e.Level = alert.High // the role of a service, say
-		return errors.Join(err, tx.PutEvent(e))
-	}))
+	s, young, event := held(t)
+	s.changeEvent(event, func(e *incident.Event) { e.Level = alert.High }) // the role of a service, say
 	s.world.Remove(account, region, young)
 	s.seen(young)
 	s.work()
-	s.must(s.store.View(t.Context(), func(tx *store.Tx) error {
-		e, _, err := tx.Event(scope, event)
-		if all := s.alerts(alert.Deletion); all[len(all)-1].Level != alert.Critical || e.Level != alert.Critical {
-			t.Errorf("alerted as %s, and its end goes to whom %s goes", all[len(all)-1].Level, e.Level)
-		}
-		return err
-	}))
+	var level alert.Level
+	s.changeEvent(event, func(e *incident.Event) { level = e.Level })
+	if all := s.alerts(alert.Deletion); all[len(all)-1].Level != alert.Critical || level != alert.Critical {
+		t.Errorf("alerted as %s, and its end goes to whom %s goes", all[len(all)-1].Level, level)
+	}
 }
 
 // TestAHeldDeletionOfAReplacement that is recorded only after the record of its own
 // deletion came: the answer of the create was late.
 func TestAHeldDeletionOfAReplacement(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	id := s.protect(1)[0]
+	s, id := protectedOne(t)
 	s.hear(s.decoded(nobody, "", "", madeUpIDs(1, 0)...))
 	s.hear(s.attack(id))
 	var event string
-	s.r.Fleet = &slowCreate{scene: s, then: func() {
-		made := s.here("vpc-1")[0].ID
-		s.world.Remove(account, region, made)
-		f := s.decoded(nobody, "", "", made)
-		event = f.Record.EventID
-		s.hear(f)
-	}}
+	s.answering(&calls{create: func(n int, in *ec2.CreateFlowLogsInput) (*ec2.CreateFlowLogsOutput, error) {
+		out, err := s.api.CreateFlowLogs(t.Context(), in)
+		if n == 1 && err == nil { // its own deletion comes before the answer
+			f := s.decoded(nobody, "", "", out.FlowLogIds[0])
+			s.world.Remove(account, region, out.FlowLogIds[0])
+			event = f.Record.EventID
+			s.hear(f)
+		}
+		return out, err
+	}})
 	s.work()
-	s.r.Fleet = s
 	s.pass(time.Hour)
 	s.restored("vpc-1")
-	n := map[alert.Kind]int{}
 	for _, kind := range []alert.Kind{alert.Deletion, alert.Restored, alert.Closed} {
-		for _, a := range s.alerts(kind) {
-			if a.EventID == event && a.Repeats == nil {
-				n[kind]++
-			}
+		if all := slices.DeleteFunc(s.alertsOf(kind, event), func(a alert.Alert) bool { return a.Repeats != nil }); len(all) != 1 {
+			t.Errorf("%d alerts %s", len(all), kind)
 		}
 	}
-	if n[alert.Deletion] != 1 || n[alert.Restored] != 1 || n[alert.Closed] != 1 {
-		t.Errorf("alerts: %v", n)
-	}
-}
-
-// slowCreate calls then between a create and its answer, once.
-type slowCreate struct {
-	*scene
-	then func()
-}
-
-func (f *slowCreate) EC2(sc inventory.Scope) (remediate.EC2, bool) {
-	api, ok := f.scene.EC2(sc)
-	return slowAPI{api, f}, ok
-}
-
-type slowAPI struct {
-	remediate.EC2
-	of *slowCreate
-}
-
-func (a slowAPI) CreateFlowLogs(ctx context.Context, in *ec2.CreateFlowLogsInput, o ...func(*ec2.Options)) (*ec2.CreateFlowLogsOutput, error) {
-	out, err := a.EC2.CreateFlowLogs(ctx, in, o...)
-	if then := a.of.then; then != nil && err == nil {
-		a.of.then = nil
-		then()
-	}
-	return out, err
 }
 
 // TestAPagerIsResolvedThoughItsIncidentWasDropped: incidents of flow logs that nobody
@@ -181,8 +135,7 @@ func TestAPagerIsResolvedThoughItsIncidentWasDropped(t *testing.T) {
 // over, and what resolves the repeats would not resolve that.
 func TestRepeatsAreInNoCampaign(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	id := s.protect(1)[0]
+	s, id := protectedOne(t)
 	s.hear(s.decoded(nobody, "", "", madeUpIDs(1, 0)...))
 	s.world.Remove(account, region, id)
 	real := s.decoded(nobody, "", "", id)
@@ -201,5 +154,28 @@ func TestRepeatsAreInNoCampaign(t *testing.T) {
 	}
 	if n := len(s.alerts(alert.Deletion)); n != 3 || campaign == "" {
 		t.Errorf("%d alerts, in campaign %q", n, campaign)
+	}
+}
+
+// TestAHeldDeletionOfAKnownFlowLog: it was not known when its record came.
+func TestAHeldDeletionOfAKnownFlowLog(t *testing.T) {
+	t.Parallel()
+	s, _ := protectedOne(t)
+	young := s.plant("vpc-9", nil)
+	s.hear(s.decoded(nobody, "", "", madeUpIDs(1, 0)...))
+	held := s.decoded(nobody, "", "", append(madeUpIDs(1, 1), young)...)
+	s.hear(held)
+	s.wantAlerts(alert.Deletion, 1)
+	s.now = s.now.Add(time.Second)
+	s.refresh()
+	all := s.alerts(alert.Deletion)
+	if len(all) != 2 || all[1].EventID != held.Record.EventID || len(all[1].FlowLogs) != 2 || all[1].Actor.ARN != nobody {
+		t.Fatalf("%d alerts: %+v", len(all), all[len(all)-1])
+	}
+	s.world.Remove(account, region, young)
+	s.pass(time.Hour)
+	s.restored("vpc-9")
+	if n := len(s.alertsOf(alert.Closed, held.Record.EventID)); n != 1 {
+		t.Errorf("%d ends", n)
 	}
 }

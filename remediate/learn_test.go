@@ -1,15 +1,15 @@
 package remediate_test
 
 import (
+	"context"
 	"strings"
 	"testing"
 	"time"
 
 	"flowkeeper/alert"
-	"flowkeeper/internal/cloudtrail"
-	"flowkeeper/internal/detection"
 	"flowkeeper/internal/fakeaws"
 	"flowkeeper/inventory"
+	"flowkeeper/remediate"
 	"flowkeeper/remediate/incident"
 )
 
@@ -17,10 +17,8 @@ import (
 // row is gone changes nothing of it.
 func TestI5AStalePageRevivesNothing(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	id := s.protect(1)[0]
-	s.hear(s.attack(id))
-	s.work()
+	s, id := protectedOne(t)
+	s.attackAndWork(id)
 	s.world.SetConsistencyDelay(time.Minute)
 	before := s.row(id)
 	if c := s.refresh(); c.Listed != 1 || c.Changed+c.New+c.Lost != 0 {
@@ -28,91 +26,6 @@ func TestI5AStalePageRevivesNothing(t *testing.T) {
 	}
 	if r := s.row(id); r.State != inventory.Gone || !r.GoneAt.Equal(before.GoneAt) {
 		t.Errorf("%+v", r)
-	}
-}
-
-// TestI2ADecoyBeforeAnythingTold: the refresh that first shows what has taken the
-// place of a protected flow log finds that one lost: it is a decoy; somewhere else it
-// is none. Once the lost one is given up, it is what there is.
-func TestI2ADecoyBeforeAnythingTold(t *testing.T) {
-	t.Parallel()
-	s := newScene(t)
-	id := s.protect(1)[0]
-	f := s.attack(id)
-	less := func(f *fakeaws.FlowLog) { f.TrafficType = "REJECT" }
-	decoy := s.plant("vpc-1", less)
-	other := s.plant("vpc-1", func(f *fakeaws.FlowLog) { less(f); f.LogDestination = bucket + "/elsewhere" })
-	s.refresh()
-	if s.row(decoy).Protected || !s.row(other).Protected {
-		t.Error("the decoy is protected, or what is none is not")
-	}
-	s.r.Policy.AlertOnly = true
-	s.hear(f)
-	s.work()
-	if !s.row(decoy).Protected {
-		t.Error("with the incident closed, what stands there is protected")
-	}
-}
-
-func TestDeliveryThatFailsAndHeals(t *testing.T) {
-	t.Parallel()
-	s := newScene(t)
-	ids := s.protect(3)
-	s.world.FailDelivery(account, region, ids[0], "Access error")
-	s.world.FailDelivery(account, region, ids[2], "Rate limited")
-	for range 3 {
-		s.refresh()
-		s.now = s.now.Add(time.Minute)
-	}
-	s.told(map[alert.Kind]int{alert.Pipeline: 1})
-	if a := s.alerts(alert.Pipeline)[0]; a.Level != alert.High || len(a.FlowLogs) != 2 || a.FlowLogs[0].FlowLogID != ids[0] ||
-		a.Title != "Does not deliver: 2 flow logs in 111122223333 eu-west-1" || !strings.Contains(a.Text, "Rate limited") {
-		t.Errorf("%+v", a)
-	}
-	s.crash()
-	s.world.FailDelivery(account, region, ids[0], "")
-	s.refresh()
-	s.refresh()
-	s.told(map[alert.Kind]int{alert.Pipeline: 2})
-	if a := s.alerts(alert.Pipeline)[1]; a.Level != alert.Informational || len(a.FlowLogs) != 1 || !strings.HasPrefix(a.Title, "Delivers again: the flow log of vpc-1") || a.DedupKey == s.alerts(alert.Pipeline)[0].DedupKey {
-		t.Errorf("%+v", a)
-	}
-	s.world.FailDelivery(account, region, ids[2], "")
-	s.now = s.now.Add(time.Minute)
-	s.refresh()
-	s.refresh()
-	s.told(map[alert.Kind]int{alert.Pipeline: 3})
-	if a := s.alerts(alert.Pipeline); !a[2].Resolves() || a[2].DedupKey != a[0].DedupKey {
-		t.Errorf("a pager that was opened by %s is not closed by %s", a[0].DedupKey, a[2].DedupKey)
-	}
-}
-
-// TestAReplacementThatDoesNotDeliverIsToldOnce: verification and the refresh
-// both see it.
-func TestAReplacementThatDoesNotDeliverIsToldOnce(t *testing.T) {
-	t.Parallel()
-	for name, refreshFirst := range map[string]bool{"by the refresh": true, "by verification": false} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			s := newScene(t)
-			id := s.protect(1)[0]
-			s.hear(s.attack(id))
-			s.work()
-			s.world.FailDelivery(account, region, s.incident(id).NewID, "Access error")
-			if refreshFirst {
-				s.now = s.now.Add(time.Second)
-				s.refresh()
-			}
-			s.pass(11 * time.Minute)
-			s.refresh()
-			s.is(id, "restored", "not_delivering")
-			s.told(map[alert.Kind]int{alert.Deletion: 1, alert.Restored: 1, alert.Pipeline: 1})
-			s.world.FailDelivery(account, region, s.incident(id).NewID, "")
-			s.refresh()
-			s.pass(20 * time.Minute)
-			s.is(id, "verified", "")
-			s.told(map[alert.Kind]int{alert.Deletion: 1, alert.Restored: 1, alert.Closed: 1, alert.Pipeline: 2})
-		})
 	}
 }
 
@@ -125,8 +38,7 @@ func TestANewDestinationIsTold(t *testing.T) {
 	s.told(nil)
 	s.world.AddDestination(evil)
 	id := s.plant("vpc-1", func(f *fakeaws.FlowLog) { f.LogDestination = evil })
-	s.hear(detection.Finding{Kind: detection.Created, Record: cloudtrail.Record{EventID: "made", Account: account, Region: region, CreatedIDs: []string{id},
-		Identity: cloudtrail.Identity{Type: "IAMUser", ARN: mallory}}})
+	s.hear(s.made(id))
 	s.refresh()
 	s.plant("vpc-2", func(f *fakeaws.FlowLog) { f.LogDestination = bucket + "/new" })
 	s.refresh()
@@ -156,131 +68,12 @@ func TestADestinationThatIsNotOursIsToldAtFirstSight(t *testing.T) {
 	s.is(theirs, "closed", "exempt")
 }
 
-// TestI6ALostDecoyMakesNoDecoys: what puts a protected flow log back is
-// protected at once, even while the deletion of a decoy that stood there before
-// is still open: nothing is restored from that one.
-func TestI6ALostDecoyMakesNoDecoys(t *testing.T) {
-	t.Parallel()
-	s := newScene(t)
-	id := s.protect(1)[0]
-	lost := s.attack(id)
-	decoy := s.plant("vpc-1", func(f *fakeaws.FlowLog) { f.TrafficType = "REJECT" })
-	s.refresh()
-	s.hear(lost, s.attack(decoy))
-	back := s.plant("vpc-1", nil)
-	s.refresh()
-	if !s.row(back).Protected {
-		t.Fatal("it is taken for a decoy of the decoy")
-	}
-	again := s.attack(back) // before anything was decided
-	s.hear(again)
-	s.pass(time.Hour)
-	s.restored("vpc-1")
-}
-
-// TestATornDownVPCIsLookedAt: a record of DeleteVpc asks for a refresh where
-// flow logs are on it, so that AWS's silent removal is noticed soon; one of
-// another VPC, or a forged one, changes nothing more.
-func TestATornDownVPCIsLookedAt(t *testing.T) {
-	t.Parallel()
-	s := newScene(t)
-	s.protect(2)
-	torn := func(vpc string) detection.Finding {
-		return detection.Finding{Kind: detection.TornDown, Record: cloudtrail.Record{EventID: "torn-" + vpc, Account: account, Region: region, ResourceIDs: []string{vpc}}}
-	}
-	s.hear(torn("vpc-9"))
-	if len(s.soon) != 0 {
-		t.Error("a VPC without flow logs costs a refresh")
-	}
-	s.hear(torn("vpc-1"), torn("vpc-2")) // the second is a lie
-	if len(s.soon) == 0 {
-		t.Fatal("no refresh is asked for")
-	}
-	s.world.RemoveResource(account, region, "vpc-1")
-	s.refresh()
-	s.pass(time.Hour)
-	s.told(map[alert.Kind]int{alert.Deletion: 1, alert.Closed: 1})
-	if a := s.alerts(alert.Deletion)[0]; a.Level != alert.Informational {
-		t.Errorf("%+v", a)
-	}
-	s.restored("vpc-2")
-}
-
-// TestATornDownVPCNeedsNoEvent: the loss of its flow logs has no record to wait for,
-// so that it is known to be gone when people hear of it, whichever is heard first.
-// Where the record lies, the flow log is back at once, and people are woken.
-func TestATornDownVPCNeedsNoEvent(t *testing.T) {
-	t.Parallel()
-	for name, c := range map[string]struct{ first, lies bool }{"the record is first": {true, false}, "the refresh is first": {false, false}, "the record lies": {true, true}} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			s := newScene(t)
-			id := s.protect(1)[0]
-			torn := detection.Finding{Kind: detection.TornDown, Record: cloudtrail.Record{EventID: "torn", Account: account, Region: region, ResourceIDs: []string{"vpc-1"}}}
-			if c.first {
-				s.hear(torn)
-			}
-			if c.lies {
-				s.attack(id)
-			} else {
-				s.world.RemoveResource(account, region, "vpc-1")
-			}
-			s.refresh()
-			if !c.first {
-				s.pass(10 * time.Second)
-				s.hear(torn)
-			}
-			s.pass(30 * time.Second)
-			a := s.alerts(alert.Deletion)
-			if len(a) != 1 || (a[0].Level == alert.Informational) == c.lies {
-				t.Fatalf("told %+v", a)
-			}
-			s.pass(20 * time.Minute)
-			if c.lies {
-				s.restored("vpc-1")
-			} else {
-				s.is(id, incident.Closed, incident.ResourceGone)
-			}
-			s.resolved()
-		})
-	}
-}
-
-// TestATornDownVPCIsOverdueInTime: where a record says that the VPC was deleted, there
-// is no wait, and people hear after five minutes that the flow log is not back.
-func TestATornDownVPCIsOverdueInTime(t *testing.T) {
-	t.Parallel()
-	for name, first := range map[string]bool{"the record is first": true, "the refresh is first": false} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			s := newScene(t)
-			s.protect(1)
-			s.world.Throttle("CreateFlowLogs", 1<<30)
-			torn := detection.Finding{Kind: detection.TornDown, Record: cloudtrail.Record{EventID: "torn", Account: account, Region: region, ResourceIDs: []string{"vpc-1"}}}
-			if first {
-				s.hear(torn)
-			}
-			s.world.RemoveResource(account, region, "vpc-1")
-			s.refresh()
-			if !first {
-				s.pass(time.Second)
-				s.hear(torn)
-			}
-			s.pass(5*time.Minute + 5*time.Second)
-			if n := len(s.alerts(alert.Blocked)); n != 1 {
-				t.Errorf("%d alerts after five minutes", n)
-			}
-		})
-	}
-}
-
 // TestI2ImportedActsOnlyByHand: a row that came from a file was never seen in
 // AWS, and no record and no refresh has anything made of it. A listing that
 // shows it makes it like any other; a person may ask for it before.
 func TestI2ImportedActsOnlyByHand(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	s.protect(1)
+	s, _ := protectedOne(t)
 	s.pass(time.Hour)
 	s.refresh()
 	elsewhere := func(vpc string) func(*fakeaws.FlowLog) {
@@ -323,11 +116,8 @@ func TestI2ImportedActsOnlyByHand(t *testing.T) {
 	}
 	s.plant("vpc-6", elsewhere("vpc-8"))
 	s.refresh()
-	if n := len(s.alerts(alert.Destination)); n != 0 {
-		t.Errorf("%d alerts of a destination that was imported", n)
-	}
-	s.hear(s.attack(seen))
-	s.work()
+	s.wantAlerts(alert.Destination, 0) // the destination was imported
+	s.attackAndWork(seen)
 	s.is(seen, incident.Restored, "")
 	if n := len(s.here("vpc-8")); n != 1 {
 		t.Errorf("%d flow logs", n)
@@ -338,9 +128,7 @@ func TestI2ImportedActsOnlyByHand(t *testing.T) {
 // was learned before it was changed, too.
 func TestDestinationsOfAnotherConfiguration(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	s.policy.Destinations = []string{"arn:aws:s3:::other"}
-	s.crash()
+	s := configured(t, func(p *incident.Policy) { p.Destinations = []string{"arn:aws:s3:::other"} })
 	id := s.plant("vpc-1", nil)
 	s.refresh()
 	if s.row(id).Protected {
@@ -367,19 +155,33 @@ func TestDestinationsOfAnotherConfiguration(t *testing.T) {
 	}
 }
 
-// TestARestoredFlowLogThatDoesNotDeliverSaysSo, and nothing of a restore that
-// would be refused.
-func TestARestoredFlowLogThatDoesNotDeliverSaysSo(t *testing.T) {
-	t.Parallel()
-	s := newScene(t)
-	id := s.protect(1)[0]
-	s.hear(s.attack(id))
-	s.work()
-	s.world.FailDelivery(account, region, s.restored("vpc-1").ID, "Access error")
-	s.pass(15 * time.Minute)
-	a := s.alerts(alert.Pipeline)
-	if len(a) != 1 || a[0].Part != alert.PartDelivery || a[0].Title != "Does not deliver: Access error (the flow log of vpc-1) in 111122223333 eu-west-1" ||
-		!strings.Contains(a[0].Text, "but it does not deliver: Access error") {
-		t.Errorf("told %+v", a)
+// learning is a store in whose first Update something else comes first.
+type learning struct {
+	remediate.Store
+	first func()
+}
+
+func (l *learning) Update(ctx context.Context, fn func(remediate.Tx) error) error {
+	if first := l.first; first != nil {
+		l.first = nil
+		first()
 	}
+	return l.Store.Update(ctx, fn)
+}
+
+// TestI5ALookThatCoversNothingShowsNothing: a flow log that was not known when a step
+// began has no resource to look at. If a refresh learns it meanwhile, that step has not
+// seen it gone.
+func TestI5ALookThatCoversNothingShowsNothing(t *testing.T) {
+	t.Parallel()
+	s, _ := protectedOne(t)
+	id := s.plant("vpc-young", nil)
+	s.hear(s.record(id)) // it is there all the same
+	s.r.Store = &learning{s.store.Remediation(), func() { s.refresh() }}
+	s.step()
+	if s.row(id).State != inventory.Live {
+		t.Error("a live flow log is marked gone")
+	}
+	s.pass(10 * time.Minute)
+	s.is(id, incident.Closed, incident.StillThere)
 }

@@ -5,8 +5,6 @@ import (
 	"time"
 
 	"flowkeeper/alert"
-	"flowkeeper/internal/cloudtrail"
-	"flowkeeper/internal/detection"
 	"flowkeeper/internal/store"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate/incident"
@@ -25,7 +23,7 @@ func TestI3AStaleLookShowsAnAncestor(t *testing.T) {
 	}
 	s.now = s.now.Add(time.Second)
 	second := s.plant("vpc-1", nil)
-	s.hear(detection.Finding{Kind: detection.Created, Record: cloudtrail.Record{EventID: "made", Account: account, Region: region, CreatedIDs: []string{second}}})
+	s.hear(s.made(second))
 	s.now = s.now.Add(time.Second)
 	f := s.attack(second)
 	s.world.SetConsistencyDelay(2500 * time.Millisecond)
@@ -107,11 +105,8 @@ func TestI4TakenForGoneByMistake(t *testing.T) {
 	if f := s.restored("vpc-1"); f.ID != second || s.row(second).State != inventory.Live || !s.row(second).Protected {
 		t.Errorf("flow log %+v, row %+v", f, s.row(second))
 	}
-	if n := len(s.alerts(alert.Decoy)); n != 0 {
-		t.Errorf("%d alerts of a decoy that does the same", n)
-	}
-	s.hear(s.attack(second))
-	s.work()
+	s.wantAlerts(alert.Decoy, 0) // what does the same is no decoy
+	s.attackAndWork(second)
 	s.is(second, incident.Restored, "")
 	s.restored("vpc-1")
 }

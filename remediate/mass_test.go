@@ -1,11 +1,12 @@
 package remediate_test
 
 import (
-	"context"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -59,17 +60,8 @@ func (s *scene) mass(tagged, equal, unlike int) (ids []string, were []fakeaws.Fl
 		}))
 	}
 	were = s.world.FlowLogs(account, region)
-	s.refresh()
-	s.sleep(time.Hour)
-	s.refresh()
+	s.learn()
 	return ids, were
-}
-
-func (s *scene) sleep(d time.Duration) {
-	if s.bubble {
-		time.Sleep(d)
-	}
-	s.now = s.now.Add(d)
 }
 
 // TestMassRestoreAtAWSRates: a thousand flow logs that one call deleted are back within the
@@ -83,9 +75,7 @@ func TestMassRestoreAtAWSRates(t *testing.T) {
 		s.world.SetRates(fakeaws.AWSRates())
 		s.hear(s.attack(ids...))
 		began := time.Now()
-		ctx, cancel := context.WithCancel(t.Context())
-		done := make(chan error)
-		go func() { done <- s.r.Run(ctx, scope, func() {}) }()
+		stop := s.run(func() {})
 		backAfter := func(n int) time.Duration {
 			for len(s.world.FlowLogs(account, region)) < n && time.Since(began) < time.Hour {
 				time.Sleep(10 * time.Millisecond)
@@ -102,8 +92,7 @@ func TestMassRestoreAtAWSRates(t *testing.T) {
 		time.Sleep(time.Until(began.Add(time.Minute)))
 		s.asWere(were)
 		time.Sleep(12 * time.Minute)
-		cancel()
-		s.must(<-done)
+		stop()
 		for _, id := range ids {
 			s.is(id, incident.Verified, "")
 		}
@@ -206,9 +195,7 @@ func TestI4ThreeDaemonsShareAMassDeletion(t *testing.T) {
 	}
 	for range 400 {
 		for _, s := range all {
-			if _, err := s.r.Step(t.Context(), scope, func() {}); err != nil {
-				t.Fatal(err)
-			}
+			s.step()
 		}
 		for _, s := range all {
 			s.now = s.now.Add(5 * time.Second)
@@ -252,7 +239,7 @@ func groupDiesAt(t *testing.T, point int, lets bool, stale time.Duration) bool {
 	s.now = s.now.Add(stale)
 	s.world.SetConsistencyDelay(stale)
 	c := &crasher{left: point, Store: s.store.Remediation(), EC2: s.api}
-	s.r.Store, s.r.Fleet = c, fleetOf{c}
+	s.r.Store, s.r.Fleet = c, fleet{scope: c}
 	acknowledged := s.r.Handle(t.Context(), []detection.Finding{f}, func() {}) == nil
 	s.r.Wait()
 	for range 4 {
@@ -260,7 +247,7 @@ func groupDiesAt(t *testing.T, point int, lets bool, stale time.Duration) bool {
 		s.now = s.now.Add(time.Second)
 	}
 	s.crash()
-	s.r.Fleet = s
+	s.r.Fleet = fleet{scope: s.api}
 	if !acknowledged {
 		s.hear(f)
 	}
@@ -292,4 +279,32 @@ func (s *scene) beside() *scene {
 	other.start()
 	s.t.Cleanup(func() { other.store.Close() })
 	return &other
+}
+
+// TestTheStoredAlertOfAMassDeletionIsBounded, whatever formats and tags its flow logs
+// have; all of their IDs are in it.
+func TestTheStoredAlertOfAMassDeletionIsBounded(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	var ids []string
+	for k := range 60 {
+		ids = append(ids, s.plant(fmt.Sprintf("vpc-%017x", k), func(f *fakeaws.FlowLog) {
+			f.LogFormat = strings.Repeat("${pkt-src-aws-service} ", 40)
+			f.Tags = map[string]string{}
+			for m := range 50 {
+				f.Tags[fmt.Sprintf("k%02d-%s", m, strings.Repeat("k", 120))] = strings.Repeat("v", 256)
+			}
+		}))
+	}
+	s.learn()
+	s.hear(s.attack(ids...))
+	a := s.alerts(alert.Deletion)[0]
+	b, err := json.Marshal(a)
+	s.must(err)
+	if len(b) > 256<<10 || len(a.FlowLogs) != 60 || a.FormatsOmitted != 60 || a.TagsOmitted == 0 {
+		t.Errorf("%d bytes, %d flow logs, without the formats of %d, the tags of %d", len(b), len(a.FlowLogs), a.FormatsOmitted, a.TagsOmitted)
+	}
+	if i := s.incident(ids[59]); len(i.Frozen.Tags) != 50 {
+		t.Errorf("the incident has lost its tags: %d", len(i.Frozen.Tags))
+	}
 }

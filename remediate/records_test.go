@@ -1,55 +1,13 @@
 package remediate_test
 
 import (
-	"fmt"
 	"strings"
 	"testing"
 	"time"
 
 	"flowkeeper/alert"
-	"flowkeeper/internal/cloudtrail"
-	"flowkeeper/internal/detection"
 	"flowkeeper/internal/fakeaws"
 	"flowkeeper/remediate/incident"
-)
-
-// call writes a CloudTrail record of one call as AWS does; more are further
-// fields of it, which come last.
-func (s *scene) call(service, event, request string, more ...string) string {
-	fields := append([]string{
-		`"eventVersion":"1.11","eventType":"AwsApiCall","eventCategory":"Management","managementEvent":true`,
-		fmt.Sprintf(`"eventTime":%q,"eventSource":"%s.amazonaws.com","eventName":%q`, s.now.UTC().Format(time.RFC3339), service, event),
-		fmt.Sprintf(`"awsRegion":%q,"recipientAccountId":%q,"requestParameters":%s`, region, account, request),
-		fmt.Sprintf(`"userIdentity":{"type":"IAMUser","arn":%q,"accountId":%q,"userName":"mallory"}`, mallory, account),
-	}, more...)
-	return "{" + strings.Join(fields, ",") + "}"
-}
-
-func deleting(ids ...string) string {
-	var items []string
-	for n, id := range ids {
-		items = append(items, fmt.Sprintf(`{"tag":%d,"content":%q}`, n+1, id))
-	}
-	return `{"DeleteFlowLogsRequest":{"FlowLogId":[` + strings.Join(items, ",") + `]}}`
-}
-
-// read hears records as they come through the queue.
-func (s *scene) read(records ...string) {
-	s.t.Helper()
-	for _, raw := range records {
-		r, err := cloudtrail.Decode([]byte(raw))
-		s.must(err)
-		if f, ok := detection.Judge(r); ok {
-			s.hear(f)
-		}
-	}
-}
-
-const (
-	eventID  = `"eventID":"6f0c0000-0000-4000-8000-000000000001"`
-	addendum = `"eventID":"6f0c0000-0000-4000-8000-00000000000a","addendum":{"reason":"UPDATED_DATA","updatedFields":"userIdentity","originalRequestID":"r","originalEventID":"6f0c0000-0000-4000-8000-000000000001"}`
-	asCI     = `"userIdentity":{"type":"AssumedRole","arn":"arn:aws:sts::111122223333:assumed-role/ci/x","sessionContext":{"sessionIssuer":{"arn":"arn:aws:iam::111122223333:role/ci"}}}`
-	omitted  = `{"omitted":true,"originalSize":134217,"reason":"requestParameters too large"}`
 )
 
 // TestAnAddendumBelongsToItsEvent: it repeats an event, corrected, so that
@@ -59,8 +17,7 @@ func TestAnAddendumBelongsToItsEvent(t *testing.T) {
 	for name, who := range map[string]string{"the same who": `"x":1`, "another who": asCI} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newScene(t)
-			id := s.protect(1)[0]
+			s, id := protectedOne(t)
 			s.attack(id)
 			s.read(s.call("ec2", "DeleteFlowLogs", deleting(id), eventID))
 			s.work()
@@ -79,8 +36,7 @@ func TestAnAddendumBelongsToItsEvent(t *testing.T) {
 // original's ID, by which CloudTrail knows it and its pager opens.
 func TestAnAddendumWithoutItsEventActs(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	id := s.protect(1)[0]
+	s, id := protectedOne(t)
 	s.attack(id)
 	s.read(s.call("ec2", "DeleteFlowLogs", deleting(id), addendum))
 	s.work()
@@ -119,8 +75,7 @@ func TestAnAddendumOfARefusedCallOrTampering(t *testing.T) {
 // same event.
 func TestAnAddendumThatNamesMore(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	id := s.protect(1)[0]
+	s, id := protectedOne(t)
 	s.attack(id)
 	s.read(s.call("ec2", "DeleteFlowLogs", omitted, eventID))
 	if len(s.soon) != 1 || s.soon[0] != scope {
@@ -182,8 +137,7 @@ func TestI2AForgedAddendumHidesNothing(t *testing.T) {
 // the real deletion is heard all the same.
 func TestI2AForgedAddendumOfWhatLives(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	id := s.protect(1)[0]
+	s, id := protectedOne(t)
 	s.read(s.call("ec2", "DeleteFlowLogs", deleting(id), addendum))
 	s.pass(time.Hour)
 	s.is(id, incident.Closed, incident.StillThere)
@@ -194,115 +148,7 @@ func TestI2AForgedAddendumOfWhatLives(t *testing.T) {
 	s.read(s.call("ec2", "DeleteFlowLogs", deleting(id), addendum)) // CloudTrail's own, of an event that was lost
 	s.pass(time.Hour)
 	s.restored("vpc-1")
-	if n := len(s.alerts(alert.Deletion)); n != 2 {
-		t.Errorf("%d alerts", n)
-	}
-}
-
-// TestTamperThatHidesItsTarget: AWS leaves parameters out that are larger than
-// 100 KB, and white space in a policy counts.
-func TestTamperThatHidesItsTarget(t *testing.T) {
-	t.Parallel()
-	for _, c := range []struct{ service, event, more, cause string }{
-		{"iam", "PutRolePolicy", `"awsRegion":"us-east-1"`, "PutRolePolicy, target not stated: it may be the delivery role of 1 flow log; CloudTrail left out its 134217 bytes of parameters"},
-		{"iam", "UpdateAssumeRolePolicy", `"awsRegion":"us-east-1"`, "UpdateAssumeRolePolicy, target not stated: it may be the delivery role of 1 flow log; CloudTrail left out its 134217 bytes of parameters"},
-		{"events", "PutRule", `"x":1`, "PutRule, target not stated: it may be the rule that sends events to the queue; CloudTrail left out its 134217 bytes of parameters"},
-		{"events", "PutTargets", `"x":1`, "PutTargets, target not stated: it may be the rule that sends events to the queue; CloudTrail left out its 134217 bytes of parameters"},
-		{"sqs", "SetQueueAttributes", `"x":1`, "SetQueueAttributes, target not stated: it may be the queue that events come by; CloudTrail left out its 134217 bytes of parameters"},
-		{"firehose", "UpdateDestination", `"x":1`, "UpdateDestination, target not stated: it may be the destination of 1 flow log; CloudTrail left out its 134217 bytes of parameters"},
-		{"s3", "PutBucketLifecycle", `"recipientAccountId":"999900001111"`, "PutBucketLifecycle, target not stated: it may be the destination of 1 flow log; CloudTrail left out its 134217 bytes of parameters"},
-		{"cloudtrail", "PutEventSelectors", `"awsRegion":"us-west-2"`, "PutEventSelectors, target not stated: it may be a trail that events come from; CloudTrail left out its 134217 bytes of parameters"},
-		{"kms", "DisableKey", `"requestParameters":null`, "DisableKey, target not stated: it may be the key of the queue"},
-		{"logs", "DeleteLogGroup", `"requestParameters":{}`, "DeleteLogGroup, target not stated: it may be the destination of 1 flow log"},
-	} {
-		t.Run(c.event, func(t *testing.T) {
-			t.Parallel()
-			s := dependent(t)
-			s.read(s.call(c.service, c.event, omitted, eventID, c.more))
-			s.read(s.call(c.service, c.event, omitted, eventID, c.more))
-			all := s.alerts(alert.Tamper)
-			if len(all) != 1 {
-				t.Fatalf("%d alerts", len(all))
-			}
-			lost, _, _ := strings.Cut(c.cause, ";")
-			if a := all[0]; a.Cause != c.cause || a.Level != alert.High || a.Target != "" || a.Advice == "" || !strings.Contains(a.Title, lost) || a.Actor.ARN != mallory {
-				t.Errorf("%+v", a)
-			}
-		})
-	}
-}
-
-// TestAHiddenTargetWhereFlowLogsLive: nothing that is known there is of that
-// service, but what no snapshot names may be: a key, a forwarding rule, a role.
-func TestAHiddenTargetWhereFlowLogsLive(t *testing.T) {
-	t.Parallel()
-	s := newScene(t)
-	s.protect(2)
-	s.read(s.call("iam", "PutRolePolicy", omitted, eventID, `"awsRegion":"us-east-1"`), s.call("events", "PutRule", omitted, eventID))
-	all := s.alerts(alert.Tamper)
-	if len(all) != 2 || all[0].Level != alert.High || !strings.Contains(all[0].Cause, "2 protected flow logs live in this account;") || !strings.Contains(all[1].Cause, "2 protected flow logs live in this account and Region;") {
-		t.Fatalf("%+v", all)
-	}
-}
-
-// TestAHiddenTargetElsewhere: in an account or a Region in which nothing lives
-// that is protected, large requests are somebody else's, and are so for ever.
-func TestAHiddenTargetElsewhere(t *testing.T) {
-	t.Parallel()
-	s := dependent(t)
-	s.read(
-		s.call("iam", "PutRolePolicy", omitted, eventID, `"recipientAccountId":"999900001111"`),
-		s.call("events", "PutRule", omitted, eventID, `"awsRegion":"eu-west-2"`),
-		s.call("firehose", "UpdateDestination", omitted, eventID, `"awsRegion":"eu-west-2"`),
-		s.call("sqs", "SetQueueAttributes", omitted, eventID, `"recipientAccountId":"999900001111"`),
-		s.call("cloudtrail", "PutEventSelectors", omitted, eventID, `"recipientAccountId":"999900001111"`),
-		s.call("iam", "PutRolePolicy", omitted, eventID, `"errorCode":"AccessDenied"`),
-	)
-	if all := s.alerts(alert.Tamper); len(all) != 0 {
-		t.Errorf("%+v", all)
-	}
-	empty := newScene(t)
-	empty.read(empty.call("iam", "PutRolePolicy", omitted, eventID), empty.call("s3", "PutBucketPolicy", omitted, eventID))
-	if all := empty.alerts(alert.Tamper); len(all) != 0 {
-		t.Errorf("%+v", all)
-	}
-}
-
-// TestAHiddenTargetOfWhatIsLost: the flow log that needs it is not back yet.
-func TestAHiddenTargetOfWhatIsLost(t *testing.T) {
-	t.Parallel()
-	s := newScene(t)
-	id := s.protect(1)[0]
-	s.world.Fail("CreateFlowLogs", 100, "UnauthorizedOperation", 403)
-	s.hear(s.attack(id))
-	s.pass(time.Minute)
-	s.is(id, incident.Blocked, incident.Permission)
-	s.read(s.call("iam", "PutRolePolicy", omitted, eventID, `"awsRegion":"us-east-1"`))
-	if all := s.alerts(alert.Tamper); len(all) != 1 {
-		t.Errorf("%+v", all)
-	}
-}
-
-// TestIgnoredWhoHidesTheTarget: whom a rule ignores is informational.
-func TestIgnoredWhoHidesTheTarget(t *testing.T) {
-	t.Parallel()
-	s := ruled(t, ci, incident.Ignore, 0)
-	s.protect(1)
-	s.read(s.call("iam", "PutRolePolicy", omitted, eventID, asCI))
-	if all := s.alerts(alert.Tamper); len(all) != 1 || all[0].Level != alert.Informational {
-		t.Errorf("%+v", all)
-	}
-}
-
-// TestACreationThatHidesItsAnswer asks for a refresh.
-func TestACreationThatHidesItsAnswer(t *testing.T) {
-	t.Parallel()
-	s := newScene(t)
-	s.protect(1)
-	s.read(s.call("ec2", "CreateFlowLogs", omitted, eventID, `"responseElements":`+omitted))
-	if len(s.soon) != 1 || s.soon[0] != scope {
-		t.Errorf("refreshes asked for: %v", s.soon)
-	}
+	s.wantAlerts(alert.Deletion, 2)
 }
 
 // TestTargetsOfOurRule: where the events of the rule are sent, or a stream's
@@ -366,8 +212,7 @@ func TestI2TwinsWithoutAnARN(t *testing.T) {
 	user := func(id string) string {
 		return `"userIdentity":{"type":"IdentityCenterUser","accountId":"111122223333","onBehalfOf":{"userId":"` + id + `"}}`
 	}
-	s := newScene(t)
-	id := s.protect(1)[0]
+	s, id := protectedOne(t)
 	s.attack(id)
 	s.read(s.call("ec2", "DeleteFlowLogs", deleting(id), eventID, user("one")), s.call("ec2", "DeleteFlowLogs", deleting(id), eventID, user("two")), s.call("ec2", "DeleteFlowLogs", deleting(id), eventID, user("two")))
 	all := s.alerts(alert.Deletion)

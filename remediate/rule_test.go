@@ -1,12 +1,15 @@
 package remediate_test
 
 import (
+	"net/http"
 	"strings"
 	"testing"
 	"time"
 
 	"flowkeeper/alert"
 	"flowkeeper/internal/cloudtrail"
+	"flowkeeper/internal/fakeaws"
+	"flowkeeper/inventory"
 	"flowkeeper/remediate/incident"
 )
 
@@ -73,6 +76,223 @@ func TestAnotherAccountsPrincipalOfTheSameName(t *testing.T) {
 			}))
 			if all := d.alerts(alert.Tamper); len(all) != 1 || (all[0].Level == alert.Informational) != ours {
 				t.Errorf("%+v", all)
+			}
+		})
+	}
+}
+
+// ruled is a scene with one rule.
+func ruled(t *testing.T, principal string, action incident.Action, wait time.Duration) *scene {
+	t.Helper()
+	return configured(t, func(p *incident.Policy) {
+		p.Rules = []incident.Rule{{Principal: principal, Action: action, Wait: wait}}
+	})
+}
+
+func TestRules(t *testing.T) {
+	t.Parallel()
+	rule := func(a incident.Action) func(*scene) {
+		return func(s *scene) {
+			s.policy.Rules = []incident.Rule{{Principal: mallory, Action: a, Wait: 10 * time.Minute}}
+			s.crash()
+		}
+	}
+	for name, c := range map[string]struct {
+		prepare func(*scene)
+		state   incident.State
+		reason  string
+		level   alert.Level
+	}{
+		"alert":    {rule(incident.Alert), incident.Closed, incident.AlertOnly, alert.High},
+		"ignore":   {rule(incident.Ignore), incident.Closed, incident.Exempt, alert.Informational},
+		"mode":     {func(s *scene) { s.policy.AlertOnly = true; s.crash() }, incident.Closed, incident.AlertOnly, alert.Critical},
+		"released": {func(s *scene) { s.release(time.Hour) }, incident.Closed, incident.Released, alert.Informational},
+		"wait":     {rule(incident.Wait), incident.Open, "", alert.High},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, id := protectedOne(t)
+			c.prepare(s)
+			s.now = s.now.Add(time.Minute)
+			s.hear(s.attack(id))
+			s.pass(time.Minute)
+			s.is(id, c.state, c.reason)
+			if a := s.alerts(alert.Deletion); len(a) != 1 || a[0].Level != c.level {
+				t.Errorf("alerts %+v", a)
+			}
+			if s.creates() != 0 || s.row(id).State != inventory.Gone {
+				t.Error("it is gone, and nothing is created")
+			}
+			if name == "wait" {
+				s.pass(10 * time.Minute)
+				s.is(id, incident.Restored, "")
+				s.restored("vpc-1")
+			}
+		})
+	}
+}
+
+// TestWaitReplaced: Terraform destroys and creates another one, elsewhere or at
+// the same place, where others deliver to. That one is protected from then on.
+func TestWaitReplaced(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(*fakeaws.FlowLog){
+		"elsewhere":         func(f *fakeaws.FlowLog) { f.LogDestination = "arn:aws:s3:::other" },
+		"at the same place": func(f *fakeaws.FlowLog) { f.TrafficType = "REJECT" },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newScene(t)
+			id, _ := s.protectTwo()
+			s.policy.Rules = []incident.Rule{{Principal: mallory, Action: incident.Wait, Wait: 10 * time.Minute}}
+			s.crash()
+			s.attackAndWork(id)
+			s.pass(time.Minute)
+			s.world.AddDestination("arn:aws:s3:::other")
+			other := s.plant("vpc-1", change)
+			s.hear(s.made(other))
+			s.refresh()
+			s.pass(10 * time.Minute)
+			s.is(id, incident.Closed, incident.Replaced)
+			if s.creates() != 0 || len(s.alerts(alert.Decoy)) != 0 {
+				t.Error("something was created, or called a decoy")
+			}
+			if !s.row(other).Protected {
+				t.Error("the new one is not protected")
+			}
+		})
+	}
+}
+
+// TestWaitAgain: a wait rule waits each time.
+func TestWaitAgain(t *testing.T) {
+	t.Parallel()
+	s := ruled(t, mallory, incident.Wait, 10*time.Minute)
+	id := s.protect(1)[0]
+	s.hear(s.record(id)) // alive
+	s.pass(time.Hour)
+	s.is(id, incident.Closed, incident.StillThere)
+	s.attackAndWork(id)
+	s.is(id, incident.Open, "")
+	s.pass(11 * time.Minute)
+	s.is(id, incident.Restored, "")
+}
+
+// TestWaitingByARuleIsNoDelay: the five minutes begin when the wait ends; and what
+// comes back in time is not told of.
+func TestWaitingByARuleIsNoDelay(t *testing.T) {
+	t.Parallel()
+	for name, broken := range map[string]bool{"comes back": false, "does not": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := ruled(t, mallory, incident.Wait, 15*time.Minute)
+			id := s.protect(1)[0]
+			if broken {
+				s.world.Throttle("CreateFlowLogs", 1<<30)
+			}
+			s.hear(s.attack(id))
+			s.pass(19 * time.Minute)
+			s.told(map[alert.Kind]int{alert.Deletion: 1, alert.Restored: len(s.alerts(alert.Restored))})
+			s.pass(2 * time.Minute)
+			if n := len(s.alerts(alert.Blocked)); (n == 1) != broken {
+				t.Errorf("%d alerts", n)
+			}
+		})
+	}
+}
+
+// TestAWaitThatAnotherRecordEndsIsNoDelay: a record of somebody for whom no rule waits
+// ends the wait, and the five minutes do not begin after it.
+func TestAWaitThatAnotherRecordEndsIsNoDelay(t *testing.T) {
+	t.Parallel()
+	const terraform = "arn:aws:iam::111122223333:user/terraform"
+	s := ruled(t, terraform, incident.Wait, 15*time.Minute)
+	id := s.protect(1)[0]
+	s.world.Throttle("CreateFlowLogs", 1<<30)
+	waited := s.attack(id)
+	waited.Record.Identity.ARN = terraform
+	s.hear(waited)
+	s.pass(time.Minute)
+	s.hear(s.record(id))
+	s.pass(5 * time.Minute)
+	s.wantAlerts(alert.Blocked, 1) // six minutes after the first record
+}
+
+// TestModeAlertIsNoFailure: nothing is overdue where nothing is to be restored,
+// though AWS refuses every look.
+func TestModeAlertIsNoFailure(t *testing.T) {
+	t.Parallel()
+	for name, breaks := range map[string]func(*scene){
+		"fine":            func(*scene) {},
+		"looks throttled": func(s *scene) { s.world.Throttle("DescribeFlowLogs", 40) },
+		"looks refused":   func(s *scene) { s.world.Fail("DescribeFlowLogs", 40, "UnauthorizedOperation", http.StatusForbidden) },
+	} {
+		for _, how := range []string{"mode", "rule", "release"} {
+			t.Run(name+", "+how, func(t *testing.T) {
+				t.Parallel()
+				s := newScene(t)
+				s.policy.AlertOnly = how == "mode"
+				if how == "rule" {
+					s.policy.Rules = []incident.Rule{{Principal: mallory, Action: incident.Ignore}}
+				}
+				s.crash()
+				id := s.protect(1)[0]
+				if how == "release" {
+					s.release(24*time.Hour, id)
+				}
+				f := s.attack(id)
+				breaks(s)
+				s.hear(f)
+				s.pass(12 * time.Hour)
+				s.told(map[alert.Kind]int{alert.Deletion: 1, alert.Closed: 1})
+			})
+		}
+	}
+}
+
+// TestAReplacementExcusesLittle: whom a wait rule names can't lead traffic to a new
+// place by it, nor let two flow logs go for one.
+func TestAReplacementExcusesLittle(t *testing.T) {
+	t.Parallel()
+	const other = "arn:aws:s3:::other"
+	elsewhere := func(f *fakeaws.FlowLog) { f.LogDestination, f.TrafficType = other, "REJECT" }
+	for name, c := range map[string]struct {
+		known  time.Duration // before the wait, something else delivers there; 0: nothing does
+		losses int
+		closed int
+	}{
+		"to a new place":                  {0, 1, 0},
+		"to a place known since the wait": {time.Minute, 1, 0},
+		"to a known place":                {20 * time.Minute, 1, 1},
+		"one for two":                     {20 * time.Minute, 2, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := ruled(t, mallory, incident.Wait, 15*time.Minute)
+			s.world.AllowDuplicates(true)
+			s.world.AddDestination(other)
+			ids := s.protect(1)
+			if c.losses > 1 {
+				ids = append(ids, s.plant("vpc-1", func(f *fakeaws.FlowLog) { f.LogDestination += "/2" }))
+				s.learn()
+			}
+			if c.known > 0 {
+				s.plant("vpc-9", elsewhere)
+				s.refresh()
+				s.now = s.now.Add(c.known)
+			}
+			s.hear(s.attack(ids...))
+			s.now = s.now.Add(time.Second)
+			s.hear(s.made(s.plant("vpc-1", elsewhere)))
+			s.pass(time.Hour)
+			closed := 0
+			for _, id := range ids {
+				if i := s.incident(id); i.State == incident.Closed && i.Reason == incident.Replaced {
+					closed++
+				}
+			}
+			if closed != c.closed {
+				t.Errorf("%d of %d losses are excused, want %d", closed, c.losses, c.closed)
 			}
 		})
 	}

@@ -2,22 +2,13 @@ package remediate_test
 
 import (
 	"bytes"
-	"context"
 	"database/sql"
-	"fmt"
 	"log/slog"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/ec2"
-
-	"flowkeeper/internal/fakeaws"
-	"flowkeeper/inventory"
-	"flowkeeper/remediate"
 	"flowkeeper/remediate/incident"
 )
 
@@ -31,27 +22,15 @@ func TestThousandsAtOnce(t *testing.T) {
 		s.bubble = true
 		log := &bytes.Buffer{}
 		s.r.Log = slog.New(slog.NewTextHandler(log, nil))
-		for n := range many {
-			s.plant(fmt.Sprintf("vpc-%d", n), func(f *fakeaws.FlowLog) { f.LogFormat = fmt.Sprintf("${version} %d", n) })
-		}
-		s.refresh()
-		time.Sleep(time.Hour)
-		s.refresh()
-		var ids []string
-		for _, f := range s.world.FlowLogs(account, region) {
-			ids = append(ids, f.ID)
-		}
+		ids, _ := s.mass(0, 0, many)
 		s.hear(s.attack(ids...))
-		ctx, cancel := context.WithCancel(t.Context())
-		done := make(chan error)
+		stop := s.run(func() {})
 		begun := time.Now()
-		go func() { done <- s.r.Run(ctx, inventory.Scope{Account: account, Region: region}, func() {}) }()
 		for len(s.world.FlowLogs(account, region)) < many && time.Since(begun) < time.Hour {
 			time.Sleep(time.Second)
 		}
 		took := time.Since(begun)
-		cancel()
-		s.must(<-done)
+		stop()
 		if n := s.creates(); n != many {
 			t.Errorf("%d creates of %d", n, many)
 		}
@@ -78,9 +57,7 @@ func TestI9RunWaitsAsTheStoreSays(t *testing.T) {
 		waits, drifts := s.plant("vpc-1", nil), s.plant("vpc-2", nil)
 		s.refresh()
 		time.Sleep(time.Hour)
-		ctx, cancel := context.WithCancel(t.Context())
-		done := make(chan error)
-		go func() { done <- s.r.Run(ctx, inventory.Scope{Account: account, Region: region}, func() {}) }()
+		stop := s.run(func() {})
 		back := func(id, vpc string) time.Duration {
 			t.Helper()
 			for begun := time.Now(); ; time.Sleep(100 * time.Millisecond) {
@@ -108,162 +85,63 @@ func TestI9RunWaitsAsTheStoreSays(t *testing.T) {
 		if d := back("it", "vpc-2"); d < 5*time.Second || d > 15*time.Second {
 			t.Errorf("four refusals, with backoffs of 1, 2, 4 and 8 seconds, took %s", d)
 		}
-		cancel()
-		s.must(<-done)
+		stop()
 	})
-}
-
-// TestRunWithAFullDisk: the log says nothing that did not get on disk, and not each
-// second that nothing does.
-func TestRunWithAFullDisk(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		s := newScene(t)
-		s.bubble = true
-		log := &bytes.Buffer{}
-		s.r.Log = slog.New(slog.NewTextHandler(log, nil))
-		id := s.plant("vpc-1", nil)
-		s.refresh()
-		time.Sleep(time.Hour)
-		s.world.Throttle("CreateFlowLogs", 4)
-		s.hear(s.attack(id))
-		disk := &rollingBack{Store: s.store.Remediation()}
-		disk.full.Store(true)
-		s.r.Store = disk
-		says := func(when string, want map[string]int) {
-			t.Helper()
-			synctest.Wait()
-			for text, n := range want {
-				if got := strings.Count(log.String(), text); got != n {
-					t.Errorf("%s: %q %d times, not %d:\n%s", when, text, got, n, log)
-				}
-			}
-		}
-		ctx, cancel := context.WithCancel(t.Context())
-		done := make(chan error)
-		go func() { done <- s.r.Run(ctx, inventory.Scope{Account: account, Region: region}, func() {}) }()
-		time.Sleep(10 * time.Second)
-		says("full", map[string]int{"not all that is due could be done": 1, "incident restored": 0, "will try again": 0, "all that is due can be done again": 0})
-		disk.full.Store(false)
-		time.Sleep(10 * time.Second)
-		says("room", map[string]int{"not all that is due could be done": 1, "incident restored": 1, "all that is due can be done again": 1})
-		cancel()
-		s.must(<-done)
-	})
-}
-
-// rollingBack is a store whose disk may have no room for what it is to commit.
-type rollingBack struct {
-	remediate.Store
-	full atomic.Bool
-}
-
-func (s *rollingBack) Update(ctx context.Context, fn func(remediate.Tx) error) error {
-	return s.Store.Update(ctx, func(tx remediate.Tx) error {
-		if err := fn(tx); err != nil || !s.full.Load() {
-			return err
-		}
-		return errFull
-	})
-}
-
-// slow is an AWS that looks at once, and takes its time to create.
-type slow struct {
-	remediate.EC2
-	takes func(ctx context.Context) error
-}
-
-func (a slow) CreateFlowLogs(ctx context.Context, in *ec2.CreateFlowLogsInput, opts ...func(*ec2.Options)) (*ec2.CreateFlowLogsOutput, error) {
-	if err := a.takes(ctx); err != nil {
-		return nil, err
-	}
-	return a.EC2.CreateFlowLogs(ctx, in, opts...)
-}
-
-// lasting is a create that takes so long, and gives up when it must.
-func lasting(d time.Duration) func(context.Context) error {
-	return func(ctx context.Context) error {
-		t := time.NewTimer(d)
-		defer t.Stop()
-		select {
-		case <-t.C:
-			return nil
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-}
-
-// beats notes the longest silence between two.
-type beats struct {
-	mu      sync.Mutex
-	last    time.Time
-	silence time.Duration
-}
-
-func (b *beats) beat() {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.silence, b.last = max(b.silence, time.Since(b.last)), time.Now()
-}
-
-// longest is the silence until now.
-func (b *beats) longest() time.Duration {
-	b.beat()
-	return b.silence
 }
 
 // TestProgressWhileCreatesAreSlow: a step of many slow creates is no hang, and
 // would be taken for one.
 func TestProgressWhileCreatesAreSlow(t *testing.T) {
 	t.Parallel()
-	for takes, back := range map[time.Duration]int{15 * time.Second: 60, time.Hour: 0} {
-		t.Run(takes.String(), func(t *testing.T) {
+	for name, c := range map[string]struct {
+		takes        time.Duration
+		alike, other int // flow logs; one call is for all that are alike
+		back         int
+	}{
+		"15 seconds, by one call":    {15 * time.Second, 60, 0, 60},
+		"15 seconds, by many calls":  {15 * time.Second, 0, 60, 60},
+		"no answer, to one call":     {time.Hour, 60, 0, 0},
+		"no answer, to many of them": {time.Hour, 0, 60, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				s := newScene(t)
 				s.bubble = true
-				for n := range 60 {
-					s.plant(fmt.Sprintf("vpc-%d", n), nil)
-				}
-				s.refresh()
-				time.Sleep(time.Hour)
-				s.refresh()
-				var ids []string
-				for _, f := range s.world.FlowLogs(account, region) {
-					ids = append(ids, f.ID)
-				}
+				ids, _ := s.mass(c.alike, 0, c.other)
 				s.hear(s.attack(ids...))
-				s.r.Fleet = fleetOf{slow{s.api, lasting(takes)}}
+				s.r.Fleet = fleet{scope: slow{s.api, c.takes}}
 				beats := &beats{last: time.Now()}
-				ctx, cancel := context.WithCancel(t.Context())
-				done := make(chan error)
-				go func() { done <- s.r.Run(ctx, scope, beats.beat) }()
+				stop := s.run(beats.beat)
 				time.Sleep(time.Hour)
-				cancel()
-				s.must(<-done)
+				stop()
 				if silence := beats.longest(); silence > time.Minute {
 					t.Errorf("nothing for %s, as of a loop that hangs", silence)
 				}
-				if here := len(s.world.FlowLogs(account, region)); here != back {
-					t.Errorf("%d are back, want %d", here, back)
+				if here := len(s.world.FlowLogs(account, region)); here != c.back {
+					t.Errorf("%d are back, want %d", here, c.back)
 				}
 			})
 		})
 	}
 }
 
-// TestI9ARowThatCantBeReadHoldsNoOther: what else is due in the same step is restored.
-func TestI9ARowThatCantBeReadHoldsNoOther(t *testing.T) {
-	t.Parallel()
-	s := newScene(t)
-	ids := s.protect(3)
-	s.hear(s.attack(ids...))
+// exec changes the state file as no Flowkeeper does.
+func (s *scene) exec(query string, args ...any) {
+	s.t.Helper()
 	db, err := sql.Open("sqlite", s.path)
 	s.must(err)
 	defer db.Close()
-	_, err = db.Exec(`UPDATE flow_logs SET body = 'damaged' WHERE id = ?`, ids[0])
+	_, err = db.Exec(query, args...)
 	s.must(err)
+}
+
+// TestI9ARowThatCantBeReadHoldsNoOther: what else is due in the same step is restored.
+func TestI9ARowThatCantBeReadHoldsNoOther(t *testing.T) {
+	t.Parallel()
+	s, ids := protected(t, 3)
+	s.hear(s.attack(ids...))
+	s.exec(`UPDATE flow_logs SET body = 'damaged' WHERE id = ?`, ids[0])
 	for range 5 {
 		if _, err := s.r.Step(t.Context(), scope, func() {}); err == nil || !strings.Contains(err.Error(), ids[0]) {
 			t.Errorf("the error does not name it: %v", err)
@@ -283,14 +161,9 @@ func TestI7AnEventThatCantBeReadHoldsNoRestore(t *testing.T) {
 	} {
 		t.Run(table, func(t *testing.T) {
 			t.Parallel()
-			s := newScene(t)
-			ids := s.protect(2)
+			s, ids := protected(t, 2)
 			s.hear(s.attack(ids...))
-			db, err := sql.Open("sqlite", s.path)
-			s.must(err)
-			defer db.Close()
-			_, err = db.Exec(damage)
-			s.must(err)
+			s.exec(damage)
 			for range 5 {
 				if _, err := s.r.Step(t.Context(), scope, func() {}); err == nil {
 					t.Error("nothing is said of it")

@@ -2,7 +2,6 @@ package remediate_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -16,8 +15,6 @@ import (
 	"go.uber.org/goleak"
 
 	"flowkeeper/alert"
-	"flowkeeper/alert/sink"
-	"flowkeeper/internal/cloudtrail"
 	"flowkeeper/internal/detection"
 	"flowkeeper/internal/fakeaws"
 	"flowkeeper/internal/fakeaws/fakeawstest"
@@ -100,7 +97,7 @@ func (s *scene) start() {
 	st, err := store.Open(context.Background(), s.path, o)
 	s.must(err)
 	s.store = st
-	s.r = &remediate.Remediator{Store: st.Remediation(), News: st.News(), Fleet: s, Policy: s.policy, Now: s.clock, Log: slog.New(slog.DiscardHandler), AlertsAdded: func() {},
+	s.r = &remediate.Remediator{Store: st.Remediation(), News: st.News(), Fleet: fleet{scope: s.api}, Policy: s.policy, Now: s.clock, Log: slog.New(slog.DiscardHandler), AlertsAdded: func() {},
 		Snapshot: st, RefreshSoon: func(sc inventory.Scope, _ bool) { s.soon = append(s.soon, sc) },
 		BypassOutbox: s.sendDirect, Tampering: s.tamperHandler(st.Tampering())}
 	s.rehearser = &rehearse.Rehearser{Store: st.Rehearsals(), EC2: func(sc inventory.Scope) (rehearse.EC2, bool) { return s.r.Fleet.EC2(sc) },
@@ -128,14 +125,43 @@ func (s *scene) size() (n int64) {
 	return n
 }
 
+// configured is a scene with another policy.
+func configured(t *testing.T, change func(*incident.Policy)) *scene {
+	t.Helper()
+	s := newScene(t)
+	change(&s.policy)
+	s.crash()
+	return s
+}
+
+// run starts the restorer; stop ends it.
+func (s *scene) run(beat func()) (stop func()) {
+	ctx, cancel := context.WithCancel(s.t.Context())
+	done := make(chan error)
+	go func() { done <- s.r.Run(ctx, scope, beat) }()
+	return func() {
+		s.t.Helper()
+		cancel()
+		s.must(<-done)
+	}
+}
+
+// adopt goes on with a copy of the state file.
+func (s *scene) adopt(a store.Adoption) {
+	s.t.Helper()
+	s.must(s.store.CopyTo(s.t.Context(), s.path+".copy"))
+	s.must(s.store.Close())
+	s.must(store.Adopt(s.t.Context(), s.path+".copy", s.path+".back", a))
+	s.path += ".back"
+	s.start()
+}
+
 // crash forgets everything that is not on disk.
 func (s *scene) crash() {
 	s.t.Helper()
 	s.must(s.store.Close())
 	s.start()
 }
-
-func (s *scene) EC2(sc inventory.Scope) (remediate.EC2, bool) { return s.api, sc == scope }
 
 func (s *scene) must(err error) {
 	s.t.Helper()
@@ -154,6 +180,28 @@ func (s *scene) plant(vpc string, change func(*fakeaws.FlowLog)) string {
 	return s.world.Plant(account, region, f)
 }
 
+// protected is a scene with protected flow logs, one a VPC: vpc-1, vpc-2 ...
+func protected(t *testing.T, n int) (s *scene, ids []string) {
+	t.Helper()
+	s = newScene(t)
+	return s, s.protect(n)
+}
+
+// protectedOne is a scene with one.
+func protectedOne(t *testing.T) (s *scene, id string) {
+	t.Helper()
+	s, ids := protected(t, 1)
+	return s, ids[0]
+}
+
+// learn lets the snapshot learn what is there, and makes that an hour old.
+func (s *scene) learn() {
+	s.t.Helper()
+	s.refresh()
+	s.sleep(time.Hour)
+	s.refresh()
+}
+
 func (s *scene) refresh() inventory.Counts {
 	s.t.Helper()
 	c, err := s.r.Refresh(s.t.Context(), scope)
@@ -161,34 +209,24 @@ func (s *scene) refresh() inventory.Counts {
 	return c
 }
 
-// record of mallory's DeleteFlowLogs.
-func (s *scene) record(ids ...string) detection.Finding {
-	s.events++
-	f, ok := detection.Judge(cloudtrail.Record{
-		EventID: fmt.Sprintf("event-%d", s.events), EventName: cloudtrail.DeleteFlowLogs, EventSource: cloudtrail.EC2, EventTime: s.now.Truncate(time.Second),
-		Account: account, Region: region, FlowLogIDs: ids, IDsUnknown: len(ids) == 0, Identity: cloudtrail.Identity{Type: "IAMUser", ARN: mallory},
-	})
-	if !ok {
-		s.t.Fatal("no finding")
-	}
-	return f
-}
-
-// attack deletes flow logs and returns the finding of its record.
-func (s *scene) attack(ids ...string) detection.Finding {
-	s.t.Helper()
-	for _, id := range ids {
-		if !s.world.Remove(account, region, id) {
-			s.t.Fatalf("%s is not there to be deleted", id)
-		}
-	}
-	return s.record(ids...)
-}
-
 func (s *scene) hear(fs ...detection.Finding) {
 	s.t.Helper()
 	s.must(s.r.Handle(s.t.Context(), fs, func() {}))
 	s.r.Wait()
+}
+
+// attackAndWork is an attack whose record is heard, and all that is due then.
+func (s *scene) attackAndWork(ids ...string) {
+	s.t.Helper()
+	s.hear(s.attack(ids...))
+	s.work()
+}
+
+// step is one of the restorer's.
+func (s *scene) step() {
+	s.t.Helper()
+	_, err := s.r.Step(s.t.Context(), scope, func() {})
+	s.must(err)
 }
 
 // work does all that is due now.
@@ -225,79 +263,43 @@ func (s *scene) pass(d time.Duration) {
 	}
 }
 
-func (s *scene) incident(id string) incident.Incident {
+// change changes the incident of a flow log in the state file.
+func (s *scene) change(id string, change func(*incident.Incident)) {
 	s.t.Helper()
-	i, _, ok, err := s.store.FindIncident(s.t.Context(), id)
-	s.must(err)
-	if !ok {
-		s.t.Fatalf("no incident of %s", id)
-	}
-	return i
-}
-
-func (s *scene) is(id string, state incident.State, reason string) incident.Incident {
-	s.t.Helper()
-	i := s.incident(id)
-	if i.State != state || i.Reason != reason {
-		s.t.Fatalf("incident of %s is %s %q (%s), want %s %q", id, i.State, i.Reason, i.Advice, state, reason)
-	}
-	return i
-}
-
-func (s *scene) row(id string) inventory.Row {
-	s.t.Helper()
-	r, ok, err := s.store.FindFlowLog(s.t.Context(), id)
-	s.must(err)
-	if !ok {
-		s.t.Fatalf("no row of %s", id)
-	}
-	return r
-}
-
-// alerts of a kind, oldest first.
-func (s *scene) alerts(k alert.Kind) []alert.Alert {
-	s.t.Helper()
-	var out []alert.Alert
-	s.must(s.store.FindAlerts(s.t.Context(), store.Filter{}, func(a alert.Alert, _ []sink.Delivery) error {
-		if a.Kind == k {
-			out = append(out, a)
+	s.must(s.store.Update(s.t.Context(), func(tx *store.Tx) error {
+		i, _, err := tx.Incident(scope, id)
+		if err != nil {
+			return err
 		}
-		return nil
+		change(&i)
+		return tx.PutIncident(i)
 	}))
-	slices.Reverse(out)
-	return out
 }
 
-// told checks how many alerts of each kind there are; kinds not named: none.
-func (s *scene) told(want map[alert.Kind]int) {
+// changeEvent changes an event in the state file.
+func (s *scene) changeEvent(id string, change func(*incident.Event)) {
 	s.t.Helper()
-	for _, k := range []alert.Kind{alert.Deletion, alert.Attempt, alert.Restored, alert.Blocked, alert.Closed, alert.Flapping, alert.Decoy, alert.Pipeline, alert.Destination} {
-		if got := len(s.alerts(k)); got != want[k] {
-			s.t.Errorf("%d alerts of kind %s, want %d", got, k, want[k])
+	s.must(s.store.Update(s.t.Context(), func(tx *store.Tx) error {
+		e, _, err := tx.Event(scope, id)
+		if err != nil {
+			return err
 		}
-	}
+		change(&e)
+		return tx.PutEvent(e)
+	}))
 }
 
-// here is what AWS truly has on a VPC.
-func (s *scene) here(vpc string) []fakeaws.FlowLog {
-	return slices.DeleteFunc(s.world.FlowLogs(account, region), func(f fakeaws.FlowLog) bool { return f.ResourceID != vpc })
-}
-
-// restored checks that exactly one flow log is on the VPC, as it was.
-func (s *scene) restored(vpc string) fakeaws.FlowLog {
+// release lets flow logs be deleted for a time, as an operator does: all, where none is named.
+func (s *scene) release(d time.Duration, ids ...string) {
 	s.t.Helper()
-	all := s.here(vpc)
-	if len(all) != 1 {
-		s.t.Fatalf("%d flow logs on %s", len(all), vpc)
+	n, err := s.store.Change(s.t.Context(), func(r *inventory.Row) bool {
+		r.ReleasedAt, r.ReleasedUntil = s.now.Add(-time.Minute), s.now.Add(d)
+		return len(ids) == 0 || slices.Contains(ids, r.ID)
+	})
+	if s.must(err); n == 0 {
+		s.t.Fatal("nothing released")
 	}
-	f := all[0]
-	if f.TrafficType != "ALL" || f.LogDestination != bucket || f.LogFormat != "${version}" || f.MaxAggregationInterval != 60 || f.FileFormat != "parquet" || f.Tags["Name"] != vpc {
-		s.t.Fatalf("not as it was: %+v", f)
-	}
-	return f
 }
-
-func (s *scene) creates() int { return len(s.world.Calls("CreateFlowLogs")) }
 
 // protect plants flow logs, one a VPC, and lets the snapshot learn them.
 func (s *scene) protect(n int) (ids []string) {
@@ -305,28 +307,27 @@ func (s *scene) protect(n int) (ids []string) {
 	for i := range n {
 		ids = append(ids, s.plant(fmt.Sprintf("vpc-%d", i+1), nil))
 	}
-	s.refresh()
-	s.now = s.now.Add(time.Hour)
-	s.refresh()
+	s.learn()
 	return ids
 }
 
-// full is a store that can't commit.
-type full struct{ remediate.Store }
-
-var errFull = errors.New("no space left on device")
-
-func (full) Update(context.Context, func(remediate.Tx) error) error { return errFull }
-
-// fullTampering is such a store as package tamper has it.
-type fullTampering struct{ tamper.Store }
-
-func (fullTampering) Update(context.Context, func(tamper.Tx) error) error { return errFull }
-
-// fill makes the disk full, as far as the remediator can tell; empty ends that.
-func (s *scene) fill() {
-	s.r.Store, s.r.Tampering = full{s.store.Remediation()}, s.tamperHandler(fullTampering{s.store.Tampering()})
+// protectTwo plants two flow logs with a destination each.
+func (s *scene) protectTwo() (a, b string) {
+	s.t.Helper()
+	s.world.AddDestination("arn:aws:s3:::other")
+	b = s.plant("vpc-2", func(f *fakeaws.FlowLog) { f.LogDestination = "arn:aws:s3:::other" })
+	return s.protect(1)[0], b
 }
-func (s *scene) empty() {
-	s.r.Store, s.r.Tampering = s.store.Remediation(), s.tamperHandler(s.store.Tampering())
+
+// due makes the restorer's next turn at an incident come after some time.
+func (s *scene) due(id string, after time.Duration) {
+	s.t.Helper()
+	s.change(id, func(i *incident.Incident) { i.NextAttemptAt = s.now.Add(after) })
+}
+
+func (s *scene) sleep(d time.Duration) {
+	if s.bubble {
+		time.Sleep(d)
+	}
+	s.now = s.now.Add(d)
 }

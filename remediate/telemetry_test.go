@@ -31,9 +31,7 @@ func managed(t *testing.T) (s *scene, id string) {
 	s.world.AddDestination("arn:aws:logs:eu-west-1:111122223333:log-group:/vpc/flow")
 	s.world.AddDestination(delivery)
 	id = s.plant("vpc-1", toLogs("/vpc/flow"))
-	s.refresh()
-	s.now = s.now.Add(time.Hour)
-	s.refresh()
+	s.learn()
 	return s, id
 }
 
@@ -77,8 +75,7 @@ func TestTelemetryRulesReplaceTheirFlowLogs(t *testing.T) {
 				if !s.row(made).Protected {
 					t.Error("the new one is not protected")
 				}
-				s.hear(s.attack(made))
-				s.work()
+				s.attackAndWork(made)
 				s.is(made, incident.Restored, "")
 				s.pass(time.Hour)
 				s.resolved()

@@ -15,7 +15,6 @@ import (
 
 	"flowkeeper/alert"
 	"flowkeeper/internal/fakeaws"
-	"flowkeeper/internal/store"
 	"flowkeeper/remediate/incident"
 )
 
@@ -73,11 +72,7 @@ func TestI4AnOpenIncidentKeepsItsToken(t *testing.T) {
 	s.world.LoseAnswers("CreateFlowLogs", 1)
 	s.hear(s.attack(id))
 	s.must(s.r.KeepObservation(t.Context(), scope, "vpc-1"))
-	s.must(s.store.Update(t.Context(), func(tx *store.Tx) error {
-		i := s.incident(id)
-		i.Keyed = false // as an older version wrote it
-		return tx.PutIncident(i)
-	}))
+	s.change(id, func(i *incident.Incident) { i.Keyed = false }) // as an older version wrote it
 	s.world.SetConsistencyDelay(30 * time.Second)
 	s.pass(10 * time.Second)
 	s.world.SetConsistencyDelay(0)
@@ -110,8 +105,7 @@ func TestI4AUsedToken(t *testing.T) {
 		}
 		for s.incident(ids[0]).RandomToken == "" {
 			s.now = s.now.Add(100 * time.Millisecond)
-			_, err := s.r.Step(t.Context(), scope, func() {})
-			s.must(err)
+			s.step()
 		}
 		random := s.incident(ids[0]).RandomToken
 		if slices.Contains(s.tokens(), random) {
@@ -140,13 +134,12 @@ func TestI4AUsedTokenOfAnUnseenCreate(t *testing.T) {
 	s := newScene(t).withTokenKey()
 	s.world.AllowDuplicates(true)
 	id := s.protect(1)[0]
-	c := &calls{EC2: s.api, create: func(n int, in *ec2.CreateFlowLogsInput) (*ec2.CreateFlowLogsOutput, error) {
+	c := s.answering(&calls{create: func(n int, in *ec2.CreateFlowLogsInput) (*ec2.CreateFlowLogsOutput, error) {
 		if n == 2 {
 			in.TrafficType = types.TrafficTypeReject // what the version before asked for was another call
 		}
 		return nil, nil
-	}}
-	s.r.Fleet = fleetOf{c}
+	}})
 	s.world.LoseAnswers("CreateFlowLogs", 1)
 	f := s.attack(id)
 	s.pass(time.Minute) // the deletion shows, whatever the delay
@@ -154,8 +147,8 @@ func TestI4AUsedTokenOfAnUnseenCreate(t *testing.T) {
 	s.hear(f)
 	s.pass(2 * time.Minute)
 	s.restored("vpc-1")
-	if i := s.incident(id); !i.Adopted || c.creates != 2 {
-		t.Errorf("after %d creates, adopted: %v", c.creates, i.Adopted)
+	if i := s.incident(id); !i.Adopted || c.creates.Load() != 2 {
+		t.Errorf("after %d creates, adopted: %v", c.creates.Load(), i.Adopted)
 	}
 }
 
@@ -186,12 +179,12 @@ func TestI9TokensUsedWithoutEnd(t *testing.T) {
 	s := newScene(t).withTokenKey()
 	id := s.protect(1)[0]
 	mismatch := true
-	s.r.Fleet = fleetOf{&calls{EC2: s.api, create: func(int, *ec2.CreateFlowLogsInput) (*ec2.CreateFlowLogsOutput, error) {
+	s.answering(&calls{create: func(int, *ec2.CreateFlowLogsInput) (*ec2.CreateFlowLogsOutput, error) {
 		if mismatch {
 			return nil, &smithy.GenericAPIError{Code: "IdempotentParameterMismatch", Message: "used with other parameters"}
 		}
 		return nil, nil
-	}}}
+	}})
 	s.hear(s.attack(id))
 	var times []time.Time
 	var seen []string
@@ -220,13 +213,12 @@ func TestI4TheLostOnesIDIsNoReplacement(t *testing.T) {
 	t.Parallel()
 	s := newScene(t).withTokenKey()
 	id := s.protect(1)[0]
-	c := &calls{EC2: s.api, create: func(n int, _ *ec2.CreateFlowLogsInput) (*ec2.CreateFlowLogsOutput, error) {
+	s.answering(&calls{create: func(n int, _ *ec2.CreateFlowLogsInput) (*ec2.CreateFlowLogsOutput, error) {
 		if n == 1 {
 			return &ec2.CreateFlowLogsOutput{FlowLogIds: []string{id}}, nil
 		}
 		return nil, nil
-	}}
-	s.r.Fleet = fleetOf{c}
+	}})
 	s.hear(s.attack(id))
 	s.pass(20 * time.Second)
 	s.is(id, incident.Restored, "")

@@ -1,37 +1,13 @@
 package remediate_test
 
 import (
-	"context"
-	"fmt"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/ec2"
-	"github.com/aws/smithy-go"
-
 	"flowkeeper/alert"
-	"flowkeeper/internal/fakeaws"
-	"flowkeeper/inventory"
 	"flowkeeper/remediate/incident"
 )
-
-// resolved checks that a pager that was opened is closed again.
-func (s *scene) resolved() {
-	s.t.Helper()
-	closed := map[string]time.Time{}
-	for _, a := range s.alerts(alert.Closed) {
-		closed[a.DedupKey] = a.Time.Time
-	}
-	for _, k := range []alert.Kind{alert.Deletion, alert.Blocked, alert.Decoy, alert.Flapping} {
-		for _, a := range s.alerts(k) {
-			if at, ok := closed[a.DedupKey]; !ok || at.Before(a.Time.Time) {
-				s.t.Errorf("%s (%s) of %s is never closed", a.Kind, a.Level, a.EventID)
-			}
-		}
-	}
-}
 
 // TestI7EveryPagerResolves, whichever of several events named a flow log, and
 // whenever they came.
@@ -39,8 +15,7 @@ func TestI7EveryPagerResolves(t *testing.T) {
 	t.Parallel()
 	t.Run("the event of a drift after the restore", func(t *testing.T) {
 		t.Parallel()
-		s := newScene(t)
-		id := s.protect(1)[0]
+		s, id := protectedOne(t)
 		f := s.attack(id)
 		s.refresh()
 		s.pass(5 * time.Minute)
@@ -53,8 +28,7 @@ func TestI7EveryPagerResolves(t *testing.T) {
 	})
 	t.Run("the event of a drift that is blocked", func(t *testing.T) {
 		t.Parallel()
-		s := newScene(t)
-		id := s.protect(1)[0]
+		s, id := protectedOne(t)
 		s.world.Deny("flowkeeper", "CreateFlowLogs")
 		f := s.attack(id)
 		s.refresh()
@@ -68,8 +42,7 @@ func TestI7EveryPagerResolves(t *testing.T) {
 	})
 	t.Run("several records of one loss, and of what is unknown", func(t *testing.T) {
 		t.Parallel()
-		s := newScene(t)
-		id := s.protect(1)[0]
+		s, id := protectedOne(t)
 		f := s.attack(id)
 		s.hear(f)
 		s.hear(s.record(id, "fl-0000dead"))
@@ -81,39 +54,6 @@ func TestI7EveryPagerResolves(t *testing.T) {
 		s.pass(time.Hour)
 		s.resolved()
 	})
-}
-
-// TestOneAlertOfAnEventThatIsBlocked, however many flow logs it names, and one
-// reminder a day.
-func TestOneAlertOfAnEventThatIsBlocked(t *testing.T) {
-	t.Parallel()
-	s := newScene(t)
-	ids := s.protect(12)
-	s.world.Deny("flowkeeper", "CreateFlowLogs")
-	s.hear(s.attack(ids...))
-	s.pass(time.Minute)
-	s.told(map[alert.Kind]int{alert.Deletion: 1, alert.Blocked: 1})
-	if a := s.alerts(alert.Blocked)[0]; len(a.FlowLogs) != 12 || a.FlowLogs[11].ErrorMessage == "" || a.FlowLogs[11].Advice == "" {
-		t.Errorf("%d flow logs in the alert: %+v", len(a.FlowLogs), a.FlowLogs)
-	}
-	s.pass(23 * time.Hour)
-	s.told(map[alert.Kind]int{alert.Deletion: 1, alert.Blocked: 1})
-	s.pass(2 * time.Hour)
-	s.told(map[alert.Kind]int{alert.Deletion: 1, alert.Blocked: 2})
-	if n := len(s.alerts(alert.Blocked)[1].FlowLogs); n != 12 {
-		t.Errorf("%d flow logs in the reminder", n)
-	}
-	s.world.Allow("flowkeeper", "CreateFlowLogs")
-	s.pass(time.Hour)
-	s.resolved()
-}
-
-// protectTwo plants two flow logs with a destination each.
-func (s *scene) protectTwo() (a, b string) {
-	s.t.Helper()
-	s.world.AddDestination("arn:aws:s3:::other")
-	b = s.plant("vpc-2", func(f *fakeaws.FlowLog) { f.LogDestination = "arn:aws:s3:::other" })
-	return s.protect(1)[0], b
 }
 
 // TestWhatIsStuckIsToldWithinHalfAMinute, though others of the event are still
@@ -130,9 +70,7 @@ func TestWhatIsStuckIsToldWithinHalfAMinute(t *testing.T) {
 	s.hear(f)
 	s.pass(25 * time.Second)
 	s.pass(10 * time.Second)
-	if n := len(s.alerts(alert.Blocked)); n != 1 {
-		t.Errorf("%d alerts after 35 seconds", n)
-	}
+	s.wantAlerts(alert.Blocked, 1)
 }
 
 // TestRestoredAfterTheFirstFiveMinutes is told, though others are not back.
@@ -144,148 +82,20 @@ func TestRestoredAfterTheFirstFiveMinutes(t *testing.T) {
 	s.world.RemoveDestination(bucket)
 	s.hear(s.attack(a, b))
 	s.pass(6 * time.Minute)
-	if n := len(s.alerts(alert.Restored)); n != 0 {
-		t.Fatalf("%d alerts of what is not back", n)
-	}
+	s.wantAlerts(alert.Restored, 0) // neither is back
 	s.world.AddDestination(bucket)
 	s.pass(time.Hour)
 	s.is(a, incident.Verified, "")
-	if n := len(s.alerts(alert.Restored)); n != 1 {
-		t.Errorf("%d alerts that one is back", n)
-	}
-}
-
-// between runs something before the n-th Describe by ID.
-type between struct {
-	*ec2.Client
-	n  int
-	do func()
-}
-
-func (b *between) DescribeFlowLogs(ctx context.Context, in *ec2.DescribeFlowLogsInput, o ...func(*ec2.Options)) (*ec2.DescribeFlowLogsOutput, error) {
-	if len(in.Filter) == 1 && aws.ToString(in.Filter[0].Name) == "flow-log-id" {
-		if b.n--; b.n == 0 {
-			b.do()
-		}
-	}
-	return b.Client.DescribeFlowLogs(ctx, in, o...)
-}
-
-// TestADriftOfManyIsToldWhole, also where the first ones are told before the
-// refresh has confirmed the last.
-func TestADriftOfManyIsToldWhole(t *testing.T) {
-	t.Parallel()
-	s := newScene(t)
-	s.policy.DriftWait = 0
-	s.crash()
-	ids := s.protect(250)
-	s.attack(ids...)
-	s.r.Fleet = metered{&between{s.api, 2, s.work}}
-	s.refresh()
-	s.r.Fleet = s
-	s.pass(time.Hour)
-	for _, k := range []alert.Kind{alert.Deletion, alert.Restored} {
-		named := map[string]bool{}
-		for _, a := range s.alerts(k) {
-			for _, f := range a.FlowLogs {
-				named[f.FlowLogID] = true
-			}
-		}
-		if len(named) != 250 {
-			t.Errorf("%d of 250 named by %s alerts", len(named), k)
-		}
-	}
-	s.resolved()
-}
-
-// TestANewDestinationThatFails is told as both.
-func TestANewDestinationThatFails(t *testing.T) {
-	t.Parallel()
-	s := newScene(t)
-	s.protect(1)
-	id := s.plant("vpc-2", func(f *fakeaws.FlowLog) { f.LogDestination = bucket + "/elsewhere" })
-	s.world.FailDelivery(account, region, id, "Access error")
-	for range 3 {
-		s.refresh()
-		s.now = s.now.Add(time.Hour)
-	}
-	s.told(map[alert.Kind]int{alert.Destination: 1, alert.Pipeline: 1})
-}
-
-// refusing answers every create with the lack of a permission, of one kind
-// where it goes to a bucket and of another where it goes elsewhere.
-type refusing struct{ *ec2.Client }
-
-func (refusing) CreateFlowLogs(_ context.Context, in *ec2.CreateFlowLogsInput, _ ...func(*ec2.Options)) (*ec2.CreateFlowLogsOutput, error) {
-	what := "logs:CreateLogDelivery"
-	if strings.HasSuffix(aws.ToString(in.LogDestination), "zzz") {
-		what = "iam:PassRole"
-	}
-	return nil, &smithy.GenericAPIError{Code: "UnauthorizedOperation", Message: "not authorized to perform: " + what}
-}
-
-// TestRehearsalOfManyTellsOfEachKind, though one alone has more flow logs than
-// alerts name.
-func TestRehearsalOfManyTellsOfEachKind(t *testing.T) {
-	t.Parallel()
-	s := newScene(t)
-	s.world.AddDestination("arn:aws:s3:::zzz")
-	for n := range 1001 {
-		s.plant(fmt.Sprintf("vpc-%d", n), nil)
-	}
-	s.plant("vpc-z", func(f *fakeaws.FlowLog) { f.LogDestination = "arn:aws:s3:::zzz" })
-	s.refresh()
-	s.r.Fleet = metered{refusing{s.api}}
-	s.rehearse()
-	told := map[string]bool{}
-	for _, a := range s.alerts(alert.Pipeline) {
-		for _, f := range a.FlowLogs {
-			told[f.ResourceID] = true
-		}
-	}
-	if !told["vpc-z"] || !told["vpc-0"] {
-		t.Errorf("%d alerts name %d flow logs, not all kinds", len(s.alerts(alert.Pipeline)), len(told))
-	}
-}
-
-// TestFlappingIsToldThoughItIsBackAtOnce: a person restores it by hand before
-// people have heard of it.
-func TestFlappingIsToldThoughItIsBackAtOnce(t *testing.T) {
-	t.Parallel()
-	s := newScene(t)
-	s.protect(1)
-	for range 5 {
-		s.hear(s.attack(s.restored("vpc-1").ID))
-		s.work()
-	}
-	last := s.restored("vpc-1").ID
-	s.hear(s.attack(last))
-	s.work()
-	s.is(last, incident.Open, "")
-	if _, _, err := s.r.RestoreByHand(t.Context(), scope, last); err != nil {
-		t.Fatal(err)
-	}
-	s.hear(s.attack(s.restored("vpc-1").ID))
-	s.pass(15 * time.Minute)
-	s.restored("vpc-1")
-	if n := len(s.alerts(alert.Flapping)); n != 1 {
-		t.Errorf("%d alerts that it flaps", n)
-	}
+	s.wantAlerts(alert.Restored, 1) // one is back
 }
 
 // TestADeletionAlertPromisesNothingThatWillNotCome, where that is known at once.
 func TestADeletionAlertPromisesNothingThatWillNotCome(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	id := s.protect(1)[0]
+	s, id := protectedOne(t)
 	s.hear(s.record("fl-0000dead"))
-	_, err := s.store.Change(t.Context(), func(r *inventory.Row) bool {
-		r.ReleasedAt, r.ReleasedUntil = s.now, s.now.Add(time.Hour)
-		return true
-	})
-	s.must(err)
-	s.hear(s.attack(id))
-	s.work()
+	s.release(time.Hour)
+	s.attackAndWork(id)
 	for n, want := range []string{"never seen in AWS", "it was released"} {
 		if a := s.alerts(alert.Deletion)[n]; !strings.Contains(a.Text, want) || !strings.Contains(a.Text, "Flowkeeper: does not restore it") {
 			t.Errorf("%s", a.Text)
@@ -294,77 +104,10 @@ func TestADeletionAlertPromisesNothingThatWillNotCome(t *testing.T) {
 	s.is(id, incident.Closed, incident.Released)
 }
 
-// TestFlappingIsAlwaysTold, however the deletions fall between the restores.
-func TestFlappingIsAlwaysTold(t *testing.T) {
-	t.Parallel()
-	for _, pause := range []time.Duration{9*time.Minute + 40*time.Second, time.Minute} {
-		t.Run(pause.String(), func(t *testing.T) {
-			t.Parallel()
-			s := newScene(t)
-			s.protect(1)
-			deleted := 0
-			for range int(3 * time.Hour / pause) {
-				if len(s.here("vpc-1")) == 1 {
-					s.hear(s.attack(s.here("vpc-1")[0].ID))
-					deleted++
-				}
-				s.pass(pause)
-			}
-			if n := len(s.alerts(alert.Flapping)); n == 0 {
-				t.Errorf("%d deletions in 3 hours, %d creates, %d alerts flapping", deleted, s.creates(), n)
-			}
-		})
-	}
-	t.Run("restore_interval 20s", func(t *testing.T) {
-		t.Parallel()
-		s := newScene(t)
-		s.policy.RestoreInterval = 20 * time.Second
-		s.crash()
-		s.protect(1)
-		for range 100 {
-			if len(s.here("vpc-1")) == 1 {
-				s.hear(s.attack(s.here("vpc-1")[0].ID))
-			}
-			s.pass(5 * time.Second)
-		}
-		if n := len(s.alerts(alert.Flapping)); n == 0 {
-			t.Errorf("%d creates, %d alerts flapping", s.creates(), n)
-		}
-	})
-}
-
-// TestFlappingIsToldBeforeTheEnd: it was to be told later, and all is over before.
-func TestFlappingIsToldBeforeTheEnd(t *testing.T) {
-	t.Parallel()
-	s := newScene(t)
-	s.policy.MaxRestores, s.policy.RestoreInterval, s.policy.VerifyAfter = 1, 4*time.Minute, time.Minute
-	s.crash()
-	const elsewhere = bucket + "-2"
-	s.world.AddDestination(elsewhere)
-	other := s.plant("vpc-2", func(f *fakeaws.FlowLog) { f.LogDestination = elsewhere })
-	id := s.protect(1)[0]
-	s.hear(s.attack(id))
-	s.pass(time.Minute)
-	id = s.restored("vpc-1").ID
-	s.world.RemoveDestination(elsewhere)
-	s.hear(s.attack(id, other))
-	s.due(id, 2*time.Minute)
-	s.pass(time.Minute)
-	s.is(other, incident.Blocked, incident.Destination)
-	s.told(map[alert.Kind]int{alert.Deletion: 2, alert.Restored: 1, alert.Closed: 1, alert.Blocked: 1})
-	s.world.AddDestination(elsewhere)
-	s.pass(time.Hour)
-	if len(s.alerts(alert.Flapping)) != 1 {
-		t.Error("nobody was told that it flaps")
-	}
-	s.resolved()
-}
-
 // TestAnotherReasonIsOneAlert of an event, too.
 func TestAnotherReasonIsOneAlert(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	ids := s.protect(12)
+	s, ids := protected(t, 12)
 	s.world.Deny("flowkeeper", "CreateFlowLogs")
 	s.hear(s.attack(ids...))
 	s.pass(20 * time.Minute)
@@ -375,48 +118,4 @@ func TestAnotherReasonIsOneAlert(t *testing.T) {
 	if n := len(s.alerts(alert.Blocked)); n > before+1 {
 		t.Errorf("%d alerts, then %d", before, n)
 	}
-}
-
-// TestI7WhatAPersonAskedForResolves: blocked, and back later.
-func TestI7WhatAPersonAskedForResolves(t *testing.T) {
-	t.Parallel()
-	s := newScene(t)
-	id := s.protect(1)[0]
-	s.world.Deny("flowkeeper", "CreateFlowLogs")
-	s.attack(id)
-	_, _, err := s.r.RestoreByHand(t.Context(), scope, id)
-	s.must(err)
-	s.is(id, incident.Blocked, incident.Permission)
-	s.world.Allow("flowkeeper", "CreateFlowLogs")
-	s.pass(time.Hour)
-	s.is(id, incident.Verified, "")
-	s.resolved()
-}
-
-// TestADriftOfManyAdoptedThenLost: the first ones are adopted and told before
-// the refresh has confirmed the last.
-func TestADriftOfManyAdoptedThenLost(t *testing.T) {
-	t.Parallel()
-	s := newScene(t)
-	s.policy.DriftWait = 0
-	s.crash()
-	ids := s.protect(250)
-	s.attack(ids...)
-	for n := range 200 { // somebody put the first ones back
-		s.plant(fmt.Sprintf("vpc-%d", n+1), nil)
-	}
-	s.r.Fleet = metered{&between{s.api, 2, s.work}}
-	s.refresh()
-	s.r.Fleet = s
-	s.pass(time.Hour)
-	named := map[string]bool{}
-	for _, a := range s.alerts(alert.Restored) {
-		for _, f := range a.FlowLogs {
-			named[f.FlowLogID] = true
-		}
-	}
-	if len(named) != 250 {
-		t.Errorf("%d of 250 told as restored", len(named))
-	}
-	s.resolved()
 }

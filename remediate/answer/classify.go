@@ -28,30 +28,38 @@ func OfCreate(out *ec2.CreateFlowLogsOutput, err error) incident.Answer {
 	case len(out.FlowLogIds) > 0:
 		return incident.Answer{Class: incident.Created, ID: out.FlowLogIds[0]}
 	case len(out.Unsuccessful) > 0:
-		a := ofItems(out.Unsuccessful)
-		a.NoEffect = true
-		return a
+		return ofItems(out.Unsuccessful)
 	}
 	return incident.Answer{Class: incident.TryAgain, Message: "CreateFlowLogs answered with neither a flow log nor an error"}
+}
+
+// OfDryRun classes what CreateFlowLogs answered to a dry run: [incident.Created] where
+// it would have been allowed, also if a flow log stands in its way; otherwise as
+// [OfCreate] does.
+func OfDryRun(out *ec2.CreateFlowLogsOutput, err error) incident.Answer {
+	allowed := incident.Answer{Class: incident.Created}
+	if errorCode(err) == "DryRunOperation" {
+		return allowed
+	}
+	a := OfCreate(out, err)
+	switch a.Class {
+	case incident.Created, incident.AlreadyThere, incident.TokenMismatch:
+		return allowed
+	}
+	return a
 }
 
 // OfCreation classes what a CreateFlowLogs call for several resources answered. The IDs of
 // what it made are not matched to resources: AWS documents no order.
 func OfCreation(out *ec2.CreateFlowLogsOutput, err error) (a incident.CreationAnswer, ids []string) {
-	if err == nil && len(out.FlowLogIds)+len(out.Unsuccessful) == 0 {
-		refused := OfCreate(out, nil)
-		return incident.CreationAnswer{Refused: &refused}, nil
-	}
-	if err != nil {
-		refused := OfError(err)
+	if err != nil || len(out.FlowLogIds)+len(out.Unsuccessful) == 0 {
+		refused := OfCreate(out, err)
 		return incident.CreationAnswer{Refused: &refused}, nil
 	}
 	a.Items = map[string]incident.Answer{}
 	for _, item := range out.Unsuccessful {
 		if id := aws.ToString(item.ResourceId); id != "" {
-			one := ofItems([]types.UnsuccessfulItem{item})
-			one.NoEffect = true
-			a.Items[id] = one
+			a.Items[id] = ofItems([]types.UnsuccessfulItem{item})
 		}
 	}
 	return a, out.FlowLogIds
@@ -76,7 +84,7 @@ func ofItems(items []types.UnsuccessfulItem) incident.Answer {
 			words = append(words, a.Message)
 		}
 	}
-	worst.Message = incident.Bound(strings.Join(words, "; "))
+	worst.Message, worst.NoEffect = incident.Bound(strings.Join(words, "; ")), true
 	return worst
 }
 
@@ -87,13 +95,13 @@ func OfError(err error) incident.Answer {
 		return incident.Answer{Class: incident.NeedsPerson, Reason: incident.Credentials, Message: incident.Bound(err.Error()),
 			Advice: "these credentials act in another account: fix accounts[].role_arn or the credentials of the service"}
 	}
-	var http *smithyhttp.ResponseError
-	if errors.As(err, &http) && (http.HTTPStatusCode() >= 500 || http.HTTPStatusCode() == 429) {
-		return incident.Answer{Class: incident.TryAgain, Message: incident.Bound(wordsOfAWS(err)), NoEffect: IsThrottle(err), Throttled: IsThrottle(err)}
+	throttled := IsThrottle(err)
+	if http, ok := errors.AsType[*smithyhttp.ResponseError](err); ok && (http.HTTPStatusCode() >= 500 || http.HTTPStatusCode() == 429) {
+		return incident.Answer{Class: incident.TryAgain, Message: incident.Bound(wordsOfAWS(err)), NoEffect: throttled, Throttled: throttled}
 	}
 	if api, ok := errors.AsType[smithy.APIError](err); ok {
 		a := classify(api.ErrorCode(), api.ErrorMessage())
-		a.NoEffect, a.Throttled = true, IsThrottle(err)
+		a.NoEffect, a.Throttled = true, throttled
 		return a
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
@@ -122,8 +130,7 @@ func OfTags(err error) incident.Answer {
 // wordsOfAWS are AWS's code and message alone, where there are any: what the SDK puts
 // around them tells a person nothing.
 func wordsOfAWS(err error) string {
-	var api smithy.APIError
-	if errors.As(err, &api) && api.ErrorCode() != "" && api.ErrorMessage() != "" {
+	if api, ok := errors.AsType[smithy.APIError](err); ok && api.ErrorCode() != "" && api.ErrorMessage() != "" {
 		return api.ErrorCode() + ": " + api.ErrorMessage()
 	}
 	return err.Error()
@@ -137,12 +144,7 @@ func classify(code, message string) incident.Answer {
 	a := incident.Answer{Message: incident.Bound(withoutEncoded(strings.TrimPrefix(code+": "+message, ": ")))}
 	low := strings.ToLower(code + " " + message)
 	has := func(words ...string) bool {
-		for _, w := range words {
-			if !strings.Contains(low, w) {
-				return false
-			}
-		}
-		return true
+		return !slices.ContainsFunc(words, func(w string) bool { return !strings.Contains(low, w) })
 	}
 	block := func(reason, advice string) incident.Answer {
 		a.Class, a.Reason, a.Advice = incident.NeedsPerson, reason, advice
@@ -201,9 +203,13 @@ func clockSkew(code, low string) bool {
 	case "RequestExpired", "RequestTimeTooSkewed", "RequestInTheFuture":
 		return true
 	case "InvalidSignatureException", "SignatureDoesNotMatch", "AuthFailure":
-		return strings.Contains(low, "signature expired") || strings.Contains(low, "not yet current") || strings.Contains(low, "is now earlier than") || strings.Contains(low, "is still later than")
+		return containsAny(low, "signature expired", "not yet current", "is now earlier than", "is still later than")
 	}
 	return false
+}
+
+func containsAny(s string, words ...string) bool {
+	return slices.ContainsFunc(words, func(w string) bool { return strings.Contains(s, w) })
 }
 
 // accountAdvice says what to do about a code that means the whole account; empty
@@ -234,8 +240,7 @@ func errorCode(err error) string {
 }
 
 func isThrottle(code string) bool {
-	return strings.Contains(code, "Throttl") || code == "RequestLimitExceeded" || code == "TooManyRequestsException" ||
-		code == "EC2ThrottledException" || code == "SlowDown"
+	return strings.Contains(code, "Throttl") || code == "RequestLimitExceeded" || code == "TooManyRequestsException" || code == "SlowDown"
 }
 
 // transient codes come with 5xx, or mean that time will help.
@@ -251,12 +256,7 @@ func transient(code string) bool {
 // resourceCode finds the …NotFound codes of the resources that flow logs
 // watch; AWS's spelling varies in case (docs/aws.md, "Creating flow logs").
 func resourceCode(low string) bool {
-	for _, r := range []string{"invalidvpcid.", "invalidsubnetid.", "invalidnetworkinterfaceid.", "invalidtransitgateway", "invalidnatgatewayid.", "natgatewaynotfound", "invalidnatgateway"} {
-		if strings.Contains(low, r) {
-			return true
-		}
-	}
-	return false
+	return containsAny(low, "invalidvpcid.", "invalidsubnetid.", "invalidnetworkinterfaceid.", "invalidtransitgateway", "invalidnatgateway", "natgatewaynotfound")
 }
 
 func credentialCode(code string) bool {

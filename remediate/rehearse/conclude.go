@@ -2,7 +2,6 @@ package rehearse
 
 import (
 	"context"
-	"maps"
 	"slices"
 	"time"
 
@@ -27,7 +26,7 @@ func (r *Rehearser) conclude(ctx context.Context, s inventory.Scope, found verdi
 		}
 	}
 	err = r.Store.Update(ctx, func(tx Tx) error {
-		if err := save(tx, s, found, complete); err != nil {
+		if err := save(tx, before, found, complete); err != nil {
 			return err
 		}
 		affected, err := affectedBy(tx, s, refused, mended)
@@ -46,28 +45,22 @@ func (r *Rehearser) conclude(ctx context.Context, s inventory.Scope, found verdi
 
 // affectedBy are flow logs that the changes are about. There are some of each target,
 // however many flow logs and targets there are.
-func affectedBy(tx Tx, s inventory.Scope, changes ...verdicts) (map[delivery.Target][]inventory.Row, error) {
-	all := verdicts{}
-	for _, c := range changes {
-		maps.Copy(all, c)
-	}
+func affectedBy(tx Tx, s inventory.Scope, refused, mended verdicts) (map[delivery.Target][]inventory.Row, error) {
 	affected := map[delivery.Target][]inventory.Row{}
-	for t := range all {
-		rows, err := tx.LiveWith(s, t, max(1, mostNamed/len(all)))
-		if err != nil {
-			return nil, err
+	for _, changed := range []verdicts{refused, mended} { // no target is in both
+		for t := range changed {
+			rows, err := tx.LiveWith(s, t, max(1, mostNamed/(len(refused)+len(mended))))
+			if err != nil {
+				return nil, err
+			}
+			affected[t] = rows
 		}
-		affected[t] = rows
 	}
 	return affected, nil
 }
 
-// save writes the verdicts.
-func save(tx Tx, s inventory.Scope, found verdicts, complete bool) error {
-	before, err := tx.Rehearsals(s)
-	if err != nil {
-		return err
-	}
+// save writes the verdicts. Where they are complete, it drops those of other targets.
+func save(tx Tx, before []Rehearsal, found verdicts, complete bool) error {
 	for _, old := range before {
 		if _, still := found[old.Target]; complete && !still {
 			if err := tx.DropRehearsal(old); err != nil {

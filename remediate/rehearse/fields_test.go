@@ -5,7 +5,6 @@ import (
 	"strings"
 	"testing"
 
-	"flowkeeper/alert"
 	"flowkeeper/internal/fakeaws"
 	"flowkeeper/remediate/rehearse"
 )
@@ -22,18 +21,22 @@ func TestRehearsalTriesEachPermissionClass(t *testing.T) {
 		f.TagFields = []fakeaws.TagField{{ResourceType: "instance", Keys: []string{"Name"}}}
 	})
 	s.refresh()
-	counts, err := s.store.Counts(t.Context())
-	s.must(err)
-	if counts.Restorable["yes"] != 2 || counts.Restorable["unknown"] != 2 {
-		t.Errorf("before they are tried: %v", counts.Restorable)
-	}
+	s.restorable(map[string]int{"yes": 2, "unknown": 2})
 	if c := s.rehearse(); c != (rehearse.Result{Tried: 3}) {
 		t.Errorf("%+v", c)
 	}
-	counts, err = s.store.Counts(t.Context())
+	s.restorable(map[string]int{"yes": 4})
+}
+
+// restorable checks how many flow logs would be restored, would not, or were never tried.
+func (s *scene) restorable(want map[string]int) {
+	s.t.Helper()
+	counts, err := s.store.Counts(s.t.Context())
 	s.must(err)
-	if counts.Restorable["yes"] != 4 {
-		t.Errorf("after that: %v", counts.Restorable)
+	for _, is := range []string{"yes", "no", "unknown"} {
+		if counts.Restorable[is] != want[is] {
+			s.t.Errorf("restorable: %v, want %v", counts.Restorable, want)
+		}
 	}
 }
 
@@ -49,13 +52,9 @@ func TestRehearsalFindsAMissingPermissionOfOneClass(t *testing.T) {
 	if c := s.rehearse(); c != (rehearse.Result{Tried: 2, Refused: 1}) {
 		t.Errorf("%+v", c)
 	}
-	counts, err := s.store.Counts(t.Context())
-	s.must(err)
-	if counts.Restorable["yes"] != 2 || counts.Restorable["no"] != 1 {
-		t.Errorf("%v", counts.Restorable)
-	}
-	s.told(map[alert.Kind]int{alert.Pipeline: 1})
-	if a := s.alerts(alert.Pipeline)[0]; len(a.FlowLogs) != 1 || a.FlowLogs[0].FlowLogID != ecs || !strings.Contains(a.Cause, "ecs:ListClusters") {
+	s.restorable(map[string]int{"yes": 2, "no": 1})
+	s.told(1)
+	if a := s.alerts()[0]; len(a.FlowLogs) != 1 || a.FlowLogs[0].FlowLogID != ecs || !strings.Contains(a.Cause, "ecs:ListClusters") {
 		t.Errorf("%+v", a)
 	}
 }

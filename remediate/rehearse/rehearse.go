@@ -24,8 +24,7 @@ type Rehearser struct {
 	Log       *slog.Logger
 	// AlertsAdded is called after each commit that may have put alerts into the outbox.
 	AlertsAdded func()
-	// Caller asks AWS who signs the calls of a scope, for its ARN; nil: nobody
-	// knows, and no rehearsal's record counts.
+	// Caller asks AWS who signs the calls of a scope, for its ARN.
 	Caller func(ctx context.Context, scope inventory.Scope) (arn string, err error)
 	// Rand names a new state file, in [0, 1); nil: math/rand.
 	Rand func() float64
@@ -78,13 +77,13 @@ func (r *Rehearser) Rehearse(ctx context.Context, s inventory.Scope, beat func()
 	if err != nil {
 		return Result{}, fmt.Errorf("rehearse restores in %s: %w", s, err)
 	}
-	started := r.Now()
-	found, sent, err := r.tryAll(ctx, s, api, rows, func(call int) string { return health.token(started, call) }, beat)
-	if sent {
-		err = errors.Join(err, r.sent(ctx, s, started))
+	t := &trial{Rehearser: r, scope: s, api: api, health: health, started: r.Now(), beat: beat, found: verdicts{}}
+	err = t.tryAll(ctx, rows)
+	if t.answered {
+		err = errors.Join(err, r.noteSent(ctx, s, t.started))
 	}
-	result := found.result()
-	if cerr := r.conclude(ctx, s, found, err == nil); cerr != nil {
+	result := t.found.result()
+	if cerr := r.conclude(ctx, s, t.found, err == nil); cerr != nil {
 		err, result = errors.Join(err, cerr), Result{}
 	}
 	if err != nil {

@@ -38,6 +38,13 @@ func (s *scene) trail() *[]detection.Finding {
 	return &got
 }
 
+// recorded is a scene with a protected flow log, and the records of its creates.
+func recorded(t *testing.T) (*scene, *[]detection.Finding) {
+	s := newScene(t)
+	s.protect(1)
+	return s, s.trail()
+}
+
 func TestRehearsalTriesEachDestinationOnceAndCreatesNothing(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
@@ -54,7 +61,7 @@ func TestRehearsalTriesEachDestinationOnceAndCreatesNothing(t *testing.T) {
 	if len(*heard) != 2 || (*heard)[0].Kind != detection.Rehearsed || len((*heard)[0].Record.ClientToken) > 64 {
 		t.Fatalf("%+v", *heard)
 	}
-	s.told(nil)
+	s.told(0)
 }
 
 func TestRehearsalTellsBeforeTheAttack(t *testing.T) {
@@ -62,7 +69,7 @@ func TestRehearsalTellsBeforeTheAttack(t *testing.T) {
 	s := newScene(t)
 	s.protect(3)
 	s.rehearse()
-	s.told(nil)
+	s.told(0)
 	s.world.Deny("flowkeeper", "CreateFlowLogs")
 	for range 2 {
 		if c := s.rehearse(); c != (rehearse.Result{Tried: 1, Refused: 1}) {
@@ -70,16 +77,16 @@ func TestRehearsalTellsBeforeTheAttack(t *testing.T) {
 		}
 		s.crash()
 	}
-	s.told(map[alert.Kind]int{alert.Pipeline: 1})
-	a := s.alerts(alert.Pipeline)[0]
+	s.told(1)
+	a := s.alerts()[0]
 	if a.Level != alert.High || len(a.FlowLogs) != 3 || !strings.HasPrefix(a.Title, "A restore would be refused: 3 flow logs (permission)") || !strings.Contains(a.Advice, "ec2:CreateFlowLogs") {
 		t.Errorf("%+v", a)
 	}
 	s.world.Allow("flowkeeper", "CreateFlowLogs")
 	s.rehearse()
 	s.rehearse()
-	s.told(map[alert.Kind]int{alert.Pipeline: 2})
-	if a := s.alerts(alert.Pipeline)[1]; a.Level != alert.Informational || a.RouteLevel != alert.High && a.RouteLevel != "" || !strings.HasPrefix(a.Title, "A restore would be allowed again: 3 flow logs") || !a.Resolves() || a.DedupKey != s.alerts(alert.Pipeline)[0].DedupKey {
+	s.told(2)
+	if a := s.alerts()[1]; a.Level != alert.Informational || a.RouteLevel != alert.High && a.RouteLevel != "" || !strings.HasPrefix(a.Title, "A restore would be allowed again: 3 flow logs") || !a.Resolves() || a.DedupKey != s.alerts()[0].DedupKey {
 		t.Errorf("%+v", a)
 	}
 }
@@ -95,7 +102,7 @@ func TestRehearsalWithoutAVerdictChangesNothing(t *testing.T) {
 	if _, err := s.Rehearse(t.Context(), scope, func() {}); err == nil {
 		t.Error("a throttled rehearsal is no success")
 	}
-	s.told(map[alert.Kind]int{alert.Pipeline: 1})
+	s.told(1)
 }
 
 func TestRehearsalInModeAlertMakesNoCall(t *testing.T) {
@@ -113,9 +120,7 @@ func TestRehearsalInModeAlertMakesNoCall(t *testing.T) {
 // absence of later ones is told, and so is its end.
 func TestThePipelineOfEvents(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	s.protect(1)
-	heard := s.trail()
+	s, heard := recorded(t)
 	hour := func(comes bool) {
 		*heard = nil
 		s.rehearse()
@@ -129,17 +134,17 @@ func TestThePipelineOfEvents(t *testing.T) {
 		hour(false) // never proven: nothing to miss
 	}
 	hour(true)
-	s.told(nil)
+	s.told(0)
 	hour(false)
 	hour(false)
-	s.told(map[alert.Kind]int{alert.Pipeline: 1})
-	if a := s.alerts(alert.Pipeline)[0]; a.Level != alert.High || !strings.Contains(a.Title, "no rehearsal has come back") || a.Advice == "" {
+	s.told(1)
+	if a := s.alerts()[0]; a.Level != alert.High || !strings.Contains(a.Title, "no rehearsal has come back") || a.Advice == "" {
 		t.Errorf("%+v", a)
 	}
 	hour(true)
 	hour(true)
-	s.told(map[alert.Kind]int{alert.Pipeline: 2})
-	if a := s.alerts(alert.Pipeline)[1]; a.Level != alert.Informational || !strings.HasPrefix(a.Title, "Works again: events come through the queue again") {
+	s.told(2)
+	if a := s.alerts()[1]; a.Level != alert.Informational || !strings.HasPrefix(a.Title, "Works again: events come through the queue again") {
 		t.Errorf("%+v", a)
 	}
 	// Another daemon on the queue takes its part: one hour's silence is no news.
@@ -149,27 +154,21 @@ func TestThePipelineOfEvents(t *testing.T) {
 	for range 5 {
 		hour(false)
 	}
-	s.told(map[alert.Kind]int{alert.Pipeline: 2})
+	s.told(2)
 	hour(false)
-	s.told(map[alert.Kind]int{alert.Pipeline: 3})
+	s.told(3)
 }
 
 // TestAClockThatWentBackHidesNoSilence: what came back at a time that is yet to come
 // does not count for long.
 func TestAClockThatWentBackHidesNoSilence(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	s.protect(1)
-	heard := s.trail()
+	s, heard := recorded(t)
 	s.rehearse()
 	s.hear(*heard...)
 	s.now = s.now.Add(-10 * 24 * time.Hour)
-	for range 3 {
-		s.rehearse()
-		s.now = s.now.Add(time.Hour)
-		s.refresh()
-	}
-	s.told(map[alert.Kind]int{alert.Pipeline: 1})
+	s.hours(3)
+	s.told(1)
 }
 
 // TestAStrangersDryRunIsNoRehearsal: whoever may call EC2 at all can make dry
@@ -179,9 +178,7 @@ func TestAClockThatWentBackHidesNoSilence(t *testing.T) {
 func TestAStrangersDryRunIsNoRehearsal(t *testing.T) {
 	t.Parallel()
 	untilTold := func(strangers bool) time.Duration {
-		s := newScene(t)
-		s.protect(1)
-		heard := s.trail()
+		s, heard := recorded(t)
 		s.rehearse()
 		s.hear(*heard...)
 		own := (*heard)[0]
@@ -202,7 +199,7 @@ func TestAStrangersDryRunIsNoRehearsal(t *testing.T) {
 				forge(detection.RehearsalToken + "another-1-1")
 				forge(own.Record.ClientToken)
 				s.refresh()
-				if len(s.alerts(alert.Pipeline)) > 0 {
+				if len(s.alerts()) > 0 {
 					return s.now.Sub(cut)
 				}
 			}
@@ -222,20 +219,14 @@ func TestAStrangerBeforeTheFirstRehearsal(t *testing.T) {
 	s.protect(1)
 	s.hear(detection.Finding{Kind: detection.Rehearsed, Record: cloudtrail.Record{EventName: cloudtrail.CreateFlowLogs, EventSource: cloudtrail.EC2,
 		Account: account, Region: region, DryRun: true, ClientToken: detection.RehearsalToken + "x-1-1"}}) // of nobody
-	for range 3 {
-		s.rehearse()
-		s.now = s.now.Add(time.Hour)
-		s.refresh()
-	}
-	s.told(nil)
+	s.hours(3)
+	s.told(0)
 }
 
 // TestARecordThatCantBeNotedIsNotAcknowledged, and the error says why.
 func TestARecordThatCantBeNotedIsNotAcknowledged(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	s.protect(1)
-	heard := s.trail()
+	s, heard := recorded(t)
 	s.rehearse()
 	full := errors.New("no room")
 	s.Store = broken{s.Store, full}
@@ -247,11 +238,8 @@ func TestARecordThatCantBeNotedIsNotAcknowledged(t *testing.T) {
 // TestAnotherFlowkeepersRehearsalCounts where the configuration names its principal.
 func TestAnotherFlowkeepersRehearsalCounts(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	s.others = []string{"arn:aws:iam::111122223333:role/of/teams/flowkeeper-b"}
-	s.crash()
-	s.protect(1)
-	heard := s.trail()
+	s, heard := recorded(t)
+	s.Others = []string{"arn:aws:iam::111122223333:role/of/teams/flowkeeper-b"}
 	s.rehearse()
 	f := (*heard)[0]
 	f.Record.Identity = cloudtrail.Identity{ARN: "arn:aws:sts::111122223333:assumed-role/flowkeeper-b/i-0a"}
@@ -266,9 +254,7 @@ func TestAnotherFlowkeepersRehearsalCounts(t *testing.T) {
 func TestAnotherPrincipalMakesTheRehearsals(t *testing.T) {
 	t.Parallel()
 	for _, before := range []string{"", "111122223333:role/another"} {
-		s := newScene(t)
-		s.protect(1)
-		heard := s.trail()
+		s, heard := recorded(t)
 		s.must(s.store.Rehearsals().Update(t.Context(), func(tx rehearse.Tx) error {
 			return tx.PutPipelineHealth(scope, rehearse.PipelineHealth{Instance: "x", By: before, BackAt: s.now.Add(-time.Hour), Unanswered: 1, UnansweredSince: s.now.Add(-20 * time.Minute)})
 		}))
@@ -284,16 +270,14 @@ func TestAnotherPrincipalMakesTheRehearsals(t *testing.T) {
 			s.now = s.now.Add(time.Hour)
 			s.refresh()
 		}
-		s.told(nil)
+		s.told(0)
 	}
 }
 
 // TestARehearsalWithoutAnAnswerOfWhoMadeIt is taken for whose the last one was.
 func TestARehearsalWithoutAnAnswerOfWhoMadeIt(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	s.protect(1)
-	heard := s.trail()
+	s, heard := recorded(t)
 	s.rehearse()
 	s.Caller = func(context.Context, inventory.Scope) (string, error) { return "", errors.New("STS is away") }
 	*heard = nil
@@ -327,7 +311,7 @@ func TestProgressWhileARehearsalIsSlow(t *testing.T) {
 			s.plant(fmt.Sprintf("vpc-%d", n), func(f *fakeaws.FlowLog) { f.LogDestination = to })
 		}
 		s.refresh()
-		s.api = slow{s.api, 20 * time.Second}
+		s.api = slow{s.api}
 		beats := &beats{last: time.Now()}
 		c, err := s.Rehearse(t.Context(), scope, beats.beat)
 		s.must(err)

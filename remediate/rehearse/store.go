@@ -33,7 +33,7 @@ type Tx interface {
 	PutPipelineHealth(scope inventory.Scope, h PipelineHealth) error
 
 	// OutageAlerted reports whether people were told that a part of the pipeline fails,
-	// and not since that it works; SetTrouble notes it.
+	// and not since that it works; SetOutageAlerted notes it.
 	OutageAlerted(scope inventory.Scope, p notify.Part) (bool, error)
 	SetOutageAlerted(scope inventory.Scope, p notify.Part, on bool) error
 	// AddAlert puts an alert and its deliveries into the outbox; one whose ID

@@ -24,56 +24,66 @@ type EC2 interface {
 
 const callTimeout = 25 * time.Second // of one dry run, as of a create
 
-// tryAll tries the rows until each target has a verdict, with a token for each dry run.
-// Where it can't go on, it returns what it found so far with the error. sent reports
-// whether AWS has answered a dry run.
-func (r *Rehearser) tryAll(ctx context.Context, s inventory.Scope, api EC2, rows []inventory.Row, token func(call int) string, beat func()) (found verdicts, sent bool, err error) {
-	found = verdicts{}
+// trial is one rehearsal of a scope.
+type trial struct {
+	*Rehearser
+	scope   inventory.Scope
+	api     EC2
+	health  PipelineHealth
+	started time.Time
+	beat    func()
+
+	found    verdicts
+	calls    int  // dry runs so far; each has a token of its own
+	answered bool // by AWS, one of them
+}
+
+// tryAll tries the rows until each target has a verdict. Where it can't go on, it keeps
+// what it found so far.
+func (t *trial) tryAll(ctx context.Context, rows []inventory.Row) (err error) {
 	var blind *incident.Answer // of the look that a restore begins with, where that is refused
-	calls := 0
 	for n, row := range rows {
 		target := delivery.TargetOf(row.FlowLog)
-		if _, done := found[target]; done {
+		if _, done := t.found[target]; done {
 			continue
 		}
-		if !r.awaitTurn(ctx, s, beat) {
-			return found, sent, ErrBusy
+		if !t.awaitTurn(ctx) {
+			return ErrBusy
 		}
-		beat()
+		t.beat()
 		if n == 0 {
-			if blind, err = r.refusedLook(ctx, s, api, row.ResourceID); err != nil {
-				return found, sent, err
+			if blind, err = t.refusedLook(ctx, row.ResourceID); err != nil {
+				return err
 			}
 		}
 		if blind != nil {
-			found.add(s, target, *blind, r.Now())
+			t.found.add(t.scope, target, *blind, t.Now())
 			continue
 		}
-		calls++
-		a, err := r.tryDry(ctx, s, api, row, token(calls))
+		a, err := t.tryDry(ctx, row)
 		if err != nil {
-			return found, sent, err
+			return err
 		}
-		sent = true
+		t.answered = true
 		if a.Class != incident.ResourceAbsent {
-			found.add(s, target, a, r.Now())
+			t.found.add(t.scope, target, a, t.Now())
 		}
 	}
-	return found, sent, nil
+	return nil
 }
 
 // awaitTurn waits until a dry run may go out, and reports whether it may: not where restores
 // need all that AWS allows for so long.
-func (r *Rehearser) awaitTurn(ctx context.Context, s inventory.Scope, beat func()) bool {
-	pause := r.Pause
+func (t *trial) awaitTurn(ctx context.Context) bool {
+	pause := t.Pause
 	if pause == nil {
 		pause = retry.Sleep
 	}
 	for range longestWait {
-		if r.Restores.AllowDryRun(s) {
+		if t.Restores.AllowDryRun(t.scope) {
 			return true
 		}
-		beat()
+		t.beat()
 		if !pause(ctx, time.Second) {
 			return false
 		}
@@ -86,12 +96,12 @@ const longestWait = 60
 
 // refusedLook looks at a resource as a restore does first. It returns what AWS
 // refuses it with; an error only where AWS gave no verdict.
-func (r *Rehearser) refusedLook(ctx context.Context, s inventory.Scope, api EC2, resource string) (*incident.Answer, error) {
-	_, err := inventory.OnResources(ctx, s, api, []string{resource})
+func (t *trial) refusedLook(ctx context.Context, resource string) (*incident.Answer, error) {
+	_, err := inventory.OnResources(ctx, t.scope, t.api, []string{resource})
 	if err == nil {
 		return nil, nil
 	}
-	err = fmt.Errorf("look at 1 resources in %s: %w", s, err)
+	err = fmt.Errorf("look at 1 resources in %s: %w", t.scope, err)
 	a := answer.OfError(err)
 	if a.Class != incident.NeedsPerson {
 		return nil, err
@@ -101,19 +111,20 @@ func (r *Rehearser) refusedLook(ctx context.Context, s inventory.Scope, api EC2,
 
 // tryDry makes the call that would restore a flow log, as a dry run with a
 // token of its own. The answer is an error only where AWS gave no verdict.
-func (r *Rehearser) tryDry(ctx context.Context, s inventory.Scope, api EC2, row inventory.Row, token string) (incident.Answer, error) {
-	i := incident.Incident{Scope: s, FlowLogID: row.ID, Frozen: row.Settings}
+func (t *trial) tryDry(ctx context.Context, row inventory.Row) (incident.Answer, error) {
+	t.calls++
+	i := incident.Incident{Scope: t.scope, FlowLogID: row.ID, Frozen: row.Settings}
 	for {
-		in := incident.CreateInput(i, token)
+		in := incident.CreateInput(i, t.health.token(t.started, t.calls))
 		in.DryRun = aws.Bool(true)
 		call, cancel := context.WithTimeout(ctx, callTimeout)
-		out, err := api.CreateFlowLogs(call, in, oneAttempt)
+		out, err := t.api.CreateFlowLogs(call, in, oneAttempt)
 		cancel()
 		if err != nil && ctx.Err() != nil {
 			return incident.Answer{}, ctx.Err()
 		}
 		if err != nil {
-			r.Restores.RecordDryRunThrottle(s, err)
+			t.Restores.RecordDryRunThrottle(t.scope, err)
 		}
 		switch a := answer.OfDryRun(out, err); a.Class {
 		case incident.TagRefused:

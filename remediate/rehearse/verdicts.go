@@ -41,18 +41,18 @@ func (v verdicts) result() Result {
 // time, or for another reason; mended the last refusals of what is allowed now.
 func (v verdicts) since(before []Rehearsal) (refused, mended verdicts) {
 	refused, mended = verdicts{}, verdicts{}
-	for t, x := range v {
-		if x.Reason != "" {
-			refused[t] = x
-		}
-	}
+	last := verdicts{}
 	for _, old := range before {
-		x, tried := v[old.Target]
+		last[old.Target] = old
+	}
+	for t, x := range v {
+		old, known := last[t]
 		switch {
-		case tried && x.Reason == old.Reason:
-			delete(refused, old.Target)
-		case tried && x.Reason == "":
-			mended[old.Target] = old
+		case known && x.Reason == old.Reason:
+		case x.Reason != "":
+			refused[t] = x
+		case known:
+			mended[t] = old
 		}
 	}
 	return refused, mended

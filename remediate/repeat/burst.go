@@ -1,6 +1,7 @@
 package repeat
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -19,9 +20,7 @@ const (
 	UnknownDeletion Class = "unknown" // deletions of flow logs that Flowkeeper never saw
 )
 
-// Burst is what one principal repeats: calls that anybody can make without end,
-// and that take nothing away that Flowkeeper knows (attempts, tampering, deletions
-// of flow logs that it never saw). The first one is alerted at once. What follows
+// Burst is what one principal repeats. The first call is alerted at once. What follows
 // within Window is held, and becomes one alert when the window is over. A call
 // that is graver than all that was alerted goes at once: neither a forged record
 // nor a harmless call silences it (I2). While calls go on, one window follows the
@@ -109,7 +108,7 @@ func (b Burst) hold(a alert.Alert, c Call, now time.Time) Burst {
 	if h.Calls == 0 {
 		h.First = now
 	}
-	h.Calls, h.FlowLogs, h.Last = h.Calls+1, h.FlowLogs+c.FlowLogs, now
+	h.Calls, h.FlowLogs, h.Last = h.Calls+1, h.FlowLogs+c.Example.FlowLogs, now
 	h.Several = h.Several || h.Gravest != nil && incident.PrincipalOrName(h.Gravest.Actor) != incident.PrincipalOrName(a.Actor)
 	if h.Gravest == nil || c.Severity > h.Severity {
 		a.FlowLogs, a.FailedFlowLogs, a.Omitted, a.FailedOmitted, a.Recent = nil, nil, 0, 0, nil
@@ -118,13 +117,8 @@ func (b Burst) hold(a alert.Alert, c Call, now time.Time) Burst {
 		a.Title, a.Text = "", ""
 		h.Gravest, h.Severity = &a, c.Severity
 	}
-	at, _ := slices.BinarySearchFunc(h.Examples, c.Severity, func(x heldCall, s int) int {
-		if x.Severity >= s {
-			return -1
-		}
-		return 1
-	})
-	h.Examples = slices.Insert(slices.Clone(h.Examples), at, heldCall{c.Severity, c.Example.Short()})
+	h.Examples = append(slices.Clone(h.Examples), heldCall{c.Severity, c.Example.Short()})
+	slices.SortStableFunc(h.Examples, func(a, b heldCall) int { return cmp.Compare(b.Severity, a.Severity) })
 	if len(h.Examples) > mostExamples {
 		n := leastTelling(h.Examples)
 		h.Examples = slices.Delete(h.Examples, n, n+1)
@@ -146,5 +140,6 @@ func leastTelling(calls []heldCall) int {
 // same reports whether two calls differ in when they were made only.
 func (c heldCall) same(other heldCall) bool {
 	a, b := c.Call, other.Call
-	return a.Principal == b.Principal && a.EventName == b.EventName && a.Region == b.Region && a.ErrorCode == b.ErrorCode && a.Target == b.Target && a.FlowLogID == b.FlowLogID
+	a.EventID, a.Time, a.FlowLogs = b.EventID, b.Time, b.FlowLogs
+	return a == b
 }

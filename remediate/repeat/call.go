@@ -12,12 +12,10 @@ import (
 // Call is one that anybody can repeat without end.
 type Call struct {
 	Class    Class
-	Account  string          // of its record
 	Who      string          // made it: calls by others are no repetition of it
 	What     string          // it changes, where each of these has a burst of its own; empty: all are in one
 	Scope    inventory.Scope // of its record
 	Severity int             // orders calls by how grave they are
-	FlowLogs int             // that it names
 	Example  alert.Call      // in the alert that sums up
 }
 
@@ -25,7 +23,7 @@ type Call struct {
 func CallOf(class Class, f detection.Finding, a alert.Alert, flowLogs int, known bool) Call {
 	actor := f.Actor()
 	who := incident.PrincipalOrName(&actor)
-	return Call{Class: class, Account: f.Record.Account, Who: who + " " + actor.SourceIdentity, FlowLogs: flowLogs,
+	return Call{Class: class, Who: who + " " + actor.SourceIdentity,
 		Severity: severity(a.Level, known), Scope: inventory.Scope{Account: f.Record.Account, Region: f.Record.Region},
 		Example: alert.Call{EventID: f.Record.EventID, EventName: f.Record.EventName, Time: alert.At(f.Record.EventTime), Region: f.Record.Region, ErrorCode: f.Record.ErrorCode, FlowLogs: flowLogs, Principal: who},
 	}
@@ -50,11 +48,12 @@ func (c Call) keys() (own string, bounds []bound) {
 	key := func(parts ...string) string {
 		return string(c.Class) + " " + alert.ID(append([]string{string(c.Class)}, parts...)...)
 	}
-	own = key(c.Account, c.Who, c.What)
+	account := c.Scope.Account
+	own = key(account, c.Who, c.What)
 	if c.What != "" {
-		bounds = append(bounds, bound{key(c.Account, c.Who, ""), byPrincipal})
+		bounds = append(bounds, bound{key(account, c.Who, ""), byPrincipal})
 	}
-	return own, append(bounds, bound{key(c.Account), byAccount}, bound{key(), byAccount})
+	return own, append(bounds, bound{key(account), byAccount}, bound{key(), byAccount})
 }
 
 // bound says how many alerts of one severity may go at once in a burst's window.

@@ -16,60 +16,55 @@ const (
 	byAccount   = 20
 )
 
-// known is what the state file has of the bursts that a call concerns.
-type known struct {
+// ledger is what the state file has of the bursts that a call concerns, and what is
+// changed of it.
+type ledger struct {
+	now     time.Time
 	bursts  map[string]Burst // by key, of those that Call.keys names
 	inClass int              // how many bursts there are of the call's class
-}
 
-// changes are what becomes of the state file.
-type changes struct {
 	written map[string]*Burst // by key; nil: it is dropped
 	alerts  []alert.Alert     // for the outbox, in this order
 }
 
-// ledger is what is known at a time, and what is changed of it.
-type ledger struct {
-	known
-	now time.Time
-	changes
+func newLedger(now time.Time) *ledger {
+	return &ledger{now: now, bursts: map[string]Burst{}, written: map[string]*Burst{}}
 }
 
-// decide says whether the alert about a call goes at once or is held, and what
+// decide says whether the alert about a call goes at once or is held, and notes what
 // changes by that.
-func decide(c Call, a alert.Alert, k known, now time.Time) (atOnce bool, out changes) {
-	l := &ledger{known: k, now: now}
+func (l *ledger) decide(c Call, a alert.Alert) (atOnce bool) {
 	key, bounds := c.keys()
 	own, found := l.burst(key)
 	inOwn := c
 	inOwn.Example.Principal = "" // the burst's
 	if found && c.Severity <= own.Mark {
-		l.put(own.hold(a, inOwn, now))
-		return false, l.changes
+		l.put(own.hold(a, inOwn, l.now))
+		return false
 	}
 	crowded := !found && l.inClass >= mostBursts
 	full, within := l.bounded(c, bounds, crowded)
 	switch {
 	case full != nil && found:
-		l.put(own.hold(a, inOwn, now))
-		return false, l.changes
+		l.put(own.hold(a, inOwn, l.now))
+		return false
 	case full != nil:
-		l.put(full.hold(a, c, now))
-		return false, l.changes
+		l.put(full.hold(a, c, l.now))
+		return false
 	}
 	for _, b := range within {
 		l.put(b.count(c.Severity))
 	}
 	if !crowded { // otherwise the bursts that bound it hold what follows
 		if !found {
-			own = c.burst(key, now)
+			own = c.burst(key, l.now)
 		}
 		own.Mark = c.Severity
 		l.put(own)
 	}
 	a.Minor = true
 	l.alerts = append(l.alerts, a)
-	return true, l.changes
+	return true
 }
 
 // bounded finds the burst that an alert is too many for, if there is one, and
@@ -111,20 +106,13 @@ func (l *ledger) burst(key string) (b Burst, there bool) {
 	if there {
 		l.put(b)
 	} else {
-		l.set(key, nil)
+		l.written[key] = nil
 		l.inClass--
 	}
 	return b, there
 }
 
-func (l *ledger) put(b Burst) { l.set(b.Key, &b) }
-
-func (l *ledger) set(key string, b *Burst) {
-	if l.written == nil {
-		l.written = map[string]*Burst{}
-	}
-	l.written[key] = b
-}
+func (l *ledger) put(b Burst) { l.written[b.Key] = &b }
 
 // count notes an alert that went at once.
 func (b Burst) count(severity int) Burst {

@@ -13,8 +13,8 @@ import (
 var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
 // attempt is a refused deletion of a flow log that nobody knows, the severity of which is 4.
-var attempt = Call{Class: Attempt, Account: "111122223333", Who: "nobody", Scope: inventory.Scope{Account: "111122223333", Region: "eu-west-1"}, Severity: 4, FlowLogs: 2,
-	Example: alert.Call{EventID: "e", EventName: "DeleteFlowLogs", Principal: "nobody"}}
+var attempt = Call{Class: Attempt, Who: "nobody", Scope: inventory.Scope{Account: "111122223333", Region: "eu-west-1"}, Severity: 4,
+	Example: alert.Call{EventID: "e", EventName: "DeleteFlowLogs", Principal: "nobody", FlowLogs: 2}}
 
 // of is a call after some changes.
 func of(change func(*Call)) Call {
@@ -40,8 +40,9 @@ func named(c Call) (all []struct{ name, key string }) {
 
 // have is what is known of some bursts, by their names. Without another time, their
 // windows are over in a minute.
-func have(c Call, inClass int, bursts map[string]Burst) known {
-	k := known{bursts: map[string]Burst{}, inClass: inClass}
+func have(c Call, inClass int, bursts map[string]Burst) *ledger {
+	l := newLedger(noon)
+	l.inClass = inClass
 	for _, x := range named(c) {
 		b, there := bursts[x.name]
 		if !there {
@@ -52,15 +53,15 @@ func have(c Call, inClass int, bursts map[string]Burst) known {
 			b.DueAt = noon.Add(time.Minute)
 		}
 		b.Since = b.DueAt.Add(-Window)
-		k.bursts[b.Key] = b
+		l.bursts[b.Key] = b
 	}
-	return k
+	return l
 }
 
 // said is what a decision changes, in words.
-func said(c Call, atOnce bool, x changes) string {
+func (l *ledger) said(c Call, atOnce bool) string {
 	var out []string
-	for _, a := range x.alerts {
+	for _, a := range l.alerts {
 		switch {
 		case a.Repeats != nil && a.Kind == alert.Closed:
 			out = append(out, "closed")
@@ -71,7 +72,7 @@ func said(c Call, atOnce bool, x changes) string {
 		}
 	}
 	for _, of := range named(c) {
-		if b := x.written[of.key]; b != nil {
+		if b := l.written[of.key]; b != nil {
 			out = append(out, fmt.Sprintf("%s marked %d, at once %d, holds %d", of.name, b.Mark, b.AtOnce[c.Severity], b.Held.Calls))
 		}
 	}
@@ -120,8 +121,8 @@ func TestDecide(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			a := alert.Alert{ID: "a", Kind: alert.Attempt, Level: alert.Medium}
-			atOnce, x := decide(c.call, a, have(c.call, c.inClass, c.bursts), noon)
-			if got := said(c.call, atOnce, x); got != c.want {
+			l := have(c.call, c.inClass, c.bursts)
+			if got := l.said(c.call, l.decide(c.call, a)); got != c.want {
 				t.Errorf("%s\nwant %s", got, c.want)
 			}
 		})
@@ -131,8 +132,7 @@ func TestDecide(t *testing.T) {
 // TestABurstEnds with a window that held nothing.
 func TestABurstEnds(t *testing.T) {
 	t.Parallel()
-	k := have(attempt, 1, map[string]Burst{"own": {Mark: 4, DueAt: noon}})
-	l := ledger{known: k, now: noon}
+	l := have(attempt, 1, map[string]Burst{"own": {Mark: 4, DueAt: noon}})
 	own, _ := attempt.keys()
 	if _, there := l.burst(own); there || len(l.alerts) > 0 {
 		t.Errorf("it goes on: %t, and has %d alerts", there, len(l.alerts))
@@ -148,19 +148,22 @@ func TestHeldExamplesDiffer(t *testing.T) {
 	b := Burst{}
 	for n := range 30 {
 		c := of(func(c *Call) { c.Example.EventID = fmt.Sprint(n) })
-		if n == 5 {
+		switch n {
+		case 5:
 			c.Example.Region = "eu-west-2"
+		case 25:
+			c.Example.Target = "another trail"
 		}
 		b = b.hold(alert.Alert{ID: fmt.Sprint(n), Actor: &alert.Actor{}}, c, noon)
 		b = b.hold(alert.Alert{ID: fmt.Sprint(n), Actor: &alert.Actor{}}, c, noon) // the same record again
 	}
 	other := 0
 	for _, x := range b.Held.Examples {
-		if x.Region == "eu-west-2" {
+		if x.Region == "eu-west-2" || x.Target != "" {
 			other++
 		}
 	}
-	if b.Held.Calls != 30 || b.Held.FlowLogs != 60 || len(b.Held.Examples) != mostExamples || other != 1 {
-		t.Errorf("%d calls, %d flow logs, %d examples, %d of them in another Region", b.Held.Calls, b.Held.FlowLogs, len(b.Held.Examples), other)
+	if b.Held.Calls != 30 || b.Held.FlowLogs != 60 || len(b.Held.Examples) != mostExamples || other != 2 {
+		t.Errorf("%d calls, %d flow logs, %d examples, %d of them of another Region or target", b.Held.Calls, b.Held.FlowLogs, len(b.Held.Examples), other)
 	}
 }

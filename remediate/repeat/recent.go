@@ -17,19 +17,10 @@ type ActorCall struct {
 	FlowLogs  int // named by it
 }
 
-// recently is how far back an alert says what else its actor did.
-const recently = time.Hour
-
-// mostActorCalls bounds what is remembered of one principal's hour: what is forged
-// is endless (I12).
-const mostActorCalls = 1000
-
-func calls(all []alert.RecentCalls) (n int) {
-	for _, d := range all {
-		n += d.Calls
-	}
-	return n
-}
+const (
+	recently       = time.Hour // how far back an alert says what else its actor did
+	mostActorCalls = 1000      // remembered of one principal's hour: what is forged is endless (I12)
+)
 
 // shortName is a name as a key of the state file: one longer than AWS makes them is
 // stood for by its hash.
@@ -56,7 +47,11 @@ func RecordCall(tx Tx, f detection.Finding, flowLogs int, now time.Time) ([]aler
 	if err != nil {
 		return nil, err
 	}
-	if calls(before) >= mostActorCalls {
+	calls := 0
+	for _, d := range before {
+		calls += d.Calls
+	}
+	if calls >= mostActorCalls {
 		return before, nil
 	}
 	return before, tx.AddActorCall(ActorCall{Principal: who, At: at, EventID: eventID, EventName: f.Record.EventName,

@@ -37,12 +37,12 @@ func AlertOrHold(tx Tx, a alert.Alert, c Call, now time.Time) (atOnce bool, err 
 	if done, err := tx.HasAlert(a.ID); err != nil || done {
 		return done, err
 	}
-	k, err := load(tx, c, now)
+	l, err := load(tx, c, now)
 	if err != nil {
 		return false, err
 	}
-	atOnce, changes := decide(c, a, k, now)
-	return atOnce, changes.save(tx)
+	atOnce = l.decide(c, a)
+	return atOnce, l.save(tx)
 }
 
 // EndWindow alerts of what a burst's window held, if that is over.
@@ -51,35 +51,36 @@ func EndWindow(tx Tx, key string, now time.Time) error {
 	if err != nil || !there {
 		return err
 	}
-	l := ledger{known: known{bursts: map[string]Burst{key: b}}, now: now}
+	l := newLedger(now)
+	l.bursts[key] = b
 	l.burst(key)
-	return l.changes.save(tx)
+	return l.save(tx)
 }
 
 // load reads what a decision about a call depends on. How many bursts there are
 // matters only where the call may begin one.
-func load(tx Tx, c Call, now time.Time) (k known, err error) {
+func load(tx Tx, c Call, now time.Time) (*ledger, error) {
+	l := newLedger(now)
 	own, bounds := c.keys()
-	k.bursts = map[string]Burst{}
 	for _, x := range append(bounds, bound{key: own}) {
 		b, there, err := tx.Burst(x.key)
 		if err != nil {
-			return k, err
+			return nil, err
 		}
 		if there {
-			k.bursts[x.key] = b
+			l.bursts[x.key] = b
 		}
 	}
-	if b, there := k.bursts[own]; !there || b.over(now) {
-		k.inClass, err = tx.Bursts(c.Class)
+	var err error
+	if b, there := l.bursts[own]; !there || b.over(now) {
+		l.inClass, err = tx.Bursts(c.Class)
 	}
-	return k, err
+	return l, err
 }
 
-func (c changes) save(tx Tx) error {
-	for _, key := range slices.Sorted(maps.Keys(c.written)) {
-		var err error
-		if b := c.written[key]; b != nil {
+func (l *ledger) save(tx Tx) (err error) {
+	for _, key := range slices.Sorted(maps.Keys(l.written)) {
+		if b := l.written[key]; b != nil {
 			err = tx.PutBurst(*b)
 		} else {
 			err = tx.DropBurst(key)
@@ -88,7 +89,7 @@ func (c changes) save(tx Tx) error {
 			return err
 		}
 	}
-	for _, a := range c.alerts {
+	for _, a := range l.alerts {
 		a.Write()
 		if err := tx.AddAlert(a); err != nil {
 			return err

@@ -18,8 +18,8 @@ import (
 // Harmful reports whether a call that a rule is about does any harm, as far as
 // its record tells.
 func Harmful(r cloudtrail.Record) bool {
-	harmless := r.EventName == "UntagDeliveryStream" && r.Detail != "" && !strings.Contains(r.Detail, cloudtrail.DeliveryTag)
-	return !harmless
+	otherTags := r.Detail != "" && !strings.Contains(r.Detail, cloudtrail.DeliveryTag)
+	return r.EventName != "UntagDeliveryStream" || !otherTags
 }
 
 // alertOf is the alert about a call with an impact.
@@ -31,7 +31,7 @@ func alertOf(f detection.Finding, i Impact, p incident.Policy, now time.Time) al
 	a.Cause = fmt.Sprintf("%s of %s%s, %s", f.Record.EventName, delivery.KeyOf(target).Name(), detailOf(f.Record), strings.Join(i.Uses, " and "))
 	a.Advice = advice(f.Record)
 	if target == "" {
-		a.Cause, a.Advice = unstatedCause(f.Record, i), unstatedAdvice(f.Record)
+		a.Cause, a.Advice = unstatedWords(f.Record, i)
 	}
 	written := f.Record.EventName == "PutBucketPolicy" && f.Record.Identity.InvokedBy == deliveryService
 	switch {
@@ -78,21 +78,14 @@ func detailOf(r cloudtrail.Record) string {
 	return " (" + r.Detail + ")"
 }
 
-// unstatedCause is what happened, where the record does not say to what. A title has
-// room for its beginning only: what may be lost comes first.
-func unstatedCause(r cloudtrail.Record, i Impact) string {
-	left := ""
+// unstatedWords say what happened and what to do first, where the record does not say to
+// what. A title has room for the beginning of the cause only: what may be lost comes first.
+func unstatedWords(r cloudtrail.Record, i Impact) (cause, todo string) {
+	cause = r.EventName + ", target not stated: " + strings.Join(i.Uses, " and ")
+	todo = "find out what it changed"
 	if r.OmittedSize != "" {
-		left = "; CloudTrail left out its " + r.OmittedSize + " bytes of parameters"
+		cause += "; CloudTrail left out its " + r.OmittedSize + " bytes of parameters"
+		todo += ": a request of more than 100 KB, such as a policy padded with white space, may be meant to hide that"
 	}
-	return r.EventName + ", target not stated: " + strings.Join(i.Uses, " and ") + left
-}
-
-// unstatedAdvice is what to do about it first.
-func unstatedAdvice(r cloudtrail.Record) string {
-	hidden := ""
-	if r.OmittedSize != "" {
-		hidden = ": a request of more than 100 KB, such as a policy padded with white space, may be meant to hide that"
-	}
-	return "find out what it changed" + hidden + "; then " + cmp.Or(advice(r), "put it back")
+	return cause, todo + "; then " + cmp.Or(advice(r), "put it back")
 }

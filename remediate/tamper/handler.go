@@ -1,6 +1,7 @@
 package tamper
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -18,8 +19,7 @@ import (
 type Handler struct {
 	Store  Store
 	Policy incident.Policy
-	// Dependencies are what Flowkeeper needs beside what the snapshot names; nil:
-	// nothing.
+	// Dependencies are what Flowkeeper needs beside what the snapshot names.
 	Dependencies func() []Dependency
 	Now          func() time.Time
 	// Tampered is called for each call that is more than informational, with the account and
@@ -74,20 +74,13 @@ type harm struct {
 // harm finds what matters here, as far as the state file can be read. The impact on one
 // resource is looked up once for all of a message.
 func (h *Handler) harm(ctx context.Context, findings []detection.Finding, now time.Time) (all []harm, err error) {
-	var beside []Dependency
-	if h.Dependencies != nil {
-		beside = h.Dependencies()
-	}
-	impacts := map[string]Impact{}
+	beside, impacts := h.Dependencies(), map[string]Impact{}
 	err = h.Store.View(ctx, func(tx Tx) error {
 		for _, f := range findings {
 			if !Harmful(f.Record) {
 				continue
 			}
-			on := TargetOf(f.Record)
-			if on == "" {
-				on = placeOf(f.Record).prefix()
-			}
+			on := cmp.Or(TargetOf(f.Record), placeOf(f.Record).prefix())
 			i, there := impacts[on]
 			if !there {
 				if i, err = ImpactOf(tx, f.Record, beside); err != nil {

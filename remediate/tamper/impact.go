@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"flowkeeper/alert"
+	"flowkeeper/internal/cloudtrail"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate/delivery"
 	"flowkeeper/remediate/incident"
@@ -20,9 +21,79 @@ type Impact struct {
 	Omitted  int             // how many more there are
 }
 
-// mostListed is how many flow logs an alert about tampering lists: it says
-// how many there are, and the snapshot has them all.
-const mostListed = 50
+const (
+	mostListed  = 50   // flow logs in an alert about tampering: it says how many there are, and the snapshot has them all
+	mostCounted = 1000 // flow logs of a scope that are looked at to be counted
+)
+
+// Dependency is something that Flowkeeper needs beside what the snapshot
+// names: by the configuration, or by the queue's own attributes.
+type Dependency struct {
+	ARN string // may be a pattern, in which * stands for any text
+	As  string // "the queue that events come by"
+}
+
+// covers reports whether an ARN is of this dependency.
+func (d Dependency) covers(arn string) bool {
+	return incident.Match(string(delivery.KeyOf(d.ARN)), string(delivery.KeyOf(arn)))
+}
+
+// within reports whether a dependency may be in a place.
+func (d Dependency) within(p place) bool {
+	own := placeOfKey(delivery.KeyOf(d.ARN))
+	return incident.Match(own.service, p.service) && incident.Match(own.region, p.region) && incident.Match(own.account, p.account)
+}
+
+// ImpactOf says what depends on what a call changes. Where its record does not state
+// that, it says what may depend on it: CloudTrail leaves out parameters that are larger
+// than 100 KB, and a caller can make them so, for white space in a policy counts. beside
+// are what Flowkeeper needs beside what the snapshot names.
+func ImpactOf(tx Tx, r cloudtrail.Record, beside []Dependency) (Impact, error) {
+	if target := TargetOf(r); target != "" {
+		usages, err := tx.Usages(delivery.KeyOf(target))
+		if err != nil {
+			return Impact{}, err
+		}
+		all, err := load(tx, usages, mostListed)
+		return stated(target, all, beside), err
+	}
+	p := placeOf(r)
+	if p.service == "" {
+		return Impact{}, nil
+	}
+	usages, err := tx.UsagesUnder(p.prefix())
+	if err != nil {
+		return Impact{}, err
+	}
+	all, err := load(tx, usages, 0)
+	if err != nil {
+		return Impact{}, err
+	}
+	protected, err := tx.Guarded(p.account, p.region, mostCounted)
+	return unstated(p, all, protected, beside), err
+}
+
+// load reads the flow logs of usages: so many of those that live, and all that are lost.
+func load(tx Tx, usages []Usage, live int) (out []used, err error) {
+	scopes := map[inventory.Scope]bool{}
+	for _, usage := range usages {
+		u := used{Usage: usage}
+		if live > 0 {
+			if u.live, err = tx.LiveWith(u.Scope, u.Target, live); err != nil {
+				return nil, err
+			}
+			live -= len(u.live)
+		}
+		if !scopes[u.Scope] {
+			scopes[u.Scope] = true
+			if u.lost, err = tx.Lost(u.Scope, mostCounted); err != nil {
+				return nil, err
+			}
+		}
+		out = append(out, u)
+	}
+	return out, nil
+}
 
 // used is a usage with some of the flow logs behind it.
 type used struct {
@@ -35,12 +106,7 @@ type used struct {
 func stated(target string, all []used, beside []Dependency) Impact {
 	key := delivery.KeyOf(target)
 	flowLogs, counts := affected(all, func(k delivery.ResourceKey) bool { return k == key })
-	i := Impact{Uses: counts.words()}
-	for _, d := range beside {
-		if d.covers(target) && !slices.Contains(i.Uses, d.As) {
-			i.Uses = append(i.Uses, d.As)
-		}
-	}
+	i := Impact{Uses: words(counts, beside, func(d Dependency) bool { return d.covers(target) })}
 	i.FlowLogs = flowLogs[:min(len(flowLogs), mostListed)]
 	for _, n := range counts {
 		i.Omitted += n
@@ -49,14 +115,17 @@ func stated(target string, all []used, beside []Dependency) Impact {
 	return i
 }
 
-// counts of flow logs, by what a resource is to them.
-type counts map[string]int
-
-// words of the counts, the gravest first.
-func (c counts) words() (out []string) {
+// words say what some resources are: to how many flow logs, the gravest use first, and to
+// Flowkeeper.
+func words(counts map[string]int, beside []Dependency, is func(Dependency) bool) (out []string) {
 	for _, use := range []string{delivery.DestinationUse, delivery.RoleUse, delivery.CrossRoleUse} {
-		if n := c[use]; n > 0 {
+		if n := counts[use]; n > 0 {
 			out = append(out, fmt.Sprintf("%s of %s", use, alert.Plural(n, "flow log")))
+		}
+	}
+	for _, d := range beside {
+		if is(d) && !slices.Contains(out, d.As) {
+			out = append(out, d.As)
 		}
 	}
 	return out
@@ -64,11 +133,11 @@ func (c counts) words() (out []string) {
 
 // affected are the flow logs that need one of some resources, with those that are to come
 // back there, as an alert shows them, and how many there are of each use.
-func affected(all []used, is func(delivery.ResourceKey) bool) (flowLogs []alert.FlowLog, c counts) {
-	c = counts{}
+func affected(all []used, is func(delivery.ResourceKey) bool) (flowLogs []alert.FlowLog, counts map[string]int) {
+	counts = map[string]int{}
 	for _, u := range all {
 		for _, use := range usesOf(u.Target, is) {
-			c[use] += u.Live
+			counts[use] += u.Live
 		}
 		for _, row := range u.live {
 			flowLogs = append(flowLogs, flowLogOf(row.Scope, row.ID, row.RootID, row.Settings))
@@ -76,7 +145,7 @@ func affected(all []used, is func(delivery.ResourceKey) bool) (flowLogs []alert.
 		for _, i := range u.lost {
 			uses := usesOf(delivery.TargetOf(inventory.FlowLog{Scope: i.Scope, Settings: i.Frozen}), is)
 			for _, use := range uses {
-				c[use]++
+				counts[use]++
 			}
 			if len(uses) > 0 {
 				x := flowLogOf(i.Scope, i.FlowLogID, i.RootID, i.Frozen)
@@ -85,7 +154,7 @@ func affected(all []used, is func(delivery.ResourceKey) bool) (flowLogs []alert.
 			}
 		}
 	}
-	return flowLogs, c
+	return flowLogs, counts
 }
 
 // flowLogOf is one flow log as an alert about several scopes shows it.
@@ -116,13 +185,8 @@ var unnamed = map[string]string{
 // the place of the call. Where nothing is, and no protected flow log is either, the
 // call is somebody else's. protected counts them, up to mostCounted.
 func unstated(p place, all []used, protected int, beside []Dependency) Impact {
-	_, counts := affected(all, func(t delivery.ResourceKey) bool { return strings.HasPrefix(string(t), p.prefix()) })
-	may := counts.words()
-	for _, d := range beside {
-		if d.within(p) && !slices.Contains(may, d.As) {
-			may = append(may, d.As)
-		}
-	}
+	_, counts := affected(all, func(k delivery.ResourceKey) bool { return strings.HasPrefix(string(k), p.prefix()) })
+	may := words(counts, beside, func(d Dependency) bool { return d.within(p) })
 	where := unnamed[p.service]
 	switch {
 	case len(may) > 0:

@@ -83,6 +83,21 @@ func TestStated(t *testing.T) {
 	}
 }
 
+// TestCovers: what depends_on takes, as people copy it from the console, or write it.
+func TestCovers(t *testing.T) {
+	t.Parallel()
+	for pattern, arn := range map[string]string{
+		"arn:aws:logs:eu-west-1:111122223333:log-group:/other:*":  "arn:aws:logs:eu-west-1:111122223333:log-group:/other",
+		"arn:aws:iam::111122223333:role/service/*":                "arn:aws:iam::111122223333:role/forwarder", // a record has no path
+		"arn:aws:s3:::archive/AWSLogs/*":                          "arn:aws:s3:::archive",
+		"arn:aws:events:eu-west-1:111122223333:rule/default/fk-*": "arn:aws:events:eu-west-1:111122223333:rule/fk-forward",
+	} {
+		if !(Dependency{ARN: pattern}).covers(arn) {
+			t.Errorf("%s does not cover %s", pattern, arn)
+		}
+	}
+}
+
 func TestUnstated(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -113,7 +128,7 @@ func TestUnstated(t *testing.T) {
 	}
 }
 
-// TestTargetOf: as records name it, and what ThingOf makes of that.
+// TestTargetOf: as records name it.
 func TestTargetOf(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ service, target, bus, want string }{

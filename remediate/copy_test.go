@@ -1,29 +1,54 @@
 package remediate_test
 
 import (
-	"errors"
 	"testing"
 	"time"
 
 	"flowkeeper/alert"
 	"flowkeeper/internal/store"
-	"flowkeeper/inventory"
 	"flowkeeper/remediate/incident"
 )
+
+// TestI2AnOldCopyOnlyTells: a state file that came back from an old copy knows
+// flow logs that were deleted for good since. What its first refresh does not
+// find is told and not restored; later drift is restored as ever, and an event
+// asks for a restore even of the former.
+func TestI2AnOldCopyOnlyTells(t *testing.T) {
+	t.Parallel()
+	s, ids := protected(t, 3)
+	s.adopt(store.Adoption{Now: s.now, Stale: time.Hour, Made: s.now.Add(-72 * time.Hour)})
+	s.now = s.now.Add(72 * time.Hour)
+	s.world.Remove(account, region, ids[0])
+	late := s.attack(ids[1])
+	s.refresh()
+	s.now = s.now.Add(5 * time.Minute)
+	s.work()
+	for _, id := range ids[:2] {
+		if i := s.incident(id); i.State != incident.Closed || i.Reason != incident.AlertOnly {
+			t.Errorf("%s: %s %s", id, i.State, i.Reason)
+		}
+	}
+	s.world.Remove(account, region, ids[2])
+	s.refresh()
+	s.hear(late)
+	s.now = s.now.Add(5 * time.Minute)
+	s.work()
+	for _, id := range ids[1:] {
+		if i := s.incident(id); i.State != incident.Restored {
+			t.Errorf("%s: %s %s", id, i.State, i.Reason)
+		}
+	}
+}
 
 // TestReopenedWithWhatAWSHasShownSince: an incident that ended because the flow
 // log was alive is about what is lost now, and not about what was known then.
 func TestReopenedWithWhatAWSHasShownSince(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	id := s.protect(1)[0]
+	s, id := protectedOne(t)
 	s.hear(s.record(id)) // forged: it is there
 	s.pass(3 * time.Minute)
-	i := s.is(id, incident.Closed, incident.StillThere)
-	s.must(s.store.Update(t.Context(), func(tx *store.Tx) error {
-		i.Frozen.LogDestination = "arn:aws:s3:::elsewhere" // as a copy of the state file could have it
-		return tx.PutIncident(i)
-	}))
+	s.is(id, incident.Closed, incident.StillThere)
+	s.change(id, func(i *incident.Incident) { i.Frozen.LogDestination = "arn:aws:s3:::elsewhere" }) // as a copy of the state file could have it
 	s.hear(s.attack(id))
 	s.pass(time.Minute)
 	s.restored("vpc-1")
@@ -33,24 +58,15 @@ func TestReopenedWithWhatAWSHasShownSince(t *testing.T) {
 // closed stays so, even if a listing of just after the deletion still shows it.
 func TestAnAdoptedCopyMakesNoFalseAlarms(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	ids := s.protect(3)
-	_, err := s.store.Change(t.Context(), func(r *inventory.Row) bool {
-		r.ReleasedAt, r.ReleasedUntil = s.now, s.now.Add(time.Hour)
-		return r.ID == ids[1]
-	})
-	s.must(err)
+	s, ids := protected(t, 3)
+	s.release(time.Hour, ids[1])
 	s.now = s.now.Add(time.Second)
 	s.hear(s.attack(ids[0], ids[1]))
 	s.pass(time.Second)
 	s.is(ids[0], incident.Restored, "")
 	s.is(ids[1], incident.Closed, incident.Released)
 	before := len(s.here("vpc-1")) + len(s.here("vpc-2")) + len(s.here("vpc-3"))
-	s.must(s.store.CopyTo(t.Context(), s.path+".copy"))
-	s.must(s.store.Close())
-	s.must(store.Adopt(t.Context(), s.path+".copy", s.path+".back", store.Adoption{Now: s.now, Made: s.now, Stale: 48 * time.Hour}))
-	s.path += ".back"
-	s.start()
+	s.adopt(store.Adoption{Now: s.now, Made: s.now, Stale: 48 * time.Hour})
 	s.world.SetConsistencyDelay(90 * time.Second) // the listing is of before the deletion
 	s.refresh()
 	s.world.SetConsistencyDelay(0)
@@ -70,30 +86,21 @@ func TestAnAdoptedCopyMakesNoFalseAlarms(t *testing.T) {
 func TestAnAdoptedCopyLeavesNothingDarkInSilence(t *testing.T) {
 	t.Parallel()
 	for _, there := range []bool{true, false} {
-		s := newScene(t)
-		id := s.protect(1)[0]
+		s, id := protectedOne(t)
 		s.world.Deny("flowkeeper", "CreateFlowLogs")
 		s.hear(s.attack(id))
 		s.pass(time.Minute)
-		s.must(s.store.Update(t.Context(), func(tx *store.Tx) error {
-			i, _, err := tx.Incident(scope, id)
-			if err != nil {
-				return err
-			}
-			e, _, err := tx.Event(scope, i.EventID)
+		s.changeEvent(s.incident(id).EventID, func(e *incident.Event) {
 			e.ClosedAlertedAt, e.DueAt, e.StuckAt, e.OverdueAt = s.now, time.Time{}, time.Time{}, time.Time{}
+		})
+		s.change(id, func(i *incident.Incident) {
 			i.StuckAlertedAt = s.now.Add(1000 * time.Hour)
 			if !there {
 				i.EventID = "another"
 			}
-			return errors.Join(err, tx.PutEvent(e), tx.PutIncident(i))
-		}))
+		})
 		before := len(s.alerts(alert.Blocked))
-		s.must(s.store.CopyTo(t.Context(), s.path+".copy"))
-		s.must(s.store.Close())
-		s.must(store.Adopt(t.Context(), s.path+".copy", s.path+".back", store.Adoption{Now: s.now, Made: s.now, Stale: 48 * time.Hour}))
-		s.path += ".back"
-		s.start()
+		s.adopt(store.Adoption{Now: s.now, Made: s.now, Stale: 48 * time.Hour})
 		s.refresh()
 		s.pass(20 * time.Minute)
 		if n := len(s.alerts(alert.Blocked)); n != before+1 {

@@ -1,0 +1,119 @@
+package remediate_test
+
+import (
+	"testing"
+	"time"
+
+	"flowkeeper/remediate/incident"
+)
+
+func TestRestoreByHand(t *testing.T) {
+	t.Parallel()
+	s, id := protectedOne(t)
+	s.policy.AlertOnly = true
+	s.crash()
+	s.release(time.Hour)
+	s.attackAndWork(id)
+	s.is(id, incident.Closed, incident.Released)
+	i, alive, err := s.r.RestoreByHand(t.Context(), scope, id)
+	if err != nil || alive || i.State != incident.Restored {
+		t.Fatalf("%+v, %v, %v", i, alive, err)
+	}
+	s.restored("vpc-1")
+	if _, alive, err := s.r.RestoreByHand(t.Context(), scope, i.NewID); err != nil || !alive {
+		t.Errorf("of one that is alive: %v, %v", alive, err)
+	}
+	if _, _, err := s.r.RestoreByHand(t.Context(), scope, "fl-0000dead"); err == nil {
+		t.Error("of one that was never seen: no error")
+	}
+}
+
+// TestRestoreByHandAfterTheClockWentBack: one call is enough.
+func TestRestoreByHandAfterTheClockWentBack(t *testing.T) {
+	t.Parallel()
+	s, id := protectedOne(t)
+	s.world.Deny("flowkeeper", "CreateFlowLogs")
+	s.attackAndWork(id)
+	s.is(id, incident.Blocked, incident.Permission)
+	s.world.Allow("flowkeeper", "CreateFlowLogs")
+	s.now = s.now.Add(-24 * time.Hour)
+	s.r.Now = func() time.Time { // each question takes a moment
+		s.now = s.now.Add(time.Millisecond)
+		return s.now
+	}
+	if i, _, err := s.r.RestoreByHand(t.Context(), scope, id); err != nil || i.State != incident.Restored {
+		t.Errorf("%s %s, %v", i.State, i.Reason, err)
+	}
+}
+
+// TestWhatIsBackIsLeftAlone: a person asks for what a step has restored
+// meanwhile.
+func TestWhatIsBackIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	s, id := protectedOne(t)
+	s.hear(s.attack(id))
+	s.pass(time.Hour)
+	s.is(id, incident.Verified, "")
+	i, _, err := s.r.RestoreByHand(t.Context(), scope, id)
+	if s.must(err); i.State != incident.Verified {
+		t.Errorf("%+v", i)
+	}
+	s.due(id, 0) // as an older version left it
+	c := s.answering(&calls{})
+	for range 10 {
+		s.work()
+		s.now = s.now.Add(time.Second)
+	}
+	if n := c.describes.Load(); n > 1 || s.creates() != 1 {
+		t.Errorf("%d looks and %d creates", n, s.creates())
+	}
+}
+
+// TestI7WhatAPersonAskedForResolves: blocked, and back later.
+func TestI7WhatAPersonAskedForResolves(t *testing.T) {
+	t.Parallel()
+	s, id := protectedOne(t)
+	s.world.Deny("flowkeeper", "CreateFlowLogs")
+	s.attack(id)
+	_, _, err := s.r.RestoreByHand(t.Context(), scope, id)
+	s.must(err)
+	s.is(id, incident.Blocked, incident.Permission)
+	s.world.Allow("flowkeeper", "CreateFlowLogs")
+	s.pass(time.Hour)
+	s.is(id, incident.Verified, "")
+	s.resolved()
+}
+
+// TestLetGo: what nobody wants back is over, for the pager as well, and no later
+// record brings it back; a person may.
+func TestLetGo(t *testing.T) {
+	t.Parallel()
+	s, id := protectedOne(t)
+	s.world.RemoveDestination(bucket)
+	attack := s.attack(id)
+	s.hear(attack)
+	s.pass(time.Hour)
+	s.is(id, incident.Blocked, incident.Destination)
+	if done, err := s.r.LetGo(t.Context(), scope, id, "the bucket is gone"); !done || err != nil {
+		t.Fatal(done, err)
+	}
+	i := s.is(id, incident.Closed, incident.Released)
+	if i.Advice != "an operator let it go: the bucket is gone" {
+		t.Errorf("it says %q", i.Advice)
+	}
+	s.resolved()
+	s.world.AddDestination(bucket)
+	s.hear(attack, s.record(id))
+	s.refresh()
+	s.pass(3 * time.Hour)
+	s.is(id, incident.Closed, incident.Released)
+	s.resolved()
+	if done, err := s.r.LetGo(t.Context(), scope, id, ""); done || err != nil {
+		t.Error(done, err)
+	}
+	if _, _, err := s.r.RestoreByHand(t.Context(), scope, id); err != nil {
+		t.Fatal(err)
+	}
+	s.is(id, incident.Restored, "")
+	s.restored("vpc-1")
+}

@@ -1,0 +1,142 @@
+package remediate_test
+
+import (
+	"slices"
+	"time"
+
+	"flowkeeper/alert"
+	"flowkeeper/alert/sink"
+	"flowkeeper/internal/fakeaws"
+	"flowkeeper/internal/store"
+	"flowkeeper/inventory"
+	"flowkeeper/remediate/incident"
+)
+
+func (s *scene) incident(id string) incident.Incident {
+	s.t.Helper()
+	i, _, ok, err := s.store.FindIncident(s.t.Context(), id)
+	s.must(err)
+	if !ok {
+		s.t.Fatalf("no incident of %s", id)
+	}
+	return i
+}
+
+func (s *scene) is(id string, state incident.State, reason string) incident.Incident {
+	s.t.Helper()
+	i := s.incident(id)
+	if i.State != state || i.Reason != reason {
+		s.t.Fatalf("incident of %s is %s %q (%s), want %s %q", id, i.State, i.Reason, i.Advice, state, reason)
+	}
+	return i
+}
+
+func (s *scene) row(id string) inventory.Row {
+	s.t.Helper()
+	r, ok, err := s.store.FindFlowLog(s.t.Context(), id)
+	s.must(err)
+	if !ok {
+		s.t.Fatalf("no row of %s", id)
+	}
+	return r
+}
+
+// alerts of a kind, oldest first.
+func (s *scene) alerts(k alert.Kind) []alert.Alert {
+	s.t.Helper()
+	var out []alert.Alert
+	s.must(s.store.FindAlerts(s.t.Context(), store.Filter{}, func(a alert.Alert, _ []sink.Delivery) error {
+		if a.Kind == k {
+			out = append(out, a)
+		}
+		return nil
+	}))
+	slices.Reverse(out)
+	return out
+}
+
+// alertsOf are those about one event.
+func (s *scene) alertsOf(k alert.Kind, event string) []alert.Alert {
+	s.t.Helper()
+	return slices.DeleteFunc(s.alerts(k), func(a alert.Alert) bool { return a.EventID != event })
+}
+
+// named are the flow logs that the alerts of a kind name.
+func (s *scene) named(k alert.Kind) map[string]bool {
+	s.t.Helper()
+	named := map[string]bool{}
+	for _, a := range s.alerts(k) {
+		for _, f := range a.FlowLogs {
+			named[f.FlowLogID] = true
+		}
+	}
+	return named
+}
+
+// wantAlerts checks how many alerts of a kind there are.
+func (s *scene) wantAlerts(k alert.Kind, want int) {
+	s.t.Helper()
+	if got := len(s.alerts(k)); got != want {
+		s.t.Fatalf("%d alerts of kind %s, want %d", got, k, want)
+	}
+}
+
+// told checks how many alerts of each kind there are; kinds not named: none.
+func (s *scene) told(want map[alert.Kind]int) {
+	s.t.Helper()
+	for _, k := range []alert.Kind{alert.Deletion, alert.Attempt, alert.Restored, alert.Blocked, alert.Closed, alert.Flapping, alert.Decoy, alert.Pipeline, alert.Destination} {
+		if got := len(s.alerts(k)); got != want[k] {
+			s.t.Errorf("%d alerts of kind %s, want %d", got, k, want[k])
+		}
+	}
+}
+
+// here is what AWS truly has on a VPC.
+func (s *scene) here(vpc string) []fakeaws.FlowLog {
+	return slices.DeleteFunc(s.world.FlowLogs(account, region), func(f fakeaws.FlowLog) bool { return f.ResourceID != vpc })
+}
+
+// restored checks that exactly one flow log is on the VPC, as it was.
+func (s *scene) restored(vpc string) fakeaws.FlowLog {
+	s.t.Helper()
+	all := s.here(vpc)
+	if len(all) != 1 {
+		s.t.Fatalf("%d flow logs on %s", len(all), vpc)
+	}
+	f := all[0]
+	if f.TrafficType != "ALL" || f.LogDestination != bucket || f.LogFormat != "${version}" || f.MaxAggregationInterval != 60 || f.FileFormat != "parquet" || f.Tags["Name"] != vpc {
+		s.t.Fatalf("not as it was: %+v", f)
+	}
+	return f
+}
+
+func (s *scene) creates() int { return len(s.world.Calls("CreateFlowLogs")) }
+
+// critical are the alerts that tell that something is not back.
+func (s *scene) critical() (out []alert.Alert) {
+	s.t.Helper()
+	for _, k := range []alert.Kind{alert.Blocked, alert.Decoy, alert.Flapping} {
+		for _, a := range s.alerts(k) {
+			if a.Level == alert.Critical {
+				out = append(out, a)
+			}
+		}
+	}
+	return out
+}
+
+// resolved checks that a pager that was opened is closed again.
+func (s *scene) resolved() {
+	s.t.Helper()
+	closed := map[string]time.Time{}
+	for _, a := range s.alerts(alert.Closed) {
+		closed[a.DedupKey] = a.Time.Time
+	}
+	for _, k := range []alert.Kind{alert.Deletion, alert.Blocked, alert.Decoy, alert.Flapping} {
+		for _, a := range s.alerts(k) {
+			if at, ok := closed[a.DedupKey]; !ok || at.Before(a.Time.Time) {
+				s.t.Errorf("%s (%s) of %s is never closed", a.Kind, a.Level, a.EventID)
+			}
+		}
+	}
+}

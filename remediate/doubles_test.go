@@ -1,0 +1,114 @@
+package remediate_test
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+
+	"flowkeeper/internal/retry"
+	"flowkeeper/inventory"
+	"flowkeeper/remediate"
+	"flowkeeper/remediate/tamper"
+)
+
+// fleet has clients for some scopes.
+type fleet map[inventory.Scope]remediate.EC2
+
+func (f fleet) EC2(s inventory.Scope) (remediate.EC2, bool) { api, ok := f[s]; return api, ok }
+
+// calls is AWS, where a test answers some calls itself, and counts them. n is the number of
+// the call, from 1. AWS answers where the test returns neither an answer nor an error.
+type calls struct {
+	remediate.EC2
+	create   func(n int, in *ec2.CreateFlowLogsInput) (*ec2.CreateFlowLogsOutput, error)
+	describe func(n int, in *ec2.DescribeFlowLogsInput) (*ec2.DescribeFlowLogsOutput, error)
+
+	creates, describes atomic.Int32
+}
+
+// answering makes a test answer the calls of the scene's Flowkeeper.
+func (s *scene) answering(c *calls) *calls {
+	c.EC2 = s.api
+	s.r.Fleet = fleet{scope: c}
+	return c
+}
+
+// answered is a create with this answer, whatever it asks for.
+func answered(out *ec2.CreateFlowLogsOutput, err error) func(int, *ec2.CreateFlowLogsInput) (*ec2.CreateFlowLogsOutput, error) {
+	return func(int, *ec2.CreateFlowLogsInput) (*ec2.CreateFlowLogsOutput, error) { return out, err }
+}
+
+func (c *calls) CreateFlowLogs(ctx context.Context, in *ec2.CreateFlowLogsInput, o ...func(*ec2.Options)) (*ec2.CreateFlowLogsOutput, error) {
+	if n := int(c.creates.Add(1)); c.create != nil {
+		if out, err := c.create(n, in); out != nil || err != nil {
+			return out, err
+		}
+	}
+	return c.EC2.CreateFlowLogs(ctx, in, o...)
+}
+
+func (c *calls) DescribeFlowLogs(ctx context.Context, in *ec2.DescribeFlowLogsInput, o ...func(*ec2.Options)) (*ec2.DescribeFlowLogsOutput, error) {
+	if n := int(c.describes.Add(1)); c.describe != nil {
+		if out, err := c.describe(n, in); out != nil || err != nil {
+			return out, err
+		}
+	}
+	return c.EC2.DescribeFlowLogs(ctx, in, o...)
+}
+
+// full is a store that can't commit.
+type full struct{ remediate.Store }
+
+var errFull = errors.New("no space left on device")
+
+// fullTampering is such a store as package tamper has it.
+type fullTampering struct{ tamper.Store }
+
+// fill makes the disk full, as far as the remediator can tell; empty ends that.
+func (s *scene) fill() {
+	s.r.Store, s.r.Tampering = full{s.store.Remediation()}, s.tamperHandler(fullTampering{s.store.Tampering()})
+}
+
+func (s *scene) empty() {
+	s.r.Store, s.r.Tampering = s.store.Remediation(), s.tamperHandler(s.store.Tampering())
+}
+
+// slow is an AWS that looks at once, and takes its time to create.
+type slow struct {
+	remediate.EC2
+	takes time.Duration
+}
+
+func (a slow) CreateFlowLogs(ctx context.Context, in *ec2.CreateFlowLogsInput, opts ...func(*ec2.Options)) (*ec2.CreateFlowLogsOutput, error) {
+	if !retry.Sleep(ctx, a.takes) {
+		return nil, ctx.Err()
+	}
+	return a.EC2.CreateFlowLogs(ctx, in, opts...)
+}
+
+// beats notes the longest silence between two.
+type beats struct {
+	mu      sync.Mutex
+	last    time.Time
+	silence time.Duration
+}
+
+func (b *beats) beat() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.silence, b.last = max(b.silence, time.Since(b.last)), time.Now()
+}
+
+// longest is the silence until now.
+func (b *beats) longest() time.Duration {
+	b.beat()
+	return b.silence
+}
+
+func (full) Update(context.Context, func(remediate.Tx) error) error { return errFull }
+
+func (fullTampering) Update(context.Context, func(tamper.Tx) error) error { return errFull }

@@ -1,0 +1,238 @@
+package remediate_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"flowkeeper/alert"
+	"flowkeeper/internal/cloudtrail"
+	"flowkeeper/internal/detection"
+	"flowkeeper/internal/fakeaws"
+	"flowkeeper/remediate/tamper"
+)
+
+// judge is what a record means.
+func (s *scene) judge(r cloudtrail.Record) detection.Finding {
+	s.t.Helper()
+	f, ok := detection.Judge(r)
+	if !ok {
+		s.t.Fatal("no finding")
+	}
+	return f
+}
+
+// record of mallory's DeleteFlowLogs.
+func (s *scene) record(ids ...string) detection.Finding {
+	s.events++
+	return s.judge(cloudtrail.Record{
+		EventID: fmt.Sprintf("event-%d", s.events), EventName: cloudtrail.DeleteFlowLogs, EventSource: cloudtrail.EC2, EventTime: s.now.Truncate(time.Second),
+		Account: account, Region: region, FlowLogIDs: ids, IDsUnknown: len(ids) == 0, Identity: cloudtrail.Identity{Type: "IAMUser", ARN: mallory},
+	})
+}
+
+// attack deletes flow logs and returns the finding of its record.
+func (s *scene) attack(ids ...string) detection.Finding {
+	s.t.Helper()
+	for _, id := range ids {
+		if !s.world.Remove(account, region, id) {
+			s.t.Fatalf("%s is not there to be deleted", id)
+		}
+	}
+	return s.record(ids...)
+}
+
+// as makes a record that of a role's session.
+func as(f detection.Finding, role string) detection.Finding {
+	f.Record.Identity = cloudtrail.Identity{Type: "AssumedRole", SessionIssuer: role}
+	return f
+}
+
+// made is the record by which mallory made a flow log.
+func (s *scene) made(id string) detection.Finding {
+	f := s.record()
+	f.Kind, f.Record.IDsUnknown, f.Record.CreatedIDs, f.Record.ResourceIDs = detection.Created, false, []string{id}, []string{"vpc-1"}
+	return f
+}
+
+// madeUp is a record of a create that never was.
+func madeUp(n int) detection.Finding {
+	return detection.Finding{Kind: detection.Created, Record: cloudtrail.Record{EventID: fmt.Sprint("made-", n), Account: account, Region: region,
+		CreatedIDs: []string{fmt.Sprintf("fl-%017x", 0xf0000000+n)}}}
+}
+
+// torn is the record that a VPC was deleted.
+func torn(vpc string) detection.Finding {
+	return detection.Finding{Kind: detection.TornDown, Record: cloudtrail.Record{EventID: "torn-" + vpc, Account: account, Region: region, ResourceIDs: []string{vpc}}}
+}
+
+// madeUpIDs are IDs of flow logs that never were.
+func madeUpIDs(n, from int) (ids []string) {
+	for k := range n {
+		ids = append(ids, fmt.Sprintf("fl-%017x", 0xf00000000+from+k))
+	}
+	return ids
+}
+
+// decoded is the finding of a DeleteFlowLogs call, read from the record that
+// CloudTrail writes of it. code: how AWS refused it.
+func (s *scene) decoded(who, code, text string, ids ...string) detection.Finding {
+	s.t.Helper()
+	s.events++
+	content := make([]map[string]any, len(ids))
+	for n, id := range ids {
+		content[n] = map[string]any{"tag": n + 1, "content": id}
+	}
+	request := map[string]any{"FlowLogId": content}
+	if strings.HasSuffix(code, "DryRunOperation") {
+		request["DryRun"] = true
+	}
+	record := map[string]any{
+		"eventVersion": "1.10", "eventID": fmt.Sprintf("event-%d", s.events), "eventTime": s.now.UTC().Format(time.RFC3339), "eventSource": "ec2.amazonaws.com",
+		"eventName": "DeleteFlowLogs", "awsRegion": region, "recipientAccountId": account, "sourceIPAddress": "192.0.2.1", "userAgent": "aws-cli/2",
+		"userIdentity":      map[string]any{"type": "IAMUser", "arn": who, "accountId": account, "accessKeyId": "AKIAEXAMPLE"},
+		"requestParameters": map[string]any{"DeleteFlowLogsRequest": request}, "eventType": "AwsApiCall",
+	}
+	if code != "" {
+		record["errorCode"], record["errorMessage"] = code, text
+	} else {
+		record["responseElements"] = map[string]any{"DeleteFlowLogsResponse": map[string]any{"unsuccessful": ""}}
+	}
+	raw, err := json.Marshal(record)
+	s.must(err)
+	r, err := cloudtrail.Decode(raw)
+	s.must(err)
+	return s.judge(r)
+}
+
+const (
+	nobody  = "arn:aws:iam::111122223333:user/nobody"
+	refusal = "Client.UnauthorizedOperation"
+	dryRun  = "Client.DryRunOperation"
+)
+
+// refusalText is as long as AWS's.
+var refusalText = "You are not authorized to perform this operation. User: " + nobody + " is not authorized to perform: ec2:DeleteFlowLogs because no identity-based policy allows it. " +
+	"Encoded authorization failure message: " + strings.Repeat("Ab3-", 300)
+
+// TestI12AFloodOfAttempts: whoever has no permission at all calls with a thousand
+// made-up IDs each time, and tries dry runs; then comes a real deletion.
+func TestI12AFloodOfAttempts(t *testing.T) {
+	t.Parallel()
+	s, id := protectedOne(t)
+	s.must(s.store.Close())
+	before := s.size()
+	s.start()
+	for k := range 300 {
+		s.hear(s.decoded(nobody, refusal, refusalText, madeUpIDs(1000, 1000*k)...))
+		s.pass(200 * time.Millisecond)
+	}
+	for range 300 {
+		s.hear(s.decoded(nobody, dryRun, "Request would have succeeded, but DryRun flag is set.", id))
+		s.pass(200 * time.Millisecond)
+	}
+	deletion := s.attack(id)
+	s.hear(deletion)
+	s.wantAlerts(alert.Deletion, 1)
+	s.work()
+	s.restored("vpc-1")
+	s.pass(time.Hour)
+	all := s.alerts(alert.Attempt)
+	calls := 0
+	for _, a := range all {
+		if a.Repeats == nil {
+			calls++
+		} else {
+			calls += a.Repeats.Calls
+		}
+	}
+	if len(all) < 2 || len(all) > 10 || calls != 600 {
+		t.Errorf("%d alerts of %d attempts", len(all), calls)
+	}
+	s.must(s.store.Close())
+	grew := s.size() - before
+	s.start()
+	if grew > 2<<20 {
+		t.Errorf("the state file grew by %d KB", grew>>10)
+	}
+	t.Logf("600 attempts: %d alerts, %d KB", len(all), grew>>10)
+}
+
+// tampering is the finding of one call that succeeded.
+func (s *scene) tampering(service, event, target string, change func(*cloudtrail.Record)) detection.Finding {
+	s.t.Helper()
+	s.events++
+	r := cloudtrail.Record{EventID: fmt.Sprintf("event-%d", s.events), EventName: event, EventSource: service + ".amazonaws.com", EventTime: s.now.Truncate(time.Second),
+		Account: account, Region: region, Target: target, Identity: cloudtrail.Identity{Type: "IAMUser", ARN: mallory}}
+	if change != nil {
+		change(&r)
+	}
+	return s.judge(r)
+}
+
+const (
+	group    = "arn:aws:logs:eu-west-1:111122223333:log-group:/vpc/flow"
+	delivery = "arn:aws:iam::111122223333:role/service/delivery"
+	stream   = "arn:aws:firehose:eu-west-1:111122223333:deliverystream/flow"
+)
+
+// dependent is a scene with a flow log to a bucket, one to a log group by a
+// role, and one to a stream.
+func dependent(t *testing.T) *scene {
+	t.Helper()
+	s := newScene(t)
+	s.plant("vpc-1", func(f *fakeaws.FlowLog) { f.LogDestination = bucket + "/prefix/" })
+	s.plant("vpc-2", func(f *fakeaws.FlowLog) {
+		f.LogDestinationType, f.LogDestination, f.LogGroupName, f.DeliverLogsPermissionARN = "cloud-watch-logs", "", "/vpc/flow", delivery
+	})
+	s.plant("vpc-3", func(f *fakeaws.FlowLog) { f.LogDestinationType, f.LogDestination = "kinesis-data-firehose", stream })
+	s.refresh()
+	s.deps = []tamper.Dependency{
+		{ARN: "arn:*:sqs:eu-west-1:111122223333:flowkeeper", As: "the queue that events come by"},
+		{ARN: "arn:aws:events:eu-west-1:111122223333:rule/flowkeeper", As: "the rule that sends events to the queue"},
+		{ARN: "arn:*:cloudtrail:*:111122223333:trail/*", As: "a trail that events come from"},
+		{ARN: "arn:aws:kms:eu-west-1:111122223333:key/1234", As: "the key of the queue"},
+	}
+	return s
+}
+
+// call writes a CloudTrail record of one call as AWS does; more are further
+// fields of it, which come last.
+func (s *scene) call(service, event, request string, more ...string) string {
+	fields := append([]string{
+		`"eventVersion":"1.11","eventType":"AwsApiCall","eventCategory":"Management","managementEvent":true`,
+		fmt.Sprintf(`"eventTime":%q,"eventSource":"%s.amazonaws.com","eventName":%q`, s.now.UTC().Format(time.RFC3339), service, event),
+		fmt.Sprintf(`"awsRegion":%q,"recipientAccountId":%q,"requestParameters":%s`, region, account, request),
+		fmt.Sprintf(`"userIdentity":{"type":"IAMUser","arn":%q,"accountId":%q,"userName":"mallory"}`, mallory, account),
+	}, more...)
+	return "{" + strings.Join(fields, ",") + "}"
+}
+
+func deleting(ids ...string) string {
+	var items []string
+	for n, id := range ids {
+		items = append(items, fmt.Sprintf(`{"tag":%d,"content":%q}`, n+1, id))
+	}
+	return `{"DeleteFlowLogsRequest":{"FlowLogId":[` + strings.Join(items, ",") + `]}}`
+}
+
+// read hears records as they come through the queue.
+func (s *scene) read(records ...string) {
+	s.t.Helper()
+	for _, raw := range records {
+		r, err := cloudtrail.Decode([]byte(raw))
+		s.must(err)
+		if f, ok := detection.Judge(r); ok {
+			s.hear(f)
+		}
+	}
+}
+
+const (
+	eventID  = `"eventID":"6f0c0000-0000-4000-8000-000000000001"`
+	addendum = `"eventID":"6f0c0000-0000-4000-8000-00000000000a","addendum":{"reason":"UPDATED_DATA","updatedFields":"userIdentity","originalRequestID":"r","originalEventID":"6f0c0000-0000-4000-8000-000000000001"}`
+	asCI     = `"userIdentity":{"type":"AssumedRole","arn":"arn:aws:sts::111122223333:assumed-role/ci/x","sessionContext":{"sessionIssuer":{"arn":"arn:aws:iam::111122223333:role/ci"}}}`
+	omitted  = `{"omitted":true,"originalSize":134217,"reason":"requestParameters too large"}`
+)

@@ -1,0 +1,101 @@
+package remediate_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"flowkeeper/alert"
+	"flowkeeper/internal/fakeaws"
+	"flowkeeper/remediate/incident"
+)
+
+func TestI9FlappingNeverStops(t *testing.T) {
+	t.Parallel()
+	s, _ := protectedOne(t)
+	for range 8 {
+		f := s.restored("vpc-1")
+		s.attackAndWork(f.ID)
+		for n := 0; len(s.here("vpc-1")) == 0; n++ {
+			if n > 700 {
+				t.Fatal("not restored within eleven minutes: the attacker wins by insisting")
+			}
+			s.pass(time.Second)
+		}
+	}
+	s.told(map[alert.Kind]int{alert.Deletion: 8, alert.Restored: 8, alert.Flapping: 1,
+		alert.Blocked: 2, // the two that were held back for more than five minutes after the first had been told
+		alert.Closed:  len(s.alerts(alert.Closed))})
+	if s.creates() != 8 {
+		t.Errorf("%d creates", s.creates())
+	}
+}
+
+// TestFlappingIsToldThoughItIsBackAtOnce: a person restores it by hand before
+// people have heard of it.
+func TestFlappingIsToldThoughItIsBackAtOnce(t *testing.T) {
+	t.Parallel()
+	s, _ := protectedOne(t)
+	for range 5 {
+		s.attackAndWork(s.restored("vpc-1").ID)
+	}
+	last := s.restored("vpc-1").ID
+	s.attackAndWork(last)
+	s.is(last, incident.Open, "")
+	if _, _, err := s.r.RestoreByHand(t.Context(), scope, last); err != nil {
+		t.Fatal(err)
+	}
+	s.hear(s.attack(s.restored("vpc-1").ID))
+	s.pass(15 * time.Minute)
+	s.restored("vpc-1")
+	s.wantAlerts(alert.Flapping, 1)
+}
+
+// TestFlappingIsAlwaysTold, however the deletions fall between the restores.
+func TestFlappingIsAlwaysTold(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		interval, pause time.Duration
+		times           int
+	}{{10 * time.Minute, 9*time.Minute + 40*time.Second, 18}, {10 * time.Minute, time.Minute, 180}, {20 * time.Second, 5 * time.Second, 100}} {
+		t.Run(fmt.Sprintf("restored every %s, deleted every %s", c.interval, c.pause), func(t *testing.T) {
+			t.Parallel()
+			s := configured(t, func(p *incident.Policy) { p.RestoreInterval = c.interval })
+			s.protect(1)
+			for range c.times {
+				if here := s.here("vpc-1"); len(here) == 1 {
+					s.hear(s.attack(here[0].ID))
+				}
+				s.pass(c.pause)
+			}
+			if n := len(s.alerts(alert.Flapping)); n == 0 {
+				t.Errorf("%d creates, %d alerts flapping", s.creates(), n)
+			}
+		})
+	}
+}
+
+// TestFlappingIsToldBeforeTheEnd: it was to be told later, and all is over before.
+func TestFlappingIsToldBeforeTheEnd(t *testing.T) {
+	t.Parallel()
+	s := configured(t, func(p *incident.Policy) {
+		p.MaxRestores, p.RestoreInterval, p.VerifyAfter = 1, 4*time.Minute, time.Minute
+	})
+	const elsewhere = bucket + "-2"
+	s.world.AddDestination(elsewhere)
+	other := s.plant("vpc-2", func(f *fakeaws.FlowLog) { f.LogDestination = elsewhere })
+	id := s.protect(1)[0]
+	s.hear(s.attack(id))
+	s.pass(time.Minute)
+	id = s.restored("vpc-1").ID
+	s.world.RemoveDestination(elsewhere)
+	s.hear(s.attack(id, other))
+	s.due(id, 2*time.Minute)
+	s.pass(time.Minute)
+	s.is(other, incident.Blocked, incident.Destination)
+	s.told(map[alert.Kind]int{alert.Deletion: 2, alert.Restored: 1, alert.Closed: 1, alert.Blocked: 1})
+	s.world.AddDestination(elsewhere)
+	s.pass(time.Hour)
+	s.wantAlerts(alert.Flapping, 1)
+	s.resolved()
+}

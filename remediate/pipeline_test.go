@@ -1,0 +1,240 @@
+package remediate_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/smithy-go"
+
+	"flowkeeper/alert"
+	"flowkeeper/internal/fakeaws"
+	"flowkeeper/inventory"
+	"flowkeeper/remediate/incident"
+	"flowkeeper/remediate/rehearse"
+)
+
+// ends reports the keys that are open at a pager at the end.
+func (s *scene) open(t *testing.T) map[string]string {
+	open := map[string]string{}
+	for _, a := range s.alerts(alert.Pipeline) {
+		if a.Resolves() {
+			delete(open, a.DedupKey)
+		} else {
+			open[a.DedupKey] = a.Title
+		}
+	}
+	return open
+}
+
+func (s *scene) rehearse() rehearse.Result {
+	s.t.Helper()
+	c, err := s.rehearser.Rehearse(s.t.Context(), scope, func() {})
+	s.must(err)
+	return c
+}
+
+func TestDeliveryThatFailsAndHeals(t *testing.T) {
+	t.Parallel()
+	s, ids := protected(t, 3)
+	s.world.FailDelivery(account, region, ids[0], "Access error")
+	s.world.FailDelivery(account, region, ids[2], "Rate limited")
+	for range 3 {
+		s.refresh()
+		s.now = s.now.Add(time.Minute)
+	}
+	s.told(map[alert.Kind]int{alert.Pipeline: 1})
+	if a := s.alerts(alert.Pipeline)[0]; a.Level != alert.High || len(a.FlowLogs) != 2 || a.FlowLogs[0].FlowLogID != ids[0] ||
+		a.Title != "Does not deliver: 2 flow logs in 111122223333 eu-west-1" || !strings.Contains(a.Text, "Rate limited") {
+		t.Errorf("%+v", a)
+	}
+	s.crash()
+	s.world.FailDelivery(account, region, ids[0], "")
+	s.refresh()
+	s.refresh()
+	s.told(map[alert.Kind]int{alert.Pipeline: 2})
+	if a := s.alerts(alert.Pipeline)[1]; a.Level != alert.Informational || len(a.FlowLogs) != 1 || !strings.HasPrefix(a.Title, "Delivers again: the flow log of vpc-1") || a.DedupKey == s.alerts(alert.Pipeline)[0].DedupKey {
+		t.Errorf("%+v", a)
+	}
+	s.world.FailDelivery(account, region, ids[2], "")
+	s.now = s.now.Add(time.Minute)
+	s.refresh()
+	s.refresh()
+	s.told(map[alert.Kind]int{alert.Pipeline: 3})
+	if a := s.alerts(alert.Pipeline); !a[2].Resolves() || a[2].DedupKey != a[0].DedupKey {
+		t.Errorf("a pager that was opened by %s is not closed by %s", a[0].DedupKey, a[2].DedupKey)
+	}
+}
+
+// TestAReplacementThatDoesNotDeliverIsToldOnce: verification and the refresh
+// both see it. Either alone does, and says nothing of a restore that would be refused.
+func TestAReplacementThatDoesNotDeliverIsToldOnce(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ before, after bool }{
+		"by the refresh":             {before: true, after: true},
+		"by verification":            {after: true},
+		"by verification, and alone": {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, id := protectedOne(t)
+			s.attackAndWork(id)
+			s.world.FailDelivery(account, region, s.incident(id).NewID, "Access error")
+			if c.before {
+				s.now = s.now.Add(time.Second)
+				s.refresh()
+			}
+			s.pass(12 * time.Minute)
+			if c.after {
+				s.refresh()
+			}
+			s.is(id, incident.Restored, incident.NotDelivering)
+			s.told(map[alert.Kind]int{alert.Deletion: 1, alert.Restored: 1, alert.Pipeline: 1})
+			if a := s.alerts(alert.Pipeline)[0]; !c.before && (a.Part != alert.PartDelivery || a.Title != "Does not deliver: Access error (the flow log of vpc-1) in 111122223333 eu-west-1" ||
+				!strings.Contains(a.Text, "but it does not deliver: Access error")) {
+				t.Errorf("told %+v", a)
+			}
+			s.world.FailDelivery(account, region, s.incident(id).NewID, "")
+			again := 1
+			if c.after {
+				s.refresh()
+				again = 2
+			}
+			s.pass(20 * time.Minute)
+			s.is(id, incident.Verified, "")
+			s.told(map[alert.Kind]int{alert.Deletion: 1, alert.Restored: 1, alert.Closed: 1, alert.Pipeline: again})
+		})
+	}
+}
+
+// What failed to deliver is gone for good (released): the pager must not stay
+// open for ever.
+func TestDeliveryTroubleEndsWithItsFlowLog(t *testing.T) {
+	t.Parallel()
+	s, id := protectedOne(t)
+	s.plant("vpc-9", nil)
+	s.world.FailDelivery(account, region, id, "Access error")
+	s.pass(3 * time.Minute)
+	s.refresh()
+	s.refresh()
+	if len(s.open(t)) != 1 {
+		t.Fatalf("not opened: %v", s.open(t))
+	}
+	s.release(24 * time.Hour)
+	s.hear(s.attack(id))
+	for range 20 {
+		s.pass(5 * time.Minute)
+		s.refresh()
+	}
+	if row := s.row(id); row.State != inventory.Gone {
+		t.Fatalf("not gone: %s", row.State)
+	}
+	if open := s.open(t); len(open) != 0 {
+		t.Errorf("open for ever: %v", open)
+	}
+}
+
+// TestANewDestinationThatFails is told as both.
+func TestANewDestinationThatFails(t *testing.T) {
+	t.Parallel()
+	s, _ := protectedOne(t)
+	id := s.plant("vpc-2", func(f *fakeaws.FlowLog) { f.LogDestination = bucket + "/elsewhere" })
+	s.world.FailDelivery(account, region, id, "Access error")
+	for range 3 {
+		s.refresh()
+		s.now = s.now.Add(time.Hour)
+	}
+	s.told(map[alert.Kind]int{alert.Destination: 1, alert.Pipeline: 1})
+}
+
+// The needs that a rehearsal was refused for are gone: nothing is left to be
+// mended, and the pager must not stay open.
+func TestRehearsalTroubleEndsWithItsFlowLog(t *testing.T) {
+	t.Parallel()
+	s, id := protectedOne(t)
+	s.plant("vpc-9", func(f *fakeaws.FlowLog) { f.LogDestination = bucket + "/other/" })
+	s.refresh()
+	s.world.Fail("CreateFlowLogs", 1, "UnauthorizedOperation", 403)
+	s.rehearse()
+	if len(s.open(t)) != 1 {
+		t.Fatalf("not opened: %v", s.open(t))
+	}
+	// The refused one is whichever came first: take both away, and plant a third.
+	s.release(24 * time.Hour)
+	s.hear(s.attack(id, s.here("vpc-9")[0].ID))
+	s.plant("vpc-10", func(f *fakeaws.FlowLog) { f.LogDestination = bucket + "/third/" })
+	for range 4 {
+		s.pass(5 * time.Minute)
+		s.refresh()
+	}
+	s.rehearse()
+	if open := s.open(t); len(open) != 0 {
+		t.Errorf("open for ever: %v", open)
+	}
+}
+
+// TestRehearsalOfManyTellsOfEachKind, though one alone has more flow logs than
+// alerts name.
+func TestRehearsalOfManyTellsOfEachKind(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	s.world.AddDestination("arn:aws:s3:::zzz")
+	for n := range 1001 {
+		s.plant(fmt.Sprintf("vpc-%d", n), nil)
+	}
+	s.plant("vpc-z", func(f *fakeaws.FlowLog) { f.LogDestination = "arn:aws:s3:::zzz" })
+	s.refresh()
+	s.answering(&calls{create: func(_ int, in *ec2.CreateFlowLogsInput) (*ec2.CreateFlowLogsOutput, error) {
+		what := "logs:CreateLogDelivery"
+		if strings.HasSuffix(aws.ToString(in.LogDestination), "zzz") {
+			what = "iam:PassRole"
+		}
+		return nil, &smithy.GenericAPIError{Code: "UnauthorizedOperation", Message: "not authorized to perform: " + what}
+	}})
+	s.rehearse()
+	told := map[string]bool{}
+	for _, a := range s.alerts(alert.Pipeline) {
+		for _, f := range a.FlowLogs {
+			told[f.ResourceID] = true
+		}
+	}
+	if !told["vpc-z"] || !told["vpc-0"] {
+		t.Errorf("%d alerts name %d flow logs, not all kinds", len(s.alerts(alert.Pipeline)), len(told))
+	}
+}
+
+// TestRehearsalLooksFirst: a restore begins with a look, and is refused with it.
+// What is mended is tried at once.
+func TestRehearsalLooksFirst(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	id := s.protect(2)[0]
+	s.world.Deny("flowkeeper", "DescribeFlowLogs")
+	s.attackAndWork(id)
+	s.is(id, incident.Blocked, incident.Permission)
+	if c := s.rehearse(); c != (rehearse.Result{Tried: 1, Refused: 1}) {
+		t.Errorf("%+v", c)
+	}
+	s.pass(20 * time.Minute)
+	s.now = s.now.Add(time.Second) // the next try is up to fifteen minutes away
+	s.world.Allow("flowkeeper", "DescribeFlowLogs")
+	if c := s.rehearse(); c != (rehearse.Result{Tried: 1}) {
+		t.Errorf("%+v", c)
+	}
+	s.work()
+	s.is(id, incident.Restored, "")
+}
+
+// TestI4ARehearsalSpendsNoToken: the create after it is another call.
+func TestI4ARehearsalSpendsNoToken(t *testing.T) {
+	t.Parallel()
+	s, id := protectedOne(t)
+	s.rehearse()
+	s.attackAndWork(id)
+	if i := s.incident(id); i.State != incident.Restored {
+		t.Errorf("%+v", i)
+	}
+}

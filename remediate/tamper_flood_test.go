@@ -1,0 +1,226 @@
+package remediate_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"flowkeeper/alert"
+	"flowkeeper/internal/cloudtrail"
+	"flowkeeper/internal/detection"
+	"flowkeeper/internal/store"
+	"flowkeeper/inventory"
+	"flowkeeper/remediate/incident"
+	"flowkeeper/remediate/repeat"
+)
+
+// TestI12TamperByAScript: the same call again and again is one alert at once, and
+// one about the rest after five minutes; another principal's, or one of another
+// level, goes at once all the same.
+func TestI12TamperByAScript(t *testing.T) {
+	t.Parallel()
+	s := dependent(t)
+	for range 50 {
+		s.hear(s.tampering("logs", "PutRetentionPolicy", "/vpc/flow", nil))
+		s.now = s.now.Add(time.Second)
+	}
+	s.wantAlerts(alert.Tamper, 1)
+	s.hear(s.tampering("logs", "PutRetentionPolicy", "/vpc/flow", func(r *cloudtrail.Record) { r.Identity.ARN = "arn:aws:iam::111122223333:user/eve" }))
+	s.wantAlerts(alert.Tamper, 2)
+	s.hear(s.tampering("logs", "PutRetentionPolicy", "/vpc/flow", func(r *cloudtrail.Record) { r.Identity.InvokedBy = "delivery.logs.amazonaws.com" }))
+	s.wantAlerts(alert.Tamper, 3)
+	s.pass(5 * time.Minute)
+	s.work()
+	s.wantAlerts(alert.Tamper, 4)
+	if all := s.alerts(alert.Tamper); all[3].Repeats == nil || all[3].Repeats.Calls != 49 || len(all[3].Repeats.Examples) != 20 {
+		t.Errorf("%+v", all[3].Repeats)
+	}
+	s.hear(s.tampering("logs", "PutRetentionPolicy", "/vpc/flow", nil))
+	s.wantAlerts(alert.Tamper, 4) // the burst goes on
+	s.pass(10 * time.Minute)
+	s.wantAlerts(alert.Tamper, 5)
+	s.pass(5 * time.Minute) // and is over
+	s.work()
+	s.hear(s.tampering("logs", "PutRetentionPolicy", "/vpc/flow", nil))
+	s.wantAlerts(alert.Tamper, 6)
+	if all := s.alerts(alert.Tamper); all[5].Repeats != nil || all[5].Recent[0].Calls != 52 {
+		t.Errorf("%+v %+v", all[5].Repeats, all[5].Recent)
+	}
+}
+
+// TestI12AFloodOfTampering: a message of records about one bucket that
+// thousands of flow logs deliver to does not blow up the outbox.
+func TestI12AFloodOfTampering(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	s.plant("vpc-1", nil)
+	s.refresh()
+	var model inventory.Row
+	s.must(s.store.View(t.Context(), func(tx *store.Tx) error {
+		c, err := tx.Case(scope, incident.Selection{Resources: []string{"vpc-1"}}, s.now)
+		s.must(err)
+		model = c.Live("vpc-1")[0]
+		return nil
+	}))
+	const n = 500
+	s.must(s.store.Update(t.Context(), func(tx *store.Tx) error {
+		for i := range n - 1 {
+			r := model
+			r.ID, r.RootID, r.ResourceID = fmt.Sprintf("fl-%017x", 1000+i), fmt.Sprintf("fl-%017x", 1000+i), fmt.Sprintf("vpc-%08x", i)
+			if err := tx.PutFlowLog(r); err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
+	var fs []detection.Finding
+	for k := range 120 {
+		fs = append(fs, s.tampering("s3", "PutBucketPolicy", "flow-logs", func(r *cloudtrail.Record) { r.RequestHash = fmt.Sprint(k % 60) }))
+	}
+	s.hear(fs...)
+	all := s.alerts(alert.Tamper)
+	if len(all) != 1 {
+		t.Fatalf("%d alerts of 60 different calls by one principal on one bucket", len(all))
+	}
+	a := all[0]
+	if b, _ := json.Marshal(a); len(b) > 50<<10 || len(a.FlowLogs)+a.Omitted != n || !strings.HasSuffix(a.Cause, "the destination of 500 flow logs") {
+		t.Fatalf("%d bytes, %d flow logs, %d left out: %s", len(b), len(a.FlowLogs), a.Omitted, a.Cause)
+	}
+	s.pass(6 * time.Minute)
+	s.work()
+	all = s.alerts(alert.Tamper)
+	if len(all) != 2 {
+		t.Fatalf("%d alerts after the window", len(all))
+	}
+	if b, _ := json.Marshal(all[1]); all[1].Repeats == nil || all[1].Repeats.Calls != 119 || len(all[1].Repeats.Examples) != 20 || len(b) > 30<<10 {
+		t.Errorf("%d bytes: %+v", len(b), all[1].Repeats)
+	}
+}
+
+// TestI12ForgedAccountsAreBounded: tampering may be in any account, so that no list
+// of ours bounds them.
+func TestI12ForgedAccountsAreBounded(t *testing.T) {
+	t.Parallel()
+	s := dependent(t)
+	for k := range 800 {
+		s.hear(s.tampering("s3", "PutBucketPolicy", "flow-logs", func(r *cloudtrail.Record) { r.Account = fmt.Sprintf("%012d", k) }))
+	}
+	s.must(s.store.View(t.Context(), func(tx *store.Tx) error {
+		n, err := tx.Bursts(repeat.Tampering)
+		if n > 210 {
+			t.Errorf("%d bursts are remembered", n)
+		}
+		return err
+	}))
+	first := len(s.alerts(alert.Tamper))
+	s.pass(6 * time.Minute)
+	s.work()
+	all, calls := s.alerts(alert.Tamper), 0
+	for _, a := range all {
+		if a.Repeats != nil {
+			calls += a.Repeats.Calls
+		}
+	}
+	if first > 210 || first+calls != 800 {
+		t.Errorf("%d alerts at once, and %d calls in those after", first, calls)
+	}
+}
+
+// TestI12OnePrincipalTampersWithAll: a burst for each target, and a bound for all.
+func TestI12OnePrincipalTampersWithAll(t *testing.T) {
+	t.Parallel()
+	s := dependent(t)
+	for k := range 200 {
+		s.hear(s.tampering("cloudtrail", "StopLogging", fmt.Sprintf("trail-%d", k), nil))
+	}
+	s.wantAlerts(alert.Tamper, 10)
+	s.hear(s.tampering("s3", "DeleteBucket", "flow-logs", nil))
+	if all := s.alerts(alert.Tamper); all[len(all)-1].Level != alert.Critical {
+		t.Error("a destination is gone, and that is held")
+	}
+	s.pass(6 * time.Minute)
+	s.work()
+	all := s.alerts(alert.Tamper)
+	if last := all[len(all)-1]; len(all) != 12 || last.Repeats == nil || last.Repeats.Calls != 190 || last.Repeats.Examples[0].Target == last.Repeats.Examples[1].Target {
+		t.Errorf("%d alerts, the last %+v", len(all), last)
+	}
+}
+
+// TestI12AGraverCallIsNotHeldByALongFlood: however long a principal has repeated
+// what does less, that a destination is gone is alerted at once.
+func TestI12AGraverCallIsNotHeldByALongFlood(t *testing.T) {
+	t.Parallel()
+	s := dependent(t)
+	for window := range 6 {
+		for k := range 15 {
+			s.hear(s.tampering("cloudtrail", "StopLogging", fmt.Sprintf("trail-%d-%d", window, k), nil))
+		}
+		s.pass(5*time.Minute + time.Second)
+		s.work()
+	}
+	s.hear(s.tampering("s3", "DeleteBucket", "flow-logs", nil))
+	if all := s.alerts(alert.Tamper); all[len(all)-1].Level != alert.Critical {
+		t.Error("a destination is gone, and that is held")
+	}
+}
+
+// TestI12AGraverCallIsNotHeldByMany: nor where so many bursts are remembered that
+// no other can be.
+func TestI12AGraverCallIsNotHeldByMany(t *testing.T) {
+	t.Parallel()
+	s := dependent(t)
+	for k := range 800 {
+		s.hear(s.tampering("s3", "PutBucketPolicy", "flow-logs", func(r *cloudtrail.Record) { r.Account = fmt.Sprintf("%012d", k) }))
+	}
+	for _, who := range []string{account, "999988887777"} {
+		s.hear(s.tampering("s3", "DeleteBucket", "flow-logs", func(r *cloudtrail.Record) { r.Account = who }))
+		if all := s.alerts(alert.Tamper); all[len(all)-1].Level != alert.Critical {
+			t.Errorf("a destination is gone, by a record of %s, and that is held", who)
+		}
+	}
+}
+
+// TestI12RecentCallsAreBounded: what is remembered of one principal's hour.
+func TestI12RecentCallsAreBounded(t *testing.T) {
+	t.Parallel()
+	s := dependent(t)
+	recent := func() (all []alert.RecentCalls) {
+		s.must(s.store.View(t.Context(), func(tx *store.Tx) (err error) {
+			all, err = tx.RecentCalls(mallory, s.now.Add(-time.Hour), s.now, "")
+			return err
+		}))
+		return all
+	}
+	s.must(s.store.Update(t.Context(), func(tx *store.Tx) error {
+		for i := range 1000 {
+			if err := tx.AddActorCall(repeat.ActorCall{Principal: mallory, At: s.now.Add(-time.Minute), EventID: fmt.Sprint("e", i), EventName: "DeleteFlowLogs", Refused: true, FlowLogs: 1}); err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
+	s.hear(s.tampering("s3", "PutBucketPolicy", "flow-logs", nil))
+	if all := recent(); len(all) != 1 || all[0].Calls != 1000 {
+		t.Errorf("%+v", all)
+	}
+	s.wantAlerts(alert.Tamper, 1)
+}
+
+// The same record twice, our clock a little behind: one call.
+func TestARepeatedRecordIsOneRecentCall(t *testing.T) {
+	t.Parallel()
+	s := dependent(t)
+	f := s.tampering("s3", "PutBucketPolicy", "flow-logs", func(r *cloudtrail.Record) { r.EventTime = s.now.Add(time.Second) })
+	s.hear(f)
+	s.now = s.now.Add(100 * time.Millisecond)
+	s.hear(f)
+	s.now = s.now.Add(time.Minute)
+	s.hear(s.tampering("s3", "DeleteBucket", "flow-logs", nil))
+	all := s.alerts(alert.Tamper)
+	a := all[len(all)-1]
+	if len(a.Recent) != 1 || a.Recent[0].Calls != 1 {
+		t.Errorf("%+v", a.Recent)
+	}
+}

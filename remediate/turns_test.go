@@ -1,0 +1,222 @@
+package remediate_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+
+	"flowkeeper/alert"
+	"flowkeeper/internal/detection"
+	"flowkeeper/internal/fakeaws"
+	"flowkeeper/remediate/incident"
+)
+
+// inOrder is for [remediate.Remediator.Parallel]: one after the other.
+func inOrder(_ int, tasks ...func() error) (err error) {
+	for _, task := range tasks {
+		err = errors.Join(err, task())
+	}
+	return err
+}
+
+// TestFirstAttemptsGoByTheAgeOfTheLineage: when the pace allows few creates, a replacement
+// comes as early as its root would; and what delivers to a later destination comes last,
+// however old it is by then.
+func TestFirstAttemptsGoByTheAgeOfTheLineage(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	unlike := func(n int) func(*fakeaws.FlowLog) {
+		return func(f *fakeaws.FlowLog) { f.LogFormat = fmt.Sprintf("${version} %d", n) }
+	}
+	old := s.plant("vpc-old", unlike(1))
+	s.refresh()
+	s.sleep(time.Hour)
+	s.world.AddDestination("arn:aws:s3:::later")
+	late := s.plant("vpc-late", func(f *fakeaws.FlowLog) { unlike(2)(f); f.LogDestination = "arn:aws:s3:::later" })
+	s.refresh()
+	_, err := s.r.Approve(t.Context(), []string{"arn:aws:s3:::later"})
+	s.must(err)
+	s.sleep(time.Hour)
+	young := s.plant("vpc-young", unlike(3))
+	s.refresh()
+	s.sleep(time.Hour)
+	s.hear(s.attack(old))
+	s.pass(20 * time.Minute)
+	replacement := s.here("vpc-old")[0].ID
+	before := s.creates()
+	s.r.Parallel = inOrder
+	s.hear(s.attack(late, young, replacement))
+	s.pass(time.Minute)
+	var order []string
+	for _, c := range s.world.Calls("CreateFlowLogs")[before:] {
+		order = append(order, c.Form.Get("ResourceId.1"))
+	}
+	if got := fmt.Sprint(order); got != "[vpc-old vpc-young vpc-late]" {
+		t.Errorf("created in this order: %s", got)
+	}
+}
+
+// TestOldFailuresDoNotDelayANewOne: sixty incidents that fail for ever, and one that
+// has just come, under throttling and without: it has its turn at once, a drift is
+// told within half a minute; and the old ones are still tried.
+func TestOldFailuresDoNotDelayANewOne(t *testing.T) {
+	t.Parallel()
+	for name, breaks := range map[string]func(*scene){
+		"throttled": func(s *scene) { s.world.Throttle("CreateFlowLogs", 1<<30) },
+		"failing":   func(s *scene) { s.world.Fail("CreateFlowLogs", 1<<30, "InternalError", http.StatusInternalServerError) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, ids := protected(t, 60)
+			s.now = s.now.Add(time.Hour)
+			young, gone := s.plant("vpc-young", nil), s.plant("vpc-gone", nil)
+			s.learn()
+			tick := func(d time.Duration) {
+				for end := s.now.Add(d); s.now.Before(end); s.now = s.now.Add(time.Second) {
+					s.step()
+				}
+			}
+			breaks(s)
+			s.hear(s.attack(ids...))
+			tick(5 * time.Minute)
+			s.hear(s.attack(young))
+			s.world.Remove(account, region, gone) // no event
+			s.refresh()
+			tick(20 * time.Second)
+			if i := s.incident(young); i.Attempts == 0 {
+				t.Errorf("not tried within 20 s: %+v", i)
+			}
+			tick(10 * time.Second)
+			told := 0
+			for _, a := range s.alerts(alert.Deletion) {
+				if a.Source == incident.ByDrift {
+					told++
+				}
+			}
+			if told != 1 {
+				t.Errorf("%d alerts of the drift within half a minute", told)
+			}
+			before := 0
+			for _, id := range ids {
+				before += s.incident(id).Tried
+			}
+			tick(10 * time.Minute)
+			after, never := 0, 0
+			for _, id := range ids {
+				i := s.incident(id)
+				if after += i.Tried; i.Tried == 0 {
+					never++
+				}
+			}
+			if after-before < 60 || never > 0 {
+				t.Errorf("the old ones were tried %d times in ten minutes, and %d never", after-before, never)
+			}
+		})
+	}
+}
+
+// TestHangingRetriesDoNotHoldAStep: where each create takes its whole time, what has
+// just come does not wait until all that failed before were tried once more.
+func TestHangingRetriesDoNotHoldAStep(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	s.r.Parallel = inOrder
+	ids := s.protect(40)
+	young := s.plant("vpc-young", nil)
+	s.learn()
+	s.world.Fail("CreateFlowLogs", 40, "InternalError", http.StatusInternalServerError)
+	s.attackAndWork(ids...)
+	s.now = s.now.Add(time.Minute) // all are due again
+	s.answering(&calls{create: func(int, *ec2.CreateFlowLogsInput) (*ec2.CreateFlowLogsOutput, error) {
+		s.now = s.now.Add(25 * time.Second)
+		return nil, context.DeadlineExceeded
+	}})
+	since := s.now
+	s.step()
+	s.hear(s.attack(young))
+	s.step()
+	if i := s.incident(young); i.Tried == 0 || s.now.Sub(since) > 2*time.Minute {
+		t.Errorf("tried %d times, %s later", i.Tried, s.now.Sub(since))
+	}
+}
+
+// TestI12UnknownOnesComeLast: what a forged record names without end takes
+// nothing from the restore of what is known.
+func TestI12UnknownOnesComeLast(t *testing.T) {
+	t.Parallel()
+	s, id := protectedOne(t)
+	for m := range 3 {
+		s.hear(s.record(madeUpIDs(1000, 1000*m)...))
+	}
+	s.hear(s.attack(id))
+	s.step()
+	s.is(id, incident.Restored, "")
+}
+
+// restoredAmong checks that a flow log is back within two seconds, though other records come
+// before its deletion, and then as fast as the pace allows calls.
+func (s *scene) restoredAmong(id string, forged func(n int) detection.Finding) {
+	s.t.Helper()
+	for n := range 60 {
+		s.hear(forged(n))
+	}
+	s.hear(s.attack(id))
+	for n := range 100 { // 50 a second
+		s.now = s.now.Add(20 * time.Millisecond)
+		s.hear(forged(100 + n))
+		s.step()
+	}
+	s.is(id, incident.Restored, "")
+}
+
+func TestI9RecordsOfCreatesStarveNoRestore(t *testing.T) {
+	t.Parallel()
+	s, id := protectedOne(t)
+	s.restoredAmong(id, madeUp)
+}
+
+// TestI9RepeatedRecordsStarveNoRestore, of a flow log that is alive.
+func TestI9RepeatedRecordsStarveNoRestore(t *testing.T) {
+	t.Parallel()
+	s, ids := protected(t, 2)
+	s.restoredAmong(ids[0], func(int) detection.Finding { return s.record(ids[1]) })
+}
+
+// TestI9ForgedRecordsOfOthersDelayNoRestore: records name flow logs that are there,
+// older than the one that is gone: the observations of these take turns with others,
+// however slow the machine is.
+func TestI9ForgedRecordsOfOthersDelayNoRestore(t *testing.T) {
+	t.Parallel()
+	s, ids := protected(t, 450)
+	young := s.plant("vpc-young", nil)
+	s.learn()
+	s.hear(s.decoded(nobody, "", "", ids...))
+	for range 16 { // each of the forged ones was observed, and is due again
+		s.step()
+		s.now = s.now.Add(5 * time.Second)
+	}
+	s.hear(s.attack(young))
+	for range 2 {
+		s.step()
+		s.now = s.now.Add(5 * time.Second)
+	}
+	s.restored("vpc-young")
+}
+
+// TestI12RecordsOfCreatesKeepThePace, however many come.
+func TestI12RecordsOfCreatesKeepThePace(t *testing.T) {
+	t.Parallel()
+	s, _ := protectedOne(t)
+	c := s.answering(&calls{})
+	for n := range 500 {
+		s.hear(madeUp(n))
+	}
+	if n := c.describes.Load(); n > 100 {
+		t.Errorf("%d looks in one moment", n)
+	}
+}
