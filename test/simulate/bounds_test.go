@@ -34,8 +34,10 @@ func (p *play) stepped(d *daemon, s inventory.Scope, at time.Time) {
 		if i.Scope == s {
 			p.lossAlerted(d, i, at)
 			p.darknessAlerted(d, i, at)
+			p.tokenTaken(d, i, at)
 		}
 	}
+	p.tokensAlerted(d, s, at)
 }
 
 const driftBound = 30 * time.Second // an alert, after the refresh that found a loss

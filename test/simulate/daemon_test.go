@@ -33,12 +33,13 @@ import (
 // daemon is one Flowkeeper: the real parts, without the goroutines that run
 // them.
 type daemon struct {
-	p      *play
-	path   string
-	wrong  bool // the credentials are another account's
-	asked  bool // a refresh was asked for
-	deaths int
-	later  []func() // tasks that run after the next commit
+	p        *play
+	path     string
+	wrong    bool // the credentials are another account's
+	stepping bool // a step of the remediator runs
+	asked    bool // a refresh was asked for
+	deaths   int
+	later    []func() // tasks that run after the next commit
 	*commits
 
 	*mortal
@@ -216,7 +217,9 @@ func (d *daemon) rehearse(s inventory.Scope) {
 
 func (d *daemon) step(s inventory.Scope) int {
 	began := d.p.now
+	d.stepping = true
 	n, err := d.remediator.Step(d.ctx, s, func() {})
+	d.stepping = false
 	d.p.expected(d, err)
 	if err == nil && !d.dead {
 		d.p.stepped(d, s, began)

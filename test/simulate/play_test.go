@@ -58,20 +58,22 @@ type play struct {
 	eve      *ec2.Client // of one who may delete nothing
 	daemons  []*daemon
 
-	over     func() bool // nobody needs the rest: another play has failed
-	result   map[string]int
-	twins    bool // AWS does not refuse doubles
-	holds    bool // what delivers to a new place is held
-	steps    int
-	broken   failure // how the run failed: a watcher takes a panic for the message's
-	stormy   bool    // calls fail at random
-	odds     fakeawstest.Odds
-	down     bool                // the pager
-	mixedUp  time.Time           // when credentials were last mixed up, or set right
-	skew     time.Duration       // of the daemons' clock
-	skewed   bool                // it has been wrong
-	troubles map[string]*trouble // of Regions
-	calling  *daemon             // whose call is under way
+	over      func() bool // nobody needs the rest: another play has failed
+	result    map[string]int
+	twins     bool // AWS does not refuse doubles
+	holds     bool // what delivers to a new place is held
+	steps     int
+	broken    failure // how the run failed: a watcher takes a panic for the message's
+	stormy    bool    // calls fail at random
+	odds      fakeawstest.Odds
+	down      bool                // the pager
+	mixedUp   time.Time           // when credentials were last mixed up, or set right
+	skew      time.Duration       // of the daemons' clock
+	skewed    bool                // it has been wrong
+	troubles  map[string]*trouble // of Regions
+	calling   *daemon             // whose call is under way
+	disturbed time.Time           // when a call last met a fault, or could have
+	steals    int                 // tokens of the next creates that somebody uses up before
 
 	truth
 }
@@ -151,6 +153,9 @@ func (p *play) beside(_ int, tasks ...func() error) (first error) {
 // that shows the world of some moments ago, each time another.
 func (p *play) faulty(d *daemon) {
 	p.calling = d
+	if p.stormy || len(p.troubles) > 0 || d.wrong {
+		p.disturbed = p.now
+	}
 	p.world.SetOdds(p.odds)
 	if p.stormy {
 		p.world.SetConsistencyDelay(1 + time.Duration(p.random.Int64N(int64(stalest))))
@@ -253,6 +258,9 @@ var picks = []struct {
 	{"trouble ends", 2, (*play).relieve},
 	{"a night", 1, (*play).night},
 	{"rotate the keys", 1, (*play).rotate},
+	{"guess tokens", 1, (*play).guessTokens},
+	{"use tokens beforehand", 2, (*play).useTokens},
+	{"steal tokens", 2, (*play).stealTokens},
 }
 
 var weights = func() (sum int) {
@@ -309,7 +317,7 @@ func (p *play) heal() {
 	p.say("heal")
 	p.calm()
 	clear(p.troubles)
-	p.down, p.skew = false, 0
+	p.down, p.skew, p.steals = false, 0, 0
 	for _, d := range p.daemons {
 		d.left = -1
 		if d.wrong {

@@ -59,13 +59,14 @@ type truth struct {
 	waved    map[string]bool            // flow logs of which a forged record says that one deleted them whom a rule ignores
 	deleted  map[string][]string        // flow logs, by the event that truly tells of it
 	happened map[string]int             // moves, by name
+	stolen   map[string]bool            // ClientTokens that somebody has used who knows the key
 	hung     time.Duration              // that calls waited for no answer
 	count    int
 }
 
 func newTruth() truth {
 	return truth{wanted: map[target]fakeaws.FlowLog{}, tampers: map[string]bool{}, summed: map[string]bool{}, madeBy: map[string]bool{}, decoys: map[string]bool{}, sneaked: map[string]bool{}, known: map[string]target{},
-		gone: map[string]bool{}, released: map[target]bool{}, releases: map[string][2]time.Time{}, seen: map[string]bool{}, shown: map[target]map[*daemon]bool{}, named: map[string]bool{}, opened: map[string]string{}, event: map[string]map[string]bool{}, kinds: map[alert.Kind]int{}, unheard: map[string]bool{}, waved: map[string]bool{}, happened: map[string]int{}, deleted: map[string][]string{}}
+		gone: map[string]bool{}, released: map[target]bool{}, releases: map[string][2]time.Time{}, seen: map[string]bool{}, shown: map[target]map[*daemon]bool{}, named: map[string]bool{}, opened: map[string]string{}, event: map[string]map[string]bool{}, kinds: map[alert.Kind]int{}, unheard: map[string]bool{}, waved: map[string]bool{}, happened: map[string]int{}, stolen: map[string]bool{}, deleted: map[string][]string{}}
 }
 
 // client of somebody in the account.
