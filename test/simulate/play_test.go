@@ -258,6 +258,8 @@ var picks = []struct {
 	{"trouble ends", 2, (*play).relieve},
 	{"a night", 1, (*play).night},
 	{"rotate the keys", 1, (*play).rotate},
+	{"refresh after an attack", 6, (*play).watch},
+	{"cut the events after a warning", 1, (*play).cut},
 	{"guess tokens", 1, (*play).guessTokens},
 	{"use tokens beforehand", 2, (*play).useTokens},
 	{"steal tokens", 2, (*play).stealTokens},

@@ -28,6 +28,7 @@ var mustHappen = []string{
 	"flood of refused calls", "flood of dry runs", "flood of dry runs of real ones", "flood of tampering", "flood of unknown ones deleted", "flood of foreign accounts", "flood of foreign Regions",
 	"trouble refused", "trouble throttled", "trouble creates throttled", "trouble hanging", "trouble creates aborted", "trouble role not there", "trouble existing already", "trouble hiding resources", "keys rotated", "commit not answered",
 	"creates of several", "creates in doubt", "tags set", "incident closed held",
+	"refreshes after an attack", "losses noticed by a refresh after an attack",
 	"tokens guessed", "tokens used by others", "random tokens", "used tokens alerted",
 }
 

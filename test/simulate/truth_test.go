@@ -154,12 +154,17 @@ func (p *play) lose() {
 	if len(p.records) > 0 {
 		n := p.random.IntN(len(p.records))
 		for _, id := range p.records[n].deleted {
-			p.unheard[id] = true
-			if _, ok := p.releases[id]; ok { // when it went is not known
-				p.released[p.known[id]] = true
-			}
+			p.vanished(id)
 		}
 		p.records = slices.Delete(p.records, n, n+1)
+	}
+}
+
+// vanished notes a flow log of whose deletion no record tells.
+func (p *play) vanished(id string) {
+	p.unheard[id] = true
+	if _, ok := p.releases[id]; ok { // when it went is not known
+		p.released[p.known[id]] = true
 	}
 }
 

@@ -128,6 +128,10 @@ var teeth = []tooth{
 	{"I6 lineage forgotten", []patch{{"remediate/incident/replacement.go",
 		`	t.succeed(f)
 	text := "recreated`, `	text := "recreated`}}},
+	{"no refresh after an attack", []patch{{"remediate/remediate.go",
+		`	return r.refresh(ctx, parts, sparing{parts.client})
+`, `	return inventory.Counts{}, nil
+`}}},
 	{"drift alerted once decided", []patch{{"remediate/incident/event.go",
 		`NotifyDriftAfter = 25 * time.Second`, `NotifyDriftAfter = 25 * time.Hour`}}},
 	{"dark in silence", []patch{{"remediate/incident/overdue.go",
