@@ -71,7 +71,7 @@ const (
 // that could have told.
 func (p *play) darknessAlerted(d *daemon, i incident.Incident, at time.Time) {
 	_, released := p.releases[i.FlowLogID]
-	if i.State == incident.Restored || !i.Known || i.Action == incident.Ignore || released || p.decoys[i.FlowLogID] || p.sneaked[i.FlowLogID] || p.waved[i.FlowLogID] {
+	if i.State == incident.Restored || !i.Known || i.Action == incident.Ignore || released || p.decoys[i.FlowLogID] || p.inPlace[i.FlowLogID] || p.sneaked[i.FlowLogID] || p.waved[i.FlowLogID] {
 		return // it is back, or may stay away
 	}
 	since := i.OpenedAt
@@ -169,6 +169,7 @@ func endless(a alert.Alert) bool {
 func (p *play) committed(d *daemon, added []alert.Alert) {
 	for _, a := range added {
 		p.summedUp(d, a)
+		p.notAccused(d, a)
 	}
 }
 

@@ -54,8 +54,10 @@ type play struct {
 	own      fakeaws.Credentials
 	foreign  fakeaws.Credentials
 	attacker *ec2.Client
-	patient  *ec2.Client // of a principal for whom a rule waits
-	eve      *ec2.Client // of one who may delete nothing
+	patient  *ec2.Client            // of a principal for whom a rule waits
+	robot    *ec2.Client            // of CloudWatch's telemetry rules
+	who      map[*ec2.Client]string // principals
+	eve      *ec2.Client            // of one who may delete nothing
 	daemons  []*daemon
 
 	over      func() bool // nobody needs the rest: another play has failed
@@ -107,6 +109,8 @@ func newPlay(seed uint64, dir string, daemons int, verbose bool) *play {
 	p.queue, p.arn = p.world.CreateQueue(account, region, "flowkeeper", nil)
 	p.own, p.foreign = p.world.User(account, "flowkeeper", true), p.world.User("999999999999", "other", true)
 	p.attacker, p.patient, p.eve = p.client("mallory"), p.client("terraform"), p.client("eve")
+	p.robot = p.robotClient()
+	p.who = map[*ec2.Client]string{p.attacker: "mallory", p.patient: terraform, p.robot: robot}
 	p.world.Deny("eve", "DeleteFlowLogs")
 	p.world.TrailWith(p.recorded)
 	p.plant()
@@ -234,6 +238,10 @@ var picks = []struct {
 	{"delete one", 6, func(p *play) { p.strike(p.attacker, 1) }},
 	{"delete many", 2, func(p *play) { p.strike(p.attacker, 2+p.random.IntN(8)) }},
 	{"delete as one who is waited for", 2, func(p *play) { p.strike(p.patient, 1+p.random.IntN(2)) }},
+	{"replace", 3, (*play).replace},
+	{"finish replacing", 6, (*play).finish},
+	{"a telemetry rule makes one", 1, (*play).automate},
+	{"a telemetry rule deletes one", 1, (*play).unmanage},
 	{"insist", 1, (*play).insist},
 	{"release", 1, (*play).release},
 	{"forge a record", 2, (*play).forge},
@@ -297,7 +305,7 @@ func (p *play) untilDue() {
 // that is old: there it is right. So it is where something is released by it, and where there
 // was a decoy, which only times tell from what was there before a loss.
 func (p *play) misset() {
-	if !p.twins && len(p.releases) == 0 && len(p.decoys) == 0 {
+	if !p.twins && len(p.releases) == 0 {
 		p.skewed = true
 		p.skew = []time.Duration{0, 0, time.Hour, 10 * 24 * time.Hour, -time.Hour, -24 * time.Hour}[p.random.IntN(6)]
 		p.say("  the clock is %s off", p.skew)
@@ -327,6 +335,9 @@ func (p *play) heal() {
 		}
 	}
 	p.removeDecoys()
+	for len(p.unfinished) > 0 {
+		p.finish()
+	}
 	for len(p.records) > 0 {
 		p.send(false)
 	}
@@ -337,6 +348,7 @@ func (p *play) heal() {
 			p.fail("not at rest after two days: %s", p.unrest())
 		}
 		p.work()
+		p.choose()
 		p.check()
 		if p.unrest() == "" {
 			quiet++

@@ -114,6 +114,7 @@ func (p *play) tokensWritten(d *daemon, written []incident.Incident) {
 			}
 		}
 		p.expectTokenAlert(d, was, i)
+		p.waited(was, i)
 	}
 }
 
@@ -150,7 +151,7 @@ func (p *play) tokensAlerted(d *daemon, s inventory.Scope, at time.Time) {
 		if u.scope != s {
 			return false
 		}
-		if released || p.waved[u.id] || p.decoys[u.id] || p.sneaked[u.id] {
+		if released || p.waved[u.id] || p.decoys[u.id] || p.inPlace[u.id] || p.sneaked[u.id] {
 			return true // it may stay away
 		}
 		alerted := false
@@ -172,7 +173,7 @@ func (p *play) tokensAlerted(d *daemon, s inventory.Scope, at time.Time) {
 // tokenTaken: an incident looks for so long, and not longer, whether a used token has made
 // something.
 func (p *play) tokenTaken(d *daemon, i incident.Incident, at time.Time) {
-	if !refusesToken(i) || i.RandomToken != "" || i.MismatchAt.IsZero() || at.Before(i.MismatchAt.Add(looksFor)) || at.Sub(p.disturbed) < calmFor {
+	if !refusesToken(i) || i.RandomToken != "" || i.MismatchAt.IsZero() || at.Before(i.MismatchAt.Add(looksFor)) || at.Before(i.WaitUntil) || at.Sub(p.disturbed) < calmFor {
 		return
 	}
 	key := i.FlowLogID + i.MismatchAt.String()
@@ -180,6 +181,6 @@ func (p *play) tokenTaken(d *daemon, i incident.Incident, at time.Time) {
 	if !seen {
 		d.couldTake[key] = at
 	} else if at.Sub(first) >= 2*time.Second {
-		p.fail("%s after its token was used, %s has no other one", at.Sub(i.MismatchAt), i.FlowLogID)
+		p.fail("%s after its token was used, %s has no other one: next at %s, after %d tries: %s", at.Sub(i.MismatchAt), i.FlowLogID, i.NextAttemptAt.Format(time.TimeOnly), i.Tried, i.LastError)
 	}
 }

@@ -101,9 +101,7 @@ var warnings = []struct {
 	{"tampering", func(p *play) { p.tamper(0) }},
 	{"a deletion", func(p *play) {
 		if p.strike(p.attacker, 1); len(p.records) > 0 {
-			r := p.records[len(p.records)-1]
-			p.must(p.world.Send(p.arn, r.body))
-			p.sent, p.records = append(p.sent, r), p.records[:len(p.records)-1]
+			p.sendNth(len(p.records) - 1)
 		}
 	}},
 }
@@ -178,7 +176,7 @@ func (p *play) cut() {
 // person has let it go.
 func (p *play) mustNotice(id string) bool {
 	_, released := p.releases[id]
-	if released || p.decoys[id] || p.sneaked[id] || p.waved[id] || p.skewed || p.stormy || len(p.troubles) > 0 {
+	if released || p.decoys[id] || p.inPlace[id] || p.sneaked[id] || p.waved[id] || p.skewed || p.stormy || len(p.troubles) > 0 {
 		return false
 	}
 	for _, f := range p.here() {

@@ -67,6 +67,11 @@ var teeth = []tooth{
 		a.Made[i.ResourceID] = inventory.FlowLog{ID: id, Scope: i.Scope, Settings: incident.Replacement(i)}
 	}
 `}}},
+	{"I2 an excuse used twice", []patch{{"remediate/incident/observation.go",
+		`		row.Excuses = t.FlowLogID
+		t.c.putRow(row)
+`, `		t.c.putRow(row)
+`}}},
 	{"I4 tokens of public values", []patch{{"remediate/incident/token.go",
 		`	mac := hmac.New(sha256.New, []byte(k))
 `, `	mac := hmac.New(sha256.New, nil)
