@@ -169,7 +169,8 @@ func (p *play) makeOf(r *replacing) {
 	f.CreatedAt, f.ID = p.now, ""
 	id := out.FlowLogIds[0]
 	t := targetOf(f)
-	p.madeBy[id], p.known[id], p.wanted[t] = true, t, f
+	p.isThere(id, f)
+	p.wanted[t] = f
 	p.makers[id] = made{p.who[r.by], p.now}
 	p.inPlace[id] = r.samePlace
 	p.happened["replacements by "+map[bool]string{true: "a telemetry rule", false: "terraform"}[r.by == p.robot]]++
