@@ -157,7 +157,8 @@ func (p *play) tokensAlerted(d *daemon, s inventory.Scope, at time.Time) {
 		alerted := false
 		d.commits.naming(u.id, func(a alert.Alert) bool {
 			for _, f := range a.FlowLogs {
-				alerted = alerted || f.FlowLogID == u.id && f.Reason == incident.TokenUsed && a.Kind == alert.Blocked && !a.Time.Before(u.at)
+				says := a.Kind == alert.Blocked || a.Kind == alert.Deletion // whose record came meanwhile
+				alerted = alerted || says && f.FlowLogID == u.id && f.Reason == incident.TokenUsed && !a.Time.Before(u.at)
 			}
 			return !alerted && !a.Time.Before(u.at)
 		})
