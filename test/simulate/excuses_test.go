@@ -39,8 +39,6 @@ type replacing struct {
 	by     *ec2.Client
 	remove []target        // what is still to be deleted
 	create fakeaws.FlowLog // what is still to be made; without a resource: nothing
-
-	samePlace bool // it delivers where one did that is deleted
 }
 
 // managed reports whether a flow log is one of CloudWatch's telemetry rules.
@@ -89,7 +87,6 @@ func (p *play) replace() {
 			break
 		}
 	}
-	r.samePlace = samePlace
 	p.say("  %s replaces %v by %v", p.who[by], r.remove, targetOf(r.create))
 	before := len(p.records)
 	if !samePlace && p.random.IntN(2) == 0 {
@@ -172,7 +169,7 @@ func (p *play) makeOf(r *replacing) {
 	p.isThere(id, f)
 	p.wanted[t] = f
 	p.makers[id] = made{p.who[r.by], p.now}
-	p.inPlace[id] = r.samePlace
+	p.inPlace[id] = p.shared(t)
 	p.happened["replacements by "+map[bool]string{true: "a telemetry rule", false: "terraform"}[r.by == p.robot]]++
 	p.say("  %s makes %s at %v", p.who[r.by], id, t)
 }

@@ -71,6 +71,7 @@ type play struct {
 	down      bool                // the pager
 	mixedUp   time.Time           // when credentials were last mixed up, or set right
 	skew      time.Duration       // of the daemons' clock
+	leapt     bool                // it has been wrong by more than AWS's delay
 	skewed    bool                // it has been wrong
 	troubles  map[string]*trouble // of Regions
 	calling   *daemon             // whose call is under way
@@ -260,6 +261,7 @@ var picks = []struct {
 	{"calm", 3, (*play).calm},
 	{"pager down or up", 2, func(p *play) { p.down = !p.down }},
 	{"clock wrong or right", 1, (*play).misset},
+	{"clock a little wrong", 1, (*play).drift},
 	{"credentials wrong or right", 1, func(p *play) { d := p.anyone(); d.mixUp(!d.wrong) }},
 	{"flood", 2, (*play).flood},
 	{"trouble begins", 2, (*play).begin},
@@ -305,9 +307,21 @@ func (p *play) untilDue() {
 // that is old: there it is right. So it is where something is released by it, and where there
 // was a decoy, which only times tell from what was there before a loss.
 func (p *play) misset() {
-	if !p.twins && len(p.releases) == 0 {
-		p.skewed = true
+	if !p.twins && len(p.releases) == 0 && len(p.decoys) == 0 {
+		p.skewed, p.leapt = true, true
 		p.skew = []time.Duration{0, 0, time.Hour, 10 * 24 * time.Hour, -time.Hour, -24 * time.Hour}[p.random.IntN(6)]
+		p.say("  the clock is %s off", p.skew)
+	}
+}
+
+// drift makes the daemons' clock a little wrong, so that it differs by half of settle at most from what
+// it was, forward or back: that changes nothing of what is restored, with or without AWS's guard, and
+// a decoy is one.
+func (p *play) drift() {
+	if !p.leapt && len(p.releases) == 0 {
+		p.skewed = true
+		p.skew = time.Duration(p.random.Int64N(int64(p.policy.Settle/2))) - p.policy.Settle/4
+		p.happened["clock a little wrong"]++
 		p.say("  the clock is %s off", p.skew)
 	}
 }

@@ -393,11 +393,14 @@ func (p *play) free() (out []target) {
 
 // decoy takes a lost flow log's place with something that does less. Where a
 // daemon never saw what was there before, nobody could tell; nor where a rule
-// lets it go; nor, with several daemons, where it was ever released: one that
-// has no record of the loss takes it for allowed, and what comes then for new. Nor where AWS
-// allows both: there it is none. Nor where the clock has been wrong: only times tell whether
-// it was there before the loss.
+// lets it go, or may have replaced it; nor, with several daemons, where it was ever released: one that
+// has no record of the loss takes it for allowed, and what comes then for new. Nor where the clock
+// has leapt: only times tell whether it was there before the loss. Where AWS allows both,
+// the lost one comes back beside it, and it is protected from then on: see mayProtect.
 func (p *play) decoy() {
+	if p.leapt {
+		return
+	}
 	waved := map[target]bool{}
 	for id := range p.waved {
 		waved[p.known[id]] = true
