@@ -135,7 +135,8 @@ var teeth = []tooth{
 	text := "recreated`, `	text := "recreated`}}},
 	{"no refresh after an attack", []patch{{"remediate/remediate.go",
 		`	return r.refresh(ctx, parts, sparing{parts.client})
-`, `	return inventory.Counts{}, nil
+`, `	_ = sparing{parts.client}
+	return inventory.Counts{}, nil
 `}}},
 	{"drift alerted once decided", []patch{{"remediate/incident/event.go",
 		`NotifyDriftAfter = 25 * time.Second`, `NotifyDriftAfter = 25 * time.Hour`}}},
