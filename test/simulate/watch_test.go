@@ -190,7 +190,7 @@ func (p *play) mustNotice(id string) bool {
 // noticed is what must hold a while after a deletion without an event.
 func (p *play) noticed(d *daemon, id string, since time.Time) {
 	p.happened["losses noticed by a refresh after an attack"]++
-	alerted := false
+	alerted := d.wrote[id].Adopted // another daemon was faster, and alerts
 	d.commits.naming(id, func(a alert.Alert) bool {
 		alerted = alerted || a.Kind == alert.Deletion && !a.Time.Before(since)
 		return !alerted
