@@ -34,8 +34,10 @@ func (p *play) stepped(d *daemon, s inventory.Scope, at time.Time) {
 		if i.Scope == s {
 			p.lossAlerted(d, i, at)
 			p.darknessAlerted(d, i, at)
+			p.tokenTaken(d, i, at)
 		}
 	}
+	p.tokensAlerted(d, s, at)
 }
 
 const driftBound = 30 * time.Second // an alert, after the refresh that found a loss
@@ -69,7 +71,7 @@ const (
 // that could have told.
 func (p *play) darknessAlerted(d *daemon, i incident.Incident, at time.Time) {
 	_, released := p.releases[i.FlowLogID]
-	if i.State == incident.Restored || !i.Known || i.Action == incident.Ignore || released || p.decoys[i.FlowLogID] || p.sneaked[i.FlowLogID] || p.waved[i.FlowLogID] {
+	if i.State == incident.Restored || !i.Known || i.Action == incident.Ignore || released || p.decoys[i.FlowLogID] || p.inPlace[i.FlowLogID] || p.sneaked[i.FlowLogID] || p.waved[i.FlowLogID] {
 		return // it is back, or may stay away
 	}
 	since := i.OpenedAt
@@ -167,6 +169,7 @@ func endless(a alert.Alert) bool {
 func (p *play) committed(d *daemon, added []alert.Alert) {
 	for _, a := range added {
 		p.summedUp(d, a)
+		p.notAccused(d, a)
 	}
 }
 

@@ -23,12 +23,19 @@ type commits struct {
 	ended   map[string]bool     // incidents, as they were opened, that are known to be closed
 	heard   map[string]bool     // of deletions, by event and flow log: the snapshot had it
 
+	wrote       map[string]incident.Incident // as last written, by flow log
+	tokens      map[string]bool              // that creates may be sent with
+	usedTokens  []usedToken                  // that people are to be alerted of
+	tokenEvents map[string]bool              // events of which a token was used
+	couldTake   map[string]time.Time         // when a step first could have taken another token
+
 	couldTell map[string]time.Time // when a step first could have told of what is due
 	rang      map[string]time.Time // when a pager last began that has to ring for a while, by its key
 }
 
 func newCommits() *commits {
-	return &commits{has: map[string]bool{}, tried: map[string]bool{}, sent: map[string]bool{}, answers: map[string][]string{}, hidden: map[string]bool{}, ended: map[string]bool{}, heard: map[string]bool{}, couldTell: map[string]time.Time{}, rang: map[string]time.Time{}}
+	return &commits{has: map[string]bool{}, tried: map[string]bool{}, sent: map[string]bool{}, answers: map[string][]string{}, hidden: map[string]bool{}, ended: map[string]bool{}, heard: map[string]bool{}, couldTell: map[string]time.Time{}, rang: map[string]time.Time{},
+		wrote: map[string]incident.Incident{}, tokens: map[string]bool{}, tokenEvents: map[string]bool{}, couldTake: map[string]time.Time{}}
 }
 
 // writes are what a transaction is to write.

@@ -33,12 +33,14 @@ import (
 // daemon is one Flowkeeper: the real parts, without the goroutines that run
 // them.
 type daemon struct {
-	p      *play
-	path   string
-	wrong  bool // the credentials are another account's
-	asked  bool // a refresh was asked for
-	deaths int
-	later  []func() // tasks that run after the next commit
+	p        *play
+	path     string
+	wrong    bool // the credentials are another account's
+	stepping bool // a step of the remediator runs
+	asked    bool // a refresh was asked for
+	deaths   int
+	later    []func() // tasks that run after the next commit
+	watches  map[inventory.Scope]watch
 	*commits
 
 	*mortal
@@ -63,7 +65,7 @@ func (d *daemon) start() {
 	ctx, cancel := context.WithCancel(context.Background())
 	d.ctx = ctx
 	d.mortal = &mortal{left: -1, cancel: cancel, tick: d.p.tick}
-	d.later = nil
+	d.later, d.watches = nil, map[inventory.Scope]watch{}
 	clear(d.answers) // nobody knows which of them are on disk
 	st, err := store.Open(ctx, d.path, store.Options{Daemon: true, Now: d.p.theirs, Route: func(alert.Alert) []string { return []string{"pager"} }})
 	d.p.must(err)
@@ -81,7 +83,7 @@ func (d *daemon) start() {
 		RefreshSoon:  func(inventory.Scope, bool) { d.asked = true },
 		BypassOutbox: func(context.Context, alert.Alert) {},
 		Parallel:     d.p.beside, Background: d.background, Rand: d.p.random.Float64, Random: d.p.token,
-		Tampering: &tamper.Handler{Store: room[tamper.Tx]{mem, st.Tampering(), func(tx tamper.Tx, w *writes) tamper.Tx { return tampers{tx, w} }}, Policy: d.p.policy, Now: d.p.theirs, AlertsAdded: func() {}, BypassOutbox: func(context.Context, alert.Alert) {},
+		Tampering: &tamper.Handler{Store: room[tamper.Tx]{mem, st.Tampering(), func(tx tamper.Tx, w *writes) tamper.Tx { return tampers{tx, w} }}, Policy: d.p.policy, Now: d.p.theirs, AlertsAdded: func() {}, BypassOutbox: func(context.Context, alert.Alert) {}, Tampered: func(inventory.Scope) { d.attacked() },
 			Dependencies: func() []tamper.Dependency {
 				return []tamper.Dependency{{ARN: "arn:*:cloudtrail:*:" + account + ":trail/*", As: "a trail that events come from"}}
 			}},
@@ -140,6 +142,12 @@ func impatient() aws.Retryer {
 func (d *daemon) Handle(ctx context.Context, m watcher.Message) error {
 	d.asked = d.asked || len(m.Suspects) > 0
 	if fs := detection.Findings(m.Records); len(fs) > 0 {
+		for _, f := range fs {
+			inScope := slices.Contains(d.p.scopes(), inventory.Scope{Account: f.Record.Account, Region: f.Record.Region})
+			if inScope && (f.Kind == detection.Deleted || f.Kind == detection.Attempted) {
+				d.attacked()
+			}
+		}
 		d.hears(fs)
 		if err := d.remediator.Handle(ctx, fs, func() {}); err != nil || d.dead {
 			return err
@@ -169,14 +177,21 @@ func (d *daemon) receive() int {
 	return n
 }
 
-func (d *daemon) refresh(s inventory.Scope) {
+func (d *daemon) refresh(s inventory.Scope) { d.refreshBy(s, d.remediator.Refresh) }
+
+func (d *daemon) refreshBy(s inventory.Scope, refresh func(context.Context, inventory.Scope) (inventory.Counts, error)) {
 	d.asked = false
+	d.refreshed(s, watchEvery)
 	started, before := d.p.now, d.rows(s)
 	defer func() { d.p.remembered(s, before, d.rows(s)) }()
-	if _, err := d.remediator.Refresh(d.ctx, s); err == nil {
+	counts, err := refresh(d.ctx, s)
+	if err == nil {
 		d.p.listed(d, s, started)
 	} else {
 		d.p.expected(d, err)
+	}
+	if err == nil && counts.Lost > 0 {
+		d.attacked()
 	}
 }
 
@@ -216,7 +231,9 @@ func (d *daemon) rehearse(s inventory.Scope) {
 
 func (d *daemon) step(s inventory.Scope) int {
 	began := d.p.now
+	d.stepping = true
 	n, err := d.remediator.Step(d.ctx, s, func() {})
+	d.stepping = false
 	d.p.expected(d, err)
 	if err == nil && !d.dead {
 		d.p.stepped(d, s, began)

@@ -77,9 +77,12 @@ func (w wire) Do(r *http.Request) (resp *http.Response, err error) {
 		w.d.p.faulty(w.d)
 		defer w.d.p.faultless()
 		asked := createOf(r)
+		if asked != "" {
+			w.d.sends(asked)
+		}
 		resp, err = w.through.RoundTrip(r)
 		if asked != "" {
-			w.d.answers[asked] = append(w.d.answers[asked], answerOf(resp, err))
+			w.d.answered(asked, answerOf(resp, err))
 		}
 		return err
 	})
@@ -168,6 +171,7 @@ func (r room[T]) Update(ctx context.Context, fn func(T) error) error {
 			r.d.p.committed(r.d, r.d.commits.add(w.alerts))
 			r.d.p.closed(r.d, w.incidents)
 			r.d.p.frozen(w.incidents)
+			r.d.p.tokensWritten(r.d, w.incidents)
 		}
 		return r.d.p.unanswered(err)
 	})

@@ -54,24 +54,29 @@ type play struct {
 	own      fakeaws.Credentials
 	foreign  fakeaws.Credentials
 	attacker *ec2.Client
-	patient  *ec2.Client // of a principal for whom a rule waits
-	eve      *ec2.Client // of one who may delete nothing
+	patient  *ec2.Client            // of a principal for whom a rule waits
+	robot    *ec2.Client            // of CloudWatch's telemetry rules
+	who      map[*ec2.Client]string // principals
+	eve      *ec2.Client            // of one who may delete nothing
 	daemons  []*daemon
 
-	over     func() bool // nobody needs the rest: another play has failed
-	result   map[string]int
-	twins    bool // AWS does not refuse doubles
-	holds    bool // what delivers to a new place is held
-	steps    int
-	broken   failure // how the run failed: a watcher takes a panic for the message's
-	stormy   bool    // calls fail at random
-	odds     fakeawstest.Odds
-	down     bool                // the pager
-	mixedUp  time.Time           // when credentials were last mixed up, or set right
-	skew     time.Duration       // of the daemons' clock
-	skewed   bool                // it has been wrong
-	troubles map[string]*trouble // of Regions
-	calling  *daemon             // whose call is under way
+	over      func() bool // nobody needs the rest: another play has failed
+	result    map[string]int
+	twins     bool // AWS does not refuse doubles
+	holds     bool // what delivers to a new place is held
+	steps     int
+	broken    failure // how the run failed: a watcher takes a panic for the message's
+	stormy    bool    // calls fail at random
+	odds      fakeawstest.Odds
+	down      bool                // the pager
+	mixedUp   time.Time           // when credentials were last mixed up, or set right
+	skew      time.Duration       // of the daemons' clock
+	leapt     bool                // it has been wrong by more than AWS's delay
+	skewed    bool                // it has been wrong
+	troubles  map[string]*trouble // of Regions
+	calling   *daemon             // whose call is under way
+	disturbed time.Time           // when a call last met a fault, or could have
+	steals    int                 // tokens of the next creates that somebody uses up before
 
 	truth
 }
@@ -105,6 +110,8 @@ func newPlay(seed uint64, dir string, daemons int, verbose bool) *play {
 	p.queue, p.arn = p.world.CreateQueue(account, region, "flowkeeper", nil)
 	p.own, p.foreign = p.world.User(account, "flowkeeper", true), p.world.User("999999999999", "other", true)
 	p.attacker, p.patient, p.eve = p.client("mallory"), p.client("terraform"), p.client("eve")
+	p.robot = p.robotClient()
+	p.who = map[*ec2.Client]string{p.attacker: "mallory", p.patient: terraform, p.robot: robot}
 	p.world.Deny("eve", "DeleteFlowLogs")
 	p.world.TrailWith(p.recorded)
 	p.plant()
@@ -151,6 +158,9 @@ func (p *play) beside(_ int, tasks ...func() error) (first error) {
 // that shows the world of some moments ago, each time another.
 func (p *play) faulty(d *daemon) {
 	p.calling = d
+	if p.stormy || len(p.troubles) > 0 || d.wrong {
+		p.disturbed = p.now
+	}
 	p.world.SetOdds(p.odds)
 	if p.stormy {
 		p.world.SetConsistencyDelay(1 + time.Duration(p.random.Int64N(int64(stalest))))
@@ -229,6 +239,10 @@ var picks = []struct {
 	{"delete one", 6, func(p *play) { p.strike(p.attacker, 1) }},
 	{"delete many", 2, func(p *play) { p.strike(p.attacker, 2+p.random.IntN(8)) }},
 	{"delete as one who is waited for", 2, func(p *play) { p.strike(p.patient, 1+p.random.IntN(2)) }},
+	{"replace", 3, (*play).replace},
+	{"finish replacing", 6, (*play).finish},
+	{"a telemetry rule makes one", 1, (*play).automate},
+	{"a telemetry rule deletes one", 1, (*play).unmanage},
 	{"insist", 1, (*play).insist},
 	{"release", 1, (*play).release},
 	{"forge a record", 2, (*play).forge},
@@ -247,12 +261,18 @@ var picks = []struct {
 	{"calm", 3, (*play).calm},
 	{"pager down or up", 2, func(p *play) { p.down = !p.down }},
 	{"clock wrong or right", 1, (*play).misset},
+	{"clock a little wrong", 1, (*play).drift},
 	{"credentials wrong or right", 1, func(p *play) { d := p.anyone(); d.mixUp(!d.wrong) }},
 	{"flood", 2, (*play).flood},
 	{"trouble begins", 2, (*play).begin},
 	{"trouble ends", 2, (*play).relieve},
 	{"a night", 1, (*play).night},
 	{"rotate the keys", 1, (*play).rotate},
+	{"refresh after an attack", 6, (*play).watch},
+	{"cut the events after a warning", 1, (*play).cut},
+	{"guess tokens", 1, (*play).guessTokens},
+	{"use tokens beforehand", 2, (*play).useTokens},
+	{"steal tokens", 2, (*play).stealTokens},
 }
 
 var weights = func() (sum int) {
@@ -288,8 +308,20 @@ func (p *play) untilDue() {
 // was a decoy, which only times tell from what was there before a loss.
 func (p *play) misset() {
 	if !p.twins && len(p.releases) == 0 && len(p.decoys) == 0 {
-		p.skewed = true
+		p.skewed, p.leapt = true, true
 		p.skew = []time.Duration{0, 0, time.Hour, 10 * 24 * time.Hour, -time.Hour, -24 * time.Hour}[p.random.IntN(6)]
+		p.say("  the clock is %s off", p.skew)
+	}
+}
+
+// drift makes the daemons' clock a little wrong, so that it differs by half of settle at most from what
+// it was, forward or back: that changes nothing of what is restored, with or without AWS's guard, and
+// a decoy is one.
+func (p *play) drift() {
+	if !p.leapt && len(p.releases) == 0 {
+		p.skewed = true
+		p.skew = time.Duration(p.random.Int64N(int64(p.policy.Settle/2))) - p.policy.Settle/4
+		p.happened["clock a little wrong"]++
 		p.say("  the clock is %s off", p.skew)
 	}
 }
@@ -309,7 +341,7 @@ func (p *play) heal() {
 	p.say("heal")
 	p.calm()
 	clear(p.troubles)
-	p.down, p.skew = false, 0
+	p.down, p.skew, p.steals = false, 0, 0
 	for _, d := range p.daemons {
 		d.left = -1
 		if d.wrong {
@@ -317,6 +349,9 @@ func (p *play) heal() {
 		}
 	}
 	p.removeDecoys()
+	for len(p.unfinished) > 0 {
+		p.finish()
+	}
 	for len(p.records) > 0 {
 		p.send(false)
 	}
@@ -327,6 +362,7 @@ func (p *play) heal() {
 			p.fail("not at rest after two days: %s", p.unrest())
 		}
 		p.work()
+		p.choose()
 		p.check()
 		if p.unrest() == "" {
 			quiet++

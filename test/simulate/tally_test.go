@@ -28,6 +28,10 @@ var mustHappen = []string{
 	"flood of refused calls", "flood of dry runs", "flood of dry runs of real ones", "flood of tampering", "flood of unknown ones deleted", "flood of foreign accounts", "flood of foreign Regions",
 	"trouble refused", "trouble throttled", "trouble creates throttled", "trouble hanging", "trouble creates aborted", "trouble role not there", "trouble existing already", "trouble hiding resources", "keys rotated", "commit not answered",
 	"creates of several", "creates in doubt", "tags set", "incident closed held",
+	"refreshes after an attack", "losses noticed by a refresh after an attack",
+	"replacements by a telemetry rule", "replacements by terraform", "losses excused", "incident closed replaced", "let go for a replacement",
+	"clock a little wrong", "decoys", "decoys that AWS allows", "decoys beside the flow log that is back",
+	"tokens guessed", "tokens used by others", "random tokens", "used tokens alerted",
 }
 
 func (t *tally) add(sum map[string]int) {

@@ -60,6 +60,15 @@ func (p *play) relieve() { delete(p.troubles, p.anywhere().Region) }
 
 // meets is what a call meets; the world asks.
 func (p *play) meets(q *fakeaws.Request) fakeawstest.Refusal {
+	r := p.inTrouble(q)
+	if r == (fakeawstest.Refusal{}) {
+		p.stolenNow(q)
+	}
+	return r
+}
+
+// inTrouble is what a call meets because of the trouble of its Region.
+func (p *play) inTrouble(q *fakeaws.Request) fakeawstest.Refusal {
 	t := p.troubles[q.Region]
 	if t == nil || q.Service != "ec2" || q.ARN != daemonUser || len(t.operations) > 0 && !slices.Contains(t.operations, q.Operation) {
 		return fakeawstest.Refusal{}
@@ -155,6 +164,6 @@ func (p *play) rotate() {
 		return
 	}
 	p.world.RefuseKey(p.own.AccessKeyID, "AuthFailure", "AWS was not able to validate the provided access credentials")
-	p.own = p.world.User(account, "flowkeeper", true)
+	p.own, p.disturbed = p.world.User(account, "flowkeeper", true), p.now
 	p.happened["keys rotated"]++
 }

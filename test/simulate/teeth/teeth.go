@@ -67,6 +67,39 @@ var teeth = []tooth{
 		a.Made[i.ResourceID] = inventory.FlowLog{ID: id, Scope: i.Scope, Settings: incident.Replacement(i)}
 	}
 `}}},
+	{"I2 an excuse used twice", []patch{{"remediate/incident/observation.go",
+		`		row.Excuses = t.FlowLogID
+		t.c.putRow(row)
+`, `		t.c.putRow(row)
+`}}},
+	{"I4 tokens of public values", []patch{{"remediate/incident/token.go",
+		`	mac := hmac.New(sha256.New, []byte(k))
+`, `	mac := hmac.New(sha256.New, nil)
+`}}},
+	{"I4 a random token that is not on disk", []patch{{"remediate/incident/observation.go",
+		`		t.RandomToken, t.MismatchAt = t.c.randomToken(t.Incident), time.Time{}
+`, `		t.RandomToken, t.MismatchAt = "random", time.Time{}
+`}, {"remediate/create.go",
+		`incident.CreateInput(i, r.store.policy.TokenKey.Token(i))`, `incident.CreateInput(i, r.token(i))`}, {"remediate/create.go",
+		`// create calls`, `func (r restorer) token(i incident.Incident) string {
+	if i.RandomToken != "" {
+		return incident.TokenKey(r.store.now().String()).Token(incident.Incident{Keyed: true})
+	}
+	return r.store.policy.TokenKey.Token(i)
+}
+
+// create calls`}}},
+	{"I4 a used token is waited for", []patch{{"remediate/incident/decide.go",
+		`const tokenDoubt = 15 * time.Second`, `const tokenDoubt = 2 * time.Minute`}}},
+	{"I4 a random token at once", []patch{{"remediate/incident/decide.go",
+		`const tokenDoubt = 15 * time.Second`, `const tokenDoubt = time.Second`}}},
+	{"a used token in silence", []patch{{"remediate/incident/answer.go",
+		`		t.blockUntil(t.NextAttemptAt, a)
+	}
+}`, `		t.LastError = a.Message
+		t.put()
+	}
+}`}}},
 	{"I2 tags never completed", []patch{{"remediate/incident/replacement.go",
 		`		t.MissingTags = missingTags(t.Frozen.Tags, f.Tags)
 `, `		t.MissingTags = nil
@@ -100,6 +133,11 @@ var teeth = []tooth{
 	{"I6 lineage forgotten", []patch{{"remediate/incident/replacement.go",
 		`	t.succeed(f)
 	text := "recreated`, `	text := "recreated`}}},
+	{"no refresh after an attack", []patch{{"remediate/remediate.go",
+		`	return r.refresh(ctx, parts, sparing{parts.client})
+`, `	_ = sparing{parts.client}
+	return inventory.Counts{}, nil
+`}}},
 	{"drift alerted once decided", []patch{{"remediate/incident/event.go",
 		`NotifyDriftAfter = 25 * time.Second`, `NotifyDriftAfter = 25 * time.Hour`}}},
 	{"dark in silence", []patch{{"remediate/incident/overdue.go",

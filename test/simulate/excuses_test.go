@@ -1,0 +1,369 @@
+package simulate
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+
+	"flowkeeper/alert"
+	"flowkeeper/internal/fakeaws"
+	"flowkeeper/inventory"
+	"flowkeeper/remediate/incident"
+)
+
+// Terraform, and the role of CloudWatch's telemetry rules, replace flow logs: they delete some and
+// make one, in either order. What they made within the wait excuses one loss. All else comes back.
+
+// robot is the principal of CloudWatch's telemetry rules.
+var robot = incident.TelemetryRole(inventory.Scope{Account: account, Region: region})
+
+// robotClient calls as that role.
+func (p *play) robotClient() *ec2.Client {
+	const name = "AWSServiceRoleForObservabilityAdmin_TelemetryEnablement"
+	u := fakeaws.Credentials{AccessKeyID: "ASIAROBOT", SecretAccessKey: "secret"}
+	p.world.AddCaller(fakeaws.Caller{Account: account, AccessKeyID: u.AccessKeyID, ARN: "arn:aws:sts::" + account + ":assumed-role/" + name + "/rule",
+		Type: "AssumedRole", Name: name, UserID: "AROAROBOT:rule", SessionIssuer: robot})
+	return p.clientOf(u)
+}
+
+// replacing is a replacement of which one half is done.
+type replacing struct {
+	by     *ec2.Client
+	remove []target        // what is still to be deleted
+	create fakeaws.FlowLog // what is still to be made; without a resource: nothing
+}
+
+// managed reports whether a flow log is one of CloudWatch's telemetry rules.
+func managed(f fakeaws.FlowLog) bool { return f.Tags[incident.TelemetryTag] != "" }
+
+// replaceable are the wanted flow logs of one who replaces that are there.
+func (p *play) replaceable(by *ec2.Client) (all []fakeaws.FlowLog) {
+	return slices.DeleteFunc(p.here(), func(f fakeaws.FlowLog) bool {
+		_, wanted := p.wanted[targetOf(f)]
+		return !wanted || managed(f) != (by == p.robot)
+	})
+}
+
+// replace begins a replacement: it makes the new flow log, or deletes one or two on its resource.
+func (p *play) replace() {
+	by := []*ec2.Client{p.robot, p.patient}[p.random.IntN(2)]
+	all := p.replaceable(by)
+	if len(all) == 0 || p.holds && by == p.robot { // a new log group may be held
+		return
+	}
+	old := all[p.random.IntN(len(all))]
+	r := replacing{by: by, remove: []target{targetOf(old)}, create: p.wanted[targetOf(old)]}
+	samePlace := p.random.IntN(3) == 0
+	switch {
+	case samePlace && old.TrafficType == "ALL":
+		r.create.TrafficType = "ACCEPT"
+	case samePlace:
+		r.create.TrafficType = "ALL"
+	case by == p.robot:
+		r.create.LogGroupName = fmt.Sprintf("/aws/telemetry-%d", p.random.IntN(3))
+	default:
+		bucket := p.random.IntN(4)
+		if p.holds {
+			bucket = 0 // where others deliver, too
+		}
+		f := &r.create
+		f.LogDestinationType, f.LogDestination, f.FileFormat = "s3", fmt.Sprintf("arn:aws:s3:::bucket-%d", bucket), "parquet"
+		f.LogGroupName, f.DeliverLogsPermissionARN = "", ""
+	}
+	if p.gone[old.ResourceID] || p.occupied(targetOf(r.create)) {
+		return
+	}
+	for _, f := range all {
+		if f.ResourceID == old.ResourceID && f.ID != old.ID && p.random.IntN(2) == 0 {
+			r.remove = append(r.remove, targetOf(f))
+			break
+		}
+	}
+	p.say("  %s replaces %v by %v", p.who[by], r.remove, targetOf(r.create))
+	before := len(p.records)
+	if !samePlace && p.random.IntN(2) == 0 {
+		p.makeOf(&r)
+	} else {
+		p.removeOf(&r)
+	}
+	if p.random.IntN(2) == 0 {
+		p.unfinished = append(p.unfinished, r)
+		return
+	}
+	p.pass(time.Duration(p.random.Int64N(int64(time.Minute)))) // as is usual: both at once, and heard
+	p.removeOf(&r)
+	p.makeOf(&r)
+	for len(p.records) > before {
+		p.sendNth(before)
+	}
+	for _, d := range p.daemons {
+		d.alive()
+		d.receive()
+	}
+}
+
+// occupied reports whether a flow log of the play is, or was, at a place.
+func (p *play) occupied(t target) bool {
+	_, wanted := p.wanted[t]
+	return wanted || slices.ContainsFunc(p.here(), func(f fakeaws.FlowLog) bool { return targetOf(f) == t })
+}
+
+// finish does the other half of a replacement.
+func (p *play) finish() {
+	if len(p.unfinished) == 0 {
+		return
+	}
+	n := p.random.IntN(len(p.unfinished))
+	r := p.unfinished[n]
+	p.unfinished = slices.Delete(p.unfinished, n, n+1)
+	p.removeOf(&r)
+	p.makeOf(&r)
+}
+
+func (p *play) removeOf(r *replacing) {
+	var ids []string
+	for _, f := range p.here() {
+		if slices.Contains(r.remove, targetOf(f)) {
+			ids = append(ids, f.ID)
+		}
+	}
+	r.remove = nil
+	if len(ids) > 0 {
+		p.say("  %s deletes %v", p.who[r.by], ids)
+		p.delete(r.by, ids, ids)
+	}
+}
+
+// makeOf makes the new flow log, if there is room for it.
+func (p *play) makeOf(r *replacing) {
+	f := r.create
+	r.create = fakeaws.FlowLog{}
+	if f.ResourceID == "" || p.gone[f.ResourceID] {
+		return
+	}
+	p.count++
+	call := &ec2.CreateFlowLogsInput{ClientToken: aws.String(fmt.Sprintf("of-a-play-%d", p.count)), ResourceIds: []string{f.ResourceID}, ResourceType: types.FlowLogsResourceTypeVpc,
+		TrafficType: types.TrafficType(f.TrafficType), LogDestinationType: types.LogDestinationType(f.LogDestinationType), LogFormat: aws.String(f.LogFormat),
+		MaxAggregationInterval: aws.Int32(60), TagSpecifications: []types.TagSpecification{{ResourceType: types.ResourceTypeVpcFlowLog, Tags: incident.Tags(f.Tags)}}}
+	if f.LogGroupName != "" {
+		call.LogGroupName, call.DeliverLogsPermissionArn = aws.String(f.LogGroupName), aws.String(f.DeliverLogsPermissionARN)
+	} else {
+		call.LogDestination, call.DestinationOptions = aws.String(f.LogDestination), &types.DestinationOptionsRequest{FileFormat: types.DestinationFileFormat(f.FileFormat)}
+	}
+	out, err := r.by.CreateFlowLogs(context.Background(), call, in(regionOf(f.ResourceID)))
+	if err != nil || len(out.FlowLogIds) == 0 {
+		p.say("  %s is refused", p.who[r.by])
+		return
+	}
+	f.CreatedAt, f.ID = p.now, ""
+	id := out.FlowLogIds[0]
+	t := targetOf(f)
+	p.isThere(id, f)
+	p.wanted[t] = f
+	p.makers[id] = made{p.who[r.by], p.now}
+	p.inPlace[id] = p.shared(t)
+	p.happened["replacements by "+map[bool]string{true: "a telemetry rule", false: "terraform"}[r.by == p.robot]]++
+	p.say("  %s makes %s at %v", p.who[r.by], id, t)
+}
+
+// automate has a telemetry rule make a flow log of its own on a new resource.
+func (p *play) automate() {
+	if p.holds {
+		return
+	}
+	p.count++
+	resource := fmt.Sprintf("vpc-new-%d", p.count)
+	p.world.AddResource(account, region, resource)
+	p.makeOf(&replacing{by: p.robot, create: p.settings(resource, 4)})
+}
+
+// unmanage has a telemetry rule delete one of its flow logs, and make none.
+func (p *play) unmanage() {
+	if all := p.replaceable(p.robot); len(all) > 0 {
+		f := all[p.random.IntN(len(all))]
+		p.say("  a telemetry rule deletes %s at %v", f.ID, targetOf(f))
+		p.delete(p.robot, []string{f.ID}, []string{f.ID})
+	}
+}
+
+// made is who made a flow log, or deleted one, and when.
+type made struct {
+	by string
+	at time.Time
+}
+
+const excuseWait = incident.TelemetryWait // and that of terraform's rule
+
+// excuses reports whether a flow log may excuse the loss of another one: whom a rule gives time
+// made it on the same resource, within that time, and not to a new place.
+func (p *play) excuses(id, lost string) bool {
+	n, on := p.makers[id], p.known[id]
+	by := p.losers[lost]
+	if p.unheard[lost] || len(p.daemons) > 1 {
+		by = append(slices.Clone(by), p.blamed[lost]...) // a forged record says so, and nothing that this daemon hears says otherwise
+	}
+	return on.resource == p.known[lost].resource && slices.ContainsFunc(by, func(l made) bool {
+		first := n.at
+		if l.at.Before(first) {
+			first = l.at
+		}
+		since, known := p.deliversSince[on.destination]
+		old := n.by == robot || known && since.Before(first.Add(-excuseWait+time.Second))
+		return l.by == n.by && n.at.Sub(l.at).Abs() <= excuseWait+2*time.Second && old
+	})
+}
+
+// excused are those of some targets whose loss is excused, each by a flow log that excuses no
+// other one.
+func (p *play) excused(absent []target) map[target]bool {
+	by := map[string]target{} // what a flow log excuses
+	var assign func(t target, tried map[string]bool) bool
+	assign = func(t target, tried map[string]bool) bool {
+		for _, id := range slices.Sorted(maps.Keys(p.makers)) {
+			if tried[id] || !p.excusesAt(id, t) {
+				continue
+			}
+			tried[id] = true
+			if other, used := by[id]; !used || assign(other, tried) {
+				by[id] = t
+				return true
+			}
+		}
+		return false
+	}
+	out := map[target]bool{}
+	for _, t := range absent {
+		if assign(t, map[string]bool{}) {
+			p.happened["losses excused"]++
+			out[t] = true
+		}
+	}
+	return out
+}
+
+// excusesAt reports whether a flow log may excuse that nothing is at a target: the loss of the last
+// one there that a refresh has shown, or of a later one.
+func (p *play) excusesAt(id string, t target) bool {
+	last := ""
+	for other, at := range p.known {
+		if at == t && p.seen[other] {
+			last = max(last, other)
+		}
+	}
+	for lost, at := range p.known {
+		if at == t && lost >= last && p.excuses(id, lost) {
+			return true
+		}
+	}
+	return false
+}
+
+// mayBeDecoy reports whether the last flow log at a target was made in the place of a lost one: until it
+// is known who made it, or until it is shown beside that, it may count as a decoy, which is not
+// restored. The other one is there then.
+func (p *play) mayBeDecoy(t target, count map[target]int) bool {
+	last := ""
+	for id, at := range p.known {
+		if at == t {
+			last = max(last, id)
+		}
+	}
+	for o := range p.wanted {
+		if o.place == t.place && count[o] > 0 {
+			return p.inPlace[last]
+		}
+	}
+	return false
+}
+
+// shared reports whether two flow logs have been wanted at a target's place, one after the other.
+func (p *play) shared(t target) bool {
+	for o := range p.wanted {
+		if o.place == t.place && o != t {
+			return true
+		}
+	}
+	return false
+}
+
+// absent are the targets at which something should be and nothing is.
+func (p *play) absent(count map[target]int) (out []target) {
+	for t := range p.wanted {
+		if count[t] == 0 && !p.gone[t.resource] {
+			out = append(out, t)
+		}
+	}
+	slices.SortFunc(out, func(a, b target) int { return strings.Compare(fmt.Sprint(a), fmt.Sprint(b)) })
+	return out
+}
+
+// notAccused: what a telemetry rule made, as a daemon knows, is no decoy and no tampering.
+func (p *play) notAccused(d *daemon, a alert.Alert) {
+	if a.Kind != alert.Decoy && a.Kind != alert.Tamper {
+		return
+	}
+	text, err := json.Marshal(a)
+	p.must(err)
+	for id, m := range p.makers {
+		if m.by != robot || !strings.Contains(string(text), id+" is in the way") && a.Target != id {
+			continue
+		}
+		if row, ok, err := d.store.FindFlowLog(context.Background(), id); err == nil && ok && row.CreatedBy == robot {
+			p.fail("the %s alert %s is about %s, which a telemetry rule made", a.Kind, a.EventID, id)
+		}
+	}
+}
+
+// waited: what a rule waits for is not made before.
+func (p *play) waited(was, is incident.Incident) {
+	waits := was.Pending() && was.Source == incident.ByEvent && was.Action == incident.Wait && p.theirs().Before(was.WaitUntil)
+	if made := is.State == incident.Restored && !is.Adopted; waits && made && !p.skewed {
+		p.fail("%s is restored %s before the wait for %s is over", is.FlowLogID, was.WaitUntil.Sub(p.theirs()), was.Actor.Principal())
+	}
+}
+
+// guarded is what must hold of the snapshots in the end: what a telemetry rule made, as a daemon
+// knows, is protected.
+func (p *play) guarded(d *daemon, alive map[string]bool) {
+	for id, m := range p.makers {
+		row, ok, err := d.store.FindFlowLog(context.Background(), id)
+		p.must(err)
+		if ok && alive[id] && m.by == robot && row.CreatedBy == robot && !row.Protected {
+			p.fail("%s, which a telemetry rule made, is not protected", id)
+		}
+	}
+}
+
+// choose does what people do who read that a flow log is blocked by one that they want, in its
+// place: they let the blocked one go.
+func (p *play) choose() {
+	here := map[place]target{}
+	for _, f := range p.here() {
+		if _, wanted := p.wanted[targetOf(f)]; wanted && !p.decoys[f.ID] {
+			here[targetOf(f).place] = targetOf(f)
+		}
+	}
+	for _, d := range p.daemons {
+		for _, i := range d.unsettled() {
+			t := p.known[i.FlowLogID]
+			there, held := here[t.place]
+			blocked := i.State == incident.Blocked && (i.Reason == incident.Decoy || i.Reason == incident.Managed) || strings.Contains(i.LastError, "FlowLogAlreadyExists")
+			if !i.Pending() || !blocked || !held || there == t || !p.stuck[i.FlowLogID] {
+				continue
+			}
+			p.say("  let %s go: %v is in its place", i.FlowLogID, there)
+			p.happened["let go for a replacement"]++
+			p.released[t] = true
+			_, err := d.remediator.LetGo(d.ctx, i.Scope, i.FlowLogID, "replaced")
+			p.must(err)
+		}
+	}
+}

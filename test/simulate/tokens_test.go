@@ -1,0 +1,187 @@
+package simulate
+
+import (
+	"slices"
+	"time"
+
+	"flowkeeper/alert"
+	"flowkeeper/internal/fakeaws"
+	"flowkeeper/inventory"
+	"flowkeeper/remediate/incident"
+)
+
+// Somebody who may call CreateFlowLogs uses ClientTokens before the daemons do: those that
+// anybody can make of public values, which must do no harm, and those that only the key makes,
+// or the state file holds.
+
+// tokenOf is the token of the first create for a flow log, made with a key; keyed false: as
+// anybody can make it.
+func tokenOf(key incident.TokenKey, scope inventory.Scope, id string, keyed bool) string {
+	return key.Token(incident.Incident{Scope: scope, FlowLogID: id, Keyed: keyed})
+}
+
+// guessTokens uses up what can be guessed of the tokens for all flow logs: made without the
+// key, or with an empty one.
+func (p *play) guessTokens() {
+	for _, f := range p.here() {
+		s := scopeOf(f)
+		for _, keyed := range []bool{false, true} {
+			p.world.UseToken(s.Account, s.Region, tokenOf("", s, f.ID, keyed))
+		}
+	}
+	p.happened["tokens guessed"]++
+}
+
+// useTokens uses up the tokens for some flow logs beforehand, with the key of the daemons.
+func (p *play) useTokens() {
+	for _, id := range p.some(3) {
+		s := inventory.Scope{Account: account, Region: regionOf(p.known[id].resource)}
+		p.useToken(s, tokenOf(p.policy.TokenKey, s, id, true))
+	}
+}
+
+// stealTokens lets somebody who reads the state file use up the tokens of the next creates.
+func (p *play) stealTokens() { p.steals = 1 + p.random.IntN(3) }
+
+func (p *play) useToken(s inventory.Scope, token string) {
+	p.world.UseToken(s.Account, s.Region, token)
+	p.stolen[token] = true
+	p.say("  use the token %s", token[:8])
+}
+
+// stolenNow uses up the token of a daemon's create that is on its way.
+func (p *play) stolenNow(q *fakeaws.Request) {
+	if p.steals > 0 && q.Service == "ec2" && q.Operation == "CreateFlowLogs" && q.ARN == daemonUser && q.Form.Get("DryRun") != "true" {
+		p.steals--
+		p.useToken(inventory.Scope{Account: q.Account, Region: q.Region}, q.Form.Get("ClientToken"))
+	}
+}
+
+func scopeOf(f fakeaws.FlowLog) inventory.Scope {
+	return inventory.Scope{Account: account, Region: regionOf(f.ResourceID)}
+}
+
+const (
+	looksFor       = 15 * time.Second // after a used token, until a random one is taken
+	tokenBound     = 10 * time.Second // an alert, after the first used token of an event
+	nextTokenBound = 16 * time.Minute // after a further one
+	calmFor        = 30 * time.Minute // without faults, after which no backoff of before holds an incident back
+)
+
+// usedToken is a token of an incident that AWS says was used otherwise, and of which people
+// are to be alerted.
+type usedToken struct {
+	id    string
+	scope inventory.Scope
+	at    time.Time
+	due   time.Time
+}
+
+// sends is what must hold of each create: its token is on disk, so that a crash repeats the same call.
+func (d *daemon) sends(token string) {
+	if !d.tokens[token] {
+		d.p.fail("I4: a create with the token %s, which is not on disk", token)
+	}
+}
+
+// answered is what must hold of an answer to a create: nobody who lacks the key can use its token
+// up. Daemons that share a queue may ask for other tags by one token.
+func (d *daemon) answered(token, code string) {
+	d.answers[token] = append(d.answers[token], code)
+	if code != "IdempotentParameterMismatch" {
+		return
+	}
+	d.p.happened["tokens used by others"]++
+	if !d.p.stolen[token] && len(d.p.daemons) == 1 {
+		d.p.fail("I4: the token %s was used, which nobody could know", token)
+	}
+}
+
+// tokensWritten notes the tokens that were just written, and what must hold where another one
+// is taken: it is looked for what the first one may have made.
+func (p *play) tokensWritten(d *daemon, written []incident.Incident) {
+	for _, i := range written {
+		d.tokens[p.policy.TokenKey.Token(i)] = true
+		if i.Call != nil {
+			d.tokens[i.Call.Token] = true
+		}
+		was := d.wrote[i.FlowLogID]
+		d.wrote[i.FlowLogID] = i
+		if i.RandomToken != "" && i.RandomToken != was.RandomToken {
+			p.happened["random tokens"]++
+			if took := p.theirs().Sub(was.MismatchAt); !was.MismatchAt.IsZero() && took < looksFor && !p.skewed {
+				p.fail("I4: %s has another token %s after the first was used: what that made may not show yet", i.FlowLogID, took)
+			}
+		}
+		p.expectTokenAlert(d, was, i)
+		p.waited(was, i)
+	}
+}
+
+// refusesToken reports whether AWS has said that an incident's token was used otherwise, and it is
+// not back since.
+func refusesToken(i incident.Incident) bool {
+	blocked := i.State == incident.Blocked && i.Reason == incident.TokenUsed
+	return i.Pending() && (blocked || i.State == incident.Open && !i.MismatchAt.IsZero())
+}
+
+// expectTokenAlert notes that an alert is due, or is not any more: the flow log was back, or blocked
+// for another reason, before that.
+func (p *play) expectTokenAlert(d *daemon, was, is incident.Incident) {
+	now := p.theirs()
+	switch {
+	case refusesToken(is) && !refusesToken(was):
+		bound := tokenBound
+		if d.tokenEvents[is.EventID] {
+			bound = nextTokenBound
+		}
+		d.tokenEvents[is.EventID] = true
+		d.usedTokens = append(d.usedTokens, usedToken{is.FlowLogID, is.Scope, now, now.Add(bound)})
+	case refusesToken(was) && !refusesToken(is):
+		d.usedTokens = slices.DeleteFunc(d.usedTokens, func(u usedToken) bool {
+			return u.id == is.FlowLogID && (!d.stepping || is.State != incident.Restored || now.Before(u.due))
+		})
+	}
+}
+
+// tokensAlerted: people hear of a used token soon, though the flow log may be back by then.
+func (p *play) tokensAlerted(d *daemon, s inventory.Scope, at time.Time) {
+	d.usedTokens = slices.DeleteFunc(d.usedTokens, func(u usedToken) bool {
+		_, released := p.releases[u.id]
+		if u.scope != s {
+			return false
+		}
+		if released || p.waved[u.id] || p.decoys[u.id] || p.inPlace[u.id] || p.sneaked[u.id] {
+			return true // it may stay away
+		}
+		alerted := false
+		d.commits.naming(u.id, func(a alert.Alert) bool {
+			for _, f := range a.FlowLogs {
+				says := a.Kind == alert.Blocked || a.Kind == alert.Deletion // whose record came meanwhile
+				alerted = alerted || says && f.FlowLogID == u.id && f.Reason == incident.TokenUsed && !a.Time.Before(u.at)
+			}
+			return !alerted && !a.Time.Before(u.at)
+		})
+		if alerted {
+			p.happened["used tokens alerted"]++
+		} else if !at.Before(u.due) {
+			p.fail("%s after the token of %s was used, no alert tells", at.Sub(u.at), u.id)
+		}
+		return alerted
+	})
+}
+
+// tokenTaken: an incident looks for so long, and not longer, whether a used token has made
+// something.
+func (p *play) tokenTaken(d *daemon, i incident.Incident, at time.Time) {
+	if !refusesToken(i) || i.RandomToken != "" || i.MismatchAt.IsZero() || at.Before(i.MismatchAt.Add(looksFor)) || at.Before(i.WaitUntil) || at.Sub(p.disturbed) < calmFor {
+		return
+	}
+	key := i.FlowLogID + i.MismatchAt.String()
+	first, seen := d.couldTake[key]
+	if !seen {
+		d.couldTake[key] = at
+	} else if at.Sub(first) >= 2*time.Second {
+		p.fail("%s after its token was used, %s has no other one: next at %s, after %d tries: %s", at.Sub(i.MismatchAt), i.FlowLogID, i.NextAttemptAt.Format(time.TimeOnly), i.Tried, i.LastError)
+	}
+}

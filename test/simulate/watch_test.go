@@ -1,0 +1,210 @@
+package simulate
+
+import (
+	"context"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+
+	"flowkeeper/alert"
+	"flowkeeper/inventory"
+)
+
+// After an attack a daemon refreshes the scopes of the account often: the one who attacks may cut
+// the way of events next. When such a refresh is due is internal/daemon's to say, which has
+// goroutines and timers; here is its rule in short, with the real refreshes.
+
+const (
+	watchEvery = 30 * time.Second // inventory.alert_refresh
+	watchFor   = time.Hour        // after the last event
+	watchAgain = time.Second      // after a refresh that had to wait for others
+
+	// throttledFor is how long after a fault a scope's pace may be slow: a sparing refresh would sleep,
+	// and no clock of a play moves meanwhile.
+	throttledFor = 10 * time.Minute
+)
+
+// watch is a scope that is refreshed often.
+type watch struct{ until, due time.Time } // by the daemons' clock
+
+// attacked notes that a daemon has heard of a deletion, an attempt, tampering, or a loss.
+func (d *daemon) attacked() {
+	now := d.p.theirs()
+	for _, s := range d.p.scopes() {
+		w := d.watches[s]
+		if w.until.Before(now) {
+			w.due = now.Add(watchEvery)
+		}
+		w.until = now.Add(watchFor)
+		d.watches[s] = w
+	}
+}
+
+// watched is when the next such refresh of a scope is due; zero: there is none.
+func (d *daemon) watched(s inventory.Scope) time.Time {
+	w := d.watches[s]
+	if w.until.Before(d.p.theirs()) || w.due.After(w.until) {
+		return time.Time{}
+	}
+	return w.due
+}
+
+// refreshed notes when a scope is to be refreshed next, if it is watched.
+func (d *daemon) refreshed(s inventory.Scope, next time.Duration) {
+	if w, ok := d.watches[s]; ok {
+		w.due = d.p.theirs().Add(next)
+		d.watches[s] = w
+	}
+}
+
+// watch refreshes the scopes for which that is due because of an attack.
+func (d *daemon) watch() {
+	for _, s := range d.p.scopes() {
+		at := d.watched(s)
+		if at.IsZero() || at.After(d.p.theirs()) || d.dead {
+			continue
+		}
+		if !d.remediator.AllowSparing(s) {
+			d.refreshed(s, watchAgain)
+			continue
+		}
+		d.p.happened["refreshes after an attack"]++
+		if d.p.stormy || len(d.p.troubles) > 0 || d.wrong || d.p.now.Sub(d.p.disturbed) < throttledFor {
+			d.refresh(s)
+		} else {
+			d.refreshBy(s, d.remediator.RefreshSparingly)
+		}
+	}
+}
+
+// watch lets time pass until a daemon's next refresh after an attack, and has it begin.
+func (p *play) watch() {
+	d := p.anyone()
+	var next time.Time
+	for _, s := range p.scopes() {
+		if at := d.watched(s); !at.IsZero() && (next.IsZero() || at.Before(next)) {
+			next = at
+		}
+	}
+	if wait := next.Sub(p.theirs()); !next.IsZero() && wait <= watchEvery {
+		p.pass(max(0, wait))
+		d.watch()
+	}
+}
+
+// warnings are what an attacker does before he cuts the way of events, or by which he is heard of.
+var warnings = []struct {
+	name string
+	do   func(p *play)
+}{
+	{"an attempt", func(p *play) { p.attempt(p.some(1), true) }},
+	{"tampering", func(p *play) { p.tamper(0) }},
+	{"a deletion", func(p *play) {
+		if p.strike(p.attacker, 1); len(p.records) > 0 {
+			p.sendNth(len(p.records) - 1)
+		}
+	}},
+}
+
+const (
+	cutBound = watchEvery + driftBound + 2*cutStep // an alert, after a deletion without an event
+	cutStep  = 5 * time.Second                     // between what the daemons do meanwhile
+	cutAge   = 15 * time.Minute                    // of flow logs: every daemon has long had them
+)
+
+// cut is a warning, after which no event arrives any more, and then a deletion: who has heard the
+// warning finds it by a refresh within seconds.
+func (p *play) cut() {
+	w := warnings[p.random.IntN(len(warnings))]
+	p.say("  %s, and then no event", w.name)
+	w.do(p)
+	for _, d := range p.daemons {
+		d.alive()
+		d.left = -1
+		for n := 0; d.receive() > 0; n++ {
+			p.bounded(n, "receives")
+		}
+	}
+	p.pass(time.Duration(p.random.Int64N(int64(30 * time.Minute))))
+	ids := p.some(2)
+	if len(ids) == 0 {
+		return
+	}
+	began, hung := p.now, p.hung
+	expected := map[*daemon][]string{}
+	for _, d := range p.daemons {
+		s := inventory.Scope{Account: account, Region: regionOf(p.known[ids[0]].resource)}
+		if d.watched(s).IsZero() {
+			continue
+		}
+		for _, id := range ids {
+			if d.guards(id) && p.mustNotice(id) {
+				expected[d] = append(expected[d], id)
+			}
+		}
+	}
+	before := len(p.records)
+	_, err := p.attacker.DeleteFlowLogs(context.Background(), &ec2.DeleteFlowLogsInput{FlowLogIds: ids}, in(regionOf(p.known[ids[0]].resource)))
+	p.must(err)
+	p.say("  delete %v, and nobody hears", ids)
+	p.records = p.records[:before]
+	p.went(ids)
+	for _, id := range ids {
+		p.vanished(id)
+	}
+	for p.now.Sub(began) < cutBound {
+		p.pass(cutStep)
+		for _, d := range p.daemons {
+			d.alive()
+			d.watch()
+			for _, s := range p.scopes() {
+				d.step(s)
+			}
+		}
+	}
+	if p.hung != hung || p.now.Sub(p.disturbed) < calmFor {
+		return
+	}
+	for d, ids := range expected {
+		for _, id := range ids {
+			p.noticed(d, id, began)
+		}
+	}
+}
+
+// mustNotice reports whether the loss of a flow log is to be alerted: it is old, wanted, and no
+// person has let it go.
+func (p *play) mustNotice(id string) bool {
+	_, released := p.releases[id]
+	if released || p.decoys[id] || p.inPlace[id] || p.sneaked[id] || p.waved[id] || p.skewed || p.stormy || len(p.troubles) > 0 {
+		return false
+	}
+	for _, f := range p.here() {
+		if f.ID == id {
+			return p.now.Sub(f.CreatedAt) > cutAge
+		}
+	}
+	return false
+}
+
+// noticed is what must hold a while after a deletion without an event.
+func (p *play) noticed(d *daemon, id string, since time.Time) {
+	p.happened["losses noticed by a refresh after an attack"]++
+	alerted := d.wrote[id].Adopted // another daemon was faster, and alerts
+	d.commits.naming(id, func(a alert.Alert) bool {
+		alerted = alerted || a.Kind == alert.Deletion && !a.Time.Before(since)
+		return !alerted
+	})
+	if !alerted {
+		p.fail("%s after %s was deleted without an event, which an attack announced, no alert tells", p.now.Sub(since), id)
+	}
+}
+
+// guards reports whether a daemon's snapshot has a flow log as one to be restored, for so long that a
+// refresh believes its absence, and nothing has been said of it.
+func (d *daemon) guards(id string) bool {
+	row, ok, err := d.store.FindFlowLog(context.Background(), id)
+	d.p.must(err)
+	_, named := d.wrote[id]
+	return ok && !named && row.State == inventory.Live && row.Protected && d.p.theirs().Sub(row.WrittenAt) > d.p.policy.Settle
+}
