@@ -60,6 +60,21 @@ func TestALateDecoyIsNotRestored(t *testing.T) {
 	}
 }
 
+// TestALateDecoyStaysOne: what an observation takes for a decoy of a flow log whose loss nothing
+// has reported yet is not protected from then on. A later record about it may come when that
+// flow log is back, and nothing shows the decoy for one any more.
+func TestALateDecoyStaysOne(t *testing.T) {
+	t.Parallel()
+	after := func(r *inventory.Row) { r.CreatedAt = noon.Add(10 * time.Second); rejects(&r.FlowLog) }
+	c := given(live("fl-1"), live("fl-2", after), pending("fl-2", freezes(rejects)))
+	c.Now = noon.Add(10*time.Second + policy.Settle) // AWS must show by now what it has
+	c.ApplyObservation("fl-2", Observation{At: c.Now, Resources: map[string]bool{"vpc-1": true}, FlowLogs: map[string]inventory.FlowLog{}})
+	row, _ := c.Row("fl-2")
+	if i, _ := c.Incident("fl-2"); i.Reason != Exempt || row.Protected {
+		t.Errorf("%s %s, protected %t", i.State, i.Reason, row.Protected)
+	}
+}
+
 // TestAReplacementIsNoDecoy: what a create has just made is no decoy of another flow log
 // that was lost on the resource, before AWS has shown it: were it deleted at once, it would
 // not come back.

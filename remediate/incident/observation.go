@@ -91,6 +91,10 @@ func (t *transition) follow(d Decision, f Facts) {
 			t.ModeOnly = t.c.Policy.AlertOnly
 		case Replaced:
 			t.excuse(d.Found.ID)
+		case Exempt:
+			if row, ok := t.c.Row(t.FlowLogID); ok && row.Protected && !f.Protected {
+				t.c.place(t.ResourceID).setProtected(row, false) // a later record finds it a decoy, too
+			}
 		}
 		t.close(d.Reason, d.Advice)
 		if d.Reason == StillThere {

@@ -117,6 +117,9 @@ func (t *transition) handOnCall(newID string) {
 	sent.Final = true
 	if next.Call != nil {
 		sent.At = Later(sent.At, next.Call.At)
+		if next.Call.Token == t.c.Policy.TokenKey.Token(next) {
+			sent.Token = next.Call.Token // which is used up by then: see withFreshToken
+		}
 	}
 	next.Call, t.Call = &sent, nil
 	t.c.Put(next)

@@ -160,6 +160,7 @@ func TestShare(t *testing.T) {
 		{"I4: final: no repeat", given(inDoubt(10*time.Second, []string{"1", "2"}, final)), shared(9, now), `fl-1: NextAttemptAt=+10s | fl-2: NextAttemptAt=+10s`},
 		{"I4: final, alone", given(inDoubt(shows, []string{"1"}, final)), shared(9, now), `= call fl-1 | fl-1: Generation=1 Call=sent(now) NothingMadeAt=now`},
 		{"I4: final, with a random token", given(inDoubt(shows, []string{"1"}, final, func(i *Incident) { i.RandomToken = "random" })), shared(9, now), `= call fl-1 | fl-1: Generation=1 RandomToken=2dd64fdab7df4dea7c59f6857dfe200fe04532e7… Call=sent(now) NothingMadeAt=now`},
+		{"I4: final, alone, and handed on by another: its own token may have been sent", given(lostOn("1", alone, func(i *Incident) { i.Call = &SentCall{Token: "another's", At: now.Add(-shows), Final: true} })), shared(9, now), `= call fl-1 | fl-1: Call=sent(now) NothingMadeAt=now`},
 
 		{"the clock went back: sent in what is the future by now", given(inDoubt(-time.Hour, []string{"1", "2"}, final)), shared(9, now), `fl-1: Call=sent(now, final) NextAttemptAt=+1s | fl-2: Call=sent(now, final) NextAttemptAt=+1s`},
 		{"the clock went back: observed in what is the future by now", given(inDoubt(10*time.Second, []string{"1", "2"}, final)), shared(9, now.Add(time.Hour)), `fl-1: NextAttemptAt=+10s | fl-2: NextAttemptAt=+10s`},

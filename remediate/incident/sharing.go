@@ -106,11 +106,7 @@ func (s Sharing) Share(ids []string, observed func(Incident) Observation, most i
 				c.Put(i)
 			} else {
 				i.NothingMadeAt = at[i.FlowLogID]
-				i.Generation++ // with that call's token AWS would repeat that call's answer
-				if i.RandomToken != "" {
-					i.RandomToken = c.randomToken(i)
-				}
-				free = append(free, i)
+				free = append(free, c.withFreshToken(i))
 			}
 		}
 	}
@@ -129,6 +125,20 @@ func (s Sharing) Share(ids []string, observed func(Incident) Observation, most i
 		}
 	}
 	return calls
+}
+
+// withFreshToken is an incident whose call in doubt has made nothing: with that call's token AWS
+// would repeat its answer. A call that another incident has handed on had a token of its own. Then
+// the incident's stays: it may have been sent, too, and only the same token makes no double (I4).
+func (c *Case) withFreshToken(i Incident) Incident {
+	if handedOn := i.Group == "" && i.Call.Token != c.Policy.TokenKey.Token(i); handedOn {
+		return i
+	}
+	i.Generation++
+	if i.RandomToken != "" {
+		i.RandomToken = c.randomToken(i)
+	}
+	return i
 }
 
 // createdWith is equal for incidents that one create may be for.
