@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// ToDo is what is left to people: the alert's own advice, that of its first
-// flow log that has some, or how to stop who did it.
+// ToDo says what people have to do: the alert's own advice, or else that of the first flow
+// log that has any, or else how to stop the caller.
 func (a Alert) ToDo() string {
 	if s := cmp.Or(a.Advice, firstAdvice(a.FlowLogs)); s != "" || a.Kind != Deletion && a.Kind != Attempt && a.Kind != Blocked {
 		return s
@@ -31,7 +31,7 @@ func (a Alert) ToDo() string {
 	return "if nobody planned this, stop them: docs/alerts.md"
 }
 
-// ownAdvice is ToDo, but for what the lines of the flow logs say.
+// ownAdvice is ToDo without the advice that the lines of the flow logs have.
 func (a Alert) ownAdvice() string {
 	if a.Advice != "" || firstAdvice(a.FlowLogs) != "" {
 		return a.Advice
@@ -39,8 +39,8 @@ func (a Alert) ownAdvice() string {
 	return a.ToDo()
 }
 
-// firstAdvice is that of the first flow log that has one, where a message has
-// no room for each.
+// firstAdvice is the advice of the first flow log that has any, for messages without room
+// for the advice of each.
 func firstAdvice(logs []FlowLog) string {
 	for _, f := range logs {
 		if f.Advice != "" {
@@ -50,8 +50,8 @@ func firstAdvice(logs []FlowLog) string {
 	return ""
 }
 
-// addCommands adds command lines that show more of who did it. People paste them
-// into a shell: nothing foreign gets in but what is plainly an ID.
+// addCommands adds command lines that show more about the caller. People paste them into a
+// shell: of foreign text only plain IDs are used.
 func (a Alert) addCommands(t *lines) {
 	if !a.aboutCall() || a.Actor == nil || !plain(a.Region, "-") {
 		return
@@ -80,8 +80,8 @@ func (a Alert) addCommands(t *lines) {
 // userName is the last part of a user's ARN.
 func userName(arn string) string { return arn[strings.LastIndex(arn, "/")+1:] }
 
-// plain reports whether a text is letters and digits, and some others that no
-// shell takes for more; and no option.
+// plain reports whether a text has only letters, digits and the other characters given,
+// and does not start like an option, so that a shell does not interpret it.
 func plain(s, others string) bool {
 	const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 	return s != "" && s[0] != '-' && strings.Trim(s, letters+others) == ""

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// Doing is what Flowkeeper does now, so that people know what is left to them.
+// Doing says what Flowkeeper does by itself, so that people know what they have to do.
 func (a Alert) Doing() string {
 	if a.NotBack() && a.Cause != "" {
 		return "tries nothing until that is mended, and reminds daily; then it goes on by itself"
@@ -33,8 +33,8 @@ func (a Alert) Doing() string {
 	return ""
 }
 
-// trying is how Flowkeeper goes on with what is not back: what only a person can mend
-// is tried more and more slowly, anything else at least once a minute.
+// trying says how Flowkeeper goes on with flow logs that are not back: those that need a
+// person are tried less and less often, all others at least once a minute.
 func (a Alert) trying() string {
 	needsPerson := func(f FlowLog) bool { return f.State == "" || f.State == stateBlocked }
 	if slices.ContainsFunc(a.FlowLogs, needsPerson) {
@@ -43,7 +43,7 @@ func (a Alert) trying() string {
 	return "goes on trying, and reminds daily; it restores by itself once the cause is gone"
 }
 
-// watching is what is left to people after a tampering.
+// watching says what Flowkeeper does after tampering.
 func (a Alert) watching() string {
 	switch {
 	case a.NotStored:
@@ -58,7 +58,8 @@ func (a Alert) watching() string {
 
 const restoresNothing = "restores NOTHING until its state file can be written: make room on the daemon's machine (docs/troubleshoot.md#disk-space)"
 
-// answering counts what a deletion leaves to do.
+// answering says what Flowkeeper does about a deletion: how many flow logs it restores now,
+// later, or not.
 func (a Alert) answering() string {
 	if a.NotStored {
 		return restoresNothing
@@ -72,7 +73,7 @@ func (a Alert) answering() string {
 		case f.State == stateClosed, f.State == stateBlocked, f.Foreseen != "":
 			left++
 		case f.NewFlowLogID != "":
-			// A drift's alert waits for the create: the line says the new ID.
+			// The alert of a drift waits for the create, and names the new ID.
 		case f.NextAttemptAt != nil:
 			wait++
 		default:
@@ -99,7 +100,7 @@ func (a Alert) answering() string {
 	return strings.Join(parts, "; ")
 }
 
-// ofThem is n of all flow logs of an alert that names them.
+// ofThem words n of all flow logs that an alert names.
 func ofThem(n, all int) string {
 	if all == 1 {
 		return "it"

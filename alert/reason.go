@@ -2,8 +2,8 @@ package alert
 
 import "cmp"
 
-// How package incident names the states of an incident, and the source of a loss that a
-// refresh found. A test holds these against its constants.
+// These are package incident's names of the states of an incident, and of the source of a
+// loss that a refresh found. A test compares them with its constants.
 const (
 	stateOpen     = "open"
 	stateBlocked  = "blocked"
@@ -14,20 +14,20 @@ const (
 	sourceDrift = "drift"
 )
 
-// states are in the order in which Tally has them.
+// states are in the order in which Tally lists them.
 var states = []string{stateOpen, stateBlocked, stateRestored, stateVerified, stateClosed}
 
-// notDelivering and notTagged are the reasons of what is back, and not verified.
+// notDelivering and notTagged are the reasons why a restored flow log is not verified.
 const (
 	notDelivering = "not_delivering"
 	notTagged     = "not_tagged"
 )
 
-// closedBecause says why nothing is restored, where an incident is closed for a reason.
+// closedBecause says in words why an incident is closed.
 func closedBecause(reason string) string { return cmp.Or(closedReasons[reason], reason) }
 
-// closedReasons and blockedReasons say in words what package incident names. A test holds
-// them against its constants.
+// closedReasons and blockedReasons have the words for package incident's reasons. A test
+// compares their keys with its constants.
 var closedReasons = map[string]string{
 	"resource_gone": "its resource is gone too",
 	"replaced":      "whoever deleted it made another",
@@ -40,7 +40,7 @@ var closedReasons = map[string]string{
 	"unknown":       "never seen in AWS, so there is nothing to restore it from",
 }
 
-// blockedBy says what is in the way, where an incident is blocked for a reason.
+// blockedBy says in words what prevents the restore of a blocked incident.
 func blockedBy(reason string) string { return cmp.Or(blockedReasons[reason], reason) }
 
 var blockedReasons = map[string]string{

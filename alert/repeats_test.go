@@ -9,7 +9,8 @@ import (
 	"flowkeeper/alert"
 )
 
-// TestRepeatedCallsAreSummedUp in words, and what is foreign in them is clean.
+// TestRepeatedCallsAreSummedUp: the title and the text sum up the calls, and foreign text in
+// them is cleaned.
 func TestRepeatedCallsAreSummedUp(t *testing.T) {
 	t.Parallel()
 	at := alert.Time{Time: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}

@@ -2,9 +2,8 @@ package alert
 
 import "fmt"
 
-// terraform tells what a replacement's new ID means for those who keep the
-// flow log as code: their state names the lost ID, so the next plan would
-// create a second one.
+// terraform adds how to import a replacement. Terraform's state has the lost ID, so that
+// the next plan would create a second flow log.
 func terraform(t *lines, logs []FlowLog) {
 	n := 0
 	for _, f := range logs {
@@ -25,8 +24,8 @@ func terraform(t *lines, logs []FlowLog) {
 	}
 }
 
-// cloudFormation tells the same for those made by a stack: AWS's own tag names
-// it.
+// cloudFormation adds what to do about flow logs that a stack has created. AWS's own tag
+// names the stack.
 func cloudFormation(t *lines, logs []FlowLog) {
 	stacks := map[string]string{}
 	for _, f := range logs {

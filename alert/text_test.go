@@ -10,7 +10,7 @@ import (
 	"flowkeeper/alert/alerttest"
 )
 
-// describe is what Write says of an alert.
+// describe is the title and the text that Write gives an alert.
 func describe(a alert.Alert) (title, text string) {
 	a.Write()
 	return a.Title, a.Text
@@ -49,7 +49,7 @@ Look further:
 	}
 }
 
-func TestRestoredTellsTerraform(t *testing.T) {
+func TestRestoredHasTheTerraformImport(t *testing.T) {
 	t.Parallel()
 	a := alerttest.Deletion()
 	a.Kind, a.Level = alert.Restored, alert.Low
@@ -70,7 +70,8 @@ func TestRestoredTellsTerraform(t *testing.T) {
 	}
 }
 
-// I12: what is meant to be pasted as code holds nothing but an ID.
+// TestI12TerraformTakesPlainIDsOnly: people paste the import block as code, so it must
+// contain no foreign text but plain IDs.
 func TestI12TerraformTakesPlainIDsOnly(t *testing.T) {
 	t.Parallel()
 	a := alerttest.Deletion()
@@ -90,7 +91,7 @@ func TestBeforeNamesTheWorst(t *testing.T) {
 	}
 }
 
-// I12: so is what is meant to be pasted into a shell.
+// TestI12CommandsTakePlainIDsOnly: people paste these commands into a shell.
 func TestI12CommandsTakePlainIDsOnly(t *testing.T) {
 	t.Parallel()
 	for _, evil := range []string{"x;rm -rf ~", "$(id)", "`id`", "--profile", "a b", "x\ny", "é"} {
@@ -107,7 +108,7 @@ func TestI12CommandsTakePlainIDsOnly(t *testing.T) {
 	}
 }
 
-func TestRestoredTellsCloudFormation(t *testing.T) {
+func TestRestoredNamesTheCloudFormationStack(t *testing.T) {
 	t.Parallel()
 	a := alerttest.Deletion()
 	a.Kind = alert.Restored
@@ -170,8 +171,8 @@ func TestTitles(t *testing.T) {
 	}
 }
 
-// TestWhatToDo is said of what is not back, though no answer of AWS is known to need
-// a person.
+// TestWhatToDo: an alert about what is not back says what to do, even if AWS's answer does
+// not need a person.
 func TestWhatToDo(t *testing.T) {
 	t.Parallel()
 	f := alert.FlowLog{FlowLogID: "fl-1", State: "open", ErrorMessage: "RequestLimitExceeded: slow down"}
@@ -213,8 +214,9 @@ func TestOutcomes(t *testing.T) {
 	}
 }
 
-// TestWhatIsNotBackSaysWhenItIsTriedNext, in the text and in the JSON.
-func TestWhatIsNotBackSaysWhenItIsTriedNext(t *testing.T) {
+// TestNextAttemptIsShown: an alert about what is not back has the time of the next attempt,
+// in the text and in the JSON.
+func TestNextAttemptIsShown(t *testing.T) {
 	t.Parallel()
 	for _, state := range []string{"open", "blocked"} {
 		a := alert.Alert{Kind: alert.Blocked, Level: alert.Critical, FlowLogs: []alert.FlowLog{{FlowLogID: "fl-1", State: state, Reason: "permission", Attempts: 12, NextAttemptAt: new(alerttest.At("2026-03-01T12:15:00Z"))}}}
@@ -229,7 +231,8 @@ func TestWhatIsNotBackSaysWhenItIsTriedNext(t *testing.T) {
 	}
 }
 
-// TestBlindTimeOfADrift: when it was deleted is not known, only when it was last seen.
+// TestBlindTimeOfADrift: the time of the deletion is not known, only when a refresh last saw
+// the flow log.
 func TestBlindTimeOfADrift(t *testing.T) {
 	t.Parallel()
 	a := alert.Alert{Kind: alert.Restored, Source: "drift", FlowLogs: []alert.FlowLog{{FlowLogID: "fl-1", ResourceID: "vpc-1", State: "restored", NewFlowLogID: "fl-2", BlindSeconds: new(72.0)}}}
@@ -243,7 +246,7 @@ func TestBlindTimeOfADrift(t *testing.T) {
 	}
 }
 
-func TestDeletionSaysWhatIsLeftToPeople(t *testing.T) {
+func TestDeletionSaysWhatFlowkeeperDoes(t *testing.T) {
 	t.Parallel()
 	a := alerttest.Deletion()
 	a.FlowLogs = []alert.FlowLog{
@@ -260,7 +263,7 @@ func TestDeletionSaysWhatIsLeftToPeople(t *testing.T) {
 	}
 }
 
-// TestDeletionThatIsNotStored promises nothing.
+// TestDeletionThatIsNotStored: without the state file the alert promises no restore.
 func TestDeletionThatIsNotStored(t *testing.T) {
 	t.Parallel()
 	for _, logs := range [][]alert.FlowLog{nil, {{FlowLogID: "fl-1", State: "open"}}, {{FlowLogID: "fl-1", State: "open"}, {FlowLogID: "fl-2", State: "open"}}} {
@@ -273,8 +276,9 @@ func TestDeletionThatIsNotStored(t *testing.T) {
 	}
 }
 
-// TestWhatIsForeseenComesOutOfTheOutbox: chat and pagers word it from what is stored.
-func TestWhatIsForeseenComesOutOfTheOutbox(t *testing.T) {
+// TestForeseenIsStored: the sinks for chat and pagers make their texts from the stored
+// alert, so that it must keep the reason.
+func TestForeseenIsStored(t *testing.T) {
 	t.Parallel()
 	a := alert.Alert{Kind: alert.Deletion, FlowLogs: []alert.FlowLog{{FlowLogID: "fl-1", State: "open", Foreseen: "released"}}}
 	text, err := json.Marshal(a)
