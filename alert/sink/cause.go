@@ -12,9 +12,9 @@ import (
 	"syscall"
 )
 
-// cause says why a request got no answer, in words of our own. Nothing of the
-// error's text is kept: a *url.Error carries the whole URL, errors about a
-// proxy its password, errors about names and certificates the host (I11).
+// cause says why a request got no answer, without any of the error's own text: a *url.Error
+// contains the whole URL, errors about a proxy its password, errors about names and
+// certificates the host (I11).
 func cause(err error) string {
 	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "proxyconnect" {
 		return "the proxy: " + reason(op.Err)
@@ -58,7 +58,7 @@ func reason(err error) string {
 	return "the request failed: check its url, and the proxy if there is one"
 }
 
-// is reports whether an error is, or wraps, one of a type.
+// is reports whether an error has the type E, or wraps one that has.
 func is[E error](err error) bool {
 	_, ok := errors.AsType[E](err)
 	return ok
