@@ -13,8 +13,8 @@ import (
 	"flowkeeper/remediate/incident"
 )
 
-// ScopeAlert is an alert about a scope and rows of its snapshot, for which there is no
-// event. It sorts rows by their ID.
+// ScopeAlert is an alert about a scope and rows of its snapshot, without an event. It sorts
+// rows by ID.
 func ScopeAlert(s inventory.Scope, kind alert.Kind, level alert.Level, rows []inventory.Row, now time.Time) alert.Alert {
 	about := string(kind) + "-" + strconv.FormatInt(now.UnixMilli(), 10)
 	a := alert.Alert{
@@ -34,13 +34,13 @@ func ScopeAlert(s inventory.Scope, kind alert.Kind, level alert.Level, rows []in
 	return a
 }
 
-// News are rows of a scope's snapshot about which something is to be alerted.
+// News are rows of a scope's snapshot about which an alert is due.
 type News struct {
-	Rows      []inventory.Row // all of them, as they are once that is alerted
-	Elsewhere []inventory.Row // that deliver to where nothing did before
-	Held      []inventory.Row // that are held because of where they deliver
-	Failing   []inventory.Row // whose delivery fails
-	Working   []inventory.Row // whose delivery works again
+	Rows      []inventory.Row // all of them, as they are after the alerts
+	Elsewhere []inventory.Row // they deliver to a destination that none had before
+	Held      []inventory.Row // they are held because of their destination
+	Failing   []inventory.Row // their delivery fails
+	Working   []inventory.Row // their delivery works again
 }
 
 // NewsOf sorts rows that are [inventory.Row.NoticePending].
@@ -65,8 +65,8 @@ func NewsOf(rows []inventory.Row) (n News) {
 	return n
 }
 
-// Alerts are one for each kind of news. over: no delivery fails any more, so that the alert
-// about those that work again ends the outage of [Delivering].
+// Alerts are one alert for each kind of news. over says that no delivery fails any more, so
+// that the alert about those that work again ends the outage of [Delivering].
 func (n News) Alerts(s inventory.Scope, over bool, now time.Time) (out []alert.Alert) {
 	for _, x := range []struct {
 		rows  []inventory.Row
@@ -82,8 +82,8 @@ func (n News) Alerts(s inventory.Scope, over bool, now time.Time) (out []alert.A
 	return out
 }
 
-// heldDestinations is the alert that flow logs are not protected because nobody has approved
-// where they deliver.
+// heldDestinations is the alert that flow logs are not protected, because nobody has approved
+// their destinations.
 func heldDestinations(s inventory.Scope, rows []inventory.Row, now time.Time) alert.Alert {
 	a := ScopeAlert(s, alert.Destination, alert.High, rows, now)
 	a.ID, a.DedupKey = alert.ID(a.ID, incident.Held), alert.DedupKey(s.String(), incident.Held+"-"+strconv.FormatInt(now.UnixMilli(), 10))
@@ -92,10 +92,10 @@ func heldDestinations(s inventory.Scope, rows []inventory.Row, now time.Time) al
 	return a
 }
 
-// mostApprovals is how many destinations the command in an alert names.
+// mostApprovals limits how many destinations the command in an alert names.
 const mostApprovals = 10
 
-// approveCommand is how to approve where flow logs deliver.
+// approveCommand says how to approve the destinations of flow logs.
 func approveCommand(s inventory.Scope, rows []inventory.Row) string {
 	var arns []string
 	for _, destination := range destinationsOf(s, rows) {
@@ -109,7 +109,7 @@ func approveCommand(s inventory.Scope, rows []inventory.Row) string {
 	return "`flowkeeper inventory approve " + strings.Join(arns, " ") + "` protects it"
 }
 
-// destinationsOf are where flow logs deliver, in order.
+// destinationsOf are the destinations of flow logs, sorted and each once.
 func destinationsOf(s inventory.Scope, rows []inventory.Row) []string {
 	out := make([]string, len(rows))
 	for n, row := range rows {
@@ -119,7 +119,7 @@ func destinationsOf(s inventory.Scope, rows []inventory.Row) []string {
 	return slices.Compact(out)
 }
 
-// newDestinations is the alert that flow logs deliver to where nothing did before.
+// newDestinations is the alert that flow logs deliver to destinations that none had before.
 func newDestinations(s inventory.Scope, rows []inventory.Row, now time.Time) alert.Alert {
 	a := ScopeAlert(s, alert.Destination, alert.High, rows, now)
 	a.Cause = firstAndMore(destinationsOf(s, rows))
@@ -136,16 +136,16 @@ func deliveryFails(s inventory.Scope, rows []inventory.Row, now time.Time) alert
 	return a
 }
 
-// deliveryWorks is the alert that AWS delivers again what flow logs record. Others may
-// still fail.
+// deliveryWorks is the alert that AWS delivers again what flow logs record. The delivery of
+// others may still fail.
 func deliveryWorks(s inventory.Scope, rows []inventory.Row, now time.Time) alert.Alert {
 	a := ScopeAlert(s, alert.Pipeline, alert.Informational, rows, now)
 	a.Cause, a.Part = "AWS delivers again what they log", alert.PartDelivery
-	a.RouteLevel = alert.High // it goes to whom the failure was alerted
+	a.RouteLevel = alert.High // as the alert about the failure
 	return a
 }
 
-// firstAndMore names the first of one or more things, and how many more there are.
+// firstAndMore is the first of the things, which are not empty, and how many more there are.
 func firstAndMore(things []string) string {
 	if len(things) == 1 {
 		return things[0]
