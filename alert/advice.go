@@ -18,17 +18,17 @@ func (a Alert) ToDo() string {
 	case a.Kind == Blocked:
 		return "look up AWS's answer in docs/alerts.md#blocked"
 	case a.Repeats != nil && a.Repeats.Several:
-		return "see who they were: flowkeeper alerts show " + a.ID + " lists calls; and whether anybody but the EventBridge rule may send to the queue: flowkeeper doctor"
+		return "find out who they are: flowkeeper alerts show " + a.ID + " lists calls. Check whether only the EventBridge rule may send to the queue: flowkeeper doctor"
 	case a.Level == Informational || who == nil && a.Source != sourceDrift:
 		return ""
 	case who == nil:
-		return "find out who, and whether a trail was stopped: docs/alerts.md"
+		return "find out who did it, and whether somebody stopped a trail: docs/alerts.md#deletion"
 	case who.Type == "IAMUser" && who.Account == "" && strings.HasPrefix(who.AccessKeyID, "AKIA") && plain(who.AccessKeyID, "") && plain(userName(who.ARN), "-_.@"):
-		return fmt.Sprintf("if nobody planned this, stop them: aws iam update-access-key --status Inactive --user-name %s --access-key-id %s", userName(who.ARN), who.AccessKeyID)
+		return fmt.Sprintf("if nobody planned this, deactivate the access key: aws iam update-access-key --status Inactive --user-name %s --access-key-id %s", userName(who.ARN), who.AccessKeyID)
 	case who.SessionIssuer != "":
-		return "if nobody planned this, stop them: revoke the sessions of the role (IAM console, the role, Revoke sessions)"
+		return "if nobody planned this, revoke the sessions of the role (IAM console, the role, Revoke sessions)"
 	}
-	return "if nobody planned this, stop them: docs/alerts.md"
+	return "if nobody planned this, stop the caller: docs/alerts.md#deletion"
 }
 
 // ownAdvice is ToDo without the advice that the lines of the flow logs have.
@@ -74,7 +74,7 @@ func (a Alert) addCommands(t *lines) {
 	} else {
 		lookUp("Username", userName(a.Actor.ARN), since)
 	}
-	t.list("Look further", commands)
+	t.list("To investigate", commands)
 }
 
 // userName is the last part of a user's ARN.

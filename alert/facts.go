@@ -96,9 +96,9 @@ func (a Alert) delay(happened Time) string {
 		return ""
 	}
 	if d < time.Minute {
-		return fmt.Sprintf(", known %d s later", d/time.Second)
+		return fmt.Sprintf(", detected %d s later", d/time.Second)
 	}
-	return ", known " + span(d.Seconds()) + " later"
+	return ", detected " + span(d.Seconds()) + " later"
 }
 
 // RaisedBecause says which facts have raised the level above the rule's.
@@ -124,7 +124,7 @@ var factWords = map[string]string{
 	ByRoot:          "it was the root user",
 	NoMFA:           "a person did it without MFA",
 	WholeVPC:        "a VPC has no other flow log",
-	DestinationGone: "what flow logs deliver to is gone",
+	DestinationGone: "the destination of flow logs is gone",
 	IsADecoy:        "it is a decoy",
 }
 

@@ -138,5 +138,5 @@ func (a Alert) leftOut() string {
 	if len(parts) == 0 {
 		return ""
 	}
-	return leftOut + strings.Join(parts, ", ") + ". `flowkeeper incidents list` and `flowkeeper inventory list` have all."
+	return leftOut + strings.Join(parts, ", ") + ". `flowkeeper incidents list` and `flowkeeper inventory list` show everything."
 }

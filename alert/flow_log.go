@@ -65,7 +65,7 @@ func (f FlowLog) Outcome(a Alert) string {
 	case a.NotBack():
 		return "not restored yet" + inBrackets(f.ErrorMessage)
 	case f.NextAttemptAt != nil:
-		return "not before " + moment(*f.NextAttemptAt)
+		return "will not be restored before " + moment(*f.NextAttemptAt)
 	case f.Foreseen != "":
 		return closedBecause(f.Foreseen)
 	case f.State == stateOpen && a.Kind != Deletion:

@@ -22,7 +22,7 @@ func NotTaken(sink string, given Alert, why string, now time.Time) (notice Alert
 		ID: ID("not taken", sink, given.ID, now.UTC().Format(time.DateOnly)), DedupKey: sinkKey(sink),
 		Time: Time{now}, Kind: Pipeline, Level: High, Target: sink,
 		Cause:  fmt.Sprintf("sink %s has not taken alert %s%s: %s", sink, given.ID, since, why),
-		Advice: fmt.Sprintf("mend it, then `flowkeeper alerts retry %s`; `flowkeeper alerts list --failed` has all that it has not taken, and why", given.ID),
+		Advice: fmt.Sprintf("fix the sink, then run `flowkeeper alerts retry %s`; `flowkeeper alerts list --failed` lists all alerts that it has not taken, and why", given.ID),
 	}
 	notice.Write()
 	return notice, true

@@ -59,9 +59,9 @@ func (a Alert) repeatsTitle() string {
 	case Deletion:
 		return Plural(a.Repeats.Calls, "more record") + " of deletions" + by + a.in() + ": Flowkeeper never saw these flow logs"
 	case Closed:
-		return "Settled: " + Plural(a.Repeats.Calls, "record") + " of deletions of flow logs that Flowkeeper never saw" + a.in()
+		return "Nothing left to do: " + Plural(a.Repeats.Calls, "record") + " of deletions of flow logs that Flowkeeper never saw" + a.in()
 	}
-	return "Tampering, " + Plural(a.Repeats.Calls, "more call") + by + a.in() + ": " + a.because("what flow logs depend on was changed")
+	return "Tampering, " + Plural(a.Repeats.Calls, "more call") + by + a.in() + ": " + a.because("something that flow logs depend on was changed")
 }
 
 // howOften says how many calls Repeats sums up, and when they were received.
@@ -102,7 +102,7 @@ func (a Alert) addRepeats(t *lines) {
 	if more := r.Calls - len(r.Examples); more > 0 {
 		calls = append(calls, fmt.Sprintf("and %d more", more))
 	}
-	t.list("Among them", calls)
+	t.list("Examples", calls)
 }
 
 func (c Call) line() string {

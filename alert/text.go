@@ -65,11 +65,14 @@ func (a Alert) addWho(t *lines) {
 func (a Alert) Heading() string {
 	switch a.Kind {
 	case Deletion:
-		return "Went dark"
+		if a.Source == sourceDrift {
+			return "Gone"
+		}
+		return "Deleted"
 	case Attempt:
-		return "Asked for"
+		return "Named in the call"
 	case Tamper:
-		return "Threatened"
+		return "At risk"
 	}
 	return "Flow logs"
 }

@@ -29,16 +29,16 @@ func (a Alert) title() string {
 		return a.blockedTitle()
 	case Closed:
 		if superseded(a.FlowLogs) {
-			return "Superseded, deleted again meanwhile: " + subject(a.FlowLogs) + a.in()
+			return "Deleted again, see the later alert: " + subject(a.FlowLogs) + a.in()
 		}
-		return "Settled: " + subject(a.FlowLogs) + a.in()
+		return "Nothing left to do: " + subject(a.FlowLogs) + a.in()
 	case Flapping:
 		return "Deleted again and again: " + subject(a.FlowLogs) + a.in()
 	case Decoy:
 		return "Decoy in the place of " + subject(a.FlowLogs) + a.in()
 	case Tamper:
 		a.Cause, _, _ = strings.Cut(a.Cause, "; ") // the text has the rest
-		return "Tampering: " + a.because("what flow logs depend on was changed") + a.in() + "," + a.by()
+		return "Tampering: " + a.because("something that flow logs depend on was changed") + a.in() + "," + a.by()
 	case Pipeline:
 		return a.pipelineTitle()
 	case Destination:
@@ -66,7 +66,7 @@ func (a Alert) pipelineTitle() string {
 		}
 		return "Does not deliver: " + subject(a.FlowLogs) + a.in()
 	case a.Part == PartTags:
-		return "Restored, but without all of its tags: " + subject(a.FlowLogs) + a.in()
+		return "Restored, but some tags are missing: " + subject(a.FlowLogs) + a.in()
 	case over:
 		return "Works again: " + a.because("a part of the pipeline") + a.in()
 	case a.aboutSink():
@@ -79,7 +79,7 @@ func (a Alert) pipelineTitle() string {
 // often it has tried.
 func (a Alert) blockedTitle() string {
 	if a.Cause != "" {
-		return "Still dark, and nothing is tried: " + subject(a.FlowLogs) + a.in()
+		return "Still not restored, and nothing is tried: " + subject(a.FlowLogs) + a.in()
 	}
 	tries, mine := 0, false
 	for _, f := range a.FlowLogs {
@@ -92,7 +92,7 @@ func (a Alert) blockedTitle() string {
 	if tries > 0 {
 		after = " after " + Plural(tries, "attempt")
 	}
-	return "Still dark" + after + ": " + subject(a.FlowLogs) + a.in()
+	return "Still not restored" + after + ": " + subject(a.FlowLogs) + a.in()
 }
 
 // sameError is AWS's message about all these flow logs; empty if the messages differ.
@@ -130,7 +130,7 @@ func (a Alert) restoredTitle() string {
 	}
 	after := ""
 	if blind > 0 {
-		after = ", blind for " + blindFor(a, blind)
+		after = " after a gap of " + blindFor(a, blind)
 	}
 	switch {
 	case n == 0:

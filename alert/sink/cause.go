@@ -45,7 +45,7 @@ func reason(err error) string {
 	case is[*net.DNSError](err):
 		return "its host name could not be looked up: check DNS"
 	case is[x509.UnknownAuthorityError](err):
-		return "its certificate is signed by an unknown authority: install that one's certificate"
+		return "its certificate is signed by an unknown authority: install the certificate of that authority"
 	case is[x509.HostnameError](err):
 		return "its certificate is for another host name: check the url"
 	case is[x509.CertificateInvalidError](err), is[*tls.CertificateVerificationError](err):

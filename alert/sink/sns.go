@@ -58,7 +58,7 @@ func (t *Topic) publish(ctx context.Context, a alert.Alert, message string) erro
 	case err == nil:
 		return nil
 	case isSuccess(status(err)): // only the answer could not be read: SNS has the message
-		return t.unexpected("answered as SNS does to what it takes, but nothing that can be read: see what stands between (a proxy, aws.endpoint_url)")
+		return t.unexpected("answered with success, but the answer is not one of SNS: check what is in between (a proxy, aws.endpoint_url)")
 	default:
 		return t.failure(err)
 	}
@@ -115,7 +115,7 @@ func (t *Topic) failure(err error) error {
 func snsAdvice(code string) string {
 	switch {
 	case strings.Contains(code, "Throttl"):
-		return "will pass"
+		return "SNS limits the rate, no action is needed"
 	case strings.HasPrefix(code, "AuthorizationError"), strings.HasPrefix(code, "AccessDenied"):
 		return "allow sns:Publish on the topic"
 	case strings.HasPrefix(code, "NotFound"):

@@ -97,7 +97,7 @@ func TestI11TopicErrorsHoldNoSecret(t *testing.T) {
 	}{
 		{answered(403, "AuthorizationError", "User … is not authorized"), true, "sns mail: AuthorizationError: allow sns:Publish"},
 		{answered(404, "NotFound", "Topic does not exist"), true, "check topic_arn"},
-		{answered(400, "Throttling", "Rate exceeded"), false, "will pass"},
+		{answered(400, "Throttling", "Rate exceeded"), false, "SNS limits the rate"},
 		{answered(400, "KMSAccessDenied", ""), true, "kms:Decrypt"},
 		{answered(500, "InternalError", ""), false, "InternalError"},
 		// AWS's message contains the canonical request, with the session token.

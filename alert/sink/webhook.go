@@ -34,7 +34,7 @@ func NewWebhook(name, target, secret, version string) (*Webhook, error) {
 	}
 	var err error
 	if w.signer, err = standardwebhooks.NewWebhook(secret); err != nil {
-		return nil, fmt.Errorf("%s: the secret is not base64 after whsec_: copy it whole", w)
+		return nil, fmt.Errorf("%s: the secret is not base64 after whsec_: copy all of it", w)
 	}
 	return w, nil
 }

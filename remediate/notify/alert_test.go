@@ -18,7 +18,7 @@ func TestWaitsUntil(t *testing.T) {
 		until time.Time
 		want  string
 	}{
-		"with a time":    {now.Add(time.Hour), "not before 2026-03-01 13:00:00 UTC"},
+		"with a time":    {now.Add(time.Hour), "will not be restored before 2026-03-01 13:00:00 UTC"},
 		"without a time": {time.Time{}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {

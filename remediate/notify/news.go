@@ -88,7 +88,7 @@ func heldDestinations(s inventory.Scope, rows []inventory.Row, now time.Time) al
 	a := ScopeAlert(s, alert.Destination, alert.High, rows, now)
 	a.ID, a.DedupKey = alert.ID(a.ID, incident.Held), alert.DedupKey(s.String(), incident.Held+"-"+strconv.FormatInt(now.UnixMilli(), 10))
 	a.Cause = firstAndMore(destinationsOf(s, rows))
-	a.Advice = "it is held: not protected, and not restored when it is deleted. See whether that place is yours. If it is not, delete the flow log (aws ec2 delete-flow-logs): it shows the owner of that place who talks to whom in your network. If it is, " + approveCommand(s, rows)
+	a.Advice = "it is held: not protected, and not restored if it is deleted. If that destination is not yours, delete the flow log (aws ec2 delete-flow-logs): it sends data about your traffic there. If it is yours, run " + approveCommand(s, rows)
 	return a
 }
 
@@ -104,9 +104,9 @@ func approveCommand(s inventory.Scope, rows []inventory.Row) string {
 		}
 	}
 	if len(arns) == 0 || len(arns) > mostApprovals {
-		return "`flowkeeper inventory approve DESTINATION` protects it; `flowkeeper inventory list --held` names them"
+		return "`flowkeeper inventory approve DESTINATION`; `flowkeeper inventory list --held` lists the destinations"
 	}
-	return "`flowkeeper inventory approve " + strings.Join(arns, " ") + "` protects it"
+	return "`flowkeeper inventory approve " + strings.Join(arns, " ") + "` to protect it"
 }
 
 // destinationsOf are the destinations of flow logs, sorted and each once.
@@ -123,7 +123,7 @@ func destinationsOf(s inventory.Scope, rows []inventory.Row) []string {
 func newDestinations(s inventory.Scope, rows []inventory.Row, now time.Time) alert.Alert {
 	a := ScopeAlert(s, alert.Destination, alert.High, rows, now)
 	a.Cause = firstAndMore(destinationsOf(s, rows))
-	a.Advice = "see whether that place is yours. If it is not, delete the flow log (aws ec2 delete-flow-logs): it shows the owner of that place who talks to whom in your network. Whether it is protected, inventory.destinations says"
+	a.Advice = "if that destination is not yours, delete the flow log (aws ec2 delete-flow-logs): it sends data about your traffic there. The setting inventory.destinations decides whether it is protected"
 	return a
 }
 
@@ -131,8 +131,8 @@ func newDestinations(s inventory.Scope, rows []inventory.Row, now time.Time) ale
 func deliveryFails(s inventory.Scope, rows []inventory.Row, now time.Time) alert.Alert {
 	a := ScopeAlert(s, alert.Pipeline, alert.High, rows, now)
 	a.DedupKey, a.Part = OutageKey(s, Delivering), alert.PartDelivery
-	a.Cause = "AWS can't deliver what they log"
-	a.Advice = "see the policy and the key of the destination, and the delivery role: somebody may have taken it from there"
+	a.Cause = "AWS can't deliver what these flow logs record"
+	a.Advice = "check the policy and the key of the destination, and the delivery role: somebody may have removed a permission"
 	return a
 }
 
@@ -140,7 +140,7 @@ func deliveryFails(s inventory.Scope, rows []inventory.Row, now time.Time) alert
 // others may still fail.
 func deliveryWorks(s inventory.Scope, rows []inventory.Row, now time.Time) alert.Alert {
 	a := ScopeAlert(s, alert.Pipeline, alert.Informational, rows, now)
-	a.Cause, a.Part = "AWS delivers again what they log", alert.PartDelivery
+	a.Cause, a.Part = "AWS delivers again what these flow logs record", alert.PartDelivery
 	a.RouteLevel = alert.High // as the alert about the failure
 	return a
 }

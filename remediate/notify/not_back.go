@@ -130,8 +130,8 @@ func notBackAlert(e incident.Event, kind alert.Kind, incidents []incident.Incide
 // NotTried is the form of an alert about flow logs that are not back if their scope has no
 // client, so that no restore is tried.
 func NotTried(a alert.Alert) alert.Alert {
-	a.Cause = "nothing is tried: this account and Region is not configured any more, or AWS can't be reached"
-	a.Advice = "put it back under accounts or inventory.regions, or let the flow log go: `flowkeeper inventory release ID`"
+	a.Cause = "nothing is tried: this account and Region are no longer configured, or AWS can't be reached"
+	a.Advice = "add it again under accounts or inventory.regions. If the flow log is no longer needed, run `flowkeeper inventory release ID`"
 	for n := range a.FlowLogs {
 		a.FlowLogs[n].NextAttemptAt = nil
 	}
