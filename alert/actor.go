@@ -8,9 +8,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
 )
 
-// Principal is who made a call, as rules and campaigns know them: the role of a session,
-// else the caller's own ARN. It is empty where the record has neither (every other name
-// is what somebody chose to be called), and for a nil Actor.
+// Principal identifies who made a call, for rules and campaigns: the ARN of the role of a
+// session, or else the caller's own ARN. It is empty if the record has neither, because
+// anybody can choose the other names, and for a nil Actor.
 func (a *Actor) Principal() string {
 	if a == nil {
 		return ""
@@ -18,11 +18,11 @@ func (a *Actor) Principal() string {
 	return cmp.Or(a.SessionIssuer, a.ARN)
 }
 
-// Name is who did it in the fewest words: the ARN, the role of the session, the
-// user's name, the user of IAM Identity Center, the principal's ID, in this
-// order. Where a record has none of these it is the AWS service, the access key
-// or the account; "unknown" where it names nobody. A name that is no ARN of
-// AWS's stands behind its type, or in quotes: a user may be called as a role is.
+// Name is the shortest name of who made the call: the ARN, the role of the session, the
+// user's name, the user of IAM Identity Center, the principal's ID, in this order. If a
+// record has none of these, it is the AWS service, the access key or the account, and
+// "unknown" if it has none of these either. A name that is not an ARN comes after its
+// type, or in quotes, because a user can have the name of a role.
 func (a Actor) Name() string {
 	if own := cmp.Or(a.ARN, a.SessionIssuer); own != "" {
 		return own
@@ -37,13 +37,13 @@ func (a Actor) Name() string {
 	return cmp.Or(strings.TrimSpace(a.Type+" "+cmp.Or(name, a.Account)), "unknown")
 }
 
-// names are what a record may call somebody who has no ARN, the most telling
-// first.
+// names is the name of a caller without an ARN: the first of these fields that the record
+// has.
 func (a Actor) names() string {
 	return cmp.Or(a.UserName, a.OnBehalfOf, a.PrincipalID, a.InvokedBy, a.SourceIdentity, a.WebIdentity)
 }
 
-// Short is the name without what an ARN says of its account.
+// Short is the name; of an ARN only the part after the account.
 func (a Actor) Short() string {
 	if parsed, err := arn.Parse(cmp.Or(a.ARN, a.SessionIssuer)); err == nil {
 		return parsed.Resource
@@ -51,13 +51,13 @@ func (a Actor) Short() string {
 	return a.Name()
 }
 
-// Who is the name with the kind of identity, and who stands behind it: the
-// account of a name that does not say it, the user of IAM Identity Center, the
-// source identity and the web identity.
+// Who is the name with the kind of identity, and who uses that identity: the account if
+// the name does not contain it, the user of IAM Identity Center, the source identity and
+// the web identity.
 func (a Actor) Who() string {
 	who, plain := a.Name(), ""
 	if a.ARN == "" && a.SessionIssuer == "" {
-		plain = a.names() // said already
+		plain = a.names() // who contains it already
 	} else if a.Type != "" {
 		who = a.Type + " " + who
 	}
@@ -75,7 +75,7 @@ func (a Actor) Who() string {
 	return who
 }
 
-// with is the tool, and the user agent that it claims.
+// with is the tool, and the user agent that the caller sent.
 func (a Actor) with() string {
 	switch {
 	case a.Via == "" || a.Via == a.UserAgent:
@@ -86,7 +86,7 @@ func (a Actor) with() string {
 	return a.Via + " (" + a.UserAgent + ")"
 }
 
-// MFAWords say whether the caller authenticated with MFA, as far as a record says.
+// MFAWords says whether the caller authenticated with MFA, as far as the record states it.
 func (a Actor) MFAWords() string {
 	switch {
 	case a.MFA == nil && a.Type == "IAMUser" && strings.HasPrefix(a.AccessKeyID, "AKIA"):

@@ -8,8 +8,8 @@ import (
 	"flowkeeper/alert"
 )
 
-// TestWho: every kind of identity that CloudTrail writes has a name wherever an
-// alert says who did it, and always who stands behind a role.
+// TestWho: every kind of identity that CloudTrail records has a name wherever an alert says
+// who made a call, and the alert says who uses a role.
 func TestWho(t *testing.T) {
 	t.Parallel()
 	const store = "arn:aws:identitystore::111122223333:identitystore/d-1"
@@ -66,7 +66,7 @@ func TestPrincipal(t *testing.T) {
 		"a session":          {&alert.Actor{ARN: session, SessionIssuer: role}, role},
 		"a session's issuer": {&alert.Actor{SessionIssuer: role}, role},
 		"a user":             {&alert.Actor{ARN: "arn:aws:iam::111122223333:user/mallory", UserName: "mallory"}, "arn:aws:iam::111122223333:user/mallory"},
-		"a name of somebody": {&alert.Actor{UserName: role, PrincipalID: role, SourceIdentity: role}, ""},
+		"other names only":   {&alert.Actor{UserName: role, PrincipalID: role, SourceIdentity: role}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// ToDo is what is left to people: the alert's own advice, that of its first
-// flow log that has some, or how to stop who did it.
+// ToDo says what people have to do: the alert's own advice, or else that of the first flow
+// log that has any, or else how to stop the caller.
 func (a Alert) ToDo() string {
 	if s := cmp.Or(a.Advice, firstAdvice(a.FlowLogs)); s != "" || a.Kind != Deletion && a.Kind != Attempt && a.Kind != Blocked {
 		return s
@@ -18,20 +18,20 @@ func (a Alert) ToDo() string {
 	case a.Kind == Blocked:
 		return "look up AWS's answer in docs/alerts.md#blocked"
 	case a.Repeats != nil && a.Repeats.Several:
-		return "see who they were: flowkeeper alerts show " + a.ID + " lists calls; and whether anybody but the EventBridge rule may send to the queue: flowkeeper doctor"
+		return "find out who they are: flowkeeper alerts show " + a.ID + " lists calls. Check whether only the EventBridge rule may send to the queue: flowkeeper doctor"
 	case a.Level == Informational || who == nil && a.Source != sourceDrift:
 		return ""
 	case who == nil:
-		return "find out who, and whether a trail was stopped: docs/alerts.md"
+		return "find out who did it, and whether somebody stopped a trail: docs/alerts.md#deletion"
 	case who.Type == "IAMUser" && who.Account == "" && strings.HasPrefix(who.AccessKeyID, "AKIA") && plain(who.AccessKeyID, "") && plain(userName(who.ARN), "-_.@"):
-		return fmt.Sprintf("if nobody planned this, stop them: aws iam update-access-key --status Inactive --user-name %s --access-key-id %s", userName(who.ARN), who.AccessKeyID)
+		return fmt.Sprintf("if nobody planned this, deactivate the access key: aws iam update-access-key --status Inactive --user-name %s --access-key-id %s", userName(who.ARN), who.AccessKeyID)
 	case who.SessionIssuer != "":
-		return "if nobody planned this, stop them: revoke the sessions of the role (IAM console, the role, Revoke sessions)"
+		return "if nobody planned this, revoke the sessions of the role (IAM console, the role, Revoke sessions)"
 	}
-	return "if nobody planned this, stop them: docs/alerts.md"
+	return "if nobody planned this, stop the caller: docs/alerts.md#deletion"
 }
 
-// ownAdvice is ToDo, but for what the lines of the flow logs say.
+// ownAdvice is ToDo without the advice that the lines of the flow logs have.
 func (a Alert) ownAdvice() string {
 	if a.Advice != "" || firstAdvice(a.FlowLogs) != "" {
 		return a.Advice
@@ -39,8 +39,8 @@ func (a Alert) ownAdvice() string {
 	return a.ToDo()
 }
 
-// firstAdvice is that of the first flow log that has one, where a message has
-// no room for each.
+// firstAdvice is the advice of the first flow log that has any, for messages without room
+// for the advice of each.
 func firstAdvice(logs []FlowLog) string {
 	for _, f := range logs {
 		if f.Advice != "" {
@@ -50,8 +50,8 @@ func firstAdvice(logs []FlowLog) string {
 	return ""
 }
 
-// addCommands adds command lines that show more of who did it. People paste them
-// into a shell: nothing foreign gets in but what is plainly an ID.
+// addCommands adds command lines that show more about the caller. People paste them into a
+// shell: of foreign text only plain IDs are used.
 func (a Alert) addCommands(t *lines) {
 	if !a.aboutCall() || a.Actor == nil || !plain(a.Region, "-") {
 		return
@@ -74,14 +74,14 @@ func (a Alert) addCommands(t *lines) {
 	} else {
 		lookUp("Username", userName(a.Actor.ARN), since)
 	}
-	t.list("Look further", commands)
+	t.list("To investigate", commands)
 }
 
 // userName is the last part of a user's ARN.
 func userName(arn string) string { return arn[strings.LastIndex(arn, "/")+1:] }
 
-// plain reports whether a text is letters and digits, and some others that no
-// shell takes for more; and no option.
+// plain reports whether a text has only letters, digits and the other characters given,
+// and does not start like an option, so that a shell does not interpret it.
 func plain(s, others string) bool {
 	const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 	return s != "" && s[0] != '-' && strings.Trim(s, letters+others) == ""

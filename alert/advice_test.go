@@ -7,8 +7,9 @@ import (
 	"flowkeeper/alert"
 )
 
-// A tampered flow log has no incident: "incidents show" ends with 1.
-func TestDetailsOfATampering(t *testing.T) {
+// TestCommandOfATamperAlert: a flow log that tampering threatens has no incident, so that
+// `flowkeeper incidents show` would fail.
+func TestCommandOfATamperAlert(t *testing.T) {
 	t.Parallel()
 	a := alert.Alert{Kind: alert.Tamper, EventID: "e1", FlowLogs: []alert.FlowLog{{FlowLogID: "fl-0aaaaaaaaaaaaaaa1"}}}
 	if strings.Contains(a.Command(), "incidents") {
@@ -16,8 +17,9 @@ func TestDetailsOfATampering(t *testing.T) {
 	}
 }
 
-// An event ID that Flowkeeper made up is nothing that CloudTrail could look up.
-func TestNoLookupOfAnInventedID(t *testing.T) {
+// TestNoLookupOfFlowkeepersOwnEventID: CloudTrail does not have an event ID that Flowkeeper
+// has made.
+func TestNoLookupOfFlowkeepersOwnEventID(t *testing.T) {
 	t.Parallel()
 	a := alert.Alert{Kind: alert.Tamper, Region: "eu-west-1", EventID: alert.UnnamedEvent.ID("alrt_6bjpeaklft2oylt24fhkmk46uy"), Actor: &alert.Actor{AccessKeyID: "AKIAEXAMPLE"}}
 	a.Write()

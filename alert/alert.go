@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Level is how severe an alert is, as Sigma has it.
+// Level is the severity of an alert, in Sigma's terms.
 type Level string
 
 const (
@@ -17,13 +17,13 @@ const (
 	Critical      Level = "critical"
 )
 
-// levels are all of them, from the least to the most urgent.
+// levels are in order, from the least to the most urgent.
 var levels = []Level{Informational, Low, Medium, High, Critical}
 
 func (l Level) rank() int { return slices.Index(levels, l) }
 
-// AtLeast reports whether l is as urgent as min. An unknown level never is,
-// an empty min always lets pass.
+// AtLeast reports whether l is min or more urgent. An empty min is below every level;
+// an unknown level is below every known one.
 func (l Level) AtLeast(min Level) bool { return l.rank() >= min.rank() }
 
 // Highest is the more urgent of two levels.
@@ -34,7 +34,7 @@ func Highest(a, b Level) Level {
 	return b
 }
 
-// RaisedBy is the level one step up, if there is any fact; critical stays.
+// RaisedBy is the level, one step higher if there are any facts. Critical stays critical.
 func (l Level) RaisedBy(facts []string) Level {
 	if len(facts) == 0 {
 		return l
@@ -52,23 +52,22 @@ const (
 	Blocked     Kind = "blocked"     // they can't be restored, or are overdue
 	Closed      Kind = "closed"      // nothing is left to do about a deletion
 	Flapping    Kind = "flapping"    // one is deleted again and again
-	Decoy       Kind = "decoy"       // another flow log is in the way of a restore
+	Decoy       Kind = "decoy"       // another flow log prevents a restore
 	Tamper      Kind = "tamper"      // what flow logs depend on was changed
 	Pipeline    Kind = "pipeline"    // a part of Flowkeeper, or of AWS, fails; or works again
-	Destination Kind = "destination" // a flow log delivers to where none did before
-	Test        Kind = "test"        // somebody typed `flowkeeper alerts test`
+	Destination Kind = "destination" // a flow log delivers to a destination that none had before
+	Test        Kind = "test"        // somebody ran `flowkeeper alerts test`
 )
 
-// Rule is the detection behind an alert; its words come from the Sigma file.
+// Rule is the detection that an alert is based on; its title is that of the Sigma file.
 type Rule struct {
 	ID    string `json:"id"`
 	Title string `json:"title"`
 }
 
-// Actor is who did it, as CloudTrail says. MFA is nil where the record does
-// not tell. ARN and SessionIssuer are AWS's own names, and the only ones by
-// which rules may know anybody: others are whatever an identity provider, or
-// whoever took the role, chose to say.
+// Actor is who made a call, as CloudTrail records it. MFA is nil if the record does not
+// state it. Only ARN and SessionIssuer are names that AWS gives, so that rules match these
+// alone: an identity provider, or the one who assumed a role, chooses the others.
 type Actor struct {
 	Type          string `json:"type,omitempty"`
 	ARN           string `json:"arn,omitempty"`
@@ -80,19 +79,19 @@ type Actor struct {
 	PrincipalID   string `json:"principal_id,omitempty"`
 	InvokedBy     string `json:"invoked_by,omitempty"` // the AWS service that did it
 
-	// SourceIdentity is what whoever took the role was called then, through every
-	// further role; WebIdentity the identity provider, and what it said of them.
+	// SourceIdentity is the name that was set when the first role was assumed; it stays
+	// through every further role. WebIdentity is the identity provider and its claims.
 	SourceIdentity string `json:"source_identity,omitempty"`
 	WebIdentity    string `json:"web_identity,omitempty"`
 
 	MFA       *bool  `json:"mfa,omitempty"`
 	SourceIP  string `json:"source_ip,omitempty"`
 	UserAgent string `json:"user_agent,omitempty"`
-	Account   string `json:"account,omitempty"` // where it is not the alert's
+	Account   string `json:"account,omitempty"` // if it is not the alert's
 	Via       string `json:"via,omitempty"`     // console, CLI, an SDK's name, Terraform, or the AWS service that did it
 }
 
-// RecentCalls is what a principal did to flow logs by one API call within the hour
+// RecentCalls counts a principal's calls of one API operation on flow logs within the hour
 // before an event.
 type RecentCalls struct {
 	EventName string `json:"event_name"` // DeleteFlowLogs
@@ -101,10 +100,10 @@ type RecentCalls struct {
 	FlowLogs  int    `json:"flow_logs,omitempty"` // named by those that AWS did not refuse
 }
 
-// FlowLog is what an alert says of one flow log.
+// FlowLog is what an alert says about one flow log.
 type FlowLog struct {
 	FlowLogID        string            `json:"flow_log_id"`
-	Account          string            `json:"account,omitempty"` // where it is not the alert's
+	Account          string            `json:"account,omitempty"` // if it is not the alert's
 	Region           string            `json:"region,omitempty"`
 	RootFlowLogID    string            `json:"root_flow_log_id,omitempty"`
 	ResourceID       string            `json:"resource_id,omitempty"`
@@ -118,13 +117,13 @@ type FlowLog struct {
 	BlindSeconds     *float64          `json:"blind_seconds,omitempty"`
 	ErrorCode        string            `json:"error_code,omitempty"`
 	ErrorMessage     string            `json:"error_message,omitempty"`
-	Attempts         int               `json:"attempts,omitempty"`        // to restore it, without success; where it is not back
-	NextAttemptAt    *Time             `json:"next_attempt_at,omitempty"` // when Flowkeeper tries next: of one that waits, or is not back
+	Attempts         int               `json:"attempts,omitempty"`        // to restore it, without success; if it is not back
+	NextAttemptAt    *Time             `json:"next_attempt_at,omitempty"` // when Flowkeeper tries next: if it waits, or is not back
 	DifferencesFound []string          `json:"differences,omitempty"`     // of a decoy
 	CreatedBy        string            `json:"created_by,omitempty"`      // of a new destination
 
-	// Foreseen is why it will not be restored, as a reason of its incident, where
-	// that is known before AWS was asked.
+	// Foreseen is the reason, one of an incident's, why it will not be restored, if that is
+	// known before AWS was asked.
 	Foreseen string `json:"foreseen,omitempty"`
 }
 
@@ -134,7 +133,7 @@ type Alert struct {
 	ID             string        `json:"id"`
 	DedupKey       string        `json:"dedup_key"`               // one per event: a pager opens and resolves by it
 	CampaignID     string        `json:"campaign_id,omitempty"`   // one per attack: deletions by one principal that follow each other
-	CampaignOpen   bool          `json:"campaign_open,omitempty"` // of closed: other deletions of the campaign are not settled yet
+	CampaignOpen   bool          `json:"campaign_open,omitempty"` // of closed: other deletions of the campaign are not closed yet
 	Time           Time          `json:"time"`
 	Kind           Kind          `json:"kind"`
 	Level          Level         `json:"level"`
@@ -142,48 +141,47 @@ type Alert struct {
 	Rule           *Rule         `json:"rule,omitempty"`
 	Title          string        `json:"title"`
 	Text           string        `json:"text,omitempty"`
-	Cause          string        `json:"cause,omitempty"`  // what happened, where no flow log tells it (tamper, pipeline, destination); why nothing is tried (blocked)
-	Advice         string        `json:"advice,omitempty"` // what to try
-	Part           string        `json:"part,omitempty"`   // of the pipeline, where a pipeline alert names flow logs: delivery or rehearsal
+	Cause          string        `json:"cause,omitempty"`  // what happened, if the flow logs do not show it (tamper, pipeline, destination); why nothing is tried (blocked)
+	Advice         string        `json:"advice,omitempty"` // what to do
+	Part           string        `json:"part,omitempty"`   // of the pipeline, if a pipeline alert names flow logs: see PartDelivery
 	Account        string        `json:"account,omitempty"`
 	Region         string        `json:"region,omitempty"`
 	EventID        string        `json:"event_id,omitempty"`
 	Source         string        `json:"source,omitempty"`     // event or drift
-	EventTime      *Time         `json:"event_time,omitempty"` // when it happened, where nothing was deleted by it (attempt, tamper)
+	EventTime      *Time         `json:"event_time,omitempty"` // when it happened, if it deleted nothing (attempt, tamper)
 	DeletedAt      *Time         `json:"deleted_at,omitempty"`
 	Actor          *Actor        `json:"actor,omitempty"`
 	Recent         []RecentCalls `json:"recent,omitempty"` // what the same principal did to flow logs in the hour before
-	Target         string        `json:"target,omitempty"` // what was tampered with: its ARN, or its name
+	Target         string        `json:"target,omitempty"` // what was changed by tampering: its ARN or name; the sink that does not take alerts
 	FlowLogs       []FlowLog     `json:"flow_logs,omitempty"`
 	FailedFlowLogs []FlowLog     `json:"failed_flow_logs,omitempty"`
-	Omitted        int           `json:"flow_logs_omitted,omitempty"` // left out because a sink takes no more
-	// For how many flow logs the log format, the tags, and the other details were left
-	// out, to keep the alert small.
+	Omitted        int           `json:"flow_logs_omitted,omitempty"` // flow logs that were left out because a sink takes no more
+	// The next three count the flow logs of which the log format, the tags, or the other
+	// details were left out, to keep the alert small.
 	FormatsOmitted int `json:"log_formats_omitted,omitempty"`
 	TagsOmitted    int `json:"tags_omitted,omitempty"`
 	DetailsOmitted int `json:"details_omitted,omitempty"`
 	// FailedOmitted is how many more IDs the call named that AWS refused.
 	FailedOmitted int `json:"failed_flow_logs_omitted,omitempty"`
-	// Repeats: the alert sums up calls like an earlier one.
+	// Repeats is set if the alert sums up calls that repeat an earlier one.
 	Repeats *Repeats `json:"repeats,omitempty"`
 
-	// RouteLevel is what an alert that answers an earlier one is routed by: the
-	// most urgent level of those before it. See RoutingLevel.
+	// RouteLevel is the level by which an alert that answers earlier ones is routed: the
+	// most urgent of theirs. See RoutingLevel.
 	RouteLevel Level `json:"-"`
 
-	// Minor says that the alert is about what anybody can repeat without end, and
-	// not about a loss that Flowkeeper knows of: the state file may drop it to keep
-	// its bound.
+	// Minor says that anybody can cause such alerts without end, and that this one is not
+	// about the loss of a known flow log: the store may drop it to limit its size.
 	Minor bool `json:"-"`
 
-	// NotStored says that the alert is sent without the state file, which can't be
+	// NotStored says that the alert is sent directly, because the state file can't be
 	// written: nothing is restored until it can.
 	NotStored bool `json:"-"`
 }
 
-// PartDelivery, PartTags and PartRehearsal say in a pipeline alert that names flow logs what
-// does not work: AWS can't deliver what they record; AWS refuses tags that a restored one is
-// to have; AWS would refuse their restores.
+// PartDelivery, PartTags and PartRehearsal say what does not work, in a pipeline alert that
+// names flow logs: AWS can't deliver what they record; AWS refuses tags of a restored one;
+// AWS would refuse to restore them.
 const (
 	PartDelivery  = "delivery"
 	PartTags      = "tags"
@@ -193,18 +191,18 @@ const (
 // NotBack reports whether the alert is about flow logs that are gone and not back.
 func (a Alert) NotBack() bool { return a.Kind == Blocked || a.Kind == Decoy || a.Kind == Flapping }
 
-// Answers reports whether the alert tells how an earlier one of the same
-// DedupKey has ended: a sink gets it after that one.
+// Answers reports whether the alert says what became of an earlier one with the same
+// DedupKey: a sink gets it after that one.
 func (a Alert) Answers() bool { return a.Kind == Restored || a.Resolves() }
 
-// Resolves reports whether nothing is left to do about DedupKey: a pager
-// closes what it opened by it.
+// Resolves reports whether nothing is left to do about DedupKey, so that a pager resolves
+// the incident that it opened by that key.
 func (a Alert) Resolves() bool {
 	return a.Kind == Closed || a.Kind == Pipeline && a.Level == Informational && a.EventID == ""
 }
 
-// EndsCampaign reports whether nothing is left to do about any deletion of
-// CampaignID: a pager closes what it opened by it.
+// EndsCampaign reports whether nothing is left to do about any deletion of CampaignID, so
+// that a pager resolves the incident that it opened by that key.
 func (a Alert) EndsCampaign() bool {
 	return a.Kind == Closed && a.CampaignID != "" && !a.CampaignOpen
 }
@@ -214,7 +212,7 @@ type Time struct{ time.Time }
 
 const timeLayout = "2006-01-02T15:04:05.000Z"
 
-// At is the instant t; nil for the zero time, which nobody knows.
+// At is the instant t; nil for the zero time, which means unknown.
 func At(t time.Time) *Time {
 	if t.IsZero() {
 		return nil

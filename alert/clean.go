@@ -10,25 +10,24 @@ import (
 	"unicode/utf8"
 )
 
-// Lengths, in characters, that foreign text is cut to. AWS's own limits are below
-// them (an ARN's parts, tag keys of 128 and values of 256); error texts may carry
-// kilobytes of encoded authorization message, whose start will do.
+// Foreign text is cut to these lengths, in characters. AWS's own limits are lower (the
+// parts of an ARN, tag keys of 128 and values of 256). Only error texts are longer: they
+// can have kilobytes of encoded authorization message, which nobody needs in full.
 const (
 	MaxTitle = 200 // of an alert
 	MaxField = 512 // of any other field but the log format
-	// maxFormat is more than every field that there is takes.
+	// maxFormat is longer than a format with every field that AWS has.
 	maxFormat = 4096
-	maxTags   = 50 // what AWS allows a resource
+	maxTags   = 50 // what AWS allows on one resource
 )
 
-// Clean makes foreign text safe for any sink, page and terminal (I12): what
-// is not printable (control characters, escape sequences, line breaks, bidi
-// overrides and other invisible marks, broken UTF-8) becomes a visible escape
-// such as \x1b or \u202e, and what is longer than limit characters ends in "…".
-// Cleaning twice changes nothing.
+// Clean makes foreign text safe for any sink, page and terminal (I12). Everything that is
+// not printable (control characters, escape sequences, line breaks, bidi overrides and
+// other invisible marks, invalid UTF-8) becomes a visible escape such as \x1b or \u202e. A
+// text longer than limit characters is cut, and ends in "…". Cleaning twice changes nothing.
 func Clean(s string, limit int) string {
 	var b strings.Builder
-	cut, length := 0, 0 // cut: bytes that leave room for the "…"
+	cut, length := 0, 0 // cut: how many bytes to keep if "…" must follow
 	for i := 0; i < len(s); {
 		r, size := utf8.DecodeRuneInString(s[i:])
 		piece := visible(r, s[i:i+size])
@@ -45,7 +44,7 @@ func Clean(s string, limit int) string {
 	return b.String()
 }
 
-// visible is the rune as it may be shown; raw are its bytes.
+// visible is the rune, escaped if it is not printable; raw are its bytes.
 func visible(r rune, raw string) string {
 	if r == utf8.RuneError && len(raw) == 1 {
 		return fmt.Sprintf(`\x%02x`, raw[0])
@@ -57,8 +56,8 @@ func visible(r rune, raw string) string {
 	return quoted[1 : len(quoted)-1]
 }
 
-// clean returns the alert with every text in it cleaned. It changes nothing
-// that a points to: the caller may share that.
+// clean returns the alert with all of its texts cleaned. It does not change what a points
+// to, because the caller may share that.
 func (a Alert) clean() Alert {
 	cleanAll(MaxField, &a.ID, &a.DedupKey, &a.CampaignID, &a.Cause, &a.Advice, &a.Account, &a.Region, &a.EventID, &a.Source, &a.Target, &a.Part)
 	if a.Rule != nil {
@@ -81,7 +80,7 @@ func (a Alert) clean() Alert {
 	return a
 }
 
-// cleanAll cleans texts where they are.
+// cleanAll cleans texts in place.
 func cleanAll(limit int, texts ...*string) {
 	for _, s := range texts {
 		*s = Clean(*s, limit)
@@ -111,7 +110,8 @@ func cleanTexts(in []string) []string {
 
 func sortedKeys(m map[string]string) []string { return slices.Sorted(maps.Keys(m)) }
 
-// cleanTags keeps the first tags by key: a repeated call yields the same.
+// cleanTags keeps the first maxTags tags in the order of their keys, so that the result is
+// always the same.
 func cleanTags(in map[string]string) map[string]string {
 	if len(in) == 0 {
 		return nil

@@ -30,7 +30,7 @@ func TestCleanTable(t *testing.T) {
 		{"0123456789", 10, "0123456789"},
 		{"0123456789a", 10, "012345678…"},
 		{"世界世界", 3, "世界…"},
-		{"abcd\x1b", 6, "abcd…"}, // no half escape
+		{"abcd\x1b", 6, "abcd…"}, // an escape is not cut in the middle
 		{"ab", 1, "…"},
 		{"ab", 0, ""},
 		{"ab", -1, ""},
@@ -152,7 +152,7 @@ func TestI12TagsBounded(t *testing.T) {
 	}
 }
 
-func TestWriteLeavesWhatTheCallerShares(t *testing.T) {
+func TestWriteDoesNotChangeSharedValues(t *testing.T) {
 	t.Parallel()
 	a := alerttest.Deletion()
 	a.Actor.UserAgent = "\x1b[2J"

@@ -6,22 +6,22 @@ import (
 	"strings"
 )
 
-// Doing is what Flowkeeper does now, so that people know what is left to them.
+// Doing says what Flowkeeper does by itself, so that people know what they have to do.
 func (a Alert) Doing() string {
 	if a.NotBack() && a.Cause != "" {
-		return "tries nothing until that is mended, and reminds daily; then it goes on by itself"
+		return "tries nothing until this is fixed, and reminds you daily; then it goes on by itself"
 	}
 	switch a.Kind {
 	case Deletion:
 		return a.answering()
 	case Attempt:
-		return "nothing is lost, so it does nothing more"
+		return "does nothing more, because no flow log was deleted"
 	case Blocked:
 		return a.trying()
 	case Flapping:
-		return "keeps restoring, at a slower pace; stop who deletes"
+		return "keeps restoring, but less often; stop the principal that deletes it"
 	case Decoy:
-		return "leaves it alone and goes on trying to restore; delete it if nobody you trust made it"
+		return "does not change the decoy, and keeps trying to restore; delete the decoy, unless somebody you trust created it"
 	case Tamper:
 		return a.watching()
 	case Closed:
@@ -33,38 +33,39 @@ func (a Alert) Doing() string {
 	return ""
 }
 
-// trying is how Flowkeeper goes on with what is not back: what only a person can mend
-// is tried more and more slowly, anything else at least once a minute.
+// trying says how Flowkeeper goes on with flow logs that are not back: those that need a
+// person are tried less and less often, all others at least once a minute.
 func (a Alert) trying() string {
 	needsPerson := func(f FlowLog) bool { return f.State == "" || f.State == stateBlocked }
 	if slices.ContainsFunc(a.FlowLogs, needsPerson) {
-		return "tries again, ever more slowly, and reminds daily; it restores by itself once the cause is gone"
+		return "tries again, less and less often, and reminds you daily; it restores by itself when the cause is fixed"
 	}
-	return "goes on trying, and reminds daily; it restores by itself once the cause is gone"
+	return "keeps trying, and reminds you daily; it restores by itself when the cause is fixed"
 }
 
-// watching is what is left to people after a tampering.
+// watching says what Flowkeeper does after tampering.
 func (a Alert) watching() string {
 	switch {
 	case a.NotStored:
-		return "can't mend this, and " + restoresNothing
+		return "can't undo this, and " + restoresNothing
 	case a.Target == "":
-		return "can't know what was changed, nor undo it; it alerts when AWS reports that delivery fails, and restores flow logs that are deleted"
+		return "can't know what was changed, and can't undo it; it alerts when AWS reports that delivery fails, and restores flow logs that are deleted"
 	case len(a.FlowLogs) == 0:
-		return "can't mend this: the refresh still finds what is deleted, later and without who did it"
+		return "can't undo this; the refresh still finds deleted flow logs, but later, and not who deleted them"
 	}
-	return "can't mend this; it alerts when AWS reports that delivery fails, and restores flow logs that are deleted"
+	return "can't undo this; it alerts when AWS reports that delivery fails, and restores flow logs that are deleted"
 }
 
-const restoresNothing = "restores NOTHING until its state file can be written: make room on the daemon's machine (docs/troubleshoot.md#disk-space)"
+const restoresNothing = "restores NOTHING until its state file can be written: free disk space on the daemon's machine (docs/troubleshoot.md#disk-space)"
 
-// answering counts what a deletion leaves to do.
+// answering says what Flowkeeper does about a deletion: how many flow logs it restores now,
+// later, or not.
 func (a Alert) answering() string {
 	if a.NotStored {
 		return restoresNothing
 	}
 	if a.Repeats != nil {
-		return "has nothing to restore these from; one that it comes to know has an alert of its own"
+		return "can't restore these, because it never saw their settings; if it finds one of them later, another alert follows"
 	}
 	restore, wait, left := 0, 0, 0
 	for _, f := range a.FlowLogs {
@@ -72,7 +73,7 @@ func (a Alert) answering() string {
 		case f.State == stateClosed, f.State == stateBlocked, f.Foreseen != "":
 			left++
 		case f.NewFlowLogID != "":
-			// A drift's alert waits for the create: the line says the new ID.
+			// The alert of a drift waits for the create, and names the new ID.
 		case f.NextAttemptAt != nil:
 			wait++
 		default:
@@ -81,15 +82,15 @@ func (a Alert) answering() string {
 	}
 	var parts []string
 	if len(a.FlowLogs) == 0 {
-		parts = append(parts, "refreshes its snapshot to find out which, and restores those")
+		parts = append(parts, "refreshes its snapshot to find out which flow logs are gone, and restores these")
 	}
 	if restore > 0 {
-		parts = append(parts, fmt.Sprintf("restores %s as soon as AWS shows the loss and its limits allow; another alert follows", ofThem(restore, len(a.FlowLogs))))
+		parts = append(parts, fmt.Sprintf("restores %s as soon as AWS shows the loss, within AWS's rate limits; another alert follows", ofThem(restore, len(a.FlowLogs))))
 	}
 	if wait > 0 {
-		why := "leaves %s for a while to whoever did this, by a rule, and restores then"
+		why := "waits before it restores %s, because a rule gives the caller time to create a replacement"
 		if a.Source == sourceDrift {
-			why = "waits for a record that says who did this (drift_wait), and then restores %s"
+			why = "waits for a record that shows who did this (drift_wait), and then restores %s"
 		}
 		parts = append(parts, fmt.Sprintf(why, ofThem(wait, len(a.FlowLogs))))
 	}
@@ -99,7 +100,7 @@ func (a Alert) answering() string {
 	return strings.Join(parts, "; ")
 }
 
-// ofThem is n of all flow logs of an alert that names them.
+// ofThem words n of all flow logs that an alert names.
 func ofThem(n, all int) string {
 	if all == 1 {
 		return "it"

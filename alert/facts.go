@@ -7,12 +7,11 @@ import (
 	"time"
 )
 
-// Fact is one thing that a person woken by an alert asks, and the answer.
+// Fact is a question of the person on call, and the answer.
 type Fact struct{ Question, Answer string }
 
-// Facts are in the order in which people ask, each answer of at most limit characters,
-// and none of them empty. A sink shows the flow logs, and what is done about them, after
-// these.
+// Facts are in the order in which people ask. Each answer has at most limit characters and
+// is not empty. After the facts a sink shows the flow logs and what is done about them.
 func (a Alert) Facts(limit int) []Fact {
 	var out []Fact
 	add := func(ask, answer string) {
@@ -25,7 +24,7 @@ func (a Alert) Facts(limit int) []Fact {
 	if a.Kind == Tamper {
 		add("Target", a.Target)
 	}
-	if a.Actor != nil && !a.Answers() { // the alert that this one answers has said who
+	if a.Actor != nil && !a.Answers() { // the earlier alert has said who
 		add("Who", a.Who())
 		add("MFA", a.Actor.MFAWords())
 		add("From", a.Actor.SourceIP)
@@ -41,11 +40,11 @@ func (a Alert) Facts(limit int) []Fact {
 	return out
 }
 
-// shownAgent bounds a user agent where a message is to be short: it is the
-// caller's own text.
+// shownAgent is the most of a user agent, which the caller chooses, in a short message, in
+// characters.
 const shownAgent = 100
 
-// happened is when it happened, or was found, where nobody knows the first.
+// happened is when it happened, or, if that is unknown, when it was found.
 func (a Alert) happened() (ask, answer string) {
 	if a.DeletedAt == nil && a.EventTime == nil && a.Source == sourceDrift {
 		return "Found", moment(a.Time)
@@ -53,7 +52,7 @@ func (a Alert) happened() (ask, answer string) {
 	return "When", a.When()
 }
 
-// Who is who did it, with the access key.
+// Who names the caller, with the access key.
 func (a Alert) Who() string {
 	switch {
 	case a.Actor == nil && a.Source == sourceDrift && a.Kind == Deletion:
@@ -68,7 +67,7 @@ func (a Alert) Who() string {
 	return who
 }
 
-// When is when it happened, and how long it took until Flowkeeper knew.
+// When is the time when it happened, and how much later Flowkeeper knew.
 func (a Alert) When() string {
 	at := a.happenedAt()
 	if at == nil {
@@ -77,7 +76,7 @@ func (a Alert) When() string {
 	return moment(*at) + a.delay(*at)
 }
 
-// happenedAt is when what the alert is about happened; nil where nobody knows.
+// happenedAt is the time when it happened; nil if that is unknown.
 func (a Alert) happenedAt() *Time {
 	at := cmp.Or(a.DeletedAt, a.EventTime)
 	if at == nil || at.IsZero() {
@@ -86,22 +85,23 @@ func (a Alert) happenedAt() *Time {
 	return at
 }
 
-// aboutCall reports whether the alert is about an API call of somebody.
+// aboutCall reports whether the alert is about one API call.
 func (a Alert) aboutCall() bool { return a.Kind == Deletion || a.Kind == Attempt || a.Kind == Tamper }
 
-// delay is how long that took; CloudTrail's times are whole seconds.
+// delay says how much later Flowkeeper knew of a call. CloudTrail's times are whole
+// seconds.
 func (a Alert) delay(happened Time) string {
 	d := a.Time.Sub(happened.Time)
 	if !a.aboutCall() || d < time.Second || a.Repeats != nil {
 		return ""
 	}
 	if d < time.Minute {
-		return fmt.Sprintf(", known %d s later", d/time.Second)
+		return fmt.Sprintf(", detected %d s later", d/time.Second)
 	}
-	return ", known " + span(d.Seconds()) + " later"
+	return ", detected " + span(d.Seconds()) + " later"
 }
 
-// RaisedBecause says which facts put the level above the rule's.
+// RaisedBecause says which facts have raised the level above the rule's.
 func (a Alert) RaisedBecause() string {
 	var why []string
 	for _, fact := range a.RaisedBy {
@@ -110,25 +110,25 @@ func (a Alert) RaisedBecause() string {
 	return strings.Join(why, " and ")
 }
 
-// The facts that raise an alert's level above its rule's (docs/detection.md); RaisedBy
-// has them.
+// These facts raise an alert's level above its rule's (docs/detection.md). They are the
+// values of RaisedBy.
 const (
 	ByRoot          = "root"             // by the account's root user
 	NoMFA           = "no_mfa"           // by a person who signed in without MFA
 	WholeVPC        = "whole_vpc"        // a VPC has no protected flow log left
-	DestinationGone = "destination_gone" // what protected flow logs deliver to is gone
-	IsADecoy        = "decoy"            // made in the place of a protected one, and does less
+	DestinationGone = "destination_gone" // the destination of protected flow logs is gone
+	IsADecoy        = "decoy"            // a flow log created in the place of a protected one; it records less
 )
 
 var factWords = map[string]string{
 	ByRoot:          "it was the root user",
 	NoMFA:           "a person did it without MFA",
 	WholeVPC:        "a VPC has no other flow log",
-	DestinationGone: "what flow logs deliver to is gone",
+	DestinationGone: "the destination of flow logs is gone",
 	IsADecoy:        "it is a decoy",
 }
 
-// Command is the command line that shows more than a sink does.
+// Command is the command that shows more about the alert.
 func (a Alert) Command() string {
 	switch {
 	case a.Repeats != nil:

@@ -9,27 +9,25 @@ import (
 )
 
 const (
-	// maxStored is the most that the state file keeps of one alert, but for what
-	// the flow logs' IDs need. It is below what every sink takes.
+	// maxStored limits what the state file keeps of one alert, in bytes, not counting the
+	// IDs of its flow logs. It is below the limit of every sink.
 	maxStored = 240 << 10
-	// maxCompact is the most of the form that a receiver gets which has refused the
-	// whole one: room for a thousand IDs.
+	// maxCompact limits the form that a receiver gets after it has refused the whole one,
+	// in bytes. It has room for a thousand IDs.
 	maxCompact = 60 << 10
-	// noteRoom is what it takes to say what was left out.
+	// noteRoom is the room for the note about what was left out, in bytes.
 	noteRoom = 700
 )
 
-// Stored is the alert as the state file keeps it: of bounded size, with all of its
-// flow logs' IDs. What is left out of it can still be found in the snapshot and in
-// the incidents.
+// Stored is the alert as the state file keeps it: of limited size, with the IDs of all of
+// its flow logs. The snapshot and the incidents still have what is left out.
 func (a Alert) Stored() Alert { return a.shrunk(maxStored, true) }
 
-// Within is the alert in at most limit bytes of JSON, with as many of its flow logs as
-// that holds.
+// Within is the alert in at most limit bytes of JSON, with as many of its flow logs as fit.
 func (a Alert) Within(limit int) Alert { return a.shrunk(limit, false) }
 
-// Compact is what a receiver needs that takes no more: which flow logs, whose, how they
-// stand, and where the rest is. Its JSON has at most 60 KB.
+// Compact is the alert for a receiver that does not take the whole one: which flow logs,
+// who did it, their states, and which command shows the rest. Its JSON has at most 60 KB.
 func (a Alert) Compact() Alert {
 	a.Text = a.Title + "\n" + a.Command()
 	a.Cause, a.Advice = Clean(a.Cause, MaxTitle), Clean(a.Advice, MaxTitle)
@@ -43,11 +41,10 @@ func (a Alert) Compact() Alert {
 	return a.Within(maxCompact)
 }
 
-// shrunk is the alert in at most limit bytes of JSON. What is left out, as far as
-// that is needed, and each from the end of the list: the flow logs' formats, their
-// tags, what else is said of them, and last of all, unless keepIDs, the flow logs
-// themselves. What else is in an alert is bounded by Write. The alert then says of
-// how many.
+// shrunk is the alert in at most limit bytes of JSON. As far as needed, and from the end of
+// the list, it leaves out the log formats, then the tags, then the other details, and at
+// last, unless keepIDs, the flow logs themselves. The alert says for how many. Write limits
+// the size of everything else in an alert.
 func (a Alert) shrunk(limit int, keepIDs bool) Alert {
 	over := size(a) - limit
 	if over <= 0 || len(a.FlowLogs)+len(a.FailedFlowLogs) == 0 {
@@ -67,14 +64,14 @@ func (a Alert) shrunk(limit int, keepIDs bool) Alert {
 		*last = (*last)[:n]
 		a.Omitted++
 	}
-	a.Text, _, _ = strings.Cut(a.Text, leftOut) // by an earlier cut
+	a.Text, _, _ = strings.Cut(a.Text, leftOut) // the note of an earlier cut
 	a.Text += a.leftOut()
 	return a
 }
 
-// shortened leaves out the formats of the flow logs, then their tags, then what further
-// forms of them leave out, each from the end of the list, until over bytes of JSON are
-// saved. It counts the flow logs concerned, and returns how much is over still.
+// shortened leaves out the formats of the flow logs, then their tags, then what each of
+// forms leaves out, from the end of the list, until over bytes of JSON are saved. It counts
+// the flow logs that it has shortened, and returns how many bytes are still too many.
 func (a Alert) shortened(over int, forms ...func(FlowLog) FlowLog) (Alert, int) {
 	a.FlowLogs, a.FailedFlowLogs = slices.Clone(a.FlowLogs), slices.Clone(a.FailedFlowLogs)
 	var all []*FlowLog
@@ -104,30 +101,30 @@ func (a Alert) shortened(over int, forms ...func(FlowLog) FlowLog) (Alert, int) 
 			counted[n] = true
 		})
 	}
-	a.DetailsOmitted = min(a.DetailsOmitted, len(all)+a.Omitted) // some were short already
+	a.DetailsOmitted = min(a.DetailsOmitted, len(all)+a.Omitted) // an earlier cut has counted some already
 	return a, over
 }
 
-// short is which flow log it is, and how it stands.
+// short is the flow log with little more than its ID and its state.
 func (f FlowLog) short() FlowLog {
 	return FlowLog{FlowLogID: f.FlowLogID, Account: f.Account, Region: f.Region, ResourceID: f.ResourceID, State: f.State, Reason: f.Reason,
 		NewFlowLogID: f.NewFlowLogID, ErrorCode: f.ErrorCode, NextAttemptAt: f.NextAttemptAt, Foreseen: f.Foreseen}
 }
 
-// bare is which flow log it is.
+// bare is the flow log with its ID alone.
 func (f FlowLog) bare() FlowLog { return FlowLog{FlowLogID: f.FlowLogID} }
 
-// size is how many bytes of JSON a value takes; its fields are plain, so that it can't
-// fail.
+// size is the length of a value's JSON in bytes. Values with plain fields can always be
+// encoded.
 func size(v any) int {
 	data, _ := json.Marshal(v)
 	return len(data)
 }
 
-// leftOut begins what an alert says of what is missing from its data.
+// leftOut begins the note about what is left out of an alert's data.
 const leftOut = "\nLeft out of this message's data: "
 
-// leftOut says what is missing from the alert's data; nothing where all is there.
+// leftOut is the note about what is left out of the alert's data; empty if nothing is.
 func (a Alert) leftOut() string {
 	var parts []string
 	for _, x := range []struct {
@@ -141,5 +138,5 @@ func (a Alert) leftOut() string {
 	if len(parts) == 0 {
 		return ""
 	}
-	return leftOut + strings.Join(parts, ", ") + ". `flowkeeper incidents list` and `flowkeeper inventory list` have all."
+	return leftOut + strings.Join(parts, ", ") + ". `flowkeeper incidents list` and `flowkeeper inventory list` show everything."
 }

@@ -11,10 +11,11 @@ import (
 	"flowkeeper/alert/alerttest"
 )
 
-const limit = 250 << 10 // bytes, of what SNS takes
+const limit = 250 << 10 // bytes, as for SNS
 
-// TestWhatIsStoredIsBounded, but for the IDs; cutting it again changes nothing.
-func TestWhatIsStoredIsBounded(t *testing.T) {
+// TestStoredIsBounded: the size is limited, not counting the IDs. A second cut changes
+// nothing.
+func TestStoredIsBounded(t *testing.T) {
 	t.Parallel()
 	many := alerttest.MassDeletion(20000, func(f *alert.FlowLog) { f.Advice = strings.Repeat("x", 400) })
 	got := many.Stored()
@@ -43,7 +44,7 @@ func size(a alert.Alert) int {
 	return len(data)
 }
 
-func TestFitLeavesOutAndSaysHowMany(t *testing.T) {
+func TestWithinSaysHowManyItLeavesOut(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		a := alerttest.Deletion()

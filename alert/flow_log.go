@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// Lines are the first of an alert's flow logs, a line of at most limit characters each,
-// and how many more there are than most.
+// Lines are the first of an alert's flow logs, at most most of them, each a line of at most
+// limit characters, and then how many more there are.
 func (a Alert) Lines(logs []FlowLog, most, limit int) (out []string) {
 	for _, f := range logs[:min(len(logs), most)] {
 		out = append(out, Clean(f.line(a), limit))
@@ -18,11 +18,11 @@ func (a Alert) Lines(logs []FlowLog, most, limit int) (out []string) {
 	return out
 }
 
-// line is one flow log: which, of what, to where, and how it stands.
+// line describes one flow log: its ID, resource, destination and state.
 func (f FlowLog) line(a Alert) string {
 	s := cmp.Or(f.FlowLogID, "unknown") + ifAny(" of ", f.ResourceID) +
 		ifAny(" in ", strings.TrimSpace(f.Account+" "+f.Region)) + ifAny(" to ", f.Destination)
-	if tags := f.telling(); tags != "" {
+	if tags := f.ownerTags(); tags != "" {
 		s += " [" + tags + "]"
 	}
 	s += ifAny(": ", f.Outcome(a))
@@ -33,10 +33,10 @@ func (f FlowLog) line(a Alert) string {
 		ifAny("; made by ", f.CreatedBy) + ifAny("; ", f.Advice)
 }
 
-// telling are the tags that say whose it is, as "Name=…, owner=…".
-func (f FlowLog) telling() string {
+// ownerTags are the tags that show who owns the flow log, as "Name=…, owner=…".
+func (f FlowLog) ownerTags() string {
 	var out []string
-	for _, want := range tellingTags {
+	for _, want := range ownerTagKeys {
 		for _, k := range sortedKeys(f.Tags) {
 			if strings.EqualFold(k, want) || strings.EqualFold(want, "environment") && strings.EqualFold(k, "env") {
 				out = append(out, k+"="+Clean(f.Tags[k], 60))
@@ -46,10 +46,10 @@ func (f FlowLog) telling() string {
 	return strings.Join(out, ", ")
 }
 
-// tellingTags say whose a flow log is: texts have these alone.
-var tellingTags = []string{"Name", "owner", "environment"}
+// ownerTagKeys are the keys of the only tags that texts show.
+var ownerTagKeys = []string{"Name", "owner", "environment"}
 
-// Outcome words the state of the flow log's incident, or AWS's refusal.
+// Outcome says in words the state of the flow log's incident, or AWS's refusal.
 func (f FlowLog) Outcome(a Alert) string {
 	switch {
 	case f.ErrorCode != "":
@@ -65,7 +65,7 @@ func (f FlowLog) Outcome(a Alert) string {
 	case a.NotBack():
 		return "not restored yet" + inBrackets(f.ErrorMessage)
 	case f.NextAttemptAt != nil:
-		return "not before " + moment(*f.NextAttemptAt)
+		return "will not be restored before " + moment(*f.NextAttemptAt)
 	case f.Foreseen != "":
 		return closedBecause(f.Foreseen)
 	case f.State == stateOpen && a.Kind != Deletion:
@@ -74,7 +74,7 @@ func (f FlowLog) Outcome(a Alert) string {
 	return f.ErrorMessage
 }
 
-// inBrackets is what AWS said, if anything.
+// inBrackets is AWS's message in brackets; empty if there is none.
 func inBrackets(message string) string {
 	if message == "" {
 		return ""
@@ -82,7 +82,7 @@ func inBrackets(message string) string {
 	return " (" + message + ")"
 }
 
-// tries is how often Flowkeeper has tried, and when it tries next.
+// tries says how often Flowkeeper has tried, and when it tries next.
 func (f FlowLog) tries() string {
 	s := ""
 	if f.Attempts > 0 {
@@ -94,7 +94,7 @@ func (f FlowLog) tries() string {
 	return s
 }
 
-// back is what became of one that was restored.
+// back says how the restore of a flow log has ended.
 func (f FlowLog) back(a Alert) string {
 	s := "back as " + f.NewFlowLogID
 	if f.BlindSeconds != nil {
@@ -111,8 +111,8 @@ func (f FlowLog) back(a Alert) string {
 	return s
 }
 
-// blindFor is how long nothing was recorded. Of a drift it is only known when a refresh
-// last saw the flow log.
+// blindFor says how long nothing was recorded. For a drift only the time is known when a
+// refresh last saw the flow log.
 func blindFor(a Alert, seconds float64) string {
 	if a.Source == sourceDrift {
 		return "at most " + span(seconds)
@@ -120,8 +120,8 @@ func blindFor(a Alert, seconds float64) string {
 	return span(seconds)
 }
 
-// Tally says how many flow logs there are, of how many resources, and how they
-// stand: what is left of a thousand on a phone.
+// Tally counts flow logs, their resources and their states: for a thousand flow logs, a
+// phone has room for no more.
 func Tally(logs []FlowLog) string {
 	resources, count := map[string]bool{}, map[string]int{}
 	for _, f := range logs {

@@ -8,21 +8,20 @@ import (
 	"strings"
 )
 
-// ID makes an alert's stable ID from what it is about (scope, event, kind,
-// …): the same parts, in any daemon and after any restart, make the same ID,
-// so that the outbox and the receivers can drop repeats. The result is short
-// ASCII, fit for a header.
+// ID makes an alert's stable ID from what identifies the alert (scope, event, kind, …). The
+// same parts make the same ID in every daemon and after every restart, so that the outbox
+// and the receivers can drop repeats. It is short ASCII, which fits into a header.
 func ID(parts ...string) string { return "alrt_" + digest(parts) }
 
-// DedupKey is one per event of a scope: a pager opens an incident by it at
-// the deletion and resolves it by it at the closed alert.
+// DedupKey identifies an event of a scope: a pager opens an incident by this key at the
+// deletion, and resolves it at the closed alert.
 func DedupKey(scope, eventID string) string { return "flowkeeper-" + digest([]string{scope, eventID}) }
 
-// CampaignID is one per campaign of deletions: the same parts make the same ID.
+// CampaignID identifies a campaign of deletions. The same parts make the same ID.
 func CampaignID(parts ...string) string { return "campaign-" + digest(parts) }
 
-// digest is 130 bits of a hash over the parts, each with its length before
-// it: ("ab", "c") is not ("a", "bc").
+// digest is 130 bits of a hash over the parts, each after its length: ("ab", "c") and
+// ("a", "bc") differ.
 func digest(parts []string) string {
 	h := sha256.New()
 	for _, p := range parts {
@@ -35,8 +34,8 @@ func digest(parts []string) string {
 }
 
 // OwnEvent is a kind of event whose ID Flowkeeper makes itself, because CloudTrail has
-// none. Its value begins the ID. CloudTrail does not know such an ID: no alert advises to
-// look it up there.
+// none. Its value begins the ID. CloudTrail does not have such an ID, so that no alert
+// advises to look it up there.
 type OwnEvent string
 
 const (
@@ -46,7 +45,7 @@ const (
 	LostEvent    OwnEvent = "lost-"       // a replacement that was lost in turn
 )
 
-// ID is the ID of the event of this kind that part tells from the others.
+// ID is the ID of an event of this kind; part is unique among these.
 func (e OwnEvent) ID(part string) string { return string(e) + part }
 
 // isOwnEvent reports whether Flowkeeper has made an event ID.

@@ -12,7 +12,7 @@ import (
 
 func TestIDIsStable(t *testing.T) {
 	t.Parallel()
-	// Fixed for ever: a restart with a newer version must not send again.
+	// These must never change: a newer version must not send an alert again after a restart.
 	if got := alert.ID("111122223333/eu-west-1", "e1", "deletion"); got != "alrt_3ibmouyns3n4soaxiyu26arkff" {
 		t.Error(got)
 	}
@@ -21,7 +21,7 @@ func TestIDIsStable(t *testing.T) {
 	}
 }
 
-func TestIDTellsPartsApart(t *testing.T) {
+func TestDifferentPartsMakeDifferentIDs(t *testing.T) {
 	t.Parallel()
 	form := regexp.MustCompile(`^alrt_[a-z2-7]{26}$`)
 	rapid.Check(t, func(t *rapid.T) {

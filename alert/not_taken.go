@@ -5,11 +5,11 @@ import (
 	"time"
 )
 
-// NotTaken words the alert that tells the other sinks of one that a sink
-// refuses, fails to take for a while, or was given up on: nothing is missing
-// silently. All that one sink does not take on one day (UTC) share it. There is
-// none about such an alert itself, which could go on for ever between two sinks
-// that are down: the daemon's log has that one.
+// NotTaken is the alert for the other sinks that a sink refuses an alert, fails to take it
+// for a while, or did not take it before it was given up, so that nobody misses an alert
+// without notice. There is one for each sink and day (UTC), however many alerts the sink
+// does not take. There is none about an alert of this kind (ok is false): between two
+// failing sinks that would never end. The daemon's log still has it.
 func NotTaken(sink string, given Alert, why string, now time.Time) (notice Alert, ok bool) {
 	if given.aboutSink() {
 		return Alert{}, false
@@ -22,13 +22,14 @@ func NotTaken(sink string, given Alert, why string, now time.Time) (notice Alert
 		ID: ID("not taken", sink, given.ID, now.UTC().Format(time.DateOnly)), DedupKey: sinkKey(sink),
 		Time: Time{now}, Kind: Pipeline, Level: High, Target: sink,
 		Cause:  fmt.Sprintf("sink %s has not taken alert %s%s: %s", sink, given.ID, since, why),
-		Advice: fmt.Sprintf("mend it, then `flowkeeper alerts retry %s`; `flowkeeper alerts list --failed` has all that it has not taken, and why", given.ID),
+		Advice: fmt.Sprintf("fix the sink, then run `flowkeeper alerts retry %s`; `flowkeeper alerts list --failed` lists all alerts that it has not taken, and why", given.ID),
 	}
 	notice.Write()
 	return notice, true
 }
 
-// TakesAgain words the alert that ends what NotTaken began.
+// TakesAgain is the alert that the sink takes alerts again. It resolves what NotTaken has
+// opened.
 func TakesAgain(sink string, now time.Time) Alert {
 	a := Alert{
 		ID: ID("takes again", sink, now.UTC().Format(timeLayout)), DedupKey: sinkKey(sink),
@@ -39,8 +40,8 @@ func TakesAgain(sink string, now time.Time) Alert {
 	return a
 }
 
-// aboutSink reports whether the alert is of NotTaken or TakesAgain.
+// aboutSink reports whether NotTaken or TakesAgain has made the alert.
 func (a Alert) aboutSink() bool { return a.Kind == Pipeline && a.DedupKey == sinkKey(a.Target) }
 
-// sinkKey is the DedupKey of both.
+// sinkKey is the DedupKey of the alerts of NotTaken and TakesAgain.
 func sinkKey(sink string) string { return DedupKey("sink", sink) }

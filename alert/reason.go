@@ -2,8 +2,8 @@ package alert
 
 import "cmp"
 
-// How package incident names the states of an incident, and the source of a loss that a
-// refresh found. A test holds these against its constants.
+// These are package incident's names of the states of an incident, and of the source of a
+// loss that a refresh found. A test compares them with its constants.
 const (
 	stateOpen     = "open"
 	stateBlocked  = "blocked"
@@ -14,45 +14,45 @@ const (
 	sourceDrift = "drift"
 )
 
-// states are in the order in which Tally has them.
+// states are in the order in which Tally lists them.
 var states = []string{stateOpen, stateBlocked, stateRestored, stateVerified, stateClosed}
 
-// notDelivering and notTagged are the reasons of what is back, and not verified.
+// notDelivering and notTagged are the reasons why a restored flow log is not verified.
 const (
 	notDelivering = "not_delivering"
 	notTagged     = "not_tagged"
 )
 
-// closedBecause says why nothing is restored, where an incident is closed for a reason.
+// closedBecause says in words why an incident is closed.
 func closedBecause(reason string) string { return cmp.Or(closedReasons[reason], reason) }
 
-// closedReasons and blockedReasons say in words what package incident names. A test holds
-// them against its constants.
+// closedReasons and blockedReasons have the words for package incident's reasons. A test
+// compares their keys with its constants.
 var closedReasons = map[string]string{
-	"resource_gone": "its resource is gone too",
-	"replaced":      "whoever deleted it made another",
-	"released":      "it was released: it may go",
-	"superseded":    "its replacement was lost in turn, see that one",
+	"resource_gone": "its resource is gone, too",
+	"replaced":      "the principal that deleted it created another one",
+	"released":      "it was released, so it may be deleted",
+	"superseded":    "its replacement was deleted, too: see the alert about that one",
 	"still_there":   "AWS still has it",
-	"exempt":        "exempt: not restored",
-	"held":          "its destination is held: not restored",
+	"exempt":        "it is not protected, or a rule allows the deletion: not restored",
+	"held":          "its destination is held, because nobody has approved it: not restored",
 	"alert_only":    "configured to alert only: not restored",
-	"unknown":       "never seen in AWS, so there is nothing to restore it from",
+	"unknown":       "never seen in AWS, so Flowkeeper has no settings to restore",
 }
 
-// blockedBy says what is in the way, where an incident is blocked for a reason.
+// blockedBy says in words what prevents the restore of a blocked incident.
 func blockedBy(reason string) string { return cmp.Or(blockedReasons[reason], reason) }
 
 var blockedReasons = map[string]string{
-	"permission":  "AWS refuses it to Flowkeeper's role",
-	"destination": "its destination is missing or refuses",
+	"permission":  "AWS denies Flowkeeper's role the permission",
+	"destination": "its destination does not exist, or refuses delivery",
 	"role":        "its delivery role cannot be assumed",
 	"token_used":  "its ClientToken was used before",
-	"limit":       "the account's limit of flow logs is reached",
-	"decoy":       "another flow log holds its place",
-	"managed":     "a flow log of CloudWatch's telemetry rules holds its place",
-	"invalid":     "AWS does not take its settings",
-	"credentials": "AWS refuses the credentials, or they are not of its account",
-	"account":     "AWS refuses the whole account",
-	"refused":     "AWS refuses it",
+	"limit":       "AWS's limit of flow logs is reached",
+	"decoy":       "another flow log is in its place",
+	"managed":     "a flow log of CloudWatch's telemetry rules is in its place",
+	"invalid":     "AWS does not accept its settings",
+	"credentials": "AWS refuses Flowkeeper's credentials, or they belong to another account",
+	"account":     "AWS refuses all calls of the account",
+	"refused":     "AWS refuses the restore",
 }

@@ -15,8 +15,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// constants are the values of the group of constants that begins with one. Its package
-// imports this one, so that only its source can be asked.
+// constants are the values of the group of constants that begins with the one called
+// first. They are read from the source, because their package imports this one.
 func constants(t *testing.T, dir, first string) (values []string) {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(dir, "*.go"))
@@ -50,7 +50,7 @@ func constants(t *testing.T, dir, first string) (values []string) {
 	return values
 }
 
-// TestStatesAndSources are those of package incident.
+// TestStatesAndSources: the names of states and sources are those of package incident.
 func TestStatesAndSources(t *testing.T) {
 	t.Parallel()
 	if d := cmp.Diff(sorted(constants(t, "../remediate/incident", "Open")), sorted(states)); d != "" {
@@ -61,7 +61,8 @@ func TestStatesAndSources(t *testing.T) {
 	}
 }
 
-// TestEveryReasonHasWords, and there are no words for what is no reason.
+// TestEveryReasonHasWords: each reason of package incident has words, and each word a
+// reason.
 func TestEveryReasonHasWords(t *testing.T) {
 	t.Parallel()
 	worded := slices.Collect(maps.Keys(closedReasons))
@@ -72,7 +73,7 @@ func TestEveryReasonHasWords(t *testing.T) {
 	}
 }
 
-// TestEveryFactHasWords that raises a level.
+// TestEveryFactHasWords: each fact that raises a level has words.
 func TestEveryFactHasWords(t *testing.T) {
 	t.Parallel()
 	if d := cmp.Diff(sorted(constants(t, ".", "ByRoot")), slices.Sorted(maps.Keys(factWords))); d != "" {
@@ -82,7 +83,7 @@ func TestEveryFactHasWords(t *testing.T) {
 
 func sorted(s []string) []string { return slices.Sorted(slices.Values(s)) }
 
-// TestRunbookOfReasons: docs/alerts.md tells what each reason means, and what to do.
+// TestRunbookOfReasons: docs/alerts.md has a row for each reason.
 func TestRunbookOfReasons(t *testing.T) {
 	t.Parallel()
 	b, err := os.ReadFile("../docs/alerts.md")
@@ -91,12 +92,12 @@ func TestRunbookOfReasons(t *testing.T) {
 	}
 	for reason := range blockedReasons {
 		if !strings.Contains(string(b), "\n| `"+reason+"` |") {
-			t.Errorf("nothing about what is blocked by %s", reason)
+			t.Errorf("no row for what is blocked by %s", reason)
 		}
 	}
 	for _, words := range closedReasons {
 		if !strings.Contains(string(b), "\n| "+words+" |") {
-			t.Errorf("nothing about what is closed because %q", words)
+			t.Errorf("no row for what is closed because %q", words)
 		}
 	}
 }

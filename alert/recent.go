@@ -7,10 +7,10 @@ import (
 	"strings"
 )
 
-// maxCalls bounds how many kinds of calls a text names.
+// maxCalls limits how many different calls a text names.
 const maxCalls = 5
 
-// Before is what the same principal did to flow logs in the hour before.
+// Before says what the same principal did to flow logs in the hour before.
 func (a Alert) Before() string {
 	var did []string
 	worst := slices.Clone(a.Recent)
@@ -41,8 +41,8 @@ func (a Alert) Before() string {
 	return "in the hour before, the same principal called " + strings.Join(did, "; ")
 }
 
-// harm orders calls, the worst first: deletions, what destroys, what changes,
-// and what makes.
+// harm orders calls, the worst first: calls that delete, those that stop or remove
+// something, other changes, and CreateFlowLogs last.
 func harm(event string) int {
 	for n, prefix := range []string{"DeleteFlowLogs", "Delete", "Stop", "Disable", "Purge", "Schedule", "Remove", "Untag", "Detach"} {
 		if strings.HasPrefix(event, prefix) {

@@ -2,15 +2,15 @@ package alert
 
 import "fmt"
 
-// Repeats sums up calls of the same kind that followed one that was alerted: one
-// alert about many.
+// Repeats sums up, in one alert, many calls of the same kind that followed one with an
+// alert of its own.
 type Repeats struct {
 	Calls    int    `json:"calls"`
-	FlowLogs int    `json:"flow_logs,omitempty"` // that they name, each as often as it is named
+	FlowLogs int    `json:"flow_logs,omitempty"` // that they name, each counted as often as it is named
 	From     Time   `json:"from"`                // when the first was received
-	To       Time   `json:"to"`
+	To       Time   `json:"to"`                  // when the last was received
 	Several  bool   `json:"several_principals,omitempty"`
-	Examples []Call `json:"examples,omitempty"` // the gravest of them, at most 20
+	Examples []Call `json:"examples,omitempty"` // the most severe of them, at most 20
 }
 
 // Call is one API call among those of Repeats, as its record has it.
@@ -19,17 +19,17 @@ type Call struct {
 	EventName string `json:"event_name"`
 	Time      *Time  `json:"time,omitempty"`
 	Region    string `json:"region,omitempty"`
-	Principal string `json:"principal,omitempty"` // where several made the calls
+	Principal string `json:"principal,omitempty"` // if several principals made the calls
 	ErrorCode string `json:"error_code,omitempty"`
 	FlowLogs  int    `json:"flow_logs,omitempty"` // that it names
 	FlowLogID string `json:"flow_log_id,omitempty"`
 	Target    string `json:"target,omitempty"`
 }
 
-// maxCallField bounds each text of an example, in characters.
+// maxCallField limits each text of an example, in characters.
 const maxCallField = 128
 
-// Short is the call with its texts cleaned and cut: a state file keeps many.
+// Short is the call with its texts cleaned and cut, because a state file keeps many calls.
 func (c Call) Short() Call {
 	cleanAll(maxCallField, &c.EventID, &c.EventName, &c.Region, &c.Principal, &c.ErrorCode, &c.FlowLogID, &c.Target)
 	return c
@@ -59,12 +59,12 @@ func (a Alert) repeatsTitle() string {
 	case Deletion:
 		return Plural(a.Repeats.Calls, "more record") + " of deletions" + by + a.in() + ": Flowkeeper never saw these flow logs"
 	case Closed:
-		return "Settled: " + Plural(a.Repeats.Calls, "record") + " of deletions of flow logs that Flowkeeper never saw" + a.in()
+		return "Nothing left to do: " + Plural(a.Repeats.Calls, "record") + " of deletions of flow logs that Flowkeeper never saw" + a.in()
 	}
-	return "Tampering, " + Plural(a.Repeats.Calls, "more call") + by + a.in() + ": " + a.because("what flow logs depend on was changed")
+	return "Tampering, " + Plural(a.Repeats.Calls, "more call") + by + a.in() + ": " + a.because("something that flow logs depend on was changed")
 }
 
-// howOften says how many calls Repeats sums up, and when they came.
+// howOften says how many calls Repeats sums up, and when they were received.
 func (a Alert) howOften() string {
 	r := a.Repeats
 	if r == nil {
@@ -80,7 +80,7 @@ func (a Alert) howOften() string {
 	return s
 }
 
-// refusedMore says how many IDs AWS refused, where not all are listed.
+// refusedMore says how many IDs AWS refused, if the alert does not list all.
 func (a Alert) refusedMore() string {
 	if a.FailedOmitted == 0 {
 		return ""
@@ -88,7 +88,7 @@ func (a Alert) refusedMore() string {
 	return Plural(len(a.FailedFlowLogs)+a.FailedOmitted, "flow log") + " in all"
 }
 
-// addRepeats adds that, and the examples.
+// addRepeats adds howOften and the examples.
 func (a Alert) addRepeats(t *lines) {
 	r := a.Repeats
 	t.put("Repeated", a.howOften())
@@ -102,7 +102,7 @@ func (a Alert) addRepeats(t *lines) {
 	if more := r.Calls - len(r.Examples); more > 0 {
 		calls = append(calls, fmt.Sprintf("and %d more", more))
 	}
-	t.list("Among them", calls)
+	t.list("Examples", calls)
 }
 
 func (c Call) line() string {

@@ -9,7 +9,8 @@ import (
 	"flowkeeper/alert"
 )
 
-// TestRepeatedCallsAreSummedUp in words, and what is foreign in them is clean.
+// TestRepeatedCallsAreSummedUp: the title and the text sum up the calls, and foreign text in
+// them is cleaned.
 func TestRepeatedCallsAreSummedUp(t *testing.T) {
 	t.Parallel()
 	at := alert.Time{Time: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}
@@ -20,7 +21,7 @@ func TestRepeatedCallsAreSummedUp(t *testing.T) {
 		alert.Attempt:  "299 more attempts to delete flow logs by user/nobody in 111122223333 eu-west-1",
 		alert.Deletion: "299 more records of deletions by user/nobody in 111122223333 eu-west-1: Flowkeeper never saw these flow logs",
 		alert.Tamper:   "Tampering, 299 more calls by user/nobody in 111122223333 eu-west-1: PutBucketPolicy of flow-logs, the destination of 3 flow logs",
-		alert.Closed:   "Settled: 299 records of deletions of flow logs that Flowkeeper never saw in 111122223333 eu-west-1",
+		alert.Closed:   "Nothing left to do: 299 records of deletions of flow logs that Flowkeeper never saw in 111122223333 eu-west-1",
 	} {
 		a := base
 		a.Kind = kind
@@ -45,7 +46,7 @@ func TestRepeatedCallsAreSummedUp(t *testing.T) {
 	if several.Write(); !strings.HasPrefix(several.Title, "2 more attempts to delete flow logs by several principals in") {
 		t.Error(several.Title)
 	}
-	if show := "flowkeeper alerts show " + several.ID; !strings.Contains(several.Text, "To do: see who they were: "+show) || several.Command() != show {
+	if show := "flowkeeper alerts show " + several.ID; !strings.Contains(several.Text, "To do: find out who they are: "+show) || several.Command() != show {
 		t.Error(several.Text)
 	}
 }

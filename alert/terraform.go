@@ -2,9 +2,8 @@ package alert
 
 import "fmt"
 
-// terraform tells what a replacement's new ID means for those who keep the
-// flow log as code: their state names the lost ID, so the next plan would
-// create a second one.
+// terraform adds how to import a replacement. Terraform's state has the lost ID, so that
+// the next plan would create a second flow log.
 func terraform(t *lines, logs []FlowLog) {
 	n := 0
 	for _, f := range logs {
@@ -12,10 +11,10 @@ func terraform(t *lines, logs []FlowLog) {
 			continue
 		}
 		if n == 0 {
-			t.add("If Terraform keeps it: `terraform state rm` the lost one's address, then plan with")
+			t.add("If Terraform manages it: run `terraform state rm` with the address of the lost one, then plan with this block")
 		}
 		if n++; n > listed {
-			t.add("and so on for the others (`flowkeeper incidents list`)")
+			t.add("and the same for the others (`flowkeeper incidents list`)")
 			return
 		}
 		t.add("  import {")
@@ -25,8 +24,8 @@ func terraform(t *lines, logs []FlowLog) {
 	}
 }
 
-// cloudFormation tells the same for those made by a stack: AWS's own tag names
-// it.
+// cloudFormation adds what to do about flow logs that a stack has created. AWS's own tag
+// names the stack.
 func cloudFormation(t *lines, logs []FlowLog) {
 	stacks := map[string]string{}
 	for _, f := range logs {
@@ -36,10 +35,10 @@ func cloudFormation(t *lines, logs []FlowLog) {
 	}
 	for n, name := range sortedKeys(stacks) {
 		if n == listed {
-			t.add("and so on for the other stacks")
+			t.add("and the same for the other stacks")
 			return
 		}
-		t.add("CloudFormation: stack " + name + " still names the lost one" + ifAny(" as ", stacks[name]) +
-			": an update that replaces it fails with AlreadyExists; give it DeletionPolicy: Retain, take it out of the template, and import the new one")
+		t.add("CloudFormation: stack " + name + " still has the lost flow log" + ifAny(" as ", stacks[name]) +
+			": an update that replaces it fails with AlreadyExists. Set its DeletionPolicy to Retain, remove it from the template, and import the new flow log")
 	}
 }

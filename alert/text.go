@@ -6,18 +6,17 @@ import (
 	"strings"
 )
 
-// Write cleans all foreign text of the alert (I12) and fills Title and Text
-// from its other fields. Whoever makes an alert calls it once, before the
-// alert goes anywhere.
+// Write cleans all foreign text of the alert (I12) and fills Title and Text from its other
+// fields. The code that makes an alert calls it once, before the alert is stored or sent.
 //
-// Title is one line; Text says who, from where, what went dark, when, and what
+// Title is one line. Text says who did it, from where, when, what is affected, and what
 // Flowkeeper does about it. Both are safe for a terminal.
 func (a *Alert) Write() {
 	*a = a.clean()
 	a.Title, a.Text = Clean(a.title(), MaxTitle), a.text()
 }
 
-// text is the lines in the order in which a person woken by it asks.
+// text has its lines in the order in which the person on call asks.
 func (a Alert) text() string {
 	var t lines
 	t.put("What", a.Cause)
@@ -48,8 +47,7 @@ func (a Alert) text() string {
 	return strings.Join(t, "\n")
 }
 
-// addWho adds nothing where nobody is known: a drift has no actor until its
-// event comes.
+// addWho adds who did it; of a drift only that this is not known.
 func (a Alert) addWho(t *lines) {
 	t.put("Who", a.Who())
 	if a.Actor == nil {
@@ -63,20 +61,23 @@ func (a Alert) addWho(t *lines) {
 	t.put("MFA", a.Actor.MFAWords())
 }
 
-// Heading is that of the list of flow logs.
+// Heading is the heading of the list of flow logs.
 func (a Alert) Heading() string {
 	switch a.Kind {
 	case Deletion:
-		return "Went dark"
+		if a.Source == sourceDrift {
+			return "Gone"
+		}
+		return "Deleted"
 	case Attempt:
-		return "Asked for"
+		return "Named in the call"
 	case Tamper:
-		return "Threatened"
+		return "At risk"
 	}
 	return "Flow logs"
 }
 
-// format of flow logs that all have the same.
+// format is the log format of the deleted flow logs; "several" if they differ.
 func (a Alert) format() string {
 	if a.Kind != Deletion || len(a.FlowLogs) == 0 {
 		return ""
@@ -88,23 +89,23 @@ func (a Alert) format() string {
 	return Clean(f, MaxField)
 }
 
-// lines are a text in the making.
+// lines are the lines of a text that is being written.
 type lines []string
 
 func (t *lines) add(s string) { *t = append(*t, s) }
 
-// put adds "key: value", or nothing if there is no value.
+// put adds "key: value", unless the value is empty.
 func (t *lines) put(key, value string) {
 	if value != "" {
 		t.add(key + ": " + value)
 	}
 }
 
-// listed bounds how many flow logs a text spells out: one call can delete a
-// thousand. The JSON has them all.
+// listed limits how many flow logs a text lists: one call can delete a thousand. The JSON
+// has all of them.
 const listed = 20
 
-// list adds a heading and items beneath it, or nothing if there is no item.
+// list adds a heading and the items below it, unless there are no items.
 func (t *lines) list(heading string, items []string) {
 	if len(items) > 0 {
 		t.add(heading + ":")
@@ -114,7 +115,7 @@ func (t *lines) list(heading string, items []string) {
 	}
 }
 
-// ifAny is s behind other words, or nothing where there is no s.
+// ifAny is s after the text before; empty if s is.
 func ifAny(before, s string) string {
 	if s == "" {
 		return ""

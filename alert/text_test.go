@@ -10,7 +10,7 @@ import (
 	"flowkeeper/alert/alerttest"
 )
 
-// describe is what Write says of an alert.
+// describe is the title and the text that Write gives an alert.
 func describe(a alert.Alert) (title, text string) {
 	a.Write()
 	return a.Title, a.Text
@@ -32,16 +32,16 @@ Who: IAMUser arn:aws:iam::111122223333:user/mallory, access key AKIAEXAMPLE
 From: 198.51.100.7
 With: CLI (aws-cli/2.17)
 MFA: no
-When: 2026-03-01 12:02:26 UTC, known 2 s later
+When: 2026-03-01 12:02:26 UTC, detected 2 s later
 Where: account 111122223333, Region eu-west-1
 Event: e1
 Before: in the hour before, the same principal called DeleteFlowLogs 3 times, refused once (12 flow logs); CreateFlowLogs once
-Went dark:
+Deleted:
   fl-0aaaaaaaaaaaaaaa1 of vpc-0aaa to arn:aws:s3:::flow-logs [Name=prod, Owner=net, env=live]
 Format: ${version} ${srcaddr}
-Flowkeeper: restores it as soon as AWS shows the loss and its limits allow; another alert follows
-To do: if nobody planned this, stop them: aws iam update-access-key --status Inactive --user-name mallory --access-key-id AKIAEXAMPLE
-Look further:
+Flowkeeper: restores it as soon as AWS shows the loss, within AWS's rate limits; another alert follows
+To do: if nobody planned this, deactivate the access key: aws iam update-access-key --status Inactive --user-name mallory --access-key-id AKIAEXAMPLE
+To investigate:
   aws cloudtrail lookup-events --region eu-west-1 --lookup-attributes AttributeKey=EventId,AttributeValue=e1
   aws cloudtrail lookup-events --region eu-west-1 --lookup-attributes AttributeKey=AccessKeyId,AttributeValue=AKIAEXAMPLE --start-time 2026-03-01T11:02:26Z`
 	if text != want {
@@ -49,7 +49,7 @@ Look further:
 	}
 }
 
-func TestRestoredTellsTerraform(t *testing.T) {
+func TestRestoredHasTheTerraformImport(t *testing.T) {
 	t.Parallel()
 	a := alerttest.Deletion()
 	a.Kind, a.Level = alert.Restored, alert.Low
@@ -57,7 +57,7 @@ func TestRestoredTellsTerraform(t *testing.T) {
 	a.FlowLogs[0].NewFlowLogID = "fl-0bbb"
 	a.FlowLogs[0].BlindSeconds = new(2.34)
 	title, text := describe(a)
-	if want := "Restored: the flow log of vpc-0aaa, blind for 2.3 s in 111122223333 eu-west-1"; title != want {
+	if want := "Restored: the flow log of vpc-0aaa after a gap of 2.3 s in 111122223333 eu-west-1"; title != want {
 		t.Errorf("title %q", title)
 	}
 	for _, want := range []string{
@@ -70,7 +70,8 @@ func TestRestoredTellsTerraform(t *testing.T) {
 	}
 }
 
-// I12: what is meant to be pasted as code holds nothing but an ID.
+// TestI12TerraformTakesPlainIDsOnly: people paste the import block as code, so it must
+// contain no foreign text but plain IDs.
 func TestI12TerraformTakesPlainIDsOnly(t *testing.T) {
 	t.Parallel()
 	a := alerttest.Deletion()
@@ -90,7 +91,7 @@ func TestBeforeNamesTheWorst(t *testing.T) {
 	}
 }
 
-// I12: so is what is meant to be pasted into a shell.
+// TestI12CommandsTakePlainIDsOnly: people paste these commands into a shell.
 func TestI12CommandsTakePlainIDsOnly(t *testing.T) {
 	t.Parallel()
 	for _, evil := range []string{"x;rm -rf ~", "$(id)", "`id`", "--profile", "a b", "x\ny", "é"} {
@@ -107,13 +108,13 @@ func TestI12CommandsTakePlainIDsOnly(t *testing.T) {
 	}
 }
 
-func TestRestoredTellsCloudFormation(t *testing.T) {
+func TestRestoredNamesTheCloudFormationStack(t *testing.T) {
 	t.Parallel()
 	a := alerttest.Deletion()
 	a.Kind = alert.Restored
 	a.FlowLogs[0].NewFlowLogID = "fl-0bbb"
 	a.FlowLogs[0].Tags = map[string]string{"aws:cloudformation:stack-name": "network", "aws:cloudformation:logical-id": "FlowLog"}
-	if _, text := describe(a); !strings.Contains(text, "CloudFormation: stack network still names the lost one as FlowLog") {
+	if _, text := describe(a); !strings.Contains(text, "CloudFormation: stack network still has the lost flow log as FlowLog") {
 		t.Error(text)
 	}
 }
@@ -138,19 +139,19 @@ func TestTitles(t *testing.T) {
 		{alert.Alert{Kind: alert.Restored, FlowLogs: one}, "Not restored: the flow log of vpc-1"},
 		{alert.Alert{Kind: alert.Blocked, FlowLogs: []alert.FlowLog{{ResourceID: "vpc-1", Reason: "permission"}}}, "NOT restored: the flow log of vpc-1 (permission)"},
 		{alert.Alert{Kind: alert.Blocked, FlowLogs: []alert.FlowLog{{Reason: "permission"}, {Reason: "destination"}}}, "NOT restored: 2 flow logs (2 reasons)"},
-		{alert.Alert{Kind: alert.Blocked, FlowLogs: []alert.FlowLog{{ResourceID: "vpc-1", State: "open", Attempts: 37, Reason: "permission"}}}, "Still dark after 37 attempts: the flow log of vpc-1"},
-		{alert.Alert{Kind: alert.Blocked, FlowLogs: []alert.FlowLog{{ResourceID: "vpc-1", State: "open"}}}, "Still dark: the flow log of vpc-1"},
-		{alert.Alert{Kind: alert.Blocked, Cause: "the account is not configured", FlowLogs: []alert.FlowLog{{ResourceID: "vpc-1", State: "open"}}}, "Still dark, and nothing is tried: the flow log of vpc-1"},
+		{alert.Alert{Kind: alert.Blocked, FlowLogs: []alert.FlowLog{{ResourceID: "vpc-1", State: "open", Attempts: 37, Reason: "permission"}}}, "Still not restored after 37 attempts: the flow log of vpc-1"},
+		{alert.Alert{Kind: alert.Blocked, FlowLogs: []alert.FlowLog{{ResourceID: "vpc-1", State: "open"}}}, "Still not restored: the flow log of vpc-1"},
+		{alert.Alert{Kind: alert.Blocked, Cause: "the account is not configured", FlowLogs: []alert.FlowLog{{ResourceID: "vpc-1", State: "open"}}}, "Still not restored, and nothing is tried: the flow log of vpc-1"},
 		{alert.Alert{Kind: alert.Deletion, NotStored: true, FlowLogs: one, Actor: who}, "Deleted: the flow log of vpc-1 by assumed-role/Admin/eve: NOT restored until the state file can be written"},
 		{alert.Alert{Kind: alert.Restored, FlowLogs: []alert.FlowLog{{FlowLogID: "fl-1", State: "closed", Reason: "superseded", NewFlowLogID: "fl-2"}, {State: "restored", NewFlowLogID: "fl-3"}}}, "Restored: 1 of 2 flow logs"},
 		{alert.Alert{Kind: alert.Pipeline, Level: alert.High, Part: alert.PartDelivery, FlowLogs: []alert.FlowLog{{ResourceID: "vpc-1", State: "restored", Reason: "not_delivering", ErrorMessage: "Access error"}}}, "Does not deliver: Access error (the flow log of vpc-1)"},
 		{alert.Alert{Kind: alert.Pipeline, Level: alert.High, Part: alert.PartDelivery, FlowLogs: []alert.FlowLog{{ErrorMessage: "Access error"}, {ErrorMessage: "Rate limited"}}}, "Does not deliver: 2 flow logs"},
-		{alert.Alert{Kind: alert.Pipeline, Level: alert.High, Part: alert.PartTags, FlowLogs: []alert.FlowLog{{ResourceID: "vpc-1", State: "restored", Reason: "not_tagged"}}}, "Restored, but without all of its tags: the flow log of vpc-1"},
+		{alert.Alert{Kind: alert.Pipeline, Level: alert.High, Part: alert.PartTags, FlowLogs: []alert.FlowLog{{ResourceID: "vpc-1", State: "restored", Reason: "not_tagged"}}}, "Restored, but some tags are missing: the flow log of vpc-1"},
 		{alert.Alert{Kind: alert.Pipeline, Level: alert.Informational, Part: alert.PartDelivery, FlowLogs: []alert.FlowLog{{ResourceID: "vpc-1", Reason: "permission"}}}, "Delivers again: the flow log of vpc-1"},
 		{alert.Alert{Kind: alert.Pipeline, Level: alert.High, Part: alert.PartRehearsal, FlowLogs: []alert.FlowLog{{ResourceID: "vpc-1", Reason: "permission"}}}, "A restore would be refused: the flow log of vpc-1 (permission)"},
 		{alert.Alert{Kind: alert.Pipeline, Level: alert.Informational, Part: alert.PartRehearsal, FlowLogs: one}, "A restore would be allowed again: the flow log of vpc-1"},
 		{alert.Alert{Kind: alert.Pipeline, Level: alert.High, Cause: "the inventory can't be refreshed", FlowLogs: []alert.FlowLog{{Reason: "permission"}}}, "Flow logs at risk: the inventory can't be refreshed"},
-		{alert.Alert{Kind: alert.Closed, FlowLogs: two}, "Settled: 2 flow logs"},
+		{alert.Alert{Kind: alert.Closed, FlowLogs: two}, "Nothing left to do: 2 flow logs"},
 		{alert.Alert{Kind: alert.Flapping, FlowLogs: one}, "Deleted again and again: the flow log of vpc-1"},
 		{alert.Alert{Kind: alert.Decoy, FlowLogs: one}, "Decoy in the place of the flow log of vpc-1"},
 		{alert.Alert{Kind: alert.Tamper, Cause: "StopLogging of trail main", Actor: who}, "Tampering: StopLogging of trail main, by assumed-role/Admin/eve"},
@@ -170,13 +171,13 @@ func TestTitles(t *testing.T) {
 	}
 }
 
-// TestWhatToDo is said of what is not back, though no answer of AWS is known to need
-// a person.
+// TestWhatToDo: an alert about what is not back says what to do, even if AWS's answer does
+// not need a person.
 func TestWhatToDo(t *testing.T) {
 	t.Parallel()
 	f := alert.FlowLog{FlowLogID: "fl-1", State: "open", ErrorMessage: "RequestLimitExceeded: slow down"}
 	a := alert.Alert{Kind: alert.Blocked, Level: alert.Critical, FlowLogs: []alert.FlowLog{f}}
-	if _, text := describe(a); !strings.Contains(text, "To do: look up AWS's answer in docs/alerts.md#blocked") || !strings.Contains(text, "Flowkeeper: goes on trying") {
+	if _, text := describe(a); !strings.Contains(text, "To do: look up AWS's answer in docs/alerts.md#blocked") || !strings.Contains(text, "Flowkeeper: keeps trying") {
 		t.Error(text)
 	}
 	a.FlowLogs[0].Advice = "set the clock"
@@ -194,14 +195,14 @@ func TestOutcomes(t *testing.T) {
 	}{
 		{alert.FlowLog{State: "open"}, alert.Deletion, ""},
 		{alert.FlowLog{State: "open"}, alert.Restored, "not restored yet"},
-		{alert.FlowLog{State: "open", NextAttemptAt: new(alerttest.At("2026-03-01T12:15:00Z"))}, alert.Deletion, "not before 2026-03-01 12:15:00 UTC"},
-		{alert.FlowLog{State: "closed", Reason: "released"}, alert.Deletion, "closed, it was released: it may go"},
+		{alert.FlowLog{State: "open", NextAttemptAt: new(alerttest.At("2026-03-01T12:15:00Z"))}, alert.Deletion, "will not be restored before 2026-03-01 12:15:00 UTC"},
+		{alert.FlowLog{State: "closed", Reason: "released"}, alert.Deletion, "closed, it was released, so it may be deleted"},
 		{alert.FlowLog{State: "closed", Reason: "new_word"}, alert.Closed, "closed, new_word"},
-		{alert.FlowLog{State: "blocked", Reason: "limit"}, alert.Blocked, "cannot be restored, the account's limit of flow logs is reached"},
+		{alert.FlowLog{State: "blocked", Reason: "limit"}, alert.Blocked, "cannot be restored, AWS's limit of flow logs is reached"},
 		{alert.FlowLog{State: "verified", NewFlowLogID: "fl-2"}, alert.Closed, "back as fl-2, verified"},
 		{alert.FlowLog{State: "restored", NewFlowLogID: "fl-2", Reason: "not_delivering"}, alert.Pipeline, "back as fl-2, but it does not deliver"},
 		{alert.FlowLog{State: "restored", NewFlowLogID: "fl-2", Reason: "not_tagged", ErrorMessage: "no"}, alert.Pipeline, "back as fl-2, but some of its tags are missing: no"},
-		{alert.FlowLog{State: "blocked", Reason: "permission", ErrorMessage: "AWS's words"}, alert.Blocked, "cannot be restored, AWS refuses it to Flowkeeper's role (AWS's words)"},
+		{alert.FlowLog{State: "blocked", Reason: "permission", ErrorMessage: "AWS's words"}, alert.Blocked, "cannot be restored, AWS denies Flowkeeper's role the permission (AWS's words)"},
 		{alert.FlowLog{State: "restored", NewFlowLogID: "fl-2", Reason: "not_delivering", ErrorMessage: "Access error"}, alert.Pipeline, "back as fl-2, but it does not deliver: Access error"},
 		{alert.FlowLog{State: "open", ErrorMessage: "RequestLimitExceeded: slow down", NextAttemptAt: new(alerttest.At("2026-03-01T12:15:00Z"))}, alert.Blocked, "not restored yet (RequestLimitExceeded: slow down)"},
 		{alert.FlowLog{State: "restored", NewFlowLogID: "fl-2"}, alert.Blocked, "AWS answered that it made fl-2, but DescribeFlowLogs has not shown it yet"},
@@ -213,8 +214,9 @@ func TestOutcomes(t *testing.T) {
 	}
 }
 
-// TestWhatIsNotBackSaysWhenItIsTriedNext, in the text and in the JSON.
-func TestWhatIsNotBackSaysWhenItIsTriedNext(t *testing.T) {
+// TestNextAttemptIsShown: an alert about what is not back has the time of the next attempt,
+// in the text and in the JSON.
+func TestNextAttemptIsShown(t *testing.T) {
 	t.Parallel()
 	for _, state := range []string{"open", "blocked"} {
 		a := alert.Alert{Kind: alert.Blocked, Level: alert.Critical, FlowLogs: []alert.FlowLog{{FlowLogID: "fl-1", State: state, Reason: "permission", Attempts: 12, NextAttemptAt: new(alerttest.At("2026-03-01T12:15:00Z"))}}}
@@ -229,12 +231,13 @@ func TestWhatIsNotBackSaysWhenItIsTriedNext(t *testing.T) {
 	}
 }
 
-// TestBlindTimeOfADrift: when it was deleted is not known, only when it was last seen.
+// TestBlindTimeOfADrift: the time of the deletion is not known, only when a refresh last saw
+// the flow log.
 func TestBlindTimeOfADrift(t *testing.T) {
 	t.Parallel()
 	a := alert.Alert{Kind: alert.Restored, Source: "drift", FlowLogs: []alert.FlowLog{{FlowLogID: "fl-1", ResourceID: "vpc-1", State: "restored", NewFlowLogID: "fl-2", BlindSeconds: new(72.0)}}}
 	title, text := describe(a)
-	if title != "Restored: the flow log of vpc-1, blind for at most 1 min 12 s" || !strings.Contains(text, "back as fl-2 after at most 1 min 12 s") {
+	if title != "Restored: the flow log of vpc-1 after a gap of at most 1 min 12 s" || !strings.Contains(text, "back as fl-2 after at most 1 min 12 s") {
 		t.Errorf("%s\n%s", title, text)
 	}
 	a.Source = "event"
@@ -243,7 +246,7 @@ func TestBlindTimeOfADrift(t *testing.T) {
 	}
 }
 
-func TestDeletionSaysWhatIsLeftToPeople(t *testing.T) {
+func TestDeletionSaysWhatFlowkeeperDoes(t *testing.T) {
 	t.Parallel()
 	a := alerttest.Deletion()
 	a.FlowLogs = []alert.FlowLog{
@@ -253,28 +256,29 @@ func TestDeletionSaysWhatIsLeftToPeople(t *testing.T) {
 		{FlowLogID: "fl-5", State: "open", Foreseen: "released"},
 	}
 	_, text := describe(a)
-	want := "Flowkeeper: restores 2 of them as soon as AWS shows the loss and its limits allow; another alert follows; " +
-		"leaves 1 of them for a while to whoever did this, by a rule, and restores then; does not restore 2 of them, for the reason given"
+	want := "Flowkeeper: restores 2 of them as soon as AWS shows the loss, within AWS's rate limits; another alert follows; " +
+		"waits before it restores 1 of them, because a rule gives the caller time to create a replacement; does not restore 2 of them, for the reason given"
 	if !strings.Contains(text, want) {
 		t.Error(text)
 	}
 }
 
-// TestDeletionThatIsNotStored promises nothing.
+// TestDeletionThatIsNotStored: without the state file the alert promises no restore.
 func TestDeletionThatIsNotStored(t *testing.T) {
 	t.Parallel()
 	for _, logs := range [][]alert.FlowLog{nil, {{FlowLogID: "fl-1", State: "open"}}, {{FlowLogID: "fl-1", State: "open"}, {FlowLogID: "fl-2", State: "open"}}} {
 		a := alerttest.Deletion()
 		a.FlowLogs, a.NotStored = logs, true
 		_, text := describe(a)
-		if !strings.Contains(text, "Flowkeeper: restores NOTHING until its state file can be written: make room") || strings.Contains(text, "another alert follows") {
+		if !strings.Contains(text, "Flowkeeper: restores NOTHING until its state file can be written: free disk space") || strings.Contains(text, "another alert follows") {
 			t.Error(text)
 		}
 	}
 }
 
-// TestWhatIsForeseenComesOutOfTheOutbox: chat and pagers word it from what is stored.
-func TestWhatIsForeseenComesOutOfTheOutbox(t *testing.T) {
+// TestForeseenIsStored: the sinks for chat and pagers make their texts from the stored
+// alert, so that it must keep the reason.
+func TestForeseenIsStored(t *testing.T) {
 	t.Parallel()
 	a := alert.Alert{Kind: alert.Deletion, FlowLogs: []alert.FlowLog{{FlowLogID: "fl-1", State: "open", Foreseen: "released"}}}
 	text, err := json.Marshal(a)

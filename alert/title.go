@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// title is the alert in one line: what a phone shows.
+// title is the alert in one line, short enough for a phone.
 func (a Alert) title() string {
 	if a.Repeats != nil {
 		return a.repeatsTitle()
@@ -29,16 +29,16 @@ func (a Alert) title() string {
 		return a.blockedTitle()
 	case Closed:
 		if superseded(a.FlowLogs) {
-			return "Superseded, deleted again meanwhile: " + subject(a.FlowLogs) + a.in()
+			return "Deleted again, see the later alert: " + subject(a.FlowLogs) + a.in()
 		}
-		return "Settled: " + subject(a.FlowLogs) + a.in()
+		return "Nothing left to do: " + subject(a.FlowLogs) + a.in()
 	case Flapping:
 		return "Deleted again and again: " + subject(a.FlowLogs) + a.in()
 	case Decoy:
 		return "Decoy in the place of " + subject(a.FlowLogs) + a.in()
 	case Tamper:
-		a.Cause, _, _ = strings.Cut(a.Cause, "; ") // what comes then is in the text
-		return "Tampering: " + a.because("what flow logs depend on was changed") + a.in() + "," + a.by()
+		a.Cause, _, _ = strings.Cut(a.Cause, "; ") // the text has the rest
+		return "Tampering: " + a.because("something that flow logs depend on was changed") + a.in() + "," + a.by()
 	case Pipeline:
 		return a.pipelineTitle()
 	case Destination:
@@ -49,8 +49,8 @@ func (a Alert) title() string {
 	return "Flowkeeper: " + a.because(string(a.Kind)) + a.in()
 }
 
-// pipelineTitle goes by the part of the pipeline that the alert is about: what its
-// flow logs give as a reason may be another matter.
+// pipelineTitle depends on the part of the pipeline that the alert is about. The reasons of
+// its flow logs may be about something else.
 func (a Alert) pipelineTitle() string {
 	over := a.Level == Informational
 	switch {
@@ -66,7 +66,7 @@ func (a Alert) pipelineTitle() string {
 		}
 		return "Does not deliver: " + subject(a.FlowLogs) + a.in()
 	case a.Part == PartTags:
-		return "Restored, but without all of its tags: " + subject(a.FlowLogs) + a.in()
+		return "Restored, but some tags are missing: " + subject(a.FlowLogs) + a.in()
 	case over:
 		return "Works again: " + a.because("a part of the pipeline") + a.in()
 	case a.aboutSink():
@@ -75,11 +75,11 @@ func (a Alert) pipelineTitle() string {
 	return "Flow logs at risk: " + a.shortly("a part of the pipeline fails") + a.in()
 }
 
-// blockedTitle says what a person has to mend; or, where Flowkeeper still tries by
-// itself, how often it has.
+// blockedTitle says what a person has to fix, or, if Flowkeeper still tries by itself, how
+// often it has tried.
 func (a Alert) blockedTitle() string {
 	if a.Cause != "" {
-		return "Still dark, and nothing is tried: " + subject(a.FlowLogs) + a.in()
+		return "Still not restored, and nothing is tried: " + subject(a.FlowLogs) + a.in()
 	}
 	tries, mine := 0, false
 	for _, f := range a.FlowLogs {
@@ -92,10 +92,10 @@ func (a Alert) blockedTitle() string {
 	if tries > 0 {
 		after = " after " + Plural(tries, "attempt")
 	}
-	return "Still dark" + after + ": " + subject(a.FlowLogs) + a.in()
+	return "Still not restored" + after + ": " + subject(a.FlowLogs) + a.in()
 }
 
-// sameError is what AWS says of all these flow logs; empty where it differs.
+// sameError is AWS's message about all these flow logs; empty if the messages differ.
 func sameError(logs []FlowLog) string {
 	if !allAre(logs, func(f FlowLog) bool { return f.ErrorMessage == logs[0].ErrorMessage }) {
 		return ""
@@ -121,7 +121,7 @@ func (a Alert) restoredTitle() string {
 	n, blind := 0, 0.0
 	for _, f := range a.FlowLogs {
 		if f.NewFlowLogID == "" || f.State == stateOpen || f.State == stateBlocked || f.State == stateClosed {
-			continue // a replacement that was lost in turn is none
+			continue // it is not back, even if it had a replacement, which was lost, too
 		}
 		n++
 		if f.BlindSeconds != nil {
@@ -130,7 +130,7 @@ func (a Alert) restoredTitle() string {
 	}
 	after := ""
 	if blind > 0 {
-		after = ", blind for " + blindFor(a, blind)
+		after = " after a gap of " + blindFor(a, blind)
 	}
 	switch {
 	case n == 0:
@@ -141,7 +141,7 @@ func (a Alert) restoredTitle() string {
 	return "Restored: " + subject(a.FlowLogs) + after + a.in()
 }
 
-// subject is what a title says of flow logs: the resource of one, or how many.
+// subject is how a title names flow logs: by the resource of one, or by their number.
 func subject(logs []FlowLog) string {
 	switch {
 	case len(logs) == 0:
@@ -154,8 +154,8 @@ func subject(logs []FlowLog) string {
 	return "flow log " + Clean(logs[0].FlowLogID, 40)
 }
 
-// by names the actor shortly: an ARN's last part, as the account is said anyway;
-// any other name with its account, where that is another one.
+// by is the short name of the actor: of an ARN the last part, because the title has the
+// account anyway. Any other name has its account, if that is not the alert's.
 func (a Alert) by() string {
 	if a.Actor == nil {
 		return ""
@@ -181,13 +181,14 @@ func (a Alert) because(otherwise string) string {
 	return Clean(a.Cause, 100)
 }
 
-// shortly is the cause without what AWS, or a sink, answered: that does not fit.
+// shortly is the cause without the answer of AWS or of a sink, for which a title has no
+// room.
 func (a Alert) shortly(otherwise string) string {
 	a.Cause, _, _ = strings.Cut(a.Cause, ": ")
 	return a.because(otherwise)
 }
 
-// reasons of flow logs in a title: the one that all have, or how many there are.
+// reasons is the reason of the flow logs if all have the same, or else how many there are.
 func reasons(logs []FlowLog) string {
 	seen := map[string]bool{}
 	for _, f := range logs {
@@ -202,19 +203,19 @@ func reasons(logs []FlowLog) string {
 	return " (" + Clean(logs[0].Reason, 40) + ")"
 }
 
-// superseded reports whether every replacement was lost in turn: a later alert
-// is about that.
+// superseded reports whether every replacement was lost, too. A later alert is about that
+// loss.
 func superseded(logs []FlowLog) bool {
 	return allAre(logs, func(f FlowLog) bool { return f.Reason == "superseded" })
 }
 
-// dryRun reports whether all refusals were AWS's answer to a dry run that
-// would have been allowed: DryRunOperation is its answer then.
+// dryRun reports whether all refusals are DryRunOperation, AWS's answer to a dry run of a
+// call that would be allowed.
 func dryRun(logs []FlowLog) bool {
 	return allAre(logs, func(f FlowLog) bool { return strings.HasSuffix(f.ErrorCode, "DryRunOperation") })
 }
 
-// allAre reports whether there are flow logs, and all of them are so.
+// allAre reports whether there are flow logs, and so is true for all of them.
 func allAre(logs []FlowLog, so func(FlowLog) bool) bool {
 	return len(logs) > 0 && !slices.ContainsFunc(logs, func(f FlowLog) bool { return !so(f) })
 }

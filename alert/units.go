@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// Plural counts things: 1 flow log, 2 flow logs, 2 tries, 2 days.
+// Plural is a number of things in words: 1 flow log, 2 flow logs, 2 tries, 2 days.
 func Plural(n int, what string) string {
 	if n == 1 {
 		return "1 " + what
@@ -18,7 +18,7 @@ func Plural(n int, what string) string {
 	return fmt.Sprintf("%d %ss", n, what)
 }
 
-// Times is how often something happened: once, 2 times.
+// Times says how often something happened: once, 2 times.
 func Times(n int) string {
 	if n == 1 {
 		return "once"
@@ -33,7 +33,7 @@ func moment(t Time) string {
 	return t.UTC().Format("2006-01-02 15:04:05 UTC")
 }
 
-// span is a length of time as people say it: 2.3 s, 4 min 10 s, 3 h 5 min.
+// span is a duration in words: 2.3 s, 4 min 10 s, 3 h 5 min.
 func span(seconds float64) string {
 	if seconds < 59.95 {
 		return strconv.FormatFloat(max(0, seconds), 'f', 1, 64) + " s"

@@ -5,14 +5,13 @@ import (
 	"time"
 )
 
-// Urgency is the alert's place among those that a sink has not got yet: 0 goes
-// first, and of two that are equal the older one.
+// Urgency orders the alerts that a sink has not got yet: the lowest is sent first, and of
+// two equal ones the older.
 //
-// It follows from RoutingLevel, so that what answers an alert
-// goes with it. One kind of alert stands back: what somebody can cause who has
-// no permission at all, or a record that was made up. However urgent such alerts
-// are, they come after every high and critical alert about what was lost: a flood
-// of refused calls must not delay the one that says what is gone.
+// It follows from RoutingLevel, so that the answer to an alert has the same urgency. Alerts
+// that a caller without any permission, or a forged record, can cause come later: even the
+// critical ones are sent after every high and critical alert about a loss. A flood of
+// refused calls must not delay the alert about a deletion.
 func (a Alert) Urgency() int {
 	places, known := urgencies[a.RoutingLevel()]
 	if !known {
@@ -24,31 +23,29 @@ func (a Alert) Urgency() int {
 	return places[0]
 }
 
-// RoutingLevel is the level by which the alert is routed, and ordered: its own, but for
-// those that answer an earlier one. `restored` (low), `closed` and the end of a failed
-// delivery (informational) go where the most urgent of the alerts before them went
-// (RouteLevel).
+// RoutingLevel is the level by which the alert is routed and ordered: its own, except for an
+// alert that answers earlier ones. `restored` (low), `closed` and the end of an outage
+// (informational) go to the sinks that the most urgent of these went to (RouteLevel).
 func (a Alert) RoutingLevel() Level {
 	switch {
 	case a.Kind != Restored && a.Kind != Closed && a.Kind != Pipeline:
 		return a.Level
 	case a.RouteLevel == "" && a.Kind != Pipeline:
-		return Highest(a.Level, High) // where a deletion goes: rather one message too many than an incident left open
+		return Highest(a.Level, High) // as a deletion: one message too many is better than an incident that stays open
 	}
 	return Highest(a.Level, a.RouteLevel)
 }
 
-// urgencies of the levels above informational: of an alert about what was lost, and of
-// one that anybody can cause.
+// urgencies are the urgencies of each level above informational: of an alert about a loss,
+// and of one that anybody can cause.
 var urgencies = map[Level][2]int{Critical: {0, 2}, High: {1, 3}, Medium: {4, 5}, Low: {6, 7}}
 
-// needsNoPermission reports whether the alert may come from a caller whom AWS
-// refuses everything, or from a record that names flow logs which the snapshot
-// does not know: both can be repeated without end. Of a flow log that it knows
-// the snapshot has the resource.
+// needsNoPermission reports whether the alert may be caused by a caller without any
+// permission, or by a record that names only flow logs which the snapshot does not know:
+// both can be repeated without end.
 func (a Alert) needsNoPermission() bool {
 	if a.Repeats != nil {
-		return true // only such alerts are summed up
+		return true // others are not summed up
 	}
 	switch a.Kind {
 	case Attempt, Tamper:
@@ -63,21 +60,21 @@ func (a Alert) needsNoPermission() bool {
 // does not know.
 func (a Alert) namesUnknown() bool { return slices.ContainsFunc(a.FlowLogs, FlowLog.unknown) }
 
-// unknown reports whether the snapshot does not know the flow log.
+// unknown reports whether the snapshot does not know the flow log: it has the resource of
+// each that it knows.
 func (f FlowLog) unknown() bool { return f.ResourceID == "" }
 
 const (
-	// Late is how long after a deletion an alert about it is late, and how long
-	// after an alert its delivery is.
+	// Late is the time after a deletion from which on its alert is late, and the time after
+	// an alert from which on its delivery is late.
 	Late = time.Minute
-	// MinRing is how long a pager rings at the least for what was late, or for a
-	// flow log that the snapshot does not know.
+	// MinRing is the least time that a pager incident stays open if the alert was late, or
+	// names a flow log that the snapshot does not know.
 	MinRing = 5 * time.Minute
 )
 
-// RingsOn reports whether what this alert opens stays open for MinRing, counted
-// from its delivery to each sink: nobody would see a page that is opened and
-// resolved at one instant.
+// RingsOn reports whether the incident that this alert opens stays open for MinRing after
+// the alert was delivered to a sink. Nobody would notice a page that is resolved at once.
 func (a Alert) RingsOn() bool {
 	if a.Kind != Deletion {
 		return false

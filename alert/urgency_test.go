@@ -6,8 +6,8 @@ import (
 	"flowkeeper/alert"
 )
 
-// TestASummaryIsNoMoreUrgentThanWhatItSumsUp: of deletions of flow logs that nobody
-// knew, it lists none.
+// TestASummaryIsNoMoreUrgentThanWhatItSumsUp: the summary of deletions of unknown flow logs
+// lists no flow logs, but has the same urgency as an alert about one of them.
 func TestASummaryIsNoMoreUrgentThanWhatItSumsUp(t *testing.T) {
 	t.Parallel()
 	lost := alert.Alert{Kind: alert.Deletion, Level: alert.High, FlowLogs: []alert.FlowLog{{FlowLogID: "fl-1", ResourceID: "vpc-1"}}}

@@ -234,7 +234,7 @@ func TestNotifyDueNeedsNoStep(t *testing.T) {
 	s.now = s.now.Add(5 * time.Minute)
 	s.must(s.r.NotifyDue(t.Context(), func() {}))
 	if a := s.alerts(alert.Blocked); len(a) != 1 || a[0].FlowLogs[0].NextAttemptAt != nil || !strings.Contains(a[0].Advice, "inventory release") ||
-		a[0].FlowLogs[0].ErrorMessage != "RequestLimitExceeded: injected" || !strings.HasPrefix(a[0].Title, "Still dark, and nothing is tried: the flow log of vpc-1 in ") || !strings.Contains(a[0].Text, "Flowkeeper: tries nothing until") {
+		a[0].FlowLogs[0].ErrorMessage != "RequestLimitExceeded: injected" || !strings.HasPrefix(a[0].Title, "Still not restored, and nothing is tried: the flow log of vpc-1 in ") || !strings.Contains(a[0].Text, "Flowkeeper: tries nothing until") {
 		t.Fatalf("told %+v", a)
 	}
 	s.now = s.now.Add(25 * time.Hour)

@@ -1,6 +1,5 @@
-// Package alerttest has the alerts, and the foreign text, that the tests of package
-// alert and of its sinks start from. Only tests import it. It keeps no state: each
-// function makes a new value.
+// Package alerttest has the alerts and the foreign texts for the tests of package alert and
+// of its sinks. Only tests import it. It keeps no state: each function makes a new value.
 package alerttest
 
 import (
@@ -14,20 +13,23 @@ import (
 	"flowkeeper/alert"
 )
 
-// Kinds are all that there are, and one that nobody knows.
+// UnknownKind is not a kind of alert.
+const UnknownKind alert.Kind = "unknown-kind"
+
+// Kinds are all kinds of alerts, and UnknownKind.
 var Kinds = []alert.Kind{
 	alert.Deletion, alert.Attempt, alert.Restored, alert.Blocked, alert.Closed, alert.Flapping, alert.Decoy,
-	alert.Tamper, alert.Pipeline, alert.Destination, alert.Test, "unheard-of",
+	alert.Tamper, alert.Pipeline, alert.Destination, alert.Test, UnknownKind,
 }
 
-// Hostile are texts that do something to whoever prints them.
+// Hostile are texts that do harm if a terminal or a page shows them as they are.
 var Hostile = []string{
 	"\x1b[2J\x1b]0;owned\x07", "\x9b31mred", "line\r\nX-Injected: 1", "tab\tand\vand\fand\b",
 	"\u202egpj.exe", "\u2066isolated\u2069", "\u200bzero\u200dwidth\ufeff", "\u2028line\u2029paragraph",
 	"\x00nul", "\x7fdel", "\u0085next", "broken \xff\xfe utf8 \xed\xa0\x80", "\U000e0041tag", "\ue000private",
 }
 
-// At is a time as RFC 3339 writes it; it panics where s is none.
+// At parses a time in RFC 3339; it panics if s is not one.
 func At(s string) alert.Time {
 	t, err := time.Parse(time.RFC3339, s)
 	if err != nil {
@@ -36,7 +38,7 @@ func At(s string) alert.Time {
 	return alert.Time{Time: t}
 }
 
-// Deletion is a full alert as package remediate makes it, not yet written.
+// Deletion is a complete alert as package remediate makes it, before Alert.Write.
 func Deletion() alert.Alert {
 	return alert.Alert{
 		ID: alert.ID("test", "deletion"), DedupKey: alert.DedupKey("111122223333/eu-west-1", "e1"),
@@ -55,8 +57,8 @@ func Deletion() alert.Alert {
 	}
 }
 
-// MassDeletion is one call that deletes n flow logs, each of which the function may
-// change. It is written.
+// MassDeletion is the alert of one call that deletes n flow logs, after Alert.Write. The
+// function each may change each flow log.
 func MassDeletion(n int, each func(*alert.FlowLog)) alert.Alert {
 	a := Deletion()
 	a.FlowLogs = nil
@@ -69,8 +71,7 @@ func MassDeletion(n int, each func(*alert.FlowLog)) alert.Alert {
 	return a
 }
 
-// HugeTags is a deletion of 60 flow logs, to each of which somebody has added 50 tags of
-// 380 bytes.
+// HugeTags is the deletion of 60 flow logs, each with 50 tags of 380 bytes.
 func HugeTags() alert.Alert {
 	return MassDeletion(60, func(f *alert.FlowLog) {
 		f.LogFormat, f.Tags = "${version}", map[string]string{}
@@ -80,8 +81,8 @@ func HugeTags() alert.Alert {
 	})
 }
 
-// Fill puts text into every string of the alert, so that a field added later is
-// covered without anybody thinking of it. Lists have three elements.
+// Fill sets every string of the alert to text, so that tests cover fields that are added
+// later, too. Lists get three elements.
 func Fill(a *alert.Alert, text string) { fill(reflect.ValueOf(a).Elem(), text) }
 
 func fill(v reflect.Value, text string) {
@@ -111,8 +112,8 @@ func fill(v reflect.Value, text string) {
 	}
 }
 
-// Printable fails the test where a text does something to whoever prints it. A
-// text of several lines is taken only if lines is set.
+// Printable fails the test if a text is not valid UTF-8 or has characters that are not
+// printable. Line breaks are allowed only if lines is set.
 func Printable(t interface{ Fatalf(string, ...any) }, s string, lines bool) {
 	if !utf8.ValidString(s) {
 		t.Fatalf("not UTF-8: %q", s)

@@ -20,7 +20,7 @@ import (
 	"flowkeeper/alert/alerttest"
 )
 
-// receiver is an HTTP receiver that keeps what it was sent, and answers as answer says.
+// receiver is an HTTP receiver that keeps the requests, and answers them with answer.
 type receiver struct {
 	mu     sync.Mutex
 	bodies [][]byte
@@ -44,7 +44,7 @@ func (r *receiver) count() int {
 	return len(r.bodies)
 }
 
-// onTopic is the SNS sink with the SDK's own client, which asks url.
+// onTopic is the SNS sink with the SDK's own client, which sends to url.
 func onTopic(t *testing.T, url string) Sink {
 	t.Helper()
 	client := &http.Client{Transport: http.DefaultTransport.(*http.Transport).Clone()}
@@ -53,7 +53,7 @@ func onTopic(t *testing.T, url string) Sink {
 		Credentials: aws.CredentialsProvider(credentials.NewStaticCredentialsProvider("AKIAEXAMPLE", "secret", ""))}))
 }
 
-// everySink makes each kind of sink that asks a URL.
+// everySink makes each kind of sink that sends to a URL.
 var everySink = map[string]func(*testing.T, string) Sink{
 	"webhook":   func(t *testing.T, url string) Sink { return newTestWebhook(t, url, testSecret) },
 	"slack":     func(t *testing.T, url string) Sink { return newTestSlack(t, url) },
@@ -68,14 +68,15 @@ var longFormats = sync.OnceValue(func() alert.Alert {
 	})
 })
 
-// TestABodyHasAllIDsWithinItsLimit: a whole Region in one call, with long formats; and
-// tags that an attacker adds beforehand. Formats go first, then tags, and it is said.
+// TestABodyHasAllIDsWithinItsLimit: somebody deletes all flow logs of a Region with long
+// formats in one call, or adds large tags to them before. First formats are left out, then
+// tags, and the text says so.
 func TestABodyHasAllIDsWithinItsLimit(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		a    alert.Alert
 		said []string
-		tags bool // are left on some
+		tags bool // the first flow log keeps them
 	}{
 		"1000 flow logs with long formats":   {longFormats(), []string{"the log formats of "}, true},
 		"60 flow logs with 50 tags of 400 B": {alerttest.HugeTags(), []string{"the log formats of 60 flow logs", "the tags of "}, true},
@@ -114,8 +115,8 @@ func TestABodyHasAllIDsWithinItsLimit(t *testing.T) {
 	}
 }
 
-// TestAReceiverThatRefusesGetsTheCompactForm at once, by every sink: the same alert,
-// small enough for anybody. If that is refused, too, it is refused.
+// TestAReceiverThatRefusesGetsTheCompactForm: every sink sends the compact form of the same
+// alert at once. If the receiver refuses that, too, Send fails.
 func TestAReceiverThatRefusesGetsTheCompactForm(t *testing.T) {
 	t.Parallel()
 	refuse := map[string]func(w http.ResponseWriter, status int){
@@ -168,8 +169,8 @@ func TestAReceiverThatRefusesGetsTheCompactForm(t *testing.T) {
 	}
 }
 
-// TestOtherRefusalsAreNotAskedTwice.
-func TestOtherRefusalsAreNotAskedTwice(t *testing.T) {
+// TestOtherRefusalsAreNotRepeated: the compact form does not help against them.
+func TestOtherRefusalsAreNotRepeated(t *testing.T) {
 	t.Parallel()
 	for name, sink := range everySink {
 		for _, status := range []int{401, 403, 404, 422, 429, 500, 503} {
@@ -177,16 +178,15 @@ func TestOtherRefusalsAreNotAskedTwice(t *testing.T) {
 				t.Parallel()
 				r := &receiver{answer: func(_ int, _ []byte, w http.ResponseWriter) { w.WriteHeader(status) }}
 				if err := sink(t, serve(t, r.ServeHTTP)).Send(t.Context(), longFormats()); err == nil || r.count() != 1 {
-					t.Errorf("asked %d times, %v", r.count(), err)
+					t.Errorf("sent %d times, %v", r.count(), err)
 				}
 			})
 		}
 	}
 }
 
-// TestI7NothingIsRepeatedAfterA2xx: whatever the answer's body says, and if it can't
-// be read to its end. A workflow of Slack's, for one, answers {"ok":true}, and has
-// been started.
+// TestI7NothingIsRepeatedAfterA2xx: whatever the body of the answer is, and even if it can't
+// be read to its end. For example, a Slack workflow that was started answers {"ok":true}.
 func TestI7NothingIsRepeatedAfterA2xx(t *testing.T) {
 	t.Parallel()
 	answers := map[string]func(w http.ResponseWriter){
@@ -222,17 +222,18 @@ func TestI7NothingIsRepeatedAfterA2xx(t *testing.T) {
 				for sender.Step(t.Context()) == 0 {
 				}
 				if d := box.get("s", a.ID); d.SentAt.IsZero() || r.count() != 1 {
-					t.Errorf("asked %d times; %+v", r.count(), d.Error)
+					t.Errorf("sent %d times; %+v", r.count(), d.Error)
 				}
 				if err := SendAll(t.Context(), map[string]Sink{"s": sink(t, serve(t, r.ServeHTTP))}, a); err != nil {
-					t.Errorf("past the outbox: %v", err)
+					t.Errorf("without the outbox: %v", err)
 				}
 			})
 		}
 	}
 }
 
-// TestI7AnAnswerThatIsNeverFinished is none to wait for: the status has said it.
+// TestI7AnAnswerThatIsNeverFinished: the status of an answer decides, even if its body never
+// ends.
 func TestI7AnAnswerThatIsNeverFinished(t *testing.T) {
 	t.Parallel()
 	for name, sink := range everySink {
@@ -254,8 +255,8 @@ func TestI7AnAnswerThatIsNeverFinished(t *testing.T) {
 	}
 }
 
-// TestPagerRepeatsNoEventThatWasTaken: an alert may be several events, and the second
-// one fail.
+// TestPagerRepeatsNoEventThatWasTaken: an alert may need several events, of which the second
+// fails.
 func TestPagerRepeatsNoEventThatWasTaken(t *testing.T) {
 	t.Parallel()
 	r := &receiver{answer: func(n int, _ []byte, w http.ResponseWriter) {
@@ -284,13 +285,13 @@ func TestPagerRepeatsNoEventThatWasTaken(t *testing.T) {
 	}
 }
 
-// TestPagerHasOneIncidentForACampaign, which the last of its deletions resolves.
+// TestPagerHasOneIncidentForACampaign: the closed alert of the last deletion resolves it.
 func TestPagerHasOneIncidentForACampaign(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newTestSinks(t)
 	one, two := alerttest.Deletion(), alerttest.Deletion()
 	one.DedupKey, one.CampaignID, two.DedupKey, two.CampaignID = "e1", "c", "e2", "c"
-	early := one // told before it was known who did it
+	early := one // alerted before it was known who did it
 	early.CampaignID = ""
 	for _, x := range []struct {
 		a    alert.Alert

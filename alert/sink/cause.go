@@ -12,9 +12,9 @@ import (
 	"syscall"
 )
 
-// cause says why a request got no answer, in words of our own. Nothing of the
-// error's text is kept: a *url.Error carries the whole URL, errors about a
-// proxy its password, errors about names and certificates the host (I11).
+// cause says why a request got no answer, without any of the error's own text: a *url.Error
+// contains the whole URL, errors about a proxy its password, errors about names and
+// certificates the host (I11).
 func cause(err error) string {
 	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "proxyconnect" {
 		return "the proxy: " + reason(op.Err)
@@ -45,7 +45,7 @@ func reason(err error) string {
 	case is[*net.DNSError](err):
 		return "its host name could not be looked up: check DNS"
 	case is[x509.UnknownAuthorityError](err):
-		return "its certificate is signed by an unknown authority: install that one's certificate"
+		return "its certificate is signed by an unknown authority: install the certificate of that authority"
 	case is[x509.HostnameError](err):
 		return "its certificate is for another host name: check the url"
 	case is[x509.CertificateInvalidError](err), is[*tls.CertificateVerificationError](err):
@@ -58,7 +58,7 @@ func reason(err error) string {
 	return "the request failed: check its url, and the proxy if there is one"
 }
 
-// is reports whether an error is, or wraps, one of a type.
+// is reports whether an error has the type E, or wraps one that has.
 func is[E error](err error) bool {
 	_, ok := errors.AsType[E](err)
 	return ok

@@ -1,7 +1,7 @@
-// Package sink delivers alerts to the places that they go to, in spite of failures (I7).
-// What an alert says is package alert's.
+// Package sink delivers alerts to the configured receivers, in spite of failures (I7).
+// Package alert decides what an alert says.
 //
-// An alert takes this way:
+// An alert is delivered in two steps:
 //
 //  1. Routes.For names the sinks. Package store writes the alert and one Delivery for
 //     each sink in the transaction that caused the alert: the outbox.
@@ -13,6 +13,6 @@
 // once and returns when each has answered.
 //
 // The package never puts a URL, a key or a token into an error, a log line or an alert
-// (I11). It gives up an alert that a sink does not take only after three days. It reads
-// neither the configuration nor the state file: its callers pass in both.
+// (I11). It gives up an alert only if a sink has not taken it for three days. It reads
+// neither the configuration nor the state file: its callers pass in what it needs.
 package sink

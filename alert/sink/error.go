@@ -5,22 +5,22 @@ import (
 	"time"
 )
 
-// Error is why a sink does not have an alert, and what that means for the next try.
-// With Cause alone it means: try again.
+// Error says why a sink does not have an alert, and how to go on. If only Cause is set, the
+// alert is tried again.
 type Error struct {
-	Cause      string        // for people; ends in what to try; no secrets
-	Refused    bool          // the other side understood and said no: the same alert will hardly pass later
-	RetryAfter time.Duration // the other side's wish; zero: none
-	// Taken: the other side answered that it has the alert, but not as one of its
-	// kind does. Nothing is sent again after such an answer; Cause says what to check.
+	Cause      string        // for people; ends with what to do; without secrets
+	Refused    bool          // the receiver rejected the alert, and will most likely reject it again
+	RetryAfter time.Duration // how long the receiver wants to wait; zero: it does not say
+	// Taken says that the receiver has the alert, but did not answer as such a receiver
+	// usually does. The alert is not sent again. Cause says what to check.
 	Taken bool
 
-	shorter bool // it may take a shorter form of the same alert at once
+	shorter bool // the receiver may accept a shorter form of the alert
 }
 
 func (e *Error) Error() string { return e.Cause }
 
-// asError is what an error says about the next try; nothing where it is no *Error.
+// asError is the Error that an error is or wraps; the zero value if there is none.
 func asError(err error) Error {
 	if e, ok := errors.AsType[*Error](err); ok {
 		return *e
@@ -28,19 +28,20 @@ func asError(err error) Error {
 	return Error{}
 }
 
-// label is how errors and logs name a sink: by its type and its name, as "slack chat".
-// Embedded, it keeps URLs and keys out of whatever prints the sink (I11).
+// label names a sink in errors and logs, by type and name: "slack chat". A sink embeds it,
+// so that printing the sink shows neither URLs nor keys (I11).
 type label string
 
 func (l label) String() string { return string(l) }
 
-// GoString does so for %#v.
+// GoString is String, for %#v.
 func (l label) GoString() string { return string(l) }
 
 func (l label) failed(why string) *Error { return &Error{Cause: string(l) + ": " + why} }
 
-// odd is about an answer that means yes, but is not what such a receiver answers.
-func (l label) odd(what string) *Error {
+// unexpected is the error about an answer that means success, but is not what such a
+// receiver usually answers.
+func (l label) unexpected(what string) *Error {
 	e := l.failed(what)
 	e.Taken = true
 	return e

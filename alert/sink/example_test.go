@@ -7,8 +7,9 @@ import (
 	"flowkeeper/alert/sink"
 )
 
-// An alert goes where its level and kind are asked for. What answers an earlier alert goes
-// where that one went, whatever its own level is, so that a pager can close what it opened.
+// The level and the kind of an alert decide which sinks get it. An alert that answers an
+// earlier one goes to the sinks of that one, whatever its own level is, so that a pager can
+// resolve the incident that it opened.
 func ExampleRoutes_For() {
 	routes := sink.Routes{
 		{Name: "chat"},

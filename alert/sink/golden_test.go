@@ -17,7 +17,7 @@ import (
 
 var update = flag.Bool("update", false, "write testdata/golden")
 
-// samples is one alert of each kind, as remediate and the daemon make them.
+// samples are one alert of each kind, as remediate and the daemon make them.
 func samples() map[alert.Kind]alert.Alert {
 	out := map[alert.Kind]alert.Alert{}
 	add := func(kind alert.Kind, level alert.Level, change func(a *alert.Alert)) {
@@ -79,14 +79,14 @@ func samples() map[alert.Kind]alert.Alert {
 	return out
 }
 
-// TestGolden shows what receivers get of each kind: a change here is one that
-// people and their tools see. `go test ./alert/sink -run Golden -update` writes it.
+// TestGolden compares what receivers get for each kind: people and their tools see every
+// change of it. `go test ./alert/sink -run Golden -update` writes the files.
 func TestGolden(t *testing.T) {
 	t.Parallel()
 	all := samples()
 	for _, kind := range alerttest.Kinds {
 		a, ok := all[kind]
-		if !ok && kind != "unheard-of" {
+		if !ok && kind != alerttest.UnknownKind {
 			t.Errorf("no sample of %s", kind)
 		}
 		if !ok {
@@ -94,7 +94,7 @@ func TestGolden(t *testing.T) {
 		}
 		t.Run(string(kind), func(t *testing.T) {
 			t.Parallel()
-			h := newHouse(t)
+			h := newTestSinks(t)
 			h.send(t, a)
 			golden(t, string(kind)+".json", h.webhook.last(t))
 			golden(t, string(kind)+".slack.json", h.slack.last(t))

@@ -5,21 +5,20 @@ import (
 	"net/http"
 )
 
-// Heartbeat tells a monitor outside, by asking for a URL, that all is well. The
-// monitor alerts people when it hears nothing for a while. It is safe for concurrent
-// use.
+// Heartbeat requests a URL of an external monitor while all is well. If the requests stop,
+// the monitor alerts people. It is safe for concurrent use.
 type Heartbeat struct {
 	httpClient
-	url string // secret: who knows it can go on in our name
+	url string // secret: who knows it can send heartbeats in Flowkeeper's place
 }
 
-// NewHeartbeat returns the heartbeat that asks for the URL target.
+// NewHeartbeat returns the heartbeat that requests the URL target.
 func NewHeartbeat(target, version string) *Heartbeat {
 	return &Heartbeat{httpClient: newHTTPClient("heartbeat", version), url: target}
 }
 
-// Beat asks once, for ten seconds at most; any 2xx is success. Its errors name no
-// URL (I11).
+// Beat sends one request, with a timeout of ten seconds. Any 2xx is success. Its errors
+// contain no URL (I11).
 func (h *Heartbeat) Beat(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, sendTimeout)
 	defer cancel()

@@ -12,13 +12,13 @@ import (
 	"time"
 )
 
-// maxReply bounds what is read of an answer, in bytes. Reading it lets the
-// connection be used again.
+// maxReply limits how much of an answer is read, in bytes. An answer is read so that the
+// connection can be used again.
 const maxReply = 64 << 10
 
-// httpClient makes the requests of one sink. Its errors are *Errors with neither the
-// URL nor anything that the other side wrote (I11). The proxy comes from the
-// environment. It is safe for concurrent use.
+// httpClient makes the requests of one sink. Its errors are *Errors that contain neither
+// the URL nor any text of the receiver (I11). The proxy comes from the environment. It is
+// safe for concurrent use.
 type httpClient struct {
 	label
 	agent  string
@@ -28,17 +28,17 @@ type httpClient struct {
 func newHTTPClient(l label, version string) httpClient {
 	return httpClient{label: l, agent: "flowkeeper/" + version, client: &http.Client{
 		Transport: http.DefaultTransport.(*http.Transport).Clone(),
-		Timeout:   maxTimeout, // whoever calls has a shorter one
-		// A redirect would take the alert, and its signature, to a place that
-		// nobody configured.
+		Timeout:   maxTimeout, // the callers' contexts end earlier
+		// A redirect would send the alert and its signature to a URL that is not in
+		// the configuration.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
 }
 
-// Close gives back the idle connections.
+// Close closes the idle connections.
 func (c httpClient) Close() { c.client.CloseIdleConnections() }
 
-// answer is what the other side said.
+// answer is the response of a receiver.
 type answer struct {
 	status int
 	header http.Header
@@ -48,7 +48,7 @@ type answer struct {
 // isSuccess reports a 2xx.
 func isSuccess(status int) bool { return status >= 200 && status < 300 }
 
-// request asks for a URL. The body is JSON; nil, as further headers may be: none.
+// request sends one request. The body is JSON; body and header may be nil.
 func (c httpClient) request(ctx context.Context, method, url string, body []byte, header http.Header) (answer, error) {
 	req, err := http.NewRequestWithContext(ctx, method, url, bytes.NewReader(body))
 	if err != nil {
@@ -64,12 +64,13 @@ func (c httpClient) request(ctx context.Context, method, url string, body []byte
 		return answer{}, c.failed(cause(err))
 	}
 	defer resp.Body.Close()
-	// A broken body is a short one: the status has said what counts.
+	// An error while reading the body only makes it shorter: the status decides.
 	reply, _ := io.ReadAll(io.LimitReader(resp.Body, maxReply))
 	return answer{resp.StatusCode, resp.Header, reply}, nil
 }
 
-// judge words an answer that is no success. Advice is what to try after a refusal.
+// judge is the error about an answer that is not a success. Its advice says what to do
+// after a refusal.
 func (c httpClient) judge(a answer, advice string) *Error {
 	e := c.failed(strings.TrimSpace(fmt.Sprintf("answered %d %s", a.status, http.StatusText(a.status))))
 	e.shorter = a.status == http.StatusBadRequest || a.status == http.StatusRequestEntityTooLarge
@@ -86,8 +87,8 @@ func (c httpClient) judge(a answer, advice string) *Error {
 	return e
 }
 
-// retryAfter reads the header's two forms, seconds and a date; zero where it
-// says nothing or lies in the past.
+// retryAfter parses the two forms of the header, seconds and a date. It is zero if the
+// header is neither, or a time in the past.
 func retryAfter(header string, now time.Time) time.Duration {
 	if n, err := strconv.ParseInt(strings.TrimSpace(header), 10, 64); err == nil {
 		return time.Duration(min(max(n, 0), int64(maxRetryAfter/time.Second))) * time.Second

@@ -9,18 +9,18 @@ import (
 	"flowkeeper/alert"
 )
 
-// Log is the sink that is always on: one line an alert, so that the journal
-// tells the whole story even where no sink is configured.
+// Log is the sink that is always there. It writes one line for each alert, so that the
+// journal has all alerts even if no other sink is configured.
 type Log struct{ log *slog.Logger }
 
 // NewLog returns the log sink.
 func NewLog(log *slog.Logger) *Log { return &Log{log} }
 
-// loggedIDs bounds how many flow logs a line names; the state file has all.
+// loggedIDs limits how many flow logs a line names; the state file has all.
 const loggedIDs = 20
 
-// Send writes the line. It never fails: a log that is not written has nowhere
-// to say so.
+// Send writes the line. It never returns an error: a log that can't be written can't report
+// that either.
 func (l *Log) Send(ctx context.Context, a alert.Alert) error {
 	attrs := []slog.Attr{
 		slog.String("alert", a.ID), slog.String("kind", string(a.Kind)), slog.String("severity", string(a.Level)),
@@ -49,7 +49,7 @@ func (l *Log) Send(ctx context.Context, a alert.Alert) error {
 	attrs = addIDs(attrs, "failed_flow_logs", a.FailedFlowLogs)
 	add("cause", a.Cause)
 	advice := a.Advice
-	if logs := slices.Concat(a.FlowLogs, a.FailedFlowLogs); len(logs) > 0 { // the others mostly share it, and the state file has them all
+	if logs := slices.Concat(a.FlowLogs, a.FailedFlowLogs); len(logs) > 0 { // the others mostly have the same, and the state file has them all
 		add("outcome", logs[0].Outcome(a))
 		advice = cmp.Or(advice, logs[0].Advice)
 	}
@@ -73,8 +73,8 @@ func addIDs(attrs []slog.Attr, key string, logs []alert.FlowLog) []slog.Attr {
 	return attrs
 }
 
-// logLevel is the log level of an alert's: what should wake people is an error,
-// whatever log.level hides.
+// logLevel is the log level for an alert's level. Alerts that should wake people are errors,
+// which no log.level hides.
 func logLevel(l alert.Level) slog.Level {
 	switch {
 	case l.AtLeast(alert.High):

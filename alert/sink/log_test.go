@@ -42,7 +42,7 @@ func TestLogOneLineAnAlert(t *testing.T) {
 	}
 }
 
-// TestLogSaysWhy: who reads only the journal knows what to do.
+// TestLogSaysWhy: people who read only the journal know what to do.
 func TestLogSaysWhy(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {

@@ -14,12 +14,12 @@ import (
 	"flowkeeper/alert"
 )
 
-// memory is an Outbox as its contract says, for all sinks.
+// memory is an Outbox in memory, for all sinks.
 type memory struct {
 	mu     sync.Mutex
 	all    []*Delivery // in order of adding
-	broken int         // so many calls fail
-	parked int         // how often a sender said that it parked
+	broken int         // how many of the next calls fail
+	notice int         // how often a sender has called WakeOthers
 }
 
 var errDisk = errors.New("disk full")
@@ -63,7 +63,7 @@ func (m *memory) Next(_ context.Context, sink string, now time.Time) (Delivery, 
 
 func (d Delivery) pending() bool { return d.SentAt.IsZero() && d.ParkedAt.IsZero() }
 
-// waits reports whether the delivery answers an earlier one that is pending.
+// waits reports whether the delivery answers an earlier alert that is pending.
 func (m *memory) waits(d *Delivery) bool {
 	for _, e := range m.all {
 		if e == d {
@@ -76,10 +76,10 @@ func (m *memory) waits(d *Delivery) bool {
 	return false
 }
 
-func (m *memory) noteParked() {
+func (m *memory) countNotice() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.parked++
+	m.notice++
 }
 
 func (m *memory) find(sink, id string) *Delivery {
@@ -121,7 +121,7 @@ func (m *memory) get(sink, id string) Delivery {
 	return *m.find(sink, id)
 }
 
-// recorder is a sink that notes what it is sent and answers as told.
+// recorder is a sink that records the alerts, and returns the result of answer.
 type recorder struct {
 	mu     sync.Mutex
 	got    []string
@@ -153,13 +153,13 @@ func numbered(n int) []alert.Alert {
 	return out
 }
 
-// start runs a sender in the test's bubble; stop waits for its end.
+// start runs a sender in the synctest bubble of the test; stop waits for its end.
 func start(t *testing.T, name string, s Sink, o Outbox) (sender *Sender, stop func()) {
 	t.Helper()
 	sender = NewSender(name, s, o, slog.New(slog.NewTextHandler(io.Discard, nil)))
 	sender.Rand = func() float64 { return 1 }
 	if m, ok := o.(*memory); ok {
-		sender.WakeOthers = m.noteParked
+		sender.WakeOthers = m.countNotice
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
@@ -172,7 +172,7 @@ func start(t *testing.T, name string, s Sink, o Outbox) (sender *Sender, stop fu
 	}
 }
 
-// run lets a sender deliver for a time; answer is that of its sink.
+// run lets a sender deliver for the duration d to a sink that returns the result of answer.
 func run(t *testing.T, o Outbox, answer func(n int, a alert.Alert) error, d time.Duration) *recorder {
 	t.Helper()
 	sink := &recorder{answer: answer}

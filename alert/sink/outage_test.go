@@ -23,8 +23,8 @@ import (
 	"flowkeeper/alert/alerttest"
 )
 
-// outage is a transport that fails in its own way until a moment, and then
-// hands over to a receiver. It has no sockets: it works in a bubble.
+// outage is a transport that fails by fail until the time until, and then passes requests
+// to a receiver. It needs no sockets, so that it works in a synctest bubble.
 type outage struct {
 	until    time.Time
 	fail     func(*http.Request) (*http.Response, error)
@@ -63,7 +63,7 @@ func hang(r *http.Request) (*http.Response, error) {
 	return nil, r.Context().Err()
 }
 
-// arrivals notes what a sink has taken, in order.
+// arrivals records the alerts that a sink has taken, in order.
 type arrivals struct {
 	Sink
 	mu  sync.Mutex
@@ -86,8 +86,8 @@ func (a *arrivals) count() int {
 	return len(a.got)
 }
 
-// events are alerts of several events, mixed: each is deleted, restored and
-// closed, in this order.
+// events are the alerts of n events: first all deletion alerts, then all restored and all
+// closed ones.
 func events(n int) (out []alert.Alert) {
 	for step, kind := range []alert.Kind{alert.Deletion, alert.Restored, alert.Closed} {
 		for e := range n {
@@ -101,9 +101,9 @@ func events(n int) (out []alert.Alert) {
 	return out
 }
 
-// TestI7SinksDownForAnHourMissNothing: every sink fails in its own way for an
-// hour, with two hundred alerts to deliver; then each gets all of them, those
-// of one event in order, none twice.
+// TestI7SinksDownForAnHourMissNothing: every sink fails for an hour, each in another way,
+// while two hundred alerts wait. Then each sink gets all of them, those of one event in
+// order, and none twice.
 func TestI7SinksDownForAnHourMissNothing(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -193,8 +193,9 @@ func checkArrivals(t *testing.T, name string, all, got []alert.Alert) {
 	}
 }
 
-// TestSenderGivesASlowSinkItsTime: its own limit counts, not everybody's.
-func TestSenderGivesASlowSinkItsTime(t *testing.T) {
+// TestSenderUsesTheSinksOwnTimeout: a sink with a longer timeout is not cut off by the usual
+// one.
+func TestSenderUsesTheSinksOwnTimeout(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		slow := newTestWebhook(t, "https://example.invalid", "")

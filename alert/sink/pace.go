@@ -8,45 +8,46 @@ import (
 )
 
 const (
-	// maxRetryAfter bounds a sink's own wish: nobody but us decides that an
-	// alert waits for days.
+	// maxRetryAfter limits the Retry-After of a receiver, which must not delay alerts for
+	// days.
 	maxRetryAfter = 10 * time.Minute
-	// parkAfter is how old an alert grows before it is given up. People mend a
-	// sink within a long weekend; what is older than that is history.
-	// And it has been tried so often by then, at the least: a clock that leaps
-	// makes nothing old.
+	// An alert is given up when it is at least parkAfter old, which leaves a long weekend
+	// to fix a sink, and was tried at least parkTries times, because a clock that jumps
+	// can make an alert look old.
 	parkAfter = 72 * time.Hour
 	parkTries = 50
 
-	// A failing alert holds up the later ones of its sink for this many tries,
-	// which keeps the order through a hiccup. Then others get their turn, as one
-	// alert that a receiver chokes on must not silence the rest. A refusal (4xx)
-	// is likely about this one alert, and an attacker may write the user agent
-	// that a web application firewall refuses: it holds them for seconds only.
+	// A failing alert delays the later ones of its sink for this many tries, so that a
+	// short outage does not change the order. Then the others are tried, too: one alert
+	// that a receiver can't handle must not delay all others. A refusal (4xx) is most
+	// likely about this alert alone. An attacker may even choose a user agent that a web
+	// application firewall refuses, so a refused alert delays the others for seconds
+	// only.
 	holdTries        = 10
 	holdTriesRefused = 3
 )
 
-// backoff is between the tries of an alert, and of a sink. Full jitter: daemons that
-// failed together come back apart.
+// backoff gives the pauses between the tries of an alert, and of a sink. With full jitter,
+// daemons that failed at the same time do not retry at the same time.
 var backoff = retry.Backoff{First: time.Second, Most: 5 * time.Minute}
 
-// failure decides what follows for a delivery from a try that failed at a time. The sink
-// pauses; random, in [0, 1), is asked only where the delivery waits longer than that.
+// failure decides how a delivery goes on after a try that failed at the time now. The sink
+// pauses until pausedUntil. random returns a number in [0, 1); it is called only if the
+// delivery waits longer than the sink.
 func failure(d Delivery, err error, pausedUntil, now time.Time, random func() float64) Failure {
 	f := Failure{Attempts: d.Attempts + 1, NextAt: pausedUntil, Cause: alert.Clean(err.Error(), alert.MaxField)}
 	hold := holdTries
 	if asError(err).Refused {
 		hold = holdTriesRefused
 	}
-	// From then on the alert holds up the later ones no longer, and, if it is an urgent one,
-	// the other sinks hear that this one does not take it.
+	// An alert that is set aside no longer delays the later ones. If it is urgent, the other
+	// sinks get an alert that this one does not take it.
 	setAside := f.Attempts >= hold
 	if setAside {
-		// Strictly after the pause, so that the others are asked first.
+		// After the end of the pause, so that the others are tried first.
 		f.NextAt = f.NextAt.Add(time.Second + backoff.Jittered(f.Attempts-1, random()))
 	}
 	f.Parked = f.Attempts >= parkTries && now.Sub(d.Alert.Time.Time) >= parkAfter
-	f.TellOthers = f.Parked || setAside && d.Alert.RoutingLevel().AtLeast(alert.High)
+	f.NotifyOthers = f.Parked || setAside && d.Alert.RoutingLevel().AtLeast(alert.High)
 	return f
 }

@@ -13,13 +13,13 @@ import (
 	"flowkeeper/alert"
 )
 
-// pagerDutyEvents is where events go but for accounts in the EU, whose place
-// is https://events.eu.pagerduty.com.
+// pagerDutyEvents is the endpoint for events; accounts in the EU use
+// https://events.eu.pagerduty.com.
 const pagerDutyEvents = "https://events.pagerduty.com"
 
-// PagerKinds are the alerts that a PagerDuty sink gets unless its
-// configuration names others: all but restored. That one calls for nothing, and
-// would open again what a person has already resolved; closed resolves.
+// PagerKinds are the kinds of alerts that a PagerDuty sink gets unless its configuration
+// names others: all but restored. A restored alert needs no action, and would open an
+// incident again that a person has resolved; the closed alert resolves it.
 var PagerKinds = []alert.Kind{alert.Deletion, alert.Attempt, alert.Blocked, alert.Closed, alert.Flapping, alert.Decoy, alert.Tamper, alert.Pipeline, alert.Destination}
 
 // PagerDuty triggers and resolves incidents by the Events API v2. It is safe for
@@ -30,25 +30,25 @@ type PagerDuty struct {
 	endpoint string // scheme and host
 
 	mu   sync.Mutex     // guards done
-	done map[string]int // by alert: so many of its events are taken, and not yet all
+	done map[string]int // by alert ID: how many of its events PagerDuty has taken, while that is not all
 }
 
 // NewPagerDuty returns the PagerDuty sink called name. The key is that of an
-// "Events API v2" integration; endpoint is scheme and host, and an empty one is
+// "Events API v2" integration. The endpoint is scheme and host; an empty one means
 // https://events.pagerduty.com. The caller has checked both, as configs.Load does.
 func NewPagerDuty(name, key, endpoint, version string) *PagerDuty {
 	return &PagerDuty{httpClient: newHTTPClient(label("pagerduty "+name), version), key: key, endpoint: strings.TrimRight(cmp.Or(endpoint, pagerDutyEvents), "/"), done: map[string]int{}}
 }
 
-// stuck ends the key of what has become worse since the deletion: it rings
-// again, for those who have acknowledged that one.
+// stuck is the suffix of the key of alerts about flow logs that are not back. With a key of
+// their own they page again, even if somebody has acknowledged the deletion.
 const stuck = "/stuck"
 
-// resolves are the keys of the incidents that an alert resolves. Those of the event
-// itself are always among them: an alert that was sent without the state file has
-// opened an incident by its dedup key, and alerts from before a record said who did it
-// belonged to no campaign. A campaign's incident is resolved with the last
-// of its deletions.
+// resolves are the keys of the incidents that an alert resolves. The keys of the event
+// itself are always among them, because two kinds of alerts open an incident by the dedup
+// key although the event has a campaign: alerts that were sent without the state file, and
+// alerts from before a record said who made the call. A campaign's incident is resolved
+// with the last of its deletions.
 func resolves(a alert.Alert) (keys []string) {
 	if a.Resolves() || a.Kind == alert.Test {
 		keys = append(keys, a.DedupKey)
@@ -62,9 +62,10 @@ func resolves(a alert.Alert) (keys []string) {
 	return keys
 }
 
-// Send triggers an incident, or resolves those that earlier alerts opened. A test is
-// both. Of several events none is sent again that was taken. Where PagerDuty finds fault
-// with an event, its compact form follows at once.
+// Send triggers an incident, or resolves the incidents that earlier alerts opened. A test
+// alert does both. If an alert needs several events, a later call of Send does not repeat
+// those that PagerDuty has taken. If PagerDuty refuses an event as invalid or too large,
+// its compact form is sent at once.
 func (p *PagerDuty) Send(ctx context.Context, a alert.Alert) error {
 	var events []pagerduty.V2Event
 	if !a.Resolves() {
@@ -73,27 +74,28 @@ func (p *PagerDuty) Send(ctx context.Context, a alert.Alert) error {
 	for _, key := range resolves(a) {
 		events = append(events, pagerduty.V2Event{RoutingKey: p.key, Action: "resolve", DedupKey: alert.Clean(key, pagerDedup)})
 	}
-	var odd error // taken, but oddly
+	var unexpected error // about an event that was taken
 	for n := p.taken(a.ID); n < len(events); n++ {
 		err := p.sendWhole(ctx, events[n], func() any { return withoutDetails(events[n], a) }, p.enqueue)
 		if err != nil && !asError(err).Taken {
 			p.setTaken(a.ID, n)
 			return err
 		}
-		odd = cmp.Or(odd, err)
+		unexpected = cmp.Or(unexpected, err)
 	}
 	p.setTaken(a.ID, 0)
-	return odd
+	return unexpected
 }
 
-// taken is how many events of an alert were taken by earlier calls of Send.
+// taken is how many events of an alert PagerDuty has taken from earlier calls of Send.
 func (p *PagerDuty) taken(alertID string) int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.done[alertID]
 }
 
-// setTaken notes that so many events of an alert were taken, and not all; 0: none, or all.
+// setTaken notes how many events of an alert PagerDuty has taken so far; 0 if it has taken
+// none or all.
 func (p *PagerDuty) setTaken(alertID string, events int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -107,8 +109,8 @@ func (p *PagerDuty) setTaken(alertID string, events int) {
 	p.done[alertID] = events
 }
 
-// enqueue posts one event. The library's own client is not used: its errors repeat
-// what the other side wrote, and have no Retry-After.
+// enqueue posts one event. It does not use the library's client, whose errors contain the
+// text of the response, and no Retry-After.
 func (p *PagerDuty) enqueue(ctx context.Context, body []byte) error {
 	reply, err := p.request(ctx, http.MethodPost, p.endpoint+"/v2/enqueue", body, nil)
 	switch {
@@ -117,7 +119,7 @@ func (p *PagerDuty) enqueue(ctx context.Context, body []byte) error {
 	case reply.status == http.StatusAccepted:
 		return nil
 	case isSuccess(reply.status):
-		return p.odd(fmt.Sprintf("answered %d instead of 202: is its url PagerDuty's?", reply.status))
+		return p.unexpected(fmt.Sprintf("answered %d instead of 202: is its url PagerDuty's?", reply.status))
 	}
 	return p.judge(reply, "check its routing_key, of an integration \"Events API v2\", and url if the account is in the EU")
 }

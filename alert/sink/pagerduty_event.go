@@ -19,15 +19,15 @@ const (
 )
 
 const (
-	// pagerListed bounds how many flow logs an event names.
+	// pagerListed limits how many flow logs an event lists.
 	pagerListed = 20
-	// pagerText bounds the text where an event would be too large with all of it,
-	// in characters.
+	// pagerText limits the text, in characters, if the event would be too large with the
+	// whole text.
 	pagerText = 4000
 )
 
-// event is the alert as PagerDuty takes it: with fewer flow logs, and less
-// text, where it would be too large.
+// event is the alert as an event that triggers an incident, with fewer flow logs and less
+// text if it would be too large.
 func (p *PagerDuty) event(a alert.Alert) pagerduty.V2Event {
 	key := cmp.Or(a.CampaignID, a.DedupKey) // all deletions of a campaign share an incident
 	if a.NotBack() {
@@ -43,8 +43,8 @@ func (p *PagerDuty) event(a alert.Alert) pagerduty.V2Event {
 	}
 }
 
-// withoutDetails is an event with little more than what happened. One that resolves has no
-// shorter form.
+// withoutDetails is the compact form of an event, with few details. An event that resolves
+// has no shorter form.
 func withoutDetails(e pagerduty.V2Event, a alert.Alert) pagerduty.V2Event {
 	if e.Payload == nil {
 		return e
@@ -88,7 +88,8 @@ func pagerSeverity(l alert.Level) string {
 	return "info"
 }
 
-// component is the one flow log of an alert, or the one resource of several.
+// component is the ID of the flow log if an alert has one, or of the resource if several
+// have the same.
 func component(logs []alert.FlowLog) string {
 	if len(logs) == 1 {
 		return logs[0].FlowLogID
@@ -103,8 +104,7 @@ func component(logs []alert.FlowLog) string {
 	return one
 }
 
-// pagerDetails is what one needs to acknowledge or to act. Absent means
-// unknown.
+// pagerDetails is what the person on call needs to know. Absent means unknown.
 type pagerDetails struct {
 	Cause      string   `json:"what,omitempty"`
 	Who        string   `json:"who,omitempty"`
@@ -149,7 +149,7 @@ func detailsOf(a alert.Alert, most int) pagerDetails {
 	return d
 }
 
-// countOf is how many flow logs an alert names, and how they stand; nothing of none.
+// countOf says how many flow logs an alert names, and their states; empty if it names none.
 func countOf(a alert.Alert) string {
 	if all := slices.Concat(a.FlowLogs, a.FailedFlowLogs); len(all) > 0 {
 		return alert.Tally(all)

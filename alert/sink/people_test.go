@@ -43,8 +43,8 @@ func serve(t *testing.T, h http.HandlerFunc) string {
 	return s.URL
 }
 
-// house has a strict receiver for each sink.
-type house struct {
+// testSinks has a sink of each kind, each with a strict receiver.
+type testSinks struct {
 	slack   strictSlack
 	pager   strictPager
 	webhook strictWebhook
@@ -53,9 +53,9 @@ type house struct {
 	sinks   map[string]Sink
 }
 
-func newHouse(t *testing.T) *house {
+func newTestSinks(t *testing.T) *testSinks {
 	t.Helper()
-	h := &house{}
+	h := &testSinks{}
 	var err error
 	if h.webhook.verify, err = standardwebhooks.NewWebhook(testSecret); err != nil {
 		t.Fatal(err)
@@ -70,28 +70,28 @@ func newHouse(t *testing.T) *house {
 	return h
 }
 
-func (h *house) send(t *testing.T, a alert.Alert) {
+func (h *testSinks) send(t *testing.T, a alert.Alert) {
 	t.Helper()
 	if err := SendAll(t.Context(), h.sinks, a); err != nil {
 		t.Fatalf("%v; slack %v, pager %v, webhook %v", err, h.slack.complaints, h.pager.complaints, h.webhook.complaints)
 	}
 }
 
-// mischief are texts that do something where they are shown.
-var mischief = append([]string{
+// hostileTexts are texts that do harm if a sink shows them as they are.
+var hostileTexts = append([]string{
 	"<!channel>", "<!here|x>", "<@U012AB3CD>", "<#C012AB3CD>", "<http://evil.example|click here>", "http://evil.example/login", "www.evil.example",
 	"*bold* _it_ ~gone~ `code` ```pre```", "> quoted", "&lt;!channel&gt;", ":boom:", "[x](http://evil.example)", "<script>alert(1)</script>",
 	"a\r\nX-Injected: 1\r\n\r\nbody", `","event_action":"resolve`,
 }, alerttest.Hostile...)
 
-// TestI12ForeignTextIsInertAtEverySink: nobody is mentioned, linked to or
-// fooled by what stands in a tag, a user agent or a session's name.
+// TestI12ForeignTextIsInertAtEverySink: text in a tag, a user agent or the name of a session
+// can neither mention people nor make links, nor look like another part of the alert.
 func TestI12ForeignTextIsInertAtEverySink(t *testing.T) {
 	t.Parallel()
-	for n, text := range mischief {
+	for n, text := range hostileTexts {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
 			t.Parallel()
-			h := newHouse(t)
+			h := newTestSinks(t)
 			for _, kind := range alerttest.Kinds {
 				var a alert.Alert
 				alerttest.Fill(&a, text)
@@ -105,8 +105,8 @@ func TestI12ForeignTextIsInertAtEverySink(t *testing.T) {
 	}
 }
 
-// checkShown sees that all that was taken is printable.
-func (h *house) checkShown(t *testing.T) {
+// checkShown fails the test if a text that a receiver has taken is not printable.
+func (h *testSinks) checkShown(t *testing.T) {
 	t.Helper()
 	for _, body := range h.slack.bodies {
 		p, err := readSlack(body)
@@ -140,7 +140,7 @@ func (h *house) checkShown(t *testing.T) {
 	}
 }
 
-// allowedTags is how many tags AWS allows a resource.
+// allowedTags is how many tags AWS allows on one resource.
 const allowedTags = 50
 
 // thousand is one call that deletes a thousand flow logs with every tag.
@@ -158,7 +158,7 @@ func thousand() alert.Alert {
 
 func TestAThousandFlowLogsInOneAlert(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newTestSinks(t)
 	h.send(t, thousand())
 	var whole alert.Alert
 	if err := exactly(h.webhook.last(t), &whole); err != nil || len(whole.FlowLogs) != 1000 || whole.Omitted != 0 || len(whole.FlowLogs[0].Tags) != allowedTags ||
@@ -189,11 +189,10 @@ func TestAThousandFlowLogsInOneAlert(t *testing.T) {
 	}
 }
 
-// TestPagerEventsAreAlwaysSmallEnough, whatever is in an alert: each character
-// takes up to six bytes of JSON.
+// TestPagerEventsAreAlwaysSmallEnough: also if each character takes six bytes of JSON.
 func TestPagerEventsAreAlwaysSmallEnough(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newTestSinks(t)
 	var a alert.Alert
 	alerttest.Fill(&a, strings.Repeat("<", 5000))
 	a.ID, a.DedupKey, a.Kind, a.Level = "alrt_x", strings.Repeat("k", 400), alert.Blocked, alert.Critical
@@ -210,11 +209,11 @@ func TestPagerEventsAreAlwaysSmallEnough(t *testing.T) {
 	}
 }
 
-// TestPagerOpensAndResolves: one incident an event, closed by the closed alert,
-// and never opened again by restored, which does not come.
+// TestPagerOpensAndResolves: each event has one incident. The closed alert resolves it, and
+// the restored alert does not open it again, because the pager does not get that one.
 func TestPagerOpensAndResolves(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newTestSinks(t)
 	a := alerttest.Deletion()
 	route := Routes{{Name: "pager", Kinds: PagerKinds}}
 	for _, kind := range []alert.Kind{alert.Deletion, alert.Blocked, alert.Restored, alert.Closed} {
@@ -258,7 +257,8 @@ func TestPagerComponent(t *testing.T) {
 	}
 }
 
-// TestSlackAndPagerAnswers: what is tried again, when, and what to do.
+// TestSlackAndPagerAnswers: the error about an answer says whether and when to try again,
+// and what to do.
 func TestSlackAndPagerAnswers(t *testing.T) {
 	t.Parallel()
 	slackSink := func(t *testing.T, url string) Sink { return newTestSlack(t, url) }
@@ -278,12 +278,12 @@ func TestSlackAndPagerAnswers(t *testing.T) {
 		{sink: slackSink, status: 204, taken: true, want: "did not answer ok"},
 		{sink: slackSink, status: 400, reply: "invalid_payload", refused: true, want: "slack chat: answered 400 Bad Request: invalid_payload: "},
 		{sink: slackSink, status: 403, reply: "action_prohibited", refused: true, want: "answered 403 Forbidden: action_prohibited: an administrator"},
-		{sink: slackSink, status: 404, reply: "channel_not_found", refused: true, want: "channel_not_found: its channel is gone"},
+		{sink: slackSink, status: 404, reply: "channel_not_found", refused: true, want: "channel_not_found: its channel does not exist"},
 		{sink: slackSink, status: 404, reply: "no_service", refused: true, want: "no_service: the webhook was removed"},
 		{sink: slackSink, status: 410, reply: "channel_is_archived", refused: true, want: "channel_is_archived: restore the channel"},
 		{sink: slackSink, status: 403, reply: "T0KEN-IN-PATH", refused: true, want: "answered 403 Forbidden: check its url"},
 		{sink: slackSink, status: 302, refused: true, want: "redirects are not followed"},
-		{sink: slackSink, status: 429, reply: "rate_limited", after: 30 * time.Second, want: "429 Too Many Requests: rate_limited: it will pass"},
+		{sink: slackSink, status: 429, reply: "rate_limited", after: 30 * time.Second, want: "429 Too Many Requests: rate_limited: Slack limits the rate"},
 		{sink: slackSink, status: 500, reply: "rollup_error", after: 30 * time.Second, want: "rollup_error: Slack failed"},
 		{sink: slackSink, status: 503, after: 30 * time.Second, want: "answered 503 Service Unavailable"},
 		{sink: pagerSink, status: 202, reply: `{"status":"success"}`},
@@ -337,6 +337,6 @@ func TestSinksEndWithTheirContext(t *testing.T) {
 		}
 	}
 	if newTestWebhook(t, url, "").client.Timeout != maxTimeout {
-		t.Error("a try must end by itself")
+		t.Error("the client has no timeout of its own")
 	}
 }

@@ -6,10 +6,10 @@ import (
 	"flowkeeper/alert"
 )
 
-// LogName is the name of the sink that is always there and gets everything.
+// LogName is the name of the log sink, which is always there and gets every alert.
 const LogName = "log"
 
-// Route is what decides whether one configured sink gets an alert.
+// Route decides which alerts one configured sink gets.
 type Route struct {
 	Name     string
 	MinLevel alert.Level  // empty: every level
@@ -21,9 +21,9 @@ type Routes []Route
 
 // For names the sinks that get the alert, the log sink first.
 //
-// An alert goes where its RoutingLevel is asked for. A pager that takes only high
-// ones opened an incident by the deletion; without the closed alert, which is
-// informational, it would never resolve it.
+// The RoutingLevel decides, not the alert's own level. A pager that gets only high alerts
+// has opened an incident at the deletion. Without the closed alert, which is informational,
+// it would never resolve that incident.
 func (rs Routes) For(a alert.Alert) []string {
 	level := a.RoutingLevel()
 	names := []string{LogName}

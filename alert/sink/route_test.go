@@ -41,8 +41,9 @@ func TestRoutes(t *testing.T) {
 	}
 }
 
-// Whatever was opened at a sink is resolved there.
-func TestClosedReachesWhoeverGotTheDeletion(t *testing.T) {
+// TestClosedGoesToTheSinksOfTheDeletion: every sink that has opened an incident gets the
+// alert that resolves it.
+func TestClosedGoesToTheSinksOfTheDeletion(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		level := rapid.SampledFrom([]alert.Level{alert.Informational, alert.Low, alert.Medium, alert.High, alert.Critical})

@@ -16,7 +16,7 @@ import (
 	"flowkeeper/alert/alerttest"
 )
 
-// sinksAt are the sinks that post to a URL, all of it but the pager's secret.
+// sinksAt are the sinks that post to a URL. It contains secrets, except the pager's.
 func sinksAt(t *testing.T, base string) map[string]Sink {
 	t.Helper()
 	return map[string]Sink{
@@ -38,7 +38,7 @@ func transportOf(s Sink) *http.Transport {
 	panic("no transport")
 }
 
-// echo answers with everything it was sent, in body and headers.
+// echo answers with the whole request in the body, and with secrets in the headers.
 func echo(status int) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
@@ -50,7 +50,7 @@ func echo(status int) http.HandlerFunc {
 	}
 }
 
-// TestI11EverySinkFailsInEveryWay and says nothing that is secret.
+// TestI11EverySinkFailsInEveryWay: no error of a sink contains a secret.
 func TestI11EverySinkFailsInEveryWay(t *testing.T) {
 	t.Parallel()
 	tlsServer := httptest.NewUnstartedServer(http.NotFoundHandler())

@@ -11,28 +11,27 @@ import (
 	"flowkeeper/internal/retry"
 )
 
-// Sender delivers one sink's alerts from the outbox, in the outbox's order, at least
-// once each (I7). One goroutine runs it; a sink that fails holds up no other, as
-// every sink has its own.
+// Sender delivers the alerts of one sink from the outbox, in the outbox's order, each at
+// least once (I7). One goroutine runs it. Each sink has its own Sender, so that a failing
+// sink does not delay the others.
 //
-// A try waits for two times. The alert's own NextAt is in the outbox, so that a restart
-// forgets nothing. The sink's pause, after failures in a row, is only here: however many
-// alerts wait, a sink that is down is tried once a pause. Order is kept while the daemon
-// runs, but for an alert that failed too often (holdTries): it is set aside and tried
-// between the others until it is sent or three days old.
+// A try waits for two times. The alert's own NextAt is in the outbox, so that it outlives a
+// restart. The sink's pause after consecutive failures is only in memory: however many
+// alerts wait, a sink that is down is tried once per pause. While the daemon runs, alerts
+// are delivered in order, except one that has failed too often (holdTries): it is set
+// aside, and tried between the others until it is sent or given up after three days.
 //
-// The exported fields are set before Run, if at all. Wake and Hurry are safe for
-// concurrent use.
+// The exported fields may be set before Run. Wake and Hurry are safe for concurrent use.
 type Sender struct {
-	// Now and Rand are the time and, in [0, 1), the jitter: the machine's clock and
-	// math/rand/v2, unless a test sets others.
+	// Now returns the time, Rand a number in [0, 1) for the jitter. By default they are
+	// the machine's clock and math/rand/v2; tests set others.
 	Now  func() time.Time
 	Rand func() float64
-	// WakeOthers, if set, is called after the outbox may have got an alert about this
-	// sink for the others.
+	// WakeOthers, if set, is called when the outbox may have a new alert about this sink
+	// for the other sinks.
 	WakeOthers func()
-	// Sending, if set, is called before each try, and done after it, with nil where the
-	// sink has the alert.
+	// Sending, if set, is called before each try, and done after it, with nil if the sink
+	// has the alert.
 	Sending func() (done func(err error))
 
 	name   string
@@ -42,10 +41,10 @@ type Sender struct {
 	wake   chan struct{}
 	hurry  atomic.Bool
 
-	// Of Run's goroutine alone.
-	failures          int       // tries in a row that failed, of whichever alert
-	pausedUntil       time.Time // nothing is tried before, but what is more urgent than mostUrgentRefused
-	mostUrgentRefused int       // urgency of the most urgent of these failures, where each was a refusal; 0: nothing is more urgent
+	// Only Run's goroutine uses these.
+	failures          int       // consecutive tries that failed, of any alerts
+	pausedUntil       time.Time // until then only alerts more urgent than mostUrgentRefused are tried
+	mostUrgentRefused int       // urgency of the most urgent of these failures, if each was a refusal; 0: nothing is more urgent
 	sent              bool      // the sink has taken an alert since the start
 }
 
@@ -57,8 +56,8 @@ func NewSender(name string, s Sink, o Outbox, log *slog.Logger) *Sender {
 	}
 }
 
-// Wake says that the outbox may have something new. It never blocks; many
-// calls count as one. Without it the sender sleeps until something known is due.
+// Wake makes the sender read the outbox again, which may have new alerts. It never blocks;
+// several calls count as one. Without it the sender sleeps until a known delivery is due.
 func (s *Sender) Wake() {
 	select {
 	case s.wake <- struct{}{}:
@@ -66,17 +65,16 @@ func (s *Sender) Wake() {
 	}
 }
 
-// Hurry is Wake for when a person has mended the sink: it is tried at once,
-// whatever it asked for before.
+// Hurry is Wake after a person has fixed the sink: the sink is tried at once, even during
+// its pause.
 func (s *Sender) Hurry() {
 	s.hurry.Store(true)
 	s.Wake()
 }
 
-// Run delivers until ctx ends, and returns nil then. A try that is under way
-// at that moment may take a few seconds more, as an alert sent but not
-// recorded would be sent again (I10). It survives every failure of sink and
-// outbox.
+// Run delivers alerts until ctx ends, and then returns nil. No failure of the sink or the
+// outbox ends it. A try that has started when ctx ends gets a few more seconds, because an
+// alert that was sent but not recorded would be sent again (I10).
 func (s *Sender) Run(ctx context.Context) error {
 	for ctx.Err() == nil {
 		switch rest := s.Step(ctx); {
@@ -89,8 +87,8 @@ func (s *Sender) Run(ctx context.Context) error {
 	return nil
 }
 
-// Step tries the delivery that is due, if there is one, and returns how long
-// nothing else is: 0 if something may be, negative if nothing is until Wake.
+// Step tries the delivery that is due, if there is one, and returns how long to wait before
+// the next Step: 0 if another delivery may be due now, negative to wait for Wake.
 func (s *Sender) Step(ctx context.Context) (rest time.Duration) {
 	if s.hurry.Swap(false) {
 		s.pausedUntil = time.Time{}
@@ -122,15 +120,14 @@ func (s *Sender) Step(ctx context.Context) (rest time.Duration) {
 	return max(0, d.NextAt.Sub(s.Now()))
 }
 
-// moreUrgent is a new alert that does not wait for the end of a pause, as it is more
-// urgent than all that the sink has refused before it. The pause is for their sake:
-// somebody who can cause alerts that a receiver refuses must not delay that of a
-// deletion.
+// moreUrgent is a new alert that does not wait for the end of a pause, because it is more
+// urgent than all alerts whose refusal caused the pause. So somebody who causes alerts that
+// a receiver refuses can't delay the alert about a deletion.
 func (s *Sender) moreUrgent(ctx context.Context) (Delivery, bool) {
 	if s.mostUrgentRefused <= 0 {
 		return Delivery{}, false
 	}
-	for range 2 { // the outbox may hand out an old one first, but not twice
+	for range 2 { // the outbox may return one chosen by age, but not twice in a row
 		d, ok, err := s.outbox.Next(ctx, s.name, s.Now())
 		if err != nil || !ok {
 			break
@@ -142,7 +139,7 @@ func (s *Sender) moreUrgent(ctx context.Context) (Delivery, bool) {
 	return Delivery{}, false
 }
 
-// deliver tries once and records how it went.
+// deliver tries once and records the result.
 func (s *Sender) deliver(ctx context.Context, d Delivery) {
 	err := s.try(ctx, d.Alert)
 	now := s.Now()
@@ -156,7 +153,7 @@ func (s *Sender) deliver(ctx context.Context, d Delivery) {
 		return s.outbox.Sent(ctx, s.name, d.Alert.ID, now)
 	})
 	if recovers && s.WakeOthers != nil {
-		s.WakeOthers() // that it takes alerts again
+		s.WakeOthers() // they may have an alert that this sink takes alerts again
 	}
 	if d.Attempts > 0 {
 		s.log.Info("alert delivered after retries", "alert", d.Alert.ID, "attempts", d.Attempts+1)
@@ -173,14 +170,14 @@ func (s *Sender) try(ctx context.Context, a alert.Alert) error {
 	}
 	err := s.sink.Send(ctx, a)
 	if asError(err).Taken {
-		s.log.Warn("the sink has an alert, but answers oddly", "alert", a.ID, "error", alert.Clean(err.Error(), alert.MaxField))
+		s.log.Warn("the sink took an alert, but its answer was unexpected", "alert", a.ID, "error", alert.Clean(err.Error(), alert.MaxField))
 		err = nil
 	}
 	done(err)
 	return err
 }
 
-// failed slows down the sink, decides about the alert, and records that.
+// failed pauses the sink, decides how the delivery goes on, and records that.
 func (s *Sender) failed(ctx context.Context, d Delivery, err error, now time.Time) {
 	s.pause(asError(err), d.Urgency, now)
 	f := failure(d, err, s.pausedUntil, now, s.Rand)
@@ -188,12 +185,12 @@ func (s *Sender) failed(ctx context.Context, d Delivery, err error, now time.Tim
 	s.persist(ctx, "record a failed alert", func(ctx context.Context) error {
 		return s.outbox.Failed(ctx, s.name, d.Alert.ID, f)
 	})
-	if f.TellOthers && s.WakeOthers != nil {
+	if f.NotifyOthers && s.WakeOthers != nil {
 		s.WakeOthers()
 	}
 }
 
-// pause slows down the sink after a try that failed.
+// pause sets the sink's pause after a try that failed.
 func (s *Sender) pause(why Error, urgency int, now time.Time) {
 	s.failures++
 	switch {
@@ -207,13 +204,13 @@ func (s *Sender) pause(why Error, urgency int, now time.Time) {
 	s.pausedUntil = now.Add(max(backoff.Jittered(s.failures-1, s.Rand()), min(why.RetryAfter, maxRetryAfter)))
 }
 
-// report logs an alert's first failure and its end; what is between is noise
-// at any level but debug.
+// report logs an alert's first failure, and that it is given up. Failures between these are
+// logged at level debug.
 func (s *Sender) report(alertID string, f Failure) {
 	log := s.log.With("alert", alertID, "attempts", f.Attempts, "error", f.Cause)
 	switch {
 	case f.Parked:
-		log.Error("alert given up: mend the sink, then run `flowkeeper alerts retry " + alertID + "`")
+		log.Error("alert given up: fix the sink, then run `flowkeeper alerts retry " + alertID + "`")
 	case f.Attempts == 1:
 		log.Warn("alert not delivered: will be tried again", "next", f.NextAt)
 	default:
@@ -221,9 +218,9 @@ func (s *Sender) report(alertID string, f Failure) {
 	}
 }
 
-// persist calls fn until it succeeds or ctx ends; even then once, so that a
-// try that ended during shutdown is recorded. While the store fails there is
-// nothing better to do: going on would send what was already sent.
+// persist calls fn until it succeeds or ctx ends, but at least once, so that the result of
+// a try that ended during shutdown is recorded. It does not give up while the store fails,
+// because the sender would send an alert again whose result is not recorded.
 func (s *Sender) persist(ctx context.Context, what string, fn func(context.Context) error) {
 	for attempt := 1; ; attempt++ {
 		once, cancel := outlive(ctx, sendTimeout)
@@ -239,7 +236,7 @@ func (s *Sender) persist(ctx context.Context, what string, fn func(context.Conte
 	}
 }
 
-// grace is what a step in hand gets after the order to stop.
+// grace is the time that a running step gets after the order to stop.
 const grace = 3 * time.Second
 
 // outlive returns a context that ends after limit, or grace after ctx does.

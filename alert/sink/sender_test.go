@@ -14,8 +14,8 @@ import (
 	"flowkeeper/alert/alerttest"
 )
 
-// The pauses between tries double from 1 s to 5 min. What jitter and large numbers do
-// to them, package retry tests.
+// TestBackoffTable: the pauses between tries double from 1 s to 5 min. The tests of package
+// retry cover jitter and large numbers.
 func TestBackoffTable(t *testing.T) {
 	t.Parallel()
 	for n, want := range map[int]time.Duration{1: time.Second, 2: 2 * time.Second, 5: 16 * time.Second, 9: 256 * time.Second, 10: 5 * time.Minute, 99: 5 * time.Minute} {
@@ -69,7 +69,7 @@ func TestSenderKeepsOrderThroughAnOutage(t *testing.T) {
 		}}
 		s, stop := start(t, "hook", sink, &o)
 		time.Sleep(time.Second / 2)
-		s.Wake() // must not cut the pause short
+		s.Wake() // must not shorten the pause
 		time.Sleep(5 * time.Minute)
 		stop()
 		want := []string{"a0", "a0", "a0", "a0", "a0", "a0", "a0", "a1", "a2"}
@@ -84,7 +84,7 @@ func TestSenderKeepsOrderThroughAnOutage(t *testing.T) {
 	})
 }
 
-// I7: a sink that fails, or hangs, holds up no other.
+// TestI7OneSinkHoldsUpNoOther: a sink that fails or hangs does not delay the others.
 func TestI7OneSinkHoldsUpNoOther(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -109,8 +109,8 @@ func TestI7OneSinkHoldsUpNoOther(t *testing.T) {
 	})
 }
 
-// I7: an alert that its receiver chokes on, which an attacker may bring about
-// by a user agent, does not silence the alerts behind it.
+// TestI7PoisonousAlertHoldsOthersUpForALimitedTime: an alert that its receiver can't handle,
+// which an attacker may cause by a user agent, delays the later alerts only for a time.
 func TestI7PoisonousAlertHoldsOthersUpForALimitedTime(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -145,8 +145,8 @@ func TestI7PoisonousAlertHoldsOthersUpForALimitedTime(t *testing.T) {
 				time.Sleep(80 * time.Hour)
 				stop()
 				d := o.get("hook", "a0")
-				if d.ParkedAt.IsZero() || d.Error == "" || o.parked < 1 {
-					t.Fatalf("never given up, or not told (%d times): %+v", o.parked, d)
+				if d.ParkedAt.IsZero() || d.Error == "" || o.notice < 1 {
+					t.Fatalf("never given up, or the other sinks were not alerted (%d times): %+v", o.notice, d)
 				}
 				if age := d.ParkedAt.Sub(begin); age < parkAfter || age > parkAfter+time.Hour {
 					t.Errorf("parked after %v", age)
@@ -156,9 +156,9 @@ func TestI7PoisonousAlertHoldsOthersUpForALimitedTime(t *testing.T) {
 	}
 }
 
-// A sink that is down is tried once a backoff, however many alerts wait, and
-// has everything soon after it is back.
-func TestSenderSparesASinkThatIsDown(t *testing.T) {
+// TestSenderSeldomTriesASinkThatIsDown: it is tried once per pause, however many alerts
+// wait, and gets all of them soon after it works again.
+func TestSenderSeldomTriesASinkThatIsDown(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var o memory
@@ -206,8 +206,8 @@ func TestSenderHonoursRetryAfterWithinBounds(t *testing.T) {
 	}
 }
 
-// An alert older than three days is not given up after one unlucky try: the
-// daemon may have been off.
+// TestSenderTriesOldAlertsToo: an alert older than three days is not given up after a single
+// try, because the daemon may have been stopped for that time.
 func TestSenderTriesOldAlertsToo(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -226,8 +226,8 @@ func TestSenderTriesOldAlertsToo(t *testing.T) {
 	})
 }
 
-// I7: what was sent but could not be recorded is not sent again while the
-// store fails; the record is what is retried.
+// TestI7FailingStoreCausesNoRepeats: if the store fails after an alert was sent, the sender
+// tries to record that again. It does not send the alert again.
 func TestI7FailingStoreCausesNoRepeats(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -258,7 +258,8 @@ func TestSenderSurvivesAnOutboxThatCannotBeRead(t *testing.T) {
 	})
 }
 
-// I10: the order to stop lets the try in hand end and be recorded.
+// TestI10StopLetsTheTryInHandFinish: a try that has started before the order to stop may
+// end, and its result is recorded.
 func TestI10StopLetsTheTryInHandFinish(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -279,7 +280,7 @@ func TestI10StopLetsTheTryInHandFinish(t *testing.T) {
 			t.Errorf("%+v", d)
 		}
 		if d := o.get("hook", "a1"); d.Attempts != 0 || !d.SentAt.IsZero() {
-			t.Errorf("begun after the order to stop: %+v", d)
+			t.Errorf("started after the order to stop: %+v", d)
 		}
 	})
 }
@@ -302,7 +303,7 @@ func TestI10StopDoesNotWaitForASinkThatHangs(t *testing.T) {
 	})
 }
 
-// I12: what a sink's error says is foreign.
+// TestI12CauseIsCleaned: the text of a sink's error is foreign text.
 func TestI12CauseIsCleaned(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -317,49 +318,49 @@ func TestI12CauseIsCleaned(t *testing.T) {
 	})
 }
 
-// tardy says "due at" a moment that is over when the sender looks at it.
-type tardy struct {
+// pastDue is an outbox that first returns a due time which is already over.
+type pastDue struct {
 	memory
 	asked int
 }
 
-func (o *tardy) Next(ctx context.Context, sink string, now time.Time) (Delivery, bool, error) {
+func (o *pastDue) Next(ctx context.Context, sink string, now time.Time) (Delivery, bool, error) {
 	if o.asked++; o.asked == 1 {
 		return Delivery{NextAt: now.Add(-time.Nanosecond)}, false, nil
 	}
 	return o.memory.Next(ctx, sink, now)
 }
 
-func TestSenderMissesNoMomentJustPassed(t *testing.T) {
+func TestSenderDoesNotWaitForATimeInThePast(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		var o tardy
+		var o pastDue
 		o.add("hook", numbered(1)...)
 		if len(run(t, &o, nil, time.Millisecond).ids()) != 1 {
-			t.Error("asleep for ever")
+			t.Error("the alert was not sent")
 		}
 	})
 }
 
-// outboxOf counts what a sender tells the outbox to tell others.
-type outboxOf struct{ tells int }
+// noticeCounter is an outbox that counts the alerts for the other sinks.
+type noticeCounter struct{ notices int }
 
-func (*outboxOf) Next(context.Context, string, time.Time) (Delivery, bool, error) {
+func (*noticeCounter) Next(context.Context, string, time.Time) (Delivery, bool, error) {
 	return Delivery{}, false, nil
 }
-func (*outboxOf) Sent(context.Context, string, string, time.Time) error { return nil }
-func (o *outboxOf) Failed(_ context.Context, _, _ string, f Failure) error {
-	if f.TellOthers {
-		o.tells++
+func (*noticeCounter) Sent(context.Context, string, string, time.Time) error { return nil }
+func (o *noticeCounter) Failed(_ context.Context, _, _ string, f Failure) error {
+	if f.NotifyOthers {
+		o.notices++
 	}
 	return nil
 }
 
-// TestI7OthersHearOfASinkThatTakesNothing, however its failures mix; and their
-// senders are woken when it takes alerts again.
-func TestI7OthersHearOfASinkThatTakesNothing(t *testing.T) {
+// TestI7OtherSinksAreAlertedOfAFailingSink: refusals and other failures may alternate. The
+// senders of the other sinks are woken for that alert, and when the sink takes alerts again.
+func TestI7OtherSinksAreAlertedOfAFailingSink(t *testing.T) {
 	t.Parallel()
-	o, woken := &outboxOf{}, 0
+	o, woken := &noticeCounter{}, 0
 	s := NewSender("pager", &recorder{}, o, slog.New(slog.DiscardHandler))
 	s.WakeOthers = func() { woken++ }
 	now := time.Now()
@@ -367,12 +368,12 @@ func TestI7OthersHearOfASinkThatTakesNothing(t *testing.T) {
 		e := &Error{Refused: n >= 3}
 		s.failed(t.Context(), Delivery{Alert: alert.Alert{ID: "x", Kind: alert.Deletion, Level: alert.Critical, Time: alert.Time{Time: now}}, Attempts: n}, e, now)
 	}
-	if o.tells == 0 || woken != o.tells {
-		t.Errorf("told %d times, woken %d times", o.tells, woken)
+	if o.notices == 0 || woken != o.notices {
+		t.Errorf("alerted %d times, woken %d times", o.notices, woken)
 	}
 	before := woken
 	s.deliver(t.Context(), Delivery{Alert: alert.Alert{ID: "x"}, Attempts: 20})
 	if woken != before+1 {
-		t.Error("nobody was woken to tell that it takes alerts again")
+		t.Error("the other senders were not woken when it took alerts again")
 	}
 }

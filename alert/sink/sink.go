@@ -13,24 +13,23 @@ import (
 	"flowkeeper/alert"
 )
 
-// Sink is one place that alerts go to. It is safe for concurrent use.
+// Sink delivers alerts to one receiver. It is safe for concurrent use.
 type Sink interface {
-	// Send delivers one alert, which has been written, before ctx ends, and returns
-	// nil once the other side has it. Its errors hold no secret and no URL (I11); an
-	// *Error says more about the next try, any other error means: try again.
+	// Send delivers one alert, after Alert.Write, before ctx ends. It returns nil when
+	// the receiver has the alert. Its errors contain no secret and no URL (I11). An
+	// *Error says more about the next try; any other error means: try again.
 	Send(ctx context.Context, a alert.Alert) error
 }
 
 const (
-	// sendTimeout bounds one try: whoever takes longer to accept a few kilobytes
-	// is down.
+	// sendTimeout limits one try: a receiver that needs longer to accept a few kilobytes
+	// counts as down.
 	sendTimeout = 10 * time.Second
-	// maxTimeout is the most that a sink may be given instead.
+	// maxTimeout is the longest timeout that a sink can have instead.
 	maxTimeout = time.Minute
 )
 
-// WithTimeout returns the sink with a limit of its own for one try, instead of ten
-// seconds.
+// WithTimeout returns the sink with another limit for one try than the usual ten seconds.
 func WithTimeout(s Sink, limit time.Duration) Sink { return limited{s, limit} }
 
 type limited struct {
@@ -44,13 +43,13 @@ func (l limited) Send(ctx context.Context, a alert.Alert) error {
 	return l.Sink.Send(ctx, a)
 }
 
-// String is that of the sink within.
+// String is the name of the wrapped sink.
 func (l limited) String() string { return fmt.Sprint(l.Sink) }
 
-// GoString does so for %#v.
+// GoString is String, for %#v.
 func (l limited) GoString() string { return l.String() }
 
-// limitOf is how long one try of the sink may take.
+// limitOf is the limit of one try of the sink.
 func limitOf(s Sink) time.Duration {
 	if l, ok := s.(limited); ok {
 		return l.limit
@@ -58,13 +57,12 @@ func limitOf(s Sink) time.Duration {
 	return sendTimeout
 }
 
-// SendAll sends an alert once to every sink, all at the same time, without the
-// outbox: the way out when the disk is full (I1). It returns within the time
-// of the slowest one's try; the error joins those of the sinks that failed,
-// each named.
+// SendAll sends an alert once to every sink, to all at the same time and without the
+// outbox, for example when the disk is full (I1). It returns when the slowest try has
+// ended. The error joins those of the sinks that failed, each with the name of its sink.
 func SendAll(ctx context.Context, sinks map[string]Sink, a alert.Alert) error {
 	names := slices.Sorted(maps.Keys(sinks))
-	errs := make([]error, len(names)) // each goroutine writes its own
+	errs := make([]error, len(names)) // each goroutine writes its own element
 	var wg sync.WaitGroup
 	for n, name := range names {
 		wg.Go(func() {
@@ -79,8 +77,8 @@ func SendAll(ctx context.Context, sinks map[string]Sink, a alert.Alert) error {
 	return errors.Join(errs...)
 }
 
-// sendWhole sends the JSON of an alert's whole form. Where the other side finds fault
-// with that, or finds it too large, the compact form follows at once, if it is shorter.
+// sendWhole sends the JSON of an alert's whole form. If the receiver refuses that as invalid
+// or too large, it sends the compact form at once, if that is shorter.
 func (l label) sendWhole(ctx context.Context, whole any, compact func() any, send func(ctx context.Context, body []byte) error) error {
 	body, err := json.Marshal(whole)
 	if err != nil {

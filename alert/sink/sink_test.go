@@ -16,8 +16,8 @@ type sinkFunc func(context.Context, alert.Alert) error
 
 func (f sinkFunc) Send(ctx context.Context, a alert.Alert) error { return f(ctx, a) }
 
-// I1: with a full disk the alert still goes to every sink, those that hang or
-// fail holding up none, within the time of one try.
+// TestI1SendAllReachesEverySink: with a full disk the alert still goes to every sink within
+// the time of one try. A sink that hangs or fails does not delay the others.
 func TestI1SendAllReachesEverySink(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -38,7 +38,8 @@ func TestI1SendAllReachesEverySink(t *testing.T) {
 	})
 }
 
-// Each sink has its own limit, and a slow one that may be slow is waited for.
+// TestSendAllKeepsEachSinksLimit: each sink has its own limit, and SendAll waits for a slow
+// sink until its limit.
 func TestSendAllKeepsEachSinksLimit(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

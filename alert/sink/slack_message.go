@@ -10,27 +10,27 @@ import (
 )
 
 const (
-	// slackHeader is what a header block holds, in characters
+	// slackHeader is the limit of a header block, in characters
 	// (docs.slack.dev/reference/block-kit/blocks/header-block).
 	slackHeader = 150
-	// slackAnswer and slackLine keep a message short enough for a phone. With
-	// slackListed lines it stays far below every limit of Slack's: 50 blocks a
-	// message, 3000 characters a text.
+	// slackAnswer and slackLine, in characters, keep a message short enough for a phone.
+	// With slackListed lines it is far below Slack's limits: 50 blocks in a message, 3000
+	// characters in a text.
 	slackAnswer = 300
 	slackLine   = 250
-	// slackListed bounds how many flow logs a message names.
+	// slackListed limits how many flow logs a message lists.
 	slackListed = 5
 )
 
-// slackMessage is an incoming webhook's message. Mrkdwn false: the text is
-// shown as it is.
+// slackMessage is a message to an incoming webhook. If Mrkdwn is false, Slack shows the text
+// as it is.
 type slackMessage struct {
 	slack.WebhookMessage
 	Mrkdwn bool `json:"mrkdwn"`
 }
 
-// slackPayload is the alert as a message. The title is in a block of its own;
-// Text is what a notification shows instead of the blocks.
+// slackPayload is the alert as a message. The title is in a block of its own. A notification
+// shows Text instead of the blocks.
 func slackPayload(a alert.Alert) slackMessage {
 	fallback, quiet := slackInert("["+string(a.Level)+"] "+a.Title), false
 	return slackMessage{WebhookMessage: slack.WebhookMessage{
@@ -40,11 +40,11 @@ func slackPayload(a alert.Alert) slackMessage {
 			Color: slackColor(a.Level), Fallback: fallback,
 			Blocks: slack.Blocks{BlockSet: slackBlocks(a)},
 		}},
-		UnfurlLinks: &quiet, UnfurlMedia: &quiet, // Slack is to fetch nothing that a foreign text names
+		UnfurlLinks: &quiet, UnfurlMedia: &quiet, // Slack must not fetch URLs in foreign text
 	}}
 }
 
-// titleAlone is a message that Slack hardly finds fault with.
+// titleAlone is the compact form of a message.
 func titleAlone(m slackMessage, a alert.Alert) slackMessage {
 	m.Blocks, m.Attachments = nil, nil
 	m.Text += slackInert(" · " + slackFoot(a))
@@ -60,7 +60,7 @@ func slackBlocks(a alert.Alert) []slack.Block {
 	return append(out, slack.NewContextBlock("", slackPlain(alert.Clean(slackFoot(a), 2*slackAnswer))))
 }
 
-// slackFoot is what one looks the alert up by.
+// slackFoot has the IDs and the command by which people find the alert.
 func slackFoot(a alert.Alert) string {
 	s := string(a.Level) + " · " + a.ID
 	if a.EventID != "" {
@@ -72,7 +72,7 @@ func slackFoot(a alert.Alert) string {
 	return s + " · " + a.Command()
 }
 
-// slackFacts is a line for each fact that has an answer, its question in bold.
+// slackFacts has a line for each fact with an answer, the question in bold.
 func slackFacts(facts []alert.Fact) []slack.Block {
 	s := slack.NewRichTextSection()
 	for _, f := range facts {
@@ -90,14 +90,14 @@ func slackFacts(facts []alert.Fact) []slack.Block {
 	return []slack.Block{slack.NewRichTextBlock("", s)}
 }
 
-// slackList names the first flow logs, and counts them where there are more.
-// What there is to do of its own for one is said with it.
+// slackList lists the first flow logs, and counts them if there are more. A flow log's own
+// advice is in its line, unless it is that of the whole message.
 func slackList(heading string, a alert.Alert, logs []alert.FlowLog, todo string) []slack.Block {
 	if len(logs) == 0 {
 		return nil
 	}
 	if len(logs) > slackListed {
-		heading += " (" + alert.Tally(logs) + ")" // the foot says how to see all
+		heading += " (" + alert.Tally(logs) + ")" // the command in the foot shows all
 	}
 	logs = slices.Clone(logs)
 	for n, f := range logs {
@@ -116,19 +116,18 @@ func slackBold(s string) *slack.RichTextSectionTextElement {
 	return slack.NewRichTextSectionTextElement(s, &slack.RichTextSectionTextStyle{Bold: true})
 }
 
-// slackPlain is a text without markup, and without :emoji:.
+// slackPlain is a text in which Slack parses neither markup nor :emoji:.
 func slackPlain(s string) *slack.TextBlockObject {
 	return slack.NewTextBlockObject(slack.PlainTextType, s, false, false)
 }
 
-// slackInert makes a text safe where Slack looks for markup: the three
-// characters of its mentions and links are escaped, and no URL is left to be
-// made a link.
+// slackInert makes a text safe in fields in which Slack parses markup: it escapes the three
+// characters of mentions and links, and changes URLs so that Slack makes no links of them.
 func slackInert(s string) string {
 	return strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", "://", "[:]//").Replace(s)
 }
 
-// slackColor is the stripe beside the message.
+// slackColor is the color of the bar at the side of the message.
 func slackColor(l alert.Level) string {
 	switch l {
 	case alert.Critical:

@@ -12,21 +12,21 @@ import (
 	"flowkeeper/alert"
 )
 
-// Publisher is the part of the SDK's client that publishes. The client's Region
-// must be the topic's.
+// Publisher is the part of the SDK's SNS client that publishes. The client's Region must be
+// that of the topic.
 type Publisher interface {
 	Publish(ctx context.Context, in *sns.PublishInput, optFns ...func(*sns.Options)) (*sns.PublishOutput, error)
 }
 
 const (
-	// maxMessage, in bytes, keeps below SNS's 262,144.
+	// maxMessage is below SNS's limit of 262,144 bytes.
 	maxMessage = 250 << 10
-	// maxSubject: SNS wants less than 100 characters.
+	// maxSubject is the limit of a subject: SNS allows less than 100 characters.
 	maxSubject = 99
 )
 
-// Topic publishes alerts to an SNS topic: the JSON that webhooks get, with the
-// title as the subject for e-mail.
+// Topic publishes alerts to an SNS topic: the same JSON as webhooks get, and the title as
+// the subject of e-mails.
 type Topic struct {
 	label
 	arn    string
@@ -38,8 +38,8 @@ func NewTopic(name, topicARN string, client Publisher) *Topic {
 	return &Topic{label: label("sns " + name), arn: topicARN, client: client}
 }
 
-// Send publishes the alert, with as much of its flow logs as one message holds; its
-// compact form, where SNS does not take that.
+// Send publishes the alert, with as many details of its flow logs as fit into one message.
+// If SNS refuses that as invalid or too large, Send publishes the compact form.
 func (t *Topic) Send(ctx context.Context, a alert.Alert) error {
 	return t.sendWhole(ctx, a.Within(maxMessage), func() any { return a.Compact() }, func(ctx context.Context, body []byte) error {
 		return t.publish(ctx, a, string(body))
@@ -50,25 +50,25 @@ func (t *Topic) publish(ctx context.Context, a alert.Alert, message string) erro
 	subject := subject(a.Title)
 	in := &sns.PublishInput{TopicArn: &t.arn, Subject: &subject, Message: &message}
 	if strings.HasSuffix(t.arn, ".fifo") {
-		// Such a topic demands both; the alert's own ID drops our repeats.
+		// A FIFO topic requires both. With the alert's ID it drops a repeated message.
 		group := a.Account + "." + a.Region
 		in.MessageGroupId, in.MessageDeduplicationId = &group, &a.ID
 	}
 	switch _, err := t.client.Publish(ctx, in, onePublish); {
 	case err == nil:
 		return nil
-	case isSuccess(status(err)): // the error is only about reading the answer: SNS has the message
-		return t.odd("answered as SNS does to what it takes, but nothing that can be read: see what stands between (a proxy, aws.endpoint_url)")
+	case isSuccess(status(err)): // only the answer could not be read: SNS has the message
+		return t.unexpected("answered with success, but the answer is not one of SNS: check what is in between (a proxy, aws.endpoint_url)")
 	default:
 		return t.failure(err)
 	}
 }
 
-// onePublish leaves trying again to the outbox: the SDK would also repeat what SNS
-// has taken, where its answer breaks off.
+// onePublish disables the SDK's retries. The SDK would repeat a message that SNS has taken
+// if only the answer was cut off; the outbox decides what to try again.
 func onePublish(o *sns.Options) { o.Retryer = aws.NopRetryer{} }
 
-// status is that of the answer which an error is about; 0: there was none.
+// status is the HTTP status of the answer that an error is about; 0 if there was none.
 func status(err error) int {
 	if e, ok := errors.AsType[interface {
 		error
@@ -79,8 +79,8 @@ func status(err error) int {
 	return 0
 }
 
-// subject is a title as SNS takes it everywhere: printable ASCII, less than
-// 100 characters, beginning with no space.
+// subject is a title in the form that SNS accepts as a subject: printable ASCII, less than
+// 100 characters, no space at the start.
 func subject(title string) string {
 	s := strings.Map(func(r rune) rune {
 		if r < ' ' || r > '~' {
@@ -97,9 +97,8 @@ func subject(title string) string {
 	return s
 }
 
-// failure words an error of Publish. AWS's message is left out: that of a
-// refused signature repeats the request's headers, the session token among
-// them (I11).
+// failure is the Error for an error of Publish. It leaves AWS's message out: the message
+// about a refused signature contains the request's headers, with the session token (I11).
 func (t *Topic) failure(err error) error {
 	api, ok := errors.AsType[smithy.APIError](err)
 	if !ok {
@@ -108,7 +107,7 @@ func (t *Topic) failure(err error) error {
 	code := alert.Clean(api.ErrorCode(), alert.MaxField)
 	e := t.failed(code + ": " + snsAdvice(code))
 	throttled := strings.Contains(code, "Throttl") || code == "RequestLimitExceeded"
-	e.Refused = !throttled && status(err) >= 400 && status(err) < 500 // else it is no "no" but a "not now"
+	e.Refused = !throttled && status(err) >= 400 && status(err) < 500 // otherwise the same call may succeed later
 	e.shorter = strings.HasPrefix(code, "InvalidParameter") || strings.HasPrefix(code, "ParameterValueInvalid") || code == "RequestEntityTooLarge"
 	return e
 }
@@ -116,7 +115,7 @@ func (t *Topic) failure(err error) error {
 func snsAdvice(code string) string {
 	switch {
 	case strings.Contains(code, "Throttl"):
-		return "will pass"
+		return "SNS limits the rate, no action is needed"
 	case strings.HasPrefix(code, "AuthorizationError"), strings.HasPrefix(code, "AccessDenied"):
 		return "allow sns:Publish on the topic"
 	case strings.HasPrefix(code, "NotFound"):

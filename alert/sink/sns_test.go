@@ -28,7 +28,7 @@ var _ Publisher = (*sns.Client)(nil)
 
 const topic = "arn:aws:sns:eu-west-1:111122223333:alerts"
 
-// published is what a topic is sent for an alert.
+// published is the message that a topic gets for an alert.
 func published(t *testing.T, arn string, a alert.Alert) (in *sns.PublishInput) {
 	t.Helper()
 	sink := NewTopic("mail", arn, publish(func(i *sns.PublishInput) error { in = i; return nil }))
@@ -97,10 +97,10 @@ func TestI11TopicErrorsHoldNoSecret(t *testing.T) {
 	}{
 		{answered(403, "AuthorizationError", "User … is not authorized"), true, "sns mail: AuthorizationError: allow sns:Publish"},
 		{answered(404, "NotFound", "Topic does not exist"), true, "check topic_arn"},
-		{answered(400, "Throttling", "Rate exceeded"), false, "will pass"},
+		{answered(400, "Throttling", "Rate exceeded"), false, "SNS limits the rate"},
 		{answered(400, "KMSAccessDenied", ""), true, "kms:Decrypt"},
 		{answered(500, "InternalError", ""), false, "InternalError"},
-		// AWS repeats the canonical request, the session token in it.
+		// AWS's message contains the canonical request, with the session token.
 		{answered(403, "SignatureDoesNotMatch", "x-amz-security-token:"+secretUser), true, "SignatureDoesNotMatch"},
 		{fmt.Errorf("Post %q: proxyconnect: %w", secretURL("https://example.invalid"), errors.New("x")), false, "sns mail: the request failed"},
 		{context.DeadlineExceeded, false, "no answer in time"},
@@ -117,9 +117,9 @@ func TestI11TopicErrorsHoldNoSecret(t *testing.T) {
 	}
 }
 
-// TestTopicSaysWhatIsNoAnswerOfSNS: nothing is sent again after a 2xx, but whoever
-// reads the log, or tests the sink, hears that something else has answered.
-func TestTopicSaysWhatIsNoAnswerOfSNS(t *testing.T) {
+// TestTopicReportsAnAnswerThatIsNotSNSs: nothing is sent again after a 2xx, but the error
+// says that the answer was not one of SNS.
+func TestTopicReportsAnAnswerThatIsNotSNSs(t *testing.T) {
 	t.Parallel()
 	for name, body := range map[string]string{"a page": `<html>log in</html>`, "cut off": `<PublishResponse><PublishResult>`} {
 		url := serve(t, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, body) })

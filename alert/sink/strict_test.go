@@ -20,15 +20,15 @@ import (
 	"flowkeeper/alert"
 )
 
-// strict is a receiver that takes only what its published rules allow, and
-// notes the rest.
+// strict is a receiver that accepts only requests that follow its published rules, and
+// records what is wrong with the others.
 type strict struct {
 	mu         sync.Mutex
 	bodies     [][]byte
 	complaints []error
 }
 
-// take checks one request, and keeps its body.
+// take checks one request, and keeps its body if it is accepted.
 func (s *strict) take(r *http.Request, check func(body []byte) error) error {
 	body, err := io.ReadAll(r.Body)
 	if err == nil && (r.Method != http.MethodPost || r.Header.Get("Content-Type") != "application/json" || r.Header.Get("User-Agent") != "flowkeeper/1.2.3") {
@@ -47,7 +47,7 @@ func (s *strict) take(r *http.Request, check func(body []byte) error) error {
 	return nil
 }
 
-// last is the body that was taken last.
+// last is the body that was accepted last.
 func (s *strict) last(t *testing.T) []byte {
 	t.Helper()
 	s.mu.Lock()
@@ -58,7 +58,7 @@ func (s *strict) last(t *testing.T) []byte {
 	return s.bodies[len(s.bodies)-1]
 }
 
-// exactly decodes JSON that has no fields but those of v.
+// exactly decodes JSON, and fails if that has other fields than v.
 func exactly(data []byte, v any) error {
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.DisallowUnknownFields()
@@ -68,7 +68,7 @@ func exactly(data []byte, v any) error {
 	return nil
 }
 
-// strictSlack is an incoming webhook as Slack publishes its rules.
+// strictSlack is an incoming webhook that follows Slack's published rules.
 type strictSlack struct{ strict }
 
 func (s *strictSlack) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -80,9 +80,9 @@ func (s *strictSlack) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	fmt.Fprint(w, "ok")
 }
 
-// slackPage collects the texts of a message, by how Slack treats them.
+// slackPage collects the texts of a message by the way in which Slack treats them.
 type slackPage struct {
-	mrkdwn []string // looked through for mentions and links
+	mrkdwn []string // Slack parses mentions and links
 	plain  []string
 	header string
 }
@@ -170,7 +170,7 @@ func (p *slackPage) block(data []byte) error {
 	return nil
 }
 
-// plainText takes no text object but a plain one.
+// plainText accepts only a plain text object.
 func (p *slackPage) plainText(data []byte, limit int) error {
 	var o struct {
 		Type  string `json:"type"`
@@ -219,8 +219,8 @@ func (p *slackPage) rich(data []byte) error {
 	return nil
 }
 
-// richText takes no element but text: links, users, channels and broadcasts
-// have types of their own.
+// richText accepts only text elements: links, users, channels and broadcasts have types of
+// their own.
 func (p *slackPage) richText(data []byte) error {
 	var e struct {
 		Type  string          `json:"type"`
@@ -254,8 +254,8 @@ func checkSlack(body []byte) error {
 			return fmt.Errorf("markup: %q", s)
 		}
 	}
-	// Slack answers msg_blocks_too_long beyond 13,200 characters; a phone shows
-	// far less.
+	// Slack answers msg_blocks_too_long to more than 13,200 characters; a phone shows far
+	// less.
 	total := 0
 	for _, s := range p.plain {
 		total += utf8.RuneCountInString(s)
@@ -266,11 +266,11 @@ func checkSlack(body []byte) error {
 	return nil
 }
 
-// strictPager is the Events API v2, with an incident for each dedup_key.
+// strictPager is an Events API v2 with an incident for each dedup_key.
 type strictPager struct {
 	strict
 	open    map[string]bool
-	history []string // "trigger KEY", "resolve KEY", and "again KEY" for what was resolved
+	history []string // "trigger KEY", "resolve KEY", or "again KEY" if a resolved one is triggered
 }
 
 // pagerEventWire is an event as the Events API v2 publishes it.
@@ -366,7 +366,7 @@ func (s *strictWebhook) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// sentHeaders are all that a delivery may carry: none comes from foreign text.
+// sentHeaders are the only headers that a request may have: none contains foreign text.
 var sentHeaders = []string{"Accept-Encoding", "Content-Length", "Content-Type", "User-Agent", "Webhook-Id", "Webhook-Signature", "Webhook-Timestamp"}
 
 func (s *strictWebhook) check(h http.Header, body []byte) error {

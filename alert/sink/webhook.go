@@ -12,21 +12,21 @@ import (
 	"flowkeeper/alert"
 )
 
-// maxBody bounds what is posted, in bytes: many receivers take no more.
+// maxBody limits what is posted, in bytes: many receivers accept no more.
 const maxBody = 256 << 10
 
-// Webhook posts alerts to a URL: the alert's JSON as the body, with the
-// headers of Standard Webhooks, signed if there is a secret.
+// Webhook posts alerts to a URL. The body is the alert's JSON; the headers are those of
+// Standard Webhooks, with a signature if there is a secret.
 type Webhook struct {
 	httpClient
-	url    string                    // secret: many carry a token in path or query
-	signer *standardwebhooks.Webhook // nil: unsigned
+	url    string                    // secret: many URLs have a token in path or query
+	signer *standardwebhooks.Webhook // nil: no signature
 }
 
 // NewWebhook returns the webhook sink called name, which posts to target. The secret is
-// whsec_ and base64; an empty one signs nothing. The caller has checked both, as
-// configs.Load does. The error is that the secret can't be decoded; it names neither
-// URL nor secret (I11).
+// whsec_ and base64; with an empty one nothing is signed. The caller has checked both, as
+// configs.Load does. NewWebhook fails if the secret can't be decoded; the error contains
+// neither URL nor secret (I11).
 func NewWebhook(name, target, secret, version string) (*Webhook, error) {
 	w := &Webhook{httpClient: newHTTPClient(label("webhook "+name), version), url: target}
 	if secret == "" {
@@ -34,13 +34,13 @@ func NewWebhook(name, target, secret, version string) (*Webhook, error) {
 	}
 	var err error
 	if w.signer, err = standardwebhooks.NewWebhook(secret); err != nil {
-		return nil, fmt.Errorf("%s: the secret is not base64 after whsec_: copy it whole", w)
+		return nil, fmt.Errorf("%s: the secret is not base64 after whsec_: copy all of it", w)
 	}
 	return w, nil
 }
 
-// Send posts the alert; any 2xx is success. A receiver that finds fault with it, or
-// finds it too large, gets the compact form at once.
+// Send posts the alert. Any 2xx is success. If the receiver refuses it as invalid or too
+// large, Send posts the compact form at once.
 func (w *Webhook) Send(ctx context.Context, a alert.Alert) error {
 	return w.sendWhole(ctx, a.Within(maxBody), func() any { return a.Compact() }, func(ctx context.Context, body []byte) error {
 		header, err := w.sign(a.ID, body, time.Now())

@@ -110,7 +110,7 @@ func (t *timeline) printAlert(a alert.Alert) {
 // title is an alert's title without how long nothing was recorded: that is in whole
 // seconds, and the details have it in milliseconds.
 func title(a alert.Alert) string {
-	what, rest, found := strings.Cut(a.Title, ", blind for ")
+	what, rest, found := strings.Cut(a.Title, " after a gap of ")
 	if _, where, ok := strings.Cut(rest, " in "); found && ok {
 		return what + " in " + where
 	}

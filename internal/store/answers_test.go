@@ -90,11 +90,11 @@ func TestI7TheSecondOutageOfADay(t *testing.T) {
 	t.Parallel()
 	s, now := withOutbox(t)
 	addAlert(t, s, "a", "a", *now, alert.Deletion, alert.High)
-	s.Failed(t.Context(), "pager", "a", sink.Failure{Attempts: 10, NextAt: *now, Cause: "down", TellOthers: true})
+	s.Failed(t.Context(), "pager", "a", sink.Failure{Attempts: 10, NextAt: *now, Cause: "down", NotifyOthers: true})
 	s.Sent(t.Context(), "pager", "a", *now)
 	*now = now.Add(3 * time.Hour)
 	addAlert(t, s, "b", "b", *now, alert.Deletion, alert.Critical)
-	s.Failed(t.Context(), "pager", "b", sink.Failure{Attempts: 10, NextAt: *now, Cause: "down", TellOthers: true})
+	s.Failed(t.Context(), "pager", "b", sink.Failure{Attempts: 10, NextAt: *now, Cause: "down", NotifyOthers: true})
 	var got []string
 	for _, d := range s.pipelineDeliveries(t) {
 		if d.Sink == "chat" {
@@ -111,7 +111,7 @@ func TestI7AStillRefusedAlertEndsNothing(t *testing.T) {
 	t.Parallel()
 	s, now := withOutbox(t)
 	addAlert(t, s, "a", "a", *now, alert.Deletion, alert.Critical)
-	s.Failed(t.Context(), "pager", "a", sink.Failure{Attempts: 3, NextAt: now.Add(time.Second), Cause: "400", TellOthers: true})
+	s.Failed(t.Context(), "pager", "a", sink.Failure{Attempts: 3, NextAt: now.Add(time.Second), Cause: "400", NotifyOthers: true})
 	addAlert(t, s, "b", "b", *now, alert.Deletion, alert.High)
 	s.Sent(t.Context(), "pager", "b", *now)
 	for _, d := range s.pipelineDeliveries(t) {

@@ -74,7 +74,7 @@ func (s outbox) Failed(ctx context.Context, name, alertID string, f sink.Failure
 		if f.Parked {
 			parkedAt = s.now().UnixMilli()
 		}
-		if f.TellOthers {
+		if f.NotifyOthers {
 			if err := t.addNotTaken(name, alertID, f.Cause); err != nil {
 				return err
 			}

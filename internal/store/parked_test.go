@@ -29,7 +29,7 @@ func (s *Store) park(t *testing.T, id, sink string) {
 
 func (s *Store) giveUp(t *testing.T, id, name string) {
 	t.Helper()
-	if err := s.Failed(t.Context(), name, id, sink.Failure{Attempts: 60, NextAt: noon, Cause: "down", Parked: true, TellOthers: true}); err != nil {
+	if err := s.Failed(t.Context(), name, id, sink.Failure{Attempts: 60, NextAt: noon, Cause: "down", Parked: true, NotifyOthers: true}); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -315,7 +315,7 @@ func TestI7AnAnswerComesAfterWhatItAnswers(t *testing.T) {
 		alert.Alert{ID: "closed", DedupKey: "event", Kind: alert.Closed}, alert.Alert{ID: "other", Kind: alert.Closed})
 	fail := func(parked bool) {
 		t.Helper()
-		if err := s.Failed(ctx, "hook", "deletion", sink.Failure{Attempts: 10, NextAt: noon.Add(time.Minute), Cause: "down", Parked: parked, TellOthers: parked}); err != nil {
+		if err := s.Failed(ctx, "hook", "deletion", sink.Failure{Attempts: 10, NextAt: noon.Add(time.Minute), Cause: "down", Parked: parked, NotifyOthers: parked}); err != nil {
 			t.Fatal(err)
 		}
 	}

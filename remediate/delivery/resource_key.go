@@ -2,11 +2,12 @@ package delivery
 
 import "strings"
 
-// ResourceKey names a resource that flow logs or Flowkeeper depend on, alike however
-// an ARN writes it: without partition, path of a role, prefix in a bucket.
+// ResourceKey identifies a resource that flow logs or Flowkeeper depend on. All ARNs of the
+// resource have the same key: it has no partition, no path of a role and no prefix in a
+// bucket.
 type ResourceKey string
 
-// KeyOf an ARN; empty where the text is none.
+// KeyOf is the key of the resource that an ARN names; empty if the text is not an ARN.
 func KeyOf(arn string) ResourceKey {
 	p := strings.SplitN(arn, ":", 6)
 	if len(p) != 6 || p[0] != "arn" || p[5] == "" {
@@ -28,7 +29,7 @@ func KeyOf(arn string) ResourceKey {
 	return ResourceKey(strings.Join([]string{service, region, account, name}, ":"))
 }
 
-// Name is what people call it.
+// Name is the name of the resource, without its type.
 func (k ResourceKey) Name() string {
 	p := strings.SplitN(string(k), ":", 4)
 	name := p[len(p)-1]

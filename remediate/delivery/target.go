@@ -7,16 +7,16 @@ import (
 	"flowkeeper/inventory"
 )
 
-// Target is what the restores of many flow logs depend on alike: where they
-// deliver to, with which roles, and which permissions AWS asks for because of
-// what they record. The state file has it as JSON, which must not change where
-// nothing more is needed.
+// Target is what the restores of several flow logs have in common: the destination, the
+// roles, and the kinds of fields for which AWS requires permissions. The state file has it
+// as JSON. A new field must be omitted if it is empty, so that the JSON of the others does
+// not change.
 type Target struct {
 	Type, Destination, Role, CrossAccountRole string
 	Fields
 }
 
-// TargetOf a flow log.
+// TargetOf is the target of a flow log.
 func TargetOf(f inventory.FlowLog) Target {
 	return Target{f.LogDestinationType, f.Destination(f.Scope), f.DeliverLogsPermissionARN, f.DeliverCrossAccountRole, FieldsOf(f.Settings)}
 }
@@ -27,7 +27,7 @@ func (t Target) Compare(u Target) int {
 		strings.Compare(t.CrossAccountRole, u.CrossAccountRole), strings.Compare(t.Type, u.Type), t.Fields.compare(u.Fields))
 }
 
-// Keys are those of the resources that the target names.
+// Keys are the keys of the resources that the target names.
 func (t Target) Keys() (out []ResourceKey) {
 	for _, arn := range []string{t.Destination, t.Role, t.CrossAccountRole} {
 		if k := KeyOf(arn); k != "" {
@@ -37,7 +37,7 @@ func (t Target) Keys() (out []ResourceKey) {
 	return out
 }
 
-// Use is what a resource of the target is to its flow logs.
+// Use says for what the flow logs use a resource of the target.
 func (t Target) Use(k ResourceKey) string {
 	switch k {
 	case KeyOf(t.Destination):
@@ -48,24 +48,24 @@ func (t Target) Use(k ResourceKey) string {
 	return CrossRoleUse
 }
 
-// What a resource may be to flow logs.
+// Flow logs use a resource as one of these.
 const (
 	DestinationUse = "the destination"
 	RoleUse        = "the delivery role"
 	CrossRoleUse   = "the cross-account role"
 )
 
-// Fields are the kinds of fields in a flow log's records for which AWS asks its
-// creator for more permissions. They are few, so that the rehearsals are few,
-// however many formats and tag keys somebody makes up.
+// Fields are the kinds of fields in a flow log's records for which AWS requires more
+// permissions of the one who creates the flow log. There are few kinds, however many
+// formats and tag keys exist, so that there are few rehearsals.
 type Fields struct {
 	ECS       bool `json:",omitempty"` // of Amazon ECS: `${ecs-…}` in the format
 	EC2Tags   bool `json:",omitempty"` // tags of instances and network interfaces
 	GroupTags bool `json:",omitempty"` // tags of Auto Scaling groups
-	OtherTags bool `json:",omitempty"` // tags of what AWS has added since
+	OtherTags bool `json:",omitempty"` // tags of other types of resources
 }
 
-// FieldsOf a flow log's settings.
+// FieldsOf are the kinds of fields that a flow log's settings ask for.
 func FieldsOf(s inventory.Settings) (f Fields) {
 	f.ECS = strings.Contains(s.LogFormat, "ecs-")
 	for _, t := range s.TagFieldSpecifications {
@@ -84,7 +84,7 @@ func FieldsOf(s inventory.Settings) (f Fields) {
 // Tags reports whether there are fields of tags.
 func (f Fields) Tags() bool { return f.EC2Tags || f.GroupTags || f.OtherTags }
 
-// FieldKinds says in words what they are; empty for none.
+// FieldKinds names the kinds in words; empty if there are none.
 func (f Fields) FieldKinds() string {
 	var out []string
 	for _, kind := range []struct {

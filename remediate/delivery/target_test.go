@@ -30,8 +30,8 @@ func TestKeyOf(t *testing.T) {
 	}
 }
 
-// TestTargetOf: flow logs that differ in what a restore depends on differ in it, and
-// only they.
+// TestTargetOf: flow logs have different targets if, and only if, their restores depend on
+// different things.
 func TestTargetOf(t *testing.T) {
 	t.Parallel()
 	scope := inventory.Scope{Account: "1", Region: "eu-west-1"}

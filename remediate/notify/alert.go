@@ -11,8 +11,8 @@ import (
 	"flowkeeper/remediate/incident"
 )
 
-// eventAlert is an alert about an event, without flow logs. Its ID is made of the kind, the
-// event and the parts, so that the same alert has the same ID whenever it is made.
+// eventAlert is an alert about an event, without flow logs. Its ID depends only on the kind,
+// the event and the parts, so that an alert that is made again has the same ID.
 func eventAlert(e incident.Event, kind alert.Kind, now time.Time, parts ...string) alert.Alert {
 	return alert.Alert{
 		ID:       alert.ID(append([]string{string(kind), e.Scope.String(), e.ID}, parts...)...),
@@ -22,19 +22,19 @@ func eventAlert(e incident.Event, kind alert.Kind, now time.Time, parts ...strin
 	}
 }
 
-// DeletionAlert is the alert that an event's flow logs are gone. raisedBy are the facts that
-// have raised the event's level.
+// DeletionAlert is the alert that the flow logs of an event are gone. raisedBy are the facts
+// that have raised the level of the event.
 func DeletionAlert(e incident.Event, incidents []incident.Incident, raisedBy []string, now time.Time) alert.Alert {
 	parts := []string(nil)
 	if e.Source == incident.ByEvent {
-		parts = []string{idsOf(incidents), incident.ClaimOf(e.Actor, e.DeletedAt)} // a forged twin of an event ID can't swallow the real alert (I2)
+		parts = []string{idsOf(incidents), incident.ClaimOf(e.Actor, e.DeletedAt)} // so that a forged record with the same event ID can't suppress this alert (I2)
 	}
 	a := eventAlert(e, alert.Deletion, now, parts...)
 	a.RaisedBy, a.FlowLogs, a.FailedFlowLogs, a.FailedOmitted = raisedBy, FlowLogs(incidents), e.Failed, e.FailedOmitted
 	return a
 }
 
-// idsOf are the flow logs of incidents, in one text.
+// idsOf are the sorted IDs of the incidents' flow logs, in one text.
 func idsOf(incidents []incident.Incident) string {
 	ids := make([]string, 0, len(incidents))
 	for _, i := range incidents {
@@ -61,8 +61,8 @@ func FlowLogs(incidents []incident.Incident) []alert.FlowLog {
 	return out
 }
 
-// FlowLog is one flow log as an alert about its scope shows it: root is the first of its
-// lineage.
+// FlowLog is one flow log as an alert about its scope shows it. root is the ID of the first
+// flow log of its lineage.
 func FlowLog(s inventory.Scope, id, root string, settings inventory.Settings) alert.FlowLog {
 	f := alert.FlowLog{FlowLogID: id, ResourceID: settings.ResourceID, Destination: settings.Destination(s), LogFormat: settings.LogFormat, Tags: settings.Tags}
 	if root != id {
@@ -71,8 +71,8 @@ func FlowLog(s inventory.Scope, id, root string, settings inventory.Settings) al
 	return f
 }
 
-// FindingAlert is an alert about one record alone, for which there is no event. Its ID is
-// made of what the record claims and the parts.
+// FindingAlert is an alert about one record that has no event. Its ID depends only on what
+// the record claims and the parts.
 func FindingAlert(f detection.Finding, kind alert.Kind, now time.Time, parts ...string) alert.Alert {
 	actor, rec := f.Actor(), f.Record
 	s := inventory.Scope{Account: rec.Account, Region: rec.Region}
@@ -84,9 +84,9 @@ func FindingAlert(f detection.Finding, kind alert.Kind, now time.Time, parts ...
 	}
 }
 
-// NotStored is an alert as it goes past the outbox, because the state file can't be written.
-// It has an ID of its own, since it says something else than the alert that is stored later;
-// a pager takes both for the same incident, by their dedup key.
+// NotStored is the form of an alert that is sent without the outbox, because the state file
+// can't be written. It has an ID of its own, because its text differs from that of the alert
+// which is stored later. Both have the same dedup key, and so the same incident at a pager.
 func NotStored(a alert.Alert) alert.Alert {
 	a.ID, a.NotStored, a.CampaignID = alert.ID("not stored", a.ID), true, ""
 	a.Write()

@@ -9,8 +9,8 @@ import (
 	"flowkeeper/remediate/incident"
 )
 
-// TestWaitsUntil: a deletion alert says until when a wait rule holds the restore, and
-// invents no time where there is none.
+// TestWaitsUntil: a deletion alert says until when a restore waits because of a rule, and
+// shows no time if there is none.
 func TestWaitsUntil(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
@@ -18,7 +18,7 @@ func TestWaitsUntil(t *testing.T) {
 		until time.Time
 		want  string
 	}{
-		"with a time":    {now.Add(time.Hour), "not before 2026-03-01 13:00:00 UTC"},
+		"with a time":    {now.Add(time.Hour), "will not be restored before 2026-03-01 13:00:00 UTC"},
 		"without a time": {time.Time{}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -30,7 +30,7 @@ func TestWaitsUntil(t *testing.T) {
 			}
 			a.Write()
 			if strings.Contains(a.Text, "0001-") {
-				t.Errorf("the alert has a time that nobody knows:\n%s", a.Text)
+				t.Errorf("the alert shows the zero time:\n%s", a.Text)
 			}
 		})
 	}

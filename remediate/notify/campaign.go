@@ -8,16 +8,16 @@ import (
 	"flowkeeper/remediate/incident"
 )
 
-// Deletions by one principal in one account, in whichever Regions, are one campaign
-// where each happened at most CampaignGap from another. It takes no deletion more
-// than CampaignLength from its first, so that a long attack rings again, and none
-// after all of it is settled.
+// Deletions by one principal in one account, in any Regions, are one campaign if each
+// happened at most CampaignGap from another. A campaign includes no deletion more than
+// CampaignLength from its first, so that a long attack pages again, and none after all of
+// its deletions are closed.
 const (
 	CampaignGap    = 10 * time.Minute
 	CampaignLength = time.Hour
 )
 
-// Strike is one deletion, as far as it matters to which campaign it belongs.
+// Strike is what decides to which campaign a deletion belongs.
 type Strike struct {
 	Account   string
 	Principal string
@@ -25,11 +25,12 @@ type Strike struct {
 	At        time.Time
 }
 
-// StrikeOf is an event as a strike of a campaign that it is to join. It joins none where
-// nobody is known to have done it, where it was allowed, or where it names a flow log that
-// the snapshot does not know: such records can be made up without end, their incidents are
-// dropped when they are too many, and they must not hold open what others have in common.
-// An event that has a campaign keeps it, for a pager was opened by it.
+// StrikeOf is the strike by which an event joins a campaign. ok is false if the event joins
+// none: if its principal is unknown, if the deletion was allowed, or if it names a flow log
+// that the snapshot does not know. Records of unknown flow logs can be forged without end,
+// and their incidents are dropped when there are too many, so they must not keep the
+// campaign of other deletions open. ok is false, too, if the event has a campaign: it keeps
+// that, because a pager may have opened an incident by it.
 func StrikeOf(e incident.Event, incidents []incident.Incident, now time.Time) (s Strike, ok bool) {
 	unknown := slices.ContainsFunc(incidents, func(i incident.Incident) bool { return !i.Known })
 	allowed := e.Level == alert.Informational

@@ -20,8 +20,8 @@ func TestStrikeOf(t *testing.T) {
 	}{
 		"a deletion":                   {nil, []incident.Incident{known}, ago(time.Minute)},
 		"of an unknown time":           {func(e *incident.Event) { e.DeletedAt = time.Time{} }, []incident.Incident{known}, noon},
-		"of a time ahead":              {func(e *incident.Event) { e.DeletedAt = noon.Add(time.Hour) }, []incident.Incident{known}, noon},
-		"nobody is known to be behind": {func(e *incident.Event) { e.Actor = nil }, []incident.Incident{known}, time.Time{}},
+		"of a time in the future":      {func(e *incident.Event) { e.DeletedAt = noon.Add(time.Hour) }, []incident.Incident{known}, noon},
+		"its principal is unknown":     {func(e *incident.Event) { e.Actor = nil }, []incident.Incident{known}, time.Time{}},
 		"it has a campaign":            {func(e *incident.Event) { e.CampaignID = "campaign-1" }, []incident.Incident{known}, time.Time{}},
 		"it was allowed":               {func(e *incident.Event) { e.Level = alert.Informational }, []incident.Incident{known}, time.Time{}},
 		"it names no flow log":         {nil, nil, time.Time{}},

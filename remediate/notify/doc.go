@@ -3,9 +3,9 @@
 //
 // An alert is about one of three things: an event and its incidents (eventAlert), one
 // record alone ([FindingAlert]), or a scope and rows of its snapshot ([ScopeAlert]). The
-// functions beside these say what is particular to one kind of alert. Texts are not
-// written here: package alert does that, when an alert is added to the outbox.
+// other functions add what differs between the kinds of alerts. Package alert writes the
+// title and the text when an alert is added to the outbox.
 //
-// Package remediate loads the values, asks this package, and saves what it answers in the
-// same transaction. This package must never read or write anything itself.
+// Package remediate loads the values, calls this package, and saves the results in the same
+// transaction. This package must never read or write anything itself.
 package notify

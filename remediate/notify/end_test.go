@@ -33,7 +33,8 @@ func TestRestoredAlert(t *testing.T) {
 	}
 }
 
-// TestEndLevels: who was woken hears of the end, and the end wakes nobody.
+// TestEndLevels: the alerts of the end go to the sinks of the earlier alerts, but have a low
+// level, so that they wake nobody.
 func TestEndLevels(t *testing.T) {
 	t.Parallel()
 	back := with(lost("fl-1", incident.Verified), func(i *incident.Incident) { i.NewID = "fl-11" })
@@ -57,36 +58,37 @@ func TestEndLevels(t *testing.T) {
 			t.Parallel()
 			e := alerted(tt.change)
 			if a, _ := notify.RestoredAlert(e, []incident.Incident{tt.incident}, noon); a.Level != tt.level || a.RouteLevel != tt.route {
-				t.Errorf("restored is %s and goes where %s does, want %s and %s", a.Level, a.RouteLevel, tt.level, tt.route)
+				t.Errorf("restored is %s and routed as %s, want %s and %s", a.Level, a.RouteLevel, tt.level, tt.route)
 			}
 			if a := notify.ClosedAlert(e, []incident.Incident{tt.incident}, true, noon); a.Level != alert.Informational || a.RouteLevel != tt.route || !a.CampaignOpen {
-				t.Errorf("closed is %s and goes where %s does, want informational and %s", a.Level, a.RouteLevel, tt.route)
+				t.Errorf("closed is %s and routed as %s, want informational and %s", a.Level, a.RouteLevel, tt.route)
 			}
 		})
 	}
 }
 
-// TestEndOfDropped: the incidents may be dropped for room, and the pager is still resolved.
+// TestEndOfDropped: even if the incidents were dropped to save space, the pager gets the
+// alert that resolves its incident.
 func TestEndOfDropped(t *testing.T) {
 	t.Parallel()
 	e := alerted(nil)
 	e.StuckAlerted = true
 	if a := notify.ClosedAlert(e, nil, false, noon); a.RouteLevel != alert.Critical {
-		t.Errorf("the end goes where %s does, want critical: an alert that it was not back did", a.RouteLevel)
+		t.Errorf("the end is routed as %s, want critical as the alert about what was not back", a.RouteLevel)
 	}
 }
 
-// TestEndOfUnknown: the end of an event may be dropped for room as its deletion may, until
-// the snapshot knows one of its flow logs.
+// TestEndOfUnknown: the alert of an event's end may be dropped to save space, as the deletion
+// alert may, until the snapshot knows one of its flow logs.
 func TestEndOfUnknown(t *testing.T) {
 	t.Parallel()
 	e, known := alerted(nil), lost("fl-1", incident.Closed)
 	e.Unknown = true
 	unknown := with(known, func(i *incident.Incident) { i.Known = false })
 	if a := notify.ClosedAlert(e, []incident.Incident{unknown}, false, noon); !a.Minor {
-		t.Error("the end of what nobody knows can't be dropped")
+		t.Error("the end of an event without a known flow log can't be dropped")
 	}
 	if a := notify.ClosedAlert(e, []incident.Incident{unknown, known}, false, noon); a.Minor {
-		t.Error("the end of what is known can be dropped")
+		t.Error("the end of an event with a known flow log can be dropped")
 	}
 }

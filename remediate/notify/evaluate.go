@@ -6,21 +6,21 @@ import (
 	"flowkeeper/remediate/incident"
 )
 
-// Waiting counts open incidents that a rule's wait holds back: the alerts about the others
-// come without them.
+// Waiting counts open incidents that wait because of a rule. The alerts about the other
+// incidents of the event do not wait for them.
 const Waiting incident.State = "waiting"
 
-// Tally counts the incidents of an event by state, with [Waiting] as one of these.
+// Tally counts the incidents of an event by state. [Waiting] is one of the states.
 type Tally map[incident.State]int
 
-// missing are those that are to come back, and wait for nobody.
+// missing counts the incidents whose flow logs are to be restored now.
 func (n Tally) missing() int { return n[incident.Open] + n[incident.Blocked] }
 
-// over reports whether none is missing, waits, or is to be verified.
+// over reports whether no incident is missing, waits, or is yet to be verified.
 func (n Tally) over() bool { return n.missing()+n[Waiting]+n[incident.Restored] == 0 }
 
-// OwesNothing reports whether no alert of the event can be due, whatever its incidents are:
-// it is over, or its deletion alert is held back.
+// OwesNothing reports whether no alert of the event can be due, whatever the states of its
+// incidents are: its closed alert is made and no time is set, or its deletion alert is held.
 func OwesNothing(e incident.Event) bool {
 	if e.DeletionAlertedAt.IsZero() && e.Source == incident.ByEvent {
 		return true
@@ -28,17 +28,18 @@ func OwesNothing(e incident.Event) bool {
 	return !e.ClosedAlertedAt.IsZero() && e.Due().IsZero()
 }
 
-// LossIsDue reports whether the deletion alert of a refresh is late.
+// LossIsDue reports whether the time has come for the deletion alert about a loss that a
+// refresh found.
 func LossIsDue(e incident.Event, now time.Time) bool {
 	return e.DeletionAlertedAt.IsZero() && !e.DueAt.IsZero() && !now.Before(e.DueAt)
 }
 
-// IsDue reports whether a time of the event has come, so that it may owe an alert though
-// incidents of it are open.
+// IsDue reports whether a time of the event has come, so that an alert may be due although
+// some of its incidents are open.
 func IsDue(e incident.Event, now time.Time) bool { return isLate(e, now) || isNotBackDue(e, now) }
 
-// isLate reports whether an alert about some of the flow logs waits for the others no
-// longer: its time has come, or there is none (zero).
+// isLate reports whether an alert about some of the flow logs no longer waits for the
+// others: its time has come, or there is none (zero).
 func isLate(e incident.Event, now time.Time) bool { return !now.Before(e.DueAt) }
 
 func isNotBackDue(e incident.Event, now time.Time) bool {
@@ -46,7 +47,8 @@ func isNotBackDue(e incident.Event, now time.Time) bool {
 	return !at.IsZero() && !now.Before(at)
 }
 
-// WhileMissing is an event of which flow logs are missing: if they stay so, an alert is due.
+// WhileMissing is an event of which flow logs are missing, with the time when an alert about
+// that is due.
 func WhileMissing(e incident.Event, now time.Time) incident.Event {
 	if e.OverdueAt.IsZero() {
 		e.OverdueAt = now.Add(incident.OverdueAfter)
@@ -54,17 +56,17 @@ func WhileMissing(e incident.Event, now time.Time) incident.Event {
 	return e
 }
 
-// Owed is what an event owes, as far as the tally of its incidents shows.
+// Owed says which alerts of an event are due, as far as the tally of its incidents shows.
 type Owed struct {
-	Event    incident.Event // with the times that follow, but for those of a [NotBack]
-	NotBack  bool           // an alert about what is stuck or overdue, if any of the incidents is
+	Event    incident.Event // the event afterwards; see [NotBack] for the times that follow from that
+	NotBack  bool           // an alert about incidents that are stuck or overdue, if there are any
 	Restored bool           // see RestoredAlert
 	Closed   bool           // see ClosedAlert
 }
 
-// Evaluate says what an event owes: once, when all of it is restored or settled, or
-// [incident.NotifyRestoredAfter] has passed, that it is restored; once, when nothing is left
-// to do, that it is closed.
+// Evaluate says which alerts of an event are due. The restored alert is due once: when no
+// flow log of the event is missing any more, or when [incident.NotifyRestoredAfter] has
+// passed and some are back. The closed alert is due once, when nothing is left to do.
 func Evaluate(e incident.Event, n Tally, now time.Time) Owed {
 	owed := Owed{Event: e, NotBack: owesNotBack(e, n, now), Restored: owesRestored(e, n, now), Closed: owesClosed(e, n, now)}
 	if owed.Restored {
@@ -92,9 +94,9 @@ func owesNotBack(e incident.Event, n Tally, now time.Time) bool {
 	case e.StuckAt.IsZero():
 		return false
 	case n.over():
-		return true // later there would be no alert that closes it
+		return true // made later, it would have no alert that resolves it
 	}
-	return !e.StuckAlerted && n[incident.Open] == 0 // no other can become stuck any more
+	return !e.StuckAlerted && n[incident.Open] == 0 // no further incident can become stuck
 }
 
 func owesRestored(e incident.Event, n Tally, now time.Time) bool {
@@ -110,8 +112,8 @@ func owesClosed(e incident.Event, n Tally, now time.Time) bool {
 	return n[incident.Verified]+n[incident.Closed] > 0 || wasDropped(e, n, now)
 }
 
-// wasDropped reports whether all incidents of an alerted event were dropped for room, and
-// a time of it has come: nothing else would end it.
+// wasDropped reports whether all incidents of an alerted event were dropped to save space,
+// and a time of the event has come. Nothing else would close it.
 func wasDropped(e incident.Event, n Tally, now time.Time) bool {
 	if len(n) > 0 || e.DeletionAlertedAt.IsZero() {
 		return false
@@ -119,5 +121,5 @@ func wasDropped(e incident.Event, n Tally, now time.Time) bool {
 	return isNotBackDue(e, now) || !e.DueAt.IsZero() && isLate(e, now)
 }
 
-// WasAlerted reports whether an alert of the event may have opened an incident at a pager.
+// WasAlerted reports whether a pager may have opened an incident for the event.
 func WasAlerted(e incident.Event) bool { return !e.DeletionAlertedAt.IsZero() || e.StuckAlerted }

@@ -12,8 +12,8 @@ import (
 	"flowkeeper/remediate/incident"
 )
 
-// NewEvent is the event of a record that names flow logs of a scope, before any alert of it.
-// The policy's rule for the actor may say its level.
+// NewEvent is the event of a record that names flow logs of a scope, before its first alert.
+// The policy's rule for the actor may set its level.
 func NewEvent(s inventory.Scope, f detection.Finding, p incident.Policy, now time.Time) incident.Event {
 	actor := f.Actor()
 	e := incident.Event{
@@ -26,30 +26,30 @@ func NewEvent(s inventory.Scope, f detection.Finding, p incident.Policy, now tim
 	return e
 }
 
-// Alerted is an event of which the deletion alert has just been made, with the times when
-// the next alerts about its incidents are due.
+// Alerted is the event after its deletion alert was made, with the times when the next
+// alerts about its incidents are due.
 func Alerted(e incident.Event, incidents []incident.Incident, p incident.Policy, now time.Time) incident.Event {
 	e.DeletionAlertedAt = now
 	if len(incidents) > 0 {
 		e.DueAt = now.Add(incident.NotifyRestoredAfter)
 	}
 	e.OverdueAt = incident.Soonest(e.OverdueAt, incident.FirstOverdue(incidents, p))
-	taken := func(i incident.Incident) bool { return i.EventID == e.ID && i.PendingNotice() } // it was another event's to name
+	taken := func(i incident.Incident) bool { return i.EventID == e.ID && i.PendingNotice() } // it belonged to another event, whose alert was to name it
 	if e.StuckAt.IsZero() && slices.ContainsFunc(incidents, taken) {
 		e.StuckAt = now.Add(incident.NotifyStuckAfter)
 	}
 	return e
 }
 
-// Bounds of what an alert, and an event, keep of the IDs that AWS refused: one
-// call names a thousand, each with the same two kilobytes of text.
+// These limit what an alert and an event keep of the IDs that AWS refused: one call can name
+// a thousand, each with the same text of two kilobytes.
 const (
 	mostRefused  = 50
 	mostMessages = 5 // different ones
 )
 
-// Refused are the first of the flow logs that a call named and AWS refused, each of AWS's
-// texts once, and how many more there are.
+// Refused are the first of the flow logs that a call named and AWS refused, and how many
+// more there are. Each of AWS's messages is kept only once.
 func Refused(all []cloudtrail.Refusal) (logs []alert.FlowLog, omitted int) {
 	said := map[string]bool{}
 	for _, x := range all[:min(len(all), mostRefused)] {

@@ -52,10 +52,10 @@ func wantTimes(t *testing.T, e incident.Event, due, overdue, stuck time.Duration
 	}
 }
 
-// never is no time after noon.
+// never stands for the zero time.
 const never = time.Duration(-1)
 
-// at is a time after noon.
+// at is the time d after noon; the zero time for never.
 func at(d time.Duration) time.Time {
 	if d == never {
 		return time.Time{}

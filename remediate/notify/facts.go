@@ -7,8 +7,8 @@ import (
 	"flowkeeper/remediate/incident"
 )
 
-// ActorFacts are the facts about who made a call, by a record of the account. A principal
-// that a rule of the policy names raises nothing: the operator knows that one.
+// ActorFacts are the facts about who made a call, according to a record of the account.
+// There are none if a rule of the policy names the principal: the operator knows it.
 func ActorFacts(p incident.Policy, account string, a *alert.Actor) (facts []string) {
 	if a == nil || isExpected(p, account, a) {
 		return nil
@@ -16,9 +16,9 @@ func ActorFacts(p incident.Policy, account string, a *alert.Actor) (facts []stri
 	if a.Type == "Root" {
 		facts = append(facts, alert.ByRoot)
 	}
-	// Roles' sessions say "no" whatever happened where they were taken: by a
-	// service, a pipeline, or people who showed MFA to an identity provider.
-	// A long-term access key comes without MFA, and without a word about it.
+	// The sessions of roles always say "no", whether a service, a pipeline, or a person
+	// who used MFA at an identity provider has assumed the role. The records of long-term
+	// access keys say nothing about MFA: such keys do not use it.
 	withoutMFA := strings.HasPrefix(a.AccessKeyID, "AKIA")
 	if a.MFA != nil {
 		withoutMFA = !*a.MFA
@@ -29,9 +29,9 @@ func ActorFacts(p incident.Policy, account string, a *alert.Actor) (facts []stri
 	return facts
 }
 
-// DeletionFacts are the facts about a call that deletes flow logs, or would have: who made
-// it, and whether it leaves a VPC without a protected flow log. The case is about the flow
-// logs' resources. a is nil where nobody is known to have done it.
+// DeletionFacts are the facts about a call that deleted flow logs, or tried to: who made it,
+// and whether it leaves a VPC without a protected flow log. The case is about the resources
+// of the flow logs. a is nil if it is unknown who made the call.
 func DeletionFacts(p incident.Policy, c *incident.Case, a *alert.Actor, logs []alert.FlowLog) []string {
 	if isExpected(p, c.Scope.Account, a) {
 		return nil

@@ -26,7 +26,7 @@ func TestActorFacts(t *testing.T) {
 		"a user without MFA":     {&alert.Actor{Type: "IAMUser", MFA: &no}, []string{alert.NoMFA}},
 		"a long-term access key": {&alert.Actor{Type: "IAMUser", AccessKeyID: "AKIAIOSFODNN7EXAMPLE"}, []string{alert.NoMFA}},
 		"a session of a role":    {&alert.Actor{Type: "AssumedRole", MFA: &no}, nil},
-		"whom a rule names":      {&alert.Actor{Type: "IAMUser", MFA: &no, ARN: "arn:aws:iam::111122223333:user/deploy"}, nil},
+		"a rule names the user":  {&alert.Actor{Type: "IAMUser", MFA: &no, ARN: "arn:aws:iam::111122223333:user/deploy"}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -37,8 +37,8 @@ func TestActorFacts(t *testing.T) {
 	}
 }
 
-// TestRefusedIsBounded: of a thousand IDs with the same long text, the first ones and one
-// text are kept.
+// TestRefusedIsBounded: of a thousand IDs, mostly with the same message, the first 50 and
+// five messages are kept.
 func TestRefusedIsBounded(t *testing.T) {
 	t.Parallel()
 	var all []cloudtrail.Refusal

@@ -7,17 +7,17 @@ import (
 	"flowkeeper/remediate/incident"
 )
 
-// Loss is what an event of a refresh owes about the flow logs that the refresh found gone.
+// Loss says whether the deletion alert about the flow logs that a refresh found gone is due.
 type Loss struct {
 	Event     incident.Event
-	Incidents []incident.Incident // that the alert names; those that need none are left out
+	Incidents []incident.Incident // that the alert names; those that need no alert are left out
 	Due       bool                // the alert is due now: see Alert
-	Quiet     bool                // all of it is known to be none that people are to be woken for
+	Quiet     bool                // all incidents are decided, and none of them should wake people
 }
 
 // EvaluateLoss says whether the deletion alert of such an event is due: as soon as one of
-// its incidents is decided. While all that is decided is quiet, it waits for the rest.
-// When it is late, it waits for none.
+// its incidents is decided. If all decided ones are quiet, the alert waits for the others,
+// unless late is set.
 func EvaluateLoss(e incident.Event, incidents []incident.Incident, late bool, now time.Time) Loss {
 	l := Loss{Event: e, Quiet: true}
 	decided := 0
@@ -31,20 +31,20 @@ func EvaluateLoss(e incident.Event, incidents []incident.Incident, late bool, no
 		}
 	}
 	undecided := decided < len(l.Incidents)
-	waits := l.Quiet && undecided // for one that is not quiet
+	waits := l.Quiet && undecided // an undecided one may not be quiet
 	l.Due = decided > 0 && !waits
 	if late {
 		l.Due = len(l.Incidents) > 0
 	}
 	if !l.Due && decided > 0 {
-		l.Event.DueAt = incident.Soonest(e.DueAt, now.Add(incident.NotifyDriftAfter)) // of an older file: later
+		l.Event.DueAt = incident.Soonest(e.DueAt, now.Add(incident.NotifyDriftAfter)) // an older version may have stored a later time
 	}
 	l.Quiet = l.Quiet && !undecided
 	return l
 }
 
-// IsDecidedLoss reports whether a deletion alert is to name an incident of a refresh, and it
-// is known what becomes of it, or a create was tried at least.
+// IsDecidedLoss reports whether the deletion alert of a refresh names an incident, and
+// either it is known how the incident goes on, or a create was tried.
 func IsDecidedLoss(i incident.Incident) bool { return isLoss(i) && isDecided(i) }
 
 func isLoss(i incident.Incident) bool { return !i.Adopted && i.Reason != incident.StillThere }
@@ -54,20 +54,20 @@ func isDecided(i incident.Incident) bool {
 	return i.State != incident.Open || tried || i.Flapping
 }
 
-// isQuiet reports whether the loss is none that people are to be woken for.
+// isQuiet reports whether the loss should not wake people.
 func isQuiet(i incident.Incident) bool {
 	return !i.NotFoundAt.IsZero() || i.Reason == incident.ResourceGone || i.Reason == incident.Released
 }
 
-// Alert is the deletion alert, and the event after it. The facts raise its level, unless
-// it is quiet.
+// Alert is the deletion alert, and the event after it. The facts raise the level, unless the
+// loss is quiet.
 func (l Loss) Alert(facts []string, now time.Time) (incident.Event, alert.Alert) {
 	e := l.Event
 	if l.Quiet {
 		e.Level, facts = alert.Informational, nil
 	}
 	e.Level = e.Level.RaisedBy(facts)
-	e.DeletionAlertedAt, e.ClosedAlertedAt, e.DueAt = now, time.Time{}, now.Add(incident.NotifyRestoredAfter) // an end before it was none that people know of
+	e.DeletionAlertedAt, e.ClosedAlertedAt, e.DueAt = now, time.Time{}, now.Add(incident.NotifyRestoredAfter) // people do not know of an end before this alert
 	a := DeletionAlert(e, l.Incidents, facts, now)
 	for n, i := range l.Incidents {
 		if i.State == incident.Open && i.WaitUntil.After(now) {

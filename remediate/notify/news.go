@@ -13,8 +13,8 @@ import (
 	"flowkeeper/remediate/incident"
 )
 
-// ScopeAlert is an alert about a scope and rows of its snapshot, for which there is no
-// event. It sorts rows by their ID.
+// ScopeAlert is an alert about a scope and rows of its snapshot, without an event. It sorts
+// rows by ID.
 func ScopeAlert(s inventory.Scope, kind alert.Kind, level alert.Level, rows []inventory.Row, now time.Time) alert.Alert {
 	about := string(kind) + "-" + strconv.FormatInt(now.UnixMilli(), 10)
 	a := alert.Alert{
@@ -34,13 +34,13 @@ func ScopeAlert(s inventory.Scope, kind alert.Kind, level alert.Level, rows []in
 	return a
 }
 
-// News are rows of a scope's snapshot about which something is to be alerted.
+// News are rows of a scope's snapshot about which an alert is due.
 type News struct {
-	Rows      []inventory.Row // all of them, as they are once that is alerted
-	Elsewhere []inventory.Row // that deliver to where nothing did before
-	Held      []inventory.Row // that are held because of where they deliver
-	Failing   []inventory.Row // whose delivery fails
-	Working   []inventory.Row // whose delivery works again
+	Rows      []inventory.Row // all of them, as they are after the alerts
+	Elsewhere []inventory.Row // they deliver to a destination that none had before
+	Held      []inventory.Row // they are held because of their destination
+	Failing   []inventory.Row // their delivery fails
+	Working   []inventory.Row // their delivery works again
 }
 
 // NewsOf sorts rows that are [inventory.Row.NoticePending].
@@ -65,8 +65,8 @@ func NewsOf(rows []inventory.Row) (n News) {
 	return n
 }
 
-// Alerts are one for each kind of news. over: no delivery fails any more, so that the alert
-// about those that work again ends the outage of [Delivering].
+// Alerts are one alert for each kind of news. over says that no delivery fails any more, so
+// that the alert about those that work again ends the outage of [Delivering].
 func (n News) Alerts(s inventory.Scope, over bool, now time.Time) (out []alert.Alert) {
 	for _, x := range []struct {
 		rows  []inventory.Row
@@ -82,20 +82,20 @@ func (n News) Alerts(s inventory.Scope, over bool, now time.Time) (out []alert.A
 	return out
 }
 
-// heldDestinations is the alert that flow logs are not protected because nobody has approved
-// where they deliver.
+// heldDestinations is the alert that flow logs are not protected, because nobody has approved
+// their destinations.
 func heldDestinations(s inventory.Scope, rows []inventory.Row, now time.Time) alert.Alert {
 	a := ScopeAlert(s, alert.Destination, alert.High, rows, now)
 	a.ID, a.DedupKey = alert.ID(a.ID, incident.Held), alert.DedupKey(s.String(), incident.Held+"-"+strconv.FormatInt(now.UnixMilli(), 10))
 	a.Cause = firstAndMore(destinationsOf(s, rows))
-	a.Advice = "it is held: not protected, and not restored when it is deleted. See whether that place is yours. If it is not, delete the flow log (aws ec2 delete-flow-logs): it shows the owner of that place who talks to whom in your network. If it is, " + approveCommand(s, rows)
+	a.Advice = "it is held: not protected, and not restored if it is deleted. If that destination is not yours, delete the flow log (aws ec2 delete-flow-logs): it sends data about your traffic there. If it is yours, run " + approveCommand(s, rows)
 	return a
 }
 
-// mostApprovals is how many destinations the command in an alert names.
+// mostApprovals limits how many destinations the command in an alert names.
 const mostApprovals = 10
 
-// approveCommand is how to approve where flow logs deliver.
+// approveCommand says how to approve the destinations of flow logs.
 func approveCommand(s inventory.Scope, rows []inventory.Row) string {
 	var arns []string
 	for _, destination := range destinationsOf(s, rows) {
@@ -104,12 +104,12 @@ func approveCommand(s inventory.Scope, rows []inventory.Row) string {
 		}
 	}
 	if len(arns) == 0 || len(arns) > mostApprovals {
-		return "`flowkeeper inventory approve DESTINATION` protects it; `flowkeeper inventory list --held` names them"
+		return "`flowkeeper inventory approve DESTINATION`; `flowkeeper inventory list --held` lists the destinations"
 	}
-	return "`flowkeeper inventory approve " + strings.Join(arns, " ") + "` protects it"
+	return "`flowkeeper inventory approve " + strings.Join(arns, " ") + "` to protect it"
 }
 
-// destinationsOf are where flow logs deliver, in order.
+// destinationsOf are the destinations of flow logs, sorted and each once.
 func destinationsOf(s inventory.Scope, rows []inventory.Row) []string {
 	out := make([]string, len(rows))
 	for n, row := range rows {
@@ -119,11 +119,11 @@ func destinationsOf(s inventory.Scope, rows []inventory.Row) []string {
 	return slices.Compact(out)
 }
 
-// newDestinations is the alert that flow logs deliver to where nothing did before.
+// newDestinations is the alert that flow logs deliver to destinations that none had before.
 func newDestinations(s inventory.Scope, rows []inventory.Row, now time.Time) alert.Alert {
 	a := ScopeAlert(s, alert.Destination, alert.High, rows, now)
 	a.Cause = firstAndMore(destinationsOf(s, rows))
-	a.Advice = "see whether that place is yours. If it is not, delete the flow log (aws ec2 delete-flow-logs): it shows the owner of that place who talks to whom in your network. Whether it is protected, inventory.destinations says"
+	a.Advice = "if that destination is not yours, delete the flow log (aws ec2 delete-flow-logs): it sends data about your traffic there. The setting inventory.destinations decides whether it is protected"
 	return a
 }
 
@@ -131,21 +131,21 @@ func newDestinations(s inventory.Scope, rows []inventory.Row, now time.Time) ale
 func deliveryFails(s inventory.Scope, rows []inventory.Row, now time.Time) alert.Alert {
 	a := ScopeAlert(s, alert.Pipeline, alert.High, rows, now)
 	a.DedupKey, a.Part = OutageKey(s, Delivering), alert.PartDelivery
-	a.Cause = "AWS can't deliver what they log"
-	a.Advice = "see the policy and the key of the destination, and the delivery role: somebody may have taken it from there"
+	a.Cause = "AWS can't deliver what these flow logs record"
+	a.Advice = "check the policy and the key of the destination, and the delivery role: somebody may have removed a permission"
 	return a
 }
 
-// deliveryWorks is the alert that AWS delivers again what flow logs record. Others may
-// still fail.
+// deliveryWorks is the alert that AWS delivers again what flow logs record. The delivery of
+// others may still fail.
 func deliveryWorks(s inventory.Scope, rows []inventory.Row, now time.Time) alert.Alert {
 	a := ScopeAlert(s, alert.Pipeline, alert.Informational, rows, now)
-	a.Cause, a.Part = "AWS delivers again what they log", alert.PartDelivery
-	a.RouteLevel = alert.High // it goes to whom the failure was alerted
+	a.Cause, a.Part = "AWS delivers again what these flow logs record", alert.PartDelivery
+	a.RouteLevel = alert.High // as the alert about the failure
 	return a
 }
 
-// firstAndMore names the first of one or more things, and how many more there are.
+// firstAndMore is the first of the things, which are not empty, and how many more there are.
 func firstAndMore(things []string) string {
 	if len(things) == 1 {
 		return things[0]

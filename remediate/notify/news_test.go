@@ -30,13 +30,13 @@ func TestNews(t *testing.T) {
 		kinds []alert.Kind
 		keyed []bool // by the outage's key
 	}{
-		"none":                         {},
-		"a new destination":            {[]inventory.Row{elsewhere}, false, []alert.Kind{alert.Destination}, []bool{false}},
-		"it fails":                     {[]inventory.Row{failing}, false, []alert.Kind{alert.Pipeline}, []bool{true}},
-		"it works, others fail":        {[]inventory.Row{working}, false, []alert.Kind{alert.Pipeline}, []bool{false}},
-		"the last of them works":       {[]inventory.Row{working}, true, []alert.Kind{alert.Pipeline}, []bool{true}},
-		"what a decoy does is no loss": {[]inventory.Row{decoy}, false, []alert.Kind{alert.Destination}, []bool{false}},
-		"all at once":                  {[]inventory.Row{working, failing, elsewhere}, false, []alert.Kind{alert.Destination, alert.Pipeline, alert.Pipeline}, []bool{false, true, false}},
+		"none":                     {},
+		"a new destination":        {[]inventory.Row{elsewhere}, false, []alert.Kind{alert.Destination}, []bool{false}},
+		"it fails":                 {[]inventory.Row{failing}, false, []alert.Kind{alert.Pipeline}, []bool{true}},
+		"it works, others fail":    {[]inventory.Row{working}, false, []alert.Kind{alert.Pipeline}, []bool{false}},
+		"the last of them works":   {[]inventory.Row{working}, true, []alert.Kind{alert.Pipeline}, []bool{true}},
+		"an unprotected one fails": {[]inventory.Row{decoy}, false, []alert.Kind{alert.Destination}, []bool{false}},
+		"all at once":              {[]inventory.Row{working, failing, elsewhere}, false, []alert.Kind{alert.Destination, alert.Pipeline, alert.Pipeline}, []bool{false, true, false}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -68,8 +68,8 @@ func TestNewDestinationsAreCounted(t *testing.T) {
 	}
 }
 
-// TestHeldDestinationsHaveTheCommand: the alert names the buckets and other destinations that
-// a shell takes as they are, and is another one than that about new destinations.
+// TestHeldDestinationsHaveTheCommand: the command in the alert has only destinations that a
+// shell does not interpret. The alert is not the same as that about new destinations.
 func TestHeldDestinationsHaveTheCommand(t *testing.T) {
 	t.Parallel()
 	at := func(destination string) func(*inventory.Row) {

@@ -9,16 +9,16 @@ import (
 	"flowkeeper/remediate/incident"
 )
 
-// NotBack is what an event owes about incidents that are stuck or overdue.
+// NotBack has the alerts about incidents of an event that are stuck or overdue.
 type NotBack struct {
 	Event     incident.Event      // with the times when the next such alerts are due
 	Incidents []incident.Incident // those that change
 	Alerts    []alert.Alert       // one of each kind, about all incidents of it
 }
 
-// NotBackDue are those of an event's incidents that its next alert is to name, unless they
-// may stay away: stuck for a reason that no alert has said, not back for too long, or
-// last named a day ago.
+// NotBackDue are the incidents of an event that its next alert names, unless they may stay
+// away: those that are stuck for a reason that no alert has given, those that are overdue,
+// and those whose last alert was a day ago.
 func NotBackDue(incidents []incident.Incident, p incident.Policy, now time.Time) (due []incident.Incident) {
 	for _, i := range incidents {
 		if i = i.ClampTimes(now, p); notBackDue(i, p, now) {
@@ -40,13 +40,13 @@ func notBackDue(i incident.Incident, p incident.Policy, now time.Time) bool {
 	return again || !at.After(now)
 }
 
-// remindWith is from when on an incident is named again together with another whose time
-// has come.
+// remindWith is the time after the last alert about an incident from which on an alert about
+// another one names it again.
 const remindWith = incident.RemindAfter - time.Hour
 
-// EvaluateNotBack makes the alerts about those of an event's incidents that are stuck or
-// overdue. It leaves out those that may stay away, by flow log ID: they are looked at again
-// after [incident.OverdueAfter], for they may be protected by then.
+// EvaluateNotBack makes the alerts about the incidents of an event that are stuck or overdue.
+// It leaves out those whose flow log ID is in mayStayAway. They are checked again after
+// [incident.OverdueAfter], because they may be protected by then.
 func EvaluateNotBack(e incident.Event, incidents []incident.Incident, mayStayAway map[string]bool, p incident.Policy, now time.Time) NotBack {
 	n := NotBack{Event: e}
 	n.Event.StuckAt, n.Event.OverdueAt = time.Time{}, time.Time{}
@@ -79,20 +79,20 @@ func EvaluateNotBack(e incident.Event, incidents []incident.Incident, mayStayAwa
 	return n
 }
 
-// noticed is an incident that an alert names, and why it is not back in the words of that
-// alert.
+// noticed is an incident after an alert has named it, and the reason that the alert gives
+// why it is not back.
 func noticed(i incident.Incident, now time.Time) (incident.Incident, incident.Stuck) {
 	why := i.Why()
 	if i.PendingNotice() && i.Stuck.Kind == alert.Flapping {
 		why = *i.Stuck
-		i.Stuck = nil // alerted once, though it may be back by now
+		i.Stuck = nil // flapping is alerted only once, and even if the flow log is back by now
 	}
 	i.StuckNews, i.StuckAlertedAt = false, now
 	return i, why
 }
 
-// countsAnew reports whether the clock has gone back, so that an incident's time is counted
-// from now on.
+// countsAnew reports whether the clock was set back, so that the times of an incident are
+// counted from now on.
 func countsAnew(was, i incident.Incident) bool {
 	times := func(i incident.Incident) []time.Time {
 		return []time.Time{i.OpenedAt, i.MissingSince, i.StuckAlertedAt, i.WaitUntil}
@@ -100,8 +100,8 @@ func countsAnew(was, i incident.Incident) bool {
 	return !slices.EqualFunc(times(was), times(i), time.Time.Equal)
 }
 
-// notBackAlert is about incidents that are not back for reasons of one kind, which are in
-// their Stuck.
+// notBackAlert is the alert about incidents whose reasons, which are in their Stuck, have
+// the same kind.
 func notBackAlert(e incident.Event, kind alert.Kind, incidents []incident.Incident, now time.Time) alert.Alert {
 	parts := []string{strconv.FormatInt(now.UnixMilli(), 10)}
 	for _, i := range incidents {
@@ -127,10 +127,11 @@ func notBackAlert(e incident.Event, kind alert.Kind, incidents []incident.Incide
 	return a
 }
 
-// NotTried is an alert about flow logs that are not back, where their scope has no client.
+// NotTried is the form of an alert about flow logs that are not back if their scope has no
+// client, so that no restore is tried.
 func NotTried(a alert.Alert) alert.Alert {
-	a.Cause = "nothing is tried: this account and Region is not configured any more, or AWS can't be reached"
-	a.Advice = "put it back under accounts or inventory.regions, or let the flow log go: `flowkeeper inventory release ID`"
+	a.Cause = "nothing is tried: this account and Region are no longer configured, or AWS can't be reached"
+	a.Advice = "add it again under accounts or inventory.regions. If the flow log is no longer needed, run `flowkeeper inventory release ID`"
 	for n := range a.FlowLogs {
 		a.FlowLogs[n].NextAttemptAt = nil
 	}

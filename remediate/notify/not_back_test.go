@@ -21,7 +21,7 @@ const mallory = "arn:aws:iam::111122223333:user/mallory"
 // ago is a time before noon.
 func ago(d time.Duration) time.Time { return noon.Add(-d) }
 
-// lost is an incident of a known flow log, opened by the event e-1 a minute before noon.
+// lost is an incident of a known flow log, which the event e-1 opened a minute before noon.
 func lost(id string, state incident.State) incident.Incident {
 	return incident.Incident{Scope: scope, FlowLogID: id, RootID: id, ResourceID: "vpc-" + id, State: state, Source: incident.ByEvent,
 		EventID: "e-1", Action: incident.Restore, Known: true, DeletedAt: ago(time.Minute), DetectedAt: ago(time.Minute), OpenedAt: ago(time.Minute)}
@@ -32,8 +32,8 @@ func with(i incident.Incident, change func(*incident.Incident)) incident.Inciden
 	return i
 }
 
-// alerted is an event of a record whose deletion was alerted a minute before noon, with a
-// change, if there is one.
+// alerted is an event of a record whose deletion was alerted a minute before noon. change
+// may be nil.
 func alerted(change func(*incident.Event)) incident.Event {
 	e := incident.Event{Scope: scope, ID: "e-1", Source: incident.ByEvent, Level: alert.High, DetectedAt: ago(time.Minute),
 		Actor:             &alert.Actor{Type: "IAMUser", ARN: mallory},
@@ -75,12 +75,12 @@ func TestEvaluateNotBack(t *testing.T) {
 		changed     []string
 		overdueAt   time.Time
 	}{
-		"nothing":                    {},
-		"too early":                  {incidents: []incident.Incident{young}, overdueAt: noon.Add(4 * time.Minute)},
-		"blocked":                    {[]incident.Incident{blocked}, nil, map[alert.Kind][]string{alert.Blocked: {"fl-1"}}, []string{"fl-1"}, noon.Add(incident.RemindAfter)},
-		"one alert of each kind":     {[]incident.Incident{blocked, decoy, flapping}, nil, map[alert.Kind][]string{alert.Decoy: {"fl-2"}, alert.Blocked: {"fl-1"}, alert.Flapping: {"fl-3"}}, []string{"fl-1", "fl-2", "fl-3"}, noon.Add(incident.RemindAfter)},
-		"back, but flapping":         {[]incident.Incident{flapping}, nil, map[alert.Kind][]string{alert.Flapping: {"fl-3"}}, []string{"fl-3"}, time.Time{}},
-		"overdue beside a young one": {[]incident.Incident{young, overdue}, nil, map[alert.Kind][]string{alert.Blocked: {"fl-5"}}, []string{"fl-5"}, noon.Add(4 * time.Minute)},
+		"nothing":                   {},
+		"too early":                 {incidents: []incident.Incident{young}, overdueAt: noon.Add(4 * time.Minute)},
+		"blocked":                   {[]incident.Incident{blocked}, nil, map[alert.Kind][]string{alert.Blocked: {"fl-1"}}, []string{"fl-1"}, noon.Add(incident.RemindAfter)},
+		"one alert of each kind":    {[]incident.Incident{blocked, decoy, flapping}, nil, map[alert.Kind][]string{alert.Decoy: {"fl-2"}, alert.Blocked: {"fl-1"}, alert.Flapping: {"fl-3"}}, []string{"fl-1", "fl-2", "fl-3"}, noon.Add(incident.RemindAfter)},
+		"back, but flapping":        {[]incident.Incident{flapping}, nil, map[alert.Kind][]string{alert.Flapping: {"fl-3"}}, []string{"fl-3"}, time.Time{}},
+		"overdue, another is young": {[]incident.Incident{young, overdue}, nil, map[alert.Kind][]string{alert.Blocked: {"fl-5"}}, []string{"fl-5"}, noon.Add(4 * time.Minute)},
 		"again after a day, with one that is nearly due": {[]incident.Incident{yesterday, nearly, thisMorning}, nil, map[alert.Kind][]string{alert.Blocked: {"fl-1", "fl-6"}}, []string{"fl-1", "fl-6"}, noon.Add(2 * time.Hour)},
 		"may stay away":            {[]incident.Incident{overdue}, map[string]bool{"fl-5": true}, nil, nil, noon.Add(incident.OverdueAfter)},
 		"one of two may stay away": {[]incident.Incident{overdue, blocked}, map[string]bool{"fl-5": true}, map[alert.Kind][]string{alert.Blocked: {"fl-1"}}, []string{"fl-1"}, noon.Add(incident.OverdueAfter)},
@@ -117,7 +117,8 @@ func TestEvaluateNotBack(t *testing.T) {
 	}
 }
 
-// TestNotBackAlert says why, what was tried, and when Flowkeeper tries next.
+// TestNotBackAlert: the alert says why, how many attempts failed, and when Flowkeeper tries
+// next.
 func TestNotBackAlert(t *testing.T) {
 	t.Parallel()
 	i := with(lost("fl-1", incident.Blocked), func(i *incident.Incident) {

@@ -8,10 +8,10 @@ import (
 	"flowkeeper/remediate/incident"
 )
 
-// AfterNote is the event of a note's incident as the note leaves it. found: the event is
-// remembered; one that is not is made anew where an alert of it is to follow. ok: it has
-// changed. Of [incident.NoteKnown] and [incident.NoteNotDelivering], which change no event
-// alone, see [KnownNow] and [NotDelivering].
+// AfterNote is the event of a note's incident after the note. found says that the store has
+// the event; if not, it is made again if an alert of it must follow. ok says that the event
+// has changed. For [incident.NoteKnown] and [incident.NoteNotDelivering] see [KnownNow] and
+// [NotDelivering].
 func AfterNote(e incident.Event, found bool, n incident.Note, p incident.Policy, now time.Time) (_ incident.Event, ok bool) {
 	i := n.Incident
 	switch n.Kind {
@@ -40,11 +40,11 @@ func AfterNote(e incident.Event, found bool, n incident.Note, p incident.Policy,
 	return e, false
 }
 
-// stuck is an event of which an incident has a reason that people have not heard of. ok: an
-// alert of it is due earlier than one was.
+// stuck is the event of an incident that is stuck for a reason that no alert has given yet.
+// ok says that an alert is due earlier than before.
 func stuck(e incident.Event, i incident.Incident, now time.Time) (_ incident.Event, ok bool) {
 	switch {
-	case i.Reason == incident.TokenUsed && !e.TokenUsed: // it may be back soon, and people are to hear of that all the same
+	case i.Reason == incident.TokenUsed && !e.TokenUsed: // it may be back soon, but people need an alert about it all the same
 		e.TokenUsed, e.StuckAt = true, incident.Soonest(e.StuckAt, now.Add(incident.NotifyTokenUsedAfter))
 	case !e.StuckAt.IsZero():
 		return e, false
@@ -56,13 +56,13 @@ func stuck(e incident.Event, i incident.Incident, now time.Time) (_ incident.Eve
 	return e, true
 }
 
-// eventOf is what is known of an event that is not remembered.
+// eventOf is an event that the store no longer has, as far as an incident of it shows.
 func eventOf(i incident.Incident, level alert.Level, detected time.Time) incident.Event {
 	return incident.Event{Scope: i.Scope, ID: i.EventID, Source: i.Source, Actor: i.Actor, DeletedAt: i.DeletedAt, Level: level, DetectedAt: detected}
 }
 
-// reopened is an event whose end is alerted again, because an incident of it is open again.
-// ok: it had an end.
+// reopened is an event with an incident that is open again, so that its end is alerted
+// again. ok says that an end of it was alerted before.
 func reopened(e incident.Event, now time.Time) (_ incident.Event, ok bool) {
 	if e.RestoredAlertedAt.IsZero() && e.ClosedAlertedAt.IsZero() {
 		return e, false
@@ -72,8 +72,8 @@ func reopened(e incident.Event, now time.Time) (_ incident.Event, ok bool) {
 	return e, true
 }
 
-// OverdueBy is an event of which an incident is overdue at a time; zero: never. ok: that is
-// earlier than it was.
+// OverdueBy is an event of which an incident is overdue at a time; zero means never. ok says
+// that this is earlier than before.
 func OverdueBy(e incident.Event, at time.Time) (_ incident.Event, ok bool) {
 	if at.IsZero() || !e.OverdueAt.IsZero() && !at.Before(e.OverdueAt) {
 		return e, false
@@ -82,23 +82,23 @@ func OverdueBy(e incident.Event, at time.Time) (_ incident.Event, ok bool) {
 	return e, true
 }
 
-// KnownNow is the event of an incident whose flow log the snapshot has come to know. ok: it
-// has changed; due: its deletion alert is, which was held back while it named no known
-// flow log. See [KnownAlert].
+// KnownNow is the event of an incident whose flow log the snapshot knows by now. ok says that
+// the event has changed, due that its deletion alert is due, which was held while the event
+// named no known flow log. See [KnownAlert].
 func KnownNow(e incident.Event, found bool, i incident.Incident) (_ incident.Event, ok, due bool) {
 	alerted := found && !e.Unknown
 	if i.Source != incident.ByEvent || i.EventID == "" || alerted {
 		return e, false, false
 	}
-	if !found { // dropped for room
+	if !found { // dropped to save space
 		e = eventOf(i, alert.High, i.DetectedAt)
 	}
 	e.Unknown = false
 	return e, true, e.DeletionAlertedAt.IsZero()
 }
 
-// KnownAlert is the deletion alert that was held back, and the event after it. The facts
-// raise its level.
+// KnownAlert is the deletion alert that was held, and the event after it. The facts raise
+// its level.
 func KnownAlert(e incident.Event, incidents []incident.Incident, facts []string, now time.Time) (incident.Event, alert.Alert) {
 	e.Level = e.Level.RaisedBy(facts)
 	e.DeletionAlertedAt, e.DueAt = now, now.Add(incident.NotifyRestoredAfter)
@@ -111,9 +111,9 @@ func NotDelivering(e incident.Event, found bool, n incident.Note, now time.Time)
 	return ofReplacement(e, found, n, alert.PartDelivery, now)
 }
 
-// NotTagged is the alert that AWS refuses tags that the replacement of a note is to have, and
-// the event after it. due: there was none of the event within a day: the tags of its other
-// flow logs will be refused, too.
+// NotTagged is the alert that AWS refuses tags of the replacement of a note, and the event
+// after it. due is false if the event had such an alert within a day: AWS most likely
+// refuses the tags of its other flow logs, too.
 func NotTagged(e incident.Event, found bool, n incident.Note, now time.Time) (after incident.Event, a alert.Alert, due bool) {
 	if since := now.Sub(e.NotTaggedAt); found && !e.NotTaggedAt.IsZero() && since >= 0 && since < incident.RemindAfter {
 		return e, a, false
@@ -124,7 +124,7 @@ func NotTagged(e incident.Event, found bool, n incident.Note, now time.Time) (af
 	return e, a, true
 }
 
-// ofReplacement is an alert of a part of the pipeline about the replacement of a note.
+// ofReplacement is a pipeline alert about the replacement of a note.
 func ofReplacement(e incident.Event, found bool, n incident.Note, part string, now time.Time) alert.Alert {
 	i := n.Incident
 	if !found {

@@ -33,7 +33,7 @@ func TestAfterNote(t *testing.T) {
 		"overdue no earlier":          {incident.NoteOverdue, nil, false, 4 * time.Minute, 4 * time.Minute, never},
 		"stuck":                       {incident.NoteStuck, nil, true, 4 * time.Minute, 4 * time.Minute, 30 * time.Second},
 		"stuck again":                 {incident.NoteStuck, func(e *incident.Event) { e.StuckAlerted = true }, true, 4 * time.Minute, 4 * time.Minute, 16 * time.Minute},
-		"stuck beside another":        {incident.NoteStuck, func(e *incident.Event) { e.StuckAt = noon.Add(time.Second) }, false, 4 * time.Minute, 4 * time.Minute, time.Second},
+		"stuck, as another is":        {incident.NoteStuck, func(e *incident.Event) { e.StuckAt = noon.Add(time.Second) }, false, 4 * time.Minute, 4 * time.Minute, time.Second},
 		"stuck, and forgotten":        {incident.NoteStuck, forgotten, true, never, never, 30 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -51,8 +51,8 @@ func TestAfterNote(t *testing.T) {
 	}
 }
 
-// TestATokenUsedIsAlertedSoon: the flow log may be back 15 seconds after somebody's use of its
-// token was found, and people are to hear of that, once for the event.
+// TestATokenUsedIsAlertedSoon: the flow log may be back 15 seconds after AWS has said that
+// its ClientToken was used. People need an alert about that all the same, once per event.
 func TestATokenUsedIsAlertedSoon(t *testing.T) {
 	t.Parallel()
 	i := lost("fl-1", incident.Blocked)
@@ -74,17 +74,17 @@ func TestATokenUsedIsAlertedSoon(t *testing.T) {
 	}
 }
 
-// TestOverdueOfNone: an incident that is back makes no event overdue, nor one that is
-// forgotten.
-func TestOverdueOfNone(t *testing.T) {
+// TestNoteOverdueChangesNothing: not if the incident is back, and not if the store no longer
+// has the event.
+func TestNoteOverdueChangesNothing(t *testing.T) {
 	t.Parallel()
 	back := incident.Note{Kind: incident.NoteOverdue, Incident: lost("fl-1", incident.Verified)}
 	if _, changed := notify.AfterNote(incident.Event{}, true, back, incident.Policy{}, noon); changed {
-		t.Error("an event is overdue because of what is back")
+		t.Error("an event is overdue because of an incident that is back")
 	}
 	open := incident.Note{Kind: incident.NoteOverdue, Incident: lost("fl-1", incident.Open)}
 	if _, changed := notify.AfterNote(incident.Event{}, false, open, incident.Policy{}, noon); changed {
-		t.Error("an event that is forgotten is made anew, with nothing to alert")
+		t.Error("an event that the store no longer has is made again without an alert")
 	}
 }
 
@@ -99,7 +99,7 @@ func TestKnownNow(t *testing.T) {
 		"held back":                    {held, lost("fl-1", incident.Open), true, true},
 		"alerted as unknown":           {func(e *incident.Event) { e.Unknown = true }, lost("fl-1", incident.Open), true, false},
 		"known before":                 {nil, lost("fl-1", incident.Open), false, false},
-		"dropped for room":             {func(e *incident.Event) { *e = incident.Event{} }, lost("fl-1", incident.Open), true, true},
+		"dropped to save space":        {func(e *incident.Event) { *e = incident.Event{} }, lost("fl-1", incident.Open), true, true},
 		"of a drift, which is alerted": {held, drift("fl-1", nil), false, false},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -7,26 +7,27 @@ import (
 	"flowkeeper/inventory"
 )
 
-// Part of the pipeline that may fail. Each part of each scope has one incident at a pager,
-// from the first alert until all of the part works again.
+// Part is a part of the pipeline that may fail. Each part of each scope has one incident at a
+// pager, from the first alert until everything in that part works again.
 type Part string
 
 const (
 	Delivering Part = "delivery"  // AWS delivers what protected flow logs record
-	Rehearsing Part = "rehearsal" // AWS would allow their restores
-	Returning  Part = "events"    // rehearsals come back through the queue
+	Rehearsing Part = "rehearsal" // AWS would allow to restore them
+	Returning  Part = "events"    // the records of rehearsals arrive through the queue
 	Reaching   Part = "aws"       // AWS can be reached
-	Receiving  Part = "queue"     // it answers
-	Refreshing Part = "refresh"   // the inventory
-	Copying    Part = "backup"    // the state file, to another place
+	Receiving  Part = "queue"     // the queue answers
+	Refreshing Part = "refresh"   // the inventory can be refreshed
+	Copying    Part = "backup"    // the state file can be copied to S3
 )
 
-// OutageKey is the dedup key of the alerts that a part fails, and that it works again.
+// OutageKey is the dedup key of the alert that a part fails, and of the one that it works
+// again.
 func OutageKey(s inventory.Scope, p Part) string {
 	return alert.DedupKey(s.String(), "pipeline "+string(p))
 }
 
-// OutageEnd is the alert that a part works again; text says what works.
+// OutageEnd is the alert that a part works again. text says what works.
 func OutageEnd(s inventory.Scope, p Part, text string, now time.Time) alert.Alert {
 	a := ScopeAlert(s, alert.Pipeline, alert.Informational, nil, now)
 	a.ID, a.DedupKey, a.RouteLevel, a.Cause = alert.ID(a.ID, string(p)), OutageKey(s, p), alert.High, text
