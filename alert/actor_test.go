@@ -46,11 +46,11 @@ func TestWho(t *testing.T) {
 		if !strings.Contains("\n"+a.Text+"\n", "\nWho: "+c.text+key+"\n") {
 			t.Errorf("no %q in\n%s", c.text+key, a.Text)
 		}
-		if who := a.Who(); who != c.text+key {
+		if who := a.Words().Who(); who != c.text+key {
 			t.Errorf("a pager says %q, not %q", who, c.text+key)
 		}
-		if fact := (alert.Fact{Question: "Who", Answer: c.text + key}); !slices.Contains(a.Facts(alert.MaxField), fact) {
-			t.Errorf("no %q in %q", fact, a.Facts(alert.MaxField))
+		if fact := (alert.Fact{Question: "Who", Answer: c.text + key}); !slices.Contains(a.Words().Facts(alert.MaxField), fact) {
+			t.Errorf("no %q in %q", fact, a.Words().Facts(alert.MaxField))
 		}
 	}
 }

@@ -9,7 +9,7 @@ import (
 
 // ToDo says what people have to do: the alert's own advice, or else that of the first flow
 // log that has any, or else how to stop the caller.
-func (a Alert) ToDo() string {
+func (a Words) ToDo() string {
 	if s := cmp.Or(a.Advice, firstAdvice(a.FlowLogs)); s != "" || a.Kind != Deletion && a.Kind != Attempt && a.Kind != Blocked {
 		return s
 	}
@@ -32,7 +32,7 @@ func (a Alert) ToDo() string {
 }
 
 // ownAdvice is ToDo without the advice that the lines of the flow logs have.
-func (a Alert) ownAdvice() string {
+func (a Words) ownAdvice() string {
 	if a.Advice != "" || firstAdvice(a.FlowLogs) != "" {
 		return a.Advice
 	}
@@ -52,7 +52,7 @@ func firstAdvice(logs []FlowLog) string {
 
 // addCommands adds command lines that show more about the caller. People paste them into a
 // shell: of foreign text only plain IDs are used.
-func (a Alert) addCommands(t *lines) {
+func (a Words) addCommands(t *lines) {
 	if !a.aboutCall() || a.Actor == nil || !plain(a.Region, "-") {
 		return
 	}

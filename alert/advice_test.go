@@ -12,8 +12,8 @@ import (
 func TestCommandOfATamperAlert(t *testing.T) {
 	t.Parallel()
 	a := alert.Alert{Kind: alert.Tamper, EventID: "e1", FlowLogs: []alert.FlowLog{{FlowLogID: "fl-0aaaaaaaaaaaaaaa1"}}}
-	if strings.Contains(a.Command(), "incidents") {
-		t.Error(a.Command())
+	if strings.Contains(a.Words().Command(), "incidents") {
+		t.Error(a.Words().Command())
 	}
 }
 

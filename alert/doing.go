@@ -7,7 +7,7 @@ import (
 )
 
 // Doing says what Flowkeeper does by itself, so that people know what they have to do.
-func (a Alert) Doing() string {
+func (a Words) Doing() string {
 	if a.NotBack() && a.Cause != "" {
 		return "tries nothing until this is fixed, and reminds you daily; then it goes on by itself"
 	}
@@ -35,7 +35,7 @@ func (a Alert) Doing() string {
 
 // trying says how Flowkeeper goes on with flow logs that are not back: those that need a
 // person are tried less and less often, all others at least once a minute.
-func (a Alert) trying() string {
+func (a Words) trying() string {
 	needsPerson := func(f FlowLog) bool { return f.State == "" || f.State == stateBlocked }
 	if slices.ContainsFunc(a.FlowLogs, needsPerson) {
 		return "tries again, less and less often, and reminds you daily; it restores by itself when the cause is fixed"
@@ -44,7 +44,7 @@ func (a Alert) trying() string {
 }
 
 // watching says what Flowkeeper does after tampering.
-func (a Alert) watching() string {
+func (a Words) watching() string {
 	switch {
 	case a.NotStored:
 		return "can't undo this, and " + restoresNothing
@@ -60,7 +60,7 @@ const restoresNothing = "restores NOTHING until its state file can be written: f
 
 // answering says what Flowkeeper does about a deletion: how many flow logs it restores now,
 // later, or not.
-func (a Alert) answering() string {
+func (a Words) answering() string {
 	if a.NotStored {
 		return restoresNothing
 	}

@@ -12,7 +12,7 @@ type Fact struct{ Question, Answer string }
 
 // Facts are in the order in which people ask. Each answer has at most limit characters and
 // is not empty. After the facts a sink shows the flow logs and what is done about them.
-func (a Alert) Facts(limit int) []Fact {
+func (a Words) Facts(limit int) []Fact {
 	var out []Fact
 	add := func(ask, answer string) {
 		if answer != "" {
@@ -45,7 +45,7 @@ func (a Alert) Facts(limit int) []Fact {
 const shownAgent = 100
 
 // happened is when it happened, or, if that is unknown, when it was found.
-func (a Alert) happened() (ask, answer string) {
+func (a Words) happened() (ask, answer string) {
 	if a.DeletedAt == nil && a.EventTime == nil && a.Source == sourceDrift {
 		return "Found", moment(a.Time)
 	}
@@ -53,7 +53,7 @@ func (a Alert) happened() (ask, answer string) {
 }
 
 // Who names the caller, with the access key.
-func (a Alert) Who() string {
+func (a Words) Who() string {
 	switch {
 	case a.Actor == nil && a.Source == sourceDrift && a.Kind == Deletion:
 		return "not known yet: found by a refresh, without a CloudTrail event"
@@ -68,7 +68,7 @@ func (a Alert) Who() string {
 }
 
 // When is the time when it happened, and how much later Flowkeeper knew.
-func (a Alert) When() string {
+func (a Words) When() string {
 	at := a.happenedAt()
 	if at == nil {
 		return moment(a.Time)
@@ -90,7 +90,7 @@ func (a Alert) aboutCall() bool { return a.Kind == Deletion || a.Kind == Attempt
 
 // delay says how much later Flowkeeper knew of a call. CloudTrail's times are whole
 // seconds.
-func (a Alert) delay(happened Time) string {
+func (a Words) delay(happened Time) string {
 	d := a.Time.Sub(happened.Time)
 	if !a.aboutCall() || d < time.Second || a.Repeats != nil {
 		return ""
@@ -102,7 +102,7 @@ func (a Alert) delay(happened Time) string {
 }
 
 // RaisedBecause says which facts have raised the level above the rule's.
-func (a Alert) RaisedBecause() string {
+func (a Words) RaisedBecause() string {
 	var why []string
 	for _, fact := range a.RaisedBy {
 		why = append(why, cmp.Or(factWords[fact], fact))
@@ -129,7 +129,7 @@ var factWords = map[string]string{
 }
 
 // Command is the command that shows more about the alert.
-func (a Alert) Command() string {
+func (a Words) Command() string {
 	switch {
 	case a.Repeats != nil:
 		return "flowkeeper alerts show " + a.ID

@@ -29,7 +29,7 @@ func (a Alert) Within(limit int) Alert { return a.shrunk(limit, false) }
 // Compact is the alert for a receiver that does not take the whole one: which flow logs,
 // who did it, their states, and which command shows the rest. Its JSON has at most 60 KB.
 func (a Alert) Compact() Alert {
-	a.Text = a.Title + "\n" + a.Command()
+	a.Text = a.Title + "\n" + a.Words().Command()
 	a.Cause, a.Advice = Clean(a.Cause, MaxTitle), Clean(a.Advice, MaxTitle)
 	if a.Actor != nil {
 		who := *a.Actor

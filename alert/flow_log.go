@@ -8,9 +8,9 @@ import (
 
 // Lines are the first of an alert's flow logs, at most most of them, each a line of at most
 // limit characters, and then how many more there are.
-func (a Alert) Lines(logs []FlowLog, most, limit int) (out []string) {
+func (a Words) Lines(logs []FlowLog, most, limit int) (out []string) {
 	for _, f := range logs[:min(len(logs), most)] {
-		out = append(out, Clean(f.line(a), limit))
+		out = append(out, Clean(f.line(a.Alert), limit))
 	}
 	if more := len(logs) - len(out); more > 0 {
 		out = append(out, fmt.Sprintf("and %d more", more))

@@ -11,7 +11,7 @@ import (
 const maxCalls = 5
 
 // Before says what the same principal did to flow logs in the hour before.
-func (a Alert) Before() string {
+func (a Words) Before() string {
 	var did []string
 	worst := slices.Clone(a.Recent)
 	slices.SortStableFunc(worst, func(x, y RecentCalls) int { return cmp.Compare(harm(x.EventName), harm(y.EventName)) })

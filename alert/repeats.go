@@ -48,7 +48,7 @@ func (r *Repeats) clean() *Repeats {
 }
 
 // repeatsTitle is the title of an alert about many calls.
-func (a Alert) repeatsTitle() string {
+func (a headline) repeatsTitle() string {
 	by := a.by()
 	if a.Repeats.Several {
 		by = " by several principals"
@@ -65,7 +65,7 @@ func (a Alert) repeatsTitle() string {
 }
 
 // howOften says how many calls Repeats sums up, and when they were received.
-func (a Alert) howOften() string {
+func (a Words) howOften() string {
 	r := a.Repeats
 	if r == nil {
 		return ""
@@ -81,7 +81,7 @@ func (a Alert) howOften() string {
 }
 
 // refusedMore says how many IDs AWS refused, if the alert does not list all.
-func (a Alert) refusedMore() string {
+func (a Words) refusedMore() string {
 	if a.FailedOmitted == 0 {
 		return ""
 	}
@@ -89,7 +89,7 @@ func (a Alert) refusedMore() string {
 }
 
 // addRepeats adds howOften and the examples.
-func (a Alert) addRepeats(t *lines) {
+func (a Words) addRepeats(t *lines) {
 	r := a.Repeats
 	t.put("Repeated", a.howOften())
 	if r == nil || len(r.Examples) == 0 {

@@ -46,7 +46,7 @@ func TestRepeatedCallsAreSummedUp(t *testing.T) {
 	if several.Write(); !strings.HasPrefix(several.Title, "2 more attempts to delete flow logs by several principals in") {
 		t.Error(several.Title)
 	}
-	if show := "flowkeeper alerts show " + several.ID; !strings.Contains(several.Text, "To do: find out who they are: "+show) || several.Command() != show {
+	if show := "flowkeeper alerts show " + several.ID; !strings.Contains(several.Text, "To do: find out who they are: "+show) || several.Words().Command() != show {
 		t.Error(several.Text)
 	}
 }

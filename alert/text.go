@@ -13,11 +13,19 @@ import (
 // Flowkeeper does about it. Both are safe for a terminal.
 func (a *Alert) Write() {
 	*a = a.clean()
-	a.Title, a.Text = Clean(a.title(), MaxTitle), a.text()
+	a.Title, a.Text = Clean(headline{a.Words()}.title(), MaxTitle), a.Words().text()
 }
 
+// Words are the sentences of an alert, for its text and for sinks that arrange them in their
+// own way. Each is empty where there is nothing to say. Write has cleaned the alert; a
+// sentence can be longer than MaxField, so that a sink cuts it to what it shows.
+type Words struct{ Alert }
+
+// Words are those of the alert.
+func (a Alert) Words() Words { return Words{a} }
+
 // text has its lines in the order in which the person on call asks.
-func (a Alert) text() string {
+func (a Words) text() string {
 	var t lines
 	t.put("What", a.Cause)
 	a.addRepeats(&t)
@@ -48,7 +56,7 @@ func (a Alert) text() string {
 }
 
 // addWho adds who did it; of a drift only that this is not known.
-func (a Alert) addWho(t *lines) {
+func (a Words) addWho(t *lines) {
 	t.put("Who", a.Who())
 	if a.Actor == nil {
 		return
@@ -62,7 +70,7 @@ func (a Alert) addWho(t *lines) {
 }
 
 // Heading is the heading of the list of flow logs.
-func (a Alert) Heading() string {
+func (a Words) Heading() string {
 	switch a.Kind {
 	case Deletion:
 		if a.Source == sourceDrift {
@@ -78,7 +86,7 @@ func (a Alert) Heading() string {
 }
 
 // format is the log format of the deleted flow logs; "several" if they differ.
-func (a Alert) format() string {
+func (a Words) format() string {
 	if a.Kind != Deletion || len(a.FlowLogs) == 0 {
 		return ""
 	}

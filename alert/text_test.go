@@ -86,7 +86,7 @@ func TestBeforeNamesTheWorst(t *testing.T) {
 	t.Parallel()
 	a := alert.Alert{Recent: []alert.RecentCalls{{EventName: "CreateFlowLogs", Calls: 2}, {EventName: "DeleteBucket", Calls: 1}, {EventName: "DeleteFlowLogs", Calls: 1, FlowLogs: 1},
 		{EventName: "PutBucketPolicy", Calls: 1}, {EventName: "PutRule", Calls: 7}, {EventName: "StopLogging", Calls: 1}}}
-	if got := a.Before(); got != "in the hour before, the same principal called DeleteFlowLogs once (1 flow log); DeleteBucket once; StopLogging once; PutBucketPolicy once; PutRule 7 times; and 2 other calls" {
+	if got := a.Words().Before(); got != "in the hour before, the same principal called DeleteFlowLogs once (1 flow log); DeleteBucket once; StopLogging once; PutBucketPolicy once; PutRule 7 times; and 2 other calls" {
 		t.Error(got)
 	}
 }
@@ -289,7 +289,7 @@ func TestForeseenIsStored(t *testing.T) {
 	if err := json.Unmarshal(text, &out); err != nil {
 		t.Fatal(err)
 	}
-	if was, is := a.Doing(), out.Doing(); was != is || !strings.Contains(is, "does not restore it") {
+	if was, is := a.Words().Doing(), out.Words().Doing(); was != is || !strings.Contains(is, "does not restore it") {
 		t.Errorf("%q has become %q", was, is)
 	}
 }

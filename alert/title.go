@@ -6,8 +6,11 @@ import (
 	"strings"
 )
 
+// headline is an alert in one line.
+type headline struct{ Words }
+
 // title is the alert in one line, short enough for a phone.
-func (a Alert) title() string {
+func (a headline) title() string {
 	if a.Repeats != nil {
 		return a.repeatsTitle()
 	}
@@ -51,7 +54,7 @@ func (a Alert) title() string {
 
 // pipelineTitle depends on the part of the pipeline that the alert is about. The reasons of
 // its flow logs may be about something else.
-func (a Alert) pipelineTitle() string {
+func (a headline) pipelineTitle() string {
 	over := a.Level == Informational
 	switch {
 	case a.Part == PartRehearsal && over:
@@ -77,7 +80,7 @@ func (a Alert) pipelineTitle() string {
 
 // blockedTitle says what a person has to fix, or, if Flowkeeper still tries by itself, how
 // often it has tried.
-func (a Alert) blockedTitle() string {
+func (a headline) blockedTitle() string {
 	if a.Cause != "" {
 		return "Still not restored, and nothing is tried: " + subject(a.FlowLogs) + a.in()
 	}
@@ -103,7 +106,7 @@ func sameError(logs []FlowLog) string {
 	return Clean(logs[0].ErrorMessage, 60)
 }
 
-func (a Alert) deletionTitle() string {
+func (a headline) deletionTitle() string {
 	if a.NotStored {
 		a.NotStored = false
 		return a.deletionTitle() + ": NOT restored until the state file can be written"
@@ -117,7 +120,7 @@ func (a Alert) deletionTitle() string {
 	return "Deleted: " + subject(a.FlowLogs) + a.by() + a.in()
 }
 
-func (a Alert) restoredTitle() string {
+func (a headline) restoredTitle() string {
 	n, blind := 0, 0.0
 	for _, f := range a.FlowLogs {
 		if f.NewFlowLogID == "" || f.State == stateOpen || f.State == stateBlocked || f.State == stateClosed {
@@ -130,7 +133,7 @@ func (a Alert) restoredTitle() string {
 	}
 	after := ""
 	if blind > 0 {
-		after = " after a gap of " + blindFor(a, blind)
+		after = " after a gap of " + blindFor(a.Alert, blind)
 	}
 	switch {
 	case n == 0:
@@ -156,7 +159,7 @@ func subject(logs []FlowLog) string {
 
 // by is the short name of the actor: of an ARN the last part, because the title has the
 // account anyway. Any other name has its account, if that is not the alert's.
-func (a Alert) by() string {
+func (a headline) by() string {
 	if a.Actor == nil {
 		return ""
 	}
@@ -167,14 +170,14 @@ func (a Alert) by() string {
 	return " by " + Clean(name, 80)
 }
 
-func (a Alert) in() string {
+func (a headline) in() string {
 	if a.Account == "" {
 		return ""
 	}
 	return strings.TrimSuffix(" in "+Clean(a.Account, 20)+" "+Clean(a.Region, 30), " ")
 }
 
-func (a Alert) because(otherwise string) string {
+func (a headline) because(otherwise string) string {
 	if a.Cause == "" {
 		return otherwise
 	}
@@ -183,7 +186,7 @@ func (a Alert) because(otherwise string) string {
 
 // shortly is the cause without the answer of AWS or of a sink, for which a title has no
 // room.
-func (a Alert) shortly(otherwise string) string {
+func (a headline) shortly(otherwise string) string {
 	a.Cause, _, _ = strings.Cut(a.Cause, ": ")
 	return a.because(otherwise)
 }

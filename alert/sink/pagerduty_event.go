@@ -50,7 +50,7 @@ func withoutDetails(e pagerduty.V2Event, a alert.Alert) pagerduty.V2Event {
 		return e
 	}
 	payload := *e.Payload
-	payload.Details = pagerDetails{EventID: a.EventID, Alert: a.ID, More: a.Command(), Count: countOf(a)}
+	payload.Details = pagerDetails{EventID: a.EventID, Alert: a.ID, More: a.Words().Command(), Count: countOf(a)}
 	e.Payload = &payload
 	return e
 }
@@ -132,10 +132,10 @@ type pagerDetails struct {
 
 func detailsOf(a alert.Alert, most int) pagerDetails {
 	d := pagerDetails{
-		Cause: a.Cause, Who: alert.Clean(a.Who(), 2*alert.MaxField), When: a.When(), Before: alert.Clean(a.Before(), alert.MaxField),
-		RaisedBy: alert.Clean(a.RaisedBecause(), alert.MaxField), Target: a.Target, EventID: a.EventID, Alert: a.ID, Campaign: a.CampaignID,
-		Count: countOf(a), FlowLogs: a.Lines(a.FlowLogs, most, 2*alert.MaxField), Refused: a.Lines(a.FailedFlowLogs, most, 2*alert.MaxField),
-		Flowkeeper: a.Doing(), ToDo: alert.Clean(a.ToDo(), alert.MaxField), More: a.Command(), Text: a.Text,
+		Cause: a.Cause, Who: alert.Clean(a.Words().Who(), 2*alert.MaxField), When: a.Words().When(), Before: alert.Clean(a.Words().Before(), alert.MaxField),
+		RaisedBy: alert.Clean(a.Words().RaisedBecause(), alert.MaxField), Target: a.Target, EventID: a.EventID, Alert: a.ID, Campaign: a.CampaignID,
+		Count: countOf(a), FlowLogs: a.Words().Lines(a.FlowLogs, most, 2*alert.MaxField), Refused: a.Words().Lines(a.FailedFlowLogs, most, 2*alert.MaxField),
+		Flowkeeper: a.Words().Doing(), ToDo: alert.Clean(a.Words().ToDo(), alert.MaxField), More: a.Words().Command(), Text: a.Text,
 	}
 	if a.Rule != nil {
 		d.Rule = alert.Clean(a.Rule.Title+" ("+a.Rule.ID+")", alert.MaxField)

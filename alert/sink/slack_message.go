@@ -52,11 +52,11 @@ func titleAlone(m slackMessage, a alert.Alert) slackMessage {
 }
 
 func slackBlocks(a alert.Alert) []slack.Block {
-	todo := alert.Clean(a.ToDo(), slackAnswer)
-	out := slackFacts(a.Facts(slackAnswer))
-	out = append(out, slackList(a.Heading(), a, a.FlowLogs, todo)...)
+	todo := alert.Clean(a.Words().ToDo(), slackAnswer)
+	out := slackFacts(a.Words().Facts(slackAnswer))
+	out = append(out, slackList(a.Words().Heading(), a, a.FlowLogs, todo)...)
 	out = append(out, slackList("Refused", a, a.FailedFlowLogs, todo)...)
-	out = append(out, slackFacts([]alert.Fact{{Question: "Flowkeeper", Answer: alert.Clean(a.Doing(), slackAnswer)}, {Question: "To do", Answer: todo}})...)
+	out = append(out, slackFacts([]alert.Fact{{Question: "Flowkeeper", Answer: alert.Clean(a.Words().Doing(), slackAnswer)}, {Question: "To do", Answer: todo}})...)
 	return append(out, slack.NewContextBlock("", slackPlain(alert.Clean(slackFoot(a), 2*slackAnswer))))
 }
 
@@ -69,7 +69,7 @@ func slackFoot(a alert.Alert) string {
 	if a.Rule != nil {
 		s += " · rule " + alert.Clean(a.Rule.Title, 120)
 	}
-	return s + " · " + a.Command()
+	return s + " · " + a.Words().Command()
 }
 
 // slackFacts has a line for each fact with an answer, the question in bold.
@@ -106,7 +106,7 @@ func slackList(heading string, a alert.Alert, logs []alert.FlowLog, todo string)
 		}
 	}
 	list := slack.NewRichTextList(slack.RTEListBullet, 0)
-	for _, line := range a.Lines(logs, slackListed, slackLine) {
+	for _, line := range a.Words().Lines(logs, slackListed, slackLine) {
 		list.Elements = append(list.Elements, slack.NewRichTextSection(slack.NewRichTextSectionTextElement(line, nil)))
 	}
 	return []slack.Block{slack.NewRichTextBlock("", slack.NewRichTextSection(slackBold(heading)), list)}
