@@ -45,7 +45,7 @@ func (r refresher) recordDrift(ctx context.Context, rows []inventory.Row, starte
 			return err
 		}
 		e.DueAt = incident.Soonest(e.DueAt, tx.now.Add(incident.NotifyDriftAfter))
-		e.OverdueAt = incident.Soonest(e.OverdueAt, incident.FirstOverdue(opened, tx.policy))
+		e.OverdueAt = incident.Soonest(e.OverdueAt, incident.FirstOverdue(opened, tx.policy, tx.now))
 		return tx.PutEvent(e)
 	})
 	if err == nil && len(opened) > 0 {

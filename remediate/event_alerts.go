@@ -231,7 +231,7 @@ func (tx scopeTx) notifyKnown(e incident.Event, found bool, i incident.Incident)
 func (tx scopeTx) overdueEarlier(but string, incidents []incident.Incident) error {
 	due := map[string]time.Time{} // by event
 	for _, i := range incidents {
-		if at := i.OverdueAt(tx.policy); i.EventID != but && !at.IsZero() {
+		if at := i.ClampTimes(tx.now, tx.policy).OverdueAt(tx.policy); i.EventID != but && !at.IsZero() {
 			due[i.EventID] = incident.Soonest(due[i.EventID], at)
 		}
 	}

@@ -131,7 +131,7 @@ func (a *adoption) takeRow(r inventory.Row) error {
 		return err
 	}
 	i.Scope, i.FlowLogID = r.Scope, r.ID
-	i, is := incident.IncidentFromCopy(i, r, a.Now)
+	i, is := incident.FromCopy(i, r, a.Now)
 	switch is {
 	case incident.KeptAsIs:
 		return nil

@@ -35,7 +35,7 @@ func TestLateDecoy(t *testing.T) {
 		{"I2: the loss is not confirmed", given(live("fl-1"), pending("fl-1"), live("fl-2", after)), observe(flowLog("fl-1"), decoy), `fl-1: AliveSince=now TimesAlive=1 NextAttemptAt=+1s`},
 		{"I6: it came back itself, in the place of another", given(live("fl-1"), pending("fl-1"), live("fl-2", after, func(r *inventory.Row) { r.RootID = "fl-0" })), observe(decoy), isGone + `|` + absent},
 		{"made before the loss", given(live("fl-1"), pending("fl-1", claims(noon.Add(11*time.Second))), live("fl-2", after)), observe(decoy), isGone + `|` + absent},
-		{"I2: seen with it, whatever the record claims", given(live("fl-1"), pending("fl-1", claims(noon.Add(-time.Hour)), seenAt(noon.Add(10*time.Second+policy.Settle))), live("fl-2", after)), observe(decoy), isGone + `|` + absent},
+		{"I2: seen with it, whatever the record claims", given(live("fl-1"), pending("fl-1", claims(noon.Add(-time.Hour)), seenAt(noon)), live("fl-2", after, func(r *inventory.Row) { r.CreatedAt = noon.Add(-policy.Settle) })), observe(decoy), isGone + `|` + absent},
 		{"it delivers elsewhere", given(live("fl-1"), pending("fl-1"), live("fl-2", after, does(elsewhere))), observe(decoy), isGone + `|` + absent},
 		{"of the same lineage", given(live("fl-1"), pending("fl-1"), live("fl-2", after, func(r *inventory.Row) { r.RootID = "fl-1" })), observe(decoy), isGone + `|` + absent},
 		{"of what is not restored", given(live("fl-1", func(r *inventory.Row) { r.Protected = false }), pending("fl-1"), live("fl-2", after)), observe(decoy), `

@@ -85,7 +85,11 @@ func (e Event) SameTimes(was Event) bool {
 func (e Event) ClampTimes(now time.Time) Event {
 	e.DueAt = Earlier(e.DueAt, now.Add(NotifyRestoredAfter))
 	e.StuckAt = Earlier(e.StuckAt, now.Add(NotifyStuckAgainAfter))
-	e.OverdueAt = Earlier(e.OverdueAt, now.Add(RemindAfter))
+	again := OverdueAfter // no alert has been sent: its incidents tell when one is due
+	if e.StuckAlerted {
+		again = RemindAfter
+	}
+	e.OverdueAt = Earlier(e.OverdueAt, now.Add(again))
 	return e
 }
 

@@ -33,7 +33,7 @@ func RowFromCopy(r inventory.Row) inventory.Row {
 // CopyFate is what becomes of an incident of a copy.
 type CopyFate int
 
-// What IncidentFromCopy says.
+// What FromCopy says.
 const (
 	KeptAsIs   CopyFate = iota
 	KeptDue             // it is tried at once, and its event is kept, too
@@ -41,9 +41,9 @@ const (
 	NotKept             // it would end as it begins: nothing is to come back
 )
 
-// IncidentFromCopy is an incident of a copy as far as it counts, beside the row that the copy has of
+// FromCopy is an incident of a copy as far as it counts, beside the row that the copy has of
 // its flow log.
-func IncidentFromCopy(i Incident, r inventory.Row, now time.Time) (Incident, CopyFate) {
+func FromCopy(i Incident, r inventory.Row, now time.Time) (Incident, CopyFate) {
 	live := r.State == inventory.Live
 	i.MissingTags, i.Untried = nil, false // a copy sets no tags
 	if i.Group != "" || i.Call != nil {   // its call may have been sent after the copy was made

@@ -30,7 +30,7 @@ func TestAdopt(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			got, is := IncidentFromCopy(c.i, c.row, now)
+			got, is := FromCopy(c.i, c.row, now)
 			if is != c.want {
 				t.Fatalf("%v, not %v", is, c.want)
 			}

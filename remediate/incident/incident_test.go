@@ -1,6 +1,9 @@
 package incident
 
 import (
+	"reflect"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 )
@@ -10,11 +13,19 @@ import (
 func TestClampTimes(t *testing.T) {
 	t.Parallel()
 	ahead := now.Add(24 * time.Hour)
-	i := pending("fl-1", func(i *Incident) {
-		i.OpenedAt, i.AliveSince, i.AbsentAt, i.RestoredAt, i.FailingSince, i.NotFoundAt, i.MismatchAt, i.StuckAlertedAt, i.MissingSince = ahead, ahead, ahead, ahead, ahead, ahead, ahead, ahead, ahead
-		i.WaitUntil, i.NextAttemptAt = ahead, ahead
-	})
-	const all = "OpenedAt=now AliveSince=now AbsentAt=now RestoredAt=now MissingSince=now FailingSince=now NotFoundAt=now MismatchAt=now StuckAlertedAt=now"
+	i := pending("fl-1")
+	stay := []string{"DeletedAt", "DetectedAt", "FirstSeenAt", "VerifiedAt", "NextAttemptAt", "WaitUntil"}
+	var clamped []string
+	for f, v := range reflect.ValueOf(&i).Elem().Fields() {
+		if f.Type != reflect.TypeFor[time.Time]() {
+			continue
+		}
+		v.Set(reflect.ValueOf(ahead))
+		if !slices.Contains(stay, f.Name) {
+			clamped = append(clamped, f.Name+"=now")
+		}
+	}
+	all := strings.Join(clamped, " ")
 	for _, c := range []struct {
 		name   string
 		waited time.Duration
@@ -33,7 +44,11 @@ func TestClampTimes(t *testing.T) {
 			if w := value(got.WaitUntil); w != c.wait {
 				t.Errorf("waits until %s, not %s", w, c.wait)
 			}
-			got.WaitUntil = i.WaitUntil
+			i.Call = &SentCall{At: ahead}
+			if sent := i.ClampTimes(now, c.policy).Call; !sent.At.Equal(now) {
+				t.Errorf("the call was sent at %s", sent.At)
+			}
+			i.Call, got.WaitUntil = nil, i.WaitUntil
 			if d := differences(i, got); d != all {
 				t.Error(d)
 			}

@@ -46,10 +46,10 @@ func (i Incident) OverdueAt(p Policy) time.Time {
 	return i.DarkSince().Add(OverdueAfter)
 }
 
-// FirstOverdue is the soonest OverdueAt of incidents; zero: none is due.
-func FirstOverdue(incidents []Incident, p Policy) (at time.Time) {
+// FirstOverdue is the soonest OverdueAt of incidents, as they count now; zero: none is due.
+func FirstOverdue(incidents []Incident, p Policy, now time.Time) (at time.Time) {
 	for _, i := range incidents {
-		at = Soonest(at, i.OverdueAt(p))
+		at = Soonest(at, i.ClampTimes(now, p).OverdueAt(p))
 	}
 	return at
 }

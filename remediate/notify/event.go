@@ -33,7 +33,7 @@ func Alerted(e incident.Event, incidents []incident.Incident, p incident.Policy,
 	if len(incidents) > 0 {
 		e.DueAt = now.Add(incident.NotifyRestoredAfter)
 	}
-	e.OverdueAt = incident.Soonest(e.OverdueAt, incident.FirstOverdue(incidents, p))
+	e.OverdueAt = incident.Soonest(e.OverdueAt, incident.FirstOverdue(incidents, p, now))
 	taken := func(i incident.Incident) bool { return i.EventID == e.ID && i.PendingNotice() } // it belonged to another event, whose alert was to name it
 	if e.StuckAt.IsZero() && slices.ContainsFunc(incidents, taken) {
 		e.StuckAt = now.Add(incident.NotifyStuckAfter)
