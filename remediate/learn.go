@@ -26,7 +26,7 @@ func (s scopeStore) applyFound(ctx context.Context, list []inventory.FlowLog, at
 			for _, f := range list {
 				var to incident.DestinationFacts
 				if c.Rows().Learns(f.ID, at) {
-					if to, err = tx.destination(f, since, c.Holds, trusted); err != nil {
+					if to, err = tx.destination(f, since, c.MayHold, trusted); err != nil {
 						return err
 					}
 				}

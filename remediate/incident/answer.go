@@ -86,7 +86,7 @@ func (c *Case) ApplyAnswer(id string, a Answer, after Observation, jitter float6
 	switch a.Class {
 	case Created:
 		t.Call = nil // it is answered
-		t.restored(t.created(a.ID), false, false)
+		t.restored(t.created(a.ID), fromAnswer)
 	case AlreadyThere:
 		after.AlreadyExists = true
 		t.observe(after)

@@ -13,7 +13,7 @@ import (
 type Case struct {
 	Scope    inventory.Scope
 	Complete bool // the scope has had its first complete refresh
-	Holds    bool // one since the state file was made, or adopted from a copy: what appears now may be held
+	MayHold  bool // the scope had one since the state file was made or adopted: flow logs that appear from now on may be held
 	Stale    bool // the snapshot is from a copy so old that a loss by drift is only alerted
 	// KnownDestinations are the destinations that the caller asked the store for, and that
 	// flow logs deliver to, or did; with the time when the first one was seen. Zero: before

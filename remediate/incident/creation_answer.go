@@ -51,7 +51,7 @@ func (s Sharing) ApplyCreation(g Creation, a CreationAnswer, jitter float64) {
 			t.Attempts, t.Tried, t.NotFoundAt = t.Attempts+1, t.Tried+1, time.Time{}
 			t.absent()
 			t.Call = nil // it is answered
-			t.restored(made, false, true)
+			t.restored(made, foundOurs)
 		default:
 			sent := *t.Call
 			sent.Final, t.Call = true, &sent

@@ -45,7 +45,7 @@ func (r Rows) ApplyFound(f inventory.FlowLog, to DestinationFacts, at time.Time)
 	case !ok && c.place(f.ResourceID).isStale(f): // it is gone
 	case !ok:
 		allowed := Protects(c.Policy.Destinations, f.Destination(c.Scope))
-		held := c.Holds && !to.Trusted && !c.Policy.lists(f.Destination(c.Scope))
+		held := c.MayHold && !to.Trusted && !c.Policy.lists(f.Destination(c.Scope))
 		c.putRow(inventory.Row{
 			FlowLog: f, RootID: f.ID, State: inventory.Live, Excluded: !allowed, Held: held,
 			Protected:      allowed && !held && !IsDecoy(f, c.Lost(f.ResourceID)) && !c.place(f.ResourceID).precedesReplacement(f),

@@ -87,7 +87,7 @@ func TestApplyFound(t *testing.T) {
 			`= new true | new row fl-1: RootID=fl-1 State=live Protected=true NewDestination=true FirstSeenAt=now LastSeenAt=now WrittenAt=now`},
 		{"new, to a recipient that is not trusted, and not listed", given(only("arn:aws:s3:::else*")), stranger,
 			`= new true | new row fl-1: RootID=fl-1 State=live Excluded=true Held=true NewDestination=true FirstSeenAt=now LastSeenAt=now WrittenAt=now`},
-		{"new, to a recipient that is not trusted, before the first refresh", given(first, func(c *Case) { c.Holds = false }), stranger,
+		{"new, to a recipient that is not trusted, before the first refresh", given(first, func(c *Case) { c.MayHold = false }), stranger,
 			`= new true | new row fl-1: RootID=fl-1 State=live Protected=true FirstSeenAt=now LastSeenAt=now WrittenAt=now`},
 		{"new, to a new destination, before the first refresh", given(first), newPlace,
 			`= new true | new row fl-1: RootID=fl-1 State=live Protected=true FirstSeenAt=now LastSeenAt=now WrittenAt=now`},

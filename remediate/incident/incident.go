@@ -145,7 +145,7 @@ type Incident struct {
 	Flapping       bool
 	FlapAlerted    bool      `json:"FlapTold"` // there is an alert of it, or is about to be
 	Stuck          *Stuck    // why it is blocked or held back
-	StuckNews      bool      // there was no alert of that reason yet
+	StuckNews      bool      // that reason is noted for an alert, which is not written yet
 	StuckAlertedAt time.Time `json:"ToldStuckAt"` // of the last alert that it is not back; zero: there was none
 }
 

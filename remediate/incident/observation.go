@@ -83,8 +83,11 @@ func (t *transition) follow(d Decision, f Facts) {
 		t.c.place(t.ResourceID).unprotect(d.Found.FlowLog)
 		refusal{t, inTheWay(t.Incident, d.Found), 0}.block()
 	case Adopt:
-		ours := t.Call != nil && isRestored(d.Found.FlowLog)
-		t.restored(d.Found.FlowLog, !ours, ours)
+		from := adopted
+		if t.Call != nil && isRestored(d.Found.FlowLog) {
+			from = foundOurs
+		}
+		t.restored(d.Found.FlowLog, from)
 	case Close:
 		switch d.Reason {
 		case AlertOnly:

@@ -70,7 +70,7 @@ func (p place) takeAnswer(f inventory.FlowLog) {
 		if i.Known && i.Call != nil && isRestored(f) && inventory.Equivalent(p.c.Scope, i.Frozen, f) {
 			t, _ := p.c.begin(i.FlowLogID)
 			t.absent()
-			t.restored(f, false, true)
+			t.restored(f, foundOurs)
 			return
 		}
 	}

@@ -7,14 +7,23 @@ import (
 	"flowkeeper/inventory"
 )
 
+// origin is where a replacement comes from.
+type origin int
+
+const (
+	fromAnswer origin = iota // a create of ours answered its ID; AWS may not show it yet
+	foundOurs                // a create of ours has made it, and AWS shows it
+	adopted                  // somebody else has made it, and it does the same
+)
+
 // restored records the replacement, made or adopted, and puts it into the
-// snapshot (I6). shown: AWS shows it, and it is ours.
-func (t *transition) restored(f inventory.FlowLog, adopted, shown bool) {
-	now := t.c.Now
+// snapshot (I6).
+func (t *transition) restored(f inventory.FlowLog, from origin) {
+	now, adopted := t.c.Now, from == adopted
 	next, lost := t.c.wasLost(f.ID)
-	unconfirmed := lost && shown && next.Pending() && next.AbsentAt.IsZero() // its own incident finds it alive, or not
+	unconfirmed := lost && from == foundOurs && next.Pending() && next.AbsentAt.IsZero() // its own incident finds it alive, or not
 	if lost && !unconfirmed {
-		t.supersede(f.ID, next, adopted)
+		t.supersede(f.ID, next, adopted) // what was adopted was shown: it is alive
 		return
 	}
 	t.State, t.Reason, t.Advice, t.LastError = Restored, "", "", ""

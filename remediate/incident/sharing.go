@@ -100,7 +100,7 @@ func (s Sharing) Share(ids []string, observed func(Incident) Observation, most i
 		for _, i := range members {
 			if row, lost := c.place(i.ResourceID).madeAndLost(i); lost {
 				t := &transition{i, c}
-				t.restored(row.FlowLog, false, false) // that one's own incident goes on
+				t.restored(row.FlowLog, fromAnswer) // that one's own incident goes on
 			} else if i.Call.showsBy(c.Policy).After(at[i.FlowLogID]) {
 				i.NextAttemptAt = i.Call.observeAt(c.Policy, c.Now)
 				c.Put(i)

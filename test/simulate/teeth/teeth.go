@@ -108,7 +108,7 @@ var teeth = []tooth{
 `, `	missing := missingTags(nil, nil)
 `}}},
 	{"I2 an attacker's flow log", []patch{{"remediate/incident/found.go",
-		`		held := c.Holds && !to.Trusted && !c.Policy.lists(f.Destination(c.Scope))
+		`		held := c.MayHold && !to.Trusted && !c.Policy.lists(f.Destination(c.Scope))
 `, `		held := false
 `}}},
 	{"I5 no tombstone", []patch{{"remediate/incident/transition.go",
