@@ -35,7 +35,14 @@ const (
 // ctx's error or report's, and waits for what it started.
 func (d *Doctor) Run(ctx context.Context, report func([]Result) error) error {
 	ctx, cancel := context.WithCancel(ctx)
-	jobs := newExam(ctx, d).jobs()
+	here := exam{machine: &machine{Doctor: d}}
+	for _, j := range here.jobs(checks[:1]) { // AWS may not answer for a while, and is not needed for it
+		if err := report(j.results(ctx)); err != nil {
+			cancel()
+			return err
+		}
+	}
+	jobs := newExam(ctx, d).jobs(checks[1:])
 	done := make([]chan []Result, len(jobs))
 	for n := range done {
 		done[n] = make(chan []Result, 1)

@@ -154,12 +154,13 @@ func testPatterns(ctx context.Context, api eventsAPI, rules []rule, all []sample
 			names = addNew(names, r.name)
 		}
 		who := strings.Join(names, ", ")
+		where := who + on[0].on.options() // rules on different buses may have the same name
 		switch {
 		case f.status == OK:
-			first = who
+			first = where
 			f = finding{failIf(x.must), "the pattern of " + who + " does not match " + x.name,
 				"aws events put-rule --name " + shellWord(names[0]) + " " + on[0].on.options() + " --event-pattern file://deploy/eventbridge-pattern.json"}
-		case who == first && f.status == failIf(x.must):
+		case where == first && f.status == failIf(x.must):
 			f.detail += ", " + x.name
 		}
 	}

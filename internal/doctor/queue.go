@@ -227,7 +227,7 @@ func (q answered) backlog(ctx context.Context) finding {
 	return fine("%s", text)
 }
 
-// sourcesOf returns those of the scopes' rules that send to the queue itself; any other sends to
+// sources returns those of the scopes' rules that send to the queue itself; any other sends to
 // a topic, or to a bus.
 func (q *queue) sources() queuepolicy.Sources {
 	who, _ := q.own() // the check is skipped without

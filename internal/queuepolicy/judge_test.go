@@ -156,7 +156,17 @@ func policiesOfRules() (out []policyCase) {
 	}
 	policy := func(statements ...string) string { return `{"Statement":[` + strings.Join(statements, ",") + `]}` }
 	account := `{"Effect":"Allow","Principal":{"Service":"events.amazonaws.com"},"Action":"sqs:*","Resource":"*","Condition":{"StringEquals":{"aws:SourceAccount":"111122223333"}}}`
+	pattern := func(arn, account string) string {
+		return `{"Effect":"Allow","Principal":{"Service":"events.amazonaws.com"},"Action":"sqs:SendMessage","Resource":"*","Condition":{"ArnLike":{"aws:SourceArn":"` + arn + `"},"StringEquals":{"aws:SourceAccount":"` + account + `"}}}`
+	}
+	onlyTheRule := `{"Effect":"Deny","Principal":"*","Action":"sqs:SendMessage","Resource":"*","Condition":{"ArnNotEquals":{"aws:SourceArn":"` + ruleARN + `"}}}`
+	known := Sources{Rules: []string{ruleARN}}
 	out = []policyCase{
+		{"a pattern, in the account", policy(pattern("arn:aws:events:*:*:rule/flowkeeper", "111122223333")), known, Warn, "of account 111122223333", ""},
+		{"a pattern, in another account", policy(pattern("arn:aws:events:*:*:rule/flowkeeper", "999988887777")), known, Fail, "not " + ruleARN, ""},
+		{"a pattern, in another account, and all else denied", policy(pattern("arn:aws:events:*:*:rule/flowkeeper", "999988887777"), onlyTheRule), known, Fail, "lets nobody send", ""},
+		{"any ARN, in another account, and all else denied", policy(pattern("*", "999988887777"), onlyTheRule), known, Fail, "lets nobody send", ""},
+		{"a pattern, in the account, and all else denied", policy(pattern("arn:aws:events:*:*:rule/*", "111122223333"), onlyTheRule), known, OK, "only " + ruleARN, ""},
 		{"both", policy(statement(ruleARN, ruleARN+"-2")), Sources{Rules: []string{ruleARN, ruleARN + "-2"}}, OK, "only " + ruleARN + ", " + ruleARN + "-2", ""},
 		{"one of two", policy(statement(ruleARN)), Sources{Rules: []string{ruleARN, ruleARN + "-2"}}, Fail, "not " + ruleARN + "-2", ""},
 		{"one of two, and the owner", policy(statement(ruleARN), owner), Sources{Rules: []string{ruleARN, ruleARN + "-2"}}, Fail, "not " + ruleARN + "-2", ""},

@@ -22,8 +22,9 @@ func (s statement) losses(queueARN string) (out []string) {
 	return out
 }
 
-// judgeReceivers fails if the policy allows principals outside the own accounts to receive from
-// the queue or to change it. What IAM policies allow within these accounts is not judged.
+// judgeReceivers fails if the policy allows everybody, or a whole account that is not one's own,
+// to receive from the queue or to change it. A role or user of another account that the policy names one
+// by one is meant. What IAM policies allow within the own accounts is not judged.
 func (p policy) judgeReceivers(queueARN string, own []string) Verdict {
 	var found, unread []string
 	for _, s := range p.statements {

@@ -77,7 +77,7 @@ func (p policy) denials(queueARN string) (d denials) {
 		}
 		sources, exempt, limits := s.spares()
 		switch {
-		case s.plain() && !s.everybody() && len(s.Condition) == 0:
+		case s.plain() && !s.everybody() && len(s.Condition) == 0 && !slices.ContainsFunc(slices.Concat(s.Principal["AWS"], s.Principal["Service"]), wild):
 			d.read, d.names = append(d.read, s.where), slices.Concat(d.names, s.Principal["AWS"], s.Principal["Service"])
 		case s.plain() && !s.everybody() && len(s.Principal["Service"]) == 0: // no rule sends as a user or role
 		case s.plain() && s.everybody() && len(s.Condition) == 0:
@@ -170,15 +170,32 @@ func service(who string, arns, accounts, ours []string) (out []sender) {
 	for _, arn := range arns {
 		of, x := partsOf(arn), bySource(who, arn, ours)
 		itsOwn := who == "*" || of.Service == "" || wild(of.Service) || of.Service == name
-		ofThem := len(accounts) == 0 || of.AccountID == "" || slices.ContainsFunc(accounts, func(a string) bool { return glob(of.AccountID, a) })
-		if x.status == Fail && len(accounts) > 0 {
-			x.status, x.text = Warn, "whatever matches "+arn+", of account "+strings.Join(accounts, ", ")
-		}
-		if itsOwn && ofThem {
+		switch {
+		case !itsOwn:
+		case len(accounts) > 0 && x.status == Fail:
+			for _, account := range accounts {
+				if of.AccountID == "" || glob(of.AccountID, account) {
+					out = append(out, sender{Warn, "whatever matches " + arn + ", of account " + account, who, inAccount(arn, name, account)})
+				}
+			}
+		case len(accounts) == 0 || of.AccountID == "" || slices.ContainsFunc(accounts, func(a string) bool { return glob(of.AccountID, a) }):
 			out = append(out, x)
 		}
 	}
 	return out
+}
+
+// inAccount is the pattern of what matches an aws:SourceArn, or any pattern of some, in one
+// account. Buckets have no account in their ARN.
+func inAccount(pattern, service, account string) string {
+	parts := strings.SplitN(pattern, ":", 6)
+	switch {
+	case len(parts) < 6:
+		return "arn:*:" + service + ":*:" + account + ":*"
+	case parts[4] != "":
+		parts[4] = account
+	}
+	return strings.Join(parts, ":")
 }
 
 const theWorld = "everybody in the world (its principal is *, and no condition holds anybody back)"

@@ -273,6 +273,9 @@ func TestBase(t *testing.T) {
 	if err != nil || cfg.Region != "eu-west-1" || aws.ToString(cfg.BaseEndpoint) != "http://127.0.0.1:1" {
 		t.Errorf("%+v %v", cfg, err)
 	}
+	if _, ok := cfg.HTTPClient.(plainBodies); !ok {
+		t.Errorf("requests go through a %T", cfg.HTTPClient)
+	}
 	cfg.Logger.Logf(logging.Warn, "half of %d", 2)
 	if !strings.Contains(text.String(), `"msg":"AWS SDK: half of 2"`) {
 		t.Errorf("%q", text.String())

@@ -92,7 +92,7 @@ type adoption struct {
 
 // run takes out of a copy what does not count, and adds the alert of it.
 func (a *adoption) run() error {
-	for _, step := range []func() error{a.takeRows, a.dropStrays, a.takePipelines, a.endBursts, a.reset, a.dropDeliveries} {
+	for _, step := range []func() error{a.takeRows, a.dropStrays, a.takePipelines, a.endBursts, a.reset, a.dropDeliveries, a.writeAlerts} {
 		if err := step(); err != nil {
 			return err
 		}
@@ -260,4 +260,35 @@ func (a *adoption) dropDeliveries() (err error) {
 	}
 	return a.exec(`DELETE FROM deliveries WHERE sent_at IS NULL AND parked_at IS NULL AND alert NOT IN
 		(SELECT alert FROM deliveries WHERE sent_at IS NULL AND parked_at IS NULL GROUP BY alert ORDER BY alert DESC LIMIT ?)`, mostAdopted)
+}
+
+// writeAlerts writes the texts of alerts anew that no sink has taken yet: sinks send a title and a
+// text as they are, and those of a copy may be anybody's (I12). One that can't be read is
+// not sent.
+func (a *adoption) writeAlerts() error {
+	type stored struct {
+		num  int64
+		body string
+	}
+	const atOnce = 20 // an alert may be large
+	for after := int64(0); ; {
+		part, err := all(a, func(x *stored) []any { return []any{&x.num, &x.body} },
+			`SELECT num, body FROM alerts WHERE num > ? AND num IN (SELECT alert FROM deliveries WHERE sent_at IS NULL) ORDER BY num LIMIT ?`, after, atOnce)
+		if err != nil || len(part) == 0 {
+			return err
+		}
+		for _, x := range part {
+			after = x.num
+			var one alert.Alert
+			if json.Unmarshal([]byte(x.body), &one) != nil {
+				err = a.exec(`DELETE FROM deliveries WHERE alert = ?`, x.num)
+			} else {
+				one.Write()
+				err = a.exec(`UPDATE alerts SET body = ? WHERE num = ?`, body(one), x.num)
+			}
+			if err != nil {
+				return err
+			}
+		}
+	}
 }

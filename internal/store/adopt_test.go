@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -157,6 +158,37 @@ func TestAnAdoptedCopyHoldsNoAlertsBack(t *testing.T) {
 	})
 	if before == after || after == "" {
 		t.Errorf("%q goes on as %q", before, after)
+	}
+}
+
+// TestI12AlertsOfACopyAreWrittenAnew: whatever titles and texts a forged copy has, sinks get
+// those that Flowkeeper writes. What is no alert is not sent.
+func TestI12AlertsOfACopyAreWrittenAnew(t *testing.T) {
+	t.Parallel()
+	s := fresh(t)
+	s.put(t, func(tx *Tx) error {
+		return errors.Join(tx.AddAlert(alert.Alert{ID: "forged", Kind: alert.Test, Level: alert.Critical}), tx.AddAlert(alert.Alert{ID: "broken", Kind: alert.Test, Level: alert.Critical}))
+	})
+	exec(t, s.w, `INSERT INTO deliveries (alert, sink, next_at) SELECT num, 'pager', 0 FROM alerts`)
+	exec(t, s.w, `UPDATE alerts SET body = json_set(body, '$.title', '', '$.text', 'x' || char(27) || '[2J') WHERE id = 'forged'`)
+	exec(t, s.w, `UPDATE alerts SET body = '[]' WHERE id = 'broken'`)
+	b, _ := s.adopted(t, Adoption{Now: noon, Made: noon, Stale: time.Hour})
+	got := map[string]alert.Alert{}
+	for range 2 {
+		d, ok, err := b.Next(t.Context(), "pager", time.Now())
+		if err != nil || !ok {
+			t.Fatal(ok, err)
+		}
+		got[d.Alert.ID] = d.Alert
+		if err := b.Sent(t.Context(), "pager", d.Alert.ID, noon); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if a, ok := got["forged"]; !ok || a.Title == "" || strings.Contains(a.Text, "\x1b") {
+		t.Errorf("%q %q", a.Title, a.Text)
+	}
+	if d, ok, err := b.Next(t.Context(), "pager", time.Now()); ok || err != nil || got["adopted"].ID == "" {
+		t.Errorf("%v, %+v %v", got, d.Alert, err)
 	}
 }
 

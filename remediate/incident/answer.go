@@ -230,7 +230,7 @@ func (t refusal) hadNoEffect() {
 	case t.Call.Before.IsZero():
 		t.Call = nil
 	default:
-		t.Call = &SentCall{Token: t.Call.Token, At: t.Call.Before, Final: t.a.Class != TryAgain}
+		t.Call = &SentCall{Token: t.Call.Token, At: t.Call.Before, Final: t.Call.Final || t.a.Class != TryAgain}
 	}
 }
 

@@ -24,6 +24,7 @@ type world struct {
 	incidents map[string]Incident
 	applied   map[string]bool // records, by flow log, event ID and claim
 	made      int             // how many flow logs creates have made
+	last      Observation     // the last one
 }
 
 func newWorld(t *rapid.T) *world {
@@ -81,6 +82,7 @@ func (w *world) observation() Observation {
 	if rapid.IntRange(0, 9).Draw(w.t, "old") == 0 {
 		o.At = w.now.Add(-5 * time.Minute)
 	}
+	w.last = o
 	return o
 }
 
@@ -231,12 +233,15 @@ func (w *world) tookThePlace(r inventory.Row) bool {
 	return false
 }
 
-// tookALivingPlace is tookThePlace for a flow log that the snapshot has as live: nothing may have
-// reported its loss yet.
+// tookALivingPlace is tookThePlace for a flow log that the snapshot has as live, and that AWS does not
+// show though it must by now: nothing has reported its loss for as long as a record may take.
 func (w *world) tookALivingPlace(r inventory.Row) bool {
+	reported := w.incidents[r.ID].OpenedAt.Add(w.policy.Settle)
 	for _, other := range w.rows {
 		asLost := Incident{LastSeenAt: other.LastSeenAt}
-		if other.State == inventory.Live && other.RootID != r.RootID && !mayPredate(asLost, r.FlowLog, w.policy.Settle) && isDecoyOf(scope, other.Settings, r.FlowLog) {
+		_, shown := w.last.FlowLogs[other.ID]
+		unseen := !shown && w.last.At.Sub(other.CreatedAt) >= w.policy.Settle && !w.now.Before(reported)
+		if unseen && other.State == inventory.Live && other.RootID != r.RootID && !mayPredate(asLost, r.FlowLog, w.policy.Settle) && isDecoyOf(scope, other.Settings, r.FlowLog) {
 			return true
 		}
 	}

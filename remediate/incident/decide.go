@@ -33,7 +33,7 @@ type Decision struct {
 // Decide says what to do next about an open or blocked incident. It looks for reasons not to
 // create, in this order:
 //
-//   - never seen, not known yet, not observed, alive
+//   - never seen, not known yet, not observed, alive, perhaps a decoy of what was lost with it
 //   - not to be restored: released, not protected, ignored by a rule, alert only
 //   - an equivalent is there: adopted at once after a drift, else after the wait of a rule
 //   - waiting
@@ -49,6 +49,12 @@ func Decide(i Incident, o Facts, p Policy, now time.Time) Decision {
 		return Decision{Next: Requeue, At: now}
 	case o.Alive:
 		return decideAlive(i, p, now)
+	}
+	if o.MayBeDecoy && !i.Requested {
+		if d, wait := awaitOtherLoss(i, p, now); wait {
+			return d
+		}
+		o.Protected = false
 	}
 	if d, ok := notToRestore(i, o, p); ok {
 		return deferClose(d, o, p, now)
@@ -75,6 +81,14 @@ func deferClose(d Decision, o Facts, p Policy, now time.Time) Decision {
 		return d
 	}
 	return Decision{Next: Hold, At: now.Add(p.Settle - max(0, age))}
+}
+
+// awaitOtherLoss waits for the record of another loss on the resource, which tells whether the
+// flow log was made before or after that, for Policy.Settle at most.
+func awaitOtherLoss(i Incident, p Policy, now time.Time) (Decision, bool) {
+	end := i.OpenedAt.Add(p.Settle)
+	pause := min(max(now.Sub(i.OpenedAt), time.Second), 15*time.Second)
+	return Decision{Next: Hold, At: Earlier(now.Add(pause), end)}, now.Before(end)
 }
 
 // decideAlive waits while AWS shows the lost flow log: after 1, 2, 4, 8, then

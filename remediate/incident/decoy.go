@@ -67,18 +67,27 @@ func inTheWayOf(i Incident, others []Other, p Policy) (Other, bool) {
 }
 
 // takenFor reports whether a row is a late decoy of a flow log whose loss an observation
-// confirms, or an earlier one did; also of one that nothing has reported yet.
+// confirms, or an earlier one did.
 func (p place) takenFor(row inventory.Row, o Observation) bool {
-	observed := o.FlowLogs != nil // else it is what absent makes up
-	unreported := observed && slices.ContainsFunc(p.live(), func(r inventory.Row) bool {
-		_, shown := o.FlowLogs[r.ID]
-		asLost := Incident{Known: true, RootID: r.RootID, Frozen: r.Settings, LastSeenAt: r.LastSeenAt}
-		return r.Protected && !r.Imported && !shown && o.Resources[r.ResourceID] && isLateDecoy(asLost, row, p.c.Policy.Settle)
-	})
-	return unreported || slices.ContainsFunc(p.lost(), func(i Incident) bool {
+	return !p.isAWSs(row) && !p.takesLostPlace(row) && slices.ContainsFunc(p.lost(), func(i Incident) bool {
 		_, shown := o.FlowLogs[i.FlowLogID]
 		isGone := !i.AbsentAt.IsZero() || o.Resources[i.ResourceID] && !shown && !o.At.Before(i.OpenedAt)
-		return isGone && isLateDecoy(i, row, p.c.Policy.Settle) && !p.takesLostPlace(row)
+		return isGone && i.FlowLogID != row.ID && isLateDecoy(i, row, p.c.Policy.Settle)
+	})
+}
+
+// mayBeTakenFor is takenFor for a loss that nothing has reported yet: its record, which tells
+// which of the two was there first, may come a moment later. A flow log that is younger than AWS's delay
+// may be there though the observation does not show it.
+func (p place) mayBeTakenFor(row inventory.Row, o Observation) bool {
+	if o.FlowLogs == nil || p.isAWSs(row) || p.takesLostPlace(row) { // nil: it is what absent makes up
+		return false
+	}
+	return slices.ContainsFunc(p.live(), func(r inventory.Row) bool {
+		_, shown := o.FlowLogs[r.ID]
+		isGone := o.Resources[r.ResourceID] && !shown && o.At.Sub(r.CreatedAt) >= p.c.Policy.Settle
+		asLost := Incident{Known: true, RootID: r.RootID, Frozen: r.Settings, LastSeenAt: r.LastSeenAt}
+		return isGone && r.ID != row.ID && r.Protected && !r.Imported && isLateDecoy(asLost, row, p.c.Policy.Settle)
 	})
 }
 

@@ -1,6 +1,7 @@
 package incident
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -72,6 +73,62 @@ func TestALateDecoyStaysOne(t *testing.T) {
 	row, _ := c.Row("fl-2")
 	if i, _ := c.Incident("fl-2"); i.Reason != Exempt || row.Protected {
 		t.Errorf("%s %s, protected %t", i.State, i.Reason, row.Protected)
+	}
+}
+
+// TestTheOrderOfRecordsDecidesNothing: of two flow logs to one destination that somebody deletes one
+// after the other, both come back, whichever record comes first.
+func TestTheOrderOfRecordsDecidesNothing(t *testing.T) {
+	t.Parallel()
+	at := noon.Add(time.Minute)
+	older := func(r *inventory.Row) { r.LastSeenAt = at.Add(-5 * time.Minute) }
+	younger := func(r *inventory.Row) {
+		r.CreatedAt = at.Add(-4 * time.Minute)
+		r.FirstSeenAt, r.LastSeenAt = r.CreatedAt, r.CreatedAt
+		rejects(&r.FlowLog)
+	}
+	for _, order := range [][]string{{"fl-1", "fl-2"}, {"fl-2", "fl-1"}} {
+		t.Run(strings.Join(order, " before "), func(t *testing.T) {
+			t.Parallel()
+			c := given(live("fl-1", older), live("fl-2", younger))
+			nothing := func() Observation {
+				return Observation{At: c.Now, Resources: map[string]bool{"vpc-1": true}, FlowLogs: map[string]inventory.FlowLog{}}
+			}
+			for n, id := range order {
+				c.Now = at.Add(time.Duration(n) * 2 * time.Second)
+				c.ApplyRecord(id, Record{EventID: "e-" + id, Time: at, Rule: Rule{Action: Restore}})
+				c.ApplyObservation(id, nothing())
+			}
+			for _, id := range order {
+				c.ApplyObservation(id, nothing())
+				i, _ := c.Incident(id)
+				if d := c.Decide(i, nothing()); d.Next != Create {
+					t.Errorf("%s is %s %s, and next is %s", id, i.State, i.Reason, d.Next)
+				}
+			}
+		})
+	}
+}
+
+// TestWhoIsNoLateDecoy: a flow log is none of a replacement that AWS need not show yet, nor if
+// CloudWatch's telemetry role made it. Both come back at once.
+func TestWhoIsNoLateDecoy(t *testing.T) {
+	t.Parallel()
+	at := noon.Add(10*time.Second + policy.Settle) // AWS must show by then what was made at 10 s
+	for name, c := range map[string]*Case{
+		"of a young replacement": given(live("fl-1", func(r *inventory.Row) { r.RootID, r.CreatedAt, r.LastSeenAt = "fl-0", at, at }),
+			live("fl-2", does(rejects), func(r *inventory.Row) { r.CreatedAt = noon.Add(10 * time.Second) }), pending("fl-2", freezes(rejects))),
+		"made by a telemetry rule": given(live("fl-1"),
+			live("fl-2", does(rejects), func(r *inventory.Row) { r.CreatedAt, r.CreatedBy = noon.Add(10*time.Second), TelemetryRole(scope) }), pending("fl-2", freezes(rejects))),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c.Now = at.Add(time.Second)
+			i, _ := c.Incident("fl-2")
+			if d := c.Decide(i, Observation{At: c.Now, Resources: map[string]bool{"vpc-1": true}, FlowLogs: map[string]inventory.FlowLog{}}); d.Next != Create {
+				t.Errorf("next is %s %s", d.Next, d.Reason)
+			}
+		})
 	}
 }
 

@@ -20,6 +20,7 @@ type Facts struct {
 	InSnapshot    bool       // the snapshot has a row of the lost flow log
 	CreatedAt     time.Time  // when the lost one was created
 	Protected     bool       // its row is protected
+	MayBeDecoy    bool       // of a flow log whose loss nothing has reported yet
 	Held          bool       // its row is held
 	Released      bool       // it was released when it was lost
 	Complete      bool       // the scope has had its first refresh
@@ -75,7 +76,9 @@ func (c *Case) facts(i Incident, o Observation) Facts {
 	})
 	if row, ok := c.seen(i); ok {
 		f.Held = row.Held
-		f.InSnapshot, f.CreatedAt, f.Protected, f.Released = true, row.CreatedAt, row.Protected && !c.place(row.ResourceID).takenFor(row, o), row.Released(i.LostAt())
+		f.InSnapshot, f.CreatedAt, f.Released = true, row.CreatedAt, row.Released(i.LostAt())
+		f.Protected = row.Protected && !c.place(row.ResourceID).takenFor(row, o)
+		f.MayBeDecoy = f.Protected && c.place(row.ResourceID).mayBeTakenFor(row, o)
 	}
 	return f
 }

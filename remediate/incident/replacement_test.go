@@ -79,3 +79,21 @@ func TestSupersede(t *testing.T) {
 			note overdue fl-3`},
 	})
 }
+
+// TestI4ARefusalEndsNoHandedOnDoubt: a call in doubt that was handed on stays so when AWS refuses
+// the incident's own call, which was under way.
+func TestI4ARefusalEndsNoHandedOnDoubt(t *testing.T) {
+	t.Parallel()
+	c := given(gone("fl-1"), gone("fl-2", func(r *inventory.Row) { r.RootID = "fl-1" }))
+	next := pending("fl-2", alone)
+	next.Call = &SentCall{Token: c.Policy.TokenKey.Token(next), At: now.Add(-time.Second)}
+	handedOn := now.Add(-2 * time.Second)
+	c.Put(next, pending("fl-1", alone, func(i *Incident) { i.Call = &SentCall{Token: "T", At: handedOn} }))
+	before, _ := c.begin("fl-1")
+	before.handOnCall("fl-2")
+	c.ApplyAnswer("fl-2", Answer{Class: TryAgain, NoEffect: true, Throttled: true, Message: "RequestLimitExceeded"}, Observation{}, 0)
+	i, _ := c.Incident("fl-2")
+	if i.Call == nil || !i.Call.Final || !i.Call.At.Equal(handedOn) {
+		t.Errorf("the call in doubt is %+v", i.Call)
+	}
+}

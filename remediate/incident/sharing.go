@@ -74,8 +74,12 @@ func (i Incident) Shares() bool { return i.Group != "" || i.Call != nil }
 func (s Sharing) Share(ids []string, observed func(Incident) Observation, most int) (calls []Creation) {
 	c := s.c
 	var sent, free []Incident
-	at := map[string]time.Time{} // of the observation, by flow log
+	at := map[string]time.Time{}  // of the observation, by flow log
+	was := map[string]*SentCall{} // by flow log
+	changed := func(i Incident) bool { now, _ := c.Incident(i.FlowLogID); return now.Call != was[i.FlowLogID] }
 	for _, id := range ids {
+		stored, _ := c.Incident(id)
+		was[id] = stored.Call
 		t, ok := c.begin(id)
 		if !ok || !t.Pending() {
 			continue
@@ -98,6 +102,9 @@ func (s Sharing) Share(ids []string, observed func(Incident) Observation, most i
 			continue
 		}
 		for _, i := range members {
+			if changed(i) { // another one has handed its call on to it: the next step plans
+				continue
+			}
 			if row, lost := c.place(i.ResourceID).madeAndLost(i); lost {
 				t := &transition{i, c}
 				t.restored(row.FlowLog, fromAnswer) // that one's own incident goes on
@@ -113,6 +120,7 @@ func (s Sharing) Share(ids []string, observed func(Incident) Observation, most i
 	for _, members := range together(free, createdWith) {
 		calls = append(calls, chunks(members, c.Policy.TokenKey)...)
 	}
+	calls = slices.DeleteFunc(calls, func(g Creation) bool { return slices.ContainsFunc(g.Incidents, changed) })
 	calls = calls[:min(len(calls), most)]
 	for _, g := range calls {
 		for _, i := range g.Incidents {

@@ -190,11 +190,19 @@ func (p *play) mustNotice(id string) bool {
 // noticed is what must hold a while after a deletion without an event.
 func (p *play) noticed(d *daemon, id string, since time.Time) {
 	p.happened["losses noticed by a refresh after an attack"]++
-	alerted := d.wrote[id].Adopted // another daemon was faster, and alerts
-	d.commits.naming(id, func(a alert.Alert) bool {
-		alerted = alerted || a.Kind == alert.Deletion && !a.Time.Before(since)
-		return !alerted
-	})
+	alerted := false
+	alerts := func(by *daemon) {
+		by.commits.naming(id, func(a alert.Alert) bool {
+			alerted = alerted || a.Kind == alert.Deletion && !a.Time.Before(since)
+			return !alerted
+		})
+	}
+	alerts(d)
+	if d.wrote[id].Adopted { // another daemon was faster
+		for _, other := range p.daemons {
+			alerts(other)
+		}
+	}
 	if !alerted {
 		p.fail("%s after %s was deleted without an event, which an attack announced, no alert tells", p.now.Sub(since), id)
 	}
