@@ -31,7 +31,7 @@ import (
 //	row fl-1: State=gone        fields of a row that are others than before; "new row": it was not there
 //	fl-1: NextAttemptAt=+1m0s   the same of an incident; "opened", "reopened": compared with New, Reopen
 //	logged fl-1 closed/held: …  a line of the history and of the log; "history", "log": of one of them
-//	note stuck fl-1: …          a note for the event (effects.go)
+//	note stuck fl-1             a note for the event (effects.go)
 //
 // Times are "now", "never" (zero), or relative to now: "-1m0s" is noon. Settings are "wanted",
 // or how they differ from that. What is not named has not changed.
