@@ -113,8 +113,8 @@ func (r *Remediator) Run(ctx context.Context, s inventory.Scope, beat func()) er
 
 // Step does what is due in one scope, once, as far as the scope's pace allows at this
 // moment: the alerts that are due; then a shared observation, and one commit for all that
-// needs no create, beside at most one create and one commit for each of the others, with a
-// beat after each. It reports how many incidents it worked on; while that is any, more may
+// needs no create, beside at most one create for each of the others. One call may create
+// the flow logs of up to 300 incidents; each call has one commit after it, and a beat. It reports how many incidents it worked on; while that is any, more may
 // be due.
 func (r *Remediator) Step(ctx context.Context, s inventory.Scope, beat func()) (int, error) {
 	return r.restorer(s).step(ctx, beat)

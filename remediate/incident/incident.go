@@ -13,9 +13,11 @@ type State string
 // States, and the methods of [Case] that lead from one to another:
 //
 //	none               -> open      ApplyRecord, ApplyDrift, ByHand.Request
-//	open, blocked      -> restored  ApplyAnswer (created), ApplyObservation (adopted)
-//	open               -> blocked   ApplyAnswer (a refusal, a decoy), ApplyFailure
-//	open, blocked      -> closed    ApplyObservation, ApplyAnswer (its resource is gone), ByHand.LetGo
+//	open, blocked      -> restored  ApplyAnswer, Sharing.ApplyCreation (created), ApplyAnswer, ApplyObservation (adopted),
+//	                                Rows.ApplyFound (a refresh shows what a call in doubt has made: takeAnswer)
+//	open               -> blocked   ApplyAnswer (a refusal, a decoy), ApplyFailure, Sharing.ApplyCreation (a refusal of one)
+//	open, blocked      -> closed    ApplyObservation, ApplyAnswer (its resource is gone), ByHand.LetGo,
+//	                                and as superseded (its replacement was lost in turn) by what leads to restored, and Sharing.Share
 //	restored           -> verified  Verify
 //	restored           -> closed    Verify (lost in turn)
 //	restored, verified -> closed    Rows.ApplyFound (AWS shows the lost flow log, which was taken from a copy or a file)

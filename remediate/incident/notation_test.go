@@ -17,6 +17,25 @@ import (
 	"flowkeeper/inventory"
 )
 
+// The notation of scenarios, as in
+//
+//	{"nothing is there", given(live("fl-1"), pending("fl-1")), observe(),
+//		`= create | row fl-1: State=gone GoneAt=now | fl-1: AbsentAt=now NextAttemptAt=now`}
+//
+// given(...) is a case with these rows and incidents. Rows: live, gone. Incidents: pending (open),
+// blocked, closed, back (restored). Both take functions that change them, such as held or
+// drifted; a func(*Case) changes the case. The third part is what is done to the case. The
+// last part is all that this changes:
+//
+//	= create                    what the third part returned: here what Decide says
+//	row fl-1: State=gone        fields of a row that are others than before; "new row": it was not there
+//	fl-1: NextAttemptAt=+1m0s   the same of an incident; "opened", "reopened": compared with New, Reopen
+//	logged fl-1 closed/held: …  a line of the history and of the log; "history", "log": of one of them
+//	note stuck fl-1             a note for the event (effects.go)
+//
+// Times are "now", "never" (zero), or relative to now: "-1m0s" is noon. Settings are "wanted",
+// or how they differ from that. What is not named has not changed.
+
 // now is the time of the cases in tests: a minute after incidents were opened.
 var now = noon.Add(time.Minute)
 

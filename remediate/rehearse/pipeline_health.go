@@ -19,7 +19,7 @@ type PipelineHealth struct {
 	BackAt          time.Time // when one last came back; zero: never
 	OthersAt        time.Time // when one of another daemon on the queue did
 	By              string    // who made the last rehearsal, see callerOf; empty: not known yet
-	Told            bool      // that they do not come back any more
+	Told            bool      // there was an alert that they do not come back any more
 }
 
 const (

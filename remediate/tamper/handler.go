@@ -23,7 +23,7 @@ type Handler struct {
 	Dependencies func() []Dependency
 	Now          func() time.Time
 	// Tampered is called for each call that is more than informational, with the account and
-	// Region of its record, which need not be configured. nil: nobody is told.
+	// Region of its record, which need not be configured. nil: it is not called.
 	Tampered func(inventory.Scope)
 	// AlertsAdded is called after commits that may have put alerts into the outbox.
 	AlertsAdded func()
