@@ -134,7 +134,7 @@ func (p *play) cut() {
 	expected := map[*daemon][]string{}
 	for _, d := range p.daemons {
 		s := inventory.Scope{Account: account, Region: regionOf(p.known[ids[0]].resource)}
-		if d.watched(s).IsZero() {
+		if d.watched(s).IsZero() || d.wrong { // with the credentials of another account it is refused
 			continue
 		}
 		for _, id := range ids {
