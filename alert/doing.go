@@ -102,8 +102,11 @@ func (a Words) answering() string {
 
 // ofThem words n of all flow logs that an alert names.
 func ofThem(n, all int) string {
-	if all == 1 {
+	switch {
+	case all == 1:
 		return "it"
+	case n == all:
+		return fmt.Sprintf("all %d", n)
 	}
 	return fmt.Sprintf("%d of them", n)
 }

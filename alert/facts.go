@@ -44,9 +44,13 @@ func (a Words) Facts(limit int) []Fact {
 // characters.
 const shownAgent = 100
 
-// happened is when it happened, or, if that is unknown, when it was found.
+// happened is when it happened, or, if that is unknown, when it was found. A later alert about
+// the same loss does not know that: its own time is another one.
 func (a Words) happened() (ask, answer string) {
 	if a.DeletedAt == nil && a.EventTime == nil && a.Source == sourceDrift {
+		if a.Answers() || a.Kind == Blocked {
+			return "", ""
+		}
 		return "Found", moment(a.Time)
 	}
 	return "When", a.When()

@@ -30,7 +30,20 @@ func (f FlowLog) line(a Alert) string {
 		s += f.tries()
 	}
 	return s + ifAny("; differs in ", Clean(strings.Join(f.DifferencesFound, ", "), MaxField)) +
-		ifAny("; made by ", f.CreatedBy) + ifAny("; ", f.Advice)
+		ifAny("; made by ", f.CreatedBy) + ifAny("; ", f.moreAdvice())
+}
+
+// namesSuccessor reports whether the advice says why the incident is closed.
+func (f FlowLog) namesSuccessor() bool {
+	return f.State == stateClosed && f.Reason == reasonSuperseded && f.Advice != ""
+}
+
+// moreAdvice is the advice, unless Outcome has it.
+func (f FlowLog) moreAdvice() string {
+	if f.namesSuccessor() {
+		return ""
+	}
+	return f.Advice
 }
 
 // ownerTags are the tags that show who owns the flow log, as "Name=…, owner=…".
@@ -54,6 +67,8 @@ func (f FlowLog) Outcome(a Alert) string {
 	switch {
 	case f.ErrorCode != "":
 		return f.ErrorCode + ifAny(", ", f.ErrorMessage)
+	case f.namesSuccessor():
+		return "closed, " + f.Advice
 	case f.State == stateClosed:
 		return "closed, " + closedBecause(f.Reason)
 	case f.State == stateBlocked:

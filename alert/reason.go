@@ -26,18 +26,21 @@ const (
 // closedBecause says in words why an incident is closed.
 func closedBecause(reason string) string { return cmp.Or(closedReasons[reason], reason) }
 
+// reasonSuperseded is the reason of an incident whose replacement was lost, too. Its advice says which.
+const reasonSuperseded = "superseded"
+
 // closedReasons and blockedReasons have the words for package incident's reasons. A test
 // compares their keys with its constants.
 var closedReasons = map[string]string{
-	"resource_gone": "its resource is gone, too",
-	"replaced":      "the principal that deleted it created another one",
-	"released":      "it was released, so it may be deleted",
-	"superseded":    "its replacement was deleted, too: see the alert about that one",
-	"still_there":   "AWS still has it",
-	"exempt":        "it is not protected, or a rule allows the deletion: not restored",
-	"held":          "its destination is held, because nobody has approved it: not restored",
-	"alert_only":    "configured to alert only: not restored",
-	"unknown":       "never seen in AWS, so Flowkeeper has no settings to restore",
+	"resource_gone":  "its resource is gone, too",
+	"replaced":       "the principal that deleted it created another one",
+	"released":       "it was released, so it may be deleted",
+	reasonSuperseded: "its replacement was deleted, too: see the alert about that one",
+	"still_there":    "AWS still has it",
+	"exempt":         "it is not protected, or a rule allows the deletion: not restored",
+	"held":           "its destination is held, because nobody has approved it: not restored",
+	"alert_only":     "configured to alert only: not restored",
+	"unknown":        "never seen in AWS, so Flowkeeper has no settings to restore",
 }
 
 // blockedBy says in words what prevents the restore of a blocked incident.

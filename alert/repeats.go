@@ -59,7 +59,7 @@ func (a headline) repeatsTitle() string {
 	case Deletion:
 		return Plural(a.Repeats.Calls, "more record") + " of deletions" + by + a.in() + ": Flowkeeper never saw these flow logs"
 	case Closed:
-		return "Nothing left to do: " + Plural(a.Repeats.Calls, "record") + " of deletions of flow logs that Flowkeeper never saw" + a.in()
+		return "Finished: " + Plural(a.Repeats.Calls, "record") + " of deletions of flow logs that Flowkeeper never saw" + a.in()
 	}
 	return "Tampering, " + Plural(a.Repeats.Calls, "more call") + by + a.in() + ": " + a.because("something that flow logs depend on was changed")
 }

@@ -21,7 +21,7 @@ func TestRepeatedCallsAreSummedUp(t *testing.T) {
 		alert.Attempt:  "299 more attempts to delete flow logs by user/nobody in 111122223333 eu-west-1",
 		alert.Deletion: "299 more records of deletions by user/nobody in 111122223333 eu-west-1: Flowkeeper never saw these flow logs",
 		alert.Tamper:   "Tampering, 299 more calls by user/nobody in 111122223333 eu-west-1: PutBucketPolicy of flow-logs, the destination of 3 flow logs",
-		alert.Closed:   "Nothing left to do: 299 records of deletions of flow logs that Flowkeeper never saw in 111122223333 eu-west-1",
+		alert.Closed:   "Finished: 299 records of deletions of flow logs that Flowkeeper never saw in 111122223333 eu-west-1",
 	} {
 		a := base
 		a.Kind = kind

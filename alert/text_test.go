@@ -151,7 +151,7 @@ func TestTitles(t *testing.T) {
 		{alert.Alert{Kind: alert.Pipeline, Level: alert.High, Part: alert.PartRehearsal, FlowLogs: []alert.FlowLog{{ResourceID: "vpc-1", Reason: "permission"}}}, "A restore would be refused: the flow log of vpc-1 (permission)"},
 		{alert.Alert{Kind: alert.Pipeline, Level: alert.Informational, Part: alert.PartRehearsal, FlowLogs: one}, "A restore would be allowed again: the flow log of vpc-1"},
 		{alert.Alert{Kind: alert.Pipeline, Level: alert.High, Cause: "the inventory can't be refreshed", FlowLogs: []alert.FlowLog{{Reason: "permission"}}}, "Flow logs at risk: the inventory can't be refreshed"},
-		{alert.Alert{Kind: alert.Closed, FlowLogs: two}, "Nothing left to do: 2 flow logs"},
+		{alert.Alert{Kind: alert.Closed, FlowLogs: two}, "Finished: 2 flow logs"},
 		{alert.Alert{Kind: alert.Flapping, FlowLogs: one}, "Deleted again and again: the flow log of vpc-1"},
 		{alert.Alert{Kind: alert.Decoy, FlowLogs: one}, "Decoy in the place of the flow log of vpc-1"},
 		{alert.Alert{Kind: alert.Tamper, Cause: "StopLogging of trail main", Actor: who}, "Tampering: StopLogging of trail main, by assumed-role/Admin/eve"},
@@ -291,5 +291,43 @@ func TestForeseenIsStored(t *testing.T) {
 	}
 	if was, is := a.Words().Doing(), out.Words().Doing(); was != is || !strings.Contains(is, "does not restore it") {
 		t.Errorf("%q has become %q", was, is)
+	}
+}
+
+// TestALineSaysOnceThatTheReplacementWasLost: the advice says which one; without it the line
+// points to its alert.
+func TestALineSaysOnceThatTheReplacementWasLost(t *testing.T) {
+	t.Parallel()
+	f := alert.FlowLog{FlowLogID: "fl-1", State: "closed", Reason: "superseded", NewFlowLogID: "fl-2", Advice: "its replacement was lost in turn: see fl-2"}
+	a := alert.Alert{Kind: alert.Closed}
+	if got := a.Words().Lines([]alert.FlowLog{f}, 1, 1000); got[0] != "fl-1: closed, its replacement was lost in turn: see fl-2" {
+		t.Error(got)
+	}
+	f.Advice = ""
+	if got := a.Words().Lines([]alert.FlowLog{f}, 1, 1000); got[0] != "fl-1: closed, its replacement was deleted, too: see the alert about that one" {
+		t.Error(got)
+	}
+}
+
+// TestFoundIsTheTimeOfTheFirstAlert: a later alert of a drift does not know it.
+func TestFoundIsTheTimeOfTheFirstAlert(t *testing.T) {
+	t.Parallel()
+	for kind, shown := range map[alert.Kind]bool{alert.Deletion: true, alert.Restored: false, alert.Closed: false} {
+		a := alert.Alert{Kind: kind, Source: "drift", Time: alerttest.At("2026-03-01T12:00:00Z"), FlowLogs: []alert.FlowLog{{FlowLogID: "fl-1"}}}
+		if _, text := describe(a); strings.Contains(text, "Found: ") != shown || strings.Contains(text, "When: ") {
+			t.Errorf("%s: %s", kind, text)
+		}
+	}
+}
+
+func TestRestoresAllOrSome(t *testing.T) {
+	t.Parallel()
+	a := alert.Alert{Kind: alert.Deletion, FlowLogs: make([]alert.FlowLog, 5)}
+	if got := a.Words().Doing(); !strings.HasPrefix(got, "restores all 5 as soon as") {
+		t.Error(got)
+	}
+	a.FlowLogs[0].State = "closed"
+	if got := a.Words().Doing(); !strings.HasPrefix(got, "restores 4 of them as soon as") || !strings.HasSuffix(got, "does not restore 1 of them, for the reason given") {
+		t.Error(got)
 	}
 }

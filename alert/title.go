@@ -34,7 +34,7 @@ func (a headline) title() string {
 		if superseded(a.FlowLogs) {
 			return "Deleted again, see the later alert: " + subject(a.FlowLogs) + a.in()
 		}
-		return "Nothing left to do: " + subject(a.FlowLogs) + a.in()
+		return "Finished: " + subject(a.FlowLogs) + a.in()
 	case Flapping:
 		return "Deleted again and again: " + subject(a.FlowLogs) + a.in()
 	case Decoy:
@@ -209,7 +209,7 @@ func reasons(logs []FlowLog) string {
 // superseded reports whether every replacement was lost, too. A later alert is about that
 // loss.
 func superseded(logs []FlowLog) bool {
-	return allAre(logs, func(f FlowLog) bool { return f.Reason == "superseded" })
+	return allAre(logs, func(f FlowLog) bool { return f.Reason == reasonSuperseded })
 }
 
 // dryRun reports whether all refusals are DryRunOperation, AWS's answer to a dry run of a

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strings"
 
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
@@ -39,7 +38,7 @@ func (a *app) connect(ctx context.Context, c configs.Config) (*scopes.Fleet, err
 // unreached is a hint for an error of connect.
 func unreached(err error) string {
 	var send *smithyhttp.RequestSendError
-	none := strings.Contains(err.Error(), "no EC2 IMDS role found") // there are no credentials at all: the SDK has no type for it
+	none := scopes.NoCredentials(err)
 	switch {
 	case !none && (errors.As(err, &send) || errors.Is(err, context.DeadlineExceeded)):
 		return "check that this machine reaches AWS: DNS, proxy, firewall, aws.endpoint_url"

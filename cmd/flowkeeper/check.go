@@ -32,6 +32,9 @@ what the configuration means. It uses neither the network nor the state file.`,
 
 func checkConfig(a *app) error {
 	c, warnings, err := a.config(needs{queue: true})
+	if err == nil && len(c.Alerts) == 0 {
+		warnings = append(warnings, "alerts: no sink is configured: alerts go to the log only")
+	}
 	for _, w := range warnings {
 		a.complain("warning: " + w.String())
 	}
@@ -45,10 +48,18 @@ func checkConfig(a *app) error {
 	case a.JSON:
 		a.Object(m)
 	case err == nil:
-		a.Printf("%s\n", a.Paint("the configuration is fine", term.Green))
+		a.Printf("%s\n", verdict(a, len(warnings)))
 		a.Sheet(m.sheet(a))
 	}
 	return err
+}
+
+// verdict is what check says of a configuration without problems.
+func verdict(a *app, warnings int) string {
+	if warnings > 0 {
+		return a.Paint("the configuration is valid, "+alert.Plural(warnings, "warning"), term.Yellow)
+	}
+	return a.Paint("the configuration is valid", term.Green)
 }
 
 // summary is what a configuration means; of a wrong one there are only the problems.

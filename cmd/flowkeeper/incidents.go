@@ -57,7 +57,7 @@ flow log replaced it. On a narrow terminal some columns are left out.`,
 
 func listIncidents(ctx context.Context, s state, f *filters) error {
 	t := s.Table(term.Whole("FLOW LOG"), term.Whole("RESOURCE").OrDrop(4), term.CutTo(12, "STATE"), term.CutTo(14, "WHO").KeepEnd(), term.Whole("DETECTED").OrDrop(5),
-		term.Whole("BLIND"), term.Whole("REPLACED BY").OrDrop(3), term.Whole("ACCOUNT").OrDrop(2), term.Whole("REGION").OrDrop(1))
+		term.Whole("GAP"), term.Whole("REPLACED BY").OrDrop(3), term.Whole("ACCOUNT").OrDrop(2), term.Whole("REGION").OrDrop(1))
 	err := s.FindIncidents(ctx, f.Filter, func(i incident.Incident) error {
 		if f.next() {
 			t.Add(toIncidentJSON(i, nil), i.FlowLogID, i.ResourceID, incidentState(i), who(i), s.ago(i.DetectedAt),
@@ -177,12 +177,12 @@ func incidentSheet(a *app, i incident.Incident) *term.Sheet {
 	s.Put("restored", a.when(i.RestoredAt))
 	s.Put("verified", a.when(i.VerifiedAt))
 	if b := blind(i); b != "" && i.DeletedAt.IsZero() {
-		s.Put("blind for", "at most "+b) // when it was deleted is not known
+		s.Put("gap", "at most "+b) // when it was deleted is not known
 	} else {
-		s.Put("blind for", b)
+		s.Put("gap", b)
 	}
 	if since := blindSince(i); !since.IsZero() {
-		s.Put("blind", "since "+a.when(since))
+		s.Put("gap", "since "+a.when(since))
 	}
 	if n := max(i.Attempts, i.Tried); n > 0 {
 		s.Put("attempts", fmt.Sprint(n))

@@ -50,11 +50,11 @@ func TestHistoryDoesNotRepeatTheReason(t *testing.T) {
 func TestBlindTimeOfADriftIsAtMost(t *testing.T) {
 	t.Parallel()
 	i := incidents()[0]
-	if got := sheetOf(t, i); !strings.Contains(got, "blind for 1.3 s") {
+	if got := sheetOf(t, i); !strings.Contains(got, "gap 1.3 s") {
 		t.Error(got)
 	}
 	i.Source, i.DeletedAt, i.LastSeenAt = incident.ByDrift, time.Time{}, i.RestoredAt.Add(-72*time.Second)
-	if got := sheetOf(t, i); !strings.Contains(got, "blind for at most 72 s") {
+	if got := sheetOf(t, i); !strings.Contains(got, "gap at most 72 s") {
 		t.Error(got)
 	}
 }

@@ -138,7 +138,7 @@ const stateWidth = len("released until 2026-03-01 12:00 UTC")
 func (x flowLog) state(a *app) term.Cell {
 	switch {
 	case x.blind():
-		return term.Colored("blind "+term.Span(a.now().Sub(x.GoneAt))+": "+strings.TrimSpace(string(x.fate.State)+" "+x.fate.Reason), term.Red)
+		return term.Colored("gap of "+term.Span(a.now().Sub(x.GoneAt))+": "+strings.TrimSpace(string(x.fate.State)+" "+x.fate.Reason), term.Red)
 	case x.State == inventory.Gone && x.fate.NewID != "":
 		return term.Colored("replaced by "+x.fate.NewID+" "+a.ago(x.GoneAt), term.Dim)
 	case x.State == inventory.Gone && x.fate.Reason != "":

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -72,6 +73,9 @@ func exportToFile(ctx context.Context, s state, name string) error {
 // replaceFile replaces the file only by a complete export.
 func replaceFile(ctx context.Context, s state, name string) (n int, err error) {
 	f, err := os.CreateTemp(filepath.Dir(name), ".flowkeeper-export-")
+	if file, ok := errors.AsType[*fs.PathError](err); ok {
+		return 0, fmt.Errorf("%s: %w", name, file.Err) // nobody knows the temporary file
+	}
 	if err != nil {
 		return 0, err
 	}

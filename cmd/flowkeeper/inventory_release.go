@@ -197,6 +197,18 @@ func afterGone(id string, i incident.Incident, known bool) string {
 	return fmt.Sprintf("nothing replaced it; `flowkeeper incidents show %s` says why, `flowkeeper restore %s` restores it", id, id)
 }
 
+// daysOf is a length of time as --for takes it, with days from two on.
+func daysOf(d time.Duration) string {
+	const day = 24 * time.Hour
+	switch {
+	case d < 2*day:
+		return configs.Tidy(d)
+	case d%day == 0:
+		return fmt.Sprintf("%dd", d/day)
+	}
+	return fmt.Sprintf("%dd%s", d/day, configs.Tidy(d%day))
+}
+
 func printReleased(a *app, r release, live, gone []inventory.Row) {
 	printChanged(a, slices.Concat(live, gone))
 	if len(gone) > 0 {
@@ -206,6 +218,6 @@ func printReleased(a *app, r release, live, gone []inventory.Row) {
 	case r.undo:
 		a.Note("%s protected again", alert.Plural(len(live), "flow log"))
 	case len(live) > 0:
-		a.Note("%s may be deleted for %s without being restored", alert.Plural(len(live), "flow log"), configs.Tidy(r.period))
+		a.Note("%s may be deleted for %s without being restored", alert.Plural(len(live), "flow log"), daysOf(r.period))
 	}
 }

@@ -57,7 +57,9 @@ func plannedRestore(ctx context.Context, s state, id string) (last incident.Inci
 	return last, err
 }
 
-// planRestore prints the call as JSON: the parameters' names are the SDK's.
+// planRestore prints the call as JSON: the parameters' names are the SDK's. The ClientToken is
+// left out: who has it can use it up before the restore, and another text in its place would be
+// sent by those who pass the parameters to the AWS CLI.
 func planRestore(ctx context.Context, s state, id string) error {
 	i, err := plannedRestore(ctx, s, id)
 	if err != nil {
@@ -68,13 +70,16 @@ func planRestore(ctx context.Context, s state, id string) error {
 	} else if ok && row.State == inventory.Live && !row.Imported {
 		s.complain(i.FlowLogID + " was alive at the last refresh: while it is, the command without --dry-run creates nothing")
 	}
+	in := incident.CreateInput(i, "")
+	in.ClientToken = nil
 	b, err := json.MarshalIndent(map[string]any{
-		"Account": i.Scope.Account, "Region": i.Scope.Region, "CreateFlowLogs": setFields(reflect.ValueOf(incident.CreateInput(i, "(made from a secret key)"))),
+		"Account": i.Scope.Account, "Region": i.Scope.Region, "CreateFlowLogs": setFields(reflect.ValueOf(in)),
 	}, "", "  ")
 	if err != nil {
 		return err
 	}
 	s.Printf("%s\n", term.EscapeInvisible(b))
+	s.complain("without the ClientToken: the command without --dry-run adds one that is made with a secret key")
 	return nil
 }
 

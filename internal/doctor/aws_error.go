@@ -11,6 +11,7 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"flowkeeper/alert"
+	"flowkeeper/internal/scopes"
 )
 
 const maxWords = 300 // of what AWS says
@@ -31,20 +32,14 @@ func errorText(err error) string {
 		text = "something that is no answer of AWS's"
 	case errors.Is(err, context.DeadlineExceeded):
 		text = "no answer in time"
-	case noCredentials(err):
-		text = "there are no credentials: none in the environment, no profile, no instance role"
+	case scopes.NoCredentials(err):
+		text = scopes.NoCredentialsText
 	case errors.As(err, &dial):
 		text = dial.Error()
 	default:
 		text = err.Error()
 	}
 	return alert.Clean(text, maxWords)
-}
-
-// noCredentials reports whether the SDK found no credentials. It has no error type for that.
-func noCredentials(err error) bool {
-	text := err.Error()
-	return strings.Contains(text, "no EC2 IMDS role found") || strings.Contains(text, "static credentials are empty")
 }
 
 // apiError returns AWS's code and message; empty: it is no error of AWS's.

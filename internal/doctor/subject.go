@@ -227,7 +227,7 @@ func (s login) mend(err error) string {
 	switch {
 	case s.account.RoleARN != "" && denied(err):
 		return "let the trust policy of " + s.account.RoleARN + " name us (with accounts[].external_id, if it asks for one), and allow us sts:AssumeRole on it"
-	case noCredentials(err):
+	case scopes.NoCredentials(err):
 		return "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or give the instance a role; under systemd see the comments of the unit"
 	case strings.Contains(c, "Expired"):
 		return "these credentials have ended: renew them (aws sso login), or use an instance role, which renews itself"

@@ -171,7 +171,7 @@ func syntaxError(d *json.Decoder, err error) error {
 	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
 		return fmt.Errorf("the JSON ends in the middle, after %d bytes: is the file complete?", d.InputOffset())
 	case errors.As(err, &syntax):
-		return fmt.Errorf("not JSON at byte %d: %w", d.InputOffset(), err)
+		return fmt.Errorf("not JSON at byte %d (expected: a record, a log file, .json or .json.gz, or a message): %w", d.InputOffset(), err)
 	}
 	return err
 }

@@ -127,7 +127,7 @@ func Connect(ctx context.Context, base aws.Config, accounts []Account, regions [
 		if a.ID == "" {
 			id, _, err := whoAmI(ctx, cfg)
 			if err != nil {
-				return nil, fmt.Errorf("ask AWS whose credentials these are: %w", err)
+				return nil, fmt.Errorf("ask AWS whose credentials these are: %w", plain(err))
 			}
 			a.ID = id
 		}
