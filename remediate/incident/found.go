@@ -117,6 +117,7 @@ func (r Rows) Created(id, by string) {
 		c.putRow(row)
 		if c.Policy.trustsTelemetry(c.Scope.Account, by) {
 			c.place(row.ResourceID).protect()
+			c.place(row.ResourceID).clearDecoys(id)
 		}
 	}
 	c.place(row.ResourceID).wakeBlocked()

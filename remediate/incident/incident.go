@@ -16,6 +16,7 @@ type State string
 //	open, blocked      -> restored  ApplyAnswer, Sharing.ApplyCreation (created), ApplyAnswer, ApplyObservation (adopted),
 //	                                Rows.ApplyFound (a refresh shows what a call in doubt has made: takeAnswer)
 //	open               -> blocked   ApplyAnswer (a refusal, a decoy), ApplyFailure, Sharing.ApplyCreation (a refusal of one)
+//	blocked            -> open      Rows.Created (what was taken for a decoy is AWS's own)
 //	open, blocked      -> closed    ApplyObservation, ApplyAnswer (its resource is gone), ByHand.LetGo,
 //	                                and as superseded (its replacement was lost in turn) by what leads to restored, and Sharing.Share
 //	restored           -> verified  Verify

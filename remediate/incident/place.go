@@ -33,6 +33,17 @@ func (p place) wakeBlocked() {
 	}
 }
 
+// clearDecoys unblocks the incidents on a resource that a flow log has blocked as a decoy: AWS's own
+// role has made it. The next step decides anew, and no alert calls it a decoy.
+func (p place) clearDecoys(id string) {
+	for _, i := range p.c.pending(p.resource) {
+		if i.State == Blocked && i.Reason == Decoy && names(i.LastError, id) {
+			i.State, i.Reason, i.Advice, i.Stuck, i.StuckNews, i.NextAttemptAt = Open, "", "", nil, false, p.c.Now
+			p.c.Put(i)
+		}
+	}
+}
+
 // ownTagsOf are the tags that CreateTags sets on a flow log that a Flowkeeper has made, where
 // it is seen before the create's answer is stored, or where nothing has reported the loss of
 // the one that it replaces: if it is deleted meanwhile, they are restored with it.

@@ -61,7 +61,8 @@ func (p *play) replace() {
 	}
 	old := all[p.random.IntN(len(all))]
 	r := replacing{by: by, remove: []target{targetOf(old)}, create: p.wanted[targetOf(old)]}
-	samePlace := p.random.IntN(3) == 0
+	samePlace := p.random.IntN(3) == 0 && !p.leapt // see misset
+	p.displaced = p.displaced || samePlace
 	switch {
 	case samePlace && old.TrafficType == "ALL":
 		r.create.TrafficType = "ACCEPT"
@@ -322,8 +323,12 @@ func (p *play) notAccused(d *daemon, a alert.Alert) {
 	}
 }
 
-// waited: what a rule waits for is not made before.
+// waited: what a rule waits for is not made before, unless a call has made it that was in doubt
+// when the wait began.
 func (p *play) waited(was, is incident.Incident) {
+	if was.Call != nil && was.Call.At.Before(was.WaitUntil.Add(-was.Waited)) {
+		return
+	}
 	waits := was.Pending() && was.Source == incident.ByEvent && was.Action == incident.Wait && p.theirs().Before(was.WaitUntil)
 	if made := is.State == incident.Restored && !is.Adopted; waits && made && !p.skewed {
 		p.fail("%s is restored %s before the wait for %s is over", is.FlowLogID, was.WaitUntil.Sub(p.theirs()), was.Actor.Principal())

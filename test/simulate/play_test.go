@@ -72,6 +72,7 @@ type play struct {
 	mixedUp   time.Time           // when credentials were last mixed up, or set right
 	skew      time.Duration       // of the daemons' clock
 	leapt     bool                // it has been wrong by more than AWS's delay
+	displaced bool                // somebody has made another flow log in the place of one
 	skewed    bool                // it has been wrong
 	troubles  map[string]*trouble // of Regions
 	calling   *daemon             // whose call is under way
@@ -305,9 +306,9 @@ func (p *play) untilDue() {
 // misset makes the daemons' clock wrong, or right again. Where AWS does not
 // guard against doubles, nothing can tell a clock that leaps from a flow log
 // that is old: there it is right. So it is where something is released by it, and where there
-// was a decoy, which only times tell from what was there before a loss.
+// was a decoy, or a replacement in the same place, which only times tell from what was there before a loss.
 func (p *play) misset() {
-	if !p.twins && len(p.releases) == 0 && len(p.decoys) == 0 {
+	if !p.twins && len(p.releases) == 0 && len(p.decoys) == 0 && !p.displaced {
 		p.skewed, p.leapt = true, true
 		p.skew = []time.Duration{0, 0, time.Hour, 10 * 24 * time.Hour, -time.Hour, -24 * time.Hour}[p.random.IntN(6)]
 		p.say("  the clock is %s off", p.skew)
