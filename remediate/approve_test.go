@@ -30,7 +30,7 @@ func withHeldFlowLog(t *testing.T) (s *scene, id string) {
 }
 
 // TestAHeldFlowLogIsNotRestored: an attacker's own flow log is alerted, with the command that
-// approves its destination. It is not put back, whether a record or a refresh tells of its loss.
+// approves its destination. It is not put back, whether a record or a refresh shows its loss.
 func TestAHeldFlowLogIsNotRestored(t *testing.T) {
 	t.Parallel()
 	for name, heard := range map[string]bool{"by a record": true, "by a refresh": false} {
@@ -54,7 +54,7 @@ func TestAHeldFlowLogIsNotRestored(t *testing.T) {
 			}
 			s.pass(time.Hour)
 			s.is(id, incident.Closed, incident.Held)
-			s.told(map[alert.Kind]int{alert.Destination: 1, alert.Deletion: 1, alert.Closed: 1})
+			s.wantCounts(map[alert.Kind]int{alert.Destination: 1, alert.Deletion: 1, alert.Closed: 1})
 			if d := s.alerts(alert.Deletion)[0]; d.Level == alert.Informational || !strings.Contains(d.Text, "its destination is held") {
 				t.Errorf("%+v", d)
 			}

@@ -99,8 +99,8 @@ func TestCreatedInAScopeThatDoesNotAnswer(t *testing.T) {
 	})
 }
 
-// TestTheLookBesideAMessageIsTheRestorers: it makes no other.
-func TestTheLookBesideAMessageIsTheRestorers(t *testing.T) {
+// TestTheObservationBesideAMessageIsTheRestorers: it makes no other.
+func TestTheObservationBesideAMessageIsTheRestorers(t *testing.T) {
 	t.Parallel()
 	s, id := protectedOne(t)
 	c := s.answering(&calls{})
@@ -123,9 +123,9 @@ func (s slowReads) View(ctx context.Context, fn func(remediate.Tx) error) error 
 	}
 }
 
-// TestALookEndsAfterTwoSeconds: with what it reads of the store, as the restorer is woken
+// TestAnObservationEndsAfterTwoSeconds: with what it reads of the store, as the restorer is woken
 // after it.
-func TestALookEndsAfterTwoSeconds(t *testing.T) {
+func TestAnObservationEndsAfterTwoSeconds(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := newScene(t)

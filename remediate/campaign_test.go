@@ -284,7 +284,7 @@ func TestI7ACrashLeavesNoCampaignOpen(t *testing.T) {
 	}
 }
 
-// TestWhatIsAllowedIsNoCampaign, nor what nobody is known to have done.
+// TestWhatIsAllowedIsNoCampaign, nor is what has no known actor.
 func TestWhatIsAllowedIsNoCampaign(t *testing.T) {
 	t.Parallel()
 	s, ids := protected(t, 2)

@@ -81,8 +81,8 @@ func (s *scene) wantAlerts(k alert.Kind, want int) {
 	}
 }
 
-// told checks how many alerts of each kind there are; kinds not named: none.
-func (s *scene) told(want map[alert.Kind]int) {
+// wantCounts checks how many alerts of each kind there are; kinds not named: none.
+func (s *scene) wantCounts(want map[alert.Kind]int) {
 	s.t.Helper()
 	for _, k := range []alert.Kind{alert.Deletion, alert.Attempt, alert.Restored, alert.Blocked, alert.Closed, alert.Flapping, alert.Decoy, alert.Pipeline, alert.Destination} {
 		if got := len(s.alerts(k)); got != want[k] {

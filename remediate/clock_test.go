@@ -23,7 +23,7 @@ func TestAClockThatGoesBack(t *testing.T) {
 	s.restored("vpc-1")
 	s.pass(time.Hour)
 	s.is(ids[1], incident.Verified, "")
-	s.told(map[alert.Kind]int{alert.Deletion: 1, alert.Blocked: 1, alert.Restored: 1, alert.Closed: 1})
+	s.wantCounts(map[alert.Kind]int{alert.Deletion: 1, alert.Blocked: 1, alert.Restored: 1, alert.Closed: 1})
 }
 
 // TestAClockThatLeapsForward: what then seems old enough to be believed is

@@ -9,11 +9,11 @@ import (
 	"flowkeeper/remediate/incident"
 )
 
-// TestI2AnOldCopyOnlyTells: a state file that came back from an old copy knows
+// TestI2AnOldCopyOnlyAlerts: a state file that came back from an old copy knows
 // flow logs that were deleted for good since. What its first refresh does not
-// find is told and not restored; later drift is restored as ever, and an event
+// find is alerted and not restored; later drift is restored as ever, and an event
 // asks for a restore even of the former.
-func TestI2AnOldCopyOnlyTells(t *testing.T) {
+func TestI2AnOldCopyOnlyAlerts(t *testing.T) {
 	t.Parallel()
 	s, ids := protected(t, 3)
 	s.adopt(store.Adoption{Now: s.now, Stale: time.Hour, Made: s.now.Add(-72 * time.Hour)})
@@ -81,8 +81,8 @@ func TestAnAdoptedCopyMakesNoFalseAlarms(t *testing.T) {
 	}
 }
 
-// TestAnAdoptedCopyLeavesNothingDarkInSilence: it can say that people have heard of
-// what is not back, or have no event to tell it with.
+// TestAnAdoptedCopyLeavesNothingDarkInSilence: it may say that there was an alert of
+// what is not back, or lack the event that an alert needs.
 func TestAnAdoptedCopyLeavesNothingDarkInSilence(t *testing.T) {
 	t.Parallel()
 	for _, there := range []bool{true, false} {

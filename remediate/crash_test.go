@@ -113,7 +113,7 @@ func diesAt(t *testing.T, point int) bool {
 	s.pass(15 * time.Minute)
 	s.is(id, incident.Verified, "")
 	s.restored("vpc-1")
-	s.told(map[alert.Kind]int{alert.Deletion: 1, alert.Blocked: dark, alert.Restored: 1, alert.Closed: 1})
+	s.wantCounts(map[alert.Kind]int{alert.Deletion: 1, alert.Blocked: dark, alert.Restored: 1, alert.Closed: 1})
 	s.must(s.store.Close())
 	return c.dead
 }

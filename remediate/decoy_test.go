@@ -46,7 +46,7 @@ func TestTwoToOneDestination(t *testing.T) {
 	if len(here) != 2 || here[0].TrafficType == here[1].TrafficType {
 		t.Errorf("%+v", here)
 	}
-	s.told(map[alert.Kind]int{alert.Deletion: 2, alert.Restored: 2, alert.Closed: 2})
+	s.wantCounts(map[alert.Kind]int{alert.Deletion: 2, alert.Restored: 2, alert.Closed: 2})
 }
 
 // TestADecoyThatAWSAllows: what somebody puts in the place of a lost flow log is not protected
@@ -106,7 +106,7 @@ func TestADecoyBlocksUntilItIsGone(t *testing.T) {
 	if s.row(decoy).Protected {
 		t.Error("the decoy is protected")
 	}
-	s.told(map[alert.Kind]int{alert.Deletion: 1, alert.Decoy: 1})
+	s.wantCounts(map[alert.Kind]int{alert.Deletion: 1, alert.Decoy: 1})
 	if a := s.alerts(alert.Decoy)[0]; a.Level != alert.Critical || !slices.Equal(a.FlowLogs[0].DifferencesFound, []string{`traffic_type: "REJECT" instead of "ALL"`}) ||
 		!strings.Contains(a.Text, "differs in traffic_type") || !strings.Contains(a.Text, decoy+" is in the way") {
 		t.Errorf("%s\n%+v", a.Text, a)
@@ -119,10 +119,10 @@ func TestADecoyBlocksUntilItIsGone(t *testing.T) {
 	s.restored("vpc-1")
 }
 
-// TestI2ADecoyBeforeAnythingTold: the refresh that first shows what has taken the
+// TestI2ADecoyBeforeAnyReport: the refresh that first shows what has taken the
 // place of a protected flow log finds that one lost: it is a decoy; somewhere else it
 // is none. Once the lost one is given up, it is what there is.
-func TestI2ADecoyBeforeAnythingTold(t *testing.T) {
+func TestI2ADecoyBeforeAnyReport(t *testing.T) {
 	t.Parallel()
 	s, id := protectedOne(t)
 	f := s.attack(id)
@@ -162,8 +162,8 @@ func TestI6ALostDecoyMakesNoDecoys(t *testing.T) {
 	s.restored("vpc-1")
 }
 
-// TestDecoyMadeIsTold: who put something worse in the place of a lost flow log.
-func TestDecoyMadeIsTold(t *testing.T) {
+// TestDecoyMadeIsAlerted: who put something worse in the place of a lost flow log.
+func TestDecoyMadeIsAlerted(t *testing.T) {
 	t.Parallel()
 	s, id := protectedOne(t)
 	deletion := s.attack(id)

@@ -39,7 +39,7 @@ func TestADriftThatIsPartlyAllowed(t *testing.T) {
 	}
 }
 
-// TestADriftThatIsAllowed is told, and wakes nobody.
+// TestADriftThatIsAllowed: its alert is informational.
 func TestADriftThatIsAllowed(t *testing.T) {
 	t.Parallel()
 	s := configured(t, func(p *incident.Policy) { p.DriftWait = 0 })
@@ -56,9 +56,9 @@ func TestADriftThatIsAllowed(t *testing.T) {
 	}
 }
 
-// TestADriftIsToldWithinHalfAMinute of its refresh, decided or not; where nobody
+// TestADriftIsAlertedWithinHalfAMinute of its refresh, decided or not; where nobody
 // works then, by the first step. What is adopted by then is no loss.
-func TestADriftIsToldWithinHalfAMinute(t *testing.T) {
+func TestADriftIsAlertedWithinHalfAMinute(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		late  time.Duration // nobody works until then
@@ -80,7 +80,7 @@ func TestADriftIsToldWithinHalfAMinute(t *testing.T) {
 			s.now = s.now.Add(c.late)
 			if c.late == 0 {
 				s.pass(20 * time.Second)
-				s.told(map[alert.Kind]int{}) // what is decided is quiet, and the other may be, too
+				s.wantCounts(map[alert.Kind]int{}) // what is decided is quiet, and the other may be, too
 			}
 			if c.adopt {
 				s.plant("vpc-2", nil)
@@ -104,9 +104,9 @@ func TestADriftIsToldWithinHalfAMinute(t *testing.T) {
 	}
 }
 
-// TestWhatIsToldOfAnAdoptedDriftIsClosed: what was adopted at once needs no alert of
+// TestTheAlertOfAnAdoptedDriftIsClosed: what was adopted at once needs no alert of
 // its loss. Where no look shows it then, there is one, and that is closed, too.
-func TestWhatIsToldOfAnAdoptedDriftIsClosed(t *testing.T) {
+func TestTheAlertOfAnAdoptedDriftIsClosed(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
 	s.attack(s.protect(1)...)
@@ -123,8 +123,8 @@ func TestWhatIsToldOfAnAdoptedDriftIsClosed(t *testing.T) {
 	s.resolved()
 }
 
-// TestADriftThatIsOverBeforeItIsTold has an end all the same.
-func TestADriftThatIsOverBeforeItIsTold(t *testing.T) {
+// TestADriftThatIsOverBeforeItIsAlerted has an end all the same.
+func TestADriftThatIsOverBeforeItIsAlerted(t *testing.T) {
 	t.Parallel()
 	s, ids := protected(t, 2)
 	s.release(24*time.Hour, ids[0])
@@ -173,9 +173,9 @@ func TestADriftLearnsWhoItWas(t *testing.T) {
 	}
 }
 
-// TestADriftIsToldThoughAStepTookLonger: the step that began before the alert was due
-// ends after that, and must not take its time for told.
-func TestADriftIsToldThoughAStepTookLonger(t *testing.T) {
+// TestADriftIsAlertedThoughAStepTookLonger: the step that began before the alert was due
+// ends after that, and must not take its time for that of an alert.
+func TestADriftIsAlertedThoughAStepTookLonger(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
 	s.attack(s.protect(1)...)
@@ -198,7 +198,7 @@ func TestI5DeletedWithoutAnEvent(t *testing.T) {
 	s.work()
 	s.is(id, incident.Restored, "") // at once: no rule could excuse it
 	s.restored("vpc-1")
-	s.told(map[alert.Kind]int{alert.Deletion: 1, alert.Restored: 1})
+	s.wantCounts(map[alert.Kind]int{alert.Deletion: 1, alert.Restored: 1})
 	s.pass(time.Hour)
 	if a := s.alerts(alert.Deletion)[0]; a.Source != incident.ByDrift || a.Actor != nil || a.Level != alert.Critical {
 		t.Errorf("alert %+v", a)
@@ -221,19 +221,19 @@ func TestADriftThatARuleCouldExcuseWaits(t *testing.T) {
 			s.attack(id)
 			s.refresh()
 			s.work()
-			s.told(nil)
+			s.wantCounts(nil)
 			s.pass(30 * time.Second)
 			s.is(id, incident.Open, "")
-			s.told(map[alert.Kind]int{alert.Deletion: 1}) // decided or not
+			s.wantCounts(map[alert.Kind]int{alert.Deletion: 1}) // decided or not
 			s.pass(2 * time.Minute)
 			s.is(id, incident.Restored, "")
 			s.restored("vpc-1")
-			s.told(map[alert.Kind]int{alert.Deletion: 1, alert.Restored: 1})
+			s.wantCounts(map[alert.Kind]int{alert.Deletion: 1, alert.Restored: 1})
 		})
 	}
 }
 
-// TestDriftWhoseEventComesLater: where people have heard of the drift by then, a
+// TestDriftWhoseEventComesLater: where the drift has an alert by then, a
 // second alert says who it was, and each has an end.
 func TestDriftWhoseEventComesLater(t *testing.T) {
 	t.Parallel()
@@ -264,7 +264,7 @@ func TestDriftWhoseEventComesLater(t *testing.T) {
 				t.Errorf("incident %+v", i)
 			}
 			s.pass(12 * time.Minute)
-			s.told(map[alert.Kind]int{alert.Deletion: alerts, alert.Restored: c.restored, alert.Closed: alerts})
+			s.wantCounts(map[alert.Kind]int{alert.Deletion: alerts, alert.Restored: c.restored, alert.Closed: alerts})
 			if a := s.alerts(alert.Deletion); a[alerts-1].Actor == nil {
 				t.Errorf("nobody was told who it was: %+v", a)
 			}
@@ -283,15 +283,15 @@ func TestDriftAdopted(t *testing.T) {
 	s.refresh()
 	s.pass(3 * time.Minute)
 	s.is(id, incident.Restored, "")
-	s.told(map[alert.Kind]int{alert.Restored: 1})
+	s.wantCounts(map[alert.Kind]int{alert.Restored: 1})
 	if a := s.alerts(alert.Restored)[0]; a.Level != alert.Informational {
 		t.Errorf("level %s", a.Level)
 	}
 }
 
-// TestADriftOfManyIsToldWhole, also where the first ones are told, or are adopted because
+// TestADriftOfManyIsAlertedWhole, also where the first ones have an alert, or are adopted because
 // somebody put them back, before the refresh has confirmed the last.
-func TestADriftOfManyIsToldWhole(t *testing.T) {
+func TestADriftOfManyIsAlertedWhole(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		back  int

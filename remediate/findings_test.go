@@ -117,7 +117,7 @@ const (
 var refusalText = "You are not authorized to perform this operation. User: " + nobody + " is not authorized to perform: ec2:DeleteFlowLogs because no identity-based policy allows it. " +
 	"Encoded authorization failure message: " + strings.Repeat("Ab3-", 300)
 
-// TestI12AFloodOfAttempts: whoever has no permission at all calls with a thousand
+// TestI12AFloodOfAttempts: somebody without any permission calls with a thousand
 // made-up IDs each time, and tries dry runs; then comes a real deletion.
 func TestI12AFloodOfAttempts(t *testing.T) {
 	t.Parallel()
@@ -218,7 +218,7 @@ func deleting(ids ...string) string {
 	return `{"DeleteFlowLogsRequest":{"FlowLogId":[` + strings.Join(items, ",") + `]}}`
 }
 
-// read hears records as they come through the queue.
+// read handles records as they come through the queue.
 func (s *scene) read(records ...string) {
 	s.t.Helper()
 	for _, raw := range records {

@@ -23,17 +23,17 @@ func TestI9FlappingNeverStops(t *testing.T) {
 			s.pass(time.Second)
 		}
 	}
-	s.told(map[alert.Kind]int{alert.Deletion: 8, alert.Restored: 8, alert.Flapping: 1,
-		alert.Blocked: 2, // the two that were held back for more than five minutes after the first had been told
+	s.wantCounts(map[alert.Kind]int{alert.Deletion: 8, alert.Restored: 8, alert.Flapping: 1,
+		alert.Blocked: 2, // the two that were held back for more than five minutes after the first had its alert
 		alert.Closed:  len(s.alerts(alert.Closed))})
 	if s.creates() != 8 {
 		t.Errorf("%d creates", s.creates())
 	}
 }
 
-// TestFlappingIsToldThoughItIsBackAtOnce: a person restores it by hand before
-// people have heard of it.
-func TestFlappingIsToldThoughItIsBackAtOnce(t *testing.T) {
+// TestFlappingIsAlertedThoughItIsBackAtOnce: a person restores it by hand before
+// there is an alert of it.
+func TestFlappingIsAlertedThoughItIsBackAtOnce(t *testing.T) {
 	t.Parallel()
 	s, _ := protectedOne(t)
 	for range 5 {
@@ -51,8 +51,8 @@ func TestFlappingIsToldThoughItIsBackAtOnce(t *testing.T) {
 	s.wantAlerts(alert.Flapping, 1)
 }
 
-// TestFlappingIsAlwaysTold, however the deletions fall between the restores.
-func TestFlappingIsAlwaysTold(t *testing.T) {
+// TestFlappingIsAlwaysAlerted, however the deletions fall between the restores.
+func TestFlappingIsAlwaysAlerted(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		interval, pause time.Duration
@@ -75,8 +75,8 @@ func TestFlappingIsAlwaysTold(t *testing.T) {
 	}
 }
 
-// TestFlappingIsToldBeforeTheEnd: it was to be told later, and all is over before.
-func TestFlappingIsToldBeforeTheEnd(t *testing.T) {
+// TestFlappingIsAlertedBeforeTheEnd: its alert was due later, and all is over before.
+func TestFlappingIsAlertedBeforeTheEnd(t *testing.T) {
 	t.Parallel()
 	s := configured(t, func(p *incident.Policy) {
 		p.MaxRestores, p.RestoreInterval, p.VerifyAfter = 1, 4*time.Minute, time.Minute
@@ -93,7 +93,7 @@ func TestFlappingIsToldBeforeTheEnd(t *testing.T) {
 	s.due(id, 2*time.Minute)
 	s.pass(time.Minute)
 	s.is(other, incident.Blocked, incident.Destination)
-	s.told(map[alert.Kind]int{alert.Deletion: 2, alert.Restored: 1, alert.Closed: 1, alert.Blocked: 1})
+	s.wantCounts(map[alert.Kind]int{alert.Deletion: 2, alert.Restored: 1, alert.Closed: 1, alert.Blocked: 1})
 	s.world.AddDestination(elsewhere)
 	s.pass(time.Hour)
 	s.wantAlerts(alert.Flapping, 1)

@@ -200,7 +200,7 @@ func TestI12AFloodOfUnknownDeletions(t *testing.T) {
 	}
 }
 
-// TestARepeatedCallOfAScopeThatIsNoMore is alerted by whoever is left.
+// TestARepeatedCallOfAScopeThatIsNoMore is alerted by the daemon that is left.
 func TestARepeatedCallOfAScopeThatIsNoMore(t *testing.T) {
 	t.Parallel()
 	s, _ := protectedOne(t)

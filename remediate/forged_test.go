@@ -270,5 +270,5 @@ func TestI2NothingUnseenIsCreated(t *testing.T) {
 	if s.creates() != 0 {
 		t.Error("created what was never seen")
 	}
-	s.wantAlerts(alert.Deletion, 1) // who deleted what is told all the same
+	s.wantAlerts(alert.Deletion, 1) // which says all the same who deleted what
 }

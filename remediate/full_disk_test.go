@@ -73,7 +73,7 @@ func TestProgressPastAFullDisk(t *testing.T) {
 	})
 }
 
-// TestI1TamperPastAFullDisk: the alert goes straight to the sinks, and the
+// TestI1TamperPastAFullDisk: the alert goes to the sinks directly, and the
 // message stays.
 func TestI1TamperPastAFullDisk(t *testing.T) {
 	t.Parallel()

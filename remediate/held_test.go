@@ -58,7 +58,7 @@ func TestAHeldDeletionThatTheRestorerFindsKnown(t *testing.T) {
 	}
 }
 
-// TestAHeldDeletionThatRaisesItsLevel: whoever got the alert because of its level gets
+// TestAHeldDeletionThatRaisesItsLevel: the sink that got the alert because of its level gets
 // its end, too.
 func TestAHeldDeletionThatRaisesItsLevel(t *testing.T) {
 	t.Parallel()

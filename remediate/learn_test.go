@@ -29,13 +29,13 @@ func TestI5AStalePageRevivesNothing(t *testing.T) {
 	}
 }
 
-// TestANewDestinationIsTold: one that nothing delivered to before the first
+// TestANewDestinationIsAlerted: one that nothing delivered to before the first
 // refresh; those that the first refresh finds are as things are.
-func TestANewDestinationIsTold(t *testing.T) {
+func TestANewDestinationIsAlerted(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
 	s.protect(2)
-	s.told(nil)
+	s.wantCounts(nil)
 	s.world.AddDestination(evil)
 	id := s.plant("vpc-1", func(f *fakeaws.FlowLog) { f.LogDestination = evil })
 	s.hear(s.made(id))
@@ -44,15 +44,15 @@ func TestANewDestinationIsTold(t *testing.T) {
 	s.refresh()
 	s.plant("vpc-1", func(f *fakeaws.FlowLog) { f.LogDestination = bucket + "/new" })
 	s.refresh()
-	s.told(map[alert.Kind]int{alert.Destination: 2})
+	s.wantCounts(map[alert.Kind]int{alert.Destination: 2})
 	if a := s.alerts(alert.Destination)[0]; a.Level != alert.High || a.Cause != evil || a.FlowLogs[0].FlowLogID != id || !strings.Contains(a.Text, "made by "+mallory) {
 		t.Errorf("%+v", a)
 	}
 }
 
-// TestADestinationThatIsNotOursIsToldAtFirstSight: even by the first refresh,
+// TestADestinationThatIsNotOursIsAlertedAtFirst: even by the first refresh,
 // and it is not protected.
-func TestADestinationThatIsNotOursIsToldAtFirstSight(t *testing.T) {
+func TestADestinationThatIsNotOursIsAlertedAtFirst(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
 	s.r.Policy.Destinations = []string{bucket}
@@ -62,7 +62,7 @@ func TestADestinationThatIsNotOursIsToldAtFirstSight(t *testing.T) {
 	if !s.row(ours).Protected || s.row(theirs).Protected {
 		t.Error("the wrong ones are protected")
 	}
-	s.told(map[alert.Kind]int{alert.Destination: 1})
+	s.wantCounts(map[alert.Kind]int{alert.Destination: 1})
 	s.hear(s.attack(theirs))
 	s.pass(time.Hour)
 	s.is(theirs, "closed", "exempt")
@@ -169,10 +169,10 @@ func (l *learning) Update(ctx context.Context, fn func(remediate.Tx) error) erro
 	return l.Store.Update(ctx, fn)
 }
 
-// TestI5ALookThatCoversNothingShowsNothing: a flow log that was not known when a step
+// TestI5AnObservationThatCoversNothingShowsNothing: a flow log that was not known when a step
 // began has no resource to look at. If a refresh learns it meanwhile, that step has not
 // seen it gone.
-func TestI5ALookThatCoversNothingShowsNothing(t *testing.T) {
+func TestI5AnObservationThatCoversNothingShowsNothing(t *testing.T) {
 	t.Parallel()
 	s, _ := protectedOne(t)
 	id := s.plant("vpc-young", nil)

@@ -25,10 +25,10 @@ func TestDeletedByEvent(t *testing.T) {
 	if s.row(id).State != inventory.Gone || s.row(f.ID).RootID != id || !s.row(f.ID).Protected {
 		t.Error("I6: the replacement is in the snapshot, of the same lineage")
 	}
-	s.told(map[alert.Kind]int{alert.Deletion: 1, alert.Restored: 1})
+	s.wantCounts(map[alert.Kind]int{alert.Deletion: 1, alert.Restored: 1})
 	s.pass(11 * time.Minute)
 	s.is(id, incident.Verified, "")
-	s.told(map[alert.Kind]int{alert.Deletion: 1, alert.Restored: 1, alert.Closed: 1})
+	s.wantCounts(map[alert.Kind]int{alert.Deletion: 1, alert.Restored: 1, alert.Closed: 1})
 	if s.creates() != 1 {
 		t.Errorf("%d creates", s.creates())
 	}
@@ -51,7 +51,7 @@ func TestI4TheSameRecordAgainChangesNothing(t *testing.T) {
 	if s.creates() != 1 {
 		t.Errorf("%d calls for 5 flow logs that are alike", s.creates())
 	}
-	s.told(map[alert.Kind]int{alert.Deletion: 1, alert.Restored: 1, alert.Closed: 1})
+	s.wantCounts(map[alert.Kind]int{alert.Deletion: 1, alert.Restored: 1, alert.Closed: 1})
 }
 
 // TestAFlowLogMadeAndDeletedBetweenRefreshes is known by its CreateFlowLogs
@@ -115,12 +115,12 @@ func TestI9BlockedHealsByItself(t *testing.T) {
 				t.Error("no advice")
 			}
 			s.pass(2 * time.Hour)
-			s.told(map[alert.Kind]int{alert.Deletion: 1, alert.Blocked: 1})
+			s.wantCounts(map[alert.Kind]int{alert.Deletion: 1, alert.Blocked: 1})
 			if n := s.creates(); n < 8 || n > 20 {
 				t.Errorf("%d tries in two hours", n)
 			}
 			s.pass(23 * time.Hour)
-			s.told(map[alert.Kind]int{alert.Deletion: 1, alert.Blocked: 2})
+			s.wantCounts(map[alert.Kind]int{alert.Deletion: 1, alert.Blocked: 2})
 			c.mend(s.world)
 			s.pass(16 * time.Minute)
 			s.restored("vpc-1")
@@ -137,7 +137,7 @@ func TestI9ThrottledIsRetried(t *testing.T) {
 	s.pass(5 * time.Minute)
 	s.is(id, incident.Restored, "")
 	s.restored("vpc-1")
-	s.told(map[alert.Kind]int{alert.Deletion: 1, alert.Restored: 1})
+	s.wantCounts(map[alert.Kind]int{alert.Deletion: 1, alert.Restored: 1})
 }
 
 // TestLastErrorIsKept: who looks at an incident sees what AWS answered, while
@@ -183,7 +183,7 @@ func TestI8UnknownIDsAskForARefresh(t *testing.T) {
 	if !slices.Equal(s.soon, []inventory.Scope{scope}) {
 		t.Errorf("refreshes asked for: %v", s.soon)
 	}
-	s.told(map[alert.Kind]int{alert.Deletion: 1})
+	s.wantCounts(map[alert.Kind]int{alert.Deletion: 1})
 }
 
 func TestAnotherAccountsRecordIsNotOurs(t *testing.T) {
@@ -192,10 +192,10 @@ func TestAnotherAccountsRecordIsNotOurs(t *testing.T) {
 	f := s.record(s.protect(1)[0])
 	f.Record.Account = "999988887777"
 	s.hear(f, f)
-	s.told(nil)
+	s.wantCounts(nil)
 }
 
-func TestAnAttemptIsTold(t *testing.T) {
+func TestAnAttemptIsAlerted(t *testing.T) {
 	t.Parallel()
 	s, id := protectedOne(t)
 	f := s.record(id)
@@ -203,7 +203,7 @@ func TestAnAttemptIsTold(t *testing.T) {
 	f = s.judge(f.Record)
 	s.hear(f, f)
 	s.pass(time.Minute)
-	s.told(map[alert.Kind]int{alert.Attempt: 1})
+	s.wantCounts(map[alert.Kind]int{alert.Attempt: 1})
 	if a := s.alerts(alert.Attempt)[0]; a.Level != alert.High || a.RaisedBy[0] != alert.WholeVPC || a.DeletedAt != nil || a.FailedFlowLogs[0].ResourceID != "vpc-1" || a.FailedFlowLogs[0].ErrorCode == "" {
 		t.Errorf("alert %+v", a)
 	}

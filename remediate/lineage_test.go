@@ -10,11 +10,11 @@ import (
 	"flowkeeper/remediate/incident"
 )
 
-// TestI3AStaleLookShowsAnAncestor: another daemon has replaced the first flow
-// log, and this one has heard of the replacement alone. When that is deleted,
-// a look at the world of a moment ago shows the first one, which does the same
+// TestI3AStaleObservationShowsAnAncestor: another daemon has replaced the first flow
+// log, and this one knows the replacement alone. When that is deleted,
+// an observation of a moment ago shows the first one, which does the same
 // and is long gone: it is not adopted.
-func TestI3AStaleLookShowsAnAncestor(t *testing.T) {
+func TestI3AStaleObservationShowsAnAncestor(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
 	first := s.protect(1)[0]

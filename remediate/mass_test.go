@@ -96,7 +96,7 @@ func TestMassRestoreAtAWSRates(t *testing.T) {
 		for _, id := range ids {
 			s.is(id, incident.Verified, "")
 		}
-		s.told(map[alert.Kind]int{alert.Deletion: 1, alert.Restored: 1, alert.Closed: 1})
+		s.wantCounts(map[alert.Kind]int{alert.Deletion: 1, alert.Restored: 1, alert.Closed: 1})
 	})
 }
 

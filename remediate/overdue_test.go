@@ -123,9 +123,9 @@ func TestNothingStaysDarkInSilence(t *testing.T) {
 	}
 }
 
-// TestWhatIsNotBackIsToldDaily, once for all of an event, and its pager is resolved
+// TestWhatIsNotBackIsAlertedDaily, once for all of an event, and its pager is resolved
 // in the end: what is tried again and again as well as what needs a person.
-func TestWhatIsNotBackIsToldDaily(t *testing.T) {
+func TestWhatIsNotBackIsAlertedDaily(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ breaks, heals func(*scene) }{
 		"already exists": {func(s *scene) { s.world.Fail("CreateFlowLogs", 1<<30, "FlowLogAlreadyExists", http.StatusBadRequest) }, nil},
@@ -167,7 +167,7 @@ func TestWhatIsNotBackIsToldDaily(t *testing.T) {
 }
 
 // TestTheEndOfWhatWasOverdueGoesAsFar as the alert that it was: also to a sink that
-// hears of nothing below critical.
+// gets nothing below critical.
 func TestTheEndOfWhatWasOverdueGoesAsFar(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
@@ -184,9 +184,9 @@ func TestTheEndOfWhatWasOverdueGoesAsFar(t *testing.T) {
 	s.resolved()
 }
 
-// TestAnUnlistedScopeIsTold: before the first complete refresh a flow log that a
+// TestAnUnlistedScopeIsLogged: before the first complete refresh a flow log that a
 // record names is not known, and nothing is tried.
-func TestAnUnlistedScopeIsTold(t *testing.T) {
+func TestAnUnlistedScopeIsLogged(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
 	id := s.plant("vpc-1", nil)
@@ -199,7 +199,7 @@ func TestAnUnlistedScopeIsTold(t *testing.T) {
 	}
 }
 
-// TestTheClockGoesBackWhileNothingIsTried: what seems to have been lost, or told of,
+// TestTheClockGoesBackWhileNothingIsTried: what seems to have been lost, or alerted,
 // in the time to come counts from now on.
 func TestTheClockGoesBackWhileNothingIsTried(t *testing.T) {
 	t.Parallel()
@@ -244,7 +244,7 @@ func TestNotifyDueNeedsNoStep(t *testing.T) {
 	s.wantAlerts(alert.Blocked, 2)
 }
 
-// TestAnIncidentOpenedAgainIsOverdueByItself, though people heard a moment ago of
+// TestAnIncidentOpenedAgainIsOverdueByItself, though there was an alert a moment ago of
 // another flow log of its event: the create's answer was lost, what it made was
 // deleted by a record that named both, and counted as never seen until AWS gave
 // the same ID for the same token.

@@ -46,7 +46,7 @@ func TestDeliveryThatFailsAndHeals(t *testing.T) {
 		s.refresh()
 		s.now = s.now.Add(time.Minute)
 	}
-	s.told(map[alert.Kind]int{alert.Pipeline: 1})
+	s.wantCounts(map[alert.Kind]int{alert.Pipeline: 1})
 	if a := s.alerts(alert.Pipeline)[0]; a.Level != alert.High || len(a.FlowLogs) != 2 || a.FlowLogs[0].FlowLogID != ids[0] ||
 		a.Title != "Does not deliver: 2 flow logs in 111122223333 eu-west-1" || !strings.Contains(a.Text, "Rate limited") {
 		t.Errorf("%+v", a)
@@ -55,7 +55,7 @@ func TestDeliveryThatFailsAndHeals(t *testing.T) {
 	s.world.FailDelivery(account, region, ids[0], "")
 	s.refresh()
 	s.refresh()
-	s.told(map[alert.Kind]int{alert.Pipeline: 2})
+	s.wantCounts(map[alert.Kind]int{alert.Pipeline: 2})
 	if a := s.alerts(alert.Pipeline)[1]; a.Level != alert.Informational || len(a.FlowLogs) != 1 || !strings.HasPrefix(a.Title, "Delivers again: the flow log of vpc-1") || a.DedupKey == s.alerts(alert.Pipeline)[0].DedupKey {
 		t.Errorf("%+v", a)
 	}
@@ -63,15 +63,15 @@ func TestDeliveryThatFailsAndHeals(t *testing.T) {
 	s.now = s.now.Add(time.Minute)
 	s.refresh()
 	s.refresh()
-	s.told(map[alert.Kind]int{alert.Pipeline: 3})
+	s.wantCounts(map[alert.Kind]int{alert.Pipeline: 3})
 	if a := s.alerts(alert.Pipeline); !a[2].Resolves() || a[2].DedupKey != a[0].DedupKey {
 		t.Errorf("a pager that was opened by %s is not closed by %s", a[0].DedupKey, a[2].DedupKey)
 	}
 }
 
-// TestAReplacementThatDoesNotDeliverIsToldOnce: verification and the refresh
+// TestAReplacementThatDoesNotDeliverIsAlertedOnce: verification and the refresh
 // both see it. Either alone does, and says nothing of a restore that would be refused.
-func TestAReplacementThatDoesNotDeliverIsToldOnce(t *testing.T) {
+func TestAReplacementThatDoesNotDeliverIsAlertedOnce(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ before, after bool }{
 		"by the refresh":             {before: true, after: true},
@@ -92,7 +92,7 @@ func TestAReplacementThatDoesNotDeliverIsToldOnce(t *testing.T) {
 				s.refresh()
 			}
 			s.is(id, incident.Restored, incident.NotDelivering)
-			s.told(map[alert.Kind]int{alert.Deletion: 1, alert.Restored: 1, alert.Pipeline: 1})
+			s.wantCounts(map[alert.Kind]int{alert.Deletion: 1, alert.Restored: 1, alert.Pipeline: 1})
 			if a := s.alerts(alert.Pipeline)[0]; !c.before && (a.Part != alert.PartDelivery || a.Title != "Does not deliver: Access error (the flow log of vpc-1) in 111122223333 eu-west-1" ||
 				!strings.Contains(a.Text, "but it does not deliver: Access error")) {
 				t.Errorf("told %+v", a)
@@ -105,7 +105,7 @@ func TestAReplacementThatDoesNotDeliverIsToldOnce(t *testing.T) {
 			}
 			s.pass(20 * time.Minute)
 			s.is(id, incident.Verified, "")
-			s.told(map[alert.Kind]int{alert.Deletion: 1, alert.Restored: 1, alert.Closed: 1, alert.Pipeline: again})
+			s.wantCounts(map[alert.Kind]int{alert.Deletion: 1, alert.Restored: 1, alert.Closed: 1, alert.Pipeline: again})
 		})
 	}
 }
@@ -137,7 +137,7 @@ func TestDeliveryTroubleEndsWithItsFlowLog(t *testing.T) {
 	}
 }
 
-// TestANewDestinationThatFails is told as both.
+// TestANewDestinationThatFails has an alert of both.
 func TestANewDestinationThatFails(t *testing.T) {
 	t.Parallel()
 	s, _ := protectedOne(t)
@@ -147,12 +147,12 @@ func TestANewDestinationThatFails(t *testing.T) {
 		s.refresh()
 		s.now = s.now.Add(time.Hour)
 	}
-	s.told(map[alert.Kind]int{alert.Destination: 1, alert.Pipeline: 1})
+	s.wantCounts(map[alert.Kind]int{alert.Destination: 1, alert.Pipeline: 1})
 }
 
 // The needs that a rehearsal was refused for are gone: nothing is left to be
 // mended, and the pager must not stay open.
-func TestRehearsalTroubleEndsWithItsFlowLog(t *testing.T) {
+func TestARehearsalsAlertEndsWithItsFlowLog(t *testing.T) {
 	t.Parallel()
 	s, id := protectedOne(t)
 	s.plant("vpc-9", func(f *fakeaws.FlowLog) { f.LogDestination = bucket + "/other/" })
@@ -176,9 +176,9 @@ func TestRehearsalTroubleEndsWithItsFlowLog(t *testing.T) {
 	}
 }
 
-// TestRehearsalOfManyTellsOfEachKind, though one alone has more flow logs than
+// TestRehearsalOfManyAlertsOfEachKind, though one alone has more flow logs than
 // alerts name.
-func TestRehearsalOfManyTellsOfEachKind(t *testing.T) {
+func TestRehearsalOfManyAlertsOfEachKind(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
 	s.world.AddDestination("arn:aws:s3:::zzz")
@@ -206,9 +206,9 @@ func TestRehearsalOfManyTellsOfEachKind(t *testing.T) {
 	}
 }
 
-// TestRehearsalLooksFirst: a restore begins with a look, and is refused with it.
+// TestRehearsalObservesFirst: a restore begins with a look, and is refused with it.
 // What is mended is tried at once.
-func TestRehearsalLooksFirst(t *testing.T) {
+func TestRehearsalObservesFirst(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
 	id := s.protect(2)[0]

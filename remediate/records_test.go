@@ -27,7 +27,7 @@ func TestAnAddendumBelongsToItsEvent(t *testing.T) {
 			if n := s.creates(); n != 1 {
 				t.Errorf("%d creates", n)
 			}
-			s.told(map[alert.Kind]int{alert.Deletion: 1, alert.Restored: 1, alert.Closed: 1})
+			s.wantCounts(map[alert.Kind]int{alert.Deletion: 1, alert.Restored: 1, alert.Closed: 1})
 		})
 	}
 }
@@ -47,7 +47,7 @@ func TestAnAddendumWithoutItsEventActs(t *testing.T) {
 	}
 	s.read(s.call("ec2", "DeleteFlowLogs", deleting(id), eventID)) // and late, the original
 	s.pass(time.Hour)
-	s.told(map[alert.Kind]int{alert.Deletion: 1, alert.Restored: 1, alert.Closed: 1})
+	s.wantCounts(map[alert.Kind]int{alert.Deletion: 1, alert.Restored: 1, alert.Closed: 1})
 }
 
 // TestAnAddendumOfARefusedCallOrTampering is of its event, too.
@@ -134,7 +134,7 @@ func TestI2AForgedAddendumHidesNothing(t *testing.T) {
 }
 
 // TestI2AForgedAddendumOfWhatLives: it names a flow log that nobody deleted;
-// the real deletion is heard all the same.
+// the real deletion is recorded all the same.
 func TestI2AForgedAddendumOfWhatLives(t *testing.T) {
 	t.Parallel()
 	s, id := protectedOne(t)

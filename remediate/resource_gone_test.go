@@ -23,7 +23,7 @@ func TestResourceGone(t *testing.T) {
 	s.is(id, incident.Open, "")
 	s.pass(90 * time.Second)
 	s.is(id, incident.Closed, incident.ResourceGone)
-	s.told(map[alert.Kind]int{alert.Deletion: 1, alert.Closed: 1})
+	s.wantCounts(map[alert.Kind]int{alert.Deletion: 1, alert.Closed: 1})
 	if s.creates() != 2 {
 		t.Errorf("%d creates", s.creates())
 	}
@@ -96,7 +96,7 @@ func TestAWSRemovesADeadVPCsFlowLogs(t *testing.T) {
 			s.refresh()
 			s.pass(10 * time.Minute)
 			s.is(id, incident.Closed, incident.ResourceGone)
-			s.told(map[alert.Kind]int{alert.Deletion: 1, alert.Closed: 1})
+			s.wantCounts(map[alert.Kind]int{alert.Deletion: 1, alert.Closed: 1})
 			if a := s.alerts(alert.Deletion)[0]; a.Level != level {
 				t.Errorf("level %s", a.Level)
 			}
@@ -105,10 +105,10 @@ func TestAWSRemovesADeadVPCsFlowLogs(t *testing.T) {
 	}
 }
 
-// TestATornDownVPCIsLookedAt: a record of DeleteVpc asks for a refresh where
+// TestATornDownVPCIsRefreshed: a record of DeleteVpc asks for a refresh where
 // flow logs are on it, so that AWS's silent removal is noticed soon; one of
 // another VPC, or a forged one, changes nothing more.
-func TestATornDownVPCIsLookedAt(t *testing.T) {
+func TestATornDownVPCIsRefreshed(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
 	s.protect(2)
@@ -123,7 +123,7 @@ func TestATornDownVPCIsLookedAt(t *testing.T) {
 	s.world.RemoveResource(account, region, "vpc-1")
 	s.refresh()
 	s.pass(time.Hour)
-	s.told(map[alert.Kind]int{alert.Deletion: 1, alert.Closed: 1})
+	s.wantCounts(map[alert.Kind]int{alert.Deletion: 1, alert.Closed: 1})
 	if a := s.alerts(alert.Deletion)[0]; a.Level != alert.Informational {
 		t.Errorf("%+v", a)
 	}
@@ -131,7 +131,7 @@ func TestATornDownVPCIsLookedAt(t *testing.T) {
 }
 
 // TestATornDownVPCNeedsNoEvent: the loss of its flow logs has no record to wait for,
-// so that it is known to be gone when people hear of it, whichever is heard first.
+// so that it is known to be gone when it is alerted, whichever record comes first.
 // Where the record lies, the flow log is back at once, and people are woken.
 func TestATornDownVPCNeedsNoEvent(t *testing.T) {
 	t.Parallel()

@@ -179,7 +179,7 @@ func TestWaitAgain(t *testing.T) {
 }
 
 // TestWaitingByARuleIsNoDelay: the five minutes begin when the wait ends; and what
-// comes back in time is not told of.
+// comes back in time has no alert.
 func TestWaitingByARuleIsNoDelay(t *testing.T) {
 	t.Parallel()
 	for name, broken := range map[string]bool{"comes back": false, "does not": true} {
@@ -192,7 +192,7 @@ func TestWaitingByARuleIsNoDelay(t *testing.T) {
 			}
 			s.hear(s.attack(id))
 			s.pass(19 * time.Minute)
-			s.told(map[alert.Kind]int{alert.Deletion: 1, alert.Restored: len(s.alerts(alert.Restored))})
+			s.wantCounts(map[alert.Kind]int{alert.Deletion: 1, alert.Restored: len(s.alerts(alert.Restored))})
 			s.pass(2 * time.Minute)
 			if n := len(s.alerts(alert.Blocked)); (n == 1) != broken {
 				t.Errorf("%d alerts", n)
@@ -244,7 +244,7 @@ func TestModeAlertIsNoFailure(t *testing.T) {
 				breaks(s)
 				s.hear(f)
 				s.pass(12 * time.Hour)
-				s.told(map[alert.Kind]int{alert.Deletion: 1, alert.Closed: 1})
+				s.wantCounts(map[alert.Kind]int{alert.Deletion: 1, alert.Closed: 1})
 			})
 		}
 	}

@@ -215,7 +215,7 @@ func (s *scene) hear(fs ...detection.Finding) {
 	s.r.Wait()
 }
 
-// attackAndWork is an attack whose record is heard, and all that is due then.
+// attackAndWork is an attack whose record is handled, and all that is due then.
 func (s *scene) attackAndWork(ids ...string) {
 	s.t.Helper()
 	s.hear(s.attack(ids...))

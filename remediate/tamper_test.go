@@ -11,7 +11,7 @@ import (
 	"flowkeeper/remediate/incident"
 )
 
-// TestTamper: which calls are told, with what they threaten and how urgently.
+// TestTamper: which calls are alerted, with what they threaten and how urgently.
 func TestTamper(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -109,7 +109,7 @@ func TestTamperAfterADeletion(t *testing.T) {
 }
 
 // A forged twin that says "invokedBy delivery.logs.amazonaws.com" comes first:
-// the real record must still be told as what it is (I2).
+// the real record must still be alerted as what it is (I2).
 func TestI2AForgedTwinCannotQuietTampering(t *testing.T) {
 	t.Parallel()
 	s := dependent(t)

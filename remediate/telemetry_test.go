@@ -184,7 +184,7 @@ func TestATelemetryFlowLogInTheWay(t *testing.T) {
 	if !strings.Contains(i.Advice, "traffic_type") || !strings.Contains(i.Advice, "release "+id) {
 		t.Errorf("it says %q", i.Advice)
 	}
-	if s.told(map[alert.Kind]int{alert.Deletion: 1, alert.Blocked: 1}); len(s.alerts(alert.Tamper)) != 0 {
+	if s.wantCounts(map[alert.Kind]int{alert.Deletion: 1, alert.Blocked: 1}); len(s.alerts(alert.Tamper)) != 0 {
 		t.Error("it is called tampering")
 	}
 	if !slices.ContainsFunc(s.critical(), func(a alert.Alert) bool { return a.Kind == alert.Blocked }) {

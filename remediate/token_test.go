@@ -122,7 +122,7 @@ func TestI4AUsedToken(t *testing.T) {
 			t.Errorf("%d flow logs: alerts %+v", n, told)
 		}
 		s.pass(15 * time.Minute)
-		s.told(map[alert.Kind]int{alert.Deletion: 1, alert.Blocked: 1, alert.Restored: 1, alert.Closed: 1})
+		s.wantCounts(map[alert.Kind]int{alert.Deletion: 1, alert.Blocked: 1, alert.Restored: 1, alert.Closed: 1})
 	}
 }
 
@@ -152,7 +152,7 @@ func TestI4AUsedTokenOfAnUnseenCreate(t *testing.T) {
 	}
 }
 
-// TestAUsedTokenByHand: whoever restores by hand, without a daemon, waits for the random
+// TestAUsedTokenByHand: a restore by hand, without a daemon, waits for the random
 // token.
 func TestAUsedTokenByHand(t *testing.T) {
 	t.Parallel()
@@ -202,7 +202,7 @@ func TestI9TokensUsedWithoutEnd(t *testing.T) {
 	if len(slices.Compact(seen)) != len(times) {
 		t.Errorf("%d creates, and not as many tokens", len(times))
 	}
-	s.told(map[alert.Kind]int{alert.Deletion: 1, alert.Blocked: 1})
+	s.wantCounts(map[alert.Kind]int{alert.Deletion: 1, alert.Blocked: 1})
 	mismatch = false
 	s.pass(16 * time.Minute)
 	s.restored("vpc-1")

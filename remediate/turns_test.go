@@ -63,7 +63,7 @@ func TestFirstAttemptsGoByTheAgeOfTheLineage(t *testing.T) {
 
 // TestOldFailuresDoNotDelayANewOne: sixty incidents that fail for ever, and one that
 // has just come, under throttling and without: it has its turn at once, a drift is
-// told within half a minute; and the old ones are still tried.
+// alerted within half a minute; and the old ones are still tried.
 func TestOldFailuresDoNotDelayANewOne(t *testing.T) {
 	t.Parallel()
 	for name, breaks := range map[string]func(*scene){

@@ -53,13 +53,13 @@ func TestRehearsalFindsAMissingPermissionOfOneClass(t *testing.T) {
 		t.Errorf("%+v", c)
 	}
 	s.restorable(map[string]int{"yes": 2, "no": 1})
-	s.told(1)
+	s.wantCounts(1)
 	if a := s.alerts()[0]; len(a.FlowLogs) != 1 || a.FlowLogs[0].FlowLogID != ecs || !strings.Contains(a.Cause, "ecs:ListClusters") {
 		t.Errorf("%+v", a)
 	}
 }
 
-// TestFormatsWithoutEndAreFewRehearsals: whoever makes flow logs of ever other
+// TestFormatsWithoutEndAreFewRehearsals: somebody who makes flow logs of ever other
 // formats and tag keys does not make more dry runs of them.
 func TestFormatsWithoutEndAreFewRehearsals(t *testing.T) {
 	t.Parallel()

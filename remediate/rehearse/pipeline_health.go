@@ -24,11 +24,11 @@ type PipelineHealth struct {
 
 const (
 	patience     = 30 * time.Minute // CloudTrail delivers within fifteen minutes, as a rule
-	sharedMisses = 6                // rehearsals unheard, where other daemons take their part of the queue
-	othersFor    = 24 * time.Hour   // how long another daemon counts after it was heard of
+	sharedMisses = 6                // rehearsals whose record did not come, where other daemons take their part of the queue
+	othersFor    = 24 * time.Hour   // how long another daemon counts after its last record
 )
 
-// token of the call n of a rehearsal: it says to whoever reads CloudTrail what
+// token of the call n of a rehearsal: readers of CloudTrail see by it what
 // the call is, and no create ever has it.
 func (h PipelineHealth) token(started time.Time, n int) string {
 	return fmt.Sprintf("%s%s-%d-%d", detection.RehearsalToken, h.Instance, started.Unix(), n)
@@ -41,7 +41,7 @@ func (h PipelineHealth) FromCopy() PipelineHealth {
 	return h
 }
 
-// madeBy notes who makes the rehearsals; empty: whoever made the last one.
+// madeBy notes who makes the rehearsals; empty: who made the last one.
 func (h PipelineHealth) madeBy(caller string) PipelineHealth {
 	if caller != "" && caller != h.By {
 		h.By, h.Unanswered = caller, 0 // what another made does not come back as ours

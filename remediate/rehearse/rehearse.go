@@ -59,7 +59,7 @@ const (
 var ErrBusy = errors.New("restores go first; the next rehearsal tries the rest")
 
 // Rehearse tries, as a dry run, to restore one protected flow log of each
-// delivery target, and tells people when AWS would refuse what it
+// delivery target, and alerts when AWS would refuse what it
 // allowed before, or has never been asked. It creates nothing. Restores go
 // first: where the scope's pace is used up, the rest is left for the next time
 // ([ErrBusy]). beat is called before each try.

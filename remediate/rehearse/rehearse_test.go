@@ -61,15 +61,15 @@ func TestRehearsalTriesEachDestinationOnceAndCreatesNothing(t *testing.T) {
 	if len(*heard) != 2 || (*heard)[0].Kind != detection.Rehearsed || len((*heard)[0].Record.ClientToken) > 64 {
 		t.Fatalf("%+v", *heard)
 	}
-	s.told(0)
+	s.wantCounts(0)
 }
 
-func TestRehearsalTellsBeforeTheAttack(t *testing.T) {
+func TestRehearsalAlertsBeforeTheAttack(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
 	s.protect(3)
 	s.rehearse()
-	s.told(0)
+	s.wantCounts(0)
 	s.world.Deny("flowkeeper", "CreateFlowLogs")
 	for range 2 {
 		if c := s.rehearse(); c != (rehearse.Result{Tried: 1, Refused: 1}) {
@@ -77,7 +77,7 @@ func TestRehearsalTellsBeforeTheAttack(t *testing.T) {
 		}
 		s.crash()
 	}
-	s.told(1)
+	s.wantCounts(1)
 	a := s.alerts()[0]
 	if a.Level != alert.High || len(a.FlowLogs) != 3 || !strings.HasPrefix(a.Title, "A restore would be refused: 3 flow logs (permission)") || !strings.Contains(a.Advice, "ec2:CreateFlowLogs") {
 		t.Errorf("%+v", a)
@@ -85,7 +85,7 @@ func TestRehearsalTellsBeforeTheAttack(t *testing.T) {
 	s.world.Allow("flowkeeper", "CreateFlowLogs")
 	s.rehearse()
 	s.rehearse()
-	s.told(2)
+	s.wantCounts(2)
 	if a := s.alerts()[1]; a.Level != alert.Informational || a.RouteLevel != alert.High && a.RouteLevel != "" || !strings.HasPrefix(a.Title, "A restore would be allowed again: 3 flow logs") || !a.Resolves() || a.DedupKey != s.alerts()[0].DedupKey {
 		t.Errorf("%+v", a)
 	}
@@ -102,7 +102,7 @@ func TestRehearsalWithoutAVerdictChangesNothing(t *testing.T) {
 	if _, err := s.Rehearse(t.Context(), scope, func() {}); err == nil {
 		t.Error("a throttled rehearsal is no success")
 	}
-	s.told(1)
+	s.wantCounts(1)
 }
 
 func TestRehearsalInModeAlertMakesNoCall(t *testing.T) {
@@ -117,7 +117,7 @@ func TestRehearsalInModeAlertMakesNoCall(t *testing.T) {
 }
 
 // TestThePipelineOfEvents: once a rehearsal has come back through the queue, the
-// absence of later ones is told, and so is its end.
+// absence of later ones is alerted, and so is its end.
 func TestThePipelineOfEvents(t *testing.T) {
 	t.Parallel()
 	s, heard := recorded(t)
@@ -134,16 +134,16 @@ func TestThePipelineOfEvents(t *testing.T) {
 		hour(false) // never proven: nothing to miss
 	}
 	hour(true)
-	s.told(0)
+	s.wantCounts(0)
 	hour(false)
 	hour(false)
-	s.told(1)
+	s.wantCounts(1)
 	if a := s.alerts()[0]; a.Level != alert.High || !strings.Contains(a.Title, "no rehearsal has come back") || a.Advice == "" {
 		t.Errorf("%+v", a)
 	}
 	hour(true)
 	hour(true)
-	s.told(2)
+	s.wantCounts(2)
 	if a := s.alerts()[1]; a.Level != alert.Informational || !strings.HasPrefix(a.Title, "Works again: events come through the queue again") {
 		t.Errorf("%+v", a)
 	}
@@ -154,9 +154,9 @@ func TestThePipelineOfEvents(t *testing.T) {
 	for range 5 {
 		hour(false)
 	}
-	s.told(2)
+	s.wantCounts(2)
 	hour(false)
-	s.told(3)
+	s.wantCounts(3)
 }
 
 // TestAClockThatWentBackHidesNoSilence: what came back at a time that is yet to come
@@ -168,10 +168,10 @@ func TestAClockThatWentBackHidesNoSilence(t *testing.T) {
 	s.hear(*heard...)
 	s.now = s.now.Add(-10 * 24 * time.Hour)
 	s.hours(3)
-	s.told(1)
+	s.wantCounts(1)
 }
 
-// TestAStrangersDryRunIsNoRehearsal: whoever may call EC2 at all can make dry
+// TestAStrangersDryRunIsNoRehearsal: everybody who may call EC2 can make dry
 // runs with a rehearsal's token. They neither prove that events come through nor
 // make other daemons, so that people hear as soon as without them that the
 // pipeline is cut.
@@ -220,7 +220,7 @@ func TestAStrangerBeforeTheFirstRehearsal(t *testing.T) {
 	s.hear(detection.Finding{Kind: detection.Rehearsed, Record: cloudtrail.Record{EventName: cloudtrail.CreateFlowLogs, EventSource: cloudtrail.EC2,
 		Account: account, Region: region, DryRun: true, ClientToken: detection.RehearsalToken + "x-1-1"}}) // of nobody
 	s.hours(3)
-	s.told(0)
+	s.wantCounts(0)
 }
 
 // TestARecordThatCantBeNotedIsNotAcknowledged, and the error says why.
@@ -270,7 +270,7 @@ func TestAnotherPrincipalMakesTheRehearsals(t *testing.T) {
 			s.now = s.now.Add(time.Hour)
 			s.refresh()
 		}
-		s.told(0)
+		s.wantCounts(0)
 	}
 }
 

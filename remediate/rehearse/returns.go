@@ -13,7 +13,7 @@ import (
 )
 
 // setOut begins a rehearsal. Who makes it is on disk before its first record can
-// come back: by that it is told from a stranger's.
+// come back: that shows that it is no stranger's.
 func (r *Rehearser) setOut(ctx context.Context, s inventory.Scope) (PipelineHealth, error) {
 	arn, err := r.Caller(ctx, s)
 	if err != nil && ctx.Err() == nil {

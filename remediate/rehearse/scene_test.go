@@ -173,8 +173,8 @@ func (s *scene) alerts() (out []alert.Alert) {
 	return out
 }
 
-// told checks how many alerts about the pipeline there are, and that there are no others.
-func (s *scene) told(want int) {
+// wantCounts checks how many alerts about the pipeline there are, and that there are no others.
+func (s *scene) wantCounts(want int) {
 	s.t.Helper()
 	all := s.alerts()
 	if len(all) != want || slices.ContainsFunc(all, func(a alert.Alert) bool { return a.Kind != alert.Pipeline }) {

@@ -32,8 +32,8 @@ type Tx interface {
 	PipelineHealth(scope inventory.Scope) (PipelineHealth, error)
 	PutPipelineHealth(scope inventory.Scope, h PipelineHealth) error
 
-	// OutageAlerted reports whether people were told that a part of the pipeline fails,
-	// and not since that it works; SetOutageAlerted notes it.
+	// OutageAlerted reports whether there is an alert that a part of the pipeline fails,
+	// and none since that it works; SetOutageAlerted notes it.
 	OutageAlerted(scope inventory.Scope, p notify.Part) (bool, error)
 	SetOutageAlerted(scope inventory.Scope, p notify.Part, on bool) error
 	// AddAlert puts an alert and its deliveries into the outbox; one whose ID

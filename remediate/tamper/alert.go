@@ -65,7 +65,7 @@ func alertID(f detection.Finding) string {
 		id.UserName, id.PrincipalID, id.OnBehalfOf, id.SourceIdentity, id.WebIdentity)
 }
 
-// deliveryService writes bucket policies for whoever makes a flow log.
+// deliveryService writes bucket policies for those who make flow logs.
 const deliveryService = "delivery.logs.amazonaws.com"
 
 // destroys are the calls that take a destination away whole.

@@ -24,7 +24,7 @@ func TestI7EveryPagerResolves(t *testing.T) {
 		s.pass(time.Hour)
 		s.is(id, incident.Verified, "")
 		s.resolved()
-		s.told(map[alert.Kind]int{alert.Deletion: 2, alert.Restored: 1, alert.Closed: 2})
+		s.wantCounts(map[alert.Kind]int{alert.Deletion: 2, alert.Restored: 1, alert.Closed: 2})
 	})
 	t.Run("the event of a drift that is blocked", func(t *testing.T) {
 		t.Parallel()
@@ -56,9 +56,9 @@ func TestI7EveryPagerResolves(t *testing.T) {
 	})
 }
 
-// TestWhatIsStuckIsToldWithinHalfAMinute, though others of the event are still
+// TestWhatIsStuckIsAlertedWithinHalfAMinute, though others of the event are still
 // on their way.
-func TestWhatIsStuckIsToldWithinHalfAMinute(t *testing.T) {
+func TestWhatIsStuckIsAlertedWithinHalfAMinute(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
 	a, b := s.protectTwo()
@@ -73,7 +73,7 @@ func TestWhatIsStuckIsToldWithinHalfAMinute(t *testing.T) {
 	s.wantAlerts(alert.Blocked, 1)
 }
 
-// TestRestoredAfterTheFirstFiveMinutes is told, though others are not back.
+// TestRestoredAfterTheFirstFiveMinutes has its alert, though others are not back.
 func TestRestoredAfterTheFirstFiveMinutes(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
