@@ -243,3 +243,23 @@ func TestObserveAt(t *testing.T) {
 
 // halved is one whose call AWS has refused, and that shares the next one with one other.
 func halved(i *Incident) { i.AtMost = 2 }
+
+// TestI4NoCallForWhatWasHandedOn: a step plans the calls of a flow log and of its lost replacement
+// together. If the first hands its call in doubt on to the second, that one must not be created
+// now: the call may have made another one, which does not show yet.
+func TestI4NoCallForWhatWasHandedOn(t *testing.T) {
+	t.Parallel()
+	sent := func(i *Incident) { i.Group, i.Call = "", &SentCall{Token: "T", At: now.Add(-time.Second), Final: true} }
+	c := given(lostOn("1", sent), lostOn("2", on("vpc-1")), func(c *Case) {
+		row, _ := c.Row("fl-2")
+		row.CreatedAt, row.Tags = noon, tagMap(RestoredFrom, "fl-1")
+		c.Load([]inventory.Row{row}, nil)
+	})
+	o := observedAt(c, now)
+	if calls := c.Sharing().Share([]string{"fl-1", "fl-2"}, func(Incident) Observation { return o }, 9); len(calls) > 0 {
+		t.Errorf("%d calls, the first for %s", len(calls), calls[0].Incidents[0].FlowLogID)
+	}
+	if i, _ := c.Incident("fl-2"); i.Call == nil || i.Call.Token != "T" || !i.Call.Final {
+		t.Errorf("the call in doubt is %+v", i.Call)
+	}
+}

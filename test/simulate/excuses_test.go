@@ -99,7 +99,7 @@ func (p *play) replace() {
 		p.unfinished = append(p.unfinished, r)
 		return
 	}
-	p.pass(time.Duration(p.random.Int64N(int64(time.Minute)))) // as is usual: both at once, and heard
+	p.pass(time.Duration(p.random.Int64N(int64(time.Minute)))) // as is usual: both halves soon after each other, and both records arrive
 	p.removeOf(&r)
 	p.makeOf(&r)
 	for len(p.records) > before {
@@ -209,7 +209,7 @@ func (p *play) excuses(id, lost string) bool {
 	n, on := p.makers[id], p.known[id]
 	by := p.losers[lost]
 	if p.unheard[lost] || len(p.daemons) > 1 {
-		by = append(slices.Clone(by), p.blamed[lost]...) // a forged record says so, and nothing that this daemon hears says otherwise
+		by = append(slices.Clone(by), p.blamed[lost]...) // a forged record says so, and no record that this daemon gets says otherwise
 	}
 	return on.resource == p.known[lost].resource && slices.ContainsFunc(by, func(l made) bool {
 		first := n.at

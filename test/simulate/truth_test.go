@@ -43,7 +43,7 @@ type record struct {
 // truth is what the one who plays knows: what should be, and who did what.
 type truth struct {
 	wanted        map[target]fakeaws.FlowLog // what somebody set up there
-	tampers       map[string]bool            // events that people were told of as such
+	tampers       map[string]bool            // events that were alerted as such
 	summed        map[string]bool            // events among the examples of an alert about many
 	madeBy        map[string]bool            // flow logs that no daemon made, by ID
 	decoys        map[string]bool
@@ -62,7 +62,7 @@ type truth struct {
 	opened        map[string]string          // what opened a pager, by the event's key or the campaign's that closes it
 	unheard       map[string]bool            // flow logs whose deletion no record tells
 	waved         map[string]bool            // flow logs of which a forged record says that one deleted them whom a rule ignores
-	deleted       map[string][]string        // flow logs, by the event that truly tells of it
+	deleted       map[string][]string        // flow logs, by the event of their true deletion
 	happened      map[string]int             // moves, by name
 	makers        map[string]made            // of flow logs that one made for whom a rule waits, by ID
 	paired        map[target]bool            // like decoys that stood beside what is back
@@ -70,7 +70,7 @@ type truth struct {
 	losers        map[string][]made          // who truly deleted a flow log
 	blamed        map[string][]made          // who did, as a forged record says
 	deliversSince map[string]time.Time       // when a destination was first delivered to
-	stuck         map[string]bool            // flow logs of which people have heard why they are not back
+	stuck         map[string]bool            // flow logs with an alert that says why they are not back
 	unfinished    []replacing
 	stolen        map[string]bool // ClientTokens that somebody has used who knows the key
 	hung          time.Duration   // that calls waited for no answer

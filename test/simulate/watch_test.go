@@ -27,7 +27,7 @@ const (
 // watch is a scope that is refreshed often.
 type watch struct{ until, due time.Time } // by the daemons' clock
 
-// attacked notes that a daemon has heard of a deletion, an attempt, tampering, or a loss.
+// attacked notes that a daemon has recorded a deletion, an attempt, tampering, or a loss.
 func (d *daemon) attacked() {
 	now := d.p.theirs()
 	for _, s := range d.p.scopes() {
@@ -92,7 +92,7 @@ func (p *play) watch() {
 	}
 }
 
-// warnings are what an attacker does before he cuts the way of events, or by which he is heard of.
+// warnings are what an attacker does before he cuts the way of events: each leaves a record.
 var warnings = []struct {
 	name string
 	do   func(p *play)
@@ -112,7 +112,7 @@ const (
 	cutAge   = 15 * time.Minute                    // of flow logs: every daemon has long had them
 )
 
-// cut is a warning, after which no event arrives any more, and then a deletion: who has heard the
+// cut is a warning, after which no event arrives any more, and then a deletion: a daemon that got the
 // warning finds it by a refresh within seconds.
 func (p *play) cut() {
 	w := warnings[p.random.IntN(len(warnings))]
