@@ -5,17 +5,19 @@ import "time"
 // Config is the whole configuration. Load returns it complete: defaults
 // filled, environment merged, secrets read, every value valid.
 type Config struct {
-	Queue     Queue     `mapstructure:"queue"`
-	Inventory Inventory `mapstructure:"inventory"`
-	Accounts  []Account `mapstructure:"accounts"`
-	Remediate Remediate `mapstructure:"remediate"`
-	Rehearsal Rehearsal `mapstructure:"rehearsal"`
-	Alerts    []Sink    `mapstructure:"alerts"`
-	State     State     `mapstructure:"state"`
-	HTTP      HTTP      `mapstructure:"http"`
-	Heartbeat Heartbeat `mapstructure:"heartbeat"`
-	Log       Log       `mapstructure:"log"`
-	AWS       AWS       `mapstructure:"aws"`
+	Queue        Queue        `mapstructure:"queue"`
+	Inventory    Inventory    `mapstructure:"inventory"`
+	Organization Organization `mapstructure:"organization"`
+	Accounts     []Account    `mapstructure:"accounts"`
+	LogFiles     LogFiles     `mapstructure:"log_files"`
+	Remediate    Remediate    `mapstructure:"remediate"`
+	Rehearsal    Rehearsal    `mapstructure:"rehearsal"`
+	Alerts       []Sink       `mapstructure:"alerts"`
+	State        State        `mapstructure:"state"`
+	HTTP         HTTP         `mapstructure:"http"`
+	Heartbeat    Heartbeat    `mapstructure:"heartbeat"`
+	Log          Log          `mapstructure:"log"`
+	AWS          AWS          `mapstructure:"aws"`
 }
 
 // Queue is the SQS queue that brings CloudTrail records.
@@ -27,18 +29,47 @@ type Queue struct {
 
 // Inventory is how the snapshot is kept.
 type Inventory struct {
-	Schedule     string        `mapstructure:"schedule"`
-	AlertRefresh time.Duration `mapstructure:"alert_refresh"` // 0: never
-	Regions      []string      `mapstructure:"regions"`
-	Destinations []string      `mapstructure:"destinations"`
-	DependsOn    []string      `mapstructure:"depends_on"` // patterns of ARNs
-	Settle       time.Duration `mapstructure:"settle"`
-	Retention    time.Duration `mapstructure:"retention"`
+	Schedule      string        `mapstructure:"schedule"`
+	MaxConcurrent int           `mapstructure:"max_concurrent"` // scopes refreshed at the same time
+	AlertRefresh  time.Duration `mapstructure:"alert_refresh"`  // 0: never
+	Regions       []string      `mapstructure:"regions"`
+	Destinations  []string      `mapstructure:"destinations"`
+	DependsOn     []string      `mapstructure:"depends_on"` // patterns of ARNs
+	Settle        time.Duration `mapstructure:"settle"`
+	Retention     time.Duration `mapstructure:"retention"`
 }
 
-// Account is one AWS account to protect, and the role that acts there.
+// Organization is which accounts of an organisation to protect, and the role that acts there.
+type Organization struct {
+	RoleName    string   `mapstructure:"role_name"` // with its path; empty: the organisation is not asked
+	ExternalID  string   `mapstructure:"external_id"`
+	ListRoleARN string   `mapstructure:"list_role_arn"` // of who may list the accounts; empty: the credentials
+	Include     []string `mapstructure:"include"`       // IDs of OUs, roots and accounts; empty: all
+	Exclude     []string `mapstructure:"exclude"`       // wins over Include
+	Schedule    string   `mapstructure:"schedule"`
+}
+
+// Account is one AWS account to protect, and the role that acts there. Of an account that the
+// organisation has too, what is set here overrides what is discovered.
 type Account struct {
-	ID         string `mapstructure:"id"`
+	ID         string   `mapstructure:"id"`
+	Name       string   `mapstructure:"name"` // for people; empty: none
+	RoleARN    string   `mapstructure:"role_arn"`
+	ExternalID string   `mapstructure:"external_id"`
+	Regions    []string `mapstructure:"regions"` // as Inventory.Regions; empty: those
+}
+
+// LogFiles is which log files of CloudTrail to read, of those that messages announce.
+type LogFiles struct {
+	Buckets  []LogBucket `mapstructure:"buckets"`
+	MaxBytes Size        `mapstructure:"max_bytes"` // inflated, of one file
+}
+
+// LogBucket is an S3 bucket with log files.
+type LogBucket struct {
+	Name       string `mapstructure:"name"`
+	Owner      string `mapstructure:"owner"`  // account
+	Prefix     string `mapstructure:"prefix"` // of keys to read; empty: all
 	RoleARN    string `mapstructure:"role_arn"`
 	ExternalID string `mapstructure:"external_id"`
 }

@@ -79,7 +79,7 @@ func TestExampleCommentsLoad(t *testing.T) {
 		t.Fatal(err)
 	}
 	var out []string
-	drop := map[string]bool{"regions: []": true, "destinations: []": true, "depends_on: []": true, "principals: []": true, "accounts: []": true, "rules: []": true, "alerts: []": true, `url_file: ""`: true, `token_key_file: ""`: true}
+	drop := map[string]bool{"regions: []": true, "destinations: []": true, "depends_on: []": true, "principals: []": true, "accounts: []": true, `role_name: ""`: true, "include: []": true, "exclude: []": true, "buckets: []": true, "rules: []": true, "alerts: []": true, `url_file: ""`: true, `token_key_file: ""`: true}
 	for line := range strings.Lines(string(text)) {
 		line = strings.TrimRight(line, "\n")
 		body := strings.TrimLeft(line, " ")
@@ -105,7 +105,7 @@ func TestExampleCommentsLoad(t *testing.T) {
 	for _, w := range warnings {
 		t.Errorf("the example is warned of: %s", w)
 	}
-	if c.Heartbeat.URL == "" || c.Remediate.TokenKey != goodTokenKey || len(c.Inventory.Regions) != 2 || len(c.Inventory.Destinations) != 2 || len(c.Inventory.DependsOn) != 2 || len(c.Accounts) != 2 || len(c.Remediate.Rules) != 2 || len(c.Rehearsal.Principals) != 1 || len(c.Alerts) != 4 {
+	if c.Heartbeat.URL == "" || c.Remediate.TokenKey != goodTokenKey || len(c.Inventory.Regions) != 2 || len(c.Inventory.Destinations) != 2 || len(c.Inventory.DependsOn) != 2 || len(c.Accounts) != 2 || len(c.Organization.Include) != 2 || len(c.LogFiles.Buckets) != 1 || len(c.Remediate.Rules) != 2 || len(c.Rehearsal.Principals) != 1 || len(c.Alerts) != 4 {
 		t.Errorf("not every commented example was found: %+v", c)
 	}
 }

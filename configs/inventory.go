@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -13,17 +14,8 @@ import (
 func (check checks) inventory(i Inventory) {
 	check.schedule("inventory.schedule", i.Schedule)
 	check.require(i.AlertRefresh == 0 || i.AlertRefresh >= 5*time.Second && i.AlertRefresh <= time.Hour, "inventory.alert_refresh", Tidy(i.AlertRefresh), "write a duration from 5s to 1h, or 0s for none")
-	for n, r := range i.Regions {
-		key := fmt.Sprintf("inventory.regions[%d]", n)
-		switch {
-		case r == "all" && len(i.Regions) > 1:
-			check.problem(key, r, "all stands alone: write [all], or the names")
-		case r != "all" && !regionName.MatchString(r):
-			check.problem(key, r, "write a Region such as %s, or [all]", orRegion(r))
-		case slices.Index(i.Regions, r) != n:
-			check.problem(key, r, "is there twice: keep one")
-		}
-	}
+	check.require(i.MaxConcurrent >= 1 && i.MaxConcurrent <= 256, "inventory.max_concurrent", strconv.Itoa(i.MaxConcurrent), "write 1 to 256")
+	check.regions("inventory.regions", i.Regions)
 	for n, d := range i.Destinations {
 		fix := destinationFix(d)
 		check.require(fix == "", fmt.Sprintf("inventory.destinations[%d]", n), d, "%s", fix)
@@ -39,6 +31,20 @@ func (check checks) inventory(i Inventory) {
 	}
 	check.between("inventory.settle", i.Settle, 0, time.Hour)
 	check.between("inventory.retention", i.Retention, 360*time.Hour, ages)
+}
+
+func (check checks) regions(list string, names []string) {
+	for n, r := range names {
+		key := fmt.Sprintf("%s[%d]", list, n)
+		switch {
+		case r == "all" && len(names) > 1:
+			check.problem(key, r, "all stands alone: write [all], or the names")
+		case r != "all" && !regionName.MatchString(r):
+			check.problem(key, r, "write a Region such as %s, or [all]", orRegion(r))
+		case slices.Index(names, r) != n:
+			check.problem(key, r, "is there twice: keep one")
+		}
+	}
 }
 
 // watched are the services whose calls the rules about tampering know.
@@ -73,7 +79,8 @@ func destinationFix(d string) string {
 	return ""
 }
 
-func (check checks) accounts(accounts []Account) {
+// accounts checks the accounts. With an organisation, those without a role have its role.
+func (check checks) accounts(accounts []Account, organization bool) {
 	seen := map[string]bool{}
 	own := -1 // the account that needs no role
 	for n, a := range accounts {
@@ -84,6 +91,12 @@ func (check checks) accounts(accounts []Account) {
 			check.problem(key+".id", a.ID, "is there twice: keep one")
 		}
 		seen[a.ID] = true
+		check.require(len(a.Name) <= 128, key+".name", a.Name, "write at most 128 bytes")
+		check.regions(key+".regions", a.Regions)
+		if a.RoleARN == "" && organization {
+			check.externalID(key+".external_id", a.ExternalID)
+			continue
+		}
 		if a.RoleARN == "" {
 			check.require(a.ExternalID == "", key+".external_id", a.ExternalID, "needs role_arn: it is sent when the role is assumed")
 			check.require(own < 0, key+".role_arn", "", "write a role to assume: accounts[%d] has none either, and the credentials belong to one account", own)
@@ -97,7 +110,7 @@ func (check checks) accounts(accounts []Account) {
 		case part.AccountID != a.ID && accountID.MatchString(a.ID):
 			check.problem(key+".role_arn", a.RoleARN, "is a role of account %s, not of %s: write one of this account", part.AccountID, a.ID)
 		}
-		check.require(a.ExternalID == "" || len(a.ExternalID) <= 1224 && externalID.MatchString(a.ExternalID), key+".external_id", a.ExternalID, "write 2 to 1224 letters, digits and +=,.@:/-_, as in the role's trust policy")
+		check.externalID(key+".external_id", a.ExternalID)
 	}
 }
 

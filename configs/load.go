@@ -16,14 +16,16 @@ import (
 // Default is the configuration of an empty file.
 func Default() Config {
 	return Config{
-		Queue:     Queue{WaitTime: 20 * time.Second, VisibilityTimeout: time.Minute},
-		Inventory: Inventory{Schedule: "@every 5m", AlertRefresh: 30 * time.Second, Settle: 2 * time.Minute, Retention: 2160 * time.Hour},
-		Remediate: Remediate{Mode: "restore", OnDrift: "restore", DriftWait: 2 * time.Minute, VerifyAfter: 10 * time.Minute, MaxRestores: 5, RestoreInterval: 10 * time.Minute},
-		Rehearsal: Rehearsal{Schedule: "@every 1h"},
-		State:     State{Path: "/var/lib/flowkeeper/state.db"},
-		HTTP:      HTTP{Listen: "127.0.0.1:9469"},
-		Heartbeat: Heartbeat{Every: time.Minute},
-		Log:       Log{Level: "info", Format: "auto"},
+		Queue:        Queue{WaitTime: 20 * time.Second, VisibilityTimeout: time.Minute},
+		Inventory:    Inventory{Schedule: "@every 5m", MaxConcurrent: 32, AlertRefresh: 30 * time.Second, Settle: 2 * time.Minute, Retention: 2160 * time.Hour},
+		Organization: Organization{Schedule: "@every 1h"},
+		LogFiles:     LogFiles{MaxBytes: 1 << 30},
+		Remediate:    Remediate{Mode: "restore", OnDrift: "restore", DriftWait: 2 * time.Minute, VerifyAfter: 10 * time.Minute, MaxRestores: 5, RestoreInterval: 10 * time.Minute},
+		Rehearsal:    Rehearsal{Schedule: "@every 1h"},
+		State:        State{Path: "/var/lib/flowkeeper/state.db"},
+		HTTP:         HTTP{Listen: "127.0.0.1:9469"},
+		Heartbeat:    Heartbeat{Every: time.Minute},
+		Log:          Log{Level: "info", Format: "auto"},
 	}
 }
 

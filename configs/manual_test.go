@@ -171,6 +171,8 @@ func whatOf(t reflect.Type) string {
 	switch {
 	case t == reflect.TypeFor[time.Duration]():
 		return "duration"
+	case t == reflect.TypeFor[Size]():
+		return "size"
 	case t.Kind() == reflect.Int:
 		return "whole number"
 	case t.Kind() == reflect.Slice:

@@ -15,7 +15,8 @@ const ownAccount = "{account}"
 // sampleAccount stands for ownAccount while the rest of a principal is checked.
 const sampleAccount = "111122223333"
 
-func (check checks) rule(key string, r Rule, accounts []Account) {
+// rule checks a rule. Which accounts an organisation has is not known here.
+func (check checks) rule(key string, r Rule, accounts []Account, organization bool) {
 	part, err := parseARN(strings.ReplaceAll(r.Principal, ownAccount, sampleAccount))
 	anyAccount := err == nil && strings.Split(r.Principal, ":")[4] == ownAccount
 	switch {
@@ -27,7 +28,7 @@ func (check checks) rule(key string, r Rule, accounts []Account) {
 		check.problem(key+".principal", r.Principal, "write the account's twelve digits: * never stands for an account")
 	case err != nil || part.Service != "iam" || part.Region != "" || !principalName.MatchString(part.Resource):
 		check.problem(key+".principal", r.Principal, "write the ARN of a role or user, such as arn:aws:iam::111122223333:role/terraform")
-	case len(accounts) > 0 && !anyAccount && !check.faulty("accounts") && !slices.ContainsFunc(accounts, func(a Account) bool { return a.ID == part.AccountID }):
+	case len(accounts) > 0 && !organization && !anyAccount && !check.faulty("accounts") && !slices.ContainsFunc(accounts, func(a Account) bool { return a.ID == part.AccountID }):
 		check.problem(key+".principal", r.Principal, "account %s is not one of accounts: nobody else may loosen anything; add the account, or remove the rule", part.AccountID)
 	}
 	check.oneOf(key+".action", r.Action, "restore", "wait", "alert", "ignore")

@@ -39,7 +39,9 @@ type checks struct {
 func (check checks) all(c Config, needQueue bool) {
 	check.queue(c, needQueue)
 	check.inventory(c.Inventory)
-	check.accounts(c.Accounts)
+	check.organization(c)
+	check.accounts(c.Accounts, c.Organization.RoleName != "")
+	check.logFiles(c.LogFiles)
 	check.remediate(c)
 	if c.Rehearsal.Schedule != "" {
 		check.schedule("rehearsal.schedule", c.Rehearsal.Schedule)
@@ -88,7 +90,7 @@ func (check checks) remediate(c Config) {
 	first := map[string]int{}
 	for n, rule := range r.Rules {
 		key := fmt.Sprintf("remediate.rules[%d]", n)
-		check.rule(key, rule, c.Accounts)
+		check.rule(key, rule, c.Accounts, c.Organization.RoleName != "")
 		if other, twice := first[rule.Principal]; twice {
 			check.problem(key+".principal", rule.Principal, "rules[%d] has it already, and the first that fits counts: keep one", other)
 		} else {

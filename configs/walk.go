@@ -154,6 +154,11 @@ func (l *loader) scalarValue(key, written, tag string, t reflect.Type) (any, boo
 			d, err := time.ParseDuration(written)
 			return d, err == nil
 		}
+	case t == reflect.TypeFor[Size]():
+		if size, err := parseSize(written); err == nil {
+			return size, true
+		}
+		fix = "write a size such as 512MiB or 1GiB"
 	case t.Kind() == reflect.Int:
 		if isInt(written) && (tag == "" || tag == "!!int") {
 			n, err := strconv.Atoi(written)

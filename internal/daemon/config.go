@@ -65,7 +65,7 @@ func Base(ctx context.Context, c configs.Config, log *slog.Logger) (aws.Config, 
 func Accounts(c configs.Config) []scopes.Account {
 	var out []scopes.Account
 	for _, a := range c.Accounts {
-		out = append(out, scopes.Account(a))
+		out = append(out, scopes.Account{ID: a.ID, RoleARN: a.RoleARN, ExternalID: a.ExternalID})
 	}
 	return out
 }
