@@ -99,9 +99,10 @@ func outageAlert(s inventory.Scope, p notify.Part, level alert.Level, text strin
 
 // outageAdvice says what to do when a part fails.
 var outageAdvice = map[notify.Part]string{
-	notify.Receiving:  "make the queue again, or give access back: no restart is needed. `flowkeeper doctor` says what is missing; see who did it (docs/troubleshoot.md#queue-lost)",
-	notify.Refreshing: "run `flowkeeper doctor`: it says what is refused, and what to grant (docs/troubleshoot.md#refresh-fails)",
-	notify.Reaching:   "see network, DNS, proxy and credentials of the daemon's machine: `flowkeeper doctor` there tells which (docs/troubleshoot.md#aws-unreachable)",
-	notify.Copying:    "see that the bucket is there and takes it: `flowkeeper doctor` (docs/troubleshoot.md#copy-fails)",
-	stateFile:         "run `flowkeeper doctor` on the daemon's machine; where nobody of yours did it, find out who (docs/troubleshoot.md#state-file-taken)",
+	notify.Receiving:       "make the queue again, or give access back: no restart is needed. `flowkeeper doctor` says what is missing; see who did it (docs/troubleshoot.md#queue-lost)",
+	notify.Refreshing:      "run `flowkeeper doctor`: it says what is refused, and what to grant (docs/troubleshoot.md#refresh-fails)",
+	notify.Reaching:        "see network, DNS, proxy and credentials of the daemon's machine: `flowkeeper doctor` there tells which (docs/troubleshoot.md#aws-unreachable)",
+	notify.Copying:         "see that the bucket is there and takes it: `flowkeeper doctor` (docs/troubleshoot.md#copy-fails)",
+	notify.ReadingLogFiles: "run `flowkeeper doctor`: it says what is refused, and what to grant (docs/troubleshoot.md#log-files-unread)",
+	stateFile:              "run `flowkeeper doctor` on the daemon's machine; where nobody of yours did it, find out who (docs/troubleshoot.md#state-file-taken)",
 }
