@@ -8,15 +8,14 @@ import (
 	"sync"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
 
-	"flowkeeper/configs"
 	"flowkeeper/internal/logbucket"
 	"flowkeeper/internal/logfile"
 	"flowkeeper/internal/metrics"
 	"flowkeeper/internal/outage"
 	"flowkeeper/internal/scopes"
+	"flowkeeper/internal/store"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate/notify"
 	"flowkeeper/watcher"
@@ -26,6 +25,7 @@ const (
 	maxKey         = 1024      // bytes of an object's key: S3's own limit
 	maxUnlisted    = 100       // names of buckets that are not listed, of which the log has spoken
 	failuresBefore = 3         // tries in a row that fail for what may pass, before an alert
+	rememberEvery  = time.Hour // which file of a bucket was read, for the doctor
 	alertEvery     = time.Hour // the least time between two alerts about a bucket, or about files in it
 )
 
@@ -50,6 +50,7 @@ type logBucket struct {
 	alerts      *pipelineOutage // of the bucket
 	alertedAt   time.Time       // of it
 	fileAlertAt time.Time       // of single files
+	remembered  time.Time       // when a file that was read was noted
 }
 
 // newLogFiles returns nil if log_files.buckets is empty.
@@ -59,7 +60,7 @@ func newLogFiles(d *Daemon) watcher.Files {
 	}
 	l := &logFiles{d: d, limits: logfile.Limits{Inflated: int64(d.Config.LogFiles.MaxBytes)}, buckets: map[string]*logBucket{}, others: map[string]bool{}, unlisted: map[string]bool{}}
 	for _, c := range d.Config.LogFiles.Buckets {
-		l.buckets[c.Name] = &logBucket{Bucket: LogBucket(d.base, c),
+		l.buckets[c.Name] = &logBucket{Bucket: logbucket.Of(d.base, c),
 			alerts: d.newOutage(inventory.Scope{}, notify.ReadingLogFiles+notify.Part(" "+c.Name), fmt.Sprintf("the log files in the bucket %s can be read again", c.Name))}
 		l.others[c.Owner] = true // calls that change the bucket itself
 	}
@@ -72,12 +73,6 @@ func newLogFiles(d *Daemon) watcher.Files {
 		}
 	}
 	return l
-}
-
-// LogBucket returns a bucket of log_files.buckets, with the credentials to read it.
-func LogBucket(base aws.Config, c configs.LogBucket) *logbucket.Bucket {
-	return logbucket.New(logbucket.Config{Name: c.Name, Owner: c.Owner, Prefix: c.Prefix, Role: c.RoleARN,
-		AWS: scopes.Account{ID: c.Owner, RoleARN: c.RoleARN, ExternalID: c.ExternalID}.Reach(base)})
 }
 
 // Read implements watcher.Files. It fetches nothing that can't matter: the key says so.
@@ -105,7 +100,7 @@ func (l *logFiles) Read(ctx context.Context, o watcher.Object, found func([]byte
 		return err
 	case err == nil:
 		l.d.meters.LogFile(metrics.FileRead, sum.Inflated)
-		b.works(ctx)
+		b.works(ctx, o.Key)
 		return nil
 	case logbucket.OfFile(err):
 		l.d.meters.LogFile(metrics.FileUnreadable, sum.Inflated)
@@ -140,13 +135,16 @@ func (l *logFiles) notListed(bucket string) error {
 }
 
 // works notes that a file was read.
-func (b *logBucket) works(ctx context.Context) {
+func (b *logBucket) works(ctx context.Context, key string) {
 	if b.outage.Note(nil) == outage.Ended {
 		b.alerts.d.Log.Info("log files can be read again", "bucket", b.Name)
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.alerts.end(ctx)
+	if time.Since(b.remembered) >= rememberEvery && b.alerts.d.store.SetFact(ctx, store.LogFileFact(b.Name), key) == nil {
+		b.remembered = time.Now()
+	}
 }
 
 // fails notes that the bucket can't be read. What does not pass by itself is alerted at once.
