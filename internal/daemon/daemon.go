@@ -66,6 +66,7 @@ type Daemon struct {
 	refreshes  *refreshes
 	discovery  *discovery
 	depends    *dependencies
+	loopsOf    *scopeLoops // since startAWSLoops
 }
 
 // Run works until ctx ends, finishes what it has begun, and returns nil. It returns an error
