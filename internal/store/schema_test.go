@@ -97,13 +97,9 @@ func TestUpgradeFromTheFirstSchema(t *testing.T) {
 	if err != nil || len(known) != 1 || known["fl-1"].Digest == digest {
 		t.Errorf("known %+v, %v", known, err)
 	}
-	s.put(t, func(tx *Tx) error {
-		first, err := tx.FirstRefreshed(scope)
-		if first {
-			t.Error("the next refresh would not count as the first")
-		}
-		return err
-	})
+	if first, err := s.FirstRefreshed(t.Context()); err != nil || first[scope] {
+		t.Errorf("the next refresh would not count as the first: %v, %v", first, err)
+	}
 	if s.row(t, "fl-1").Tags["Name"] != "fl-1" {
 		t.Error("the row is not as it was")
 	}

@@ -244,7 +244,7 @@ func TestUnseen(t *testing.T) {
 		seen.Add(k.Num)
 	}
 	var ids []string
-	after := int64(0)
+	after := ""
 	for {
 		rows, last, err := s.Unseen(t.Context(), scope, seen, noon.Add(-2*time.Minute), after, 2)
 		if err != nil {
@@ -258,7 +258,38 @@ func TestUnseen(t *testing.T) {
 		}
 		after = last
 	}
-	if got := strings.Join(ids, " "); got != "fl-ahead fl-0 fl-2 fl-4 fl-5 fl-6" {
+	if got := strings.Join(ids, " "); got != "fl-0 fl-2 fl-4 fl-5 fl-6 fl-ahead" {
 		t.Errorf("unseen and old enough: %s", got)
+	}
+}
+
+// TestUnseenBehindWhatIsGone: more rows than are asked for are gone, or too young, before
+// the ones that count. Other scopes have nothing to do with it.
+func TestUnseenBehindWhatIsGone(t *testing.T) {
+	t.Parallel()
+	s := fresh(t)
+	elsewhere := flowLog("fl-0")
+	elsewhere.Scope.Region = "us-east-1"
+	err := s.Update(t.Context(), func(tx *Tx) error {
+		for n := range 7 {
+			row := inventory.Row{FlowLog: flowLog(fmt.Sprintf("fl-%d", n)), State: inventory.Gone, WrittenAt: noon, GoneAt: noon}
+			if err := tx.PutFlowLog(row); err != nil {
+				return err
+			}
+		}
+		if err := tx.PutFlowLog(inventory.Row{FlowLog: elsewhere, State: inventory.Live, WrittenAt: noon}); err != nil {
+			return err
+		}
+		return tx.PutFlowLog(inventory.Row{FlowLog: flowLog("fl-8"), State: inventory.Live, WrittenAt: noon})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows, last, err := s.Unseen(t.Context(), scope, &inventory.Seen{}, noon.Add(time.Second), "", 2)
+	if err != nil || len(rows) != 1 || rows[0].ID != "fl-8" || last != "fl-8" {
+		t.Errorf("%v up to %q, %v", rows, last, err)
+	}
+	if rows, _, err = s.Unseen(t.Context(), scope, &inventory.Seen{}, noon.Add(time.Second), last, 2); err != nil || len(rows) > 0 {
+		t.Errorf("%v, %v", rows, err)
 	}
 }
