@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -115,13 +116,7 @@ func (l *logFiles) Read(ctx context.Context, o watcher.Object, found func([]byte
 // concerns reports whether records of an account may matter. The Region does not: IAM's records
 // are in the files of us-east-1, and flow logs may depend on what is in another Region.
 func (l *logFiles) concerns(account string) bool {
-	all := l.d.fleet.Scopes()
-	for _, s := range all {
-		if s.Account == account {
-			return true
-		}
-	}
-	return len(all) == 0 || l.others[account]
+	return l.others[account] || slices.Contains(l.d.fleet.Accounts(), account)
 }
 
 func (l *logFiles) notListed(bucket string) error {
