@@ -50,18 +50,21 @@ func trailRecord(r *rand.Rand, n int) string {
 		at, c.source, c.name, r.IntN(4), r.IntN(256), r.IntN(256), r.IntN(40), c.source, r.IntN(200), request, uuid(), uuid(), account, c.source)
 }
 
-// trailFile is a log file that inflates to about size bytes, with one deletion in it.
+// trailFile is a log file that inflates to about size bytes, with one deletion in it. Its records
+// repeat after some megabytes: much more than gzip remembers.
 func trailFile(b testing.TB, seed uint64, size int) []byte {
 	r := rand.New(rand.NewPCG(seed, 1))
 	var out bytes.Buffer
 	z := gzip.NewWriter(&out)
 	_, err := io.WriteString(z, `{"Records":[`)
 	must(b, err)
-	for n, written := 0, 0; written < size; n++ {
-		record := trailRecord(r, n) + ","
-		_, err := io.WriteString(z, record)
+	var records []byte
+	for n := 0; len(records) < min(size, 8<<20); n++ {
+		records = append(append(records, trailRecord(r, n)...), ',')
+	}
+	for written := 0; written < size; written += len(records) {
+		_, err := z.Write(records)
 		must(b, err)
-		written += len(record)
 	}
 	_, err = fmt.Fprintf(z, `{"eventName":"DeleteFlowLogs","eventSource":"ec2.amazonaws.com","awsRegion":"eu-west-1","recipientAccountId":"111122223333","eventID":"%d","requestParameters":{"DeleteFlowLogsRequest":{"FlowLogId":{"content":"fl-0aaaaaaaaaaaaaaa1"}}}}]}`, seed)
 	must(b, err)
