@@ -12,12 +12,15 @@ import (
 	"slices"
 	"sync/atomic"
 
+	"github.com/aws/smithy-go"
+
 	"flowkeeper/alert"
 	"flowkeeper/internal/cloudtrail"
 	"flowkeeper/internal/detection"
 	"flowkeeper/internal/logfile"
 	"flowkeeper/internal/recordfile"
 	"flowkeeper/internal/recordsource"
+	"flowkeeper/internal/scopes"
 	"flowkeeper/internal/term"
 	"flowkeeper/watcher"
 )
@@ -182,10 +185,18 @@ func (r *recordReader) readOne(ctx context.Context, in input, yield func(result)
 	r.files.Add(1)
 }
 
-// plainError is an error without the name of the file, which stands before it.
+// plainError is an error without the name of the file, which stands before it. Where S3 could not
+// be asked, it says what to check.
 func plainError(err error) error {
 	if file, ok := errors.AsType[*fs.PathError](err); ok {
 		return file.Err
+	}
+	if _, ok := errors.AsType[*smithy.OperationError](err); ok {
+		said := err
+		if scopes.NoCredentials(err) {
+			said = errors.New(scopes.NoCredentialsText)
+		}
+		return fmt.Errorf("%w: %s", said, unreached(err))
 	}
 	return err
 }
