@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -23,8 +24,8 @@ type line struct {
 
 // mergeResults returns one line for all places with the same result, and one for all
 // that are fine if these are many. Where more than maxNamed results differ by nothing but
-// their account and Region, they are one line as well: one cause in 200 accounts is one
-// line. Skipped checks are in the summary.
+// their account, their Region and numbers, they are one line as well: one cause in 200 accounts
+// is one line. Skipped checks are in the summary.
 func mergeResults(group []doctor.Result) (out []line) {
 	good, alike := 0, map[string]int{}
 	for _, r := range group {
@@ -33,32 +34,48 @@ func mergeResults(group []doctor.Result) (out []line) {
 		}
 		alike[cause(r)]++
 	}
-	members := map[*line][]doctor.Result{}
-	var lines []*line
+	together := map[string][]doctor.Result{}
+	var keys []string // in order
 	for _, r := range group {
-		if r.Status == doctor.Skipped {
+		key := string(r.Status) + r.Detail
+		switch {
+		case r.Status == doctor.Skipped:
 			continue
+		case r.Status == doctor.OK && good > maxNamed:
+			r.Detail, key = "fine", string(r.Status)
+		case alike[cause(r)] > maxNamed:
+			key = cause(r)
 		}
-		if r.Status == doctor.OK && good > maxNamed {
-			r.Detail = "fine"
-		} else if alike[cause(r)] > maxNamed {
-			r.Detail = anywhere(r, r.Detail)
+		if together[key] == nil {
+			keys = append(keys, key)
 		}
-		n := slices.IndexFunc(lines, func(l *line) bool { return l.Status == r.Status && l.Detail == r.Detail })
-		if n < 0 {
-			lines, n = append(lines, &line{Result: r}), len(lines)
-		}
-		members[lines[n]] = append(members[lines[n]], r)
+		together[key] = append(together[key], r)
 	}
-	for _, l := range lines {
-		for _, r := range members[l] {
-			l.places = l.places.add(r)
-		}
-		l.fixes = fixesOf(members[l])
-		out = append(out, *l)
+	for _, key := range keys {
+		out = append(out, lineOf(together[key]))
 	}
 	return out
 }
+
+// lineOf is the line of results that share one.
+func lineOf(results []doctor.Result) line {
+	l := line{Result: results[0], fixes: fixesOf(results)}
+	same, alike := true, true
+	for _, r := range results {
+		same, alike = same && r.Detail == l.Detail, alike && anywhere(r, r.Detail) == anywhere(results[0], l.Detail)
+		l.places = l.places.add(r)
+	}
+	switch {
+	case same:
+	case alike:
+		l.Detail = anywhere(results[0], l.Detail)
+	default:
+		l.Detail = "for example " + placeOf(results[0]) + ": " + l.Detail
+	}
+	return l
+}
+
+func placeOf(r doctor.Result) string { return strings.TrimSpace(r.Account + " " + r.Region) }
 
 // fixesOf are the fixes of results that share a line, each once. More than maxNamed that differ
 // by nothing but account and Region are one, with ACCOUNT and REGION in their places.
@@ -82,8 +99,13 @@ func fixesOf(results []doctor.Result) (out []string) {
 	return out
 }
 
-// cause of a result, wherever it is.
-func cause(r doctor.Result) string { return string(r.Status) + anywhere(r, r.Detail) }
+// cause of a result, wherever it is, and whatever its numbers and times are.
+func cause(r doctor.Result) string {
+	return string(r.Status) + numbers.ReplaceAllString(anywhere(r, r.Detail), "#")
+}
+
+// numbers are also durations, as 1h2m3s, and times in RFC 3339.
+var numbers = regexp.MustCompile(`[0-9][0-9hms.:TZ-]*`)
 
 // anywhere is a text of a result with ACCOUNT and REGION in the place of its own.
 func anywhere(r doctor.Result, text string) string {
@@ -134,7 +156,7 @@ func (p places) short() string {
 	if len(p) <= maxNamed {
 		var names []string
 		for _, s := range p {
-			names = append(names, strings.TrimSpace(s.Account+" "+s.Region))
+			names = append(names, placeOf(doctor.Result{Account: s.Account, Region: s.Region}))
 		}
 		return strings.Join(names, ", ")
 	}

@@ -73,6 +73,15 @@ FAILED      credentials      111122223301: AccessDenied: arn:aws:iam::1111222233
 		t.Errorf("got\n%s", got)
 	}
 	group = nil
+	for n := range 200 {
+		group = append(group, doctor.Result{Check: doctor.Refresh, Account: fmt.Sprint(111122223300 + n), Region: "eu-west-1", Status: doctor.Warn,
+			Detail: fmt.Sprintf("the last refresh was %s ago, at 2026-03-01T12:%02d:00Z", time.Duration(n+60)*time.Second, n%60)})
+	}
+	got = printed(t, func(a *app) { writeResults(a, group) })
+	if want := "warning     refresh          200 accounts: for example 111122223300 eu-west-1: the last refresh was 1m0s ago, at 2026-03-01T12:00:00Z\n"; !strings.HasPrefix(got, want) || strings.Count(got, "\n") > 3 {
+		t.Errorf("got\n%s", got)
+	}
+	group = nil
 	for _, account := range []string{"111122223300", "111122223301"} {
 		for _, region := range []string{"eu-west-1", "us-east-1"} {
 			group = append(group, refused(account, region))

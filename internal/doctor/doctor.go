@@ -29,9 +29,11 @@ type Doctor struct {
 }
 
 const (
-	atOnce   = 8                // checks under way
-	oneCheck = 40 * time.Second // the longest that one takes
-	oneCall  = 10 * time.Second
+	atOnce     = 8                // checks under way
+	mostAtOnce = 64               // the same, where there are many: they are of many accounts and Regions
+	jobsForOne = 25               // checks for one more under way
+	oneCheck   = 40 * time.Second // the longest that one takes
+	oneCall    = 10 * time.Second
 )
 
 // Run makes every check. It reports the results of each, in order, as soon as they
@@ -52,7 +54,7 @@ func (d *Doctor) Run(ctx context.Context, report func([]Result) error) error {
 		done[n] = make(chan []Result, 1)
 	}
 	var workers errgroup.Group
-	workers.SetLimit(atOnce)
+	workers.SetLimit(min(mostAtOnce, max(atOnce, len(jobs)/jobsForOne)))
 	var all sync.WaitGroup
 	defer all.Wait()
 	defer cancel()

@@ -45,7 +45,7 @@ func (m *machine) findSubjects(ctx context.Context) [][]*subject {
 	}
 	found := make([][]*subject, len(all))
 	var g errgroup.Group
-	g.SetLimit(atOnce)
+	g.SetLimit(min(mostAtOnce, max(atOnce, len(all)/4)))
 	for n, a := range all {
 		g.Go(func() error { found[n] = m.subjectsOf(ctx, a); return nil })
 	}
