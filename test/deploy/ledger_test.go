@@ -18,6 +18,7 @@ import (
 	"flowkeeper/internal/daemon"
 	"flowkeeper/internal/fakeaws"
 	"flowkeeper/internal/fakeaws/fakeawstest"
+	"flowkeeper/internal/organization"
 	"flowkeeper/remediate/incident"
 )
 
@@ -38,18 +39,28 @@ var implied = map[string]string{
 	"autoscaling:DescribeTags":    "CreateFlowLogs with fields of tags",
 }
 
+// unseen are the permissions that AWS asks for and the fake does not, each with what asks.
+var unseen = map[string]string{
+	"kms:Decrypt": "GetObject of a log file that a key encrypts",
+}
+
+// otherwise are the permissions that are not called like the operation.
+var otherwise = map[string]string{"s3:ListObjectsV2": "s3:ListBucket", "s3:HeadBucket": "s3:ListBucket"}
+
 // action is the permission that a call needs; empty: none.
 func action(service, operation string) string {
 	if operation == "GetCallerIdentity" {
 		return ""
 	}
-	return service + ":" + strings.TrimSuffix(operation, "Batch")
+	named := service + ":" + strings.TrimSuffix(operation, "Batch")
+	return cmp.Or(otherwise[named], named)
 }
 
 const (
-	own      = "111122223333"
-	other    = "222233334444"
-	external = "an-external-id"
+	own        = "111122223333"
+	other      = "222233334444"
+	management = "999900001111"
+	external   = "an-external-id"
 )
 
 // TestPoliciesAreWhatIsCalled plays a daemon with everything configured, on a
@@ -59,7 +70,7 @@ func TestPoliciesAreWhatIsCalled(t *testing.T) {
 	t.Parallel()
 	p := newPlay(t)
 	p.run(t)
-	var here, there []string
+	var here, there, listed []string
 	for _, a := range p.world.Asked() {
 		switch act := action(a.Service, a.Operation); {
 		case act == "":
@@ -67,6 +78,8 @@ func TestPoliciesAreWhatIsCalled(t *testing.T) {
 			here = append(here, act)
 		case strings.HasPrefix(a.ARN, "arn:aws:sts::"+other+":assumed-role/flowkeeper/"):
 			there = append(there, act)
+		case strings.HasPrefix(a.ARN, "arn:aws:sts::"+management+":assumed-role/flowkeeper-list/"):
+			listed = append(listed, act)
 		}
 	}
 	here, there = sorted(here), sorted(there)
@@ -75,11 +88,15 @@ func TestPoliciesAreWhatIsCalled(t *testing.T) {
 			t.Errorf("%s was never asked for: the play has no %s", a, what)
 		}
 	}
+	for a := range unseen {
+		here = append(here, a)
+	}
 	t.Logf("here %v", here)
 	t.Logf("there %v", there)
 	same(t, "iam-policy.json", allowed(t, "iam-policy.json"), here)
 	same(t, "the role of flowkeeper.yaml", allowedIn(t, "flowkeeper.yaml", "Role", "Policies"), here)
 	same(t, "the role of flowkeeper-member.yaml", allowedIn(t, "flowkeeper-member.yaml", "Role", "Policies"), there)
+	same(t, "the role of flowkeeper-list.yaml", allowedIn(t, "flowkeeper-list.yaml", "Role", "Policies"), sorted(listed))
 }
 
 // play is two accounts in two Regions, with flow logs to every kind of
@@ -109,6 +126,9 @@ func newPlay(t *testing.T) *play {
 	w.TrailTo(queue)
 	w.AddBucket(region, stateBucket)
 	w.AddRole("arn:aws:iam::"+other+":role/flowkeeper", external)
+	w.AddRole(listRole, external)
+	w.AddOrganization(management, "management")
+	w.DelegateOrganization(own)
 	for _, account := range []string{own, other} {
 		for _, r := range []string{region, "us-east-1"} {
 			p.plant(account, r)
@@ -133,6 +153,21 @@ func newPlay(t *testing.T) *play {
 	p.d = &daemon.Daemon{Config: c, Version: "test", Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
 		AWS: aws.Config{Region: region, HTTPClient: w.HTTPClient(), Credentials: static(user)}}
 	return p
+}
+
+// listRole lists the accounts where Flowkeeper's own role may not.
+const listRole = "arn:aws:iam::" + management + ":role/flowkeeper-list"
+
+// list asks for the accounts both ways: as a delegated administrator, and by the role.
+func (p *play) list(t *testing.T) {
+	t.Helper()
+	for _, o := range []configs.Organization{{RoleName: "flowkeeper"}, {RoleName: "flowkeeper", ListRoleARN: listRole, ExternalID: external}} {
+		l, err := organization.List(t.Context(), organization.Client(p.d.AWS, o), nil, nil)
+		must(t, err)
+		if len(l.Accounts) != 1 || l.NoPaths != nil {
+			t.Fatalf("listed %+v", l)
+		}
+	}
 }
 
 func static(c fakeaws.Credentials) aws.CredentialsProvider {
@@ -168,6 +203,7 @@ const kinds = 5
 
 func (p *play) run(t *testing.T) {
 	t.Helper()
+	p.list(t)
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- p.d.Run(ctx) }()

@@ -34,6 +34,8 @@ func TestStacks(t *testing.T) {
 	binary := binary(t)
 	t.Run("the main one alone", func(t *testing.T) { t.Parallel(); mainAlone(t, inst, binary) })
 	t.Run("all, in two accounts", func(t *testing.T) { t.Parallel(); twoAccounts(t, inst, binary) })
+	t.Run("an organisation", func(t *testing.T) { t.Parallel(); wholeOrganization(t, inst, binary) })
+	t.Run("log files", func(t *testing.T) { t.Parallel(); logFilesAreAnnounced(t, inst) })
 }
 
 // mainAlone: no parameter is given.
@@ -128,12 +130,7 @@ accounts:
 func (p *place) createFlowLog(t *testing.T) (id string) {
 	t.Helper()
 	bucket := "flow-logs-" + p.account + "-" + p.region
-	in := &s3.CreateBucketInput{Bucket: &bucket}
-	if p.region != "us-east-1" {
-		in.CreateBucketConfiguration = &s3types.CreateBucketConfiguration{LocationConstraint: s3types.BucketLocationConstraint(p.region)}
-	}
-	_, err := p.s3.CreateBucket(t.Context(), in)
-	must(t, err)
+	p.createBucket(t, bucket)
 	vpc, err := p.ec2.CreateVpc(t.Context(), &ec2.CreateVpcInput{CidrBlock: aws.String("10.0.0.0/16")})
 	must(t, err)
 	out, err := p.ec2.CreateFlowLogs(t.Context(), &ec2.CreateFlowLogsInput{
@@ -145,6 +142,16 @@ func (p *place) createFlowLog(t *testing.T) (id string) {
 		t.Fatalf("created %v, unsuccessful %+v", out.FlowLogIds, out.Unsuccessful)
 	}
 	return out.FlowLogIds[0]
+}
+
+func (p *place) createBucket(t *testing.T, bucket string) {
+	t.Helper()
+	in := &s3.CreateBucketInput{Bucket: &bucket}
+	if p.region != "us-east-1" {
+		in.CreateBucketConfiguration = &s3types.CreateBucketConfiguration{LocationConstraint: s3types.BucketLocationConstraint(p.region)}
+	}
+	_, err := p.s3.CreateBucket(t.Context(), in)
+	must(t, err)
 }
 
 // attack deletes a flow log, and sends the record as CloudTrail does.
