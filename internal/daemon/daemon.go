@@ -65,6 +65,7 @@ type Daemon struct {
 	rehearser  *rehearse.Rehearser
 	refreshes  *refreshes
 	discovery  *discovery
+	membership *membership // nil: there is no organisation
 	depends    *dependencies
 	loopsOf    *scopeLoops // since startAWSLoops
 }

@@ -72,6 +72,9 @@ func (d *Daemon) startAWSLoops(ctx context.Context, g *errgroup.Group) {
 		return nil
 	})
 	g.Go(func() error { return d.discovery.run(ctx) })
+	if d.membership != nil {
+		g.Go(func() error { return d.membership.run(ctx) })
+	}
 	g.Go(func() error { return d.prune(ctx) })
 	d.Log.Info("running", "version", d.Version, "scopes", len(d.fleet.Scopes()), "sinks", len(d.sinks), "mode", d.Config.Remediate.Mode, "queue_host", queueclient.Host(d.sqs))
 	if d.Ready != nil {
