@@ -25,6 +25,7 @@ type s3Service struct {
 
 	mu      sync.Mutex         // guards what follows
 	buckets map[string]*bucket // by name: one namespace for all accounts
+	most    int                // keys and common prefixes of a page; 0: 1000
 }
 
 type bucket struct {
@@ -71,7 +72,11 @@ func (w *World) Object(bucketName, key string) (body []byte, ok bool) {
 
 // Parse implements Service. The SDK names the operation in the URL.
 func (s *s3Service) Parse(q *fakeaws.Request) error {
-	q.Operation = q.HTTP.URL.Query().Get("x-id")
+	query := q.HTTP.URL.Query()
+	q.Operation = query.Get("x-id")
+	if query.Get("list-type") == "2" {
+		q.Operation = "ListObjectsV2"
+	}
 	return nil
 }
 
@@ -85,6 +90,9 @@ func (s *s3Service) Refuse(out http.ResponseWriter, _ *fakeaws.Request, e *fakea
 // Answer implements Service.
 func (s *s3Service) Answer(out http.ResponseWriter, q *fakeaws.Request) error {
 	r := q.HTTP
+	if q.Operation == "ListObjectsV2" {
+		return s.list(out, q)
+	}
 	if err := onlyImplemented(r); err != nil {
 		return err
 	}
