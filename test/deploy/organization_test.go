@@ -142,7 +142,7 @@ func TestRolesOfAnOrganizationAreOne(t *testing.T) {
 func wholeOrganization(t *testing.T, inst *localstack.Instance, binary string) {
 	const organization = "o-a1b2c3d4e5"
 	home, member := somewhere(inst), somewhere(inst)
-	made := home.deploy(t, "flowkeeper", "flowkeeper.yaml", map[string]string{"OrganizationId": organization, "ListsAccounts": "true"})
+	made := home.deploy(t, "flowkeeper", "flowkeeper.yaml", map[string]string{"OrganizationId": organization, "DirectToQueue": "true", "ListsAccounts": "true"})
 	same := map[string]string{
 		"QueueRegion": region, "QueueAccount": home.account, "HomeRegion": region, "ExternalId": external,
 		"DaemonRoleArn": made["RoleArn"], "DeliveryRoleName": "flow-logs-*", "DirectToQueue": "true", "DoctorLooks": "true",
