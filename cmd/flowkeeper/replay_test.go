@@ -3,16 +3,12 @@ package main
 import (
 	"bytes"
 	"compress/gzip"
-	"context"
 	"io/fs"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
-	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"flowkeeper/internal/fakeaws/fakeawstest"
@@ -40,17 +36,15 @@ func pack(ts *testscript.TestScript, neg bool, args []string) {
 	}))
 }
 
-// upload FOLDER BUCKET: makes the bucket in the AWS of the script and puts the files in it; those
-// whose names end in .gz compressed.
+// upload FOLDER BUCKET OWNER: makes the bucket of that account in the AWS of the script and puts the
+// files in it; those whose names end in .gz compressed.
 func upload(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 2 {
-		ts.Fatalf("usage: upload FOLDER BUCKET")
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: upload FOLDER BUCKET OWNER")
 	}
 	w := worldOf(ts)
 	w.AddBucket(scope.Region, args[1])
-	user := w.User(scope.Account, "uploader", true)
-	client := s3.New(s3.Options{Region: scope.Region, UsePathStyle: true, HTTPClient: w.HTTPClient(),
-		Credentials: credentials.NewStaticCredentialsProvider(user.AccessKeyID, user.SecretAccessKey, "")})
+	w.OwnBucket(args[1], args[2])
 	folder := ts.MkAbs(args[0])
 	ts.Check(filepath.WalkDir(folder, func(name string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
@@ -61,8 +55,8 @@ func upload(ts *testscript.TestScript, neg bool, args []string) {
 			body = gzipped(ts, string(body))
 		}
 		key := filepath.ToSlash(strings.TrimPrefix(name, folder+string(filepath.Separator)))
-		_, err = client.PutObject(context.Background(), &s3.PutObjectInput{Bucket: aws.String(args[1]), Key: &key, Body: bytes.NewReader(body)})
-		return err
+		w.PutObject(args[1], key, body)
+		return nil
 	}))
 }
 

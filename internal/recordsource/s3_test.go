@@ -51,10 +51,7 @@ func newStage(t *testing.T, keys ...string) *stage {
 		Credentials: credentials.NewStaticCredentialsProvider(user.AccessKeyID, user.SecretAccessKey, "")})
 	s.world.AddBucket("eu-west-1", "trail")
 	for _, key := range keys {
-		_, err := s.client.PutObject(t.Context(), &s3.PutObjectInput{Bucket: aws.String("trail"), Key: &key, Body: strings.NewReader(key)})
-		if err != nil {
-			t.Fatal(err)
-		}
+		s.world.PutObject("trail", key, []byte(key))
 	}
 	return s
 }
@@ -139,11 +136,7 @@ func TestABucketInAnotherRegion(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)
 	s.world.AddBucket("us-west-2", "far")
-	there := s.client.Options().Copy()
-	there.Region = "us-west-2"
-	if _, err := s3.New(there).PutObject(t.Context(), &s3.PutObjectInput{Bucket: aws.String("far"), Key: aws.String("x.json"), Body: strings.NewReader("far")}); err != nil {
-		t.Fatal(err)
-	}
+	s.world.PutObject("far", "x.json", []byte("far"))
 	for file, err := range s.finder(Selection{}).Find(t.Context(), []string{"s3://far"}) {
 		if err != nil {
 			t.Fatal(err)
@@ -175,6 +168,39 @@ func TestRefusalsNameThePermission(t *testing.T) {
 		err := b.explain(&smithy.GenericAPIError{Code: c.code, Message: c.message}, c.action, "arn")
 		if !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), c.code) {
 			t.Errorf("%s: %v", c.code, err)
+		}
+	}
+}
+
+// TestTheOwnerIsChecked: a bucket of the same name that is somebody else's is not read.
+func TestTheOwnerIsChecked(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, "x.json")
+	s.world.OwnBucket("trail", two)
+	for owner, ok := range map[string]bool{"": true, two: true, one: false} {
+		b := &Bucket{API: s, Name: "trail", Owner: owner, Partition: "aws"}
+		_, listErr := b.list(t.Context(), "", "", "", nil)
+		r, getErr := b.open(t.Context(), "x.json")
+		if getErr == nil {
+			r.Close()
+		}
+		if (listErr == nil) != ok || (getErr == nil) != ok {
+			t.Errorf("owner %q: %v, %v", owner, listErr, getErr)
+		}
+	}
+}
+
+// TestALostConnection: half an object is an error, not a short file.
+func TestALostConnection(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, "x.json")
+	s.world.CutObject("trail", "x.json", 2)
+	for file, err := range s.finder(Selection{}).Find(t.Context(), []string{"s3://trail/"}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if body, err := read(t, file); err == nil {
+			t.Errorf("%q passes for the whole", body)
 		}
 	}
 }

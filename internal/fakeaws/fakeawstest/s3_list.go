@@ -61,6 +61,9 @@ func (s *s3Service) list(out http.ResponseWriter, q *fakeaws.Request) error {
 	if err != nil {
 		return err
 	}
+	if err := b.reading.owned(q); err != nil {
+		return err
+	}
 	after := form.Get("start-after")
 	if token := form.Get("continuation-token"); token != "" {
 		plain, err := base64.URLEncoding.DecodeString(token)

@@ -66,13 +66,21 @@ func (s *s3Service) change(bucketName string, how func(*readRules)) {
 
 // mayRead returns why an object is not read. Whether it exists does not matter.
 func (r *readRules) mayRead(q *fakeaws.Request, key string) error {
-	if want := q.HTTP.Header.Get("X-Amz-Expected-Bucket-Owner"); want != "" && r.owner != "" && want != r.owner {
-		return fakeaws.Errorf("AccessDenied", "Access Denied").WithStatus(http.StatusForbidden)
+	if err := r.owned(q); err != nil {
+		return err
 	}
 	for _, x := range r.refused {
 		if strings.HasPrefix(key, x.prefix) {
 			return x.err
 		}
+	}
+	return nil
+}
+
+// owned returns an error to those who expect another owner.
+func (r *readRules) owned(q *fakeaws.Request) error {
+	if want := q.HTTP.Header.Get("X-Amz-Expected-Bucket-Owner"); want != "" && r.owner != "" && want != r.owner {
+		return fakeaws.Errorf("AccessDenied", "Access Denied").WithStatus(http.StatusForbidden)
 	}
 	return nil
 }
