@@ -8,52 +8,10 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
-	"github.com/aws/aws-sdk-go-v2/service/s3"
-	s3types "github.com/aws/aws-sdk-go-v2/service/s3/types"
-	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"go.yaml.in/yaml/v3"
 
 	"flowkeeper/test/localstack"
 )
-
-// logFilesAreAnnounced: a bucket of another account tells the topic of a new log file, and the
-// topic the queue.
-func logFilesAreAnnounced(t *testing.T, inst *localstack.Instance) {
-	home, archive := somewhere(inst), somewhere(inst)
-	bucket := "org-trail-" + archive.account
-	archive.createBucket(t, bucket)
-	there := archive.deploy(t, "flowkeeper-log-files", "flowkeeper-log-files.yaml", map[string]string{
-		"DaemonRoleArn": "arn:aws:iam::" + home.account + ":role/flowkeeper", "ExternalId": external, "QueueAccount": home.account,
-		"Bucket": bucket, "Prefix": "AWSLogs/", "KeyArn": "arn:aws:kms:eu-west-1:" + archive.account + ":key/trail",
-	})
-	if want := "arn:aws:iam::" + archive.account + ":role/flowkeeper-read-trail"; there["RoleArn"] != want {
-		t.Errorf("the reading role is %s, want %s", there["RoleArn"], want)
-	}
-	made := home.deploy(t, "flowkeeper", "flowkeeper.yaml", map[string]string{
-		"OrganizationId": "o-a1b2c3d4e5", "LogTopicArn": there["TopicArn"],
-		"LogBucket": bucket, "LogBucketOwner": archive.account, "LogPrefix": "AWSLogs/", "LogKeyArn": "arn:aws:kms:eu-west-1:" + archive.account + ":key/trail",
-	})
-	_, err := archive.s3.PutBucketNotificationConfiguration(t.Context(), &s3.PutBucketNotificationConfigurationInput{
-		Bucket: &bucket, NotificationConfiguration: &s3types.NotificationConfiguration{TopicConfigurations: []s3types.TopicConfiguration{{
-			TopicArn: aws.String(there["TopicArn"]), Events: []s3types.Event{"s3:ObjectCreated:*"},
-			Filter: &s3types.NotificationConfigurationFilter{Key: &s3types.S3KeyFilter{FilterRules: []s3types.FilterRule{{Name: s3types.FilterRuleNameSuffix, Value: aws.String(".json.gz")}}}},
-		}}},
-	})
-	must(t, err)
-	key := "AWSLogs/o-a1b2c3d4e5/" + home.account + "/CloudTrail/eu-west-1/2026/11/29/trail.json.gz"
-	_, err = archive.s3.PutObject(t.Context(), &s3.PutObjectInput{Bucket: &bucket, Key: &key, Body: strings.NewReader("any")})
-	must(t, err)
-	await(t, func() error {
-		out, err := home.sqs.ReceiveMessage(t.Context(), &sqs.ReceiveMessageInput{QueueUrl: aws.String(made["QueueUrl"])})
-		must(t, err)
-		for _, m := range out.Messages {
-			if strings.Contains(*m.Body, bucket) && strings.Contains(*m.Body, "trail.json.gz") {
-				return nil
-			}
-		}
-		return fmt.Errorf("%d messages, and none of %s", len(out.Messages), key)
-	})
-}
 
 // Who sends to something of ours from outside of its account: everybody of the organisation at
 // most, and AWS's services for one thing of ours only.
