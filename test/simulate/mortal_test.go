@@ -76,12 +76,12 @@ func (w wire) Do(r *http.Request) (resp *http.Response, err error) {
 	err = w.around(func() (err error) {
 		w.d.p.faulty(w.d)
 		defer w.d.p.faultless()
-		asked := createOf(r)
-		if asked != "" {
+		asked, creates := createOf(r)
+		if creates {
 			w.d.sends(asked)
 		}
 		resp, err = w.through.RoundTrip(r)
-		if asked != "" {
+		if creates {
 			w.d.answered(asked, answerOf(resp, err))
 		}
 		return err

@@ -153,9 +153,10 @@ func (p *play) promise() {
 		}
 	}
 	absent := slices.DeleteFunc(p.absent(count), func(t target) bool { return !seen[t] || excused[t] })
+	mayStayAway := maps.Clone(excused)
 	maps.Copy(excused, p.excused(absent))
 	for _, t := range absent {
-		excused[t] = excused[t] || p.mayBeDecoy(t, count)
+		excused[t] = excused[t] || p.mayBeDecoy(t, count, mayStayAway)
 	}
 	for t := range p.wanted {
 		if n := count[t]; !p.gone[t.resource] && (n > 1 || n == 0 && seen[t] && !excused[t]) {

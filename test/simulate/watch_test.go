@@ -8,6 +8,7 @@ import (
 
 	"flowkeeper/alert"
 	"flowkeeper/inventory"
+	"flowkeeper/remediate/incident"
 )
 
 // After an attack a daemon refreshes the scopes of the account often: the one who attacks may cut
@@ -201,11 +202,26 @@ func (p *play) noticed(d *daemon, id string, since time.Time) {
 	if d.wrote[id].Adopted { // another daemon was faster
 		for _, other := range p.daemons {
 			alerts(other)
+			alerted = alerted || p.foretold(other, id, since)
 		}
 	}
 	if !alerted {
 		p.fail("%s after %s was deleted without an event, which an attack announced, no alert tells", p.now.Sub(since), id)
 	}
+}
+
+// foretold reports whether a forged record had told a daemon of a loss before it came: that daemon has
+// alerted of it then, and alerts now that the flow log is back.
+func (p *play) foretold(d *daemon, id string, since time.Time) bool {
+	i := d.wrote[id]
+	before := i.Source == incident.ByEvent && i.OpenedAt.Before(since)
+	deletion, restored := false, false
+	d.commits.naming(id, func(a alert.Alert) bool {
+		deletion = deletion || a.Kind == alert.Deletion && a.EventID == i.EventID
+		restored = restored || a.Kind == alert.Restored && a.EventID == i.EventID && !a.Time.Before(since)
+		return true
+	})
+	return len(p.blamed[id]) > 0 && before && deletion && restored
 }
 
 // guards reports whether a daemon's snapshot has a flow log as one to be restored, for so long that a
