@@ -65,7 +65,9 @@ type Daemon struct {
 	rehearser  *rehearse.Rehearser
 	refreshes  *refreshes
 	discovery  *discovery
+	membership *membership // nil: there is no organisation
 	depends    *dependencies
+	loopsOf    *scopeLoops // since startAWSLoops
 }
 
 // Run works until ctx ends, finishes what it has begun, and returns nil. It returns an error

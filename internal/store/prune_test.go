@@ -31,6 +31,7 @@ func TestEveryTableHasABound(t *testing.T) {
 		"deliveries":   "a row for each alert and sink; a sink gives up after three days",
 		"destinations": "mostDestinations for each scope",
 		"approved":     "what people typed",
+		"accounts":     "the accounts that the organisation ever had",
 		"depends":      "what flow logs of the snapshot depend on",
 		"rehearsals":   "a row for each kind of restore",
 		"deeds":        "a day, mostActorCalls for each principal and hour, and the budget",
