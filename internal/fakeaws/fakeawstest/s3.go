@@ -30,6 +30,7 @@ type s3Service struct {
 type bucket struct {
 	region  string
 	objects map[string]*object // by key
+	reading readRules
 }
 
 // object is immutable once it is stored; a later put replaces it.
@@ -187,6 +188,9 @@ func (s *s3Service) get(out http.ResponseWriter, q *fakeaws.Request, name, key s
 	if err != nil {
 		return err
 	}
+	if err := b.reading.mayRead(q, key); err != nil {
+		return err
+	}
 	o := b.objects[key]
 	if o == nil {
 		return fakeaws.Errorf("NoSuchKey", "The specified key does not exist.").WithStatus(http.StatusNotFound)
@@ -198,6 +202,6 @@ func (s *s3Service) get(out http.ResponseWriter, q *fakeaws.Request, name, key s
 	out.Header().Set("ETag", o.etag)
 	out.Header().Set("Last-Modified", o.modified.UTC().Format(http.TimeFormat))
 	out.Header().Set("Content-Length", strconv.Itoa(len(o.body)))
-	out.Write(o.body) //nolint:errcheck // the client is gone
+	out.Write(b.reading.sent(key, o.body)) //nolint:errcheck // the client is gone
 	return nil
 }
