@@ -186,11 +186,7 @@ type followed struct{ room[remediate.Tx] }
 
 func (f followed) Update(ctx context.Context, fn func(remediate.Tx) error) error {
 	err := f.room.Update(ctx, fn)
-	later := f.d.later
-	f.d.later = nil
-	for _, task := range later {
-		task()
-	}
+	f.d.runLater()
 	return err
 }
 

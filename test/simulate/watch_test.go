@@ -31,7 +31,7 @@ type watch struct{ until, due time.Time } // by the daemons' clock
 // attacked notes that a daemon has recorded a deletion, an attempt, tampering, or a loss.
 func (d *daemon) attacked() {
 	now := d.p.theirs()
-	for _, s := range d.p.scopes() {
+	for _, s := range d.scopes() {
 		w := d.watches[s]
 		if w.until.Before(now) {
 			w.due = now.Add(watchEvery)
@@ -60,7 +60,7 @@ func (d *daemon) refreshed(s inventory.Scope, next time.Duration) {
 
 // watch refreshes the scopes for which that is due because of an attack.
 func (d *daemon) watch() {
-	for _, s := range d.p.scopes() {
+	for _, s := range d.scopes() {
 		at := d.watched(s)
 		if at.IsZero() || at.After(d.p.theirs()) || d.dead {
 			continue
@@ -144,11 +144,11 @@ func (p *play) cut() {
 			}
 		}
 	}
-	before := len(p.records)
+	before, unfiled := len(p.records), len(p.unfiled)
 	_, err := p.attacker.DeleteFlowLogs(context.Background(), &ec2.DeleteFlowLogsInput{FlowLogIds: ids}, in(regionOf(p.known[ids[0]].resource)))
 	p.must(err)
 	p.say("  delete %v, and nobody hears", ids)
-	p.records = p.records[:before]
+	p.records, p.unfiled = p.records[:before], p.unfiled[:unfiled]
 	p.went(ids)
 	for _, id := range ids {
 		p.vanished(id)
