@@ -17,6 +17,7 @@ import (
 type refreshes struct {
 	d          *Daemon
 	slots      chan struct{} // holds one for each refresh that AWS answers
+	accounts   *accountOutages
 	alertSlots chan struct{} // holds one for each refresh because of an event: those leave slots to the others
 
 	mu     sync.Mutex                          // guards scopes, and what is in them, and alerts
@@ -33,7 +34,7 @@ const (
 func newRefreshes(d *Daemon) *refreshes {
 	r := &refreshes{
 		d: d, slots: make(chan struct{}, parallelScopes), alertSlots: make(chan struct{}, parallelScopes/2),
-		scopes: map[inventory.Scope]*scopeRefreshes{}, alerts: newAlertRefreshes(d.Config.Inventory.AlertRefresh),
+		accounts: newAccountOutages(d), scopes: map[inventory.Scope]*scopeRefreshes{}, alerts: newAlertRefreshes(d.Config.Inventory.AlertRefresh),
 	}
 	for _, s := range d.fleet.Scopes() {
 		r.state(s).since = time.Time{}
