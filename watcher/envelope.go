@@ -5,10 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/url"
 	"regexp"
 	"strings"
 
 	"flowkeeper/internal/cloudtrail"
+	"flowkeeper/internal/logfile"
 )
 
 // Kind of a message's body: which envelope is around the records.
@@ -18,7 +20,7 @@ const (
 	EventBridge  Kind = "eventbridge"  // one record in an event of EventBridge
 	Bare         Kind = "record"       // one record as it is
 	Batch        Kind = "records"      // {"Records":[…]}
-	LogFile      Kind = "log_file"     // a notice that a log file is in S3: not supported
+	LogFile      Kind = "log_file"     // a notice that log files are in S3
 	NoRecords    Kind = "no_records"   // a digest, or a notice of files that hold no records of calls
 	Subscription Kind = "subscription" // SNS wants a subscription confirmed: never done by us
 	SetupNoise   Kind = "setup"        // test messages of S3 and CloudTrail
@@ -30,7 +32,11 @@ const (
 type Content struct {
 	Kind    Kind
 	Records []json.RawMessage
+	Objects []Object // of a LogFile; none: the notice names none
 }
+
+// Object is an object in S3 that a message announces. Whoever sent the message chose both.
+type Object struct{ Bucket, Key string }
 
 // ErrNotUnderstood is wrapped by every error of Unwrap.
 var ErrNotUnderstood = errors.New("not understood")
@@ -97,7 +103,11 @@ func unwrap(body []byte, nesting int) (Content, error) {
 		if json.Unmarshal(e.S3ObjectKey, &keys) != nil {
 			keys = nil
 		}
-		return logFile(keys), nil
+		objects := make([]Object, len(keys))
+		for n, key := range keys {
+			objects[n] = Object{string(e.S3Bucket), key}
+		}
+		return logFile(objects), nil
 	case e.Digest != "":
 		return Content{Kind: NoRecords}, nil
 	case e.Service == "Amazon S3" && e.Event == "s3:TestEvent":
@@ -110,31 +120,37 @@ func unwrap(body []byte, nesting int) (Content, error) {
 	return Content{}, fmt.Errorf("%w: none of the known envelopes", ErrNotUnderstood)
 }
 
-// notice is the key of the object in an S3 notification; empty if it names none.
-type notice string
+// notice is the object in a notice of S3's; its fields are empty if it names none. The key is as
+// the notice has it.
+type notice Object
 
 // UnmarshalJSON takes any shape.
 func (n *notice) UnmarshalJSON(b []byte) error {
 	var s struct {
+		Bucket struct {
+			Name lax `json:"name"`
+		} `json:"bucket"`
 		Object struct {
 			Key lax `json:"key"`
 		} `json:"object"`
 	}
 	if len(b) > 0 && b[0] == '{' && json.Unmarshal(b, &s) == nil {
-		*n = notice(s.Object.Key)
+		*n = notice{string(s.Bucket.Name), string(s.Object.Key)}
 	}
 	return nil
 }
 
-// logFile returns the content of an S3 notification about these objects. Digests, Insights
-// files and folders hold no records of calls.
-func logFile(keys []string) Content {
-	for _, k := range keys {
-		if !strings.Contains(k, "/CloudTrail-Digest/") && !strings.Contains(k, "/CloudTrail-Insight/") && !strings.HasSuffix(k, "/") {
-			return Content{Kind: LogFile}
+// logFile returns the content of a notice about these objects. Digests, Insights files and
+// folders hold no records of calls.
+func logFile(objects []Object) Content {
+	for _, o := range objects {
+		switch logfile.ParseKey(o.Key).Kind {
+		case logfile.Digest, logfile.Insight, logfile.Folder:
+		default:
+			return Content{Kind: LogFile, Objects: objects}
 		}
 	}
-	if len(keys) == 0 {
+	if len(objects) == 0 {
 		return Content{Kind: LogFile}
 	}
 	return Content{Kind: NoRecords}
@@ -145,8 +161,8 @@ func (e envelope) event() (Content, error) {
 	case !strings.Contains(string(e.DetailType), "CloudTrail"):
 		if e.Source == "aws.s3" { // a new object; calls on buckets come from CloudTrail
 			var n notice
-			_ = n.UnmarshalJSON(e.Detail) // an unknown shape names no key
-			return logFile([]string{string(n)}), nil
+			_ = n.UnmarshalJSON(e.Detail)            // an unknown shape names no key
+			return logFile([]Object{Object(n)}), nil // EventBridge does not encode the key
 		}
 		return Content{Kind: Other}, nil
 	case len(e.Detail) == 0 || e.Detail[0] != '{':
@@ -160,14 +176,18 @@ func batch(records []json.RawMessage) (Content, error) {
 	if len(records) > 0 {
 		var first envelope
 		if json.Unmarshal(records[0], &first) == nil && first.EventSource == "aws:s3" {
-			keys := make([]string, len(records))
+			objects := make([]Object, len(records))
 			for n, raw := range records {
 				var e envelope
-				if json.Unmarshal(raw, &e) == nil {
-					keys[n] = string(e.S3)
+				if json.Unmarshal(raw, &e) != nil {
+					continue
+				}
+				key, err := url.QueryUnescape(e.S3.Key) // encoded as in a form: a space is +
+				if err == nil {
+					objects[n] = Object{e.S3.Bucket, key}
 				}
 			}
-			return logFile(keys), nil
+			return logFile(objects), nil
 		}
 	}
 	return Content{Kind: Batch, Records: records}, nil
@@ -205,28 +225,32 @@ type decoded struct {
 	bad      int
 }
 
-// decode decodes the records of a content, and counts those that can't be. Records that name
-// no watched call are dropped without parsing.
+// decode decodes the records of a content, and counts those that can't be.
 func decode(c Content) (d decoded) {
 	for _, raw := range c.Records {
-		if !cloudtrail.Wanted(raw) {
-			if len(raw) == 0 || raw[0] != '{' {
-				d.bad++
-			}
-			continue
-		}
-		r, err := cloudtrail.Decode(raw)
-		switch {
-		case err != nil:
-			d.bad++
-			if s, ok := suspect(raw); ok {
-				d.suspects = append(d.suspects, s)
-			}
-		case r.NoCall != "":
-			d.noCalls = append(d.noCalls, r.NoCall)
-		default:
-			d.records = append(d.records, r)
-		}
+		d.add(raw)
 	}
 	return d
+}
+
+// add decodes one record. If it names no watched call, it is dropped without parsing.
+func (d *decoded) add(raw []byte) {
+	if !cloudtrail.Wanted(raw) {
+		if len(raw) == 0 || raw[0] != '{' {
+			d.bad++
+		}
+		return
+	}
+	r, err := cloudtrail.Decode(raw)
+	switch {
+	case err != nil:
+		d.bad++
+		if s, ok := suspect(raw); ok {
+			d.suspects = append(d.suspects, s)
+		}
+	case r.NoCall != "":
+		d.noCalls = append(d.noCalls, r.NoCall)
+	default:
+		d.records = append(d.records, r)
+	}
 }

@@ -47,8 +47,7 @@ func (w *Watcher) process(ctx context.Context, m types.Message) (kind Kind, outc
 		w.reportSuspect(ctx, m)
 		return Unknown, Unparsable
 	case c.Kind == LogFile:
-		w.warnOnce(c.Kind, "a log file in S3 is announced: these are not supported yet, send the events through EventBridge; such messages are left for the dead-letter queue")
-		return c.Kind, Unsupported
+		return c.Kind, w.readFiles(ctx, m, c.Objects)
 	case c.Kind == Subscription:
 		w.warnOnce(c.Kind, "SNS asks for a subscription to be confirmed: do that in AWS, Flowkeeper visits no address that a message names")
 	}
@@ -94,11 +93,14 @@ func (w *Watcher) reportSuspect(ctx context.Context, m types.Message) {
 	}
 }
 
-// callHandler calls the handler, and keeps the message hidden while it works. It returns a
-// panic of the handler as an error.
-func (w *Watcher) callHandler(ctx context.Context, m types.Message, msg Message) (err error) {
-	keep := w.keepHidden(ctx, m)
-	defer keep()
+// callHandler calls the handler, and keeps the message hidden while it works.
+func (w *Watcher) callHandler(ctx context.Context, m types.Message, msg Message) error {
+	defer w.keepHidden(ctx, m)()
+	return w.call(ctx, msg)
+}
+
+// call calls the handler, and returns a panic of it as an error.
+func (w *Watcher) call(ctx context.Context, msg Message) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("panic: %v", p)

@@ -52,6 +52,8 @@ type Config struct {
 	ShowAgain <-chan struct{}
 	// Meter counts what happens; nil: nothing does.
 	Meter Meter
+	// Files reads the log files that messages announce; nil: such messages are left.
+	Files Files
 }
 
 // Meter counts what the watcher does.
@@ -67,17 +69,19 @@ type Meter interface {
 }
 
 // The outcomes of a message: its records are on disk; it had none that may matter; the handler
-// failed; it can't be parsed; its kind is not supported. Only the first two are acknowledged.
+// failed; it can't be parsed; it announces a log file that can't be read; its kind is not
+// supported. Only the first two are acknowledged.
 const (
 	Handled     = "handled"
 	Ignored     = "ignored"
 	Failed      = "failed"
 	Unparsable  = "unparsable"
+	Unreadable  = "unreadable"
 	Unsupported = "unsupported"
 )
 
 // Outcomes are all of them.
-var Outcomes = []string{Handled, Ignored, Failed, Unparsable, Unsupported}
+var Outcomes = []string{Handled, Ignored, Failed, Unparsable, Unreadable, Unsupported}
 
 const (
 	batchSize       = 10 // the most of one SQS call

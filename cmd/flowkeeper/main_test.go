@@ -37,6 +37,10 @@ func TestScripts(t *testing.T) {
 			"apart": apart,
 			"hook":  hook,
 
+			"pack":   pack,
+			"upload": upload,
+			"refuse": refuse,
+
 			"listen":    listen,
 			"answers":   answers,
 			"terminate": terminate,

@@ -1,223 +1,230 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
-	"fmt"
-	"io/fs"
-	"path/filepath"
-	"syscall"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"flowkeeper/alert"
-	"flowkeeper/internal/cloudtrail"
 	"flowkeeper/internal/detection"
-	"flowkeeper/internal/recordfile"
-	"flowkeeper/internal/term"
-	"flowkeeper/watcher"
+	"flowkeeper/internal/recordsource"
 )
 
+// replay is what the flags of the command say.
+type replay struct {
+	*app
+	c       *cobra.Command
+	send    bool
+	summary bool // --summary; see summarizes
+	choice  replayChoice
+}
+
 func newReplayCommand(a *app) *cobra.Command {
-	var send bool
-	c := a.withJSON("one JSON object a line, for each record with a finding, or that is ignored (--send: the counts)", &cobra.Command{
-		Use: "replay FILE...", Short: "Show what CloudTrail records mean, and what would be restored", Args: someArgs(1, 0, "a file with CloudTrail records (- for stdin)"),
+	r := &replay{app: a}
+	c := a.withJSON("one JSON object a line, for each record with a finding, or that is ignored (--summary: for each line of the table; --send: the counts)", &cobra.Command{
+		Use: "replay FILE|FOLDER|s3://BUCKET/PREFIX...", Short: "Show what CloudTrail records mean, and what would be restored",
+		Args: someArgs(1, 0, "files or folders with CloudTrail records, or s3://bucket/prefix (- for stdin)"),
 		Long: `Read CloudTrail records, log files (.json, .json.gz) or queue messages and show
-the findings: who deleted which flow logs, from where, with MFA or not. The
-output of the AWS CLI is read as well: cloudtrail lookup-events, cloudtrail
-get-query-results (CloudTrail Lake, with whole records), sqs receive-message.
-If there is a state file, it also shows what would be restored. It changes
-nothing. With --send the records with a finding are sent to queue.url instead,
-as EventBridge sends them, and the daemon acts on them.
+the findings: who deleted which flow logs, from where, with MFA or not. If there
+is a state file, it also shows what would be restored. It changes nothing. With
+--send the records with a finding are sent to queue.url instead, as EventBridge
+sends them, and the daemon acts on them.
+
+More than ten findings are summed up in a table: who did what, where, how often,
+and when first and last. On a terminal the table replaces the details;
+--summary=false shows these, --summary the table alone.
+
+Of a folder all files with records are read, also in folders below; symbolic
+links in it are not followed. A pattern may be quoted. Of s3://bucket/prefix all
+files with records are read whose keys begin so; only the folders of the
+accounts, Regions and days that are asked for are listed. A bucket in
+log_files.buckets is read with the role there, any other with the own
+credentials: they need s3:ListBucket and s3:GetObject, and kms:Decrypt if the
+files are encrypted with a key of KMS.
+
+The output of the AWS CLI is read as well: cloudtrail lookup-events, cloudtrail
+get-query-results (CloudTrail Lake, with whole records), logs filter-log-events
+and get-query-results (CloudWatch Logs), sqs receive-message; and the event of a
+Lambda function.
+
+--from and --to are about the time of a call. Log files that CloudTrail
+delivered more than an hour after --to are not read. A record that does not
+state its time, account or Region is never left out.
 
 Only management events of the type AwsApiCall are acted on. If another record
 names such a call (of CloudTrail Insights, data events, network activity), it
 says what that record is, and why it is ignored.`,
 		Example: `  flowkeeper replay 111122223333_CloudTrail_eu-west-1_20260301T1205Z_abc.json.gz
 
+  # A day of an organisation's trail, two of its accounts
+  flowkeeper replay s3://org-trail/AWSLogs/ --from 2026-03-01 --to 2026-03-01 \
+    --account 111122223333,444455556666
+
+  # Who has touched flow logs this year
+  flowkeeper replay --summary --from 2026-01-01 s3://org-trail/AWSLogs/
+
+  # A copy of the bucket, for a script
+  flowkeeper replay --json ./trail | jq -r .actor.arn
+
   # What CloudTrail remembers of the last 90 days
   aws cloudtrail lookup-events --output json --lookup-attributes \
     AttributeKey=EventName,AttributeValue=DeleteFlowLogs | flowkeeper replay -`,
-		ValidArgsFunction: cobra.FixedCompletions([]string{"json", "gz"}, cobra.ShellCompDirectiveFilterFileExt),
+		ValidArgsFunction: a.completeRecords,
 		RunE: func(c *cobra.Command, args []string) error {
-			if send {
-				return sendRecords(c.Context(), a, args)
+			if err := r.check(args); err != nil {
+				return err
 			}
-			return replayFiles(c.Context(), a, args)
+			if r.send {
+				return sendRecords(c.Context(), r, args)
+			}
+			return replayFiles(c.Context(), r, args)
 		},
 	})
-	c.Flags().BoolVar(&send, "send", false, "send the records to queue.url instead")
+	r.c = c
+	c.Flags().BoolVar(&r.summary, "summary", false, "the table alone: who did what, where, how often, and when first and last")
+	c.Flags().BoolVar(&r.send, "send", false, "send the records to queue.url instead")
+	r.choice.flags(a, c)
 	return c
 }
 
-func replayFiles(ctx context.Context, a *app, files []string) error {
-	p, err := newPlanner(ctx, a)
+// check refuses wrong arguments before anything is read.
+func (r *replay) check(args []string) error {
+	if r.send && r.c.Flags().Changed("summary") {
+		return usagef("--summary has no meaning with --send, which shows no findings")
+	}
+	for _, arg := range args {
+		if !recordsource.IsURL(arg) {
+			continue
+		}
+		if _, _, err := recordsource.ParseURL(arg); err != nil {
+			return usagef("%s: %s", arg, err)
+		}
+	}
+	return r.choice.check()
+}
+
+// manyFindings is how many are shown in detail, where people read them; more are summed up.
+const manyFindings = 10
+
+func replayFiles(ctx context.Context, x *replay, args []string) error {
+	p, err := newPlanner(ctx, x.app)
 	if err != nil {
 		return err
 	}
 	if p.store != nil {
 		defer p.store.Close()
 	}
+	chosen := x.c.Flags().Changed("summary")
+	out := findingPrinter{app: x.app, details: !x.summary, table: x.summary || !chosen && !x.JSON, hold: !chosen && !x.JSON && x.Terminal}
+	p.namesOnly = !out.details
 	elsewhere := 0 // findings about what no flow log here depends on
-	r := recordReader{app: a, found: func(_ []byte, f detection.Finding) error {
+	r := newRecordReader(x, func(_ []byte, f detection.Finding, file string) error {
 		v, err := toFindingJSON(ctx, p, f)
-		switch {
-		case err != nil:
+		if err != nil {
 			return err
-		case v.Kind == "tamper" && p.store != nil && len(v.Threatens) == 0:
+		}
+		if v.Kind == "tamper" && p.store != nil && len(v.Threatens) == 0 {
 			elsewhere++
 			return nil
-		case a.JSON:
-			a.Object(v)
-		default:
-			printFinding(a, v)
 		}
+		v.File = file
+		out.add(v)
 		return nil
-	}}
-	if err := r.read(ctx, files); err != nil {
+	})
+	err = r.read(ctx, args)
+	if err != nil && (!errors.Is(err, context.Canceled) || r.records() == 0) {
 		return err
 	}
-	if r.nothing() {
+	if err == nil && r.nothing() {
 		return r.incomplete()
 	}
-	a.Note("%s read, %s", alert.Plural(r.records, "record"), alert.Plural(r.findings-elsewhere, "finding"))
+	out.end()
+	r.note(elsewhere)
+	if err != nil { // interrupted: what was read so far is shown
+		return err
+	}
+	return r.incomplete()
+}
+
+// findingPrinter prints findings: each, or a table of them at the end, or both.
+type findingPrinter struct {
+	*app
+	details, table bool
+	hold           bool // the details only if there are few
+
+	held  []findingJSON
+	count int
+	sums  callSummary
+}
+
+func (o *findingPrinter) add(v findingJSON) {
+	o.count++
+	if o.table {
+		o.sums.add(v)
+	}
+	switch {
+	case o.hold && o.count <= manyFindings:
+		o.held = append(o.held, v)
+	case o.hold:
+		o.held = nil
+	case o.details && o.JSON:
+		o.Object(v)
+	case o.details:
+		printFinding(o.app, v)
+	}
+}
+
+func (o *findingPrinter) end() {
+	for _, v := range o.held {
+		printFinding(o.app, v)
+	}
+	if o.table && (!o.details || o.count > manyFindings) {
+		printSummary(o.app, &o.sums)
+	}
+	if o.hold && o.count > manyFindings {
+		o.Note("--summary=false shows each finding")
+	}
+}
+
+// note says on stderr what was read, and what was left out.
+func (r *recordReader) note(elsewhere int) {
+	a := r.app
+	a.Note("%s read, %s", alert.Plural(r.records(), "record"), alert.Plural(r.findings-elsewhere, "finding"))
+	if r.expanded.Load() {
+		a.Note("%s read", r.volume())
+	}
 	for _, left := range []struct {
 		count     int
 		what, why string
 	}{
-		{r.noRecords, "value", "left out: a digest of log files, or a notice of files that hold no records of calls"},
+		{int(r.noRecords.Load()), "value", "left out: a digest of log files, or a notice of files that hold no records of calls"},
 		{r.noCalls, "record", "not acted on: no management call of an AWS API"},
 		{elsewhere, "record", "left out: about log groups, buckets, roles and the like that no flow log here depends on"},
+		{int(r.unasked.Load()), "finding", "left out: outside of " + r.choice.words()},
+		{int(r.finder.Outside()), "log file", "not read: by its name outside of " + r.choice.words()},
+		{int(r.finder.Others()), "other file", "not read: no file with records, by its name"},
 	} {
 		if left.count > 0 {
 			a.Note("%s %s", alert.Plural(left.count, left.what), left.why)
 		}
 	}
-	return r.incomplete()
 }
 
-// recordReader reads the records in files, and counts them.
-type recordReader struct {
-	app *app
-	// found is called with every record that has a finding, raw and decoded, and with
-	// those that name a call but are none: their finding has no kind. Its error ends the
-	// reading.
-	found func(raw []byte, f detection.Finding) error
-
-	progress          *term.Progress
-	records, findings int
-	bad               int // values and records that could not be understood
-	unread            int // files that could not be read
-	noCalls           int // records that name a call but are none
-	noRecords         int // digests, and notices of files without records of calls
-}
-
-// read reads the files. What can't be read or understood is printed to stderr and
-// counted, and the rest is read.
-func (r *recordReader) read(ctx context.Context, files []string) error {
-	r.progress = r.app.Progress("reading records", 0)
-	defer r.progress.End()
-	for _, name := range files {
-		if err := r.file(ctx, name); err != nil {
-			return err
-		}
+// completeRecords offers files, and the buckets of log_files.buckets.
+func (a *app) completeRecords(_ *cobra.Command, _ []string, prefix string) ([]string, cobra.ShellCompDirective) {
+	if !strings.HasPrefix(prefix, "s3") {
+		return []string{"json", "gz", "jsonl", "ndjson"}, cobra.ShellCompDirectiveFilterFileExt
 	}
-	return nil
-}
-
-func (r *recordReader) file(ctx context.Context, name string) error {
-	var failed error // of found
-	in, err := r.app.open(ctx, name)
-	if err == nil {
-		defer in.Close()
-		err = recordfile.Messages(in, func(n int, message []byte, err error) error {
-			where := fmt.Sprintf("%s, value %d", name, n)
-			if err != nil {
-				r.misread(where, err)
-			} else {
-				failed = r.message(where, message)
-			}
-			return cmp.Or(failed, ctx.Err())
-		})
-	}
-	var file *fs.PathError
-	switch {
-	case ctx.Err() != nil:
-		return ctx.Err()
-	case failed != nil:
-		return failed
-	case errors.Is(err, syscall.EISDIR):
-		r.unread++
-		r.app.complain(name + " is a folder: name the files in it, such as " + filepath.Join(name, "*.json.gz"))
-	case errors.As(err, &file):
-		r.unread++
-		r.app.complain(name + ": " + file.Err.Error())
-	case err != nil:
-		r.misread(name, err)
-	}
-	return nil
-}
-
-// misread counts what could not be understood, and says why.
-func (r *recordReader) misread(where string, err error) {
-	r.bad++
-	r.app.complain(where + ": " + err.Error())
-}
-
-// message reads a message as the daemon does.
-func (r *recordReader) message(where string, body []byte) error {
-	c, err := watcher.Unwrap(body)
+	conf, _, err := a.config(needs{})
 	if err != nil {
-		r.misread(where, err)
-		return nil
+		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
-	if c.Kind == watcher.LogFile {
-		r.misread(where, errors.New("a notice that a log file is in S3: replay the file itself"))
+	var urls []string
+	for _, b := range conf.LogFiles.Buckets {
+		urls = append(urls, "s3://"+b.Name+"/"+b.Prefix)
 	}
-	if c.Kind == watcher.NoRecords {
-		r.noRecords++
-	}
-	for _, raw := range c.Records {
-		r.records++
-		r.progress.Step()
-		if !cloudtrail.Wanted(raw) {
-			continue
-		}
-		record, err := cloudtrail.Decode(raw)
-		if err != nil {
-			r.misread(where, err)
-			continue
-		}
-		f, ok := detection.Judge(record)
-		switch {
-		case record.NoCall != "":
-			r.noCalls++
-			f = detection.Finding{Record: record}
-		case !ok:
-			continue
-		default:
-			r.findings++
-		}
-		if err := r.found(raw, f); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// nothing reports that no file could be read.
-func (r *recordReader) nothing() bool { return r.unread > 0 && r.records+r.bad == 0 }
-
-// incomplete is an error if something could not be read: each was printed already.
-func (r *recordReader) incomplete() error {
-	switch {
-	case r.nothing():
-		return errPrinted
-	case r.unread > 0:
-		return fmt.Errorf("%s could not be read, see above", alert.Plural(r.unread, "file"))
-	case r.bad > 0:
-		return fmt.Errorf("%d of what was read could not be understood, see above", r.bad)
-	}
-	return nil
+	return slices.DeleteFunc(urls, func(u string) bool { return !plainWord.MatchString(u) }), cobra.ShellCompDirectiveNoSpace | cobra.ShellCompDirectiveNoFileComp
 }

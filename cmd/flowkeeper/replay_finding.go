@@ -43,6 +43,7 @@ type findingJSON struct {
 	Threatens      []string        `json:"threatens,omitempty"`    // what that is, here
 	FlowLogs       []planned       `json:"flow_logs,omitempty"`
 	FailedFlowLogs []alert.FlowLog `json:"failed_flow_logs,omitempty"`
+	File           string          `json:"file,omitempty"` // in which the record was
 
 	detail, hidden string // of tampering: how, and why its target is not stated
 }
@@ -196,6 +197,7 @@ type planned struct {
 type planner struct {
 	store        *store.Store // nil: there is no state file
 	policy       incident.Policy
+	namesOnly    bool                // nothing is forecast
 	dependencies []tamper.Dependency // what the daemon needs, as far as the configuration states it
 }
 
@@ -241,7 +243,7 @@ func (p planner) impact(ctx context.Context, v findingJSON, f detection.Finding)
 
 func (p planner) plan(ctx context.Context, f detection.Finding, id string) (planned, error) {
 	out := planned{FlowLogID: id}
-	if p.store == nil {
+	if p.store == nil || p.namesOnly {
 		return out, nil
 	}
 	scope := inventory.Scope{Account: f.Record.Account, Region: f.Record.Region}

@@ -12,7 +12,8 @@ import (
 	"flowkeeper/internal/queueclient"
 )
 
-func sendRecords(ctx context.Context, a *app, files []string) error {
+func sendRecords(ctx context.Context, x *replay, args []string) error {
+	a := x.app
 	c, _, err := a.config(needs{queue: true})
 	if err != nil {
 		return err
@@ -25,7 +26,7 @@ func sendRecords(ctx context.Context, a *app, files []string) error {
 	if err != nil {
 		return err
 	}
-	r := recordReader{app: a, found: func(raw []byte, f detection.Finding) error {
+	r := newRecordReader(x, func(raw []byte, f detection.Finding, _ string) error {
 		if f.Kind == 0 {
 			return nil // the daemon would ignore it
 		}
@@ -34,15 +35,16 @@ func sendRecords(ctx context.Context, a *app, files []string) error {
 			return err
 		}
 		return q.Send(ctx, text)
-	}}
-	if err = r.read(ctx, files); err == nil {
+	})
+	r.raw = true
+	if err = r.read(ctx, args); err == nil {
 		err = q.Flush(ctx)
 	}
 	out := struct {
 		Records int `json:"records"`
 		Sent    int `json:"sent"`
 		Bad     int `json:"bad"`
-	}{r.records, q.Sent, r.bad}
+	}{r.records(), q.Sent, r.bad}
 	a.Result(out, "%s sent, %s read", alert.Plural(out.Sent, "message"), alert.Plural(out.Records, "record"))
 	if err != nil {
 		return err

@@ -5,15 +5,19 @@ import "bytes"
 // Wanted reports whether a record may name a watched call. It searches the event's name
 // without parsing the record, and returns true if it can't find the name that way.
 func Wanted(raw []byte) bool {
-	rest, named := raw, false
-	for {
-		n := bytes.Index(rest, eventNameKey)
+	named := false
+	for at := 0; ; {
+		n := bytes.IndexByte(raw[at:], 'N') // rare, so that this is faster than a search for the key
 		if n < 0 {
-			// JSON may write any letter as \u00XX
-			return !named || bytes.Contains(raw, escapedLetter)
+			return !named || escapedLetter(raw)
 		}
-		rest = rest[n+len(eventNameKey):]
-		name, ok := textAfterColon(rest)
+		n += at
+		at = n + 1
+		key := n - len(`"event`)
+		if key < 0 || !bytes.HasPrefix(raw[key:], eventNameKey) {
+			continue
+		}
+		name, ok := textAfterColon(raw[key+len(eventNameKey):])
 		if !ok || wanted[string(name)] { // no allocation: the compiler knows this form
 			return true
 		}
@@ -22,9 +26,24 @@ func Wanted(raw []byte) bool {
 }
 
 var (
-	eventNameKey  = []byte(`"eventName"`)
-	escapedLetter = []byte(`\u00`)
+	eventNameKey = []byte(`"eventName"`)
+	escape       = []byte(`\u00`)
 )
+
+// escapedLetter reports whether the text has a letter as JSON may write it: \u0041 to \u007a.
+// Other characters are often written so: < > & = and quotes.
+func escapedLetter(raw []byte) bool {
+	for {
+		n := bytes.Index(raw, escape)
+		if n < 0 {
+			return false
+		}
+		raw = raw[n+len(escape):]
+		if len(raw) > 0 && raw[0] >= '4' && raw[0] <= '7' {
+			return true
+		}
+	}
+}
 
 // wanted are the names of the events that are read.
 var wanted = func() map[string]bool {

@@ -126,7 +126,7 @@ func (d *Daemon) open(ctx context.Context) (err error) {
 		return err
 	}
 	d.untaken = &untaken{oldest: d.store.Untaken}
-	d.rehearsalSlots = make(chan struct{}, parallelScopes)
+	d.rehearsalSlots = make(chan struct{}, rehearsedAtOnce)
 	d.queue = &queueState{QueueRef: queue, store: d.store, outage: d.newOutage(inventory.Scope{}, notify.Receiving, "the queue answers again")}
 	d.storeHealth = &storeHealth{log: d.Log, commit: d.tryCommit, showAgain: make(chan struct{}, 1)}
 	if unread != nil {

@@ -122,7 +122,7 @@ func TestAHangingRegionHoldsUpNoOther(t *testing.T) {
 			b.set(regions[0], "")
 		}
 		h.daemon.Config.Inventory.Regions = regions
-		h.daemon.Config.Inventory.Schedule = "@every 5m"
+		h.daemon.Config.Inventory.Schedule, h.daemon.Config.Inventory.MaxConcurrent = "@every 5m", 8
 		h.plant(region, "vpc-1")
 		ctx, cancel := context.WithCancel(t.Context())
 		d := h.connected(ctx)

@@ -15,6 +15,8 @@ var lists = map[string]bool{
 	"Messages":        true, // aws sqs receive-message
 	"QueryResultRows": true, // aws cloudtrail get-query-results
 	"queryResultRows": true,
+	"events":          true, // aws logs filter-log-events, get-log-events
+	"results":         true, // aws logs get-query-results
 }
 
 // wrapped is what may be around one record or message.
@@ -23,10 +25,14 @@ type wrapped struct {
 	Sns             struct{ Message string }
 	ReceiptHandle   string `json:"ReceiptHandle"` // receive-message, and in lower case Lambda's
 	Body            string `json:"Body"`
+
+	// An event of CloudWatch Logs, to which a trail may send its records too.
+	IngestionTime json.Number `json:"ingestionTime"`
+	Message       string      `json:"message"`
 }
 
 // errNoRecordInRow: the query selected only some columns.
-var errNoRecordInRow = errors.New("a row of CloudTrail Lake without a whole record: select eventJson, or the column that has the record as JSON")
+var errNoRecordInRow = errors.New("a row of a query without a whole record: select eventJson (CloudTrail Lake), @message (CloudWatch Logs), or the column that has the record as JSON")
 
 // expand takes the records or the message out of the form in which a tool prints a value.
 // It unwraps one level; what is in no known form is returned as it is.
@@ -53,12 +59,15 @@ func expand(body []byte) ([][]byte, error) {
 			return [][]byte{[]byte(w.Sns.Message)}, nil
 		case w.Body != "" && w.ReceiptHandle != "":
 			return [][]byte{[]byte(w.Body)}, nil
+		case w.Message != "" && w.IngestionTime != "":
+			return [][]byte{[]byte(w.Message)}, nil
 		}
 	}
 	return [][]byte{body}, nil
 }
 
-// row of CloudTrail Lake: a list of columns, each an object with one value.
+// row of a query: a list of columns, each an object with one value (CloudTrail Lake), or with the
+// name and the value (CloudWatch Logs).
 func row(body []byte) (records [][]byte, err error) {
 	var columns []map[string]json.RawMessage
 	if json.Unmarshal(body, &columns) != nil || len(columns) == 0 {

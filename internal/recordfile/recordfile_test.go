@@ -33,6 +33,8 @@ func TestSplitFindsRecords(t *testing.T) {
 		{"lookup-events", `{"Events":[{"a":1},{"a":2}],"NextToken":"t"}`, []string{`{"a":1}`, `{"a":2}`}},
 		{"receive-message", `{"Messages":[{"Body":"b"}]}`, []string{`{"Body":"b"}`}},
 		{"rows of CloudTrail Lake", `{"QueryStatus":"FINISHED","QueryResultRows":[[{"a":"b"}],[{"a":"c"}]]}`, []string{`[{"a":"b"}]`, `[{"a":"c"}]`}},
+		{"filter-log-events", `{"events":[{"message":"m"}],"searchedLogStreams":[]}`, []string{`{"message":"m"}`}},
+		{"get-query-results of CloudWatch Logs", `{"results":[[{"field":"@message"}]],"status":"Complete"}`, []string{`[{"field":"@message"}]`}},
 		{"texts that hold records", `"{\"a\":1}"` + "\n" + `"{\"a\":2}"`, []string{`{"a":1}`, `{"a":2}`}},
 		{"large numbers as they are", `{"n":12345678901234567890}`, []string{`{"n":12345678901234567890}`}},
 	} {
@@ -118,6 +120,9 @@ func TestExpandUnwrapsOneLevel(t *testing.T) {
 		{`{"ReceiptHandle":"h","Body":"text"}`, "text"},
 		{`{"receiptHandle":"h","body":"{}"}`, "{}"},
 		{`{"Body":"{}"}`, `{"Body":"{}"}`}, // no message of SQS
+		{`{"logStreamName":"l","timestamp":1,"message":` + quoted(record) + `,"ingestionTime":2,"eventId":"3"}`, record},
+		{`{"Type":"Notification","Message":"x"}`, `{"Type":"Notification","Message":"x"}`}, // the watcher unwraps it
+		{`[{"field":"@message","value":` + quoted(record) + `},{"field":"@ptr","value":"p"}]`, record},
 		{`{"CloudTrailEvent":7}`, `{"CloudTrailEvent":7}`},
 		{`"text"`, `"text"`},
 		{`[[]]`, `[[]]`},

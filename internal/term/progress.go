@@ -15,7 +15,8 @@ type Progress struct {
 	o              *Output
 	stdout, stderr io.Writer // the output's own
 	what           string
-	total          int // 0: not known
+	total          int           // 0: not known
+	status         func() string // instead of the counts; nil: none
 	begun          time.Time
 
 	mu      sync.Mutex // guards what follows, and the terminal
@@ -43,6 +44,16 @@ func (o *Output) Progress(what string, total int) *Progress {
 	return p
 }
 
+// ProgressOf begins one that shows the status instead of counts. It is called now and then, on
+// another goroutine, and its text must be clean.
+func (o *Output) ProgressOf(what string, status func() string) *Progress {
+	p := o.Progress(what, 0)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.status = status
+	return p
+}
+
 // Step counts one. It may be called concurrently.
 func (p *Progress) Step() {
 	p.mu.Lock()
@@ -62,7 +73,9 @@ func (p *Progress) renew() {
 	}
 	p.wipe()
 	p.line = p.what
-	if p.total > 0 {
+	if p.status != nil {
+		p.line += ": " + p.status()
+	} else if p.total > 0 {
 		p.line += fmt.Sprintf(": %d of %d", p.done, p.total)
 	} else if p.done > 0 {
 		p.line += fmt.Sprintf(": %d", p.done)

@@ -52,3 +52,21 @@ func TestNoProgressIntoFiles(t *testing.T) {
 		}
 	})
 }
+
+// TestProgressOf: what a command says of its own instead of a count.
+func TestProgressOf(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var screen bytes.Buffer
+		o := newOutput(&screen, 80)
+		o.StderrTerminal = true
+		p := o.ProgressOf("reading", func() string { return "2 files, 3 MiB" })
+		p.Step()
+		time.Sleep(renewEvery)
+		synctest.Wait()
+		p.End()
+		if line := "reading: 2 files, 3 MiB, 2 s"; !strings.HasPrefix(screen.String(), line) {
+			t.Errorf("%q", screen.String())
+		}
+	})
+}

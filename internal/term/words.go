@@ -55,3 +55,16 @@ func ShortARN(text string) string {
 	}
 	return a.Service + " " + strings.TrimPrefix(strings.TrimPrefix(a.Resource, "log-group:"), "deliverystream/")
 }
+
+// Bytes is a size in one unit.
+func Bytes(n int64) string {
+	for _, u := range []struct {
+		bytes int64
+		name  string
+	}{{1 << 30, "GiB"}, {1 << 20, "MiB"}, {1 << 10, "KiB"}} {
+		if n >= u.bytes {
+			return fmt.Sprintf("%.1f %s", float64(n)/float64(u.bytes), u.name)
+		}
+	}
+	return fmt.Sprintf("%d B", n)
+}

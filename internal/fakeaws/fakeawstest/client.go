@@ -37,5 +37,13 @@ func (t inProcess) RoundTrip(r *http.Request) (resp *http.Response, err error) {
 	}
 	resp = out.Result()
 	resp.Request = r
+	if sent := int64(out.Body.Len()); resp.ContentLength > sent && r.Method != http.MethodHead { // the connection is lost
+		resp.Body = io.NopCloser(io.MultiReader(resp.Body, lost{}))
+	}
 	return resp, nil
 }
+
+// lost is the rest of a body that does not arrive.
+type lost struct{}
+
+func (lost) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }

@@ -25,11 +25,13 @@ type s3Service struct {
 
 	mu      sync.Mutex         // guards what follows
 	buckets map[string]*bucket // by name: one namespace for all accounts
+	most    int                // keys and common prefixes of a page; 0: 1000
 }
 
 type bucket struct {
 	region  string
 	objects map[string]*object // by key
+	reading readRules
 }
 
 // object is immutable once it is stored; a later put replaces it.
@@ -70,7 +72,11 @@ func (w *World) Object(bucketName, key string) (body []byte, ok bool) {
 
 // Parse implements Service. The SDK names the operation in the URL.
 func (s *s3Service) Parse(q *fakeaws.Request) error {
-	q.Operation = q.HTTP.URL.Query().Get("x-id")
+	query := q.HTTP.URL.Query()
+	q.Operation = query.Get("x-id")
+	if query.Get("list-type") == "2" {
+		q.Operation = "ListObjectsV2"
+	}
 	return nil
 }
 
@@ -84,6 +90,9 @@ func (s *s3Service) Refuse(out http.ResponseWriter, _ *fakeaws.Request, e *fakea
 // Answer implements Service.
 func (s *s3Service) Answer(out http.ResponseWriter, q *fakeaws.Request) error {
 	r := q.HTTP
+	if q.Operation == "ListObjectsV2" {
+		return s.list(out, q)
+	}
 	if err := onlyImplemented(r); err != nil {
 		return err
 	}
@@ -187,6 +196,9 @@ func (s *s3Service) get(out http.ResponseWriter, q *fakeaws.Request, name, key s
 	if err != nil {
 		return err
 	}
+	if err := b.reading.mayRead(q, key); err != nil {
+		return err
+	}
 	o := b.objects[key]
 	if o == nil {
 		return fakeaws.Errorf("NoSuchKey", "The specified key does not exist.").WithStatus(http.StatusNotFound)
@@ -198,6 +210,6 @@ func (s *s3Service) get(out http.ResponseWriter, q *fakeaws.Request, name, key s
 	out.Header().Set("ETag", o.etag)
 	out.Header().Set("Last-Modified", o.modified.UTC().Format(http.TimeFormat))
 	out.Header().Set("Content-Length", strconv.Itoa(len(o.body)))
-	out.Write(o.body) //nolint:errcheck // the client is gone
+	out.Write(b.reading.sent(key, o.body)) //nolint:errcheck // the client is gone
 	return nil
 }

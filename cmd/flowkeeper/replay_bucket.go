@@ -1,0 +1,70 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"sync"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"flowkeeper/configs"
+	"flowkeeper/internal/daemon"
+	"flowkeeper/internal/recordsource"
+	"flowkeeper/internal/scopes"
+	"flowkeeper/inventory"
+)
+
+// anyRegion is asked for a bucket's Region where no Region is set.
+const anyRegion = "us-east-1"
+
+// buckets opens the buckets that replay reads. It reads the configuration and the credentials
+// when the first one is opened: files need none. It is safe for concurrent use.
+type buckets struct {
+	app   *app
+	owner string // --bucket-owner
+
+	mu     sync.Mutex // guards what follows
+	loaded bool
+	conf   configs.Config
+	base   aws.Config
+}
+
+func newBuckets(a *app, owner string) *buckets { return &buckets{app: a, owner: owner} }
+
+// open returns a bucket as log_files.buckets says to read it, else with the own credentials.
+func (b *buckets) open(ctx context.Context, name string) (*recordsource.Bucket, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if err := b.load(ctx); err != nil {
+		return nil, err
+	}
+	cfg, owner := b.base, b.owner
+	for _, known := range b.conf.LogFiles.Buckets {
+		if known.Name == name {
+			owner = cmp.Or(owner, known.Owner)
+			// The role may be of any account: what it reads is the bucket, whose owner S3 checks.
+			cfg = scopes.Account{RoleARN: known.RoleARN, ExternalID: known.ExternalID}.Reach(cfg)
+			break
+		}
+	}
+	cfg.Region = cmp.Or(cfg.Region, anyRegion)
+	api := s3.NewFromConfig(cfg, func(o *s3.Options) { o.UsePathStyle = cfg.BaseEndpoint != nil })
+	return &recordsource.Bucket{API: api, Name: name, Owner: owner, Partition: inventory.Partition(cfg.Region)}, nil
+}
+
+func (b *buckets) load(ctx context.Context) (err error) {
+	if b.loaded {
+		return nil
+	}
+	if b.conf, _, err = b.app.config(needs{}); err != nil {
+		return err
+	}
+	if _, err = configs.Proxies(b.app.environ); err != nil {
+		return &configError{err}
+	}
+	// The SDK's warnings would come while results are printed.
+	b.base, err = daemon.Base(ctx, b.conf, nil)
+	b.loaded = err == nil
+	return err
+}

@@ -1,0 +1,109 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"flowkeeper/internal/recordsource"
+	"flowkeeper/internal/term"
+	"flowkeeper/inventory"
+)
+
+// replayChoice is which records to replay, as the flags say, and whose bucket they are in.
+type replayChoice struct {
+	recordsource.Selection
+	owner string // --bucket-owner
+}
+
+func (r *replayChoice) flags(a *app, c *cobra.Command) {
+	flags := c.Flags()
+	flags.Func("from", "only calls since this `time`: 2h, 7d, 2026-03-01 or RFC 3339; in UTC, unless it has a zone", func(v string) error {
+		at, ok := readTime(v, a.now())
+		switch {
+		case !ok:
+			return usagef("write how long ago (90m, 2h, 7d) or when (2026-03-01, 2026-03-01T12:00:00Z)")
+		case at.After(a.now()):
+			return usagef("that is in the future")
+		}
+		r.From = at
+		return nil
+	})
+	flags.Func("to", "only calls before this `time`; of a day alone, the whole day too", func(v string) error {
+		at, ok := readTime(v, a.now())
+		if !ok {
+			return usagef("write how long ago (90m, 2h, 7d) or when (2026-03-01, 2026-03-01T12:00:00Z)")
+		}
+		if _, err := time.Parse(time.DateOnly, v); err == nil {
+			at = at.AddDate(0, 0, 1)
+		}
+		r.To = at
+		return nil
+	})
+	flags.StringSliceVar(&r.Accounts, "account", nil, "only records of this `account`, twelve digits; several with commas")
+	flags.StringSliceVar(&r.Regions, "region", nil, "only records of this `Region`; several with commas (IAM's are in us-east-1)")
+	flags.StringVar(&r.owner, "bucket-owner", "", "read a bucket only if it belongs to this `account`")
+	for _, name := range []string{"from", "to"} {
+		completeFlag(c, name, cobra.FixedCompletions([]string{"1h", "1d", "7d"}, cobra.ShellCompDirectiveNoFileComp))
+	}
+	known := func(of func(inventory.Scope) string) cobra.CompletionFunc {
+		names := (&filters{a: a}).known(of)
+		return a.completeFromState(func(ctx context.Context, s state, _ string) ([]string, error) { return names(ctx, s) })
+	}
+	completeFlag(c, "account", known(func(x inventory.Scope) string { return x.Account }))
+	completeFlag(c, "region", known(func(x inventory.Scope) string { return x.Region }))
+	completeFlag(c, "bucket-owner", cobra.FixedCompletions(nil, cobra.ShellCompDirectiveNoFileComp))
+}
+
+// check refuses values that nothing can match: an empty result would look like good news.
+// Accounts and Regions need not be known here: records may be of any.
+func (r *replayChoice) check() error {
+	for _, f := range []struct {
+		flag   string
+		values []string
+		form   *regexp.Regexp
+		fix    string
+	}{
+		{"account", r.Accounts, accountID, "twelve digits, such as 111122223333"},
+		{"region", r.Regions, regionID, "a Region looks like eu-west-1"},
+		{"bucket-owner", slices.DeleteFunc([]string{r.owner}, func(v string) bool { return v == "" }), accountID, "twelve digits, such as 111122223333"},
+	} {
+		for _, v := range f.values {
+			if !f.form.MatchString(v) {
+				return usagef("--%s %s: %s", f.flag, cmp.Or(v, `""`), f.fix)
+			}
+		}
+	}
+	if !r.From.IsZero() && !r.To.IsZero() && !r.From.Before(r.To) {
+		return usagef("--from (%s) must be before --to (%s)", term.Minute(r.From), term.Minute(r.To))
+	}
+	return nil
+}
+
+// words are the flags that were given, with the times in UTC.
+func (r *replayChoice) words() string {
+	var words []string
+	add := func(flag, value string) {
+		if value != "" {
+			words = append(words, "--"+flag+" "+value)
+		}
+	}
+	add("from", minute(r.From))
+	add("to", minute(r.To))
+	add("account", strings.Join(r.Accounts, ","))
+	add("region", strings.Join(r.Regions, ","))
+	return strings.Join(words, ", ")
+}
+
+// minute is empty for the zero time.
+func minute(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return term.Minute(t)
+}

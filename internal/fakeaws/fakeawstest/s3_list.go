@@ -1,0 +1,109 @@
+package fakeawstest
+
+import (
+	"cmp"
+	"encoding/base64"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"flowkeeper/internal/fakeaws"
+)
+
+// listing is an answer of ListObjectsV2.
+type listing struct {
+	Name                  string
+	Prefix                string
+	KeyCount              int
+	IsTruncated           bool
+	EncodingType          string     `xml:",omitempty"`
+	NextContinuationToken string     `xml:",omitempty"`
+	Contents              []listed   // keys
+	CommonPrefixes        []inPrefix // what has more keys
+}
+
+type listed struct {
+	Key  string
+	Size int
+}
+
+type inPrefix struct{ Prefix string }
+
+// listParameters are those of ListObjectsV2 that are faked.
+var listParameters = map[string]bool{
+	"list-type": true, "x-id": true, "prefix": true, "delimiter": true, "start-after": true, "continuation-token": true, "encoding-type": true,
+}
+
+// SetListPage makes ListObjectsV2 answer with so many keys and common prefixes at most; 0: 1000,
+// as S3 does.
+func (w *World) SetListPage(n int) {
+	w.s3.mu.Lock()
+	defer w.s3.mu.Unlock()
+	w.s3.most = n
+}
+
+// list answers ListObjectsV2: keys in the order of their bytes; those that have the delimiter
+// after the prefix as one common prefix, which counts as one key of the page (API reference of
+// S3, "ListObjectsV2").
+func (s *s3Service) list(out http.ResponseWriter, q *fakeaws.Request) error {
+	form := q.HTTP.URL.Query()
+	for name := range form {
+		if !listParameters[name] {
+			return notImplemented("the query parameter " + name)
+		}
+	}
+	name, _ := bucketAndKey(q.HTTP)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b, err := s.bucketAt(out, q.Region, name)
+	if err != nil {
+		return err
+	}
+	if err := b.reading.owned(q); err != nil {
+		return err
+	}
+	after := form.Get("start-after")
+	if token := form.Get("continuation-token"); token != "" {
+		plain, err := base64.URLEncoding.DecodeString(token)
+		if err != nil {
+			return fakeaws.Errorf("InvalidArgument", "The continuation token provided is incorrect")
+		}
+		after = string(plain)
+	}
+	prefix, delimiter := form.Get("prefix"), form.Get("delimiter")
+	result := listing{Name: name, Prefix: prefix, EncodingType: form.Get("encoding-type")}
+	encode := func(text string) string { return text }
+	if result.EncodingType == "url" {
+		encode = func(text string) string { return strings.ReplaceAll(url.QueryEscape(text), "%2F", "/") }
+	}
+	last := ""
+	for _, key := range slices.Sorted(maps.Keys(b.objects)) {
+		rest, ok := strings.CutPrefix(key, prefix)
+		group := ""
+		if n := strings.Index(rest, delimiter); delimiter != "" && n >= 0 {
+			group = prefix + rest[:n+len(delimiter)]
+		}
+		switch {
+		case !ok, key <= after, group != "" && (group == last || strings.HasPrefix(after, group)):
+			continue
+		case result.KeyCount == cmp.Or(s.most, 1000):
+			result.IsTruncated, result.NextContinuationToken = true, base64.URLEncoding.EncodeToString([]byte(last))
+		case group != "":
+			last = group
+			result.CommonPrefixes = append(result.CommonPrefixes, inPrefix{encode(group)})
+			result.KeyCount++
+			continue
+		default:
+			last = key
+			result.Contents = append(result.Contents, listed{encode(key), len(b.objects[key].body)})
+			result.KeyCount++
+			continue
+		}
+		break
+	}
+	out.Header().Set("Content-Type", "application/xml")
+	_, err = out.Write([]byte(fakeaws.Element("ListBucketResult", result)))
+	return err
+}

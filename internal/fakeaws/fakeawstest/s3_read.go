@@ -1,0 +1,94 @@
+package fakeawstest
+
+import (
+	"net/http"
+	"strings"
+
+	"flowkeeper/internal/fakeaws"
+)
+
+// readRules are how a bucket answers to those who read its objects.
+type readRules struct {
+	owner   string           // account; empty: any that is expected
+	refused []refusedObjects // the first that matches
+	cut     map[string]int   // by key: bytes after which the connection is lost
+}
+
+// refusedObjects are the keys with a prefix that a policy, or a key of KMS, does not let read.
+type refusedObjects struct {
+	prefix string
+	err    *fakeaws.Error
+}
+
+// PutObject stores an object in a bucket that AddBucket made.
+func (w *World) PutObject(bucketName, key string, body []byte) {
+	s := w.s3
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.buckets[bucketName].objects[key] = &object{body: body, etag: `"put"`, modified: s.now(), headers: http.Header{}}
+}
+
+// OwnBucket says which account owns a bucket. S3 answers 403 to those who expect another one
+// ("Verifying bucket ownership with bucket owner condition" in the S3 user guide).
+func (w *World) OwnBucket(bucketName, account string) {
+	w.s3.change(bucketName, func(r *readRules) { r.owner = account })
+}
+
+// RefuseObjects refuses to read the objects with a prefix, until AllowObjects. What S3 says is
+// the caller's to choose: AccessDenied with status 403 is its answer for a missing permission, of
+// KMS too ("Troubleshoot access denied (403 Forbidden) errors in Amazon S3").
+func (w *World) RefuseObjects(bucketName, prefix, code, message string, status int) {
+	w.s3.change(bucketName, func(r *readRules) {
+		r.refused = append(r.refused, refusedObjects{prefix, fakeaws.Errorf(code, "%s", message).WithStatus(status)})
+	})
+}
+
+// AllowObjects ends each RefuseObjects of a bucket, and each CutObject.
+func (w *World) AllowObjects(bucketName string) {
+	w.s3.change(bucketName, func(r *readRules) { r.refused, r.cut = nil, nil })
+}
+
+// CutObject has the connection lost after some bytes of an object.
+func (w *World) CutObject(bucketName, key string, after int) {
+	w.s3.change(bucketName, func(r *readRules) {
+		if r.cut == nil {
+			r.cut = map[string]int{}
+		}
+		r.cut[key] = after
+	})
+}
+
+func (s *s3Service) change(bucketName string, how func(*readRules)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	how(&s.buckets[bucketName].reading)
+}
+
+// mayRead returns why an object is not read. Whether it exists does not matter.
+func (r *readRules) mayRead(q *fakeaws.Request, key string) error {
+	if err := r.owned(q); err != nil {
+		return err
+	}
+	for _, x := range r.refused {
+		if strings.HasPrefix(key, x.prefix) {
+			return x.err
+		}
+	}
+	return nil
+}
+
+// owned returns an error to those who expect another owner.
+func (r *readRules) owned(q *fakeaws.Request) error {
+	if want := q.HTTP.Header.Get("X-Amz-Expected-Bucket-Owner"); want != "" && r.owner != "" && want != r.owner {
+		return fakeaws.Errorf("AccessDenied", "Access Denied").WithStatus(http.StatusForbidden)
+	}
+	return nil
+}
+
+// sent is how much of an object's body arrives.
+func (r *readRules) sent(key string, body []byte) []byte {
+	if n, cut := r.cut[key]; cut {
+		return body[:min(n, len(body))]
+	}
+	return body
+}

@@ -1,0 +1,153 @@
+package logbucket
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"flowkeeper/internal/logfile"
+)
+
+const (
+	patience  = 15 * time.Second // for an answer, its retries included, and from one part of it to the next
+	mostTime  = 2 * time.Minute  // of one file: CloudTrail's are 50 MB at most
+	pause     = 30 * time.Second // from one try to the next, after an answer that did not come
+	redirects = 1                // from Region to Region, of one call
+)
+
+// ErrSilent is wrapped if S3 does not answer, or no longer sends.
+var ErrSilent = errors.New("S3 does not answer")
+
+// Config of a Bucket.
+type Config struct {
+	Name   string
+	Owner  string     // account: S3 refuses if another one owns the bucket
+	Prefix string     // of keys
+	Role   string     // whose credentials AWS has; empty: our own. For advice only
+	AWS    aws.Config // credentials, endpoint, and the Region to ask first
+}
+
+// Bucket is a bucket with log files. It is safe for concurrent use.
+type Bucket struct {
+	Config
+	client *s3.Client
+
+	mu     sync.Mutex
+	region string    // of the bucket; empty: that of AWS, as far as is known
+	silent bool      // by the last answer
+	next   time.Time // when to ask a silent bucket again
+}
+
+// New returns a bucket; it asks nothing.
+func New(c Config) *Bucket {
+	return &Bucket{Config: c, client: s3.NewFromConfig(c.AWS, func(o *s3.Options) {
+		o.UsePathStyle = c.AWS.BaseEndpoint != nil
+		o.DisableLogOutputChecksumValidationSkipped = true
+	})}
+}
+
+// Read calls found with the records of an object that may matter: see logfile.Scan, whose errors
+// it returns. Other errors are S3's, or wrap ErrSilent.
+func (b *Bucket) Read(ctx context.Context, key string, l logfile.Limits, found func(raw []byte) error) (sum logfile.Summary, err error) {
+	if err := b.mayAsk(time.Now()); err != nil {
+		return sum, err
+	}
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	whole := time.AfterFunc(mostTime, func() { stop(fmt.Errorf("%w in time: the file takes more than %s", ErrSilent, mostTime)) })
+	defer whole.Stop()
+	idle := time.AfterFunc(patience, func() { stop(fmt.Errorf("%w for %s", ErrSilent, patience)) })
+	defer idle.Stop()
+	out, err := b.get(ctx, key)
+	if err == nil {
+		defer out.Body.Close()
+		sum, err = logfile.Scan(&patient{out.Body, idle}, l, found)
+	}
+	if cause := context.Cause(ctx); err != nil && errors.Is(cause, ErrSilent) {
+		err = cause
+	}
+	b.note(err, time.Now())
+	return sum, err
+}
+
+// patient reads with a timer that runs while it waits.
+type patient struct {
+	r    io.Reader
+	idle *time.Timer
+}
+
+func (p *patient) Read(buf []byte) (int, error) {
+	p.idle.Reset(patience)
+	defer p.idle.Stop()
+	return p.r.Read(buf)
+}
+
+// mayAsk returns an error while a silent bucket is left alone. After each pause one caller may
+// ask.
+func (b *Bucket) mayAsk(now time.Time) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.silent && now.Before(b.next) {
+		return fmt.Errorf("%w: the next try is at %s", ErrSilent, b.next.UTC().Format(time.TimeOnly))
+	}
+	b.next = now.Add(pause)
+	return nil
+}
+
+func (b *Bucket) note(err error, now time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.silent = errors.Is(err, ErrSilent); b.silent {
+		b.next = now.Add(pause)
+	}
+}
+
+// get asks in the bucket's Region; S3 says which that is where it is another one.
+func (b *Bucket) get(ctx context.Context, key string) (*s3.GetObjectOutput, error) {
+	for n := 0; ; n++ {
+		region := b.inRegion()
+		out, err := b.client.GetObject(ctx, &s3.GetObjectInput{Bucket: &b.Name, Key: &key, ExpectedBucketOwner: &b.Owner}, func(o *s3.Options) {
+			if region != "" {
+				o.Region = region
+			}
+		})
+		there := redirect(err)
+		if there == "" || there == region || n == redirects {
+			return out, err
+		}
+		b.setRegion(there)
+	}
+}
+
+func (b *Bucket) inRegion() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.region
+}
+
+func (b *Bucket) setRegion(r string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.region = r
+}
+
+// redirect returns the Region that S3 says to ask in; empty: it says none.
+func redirect(err error) string {
+	r, ok := errors.AsType[*smithyhttp.ResponseError](err)
+	if !ok || r.Response == nil {
+		return ""
+	}
+	switch r.HTTPStatusCode() {
+	case http.StatusMovedPermanently, http.StatusTemporaryRedirect, http.StatusBadRequest:
+		return r.Response.Header.Get("X-Amz-Bucket-Region")
+	}
+	return ""
+}

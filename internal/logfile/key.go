@@ -1,0 +1,54 @@
+package logfile
+
+import (
+	"regexp"
+	"strings"
+	"time"
+)
+
+// Kind is what an object is, by its key.
+type Kind string
+
+// The kinds of objects in a bucket of log files. Only a Log holds records of calls.
+const (
+	Log     Kind = "log"
+	Digest  Kind = "digest"  // hashes of log files, to check them by
+	Insight Kind = "insight" // unusual rates of calls, which have records of their own
+	Folder  Kind = "folder"  // an empty object that the console shows as a folder
+	Foreign Kind = "foreign" // not CloudTrail's: other services write to such buckets, too
+)
+
+// Key is what the key of an object says.
+type Key struct {
+	Kind    Kind
+	Account string    // whose records; empty unless it is a Log
+	Region  string    // where they were recorded; empty unless it is a Log
+	Day     time.Time // of delivery, its first moment in UTC; zero unless it is a Log
+}
+
+// logKey is the key of a log file, after the prefix of the trail:
+// AWSLogs/[o-…/]ACCOUNT/CloudTrail/REGION/YYYY/MM/DD/ACCOUNT_CloudTrail_REGION_TIME_ID.json.gz
+// ("Finding your CloudTrail log files" in the CloudTrail user guide). The file's own name is not
+// read, because copies may have another one.
+var logKey = regexp.MustCompile(`(?:^|/)AWSLogs/(?:o-[a-z0-9]{1,64}/)?([0-9]{12})/CloudTrail/([a-z0-9-]{1,64})/([0-9]{4}/[0-9]{2}/[0-9]{2})/[^/]+\.json(?:\.gz)?$`)
+
+// ParseKey reads the key of an object, as it is in S3 (not form-encoded).
+func ParseKey(key string) Key {
+	switch {
+	case strings.HasSuffix(key, "/"):
+		return Key{Kind: Folder}
+	case strings.Contains(key, "/CloudTrail-Digest/"):
+		return Key{Kind: Digest}
+	case strings.Contains(key, "/CloudTrail-Insight/"):
+		return Key{Kind: Insight}
+	}
+	m := logKey.FindStringSubmatch(key)
+	if m == nil {
+		return Key{Kind: Foreign}
+	}
+	day, err := time.Parse("2006/01/02", m[3])
+	if err != nil {
+		return Key{Kind: Foreign}
+	}
+	return Key{Kind: Log, Account: m[1], Region: m[2], Day: day}
+}

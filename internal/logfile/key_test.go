@@ -1,0 +1,42 @@
+package logfile_test
+
+import (
+	"testing"
+	"time"
+
+	"flowkeeper/internal/logfile"
+)
+
+func TestParseKey(t *testing.T) {
+	t.Parallel()
+	day := time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
+	log := logfile.Key{Kind: logfile.Log, Account: "111122223333", Region: "eu-west-1", Day: day}
+	const rest = "111122223333/CloudTrail/eu-west-1/2026/03/01/"
+	const name = "111122223333_CloudTrail_eu-west-1_20260301T1205Z_Abc123.json.gz"
+	for key, want := range map[string]logfile.Key{
+		"AWSLogs/" + rest + name:                                   log,
+		"AWSLogs/o-exampleorgid/" + rest + name:                    log,
+		"trails/all of them/AWSLogs/o-exampleorgid/" + rest + name: log,
+		"AWSLogs/" + rest + "renamed.json.gz":                      log,
+		"AWSLogs/" + rest + "inflated.json":                        log,
+		"AWSLogs/" + rest:                                          {Kind: logfile.Folder},
+		"":                                                         {Kind: logfile.Foreign},
+		"/":                                                        {Kind: logfile.Folder},
+		"AWSLogs/" + rest + "deeper/" + name:                       {Kind: logfile.Foreign},
+		"AWSLogs/11112222333/CloudTrail/eu-west-1/2026/03/01/x.json.gz":                 {Kind: logfile.Foreign},
+		"AWSLogs/111122223333/CloudTrail/eu-west-1/2026/02/30/x.json.gz":                {Kind: logfile.Foreign},
+		"AWSLogs/111122223333/vpcflowlogs/eu-west-1/2026/03/01/x.log.gz":                {Kind: logfile.Foreign},
+		"AWSLogs/111122223333/Config/eu-west-1/2026/3/1/ConfigHistory/x.json.gz":        {Kind: logfile.Foreign},
+		"AWSLogs/111122223333/CloudTrail-Digest/eu-west-1/2026/03/01/x.json.gz":         {Kind: logfile.Digest},
+		"AWSLogs/o-x/111122223333/CloudTrail-Insight/eu-west-1/2026/03/01/x.json.gz":    {Kind: logfile.Insight},
+		"AWSLogs/111122223333/CloudTrail/us-gov-west-1/2026/03/01/x.json.gz":            {Kind: logfile.Log, Account: "111122223333", Region: "us-gov-west-1", Day: day},
+		"xAWSLogs/111122223333/CloudTrail/eu-west-1/2026/03/01/x.json.gz":               {Kind: logfile.Foreign},
+		"AWSLogs/o-../111122223333/CloudTrail/eu-west-1/2026/03/01/x.json.gz":           {Kind: logfile.Foreign},
+		"AWSLogs/111122223333/CloudTrail/eu-west-1/2026/03/01/x.json.gz\n":              {Kind: logfile.Foreign},
+		"AWSLogs/111122223333/CloudTrail/eu-west-1/2026/03/01/two\nlines\u202e.json.gz": log,
+	} {
+		if got := logfile.ParseKey(key); got != want {
+			t.Errorf("%q: %+v, want %+v", key, got, want)
+		}
+	}
+}

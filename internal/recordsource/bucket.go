@@ -1,0 +1,211 @@
+package recordsource
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"regexp"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+)
+
+// S3 is what this package calls of *s3.Client.
+type S3 interface {
+	ListObjectsV2(context.Context, *s3.ListObjectsV2Input, ...func(*s3.Options)) (*s3.ListObjectsV2Output, error)
+	GetObject(context.Context, *s3.GetObjectInput, ...func(*s3.Options)) (*s3.GetObjectOutput, error)
+}
+
+// Bucket is one to read from. It is safe for concurrent use.
+type Bucket struct {
+	API       S3
+	Name      string
+	Owner     string // account; S3 refuses the bucket if it is another's; empty: anybody's
+	Partition string // aws, aws-cn, …
+
+	mu     sync.Mutex
+	region string // of the bucket, where it is not the client's
+}
+
+// bucketName as S3 allows it, also the old ones with capital letters and underscores.
+var bucketName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]$`)
+
+// ParseURL reads s3://bucket/prefix. The prefix may be empty, or end within a name.
+func ParseURL(url string) (bucket, prefix string, err error) {
+	rest, ok := strings.CutPrefix(url, "s3://")
+	bucket, prefix, _ = strings.Cut(rest, "/")
+	switch {
+	case !ok:
+		err = errors.New("write s3://bucket/prefix")
+	case bucket == "":
+		err = errors.New("it names no bucket: write s3://bucket/prefix")
+	case strings.HasPrefix(bucket, "arn:"):
+		err = errors.New("write the name of the bucket instead of its ARN: s3://bucket/prefix")
+	case !bucketName.MatchString(bucket):
+		err = fmt.Errorf("%q is no name of a bucket: write s3://bucket/prefix", bucket)
+	case strings.ContainsAny(prefix, "*?"):
+		err = errors.New("a prefix has no * or ?: all objects whose keys begin with it are read")
+	}
+	return bucket, prefix, err
+}
+
+// call makes a call in the bucket's Region, which S3 tells to who asks another one.
+func (b *Bucket) call(do func(func(*s3.Options)) error) error {
+	b.mu.Lock()
+	region := b.region
+	b.mu.Unlock()
+	in := func(region string) func(*s3.Options) {
+		return func(o *s3.Options) {
+			if region != "" {
+				o.Region = region
+			}
+		}
+	}
+	err := do(in(region))
+	var r *smithyhttp.ResponseError
+	if !errors.As(err, &r) || r.Response == nil {
+		return err
+	}
+	switch r.HTTPStatusCode() {
+	case http.StatusMovedPermanently, http.StatusTemporaryRedirect, http.StatusBadRequest:
+		if there := r.Response.Header.Get("X-Amz-Bucket-Region"); there != "" && there != region {
+			b.mu.Lock()
+			b.region = there
+			b.mu.Unlock()
+			return do(in(there))
+		}
+	}
+	return err
+}
+
+func (b *Bucket) owner() *string {
+	if b.Owner == "" {
+		return nil
+	}
+	return &b.Owner
+}
+
+func (b *Bucket) open(ctx context.Context, key string) (io.ReadCloser, error) {
+	var out *s3.GetObjectOutput
+	ctx, cancel := context.WithCancel(ctx)
+	silence := time.AfterFunc(maxSilence, cancel)
+	err := b.call(func(opt func(*s3.Options)) (err error) {
+		out, err = b.API.GetObject(ctx, &s3.GetObjectInput{Bucket: &b.Name, Key: &key, ExpectedBucketOwner: b.owner()}, opt)
+		return err
+	})
+	if err != nil {
+		defer cancel()
+		if !silence.Stop() {
+			return nil, errSilent
+		}
+		return nil, b.explain(err, "s3:GetObject", b.arn()+"/"+key)
+	}
+	return &body{out.Body, silence, cancel}, nil
+}
+
+// maxSilence is how long S3 may send nothing of an object.
+const maxSilence = time.Minute
+
+var errSilent = fmt.Errorf("S3 sends nothing for %d seconds: try again", maxSilence/time.Second)
+
+// body ends reads of an object that hang.
+type body struct {
+	io.ReadCloser
+	silence *time.Timer
+	cancel  context.CancelFunc
+}
+
+func (b *body) Read(p []byte) (int, error) {
+	b.silence.Reset(maxSilence)
+	n, err := b.ReadCloser.Read(p)
+	if !b.silence.Stop() && err != nil {
+		err = errSilent
+	}
+	return n, err
+}
+
+func (b *body) Close() error {
+	b.silence.Stop()
+	defer b.cancel()
+	return b.ReadCloser.Close()
+}
+
+func (b *Bucket) arn() string { return "arn:" + b.Partition + ":s3:::" + b.Name }
+
+// explain says what to do about an error of S3. action and resource are the permission that the
+// call needs.
+func (b *Bucket) explain(err error, action, resource string) error {
+	var api smithy.APIError
+	if !errors.As(err, &api) {
+		return err
+	}
+	code, text := api.ErrorCode(), api.ErrorMessage()
+	said := strings.TrimSuffix(code+": "+text, ": ")
+	switch {
+	case code == "NoSuchBucket":
+		return fmt.Errorf("there is no bucket %s (%s)", b.Name, code)
+	case strings.HasPrefix(code, "KMS."), code == "AccessDenied" && strings.Contains(text, "kms:"):
+		return fmt.Errorf("%s: allow kms:Decrypt with the key that encrypts the object, in the policy of the caller and in that of the key", said)
+	case code == "AccessDenied", code == "Forbidden":
+		hint := ""
+		if b.Owner != "" {
+			hint = ", and check that the bucket is of account " + b.Owner
+		}
+		if action == "s3:GetObject" {
+			hint += "; if it is encrypted with a key of KMS, kms:Decrypt too"
+		}
+		return fmt.Errorf("%s: allow %s on %s%s", said, action, resource, hint)
+	case code == "InvalidObjectState":
+		return fmt.Errorf("%s: it is archived (Glacier): restore it first", said)
+	}
+	return errors.New(said)
+}
+
+// openFile is the File of an object.
+func (b *Bucket) file(key string) File {
+	return File{Name: "s3://" + b.Name + "/" + key, Open: func(ctx context.Context) (io.ReadCloser, error) { return b.open(ctx, key) }}
+}
+
+// page is one answer of ListObjectsV2: keys, and the prefixes that have more of them.
+type page struct {
+	keys, prefixes []string
+	next           *string // absent: it is the last one
+}
+
+// list asks for one page. delimiter groups keys; after is where to begin (not included).
+func (b *Bucket) list(ctx context.Context, prefix, delimiter, after string, next *string) (page, error) {
+	in := &s3.ListObjectsV2Input{Bucket: &b.Name, Prefix: &prefix, ContinuationToken: next, ExpectedBucketOwner: b.owner(),
+		EncodingType: "url"} // XML can't hold every key
+	if delimiter != "" {
+		in.Delimiter = &delimiter
+	}
+	if after != "" && next == nil {
+		in.StartAfter = &after
+	}
+	var out *s3.ListObjectsV2Output
+	err := b.call(func(opt func(*s3.Options)) (err error) {
+		out, err = b.API.ListObjectsV2(ctx, in, opt)
+		return err
+	})
+	if err != nil {
+		return page{}, b.explain(err, "s3:ListBucket", b.arn())
+	}
+	var p page
+	for _, o := range out.Contents {
+		p.keys = append(p.keys, decoded(o.Key, out.EncodingType == "url"))
+	}
+	for _, c := range out.CommonPrefixes {
+		p.prefixes = append(p.prefixes, decoded(c.Prefix, out.EncodingType == "url"))
+	}
+	if aws.ToBool(out.IsTruncated) {
+		p.next = out.NextContinuationToken
+	}
+	return p, nil
+}

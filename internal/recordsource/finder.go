@@ -1,0 +1,81 @@
+package recordsource
+
+import (
+	"context"
+	"io"
+	"iter"
+	"strings"
+	"sync/atomic"
+)
+
+// File is one file, or object of S3, to read.
+type File struct {
+	Name string // path or URL, for people
+	// LogFile: by its name it is a log file of CloudTrail, which may be large.
+	LogFile bool
+	// Open opens it to be read from the beginning; the caller closes it. The context is for the
+	// reading too.
+	Open func(context.Context) (io.ReadCloser, error)
+}
+
+// Finder finds files. It is safe for concurrent use.
+type Finder struct {
+	Selection
+	// Stdin opens the standard input.
+	Stdin func(context.Context) (io.ReadCloser, error)
+	// Bucket returns the bucket of that name.
+	Bucket func(ctx context.Context, name string) (*Bucket, error)
+
+	outside atomic.Int64
+	others  atomic.Int64
+}
+
+// Outside is how many log files were left out so far because of the selection.
+func (f *Finder) Outside() int64 { return f.outside.Load() }
+
+// Others is how many files in folders and buckets were left out so far because their names are
+// not those of files with records.
+func (f *Finder) Others() int64 { return f.others.Load() }
+
+// Find yields the files that the arguments name, in the order of the arguments, and in each by
+// name: "-" is the standard input, s3://bucket/prefix all objects whose keys begin so, a folder
+// what is in it and below, and a pattern what filepath.Match matches; anything else is a file.
+//
+// An error belongs to the File beside it, which has only a name; the rest is found all the same.
+func (f *Finder) Find(ctx context.Context, args []string) iter.Seq2[File, error] {
+	return func(yield func(File, error) bool) {
+		for _, arg := range args {
+			more := true
+			switch {
+			case arg == "-":
+				more = yield(File{Name: arg, Open: f.Stdin}, nil)
+			case IsURL(arg):
+				more = f.bucket(ctx, arg, yield)
+			default:
+				more = f.local(ctx, arg, yield)
+			}
+			if !more || ctx.Err() != nil {
+				return
+			}
+		}
+	}
+}
+
+// pick yields a file in a folder or a bucket, if its name says that it may hold records that are
+// asked for.
+func (f *Finder) pick(key string, file File, yield func(File, error) bool) bool {
+	switch f.classify(key) {
+	case other:
+		f.others.Add(1)
+		return true
+	case outside:
+		f.outside.Add(1)
+		return true
+	case logFile:
+		file.LogFile = true
+	}
+	return yield(file, nil)
+}
+
+// IsURL reports whether an argument means a bucket, also if it is mistyped.
+func IsURL(arg string) bool { return strings.HasPrefix(strings.ToLower(arg), "s3:") }

@@ -1,0 +1,100 @@
+package recordsource
+
+import (
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// Errors of arguments that name nothing to read.
+var (
+	errNoMatch  = errors.New("no file has such a name")
+	errNoFolder = errors.New("no file in it has the name of one with records: .json, .jsonl or .ndjson, each also with .gz")
+)
+
+// local yields the file, or the files in the folder, or those that match the pattern. It returns
+// false if yield did.
+func (f *Finder) local(ctx context.Context, arg string, yield func(File, error) bool) bool {
+	info, err := os.Stat(arg)
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && strings.ContainsAny(arg, "*?["):
+		return f.pattern(ctx, arg, yield)
+	case err != nil:
+		return yield(File{Name: arg}, err)
+	case info.IsDir():
+		return f.folder(ctx, arg, yield)
+	}
+	file := File{Name: arg, Open: func(context.Context) (io.ReadCloser, error) { return os.Open(arg) }}
+	switch f.classify(filepath.ToSlash(arg)) { // by its own name only: who names a file wants it read
+	case outside:
+		f.outside.Add(1)
+		return true
+	case logFile:
+		file.LogFile = true
+	}
+	return yield(file, nil)
+}
+
+// pattern does what a shell does with a pattern that is not quoted.
+func (f *Finder) pattern(ctx context.Context, arg string, yield func(File, error) bool) bool {
+	names, err := filepath.Glob(arg)
+	if err == nil && len(names) == 0 {
+		err = errNoMatch
+	}
+	if err != nil {
+		return yield(File{Name: arg}, err)
+	}
+	for _, name := range names {
+		if !f.local(ctx, name, yield) {
+			return false
+		}
+	}
+	return true
+}
+
+// folder yields the files in a folder and below. Symbolic links in it are left out: what they
+// lead to is there under its own name, or elsewhere.
+func (f *Finder) folder(ctx context.Context, dir string, yield func(File, error) bool) bool {
+	stopped := false
+	more := func(file File, err error) bool {
+		stopped = !yield(file, err)
+		return !stopped
+	}
+	before := f.outside.Load()
+	found := false
+	_ = fs.WalkDir(os.DirFS(dir), ".", func(name string, entry fs.DirEntry, err error) error {
+		full := filepath.Join(dir, filepath.FromSlash(name))
+		switch {
+		case ctx.Err() != nil:
+			return fs.SkipAll
+		case err != nil:
+			found = true // it is not known what is in there
+			if !more(File{Name: full}, err) {
+				return fs.SkipAll
+			}
+			return fs.SkipDir
+		case entry.IsDir():
+			return nil
+		case !entry.Type().IsRegular():
+			f.others.Add(1)
+			return nil
+		}
+		file := File{Name: full, Open: func(context.Context) (io.ReadCloser, error) { return os.OpenInRoot(dir, filepath.FromSlash(name)) }}
+		ok := f.pick(filepath.ToSlash(full), file, func(file File, err error) bool {
+			found = true
+			return more(file, err)
+		})
+		if !ok {
+			return fs.SkipAll
+		}
+		return nil
+	})
+	if !stopped && !found && f.outside.Load() == before && ctx.Err() == nil {
+		return yield(File{Name: dir}, errNoFolder)
+	}
+	return !stopped
+}

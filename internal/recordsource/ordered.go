@@ -1,0 +1,76 @@
+package recordsource
+
+import (
+	"context"
+	"iter"
+	"sync"
+)
+
+// perInput is how many results of one input wait for those of the inputs before it.
+const perInput = 16
+
+// Ordered calls work for each input, for so many at the same time, and yields what work yields:
+// in the order of the inputs, and of one input in the order of its results. work must end soon
+// after its context does, or after its yield returns false. The inputs are taken by one
+// goroutine, as many ahead as there are workers. When the loop over the results ends, or ctx does,
+// all goroutines have ended.
+func Ordered[In, Out any](ctx context.Context, workers int, inputs iter.Seq[In], work func(ctx context.Context, in In, yield func(Out) bool)) iter.Seq[Out] {
+	type job struct {
+		in  In
+		out chan Out
+	}
+	return func(yield func(Out) bool) {
+		ctx, cancel := context.WithCancel(ctx)
+		var all sync.WaitGroup
+		defer all.Wait()
+		defer cancel()
+
+		todo := make(chan job)
+		queue := make(chan job, workers) // the same jobs, in order
+		all.Go(func() {
+			defer close(queue)
+			defer close(todo)
+			for in := range inputs {
+				j := job{in, make(chan Out, perInput)}
+				for _, to := range []chan job{queue, todo} {
+					select {
+					case to <- j:
+					case <-ctx.Done():
+						return
+					}
+				}
+			}
+		})
+		for range workers {
+			all.Go(func() {
+				for j := range todo {
+					work(ctx, j.in, func(out Out) bool {
+						select {
+						case j.out <- out:
+							return true
+						case <-ctx.Done():
+							return false
+						}
+					})
+					close(j.out)
+				}
+			})
+		}
+		for j := range queue {
+			for {
+				select {
+				case out, ok := <-j.out:
+					if ok {
+						if !yield(out) {
+							return
+						}
+						continue
+					}
+				case <-ctx.Done():
+					return
+				}
+				break
+			}
+		}
+	}
+}

@@ -1,0 +1,188 @@
+package recordsource
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"net/url"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+)
+
+// listers is how many folders of a bucket are listed at the same time.
+const listers = 8
+
+// errNoKeys: a mistyped prefix would look like good news.
+var errNoKeys = errors.New("no object's key begins so")
+
+// bucket yields the files of s3://bucket/prefix.
+func (f *Finder) bucket(ctx context.Context, arg string, yield func(File, error) bool) bool {
+	name, prefix, err := ParseURL(arg)
+	if err != nil {
+		return yield(File{Name: arg}, err)
+	}
+	b, err := f.Bucket(ctx, name)
+	if err != nil {
+		return yield(File{Name: arg}, err)
+	}
+	t := &tree{Finder: f, bucket: b}
+	for r := range Ordered(ctx, listers, t.parts(ctx, prefix), t.listPart) {
+		more := true
+		switch {
+		case r.err != nil:
+			t.found = true // it is not known what is there
+			more = yield(File{Name: "s3://" + name + "/" + r.text}, r.err)
+		default:
+			t.found = true
+			more = f.pick(r.text, b.file(r.text), yield)
+		}
+		if !more {
+			return false
+		}
+	}
+	if !t.found && !t.pruned && ctx.Err() == nil {
+		return yield(File{Name: arg}, errNoKeys)
+	}
+	return true
+}
+
+// tree lists a bucket without the folders that hold nothing that is asked for. Log files are at
+// AWSLogs/[o-…/]ACCOUNT/CloudTrail/REGION/YYYY/MM/DD/, so that within a Region the order of keys is
+// that of time.
+type tree struct {
+	*Finder
+	bucket *Bucket
+	found  bool // a key, or an error; of the goroutine that ranges over the results
+	pruned bool // a folder was left out; of the goroutine that takes the parts; read after it ended
+}
+
+// part of a bucket: one key, the error of a prefix, or a prefix of which all keys are to be listed.
+type part struct {
+	text string
+	all  bool
+	err  error
+}
+
+var (
+	logsFolder    = regexp.MustCompile(`(?:^|/)AWSLogs/(?:o-[a-z0-9]{1,64}/)?$`)
+	accountFolder = regexp.MustCompile(`(?:^|/)AWSLogs/(?:o-[a-z0-9]{1,64}/)?([0-9]{12})/$`)
+	trailFolder   = regexp.MustCompile(`(?:^|/)AWSLogs/(?:o-[a-z0-9]{1,64}/)?[0-9]{12}/CloudTrail/$`)
+	regionFolder  = regexp.MustCompile(`((?:^|.*/)AWSLogs/(?:o-[a-z0-9]{1,64}/)?([0-9]{12})/CloudTrail/([a-z0-9-]{1,64})/)`)
+)
+
+// parts yields the parts of what begins with the prefix. It lists folders down to those of
+// Regions, one at a time.
+func (t *tree) parts(ctx context.Context, prefix string) iter.Seq[part] {
+	return func(yield func(part) bool) { t.expand(ctx, prefix, yield) }
+}
+
+func (t *tree) expand(ctx context.Context, prefix string, yield func(part) bool) bool {
+	switch {
+	case t.leftOut(prefix):
+		t.pruned = true
+		return true
+	case regionFolder.MatchString(prefix):
+		t.pruned = t.pruned || !t.From.IsZero() || !t.To.IsZero()
+		return yield(part{text: prefix, all: true})
+	case accountFolder.MatchString(prefix):
+		prefix += "CloudTrail/" // the rest is of other services, and digests
+		t.pruned = true
+	}
+	var next *string
+	for {
+		p, err := t.bucket.list(ctx, prefix, "/", "", next)
+		if err != nil {
+			return ctx.Err() == nil && yield(part{text: prefix, err: err})
+		}
+		for _, key := range p.keys {
+			if !yield(part{text: key}) {
+				return false
+			}
+		}
+		for _, folder := range p.prefixes {
+			if !t.expand(ctx, folder, yield) {
+				return false
+			}
+		}
+		if next = p.next; next == nil {
+			return true
+		}
+	}
+}
+
+// leftOut reports whether a folder holds nothing that is asked for.
+func (t *tree) leftOut(folder string) bool {
+	if m := regionFolder.FindStringSubmatch(folder); m != nil {
+		return !t.Has(m[2], m[3], time.Time{})
+	}
+	if m := accountFolder.FindStringSubmatch(folder); m != nil {
+		return !t.Has(m[1], "", time.Time{})
+	}
+	parent, _ := cutLast(strings.TrimSuffix(folder, "/"))
+	switch {
+	case !strings.HasSuffix(folder, "/"): // the beginning of several names
+		return false
+	case logsFolder.MatchString(parent): // neither an organisation nor an account
+		return !logsFolder.MatchString(folder)
+	case accountFolder.MatchString(parent): // another service
+		return !trailFolder.MatchString(folder)
+	}
+	return false
+}
+
+// cutLast returns a path up to its last slash, and what is behind that.
+func cutLast(p string) (parent, name string) {
+	n := strings.LastIndexByte(p, '/') + 1
+	return p[:n], p[n:]
+}
+
+// listPart yields the keys of one part. Of a Region it lists those of the days that are asked for.
+func (t *tree) listPart(ctx context.Context, in part, yield func(part) bool) {
+	if !in.all {
+		yield(in)
+		return
+	}
+	after, end := t.span(regionFolder.FindString(in.text))
+	var next *string
+	for {
+		p, err := t.bucket.list(ctx, in.text, "", after, next)
+		if err != nil {
+			if ctx.Err() == nil {
+				yield(part{text: in.text, err: err})
+			}
+			return
+		}
+		for _, key := range p.keys {
+			if end != "" && key >= end || !yield(part{text: key}) {
+				return
+			}
+		}
+		if next = p.next; next == nil {
+			return
+		}
+	}
+}
+
+// span returns the keys of a Region's folder between which the files of the days are; empty: no
+// bound.
+func (t *tree) span(folder string) (after, end string) {
+	const day = "2006/01/02/"
+	if !t.From.IsZero() {
+		after = folder + t.From.Add(-slack).UTC().Format(day)
+	}
+	if !t.To.IsZero() {
+		end = folder + t.To.Add(maxDelay).UTC().AddDate(0, 0, 1).Format(day)
+	}
+	return after, end
+}
+
+// decoded undoes the encoding of a key in an answer of ListObjectsV2 with the encoding type "url".
+func decoded(key *string, encoded bool) string {
+	if plain, err := url.QueryUnescape(aws.ToString(key)); encoded && err == nil {
+		return plain
+	}
+	return aws.ToString(key)
+}
