@@ -29,33 +29,31 @@ type Known struct {
 type Snapshot interface {
 	// Known finds rows by flow log ID; what it does not find is absent.
 	Known(ctx context.Context, scope Scope, ids []string) (map[string]Known, error)
-	// Unseen returns live rows after the row number given, in its order, that
-	// were written before a time and are not in seen; at most limit.
-	Unseen(ctx context.Context, scope Scope, seen *Seen, before time.Time, after int64, limit int) (rows []Row, last int64, err error)
+	// Unseen returns live rows by ID, after one, that were written before a time and
+	// are not in seen; at most limit. last is the ID to go on after, unless rows is empty:
+	// then there are no more.
+	Unseen(ctx context.Context, scope Scope, seen *Seen, before time.Time, after string, limit int) (rows []Row, last string, err error)
 	// LiveAfter returns live rows by ID, after one; at most limit.
 	LiveAfter(ctx context.Context, scope Scope, after string, limit int) ([]Row, error)
 	// Refreshed records a complete listing that began at started.
 	Refreshed(ctx context.Context, scope Scope, started, ended time.Time) error
 }
 
-// Seen is a set of row numbers: one bit each, so that a listing of any size
-// can be remembered.
-type Seen struct{ words []uint64 }
+// Seen is a set of row numbers: one bit each, so that a listing of any size can be
+// remembered, in words that have any, for the rows of a scope are few among those of all.
+// The zero Seen is empty.
+type Seen struct{ words map[int64]uint64 }
 
 // Add puts a row number into the set.
 func (s *Seen) Add(n int64) {
-	w := int(n / 64)
-	for w >= len(s.words) {
-		s.words = append(s.words, 0)
+	if s.words == nil {
+		s.words = map[int64]uint64{}
 	}
-	s.words[w] |= 1 << (n % 64)
+	s.words[n/64] |= 1 << (n % 64)
 }
 
 // Has reports whether the row number is in the set.
-func (s *Seen) Has(n int64) bool {
-	w := int(n / 64)
-	return w < len(s.words) && s.words[w]&(1<<(n%64)) != 0
-}
+func (s *Seen) Has(n int64) bool { return s.words[n/64]&(1<<(n%64)) != 0 }
 
 // Counts of one refresh.
 type Counts struct {
@@ -79,7 +77,7 @@ type Diff struct {
 	settle   time.Duration
 	next     *ec2.DescribeFlowLogsInput // the page to be asked for
 	seen     Seen
-	after    int64 // the row number up to which Lost has looked
+	after    string // the ID up to which Lost has looked
 }
 
 // NewDiff begins a listing at a time. A row that was written within settle before is not lost:

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -70,14 +71,19 @@ func (m *memory) Known(_ context.Context, _ Scope, ids []string) (map[string]Kno
 	return out, nil
 }
 
-func (m *memory) Unseen(_ context.Context, _ Scope, seen *Seen, before time.Time, after int64, limit int) (rows []Row, last int64, err error) {
+func (m *memory) Unseen(_ context.Context, _ Scope, seen *Seen, before time.Time, after string, limit int) (rows []Row, last string, err error) {
 	last = after
-	for n, r := range m.rows {
-		num := int64(n + 1)
-		if num <= after || len(rows) == limit {
+	var nums []int64 // by ID
+	for n := range m.rows {
+		nums = append(nums, int64(n+1))
+	}
+	slices.SortFunc(nums, func(a, b int64) int { return strings.Compare(m.rows[a-1].ID, m.rows[b-1].ID) })
+	for _, num := range nums {
+		r := m.rows[num-1]
+		if r.ID <= after || len(rows) == limit {
 			continue
 		}
-		last = num
+		last = r.ID
 		if r.State == Live && r.WrittenAt.Before(before) && !seen.Has(num) {
 			rows = append(rows, r)
 		}
@@ -188,6 +194,7 @@ func TestConfirmationIsAskedInPartsOfTheFilterLimit(t *testing.T) {
 		id := fmt.Sprintf("fl-%d", n)
 		m.rows, want = append(m.rows, row(id, time.Time{})), append(want, id)
 	}
+	slices.Sort(want)
 	lost, _, err := refresh(m, describer{pages: map[string]*ec2.DescribeFlowLogsOutput{"": pageOf("")}}, time.Now())
 	if err != nil || !slices.Equal(lost, want) {
 		t.Errorf("%d lost of %d, error %v", len(lost), len(want), err)

@@ -195,6 +195,7 @@ func (tx scopeTx) notifyLoss(e incident.Event, late bool) (incident.Event, error
 		}
 	}
 	e, a := loss.Alert(facts, tx.now)
+	a.LateRecords = tx.policy.LateRecords
 	if err := tx.PutEvent(e); err != nil {
 		return e, err
 	}

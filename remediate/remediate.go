@@ -105,7 +105,7 @@ type Remediator struct {
 func (r *Remediator) Wait() { r.tasks.Wait() }
 
 // Run restores what is due in one scope until ctx ends; the step in hand is
-// finished first (I10). beat is called at least every 15 seconds, and in a step
+// finished first (I10). beat is called at least every 45 seconds, and in a step
 // whenever AWS has answered: many slow creates are no hang.
 func (r *Remediator) Run(ctx context.Context, s inventory.Scope, beat func()) error {
 	return r.restorer(s).run(ctx, beat)

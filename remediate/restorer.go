@@ -9,7 +9,7 @@ import (
 )
 
 const (
-	idle      = 15 * time.Second // the longest a restorer sleeps, so that it shows progress
+	idle      = 45 * time.Second // the longest a restorer sleeps, so that it shows progress
 	sayEvery  = 10 * time.Second // how far it is, where much is to be done
 	storeRest = time.Second      // after the store failed
 )
@@ -24,23 +24,52 @@ type restorer struct {
 
 // run is [Remediator.Run].
 func (r restorer) run(ctx context.Context, beat func()) error {
-	p := progress{said: r.store.now()}
+	began := r.store.now()
+	p := progress{said: began}
+	// Restorers of thousands of scopes begin at once: their steps beside what is due do not.
+	stepped := began.Add(-time.Duration(r.jitter() * float64(idle)))
 	for {
 		beat()
-		n, err := r.step(ctx, beat)
-		if ctx.Err() != nil {
-			return nil
-		}
-		r.logProgress(ctx, &p)
-		r.logOutage(ctx, &p, n, err)
-		if err == nil && n >= batch {
-			continue // there may be more
-		}
-		if !retry.Wait(ctx, r.rest(ctx, err), r.memory.wake) {
+		var pause time.Duration
+		retry.Apart(func() {
+			at, err := r.nextDue(ctx)
+			if now := r.store.now(); err != nil || isDue(at, now) || now.Sub(stepped) >= idle || now.Before(stepped) {
+				stepped = now
+				pause = r.workOff(ctx, beat, &p)
+			} else {
+				pause = r.rest(at)
+			}
+		})
+		if ctx.Err() != nil || pause > 0 && !retry.Wait(ctx, pause, r.memory.wake) {
 			return nil
 		}
 	}
 }
+
+// workOff does a step, logs how far the scope is, and returns how long to wait before the next
+// one; 0: there may be more to do.
+func (r restorer) workOff(ctx context.Context, beat func(), p *progress) (pause time.Duration) {
+	n, err := r.step(ctx, beat)
+	if ctx.Err() != nil {
+		return 0
+	}
+	r.logProgress(ctx, p)
+	r.logOutage(ctx, p, n, err)
+	if err != nil {
+		return storeRest
+	}
+	if n >= batch {
+		return 0
+	}
+	at, err := r.nextDue(ctx)
+	if err != nil {
+		return storeRest
+	}
+	return r.rest(at)
+}
+
+// isDue reports whether what is due at a time, the zero time being never, is due now.
+func isDue(at, now time.Time) bool { return !at.IsZero() && !at.After(now) }
 
 // progress of a scope's restores, as the log has it.
 type progress struct {
@@ -67,7 +96,7 @@ func (r restorer) logOutage(ctx context.Context, p *progress, done int, err erro
 
 func (r restorer) nothingDue(ctx context.Context) bool {
 	at, err := r.nextDue(ctx)
-	return err == nil && (at.IsZero() || at.After(r.store.now()))
+	return err == nil && !isDue(at, r.store.now())
 }
 
 func (r restorer) nextDue(ctx context.Context) (at time.Time, err error) {
@@ -92,15 +121,8 @@ func (r restorer) logProgress(ctx context.Context, p *progress) {
 	p.said, p.left = now, left
 }
 
-// rest is how long until something is due, and the pace allows it.
-func (r restorer) rest(ctx context.Context, failed error) time.Duration {
-	if failed != nil {
-		return storeRest
-	}
-	at, err := r.nextDue(ctx)
-	if err != nil {
-		return storeRest
-	}
+// rest is how long until what is due at a time is due, and the pace allows it.
+func (r restorer) rest(at time.Time) time.Duration {
 	if at.IsZero() {
 		return idle
 	}

@@ -77,9 +77,9 @@ func (a *alertRefreshes) next(s inventory.Scope, now time.Time) time.Time {
 		if other.nth > x.nth {
 			later++
 		}
-	}
-	if later >= alertRefreshMost {
-		return time.Time{}
+		if later >= alertRefreshMost {
+			return time.Time{}
+		}
 	}
 	return x.due
 }

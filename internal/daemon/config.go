@@ -26,6 +26,7 @@ func Policy(c configs.Config, key incident.TokenKey) incident.Policy {
 		DriftWait:   c.Remediate.DriftWait, Settle: c.Inventory.Settle, VerifyAfter: c.Remediate.VerifyAfter,
 		MaxRestores: c.Remediate.MaxRestores, RestoreInterval: c.Remediate.RestoreInterval,
 		Destinations: c.Inventory.Destinations, TokenKey: key,
+		LateRecords: len(c.LogFiles.Buckets) > 0,
 	}
 	actions := map[string]incident.Action{"restore": incident.Restore, "wait": incident.Wait, "alert": incident.Alert, "ignore": incident.Ignore}
 	for _, r := range c.Remediate.Rules {
@@ -61,13 +62,10 @@ func Base(ctx context.Context, c configs.Config, log *slog.Logger) (aws.Config, 
 	return base, nil
 }
 
-// Accounts returns the accounts of the configuration; none: that of the credentials.
+// Accounts returns the accounts that the configuration names; none: that of the credentials.
 func Accounts(c configs.Config) []scopes.Account {
-	var out []scopes.Account
-	for _, a := range c.Accounts {
-		out = append(out, scopes.Account{ID: a.ID, RoleARN: a.RoleARN, ExternalID: a.ExternalID})
-	}
-	return out
+	c.Organization = configs.Organization{}
+	return ProtectedAccounts(c, "", nil)
 }
 
 // Routes returns which alerts each configured sink gets.

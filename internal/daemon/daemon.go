@@ -65,7 +65,9 @@ type Daemon struct {
 	rehearser  *rehearse.Rehearser
 	refreshes  *refreshes
 	discovery  *discovery
+	membership *membership // nil: there is no organisation
 	depends    *dependencies
+	loopsOf    *scopeLoops // since startAWSLoops
 }
 
 // Run works until ctx ends, finishes what it has begun, and returns nil. It returns an error
@@ -124,7 +126,7 @@ func (d *Daemon) open(ctx context.Context) (err error) {
 		return err
 	}
 	d.untaken = &untaken{oldest: d.store.Untaken}
-	d.rehearsalSlots = make(chan struct{}, parallelScopes)
+	d.rehearsalSlots = make(chan struct{}, rehearsedAtOnce)
 	d.queue = &queueState{QueueRef: queue, store: d.store, outage: d.newOutage(inventory.Scope{}, notify.Receiving, "the queue answers again")}
 	d.storeHealth = &storeHealth{log: d.Log, commit: d.tryCommit, showAgain: make(chan struct{}, 1)}
 	if unread != nil {

@@ -100,7 +100,7 @@ func (p observedSnapshot) Known(ctx context.Context, s inventory.Scope, ids []st
 }
 
 // Unseen implements inventory.Snapshot.
-func (p observedSnapshot) Unseen(ctx context.Context, s inventory.Scope, seen *inventory.Seen, before time.Time, after int64, limit int) ([]inventory.Row, int64, error) {
+func (p observedSnapshot) Unseen(ctx context.Context, s inventory.Scope, seen *inventory.Seen, before time.Time, after string, limit int) ([]inventory.Row, string, error) {
 	p.beat(s)
 	return p.Snapshot.Unseen(ctx, s, seen, before, after, limit)
 }
@@ -123,12 +123,16 @@ func (r *refreshes) fail(ctx context.Context, s inventory.Scope, err error) {
 	st := r.state(s)
 	began := st.outage.Note(err) == outage.Began
 	st.hangs = false
+	_, last := r.first.over(st, inventory.Counts{}, true)
 	r.mu.Unlock()
+	if last {
+		r.logFirstRound()
+	}
 	if began {
 		r.d.Log.Warn("refresh failed; the last snapshot stands", "account", s.Account, "region", s.Region, "error", err)
 	}
 	refused := !scopes.Passes(err)
-	if refused && r.d.fleet.Lists() && began {
+	if refused && r.d.fleet.Lists(s.Account) && began {
 		r.d.discovery.awaitFresh(ctx)
 	}
 	if !r.d.fleet.Enabled(s) {
@@ -146,14 +150,18 @@ func (r *refreshes) succeed(ctx context.Context, s inventory.Scope, c inventory.
 	st := r.state(s)
 	again, first := st.outage.Note(nil) == outage.Ended, !st.refreshed()
 	st.hangs, st.last = false, success{time.Now(), took}
+	summed, last := r.first.over(st, c, false)
 	r.mu.Unlock()
 	st.outage.end(ctx)
 	if c.Lost > 0 {
 		r.alert(s)
 	}
-	if again || first || c.New+c.Changed+c.Lost > 0 {
+	if again || c.Lost > 0 || !summed && (first || c.New+c.Changed > 0) {
 		r.d.Log.Info("refreshed", "account", s.Account, "region", s.Region, "listed", c.Listed, "new", c.New,
 			"changed", c.Changed, "lost", c.Lost, "took", took.Round(time.Millisecond).String())
+	}
+	if last {
+		r.logFirstRound()
 	}
 }
 

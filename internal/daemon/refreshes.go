@@ -19,25 +19,31 @@ type refreshes struct {
 	slots      chan struct{} // holds one for each refresh that AWS answers
 	alertSlots chan struct{} // holds one for each refresh because of an event: those leave slots to the others
 
-	mu     sync.Mutex                          // guards scopes, and what is in them, and alerts
+	mu     sync.Mutex                          // guards scopes, and what is in them, and all below
 	scopes map[inventory.Scope]*scopeRefreshes // see state
+	came   int                                 // scopes came to the fleet so far
+	first  firstRound
 	alerts alertRefreshes
 }
 
 const (
-	parallelScopes = 8
-	slotPatience   = 5 * time.Second  // without an answer of AWS, after which a refresh gives its slot back
-	requestPause   = 30 * time.Second // between two refreshes of a scope that records or failures asked for
+	slotPatience = 5 * time.Second  // without an answer of AWS, after which a refresh gives its slot back
+	requestPause = 30 * time.Second // between two refreshes of a scope that records or failures asked for
 )
 
 func newRefreshes(d *Daemon) *refreshes {
+	most := d.Config.Inventory.MaxConcurrent
 	r := &refreshes{
-		d: d, slots: make(chan struct{}, parallelScopes), alertSlots: make(chan struct{}, parallelScopes/2),
+		d: d, slots: make(chan struct{}, most), alertSlots: make(chan struct{}, max(1, most/2)),
 		scopes: map[inventory.Scope]*scopeRefreshes{}, alerts: newAlertRefreshes(d.Config.Inventory.AlertRefresh),
 	}
+	r.first.began = time.Now()
 	for _, s := range d.fleet.Scopes() {
-		r.state(s).since = time.Time{}
+		st := r.state(s)
+		st.since, st.first = time.Time{}, true
+		r.first.scopes++
 	}
+	r.first.left = r.first.scopes
 	return r
 }
 
@@ -62,17 +68,26 @@ func (r *refreshes) repeat(ctx context.Context, s inventory.Scope, refresh func(
 			continue
 		}
 		if !scheduled.After(now) {
-			scheduled = r.d.refreshing.Next(now)
+			scheduled = r.scheduled(s, now)
 		}
-		if t.refresh {
-			refresh()
-		} else if !alerted() {
-			r.delayAlerted(s)
-		}
+		retry.Apart(func() {
+			if t.refresh {
+				refresh()
+			} else if !alerted() {
+				r.delayAlerted(s)
+			}
+		})
 		if now = time.Now(); !scheduled.After(now) {
-			scheduled = r.d.refreshing.Next(now)
+			scheduled = r.scheduled(s, now)
 		}
 	}
+}
+
+// scheduled returns when the schedule has a scope refreshed next after a time.
+func (r *refreshes) scheduled(s inventory.Scope, after time.Time) time.Time {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return place{r.first.began, r.state(s).nth}.next(r.d.refreshing, after)
 }
 
 // turn says what is due in a scope.
@@ -107,10 +122,16 @@ func (r *refreshes) followUpPause() time.Duration { return r.d.Config.Inventory.
 func (r *refreshes) soon(scope inventory.Scope, all bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for s, st := range r.scopes {
-		if all || s == scope {
-			st.requests.addRecord(time.Now(), r.followUpPause())
-			st.wakeUp()
+	ask := func(st *scopeRefreshes) {
+		st.requests.addRecord(time.Now(), r.followUpPause())
+		st.wakeUp()
+	}
+	if st := r.scopes[scope]; st != nil && !all {
+		ask(st)
+	}
+	if all {
+		for _, st := range r.scopes {
+			ask(st)
 		}
 	}
 }

@@ -9,6 +9,9 @@ import (
 	"flowkeeper/remediate/rehearse"
 )
 
+// rehearsedAtOnce is how many scopes are rehearsed at the same time.
+const rehearsedAtOnce = 8
+
 // rehearsals of the scopes, on the schedule rehearsal.schedule.
 type rehearsals struct{ *Daemon }
 

@@ -5,10 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"time"
 
 	"flowkeeper/internal/retry"
-	"flowkeeper/internal/store"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate/notify"
 )
@@ -16,7 +16,9 @@ import (
 // scopeRefreshes is the state of one scope's refreshes. The mutex of refreshes guards it.
 type scopeRefreshes struct {
 	outage   *pipelineOutage // its alert and end are called by the scope's refresh alone
+	nth      int             // of the scopes, in the order in which they came to the fleet
 	since    time.Time       // when the scope came to the fleet; zero: it was there at the start
+	first    bool            // its first refresh is part of the first round, and is not over
 	last     success         // since the start; zero: there was none
 	disabled bool            // not refreshed: the Region is not enabled any more
 	hangs    bool            // AWS has not answered the refresh under way for slotPatience
@@ -59,10 +61,27 @@ type success struct {
 func (r *refreshes) state(s inventory.Scope) *scopeRefreshes {
 	st := r.scopes[s]
 	if st == nil {
-		st = &scopeRefreshes{outage: r.d.newOutage(s, notify.Refreshing, "the inventory can be refreshed again"), since: time.Now(), wake: make(chan struct{}, 1)}
+		st = &scopeRefreshes{outage: r.d.newOutage(s, notify.Refreshing, "the inventory can be refreshed again"), since: time.Now(), wake: make(chan struct{}, 1), nth: r.came}
 		r.scopes[s] = st
+		r.came++
 	}
 	return st
+}
+
+// forget forgets a scope that has left the fleet. One that comes back is new. Nothing of it runs
+// any more.
+func (r *refreshes) forget(s inventory.Scope) {
+	r.mu.Lock()
+	last := false
+	if st := r.scopes[s]; st != nil {
+		_, last = r.first.over(st, inventory.Counts{}, true)
+	}
+	delete(r.scopes, s)
+	delete(r.alerts.scopes, s)
+	r.mu.Unlock()
+	if last {
+		r.logFirstRound()
+	}
 }
 
 // share is how many of the scopes are refreshed.
@@ -189,36 +208,21 @@ func (r *refreshes) alerted() int {
 
 // firstRefresh is how long receiving waits for the first refreshes of an empty state file:
 // messages may be about flow logs that are in it a moment later.
-const firstRefresh = 10 * time.Second
+const firstRefresh = 5 * time.Second
 
 // awaitFirst waits until the first refresh of every scope is over or is in the state file,
 // and for most at most.
 func (o overview) awaitFirst(ctx context.Context, most time.Duration) {
 	ctx, cancel := context.WithTimeout(ctx, most)
 	defer cancel()
-	for ctx.Err() == nil && !o.firstTried(ctx) {
+	stored, err := o.d.store.FirstRefreshed(ctx)
+	if err != nil {
+		o.d.Log.Warn("which scopes were refreshed before can't be read; waiting for the refresh of all", "error", err)
+	}
+	known := func(s inventory.Scope) bool { return stored[s] }
+	for ctx.Err() == nil && len(slices.DeleteFunc(o.untried(), known)) > 0 {
 		retry.Sleep(ctx, 50*time.Millisecond)
 	}
-}
-
-// firstTried reports whether the first refresh of every scope is over, or is in the state file.
-func (o overview) firstTried(ctx context.Context) bool {
-	untried := o.untried()
-	if len(untried) == 0 {
-		return true
-	}
-	all := true
-	err := o.d.store.View(ctx, func(tx *store.Tx) error {
-		for _, s := range untried {
-			ok, err := tx.FirstRefreshed(s)
-			if err != nil {
-				return err
-			}
-			all = all && ok
-		}
-		return nil
-	})
-	return err == nil && all
 }
 
 // Refreshed reports whether the first refresh of every scope is over since the

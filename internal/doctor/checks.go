@@ -18,6 +18,7 @@ const (
 	Trail          = "trail"
 	EventRule      = "event-rule"
 	EventPattern   = "event-pattern"
+	LogFiles       = "log-files"
 	Queue          = "queue"
 	QueuePolicy    = "queue-policy"
 	QueueKey       = "queue-key"
@@ -65,6 +66,7 @@ var checks = []check{
 	{Check{Trail, "a trail logs management write events"}, in(eachScope, (*subject).trail)},
 	{Check{EventRule, "an enabled EventBridge rule leads to the queue"}, in(eachScope, (*subject).eventRule)},
 	{Check{EventPattern, "the rule's pattern matches the records that matter"}, in(eachScope, (*subject).eventPattern)},
+	{Check{LogFiles, "CloudTrail's log files can be read"}, in(here, (*machine).logFiles)},
 	{Check{Queue, "the queue answers"}, in(theQueue, (*queue).answers)},
 	{Check{QueuePolicy, "only the rule or topic may send to the queue, and no stranger may receive"}, in(attributes, answered.policy)},
 	{Check{QueueKey, "EventBridge can use the queue's key"}, in(attributes, answered.key)},

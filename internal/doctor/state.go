@@ -27,6 +27,7 @@ type stateFacts struct {
 	telemetry map[inventory.Scope]int // flow logs with the tag of CloudWatch's telemetry rules
 	rows      map[inventory.Scope]candidates
 	pipelines map[inventory.Scope]rehearse.PipelineHealth
+	logFiles  map[string]string // a key that was read, by bucket
 }
 
 // readState reads the state file. It returns store.ErrMissing if there is none, and creates
@@ -66,6 +67,12 @@ func (d *Doctor) readState(ctx context.Context) (m stateFacts, err error) {
 		return nil
 	}); err != nil {
 		return m, err
+	}
+	m.logFiles = map[string]string{}
+	for _, b := range d.Config.LogFiles.Buckets {
+		if m.logFiles[b.Name], err = s.Fact(ctx, store.LogFileFact(b.Name)); err != nil {
+			return m, err
+		}
 	}
 	m.pipelines = map[inventory.Scope]rehearse.PipelineHealth{}
 	return m, s.Rehearsals().View(ctx, func(tx rehearse.Tx) error {

@@ -88,11 +88,6 @@ func (t flowLogs) LiveWith(s inventory.Scope, of delivery.Target, limit int) ([]
 	return each[inventory.Row](t, `SELECT body FROM flow_logs WHERE account = ? AND region = ? AND needs = ? ORDER BY num LIMIT ?`, s.Account, s.Region, body(of), limit)
 }
 
-// FirstRefreshed reports whether there was a complete refresh of a scope.
-func (t flowLogs) FirstRefreshed(s inventory.Scope) (bool, error) {
-	return value[bool](t, `SELECT EXISTS (SELECT 1 FROM scopes WHERE account = ? AND region = ? AND first_at IS NOT NULL)`, s.Account, s.Region)
-}
-
 // refreshes are the starts of the last complete refreshes.
 func (t flowLogs) refreshes() (map[inventory.Scope]time.Time, error) {
 	return byKey(t, func(s *inventory.Scope, at *time.Time) []any { return []any{&s.Account, &s.Region, at} },

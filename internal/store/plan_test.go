@@ -134,6 +134,16 @@ func TestNothingIsReadButWhatIsDue(t *testing.T) {
 	}
 }
 
+// TestAListingIsComparedByAnIndex: what a listing of one scope lacks is found without the rows
+// of any other scope, and without reading those that it has.
+func TestAListingIsComparedByAnIndex(t *testing.T) {
+	t.Parallel()
+	plan := explain(t, fresh(t), numbersOf, scope.Account, scope.Region, "")
+	if want := []string{"SEARCH flow_logs USING COVERING INDEX sqlite_autoindex_flow_logs_1 (account=? AND region=? AND id>?)"}; !slices.Equal(plan, want) {
+		t.Errorf("%q", plan)
+	}
+}
+
 // TestPruneIsLinear: the rows that go are found by an index, in order, and what
 // goes with each of them by another. Without one on the alert of deliveries, each
 // of a million alerts would read all deliveries.

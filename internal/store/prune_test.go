@@ -31,6 +31,7 @@ func TestEveryTableHasABound(t *testing.T) {
 		"deliveries":   "a row for each alert and sink; a sink gives up after three days",
 		"destinations": "mostDestinations for each scope",
 		"approved":     "what people typed",
+		"accounts":     "the accounts that the organisation ever had",
 		"depends":      "what flow logs of the snapshot depend on",
 		"rehearsals":   "a row for each kind of restore",
 		"deeds":        "a day, mostActorCalls for each principal and hour, and the budget",
@@ -259,4 +260,66 @@ func TestPruneKeepsAnEventThatIsNotOver(t *testing.T) {
 	prune(2)
 	exec(t, s.w, `UPDATE incidents SET state = 'verified', settled_at = ?`, at.UnixMilli())
 	prune(0)
+}
+
+// TestI12HistoryIsBounded: forged records of one flow log can't fill the disk. Fewer lines are
+// kept of an unknown one.
+func TestI12HistoryIsBounded(t *testing.T) {
+	t.Parallel()
+	for known, most := range map[bool]int{true: maxHistory, false: maxUnknownHistory} {
+		s := fresh(t)
+		s.put(t, func(tx *Tx) error {
+			if err := tx.PutIncident(incident.Incident{Scope: scope, FlowLogID: "fl-1", State: incident.Open, Known: known}); err != nil {
+				return err
+			}
+			for n := range 3 * maxHistory {
+				if err := tx.AddHistory(scope, "fl-1", incident.Entry{EventID: fmt.Sprint(n)}); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		_, h, _, err := s.FindIncident(t.Context(), "fl-1")
+		if err != nil || len(h) != most {
+			t.Errorf("known %v: %d lines, %v", known, len(h), err)
+		}
+	}
+}
+
+// TestI12UnknownIncidentsAreBounded, open ones too, and nothing of those that
+// are dropped stays behind.
+func TestI12UnknownIncidentsAreBounded(t *testing.T) {
+	t.Parallel()
+	s := fresh(t)
+	put := func(id string, i incident.Incident) {
+		t.Helper()
+		s.put(t, func(tx *Tx) error {
+			i.Scope, i.FlowLogID, i.EventID = scope, id, "event"
+			return errors.Join(tx.PutIncident(i), tx.AddHistory(scope, id, incident.Entry{EventID: "event"}))
+		})
+	}
+	put("fl-known", incident.Incident{State: incident.Open, Known: true, DetectedAt: noon.Add(-time.Hour)})
+	put("fl-settled", incident.Incident{State: incident.Closed, DetectedAt: noon})
+	for m := range 13 {
+		s.put(t, func(tx *Tx) error {
+			for n := range 1000 {
+				id := fmt.Sprintf("fl-%08d", 1000*m+n)
+				i := incident.Incident{Scope: scope, FlowLogID: id, State: incident.Open, DetectedAt: noon.Add(-time.Minute)}
+				if err := errors.Join(tx.PutIncident(i), tx.AddHistory(scope, id, incident.Entry{EventID: "event"})); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	incidents, histories := s.count(t, `SELECT count(*) FROM incidents`), s.count(t, `SELECT count(*) FROM history`)
+	if incidents > maxUnknown+1001 || histories != incidents {
+		t.Errorf("%d incidents with %d lines of history", incidents, histories)
+	}
+	if _, _, ok, err := s.FindIncident(t.Context(), "fl-known"); !ok || err != nil {
+		t.Errorf("a known one is dropped: %v", err)
+	}
+	if _, _, ok, err := s.FindIncident(t.Context(), "fl-settled"); ok || err != nil {
+		t.Errorf("a settled one does not go first: %v", err)
+	}
 }

@@ -12,6 +12,7 @@ import (
 // belong together; each package that asks anything declares the methods that it calls.
 type Tx struct {
 	*tx
+	accounts
 	alerts
 	approvals
 	campaigns
@@ -29,7 +30,7 @@ type Tx struct {
 
 // whole is a transaction with all of its parts.
 func whole(t *tx) *Tx {
-	return &Tx{t, alerts{t}, approvals{t}, campaigns{t}, cases{t}, dependencies{t}, destinations{t}, droppable{t}, events{t}, facts{t}, flowLogs{t}, incidents{t}, rehearsals{t}, repeats{t}}
+	return &Tx{t, accounts{t}, alerts{t}, approvals{t}, campaigns{t}, cases{t}, dependencies{t}, destinations{t}, droppable{t}, events{t}, facts{t}, flowLogs{t}, incidents{t}, rehearsals{t}, repeats{t}}
 }
 
 // room is the file as a package sees it that asks for a few things of it, T, in

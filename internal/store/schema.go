@@ -226,6 +226,13 @@ INSERT OR IGNORE INTO depends (thing, account, region, needs)
 	SELECT 'account:' || substr(behind, 1, instr(behind, ':') - 1), account, region, needs
 	FROM (SELECT account, region, needs, substr(thing, instr(thing, ':') + 1 + instr(substr(thing, instr(thing, ':') + 1), ':')) AS behind
 		FROM depends WHERE thing LIKE 'logs:%' OR thing LIKE 'firehose:%');
+`, `
+-- The accounts of the organisation that are protected, or were.
+CREATE TABLE accounts (
+	id TEXT PRIMARY KEY, name TEXT NOT NULL, path TEXT NOT NULL, state TEXT NOT NULL, management INTEGER NOT NULL,
+	first_at INTEGER NOT NULL,
+	left_at INTEGER, why TEXT NOT NULL -- since when it is not protected any more, and why; NULL and '': it is
+) WITHOUT ROWID;
 `}
 
 // migrate brings a file to the schema that the migrations lead to. It keeps a copy of an

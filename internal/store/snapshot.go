@@ -29,34 +29,52 @@ func (s snapshot) Known(ctx context.Context, scope inventory.Scope, ids []string
 }
 
 // Unseen returns live rows that a listing did not show (inventory.Snapshot).
-func (s snapshot) Unseen(ctx context.Context, scope inventory.Scope, seen *inventory.Seen, before time.Time, after int64, limit int) (out []inventory.Row, last int64, err error) {
+func (s snapshot) Unseen(ctx context.Context, scope inventory.Scope, seen *inventory.Seen, before time.Time, after string, limit int) (out []inventory.Row, last string, err error) {
 	last = after
 	err = s.View(ctx, func(t *Tx) error {
-		var nums []int64
-		err := t.rows(func(scan func(...any) error) error {
-			if len(nums) == limit {
-				return errEnough
+		for {
+			var nums []int64
+			err := t.rows(func(scan func(...any) error) error {
+				if len(nums) == limit {
+					return errEnough
+				}
+				var num int64
+				err := scan(&num, &last)
+				if !seen.Has(num) {
+					nums = append(nums, num)
+				}
+				return err
+			}, numbersOf, scope.Account, scope.Region, last)
+			if err != nil || len(nums) == 0 {
+				return err
 			}
-			err := scan(&last)
-			if !seen.Has(last) {
-				nums = append(nums, last)
+			out, err = each[inventory.Row](t, `SELECT body FROM flow_logs WHERE num IN (SELECT value FROM json_each(?))
+				AND state = 'live' AND (written_at < ? OR written_at > ?) ORDER BY id`, body(nums), before.UnixMilli(), s.now().Add(time.Minute).UnixMilli())
+			if err != nil || len(out) > 0 {
+				return err
 			}
-			return err
-		}, `SELECT num FROM flow_logs WHERE num > ? AND account = ? AND region = ? AND state = 'live' AND (written_at < ? OR written_at > ?) ORDER BY num`,
-			after, scope.Account, scope.Region, before.UnixMilli(), s.now().Add(time.Minute).UnixMilli())
-		if err == nil && len(nums) > 0 {
-			out, err = each[inventory.Row](t, `SELECT body FROM flow_logs WHERE num IN (SELECT value FROM json_each(?)) ORDER BY num`, body(nums))
 		}
-		return err
 	})
 	return out, last, err
 }
+
+// numbersOf selects the numbers of a scope's rows out of an index alone: a listing shows
+// nearly all of them, so that nearly no row has to be read.
+const numbersOf = `SELECT num, id FROM flow_logs WHERE account = ? AND region = ? AND id > ? ORDER BY id`
 
 // LiveAfter returns live rows by ID (inventory.Snapshot).
 func (s snapshot) LiveAfter(ctx context.Context, scope inventory.Scope, after string, limit int) ([]inventory.Row, error) {
 	return viewed(ctx, s.file, func(t *Tx) ([]inventory.Row, error) {
 		return each[inventory.Row](t, `SELECT body FROM flow_logs WHERE account = ? AND region = ? AND id > ? AND state = 'live' ORDER BY id LIMIT ?`,
 			scope.Account, scope.Region, after, limit)
+	})
+}
+
+// FirstRefreshed are the scopes that had a complete refresh.
+func (s snapshot) FirstRefreshed(ctx context.Context) (map[inventory.Scope]bool, error) {
+	return viewed(ctx, s.file, func(t *Tx) (map[inventory.Scope]bool, error) {
+		return byKey(t, func(scope *inventory.Scope, had *bool) []any { return []any{&scope.Account, &scope.Region, had} },
+			`SELECT account, region, first_at IS NOT NULL FROM scopes`)
 	})
 }
 

@@ -1,15 +1,11 @@
 package store
 
 import (
-	"bytes"
 	"context"
-	"crypto/sha256"
 	"database/sql"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -19,9 +15,7 @@ import (
 	"go.uber.org/goleak"
 
 	"flowkeeper/alert"
-	"flowkeeper/alert/sink"
 	"flowkeeper/inventory"
-	"flowkeeper/remediate/delivery"
 	"flowkeeper/remediate/incident"
 	"flowkeeper/remediate/rehearse"
 )
@@ -250,7 +244,7 @@ func TestUnseen(t *testing.T) {
 		seen.Add(k.Num)
 	}
 	var ids []string
-	after := int64(0)
+	after := ""
 	for {
 		rows, last, err := s.Unseen(t.Context(), scope, seen, noon.Add(-2*time.Minute), after, 2)
 		if err != nil {
@@ -264,382 +258,38 @@ func TestUnseen(t *testing.T) {
 		}
 		after = last
 	}
-	if got := strings.Join(ids, " "); got != "fl-ahead fl-0 fl-2 fl-4 fl-5 fl-6" {
+	if got := strings.Join(ids, " "); got != "fl-0 fl-2 fl-4 fl-5 fl-6 fl-ahead" {
 		t.Errorf("unseen and old enough: %s", got)
 	}
 }
 
-func TestOutbox(t *testing.T) {
+// TestUnseenBehindWhatIsGone: more rows than are asked for are gone, or too young, before
+// the ones that count. Other scopes have nothing to do with it.
+func TestUnseenBehindWhatIsGone(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
-	ctx := t.Context()
-	add := func(id string) {
-		s.put(t, func(tx *Tx) error {
-			return tx.AddAlert(alert.Alert{ID: id, Time: alert.Time{Time: noon}, Kind: alert.Deletion})
-		})
-	}
-	add("a")
-	add("a") // the same alert again is no second one
-	add("b")
-	if id := nextID(t, s, "hook", noon); id != "a" {
-		t.Fatalf("next is %s", id)
-	}
-	if err := s.Failed(ctx, "hook", "a", sink.Failure{Attempts: 1, NextAt: noon.Add(time.Minute), Cause: "refused"}); err != nil {
-		t.Fatal(err)
-	}
-	if id := nextID(t, s, "hook", noon); id != "b" {
-		t.Errorf("after a failure, next is %s", id)
-	}
-	s.sent(t, "hook", "b", noon)
-	if id := nextID(t, s, "hook", noon); id != "none until 1m0s" {
-		t.Errorf("nothing is due, and next is %s", id)
-	}
-	if id := nextID(t, s, "log", noon); id != "a" {
-		t.Errorf("another sink is held up: next is %s", id)
-	}
-	if n, err := s.Retry(ctx, "a"); err != nil || n != 2 {
-		t.Errorf("retried %d, %v", n, err)
-	}
-	if d, ok, _ := s.Next(ctx, "hook", noon); !ok || d.Alert.ID != "a" || d.Attempts != 0 {
-		t.Errorf("after retry: %+v", d)
-	}
-}
-
-// TestI7AnAnswerComesAfterWhatItAnswers, though that failed and others have their
-// turn; what was given up is not waited for.
-func TestI7AnAnswerComesAfterWhatItAnswers(t *testing.T) {
-	t.Parallel()
-	s := fresh(t)
-	ctx := t.Context()
-	addAll(t, s, noon, alert.Alert{ID: "deletion", DedupKey: "event", Kind: alert.Deletion},
-		alert.Alert{ID: "closed", DedupKey: "event", Kind: alert.Closed}, alert.Alert{ID: "other", Kind: alert.Closed})
-	fail := func(parked bool) {
-		t.Helper()
-		if err := s.Failed(ctx, "hook", "deletion", sink.Failure{Attempts: 10, NextAt: noon.Add(time.Minute), Cause: "down", Parked: parked, NotifyOthers: parked}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	fail(false)
-	if id := nextID(t, s, "hook", noon); id != "other" {
-		t.Errorf("next is %s", id)
-	}
-	s.sent(t, "hook", "other", noon)
-	if id := nextID(t, s, "hook", noon); id != "none until 1m0s" {
-		t.Errorf("nothing is due, and next is %s", id)
-	}
-	if id := nextID(t, s, "hook", noon.Add(time.Minute)); id != "deletion" {
-		t.Errorf("next is %s", id)
-	}
-	fail(true)
-	if id := nextID(t, s, "hook", noon); id != "closed" {
-		t.Errorf("next is %s", id)
-	}
-}
-
-func TestOpenRefuses(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	newer := filepath.Join(dir, "newer.db")
-	s := open(t, newer)
-	exec(t, s.w, `PRAGMA user_version = 99`)
-	s.Close()
-	garbage := filepath.Join(dir, "garbage.db")
-	if err := os.WriteFile(garbage, []byte(strings.Repeat("not a database ", 1000)), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	others := filepath.Join(dir, "others.db")
-	db := raw(t, others)
-	exec(t, db, `CREATE TABLE x (y); PRAGMA user_version = 3`)
-	if err := errors.Join(db.Close(), os.Chmod(others, 0o640)); err != nil {
-		t.Fatal(err)
-	}
-	before, err := os.ReadFile(others)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if after, err := os.ReadFile(others); err != nil || !bytes.Equal(before, after) {
-			t.Errorf("another program's database is changed, %v", err)
-		}
-		info, err := os.Stat(others)
-		if left, _ := filepath.Glob(others + "?*"); err != nil || info.Mode().Perm() != 0o640 || len(left) > 0 {
-			t.Errorf("beside another program's database is %v, and it is %v, %v", left, info, err)
-		}
-	})
-	empty := filepath.Join(dir, "empty.db")
-	if err := os.WriteFile(empty, nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	running := filepath.Join(dir, "running.db")
-	open(t, running)
-	for name, c := range map[string]struct {
-		path   string
-		daemon bool
-		says   string
-	}{
-		"missing, for a command":   {filepath.Join(dir, "none.db"), false, "flowkeeper run"},
-		"newer":                    {newer, true, "newer Flowkeeper"},
-		"newer, for a command":     {newer, false, "schema 99"},
-		"garbage":                  {garbage, true, "can't be read as a state file"},
-		"another's":                {others, true, "another program's database"},
-		"another's, for a command": {others, false, "another program's database"},
-		"empty, for a command":     {empty, false, "`flowkeeper run` fills it"},
-		"a second daemon":          {running, true, "another Flowkeeper"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			s, err := Open(context.Background(), c.path, Options{Daemon: c.daemon})
-			if err == nil {
-				s.Close()
-			}
-			if err == nil || !strings.Contains(err.Error(), c.says) || !strings.Contains(err.Error(), c.path) {
-				t.Errorf("error %v, want one that names the file and says %q", err, c.says)
-			}
-		})
-	}
-	if _, err := os.Stat(filepath.Join(dir, "none.db")); !errors.Is(err, os.ErrNotExist) {
-		t.Error("a command made the state file")
-	}
-}
-
-// TestTheFileIsTheDaemonsAlone, also where it was not.
-func TestTheFileIsTheDaemonsAlone(t *testing.T) {
-	t.Parallel()
-	path := filepath.Join(t.TempDir(), "state.db")
-	s := open(t, path)
-	s.put(t, put("fl-1"))
-	copied := filepath.Join(t.TempDir(), "state.db")
-	for _, end := range []string{"", "-wal"} { // as one that is restored from a copy
-		b, err := os.ReadFile(path + end)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(copied+end, b, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	path = copied
-	open(t, path).put(t, put("fl-2"))
-	for _, end := range []string{"", "-wal", "-shm"} {
-		if info, err := os.Stat(path + end); err != nil || info.Mode().Perm() != 0o600 {
-			t.Errorf("%s: %v, %v", path+end, info, err)
-		}
-	}
-}
-
-// TestCommandsWhileTheDaemonRuns: a command writes while the daemon has the file open, and the
-// daemon notices.
-func TestCommandsWhileTheDaemonRuns(t *testing.T) {
-	t.Parallel()
-	path := filepath.Join(t.TempDir(), "state.db")
-	d := open(t, path)
-	d.learnAt(t, noon, flowLog("fl-1"))
-	before, err := d.Version(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	d.learnAt(t, noon, flowLog("fl-2"))
-	if v, _ := d.Version(t.Context()); v != before {
-		t.Error("the daemon's own write looks like another's")
-	}
-	c := openAs(t, path, Options{})
-	n, err := c.Change(t.Context(), func(r *inventory.Row) bool { r.ReleaseReason = "test"; return r.ID == "fl-1" })
-	if err != nil || n != 1 {
-		t.Fatalf("changed %d, %v", n, err)
-	}
-	if v, _ := d.Version(t.Context()); v == before {
-		t.Error("the daemon does not notice a command's write")
-	}
-	if d.row(t, "fl-1").ReleaseReason != "test" || d.row(t, "fl-2").ReleaseReason != "" {
-		t.Error("the wrong rows were changed")
-	}
-}
-
-// TestMigrationsNeverChange: a file has the schema of its version whichever program made
-// it. One that differs would be refused as a copy: it is not Flowkeeper's alone.
-func TestMigrationsNeverChange(t *testing.T) {
-	t.Parallel()
-	want := []string{"9689619d2a3a9fa6", "b21467e323873b34", "33590fd57d254c98", "fb36e75cfa6b830a", "14cc646f79754c5c", "1f0cb61cdc7a4b95", "b74b275a01dd1bbc", "016e81676c892ac0", "8a8410bd08ed832a"}
-	for n, m := range migrations {
-		if got := fmt.Sprintf("%x", sha256.Sum256([]byte(m)))[:16]; n >= len(want) || got != want[n] {
-			t.Errorf("the step to schema %d is %s: add another step, and never change one", n+1, got)
-		}
-	}
-}
-
-func TestMigrationKeepsTheOldFile(t *testing.T) {
-	t.Parallel()
-	path := filepath.Join(t.TempDir(), "state.db")
-	open(t, path).Close()
-	db := raw(t, path)
-	all := append(slices.Clip(migrations), `CREATE TABLE later (x)`)
-	if err := migrate(t.Context(), db, path, all); err != nil {
-		t.Fatal(err)
-	}
-	if info, err := os.Stat(fmt.Sprintf("%s.schema-%d", path, len(migrations))); err != nil || info.Mode().Perm() != 0o600 {
-		t.Errorf("the copy of the older file: %v, %v", info, err)
-	}
-	if _, err := db.Exec(`SELECT x FROM later`); err != nil {
-		t.Error(err)
-	}
-}
-
-// TestUpgradeAfterADeath: a process was killed while it copied the old file, or after that.
-func TestUpgradeAfterADeath(t *testing.T) {
-	t.Parallel()
-	path := older(t, 2)
-	for _, end := range []string{".schema-2", ".schema-2.tmp"} {
-		if err := os.WriteFile(path+end, []byte("half of it"), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	open(t, path)
-	if version, err := versionOf(t.Context(), raw(t, path+".schema-2"), path); err != nil || version != 2 {
-		t.Errorf("the copy kept has schema %d, %v", version, err)
-	}
-}
-
-// TestUpgradeAlertsOfWhatIsNotBack: an older file has no time at which that is alerted.
-func TestUpgradeAlertsOfWhatIsNotBack(t *testing.T) {
-	t.Parallel()
-	path := older(t, 6)
-	db := raw(t, path)
-	for id, state := range map[string]incident.State{"fl-1": incident.Blocked, "fl-2": incident.Verified} {
-		i := incident.Incident{Scope: inventory.Scope{Account: "1", Region: id}, FlowLogID: id, EventID: "e", State: state, Known: true, Attempts: 3}
-		exec(t, db, `INSERT INTO incidents (account, region, id, root_id, resource_id, state, reason, known, event_id, detected_at, first_seen_at, body) VALUES ('1', ?1, ?1, ?1, '', ?2, '', 1, 'e', 0, 0, ?3)`, id, state, body(i))
-		exec(t, db, `INSERT INTO events (account, region, id, detected_at, body) VALUES ('1', ?, 'e', 0, ?)`, id, body(incident.Event{Scope: i.Scope, ID: "e"}))
-	}
-	err := open(t, path).View(t.Context(), func(tx *Tx) error {
-		due, err := tx.DueScopes(time.Now())
-		if len(due) != 1 || due[0].Region != "fl-1" {
-			t.Errorf("due in %v", due)
-		}
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
-// TestUpgradeFromTheFirstSchema: the rows stay, and the next refresh learns each
-// of them anew, as the first: it fills in what the first schema did not keep,
-// and has no news.
-func TestUpgradeFromTheFirstSchema(t *testing.T) {
-	t.Parallel()
-	row := inventory.Row{FlowLog: flowLog("fl-1"), RootID: "fl-1", State: inventory.Live, Protected: true, FirstSeenAt: noon}
-	digest := row.Digest()
-	path := older(t, 1)
-	db := raw(t, path)
-	exec(t, db, `INSERT INTO scopes VALUES (?, ?, 1, 1)`, scope.Account, scope.Region)
-	exec(t, db, `INSERT INTO flow_logs (account, region, id, root_id, resource_id, state, protected, written_at, digest, body) VALUES (?, ?, 'fl-1', 'fl-1', 'vpc-1', 'live', 1, 1, ?, ?)`,
-		scope.Account, scope.Region, digest[:], body(row))
-	s := open(t, path)
-	known, err := s.Known(t.Context(), scope, []string{"fl-1"})
-	if err != nil || len(known) != 1 || known["fl-1"].Digest == digest {
-		t.Errorf("known %+v, %v", known, err)
-	}
-	s.put(t, func(tx *Tx) error {
-		first, err := tx.FirstRefreshed(scope)
-		if first {
-			t.Error("the next refresh would not count as the first")
-		}
-		return err
-	})
-	if s.row(t, "fl-1").Tags["Name"] != "fl-1" {
-		t.Error("the row is not as it was")
-	}
-}
-
-// older makes a state file of an older schema with protected rows.
-func older(t *testing.T, version int, rows ...inventory.Row) (path string) {
-	t.Helper()
-	path = filepath.Join(t.TempDir(), "state.db")
-	db := raw(t, path)
-	if err := migrate(t.Context(), db, path, migrations[:version]); err != nil {
-		t.Fatal(err)
-	}
-	for _, r := range rows {
-		exec(t, db, `INSERT INTO flow_logs (account, region, id, root_id, resource_id, state, protected, written_at, digest, needs, body) VALUES (?, ?, ?, ?, ?, 'live', 1, 1, x'', ?, ?)`,
-			r.Scope.Account, r.Scope.Region, r.ID, r.RootID, r.ResourceID, body(delivery.TargetOf(r.FlowLog)), body(r))
-	}
-	if err := db.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return path
-}
-
-// TestUpgradeKnowsReleases: what was released before the upgrade is so after it.
-func TestUpgradeKnowsReleases(t *testing.T) {
-	t.Parallel()
-	until := noon.Add(time.Hour + 123*time.Millisecond)
-	released := inventory.Row{FlowLog: flowLog("fl-1"), RootID: "fl-1", State: inventory.Live, Protected: true, WrittenAt: noon, ReleasedUntil: until}
-	kept := released
-	kept.ID, kept.ReleasedUntil = "fl-2", time.Time{}
-	path := older(t, 5, released, kept)
-	got, err := open(t, path).Released(t.Context())
-	if err != nil || got.FlowLogs != 1 || !got.Until.Equal(until.Truncate(time.Second)) {
-		t.Errorf("%+v, %v", got, err)
-	}
-}
-
-// TestI12HistoryIsBounded: forged records of one flow log can't fill the disk. Fewer lines are
-// kept of an unknown one.
-func TestI12HistoryIsBounded(t *testing.T) {
-	t.Parallel()
-	for known, most := range map[bool]int{true: maxHistory, false: maxUnknownHistory} {
-		s := fresh(t)
-		s.put(t, func(tx *Tx) error {
-			if err := tx.PutIncident(incident.Incident{Scope: scope, FlowLogID: "fl-1", State: incident.Open, Known: known}); err != nil {
+	elsewhere := flowLog("fl-0")
+	elsewhere.Scope.Region = "us-east-1"
+	err := s.Update(t.Context(), func(tx *Tx) error {
+		for n := range 7 {
+			row := inventory.Row{FlowLog: flowLog(fmt.Sprintf("fl-%d", n)), State: inventory.Gone, WrittenAt: noon, GoneAt: noon}
+			if err := tx.PutFlowLog(row); err != nil {
 				return err
 			}
-			for n := range 3 * maxHistory {
-				if err := tx.AddHistory(scope, "fl-1", incident.Entry{EventID: fmt.Sprint(n)}); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
-		_, h, _, err := s.FindIncident(t.Context(), "fl-1")
-		if err != nil || len(h) != most {
-			t.Errorf("known %v: %d lines, %v", known, len(h), err)
 		}
+		if err := tx.PutFlowLog(inventory.Row{FlowLog: elsewhere, State: inventory.Live, WrittenAt: noon}); err != nil {
+			return err
+		}
+		return tx.PutFlowLog(inventory.Row{FlowLog: flowLog("fl-8"), State: inventory.Live, WrittenAt: noon})
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
-}
-
-// TestI12UnknownIncidentsAreBounded, open ones too, and nothing of those that
-// are dropped stays behind.
-func TestI12UnknownIncidentsAreBounded(t *testing.T) {
-	t.Parallel()
-	s := fresh(t)
-	put := func(id string, i incident.Incident) {
-		t.Helper()
-		s.put(t, func(tx *Tx) error {
-			i.Scope, i.FlowLogID, i.EventID = scope, id, "event"
-			return errors.Join(tx.PutIncident(i), tx.AddHistory(scope, id, incident.Entry{EventID: "event"}))
-		})
+	rows, last, err := s.Unseen(t.Context(), scope, &inventory.Seen{}, noon.Add(time.Second), "", 2)
+	if err != nil || len(rows) != 1 || rows[0].ID != "fl-8" || last != "fl-8" {
+		t.Errorf("%v up to %q, %v", rows, last, err)
 	}
-	put("fl-known", incident.Incident{State: incident.Open, Known: true, DetectedAt: noon.Add(-time.Hour)})
-	put("fl-settled", incident.Incident{State: incident.Closed, DetectedAt: noon})
-	for m := range 13 {
-		s.put(t, func(tx *Tx) error {
-			for n := range 1000 {
-				id := fmt.Sprintf("fl-%08d", 1000*m+n)
-				i := incident.Incident{Scope: scope, FlowLogID: id, State: incident.Open, DetectedAt: noon.Add(-time.Minute)}
-				if err := errors.Join(tx.PutIncident(i), tx.AddHistory(scope, id, incident.Entry{EventID: "event"})); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
-	}
-	incidents, histories := s.count(t, `SELECT count(*) FROM incidents`), s.count(t, `SELECT count(*) FROM history`)
-	if incidents > maxUnknown+1001 || histories != incidents {
-		t.Errorf("%d incidents with %d lines of history", incidents, histories)
-	}
-	if _, _, ok, err := s.FindIncident(t.Context(), "fl-known"); !ok || err != nil {
-		t.Errorf("a known one is dropped: %v", err)
-	}
-	if _, _, ok, err := s.FindIncident(t.Context(), "fl-settled"); ok || err != nil {
-		t.Errorf("a settled one does not go first: %v", err)
+	if rows, _, err = s.Unseen(t.Context(), scope, &inventory.Seen{}, noon.Add(time.Second), last, 2); err != nil || len(rows) > 0 {
+		t.Errorf("%v, %v", rows, err)
 	}
 }

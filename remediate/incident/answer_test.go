@@ -41,48 +41,48 @@ func TestApplyAnswer(t *testing.T) {
 	play(t, []scenario{
 		{"I6: created", given(fl1, pending("fl-1", times(3))), answer(Answer{Class: Created, ID: "fl-2"}), `
 			new row fl-2: Tags=map[flowkeeper:restored-from:fl-1] CreatedAt=now RootID=fl-1 State=live Protected=true FirstSeenAt=now LineageSince=-24h1m0s LastSeenAt=now WrittenAt=now
-			fl-1: State=restored RestoredAt=now NewID=fl-2 Tried=4 Attempts=0 NextAttemptAt=+2m0s
+			fl-1: State=restored NextAttemptAt=+2m0s Tried=4 Attempts=0 NewID=fl-2 RestoredAt=now
 			logged fl-1 restored: recreated as fl-2`},
 		{"created, and the row was live still", given(live("fl-1"), pending("fl-1")), answer(Answer{Class: Created, ID: "fl-2"}), `
 			row fl-1: State=gone GoneAt=now
 			new row fl-2: Tags=map[flowkeeper:restored-from:fl-1] CreatedAt=now RootID=fl-1 State=live Protected=true FirstSeenAt=now LineageSince=-24h1m0s LastSeenAt=now WrittenAt=now
-			fl-1: State=restored AbsentAt=now RestoredAt=now NewID=fl-2 Tried=1 NextAttemptAt=+2m0s
+			fl-1: State=restored AbsentAt=now NextAttemptAt=+2m0s Tried=1 NewID=fl-2 RestoredAt=now
 			logged fl-1 restored: recreated as fl-2`},
 		{"created when it was blocked", given(fl1, blocked("fl-1", Role, absentBefore)), answer(Answer{Class: Created, ID: "fl-2"}), `
 			new row fl-2: Tags=map[flowkeeper:restored-from:fl-1] CreatedAt=now RootID=fl-1 State=live Protected=true FirstSeenAt=now LineageSince=-24h1m0s LastSeenAt=now WrittenAt=now
-			fl-1: State=restored Reason="" RestoredAt=now NewID=fl-2 Tried=1 NextAttemptAt=+2m0s
+			fl-1: State=restored Reason="" NextAttemptAt=+2m0s Tried=1 NewID=fl-2 RestoredAt=now
 			logged fl-1 restored: recreated as fl-2`},
 		{"created without our tag", given(fl1, pending("fl-1", untagged)), answer(Answer{Class: Created, ID: "fl-2"}), `
 			new row fl-2: Tags=map[] CreatedAt=now RootID=fl-1 State=live Protected=true FirstSeenAt=now LineageSince=-24h1m0s LastSeenAt=now WrittenAt=now
-			fl-1: State=restored RestoredAt=now NewID=fl-2 Tried=1 NextAttemptAt=+2m0s
+			fl-1: State=restored NextAttemptAt=+2m0s Tried=1 NewID=fl-2 RestoredAt=now
 			logged fl-1 restored: recreated as fl-2`},
 
 		{"I9: passes by itself", given(fl1, pending("fl-1", times(2))), answer(Answer{Class: TryAgain, Message: "throttled"}),
-			`fl-1: Tried=3 Attempts=3 LastError=throttled NextAttemptAt=+4s | retry fl-1 open: throttled`},
+			`fl-1: NextAttemptAt=+4s Tried=3 Attempts=3 LastError=throttled | retry fl-1 open: throttled`},
 		{"I9: passes by itself, when it is blocked", given(fl1, blocked("fl-1", Role, absentBefore)), answer(Answer{Class: TryAgain, Message: "throttled"}),
-			`fl-1: Tried=1 Attempts=1 LastError=throttled NextAttemptAt=+1s | retry fl-1 blocked/role: throttled`},
+			`fl-1: NextAttemptAt=+1s Tried=1 Attempts=1 LastError=throttled | retry fl-1 blocked/role: throttled`},
 		{"passes by itself: it was shown alive before", given(fl1, pending("fl-1", func(i *Incident) { i.AliveSince, i.TimesAlive = noon, 3 })), answer(Answer{Class: TryAgain, Message: "throttled"}),
-			`fl-1: AliveSince=never AbsentAt=now Tried=1 Attempts=1 LastError=throttled TimesAlive=0 NextAttemptAt=+1s | retry fl-1 open: throttled`},
+			`fl-1: AliveSince=never TimesAlive=0 AbsentAt=now NextAttemptAt=+1s Tried=1 Attempts=1 LastError=throttled | retry fl-1 open: throttled`},
 
 		{"I9: a role that AWS can't assume yet", given(fl1, pending("fl-1", absentBefore)), answer(slow),
-			`fl-1: Tried=1 Attempts=1 LastError="cannot assume" NextAttemptAt=+1s FailingSince=now`},
+			`fl-1: NextAttemptAt=+1s Tried=1 Attempts=1 LastError="cannot assume" FailingSince=now`},
 		{"I9: a role, within the grace", given(fl1, pending("fl-1", failingSince(roleGrace-1))), answer(slow),
-			`fl-1: Tried=1 Attempts=1 LastError="cannot assume" NextAttemptAt=+1s`},
+			`fl-1: NextAttemptAt=+1s Tried=1 Attempts=1 LastError="cannot assume"`},
 		{"I9: a role, beyond the grace", given(fl1, pending("fl-1", failingSince(roleGrace))), answer(slow), `
-			fl-1: State=blocked Reason=role Tried=1 LastError="cannot assume" NextAttemptAt=+15s Stuck=blocked("cannot assume") StuckNews=true
+			fl-1: State=blocked Reason=role NextAttemptAt=+15s Tried=1 LastError="cannot assume" Stuck=blocked("cannot assume") StuckNews=true
 			logged fl-1 blocked/role: cannot assume
 			note stuck fl-1`},
 		{"a role, after something else", given(fl1, pending("fl-1", failingSince(time.Minute))), answer(Answer{Class: TryAgain, Message: "throttled"}),
-			`fl-1: Tried=1 Attempts=1 LastError=throttled NextAttemptAt=+1s FailingSince=never | retry fl-1 open: throttled`},
+			`fl-1: NextAttemptAt=+1s Tried=1 Attempts=1 LastError=throttled FailingSince=never | retry fl-1 open: throttled`},
 
 		{"I9: a person is needed", given(fl1, pending("fl-1", times(3))), answer(denied), `
-			fl-1: State=blocked Reason=permission Advice="allow it" Tried=4 Attempts=0 LastError="not authorized" NextAttemptAt=+15s Stuck=blocked("not authorized") StuckNews=true
+			fl-1: State=blocked Reason=permission Advice="allow it" NextAttemptAt=+15s Tried=4 Attempts=0 LastError="not authorized" Stuck=blocked("not authorized") StuckNews=true
 			logged fl-1 blocked/permission: not authorized
 			note stuck fl-1`},
 		{"I9: a person is needed still", given(fl1, blocked("fl-1", Permission, times(1))), answer(denied),
 			`fl-1: Advice="allow it" Tried=2 Attempts=2 LastError="not authorized"`},
 		{"a person is needed still, and has heard so", given(fl1, blocked("fl-1", Permission, times(9), heard)), answer(denied),
-			`fl-1: Advice="allow it" Tried=10 Attempts=10 LastError="not authorized" NextAttemptAt=+15m0s`},
+			`fl-1: Advice="allow it" NextAttemptAt=+15m0s Tried=10 Attempts=10 LastError="not authorized"`},
 		{"a person is needed for another reason", given(fl1, blocked("fl-1", Role, times(1), heard)), answer(denied), `
 			fl-1: Reason=permission Advice="allow it" Tried=2 Attempts=2 LastError="not authorized" Stuck=blocked("not authorized") StuckNews=true
 			logged fl-1 blocked/permission: not authorized
@@ -91,36 +91,36 @@ func TestApplyAnswer(t *testing.T) {
 			`fl-1: Advice="allow it" Tried=2 Attempts=2 LastError="not authorized" Stuck=blocked("not authorized") StuckNews=true | note stuck fl-1`},
 
 		{"the resource is absent", given(fl1, pending("fl-1", absentBefore)), answer(notThere),
-			`fl-1: Tried=1 Attempts=1 LastError="vpc-1 does not exist" NextAttemptAt=+2m0s NotFoundAt=now`},
+			`fl-1: NextAttemptAt=+2m0s Tried=1 Attempts=1 LastError="vpc-1 does not exist" NotFoundAt=now`},
 		{"the resource is absent still, too soon", given(fl1, pending("fl-1", notFound(policy.Settle-1))), answer(notThere),
-			`fl-1: Tried=1 Attempts=1 LastError="vpc-1 does not exist" NextAttemptAt=+1ns`},
+			`fl-1: NextAttemptAt=+1ns Tried=1 Attempts=1 LastError="vpc-1 does not exist"`},
 		{"the resource is absent still", given(fl1, pending("fl-1", notFound(policy.Settle)), live("fl-2", unprotected)), answer(notThere), `
 			row fl-2: Protected=true
-			fl-1: State=closed Reason=resource_gone Advice="its resource no longer exists: vpc-1 doe…" Tried=1 Attempts=1 LastError="vpc-1 does not exist" NextAttemptAt=never
+			fl-1: State=closed Reason=resource_gone Advice="its resource no longer exists: vpc-1 doe…" NextAttemptAt=never Tried=1 Attempts=1 LastError="vpc-1 does not exist"
 			logged fl-1 closed/resource_gone: its resource no longer exists: vpc-1 does not exist`},
 		{"I9: another answer between two that it is absent", given(fl1, pending("fl-1", notFound(policy.Settle))), answer(Answer{Class: TryAgain, Message: "throttled"}),
-			`fl-1: Tried=1 Attempts=1 LastError=throttled NextAttemptAt=+1s NotFoundAt=never | retry fl-1 open: throttled`},
+			`fl-1: NextAttemptAt=+1s Tried=1 Attempts=1 LastError=throttled NotFoundAt=never | retry fl-1 open: throttled`},
 
 		{"the tags are refused", given(fl1, pending("fl-1", absentBefore)), answer(Answer{Class: TagRefused, Message: "no tags"}),
-			`fl-1: Untagged=true Tried=1 Attempts=1 LastError="no tags" NextAttemptAt=now`},
+			`fl-1: Untagged=true NextAttemptAt=now Tried=1 Attempts=1 LastError="no tags"`},
 		{"the tags are refused without ours", given(fl1, pending("fl-1", untagged)), answer(Answer{Class: TagRefused, Message: "no tags"}), `
-			fl-1: State=blocked Reason=invalid Tried=1 LastError="no tags" NextAttemptAt=+15s Stuck=blocked("no tags") StuckNews=true
+			fl-1: State=blocked Reason=invalid NextAttemptAt=+15s Tried=1 LastError="no tags" Stuck=blocked("no tags") StuckNews=true
 			logged fl-1 blocked/invalid: no tags
 			note stuck fl-1`},
 
 		{"I3: one exists: an equivalent", given(fl1, pending("fl-1", absentBefore), live("fl-2")), answer(exists, made("fl-2")), `
 			row fl-2: RootID=fl-1 LineageSince=-24h1m0s WrittenAt=now
-			fl-1: State=restored RestoredAt=-50s NewID=fl-2 Adopted=true Tried=1 NextAttemptAt=+1m10s
+			fl-1: State=restored NextAttemptAt=+1m10s Tried=1 NewID=fl-2 Adopted=true RestoredAt=-50s
 			logged fl-1 restored: adopted fl-2, which does the same`},
 		{"I3: one exists that is older", given(fl1, pending("fl-1", absentBefore), live("fl-2")),
 			answer(exists, flowLog("fl-2", func(f *inventory.FlowLog) { f.CreatedAt = noon.Add(-48 * time.Hour) })), `
 			row fl-2: RootID=fl-1 LineageSince=-24h1m0s WrittenAt=now
-			fl-1: State=restored RestoredAt=-1m1s NewID=fl-2 Adopted=true Tried=1 NextAttemptAt=+59s
+			fl-1: State=restored NextAttemptAt=+59s Tried=1 NewID=fl-2 Adopted=true RestoredAt=-1m1s
 			logged fl-1 restored: adopted fl-2, which does the same`},
 		{"I4: one exists that counts as gone, for long", given(fl1, pending("fl-1", absentBefore), gone("fl-2", lostLongAgo)), answer(exists, made("fl-2")), `
 			row fl-2: RootID=fl-1 LineageSince=-24h1m0s WrittenAt=now
-			fl-2 opened: Source=drift EventID=lost-fl-2 Action=restore LastSeenAt=never Frozen=wanted MissingSince=-1m0s Tried=1
-			fl-1: State=closed Reason=superseded Advice="its replacement was lost in turn: see fl…" NewID=fl-2 Tried=1 Attempts=1 LastError=exists NextAttemptAt=never
+			fl-2 opened: Frozen=wanted Source=drift EventID=lost-fl-2 LastSeenAt=never Action=restore Tried=1 MissingSince=-1m0s
+			fl-1: State=closed Reason=superseded Advice="its replacement was lost in turn: see fl…" NextAttemptAt=never Tried=1 Attempts=1 LastError=exists NewID=fl-2
 			history fl-2 open: its replacement was lost in turn (lost-fl-2)
 			logged fl-1 closed/superseded: its replacement was lost in turn: see fl-2
 			note lineage fl-2
@@ -128,35 +128,35 @@ func TestApplyAnswer(t *testing.T) {
 			note overdue fl-2
 			note known fl-2`},
 		{"I3: one exists that counts as gone, since shortly", given(fl1, pending("fl-1", absentBefore), gone("fl-2", lostLately)), answer(exists, made("fl-2")),
-			`fl-1: Tried=1 Attempts=1 LastError=exists NextAttemptAt=+2s`},
+			`fl-1: NextAttemptAt=+2s Tried=1 Attempts=1 LastError=exists`},
 		{"one exists: a decoy", given(fl1, pending("fl-1", absentBefore), live("fl-2", unprotected, by("arn:eve"))), answer(exists, made("fl-2", rejects)), `
-			fl-1: State=blocked Reason=decoy Advice="fl-2 delivers from the same resource to …" Tried=1 LastError="fl-2 is in the way, made by arn:eve" NextAttemptAt=+15s Stuck=decoy("fl-2 is in the way, made by arn:eve") StuckNews=true
+			fl-1: State=blocked Reason=decoy Advice="fl-2 delivers from the same resource to …" NextAttemptAt=+15s Tried=1 LastError="fl-2 is in the way, made by arn:eve" Stuck=decoy("fl-2 is in the way, made by arn:eve") StuckNews=true
 			logged fl-1 blocked/decoy: fl-2 is in the way, made by arn:eve
 			note stuck fl-1`},
 		{"one exists: a decoy that is not active", given(fl1, pending("fl-1", absentBefore), live("fl-2", unprotected)), answer(exists, made("fl-2", pendingDelivery)), `
-			fl-1: State=blocked Reason=decoy Advice="fl-2 delivers from the same resource to …" Tried=1 LastError="fl-2 is in the way" NextAttemptAt=+15s Stuck=decoy("fl-2 is in the way") StuckNews=true
+			fl-1: State=blocked Reason=decoy Advice="fl-2 delivers from the same resource to …" NextAttemptAt=+15s Tried=1 LastError="fl-2 is in the way" Stuck=decoy("fl-2 is in the way") StuckNews=true
 			logged fl-1 blocked/decoy: fl-2 is in the way
 			note stuck fl-1`},
 		{"one exists: a decoy, as before", given(fl1, blocked("fl-1", Decoy, absentBefore), live("fl-2", unprotected)), answer(exists, made("fl-2", rejects)),
-			`fl-1: Advice="fl-2 delivers from the same resource to …" Tried=1 Attempts=1 LastError="fl-2 is in the way" NextAttemptAt=+30s`},
+			`fl-1: Advice="fl-2 delivers from the same resource to …" NextAttemptAt=+30s Tried=1 Attempts=1 LastError="fl-2 is in the way"`},
 		{"one exists, and is not shown", given(fl1, pending("fl-1", times(2))), answer(exists),
-			`fl-1: Tried=3 Attempts=3 LastError=exists NextAttemptAt=+8s`},
+			`fl-1: NextAttemptAt=+8s Tried=3 Attempts=3 LastError=exists`},
 		{"I2: one exists: the lost one", given(fl1, pending("fl-1", absentBefore)), answer(exists, flowLog("fl-1")),
-			`fl-1: AliveSince=now Tried=1 Attempts=1 LastError=exists TimesAlive=1 NextAttemptAt=+1s`},
+			`fl-1: AliveSince=now TimesAlive=1 NextAttemptAt=+1s Tried=1 Attempts=1 LastError=exists`},
 
 		{"I4: the token was used otherwise", given(fl1, pending("fl-1", absentBefore)), answer(Answer{Class: TokenMismatch, Message: "mismatch"}),
-			`fl-1: State=blocked Reason=token_used Advice="somebody used Flowkeeper's ClientToken f…" Tried=1 Attempts=1 LastError=mismatch NextAttemptAt=+5s MismatchAt=now Stuck=blocked(mismatch) StuckNews=true
+			`fl-1: State=blocked Reason=token_used Advice="somebody used Flowkeeper's ClientToken f…" MismatchAt=now NextAttemptAt=+5s Tried=1 Attempts=1 LastError=mismatch Stuck=blocked(mismatch) StuckNews=true
 			logged fl-1 blocked/token_used: mismatch
 			note stuck fl-1`},
 		{"I9: a random token was used otherwise", given(fl1, blocked("fl-1", TokenUsed, absentBefore, func(i *Incident) { i.RandomToken = "random" })), answer(Answer{Class: TokenMismatch, Message: "mismatch"}),
-			`fl-1: Advice="somebody used Flowkeeper's ClientToken f…" Tried=1 Attempts=1 LastError=mismatch NextAttemptAt=+5s MismatchAt=now`},
+			`fl-1: Advice="somebody used Flowkeeper's ClientToken f…" MismatchAt=now NextAttemptAt=+5s Tried=1 Attempts=1 LastError=mismatch`},
 		{"I4: the token answers the lost flow log", given(fl1, pending("fl-1", absentBefore)), answer(Answer{Class: Created, ID: "fl-1"}), `
-			fl-1: State=blocked Reason=token_used Advice="somebody used Flowkeeper's ClientToken f…" Tried=1 Attempts=1 LastError="CreateFlowLogs answered the ID of the lo…" NextAttemptAt=+5s MismatchAt=now Stuck=blocked("CreateFlowLogs answered the ID of the lo…") StuckNews=true
+			fl-1: State=blocked Reason=token_used Advice="somebody used Flowkeeper's ClientToken f…" MismatchAt=now NextAttemptAt=+5s Tried=1 Attempts=1 LastError="CreateFlowLogs answered the ID of the lo…" Stuck=blocked("CreateFlowLogs answered the ID of the lo…") StuckNews=true
 			logged fl-1 blocked/token_used: CreateFlowLogs answered the ID of the lost flow log, fl-1
 			note stuck fl-1`},
 		{"I3: the token was used otherwise, and what came of it is there", given(fl1, pending("fl-1", absentBefore), live("fl-2")), answer(Answer{Class: TokenMismatch, Message: "mismatch"}, made("fl-2")), `
 			row fl-2: RootID=fl-1 LineageSince=-24h1m0s WrittenAt=now
-			fl-1: State=restored RestoredAt=-50s NewID=fl-2 Adopted=true Tried=1 NextAttemptAt=+1m10s MismatchAt=now
+			fl-1: State=restored MismatchAt=now NextAttemptAt=+1m10s Tried=1 NewID=fl-2 Adopted=true RestoredAt=-50s
 			logged fl-1 restored: adopted fl-2, which does the same`},
 
 		{"no incident", given(fl1), answer(denied), ``},
@@ -172,17 +172,17 @@ func TestApplyFailure(t *testing.T) {
 	fl1 := live("fl-1")
 	play(t, []scenario{
 		{"I9: passes by itself", given(fl1, pending("fl-1")), noObservation(Answer{Class: TryAgain, Message: "throttled"}),
-			`fl-1: Tried=1 Attempts=1 LastError=throttled NextAttemptAt=+1s | retry fl-1 open: throttled`},
+			`fl-1: NextAttemptAt=+1s Tried=1 Attempts=1 LastError=throttled | retry fl-1 open: throttled`},
 		{"I9: says nothing of the resource", given(fl1, pending("fl-1", notFound)), noObservation(Answer{Class: ResourceAbsent, Message: "not found"}),
-			`fl-1: Tried=1 Attempts=1 LastError="not found" NextAttemptAt=+1s NotFoundAt=never | retry fl-1 open: not found`},
+			`fl-1: NextAttemptAt=+1s Tried=1 Attempts=1 LastError="not found" NotFoundAt=never | retry fl-1 open: not found`},
 		{"I9: a person is needed", given(fl1, pending("fl-1")), noObservation(denied), `
-			fl-1: State=blocked Reason=permission Advice="allow it" Tried=1 LastError="not authorized" NextAttemptAt=+15s Stuck=blocked("not authorized") StuckNews=true
+			fl-1: State=blocked Reason=permission Advice="allow it" NextAttemptAt=+15s Tried=1 LastError="not authorized" Stuck=blocked("not authorized") StuckNews=true
 			logged fl-1 blocked/permission: not authorized
 			note stuck fl-1`},
 		{"a person is needed, where a replacement is to be verified", given(fl1, back("fl-1", "fl-2")), noObservation(denied),
-			`fl-1: Tried=1 Attempts=1 LastError="not authorized" NextAttemptAt=+30s`},
+			`fl-1: NextAttemptAt=+30s Tried=1 Attempts=1 LastError="not authorized"`},
 		{"passes by itself, where a replacement is to be verified", given(fl1, back("fl-1", "fl-2")), noObservation(Answer{Class: TryAgain, Message: "throttled"}),
-			`fl-1: Tried=1 Attempts=1 LastError=throttled NextAttemptAt=+1s | retry fl-1 restored: throttled`},
+			`fl-1: NextAttemptAt=+1s Tried=1 Attempts=1 LastError=throttled | retry fl-1 restored: throttled`},
 		{"no incident", given(fl1), noObservation(denied), ``},
 		{"a command was faster", given(fl1, closed("fl-1", Released)), noObservation(denied), ``},
 		{"a step was faster", given(fl1, back("fl-1", "fl-2", func(i *Incident) { i.State, i.NextAttemptAt = Verified, time.Time{} })), noObservation(denied), ``},

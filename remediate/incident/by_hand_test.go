@@ -42,12 +42,12 @@ func TestRequest(t *testing.T) {
 		{"what is blocked", given(gone("fl-1"), blocked("fl-1", Role)), request,
 			`fl-1: Requested=true NextAttemptAt=now | history fl-1 blocked: a person asked for it (flowkeeper restore) (e-1) | note requested fl-1`},
 		{"what was opened by a clock that was ahead", given(gone("fl-1"), pending("fl-1", ahead)), request, `
-			fl-1: AbsentAt=now Requested=true NextAttemptAt=now
+			fl-1: Requested=true AbsentAt=now NextAttemptAt=now
 			history fl-1 open: a person asked for it (flowkeeper restore) (e-1)
 			note requested fl-1`},
 		{"what a record named before AWS showed it", given(live("fl-1"), pending("fl-1", unknown)), request, `
 			row fl-1: State=gone GoneAt=now
-			fl-1: ResourceID=vpc-1 LastSeenAt=-1h1m0s FirstSeenAt=-24h1m0s OpenedAt=now Known=true Frozen=wanted Requested=true NextAttemptAt=now
+			fl-1: ResourceID=vpc-1 Known=true Frozen=wanted FirstSeenAt=-24h1m0s LastSeenAt=-1h1m0s OpenedAt=now Requested=true NextAttemptAt=now
 			history fl-1 open: a person asked for it (flowkeeper restore) (e-1)
 			note requested fl-1`},
 		{"what is known by its incident alone", given(closed("fl-1", AlertOnly)), request,

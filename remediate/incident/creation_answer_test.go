@@ -57,36 +57,36 @@ func TestApplyCreation(t *testing.T) {
 		{"I6: all are made", given(sentOn("1"), sentOn("2", tried)), answered(item("", Answer{}, newOn("1"), newOn("2"))), `
 			new row fl-new-1: Tags=map[flowkeeper:restored-from:e-1] RootID=fl-1 State=live Protected=true FirstSeenAt=now LineageSince=-24h1m0s LastSeenAt=now WrittenAt=now
 			new row fl-new-2: ResourceID=vpc-2 Tags=map[flowkeeper:restored-from:e-1] RootID=fl-2 State=live Protected=true FirstSeenAt=now LineageSince=-24h1m0s LastSeenAt=now WrittenAt=now
-			fl-1: State=restored RestoredAt=now NewID=fl-new-1 Group="" Call=none Tried=1 NextAttemptAt=+2m0s
-			fl-2: State=restored RestoredAt=now NewID=fl-new-2 Group="" Call=none Tried=3 Attempts=0 LastError="" NextAttemptAt=+2m0s NotFoundAt=never
+			fl-1: State=restored Group="" Call=none NextAttemptAt=+2m0s Tried=1 NewID=fl-new-1 RestoredAt=now
+			fl-2: State=restored Group="" Call=none NextAttemptAt=+2m0s Tried=3 Attempts=0 LastError="" NotFoundAt=never NewID=fl-new-2 RestoredAt=now
 			logged fl-1 restored: recreated as fl-new-1
 			logged fl-2 restored: recreated as fl-new-2`},
 		{"made, and lacks tags", given(sentOn("1", tags("a", "1", "b", "2")), sentOn("2")), answered(item("", Answer{}, newOn("1", "a", "1"), newOn("2"))), `
 			new row fl-new-1: Tags=map[a:1 flowkeeper:restored-from:e-1] RootID=fl-1 State=live Protected=true OwnTags=map[a:1 b:2] FirstSeenAt=now LineageSince=-24h1m0s LastSeenAt=now WrittenAt=now
 			new row fl-new-2: ResourceID=vpc-2 Tags=map[flowkeeper:restored-from:e-1] RootID=fl-2 State=live Protected=true FirstSeenAt=now LineageSince=-24h1m0s LastSeenAt=now WrittenAt=now
-			fl-1: State=restored RestoredAt=now NewID=fl-new-1 Group="" Call=none MissingTags=map[b:2] Tried=1 NextAttemptAt=now
-			fl-2: State=restored RestoredAt=now NewID=fl-new-2 Group="" Call=none Tried=1 NextAttemptAt=+2m0s
+			fl-1: State=restored Group="" Call=none NextAttemptAt=now Tried=1 NewID=fl-new-1 RestoredAt=now MissingTags=map[b:2]
+			fl-2: State=restored Group="" Call=none NextAttemptAt=+2m0s Tried=1 NewID=fl-new-2 RestoredAt=now
 			logged fl-1 restored: recreated as fl-new-1
 			logged fl-2 restored: recreated as fl-new-2`},
 		{"made, and the row was live still", given(sentOn("1"), live("fl-1", does(func(f *inventory.FlowLog) { f.ResourceID = "vpc-1" }))), answered(item("", Answer{}, newOn("1"))), `
 			row fl-1: State=gone GoneAt=now
 			new row fl-new-1: Tags=map[flowkeeper:restored-from:e-1] RootID=fl-1 State=live Protected=true FirstSeenAt=now LineageSince=-24h1m0s LastSeenAt=now WrittenAt=now
-			fl-1: State=restored RestoredAt=now NewID=fl-new-1 Group="" Call=none Tried=1 NextAttemptAt=+2m0s
+			fl-1: State=restored Group="" Call=none NextAttemptAt=+2m0s Tried=1 NewID=fl-new-1 RestoredAt=now
 			logged fl-1 restored: recreated as fl-new-1`},
 		{"made when it was blocked", given(sentOn("1", func(i *Incident) { i.State, i.Reason = Blocked, Permission })), answered(item("", Answer{}, newOn("1"))), `
 			new row fl-new-1: Tags=map[flowkeeper:restored-from:e-1] RootID=fl-1 State=live Protected=true FirstSeenAt=now LineageSince=-24h1m0s LastSeenAt=now WrittenAt=now
-			fl-1: State=restored Reason="" RestoredAt=now NewID=fl-new-1 Group="" Call=none Tried=1 NextAttemptAt=+2m0s
+			fl-1: State=restored Reason="" Group="" Call=none NextAttemptAt=+2m0s Tried=1 NewID=fl-new-1 RestoredAt=now
 			logged fl-1 restored: recreated as fl-new-1`},
 		{"made, and not shown yet", given(sentOn("1"), sentOn("2")), answered(item("", Answer{}, newOn("2"))), `
 			new row fl-new-2: ResourceID=vpc-2 Tags=map[flowkeeper:restored-from:e-1] RootID=fl-2 State=live Protected=true FirstSeenAt=now LineageSince=-24h1m0s LastSeenAt=now WrittenAt=now
 			fl-1: Call=sent(-5s, final, T) NextAttemptAt=+5s
-			fl-2: State=restored RestoredAt=now NewID=fl-new-2 Group="" Call=none Tried=1 NextAttemptAt=+2m0s
+			fl-2: State=restored Group="" Call=none NextAttemptAt=+2m0s Tried=1 NewID=fl-new-2 RestoredAt=now
 			logged fl-2 restored: recreated as fl-new-2`},
 		{"made, not shown yet, and sent twice", given(sentOn("1", twice)), answered(CreationAnswer{}), `fl-1: Call=sent(-5s, before -25s, final, T) NextAttemptAt=+5s`},
 		{"I4: made, and lost by now", given(sentOn("1"), gone("fl-new-1", does(func(f *inventory.FlowLog) { f.ResourceID = "vpc-1" }))), answered(item("", Answer{}, newOn("1"))), `
 			row fl-new-1: RootID=fl-1 LineageSince=-24h1m0s WrittenAt=now
-			fl-new-1 opened: Source=drift EventID=lost-fl-new-1 Action=restore LastSeenAt=never Frozen=wanted MissingSince=-1m0s Tried=1
-			fl-1: State=closed Reason=superseded Advice="its replacement was lost in turn: see fl…" NewID=fl-new-1 Call=none Tried=1 Attempts=1 NextAttemptAt=never
+			fl-new-1 opened: Frozen=wanted Source=drift EventID=lost-fl-new-1 LastSeenAt=never Action=restore Tried=1 MissingSince=-1m0s
+			fl-1: State=closed Reason=superseded Advice="its replacement was lost in turn: see fl…" Call=none NextAttemptAt=never Tried=1 Attempts=1 NewID=fl-new-1
 			history fl-new-1 open: its replacement was lost in turn (lost-fl-new-1)
 			logged fl-1 closed/superseded: its replacement was lost in turn: see fl-new-1
 			note lineage fl-new-1
@@ -95,114 +95,114 @@ func TestApplyCreation(t *testing.T) {
 			note known fl-new-1`},
 		{"I4: the ID of a lost one is no success", given(sentOn("1"), sentOn("2")), answered(item("", Answer{}, newOn("2"), made("fl-1", func(f *inventory.FlowLog) { f.ResourceID = "vpc-1" }))), `
 			new row fl-new-2: ResourceID=vpc-2 Tags=map[flowkeeper:restored-from:e-1] RootID=fl-2 State=live Protected=true FirstSeenAt=now LineageSince=-24h1m0s LastSeenAt=now WrittenAt=now
-			fl-1: Group="" Call=none LastError="CreateFlowLogs answered the ID of the lo…" NextAttemptAt=now
-			fl-2: State=restored RestoredAt=now NewID=fl-new-2 Group="" Call=none Tried=1 NextAttemptAt=+2m0s
+			fl-1: Group="" Call=none NextAttemptAt=now LastError="CreateFlowLogs answered the ID of the lo…"
+			fl-2: State=restored Group="" Call=none NextAttemptAt=+2m0s Tried=1 NewID=fl-new-2 RestoredAt=now
 			logged fl-2 restored: recreated as fl-new-2`},
 
 		{"an item is absent", given(sentOn("1"), sentOn("2")), answered(item("vpc-1", notThere("vpc-1"), newOn("2"))), `
 			new row fl-new-2: ResourceID=vpc-2 Tags=map[flowkeeper:restored-from:e-1] RootID=fl-2 State=live Protected=true FirstSeenAt=now LineageSince=-24h1m0s LastSeenAt=now WrittenAt=now
-			fl-1: Group="" Call=none Tried=1 Attempts=1 LastError="vpc-1 does not exist" NextAttemptAt=+2m0s NotFoundAt=now
-			fl-2: State=restored RestoredAt=now NewID=fl-new-2 Group="" Call=none Tried=1 NextAttemptAt=+2m0s
+			fl-1: Group="" Call=none NextAttemptAt=+2m0s Tried=1 Attempts=1 LastError="vpc-1 does not exist" NotFoundAt=now
+			fl-2: State=restored Group="" Call=none NextAttemptAt=+2m0s Tried=1 NewID=fl-new-2 RestoredAt=now
 			logged fl-2 restored: recreated as fl-new-2`},
 		{"an item needs a person", given(sentOn("1"), sentOn("2")), answered(item("vpc-1", denied, newOn("2"))), `
 			new row fl-new-2: ResourceID=vpc-2 Tags=map[flowkeeper:restored-from:e-1] RootID=fl-2 State=live Protected=true FirstSeenAt=now LineageSince=-24h1m0s LastSeenAt=now WrittenAt=now
-			fl-1: State=blocked Reason=permission Advice="allow it" Group="" Call=none Tried=1 LastError="not authorized" NextAttemptAt=+15s Stuck=blocked("not authorized") StuckNews=true
-			fl-2: State=restored RestoredAt=now NewID=fl-new-2 Group="" Call=none Tried=1 NextAttemptAt=+2m0s
+			fl-1: State=blocked Reason=permission Advice="allow it" Group="" Call=none NextAttemptAt=+15s Tried=1 LastError="not authorized" Stuck=blocked("not authorized") StuckNews=true
+			fl-2: State=restored Group="" Call=none NextAttemptAt=+2m0s Tried=1 NewID=fl-new-2 RestoredAt=now
 			logged fl-1 blocked/permission: not authorized
 			logged fl-2 restored: recreated as fl-new-2
 			note stuck fl-1`},
 		{"an item passes by itself", given(sentOn("1"), sentOn("2")), answered(item("vpc-1", throttled, newOn("2"))), `
 			new row fl-new-2: ResourceID=vpc-2 Tags=map[flowkeeper:restored-from:e-1] RootID=fl-2 State=live Protected=true FirstSeenAt=now LineageSince=-24h1m0s LastSeenAt=now WrittenAt=now
-			fl-1: Group="" Call=none Tried=1 Attempts=1 LastError=throttled NextAttemptAt=+1s
-			fl-2: State=restored RestoredAt=now NewID=fl-new-2 Group="" Call=none Tried=1 NextAttemptAt=+2m0s
+			fl-1: Group="" Call=none NextAttemptAt=+1s Tried=1 Attempts=1 LastError=throttled
+			fl-2: State=restored Group="" Call=none NextAttemptAt=+2m0s Tried=1 NewID=fl-new-2 RestoredAt=now
 			logged fl-2 restored: recreated as fl-new-2
 			retry fl-1 open: throttled`},
 		{"an item's tags are refused", given(sentOn("1"), sentOn("2")), answered(item("vpc-1", Answer{Class: TagRefused, Message: "no tags"}, newOn("2"))), `
 			new row fl-new-2: ResourceID=vpc-2 Tags=map[flowkeeper:restored-from:e-1] RootID=fl-2 State=live Protected=true FirstSeenAt=now LineageSince=-24h1m0s LastSeenAt=now WrittenAt=now
-			fl-1: Untagged=true Group="" Call=none Tried=1 Attempts=1 LastError="no tags" NextAttemptAt=now
-			fl-2: State=restored RestoredAt=now NewID=fl-new-2 Group="" Call=none Tried=1 NextAttemptAt=+2m0s
+			fl-1: Group="" Call=none Untagged=true NextAttemptAt=now Tried=1 Attempts=1 LastError="no tags"
+			fl-2: State=restored Group="" Call=none NextAttemptAt=+2m0s Tried=1 NewID=fl-new-2 RestoredAt=now
 			logged fl-2 restored: recreated as fl-new-2`},
 		{"an item's role is slow", given(sentOn("1"), sentOn("2")), answered(item("vpc-1", Answer{Class: RoleSlow, Reason: Role, Message: "cannot assume"}, newOn("2"))), `
 			new row fl-new-2: ResourceID=vpc-2 Tags=map[flowkeeper:restored-from:e-1] RootID=fl-2 State=live Protected=true FirstSeenAt=now LineageSince=-24h1m0s LastSeenAt=now WrittenAt=now
-			fl-1: Group="" Call=none Tried=1 Attempts=1 LastError="cannot assume" NextAttemptAt=+1s FailingSince=now
-			fl-2: State=restored RestoredAt=now NewID=fl-new-2 Group="" Call=none Tried=1 NextAttemptAt=+2m0s
+			fl-1: Group="" Call=none NextAttemptAt=+1s Tried=1 Attempts=1 LastError="cannot assume" FailingSince=now
+			fl-2: State=restored Group="" Call=none NextAttemptAt=+2m0s Tried=1 NewID=fl-new-2 RestoredAt=now
 			logged fl-2 restored: recreated as fl-new-2`},
 		{"I3: an item exists", given(sentOn("1"), sentOn("2")), answered(item("vpc-1", Answer{Class: AlreadyThere, Message: "exists"}, newOn("2"))), `
 			new row fl-new-2: ResourceID=vpc-2 Tags=map[flowkeeper:restored-from:e-1] RootID=fl-2 State=live Protected=true FirstSeenAt=now LineageSince=-24h1m0s LastSeenAt=now WrittenAt=now
-			fl-1: Group="" Call=none LastError=exists NextAttemptAt=now
-			fl-2: State=restored RestoredAt=now NewID=fl-new-2 Group="" Call=none Tried=1 NextAttemptAt=+2m0s
+			fl-1: Group="" Call=none NextAttemptAt=now LastError=exists
+			fl-2: State=restored Group="" Call=none NextAttemptAt=+2m0s Tried=1 NewID=fl-new-2 RestoredAt=now
 			logged fl-2 restored: recreated as fl-new-2`},
 		{"I4: an item exists, of a call sent twice", given(sentOn("1", twice), sentOn("2", twice)), answered(item("vpc-1", Answer{Class: AlreadyThere, Message: "exists"}, newOn("2"))), `
 			new row fl-new-2: ResourceID=vpc-2 Tags=map[flowkeeper:restored-from:e-1] RootID=fl-2 State=live Protected=true FirstSeenAt=now LineageSince=-24h1m0s LastSeenAt=now WrittenAt=now
-			fl-1: Group="" Call=sent(-25s, final, T) LastError=exists NextAttemptAt=now
-			fl-2: State=restored RestoredAt=now NewID=fl-new-2 Group="" Call=none Tried=1 NextAttemptAt=+2m0s
+			fl-1: Group="" Call=sent(-25s, final, T) NextAttemptAt=now LastError=exists
+			fl-2: State=restored Group="" Call=none NextAttemptAt=+2m0s Tried=1 NewID=fl-new-2 RestoredAt=now
 			logged fl-2 restored: recreated as fl-new-2`},
 		{"I4: an item's token is used", given(sentOn("1"), sentOn("2")), answered(item("vpc-1", Answer{Class: TokenMismatch, Message: "mismatch"}, newOn("2"))), `
 			new row fl-new-2: ResourceID=vpc-2 Tags=map[flowkeeper:restored-from:e-1] RootID=fl-2 State=live Protected=true FirstSeenAt=now LineageSince=-24h1m0s LastSeenAt=now WrittenAt=now
-			fl-1: Group="" Call=none LastError=mismatch NextAttemptAt=now
-			fl-2: State=restored RestoredAt=now NewID=fl-new-2 Group="" Call=none Tried=1 NextAttemptAt=+2m0s
+			fl-1: Group="" Call=none NextAttemptAt=now LastError=mismatch
+			fl-2: State=restored Group="" Call=none NextAttemptAt=+2m0s Tried=1 NewID=fl-new-2 RestoredAt=now
 			logged fl-2 restored: recreated as fl-new-2`},
 		{"I4: an item passes by itself, of a call sent twice", given(sentOn("1", twice), sentOn("2", twice)), answered(item("vpc-1", throttled, newOn("2"))), `
 			new row fl-new-2: ResourceID=vpc-2 Tags=map[flowkeeper:restored-from:e-1] RootID=fl-2 State=live Protected=true FirstSeenAt=now LineageSince=-24h1m0s LastSeenAt=now WrittenAt=now
-			fl-1: Group="" Call=sent(-25s, T) Tried=1 Attempts=1 LastError=throttled NextAttemptAt=+1s
-			fl-2: State=restored RestoredAt=now NewID=fl-new-2 Group="" Call=none Tried=1 NextAttemptAt=+2m0s
+			fl-1: Group="" Call=sent(-25s, T) NextAttemptAt=+1s Tried=1 Attempts=1 LastError=throttled
+			fl-2: State=restored Group="" Call=none NextAttemptAt=+2m0s Tried=1 NewID=fl-new-2 RestoredAt=now
 			logged fl-2 restored: recreated as fl-new-2
 			retry fl-1 open: throttled`},
 
 		{"throttled: none was made", given(sentOn("1"), sentOn("2", tried)), answered(refused(throttled)), `
-			fl-1: Call=none Tried=1 Attempts=1 LastError=throttled NextAttemptAt=+1s
-			fl-2: Call=none Tried=3 Attempts=3 NextAttemptAt=+4s NotFoundAt=never
+			fl-1: Call=none NextAttemptAt=+1s Tried=1 Attempts=1 LastError=throttled
+			fl-2: Call=none NextAttemptAt=+4s Tried=3 Attempts=3 NotFoundAt=never
 			retry fl-1 open: throttled`},
 		{"I4: throttled, of a call sent twice", given(sentOn("1", twice), sentOn("2", twice)), answered(refused(throttled)), `
-			fl-1: Call=sent(-25s, T) Tried=1 Attempts=1 LastError=throttled NextAttemptAt=+1s
-			fl-2: Call=sent(-25s, T) Tried=1 Attempts=1 LastError=throttled NextAttemptAt=+1s
+			fl-1: Call=sent(-25s, T) NextAttemptAt=+1s Tried=1 Attempts=1 LastError=throttled
+			fl-2: Call=sent(-25s, T) NextAttemptAt=+1s Tried=1 Attempts=1 LastError=throttled
 			retry fl-1 open: throttled`},
 		{"I4: no answer: in doubt", given(sentOn("1"), sentOn("2")), answered(refused(noAnswer)), `
-			fl-1: Tried=1 Attempts=1 LastError="no answer" NextAttemptAt=+1s
-			fl-2: Tried=1 Attempts=1 LastError="no answer" NextAttemptAt=+1s
+			fl-1: NextAttemptAt=+1s Tried=1 Attempts=1 LastError="no answer"
+			fl-2: NextAttemptAt=+1s Tried=1 Attempts=1 LastError="no answer"
 			retry fl-1 open: no answer`},
 		{"I4: no answer, of a call sent twice", given(sentOn("1", twice), sentOn("2", twice)), answered(refused(noAnswer)), `
-			fl-1: Tried=1 Attempts=1 LastError="no answer" NextAttemptAt=+1s
-			fl-2: Tried=1 Attempts=1 LastError="no answer" NextAttemptAt=+1s
+			fl-1: NextAttemptAt=+1s Tried=1 Attempts=1 LastError="no answer"
+			fl-2: NextAttemptAt=+1s Tried=1 Attempts=1 LastError="no answer"
 			retry fl-1 open: no answer`},
 		{"I9: no answer, for the third time: halved", given(sentOn("1", tried), sentOn("2", tried), sentOn("3", tried)), answered(refused(noAnswer)), `
-			fl-1: AtMost=2 Tried=3 Attempts=3 LastError="no answer" NextAttemptAt=+4s NotFoundAt=never
-			fl-2: AtMost=2 Tried=3 Attempts=3 LastError="no answer" NextAttemptAt=+4s NotFoundAt=never
-			fl-3: AtMost=2 Tried=3 Attempts=3 LastError="no answer" NextAttemptAt=+4s NotFoundAt=never
+			fl-1: AtMost=2 NextAttemptAt=+4s Tried=3 Attempts=3 LastError="no answer" NotFoundAt=never
+			fl-2: AtMost=2 NextAttemptAt=+4s Tried=3 Attempts=3 LastError="no answer" NotFoundAt=never
+			fl-3: AtMost=2 NextAttemptAt=+4s Tried=3 Attempts=3 LastError="no answer" NotFoundAt=never
 			retry fl-1 open: no answer`},
 		{"no answer, and shown alive before", given(sentOn("1", func(i *Incident) { i.AliveSince, i.TimesAlive, i.AbsentAt = noon, 3, time.Time{} }), sentOn("2")), answered(refused(noAnswer)), `
-			fl-1: AliveSince=never AbsentAt=now Tried=1 Attempts=1 LastError="no answer" TimesAlive=0 NextAttemptAt=+1s
-			fl-2: Tried=1 Attempts=1 LastError="no answer" NextAttemptAt=+1s
+			fl-1: AliveSince=never TimesAlive=0 AbsentAt=now NextAttemptAt=+1s Tried=1 Attempts=1 LastError="no answer"
+			fl-2: NextAttemptAt=+1s Tried=1 Attempts=1 LastError="no answer"
 			retry fl-1 open: no answer`},
 		{"refused, and none is named: halved", given(sentOn("1"), sentOn("2")), answered(refused(denied)), `
-			fl-1: AtMost=1 Call=none Tried=1 Attempts=1 LastError="not authorized" NextAttemptAt=now
-			fl-2: AtMost=1 Call=none Tried=1 Attempts=1 LastError="not authorized" NextAttemptAt=now`},
+			fl-1: AtMost=1 Call=none NextAttemptAt=now Tried=1 Attempts=1 LastError="not authorized"
+			fl-2: AtMost=1 Call=none NextAttemptAt=now Tried=1 Attempts=1 LastError="not authorized"`},
 		{"refused, and one is named: that goes alone", given(sentOn("1"), sentOn("2"), sentOn("3")), answered(refused(notThere("vpc-2"))), `
-			fl-1: Call=none Tried=1 Attempts=1 LastError="vpc-2 does not exist" NextAttemptAt=now
-			fl-2: Group="" Call=none Tried=1 Attempts=1 LastError="vpc-2 does not exist" NextAttemptAt=now
-			fl-3: Call=none Tried=1 Attempts=1 LastError="vpc-2 does not exist" NextAttemptAt=now`},
+			fl-1: Call=none NextAttemptAt=now Tried=1 Attempts=1 LastError="vpc-2 does not exist"
+			fl-2: Group="" Call=none NextAttemptAt=now Tried=1 Attempts=1 LastError="vpc-2 does not exist"
+			fl-3: Call=none NextAttemptAt=now Tried=1 Attempts=1 LastError="vpc-2 does not exist"`},
 		{"refused, and two are named", given(sentOn("1"), sentOn("2"), sentOn("3")), answered(refused(notThere("vpc-2, vpc-3"))), `
-			fl-1: Call=none Tried=1 Attempts=1 LastError="vpc-2, vpc-3 does not exist" NextAttemptAt=now
-			fl-2: Group="" Call=none Tried=1 Attempts=1 LastError="vpc-2, vpc-3 does not exist" NextAttemptAt=now
-			fl-3: Group="" Call=none Tried=1 Attempts=1 LastError="vpc-2, vpc-3 does not exist" NextAttemptAt=now`},
+			fl-1: Call=none NextAttemptAt=now Tried=1 Attempts=1 LastError="vpc-2, vpc-3 does not exist"
+			fl-2: Group="" Call=none NextAttemptAt=now Tried=1 Attempts=1 LastError="vpc-2, vpc-3 does not exist"
+			fl-3: Group="" Call=none NextAttemptAt=now Tried=1 Attempts=1 LastError="vpc-2, vpc-3 does not exist"`},
 		{"refused, and another is named: none of the call", given(sentOn("1"), sentOn("2")), answered(refused(notThere("vpc-11"))), `
-			fl-1: AtMost=1 Call=none Tried=1 Attempts=1 LastError="vpc-11 does not exist" NextAttemptAt=now
-			fl-2: AtMost=1 Call=none Tried=1 Attempts=1 LastError="vpc-11 does not exist" NextAttemptAt=now`},
+			fl-1: AtMost=1 Call=none NextAttemptAt=now Tried=1 Attempts=1 LastError="vpc-11 does not exist"
+			fl-2: AtMost=1 Call=none NextAttemptAt=now Tried=1 Attempts=1 LastError="vpc-11 does not exist"`},
 		{"I4: refused, and one is named, of a call sent twice", given(sentOn("1", twice), sentOn("2", twice)), answered(refused(notThere("vpc-2"))), `
-			fl-1: Call=sent(-25s, final, T) Tried=1 Attempts=1 LastError="vpc-2 does not exist" NextAttemptAt=now
-			fl-2: Group="" Call=sent(-25s, final, T) Tried=1 Attempts=1 LastError="vpc-2 does not exist" NextAttemptAt=now`},
+			fl-1: Call=sent(-25s, final, T) NextAttemptAt=now Tried=1 Attempts=1 LastError="vpc-2 does not exist"
+			fl-2: Group="" Call=sent(-25s, final, T) NextAttemptAt=now Tried=1 Attempts=1 LastError="vpc-2 does not exist"`},
 		{"I4: the token is used, of a call sent twice", given(sentOn("1", twice), sentOn("2", twice)), answered(refused(Answer{Class: TokenMismatch, Message: "mismatch", NoEffect: true})), `
-			fl-1: AtMost=1 Call=sent(-25s, final, T) Tried=1 Attempts=1 LastError=mismatch NextAttemptAt=now
-			fl-2: AtMost=1 Call=sent(-25s, final, T) Tried=1 Attempts=1 LastError=mismatch NextAttemptAt=now`},
+			fl-1: AtMost=1 Call=sent(-25s, final, T) NextAttemptAt=now Tried=1 Attempts=1 LastError=mismatch
+			fl-2: AtMost=1 Call=sent(-25s, final, T) NextAttemptAt=now Tried=1 Attempts=1 LastError=mismatch`},
 		{"I9: a slow role is no member's: halved", given(sentOn("1"), sentOn("2")), answered(refused(Answer{Class: RoleSlow, Reason: Role, Message: "cannot assume", NoEffect: true})), `
-			fl-1: AtMost=1 Call=none Tried=1 Attempts=1 LastError="cannot assume" NextAttemptAt=now
-			fl-2: AtMost=1 Call=none Tried=1 Attempts=1 LastError="cannot assume" NextAttemptAt=now`},
+			fl-1: AtMost=1 Call=none NextAttemptAt=now Tried=1 Attempts=1 LastError="cannot assume"
+			fl-2: AtMost=1 Call=none NextAttemptAt=now Tried=1 Attempts=1 LastError="cannot assume"`},
 		{"I9: their tags are refused: each goes alone", given(sentOn("1"), sentOn("2")), answered(refused(Answer{Class: TagRefused, Message: "no tags", NoEffect: true})), `
-			fl-1: Group="" Call=none Tried=1 Attempts=1 LastError="no tags" NextAttemptAt=now
-			fl-2: Group="" Call=none Tried=1 Attempts=1 LastError="no tags" NextAttemptAt=now`},
+			fl-1: Group="" Call=none NextAttemptAt=now Tried=1 Attempts=1 LastError="no tags"
+			fl-2: Group="" Call=none NextAttemptAt=now Tried=1 Attempts=1 LastError="no tags"`},
 		{"refused, and it may have had an effect", given(sentOn("1"), sentOn("2")), answered(refused(Answer{Class: NeedsPerson, Reason: Refused, Message: "what?"})), `
-			fl-1: AtMost=1 Tried=1 Attempts=1 LastError=what? NextAttemptAt=now
-			fl-2: AtMost=1 Tried=1 Attempts=1 LastError=what? NextAttemptAt=now`},
+			fl-1: AtMost=1 NextAttemptAt=now Tried=1 Attempts=1 LastError=what?
+			fl-2: AtMost=1 NextAttemptAt=now Tried=1 Attempts=1 LastError=what?`},
 
 		{"another step was faster", given(sentOn("1", func(i *Incident) { i.State, i.NewID, i.Call = Restored, "fl-9", nil }), sentOn("2", otherCall), sentOn("3", func(i *Incident) { i.Call = nil })), answered(item("vpc-2", denied, newOn("1"), newOn("3"))), ``},
 		{"a command was faster", given(sentOn("1", func(i *Incident) { i.State, i.Reason = Closed, Released })), answered(item("", Answer{}, newOn("1"))), ``},

@@ -30,107 +30,159 @@ type Decision struct {
 	Found  Other     // of Adopt and DecoyInTheWay, and of Close where it was replaced
 }
 
-// Decide says what to do next about an open or blocked incident. It looks for reasons not to
-// create, in this order:
-//
-//   - never seen, not known yet, not observed, alive, perhaps a decoy of what was lost with it
-//   - not to be restored: released, not protected, ignored by a rule, alert only
-//   - an equivalent is there: adopted at once after a drift, else after the wait of a rule
-//   - waiting
-//   - replaced, by whom a rule gives time to
-//   - for the create itself: something is in its way, the token is spent, flapping
+// Decide says what to do next about an open or blocked incident: what the first check says that
+// applies, else to create.
 func Decide(i Incident, o Facts, p Policy, now time.Time) Decision {
-	switch {
-	case !i.Known && !o.InSnapshot && o.Complete:
-		return Decision{Next: Close, Reason: Unknown, Advice: "Flowkeeper never saw this flow log: if it should be kept, recreate it by hand"}
-	case !i.Known && !o.InSnapshot:
-		return Decision{Next: Requeue, At: now.Add(15 * time.Second)}
-	case !o.Covers(i):
-		return Decision{Next: Requeue, At: now}
-	case o.Alive:
-		return decideAlive(i, p, now)
-	}
-	if o.MayBeDecoy && !i.Requested {
-		if d, wait := awaitOtherLoss(i, p, now); wait {
+	s := situation{i, o, p, now}
+	for _, applies := range checks {
+		if d, ok := applies(s); ok {
 			return d
 		}
-		o.Protected = false
 	}
-	if d, ok := notToRestore(i, o, p); ok {
-		return deferClose(d, o, p, now)
-	}
-	other, there := equivalent(i, o, p)
-	waiting := !i.Requested && now.Before(i.WaitUntil)
-	switch {
-	case there && (!waiting || i.Source == ByDrift): // a rule's wait is for the principal that deleted it; a drift's only for the record
-		return Decision{Next: Adopt, Found: other}
-	case waiting:
-		return Decision{Next: Hold, At: i.WaitUntil}
-	}
-	if other, ok := replacedBy(i, o); ok {
-		return deferClose(Decision{Next: Close, Reason: Replaced, Advice: "replaced by " + other.ID, Found: other}, o, p, now)
-	}
-	return decideCreate(i, o, p, now)
+	return Decision{Next: Create}
 }
 
-// deferClose holds back an end without a create while the observation may not show the
-// lost flow log yet, because that is younger than AWS's delay: it would be forgotten.
-func deferClose(d Decision, o Facts, p Policy, now time.Time) Decision {
-	age := now.Sub(o.CreatedAt)
-	if d.Next != Close || age >= p.Settle || age < -p.Settle { // so far ahead: the clock has gone back
-		return d
-	}
-	return Decision{Next: Hold, At: now.Add(p.Settle - max(0, age))}
+// situation is what Decide decides about.
+type situation struct {
+	i   Incident
+	o   Facts
+	p   Policy
+	now time.Time
 }
 
-// awaitOtherLoss waits for the record of another loss on the resource, which tells whether the
-// flow log was made before or after that, for Policy.Settle at most.
-func awaitOtherLoss(i Incident, p Policy, now time.Time) (Decision, bool) {
-	end := i.OpenedAt.Add(p.Settle)
-	pause := min(max(now.Sub(i.OpenedAt), time.Second), 15*time.Second)
-	return Decision{Next: Hold, At: Earlier(now.Add(pause), end)}, now.Before(end)
+// checks look for reasons not to create, in this order. Each reports whether it applies.
+var checks = [...]func(situation) (Decision, bool){
+	// Is it lost at all?
+	neverSeen, notKnownYet, notObserved, stillThere, perhapsDecoy,
+	// Is it to be restored?
+	wasReleased, isHeld, notProtected, ignoredByRule, alertOnly,
+	// Is it, or will it be, replaced without us?
+	equivalentThere, waitingByRule, replacedByRule,
+	// May it be created now?
+	somethingInTheWay, tokenSpent, flapping,
 }
 
-// decideAlive waits while AWS shows the lost flow log: after 1, 2, 4, 8, then
+func neverSeen(s situation) (Decision, bool) {
+	return Decision{Next: Close, Reason: Unknown, Advice: "Flowkeeper never saw this flow log: if it should be kept, recreate it by hand"},
+		!s.i.Known && !s.o.InSnapshot && s.o.Complete
+}
+
+// notKnownYet: a complete observation may bring it into the snapshot.
+func notKnownYet(s situation) (Decision, bool) {
+	return Decision{Next: Requeue, At: s.now.Add(15 * time.Second)}, !s.i.Known && !s.o.InSnapshot
+}
+
+func notObserved(s situation) (Decision, bool) {
+	return Decision{Next: Requeue, At: s.now}, !s.o.Covers(s.i)
+}
+
+// stillThere waits while AWS shows the lost flow log: after 1, 2, 4, 8, then
 // every 15 s, until Policy.Settle has passed.
-func decideAlive(i Incident, p Policy, now time.Time) Decision {
-	since := i.AliveSince
+func stillThere(s situation) (Decision, bool) {
+	since := s.i.AliveSince
 	if since.IsZero() {
-		since = now
+		since = s.now
 	}
-	end := since.Add(p.Settle)
-	if !now.Before(end) {
-		return Decision{Next: Close, Reason: StillThere, Advice: "AWS shows it alive: the record was wrong, forged or about something else"}
+	end := since.Add(s.p.Settle)
+	if !s.now.Before(end) {
+		return Decision{Next: Close, Reason: StillThere, Advice: "AWS shows it alive: the record was wrong, forged or about something else"}, s.o.Alive
 	}
 	pause := 15 * time.Second
-	if i.TimesAlive < 4 {
-		pause = time.Second << i.TimesAlive
+	if s.i.TimesAlive < 4 {
+		pause = time.Second << s.i.TimesAlive
 	}
-	return Decision{Next: Requeue, At: Earlier(now.Add(pause), end)}
+	return Decision{Next: Requeue, At: Earlier(s.now.Add(pause), end)}, s.o.Alive
 }
 
-// notToRestore are the reasons not to restore, the strictest first. A person's request knows none.
-func notToRestore(i Incident, o Facts, p Policy) (Decision, bool) {
-	closed := func(reason, advice string) (Decision, bool) {
-		return Decision{Next: Close, Reason: reason, Advice: advice}, true
+// perhapsDecoy waits for the record of another loss on the resource, which tells whether the
+// flow log was made before or after that, for Policy.Settle at most. After that it counts as
+// unprotected.
+func perhapsDecoy(s situation) (Decision, bool) {
+	end := s.i.OpenedAt.Add(s.p.Settle)
+	pause := min(max(s.now.Sub(s.i.OpenedAt), time.Second), 15*time.Second)
+	return Decision{Next: Hold, At: Earlier(s.now.Add(pause), end)}, s.o.MayBeDecoy && !s.i.Requested && s.now.Before(end)
+}
+
+func wasReleased(s situation) (Decision, bool) {
+	return s.notRestored(Released, "an operator released it: "+s.putsBack()), s.o.Released && !s.i.Requested
+}
+
+func isHeld(s situation) (Decision, bool) {
+	return s.notRestored(Held, "its destination is held, as nobody has approved it: "+s.putsBack()), s.o.InSnapshot && s.o.Held && !s.i.Requested
+}
+
+func notProtected(s situation) (Decision, bool) {
+	return s.notRestored(Exempt, "it was not protected: a decoy, or outside inventory.destinations"),
+		s.o.InSnapshot && (!s.o.Protected || s.o.MayBeDecoy) && !s.i.Requested
+}
+
+func ignoredByRule(s situation) (Decision, bool) {
+	return s.notRestored(Exempt, "a rule lets this principal delete flow logs"), s.i.Action == Ignore && !s.i.Requested
+}
+
+// alertOnly is so by remediate.mode, or by a rule.
+func alertOnly(s situation) (Decision, bool) {
+	advice := s.putsBack()
+	if s.p.AlertOnly {
+		advice = "remediate.mode is alert: " + advice
 	}
-	switch {
-	case i.Requested:
-		return Decision{}, false
-	case o.Released:
-		return closed(Released, "an operator released it: `flowkeeper restore "+i.FlowLogID+"` puts it back")
-	case o.InSnapshot && o.Held:
-		return closed(Held, "its destination is held, as nobody has approved it: `flowkeeper restore "+i.FlowLogID+"` puts it back")
-	case o.InSnapshot && !o.Protected:
-		return closed(Exempt, "it was not protected: a decoy, or outside inventory.destinations")
-	case i.Action == Ignore:
-		return closed(Exempt, "a rule lets this principal delete flow logs")
-	case p.AlertOnly:
-		return closed(AlertOnly, "remediate.mode is alert: `flowkeeper restore "+i.FlowLogID+"` puts it back")
-	case i.Action == Alert:
-		return closed(AlertOnly, "`flowkeeper restore "+i.FlowLogID+"` puts it back")
+	return s.notRestored(AlertOnly, advice), (s.p.AlertOnly || s.i.Action == Alert) && !s.i.Requested
+}
+
+// equivalentThere adopts what does the same. A rule's wait is for the principal that deleted
+// the flow log; after a drift, only for the record.
+func equivalentThere(s situation) (Decision, bool) {
+	other, there := equivalent(s.i, s.o, s.p)
+	return Decision{Next: Adopt, Found: other}, there && (!s.waits() || s.i.Source == ByDrift)
+}
+
+func waitingByRule(s situation) (Decision, bool) {
+	return Decision{Next: Hold, At: s.i.WaitUntil}, s.waits()
+}
+
+func replacedByRule(s situation) (Decision, bool) {
+	other, ok := replacedBy(s.i, s.o)
+	d := s.notRestored(Replaced, "replaced by "+other.ID)
+	if d.Next == Close {
+		d.Found = other
 	}
-	return Decision{}, false
+	return d, ok
+}
+
+// somethingInTheWay: AWS has just said so.
+func somethingInTheWay(s situation) (Decision, bool) {
+	if f, ok := inTheWayOf(s.i, s.o.Others, s.p); ok {
+		return Decision{Next: DecoyInTheWay, Found: f}, s.o.AlreadyExists
+	}
+	return Decision{Next: Requeue, At: s.now.Add(2 * time.Second << min(max(s.i.Attempts-1, 0), 3))}, s.o.AlreadyExists
+}
+
+func tokenSpent(s situation) (Decision, bool) {
+	return decideToken(s.i, s.o, s.p, s.now), !s.i.MismatchAt.IsZero()
+}
+
+// flapping: it was restored too often lately.
+func flapping(s situation) (Decision, bool) {
+	at, ok := flapsUntil(s.i, s.o.Restores, s.p)
+	return Decision{Next: HoldFlapping, At: at}, ok && s.now.Before(at)
+}
+
+// waits reports whether a rule, or the wait for a record, gives time before a restore. A
+// person's request does not wait.
+func (s situation) waits() bool { return !s.i.Requested && s.now.Before(s.i.WaitUntil) }
+
+func (s situation) putsBack() string {
+	return "`flowkeeper restore " + s.i.FlowLogID + "` puts it back"
+}
+
+// notRestored ends the incident without a create. It holds that back while the observation may
+// not show the lost flow log yet, because that is younger than AWS's delay: it would be forgotten.
+func (s situation) notRestored(reason, advice string) Decision {
+	age := s.now.Sub(s.o.CreatedAt)
+	if age >= s.p.Settle || age < -s.p.Settle { // so far ahead: the clock has gone back
+		return Decision{Next: Close, Reason: reason, Advice: advice}
+	}
+	return Decision{Next: Hold, At: s.now.Add(s.p.Settle - max(0, age))}
 }
 
 // equivalent finds one that may be adopted (I3). What is older than the lost
@@ -166,24 +218,6 @@ func replacedBy(i Incident, o Facts) (Other, bool) {
 		}
 	}
 	return Other{}, false
-}
-
-// decideCreate creates, unless the lineage flaps, or AWS has just said that
-// something is in the way.
-func decideCreate(i Incident, o Facts, p Policy, now time.Time) Decision {
-	if o.AlreadyExists {
-		if f, ok := inTheWayOf(i, o.Others, p); ok {
-			return Decision{Next: DecoyInTheWay, Found: f}
-		}
-		return Decision{Next: Requeue, At: now.Add(2 * time.Second << min(max(i.Attempts-1, 0), 3))}
-	}
-	if !i.MismatchAt.IsZero() {
-		return decideToken(i, o, p, now)
-	}
-	if at, ok := flapsUntil(i, o.Restores, p); ok && now.Before(at) {
-		return Decision{Next: HoldFlapping, At: at}
-	}
-	return Decision{Next: Create}
 }
 
 // tokenDoubt is how long after IdempotentParameterMismatch an equivalent is looked for. A

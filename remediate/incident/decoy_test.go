@@ -164,11 +164,11 @@ func TestProtectShown(t *testing.T) {
 	of := func(change func(*Incident), more ...any) *Case {
 		return given(append(more, gone("fl-1"), back("fl-1", "fl-3", change), live("fl-3"), live("fl-2", unprotected, does(rejects)))...)
 	}
-	const verified = `fl-1: Confirmed=true NextAttemptAt=+8m0s`
+	const verified = `fl-1: NextAttemptAt=+8m0s Confirmed=true`
 	play(t, []scenario{
 		{"shown", of(longAgo), verify(made("fl-3"), made("fl-2", rejects)), `row fl-2: Protected=true |` + verified},
 		{"not shown", of(longAgo), verify(made("fl-3")), verified},
-		{"too soon", of(lately), verify(made("fl-3"), made("fl-2", rejects)), `fl-1: Confirmed=true NextAttemptAt=+8m1s`},
+		{"too soon", of(lately), verify(made("fl-3"), made("fl-2", rejects)), `fl-1: NextAttemptAt=+8m1s Confirmed=true`},
 		{"another one is lost there", of(longAgo, gone("fl-4"), pending("fl-4")), verify(made("fl-3"), made("fl-2", rejects)), verified},
 	})
 }

@@ -83,12 +83,12 @@ func TestApplyDrift(t *testing.T) {
 		{"that AWS showed alive", given(live("fl-1", does(rejects)), closed("fl-1", StillThere, asked(Alert)), wait), drift(Restore, "fl-1"), `
 			= 1 opened
 			row fl-1: State=gone GoneAt=now
-			fl-1 reopened: Source=drift EventID=e-2 Actor=nobody Action=restore WaitUntil=+10m0s DeletedAt=never Frozen=traffic_type: "REJECT" instead of "ALL"
+			fl-1 reopened: Frozen=traffic_type: "REJECT" instead of "ALL" Source=drift EventID=e-2 Actor=nobody DeletedAt=never Action=restore WaitUntil=+10m0s
 			history fl-1 open: a refresh no longer finds it (e-2)`},
 		{"I2: that a stricter record named", given(live("fl-1"), closed("fl-1", StillThere)), drift(Alert, "fl-1"), `
 			= 1 opened
 			row fl-1: State=gone GoneAt=now
-			fl-1 reopened: Source=drift EventID=e-2 Actor=nobody WaitUntil=now DeletedAt=never
+			fl-1 reopened: Source=drift EventID=e-2 Actor=nobody DeletedAt=never WaitUntil=now
 			history fl-1 open: a refresh no longer finds it (e-2)`},
 	})
 }

@@ -23,7 +23,7 @@ func TestHoldFlapping(t *testing.T) {
 	play(t, []scenario{
 		{"I9: five restores within the hour", given(gone("fl-1"), pending("fl-1", absentBefore), five()), observe(), `
 			= flapping
-			fl-1: NextAttemptAt=+9m0s Flapping=true FlapAlerted=true Stuck=flapping("5 restores within an hour") StuckNews=true
+			fl-1: NextAttemptAt=+9m0s Flapping=true Stuck=flapping("5 restores within an hour") StuckNews=true FlapAlerted=true
 			note stuck fl-1`},
 		{"I9: people have heard so of another", given(gone("fl-1"), pending("fl-1", absentBefore), five(func(i *Incident) { i.FlapAlerted = true })), observe(),
 			`= flapping | fl-1: NextAttemptAt=+9m0s Flapping=true`},

@@ -46,13 +46,13 @@ func TestApplyFound(t *testing.T) {
 		{"I4: new, and made by a call in doubt", given(gone("fl-1"), pending("fl-1", calling)), found(made("fl-2", ours)), `
 			= new true, learns true
 			new row fl-2: Tags=map[flowkeeper:restored-from:e-1] RootID=fl-1 State=live Protected=true FirstSeenAt=now LineageSince=-24h1m0s LastSeenAt=now WrittenAt=now
-			fl-1: State=restored AbsentAt=now RestoredAt=now NewID=fl-2 Call=none NextAttemptAt=+2m0s
+			fl-1: State=restored AbsentAt=now Call=none NextAttemptAt=+2m0s NewID=fl-2 RestoredAt=now
 			logged fl-1 restored: recreated as fl-2`},
 		{"I4: new, made by a call in doubt, and lost by now", given(gone("fl-1"), pending("fl-1", calling), closed("fl-2", Unknown, unknown)), found(made("fl-2", ours)), `
 			= new true, learns true
 			new row fl-2: Tags=map[flowkeeper:restored-from:e-1] RootID=fl-1 State=live Protected=true FirstSeenAt=now LineageSince=-24h1m0s LastSeenAt=now WrittenAt=now
-			fl-2 reopened: RootID=fl-1 ResourceID=vpc-1 FirstSeenAt=-24h1m0s Known=true Frozen=wanted Call=sent(-1m0s, final, T)
-			fl-1: State=closed Reason=superseded Advice="its replacement was lost in turn: see fl…" AbsentAt=now NewID=fl-2 Call=none NextAttemptAt=never
+			fl-2 reopened: RootID=fl-1 ResourceID=vpc-1 Known=true Frozen=wanted FirstSeenAt=-24h1m0s Call=sent(-1m0s, final, T)
+			fl-1: State=closed Reason=superseded Advice="its replacement was lost in turn: see fl…" AbsentAt=now Call=none NextAttemptAt=never NewID=fl-2
 			history fl-2 open: its replacement was lost in turn (e-1)
 			logged fl-1 closed/superseded: its replacement was lost in turn: see fl-2
 			note reopened fl-2
@@ -138,16 +138,16 @@ func TestApplyFound(t *testing.T) {
 		{"imported, and lost", given(live("fl-1", imported), pending("fl-1", unknown)), found(flowLog("fl-1", rejects)), `
 			= new false, learns true
 			row fl-1: TrafficType=REJECT Imported=false WrittenAt=now
-			fl-1: ResourceID=vpc-1 LastSeenAt=-1h1m0s FirstSeenAt=-24h1m0s Known=true Frozen=traffic_type: "REJECT" instead of "ALL" NextAttemptAt=now`},
+			fl-1: ResourceID=vpc-1 Known=true Frozen=traffic_type: "REJECT" instead of "ALL" FirstSeenAt=-24h1m0s LastSeenAt=-1h1m0s NextAttemptAt=now`},
 		{"imported, and back", given(live("fl-1", imported), back("fl-1", "fl-2", told)), found(flowLog("fl-1")), `
 			= new false, learns true
 			row fl-1: Imported=false WrittenAt=now
-			fl-1: State=closed Reason=still_there Advice="AWS shows it alive, whatever the copy of…" OpenedAt=now RestoredAt=never NewID="" Generation=1 NextAttemptAt=never StuckAlertedAt=never
+			fl-1: OpenedAt=now State=closed Reason=still_there Advice="AWS shows it alive, whatever the copy of…" Generation=1 NextAttemptAt=never NewID="" RestoredAt=never StuckAlertedAt=never
 			history fl-1 closed/still_there: AWS shows it alive, whatever the copy of the state file said`},
 		{"imported, and let go", given(live("fl-1", imported), closed("fl-1", Released)), found(flowLog("fl-1")), `
 			= new false, learns true
 			row fl-1: Imported=false WrittenAt=now
-			fl-1: Reason=still_there Advice="AWS shows it alive, whatever the copy of…" OpenedAt=now
+			fl-1: OpenedAt=now Reason=still_there Advice="AWS shows it alive, whatever the copy of…"
 			history fl-1 closed/still_there: AWS shows it alive, whatever the copy of the state file said`},
 		{"imported, and known to be alive", given(live("fl-1", imported), closed("fl-1", StillThere)), found(flowLog("fl-1")),
 			`= new false, learns true | row fl-1: Imported=false WrittenAt=now`},
@@ -161,9 +161,9 @@ func TestRelearn(t *testing.T) {
 	play(t, []scenario{
 		{"nothing was lost", given(live("fl-1")), relearn, ``},
 		{"it is known by now", given(live("fl-1"), pending("fl-1", unknown, later)), relearn,
-			`fl-1: ResourceID=vpc-1 LastSeenAt=-1h1m0s FirstSeenAt=-24h1m0s Known=true Frozen=wanted NextAttemptAt=now | note known fl-1`},
+			`fl-1: ResourceID=vpc-1 Known=true Frozen=wanted FirstSeenAt=-24h1m0s LastSeenAt=-1h1m0s NextAttemptAt=now | note known fl-1`},
 		{"it is known by now, and the incident was closed", given(live("fl-1"), closed("fl-1", Unknown, unknown)), relearn, `
-			fl-1 reopened: ResourceID=vpc-1 LastSeenAt=-1h1m0s FirstSeenAt=-24h1m0s Known=true Frozen=wanted
+			fl-1 reopened: ResourceID=vpc-1 Known=true Frozen=wanted FirstSeenAt=-24h1m0s LastSeenAt=-1h1m0s
 			history fl-1 open: AWS shows that there was such a flow log (e-1)
 			note reopened fl-1
 			note known fl-1`},
@@ -183,7 +183,7 @@ func TestCreatedBy(t *testing.T) {
 			`row fl-1: CreatedBy=arn:eve | fl-2: NextAttemptAt=now`},
 		{"a record of its deletion came first", given(live("fl-1"), pending("fl-1", unknown)), created, `
 			row fl-1: CreatedBy=arn:eve
-			fl-1: ResourceID=vpc-1 LastSeenAt=-1h1m0s FirstSeenAt=-24h1m0s Known=true Frozen=wanted NextAttemptAt=now
+			fl-1: ResourceID=vpc-1 Known=true Frozen=wanted FirstSeenAt=-24h1m0s LastSeenAt=-1h1m0s NextAttemptAt=now
 			note known fl-1`},
 		{"its loss is known", given(live("fl-1"), pending("fl-1")), created, `row fl-1: CreatedBy=arn:eve`},
 		{"unknown", given(blocked("fl-2", Limit, unknown)), created, ``},

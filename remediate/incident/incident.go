@@ -82,48 +82,52 @@ const (
 // Incident is what Flowkeeper does about the loss of one flow log. There is one for each
 // flow log of a scope, which may be opened again. Its JSON is in the state file.
 type Incident struct {
+	// What was lost.
 	Scope      inventory.Scope
 	FlowLogID  string
-	RootID     string
+	RootID     string // the first of its lineage: the flow log that was replaced, and its replacements
 	ResourceID string
-	State      State
-	Reason     string
-	Advice     string
-	Source     string
-	EventID    string // of the record that opened or reopened it; for drift one made from the refresh
-	Actor      *alert.Actor
-
-	Action      Action
-	ModeOnly    bool      // closed alert_only because of the mode: no record reopens it
-	WaitUntil   time.Time // end of a wait rule's time, or of drift_wait
-	Waited      time.Duration
-	DeletedAt   time.Time // zero for drift
-	DetectedAt  time.Time
-	LastSeenAt  time.Time
-	FirstSeenAt time.Time // of the root of its lineage
-	OpenedAt    time.Time // of this opening: the time that Policy.Settle counts from
-	AliveSince  time.Time // first of the observations in a row that showed the lost flow log
-	AbsentAt    time.Time // the first observation that did not show it; zero until then
-	RestoredAt  time.Time
-	VerifiedAt  time.Time
-
-	LateDestination bool `json:",omitempty"` // it delivers to where nothing did at the first refresh
-
 	Known      bool               // the snapshot knows the flow log
 	Frozen     inventory.Settings // what will be created, as it was when lost
-	NewID      string
-	Adopted    bool
-	Confirmed  bool // an observation after Policy.Settle showed NewID
-	Generation int  // of the ClientToken
-	Keyed      bool // its token is made with the policy's key; false: it was opened before there was one
-	// RandomToken is its ClientToken after AWS has said that one was used otherwise.
-	RandomToken string `json:",omitempty"`
-	Untagged    bool   // AWS refused our own tag
-	Requested   bool   // a person asked (`flowkeeper restore`): rules no longer count
 
-	// Group: its create may share a call with those that have the same Group, because every
-	// create that may have been sent for any of them is in Call. It is the event's ID as the
-	// call's tag has it (see Sharing.Gather); empty: it shares no call.
+	// How it was lost, and who did it.
+	Source      string
+	EventID     string // of the record that opened or reopened it; for drift one made from the refresh
+	Actor       *alert.Actor
+	FirstSeenAt time.Time // of the root of its lineage
+	LastSeenAt  time.Time
+	DeletedAt   time.Time // zero for drift
+	DetectedAt  time.Time
+	OpenedAt    time.Time // of this opening: the time that Policy.Settle counts from
+
+	// What becomes of it.
+	State  State
+	Reason string
+	Advice string
+
+	// What rules and people say.
+	Action          Action
+	ModeOnly        bool      // closed alert_only because of the mode: no record reopens it
+	WaitUntil       time.Time // end of a wait rule's time, or of drift_wait
+	Waited          time.Duration
+	Requested       bool // a person asked (`flowkeeper restore`): rules no longer count
+	LateDestination bool `json:",omitempty"` // it delivers to where nothing did at the first refresh
+
+	// What AWS showed of it.
+	AliveSince time.Time // first of the observations in a row that showed the lost flow log
+	TimesAlive int       `json:"Looks"` // observations in a row that showed the lost flow log
+	AbsentAt   time.Time // the first observation that did not show it; zero until then
+
+	// The ClientToken of its create.
+	Generation  int       // of the ClientToken
+	Keyed       bool      // its token is made with the policy's key; false: it was opened before there was one
+	RandomToken string    `json:",omitempty"` // its ClientToken after AWS has said that one was used otherwise
+	MismatchAt  time.Time // first answer of this generation that says that its token was used otherwise
+
+	// Its create, which may be shared with others. Group: its create may share a call with those
+	// that have the same Group, because every create that may have been sent for any of them is in
+	// Call. It is the event's ID as the call's tag has it (see Sharing.Gather); empty: it shares no
+	// call.
 	Group   string    `json:",omitempty"`
 	AtMost  int       `json:",omitempty"` // incidents that may share its call; 0: as many as AWS takes
 	Untried bool      `json:",omitempty"` // no create for it can have been sent since it was first opened
@@ -131,25 +135,33 @@ type Incident struct {
 	// NothingMadeAt is when an observation last showed that nothing is there which an earlier
 	// call has made. What a Flowkeeper made before that is gone.
 	NothingMadeAt time.Time `json:",omitzero"`
+	Untagged      bool      // AWS refused our own tag
 
-	MissingTags map[string]string `json:",omitempty"` // own tags that the replacement is to get by CreateTags
-	TaggedAt    time.Time         `json:",omitzero"`  // when CreateTags was last answered
-	TagRounds   int               `json:",omitempty"` // how often it was
+	// Attempts, and when the next one is due.
+	NextAttemptAt time.Time // zero: nothing is due
+	Tried         int       // attempts since it was opened, failed observations among them
+	Attempts      int       // of the current run of failures, from which the backoff follows; 0 again when it is blocked
+	LastError     string    // why the last attempt did not succeed; AWS's own words
+	FailingSince  time.Time // first of the current run of "role" failures
+	NotFoundAt    time.Time // first create that answered …NotFound
+	Flapping      bool
 
-	MissingSince   time.Time // earlier than OpenedAt, where it is a replacement that AWS answered and never showed
-	Tried          int       // attempts since it was opened, failed observations among them
-	Attempts       int       // of the current run of failures, from which the backoff follows; 0 again when it is blocked
-	LastError      string    // why the last attempt did not succeed; AWS's own words
-	TimesAlive     int       `json:"Looks"` // observations in a row that showed the lost flow log
-	NextAttemptAt  time.Time // zero: nothing is due
-	FailingSince   time.Time // first of the current run of "role" failures
-	NotFoundAt     time.Time // first create that answered …NotFound
-	MismatchAt     time.Time // first answer of this generation that says that its token was used otherwise
-	Flapping       bool
-	FlapAlerted    bool      `json:"FlapTold"` // there is an alert of it, or is about to be
+	// The replacement.
+	NewID        string
+	Adopted      bool
+	Confirmed    bool // an observation after Policy.Settle showed NewID
+	RestoredAt   time.Time
+	VerifiedAt   time.Time
+	MissingSince time.Time         // earlier than OpenedAt, where it is a replacement that AWS answered and never showed
+	MissingTags  map[string]string `json:",omitempty"` // own tags that the replacement is to get by CreateTags
+	TaggedAt     time.Time         `json:",omitzero"`  // when CreateTags was last answered
+	TagRounds    int               `json:",omitempty"` // how often it was
+
+	// What people are alerted of.
 	Stuck          *Stuck    // why it is blocked or held back
 	StuckNews      bool      // that reason is noted for an alert, which is not written yet
 	StuckAlertedAt time.Time `json:"ToldStuckAt"` // of the last alert that it is not back; zero: there was none
+	FlapAlerted    bool      `json:"FlapTold"`    // there is an alert of it, or is about to be
 }
 
 // Stuck is why an incident is blocked, or held back, in the words of the alert

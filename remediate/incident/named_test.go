@@ -47,41 +47,41 @@ func TestApplyRecord(t *testing.T) {
 	awaits := func(i *Incident) { drifted(i); i.WaitUntil = now.Add(time.Minute) }
 	play(t, []scenario{
 		{"of a live flow log", given(live("fl-1")), record("fl-1"),
-			`= news | fl-1 opened: Source=event EventID=e-2 Actor=mallory Action=restore DeletedAt=-5s | history fl-1 open: named`},
+			`= news | fl-1 opened: Source=event EventID=e-2 Actor=mallory DeletedAt=-5s Action=restore | history fl-1 open: named`},
 		{"of one that the snapshot has as gone", given(gone("fl-1")), record("fl-1"),
-			`= news | fl-1 opened: Source=event EventID=e-2 Actor=mallory Action=restore DeletedAt=-5s | history fl-1 open: named`},
+			`= news | fl-1 opened: Source=event EventID=e-2 Actor=mallory DeletedAt=-5s Action=restore | history fl-1 open: named`},
 		{"I2: of one that AWS never showed", given(), record("fl-1"),
-			`= news, foreseen unknown | fl-1 opened: Source=event EventID=e-2 Actor=mallory Action=restore DeletedAt=-5s | history fl-1 open: named`},
+			`= news, foreseen unknown | fl-1 opened: Source=event EventID=e-2 Actor=mallory DeletedAt=-5s Action=restore | history fl-1 open: named`},
 		{"I2: of one that a file has", given(live("fl-1", imported)), record("fl-1"), `
 			= news, foreseen unknown
-			fl-1 opened: ResourceID="" Source=event EventID=e-2 Actor=mallory Action=restore DeletedAt=-5s LastSeenAt=never FirstSeenAt=never Known=false Frozen=nothing
+			fl-1 opened: ResourceID="" Known=false Frozen=nothing Source=event EventID=e-2 Actor=mallory FirstSeenAt=never LastSeenAt=never DeletedAt=-5s Action=restore
 			history fl-1 open: named`},
 		{"of one that is released", given(live("fl-1", released)), record("fl-1"), `
 			= news, excused, foreseen released
-			fl-1 opened: Source=event EventID=e-2 Actor=mallory Action=restore DeletedAt=-5s
+			fl-1 opened: Source=event EventID=e-2 Actor=mallory DeletedAt=-5s Action=restore
 			history fl-1 open: named`},
 		{"I2: of a time before the release", given(live("fl-1", released)), record("fl-1", at(noon.Add(-time.Hour))),
-			`= news | fl-1 opened: Source=event EventID=e-2 Actor=mallory Action=restore DeletedAt=-1h1m0s | history fl-1 open: named`},
+			`= news | fl-1 opened: Source=event EventID=e-2 Actor=mallory DeletedAt=-1h1m0s Action=restore | history fl-1 open: named`},
 		{"of a decoy", given(live("fl-1", unprotected)), record("fl-1"), `
 			= news, excused, foreseen exempt
-			fl-1 opened: Source=event EventID=e-2 Actor=mallory Action=restore DeletedAt=-5s
+			fl-1 opened: Source=event EventID=e-2 Actor=mallory DeletedAt=-5s Action=restore
 			history fl-1 open: named`},
 		{"by whom a rule lets delete", given(live("fl-1")), record("fl-1", rule(Rule{Action: Ignore})), `
 			= news, excused, foreseen exempt
-			fl-1 opened: Source=event EventID=e-2 Actor=mallory Action=ignore DeletedAt=-5s
+			fl-1 opened: Source=event EventID=e-2 Actor=mallory DeletedAt=-5s Action=ignore
 			history fl-1 open: named`},
 		{"by whom a rule only reports", given(live("fl-1")), record("fl-1", rule(Rule{Action: Alert})),
-			`= news, foreseen alert_only | fl-1 opened: Source=event EventID=e-2 Actor=mallory Action=alert DeletedAt=-5s | history fl-1 open: named`},
+			`= news, foreseen alert_only | fl-1 opened: Source=event EventID=e-2 Actor=mallory DeletedAt=-5s Action=alert | history fl-1 open: named`},
 		{"by whom a rule waits for", given(live("fl-1")), record("fl-1", rule(Rule{Action: Wait, Wait: time.Hour})), `
 			= news
-			fl-1 opened: Source=event EventID=e-2 Actor=mallory Action=wait WaitUntil=+1h0m0s Waited=1h0m0s DeletedAt=-5s
+			fl-1 opened: Source=event EventID=e-2 Actor=mallory DeletedAt=-5s Action=wait WaitUntil=+1h0m0s Waited=1h0m0s
 			history fl-1 open: named`},
 		{"without a time", given(live("fl-1")), record("fl-1", at(time.Time{})),
-			`= news | fl-1 opened: Source=event EventID=e-2 Actor=mallory Action=restore DeletedAt=now | history fl-1 open: named`},
+			`= news | fl-1 opened: Source=event EventID=e-2 Actor=mallory DeletedAt=now Action=restore | history fl-1 open: named`},
 		{"of a time that is still to come", given(live("fl-1")), record("fl-1", at(now.Add(time.Hour))),
-			`= news | fl-1 opened: Source=event EventID=e-2 Actor=mallory Action=restore DeletedAt=now | history fl-1 open: named`},
+			`= news | fl-1 opened: Source=event EventID=e-2 Actor=mallory DeletedAt=now Action=restore | history fl-1 open: named`},
 		{"in mode alert", given(live("fl-1"), func(c *Case) { c.Policy.AlertOnly = true }), record("fl-1"),
-			`= news, foreseen alert_only | fl-1 opened: Source=event EventID=e-2 Actor=mallory Action=restore DeletedAt=-5s | history fl-1 open: named`},
+			`= news, foreseen alert_only | fl-1 opened: Source=event EventID=e-2 Actor=mallory DeletedAt=-5s Action=restore | history fl-1 open: named`},
 
 		{"I4: applied before", given(live("fl-1"), pending("fl-1")), record("fl-1", applied), ``},
 		{"I4: applied before, and foreseen again", given(live("fl-1", released), pending("fl-1")), record("fl-1", applied),
@@ -105,10 +105,10 @@ func TestApplyRecord(t *testing.T) {
 			record("fl-1", rule(Rule{Action: Wait, Wait: time.Hour})), `= news | history fl-1 open: named`},
 
 		{"after a refresh that found it gone", given(gone("fl-1"), pending("fl-1", drifted, func(i *Incident) { i.WaitUntil = now.Add(time.Minute) })), record("fl-1"),
-			`= news | fl-1: Source=event EventID=e-2 Actor=mallory WaitUntil=never DeletedAt=-5s NextAttemptAt=now | history fl-1 open: named`},
+			`= news | fl-1: Source=event EventID=e-2 Actor=mallory DeletedAt=-5s WaitUntil=never NextAttemptAt=now | history fl-1 open: named`},
 		{"after a refresh, by whom a rule lets delete", given(gone("fl-1"), pending("fl-1", drifted)), record("fl-1", rule(Rule{Action: Ignore})), `
 			= news, excused, foreseen exempt
-			fl-1: Source=event EventID=e-2 Actor=mallory Action=ignore DeletedAt=-5s NextAttemptAt=now
+			fl-1: Source=event EventID=e-2 Actor=mallory DeletedAt=-5s Action=ignore NextAttemptAt=now
 			history fl-1 open: named`},
 		{"after a refresh, when it is back", given(gone("fl-1"), back("fl-1", "fl-2", drifted)), record("fl-1"),
 			`= news | fl-1: Source=event Actor=mallory DeletedAt=-5s | history fl-1 restored: named`},
@@ -119,17 +119,17 @@ func TestApplyRecord(t *testing.T) {
 			`= news | fl-1: EventID=e-2 DeletedAt=-5s NextAttemptAt=now | history fl-1 open: named`},
 
 		{"I2: that AWS showed alive", given(live("fl-1", does(rejects)), closed("fl-1", StillThere)), record("fl-1"),
-			`= news | fl-1 reopened: EventID=e-2 DeletedAt=-5s Frozen=traffic_type: "REJECT" instead of "ALL" | history fl-1 open: named`},
+			`= news | fl-1 reopened: Frozen=traffic_type: "REJECT" instead of "ALL" EventID=e-2 DeletedAt=-5s | history fl-1 open: named`},
 		{"that a laxer rule let go", given(gone("fl-1"), closed("fl-1", Exempt, asked(Ignore))), record("fl-1"),
-			`= news | fl-1 reopened: EventID=e-2 Action=restore DeletedAt=-5s | history fl-1 open: named`},
+			`= news | fl-1 reopened: EventID=e-2 DeletedAt=-5s Action=restore | history fl-1 open: named`},
 		{"that a rule let go, by the same", given(gone("fl-1"), closed("fl-1", Exempt, asked(Ignore))), record("fl-1", rule(Rule{Action: Ignore})),
 			`= news, excused | history fl-1 closed/exempt: named`},
 		{"that was only reported", given(gone("fl-1"), closed("fl-1", AlertOnly, asked(Alert))), record("fl-1"),
-			`= news | fl-1 reopened: EventID=e-2 Action=restore DeletedAt=-5s | history fl-1 open: named`},
+			`= news | fl-1 reopened: EventID=e-2 DeletedAt=-5s Action=restore | history fl-1 open: named`},
 		{"that was only reported, by the mode", given(gone("fl-1"), closed("fl-1", AlertOnly, modeOnly)), record("fl-1"),
 			`= news | history fl-1 closed/alert_only: named`},
 		{"that was only reported, to wait for", given(gone("fl-1"), closed("fl-1", AlertOnly, asked(Alert))), record("fl-1", rule(Rule{Action: Wait, Wait: time.Hour})),
-			`= news | fl-1 reopened: EventID=e-2 Action=wait WaitUntil=+1h0m0s Waited=1h0m0s DeletedAt=-5s | history fl-1 open: named`},
+			`= news | fl-1 reopened: EventID=e-2 DeletedAt=-5s Action=wait WaitUntil=+1h0m0s Waited=1h0m0s | history fl-1 open: named`},
 		{"that was released when last seen, and was not when deleted", given(gone("fl-1", releasedThen), closed("fl-1", Released, awaits)), record("fl-1"),
 			`= news | fl-1 reopened: Source=event EventID=e-2 Actor=mallory DeletedAt=-5s | history fl-1 open: named`},
 		{"I2: so, but a day later", given(gone("fl-1", releasedThen), closed("fl-1", Released, awaits, func(i *Incident) { i.OpenedAt = now.Add(-24 * time.Hour) })), record("fl-1"),
@@ -146,7 +146,7 @@ func TestApplyRecord(t *testing.T) {
 		{"wakes what is blocked on the resource", given(live("fl-1"), gone("fl-2"), blocked("fl-2", Decoy), blocked("fl-3", Role, func(i *Incident) { i.ResourceID = "vpc-2" })), record("fl-1"), `
 			= news
 			fl-2: NextAttemptAt=now
-			fl-1 opened: Source=event EventID=e-2 Actor=mallory Action=restore DeletedAt=-5s
+			fl-1 opened: Source=event EventID=e-2 Actor=mallory DeletedAt=-5s Action=restore
 			history fl-1 open: named`},
 	})
 }

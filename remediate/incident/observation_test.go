@@ -53,7 +53,7 @@ func TestApplyObservation(t *testing.T) {
 			`= create | row fl-1: State=gone GoneAt=now | fl-1: AbsentAt=now NextAttemptAt=now`},
 		{"nothing is there, once more", given(gone("fl-1"), pending("fl-1", absentBefore)), observe(), `= create | fl-1: NextAttemptAt=now`},
 		{"nothing is there, where it was seen alive before", given(live("fl-1"), pending("fl-1", alive(2, noon))), observe(),
-			`= create | row fl-1: State=gone GoneAt=now | fl-1: AliveSince=never AbsentAt=now TimesAlive=0 NextAttemptAt=now`},
+			`= create | row fl-1: State=gone GoneAt=now | fl-1: AliveSince=never TimesAlive=0 AbsentAt=now NextAttemptAt=now`},
 		{"a blocked one is tried again", given(gone("fl-1"), blocked("fl-1", Role, absentBefore)), observe(), `= create | fl-1: NextAttemptAt=now`},
 		{"I5: an observation from before it was opened", given(live("fl-1"), pending("fl-1")), apply(old), `= requeue | fl-1: NextAttemptAt=now`},
 		{"I5: an observation of another resource", given(live("fl-1"), pending("fl-1")), apply(otherPlace), `= requeue | fl-1: NextAttemptAt=now`},
@@ -85,7 +85,7 @@ func TestApplyObservation(t *testing.T) {
 			logged fl-1 closed/unknown: Flowkeeper never saw this flow log: if it should be kept, recreate it by hand`},
 		{"never seen, before the first refresh", given(pending("fl-1", unknown), first), observe(), `= requeue | fl-1: NextAttemptAt=+15s`},
 		{"known by now", given(live("fl-1"), pending("fl-1", unknown)), observe(),
-			`= requeue | fl-1: ResourceID=vpc-1 LastSeenAt=-1h1m0s FirstSeenAt=-24h1m0s Known=true Frozen=wanted NextAttemptAt=now | note known fl-1`},
+			`= requeue | fl-1: ResourceID=vpc-1 Known=true Frozen=wanted FirstSeenAt=-24h1m0s LastSeenAt=-1h1m0s NextAttemptAt=now | note known fl-1`},
 		{"I2: known by a file", given(live("fl-1", imported), pending("fl-1", unknown)), observe(), `
 			= close
 			fl-1: State=closed Reason=unknown Advice="Flowkeeper never saw this flow log: if i…" NextAttemptAt=never
@@ -138,12 +138,12 @@ func TestApplyObservation(t *testing.T) {
 			= adopt
 			row fl-1: State=gone GoneAt=now
 			row fl-2: RootID=fl-1 LineageSince=-24h1m0s WrittenAt=now
-			fl-1: State=restored AbsentAt=now RestoredAt=-50s NewID=fl-2 Adopted=true NextAttemptAt=+1m10s
+			fl-1: State=restored AbsentAt=now NextAttemptAt=+1m10s NewID=fl-2 Adopted=true RestoredAt=-50s
 			logged fl-1 restored: adopted fl-2, which does the same`},
 		{"I3: two are, and the older is taken", given(gone("fl-1"), pending("fl-1", absentBefore), live("fl-2"), live("fl-3")), observe(made("fl-3", func(f *inventory.FlowLog) { f.CreatedAt = now }), made("fl-2")), `
 			= adopt
 			row fl-2: RootID=fl-1 LineageSince=-24h1m0s WrittenAt=now
-			fl-1: State=restored RestoredAt=-50s NewID=fl-2 Adopted=true NextAttemptAt=+1m10s
+			fl-1: State=restored NextAttemptAt=+1m10s NewID=fl-2 Adopted=true RestoredAt=-50s
 			logged fl-1 restored: adopted fl-2, which does the same`},
 		{"I3: it is not active", given(gone("fl-1"), pending("fl-1", absentBefore), live("fl-2")), observe(made("fl-2", pendingDelivery)),
 			`= create | fl-1: NextAttemptAt=now`},
@@ -176,7 +176,7 @@ func TestApplyObservation(t *testing.T) {
 		{"I4: the token was used otherwise, just now", given(gone("fl-1"), pending("fl-1", absentBefore, mismatch(now.Add(-time.Second)))), observe(),
 			`= requeue | fl-1: NextAttemptAt=+5s`},
 		{"I4: the token was used otherwise, and nothing came of it", given(gone("fl-1"), pending("fl-1", absentBefore, mismatch(now.Add(-15*time.Second)))), observe(),
-			`= next token | fl-1: Generation=1 RandomToken=2dd64fdab7df4dea7c59f6857dfe200fe04532e7… NextAttemptAt=now MismatchAt=never`},
+			`= next token | fl-1: Generation=1 RandomToken=2dd64fdab7df4dea7c59f6857dfe200fe04532e7… MismatchAt=never NextAttemptAt=now`},
 
 		{"no incident", given(live("fl-1")), func(c *Case) string { c.ApplyObservation("fl-1", seen()); return "" }, ``},
 		{"it is back meanwhile", given(gone("fl-1"), back("fl-1", "fl-2")), func(c *Case) string { c.ApplyObservation("fl-1", seen()); return "" }, ``},

@@ -22,12 +22,12 @@ func TestSupersede(t *testing.T) {
 	play(t, []scenario{
 		{"I4: its own incident goes on", given(gone("fl-1"), pending("fl-1", absentBefore), gone("fl-2"), pending("fl-2")), created, `
 			row fl-2: RootID=fl-1 LineageSince=-24h1m0s WrittenAt=now
-			fl-1: State=closed Reason=superseded Advice="its replacement was lost in turn: see fl…" NewID=fl-2 Tried=1 Attempts=1 NextAttemptAt=never
+			fl-1: State=closed Reason=superseded Advice="its replacement was lost in turn: see fl…" NextAttemptAt=never Tried=1 Attempts=1 NewID=fl-2
 			logged fl-1 closed/superseded: its replacement was lost in turn: see fl-2`},
 		{"I4: a record named it before anybody knew it", given(gone("fl-1"), pending("fl-1", tried), pending("fl-2", unknown)), created, `
 			new row fl-2: Tags=map[flowkeeper:restored-from:fl-1] CreatedAt=now RootID=fl-1 State=live Protected=true FirstSeenAt=now LineageSince=-24h1m0s LastSeenAt=now WrittenAt=now
-			fl-2: RootID=fl-1 ResourceID=vpc-1 FirstSeenAt=-24h1m0s OpenedAt=now Known=true Frozen=wanted NextAttemptAt=now
-			fl-1: State=closed Reason=superseded Advice="its replacement was lost in turn: see fl…" NewID=fl-2 Tried=5 Attempts=1 NextAttemptAt=never
+			fl-2: RootID=fl-1 ResourceID=vpc-1 Known=true Frozen=wanted FirstSeenAt=-24h1m0s OpenedAt=now NextAttemptAt=now
+			fl-1: State=closed Reason=superseded Advice="its replacement was lost in turn: see fl…" NextAttemptAt=never Tried=5 Attempts=1 NewID=fl-2
 			history fl-2 open: its replacement was lost in turn (e-1)
 			logged fl-1 closed/superseded: its replacement was lost in turn: see fl-2
 			note reopened fl-2
@@ -35,8 +35,8 @@ func TestSupersede(t *testing.T) {
 			note known fl-2`},
 		{"I4: a record named it, and it was closed as never seen", given(gone("fl-1"), pending("fl-1", tried), closed("fl-2", Unknown, unknown)), created, `
 			new row fl-2: Tags=map[flowkeeper:restored-from:fl-1] CreatedAt=now RootID=fl-1 State=live Protected=true FirstSeenAt=now LineageSince=-24h1m0s LastSeenAt=now WrittenAt=now
-			fl-2 reopened: RootID=fl-1 ResourceID=vpc-1 FirstSeenAt=-24h1m0s Known=true Frozen=wanted
-			fl-1: State=closed Reason=superseded Advice="its replacement was lost in turn: see fl…" NewID=fl-2 Tried=5 Attempts=1 NextAttemptAt=never
+			fl-2 reopened: RootID=fl-1 ResourceID=vpc-1 Known=true Frozen=wanted FirstSeenAt=-24h1m0s
+			fl-1: State=closed Reason=superseded Advice="its replacement was lost in turn: see fl…" NextAttemptAt=never Tried=5 Attempts=1 NewID=fl-2
 			history fl-2 open: its replacement was lost in turn (e-1)
 			logged fl-1 closed/superseded: its replacement was lost in turn: see fl-2
 			note reopened fl-2
@@ -44,8 +44,8 @@ func TestSupersede(t *testing.T) {
 			note known fl-2`},
 		{"I4: a refresh found it gone, and it was no loss", given(gone("fl-1"), pending("fl-1", tried), gone("fl-2")), created, `
 			row fl-2: RootID=fl-1 LineageSince=-24h1m0s WrittenAt=now
-			fl-2 opened: Source=drift EventID=lost-fl-2 Action=restore LastSeenAt=never Frozen=wanted MissingSince=-1m0s Tried=5 StuckAlertedAt=-1m0s
-			fl-1: State=closed Reason=superseded Advice="its replacement was lost in turn: see fl…" NewID=fl-2 Tried=5 Attempts=1 NextAttemptAt=never
+			fl-2 opened: Frozen=wanted Source=drift EventID=lost-fl-2 LastSeenAt=never Action=restore Tried=5 MissingSince=-1m0s StuckAlertedAt=-1m0s
+			fl-1: State=closed Reason=superseded Advice="its replacement was lost in turn: see fl…" NextAttemptAt=never Tried=5 Attempts=1 NewID=fl-2
 			history fl-2 open: its replacement was lost in turn (lost-fl-2)
 			logged fl-1 closed/superseded: its replacement was lost in turn: see fl-2
 			note lineage fl-2
@@ -54,25 +54,25 @@ func TestSupersede(t *testing.T) {
 			note known fl-2`},
 		{"I4: AWS showed it alive before", given(gone("fl-1"), pending("fl-1", absentBefore), live("fl-2"), closed("fl-2", StillThere)), created, `
 			row fl-2: RootID=fl-1 LineageSince=-24h1m0s WrittenAt=now
-			fl-1: State=restored RestoredAt=now NewID=fl-2 Tried=1 NextAttemptAt=+2m0s
+			fl-1: State=restored NextAttemptAt=+2m0s Tried=1 NewID=fl-2 RestoredAt=now
 			logged fl-1 restored: recreated as fl-2`},
 		{"I4: AWS shows it alive, and it counted as lost", given(gone("fl-1"), pending("fl-1", absentBefore), gone("fl-2", longAgo), back("fl-2", "fl-3")), exists, `
 			row fl-2: RootID=fl-1 LineageSince=-24h1m0s WrittenAt=now
 			fl-2 reopened:
-			fl-1: State=closed Reason=superseded Advice="AWS shows its replacement, which counted…" NewID=fl-2 Tried=1 Attempts=1 LastError=exists NextAttemptAt=never
+			fl-1: State=closed Reason=superseded Advice="AWS shows its replacement, which counted…" NextAttemptAt=never Tried=1 Attempts=1 LastError=exists NewID=fl-2
 			history fl-2 open: AWS shows its replacement, which counted as lost (e-1)
 			logged fl-1 closed/superseded: AWS shows its replacement, which counted as lost: see fl-2
 			note reopened fl-2
 			note overdue fl-2`},
 		{"I4: it was lost, and is back by another", given(gone("fl-1"), pending("fl-1", absentBefore), gone("fl-2"), back("fl-2", "fl-3")), created, `
 			row fl-2: RootID=fl-1 LineageSince=-24h1m0s WrittenAt=now
-			fl-1: State=closed Reason=superseded Advice="its replacement was lost in turn: see fl…" NewID=fl-2 Tried=1 Attempts=1 NextAttemptAt=never
+			fl-1: State=closed Reason=superseded Advice="its replacement was lost in turn: see fl…" NextAttemptAt=never Tried=1 Attempts=1 NewID=fl-2
 			logged fl-1 closed/superseded: its replacement was lost in turn: see fl-2`},
 		{"I4: its lineage leads back, by what was adopted", given(gone("fl-1"), pending("fl-1", absentBefore), gone("fl-2"), back("fl-2", "fl-3", replaced("fl-3", false)),
 			gone("fl-3"), closed("fl-3", Superseded, replaced("fl-1", true))), created, `
 			row fl-2: RootID=fl-1 LineageSince=-24h1m0s WrittenAt=now
 			fl-3 reopened:
-			fl-1: State=closed Reason=superseded Advice="its replacement was lost in turn: see fl…" NewID=fl-2 Tried=1 Attempts=1 NextAttemptAt=never
+			fl-1: State=closed Reason=superseded Advice="its replacement was lost in turn: see fl…" NextAttemptAt=never Tried=1 Attempts=1 NewID=fl-2
 			history fl-3 open: what it adopted was lost before: fl-1 (e-1)
 			logged fl-1 closed/superseded: its replacement was lost in turn: see fl-2
 			note reopened fl-3

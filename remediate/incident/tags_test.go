@@ -51,29 +51,29 @@ func TestApplyTags(t *testing.T) {
 	notDelivering := func(i *Incident) { i.Reason, i.Advice = NotDelivering, "mend it" }
 	times := func(n int) func(*Incident) { return func(i *Incident) { i.Tried = n } }
 	play(t, []scenario{
-		{"all are set", given(lacking("1"), lacking("2", times(3))), tagged(set), `fl-1: MissingTags=map[] TaggedAt=now TagRounds=1 NextAttemptAt=+2m0s | fl-2: MissingTags=map[] TaggedAt=now TagRounds=1 NextAttemptAt=+2m0s`},
-		{"set, after a refusal", given(lacking("1", refused)), tagged(set), `fl-1: Reason="" Advice="" MissingTags=map[] TaggedAt=now TagRounds=1 Attempts=0 LastError="" NextAttemptAt=+2m0s`},
-		{"set, where AWS does not deliver", given(lacking("1", notDelivering)), tagged(set), `fl-1: MissingTags=map[] TaggedAt=now TagRounds=1 NextAttemptAt=+2m0s`},
-		{"set, as it is restored in what is the future by now", given(lacking("1", func(i *Incident) { i.RestoredAt = now.Add(time.Hour) })), tagged(set), `fl-1: RestoredAt=now MissingTags=map[] TaggedAt=now TagRounds=1 NextAttemptAt=+2m0s`},
-		{"throttled", given(lacking("1"), lacking("2", times(2))), tagged(throttled), `fl-1: Tried=1 LastError=throttled NextAttemptAt=+1s | fl-2: Tried=3 LastError=throttled NextAttemptAt=+4s`},
-		{"throttled, alone", given(lacking("1")), tagged(throttled), `fl-1: Tried=1 LastError=throttled NextAttemptAt=+1s`},
-		{"refused: each alone", given(lacking("1"), lacking("2")), tagged(denied), `fl-1: Tried=1 Attempts=1 LastError="not authorized" NextAttemptAt=+1s | fl-2: Tried=1 Attempts=1 LastError="not authorized" NextAttemptAt=+1s`},
+		{"all are set", given(lacking("1"), lacking("2", times(3))), tagged(set), `fl-1: NextAttemptAt=+2m0s MissingTags=map[] TaggedAt=now TagRounds=1 | fl-2: NextAttemptAt=+2m0s MissingTags=map[] TaggedAt=now TagRounds=1`},
+		{"set, after a refusal", given(lacking("1", refused)), tagged(set), `fl-1: Reason="" Advice="" NextAttemptAt=+2m0s Attempts=0 LastError="" MissingTags=map[] TaggedAt=now TagRounds=1`},
+		{"set, where AWS does not deliver", given(lacking("1", notDelivering)), tagged(set), `fl-1: NextAttemptAt=+2m0s MissingTags=map[] TaggedAt=now TagRounds=1`},
+		{"set, as it is restored in what is the future by now", given(lacking("1", func(i *Incident) { i.RestoredAt = now.Add(time.Hour) })), tagged(set), `fl-1: NextAttemptAt=+2m0s RestoredAt=now MissingTags=map[] TaggedAt=now TagRounds=1`},
+		{"throttled", given(lacking("1"), lacking("2", times(2))), tagged(throttled), `fl-1: NextAttemptAt=+1s Tried=1 LastError=throttled | fl-2: NextAttemptAt=+4s Tried=3 LastError=throttled`},
+		{"throttled, alone", given(lacking("1")), tagged(throttled), `fl-1: NextAttemptAt=+1s Tried=1 LastError=throttled`},
+		{"refused: each alone", given(lacking("1"), lacking("2")), tagged(denied), `fl-1: NextAttemptAt=+1s Tried=1 Attempts=1 LastError="not authorized" | fl-2: NextAttemptAt=+1s Tried=1 Attempts=1 LastError="not authorized"`},
 		{"refused, alone: a person is needed", given(lacking("1", times(1))), tagged(denied), `
-			fl-1: Reason=not_tagged Advice="allow it" Tried=2 Attempts=1 LastError="not authorized" NextAttemptAt=+30s
+			fl-1: Reason=not_tagged Advice="allow it" NextAttemptAt=+30s Tried=2 Attempts=1 LastError="not authorized"
 			logged fl-1 restored/not_tagged: its own tags are not all there: not authorized
 			note not tagged fl-1: not authorized`},
-		{"refused still, alone", given(lacking("1", refused)), tagged(denied), `fl-1: Tried=1 Attempts=4 NextAttemptAt=+4m0s`},
+		{"refused still, alone", given(lacking("1", refused)), tagged(denied), `fl-1: NextAttemptAt=+4m0s Tried=1 Attempts=4`},
 		{"refused, alone, where AWS does not deliver", given(lacking("1", notDelivering)), tagged(denied), `
-			fl-1: Reason=not_tagged Advice="allow it" Tried=1 Attempts=1 LastError="not authorized" NextAttemptAt=+30s
+			fl-1: Reason=not_tagged Advice="allow it" NextAttemptAt=+30s Tried=1 Attempts=1 LastError="not authorized"
 			logged fl-1 restored/not_tagged: its own tags are not all there: not authorized
 			note not tagged fl-1: not authorized`},
-		{"one is not there yet: the others at once", given(lacking("1"), lacking("2"), lacking("3")), tagged(notThere), `fl-2: Tried=1 Attempts=1 LastError="fl-new-2 does not exist" NextAttemptAt=+1s`},
-		{"not there yet, alone", given(lacking("2")), tagged(notThere), `fl-2: Tried=1 Attempts=1 LastError="fl-new-2 does not exist" NextAttemptAt=+1s`},
-		{"not there, alone, and not named", given(lacking("1")), tagged(Answer{Class: ResourceAbsent, Message: "does not exist"}), `fl-1: Tried=1 Attempts=1 LastError="does not exist" NextAttemptAt=+1s`},
-		{"one is named: the others at once", given(lacking("1"), lacking("2")), tagged(Answer{Class: NeedsPerson, Reason: Invalid, Message: "fl-new-2 has too many tags"}), `fl-2: Tried=1 Attempts=1 LastError="fl-new-2 has too many tags" NextAttemptAt=+1s`},
+		{"one is not there yet: the others at once", given(lacking("1"), lacking("2"), lacking("3")), tagged(notThere), `fl-2: NextAttemptAt=+1s Tried=1 Attempts=1 LastError="fl-new-2 does not exist"`},
+		{"not there yet, alone", given(lacking("2")), tagged(notThere), `fl-2: NextAttemptAt=+1s Tried=1 Attempts=1 LastError="fl-new-2 does not exist"`},
+		{"not there, alone, and not named", given(lacking("1")), tagged(Answer{Class: ResourceAbsent, Message: "does not exist"}), `fl-1: NextAttemptAt=+1s Tried=1 Attempts=1 LastError="does not exist"`},
+		{"one is named: the others at once", given(lacking("1"), lacking("2")), tagged(Answer{Class: NeedsPerson, Reason: Invalid, Message: "fl-new-2 has too many tags"}), `fl-2: NextAttemptAt=+1s Tried=1 Attempts=1 LastError="fl-new-2 has too many tags"`},
 		{"none of them is named", given(lacking("1"), lacking("2")), tagged(Answer{Class: NeedsPerson, Reason: Invalid, Message: "fl-new-22 has too many tags"}), `
-			fl-1: Tried=1 Attempts=1 LastError="fl-new-22 has too many tags" NextAttemptAt=+1s
-			fl-2: Tried=1 Attempts=1 LastError="fl-new-22 has too many tags" NextAttemptAt=+1s`},
+			fl-1: NextAttemptAt=+1s Tried=1 Attempts=1 LastError="fl-new-22 has too many tags"
+			fl-2: NextAttemptAt=+1s Tried=1 Attempts=1 LastError="fl-new-22 has too many tags"`},
 
 		{"lost meanwhile", given(lacking("1")), tagged(set, with("1", func(i *Incident) { i.State = Closed })), ``},
 		{"verified meanwhile", given(lacking("1")), tagged(denied, with("1", func(i *Incident) { i.State = Verified })), ``},

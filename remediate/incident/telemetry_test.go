@@ -111,7 +111,7 @@ func TestTelemetryMakesNoDecoys(t *testing.T) {
 			`row fl-2: CreatedBy=` + short(role)},
 		{"made by somebody else", given(live("fl-1"), live("fl-2", does(rejects), unprotected)), created("arn:eve"), `row fl-2: CreatedBy=arn:eve`},
 		{"in the way of a restore", given(gone("fl-1"), pending("fl-1"), live("fl-2", does(rejects), by)), exists, `
-			fl-1: State=blocked Reason=managed Advice="a telemetry rule of CloudWatch made fl-2…" AbsentAt=now Tried=1 LastError="fl-2 is in the way, made by arn:aws:iam:…" NextAttemptAt=+15s Stuck=blocked("fl-2 is in the way, made by arn:aws:iam:…") StuckNews=true
+			fl-1: State=blocked Reason=managed Advice="a telemetry rule of CloudWatch made fl-2…" AbsentAt=now NextAttemptAt=+15s Tried=1 LastError="fl-2 is in the way, made by arn:aws:iam:…" Stuck=blocked("fl-2 is in the way, made by arn:aws:iam:…") StuckNews=true
 			logged fl-1 blocked/managed: fl-2 is in the way, made by ` + role + `
 			note stuck fl-1`},
 	})

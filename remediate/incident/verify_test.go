@@ -35,28 +35,28 @@ func TestVerify(t *testing.T) {
 	fl1, fl2 := gone("fl-1"), live("fl-2", func(r *inventory.Row) { r.RootID = "fl-1" })
 	play(t, []scenario{
 		{"shown, and too young to be verified", given(fl1, fl2, back("fl-1", "fl-2", settled)), verify(made("fl-2")),
-			`fl-1: Confirmed=true NextAttemptAt=+8m0s`},
+			`fl-1: NextAttemptAt=+8m0s Confirmed=true`},
 		{"shown for long enough", given(fl1, fl2, back("fl-1", "fl-2", verified, confirmed)), verify(made("fl-2")),
-			`fl-1: State=verified VerifiedAt=now NextAttemptAt=never | logged fl-1 verified: fl-2 is active and no failure of delivery is known`},
+			`fl-1: State=verified NextAttemptAt=never VerifiedAt=now | logged fl-1 verified: fl-2 is active and no failure of delivery is known`},
 		{"shown for long enough, and not active", given(fl1, fl2, back("fl-1", "fl-2", verified, confirmed)), verify(made("fl-2", pendingDelivery)),
 			`fl-1: NextAttemptAt=+1m0s`},
 		{"it does not deliver", given(fl1, fl2, back("fl-1", "fl-2", settled)), verify(made("fl-2", failing)), `
 			row fl-2: DeliverLogsStatus=FAILED DeliverLogsErrorMessage="Access error" FailingAlerted=true
-			fl-1: Reason=not_delivering Advice="AWS can't deliver (Access error): see th…" Confirmed=true NextAttemptAt=+15m0s
+			fl-1: Reason=not_delivering Advice="AWS can't deliver (Access error): see th…" NextAttemptAt=+15m0s Confirmed=true
 			logged fl-1 restored/not_delivering: not delivering: Access error
 			note not delivering fl-1: Access error`},
 		{"it does not deliver still", given(fl1, live("fl-2", known), back("fl-1", "fl-2", verified, troubled)), verify(made("fl-2", failing)),
-			`fl-1: Advice="AWS can't deliver (Access error): see th…" Attempts=0 LastError="" NextAttemptAt=+15m0s`},
+			`fl-1: Advice="AWS can't deliver (Access error): see th…" NextAttemptAt=+15m0s Attempts=0 LastError=""`},
 		{"it does not deliver, and the snapshot has no row of it", given(fl1, back("fl-1", "fl-2", settled)), verify(made("fl-2", failing)), `
-			fl-1: Reason=not_delivering Advice="AWS can't deliver (Access error): see th…" Confirmed=true NextAttemptAt=+15m0s
+			fl-1: Reason=not_delivering Advice="AWS can't deliver (Access error): see th…" NextAttemptAt=+15m0s Confirmed=true
 			logged fl-1 restored/not_delivering: not delivering: Access error`},
 		{"it delivers again", given(fl1, fl2, back("fl-1", "fl-2", verified, troubled)), verify(made("fl-2")), `
-			fl-1: State=verified Reason="" Advice="" VerifiedAt=now Attempts=0 LastError="" NextAttemptAt=never
+			fl-1: State=verified Reason="" Advice="" NextAttemptAt=never Attempts=0 LastError="" VerifiedAt=now
 			logged fl-1 verified: fl-2 is active and no failure of delivery is known`},
 		{"I5: not shown yet", given(fl1, fl2, back("fl-1", "fl-2", ago(policy.Settle-1))), verify(), `fl-1: NextAttemptAt=+1s`},
 		{"I4: not shown after settle, and never before", given(fl1, fl2, back("fl-1", "fl-2", settled, missing)), verify(), `
 			row fl-2: LineageSince=-24h1m0s WrittenAt=now
-			fl-2 opened: Source=drift EventID=lost-fl-2 Action=restore LastSeenAt=-2m0s Frozen=wanted MissingSince=-1h1m0s Tried=3 StuckAlertedAt=-1m0s
+			fl-2 opened: Frozen=wanted Source=drift EventID=lost-fl-2 LastSeenAt=-2m0s Action=restore Tried=3 MissingSince=-1h1m0s StuckAlertedAt=-1m0s
 			fl-1: State=closed Reason=superseded Advice="its replacement was lost in turn: see fl…" NextAttemptAt=never
 			history fl-2 open: its replacement was lost in turn (lost-fl-2)
 			logged fl-1 closed/superseded: its replacement was lost in turn: see fl-2
@@ -66,7 +66,7 @@ func TestVerify(t *testing.T) {
 			note known fl-2`},
 		{"I4: not shown any more", given(fl1, fl2, back("fl-1", "fl-2", settled, confirmed)), verify(), `
 			row fl-2: LineageSince=-24h1m0s WrittenAt=now
-			fl-2 opened: Source=drift EventID=lost-fl-2 Action=restore LastSeenAt=-2m0s Frozen=wanted
+			fl-2 opened: Frozen=wanted Source=drift EventID=lost-fl-2 LastSeenAt=-2m0s Action=restore
 			fl-1: State=closed Reason=superseded Advice="its replacement was lost in turn: see fl…" NextAttemptAt=never
 			history fl-2 open: its replacement was lost in turn (lost-fl-2)
 			logged fl-1 closed/superseded: its replacement was lost in turn: see fl-2
@@ -76,7 +76,7 @@ func TestVerify(t *testing.T) {
 			note known fl-2`},
 		{"I4: adopted, and not shown any more", given(fl1, fl2, back("fl-1", "fl-2", settled, adopted)), verify(), `
 			row fl-2: LineageSince=-24h1m0s WrittenAt=now
-			fl-2 opened: Source=drift EventID=lost-fl-2 Action=restore LastSeenAt=-2m0s Frozen=wanted
+			fl-2 opened: Frozen=wanted Source=drift EventID=lost-fl-2 LastSeenAt=-2m0s Action=restore
 			fl-1: State=closed Reason=superseded Advice="its replacement was lost in turn: see fl…" NextAttemptAt=never
 			history fl-2 open: its replacement was lost in turn (lost-fl-2)
 			logged fl-1 closed/superseded: its replacement was lost in turn: see fl-2
@@ -94,9 +94,9 @@ func TestVerify(t *testing.T) {
 			logged fl-1 closed/superseded: its replacement was lost in turn: see fl-2`},
 		{"its own tags are not all there", given(fl1, fl2, back("fl-1", "fl-2", verified, tags("a", "1", "b", "2"))), verify(made("fl-2", tagged("a", "1"))), `fl-1: Confirmed=true MissingTags=map[b:2]`},
 		{"somebody has changed a tag since: that stays", given(fl1, fl2, back("fl-1", "fl-2", verified, tags("a", "1", "b", "2"))), verify(made("fl-2", tagged("a", "1", "b", "3"))), `
-			fl-1: State=verified VerifiedAt=now Confirmed=true NextAttemptAt=never
+			fl-1: State=verified NextAttemptAt=never Confirmed=true VerifiedAt=now
 			logged fl-1 verified: fl-2 is active and no failure of delivery is known`},
-		{"its tags are not there, and were set so lately that they may not show", given(fl1, fl2, back("fl-1", "fl-2", verified, tags("a", "1"), taggedAgo(policy.Settle-1))), verify(made("fl-2")), `fl-1: Confirmed=true NextAttemptAt=+1s`},
+		{"its tags are not there, and were set so lately that they may not show", given(fl1, fl2, back("fl-1", "fl-2", verified, tags("a", "1"), taggedAgo(policy.Settle-1))), verify(made("fl-2")), `fl-1: NextAttemptAt=+1s Confirmed=true`},
 		{"its tags are not there, and were set long ago", given(fl1, fl2, back("fl-1", "fl-2", verified, tags("a", "1"), taggedAgo(policy.Settle))), verify(made("fl-2")), `fl-1: Confirmed=true MissingTags=map[a:1]`},
 		{"its tags are not there, and the snapshot has no row of it", given(fl1, back("fl-1", "fl-2", verified, tags("a", "1"))), verify(made("fl-2")), `fl-1: Confirmed=true MissingTags=map[a:1]`},
 		{"its tags are not there, and it does not deliver", given(fl1, fl2, back("fl-1", "fl-2", verified, confirmed, tags("a", "1"))), verify(made("fl-2", failing)), `
@@ -104,19 +104,19 @@ func TestVerify(t *testing.T) {
 			fl-1: Reason=not_delivering Advice="AWS can't deliver (Access error): see th…" NextAttemptAt=+15m0s
 			logged fl-1 restored/not_delivering: not delivering: Access error
 			note not delivering fl-1: Access error`},
-		{"its tags are there", given(fl1, lacking("a", "1"), back("fl-1", "fl-2", verified, confirmed, tags("a", "1"))), verify(made("fl-2", tagged("a", "1", "c", "3"))), `fl-1: TaggedAt=now NextAttemptAt=+2m0s`},
+		{"its tags are there", given(fl1, lacking("a", "1"), back("fl-1", "fl-2", verified, confirmed, tags("a", "1"))), verify(made("fl-2", tagged("a", "1", "c", "3"))), `fl-1: NextAttemptAt=+2m0s TaggedAt=now`},
 		{"a person has set the tags that AWS refused to us", given(fl1, lacking("a", "1"), back("fl-1", "fl-2", verified, confirmed, tags("a", "1"), taggedAgo(policy.Settle), func(i *Incident) { i.Reason, i.MissingTags = NotTagged, tagMap("a", "1") })), verify(made("fl-2", tagged("a", "1"))), `
 			row fl-2: Tags=map[a:1] CreatedAt=-50s OwnTags=map[]
-			fl-1: State=verified Reason="" VerifiedAt=now MissingTags=map[] NextAttemptAt=never
+			fl-1: State=verified Reason="" NextAttemptAt=never VerifiedAt=now MissingTags=map[]
 			logged fl-1 verified: fl-2 is active and no failure of delivery is known`},
 		{"its tags are there, for so long that each observation shows them", given(fl1, lacking("a", "1"), back("fl-1", "fl-2", verified, confirmed, tags("a", "1"), taggedAgo(policy.Settle))), verify(made("fl-2", tagged("a", "1", "c", "3"))), `
 			row fl-2: Tags=map[a:1 c:3] CreatedAt=-50s OwnTags=map[]
-			fl-1: State=verified VerifiedAt=now NextAttemptAt=never
+			fl-1: State=verified NextAttemptAt=never VerifiedAt=now
 			logged fl-1 verified: fl-2 is active and no failure of delivery is known`},
 		{"its tags are there, since so lately that a stale listing may show fewer", given(fl1, lacking("a", "1"), back("fl-1", "fl-2", verified, confirmed, tags("a", "1"), taggedAgo(policy.Settle-1))), verify(made("fl-2", tagged("a", "1"))), `fl-1: NextAttemptAt=+1s`},
-		{"its tags are there, and it is too young", given(fl1, lacking("a", "1"), back("fl-1", "fl-2", settled, confirmed, tags("a", "1"))), verify(made("fl-2", tagged("a", "1"))), `fl-1: TaggedAt=now NextAttemptAt=+2m0s`},
-		{"AWS's own tags are never there", given(fl1, fl2, back("fl-1", "fl-2", verified, confirmed, tags("aws:a", "1", RestoredFrom, "fl-0"))), verify(made("fl-2")), `fl-1: State=verified VerifiedAt=now NextAttemptAt=never | logged fl-1 verified: fl-2 is active and no failure of delivery is known`},
-		{"adopted: it has the tags that its maker wants", given(fl1, fl2, back("fl-1", "fl-2", verified, confirmed, adopted, tags("a", "1"))), verify(made("fl-2")), `fl-1: State=verified VerifiedAt=now NextAttemptAt=never | logged fl-1 verified: fl-2 is active and no failure of delivery is known`},
+		{"its tags are there, and it is too young", given(fl1, lacking("a", "1"), back("fl-1", "fl-2", settled, confirmed, tags("a", "1"))), verify(made("fl-2", tagged("a", "1"))), `fl-1: NextAttemptAt=+2m0s TaggedAt=now`},
+		{"AWS's own tags are never there", given(fl1, fl2, back("fl-1", "fl-2", verified, confirmed, tags("aws:a", "1", RestoredFrom, "fl-0"))), verify(made("fl-2")), `fl-1: State=verified NextAttemptAt=never VerifiedAt=now | logged fl-1 verified: fl-2 is active and no failure of delivery is known`},
+		{"adopted: it has the tags that its maker wants", given(fl1, fl2, back("fl-1", "fl-2", verified, confirmed, adopted, tags("a", "1"))), verify(made("fl-2")), `fl-1: State=verified NextAttemptAt=never VerifiedAt=now | logged fl-1 verified: fl-2 is active and no failure of delivery is known`},
 		{"adopted, and a Flowkeeper made it", given(fl1, fl2, back("fl-1", "fl-2", verified, confirmed, adopted, tags("a", "1"))), verify(made("fl-2", tagged(RestoredFrom, "e-1"))), `fl-1: MissingTags=map[a:1]`},
 		{"open again meanwhile", given(fl1, fl2, pending("fl-1")), verify(made("fl-2")), ``},
 		{"no incident", given(fl1, fl2), verify(made("fl-2")), ``},

@@ -23,6 +23,7 @@ import (
 
 	"flowkeeper/internal/fakeaws"
 	"flowkeeper/internal/fakeaws/fakeawstest"
+	"flowkeeper/inventory"
 )
 
 const (
@@ -94,12 +95,17 @@ func flowLog(vpc string) fakeaws.FlowLog {
 
 // deletion is the message that EventBridge sends of a DeleteFlowLogs call.
 func deletion(id string) string {
+	return deletionIn(inventory.Scope{Account: account, Region: region}, id)
+}
+
+// deletionIn is deletion in a scope.
+func deletionIn(s inventory.Scope, id string) string {
 	now := time.Now().UTC().Format(time.RFC3339)
 	return fmt.Sprintf(`{"version":"0","id":%[1]q,"detail-type":"AWS API Call via CloudTrail","source":"aws.ec2","account":%[2]q,"time":%[4]q,"region":%[3]q,"resources":[],`+
 		`"detail":{"eventVersion":"1.10","userIdentity":{"type":"IAMUser","arn":"arn:aws:iam::%[5]s:user/mallory","accountId":%[2]q,"accessKeyId":"AKIAEXAMPLE"},`+
 		`"eventTime":%[4]q,"eventSource":"ec2.amazonaws.com","eventName":"DeleteFlowLogs","awsRegion":%[3]q,"sourceIPAddress":"192.0.2.1","userAgent":"aws-cli/2",`+
 		`"requestParameters":{"DeleteFlowLogsRequest":{"FlowLogId":{"tag":1,"content":%[1]q}}},"responseElements":{"DeleteFlowLogsResponse":{"unsuccessful":""}},`+
-		`"eventID":"event-of-%[6]s","recipientAccountId":%[2]q,"eventType":"AwsApiCall"}}`, id, account, region, now, account, id)
+		`"eventID":"event-of-%[6]s","recipientAccountId":%[2]q,"eventType":"AwsApiCall"}}`, id, s.Account, s.Region, now, s.Account, id)
 }
 
 // other is a message without a watched call, of usual size.

@@ -143,11 +143,13 @@ func (p *play) removeOf(r *replacing) {
 	}
 }
 
-// makeOf makes the new flow log, if there is room for it.
+// makeOf makes the new flow log, if there is room for it. Where AWS does not guard against doubles,
+// whoever replaces looks first: what another replacement has already made there is not made
+// again, and is left to the daemons if it is lost (see equivalent).
 func (p *play) makeOf(r *replacing) {
 	f := r.create
 	r.create = fakeaws.FlowLog{}
-	if f.ResourceID == "" || p.gone[f.ResourceID] {
+	if f.ResourceID == "" || p.gone[f.ResourceID] || !p.lonely() && p.occupied(targetOf(f)) {
 		return
 	}
 	p.count++

@@ -121,7 +121,7 @@ func (s memory) Known(ctx context.Context, sc inventory.Scope, ids []string) (ou
 	return out, err
 }
 
-func (s memory) Unseen(ctx context.Context, sc inventory.Scope, seen *inventory.Seen, before time.Time, after int64, limit int) (rows []inventory.Row, last int64, err error) {
+func (s memory) Unseen(ctx context.Context, sc inventory.Scope, seen *inventory.Seen, before time.Time, after string, limit int) (rows []inventory.Row, last string, err error) {
 	err = s.m.reading(func() (err error) {
 		rows, last, err = s.Store.Unseen(ctx, sc, seen, before, after, limit)
 		return err

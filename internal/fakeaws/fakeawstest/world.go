@@ -1,5 +1,5 @@
-// Package fakeawstest is the AWS of package fakeaws as tests need it: with SNS
-// and S3, called in process, and with faults. Only tests import it: what the
+// Package fakeawstest is the AWS of package fakeaws as tests need it: with SNS,
+// S3 and Organizations, called in process, and with faults. Only tests import it: what the
 // demo does not use is not in the binary.
 package fakeawstest
 
@@ -16,6 +16,7 @@ type World struct {
 	sns    *snsService
 	s3     *s3Service
 	sts    *stsService
+	org    *organization
 	faults faults
 	roles  linkedRoles
 }
@@ -39,6 +40,8 @@ func New(o Options) *World {
 	w.sts = newSTS(o.Now, w.IAM)
 	w.Handle("s3", w.s3)
 	w.Handle("sts", w.sts)
+	w.org = &organization{users: w.IAM}
+	w.Handle("organizations", w.org)
 	w.Intercept(w.intercept)
 	return w
 }

@@ -51,9 +51,7 @@ var teeth = []tooth{
 	"flowkeeper/inventory"
 `}}},
 	{"I2 trusted event", []patch{{"remediate/incident/decide.go",
-		`	case o.Alive:
-		return decideAlive(i, p, now)
-	}`, `	}`}}},
+		`notObserved, stillThere, `, `notObserved, `}}},
 	{"I4 no ClientToken", []patch{{"remediate/incident/create.go",
 		`		ClientToken:             aws.String(token),
 `, ``}}},

@@ -1,0 +1,54 @@
+package organization
+
+import (
+	"errors"
+
+	"github.com/aws/aws-sdk-go-v2/service/organizations/types"
+	"github.com/aws/smithy-go"
+)
+
+// CallError is why the accounts can't be listed, and what a person can do.
+type CallError struct {
+	// Permission that is missing, as organizations:ListAccounts; empty: something else is wrong.
+	Permission string
+	Fix        string // what to do
+	err        error
+}
+
+// Error says what is wrong and what to do.
+func (e *CallError) Error() string { return e.err.Error() + ": " + e.Fix }
+
+// Unwrap returns AWS's own error.
+func (e *CallError) Unwrap() error { return e.err }
+
+// Reason is the error without what to do.
+func (e *CallError) Reason() string { return e.err.Error() }
+
+// refused reports whether AWS does not allow a call to Organizations.
+func refused(err error) bool {
+	_, is := errors.AsType[*types.AccessDeniedException](err)
+	return is
+}
+
+// explain adds to an error what a person can do about it, where it does not pass by itself.
+func explain(err error) error {
+	if _, is := errors.AsType[*CallError](err); is {
+		return err
+	}
+	op, is := errors.AsType[*smithy.OperationError](err)
+	if !is {
+		return err
+	}
+	if inner, is := errors.AsType[*smithy.OperationError](op.Err); is && inner.Service() == "STS" {
+		return &CallError{Fix: "see that the role of organization.list_role_arn exists, that its trust policy names these credentials, and that they may call sts:AssumeRole on it", err: err}
+	}
+	if _, is := errors.AsType[*types.AWSOrganizationsNotInUseException](err); is {
+		return &CallError{Fix: "the account that asked is in no organisation: set organization.list_role_arn to a role in the management account or in a delegated administrator", err: err}
+	}
+	if !refused(err) {
+		return err
+	}
+	permission := "organizations:" + op.Operation()
+	return &CallError{Permission: permission, err: err,
+		Fix: "allow " + permission + " to the role of organization.list_role_arn, or without one to Flowkeeper's own credentials. AWS allows it only in the management account and in a delegated administrator"}
+}

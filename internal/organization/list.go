@@ -1,0 +1,190 @@
+package organization
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/organizations"
+	"github.com/aws/aws-sdk-go-v2/service/organizations/types"
+
+	"flowkeeper/alert"
+)
+
+// Bounds of a listing: of the whole, and of what it may name. AWS allows far less.
+const (
+	listTimeout = 5 * time.Minute
+	maxAccounts = 50_000
+	maxUnits    = 20_000
+	maxPages    = 50_000 // of one call
+	maxDepth    = 12     // of OUs; AWS nests five
+	maxName     = 128    // characters
+)
+
+// Listing is all accounts of an organisation.
+type Listing struct {
+	Accounts []Account // by number
+	// Strangers are the account numbers of organization.include and organization.exclude that
+	// are no accounts of the organisation, each as organization.include[2]: 111122223333.
+	Strangers []string
+	// NoPaths is why the OUs are not known; nil: they are. Without them no account has a path.
+	NoPaths error
+}
+
+// List lists the accounts of an organisation, and selects by the lists of the configuration:
+// IDs of accounts, and of OUs and roots with all that is beneath them. If include is empty, all
+// accounts are selected; exclude wins. It takes listTimeout at most.
+//
+// Where neither list has an ID of an OU, and the calls for OUs are not allowed or do not fit the
+// list of accounts, the listing has no paths. Anything else that is missing is an error, with a
+// *CallError in it if a person can mend it.
+func List(ctx context.Context, api API, include, exclude []string) (Listing, error) {
+	ctx, cancel := context.WithTimeout(ctx, listTimeout)
+	defer cancel()
+	l, err := list(ctx, api, include, exclude)
+	if err != nil {
+		return Listing{}, fmt.Errorf("list the accounts of the organisation: %w", explain(err))
+	}
+	if l.NoPaths != nil {
+		l.NoPaths = explain(l.NoPaths)
+	}
+	return l, nil
+}
+
+// tries is how often all is asked for, if the list of accounts and the tree of OUs differ.
+const tries = 3
+
+// errMoved: an account joined, left or moved between two of the calls, so that what they say
+// together may lack some.
+var errMoved = errors.New("AWS's answers about accounts and OUs do not fit together, as if accounts joined, left or moved meanwhile")
+
+func list(ctx context.Context, api API, include, exclude []string) (Listing, error) {
+	byUnit := slices.ContainsFunc(slices.Concat(include, exclude), isUnit)
+	var accounts map[string]Account
+	var units *tree
+	moved := true
+	for n := 0; n < tries && moved; n++ {
+		var err error
+		if accounts, err = all(ctx, api); err != nil {
+			return Listing{}, err
+		}
+		if units, err = readTree(ctx, api); errors.Is(err, errMoved) {
+			continue
+		}
+		if refused(err) && !byUnit {
+			return selected(accounts, nil, include, exclude, err), nil
+		}
+		if err != nil {
+			return Listing{}, err
+		}
+		moved = !units.agrees(accounts)
+	}
+	if moved && !byUnit {
+		return selected(accounts, nil, include, exclude, errMoved), nil
+	}
+	if moved {
+		return Listing{}, errMoved
+	}
+	if err := units.hasAll(include, exclude); err != nil {
+		return Listing{}, err
+	}
+	return selected(accounts, units, include, exclude, nil), nil
+}
+
+// selected is the listing of what was found. units is nil if noPaths says why.
+func selected(accounts map[string]Account, units *tree, include, exclude []string, noPaths error) Listing {
+	l := Listing{NoPaths: noPaths}
+	for _, a := range accounts {
+		place := units.place(a.ID)
+		a.Path = place.path
+		in := func(list []string) bool {
+			return slices.ContainsFunc(list, func(id string) bool { return id == a.ID || slices.Contains(place.above, id) })
+		}
+		a.Selected = (len(include) == 0 || in(include)) && !in(exclude)
+		l.Accounts = append(l.Accounts, a)
+	}
+	slices.SortFunc(l.Accounts, func(a, b Account) int { return cmp.Compare(a.ID, b.ID) })
+	for n, id := range slices.Concat(include, exclude) {
+		if _, ok := accounts[id]; !ok && !isUnit(id) {
+			l.Strangers = append(l.Strangers, key(n, include)+": "+id)
+		}
+	}
+	return l
+}
+
+// isUnit reports whether an ID of the configuration is one of an OU or a root.
+func isUnit(id string) bool { return strings.HasPrefix(id, "ou-") || strings.HasPrefix(id, "r-") }
+
+// key of the nth entry of include and exclude together.
+func key(n int, include []string) string {
+	if n < len(include) {
+		return fmt.Sprintf("organization.include[%d]", n)
+	}
+	return fmt.Sprintf("organization.exclude[%d]", n-len(include))
+}
+
+// all asks for all accounts, by their numbers.
+func all(ctx context.Context, api API) (map[string]Account, error) {
+	out := map[string]Account{}
+	err := pages(ctx, func(ctx context.Context, token *string) (*string, error) {
+		page, err := api.ListAccounts(ctx, &organizations.ListAccountsInput{NextToken: token})
+		if err != nil {
+			return nil, err
+		}
+		for _, a := range page.Accounts {
+			if err := add(out, a); err != nil {
+				return nil, err
+			}
+		}
+		return page.NextToken, nil
+	})
+	if err == nil && len(out) == 0 {
+		return nil, errors.New("AWS names no account, but each organisation has a management account: try again")
+	}
+	return out, err
+}
+
+// add reads an account as AWS describes it.
+func add(to map[string]Account, a types.Account) error {
+	id := aws.ToString(a.Id)
+	if len(id) != 12 || strings.Trim(id, "0123456789") != "" {
+		return fmt.Errorf("AWS names an account without a number: %q", alert.Clean(id, maxName))
+	}
+	// State replaces Status, which AWS retires in September 2026; older emulators know only
+	// Status. https://docs.aws.amazon.com/organizations/latest/APIReference/API_Account.html
+	to[id] = Account{ID: id, Name: alert.Clean(aws.ToString(a.Name), maxName), State: State(alert.Clean(cmp.Or(string(a.State), string(a.Status)), maxName)),
+		Management: manages(aws.ToString(a.Arn), id)}
+	if len(to) > maxAccounts {
+		return fmt.Errorf("AWS names more than %d accounts", maxAccounts)
+	}
+	return nil
+}
+
+// manages reports whether an account is the management account: the ARN of each account begins
+// with that one's number, as arn:aws:organizations::MANAGEMENT:account/o-exampleorgid/ACCOUNT.
+// https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsorganizations.html
+func manages(arn, id string) bool {
+	part := strings.SplitN(arn, ":", 6)
+	return len(part) == 6 && part[4] == id
+}
+
+// pages asks for each page of a list. A page may be empty although others follow.
+func pages(ctx context.Context, ask func(ctx context.Context, token *string) (next *string, err error)) error {
+	var token *string
+	for range maxPages {
+		next, err := ask(ctx, token)
+		if err != nil || aws.ToString(next) == "" {
+			return err
+		}
+		if aws.ToString(next) == aws.ToString(token) {
+			return errors.New("AWS answers with the same page again")
+		}
+		token = next
+	}
+	return fmt.Errorf("AWS answers with more than %d pages", maxPages)
+}

@@ -1,0 +1,111 @@
+package organization
+
+import (
+	"regexp"
+	"slices"
+	"time"
+
+	"flowkeeper/alert"
+)
+
+// Member is an account that is protected, or once was: the stored list has a row for each.
+// Its Selected is false once it departed.
+type Member struct {
+	Account
+	FirstAt time.Time // since when it is protected
+	LeftAt  time.Time // since when it is not any more; zero: it is
+	Why     Departure // empty: it is protected
+}
+
+// Departed reports whether the account is not protected any more.
+func (m Member) Departed() bool { return m.Why != "" }
+
+// Departure is why an account is not protected any more.
+type Departure string
+
+// The reasons.
+const (
+	Left       Departure = "left"       // it is not in the organisation any more
+	Inactive   Departure = "inactive"   // its State says that it can't be used: suspended, or being closed
+	Deselected Departure = "deselected" // organization.include and exclude do not choose it any more
+)
+
+// Changes are what a listing changes of the stored list, each by number.
+type Changes struct {
+	Joined   []Member // new
+	Departed []Member
+	Back     []Member // departed before
+	// Changed are all rows to store: these, and those with another name, path or state.
+	Changed []Member
+}
+
+// Compare compares the stored list with a listing, which is complete.
+func Compare(stored []Member, l Listing, now time.Time) (c Changes) {
+	known := map[string]Member{}
+	for _, m := range stored {
+		known[m.ID] = m
+	}
+	for _, a := range l.Accounts {
+		before, is := known[a.ID]
+		delete(known, a.ID)
+		if is && l.NoPaths != nil {
+			a.Path = before.Path
+		}
+		after := Member{Account: a, FirstAt: before.FirstAt, LeftAt: before.LeftAt}
+		after.Selected = a.Protected()
+		switch {
+		case a.Protected():
+			after.LeftAt = time.Time{}
+		case !is:
+			continue
+		case !a.State.Active():
+			after.Why = Inactive
+		default:
+			after.Why = Deselected
+		}
+		switch {
+		case !is:
+			after.FirstAt = now
+			c.Joined = append(c.Joined, after)
+		case !before.Departed() && after.Departed():
+			after.LeftAt = now
+			c.Departed = append(c.Departed, after)
+		case before.Departed() && !after.Departed():
+			c.Back = append(c.Back, after)
+		}
+		if after != before {
+			c.Changed = append(c.Changed, after)
+		}
+	}
+	for _, m := range stored {
+		if _, missing := known[m.ID]; !missing || m.Why == Left {
+			continue
+		}
+		if !m.Departed() {
+			m.LeftAt = now
+		}
+		was := m.Departed()
+		m.Why, m.Selected = Left, false
+		if !was {
+			c.Departed = append(c.Departed, m)
+		}
+		c.Changed = append(c.Changed, m)
+	}
+	return c
+}
+
+var number = regexp.MustCompile(`^[0-9]{12}$`)
+
+// MemberFromCopy is a row of a copy of the state file as it counts once the copy is adopted.
+// Whoever wrote the copy may not end the protection of an account: it is protected until
+// the next listing. ok is false if the row is no account.
+func MemberFromCopy(m Member) (_ Member, ok bool) {
+	m.Name, m.Path = alert.Clean(m.Name, maxName), alert.Clean(m.Path, maxDepth*maxName)
+	m.State, m.Selected, m.LeftAt, m.Why = Active, true, time.Time{}, ""
+	return m, number.MatchString(m.ID)
+}
+
+// Protected are the members that are protected.
+func Protected(stored []Member) []Member {
+	return slices.DeleteFunc(slices.Clone(stored), Member.Departed)
+}

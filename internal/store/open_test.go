@@ -1,0 +1,132 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"flowkeeper/inventory"
+)
+
+func TestOpenRefuses(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	newer := filepath.Join(dir, "newer.db")
+	s := open(t, newer)
+	exec(t, s.w, `PRAGMA user_version = 99`)
+	s.Close()
+	garbage := filepath.Join(dir, "garbage.db")
+	if err := os.WriteFile(garbage, []byte(strings.Repeat("not a database ", 1000)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	others := filepath.Join(dir, "others.db")
+	db := raw(t, others)
+	exec(t, db, `CREATE TABLE x (y); PRAGMA user_version = 3`)
+	if err := errors.Join(db.Close(), os.Chmod(others, 0o640)); err != nil {
+		t.Fatal(err)
+	}
+	before, err := os.ReadFile(others)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if after, err := os.ReadFile(others); err != nil || !bytes.Equal(before, after) {
+			t.Errorf("another program's database is changed, %v", err)
+		}
+		info, err := os.Stat(others)
+		if left, _ := filepath.Glob(others + "?*"); err != nil || info.Mode().Perm() != 0o640 || len(left) > 0 {
+			t.Errorf("beside another program's database is %v, and it is %v, %v", left, info, err)
+		}
+	})
+	empty := filepath.Join(dir, "empty.db")
+	if err := os.WriteFile(empty, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	running := filepath.Join(dir, "running.db")
+	open(t, running)
+	for name, c := range map[string]struct {
+		path   string
+		daemon bool
+		says   string
+	}{
+		"missing, for a command":   {filepath.Join(dir, "none.db"), false, "flowkeeper run"},
+		"newer":                    {newer, true, "newer Flowkeeper"},
+		"newer, for a command":     {newer, false, "schema 99"},
+		"garbage":                  {garbage, true, "can't be read as a state file"},
+		"another's":                {others, true, "another program's database"},
+		"another's, for a command": {others, false, "another program's database"},
+		"empty, for a command":     {empty, false, "`flowkeeper run` fills it"},
+		"a second daemon":          {running, true, "another Flowkeeper"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, err := Open(context.Background(), c.path, Options{Daemon: c.daemon})
+			if err == nil {
+				s.Close()
+			}
+			if err == nil || !strings.Contains(err.Error(), c.says) || !strings.Contains(err.Error(), c.path) {
+				t.Errorf("error %v, want one that names the file and says %q", err, c.says)
+			}
+		})
+	}
+	if _, err := os.Stat(filepath.Join(dir, "none.db")); !errors.Is(err, os.ErrNotExist) {
+		t.Error("a command made the state file")
+	}
+}
+
+// TestTheFileIsTheDaemonsAlone, also where it was not.
+func TestTheFileIsTheDaemonsAlone(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "state.db")
+	s := open(t, path)
+	s.put(t, put("fl-1"))
+	copied := filepath.Join(t.TempDir(), "state.db")
+	for _, end := range []string{"", "-wal"} { // as one that is restored from a copy
+		b, err := os.ReadFile(path + end)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(copied+end, b, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	path = copied
+	open(t, path).put(t, put("fl-2"))
+	for _, end := range []string{"", "-wal", "-shm"} {
+		if info, err := os.Stat(path + end); err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("%s: %v, %v", path+end, info, err)
+		}
+	}
+}
+
+// TestCommandsWhileTheDaemonRuns: a command writes while the daemon has the file open, and the
+// daemon notices.
+func TestCommandsWhileTheDaemonRuns(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "state.db")
+	d := open(t, path)
+	d.learnAt(t, noon, flowLog("fl-1"))
+	before, err := d.Version(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.learnAt(t, noon, flowLog("fl-2"))
+	if v, _ := d.Version(t.Context()); v != before {
+		t.Error("the daemon's own write looks like another's")
+	}
+	c := openAs(t, path, Options{})
+	n, err := c.Change(t.Context(), func(r *inventory.Row) bool { r.ReleaseReason = "test"; return r.ID == "fl-1" })
+	if err != nil || n != 1 {
+		t.Fatalf("changed %d, %v", n, err)
+	}
+	if v, _ := d.Version(t.Context()); v == before {
+		t.Error("the daemon does not notice a command's write")
+	}
+	if d.row(t, "fl-1").ReleaseReason != "test" || d.row(t, "fl-2").ReleaseReason != "" {
+		t.Error("the wrong rows were changed")
+	}
+}

@@ -1,0 +1,301 @@
+package bench_test
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"golang.org/x/sync/errgroup"
+
+	"flowkeeper/internal/fakeaws"
+	"flowkeeper/internal/fakeaws/fakeawstest"
+	"flowkeeper/inventory"
+)
+
+const (
+	orgAccounts = 200
+	orgRegions  = 17
+	orgScopes   = orgAccounts * orgRegions
+	atOnce      = 32 // scopes: the default of inventory.max_concurrent
+	roundEvery  = 40 * time.Second
+	trials      = 15 // deletions in the first account, and as many in the last
+)
+
+// BenchmarkOrganization: an organisation of 200 accounts in 17 Regions with few flow logs, and
+// one with a million.
+func BenchmarkOrganization(b *testing.B) {
+	for _, c := range []struct {
+		name string
+		size int
+	}{{"flow-logs=20000", 20_000}, {"flow-logs=1000000", 1_000_000}} {
+		b.Run(c.name, func(b *testing.B) { benchOrganization(b, c.size) })
+	}
+}
+
+func benchOrganization(b *testing.B, size int) {
+	o := newOrganization(b, size)
+	dir := disk(b)
+	first := o.start(b, dir, "@every 1h")
+	first.stop(b)
+	again, bare := o.start(b, dir, "@every 1h"), time.Duration(0)
+	again.stop(b)
+	for range 2 { // the best of three: the machine has other things to do
+		t := o.bareRound(b)
+		if bare == 0 || t < bare {
+			bare = t
+		}
+		next := o.start(b, dir, "@every 1h")
+		next.stop(b)
+		next.peak = max(next.peak, again.peak)
+		next.receive, next.round, next.used = min(next.receive, again.receive), min(next.round, again.round), min(next.used, again.used)
+		again = next
+	}
+	bare = min(bare, o.bareRound(b))
+	file, err := os.Stat(filepath.Join(dir, "state.db"))
+	must(b, err)
+	perFlowLog := float64(file.Size()) / float64(size)
+	d := o.start(b, dir, "@every "+roundEvery.String())
+	inFirst, inLast := o.deletions(b, d)
+	busiest, cpu := o.spread(b, d)
+	d.stop(b)
+	b.Logf("\n%d flow logs in %d scopes"+
+		"\nfirst start: receives after %4.1f s, all refreshed after %4.1f s and %4.1f s of CPU, %d lines of log, peak RSS %3.0f MB"+
+		"\nnext start:  receives after %4.1f s, unchanged refresh of all in %4.1f s and %4.1f s of CPU, %d lines of log, peak RSS %3.0f MB; bare calls %4.1f s, ratio %.2f"+
+		"\nstate file:  %.0f bytes a flow log"+
+		"\nsend to CreateFlowLogs answered: first account %s\n                                 last account  %s"+
+		"\nschedule of %s: at most %d scopes refreshed in one second, %.0f%% of one core; peak RSS %.0f MB",
+		size, orgScopes, first.receive.Seconds(), first.round.Seconds(), first.used.Seconds(), first.lines, first.peak,
+		again.receive.Seconds(), again.round.Seconds(), again.used.Seconds(), again.lines, again.peak, bare.Seconds(), ratio(again.round, bare),
+		perFlowLog, inFirst, inLast, roundEvery, busiest, 100*cpu, d.peak)
+	b.ReportMetric(first.receive.Seconds(), "s-to-receive")
+	b.ReportMetric(max(first.peak, again.peak, d.peak), "RSS-MB")
+	b.ReportMetric(float64(first.lines), "log-lines")
+	b.ReportMetric(ratio(again.round, bare), "refresh/bare")
+	b.ReportMetric(perFlowLog, "B/flow-log")
+	b.ReportMetric(ratio(inLast.median, inFirst.median), "last/first")
+	b.ReportMetric(float64(busiest), "scopes/s-at-most")
+	b.ReportMetric(0, "ns/op")
+}
+
+// organization is an AWS with many accounts, which notes when it was asked what.
+type organization struct {
+	*bed
+	size    int
+	regions []string
+	ids     map[inventory.Scope][]string
+
+	mu       sync.Mutex // guards what follows
+	received time.Time  // the first receive since forget
+	listed   []time.Time
+}
+
+func orgAccount(n int) string { return fmt.Sprintf("%012d", 200_000_000_000+n) }
+
+func orgRole(account string) string { return "arn:aws:iam::" + account + ":role/flowkeeper" }
+
+func newOrganization(b *testing.B, size int) *organization {
+	o := &organization{bed: newBed(b, 0), size: size, ids: map[inventory.Scope][]string{}}
+	for n := range orgRegions {
+		o.regions = append(o.regions, fmt.Sprintf("eu-north-%d", n+1))
+	}
+	for n := range orgAccounts {
+		o.world.AddRole(orgRole(orgAccount(n)), "")
+	}
+	for n := range size {
+		s := inventory.Scope{Account: orgAccount(n / orgRegions % orgAccounts), Region: o.regions[n%orgRegions]}
+		o.ids[s] = append(o.ids[s], o.world.Plant(s.Account, s.Region, flowLog(vpc(n))))
+	}
+	o.world.Meet(func(q *fakeaws.Request) fakeawstest.Refusal {
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		switch q.Operation {
+		case "ReceiveMessage":
+			if o.received.IsZero() {
+				o.received = time.Now()
+			}
+		case "DescribeFlowLogs":
+			if q.Form.Get("MaxResults") != "" && q.Form.Get("NextToken") == "" {
+				o.listed = append(o.listed, time.Now())
+			}
+		}
+		return fakeawstest.Refusal{}
+	})
+	return o
+}
+
+func (o *organization) forget() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.received, o.listed = time.Time{}, nil
+}
+
+// orgDaemon is a daemon that guards an organisation, with what was measured of it.
+type orgDaemon struct {
+	process
+	receive time.Duration // from its start to its first receive
+	round   time.Duration // its first refresh of all scopes, from the first call to the last commit
+	used    time.Duration // CPU time, up to that
+	lines   int           // of log, up to that
+	peak    float64       // MB, known after stop
+	ended   chan struct{} // closed when its log is at its end
+}
+
+// start starts the real binary, and returns when all scopes are refreshed.
+func (o *organization) start(b *testing.B, dir, schedule string) *orgDaemon {
+	o.forget()
+	config := filepath.Join(dir, "flowkeeper.yaml")
+	var text strings.Builder
+	fmt.Fprintf(&text, "queue: {url: %q}\naws: {region: %s, endpoint_url: %q}\nstate: {path: %q}\nhttp: {listen: \"\"}\nlog: {format: json}\n",
+		o.queueURL, region, o.url, filepath.Join(dir, "state.db"))
+	fmt.Fprintf(&text, "inventory: {schedule: %q, regions: [%s]}\naccounts:\n", schedule, strings.Join(o.regions, ", "))
+	for n := range orgAccounts {
+		fmt.Fprintf(&text, "  - {id: %q, role_arn: %q}\n", orgAccount(n), orgRole(orgAccount(n)))
+	}
+	must(b, os.WriteFile(config, []byte(text.String()), 0o600))
+	keys, err := o.user().Retrieve(b.Context())
+	must(b, err)
+	c := exec.CommandContext(within(b, 10*time.Minute), binary(b), "run", "--config", config)
+	c.Env = append(os.Environ(), "AWS_ACCESS_KEY_ID="+keys.AccessKeyID, "AWS_SECRET_ACCESS_KEY="+keys.SecretAccessKey, "AWS_SESSION_TOKEN=")
+	log, err := c.StderrPipe()
+	must(b, err)
+	d := &orgDaemon{process: process{c}, ended: make(chan struct{})}
+	started := time.Now()
+	must(b, c.Start())
+	refreshed := make(chan int)
+	go func() {
+		defer close(d.ended)
+		lines, scopes := 0, 0
+		for in := bufio.NewScanner(log); scopes < orgScopes && in.Scan(); {
+			lines++
+			var l struct {
+				Level, Msg string
+				Scopes     int
+			}
+			if err := json.Unmarshal(in.Bytes(), &l); err != nil {
+				b.Errorf("a line that is no JSON: %s", in.Bytes())
+			}
+			if l.Level != "INFO" {
+				b.Logf("the daemon says: %s", in.Bytes())
+			}
+			if l.Msg == "refreshed" {
+				scopes += max(1, l.Scopes)
+			}
+		}
+		refreshed <- lines
+		_, _ = io.Copy(io.Discard, log)
+	}()
+	select {
+	case d.lines = <-refreshed:
+	case <-time.After(5 * time.Minute):
+		b.Fatal("not refreshed within 5 minutes")
+	}
+	all := time.Now()
+	d.used = d.cpu(b)
+	for received := false; !received; time.Sleep(time.Millisecond) {
+		o.mu.Lock()
+		if received = !o.received.IsZero(); received {
+			d.receive, d.round = o.received.Sub(started), all.Sub(o.listed[0])
+		}
+		o.mu.Unlock()
+	}
+	return d
+}
+
+// stop ends the daemon, and notes the most memory that it had.
+func (d *orgDaemon) stop(b *testing.B) {
+	_, d.peak = d.memory(b)
+	must(b, d.Process.Signal(os.Interrupt))
+	<-d.ended
+	must(b, d.Wait())
+}
+
+// bareRound is how long the SDK's paginators take for all scopes with nothing behind them, as
+// many scopes at once as the daemon asks for. The roles are assumed before.
+func (o *organization) bareRound(b *testing.B) time.Duration {
+	clients := map[inventory.Scope]*ec2.Client{}
+	tokens := sts.New(sts.Options{Region: region, BaseEndpoint: &o.url, Credentials: o.user()})
+	for n := range orgAccounts {
+		keys := aws.NewCredentialsCache(stscreds.NewAssumeRoleProvider(tokens, orgRole(orgAccount(n))))
+		_, err := keys.Retrieve(b.Context())
+		must(b, err)
+		for _, r := range o.regions {
+			clients[inventory.Scope{Account: orgAccount(n), Region: r}] = ec2.New(ec2.Options{Region: r, BaseEndpoint: &o.url, Credentials: keys})
+		}
+	}
+	began := time.Now()
+	var g errgroup.Group
+	g.SetLimit(atOnce)
+	for s, client := range clients {
+		g.Go(func() error {
+			listed := 0
+			for p := ec2.NewDescribeFlowLogsPaginator(client, &ec2.DescribeFlowLogsInput{MaxResults: aws.Int32(1000)}); p.HasMorePages(); {
+				page, err := p.NextPage(b.Context())
+				if err != nil {
+					return err
+				}
+				listed += len(page.FlowLogs)
+			}
+			if listed != len(o.ids[s]) {
+				return fmt.Errorf("%d listed in %s", listed, s)
+			}
+			return nil
+		})
+	}
+	must(b, g.Wait())
+	return time.Since(began)
+}
+
+// deletions is how long a restore takes in the first account, and in the last one, in turn.
+func (o *organization) deletions(b *testing.B, d *orgDaemon) (inFirst, inLast spread) {
+	scopes := []inventory.Scope{{Account: orgAccount(0), Region: o.regions[0]}, {Account: orgAccount(orgAccounts - 1), Region: o.regions[orgRegions-1]}}
+	times := [2][]time.Duration{}
+	ctx := within(b, 5*time.Minute)
+	for n := range trials * 2 {
+		s := scopes[n%2]
+		of := o.world.FlowLogs(s.Account, s.Region)
+		id := of[n/2%len(of)].ID
+		o.world.Remove(s.Account, s.Region, id)
+		before := len(o.world.Calls("CreateFlowLogs"))
+		sent := time.Now()
+		must(b, o.world.Send(o.queue, deletionIn(s, id)))
+		times[n%2] = append(times[n%2], o.nthCreate(ctx, before).Sub(sent))
+		o.settled(ctx)
+	}
+	return spreadOf(times[0]), spreadOf(times[1])
+}
+
+// spread is how many scopes were refreshed within one second at most while the schedule had
+// two rounds, and how much of one core that took.
+func (o *organization) spread(b *testing.B, d *orgDaemon) (busiest int, cpu float64) {
+	o.forget()
+	before := d.cpu(b)
+	time.Sleep(2 * roundEvery)
+	cpu = (d.cpu(b) - before).Seconds() / (2 * roundEvery).Seconds()
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	slices.SortFunc(o.listed, time.Time.Compare)
+	from := 0
+	for n, at := range o.listed {
+		for at.Sub(o.listed[from]) > time.Second {
+			from++
+		}
+		busiest = max(busiest, n-from+1)
+	}
+	if len(o.listed) < orgScopes {
+		b.Errorf("only %d scopes were refreshed in two rounds", len(o.listed))
+	}
+	return busiest, cpu
+}

@@ -1,0 +1,174 @@
+package doctor_test
+
+import (
+	"errors"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"flowkeeper/configs"
+	"flowkeeper/internal/doctor"
+	"flowkeeper/internal/fakeaws"
+	"flowkeeper/internal/store"
+	"flowkeeper/inventory"
+	"flowkeeper/remediate/delivery"
+	"flowkeeper/remediate/incident"
+	"flowkeeper/remediate/rehearse"
+)
+
+func TestDescribe(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	f.Deny("flowkeeper", "DescribeFlowLogs")
+	r := f.examine(t)
+	r.expect(t, doctor.Describe, doctor.Fail, "not authorized to perform: ec2:DescribeFlowLogs", "allow ec2:DescribeFlowLogs")
+	for _, check := range []string{doctor.Create, doctor.Tag, doctor.PassRole, doctor.LogDelivery} {
+		r.expect(t, check, doctor.Skipped, "not authorized to perform: ec2:DescribeFlowLogs")
+	}
+}
+
+func TestCreate(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	f.Deny("flowkeeper", "CreateFlowLogs")
+	r := f.examine(t)
+	r.expect(t, doctor.Create, doctor.Fail, "a restore of fl-000000b2", "allow ec2:CreateFlowLogs")
+	if len(r[doctor.Create]) != 2 {
+		t.Errorf("not one for each destination: %+v", r[doctor.Create])
+	}
+	r.expect(t, doctor.Tag, doctor.Unknown)
+	f.untouched(t)
+
+	// The snapshot wins over what AWS shows: what is gone is tried, too.
+	f = newFake(t)
+	path := filepath.Join(t.TempDir(), "state.db")
+	remembers(t, path, func(*store.Tx) error { return nil })
+	f.Remove(acct, region, "fl-000000a1")
+	f.Remove(acct, region, "fl-000000b2")
+	f.examine(t, func(d *doctor.Doctor) { d.Config.State.Path = path }).expect(t, doctor.Create, doctor.OK, "2 destinations")
+
+	// A daemon that never creates is not asked to.
+	f = newFake(t)
+	r = f.examine(t, func(d *doctor.Doctor) { d.Config.Remediate.Mode = "alert" })
+	for _, check := range []string{doctor.Create, doctor.Tag, doctor.PassRole, doctor.LogDelivery} {
+		r.expect(t, check, doctor.Skipped, "mode is alert")
+	}
+	if n := len(f.Calls("")); n != 0 {
+		t.Errorf("%d calls in mode alert", n)
+	}
+}
+
+func TestTag(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	f.Deny("flowkeeper", "CreateTags")
+	r := f.examine(t)
+	r.expect(t, doctor.Tag, doctor.Fail, "without tags only", "allow ec2:CreateTags")
+	r.expect(t, doctor.Create, doctor.OK)
+	f.untouched(t)
+}
+
+func TestPassRoleByDryRun(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	f.Deny("flowkeeper", "PassRole")
+	r := f.examine(t)
+	r.expect(t, doctor.PassRole, doctor.Fail, "a restore with "+roleARN, `"Action":"iam:PassRole","Resource":"`+roleARN+`"`)
+	r.expect(t, doctor.Create, doctor.OK)
+}
+
+func TestLogDeliveryByDryRun(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	f.Deny("flowkeeper", "CreateLogDelivery")
+	f.examine(t).expect(t, doctor.LogDelivery, doctor.Fail, "would be refused", "allow logs:CreateLogDelivery")
+}
+
+// The permissions that a restore needs because of a flow log's fields or destination are tried
+// by dry runs, and each is reported by its own check.
+func TestDelegatedByDryRun(t *testing.T) {
+	t.Parallel()
+	const stream = "arn:aws:firehose:eu-west-1:111122223333:deliverystream/s"
+	for action, statement := range map[string]string{
+		"ecs:ListTasks": "RecordFieldsOfECSAndTags", "autoscaling:DescribeTags": "RecordFieldsOfECSAndTags",
+		"firehose:TagDeliveryStream": "DeliverToFirehose", "iam:CreateServiceLinkedRole": "MakeTheirServiceLinkedRoles",
+	} {
+		f := newFake(t)
+		for _, log := range []fakeaws.FlowLog{
+			{ResourceID: "vpc-3", LogDestinationType: "s3", LogDestination: "arn:aws:s3:::b", LogFormat: "${ecs-task-arn}"},
+			{ResourceID: "vpc-4", LogDestinationType: "s3", LogDestination: "arn:aws:s3:::b", TagFields: []fakeaws.TagField{{ResourceType: "instance", Keys: []string{"Name"}}}},
+			{ResourceID: "vpc-5", LogDestinationType: "kinesis-data-firehose", LogDestination: stream},
+		} {
+			log.TrafficType, log.MaxAggregationInterval = "ALL", 600
+			f.Plant(acct, region, log)
+		}
+		f.RemoveServiceLinkedRoles(acct)
+		f.examine(t).expect(t, doctor.Create, doctor.OK, "dry runs for 5")
+		f.Deny("flowkeeper", action)
+		r := f.examine(t)
+		r.expect(t, doctor.LogDelivery, doctor.Fail, "would be refused", "allow "+action+" ("+statement)
+		r.expect(t, doctor.Create, doctor.OK)
+	}
+}
+
+func TestRestorable(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	scope := inventory.Scope{Account: acct, Region: region}
+	examined := func(more func(*store.Tx) error, rehearsals ...rehearse.Rehearsal) results {
+		path := filepath.Join(t.TempDir(), "state.db")
+		remembers(t, path, more)
+		for _, x := range rehearsals {
+			rehearsed(t, path, func(tx rehearse.Tx) error { return tx.PutRehearsal(x) })
+		}
+		return f.examine(t, func(d *doctor.Doctor) { d.Config.State.Path = path })
+	}
+	examined(func(*store.Tx) error { return nil }).expect(t, doctor.Restorable, doctor.OK, "2 not rehearsed yet")
+	r := examined(func(tx *store.Tx) error {
+		return errors.Join(tx.PutIncident(incident.Incident{Scope: scope, FlowLogID: "fl-000000c3", State: incident.Blocked, DetectedAt: time.Now()}),
+			tx.PutIncident(incident.Incident{Scope: scope, FlowLogID: "fl-000000d4", State: incident.Open, DetectedAt: time.Now()}),
+			tx.PutIncident(incident.Incident{Scope: scope, FlowLogID: "fl-000000e5", State: incident.Verified, DetectedAt: time.Now()}))
+	}, rehearse.Rehearsal{Scope: scope, Target: delivery.Target{Type: "s3", Destination: "arn:aws:s3:::b"}, At: time.Now(), Reason: incident.Permission})
+	r.expect(t, doctor.Restorable, doctor.Warn, "1 flow log could not be restored")
+	r.expect(t, doctor.Restorable, doctor.Fail, "1 incident is blocked", "stays gone until a person helps", "incidents list --state blocked")
+	r.expect(t, doctor.Restorable, doctor.Warn, "1 incident is open", "incidents list --state open")
+	examined(func(tx *store.Tx) error {
+		row, _, err := tx.FlowLog(scope, "fl-000000a1")
+		row.ReleasedUntil = time.Now().Add(2160 * time.Hour)
+		return errors.Join(err, tx.PutFlowLog(row))
+	}).expect(t, doctor.Restorable, doctor.Warn, "1 flow log is released until 2", "inventory release ID... --undo")
+	examined(func(tx *store.Tx) error {
+		for _, id := range []string{"fl-000000a1", "fl-000000b2"} {
+			row, _, err := tx.FlowLog(scope, id)
+			if err != nil {
+				return err
+			}
+			row.Protected = false
+			if err := tx.PutFlowLog(row); err != nil {
+				return err
+			}
+		}
+		return nil
+	}).expect(t, doctor.Restorable, doctor.Warn, "nothing is protected")
+}
+
+func TestTelemetryRules(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	f.examine(t).expect(t, doctor.TelemetryRules, doctor.Skipped)
+	examined := func(tags map[string]string, rules ...configs.Rule) results {
+		path := filepath.Join(t.TempDir(), "state.db")
+		remembers(t, path, func(tx *store.Tx) error {
+			row, _, err := tx.FlowLog(inventory.Scope{Account: acct, Region: region}, "fl-000000b2")
+			row.Tags = tags
+			return errors.Join(err, tx.PutFlowLog(row))
+		})
+		return f.examine(t, func(d *doctor.Doctor) { d.Config.State.Path, d.Config.Remediate.Rules = path, rules })
+	}
+	examined(nil).expect(t, doctor.TelemetryRules, doctor.OK, "no flow log has the tag CloudWatchTelemetryRuleManaged")
+	managed := map[string]string{incident.TelemetryTag: "true"}
+	examined(managed).expect(t, doctor.TelemetryRules, doctor.OK, "1 flow log has the tag", "the built-in rule holds: wait 15m", "list-telemetry-rules")
+	examined(managed, configs.Rule{Principal: "arn:aws:iam::" + acct + ":role/else", Action: "ignore"},
+		configs.Rule{Principal: "arn:aws:iam::{account}:role/aws-service-role/telemetry-enablement.observabilityadmin.amazonaws.com/*", Action: "wait", Wait: time.Hour}).
+		expect(t, doctor.TelemetryRules, doctor.OK, "remediate.rules[1] holds: wait 1h")
+}

@@ -1,0 +1,134 @@
+package simulate
+
+import (
+	"maps"
+	"slices"
+
+	"flowkeeper/internal/fakeaws"
+	"flowkeeper/remediate/incident"
+)
+
+// decoyed are the places at which a decoy ever was.
+func (p *play) decoyed() map[place]bool {
+	out := map[place]bool{}
+	for id := range p.decoys {
+		out[p.known[id].place] = true
+	}
+	return out
+}
+
+// free are targets where something should be and nothing is.
+func (p *play) free() (out []target) {
+	count, taken := map[target]int{}, map[place]bool{}
+	for _, f := range p.here() {
+		count[targetOf(f)]++
+		taken[targetOf(f).place] = true
+	}
+	return slices.DeleteFunc(p.absent(count), func(t target) bool { return !p.twins && taken[t.place] })
+}
+
+// decoy takes a lost flow log's place with something that does less. Where a
+// daemon never saw what was there before, nobody could tell; nor where a rule
+// lets it go, or may have replaced it; nor, with several daemons, where it was ever released: one that
+// has no record of the loss takes it for allowed, and what comes then for new. Nor where the clock
+// has leapt: only times tell whether it was there before the loss. Where AWS allows both,
+// the lost one comes back beside it, and it is protected from then on: see mayProtect.
+func (p *play) decoy() {
+	if p.leapt {
+		return
+	}
+	waved := map[target]bool{}
+	for id := range p.waved {
+		waved[p.known[id]] = true
+	}
+	for id := range p.releases {
+		if len(p.daemons) > 1 {
+			waved[p.known[id]] = true
+		}
+	}
+	for id, by := range p.losers { // what one may have replaced is not lost
+		if slices.ContainsFunc(by, func(l made) bool { return l.by == robot || l.by == terraform }) {
+			waved[p.known[id]] = true
+		}
+	}
+	here := map[place]bool{}
+	for _, f := range p.here() {
+		here[targetOf(f).place] = true
+	}
+	all := slices.DeleteFunc(p.free(), func(t target) bool {
+		return here[t.place] || p.shared(t) || len(p.shown[t]) < len(p.daemons) || p.released[t] || waved[t] || !p.allKnow(t)
+	})
+	if len(all) > 0 {
+		f := p.wanted[all[p.random.IntN(len(all))]]
+		f.TrafficType, f.CreatedAt, f.Tags = "REJECT", p.now, maps.Clone(f.Tags)
+		if p.random.IntN(3) == 0 {
+			f.Tags[incident.TelemetryTag] = "true" // which anybody can set
+		}
+		f.ID = p.add(f)
+		p.decoys[f.ID] = true
+		p.happened["decoys"]++
+		if p.twins {
+			p.happened["decoys that AWS allows"]++
+		}
+		p.say("  decoy %s at %v", f.ID, targetOf(f))
+	}
+}
+
+// allKnow reports whether every daemon has seen what was last at a target.
+func (p *play) allKnow(t target) bool {
+	last := ""
+	for id, at := range p.known {
+		if at == t && !p.decoys[id] {
+			last = max(last, id)
+		}
+	}
+	return !slices.ContainsFunc(p.daemons, func(d *daemon) bool { return !d.knew(last) })
+}
+
+// equivalent puts a lost flow log back, as Terraform does. Where AWS does not
+// guard against doubles, nobody else does that in the same moment.
+func (p *play) equivalent() {
+	if all := p.free(); len(all) > 0 && p.lonely() {
+		f := p.wanted[all[p.random.IntN(len(all))]]
+		f.CreatedAt = p.now
+		id := p.add(f)
+		p.inPlace[id] = p.shared(targetOf(f))
+		p.say("  equivalent %s at %v", id, targetOf(f))
+	}
+}
+
+func (p *play) removeDecoys() {
+	for id := range p.decoys {
+		p.world.Remove(account, regionOf(p.known[id].resource), id)
+	}
+}
+
+// pairs notes which decoys stand beside what they were to take the place of.
+func (p *play) pairs() {
+	wanted := map[place]bool{}
+	for _, f := range p.here() {
+		if _, ok := p.wanted[targetOf(f)]; ok {
+			wanted[targetOf(f).place] = true
+		}
+	}
+	for _, f := range p.here() {
+		if p.decoys[f.ID] && wanted[targetOf(f).place] && !p.paired[targetOf(f)] {
+			p.paired[targetOf(f)] = true
+			p.happened["decoys beside the flow log that is back"]++
+		}
+	}
+}
+
+// mayProtect reports whether a flow log is like a decoy that a daemon may have come to protect:
+// AWS allows both, and has shown both. What is restored of it then is a decoy, too.
+func (p *play) mayProtect(f fakeaws.FlowLog) bool {
+	if !p.paired[targetOf(f)] {
+		return false
+	}
+	p.decoys[f.ID] = true
+	p.happened["decoys restored that AWS allows"]++
+	return true
+}
+
+// lonely reports whether somebody else may put a flow log back now.
+func (p *play) lonely() bool { return !p.twins }

@@ -1,0 +1,117 @@
+package simulate
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+
+	"flowkeeper/inventory"
+)
+
+// strike deletes some flow logs of one Region in one call; IDs that are not
+// there, too.
+func (p *play) strike(by *ec2.Client, n int) {
+	all := p.here()
+	where := []target{}
+	p.random.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
+	all = oneRegion(all)
+	var ids []string
+	for _, f := range all[:min(n, len(all))] {
+		ids, where = append(ids, f.ID), append(where, targetOf(f))
+	}
+	if len(ids) == 0 {
+		return
+	}
+	gone := slices.Clone(ids)
+	if n > 1 && p.random.IntN(3) == 0 {
+		ids = append(ids, fmt.Sprintf("fl-%017x", 0xdead0000+p.random.IntN(3)))
+	}
+	p.say("  delete %v at %v", ids, where)
+	p.delete(by, ids, gone)
+}
+
+// insist deletes whatever comes back at one place, time and again: each record is
+// received, and each restore has its time.
+func (p *play) insist() {
+	all := p.here()
+	if len(all) == 0 {
+		return
+	}
+	at := targetOf(all[p.random.IntN(len(all))])
+	for range 7 {
+		p.check()
+		for _, f := range p.here() {
+			if targetOf(f) == at {
+				p.say("  delete %s at %v", f.ID, at)
+				p.delete(p.attacker, []string{f.ID}, []string{f.ID})
+				break
+			}
+		}
+		for range 2 {
+			p.send(false)
+		}
+		for _, d := range p.daemons {
+			d.alive()
+			d.receive()
+			d.step(inventory.Scope{Account: account, Region: regionOf(at.resource)})
+		}
+		p.pass(time.Duration(p.random.Int64N(int64(time.Minute))))
+	}
+}
+
+// delete is one call that deletes flow logs, some of which are there.
+func (p *play) delete(by *ec2.Client, ids, gone []string) {
+	before := len(p.records)
+	_, err := by.DeleteFlowLogs(context.Background(), &ec2.DeleteFlowLogsInput{FlowLogIds: ids}, in(regionOf(p.known[gone[0]].resource)))
+	p.must(err)
+	for _, id := range gone {
+		p.losers[id] = append(p.losers[id], made{p.who[by], p.now})
+	}
+	p.records[before].deleted = gone
+	p.deleted[p.records[before].event] = gone
+	p.went(gone)
+}
+
+// went notes which of the flow logs that are deleted now are released.
+func (p *play) went(ids []string) {
+	for _, id := range ids {
+		at := p.now.Truncate(time.Second) // as CloudTrail has it
+		if r, ok := p.releases[id]; ok && !at.Before(r[0].Truncate(time.Second)) && at.Before(r[1]) {
+			p.released[p.known[id]] = true
+		}
+	}
+}
+
+// strikeAll deletes all that is to come back, at the end: nothing that happened
+// before has made anybody deaf.
+func (p *play) strikeAll() {
+	ids := map[string][]string{} // by Region
+	for _, f := range p.here() {
+		r := regionOf(f.ResourceID)
+		ids[r] = append(ids[r], f.ID)
+	}
+	p.pass(time.Hour) // no release lasts as long
+	for _, r := range p.regions {
+		if len(ids[r]) > 0 {
+			p.say("delete all that is left: %v", ids[r])
+			p.delete(p.attacker, ids[r], ids[r])
+		}
+	}
+}
+
+// teardown removes a resource, and AWS its flow logs.
+func (p *play) teardown() {
+	if all := p.here(); len(all) > 4 {
+		f := all[p.random.IntN(len(all))]
+		p.gone[f.ResourceID] = true
+		p.world.RemoveResource(account, regionOf(f.ResourceID), f.ResourceID)
+		p.say("  tear down %s", f.ResourceID)
+		p.count++
+		event := fmt.Sprintf("torn-%d", p.count)
+		p.records = append(p.records, record{event: event, body: fmt.Sprintf(`{"eventVersion":"1.10","eventTime":%q,"eventSource":"ec2.amazonaws.com","eventName":"DeleteVpc","awsRegion":%q,
+			"recipientAccountId":%q,"eventID":%q,"requestParameters":{"vpcId":%q},"responseElements":{"_return":true}}`, p.now.Format(time.RFC3339), regionOf(f.ResourceID), account, event, f.ResourceID)})
+	}
+}

@@ -1,0 +1,216 @@
+package simulate
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"flowkeeper/alert"
+	"flowkeeper/internal/fakeaws"
+	"flowkeeper/internal/store"
+	"flowkeeper/inventory"
+	"flowkeeper/remediate/incident"
+)
+
+// listed notes what a complete refresh must have shown.
+func (p *play) listed(d *daemon, s inventory.Scope, started time.Time) {
+	for _, f := range p.world.FlowLogs(s.Account, s.Region) {
+		if f.CreatedAt.After(started.Add(-stalest)) {
+			continue
+		}
+		p.seen[f.ID] = true
+		if t := targetOf(f); !p.decoys[f.ID] {
+			if p.shown[t] == nil {
+				p.shown[t] = map[*daemon]bool{}
+			}
+			p.shown[t][d] = true
+		}
+	}
+}
+
+// remembered is what must hold of every refresh, whatever it meets: it revives
+// nothing, and takes nothing for gone that every Describe shows.
+func (p *play) remembered(s inventory.Scope, before, after map[string]inventory.Known) {
+	here := map[string]bool{}
+	for _, f := range p.world.FlowLogs(s.Account, s.Region) {
+		here[f.ID] = p.now.Sub(f.CreatedAt) > 2*stalest
+	}
+	for id, row := range before {
+		switch was, is := row.State, after[id].State; {
+		case was == inventory.Gone && is != inventory.Gone:
+			p.fail("I5: a refresh revived %s", id)
+		case was == inventory.Live && is != inventory.Live && here[id]:
+			p.fail("I5: a refresh took %s for gone, which is alive", id)
+		}
+	}
+}
+
+// heard notes an alert that reached people.
+func (p *play) heard(a alert.Alert) {
+	p.kinds[a.Kind]++
+	p.log.Info("TOLD", "kind", a.Kind, "event", a.EventID, "flow_logs", len(a.FlowLogs))
+	if a.EndsCampaign() {
+		delete(p.opened, a.CampaignID)
+	}
+	switch {
+	case a.Kind == alert.Closed:
+		delete(p.opened, a.DedupKey)
+	case a.Kind == alert.Tamper: // has no end that a daemon could see
+		p.tampers[a.EventID] = true
+	case a.Kind != alert.Restored && a.Kind != alert.Attempt && a.EventID != "" && len(a.FlowLogs) > 0:
+		p.opened[a.DedupKey] = fmt.Sprintf("the %s alert of %s", a.Kind, a.EventID)
+		if a.CampaignID != "" {
+			p.opened[a.CampaignID] = fmt.Sprintf("the %s alert of %s, of a campaign,", a.Kind, a.EventID)
+		}
+	}
+	if a.Repeats != nil {
+		for _, c := range a.Repeats.Examples {
+			p.summed[c.EventID] = true
+			p.named[c.FlowLogID] = p.named[c.FlowLogID] || p.skewed // of what counts as long gone
+			p.tampers[c.EventID] = p.tampers[c.EventID] || a.Kind == alert.Tamper
+		}
+	}
+	for _, f := range a.FlowLogs {
+		p.named[f.FlowLogID] = true
+		if a.Kind == alert.Blocked || a.Kind == alert.Decoy {
+			p.stuck[f.FlowLogID] = true
+		}
+		if a.Kind == alert.Deletion {
+			if p.event[a.EventID] == nil {
+				p.event[a.EventID] = map[string]bool{}
+			}
+			p.event[a.EventID][f.FlowLogID] = true
+		}
+	}
+}
+
+// same compares a flow log with what should be there: with every setting and
+// tag, but for Flowkeeper's own. sofar: tags may still be missing.
+func same(want, have fakeaws.FlowLog, sofar bool) bool {
+	tags := maps.Clone(have.Tags)
+	delete(tags, incident.RestoredFrom)
+	if sofar {
+		for k, v := range want.Tags {
+			if _, there := tags[k]; !there {
+				tags[k] = v
+			}
+		}
+	}
+	return want.TrafficType == have.TrafficType && want.LogDestinationType == have.LogDestinationType && want.LogDestination == have.LogDestination &&
+		want.LogGroupName == have.LogGroupName && want.DeliverLogsPermissionARN == have.DeliverLogsPermissionARN && want.LogFormat == have.LogFormat &&
+		want.MaxAggregationInterval == have.MaxAggregationInterval && want.FileFormat == have.FileFormat && maps.Equal(want.Tags, tags)
+}
+
+// check is what must hold at every moment.
+func (p *play) check() {
+	count := map[target]int{}
+	for _, f := range p.here() {
+		t := targetOf(f)
+		if _, old := p.known[f.ID]; !old {
+			p.known[f.ID] = t
+			if want, ok := p.wanted[t]; (!ok || !same(want, f, true)) && !p.mayProtect(f) {
+				p.fail("I2: a daemon made what nobody had: %+v", f)
+			}
+		}
+		if !p.decoys[f.ID] {
+			count[t]++
+		}
+	}
+	p.pairs()
+	for t, n := range count {
+		if n > 1 {
+			p.fail("I4: %d flow logs at %v", n, t)
+		}
+	}
+}
+
+// promise is what must hold in the end.
+func (p *play) promise() {
+	count, seen := map[target]int{}, map[target]bool{}
+	alive := map[string]bool{}
+	for _, f := range p.here() {
+		count[targetOf(f)]++
+		alive[f.ID] = true
+		if want, ok := p.wanted[targetOf(f)]; ok && !p.decoys[f.ID] && !same(want, f, false) {
+			p.fail("I2: not as it was: %+v", f)
+		}
+	}
+	p.tombstones(alive)
+	for id := range p.seen {
+		seen[p.known[id]] = true
+	}
+	excused := maps.Clone(p.released)
+	for id := range p.waved {
+		if p.unheard[id] || len(p.daemons) > 1 { // a rule says so, and nothing that this one hears says otherwise
+			excused[p.known[id]] = true
+		}
+	}
+	for id := range p.releases {
+		if p.letGo(id) {
+			excused[p.known[id]] = true
+		}
+	}
+	absent := slices.DeleteFunc(p.absent(count), func(t target) bool { return !seen[t] || excused[t] })
+	maps.Copy(excused, p.excused(absent))
+	for _, t := range absent {
+		excused[t] = excused[t] || p.mayBeDecoy(t, count)
+	}
+	for t := range p.wanted {
+		if n := count[t]; !p.gone[t.resource] && (n > 1 || n == 0 && seen[t] && !excused[t]) {
+			p.fail("%d flow logs at %v", n, t)
+		}
+	}
+	for _, r := range p.sent {
+		if r.tamper && !p.tampers[r.event] {
+			p.fail("nobody was told that %s stopped the trail", r.event)
+		}
+		for _, id := range r.deleted {
+			known := p.seen[id] && len(p.daemons) == 1 && !p.skewed // of several, another than the one that saw it may get the record; by a wrong clock it may count as long gone
+			if !p.event[r.event][id] && (known || !p.summed[r.event]) {
+				p.fail("nobody was told that %s deleted %s", r.event, id)
+			}
+		}
+	}
+	for id := range p.seen {
+		if !alive[id] && !p.named[id] && !p.decoys[id] && !p.inPlace[id] {
+			p.fail("nobody was told that %s is gone", id)
+		}
+	}
+}
+
+// tombstones is what must hold of the snapshots, which have been refreshed: what was seen and
+// is gone is not live there (I5).
+func (p *play) tombstones(alive map[string]bool) {
+	for _, d := range p.daemons {
+		p.guarded(d, alive)
+		for _, s := range p.scopes() {
+			for id, row := range d.rows(s) {
+				if row.State == inventory.Live && !alive[id] {
+					p.fail("I5: %s is gone, and live in the snapshot", id)
+				}
+			}
+		}
+	}
+}
+
+// letGo reports whether a daemon found a released flow log gone a day ago or more, so
+// that no record of the loss brings it back any more (docs/failure-modes.md).
+func (p *play) letGo(id string) (yes bool) {
+	for _, d := range p.daemons {
+		p.must(d.store.View(context.Background(), func(tx *store.Tx) error {
+			i, found, err := tx.Incident(inventory.Scope{Account: account, Region: regionOf(p.known[id].resource)}, id)
+			yes = yes || found && i.State == incident.Closed && i.Reason == incident.Released && i.Source == incident.ByDrift && p.theirs().Sub(i.OpenedAt) >= 24*time.Hour
+			return err
+		}))
+	}
+	return yes
+}
+
+// resolved is what must hold when all is at rest.
+func (p *play) resolved() {
+	for _, by := range p.opened {
+		p.fail("a pager that %s opened is never closed", by)
+	}
+}

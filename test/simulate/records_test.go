@@ -1,0 +1,111 @@
+package simulate
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"flowkeeper/internal/fakeaws"
+)
+
+// record of CloudTrail that has not reached the queue yet.
+type record struct {
+	body    string
+	event   string
+	deleted []string
+	tamper  bool
+}
+
+// recorded takes a record from CloudTrail.
+func (p *play) recorded(body string) error {
+	var e struct {
+		Detail struct {
+			EventID string `json:"eventID"`
+		} `json:"detail"`
+	}
+	p.must(json.Unmarshal([]byte(body), &e))
+	p.records = append(p.records, record{body: body, event: e.Detail.EventID})
+	return nil
+}
+
+// send puts any record into the queue, and perhaps keeps it to send it again.
+func (p *play) send(again bool) {
+	if len(p.records) == 0 {
+		return
+	}
+	n := p.random.IntN(len(p.records))
+	if again {
+		r := p.records[n]
+		p.must(p.world.Send(p.arn, r.body))
+		p.sent = append(p.sent, r)
+		return
+	}
+	p.sendNth(n)
+}
+
+// sendNth puts one record into the queue.
+func (p *play) sendNth(n int) {
+	r := p.records[n]
+	p.must(p.world.Send(p.arn, r.body))
+	p.sent = append(p.sent, r)
+	p.records = slices.Delete(p.records, n, n+1)
+}
+
+func (p *play) lose() {
+	if len(p.records) > 0 {
+		n := p.random.IntN(len(p.records))
+		for _, id := range p.records[n].deleted {
+			p.vanished(id)
+		}
+		p.records = slices.Delete(p.records, n, n+1)
+	}
+}
+
+// vanished notes a flow log of whose deletion no record tells.
+func (p *play) vanished(id string) {
+	p.unheard[id] = true
+	if _, ok := p.releases[id]; ok { // when it went is not known
+		p.released[p.known[id]] = true
+	}
+}
+
+// forge puts a record into the queue that CloudTrail never wrote: of a flow
+// log that is alive or nowhere, under an event ID of its own or another's.
+// Where AWS does not guard against doubles, nothing can tell a lie about a flow
+// log too young for every Describe to show from the truth: there is none then.
+func (p *play) forge() {
+	id := fmt.Sprintf("fl-%017x", 0xf0e0000+p.random.IntN(3))
+	all := slices.DeleteFunc(p.here(), func(f fakeaws.FlowLog) bool { return p.twins && p.now.Sub(f.CreatedAt) < 2*stalest })
+	if len(all) > 0 && p.random.IntN(3) > 0 {
+		id = all[p.random.IntN(len(all))].ID
+	}
+	p.count++
+	event := fmt.Sprintf("forged-%d", p.count)
+	if len(p.records) > 0 && p.random.IntN(2) == 0 {
+		event = p.records[p.random.IntN(len(p.records))].event
+	}
+	by := []string{"arn:aws:iam::" + account + ":user/nobody", terraform, robot, janitor}[p.random.IntN(4)]
+	if by == janitor && p.decoyed()[p.known[id].place] {
+		by = terraform // a decoy may take the place of what may go
+	}
+	if by == janitor {
+		p.waved[id] = true
+	}
+	at := p.now.Add(-time.Duration(p.random.IntN(3)) * time.Hour)
+	p.blamed[id] = append(p.blamed[id], made{by, at})
+	p.say("  forge %s of %s by %s at %s", event, id, by, at.Format(time.TimeOnly))
+	p.must(p.world.Send(p.arn, fmt.Sprintf(`{"eventVersion":"1.10","eventTime":%q,"eventSource":"ec2.amazonaws.com","eventName":"DeleteFlowLogs","awsRegion":%q,
+		"recipientAccountId":%q,"eventID":%q,"userIdentity":{"type":"IAMUser","arn":%q},
+		"requestParameters":{"DeleteFlowLogsRequest":{"FlowLogId":{"tag":1,"content":%q}}},"responseElements":{}}`,
+		at.Format(time.RFC3339), regionOf(p.known[id].resource), account, event, by, id)))
+}
+
+// stopTrail is the record of a StopLogging, which blinds nobody here.
+func (p *play) stopTrail() {
+	p.count++
+	event := fmt.Sprintf("stopped-%d", p.count)
+	p.records = append(p.records, record{event: event, tamper: true, body: fmt.Sprintf(`{"eventVersion":"1.10","eventTime":%q,"eventSource":"cloudtrail.amazonaws.com","eventName":"StopLogging","awsRegion":%q,
+		"recipientAccountId":%q,"eventID":%q,"userIdentity":{"type":"IAMUser","arn":%q},"requestParameters":{"name":%q},"responseElements":null}`,
+		p.now.Format(time.RFC3339), region, account, event, terraform, event)})
+}

@@ -1,0 +1,36 @@
+package simulate
+
+import "testing"
+
+// TestNobodyMakesTheSameReplacementTwice: of two replacements that are to make the same flow log, one
+// makes it, whether AWS would allow both or not. Doubles are the daemons' fault then.
+func TestNobodyMakesTheSameReplacementTwice(t *testing.T) {
+	t.Parallel()
+	for name, allowed := range map[string]bool{"AWS refuses doubles": false, "AWS allows doubles": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := newPlay(7, t.TempDir(), 1, false)
+			defer p.end()
+			p.twins = allowed
+			p.world.AllowDuplicates(allowed)
+			old := p.replaceable(p.patient)[0]
+			create := p.wanted[targetOf(old)]
+			create.TrafficType = "ACCEPT"
+			for range 2 {
+				p.unfinished = append(p.unfinished, replacing{by: p.patient, remove: []target{targetOf(old)}, create: create})
+			}
+			for len(p.unfinished) > 0 {
+				p.finish()
+			}
+			made := 0
+			for _, f := range p.here() {
+				if targetOf(f) == targetOf(create) {
+					made++
+				}
+			}
+			if made != 1 {
+				t.Errorf("%d flow logs at %v, want 1", made, targetOf(create))
+			}
+		})
+	}
+}
