@@ -87,6 +87,7 @@ func (tx scopeTx) notifyEvent(id string) error {
 		if next, err = tx.notifyNotBack(next); err != nil {
 			return err
 		}
+		next = notify.UntilOver(next, tally, tx.now)
 	}
 	if err := tx.notifyEnd(next, owed.Restored, owed.Closed && notify.WasAlerted(next)); err != nil {
 		return err

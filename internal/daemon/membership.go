@@ -152,6 +152,7 @@ func (m *membership) follow(ctx context.Context) error {
 	}
 	if len(left) > 0 {
 		d.loopsOf.stop(d.fleet.Leave(left...))
+		d.refreshes.accounts.forget(left)
 		d.Log.Warn("accounts have departed: their flow logs are neither watched nor restored, and what is known of them stays", "accounts", len(left), "which", named(members, left))
 	}
 	m.tell(ctx, members)
@@ -199,4 +200,13 @@ func protectedIn(ctx context.Context, s *store.Store, accounts ...string) (flowL
 		}
 	}
 	return flowLogs, regions, err
+}
+
+// isManagement reports whether an account is the organisation's management account. m may be nil.
+func (m *membership) isManagement(ctx context.Context, account string) bool {
+	if m == nil {
+		return false
+	}
+	members, _, err := m.d.store.Accounts(ctx)
+	return err == nil && slices.ContainsFunc(members, func(m organization.Member) bool { return m.ID == account && m.Management })
 }

@@ -1,8 +1,12 @@
 package daemon
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -11,6 +15,8 @@ import (
 	"flowkeeper/configs"
 	"flowkeeper/internal/fakeaws"
 	"flowkeeper/internal/fakeaws/fakeawstest"
+	"flowkeeper/internal/organization"
+	"flowkeeper/internal/store"
 	"flowkeeper/inventory"
 )
 
@@ -155,6 +161,244 @@ func TestAnAccountJoinsDepartsAndIsBack(t *testing.T) {
 		h.await("the end", func() bool { return slices.Equal(h.accountAlerts(), []string{payments + " high", payments + " end"}) })
 		if n := len(h.pager.of(alert.Deletion)); n != deletions+1 {
 			t.Errorf("%d alerts of deletions", n)
+		}
+	})
+}
+
+// TestADepartureWhileACreateIsInFlight: the create ends in order, and once the account is back
+// there is one flow log still.
+func TestADepartureWhileACreateIsInFlight(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := organized(t)
+		h.plantIn(payments, "vpc-2")
+		h.join(payments, "payments-prod")
+		h.refreshed()
+		h.awaitProtected(payments)
+		creating, answer := make(chan struct{}), make(chan struct{})
+		began := sync.OnceFunc(func() { close(creating) })
+		h.world.Meet(func(q *fakeaws.Request) fakeawstest.Refusal {
+			if q.Operation == "CreateFlowLogs" && q.Account == payments && q.Form.Get("DryRun") != "true" {
+				began()
+				<-answer
+			}
+			return fakeawstest.Refusal{}
+		})
+		h.vanish(payments)
+		<-creating
+		h.world.RemoveAccount(payments)
+		h.list()
+		if h.isIn(payments) {
+			t.Error("it is protected still")
+		}
+		h.join(payments, "payments-prod") // back before the create is over: two restorers must not work there
+		h.await("it to be back", func() bool { return h.isIn(payments) })
+		close(answer)
+		h.await("the flow log to be back", func() bool { return h.countIn(payments) == 1 })
+		time.Sleep(3 * refreshEvery)
+		if n := h.countIn(payments); n != 1 || len(h.world.Calls("CreateFlowLogs")) != 1 {
+			t.Errorf("%d flow logs by %d calls", n, len(h.world.Calls("CreateFlowLogs")))
+		}
+		h.await("the alert that it is restored", func() bool { return len(h.pager.of(alert.Restored)) == 1 })
+	})
+}
+
+// TestManyAccountsDepartTogether: one alert has all, and ends when all are back.
+func TestManyAccountsDepartTogether(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := organized(t)
+		var many []string
+		for n := range mostSingle + 1 {
+			id := fmt.Sprint(222233330000 + n)
+			many = append(many, id)
+			h.join(id, "team-"+id)
+		}
+		h.join(sandbox, "sandbox")
+		h.refreshed()
+		if n := len(h.daemon.fleet.Accounts()); n != len(many)+2 {
+			t.Fatalf("%d accounts", n)
+		}
+		for _, id := range many {
+			h.world.RemoveAccount(id)
+		}
+		h.list()
+		h.await("an alert", func() bool { return len(h.pager.of(alert.Pipeline)) > 0 })
+		a := h.pager.of(alert.Pipeline)
+		if len(a) != 1 || a[0].Level != alert.High || a[0].Account != "" || !strings.Contains(a[0].Cause, "6 of 8 accounts") || !strings.Contains(a[0].Cause, "team-222233330005 (222233330005)") {
+			t.Errorf("%+v", a)
+		}
+		h.world.SetAccountState(sandbox, "SUSPENDED")
+		h.list()
+		h.await("the alert of another one", func() bool { return slices.Equal(h.accountAlerts(), []string{"high", sandbox + " medium"}) })
+		if a := h.pager.of(alert.Pipeline)[1]; !strings.Contains(a.Cause, "sandbox (333344445555) is SUSPENDED in the organisation") {
+			t.Errorf("%+v", a)
+		}
+		h.halt()
+		h.again()
+		for _, id := range many[1:] {
+			h.join(id, "team-"+id)
+		}
+		if got := h.accountAlerts(); len(got) != 2 {
+			t.Errorf("not all are back, and a restart is no news: %q", got)
+		}
+		h.join(many[0], "team-"+many[0])
+		h.await("the end", func() bool { return slices.Equal(h.accountAlerts(), []string{"high", sandbox + " medium", "end"}) })
+	})
+}
+
+// TestADepartureIsAlertedAfterACrash between the commit of the list and that of the alert.
+func TestADepartureIsAlertedAfterACrash(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := organized(t)
+		h.join(payments, "payments-prod")
+		h.refreshed()
+		h.halt()
+		h.world.RemoveAccount(payments)
+		h.inFile(true, func(ctx context.Context, s *store.Store) error {
+			c, err := s.SetAccounts(ctx, organization.Listing{Accounts: []organization.Account{{ID: account, Name: "management", State: organization.Active, Management: true, Selected: true}}})
+			if len(c.Departed) != 1 {
+				t.Errorf("%+v", c)
+			}
+			return err
+		})
+		for range 2 { // the second daemon has no news
+			h.again()
+			h.await("the alert", func() bool { return slices.Equal(h.accountAlerts(), []string{payments + " medium"}) })
+			h.list()
+			h.halt()
+		}
+		if got := h.accountAlerts(); len(got) != 1 {
+			t.Errorf("%q", got)
+		}
+		h.again()
+	})
+}
+
+// TestAListingThatFailsChangesNothing: a start takes the stored list, and the accounts on it are
+// protected meanwhile. What fails is logged once, and alerted once if it does not pass.
+func TestAListingThatFailsChangesNothing(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := organized(t)
+		h.plantIn(payments, "vpc-2")
+		h.join(payments, "payments-prod")
+		h.refreshed()
+		h.awaitProtected(payments)
+		h.halt()
+		h.world.Deny("flowkeeper", "ListAccounts")
+		h.again()
+		h.vanish(payments)
+		time.Sleep(refreshEvery)
+		h.await("the flow log to be back", func() bool { return h.countIn(payments) == 1 })
+		time.Sleep(time.Hour)
+		if n := strings.Count(h.log.String(), `"msg":"the accounts of the organisation can't be listed`); n != 1 {
+			t.Errorf("it was logged %d times", n)
+		}
+		a := h.pager.of(alert.Pipeline)
+		if len(a) != 1 || a[0].Level != alert.High || !strings.Contains(a[0].Cause, "organizations:ListAccounts") || a[0].Advice == "" {
+			t.Errorf("%+v", a)
+		}
+		h.world.Allow("flowkeeper", "ListAccounts")
+		h.list()
+		h.await("the end", func() bool { a := h.pager.of(alert.Pipeline); return len(a) == 2 && a[1].Resolves() })
+	})
+}
+
+// TestAFirstStartNeedsTheList: without any, the error says what to grant.
+func TestAFirstStartNeedsTheList(t *testing.T) {
+	t.Parallel()
+	h := organized(t)
+	h.world.Deny("flowkeeper", "ListAccounts")
+	if err := h.daemon.Run(t.Context()); err == nil || !strings.Contains(err.Error(), "allow organizations:ListAccounts") {
+		t.Errorf("%v", err)
+	}
+	h = organized(t)
+	h.daemon.Config.Organization.Exclude = []string{account}
+	if err := h.daemon.Run(t.Context()); !errors.Is(err, errNoAccount) {
+		t.Errorf("%v", err)
+	}
+}
+
+// TestARefusedRoleIsOneAlert for all Regions of the account, and holds up no other account. The
+// management account without the role is logged only.
+func TestARefusedRoleIsOneAlert(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t)
+		h.world.SetRoleLifetime(15 * time.Minute)
+		h.world.AddOrganization(account, "management") // which has no role
+		h.daemon.Config.Organization = configs.Organization{RoleName: "flowkeeper", Schedule: "@every 10m"}
+		h.daemon.Config.Inventory.Regions, h.daemon.Config.Inventory.Schedule = []string{region, farRegion, "ap-south-2"}, "@every 5m"
+		h.world.AddAccount(fakeawstest.Root, sandbox, "sandbox") // neither
+		h.plantIn(payments, "vpc-2")
+		h.join(payments, "payments-prod")
+		h.refreshed()
+		h.awaitProtected(payments)
+		h.await("the alert", func() bool { return len(h.pager.of(alert.Pipeline)) > 0 })
+		time.Sleep(10 * time.Minute)
+		a := h.pager.of(alert.Pipeline)
+		if len(a) != 1 || a[0].Level != alert.Medium || a[0].Account != sandbox || a[0].Region != "" || !strings.Contains(a[0].Cause, roleIn(sandbox)) || a[0].Advice == "" {
+			t.Errorf("%+v", a)
+		}
+		if n := strings.Count(h.log.String(), "refresh failed: the account can't be reached"); n != 2 {
+			t.Errorf("%d accounts can't be reached:\n%s", n, h.log)
+		}
+		if n := strings.Count(h.log.String(), "the management account is not protected"); n != 1 {
+			t.Errorf("the management account: %d", n)
+		}
+		if n := h.daemon.refreshes.overview().share(); n != (share{3, 9}) {
+			t.Errorf("%s", n)
+		}
+		h.world.AddRole(roleIn(sandbox), "")
+		h.await("the end", func() bool { return slices.Equal(h.accountAlerts(), []string{sandbox + " medium", sandbox + " end"}) })
+
+		h.world.AddRole(roleIn(payments), "another external ID")
+		time.Sleep(20 * time.Minute) // until its session ends
+		h.await("an urgent alert", func() bool {
+			return slices.Equal(h.accountAlerts(), []string{sandbox + " medium", sandbox + " end", payments + " high"})
+		})
+	})
+}
+
+// TestManyRefusedRoles have one alert beyond mostFailing.
+func TestManyRefusedRoles(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := organized(t)
+		for n := range mostFailing + 5 {
+			h.world.AddAccount(fakeawstest.Root, fmt.Sprint(222233330000+n), "team")
+		}
+		h.refreshed()
+		h.await("the alerts", func() bool { return len(h.pager.of(alert.Pipeline)) == mostFailing+1 })
+		time.Sleep(10 * time.Minute)
+		if a := h.pager.of(alert.Pipeline); len(a) != mostFailing+1 || a[mostFailing].Account != "" || !strings.Contains(a[mostFailing].Cause, "more than 10 accounts can't be reached") {
+			t.Errorf("%+v", a)
+		}
+		for n := range mostFailing + 5 {
+			h.world.AddRole(roleIn(fmt.Sprint(222233330000+n)), "")
+		}
+		h.await("the ends", func() bool { return len(h.pager.of(alert.Pipeline)) == 2*(mostFailing+1) })
+	})
+}
+
+// TestWhatAnAccountThatJoinedDependsOn: its trails and its role are watched for tampering.
+func TestWhatAnAccountThatJoinedDependsOn(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := organized(t)
+		h.daemon.Config.Organization.ListRoleARN = "arn:aws:iam::111122223333:role/lister"
+		h.world.AddRole("arn:aws:iam::111122223333:role/lister", "")
+		h.refreshed()
+		depends := func() []string { return arns(h.daemon.depends.all()) }
+		trail := "arn:*:cloudtrail:*:" + payments + ":trail/*"
+		if got := depends(); slices.Contains(got, trail) || !slices.Contains(got, "arn:*:iam::*:role/flowkeeper") || !slices.Contains(got, "arn:aws:iam::111122223333:role/lister") {
+			t.Errorf("%q", got)
+		}
+		h.join(payments, "payments-prod")
+		if got := depends(); !slices.Contains(got, trail) {
+			t.Errorf("%q", got)
 		}
 	})
 }

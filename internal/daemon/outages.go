@@ -108,13 +108,18 @@ func (o *pipelineOutage) end(ctx context.Context) {
 	alerted := false
 	err := o.d.store.View(ctx, func(tx *store.Tx) (err error) { alerted, err = tx.OutageAlerted(o.scope, o.part); return err })
 	if err == nil && (alerted || o.endPending) {
-		a := outageAlert(o.scope, o.part, alert.Informational, o.recovery)
-		a.RouteLevel = o.level
-		err = o.store(ctx, a)
+		err = o.store(ctx, o.endAlert())
 	}
 	if err == nil {
 		o.endPending, o.endStored = false, true
 	}
+}
+
+// endAlert goes to the sinks that the alert about the outage went to.
+func (o *pipelineOutage) endAlert() alert.Alert {
+	a := outageAlert(o.scope, o.part, alert.Informational, o.recovery)
+	a.RouteLevel = o.level
+	return a
 }
 
 // store adds an alert to the outbox, and notes in the state file whether the end of the

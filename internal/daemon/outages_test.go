@@ -67,6 +67,52 @@ func TestAdviceOfAnOutage(t *testing.T) {
 	}
 }
 
+// The alert about an account says what to do, and names the page that explains it.
+func TestAdviceAboutAccounts(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../../docs/troubleshoot.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for part, anchor := range map[notify.Part]string{
+		listing: "accounts-unlisted", departed: "account-departed", departed + " 12 medium": "account-departed",
+		reachingAccount: "account-refused", reachingAccount + " medium": "account-refused",
+	} {
+		a := outageAlert(inventory.Scope{}, part, alert.Medium, "it fails")
+		if !strings.Contains(a.Advice, "(docs/troubleshoot.md#"+anchor+")") || !strings.Contains(string(page), "\n## "+anchor+"\n") {
+			t.Errorf("%s: %q", part, a.Advice)
+		}
+	}
+}
+
+// TestAMediumOutage goes to the sinks of its level, and so does its end.
+func TestAMediumOutage(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.refreshed()
+	o := newGraded(h.daemon, home, departed, "it is back")
+	o.alertOnce(t.Context(), false, "it is away")
+	o.alertOnce(t.Context(), true, "it is away")
+	newGraded(h.daemon, home, departed, "it is back").alertOnce(t.Context(), true, "the next daemon says so, too")
+	o.end(t.Context())
+	h.await("both", func() bool { return len(h.pager.of(alert.Pipeline)) == 2 })
+	a := h.pager.of(alert.Pipeline)
+	if a[0].Level != alert.Medium || !a[1].Resolves() || a[0].DedupKey != a[1].DedupKey {
+		t.Errorf("%+v", a)
+	}
+	for _, o := range []*pipelineOutage{o.high, o.medium} {
+		if begins, ends := outageAlert(home, o.part, o.level, "it is away"), o.endAlert(); begins.RoutingLevel() != o.level || ends.RoutingLevel() != o.level {
+			t.Errorf("%s: its alerts are routed as %s and %s", o.level, begins.RoutingLevel(), ends.RoutingLevel())
+		}
+	}
+	newGraded(h.daemon, home, departed, "it is back").end(t.Context())
+	o.alertOnce(t.Context(), true, "it is away again")
+	h.await("the next", func() bool { return len(h.pager.of(alert.Pipeline)) == 3 })
+	if a := h.pager.of(alert.Pipeline)[2]; a.Level != alert.High {
+		t.Errorf("%+v", a)
+	}
+}
+
 // With a full disk the end of an outage is alerted once, not with every receive.
 func TestEndOfAnOutageOnAFullDisk(t *testing.T) {
 	t.Parallel()

@@ -128,10 +128,17 @@ func (r *refreshes) fail(ctx context.Context, s inventory.Scope, err error) {
 	if last {
 		r.logFirstRound()
 	}
+	if scopes.OfAccount(err) {
+		r.failAccount(ctx, s, st, err)
+		return
+	}
 	if began {
 		r.d.Log.Warn("refresh failed; the last snapshot stands", "account", s.Account, "region", s.Region, "error", err)
 	}
 	refused := !scopes.Passes(err)
+	if refused {
+		r.accounts.works(ctx, s.Account) // it was AWS's EC2 that answered
+	}
 	if refused && r.d.fleet.Lists(s.Account) && began {
 		r.d.discovery.awaitFresh(ctx)
 	}
@@ -139,8 +146,24 @@ func (r *refreshes) fail(ctx context.Context, s inventory.Scope, err error) {
 		r.disable(ctx, s)
 		return
 	}
-	if refused || st.outage.Failures() >= 3 {
+	if ctx.Err() == nil && (refused || st.outage.Failures() >= 3) {
 		st.outage.alert(ctx, "the inventory can't be refreshed: "+err.Error())
+	}
+	r.again(s)
+}
+
+// failAccount is fail where no Region of the account can be refreshed. Where the credentials are
+// refused, the account may have departed: a listing that says so ends ctx.
+func (r *refreshes) failAccount(ctx context.Context, s inventory.Scope, st *scopeRefreshes, err error) {
+	if r.accounts.note(s.Account) {
+		r.d.Log.Warn("refresh failed: the account can't be reached in any Region; its last snapshot stands", "account", s.Account, "error", err)
+	}
+	refused := !scopes.Passes(err)
+	if refused && r.d.membership != nil && st.outage.Failures() == 1 {
+		r.d.membership.awaitFresh(ctx)
+	}
+	if ctx.Err() == nil && (refused || st.outage.Failures() >= 3) {
+		r.accounts.alert(ctx, s.Account, err)
 	}
 	r.again(s)
 }
@@ -153,6 +176,7 @@ func (r *refreshes) succeed(ctx context.Context, s inventory.Scope, c inventory.
 	summed, last := r.first.over(st, c, false)
 	r.mu.Unlock()
 	st.outage.end(ctx)
+	r.accounts.works(ctx, s.Account)
 	if c.Lost > 0 {
 		r.alert(s)
 	}

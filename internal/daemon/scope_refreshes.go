@@ -72,9 +72,16 @@ func (r *refreshes) state(s inventory.Scope) *scopeRefreshes {
 // any more.
 func (r *refreshes) forget(s inventory.Scope) {
 	r.mu.Lock()
-	defer r.mu.Unlock()
+	last := false
+	if st := r.scopes[s]; st != nil {
+		_, last = r.first.over(st, inventory.Counts{}, true)
+	}
 	delete(r.scopes, s)
 	delete(r.alerts.scopes, s)
+	r.mu.Unlock()
+	if last {
+		r.logFirstRound()
+	}
 }
 
 // share is how many of the scopes are refreshed.

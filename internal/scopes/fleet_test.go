@@ -228,3 +228,115 @@ func TestCallerAsksSTS(t *testing.T) {
 type doFunc func(*http.Request) (*http.Response, error)
 
 func (f doFunc) Do(r *http.Request) (*http.Response, error) { return f(r) }
+
+// TestAccountsComeAndGo: those that join have clients of their own Regions, those that leave have
+// none any more, and the others stay as they are.
+func TestAccountsComeAndGo(t *testing.T) {
+	t.Parallel()
+	const third = "333344445555"
+	w := world()
+	w.AddRole(role, "")
+	w.SetRegions("eu-west-1", "us-east-1")
+	f := connect(t, base(w), []string{"eu-west-1"}, Account{ID: ours}, Account{ID: third, Regions: []string{"ap-south-2", "eu-west-1"}})
+	of := func(account string, regions ...string) (out []inventory.Scope) {
+		for _, r := range regions {
+			out = append(out, inventory.Scope{Account: account, Region: r})
+		}
+		return out
+	}
+	before := slices.Concat(of(ours, "eu-west-1"), of(third, "ap-south-2", "eu-west-1"))
+	if got := f.Scopes(); !slices.Equal(got, before) {
+		t.Fatal(got)
+	}
+	added, err := f.Join(t.Context(), []Account{{ID: theirs, RoleARN: role, Regions: []string{AllRegions}}, {ID: ours, Regions: []string{"us-east-1"}}}, silent)
+	if all := of(theirs, "us-east-1", "eu-west-1"); err != nil || len(added) != 2 || !slices.Contains(added, all[0]) || !slices.Contains(added, all[1]) {
+		t.Errorf("%v, %v", added, err)
+	}
+	if !f.Lists(theirs) || f.Lists(ours) || f.Lists(third) || f.Lists("444455556666") {
+		t.Error("which account's Regions are asked for is not known")
+	}
+	if err := try(t, f, theirs, "us-east-1"); err != nil {
+		t.Error(err)
+	}
+	if removed := f.Leave(theirs, third, "444455556666"); len(removed) != 4 {
+		t.Errorf("%v", removed)
+	}
+	if got := f.Scopes(); !slices.Equal(got, of(ours, "eu-west-1")) || !slices.Equal(f.Accounts(), []string{ours}) {
+		t.Errorf("%v of %v", got, f.Accounts())
+	}
+	gone := inventory.Scope{Account: theirs, Region: "us-east-1"}
+	if _, ok := f.EC2(gone); ok {
+		t.Error("it has a client still")
+	}
+	if _, err := f.Caller(t.Context(), gone); err == nil {
+		t.Error("it is asked who calls there")
+	}
+	w.SetRegions("us-west-2")
+	if added, failed := f.Discover(t.Context()); len(added) != 0 || len(failed) != 0 {
+		t.Errorf("%v %v", added, failed)
+	}
+	if added, err := f.Join(t.Context(), []Account{{ID: theirs, RoleARN: role}}, silent); err != nil || !slices.Equal(added, of(theirs, "eu-west-1")) {
+		t.Errorf("back: %v, %v", added, err)
+	}
+}
+
+// TestAnAccountThatLeavesWhileItIsAskedGetsNoScopes.
+func TestAnAccountThatLeavesWhileItIsAskedGetsNoScopes(t *testing.T) {
+	t.Parallel()
+	w := world()
+	w.SetRegions("eu-west-1")
+	cfg := base(w)
+	f := connect(t, cfg, []string{AllRegions}, Account{ID: ours})
+	f.all()[0].cfg.HTTPClient = doFunc(func(r *http.Request) (*http.Response, error) {
+		f.Leave(ours)
+		return cfg.HTTPClient.Do(r)
+	})
+	w.SetRegions("eu-west-1", "us-east-1")
+	if added, _ := f.Discover(t.Context()); len(added) != 0 || len(f.Scopes()) != 0 {
+		t.Errorf("%v, %v", added, f.Scopes())
+	}
+}
+
+// TestI13AnAccountThatJoins is acted in with its own credentials only.
+func TestI13AnAccountThatJoins(t *testing.T) {
+	t.Parallel()
+	w := world()
+	w.AddRole(role, "")
+	f := connect(t, base(w), []string{"eu-west-1"}, Account{ID: ours})
+	if _, err := f.Join(t.Context(), []Account{{ID: "333344445555", RoleARN: role}}, silent); err != nil {
+		t.Fatal(err)
+	}
+	err := try(t, f, "333344445555", "eu-west-1")
+	if _, wrong := errors.AsType[*WrongAccountError](err); !wrong || !OfAccount(err) || len(w.Calls("CreateFlowLogs")) != 0 {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestOfAccount(t *testing.T) {
+	t.Parallel()
+	w := world()
+	w.AddRole(role, "")
+	f := connect(t, base(w), []string{"eu-west-1"}, Account{ID: theirs, RoleARN: role}, Account{ID: "333344445555", RoleARN: "arn:aws:iam::333344445555:role/none"})
+	if err := try(t, f, "333344445555", "eu-west-1"); !OfAccount(err) {
+		t.Errorf("a role that can't be assumed: %v", err)
+	}
+	w.Fail("CreateFlowLogs", 1, "UnauthorizedOperation", http.StatusForbidden)
+	if err := try(t, f, theirs, "eu-west-1"); err == nil || OfAccount(err) {
+		t.Errorf("a call that is refused: %v", err)
+	}
+	if OfAccount(nil) {
+		t.Error("no error")
+	}
+}
+
+func TestPartition(t *testing.T) {
+	t.Parallel()
+	w := world()
+	if p, err := Partition(t.Context(), base(w)); p != "aws" || err != nil {
+		t.Errorf("%q, %v", p, err)
+	}
+	w.Fail("GetCallerIdentity", 1, "AccessDenied", http.StatusForbidden)
+	if p, err := Partition(t.Context(), base(w)); p != "" || err == nil {
+		t.Errorf("%q, %v", p, err)
+	}
+}

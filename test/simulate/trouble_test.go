@@ -98,22 +98,22 @@ func (p *play) hides(d *daemon, form url.Values, gone fakeawstest.Refusal) fakea
 	return fakeawstest.Refusal{Code: "RequestLimitExceeded", Status: 503, Message: "Request limit exceeded."}
 }
 
-// createOf is the token of a request that makes a flow log; empty for another one,
-// and for a dry run.
-func createOf(r *http.Request) (token string) {
+// createOf is the token of a request that makes a flow log. ok is false for another request, and for a
+// dry run.
+func createOf(r *http.Request) (token string, ok bool) {
 	if !strings.HasPrefix(r.URL.Host, "ec2.") || r.Body == nil {
-		return ""
+		return "", false
 	}
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
-		return ""
+		return "", false
 	}
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	form, err := url.ParseQuery(string(body))
 	if err != nil || form.Get("Action") != "CreateFlowLogs" || form.Get("DryRun") == "true" {
-		return ""
+		return "", false
 	}
-	return form.Get("ClientToken")
+	return form.Get("ClientToken"), true
 }
 
 var codeIn = regexp.MustCompile(`(?i)<code>([^<]*)</code>`)

@@ -1,0 +1,111 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"flowkeeper/alert"
+	"flowkeeper/internal/scopes"
+	"flowkeeper/inventory"
+)
+
+// accountOutages alerts once of an account whose credentials can't be had, not once for each of
+// its Regions; and of many such accounts together. It is safe for concurrent use.
+type accountOutages struct {
+	d *Daemon
+
+	mu       sync.Mutex        // guards what follows, and is held by alerts and ends
+	working  map[string]bool   // by account; false: it was logged that it does not work
+	failing  map[string]graded // by account: those with an alert of their own
+	together graded            // of those beyond mostFailing
+}
+
+// mostFailing accounts have an alert each. One that says so stands for the others: what they have
+// in common is Flowkeeper's own credentials, or a StackSet that is not deployed.
+const mostFailing = 10
+
+func newAccountOutages(d *Daemon) *accountOutages {
+	return &accountOutages{d: d, failing: map[string]graded{}, working: map[string]bool{},
+		together: newGraded(d, inventory.Scope{}, reachingAccount, "not so many accounts are out of reach any more")}
+}
+
+// of is the outage of an account.
+func (a *accountOutages) of(account string) graded {
+	return newGraded(a.d, inventory.Scope{Account: account}, reachingAccount, "the account can be reached again")
+}
+
+// note notes that an account's credentials can't be had. began: they could before, or nothing was
+// known.
+func (a *accountOutages) note(account string) (began bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	works, known := a.working[account]
+	a.working[account] = false
+	return works || !known
+}
+
+// alert alerts that an account's credentials can't be had, once. Where the management account never
+// had the role, it logs that instead.
+func (a *accountOutages) alert(ctx context.Context, account string, err error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	_, is := a.failing[account]
+	many := len(a.failing) >= mostFailing
+	if is || many && a.together.high.alerted {
+		return
+	}
+	n, regions, cerr := protectedIn(ctx, a.d.store, account)
+	urgent := n > 0 || cerr != nil
+	o := a.of(account)
+	switch {
+	case !urgent && !scopes.Passes(err) && a.d.membership.isManagement(ctx, account):
+		a.d.Log.Warn("the management account is not protected: service-managed StackSets do not deploy the role there. Make the role by hand, or put the account into organization.exclude", "account", account)
+	case many:
+		a.together.alertOnce(ctx, urgent, fmt.Sprintf("more than %d accounts can't be reached: `flowkeeper accounts list` names all. One of them is %s: %s", mostFailing, account, err))
+		return
+	default:
+		o.alertOnce(ctx, urgent, fmt.Sprintf("the account %s can't be reached, in no Region. %s. %s", account, unseen(n, regions, cerr), err))
+	}
+	a.failing[account] = o
+}
+
+// works notes that an account's credentials are there.
+func (a *accountOutages) works(ctx context.Context, account string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.working[account] {
+		return
+	}
+	o, is := a.failing[account]
+	if !is {
+		o = a.of(account) // the daemon before may have alerted
+	}
+	o.end(ctx)
+	if delete(a.failing, account); len(a.failing) < mostFailing {
+		a.together.end(ctx)
+	}
+	a.working[account] = o.high.endStored && o.medium.endStored // else the next one ends it
+}
+
+// forget forgets accounts that have departed. Their alerts stay until they are back and work.
+func (a *accountOutages) forget(accounts []string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, account := range accounts {
+		delete(a.failing, account)
+		delete(a.working, account)
+	}
+}
+
+// unseen says what it means for protected flow logs that an account can't be reached.
+func unseen(flowLogs, regions int, err error) string {
+	what := "Protected flow logs there"
+	switch {
+	case err == nil && flowLogs == 0:
+		return "What is there is not known yet"
+	case err == nil:
+		what = alert.Plural(flowLogs, "protected flow log") + " in " + alert.Plural(regions, "Region")
+	}
+	return what + ": neither refreshed nor restored until it works again"
+}
