@@ -152,7 +152,7 @@ func (m *membership) follow(ctx context.Context) error {
 	}
 	if len(left) > 0 {
 		d.loopsOf.stop(d.fleet.Leave(left...))
-		d.refreshes.accounts.forget(left)
+		d.refreshes.accounts.forget(ctx, left)
 		d.Log.Warn("accounts have departed: their flow logs are neither watched nor restored, and what is known of them stays", "accounts", len(left), "which", named(members, left))
 	}
 	m.tell(ctx, members)

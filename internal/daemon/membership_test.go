@@ -362,24 +362,56 @@ func TestARefusedRoleIsOneAlert(t *testing.T) {
 	})
 }
 
-// TestManyRefusedRoles have one alert beyond mostFailing.
+// TestManyRefusedRoles have one alert beyond mostFailing, which ends with the last of them, also
+// after a restart. If one of them has protected flow logs, it is a high one.
 func TestManyRefusedRoles(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		h := organized(t)
+		h.world.SetRoleLifetime(15 * time.Minute)
+		h.plantIn(payments, "vpc-2")
+		h.join(payments, "payments-prod")
+		team := func(n int) string { return fmt.Sprint(333344440000 + n) }
 		for n := range mostFailing + 5 {
-			h.world.AddAccount(fakeawstest.Root, fmt.Sprint(222233330000+n), "team")
+			h.world.AddAccount(fakeawstest.Root, team(n), "team")
 		}
 		h.refreshed()
-		h.await("the alerts", func() bool { return len(h.pager.of(alert.Pipeline)) == mostFailing+1 })
+		h.awaitProtected(payments)
+		count := func(level string) (n int) {
+			for _, x := range h.accountAlerts() {
+				if strings.HasSuffix(x, level) {
+					n++
+				}
+			}
+			return n
+		}
+		together := func() (a []alert.Alert) {
+			for _, x := range h.pager.of(alert.Pipeline) {
+				if x.Account == "" {
+					a = append(a, x)
+				}
+			}
+			return a
+		}
+		h.await("the alerts", func() bool { return count("medium") == mostFailing+1 })
 		time.Sleep(10 * time.Minute)
-		if a := h.pager.of(alert.Pipeline); len(a) != mostFailing+1 || a[mostFailing].Account != "" || !strings.Contains(a[mostFailing].Cause, "more than 10 accounts can't be reached") {
+		if a := together(); len(a) != 1 || count("medium") != mostFailing+1 || !strings.Contains(a[0].Cause, "more than 10 accounts can't be reached") {
+			t.Errorf("%q, and %+v", h.accountAlerts(), a)
+		}
+		h.world.AddRole(roleIn(payments), "another external ID")
+		time.Sleep(20 * time.Minute) // until its session ends
+		h.await("a high alert", func() bool { return count("high") == 1 })
+		if a := together(); len(a) != 3 || a[2].Level != alert.High || !strings.Contains(a[2].Cause, payments) {
 			t.Errorf("%+v", a)
 		}
+		h.halt()
 		for n := range mostFailing + 5 {
-			h.world.AddRole(roleIn(fmt.Sprint(222233330000+n)), "")
+			h.world.AddRole(roleIn(team(n)), "")
 		}
-		h.await("the ends", func() bool { return len(h.pager.of(alert.Pipeline)) == 2*(mostFailing+1) })
+		h.world.AddRole(roleIn(payments), "")
+		h.again()
+		time.Sleep(uncoverAfter + refreshEvery)
+		h.await("the ends", func() bool { return count("end") == mostFailing+2 && len(together()) == 4 })
 	})
 }
 

@@ -129,7 +129,8 @@ func (r *refreshes) fail(ctx context.Context, s inventory.Scope, err error) {
 		r.logFirstRound()
 	}
 	if scopes.OfAccount(err) {
-		r.failAccount(ctx, s, st, err)
+		r.accounts.fail(ctx, s.Account, st.outage.Failures(), err)
+		r.again(s)
 		return
 	}
 	if began {
@@ -148,22 +149,6 @@ func (r *refreshes) fail(ctx context.Context, s inventory.Scope, err error) {
 	}
 	if ctx.Err() == nil && (refused || st.outage.Failures() >= 3) {
 		st.outage.alert(ctx, "the inventory can't be refreshed: "+err.Error())
-	}
-	r.again(s)
-}
-
-// failAccount is fail where no Region of the account can be refreshed. Where the credentials are
-// refused, the account may have departed: a listing that says so ends ctx.
-func (r *refreshes) failAccount(ctx context.Context, s inventory.Scope, st *scopeRefreshes, err error) {
-	if r.accounts.note(s.Account) {
-		r.d.Log.Warn("refresh failed: the account can't be reached in any Region; its last snapshot stands", "account", s.Account, "error", err)
-	}
-	refused := !scopes.Passes(err)
-	if refused && r.d.membership != nil && st.outage.Failures() == 1 {
-		r.d.membership.awaitFresh(ctx)
-	}
-	if ctx.Err() == nil && (refused || st.outage.Failures() >= 3) {
-		r.accounts.alert(ctx, s.Account, err)
 	}
 	r.again(s)
 }
