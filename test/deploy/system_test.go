@@ -35,6 +35,7 @@ func TestStacks(t *testing.T) {
 	t.Run("the main one alone", func(t *testing.T) { t.Parallel(); mainAlone(t, inst, binary) })
 	t.Run("all, in two accounts", func(t *testing.T) { t.Parallel(); twoAccounts(t, inst, binary) })
 	t.Run("an organisation", func(t *testing.T) { t.Parallel(); wholeOrganization(t, inst, binary) })
+	t.Run("log files, and both ways", func(t *testing.T) { t.Parallel(); bothWays(t, inst, binary) })
 }
 
 // mainAlone: no parameter is given.
