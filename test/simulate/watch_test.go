@@ -190,6 +190,9 @@ func (p *play) mustNotice(id string) bool {
 
 // noticed is what must hold a while after a deletion without an event.
 func (p *play) noticed(d *daemon, id string, since time.Time) {
+	if p.disputed(d, id) { // by what the same refresh showed: it is not this daemon's to restore
+		return
+	}
 	p.happened["losses noticed by a refresh after an attack"]++
 	alerted := false
 	alerts := func(by *daemon) {
