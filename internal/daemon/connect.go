@@ -47,7 +47,7 @@ func (d *Daemon) connect(ctx context.Context) error {
 	}
 	d.remediator.Rehearsals = d.rehearser
 	d.depends = &dependencies{fixed: Dependencies(d.Config, fleet.Scopes()), store: d.store, log: d.Log, queue: d.queue.URL, client: d.sqs}
-	d.refreshes, d.discovery = newRefreshes(d), newDiscovery(d)
+	d.refreshes, d.nameTags, d.discovery = newRefreshes(d), newNameTags(d), newDiscovery(d)
 	d.remediator.Tampering = &tamper.Handler{
 		Store: d.store.Tampering(), Policy: d.remediator.Policy, Dependencies: d.depends.all, Tampered: d.refreshes.alert,
 		Now: time.Now, AlertsAdded: d.wakeSenders, BypassOutbox: d.bypassOutbox,

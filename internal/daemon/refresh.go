@@ -148,6 +148,7 @@ func (r *refreshes) succeed(ctx context.Context, s inventory.Scope, c inventory.
 	st.hangs, st.last = false, success{time.Now(), took}
 	r.mu.Unlock()
 	st.outage.end(ctx)
+	r.d.nameTags.refreshed(s, c.New > 0)
 	if c.Lost > 0 {
 		r.alert(s)
 	}
