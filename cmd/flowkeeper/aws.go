@@ -12,12 +12,14 @@ import (
 	"flowkeeper/configs"
 	"flowkeeper/internal/daemon"
 	"flowkeeper/internal/scopes"
+	"flowkeeper/internal/store"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate"
 )
 
-// connect gets credentials for every configured account and Region.
-func (a *app) connect(ctx context.Context, c configs.Config) (*scopes.Fleet, error) {
+// connect gets credentials for every account and Region to protect. The accounts of an
+// organisation are those of the state file's list.
+func (a *app) connect(ctx context.Context, c configs.Config, s *store.Store) (*scopes.Fleet, error) {
 	if _, err := configs.Proxies(a.environ); err != nil {
 		return nil, &configError{err}
 	}
@@ -28,7 +30,14 @@ func (a *app) connect(ctx context.Context, c configs.Config) (*scopes.Fleet, err
 	if err != nil {
 		return nil, err
 	}
-	fleet, err := scopes.Connect(ctx, base, daemon.Accounts(c), c.Inventory.Regions, log)
+	accounts, listed, err := daemon.StoredAccounts(ctx, c, base, s)
+	if err != nil {
+		return nil, err
+	}
+	if !listed {
+		return nil, errors.New("the accounts of the organisation have not been listed yet: the daemon does that when it starts (flowkeeper run)")
+	}
+	fleet, err := scopes.Connect(ctx, base, accounts, c.Inventory.Regions, log)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %s", err, unreached(err))
 	}

@@ -36,7 +36,7 @@ type refreshed struct {
 const refreshAtOnce = 8
 
 func refreshAll(ctx context.Context, s state, _ []string) error {
-	fleet, err := s.connect(ctx, s.conf)
+	fleet, err := s.connect(ctx, s.conf, s.Store)
 	if err != nil {
 		return err
 	}

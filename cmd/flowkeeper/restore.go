@@ -139,7 +139,7 @@ func restoreFlowLog(ctx context.Context, s state, id string) error {
 }
 
 func restoreNow(ctx context.Context, s state, plan incident.Incident) (incident.Incident, bool, error) {
-	fleet, err := s.connect(ctx, s.conf)
+	fleet, err := s.connect(ctx, s.conf, s.Store)
 	if err != nil {
 		return plan, false, err
 	}

@@ -61,13 +61,10 @@ func Base(ctx context.Context, c configs.Config, log *slog.Logger) (aws.Config, 
 	return base, nil
 }
 
-// Accounts returns the accounts of the configuration; none: that of the credentials.
+// Accounts returns the accounts that the configuration names; none: that of the credentials.
 func Accounts(c configs.Config) []scopes.Account {
-	var out []scopes.Account
-	for _, a := range c.Accounts {
-		out = append(out, scopes.Account{ID: a.ID, RoleARN: a.RoleARN, ExternalID: a.ExternalID})
-	}
-	return out
+	c.Organization = configs.Organization{}
+	return ProtectedAccounts(c, "", nil)
 }
 
 // Names returns the names of accounts that the configuration has, by their numbers.

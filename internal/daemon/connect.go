@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"flowkeeper/internal/organization"
 	"flowkeeper/internal/retry"
 	"flowkeeper/internal/scopes"
 	"flowkeeper/inventory"
@@ -24,7 +25,17 @@ func (d *Daemon) connect(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	fleet, err := scopes.Connect(ctx, d.base, Accounts(d.Config), d.Config.Inventory.Regions, d.Log, remembered...)
+	var members *membership
+	accounts := Accounts(d.Config)
+	if d.Config.Organization.RoleName != "" {
+		if members, err = newMembership(d); err != nil {
+			return err
+		}
+		if accounts, err = members.start(ctx); err != nil {
+			return err
+		}
+	}
+	fleet, err := scopes.Connect(ctx, d.base, accounts, d.Config.Inventory.Regions, d.Log, remembered...)
 	if err != nil {
 		return err
 	}
@@ -46,8 +57,9 @@ func (d *Daemon) connect(ctx context.Context) error {
 		Now: time.Now, Log: d.Log, AlertsAdded: d.wakeSenders,
 	}
 	d.remediator.Rehearsals = d.rehearser
-	d.depends = &dependencies{fixed: Dependencies(d.Config, fleet.Scopes()), store: d.store, log: d.Log, queue: d.queue.URL, client: d.sqs}
-	d.refreshes, d.nameTags, d.discovery = newRefreshes(d), newNameTags(d), newDiscovery(d)
+	d.depends = &dependencies{store: d.store, log: d.Log, queue: d.queue.URL, client: d.sqs}
+	d.depends.follow(d.Config, fleet.Scopes())
+	d.refreshes, d.nameTags, d.discovery, d.membership = newRefreshes(d), newNameTags(d), newDiscovery(d), members
 	d.remediator.Tampering = &tamper.Handler{
 		Store: d.store.Tampering(), Policy: d.remediator.Policy, Dependencies: d.depends.all, Tampered: d.refreshes.alert,
 		Now: time.Now, AlertsAdded: d.wakeSenders, BypassOutbox: d.bypassOutbox,
@@ -73,7 +85,7 @@ func (d *Daemon) tokenKey(ctx context.Context) (incident.TokenKey, error) {
 // daemon would ignore every message and report that all is well (I13). An account whose
 // flow logs are all gone is in the state file still.
 func (d *Daemon) sameAccount(ctx context.Context, fleet *scopes.Fleet) error {
-	if len(d.Config.Accounts) > 0 {
+	if len(d.Config.Accounts) > 0 || d.Config.Organization.RoleName != "" {
 		return nil
 	}
 	guarded, err := d.store.Guarded(ctx)
@@ -102,8 +114,9 @@ func (d *Daemon) mayConnectLater(ctx context.Context, err error) error {
 	if ferr != nil {
 		return ferr
 	}
+	_, fixable := errors.AsType[*organization.CallError](err)
 	switch {
-	case received == "" && errors.Is(err, errOtherAccount):
+	case received == "" && (fixable || errors.Is(err, errOtherAccount) || errors.Is(err, errNoAccount)):
 		return err
 	case received == "" && !scopes.Passes(err):
 		return fmt.Errorf("%w: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile, or an instance role, and see that sts:GetCallerIdentity answers", err)

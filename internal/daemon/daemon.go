@@ -66,7 +66,9 @@ type Daemon struct {
 	refreshes  *refreshes
 	nameTags   *nameTags
 	discovery  *discovery
+	membership *membership // nil: there is no organisation
 	depends    *dependencies
+	loopsOf    *scopeLoops // since startAWSLoops
 }
 
 // Run works until ctx ends, finishes what it has begun, and returns nil. It returns an error

@@ -29,7 +29,7 @@ import (
 // dependencies knows what this daemon depends on, in addition to what the snapshot has. all
 // is safe for concurrent use.
 type dependencies struct {
-	fixed   []tamper.Dependency
+	byFleet atomic.Pointer[[]tamper.Dependency] // what the configuration names, and what the accounts need
 	store   *store.Store
 	log     *slog.Logger
 	queue   string // its URL
@@ -37,12 +37,19 @@ type dependencies struct {
 	byQueue atomic.Pointer[[]tamper.Dependency] // what the queue's attributes name
 }
 
-func (d *dependencies) all() []tamper.Dependency {
-	out := d.fixed
-	if more := d.byQueue.Load(); more != nil {
-		out = append(slices.Clip(out), *more...)
+func (d *dependencies) all() (out []tamper.Dependency) {
+	for _, some := range []*[]tamper.Dependency{d.byFleet.Load(), d.byQueue.Load()} {
+		if some != nil {
+			out = append(slices.Clip(out), *some...)
+		}
 	}
 	return out
+}
+
+// follow takes the dependencies of these scopes from now on.
+func (d *dependencies) follow(c configs.Config, all []inventory.Scope) {
+	found := Dependencies(c, all)
+	d.byFleet.Store(&found)
 }
 
 // Dependencies returns those that the configuration names, and every trail of the accounts:
@@ -54,6 +61,12 @@ func Dependencies(c configs.Config, all []inventory.Scope) (out []tamper.Depende
 	}
 	if place, err := backup.Parse(c.State.Backup); err == nil {
 		add("arn:aws:s3:::"+place.Bucket, "the bucket of state.backup")
+	}
+	if o := c.Organization; o.RoleName != "" {
+		add("arn:*:iam::*:role/"+o.RoleName, "the role that Flowkeeper has in each account")
+		if o.ListRoleARN != "" {
+			add(o.ListRoleARN, "the role that lists the accounts")
+		}
 	}
 	accounts := map[string]bool{}
 	for _, a := range c.Accounts {

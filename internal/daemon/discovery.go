@@ -2,13 +2,9 @@ package daemon
 
 import (
 	"context"
-	"sync"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"flowkeeper/internal/outage"
-	"flowkeeper/internal/retry"
 	"flowkeeper/internal/scopes"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate/notify"
@@ -20,76 +16,30 @@ import (
 const (
 	discoverEvery = 30 * time.Minute
 	discoverAgain = time.Minute
-	discoverPause = 10 * time.Second // the shortest between two discoveries
-	freshTimeout  = 40 * time.Second // for a pause and an answer
+	discoverPause = 10 * time.Second // the shortest between two rounds
 )
 
 // discovery finds Regions that are enabled or disabled while the daemon runs.
 type discovery struct {
-	d     *Daemon
-	asked chan struct{}
-
-	mu    sync.Mutex
-	began time.Time     // of the last discovery that is over
-	over  chan struct{} // closed when the next discovery is over
+	d *Daemon
+	rounds
 
 	outages map[string]*pipelineOutage // by account; owned by run's goroutine
 }
 
 func newDiscovery(d *Daemon) *discovery {
-	return &discovery{d: d, asked: make(chan struct{}, 1), over: make(chan struct{}), outages: map[string]*pipelineOutage{}}
+	return &discovery{d: d, rounds: newRounds(), outages: map[string]*pipelineOutage{}}
 }
 
-// soon asks for a discovery as soon as discoverPause allows. It never blocks.
-func (v *discovery) soon() {
-	select {
-	case v.asked <- struct{}{}:
-	default:
-	}
-}
-
-// awaitFresh returns when a discovery is over that began less than discoverPause before the
-// call, or after freshTimeout.
-func (v *discovery) awaitFresh(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, freshTimeout)
-	defer cancel()
-	for now := time.Now(); ctx.Err() == nil; {
-		v.mu.Lock()
-		fresh, over := now.Sub(v.began) < discoverPause, v.over
-		v.mu.Unlock()
-		if fresh {
-			return
-		}
-		v.soon()
-		select {
-		case <-over:
-		case <-ctx.Done():
-		}
-	}
-}
-
-// done notes that a discovery is over.
-func (v *discovery) done(began time.Time) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	v.began = began
-	close(v.over)
-	v.over = make(chan struct{})
-}
-
-// run discovers until ctx ends, and starts the goroutines of new scopes in g.
-func (v *discovery) run(ctx context.Context, g *errgroup.Group) error {
-	if !v.d.fleet.Lists() {
-		return nil
-	}
+// run discovers until ctx ends, and starts the loops of new scopes.
+func (v *discovery) run(ctx context.Context) error {
 	again := v.d.fleet.Unlisted()
 	for last := time.Now().Add(-discoverPause); ; {
 		pause := discoverEvery
 		if again {
 			pause = discoverAgain
 		}
-		retry.Wait(ctx, pause, v.asked)
-		if !retry.Sleep(ctx, discoverPause-time.Since(last)) { // several may have asked at the same time
+		if !v.await(ctx, last, pause) {
 			return nil
 		}
 		last = time.Now()
@@ -97,7 +47,7 @@ func (v *discovery) run(ctx context.Context, g *errgroup.Group) error {
 		v.done(last)
 		for _, s := range added {
 			v.d.Log.Info("a Region is new, and guarded from now on", "account", s.Account, "region", s.Region)
-			v.d.startScope(ctx, g, s)
+			v.d.loopsOf.start(s)
 		}
 		v.d.refreshes.enable()
 		v.report(ctx, failed)
@@ -119,9 +69,9 @@ func (v *discovery) report(ctx context.Context, failed map[string]error) {
 			o.alert(ctx, "which Regions the account has enabled can't be asked for, so that a new one would not be guarded: "+err.Error())
 		}
 	}
-	for _, s := range v.d.fleet.Scopes() {
-		if o := v.outage(s.Account); failed[s.Account] == nil {
-			o.end(ctx)
+	for _, account := range v.d.fleet.Accounts() {
+		if v.d.fleet.Lists(account) && failed[account] == nil {
+			v.outage(account).end(ctx)
 		}
 	}
 }

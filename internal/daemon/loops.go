@@ -9,7 +9,6 @@ import (
 
 	"flowkeeper/internal/queueclient"
 	"flowkeeper/internal/retry"
-	"flowkeeper/inventory"
 	"flowkeeper/systemd"
 	"flowkeeper/watcher"
 )
@@ -54,8 +53,9 @@ func (d *Daemon) startAWSLoops(ctx context.Context, g *errgroup.Group) {
 		Received: d.queue.received, Failed: d.queue.failed, Beat: d.progress.Loop("receive", maxSilence),
 		ShowAgain: d.storeHealth.showAgain, Meter: d.meters,
 	}, d.sqs, handler{d}, d.Log)
+	d.loopsOf = newScopeLoops(ctx, g, d)
 	for _, s := range d.fleet.Scopes() {
-		d.startScope(ctx, g, s)
+		d.loopsOf.start(s)
 	}
 	g.Go(func() error {
 		failed := d.depends.askFirst(ctx) // tampering in the messages is judged by the answer
@@ -71,21 +71,16 @@ func (d *Daemon) startAWSLoops(ctx context.Context, g *errgroup.Group) {
 		}
 		return nil
 	})
-	g.Go(func() error { return d.discovery.run(ctx, g) })
+	g.Go(func() error { return d.discovery.run(ctx) })
+	if d.membership != nil {
+		g.Go(func() error { return d.membership.run(ctx) })
+	}
 	g.Go(func() error { return d.prune(ctx) })
 	g.Go(func() error { return d.nameTags.run(ctx) })
 	d.Log.Info("running", "version", d.Version, "scopes", len(d.fleet.Scopes()), "sinks", len(d.sinks), "mode", d.Config.Remediate.Mode, "queue_host", queueclient.Host(d.sqs))
 	if d.Ready != nil {
 		d.Ready()
 	}
-}
-
-// startScope starts the restorer, the refreshes and the rehearsals of a scope.
-func (d *Daemon) startScope(ctx context.Context, g *errgroup.Group, s inventory.Scope) {
-	beat := d.progress.Loop("restore "+s.String(), maxSilence)
-	g.Go(func() error { return d.remediator.Run(ctx, s, beat) })
-	g.Go(func() error { return d.refreshes.run(ctx, s) })
-	g.Go(func() error { return rehearsals{d}.run(ctx, s) })
 }
 
 // prune deletes what is older than inventory.retention every hour, until ctx ends.

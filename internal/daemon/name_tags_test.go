@@ -32,17 +32,17 @@ func TestAlertsHaveNames(t *testing.T) {
 	h := newHouse(t)
 	h.daemon.Config.Accounts = []configs.Account{{ID: account, Name: "payments-prod"}}
 	id := h.plant(region, "vpc-1")
-	h.world.TagResource(account, region, "vpc-1", "Name", "main\x1b[2J")
+	h.world.TagResource(account, region, "vpc-1", "Name", "main\u202e")
 	h.run()
 	h.await("the name of the VPC", func() bool { return h.daemon.connected.Load() && len(h.names()) > 0 })
 	h.strike(id)
 	h.awaitBack(region, "vpc-1")
 	h.await("the alert", func() bool { return len(h.pager.of(alert.Deletion)) > 0 })
 	a := h.pager.of(alert.Deletion)[0]
-	if a.AccountName != "payments-prod" || a.FlowLogs[0].ResourceName != `main\x1b[2J` {
+	if a.AccountName != "payments-prod" || a.FlowLogs[0].ResourceName != `main\u202e` {
 		t.Errorf("account %q, resource %q", a.AccountName, a.FlowLogs[0].ResourceName)
 	}
-	if want := "Deleted: the flow log of vpc-1 (main\\x1b[2J) by user/"; len(a.Title) < len(want) || a.Title[:len(want)] != want {
+	if want := "Deleted: the flow log of vpc-1 (main\\u202e) by user/"; len(a.Title) < len(want) || a.Title[:len(want)] != want {
 		t.Errorf("title %q", a.Title)
 	}
 }

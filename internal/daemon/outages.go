@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"flowkeeper/alert"
@@ -15,6 +16,41 @@ import (
 // alerted.
 const stateFile notify.Part = "state"
 
+// Parts of the pipeline that an organisation has.
+const (
+	listing         notify.Part = "organization" // the accounts can be listed
+	departed        notify.Part = "departed"     // an account is protected; further words make it another part of the same kind
+	reachingAccount notify.Part = "account"      // the credentials of an account work; likewise
+)
+
+// graded is an outage whose alert is high if it is urgent, else medium. Its
+// methods are called by one goroutine at a time.
+type graded struct{ high, medium *pipelineOutage }
+
+func newGraded(d *Daemon, s inventory.Scope, p notify.Part, recovery string) graded {
+	g := graded{d.newOutage(s, p, recovery), d.newOutage(s, p+" medium", recovery)}
+	g.medium.level = alert.Medium
+	return g
+}
+
+func (g graded) alerted() bool { return g.high.alerted || g.medium.alerted }
+
+// alertOnce adds the alert, unless this daemon or one before it has.
+func (g graded) alertOnce(ctx context.Context, urgent bool, text string) {
+	switch {
+	case g.alerted() || g.high.wasAlerted(ctx) || g.medium.wasAlerted(ctx):
+	case urgent:
+		g.high.alert(ctx, text)
+	default:
+		g.medium.alert(ctx, text)
+	}
+}
+
+func (g graded) end(ctx context.Context) {
+	g.high.end(ctx)
+	g.medium.end(ctx)
+}
+
 // pipelineOutage is an outage of a part of the pipeline. One alert reports it, and one its
 // end; the state file remembers the first, so that the next daemon can send the second.
 // Note and Failures are safe for concurrent use; alert and end are called by one
@@ -24,7 +60,8 @@ type pipelineOutage struct {
 	d        *Daemon
 	scope    inventory.Scope
 	part     notify.Part
-	recovery string // the text of the alert about its end; empty: there is none
+	level    alert.Level // of the alert about it
+	recovery string      // the text of the alert about its end; empty: there is none
 
 	alerted    bool // there was an alert about this outage
 	endPending bool // the alert about the end of an earlier outage could not be stored
@@ -32,7 +69,7 @@ type pipelineOutage struct {
 }
 
 func (d *Daemon) newOutage(s inventory.Scope, p notify.Part, recovery string) *pipelineOutage {
-	return &pipelineOutage{d: d, scope: s, part: p, recovery: recovery}
+	return &pipelineOutage{d: d, scope: s, part: p, level: alert.High, recovery: recovery}
 }
 
 // alert adds the alert about the outage to the outbox, unless there was one, and remembers
@@ -42,10 +79,21 @@ func (o *pipelineOutage) alert(ctx context.Context, text string) {
 		return
 	}
 	o.alerted, o.endStored = true, false
-	a := outageAlert(o.scope, o.part, alert.High, text)
+	a := outageAlert(o.scope, o.part, o.level, text)
 	if err := o.store(ctx, a); err != nil {
 		o.d.bypassOutbox(ctx, a)
 	}
+}
+
+// wasAlerted reports whether there was an alert about this outage, by this daemon or by one
+// before it.
+func (o *pipelineOutage) wasAlerted(ctx context.Context) bool {
+	if !o.alerted && !o.endStored {
+		var before bool
+		err := o.d.store.View(ctx, func(tx *store.Tx) (err error) { before, err = tx.OutageAlerted(o.scope, o.part); return err })
+		o.alerted = err == nil && before
+	}
+	return o.alerted
 }
 
 // end notes that the part works, and adds the alert about the end of the outage to the outbox, if there was one about
@@ -60,7 +108,9 @@ func (o *pipelineOutage) end(ctx context.Context) {
 	alerted := false
 	err := o.d.store.View(ctx, func(tx *store.Tx) (err error) { alerted, err = tx.OutageAlerted(o.scope, o.part); return err })
 	if err == nil && (alerted || o.endPending) {
-		err = o.store(ctx, outageAlert(o.scope, o.part, alert.Informational, o.recovery))
+		a := outageAlert(o.scope, o.part, alert.Informational, o.recovery)
+		a.RouteLevel = o.level
+		err = o.store(ctx, a)
 	}
 	if err == nil {
 		o.endPending, o.endStored = false, true
@@ -88,20 +138,24 @@ func outageAlert(s inventory.Scope, p notify.Part, level alert.Level, text strin
 	now := time.Now()
 	a := alert.Alert{
 		ID: alert.ID("pipeline", s.String(), text, now.Format(time.RFC3339)), DedupKey: notify.OutageKey(s, p),
-		Time: alert.Time{Time: now}, Kind: alert.Pipeline, Level: level, RouteLevel: alert.High, Account: s.Account, Region: s.Region, Cause: text,
+		Time: alert.Time{Time: now}, Kind: alert.Pipeline, Level: level, RouteLevel: level, Account: s.Account, Region: s.Region, Cause: text,
 	}
 	if !a.Resolves() {
-		a.Advice = outageAdvice[p]
+		kind, _, _ := strings.Cut(string(p), " ")
+		a.Advice = outageAdvice[notify.Part(kind)]
 	}
 	a.Write()
 	return a
 }
 
-// outageAdvice says what to do when a part fails.
+// outageAdvice says what to do when a part fails, by its first word.
 var outageAdvice = map[notify.Part]string{
 	notify.Receiving:  "make the queue again, or give access back: no restart is needed. `flowkeeper doctor` says what is missing; see who did it (docs/troubleshoot.md#queue-lost)",
 	notify.Refreshing: "run `flowkeeper doctor`: it says what is refused, and what to grant (docs/troubleshoot.md#refresh-fails)",
 	notify.Reaching:   "see network, DNS, proxy and credentials of the daemon's machine: `flowkeeper doctor` there tells which (docs/troubleshoot.md#aws-unreachable)",
+	listing:           "run `flowkeeper doctor`: it says what is refused. Until it works, accounts that join the organisation are not protected (docs/troubleshoot.md#accounts-unlisted)",
+	reachingAccount:   "see that the role is there, that its trust policy names Flowkeeper's credentials and the external ID, and that no service control policy denies it: `flowkeeper doctor` says which (docs/troubleshoot.md#account-refused)",
+	departed:          "where nobody of yours did it, see who called RemoveAccountFromOrganization, LeaveOrganization, MoveAccount or CloseAccount, and take it back: Flowkeeper goes on by itself then. Where it was meant, resolve this alert (docs/troubleshoot.md#account-departed)",
 	notify.Copying:    "see that the bucket is there and takes it: `flowkeeper doctor` (docs/troubleshoot.md#copy-fails)",
 	stateFile:         "run `flowkeeper doctor` on the daemon's machine; where nobody of yours did it, find out who (docs/troubleshoot.md#state-file-taken)",
 }

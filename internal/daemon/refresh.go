@@ -128,7 +128,7 @@ func (r *refreshes) fail(ctx context.Context, s inventory.Scope, err error) {
 		r.d.Log.Warn("refresh failed; the last snapshot stands", "account", s.Account, "region", s.Region, "error", err)
 	}
 	refused := !scopes.Passes(err)
-	if refused && r.d.fleet.Lists() && began {
+	if refused && r.d.fleet.Lists(s.Account) && began {
 		r.d.discovery.awaitFresh(ctx)
 	}
 	if !r.d.fleet.Enabled(s) {

@@ -169,10 +169,11 @@ func TestARegionEnabledLaterIsGuardedWithinTheHour(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		d := h.connected(ctx)
 		g, ctx := errgroup.WithContext(ctx)
+		d.loopsOf = newScopeLoops(ctx, g, d)
 		for _, s := range d.fleet.Scopes() {
-			d.startScope(ctx, g, s)
+			d.loopsOf.start(s)
 		}
-		g.Go(func() error { return d.discovery.run(ctx, g) })
+		g.Go(func() error { return d.discovery.run(ctx) })
 		time.Sleep(time.Minute)
 		h.world.SetRegions(region, farRegion)
 		h.plant(farRegion, "vpc-1")

@@ -65,6 +65,15 @@ func (r *refreshes) state(s inventory.Scope) *scopeRefreshes {
 	return st
 }
 
+// forget forgets a scope that has left the fleet. One that comes back is new. Nothing of it runs
+// any more.
+func (r *refreshes) forget(s inventory.Scope) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.scopes, s)
+	delete(r.alerts.scopes, s)
+}
+
 // share is how many of the scopes are refreshed.
 type share struct{ refreshed, all int }
 

@@ -17,25 +17,33 @@ import (
 	"flowkeeper/remediate"
 )
 
-// Fleet is the clients of all scopes: those configured, and for AllRegions those
-// that AWS has named so far. It only grows. It is safe for concurrent use.
+// Fleet is the clients of all scopes: those configured, and for AllRegions those that AWS has
+// named so far. Accounts may join it and leave it; the scopes of an account that is there only
+// become more. It is safe for concurrent use.
 type Fleet struct {
-	members []*member
-	regions []string // as configured
+	base    aws.Config // with credentials that are not verified
+	regions []string   // of accounts that name none
 
-	mu      sync.RWMutex
-	scopes  []inventory.Scope // never changed in place
-	clients map[inventory.Scope]*ec2.Client
+	mu       sync.RWMutex
+	members  []*member // never changed in place; in the order in which they came
+	accounts map[string]*member
+	scopes   []inventory.Scope // never changed in place
+	clients  map[inventory.Scope]*ec2.Client
 }
 
 // member is one account of a fleet.
 type member struct {
-	id  string
-	cfg aws.Config // with credentials that are verified to be the account's
+	id      string
+	own     bool       // it has no role: the base credentials act in it
+	cfg     aws.Config // with credentials that are verified to be the account's
+	regions []string   // as configured
 
 	mu     sync.Mutex
 	listed []string // the enabled Regions by AWS's last answer; nil: there was none yet
 }
+
+// lists reports whether AWS is asked for the account's Regions.
+func (m *member) lists() bool { return slices.Equal(m.regions, []string{AllRegions}) }
 
 func (m *member) names() []string {
 	m.mu.Lock()
@@ -51,6 +59,20 @@ func (f *Fleet) Scopes() []inventory.Scope {
 	return f.scopes
 }
 
+// Accounts returns the IDs of the accounts, in the order in which they came.
+func (f *Fleet) Accounts() (ids []string) {
+	for _, m := range f.all() {
+		ids = append(ids, m.id)
+	}
+	return ids
+}
+
+func (f *Fleet) all() []*member {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	return f.members
+}
+
 // EC2 implements remediate.Fleet.
 func (f *Fleet) EC2(s inventory.Scope) (remediate.EC2, bool) {
 	f.mu.RLock()
@@ -62,10 +84,12 @@ func (f *Fleet) EC2(s inventory.Scope) (remediate.EC2, bool) {
 // Caller asks AWS for the principal of a scope's calls: the ARN that CloudTrail's records will
 // have. It uses the verified credentials of the scope's EC2 client (I13).
 func (f *Fleet) Caller(ctx context.Context, s inventory.Scope) (arn string, err error) {
-	if _, ok := f.EC2(s); !ok {
+	_, ok := f.EC2(s)
+	m := f.member(s.Account)
+	if !ok || m == nil {
 		return "", fmt.Errorf("%s is not a configured scope", s)
 	}
-	if _, arn, err = whoAmI(ctx, f.member(s.Account).cfg); err != nil {
+	if _, arn, err = whoAmI(ctx, m.cfg); err != nil {
 		return "", fmt.Errorf("ask AWS who signs the calls in %s: %w", s, err)
 	}
 	return arn, nil
@@ -73,12 +97,9 @@ func (f *Fleet) Caller(ctx context.Context, s inventory.Scope) (arn string, err 
 
 // member returns an account of the fleet; nil: it is none.
 func (f *Fleet) member(account string) *member {
-	for _, m := range f.members {
-		if m.id == account {
-			return m
-		}
-	}
-	return nil
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	return f.accounts[account]
 }
 
 // Enabled reports whether a scope's Region is among those that AWS last named for
@@ -95,7 +116,7 @@ func (f *Fleet) Enabled(s inventory.Scope) bool {
 
 // Unlisted reports whether there are accounts whose Regions AWS has not named yet.
 func (f *Fleet) Unlisted() bool {
-	return f.Lists() && slices.ContainsFunc(f.members, func(m *member) bool { return m.names() == nil })
+	return slices.ContainsFunc(f.all(), func(m *member) bool { return m.lists() && m.names() == nil })
 }
 
 const (
@@ -120,32 +141,82 @@ func Connect(ctx context.Context, base aws.Config, accounts []Account, regions [
 	if len(accounts) == 0 {
 		accounts = []Account{{}}
 	}
-	base = Account{}.Reach(base)
-	f := &Fleet{regions: regions, clients: map[inventory.Scope]*ec2.Client{}}
+	f := &Fleet{base: Account{}.Reach(base), regions: regions, accounts: map[string]*member{}, clients: map[inventory.Scope]*ec2.Client{}}
+	var members []*member
 	for _, a := range accounts {
-		cfg := a.Reach(base)
 		if a.ID == "" {
-			id, _, err := whoAmI(ctx, cfg)
+			id, _, err := whoAmI(ctx, a.Reach(f.base))
 			if err != nil {
 				return nil, fmt.Errorf("ask AWS whose credentials these are: %w", plain(err))
 			}
 			a.ID = id
 		}
-		s := sourceOf(cfg)
-		f.members = append(f.members, &member{id: a.ID, cfg: s.signs(cfg, newVerified(a.ID, s, cfg))})
+		members = append(members, f.newMember(a))
 	}
-	if !f.Lists() {
-		names, err := Regions(ctx, base, regions)
-		if err != nil {
-			return nil, err
-		}
-		for _, m := range f.members {
-			f.add(m, names)
-		}
-		return f, nil
+	_, err := f.join(ctx, members, log, remembered)
+	if err != nil {
+		return nil, err
 	}
-	failed := f.list(ctx, func(m *member) time.Duration {
-		if slices.ContainsFunc(remembered, func(s inventory.Scope) bool { return s.Account == m.id }) {
+	return f, nil
+}
+
+// Join adds accounts while others are at work, and makes the clients of their Regions, as
+// Connect does. It returns the scopes that were added. Accounts that are there already stay as
+// they are. err says why accounts have no scopes yet: Discover finds these.
+func (f *Fleet) Join(ctx context.Context, accounts []Account, log *slog.Logger, remembered ...inventory.Scope) (added []inventory.Scope, err error) {
+	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
+	defer cancel()
+	var members []*member
+	for _, a := range accounts {
+		if f.member(a.ID) == nil {
+			members = append(members, f.newMember(a))
+		}
+	}
+	return f.join(ctx, members, log, remembered)
+}
+
+func (f *Fleet) newMember(a Account) *member {
+	cfg := a.Reach(f.base)
+	s := sourceOf(cfg)
+	m := &member{id: a.ID, own: a.RoleARN == "", cfg: s.signs(cfg, newVerified(a.ID, s, cfg)), regions: a.Regions}
+	if len(m.regions) == 0 {
+		m.regions = f.regions
+	}
+	return m
+}
+
+// Leave removes accounts, and the clients of their scopes, which it returns. Calls under way
+// end as they would.
+func (f *Fleet) Leave(accounts ...string) (removed []inventory.Scope) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	left := func(id string) bool { return slices.Contains(accounts, id) }
+	f.members = slices.DeleteFunc(slices.Clone(f.members), func(m *member) bool { return left(m.id) })
+	for _, id := range accounts {
+		delete(f.accounts, id)
+	}
+	var stay []inventory.Scope
+	for _, s := range f.scopes {
+		if !left(s.Account) {
+			stay = append(stay, s)
+			continue
+		}
+		removed = append(removed, s)
+		delete(f.clients, s)
+	}
+	f.scopes = stay
+	return removed
+}
+
+// join adds members with the clients of their Regions. Those that have no Regions are the
+// reason for err, and are members too.
+func (f *Fleet) join(ctx context.Context, members []*member, log *slog.Logger, remembered []inventory.Scope) (added []inventory.Scope, err error) {
+	known := map[string][]string{}
+	for _, s := range remembered {
+		known[s.Account] = append(known[s.Account], s.Region)
+	}
+	failed := f.list(ctx, members, func(m *member) time.Duration {
+		if len(known[m.id]) > 0 {
 			return startPatience
 		}
 		return listTimeout
@@ -153,69 +224,96 @@ func Connect(ctx context.Context, base aws.Config, accounts []Account, regions [
 	ours := sync.OnceValues(func() ([]string, error) {
 		ctx, cancel := context.WithTimeout(ctx, listTimeout)
 		defer cancel()
-		return Regions(ctx, base, regions) // names only: no credentials change hands (I13)
+		return Regions(ctx, f.base, []string{AllRegions}) // names only: no credentials change hands (I13)
 	})
-	for n, m := range f.members {
-		err := failed[m.id]
-		names := m.names()
-		for _, s := range remembered {
-			if s.Account == m.id && !slices.Contains(names, s.Region) {
-				names = append(slices.Clip(names), s.Region)
+	f.admit(members)
+	alone := len(f.all()) == 1
+	var errs []error
+	for _, m := range members {
+		if !m.lists() {
+			names, err := Regions(ctx, f.base, m.regions)
+			errs = append(errs, err)
+			added = append(added, f.add(m, names)...)
+			continue
+		}
+		names := slices.Clip(m.names())
+		for _, region := range known[m.id] {
+			if !slices.Contains(names, region) {
+				names = append(names, region)
 			}
 		}
-		if err != nil {
+		if err := failed[m.id]; err != nil {
 			log.Warn("can't list this account's Regions: taking those that are remembered, or that our own account has enabled, until it can be asked", "account", m.id, "error", err)
-			if len(names) == 0 && accounts[n].RoleARN != "" {
+			if len(names) == 0 && !m.own {
 				names, _ = ours()
 			}
-			if len(names) == 0 && len(f.members) > 1 && base.Region != "" {
-				names = []string{base.Region}
+			if len(names) == 0 && !alone && f.base.Region != "" {
+				names = []string{f.base.Region}
 			}
 			if len(names) == 0 {
-				return nil, fmt.Errorf("list the Regions of account %s: %w", m.id, err)
+				errs = append(errs, fmt.Errorf("list the Regions of account %s: %w", m.id, err))
 			}
 		}
-		f.add(m, names)
+		added = append(added, f.add(m, names)...)
 	}
-	return f, nil
+	return added, errors.Join(errs...)
 }
 
-// Discover asks AWS which Regions the accounts have enabled, if the configuration says
+// admit makes members accounts of the fleet, unless they are already.
+func (f *Fleet) admit(members []*member) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, m := range members {
+		if f.accounts[m.id] == nil {
+			f.members = append(slices.Clip(f.members), m)
+			f.accounts[m.id] = m
+		}
+	}
+}
+
+// Discover asks AWS which Regions those accounts have enabled that are configured with
 // AllRegions, and adds clients for new ones. It returns the scopes that were added, and, by
 // account, why it could not be asked; the scopes of such an account stay as they are.
 func (f *Fleet) Discover(ctx context.Context) (added []inventory.Scope, failed map[string]error) {
-	if !f.Lists() {
-		return nil, nil
-	}
-	failed = f.list(ctx, func(*member) time.Duration { return listTimeout })
-	for _, m := range f.members {
-		if failed[m.id] == nil {
+	members := f.all()
+	failed = f.list(ctx, members, func(*member) time.Duration { return listTimeout })
+	for _, m := range members {
+		if m.lists() && failed[m.id] == nil {
 			added = append(added, f.add(m, m.names())...)
 		}
 	}
 	return added, failed
 }
 
-// Lists reports whether AWS is asked for the Regions: the configuration says AllRegions.
-func (f *Fleet) Lists() bool { return slices.Equal(f.regions, []string{AllRegions}) }
+// Lists reports whether AWS is asked for the Regions of an account: they are AllRegions.
+func (f *Fleet) Lists(account string) bool {
+	m := f.member(account)
+	return m != nil && m.lists()
+}
 
-// list asks for the enabled Regions of each account, each within its limit.
-func (f *Fleet) list(ctx context.Context, limit func(*member) time.Duration) (failed map[string]error) {
-	failed = map[string]error{}
-	var mu sync.Mutex
+// list asks for the enabled Regions of those members that are configured with AllRegions, each
+// within its limit.
+func (f *Fleet) list(ctx context.Context, members []*member, limit func(*member) time.Duration) (failed map[string]error) {
+	var mu sync.Mutex // guards failed
 	var g errgroup.Group
 	g.SetLimit(listsAtOnce)
-	for _, m := range f.members {
+	for _, m := range members {
+		if !m.lists() {
+			continue
+		}
 		g.Go(func() error {
 			ctx, cancel := context.WithTimeout(ctx, limit(m))
 			defer cancel()
-			names, err := Regions(ctx, m.cfg, f.regions)
+			names, err := Regions(ctx, m.cfg, m.regions)
 			if err == nil && len(names) == 0 {
 				err = errors.New("AWS names no enabled Region")
 			}
 			if err != nil {
 				mu.Lock()
 				defer mu.Unlock()
+				if failed == nil {
+					failed = map[string]error{}
+				}
 				failed[m.id] = err
 				return nil
 			}
@@ -229,10 +327,14 @@ func (f *Fleet) list(ctx context.Context, limit func(*member) time.Duration) (fa
 	return failed
 }
 
-// add makes clients for those Regions of an account that have none.
+// add makes clients for those Regions of a member that have none. One that has left the fleet
+// meanwhile gets none.
 func (f *Fleet) add(m *member, regions []string) (added []inventory.Scope) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.accounts[m.id] != m {
+		return nil
+	}
 	for _, region := range regions {
 		s := inventory.Scope{Account: m.id, Region: region}
 		if f.clients[s] != nil {

@@ -1,0 +1,110 @@
+package daemon
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"flowkeeper/alert"
+	"flowkeeper/configs"
+	"flowkeeper/internal/organization"
+	"flowkeeper/internal/scopes"
+	"flowkeeper/internal/store"
+)
+
+// ProtectedAccounts returns the accounts to protect: those of the configuration, and the others
+// on the stored list of the organisation's that have not departed. Where the configuration
+// names no role, it is that of organization.role_name, in the partition given. None: the account
+// of the credentials.
+func ProtectedAccounts(c configs.Config, partition string, members []organization.Member) []scopes.Account {
+	var out []scopes.Account
+	o := c.Organization
+	add := func(a configs.Account) {
+		if a.RoleARN == "" && o.RoleName != "" {
+			a.RoleARN = fmt.Sprintf("arn:%s:iam::%s:role/%s", partition, a.ID, o.RoleName)
+			a.ExternalID = cmp.Or(a.ExternalID, o.ExternalID)
+		}
+		out = append(out, scopes.Account{ID: a.ID, RoleARN: a.RoleARN, ExternalID: a.ExternalID, Regions: a.Regions})
+	}
+	for _, a := range c.Accounts {
+		add(a)
+	}
+	if o.RoleName == "" {
+		return out
+	}
+	for _, m := range organization.Protected(members) {
+		if !isConfigured(c, m.ID) {
+			add(configs.Account{ID: m.ID})
+		}
+	}
+	return out
+}
+
+// isConfigured reports whether accounts names an account.
+func isConfigured(c configs.Config, account string) bool {
+	return slices.ContainsFunc(c.Accounts, func(a configs.Account) bool { return a.ID == account })
+}
+
+// factPartition is the partition of the credentials, as AWS said: later starts work without an
+// answer of STS.
+const factPartition = "partition"
+
+// StoredAccounts returns the accounts to protect by the last list of the organisation's that is
+// in the state file. listed is false if there is none yet.
+func StoredAccounts(ctx context.Context, c configs.Config, base aws.Config, s *store.Store) (accounts []scopes.Account, listed bool, err error) {
+	if c.Organization.RoleName == "" {
+		return ProtectedAccounts(c, "", nil), true, nil
+	}
+	partition, err := partitionOf(ctx, base, s)
+	if err != nil {
+		return nil, false, err
+	}
+	members, at, err := s.Accounts(ctx)
+	if err != nil {
+		return nil, false, err
+	}
+	accounts = ProtectedAccounts(c, partition, members)
+	if !at.IsZero() && len(accounts) == 0 {
+		err = errNoAccount
+	}
+	return accounts, !at.IsZero(), err
+}
+
+var partitionName = regexp.MustCompile(`^aws(-[a-z]+)*$`)
+
+// partitionOf returns the partition of the credentials, which AWS is asked for once.
+func partitionOf(ctx context.Context, base aws.Config, s *store.Store) (string, error) {
+	known, err := s.Fact(ctx, factPartition)
+	if err != nil || partitionName.MatchString(known) {
+		return known, err
+	}
+	partition, err := scopes.Partition(ctx, base)
+	if err != nil {
+		return "", err
+	}
+	return partition, s.SetFact(ctx, factPartition, partition)
+}
+
+var errNoAccount = errors.New("no account of the organisation is to be protected: see organization.include and organization.exclude, and `flowkeeper accounts list`")
+
+// accountNames are some accounts for a text: names and numbers, of many the first ones.
+func accountNames(members []organization.Member) string {
+	const most = 10
+	var names []string
+	for _, m := range members[:min(len(members), most)] {
+		names = append(names, accountName(m))
+	}
+	if more := len(members) - most; more > 0 {
+		names = append(names, fmt.Sprintf("%d more", more))
+	}
+	return strings.Join(names, ", ")
+}
+
+// accountName is a name with the number, or the number alone.
+func accountName(m organization.Member) string { return alert.WithAccount(m.ID, m.Name) }

@@ -1,0 +1,157 @@
+package daemon
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+
+	"flowkeeper/alert"
+	"flowkeeper/internal/organization"
+	"flowkeeper/inventory"
+	"flowkeeper/remediate/notify"
+)
+
+// departures alerts of accounts that are not protected any more, each once: of many that depart
+// together, one alert has all. The stored list says which have departed, so that a crash loses no
+// alert. Its methods are called by one goroutine.
+type departures struct {
+	d       *Daemon
+	outages map[string]graded // by account, or by when accounts departed together
+}
+
+// mostSingle accounts that depart together have an alert each. More have one together.
+const mostSingle = 5
+
+// factTogether is the fact that says which departures had one alert together: a JSON list of
+// when they were noticed.
+const factTogether = "departed together"
+
+// tell adds the alerts that the stored list of accounts asks for, and the ends of those that are
+// over.
+func (v departures) tell(ctx context.Context, members []organization.Member) {
+	groups := map[int64][]organization.Member{} // by when they departed
+	for _, m := range members {
+		switch {
+		case isConfigured(v.d.Config, m.ID):
+		case m.Departed():
+			at := m.LeftAt.UnixMilli()
+			groups[at] = append(groups[at], m)
+		default:
+			v.of(m.ID).end(ctx)
+		}
+	}
+	together := v.together(ctx)
+	for at, group := range groups {
+		if len(group) > mostSingle || slices.Contains(together, at) {
+			if !slices.Contains(together, at) {
+				together = append(together, at)
+			}
+			v.tellTogether(ctx, at, group, len(members))
+			continue
+		}
+		for _, m := range group {
+			v.tellSingle(ctx, m)
+		}
+	}
+	var still []int64
+	for _, at := range together {
+		if len(groups[at]) > 0 {
+			still = append(still, at)
+		} else {
+			v.group(at).end(ctx)
+			delete(v.outages, "at "+strconv.FormatInt(at, 10))
+		}
+	}
+	v.remember(ctx, still)
+}
+
+// of is the outage that an account is not protected.
+func (v departures) of(account string) graded {
+	return v.outage(account, inventory.Scope{Account: account}, departed, "the account is protected again")
+}
+
+// group is the outage of accounts that departed together.
+func (v departures) group(at int64) graded {
+	key := strconv.FormatInt(at, 10)
+	return v.outage("at "+key, inventory.Scope{}, departed+notify.Part(" "+key), "the accounts that departed together are protected again, all of them")
+}
+
+func (v departures) outage(key string, s inventory.Scope, p notify.Part, recovery string) graded {
+	g, ok := v.outages[key]
+	if !ok {
+		g = newGraded(v.d, s, p, recovery)
+		v.outages[key] = g
+	}
+	return g
+}
+
+func (v departures) tellSingle(ctx context.Context, m organization.Member) {
+	o := v.of(m.ID)
+	if o.alerted() {
+		return
+	}
+	n, regions, err := protectedIn(ctx, v.d.store, m.ID)
+	urgent := n > 0 || err != nil // nobody knows: better too urgent
+	o.alertOnce(ctx, urgent, fmt.Sprintf("the account %s %s. %s", accountName(m), whyDeparted(m), unwatched(n, regions, err)))
+}
+
+func (v departures) tellTogether(ctx context.Context, at int64, group []organization.Member, all int) {
+	var ids []string
+	for _, m := range group {
+		ids = append(ids, m.ID)
+	}
+	n, regions, err := protectedIn(ctx, v.d.store, ids...)
+	urgent := n > 0 || err != nil || 2*len(group) > all // so many at once are no daily business
+	v.group(at).alertOnce(ctx, urgent, fmt.Sprintf("%d of %d accounts departed from the organisation at the same time, or are not selected any more: %s. %s",
+		len(group), all, accountNames(group), unwatched(n, regions, err)))
+}
+
+// unwatched says what a departure means for protected flow logs.
+func unwatched(flowLogs, regions int, err error) string {
+	what := "Protected flow logs there"
+	switch {
+	case err == nil && flowLogs == 0:
+		return "No protected flow logs are there"
+	case err == nil:
+		what = alert.Plural(flowLogs, "protected flow log") + " in " + alert.Plural(regions, "Region")
+	}
+	return what + ": neither watched nor restored any more; what Flowkeeper knows of them stays, and counts again when the account is back"
+}
+
+func whyDeparted(m organization.Member) string {
+	switch m.Why {
+	case organization.Inactive:
+		return fmt.Sprintf("is %s in the organisation", m.State)
+	case organization.Deselected:
+		return "is not selected by organization.include and organization.exclude any more: it was moved to another OU, or the configuration was changed"
+	default:
+		return "is not in the organisation any more"
+	}
+}
+
+func (v departures) together(ctx context.Context) (at []int64) {
+	text, err := v.d.store.Fact(ctx, factTogether)
+	if err == nil && text != "" {
+		err = json.Unmarshal([]byte(text), &at)
+	}
+	if err != nil {
+		v.d.Log.Warn("which accounts departed together is not known any more: there may be an alert about each", "error", err)
+	}
+	return at
+}
+
+// remember stores which departures had one alert together, if that has changed.
+func (v departures) remember(ctx context.Context, at []int64) {
+	if slices.Equal(at, v.together(ctx)) {
+		return
+	}
+	text, err := json.Marshal(at)
+	if err == nil {
+		err = v.d.store.SetFact(ctx, factTogether, string(text))
+	}
+	if err != nil {
+		v.d.Log.Warn("which accounts departed together can't be stored: there may be an alert about each", "error", err)
+	}
+}

@@ -1,0 +1,202 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/robfig/cron/v3"
+
+	"flowkeeper/internal/organization"
+	"flowkeeper/internal/outage"
+	"flowkeeper/internal/retry"
+	"flowkeeper/internal/scopes"
+	"flowkeeper/internal/store"
+	"flowkeeper/inventory"
+)
+
+// membership keeps the fleet as the organisation is: accounts join it and leave it while the
+// daemon runs.
+type membership struct {
+	d        *Daemon
+	schedule cron.Schedule
+	api      organization.API
+	rounds
+
+	listing *pipelineOutage
+	noPaths outage.Outage
+	said    map[string]bool // IDs of the configuration that are no accounts, and were logged
+	listed  bool            // at the start, because no list was stored
+	departures
+}
+
+// listAgain are the pauses after a listing that failed.
+var listAgain = retry.Backoff{First: time.Minute, Most: 10 * time.Minute}
+
+func newMembership(d *Daemon) (*membership, error) {
+	o := d.Config.Organization
+	schedule, err := cron.ParseStandard(o.Schedule)
+	if err != nil {
+		return nil, fmt.Errorf("organization.schedule: %w", err)
+	}
+	return &membership{
+		d: d, schedule: schedule, api: organization.Client(d.base, o), rounds: newRounds(), said: map[string]bool{},
+		listing:    d.newOutage(inventory.Scope{}, listing, "the accounts of the organisation can be listed again"),
+		departures: departures{d: d, outages: map[string]graded{}},
+	}, nil
+}
+
+// list lists the accounts and stores the list. A listing that is not complete changes nothing.
+func (m *membership) list(ctx context.Context) error {
+	o := m.d.Config.Organization
+	l, err := organization.List(ctx, m.api, o.Include, o.Exclude)
+	if err != nil {
+		return err
+	}
+	if m.noPaths.Note(l.NoPaths) == outage.Began {
+		m.d.Log.Warn("the organisational units can't be listed, so that accounts are shown without theirs", "error", l.NoPaths)
+	}
+	for _, s := range l.Strangers {
+		if !m.said[s] {
+			m.said[s] = true
+			m.d.Log.Warn("this account is not in the organisation: correct it, or name it under accounts", "key", s)
+		}
+	}
+	_, err = m.d.store.SetAccounts(ctx, l)
+	return err
+}
+
+// start returns the accounts to protect: by the stored list, so that a start waits for
+// Organizations only if there is none.
+func (m *membership) start(ctx context.Context) ([]scopes.Account, error) {
+	accounts, listed, err := StoredAccounts(ctx, m.d.Config, m.d.base, m.d.store)
+	if err != nil || listed {
+		return accounts, err
+	}
+	if err := m.list(ctx); err != nil {
+		return nil, err
+	}
+	m.listed = true
+	accounts, _, err = StoredAccounts(ctx, m.d.Config, m.d.base, m.d.store)
+	return accounts, err
+}
+
+// run lists the accounts at once, on organization.schedule and when it is asked to, until ctx
+// ends.
+func (m *membership) run(ctx context.Context) error {
+	pause := time.Duration(0)
+	if m.listed {
+		pause = time.Until(m.schedule.Next(time.Now()))
+	}
+	for last := time.Now().Add(-discoverPause); m.await(ctx, last, pause); {
+		last = time.Now()
+		done := m.d.progress.Task("organization", maxListing)
+		err := recovered("listing the organisation", func() error { return m.list(ctx) })
+		if err == nil {
+			err = recovered("taking over the list of accounts", func() error { return m.follow(ctx) })
+		}
+		done()
+		m.done(last)
+		if ctx.Err() != nil {
+			return nil
+		}
+		m.report(ctx, err)
+		pause = time.Until(m.schedule.Next(time.Now()))
+		if err != nil {
+			pause = min(pause, listAgain.Pause(m.listing.Failures()-1))
+		}
+	}
+	return nil
+}
+
+// maxListing is how long a round may take: a listing has five minutes, and then the Regions of
+// accounts that joined are asked for.
+const maxListing = 8 * time.Minute
+
+// report logs once that the accounts can't be listed, and alerts if that does not pass.
+func (m *membership) report(ctx context.Context, err error) {
+	if err == nil {
+		m.listing.end(ctx)
+		return
+	}
+	if m.listing.Note(err) == outage.Began {
+		m.d.Log.Warn("the accounts of the organisation can't be listed: the last list stays, and accounts that have joined since are not protected", "error", err)
+	}
+	_, fixable := errors.AsType[*organization.CallError](err)
+	if n := m.listing.Failures(); n >= 3 && fixable || n >= 6 {
+		m.listing.alert(ctx, "the accounts of the organisation can't be listed, so that those that have joined since are not protected: "+err.Error())
+	}
+}
+
+// follow makes the fleet what the stored list says. Accounts that departed end first, and the
+// alerts about them are on disk before anything else is asked of AWS.
+func (m *membership) follow(ctx context.Context) error {
+	d := m.d
+	wanted, _, err := StoredAccounts(ctx, d.Config, d.base, d.store)
+	if err != nil && !errors.Is(err, errNoAccount) {
+		return err
+	}
+	members, _, err := d.store.Accounts(ctx)
+	if err != nil {
+		return err
+	}
+	there := d.fleet.Accounts()
+	var left []string
+	for _, id := range there {
+		if !slices.ContainsFunc(wanted, func(a scopes.Account) bool { return a.ID == id }) {
+			left = append(left, id)
+		}
+	}
+	if len(left) > 0 {
+		d.loopsOf.stop(d.fleet.Leave(left...))
+		d.Log.Warn("accounts have departed: their flow logs are neither watched nor restored, and what is known of them stays", "accounts", len(left), "which", named(members, left))
+	}
+	m.tell(ctx, members)
+	joined := slices.DeleteFunc(wanted, func(a scopes.Account) bool { return slices.Contains(there, a.ID) })
+	if len(joined) > 0 {
+		err = m.join(ctx, joined, members)
+	}
+	d.depends.follow(d.Config, d.fleet.Scopes())
+	return err
+}
+
+// join protects accounts that are new, or back.
+func (m *membership) join(ctx context.Context, joined []scopes.Account, members []organization.Member) error {
+	d := m.d
+	remembered, err := d.store.Scopes(ctx)
+	if err != nil {
+		return err
+	}
+	added, err := d.fleet.Join(ctx, joined, d.Log, remembered...)
+	for _, s := range added {
+		d.loopsOf.start(s)
+	}
+	var ids []string
+	for _, a := range joined {
+		ids = append(ids, a.ID)
+	}
+	d.Log.Info("accounts have joined, and are protected from now on", "accounts", len(ids), "scopes", len(added), "which", named(members, ids))
+	d.discovery.soon()
+	return err
+}
+
+// named are the names of some accounts, of many the first ones.
+func named(members []organization.Member, ids []string) string {
+	return accountNames(slices.DeleteFunc(slices.Clone(members), func(m organization.Member) bool { return !slices.Contains(ids, m.ID) }))
+}
+
+// protectedIn counts the protected flow logs of accounts, and their Regions.
+func protectedIn(ctx context.Context, s *store.Store, accounts ...string) (flowLogs, regions int, err error) {
+	c, err := s.Counts(ctx)
+	for scope, n := range c.Protected {
+		account, _, _ := strings.Cut(scope, "/")
+		if n > 0 && slices.Contains(accounts, account) {
+			flowLogs += n
+			regions++
+		}
+	}
+	return flowLogs, regions, err
+}

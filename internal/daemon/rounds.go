@@ -1,0 +1,69 @@
+package daemon
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"flowkeeper/internal/retry"
+)
+
+// freshTimeout is how long awaitFresh waits: for a pause and an answer.
+const freshTimeout = 40 * time.Second
+
+// rounds are what one goroutine asks AWS again and again, and others may ask for sooner. What
+// has no comment on it is safe for concurrent use.
+type rounds struct {
+	asked chan struct{}
+
+	mu    sync.Mutex
+	began time.Time     // of the last round that is over
+	over  chan struct{} // closed when the next round is over
+}
+
+func newRounds() rounds { return rounds{asked: make(chan struct{}, 1), over: make(chan struct{})} }
+
+// soon asks for a round as soon as discoverPause allows. It never blocks.
+func (r *rounds) soon() {
+	select {
+	case r.asked <- struct{}{}:
+	default:
+	}
+}
+
+// awaitFresh returns when a round is over that began less than discoverPause before the
+// call, or after freshTimeout.
+func (r *rounds) awaitFresh(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, freshTimeout)
+	defer cancel()
+	for now := time.Now(); ctx.Err() == nil; {
+		r.mu.Lock()
+		fresh, over := now.Sub(r.began) < discoverPause, r.over
+		r.mu.Unlock()
+		if fresh {
+			return
+		}
+		r.soon()
+		select {
+		case <-over:
+		case <-ctx.Done():
+		}
+	}
+}
+
+// await returns when the next round is to begin: after a pause, or when it is asked for, but
+// not within discoverPause of the last one, because several may ask at the same time. It returns
+// false if ctx ends first. The goroutine of the rounds calls it.
+func (r *rounds) await(ctx context.Context, last time.Time, pause time.Duration) bool {
+	retry.Wait(ctx, pause, r.asked)
+	return retry.Sleep(ctx, discoverPause-time.Since(last))
+}
+
+// done notes that a round is over.
+func (r *rounds) done(began time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.began = began
+	close(r.over)
+	r.over = make(chan struct{})
+}

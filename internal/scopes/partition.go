@@ -1,0 +1,23 @@
+package scopes
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/arn"
+)
+
+// Partition asks AWS whose credentials these are, and returns the partition of that ARN: aws,
+// aws-cn, aws-us-gov …
+func Partition(ctx context.Context, base aws.Config) (string, error) {
+	_, text, err := whoAmI(ctx, Account{}.Reach(base))
+	if err != nil {
+		return "", fmt.Errorf("ask AWS whose credentials these are: %w", plain(err))
+	}
+	a, err := arn.Parse(text)
+	if err != nil {
+		return "", fmt.Errorf("read the partition of the credentials' ARN: %w", err)
+	}
+	return a.Partition, nil
+}
