@@ -128,7 +128,7 @@ func TestCommandsAreThereOnce(t *testing.T) {
 		names = append(names, c.Name())
 	}
 	slices.Sort(names)
-	if d := cmp.Diff([]string{"alerts", "check", "completion", "demo", "doctor", "help", "incidents", "inventory", "replay", "restore", "rules", "run", "version"}, names); d != "" {
+	if d := cmp.Diff([]string{"accounts", "alerts", "check", "completion", "demo", "doctor", "help", "incidents", "inventory", "replay", "restore", "rules", "run", "version"}, names); d != "" {
 		t.Errorf("-want +got:\n%s", d)
 	}
 }

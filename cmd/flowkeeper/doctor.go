@@ -10,9 +10,13 @@ import (
 	"github.com/spf13/cobra"
 
 	"flowkeeper/alert"
+	"flowkeeper/configs"
 	"flowkeeper/internal/daemon"
 	"flowkeeper/internal/doctor"
+	"flowkeeper/internal/organization"
+	"flowkeeper/internal/scopes"
 	"flowkeeper/internal/term"
+	"flowkeeper/inventory"
 )
 
 func newDoctorCommand(a *app) *cobra.Command {
@@ -71,22 +75,29 @@ func newDoctor(ctx context.Context, a *app, checks bool) (*doctor.Doctor, error)
 	if err != nil {
 		return nil, err
 	}
-	return &doctor.Doctor{Config: conf, File: a.existingConfig(), Warnings: warnings, AWS: base,
-		Accounts: daemon.Accounts(conf), Routes: daemon.Routes(conf), Now: a.now}, nil
+	d := &doctor.Doctor{Config: conf, File: a.existingConfig(), Warnings: warnings, AWS: base,
+		Accounts: daemon.Accounts(conf), Routes: daemon.Routes(conf), Now: a.now}
+	if conf.Organization.RoleName != "" {
+		d.Protect = func(partition string, members []organization.Member) []scopes.Account {
+			return daemon.ProtectedAccounts(conf, partition, members)
+		}
+	}
+	return d, nil
 }
 
 func runChecks(ctx context.Context, a *app, d *doctor.Doctor) error {
 	p := a.Progress("checks", len(doctor.Checks()))
-	counts, skipped := map[doctor.Status]int{}, map[string][]string{}
+	counts, skipped := map[doctor.Status]int{}, map[string]places{}
+	names := doctorNames(ctx, d.Config)
 	err := d.Run(ctx, func(group []doctor.Result) error {
 		p.Step()
 		for _, r := range group {
 			counts[r.Status]++
 			if r.Status == doctor.Skipped {
-				skipped[r.Detail] = append(skipped[r.Detail], placeOf(r))
+				skipped[r.Detail] = append(skipped[r.Detail], inventory.Scope{Account: r.Account, Region: r.Region})
 			}
 		}
-		writeResults(a, group)
+		writeResults(a, group, names)
 		return a.Flush()
 	})
 	p.End()
@@ -94,7 +105,7 @@ func runChecks(ctx context.Context, a *app, d *doctor.Doctor) error {
 		return err
 	}
 	if !a.JSON {
-		writeSummary(a, counts, skipped)
+		writeSummary(a, counts, skipped, names)
 	}
 	if counts[doctor.Fail] > 0 {
 		return errPrinted
@@ -102,63 +113,32 @@ func runChecks(ctx context.Context, a *app, d *doctor.Doctor) error {
 	return nil
 }
 
-// maxNamed is how many places are named; more are counted.
-const maxNamed = 3
+// doctorNames are the names of accounts, those of the state file only if it can be read: a
+// check is about that.
+func doctorNames(ctx context.Context, c configs.Config) map[string]string {
+	s, err := openState(ctx, c)
+	if err != nil {
+		return daemon.Names(c)
+	}
+	defer s.Close()
+	names, err := s.AccountNames(ctx)
+	if err != nil {
+		return daemon.Names(c)
+	}
+	return names
+}
 
-func writeResults(a *app, group []doctor.Result) {
+func writeResults(a *app, group []doctor.Result, names map[string]string) {
 	if a.JSON {
 		for _, r := range group {
+			r.AccountName = alert.Clean(names[r.Account], alert.MaxName)
 			a.Object(r)
 		}
 		return
 	}
 	for _, l := range mergeResults(group) {
-		writeLine(a, l)
+		writeLine(a, l, names)
 	}
-}
-
-// line is a result that is the same in one or more places.
-type line struct {
-	doctor.Result
-	places []string
-	fixes  []string
-}
-
-// mergeResults returns one line for all places with the same result, and one for all
-// that are fine if these are many. Skipped checks are in the summary.
-func mergeResults(group []doctor.Result) (out []line) {
-	good := 0
-	for _, r := range group {
-		if r.Status == doctor.OK {
-			good++
-		}
-	}
-	for _, r := range group {
-		if r.Status == doctor.Skipped {
-			continue
-		}
-		if r.Status == doctor.OK && good > maxNamed {
-			r.Detail = "fine"
-		}
-		n := slices.IndexFunc(out, func(l line) bool { return l.Status == r.Status && l.Detail == r.Detail })
-		if n < 0 {
-			out, n = append(out, line{Result: r}), len(out)
-		}
-		if p := placeOf(r); p != "" {
-			out[n].places = append(out[n].places, p)
-		}
-		if r.Fix != "" && !slices.Contains(out[n].fixes, r.Fix) {
-			out[n].fixes = append(out[n].fixes, r.Fix)
-		}
-	}
-	return out
-}
-
-func namePlaces(places []string) string {
-	if len(places) > maxNamed {
-		return alert.Plural(len(places), "place")
-	}
-	return strings.Join(places, ", ")
 }
 
 // statusMark is the word for a status, and its colour.
@@ -181,31 +161,30 @@ const (
 	maxFix     = 8000 // characters: a whole encoded message of AWS
 )
 
-func writeLine(a *app, l line) {
+func writeLine(a *app, l line, names map[string]string) {
 	text, c := statusMark(l.Status)
 	detail := strings.TrimLeft(strings.TrimPrefix(l.Detail, "can't tell"), ",: ")
 	if len(l.places) > 0 {
-		detail = namePlaces(l.places) + ": " + detail
+		detail = l.places.short(names) + ": " + detail
 	}
 	a.Printf("%s%s  %-*s  %s\n", a.Paint(text, c), strings.Repeat(" ", markWidth-len(text)), checkWidth, l.Check, term.Clean(detail))
 	if len(l.places) > maxNamed && l.Status != doctor.OK {
-		l.fixes = append([]string{"in " + strings.Join(l.places, ", ")}, l.fixes...)
+		a.Printf("    in %s\n", alert.Clean(l.places.long(names), maxFix))
 	}
+	fixes := l.fixes
 	if l.See != "" && l.Status != doctor.Unknown {
-		l.fixes = append(l.fixes, "see "+l.See)
+		fixes = append(fixes, "see "+l.See)
 	}
-	for _, f := range l.fixes {
+	for _, f := range fixes {
 		a.Printf("    %s\n", alert.Clean(f, maxFix))
 	}
 }
 
-func placeOf(r doctor.Result) string { return strings.TrimSpace(r.Account + " " + r.Region) }
-
-func writeSummary(a *app, counts map[doctor.Status]int, skipped map[string][]string) {
+func writeSummary(a *app, counts map[doctor.Status]int, skipped map[string]places, names map[string]string) {
 	for _, why := range slices.Sorted(maps.Keys(skipped)) {
 		text := alert.Plural(len(skipped[why]), "check")
-		if places := sortedSet(skipped[why]); len(places) > 0 { // a check of this machine has no place
-			text += " of " + namePlaces(places)
+		if where := skipped[why].set(); len(where) > 0 { // a check of this machine has no place
+			text += " of " + where.short(names)
 		}
 		a.Printf("%s  %s\n", a.Paint(fmt.Sprintf("%-*s", markWidth, "left out"), term.Dim), term.Clean(text+": "+why))
 	}

@@ -10,6 +10,7 @@ import (
 
 	"flowkeeper/alert/sink"
 	"flowkeeper/configs"
+	"flowkeeper/internal/organization"
 	"flowkeeper/internal/scopes"
 )
 
@@ -20,8 +21,11 @@ type Doctor struct {
 	Warnings []configs.Warning // of reading it
 	AWS      aws.Config        // the daemon's own credentials
 	Accounts []scopes.Account  // empty: the account of these credentials
-	Routes   sink.Routes
-	Now      func() time.Time
+	// Protect returns the accounts to protect of those that the organisation has, and of the
+	// configuration. nil: the organisation is not asked, and Accounts has all.
+	Protect func(partition string, members []organization.Member) []scopes.Account
+	Routes  sink.Routes
+	Now     func() time.Time
 }
 
 const (

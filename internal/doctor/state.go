@@ -11,6 +11,7 @@ import (
 	"github.com/robfig/cron/v3"
 
 	"flowkeeper/configs"
+	"flowkeeper/internal/organization"
 	"flowkeeper/internal/store"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate/delivery"
@@ -22,6 +23,7 @@ import (
 type stateFacts struct {
 	counts    store.Counts
 	guarded   []string                // accounts
+	members   []organization.Member   // of the organisation, by the last list
 	known     []inventory.Scope       // every scope that was ever refreshed
 	protected map[inventory.Scope]int // flow logs
 	telemetry map[inventory.Scope]int // flow logs with the tag of CloudWatch's telemetry rules
@@ -49,6 +51,9 @@ func (d *Doctor) readState(ctx context.Context) (m stateFacts, err error) {
 		return m, err
 	}
 	if m.guarded, err = s.Guarded(ctx); err != nil {
+		return m, err
+	}
+	if m.members, _, err = s.Accounts(ctx); err != nil {
 		return m, err
 	}
 	m.protected, m.telemetry, m.rows = map[inventory.Scope]int{}, map[inventory.Scope]int{}, map[inventory.Scope]candidates{}

@@ -1,0 +1,172 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"flowkeeper/alert"
+	"flowkeeper/internal/doctor"
+	"flowkeeper/inventory"
+)
+
+// maxNamed is how many places, or fixes, are named each; more are counted.
+const maxNamed = 3
+
+// line is a result that is the same in one or more places.
+type line struct {
+	doctor.Result
+	places places
+	fixes  []string
+}
+
+// mergeResults returns one line for all places with the same result, and one for all
+// that are fine if these are many. Where more than maxNamed results differ by nothing but
+// their account and Region, they are one line as well: one cause in 200 accounts is one
+// line. Skipped checks are in the summary.
+func mergeResults(group []doctor.Result) (out []line) {
+	good, alike := 0, map[string]int{}
+	for _, r := range group {
+		if r.Status == doctor.OK {
+			good++
+		}
+		alike[cause(r)]++
+	}
+	members := map[*line][]doctor.Result{}
+	var lines []*line
+	for _, r := range group {
+		if r.Status == doctor.Skipped {
+			continue
+		}
+		if r.Status == doctor.OK && good > maxNamed {
+			r.Detail = "fine"
+		} else if alike[cause(r)] > maxNamed {
+			r.Detail = anywhere(r, r.Detail)
+		}
+		n := slices.IndexFunc(lines, func(l *line) bool { return l.Status == r.Status && l.Detail == r.Detail })
+		if n < 0 {
+			lines, n = append(lines, &line{Result: r}), len(lines)
+		}
+		members[lines[n]] = append(members[lines[n]], r)
+	}
+	for _, l := range lines {
+		for _, r := range members[l] {
+			l.places = l.places.add(r)
+		}
+		l.fixes = fixesOf(members[l])
+		out = append(out, *l)
+	}
+	return out
+}
+
+// fixesOf are the fixes of results that share a line, each once. More than maxNamed that differ
+// by nothing but account and Region are one, with ACCOUNT and REGION in their places.
+func fixesOf(results []doctor.Result) (out []string) {
+	different := map[string][]string{}
+	for _, r := range results {
+		of := anywhere(r, r.Fix)
+		if !slices.Contains(different[of], r.Fix) {
+			different[of] = append(different[of], r.Fix)
+		}
+	}
+	for _, r := range results {
+		fix := r.Fix
+		if of := anywhere(r, fix); len(different[of]) > maxNamed {
+			fix = of
+		}
+		if fix != "" && !slices.Contains(out, fix) {
+			out = append(out, fix)
+		}
+	}
+	return out
+}
+
+// cause of a result, wherever it is.
+func cause(r doctor.Result) string { return string(r.Status) + anywhere(r, r.Detail) }
+
+// anywhere is a text of a result with ACCOUNT and REGION in the place of its own.
+func anywhere(r doctor.Result, text string) string {
+	if r.Account != "" {
+		text = strings.ReplaceAll(text, r.Account, "ACCOUNT")
+	}
+	if r.Region != "" {
+		text = strings.ReplaceAll(text, r.Region, "REGION")
+	}
+	return text
+}
+
+// places are where a result was found: scopes, or accounts without a Region.
+type places []inventory.Scope
+
+// add the place of a result; one of this machine has none.
+func (p places) add(r doctor.Result) places {
+	if r.Account == "" && r.Region == "" {
+		return p
+	}
+	return append(p, inventory.Scope{Account: r.Account, Region: r.Region})
+}
+
+// set are the places, each once and in order, without this machine.
+func (p places) set() places {
+	sorted := slices.SortedFunc(slices.Values(p), func(a, b inventory.Scope) int {
+		return cmp.Or(cmp.Compare(a.Account, b.Account), cmp.Compare(a.Region, b.Region))
+	})
+	return slices.DeleteFunc(slices.Compact(sorted), func(s inventory.Scope) bool { return s == inventory.Scope{} })
+}
+
+// byAccount are the Regions of each account, and the accounts in order.
+func (p places) byAccount() (accounts []string, regions map[string][]string) {
+	regions = map[string][]string{}
+	for _, s := range p.set() {
+		if _, known := regions[s.Account]; !known {
+			accounts = append(accounts, s.Account)
+		}
+		if regions[s.Account] = append(regions[s.Account], s.Region); s.Region == "" {
+			regions[s.Account] = regions[s.Account][:0]
+		}
+	}
+	return accounts, regions
+}
+
+// short names a few places, or counts them; names are those of accounts.
+func (p places) short(names map[string]string) string {
+	if len(p) <= maxNamed {
+		var out []string
+		for _, s := range p {
+			out = append(out, strings.TrimSpace(alert.WithAccount(s.Account, names[s.Account])+" "+s.Region))
+		}
+		return strings.Join(out, ", ")
+	}
+	accounts, _ := p.byAccount()
+	switch {
+	case len(accounts) == 1:
+		return fmt.Sprintf("%d Regions of %s", len(p), alert.WithAccount(accounts[0], names[accounts[0]]))
+	case len(accounts) == len(p):
+		return alert.Plural(len(p), "account")
+	}
+	return fmt.Sprintf("%d Regions of %s", len(p), alert.Plural(len(accounts), "account"))
+}
+
+// long names all places: accounts with the same Regions together.
+func (p places) long(names map[string]string) string {
+	accounts, regions := p.byAccount()
+	var alike []string // sets of Regions, in order
+	with := map[string][]string{}
+	for _, a := range accounts {
+		set := strings.Join(regions[a], ", ")
+		if with[set] == nil {
+			alike = append(alike, set)
+		}
+		with[set] = append(with[set], alert.WithAccount(a, names[a]))
+	}
+	var out []string
+	for _, set := range alike {
+		text := strings.Join(with[set], ", ")
+		if set != "" {
+			text += ": " + set
+		}
+		out = append(out, text)
+	}
+	return strings.Join(out, "; ")
+}
