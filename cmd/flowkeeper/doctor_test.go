@@ -172,3 +172,23 @@ func TestWhoMayDeleteWithoutAnswers(t *testing.T) {
 		}
 	}
 }
+
+// TestDoctorNamesAccounts: beside their numbers, however many places a line has.
+func TestDoctorNamesAccounts(t *testing.T) {
+	t.Parallel()
+	var group []doctor.Result
+	for n := range 5 {
+		group = append(group, doctor.Result{Check: doctor.Trail, Account: "222233334444", Region: fmt.Sprintf("r-%d", n), Status: doctor.Fail, Detail: "no trail"})
+	}
+	group = append(group, doctor.Result{Check: doctor.Trail, Account: "111122223333", Region: "r-1", Status: doctor.Fail, Detail: "another"})
+	names := map[string]string{"222233334444": "payments-prod", "111122223333": "audit\x1b[2J"}
+	got := printed(t, func(a *app) { writeResults(a, group, names) })
+	for _, want := range []string{"5 Regions of payments-prod (222233334444): no trail\n", "in payments-prod (222233334444): r-0, r-1, r-2, r-3, r-4\n", `audit\x1b[2J (111122223333) r-1: another`} {
+		if !strings.Contains(got, want) {
+			t.Errorf("%q is missing in\n%s", want, got)
+		}
+	}
+	if strings.Contains(got, "\x1b") {
+		t.Errorf("an escape sequence: %q", got)
+	}
+}
