@@ -67,7 +67,7 @@ func (a Actor) Who() string {
 		}
 	}
 	if !strings.Contains(who, a.Account) {
-		add("account", a.Account)
+		add("account", WithAccount(a.Account, a.AccountName))
 	}
 	add("on behalf of", a.OnBehalfOf)
 	add("source identity", a.SourceIdentity)

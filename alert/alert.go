@@ -88,7 +88,9 @@ type Actor struct {
 	SourceIP  string `json:"source_ip,omitempty"`
 	UserAgent string `json:"user_agent,omitempty"`
 	Account   string `json:"account,omitempty"` // if it is not the alert's
-	Via       string `json:"via,omitempty"`     // console, CLI, an SDK's name, Terraform, or the AWS service that did it
+	// AccountName is the name of Account.
+	AccountName string `json:"account_name,omitempty"`
+	Via         string `json:"via,omitempty"` // console, CLI, an SDK's name, Terraform, or the AWS service that did it
 }
 
 // RecentCalls counts a principal's calls of one API operation on flow logs within the hour
@@ -103,12 +105,14 @@ type RecentCalls struct {
 // FlowLog is what an alert says about one flow log.
 type FlowLog struct {
 	FlowLogID        string            `json:"flow_log_id"`
-	Account          string            `json:"account,omitempty"` // if it is not the alert's
+	Account          string            `json:"account,omitempty"`      // if it is not the alert's
+	AccountName      string            `json:"account_name,omitempty"` // of Account
 	Region           string            `json:"region,omitempty"`
 	RootFlowLogID    string            `json:"root_flow_log_id,omitempty"`
 	ResourceID       string            `json:"resource_id,omitempty"`
-	State            string            `json:"state,omitempty"`  // of its incident
-	Reason           string            `json:"reason,omitempty"` // of that state
+	ResourceName     string            `json:"resource_name,omitempty"` // its tag Name
+	State            string            `json:"state,omitempty"`         // of its incident
+	Reason           string            `json:"reason,omitempty"`        // of that state
 	Advice           string            `json:"advice,omitempty"`
 	Destination      string            `json:"destination,omitempty"`
 	LogFormat        string            `json:"log_format,omitempty"`
@@ -145,6 +149,7 @@ type Alert struct {
 	Advice         string        `json:"advice,omitempty"` // what to do
 	Part           string        `json:"part,omitempty"`   // of the pipeline, if a pipeline alert names flow logs: see PartDelivery
 	Account        string        `json:"account,omitempty"`
+	AccountName    string        `json:"account_name,omitempty"` // as the configuration or the organisation has it
 	Region         string        `json:"region,omitempty"`
 	EventID        string        `json:"event_id,omitempty"`
 	Source         string        `json:"source,omitempty"`       // event or drift

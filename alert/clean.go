@@ -60,6 +60,7 @@ func visible(r rune, raw string) string {
 // to, because the caller may share that.
 func (a Alert) clean() Alert {
 	cleanAll(MaxField, &a.ID, &a.DedupKey, &a.CampaignID, &a.Cause, &a.Advice, &a.Account, &a.Region, &a.EventID, &a.Source, &a.Target, &a.Part)
+	cleanAll(MaxName, &a.AccountName)
 	if a.Rule != nil {
 		a.Rule = &Rule{ID: Clean(a.Rule.ID, MaxField), Title: Clean(a.Rule.Title, MaxField)}
 	}
@@ -67,6 +68,7 @@ func (a Alert) clean() Alert {
 		who := *a.Actor
 		cleanAll(MaxField, &who.Type, &who.ARN, &who.SessionIssuer, &who.AccessKeyID, &who.SourceIP, &who.UserAgent, &who.Account, &who.Via,
 			&who.UserName, &who.OnBehalfOf, &who.IdentityStore, &who.PrincipalID, &who.InvokedBy, &who.SourceIdentity, &who.WebIdentity)
+		cleanAll(MaxName, &who.AccountName)
 		a.Actor = &who
 	}
 	a.RaisedBy = cleanTexts(a.RaisedBy)
@@ -93,6 +95,7 @@ func cleanFlowLogs(in []FlowLog) []FlowLog {
 		f := &out[i]
 		cleanAll(MaxField, &f.FlowLogID, &f.RootFlowLogID, &f.ResourceID, &f.State, &f.Reason, &f.Advice,
 			&f.Account, &f.Region, &f.Destination, &f.NewFlowLogID, &f.ErrorCode, &f.ErrorMessage, &f.CreatedBy, &f.Foreseen)
+		cleanAll(MaxName, &f.AccountName, &f.ResourceName)
 		f.LogFormat = Clean(f.LogFormat, maxFormat)
 		f.Tags = cleanTags(f.Tags)
 		f.DifferencesFound = cleanTexts(f.DifferencesFound)

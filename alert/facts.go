@@ -33,7 +33,7 @@ func (a Words) Facts(limit int) []Fact {
 		add("Who", a.Who())
 	}
 	add(a.happened())
-	add("Where", strings.TrimSpace(a.Account+" "+a.Region))
+	add("Where", strings.TrimSpace(WithAccount(a.Account, a.AccountName)+" "+a.Region))
 	add("Before", a.Before())
 	add("Repeated", a.howOften())
 	add("Refused", a.refusedMore())

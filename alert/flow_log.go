@@ -20,8 +20,8 @@ func (a Words) Lines(logs []FlowLog, most, limit int) (out []string) {
 
 // line describes one flow log: its ID, resource, destination and state.
 func (f FlowLog) line(a Alert) string {
-	s := cmp.Or(f.FlowLogID, "unknown") + ifAny(" of ", f.ResourceID) +
-		ifAny(" in ", strings.TrimSpace(f.Account+" "+f.Region)) + ifAny(" to ", f.Destination)
+	s := cmp.Or(f.FlowLogID, "unknown") + ifAny(" of ", WithResource(f.ResourceID, f.ResourceName)) +
+		ifAny(" in ", strings.TrimSpace(WithAccount(f.Account, f.AccountName)+" "+f.Region)) + ifAny(" to ", f.Destination)
 	if tags := f.ownerTags(); tags != "" {
 		s += " [" + tags + "]"
 	}

@@ -35,7 +35,7 @@ func (a Words) text() string {
 	a.addWho(&t)
 	t.put(a.happened())
 	if a.Account != "" {
-		t.put("Where", "account "+a.Account+ifAny(", Region ", a.Region))
+		t.put("Where", "account "+WithAccount(a.Account, a.AccountName)+ifAny(", Region ", a.Region))
 	}
 	t.put("Event", a.EventID)
 	t.put("Before", a.Before())

@@ -152,7 +152,7 @@ func subject(logs []FlowLog) string {
 	case len(logs) > 1:
 		return fmt.Sprintf("%d flow logs", len(logs))
 	case logs[0].ResourceID != "":
-		return "the flow log of " + Clean(logs[0].ResourceID, 40)
+		return "the flow log of " + WithResource(Clean(logs[0].ResourceID, 40), Clean(logs[0].ResourceName, titleName))
 	}
 	return "flow log " + Clean(logs[0].FlowLogID, 40)
 }
@@ -174,7 +174,7 @@ func (a headline) in() string {
 	if a.Account == "" {
 		return ""
 	}
-	return strings.TrimSuffix(" in "+Clean(a.Account, 20)+" "+Clean(a.Region, 30), " ")
+	return strings.TrimSuffix(" in "+WithAccount(Clean(a.Account, 20), Clean(a.AccountName, titleName))+" "+Clean(a.Region, 30), " ")
 }
 
 func (a headline) because(otherwise string) string {

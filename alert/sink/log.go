@@ -31,6 +31,7 @@ func (l *Log) Send(ctx context.Context, a alert.Alert) error {
 		}
 	}
 	add("account", a.Account)
+	add("account_name", a.AccountName)
 	add("region", a.Region)
 	add("event", a.EventID)
 	add("campaign", a.CampaignID)

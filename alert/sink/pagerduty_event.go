@@ -114,6 +114,7 @@ type pagerDetails struct {
 	With       string   `json:"with,omitempty"`
 	Via        string   `json:"via,omitempty"`
 	When       string   `json:"when,omitempty"`
+	Account    string   `json:"account,omitempty"` // if its name is known: Source has the number
 	Before     string   `json:"before,omitempty"`
 	RaisedBy   string   `json:"raised_because,omitempty"`
 	Target     string   `json:"target,omitempty"`
@@ -136,6 +137,9 @@ func detailsOf(a alert.Alert, most int) pagerDetails {
 		RaisedBy: alert.Clean(a.Words().RaisedBecause(), alert.MaxField), Target: a.Target, EventID: a.EventID, Alert: a.ID, Campaign: a.CampaignID,
 		Count: countOf(a), FlowLogs: a.Words().Lines(a.FlowLogs, most, 2*alert.MaxField), Refused: a.Words().Lines(a.FailedFlowLogs, most, 2*alert.MaxField),
 		Flowkeeper: a.Words().Doing(), ToDo: alert.Clean(a.Words().ToDo(), alert.MaxField), More: a.Words().Command(), Text: a.Text,
+	}
+	if a.AccountName != "" {
+		d.Account = alert.WithAccount(a.Account, a.AccountName)
 	}
 	if a.Rule != nil {
 		d.Rule = alert.Clean(a.Rule.Title+" ("+a.Rule.ID+")", alert.MaxField)

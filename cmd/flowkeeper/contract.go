@@ -18,8 +18,10 @@ type incidentJSON struct {
 	FlowLogID     string              `json:"flow_log_id"`
 	RootFlowLogID string              `json:"root_flow_log_id,omitempty"`
 	Account       string              `json:"account"`
+	AccountName   string              `json:"account_name,omitempty"`
 	Region        string              `json:"region"`
 	ResourceID    string              `json:"resource_id,omitempty"`
+	ResourceName  string              `json:"resource_name,omitempty"` // its tag Name
 	State         incident.State      `json:"state"`
 	Reason        string              `json:"reason,omitempty"`
 	Advice        string              `json:"advice,omitempty"`

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"flowkeeper/alert"
+	"flowkeeper/configs"
 	"flowkeeper/internal/daemon"
 	"flowkeeper/internal/doctor"
 	"flowkeeper/internal/organization"
@@ -87,6 +88,7 @@ func newDoctor(ctx context.Context, a *app, checks bool) (*doctor.Doctor, error)
 func runChecks(ctx context.Context, a *app, d *doctor.Doctor) error {
 	p := a.Progress("checks", len(doctor.Checks()))
 	counts, skipped := map[doctor.Status]int{}, map[string]places{}
+	names := doctorNames(ctx, d.Config)
 	err := d.Run(ctx, func(group []doctor.Result) error {
 		p.Step()
 		for _, r := range group {
@@ -95,7 +97,7 @@ func runChecks(ctx context.Context, a *app, d *doctor.Doctor) error {
 				skipped[r.Detail] = append(skipped[r.Detail], inventory.Scope{Account: r.Account, Region: r.Region})
 			}
 		}
-		writeResults(a, group)
+		writeResults(a, group, names)
 		return a.Flush()
 	})
 	p.End()
@@ -103,7 +105,7 @@ func runChecks(ctx context.Context, a *app, d *doctor.Doctor) error {
 		return err
 	}
 	if !a.JSON {
-		writeSummary(a, counts, skipped)
+		writeSummary(a, counts, skipped, names)
 	}
 	if counts[doctor.Fail] > 0 {
 		return errPrinted
@@ -111,15 +113,31 @@ func runChecks(ctx context.Context, a *app, d *doctor.Doctor) error {
 	return nil
 }
 
-func writeResults(a *app, group []doctor.Result) {
+// doctorNames are the names of accounts, those of the state file only if it can be read: a
+// check is about that.
+func doctorNames(ctx context.Context, c configs.Config) map[string]string {
+	s, err := openState(ctx, c)
+	if err != nil {
+		return daemon.Names(c)
+	}
+	defer s.Close()
+	names, err := s.AccountNames(ctx)
+	if err != nil {
+		return daemon.Names(c)
+	}
+	return names
+}
+
+func writeResults(a *app, group []doctor.Result, names map[string]string) {
 	if a.JSON {
 		for _, r := range group {
+			r.AccountName = alert.Clean(names[r.Account], alert.MaxName)
 			a.Object(r)
 		}
 		return
 	}
 	for _, l := range mergeResults(group) {
-		writeLine(a, l)
+		writeLine(a, l, names)
 	}
 }
 
@@ -143,15 +161,15 @@ const (
 	maxFix     = 8000 // characters: a whole encoded message of AWS
 )
 
-func writeLine(a *app, l line) {
+func writeLine(a *app, l line, names map[string]string) {
 	text, c := statusMark(l.Status)
 	detail := strings.TrimLeft(strings.TrimPrefix(l.Detail, "can't tell"), ",: ")
 	if len(l.places) > 0 {
-		detail = l.places.short() + ": " + detail
+		detail = l.places.short(names) + ": " + detail
 	}
 	a.Printf("%s%s  %-*s  %s\n", a.Paint(text, c), strings.Repeat(" ", markWidth-len(text)), checkWidth, l.Check, term.Clean(detail))
 	if len(l.places) > maxNamed && l.Status != doctor.OK {
-		a.Printf("    in %s\n", alert.Clean(l.places.long(), maxFix))
+		a.Printf("    in %s\n", alert.Clean(l.places.long(names), maxFix))
 	}
 	fixes := l.fixes
 	if l.See != "" && l.Status != doctor.Unknown {
@@ -162,11 +180,11 @@ func writeLine(a *app, l line) {
 	}
 }
 
-func writeSummary(a *app, counts map[doctor.Status]int, skipped map[string]places) {
+func writeSummary(a *app, counts map[doctor.Status]int, skipped map[string]places, names map[string]string) {
 	for _, why := range slices.Sorted(maps.Keys(skipped)) {
 		text := alert.Plural(len(skipped[why]), "check")
 		if where := skipped[why].set(); len(where) > 0 { // a check of this machine has no place
-			text += " of " + where.short()
+			text += " of " + where.short(names)
 		}
 		a.Printf("%s  %s\n", a.Paint(fmt.Sprintf("%-*s", markWidth, "left out"), term.Dim), term.Clean(text+": "+why))
 	}

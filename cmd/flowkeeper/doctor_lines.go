@@ -151,19 +151,19 @@ func (p places) byAccount() (accounts []string, regions map[string][]string) {
 	return accounts, regions
 }
 
-// short names a few places, or counts them.
-func (p places) short() string {
+// short names a few places, or counts them; names are those of accounts.
+func (p places) short(names map[string]string) string {
 	if len(p) <= maxNamed {
-		var names []string
+		var out []string
 		for _, s := range p {
-			names = append(names, placeOf(doctor.Result{Account: s.Account, Region: s.Region}))
+			out = append(out, strings.TrimSpace(alert.WithAccount(s.Account, names[s.Account])+" "+s.Region))
 		}
-		return strings.Join(names, ", ")
+		return strings.Join(out, ", ")
 	}
 	accounts, _ := p.byAccount()
 	switch {
 	case len(accounts) == 1:
-		return fmt.Sprintf("%d Regions of %s", len(p), accounts[0])
+		return fmt.Sprintf("%d Regions of %s", len(p), alert.WithAccount(accounts[0], names[accounts[0]]))
 	case len(accounts) == len(p):
 		return alert.Plural(len(p), "account")
 	}
@@ -171,7 +171,7 @@ func (p places) short() string {
 }
 
 // long names all places: accounts with the same Regions together.
-func (p places) long() string {
+func (p places) long(names map[string]string) string {
 	accounts, regions := p.byAccount()
 	var alike []string // sets of Regions, in order
 	with := map[string][]string{}
@@ -180,7 +180,7 @@ func (p places) long() string {
 		if with[set] == nil {
 			alike = append(alike, set)
 		}
-		with[set] = append(with[set], a)
+		with[set] = append(with[set], alert.WithAccount(a, names[a]))
 	}
 	var out []string
 	for _, set := range alike {

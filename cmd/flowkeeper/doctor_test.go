@@ -24,7 +24,7 @@ func TestDoctorCondenses(t *testing.T) {
 	group = append(group, doctor.Result{Check: doctor.Trail, Account: "3", Region: "r-1", Status: doctor.Fail, Detail: "another", Fix: "evil \x1b[2J", See: doctor.See(doctor.Trail)},
 		doctor.Result{Check: doctor.Trail, Account: "4", Region: "r-1", Status: doctor.Skipped, Detail: "in the summary"},
 		doctor.Result{Check: doctor.Trail, Account: "5", Region: "r-1", Status: doctor.Unknown, Detail: "can't tell, because of rain", See: doctor.See(doctor.Trail)})
-	got := printed(t, func(a *app) { writeResults(a, group) })
+	got := printed(t, func(a *app) { writeResults(a, group, nil) })
 	const want = `ok          trail            6 Regions of 1: fine
 FAILED      trail            5 Regions of 222233334444: no trail
     in 222233334444: r-0, r-1, r-2, r-3, r-4
@@ -52,7 +52,7 @@ func TestDoctorGroupsByCause(t *testing.T) {
 	for n := range 17 {
 		group = append(group, refused(fmt.Sprint(111122223300+n), ""))
 	}
-	got := printed(t, func(a *app) { writeResults(a, group) })
+	got := printed(t, func(a *app) { writeResults(a, group, nil) })
 	const want = `FAILED      credentials      17 accounts: AccessDenied: arn:aws:iam::ACCOUNT:role/flowkeeper
     in 111122223300, 111122223301, 111122223302, 111122223303, 111122223304, 111122223305, 111122223306, 111122223307, 111122223308, 111122223309, 111122223310, 111122223311, 111122223312, 111122223313, 111122223314, 111122223315, 111122223316
     deploy it in ACCOUNT
@@ -61,7 +61,7 @@ func TestDoctorGroupsByCause(t *testing.T) {
 	if got != want {
 		t.Errorf("got\n%s", got)
 	}
-	got = printed(t, func(a *app) { writeResults(a, group[:2]) })
+	got = printed(t, func(a *app) { writeResults(a, group[:2], nil) })
 	const two = `FAILED      credentials      111122223300: AccessDenied: arn:aws:iam::111122223300:role/flowkeeper
     deploy it in 111122223300
     see docs/troubleshoot.md#credentials
@@ -77,7 +77,7 @@ FAILED      credentials      111122223301: AccessDenied: arn:aws:iam::1111222233
 		group = append(group, doctor.Result{Check: doctor.Refresh, Account: fmt.Sprint(111122223300 + n), Region: "eu-west-1", Status: doctor.Warn,
 			Detail: fmt.Sprintf("the last refresh was %s ago, at 2026-03-01T12:%02d:00Z", time.Duration(n+60)*time.Second, n%60)})
 	}
-	got = printed(t, func(a *app) { writeResults(a, group) })
+	got = printed(t, func(a *app) { writeResults(a, group, nil) })
 	if want := "warning     refresh          200 accounts: for example 111122223300 eu-west-1: the last refresh was 1m0s ago, at 2026-03-01T12:00:00Z\n"; !strings.HasPrefix(got, want) || strings.Count(got, "\n") > 3 {
 		t.Errorf("got\n%s", got)
 	}
@@ -88,7 +88,7 @@ FAILED      credentials      111122223301: AccessDenied: arn:aws:iam::1111222233
 		}
 	}
 	group = append(group, refused("111122223302", "us-east-1"))
-	got = printed(t, func(a *app) { writeResults(a, group) })
+	got = printed(t, func(a *app) { writeResults(a, group, nil) })
 	for _, want := range []string{"  5 Regions of 3 accounts: ", "    in 111122223300, 111122223301: eu-west-1, us-east-1; 111122223302: us-east-1\n"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("%q is not in\n%s", want, got)
@@ -162,7 +162,7 @@ func TestDoctorSummary(t *testing.T) {
 		{map[doctor.Status]int{doctor.Skipped: 4}, map[string]places{"no": {{}, {Region: "eu-west-1"}, {}}, "never": {{}}},
 			"left out    1 check: never\nleft out    3 checks of eu-west-1: no\n\nnothing fails: 0 ok, 4 left out\n"},
 	} {
-		if got := printed(t, func(a *app) { writeSummary(a, c.counts, c.skipped) }); got != c.want {
+		if got := printed(t, func(a *app) { writeSummary(a, c.counts, c.skipped, nil) }); got != c.want {
 			t.Errorf("%q instead of %q", got, c.want)
 		}
 	}
@@ -179,5 +179,25 @@ func TestWhoMayDeleteWithoutAnswers(t *testing.T) {
 		if got := printed(t, func(a *app) { writeReviews(a, reviews, time.Second) }); !strings.HasPrefix(got, first) {
 			t.Errorf("%q instead of %q", got, first)
 		}
+	}
+}
+
+// TestDoctorNamesAccounts: beside their numbers, however many places a line has.
+func TestDoctorNamesAccounts(t *testing.T) {
+	t.Parallel()
+	var group []doctor.Result
+	for n := range 5 {
+		group = append(group, doctor.Result{Check: doctor.Trail, Account: "222233334444", Region: fmt.Sprintf("r-%d", n), Status: doctor.Fail, Detail: "no trail"})
+	}
+	group = append(group, doctor.Result{Check: doctor.Trail, Account: "111122223333", Region: "r-1", Status: doctor.Fail, Detail: "another"})
+	names := map[string]string{"222233334444": "payments-prod", "111122223333": "audit\x1b[2J"}
+	got := printed(t, func(a *app) { writeResults(a, group, names) })
+	for _, want := range []string{"5 Regions of payments-prod (222233334444): no trail\n", "in payments-prod (222233334444): r-0, r-1, r-2, r-3, r-4\n", `audit\x1b[2J (111122223333) r-1: another`} {
+		if !strings.Contains(got, want) {
+			t.Errorf("%q is missing in\n%s", want, got)
+		}
+	}
+	if strings.Contains(got, "\x1b") {
+		t.Errorf("an escape sequence: %q", got)
 	}
 }

@@ -52,8 +52,8 @@ func newFilters(a *app, c *cobra.Command, allowed []string, since string, shown 
 		}
 		return allowed, cobra.ShellCompDirectiveNoFileComp
 	})
-	f.choose("only of this `account`, twelve digits", choice{flag: "account", values: &f.Accounts, form: accountID, fix: "twelve digits, such as 111122223333",
-		known: f.known(func(x inventory.Scope) string { return x.Account })})
+	f.choose("only of this `account`, by its number or its name", choice{flag: "account", values: &f.Accounts, offer: f.offerAccounts, resolve: f.resolveAccount})
+	f.choose("only of this `resource`, by its ID or its tag Name", choice{flag: "resource", values: &f.Resources, offer: offerResources, resolve: resolveResource})
 	f.choose("only of this `Region`", choice{flag: "region", values: &f.Regions, form: regionID, fix: "a Region looks like eu-west-1",
 		known: f.known(func(x inventory.Scope) string { return x.Region })})
 	flags.Func("since", since+" since this `time`: 2h, 7d, 1d12h, 2026-03-01 or RFC 3339, in UTC", func(v string) (err error) {
@@ -72,7 +72,7 @@ func newFilters(a *app, c *cobra.Command, allowed []string, since string, shown 
 
 func (f *filters) choose(usage string, n choice) {
 	f.c.Flags().StringSliceVar(n.values, n.flag, nil, usage)
-	completeFlag(f.c, n.flag, f.a.completeFromState(func(ctx context.Context, s state, _ string) ([]string, error) { return n.known(ctx, s) }))
+	completeFlag(f.c, n.flag, f.a.completeFromState(n.offers))
 	f.choices = append(f.choices, n)
 }
 
@@ -110,7 +110,7 @@ func (f *filters) list(fn func(ctx context.Context, s state, f *filters) error) 
 		}
 		return f.a.withState(c.Context(), func(s state) error {
 			for _, n := range f.choices {
-				if err := n.checkKnown(c.Context(), s); err != nil {
+				if err := n.apply(c.Context(), s); err != nil {
 					return err
 				}
 			}
@@ -146,29 +146,55 @@ func (f *filters) summary(things, none string) {
 }
 
 func (f *filters) filtered() bool {
-	return len(f.States)+len(f.Accounts)+len(f.Regions)+len(f.Sinks) > 0 || f.Held || !f.Since.IsZero()
+	return len(f.States)+len(f.Accounts)+len(f.Regions)+len(f.Resources)+len(f.Sinks) > 0 || f.Held || !f.Since.IsZero()
 }
 
 // choice is a flag whose values are names in the state file or in the configuration.
-// Other names are refused: an empty list would look like good news.
+// Other names are refused: an empty list would look like good news. It has known, or else
+// both offer and resolve.
 type choice struct {
 	flag   string
 	values *[]string      // a field of the filter
 	form   *regexp.Regexp // of each value; nil: any
 	fix    string         // what to write if one has another form
 	known  func(context.Context, state) ([]string, error)
+
+	offer   func(ctx context.Context, s state, prefix string) ([]string, error)
+	resolve func(ctx context.Context, s state, word string) ([]string, error) // what a value stands for
 }
 
-// The forms of what lists are filtered by: AWS may have more Regions than we know.
-var (
-	accountID = regexp.MustCompile(`^[0-9]{12}$`)
-	regionID  = regexp.MustCompile(`^[a-z]{2,}(-[a-z0-9]+)+$`)
-)
+// offers are what a shell completes the flag with.
+func (n choice) offers(ctx context.Context, s state, prefix string) ([]string, error) {
+	if n.offer != nil {
+		return n.offer(ctx, s, prefix)
+	}
+	return n.known(ctx, s)
+}
 
-func (n choice) checkKnown(ctx context.Context, s state) error {
+// regionID is the form of a Region: AWS may have more than we know.
+var regionID = regexp.MustCompile(`^[a-z]{2,}(-[a-z0-9]+)+$`)
+
+// apply replaces the values of the flag by what they stand for. It refuses unknown ones.
+func (n choice) apply(ctx context.Context, s state) error {
 	if len(*n.values) == 0 {
 		return nil
 	}
+	if n.resolve == nil {
+		return n.checkKnown(ctx, s)
+	}
+	var found []string
+	for _, v := range *n.values {
+		ids, err := n.resolve(ctx, s, v)
+		if err != nil {
+			return err
+		}
+		found = append(found, ids...)
+	}
+	*n.values = sortedSet(found)
+	return nil
+}
+
+func (n choice) checkKnown(ctx context.Context, s state) error {
 	known, err := n.known(ctx, s)
 	if err != nil {
 		return err

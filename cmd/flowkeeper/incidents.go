@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -44,7 +45,10 @@ flow log replaced it. On a narrow terminal some columns are left out.`,
   flowkeeper incidents list --state open,blocked
 
   # Last night, in one account
-  flowkeeper incidents list --since 12h --account 111122223333
+  flowkeeper incidents list --since 12h --account payments-prod
+
+  # Of one VPC
+  flowkeeper incidents list --resource vpc-0123456789abcdef0
 
   # Who deleted, for a script
   flowkeeper incidents list --json --since 7d | jq -r '.actor.arn // "unknown"'`,
@@ -58,12 +62,18 @@ flow log replaced it. On a narrow terminal some columns are left out.`,
 func listIncidents(ctx context.Context, s state, f *filters) error {
 	t := s.Table(term.Whole("FLOW LOG"), term.Whole("RESOURCE").OrDrop(4), term.CutTo(12, "STATE"), term.CutTo(14, "WHO").KeepEnd(), term.Whole("DETECTED").OrDrop(5),
 		term.Whole("GAP"), term.Whole("REPLACED BY").OrDrop(3), term.Whole("ACCOUNT").OrDrop(2), term.Whole("REGION").OrDrop(1))
-	err := s.FindIncidents(ctx, f.Filter, func(i incident.Incident) error {
-		if f.next() {
-			t.Add(toIncidentJSON(i, nil), i.FlowLogID, i.ResourceID, incidentState(i), who(i), s.ago(i.DetectedAt),
-				blindCell(i), i.NewID, i.Scope.Account, i.Scope.Region)
+	names, err := s.names(ctx)
+	if err != nil {
+		return err
+	}
+	err = s.FindIncidents(ctx, f.Filter, func(i incident.Incident) error {
+		if !f.next() {
+			return nil
 		}
-		return nil
+		x, err := names.incident(ctx, i, nil)
+		t.Add(x, i.FlowLogID, alert.WithResource(i.ResourceID, x.ResourceName), incidentState(i), who(i), s.ago(i.DetectedAt),
+			blindCell(i), i.NewID, alert.WithAccount(i.Scope.Account, x.AccountName), i.Scope.Region)
+		return err
 	})
 	t.Flush()
 	if err == nil {
@@ -126,12 +136,16 @@ func blind(i incident.Incident) string {
 
 func newIncidentsShowCommand(a *app) *cobra.Command {
 	return a.withJSON("one JSON object", &cobra.Command{
-		Use: "show ID", Short: "Show one incident: who, what, why it is in this state, and its history",
-		Args: oneArg("the ID of the deleted flow log (see `flowkeeper incidents list`)"),
+		Use: "show ID|RESOURCE", Short: "Show one incident: who, what, why it is in this state, and its history",
+		Args: oneArg("the ID of the deleted flow log, or of its resource (see `flowkeeper incidents list`)"),
 		Long: `Show one incident: who deleted the flow log, from where and with what tool; its
 state; why it is not restored yet, with AWS's own error, and what to do; what
-will be created; and each change of its state. ID is the deleted flow log's.`,
+will be created; and each change of its state. ID is the deleted flow log's, or
+that of its replacement. With the ID or the tag Name of a resource, such as
+vpc-0123456789abcdef0, it shows the only incident of that resource, or lists
+them if there are several.`,
 		Example: `  flowkeeper incidents show fl-0123456789abcdef0
+  flowkeeper incidents show vpc-0123456789abcdef0
   flowkeeper incidents show fl-0123456789abcdef0 --json | jq .history`,
 		ValidArgsFunction: firstArg(completeIncidents(a)),
 		RunE:              a.onState(showIncident),
@@ -139,19 +153,26 @@ will be created; and each change of its state. ID is the deleted flow log's.`,
 }
 
 func showIncident(ctx context.Context, s state, args []string) error {
-	id := args[0]
-	i, history, ok, err := s.FindIncident(ctx, id)
+	i, history, err := s.meantIncident(ctx, args[0])
+	if several, ok := errors.AsType[*errSeveral](err); ok && !s.JSON {
+		return listSeveral(ctx, s, several, listIncidents)
+	}
 	if err != nil {
 		return err
 	}
-	if !ok {
-		return fmt.Errorf("there is no incident of a flow log %q: see `flowkeeper incidents list`", id)
+	names, err := s.names(ctx)
+	if err != nil {
+		return err
+	}
+	x, err := names.incident(ctx, i, history)
+	if err != nil {
+		return err
 	}
 	if s.JSON {
-		s.Object(toIncidentJSON(i, history))
+		s.Object(x)
 		return nil
 	}
-	s.Sheet(incidentSheet(s.app, i))
+	s.Sheet(incidentSheet(s.app, i, x.AccountName, x.ResourceName))
 	if len(whyNotRestored(s.app, i)) > 0 {
 		history = withoutText(history, i.LastError)
 	}
@@ -159,9 +180,9 @@ func showIncident(ctx context.Context, s state, args []string) error {
 	return nil
 }
 
-func incidentSheet(a *app, i incident.Incident) *term.Sheet {
+func incidentSheet(a *app, i incident.Incident, accountName, resourceName string) *term.Sheet {
 	s := &term.Sheet{}
-	putFlowLog(s, i.FlowLogID, i.RootID, i.Scope, i.ResourceID)
+	putFlowLog(s, i.FlowLogID, i.RootID, alert.WithAccount(i.Scope.Account, accountName), i.Scope.Region, alert.WithResource(i.ResourceID, resourceName))
 	s.Put("state", incidentState(i).Text)
 	for _, reason := range whyNotRestored(a, i) {
 		s.Put("because", reason)

@@ -12,7 +12,7 @@ import (
 // sheetOf is an incident as show prints it.
 func sheetOf(t *testing.T, i incident.Incident) string {
 	t.Helper()
-	out := printed(t, func(a *app) { a.Sheet(incidentSheet(a, i)) })
+	out := printed(t, func(a *app) { a.Sheet(incidentSheet(a, i, "", "")) })
 	return strings.Join(strings.Fields(out), " ")
 }
 

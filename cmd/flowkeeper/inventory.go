@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -54,6 +55,10 @@ every row.`,
   # What appeared or was deleted in the last day in one Region
   flowkeeper inventory list --since 1d --region eu-west-1
 
+  # Of one VPC, or of all that have this tag Name
+  flowkeeper inventory list --resource vpc-0123456789abcdef0
+  flowkeeper inventory list --resource payments --account payments-prod
+
   # What is not protected until somebody approves its destination
   flowkeeper inventory list --held
 
@@ -71,6 +76,10 @@ func listFlowLogs(ctx context.Context, s state, f *filters) error {
 	if err != nil {
 		return err
 	}
+	names, err := s.names(ctx)
+	if err != nil {
+		return err
+	}
 	count := tally{some: f.filtered() || f.Limit > 0}
 	progress := s.Progress("reading flow logs", 0)
 	t := s.Table(term.Whole("FLOW LOG"), term.Whole("RESOURCE").OrDrop(5), term.Whole("TRAFFIC").OrDrop(1), term.CutTo(14, "DESTINATION").OrDrop(2),
@@ -78,9 +87,12 @@ func listFlowLogs(ctx context.Context, s state, f *filters) error {
 	err = s.FindFlowLogs(ctx, f.Filter, func(row inventory.Row, fate store.Fate) error {
 		f.next()
 		progress.Step()
-		x := newFlowLog(row, fate, rehearsed)
+		x, err := newFlowLog(ctx, row, fate, rehearsed, names)
+		if err != nil {
+			return err
+		}
 		count.add(x, s.now())
-		t.Add(x.json(), x.ID, x.ResourceID, x.TrafficType, x.shortDestination(), x.Scope.Account, x.Scope.Region, x.state(s.app))
+		t.Add(x.json(), x.ID, alert.WithResource(x.ResourceID, x.resourceName), x.TrafficType, x.shortDestination(), alert.WithAccount(x.Scope.Account, x.accountName), x.Scope.Region, x.state(s.app))
 		return nil
 	})
 	t.Flush()
@@ -100,20 +112,24 @@ type flowLog struct {
 	inventory.Row
 	fate store.Fate
 	last *rehearse.Rehearsal // nil: none yet
+
+	accountName, resourceName string // empty: not known
 }
 
-func newFlowLog(row inventory.Row, fate store.Fate, rehearsed func(inventory.Row) (rehearse.Rehearsal, bool)) flowLog {
-	x := flowLog{Row: row, fate: fate}
+func newFlowLog(ctx context.Context, row inventory.Row, fate store.Fate, rehearsed func(inventory.Row) (rehearse.Rehearsal, bool), names *names) (x flowLog, err error) {
+	x = flowLog{Row: row, fate: fate, accountName: names.nameOf(row.Scope.Account)}
 	if last, ok := rehearsed(row); ok {
 		x.last = &last
 	}
-	return x
+	x.resourceName, err = names.resource(ctx, row.Scope, row.ResourceID)
+	return x, err
 }
 
 // json is the exported flow log with the result of the last rehearsal and, if it is gone,
 // its replacement.
 func (x flowLog) json() exportfile.FlowLog {
 	out := exportfile.New(x.Row)
+	out.AccountName, out.ResourceName = x.accountName, x.resourceName
 	if x.last != nil {
 		out.Restorable = new(x.last.Reason == "")
 	}
@@ -228,13 +244,16 @@ func (t tally) String() string {
 
 func newInventoryShowCommand(a *app) *cobra.Command {
 	return a.withJSON("one JSON object", &cobra.Command{
-		Use: "show ID", Short: "Show everything that is known of one flow log",
-		Args: oneArg("the ID of a flow log (see `flowkeeper inventory list`)"),
+		Use: "show ID|RESOURCE", Short: "Show everything that is known of one flow log",
+		Args: oneArg("the ID of a flow log, or of its resource (see `flowkeeper inventory list`)"),
 		Long: `Show everything that is known of one flow log: each setting and tag that a
 restore sets, which flow log it replaced first, whether it can be restored
 according to the last rehearsal and what to do if not, when AWS first and last
-listed it.`,
+listed it. With the ID or the tag Name of a resource, such as
+vpc-0123456789abcdef0, it shows the only flow log of that resource, or lists
+them if there are several.`,
 		Example: `  flowkeeper inventory show fl-0123456789abcdef0
+  flowkeeper inventory show vpc-0123456789abcdef0
   flowkeeper inventory show fl-0123456789abcdef0 --json | jq .tags`,
 		ValidArgsFunction: firstArg(completeFlowLogs(a)),
 		RunE:              a.onState(showFlowLog),
@@ -242,7 +261,10 @@ listed it.`,
 }
 
 func showFlowLog(ctx context.Context, s state, args []string) error {
-	row, err := s.flowLog(ctx, args[0])
+	row, err := s.meantFlowLog(ctx, args[0])
+	if several, ok := errors.AsType[*errSeveral](err); ok && !s.JSON {
+		return listSeveral(ctx, s, several, listFlowLogs)
+	}
 	if err != nil {
 		return err
 	}
@@ -254,7 +276,14 @@ func showFlowLog(ctx context.Context, s state, args []string) error {
 	if err != nil {
 		return err
 	}
-	x := newFlowLog(row, store.Fate{State: i.State, Reason: i.Reason, NewID: i.NewID}, rehearsed)
+	names, err := s.names(ctx)
+	if err != nil {
+		return err
+	}
+	x, err := newFlowLog(ctx, row, store.Fate{State: i.State, Reason: i.Reason, NewID: i.NewID}, rehearsed, names)
+	if err != nil {
+		return err
+	}
 	if s.JSON {
 		s.Object(x.json())
 	} else {
@@ -273,7 +302,7 @@ func (s state) flowLog(ctx context.Context, id string) (inventory.Row, error) {
 
 func (x flowLog) sheet(a *app) *term.Sheet {
 	s := &term.Sheet{}
-	putFlowLog(s, x.ID, x.RootID, x.Scope, x.ResourceID)
+	putFlowLog(s, x.ID, x.RootID, alert.WithAccount(x.Scope.Account, x.accountName), x.Scope.Region, alert.WithResource(x.ResourceID, x.resourceName))
 	s.Put("state", x.state(a).Text)
 	switch {
 	case x.last == nil:
@@ -293,14 +322,14 @@ func (x flowLog) sheet(a *app) *term.Sheet {
 }
 
 // putFlowLog adds which flow log a sheet is about.
-func putFlowLog(s *term.Sheet, id, rootID string, scope inventory.Scope, resourceID string) {
+func putFlowLog(s *term.Sheet, id, rootID, account, region, resource string) {
 	s.Put("flow log", id)
 	if rootID != id {
 		s.Put("descends from", rootID)
 	}
-	s.Put("account", scope.Account)
-	s.Put("region", scope.Region)
-	s.Put("resource", resourceID)
+	s.Put("account", account)
+	s.Put("region", region)
+	s.Put("resource", resource)
 }
 
 // putSettings adds the settings that a create sets.

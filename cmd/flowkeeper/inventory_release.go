@@ -11,6 +11,7 @@ import (
 
 	"flowkeeper/alert"
 	"flowkeeper/configs"
+	"flowkeeper/internal/term"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate/incident"
 )
@@ -169,7 +170,7 @@ func (r release) goneRows(ctx context.Context, s state) (rows []inventory.Row, e
 	for _, id := range r.ids {
 		row, err := s.flowLog(ctx, id)
 		if err != nil {
-			return nil, fmt.Errorf("%w (nothing was changed)", err)
+			return nil, fmt.Errorf("%w (nothing was changed)", s.orResource(ctx, id, err))
 		}
 		if row.State != inventory.Gone {
 			continue
@@ -220,4 +221,14 @@ func printReleased(a *app, r release, live, gone []inventory.Row) {
 	case len(live) > 0:
 		a.Note("%s may be deleted for %s without being restored", alert.Plural(len(live), "flow log"), daysOf(r.period))
 	}
+}
+
+// orResource is the error about an ID that no flow log has, or, if a resource has it, how to
+// release the flow logs of that: all of them are chosen only if somebody says so.
+func (s state) orResource(ctx context.Context, id string, err error) error {
+	resources, unread := s.Resources(ctx, id)
+	if unread != nil || len(resources) == 0 {
+		return err
+	}
+	return fmt.Errorf("%s is no flow log but a resource: `--resource %s` chooses all of its live flow logs", term.Clean(id), resources[0])
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -90,9 +91,11 @@ var (
 	noon  = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 )
 
-// seed FILE [trouble|members]: makes a state file as a daemon would have left it;
+// seed FILE [trouble|members|several|named]: makes a state file as a daemon would have left it;
 // trouble: of the first two, one is gone and AWS answers slowly, one has a
 // decoy in its place; and an alert is about an account without flow logs.
+//
+// several: vpc-1 has another flow log, and lost both; named: vpc-1 has the tag Name.
 //
 //	fl-000000a1  live, of vpc-1, to S3
 //	fl-000000b2  live, of vpc-2, to CloudWatch Logs
@@ -101,17 +104,20 @@ var (
 //	fl-000000e5  never seen in AWS; an incident says so, with escapes in the user agent
 func seed(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) == 0 {
-		ts.Fatalf("usage: seed FILE [trouble|members]")
+		ts.Fatalf("usage: seed FILE [trouble|members|several|named]")
 	}
 	ctx := context.Background()
 	s, err := store.Open(ctx, ts.MkAbs(args[0]), store.Options{Daemon: true, Route: func(alert.Alert) []string { return []string{"hook", "log"} }})
 	ts.Check(err)
 	ts.Check(s.Update(ctx, fill))
-	switch {
-	case len(args) > 1 && args[1] == "members":
-		ts.Check(s.Update(ctx, members))
-	case len(args) > 1:
-		ts.Check(s.Update(ctx, trouble))
+	more, known := map[string]func(*store.Tx) error{"trouble": trouble, "members": members, "several": several, "named": func(*store.Tx) error { return nil }}[strings.Join(args[1:], " ")]
+	if known {
+		ts.Check(s.Update(ctx, more))
+	} else if len(args) > 1 {
+		ts.Fatalf("usage: seed FILE [trouble|members|several|named]")
+	}
+	if len(args) > 1 && args[1] == "named" {
+		ts.Check(s.SetResourceNames(ctx, scope, []string{"vpc-1", "vpc-2"}, map[string]string{"vpc-1": "payments"}))
 	}
 	ts.Check(s.Refreshed(ctx, scope, noon, noon.Add(time.Second)))
 	ts.Check(s.Sent(ctx, "log", "alrt_one", noon.Add(2*time.Second)))
@@ -158,6 +164,21 @@ func trouble(tx *store.Tx) error {
 	elsewhere := alert.Alert{ID: "alrt_two", DedupKey: "flowkeeper-two", Time: alert.Time{Time: noon}, Kind: alert.Tamper, Level: alert.High, Account: "444455556666", Cause: "StopLogging of main"}
 	elsewhere.Write()
 	return errors.Join(tx.PutFlowLog(slow), tx.PutFlowLog(decoy), tx.PutIncident(a), tx.PutIncident(b), tx.AddAlert(elsewhere))
+}
+
+// several is a resource with several flow logs that are gone and not back.
+func several(tx *store.Tx) error {
+	one, two := rows()[0], rows()[0]
+	two.ID, two.RootID = "fl-000000f6", "fl-000000f6"
+	var errs []error
+	for _, r := range []inventory.Row{one, two} {
+		r.State, r.GoneAt = inventory.Gone, noon
+		errs = append(errs, tx.PutFlowLog(r), tx.PutIncident(incident.Incident{
+			Scope: scope, FlowLogID: r.ID, RootID: r.ID, ResourceID: r.ResourceID, State: incident.Open, Source: incident.ByEvent, EventID: "event-4",
+			Action: incident.Restore, DeletedAt: noon, DetectedAt: noon, AbsentAt: noon, Known: true, Frozen: r.Settings, NextAttemptAt: noon,
+		}))
+	}
+	return errors.Join(errs...)
 }
 
 func rows() []inventory.Row {

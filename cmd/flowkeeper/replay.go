@@ -77,6 +77,9 @@ says what that record is, and why it is ignored.`,
 			if err := r.check(args); err != nil {
 				return err
 			}
+			if err := r.choice.nameAccounts(c.Context(), a); err != nil {
+				return err
+			}
 			if r.send {
 				return sendRecords(c.Context(), r, args)
 			}

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"regexp"
 	"slices"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"flowkeeper/internal/recordsource"
+	"flowkeeper/internal/store"
 	"flowkeeper/internal/term"
 	"flowkeeper/inventory"
 )
@@ -45,7 +47,7 @@ func (r *replayChoice) flags(a *app, c *cobra.Command) {
 		r.To = at
 		return nil
 	})
-	flags.StringSliceVar(&r.Accounts, "account", nil, "only records of this `account`, twelve digits; several with commas")
+	flags.StringSliceVar(&r.Accounts, "account", nil, "only records of this `account`, by its number or its name; several with commas")
 	flags.StringSliceVar(&r.Regions, "region", nil, "only records of this `Region`; several with commas (IAM's are in us-east-1)")
 	flags.StringVar(&r.owner, "bucket-owner", "", "read a bucket only if it belongs to this `account`")
 	for _, name := range []string{"from", "to"} {
@@ -55,7 +57,7 @@ func (r *replayChoice) flags(a *app, c *cobra.Command) {
 		names := (&filters{a: a}).known(of)
 		return a.completeFromState(func(ctx context.Context, s state, _ string) ([]string, error) { return names(ctx, s) })
 	}
-	completeFlag(c, "account", known(func(x inventory.Scope) string { return x.Account }))
+	completeFlag(c, "account", a.completeFromState((&filters{a: a}).offerAccounts))
 	completeFlag(c, "region", known(func(x inventory.Scope) string { return x.Region }))
 	completeFlag(c, "bucket-owner", cobra.FixedCompletions(nil, cobra.ShellCompDirectiveNoFileComp))
 }
@@ -69,7 +71,6 @@ func (r *replayChoice) check() error {
 		form   *regexp.Regexp
 		fix    string
 	}{
-		{"account", r.Accounts, accountID, "twelve digits, such as 111122223333"},
 		{"region", r.Regions, regionID, "a Region looks like eu-west-1"},
 		{"bucket-owner", slices.DeleteFunc([]string{r.owner}, func(v string) bool { return v == "" }), accountID, "twelve digits, such as 111122223333"},
 	} {
@@ -83,6 +84,40 @@ func (r *replayChoice) check() error {
 		return usagef("--from (%s) must be before --to (%s)", term.Minute(r.From), term.Minute(r.To))
 	}
 	return nil
+}
+
+// accountID is the form of an account's number.
+var accountID = regexp.MustCompile(`^[0-9]{12}$`)
+
+// nameAccounts replaces the names of accounts by their numbers, which the state file knows.
+// Numbers need no state file: records may be of any account.
+func (r *replayChoice) nameAccounts(ctx context.Context, a *app) error {
+	var numbers, names []string
+	for _, v := range r.Accounts {
+		if accountID.MatchString(v) {
+			numbers = append(numbers, v)
+		} else {
+			names = append(names, v)
+		}
+	}
+	if len(names) == 0 {
+		return nil
+	}
+	err := a.withState(ctx, func(s state) error {
+		for _, name := range names {
+			ids, err := (&filters{a: a}).resolveAccount(ctx, s, name)
+			if err != nil {
+				return err
+			}
+			numbers = append(numbers, ids...)
+		}
+		return nil
+	})
+	if errors.Is(err, store.ErrMissing) {
+		return usagef("--account %s: there is no state file to find this name in: write twelve digits, such as 111122223333", cmp.Or(term.Clean(names[0]), `""`))
+	}
+	r.Accounts = sortedSet(numbers)
+	return err
 }
 
 // words are the flags that were given, with the times in UTC.

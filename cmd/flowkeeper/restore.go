@@ -17,12 +17,14 @@ import (
 func newRestoreCommand(a *app) *cobra.Command {
 	var dry bool
 	c := a.withJSON("the incident as one JSON object, or the flow log if it is alive", &cobra.Command{
-		Use: "restore ID", Short: "Recreate one flow log by hand, with or without a running daemon", Args: oneArg("the ID of a flow log (see `flowkeeper inventory list --state gone`)"),
+		Use: "restore ID|RESOURCE", Short: "Recreate one flow log by hand, with or without a running daemon", Args: oneArg("the ID of a flow log, or of its resource (see `flowkeeper inventory list --state gone`)"),
 		Long: `Recreate one flow log of the snapshot now, whatever rules, releases and
 remediate.mode say, and print the new one's ID.
 
 If it was replaced before, the command is about the last replacement: if that is
-alive, there is nothing to do, and its ID is printed. AWS creates only one flow
+alive, there is nothing to do, and its ID is printed. With the ID of a resource,
+such as vpc-0123456789abcdef0, it is about the only flow log of that resource
+that is gone and not back. AWS creates only one flow
 log even if the daemon restores the same one at the same moment.`,
 		Example: `  # What would be called, with which parameters
   flowkeeper restore fl-0123456789abcdef0 --dry-run
@@ -42,10 +44,11 @@ log even if the daemon restores the same one at the same moment.`,
 
 // plannedRestore finds the flow log to restore: the last of its chain of replacements.
 func plannedRestore(ctx context.Context, s state, id string) (last incident.Incident, err error) {
-	row, err := s.flowLog(ctx, id)
+	row, err := s.lostFlowLog(ctx, id)
 	if err != nil {
 		return last, err
 	}
+	id = row.ID
 	err = s.View(ctx, func(tx *store.Tx) error {
 		c, err := tx.Case(row.Scope, incident.Selection{IDs: []string{id}}, s.now())
 		if err != nil {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
+	"flowkeeper/alert"
 	"flowkeeper/configs"
 	"flowkeeper/internal/organization"
 	"flowkeeper/internal/scopes"
@@ -106,9 +107,4 @@ func accountNames(members []organization.Member) string {
 }
 
 // accountName is a name with the number, or the number alone.
-func accountName(m organization.Member) string {
-	if m.Name == "" {
-		return m.ID
-	}
-	return fmt.Sprintf("%s (%s)", m.Name, m.ID)
-}
+func accountName(m organization.Member) string { return alert.WithAccount(m.ID, m.Name) }

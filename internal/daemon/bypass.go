@@ -41,6 +41,7 @@ func (d *Daemon) bypassOutbox(ctx context.Context, a alert.Alert) {
 	if d.bypassed.has(a.ID) {
 		return
 	}
+	a.WriteNamed(alert.Names{Accounts: Names(d.Config)}) // the state file may not answer
 	if err := sink.SendAll(context.WithoutCancel(ctx), d.sinks, a); err != nil {
 		d.Log.Error("an alert that could not be stored could not be sent to every sink either", "alert", a.ID, "error", err)
 		return

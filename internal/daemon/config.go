@@ -68,6 +68,17 @@ func Accounts(c configs.Config) []scopes.Account {
 	return ProtectedAccounts(c, "", nil)
 }
 
+// Names returns the names of accounts that the configuration has, by their numbers.
+func Names(c configs.Config) map[string]string {
+	out := map[string]string{}
+	for _, a := range c.Accounts {
+		if a.Name != "" {
+			out[a.ID] = a.Name
+		}
+	}
+	return out
+}
+
 // Routes returns which alerts each configured sink gets.
 func Routes(c configs.Config) sink.Routes {
 	var out sink.Routes

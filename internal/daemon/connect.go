@@ -59,7 +59,7 @@ func (d *Daemon) connect(ctx context.Context) error {
 	d.remediator.Rehearsals = d.rehearser
 	d.depends = &dependencies{store: d.store, log: d.Log, queue: d.queue.URL, client: d.sqs}
 	d.depends.follow(d.Config, fleet.Scopes())
-	d.refreshes, d.discovery, d.membership = newRefreshes(d), newDiscovery(d), members
+	d.refreshes, d.nameTags, d.discovery, d.membership = newRefreshes(d), newNameTags(d), newDiscovery(d), members
 	d.remediator.Tampering = &tamper.Handler{
 		Store: d.store.Tampering(), Policy: d.remediator.Policy, Dependencies: d.depends.all, Tampered: d.refreshes.alert,
 		Now: time.Now, AlertsAdded: d.wakeSenders, BypassOutbox: d.bypassOutbox,

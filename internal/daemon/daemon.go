@@ -64,6 +64,7 @@ type Daemon struct {
 	remediator *remediate.Remediator
 	rehearser  *rehearse.Rehearser
 	refreshes  *refreshes
+	nameTags   *nameTags
 	discovery  *discovery
 	membership *membership // nil: there is no organisation
 	depends    *dependencies
@@ -122,7 +123,7 @@ func (d *Daemon) open(ctx context.Context) (err error) {
 		return err
 	}
 	d.report(systemd.Starting(startWithin)) // a new schema of a large file takes a while
-	if d.store, err = store.Open(ctx, d.Config.State.Path, store.Options{Daemon: true, Route: d.route, CommitDelay: commitDelay}); err != nil {
+	if d.store, err = store.Open(ctx, d.Config.State.Path, store.Options{Daemon: true, Route: d.route, Names: Names(d.Config), CommitDelay: commitDelay}); err != nil {
 		return err
 	}
 	d.untaken = &untaken{oldest: d.store.Untaken}

@@ -162,6 +162,7 @@ func (r *refreshes) succeed(ctx context.Context, s inventory.Scope, c inventory.
 	r.mu.Unlock()
 	st.outage.end(ctx)
 	r.accounts.works(ctx, s.Account)
+	r.d.nameTags.refreshed(s, c.New > 0)
 	if c.Lost > 0 {
 		r.alert(s)
 	}

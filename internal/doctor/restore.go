@@ -34,9 +34,11 @@ func (s *subject) describeFlowLogs(ctx context.Context) ([]inventory.FlowLog, er
 	return all, nil
 }
 
-func (s *subject) describe(context.Context) finding {
+func (s *subject) describe(ctx context.Context) finding {
 	all, err := s.logs()
 	switch {
+	case err == nil && s.namesDenied(ctx):
+		return fine("%s; alerts and lists show no names of VPCs, for ec2:DescribeTags is not granted: %s", plural(len(all), "flow log", "flow logs"), grant("ec2:DescribeTags", ""))
 	case err == nil:
 		return fine("%s", plural(len(all), "flow log", "flow logs"))
 	case denied(err) && strings.Contains(err.Error(), "service control policy"):
@@ -46,6 +48,14 @@ func (s *subject) describe(context.Context) finding {
 		return finding{Fail, errorText(err), grant("ec2:DescribeFlowLogs", "")}
 	}
 	return finding{Unknown, "can't tell: " + errorText(err), ""}
+}
+
+// namesDenied reports whether AWS refuses to describe tags. That harms no restore.
+func (s *subject) namesDenied(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, oneCall)
+	defer cancel()
+	_, err := ec2.NewFromConfig(s.cfg).DescribeTags(ctx, &ec2.DescribeTagsInput{DryRun: aws.Bool(true)})
+	return denied(err)
 }
 
 // tried returns the dry runs of the scope, or why there are none.

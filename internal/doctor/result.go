@@ -26,11 +26,13 @@ type Result struct {
 	Check   string `json:"check"`
 	Title   string `json:"title"`
 	Account string `json:"account,omitempty"`
-	Region  string `json:"region,omitempty"`
-	Status  Status `json:"status"`
-	Detail  string `json:"detail,omitempty"`
-	Fix     string `json:"fix,omitempty"` // to paste, or to do
-	See     string `json:"see,omitempty"`
+	// AccountName is set by who prints the result, if it knows the name.
+	AccountName string `json:"account_name,omitempty"`
+	Region      string `json:"region,omitempty"`
+	Status      Status `json:"status"`
+	Detail      string `json:"detail,omitempty"`
+	Fix         string `json:"fix,omitempty"` // to paste, or to do
+	See         string `json:"see,omitempty"`
 }
 
 // finding is a result without its place.

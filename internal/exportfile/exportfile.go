@@ -22,8 +22,10 @@ type FlowLog struct {
 	FlowLogID     string          `json:"flow_log_id"`
 	RootFlowLogID string          `json:"root_flow_log_id,omitempty"`
 	Account       string          `json:"account"`
+	AccountName   string          `json:"account_name,omitempty"` // not in an export
 	Region        string          `json:"region"`
-	ResourceID    string          `json:"resource_id,omitempty"` // instead of the settings' own
+	ResourceID    string          `json:"resource_id,omitempty"`   // instead of the settings' own
+	ResourceName  string          `json:"resource_name,omitempty"` // its tag Name; not in an export
 	State         inventory.State `json:"state"`
 	Protected     bool            `json:"protected"`
 	Held          bool            `json:"held,omitempty"`       // not protected: its recipient is not approved

@@ -21,6 +21,7 @@ var ec2Operations = map[string]ec2Operation{
 		(*ec2Scope).createFlowLogs},
 	"CreateTags":      {true, []string{"ResourceId.", "Tag.", "DryRun"}, (*ec2Scope).createTags},
 	"DeleteFlowLogs":  {true, []string{"FlowLogId.", "DryRun"}, (*ec2Scope).deleteFlowLogs},
+	"DescribeTags":    {false, []string{"Filter.", "MaxResults", "NextToken", "DryRun"}, (*ec2Scope).describeTags},
 	"DescribeRegions": {false, []string{"Filter.", "AllRegions", "RegionName.", "DryRun"}, (*ec2Scope).describeRegions},
 }
 

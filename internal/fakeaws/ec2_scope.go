@@ -10,6 +10,7 @@ import (
 type ec2Scope struct {
 	*EC2
 	resources  map[string]bool
+	tags       map[string]map[string]string // of resources, by ID
 	byID       map[string]*flowLog
 	byResource map[string][]*flowLog
 	order      []*flowLog // by number

@@ -92,7 +92,7 @@ type adoption struct {
 
 // run takes out of a copy what does not count, and adds the alert of it.
 func (a *adoption) run() error {
-	for _, step := range []func() error{a.takeRows, a.dropStrays, a.takePipelines, a.takeAccounts, a.endBursts, a.reset, a.dropDeliveries, a.writeAlerts} {
+	for _, step := range []func() error{a.takeRows, a.dropStrays, a.takePipelines, a.takeAccounts, a.forgetNames, a.endBursts, a.reset, a.dropDeliveries, a.writeAlerts} {
 		if err := step(); err != nil {
 			return err
 		}

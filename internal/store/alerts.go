@@ -28,7 +28,7 @@ func (t alerts) HasAlert(id string) (bool, error) {
 
 func (t alerts) addAlert(a alert.Alert, sinks []string) error {
 	var num int64
-	text, cost := body(a.Stored()), int64(0)
+	text, cost := body(naming(t).named(a).Stored()), int64(0)
 	if a.Minor {
 		cost = t.charge(rowBytes(len(text)) + 256 + 192*int64(len(sinks)))
 	}

@@ -8,25 +8,27 @@ import (
 
 // Filter chooses what a list shows; its zero value is all.
 type Filter struct {
-	States   []string // of alerts: of a delivery, as its State has it
-	Accounts []string
-	Regions  []string
-	Sinks    []string  // of alerts: one of them has it or is to get it
-	Held     bool      // of flow logs: held ones that are there
-	Failed   bool      // of alerts: a sink has refused it and not taken it since
-	Since    time.Time // flow logs: first seen or gone since; incidents: detected; alerts: raised
-	Begins   string    // what the ID begins with
-	Limit    int       // at most so many; 0: all
+	States    []string // of alerts: of a delivery, as its State has it
+	Accounts  []string
+	Regions   []string
+	Resources []string  // of flow logs; of alerts: one of their flow logs is of one
+	Sinks     []string  // of alerts: one of them has it or is to get it
+	Held      bool      // of flow logs: held ones that are there
+	Failed    bool      // of alerts: a sink has refused it and not taken it since
+	Since     time.Time // flow logs: first seen or gone since; incidents: detected; alerts: raised
+	Begins    string    // what the ID begins with
+	Limit     int       // at most so many; 0: all
 }
 
 // fields are the expressions that a list is filtered by; since compares with a time.
-type fields struct{ state, account, region, id, since string }
+type fields struct{ state, account, region, resource, id, since string }
 
 // where is the condition that f means for a list.
 func (f Filter) where(by fields) (w where) {
 	w.in(by.state, f.States)
 	w.in(by.account, f.Accounts)
 	w.in(by.region, f.Regions)
+	w.in(by.resource, f.Resources)
 	if f.Begins != "" {
 		w.and(`substr(`+by.id+`, 1, length(?)) = ?`, f.Begins, f.Begins)
 	}

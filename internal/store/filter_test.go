@@ -23,11 +23,12 @@ func TestListsChoose(t *testing.T) {
 	s.learnAt(t, noon, flowLog("fl-3"))
 	s.put(t, func(tx *Tx) error {
 		gone, other := s.row(t, "fl-2"), s.row(t, "fl-3")
+		gone.ResourceID = "vpc-2"
 		gone.State, gone.GoneAt = inventory.Gone, noon.Add(-time.Hour)
 		other.ID, other.Scope = "fl-9", inventory.Scope{Account: "444455556666", Region: "us-east-1"}
 		return errors.Join(tx.PutFlowLog(gone), tx.PutFlowLog(other),
 			tx.PutIncident(incident.Incident{Scope: scope, FlowLogID: "fl-2", State: incident.Restored, NewID: "fl-3", DetectedAt: noon.Add(-time.Hour)}),
-			tx.PutIncident(incident.Incident{Scope: other.Scope, FlowLogID: "fl-8", State: incident.Blocked, Reason: incident.Role, DetectedAt: noon}))
+			tx.PutIncident(incident.Incident{Scope: other.Scope, FlowLogID: "fl-8", State: incident.Blocked, Reason: incident.Role, DetectedAt: noon, ResourceID: "vpc-8"}))
 	})
 	for _, c := range []struct {
 		f                   Filter
@@ -42,6 +43,8 @@ func TestListsChoose(t *testing.T) {
 		{Filter{Since: noon.Add(-time.Hour)}, "[fl-2 fl-3 fl-9]", "[fl-8 fl-2]"},
 		{Filter{Since: noon}, "[fl-3 fl-9]", "[fl-8]"},
 		{Filter{Begins: "fl-2"}, "[fl-2]", "[fl-2]"},
+		{Filter{Resources: []string{"vpc-2", "vpc-8"}}, "[fl-2]", "[fl-8]"},
+		{Filter{Resources: []string{"vpc-404"}}, "[]", "[]"},
 		{Filter{Limit: 1}, "[fl-1]", "[fl-8]"},
 		{Filter{Limit: 9}, "[fl-1 fl-2 fl-3 fl-9]", "[fl-8 fl-2]"},
 	} {

@@ -38,7 +38,7 @@ func (s lists) FindFlowLogs(ctx context.Context, f Filter, yield func(inventory.
 		row  inventory.Row
 		fate Fate
 	}
-	w := f.where(fields{`f.state`, `account`, `region`, `id`, `max(unixepoch(json_extract(f.body, '$.FirstSeenAt')), coalesce(f.gone_at / 1000, 0)) >= ? / 1000`})
+	w := f.where(fields{`f.state`, `account`, `region`, `f.resource_id`, `id`, `max(unixepoch(json_extract(f.body, '$.FirstSeenAt')), coalesce(f.gone_at / 1000, 0)) >= ? / 1000`})
 	if f.Held {
 		w.and(`f.held = 1 AND f.state = 'live'`)
 	}
@@ -79,7 +79,7 @@ type incidentKey struct {
 
 // FindIncidents lists the incidents that f chooses, the latest first.
 func (s lists) FindIncidents(ctx context.Context, f Filter, yield func(incident.Incident) error) error {
-	w := f.where(fields{`state`, `account`, `region`, `id`, `detected_at >= ?`})
+	w := f.where(fields{`state`, `account`, `region`, `resource_id`, `id`, `detected_at >= ?`})
 	return pages(ctx, s.file, f.Limit, keysHeld, func(t *Tx, last *incidentKey, size int) ([]incidentKey, error) {
 		next := w
 		if last != nil {
@@ -135,6 +135,11 @@ func (s lists) FindAlerts(ctx context.Context, f Filter, yield func(alert.Alert,
 		deliveries []sink.Delivery
 	}
 	w := f.where(fields{account: `json_extract(a.body, '$.account')`, region: `json_extract(a.body, '$.region')`, id: `a.id`, since: `a.at >= ?`})
+	if len(f.Resources) > 0 {
+		const of = `EXISTS (SELECT 1 FROM json_each(a.body, ?) x WHERE x.value ->> 'resource_id' IN (SELECT value FROM json_each(?)))`
+		ids := body(f.Resources)
+		w.and(of+` OR `+of, `$.flow_logs`, ids, `$.failed_flow_logs`, ids)
+	}
 	if len(f.States)+len(f.Sinks) > 0 || f.Failed {
 		var d where
 		d.and(`d.sink = sinks.sink AND d.alert = a.num`)

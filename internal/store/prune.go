@@ -174,6 +174,8 @@ var sweeps = []sweep{
 		AND NOT EXISTS (SELECT 1 FROM incidents i INDEXED BY incidents_pending WHERE i.account = x.account AND i.region = x.region AND i.state IN ('open', 'blocked'))`},
 	// Campaigns whose events are forgotten. A campaign is written together with an event,
 	// so that there are never more of them than events.
+	// Names of what no flow log of the snapshot is of any more.
+	{"name_tags", "account, region, resource_id", `NOT EXISTS (SELECT 1 FROM flow_logs f WHERE f.account = x.account AND f.region = x.region AND f.resource_id = x.resource_id)`},
 	{"campaigns", "id", `NOT EXISTS (SELECT 1 FROM events e WHERE e.campaign = x.id AND e.campaign <> '')`},
 }
 

@@ -18,6 +18,8 @@ type Options struct {
 	Daemon bool
 	// Route names the sinks that an alert goes to.
 	Route func(alert.Alert) []string
+	// Names are the names of accounts, by their numbers, as alerts and lists show them.
+	Names map[string]string
 	Now   func() time.Time
 	// Free is how many bytes are free on the disk of the file; nil: the file
 	// system is asked.
@@ -49,11 +51,12 @@ type file struct {
 	opened []identity // what was opened
 	taken  atomic.Bool
 
-	route   func(alert.Alert) []string
-	now     func() time.Time
-	delay   time.Duration // Options.CommitDelay
-	changes atomic.Int64
-	daemon  bool // it keeps the file within its bounds
+	route    func(alert.Alert) []string
+	accounts map[string]string // Options.Names
+	now      func() time.Time
+	delay    time.Duration // Options.CommitDelay
+	changes  atomic.Int64
+	daemon   bool // it keeps the file within its bounds
 
 	queue
 	space
@@ -65,7 +68,7 @@ var ErrMissing = errors.New("no state file")
 
 // Open opens the state file.
 func Open(ctx context.Context, path string, o Options) (*Store, error) {
-	f := &file{path: path, route: o.Route, now: o.Now, delay: o.CommitDelay, daemon: o.Daemon, space: space{free: o.Free}}
+	f := &file{path: path, route: o.Route, accounts: o.Names, now: o.Now, delay: o.CommitDelay, daemon: o.Daemon, space: space{free: o.Free}}
 	if f.free == nil {
 		f.free = func() (int64, error) { return freeOn(path) }
 	}

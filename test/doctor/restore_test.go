@@ -27,6 +27,15 @@ func TestDescribe(t *testing.T) {
 	}
 }
 
+// TestNamesAreOptional: without ec2:DescribeTags nothing fails, and the doctor says what is
+// missing.
+func TestNamesAreOptional(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	f.Deny("flowkeeper", "DescribeTags")
+	f.examine(t).expect(t, doctor.Describe, doctor.OK, "show no names of VPCs", "allow ec2:DescribeTags")
+}
+
 func TestCreate(t *testing.T) {
 	t.Parallel()
 	f := newFake(t)

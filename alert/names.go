@@ -1,0 +1,96 @@
+package alert
+
+import "strings"
+
+// Names are the names that people have given to what alerts are about. They are foreign
+// text: who may rename an account or tag a resource chooses them. A key that is missing has
+// no known name; the zero value knows none.
+type Names struct {
+	Accounts  map[string]string // by the account's number
+	Resources map[Resource]string
+}
+
+// Resource is what a flow log is of.
+type Resource struct{ Account, Region, ID string }
+
+// MaxName limits a name, in characters. AWS's own limits are 50 of an account's name, and
+// 256 of the value of a tag.
+const MaxName = 128
+
+// titleName is the most of a name that a title has, in characters.
+const titleName = 40
+
+// WithAccount is an account as people read it: payments-prod (111122223333). Without a name
+// it is the number alone. The last brackets always have the number: a name has none of its
+// own, so that it can't look like another account.
+func WithAccount(account, name string) string {
+	if account == "" || name == "" {
+		return account
+	}
+	return withoutBrackets(name, MaxName) + " (" + account + ")"
+}
+
+// WithResource is a resource as people read it: vpc-0123456789abcdef0 (payments). Without a
+// name it is the ID alone.
+func WithResource(id, name string) string {
+	if id == "" || name == "" {
+		return id
+	}
+	return id + " (" + withoutBrackets(name, MaxName) + ")"
+}
+
+func withoutBrackets(name string, limit int) string {
+	return Clean(strings.NewReplacer("(", "[", ")", "]").Replace(name), limit)
+}
+
+// Mentions are the accounts and the resources that the alert names, each once or more often.
+func (a Alert) Mentions() (accounts []string, resources []Resource) {
+	accounts = append(accounts, a.Account)
+	if a.Actor != nil {
+		accounts = append(accounts, a.Actor.Account)
+	}
+	for _, logs := range [][]FlowLog{a.FlowLogs, a.FailedFlowLogs} {
+		for _, f := range logs {
+			accounts = append(accounts, f.Account)
+			resources = append(resources, f.resource(a))
+		}
+	}
+	return accounts, resources
+}
+
+// resource is what the flow log is of; a is its alert.
+func (f FlowLog) resource(a Alert) Resource {
+	r := Resource{Account: f.Account, Region: f.Region, ID: f.ResourceID}
+	if r.Account == "" {
+		r.Account = a.Account
+	}
+	if r.Region == "" {
+		r.Region = a.Region
+	}
+	return r
+}
+
+// WriteNamed sets the names of what the alert is about, and writes the alert with them. What
+// has no name in known keeps the one that it has.
+func (a *Alert) WriteNamed(known Names) {
+	name := func(to *string, account string) {
+		if n := known.Accounts[account]; n != "" && account != "" {
+			*to = n
+		}
+	}
+	*a = a.clean() // no list or actor is shared with the caller any more
+	name(&a.AccountName, a.Account)
+	if a.Actor != nil {
+		name(&a.Actor.AccountName, a.Actor.Account)
+	}
+	for _, logs := range [][]FlowLog{a.FlowLogs, a.FailedFlowLogs} {
+		for n := range logs {
+			f := &logs[n]
+			name(&f.AccountName, f.Account)
+			if r := known.Resources[f.resource(*a)]; r != "" {
+				f.ResourceName = r
+			}
+		}
+	}
+	a.Write()
+}

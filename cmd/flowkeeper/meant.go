@@ -1,0 +1,167 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"flowkeeper/internal/store"
+	"flowkeeper/internal/term"
+	"flowkeeper/inventory"
+	"flowkeeper/remediate/incident"
+)
+
+// mostMeant is how many flow logs, or incidents, of a resource a command lists instead of
+// showing one.
+const mostMeant = 50
+
+// errSeveral says that a resource was named where one flow log is asked for, and has several.
+type errSeveral struct {
+	resource string
+	things   string // incidents, flow logs
+	command  string // that shows one
+	which    store.Filter
+	ids      []string
+}
+
+func (e *errSeveral) Error() string {
+	ids, more := e.ids, ""
+	if len(ids) > mostMeant {
+		ids, more = ids[:mostMeant], " and more"
+	}
+	return fmt.Sprintf("%s has several %s, give the ID of one: %s%s", e.resource, e.things, strings.Join(ids, ", "), more)
+}
+
+// listSeveral lists what a resource has several of, and says how to see one.
+func listSeveral(ctx context.Context, s state, several *errSeveral, list func(context.Context, state, *filters) error) error {
+	err := list(ctx, s, &filters{Filter: several.which, a: s.app, shown: mostMeant})
+	if err == nil {
+		s.Note("%s has several %s: `flowkeeper %s ID` shows one", several.resource, several.things, several.command)
+	}
+	return err
+}
+
+// meantIncident finds the incident that a word means: that of the flow log with this ID, or of
+// the one that this flow log replaced, or the only one of this resource. With several it is an
+// errSeveral.
+func (s state) meantIncident(ctx context.Context, word string) (i incident.Incident, history []incident.Entry, err error) {
+	if i, history, ok, err := s.FindIncident(ctx, word); err != nil || ok {
+		return i, history, err
+	}
+	i, ok, err := s.ReplacedBy(ctx, word)
+	if err != nil {
+		return i, nil, err
+	}
+	id := i.FlowLogID
+	if ok {
+		s.complain(fmt.Sprintf("%s replaced %s: this is the incident of %s", word, id, id))
+	} else if id, err = s.onlyIncidentOf(ctx, word); err != nil {
+		return i, nil, err
+	}
+	i, history, ok, err = s.FindIncident(ctx, id)
+	if err == nil && !ok {
+		err = fmt.Errorf("the incident of %s was forgotten meanwhile", id)
+	}
+	return i, history, err
+}
+
+// onlyIncidentOf is the flow log of the only incident of a resource.
+func (s state) onlyIncidentOf(ctx context.Context, word string) (id string, err error) {
+	resources, err := s.Resources(ctx, word)
+	if err != nil {
+		return "", err
+	}
+	var ids []string
+	which := store.Filter{Resources: resources, Limit: mostMeant + 1}
+	if len(resources) > 0 {
+		err = s.FindIncidents(ctx, which, func(i incident.Incident) error {
+			ids = append(ids, i.FlowLogID)
+			return nil
+		})
+	}
+	_, live, unread := s.FindFlowLog(ctx, word)
+	switch {
+	case err != nil || unread != nil:
+		return "", errors.Join(err, unread)
+	case len(ids) == 1:
+		return ids[0], nil
+	case len(ids) > 1:
+		return "", &errSeveral{term.Clean(word), "incidents", "incidents show", which, ids}
+	case len(resources) > 0:
+		return "", fmt.Errorf("there is no incident of %s: none of its flow logs was deleted (see `flowkeeper inventory list --resource %s`)", term.Clean(word), resources[0])
+	case live:
+		return "", fmt.Errorf("there is no incident of %s: `flowkeeper inventory show %s` says what is known of it", word, word)
+	}
+	return "", fmt.Errorf("there is no incident of a flow log %q: see `flowkeeper incidents list`", word)
+}
+
+// meantFlowLog finds the flow log that a word means: the one with this ID, or the only one of
+// this resource, of which those that are gone count only if none is live. With several it is
+// an errSeveral.
+func (s state) meantFlowLog(ctx context.Context, word string) (inventory.Row, error) {
+	row, ok, err := s.FindFlowLog(ctx, word)
+	if err != nil || ok {
+		return row, err
+	}
+	resources, err := s.Resources(ctx, word)
+	if err != nil {
+		return row, err
+	}
+	var found []inventory.Row
+	which := store.Filter{Resources: resources, Limit: mostMeant + 1}
+	for _, states := range [][]string{{string(inventory.Live)}, nil} {
+		if len(resources) == 0 || len(found) > 0 {
+			break
+		}
+		which.States = states
+		err = s.FindFlowLogs(ctx, which, func(r inventory.Row, _ store.Fate) error {
+			found = append(found, r)
+			return nil
+		})
+		if err != nil {
+			return row, err
+		}
+	}
+	switch len(found) {
+	case 0:
+		return row, fmt.Errorf("there is no flow log %q in the snapshot: see `flowkeeper inventory list`", word)
+	case 1:
+		return found[0], nil
+	}
+	several := &errSeveral{term.Clean(word), "flow logs", "inventory show", which, nil}
+	for _, r := range found {
+		several.ids = append(several.ids, r.ID)
+	}
+	return row, several
+}
+
+// lostFlowLog finds the flow log to restore: the one with this ID, or the only one of the
+// resource with this ID that is gone and not back. A tag Name does not choose what is changed:
+// others may set it.
+func (s state) lostFlowLog(ctx context.Context, id string) (inventory.Row, error) {
+	row, err := s.flowLog(ctx, id)
+	if err == nil || strings.HasPrefix(id, "fl-") {
+		return row, err
+	}
+	which := store.Filter{Resources: []string{id}, States: []string{string(incident.Open), string(incident.Blocked)}, Limit: mostMeant + 1}
+	several := &errSeveral{term.Clean(id), "lost flow logs", "restore", which, nil}
+	unread := s.FindIncidents(ctx, which, func(i incident.Incident) error {
+		several.ids = append(several.ids, i.FlowLogID)
+		return nil
+	})
+	switch {
+	case unread != nil:
+		return row, unread
+	case len(several.ids) == 1:
+		return s.flowLog(ctx, several.ids[0])
+	case len(several.ids) > 1:
+		return row, several
+	}
+	resources, unread := s.Resources(ctx, id)
+	if unread == nil && slices.Contains(resources, id) {
+		err = fmt.Errorf("no flow log of %s is gone without a replacement: see `flowkeeper inventory list --resource %s`", id, id)
+	}
+	return row, errors.Join(err, unread)
+}

@@ -1,0 +1,163 @@
+package daemon
+
+import (
+	"context"
+	"maps"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+
+	"flowkeeper/alert"
+	"flowkeeper/configs"
+	"flowkeeper/internal/store"
+	"flowkeeper/inventory"
+)
+
+// names are the known names of the resources at home.
+func (h *house) names() map[string]string {
+	h.t.Helper()
+	names, err := h.daemon.store.ResourceNames(h.t.Context(), home)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return names
+}
+
+// TestAlertsHaveNames: the account's is in the configuration, the VPC's is asked of AWS.
+func TestAlertsHaveNames(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.daemon.Config.Accounts = []configs.Account{{ID: account, Name: "payments-prod"}}
+	id := h.plant(region, "vpc-1")
+	h.world.TagResource(account, region, "vpc-1", "Name", "main\u202e")
+	h.run()
+	h.await("the name of the VPC", func() bool { return h.daemon.connected.Load() && len(h.names()) > 0 })
+	h.strike(id)
+	h.awaitBack(region, "vpc-1")
+	h.await("the alert", func() bool { return len(h.pager.of(alert.Deletion)) > 0 })
+	a := h.pager.of(alert.Deletion)[0]
+	if a.AccountName != "payments-prod" || a.FlowLogs[0].ResourceName != `main\u202e` {
+		t.Errorf("account %q, resource %q", a.AccountName, a.FlowLogs[0].ResourceName)
+	}
+	if want := "Deleted: the flow log of vpc-1 (main\\u202e) by user/"; len(a.Title) < len(want) || a.Title[:len(want)] != want {
+		t.Errorf("title %q", a.Title)
+	}
+}
+
+// TestWithoutPermissionThereAreNoNames: refreshes go on, nobody is alerted, and it is logged
+// once.
+func TestWithoutPermissionThereAreNoNames(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.world.Deny("flowkeeper", "ec2:DescribeTags")
+	id := h.plant(region, "vpc-1")
+	h.plant(farRegion, "vpc-9")
+	h.world.TagResource(account, region, "vpc-1", "Name", "main")
+	h.run()
+	h.await("a line of the log", func() bool { return strings.Count(h.log.String(), "names of VPCs") > 0 })
+	h.strike(id)
+	h.awaitBack(region, "vpc-1")
+	if n := len(h.pager.of(alert.Pipeline)); n > 0 {
+		t.Errorf("%d alerts", n)
+	}
+	if n := strings.Count(h.log.String(), "names of VPCs"); n != 1 {
+		t.Errorf("logged %d times", n)
+	}
+	if len(h.names()) > 0 {
+		t.Error("it has names")
+	}
+}
+
+// counted counts the calls.
+type counted struct {
+	inventory.TagDescriber
+	calls *int
+}
+
+func (c counted) DescribeTags(ctx context.Context, in *ec2.DescribeTagsInput, o ...func(*ec2.Options)) (*ec2.DescribeTagsOutput, error) {
+	*c.calls++
+	return c.TagDescriber.DescribeTags(ctx, in, o...)
+}
+
+// TestNamesAreAskedForOnce: of what is new, and of all after a day, and not at each refresh.
+func TestNamesAreAskedForOnce(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.plant(region, "vpc-1")
+	h.world.TagResource(account, region, "vpc-1", "Name", "one")
+	h.refreshed()
+	h.halt()
+	h.inFile(true, func(ctx context.Context, s *store.Store) error {
+		calls := 0
+		api, _ := h.daemon.fleet.Tags(home)
+		ask := func(at time.Time, want int, names map[string]string) {
+			t.Helper()
+			calls = 0
+			if _, err := askNameTags(ctx, s, counted{api, &calls}, home, at); err != nil {
+				t.Fatal(err)
+			}
+			got, err := s.ResourceNames(ctx, home)
+			if err != nil || calls != want || !maps.Equal(got, names) {
+				t.Errorf("%d calls, %v, %v; want %d, %v", calls, got, err, want, names)
+			}
+		}
+		all, _, err := s.NamesKnown(ctx, home)
+		if err != nil {
+			return err
+		}
+		now := time.Now()
+		if all.IsZero() {
+			ask(now, 1, map[string]string{"vpc-1": "one"})
+		}
+		ask(now, 0, map[string]string{"vpc-1": "one"})
+		h.world.TagResource(account, region, "vpc-1", "Name", "renamed")
+		ask(now.Add(time.Hour), 0, map[string]string{"vpc-1": "one"})
+		ask(now.Add(25*time.Hour), 1, map[string]string{"vpc-1": "renamed"})
+		h.world.TagResource(account, region, "vpc-1", "Name", "")
+		ask(now.Add(50*time.Hour), 1, map[string]string{})
+		h.world.Fail("DescribeTags", 1, "InternalError", http.StatusInternalServerError)
+		if _, err := askNameTags(ctx, s, api, home, now.Add(75*time.Hour)); err == nil {
+			t.Error("a failure is no error")
+		}
+		ask(now.Add(75*time.Hour), 1, map[string]string{}) // what failed is asked again
+		return nil
+	})
+}
+
+// TestNamesAreDue: after the first refresh, after one that has found something, and after a day;
+// after a failure not for a while.
+func TestNamesAreDue(t *testing.T) {
+	t.Parallel()
+	n := newNameTags(nil)
+	due := func(want bool) {
+		t.Helper()
+		s, ok := n.take()
+		if ok != want || ok && s != home {
+			t.Errorf("due: %v (%v), want %v", ok, s, want)
+		}
+	}
+	due(false)
+	n.refreshed(home, false)
+	due(true)
+	n.refreshed(home, true)
+	due(false) // it is being asked for
+	done := func(change func(*scopeNameTags)) { st := n.scopes[home]; st.busy = false; change(st) }
+	done(func(st *scopeNameTags) { st.all = time.Now().Add(namesAge) })
+	due(true) // for what was found meanwhile
+	done(func(*scopeNameTags) {})
+	n.refreshed(home, false)
+	due(false)
+	n.refreshed(home, true)
+	due(true)
+	done(func(st *scopeNameTags) { st.due, st.notBefore = true, time.Now().Add(namesPause) })
+	n.refreshed(home, true)
+	due(false)
+	done(func(st *scopeNameTags) { st.notBefore = time.Time{} })
+	due(true)
+	done(func(st *scopeNameTags) { st.all = time.Now().Add(-time.Second) })
+	n.refreshed(home, false)
+	due(true)
+}

@@ -1,0 +1,59 @@
+package fakeaws_test
+
+import (
+	"fmt"
+	"maps"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+
+	"flowkeeper/internal/fakeaws"
+	"flowkeeper/inventory"
+)
+
+// TestDescribeTags: the tags Name of the resources asked for, page by page.
+func TestDescribeTags(t *testing.T) {
+	t.Parallel()
+	w, api, _ := testWorld(t)
+	want := map[string]string{}
+	var ids []string
+	for n := range 7 {
+		id := fmt.Sprint("vpc-", n)
+		w.TagResource(acct, "eu-west-1", id, "owner", "x")
+		w.TagResource(acct, "eu-west-1", id, "Name", fmt.Sprint("name ", n))
+		w.TagResource(acct, "us-east-1", id, "Name", "elsewhere")
+		ids, want[id] = append(ids, id), fmt.Sprint("name ", n)
+	}
+	w.TagResource(acct, "eu-west-1", "vpc-6", "Name", "")
+	delete(want, "vpc-6")
+	w.TagResource(acct, "eu-west-1", "vpc-other", "Name", "not asked for")
+	for _, size := range []int{0, 2} {
+		w.Configure(func(s *fakeaws.EC2Settings) { s.PageSize = size })
+		if got, err := inventory.NameTags(t.Context(), api, ids); err != nil || !maps.Equal(got, want) {
+			t.Errorf("pages of %d: %v, %v; want %v", size, got, err, want)
+		}
+	}
+	if got, err := inventory.NameTags(t.Context(), api, []string{"vpc-404"}); err != nil || len(got) > 0 {
+		t.Errorf("of what does not exist: %v, %v", got, err)
+	}
+}
+
+func TestDescribeTagsRefuses(t *testing.T) {
+	t.Parallel()
+	w, api, _ := testWorld(t)
+	for want, in := range map[string]*ec2.DescribeTagsInput{
+		"InvalidParameterValue": {MaxResults: aws.Int32(4)},
+		"FilterLimitExceeded":   {Filters: []types.Filter{{Name: aws.String("resource-id"), Values: make([]string, 201)}}},
+		"DryRunOperation":       {DryRun: aws.Bool(true)},
+	} {
+		if _, err := api.DescribeTags(t.Context(), in); code(err) != want {
+			t.Errorf("%v instead of %s", err, want)
+		}
+	}
+	w.Deny("mallory", "ec2:DescribeTags")
+	if _, err := inventory.NameTags(t.Context(), api, []string{"vpc-1"}); code(err) != "UnauthorizedOperation" {
+		t.Errorf("denied: %v", err)
+	}
+}

@@ -1,0 +1,144 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"time"
+
+	"flowkeeper/alert"
+	"flowkeeper/inventory"
+	"flowkeeper/remediate/incident"
+)
+
+// naming has the names of resources: table name_tags, and in table scopes how far they are
+// known. Names of accounts come from Options.Names, or else from table accounts.
+type naming struct{ *tx }
+
+// of returns the names of what an alert is about, as far as they are known.
+func (t naming) of(a alert.Alert) (alert.Names, error) {
+	accounts, resources := a.Mentions()
+	out, err := alert.Names{}, error(nil)
+	if out.Accounts, err = t.accounts(`id IN (SELECT value FROM json_each(?))`, body(accounts)); err != nil || len(resources) == 0 {
+		return out, err
+	}
+	out.Resources, err = byKey(t, func(r *alert.Resource, name *string) []any { return []any{&r.Account, &r.Region, &r.ID, name} },
+		`SELECT n.account, n.region, n.resource_id, n.name FROM json_each(?) k CROSS JOIN name_tags n ON n.account = json_extract(k.value, '$.Account')
+			AND n.region = json_extract(k.value, '$.Region') AND n.resource_id = json_extract(k.value, '$.ID')`, body(resources))
+	return out, err
+}
+
+// accounts are the names of accounts: all of those that the configuration names, and of the
+// organisation's those that are chosen.
+func (t naming) accounts(which string, args ...any) (map[string]string, error) {
+	out, err := byKey(t, func(id, name *string) []any { return []any{id, name} }, `SELECT id, name FROM accounts WHERE name <> '' AND `+which, args...)
+	if err == nil {
+		maps.Copy(out, t.f.accounts)
+	}
+	return out, err
+}
+
+// named is the alert with the names of what it is about. Without them it is better than
+// none: an error leaves it as it is, and shows at what else the transaction does.
+func (t naming) named(a alert.Alert) alert.Alert {
+	known, err := t.of(a)
+	if err == nil && len(known.Accounts)+len(known.Resources) > 0 {
+		a.WriteNamed(known)
+	}
+	return a
+}
+
+// AccountNames are the known names of accounts, by their numbers.
+func (s lists) AccountNames(ctx context.Context) (map[string]string, error) {
+	return viewed(ctx, s.file, func(t *Tx) (map[string]string, error) { return naming{t.tx}.accounts(`1`) })
+}
+
+// ResourceNames are the known names of the resources of a scope, by their IDs.
+func (s lists) ResourceNames(ctx context.Context, scope inventory.Scope) (map[string]string, error) {
+	return viewed(ctx, s.file, func(t *Tx) (map[string]string, error) {
+		return byKey(t, func(id, name *string) []any { return []any{id, name} },
+			`SELECT resource_id, name FROM name_tags WHERE account = ? AND region = ?`, scope.Account, scope.Region)
+	})
+}
+
+// NamesKnown says when AWS was last asked for the names of all resources of a scope, and up
+// to which row of the snapshot; zero: never.
+func (s snapshot) NamesKnown(ctx context.Context, scope inventory.Scope) (all time.Time, row int64, err error) {
+	err = s.View(ctx, func(t *Tx) error {
+		_, err := first(t, []any{&all, &row}, `SELECT named_at, coalesce(named_row, 0) FROM scopes WHERE account = ? AND region = ?`, scope.Account, scope.Region)
+		return err
+	})
+	return all, row, err
+}
+
+// LastRow is the last row of the snapshot; 0: it is empty.
+func (s snapshot) LastRow(ctx context.Context) (int64, error) {
+	return viewed(ctx, s.file, func(t *Tx) (int64, error) { return value[int64](t, `SELECT coalesce(max(num), 0) FROM flow_logs`) })
+}
+
+// LiveResources are the next resources, after one, that live flow logs of a scope are of, in
+// rows after row; at most limit.
+func (s snapshot) LiveResources(ctx context.Context, scope inventory.Scope, row int64, after string, limit int) ([]string, error) {
+	return viewed(ctx, s.file, func(t *Tx) ([]string, error) {
+		return values[string](t, `SELECT DISTINCT resource_id FROM flow_logs INDEXED BY flow_logs_resource
+			WHERE account = ? AND region = ? AND resource_id > ? AND num > ? AND state = 'live' ORDER BY resource_id LIMIT ?`, scope.Account, scope.Region, after, row, limit)
+	})
+}
+
+// SetResourceNames replaces the names of the resources that AWS was asked about. One that is
+// not in names has none.
+func (s snapshot) SetResourceNames(ctx context.Context, scope inventory.Scope, asked []string, names map[string]string) error {
+	had, err := viewed(ctx, s.file, func(t *Tx) (map[string]string, error) {
+		return byKey(t, func(id, name *string) []any { return []any{id, name} }, `SELECT resource_id, name FROM name_tags
+			WHERE account = ? AND region = ? AND resource_id IN (SELECT value FROM json_each(?))`, scope.Account, scope.Region, body(asked))
+	})
+	if err != nil || maps.Equal(had, names) {
+		return err
+	}
+	return s.Update(ctx, func(t *Tx) error {
+		err := t.exec(`DELETE FROM name_tags WHERE account = ? AND region = ? AND resource_id IN (SELECT value FROM json_each(?))`, scope.Account, scope.Region, body(asked))
+		if err != nil {
+			return err
+		}
+		return t.exec(`INSERT INTO name_tags (account, region, resource_id, name) SELECT ?, ?, key, value FROM json_each(?)`, scope.Account, scope.Region, body(names))
+	})
+}
+
+// SetNamesKnown notes up to which row the names of a scope's resources are known, and since
+// when those of all are; all may be zero, if only new ones were asked for.
+func (s snapshot) SetNamesKnown(ctx context.Context, scope inventory.Scope, all time.Time, row int64) error {
+	return s.Update(ctx, func(t *Tx) error {
+		return t.exec(`UPDATE scopes SET named_row = ?, named_at = coalesce(?, named_at) WHERE account = ? AND region = ?`, row, millis(all), scope.Account, scope.Region)
+	})
+}
+
+// Resources are those that flow logs, or incidents, are of, by a word: the one with this ID,
+// or else all with this name.
+func (s lists) Resources(ctx context.Context, word string) ([]string, error) {
+	return viewed(ctx, s.file, func(t *Tx) ([]string, error) {
+		known, err := value[bool](t, `SELECT EXISTS (SELECT 1 FROM flow_logs WHERE resource_id = ?1) OR EXISTS (SELECT 1 FROM incidents WHERE resource_id = ?1)`, word)
+		switch {
+		case err != nil || word == "":
+			return nil, err
+		case known:
+			return []string{word}, nil
+		}
+		return values[string](t, `SELECT DISTINCT resource_id FROM name_tags WHERE name = ? ORDER BY 1`, word)
+	})
+}
+
+// ReplacedBy finds the incident whose flow log this one of the snapshot has replaced.
+func (s lists) ReplacedBy(ctx context.Context, id string) (i incident.Incident, ok bool, err error) {
+	err = s.View(ctx, func(t *Tx) error {
+		i, ok, err = find[incident.Incident](t, `SELECT i.body FROM flow_logs f CROSS JOIN incidents i INDEXED BY incidents_root
+			ON i.account = f.account AND i.region = f.region AND i.root_id = f.root_id
+			WHERE f.id = ?1 AND json_extract(i.body, '$.NewID') = ?1`, id)
+		return err
+	})
+	return i, ok, err
+}
+
+// forgetNames forgets the names of resources in a copy: the next refresh asks AWS for them.
+func (a *adoption) forgetNames() error {
+	return errors.Join(a.exec(`DELETE FROM name_tags`), a.exec(`UPDATE scopes SET named_at = NULL, named_row = NULL`))
+}

@@ -1,0 +1,206 @@
+package store
+
+import (
+	"errors"
+	"maps"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"flowkeeper/alert"
+	"flowkeeper/alert/sink"
+	"flowkeeper/inventory"
+	"flowkeeper/remediate/incident"
+)
+
+// listed are the alerts of a store by their IDs.
+func (s *Store) listed(t *testing.T) map[string]alert.Alert {
+	t.Helper()
+	out := map[string]alert.Alert{}
+	err := s.FindAlerts(t.Context(), Filter{}, func(a alert.Alert, _ []sink.Delivery) error { out[a.ID] = a; return nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+func TestAnAlertIsStoredWithNames(t *testing.T) {
+	t.Parallel()
+	s, err := Open(t.Context(), filepath.Join(t.TempDir(), "state.db"), Options{
+		Daemon: true, Names: map[string]string{scope.Account: "payments-prod"}, Route: func(alert.Alert) []string { return []string{"log"} },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if err := s.SetResourceNames(t.Context(), scope, []string{"vpc-1"}, map[string]string{"vpc-1": "main"}); err != nil {
+		t.Fatal(err)
+	}
+	a := alert.Alert{ID: "alrt_1", Time: alert.Time{Time: noon}, Kind: alert.Deletion, Level: alert.High, Account: scope.Account, Region: scope.Region,
+		FlowLogs: []alert.FlowLog{{FlowLogID: "fl-1", ResourceID: "vpc-1"}, {FlowLogID: "fl-2", ResourceID: "vpc-2"}}}
+	a.Write()
+	s.put(t, func(tx *Tx) error { return tx.AddAlert(a) })
+	got := s.listed(t)["alrt_1"]
+	if got.AccountName != "payments-prod" || got.FlowLogs[0].ResourceName != "main" || got.FlowLogs[1].ResourceName != "" {
+		t.Errorf("%+v", got)
+	}
+	if want := "Deleted: 2 flow logs in payments-prod (" + scope.Account + ") " + scope.Region; got.Title != want {
+		t.Errorf("title %q, want %q", got.Title, want)
+	}
+	if a.FlowLogs[0].ResourceName != "" {
+		t.Error("the caller's alert was changed")
+	}
+}
+
+func TestResourceNamesAreReplaced(t *testing.T) {
+	t.Parallel()
+	s := fresh(t)
+	set := func(asked []string, names map[string]string) {
+		t.Helper()
+		if err := s.SetResourceNames(t.Context(), scope, asked, names); err != nil {
+			t.Fatal(err)
+		}
+	}
+	set([]string{"vpc-1", "vpc-2", "vpc-3"}, map[string]string{"vpc-1": "one", "vpc-2": "two"})
+	set([]string{"vpc-2", "vpc-3"}, map[string]string{"vpc-3": "three"})
+	got, err := s.ResourceNames(t.Context(), scope)
+	if want := map[string]string{"vpc-1": "one", "vpc-3": "three"}; err != nil || !maps.Equal(got, want) {
+		t.Errorf("%v, %v; want %v", got, err, want)
+	}
+	if other, err := s.ResourceNames(t.Context(), inventory.Scope{Account: scope.Account, Region: "us-east-1"}); err != nil || len(other) > 0 {
+		t.Errorf("of another Region: %v, %v", other, err)
+	}
+}
+
+// TestLiveResources: each once, in order, only of rows that came later.
+func TestLiveResources(t *testing.T) {
+	t.Parallel()
+	s := fresh(t)
+	add := func(id, resource string, state inventory.State) {
+		s.put(t, func(tx *Tx) error {
+			f := flowLog(id)
+			f.ResourceID = resource
+			return tx.PutFlowLog(inventory.Row{FlowLog: f, RootID: id, State: state, FirstSeenAt: noon, WrittenAt: noon})
+		})
+	}
+	add("fl-1", "vpc-2", inventory.Live)
+	add("fl-2", "vpc-2", inventory.Live)
+	add("fl-3", "vpc-1", inventory.Live)
+	add("fl-4", "vpc-4", inventory.Gone)
+	row, err := s.LastRow(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	add("fl-5", "vpc-5", inventory.Live)
+	for _, c := range []struct {
+		row   int64
+		after string
+		limit int
+		want  []string
+	}{
+		{0, "", 9, []string{"vpc-1", "vpc-2", "vpc-5"}},
+		{0, "", 2, []string{"vpc-1", "vpc-2"}},
+		{0, "vpc-2", 9, []string{"vpc-5"}},
+		{row, "", 9, []string{"vpc-5"}},
+	} {
+		if got, err := s.LiveResources(t.Context(), scope, c.row, c.after, c.limit); err != nil || !slices.Equal(got, c.want) {
+			t.Errorf("after row %d and %q: %v, %v; want %v", c.row, c.after, got, err, c.want)
+		}
+	}
+}
+
+func TestNamesKnown(t *testing.T) {
+	t.Parallel()
+	s := fresh(t)
+	check := func(wantAll time.Time, wantRow int64) {
+		t.Helper()
+		if all, row, err := s.NamesKnown(t.Context(), scope); err != nil || !all.Equal(wantAll) || row != wantRow {
+			t.Errorf("%v, %d, %v; want %v, %d", all, row, err, wantAll, wantRow)
+		}
+	}
+	check(time.Time{}, 0)
+	if err := s.Refreshed(t.Context(), scope, noon, noon); err != nil {
+		t.Fatal(err)
+	}
+	check(time.Time{}, 0)
+	for _, at := range []time.Time{noon, {}} {
+		if err := s.SetNamesKnown(t.Context(), scope, at, 7); err != nil {
+			t.Fatal(err)
+		}
+		check(noon, 7)
+	}
+	if err := s.Refreshed(t.Context(), scope, noon, noon); err != nil {
+		t.Fatal(err)
+	}
+	check(noon, 7)
+}
+
+// TestNamesOfNothingAreForgotten: the table is bounded by the snapshot.
+func TestNamesOfNothingAreForgotten(t *testing.T) {
+	t.Parallel()
+	s := fresh(t)
+	f := flowLog("fl-1")
+	s.put(t, func(tx *Tx) error {
+		return tx.PutFlowLog(inventory.Row{FlowLog: f, RootID: "fl-1", State: inventory.Live, FirstSeenAt: noon, WrittenAt: noon})
+	})
+	all := map[string]string{f.ResourceID: "one", "vpc-gone": "gone"}
+	if err := s.SetResourceNames(t.Context(), scope, slices.Collect(maps.Keys(all)), all); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Prune(t.Context(), noon); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := s.ResourceNames(t.Context(), scope); err != nil || !maps.Equal(got, map[string]string{f.ResourceID: "one"}) {
+		t.Errorf("%v, %v", got, err)
+	}
+}
+
+// TestNamesOfAccounts: the configuration's come before the organisation's.
+func TestNamesOfAccounts(t *testing.T) {
+	t.Parallel()
+	s := fresh(t)
+	s.accounts = map[string]string{"111122223333": "payments-prod"}
+	if _, err := s.SetAccounts(t.Context(), listing(accountOf("111122223333", "other"), accountOf("444455556666", "audit"), accountOf("555566667777", ""))); err != nil {
+		t.Fatal(err)
+	}
+	got, err := s.AccountNames(t.Context())
+	if want := map[string]string{"111122223333": "payments-prod", "444455556666": "audit"}; err != nil || !maps.Equal(got, want) {
+		t.Errorf("%v, %v; want %v", got, err, want)
+	}
+	s.put(t, func(tx *Tx) error {
+		return tx.AddAlert(alert.Alert{ID: "alrt_2", Time: alert.Time{Time: noon}, Kind: alert.Tamper, Account: "444455556666"})
+	})
+	if name := s.listed(t)["alrt_2"].AccountName; name != "audit" {
+		t.Errorf("the alert says %q", name)
+	}
+}
+
+// TestWhatAWordMeans: a resource by its ID, or all with this name; a replacement.
+func TestWhatAWordMeans(t *testing.T) {
+	t.Parallel()
+	s := fresh(t)
+	s.put(t, func(tx *Tx) error {
+		var errs []error
+		for id, root := range map[string]string{"fl-1": "fl-1", "fl-2": "fl-1", "fl-3": "fl-3"} {
+			f := flowLog(id)
+			f.ResourceID = "vpc-" + id
+			errs = append(errs, tx.PutFlowLog(inventory.Row{FlowLog: f, RootID: root, State: inventory.Live, FirstSeenAt: noon, WrittenAt: noon}))
+		}
+		return errors.Join(append(errs, tx.PutIncident(incident.Incident{Scope: scope, FlowLogID: "fl-1", RootID: "fl-1", ResourceID: "vpc-9", State: incident.Restored, NewID: "fl-2", Known: true, DetectedAt: noon}))...)
+	})
+	asked := []string{"vpc-fl-1", "vpc-fl-2", "vpc-fl-3"}
+	if err := s.SetResourceNames(t.Context(), scope, asked, map[string]string{"vpc-fl-1": "main", "vpc-fl-2": "main", "vpc-fl-3": "vpc-fl-1"}); err != nil {
+		t.Fatal(err)
+	}
+	for word, want := range map[string][]string{"main": {"vpc-fl-1", "vpc-fl-2"}, "vpc-fl-1": {"vpc-fl-1"}, "vpc-9": {"vpc-9"}, "mai": nil, "": nil} {
+		if got, err := s.Resources(t.Context(), word); err != nil || !slices.Equal(got, want) {
+			t.Errorf("%q: %v, %v; want %v", word, got, err, want)
+		}
+	}
+	for id, want := range map[string]string{"fl-2": "fl-1", "fl-1": "", "fl-3": "", "fl-404": ""} {
+		if i, ok, err := s.ReplacedBy(t.Context(), id); err != nil || i.FlowLogID != want || ok != (want != "") {
+			t.Errorf("%s replaced %q, %v; want %q", id, i.FlowLogID, err, want)
+		}
+	}
+}
