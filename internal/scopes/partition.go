@@ -9,7 +9,7 @@ import (
 )
 
 // Partition asks AWS whose credentials these are, and returns the partition of that ARN: aws,
-// aws-cn, aws-us-gov …
+// aws-cn, aws-us-gov and others.
 func Partition(ctx context.Context, base aws.Config) (string, error) {
 	_, text, err := whoAmI(ctx, Account{}.Reach(base))
 	if err != nil {
