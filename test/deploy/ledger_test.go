@@ -60,6 +60,7 @@ const (
 	own        = "111122223333"
 	other      = "222233334444"
 	management = "999900001111"
+	archived   = "999988887777"
 	external   = "an-external-id"
 )
 
@@ -70,7 +71,7 @@ func TestPoliciesAreWhatIsCalled(t *testing.T) {
 	t.Parallel()
 	p := newPlay(t)
 	p.run(t)
-	var here, there, listed []string
+	var here, there, listed, read []string
 	for _, a := range p.world.Asked() {
 		switch act := action(a.Service, a.Operation); {
 		case act == "":
@@ -80,6 +81,8 @@ func TestPoliciesAreWhatIsCalled(t *testing.T) {
 			there = append(there, act)
 		case strings.HasPrefix(a.ARN, "arn:aws:sts::"+management+":assumed-role/flowkeeper-list/"):
 			listed = append(listed, act)
+		case strings.HasPrefix(a.ARN, "arn:aws:sts::"+archived+":assumed-role/flowkeeper-read-trail/"):
+			read = append(read, act)
 		}
 	}
 	here, there = sorted(here), sorted(there)
@@ -89,7 +92,7 @@ func TestPoliciesAreWhatIsCalled(t *testing.T) {
 		}
 	}
 	for a := range unseen {
-		here = append(here, a)
+		here, read = append(here, a), append(read, a)
 	}
 	t.Logf("here %v", here)
 	t.Logf("there %v", there)
@@ -97,6 +100,7 @@ func TestPoliciesAreWhatIsCalled(t *testing.T) {
 	same(t, "the role of flowkeeper.yaml", allowedIn(t, "flowkeeper.yaml", "Role", "Policies"), here)
 	same(t, "the role of flowkeeper-member.yaml", allowedIn(t, "flowkeeper-member.yaml", "Role", "Policies"), there)
 	same(t, "the role of flowkeeper-list.yaml", allowedIn(t, "flowkeeper-list.yaml", "Role", "Policies"), sorted(listed))
+	same(t, "the role of flowkeeper-log-files.yaml", allowedIn(t, "flowkeeper-log-files.yaml", "Role", "Policies"), sorted(read))
 }
 
 // play is two accounts in two Regions, with flow logs to every kind of
@@ -113,6 +117,8 @@ type play struct {
 
 const (
 	stateBucket = "copies-of-state"
+	trailBucket = "org-trail"
+	trailKey    = "AWSLogs/o-a1b2c3d4e5/" + other + "/CloudTrail/" + region + "/2026/11/29/" + other + "_CloudTrail_" + region + "_20261129T0500Z_any.json.gz"
 	logBucket   = "arn:aws:s3:::flow-logs"
 	backupKey   = "flowkeeper/state.db.gz"
 )
@@ -128,6 +134,9 @@ func newPlay(t *testing.T) *play {
 	w.AddOrganization(management, "management")
 	w.DelegateOrganization(own)
 	w.AddRole(listRole, external)
+	w.AddRole(readRole, external)
+	w.AddBucket(region, trailBucket)
+	w.OwnBucket(trailBucket, archived)
 	for _, account := range []string{own, other} {
 		w.AddAccount(fakeawstest.Root, account, "name of "+account)
 		w.AddRole("arn:aws:iam::"+account+":role/flowkeeper", external)
@@ -147,6 +156,7 @@ func newPlay(t *testing.T) *play {
 	c.Inventory.Regions = []string{"all"}
 	c.Inventory.Schedule, c.Inventory.Settle = "@every 1s", 200*time.Millisecond
 	c.Organization = configs.Organization{RoleName: "flowkeeper", ExternalID: external, Exclude: []string{management}, Schedule: "@every 1h"}
+	c.LogFiles.Buckets = []configs.LogBucket{{Name: trailBucket, Owner: archived, RoleARN: readRole, ExternalID: external}}
 	c.Remediate.DriftWait, c.Remediate.VerifyAfter = time.Minute, time.Second
 	c.Rehearsal.Schedule = "@every 1s"
 	c.Alerts = []configs.Sink{{Type: "sns", Name: "everyone", TopicARN: p.topic}}
@@ -158,8 +168,11 @@ func newPlay(t *testing.T) *play {
 	return p
 }
 
-// listRole lists the accounts where Flowkeeper's own role may not.
-const listRole = "arn:aws:iam::" + management + ":role/flowkeeper-list"
+// listRole lists the accounts where Flowkeeper's own role may not, and readRole reads log files.
+const (
+	listRole = "arn:aws:iam::" + management + ":role/flowkeeper-list"
+	readRole = "arn:aws:iam::" + archived + ":role/flowkeeper-read-trail"
+)
 
 // list asks for the accounts by that role. The daemon does as a delegated administrator.
 func (p *play) list(t *testing.T) {
@@ -210,6 +223,8 @@ func (p *play) run(t *testing.T) {
 	done := make(chan error, 1)
 	go func() { done <- p.d.Run(ctx) }()
 	must(t, p.world.Send(p.queue, "nobody can read this"))
+	p.world.PutObject(trailBucket, trailKey, gzipped(t, `{"Records":[]}`))
+	must(t, p.world.Send(p.queue, `{"s3Bucket":"`+trailBucket+`","s3ObjectKey":["`+trailKey+`"]}`))
 	await(t, so("the first refresh", p.d.Refreshed))
 	await(t, so("rehearsals everywhere", func() bool { return p.rehearsed() == 4 }))
 	for scope, ids := range p.ids {
@@ -232,6 +247,11 @@ func (p *play) run(t *testing.T) {
 	await(t, so("a copy of the state", func() bool { _, ok := p.world.Object(stateBucket, backupKey); return ok }))
 	await(t, so("records acknowledged", func() bool { return p.world.Deleted(p.queue) > 0 }))
 	await(t, so("what can't be read to be put off", func() bool { return p.asked("ChangeMessageVisibility") }))
+	await(t, so("a log file to be read", func() bool {
+		return slices.ContainsFunc(p.world.Asked(), func(a fakeawstest.Asked) bool {
+			return a.Operation == "GetObject" && strings.Contains(a.ARN, "/flowkeeper-read-trail/")
+		})
+	}))
 	stop()
 	must(t, <-done)
 }

@@ -53,13 +53,21 @@ func (a *archive) write(t *testing.T, of *place, id string, records ...string) {
 	for _, r := range records {
 		whole.Records = append(whole.Records, json.RawMessage(r))
 	}
-	var file bytes.Buffer
-	z := gzip.NewWriter(&file)
-	must(t, json.NewEncoder(z).Encode(whole))
-	must(t, z.Close())
-	key := fmt.Sprintf("%so-a1b2c3d4e5/%[2]s/CloudTrail/%[3]s/2026/11/29/%[2]s_CloudTrail_%[3]s_20261129T0455Z_%[4]s.json.gz", trailPrefix, of.account, of.region, id)
-	_, err := a.s3.PutObject(t.Context(), &s3.PutObjectInput{Bucket: &a.bucket, Key: &key, Body: bytes.NewReader(file.Bytes())})
+	text, err := json.Marshal(whole)
 	must(t, err)
+	key := fmt.Sprintf("%so-a1b2c3d4e5/%[2]s/CloudTrail/%[3]s/2026/11/29/%[2]s_CloudTrail_%[3]s_20261129T0455Z_%[4]s.json.gz", trailPrefix, of.account, of.region, id)
+	_, err = a.s3.PutObject(t.Context(), &s3.PutObjectInput{Bucket: &a.bucket, Key: &key, Body: bytes.NewReader(gzipped(t, string(text)))})
+	must(t, err)
+}
+
+func gzipped(t *testing.T, text string) []byte {
+	t.Helper()
+	var out bytes.Buffer
+	z := gzip.NewWriter(&out)
+	_, err := z.Write([]byte(text))
+	must(t, err)
+	must(t, z.Close())
+	return out.Bytes()
 }
 
 // bothWays: a deletion comes in a log file of another account, which S3 announces by SNS, and by
