@@ -147,8 +147,9 @@ type Alert struct {
 	Account        string        `json:"account,omitempty"`
 	Region         string        `json:"region,omitempty"`
 	EventID        string        `json:"event_id,omitempty"`
-	Source         string        `json:"source,omitempty"`     // event or drift
-	EventTime      *Time         `json:"event_time,omitempty"` // when it happened, if it deleted nothing (attempt, tamper)
+	Source         string        `json:"source,omitempty"`       // event or drift
+	LateRecords    bool          `json:"late_records,omitempty"` // of a drift: who did it may be known minutes later, by a log file
+	EventTime      *Time         `json:"event_time,omitempty"`   // when it happened, if it deleted nothing (attempt, tamper)
 	DeletedAt      *Time         `json:"deleted_at,omitempty"`
 	Actor          *Actor        `json:"actor,omitempty"`
 	Recent         []RecentCalls `json:"recent,omitempty"` // what the same principal did to flow logs in the hour before

@@ -60,6 +60,9 @@ func (a Words) happened() (ask, answer string) {
 func (a Words) Who() string {
 	switch {
 	case a.Actor == nil && a.Source == sourceDrift && a.Kind == Deletion:
+		if a.LateRecords {
+			return "not known yet: found by a refresh, before its CloudTrail event, which a log file may bring minutes later"
+		}
 		return "not known yet: found by a refresh, without a CloudTrail event"
 	case a.Actor == nil:
 		return ""

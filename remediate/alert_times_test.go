@@ -1,6 +1,7 @@
 package remediate_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -52,6 +53,21 @@ func TestI7EveryPagerResolves(t *testing.T) {
 		s.pass(time.Hour)
 		s.hear(s.record(id))
 		s.pass(time.Hour)
+		s.resolved()
+	})
+	t.Run("as many records of what is unknown as its history has lines", func(t *testing.T) {
+		t.Parallel()
+		s := newScene(t)
+		for n := range 4 { // as many: the one that is written when it is closed takes the place of one of theirs
+			s.hear(as(s.record("fl-0000dead"), fmt.Sprint(ci, n)))
+		}
+		s.wantAlerts(alert.Deletion, 4)
+		s.now = s.now.Add(6 * time.Minute)
+		s.must(s.r.NotifyDue(t.Context(), func() {}))
+		s.is("fl-0000dead", incident.Open, "")
+		s.refresh()
+		s.pass(time.Hour)
+		s.is("fl-0000dead", incident.Closed, incident.Unknown)
 		s.resolved()
 	})
 }

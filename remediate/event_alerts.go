@@ -87,6 +87,7 @@ func (tx scopeTx) notifyEvent(id string) error {
 		if next, err = tx.notifyNotBack(next); err != nil {
 			return err
 		}
+		next = notify.UntilOver(next, tally, tx.now)
 	}
 	if err := tx.notifyEnd(next, owed.Restored, owed.Closed && notify.WasAlerted(next)); err != nil {
 		return err
@@ -195,6 +196,7 @@ func (tx scopeTx) notifyLoss(e incident.Event, late bool) (incident.Event, error
 		}
 	}
 	e, a := loss.Alert(facts, tx.now)
+	a.LateRecords = tx.policy.LateRecords
 	if err := tx.PutEvent(e); err != nil {
 		return e, err
 	}

@@ -45,6 +45,9 @@ func (s scopeStore) applyFound(ctx context.Context, list []inventory.FlowLog, at
 // that were.
 func (tx scopeTx) destination(f inventory.FlowLog, since time.Time, mayHold bool, trusted map[inventory.Recipient]bool) (to incident.DestinationFacts, err error) {
 	destination := f.Destination(tx.scope)
+	if !since.IsZero() {
+		since = incident.Later(since, f.CreatedAt) // by AWS's clock: this machine's may be behind
+	}
 	if to.New, err = tx.NewDestination(tx.scope, destination, since); err != nil {
 		return to, err
 	}

@@ -297,3 +297,22 @@ func TestAReplacementExcusesLittle(t *testing.T) {
 		})
 	}
 }
+
+// TestAPlaceIsNotKnownForLongerThanAWSSays: a clock that was a day behind when a flow log to a new place was first
+// seen does not make that an old place once the clock is right.
+func TestAPlaceIsNotKnownForLongerThanAWSSays(t *testing.T) {
+	t.Parallel()
+	const other = "arn:aws:s3:::other"
+	s := ruled(t, mallory, incident.Wait, 15*time.Minute)
+	s.world.AllowDuplicates(true)
+	s.world.AddDestination(other)
+	id := s.protect(1)[0]
+	right := s.now.Add(24 * time.Hour)
+	replacement := s.plant("vpc-1", func(f *fakeaws.FlowLog) { f.LogDestination, f.CreatedAt = other, right })
+	s.refresh()
+	s.now = right.Add(3 * time.Minute)
+	s.hear(s.made(replacement))
+	s.hear(s.attack(id))
+	s.pass(time.Hour)
+	s.is(id, incident.Verified, "")
+}

@@ -23,7 +23,8 @@ const (
 		"max_aggregation_interval destination_options tag_field_specifications tags created_by first_seen_at last_seen_at"
 	incidentKeys = "id flow_log_id root_flow_log_id account region resource_id state reason advice source event_id deleted_at " +
 		"detected_at last_seen_at restored_at verified_at new_flow_log_id blind_seconds attempts next_attempt_at flow_log actor history"
-	actorKeys = "type arn session_issuer access_key_id mfa source_ip user_agent via account user_name on_behalf_of identity_store principal_id invoked_by source_identity web_identity"
+	accountKeys = "account name path state management source protected_at departed_at departed role_arn role_works role_error regions protected_flow_logs refreshed_at"
+	actorKeys   = "type arn session_issuer access_key_id mfa source_ip user_agent via account user_name on_behalf_of identity_store principal_id invoked_by source_identity web_identity"
 )
 
 // fillAll sets every exported field of a value to something.
@@ -81,6 +82,11 @@ func TestJSONHasTheKeysOfTheContract(t *testing.T) {
 	}
 	var i incident.Incident
 	fillAll(reflect.ValueOf(&i).Elem())
+	var account accountJSON
+	fillAll(reflect.ValueOf(&account).Elem())
+	if got := keys(asObject(t, account)); !slices.Equal(got, sorted(accountKeys)) {
+		t.Errorf("an account has %v", got)
+	}
 	m := asObject(t, toIncidentJSON(i, []incident.Entry{{At: noon, State: incident.Open}}))
 	if got := keys(m); !slices.Equal(got, sorted(incidentKeys)) {
 		t.Errorf("an incident has %v", got)
@@ -128,7 +134,7 @@ func TestCommandsAreThereOnce(t *testing.T) {
 		names = append(names, c.Name())
 	}
 	slices.Sort(names)
-	if d := cmp.Diff([]string{"alerts", "check", "completion", "demo", "doctor", "help", "incidents", "inventory", "replay", "restore", "rules", "run", "version"}, names); d != "" {
+	if d := cmp.Diff([]string{"accounts", "alerts", "check", "completion", "demo", "doctor", "help", "incidents", "inventory", "replay", "restore", "rules", "run", "version"}, names); d != "" {
 		t.Errorf("-want +got:\n%s", d)
 	}
 }

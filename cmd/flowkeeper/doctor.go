@@ -12,7 +12,10 @@ import (
 	"flowkeeper/alert"
 	"flowkeeper/internal/daemon"
 	"flowkeeper/internal/doctor"
+	"flowkeeper/internal/organization"
+	"flowkeeper/internal/scopes"
 	"flowkeeper/internal/term"
+	"flowkeeper/inventory"
 )
 
 func newDoctorCommand(a *app) *cobra.Command {
@@ -71,19 +74,25 @@ func newDoctor(ctx context.Context, a *app, checks bool) (*doctor.Doctor, error)
 	if err != nil {
 		return nil, err
 	}
-	return &doctor.Doctor{Config: conf, File: a.existingConfig(), Warnings: warnings, AWS: base,
-		Accounts: daemon.Accounts(conf), Routes: daemon.Routes(conf), Now: a.now}, nil
+	d := &doctor.Doctor{Config: conf, File: a.existingConfig(), Warnings: warnings, AWS: base,
+		Accounts: daemon.Accounts(conf), Routes: daemon.Routes(conf), Now: a.now}
+	if conf.Organization.RoleName != "" {
+		d.Protect = func(partition string, members []organization.Member) []scopes.Account {
+			return daemon.ProtectedAccounts(conf, partition, members)
+		}
+	}
+	return d, nil
 }
 
 func runChecks(ctx context.Context, a *app, d *doctor.Doctor) error {
 	p := a.Progress("checks", len(doctor.Checks()))
-	counts, skipped := map[doctor.Status]int{}, map[string][]string{}
+	counts, skipped := map[doctor.Status]int{}, map[string]places{}
 	err := d.Run(ctx, func(group []doctor.Result) error {
 		p.Step()
 		for _, r := range group {
 			counts[r.Status]++
 			if r.Status == doctor.Skipped {
-				skipped[r.Detail] = append(skipped[r.Detail], placeOf(r))
+				skipped[r.Detail] = append(skipped[r.Detail], inventory.Scope{Account: r.Account, Region: r.Region})
 			}
 		}
 		writeResults(a, group)
@@ -102,9 +111,6 @@ func runChecks(ctx context.Context, a *app, d *doctor.Doctor) error {
 	return nil
 }
 
-// maxNamed is how many places are named; more are counted.
-const maxNamed = 3
-
 func writeResults(a *app, group []doctor.Result) {
 	if a.JSON {
 		for _, r := range group {
@@ -115,50 +121,6 @@ func writeResults(a *app, group []doctor.Result) {
 	for _, l := range mergeResults(group) {
 		writeLine(a, l)
 	}
-}
-
-// line is a result that is the same in one or more places.
-type line struct {
-	doctor.Result
-	places []string
-	fixes  []string
-}
-
-// mergeResults returns one line for all places with the same result, and one for all
-// that are fine if these are many. Skipped checks are in the summary.
-func mergeResults(group []doctor.Result) (out []line) {
-	good := 0
-	for _, r := range group {
-		if r.Status == doctor.OK {
-			good++
-		}
-	}
-	for _, r := range group {
-		if r.Status == doctor.Skipped {
-			continue
-		}
-		if r.Status == doctor.OK && good > maxNamed {
-			r.Detail = "fine"
-		}
-		n := slices.IndexFunc(out, func(l line) bool { return l.Status == r.Status && l.Detail == r.Detail })
-		if n < 0 {
-			out, n = append(out, line{Result: r}), len(out)
-		}
-		if p := placeOf(r); p != "" {
-			out[n].places = append(out[n].places, p)
-		}
-		if r.Fix != "" && !slices.Contains(out[n].fixes, r.Fix) {
-			out[n].fixes = append(out[n].fixes, r.Fix)
-		}
-	}
-	return out
-}
-
-func namePlaces(places []string) string {
-	if len(places) > maxNamed {
-		return alert.Plural(len(places), "place")
-	}
-	return strings.Join(places, ", ")
 }
 
 // statusMark is the word for a status, and its colour.
@@ -185,27 +147,26 @@ func writeLine(a *app, l line) {
 	text, c := statusMark(l.Status)
 	detail := strings.TrimLeft(strings.TrimPrefix(l.Detail, "can't tell"), ",: ")
 	if len(l.places) > 0 {
-		detail = namePlaces(l.places) + ": " + detail
+		detail = l.places.short() + ": " + detail
 	}
 	a.Printf("%s%s  %-*s  %s\n", a.Paint(text, c), strings.Repeat(" ", markWidth-len(text)), checkWidth, l.Check, term.Clean(detail))
 	if len(l.places) > maxNamed && l.Status != doctor.OK {
-		l.fixes = append([]string{"in " + strings.Join(l.places, ", ")}, l.fixes...)
+		a.Printf("    in %s\n", alert.Clean(l.places.long(), maxFix))
 	}
+	fixes := l.fixes
 	if l.See != "" && l.Status != doctor.Unknown {
-		l.fixes = append(l.fixes, "see "+l.See)
+		fixes = append(fixes, "see "+l.See)
 	}
-	for _, f := range l.fixes {
+	for _, f := range fixes {
 		a.Printf("    %s\n", alert.Clean(f, maxFix))
 	}
 }
 
-func placeOf(r doctor.Result) string { return strings.TrimSpace(r.Account + " " + r.Region) }
-
-func writeSummary(a *app, counts map[doctor.Status]int, skipped map[string][]string) {
+func writeSummary(a *app, counts map[doctor.Status]int, skipped map[string]places) {
 	for _, why := range slices.Sorted(maps.Keys(skipped)) {
 		text := alert.Plural(len(skipped[why]), "check")
-		if places := sortedSet(skipped[why]); len(places) > 0 { // a check of this machine has no place
-			text += " of " + namePlaces(places)
+		if where := skipped[why].set(); len(where) > 0 { // a check of this machine has no place
+			text += " of " + where.short()
 		}
 		a.Printf("%s  %s\n", a.Paint(fmt.Sprintf("%-*s", markWidth, "left out"), term.Dim), term.Clean(text+": "+why))
 	}

@@ -18,21 +18,17 @@ func TestDoctorCondenses(t *testing.T) {
 		group = append(group, doctor.Result{Check: doctor.Trail, Account: "1", Region: fmt.Sprintf("r-%d", n), Status: doctor.OK, Detail: fmt.Sprintf("trail %d logs", n)})
 	}
 	for n := range 5 {
-		group = append(group, doctor.Result{Check: doctor.Trail, Account: "2", Region: fmt.Sprintf("r-%d", n), Status: doctor.Fail, Detail: "no trail",
+		group = append(group, doctor.Result{Check: doctor.Trail, Account: "222233334444", Region: fmt.Sprintf("r-%d", n), Status: doctor.Fail, Detail: "no trail",
 			Fix: fmt.Sprintf("aws --region r-%d", n), See: doctor.See(doctor.Trail)})
 	}
 	group = append(group, doctor.Result{Check: doctor.Trail, Account: "3", Region: "r-1", Status: doctor.Fail, Detail: "another", Fix: "evil \x1b[2J", See: doctor.See(doctor.Trail)},
 		doctor.Result{Check: doctor.Trail, Account: "4", Region: "r-1", Status: doctor.Skipped, Detail: "in the summary"},
 		doctor.Result{Check: doctor.Trail, Account: "5", Region: "r-1", Status: doctor.Unknown, Detail: "can't tell, because of rain", See: doctor.See(doctor.Trail)})
 	got := printed(t, func(a *app) { writeResults(a, group) })
-	const want = `ok          trail            6 places: fine
-FAILED      trail            5 places: no trail
-    in 2 r-0, 2 r-1, 2 r-2, 2 r-3, 2 r-4
-    aws --region r-0
-    aws --region r-1
-    aws --region r-2
-    aws --region r-3
-    aws --region r-4
+	const want = `ok          trail            6 Regions of 1: fine
+FAILED      trail            5 Regions of 222233334444: no trail
+    in 222233334444: r-0, r-1, r-2, r-3, r-4
+    aws --region REGION
     see docs/troubleshoot.md#trail
 FAILED      trail            3 r-1: another
     evil \x1b[2J
@@ -41,6 +37,62 @@ can't tell  trail            5 r-1: because of rain
 `
 	if got != want {
 		t.Errorf("got\n%s", got)
+	}
+}
+
+// TestDoctorGroupsByCause: one cause in many accounts is one line, which names each of them; what
+// a few have is named as it is.
+func TestDoctorGroupsByCause(t *testing.T) {
+	t.Parallel()
+	refused := func(account, region string) doctor.Result {
+		return doctor.Result{Check: doctor.Credentials, Account: account, Region: region, Status: doctor.Fail,
+			Detail: "AccessDenied: arn:aws:iam::" + account + ":role/flowkeeper", Fix: "deploy it in " + account, See: doctor.See(doctor.Credentials)}
+	}
+	var group []doctor.Result
+	for n := range 17 {
+		group = append(group, refused(fmt.Sprint(111122223300+n), ""))
+	}
+	got := printed(t, func(a *app) { writeResults(a, group) })
+	const want = `FAILED      credentials      17 accounts: AccessDenied: arn:aws:iam::ACCOUNT:role/flowkeeper
+    in 111122223300, 111122223301, 111122223302, 111122223303, 111122223304, 111122223305, 111122223306, 111122223307, 111122223308, 111122223309, 111122223310, 111122223311, 111122223312, 111122223313, 111122223314, 111122223315, 111122223316
+    deploy it in ACCOUNT
+    see docs/troubleshoot.md#credentials
+`
+	if got != want {
+		t.Errorf("got\n%s", got)
+	}
+	got = printed(t, func(a *app) { writeResults(a, group[:2]) })
+	const two = `FAILED      credentials      111122223300: AccessDenied: arn:aws:iam::111122223300:role/flowkeeper
+    deploy it in 111122223300
+    see docs/troubleshoot.md#credentials
+FAILED      credentials      111122223301: AccessDenied: arn:aws:iam::111122223301:role/flowkeeper
+    deploy it in 111122223301
+    see docs/troubleshoot.md#credentials
+`
+	if got != two {
+		t.Errorf("got\n%s", got)
+	}
+	group = nil
+	for n := range 200 {
+		group = append(group, doctor.Result{Check: doctor.Refresh, Account: fmt.Sprint(111122223300 + n), Region: "eu-west-1", Status: doctor.Warn,
+			Detail: fmt.Sprintf("the last refresh was %s ago, at 2026-03-01T12:%02d:00Z", time.Duration(n+60)*time.Second, n%60)})
+	}
+	got = printed(t, func(a *app) { writeResults(a, group) })
+	if want := "warning     refresh          200 accounts: for example 111122223300 eu-west-1: the last refresh was 1m0s ago, at 2026-03-01T12:00:00Z\n"; !strings.HasPrefix(got, want) || strings.Count(got, "\n") > 3 {
+		t.Errorf("got\n%s", got)
+	}
+	group = nil
+	for _, account := range []string{"111122223300", "111122223301"} {
+		for _, region := range []string{"eu-west-1", "us-east-1"} {
+			group = append(group, refused(account, region))
+		}
+	}
+	group = append(group, refused("111122223302", "us-east-1"))
+	got = printed(t, func(a *app) { writeResults(a, group) })
+	for _, want := range []string{"  5 Regions of 3 accounts: ", "    in 111122223300, 111122223301: eu-west-1, us-east-1; 111122223302: us-east-1\n"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("%q is not in\n%s", want, got)
+		}
 	}
 }
 
@@ -101,13 +153,13 @@ func TestDoctorSummary(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		counts  map[doctor.Status]int
-		skipped map[string][]string
+		skipped map[string]places
 		want    string
 	}{
 		{map[doctor.Status]int{doctor.OK: 3}, nil, "\nnothing fails: 3 ok\n"},
 		{map[doctor.Status]int{doctor.Warn: 1, doctor.Unknown: 7, doctor.Skipped: 2}, nil, "\nnothing fails: 0 ok, 1 warning, 7 can't tell, 2 left out\n"},
 		{map[doctor.Status]int{doctor.Fail: 2, doctor.OK: 1, doctor.Warn: 5}, nil, "\n2 FAILED, 1 ok, 5 warnings\n"},
-		{map[doctor.Status]int{doctor.Skipped: 4}, map[string][]string{"no": {"", "eu-west-1", ""}, "never": {""}},
+		{map[doctor.Status]int{doctor.Skipped: 4}, map[string]places{"no": {{}, {Region: "eu-west-1"}, {}}, "never": {{}}},
 			"left out    1 check: never\nleft out    3 checks of eu-west-1: no\n\nnothing fails: 0 ok, 4 left out\n"},
 	} {
 		if got := printed(t, func(a *app) { writeSummary(a, c.counts, c.skipped) }); got != c.want {

@@ -13,6 +13,7 @@ import (
 
 	"flowkeeper/alert"
 	"flowkeeper/alert/sink"
+	"flowkeeper/internal/organization"
 	"flowkeeper/internal/store"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate/incident"
@@ -31,11 +32,12 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"seed":  seed,
-			"exit":  exit,
-			"aws":   fakeAWS,
-			"apart": apart,
-			"hook":  hook,
+			"seed":         seed,
+			"exit":         exit,
+			"aws":          fakeAWS,
+			"apart":        apart,
+			"organization": organizationOf,
+			"hook":         hook,
 
 			"pack":   pack,
 			"upload": upload,
@@ -88,7 +90,7 @@ var (
 	noon  = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 )
 
-// seed FILE [trouble]: makes a state file as a daemon would have left it;
+// seed FILE [trouble|members]: makes a state file as a daemon would have left it;
 // trouble: of the first two, one is gone and AWS answers slowly, one has a
 // decoy in its place; and an alert is about an account without flow logs.
 //
@@ -99,13 +101,16 @@ var (
 //	fl-000000e5  never seen in AWS; an incident says so, with escapes in the user agent
 func seed(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) == 0 {
-		ts.Fatalf("usage: seed FILE [trouble]")
+		ts.Fatalf("usage: seed FILE [trouble|members]")
 	}
 	ctx := context.Background()
 	s, err := store.Open(ctx, ts.MkAbs(args[0]), store.Options{Daemon: true, Route: func(alert.Alert) []string { return []string{"hook", "log"} }})
 	ts.Check(err)
 	ts.Check(s.Update(ctx, fill))
-	if len(args) > 1 {
+	switch {
+	case len(args) > 1 && args[1] == "members":
+		ts.Check(s.Update(ctx, members))
+	case len(args) > 1:
 		ts.Check(s.Update(ctx, trouble))
 	}
 	ts.Check(s.Refreshed(ctx, scope, noon, noon.Add(time.Second)))
@@ -129,6 +134,14 @@ func fill(tx *store.Tx) error {
 		Account: scope.Account, Region: scope.Region, EventID: "event-1", Source: "event", FlowLogs: []alert.FlowLog{{FlowLogID: "fl-000000c3", ResourceID: "subnet-3"}}}
 	a.Write()
 	return errors.Join(append(errs, tx.AddAlert(a))...)
+}
+
+// members are an account that is protected, and one that departed.
+func members(tx *store.Tx) error {
+	security := organization.Account{ID: scope.Account, Name: "security", Path: "Root", State: organization.Active, Selected: true}
+	old := organization.Account{ID: "444455556666", Name: "old-prod", Path: "Root/Old", State: organization.Active}
+	return errors.Join(tx.PutMember(organization.Member{Account: security, FirstAt: noon}),
+		tx.PutMember(organization.Member{Account: old, FirstAt: noon, LeftAt: noon, Why: organization.Left}))
 }
 
 func trouble(tx *store.Tx) error {

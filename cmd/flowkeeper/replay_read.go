@@ -12,12 +12,15 @@ import (
 	"slices"
 	"sync/atomic"
 
+	"github.com/aws/smithy-go"
+
 	"flowkeeper/alert"
 	"flowkeeper/internal/cloudtrail"
 	"flowkeeper/internal/detection"
 	"flowkeeper/internal/logfile"
 	"flowkeeper/internal/recordfile"
 	"flowkeeper/internal/recordsource"
+	"flowkeeper/internal/scopes"
 	"flowkeeper/internal/term"
 	"flowkeeper/watcher"
 )
@@ -182,10 +185,18 @@ func (r *recordReader) readOne(ctx context.Context, in input, yield func(result)
 	r.files.Add(1)
 }
 
-// plainError is an error without the name of the file, which stands before it.
+// plainError is an error without the name of the file, which stands before it. Where S3 could not
+// be asked, it says what to check.
 func plainError(err error) error {
 	if file, ok := errors.AsType[*fs.PathError](err); ok {
 		return file.Err
+	}
+	if _, ok := errors.AsType[*smithy.OperationError](err); ok {
+		said := err
+		if scopes.NoCredentials(err) {
+			said = errors.New(scopes.NoCredentialsText)
+		}
+		return fmt.Errorf("%w: %s", said, unreached(err))
 	}
 	return err
 }
@@ -253,7 +264,7 @@ func (f fileReader) message(where string, body []byte) error {
 	case err != nil:
 		return f.misread(where, err)
 	case c.Kind == watcher.LogFile:
-		return f.misread(where, errors.New("a notice that a log file is in S3: replay the file itself, as s3://bucket/key"))
+		return f.misread(where, noticeError(c.Objects))
 	case c.Kind == watcher.NoRecords:
 		f.noRecords.Add(1)
 	}
@@ -264,6 +275,19 @@ func (f fileReader) message(where string, body []byte) error {
 		}
 	}
 	return nil
+}
+
+// noticeError says what to replay instead of a notice. Who wrote the notice chose the names, so
+// that nothing is read because of it.
+func noticeError(objects []watcher.Object) error {
+	if len(objects) == 0 {
+		return errors.New("a notice that a log file is in S3: replay the file itself, as s3://bucket/key")
+	}
+	more := ""
+	if n := len(objects) - 1; n > 0 {
+		more = ", and " + alert.Plural(n, "more file")
+	}
+	return fmt.Errorf("a notice that a log file is in S3: replay s3://%s/%s%s", objects[0].Bucket, objects[0].Key, more)
 }
 
 // record yields the finding of one record, if it has one that is asked for.

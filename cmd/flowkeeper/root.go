@@ -33,6 +33,7 @@ func newRoot(a *app) *cobra.Command {
 		newRunCommand(a),
 		newCheckCommand(a),
 		newDoctorCommand(a),
+		newAccountsCommand(a),
 		newInventoryCommand(a),
 		newIncidentsCommand(a),
 		newAlertsCommand(a),

@@ -57,6 +57,30 @@ func fakeAWS(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
+// organizationOf: the script's AWS has an organisation from here on. $AWS_ACCESS_KEY_ID's account is
+// a delegated administrator, with the role flowkeeper as payments-prod has it; search-prod and
+// the management account have none. "organization leave ACCOUNT" has an account leave.
+func organizationOf(ts *testscript.TestScript, neg bool, args []string) {
+	v, ok := worlds.Load(ts.Getenv("WORK"))
+	if neg || !ok {
+		ts.Fatalf("usage, after aws: organization [leave ACCOUNT]")
+	}
+	w := v.(*fakeawstest.World)
+	if len(args) == 2 && args[0] == "leave" {
+		w.RemoveAccount(args[1])
+		return
+	}
+	w.AddOrganization("999988887777", "main")
+	prod := w.AddUnit(w.AddUnit(fakeawstest.Root, "Workloads"), "Prod")
+	w.AddAccount(fakeawstest.Root, scope.Account, "security")
+	w.DelegateOrganization(scope.Account)
+	w.AddAccount(prod, "222233334444", "payments-prod")
+	w.AddAccount(prod, "333344445555", "search-prod")
+	for _, id := range []string{scope.Account, "222233334444"} {
+		w.AddRole("arn:aws:iam::"+id+":role/flowkeeper", "")
+	}
+}
+
 // apart: from here on $QUEUE's host is the only one that knows SQS, and
 // $AWS_ENDPOINT_URL's knows everything else; $QUEUEHOST is the former's.
 func apart(ts *testscript.TestScript, neg bool, args []string) {

@@ -26,6 +26,7 @@ func Policy(c configs.Config, key incident.TokenKey) incident.Policy {
 		DriftWait:   c.Remediate.DriftWait, Settle: c.Inventory.Settle, VerifyAfter: c.Remediate.VerifyAfter,
 		MaxRestores: c.Remediate.MaxRestores, RestoreInterval: c.Remediate.RestoreInterval,
 		Destinations: c.Inventory.Destinations, TokenKey: key,
+		LateRecords: len(c.LogFiles.Buckets) > 0,
 	}
 	actions := map[string]incident.Action{"restore": incident.Restore, "wait": incident.Wait, "alert": incident.Alert, "ignore": incident.Ignore}
 	for _, r := range c.Remediate.Rules {

@@ -83,6 +83,12 @@ func Dependencies(c configs.Config, all []inventory.Scope) (out []tamper.Depende
 	for _, pattern := range c.Inventory.DependsOn {
 		add(pattern, "named in inventory.depends_on")
 	}
+	for _, b := range c.LogFiles.Buckets {
+		add("arn:*:s3:::"+b.Name, "the bucket of log files that events come from")
+		if b.RoleARN != "" {
+			add(b.RoleARN, "the role that Flowkeeper reads log files with")
+		}
+	}
 	return out
 }
 

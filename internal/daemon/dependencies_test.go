@@ -27,11 +27,12 @@ func TestDependenciesOfTheConfiguration(t *testing.T) {
 		Alerts:    []configs.Sink{{Name: "mail", TopicARN: "arn:aws:sns:eu-west-1:111122223333:alerts"}, {Name: "hook"}},
 		State:     configs.State{Backup: "s3://copies/a/b"},
 		Inventory: configs.Inventory{DependsOn: []string{"arn:aws:kms:*:111122223333:key/*"}},
+		LogFiles:  configs.LogFiles{Buckets: []configs.LogBucket{{Name: "org-trail", RoleARN: "arn:aws:iam::999988887777:role/read"}, {Name: "trail"}}},
 	}
 	got := arns(Dependencies(c, []inventory.Scope{{Account: "111122223333", Region: "eu-west-1"}, {Account: "111122223333", Region: "eu-west-2"}, {Account: "444455556666", Region: "eu-west-1"}}))
 	want := []string{
-		"arn:*:cloudtrail:*:111122223333:trail/*", "arn:*:cloudtrail:*:444455556666:trail/*", "arn:*:sqs:eu-west-1:111122223333:flowkeeper",
-		"arn:aws:iam::444455556666:role/fk", "arn:aws:kms:*:111122223333:key/*", "arn:aws:s3:::copies",
+		"arn:*:cloudtrail:*:111122223333:trail/*", "arn:*:cloudtrail:*:444455556666:trail/*", "arn:*:s3:::org-trail", "arn:*:s3:::trail", "arn:*:sqs:eu-west-1:111122223333:flowkeeper",
+		"arn:aws:iam::444455556666:role/fk", "arn:aws:iam::999988887777:role/read", "arn:aws:kms:*:111122223333:key/*", "arn:aws:s3:::copies",
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("%q", got)

@@ -13,11 +13,13 @@ const (
 	Configuration  = "configuration"
 	StateFile      = "state-file"
 	DiskSpace      = "disk-space"
+	Organization   = "organization"
 	Credentials    = "credentials"
 	Clock          = "clock"
 	Trail          = "trail"
 	EventRule      = "event-rule"
 	EventPattern   = "event-pattern"
+	LogFiles       = "log-files"
 	Queue          = "queue"
 	QueuePolicy    = "queue-policy"
 	QueueKey       = "queue-key"
@@ -60,11 +62,13 @@ var checks = []check{
 	{Check{Configuration, "the configuration can be read"}, in(here, (*machine).configuration)},
 	{Check{StateFile, "the state file can be used, and only by the daemon"}, in(here, (*machine).stateFile)},
 	{Check{DiskSpace, "there is room for the state file"}, in(here, (*machine).diskSpace)},
+	{Check{Organization, "the accounts of the organisation can be listed"}, in(here, (*machine).organization)},
 	{Check{Credentials, "the credentials act in the scope's account"}, in(eachLogin, login.credentials)},
 	{Check{Clock, "the clock is right"}, in(here, (*machine).clock)},
 	{Check{Trail, "a trail logs management write events"}, in(eachScope, (*subject).trail)},
 	{Check{EventRule, "an enabled EventBridge rule leads to the queue"}, in(eachScope, (*subject).eventRule)},
 	{Check{EventPattern, "the rule's pattern matches the records that matter"}, in(eachScope, (*subject).eventPattern)},
+	{Check{LogFiles, "CloudTrail's log files can be read"}, in(here, (*machine).logFiles)},
 	{Check{Queue, "the queue answers"}, in(theQueue, (*queue).answers)},
 	{Check{QueuePolicy, "only the rule or topic may send to the queue, and no stranger may receive"}, in(attributes, answered.policy)},
 	{Check{QueueKey, "EventBridge can use the queue's key"}, in(attributes, answered.key)},
@@ -95,8 +99,8 @@ type exam struct {
 
 // newExam finds the accounts and Regions, and prepares the questions that several checks have.
 func newExam(ctx context.Context, d *Doctor) *exam {
-	e := &exam{machine: &machine{Doctor: d, state: once(ctx, d.readState)}}
-	for _, subjects := range d.findSubjects(ctx) {
+	e := &exam{machine: newMachine(ctx, d)}
+	for _, subjects := range e.machine.findSubjects(ctx) {
 		e.subjects = append(e.subjects, subjects...)
 		e.accounts = append(e.accounts, newAccount(ctx, subjects))
 	}
@@ -120,7 +124,11 @@ func newExam(ctx context.Context, d *Doctor) *exam {
 // jobs are checks in all their places, in their order.
 func (e *exam) jobs(checks []check) (out []job) {
 	for _, c := range checks {
-		for _, j := range c.jobs(e) {
+		made := c.jobs(e)
+		if len(made) == 0 {
+			made = []job{{place: nowhere{}}}
+		}
+		for _, j := range made {
 			j.check = c.Check
 			out = append(out, j)
 		}
@@ -153,6 +161,12 @@ type place interface {
 	at() inventory.Scope // as results name it
 	unusable() string    // why nothing can be checked there; empty: it can
 }
+
+// nowhere is the place of a check if no account is known.
+type nowhere struct{}
+
+func (nowhere) at() inventory.Scope { return inventory.Scope{} }
+func (nowhere) unusable() string    { return "no account is known" }
 
 func here(e *exam) []*machine        { return []*machine{e.machine} }
 func theQueue(e *exam) []*queue      { return []*queue{e.queue} }

@@ -10,6 +10,7 @@ import (
 
 	"flowkeeper/alert/sink"
 	"flowkeeper/configs"
+	"flowkeeper/internal/organization"
 	"flowkeeper/internal/scopes"
 )
 
@@ -20,14 +21,19 @@ type Doctor struct {
 	Warnings []configs.Warning // of reading it
 	AWS      aws.Config        // the daemon's own credentials
 	Accounts []scopes.Account  // empty: the account of these credentials
-	Routes   sink.Routes
-	Now      func() time.Time
+	// Protect returns the accounts to protect of those that the organisation has, and of the
+	// configuration. nil: the organisation is not asked, and Accounts has all.
+	Protect func(partition string, members []organization.Member) []scopes.Account
+	Routes  sink.Routes
+	Now     func() time.Time
 }
 
 const (
-	atOnce   = 8                // checks under way
-	oneCheck = 40 * time.Second // the longest that one takes
-	oneCall  = 10 * time.Second
+	atOnce     = 8                // checks under way
+	mostAtOnce = 64               // the same, where there are many: they are of many accounts and Regions
+	jobsForOne = 25               // checks for one more under way
+	oneCheck   = 40 * time.Second // the longest that one takes
+	oneCall    = 10 * time.Second
 )
 
 // Run makes every check. It reports the results of each, in order, as soon as they
@@ -48,7 +54,7 @@ func (d *Doctor) Run(ctx context.Context, report func([]Result) error) error {
 		done[n] = make(chan []Result, 1)
 	}
 	var workers errgroup.Group
-	workers.SetLimit(atOnce)
+	workers.SetLimit(min(mostAtOnce, max(atOnce, len(jobs)/jobsForOne)))
 	var all sync.WaitGroup
 	defer all.Wait()
 	defer cancel()

@@ -22,9 +22,17 @@ func (s *subject) eventRule(context.Context) finding {
 	case err != nil:
 		return unanswered(err)
 	case len(rules) == 0:
-		return s.routes.noRule(s.scope)
+		return s.otherWay(s.routes.noRule(s.scope))
 	}
 	return judgeRules(rules, s.machine.proven(s.scope))
+}
+
+// otherWay makes a warning of a missing rule where log files bring the events, too.
+func (s *subject) otherWay(f finding) finding {
+	if f.status == Fail && len(s.machine.Config.LogFiles.Buckets) > 0 {
+		f.status, f.detail = Warn, f.detail+"; log files bring the events, some minutes later"
+	}
+	return f
 }
 
 // judgeRules: one that works is enough. proven is whether records came back

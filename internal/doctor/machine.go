@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"flowkeeper/alert"
+	"flowkeeper/internal/organization"
 	"flowkeeper/inventory"
 )
 
@@ -25,7 +26,12 @@ import (
 type machine struct {
 	*Doctor
 	state   func() (stateFacts, error)
+	listing func() (organization.Listing, error)
 	watched []*subject // what the configuration names
+}
+
+func newMachine(ctx context.Context, d *Doctor) *machine {
+	return &machine{Doctor: d, state: once(ctx, d.readState), listing: once(ctx, d.askOrganization)}
 }
 
 func (*machine) at() inventory.Scope { return inventory.Scope{} }
@@ -99,7 +105,7 @@ func (m *machine) stateFile(ctx context.Context) finding {
 		all += n
 	}
 	text := path + ": " + plural(all, "flow log", "flow logs") + " protected"
-	if left := unwatched(facts.protected, m.watched); len(left) > 0 {
+	if left := unwatched(facts.here(), m.watched); len(left) > 0 {
 		return finding{Warn, text + ", but not watched any more, for it is not configured: " + alert.Clean(strings.Join(left, ", "), 500),
 			"put them back into accounts: or inventory.regions in the configuration; flowkeeper inventory list names them"}
 	}

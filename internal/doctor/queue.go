@@ -231,7 +231,7 @@ func (q answered) backlog(ctx context.Context) finding {
 // a topic, or to a bus.
 func (q *queue) sources() queuepolicy.Sources {
 	who, _ := q.own() // the check is skipped without
-	known := queuepolicy.Sources{All: true, Ours: []string{q.Account}, Self: who.account}
+	known := queuepolicy.Sources{All: true, ByRole: map[string]string{}, Ours: []string{q.Account}, Self: who.account}
 	var rules []rule
 	for _, s := range q.senders {
 		known.Ours = append(known.Ours, s.scope.Account)
@@ -249,7 +249,7 @@ func (q *queue) sources() queuepolicy.Sources {
 		switch {
 		case !r.enabled, aws.ToString(r.target.Arn) != q.arn():
 		case aws.ToString(r.target.RoleArn) != "":
-			known.ByRole = append(known.ByRole, r.arn)
+			known.ByRole[r.arn] = aws.ToString(r.target.RoleArn)
 		default:
 			known.Rules = append(known.Rules, r.arn)
 		}

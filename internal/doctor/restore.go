@@ -39,6 +39,9 @@ func (s *subject) describe(context.Context) finding {
 	switch {
 	case err == nil:
 		return fine("%s", plural(len(all), "flow log", "flow logs"))
+	case denied(err) && strings.Contains(err.Error(), "service control policy"):
+		return finding{Fail, errorText(err), "a service control policy denies it: except Flowkeeper's role in " + s.scope.Account + " from it for " + s.scope.Region +
+			", or leave that Region out (accounts[].regions, inventory.regions)"}
 	case denied(err):
 		return finding{Fail, errorText(err), grant("ec2:DescribeFlowLogs", "")}
 	}

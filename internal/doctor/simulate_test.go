@@ -36,9 +36,9 @@ func simulated(what iamtypes.PolicyEvaluationDecisionType, missing ...string) ia
 	return iamtypes.EvaluationResult{EvalDecision: what, MissingContextValues: missing}
 }
 
-// organization is the denial of a service control policy: the simulator never reports that
+// deniedBySCP is the denial of a service control policy: the simulator never reports that
 // policy's condition keys as missing.
-func organization() iamtypes.EvaluationResult {
+func deniedBySCP() iamtypes.EvaluationResult {
 	r := simulated(explicit)
 	r.OrganizationsDecisionDetail = &iamtypes.OrganizationsDecisionDetail{}
 	return r
@@ -48,7 +48,7 @@ func organization() iamtypes.EvaluationResult {
 func onlyIn(region string, then policies) policies {
 	return func(request map[string]string) iamtypes.EvaluationResult {
 		if request["aws:RequestedRegion"] != region {
-			return organization()
+			return deniedBySCP()
 		}
 		return then(request)
 	}
@@ -94,7 +94,7 @@ func TestConditionalGrants(t *testing.T) {
 		"with MFA":                         {where(mfaKey, "true"), OK, "yes"},
 		"of other actions' keys":           {always(simulated(implicit, "ec2:CreateAction", "iam:PassedToService", "aws:RequestTag/a", "aws:username", mfaKey)), OK, "no"},
 		"a denial beside unknown keys":     {always(simulated(explicit, "aws:SourceIp")), OK, "maybe aws:SourceIp"},
-		"SCP":                              {always(organization()), OK, "organization"},
+		"SCP":                              {always(deniedBySCP()), OK, "organization"},
 		"SCP that denies other Regions":    {onlyIn("us-east-1", always(simulated(allowed))), Fail, "yes"},
 		"SCP, and nothing granted":         {onlyIn("us-east-1", always(simulated(implicit))), OK, "no"},
 		"SCP, and from an address":         {onlyIn("us-east-1", where("aws:SourceIp", "192.0.2.1")), Unknown, "maybe aws:SourceIp"},
@@ -227,7 +227,7 @@ func TestDeliveryInDoubt(t *testing.T) {
 		"in another Region":             {where("aws:RequestedRegion", "us-east-1"), Fail, "arn:aws:iam::1:role/r "},
 		"from an address":               {where("aws:SourceIp", "192.0.2.1"), Unknown, "the dry runs, which did not refuse it: policies have conditions whose values are not known here: aws:SourceIp"},
 		"SCP that denies other Regions": {onlyIn("eu-west-1", always(simulated(allowed))), OK, ""},
-		"SCP":                           {always(organization()), Unknown, "a service control policy denies it"},
+		"SCP":                           {always(deniedBySCP()), Unknown, "a service control policy denies it"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := accountOf(c.p, tried)

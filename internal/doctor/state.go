@@ -11,6 +11,7 @@ import (
 	"github.com/robfig/cron/v3"
 
 	"flowkeeper/configs"
+	"flowkeeper/internal/organization"
 	"flowkeeper/internal/store"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate/delivery"
@@ -22,11 +23,13 @@ import (
 type stateFacts struct {
 	counts    store.Counts
 	guarded   []string                // accounts
+	members   []organization.Member   // of the organisation, by the last list
 	known     []inventory.Scope       // every scope that was ever refreshed
 	protected map[inventory.Scope]int // flow logs
 	telemetry map[inventory.Scope]int // flow logs with the tag of CloudWatch's telemetry rules
 	rows      map[inventory.Scope]candidates
 	pipelines map[inventory.Scope]rehearse.PipelineHealth
+	logFiles  map[string]string // a key that was read, by bucket
 }
 
 // readState reads the state file. It returns store.ErrMissing if there is none, and creates
@@ -51,6 +54,9 @@ func (d *Doctor) readState(ctx context.Context) (m stateFacts, err error) {
 	if m.guarded, err = s.Guarded(ctx); err != nil {
 		return m, err
 	}
+	if m.members, _, err = s.Accounts(ctx); err != nil {
+		return m, err
+	}
 	m.protected, m.telemetry, m.rows = map[inventory.Scope]int{}, map[inventory.Scope]int{}, map[inventory.Scope]candidates{}
 	if err := s.FlowLogs(ctx, func(r inventory.Row) error {
 		if _, tagged := r.Tags[incident.TelemetryTag]; tagged && r.State == inventory.Live {
@@ -66,6 +72,12 @@ func (d *Doctor) readState(ctx context.Context) (m stateFacts, err error) {
 		return nil
 	}); err != nil {
 		return m, err
+	}
+	m.logFiles = map[string]string{}
+	for _, b := range d.Config.LogFiles.Buckets {
+		if m.logFiles[b.Name], err = s.Fact(ctx, store.LogFileFact(b.Name)); err != nil {
+			return m, err
+		}
 	}
 	m.pipelines = map[inventory.Scope]rehearse.PipelineHealth{}
 	return m, s.Rehearsals().View(ctx, func(tx rehearse.Tx) error {

@@ -21,33 +21,38 @@ import (
 
 // subject is one scope (an account and Region), and how it is reached.
 type subject struct {
-	machine  *machine
-	routes   *routes
-	scope    inventory.Scope
-	account  scopes.Account
-	cfg      aws.Config // in the scope's Region
-	identity func() (identity, error)
-	regions  error                  // why the Regions are not all known
-	rules    func() ([]rule, error) // those of its default bus that lead to the queue
-	logs     func() ([]inventory.FlowLog, error)
-	trials   func() ([]trial, error) // the dry runs of its restores
+	machine    *machine
+	routes     *routes
+	scope      inventory.Scope
+	account    scopes.Account
+	cfg        aws.Config // in the scope's Region
+	identity   func() (identity, error)
+	discovered bool                   // the organisation has the account, and it has the role of organization.role_name
+	management bool                   // it is the organisation's management account
+	regions    error                  // why the Regions are not all known
+	rules      func() ([]rule, error) // those of its default bus that lead to the queue
+	logs       func() ([]inventory.FlowLog, error)
+	trials     func() ([]trial, error) // the dry runs of its restores
 }
 
 func (s *subject) at() inventory.Scope { return s.scope }
 
-// findSubjects finds the subjects of each configured account, in order.
-func (d *Doctor) findSubjects(ctx context.Context) [][]*subject {
-	all := d.Accounts
-	if len(all) == 0 {
+// findSubjects finds the subjects of each account, in order.
+func (m *machine) findSubjects(ctx context.Context) [][]*subject {
+	all, members := m.findAccounts()
+	if len(all) == 0 && m.Protect == nil {
 		all = []scopes.Account{{}}
 	}
 	found := make([][]*subject, len(all))
 	var g errgroup.Group
-	g.SetLimit(atOnce)
+	g.SetLimit(min(mostAtOnce, max(atOnce, len(all)/4)))
 	for n, a := range all {
-		g.Go(func() error { found[n] = d.subjectsOf(ctx, a); return nil })
+		g.Go(func() error { found[n] = m.subjectsOf(ctx, a); return nil })
 	}
 	_ = g.Wait() // none fails: what is not known the checks report
+	for _, subjects := range found {
+		byOrganization(subjects, members, m.Config.Organization.RoleName)
+	}
 	return found
 }
 
@@ -73,7 +78,11 @@ func (d *Doctor) subjectsOf(ctx context.Context, a scopes.Account) (out []*subje
 	}
 	ask, cancel := context.WithTimeout(ctx, oneCall)
 	defer cancel()
-	names, err := scopes.Regions(ask, cfg, d.Config.Inventory.Regions)
+	regions := d.Config.Inventory.Regions
+	if len(a.Regions) > 0 {
+		regions = a.Regions
+	}
+	names, err := scopes.Regions(ask, cfg, regions)
 	if err != nil || len(names) == 0 {
 		names = []string{cfg.Region}
 	}
@@ -193,7 +202,7 @@ func (s login) credentials(context.Context) []finding {
 	out := s.judge()
 	who, err := s.identity()
 	facts, _ := s.machine.state() // without a state file nothing is guarded
-	if err != nil || len(s.machine.Accounts) > 0 || len(facts.guarded) == 0 || slices.ContainsFunc(facts.known, func(k inventory.Scope) bool { return k.Account == who.account }) {
+	if err != nil || len(s.machine.Accounts) > 0 || s.machine.Protect != nil || len(facts.guarded) == 0 || slices.ContainsFunc(facts.known, func(k inventory.Scope) bool { return k.Account == who.account }) {
 		return out
 	}
 	guarded := strings.Join(facts.guarded, ", ")
@@ -204,6 +213,9 @@ func (s login) credentials(context.Context) []finding {
 func (s login) judge() []finding {
 	who, err := s.identity()
 	switch {
+	case err != nil && s.management && s.discovered && denied(err):
+		return findings(finding{Warn, "this is the management account, where service-managed StackSets deploy nothing, and its role can't be assumed: " + errorText(err),
+			s.deployed() + "; or name the account in organization.exclude"})
 	case err != nil:
 		return findings(finding{Fail, errorText(err), s.mend(err)})
 	case who.account != s.scope.Account:
@@ -225,6 +237,8 @@ const leaveRoot = "make a role or user with deploy/iam-policy.json, and delete t
 func (s login) mend(err error) string {
 	c := code(err)
 	switch {
+	case s.discovered && denied(err):
+		return s.deployed()
 	case s.account.RoleARN != "" && denied(err):
 		return "let the trust policy of " + s.account.RoleARN + " name us (with accounts[].external_id, if it asks for one), and allow us sts:AssumeRole on it"
 	case scopes.NoCredentials(err):

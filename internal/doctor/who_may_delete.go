@@ -58,7 +58,16 @@ const (
 // step is called after each, by one goroutine at a time.
 func (d *Doctor) WhoMayDelete(ctx context.Context, step func()) []Review {
 	var out []Review
-	for _, subjects := range d.findSubjects(ctx) {
+	m := newMachine(ctx, d)
+	found := m.findSubjects(ctx)
+	if len(found) == 0 {
+		_, err := m.listing()
+		if err == nil {
+			err = errors.New("there is no account to check")
+		}
+		return []Review{{Err: err}}
+	}
+	for _, subjects := range found {
 		s := subjects[0]
 		_, err := s.identity()
 		if why := s.unusable(); err == nil && why != "" {

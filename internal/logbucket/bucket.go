@@ -13,7 +13,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
+	"flowkeeper/configs"
 	"flowkeeper/internal/logfile"
+	"flowkeeper/internal/scopes"
 )
 
 const (
@@ -52,6 +54,21 @@ func New(c Config) *Bucket {
 		o.UsePathStyle = c.AWS.BaseEndpoint != nil
 		o.DisableLogOutputChecksumValidationSkipped = true
 	})}
+}
+
+// Of returns a bucket of log_files.buckets, with the credentials to read it.
+func Of(base aws.Config, c configs.LogBucket) *Bucket {
+	return New(Config{Name: c.Name, Owner: c.Owner, Prefix: c.Prefix, Role: c.RoleARN,
+		AWS: scopes.Account{ID: c.Owner, RoleARN: c.RoleARN, ExternalID: c.ExternalID}.Reach(base)})
+}
+
+// Try begins to read an object, whatever it is, and ends there.
+func (b *Bucket) Try(ctx context.Context, key string) error {
+	out, err := b.get(ctx, key)
+	if err == nil {
+		out.Body.Close()
+	}
+	return err
 }
 
 // Read calls found with the records of an object that may matter: see logfile.Scan, whose errors

@@ -3,11 +3,12 @@ package logfile
 import (
 	"bufio"
 	"bytes"
-	"compress/gzip"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+
+	"github.com/klauspost/compress/gzip"
 
 	"flowkeeper/internal/cloudtrail"
 )

@@ -6,7 +6,7 @@ import (
 	"io"
 )
 
-const firstWindow = 256 << 10 // bytes; it grows for larger records
+const firstWindow = 128 << 10 // bytes; it grows for larger records
 
 // ErrTooLarge is wrapped by the error of a file, or of a record, that is larger than its limit.
 var ErrTooLarge = errors.New("too large")

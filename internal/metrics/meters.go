@@ -27,6 +27,8 @@ type Meters struct {
 	registry                                   *prometheus.Registry
 	sinks                                      []string // see AddSink
 	restores, messages, noCalls, alerts, calls *prometheus.CounterVec
+	logFiles                                   *prometheus.CounterVec
+	logFileBytes                               prometheus.Counter
 	blind, delay                               prometheus.Histogram
 	oldest                                     prometheus.Gauge
 }
@@ -45,6 +47,16 @@ const (
 	outcomeFailed = "failed"
 )
 
+// Outcomes of a log file that a message announced.
+const (
+	FileRead           = "read"
+	FileOfOthers       = "others"        // by its key no log file, or not under the prefix of the bucket
+	FileOfOtherAccount = "other_account" // by its key of an account that is not protected
+	FileUnlisted       = "unlisted"      // in a bucket that is not listed
+	FileRefused        = "refused"       // the bucket can't be read
+	FileUnreadable     = "unreadable"    // it is missing, or no log file, or too large
+)
+
 // New returns meters that have counted nothing yet.
 func New() *Meters {
 	registry := prometheus.NewRegistry()
@@ -60,12 +72,17 @@ func New() *Meters {
 		restores: counter("restores_total", "Incidents by what came of restoring: created, adopted (somebody else made an equal one), blocked (a person is needed), closed (nothing was to be restored).", "outcome"),
 		messages: counter("messages_total", "Messages of the queue, by the form of their body and by what became of them.", "kind", "outcome"),
 		noCalls:  counter("records_ignored_total", "Acknowledged records that name a watched call and are no management call of an AWS API, by what they are instead.", "reason"),
+		logFiles: counter("log_files_total", "Log files that messages announced, by what became of them: read; skipped by their key: others (no log file, or not under the prefix), other_account; left in the queue: unlisted (not in a bucket of log_files.buckets), refused (the bucket can't be read), unreadable (the file can't).", "outcome"),
 		alerts:   counter("alerts_total", "Tries to deliver an alert, by sink and outcome (sent, failed).", "sink", "outcome"),
 		calls:    counter("aws_calls_total", "Calls to AWS, each retry counted, by outcome (ok, throttled, denied, failed). A dry run that AWS would allow is ok.", "service", "operation", "outcome"),
 		blind:    histogram("blind_seconds", "From the deletion of a flow log to its replacement.", 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600, 14400, 86400),
 		delay:    histogram("detection_delay_seconds", "From a deletion to the alert about it on disk, for deletions that an event reported.", 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600),
 		oldest: auto.NewGauge(prometheus.GaugeOpts{Name: "flowkeeper_queue_oldest_message_seconds",
 			Help: "Age of the oldest message that the last receive brought; 0 when it brought none."}),
+	}
+	m.logFileBytes = auto.NewCounter(prometheus.CounterOpts{Name: "flowkeeper_log_file_bytes_total", Help: "Bytes that were read of log files, inflated."})
+	for _, o := range []string{FileRead, FileOfOthers, FileOfOtherAccount, FileUnlisted, FileRefused, FileUnreadable} {
+		m.logFiles.WithLabelValues(o)
 	}
 	// Every series begins with 0: Prometheus sees no increase of one that begins with 1.
 	for _, o := range []string{outcomeCreated, outcomeAdopted, outcomeBlocked, outcomeClosed} {
@@ -133,6 +150,12 @@ func (m *Meters) Tried(sink string, err error) {
 // Counted implements watcher.Meter.
 func (m *Meters) Counted(kind watcher.Kind, outcome string) {
 	m.messages.WithLabelValues(string(kind), outcome).Inc()
+}
+
+// LogFile counts one log file, by its outcome, and the bytes that were read of it, inflated.
+func (m *Meters) LogFile(outcome string, inflated int64) {
+	m.logFiles.WithLabelValues(outcome).Inc()
+	m.logFileBytes.Add(float64(inflated))
 }
 
 // NoCall implements watcher.Meter.

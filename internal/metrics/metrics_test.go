@@ -2,6 +2,7 @@ package metrics
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -32,6 +33,34 @@ func TestAScopeThatWasNeverRefreshedHasASeries(t *testing.T) {
 	}}
 	if text := scraped(t, never); !strings.Contains(text, `flowkeeper_refresh_last_success_timestamp_seconds{account="111122223333",region="eu-west-1"} 0`+"\n") {
 		t.Error(text)
+	}
+}
+
+// TestSeriesOfManyScopesAreBounded: of an organisation's scopes those have a series that may be an
+// alarm.
+func TestSeriesOfManyScopesAreBounded(t *testing.T) {
+	t.Parallel()
+	at := time.Unix(1_800_000_000, 0)
+	many := map[inventory.Scope]time.Time{}
+	name := func(n int) inventory.Scope {
+		return inventory.Scope{Account: fmt.Sprintf("%012d", n), Region: "eu-west-1"}
+	}
+	for n := range 3400 {
+		many[name(n)] = at.Add(time.Duration(n) * time.Second)
+	}
+	many[name(1700)] = time.Time{}
+	r := refreshesOf(many)
+	if len(r.shown) != mostScopes || r.shown[0].scope != name(1700) || r.shown[1].scope != name(0) || r.shown[99].scope != name(98) {
+		t.Errorf("%d shown, %v", len(r.shown), r.shown)
+	}
+	if r.had != 3399 || r.never != 1 || !r.oldest.Equal(at) {
+		t.Errorf("%d and %d, the oldest at %s", r.had, r.never, r.oldest)
+	}
+	if r := refreshesOf(map[inventory.Scope]time.Time{name(1): {}, name(2): {}}); r.had != 0 || r.never != 2 || !r.oldest.IsZero() || len(r.shown) != 2 {
+		t.Errorf("none was refreshed: %+v", r)
+	}
+	if r := refreshesOf(nil); r.had != 0 || r.never != 0 || len(r.shown) != 0 {
+		t.Errorf("there are none: %+v", r)
 	}
 }
 

@@ -25,10 +25,12 @@ var (
 	heldMetric      = prometheus.NewDesc("flowkeeper_flow_logs_held", "Flow logs that are not protected because nobody has approved where they deliver.", nil, nil)
 	pendingMetric   = prometheus.NewDesc("flowkeeper_alerts_pending", "Alerts that a sink has not got yet.", []string{"sink"}, nil)
 	parkedMetric    = prometheus.NewDesc("flowkeeper_alerts_parked", "Alerts that were given up after days, by the sink that did not take them.", []string{"sink"}, nil)
-	refreshedMetric = prometheus.NewDesc("flowkeeper_refresh_last_success_timestamp_seconds", "When the last complete refresh of a scope began; 0: it had none.", []string{"account", "region"}, nil)
+	refreshedMetric = prometheus.NewDesc("flowkeeper_refresh_last_success_timestamp_seconds", "When the last complete refresh of a scope began; 0: it had none. Of more than 100 scopes, the 100 whose refresh is the longest ago.", []string{"account", "region"}, nil)
+	scopesMetric    = prometheus.NewDesc("flowkeeper_scopes", "Scopes that are refreshed, by whether they ever had a complete refresh (yes, no).", []string{"refreshed"}, nil)
+	oldestMetric    = prometheus.NewDesc("flowkeeper_refresh_oldest_success_timestamp_seconds", "When the least recent of the scopes' last complete refreshes began, of scopes that had one; 0: none had.", nil, nil)
 	sizeMetric      = prometheus.NewDesc("flowkeeper_state_bytes", "Size of the state file.", nil, nil)
 
-	stored = []*prometheus.Desc{flowLogsMetric, incidentsMetric, restorableMetric, releasedMetric, heldMetric, pendingMetric, parkedMetric, refreshedMetric, sizeMetric}
+	stored = []*prometheus.Desc{flowLogsMetric, incidentsMetric, restorableMetric, releasedMetric, heldMetric, pendingMetric, parkedMetric, refreshedMetric, scopesMetric, oldestMetric, sizeMetric}
 )
 
 // scrape is as long as one may take.
@@ -105,13 +107,13 @@ func (s *Scrape) Collect(to chan<- prometheus.Metric) {
 			gauge(m.desc, float64(m.count[w]), w)
 		}
 	}
-	for scope, at := range s.Current(n.RefreshedAt) {
-		seconds := 0.0 // never
-		if !at.IsZero() {
-			seconds = float64(at.UnixMilli()) / 1000
-		}
-		gauge(refreshedMetric, seconds, scope.Account, scope.Region)
+	r := refreshesOf(s.Current(n.RefreshedAt))
+	for _, x := range r.shown {
+		gauge(refreshedMetric, seconds(x.at), x.scope.Account, x.scope.Region)
 	}
+	gauge(scopesMetric, float64(r.had), "yes")
+	gauge(scopesMetric, float64(r.never), "no")
+	gauge(oldestMetric, seconds(r.oldest))
 	gauge(releasedMetric, float64(n.Released.FlowLogs))
 	gauge(heldMetric, float64(n.Held))
 	gauge(sizeMetric, float64(n.Size))

@@ -24,10 +24,11 @@ func (e *CallError) Unwrap() error { return e.err }
 // Reason is the error without what to do.
 func (e *CallError) Reason() string { return e.err.Error() }
 
-// refused reports whether AWS does not allow a call to Organizations.
+// refused reports whether AWS does not allow a call to Organizations. The code is
+// AccessDeniedException; AccessDenied where something before Organizations refuses.
 func refused(err error) bool {
-	_, is := errors.AsType[*types.AccessDeniedException](err)
-	return is
+	api, is := errors.AsType[smithy.APIError](err)
+	return is && (api.ErrorCode() == "AccessDeniedException" || api.ErrorCode() == "AccessDenied")
 }
 
 // explain adds to an error what a person can do about it, where it does not pass by itself.

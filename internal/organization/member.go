@@ -1,6 +1,7 @@
 package organization
 
 import (
+	"cmp"
 	"regexp"
 	"slices"
 	"time"
@@ -29,6 +30,19 @@ const (
 	Inactive   Departure = "inactive"   // its State says that it can't be used: suspended, or being closed
 	Deselected Departure = "deselected" // organization.include and exclude do not choose it any more
 )
+
+// Text says why in a few words. state is the account's.
+func (d Departure) Text(state State) string {
+	switch d {
+	case Left:
+		return "it is not in the organisation any more"
+	case Inactive:
+		return "its state is " + string(state)
+	case Deselected:
+		return "organization.include and exclude do not select it any more"
+	}
+	return "it is protected"
+}
 
 // Changes are what a listing changes of the stored list, each by number.
 type Changes struct {
@@ -92,6 +106,20 @@ func Compare(stored []Member, l Listing, now time.Time) (c Changes) {
 		c.Changed = append(c.Changed, m)
 	}
 	return c
+}
+
+// Merge is the stored list with the changes of a listing, by number.
+func Merge(stored []Member, c Changes) []Member {
+	out := slices.Clone(stored)
+	for _, m := range c.Changed {
+		if n := slices.IndexFunc(out, func(old Member) bool { return old.ID == m.ID }); n >= 0 {
+			out[n] = m
+		} else {
+			out = append(out, m)
+		}
+	}
+	slices.SortFunc(out, func(a, b Member) int { return cmp.Compare(a.ID, b.ID) })
+	return out
 }
 
 var number = regexp.MustCompile(`^[0-9]{12}$`)

@@ -66,6 +66,10 @@ const deadARN, replayARN = queueARN + "-dead", "arn:aws:iam::111122223333:role/r
 func deployedPolicies(t *testing.T) []policyCase {
 	t.Helper()
 	known := Sources{Rules: []string{ruleARN}, Ours: []string{"111122223333"}, Self: "111122223333"}
+	byMembers := known
+	byMembers.ByRole = map[string]string{"arn:aws:events:eu-west-1:222233334444:rule/flowkeeper-forward": senderARN}
+	archived := known
+	archived.Ours = []string{"111122223333", "222233334444"}
 	byTopic := Sources{Ours: []string{"111122223333", "222233334444"}, Self: "111122223333"}
 	console := func(statements ...string) string {
 		return `{"Version":"2012-10-17","Id":"__default_policy_ID","Statement":[` + strings.Join(statements, ",") + `]}`
@@ -88,6 +92,10 @@ func deployedPolicies(t *testing.T) []policyCase {
 		{name: "deploy/queue-policy-dead.json", policy: deployed(t, "queue-policy-dead.json"), known: known, queue: deadARN, want: OK},
 		{name: "the stack's QueuePolicy", policy: templatePolicy(t, "QueuePolicy", ""), known: known, want: OK},
 		{name: "the stack's QueuePolicy, with ReplayRoleArn", policy: templatePolicy(t, "QueuePolicy", replayARN), known: known, want: OK},
+		{name: "the stack's QueuePolicy, of an organisation", policy: templatePolicy(t, "QueuePolicy", "", "Direct"), known: byMembers, want: OK},
+		{name: "the stack's QueuePolicy, with log files", policy: templatePolicy(t, "QueuePolicy", "", "HasLogTopic", "HasLogBucket"), known: archived, want: OK},
+		{name: "the stack's QueuePolicy, with all", policy: templatePolicy(t, "QueuePolicy", replayARN, "Direct", "HasLogTopic", "HasLogBucket"), known: archived, want: OK},
+		{name: "the stack's QueuePolicy, without the members", policy: templatePolicy(t, "QueuePolicy", ""), known: byMembers, want: Unknown},
 		{name: "the stack's DeadLettersPolicy", policy: templatePolicy(t, "DeadLettersPolicy", ""), known: known, queue: deadARN, want: OK},
 		{name: "console: a new queue", policy: console(owner), known: known},
 		{name: "console: the rule's target", policy: console(events), known: known},
@@ -113,7 +121,9 @@ func deployed(t *testing.T, name string) string {
 
 // templatePolicy is a policy of deploy/cloudformation/flowkeeper.yaml as CloudFormation
 // makes it, without or with a role that replays.
-func templatePolicy(t *testing.T, resource, replays string) string {
+// templatePolicy is a policy of the template, with ReplayRoleArn and where some more of its
+// conditions hold.
+func templatePolicy(t *testing.T, resource, replays string, hold ...string) string {
 	t.Helper()
 	var template struct {
 		Resources map[string]struct {
@@ -125,14 +135,23 @@ func templatePolicy(t *testing.T, resource, replays string) string {
 	if err := yaml.Unmarshal([]byte(deployed(t, filepath.Join("cloudformation", "flowkeeper.yaml"))), &template); err != nil {
 		t.Fatal(err)
 	}
-	values := map[string]string{"Queue.Arn": queueARN, "DeadLetters.Arn": deadARN, "Rule.Arn": ruleARN}
+	values := map[string]string{"Queue.Arn": queueARN, "DeadLetters.Arn": deadARN, "Rule.Arn": ruleARN, "ReplayRoleArn": replays,
+		"OrganizationId": "o-a1b2c3d4e5", "LogTopicArn": topicARN, "LogBucketOwner": "222233334444"}
+	if replays != "" {
+		hold = append(hold, "Replays")
+	}
+	named := strings.NewReplacer("${AWS::Partition}", "aws", "${AWS::Region}", "eu-west-1", "${LogBucket}", "org-trail")
 	var render func(n *yaml.Node) any
 	render = func(n *yaml.Node) any {
 		switch {
-		case n.Tag == "!GetAtt":
+		case n.Tag == "!GetAtt", n.Tag == "!Ref":
 			return values[n.Value]
-		case n.Tag == "!If" && n.Content[0].Value == "Replays":
-			return replays
+		case n.Tag == "!Sub":
+			return named.Replace(n.Value)
+		case n.Tag == "!If" && slices.Contains(hold, n.Content[0].Value):
+			return render(n.Content[1])
+		case n.Tag == "!If":
+			return render(n.Content[2])
 		case n.Kind == yaml.MappingNode:
 			out := map[string]any{}
 			for pair := range slices.Chunk(n.Content, 2) {
@@ -144,7 +163,9 @@ func templatePolicy(t *testing.T, resource, replays string) string {
 		case n.Kind == yaml.SequenceNode:
 			out := []any{}
 			for _, x := range n.Content {
-				out = append(out, render(x))
+				if v := render(x); v != "" {
+					out = append(out, v)
+				}
 			}
 			return out
 		}

@@ -19,6 +19,8 @@ func Better(text, queueARN string, known Sources) (better string, ok bool) {
 	from, exempt := slices.Clone(known.Rules), []string(nil)
 	for _, s := range all {
 		switch {
+		case strings.Contains(s.who, ":role/") && wild(s.who):
+			return "", false // of an organisation: the Allow for it would be lost
 		case s.status == Fail && !known.All:
 			return "", false
 		case s.status == OK && s.source == "":

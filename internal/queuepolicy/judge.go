@@ -27,11 +27,11 @@ type Verdict struct {
 
 // Sources are what is known of those who use the queue.
 type Sources struct {
-	Rules  []string // ARNs of the rules that the policy must let send
-	ByRole []string // ARNs of the rules that send as a role of theirs
-	All    bool     // whether every scope could be asked for its rules
-	Ours   []string // the accounts that are watched, and the queue's
-	Self   string   // the account of our own credentials, which receive
+	Rules  []string          // ARNs of the rules that the policy must let send
+	ByRole map[string]string // ARNs of the rules that send as a role of theirs, with that role's
+	All    bool              // whether every scope could be asked for its rules
+	Ours   []string          // the accounts that are watched, and the queue's
+	Self   string            // the account of our own credentials, which receive
 }
 
 // Judge judges a queue's policy. It must allow exactly those rules or topics to send that

@@ -8,9 +8,10 @@ import (
 )
 
 const (
-	queueARN = "arn:aws:sqs:eu-west-1:111122223333:flowkeeper"
-	ruleARN  = "arn:aws:events:eu-west-1:111122223333:rule/flowkeeper"
-	topicARN = "arn:aws:sns:eu-west-1:222233334444:trail"
+	queueARN  = "arn:aws:sqs:eu-west-1:111122223333:flowkeeper"
+	ruleARN   = "arn:aws:events:eu-west-1:111122223333:rule/flowkeeper"
+	topicARN  = "arn:aws:sns:eu-west-1:222233334444:trail"
+	senderARN = "arn:aws:iam::222233334444:role/flowkeeper-forward-eu-west-1"
 )
 
 // allow is a policy of one statement that lets send.
@@ -34,6 +35,13 @@ func strangePolicies() (out []policyCase) {
 		return `,"Condition":{"` + operator + `":{"aws:SourceArn":` + arn + `}}`
 	}
 	denyOthers := `,{"Effect":"Deny","Principal":"*","Action":"sqs:SendMessage","Resource":"*","Condition":{"ArnNotEquals":{"aws:SourceArn":"` + ruleARN + `"}}}`
+	const anyAccount = "arn:aws:iam::*:role/flowkeeper-forward-eu-west-1"
+	ofOrganization := func(id, role string) string {
+		return `,{"Effect":"Allow","Principal":"*","Action":"sqs:SendMessage","Resource":"*","Condition":{"StringEquals":{"aws:PrincipalOrgID":"` + id + `"},"ArnLike":{"aws:PrincipalArn":"` + role + `"}}}`
+	}
+	sparing := func(role string) string {
+		return strings.Replace(denyOthers, `"ArnNotEquals":{`, `"ArnNotEquals":{"aws:PrincipalArn":"`+role+`",`, 1)
+	}
 	const denyService = `,{"Effect":"Deny","Principal":{"Service":"events.amazonaws.com"},"Action":"sqs:*","Resource":"*"}`
 	deny := func(operator, suffix string) string {
 		return strings.Replace(strings.Replace(denyOthers, "ArnNotEquals", operator, 1), ruleARN, ruleARN+suffix, 1)
@@ -79,6 +87,14 @@ func strangePolicies() (out []policyCase) {
 		{"the service for the account", allow(events + `,"Condition":{"StringEquals":{"aws:SourceAccount":"111122223333"}}`), Warn, "anything of account 111122223333"},
 		{"the service for the organisation", allow(events + `,"Condition":{"StringEquals":{"aws:SourceOrgID":"o-1"}}`), Unknown, "read statement 1 of"},
 		{"the organisation", with(rule, `,{"Effect":"Allow",`+anyone+`,"Action":"sqs:SendMessage","Resource":"*","Condition":{"StringEquals":{"aws:PrincipalOrgID":"o-1"}}}`), Unknown, "read statement 2 of"},
+		{"roles of the organisation", with(rule, ofOrganization("o-1", senderARN)), OK, senderARN + " of o-1"},
+		{"a name of roles of the organisation", with(rule, ofOrganization("o-1", anyAccount)), OK, anyAccount + " of o-1"},
+		{"a name of roles of the organisation, and all others are denied", with(rule, ofOrganization("o-1", anyAccount)+denyOthers), OK, "only " + ruleARN + " may send"},
+		{"a name of roles of the organisation, whom the Deny spares", with(rule, ofOrganization("o-1", anyAccount)+sparing(anyAccount)), OK, "only " + ruleARN + ", " + anyAccount + " of o-1 may send"},
+		{"other roles than the Deny spares", with(rule, ofOrganization("o-1", anyAccount)+sparing("arn:aws:iam::*:role/*")), Fail, "of any account"},
+		{"a name of roles, which the Deny alone is about", with(rule, sparing(anyAccount)), Fail, "of any account"},
+		{"roles of many names", with(rule, ofOrganization("o-1", "arn:aws:iam::*:role/flowkeeper-*")), Warn, "in any account of o-1"},
+		{"roles of any organisation", with(rule, ofOrganization("*", anyAccount)), Unknown, "read statement 2 of"},
 		{"the own account", with(rule, `,{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::111122223333:root"},"Action":"SQS:*","Resource":"*"}`), Warn, "every principal of account 111122223333"},
 		{"the world may take", with(rule, `,{"Effect":"Allow","Principal":"*","Action":"sqs:ReceiveMessage","Resource":"*"}`), Fail, "these may take deletions out of the queue, or change it: everybody in the world (its principal is *, and no condition holds anybody back) (ReceiveMessage)"},
 		{"the world may do all but send", with(rule, `,{"Effect":"Allow","Principal":{"AWS":"*"},"Action":"SQS:*","Resource":"*"}`+denyOthers), Fail, "everybody in the world (its principal is *, and no condition holds anybody back) (ReceiveMessage, ChangeMessageVisibility, DeleteMessage, PurgeQueue"},
@@ -172,8 +188,8 @@ func policiesOfRules() (out []policyCase) {
 		{"one of two, and the owner", policy(statement(ruleARN), owner), Sources{Rules: []string{ruleARN, ruleARN + "-2"}}, Fail, "not " + ruleARN + "-2", ""},
 		{"one, twice", policy(statement(ruleARN), statement(ruleARN)), Sources{Rules: []string{ruleARN}}, OK, "only " + ruleARN + " may send", ""},
 		{"by the account", policy(account), Sources{Rules: []string{ruleARN}}, Warn, "anything of account 111122223333", ""},
-		{"by a role", policy(statement(ruleARN)), Sources{Rules: []string{ruleARN}, ByRole: []string{ruleARN + "-2"}}, Unknown, "as a role", ""},
-		{"by a role alone", policy(owner), Sources{ByRole: []string{ruleARN}}, Warn, "every principal", ""},
+		{"by a role", policy(statement(ruleARN)), Sources{Rules: []string{ruleARN}, ByRole: map[string]string{ruleARN + "-2": senderARN}}, Unknown, "as a role", ""},
+		{"by a role alone", policy(owner), Sources{ByRole: map[string]string{ruleARN: senderARN}}, Warn, "every principal", ""},
 		{"all may", policy(`{"Effect":"Allow","Principal":"*","Action":"sqs:*","Resource":"*"}`), Sources{Rules: []string{ruleARN}}, Fail, "these may send: everybody", ""},
 	}
 	for n := range out {
@@ -224,7 +240,7 @@ func TestBetterKeepsTheKnownSenders(t *testing.T) {
 		{"none", nil, Sources{Rules: []string{ruleARN}, All: true}, []string{ruleARN}, nil},
 		{"none, and no rule", nil, Sources{All: true}, nil, nil},
 		{"all may, and who does is not known", []string{stmt(`"*"`, sendMessage, "")}, Sources{Rules: []string{ruleARN}}, nil, nil},
-		{"one sends as a role", []string{stmt(events, sendMessage, from(ruleARN)), owner}, Sources{Rules: []string{ruleARN}, ByRole: []string{ruleARN + "-2"}, All: true}, nil, nil},
+		{"one sends as a role", []string{stmt(events, sendMessage, from(ruleARN)), owner}, Sources{Rules: []string{ruleARN}, ByRole: map[string]string{ruleARN + "-2": senderARN}, All: true}, nil, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			c.known.Ours, c.known.Self = ours, cmp.Or(c.known.Self, "111122223333")

@@ -2,6 +2,7 @@ package queuepolicy
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"strings"
 
@@ -37,8 +38,11 @@ func (p policy) judgeSenders(queueARN string, known Sources) Verdict {
 		return readStatements(unread, "does it let the rule send, and nobody else?")
 	case status == Warn:
 		return Verdict{Warn, "by the policy these may send: " + who, ""}
-	case len(known.ByRole) > 0:
-		return Verdict{Unknown, "can't tell whether " + known.ByRole[0] + " may send: it does so as a role, by that role's policy", ""}
+	}
+	for _, rule := range slices.Sorted(maps.Keys(known.ByRole)) {
+		if !slices.ContainsFunc(all, func(s sender) bool { return s.source == "" && glob(s.who, known.ByRole[rule]) }) {
+			return Verdict{Unknown, "can't tell whether " + rule + " may send: it does so as a role, by that role's policy", ""}
+		}
 	}
 	return Verdict{OK, "only " + who + " may send", ""}
 }
@@ -95,15 +99,22 @@ func (p policy) denials(queueARN string) (d denials) {
 type sender struct {
 	status Status // of letting it
 	text   string
-	who    string // the principal of the statement
+	who    string // the principal of the statement, or the pattern of roles that it is limited to
 	source string // pattern of the aws:SourceArn that it sends with; empty: a user or role, which has none
 }
 
 // senders returns whom the policy allows to send to the queue, and the statements that are not
 // judged and may allow others. ours are the accounts whose rules and topics may send.
 func (p policy) senders(queueARN string, ours []string, d denials) (out []sender, unread []string) {
+	var limited []sender // roles of an organisation
 	for _, s := range p.statements {
 		if s.Effect != "Allow" || !s.about(sendMessage, queueARN) {
+			continue
+		}
+		if roles, organization, ok := s.roles(); ok {
+			for _, role := range roles {
+				limited = append(limited, ofOrganization(role, organization))
+			}
 			continue
 		}
 		allowed, ok := s.senders(partsOf(queueARN).AccountID, ours)
@@ -112,7 +123,9 @@ func (p policy) senders(queueARN string, ours []string, d denials) (out []sender
 		}
 		out = append(out, allowed...)
 	}
-	if d.only != nil {
+	if d.only == nil {
+		out = append(out, limited...)
+	} else {
 		allowed := out
 		out = nil
 		for _, arn := range d.only {
@@ -122,6 +135,10 @@ func (p policy) senders(queueARN string, ours []string, d denials) (out []sender
 		}
 	}
 	for _, who := range d.exempt {
+		if n := slices.IndexFunc(limited, func(x sender) bool { return x.who == who }); n >= 0 {
+			out = append(out, limited[n])
+			continue
+		}
 		x := named(who, ours)
 		if x.status == Warn && !wild(who) && slices.Contains(ours, partsOf(who).AccountID) {
 			x.status, x.text = OK, who // as deploy/ has it with ReplayRoleArn
@@ -212,6 +229,14 @@ func bySource(who, arn string, ours []string) sender {
 		return sender{Warn, arn + ", of account " + of.AccountID + ", whose flow logs are not kept here", who, arn}
 	}
 	return sender{OK, arn, who, arn}
+}
+
+// ofOrganization judges roles that are allowed to send, of any account of an organisation.
+func ofOrganization(role, organization string) sender {
+	if name := partsOf(role).Resource; partsOf(role).Service != "iam" || !strings.HasPrefix(name, "role/") || wild(name) {
+		return sender{Warn, "whoever matches " + role + ", in any account of " + organization, role, ""}
+	}
+	return sender{OK, role + " of " + organization, role, ""} // as deploy/ has it with DirectToQueue
 }
 
 // named judges a user, role or account that is allowed to send, or everybody.

@@ -13,6 +13,7 @@ const (
 	sourceArn       = "aws:sourcearn"
 	sourceAccount   = "aws:sourceaccount"
 	principalArn    = "aws:principalarn"
+	principalOrgID  = "aws:principalorgid"
 	secureTransport = "aws:securetransport"
 )
 
@@ -74,6 +75,26 @@ func (s statement) limits() (arns, accounts []string, ok bool) {
 		}
 	}
 	return arns, accounts, true
+}
+
+// roles returns the patterns of roles that an Allow statement is limited to, of the accounts of
+// one organisation: as deploy/ has it for rules that send as a role of their account. ok is false
+// if it has any other form.
+func (s statement) roles() (patterns []string, organization string, ok bool) {
+	if !s.plain() || !slices.Equal(s.Principal["AWS"], texts{"*"}) || len(s.Principal) != 1 {
+		return nil, "", false
+	}
+	for _, c := range s.conditions() {
+		switch {
+		case c.key == principalOrgID && organization == "" && c.operator == "StringEquals" && len(c.values) == 1 && !anyWild(c.values):
+			organization = c.values[0]
+		case c.key == principalArn && patterns == nil && compares(c.operator) && (c.operator != "StringEquals" || !anyWild(c.values)):
+			patterns = c.values
+		default:
+			return nil, "", false
+		}
+	}
+	return patterns, organization, len(patterns) > 0 && organization != ""
 }
 
 // spares returns each aws:SourceArn and aws:PrincipalArn that a Deny statement is not for. ok

@@ -42,7 +42,7 @@ func (s *Store) SetAccounts(ctx context.Context, l organization.Listing) (c orga
 		now := s.now()
 		c = organization.Compare(before, l, now)
 		for _, m := range c.Changed {
-			if err := t.putMember(m); err != nil {
+			if err := t.PutMember(m); err != nil {
 				return err
 			}
 		}
@@ -61,7 +61,8 @@ func (t accounts) members() ([]organization.Member, error) {
 	return out, err
 }
 
-func (t accounts) putMember(m organization.Member) error {
+// PutMember writes one row.
+func (t accounts) PutMember(m organization.Member) error {
 	return t.exec(`INSERT OR REPLACE INTO accounts (id, name, path, state, management, first_at, left_at, why) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
 		m.ID, m.Name, m.Path, m.State, m.Management, m.FirstAt.UnixMilli(), millis(m.LeftAt), m.Why)
 }
@@ -80,7 +81,7 @@ func (a *adoption) takeAccounts() error {
 	}
 	for _, m := range found[:min(len(found), mostAccounts)] {
 		if m, ok := organization.MemberFromCopy(m); ok {
-			if err := a.putMember(m); err != nil {
+			if err := a.PutMember(m); err != nil {
 				return err
 			}
 		}

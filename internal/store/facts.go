@@ -88,3 +88,6 @@ func (t facts) tokenKey() (string, error) {
 }
 
 func isTokenKey(s string) bool { return len(s) == hex.EncodedLen(tokenKeyBytes) }
+
+// LogFileFact is the name of the fact that has the key of a log file that was read from a bucket.
+func LogFileFact(bucket string) string { return "log file " + bucket }

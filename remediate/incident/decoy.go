@@ -162,12 +162,13 @@ func (p place) isAWSs(row inventory.Row) bool {
 
 // protectShown makes those flow logs protected that were kept as decoys, and that an
 // observation shows beside what they were taken for decoys of: AWS allows both. The other
-// one has been there for as long as an observation may show what is gone.
-func (p place) protectShown(shown map[string]inventory.FlowLog) {
+// one has these settings, and has been there for as long as an observation may show what is
+// gone. A flow log to another destination says nothing: what is shown to be there may be gone.
+func (p place) protectShown(beside inventory.Settings, shown map[string]inventory.FlowLog) {
 	lost := p.lost()
 	for _, row := range p.live() {
 		f, ok := shown[row.ID]
-		if ok && !row.Protected && !row.Excluded && !row.Held && !IsDecoy(f, lost) {
+		if ok && !row.Protected && !row.Excluded && !row.Held && inventory.SameTarget(row.Scope, beside, row.Settings) && !IsDecoy(f, lost) {
 			p.setProtected(row, true)
 		}
 	}

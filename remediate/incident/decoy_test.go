@@ -165,7 +165,10 @@ func TestProtectShown(t *testing.T) {
 		return given(append(more, gone("fl-1"), back("fl-1", "fl-3", change), live("fl-3"), live("fl-2", unprotected, does(rejects)))...)
 	}
 	const verified = `fl-1: NextAttemptAt=+8m0s Confirmed=true`
+	elsewhere := func(f *inventory.FlowLog) { rejects(f); f.LogDestination += "-2" }
+	toAnother := given(gone("fl-1"), back("fl-1", "fl-3", longAgo), live("fl-3"), live("fl-2", unprotected, does(elsewhere)))
 	play(t, []scenario{
+		{"a decoy of what delivers elsewhere, which came back lately", toAnother, verify(made("fl-3"), made("fl-2", elsewhere)), verified},
 		{"shown", of(longAgo), verify(made("fl-3"), made("fl-2", rejects)), `row fl-2: Protected=true |` + verified},
 		{"not shown", of(longAgo), verify(made("fl-3")), verified},
 		{"too soon", of(lately), verify(made("fl-3"), made("fl-2", rejects)), `fl-1: NextAttemptAt=+8m1s Confirmed=true`},

@@ -101,7 +101,7 @@ func (t *transition) follow(d Decision, f Facts) {
 		}
 		t.close(d.Reason, d.Advice)
 		if d.Reason == StillThere {
-			t.c.place(t.ResourceID).protectShown(f.shown())
+			t.c.place(t.ResourceID).protectShown(t.Frozen, f.shown())
 		}
 	}
 }

@@ -21,6 +21,7 @@ type Policy struct {
 	RestoreInterval time.Duration // between the restores of a lineage that flaps
 	Rules           []Rule        // the first that matches counts
 	TokenKey        TokenKey      // that ClientTokens are made with
+	LateRecords     bool          // records may come by log files, minutes later: alerts of a drift say so
 	Destinations    []string      // patterns of those that may be protected; none: all
 }
 

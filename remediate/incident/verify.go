@@ -15,7 +15,7 @@ func (c *Case) Verify(id string, o Observation) {
 	}
 	if f, shown := o.FlowLogs[t.NewID]; shown {
 		if !o.At.Before(t.RestoredAt.Add(c.Policy.Settle)) {
-			c.place(t.ResourceID).protectShown(o.FlowLogs)
+			c.place(t.ResourceID).protectShown(t.Frozen, o.FlowLogs)
 		}
 		t.verify(f)
 		return

@@ -56,6 +56,17 @@ func WhileMissing(e incident.Event, now time.Time) incident.Event {
 	return e
 }
 
+// UntilOver is an event after the alert about what is not back, with the time when it is due
+// again. Its incidents may belong to another event, which alerts of them: it is due all the
+// same until they are over. If they no longer name it by then, because old lines of their
+// history were dropped, nothing else would close it.
+func UntilOver(e incident.Event, n Tally, now time.Time) incident.Event {
+	if n.over() {
+		return e
+	}
+	return WhileMissing(e, now)
+}
+
 // Owed says which alerts of an event are due, as far as the tally of its incidents shows.
 type Owed struct {
 	Event    incident.Event // the event afterwards; see [NotBack] for the times that follow from that

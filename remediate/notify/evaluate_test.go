@@ -55,6 +55,32 @@ func TestEvaluate(t *testing.T) {
 	}
 }
 
+// TestUntilOver: an event is due again as long as an incident of it is not over, whichever event that
+// belongs to.
+func TestUntilOver(t *testing.T) {
+	t.Parallel()
+	none := func(e *incident.Event) { e.DueAt, e.OverdueAt = time.Time{}, time.Time{} }
+	for name, tt := range map[string]struct {
+		change func(*incident.Event)
+		tally  notify.Tally
+		due    time.Duration // after noon
+	}{
+		"open":                        {none, notify.Tally{incident.Open: 1, incident.Closed: 1}, incident.OverdueAfter},
+		"it waits because of a rule":  {none, notify.Tally{notify.Waiting: 1}, incident.OverdueAfter},
+		"back, and not verified yet":  {none, notify.Tally{incident.Restored: 1}, incident.OverdueAfter},
+		"over":                        {none, notify.Tally{incident.Verified: 1, incident.Closed: 1}, never},
+		"a reminder is due in a day":  {func(e *incident.Event) { none(e); e.OverdueAt = noon.Add(incident.RemindAfter) }, notify.Tally{incident.Blocked: 1}, incident.RemindAfter},
+		"no incident names it by now": {none, notify.Tally{}, never},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if due, want := notify.UntilOver(alerted(tt.change), tt.tally, noon).Due(), at(tt.due); !due.Equal(want) {
+				t.Errorf("the event is due at %v, want %v", due, want)
+			}
+		})
+	}
+}
+
 func TestOwesNothing(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {

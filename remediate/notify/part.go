@@ -21,6 +21,9 @@ const (
 	Copying    Part = "backup"    // the state file can be copied to S3
 )
 
+// ReadingLogFiles is the part that reads CloudTrail's log files; the bucket's name follows.
+const ReadingLogFiles Part = "log_files"
+
 // OutageKey is the dedup key of the alert that a part fails, and of the one that it works
 // again.
 func OutageKey(s inventory.Scope, p Part) string {

@@ -60,7 +60,7 @@ func benchOrganization(b *testing.B, size int) {
 		next := o.start(b, dir, "@every 1h")
 		next.stop(b)
 		next.peak = max(next.peak, again.peak)
-		next.receive, next.round = min(next.receive, again.receive), min(next.round, again.round)
+		next.receive, next.round, next.used = min(next.receive, again.receive), min(next.round, again.round), min(next.used, again.used)
 		again = next
 	}
 	bare = min(bare, o.bareRound(b))
@@ -72,13 +72,13 @@ func benchOrganization(b *testing.B, size int) {
 	busiest, cpu := o.spread(b, d)
 	d.stop(b)
 	b.Logf("\n%d flow logs in %d scopes"+
-		"\nfirst start: receives after %4.1f s, all refreshed after %4.1f s, %d lines of log, peak RSS %3.0f MB"+
-		"\nnext start:  receives after %4.1f s, unchanged refresh of all in %4.1f s, %d lines of log, peak RSS %3.0f MB; bare calls %4.1f s, ratio %.2f"+
+		"\nfirst start: receives after %4.1f s, all refreshed after %4.1f s and %4.1f s of CPU, %d lines of log, peak RSS %3.0f MB"+
+		"\nnext start:  receives after %4.1f s, unchanged refresh of all in %4.1f s and %4.1f s of CPU, %d lines of log, peak RSS %3.0f MB; bare calls %4.1f s, ratio %.2f"+
 		"\nstate file:  %.0f bytes a flow log"+
 		"\nsend to CreateFlowLogs answered: first account %s\n                                 last account  %s"+
 		"\nschedule of %s: at most %d scopes refreshed in one second, %.0f%% of one core; peak RSS %.0f MB",
-		size, orgScopes, first.receive.Seconds(), first.round.Seconds(), first.lines, first.peak,
-		again.receive.Seconds(), again.round.Seconds(), again.lines, again.peak, bare.Seconds(), ratio(again.round, bare),
+		size, orgScopes, first.receive.Seconds(), first.round.Seconds(), first.used.Seconds(), first.lines, first.peak,
+		again.receive.Seconds(), again.round.Seconds(), again.used.Seconds(), again.lines, again.peak, bare.Seconds(), ratio(again.round, bare),
 		perFlowLog, inFirst, inLast, roundEvery, busiest, 100*cpu, d.peak)
 	b.ReportMetric(first.receive.Seconds(), "s-to-receive")
 	b.ReportMetric(max(first.peak, again.peak, d.peak), "RSS-MB")
@@ -147,6 +147,7 @@ type orgDaemon struct {
 	process
 	receive time.Duration // from its start to its first receive
 	round   time.Duration // its first refresh of all scopes, from the first call to the last commit
+	used    time.Duration // CPU time, up to that
 	lines   int           // of log, up to that
 	peak    float64       // MB, known after stop
 	ended   chan struct{} // closed when its log is at its end
@@ -202,6 +203,7 @@ func (o *organization) start(b *testing.B, dir, schedule string) *orgDaemon {
 		b.Fatal("not refreshed within 5 minutes")
 	}
 	all := time.Now()
+	d.used = d.cpu(b)
 	for received := false; !received; time.Sleep(time.Millisecond) {
 		o.mu.Lock()
 		if received = !o.received.IsZero(); received {

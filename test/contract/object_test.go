@@ -2,6 +2,7 @@ package contract_test
 
 import (
 	"io"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -31,7 +32,91 @@ func objectCases() []contractCase {
 			_, err := e.s3.GetObject(t.Context(), &s3.GetObjectInput{Bucket: &bucket, Key: aws.String("none")})
 			wantCode(t, err, "NoSuchBucket")
 		}},
+		{"object/list", listByFolders},
+		{"object/list in pages", listInPages},
+		{"object/list a missing bucket", func(t *testing.T, e *env) {
+			bucket := "no-such-bucket-" + e.account
+			_, err := e.s3.ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: &bucket})
+			wantCode(t, err, "NoSuchBucket")
+		}},
 	}
+}
+
+// putAll stores objects, each with its key in it.
+func putAll(t *testing.T, e *env, keys ...string) (bucket string) {
+	t.Helper()
+	bucket = e.newBucket(t)
+	for _, key := range keys {
+		_, err := e.s3.PutObject(t.Context(), &s3.PutObjectInput{Bucket: &bucket, Key: &key, Body: strings.NewReader(key)})
+		must(t, err)
+	}
+	return bucket
+}
+
+// listByFolders: with a delimiter the folders, without it from a key on that need not exist.
+func listByFolders(t *testing.T, e *env) {
+	bucket := putAll(t, e, "AWSLogs/1/CloudTrail/r/2026/03/02/b c+d.json", "AWSLogs/1/CloudTrail/r/2026/03/01/a.json", "AWSLogs/1/Config/x", "AWSLogs/note", "other")
+	list := func(in s3.ListObjectsV2Input) (out []string) {
+		t.Helper()
+		in.Bucket, in.EncodingType = &bucket, "url"
+		got, err := e.s3.ListObjectsV2(t.Context(), &in)
+		must(t, err)
+		wantEqual(t, "encoding", string(got.EncodingType), "url")
+		decode := func(text *string) {
+			t.Helper()
+			plain, err := url.QueryUnescape(aws.ToString(text)) // a blank is a plus sign, or %20
+			must(t, err)
+			out = append(out, plain)
+		}
+		for _, o := range got.Contents {
+			decode(o.Key)
+		}
+		for _, c := range got.CommonPrefixes {
+			decode(c.Prefix)
+		}
+		return out
+	}
+	for _, c := range []struct{ prefix, delimiter, after, want string }{
+		{"", "/", "", "other AWSLogs/"},
+		{"AWSLogs/", "/", "", "AWSLogs/note AWSLogs/1/"},
+		{"AWSLogs/1/CloudTrail/r/", "", "AWSLogs/1/CloudTrail/r/2026/03/01/", "AWSLogs/1/CloudTrail/r/2026/03/01/a.json AWSLogs/1/CloudTrail/r/2026/03/02/b c+d.json"},
+		{"AWSLogs/1/CloudTrail/r/", "", "AWSLogs/1/CloudTrail/r/2026/03/02/", "AWSLogs/1/CloudTrail/r/2026/03/02/b c+d.json"},
+		{"AWSLogs/1/CloudTrail/r/2026/03/02/", "", "AWSLogs/1/CloudTrail/r/2026/02/", "AWSLogs/1/CloudTrail/r/2026/03/02/b c+d.json"},
+		{"nothing/", "/", "", ""},
+	} {
+		in := s3.ListObjectsV2Input{Prefix: &c.prefix}
+		if c.delimiter != "" {
+			in.Delimiter = &c.delimiter
+		}
+		if c.after != "" {
+			in.StartAfter = &c.after
+		}
+		wantEqual(t, "keys below "+c.prefix+" after "+c.after, strings.Join(list(in), " "), c.want)
+	}
+}
+
+// listInPages: what a page begins with follows from the token; a folder is in one page only.
+func listInPages(t *testing.T, e *env) {
+	bucket := putAll(t, e, "a/1", "a/2", "a/3", "b", "c/1", "d")
+	var pages []string
+	in := &s3.ListObjectsV2Input{Bucket: &bucket, Delimiter: aws.String("/"), MaxKeys: aws.Int32(2)}
+	for {
+		got, err := e.s3.ListObjectsV2(t.Context(), in)
+		must(t, err)
+		var page []string
+		for _, c := range got.CommonPrefixes {
+			page = append(page, aws.ToString(c.Prefix))
+		}
+		for _, o := range got.Contents {
+			page = append(page, aws.ToString(o.Key))
+		}
+		pages = append(pages, strings.Join(page, " "))
+		if !aws.ToBool(got.IsTruncated) {
+			break
+		}
+		in.ContinuationToken = got.NextContinuationToken
+	}
+	wantEqual(t, "pages", strings.Join(pages, ", "), "a/ b, c/ d")
 }
 
 // The key has what a key may have and a URL escapes.

@@ -26,7 +26,10 @@ func TestMain(m *testing.M) { os.Exit(shared.Main(m)) }
 // folder is what a user applies in AWS.
 const folder = "../../deploy"
 
-var templates = []string{"flowkeeper.yaml", "flowkeeper-region.yaml", "flowkeeper-member.yaml"}
+var (
+	withRule  = []string{"flowkeeper.yaml", "flowkeeper-region.yaml", "flowkeeper-member.yaml"}
+	templates = slices.Concat(withRule, []string{"flowkeeper-list.yaml", "flowkeeper-log-files.yaml"})
+)
 
 func templatePath(name string) string { return filepath.Join(folder, "cloudformation", name) }
 

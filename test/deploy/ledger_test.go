@@ -18,6 +18,7 @@ import (
 	"flowkeeper/internal/daemon"
 	"flowkeeper/internal/fakeaws"
 	"flowkeeper/internal/fakeaws/fakeawstest"
+	"flowkeeper/internal/organization"
 	"flowkeeper/remediate/incident"
 )
 
@@ -38,18 +39,28 @@ var implied = map[string]string{
 	"autoscaling:DescribeTags":    "CreateFlowLogs with fields of tags",
 }
 
+// unseen are the permissions that AWS asks for and the fake does not, each with what asks.
+var unseen = map[string]string{
+	"kms:Decrypt": "GetObject of a log file that a key encrypts",
+}
+
+// otherwise are the permissions that are not called like the operation.
+var otherwise = map[string]string{"s3:ListObjectsV2": "s3:ListBucket", "s3:HeadBucket": "s3:ListBucket"}
+
 // action is the permission that a call needs; empty: none.
 func action(service, operation string) string {
 	if operation == "GetCallerIdentity" {
 		return ""
 	}
-	return service + ":" + strings.TrimSuffix(operation, "Batch")
+	named := service + ":" + strings.TrimSuffix(operation, "Batch")
+	return cmp.Or(otherwise[named], named)
 }
 
 const (
-	own      = "111122223333"
-	other    = "222233334444"
-	external = "an-external-id"
+	own        = "111122223333"
+	other      = "222233334444"
+	management = "999900001111"
+	external   = "an-external-id"
 )
 
 // TestPoliciesAreWhatIsCalled plays a daemon with everything configured, on a
@@ -59,14 +70,16 @@ func TestPoliciesAreWhatIsCalled(t *testing.T) {
 	t.Parallel()
 	p := newPlay(t)
 	p.run(t)
-	var here, there []string
+	var here, there, listed []string
 	for _, a := range p.world.Asked() {
 		switch act := action(a.Service, a.Operation); {
 		case act == "":
-		case a.ARN == p.me:
+		case a.ARN == p.me, strings.HasPrefix(a.ARN, "arn:aws:sts::"+own+":assumed-role/flowkeeper/"):
 			here = append(here, act)
 		case strings.HasPrefix(a.ARN, "arn:aws:sts::"+other+":assumed-role/flowkeeper/"):
 			there = append(there, act)
+		case strings.HasPrefix(a.ARN, "arn:aws:sts::"+management+":assumed-role/flowkeeper-list/"):
+			listed = append(listed, act)
 		}
 	}
 	here, there = sorted(here), sorted(there)
@@ -75,11 +88,15 @@ func TestPoliciesAreWhatIsCalled(t *testing.T) {
 			t.Errorf("%s was never asked for: the play has no %s", a, what)
 		}
 	}
+	for a := range unseen {
+		here = append(here, a)
+	}
 	t.Logf("here %v", here)
 	t.Logf("there %v", there)
 	same(t, "iam-policy.json", allowed(t, "iam-policy.json"), here)
 	same(t, "the role of flowkeeper.yaml", allowedIn(t, "flowkeeper.yaml", "Role", "Policies"), here)
 	same(t, "the role of flowkeeper-member.yaml", allowedIn(t, "flowkeeper-member.yaml", "Role", "Policies"), there)
+	same(t, "the role of flowkeeper-list.yaml", allowedIn(t, "flowkeeper-list.yaml", "Role", "Policies"), sorted(listed))
 }
 
 // play is two accounts in two Regions, with flow logs to every kind of
@@ -108,7 +125,13 @@ func newPlay(t *testing.T) *play {
 	p.queue, p.topic = queue, w.CreateTopic(own, region, "flow-log-alerts")
 	w.TrailTo(queue)
 	w.AddBucket(region, stateBucket)
-	w.AddRole("arn:aws:iam::"+other+":role/flowkeeper", external)
+	w.AddOrganization(management, "management")
+	w.DelegateOrganization(own)
+	w.AddRole(listRole, external)
+	for _, account := range []string{own, other} {
+		w.AddAccount(fakeawstest.Root, account, "name of "+account)
+		w.AddRole("arn:aws:iam::"+account+":role/flowkeeper", external)
+	}
 	for _, account := range []string{own, other} {
 		for _, r := range []string{region, "us-east-1"} {
 			p.plant(account, r)
@@ -123,7 +146,7 @@ func newPlay(t *testing.T) *play {
 	c.Queue.URL, c.Queue.WaitTime = url, time.Second
 	c.Inventory.Regions = []string{"all"}
 	c.Inventory.Schedule, c.Inventory.Settle = "@every 1s", 200*time.Millisecond
-	c.Accounts = []configs.Account{{ID: own}, {ID: other, RoleARN: "arn:aws:iam::" + other + ":role/flowkeeper", ExternalID: external}}
+	c.Organization = configs.Organization{RoleName: "flowkeeper", ExternalID: external, Exclude: []string{management}, Schedule: "@every 1h"}
 	c.Remediate.DriftWait, c.Remediate.VerifyAfter = time.Minute, time.Second
 	c.Rehearsal.Schedule = "@every 1s"
 	c.Alerts = []configs.Sink{{Type: "sns", Name: "everyone", TopicARN: p.topic}}
@@ -133,6 +156,20 @@ func newPlay(t *testing.T) *play {
 	p.d = &daemon.Daemon{Config: c, Version: "test", Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
 		AWS: aws.Config{Region: region, HTTPClient: w.HTTPClient(), Credentials: static(user)}}
 	return p
+}
+
+// listRole lists the accounts where Flowkeeper's own role may not.
+const listRole = "arn:aws:iam::" + management + ":role/flowkeeper-list"
+
+// list asks for the accounts by that role. The daemon does as a delegated administrator.
+func (p *play) list(t *testing.T) {
+	t.Helper()
+	api := organization.Client(p.d.AWS, configs.Organization{ListRoleARN: listRole, ExternalID: external})
+	l, err := organization.List(t.Context(), api, nil, nil)
+	must(t, err)
+	if len(l.Accounts) != 3 || l.NoPaths != nil {
+		t.Fatalf("listed %+v", l)
+	}
 }
 
 func static(c fakeaws.Credentials) aws.CredentialsProvider {
@@ -168,6 +205,7 @@ const kinds = 5
 
 func (p *play) run(t *testing.T) {
 	t.Helper()
+	p.list(t)
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- p.d.Run(ctx) }()

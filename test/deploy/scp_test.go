@@ -63,6 +63,9 @@ func TestWhoIsDenied(t *testing.T) {
 		stream  = "arn:aws:firehose:eu-west-1:111122223333:deliverystream/YOUR-FLOW-LOGS-STREAM"
 		linked  = "arn:aws:iam::111122223333:role/aws-service-role/delivery.logs.amazonaws.com/AWSServiceRoleForLogDelivery"
 		trail   = "arn:aws:cloudtrail:eu-west-1:111122223333:trail/all"
+		sets    = "arn:aws:iam::111122223333:role/stacksets-exec-0123456789abcdef0123456789abcdef"
+		forward = "arn:aws:iam::111122223333:role/flowkeeper-forward-eu-west-1"
+		topic   = "arn:aws:sns:eu-west-1:111122223333:flowkeeper-log-files"
 	)
 	flowLogs, parts := readPolicy(t, "scp-flow-logs.json"), readPolicy(t, "scp-flowkeeper.json")
 	for _, tt := range []struct {
@@ -115,6 +118,18 @@ func TestWhoIsDenied(t *testing.T) {
 		{request{mallory, "", "events:RemovePermission", "*"}, true},
 		{request{admin, "true", "events:PutPermission", "*"}, false},
 		{request{admin, "", "organizations:LeaveOrganization", "*"}, true},
+		{request{sets, "", "events:PutTargets", rule}, false}, // a StackSet updates its stacks, and makes them in new accounts
+		{request{sets, "", "iam:PutRolePolicy", daemon}, false},
+		{request{sets, "", "iam:CreateRole", forward}, false},
+		{request{sets, "", "ec2:DeleteFlowLogs", log}, true},
+		{request{sets, "", "cloudtrail:StopLogging", trail}, true},
+		{request{sets, "", "sqs:ReceiveMessage", queue}, true},
+		{request{mallory, "true", "iam:CreateRole", sets}, true}, // nobody becomes what StackSets use
+		{request{mallory, "true", "iam:UpdateAssumeRolePolicy", sets}, true},
+		{request{mallory, "true", "iam:CreateRole", forward}, true}, // in an account that has none yet: the queue believes it
+		{request{mallory, "", "iam:UpdateAssumeRolePolicy", forward}, true},
+		{request{mallory, "", "sns:SetTopicAttributes", topic}, true},
+		{request{mallory, "", "sns:AddPermission", topic}, true},
 		{request{mallory, "", "cloudwatch:PutAlarmMuteRule", alarm}, true},
 		{request{mallory, "", "cloudwatch:DeleteAlarms", alarm}, true},
 		{request{mallory, "", "cloudwatch:DeleteAlarms", "arn:aws:cloudwatch:eu-west-1:111122223333:alarm:another"}, false},

@@ -34,6 +34,8 @@ func TestStacks(t *testing.T) {
 	binary := binary(t)
 	t.Run("the main one alone", func(t *testing.T) { t.Parallel(); mainAlone(t, inst, binary) })
 	t.Run("all, in two accounts", func(t *testing.T) { t.Parallel(); twoAccounts(t, inst, binary) })
+	t.Run("an organisation", func(t *testing.T) { t.Parallel(); wholeOrganization(t, inst, binary) })
+	t.Run("log files, and both ways", func(t *testing.T) { t.Parallel(); bothWays(t, inst, binary) })
 }
 
 // mainAlone: no parameter is given.
@@ -128,12 +130,7 @@ accounts:
 func (p *place) createFlowLog(t *testing.T) (id string) {
 	t.Helper()
 	bucket := "flow-logs-" + p.account + "-" + p.region
-	in := &s3.CreateBucketInput{Bucket: &bucket}
-	if p.region != "us-east-1" {
-		in.CreateBucketConfiguration = &s3types.CreateBucketConfiguration{LocationConstraint: s3types.BucketLocationConstraint(p.region)}
-	}
-	_, err := p.s3.CreateBucket(t.Context(), in)
-	must(t, err)
+	p.createBucket(t, bucket)
 	vpc, err := p.ec2.CreateVpc(t.Context(), &ec2.CreateVpcInput{CidrBlock: aws.String("10.0.0.0/16")})
 	must(t, err)
 	out, err := p.ec2.CreateFlowLogs(t.Context(), &ec2.CreateFlowLogsInput{
@@ -147,12 +144,28 @@ func (p *place) createFlowLog(t *testing.T) (id string) {
 	return out.FlowLogIds[0]
 }
 
+func (p *place) createBucket(t *testing.T, bucket string) {
+	t.Helper()
+	in := &s3.CreateBucketInput{Bucket: &bucket}
+	if p.region != "us-east-1" {
+		in.CreateBucketConfiguration = &s3types.CreateBucketConfiguration{LocationConstraint: s3types.BucketLocationConstraint(p.region)}
+	}
+	_, err := p.s3.CreateBucket(t.Context(), in)
+	must(t, err)
+}
+
 // attack deletes a flow log, and sends the record as CloudTrail does.
 func (p *place) attack(t *testing.T, id string) {
 	t.Helper()
+	p.put(t, p.deletes(t, id))
+}
+
+// deletes deletes a flow log, and returns the record of it.
+func (p *place) deletes(t *testing.T, id string) (record string) {
+	t.Helper()
 	_, err := p.ec2.DeleteFlowLogs(t.Context(), &ec2.DeleteFlowLogsInput{FlowLogIds: []string{id}})
 	must(t, err)
-	record, err := json.Marshal(map[string]any{
+	text, err := json.Marshal(map[string]any{
 		"eventVersion": "1.09", "eventTime": time.Now().UTC().Format(time.RFC3339), "eventID": rand.Text(),
 		"eventSource": "ec2.amazonaws.com", "eventName": "DeleteFlowLogs", "eventType": "AwsApiCall",
 		"awsRegion": p.region, "recipientAccountId": p.account, "sourceIPAddress": "198.51.100.7",
@@ -161,7 +174,7 @@ func (p *place) attack(t *testing.T, id string) {
 		"responseElements":  map[string]any{"DeleteFlowLogsResponse": map[string]any{"unsuccessful": ""}},
 	})
 	must(t, err)
-	p.put(t, string(record))
+	return string(text)
 }
 
 // restored says whether AWS has exactly one flow log, which replaces the lost

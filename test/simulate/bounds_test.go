@@ -1,6 +1,7 @@
 package simulate
 
 import (
+	"context"
 	"slices"
 	"strings"
 	"time"
@@ -74,6 +75,10 @@ func (p *play) darknessAlerted(d *daemon, i incident.Incident, at time.Time) {
 	if i.State == incident.Restored || !i.Known || i.Action == incident.Ignore || released || p.decoys[i.FlowLogID] || p.inPlace[i.FlowLogID] || p.sneaked[i.FlowLogID] || p.waved[i.FlowLogID] {
 		return // it is back, or may stay away
 	}
+	if p.disputed(d, i.FlowLogID) {
+		d.mightStay[i.FlowLogID] = at
+		return
+	}
 	since := i.OpenedAt
 	from := since
 	if !i.MissingSince.IsZero() {
@@ -83,8 +88,8 @@ func (p *play) darknessAlerted(d *daemon, i incident.Incident, at time.Time) {
 			from = at // of a drift, to which a record brought the rule
 		}
 	}
-	if i.WaitUntil.After(since) {
-		since = i.WaitUntil
+	for _, at := range []time.Time{i.WaitUntil, d.mightStay[i.FlowLogID]} {
+		since = incident.Later(since, at)
 	}
 	var last time.Time
 	d.commits.naming(i.RootID, func(a alert.Alert) bool {
@@ -107,6 +112,18 @@ func (p *play) darknessAlerted(d *daemon, i incident.Incident, at time.Time) {
 	} else if at.Sub(first) >= late {
 		p.fail("%s after %s was lost it is not back, and no alert tells so %s: %s, %s, %d tries: %s", at.Sub(since), i.FlowLogID, what, i.State, i.Reason, i.Attempts, i.LastError)
 	}
+}
+
+// disputed reports whether of several daemons this one takes a flow log for a decoy of another one that was
+// wanted in its place: that replaced it, as this one knows, and another daemon, which got no record of that, has
+// put the first one back. AWS allows one of the two, and this one does not restore the first.
+func (p *play) disputed(d *daemon, id string) bool {
+	if len(p.daemons) < 2 || !p.shared(p.known[id]) {
+		return false
+	}
+	row, ok, err := d.store.FindFlowLog(context.Background(), id)
+	p.must(err)
+	return ok && !row.Protected
 }
 
 // taken is what must hold when the pager takes an alert.

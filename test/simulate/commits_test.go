@@ -19,7 +19,7 @@ type commits struct {
 	sent   map[string]bool // to the pager
 
 	answers map[string][]string // to its creates in this life, the codes by token; empty: made
-	hidden  map[string]bool     // tokens, answered NotFound last, by the trouble that hides resources
+	hidden  map[place]bool      // whose creates were answered NotFound last, by the trouble that hides resources
 	ended   map[string]bool     // incidents, as they were opened, that are known to be closed
 	heard   map[string]bool     // of deletions, by event and flow log: the snapshot had it
 
@@ -30,11 +30,12 @@ type commits struct {
 	couldTake   map[string]time.Time         // when a step first could have taken another token
 
 	couldTell map[string]time.Time // when a step first could have told of what is due
+	mightStay map[string]time.Time // when a step last found that a flow log is disputed, by ID
 	rang      map[string]time.Time // when a pager last began that has to ring for a while, by its key
 }
 
 func newCommits() *commits {
-	return &commits{has: map[string]bool{}, tried: map[string]bool{}, sent: map[string]bool{}, answers: map[string][]string{}, hidden: map[string]bool{}, ended: map[string]bool{}, heard: map[string]bool{}, couldTell: map[string]time.Time{}, rang: map[string]time.Time{},
+	return &commits{has: map[string]bool{}, tried: map[string]bool{}, sent: map[string]bool{}, answers: map[string][]string{}, hidden: map[place]bool{}, ended: map[string]bool{}, heard: map[string]bool{}, couldTell: map[string]time.Time{}, mightStay: map[string]time.Time{}, rang: map[string]time.Time{},
 		wrote: map[string]incident.Incident{}, tokens: map[string]bool{}, tokenEvents: map[string]bool{}, couldTake: map[string]time.Time{}}
 }
 

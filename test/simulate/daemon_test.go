@@ -41,11 +41,14 @@ type daemon struct {
 	deaths   int
 	later    []func() // tasks that run after the next commit
 	watches  map[inventory.Scope]watch
+	away     bool              // the account has left, as far as it knows
+	knewThen map[string]string // when it learned that: see knows
 	*commits
 
 	*mortal
 	ctx        context.Context
 	keys       *aws.CredentialsCache
+	fleet      *scopes.Fleet
 	store      *store.Store
 	remediator *remediate.Remediator
 	rehearser  *rehearse.Rehearser
@@ -73,13 +76,16 @@ func (d *daemon) start() {
 	d.keys = aws.NewCredentialsCache(aws.CredentialsProviderFunc(d.credentials)) // as read once from a file
 	base := scopes.Account{}.Reach(scopes.OnClock(aws.Config{Region: region, HTTPClient: wire{d.mortal, d, d.p.world.HTTPClient().Transport},
 		Credentials: d.keys, Retryer: impatient}, d.p.theirs))
-	fleet, err := scopes.Connect(ctx, base, []scopes.Account{{ID: account}}, d.p.regions, slog.New(slog.DiscardHandler))
+	d.fleet, err = scopes.Connect(ctx, base, []scopes.Account{{ID: account}}, d.p.regions, slog.New(slog.DiscardHandler))
 	d.p.must(err)
+	if d.away {
+		d.fleet.Leave(account)
+	}
 	mem := memory{st, d.mortal, d}
 	d.remediator = &remediate.Remediator{
 		Store:    followed{room[remediate.Tx]{mem, st.Remediation(), func(tx remediate.Tx, w *writes) remediate.Tx { return remediates{tx, w} }}},
 		News:     room[remediate.NewsTx]{mem, st.News(), func(tx remediate.NewsTx, w *writes) remediate.NewsTx { return newsOf{tx, w} }},
-		Snapshot: mem, Fleet: fleet, Policy: d.p.policy, Now: d.p.theirs, Log: d.p.log, AlertsAdded: func() {},
+		Snapshot: mem, Fleet: d.fleet, Policy: d.p.policy, Now: d.p.theirs, Log: d.p.log, AlertsAdded: func() {},
 		RefreshSoon:  func(inventory.Scope, bool) { d.asked = true },
 		BypassOutbox: func(context.Context, alert.Alert) {},
 		Parallel:     d.p.beside, Background: d.background, Rand: d.p.random.Float64, Random: d.p.token,
@@ -89,14 +95,14 @@ func (d *daemon) start() {
 			}},
 	}
 	d.rehearser = &rehearse.Rehearser{
-		Store: room[rehearse.Tx]{mem, st.Rehearsals(), func(tx rehearse.Tx, w *writes) rehearse.Tx { return rehearses{tx, w} }}, EC2: func(s inventory.Scope) (rehearse.EC2, bool) { return fleet.EC2(s) }, Restores: d.remediator,
-		AlertOnly: d.p.policy.AlertOnly, Now: d.p.theirs, Log: d.p.log, AlertsAdded: func() {}, Caller: fleet.Caller, Rand: d.p.random.Float64,
+		Store: room[rehearse.Tx]{mem, st.Rehearsals(), func(tx rehearse.Tx, w *writes) rehearse.Tx { return rehearses{tx, w} }}, EC2: func(s inventory.Scope) (rehearse.EC2, bool) { return d.fleet.EC2(s) }, Restores: d.remediator,
+		AlertOnly: d.p.policy.AlertOnly, Now: d.p.theirs, Log: d.p.log, AlertsAdded: func() {}, Caller: d.fleet.Caller, Rand: d.p.random.Float64,
 		Pause: func(context.Context, time.Duration) bool { return false },
 	}
 	d.remediator.Rehearsals = d.rehearser
 	d.sender = sink.NewSender("pager", pager{d.mortal, d}, mem, d.p.log)
 	d.sender.Now, d.sender.Rand = d.p.theirs, d.p.random.Float64
-	d.watcher = watcher.New(watcher.Config{QueueURL: d.p.queue, VisibilityTimeout: time.Minute},
+	d.watcher = watcher.New(watcher.Config{QueueURL: d.p.queue, VisibilityTimeout: time.Minute, Files: newFiles(base), Beat: func() {}},
 		sqs.NewFromConfig(base, func(o *sqs.Options) { o.RetryMaxAttempts = 1 }), d, d.p.log)
 }
 
@@ -107,6 +113,15 @@ func (d *daemon) background(task func()) {
 		return
 	}
 	d.later = append(d.later, task)
+}
+
+// runLater runs the tasks that wait for a commit.
+func (d *daemon) runLater() {
+	later := d.later
+	d.later = nil
+	for _, task := range later {
+		task()
+	}
 }
 
 // credentials of the process: Flowkeeper's own, or by mistake those of another
@@ -143,7 +158,7 @@ func (d *daemon) Handle(ctx context.Context, m watcher.Message) error {
 	d.asked = d.asked || len(m.Suspects) > 0
 	if fs := detection.Findings(m.Records); len(fs) > 0 {
 		for _, f := range fs {
-			inScope := slices.Contains(d.p.scopes(), inventory.Scope{Account: f.Record.Account, Region: f.Record.Region})
+			inScope := slices.Contains(d.scopes(), inventory.Scope{Account: f.Record.Account, Region: f.Record.Region})
 			if inScope && (f.Kind == detection.Deleted || f.Kind == detection.Attempted) {
 				d.attacked()
 			}
@@ -151,6 +166,10 @@ func (d *daemon) Handle(ctx context.Context, m watcher.Message) error {
 		d.hears(fs)
 		if err := d.remediator.Handle(ctx, fs, func() {}); err != nil || d.dead {
 			return err
+		}
+		if d.away {
+			d.p.overlook(m)
+			return nil
 		}
 		d.p.handled(d, m)
 	}
@@ -181,6 +200,9 @@ func (d *daemon) refresh(s inventory.Scope) { d.refreshBy(s, d.remediator.Refres
 
 func (d *daemon) refreshBy(s inventory.Scope, refresh func(context.Context, inventory.Scope) (inventory.Counts, error)) {
 	d.asked = false
+	if d.away {
+		return
+	}
 	d.refreshed(s, watchEvery)
 	started, before := d.p.now, d.rows(s)
 	defer func() { d.p.remembered(s, before, d.rows(s)) }()
@@ -224,12 +246,19 @@ func (d *daemon) rows(s inventory.Scope) map[string]inventory.Known {
 }
 
 func (d *daemon) rehearse(s inventory.Scope) {
+	if d.away {
+		return
+	}
 	if _, err := d.rehearser.Rehearse(d.ctx, s, func() {}); !errors.Is(err, rehearse.ErrBusy) {
 		d.p.expected(d, err)
 	}
 }
 
 func (d *daemon) step(s inventory.Scope) int {
+	if d.away { // of what is due all the same, another loop of the daemon alerts
+		d.p.expected(d, d.remediator.NotifyDue(d.ctx, func() {}))
+		return 0
+	}
 	began := d.p.now
 	d.stepping = true
 	n, err := d.remediator.Step(d.ctx, s, func() {})
@@ -246,7 +275,7 @@ func (d *daemon) deliver() bool { return d.sender.Step(d.ctx) == 0 && !d.dead }
 
 // due is when there is something to do again.
 func (d *daemon) due() (at time.Time) {
-	for _, s := range d.p.scopes() {
+	for _, s := range d.scopes() {
 		var next time.Time
 		d.p.must(d.store.View(context.Background(), func(tx *store.Tx) (err error) { next, err = tx.NextDue(s); return err }))
 		if !next.IsZero() && (at.IsZero() || next.Before(at)) {

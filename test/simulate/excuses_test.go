@@ -271,20 +271,25 @@ func (p *play) excusesAt(id string, t target) bool {
 
 // mayBeDecoy reports whether the last flow log at a target was made in the place of a lost one: until it
 // is known who made it, or until it is shown beside that, it may count as a decoy, which is not
-// restored. The other one is there then.
-func (p *play) mayBeDecoy(t target, count map[target]int) bool {
-	last := ""
+// restored. The other one is there then, or it has come back since and may stay away by now.
+func (p *play) mayBeDecoy(t target, count map[target]int, mayStayAway map[target]bool) bool {
+	last := p.lastAt(t)
+	for o := range p.wanted {
+		if o.place == t.place && (count[o] > 0 || mayStayAway[o] && p.lastAt(o) > last) {
+			return p.inPlace[last]
+		}
+	}
+	return false
+}
+
+// lastAt is the flow log that was made last at a target.
+func (p *play) lastAt(t target) (last string) {
 	for id, at := range p.known {
 		if at == t {
 			last = max(last, id)
 		}
 	}
-	for o := range p.wanted {
-		if o.place == t.place && count[o] > 0 {
-			return p.inPlace[last]
-		}
-	}
-	return false
+	return last
 }
 
 // shared reports whether two flow logs have been wanted at a target's place, one after the other.

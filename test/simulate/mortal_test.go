@@ -76,12 +76,12 @@ func (w wire) Do(r *http.Request) (resp *http.Response, err error) {
 	err = w.around(func() (err error) {
 		w.d.p.faulty(w.d)
 		defer w.d.p.faultless()
-		asked := createOf(r)
-		if asked != "" {
+		asked, creates := createOf(r)
+		if creates {
 			w.d.sends(asked)
 		}
 		resp, err = w.through.RoundTrip(r)
-		if asked != "" {
+		if creates {
 			w.d.answered(asked, answerOf(resp, err))
 		}
 		return err
@@ -186,11 +186,7 @@ type followed struct{ room[remediate.Tx] }
 
 func (f followed) Update(ctx context.Context, fn func(remediate.Tx) error) error {
 	err := f.room.Update(ctx, fn)
-	later := f.d.later
-	f.d.later = nil
-	for _, task := range later {
-		task()
-	}
+	f.d.runLater()
 	return err
 }
 

@@ -41,6 +41,8 @@ type play struct {
 	random *rand.Rand
 	tokens *rand.ChaCha8 // draws new ClientTokens
 	doubt  *rand.Rand    // draws which commits are not answered; nil: all are
+	trips  *rand.Rand    // draws when the account leaves and comes back; nil: it stays
+	filing *rand.Rand    // draws which records are in which log file; nil: there are none
 	now    time.Time
 	dir    string
 	log    *slog.Logger
@@ -94,6 +96,12 @@ func newPlay(seed uint64, dir string, daemons int, verbose bool) *play {
 	if seed%4 == 3 {
 		p.doubt = rand.New(rand.NewPCG(seed, 1)) // of its own: what else is drawn keeps its meaning
 	}
+	if seed%5 == 4 {
+		p.trips = rand.New(rand.NewPCG(seed, 2))
+	}
+	if seed%6 == 1 {
+		p.filing = rand.New(rand.NewPCG(seed, 3))
+	}
 	p.log = slog.New(slog.DiscardHandler)
 	if verbose {
 		p.log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{ReplaceAttr: p.playTime}))
@@ -115,6 +123,8 @@ func newPlay(seed uint64, dir string, daemons int, verbose bool) *play {
 	p.who = map[*ec2.Client]string{p.attacker: "mallory", p.patient: terraform, p.robot: robot}
 	p.world.Deny("eve", "DeleteFlowLogs")
 	p.world.TrailWith(p.recorded)
+	p.world.AddBucket(region, trailBucket)
+	p.world.OwnBucket(trailBucket, account)
 	p.plant()
 	for n := range daemons {
 		p.daemons = append(p.daemons, newDaemon(p, n))
@@ -196,7 +206,9 @@ func (p *play) run(steps int) {
 	for range steps {
 		p.steps++
 		p.pick()
+		p.file()
 		p.check()
+		p.trip()
 	}
 	p.heal()
 	p.promise()
@@ -348,6 +360,9 @@ func (p *play) heal() {
 		if d.wrong {
 			d.mixUp(false)
 		}
+		if d.alive(); d.away {
+			d.comeBack()
+		}
 	}
 	p.removeDecoys()
 	for len(p.unfinished) > 0 {
@@ -355,6 +370,9 @@ func (p *play) heal() {
 	}
 	for len(p.records) > 0 {
 		p.send(false)
+	}
+	if len(p.unfiled) > 0 {
+		p.writeFile(len(p.unfiled))
 	}
 	end := p.now.Add(48 * time.Hour)
 	for n, quiet := 0, 0; quiet < 3; n++ {
@@ -401,7 +419,7 @@ func (p *play) round(d *daemon) {
 	for n := 0; d.receive() > 0; n++ {
 		p.bounded(n, "receives")
 	}
-	for _, s := range p.scopes() {
+	for _, s := range d.scopes() {
 		d.refresh(s)
 		for n := 0; d.step(s) > 0; n++ {
 			p.bounded(n, "steps")

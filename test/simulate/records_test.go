@@ -25,7 +25,11 @@ func (p *play) recorded(body string) error {
 		} `json:"detail"`
 	}
 	p.must(json.Unmarshal([]byte(body), &e))
-	p.records = append(p.records, record{body: body, event: e.Detail.EventID})
+	r := record{body: body, event: e.Detail.EventID}
+	p.records = append(p.records, r)
+	if p.filing != nil {
+		p.unfiled = append(p.unfiled, r)
+	}
 	return nil
 }
 
@@ -55,8 +59,10 @@ func (p *play) sendNth(n int) {
 func (p *play) lose() {
 	if len(p.records) > 0 {
 		n := p.random.IntN(len(p.records))
-		for _, id := range p.records[n].deleted {
-			p.vanished(id)
+		if p.filing == nil { // else its log file tells
+			for _, id := range p.records[n].deleted {
+				p.vanished(id)
+			}
 		}
 		p.records = slices.Delete(p.records, n, n+1)
 	}

@@ -31,7 +31,7 @@ var mustHappen = []string{
 	"refreshes after an attack", "losses noticed by a refresh after an attack",
 	"replacements by a telemetry rule", "replacements by terraform", "losses excused", "incident closed replaced", "let go for a replacement",
 	"clock a little wrong", "decoys", "decoys that AWS allows", "decoys beside the flow log that is back",
-	"tokens guessed", "tokens used by others", "random tokens", "used tokens alerted",
+	"departures", "log files", "tokens guessed", "tokens used by others", "random tokens", "used tokens alerted",
 }
 
 func (t *tally) add(sum map[string]int) {

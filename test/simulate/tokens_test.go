@@ -79,6 +79,9 @@ type usedToken struct {
 
 // sends is what must hold of each create: its token is on disk, so that a crash repeats the same call.
 func (d *daemon) sends(token string) {
+	if d.away {
+		d.p.fail("a create in an account that has left")
+	}
 	if !d.tokens[token] {
 		d.p.fail("I4: a create with the token %s, which is not on disk", token)
 	}

@@ -2,6 +2,7 @@ package simulate
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -86,34 +87,45 @@ func (p *play) inTrouble(q *fakeaws.Request) fakeawstest.Refusal {
 // hides answers in turn that a resource is not there, and that the rate is
 // exceeded. A daemon that is about to die may forget what it was told.
 func (p *play) hides(d *daemon, form url.Values, gone fakeawstest.Refusal) fakeawstest.Refusal {
-	of := form.Get("ClientToken")
 	if form.Get("DryRun") == "true" {
 		return fakeawstest.Refusal{}
 	}
-	if !d.hidden[of] {
-		d.hidden[of] = true
+	of := placesOf(form)
+	said := slices.ContainsFunc(of, func(x place) bool { return d.hidden[x] })
+	for _, x := range of {
+		d.hidden[x] = !said || d.left >= 0
+	}
+	if !said {
 		return gone
 	}
-	d.hidden[of] = d.left >= 0
 	return fakeawstest.Refusal{Code: "RequestLimitExceeded", Status: 503, Message: "Request limit exceeded."}
 }
 
-// createOf is the token of a request that makes a flow log; empty for another one,
-// and for a dry run.
-func createOf(r *http.Request) (token string) {
+// placesOf are the places at which a create is to make flow logs: an incident may call for itself, and with
+// others, by another token.
+func placesOf(form url.Values) (out []place) {
+	for n := 1; form.Has(fmt.Sprintf("ResourceId.%d", n)); n++ {
+		out = append(out, place{form.Get(fmt.Sprintf("ResourceId.%d", n)), form.Get("LogDestination") + form.Get("LogGroupName")})
+	}
+	return out
+}
+
+// createOf is the token of a request that makes a flow log. ok is false for another request, and for a
+// dry run.
+func createOf(r *http.Request) (token string, ok bool) {
 	if !strings.HasPrefix(r.URL.Host, "ec2.") || r.Body == nil {
-		return ""
+		return "", false
 	}
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
-		return ""
+		return "", false
 	}
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	form, err := url.ParseQuery(string(body))
 	if err != nil || form.Get("Action") != "CreateFlowLogs" || form.Get("DryRun") == "true" {
-		return ""
+		return "", false
 	}
-	return form.Get("ClientToken")
+	return form.Get("ClientToken"), true
 }
 
 var codeIn = regexp.MustCompile(`(?i)<code>([^<]*)</code>`)

@@ -8,6 +8,7 @@ import (
 
 	"flowkeeper/alert"
 	"flowkeeper/inventory"
+	"flowkeeper/remediate/incident"
 )
 
 // After an attack a daemon refreshes the scopes of the account often: the one who attacks may cut
@@ -30,7 +31,7 @@ type watch struct{ until, due time.Time } // by the daemons' clock
 // attacked notes that a daemon has recorded a deletion, an attempt, tampering, or a loss.
 func (d *daemon) attacked() {
 	now := d.p.theirs()
-	for _, s := range d.p.scopes() {
+	for _, s := range d.scopes() {
 		w := d.watches[s]
 		if w.until.Before(now) {
 			w.due = now.Add(watchEvery)
@@ -59,7 +60,7 @@ func (d *daemon) refreshed(s inventory.Scope, next time.Duration) {
 
 // watch refreshes the scopes for which that is due because of an attack.
 func (d *daemon) watch() {
-	for _, s := range d.p.scopes() {
+	for _, s := range d.scopes() {
 		at := d.watched(s)
 		if at.IsZero() || at.After(d.p.theirs()) || d.dead {
 			continue
@@ -143,11 +144,11 @@ func (p *play) cut() {
 			}
 		}
 	}
-	before := len(p.records)
+	before, unfiled := len(p.records), len(p.unfiled)
 	_, err := p.attacker.DeleteFlowLogs(context.Background(), &ec2.DeleteFlowLogsInput{FlowLogIds: ids}, in(regionOf(p.known[ids[0]].resource)))
 	p.must(err)
 	p.say("  delete %v, and nobody hears", ids)
-	p.records = p.records[:before]
+	p.records, p.unfiled = p.records[:before], p.unfiled[:unfiled]
 	p.went(ids)
 	for _, id := range ids {
 		p.vanished(id)
@@ -189,6 +190,9 @@ func (p *play) mustNotice(id string) bool {
 
 // noticed is what must hold a while after a deletion without an event.
 func (p *play) noticed(d *daemon, id string, since time.Time) {
+	if p.disputed(d, id) { // by what the same refresh showed: it is not this daemon's to restore
+		return
+	}
 	p.happened["losses noticed by a refresh after an attack"]++
 	alerted := false
 	alerts := func(by *daemon) {
@@ -201,11 +205,26 @@ func (p *play) noticed(d *daemon, id string, since time.Time) {
 	if d.wrote[id].Adopted { // another daemon was faster
 		for _, other := range p.daemons {
 			alerts(other)
+			alerted = alerted || p.foretold(other, id, since)
 		}
 	}
 	if !alerted {
 		p.fail("%s after %s was deleted without an event, which an attack announced, no alert tells", p.now.Sub(since), id)
 	}
+}
+
+// foretold reports whether a forged record had told a daemon of a loss before it came: that daemon has
+// alerted of it then, and alerts now that the flow log is back.
+func (p *play) foretold(d *daemon, id string, since time.Time) bool {
+	i := d.wrote[id]
+	before := i.Source == incident.ByEvent && i.OpenedAt.Before(since)
+	deletion, restored := false, false
+	d.commits.naming(id, func(a alert.Alert) bool {
+		deletion = deletion || a.Kind == alert.Deletion && a.EventID == i.EventID
+		restored = restored || a.Kind == alert.Restored && a.EventID == i.EventID && !a.Time.Before(since)
+		return true
+	})
+	return len(p.blamed[id]) > 0 && before && deletion && restored
 }
 
 // guards reports whether a daemon's snapshot has a flow log as one to be restored, for so long that a

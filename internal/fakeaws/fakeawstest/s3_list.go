@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 
 	"flowkeeper/internal/fakeaws"
@@ -33,7 +34,7 @@ type inPrefix struct{ Prefix string }
 
 // listParameters are those of ListObjectsV2 that are faked.
 var listParameters = map[string]bool{
-	"list-type": true, "x-id": true, "prefix": true, "delimiter": true, "start-after": true, "continuation-token": true, "encoding-type": true,
+	"list-type": true, "x-id": true, "prefix": true, "delimiter": true, "start-after": true, "continuation-token": true, "encoding-type": true, "max-keys": true,
 }
 
 // SetListPage makes ListObjectsV2 answer with so many keys and common prefixes at most; 0: 1000,
@@ -78,6 +79,10 @@ func (s *s3Service) list(out http.ResponseWriter, q *fakeaws.Request) error {
 	if result.EncodingType == "url" {
 		encode = func(text string) string { return strings.ReplaceAll(url.QueryEscape(text), "%2F", "/") }
 	}
+	most := cmp.Or(s.most, 1000)
+	if n, err := strconv.Atoi(form.Get("max-keys")); err == nil && n > 0 {
+		most = min(most, n)
+	}
 	last := ""
 	for _, key := range slices.Sorted(maps.Keys(b.objects)) {
 		rest, ok := strings.CutPrefix(key, prefix)
@@ -88,7 +93,7 @@ func (s *s3Service) list(out http.ResponseWriter, q *fakeaws.Request) error {
 		switch {
 		case !ok, key <= after, group != "" && (group == last || strings.HasPrefix(after, group)):
 			continue
-		case result.KeyCount == cmp.Or(s.most, 1000):
+		case result.KeyCount == most:
 			result.IsTruncated, result.NextContinuationToken = true, base64.URLEncoding.EncodeToString([]byte(last))
 		case group != "":
 			last = group

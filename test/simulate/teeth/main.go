@@ -67,7 +67,7 @@ func (t tooth) bite(ctx context.Context) (how string, err error) {
 
 // noticed runs some of the simulation's tests over the patched sources.
 func (t tooth) noticed(ctx context.Context, overlay, tests string) (how string, err error) {
-	cmd := exec.CommandContext(ctx, "go", "test", "-overlay", overlay, "-count=1", "-run", tests, "./test/simulate")
+	cmd := exec.CommandContext(ctx, "go", "test", "-overlay", overlay, "-count=1", "-timeout=2h", "-run", tests, "./test/simulate")
 	cmd.Env = append(os.Environ(), "SIM_SEED=1001", "SIM_STEPS=150000")
 	out, err := cmd.CombinedOutput()
 	if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) {

@@ -157,6 +157,16 @@ var teeth = []tooth{
 `, ``}}},
 	{"refused credentials kept", []patch{{"internal/scopes/middleware.go",
 		`	if !s.drop(ctx, used, client, why) || request.RewindStream() != nil {`, `	if used.AccessKeyID != "" {`}}},
+	{"the records of a log file are not handed over", []patch{{"watcher/files.go",
+		`	h.some = true
+	return h.handle(m)
+`, `	h.some = true
+	return nil
+`}}},
+	{"records of an account that has left", []patch{{"remediate/handle.go",
+		`		case !configured:
+`, `		case !configured && (s.Account != "111122223333" || s.Region != "eu-west-1"):
+`}}},
 	{"I13 wrong credentials believed", []patch{{"internal/scopes/scopes.go",
 		`	if verdict != nil {
 		return aws.Credentials{}, verdict

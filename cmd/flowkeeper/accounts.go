@@ -1,0 +1,336 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"flowkeeper/alert"
+	"flowkeeper/configs"
+	"flowkeeper/internal/daemon"
+	"flowkeeper/internal/organization"
+	"flowkeeper/internal/scopes"
+	"flowkeeper/internal/store"
+	"flowkeeper/internal/term"
+	"flowkeeper/inventory"
+)
+
+func newAccountsCommand(a *app) *cobra.Command {
+	c := newGroup("accounts", "The accounts to protect", newAccountsListCommand(a))
+	c.Long = `The accounts to protect: those that the configuration selects of the AWS
+organisation, and those under accounts.`
+	c.Example = `  flowkeeper accounts list`
+	c.SuggestFor = []string{"account", "organization", "organisation", "orgs"}
+	return c
+}
+
+func newAccountsListCommand(a *app) *cobra.Command {
+	var offline bool
+	c := a.withJSON("one JSON object a line", &cobra.Command{
+		Use: "list", Short: "List the accounts, and whether the role works in each", Args: noArgs,
+		Long: `List the accounts to protect by number: the name, the organisational units
+above it, whether AWS lets Flowkeeper act there, and what the state file knows:
+in how many Regions it was refreshed, how many flow logs are protected, and how
+long ago the last refresh was, in the Region where that is longest. Accounts
+that have departed are listed with the reason and since when.
+
+It asks AWS Organizations for the accounts as they are now, if the
+configuration has organization.role_name, and assumes the role in each account.
+It changes nothing. With --offline, or where Organizations does not answer, the
+accounts are those of the state file. No state file is needed otherwise, so that
+the list can be tried before the daemon first runs.
+
+Exit codes: 0 the role works in each account but the management account, where
+service-managed StackSets deploy nothing; 1 it does not in some, or the accounts
+can't be listed; 78 wrong configuration.`,
+		Example: `  flowkeeper accounts list
+
+  # What the state file knows, without any call to AWS
+  flowkeeper accounts list --offline
+
+  # In which accounts the role is missing
+  flowkeeper accounts list --json | jq -c 'select(.role_works == false)'`,
+	})
+	c.Flags().BoolVar(&offline, "offline", false, "do not call AWS: list what the state file knows")
+	c.RunE = func(c *cobra.Command, _ []string) error { return listAccounts(c.Context(), a, offline) }
+	return c
+}
+
+// accountJSON is one account; a public contract as those of contract.go.
+type accountJSON struct {
+	Account     string     `json:"account"`
+	Name        string     `json:"name,omitempty"`
+	Path        string     `json:"path,omitempty"`  // the names of the root and the OUs above it
+	State       string     `json:"state,omitempty"` // as AWS Organizations names it
+	Management  bool       `json:"management,omitempty"`
+	Source      string     `json:"source"` // organization or accounts
+	ProtectedAt alert.Time `json:"protected_at,omitzero"`
+	DepartedAt  alert.Time `json:"departed_at,omitzero"`
+	Departed    string     `json:"departed,omitempty"` // left, inactive or deselected
+	RoleARN     string     `json:"role_arn,omitempty"`
+	RoleWorks   *bool      `json:"role_works,omitempty"` // absent: AWS was not asked
+	RoleError   string     `json:"role_error,omitempty"`
+	Regions     []string   `json:"regions,omitempty"`
+	FlowLogs    int        `json:"protected_flow_logs"`
+	RefreshedAt alert.Time `json:"refreshed_at,omitzero"` // in the Region where it is longest ago
+}
+
+// roster is what is known of the accounts.
+type roster struct {
+	conf     configs.Config
+	accounts []scopes.Account      // to protect
+	members  []organization.Member // of the organisation
+	counts   store.Counts
+	answers  map[string]error // of AWS, by account; nil: not asked
+}
+
+func listAccounts(ctx context.Context, a *app, offline bool) error {
+	r, err := newRoster(ctx, a, offline)
+	if err != nil {
+		return err
+	}
+	asked := error(nil)
+	if offline {
+		r.accounts = daemon.ProtectedAccounts(r.conf, inventory.Partition(r.conf.AWS.Region), r.members)
+	} else if asked, err = r.ask(ctx, a); err != nil {
+		return err
+	}
+	r.print(a)
+	if asked != nil {
+		a.complain(asked.Error())
+		return errPrinted
+	}
+	if slices.ContainsFunc(r.rows(), func(x accountJSON) bool { return x.RoleWorks != nil && !*x.RoleWorks && !x.Management }) {
+		return errPrinted
+	}
+	return nil
+}
+
+// newRoster reads the configuration and the state file. Without a state file nothing is known
+// yet; that is an error only if AWS is not to be asked.
+func newRoster(ctx context.Context, a *app, offline bool) (r *roster, err error) {
+	r = &roster{}
+	if r.conf, _, err = a.config(needs{}); err != nil {
+		return nil, err
+	}
+	s, err := openState(ctx, r.conf)
+	if errors.Is(err, store.ErrMissing) && !offline {
+		return r, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if r.members, _, err = s.Accounts(ctx); err == nil {
+		r.counts, err = s.Counts(ctx)
+	}
+	return r, errors.Join(err, s.Close())
+}
+
+// ask asks AWS for the accounts and for the role in each. asked is why the accounts can't be
+// listed; those of the state file are asked then.
+func (r *roster) ask(ctx context.Context, a *app) (asked, err error) {
+	if _, err := configs.Proxies(a.environ); err != nil {
+		return nil, &configError{err}
+	}
+	base, err := daemon.Base(ctx, r.conf, a.warnings())
+	if err != nil {
+		return nil, err
+	}
+	if o := r.conf.Organization; o.RoleName != "" {
+		p := a.Progress("asking AWS Organizations for the accounts", 0)
+		l, err := organization.List(ctx, organization.Client(base, o), o.Include, o.Exclude)
+		p.End()
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		if asked = err; err == nil {
+			r.members = organization.Merge(r.members, organization.Compare(r.members, l, a.now()))
+			for _, s := range l.Strangers {
+				a.Note("%s is no account of the organisation: correct it, or write it under accounts", s)
+			}
+		}
+	}
+	r.accounts = daemon.ProtectedAccounts(r.conf, inventory.Partition(base.Region), r.members)
+	if len(r.accounts) == 0 && r.conf.Organization.RoleName == "" {
+		r.accounts = []scopes.Account{{}}
+	}
+	r.answers = r.verify(ctx, a, base)
+	return asked, ctx.Err()
+}
+
+const (
+	verifyAtOnce  = 32
+	verifyTimeout = 20 * time.Second // of one account
+)
+
+// verify asks in each account whose the credentials are there. The account of credentials
+// without a role is known then.
+func (r *roster) verify(ctx context.Context, a *app, base aws.Config) map[string]error {
+	p := a.Progress("accounts asked", len(r.accounts))
+	defer p.End()
+	errs := make([]error, len(r.accounts))
+	var g errgroup.Group
+	g.SetLimit(verifyAtOnce)
+	for n := range r.accounts {
+		g.Go(func() error {
+			defer p.Step()
+			ctx, cancel := context.WithTimeout(ctx, verifyTimeout)
+			defer cancel()
+			id, _, err := r.accounts[n].Verify(ctx, base)
+			r.accounts[n].ID = cmp.Or(r.accounts[n].ID, id)
+			errs[n] = err
+			return nil
+		})
+	}
+	_ = g.Wait() // each account's error is its own
+	answers := map[string]error{}
+	for n, account := range r.accounts {
+		answers[account.ID] = errs[n]
+	}
+	return answers
+}
+
+// rows are all accounts by number: those to protect, and those that departed.
+func (r *roster) rows() (out []accountJSON) {
+	members := map[string]organization.Member{}
+	for _, m := range r.members {
+		members[m.ID] = m
+	}
+	listed := map[string]bool{}
+	for _, account := range r.accounts {
+		x := accountJSON{Account: account.ID, Source: "accounts", RoleARN: account.RoleARN}
+		if n := slices.IndexFunc(r.conf.Accounts, func(c configs.Account) bool { return c.ID == account.ID }); n >= 0 {
+			x.Name = r.conf.Accounts[n].Name
+		}
+		if m, ok := members[account.ID]; ok {
+			x.describe(m)
+		}
+		listed[account.ID] = true
+		if r.answers != nil {
+			err := r.answers[account.ID]
+			x.RoleWorks = new(err == nil)
+			if err != nil {
+				x.RoleError = alert.Clean(whyNot(err), alert.MaxField)
+			}
+		}
+		out = append(out, x)
+	}
+	for _, m := range r.members {
+		if m.Departed() && !listed[m.ID] {
+			x := accountJSON{Account: m.ID, Departed: string(m.Why), DepartedAt: jsonTime(m.LeftAt)}
+			x.describe(m)
+			out = append(out, x)
+		}
+	}
+	scopesOf := map[string][]inventory.Scope{}
+	for s := range r.counts.RefreshedAt {
+		scopesOf[s.Account] = append(scopesOf[s.Account], s)
+	}
+	for n := range out {
+		out[n].count(scopesOf[out[n].Account], r.counts)
+	}
+	slices.SortFunc(out, func(a, b accountJSON) int { return cmp.Compare(a.Account, b.Account) })
+	return out
+}
+
+// describe adds what the organisation says of the account.
+func (x *accountJSON) describe(m organization.Member) {
+	x.Name = cmp.Or(x.Name, m.Name)
+	x.Path, x.State, x.Management, x.ProtectedAt = m.Path, string(m.State), m.Management, jsonTime(m.FirstAt)
+	if !m.Departed() || x.Departed != "" {
+		x.Source = "organization"
+	}
+}
+
+// count adds what the state file knows of the account's Regions.
+func (x *accountJSON) count(scopes []inventory.Scope, c store.Counts) {
+	for _, scope := range scopes {
+		at := c.RefreshedAt[scope]
+		x.Regions = append(x.Regions, scope.Region)
+		x.FlowLogs += c.Protected[scope.String()]
+		if x.RefreshedAt.IsZero() || at.Before(x.RefreshedAt.Time) {
+			x.RefreshedAt = jsonTime(at)
+		}
+	}
+	slices.Sort(x.Regions)
+}
+
+// whyNot is an error of AWS without what the SDK adds.
+func whyNot(err error) string {
+	if errors.Is(err, context.DeadlineExceeded) {
+		return "no answer in time"
+	}
+	text := err.Error()
+	if _, said, ok := strings.Cut(text, "api error "); ok {
+		return said
+	}
+	return text
+}
+
+func (r *roster) print(a *app) {
+	t := a.Table(term.CutTo(12, "NAME"), term.Whole("ACCOUNT"), term.CutTo(12, "OU").KeepEnd().OrDrop(1), term.CutTo(12, "ROLE"),
+		term.Whole("REGIONS").OrDrop(3), term.Whole("FLOW LOGS").OrDrop(4), term.Whole("REFRESHED").OrDrop(2))
+	works, failed, departed := 0, 0, 0
+	rows := r.rows()
+	for _, x := range rows {
+		switch {
+		case x.Departed != "":
+			departed++
+		case x.RoleWorks != nil && *x.RoleWorks:
+			works++
+		case x.RoleWorks != nil:
+			failed++
+		}
+		refreshed := "never"
+		if !x.RefreshedAt.IsZero() {
+			refreshed = a.ago(x.RefreshedAt.Time)
+		}
+		t.Add(x, cmp.Or(x.Name, "-"), cmp.Or(x.Account, "-"), cmp.Or(x.Path, "-"), x.role(a), regionsText(x.Regions), x.FlowLogs, refreshed)
+	}
+	t.Flush()
+	if a.JSON {
+		return
+	}
+	switch {
+	case len(rows) == 0:
+		a.Note("no account is known yet: the daemon lists the organisation when it starts, and so does this command without --offline")
+	case r.answers == nil:
+		a.Note("%s to protect, %d departed; AWS was not asked", alert.Plural(len(rows)-departed, "account"), departed)
+	default:
+		a.Note("%s to protect: the role works in %d, and does not in %d; %d departed", alert.Plural(len(rows)-departed, "account"), works, failed, departed)
+	}
+}
+
+// role says whether Flowkeeper can act in the account.
+func (x accountJSON) role(a *app) term.Cell {
+	switch {
+	case x.Departed != "":
+		return term.Colored("departed "+a.ago(x.DepartedAt.Time)+": "+organization.Departure(x.Departed).Text(organization.State(x.State)), term.Dim)
+	case x.RoleWorks == nil:
+		return term.Colored("not asked", term.Dim)
+	case *x.RoleWorks:
+		return term.Colored("works", term.Green)
+	case x.Management:
+		return term.Colored("management account, without the role: "+x.RoleError, term.Yellow)
+	}
+	return term.Colored(x.RoleError, term.Red)
+}
+
+// regionsText names one Region or two, and counts more.
+func regionsText(regions []string) string {
+	switch {
+	case len(regions) == 0:
+		return "-"
+	case len(regions) <= 2:
+		return strings.Join(regions, ", ")
+	}
+	return fmt.Sprint(len(regions))
+}

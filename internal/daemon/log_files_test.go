@@ -1,0 +1,274 @@
+package daemon
+
+import (
+	"bytes"
+	"compress/gzip"
+	"fmt"
+	"net/url"
+	"os"
+	"strings"
+	"testing"
+
+	"flowkeeper/alert"
+	"flowkeeper/configs"
+	"flowkeeper/inventory"
+	"flowkeeper/remediate/notify"
+)
+
+const (
+	trail      = "org-trail"
+	trailOwner = "999988887777"
+	filePrefix = "AWSLogs/o-exampleorgid/" + account + "/CloudTrail/" + region + "/2026/03/01/"
+	fileKey    = filePrefix + account + "_CloudTrail_eu-west-1_20260301T1205Z_a b.json.gz"
+)
+
+// logHouse is a house whose only way of events is log files, in a bucket of another Region.
+func logHouse(t *testing.T) *house {
+	t.Helper()
+	h := newHouse(t)
+	h.daemon.Config.Queue.URL, h.queue = h.world.CreateQueue(account, region, "files", nil)
+	h.daemon.Config.Inventory.Schedule = "@every 1h"
+	h.daemon.Config.HTTP.Listen = "127.0.0.1:0"
+	h.daemon.Config.LogFiles.Buckets = []configs.LogBucket{{Name: trail, Owner: trailOwner, Prefix: "AWSLogs/"}}
+	h.world.AddBucket("eu-central-1", trail)
+	h.world.OwnBucket(trail, trailOwner)
+	return h
+}
+
+// deletionRecord is the record of a deletion by mallory.
+func deletionRecord(event string, ids ...string) string {
+	var named []string
+	for n, id := range ids {
+		named = append(named, fmt.Sprintf(`{"tag":%d,"content":%q}`, n+1, id))
+	}
+	return fmt.Sprintf(`{"eventVersion":"1.11","eventSource":"ec2.amazonaws.com","eventName":"DeleteFlowLogs","eventTime":"2026-03-01T12:02:26Z","awsRegion":%q,"recipientAccountId":%q,"eventID":%q,"eventType":"AwsApiCall","managementEvent":true,"eventCategory":"Management",`+
+		`"userIdentity":{"type":"IAMUser","arn":"arn:aws:iam::111122223333:user/mallory","accountId":"111122223333","userName":"mallory"},"requestParameters":{"DeleteFlowLogsRequest":{"FlowLogId":[%s]}},"responseElements":{"DeleteFlowLogsResponse":{"unsuccessful":""}}}`,
+		region, account, event, strings.Join(named, ","))
+}
+
+const otherRecord = `{"eventSource":"ec2.amazonaws.com","eventName":"DescribeInstances","awsRegion":"eu-west-1","recipientAccountId":"111122223333","eventID":"other","requestParameters":{"a":"} DeleteFlowLogs {"}}`
+
+// store puts a log file with records into the bucket.
+func (h *house) store(key string, records ...string) {
+	h.t.Helper()
+	var b bytes.Buffer
+	z := gzip.NewWriter(&b)
+	_, err := fmt.Fprintf(z, `{"Records":[%s]}`, strings.Join(records, ","))
+	if err == nil {
+		err = z.Close()
+	}
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	h.world.PutObject(trail, key, b.Bytes())
+}
+
+func (h *house) send(body string) {
+	h.t.Helper()
+	if err := h.world.Send(h.queue, body); err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+// notice is CloudTrail's own.
+func notice(bucket, key string) string {
+	return fmt.Sprintf(`{"s3Bucket":%q,"s3ObjectKey":[%q]}`, bucket, key)
+}
+
+// bridged is a record as EventBridge sends it.
+func bridged(record string) string {
+	return `{"version":"0","detail-type":"AWS API Call via CloudTrail","source":"aws.ec2","account":"111122223333","region":"eu-west-1","detail":` + record + `}`
+}
+
+// emptied waits until all messages are acknowledged.
+func (h *house) emptied() {
+	h.t.Helper()
+	h.await("an empty queue", func() bool { visible, hidden := h.world.QueueDepth(h.queue); return visible+hidden == 0 })
+}
+
+// TestRestoresByLogFilesAlone: whatever announces the file, the alert says who did it.
+func TestRestoresByLogFilesAlone(t *testing.T) {
+	t.Parallel()
+	for name, announce := range map[string]func(key string) string{
+		"CloudTrail's notice": func(key string) string { return notice(trail, key) },
+		"S3's notice": func(key string) string {
+			return fmt.Sprintf(`{"Records":[{"eventSource":"aws:s3","eventName":"ObjectCreated:Put","s3":{"bucket":{"name":%q},"object":{"key":%q,"size":1}}}]}`, trail, strings.ReplaceAll(url.QueryEscape(key), "%2F", "/"))
+		},
+		"S3's through EventBridge": func(key string) string {
+			return fmt.Sprintf(`{"version":"0","detail-type":"Object Created","source":"aws.s3","detail":{"bucket":{"name":%q},"object":{"key":%q}}}`, trail, key)
+		},
+		"CloudTrail's notice through SNS": func(key string) string {
+			return fmt.Sprintf(`{"Type":"Notification","TopicArn":"arn:t","Message":%q}`, notice(trail, key))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := logHouse(t)
+			id := h.plant(region, "vpc-1")
+			h.refreshed()
+			h.strike(id)
+			h.store(fileKey, otherRecord, deletionRecord("e-1", id), otherRecord)
+			h.send(announce(fileKey))
+			h.awaitBack(region, "vpc-1")
+			h.emptied()
+			all := h.pager.of(alert.Deletion)
+			if len(all) != 1 || all[0].Actor == nil || !strings.HasSuffix(all[0].Actor.ARN, "user/mallory") {
+				t.Errorf("%+v", all)
+			}
+		})
+	}
+}
+
+// TestBothWaysAreOneEvent: by EventBridge and by a log file, in both orders, and by two files.
+func TestBothWaysAreOneEvent(t *testing.T) {
+	t.Parallel()
+	for name, ways := range map[string][]string{
+		"EventBridge first": {"bridge", "file", "file"},
+		"the file first":    {"file", "bridge", "file"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := logHouse(t)
+			ids := []string{h.plant(region, "vpc-1"), h.plant(region, "vpc-2")}
+			h.refreshed()
+			h.strike(ids...)
+			record := deletionRecord("e-1", ids...)
+			h.store(fileKey, record, record)
+			for _, way := range ways {
+				if way == "file" {
+					h.send(notice(trail, fileKey))
+				} else {
+					h.send(bridged(record))
+				}
+				h.emptied()
+				h.awaitBack(region, "vpc-1")
+				h.awaitBack(region, "vpc-2")
+			}
+			if made := len(h.world.Calls("CreateFlowLogs")); h.on(region, "vpc-1") != 1 || h.on(region, "vpc-2") != 1 || made > 2 {
+				t.Errorf("%d creates", made)
+			}
+			if all := h.pager.of(alert.Deletion); len(all) != 1 || len(all[0].FlowLogs) != 2 {
+				t.Errorf("%d alerts of the deletion: %+v", len(all), all)
+			}
+		})
+	}
+}
+
+// TestALateLogFileSaysWho: a refresh finds the loss, its alert says that the record may come
+// later, and the record's alert says who did it.
+func TestALateLogFileSaysWho(t *testing.T) {
+	t.Parallel()
+	h := logHouse(t)
+	h.daemon.Config.Inventory.Schedule = "@every 1s"
+	id := h.plant(region, "vpc-1")
+	h.refreshed()
+	h.strike(id)
+	h.await("the alert of the drift", func() bool { return len(h.pager.of(alert.Deletion)) > 0 })
+	h.awaitBack(region, "vpc-1")
+	if a := h.pager.of(alert.Deletion)[0]; !a.LateRecords || !strings.Contains(a.Text, "a log file may bring minutes later") {
+		t.Errorf("%s", a.Text)
+	}
+	h.store(fileKey, deletionRecord("e-1", id))
+	h.send(notice(trail, fileKey))
+	h.await("an alert that says who did it", func() bool {
+		for _, a := range h.pager.of(alert.Deletion) {
+			if a.Actor != nil && strings.HasSuffix(a.Actor.ARN, "user/mallory") {
+				return true
+			}
+		}
+		return false
+	})
+	h.emptied()
+	if h.on(region, "vpc-1") != 1 || len(h.world.Calls("CreateFlowLogs")) != 1 {
+		t.Error("restored more than once")
+	}
+}
+
+// TestNothingIsFetchedThatCannotMatter: messages about it are acknowledged, but for those about
+// a bucket that is not listed.
+func TestNothingIsFetchedThatCannotMatter(t *testing.T) {
+	t.Parallel()
+	h := logHouse(t)
+	h.refreshed()
+	const stranger = "AWSLogs/o-exampleorgid/444455556666/CloudTrail/eu-west-1/2026/03/01/x.json.gz"
+	for _, key := range []string{stranger, "AWSLogs/" + account + "/CloudTrail-Digest/eu-west-1/2026/03/01/x.json.gz", "AWSLogs/" + account + "/vpcflowlogs/eu-west-1/2026/03/01/x.log.gz", "elsewhere/" + fileKey, filePrefix} {
+		h.send(notice(trail, key))
+	}
+	h.emptied()
+	h.send(notice("strangers-bucket", fileKey))
+	h.await("the message to be hidden", func() bool { visible, hidden := h.world.QueueDepth(h.queue); return visible == 0 && hidden == 1 })
+	h.await("the log", func() bool { return strings.Contains(h.log.String(), "strangers-bucket") })
+	if n := h.value(`flowkeeper_aws_calls_total{operation="GetObject",outcome="ok",service="S3"}`); n != -1 {
+		t.Error("S3 was asked")
+	}
+	// The buckets' own accounts are read, and every Region of ours.
+	for _, key := range []string{strings.ReplaceAll(fileKey, account, trailOwner), strings.ReplaceAll(fileKey, region, "us-east-1")} {
+		h.store(key, otherRecord)
+		h.send(notice(trail, key))
+	}
+	h.await("two files", func() bool { return h.value(`flowkeeper_log_files_total{outcome="read"}`) == 2 })
+	for outcome, want := range map[string]float64{"other_account": 1, "others": 2, "unlisted": 1, "refused": 0, "unreadable": 0} {
+		if n := h.value(fmt.Sprintf("flowkeeper_log_files_total{outcome=%q}", outcome)); n != want {
+			t.Errorf("%s: %v, want %v", outcome, n, want)
+		}
+	}
+}
+
+// TestABucketThatCanNotBeReadIsAlertedOnce: with what to grant; after that, its end.
+func TestABucketThatCanNotBeReadIsAlertedOnce(t *testing.T) {
+	t.Parallel()
+	h := logHouse(t)
+	id := h.plant(region, "vpc-1")
+	h.refreshed()
+	h.strike(id)
+	h.store(fileKey, deletionRecord("e-1", id))
+	h.world.RefuseObjects(trail, "", "AccessDenied", "User: arn:aws:iam::111122223333:user/flowkeeper is not authorized to perform: kms:Decrypt on this resource", 403)
+	for n := range 3 {
+		h.send(notice(trail, fileKey))
+		h.await("the message to be hidden", func() bool { visible, hidden := h.world.QueueDepth(h.queue); return visible == 0 && hidden == n+1 })
+	}
+	h.await("an alert", func() bool { return len(h.pager.of(alert.Pipeline)) > 0 })
+	h.world.AllowObjects(trail)
+	h.send(notice(trail, fileKey))
+	h.awaitBack(region, "vpc-1")
+	h.await("the end of it", func() bool { return len(h.pager.of(alert.Pipeline)) == 2 })
+	all := h.pager.of(alert.Pipeline)
+	if !strings.Contains(all[0].Cause, "allow kms:Decrypt") || all[0].Level != alert.High || !all[1].Resolves() || all[0].DedupKey != all[1].DedupKey {
+		t.Errorf("%+v", all)
+	}
+	if n := strings.Count(h.log.String(), "log files can't be read; "); n != 1 {
+		t.Errorf("%d lines of log", n)
+	}
+}
+
+// TestI8AFileThatCanNotBeReadIsSuspicious: its message stays, an alert names it, and the scope is
+// refreshed, which finds what it may hide.
+func TestI8AFileThatCanNotBeReadIsSuspicious(t *testing.T) {
+	t.Parallel()
+	h := logHouse(t)
+	id := h.plant(region, "vpc-1")
+	h.refreshed()
+	h.strike(id)
+	h.world.PutObject(trail, fileKey, []byte("\x1f\x8bnone"))
+	h.send(notice(trail, fileKey))
+	h.send(notice(trail, filePrefix+"deleted.json.gz"))
+	h.awaitBack(region, "vpc-1")
+	h.await("the messages to be hidden", func() bool { visible, hidden := h.world.QueueDepth(h.queue); return visible == 0 && hidden == 2 })
+	h.await("an alert", func() bool { return len(h.pager.of(alert.Pipeline)) > 0 })
+	if all := h.pager.of(alert.Pipeline); len(all) != 1 || !strings.Contains(all[0].Cause, filePrefix) {
+		t.Errorf("%+v", all)
+	}
+}
+
+// TestAdviceOfLogFiles names the page that explains it.
+func TestAdviceOfLogFiles(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../../docs/troubleshoot.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := outageAlert(inventory.Scope{}, notify.ReadingLogFiles, alert.High, "it fails")
+	if !strings.Contains(a.Advice, "troubleshoot.md#log-files-unread") || !strings.Contains(string(page), "\n## log-files-unread\n") {
+		t.Errorf("%q", a.Advice)
+	}
+}

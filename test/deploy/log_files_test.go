@@ -1,0 +1,117 @@
+package deploy_test
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/json"
+	"fmt"
+	"os/exec"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"flowkeeper/test/localstack"
+)
+
+// archive is a bucket with log files, and what flowkeeper-log-files.yaml makes of it.
+type archive struct {
+	*place
+	bucket string
+	made   outputs
+}
+
+const trailPrefix = "AWSLogs/"
+
+// newArchive makes the stack, and has the bucket notify its topic.
+func newArchive(t *testing.T, inst *localstack.Instance, queueAccount string) *archive {
+	t.Helper()
+	a := &archive{place: somewhere(inst)}
+	a.bucket = "org-trail-" + a.account
+	a.createBucket(t, a.bucket)
+	a.made = a.deploy(t, "flowkeeper-log-files", "flowkeeper-log-files.yaml", map[string]string{
+		"DaemonRoleArn": "arn:aws:iam::" + queueAccount + ":role/flowkeeper", "ExternalId": external, "QueueAccount": queueAccount,
+		"Bucket": a.bucket, "Prefix": trailPrefix, "KeyArn": a.key(),
+	})
+	_, err := a.s3.PutBucketNotificationConfiguration(t.Context(), &s3.PutBucketNotificationConfigurationInput{
+		Bucket: &a.bucket, NotificationConfiguration: &types.NotificationConfiguration{TopicConfigurations: []types.TopicConfiguration{{
+			TopicArn: aws.String(a.made["TopicArn"]), Events: []types.Event{"s3:ObjectCreated:*"},
+			Filter: &types.NotificationConfigurationFilter{Key: &types.S3KeyFilter{FilterRules: []types.FilterRule{{Name: types.FilterRuleNameSuffix, Value: aws.String(".json.gz")}}}},
+		}}},
+	})
+	must(t, err)
+	return a
+}
+
+func (a *archive) key() string { return "arn:aws:kms:" + a.region + ":" + a.account + ":key/trail" }
+
+// write writes a log file with records of a place, as CloudTrail does.
+func (a *archive) write(t *testing.T, of *place, id string, records ...string) {
+	t.Helper()
+	var whole struct{ Records []json.RawMessage }
+	for _, r := range records {
+		whole.Records = append(whole.Records, json.RawMessage(r))
+	}
+	var file bytes.Buffer
+	z := gzip.NewWriter(&file)
+	must(t, json.NewEncoder(z).Encode(whole))
+	must(t, z.Close())
+	key := fmt.Sprintf("%so-a1b2c3d4e5/%[2]s/CloudTrail/%[3]s/2026/11/29/%[2]s_CloudTrail_%[3]s_20261129T0455Z_%[4]s.json.gz", trailPrefix, of.account, of.region, id)
+	_, err := a.s3.PutObject(t.Context(), &s3.PutObjectInput{Bucket: &a.bucket, Key: &key, Body: bytes.NewReader(file.Bytes())})
+	must(t, err)
+}
+
+// bothWays: a deletion comes in a log file of another account, which S3 announces by SNS, and by
+// EventBridge too: it is one incident, whichever is first. One that comes in a log file alone is
+// restored as well.
+func bothWays(t *testing.T, inst *localstack.Instance, binary string) {
+	home := somewhere(inst)
+	trail := newArchive(t, inst, home.account)
+	made := home.deploy(t, "flowkeeper", "flowkeeper.yaml", map[string]string{
+		"OrganizationId": "o-a1b2c3d4e5", "LogTopicArn": trail.made["TopicArn"],
+		"LogBucket": trail.bucket, "LogBucketOwner": trail.account, "LogPrefix": trailPrefix, "LogKeyArn": trail.key(),
+	})
+	far := home.in("us-east-1") // no rule forwards its events
+	places := []*place{home, far}
+	lost := map[*place]string{}
+	for _, p := range places {
+		lost[p] = p.createFlowLog(t)
+	}
+	d := startDaemon(t, binary, home, made["Configuration"]+fmt.Sprintf(`  regions: [%s, us-east-1]
+log_files:
+  buckets:
+    - {name: %s, owner: "%s", prefix: %s, role_arn: "%s", external_id: %s}
+`, region, trail.bucket, trail.account, trailPrefix, trail.made["RoleArn"], external))
+	for _, p := range places {
+		await(t, func() error { return d.knows(lost[p]) })
+	}
+	both := home.deletes(t, lost[home])
+	trail.write(t, home, "both", both)
+	home.put(t, both)
+	trail.write(t, far, "file", far.deletes(t, lost[far]))
+	for _, p := range places {
+		await(t, func() error { return p.restored(t, lost[p]) })
+	}
+	await(t, func() error { return home.empty(t, made["QueueUrl"]) })
+	if n := d.incidents(t); n != len(places) {
+		t.Errorf("%d incidents, want one for each of %d deletions", n, len(places))
+	}
+	d.stop(t)
+}
+
+// incidents is how many the daemon has.
+func (d *process) incidents(t *testing.T) int {
+	t.Helper()
+	list := exec.Command(d.binary, "incidents", "list", "--json", "--config", d.config)
+	list.Env = d.env
+	out, err := list.Output()
+	must(t, err)
+	n := 0
+	for line := range bytes.Lines(out) {
+		if len(bytes.TrimSpace(line)) > 0 {
+			n++
+		}
+	}
+	return n
+}
