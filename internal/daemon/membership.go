@@ -151,8 +151,10 @@ func (m *membership) follow(ctx context.Context) error {
 		}
 	}
 	if len(left) > 0 {
-		d.loopsOf.stop(d.fleet.Leave(left...))
+		removed := d.fleet.Leave(left...)
+		d.loopsOf.stop(removed)
 		d.refreshes.accounts.forget(ctx, left)
+		d.refreshes.regions.forget(ctx, removed)
 		d.Log.Warn("accounts have departed: their flow logs are neither watched nor restored, and what is known of them stays", "accounts", len(left), "which", named(members, left))
 	}
 	m.tell(ctx, members)

@@ -147,7 +147,7 @@ func (r *refreshes) fail(ctx context.Context, s inventory.Scope, err error) {
 		r.disable(ctx, s)
 		return
 	}
-	if ctx.Err() == nil && (refused || st.outage.Failures() >= 3) {
+	if ctx.Err() == nil && (refused || st.outage.Failures() >= 3) && !r.regions.alert(ctx, s, err) {
 		st.outage.alert(ctx, "the inventory can't be refreshed: "+err.Error())
 	}
 	r.again(s)
@@ -162,6 +162,7 @@ func (r *refreshes) succeed(ctx context.Context, s inventory.Scope, c inventory.
 	r.mu.Unlock()
 	st.outage.end(ctx)
 	r.accounts.works(ctx, s.Account)
+	r.regions.works(ctx, s)
 	r.d.nameTags.refreshed(s, c.New > 0)
 	if c.Lost > 0 {
 		r.alert(s)

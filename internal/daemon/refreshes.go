@@ -18,6 +18,7 @@ type refreshes struct {
 	d          *Daemon
 	slots      chan struct{} // holds one for each refresh that AWS answers
 	accounts   *accountOutages
+	regions    *regionOutages
 	alertSlots chan struct{} // holds one for each refresh because of an event: those leave slots to the others
 
 	mu     sync.Mutex                          // guards scopes, and what is in them, and all below
@@ -36,7 +37,7 @@ func newRefreshes(d *Daemon) *refreshes {
 	most := d.Config.Inventory.MaxConcurrent
 	r := &refreshes{
 		d: d, slots: make(chan struct{}, most), alertSlots: make(chan struct{}, max(1, most/2)),
-		accounts: newAccountOutages(d), scopes: map[inventory.Scope]*scopeRefreshes{}, alerts: newAlertRefreshes(d.Config.Inventory.AlertRefresh),
+		accounts: newAccountOutages(d), regions: newRegionOutages(d), scopes: map[inventory.Scope]*scopeRefreshes{}, alerts: newAlertRefreshes(d.Config.Inventory.AlertRefresh),
 	}
 	r.first.began = time.Now()
 	for _, s := range d.fleet.Scopes() {
