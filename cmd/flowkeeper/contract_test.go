@@ -23,9 +23,10 @@ const (
 		"max_aggregation_interval destination_options tag_field_specifications tags created_by first_seen_at last_seen_at"
 	incidentKeys = "id flow_log_id root_flow_log_id account region resource_id state reason advice source event_id deleted_at " +
 		"detected_at last_seen_at restored_at verified_at new_flow_log_id blind_seconds attempts next_attempt_at flow_log actor history"
-	accountKeys = "account name path state management source protected_at departed_at departed role_arn role_works role_error regions protected_flow_logs refreshed_at"
-	actorKeys   = "type arn session_issuer access_key_id mfa source_ip user_agent via account user_name on_behalf_of identity_store principal_id invoked_by source_identity web_identity"
+	actorKeys = "type arn session_issuer access_key_id mfa source_ip user_agent via account user_name on_behalf_of identity_store principal_id invoked_by source_identity web_identity"
 )
+
+const accountKeys = "account name path state management source protected_at departed_at departed role_arn role_works role_error regions protected_flow_logs refreshed_at"
 
 // fillAll sets every exported field of a value to something.
 func fillAll(v reflect.Value) {

@@ -156,7 +156,7 @@ func (p places) short() string {
 	if len(p) <= maxNamed {
 		var names []string
 		for _, s := range p {
-			names = append(names, placeOf(doctor.Result{Account: s.Account, Region: s.Region}))
+			names = append(names, strings.TrimSpace(s.Account+" "+s.Region))
 		}
 		return strings.Join(names, ", ")
 	}
