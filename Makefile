@@ -36,7 +36,7 @@ race:
 
 # Against bare SDK loops in the same run: it prints ratios, and asserts no times.
 bench: build
-	$(GO) test -run '^$$' -bench . -benchtime 1x -timeout 30m ./test/bench
+	$(GO) test -run '^$$' -bench . -benchtime 1x -timeout 90m ./test/bench
 	$(GO) test -run '^$$' -bench . -benchmem ./internal/detection ./internal/cloudtrail ./watcher
 
 # Beside Cloud Custodian, on moto; needs PyPI once. It prints a table: docs/benchmarks.md.

@@ -9,6 +9,7 @@ import (
 
 	"flowkeeper/alert"
 	"flowkeeper/internal/outage"
+	"flowkeeper/internal/retry"
 	"flowkeeper/internal/scopes"
 	"flowkeeper/inventory"
 )
@@ -26,7 +27,10 @@ func (r *refreshes) refresh(ctx context.Context, s inventory.Scope, snapshot fun
 	}
 	defer r.d.progress.Task(refreshOf(s), maxSilence)()
 	var counts inventory.Counts
-	err := recovered("refresh of "+s.String(), func() (err error) { counts, err = snapshot(ctx, s); return err })
+	var err error
+	retry.Apart(func() {
+		err = recovered("refresh of "+s.String(), func() (err error) { counts, err = snapshot(ctx, s); return err })
+	})
 	release()
 	if ctx.Err() != nil {
 		return

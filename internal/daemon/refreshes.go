@@ -72,13 +72,11 @@ func (r *refreshes) repeat(ctx context.Context, s inventory.Scope, refresh func(
 		if !scheduled.After(now) {
 			scheduled = r.scheduled(s, now)
 		}
-		retry.Apart(func() {
-			if t.refresh {
-				refresh()
-			} else if !alerted() {
-				r.delayAlerted(s)
-			}
-		})
+		if t.refresh {
+			refresh()
+		} else if !alerted() {
+			r.delayAlerted(s)
+		}
 		if now = time.Now(); !scheduled.After(now) {
 			scheduled = r.scheduled(s, now)
 		}

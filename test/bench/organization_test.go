@@ -167,7 +167,7 @@ func (o *organization) start(b *testing.B, dir, schedule string) *orgDaemon {
 	must(b, os.WriteFile(config, []byte(text.String()), 0o600))
 	keys, err := o.user().Retrieve(b.Context())
 	must(b, err)
-	c := exec.CommandContext(within(b, 10*time.Minute), binary(b), "run", "--config", config)
+	c := exec.CommandContext(within(b, 20*time.Minute), binary(b), "run", "--config", config)
 	c.Env = append(os.Environ(), "AWS_ACCESS_KEY_ID="+keys.AccessKeyID, "AWS_SECRET_ACCESS_KEY="+keys.SecretAccessKey, "AWS_SESSION_TOKEN=")
 	log, err := c.StderrPipe()
 	must(b, err)
@@ -199,8 +199,8 @@ func (o *organization) start(b *testing.B, dir, schedule string) *orgDaemon {
 	}()
 	select {
 	case d.lines = <-refreshed:
-	case <-time.After(5 * time.Minute):
-		b.Fatal("not refreshed within 5 minutes")
+	case <-time.After(15 * time.Minute):
+		b.Fatal("not refreshed within 15 minutes")
 	}
 	all := time.Now()
 	d.used = d.cpu(b)
