@@ -11,8 +11,8 @@ import (
 	"flowkeeper/remediate/incident"
 )
 
-// naming has the names of resources: table name_tags, and in table scopes how far they are
-// known. Names of accounts come from Options.Names, or else from table accounts.
+// naming has the names of resources: table name_tags, and a fact of each scope says how far
+// they are known. Names of accounts come from Options.Names, or else from table accounts.
 type naming struct{ *tx }
 
 // of returns the names of what an alert is about, as far as they are known.
@@ -61,14 +61,25 @@ func (s lists) ResourceNames(ctx context.Context, scope inventory.Scope) (map[st
 	})
 }
 
+// namesKnown is the value of the fact that says what is known of the names of a scope.
+type namesKnown struct {
+	All time.Time // when AWS was last asked for those of all resources
+	Row int64     // up to which row of the snapshot they are known
+}
+
+func factNames(s inventory.Scope) string { return factNamesOf + s.String() }
+
+const factNamesOf = "names of "
+
 // NamesKnown says when AWS was last asked for the names of all resources of a scope, and up
-// to which row of the snapshot; zero: never.
+// to which row of the snapshot they are known; zero: never.
 func (s snapshot) NamesKnown(ctx context.Context, scope inventory.Scope) (all time.Time, row int64, err error) {
+	var known namesKnown
 	err = s.View(ctx, func(t *Tx) error {
-		_, err := first(t, []any{&all, &row}, `SELECT named_at, coalesce(named_row, 0) FROM scopes WHERE account = ? AND region = ?`, scope.Account, scope.Region)
+		_, err := first(t, []any{asJSON{&known}}, `SELECT value FROM facts WHERE name = ?`, factNames(scope))
 		return err
 	})
-	return all, row, err
+	return known.All, known.Row, err
 }
 
 // LastRow is the last row of the snapshot; 0: it is empty.
@@ -104,12 +115,9 @@ func (s snapshot) SetResourceNames(ctx context.Context, scope inventory.Scope, a
 	})
 }
 
-// SetNamesKnown notes up to which row the names of a scope's resources are known, and since
-// when those of all are; all may be zero, if only new ones were asked for.
+// SetNamesKnown notes what NamesKnown says.
 func (s snapshot) SetNamesKnown(ctx context.Context, scope inventory.Scope, all time.Time, row int64) error {
-	return s.Update(ctx, func(t *Tx) error {
-		return t.exec(`UPDATE scopes SET named_row = ?, named_at = coalesce(?, named_at) WHERE account = ? AND region = ?`, row, millis(all), scope.Account, scope.Region)
-	})
+	return s.Update(ctx, func(t *Tx) error { return t.setFact(factNames(scope), body(namesKnown{all.UTC(), row})) })
 }
 
 // Resources are those that flow logs, or incidents, are of, by a word: the one with this ID,
@@ -140,5 +148,5 @@ func (s lists) ReplacedBy(ctx context.Context, id string) (i incident.Incident, 
 
 // forgetNames forgets the names of resources in a copy: the next refresh asks AWS for them.
 func (a *adoption) forgetNames() error {
-	return errors.Join(a.exec(`DELETE FROM name_tags`), a.exec(`UPDATE scopes SET named_at = NULL, named_row = NULL`))
+	return errors.Join(a.exec(`DELETE FROM name_tags`), a.exec(`DELETE FROM facts WHERE substr(name, 1, length(?1)) = ?1`, factNamesOf))
 }

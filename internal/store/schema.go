@@ -234,14 +234,12 @@ CREATE TABLE accounts (
 	left_at INTEGER, why TEXT NOT NULL -- since when it is not protected any more, and why; NULL and '': it is
 ) WITHOUT ROWID;
 -- The names that people have given to what flow logs are of, where there are any: the
--- value of the tag Name. When all of a scope were last asked for, and up to which row.
+-- value of the tag Name.
 CREATE TABLE name_tags (
 	account TEXT NOT NULL, region TEXT NOT NULL, resource_id TEXT NOT NULL,
 	name TEXT NOT NULL,
 	PRIMARY KEY (account, region, resource_id)
 ) WITHOUT ROWID;
-ALTER TABLE scopes ADD COLUMN named_at INTEGER;
-ALTER TABLE scopes ADD COLUMN named_row INTEGER;
 `}
 
 // migrate brings a file to the schema that the migrations lead to. It keeps a copy of an
