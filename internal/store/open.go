@@ -128,8 +128,11 @@ func (f *file) prepare(ctx context.Context) error {
 	return f.remember()
 }
 
+// dsn names a file that is there. A connection may be opened at any time: one that made a
+// missing file would put an empty one in the place of a state file that somebody deletes, and
+// Rescue would leave it there.
 func dsn(path, more string) string {
-	return "file:" + (&url.URL{Path: path}).EscapedPath() + "?_pragma=busy_timeout(10000)&_pragma=foreign_keys(1)&_pragma=cache_size(-4000)" + more
+	return "file:" + (&url.URL{Path: path}).EscapedPath() + "?mode=rw&_pragma=busy_timeout(10000)&_pragma=foreign_keys(1)&_pragma=cache_size(-4000)" + more
 }
 
 // current refuses a file whose schema is not today's: a command does not

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"testing"
 )
@@ -12,7 +13,11 @@ import (
 // prepared opens a database with one connection, and says what is prepared on it.
 func prepared(t *testing.T) (*sql.DB, func() map[string]bool) {
 	t.Helper()
-	db, err := openDB(dsn(filepath.Join(t.TempDir(), "x.db"), ""))
+	path := filepath.Join(t.TempDir(), "x.db")
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	db, err := openDB(dsn(path, ""))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -36,6 +36,8 @@ func TestTheFileIsTakenAway(t *testing.T) {
 				}
 			}
 			s.put(t, put("fl-2")) // before Intact has failed
+			s.r.SetMaxIdleConns(0)
+			_, _ = s.Scopes(t.Context()) // by a new connection, which must not make a file
 			if err := s.Intact(); !errors.Is(err, ErrTaken) || !strings.Contains(err.Error(), path) {
 				t.Fatalf("not noticed: %v", err)
 			}

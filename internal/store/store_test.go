@@ -46,7 +46,7 @@ func open(t *testing.T, path string) *Store {
 // raw opens a file, and makes it where there is none, as any program with SQLite does.
 func raw(t *testing.T, path string) *sql.DB {
 	t.Helper()
-	db, err := sql.Open("sqlite", dsn(path, ""))
+	db, err := sql.Open("sqlite", strings.Replace(dsn(path, ""), "mode=rw&", "", 1))
 	if err != nil {
 		t.Fatal(err)
 	}
