@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
@@ -226,13 +227,14 @@ func (d *orgDaemon) stop(b *testing.B) {
 // many scopes at once as the daemon asks for. The roles are assumed before.
 func (o *organization) bareRound(b *testing.B) time.Duration {
 	clients := map[inventory.Scope]*ec2.Client{}
+	connections := awshttp.NewBuildableClient() // all clients': one of its own would keep its socket open
 	tokens := sts.New(sts.Options{Region: region, BaseEndpoint: &o.url, Credentials: o.user()})
 	for n := range orgAccounts {
 		keys := aws.NewCredentialsCache(stscreds.NewAssumeRoleProvider(tokens, orgRole(orgAccount(n))))
 		_, err := keys.Retrieve(b.Context())
 		must(b, err)
 		for _, r := range o.regions {
-			clients[inventory.Scope{Account: orgAccount(n), Region: r}] = ec2.New(ec2.Options{Region: r, BaseEndpoint: &o.url, Credentials: keys})
+			clients[inventory.Scope{Account: orgAccount(n), Region: r}] = ec2.New(ec2.Options{Region: r, BaseEndpoint: &o.url, Credentials: keys, HTTPClient: connections})
 		}
 	}
 	began := time.Now()
