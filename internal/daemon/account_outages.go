@@ -22,6 +22,7 @@ type accountOutages struct {
 	mu       sync.Mutex        // guards what follows, and is held by alerts and ends
 	working  map[string]bool   // by account; false: it was logged that it does not work
 	failing  map[string]graded // by account: those with an alert of their own
+	urgent   map[string]bool   // those of failing that have protected flow logs
 	covered  map[string]bool   // by account: those that have none, because together stands for them
 	together graded            // of those beyond mostFailing
 }
@@ -31,7 +32,7 @@ type accountOutages struct {
 const mostFailing = 10
 
 func newAccountOutages(d *Daemon) *accountOutages {
-	return &accountOutages{d: d, began: time.Now(), failing: map[string]graded{}, covered: map[string]bool{}, working: map[string]bool{},
+	return &accountOutages{d: d, began: time.Now(), failing: map[string]graded{}, urgent: map[string]bool{}, covered: map[string]bool{}, working: map[string]bool{},
 		together: newGraded(d, inventory.Scope{}, reachingAccount, "the accounts that had no alert of their own can be reached again")}
 }
 
@@ -71,7 +72,6 @@ func (a *accountOutages) alert(ctx context.Context, account string, err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	_, alone := a.failing[account]
-	many := len(a.failing) >= mostFailing || len(a.covered) > 0
 	if alone || a.covered[account] && a.together.alerted() {
 		return
 	}
@@ -81,9 +81,9 @@ func (a *accountOutages) alert(ctx context.Context, account string, err error) {
 	switch {
 	case !urgent && !scopes.Passes(err) && a.d.membership.isManagement(ctx, account):
 		a.d.Log.Warn("the management account is not protected: service-managed StackSets do not deploy the role there. Make the role by hand, or put the account into organization.exclude", "account", account)
-	case many:
+	case a.many(urgent):
 		a.covered[account] = true
-		if urgent && a.together.medium.alerted { // it woke nobody
+		if urgent && a.together.medium.wasAlerted(ctx) { // it woke nobody
 			a.together.medium.end(ctx)
 		}
 		a.together.alertOnce(ctx, urgent, fmt.Sprintf("more than %d accounts can't be reached: `flowkeeper accounts list` names all. One of them is %s: %s", mostFailing, account, err))
@@ -91,7 +91,20 @@ func (a *accountOutages) alert(ctx context.Context, account string, err error) {
 	default:
 		o.alertOnce(ctx, urgent, fmt.Sprintf("the account %s can't be reached, in no Region. %s. %s", account, unseen(n, regions, cerr), err))
 	}
-	a.failing[account] = o
+	a.failing[account], a.urgent[account] = o, urgent
+}
+
+// many reports whether one alert is to stand for further accounts. Those with protected flow logs
+// are counted by themselves: whoever makes others fail first hides none of them. The caller holds
+// mu.
+func (a *accountOutages) many(urgent bool) bool {
+	n := 0
+	for _, u := range a.urgent {
+		if u == urgent {
+			n++
+		}
+	}
+	return n >= mostFailing || !urgent && len(a.covered) > 0
 }
 
 // works notes that an account's credentials are there.
@@ -109,6 +122,7 @@ func (a *accountOutages) works(ctx context.Context, account string) {
 	}
 	o.end(ctx)
 	delete(a.failing, account)
+	delete(a.urgent, account)
 	a.uncover(ctx, account)
 	a.working[account] = o.high.endStored && o.medium.endStored // else the next one ends it
 }
@@ -132,6 +146,7 @@ func (a *accountOutages) forget(ctx context.Context, accounts []string) {
 	defer a.mu.Unlock()
 	for _, account := range accounts {
 		delete(a.failing, account)
+		delete(a.urgent, account)
 		delete(a.working, account)
 		a.uncover(ctx, account)
 	}

@@ -35,6 +35,7 @@ func (v departures) tell(ctx context.Context, members []organization.Member) {
 	for _, m := range members {
 		switch {
 		case isConfigured(v.d.Config, m.ID):
+			v.of(m.ID).end(ctx)
 		case m.Departed():
 			at := m.LeftAt.UnixMilli()
 			groups[at] = append(groups[at], m)

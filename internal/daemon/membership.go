@@ -87,6 +87,11 @@ func (m *membership) start(ctx context.Context) ([]scopes.Account, error) {
 // run lists the accounts at once, on organization.schedule and when it is asked to, until ctx
 // ends.
 func (m *membership) run(ctx context.Context) error {
+	// A daemon that died before it alerted of a departure, or one whose state file is an adopted
+	// copy, has not alerted of what the stored list says.
+	if err := recovered("taking over the list of accounts", func() error { return m.follow(ctx) }); err != nil && ctx.Err() == nil {
+		m.d.Log.Warn("the stored list of accounts can't be followed yet", "error", err)
+	}
 	pause := time.Duration(0)
 	if m.listed {
 		pause = time.Until(m.schedule.Next(time.Now()))

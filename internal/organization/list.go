@@ -19,6 +19,7 @@ import (
 // Bounds of a listing: of the whole, and of what it may name. AWS allows far less.
 const (
 	listTimeout = 5 * time.Minute
+	treeTimeout = 2 * time.Minute // of the OUs, where they are only shown
 	maxAccounts = 50_000
 	maxUnits    = 20_000
 	maxPages    = 50_000 // of one call
@@ -40,8 +41,8 @@ type Listing struct {
 // IDs of accounts, and of OUs and roots with all that is beneath them. If include is empty, all
 // accounts are selected; exclude wins. It takes listTimeout at most.
 //
-// Where neither list has an ID of an OU, and the calls for OUs are not allowed or do not fit the
-// list of accounts, the listing has no paths. Anything else that is missing is an error, with a
+// Where neither list has an ID of an OU, and the OUs can't be read within two minutes or do not fit
+// the list of accounts, the listing has no paths. Anything else that is missing is an error, with a
 // *CallError in it if a person can mend it.
 func List(ctx context.Context, api API, include, exclude []string) (Listing, error) {
 	ctx, cancel := context.WithTimeout(ctx, listTimeout)
@@ -73,10 +74,10 @@ func list(ctx context.Context, api API, include, exclude []string) (Listing, err
 		if accounts, err = all(ctx, api); err != nil {
 			return Listing{}, err
 		}
-		if units, err = readTree(ctx, api); errors.Is(err, errMoved) {
+		if units, err = unitsWithin(ctx, api, byUnit); errors.Is(err, errMoved) {
 			continue
 		}
-		if refused(err) && !byUnit {
+		if err != nil && !byUnit && ctx.Err() == nil {
 			return selected(accounts, nil, include, exclude, err), nil
 		}
 		if err != nil {
@@ -94,6 +95,16 @@ func list(ctx context.Context, api API, include, exclude []string) (Listing, err
 		return Listing{}, err
 	}
 	return selected(accounts, units, include, exclude, nil), nil
+}
+
+// unitsWithin reads the tree of OUs, within treeTimeout if nothing is selected by it.
+func unitsWithin(ctx context.Context, api API, needed bool) (*tree, error) {
+	if !needed {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, treeTimeout)
+		defer cancel()
+	}
+	return readTree(ctx, api)
 }
 
 // selected is the listing of what was found. units is nil if noPaths says why.

@@ -250,13 +250,37 @@ func TestNothingOfAnIncompleteListing(t *testing.T) {
 		w := newWorld()
 		calls(w, func(call int) fakeawstest.Refusal { return fakeawstest.Refusal{Hangs: call > 2} })
 		began := time.Now()
-		if l, err := w.list(t, nil, nil); err == nil || len(l.Accounts) > 0 {
+		if l, err := w.list(t, []string{w.prod}, nil); err == nil || len(l.Accounts) > 0 {
 			t.Errorf("a call hangs: %+v, %v", l, err)
 		}
 		if took := time.Since(began); took > 5*time.Minute {
 			t.Errorf("took %s", took)
 		}
 	})
+}
+
+// TestTheTreeIsForPeople: where no OU is named, all accounts are listed, whatever keeps the OUs from
+// being read.
+func TestTheTreeIsForPeople(t *testing.T) {
+	t.Parallel()
+	for name, refusal := range map[string]fakeawstest.Refusal{"fails": {Code: "InvalidInputException"}, "hangs": {Hangs: true}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld()
+				w.Meet(func(q *fakeaws.Request) fakeawstest.Refusal {
+					if q.Operation == "ListAccounts" {
+						return fakeawstest.Refusal{}
+					}
+					return refusal
+				})
+				l, err := w.list(t, nil, nil)
+				if err != nil || len(chosen(l)) != 5 || l.NoPaths == nil {
+					t.Errorf("%+v, %v", l, err)
+				}
+			})
+		})
+	}
 }
 
 // TestNoAccount: AWS names the management account at least.

@@ -83,12 +83,23 @@ func TestWhatAnAdoptedCopyDoesNotDecide(t *testing.T) {
 		return errors.Join(tx.PutRehearsal(rehearse.Rehearsal{Scope: scope, Target: delivery.TargetOf(flowLog("fl-1"))}),
 			tx.PutPipelineHealth(scope, rehearse.PipelineHealth{Instance: "mine", By: "111122223333:user/mallory", BackAt: noon, OthersAt: noon.Add(24 * 365 * time.Hour), Told: true}))
 	})
+	s.put(t, func(tx *Tx) error {
+		return errors.Join(tx.SetOutageAlerted(scope, notify.Refreshing, true), tx.setFact("partition", "aws-cn"))
+	})
 	exec(t, s.w, `INSERT INTO deliveries (alert, sink, next_at) SELECT num, 'pager', 0 FROM alerts`)
 	b, found := s.adopted(t, Adoption{Now: noon, Made: noon, Stale: time.Hour})
 	counts, err := b.Counts(t.Context())
 	if err != nil || counts.Restorable["unknown"] != 1 || counts.Pending["pager"] != mostAdopted+1 || found.Alerts != 500 {
 		t.Errorf("%+v, %+v, %v", counts, found, err)
 	}
+	b.put(t, func(tx *Tx) error {
+		alerted, err := tx.OutageAlerted(scope, notify.Refreshing)
+		partition, ferr := tx.fact("partition")
+		if alerted || partition != "" {
+			t.Errorf("alerted %t, partition %q", alerted, partition)
+		}
+		return errors.Join(err, ferr)
+	})
 	b.rehearsed(t, func(tx rehearse.Tx) error {
 		w, err := tx.PipelineHealth(scope)
 		if w != (rehearse.PipelineHealth{Instance: "mine", BackAt: w.BackAt, Told: true}) || !w.BackAt.Equal(noon) {

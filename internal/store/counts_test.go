@@ -60,3 +60,24 @@ func TestCounts(t *testing.T) {
 		t.Errorf("%v\n%s", err, cmp.Diff(want, got))
 	}
 }
+
+// TestNextDueAfterTheClockWentBack: what was written before that seems due in the far future, and is
+// due now.
+func TestNextDueAfterTheClockWentBack(t *testing.T) {
+	t.Parallel()
+	s := fresh(t)
+	s.put(t, func(tx *Tx) error {
+		return tx.PutIncident(incident.Incident{Scope: scope, FlowLogID: "fl-1", State: incident.Open, Known: true, DetectedAt: noon, NextAttemptAt: noon})
+	})
+	exec(t, s.w, `UPDATE incidents SET next_at = ?`, time.Now().Add(time.Hour).UnixMilli())
+	err := s.View(t.Context(), func(tx *Tx) error {
+		at, err := tx.NextDue(scope)
+		if at.After(time.Now()) {
+			t.Errorf("due in %s", time.Until(at))
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}

@@ -69,5 +69,8 @@ func (t events) NextDue(s inventory.Scope) (at time.Time, err error) {
 		UNION ALL SELECT min(due_at) FROM events WHERE account = ?1 AND region = ?2 AND due_at IS NOT NULL
 		UNION ALL SELECT min(due_at) FROM bursts WHERE account = ?1 AND region = ?2
 		UNION ALL SELECT min(due_at) FROM bursts WHERE account = '' AND region = '')`, s.Account, s.Region)
+	if now := t.f.now(); at.After(now.Add(farthest)) { // it was written before the clock went back
+		at = now
+	}
 	return at, err
 }
