@@ -94,7 +94,7 @@ func (s state) onlyIncidentOf(ctx context.Context, word string) (id string, err 
 	case live:
 		return "", fmt.Errorf("there is no incident of %s: `flowkeeper inventory show %s` says what is known of it", word, word)
 	}
-	return "", fmt.Errorf("there is no incident of a flow log %q: see `flowkeeper incidents list`", word)
+	return "", fmt.Errorf("no incident is known of %q, a flow log or a resource: see `flowkeeper incidents list`", word)
 }
 
 // meantFlowLog finds the flow log that a word means: the one with this ID, or the only one of

@@ -40,10 +40,10 @@ and when first and last. On a terminal the table replaces the details;
 Of a folder all files with records are read, also in folders below; symbolic
 links in it are not followed. A pattern may be quoted. Of s3://bucket/prefix all
 files with records are read whose keys begin so; only the folders of the
-accounts, Regions and days that are asked for are listed. A bucket in
-log_files.buckets is read with the role there, any other with the own
-credentials: they need s3:ListBucket and s3:GetObject, and kms:Decrypt if the
-files are encrypted with a key of KMS.
+accounts, Regions and days that are asked for are listed. It is read with your
+own credentials, also if it is in log_files.buckets, whose role is the daemon's:
+they need s3:ListBucket and s3:GetObject, and kms:Decrypt if the files are
+encrypted with a key of KMS (deploy/iam-policy-replay.json).
 
 The output of the AWS CLI is read as well: cloudtrail lookup-events, cloudtrail
 get-query-results (CloudTrail Lake, with whole records), logs filter-log-events

@@ -11,7 +11,6 @@ import (
 	"flowkeeper/configs"
 	"flowkeeper/internal/daemon"
 	"flowkeeper/internal/recordsource"
-	"flowkeeper/internal/scopes"
 	"flowkeeper/inventory"
 )
 
@@ -32,7 +31,8 @@ type buckets struct {
 
 func newBuckets(a *app, owner string) *buckets { return &buckets{app: a, owner: owner} }
 
-// open returns a bucket as log_files.buckets says to read it, else with the own credentials.
+// open returns a bucket, to be read with the credentials of whoever runs the command: the role in
+// log_files.buckets is for the daemon, which lists nothing. Its owner there holds for both.
 func (b *buckets) open(ctx context.Context, name string) (*recordsource.Bucket, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -43,8 +43,6 @@ func (b *buckets) open(ctx context.Context, name string) (*recordsource.Bucket, 
 	for _, known := range b.conf.LogFiles.Buckets {
 		if known.Name == name {
 			owner = cmp.Or(owner, known.Owner)
-			// The role may be of any account: what it reads is the bucket, whose owner S3 checks.
-			cfg = scopes.Account{RoleARN: known.RoleARN, ExternalID: known.ExternalID}.Reach(cfg)
 			break
 		}
 	}

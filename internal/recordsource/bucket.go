@@ -148,6 +148,9 @@ func (b *Bucket) explain(err error, action, resource string) error {
 	}
 	code, text := api.ErrorCode(), api.ErrorMessage()
 	said := strings.TrimSuffix(code+": "+text, ": ")
+	if call, ok := before(err); ok {
+		return fmt.Errorf("%s: %s: S3 was not asked: check the credentials", call, said)
+	}
 	switch {
 	case code == "NoSuchBucket":
 		return fmt.Errorf("there is no bucket %s (%s)", b.Name, code)
@@ -166,6 +169,20 @@ func (b *Bucket) explain(err error, action, resource string) error {
 		return fmt.Errorf("%s: it is archived (Glacier): restore it first", said)
 	}
 	return errors.New(said)
+}
+
+// before is the call that failed before S3 was asked, by which the SDK gets the credentials, such
+// as "STS AssumeRole".
+func before(err error) (call string, ok bool) {
+	outer, ok := errors.AsType[*smithy.OperationError](err)
+	if !ok {
+		return "", false
+	}
+	inner, ok := errors.AsType[*smithy.OperationError](outer.Err)
+	if !ok {
+		return "", false
+	}
+	return inner.ServiceID + " " + inner.OperationName, true
 }
 
 // openFile is the File of an object.

@@ -21,6 +21,8 @@ var (
 func (f *Finder) local(ctx context.Context, arg string, yield func(File, error) bool) bool {
 	info, err := os.Stat(arg)
 	switch {
+	case errors.Is(err, fs.ErrNotExist) && elsewhere(arg) != "":
+		return yield(File{Name: arg}, errors.New(elsewhere(arg)))
 	case errors.Is(err, fs.ErrNotExist) && strings.ContainsAny(arg, "*?["):
 		return f.pattern(ctx, arg, yield)
 	case err != nil:

@@ -284,3 +284,32 @@ func read(t *testing.T, f File) (string, error) {
 	body, err := io.ReadAll(r)
 	return string(body), err
 }
+
+func TestOtherWaysToNameABucketAreTold(t *testing.T) {
+	t.Parallel()
+	for arg, want := range map[string]string{
+		"arn:aws:s3:::trail":                                                "write s3://trail",
+		"arn:aws-cn:s3:::trail/AWSLogs/":                                    "write s3://trail/AWSLogs/",
+		"https://trail.s3.eu-west-1.amazonaws.com/AWSLogs/o-1/":             "write s3://trail/AWSLogs/o-1/",
+		"https://a.trail.s3.amazonaws.com":                                  "write s3://a.trail",
+		"https://trail.s3-eu-west-1.amazonaws.com/a":                        "write s3://trail/a",
+		"https://trail.s3.dualstack.eu-west-1.amazonaws.com/a":              "write s3://trail/a",
+		"https://trail.s3.cn-north-1.amazonaws.com.cn/a":                    "write s3://trail/a",
+		"https://s3.eu-west-1.amazonaws.com/trail/a/b.json.gz":              "write s3://trail/a/b.json.gz",
+		"HTTPS://s3.amazonaws.com/trail?X-Amz-Signature=secret":             "write s3://trail",
+		"https://s3.console.aws.amazon.com/s3/buckets/trail":                unreadURL,
+		"https://example.com/x.json":                                        unreadURL,
+		"https://s3.eu-west-1.amazonaws.com/":                               unreadURL,
+		"https://trail.s3.example.com/a":                                    unreadURL,
+		"arn:aws:s3:eu-west-1:111122223333:accesspoint/trail/object/a.json": unreadARN,
+	} {
+		if got := elsewhere(arg); got != want {
+			t.Errorf("%s: %q, want %q", arg, got, want)
+		}
+	}
+	for _, arg := range []string{"-", "trail/x.json", "s3://trail/x", "./arn:aws:s3:::x", "https.json", "arn.json"} {
+		if got := elsewhere(arg); got != "" {
+			t.Errorf("%s: %q", arg, got)
+		}
+	}
+}

@@ -172,6 +172,19 @@ func TestRefusalsNameThePermission(t *testing.T) {
 	}
 }
 
+// TestARoleThatCannotBeAssumedIsNoPermissionOfTheBucket: the credentials' own error comes before S3 is asked.
+func TestARoleThatCannotBeAssumedIsNoPermissionOfTheBucket(t *testing.T) {
+	t.Parallel()
+	sts := &smithy.OperationError{ServiceID: "STS", OperationName: "AssumeRole",
+		Err: &smithy.GenericAPIError{Code: "AccessDenied", Message: "not authorized to perform: sts:AssumeRole"}}
+	err := (&Bucket{Name: "trail", Owner: two, Partition: "aws"}).explain(
+		&smithy.OperationError{ServiceID: "S3", OperationName: "ListObjectsV2", Err: sts}, "s3:ListBucket", "arn")
+	const want = "STS AssumeRole: AccessDenied: not authorized to perform: sts:AssumeRole: S3 was not asked: check the credentials"
+	if err.Error() != want {
+		t.Errorf("%v, want %s", err, want)
+	}
+}
+
 // TestTheOwnerIsChecked: a bucket of the same name that is somebody else's is not read.
 func TestTheOwnerIsChecked(t *testing.T) {
 	t.Parallel()

@@ -75,6 +75,24 @@ func TestTheQueueKnowsTheRoleOfMembersRules(t *testing.T) {
 	}
 }
 
+// In the queue's account Flowkeeper assumes the role that it has already, of whatever name the roles of the
+// other accounts are: that role lets it in, and its policy names it.
+func TestTheOwnRoleMayBeAssumed(t *testing.T) {
+	t.Parallel()
+	role := at(template(t, "flowkeeper.yaml"), "Resources", "Role", "Properties")
+	own := "arn:${AWS::Partition}:iam::${AWS::AccountId}:role/" + at(role, "RoleName").Value
+	trusted, allowed := false, false
+	walk(at(role, "AssumeRolePolicyDocument"), func(n *yaml.Node) { trusted = trusted || n.Value == own })
+	walk(at(role, "Policies"), func(n *yaml.Node) {
+		if sid := at(n, "Sid"); sid != nil && sid.Value == "ActInTheOrganization" {
+			walk(at(n, "Resource"), func(n *yaml.Node) { allowed = allowed || n.Value == own })
+		}
+	})
+	if !trusted || !allowed {
+		t.Errorf("%s trusts itself: %v, may assume itself: %v", own, trusted, allowed)
+	}
+}
+
 // What lists the accounts, and what reads log files, is allowed the same by hand, to the daemon's
 // own role, and to the role in the account where that is; people who replay are allowed the latter too.
 func TestRolesOfAnOrganizationAreOne(t *testing.T) {
