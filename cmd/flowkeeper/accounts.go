@@ -49,8 +49,8 @@ accounts are those of the state file. No state file is needed otherwise, so that
 the list can be tried before the daemon first runs.
 
 Exit codes: 0 the role works in each account but the management account, where
-service-managed StackSets deploy nothing; 1 it does not in some, or the accounts
-can't be listed; 78 wrong configuration.`,
+service-managed StackSets deploy nothing; 1 it does not in some, or no account
+is selected, or the accounts can't be listed; 78 wrong configuration.`,
 		Example: `  flowkeeper accounts list
 
   # What the state file knows, without any call to AWS
@@ -135,7 +135,7 @@ func newRoster(ctx context.Context, a *app, offline bool) (r *roster, err error)
 }
 
 // ask asks AWS for the accounts and for the role in each. asked is why the accounts can't be
-// listed; those of the state file are asked then.
+// listed, and those of the state file are asked then; or that none is to be protected.
 func (r *roster) ask(ctx context.Context, a *app) (asked, err error) {
 	if _, err := configs.Proxies(a.environ); err != nil {
 		return nil, &configError{err}
@@ -144,6 +144,7 @@ func (r *roster) ask(ctx context.Context, a *app) (asked, err error) {
 	if err != nil {
 		return nil, err
 	}
+	var listed []organization.Account
 	if o := r.conf.Organization; o.RoleName != "" {
 		p := a.Progress("asking AWS Organizations for the accounts", 0)
 		l, err := organization.List(ctx, organization.Client(base, o), o.Include, o.Exclude)
@@ -151,6 +152,7 @@ func (r *roster) ask(ctx context.Context, a *app) (asked, err error) {
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
+		listed = l.Accounts
 		if asked = err; err == nil {
 			r.members = organization.Merge(r.members, organization.Compare(r.members, l, a.now()))
 			for _, s := range l.Strangers {
@@ -162,8 +164,21 @@ func (r *roster) ask(ctx context.Context, a *app) (asked, err error) {
 	if len(r.accounts) == 0 && r.conf.Organization.RoleName == "" {
 		r.accounts = []scopes.Account{{}}
 	}
+	if len(r.accounts) == 0 && asked == nil {
+		asked = noneSelected(listed)
+	}
 	r.answers = r.verify(ctx, a, base)
 	return asked, ctx.Err()
+}
+
+func noneSelected(listed []organization.Account) error {
+	active := 0
+	for _, account := range listed {
+		if account.State.Active() {
+			active++
+		}
+	}
+	return fmt.Errorf("organization.include and organization.exclude select none of the organisation's %s", alert.Plural(active, "active account"))
 }
 
 const (
@@ -300,6 +315,7 @@ func (r *roster) print(a *app) {
 		return
 	}
 	switch {
+	case len(rows) == 0 && r.answers != nil: // the error says why
 	case len(rows) == 0:
 		a.Note("no account is known yet: the daemon lists the organisation when it starts, and so does this command without --offline")
 	case r.answers == nil:

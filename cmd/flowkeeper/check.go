@@ -71,9 +71,11 @@ type summary struct {
 	QueueAt     string            `json:"queue_endpoint,omitempty"` // absent: the usual one of the Region
 	Schedule    string            `json:"schedule,omitempty"`
 	NextRefresh alert.Time        `json:"next_refresh,omitzero"` // the first is at start
-	Accounts    []string          `json:"accounts,omitempty"`    // absent: the credentials' own
-	Regions     []string          `json:"regions,omitempty"`     // absent: that of the AWS environment
-	Sinks       []string          `json:"sinks,omitempty"`       // the log is always there
+	Accounts    []string          `json:"accounts,omitempty"`    // absent: the organisation's alone, or the credentials' own
+	Members     *membersJSON      `json:"organization,omitempty"`
+	LogFiles    []string          `json:"log_files,omitempty"` // names of buckets
+	Regions     []string          `json:"regions,omitempty"`   // absent: that of the AWS environment
+	Sinks       []string          `json:"sinks,omitempty"`     // the log is always there
 	Mode        string            `json:"mode,omitempty"`
 	OnDrift     string            `json:"on_drift,omitempty"`
 	Rules       int               `json:"rules,omitempty"`
@@ -85,6 +87,15 @@ type summary struct {
 	Heartbeat   string            `json:"heartbeat,omitempty"` // how often; absent: off
 	Problems    []configs.Problem `json:"problems,omitempty"`
 	Warnings    []configs.Warning `json:"warnings,omitempty"`
+
+	people []string // Accounts for a text, with their names
+}
+
+// membersJSON is which accounts of the organisation are protected; a public contract as summary.
+type membersJSON struct {
+	RoleName string   `json:"role_name"`
+	Include  []string `json:"include,omitempty"` // absent: all
+	Exclude  []string `json:"exclude,omitempty"`
 }
 
 // describe adds what c means.
@@ -100,7 +111,13 @@ func (m *summary) describe(a *app, c configs.Config) {
 	}
 	m.NextRefresh, m.NextTry = nextTime(a, c.Inventory.Schedule), nextTime(a, c.Rehearsal.Schedule)
 	for _, x := range c.Accounts {
-		m.Accounts = append(m.Accounts, x.ID)
+		m.Accounts, m.people = append(m.Accounts, x.ID), append(m.people, alert.WithAccount(x.ID, x.Name))
+	}
+	if o := c.Organization; o.RoleName != "" {
+		m.Members = &membersJSON{o.RoleName, o.Include, o.Exclude}
+	}
+	for _, b := range c.LogFiles.Buckets {
+		m.LogFiles = append(m.LogFiles, b.Name)
 	}
 	if len(m.Regions) == 0 && c.AWS.Region != "" {
 		m.Regions = []string{c.AWS.Region}
@@ -145,8 +162,9 @@ func (m summary) sheet(a *app) *term.Sheet {
 		rehearsal = m.Rehearsal + ": first by " + a.when(m.NextTry.Time)
 	}
 	s.Put("rehearsal", rehearsal)
-	s.Put("accounts", or(m.Accounts, "the credentials' own"))
+	s.Put("accounts", m.accounts())
 	s.Put("regions", or(m.Regions, "the one of the AWS environment, or else the queue's"))
+	s.Put("log files", or(m.LogFiles, "none: only records in messages are read"))
 	s.Put("alerts to", or(m.Sinks, "the log only"))
 	mode := map[string]string{"restore": "restore what is deleted", "alert": "alert only, restore nothing"}[m.Mode]
 	s.Put("mode", fmt.Sprintf("%s; without an event: %s; %s", mode, m.OnDrift, alert.Plural(m.Rules, "rule")))
@@ -163,4 +181,21 @@ func (m summary) sheet(a *app) *term.Sheet {
 	}
 	s.Put("heartbeat", heartbeat)
 	return s
+}
+
+// accounts says whose flow logs are protected.
+func (m summary) accounts() string {
+	if m.Members == nil {
+		return cmp.Or(strings.Join(m.people, ", "), "the credentials' own")
+	}
+	parts := []string{"of the organisation, by role " + m.Members.RoleName}
+	add := func(word string, list []string) {
+		if text := strings.Join(list, ", "); text != "" {
+			parts = append(parts, word+" "+text)
+		}
+	}
+	add("include", m.Members.Include)
+	add("exclude", m.Members.Exclude)
+	add("and", m.people)
+	return strings.Join(parts, "; ")
 }

@@ -24,7 +24,9 @@ const (
 	incidentKeys = "id flow_log_id root_flow_log_id account region resource_id state reason advice source event_id deleted_at " +
 		"detected_at last_seen_at restored_at verified_at new_flow_log_id blind_seconds attempts next_attempt_at flow_log actor history"
 	accountKeys = "account name path state management source protected_at departed_at departed role_arn role_works role_error regions protected_flow_logs refreshed_at"
-	actorKeys   = "account_name type arn session_issuer access_key_id mfa source_ip user_agent via account user_name on_behalf_of identity_store principal_id invoked_by source_identity web_identity"
+	checkKeys   = "ok file queue queue_region queue_endpoint schedule next_refresh accounts organization log_files regions sinks mode on_drift " +
+		"rules state backup rehearsal next_rehearsal listen heartbeat problems warnings"
+	actorKeys = "account_name type arn session_issuer access_key_id mfa source_ip user_agent via account user_name on_behalf_of identity_store principal_id invoked_by source_identity web_identity"
 )
 
 // fillAll sets every exported field of a value to something.
@@ -51,7 +53,9 @@ func fillAll(v reflect.Value) {
 		v.SetMapIndex(reflect.ValueOf("key"), reflect.ValueOf("value"))
 	case reflect.Struct:
 		for _, field := range v.Fields() {
-			fillAll(field)
+			if field.CanSet() {
+				fillAll(field)
+			}
 		}
 	}
 }
@@ -86,6 +90,15 @@ func TestJSONHasTheKeysOfTheContract(t *testing.T) {
 	fillAll(reflect.ValueOf(&account).Elem())
 	if got := keys(asObject(t, account)); !slices.Equal(got, sorted(accountKeys)) {
 		t.Errorf("an account has %v", got)
+	}
+	var check summary
+	fillAll(reflect.ValueOf(&check).Elem())
+	summed := asObject(t, check)
+	if got := keys(summed); !slices.Equal(got, sorted(checkKeys)) {
+		t.Errorf("check has %v", got)
+	}
+	if got := keys(summed["organization"].(map[string]any)); !slices.Equal(got, sorted("role_name include exclude")) {
+		t.Errorf("check's organization has %v", got)
 	}
 	m := asObject(t, toIncidentJSON(i, []incident.Entry{{At: noon, State: incident.Open}}))
 	if got := keys(m); !slices.Equal(got, sorted(incidentKeys)) {

@@ -56,7 +56,7 @@ func noSuchCommand(c *cobra.Command, name string) error {
 	var near []string
 	if name != "" {
 		c.SuggestionsMinimumDistance = 2
-		near = c.SuggestionsFor(name)
+		near = slices.Compact(c.SuggestionsFor(name)) // cobra has a command twice that is near for two reasons
 	}
 	return usagef("there is no command %q%s", name, didYouMean(near))
 }

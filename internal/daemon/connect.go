@@ -121,7 +121,11 @@ func (d *Daemon) mayConnectLater(ctx context.Context, err error) error {
 	case received == "" && !scopes.Passes(err):
 		return fmt.Errorf("%w: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile, or an instance role, and see that sts:GetCallerIdentity answers", err)
 	}
-	d.Log.Warn("can't reach AWS yet; trying again", "error", err)
+	text := "can't reach AWS yet; trying again"
+	if errors.Is(err, errNoAccount) {
+		text = "nothing is protected; listing the accounts again"
+	}
+	d.Log.Warn(text, "error", err)
 	return nil
 }
 
@@ -135,8 +139,12 @@ func (d *Daemon) connectRetrying(ctx context.Context) bool {
 			return false
 		}
 		err := d.connect(ctx)
+		text := "AWS can't be reached, so that no deletion is received or restored: "
+		if errors.Is(err, errNoAccount) {
+			text = "no deletion is received or restored: "
+		}
 		if o.Note(err); o.Failures() >= 4 {
-			o.alert(ctx, "AWS can't be reached, so that no deletion is received or restored: "+err.Error())
+			o.alert(ctx, text+err.Error())
 		}
 	}
 	if ctx.Err() != nil {

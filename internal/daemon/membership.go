@@ -29,7 +29,7 @@ type membership struct {
 	listing *pipelineOutage
 	noPaths outage.Outage
 	said    map[string]bool // IDs of the configuration that are no accounts, and were logged
-	listed  bool            // at the start, because no list was stored
+	listed  bool            // at the start, because no list was stored, or none to protect by
 	departures
 }
 
@@ -70,10 +70,11 @@ func (m *membership) list(ctx context.Context) error {
 }
 
 // start returns the accounts to protect: by the stored list, so that a start waits for
-// Organizations only if there is none.
+// Organizations only if there is none, or if no account on it is to be protected: the
+// configuration may select others by now.
 func (m *membership) start(ctx context.Context) ([]scopes.Account, error) {
 	accounts, listed, err := StoredAccounts(ctx, m.d.Config, m.d.base, m.d.store)
-	if err != nil || listed {
+	if err == nil && listed || err != nil && !errors.Is(err, errNoAccount) {
 		return accounts, err
 	}
 	if err := m.list(ctx); err != nil {

@@ -348,6 +348,48 @@ func TestAFirstStartNeedsTheList(t *testing.T) {
 	}
 }
 
+// TestASelectionThatWasEmptyIsMended: the next start lists the organisation anew, so that a
+// mended include or exclude counts although the stored list has no account to protect.
+func TestASelectionThatWasEmptyIsMended(t *testing.T) {
+	t.Parallel()
+	h := organized(t)
+	h.plant(region, "vpc-1")
+	h.daemon.Config.Organization.Exclude = []string{fakeawstest.Root}
+	if err := h.daemon.Run(t.Context()); !errors.Is(err, errNoAccount) {
+		t.Fatalf("%v", err)
+	}
+	h.daemon.Config.Organization.Exclude = nil
+	h.anew()
+	h.refreshed()
+	h.awaitProtected(account)
+}
+
+// TestASelectionBecomesEmpty of a daemon that worked before: it goes on, says why nothing is
+// protected, and not that AWS does not answer. Once the selection is mended, all is protected.
+func TestASelectionBecomesEmpty(t *testing.T) {
+	t.Parallel()
+	h := organized(t)
+	id := h.plant(region, "vpc-1")
+	h.receives()
+	h.halt()
+	h.daemon.Config.Organization.Exclude = []string{account}
+	h.inFile(true, func(ctx context.Context, s *store.Store) error {
+		_, err := s.SetAccounts(ctx, organization.Listing{Accounts: []organization.Account{{ID: account, Name: "management", State: organization.Active, Management: true}}})
+		return err
+	})
+	h.anew()
+	h.run()
+	h.await("it to be said", func() bool { return strings.Contains(h.log.String(), errNoAccount.Error()) })
+	h.halt()
+	if log := h.log.String(); strings.Contains(log, "can't reach AWS yet") {
+		t.Errorf("%s", log)
+	}
+	h.daemon.Config.Organization.Exclude = nil
+	h.again()
+	h.strike(id)
+	h.awaitBack(region, "vpc-1")
+}
+
 // TestARefusedRoleIsOneAlert for all Regions of the account, and holds up no other account. The
 // management account without the role is logged only.
 func TestARefusedRoleIsOneAlert(t *testing.T) {
