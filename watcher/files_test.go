@@ -22,17 +22,52 @@ func TestUnwrapNamesObjects(t *testing.T) {
 		body string
 		want []Object
 	}{
-		"CloudTrail's":               {`{"s3Bucket":"b","s3ObjectKey":["` + logKey + `","` + logKey + `2"]}`, []Object{{"b", logKey}, {"b", logKey + "2"}}},
-		"S3's":                       {encoded, []Object{{"b", logKey}}},
-		"S3's through EventBridge":   {`{"detail-type":"Object Created","source":"aws.s3","detail":{"bucket":{"name":"b"},"object":{"key":"` + logKey + `"}}}`, []Object{{"b", logKey}}},
-		"S3's, with a broken escape": {`{"Records":[{"eventSource":"aws:s3","s3":{"bucket":{"name":"b"},"object":{"key":"%zz"}}}]}`, []Object{{}}},
-		"with a digest":              {`{"s3Bucket":"b","s3ObjectKey":["a/CloudTrail-Digest/x","` + logKey + `"]}`, []Object{{"b", "a/CloudTrail-Digest/x"}, {"b", logKey}}},
-		"without a key":              {`{"s3Bucket":"b"}`, nil},
+		"CloudTrail's":                  {`{"s3Bucket":"b","s3ObjectKey":["` + logKey + `","` + logKey + `2"]}`, []Object{{"b", logKey}, {"b", logKey + "2"}}},
+		"S3's":                          {encoded, []Object{{"b", logKey}}},
+		"S3's through EventBridge":      {`{"detail-type":"Object Created","source":"aws.s3","detail":{"bucket":{"name":"b"},"object":{"key":"` + logKey + `"}}}`, []Object{{"b", logKey}}},
+		"S3's, with a broken escape":    {`{"Records":[{"eventSource":"aws:s3","s3":{"bucket":{"name":"b"},"object":{"key":"%zz"}}}]}`, []Object{{}}},
+		"with a digest":                 {`{"s3Bucket":"b","s3ObjectKey":["a/CloudTrail-Digest/x","` + logKey + `"]}`, []Object{{"b", "a/CloudTrail-Digest/x"}, {"b", logKey}}},
+		"of a trail with such a prefix": {`{"s3Bucket":"b","s3ObjectKey":["a/CloudTrail-Digest/` + logKey + `"]}`, []Object{{"b", "a/CloudTrail-Digest/" + logKey}}},
+		"without a key":                 {`{"s3Bucket":"b"}`, nil},
 	} {
 		for way, body := range map[string]string{"": c.body, " through SNS": notification(c.body), " through SNS twice": notification(notification(c.body))} {
 			if got, err := Unwrap([]byte(body)); err != nil || got.Kind != LogFile || !slices.Equal(got.Objects, c.want) {
 				t.Errorf("%s%s: %+v, %v", name, way, got, err)
 			}
+		}
+	}
+}
+
+// TestOnlyANewObjectIsAnnounced: what else S3 tells of an object is no reason to read it.
+func TestOnlyANewObjectIsAnnounced(t *testing.T) {
+	t.Parallel()
+	of := func(event, key string) string {
+		return fmt.Sprintf(`{"eventSource":"aws:s3","eventName":%q,"s3":{"bucket":{"name":"b"},"object":{"key":%q}}}`, event, key)
+	}
+	through := func(detailType string) string {
+		return fmt.Sprintf(`{"detail-type":%q,"source":"aws.s3","detail":{"bucket":{"name":"b"},"object":{"key":"k"}}}`, detailType)
+	}
+	k := []Object{{"b", "k"}}
+	for body, want := range map[string][]Object{
+		`{"Records":[` + of("ObjectCreated:CompleteMultipartUpload", "k") + `]}`:                                                                     k,
+		`{"Records":[` + of("ObjectCreated:Copy", "k") + `]}`:                                                                                        k,
+		`{"Records":[` + of("ObjectRemoved:Delete", "x") + `,` + of("ObjectCreated:Put", "k") + `]}`:                                                 k,
+		`{"Records":[` + of("ObjectRemoved:Delete", "k") + `]}`:                                                                                      nil,
+		`{"Records":[` + of("ObjectRemoved:DeleteMarkerCreated", "k") + `,` + of("ObjectTagging:Put", "k") + `,` + of("ObjectAcl:Put", "k") + `]}`:   nil,
+		`{"Records":[` + of("LifecycleExpiration:Delete", "k") + `,` + of("ObjectRestore:Completed", "k") + `,` + of("ObjectCreatedNot", "k") + `]}`: nil,
+		through("Object Created"):               k,
+		through("Object Deleted"):               nil,
+		through("Object Tags Added"):            nil,
+		through("Object ACL Updated"):           nil,
+		through("Object Restore Completed"):     nil,
+		through("Object Storage Class Changed"): nil,
+	} {
+		kind := LogFile
+		if want == nil {
+			kind = NoRecords
+		}
+		if got, err := Unwrap([]byte(body)); err != nil || got.Kind != kind || !slices.Equal(got.Objects, want) {
+			t.Errorf("%s: %+v, %v", body, got, err)
 		}
 	}
 }

@@ -71,7 +71,8 @@ func scalar(b []byte) string {
 	return clip(s)
 }
 
-// clip shortens a text to maxText without cutting a character in half.
+// clip shortens a text to maxText without cutting a character in half. The whole text is not
+// kept alive by what is left of it.
 func clip(s string) string {
 	if len(s) <= maxText {
 		return s
@@ -80,7 +81,7 @@ func clip(s string) string {
 	for len(s) > 0 && !utf8.ValidString(s[len(s)-min(len(s), utf8.UTFMax):]) {
 		s = s[:len(s)-1]
 	}
-	return s
+	return strings.Clone(s)
 }
 
 // Decode decodes one record of any version, and ignores unknown fields. It returns an error if
