@@ -92,6 +92,7 @@ func (check checks) accounts(accounts []Account, organization bool) {
 		}
 		seen[a.ID] = true
 		check.require(len(a.Name) <= 128, key+".name", a.Name, "write at most 128 bytes")
+		check.require(!accountID.MatchString(a.Name), key+".name", a.Name, "write no twelve digits: they would pass for the number of an account")
 		check.regions(key+".regions", a.Regions)
 		if a.RoleARN == "" && organization {
 			check.externalID(key+".external_id", a.ExternalID)

@@ -40,6 +40,10 @@ func (check checks) organization(c Config) {
 	}
 	check.members("organization.include", o.Include, nil)
 	check.members("organization.exclude", o.Exclude, o.Include)
+	for n, id := range o.Exclude { // with the root excluded, those under accounts are left
+		left := !strings.HasPrefix(id, "r-") || len(c.Accounts) > 0 || slices.Contains(o.Include, id)
+		check.require(left, fmt.Sprintf("organization.exclude[%d]", n), id, "is the root, and exclude wins, so that no account is left: write OUs or accounts")
+	}
 }
 
 // members checks IDs of OUs and accounts. What is among included can't be left out.
@@ -62,7 +66,12 @@ func (check checks) logFiles(l LogFiles) {
 	seen := map[string]bool{}
 	for n, b := range l.Buckets {
 		key := fmt.Sprintf("log_files.buckets[%d]", n)
-		check.require(bucketName.MatchString(b.Name), key+".name", b.Name, "write the bucket's name: no s3:// and no ARN")
+		switch {
+		case strings.HasPrefix(b.Name, "s3:") || strings.HasPrefix(b.Name, "arn:"):
+			check.problem(key+".name", b.Name, "write the bucket's name: no s3:// and no ARN")
+		case !bucketName.MatchString(b.Name):
+			check.problem(key+".name", b.Name, "write the bucket's name alone, 3 to 63 lowercase letters, digits, dots and dashes: what follows it belongs in prefix")
+		}
 		check.require(!seen[b.Name] || b.Name == "", key+".name", b.Name, "is there twice: keep one")
 		seen[b.Name] = true
 		check.require(accountID.MatchString(b.Owner), key+".owner", b.Owner, "write the twelve digits of the account that owns the bucket, in quotes: a bucket of another account with this name is not read")

@@ -200,7 +200,7 @@ func textFix(s string) string {
 		return "is not UTF-8: write it again"
 	case s != strings.TrimSpace(s):
 		return "begins or ends with a space or a line break: remove it"
-	case strings.ContainsFunc(s, unicode.IsControl):
+	case strings.ContainsFunc(s, func(r rune) bool { return unicode.In(r, unicode.Cc, unicode.Zl, unicode.Zp) }):
 		return "holds a line break or a control character: remove it"
 	}
 	return ""

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/smithy-go"
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
@@ -153,7 +154,7 @@ func (r *roster) ask(ctx context.Context, a *app) (asked, err error) {
 			return nil, ctx.Err()
 		}
 		listed = l.Accounts
-		if asked = err; err == nil {
+		if asked = unlisted(err); err == nil {
 			r.members = organization.Merge(r.members, organization.Compare(r.members, l, a.now()))
 			for _, s := range l.Strangers {
 				a.Note("%s is no account of the organisation: correct it, or write it under accounts", s)
@@ -169,6 +170,15 @@ func (r *roster) ask(ctx context.Context, a *app) (asked, err error) {
 	}
 	r.answers = r.verify(ctx, a, base)
 	return asked, ctx.Err()
+}
+
+// unlisted is an error of a listing, with what to check where AWS did not answer.
+func unlisted(err error) error {
+	_, is := errors.AsType[*smithy.OperationError](err)
+	if _, advised := errors.AsType[*organization.CallError](err); advised || !is {
+		return err
+	}
+	return fmt.Errorf("%w: %s", err, unreached(err))
 }
 
 func noneSelected(listed []organization.Account) error {

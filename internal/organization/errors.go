@@ -5,6 +5,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/organizations/types"
 	"github.com/aws/smithy-go"
+
+	"flowkeeper/internal/scopes"
 )
 
 // CallError is why the accounts can't be listed, and what a person can do.
@@ -37,8 +39,8 @@ func explain(err error) error {
 		return err
 	}
 	op, is := errors.AsType[*smithy.OperationError](err)
-	if !is {
-		return err
+	if !is || scopes.NoCredentials(err) || scopes.Passes(err) {
+		return scopes.Plain(err)
 	}
 	if inner, is := errors.AsType[*smithy.OperationError](op.Err); is && inner.Service() == "STS" {
 		return &CallError{Fix: "see that the role of organization.list_role_arn exists, that its trust policy names these credentials, and that they may call sts:AssumeRole on it", err: err}

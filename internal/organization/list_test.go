@@ -1,6 +1,7 @@
 package organization_test
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"strings"
@@ -15,6 +16,7 @@ import (
 	"flowkeeper/internal/fakeaws"
 	"flowkeeper/internal/fakeaws/fakeawstest"
 	"flowkeeper/internal/organization"
+	"flowkeeper/internal/scopes"
 )
 
 // Accounts of the test's organisation.
@@ -203,6 +205,32 @@ func TestRefusals(t *testing.T) {
 	if err != nil || len(l.Accounts) != 5 {
 		t.Errorf("by a delegated administrator: %+v, %v", l, err)
 	}
+}
+
+// TestNoAnswer: without credentials the error says so in our words, and where AWS does not answer it
+// asks for no change of a role.
+func TestNoAnswer(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const role = "arn:aws:iam::" + audit + ":role/flowkeeper-list"
+		w := newWorld()
+		w.AddRole(role, "")
+		w.Fail("AssumeRole", 1000, "InternalFailure", 500)
+		for _, o := range []configs.Organization{{}, {ListRoleARN: role}} {
+			none := w.as(payments)
+			none.Credentials = aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+				return aws.Credentials{}, errors.New("no EC2 IMDS role found, operation error ec2imds: GetMetadata")
+			})
+			_, err := organization.List(t.Context(), organization.Client(none, o), nil, nil)
+			if _, is := errors.AsType[*organization.CallError](err); is || err == nil || err.Error() != "list the accounts of the organisation: "+scopes.NoCredentialsText {
+				t.Errorf("%+v: %v", o, err)
+			}
+		}
+		_, err := organization.List(t.Context(), organization.Client(w.as(payments), configs.Organization{ListRoleARN: role}), nil, nil)
+		if _, is := errors.AsType[*organization.CallError](err); is || err == nil || !scopes.Passes(err) {
+			t.Errorf("%v", err)
+		}
+	})
 }
 
 // TestThrottled: Organizations throttles hard. A listing waits and goes on, and is complete.

@@ -147,7 +147,7 @@ func Connect(ctx context.Context, base aws.Config, accounts []Account, regions [
 		if a.ID == "" {
 			id, _, err := whoAmI(ctx, a.Reach(f.base))
 			if err != nil {
-				return nil, fmt.Errorf("ask AWS whose credentials these are: %w", plain(err))
+				return nil, fmt.Errorf("ask AWS whose credentials these are: %w", Plain(err))
 			}
 			a.ID = id
 		}

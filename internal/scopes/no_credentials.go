@@ -12,8 +12,8 @@ func NoCredentials(err error) bool {
 		strings.Contains(text, NoCredentialsText)
 }
 
-// plain is the error with a text that people understand, if there are no credentials.
-func plain(err error) error {
+// Plain is the error with a text that people understand, if there are no credentials.
+func Plain(err error) error {
 	if NoCredentials(err) {
 		return noCredentials{err}
 	}

@@ -13,7 +13,7 @@ import (
 func Partition(ctx context.Context, base aws.Config) (string, error) {
 	_, text, err := whoAmI(ctx, Account{}.Reach(base))
 	if err != nil {
-		return "", fmt.Errorf("ask AWS whose credentials these are: %w", plain(err))
+		return "", fmt.Errorf("ask AWS whose credentials these are: %w", Plain(err))
 	}
 	a, err := arn.Parse(text)
 	if err != nil {

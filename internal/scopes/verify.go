@@ -12,7 +12,7 @@ func (a Account) Verify(ctx context.Context, base aws.Config) (account, arn stri
 	account, arn, err = whoAmI(ctx, a.Reach(base))
 	switch {
 	case err != nil:
-		return "", "", plain(err)
+		return "", "", Plain(err)
 	case a.ID != "" && account != a.ID:
 		return account, arn, &WrongAccountError{Want: a.ID, Have: account}
 	}
