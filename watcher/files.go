@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
@@ -33,8 +34,11 @@ func (e *SuspectError) Error() string { return e.Err.Error() }
 func (e *SuspectError) Unwrap() error { return e.Err }
 
 const (
-	fileBatch  = 100    // records of a log file that the handler gets at once, so that memory stays flat
-	maxObjects = 10_000 // of one message; CloudTrail and S3 announce one or a few
+	fileBatch    = 100              // records of a log file that the handler gets at once, so that memory stays flat
+	maxObjects   = 100              // of one message; CloudTrail and S3 announce one or a few
+	maxReading   = 8                // messages whose files are read at the same time: the other handlers are for records in messages
+	roomPatience = time.Second      // for that room
+	roomPause    = 30 * time.Second // how long a message stays hidden that found no room for that
 )
 
 // readFiles reads the objects that a message announces, one after the other, and hands their
@@ -42,15 +46,20 @@ const (
 // does not keep the others from being read.
 func (w *Watcher) readFiles(ctx context.Context, m types.Message, objects []Object) (outcome string) {
 	id := aws.ToString(m.MessageId)
-	switch {
-	case w.Files == nil:
+	if w.Files == nil {
 		w.warnOnce(LogFile, "a log file in S3 is announced, and log_files.buckets names no bucket: such messages are left for the dead-letter queue; name the bucket there, or stop its notifications to this queue")
 		return Unsupported
+	}
+	switch objects = distinct(objects); {
 	case len(objects) == 0, len(objects) > maxObjects:
 		w.log.Warn("a notice of S3 names no object, or too many, and stays in the queue", "message", id, "objects", len(objects))
 		return Unparsable
 	}
 	defer w.keepHidden(ctx, m)()
+	if !w.reading.enter(ctx) {
+		return Postponed
+	}
+	defer w.reading.leave()
 	outcome = Ignored
 	for n, o := range objects {
 		w.Beat() // the receivers may wait for this handler
@@ -60,6 +69,40 @@ func (w *Watcher) readFiles(ctx context.Context, m types.Message, objects []Obje
 		}
 	}
 	return outcome
+}
+
+// distinct removes repeats, and keeps the order.
+func distinct(objects []Object) []Object {
+	seen := make(map[Object]bool, len(objects))
+	var out []Object
+	for _, o := range objects {
+		if !seen[o] {
+			seen[o] = true
+			out = append(out, o)
+		}
+	}
+	return out
+}
+
+// room holds one for each message whose files are read.
+type room chan struct{}
+
+func (r room) leave() { <-r }
+
+// enter takes the room to read files for one message, and reports whether there was any. Files
+// that come as they should make room within a moment, which the handler waits: each time that a
+// message is given back counts towards its end in the dead-letter queue. Nobody waits for longer,
+// because the receivers wait for handlers: slow files, or a flood of notices, would hold up the
+// messages that have their records with them.
+func (r room) enter(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, roomPatience)
+	defer cancel()
+	select {
+	case r <- struct{}{}:
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }
 
 // worse returns the outcome of a message of which two parts had these.

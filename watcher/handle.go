@@ -28,6 +28,9 @@ func (w *Watcher) handle(in, work context.Context, m types.Message) (done bool) 
 	switch outcome {
 	case Handled, Ignored:
 		return true
+	case Postponed: // nothing failed
+		w.hide(work, m, roomPause)
+		return false
 	}
 	w.hide(work, m, failurePauses.Pause(receiveCount(m)-1)) // longer each time
 	if outcome == Failed {

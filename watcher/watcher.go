@@ -69,19 +69,20 @@ type Meter interface {
 }
 
 // The outcomes of a message: its records are on disk; it had none that may matter; the handler
-// failed; it can't be parsed; it announces a log file that can't be read; its kind is not
-// supported. Only the first two are acknowledged.
+// failed; it can't be parsed; it announces a log file that can't be read, or for which there was no
+// room; its kind is not supported. Only the first two are acknowledged.
 const (
 	Handled     = "handled"
 	Ignored     = "ignored"
 	Failed      = "failed"
 	Unparsable  = "unparsable"
 	Unreadable  = "unreadable"
+	Postponed   = "postponed"
 	Unsupported = "unsupported"
 )
 
 // Outcomes are all of them.
-var Outcomes = []string{Handled, Ignored, Failed, Unparsable, Unreadable, Unsupported}
+var Outcomes = []string{Handled, Ignored, Failed, Unparsable, Unreadable, Postponed, Unsupported}
 
 const (
 	batchSize       = 10 // the most of one SQS call
@@ -107,9 +108,10 @@ type Watcher struct {
 	handler Handler
 	log     *slog.Logger
 
-	jobs   chan types.Message
-	done   chan *string  // receipt handles to acknowledge
-	outage outage.Outage // of the queue, as the first receiver sees it
+	jobs    chan types.Message
+	reading room
+	done    chan *string  // receipt handles to acknowledge
+	outage  outage.Outage // of the queue, as the first receiver sees it
 
 	mu       sync.Mutex
 	reported map[Kind]bool
@@ -120,7 +122,7 @@ type Watcher struct {
 // New returns a watcher of the queue.
 func New(c Config, q SQS, h Handler, log *slog.Logger) *Watcher {
 	return &Watcher{Config: c, sqs: q, handler: h, log: log,
-		jobs: make(chan types.Message, batchSize), done: make(chan *string, batchSize),
+		jobs: make(chan types.Message, batchSize), reading: make(room, maxReading), done: make(chan *string, batchSize),
 		reported: map[Kind]bool{}, failed: map[string]types.Message{}}
 }
 

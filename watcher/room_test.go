@@ -1,0 +1,81 @@
+package watcher
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// TestLogFilesLeaveRoomForOtherMessages: while files come slowly, an event is handled soon; and
+// each file is read in the end.
+func TestLogFilesLeaveRoomForOtherMessages(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		q, counts := newQueue(t), &tally{}
+		var mu sync.Mutex
+		now, most := 0, 0
+		count := func(n int) {
+			mu.Lock()
+			defer mu.Unlock()
+			now += n
+			most = max(most, now)
+		}
+		f := &files{wait: func() { count(1); time.Sleep(5 * time.Minute); count(-1) }}
+		stop := watch(t, q.api, q.url, func(context.Context, Message) error { return nil }, func(c *Config) { c.Files, c.Meter = f, counts })
+		const notices = 5 * handlers
+		for n := range notices {
+			q.send(t, announce(fmt.Sprint(n)))
+		}
+		time.Sleep(2 * time.Second)
+		q.send(t, bridge(record))
+		time.Sleep(30 * time.Second)
+		if counts.of("eventbridge/"+Handled) != 1 || counts.of("log_file/"+Ignored) != 0 {
+			t.Errorf("%v", counts.counts)
+		}
+		time.Sleep(2 * time.Hour)
+		if err := stop(); err != nil {
+			t.Fatal(err)
+		}
+		if n := counts.of("log_file/" + Ignored); most != maxReading || n != notices || q.holds() != 0 {
+			t.Errorf("%d at the same time, %d read, %d left, %v", most, n, q.holds(), counts.counts)
+		}
+	})
+}
+
+// TestObjectsOfAMessage: each is read once, and a message that names many is none of AWS's.
+func TestObjectsOfAMessage(t *testing.T) {
+	t.Parallel()
+	keys := func(n, different int) (keys []string) {
+		for i := range n {
+			keys = append(keys, fmt.Sprint(i%different))
+		}
+		return keys
+	}
+	for name, c := range map[string]struct {
+		keys    []string
+		outcome string
+		read    int
+	}{
+		"repeated":          {keys(10_000, 2), Ignored, 2},
+		"as many as can be": {keys(maxObjects, maxObjects), Ignored, maxObjects},
+		"too many":          {keys(maxObjects+1, maxObjects+1), Unparsable, 0},
+	} {
+		q, counts, f := newQueue(t), &tally{}, &files{}
+		stop := watch(t, q.api, q.url, func(context.Context, Message) error { return nil }, func(c *Config) { c.Files, c.Meter = f, counts })
+		q.send(t, announce(c.keys...))
+		eventually(t, "the outcome", func() bool { return counts.of("log_file/"+c.outcome) == 1 })
+		if err := stop(); err != nil {
+			t.Fatal(err)
+		}
+		if len(f.read) != c.read || c.read == 2 && !slices.Equal(f.read, []Object{{"b", "0"}, {"b", "1"}}) {
+			t.Errorf("%s: %d read", name, len(f.read))
+		}
+	}
+	if maxObjects > 100 {
+		t.Errorf("%d objects may hold a handler for long", maxObjects)
+	}
+}
