@@ -159,7 +159,10 @@ func logFile(objects []Object) Content {
 func (e envelope) event() (Content, error) {
 	switch {
 	case !strings.Contains(string(e.DetailType), "CloudTrail"):
-		if e.Source == "aws.s3" { // a new object; calls on buckets come from CloudTrail
+		if e.Source == "aws.s3" && e.DetailType != "Object Created" { // it was deleted, tagged, and so on
+			return Content{Kind: NoRecords}, nil
+		}
+		if e.Source == "aws.s3" { // calls on buckets come from CloudTrail
 			var n notice
 			_ = n.UnmarshalJSON(e.Detail)            // an unknown shape names no key
 			return logFile([]Object{Object(n)}), nil // EventBridge does not encode the key
@@ -176,21 +179,33 @@ func batch(records []json.RawMessage) (Content, error) {
 	if len(records) > 0 {
 		var first envelope
 		if json.Unmarshal(records[0], &first) == nil && first.EventSource == "aws:s3" {
-			objects := make([]Object, len(records))
-			for n, raw := range records {
-				var e envelope
-				if json.Unmarshal(raw, &e) != nil {
-					continue
-				}
-				key, err := url.QueryUnescape(e.S3.Key) // encoded as in a form: a space is +
-				if err == nil {
-					objects[n] = Object{e.S3.Bucket, key}
-				}
-			}
-			return logFile(objects), nil
+			return s3Notice(records), nil
 		}
 	}
 	return Content{Kind: Batch, Records: records}, nil
+}
+
+// s3Notice returns the content of a notice of S3's. Only a new object is announced: S3 can also
+// tell that one was deleted, tagged, restored and so on ("Event message structure" in the S3 user
+// guide). A notice that does not say what happened may be about a new one.
+func s3Notice(records []json.RawMessage) Content {
+	var objects []Object
+	for _, raw := range records {
+		var e envelope
+		if json.Unmarshal(raw, &e) == nil && e.EventName != "" && !strings.HasPrefix(string(e.EventName), "ObjectCreated:") {
+			continue
+		}
+		var o Object                            // an unknown shape names none
+		key, err := url.QueryUnescape(e.S3.Key) // encoded as in a form: a space is +
+		if err == nil {
+			o = Object{e.S3.Bucket, key}
+		}
+		objects = append(objects, o)
+	}
+	if len(objects) == 0 {
+		return Content{Kind: NoRecords}
+	}
+	return logFile(objects)
 }
 
 // Suspect is the scope of a record that can't be parsed and mentions DeleteFlowLogs: it should

@@ -37,6 +37,40 @@ func TestUnwrapNamesObjects(t *testing.T) {
 	}
 }
 
+// TestOnlyANewObjectIsAnnounced: what else S3 tells of an object is no reason to read it.
+func TestOnlyANewObjectIsAnnounced(t *testing.T) {
+	t.Parallel()
+	of := func(event, key string) string {
+		return fmt.Sprintf(`{"eventSource":"aws:s3","eventName":%q,"s3":{"bucket":{"name":"b"},"object":{"key":%q}}}`, event, key)
+	}
+	through := func(detailType string) string {
+		return fmt.Sprintf(`{"detail-type":%q,"source":"aws.s3","detail":{"bucket":{"name":"b"},"object":{"key":"k"}}}`, detailType)
+	}
+	k := []Object{{"b", "k"}}
+	for body, want := range map[string][]Object{
+		`{"Records":[` + of("ObjectCreated:CompleteMultipartUpload", "k") + `]}`:                                                                     k,
+		`{"Records":[` + of("ObjectCreated:Copy", "k") + `]}`:                                                                                        k,
+		`{"Records":[` + of("ObjectRemoved:Delete", "x") + `,` + of("ObjectCreated:Put", "k") + `]}`:                                                 k,
+		`{"Records":[` + of("ObjectRemoved:Delete", "k") + `]}`:                                                                                      nil,
+		`{"Records":[` + of("ObjectRemoved:DeleteMarkerCreated", "k") + `,` + of("ObjectTagging:Put", "k") + `,` + of("ObjectAcl:Put", "k") + `]}`:   nil,
+		`{"Records":[` + of("LifecycleExpiration:Delete", "k") + `,` + of("ObjectRestore:Completed", "k") + `,` + of("ObjectCreatedNot", "k") + `]}`: nil,
+		through("Object Created"):               k,
+		through("Object Deleted"):               nil,
+		through("Object Tags Added"):            nil,
+		through("Object ACL Updated"):           nil,
+		through("Object Restore Completed"):     nil,
+		through("Object Storage Class Changed"): nil,
+	} {
+		kind := LogFile
+		if want == nil {
+			kind = NoRecords
+		}
+		if got, err := Unwrap([]byte(body)); err != nil || got.Kind != kind || !slices.Equal(got.Objects, want) {
+			t.Errorf("%s: %+v, %v", body, got, err)
+		}
+	}
+}
+
 // files is a Files with the records of each key.
 type files struct {
 	mu      sync.Mutex
