@@ -22,12 +22,13 @@ func TestUnwrapNamesObjects(t *testing.T) {
 		body string
 		want []Object
 	}{
-		"CloudTrail's":               {`{"s3Bucket":"b","s3ObjectKey":["` + logKey + `","` + logKey + `2"]}`, []Object{{"b", logKey}, {"b", logKey + "2"}}},
-		"S3's":                       {encoded, []Object{{"b", logKey}}},
-		"S3's through EventBridge":   {`{"detail-type":"Object Created","source":"aws.s3","detail":{"bucket":{"name":"b"},"object":{"key":"` + logKey + `"}}}`, []Object{{"b", logKey}}},
-		"S3's, with a broken escape": {`{"Records":[{"eventSource":"aws:s3","s3":{"bucket":{"name":"b"},"object":{"key":"%zz"}}}]}`, []Object{{}}},
-		"with a digest":              {`{"s3Bucket":"b","s3ObjectKey":["a/CloudTrail-Digest/x","` + logKey + `"]}`, []Object{{"b", "a/CloudTrail-Digest/x"}, {"b", logKey}}},
-		"without a key":              {`{"s3Bucket":"b"}`, nil},
+		"CloudTrail's":                  {`{"s3Bucket":"b","s3ObjectKey":["` + logKey + `","` + logKey + `2"]}`, []Object{{"b", logKey}, {"b", logKey + "2"}}},
+		"S3's":                          {encoded, []Object{{"b", logKey}}},
+		"S3's through EventBridge":      {`{"detail-type":"Object Created","source":"aws.s3","detail":{"bucket":{"name":"b"},"object":{"key":"` + logKey + `"}}}`, []Object{{"b", logKey}}},
+		"S3's, with a broken escape":    {`{"Records":[{"eventSource":"aws:s3","s3":{"bucket":{"name":"b"},"object":{"key":"%zz"}}}]}`, []Object{{}}},
+		"with a digest":                 {`{"s3Bucket":"b","s3ObjectKey":["a/CloudTrail-Digest/x","` + logKey + `"]}`, []Object{{"b", "a/CloudTrail-Digest/x"}, {"b", logKey}}},
+		"of a trail with such a prefix": {`{"s3Bucket":"b","s3ObjectKey":["a/CloudTrail-Digest/` + logKey + `"]}`, []Object{{"b", "a/CloudTrail-Digest/" + logKey}}},
+		"without a key":                 {`{"s3Bucket":"b"}`, nil},
 	} {
 		for way, body := range map[string]string{"": c.body, " through SNS": notification(c.body), " through SNS twice": notification(notification(c.body))} {
 			if got, err := Unwrap([]byte(body)); err != nil || got.Kind != LogFile || !slices.Equal(got.Objects, c.want) {

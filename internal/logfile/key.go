@@ -32,8 +32,15 @@ type Key struct {
 // read, because copies may have another one.
 var logKey = regexp.MustCompile(`(?:^|/)AWSLogs/(?:o-[a-z0-9]{1,64}/)?([0-9]{12})/CloudTrail/([a-z0-9-]{1,64})/([0-9]{4}/[0-9]{2}/[0-9]{2})/[^/]+\.json(?:\.gz)?$`)
 
-// ParseKey reads the key of an object, as it is in S3 (not form-encoded).
+// ParseKey reads the key of an object, as it is in S3 (not form-encoded). The form of a log file
+// comes first, because the prefix of a trail may hold any words, those of a digest too: a digest's
+// own key has CloudTrail-Digest where that of a log file has CloudTrail.
 func ParseKey(key string) Key {
+	if m := logKey.FindStringSubmatch(key); m != nil {
+		if day, err := time.Parse("2006/01/02", m[3]); err == nil {
+			return Key{Kind: Log, Account: m[1], Region: m[2], Day: day}
+		}
+	}
 	switch {
 	case strings.HasSuffix(key, "/"):
 		return Key{Kind: Folder}
@@ -42,13 +49,5 @@ func ParseKey(key string) Key {
 	case strings.Contains(key, "/CloudTrail-Insight/"):
 		return Key{Kind: Insight}
 	}
-	m := logKey.FindStringSubmatch(key)
-	if m == nil {
-		return Key{Kind: Foreign}
-	}
-	day, err := time.Parse("2006/01/02", m[3])
-	if err != nil {
-		return Key{Kind: Foreign}
-	}
-	return Key{Kind: Log, Account: m[1], Region: m[2], Day: day}
+	return Key{Kind: Foreign}
 }
