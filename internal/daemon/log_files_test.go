@@ -260,6 +260,36 @@ func TestI8AFileThatCanNotBeReadIsSuspicious(t *testing.T) {
 	}
 }
 
+// TestI8ARefusedFileIsSuspicious: without s3:ListBucket S3 says AccessDenied for a file that was
+// deleted. The scope is refreshed, also if the next file can be read at once.
+func TestI8ARefusedFileIsSuspicious(t *testing.T) {
+	t.Parallel()
+	for name, hide := range map[string]func(h *house){
+		"deleted": func(h *house) { h.world.ForbidListing(trail) },
+		"one account's files are denied": func(h *house) {
+			h.world.RefuseObjects(trail, "AWSLogs/o-exampleorgid/"+account, "AccessDenied", "Access Denied", 403)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := logHouse(t)
+			id := h.plant(region, "vpc-1")
+			h.refreshed()
+			h.strike(id)
+			hide(h)
+			other := "AWSLogs/o-exampleorgid/" + trailOwner + "/CloudTrail/" + region + "/2026/03/01/x.json.gz"
+			h.store(other, otherRecord)
+			h.send(notice(trail, fileKey))
+			h.send(notice(trail, other))
+			h.awaitBack(region, "vpc-1")
+			h.await("the other file", func() bool { return h.value(`flowkeeper_log_files_total{outcome="read"}`) == 1 })
+			if n := h.value(`flowkeeper_log_files_total{outcome="refused"}`); n < 1 {
+				t.Errorf("%v refused", n)
+			}
+		})
+	}
+}
+
 // TestAdviceOfLogFiles names the page that explains it.
 func TestAdviceOfLogFiles(t *testing.T) {
 	t.Parallel()
