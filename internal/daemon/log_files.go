@@ -110,6 +110,9 @@ func (l *logFiles) Read(ctx context.Context, o watcher.Object, found func([]byte
 		return &watcher.SuspectError{Suspect: suspect, Err: err}
 	}
 	l.d.meters.LogFile(metrics.FileRefused, sum.Inflated)
+	if errors.Is(err, logbucket.ErrNotAsked) {
+		return err // the try before this one counts
+	}
 	b.fails(ctx, l.d, err)
 	if b.passes(err) {
 		return err

@@ -4,15 +4,24 @@ import (
 	"bytes"
 	"compress/gzip"
 	"fmt"
+	"log/slog"
+	"net/http"
 	"net/url"
 	"os"
 	"strings"
 	"testing"
+	"testing/synctest"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
 
 	"flowkeeper/alert"
 	"flowkeeper/configs"
+	"flowkeeper/internal/logbucket"
+	"flowkeeper/internal/metrics"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate/notify"
+	"flowkeeper/watcher"
 )
 
 const (
@@ -288,6 +297,36 @@ func TestI8ARefusedFileIsSuspicious(t *testing.T) {
 			}
 		})
 	}
+}
+
+// silent is an HTTP client to which nothing answers.
+type silent struct{ calls int }
+
+func (s *silent) Do(r *http.Request) (*http.Response, error) {
+	s.calls++
+	<-r.Context().Done()
+	return nil, r.Context().Err()
+}
+
+// TestOneSilenceIsOneFailure: while a silent bucket is left alone, further files are no further
+// failures in a row, which would become an alert.
+func TestOneSilenceIsOneFailure(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		client := &silent{}
+		d := &Daemon{meters: metrics.New(), Log: slog.New(slog.DiscardHandler)}
+		b := &logBucket{Bucket: logbucket.New(logbucket.Config{Name: trail, Owner: trailOwner, AWS: aws.Config{Region: region, HTTPClient: client, RetryMaxAttempts: 1,
+			Credentials: credentials.NewStaticCredentialsProvider("a", "s", "")}})}
+		l := &logFiles{d: d, buckets: map[string]*logBucket{trail: b}, others: map[string]bool{account: true}}
+		for range 2 * failuresBefore {
+			if err := l.Read(t.Context(), watcher.Object{Bucket: trail, Key: fileKey}, nil); err == nil {
+				t.Fatal("it was read")
+			}
+			if client.calls != 1 || b.outage.Failures() != 1 {
+				t.Fatalf("%d calls, %d failures", client.calls, b.outage.Failures())
+			}
+		}
+	})
 }
 
 // TestAdviceOfLogFiles names the page that explains it.
