@@ -109,7 +109,7 @@ type Watcher struct {
 	log     *slog.Logger
 
 	jobs    chan types.Message
-	reading chan struct{} // holds one for each message whose files are read
+	reading room
 	done    chan *string  // receipt handles to acknowledge
 	outage  outage.Outage // of the queue, as the first receiver sees it
 
@@ -122,7 +122,7 @@ type Watcher struct {
 // New returns a watcher of the queue.
 func New(c Config, q SQS, h Handler, log *slog.Logger) *Watcher {
 	return &Watcher{Config: c, sqs: q, handler: h, log: log,
-		jobs: make(chan types.Message, batchSize), reading: make(chan struct{}, maxReading), done: make(chan *string, batchSize),
+		jobs: make(chan types.Message, batchSize), reading: make(room, maxReading), done: make(chan *string, batchSize),
 		reported: map[Kind]bool{}, failed: map[string]types.Message{}}
 }
 

@@ -94,6 +94,7 @@ func (l *logFiles) Read(ctx context.Context, o watcher.Object, found func([]byte
 	case len(o.Key) > maxKey:
 		return fmt.Errorf("a key of %d bytes", len(o.Key))
 	}
+	suspect := watcher.Suspect{Account: key.Account, Region: key.Region}
 	var refused error
 	sum, err := b.Read(ctx, o.Key, l.limits, func(raw []byte) error { refused = found(raw); return refused })
 	switch {
@@ -106,11 +107,19 @@ func (l *logFiles) Read(ctx context.Context, o watcher.Object, found func([]byte
 	case logbucket.OfFile(err):
 		l.d.meters.LogFile(metrics.FileUnreadable, sum.Inflated)
 		b.fileFails(ctx, l.d, o.Key, err)
-		return &watcher.SuspectError{Suspect: watcher.Suspect{Account: key.Account, Region: key.Region}, Err: err}
+		return &watcher.SuspectError{Suspect: suspect, Err: err}
 	}
 	l.d.meters.LogFile(metrics.FileRefused, sum.Inflated)
+	if errors.Is(err, logbucket.ErrNotAsked) {
+		return err // the try before this one counts
+	}
 	b.fails(ctx, l.d, err)
-	return err
+	if b.passes(err) {
+		return err
+	}
+	// It may be about this file alone: without s3:ListBucket, S3 says AccessDenied for one that was
+	// deleted, and a policy may deny the files of one account only.
+	return &watcher.SuspectError{Suspect: suspect, Err: err}
 }
 
 // concerns reports whether records of an account may matter. The Region does not: IAM's records
@@ -142,16 +151,18 @@ func (b *logBucket) works(ctx context.Context, key string) {
 	}
 }
 
+// passes reports whether a failure to read is likely to pass by itself.
+func (b *logBucket) passes(err error) bool { return scopes.Passes(err) || b.Advice(err) == "" }
+
 // fails notes that the bucket can't be read. What does not pass by itself is alerted at once.
 func (b *logBucket) fails(ctx context.Context, d *Daemon, err error) {
 	advice := b.Advice(err)
 	if b.outage.Note(err) == outage.Began {
 		d.Log.Warn("log files can't be read; their messages stay in the queue", "bucket", b.Name, "error", err, "hint", advice)
 	}
-	passes := scopes.Passes(err) || advice == ""
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if passes && b.outage.Failures() < failuresBefore || time.Since(b.alertedAt) < alertEvery {
+	if b.passes(err) && b.outage.Failures() < failuresBefore || time.Since(b.alertedAt) < alertEvery {
 		return
 	}
 	b.alertedAt = time.Now()

@@ -4,15 +4,24 @@ import (
 	"bytes"
 	"compress/gzip"
 	"fmt"
+	"log/slog"
+	"net/http"
 	"net/url"
 	"os"
 	"strings"
 	"testing"
+	"testing/synctest"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
 
 	"flowkeeper/alert"
 	"flowkeeper/configs"
+	"flowkeeper/internal/logbucket"
+	"flowkeeper/internal/metrics"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate/notify"
+	"flowkeeper/watcher"
 )
 
 const (
@@ -258,6 +267,66 @@ func TestI8AFileThatCanNotBeReadIsSuspicious(t *testing.T) {
 	if all := h.pager.of(alert.Pipeline); len(all) != 1 || !strings.Contains(all[0].Cause, filePrefix) {
 		t.Errorf("%+v", all)
 	}
+}
+
+// TestI8ARefusedFileIsSuspicious: without s3:ListBucket S3 says AccessDenied for a file that was
+// deleted. The scope is refreshed, also if the next file can be read at once.
+func TestI8ARefusedFileIsSuspicious(t *testing.T) {
+	t.Parallel()
+	for name, hide := range map[string]func(h *house){
+		"deleted": func(h *house) { h.world.ForbidListing(trail) },
+		"one account's files are denied": func(h *house) {
+			h.world.RefuseObjects(trail, "AWSLogs/o-exampleorgid/"+account, "AccessDenied", "Access Denied", 403)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := logHouse(t)
+			id := h.plant(region, "vpc-1")
+			h.refreshed()
+			h.strike(id)
+			hide(h)
+			other := "AWSLogs/o-exampleorgid/" + trailOwner + "/CloudTrail/" + region + "/2026/03/01/x.json.gz"
+			h.store(other, otherRecord)
+			h.send(notice(trail, fileKey))
+			h.send(notice(trail, other))
+			h.awaitBack(region, "vpc-1")
+			h.await("the other file", func() bool { return h.value(`flowkeeper_log_files_total{outcome="read"}`) == 1 })
+			if n := h.value(`flowkeeper_log_files_total{outcome="refused"}`); n < 1 {
+				t.Errorf("%v refused", n)
+			}
+		})
+	}
+}
+
+// silent is an HTTP client to which nothing answers.
+type silent struct{ calls int }
+
+func (s *silent) Do(r *http.Request) (*http.Response, error) {
+	s.calls++
+	<-r.Context().Done()
+	return nil, r.Context().Err()
+}
+
+// TestOneSilenceIsOneFailure: while a silent bucket is left alone, further files are no further
+// failures in a row, which would become an alert.
+func TestOneSilenceIsOneFailure(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		client := &silent{}
+		d := &Daemon{meters: metrics.New(), Log: slog.New(slog.DiscardHandler)}
+		b := &logBucket{Bucket: logbucket.New(logbucket.Config{Name: trail, Owner: trailOwner, AWS: aws.Config{Region: region, HTTPClient: client, RetryMaxAttempts: 1,
+			Credentials: credentials.NewStaticCredentialsProvider("a", "s", "")}})}
+		l := &logFiles{d: d, buckets: map[string]*logBucket{trail: b}, others: map[string]bool{account: true}}
+		for range 2 * failuresBefore {
+			if err := l.Read(t.Context(), watcher.Object{Bucket: trail, Key: fileKey}, nil); err == nil {
+				t.Fatal("it was read")
+			}
+			if client.calls != 1 || b.outage.Failures() != 1 {
+				t.Fatalf("%d calls, %d failures", client.calls, b.outage.Failures())
+			}
+		}
+	})
 }
 
 // TestAdviceOfLogFiles names the page that explains it.

@@ -79,8 +79,9 @@ type handler struct{ d *Daemon }
 func (h handler) Handle(ctx context.Context, m watcher.Message) error {
 	findings := detection.Findings(m.Records)
 	for _, s := range m.Suspects { // a record that can't be read may be about any scope (I8)
-		scope := inventory.Scope{Account: s.Account, Region: s.Region}
-		h.d.refreshes.soon(scope, !h.guarded(scope))
+		for _, scope := range h.d.refreshes.overview().suspected(inventory.Scope{Account: s.Account, Region: s.Region}) {
+			h.d.refreshes.soon(scope, false)
+		}
 	}
 	if len(findings) == 0 {
 		return nil

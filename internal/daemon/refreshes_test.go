@@ -11,6 +11,7 @@ import (
 
 	"flowkeeper/configs"
 	"flowkeeper/inventory"
+	"flowkeeper/watcher"
 )
 
 // begunRefreshes returns when the refreshes of a scope begin that scenario asks for. Each
@@ -83,6 +84,36 @@ func TestI8ARecordAsksTwice(t *testing.T) {
 	})
 	if want := []time.Duration{0, time.Minute, time.Minute + requestPause, time.Minute + settle}; !slices.Equal(begun, want) {
 		t.Errorf("begun at %v, want %v", begun, want)
+	}
+}
+
+// TestI8WhatASuspectRefreshes: nobody can have the whole fleet refreshed with the account of a
+// stranger, or with a Region that is not watched.
+func TestI8WhatASuspectRefreshes(t *testing.T) {
+	t.Parallel()
+	sibling, other := inventory.Scope{Account: account, Region: "eu-north-1"}, inventory.Scope{Account: "444455556666", Region: region}
+	for suspect, want := range map[watcher.Suspect][]inventory.Scope{
+		{Account: account, Region: region}:        {home},
+		{Account: account, Region: "us-east-1"}:   {home, sibling},
+		{Account: account}:                        {home, sibling},
+		{Account: "999999999999", Region: region}: nil,
+		{Account: "999999999999"}:                 nil,
+		{Region: region}:                          {home, sibling, other},
+		{}:                                        {home, sibling, other},
+	} {
+		r := &refreshes{d: &Daemon{}, scopes: map[inventory.Scope]*scopeRefreshes{}}
+		r.d.refreshes = r
+		for _, s := range []inventory.Scope{home, sibling, other} {
+			r.state(s)
+		}
+		if err := (handler{r.d}).Handle(t.Context(), watcher.Message{Suspects: []watcher.Suspect{suspect}}); err != nil {
+			t.Fatal(err)
+		}
+		for s, st := range r.scopes {
+			if asked := !st.requests.next().IsZero(); asked != slices.Contains(want, s) {
+				t.Errorf("%+v, and %s is refreshed: %v", suspect, s, asked)
+			}
+		}
 	}
 }
 

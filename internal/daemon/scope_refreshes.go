@@ -107,6 +107,24 @@ type overview struct{ *refreshes }
 
 func (r *refreshes) overview() overview { return overview{r} }
 
+// suspected returns the scopes to refresh because of something that can't be read and may hide a
+// deletion in a scope: that scope; if its Region is not stated or not the fleet's, all scopes of
+// its account; and all only if its account is not stated. An account that has none of the fleet's
+// scopes has nothing to refresh: whoever names one can't keep the fleet busy.
+func (o overview) suspected(scope inventory.Scope) (out []inventory.Scope) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.scopes[scope] != nil {
+		return []inventory.Scope{scope}
+	}
+	for s := range o.scopes {
+		if scope.Account == "" || scope.Account == s.Account {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
 // share counts the scopes whose last refresh was complete, and all. Those whose Region is not
 // enabled are left out.
 func (o overview) share() (n share) {

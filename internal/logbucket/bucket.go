@@ -25,8 +25,13 @@ const (
 	redirects = 1                // from Region to Region, of one call
 )
 
-// ErrSilent is wrapped if S3 does not answer, or no longer sends.
-var ErrSilent = errors.New("S3 does not answer")
+var (
+	// ErrSilent is wrapped if S3 does not answer, or no longer sends.
+	ErrSilent = errors.New("S3 does not answer")
+	// ErrNotAsked is wrapped if S3 was not asked, because it did not answer a moment ago. It is
+	// no failure of its own.
+	ErrNotAsked = errors.New("S3 is not asked now, because it did not answer")
+)
 
 // Config of a Bucket.
 type Config struct {
@@ -72,7 +77,8 @@ func (b *Bucket) Try(ctx context.Context, key string) error {
 }
 
 // Read calls found with the records of an object that may matter: see logfile.Scan, whose errors
-// it returns. Other errors are S3's, or wrap ErrSilent.
+// it returns. Other errors are S3's, or wrap ErrSilent or
+// ErrNotAsked.
 func (b *Bucket) Read(ctx context.Context, key string, l logfile.Limits, found func(raw []byte) error) (sum logfile.Summary, err error) {
 	if err := b.mayAsk(time.Now()); err != nil {
 		return sum, err
@@ -107,13 +113,13 @@ func (p *patient) Read(buf []byte) (int, error) {
 	return p.r.Read(buf)
 }
 
-// mayAsk returns an error while a silent bucket is left alone. After each pause one caller may
+// mayAsk returns ErrNotAsked while a silent bucket is left alone. After each pause one caller may
 // ask.
 func (b *Bucket) mayAsk(now time.Time) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.silent && now.Before(b.next) {
-		return fmt.Errorf("%w: the next try is at %s", ErrSilent, b.next.UTC().Format(time.TimeOnly))
+		return fmt.Errorf("%w: the next try is at %s", ErrNotAsked, b.next.UTC().Format(time.TimeOnly))
 	}
 	b.next = now.Add(pause)
 	return nil

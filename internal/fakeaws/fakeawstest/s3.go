@@ -201,7 +201,7 @@ func (s *s3Service) get(out http.ResponseWriter, q *fakeaws.Request, name, key s
 	}
 	o := b.objects[key]
 	if o == nil {
-		return fakeaws.Errorf("NoSuchKey", "The specified key does not exist.").WithStatus(http.StatusNotFound)
+		return b.reading.missing()
 	}
 	maps.Copy(out.Header(), o.headers)
 	if q.HTTP.Header.Get("X-Amz-Checksum-Mode") != "ENABLED" {

@@ -62,7 +62,7 @@ func (s *s3Service) list(out http.ResponseWriter, q *fakeaws.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := b.reading.owned(q); err != nil {
+	if err := b.reading.mayList(q); err != nil {
 		return err
 	}
 	after := form.Get("start-after")

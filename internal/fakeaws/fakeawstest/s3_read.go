@@ -12,6 +12,7 @@ type readRules struct {
 	owner   string           // account; empty: any that is expected
 	refused []refusedObjects // the first that matches
 	cut     map[string]int   // by key: bytes after which the connection is lost
+	noList  bool             // nobody has s3:ListBucket
 }
 
 // refusedObjects are the keys with a prefix that a policy, or a key of KMS, does not let read.
@@ -41,6 +42,12 @@ func (w *World) RefuseObjects(bucketName, prefix, code, message string, status i
 	w.s3.change(bucketName, func(r *readRules) {
 		r.refused = append(r.refused, refusedObjects{prefix, fakeaws.Errorf(code, "%s", message).WithStatus(status)})
 	})
+}
+
+// ForbidListing refuses to list a bucket. For a missing object S3 then says AccessDenied instead
+// of NoSuchKey (API reference of S3, "GetObject", "Permissions").
+func (w *World) ForbidListing(bucketName string) {
+	w.s3.change(bucketName, func(r *readRules) { r.noList = true })
 }
 
 // AllowObjects ends each RefuseObjects of a bucket, and each CutObject.
@@ -77,10 +84,30 @@ func (r *readRules) mayRead(q *fakeaws.Request, key string) error {
 	return nil
 }
 
+// mayList returns why a bucket is not listed.
+func (r *readRules) mayList(q *fakeaws.Request) error {
+	if r.noList {
+		return errAccessDenied()
+	}
+	return r.owned(q)
+}
+
+// missing is the answer for an object that is not there.
+func (r *readRules) missing() error {
+	if r.noList {
+		return errAccessDenied()
+	}
+	return fakeaws.Errorf("NoSuchKey", "The specified key does not exist.").WithStatus(http.StatusNotFound)
+}
+
+func errAccessDenied() error {
+	return fakeaws.Errorf("AccessDenied", "Access Denied").WithStatus(http.StatusForbidden)
+}
+
 // owned returns an error to those who expect another owner.
 func (r *readRules) owned(q *fakeaws.Request) error {
 	if want := q.HTTP.Header.Get("X-Amz-Expected-Bucket-Owner"); want != "" && r.owner != "" && want != r.owner {
-		return fakeaws.Errorf("AccessDenied", "Access Denied").WithStatus(http.StatusForbidden)
+		return errAccessDenied()
 	}
 	return nil
 }
