@@ -210,7 +210,12 @@ func s3Notice(records []json.RawMessage) Content {
 
 // Suspect is the scope of a record that can't be parsed and mentions DeleteFlowLogs: it should
 // be refreshed (I8). Account and Region are empty if they were not found.
-type Suspect struct{ Account, Region string }
+type Suspect struct {
+	Account, Region string
+	// ByKey: the key of a log file names the scope. Else a text was searched for it that can't be
+	// parsed, in which an attacker may have written another one.
+	ByKey bool
+}
 
 var (
 	suspectAccount = regexp.MustCompile(`recipientAccountId\\*"\s*:\s*\\*"?(\d{12})\b`)

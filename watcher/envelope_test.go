@@ -91,7 +91,7 @@ func TestI8DecodeKeepsTheGoodOnes(t *testing.T) {
 		t.Fatal(err)
 	}
 	d := decode(c)
-	if len(d.records) != 1 || d.bad != 2 || len(d.suspects) != 1 || d.suspects[0] != (Suspect{"111122223333", "eu-west-1"}) {
+	if len(d.records) != 1 || d.bad != 2 || len(d.suspects) != 1 || d.suspects[0] != (Suspect{Account: "111122223333", Region: "eu-west-1"}) {
 		t.Errorf("%+v", d)
 	}
 }
@@ -100,8 +100,8 @@ func TestSuspect(t *testing.T) {
 	t.Parallel()
 	for raw, want := range map[string]Suspect{
 		`{"eventName":"DeleteFlowLogs`: {},
-		`{"awsRegion":"us-gov-west-1","recipientAccountId":"111122223333","eventName":"DeleteFlowLogs"`:            {"111122223333", "us-gov-west-1"},
-		`"{\"awsRegion\":\"eu-west-1\",\"recipientAccountId\" : \"111122223333\",\"eventName\":\"DeleteFlowLogs\"`: {"111122223333", "eu-west-1"},
+		`{"awsRegion":"us-gov-west-1","recipientAccountId":"111122223333","eventName":"DeleteFlowLogs"`:            {Account: "111122223333", Region: "us-gov-west-1"},
+		`"{\"awsRegion\":\"eu-west-1\",\"recipientAccountId\" : \"111122223333\",\"eventName\":\"DeleteFlowLogs\"`: {Account: "111122223333", Region: "eu-west-1"},
 		`DeleteFlowLogs "awsRegion":"` + strings.Repeat("x", 100) + `","recipientAccountId":"1111222233334444"`:    {},
 	} {
 		if s, ok := suspect([]byte(raw)); !ok || s != want {

@@ -126,7 +126,7 @@ func TestLogFiles(t *testing.T) {
 	f := &files{
 		records: map[string][]string{"one": {recordOf("1")}, "none": nil, "half": {recordOf("2")}, "bad": {`{"eventName":"DeleteFlowLogs"}`, recordOf("3")},
 			"many": many, "insight": {`{"eventType":"AwsCloudTrailInsight","eventCategory":"Insight","insightDetails":{"eventName":"DeleteFlowLogs","eventSource":"x"}}`}},
-		errs: map[string]error{"half": lost, "suspect": &SuspectError{Suspect{"111122223333", "eu-west-1"}, lost}},
+		errs: map[string]error{"half": lost, "suspect": &SuspectError{Suspect{Account: "111122223333", Region: "eu-west-1"}, lost}},
 	}
 	for name, c := range map[string]struct {
 		keys     []string

@@ -94,7 +94,7 @@ func (l *logFiles) Read(ctx context.Context, o watcher.Object, found func([]byte
 	case len(o.Key) > maxKey:
 		return fmt.Errorf("a key of %d bytes", len(o.Key))
 	}
-	suspect := watcher.Suspect{Account: key.Account, Region: key.Region}
+	suspect := watcher.Suspect{Account: key.Account, Region: key.Region, ByKey: true}
 	var refused error
 	sum, err := b.Read(ctx, o.Key, l.limits, func(raw []byte) error { refused = found(raw); return refused })
 	switch {

@@ -78,8 +78,8 @@ type handler struct{ d *Daemon }
 // Handle implements watcher.Handler.
 func (h handler) Handle(ctx context.Context, m watcher.Message) error {
 	findings := detection.Findings(m.Records)
-	for _, s := range m.Suspects { // a record that can't be read may be about any scope (I8)
-		for _, scope := range h.d.refreshes.overview().suspected(inventory.Scope{Account: s.Account, Region: s.Region}) {
+	for _, s := range m.Suspects {
+		for _, scope := range h.d.refreshes.overview().suspected(s) {
 			h.d.refreshes.soon(scope, false)
 		}
 	}

@@ -87,19 +87,21 @@ func TestI8ARecordAsksTwice(t *testing.T) {
 	}
 }
 
-// TestI8WhatASuspectRefreshes: nobody can have the whole fleet refreshed with the account of a
-// stranger, or with a Region that is not watched.
+// TestI8WhatASuspectRefreshes: a log file of another account, or of a Region that is not watched, does
+// not have the whole fleet refreshed. A text that can't be parsed does, whatever account an attacker
+// has written into it.
 func TestI8WhatASuspectRefreshes(t *testing.T) {
 	t.Parallel()
 	sibling, other := inventory.Scope{Account: account, Region: "eu-north-1"}, inventory.Scope{Account: "444455556666", Region: region}
 	for suspect, want := range map[watcher.Suspect][]inventory.Scope{
-		{Account: account, Region: region}:        {home},
-		{Account: account, Region: "us-east-1"}:   {home, sibling},
-		{Account: account}:                        {home, sibling},
-		{Account: "999999999999", Region: region}: nil,
-		{Account: "999999999999"}:                 nil,
-		{Region: region}:                          {home, sibling, other},
-		{}:                                        {home, sibling, other},
+		{Account: account, Region: region, ByKey: true}:        {home},
+		{Account: account, Region: "us-east-1", ByKey: true}:   {home, sibling},
+		{Account: "999999999999", Region: region, ByKey: true}: nil,
+		{Account: account, Region: region}:                     {home},
+		{Account: account, Region: "us-east-1"}:                {home, sibling, other},
+		{Account: "999999999999", Region: region}:              {home, sibling, other},
+		{Region: region}: {home, sibling, other},
+		{}:               {home, sibling, other},
 	} {
 		r := &refreshes{d: &Daemon{}, scopes: map[inventory.Scope]*scopeRefreshes{}}
 		r.d.refreshes = r

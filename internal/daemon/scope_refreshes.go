@@ -11,6 +11,7 @@ import (
 	"flowkeeper/internal/retry"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate/notify"
+	"flowkeeper/watcher"
 )
 
 // scopeRefreshes is the state of one scope's refreshes. The mutex of refreshes guards it.
@@ -108,17 +109,18 @@ type overview struct{ *refreshes }
 func (r *refreshes) overview() overview { return overview{r} }
 
 // suspected returns the scopes to refresh because of something that can't be read and may hide a
-// deletion in a scope: that scope; if its Region is not stated or not the fleet's, all scopes of
-// its account; and all only if its account is not stated. An account that has none of the fleet's
-// scopes has nothing to refresh: whoever names one can't keep the fleet busy.
-func (o overview) suspected(scope inventory.Scope) (out []inventory.Scope) {
+// deletion (I8): the scope that it names, if that is the fleet's. Otherwise a text that can't be
+// parsed may be about any scope; but by the key of a log file it is about that account, and about
+// nothing if the account has none of the fleet's scopes.
+func (o overview) suspected(in watcher.Suspect) (out []inventory.Scope) {
+	scope := inventory.Scope{Account: in.Account, Region: in.Region}
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.scopes[scope] != nil {
 		return []inventory.Scope{scope}
 	}
 	for s := range o.scopes {
-		if scope.Account == "" || scope.Account == s.Account {
+		if !in.ByKey || s.Account == in.Account {
 			out = append(out, s)
 		}
 	}
