@@ -31,8 +31,8 @@ type buckets struct {
 
 func newBuckets(a *app, owner string) *buckets { return &buckets{app: a, owner: owner} }
 
-// open returns a bucket, to be read with the credentials of whoever runs the command: the role in
-// log_files.buckets is for the daemon, which lists nothing. Its owner there holds for both.
+// open returns a bucket, to be read with the credentials of the person who runs the command. The role
+// in log_files.buckets is for the daemon, which lists nothing; the owner there is checked here too.
 func (b *buckets) open(ctx context.Context, name string) (*recordsource.Bucket, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -95,8 +95,8 @@ func (a *accountOutages) alert(ctx context.Context, account string, err error) {
 }
 
 // many reports whether one alert is to stand for further accounts. Those with protected flow logs
-// are counted by themselves: whoever makes others fail first hides none of them. The caller holds
-// mu.
+// are counted by themselves: an attacker who makes others fail first hides none of them. The caller
+// holds mu.
 func (a *accountOutages) many(urgent bool) bool {
 	n := 0
 	for _, u := range a.urgent {

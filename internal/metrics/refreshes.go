@@ -8,8 +8,8 @@ import (
 	"flowkeeper/inventory"
 )
 
-// mostScopes is how many scopes have a series of their own: each one more costs the memory of
-// whoever scrapes. Alerting rules need those that were refreshed longest ago.
+// mostScopes is how many scopes have a series of their own: each one more costs memory in
+// Prometheus. Alerting rules need those that were refreshed longest ago.
 const mostScopes = 100
 
 // refreshed is a scope, and when its last complete refresh began; zero: it had none.

@@ -362,7 +362,7 @@ func TestAccountsThatMoveMeanwhile(t *testing.T) {
 	}
 }
 
-// TestI12NamesAreCleaned: whoever may rename an account or an OU chooses the text.
+// TestI12NamesAreCleaned: an attacker who may rename an account or an OU chooses the text.
 func TestI12NamesAreCleaned(t *testing.T) {
 	t.Parallel()
 	w := newWorld()

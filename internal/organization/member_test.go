@@ -161,8 +161,8 @@ func TestCompareTwice(t *testing.T) {
 	})
 }
 
-// TestMemberFromCopy: whoever can write a copy of the state file may neither end the protection
-// of an account, nor write to terminals.
+// TestMemberFromCopy: a forged copy of the state file neither ends the protection of an account, nor
+// writes to terminals.
 func TestMemberFromCopy(t *testing.T) {
 	t.Parallel()
 	m := member("111122223333", organization.Left)

@@ -215,7 +215,7 @@ func numbers(n int) iter.Seq[int] {
 	}
 }
 
-// TestOrdered: several at once, and the results in the order of the inputs, whoever is done first.
+// TestOrdered: several inputs are read at once, and the results come in the order of the inputs.
 func TestOrdered(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -144,7 +144,7 @@ func (p *play) removeOf(r *replacing) {
 }
 
 // makeOf makes the new flow log, if there is room for it. Where AWS does not guard against doubles,
-// whoever replaces looks first: what another replacement has already made there is not made
+// the principal that replaces looks first: what another replacement has already made there is not made
 // again, and is left to the daemons if it is lost (see equivalent).
 func (p *play) makeOf(r *replacing) {
 	f := r.create

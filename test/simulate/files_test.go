@@ -15,8 +15,8 @@ import (
 	"flowkeeper/watcher"
 )
 
-// CloudTrail also writes each record into a log file in S3, minutes later, and the same queue is told of the
-// file. So a record comes twice, or by its file only, after the refreshes have long found what it tells of.
+// CloudTrail also writes each record into a log file in S3, minutes later, and a notice of the file
+// goes to the same queue. So a record comes twice, or by its file only, long after a refresh has found the loss.
 
 const trailBucket = "trail"
 
