@@ -19,7 +19,7 @@ type commits struct {
 	sent   map[string]bool // to the pager
 
 	answers map[string][]string // to its creates in this life, the codes by token; empty: made
-	hidden  map[place]bool      // whose creates were answered NotFound last, by the trouble that hides resources
+	hidden  map[target]bool     // whose creates were answered NotFound last, by the trouble that hides resources
 	ended   map[string]bool     // incidents, as they were opened, that are known to be closed
 	heard   map[string]bool     // of deletions, by event and flow log: the snapshot had it
 
@@ -35,7 +35,7 @@ type commits struct {
 }
 
 func newCommits() *commits {
-	return &commits{has: map[string]bool{}, tried: map[string]bool{}, sent: map[string]bool{}, answers: map[string][]string{}, hidden: map[place]bool{}, ended: map[string]bool{}, heard: map[string]bool{}, couldTell: map[string]time.Time{}, mightStay: map[string]time.Time{}, rang: map[string]time.Time{},
+	return &commits{has: map[string]bool{}, tried: map[string]bool{}, sent: map[string]bool{}, answers: map[string][]string{}, hidden: map[target]bool{}, ended: map[string]bool{}, heard: map[string]bool{}, couldTell: map[string]time.Time{}, mightStay: map[string]time.Time{}, rang: map[string]time.Time{},
 		wrote: map[string]incident.Incident{}, tokens: map[string]bool{}, tokenEvents: map[string]bool{}, couldTake: map[string]time.Time{}}
 }
 

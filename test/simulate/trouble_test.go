@@ -90,8 +90,8 @@ func (p *play) hides(d *daemon, form url.Values, gone fakeawstest.Refusal) fakea
 	if form.Get("DryRun") == "true" {
 		return fakeawstest.Refusal{}
 	}
-	of := placesOf(form)
-	said := slices.ContainsFunc(of, func(x place) bool { return d.hidden[x] })
+	of := targetsOf(form)
+	said := slices.ContainsFunc(of, func(x target) bool { return d.hidden[x] })
 	for _, x := range of {
 		d.hidden[x] = !said || d.left >= 0
 	}
@@ -101,11 +101,12 @@ func (p *play) hides(d *daemon, form url.Values, gone fakeawstest.Refusal) fakea
 	return fakeawstest.Refusal{Code: "RequestLimitExceeded", Status: 503, Message: "Request limit exceeded."}
 }
 
-// placesOf are the places at which a create is to make flow logs: an incident may call for itself, and with
+// targetsOf are what a create is to make flow logs for: an incident may call for itself, and with
 // others, by another token.
-func placesOf(form url.Values) (out []place) {
+func targetsOf(form url.Values) (out []target) {
 	for n := 1; form.Has(fmt.Sprintf("ResourceId.%d", n)); n++ {
-		out = append(out, place{form.Get(fmt.Sprintf("ResourceId.%d", n)), form.Get("LogDestination") + form.Get("LogGroupName")})
+		at := place{form.Get(fmt.Sprintf("ResourceId.%d", n)), form.Get("LogDestination") + form.Get("LogGroupName")}
+		out = append(out, target{at, form.Get("TrafficType")})
 	}
 	return out
 }
