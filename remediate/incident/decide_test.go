@@ -31,6 +31,7 @@ func other(id string, change func(*Other)) Other {
 func TestDecide(t *testing.T) {
 	t.Parallel()
 	known := Facts{ResourceID: "vpc-1", At: noon, InSnapshot: true, Protected: true, Complete: true}
+	restored := func(o *Other) { o.Tags = map[string]string{RestoredFrom: "event"} }
 	decoy := other("fl-decoy", func(o *Other) { o.TrafficType = "REJECT" })
 	for _, c := range []struct {
 		name   string
@@ -61,6 +62,15 @@ func TestDecide(t *testing.T) {
 		{"released, and too young for every look", func(_ *Incident, o *Facts, _ *Policy) { o.Released, o.CreatedAt = true, noon.Add(-time.Minute) }, Hold, "", time.Minute},
 		{"released, and old enough", func(_ *Incident, o *Facts, _ *Policy) { o.Released, o.CreatedAt = true, noon.Add(-2*time.Minute) }, Close, Released, 0},
 		{"released, and made when the clock was ahead", func(_ *Incident, o *Facts, _ *Policy) { o.Released, o.CreatedAt = true, noon.Add(time.Hour) }, Close, Released, 0},
+		{"I2: released, but a shared call has made it", func(i *Incident, o *Facts, _ *Policy) {
+			o.Released, i.Call, o.Others = true, &SentCall{At: noon.Add(-time.Hour)}, []Other{other("fl-new", restored)}
+		}, Adopt, "", 0},
+		{"I2: released, and what a shared call may have made would not show yet", func(i *Incident, o *Facts, _ *Policy) {
+			o.Released, i.Call = true, &SentCall{At: noon.Add(-5 * time.Second)}
+		}, Hold, "", 5 * time.Second},
+		{"released, and a shared call has made nothing", func(i *Incident, o *Facts, _ *Policy) {
+			o.Released, i.Call = true, &SentCall{At: noon.Add(-time.Hour)}
+		}, Close, Released, 0},
 		{"not protected", func(_ *Incident, o *Facts, _ *Policy) { o.Protected = false }, Close, Exempt, 0},
 		{"ignored", func(i *Incident, _ *Facts, _ *Policy) { i.Action = Ignore }, Close, Exempt, 0},
 		{"alert only", func(i *Incident, _ *Facts, _ *Policy) { i.Action = Alert }, Close, AlertOnly, 0},
