@@ -271,11 +271,12 @@ func (p *play) excusesAt(id string, t target) bool {
 
 // mayBeDecoy reports whether the last flow log at a target was made in the place of a lost one: until it
 // is known who made it, or until it is shown beside that, it may count as a decoy, which is not
-// restored. The other one is there then, or it has come back since and may stay away by now.
+// restored. The other one is there then, or it may stay away: it has come back since, or it was
+// released when it went, which a daemon learns of too late.
 func (p *play) mayBeDecoy(t target, count map[target]int, mayStayAway map[target]bool) bool {
 	last := p.lastAt(t)
 	for o := range p.wanted {
-		if o.place == t.place && (count[o] > 0 || mayStayAway[o] && p.lastAt(o) > last) {
+		if o.place == t.place && (count[o] > 0 || p.released[o] || mayStayAway[o] && p.lastAt(o) > last) {
 			return p.inPlace[last]
 		}
 	}
