@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"flowkeeper/alert"
@@ -20,13 +21,10 @@ import (
 // connect gets credentials for every account and Region to protect. The accounts of an
 // organisation are those of the state file's list.
 func (a *app) connect(ctx context.Context, c configs.Config, s *store.Store) (*scopes.Fleet, error) {
-	if _, err := configs.Proxies(a.environ); err != nil {
-		return nil, &configError{err}
-	}
 	progress := a.Progress("checking the credentials with AWS", 0)
 	defer progress.End()
 	log := a.warnings()
-	base, err := daemon.Base(ctx, c, log)
+	base, err := a.awsConfig(ctx, c, log)
 	if err != nil {
 		return nil, err
 	}
@@ -42,6 +40,14 @@ func (a *app) connect(ctx context.Context, c configs.Config, s *store.Store) (*s
 		return nil, fmt.Errorf("%w: %s", err, unreached(err))
 	}
 	return fleet, nil
+}
+
+// awsConfig is how a command that may run without AWS calls it. The proxies must be right.
+func (a *app) awsConfig(ctx context.Context, c configs.Config, log *slog.Logger) (aws.Config, error) {
+	if _, err := configs.Proxies(a.environ); err != nil {
+		return aws.Config{}, &configError{err}
+	}
+	return daemon.Base(ctx, c, log)
 }
 
 // unreached is a hint for an error of connect.

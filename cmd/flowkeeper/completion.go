@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -92,6 +93,34 @@ func firstArg(fn cobra.CompletionFunc) cobra.CompletionFunc {
 	}
 }
 
+// severalOf completes the last of several words with commas between them, with others than
+// those before it.
+func severalOf(fn cobra.CompletionFunc) cobra.CompletionFunc {
+	return func(c *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
+		n := strings.LastIndex(prefix, ",") + 1
+		words, directive := fn(c, args, prefix[n:])
+		var out []string
+		for _, w := range words {
+			if word, _, _ := strings.Cut(w, "\t"); !slices.Contains(strings.Split(prefix[:n], ","), word) {
+				out = append(out, prefix[:n]+w)
+			}
+		}
+		return out, directive
+	}
+}
+
+// orResources offers resources once something is typed that no ID of a flow log begins with.
+func (a *app) orResources(fn cobra.CompletionFunc, resources store.Words) cobra.CompletionFunc {
+	also := completeWords(a, resources)
+	return func(c *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
+		words, directive := fn(c, args, prefix)
+		if prefix != "" && len(words) == 0 {
+			return also(c, args, prefix)
+		}
+		return words, directive
+	}
+}
+
 // completeFlowLogs offers the snapshot's IDs, each with its resource.
 func completeFlowLogs(a *app, states ...string) cobra.CompletionFunc {
 	return a.completeFromState(func(ctx context.Context, s state, prefix string) (out []string, err error) {
@@ -137,10 +166,10 @@ func (a *app) completeSinksToTest(*cobra.Command, []string, string) (out []strin
 	return out, cobra.ShellCompDirectiveNoFileComp
 }
 
-// completeWatched offers resources, or destinations, of live flow logs.
-func completeWatched(a *app, destinations bool) cobra.CompletionFunc {
+// completeWords offers words of the state file.
+func completeWords(a *app, w store.Words) cobra.CompletionFunc {
 	return a.completeFromState(func(ctx context.Context, s state, prefix string) ([]string, error) {
-		return s.Watched(ctx, destinations, prefix, maxCompletions)
+		return s.Words(ctx, w, prefix, maxCompletions)
 	})
 }
 

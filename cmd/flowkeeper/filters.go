@@ -46,12 +46,12 @@ func newFilters(a *app, c *cobra.Command, allowed []string, since string, shown 
 		}
 		return nil
 	})
-	completeFlag(c, "state", func(_ *cobra.Command, _ []string, prefix string) ([]string, cobra.ShellCompDirective) {
+	completeFlag(c, "state", severalOf(func(_ *cobra.Command, _ []string, prefix string) ([]string, cobra.ShellCompDirective) {
 		if strings.ContainsAny(prefix, "/.") {
 			return nil, cobra.ShellCompDirectiveDefault // the state file
 		}
 		return allowed, cobra.ShellCompDirectiveNoFileComp
-	})
+	}))
 	f.choose("only of this `account`, by its number or its name", choice{flag: "account", values: &f.Accounts, offer: f.offerAccounts, resolve: f.resolveAccount})
 	f.choose("only of this `resource`, by its ID or its tag Name", choice{flag: "resource", values: &f.Resources, offer: offerResources, resolve: resolveResource})
 	f.choose("only of this `Region`", choice{flag: "region", values: &f.Regions, form: regionID, fix: "a Region looks like eu-west-1",
@@ -72,7 +72,7 @@ func newFilters(a *app, c *cobra.Command, allowed []string, since string, shown 
 
 func (f *filters) choose(usage string, n choice) {
 	f.c.Flags().StringSliceVar(n.values, n.flag, nil, usage)
-	completeFlag(f.c, n.flag, f.a.completeFromState(n.offers))
+	completeFlag(f.c, n.flag, severalOf(f.a.completeFromState(n.offers)))
 	f.choices = append(f.choices, n)
 }
 

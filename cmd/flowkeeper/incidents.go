@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"flowkeeper/alert"
+	"flowkeeper/internal/store"
 	"flowkeeper/internal/term"
 	"flowkeeper/remediate/incident"
 )
@@ -147,7 +148,7 @@ them if there are several.`,
 		Example: `  flowkeeper incidents show fl-0123456789abcdef0
   flowkeeper incidents show vpc-0123456789abcdef0
   flowkeeper incidents show fl-0123456789abcdef0 --json | jq .history`,
-		ValidArgsFunction: firstArg(completeIncidents(a)),
+		ValidArgsFunction: firstArg(a.orResources(completeIncidents(a), store.IncidentResources)),
 		RunE:              a.onState(showIncident),
 	})
 }

@@ -255,7 +255,7 @@ them if there are several.`,
 		Example: `  flowkeeper inventory show fl-0123456789abcdef0
   flowkeeper inventory show vpc-0123456789abcdef0
   flowkeeper inventory show fl-0123456789abcdef0 --json | jq .tags`,
-		ValidArgsFunction: firstArg(completeFlowLogs(a)),
+		ValidArgsFunction: firstArg(a.orResources(completeFlowLogs(a), store.Resources)),
 		RunE:              a.onState(showFlowLog),
 	})
 }
@@ -295,7 +295,7 @@ func showFlowLog(ctx context.Context, s state, args []string) error {
 func (s state) flowLog(ctx context.Context, id string) (inventory.Row, error) {
 	row, ok, err := s.FindFlowLog(ctx, id)
 	if err == nil && !ok {
-		err = fmt.Errorf("there is no flow log %q in the snapshot: see `flowkeeper inventory list`", id)
+		err = s.noFlowLog(ctx, id, store.FlowLogIDs)
 	}
 	return row, err
 }

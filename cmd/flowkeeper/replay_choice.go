@@ -55,9 +55,9 @@ func (r *replayChoice) flags(a *app, c *cobra.Command) {
 	}
 	known := func(of func(inventory.Scope) string) cobra.CompletionFunc {
 		names := (&filters{a: a}).known(of)
-		return a.completeFromState(func(ctx context.Context, s state, _ string) ([]string, error) { return names(ctx, s) })
+		return severalOf(a.completeFromState(func(ctx context.Context, s state, _ string) ([]string, error) { return names(ctx, s) }))
 	}
-	completeFlag(c, "account", a.completeFromState((&filters{a: a}).offerAccounts))
+	completeFlag(c, "account", severalOf(a.completeFromState((&filters{a: a}).offerAccounts)))
 	completeFlag(c, "region", known(func(x inventory.Scope) string { return x.Region }))
 	completeFlag(c, "bucket-owner", cobra.FixedCompletions(nil, cobra.ShellCompDirectiveNoFileComp))
 }
