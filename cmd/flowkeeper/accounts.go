@@ -71,6 +71,9 @@ is selected, or the accounts can't be listed; 78 wrong configuration.`,
 	flags.BoolVar(&which.failing, "failing", false, "only those in which the role does not work")
 	flags.BoolVar(&which.offline, "offline", false, "do not call AWS: list what the state file knows")
 	c.RunE = func(c *cobra.Command, _ []string) error {
+		if err := noneEmpty(c, "account"); err != nil {
+			return err
+		}
 		if which.failing && which.offline {
 			return usagef("--failing needs AWS's answers: leave out --offline")
 		}
@@ -306,7 +309,7 @@ func (r *roster) rows() (out []accountJSON) {
 			err := r.answers[account.ID]
 			x.RoleWorks = new(err == nil)
 			if err != nil {
-				x.RoleError = alert.Clean(whyNot(err), alert.MaxField)
+				x.RoleError = whyNot(err)
 			}
 		}
 		out = append(out, x)
@@ -351,23 +354,11 @@ func (x *accountJSON) count(scopes []inventory.Scope, c store.Counts) {
 	slices.Sort(x.Regions)
 }
 
-// whyNot is an error of AWS without what the SDK adds.
-func whyNot(err error) string {
-	if errors.Is(err, context.DeadlineExceeded) {
-		return "no answer in time"
-	}
-	text := err.Error()
-	if _, said, ok := strings.Cut(text, "api error "); ok {
-		return said
-	}
-	return text
-}
-
 // fails reports whether AWS was asked, and the role does not work.
 func (x accountJSON) fails() bool { return x.RoleWorks != nil && !*x.RoleWorks }
 
 func (r *roster) print(a *app, rows []accountJSON, which chosenAccounts) {
-	t := a.Table(term.CutTo(12, "NAME"), term.Whole("ACCOUNT"), term.CutTo(12, "OU").KeepEnd().OrDrop(1), term.CutTo(12, "ROLE"),
+	t := a.Table(term.CutTo(12, "NAME"), term.Whole("ACCOUNT"), term.CutTo(12, "OU").KeepEnd().OrDrop(1), term.CutTo(30, "ROLE"),
 		term.Whole("REGIONS").OrDrop(3), term.Whole("FLOW LOGS").OrDrop(4), term.Whole("REFRESHED").OrDrop(2))
 	failed, departed := 0, 0
 	for _, x := range rows {

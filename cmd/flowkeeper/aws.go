@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
@@ -61,6 +62,18 @@ func unreached(err error) string {
 		return "this may be temporary: try again later"
 	}
 	return "check that the credentials are set (AWS_ACCESS_KEY_ID, a profile, an instance role) and aws.region or inventory.regions too"
+}
+
+// whyNot is an error of AWS without what the SDK adds.
+func whyNot(err error) string {
+	text := err.Error()
+	if _, said, ok := strings.Cut(text, "api error "); ok {
+		text = said
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		text = "no answer in time"
+	}
+	return alert.Clean(text, alert.MaxField)
 }
 
 // newRemediator returns a remediator for a command, which takes single steps, with

@@ -100,7 +100,7 @@ func notAnAccount(word string, known map[string]string) string {
 	case close != "":
 		return fmt.Sprintf("it is neither the number nor the name of one of %d known accounts: did you mean %s?", len(labels), term.Clean(close))
 	}
-	return fmt.Sprintf("it is neither the number nor the name of one of %d known accounts", len(labels))
+	return fmt.Sprintf("it is neither the number nor the name of one of %d known accounts: `flowkeeper accounts list` has them", len(labels))
 }
 
 // offerAccounts are the numbers of accounts, described by their names, and the names,

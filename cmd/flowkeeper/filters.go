@@ -90,6 +90,9 @@ func (f *filters) check() error {
 		}
 	}
 	for _, n := range f.choices {
+		if err := noneEmpty(f.c, n.flag); err != nil {
+			return err
+		}
 		for _, v := range *n.values {
 			if n.form != nil && !n.form.MatchString(v) {
 				return usagef("--%s %s: %s", n.flag, cmp.Or(v, `""`), n.fix)
@@ -98,6 +101,17 @@ func (f *filters) check() error {
 	}
 	if f.Limit < 0 {
 		return usagef("--limit %d: how many, or 0 for all", f.Limit)
+	}
+	return nil
+}
+
+// noneEmpty refuses flags for names without one, as of a variable of the shell that is not set:
+// they would mean all.
+func noneEmpty(c *cobra.Command, flags ...string) error {
+	for _, name := range flags {
+		if f := c.Flags().Lookup(name); f.Changed && strings.Trim(f.Value.String(), "[]") == "" {
+			return usagef("--%s \"\": name one, or leave out the flag", name)
+		}
 	}
 	return nil
 }

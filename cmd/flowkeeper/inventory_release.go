@@ -82,6 +82,9 @@ that deliver to that destination.`,
 
 // check refuses arguments that don't fit together.
 func (r release) check(c *cobra.Command) error {
+	if err := noneEmpty(c, "resource", "destination"); err != nil {
+		return err
+	}
 	chosen := r.resource != "" || r.destination != ""
 	switch {
 	case len(r.ids) == 0 && !chosen:
@@ -149,7 +152,7 @@ func releaseFlowLogs(ctx context.Context, s state, r release) error {
 	case err != nil:
 		return err
 	case found+len(gone) == 0:
-		return fmt.Errorf("no live flow log matches, nothing was changed: see `flowkeeper inventory list`")
+		return fmt.Errorf("no live flow log matches, nothing was changed: %s", s.nearOr(ctx, r.resource, "see `flowkeeper inventory list`", store.LiveResources))
 	}
 	rem, err := newRemediator(ctx, s, withoutAWS{})
 	if err != nil {
