@@ -54,7 +54,7 @@ func newFilters(a *app, c *cobra.Command, allowed []string, since string, shown 
 	}))
 	f.choose("only of this `account`, by its number or its name", choice{flag: "account", values: &f.Accounts, offer: f.offerAccounts, resolve: f.resolveAccount})
 	f.choose("only of this `resource`, by its ID or its tag Name", choice{flag: "resource", values: &f.Resources, offer: offerResources, resolve: resolveResource})
-	f.choose("only of this `Region`", choice{flag: "region", values: &f.Regions, form: regionID, fix: "a Region looks like eu-west-1",
+	f.choose("only of this `Region`", choice{flag: "region", values: &f.Regions, form: regionID, fix: regionForm,
 		known: f.known(func(x inventory.Scope) string { return x.Region })})
 	flags.Func("since", since+" since this `time`: 2h, 7d, 1d12h, 2026-03-01 or RFC 3339, in UTC", func(v string) (err error) {
 		f.Since, err = parseSince(v, a.now())
@@ -93,10 +93,8 @@ func (f *filters) check() error {
 		if err := noneEmpty(f.c, n.flag); err != nil {
 			return err
 		}
-		for _, v := range *n.values {
-			if n.form != nil && !n.form.MatchString(v) {
-				return usagef("--%s %s: %s", n.flag, cmp.Or(v, `""`), n.fix)
-			}
+		if err := checkForm(n.flag, *n.values, n.form, n.fix); err != nil {
+			return err
 		}
 	}
 	if f.Limit < 0 {
@@ -111,6 +109,16 @@ func noneEmpty(c *cobra.Command, flags ...string) error {
 	for _, name := range flags {
 		if f := c.Flags().Lookup(name); f.Changed && strings.Trim(f.Value.String(), "[]") == "" {
 			return usagef("--%s \"\": name one, or leave out the flag", name)
+		}
+	}
+	return nil
+}
+
+// checkForm refuses values of another form, if there is one; fix is what to write.
+func checkForm(flag string, values []string, form *regexp.Regexp, fix string) error {
+	for _, v := range values {
+		if form != nil && !form.MatchString(v) {
+			return usagef("--%s %s: %s", flag, cmp.Or(v, `""`), fix)
 		}
 	}
 	return nil
@@ -187,6 +195,8 @@ func (n choice) offers(ctx context.Context, s state, prefix string) ([]string, e
 
 // regionID is the form of a Region: AWS may have more than we know.
 var regionID = regexp.MustCompile(`^[a-z]{2,}(-[a-z0-9]+)+$`)
+
+const regionForm = "a Region looks like eu-west-1"
 
 // apply replaces the values of the flag by what they stand for. It refuses unknown ones.
 func (n choice) apply(ctx context.Context, s state) error {
@@ -279,28 +289,24 @@ func readSpan(text string) (time.Duration, error) {
 	return long + rest, nil
 }
 
-// parseSince parses --since; empty: the zero time.
+// parseSince parses a time that is over.
 func parseSince(text string, now time.Time) (time.Time, error) {
-	at, ok := readTime(text, now)
-	switch {
-	case text == "":
-		return time.Time{}, nil
-	case !ok:
-		return at, usagef("write how long ago (90m, 2h, 7d) or when (2026-03-01, 2026-03-01T12:00:00Z)")
-	case at.After(now):
-		return at, usagef("that is in the future")
+	at, err := parseTime(text, now)
+	if err == nil && at.After(now) {
+		err = usagef("that is in the future")
 	}
-	return at, nil
+	return at, err
 }
 
-func readTime(text string, now time.Time) (time.Time, bool) {
-	if d, err := readSpan(text); err == nil {
-		return now.Add(-d), d >= 0
+// parseTime parses a time, or how long ago it was.
+func parseTime(text string, now time.Time) (time.Time, error) {
+	if d, err := readSpan(text); err == nil && d >= 0 {
+		return now.Add(-d), nil
 	}
 	for _, layout := range []string{time.RFC3339, time.DateOnly, "2006-01-02 15:04:05 UTC", time.DateTime, "2006-01-02 15:04", "2006-01-02T15:04"} {
 		if t, err := time.ParseInLocation(layout, text, time.UTC); err == nil {
-			return t, true
+			return t, nil
 		}
 	}
-	return time.Time{}, false
+	return time.Time{}, usagef("write how long ago (90m, 2h, 7d) or when (2026-03-01, 2026-03-01T12:00:00Z)")
 }

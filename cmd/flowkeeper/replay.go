@@ -98,7 +98,7 @@ func (r *replay) check(args []string) error {
 	if r.send && r.c.Flags().Changed("summary") {
 		return usagef("--summary has no meaning with --send, which shows no findings")
 	}
-	if err := noneEmpty(r.c, "account", "region"); err != nil {
+	if err := noneEmpty(r.c, "account", "region", "bucket-owner"); err != nil {
 		return err
 	}
 	for _, arg := range args {

@@ -28,8 +28,6 @@ type buckets struct {
 	base   aws.Config
 }
 
-func newBuckets(a *app, owner string) *buckets { return &buckets{app: a, owner: owner} }
-
 // open returns a bucket, to be read with the credentials of the person who runs the command. The role
 // in log_files.buckets is for the daemon, which lists nothing; the owner there is checked here too.
 func (b *buckets) open(ctx context.Context, name string) (*recordsource.Bucket, error) {
