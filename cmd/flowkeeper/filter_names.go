@@ -21,22 +21,17 @@ import (
 // knownAccounts are the accounts of the state file and of the configuration, each with its
 // name, which may be empty.
 func (f *filters) knownAccounts(ctx context.Context, s state) (map[string]string, error) {
-	ids, err := f.known(func(x inventory.Scope) string { return x.Account })(ctx, s)
+	ids, err := f.known(func(x inventory.Scope) string { return x.Account })(ctx, s, "")
 	if err != nil {
 		return nil, err
+	}
+	known := map[string]string{}
+	for _, id := range ids {
+		known[id] = ""
 	}
 	names, err := s.AccountNames(ctx)
-	if err != nil {
-		return nil, err
-	}
-	known := maps.Clone(names)
-	if known == nil {
-		known = map[string]string{}
-	}
-	for _, id := range ids {
-		known[id] = names[id]
-	}
-	return known, nil
+	maps.Copy(known, names)
+	return known, err
 }
 
 func (f *filters) resolveAccount(ctx context.Context, s state, word string) ([]string, error) {

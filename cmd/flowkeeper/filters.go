@@ -54,8 +54,9 @@ func newFilters(a *app, c *cobra.Command, allowed []string, since string, shown 
 	}))
 	f.choose("only of this `account`, by its number or its name", choice{flag: "account", values: &f.Accounts, offer: f.offerAccounts, resolve: f.resolveAccount})
 	f.choose("only of this `resource`, by its ID or its tag Name", choice{flag: "resource", values: &f.Resources, offer: offerResources, resolve: resolveResource})
-	f.choose("only of this `Region`", choice{flag: "region", values: &f.Regions, form: regionID, fix: regionForm,
-		known: f.known(func(x inventory.Scope) string { return x.Region })})
+	region := among("region", &f.Regions, f.known(func(x inventory.Scope) string { return x.Region }))
+	region.form, region.fix = regionID, regionForm
+	f.choose("only of this `Region`", region)
 	flags.Func("since", since+" since this `time`: 2h, 7d, 1d12h, 2026-03-01 or RFC 3339, in UTC", func(v string) (err error) {
 		f.Since, err = parseSince(v, a.now())
 		return err
@@ -72,7 +73,7 @@ func newFilters(a *app, c *cobra.Command, allowed []string, since string, shown 
 
 func (f *filters) choose(usage string, n choice) {
 	f.c.Flags().StringSliceVar(n.values, n.flag, nil, usage)
-	completeFlag(f.c, n.flag, severalOf(f.a.completeFromState(n.offers)))
+	completeFlag(f.c, n.flag, severalOf(f.a.completeFromState(n.offer)))
 	f.choices = append(f.choices, n)
 }
 
@@ -172,40 +173,33 @@ func (f *filters) filtered() bool {
 }
 
 // choice is a flag whose values are names in the state file or in the configuration.
-// Other names are refused: an empty list would look like good news. It has known, or else
-// both offer and resolve.
+// Other names are refused: an empty list would look like good news.
 type choice struct {
 	flag   string
 	values *[]string      // a field of the filter
 	form   *regexp.Regexp // of each value; nil: any
 	fix    string         // what to write if one has another form
-	known  func(context.Context, state) ([]string, error)
 
-	offer   func(ctx context.Context, s state, prefix string) ([]string, error)
-	resolve func(ctx context.Context, s state, word string) ([]string, error) // what a value stands for
+	offer   func(ctx context.Context, s state, prefix string) ([]string, error) // what a shell completes with
+	resolve func(ctx context.Context, s state, word string) ([]string, error)   // what a value stands for
 }
 
-// offers are what a shell completes the flag with.
-func (n choice) offers(ctx context.Context, s state, prefix string) ([]string, error) {
-	if n.offer != nil {
-		return n.offer(ctx, s, prefix)
-	}
-	return n.known(ctx, s)
+// among is a choice of known names.
+func among(flag string, values *[]string, known func(context.Context, state, string) ([]string, error)) choice {
+	return choice{flag: flag, values: values, offer: known, resolve: func(ctx context.Context, s state, word string) ([]string, error) {
+		names, err := known(ctx, s, "")
+		switch {
+		case err != nil || slices.Contains(names, word):
+			return []string{word}, err
+		case len(names) == 0:
+			return nil, usagef("--%s %s: the state file knows none yet", flag, word)
+		}
+		return nil, usagef("--%s %s: known are %s", flag, word, strings.Join(names, ", "))
+	}}
 }
 
-// regionID is the form of a Region: AWS may have more than we know.
-var regionID = regexp.MustCompile(`^[a-z]{2,}(-[a-z0-9]+)+$`)
-
-const regionForm = "a Region looks like eu-west-1"
-
-// apply replaces the values of the flag by what they stand for. It refuses unknown ones.
+// apply replaces the values of the flag by what they stand for.
 func (n choice) apply(ctx context.Context, s state) error {
-	if len(*n.values) == 0 {
-		return nil
-	}
-	if n.resolve == nil {
-		return n.checkKnown(ctx, s)
-	}
 	var found []string
 	for _, v := range *n.values {
 		ids, err := n.resolve(ctx, s, v)
@@ -218,26 +212,14 @@ func (n choice) apply(ctx context.Context, s state) error {
 	return nil
 }
 
-func (n choice) checkKnown(ctx context.Context, s state) error {
-	known, err := n.known(ctx, s)
-	if err != nil {
-		return err
-	}
-	for _, v := range *n.values {
-		switch {
-		case slices.Contains(known, v):
-		case len(known) == 0:
-			return usagef("--%s %s: the state file knows none yet", n.flag, v)
-		default:
-			return usagef("--%s %s: known are %s", n.flag, v, strings.Join(known, ", "))
-		}
-	}
-	return nil
-}
+// regionID is the form of a Region: AWS may have more than we know.
+var regionID = regexp.MustCompile(`^[a-z]{2,}(-[a-z0-9]+)+$`)
+
+const regionForm = "a Region looks like eu-west-1"
 
 // known are the accounts, or Regions, that the state file or the configuration names.
-func (f *filters) known(of func(inventory.Scope) string) func(context.Context, state) ([]string, error) {
-	return func(ctx context.Context, s state) ([]string, error) {
+func (f *filters) known(of func(inventory.Scope) string) func(context.Context, state, string) ([]string, error) {
+	return func(ctx context.Context, s state, _ string) ([]string, error) {
 		scopes, err := s.Scopes(ctx)
 		if err == nil && f.alerts {
 			var more []inventory.Scope
@@ -260,7 +242,7 @@ func (f *filters) known(of func(inventory.Scope) string) func(context.Context, s
 	}
 }
 
-func sinkNames(ctx context.Context, s state) ([]string, error) {
+func sinkNames(ctx context.Context, s state, _ string) ([]string, error) {
 	names, err := s.SinkNames(ctx)
 	for _, x := range s.conf.Alerts {
 		names = append(names, x.Name)

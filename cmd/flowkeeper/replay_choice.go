@@ -41,12 +41,9 @@ func (r *replayChoice) flags(a *app, c *cobra.Command) {
 	for _, name := range []string{"from", "to"} {
 		completeFlag(c, name, cobra.FixedCompletions([]string{"1h", "1d", "7d"}, cobra.ShellCompDirectiveNoFileComp))
 	}
-	known := func(of func(inventory.Scope) string) cobra.CompletionFunc {
-		names := (&filters{a: a}).known(of)
-		return severalOf(a.completeFromState(func(ctx context.Context, s state, _ string) ([]string, error) { return names(ctx, s) }))
-	}
-	completeFlag(c, "account", severalOf(a.completeFromState((&filters{a: a}).offerAccounts)))
-	completeFlag(c, "region", known(func(x inventory.Scope) string { return x.Region }))
+	known := &filters{a: a}
+	completeFlag(c, "account", severalOf(a.completeFromState(known.offerAccounts)))
+	completeFlag(c, "region", severalOf(a.completeFromState(known.known(func(x inventory.Scope) string { return x.Region }))))
 	completeFlag(c, "bucket-owner", cobra.FixedCompletions(nil, cobra.ShellCompDirectiveNoFileComp))
 }
 
