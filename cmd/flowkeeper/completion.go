@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"io"
 	"regexp"
@@ -39,7 +40,7 @@ incidents and alerts, accounts, Regions and sinks.`,
 		Args:      someArgs(1, 1, "a shell: bash, zsh, fish or powershell"),
 		RunE: func(c *cobra.Command, args []string) error {
 			write := map[string]func(io.Writer) error{
-				"bash":       func(w io.Writer) error { return c.Root().GenBashCompletionV2(w, true) },
+				"bash":       func(w io.Writer) error { return bashCompletion(c.Root(), w) },
 				"zsh":        c.Root().GenZshCompletion,
 				"fish":       func(w io.Writer) error { return c.Root().GenFishCompletion(w, true) },
 				"powershell": c.Root().GenPowerShellCompletionWithDesc,
@@ -50,6 +51,17 @@ incidents and alerts, accounts, Regions and sinks.`,
 			return write(a)
 		},
 	}
+}
+
+// bashCompletion writes the script for bash. Cobra's escapes each offer, and bash escapes a comma
+// too, so that nothing would complete after one. Plain words (plainWord) need no escape.
+func bashCompletion(root *cobra.Command, w io.Writer) error {
+	var script bytes.Buffer
+	if err := root.GenBashCompletionV2(&script, true); err != nil {
+		return err
+	}
+	_, err := w.Write(bytes.ReplaceAll(script.Bytes(), []byte(`"%q`), []byte(`"%s`)))
+	return err
 }
 
 // maxCompletions is how many a shell can reasonably show.
