@@ -34,7 +34,7 @@ organisation, and those under accounts.`
 }
 
 func newAccountsListCommand(a *app) *cobra.Command {
-	var offline bool
+	var which chosenAccounts
 	c := a.withJSON("one JSON object a line", &cobra.Command{
 		Use: "list", Short: "List the accounts, and whether the role works in each", Args: noArgs,
 		Long: `List the accounts to protect by number: the name, the organisational units
@@ -49,20 +49,44 @@ It changes nothing. With --offline, or where Organizations does not answer, the
 accounts are those of the state file. No state file is needed otherwise, so that
 the list can be tried before the daemon first runs.
 
-Exit codes: 0 the role works in each account but the management account, where
+With --account only these accounts are asked, and they alone decide the exit
+code: 0 the role works in each account but the management account, where
 service-managed StackSets deploy nothing; 1 it does not in some, or no account
 is selected, or the accounts can't be listed; 78 wrong configuration.`,
 		Example: `  flowkeeper accounts list
 
+  # Where the role does not work, and why; of two accounts only
+  flowkeeper accounts list --failing
+  flowkeeper accounts list --account payments-prod,222233334444
+
   # What the state file knows, without any call to AWS
   flowkeeper accounts list --offline
 
-  # In which accounts the role is missing
-  flowkeeper accounts list --json | jq -c 'select(.role_works == false)'`,
+  # The numbers of the accounts in which the role does not work
+  flowkeeper accounts list --failing --json | jq -r .account`,
 	})
-	c.Flags().BoolVar(&offline, "offline", false, "do not call AWS: list what the state file knows")
-	c.RunE = func(c *cobra.Command, _ []string) error { return listAccounts(c.Context(), a, offline) }
+	flags := c.Flags()
+	flags.StringSliceVar(&which.words, "account", nil, "only this `account`, by its number or its name; several with commas")
+	completeFlag(c, "account", severalOf(a.completeFromState(new(filters).offerAccounts)))
+	flags.BoolVar(&which.failing, "failing", false, "only those in which the role does not work")
+	flags.BoolVar(&which.offline, "offline", false, "do not call AWS: list what the state file knows")
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		if err := noneEmpty(c, "account"); err != nil {
+			return err
+		}
+		if which.failing && which.offline {
+			return usagef("--failing needs AWS's answers: leave out --offline")
+		}
+		return listAccounts(c.Context(), a, which)
+	}
 	return c
+}
+
+// chosenAccounts is which accounts `accounts list` lists.
+type chosenAccounts struct {
+	words   []string // numbers and names; empty: all
+	failing bool
+	offline bool
 }
 
 // accountJSON is one account; a public contract as those of contract.go.
@@ -86,30 +110,36 @@ type accountJSON struct {
 
 // roster is what is known of the accounts.
 type roster struct {
-	conf     configs.Config
-	accounts []scopes.Account      // to protect
-	members  []organization.Member // of the organisation
-	counts   store.Counts
-	answers  map[string]error // of AWS, by account; nil: not asked
+	conf      configs.Config
+	partition string                // as the state file has it; empty: it does not
+	accounts  []scopes.Account      // to protect
+	members   []organization.Member // of the organisation
+	counts    store.Counts
+	answers   map[string]error // of AWS, by account; nil: not asked
 }
 
-func listAccounts(ctx context.Context, a *app, offline bool) error {
-	r, err := newRoster(ctx, a, offline)
+func listAccounts(ctx context.Context, a *app, which chosenAccounts) error {
+	r, err := newRoster(ctx, a, which.offline)
 	if err != nil {
 		return err
 	}
 	asked := error(nil)
-	if offline {
-		r.accounts = daemon.ProtectedAccounts(r.conf, inventory.Partition(r.conf.AWS.Region), r.members)
-	} else if asked, err = r.ask(ctx, a); err != nil {
+	if which.offline {
+		r.accounts = daemon.ProtectedAccounts(r.conf, cmp.Or(r.partition, inventory.Partition(r.conf.AWS.Region)), r.members)
+		err = r.choose(which.words)
+	} else {
+		asked, err = r.ask(ctx, a, which.words)
+	}
+	if err != nil {
 		return err
 	}
-	r.print(a)
+	rows := r.rows()
+	r.print(a, rows, which)
 	if asked != nil {
 		a.complain(asked.Error())
 		return errPrinted
 	}
-	if slices.ContainsFunc(r.rows(), func(x accountJSON) bool { return x.RoleWorks != nil && !*x.RoleWorks && !x.Management }) {
+	if slices.ContainsFunc(rows, func(x accountJSON) bool { return x.fails() && !x.Management }) {
 		return errPrinted
 	}
 	return nil
@@ -132,16 +162,17 @@ func newRoster(ctx context.Context, a *app, offline bool) (r *roster, err error)
 	if r.members, _, err = s.Accounts(ctx); err == nil {
 		r.counts, err = s.Counts(ctx)
 	}
+	if err == nil {
+		r.partition, err = daemon.StoredPartition(ctx, s)
+	}
 	return r, errors.Join(err, s.Close())
 }
 
-// ask asks AWS for the accounts and for the role in each. asked is why the accounts can't be
-// listed, and those of the state file are asked then; or that none is to be protected.
-func (r *roster) ask(ctx context.Context, a *app) (asked, err error) {
-	if _, err := configs.Proxies(a.environ); err != nil {
-		return nil, &configError{err}
-	}
-	base, err := daemon.Base(ctx, r.conf, a.warnings())
+// ask asks AWS for the accounts and for the role in each that the words mean. asked is why the
+// accounts can't be listed, and those of the state file are asked then; or that none is to be
+// protected.
+func (r *roster) ask(ctx context.Context, a *app, words []string) (asked, err error) {
+	base, err := a.awsConfig(ctx, r.conf, a.warnings())
 	if err != nil {
 		return nil, err
 	}
@@ -161,19 +192,54 @@ func (r *roster) ask(ctx context.Context, a *app) (asked, err error) {
 			}
 		}
 	}
-	r.accounts = daemon.ProtectedAccounts(r.conf, inventory.Partition(base.Region), r.members)
-	if len(r.accounts) == 0 && r.conf.Organization.RoleName == "" {
+	if r.conf.Organization.RoleName == "" {
+		r.accounts = daemon.ProtectedAccounts(r.conf, "", nil)
+	} else {
+		r.accounts = daemon.ProtectedAccounts(r.conf, scopes.LikelyPartition(ctx, base), r.members)
+	}
+	switch {
+	case len(r.accounts) > 0:
+		if err := r.choose(words); err != nil {
+			return nil, err
+		}
+		r.answers = r.verify(ctx, a, base)
+		return asked, ctx.Err()
+	case r.conf.Organization.RoleName == "": // the credentials' own, whose number AWS says
 		r.accounts = []scopes.Account{{}}
+		r.answers = r.verify(ctx, a, base)
+		return asked, cmp.Or(ctx.Err(), r.choose(words))
 	}
-	if len(r.accounts) == 0 && asked == nil {
-		asked = noneSelected(listed)
+	r.answers = map[string]error{}
+	return cmp.Or(asked, noneSelected(listed)), r.choose(words)
+}
+
+// choose leaves the accounts that the words mean, numbers or names; no word: all.
+func (r *roster) choose(words []string) error {
+	if len(words) == 0 {
+		return nil
 	}
-	r.answers = r.verify(ctx, a, base)
-	return asked, ctx.Err()
+	known := map[string]string{}
+	for _, x := range r.rows() {
+		known[x.Account] = x.Name
+	}
+	var ids []string
+	for _, word := range words {
+		found, err := meantAccounts(word, known)
+		if err != nil {
+			return err
+		}
+		ids = append(ids, found...)
+	}
+	r.accounts = slices.DeleteFunc(r.accounts, func(a scopes.Account) bool { return !slices.Contains(ids, a.ID) })
+	r.members = slices.DeleteFunc(r.members, func(m organization.Member) bool { return !slices.Contains(ids, m.ID) })
+	return nil
 }
 
 // unlisted is an error of a listing, with what to check where AWS did not answer.
 func unlisted(err error) error {
+	if errors.Is(err, organization.ErrIncomplete) {
+		return fmt.Errorf("%w: try again", err)
+	}
 	_, is := errors.AsType[*smithy.OperationError](err)
 	if _, advised := errors.AsType[*organization.CallError](err); advised || !is {
 		return err
@@ -243,7 +309,7 @@ func (r *roster) rows() (out []accountJSON) {
 			err := r.answers[account.ID]
 			x.RoleWorks = new(err == nil)
 			if err != nil {
-				x.RoleError = alert.Clean(whyNot(err), alert.MaxField)
+				x.RoleError = whyNot(err)
 			}
 		}
 		out = append(out, x)
@@ -288,50 +354,42 @@ func (x *accountJSON) count(scopes []inventory.Scope, c store.Counts) {
 	slices.Sort(x.Regions)
 }
 
-// whyNot is an error of AWS without what the SDK adds.
-func whyNot(err error) string {
-	if errors.Is(err, context.DeadlineExceeded) {
-		return "no answer in time"
-	}
-	text := err.Error()
-	if _, said, ok := strings.Cut(text, "api error "); ok {
-		return said
-	}
-	return text
-}
+// fails reports whether AWS was asked, and the role does not work.
+func (x accountJSON) fails() bool { return x.RoleWorks != nil && !*x.RoleWorks }
 
-func (r *roster) print(a *app) {
-	t := a.Table(term.CutTo(12, "NAME"), term.Whole("ACCOUNT"), term.CutTo(12, "OU").KeepEnd().OrDrop(1), term.CutTo(12, "ROLE"),
+func (r *roster) print(a *app, rows []accountJSON, which chosenAccounts) {
+	t := a.Table(term.CutTo(12, "NAME"), term.Whole("ACCOUNT"), term.CutTo(12, "OU").KeepEnd().OrDrop(1), term.CutTo(30, "ROLE"),
 		term.Whole("REGIONS").OrDrop(3), term.Whole("FLOW LOGS").OrDrop(4), term.Whole("REFRESHED").OrDrop(2))
-	works, failed, departed := 0, 0, 0
-	rows := r.rows()
+	failed, departed := 0, 0
 	for _, x := range rows {
 		switch {
 		case x.Departed != "":
 			departed++
-		case x.RoleWorks != nil && *x.RoleWorks:
-			works++
-		case x.RoleWorks != nil:
+		case x.fails():
 			failed++
 		}
-		refreshed := "never"
-		if !x.RefreshedAt.IsZero() {
-			refreshed = a.ago(x.RefreshedAt.Time)
+		if which.failing && !x.fails() {
+			continue
 		}
-		t.Add(x, cmp.Or(x.Name, "-"), cmp.Or(x.Account, "-"), cmp.Or(x.Path, "-"), x.role(a), regionsText(x.Regions), x.FlowLogs, refreshed)
+		t.Add(x, x.Name, x.Account, x.Path, x.role(a), regionsText(x.Regions), x.FlowLogs, cmp.Or(a.ago(x.RefreshedAt.Time), "never"))
 	}
 	t.Flush()
 	if a.JSON {
 		return
+	}
+	protected := len(rows) - departed
+	what := alert.Plural(protected, "account") + " to protect"
+	if len(which.words) > 0 {
+		what = alert.Plural(len(rows), "account") + " chosen"
 	}
 	switch {
 	case len(rows) == 0 && r.answers != nil: // the error says why
 	case len(rows) == 0:
 		a.Note("no account is known yet: the daemon lists the organisation when it starts, and so does this command without --offline")
 	case r.answers == nil:
-		a.Note("%s to protect, %d departed; AWS was not asked", alert.Plural(len(rows)-departed, "account"), departed)
+		a.Note("%s, %d departed; AWS was not asked", what, departed)
 	default:
-		a.Note("%s to protect: the role works in %d, and does not in %d; %d departed", alert.Plural(len(rows)-departed, "account"), works, failed, departed)
+		a.Note("%s: the role works in %d, and does not in %d; %d departed", what, protected-failed, failed, departed)
 	}
 }
 

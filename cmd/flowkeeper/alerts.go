@@ -46,7 +46,7 @@ with each sink's last answer.`,
 	})
 	f := newFilters(a, c, []string{sink.Pending, sink.Sent, sink.GivenUp}, "only raised", terminalLimit)
 	f.alerts = true
-	f.choose("only those that went or are to go to this sink, by its `name`; --state is then its", choice{flag: "sink", values: &f.Sinks, known: sinkNames})
+	f.choose("only those that went or are to go to this sink, by its `name`; --state is then its", among("sink", &f.Sinks, sinkNames))
 	c.Flags().BoolVar(&f.Failed, "failed", false, "only those that a sink has refused and not taken since")
 	c.RunE = f.list(listAlerts)
 	return c

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"flowkeeper/alert"
@@ -20,13 +22,10 @@ import (
 // connect gets credentials for every account and Region to protect. The accounts of an
 // organisation are those of the state file's list.
 func (a *app) connect(ctx context.Context, c configs.Config, s *store.Store) (*scopes.Fleet, error) {
-	if _, err := configs.Proxies(a.environ); err != nil {
-		return nil, &configError{err}
-	}
 	progress := a.Progress("checking the credentials with AWS", 0)
 	defer progress.End()
 	log := a.warnings()
-	base, err := daemon.Base(ctx, c, log)
+	base, err := a.awsConfig(ctx, c, log)
 	if err != nil {
 		return nil, err
 	}
@@ -44,6 +43,14 @@ func (a *app) connect(ctx context.Context, c configs.Config, s *store.Store) (*s
 	return fleet, nil
 }
 
+// awsConfig is how a command that may run without AWS calls it. The proxies must be right.
+func (a *app) awsConfig(ctx context.Context, c configs.Config, log *slog.Logger) (aws.Config, error) {
+	if _, err := configs.Proxies(a.environ); err != nil {
+		return aws.Config{}, &configError{err}
+	}
+	return daemon.Base(ctx, c, log)
+}
+
 // unreached is a hint for an error of connect.
 func unreached(err error) string {
 	var send *smithyhttp.RequestSendError
@@ -55,6 +62,18 @@ func unreached(err error) string {
 		return "this may be temporary: try again later"
 	}
 	return "check that the credentials are set (AWS_ACCESS_KEY_ID, a profile, an instance role) and aws.region or inventory.regions too"
+}
+
+// whyNot is an error of AWS without what the SDK adds.
+func whyNot(err error) string {
+	text := err.Error()
+	if _, said, ok := strings.Cut(text, "api error "); ok {
+		text = said
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		text = "no answer in time"
+	}
+	return alert.Clean(text, alert.MaxField)
 }
 
 // newRemediator returns a remediator for a command, which takes single steps, with

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"io"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -38,7 +40,7 @@ incidents and alerts, accounts, Regions and sinks.`,
 		Args:      someArgs(1, 1, "a shell: bash, zsh, fish or powershell"),
 		RunE: func(c *cobra.Command, args []string) error {
 			write := map[string]func(io.Writer) error{
-				"bash":       func(w io.Writer) error { return c.Root().GenBashCompletionV2(w, true) },
+				"bash":       func(w io.Writer) error { return bashCompletion(c.Root(), w) },
 				"zsh":        c.Root().GenZshCompletion,
 				"fish":       func(w io.Writer) error { return c.Root().GenFishCompletion(w, true) },
 				"powershell": c.Root().GenPowerShellCompletionWithDesc,
@@ -49,6 +51,17 @@ incidents and alerts, accounts, Regions and sinks.`,
 			return write(a)
 		},
 	}
+}
+
+// bashCompletion writes the script for bash. Cobra's escapes each offer, and bash escapes a comma
+// too, so that nothing would complete after one. Plain words (plainWord) need no escape.
+func bashCompletion(root *cobra.Command, w io.Writer) error {
+	var script bytes.Buffer
+	if err := root.GenBashCompletionV2(&script, true); err != nil {
+		return err
+	}
+	_, err := w.Write(bytes.ReplaceAll(script.Bytes(), []byte(`"%q`), []byte(`"%s`)))
+	return err
 }
 
 // maxCompletions is how many a shell can reasonably show.
@@ -89,6 +102,34 @@ func firstArg(fn cobra.CompletionFunc) cobra.CompletionFunc {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
 		return fn(c, args, prefix)
+	}
+}
+
+// severalOf completes the last of several words with commas between them, with others than
+// those before it.
+func severalOf(fn cobra.CompletionFunc) cobra.CompletionFunc {
+	return func(c *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
+		n := strings.LastIndex(prefix, ",") + 1
+		words, directive := fn(c, args, prefix[n:])
+		var out []string
+		for _, w := range words {
+			if word, _, _ := strings.Cut(w, "\t"); !slices.Contains(strings.Split(prefix[:n], ","), word) {
+				out = append(out, prefix[:n]+w)
+			}
+		}
+		return out, directive
+	}
+}
+
+// orResources offers resources once something is typed that no ID of a flow log begins with.
+func (a *app) orResources(fn cobra.CompletionFunc, resources store.Words) cobra.CompletionFunc {
+	also := completeWords(a, resources)
+	return func(c *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
+		words, directive := fn(c, args, prefix)
+		if prefix != "" && len(words) == 0 {
+			return also(c, args, prefix)
+		}
+		return words, directive
 	}
 }
 
@@ -137,10 +178,10 @@ func (a *app) completeSinksToTest(*cobra.Command, []string, string) (out []strin
 	return out, cobra.ShellCompDirectiveNoFileComp
 }
 
-// completeWatched offers resources, or destinations, of live flow logs.
-func completeWatched(a *app, destinations bool) cobra.CompletionFunc {
+// completeWords offers words of the state file.
+func completeWords(a *app, w store.Words) cobra.CompletionFunc {
 	return a.completeFromState(func(ctx context.Context, s state, prefix string) ([]string, error) {
-		return s.Watched(ctx, destinations, prefix, maxCompletions)
+		return s.Words(ctx, w, prefix, maxCompletions)
 	})
 }
 

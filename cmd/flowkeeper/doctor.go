@@ -169,7 +169,11 @@ func writeLine(a *app, l line, names map[string]string) {
 	}
 	a.Printf("%s%s  %-*s  %s\n", a.Paint(text, c), strings.Repeat(" ", markWidth-len(text)), checkWidth, l.Check, term.Clean(detail))
 	if len(l.places) > maxNamed && l.Status != doctor.OK {
-		a.Printf("    in %s\n", alert.Clean(l.places.long(names), maxFix))
+		most := mostListed
+		if l.Status == doctor.Fail {
+			most = len(l.places)
+		}
+		a.Printf("    in %s\n", alert.Clean(l.places.long(names, most), maxFix))
 	}
 	fixes := l.fixes
 	if l.See != "" && l.Status != doctor.Unknown {

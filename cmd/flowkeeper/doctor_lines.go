@@ -161,18 +161,24 @@ func (p places) short(names map[string]string) string {
 		return strings.Join(out, ", ")
 	}
 	accounts, _ := p.byAccount()
-	switch {
-	case len(accounts) == 1:
-		return fmt.Sprintf("%d Regions of %s", len(p), alert.WithAccount(accounts[0], names[accounts[0]]))
-	case len(accounts) == len(p):
-		return alert.Plural(len(p), "account")
+	of := alert.Plural(len(accounts), "account")
+	if len(accounts) == 1 {
+		of = alert.WithAccount(accounts[0], names[accounts[0]])
 	}
-	return fmt.Sprintf("%d Regions of %s", len(p), alert.Plural(len(accounts), "account"))
+	regions := len(slices.DeleteFunc(slices.Clone(p), func(s inventory.Scope) bool { return s.Region == "" }))
+	if regions == 0 || len(accounts) == len(p) {
+		return of
+	}
+	return fmt.Sprintf("%d Regions of %s", regions, of)
 }
 
-// long names all places: accounts with the same Regions together.
-func (p places) long(names map[string]string) string {
+// long names the places of so many accounts: those with the same Regions together.
+func (p places) long(names map[string]string, most int) string {
 	accounts, regions := p.byAccount()
+	more := len(accounts) - most
+	if more > 0 {
+		accounts = accounts[:most]
+	}
 	var alike []string // sets of Regions, in order
 	with := map[string][]string{}
 	for _, a := range accounts {
@@ -189,6 +195,9 @@ func (p places) long(names map[string]string) string {
 			text += ": " + set
 		}
 		out = append(out, text)
+	}
+	if more > 0 {
+		out = append(out, fmt.Sprintf("%d more accounts, see --json", more))
 	}
 	return strings.Join(out, "; ")
 }

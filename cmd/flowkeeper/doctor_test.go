@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"flowkeeper/internal/doctor"
+	"flowkeeper/inventory"
 )
 
 // Equal results share a line, and no result that differs is lost.
@@ -178,6 +179,28 @@ func TestWhoMayDeleteWithoutAnswers(t *testing.T) {
 	} {
 		if got := printed(t, func(a *app) { writeReviews(a, reviews, time.Second) }); !strings.HasPrefix(got, first) {
 			t.Errorf("%q instead of %q", got, first)
+		}
+	}
+}
+
+// TestPlacesOfManyAccounts: an account that can't be reached has no Regions, and does not count as
+// one; of what is only not known, some accounts are named.
+func TestPlacesOfManyAccounts(t *testing.T) {
+	t.Parallel()
+	var p places
+	for n := range 30 {
+		id := fmt.Sprintf("%012d", n)
+		p = append(p, inventory.Scope{Account: id}, inventory.Scope{Account: id, Region: "eu-west-1"}, inventory.Scope{Account: id, Region: "us-east-1"})
+	}
+	if got, want := p.short(nil), "60 Regions of 30 accounts"; got != want {
+		t.Errorf("%s instead of %s", got, want)
+	}
+	for status, last := range map[doctor.Status]string{doctor.Fail: "000000000029", doctor.Unknown: "20 more accounts, see --json"} {
+		got := printed(t, func(a *app) {
+			writeLine(a, line{Result: doctor.Result{Status: status, Check: "trail"}, places: p[1:]}, nil)
+		})
+		if !strings.Contains(got, last) {
+			t.Errorf("%s: %s", status, got)
 		}
 	}
 }

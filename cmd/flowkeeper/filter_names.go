@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -12,6 +13,7 @@ import (
 
 	"flowkeeper/alert"
 	"flowkeeper/internal/nearest"
+	"flowkeeper/internal/store"
 	"flowkeeper/internal/term"
 	"flowkeeper/inventory"
 )
@@ -19,39 +21,46 @@ import (
 // knownAccounts are the accounts of the state file and of the configuration, each with its
 // name, which may be empty.
 func (f *filters) knownAccounts(ctx context.Context, s state) (map[string]string, error) {
-	ids, err := f.known(func(x inventory.Scope) string { return x.Account })(ctx, s)
+	ids, err := f.known(func(x inventory.Scope) string { return x.Account })(ctx, s, "")
 	if err != nil {
 		return nil, err
+	}
+	known := map[string]string{}
+	for _, id := range ids {
+		known[id] = ""
 	}
 	names, err := s.AccountNames(ctx)
-	if err != nil {
-		return nil, err
-	}
-	known := maps.Clone(names)
-	if known == nil {
-		known = map[string]string{}
-	}
-	for _, id := range ids {
-		known[id] = names[id]
-	}
-	return known, nil
+	maps.Copy(known, names)
+	return known, err
 }
 
-// resolveAccount finds the accounts that a word means: one by its number, or all that have
-// this name.
 func (f *filters) resolveAccount(ctx context.Context, s state, word string) ([]string, error) {
 	known, err := f.knownAccounts(ctx, s)
 	if err != nil {
 		return nil, err
 	}
+	return meantAccounts(word, known)
+}
+
+// meantAccounts finds the accounts that a word means: one by its number, or all that have this
+// name, or else all whose name is this word once it is written as shells take it (plainName).
+func meantAccounts(word string, known map[string]string) ([]string, error) {
 	if _, ok := known[word]; ok {
 		return []string{word}, nil
 	}
-	var ids []string
+	var named, alike []string
 	for id, name := range known {
-		if word != "" && name == word {
-			ids = append(ids, id)
+		switch word {
+		case "":
+		case name:
+			named = append(named, id)
+		case plainName(name):
+			alike = append(alike, id)
 		}
+	}
+	ids := named
+	if len(ids) == 0 {
+		ids = alike
 	}
 	if len(ids) == 0 {
 		return nil, usagef("--account %s: %s", cmp.Or(term.Clean(word), `""`), notAnAccount(word, known))
@@ -60,21 +69,24 @@ func (f *filters) resolveAccount(ctx context.Context, s state, word string) ([]s
 	return ids, nil
 }
 
+// plainName is a name that needs no quotes in a shell, nor in a list with commas: Payments-EU
+// of "Payments, EU".
+func plainName(name string) string { return strings.Trim(notPlain.ReplaceAllString(name, "-"), "-") }
+
+var notPlain = regexp.MustCompile(`[^\w@%+=:./-]+`)
+
 // mostListed is how many known words an error lists.
 const mostListed = 10
 
 // notAnAccount says that a word is neither the number nor the name of a known account, and
 // which were meant perhaps.
 func notAnAccount(word string, known map[string]string) string {
-	var words, labels []string
-	for _, id := range slices.Sorted(maps.Keys(known)) {
-		words = append(words, id)
-		if known[id] != "" {
-			words = append(words, known[id])
-		}
+	ids := slices.Sorted(maps.Keys(known))
+	var labels []string
+	for _, id := range ids {
 		labels = append(labels, alert.WithAccount(id, known[id]))
 	}
-	close := nearest.Word(word, words)
+	close := cmp.Or(nearest.ID(word, ids), nearest.Word(word, slices.Sorted(maps.Values(known))))
 	switch {
 	case len(labels) == 0:
 		return "the state file knows no account yet"
@@ -83,7 +95,7 @@ func notAnAccount(word string, known map[string]string) string {
 	case close != "":
 		return fmt.Sprintf("it is neither the number nor the name of one of %d known accounts: did you mean %s?", len(labels), term.Clean(close))
 	}
-	return fmt.Sprintf("it is neither the number nor the name of one of %d known accounts", len(labels))
+	return fmt.Sprintf("it is neither the number nor the name of one of %d known accounts: `flowkeeper accounts list` has them", len(labels))
 }
 
 // offerAccounts are the numbers of accounts, described by their names, and the names,
@@ -91,11 +103,17 @@ func notAnAccount(word string, known map[string]string) string {
 func (f *filters) offerAccounts(ctx context.Context, s state, _ string) (out []string, err error) {
 	known, err := f.knownAccounts(ctx, s)
 	for _, id := range slices.Sorted(maps.Keys(known)) {
-		if known[id] == "" {
+		name := known[id]
+		if name == "" {
 			out = append(out, id)
 			continue
 		}
-		out = append(out, cobra.CompletionWithDesc(id, known[id]), cobra.CompletionWithDesc(known[id], id))
+		out = append(out, cobra.CompletionWithDesc(id, name))
+		if plain := plainName(name); plain == name {
+			out = append(out, cobra.CompletionWithDesc(name, id))
+		} else if plain != "" {
+			out = append(out, cobra.CompletionWithDesc(plain, alert.WithAccount(id, name)))
+		}
 	}
 	return out, err
 }
@@ -104,13 +122,20 @@ func (f *filters) offerAccounts(ctx context.Context, s state, _ string) (out []s
 // name.
 func resolveResource(ctx context.Context, s state, word string) ([]string, error) {
 	ids, err := s.Resources(ctx, word)
-	if err == nil && len(ids) == 0 {
-		err = usagef("--resource %s: no flow log is known of a resource with this ID or tag Name: `flowkeeper inventory list` has them", cmp.Or(term.Clean(word), `""`))
+	if err != nil || len(ids) > 0 {
+		return ids, err
 	}
-	return ids, err
+	where := "`flowkeeper inventory list` has them"
+	if names, err := s.Words(ctx, store.ResourceNames, "", mostNames); err == nil {
+		if near := nearest.Word(word, names); near != "" {
+			where = "did you mean " + term.Clean(near) + "?"
+		}
+	}
+	return nil, usagef("--resource %s: no flow log is known of a resource with this ID or tag Name: %s", cmp.Or(term.Clean(word), `""`),
+		s.nearOr(ctx, word, where, store.Resources))
 }
 
 // offerResources are IDs of resources that begin so.
 func offerResources(ctx context.Context, s state, prefix string) ([]string, error) {
-	return s.Watched(ctx, false, prefix, maxCompletions)
+	return s.Words(ctx, store.LiveResources, prefix, maxCompletions)
 }

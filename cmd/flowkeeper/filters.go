@@ -46,16 +46,17 @@ func newFilters(a *app, c *cobra.Command, allowed []string, since string, shown 
 		}
 		return nil
 	})
-	completeFlag(c, "state", func(_ *cobra.Command, _ []string, prefix string) ([]string, cobra.ShellCompDirective) {
+	completeFlag(c, "state", severalOf(func(_ *cobra.Command, _ []string, prefix string) ([]string, cobra.ShellCompDirective) {
 		if strings.ContainsAny(prefix, "/.") {
 			return nil, cobra.ShellCompDirectiveDefault // the state file
 		}
 		return allowed, cobra.ShellCompDirectiveNoFileComp
-	})
+	}))
 	f.choose("only of this `account`, by its number or its name", choice{flag: "account", values: &f.Accounts, offer: f.offerAccounts, resolve: f.resolveAccount})
 	f.choose("only of this `resource`, by its ID or its tag Name", choice{flag: "resource", values: &f.Resources, offer: offerResources, resolve: resolveResource})
-	f.choose("only of this `Region`", choice{flag: "region", values: &f.Regions, form: regionID, fix: "a Region looks like eu-west-1",
-		known: f.known(func(x inventory.Scope) string { return x.Region })})
+	region := among("region", &f.Regions, f.known(func(x inventory.Scope) string { return x.Region }))
+	region.form, region.fix = regionID, regionForm
+	f.choose("only of this `Region`", region)
 	flags.Func("since", since+" since this `time`: 2h, 7d, 1d12h, 2026-03-01 or RFC 3339, in UTC", func(v string) (err error) {
 		f.Since, err = parseSince(v, a.now())
 		return err
@@ -72,7 +73,7 @@ func newFilters(a *app, c *cobra.Command, allowed []string, since string, shown 
 
 func (f *filters) choose(usage string, n choice) {
 	f.c.Flags().StringSliceVar(n.values, n.flag, nil, usage)
-	completeFlag(f.c, n.flag, f.a.completeFromState(n.offers))
+	completeFlag(f.c, n.flag, severalOf(f.a.completeFromState(n.offer)))
 	f.choices = append(f.choices, n)
 }
 
@@ -90,14 +91,36 @@ func (f *filters) check() error {
 		}
 	}
 	for _, n := range f.choices {
-		for _, v := range *n.values {
-			if n.form != nil && !n.form.MatchString(v) {
-				return usagef("--%s %s: %s", n.flag, cmp.Or(v, `""`), n.fix)
-			}
+		if err := noneEmpty(f.c, n.flag); err != nil {
+			return err
+		}
+		if err := checkForm(n.flag, *n.values, n.form, n.fix); err != nil {
+			return err
 		}
 	}
 	if f.Limit < 0 {
 		return usagef("--limit %d: how many, or 0 for all", f.Limit)
+	}
+	return nil
+}
+
+// noneEmpty refuses flags for names without one, as of a variable of the shell that is not set:
+// they would mean all.
+func noneEmpty(c *cobra.Command, flags ...string) error {
+	for _, name := range flags {
+		if f := c.Flags().Lookup(name); f.Changed && strings.Trim(f.Value.String(), "[]") == "" {
+			return usagef("--%s \"\": name one, or leave out the flag", name)
+		}
+	}
+	return nil
+}
+
+// checkForm refuses values of another form, if there is one; fix is what to write.
+func checkForm(flag string, values []string, form *regexp.Regexp, fix string) error {
+	for _, v := range values {
+		if form != nil && !form.MatchString(v) {
+			return usagef("--%s %s: %s", flag, cmp.Or(v, `""`), fix)
+		}
 	}
 	return nil
 }
@@ -150,38 +173,33 @@ func (f *filters) filtered() bool {
 }
 
 // choice is a flag whose values are names in the state file or in the configuration.
-// Other names are refused: an empty list would look like good news. It has known, or else
-// both offer and resolve.
+// Other names are refused: an empty list would look like good news.
 type choice struct {
 	flag   string
 	values *[]string      // a field of the filter
 	form   *regexp.Regexp // of each value; nil: any
 	fix    string         // what to write if one has another form
-	known  func(context.Context, state) ([]string, error)
 
-	offer   func(ctx context.Context, s state, prefix string) ([]string, error)
-	resolve func(ctx context.Context, s state, word string) ([]string, error) // what a value stands for
+	offer   func(ctx context.Context, s state, prefix string) ([]string, error) // what a shell completes with
+	resolve func(ctx context.Context, s state, word string) ([]string, error)   // what a value stands for
 }
 
-// offers are what a shell completes the flag with.
-func (n choice) offers(ctx context.Context, s state, prefix string) ([]string, error) {
-	if n.offer != nil {
-		return n.offer(ctx, s, prefix)
-	}
-	return n.known(ctx, s)
+// among is a choice of known names.
+func among(flag string, values *[]string, known func(context.Context, state, string) ([]string, error)) choice {
+	return choice{flag: flag, values: values, offer: known, resolve: func(ctx context.Context, s state, word string) ([]string, error) {
+		names, err := known(ctx, s, "")
+		switch {
+		case err != nil || slices.Contains(names, word):
+			return []string{word}, err
+		case len(names) == 0:
+			return nil, usagef("--%s %s: the state file knows none yet", flag, word)
+		}
+		return nil, usagef("--%s %s: known are %s", flag, word, strings.Join(names, ", "))
+	}}
 }
 
-// regionID is the form of a Region: AWS may have more than we know.
-var regionID = regexp.MustCompile(`^[a-z]{2,}(-[a-z0-9]+)+$`)
-
-// apply replaces the values of the flag by what they stand for. It refuses unknown ones.
+// apply replaces the values of the flag by what they stand for.
 func (n choice) apply(ctx context.Context, s state) error {
-	if len(*n.values) == 0 {
-		return nil
-	}
-	if n.resolve == nil {
-		return n.checkKnown(ctx, s)
-	}
 	var found []string
 	for _, v := range *n.values {
 		ids, err := n.resolve(ctx, s, v)
@@ -194,26 +212,14 @@ func (n choice) apply(ctx context.Context, s state) error {
 	return nil
 }
 
-func (n choice) checkKnown(ctx context.Context, s state) error {
-	known, err := n.known(ctx, s)
-	if err != nil {
-		return err
-	}
-	for _, v := range *n.values {
-		switch {
-		case slices.Contains(known, v):
-		case len(known) == 0:
-			return usagef("--%s %s: the state file knows none yet", n.flag, v)
-		default:
-			return usagef("--%s %s: known are %s", n.flag, v, strings.Join(known, ", "))
-		}
-	}
-	return nil
-}
+// regionID is the form of a Region: AWS may have more than we know.
+var regionID = regexp.MustCompile(`^[a-z]{2,}(-[a-z0-9]+)+$`)
+
+const regionForm = "a Region looks like eu-west-1"
 
 // known are the accounts, or Regions, that the state file or the configuration names.
-func (f *filters) known(of func(inventory.Scope) string) func(context.Context, state) ([]string, error) {
-	return func(ctx context.Context, s state) ([]string, error) {
+func (f *filters) known(of func(inventory.Scope) string) func(context.Context, state, string) ([]string, error) {
+	return func(ctx context.Context, s state, _ string) ([]string, error) {
 		scopes, err := s.Scopes(ctx)
 		if err == nil && f.alerts {
 			var more []inventory.Scope
@@ -236,7 +242,7 @@ func (f *filters) known(of func(inventory.Scope) string) func(context.Context, s
 	}
 }
 
-func sinkNames(ctx context.Context, s state) ([]string, error) {
+func sinkNames(ctx context.Context, s state, _ string) ([]string, error) {
 	names, err := s.SinkNames(ctx)
 	for _, x := range s.conf.Alerts {
 		names = append(names, x.Name)
@@ -265,28 +271,24 @@ func readSpan(text string) (time.Duration, error) {
 	return long + rest, nil
 }
 
-// parseSince parses --since; empty: the zero time.
+// parseSince parses a time that is over.
 func parseSince(text string, now time.Time) (time.Time, error) {
-	at, ok := readTime(text, now)
-	switch {
-	case text == "":
-		return time.Time{}, nil
-	case !ok:
-		return at, usagef("write how long ago (90m, 2h, 7d) or when (2026-03-01, 2026-03-01T12:00:00Z)")
-	case at.After(now):
-		return at, usagef("that is in the future")
+	at, err := parseTime(text, now)
+	if err == nil && at.After(now) {
+		err = usagef("that is in the future")
 	}
-	return at, nil
+	return at, err
 }
 
-func readTime(text string, now time.Time) (time.Time, bool) {
-	if d, err := readSpan(text); err == nil {
-		return now.Add(-d), d >= 0
+// parseTime parses a time, or how long ago it was.
+func parseTime(text string, now time.Time) (time.Time, error) {
+	if d, err := readSpan(text); err == nil && d >= 0 {
+		return now.Add(-d), nil
 	}
 	for _, layout := range []string{time.RFC3339, time.DateOnly, "2006-01-02 15:04:05 UTC", time.DateTime, "2006-01-02 15:04", "2006-01-02T15:04"} {
 		if t, err := time.ParseInLocation(layout, text, time.UTC); err == nil {
-			return t, true
+			return t, nil
 		}
 	}
-	return time.Time{}, false
+	return time.Time{}, usagef("write how long ago (90m, 2h, 7d) or when (2026-03-01, 2026-03-01T12:00:00Z)")
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"flowkeeper/alert"
+	"flowkeeper/internal/store"
 	"flowkeeper/internal/term"
 	"flowkeeper/remediate/incident"
 )
@@ -60,8 +61,8 @@ flow log replaced it. On a narrow terminal some columns are left out.`,
 }
 
 func listIncidents(ctx context.Context, s state, f *filters) error {
-	t := s.Table(term.Whole("FLOW LOG"), term.Whole("RESOURCE").OrDrop(4), term.CutTo(12, "STATE"), term.CutTo(14, "WHO").KeepEnd(), term.Whole("DETECTED").OrDrop(5),
-		term.Whole("GAP"), term.Whole("REPLACED BY").OrDrop(3), term.Whole("ACCOUNT").OrDrop(2), term.Whole("REGION").OrDrop(1))
+	t := s.Table(term.Whole("FLOW LOG"), term.CutTo(resourceWidth, "RESOURCE").OrDrop(4), term.CutTo(12, "STATE"), term.CutTo(14, "WHO").KeepEnd(), term.Whole("DETECTED").OrDrop(5),
+		term.Whole("GAP"), term.Whole("REPLACED BY").OrDrop(3), term.CutTo(accountWidth, "ACCOUNT").KeepEnd().OrDrop(2), term.Whole("REGION").OrDrop(1))
 	names, err := s.names(ctx)
 	if err != nil {
 		return err
@@ -147,7 +148,7 @@ them if there are several.`,
 		Example: `  flowkeeper incidents show fl-0123456789abcdef0
   flowkeeper incidents show vpc-0123456789abcdef0
   flowkeeper incidents show fl-0123456789abcdef0 --json | jq .history`,
-		ValidArgsFunction: firstArg(completeIncidents(a)),
+		ValidArgsFunction: firstArg(a.orResources(completeIncidents(a), store.IncidentResources)),
 		RunE:              a.onState(showIncident),
 	})
 }

@@ -82,8 +82,8 @@ func listFlowLogs(ctx context.Context, s state, f *filters) error {
 	}
 	count := tally{some: f.filtered() || f.Limit > 0}
 	progress := s.Progress("reading flow logs", 0)
-	t := s.Table(term.Whole("FLOW LOG"), term.Whole("RESOURCE").OrDrop(5), term.Whole("TRAFFIC").OrDrop(1), term.CutTo(14, "DESTINATION").OrDrop(2),
-		term.Whole("ACCOUNT").OrDrop(4), term.Whole("REGION").OrDrop(3), term.CutTo(stateWidth, "STATE"))
+	t := s.Table(term.Whole("FLOW LOG"), term.CutTo(resourceWidth, "RESOURCE").OrDrop(5), term.Whole("TRAFFIC").OrDrop(1), term.CutTo(14, "DESTINATION").OrDrop(2),
+		term.CutTo(accountWidth, "ACCOUNT").KeepEnd().OrDrop(4), term.Whole("REGION").OrDrop(3), term.CutTo(stateWidth, "STATE"))
 	err = s.FindFlowLogs(ctx, f.Filter, func(row inventory.Row, fate store.Fate) error {
 		f.next()
 		progress.Step()
@@ -106,6 +106,13 @@ func listFlowLogs(ctx context.Context, s state, f *filters) error {
 	}
 	return nil
 }
+
+// A narrow terminal shows at least the ID of a resource, and the number of an account: before the
+// name of the former, and after that of the latter.
+const (
+	resourceWidth = len("tgw-attach-0123456789abcdef0")
+	accountWidth  = len("-(111122223333)") // with the mark that it is cut
+)
 
 // flowLog is a row of the snapshot with what else commands print about it.
 type flowLog struct {
@@ -255,7 +262,7 @@ them if there are several.`,
 		Example: `  flowkeeper inventory show fl-0123456789abcdef0
   flowkeeper inventory show vpc-0123456789abcdef0
   flowkeeper inventory show fl-0123456789abcdef0 --json | jq .tags`,
-		ValidArgsFunction: firstArg(completeFlowLogs(a)),
+		ValidArgsFunction: firstArg(a.orResources(completeFlowLogs(a), store.Resources)),
 		RunE:              a.onState(showFlowLog),
 	})
 }
@@ -295,7 +302,7 @@ func showFlowLog(ctx context.Context, s state, args []string) error {
 func (s state) flowLog(ctx context.Context, id string) (inventory.Row, error) {
 	row, ok, err := s.FindFlowLog(ctx, id)
 	if err == nil && !ok {
-		err = fmt.Errorf("there is no flow log %q in the snapshot: see `flowkeeper inventory list`", id)
+		err = s.noFlowLog(ctx, id, store.FlowLogIDs)
 	}
 	return row, err
 }

@@ -33,12 +33,28 @@ To approve places before they are used, list them in inventory.destinations.`,
 			for n, arg := range args {
 				args[n] = strings.TrimSuffix(arg, ":*")
 				if inventory.ApprovalOf(args[n]) == "" || string(inventory.RecipientOf(args[n])) == args[n] {
-					return usagef("%q is not the ARN of a bucket, log group or stream: `flowkeeper inventory list --held` shows where flow logs deliver", arg)
+					return a.withState(c.Context(), func(s state) error { return s.notADestination(c.Context(), arg) })
 				}
 			}
 			return a.withState(c.Context(), func(s state) error { return approveDestinations(c.Context(), s, args) })
 		},
 	})
+}
+
+// notADestination says what to approve instead. The destination of a flow log is not approved by its
+// ID: somebody else may have chosen it, and so a person names what is to be trusted.
+func (s state) notADestination(ctx context.Context, word string) error {
+	row, ok, err := s.FindFlowLog(ctx, word)
+	arn := inventory.ApprovalOf(row.Destination(row.Scope))
+	switch {
+	case err != nil:
+		return err
+	case ok && !row.Held:
+		return usagef("%s is a flow log that is not held: there is nothing to approve", word)
+	case ok && arn != "":
+		return usagef("%s is a flow log: approve where it delivers: flowkeeper inventory approve %s", word, arn)
+	}
+	return usagef("%q is not the ARN of a bucket, log group or stream: `flowkeeper inventory list --held` shows where flow logs deliver", word)
 }
 
 func approveDestinations(ctx context.Context, s state, destinations []string) error {

@@ -42,16 +42,18 @@ func TestApproveCommand(t *testing.T) {
 		{"inventory list --held --json", `"held":true`},
 		{"inventory list --held", "held: destination not"},
 		{"__complete inventory approve arn:aws:s3", "arn:aws:s3:::later\tfl-00000000000000001 of vpc-1"},
+		{"inventory approve fl-00000000000000001", "fl-00000000000000001 is a flow log: approve where it delivers: flowkeeper inventory approve arn:aws:s3:::later"},
 		{"inventory approve arn:aws:s3:::later --json", `"protected":true`},
 		{"inventory approve arn:aws:s3:::later", "approved: the bucket later"},
 		{"inventory list --held", "no flow logs that match"},
+		{"inventory approve fl-00000000000000001", "fl-00000000000000001 is a flow log that is not held: there is nothing to approve"},
 	} {
 		words := strings.Fields(step.typed)
 		args := append(words, "--state", path)
 		if words[0] == "__complete" { // the last word is completed
 			args = slices.Insert(words, 1, "--state", path)
 		}
-		if code, out := flowkeeper(t, args...); code != exitFine || !strings.Contains(out, step.want) {
+		if code, out := flowkeeper(t, args...); (code != exitFine) != strings.Contains(step.typed, "approve fl-") || !strings.Contains(out, step.want) {
 			t.Errorf("%s: %d: %s", step.typed, code, out)
 		}
 	}

@@ -3,10 +3,12 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
+	"flowkeeper/alert"
 	"flowkeeper/internal/term"
 	"flowkeeper/inventory"
 )
@@ -26,8 +28,9 @@ of the snapshot stays as it is, the others are updated, and the exit code is 1.`
 
 // refreshed is the result of one scope.
 type refreshed struct {
-	Account string `json:"account"`
-	Region  string `json:"region"`
+	Account     string `json:"account"`
+	AccountName string `json:"account_name,omitempty"`
+	Region      string `json:"region"`
 	inventory.Counts
 	Error string `json:"error,omitempty"`
 }
@@ -44,6 +47,10 @@ func refreshAll(ctx context.Context, s state, _ []string) error {
 	if err != nil {
 		return err
 	}
+	names, err := s.names(ctx)
+	if err != nil {
+		return err
+	}
 	all := fleet.Scopes()
 	results := make([]refreshed, len(all))
 	progress := s.Progress("refreshing", len(all))
@@ -53,9 +60,9 @@ func refreshAll(ctx context.Context, s state, _ []string) error {
 		scopes.Go(func() error {
 			defer progress.Step()
 			counts, err := r.Refresh(ctx, scope)
-			results[n] = refreshed{Account: scope.Account, Region: scope.Region, Counts: counts}
+			results[n] = refreshed{Account: scope.Account, AccountName: names.nameOf(scope.Account), Region: scope.Region, Counts: counts}
 			if err != nil {
-				results[n].Error = err.Error()
+				results[n].Error = whyNot(err)
 			}
 			return nil
 		})
@@ -65,22 +72,35 @@ func refreshAll(ctx context.Context, s state, _ []string) error {
 	return printRefreshed(s.app, results)
 }
 
+// refusal is why Regions of an account could not be refreshed.
+type refusal struct{ account, why string }
+
 func printRefreshed(a *app, results []refreshed) error {
 	failed := 0
+	var causes []refusal // in order
+	regions := map[refusal][]string{}
 	t := a.Table(term.Whole("ACCOUNT"), term.Whole("REGION"), term.Whole("LISTED"), term.Whole("NEW"), term.Whole("CHANGED"), term.Whole("LOST"))
 	for _, r := range results {
-		cells := []any{r.Account, r.Region, r.Listed, r.New, r.Changed, r.Lost}
+		account := alert.WithAccount(r.Account, r.AccountName)
+		cells := []any{account, r.Region, r.Listed, r.New, r.Changed, r.Lost}
 		switch {
 		case r.Error != "":
 			failed++
-			a.complain(r.Error)
-			cells = []any{r.Account, r.Region, term.Colored("failed", term.Red), "", "", ""}
+			why := refusal{account, r.Error}
+			if regions[why] == nil {
+				causes = append(causes, why)
+			}
+			regions[why] = append(regions[why], r.Region)
+			cells = []any{account, r.Region, term.Colored("failed", term.Red), "", "", ""}
 		case r.Lost > 0:
 			cells[5] = term.Colored(fmt.Sprint(r.Lost), term.Red)
 		}
 		t.Add(r, cells...)
 	}
 	t.Flush()
+	for _, c := range causes {
+		a.complain(fmt.Sprintf("%s %s: %s", c.account, strings.Join(regions[c], ", "), c.why))
+	}
 	if failed > 0 {
 		return fmt.Errorf("%d of %d could not be refreshed: their part of the snapshot stays as it was", failed, len(results))
 	}

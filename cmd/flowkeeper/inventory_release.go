@@ -11,6 +11,7 @@ import (
 
 	"flowkeeper/alert"
 	"flowkeeper/configs"
+	"flowkeeper/internal/store"
 	"flowkeeper/internal/term"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate/incident"
@@ -73,14 +74,17 @@ that deliver to that destination.`,
 	f.Lookup("for").DefValue = configs.Tidy(defaultRelease)
 	f.StringVar(&r.reason, "reason", "", "why, for the record")
 	f.BoolVar(&r.undo, "undo", false, "protect them again")
-	completeFlag(c, "resource", completeWatched(a, false))
-	completeFlag(c, "destination", completeWatched(a, true))
+	completeFlag(c, "resource", completeWords(a, store.LiveResources))
+	completeFlag(c, "destination", completeWords(a, store.Destinations))
 	completeFlag(c, "for", cobra.FixedCompletions([]string{"30m", "2h", "8h", "24h"}, cobra.ShellCompDirectiveNoFileComp))
 	return c
 }
 
 // check refuses arguments that don't fit together.
 func (r release) check(c *cobra.Command) error {
+	if err := noneEmpty(c, "resource", "destination"); err != nil {
+		return err
+	}
 	chosen := r.resource != "" || r.destination != ""
 	switch {
 	case len(r.ids) == 0 && !chosen:
@@ -148,7 +152,7 @@ func releaseFlowLogs(ctx context.Context, s state, r release) error {
 	case err != nil:
 		return err
 	case found+len(gone) == 0:
-		return fmt.Errorf("no live flow log matches, nothing was changed: see `flowkeeper inventory list`")
+		return fmt.Errorf("no live flow log matches, nothing was changed: %s", s.nearOr(ctx, r.resource, "see `flowkeeper inventory list`", store.LiveResources))
 	}
 	rem, err := newRemediator(ctx, s, withoutAWS{})
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"flowkeeper/internal/nearest"
 	"flowkeeper/internal/store"
 	"flowkeeper/internal/term"
 	"flowkeeper/inventory"
@@ -94,7 +95,8 @@ func (s state) onlyIncidentOf(ctx context.Context, word string) (id string, err 
 	case live:
 		return "", fmt.Errorf("there is no incident of %s: `flowkeeper inventory show %s` says what is known of it", word, word)
 	}
-	return "", fmt.Errorf("no incident is known of %q, a flow log or a resource: see `flowkeeper incidents list`", word)
+	return "", fmt.Errorf("no incident is known of %q, a flow log or a resource: %s", word,
+		s.nearOr(ctx, word, "see `flowkeeper incidents list`", store.IncidentIDs, store.IncidentResources))
 }
 
 // meantFlowLog finds the flow log that a word means: the one with this ID, or the only one of
@@ -126,7 +128,7 @@ func (s state) meantFlowLog(ctx context.Context, word string) (inventory.Row, er
 	}
 	switch len(found) {
 	case 0:
-		return row, fmt.Errorf("there is no flow log %q in the snapshot: see `flowkeeper inventory list`", word)
+		return row, s.noFlowLog(ctx, word, store.FlowLogIDs, store.Resources)
 	case 1:
 		return found[0], nil
 	}
@@ -135,6 +137,22 @@ func (s state) meantFlowLog(ctx context.Context, word string) (inventory.Row, er
 		several.ids = append(several.ids, r.ID)
 	}
 	return row, several
+}
+
+func (s state) noFlowLog(ctx context.Context, id string, known ...store.Words) error {
+	return fmt.Errorf("there is no flow log %q in the snapshot: %s", id, s.nearOr(ctx, id, "see `flowkeeper inventory list`", known...))
+}
+
+// nearOr asks whether the known ID that is near a wrong one is meant; or else it is the text.
+func (s state) nearOr(ctx context.Context, wrong, text string, known ...store.Words) string {
+	for _, w := range known {
+		if ids, err := s.Words(ctx, w, "", mostNames); err == nil {
+			if near := nearest.ID(wrong, ids); near != "" {
+				return "did you mean " + near + "?"
+			}
+		}
+	}
+	return text
 }
 
 // lostFlowLog finds the flow log to restore: the one with this ID, or the only one of the

@@ -98,6 +98,9 @@ func (r *replay) check(args []string) error {
 	if r.send && r.c.Flags().Changed("summary") {
 		return usagef("--summary has no meaning with --send, which shows no findings")
 	}
+	if err := noneEmpty(r.c, "account", "region", "bucket-owner"); err != nil {
+		return err
+	}
 	for _, arg := range args {
 		if !recordsource.IsURL(arg) {
 			continue

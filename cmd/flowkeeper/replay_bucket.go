@@ -9,7 +9,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"flowkeeper/configs"
-	"flowkeeper/internal/daemon"
 	"flowkeeper/internal/recordsource"
 	"flowkeeper/inventory"
 )
@@ -28,8 +27,6 @@ type buckets struct {
 	conf   configs.Config
 	base   aws.Config
 }
-
-func newBuckets(a *app, owner string) *buckets { return &buckets{app: a, owner: owner} }
 
 // open returns a bucket, to be read with the credentials of the person who runs the command. The role
 // in log_files.buckets is for the daemon, which lists nothing; the owner there is checked here too.
@@ -58,11 +55,8 @@ func (b *buckets) load(ctx context.Context) (err error) {
 	if b.conf, _, err = b.app.config(needs{}); err != nil {
 		return err
 	}
-	if _, err = configs.Proxies(b.app.environ); err != nil {
-		return &configError{err}
-	}
 	// The SDK's warnings would come while results are printed.
-	b.base, err = daemon.Base(ctx, b.conf, nil)
+	b.base, err = b.app.awsConfig(ctx, b.conf, nil)
 	b.loaded = err == nil
 	return err
 }

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"regexp"
-	"slices"
 	"strings"
 	"time"
 
@@ -25,27 +24,16 @@ type replayChoice struct {
 
 func (r *replayChoice) flags(a *app, c *cobra.Command) {
 	flags := c.Flags()
-	flags.Func("from", "only calls since this `time`: 2h, 7d, 2026-03-01 or RFC 3339; in UTC, unless it has a zone", func(v string) error {
-		at, ok := readTime(v, a.now())
-		switch {
-		case !ok:
-			return usagef("write how long ago (90m, 2h, 7d) or when (2026-03-01, 2026-03-01T12:00:00Z)")
-		case at.After(a.now()):
-			return usagef("that is in the future")
-		}
-		r.From = at
-		return nil
+	flags.Func("from", "only calls since this `time`: 2h, 7d, 2026-03-01 or RFC 3339; in UTC, unless it has a zone", func(v string) (err error) {
+		r.From, err = parseSince(v, a.now())
+		return err
 	})
-	flags.Func("to", "only calls before this `time`; of a day alone, the whole day too", func(v string) error {
-		at, ok := readTime(v, a.now())
-		if !ok {
-			return usagef("write how long ago (90m, 2h, 7d) or when (2026-03-01, 2026-03-01T12:00:00Z)")
+	flags.Func("to", "only calls before this `time`; of a day alone, the whole day too", func(v string) (err error) {
+		r.To, err = parseTime(v, a.now())
+		if _, notADay := time.Parse(time.DateOnly, v); notADay == nil {
+			r.To = r.To.AddDate(0, 0, 1)
 		}
-		if _, err := time.Parse(time.DateOnly, v); err == nil {
-			at = at.AddDate(0, 0, 1)
-		}
-		r.To = at
-		return nil
+		return err
 	})
 	flags.StringSliceVar(&r.Accounts, "account", nil, "only records of this `account`, by its number or its name; several with commas")
 	flags.StringSliceVar(&r.Regions, "region", nil, "only records of this `Region`; several with commas (IAM's are in us-east-1)")
@@ -53,32 +41,20 @@ func (r *replayChoice) flags(a *app, c *cobra.Command) {
 	for _, name := range []string{"from", "to"} {
 		completeFlag(c, name, cobra.FixedCompletions([]string{"1h", "1d", "7d"}, cobra.ShellCompDirectiveNoFileComp))
 	}
-	known := func(of func(inventory.Scope) string) cobra.CompletionFunc {
-		names := (&filters{a: a}).known(of)
-		return a.completeFromState(func(ctx context.Context, s state, _ string) ([]string, error) { return names(ctx, s) })
-	}
-	completeFlag(c, "account", a.completeFromState((&filters{a: a}).offerAccounts))
-	completeFlag(c, "region", known(func(x inventory.Scope) string { return x.Region }))
+	known := &filters{a: a}
+	completeFlag(c, "account", severalOf(a.completeFromState(known.offerAccounts)))
+	completeFlag(c, "region", severalOf(a.completeFromState(known.known(func(x inventory.Scope) string { return x.Region }))))
 	completeFlag(c, "bucket-owner", cobra.FixedCompletions(nil, cobra.ShellCompDirectiveNoFileComp))
 }
 
 // check refuses values that nothing can match: an empty result would look like good news.
 // Accounts and Regions need not be known here: records may be of any.
 func (r *replayChoice) check() error {
-	for _, f := range []struct {
-		flag   string
-		values []string
-		form   *regexp.Regexp
-		fix    string
-	}{
-		{"region", r.Regions, regionID, "a Region looks like eu-west-1"},
-		{"bucket-owner", slices.DeleteFunc([]string{r.owner}, func(v string) bool { return v == "" }), accountID, "twelve digits, such as 111122223333"},
-	} {
-		for _, v := range f.values {
-			if !f.form.MatchString(v) {
-				return usagef("--%s %s: %s", f.flag, cmp.Or(v, `""`), f.fix)
-			}
-		}
+	if err := checkForm("region", r.Regions, regionID, regionForm); err != nil {
+		return err
+	}
+	if r.owner != "" && !accountID.MatchString(r.owner) {
+		return usagef("--bucket-owner %s: twelve digits, such as 111122223333", r.owner)
 	}
 	if !r.From.IsZero() && !r.To.IsZero() && !r.From.Before(r.To) {
 		return usagef("--from (%s) must be before --to (%s)", term.Minute(r.From), term.Minute(r.To))

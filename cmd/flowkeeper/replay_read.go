@@ -65,7 +65,7 @@ func newRecordReader(x *replay, found func(raw []byte, f detection.Finding, file
 	r.finder = &recordsource.Finder{
 		Selection: x.choice.Selection,
 		Stdin:     func(ctx context.Context) (io.ReadCloser, error) { return interruptible(ctx, x.stdin), nil },
-		Bucket:    newBuckets(x.app, x.choice.owner).open,
+		Bucket:    (&buckets{app: x.app, owner: x.choice.owner}).open,
 	}
 	return r
 }
@@ -192,11 +192,7 @@ func plainError(err error) error {
 		return file.Err
 	}
 	if _, ok := errors.AsType[*smithy.OperationError](err); ok {
-		said := err
-		if scopes.NoCredentials(err) {
-			said = errors.New(scopes.NoCredentialsText)
-		}
-		return fmt.Errorf("%w: %s", said, unreached(err))
+		return fmt.Errorf("%w: %s", scopes.Plain(err), unreached(err))
 	}
 	return err
 }

@@ -30,7 +30,7 @@ log even if the daemon restores the same one at the same moment.`,
   flowkeeper restore fl-0123456789abcdef0 --dry-run
 
   flowkeeper restore fl-0123456789abcdef0`,
-		ValidArgsFunction: firstArg(completeFlowLogs(a)),
+		ValidArgsFunction: firstArg(a.orResources(completeFlowLogs(a), store.LostResources)),
 		RunE: a.onState(func(ctx context.Context, s state, args []string) error {
 			if dry {
 				return planRestore(ctx, s, args[0])

@@ -78,10 +78,19 @@ func StoredAccounts(ctx context.Context, c configs.Config, base aws.Config, s *s
 
 var partitionName = regexp.MustCompile(`^aws(-[a-z]+)*$`)
 
+// StoredPartition is the partition of the credentials as the state file has it; empty: AWS was not
+// asked yet.
+func StoredPartition(ctx context.Context, s *store.Store) (string, error) {
+	known, err := s.Fact(ctx, factPartition)
+	if !partitionName.MatchString(known) {
+		known = ""
+	}
+	return known, err
+}
+
 // partitionOf returns the partition of the credentials, which AWS is asked for once.
 func partitionOf(ctx context.Context, base aws.Config, s *store.Store) (string, error) {
-	known, err := s.Fact(ctx, factPartition)
-	if err != nil || partitionName.MatchString(known) {
+	if known, err := StoredPartition(ctx, s); err != nil || known != "" {
 		return known, err
 	}
 	partition, err := scopes.Partition(ctx, base)

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/aws/smithy-go"
+
 	"flowkeeper/internal/organization"
 	"flowkeeper/internal/retry"
 	"flowkeeper/internal/scopes"
@@ -100,12 +102,10 @@ func (d *Daemon) sameAccount(ctx context.Context, fleet *scopes.Fleet) error {
 		if slices.ContainsFunc(known, func(k inventory.Scope) bool { return k.Account == s.Account }) {
 			return nil
 		}
-		err = fmt.Errorf("these credentials act in account %s, %w %s: see whose they are, or name under accounts what is to be guarded", s.Account, errOtherAccount, strings.Join(guarded, ", "))
+		err = fmt.Errorf("these credentials act in account %s, and the state file guards %s: see whose they are, or name under accounts what is to be guarded", s.Account, strings.Join(guarded, ", "))
 	}
 	return err
 }
-
-var errOtherAccount = errors.New("and the state file guards")
 
 // mayConnectLater returns nil if the daemon should go on and try again: the error may pass,
 // or the queue has answered before, so that somebody may have taken the access away.
@@ -115,18 +115,26 @@ func (d *Daemon) mayConnectLater(ctx context.Context, err error) error {
 		return ferr
 	}
 	_, fixable := errors.AsType[*organization.CallError](err)
+	_, asked := errors.AsType[*smithy.OperationError](err)
+	_, wrong := errors.AsType[*scopes.WrongAccountError](err)
 	switch {
-	case received == "" && (fixable || errors.Is(err, errOtherAccount) || errors.Is(err, errNoAccount)):
+	case received != "" || scopes.Passes(err) || errors.Is(err, organization.ErrIncomplete):
+	case fixable || !asked && !wrong:
 		return err
-	case received == "" && !scopes.Passes(err):
+	default:
 		return fmt.Errorf("%w: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile, or an instance role, and see that sts:GetCallerIdentity answers", err)
 	}
 	text := "can't reach AWS yet; trying again"
-	if errors.Is(err, errNoAccount) {
-		text = "nothing is protected; listing the accounts again"
+	if answered(err) {
+		text = "the accounts to protect are not known, and nothing is protected; listing them again"
 	}
 	d.Log.Warn(text, "error", err)
 	return nil
+}
+
+// answered reports whether AWS Organizations answered, but named no accounts to protect.
+func answered(err error) bool {
+	return errors.Is(err, errNoAccount) || errors.Is(err, organization.ErrIncomplete)
 }
 
 var connectPauses = retry.Backoff{First: time.Second, Most: 30 * time.Second}
@@ -140,7 +148,7 @@ func (d *Daemon) connectRetrying(ctx context.Context) bool {
 		}
 		err := d.connect(ctx)
 		text := "AWS can't be reached, so that no deletion is received or restored: "
-		if errors.Is(err, errNoAccount) {
+		if answered(err) {
 			text = "no deletion is received or restored: "
 		}
 		if o.Note(err); o.Failures() >= 4 {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -344,6 +345,34 @@ func TestAFirstStartNeedsTheList(t *testing.T) {
 	h = organized(t)
 	h.daemon.Config.Organization.Exclude = []string{account}
 	if err := h.daemon.Run(t.Context()); !errors.Is(err, errNoAccount) {
+		t.Errorf("%v", err)
+	}
+}
+
+// TestAFirstStartWhileAccountsMove: AWS's answers are no complete list, which passes. The daemon
+// goes on, and advises nothing about credentials.
+func TestAFirstStartWhileAccountsMove(t *testing.T) {
+	t.Parallel()
+	h := organized(t)
+	h.daemon.Config.Organization.Include = []string{fakeawstest.Root}
+	h.plant(region, "vpc-1")
+	h.world.Fail("ListAccountsForParent", 3, "ParentNotFoundException", http.StatusBadRequest)
+	h.refreshed()
+	h.awaitProtected(account)
+	log := h.log.String()
+	if !strings.Contains(log, "the accounts to protect are not known") || !strings.Contains(log, organization.ErrIncomplete.Error()) {
+		t.Errorf("nothing was said of it: %s", log)
+	}
+	if strings.Contains(log, "AWS_ACCESS_KEY_ID") || strings.Contains(log, "can't reach AWS yet") {
+		t.Errorf("%s", log)
+	}
+}
+
+// TestCredentialsAreNotToBlame for what AWS was not asked.
+func TestCredentialsAreNotToBlame(t *testing.T) {
+	t.Parallel()
+	damaged := errors.New("the state file is damaged")
+	if err := newHouse(t).connected(t.Context()).mayConnectLater(t.Context(), damaged); err != damaged {
 		t.Errorf("%v", err)
 	}
 }

@@ -25,7 +25,7 @@ func (d *Doctor) askOrganization(ctx context.Context) (organization.Listing, err
 
 // findAccounts returns the accounts to check, and which of them the organisation has: by its
 // list, or by the state file where it can't be listed.
-func (m *machine) findAccounts() (accounts []scopes.Account, members []organization.Member) {
+func (m *machine) findAccounts(ctx context.Context) (accounts []scopes.Account, members []organization.Member) {
 	if m.Protect == nil {
 		return m.Accounts, nil
 	}
@@ -34,7 +34,7 @@ func (m *machine) findAccounts() (accounts []scopes.Account, members []organizat
 	} else if facts, err := m.state(); err == nil {
 		members = organization.Protected(facts.members)
 	}
-	return m.Protect(inventory.Partition(m.AWS.Region), members), members
+	return m.Protect(scopes.LikelyPartition(ctx, m.AWS), members), members
 }
 
 // organization judges whether the accounts can be listed, and what the configuration selects.

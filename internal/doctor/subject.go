@@ -39,7 +39,7 @@ func (s *subject) at() inventory.Scope { return s.scope }
 
 // findSubjects finds the subjects of each account, in order.
 func (m *machine) findSubjects(ctx context.Context) [][]*subject {
-	all, members := m.findAccounts()
+	all, members := m.findAccounts(ctx)
 	if len(all) == 0 && m.Protect == nil {
 		all = []scopes.Account{{}}
 	}

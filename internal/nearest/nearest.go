@@ -1,15 +1,36 @@
 // Package nearest finds what a mistyped word was meant to be.
 package nearest
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // Word returns the known word with the smallest edit distance to a wrong one,
 // or nothing if more than a third of its letters and one more would change.
 func Word(wrong string, known []string) string {
-	best, least := "", len(wrong)/3+2
+	return within(len(wrong)/3+1, strings.ToLower(wrong), known)
+}
+
+// ID returns the known ID that a wrong one is the beginning of, if there is one such, or else the
+// one nearest to it, or nothing if more than two of its characters would change: the digits of
+// IDs are random, so that among many some are alike.
+func ID(wrong string, known []string) string {
+	begins := func(k string) bool { return wrong != "" && strings.HasPrefix(k, wrong) }
+	if n := slices.IndexFunc(known, begins); n >= 0 {
+		if slices.ContainsFunc(known[n+1:], begins) {
+			return ""
+		}
+		return known[n]
+	}
+	return within(min(2, len(wrong)/3), wrong, known)
+}
+
+// within is the first of the known words with the smallest distance, of so many at most.
+func within(most int, wrong string, known []string) (best string) {
 	for _, k := range known {
-		if d := distance(strings.ToLower(wrong), strings.ToLower(k)); d < least {
-			best, least = k, d
+		if d := distance(wrong, strings.ToLower(k)); d <= most {
+			best, most = k, d-1
 		}
 	}
 	return best

@@ -2,6 +2,22 @@ package nearest
 
 import "testing"
 
+func TestID(t *testing.T) {
+	t.Parallel()
+	ids := []string{"vpc-0123456789abcdef0", "vpc-0123456789abcdef7", "vpc-0aaaaaaaaaaaaaaaa", "vpc-0bbbbbbbb"}
+	for wrong, want := range map[string]string{
+		"vpc-0aaaaaaaaaaaaaaab": "vpc-0aaaaaaaaaaaaaaaa", // mistyped
+		"vpc-0bbbb":             "vpc-0bbbbbbbb",         // the end is missing
+		"vpc-0123456789abc":     "",                      // of both
+		"vpc-0aaaaaaaaaaaaabbb": "",                      // another
+		"":                      "",
+	} {
+		if got := ID(wrong, ids); got != want {
+			t.Errorf("%s: %q instead of %q", wrong, got, want)
+		}
+	}
+}
+
 func TestWord(t *testing.T) {
 	t.Parallel()
 	words := []string{"account", "json", "limit", "region", "since", "state"}

@@ -9,6 +9,9 @@ import (
 	"flowkeeper/internal/scopes"
 )
 
+// ErrIncomplete: AWS's answers are no complete list. The next ones may be.
+var ErrIncomplete = errors.New("AWS's answers are no complete list of the organisation")
+
 // CallError is why the accounts can't be listed, and what a person can do.
 type CallError struct {
 	// Permission that is missing, as organizations:ListAccounts; empty: something else is wrong.

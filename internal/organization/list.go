@@ -43,7 +43,7 @@ type Listing struct {
 //
 // Where neither list has an ID of an OU, and the OUs can't be read within two minutes or do not fit
 // the list of accounts, the listing has no paths. Anything else that is missing is an error, with a
-// *CallError in it if a person can mend it.
+// *CallError in it if a person can mend it, and ErrIncomplete if AWS answered, but not with a whole list.
 func List(ctx context.Context, api API, include, exclude []string) (Listing, error) {
 	ctx, cancel := context.WithTimeout(ctx, listTimeout)
 	defer cancel()
@@ -62,7 +62,7 @@ const tries = 3
 
 // errMoved: an account joined, left or moved between two of the calls, so that what they say
 // together may lack some.
-var errMoved = errors.New("AWS's answers about accounts and OUs do not fit together, as if accounts joined, left or moved meanwhile")
+var errMoved = fmt.Errorf("%w: accounts and OUs do not fit together, as if accounts joined, left or moved meanwhile", ErrIncomplete)
 
 func list(ctx context.Context, api API, include, exclude []string) (Listing, error) {
 	byUnit := slices.ContainsFunc(slices.Concat(include, exclude), isUnit)
@@ -155,7 +155,7 @@ func all(ctx context.Context, api API) (map[string]Account, error) {
 		return page.NextToken, nil
 	})
 	if err == nil && len(out) == 0 {
-		return nil, errors.New("AWS names no account, but each organisation has a management account: try again")
+		return nil, fmt.Errorf("%w: there is no account, not even the management account", ErrIncomplete)
 	}
 	return out, err
 }
@@ -164,7 +164,7 @@ func all(ctx context.Context, api API) (map[string]Account, error) {
 func add(to map[string]Account, a types.Account) error {
 	id := aws.ToString(a.Id)
 	if len(id) != 12 || strings.Trim(id, "0123456789") != "" {
-		return fmt.Errorf("AWS names an account without a number: %q", alert.Clean(id, maxName))
+		return fmt.Errorf("%w: an account has no number but %q", ErrIncomplete, alert.Clean(id, maxName))
 	}
 	// State replaces Status, which AWS retires in September 2026; older emulators know only
 	// Status. https://docs.aws.amazon.com/organizations/latest/APIReference/API_Account.html
@@ -193,7 +193,7 @@ func pages(ctx context.Context, ask func(ctx context.Context, token *string) (ne
 			return err
 		}
 		if aws.ToString(next) == aws.ToString(token) {
-			return errors.New("AWS answers with the same page again")
+			return fmt.Errorf("%w: AWS answers with the same page again", ErrIncomplete)
 		}
 		token = next
 	}

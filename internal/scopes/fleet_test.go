@@ -339,4 +339,12 @@ func TestPartition(t *testing.T) {
 	if p, err := Partition(t.Context(), base(w)); p != "" || err == nil {
 		t.Errorf("%q, %v", p, err)
 	}
+	china := base(w)
+	china.Region = "cn-north-1"
+	w.Fail("GetCallerIdentity", 1, "AccessDenied", http.StatusForbidden)
+	for _, want := range []string{"aws-cn", "aws"} { // without an answer, and with one
+		if p := LikelyPartition(t.Context(), china); p != want {
+			t.Errorf("%q instead of %q", p, want)
+		}
+	}
 }

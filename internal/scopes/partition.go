@@ -6,6 +6,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
+
+	"flowkeeper/inventory"
 )
 
 // Partition asks AWS whose credentials these are, and returns the partition of that ARN: aws,
@@ -20,4 +22,13 @@ func Partition(ctx context.Context, base aws.Config) (string, error) {
 		return "", fmt.Errorf("read the partition of the credentials' ARN: %w", err)
 	}
 	return a.Partition, nil
+}
+
+// LikelyPartition is Partition, or what the Region's name says where AWS does not answer.
+func LikelyPartition(ctx context.Context, base aws.Config) string {
+	p, err := Partition(ctx, base)
+	if err != nil {
+		return inventory.Partition(base.Region)
+	}
+	return p
 }

@@ -163,8 +163,8 @@ func TestFindAlerts(t *testing.T) {
 	}
 }
 
-// TestWatched: what live flow logs watch, and where any delivered.
-func TestWatched(t *testing.T) {
+// TestWords: what live flow logs watch, and where any delivered.
+func TestWords(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
 	a, b := flowLog("fl-1"), flowLog("fl-2")
@@ -175,11 +175,11 @@ func TestWatched(t *testing.T) {
 		return err
 	})
 	for begins, want := range map[string]string{"": "[subnet-2 vpc-1]", "vpc": "[vpc-1]", "eni": "[]"} {
-		if got, err := s.Watched(t.Context(), false, begins, 9); fmt.Sprint(got) != want || err != nil {
+		if got, err := s.Words(t.Context(), LiveResources, begins, 9); fmt.Sprint(got) != want || err != nil {
 			t.Errorf("%q: %v %v", begins, got, err)
 		}
 	}
-	if got, err := s.Watched(t.Context(), true, "arn:", 1); err != nil || len(got) != 1 {
+	if got, err := s.Words(t.Context(), Destinations, "arn:", 1); err != nil || len(got) != 1 {
 		t.Errorf("%v %v", got, err)
 	}
 }

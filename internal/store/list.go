@@ -191,14 +191,24 @@ func (s lists) scopes(ctx context.Context, query string) ([]inventory.Scope, err
 	})
 }
 
-// Watched are the resources that live flow logs are of, or the destinations
-// that any ever had, that begin so: at most so many.
-func (s lists) Watched(ctx context.Context, destinations bool, begins string, limit int) ([]string, error) {
-	from, column := `flow_logs WHERE state = 'live'`, `resource_id`
-	if destinations {
-		from, column = `destinations WHERE 1`, `destination`
-	}
-	return s.words(ctx, `SELECT DISTINCT `+column+` FROM `+from+` AND substr(`+column+`, 1, length(?1)) = ?1 ORDER BY 1 LIMIT ?2`, begins, limit)
+// Words are words of the state file that people type.
+type Words struct{ column, from string }
+
+// The words.
+var (
+	FlowLogIDs        = Words{`id`, `flow_logs WHERE 1`}
+	IncidentIDs       = Words{`id`, `incidents WHERE 1`}
+	Resources         = Words{`resource_id`, `flow_logs WHERE 1`} // of flow logs
+	LiveResources     = Words{`resource_id`, `flow_logs WHERE state = 'live'`}
+	LostResources     = Words{`resource_id`, `incidents WHERE state IN ('open', 'blocked')`}
+	IncidentResources = Words{`resource_id`, `incidents WHERE resource_id <> ''`}
+	ResourceNames     = Words{`name`, `name_tags WHERE 1`}
+	Destinations      = Words{`destination`, `destinations WHERE 1`} // of any flow log ever
+)
+
+// Words are the words that begin so, in order: at most so many.
+func (s lists) Words(ctx context.Context, w Words, begins string, limit int) ([]string, error) {
+	return s.words(ctx, `SELECT DISTINCT `+w.column+` FROM `+w.from+` AND substr(`+w.column+`, 1, length(?1)) = ?1 ORDER BY 1 LIMIT ?2`, begins, limit)
 }
 
 // SinkNames are those of the sinks that alerts went to or are to go to.
