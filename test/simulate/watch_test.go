@@ -213,18 +213,29 @@ func (p *play) noticed(d *daemon, id string, since time.Time) {
 	}
 }
 
-// foretold reports whether a forged record had told a daemon of a loss before it came: that daemon has
-// alerted of it then, and alerts now that the flow log is back.
+// foretold reports whether a daemon had been told of a loss before it came, by a forged record, or was still
+// to bring back what the lost flow log came in the place of: it has alerted of that then, and alerts now
+// that the flow log is back.
 func (p *play) foretold(d *daemon, id string, since time.Time) bool {
-	i := d.wrote[id]
-	before := i.Source == incident.ByEvent && i.OpenedAt.Before(since)
+	for lost, i := range d.wrote {
+		forged := lost == id && len(p.blamed[id]) > 0 && i.Source == incident.ByEvent
+		earlier := lost != id && p.known[lost] == p.known[id]
+		if (forged || earlier) && i.OpenedAt.Before(since) && d.alertedBack(lost, i.EventID, since) {
+			return true
+		}
+	}
+	return false
+}
+
+// alertedBack reports whether a daemon has alerted of the loss of a flow log by an event, and since a time that it is back.
+func (d *daemon) alertedBack(id, eventID string, since time.Time) bool {
 	deletion, restored := false, false
 	d.commits.naming(id, func(a alert.Alert) bool {
-		deletion = deletion || a.Kind == alert.Deletion && a.EventID == i.EventID
-		restored = restored || a.Kind == alert.Restored && a.EventID == i.EventID && !a.Time.Before(since)
+		deletion = deletion || a.Kind == alert.Deletion && a.EventID == eventID
+		restored = restored || a.Kind == alert.Restored && a.EventID == eventID && !a.Time.Before(since)
 		return true
 	})
-	return len(p.blamed[id]) > 0 && before && deletion && restored
+	return deletion && restored
 }
 
 // guards reports whether a daemon's snapshot has a flow log as one to be restored, for so long that a
