@@ -159,8 +159,9 @@ func (m *membership) follow(ctx context.Context) error {
 	if len(left) > 0 {
 		removed := d.fleet.Leave(left...)
 		d.loopsOf.stop(removed)
-		d.refreshes.accounts.forget(ctx, left)
-		d.refreshes.regions.forget(ctx, removed)
+		for _, o := range d.placeOutages() {
+			o.forget(left)
+		}
 		d.Log.Warn("accounts have departed: their flow logs are neither watched nor restored, and what is known of them stays", "accounts", len(left), "which", named(members, left))
 	}
 	m.tell(ctx, members)

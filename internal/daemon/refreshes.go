@@ -18,7 +18,7 @@ type refreshes struct {
 	d          *Daemon
 	slots      chan struct{} // holds one for each refresh that AWS answers
 	accounts   *accountOutages
-	regions    *regionOutages
+	regions    *placeOutages
 	alertSlots chan struct{} // holds one for each refresh because of an event: those leave slots to the others
 
 	mu     sync.Mutex                          // guards scopes, and what is in them, and all below
