@@ -142,9 +142,9 @@ func TestAPermissionTakenFromARoleIsOneAlert(t *testing.T) {
 	})
 }
 
-// TestAServiceControlPolicyDeniesARegion: it is alerted once with what to do, the session stays, and
+// TestARefusedRegionIsUrgentWithFlowLogs: it is alerted once with what to do, the session stays, and
 // the other Regions go on. A Region without flow logs is less urgent, and hides no other.
-func TestAServiceControlPolicyDeniesARegion(t *testing.T) {
+func TestARefusedRegionIsUrgentWithFlowLogs(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		h := organized(t)
