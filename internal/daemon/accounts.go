@@ -109,8 +109,8 @@ func accountNames(members []organization.Member) string {
 // accountName is a name with the number, or the number alone.
 func accountName(m organization.Member) string { return alert.WithAccount(m.ID, m.Name) }
 
-// accountName is an account with its name, where that is known.
-func (d *Daemon) accountName(ctx context.Context, account string) string {
+// nameOfAccount is an account with its name, where that is known.
+func nameOfAccount(ctx context.Context, d *Daemon, account string) string {
 	names, err := d.store.AccountNames(ctx)
 	if err != nil {
 		names = Names(d.Config) // better than no alert

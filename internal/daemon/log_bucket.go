@@ -122,7 +122,7 @@ func (b *logBucket) fails(ctx context.Context, key string, err error, now time.T
 	}
 	b.alertedAt = now
 	b.alerts.alertIn(ctx, "", fmt.Sprintf("the log files in the bucket %s can't be read, such as those of account %s: deletions that only they report are found by the refresh%s. AWS said: %s",
-		b.Name, b.d.accountName(ctx, logfile.ParseKey(key).Account), hint(advice), err))
+		b.Name, nameOfAccount(ctx, b.d, logfile.ParseKey(key).Account), hint(advice), err))
 }
 
 // noteFailing notes a failure, and reports whether it is worth an alert.

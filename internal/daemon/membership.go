@@ -175,7 +175,7 @@ func (m *membership) follow(ctx context.Context) error {
 	if len(left) > 0 {
 		removed := d.fleet.Leave(left...)
 		d.loopsOf.stop(removed)
-		for _, o := range d.placeOutages() {
+		for _, o := range placeOutagesOf(d) {
 			o.forget(left)
 		}
 		d.Log.Warn("accounts have departed: their flow logs are neither watched nor restored, and what is known of them stays", "accounts", len(left), "which", named(members, left))

@@ -299,7 +299,7 @@ func (o *placeOutages) alert(ctx context.Context, p placeKey, failing []inventor
 			regions = append(regions, s.Region)
 		}
 	}
-	name := o.d.accountName(ctx, p.account)
+	name := nameOfAccount(ctx, o.d, p.account)
 	a.covered = !wider && o.many(ctx, urgent)
 	a.level, a.quiet = level, o.allRefreshed()
 	if a.covered {
@@ -353,7 +353,7 @@ func (o *placeOutages) many(ctx context.Context, urgent bool) bool {
 	return alone >= mostFailing || (!urgent || time.Since(o.began) < uncoverAfter) && together.wasAlerted(ctx)
 }
 
-// placeOutages are all of the daemon's.
-func (d *Daemon) placeOutages() []*placeOutages {
+// placeOutagesOf are all of the daemon's.
+func placeOutagesOf(d *Daemon) []*placeOutages {
 	return []*placeOutages{d.refreshes.accounts.placeOutages, d.refreshes.regions, d.discovery.outages}
 }

@@ -264,7 +264,7 @@ func TestI7NobodyWaitsForAlertsOfPlaces(t *testing.T) {
 		d := h.connected(ctx)
 		h.fullDisk()
 		var running sync.WaitGroup
-		for _, o := range d.placeOutages() {
+		for _, o := range placeOutagesOf(d) {
 			running.Go(func() {
 				if err := o.run(ctx); err != nil {
 					t.Error(err)
