@@ -9,6 +9,9 @@ import (
 // or the account of a log group or a delivery stream. The zero value is no recipient.
 type Recipient string
 
+// AccountRecipient is what a Recipient begins with that is an account.
+const AccountRecipient = "account:"
+
 // RecipientOf returns the recipient of a destination's ARN; for any other text, that text.
 func RecipientOf(destination string) Recipient {
 	p := strings.SplitN(destination, ":", 6)
@@ -18,7 +21,7 @@ func RecipientOf(destination string) Recipient {
 		bucket, _, _ := strings.Cut(p[5], "/")
 		return Recipient("s3:::" + bucket) // as delivery.KeyOf has it
 	case p[4] != "":
-		return Recipient("account:" + p[4])
+		return Recipient(AccountRecipient + p[4])
 	}
 	return Recipient(destination)
 }

@@ -61,7 +61,7 @@ func (r *Remediator) intake(s inventory.Scope) intake {
 }
 
 // ignoreForeign logs a record of a scope that is not configured. A deletion whose record does
-// not state its scope may be in any (I8).
+// not state its Region may be in any of the account's, and one without an account in any (I8).
 func (r *Remediator) ignoreForeign(s inventory.Scope, f detection.Finding) {
 	if stated := s.Account != "" && s.Region != ""; f.Kind == detection.Deleted && !stated {
 		r.RefreshSoon(s, true)

@@ -31,7 +31,7 @@ func TestARefusedRoleIsOneAlert(t *testing.T) {
 		h.await("the alert", func() bool { return len(h.pager.of(alert.Pipeline)) > 0 })
 		time.Sleep(10 * time.Minute)
 		a := h.pager.of(alert.Pipeline)
-		if len(a) != 1 || a[0].Level != alert.Medium || a[0].Account != sandbox || a[0].Region != "" || !strings.Contains(a[0].Cause, roleIn(sandbox)) || a[0].Advice == "" {
+		if len(a) != 1 || a[0].Level != alert.Medium || a[0].Account != sandbox || a[0].Region != "" || !strings.Contains(a[0].Cause, roleIn(sandbox)) || !strings.Contains(a[0].Cause, "the account sandbox (333344445555)") || a[0].Advice == "" {
 			t.Errorf("%+v", a)
 		}
 		if n := strings.Count(h.log.String(), "refresh failed: the account can't be reached"); n != 2 {

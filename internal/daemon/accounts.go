@@ -117,3 +117,12 @@ func accountNames(members []organization.Member) string {
 
 // accountName is a name with the number, or the number alone.
 func accountName(m organization.Member) string { return alert.WithAccount(m.ID, m.Name) }
+
+// nameOfAccount is an account with its name, where that is known.
+func nameOfAccount(ctx context.Context, d *Daemon, account string) string {
+	names, err := d.store.AccountNames(ctx)
+	if err != nil {
+		names = Names(d.Config) // better than no alert
+	}
+	return alert.WithAccount(account, names[account])
+}

@@ -10,8 +10,10 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -19,6 +21,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"flowkeeper/alert"
+	"flowkeeper/internal/fakeaws"
+	"flowkeeper/internal/fakeaws/fakeawstest"
 	"flowkeeper/internal/store"
 )
 
@@ -206,6 +210,51 @@ func TestAForgedCopyHidesNoDeletion(t *testing.T) {
 			})
 			h.strike(id)
 			h.awaitBack(region, "vpc-1")
+		})
+	}
+}
+
+// TestAnAdoptedCopyNeedsNoListing: where Organizations refuses or does not answer, the accounts of the
+// copy are protected, and an account that a forged copy lets depart is.
+func TestAnAdoptedCopyNeedsNoListing(t *testing.T) {
+	t.Parallel()
+	for name, lost := range map[string]fakeawstest.Refusal{"refused": {Code: "AccessDeniedException"}, "no answer": {Hangs: true}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				h := organized(t)
+				h.withCopies()
+				h.plantIn(payments, "vpc-2")
+				h.join(payments, "payments-prod")
+				h.receives()
+				h.awaitProtected(payments)
+				time.Sleep(time.Minute) // until the flow log is old enough to count as lost
+				h.lose()
+				h.forge(`UPDATE accounts SET left_at = 1, why = 'left'`)
+				h.vanish(payments)
+				h.world.Meet(func(q *fakeaws.Request) fakeawstest.Refusal {
+					if q.Service == "organizations" {
+						return lost
+					}
+					return fakeawstest.Refusal{}
+				})
+				begun := time.Now()
+				h.again()
+				h.awaitProtected(payments)
+				if took := time.Since(begun); took > time.Minute {
+					t.Errorf("it took %s", took)
+				}
+				h.await("the flow log to be back", func() bool { return h.countIn(payments) == 1 })
+				time.Sleep(2 * time.Hour)
+				h.await("the alert that nothing is listed", func() bool {
+					return slices.ContainsFunc(h.pager.of(alert.Pipeline), func(a alert.Alert) bool {
+						return strings.Contains(a.Cause, "accounts of the organisation can't be listed")
+					})
+				})
+				h.world.Meet(nil)
+				h.list()
+				h.await("it to be listed", func() bool { _, at, err := h.daemon.store.Accounts(t.Context()); return err == nil && !at.IsZero() })
+			})
 		})
 	}
 }

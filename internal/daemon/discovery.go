@@ -2,12 +2,12 @@ package daemon
 
 import (
 	"context"
+	"fmt"
+	"slices"
 	"time"
 
-	"flowkeeper/internal/outage"
 	"flowkeeper/internal/scopes"
 	"flowkeeper/inventory"
-	"flowkeeper/remediate/notify"
 )
 
 // How often AWS is asked which Regions are enabled: a new one is found within half an hour.
@@ -24,11 +24,22 @@ type discovery struct {
 	d *Daemon
 	rounds
 
-	outages map[string]*pipelineOutage // by account; owned by run's goroutine
+	failures map[string]int // in a row, by account; owned by run's goroutine
+	outages  *placeOutages
 }
 
 func newDiscovery(d *Daemon) *discovery {
-	return &discovery{d: d, rounds: newRounds(), outages: map[string]*pipelineOutage{}}
+	return &discovery{d: d, rounds: newRounds(), failures: map[string]int{}, outages: newPlaceOutages(d, placeKind{
+		part: listingRegions, whole: true, urgent: true,
+		recovery:  "which Regions the account has enabled can be asked for again",
+		recovered: "which Regions accounts have enabled can be asked for again",
+		one: func(_ context.Context, _ placeKey, name string, _ []string, _ bool, err error) string {
+			return fmt.Sprintf("which Regions the account %s has enabled can't be asked for, so that a new one would not be guarded: %s", name, err)
+		},
+		many: func(_ placeKey, name string, _ []string, err error) string {
+			return fmt.Sprintf("which Regions more than %d accounts have enabled can't be asked for, so that a new one would not be guarded. One of them is %s: %s", mostFailing, name, err)
+		},
+	})}
 }
 
 // run discovers until ctx ends, and starts the loops of new scopes.
@@ -55,33 +66,28 @@ func (v *discovery) run(ctx context.Context) error {
 	}
 }
 
-// report logs once that an account's Regions can't be asked for. It adds an alert if the
-// account's scopes are still refreshed, because then no other alert reports the failure.
+// report logs once that Regions can't be asked for. There is an alert of an account whose scopes
+// are still refreshed, because then no other alert reports the failure.
 func (v *discovery) report(ctx context.Context, failed map[string]error) {
 	if ctx.Err() != nil {
 		return
 	}
+	var began []string
 	for account, err := range failed {
-		o := v.outage(account)
-		if o.Note(err) == outage.Began {
-			v.d.Log.Warn("which Regions an account has enabled can't be asked for; those that are known stay", "account", account, "error", err)
-		} else if o.Failures() >= 3 && !scopes.Passes(err) && v.d.refreshes.overview().refreshed(account) {
-			o.alert(ctx, "which Regions the account has enabled can't be asked for, so that a new one would not be guarded: "+err.Error())
+		if v.failures[account]++; v.failures[account] == 1 {
+			began = append(began, account)
+		} else if v.failures[account] >= 3 && !scopes.Passes(err) && v.d.refreshes.overview().refreshed(account) {
+			v.outages.fail(inventory.Scope{Account: account}, "", err)
 		}
+	}
+	if len(began) > 0 {
+		slices.Sort(began)
+		v.d.Log.Warn("which Regions accounts have enabled can't be asked for; those that are known stay", "accounts", len(began), "first", began[0], "error", failed[began[0]])
 	}
 	for _, account := range v.d.fleet.Accounts() {
 		if v.d.fleet.Lists(account) && failed[account] == nil {
-			v.outage(account).end(ctx)
+			delete(v.failures, account)
+			v.outages.works(inventory.Scope{Account: account})
 		}
 	}
-}
-
-// outage returns the outage of asking for an account's Regions.
-func (v *discovery) outage(account string) *pipelineOutage {
-	o := v.outages[account]
-	if o == nil {
-		o = v.d.newOutage(inventory.Scope{Account: account}, notify.Refreshing, "which Regions the account has enabled can be asked for again")
-		v.outages[account] = o
-	}
-	return o
 }

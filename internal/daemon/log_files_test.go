@@ -11,14 +11,19 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/smithy-go"
 
 	"flowkeeper/alert"
 	"flowkeeper/configs"
+	"flowkeeper/internal/fakeaws"
 	"flowkeeper/internal/logbucket"
+	"flowkeeper/internal/logfile"
 	"flowkeeper/internal/metrics"
+	"flowkeeper/internal/scopes"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate/notify"
 	"flowkeeper/watcher"
@@ -314,19 +319,162 @@ func TestOneSilenceIsOneFailure(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		client := &silent{}
-		d := &Daemon{meters: metrics.New(), Log: slog.New(slog.DiscardHandler)}
-		b := &logBucket{Bucket: logbucket.New(logbucket.Config{Name: trail, Owner: trailOwner, AWS: aws.Config{Region: region, HTTPClient: client, RetryMaxAttempts: 1,
-			Credentials: credentials.NewStaticCredentialsProvider("a", "s", "")}})}
-		l := &logFiles{d: d, buckets: map[string]*logBucket{trail: b}, others: map[string]bool{account: true}}
+		d := &Daemon{meters: metrics.New(), Log: slog.New(slog.DiscardHandler), fleet: &scopes.Fleet{}}
+		b := newLogBucket(d, logbucket.New(logbucket.Config{Name: trail, Owner: trailOwner, AWS: aws.Config{Region: region, HTTPClient: client, RetryMaxAttempts: 1,
+			Credentials: credentials.NewStaticCredentialsProvider("a", "s", "")}}))
+		l := &logFiles{d: d, buckets: map[string]*logBucket{trail: b}}
+		l.accounts = concernedAccounts{d: d, known: map[string]bool{account: true}, due: time.Now().Add(time.Hour)}
 		for range 2 * failuresBefore {
 			if err := l.Read(t.Context(), watcher.Object{Bucket: trail, Key: fileKey}, nil); err == nil {
 				t.Fatal("it was read")
 			}
-			if client.calls != 1 || b.outage.Failures() != 1 {
-				t.Fatalf("%d calls, %d failures", client.calls, b.outage.Failures())
+			if f := b.failing[folderOf(fileKey)]; client.calls != 1 || f == nil || f.failures != 1 {
+				t.Fatalf("%d calls, %+v", client.calls, f)
 			}
 		}
 	})
+}
+
+// TestABucketIsReadAgainWhenAllOfItIs: the files of one account are forbidden, and those of another are
+// not. That is one alert, which ends once the forbidden ones can be read, also if the daemon starts
+// anew meanwhile.
+func TestABucketIsReadAgainWhenAllOfItIs(t *testing.T) {
+	t.Parallel()
+	h := logHouse(t)
+	h.refreshed()
+	h.world.RefuseObjects(trail, "AWSLogs/o-exampleorgid/"+account, "AccessDenied", "Access Denied", 403)
+	other := strings.ReplaceAll(fileKey, account, trailOwner)
+	h.store(fileKey, otherRecord)
+	h.store(other, otherRecord)
+	files := newLogFiles(h.daemon).(*logFiles)
+	read := func(key string, works bool) {
+		t.Helper()
+		err := files.Read(t.Context(), watcher.Object{Bucket: trail, Key: key}, func([]byte) error { return nil })
+		if (err == nil) != works {
+			t.Errorf("%s: %v", key, err)
+		}
+	}
+	alerts := func(n int) {
+		t.Helper()
+		h.await("the alerts", func() bool { return len(h.pager.of(alert.Pipeline)) == n })
+	}
+	for range 3 {
+		read(fileKey, false)
+		read(other, true)
+	}
+	alerts(1)
+	if a := h.pager.of(alert.Pipeline)[0]; !strings.Contains(a.Cause, "those of account "+account) || !strings.Contains(a.Cause, "allow s3:GetObject") {
+		t.Errorf("%q", a.Cause)
+	}
+	files = newLogFiles(h.daemon).(*logFiles) // another daemon
+	read(other, true)
+	read(fileKey, false)
+	read(other, true)
+	if n := strings.Count(h.log.String(), "can be read again"); n != 0 {
+		t.Errorf("%d ends", n)
+	}
+	h.world.AllowObjects(trail)
+	read(fileKey, true)
+	alerts(2)
+	if a := h.pager.of(alert.Pipeline); !a[1].Resolves() {
+		t.Errorf("%+v", a)
+	}
+}
+
+// TestFoldersThatFail are forgotten when nobody tries them any more, and are few: messages may name
+// folders without end that are not there.
+func TestFoldersThatFail(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	d := h.connected(t.Context())
+	b := newLogBucket(d, logbucket.New(logbucket.Config{Name: trail}))
+	refused := &smithy.GenericAPIError{Code: "AccessDenied"}
+	now := time.Now()
+	at := func(after time.Duration) time.Time { return now.Add(after) }
+	for n := range 3 * maxFolders {
+		b.fails(t.Context(), fmt.Sprintf("%d/%s", n, fileKey), refused, at(time.Duration(n)))
+	}
+	if n := len(b.failing); n != maxFolders || b.failing[folderOf(fmt.Sprintf("%d/%s", 3*maxFolders-1, fileKey))] == nil {
+		t.Errorf("%d folders", n)
+	}
+	b.works(t.Context(), fileKey, at(failsFor))
+	if len(b.failing) == 0 {
+		t.Error("they are forgotten too early")
+	}
+	b.works(t.Context(), fileKey, at(failsFor+time.Second))
+	if n := len(b.failing); n > 0 || b.alerts.alerted {
+		t.Errorf("%d folders fail still", n)
+	}
+}
+
+// TestUnreadableFilesAreLoggedOnce for each cause, with how many tries there were.
+func TestUnreadableFilesAreLoggedOnce(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	d := h.connected(t.Context())
+	b := newLogBucket(d, logbucket.New(logbucket.Config{Name: trail}))
+	missing, broken := &smithy.GenericAPIError{Code: "NoSuchKey"}, fmt.Errorf("%w: it is empty", logfile.ErrNotALogFile)
+	now := time.Now()
+	for range 100 {
+		b.fileFails(t.Context(), fileKey, missing, now)
+		b.fileFails(t.Context(), fileKey, broken, now)
+	}
+	lines := func() int { return strings.Count(h.log.String(), "log files can't be read, such as this one") }
+	if n := lines(); n != 2 {
+		t.Errorf("%d lines", n)
+	}
+	b.fileFails(t.Context(), fileKey, missing, now.Add(alertEvery))
+	if n := lines(); n != 3 || !strings.Contains(h.log.String(), `"tries":100`) {
+		t.Errorf("%d lines:\n%s", n, h.log)
+	}
+}
+
+// TestAKeyThatS3CannotHave is logged once, and its messages stay.
+func TestAKeyThatS3CannotHave(t *testing.T) {
+	t.Parallel()
+	h := logHouse(t)
+	h.refreshed()
+	for n := range 2 {
+		h.send(notice(trail, filePrefix+strings.Repeat("x", maxKey)+".json.gz"))
+		h.await("the message to be hidden", func() bool { visible, hidden := h.world.QueueDepth(h.queue); return visible == 0 && hidden == n+1 })
+	}
+	if n := strings.Count(h.log.String(), "longer than a key of S3 can be"); n != 1 {
+		t.Errorf("%d lines", n)
+	}
+	if n := h.value(`flowkeeper_log_files_total{outcome="unreadable"}`); n != 2 {
+		t.Errorf("%v unreadable", n)
+	}
+}
+
+// TestWhoseLogFilesMatter: the accounts of all that is depended on, beside the fleet's.
+func TestWhoseLogFilesMatter(t *testing.T) {
+	t.Parallel()
+	h := logHouse(t)
+	h.daemon.Config.LogFiles.Buckets[0].RoleARN = "arn:aws:iam::222200000001:role/reader"
+	h.daemon.Config.Inventory.DependsOn = []string{"arn:aws:kms:eu-west-1:222200000003:key/*", "*"}
+	d := h.connected(t.Context())
+	d.Config.Organization = configs.Organization{RoleName: "flowkeeper", ListRoleARN: "arn:aws:iam::222200000002:role/lister"}
+	d.depends.follow(d.Config, d.fleet.Scopes())
+	files := newLogFiles(d).(*logFiles)
+	now := time.Now()
+	matters := func(account string) bool { return files.accounts.has(t.Context(), account, now) }
+	for n := 1; n <= 3; n++ {
+		if a := fmt.Sprint(222200000000 + n); !matters(a) {
+			t.Errorf("%s does not", a)
+		}
+	}
+	const central, stranger = "222200000004", "222200000005"
+	if !matters(account) || !matters(trailOwner) || matters(central) || matters(stranger) {
+		t.Error("the fleet, the owner of the bucket, and nobody else")
+	}
+	h.world.Plant(account, region, fakeaws.FlowLog{ResourceID: "vpc-1", TrafficType: "ALL", LogDestinationType: "kinesis-data-firehose",
+		LogDestination: "arn:aws:firehose:eu-west-1:" + central + ":deliverystream/s", LogFormat: "${version}", MaxAggregationInterval: 60})
+	if _, err := d.remediator.Refresh(t.Context(), home); err != nil {
+		t.Fatal(err)
+	}
+	if now = now.Add(concernedFor); !matters(central) || matters(stranger) {
+		t.Error("the account of a destination does not")
+	}
 }
 
 // TestAdviceOfLogFiles names the page that explains it.

@@ -72,6 +72,9 @@ func (d *Daemon) startAWSLoops(ctx context.Context, g *errgroup.Group) {
 		return nil
 	})
 	g.Go(func() error { return d.discovery.run(ctx) })
+	for _, o := range placeOutagesOf(d) {
+		g.Go(func() error { return o.run(ctx) })
+	}
 	if d.membership != nil {
 		g.Go(func() error { return d.membership.run(ctx) })
 	}

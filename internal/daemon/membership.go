@@ -71,19 +71,35 @@ func (m *membership) list(ctx context.Context) error {
 
 // start returns the accounts to protect: by the stored list, so that a start waits for
 // Organizations only if there is none, or if no account on it is to be protected: the
-// configuration may select others by now.
+// configuration may select others by now. The list in a copy of the state file may be anybody's: it
+// counts only if Organizations does not list them soon. It can end no account's protection, and the
+// credentials of an account that it adds are not used for any other (I13).
 func (m *membership) start(ctx context.Context) ([]scopes.Account, error) {
 	accounts, listed, err := StoredAccounts(ctx, m.d.Config, m.d.base, m.d.store)
 	if err == nil && listed || err != nil && !errors.Is(err, errNoAccount) {
 		return accounts, err
 	}
-	if err := m.list(ctx); err != nil {
+	copied := len(accounts) > len(m.d.Config.Accounts)
+	listing := ctx
+	if copied {
+		var cancel context.CancelFunc
+		listing, cancel = context.WithTimeout(ctx, copyPatience)
+		defer cancel()
+	}
+	if err := m.list(listing); err != nil {
+		if copied && ctx.Err() == nil {
+			m.d.Log.Warn("the accounts of the organisation can't be listed: beginning with those of the copy that the state file was written from", "accounts", len(accounts), "error", err)
+			return accounts, nil
+		}
 		return nil, err
 	}
 	m.listed = true
 	accounts, _, err = StoredAccounts(ctx, m.d.Config, m.d.base, m.d.store)
 	return accounts, err
 }
+
+// copyPatience is how long a start waits for Organizations where a copy of the state file has a list.
+const copyPatience = 20 * time.Second
 
 // run lists the accounts at once, on organization.schedule and when it is asked to, until ctx
 // ends.
@@ -159,8 +175,9 @@ func (m *membership) follow(ctx context.Context) error {
 	if len(left) > 0 {
 		removed := d.fleet.Leave(left...)
 		d.loopsOf.stop(removed)
-		d.refreshes.accounts.forget(ctx, left)
-		d.refreshes.regions.forget(ctx, removed)
+		for _, o := range placeOutagesOf(d) {
+			o.forget(left)
+		}
 		d.Log.Warn("accounts have departed: their flow logs are neither watched nor restored, and what is known of them stays", "accounts", len(left), "which", named(members, left))
 	}
 	m.tell(ctx, members)

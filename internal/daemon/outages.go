@@ -1,12 +1,14 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"strings"
 	"time"
 
 	"flowkeeper/alert"
 	"flowkeeper/internal/outage"
+	"flowkeeper/internal/scopes"
 	"flowkeeper/internal/store"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate/notify"
@@ -21,6 +23,7 @@ const (
 	listing         notify.Part = "organization" // the accounts can be listed
 	departed        notify.Part = "departed"     // an account is protected; further words make it another part of the same kind
 	reachingAccount notify.Part = "account"      // the credentials of an account work; likewise
+	listingRegions  notify.Part = "regions"      // the enabled Regions of an account can be asked for
 )
 
 // graded is an outage whose alert is high if it is urgent, else medium. Its
@@ -51,6 +54,20 @@ func (g graded) end(ctx context.Context) {
 	g.medium.end(ctx)
 }
 
+// ended reports whether no end is left to be alerted of.
+func (g graded) ended() bool { return g.high.endStored && g.medium.endStored }
+
+// before returns the level of the gravest alert that there was about this outage; empty: none.
+func (g graded) before(ctx context.Context) alert.Level {
+	switch {
+	case g.high.wasAlerted(ctx):
+		return alert.High
+	case g.medium.wasAlerted(ctx):
+		return alert.Medium
+	}
+	return ""
+}
+
 // pipelineOutage is an outage of a part of the pipeline. One alert reports it, and one its
 // end; the state file remembers the first, so that the next daemon can send the second.
 // Note and Failures are safe for concurrent use; alert and end are called by one
@@ -75,11 +92,18 @@ func (d *Daemon) newOutage(s inventory.Scope, p notify.Part, recovery string) *p
 // alert adds the alert about the outage to the outbox, unless there was one, and remembers
 // it in the same commit. If that fails, it sends the alert directly.
 func (o *pipelineOutage) alert(ctx context.Context, text string) {
-	if o.alerted {
-		return
+	if !o.alerted {
+		o.alertIn(ctx, o.scope.Region, text)
 	}
+}
+
+// alertIn is like alert, also if there was one: it has grown. It says in which Region, if that is
+// one, where the outage is an account's.
+func (o *pipelineOutage) alertIn(ctx context.Context, region, text string) {
 	o.alerted, o.endStored = true, false
 	a := outageAlert(o.scope, o.part, o.level, text)
+	a.Region = region
+	a.Write()
 	if err := o.store(ctx, a); err != nil {
 		o.d.bypassOutbox(ctx, a)
 	}
@@ -142,24 +166,29 @@ func (o *pipelineOutage) store(ctx context.Context, a alert.Alert) error {
 func outageAlert(s inventory.Scope, p notify.Part, level alert.Level, text string) alert.Alert {
 	now := time.Now()
 	a := alert.Alert{
-		ID: alert.ID("pipeline", s.String(), text, now.Format(time.RFC3339)), DedupKey: notify.OutageKey(s, p),
+		ID: alert.ID("pipeline", s.String(), string(p), text, now.Format(time.RFC3339)), DedupKey: notify.OutageKey(s, p),
 		Time: alert.Time{Time: now}, Kind: alert.Pipeline, Level: level, RouteLevel: level, Account: s.Account, Region: s.Region, Cause: text,
 	}
 	if !a.Resolves() {
-		kind, _, _ := strings.Cut(string(p), " ")
-		a.Advice = outageAdvice[notify.Part(kind)]
+		whole := strings.TrimSuffix(string(p), " medium")
+		kind, _, _ := strings.Cut(whole, " ")
+		a.Advice = cmp.Or(outageAdvice[notify.Part(whole)], outageAdvice[notify.Part(kind)])
 	}
 	a.Write()
 	return a
 }
 
-// outageAdvice says what to do when a part fails, by its first word.
+// outageAdvice says what to do when a part fails, by the whole of it, or by its first word.
 var outageAdvice = map[notify.Part]string{
-	notify.Receiving:       "make the queue again, or give access back: no restart is needed. `flowkeeper doctor` says what is missing; see who did it (docs/troubleshoot.md#queue-lost)",
-	notify.Refreshing:      "run `flowkeeper doctor`: it says what is refused, and what to grant (docs/troubleshoot.md#refresh-fails)",
+	notify.Receiving:                              "make the queue again, or give access back: no restart is needed. `flowkeeper doctor` says what is missing; see who did it (docs/troubleshoot.md#queue-lost)",
+	notify.Refreshing:                             "run `flowkeeper doctor`: it says what is refused, and what to grant (docs/troubleshoot.md#refresh-fails)",
+	partOf(notify.Refreshing, scopes.Denied):      "allow ec2:DescribeFlowLogs to Flowkeeper's role there, and see who took it away. Other Regions of the account that are refused the same have no alert of their own: `flowkeeper doctor` names all (docs/troubleshoot.md#refresh-fails)",
+	partOf(notify.Refreshing, scopes.DeniedBySCP): "a service control policy denies ec2:DescribeFlowLogs: except Flowkeeper's role from it or, where it is meant, leave the Region out of inventory.regions or of the account's regions. Other Regions of the account that are refused the same have no alert of their own: `flowkeeper doctor` names all (docs/troubleshoot.md#refresh-fails)",
+
 	notify.Reaching:        "see network, DNS, proxy and credentials of the daemon's machine: `flowkeeper doctor` there tells which (docs/troubleshoot.md#aws-unreachable)",
 	listing:                "run `flowkeeper doctor`: it says what is refused. Until it works, accounts that join the organisation are not protected (docs/troubleshoot.md#accounts-unlisted)",
 	reachingAccount:        "see that the role is there, that its trust policy names Flowkeeper's credentials and the external ID, and that no service control policy denies it: `flowkeeper doctor` says which (docs/troubleshoot.md#account-refused)",
+	listingRegions:         "allow ec2:DescribeRegions to Flowkeeper's role in the account, and see that no service control policy denies it; or name the Regions: inventory.regions, or the account's regions. `flowkeeper doctor` says what is refused (docs/troubleshoot.md#regions-unknown)",
 	departed:               "where nobody of yours did it, see who called RemoveAccountFromOrganization, LeaveOrganization, MoveAccount or CloseAccount, and take it back: Flowkeeper goes on by itself then. Where it was meant, resolve this alert (docs/troubleshoot.md#account-departed)",
 	notify.Copying:         "see that the bucket is there and takes it: `flowkeeper doctor` (docs/troubleshoot.md#copy-fails)",
 	notify.ReadingLogFiles: "run `flowkeeper doctor`: it says what is refused, and what to grant (docs/troubleshoot.md#log-files-unread)",

@@ -137,12 +137,9 @@ func (r *refreshes) fail(ctx context.Context, s inventory.Scope, err error) {
 		r.again(s)
 		return
 	}
-	if began {
-		r.d.Log.Warn("refresh failed; the last snapshot stands", "account", s.Account, "region", s.Region, "error", err)
-	}
 	refused := !scopes.Passes(err)
 	if refused {
-		r.accounts.works(ctx, s.Account) // it was AWS's EC2 that answered
+		r.accounts.works(s.Account) // it was AWS's EC2 that answered
 	}
 	if refused && r.d.fleet.Lists(s.Account) && began {
 		r.d.discovery.awaitFresh(ctx)
@@ -151,8 +148,8 @@ func (r *refreshes) fail(ctx context.Context, s inventory.Scope, err error) {
 		r.disable(ctx, s)
 		return
 	}
-	if ctx.Err() == nil && (refused || st.outage.Failures() >= 3) && !r.regions.alert(ctx, s, err) {
-		st.outage.alert(ctx, "the inventory can't be refreshed: "+err.Error())
+	if ctx.Err() == nil && (refused || st.outage.Failures() >= 3) && r.regions.fail(s, scopes.CauseOf(err), err) {
+		r.d.Log.Warn("refresh failed; the last snapshot stands. Further Regions of the account that fail alike are not logged", "account", s.Account, "region", s.Region, "error", err)
 	}
 	r.again(s)
 }
@@ -165,8 +162,8 @@ func (r *refreshes) succeed(ctx context.Context, s inventory.Scope, c inventory.
 	summed, last := r.first.over(st, c, false)
 	r.mu.Unlock()
 	st.outage.end(ctx)
-	r.accounts.works(ctx, s.Account)
-	r.regions.works(ctx, s)
+	r.accounts.works(s.Account)
+	r.regions.works(s)
 	r.d.nameTags.refreshed(s, c.New > 0)
 	if c.Lost > 0 {
 		r.alert(s)
@@ -192,6 +189,7 @@ func (r *refreshes) disable(ctx context.Context, s inventory.Scope) {
 	if was {
 		return
 	}
+	r.regions.remove(s)
 	c, err := r.d.store.Counts(ctx)
 	n := c.Protected[s.String()]
 	r.d.Log.Warn("a Region is not enabled any more: it is not refreshed until it is enabled again, and its snapshot stands", "account", s.Account, "region", s.Region, "flow_logs", n)

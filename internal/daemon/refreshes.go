@@ -18,7 +18,7 @@ type refreshes struct {
 	d          *Daemon
 	slots      chan struct{} // holds one for each refresh that AWS answers
 	accounts   *accountOutages
-	regions    *regionOutages
+	regions    *placeOutages
 	alertSlots chan struct{} // holds one for each refresh because of an event: those leave slots to the others
 
 	mu     sync.Mutex                          // guards scopes, and what is in them, and all below
@@ -117,8 +117,8 @@ func (r *refreshes) turn(s inventory.Scope, scheduled, now time.Time) turn {
 // followUpPause is how long after a record every answer of AWS shows what the record reports.
 func (r *refreshes) followUpPause() time.Duration { return r.d.Config.Inventory.Settle + time.Second }
 
-// soon asks for a refresh of one scope, or of all, because of a record. It never blocks, and
-// ignores a scope that is none of the fleet's.
+// soon asks for a refresh of one scope, or of all of an account, because of a record. It never
+// blocks, and ignores what is none of the fleet's. all without an account is the whole fleet.
 func (r *refreshes) soon(scope inventory.Scope, all bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -130,8 +130,10 @@ func (r *refreshes) soon(scope inventory.Scope, all bool) {
 		ask(st)
 	}
 	if all {
-		for _, st := range r.scopes {
-			ask(st)
+		for s, st := range r.scopes {
+			if scope.Account == "" || scope.Account == s.Account {
+				ask(st)
+			}
 		}
 	}
 }

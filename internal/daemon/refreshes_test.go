@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"flowkeeper/configs"
+	"flowkeeper/internal/cloudtrail"
 	"flowkeeper/inventory"
 	"flowkeeper/watcher"
 )
@@ -114,6 +115,34 @@ func TestI8WhatASuspectRefreshes(t *testing.T) {
 		for s, st := range r.scopes {
 			if asked := !st.requests.next().IsZero(); asked != slices.Contains(want, s) {
 				t.Errorf("%+v, and %s is refreshed: %v", suspect, s, asked)
+			}
+		}
+	}
+}
+
+// TestI8WhatARecordWithoutARegionRefreshes: the Regions of its account, and nothing of a stranger's.
+func TestI8WhatARecordWithoutARegionRefreshes(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	d := h.connected(t.Context())
+	other := inventory.Scope{Account: "444455556666", Region: region}
+	for record, want := range map[inventory.Scope][]inventory.Scope{
+		{Account: account}:        {home, far},
+		{Account: "999999999999"}: nil,
+		{Region: region}:          {home, far, other},
+		{}:                        {home, far, other},
+	} {
+		d.refreshes.scopes = map[inventory.Scope]*scopeRefreshes{}
+		for _, s := range []inventory.Scope{home, far, other} {
+			d.refreshes.state(s)
+		}
+		m := watcher.Message{Records: []cloudtrail.Record{{EventSource: "ec2.amazonaws.com", EventName: cloudtrail.DeleteFlowLogs, EventID: "e", Account: record.Account, Region: record.Region, FlowLogIDs: []string{"fl-1"}}}}
+		if err := (handler{d}).Handle(t.Context(), m); err != nil {
+			t.Fatal(err)
+		}
+		for s, st := range d.refreshes.scopes {
+			if asked := !st.requests.next().IsZero(); asked != slices.Contains(want, s) {
+				t.Errorf("%+v, and %s is refreshed: %v", record, s, asked)
 			}
 		}
 	}

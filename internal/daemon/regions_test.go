@@ -3,7 +3,6 @@ package daemon
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -91,56 +90,6 @@ func TestARefusedRegionCountsAsTried(t *testing.T) {
 	b.open(farRegion)
 	h.await("both", func() bool { _, text := h.get("/readyz"); return text == "ok, 2 of 2 scopes\n" })
 	h.await("its end", func() bool { a := h.pager.of(alert.Pipeline); return len(a) == 2 && a[1].Resolves() })
-}
-
-// TestARefusedRegionIsUrgentWithFlowLogs: its alert is high if it has protected flow logs, else
-// medium; of many without any, one alert stands for those beyond mostFailing, and ends with them.
-func TestARefusedRegionIsUrgentWithFlowLogs(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		h, b := abroad(t)
-		h.daemon.Config.Inventory.Schedule, h.daemon.Config.Queue.WaitTime = "@every 5m", 20*time.Second
-		h.daemon.Config.Inventory.Regions = []string{region, farRegion}
-		for n := range mostFailing + 2 {
-			h.daemon.Config.Inventory.Regions = append(h.daemon.Config.Inventory.Regions, fmt.Sprintf("ap-south-%d", n+2))
-		}
-		denied := h.daemon.Config.Inventory.Regions[2:]
-		for _, r := range denied {
-			b.set(r, "UnauthorizedOperation")
-		}
-		h.plant(farRegion, "vpc-1")
-		h.refreshed()
-		h.await("the refresh", func() bool { return h.scopeDone(far) })
-		count := func() (high, medium, ends int) {
-			for _, a := range h.pager.of(alert.Pipeline) {
-				switch {
-				case a.Resolves():
-					ends++
-				case a.Level == alert.High:
-					high++
-				default:
-					medium++
-				}
-			}
-			return high, medium, ends
-		}
-		h.await("the alerts", func() bool { _, medium, _ := count(); return medium == mostFailing+1 })
-		b.set(farRegion, "UnauthorizedOperation")
-		time.Sleep(20 * time.Minute)
-		if high, medium, ends := count(); high != 1 || medium != mostFailing+1 || ends != 0 {
-			t.Errorf("%d high alerts, %d others, %d ends", high, medium, ends)
-		}
-		h.halt()
-		for _, r := range append(denied, farRegion) {
-			b.open(r)
-		}
-		h.again()
-		time.Sleep(uncoverAfter + 10*time.Minute)
-		h.await("the ends", func() bool {
-			high, medium, ends := count()
-			return high == 1 && medium == mostFailing+1 && ends == mostFailing+2
-		})
-	})
 }
 
 // TestNoScopeRefreshedIsNotReady: if AWS refuses the refreshes of all scopes, the daemon is

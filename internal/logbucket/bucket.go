@@ -20,7 +20,7 @@ import (
 
 const (
 	patience  = 15 * time.Second // for an answer, its retries included, and from one part of it to the next
-	mostTime  = 2 * time.Minute  // of one file: CloudTrail's are 50 MB at most
+	mostTime  = 2 * time.Minute  // of waiting for one file: CloudTrail's are 50 MB at most
 	pause     = 30 * time.Second // from one try to the next, after an answer that did not come
 	redirects = 1                // from Region to Region, of one call
 )
@@ -77,7 +77,7 @@ func (b *Bucket) Try(ctx context.Context, key string) error {
 }
 
 // Read calls found with the records of an object that may matter: see logfile.Scan, whose errors
-// it returns. Other errors are S3's, or wrap ErrSilent or
+// it returns. found may take its time. Other errors are S3's, or wrap ErrSilent or
 // ErrNotAsked.
 func (b *Bucket) Read(ctx context.Context, key string, l logfile.Limits, found func(raw []byte) error) (sum logfile.Summary, err error) {
 	if err := b.mayAsk(time.Now()); err != nil {
@@ -85,14 +85,15 @@ func (b *Bucket) Read(ctx context.Context, key string, l logfile.Limits, found f
 	}
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	whole := time.AfterFunc(mostTime, func() { stop(fmt.Errorf("%w in time: the file takes more than %s", ErrSilent, mostTime)) })
-	defer whole.Stop()
-	idle := time.AfterFunc(patience, func() { stop(fmt.Errorf("%w for %s", ErrSilent, patience)) })
-	defer idle.Stop()
+	silence := time.AfterFunc(patience, func() {
+		stop(fmt.Errorf("%w: not for %s, or not within %s altogether", ErrSilent, patience, mostTime))
+	})
+	defer silence.Stop()
+	began := time.Now()
 	out, err := b.get(ctx, key)
 	if err == nil {
 		defer out.Body.Close()
-		sum, err = logfile.Scan(&patient{out.Body, idle}, l, found)
+		sum, err = logfile.Scan(&patient{out.Body, silence, mostTime - time.Since(began)}, l, found)
 	}
 	if cause := context.Cause(ctx); err != nil && errors.Is(cause, ErrSilent) {
 		err = cause
@@ -101,15 +102,21 @@ func (b *Bucket) Read(ctx context.Context, key string, l logfile.Limits, found f
 	return sum, err
 }
 
-// patient reads with a timer that runs while it waits.
+// patient reads with a timer that runs while it waits. What is done with the records takes no time
+// of it: a slow disk is no silent bucket.
 type patient struct {
-	r    io.Reader
-	idle *time.Timer
+	r       io.Reader
+	silence *time.Timer
+	left    time.Duration // of mostTime
 }
 
 func (p *patient) Read(buf []byte) (int, error) {
-	p.idle.Reset(patience)
-	defer p.idle.Stop()
+	began := time.Now()
+	p.silence.Reset(min(patience, p.left))
+	defer func() {
+		p.silence.Stop()
+		p.left -= time.Since(began)
+	}()
 	return p.r.Read(buf)
 }
 

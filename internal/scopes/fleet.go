@@ -229,6 +229,7 @@ func (f *Fleet) join(ctx context.Context, members []*member, log *slog.Logger, r
 	f.admit(members)
 	alone := len(f.all()) == 1
 	var errs []error
+	var unlisted []string
 	for _, m := range members {
 		if !m.lists() {
 			names, err := Regions(ctx, f.base, m.regions)
@@ -243,7 +244,7 @@ func (f *Fleet) join(ctx context.Context, members []*member, log *slog.Logger, r
 			}
 		}
 		if err := failed[m.id]; err != nil {
-			log.Warn("can't list this account's Regions: taking those that are remembered, or that our own account has enabled, until it can be asked", "account", m.id, "error", err)
+			unlisted = append(unlisted, m.id)
 			if len(names) == 0 && !m.own {
 				names, _ = ours()
 			}
@@ -255,6 +256,10 @@ func (f *Fleet) join(ctx context.Context, members []*member, log *slog.Logger, r
 			}
 		}
 		added = append(added, f.add(m, names)...)
+	}
+	if len(unlisted) > 0 { // hundreds that refuse the same are one line
+		log.Warn("can't list the Regions of accounts: taking those that are remembered, or that our own account has enabled, until they can be asked",
+			"accounts", len(unlisted), "first", unlisted[0], "error", failed[unlisted[0]])
 	}
 	return added, errors.Join(errs...)
 }

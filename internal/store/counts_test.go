@@ -11,6 +11,7 @@ import (
 	"flowkeeper/remediate/delivery"
 	"flowkeeper/remediate/incident"
 	"flowkeeper/remediate/rehearse"
+	"flowkeeper/remediate/repeat"
 )
 
 func TestCounts(t *testing.T) {
@@ -58,6 +59,31 @@ func TestCounts(t *testing.T) {
 	}
 	if err != nil || !cmp.Equal(got, want, cmp.Comparer(time.Time.Equal)) {
 		t.Errorf("%v\n%s", err, cmp.Diff(want, got))
+	}
+}
+
+// TestABurstOfNoScopeIsDueInOne: thousands of restorers would wake for it at the same moment. Any of them
+// ends it, should that one not work.
+func TestABurstOfNoScopeIsDueInOne(t *testing.T) {
+	t.Parallel()
+	s := fresh(t)
+	other := inventory.Scope{Account: "999988887777", Region: scope.Region}
+	if err := errors.Join(s.Refreshed(t.Context(), other, noon, noon), s.Refreshed(t.Context(), scope, noon, noon)); err != nil {
+		t.Fatal(err)
+	}
+	s.put(t, func(tx *Tx) error { return tx.PutBurst(repeat.Burst{Key: "any", Class: repeat.Tampering, DueAt: noon}) })
+	for sc, want := range map[inventory.Scope]time.Time{scope: noon, other: {}} {
+		err := s.View(t.Context(), func(tx *Tx) error {
+			at, err := tx.NextDue(sc)
+			due, berr := tx.DueBursts(sc, noon)
+			if !at.Equal(want) || len(due) != 1 {
+				t.Errorf("%s: at %s, %d bursts", sc, at, len(due))
+			}
+			return errors.Join(err, berr)
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"slices"
 
 	"flowkeeper/inventory"
@@ -61,6 +62,14 @@ func (t dependencies) Guarded(account, region string, limit int) (int, error) {
 	return value[int](t, `SELECT count(*) FROM (
 		SELECT region, id FROM flow_logs WHERE account = ?1 AND ?2 IN ('', region) AND needs IS NOT NULL
 		UNION SELECT region, id FROM incidents WHERE account = ?1 AND ?2 IN ('', region) AND known = 1 AND state IN ('open', 'blocked') LIMIT ?3)`, account, region, limit)
+}
+
+// RecipientAccounts are the accounts that protected flow logs deliver to. The ARN of a bucket names
+// none.
+func (s counts) RecipientAccounts(ctx context.Context) ([]string, error) {
+	return viewed(ctx, s.file, func(t *Tx) ([]string, error) {
+		return values[string](t, `SELECT DISTINCT substr(thing, length(?1) + 1) FROM depends WHERE thing >= ?1 AND thing < ?1 || char(0x10FFFF)`, inventory.AccountRecipient)
+	})
 }
 
 func (t dependencies) usages(query string, args ...any) ([]tamper.Usage, error) {

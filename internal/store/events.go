@@ -68,7 +68,8 @@ func (t events) NextDue(s inventory.Scope) (at time.Time, err error) {
 	_, err = first(t, []any{&at}, `SELECT min(at) FROM (SELECT min(next_at) AS at FROM incidents WHERE account = ?1 AND region = ?2 AND next_at IS NOT NULL
 		UNION ALL SELECT min(due_at) FROM events WHERE account = ?1 AND region = ?2 AND due_at IS NOT NULL
 		UNION ALL SELECT min(due_at) FROM bursts WHERE account = ?1 AND region = ?2
-		UNION ALL SELECT min(due_at) FROM bursts WHERE account = '' AND region = '')`, s.Account, s.Region)
+		UNION ALL SELECT min(due_at) FROM bursts WHERE account = '' AND region = ''
+			AND (?1, ?2) = (SELECT account, region FROM scopes ORDER BY account, region LIMIT 1))`, s.Account, s.Region)
 	if now := t.f.now(); at.After(now.Add(farthest)) { // it was written before the clock went back
 		at = now
 	}

@@ -196,3 +196,21 @@ func TestWhatAWordMeans(t *testing.T) {
 		}
 	}
 }
+
+// TestAnAdoptedCopyBringsNoNamesOfResources: what a copy calls a VPC may be anybody's text. The next
+// refresh has AWS asked for the names of all.
+func TestAnAdoptedCopyBringsNoNamesOfResources(t *testing.T) {
+	t.Parallel()
+	s := fresh(t)
+	s.learnAt(t, noon, flowLog("fl-1"))
+	vpc := s.row(t, "fl-1").ResourceID
+	if err := errors.Join(s.SetResourceNames(t.Context(), scope, []string{vpc}, map[string]string{vpc: "forged"}), s.SetNamesKnown(t.Context(), scope, noon, 1)); err != nil {
+		t.Fatal(err)
+	}
+	b, _ := s.adopted(t, Adoption{Now: noon, Made: noon, Stale: time.Hour})
+	names, err := b.ResourceNames(t.Context(), scope)
+	all, row, kerr := b.NamesKnown(t.Context(), scope)
+	if err := errors.Join(err, kerr); err != nil || len(names) > 0 || !all.IsZero() || row != 0 {
+		t.Errorf("%v, known since %s up to row %d, %v", names, all, row, err)
+	}
+}

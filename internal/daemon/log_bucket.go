@@ -1,0 +1,209 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"strings"
+	"sync"
+	"time"
+
+	"flowkeeper/internal/logbucket"
+	"flowkeeper/internal/logfile"
+	"flowkeeper/internal/scopes"
+	"flowkeeper/internal/store"
+	"flowkeeper/inventory"
+	"flowkeeper/remediate/notify"
+)
+
+// logBucket is one bucket, and what people know of its failures.
+type logBucket struct {
+	*logbucket.Bucket
+	d       *Daemon
+	longKey sync.Once // a key that is too long was logged
+
+	// alerting is held while alerts are added, and guards what follows. Nobody waits for it: who does not
+	// get it leaves the alert, or the end, to the next try.
+	alerting    sync.Mutex
+	alerts      *pipelineOutage // of the bucket
+	alertedAt   time.Time       // of it
+	fileAlertAt time.Time       // of single files
+	remembered  time.Time       // when a file that was read was noted
+
+	mu         sync.Mutex                // guards what follows; nothing is waited for while it is held
+	began      time.Time                 // of this daemon
+	failing    map[string]*failingFolder // by folder: see folderOf
+	ended      bool                      // none fails any more, and the end is not alerted yet
+	unreadable map[string]*repeatedLine  // by advice
+}
+
+// failingFolder is a folder of which a file could not be read, and none since.
+type failingFolder struct {
+	failures int // in a row
+	last     time.Time
+	alerted  bool
+}
+
+// repeatedLine is a line of the log that would be repeated.
+type repeatedLine struct {
+	logged time.Time
+	since  int
+}
+
+const (
+	failuresBefore = 3         // tries in a row that fail for what may pass, before an alert
+	alertEvery     = time.Hour // the least time between two alerts about a bucket, or about files in it, and between two lines of log
+	maxFolders     = 100       // that fail, of a bucket: anybody who may send messages may name some that are not there
+	// failsFor is how long a folder counts as failing without another try. A message of its files is
+	// shown again within a quarter of an hour, until it goes to the dead-letter queue.
+	failsFor = 2 * time.Hour
+	// triedAgain is how long after a start the messages of what failed before have been tried again.
+	triedAgain = 20 * time.Minute
+)
+
+func newLogBucket(d *Daemon, b *logbucket.Bucket) *logBucket {
+	return &logBucket{Bucket: b, d: d, began: time.Now(), failing: map[string]*failingFolder{}, unreadable: map[string]*repeatedLine{},
+		alerts: d.newOutage(inventory.Scope{}, notify.ReadingLogFiles+notify.Part(" "+b.Name), fmt.Sprintf("the log files in the bucket %s can be read again", b.Name))}
+}
+
+// folderOf is the part of a log file's key that ends with its account: a policy or a key may forbid
+// the files of one account, or of one trail, and not the others.
+func folderOf(key string) string {
+	folder, _, _ := strings.Cut(key, "/CloudTrail/")
+	return folder
+}
+
+// works notes that a file was read. The bucket can be read again once each folder can that could
+// not.
+func (b *logBucket) works(ctx context.Context, key string, now time.Time) {
+	b.mu.Lock()
+	failed := len(b.failing) > 0
+	delete(b.failing, folderOf(key))
+	maps.DeleteFunc(b.failing, func(_ string, f *failingFolder) bool { return now.Sub(f.last) > failsFor })
+	if failed && len(b.failing) == 0 {
+		b.ended = true
+		b.d.Log.Info("log files can be read again", "bucket", b.Name)
+	}
+	b.mu.Unlock()
+	if !b.alerting.TryLock() {
+		return
+	}
+	defer b.alerting.Unlock()
+	if b.mayEnd(now) {
+		b.alerts.end(ctx)
+	}
+	if now.Sub(b.remembered) >= rememberEvery && b.d.store.SetFact(ctx, store.LogFileFact(b.Name), key) == nil {
+		b.remembered = now
+	}
+}
+
+// mayEnd reports whether the alert of the bucket is to end, if there was one. The alert of a daemon
+// before ends once what failed then has been tried again.
+func (b *logBucket) mayEnd(now time.Time) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.failing) == 0 && (b.ended || now.Sub(b.began) > triedAgain)
+}
+
+// passes reports whether a failure to read is likely to pass by itself.
+func (b *logBucket) passes(err error) bool { return scopes.Passes(err) || b.Advice(err) == "" }
+
+// fails notes that the bucket can't be read, at least not in the folder of a key. What does not pass
+// by itself is alerted at once.
+func (b *logBucket) fails(ctx context.Context, key string, err error, now time.Time) {
+	advice := b.Advice(err)
+	if !b.noteFailing(key, err, now) || !b.alerting.TryLock() {
+		return
+	}
+	defer b.alerting.Unlock()
+	before := b.alertedAt.IsZero() && now.Sub(b.began) < triedAgain && b.alerts.wasAlerted(ctx) // by the daemon before
+	if now.Sub(b.alertedAt) < alertEvery || !b.noteAlerted(key) || before {
+		return
+	}
+	b.alertedAt = now
+	b.alerts.alertIn(ctx, "", fmt.Sprintf("the log files in the bucket %s can't be read, such as those of account %s: deletions that only they report are found by the refresh%s. AWS said: %s",
+		b.Name, nameOfAccount(ctx, b.d, logfile.ParseKey(key).Account), hint(advice), err))
+}
+
+// noteFailing notes a failure, and reports whether it is worth an alert.
+func (b *logBucket) noteFailing(key string, err error, now time.Time) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.failing) == 0 {
+		b.d.Log.Warn("log files can't be read; their messages stay in the queue", "bucket", b.Name, "key", key, "error", err, "hint", b.Advice(err))
+	}
+	b.ended = false
+	f := b.failing[folderOf(key)]
+	if f == nil {
+		f = &failingFolder{}
+		b.dropOldest()
+		b.failing[folderOf(key)] = f
+	}
+	f.failures, f.last = f.failures+1, now
+	return !f.alerted && (!b.passes(err) || f.failures >= failuresBefore)
+}
+
+// noteAlerted notes that the folder of a key has its alert, if it fails still.
+func (b *logBucket) noteAlerted(key string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	f := b.failing[folderOf(key)]
+	if f == nil || f.alerted {
+		return false
+	}
+	f.alerted = true
+	return true
+}
+
+// dropOldest makes room for another folder that fails. The caller holds mu.
+func (b *logBucket) dropOldest() {
+	if len(b.failing) < maxFolders {
+		return
+	}
+	var oldest string
+	for folder, f := range b.failing {
+		if oldest == "" || f.last.Before(b.failing[oldest].last) {
+			oldest = folder
+		}
+	}
+	delete(b.failing, oldest)
+}
+
+// fileFails alerts of one file: it may hide a deletion, and does not become readable by itself.
+func (b *logBucket) fileFails(ctx context.Context, key string, err error, now time.Time) {
+	advice := b.Advice(err)
+	b.logUnreadable(key, err, advice, now)
+	if !b.alerting.TryLock() {
+		return
+	}
+	defer b.alerting.Unlock()
+	if now.Sub(b.fileAlertAt) < alertEvery {
+		return
+	}
+	b.fileAlertAt = now
+	b.d.newOutage(inventory.Scope{}, notify.ReadingLogFiles+notify.Part(" file "+b.Name), "").alert(ctx, fmt.Sprintf(
+		"a log file can't be read, and may hide a deletion: s3://%s/%s: %s%s. The flow logs of its account and Region are refreshed now. Further files of this bucket that can't be read within an hour are in the log only", b.Name, key, err, hint(advice)))
+}
+
+// logUnreadable logs a file that can't be read, of those with the same cause one within alertEvery: a
+// notice may name a hundred, and comes again and again.
+func (b *logBucket) logUnreadable(key string, err error, advice string, now time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	line := b.unreadable[advice]
+	if line == nil {
+		line = &repeatedLine{}
+		b.unreadable[advice] = line
+	}
+	if line.since++; now.Sub(line.logged) >= alertEvery {
+		b.d.Log.Warn("log files can't be read, such as this one; their messages stay in the queue. Further tries are counted until the next such line, an hour later at least", "bucket", b.Name, "key", key, "error", err, "hint", advice, "tries", line.since)
+		line.logged, line.since = now, 0
+	}
+}
+
+func hint(advice string) string {
+	if advice == "" {
+		return ""
+	}
+	return ". To mend it: " + advice
+}

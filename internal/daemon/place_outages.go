@@ -1,0 +1,359 @@
+package daemon
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"flowkeeper/alert"
+	"flowkeeper/internal/retry"
+	"flowkeeper/internal/scopes"
+	"flowkeeper/internal/store"
+	"flowkeeper/inventory"
+	"flowkeeper/remediate/notify"
+)
+
+// placeKey is where something fails: an account, or those Regions of it that fail for one cause.
+type placeKey struct {
+	account string
+	cause   scopes.Cause // empty: the account fails as a whole
+}
+
+// placeOutages alerts of one kind of failure: once for each place, and beyond mostFailing places
+// once for all others together. Those with protected flow logs are counted by themselves, and their
+// alerts are high: an attacker who makes others fail first hides none of them.
+//
+// fail, works, remove and forget note what happens, and are safe for concurrent use. They wait for
+// nothing: neither the state file nor sinks that hang hold up the refreshes that call them. One
+// goroutine runs run, which adds the alerts.
+type placeOutages struct {
+	d     *Daemon
+	kind  placeKind
+	began time.Time
+	wake  chan struct{} // holds one if changed has got something
+
+	mu      sync.Mutex // guards what follows
+	failing map[placeKey]*failingPlace
+	of      map[inventory.Scope]placeKey // of each scope that fails
+	known   map[string]bool              // accounts that work, and whose alerts by a daemon before are ended
+	settled bool                         // the same for the alert that stands for several places
+	changed map[placeKey]bool            // what run has not seen yet
+
+	// What follows is used by the goroutine of run only.
+	alerted  map[placeKey]*alertedPlace
+	ending   map[placeKey]graded // whose ends could not be stored yet
+	together graded
+	covered  bool // together has stood for a place since the start
+}
+
+// placeKind is what differs between kinds of failures.
+type placeKind struct {
+	part notify.Part
+	// recovery and recovered are the texts of the ends: of one place, and of those together.
+	recovery, recovered string
+	// whole: an account works or fails as a whole; else its Regions do.
+	whole bool
+	// urgent: what fails is urgent wherever it fails; else only where protected flow logs are.
+	urgent bool
+	// one and many are the texts of the alerts: about one place, of which Regions are given that no alert
+	// was about yet, and about those beyond mostFailing, with one of them. name is the account's, with its number.
+	one  func(ctx context.Context, p placeKey, name string, regions []string, urgent bool, err error) string
+	many func(p placeKey, name string, regions []string, err error) string
+}
+
+// failingPlace is a place that fails, with the last error.
+type failingPlace struct {
+	scopes map[inventory.Scope]bool
+	err    error
+}
+
+// alertedPlace is what was alerted of a place that fails.
+type alertedPlace struct {
+	own     graded
+	level   alert.Level              // of the gravest alert; empty: none
+	covered bool                     // that alert was together
+	scopes  map[inventory.Scope]bool // that fail, or have failed since
+	quiet   time.Time                // until then, further Regions are no news: all are refreshed once
+}
+
+const (
+	// mostFailing places have an alert each. One that says so stands for the others: what they have in
+	// common is Flowkeeper's own credentials, a service control policy, or a StackSet that is not deployed.
+	mostFailing = 10
+	// uncoverAfter is how long after a start all places have been tried: what a daemon before has alerted
+	// of, and does not fail by then, works.
+	uncoverAfter = 10 * time.Minute
+	// endAgain is the pause before another try to store an end.
+	endAgain = time.Minute
+)
+
+func newPlaceOutages(d *Daemon, k placeKind) *placeOutages {
+	return &placeOutages{
+		d: d, kind: k, began: time.Now(), wake: make(chan struct{}, 1),
+		failing: map[placeKey]*failingPlace{}, of: map[inventory.Scope]placeKey{}, known: map[string]bool{}, changed: map[placeKey]bool{},
+		alerted: map[placeKey]*alertedPlace{}, ending: map[placeKey]graded{}, together: newGraded(d, inventory.Scope{}, k.part, k.recovered),
+	}
+}
+
+// fail notes that a scope fails; one that stands for its account has no Region. began: the place did
+// not fail before.
+func (o *placeOutages) fail(s inventory.Scope, cause scopes.Cause, err error) (began bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	p := placeKey{s.Account, cause}
+	switch was, is := o.of[s]; {
+	case is && cause == scopes.Unanswered:
+		p = was // between two refusals
+	case is && was != p:
+		o.drop(s)
+	}
+	f := o.failing[p]
+	if f == nil {
+		f = &failingPlace{scopes: map[inventory.Scope]bool{}}
+		o.failing[p] = f
+	}
+	f.err, began = err, len(f.scopes) == 0
+	if !f.scopes[s] {
+		f.scopes[s], o.of[s] = true, p
+		o.change(p)
+	}
+	return began
+}
+
+// works notes that a scope works.
+func (o *placeOutages) works(s inventory.Scope) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.drop(s)
+	old := time.Since(o.began) > uncoverAfter
+	if !o.known[s.Account] && (old || o.kind.whole) {
+		o.known[s.Account] = true
+		for _, p := range o.places(s.Account) {
+			o.change(p)
+		}
+	}
+	if old && !o.settled {
+		o.settled = true
+		o.wakeUp()
+	}
+}
+
+// remove notes that a scope is not tried any more, while its account is.
+func (o *placeOutages) remove(s inventory.Scope) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.drop(s)
+}
+
+// forget forgets accounts that have departed. Their alerts stay until they are back and work.
+func (o *placeOutages) forget(accounts []string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	maps.DeleteFunc(o.of, func(s inventory.Scope, _ placeKey) bool { return slices.Contains(accounts, s.Account) })
+	for _, a := range accounts {
+		delete(o.known, a)
+		for _, p := range o.places(a) {
+			delete(o.failing, p)
+			o.change(p)
+		}
+	}
+}
+
+// drop notes that a scope does not fail. The caller holds mu.
+func (o *placeOutages) drop(s inventory.Scope) {
+	if p, is := o.of[s]; is {
+		delete(o.of, s)
+		delete(o.failing[p].scopes, s)
+		o.change(p)
+	}
+}
+
+// change has run look at a place. The caller holds mu.
+func (o *placeOutages) change(p placeKey) {
+	o.changed[p] = true
+	o.wakeUp()
+}
+
+func (o *placeOutages) wakeUp() {
+	select {
+	case o.wake <- struct{}{}:
+	default: // it will look anyway
+	}
+}
+
+// places are those that an account may be.
+func (o *placeOutages) places(account string) (all []placeKey) {
+	if o.kind.whole {
+		return []placeKey{{account: account}}
+	}
+	for _, c := range scopes.Causes {
+		all = append(all, placeKey{account, c})
+	}
+	return all
+}
+
+// run adds the alerts until ctx ends.
+func (o *placeOutages) run(ctx context.Context) error {
+	for ctx.Err() == nil {
+		o.mu.Lock()
+		changed, settled := slices.Collect(maps.Keys(o.changed)), o.settled
+		clear(o.changed)
+		o.mu.Unlock()
+		for _, p := range changed {
+			if ctx.Err() != nil {
+				return nil
+			}
+			o.look(ctx, p)
+		}
+		if o.finish(ctx, settled) {
+			retry.Wait(ctx, time.Hour, o.wake)
+		} else {
+			retry.Wait(ctx, endAgain, o.wake)
+		}
+	}
+	return nil
+}
+
+// look adds what alerts a place owes.
+func (o *placeOutages) look(ctx context.Context, p placeKey) {
+	o.mu.Lock()
+	f, known := o.failing[p], o.known[p.account]
+	var failing []inventory.Scope
+	var err error
+	if f != nil {
+		if failing, err = slices.Collect(maps.Keys(f.scopes)), f.err; len(failing) == 0 {
+			delete(o.failing, p)
+		}
+	}
+	o.mu.Unlock()
+	switch {
+	case len(failing) > 0:
+		delete(o.ending, p)
+		o.alert(ctx, p, failing, err)
+	case f != nil || known:
+		own := o.own(p)
+		if a := o.alerted[p]; a != nil {
+			own = a.own
+		}
+		o.ending[p] = own
+		delete(o.alerted, p)
+	default: // it has departed
+		delete(o.alerted, p)
+	}
+}
+
+// own is the outage of a place.
+func (o *placeOutages) own(p placeKey) graded {
+	return newGraded(o.d, inventory.Scope{Account: p.account}, partOf(o.kind.part, p.cause), o.kind.recovery)
+}
+
+// finish adds the ends that are due, and reports whether all are stored.
+func (o *placeOutages) finish(ctx context.Context, settled bool) bool {
+	for p, own := range o.ending {
+		if own.end(ctx); own.ended() {
+			delete(o.ending, p)
+		}
+	}
+	for _, a := range o.alerted {
+		if a.covered {
+			return len(o.ending) == 0
+		}
+	}
+	if !o.covered && !settled { // not all that the alert of a daemon before stands for have been tried
+		return len(o.ending) == 0
+	}
+	o.together.end(ctx)
+	return len(o.ending) == 0 && o.together.ended()
+}
+
+// alert alerts of a place if that is news. It gives the scopes that fail, and the last error.
+func (o *placeOutages) alert(ctx context.Context, p placeKey, failing []inventory.Scope, err error) {
+	a := o.alerted[p]
+	if a == nil {
+		a = &alertedPlace{own: o.own(p), scopes: map[inventory.Scope]bool{}}
+		o.alerted[p] = a
+		if a.level = a.own.before(ctx); a.level != "" { // by the daemon before
+			a.quiet = o.allRefreshed()
+		}
+	}
+	failing = slices.DeleteFunc(failing, func(s inventory.Scope) bool { return a.scopes[s] })
+	slices.SortFunc(failing, func(a, b inventory.Scope) int { return strings.Compare(a.Region, b.Region) })
+	for _, s := range failing {
+		a.scopes[s] = true
+	}
+	urgent := slices.ContainsFunc(failing, func(s inventory.Scope) bool { return o.urgent(ctx, s) })
+	level := alert.Medium
+	if urgent {
+		level = alert.High
+	}
+	wider := a.level == level && !a.covered && time.Now().After(a.quiet)
+	if len(failing) == 0 || a.level.AtLeast(level) && !wider {
+		return
+	}
+	var regions []string
+	for _, s := range failing {
+		if s.Region != "" {
+			regions = append(regions, s.Region)
+		}
+	}
+	name := nameOfAccount(ctx, o.d, p.account)
+	a.covered = !wider && o.many(ctx, urgent)
+	a.level, a.quiet = level, o.allRefreshed()
+	if a.covered {
+		o.covered = true
+		if urgent && o.together.medium.wasAlerted(ctx) { // it woke nobody
+			o.together.medium.end(ctx)
+		}
+		o.together.alertOnce(ctx, urgent, o.kind.many(p, name, regions, err))
+		return
+	}
+	out := a.own.medium
+	if urgent {
+		out = a.own.high
+	}
+	text := o.kind.one(ctx, p, name, regions, urgent, err)
+	if len(regions) == 1 {
+		out.alertIn(ctx, regions[0], text)
+	} else {
+		out.alertIn(ctx, "", text)
+	}
+}
+
+// allRefreshed returns by when every Region of an account is refreshed once more.
+func (o *placeOutages) allRefreshed() time.Time {
+	next := o.d.refreshing.Next(time.Now())
+	return o.d.refreshing.Next(next).Add(freshGrace)
+}
+
+// urgent reports whether a scope that fails may have protected flow logs.
+func (o *placeOutages) urgent(ctx context.Context, s inventory.Scope) bool {
+	if o.kind.urgent {
+		return true
+	}
+	var guarded int
+	err := o.d.store.View(ctx, func(tx *store.Tx) (err error) { guarded, err = tx.Guarded(s.Account, s.Region, 1); return err })
+	return err != nil || guarded > 0
+}
+
+// many reports whether one alert is to stand for a further place.
+func (o *placeOutages) many(ctx context.Context, urgent bool) bool {
+	alone, together := 0, o.together.medium
+	if urgent {
+		together = o.together.high
+	}
+	for _, a := range o.alerted {
+		if a.level != "" && !a.covered && (a.level == alert.High) == urgent {
+			alone++
+		}
+	}
+	// After a start the places that the alert of the daemon before stands for come in any order.
+	return alone >= mostFailing || (!urgent || time.Since(o.began) < uncoverAfter) && together.wasAlerted(ctx)
+}
+
+// placeOutagesOf are all of the daemon's.
+func placeOutagesOf(d *Daemon) []*placeOutages {
+	return []*placeOutages{d.refreshes.accounts.placeOutages, d.refreshes.regions, d.discovery.outages}
+}

@@ -1,0 +1,296 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"flowkeeper/alert"
+	"flowkeeper/alert/sink"
+	"flowkeeper/internal/fakeaws"
+	"flowkeeper/internal/fakeaws/fakeawstest"
+	"flowkeeper/internal/scopes"
+	"flowkeeper/inventory"
+)
+
+// refusals are calls that AWS refuses, by "account/Region operation"; "*" stands for every Region.
+type refusals struct {
+	mu    sync.Mutex
+	texts map[string]string
+}
+
+// refusing has AWS refuse calls as the test says.
+func (h *house) refusing() *refusals {
+	r := &refusals{texts: map[string]string{}}
+	h.world.Meet(func(q *fakeaws.Request) fakeawstest.Refusal {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		for _, region := range []string{q.Region, "*"} {
+			if text := r.texts[q.Account+"/"+region+" "+q.Operation]; text != "" {
+				return fakeawstest.Refusal{Code: "UnauthorizedOperation", Message: text, Status: 403}
+			}
+		}
+		return fakeawstest.Refusal{}
+	})
+	return r
+}
+
+// deny refuses an operation of an account in a Region as AWS words it. by is the policy; empty:
+// none allows it.
+func (r *refusals) deny(account, region, operation, by string) {
+	why := "because no identity-based policy allows the ec2:" + operation + " action"
+	if by != "" {
+		why = "with an explicit deny in a " + by
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.texts[account+"/"+region+" "+operation] = "You are not authorized to perform this operation. User: arn:aws:sts::" + account +
+		":assumed-role/flowkeeper/session is not authorized to perform: ec2:" + operation + " " + why
+}
+
+func (r *refusals) allow(account, region, operation string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.texts, account+"/"+region+" "+operation)
+}
+
+// levels are the pipeline's alerts about an account: their levels and Regions, and the ends.
+func (h *house) levels(account string) (out []string) {
+	for _, a := range h.pager.of(alert.Pipeline) {
+		if a.Account != account {
+			continue
+		}
+		if a.Resolves() {
+			out = append(out, "end")
+		} else {
+			out = append(out, strings.TrimSpace(string(a.Level)+" "+a.Region))
+		}
+	}
+	return out
+}
+
+var someRegions = []string{region, farRegion, "ap-south-1", "ap-south-2", "eu-central-1"}
+
+// plantEverywhere makes a flow log in each of an account's Regions.
+func (h *house) plantEverywhere(account string) {
+	for _, r := range someRegions {
+		h.world.Plant(account, r, fakeaws.FlowLog{ResourceID: "vpc-" + r, TrafficType: "ALL", LogDestinationType: "s3", LogDestination: bucket,
+			LogFormat: "${version}", MaxAggregationInterval: 60, FileFormat: "parquet", Tags: map[string]string{"Name": "vpc-" + r}})
+	}
+}
+
+func (h *house) allDone(account string) bool {
+	return h.isIn(account) && !slices.ContainsFunc(someRegions, func(r string) bool { return !h.scopeDone(inventory.Scope{Account: account, Region: r}) })
+}
+
+// TestAPermissionTakenFromARoleIsOneAlert, not one for each Region, also after a restart. A Region that
+// is refused much later is another.
+func TestAPermissionTakenFromARoleIsOneAlert(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := organized(t)
+		refused := h.refusing()
+		h.daemon.Config.Inventory.Regions = someRegions
+		h.plantEverywhere(payments)
+		h.join(payments, "payments-prod")
+		h.refreshed()
+		h.await("all Regions", func() bool { return h.allDone(payments) })
+		refused.deny(payments, "*", "DescribeFlowLogs", "")
+		time.Sleep(4 * refreshEvery)
+		h.await("an alert", func() bool { return len(h.levels(payments)) > 0 })
+		a := h.pager.of(alert.Pipeline)
+		if len(a) != 1 || a[0].Level != alert.High || !strings.Contains(a[0].Text, "payments-prod (222233334444)") || !strings.Contains(a[0].Advice, "allow ec2:DescribeFlowLogs") {
+			t.Errorf("%+v", a)
+		}
+		if n := strings.Count(h.log.String(), `"refresh failed`); n != 1 {
+			t.Errorf("%d lines of log", n)
+		}
+		h.halt()
+		h.again()
+		time.Sleep(4 * refreshEvery)
+		if got := h.levels(payments); len(got) != 1 {
+			t.Errorf("a restart is no news: %q", got)
+		}
+		refused.allow(payments, "*", "DescribeFlowLogs")
+		time.Sleep(2 * refreshEvery)
+		h.await("the end", func() bool { return len(h.levels(payments)) == 2 })
+
+		refused.deny(payments, farRegion, "DescribeFlowLogs", "")
+		time.Sleep(4 * refreshEvery)
+		h.halt() // its end is the next daemon's
+		h.again()
+		time.Sleep(4 * refreshEvery)
+		refused.deny(payments, region, "DescribeFlowLogs", "")
+		time.Sleep(4 * refreshEvery)
+		h.await("one alert for each", func() bool {
+			return slices.Equal(h.levels(payments)[2:], []string{"high " + farRegion, "high " + region})
+		})
+		refused.allow(payments, region, "DescribeFlowLogs")
+		time.Sleep(2 * refreshEvery)
+		if got := h.levels(payments); len(got) != 4 {
+			t.Errorf("one of them is refused still: %q", got)
+		}
+		refused.allow(payments, farRegion, "DescribeFlowLogs")
+		time.Sleep(2 * refreshEvery)
+		h.await("the end", func() bool { return len(h.levels(payments)) == 5 })
+	})
+}
+
+// TestARefusedRegionIsUrgentWithFlowLogs: it is alerted once with what to do, the session stays, and
+// the other Regions go on. A Region without flow logs is less urgent, and hides no other.
+func TestARefusedRegionIsUrgentWithFlowLogs(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := organized(t)
+		refused := h.refusing()
+		h.daemon.Config.Inventory.Regions = append([]string{"eu-north-1"}, someRegions...) // where nothing is
+		refused.deny(payments, "eu-north-1", "DescribeFlowLogs", "service control policy")
+		h.plantEverywhere(payments)
+		h.join(payments, "payments-prod")
+		h.refreshed()
+		h.await("the other Regions", func() bool { return h.allDone(payments) })
+		time.Sleep(2 * refreshEvery)
+		h.await("its alert", func() bool { return slices.Equal(h.levels(payments), []string{"medium eu-north-1"}) })
+		refused.deny(payments, farRegion, "DescribeFlowLogs", "service control policy")
+		sessions := len(h.world.Calls("AssumeRole"))
+		time.Sleep(4 * refreshEvery)
+		h.await("a high one", func() bool {
+			return slices.Equal(h.levels(payments), []string{"medium eu-north-1", "high " + farRegion})
+		})
+		if a := h.pager.of(alert.Pipeline)[1]; !strings.Contains(a.Advice, "a service control policy denies ec2:DescribeFlowLogs: except Flowkeeper's role") || !strings.Contains(a.Cause, "explicit deny in a service control policy") {
+			t.Errorf("%q, %q", a.Cause, a.Advice)
+		}
+		if n := len(h.world.Calls("AssumeRole")); n > sessions+1 {
+			t.Errorf("%d sessions for a denial that a newer one does not mend", n-sessions)
+		}
+		h.vanish(payments)
+		time.Sleep(2 * refreshEvery)
+		h.await("what vanished elsewhere to be back", func() bool { return h.countIn(payments) == 1 })
+		refused.allow(payments, farRegion, "DescribeFlowLogs")
+		refused.allow(payments, "eu-north-1", "DescribeFlowLogs")
+		time.Sleep(2 * refreshEvery)
+		h.await("the ends", func() bool { return len(h.levels(payments)) == 4 })
+	})
+}
+
+// TestManyAccountsRefuse: beyond mostFailing one alert stands for all, whatever they refuse. It ends
+// with the last of them, also after a restart, and a restart is no news.
+func TestManyAccountsRefuse(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		operation, cause string
+		level            alert.Level
+	}{
+		"their Regions":   {"DescribeRegions", "which Regions the account team-", alert.High},
+		"their flow logs": {"DescribeFlowLogs", "the inventory can't be refreshed", alert.Medium},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				h := organized(t)
+				refused := h.refusing()
+				h.world.SetRegions(region, farRegion)
+				h.daemon.Config.Inventory.Regions = []string{"all"}
+				team := func(n int) string { return fmt.Sprint(333344440000 + n) }
+				for n := range mostFailing + 5 {
+					refused.deny(team(n), "*", c.operation, "service control policy")
+					h.join(team(n), "team-"+fmt.Sprint(n))
+				}
+				h.refreshed()
+				count := func() (own, together, ends int) {
+					for _, a := range h.pager.of(alert.Pipeline) {
+						switch {
+						case a.Resolves():
+							ends++
+						case a.Account == "" && strings.Contains(a.Cause, "more than 10 accounts") && strings.Contains(a.Cause, "team-"):
+							together++
+						case strings.Contains(a.Cause, c.cause) && a.Level == c.level:
+							own++
+						default:
+							t.Fatalf("%+v", a)
+						}
+					}
+					return own, together, ends
+				}
+				alerted := func() bool { own, together, ends := count(); return own == mostFailing && together == 1 && ends == 0 }
+				time.Sleep(4 * refreshEvery)
+				h.await("the alerts", alerted)
+				h.halt()
+				h.again()
+				time.Sleep(4 * refreshEvery)
+				if !alerted() {
+					own, together, ends := count()
+					t.Errorf("%d, %d and %d after a restart", own, together, ends)
+				}
+				for _, line := range []string{"can't list the Regions of accounts", "which Regions accounts have enabled can't be asked for"} {
+					if n := strings.Count(h.log.String(), `"msg":"`+line); n > 2 {
+						t.Errorf("%d lines of log in two starts: %s", n, line)
+					}
+				}
+				for n := range mostFailing + 5 {
+					refused.allow(team(n), "*", c.operation)
+				}
+				time.Sleep(uncoverAfter + 2*discoverEvery)
+				h.await("the ends", func() bool {
+					own, together, ends := count()
+					return own == mostFailing && together == 1 && ends == own+1
+				})
+			})
+		})
+	}
+}
+
+// hangingSink is a sink that takes nothing, and says so late.
+type hangingSink struct{ entered chan struct{} }
+
+func (s hangingSink) Send(ctx context.Context, _ alert.Alert) error {
+	select {
+	case s.entered <- struct{}{}:
+	default:
+	}
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+// TestI7NobodyWaitsForAlertsOfPlaces: the disk is full and the sinks hang, and refreshes go on.
+func TestI7NobodyWaitsForAlertsOfPlaces(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t)
+		s := hangingSink{make(chan struct{}, 1)}
+		h.daemon.Sinks = map[string]sink.Sink{"hanging": s}
+		ctx, cancel := context.WithCancel(t.Context())
+		d := h.connected(ctx)
+		h.fullDisk()
+		var running sync.WaitGroup
+		for _, o := range placeOutagesOf(d) {
+			running.Go(func() {
+				if err := o.run(ctx); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		failed := errors.New("refused")
+		began := time.Now()
+		for n := range 3 {
+			d.refreshes.accounts.fail(ctx, fmt.Sprint(n), 1, failed)
+			d.refreshes.regions.fail(inventory.Scope{Account: fmt.Sprint(n), Region: region}, scopes.OtherRefusal, failed)
+		}
+		<-s.entered
+		d.refreshes.accounts.fail(ctx, "x", 1, failed)
+		d.refreshes.accounts.works("1")
+		d.refreshes.regions.works(home)
+		d.refreshes.accounts.forget([]string{"2"})
+		if took := time.Since(began); took > 0 {
+			t.Errorf("it took %s", took)
+		}
+		cancel()
+		running.Wait()
+	})
+}
