@@ -64,12 +64,15 @@ func (t events) DueScopes(now time.Time) ([]inventory.Scope, error) {
 		`SELECT DISTINCT account, region FROM events WHERE due_at IS NOT NULL AND (due_at <= ? OR due_at > ?)`, now.UnixMilli(), now.Add(farthest).UnixMilli())
 }
 
+// deputy is how long after the first scope's restorer, which may be gone, the others see to a burst of no scope.
+const deputy = time.Minute
+
 func (t events) NextDue(s inventory.Scope) (at time.Time, err error) {
 	_, err = first(t, []any{&at}, `SELECT min(at) FROM (SELECT min(next_at) AS at FROM incidents WHERE account = ?1 AND region = ?2 AND next_at IS NOT NULL
 		UNION ALL SELECT min(due_at) FROM events WHERE account = ?1 AND region = ?2 AND due_at IS NOT NULL
 		UNION ALL SELECT min(due_at) FROM bursts WHERE account = ?1 AND region = ?2
-		UNION ALL SELECT min(due_at) FROM bursts WHERE account = '' AND region = ''
-			AND (?1, ?2) = (SELECT account, region FROM scopes ORDER BY account, region LIMIT 1))`, s.Account, s.Region)
+		UNION ALL SELECT min(due_at) + iif((?1, ?2) = (SELECT account, region FROM scopes ORDER BY account, region LIMIT 1), 0, ?3)
+			FROM bursts WHERE account = '' AND region = '')`, s.Account, s.Region, deputy.Milliseconds())
 	if now := t.f.now(); at.After(now.Add(farthest)) { // it was written before the clock went back
 		at = now
 	}
