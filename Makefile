@@ -11,7 +11,7 @@ FUZZTIME    ?= 20s
 export CGO_ENABLED ?= 0
 LDFLAGS := -s -w -X main.version=$(VERSION)
 
-.PHONY: all build demo test race bench bench-peers simulate crash fuzz lint install packages lint-packages reproducible test-systemd smoke-aws clean
+.PHONY: all build demo test race bench bench-peers simulate soak crash fuzz lint install packages lint-packages reproducible test-systemd smoke-aws clean
 
 all: build
 
@@ -50,6 +50,12 @@ simulate: export TMPDIR := $(or $(wildcard /dev/shm),$(TMPDIR),/tmp)
 simulate:
 	SIM_SEED=$${SIM_SEED:-$$(date +%s)} SIM_STEPS=$(SIM_STEPS) SIM_AGAIN=12 $(GO) test -count 1 -v -timeout 60m -run 'Simulated|EveryDeath' ./test/simulate
 	$(GO) run ./test/simulate/teeth
+
+# A simulated day of an organisation in which nothing may grow: a quarter of an hour on an idle core.
+soak: export TMPDIR := $(or $(wildcard /dev/shm),$(TMPDIR),/tmp)
+soak:
+	GOGC=800 SOAK_ACCOUNTS=$${SOAK_ACCOUNTS:-200} SOAK_REGIONS=$${SOAK_REGIONS:-17} SOAK_HOURS=$${SOAK_HOURS:-24} SOAK_SCHEDULE="$${SOAK_SCHEDULE:-@every 1h}" \
+		SOAK_ALERT_REFRESH=$${SOAK_ALERT_REFRESH:-5m} $(GO) test -count 1 -v -timeout 5h ./test/soak
 
 # A thousand SIGKILLs of the real binary, over HTTP, with faults.
 crash:

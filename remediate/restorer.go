@@ -10,6 +10,7 @@ import (
 
 const (
 	idle      = 45 * time.Second // the longest a restorer sleeps, so that it shows progress
+	unasked   = 10 * time.Minute // the longest between two steps, also if nothing is due
 	sayEvery  = 10 * time.Second // how far it is, where much is to be done
 	storeRest = time.Second      // after the store failed
 )
@@ -27,13 +28,13 @@ func (r restorer) run(ctx context.Context, beat func()) error {
 	began := r.store.now()
 	p := progress{said: began}
 	// Restorers of thousands of scopes begin at once: their steps beside what is due do not.
-	stepped := began.Add(-time.Duration(r.jitter() * float64(idle)))
+	stepped := began.Add(-time.Duration(r.jitter() * float64(unasked)))
 	for {
 		beat()
 		var pause time.Duration
 		retry.Apart(func() {
 			at, err := r.nextDue(ctx)
-			if now := r.store.now(); err != nil || isDue(at, now) || now.Sub(stepped) >= idle || now.Before(stepped) {
+			if now := r.store.now(); err != nil || isDue(at, now) || now.Sub(stepped) >= unasked || now.Before(stepped) {
 				stepped = now
 				pause = r.workOff(ctx, beat, &p)
 			} else {

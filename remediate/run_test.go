@@ -2,6 +2,7 @@ package remediate_test
 
 import (
 	"bytes"
+	"context"
 	"database/sql"
 	"log/slog"
 	"strings"
@@ -9,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"flowkeeper/remediate"
 	"flowkeeper/remediate/incident"
 )
 
@@ -124,6 +126,39 @@ func TestProgressWhileCreatesAreSlow(t *testing.T) {
 			})
 		})
 	}
+}
+
+// readsStore counts the transactions that only read.
+type readsStore struct {
+	remediate.Store
+	reads int
+}
+
+func (r *readsStore) View(ctx context.Context, fn func(remediate.Tx) error) error {
+	r.reads++
+	return r.Store.View(ctx, fn)
+}
+
+// TestAnIdleRestorerReadsLittle: thousands of them have nothing to do. Each asks when something
+// is due as often as it shows progress, and for nothing else but now and then.
+func TestAnIdleRestorerReadsLittle(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newScene(t)
+		s.bubble = true
+		reads := &readsStore{Store: s.r.Store}
+		s.r.Store = reads
+		beats := &beats{last: time.Now()}
+		stop := s.run(beats.beat)
+		time.Sleep(time.Hour)
+		stop()
+		if silence := beats.longest(); silence > time.Minute {
+			t.Errorf("no progress for %s", silence)
+		}
+		if reads.reads > 120 {
+			t.Errorf("%d reads in an hour", reads.reads)
+		}
+	})
 }
 
 // exec changes the state file as no Flowkeeper does.

@@ -31,6 +31,16 @@ func (e *EC2) Calls(operation string) []Call {
 	return out
 }
 
+// TakeCalls returns the changing calls so far and forgets them, which a run of days needs: Calls
+// begins anew.
+func (e *EC2) TakeCalls() []Call {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	out := e.calls
+	e.calls = nil
+	return out
+}
+
 // addCall adds a call to those that Calls returns. The caller holds e.mu.
 func (e *EC2) addCall(q *Request, rep reply, err error) {
 	call := Call{Time: e.now(), Operation: q.Operation, Account: q.Account, Region: q.Region, ARN: q.ARN, Form: q.Form, IDs: rep.ids, DryRun: q.Form.Get("DryRun") == "true"}

@@ -46,6 +46,13 @@ func (i *IAM) AddCaller(c Caller) {
 	i.users[c.AccessKeyID] = c
 }
 
+// RemoveCaller deletes an access key.
+func (i *IAM) RemoveCaller(accessKeyID string) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	delete(i.users, accessKeyID)
+}
+
 func (i *IAM) caller(key string) (Caller, error) {
 	i.mu.Lock()
 	defer i.mu.Unlock()

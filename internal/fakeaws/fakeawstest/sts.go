@@ -19,6 +19,7 @@ type stsService struct {
 	mu       sync.Mutex         // guards what follows
 	roles    map[string]string  // external IDs, by ARN
 	sessions map[string]session // by access key
+	assumed  int                // roles so far
 	lifetime time.Duration
 }
 
@@ -53,7 +54,8 @@ func (s *stsService) assume(form url.Values) (any, error) {
 	if !ok || len(part) != 6 || name == "" || externalID != form.Get("ExternalId") {
 		return nil, fakeaws.Errorf("AccessDenied", "not authorized to perform: sts:AssumeRole on resource: %s", arn).WithStatus(http.StatusForbidden)
 	}
-	n, account, role := len(s.sessions)+1, part[4], strings.TrimPrefix(part[5], "role/")
+	s.assumed++
+	n, account, role := s.assumed, part[4], strings.TrimPrefix(part[5], "role/")
 	c := fakeaws.Caller{
 		Account: account, AccessKeyID: fmt.Sprintf("ASIA%016d", n), Type: "AssumedRole", Name: role, SessionIssuer: arn,
 		ARN: fmt.Sprintf("arn:aws:sts::%s:assumed-role/%s/%s", account, role, name), UserID: fmt.Sprintf("AROA%016d:%s", n, name),
@@ -90,4 +92,18 @@ func (w *World) SetRoleLifetime(d time.Duration) {
 	w.sts.mu.Lock()
 	defer w.sts.mu.Unlock()
 	w.sts.lifetime = d
+}
+
+// ForgetSessions forgets those that have expired, which a run of days needs: their keys are
+// unknown then.
+func (w *World) ForgetSessions() {
+	w.sts.mu.Lock()
+	defer w.sts.mu.Unlock()
+	now := w.sts.now()
+	for key, x := range w.sts.sessions {
+		if !now.Before(x.end) {
+			delete(w.sts.sessions, key)
+			w.RemoveCaller(key)
+		}
+	}
 }
