@@ -93,6 +93,15 @@ func TestApplyCreation(t *testing.T) {
 			note reopened fl-new-1
 			note overdue fl-new-1
 			note known fl-new-1`},
+		{"I2: made, and a forged record said that it was lost before it was known", given(sentOn("1"), closed("fl-new-1", Unknown, unknown)), answered(item("", Answer{}, newOn("1"))), `
+			new row fl-new-1: Tags=map[flowkeeper:restored-from:e-1] RootID=fl-1 State=live Protected=true FirstSeenAt=now LineageSince=-24h1m0s LastSeenAt=now WrittenAt=now
+			fl-new-1 reopened: RootID=fl-1 ResourceID=vpc-1 Known=true Frozen=wanted FirstSeenAt=-24h1m0s
+			fl-1: State=restored Group="" Call=none NextAttemptAt=+2m0s Tried=1 NewID=fl-new-1 RestoredAt=now
+			history fl-new-1 open: a call in doubt has made it (e-1)
+			logged fl-1 restored: recreated as fl-new-1
+			note reopened fl-new-1
+			note overdue fl-new-1
+			note known fl-new-1`},
 		{"I4: the ID of a lost one is no success", given(sentOn("1"), sentOn("2")), answered(item("", Answer{}, newOn("2"), made("fl-1", func(f *inventory.FlowLog) { f.ResourceID = "vpc-1" }))), `
 			new row fl-new-2: ResourceID=vpc-2 Tags=map[flowkeeper:restored-from:e-1] RootID=fl-2 State=live Protected=true FirstSeenAt=now LineageSince=-24h1m0s LastSeenAt=now WrittenAt=now
 			fl-1: Group="" Call=none NextAttemptAt=now LastError="CreateFlowLogs answered the ID of the lo…"
