@@ -240,6 +240,24 @@ CREATE TABLE name_tags (
 	name TEXT NOT NULL,
 	PRIMARY KEY (account, region, resource_id)
 ) WITHOUT ROWID;
+`, `
+-- What the restores of flow logs need is kept once for each scope, and bodies are packed (pack.go).
+CREATE TABLE targets (
+	num INTEGER PRIMARY KEY,
+	account TEXT NOT NULL, region TEXT NOT NULL, needs TEXT NOT NULL,
+	UNIQUE (account, region, needs)
+);
+INSERT INTO targets (account, region, needs) SELECT DISTINCT account, region, needs FROM flow_logs WHERE needs IS NOT NULL;
+DROP INDEX flow_logs_needs;
+ALTER TABLE flow_logs ADD COLUMN target INTEGER;  -- of targets; NULL: it is not restored by itself
+ALTER TABLE flow_logs ADD COLUMN failing INTEGER; -- 1: the last alert of its delivery says that it fails
+UPDATE flow_logs SET body = packed(body),
+	target = (SELECT num FROM targets t WHERE t.account = flow_logs.account AND t.region = flow_logs.region AND t.needs = flow_logs.needs),
+	failing = iif(state = 'live' AND protected = 1 AND json_valid(body), nullif(json_extract(body, '$.ToldFailing'), 0), NULL);
+ALTER TABLE flow_logs DROP COLUMN needs;
+CREATE INDEX flow_logs_target ON flow_logs (target) WHERE target IS NOT NULL;
+CREATE INDEX flow_logs_failing ON flow_logs (account, region) WHERE failing = 1;
+CREATE INDEX flow_logs_unprotected ON flow_logs (account, region, id) WHERE target IS NULL AND state = 'live';
 `}
 
 // migrate brings a file to the schema that the migrations lead to. It keeps a copy of an
