@@ -5,6 +5,7 @@ import (
 	"database/sql/driver"
 	"fmt"
 	"io"
+	"sync"
 
 	"github.com/klauspost/compress/flate"
 	"modernc.org/sqlite"
@@ -50,12 +51,18 @@ func pack(text string) []byte {
 	return out.Bytes()
 }
 
+// inflaters are kept: each takes 40 KB.
+var inflaters = sync.Pool{New: func() any { return flate.NewReader(nil) }}
+
 // unpack returns the JSON of a body.
 func unpack(body []byte) ([]byte, error) {
 	if len(body) == 0 || body[0] != packed {
 		return body, nil
 	}
-	text, err := io.ReadAll(io.LimitReader(flate.NewReaderDict(bytes.NewReader(body[1:]), []byte(dictionary)), mostUnpacked+1))
+	inflater := inflaters.Get().(io.Reader)
+	defer inflaters.Put(inflater)
+	_ = inflater.(flate.Resetter).Reset(bytes.NewReader(body[1:]), []byte(dictionary)) // it never fails
+	text, err := io.ReadAll(io.LimitReader(inflater, mostUnpacked+1))
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("damaged body: %w", err)
