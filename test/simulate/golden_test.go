@@ -140,18 +140,15 @@ func plain(text string, campaigns map[string]string) string {
 }
 
 // tables are the rows of each table, but for numbers that only order them, and the
-// name that the file gave itself: those of flow logs with what they need, and unpacked.
+// name that the file gave itself. Those of flow logs are shown unpacked, with the text of
+// their targets, and without the index of those that fail.
 func (p *play) tables(path string) (out [][]string) {
 	db, err := sql.Open("sqlite", "file:"+path+"?mode=ro")
 	p.must(err)
 	defer db.Close()
-	shown := map[string]string{"flow_logs body": "unpacked(body)", "flow_logs needs": "(SELECT t.needs FROM targets t WHERE t.num = target)"}
+	shown := map[string]string{"flow_logs body": "unpacked(body)", "flow_logs target": "(SELECT t.needs FROM targets t WHERE t.num = target)"}
 	for _, table := range p.strings(db, `SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%' AND name NOT IN ('facts', 'targets') ORDER BY name`) {
-		columns := p.strings(db, `SELECT name FROM pragma_table_info(?1) WHERE NOT (name = 'num' OR name = 'alert' AND ?1 = 'deliveries') ORDER BY cid`, table)
-		if table == "flow_logs" { // in the order of the schema that had the text of needs in each row
-			columns = slices.DeleteFunc(columns, func(c string) bool { return c == "target" || c == "failing" })
-			columns = slices.Insert(columns, slices.Index(columns, "untold")+1, "needs")
-		}
+		columns := p.strings(db, `SELECT name FROM pragma_table_info(?1) WHERE NOT (name = 'num' OR name = 'alert' AND ?1 = 'deliveries' OR name = 'failing') ORDER BY cid`, table)
 		quoted := make([]string, len(columns))
 		for n, c := range columns {
 			quoted[n] = "quote(" + cmp.Or(shown[table+" "+c], c) + ")"
