@@ -33,8 +33,9 @@ type Snapshot interface {
 	// are not in seen; at most limit. last is the ID to go on after, unless rows is empty:
 	// then there are no more.
 	Unseen(ctx context.Context, scope Scope, seen *Seen, before time.Time, after string, limit int) (rows []Row, last string, err error)
-	// LiveAfter returns live rows by ID, after one; at most limit.
-	LiveAfter(ctx context.Context, scope Scope, after string, limit int) ([]Row, error)
+	// LiveUnless returns live rows by ID, after one; at most limit: all but those that are
+	// restored by themselves and deliver to where it is fine.
+	LiveUnless(ctx context.Context, scope Scope, fine func(destination string) bool, after string, limit int) ([]Row, error)
 	// Refreshed records a complete listing that began at started.
 	Refreshed(ctx context.Context, scope Scope, started, ended time.Time) error
 }

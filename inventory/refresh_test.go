@@ -91,7 +91,9 @@ func (m *memory) Unseen(_ context.Context, _ Scope, seen *Seen, before time.Time
 	return rows, last, nil
 }
 
-func (m *memory) LiveAfter(context.Context, Scope, string, int) ([]Row, error) { return nil, nil }
+func (m *memory) LiveUnless(context.Context, Scope, func(string) bool, string, int) ([]Row, error) {
+	return nil, nil
+}
 
 func (m *memory) Refreshed(context.Context, Scope, time.Time, time.Time) error { return nil }
 

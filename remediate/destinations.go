@@ -15,7 +15,8 @@ func (r refresher) reconsider(ctx context.Context) error {
 		return nil
 	}
 	changed := 0
-	err := r.eachLive(ctx, func(page []inventory.Row) error {
+	protects := func(destination string) bool { return incident.Protects(r.store.policy.Destinations, destination) }
+	err := r.eachLive(ctx, protects, func(page []inventory.Row) error {
 		var ids []string
 		for _, row := range page {
 			if r.store.policy.Misjudges(row) {
@@ -40,11 +41,12 @@ func (r refresher) reconsider(ctx context.Context) error {
 	return nil
 }
 
-// eachLive calls fn with every live row of the scope, a page at a time.
-func (r refresher) eachLive(ctx context.Context, fn func(page []inventory.Row) error) error {
+// eachLive calls fn with the live rows of the scope, a page at a time, but for those that are
+// restored by themselves and deliver to where it is fine.
+func (r refresher) eachLive(ctx context.Context, fine func(destination string) bool, fn func(page []inventory.Row) error) error {
 	const size = 500
 	for after := ""; ; {
-		rows, err := r.snapshot.LiveAfter(ctx, r.store.scope, after, size)
+		rows, err := r.snapshot.LiveUnless(ctx, r.store.scope, fine, after, size)
 		if err != nil || len(rows) == 0 {
 			return err
 		}

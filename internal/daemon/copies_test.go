@@ -171,27 +171,27 @@ func TestAForgedCopyHidesNoDeletion(t *testing.T) {
 		SELECT account, region, id, root_id, resource_id, '%s', '%s', 1, 'e', 1, 1, 1, json_object('Scope', json_object('account', account, 'region', region), 'FlowLogID', id,
 		'RootID', root_id, 'ResourceID', resource_id, 'State', '%[1]s', 'Reason', '%[2]s', 'Action', 4, 'Known', json('true'), 'ModeOnly', json('true')) FROM flow_logs`
 	for name, statements := range map[string][]string{
-		"released, in capitals that only the daemon reads": {`UPDATE flow_logs SET body = json_set(json_remove(body, '$.ReleasedUntil', '$.ReleasedAt'), '$.RELEASEDUNTIL', '2999-01-01T00:00:00Z', '$.Releasedat', '2020-01-01T00:00:00Z')`},
-		"not protected":                       {`UPDATE flow_logs SET protected = 0, needs = NULL, body = json_set(body, '$.Protected', json('false'))`},
-		"held":                                {`UPDATE flow_logs SET protected = 0, needs = NULL, held = 1, body = json_set(body, '$.Protected', json('false'), '$.Held', json('true'))`},
-		"excluded":                            {`UPDATE flow_logs SET protected = 0, needs = NULL, body = json_set(body, '$.Protected', json('false'), '$.Excluded', json('true'))`},
-		"gone":                                {`UPDATE flow_logs SET state = 'gone', needs = NULL, gone_at = 1, body = json_set(body, '$.State', 'gone')`},
-		"gone, and let go of for good":        {fmt.Sprintf(over, "closed", "released"), `UPDATE flow_logs SET state = 'gone', needs = NULL, gone_at = 1, body = json_set(body, '$.State', 'gone')`},
+		"released, in capitals that only the daemon reads": {`UPDATE flow_logs SET body = packed(json_set(json_remove(unpacked(body), '$.ReleasedUntil', '$.ReleasedAt'), '$.RELEASEDUNTIL', '2999-01-01T00:00:00Z', '$.Releasedat', '2020-01-01T00:00:00Z'))`},
+		"not protected":                       {`UPDATE flow_logs SET protected = 0, target = NULL, body = packed(json_set(unpacked(body), '$.Protected', json('false')))`},
+		"held":                                {`UPDATE flow_logs SET protected = 0, target = NULL, held = 1, body = packed(json_set(unpacked(body), '$.Protected', json('false'), '$.Held', json('true')))`},
+		"excluded":                            {`UPDATE flow_logs SET protected = 0, target = NULL, body = packed(json_set(unpacked(body), '$.Protected', json('false'), '$.Excluded', json('true')))`},
+		"gone":                                {`UPDATE flow_logs SET state = 'gone', target = NULL, gone_at = 1, body = packed(json_set(unpacked(body), '$.State', 'gone'))`},
+		"gone, and let go of for good":        {fmt.Sprintf(over, "closed", "released"), `UPDATE flow_logs SET state = 'gone', target = NULL, gone_at = 1, body = packed(json_set(unpacked(body), '$.State', 'gone'))`},
 		"live, and let go of for good":        {fmt.Sprintf(over, "closed", "released")},
 		"live, and its resource is gone":      {fmt.Sprintf(over, "closed", "resource_gone")},
 		"live, and restored long ago":         {fmt.Sprintf(over, "verified", "")},
-		"gone, and being restored as another": {fmt.Sprintf(over, "open", ""), `UPDATE flow_logs SET state = 'gone', needs = NULL, gone_at = 1, body = json_set(body, '$.State', 'gone')`},
+		"gone, and being restored as another": {fmt.Sprintf(over, "open", ""), `UPDATE flow_logs SET state = 'gone', target = NULL, gone_at = 1, body = packed(json_set(unpacked(body), '$.State', 'gone'))`},
 		"restored without end": {`WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20)
 			INSERT INTO incidents (account, region, id, root_id, resource_id, state, reason, known, event_id, detected_at, first_seen_at, restored_at, settled_at, body)
 			SELECT account, region, id || i, root_id, resource_id, 'verified', '', 1, 'e', 1, 1, unixepoch() * 1000, 1, json_object('State', 'verified', 'RootID', root_id, 'Known', json('true'),
 			'RestoredAt', '2999-01-01T00:00:00Z') FROM flow_logs, n`},
 		"an incident without a row": {fmt.Sprintf(over, "closed", "released"), `DELETE FROM flow_logs`},
-		"another flow log's settings": {`UPDATE flow_logs SET body = json_set(body, '$.log_destination', 'arn:aws:s3:::evil')`,
+		"another flow log's settings": {`UPDATE flow_logs SET body = packed(json_set(unpacked(body), '$.log_destination', 'arn:aws:s3:::evil'))`,
 			strings.Replace(fmt.Sprintf(over, "closed", "still_there"), "json('true'))", "json('false'), 'Frozen', json_object('resource_id', resource_id, 'traffic_type', 'ALL', 'log_destination_type', 's3', 'log_destination', 'arn:aws:s3:::evil'))", 1)},
 		"unprotected, gone, and pending": {fmt.Sprintf(over, "blocked", "decoy"),
-			`UPDATE flow_logs SET state = 'gone', protected = 0, needs = NULL, gone_at = 1, body = json_set(body, '$.State', 'gone', '$.Protected', json('false'))`},
+			`UPDATE flow_logs SET state = 'gone', protected = 0, target = NULL, gone_at = 1, body = packed(json_set(unpacked(body), '$.State', 'gone', '$.Protected', json('false')))`},
 		"only the mode was asked": {fmt.Sprintf(over, "closed", "alert_only")},
-		"from a file":             {`UPDATE flow_logs SET body = json_set(body, '$.Imported', json('true'))`},
+		"from a file":             {`UPDATE flow_logs SET body = packed(json_set(unpacked(body), '$.Imported', json('true')))`},
 		"nothing at all":          {`DELETE FROM flow_logs`},
 	} {
 		t.Run(name, func(t *testing.T) {

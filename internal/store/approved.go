@@ -7,7 +7,7 @@ import (
 )
 
 // approvals has which recipients were approved, and which flow logs are held: tables
-// approved, flow_logs and depends.
+// approved, flow_logs, targets and depends.
 type approvals struct{ *tx }
 
 // Approve is remediate.Tx's.
@@ -23,7 +23,7 @@ func (t approvals) Held() ([]inventory.Row, error) {
 // What has ever depended on a recipient, and whether a protected flow log with the same
 // target is there.
 const (
-	liveTo = `SELECT EXISTS (SELECT 1 FROM depends d CROSS JOIN flow_logs f ON f.account = d.account AND f.region = d.region AND f.needs = d.needs WHERE d.thing = ?)`
+	liveTo = `SELECT EXISTS (SELECT 1 FROM depends d CROSS JOIN targets t USING (account, region, needs) CROSS JOIN flow_logs f ON f.target = t.num WHERE d.thing = ?)`
 	everTo = `SELECT DISTINCT account, region FROM depends WHERE thing = ?`
 	goneIn = `SELECT body FROM flow_logs WHERE account = ? AND region = ? AND gone_at IS NOT NULL AND state = 'gone' AND protected = 1`
 )

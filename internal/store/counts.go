@@ -40,6 +40,10 @@ type Released struct {
 // answer of the rehearsal r that stands for a flow log.
 const answer = `CASE json_extract(r.body, '$.Reason') WHEN '' THEN 'yes' ELSE iif(r.body IS NULL, 'unknown', 'no') END`
 
+// perTarget counts the protected live flow logs of each target, by an index alone.
+const perTarget = `SELECT account, region, needs, n FROM (SELECT target, count(*) AS n FROM flow_logs WHERE target IS NOT NULL GROUP BY target)
+	CROSS JOIN targets ON num = target`
+
 // Counts reads them, without reading the rows.
 func (s counts) Counts(ctx context.Context) (c Counts, err error) {
 	err = s.View(ctx, func(t *Tx) error {
@@ -50,9 +54,8 @@ func (s counts) Counts(ctx context.Context) (c Counts, err error) {
 			{&c.FlowLogs, `SELECT state, count(*) FROM flow_logs GROUP BY state`},
 			{&c.Incidents, `SELECT state, count(*) FROM incidents GROUP BY state`},
 			{&c.Restorable, `SELECT ` + answer + `, sum(n)
-				FROM (SELECT account, region, needs, count(*) AS n FROM flow_logs WHERE needs IS NOT NULL GROUP BY account, region, needs) f
-				LEFT JOIN rehearsals r USING (account, region, needs) GROUP BY 1`},
-			{&c.Protected, `SELECT account || '/' || region, count(*) FROM flow_logs WHERE needs IS NOT NULL GROUP BY account, region`},
+				FROM (` + perTarget + `) LEFT JOIN rehearsals r USING (account, region, needs) GROUP BY 1`},
+			{&c.Protected, `SELECT account || '/' || region, sum(n) FROM (` + perTarget + `) GROUP BY account, region`},
 			{&c.Pending, `SELECT sink, count(*) FROM deliveries WHERE sent_at IS NULL AND parked_at IS NULL GROUP BY sink`},
 			{&c.Refused, `SELECT sink, count(*) FROM deliveries WHERE sent_at IS NULL AND parked_at IS NULL AND attempts > 0 GROUP BY sink`},
 			{&c.Parked, `SELECT sink, count(*) FROM deliveries WHERE parked_at IS NOT NULL GROUP BY sink`},
@@ -62,7 +65,8 @@ func (s counts) Counts(ctx context.Context) (c Counts, err error) {
 			}
 		}
 		released, err := tally[string](t, `SELECT `+answer+`, count(*)
-			FROM flow_logs f LEFT JOIN rehearsals r USING (account, region, needs) WHERE f.released_until > ? GROUP BY 1`, s.now().UnixMilli())
+			FROM flow_logs f JOIN targets t ON t.num = f.target LEFT JOIN rehearsals r ON r.account = t.account AND r.region = t.region AND r.needs = t.needs
+			WHERE f.released_until > ? GROUP BY 1`, s.now().UnixMilli())
 		if err != nil {
 			return err
 		}
@@ -97,6 +101,6 @@ func releases(t *Tx) (out Released, err error) {
 // Guarded are the accounts with protected flow logs that are there, sorted.
 func (s counts) Guarded(ctx context.Context) (accounts []string, err error) {
 	return viewed(ctx, s.file, func(t *Tx) ([]string, error) {
-		return values[string](t, `SELECT account FROM flow_logs WHERE needs IS NOT NULL GROUP BY account ORDER BY account`)
+		return values[string](t, `SELECT DISTINCT account FROM targets t WHERE EXISTS (SELECT 1 FROM flow_logs f WHERE f.target = t.num) ORDER BY account`)
 	})
 }

@@ -35,7 +35,7 @@ func (t dependencies) fill() error {
 	if err != nil || filled {
 		return err
 	}
-	all, err := t.usages(`SELECT DISTINCT account, region, needs, 0 FROM flow_logs WHERE needs IS NOT NULL`)
+	all, err := t.usages(`SELECT account, region, needs, 0 FROM targets`)
 	if err != nil {
 		return err
 	}
@@ -48,7 +48,8 @@ func (t dependencies) fill() error {
 }
 
 // usage selects the columns of a tamper.Usage from d.
-const usage = `SELECT account, region, needs, (SELECT count(*) FROM flow_logs f WHERE f.account = d.account AND f.region = d.region AND f.needs = d.needs) `
+const usage = `SELECT account, region, needs, (SELECT count(*) FROM targets t CROSS JOIN flow_logs f ON f.target = t.num
+	WHERE t.account = d.account AND t.region = d.region AND t.needs = d.needs) `
 
 func (t dependencies) Usages(key delivery.ResourceKey) ([]tamper.Usage, error) {
 	return t.usages(usage+`FROM depends d WHERE thing = ?`, key)
@@ -60,7 +61,7 @@ func (t dependencies) UsagesUnder(prefix string) ([]tamper.Usage, error) {
 
 func (t dependencies) Guarded(account, region string, limit int) (int, error) {
 	return value[int](t, `SELECT count(*) FROM (
-		SELECT region, id FROM flow_logs WHERE account = ?1 AND ?2 IN ('', region) AND needs IS NOT NULL
+		SELECT f.region, f.id FROM targets t CROSS JOIN flow_logs f ON f.target = t.num WHERE t.account = ?1 AND ?2 IN ('', t.region)
 		UNION SELECT region, id FROM incidents WHERE account = ?1 AND ?2 IN ('', region) AND known = 1 AND state IN ('open', 'blocked') LIMIT ?3)`, account, region, limit)
 }
 
@@ -80,5 +81,5 @@ func (t dependencies) usages(query string, args ...any) ([]tamper.Usage, error) 
 
 func (t dependencies) Lost(s inventory.Scope, limit int) ([]incident.Incident, error) {
 	return each[incident.Incident](t, `SELECT body FROM incidents i WHERE account = ? AND region = ? AND known = 1 AND state IN ('open', 'blocked')
-		AND NOT EXISTS (SELECT 1 FROM flow_logs f WHERE f.account = i.account AND f.region = i.region AND f.id = i.id AND f.needs IS NOT NULL) LIMIT ?`, s.Account, s.Region, limit)
+		AND NOT EXISTS (SELECT 1 FROM flow_logs f WHERE f.account = i.account AND f.region = i.region AND f.id = i.id AND f.target IS NOT NULL) LIMIT ?`, s.Account, s.Region, limit)
 }

@@ -78,7 +78,7 @@ func TestUpgradeDistinguishesFields(t *testing.T) {
 	s := open(t, path)
 	for _, f := range all {
 		var needs string
-		if err := s.r.QueryRow(`SELECT needs FROM flow_logs WHERE id = ?`, f.ID).Scan(&needs); err != nil || needs != body(delivery.TargetOf(f)) {
+		if err := s.r.QueryRow(`SELECT t.needs FROM flow_logs f JOIN targets t ON t.num = f.target WHERE f.id = ?`, f.ID).Scan(&needs); err != nil || needs != body(delivery.TargetOf(f)) {
 			t.Errorf("%s: %s, %v", f.ID, needs, err)
 		}
 	}

@@ -8,7 +8,7 @@ import (
 )
 
 // flowLogs has the rows of the snapshot, and when scopes were refreshed: tables
-// flow_logs and scopes.
+// flow_logs, targets and scopes.
 type flowLogs struct{ *tx }
 
 // FlowLog finds a row. A live row's LastSeenAt is the start of its scope's last complete
@@ -53,21 +53,34 @@ func (t flowLogs) PutFlowLog(r inventory.Row) error {
 	if r.Imported {
 		digest = [len(digest)]byte{} // a listing that shows the same is news all the same
 	}
-	var needs, released any
+	var target, released any
 	if r.Rehearsable() {
-		n := delivery.TargetOf(r.FlowLog)
-		needs, released = body(n), millis(r.ReleasedUntil)
-		if err := dependencies(t).depend(r.Scope, n, body(n)); err != nil {
+		of := delivery.TargetOf(r.FlowLog)
+		num, err := t.target(r.Scope, body(of))
+		if err == nil {
+			err = dependencies(t).depend(r.Scope, of, body(of))
+		}
+		if err != nil {
 			return err
 		}
+		target, released = num, millis(r.ReleasedUntil)
 	}
-	return t.exec(`INSERT INTO flow_logs (account, region, id, root_id, resource_id, state, protected, written_at, gone_at, digest, untold, needs, released_until, held, body)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, nullif(?, 0), ?, ?, nullif(?, 0), ?)
+	return t.exec(`INSERT INTO flow_logs (account, region, id, root_id, resource_id, state, protected, written_at, gone_at, digest, untold, target, released_until, held, failing, body)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, nullif(?, 0), ?, ?, nullif(?, 0), nullif(?, 0), ?)
 		ON CONFLICT (account, region, id) DO UPDATE SET root_id = excluded.root_id, resource_id = excluded.resource_id,
 			state = excluded.state, protected = excluded.protected, written_at = excluded.written_at,
 			gone_at = excluded.gone_at, digest = excluded.digest, untold = excluded.untold,
-			needs = excluded.needs, released_until = excluded.released_until, held = excluded.held, body = excluded.body`,
-		r.Scope.Account, r.Scope.Region, r.ID, r.RootID, r.ResourceID, r.State, r.Protected, r.WrittenAt.UnixMilli(), millis(r.GoneAt), digest[:], r.NoticePending(), needs, released, r.Held, body(r))
+			target = excluded.target, released_until = excluded.released_until, held = excluded.held, failing = excluded.failing, body = excluded.body`,
+		r.Scope.Account, r.Scope.Region, r.ID, r.RootID, r.ResourceID, r.State, r.Protected, r.WrittenAt.UnixMilli(), millis(r.GoneAt), digest[:], r.NoticePending(), target, released, r.Held, r.State == inventory.Live && r.Protected && r.FailingAlerted, pack(body(r)))
+}
+
+// target is the number of what restores need in a scope.
+func (t flowLogs) target(s inventory.Scope, needs string) (int64, error) {
+	num, err := value[int64](t, `SELECT num FROM targets WHERE account = ? AND region = ? AND needs = ?`, s.Account, s.Region, needs)
+	if err != nil || num > 0 {
+		return num, err
+	}
+	return value[int64](t, `INSERT INTO targets (account, region, needs) VALUES (?, ?, ?) RETURNING num`, s.Account, s.Region, needs)
 }
 
 func (t flowLogs) PendingNotices(s inventory.Scope, limit int) ([]inventory.Row, error) {
@@ -75,8 +88,7 @@ func (t flowLogs) PendingNotices(s inventory.Scope, limit int) ([]inventory.Row,
 }
 
 func (t flowLogs) AnyFailing(s inventory.Scope) (bool, error) {
-	return value[bool](t, `SELECT EXISTS (SELECT 1 FROM flow_logs WHERE account = ? AND region = ? AND state = 'live' AND protected = 1 AND json_extract(body, '$.ToldFailing'))`,
-		s.Account, s.Region)
+	return value[bool](t, `SELECT EXISTS (SELECT 1 FROM flow_logs WHERE account = ? AND region = ? AND failing = 1)`, s.Account, s.Region)
 }
 
 func (t flowLogs) Names(s inventory.Scope, ids []string) (map[string]inventory.Row, error) {
@@ -85,7 +97,8 @@ func (t flowLogs) Names(s inventory.Scope, ids []string) (map[string]inventory.R
 }
 
 func (t flowLogs) LiveWith(s inventory.Scope, of delivery.Target, limit int) ([]inventory.Row, error) {
-	return each[inventory.Row](t, `SELECT body FROM flow_logs WHERE account = ? AND region = ? AND needs = ? ORDER BY num LIMIT ?`, s.Account, s.Region, body(of), limit)
+	return each[inventory.Row](t, `SELECT f.body FROM targets t CROSS JOIN flow_logs f ON f.target = t.num
+		WHERE t.account = ? AND t.region = ? AND t.needs = ? ORDER BY f.num LIMIT ?`, s.Account, s.Region, body(of), limit)
 }
 
 // refreshes are the starts of the last complete refreshes.

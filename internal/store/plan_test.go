@@ -144,6 +144,24 @@ func TestAListingIsComparedByAnIndex(t *testing.T) {
 	}
 }
 
+// TestProtectedRowsAreFoundByTheirTarget: a start, a record and a scrape read no row that they
+// have no use for, however many are protected.
+func TestProtectedRowsAreFoundByTheirTarget(t *testing.T) {
+	t.Parallel()
+	s := fresh(t)
+	for _, c := range []struct{ query, reads string }{
+		{liveThat(unprotected), "SEARCH flow_logs USING INDEX flow_logs_unprotected (account=? AND region=? AND id>?)"},
+		{usage + `FROM depends d WHERE thing = ?`, "SEARCH f USING COVERING INDEX flow_logs_target (target=?)"},
+		{perTarget, "SEARCH flow_logs USING COVERING INDEX flow_logs_target (target>?)"},
+		{liveTo, "SEARCH f USING COVERING INDEX flow_logs_target (target=?)"},
+	} {
+		args := []any{"a", "r", "x", 1}
+		if plan := explain(t, s, c.query, args[:strings.Count(c.query, "?")]...); !slices.Contains(plan, c.reads) {
+			t.Errorf("%s\n%q", c.query, plan)
+		}
+	}
+}
+
 // TestPruneIsLinear: the rows that go are found by an index, in order, and what
 // goes with each of them by another. Without one on the alert of deliveries, each
 // of a million alerts would read all deliveries.
@@ -165,5 +183,8 @@ func TestPruneIsLinear(t *testing.T) {
 		for _, remove := range p.remove() {
 			indexed(remove, "[1]")
 		}
+	}
+	for _, w := range sweeps {
+		indexed(`SELECT 1 FROM ` + w.table + ` x WHERE (` + w.key + `) > (` + strings.Repeat(`'', `, strings.Count(w.key, ",")) + `'') AND ` + w.needless)
 	}
 }

@@ -170,12 +170,13 @@ type sweep struct{ table, key, needless string }
 var sweeps = []sweep{
 	// What no flow log depends on any more, neither one of the snapshot nor one that is to
 	// come back.
-	{"depends", "thing, account, region, needs", `NOT EXISTS (SELECT 1 FROM flow_logs f WHERE f.account = x.account AND f.region = x.region AND f.needs = x.needs)
+	{"depends", "thing, account, region, needs", `NOT EXISTS (SELECT 1 FROM targets t CROSS JOIN flow_logs f ON f.target = t.num WHERE t.account = x.account AND t.region = x.region AND t.needs = x.needs)
 		AND NOT EXISTS (SELECT 1 FROM incidents i INDEXED BY incidents_pending WHERE i.account = x.account AND i.region = x.region AND i.state IN ('open', 'blocked'))`},
-	// Campaigns whose events are forgotten. A campaign is written together with an event,
-	// so that there are never more of them than events.
+	{"targets", "account, region, needs", `NOT EXISTS (SELECT 1 FROM flow_logs f WHERE f.target = x.num)`},
 	// Names of what no flow log of the snapshot is of any more.
 	{"name_tags", "account, region, resource_id", `NOT EXISTS (SELECT 1 FROM flow_logs f WHERE f.account = x.account AND f.region = x.region AND f.resource_id = x.resource_id)`},
+	// Campaigns whose events are forgotten. A campaign is written together with an event,
+	// so that there are never more of them than events.
 	{"campaigns", "id", `NOT EXISTS (SELECT 1 FROM events e WHERE e.campaign = x.id AND e.campaign <> '')`},
 }
 

@@ -33,6 +33,7 @@ func TestEveryTableHasABound(t *testing.T) {
 		"approved":     "what people typed",
 		"accounts":     "the accounts that the organisation ever had",
 		"name_tags":    "what flow logs of the snapshot are of",
+		"targets":      "what restores of flow logs of the snapshot need",
 		"depends":      "what flow logs of the snapshot depend on",
 		"rehearsals":   "a row for each kind of restore",
 		"deeds":        "a day, mostActorCalls for each principal and hour, and the budget",

@@ -74,7 +74,7 @@ func tally[K ~string](t reader, query string, args ...any) (map[K]int, error) {
 	return byKey(t, func(word *K, n *int) []any { return []any{word, n} }, query, args...)
 }
 
-// asJSON is a column that has a value as JSON.
+// asJSON is a column that has a value as JSON, or packed.
 type asJSON struct{ of any }
 
 // Scan implements sql.Scanner.
@@ -83,6 +83,10 @@ func (c asJSON) Scan(column any) error {
 	case string:
 		return json.Unmarshal([]byte(text), c.of)
 	case []byte:
+		text, err := unpack(text)
+		if err != nil {
+			return err
+		}
 		return json.Unmarshal(text, c.of)
 	}
 	return fmt.Errorf("%T instead of JSON", column)

@@ -13,8 +13,8 @@ type rehearsals struct{ *tx }
 
 func (t rehearsals) Rehearsable(s inventory.Scope, ofEach int) ([]inventory.Row, error) {
 	return each[inventory.Row](t, `SELECT body FROM flow_logs WHERE num IN (
-		SELECT num FROM (SELECT num, row_number() OVER (PARTITION BY needs ORDER BY id) AS place
-			FROM flow_logs WHERE account = ? AND region = ? AND needs IS NOT NULL) WHERE place <= ?) ORDER BY id`, s.Account, s.Region, ofEach)
+		SELECT num FROM (SELECT f.num, row_number() OVER (PARTITION BY f.target ORDER BY f.id) AS place
+			FROM targets t CROSS JOIN flow_logs f ON f.target = t.num WHERE t.account = ? AND t.region = ?) WHERE place <= ?) ORDER BY id`, s.Account, s.Region, ofEach)
 }
 
 func (t rehearsals) Rehearsals(s inventory.Scope) ([]rehearse.Rehearsal, error) {

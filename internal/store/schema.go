@@ -240,6 +240,42 @@ CREATE TABLE name_tags (
 	name TEXT NOT NULL,
 	PRIMARY KEY (account, region, resource_id)
 ) WITHOUT ROWID;
+`, `
+-- What the restores of flow logs need is kept once for each scope, and bodies are packed (pack.go).
+CREATE TABLE targets (
+	num INTEGER PRIMARY KEY,
+	account TEXT NOT NULL, region TEXT NOT NULL, needs TEXT NOT NULL,
+	UNIQUE (account, region, needs)
+);
+INSERT INTO targets (account, region, needs) SELECT DISTINCT account, region, needs FROM flow_logs WHERE needs IS NOT NULL;
+CREATE TABLE packed_flow_logs (
+	num INTEGER PRIMARY KEY,
+	account TEXT NOT NULL, region TEXT NOT NULL, id TEXT NOT NULL,
+	root_id TEXT NOT NULL, resource_id TEXT NOT NULL, state TEXT NOT NULL, protected INTEGER NOT NULL,
+	written_at INTEGER NOT NULL, gone_at INTEGER,
+	digest BLOB NOT NULL,
+	body BLOB NOT NULL,
+	untold INTEGER,
+	target INTEGER, -- of targets; NULL: it is not restored by itself
+	released_until INTEGER, held INTEGER,
+	failing INTEGER, -- 1: the last alert of its delivery says that it fails
+	UNIQUE (account, region, id)
+);
+INSERT INTO packed_flow_logs SELECT num, account, region, id, root_id, resource_id, state, protected, written_at, gone_at, digest, packed(body), untold,
+	(SELECT t.num FROM targets t WHERE t.account = f.account AND t.region = f.region AND t.needs = f.needs), released_until, held,
+	iif(state = 'live' AND protected = 1 AND json_valid(body), nullif(json_extract(body, '$.ToldFailing'), 0), NULL)
+	FROM flow_logs f ORDER BY num;
+DROP TABLE flow_logs; -- with its indexes
+ALTER TABLE packed_flow_logs RENAME TO flow_logs;
+CREATE INDEX flow_logs_resource ON flow_logs (account, region, resource_id);
+CREATE INDEX flow_logs_state ON flow_logs (state);
+CREATE INDEX flow_logs_target ON flow_logs (target) WHERE target IS NOT NULL;
+CREATE INDEX flow_logs_unprotected ON flow_logs (account, region, id) WHERE target IS NULL AND state = 'live';
+CREATE INDEX flow_logs_untold ON flow_logs (account, region) WHERE untold = 1;
+CREATE INDEX flow_logs_failing ON flow_logs (account, region) WHERE failing = 1;
+CREATE INDEX flow_logs_held ON flow_logs (account, region, id) WHERE held = 1;
+CREATE INDEX flow_logs_released ON flow_logs (released_until) WHERE released_until IS NOT NULL;
+CREATE INDEX flow_logs_gone ON flow_logs (gone_at) WHERE gone_at IS NOT NULL;
 `}
 
 // migrate brings a file to the schema that the migrations lead to. It keeps a copy of an

@@ -2,9 +2,11 @@ package store
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"flowkeeper/inventory"
+	"flowkeeper/remediate/delivery"
 )
 
 // snapshot is the store as refreshes use it: an inventory.Snapshot.
@@ -62,12 +64,36 @@ func (s snapshot) Unseen(ctx context.Context, scope inventory.Scope, seen *inven
 // nearly all of them, so that nearly no row has to be read.
 const numbersOf = `SELECT num, id FROM flow_logs WHERE account = ? AND region = ? AND id > ? ORDER BY id`
 
-// LiveAfter returns live rows by ID (inventory.Snapshot).
-func (s snapshot) LiveAfter(ctx context.Context, scope inventory.Scope, after string, limit int) ([]inventory.Row, error) {
+// LiveUnless returns live rows by ID (inventory.Snapshot). Where all that is protected
+// delivers to where it may, it reads no row of that.
+func (s snapshot) LiveUnless(ctx context.Context, scope inventory.Scope, fine func(destination string) bool, after string, limit int) ([]inventory.Row, error) {
+	type target struct {
+		num int64
+		of  delivery.Target
+	}
 	return viewed(ctx, s.file, func(t *Tx) ([]inventory.Row, error) {
-		return each[inventory.Row](t, `SELECT body FROM flow_logs WHERE account = ? AND region = ? AND id > ? AND state = 'live' ORDER BY id LIMIT ?`,
-			scope.Account, scope.Region, after, limit)
+		targets, err := all(t, func(x *target) []any { return []any{&x.num, asJSON{&x.of}} }, `SELECT num, needs FROM targets WHERE account = ? AND region = ?`, scope.Account, scope.Region)
+		if err != nil {
+			return nil, err
+		}
+		which, args := unprotected, []any{scope.Account, scope.Region, after}
+		if targets = slices.DeleteFunc(targets, func(x target) bool { return fine(x.of.Destination) }); len(targets) > 0 {
+			nums := make([]int64, len(targets))
+			for n, x := range targets {
+				nums[n] = x.num
+			}
+			which, args = unprotected+` OR target IN (SELECT value FROM json_each(?))`, append(args, body(nums))
+		}
+		return each[inventory.Row](t, liveThat(which), append(args, limit)...)
 	})
+}
+
+// unprotected are the rows that flow_logs_unprotected has.
+const unprotected = `target IS NULL`
+
+// liveThat selects live rows of a scope by ID, after one.
+func liveThat(which string) string {
+	return `SELECT body FROM flow_logs WHERE account = ? AND region = ? AND id > ? AND state = 'live' AND (` + which + `) ORDER BY id LIMIT ?`
 }
 
 // FirstRefreshed are the scopes that had a complete refresh.

@@ -129,8 +129,8 @@ func (s memory) Unseen(ctx context.Context, sc inventory.Scope, seen *inventory.
 	return rows, last, err
 }
 
-func (s memory) LiveAfter(ctx context.Context, sc inventory.Scope, after string, limit int) (rows []inventory.Row, err error) {
-	err = s.m.reading(func() (err error) { rows, err = s.Store.LiveAfter(ctx, sc, after, limit); return err })
+func (s memory) LiveUnless(ctx context.Context, sc inventory.Scope, fine func(string) bool, after string, limit int) (rows []inventory.Row, err error) {
+	err = s.m.reading(func() (err error) { rows, err = s.Store.LiveUnless(ctx, sc, fine, after, limit); return err })
 	return rows, err
 }
 

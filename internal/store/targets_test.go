@@ -1,0 +1,90 @@
+package store
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"flowkeeper/inventory"
+)
+
+// TestLiveUnless: a start reads what is not protected, and what is and delivers to where it
+// may not any more, from page to page; and nothing else.
+func TestLiveUnless(t *testing.T) {
+	t.Parallel()
+	s := fresh(t)
+	at := func(id, bucket string, row inventory.Row) inventory.Row {
+		row.FlowLog, row.RootID = flowLog(id), id
+		row.LogDestination = "arn:aws:s3:::" + bucket
+		return row
+	}
+	live := inventory.Row{State: inventory.Live, Protected: true}
+	elsewhere := at("fl-9", "old", live)
+	elsewhere.Scope.Region = "us-east-1"
+	s.put(t, func(tx *Tx) error {
+		for _, r := range []inventory.Row{
+			at("fl-1", "ours", live), at("fl-2", "old", live), at("fl-3", "ours", inventory.Row{State: inventory.Live, Held: true}),
+			at("fl-4", "old", inventory.Row{State: inventory.Live, Excluded: true}), at("fl-5", "old", inventory.Row{State: inventory.Gone, Protected: true}),
+			at("fl-6", "ours", inventory.Row{State: inventory.Live, Protected: true, Imported: true}), at("fl-7", "old", live), elsewhere,
+		} {
+			if err := tx.PutFlowLog(r); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	for _, c := range []struct {
+		fine        func(string) bool
+		after, want string
+		limit       int
+	}{
+		{func(to string) bool { return strings.HasSuffix(to, "ours") }, "", "[fl-2 fl-3 fl-4]", 3},
+		{func(to string) bool { return strings.HasSuffix(to, "ours") }, "fl-4", "[fl-6 fl-7]", 3},
+		{func(string) bool { return true }, "", "[fl-3 fl-4 fl-6]", 9},
+		{func(string) bool { return false }, "fl-1", "[fl-2 fl-3 fl-4 fl-6 fl-7]", 9},
+	} {
+		rows, err := s.LiveUnless(t.Context(), scope, c.fine, c.after, c.limit)
+		var ids []string
+		for _, r := range rows {
+			ids = append(ids, r.ID)
+		}
+		if fmt.Sprint(ids) != c.want || err != nil {
+			t.Errorf("after %q: %s instead of %s, %v", c.after, ids, c.want, err)
+		}
+	}
+}
+
+// TestATargetIsForgottenAfterItsFlowLogs, and known again with the next one.
+func TestATargetIsForgottenAfterItsFlowLogs(t *testing.T) {
+	t.Parallel()
+	s := fresh(t)
+	s.learnAt(t, noon, flowLog("fl-1"), flowLog("fl-2"))
+	targets := func(want int64) {
+		t.Helper()
+		if err := s.Prune(t.Context(), noon); err != nil {
+			t.Fatal(err)
+		}
+		if n := s.count(t, `SELECT count(*) FROM targets`); n != want {
+			t.Errorf("%d targets instead of %d", n, want)
+		}
+	}
+	targets(1)
+	s.put(t, func(tx *Tx) error {
+		for _, id := range []string{"fl-1", "fl-2"} {
+			r, _, err := tx.FlowLog(scope, id)
+			if r.Protected = false; err == nil {
+				err = tx.PutFlowLog(r)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	targets(0)
+	s.learnAt(t, noon, flowLog("fl-1"))
+	targets(1)
+	if c, err := s.Counts(t.Context()); err != nil || c.Protected[scope.String()] != 1 {
+		t.Errorf("%v, %v", c.Protected, err)
+	}
+}
