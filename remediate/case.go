@@ -71,7 +71,7 @@ func (tx scopeTx) save(c *incident.Case) error {
 
 // apply writes what a note means for its event.
 func (tx scopeTx) apply(n incident.Note) error {
-	e, found, err := tx.Event(tx.scope, n.Incident.EventID)
+	e, found, err := tx.event(n.Incident.EventID)
 	if err != nil {
 		return err
 	}

@@ -25,10 +25,10 @@ type deletion struct {
 // alerts. The same record again changes nothing. Another record with the same event ID is
 // applied like any other: a forged one must not hide the real one (I2).
 func recordDeletion(tx scopeTx, f detection.Finding) (news bool, err error) {
-	before, merges, err := tx.Event(tx.scope, f.Record.EventID)
+	before, merges, err := tx.event(f.Record.EventID)
 	if merges && before.Source == incident.ByDrift { // a record with an ID that is ours
 		f.Record.EventID = alert.ForgedEvent.ID(f.Record.EventID)
-		before, merges, err = tx.Event(tx.scope, f.Record.EventID)
+		before, merges, err = tx.event(f.Record.EventID)
 	}
 	if err != nil {
 		return false, err

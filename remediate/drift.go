@@ -58,7 +58,7 @@ func (r refresher) recordDrift(ctx context.Context, rows []inventory.Row, starte
 // first part, or another one if that has been alerted.
 func driftEvent(tx scopeTx, started time.Time) (incident.Event, error) {
 	e := incident.Event{Scope: tx.scope, ID: driftID(tx.scope, started), Source: incident.ByDrift, Level: alert.High, DetectedAt: tx.now}
-	old, ok, err := tx.Event(tx.scope, e.ID)
+	old, ok, err := tx.event(e.ID)
 	if err != nil || !ok {
 		return e, err
 	}

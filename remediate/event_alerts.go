@@ -31,7 +31,7 @@ func (tx scopeTx) notifyChanged(changed []incident.Incident) error {
 // notifyDueEvent alerts of an event whose time has come, though no incident of it has
 // changed. The restorer runs it in each step, and [Remediator.NotifyDue] beside it.
 func (tx scopeTx) notifyDueEvent(id string) error {
-	e, ok, err := tx.Event(tx.scope, id)
+	e, ok, err := tx.event(id)
 	if err != nil || !ok {
 		return err
 	}
@@ -46,7 +46,7 @@ func (tx scopeTx) notifyDueEvent(id string) error {
 	if err := tx.notifyEvent(id); err != nil {
 		return err
 	}
-	after, ok, err := tx.Event(tx.scope, id)
+	after, ok, err := tx.event(id)
 	if err != nil || !ok {
 		return err
 	}
@@ -61,7 +61,7 @@ func (tx scopeTx) notifyDueEvent(id string) error {
 // transaction of each change of its incidents, after each record that is alerted, and when
 // a time of the event has come.
 func (tx scopeTx) notifyEvent(id string) error {
-	e, ok, err := tx.Event(tx.scope, id)
+	e, ok, err := tx.event(id)
 	if err != nil || !ok || notify.OwesNothing(e) {
 		return err
 	}
@@ -171,7 +171,7 @@ func (tx scopeTx) notifyDrift(i incident.Incident) error {
 	if i.Source != incident.ByDrift || !notify.IsDecidedLoss(i) {
 		return nil
 	}
-	e, ok, err := tx.Event(tx.scope, i.EventID)
+	e, ok, err := tx.event(i.EventID)
 	if alerted := !e.DeletionAlertedAt.IsZero(); err != nil || !ok || alerted {
 		return err
 	}
@@ -238,7 +238,7 @@ func (tx scopeTx) overdueEarlier(but string, incidents []incident.Incident) erro
 		}
 	}
 	for id, at := range due {
-		e, ok, err := tx.Event(tx.scope, id)
+		e, ok, err := tx.event(id)
 		if err != nil {
 			return err
 		}

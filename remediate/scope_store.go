@@ -28,6 +28,7 @@ type scopeTx struct {
 	policy     incident.Policy
 	now        time.Time // of all that is decided in it
 	random     func() [32]byte
+	events     map[string]incident.Event // that it has read or written, by ID
 }
 
 // update runs fn in a transaction that may change what is stored: see Store.
@@ -42,7 +43,25 @@ func (s scopeStore) view(ctx context.Context, fn func(scopeTx) error) error {
 }
 
 func (s scopeStore) in(tx Tx) scopeTx {
-	return scopeTx{Tx: tx, scope: s.scope, configured: s.configured, policy: s.policy, now: s.now(), random: s.random}
+	return scopeTx{Tx: tx, scope: s.scope, configured: s.configured, policy: s.policy, now: s.now(), random: s.random, events: map[string]incident.Event{}}
+}
+
+// event finds an event of the scope.
+func (tx scopeTx) event(id string) (incident.Event, bool, error) {
+	if e, ok := tx.events[id]; ok {
+		return e, true, nil
+	}
+	e, ok, err := tx.Event(tx.scope, id)
+	if ok && err == nil {
+		tx.events[id] = e
+	}
+	return e, ok, err
+}
+
+// PutEvent implements [Tx].
+func (tx scopeTx) PutEvent(e incident.Event) error {
+	tx.events[e.ID] = e
+	return tx.Tx.PutEvent(e)
 }
 
 // at is a store whose transactions decide as of a time.

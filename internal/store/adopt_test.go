@@ -121,7 +121,7 @@ func TestAnAdoptedCopyKeepsWhatIsToComeBack(t *testing.T) {
 			tx.PutIncident(incident.Incident{Scope: scope, FlowLogID: "fl-1", State: incident.Open, Known: true, Frozen: lost.Settings, WaitUntil: noon.Add(time.Hour), NextAttemptAt: noon.Add(time.Hour)}),
 			tx.PutIncident(incident.Incident{Scope: scope, FlowLogID: "fl-2", State: incident.Closed, Reason: incident.Released, Known: true}),
 			tx.PutIncident(incident.Incident{Scope: scope, FlowLogID: "fl-unknown", State: incident.Closed, Reason: incident.Unknown}),
-			tx.AddHistory(scope, "fl-2", incident.Entry{Text: "released"}))
+			tx.AddHistory(scope, "fl-2", incident.Entry{Text: "released"}, true))
 	})
 	b, found := s.adopted(t, Adoption{Now: noon.Add(time.Minute), Made: noon, Stale: time.Hour})
 	if found.FlowLogs != 1 || found.Final != 0 || found.Unprotected != 0 || found.Released.FlowLogs != 0 || found.Stale {

@@ -1,8 +1,6 @@
 package store
 
 import (
-	"database/sql"
-	"errors"
 	"time"
 
 	"flowkeeper/alert"
@@ -27,26 +25,16 @@ func (t alerts) HasAlert(id string) (bool, error) {
 }
 
 func (t alerts) addAlert(a alert.Alert, sinks []string) error {
-	var num int64
 	text, cost := body(naming(t).named(a).Stored()), int64(0)
 	if a.Minor {
 		cost = t.charge(rowBytes(len(text)) + 256 + 192*int64(len(sinks)))
 	}
-	const query = `INSERT INTO alerts (id, at, dedup_key, answers, campaign, ends, rings_on, cost, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING RETURNING num`
-	args := []any{a.ID, a.Time.UnixMilli(), a.DedupKey, answers(a), a.CampaignID, a.EndsCampaign(), a.RingsOn(), cost, text}
-	err := t.q.QueryRowContext(t.ctx, query, args...).Scan(&num)
-	if errors.Is(err, sql.ErrNoRows) {
-		return nil
+	num, err := value[int64](t, `INSERT INTO alerts (id, at, dedup_key, answers, campaign, ends, rings_on, cost, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING RETURNING num`,
+		a.ID, a.Time.UnixMilli(), a.DedupKey, answers(a), a.CampaignID, a.EndsCampaign(), a.RingsOn(), cost, text)
+	if err != nil || num == 0 || len(sinks) == 0 {
+		return err
 	}
-	if err != nil {
-		return t.failed("write", query, args, err)
-	}
-	for _, sink := range sinks {
-		if err := t.addDelivery(num, sink, a); err != nil {
-			return err
-		}
-	}
-	return nil
+	return t.addDeliveries(num, a, text, sinks)
 }
 
 // answers is 0 for an alert that answers none, 2 for one that resolves what a
@@ -61,29 +49,39 @@ func answers(a alert.Alert) int {
 	return 0
 }
 
-// addDelivery puts an alert into the queue of one sink. What is to go before it,
-// because it is about the same thing, becomes as urgent as it.
-func (t alerts) addDelivery(num int64, sink string, a alert.Alert) error {
-	urgency := a.Urgency()
-	if err := t.exec(`INSERT INTO deliveries (alert, sink, next_at, urgency) VALUES (?, ?, ?, ?)`, num, sink, a.Time.UnixMilli(), urgency); err != nil {
+// addDeliveries puts an alert into the queues of sinks. What is to go before it, because it is
+// about the same thing, becomes as urgent as it.
+func (t alerts) addDeliveries(num int64, a alert.Alert, text string, sinks []string) error {
+	urgency, at := a.Urgency(), time.UnixMilli(a.Time.UnixMilli())
+	others, err := byKey(t, func(sink *string, others *bool) []any { return []any{sink, others} }, insertDeliveries, num, at.UnixMilli(), urgency, body(sinks))
+	if err != nil {
 		return err
 	}
-	t.delivers = append(t.delivers, sink)
-	if a.DedupKey != "" {
-		if err := t.exec(raiseKey, urgency, sink, a.DedupKey); err != nil {
-			return err
+	for _, name := range sinks {
+		d := added{Delivery: sink.Delivery{Sink: name, Urgency: urgency, NextAt: at}, body: text, alone: !others[name]}
+		if !d.alone && a.DedupKey != "" {
+			if err := t.exec(raiseKey, urgency, name, a.DedupKey); err != nil {
+				return err
+			}
 		}
-	}
-	if a.EndsCampaign() {
-		if err := t.exec(raiseCampaign, urgency, sink, a.CampaignID); err != nil {
-			return err
+		if !d.alone && a.EndsCampaign() {
+			if err := t.exec(raiseCampaign, urgency, name, a.CampaignID); err != nil {
+				return err
+			}
 		}
-	}
-	if answers(a) == 2 {
-		return t.holdAnswer(num, sink)
+		if answers(a) == 2 && name != sink.LogName { // the log is no pager
+			if _, err := first(t, []any{&d.NextAt}, holdNew, name, alert.Late.Milliseconds(), alert.MinRing.Milliseconds(), num); err != nil {
+				return err
+			}
+		}
+		t.delivers = append(t.delivers, d)
 	}
 	return nil
 }
+
+// insertDeliveries adds one for each sink, and says whether anything else waits for that.
+const insertDeliveries = `INSERT INTO deliveries (alert, sink, next_at, urgency) SELECT ?1, value, ?2, ?3 FROM json_each(?4) WHERE true
+	RETURNING sink, EXISTS (SELECT 1 FROM deliveries d INDEXED BY deliveries_pending WHERE d.sink = deliveries.sink AND d.alert <> ?1 AND d.sent_at IS NULL AND d.parked_at IS NULL)`
 
 // raise makes pending deliveries of a sink (?2) as urgent as ?1, where they are less
 // so. (The plus: SQLite is to begin with the few alerts of one key.)
@@ -100,31 +98,14 @@ const ringing = `FROM alerts o CROSS JOIN deliveries e ON e.alert = o.num WHERE 
 	AND (o.rings_on OR e.sent_at > o.at + ?2)`
 
 const (
-	// holdPending puts off, to ?1, what answers the alert ?3 at the sink ?2, where that
-	// rings on or was added before ?4. ?5 is the log.
+	// holdPending puts off, to ?1, what answers the alert ?3 at the sink ?2.
 	holdPending = `UPDATE deliveries SET next_at = max(next_at, ?1) WHERE sink = ?2 AND sent_at IS NULL AND parked_at IS NULL AND alert IN
-		(SELECT b.num FROM alerts a JOIN alerts b ON b.dedup_key = a.dedup_key AND b.num > a.num AND b.answers = 2
-			WHERE a.id = ?3 AND NOT a.answers AND (a.at < ?4 OR a.rings_on AND ?2 <> ?5)
-		UNION SELECT b.num FROM alerts a JOIN alerts b ON b.campaign = a.campaign AND b.campaign <> '' AND b.num > a.num AND b.ends = 1
-			WHERE a.id = ?3 AND NOT a.answers AND (a.at < ?4 OR a.rings_on AND ?2 <> ?5))`
+		(SELECT b.num FROM alerts a JOIN alerts b ON b.dedup_key = a.dedup_key AND b.num > a.num AND b.answers = 2 WHERE a.num = ?3
+		UNION SELECT b.num FROM alerts a JOIN alerts b ON b.campaign = a.campaign AND b.campaign <> '' AND b.num > a.num AND b.ends = 1 WHERE a.num = ?3)`
 	// holdNew puts off the answer ?4 until ?3 after the last of what it answers was
 	// sent to the sink ?1, where that came ?2 late, or rings on.
 	holdNew = `UPDATE deliveries SET next_at = max(next_at, coalesce((SELECT max(e.sent_at) + ?3 ` + ringing + `
 			AND o.num IN (SELECT b.num FROM alerts a JOIN alerts b ON b.dedup_key = a.dedup_key AND b.num < a.num WHERE a.num = ?4
 				UNION SELECT b.num FROM alerts a JOIN alerts b ON b.campaign = a.campaign AND b.campaign <> '' AND b.num < a.num WHERE a.num = ?4 AND a.ends)), 0))
-		WHERE sink = ?1 AND alert = ?4`
+		WHERE sink = ?1 AND alert = ?4 RETURNING next_at`
 )
-
-// holdAnswers puts off what resolves an alert that a sink has just got, where that is to ring
-// on: its answer may wait in the outbox already. The log is no pager.
-func (t alerts) holdAnswers(name, alertID string, sent time.Time) error {
-	return t.exec(holdPending, sent.Add(alert.MinRing).UnixMilli(), name, alertID, sent.Add(-alert.Late).UnixMilli(), sink.LogName)
-}
-
-// holdAnswer does so for an answer that comes after what it answers was sent.
-func (t alerts) holdAnswer(num int64, name string) error {
-	if name == sink.LogName {
-		return nil
-	}
-	return t.exec(holdNew, name, alert.Late.Milliseconds(), alert.MinRing.Milliseconds(), num)
-}

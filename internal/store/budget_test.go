@@ -57,7 +57,7 @@ func TestDroppableRowsKeepTheirBudget(t *testing.T) {
 			at, id := noon.Add(time.Duration(n)*time.Second), fmt.Sprint("fl-", n)
 			return errors.Join(tx.AddAlert(minor(n)),
 				tx.PutIncident(incident.Incident{Scope: scope, FlowLogID: id, EventID: fmt.Sprint("event-", n), State: incident.Open, DetectedAt: at}),
-				tx.AddHistory(scope, id, incident.Entry{At: at}),
+				tx.AddHistory(scope, id, incident.Entry{At: at}, false),
 				tx.PutEvent(incident.Event{Scope: scope, ID: fmt.Sprint("event-", n), Unknown: true, DetectedAt: at}),
 				tx.AddActorCall(repeat.ActorCall{Principal: "nobody", At: at, EventID: fmt.Sprint(n), EventName: "DeleteFlowLogs"}))
 		})
@@ -110,7 +110,7 @@ func TestTheBudgetCountsWhatIsTrue(t *testing.T) {
 			id := fmt.Sprintf("fl-%017x", n)
 			err := tx.PutIncident(incident.Incident{Scope: scope, FlowLogID: id, RootID: id, EventID: fmt.Sprint("event-", n), State: incident.Open, DetectedAt: noon, Actor: actor})
 			for range maxUnknownHistory {
-				err = errors.Join(err, tx.AddHistory(scope, id, incident.Entry{At: noon, Actor: actor, EventID: fmt.Sprint("event-", n), Text: "named by a record of DeleteFlowLogs", Claim: strings.Repeat("c", 31)}))
+				err = errors.Join(err, tx.AddHistory(scope, id, incident.Entry{At: noon, Actor: actor, EventID: fmt.Sprint("event-", n), Text: "named by a record of DeleteFlowLogs", Claim: strings.Repeat("c", 31)}, false))
 			}
 			return err
 		},
@@ -289,8 +289,8 @@ func TestAFullDiskHasRoomForDeletions(t *testing.T) {
 		id := fmt.Sprint("real-", n)
 		s.put(t, func(tx *Tx) error {
 			return errors.Join(tx.PutIncident(incident.Incident{Scope: scope, FlowLogID: "fl-known", State: incident.Open, Known: true, EventID: "mixed", DetectedAt: noon}),
-				tx.AddHistory(scope, "fl-known", incident.Entry{At: now, Text: long, EventID: id}),
-				tx.AddHistory(scope, fmt.Sprint("fl-", n%20), incident.Entry{At: now, Text: long, EventID: id}),
+				tx.AddHistory(scope, "fl-known", incident.Entry{At: now, Text: long, EventID: id}, true),
+				tx.AddHistory(scope, fmt.Sprint("fl-", n%20), incident.Entry{At: now, Text: long, EventID: id}, true),
 				tx.AddAlert(alert.Alert{ID: id, DedupKey: id, Time: alert.Time{Time: now}, Kind: alert.Deletion, Text: long}))
 		})
 		if n > 5 { // a sink has not got the first ones

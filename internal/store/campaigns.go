@@ -11,15 +11,13 @@ type campaigns struct{ *tx }
 
 func (t campaigns) JoinCampaign(d notify.Strike) (string, error) {
 	at := d.At.UnixMilli()
-	id, err := value[string](t, `SELECT id FROM campaigns WHERE account = ?1 AND principal = ?2 AND ended_at IS NULL
+	id, err := value[string](t, `UPDATE campaigns SET first_at = min(first_at, ?3), last_at = max(last_at, ?3) WHERE id =
+		(SELECT id FROM campaigns WHERE account = ?1 AND principal = ?2 AND ended_at IS NULL
 			AND last_at >= ?3 - ?4 AND first_at <= ?3 + ?4 AND max(last_at, ?3) - min(first_at, ?3) <= ?5
-		ORDER BY last_at DESC LIMIT 1`,
+		ORDER BY last_at DESC LIMIT 1) RETURNING id`,
 		d.Account, d.Principal, at, notify.CampaignGap.Milliseconds(), notify.CampaignLength.Milliseconds())
-	if err != nil {
-		return "", err
-	}
-	if id != "" {
-		return id, t.exec(`UPDATE campaigns SET first_at = min(first_at, ?2), last_at = max(last_at, ?2) WHERE id = ?1`, id, at)
+	if err != nil || id != "" {
+		return id, err
 	}
 	file, err := facts(t).fact(factID)
 	if err != nil {

@@ -22,17 +22,14 @@ func (t cases) Case(s inventory.Scope, of incident.Selection, now time.Time) (*i
 	if err != nil {
 		return nil, err
 	}
-	l := loader{t: t.tx, s: s, c: c, loaded: map[string]bool{}, resources: map[string]bool{}, roots: map[string]bool{}}
+	l := loader{t: t.tx, s: s, c: c, resources: map[string]bool{}, roots: map[string]bool{}}
 	for _, id := range of.Resources {
 		l.resources[id] = true
 	}
 	if err := l.flowLogs(of.IDs); err != nil {
 		return nil, err
 	}
-	if err := l.onResources(); err != nil {
-		return nil, err
-	}
-	return c, l.restored()
+	return c, l.besides()
 }
 
 // lateRegion reports whether a scope is another Region of an account that has been watched
@@ -43,11 +40,18 @@ const lateRegion = `SELECT EXISTS (SELECT 1 FROM scopes WHERE account = ? AND re
 // installation is how long the first refreshes of an account's Regions may follow each other.
 const installation = 24 * time.Hour
 
-// What else is on some resources, and what was restored of some lineages since a time.
+// What a case is loaded by, each query's columns being what a row is, its ID and its body.
 const (
-	pendingOn  = `SELECT body FROM incidents WHERE account = ? AND region = ? AND resource_id IN (SELECT value FROM json_each(?)) AND state IN ('open', 'blocked')`
-	liveOn     = `SELECT body FROM flow_logs WHERE account = ? AND region = ? AND resource_id IN (SELECT value FROM json_each(?)) AND state = 'live'`
-	restoredOf = `SELECT body FROM incidents WHERE account = ? AND region = ? AND root_id IN (SELECT value FROM json_each(?)) AND restored_at > ?`
+	byIDs = `SELECT 'row', id, body FROM flow_logs WHERE account = ?1 AND region = ?2 AND id IN (SELECT value FROM json_each(?3))
+		UNION ALL SELECT 'incident', id, body FROM incidents WHERE account = ?1 AND region = ?2 AND id IN (SELECT value FROM json_each(?3))`
+
+	// besides is what is live or to come back on some resources (?3), with the rows of that, and
+	// what was restored of some lineages (?4) since a time.
+	besides = `SELECT 'row', id, body FROM flow_logs WHERE account = ?1 AND region = ?2 AND resource_id IN (SELECT value FROM json_each(?3)) AND state = 'live'
+		UNION ALL SELECT 'incident', id, body FROM incidents WHERE account = ?1 AND region = ?2 AND resource_id IN (SELECT value FROM json_each(?3)) AND state IN ('open', 'blocked')
+		UNION ALL SELECT 'row', f.id, f.body FROM incidents i CROSS JOIN flow_logs f ON f.account = i.account AND f.region = i.region AND f.id = i.id
+			WHERE i.account = ?1 AND i.region = ?2 AND i.resource_id IN (SELECT value FROM json_each(?3)) AND i.state IN ('open', 'blocked')
+		UNION ALL SELECT 'incident', id, body FROM incidents WHERE account = ?1 AND region = ?2 AND root_id IN (SELECT value FROM json_each(?4)) AND restored_at > ?5`
 )
 
 // loader fills a case.
@@ -56,33 +60,27 @@ type loader struct {
 	s inventory.Scope
 	c *incident.Case
 
-	loaded           map[string]bool // flow log IDs
 	resources, roots map[string]bool // of the flow logs
 }
 
 // flowLogs loads rows and incidents by ID, and those of the replacements that follow.
 func (l *loader) flowLogs(ids []string) error {
+	asked := map[string]bool{}
 	for depth := 0; len(ids) > 0 && depth < incident.MaxLineage; depth++ {
 		for _, id := range ids {
-			l.loaded[id] = true
+			asked[id] = true
 		}
-		rows, err := l.rows(ids)
+		rows, incidents, err := l.load(byIDs, body(ids))
 		if err != nil {
 			return err
 		}
-		incidents, err := each[incident.Incident](l.t, `SELECT body FROM incidents WHERE account = ? AND region = ? AND id IN (SELECT value FROM json_each(?))`,
-			l.s.Account, l.s.Region, body(ids))
-		if err != nil {
-			return err
-		}
-		l.c.Load(rows, incidents)
 		ids = nil
 		for _, r := range rows {
 			l.resources[r.ResourceID], l.roots[r.RootID] = true, true
 		}
 		for _, i := range incidents {
 			l.resources[i.ResourceID], l.roots[i.RootID] = true, true
-			if i.NewID != "" && !l.loaded[i.NewID] {
+			if i.NewID != "" && !asked[i.NewID] {
 				ids = append(ids, i.NewID)
 			}
 		}
@@ -90,49 +88,38 @@ func (l *loader) flowLogs(ids []string) error {
 	return nil
 }
 
-func (l *loader) rows(ids []string) ([]inventory.Row, error) {
-	return each[inventory.Row](l.t, `SELECT body FROM flow_logs WHERE account = ? AND region = ? AND id IN (SELECT value FROM json_each(?))`,
-		l.s.Account, l.s.Region, body(ids))
-}
-
-// onResources loads what is live or to come back on the resources.
-func (l *loader) onResources() error {
+// besides loads what else is on the resources, and what was restored of the lineages within
+// the hour.
+func (l *loader) besides() error {
 	delete(l.resources, "")
-	if len(l.resources) == 0 {
+	if len(l.resources)+len(l.roots) == 0 {
 		return nil
 	}
-	on := body(slices.Collect(maps.Keys(l.resources)))
-	live, err := each[inventory.Row](l.t, liveOn, l.s.Account, l.s.Region, on)
-	if err != nil {
-		return err
-	}
-	pending, err := each[incident.Incident](l.t, pendingOn, l.s.Account, l.s.Region, on)
-	if err != nil {
-		return err
-	}
-	l.c.Load(live, pending)
-	var ids []string
-	for _, i := range pending {
-		if _, loaded := l.c.Row(i.FlowLogID); !loaded {
-			ids = append(ids, i.FlowLogID)
-		}
-	}
-	if len(ids) == 0 {
-		return nil
-	}
-	rows, err := l.rows(ids)
-	l.c.Load(rows, nil)
+	_, _, err := l.load(besides, body(slices.Collect(maps.Keys(l.resources))), body(slices.Collect(maps.Keys(l.roots))), l.c.Now.Add(-time.Hour).UnixMilli())
 	return err
 }
 
-// restored loads what was restored of the lineages within the hour.
-func (l *loader) restored() error {
-	if len(l.roots) == 0 {
+// load adds what a query selects to the case, and returns what the case did not have: to decode
+// a body costs more than to read it.
+func (l *loader) load(query string, args ...any) (rows []inventory.Row, incidents []incident.Incident, err error) {
+	err = l.t.rows(func(scan func(...any) error) error {
+		var what, id string
+		var text any
+		if err := scan(&what, &id, &text); err != nil {
+			return err
+		}
+		if _, has := l.c.Row(id); what == "row" && !has {
+			rows = append(rows, inventory.Row{})
+			return asJSON{&rows[len(rows)-1]}.Scan(text)
+		}
+		if _, has := l.c.Incident(id); what == "incident" && !has {
+			incidents = append(incidents, incident.Incident{})
+			return asJSON{&incidents[len(incidents)-1]}.Scan(text)
+		}
 		return nil
-	}
-	restored, err := each[incident.Incident](l.t, restoredOf, l.s.Account, l.s.Region, body(slices.Collect(maps.Keys(l.roots))), l.c.Now.Add(-time.Hour).UnixMilli())
-	l.c.Load(nil, restored)
-	return err
+	}, query, append([]any{l.s.Account, l.s.Region}, args...)...)
+	l.c.Load(rows, incidents)
+	return rows, incidents, err
 }
 
 // SaveCase writes what was changed in a case.
@@ -149,7 +136,8 @@ func (t cases) SaveCase(c *incident.Case) error {
 		}
 	}
 	for _, h := range c.Effects.History {
-		if err := incidents(t).AddHistory(c.Scope, h.FlowLogID, h.Entry); err != nil {
+		i, found := c.Incident(h.FlowLogID)
+		if err := incidents(t).AddHistory(c.Scope, h.FlowLogID, h.Entry, !found || i.Known); err != nil {
 			return err
 		}
 	}

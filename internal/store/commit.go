@@ -50,13 +50,26 @@ func (f *file) commit(ctx context.Context, group []*change) {
 	}
 }
 
-// try runs a group in one transaction.
+// try runs a group in one transaction. Where one of them fails they run again, each within
+// a savepoint: SQLite copies each page that changes after one, and they hardly ever fail.
 func (f *file) try(ctx context.Context, group []*change) error {
+	err := f.together(ctx, group, false)
+	if failed := func(c *change) bool { return c.err != nil }; len(group) > 1 && slices.ContainsFunc(group, failed) && !outOfRoom(err) {
+		err = f.together(ctx, group, true)
+	}
+	return err
+}
+
+// together runs a group in one transaction; savepoints: each one's failure is its own.
+func (f *file) together(ctx context.Context, group []*change, savepoints bool) error {
 	held := f.held.Load()
+	for _, c := range group {
+		c.err = nil
+	}
 	err := f.transact(ctx, func(t *Tx) (err error) {
 		t.bill = &bill{}
 		for _, c := range group {
-			if err := c.runIn(t.tx, len(group) > 1); err != nil {
+			if err := c.runIn(t.tx, savepoints); err != nil {
 				return err
 			}
 		}
@@ -90,16 +103,14 @@ func (f *file) transact(ctx context.Context, fn func(*Tx) error) error {
 	}
 	f.dropped.Add(t.droppedRows)
 	f.undelivered.Add(t.droppedUnsent)
-	f.outlets.owe(t.delivers)
+	f.outlets.owe(t.delivers, f.now())
 	return nil
 }
 
 // runIn runs a change in the transaction of its group. One that fails is undone to its
-// savepoint, or, where it is alone, with the transaction: SQLite copies each page that
-// changes after a savepoint.
-func (c *change) runIn(group *tx, shared bool) error {
-	c.err = nil
-	if shared {
+// savepoint, or, without one, with the transaction.
+func (c *change) runIn(group *tx, savepoint bool) error {
+	if savepoint {
 		if err := group.exec(`SAVEPOINT change`); err != nil {
 			return err
 		}
@@ -111,14 +122,14 @@ func (c *change) runIn(group *tx, shared bool) error {
 		group.droppedRows += own.droppedRows
 		group.droppedUnsent += own.droppedUnsent
 		group.delivers = append(group.delivers, own.delivers...)
-	case !shared, outOfRoom(c.err): // SQLite may have ended the transaction
+	case !savepoint, outOfRoom(c.err): // SQLite may have ended the transaction
 		return c.err
 	default:
 		if err := group.exec(`ROLLBACK TO change`); err != nil {
 			return err
 		}
 	}
-	if shared {
+	if savepoint {
 		return group.exec(`RELEASE change`)
 	}
 	return nil

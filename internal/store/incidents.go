@@ -68,16 +68,13 @@ func (t incidents) dropUnknown(s inventory.Scope) error {
 // one whose flow log is unknown: forged records may name it without end (I12).
 const maxHistory, maxUnknownHistory = 200, 4
 
-func (t incidents) AddHistory(s inventory.Scope, id string, e incident.Entry) error {
-	unknown, err := value[bool](t, `SELECT EXISTS (SELECT 1 FROM incidents WHERE account = ? AND region = ? AND id = ? AND known = 0)`, s.Account, s.Region, id)
-	if err != nil {
-		return err
-	}
+// AddHistory adds a line; known: the snapshot knew the flow log.
+func (t incidents) AddHistory(s inventory.Scope, id string, e incident.Entry, known bool) error {
 	most := maxHistory
-	if unknown {
+	if !known {
 		most = maxUnknownHistory
 	}
-	err = t.exec(`DELETE FROM history WHERE num = (SELECT num FROM history WHERE account = ?1 AND region = ?2 AND id = ?3 ORDER BY num LIMIT 1 OFFSET ?4)
+	err := t.exec(`DELETE FROM history WHERE num = (SELECT num FROM history WHERE account = ?1 AND region = ?2 AND id = ?3 ORDER BY num LIMIT 1 OFFSET ?4)
 		AND (SELECT count(*) FROM history WHERE account = ?1 AND region = ?2 AND id = ?3) >= ?5`, s.Account, s.Region, id, most/2, most)
 	if err != nil {
 		return err
@@ -91,48 +88,51 @@ func (t incidents) Recorded(s inventory.Scope, id, eventID, claim string) (bool,
 }
 
 func (t incidents) Due(s inventory.Scope, now time.Time, turns incident.Turns) ([]incident.Incident, error) {
-	due := func(which, order string, limit int) ([]incident.Incident, error) {
-		if limit <= 0 {
-			return nil, nil
+	of := map[string][]any{} // bodies, by class
+	err := t.rows(func(scan func(...any) error) error {
+		var class string
+		var text any
+		err := scan(&class, &text)
+		of[class] = append(of[class], text)
+		return err
+	}, dueIncidents, s.Account, s.Region, now.UnixMilli(), now.Add(farthest).UnixMilli(),
+		max(0, turns.Creates), max(0, turns.Retries, turns.Creates), max(0, turns.Tags), max(0, turns.Others))
+	if err != nil {
+		return nil, err
+	}
+	upTo := func(n int, class string) []any { return of[class][:max(0, min(n, len(of[class])))] }
+	again := upTo(max(turns.Retries, turns.Creates-len(of["first"])), "again")
+	var out []incident.Incident
+	for _, class := range [][]any{upTo(turns.Creates-len(again), "first"), again, of["tags"], of["back"], upTo(turns.Others-len(of["back"]), "unknown")} {
+		for _, text := range class {
+			out = append(out, incident.Incident{})
+			if err := (asJSON{&out[len(out)-1]}).Scan(text); err != nil {
+				return nil, t.failed("read", dueIncidents, []any{s.Account, s.Region}, err)
+			}
 		}
-		return each[incident.Incident](t, dueQuery(which, order), s.Account, s.Region, now.UnixMilli(), now.Add(farthest).UnixMilli(), limit)
 	}
-	first, err := due(`known = 1 AND tried = 0 AND state = 'open'`, `first_seen_at, id`, turns.Creates)
-	if err != nil {
-		return nil, err
-	}
-	again, err := due(`known = 1 AND (tried > 0 AND state = 'open' OR state = 'blocked')`, `next_at, first_seen_at, id`, max(turns.Retries, turns.Creates-len(first)))
-	if err != nil {
-		return nil, err
-	}
-	out := append(first[:min(len(first), turns.Creates-len(again))], again...)
-	untagged, err := due(`known = 1 AND call_key LIKE 'tags %'`, `next_at, first_seen_at, id`, turns.Tags)
-	if err != nil {
-		return nil, err
-	}
-	back, err := due(`known = 1 AND state NOT IN ('open', 'blocked') AND call_key NOT LIKE 'tags %'`, `next_at, first_seen_at, id`, turns.Others)
-	if err != nil {
-		return nil, err
-	}
-	out = append(append(out, untagged...), back...)
-	unknown, err := due(unknownDue, `detected_at, id`, turns.Others-len(back))
-	return append(out, unknown...), err
+	return out, nil
 }
 
 func (t incidents) Sharing(s inventory.Scope, key string, now time.Time, limit int) ([]incident.Incident, error) {
 	return each[incident.Incident](t, sharing, s.Account, s.Region, key, now.UnixMilli(), limit)
 }
 
-// sharing selects what may share a call. (The sum: see dueQuery.)
+// sharing selects what may share a call. (The sum: see dueOf.)
 const sharing = `SELECT body FROM incidents WHERE account = ? AND region = ? AND call_key = ? AND (next_at <= ? OR call_key LIKE 'call %') ORDER BY id LIMIT 0 + ?`
 
-// unknownDue has a plus: SQLite is to begin with what is due, not with all unknown ones.
-const unknownDue = `+known = 0`
+// dueIncidents selects what is due (?3, or after ?4) by its class, each in the order of its turns and
+// within its limit. (The plus: SQLite is to begin with what is due, not with all unknown ones.)
+var dueIncidents = `SELECT 'first', body FROM ` + dueOf(`known = 1 AND tried = 0 AND state = 'open'`, `first_seen_at, id`, `?5`) + `
+	UNION ALL SELECT 'again', body FROM ` + dueOf(`known = 1 AND (tried > 0 AND state = 'open' OR state = 'blocked')`, `next_at, first_seen_at, id`, `?6`) + `
+	UNION ALL SELECT 'tags', body FROM ` + dueOf(`known = 1 AND call_key LIKE 'tags %'`, `next_at, first_seen_at, id`, `?7`) + `
+	UNION ALL SELECT 'back', body FROM ` + dueOf(`known = 1 AND state NOT IN ('open', 'blocked') AND call_key NOT LIKE 'tags %'`, `next_at, first_seen_at, id`, `?8`) + `
+	UNION ALL SELECT 'unknown', body FROM ` + dueOf(`+known = 0`, `detected_at, id`, `?8`)
 
-// dueQuery selects what is due. (The sum: SQLite plans a query anew for each other
-// LIMIT that it can read.)
-func dueQuery(which, order string) string {
-	return `SELECT body FROM incidents WHERE account = ? AND region = ? AND (next_at <= ? OR next_at > ?) AND ` + which + ` ORDER BY ` + order + ` LIMIT 0 + ?`
+// dueOf is a class of what is due. (The sum: SQLite plans a query anew for each other LIMIT that
+// it can read.)
+func dueOf(which, order, limit string) string {
+	return `(SELECT body FROM incidents WHERE account = ?1 AND region = ?2 AND (next_at <= ?3 OR next_at > ?4) AND ` + which + ` ORDER BY ` + order + ` LIMIT 0 + ` + limit + `)`
 }
 
 func (t incidents) Blocked(s inventory.Scope, limit int) ([]string, error) {

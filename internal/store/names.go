@@ -18,13 +18,18 @@ type naming struct{ *tx }
 // of returns the names of what an alert is about, as far as they are known.
 func (t naming) of(a alert.Alert) (alert.Names, error) {
 	accounts, resources := a.Mentions()
-	out, err := alert.Names{}, error(nil)
-	if out.Accounts, err = t.accounts(`id IN (SELECT value FROM json_each(?))`, body(accounts)); err != nil || len(resources) == 0 {
-		return out, err
+	named, err := byKey(t, func(r *alert.Resource, name *string) []any { return []any{&r.Account, &r.Region, &r.ID, name} },
+		`SELECT id, '', '', name FROM accounts WHERE name <> '' AND id IN (SELECT value FROM json_each(?1))
+		UNION ALL SELECT n.account, n.region, n.resource_id, n.name FROM json_each(?2) k CROSS JOIN name_tags n ON n.account = json_extract(k.value, '$.Account')
+			AND n.region = json_extract(k.value, '$.Region') AND n.resource_id = json_extract(k.value, '$.ID')`, body(accounts), body(resources))
+	out := alert.Names{Accounts: map[string]string{}, Resources: named}
+	for r, name := range named {
+		if r.ID == "" {
+			out.Accounts[r.Account] = name
+			delete(named, r)
+		}
 	}
-	out.Resources, err = byKey(t, func(r *alert.Resource, name *string) []any { return []any{&r.Account, &r.Region, &r.ID, name} },
-		`SELECT n.account, n.region, n.resource_id, n.name FROM json_each(?) k CROSS JOIN name_tags n ON n.account = json_extract(k.value, '$.Account')
-			AND n.region = json_extract(k.value, '$.Region') AND n.resource_id = json_extract(k.value, '$.ID')`, body(resources))
+	maps.Copy(out.Accounts, t.f.accounts)
 	return out, err
 }
 

@@ -50,7 +50,7 @@ func (f *file) claim() error {
 
 // connect opens the connections to a file of at most so many bytes; 0: any number.
 func (f *file) connect(ctx context.Context, most int64) (err error) {
-	if f.w, err = openDB(dsn(f.path, fmt.Sprintf("&_txlock=immediate&_pragma=journal_mode(wal)&_pragma=synchronous(full)&_pragma=journal_size_limit(%d)", maxLog))); err != nil {
+	if f.w, err = openDB(dsn(f.path, fmt.Sprintf("&_pragma=journal_mode(wal)&_pragma=synchronous(full)&_pragma=journal_size_limit(%d)", maxLog))); err != nil {
 		return err
 	}
 	f.w.SetMaxOpenConns(1)

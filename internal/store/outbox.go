@@ -17,31 +17,39 @@ type outbox struct{ *file }
 const farthestTry = 2 * time.Hour
 
 // Sent implements sink.Outbox.
-func (s outbox) Sent(ctx context.Context, sink, alertID string, at time.Time) error {
+func (s outbox) Sent(ctx context.Context, name, alertID string, at time.Time) error {
 	delay := time.Duration(0)
-	if s.outlets.owesOne(sink) {
+	if s.outlets.owesOne(name) {
 		delay = s.delay
 	}
 	err := s.updateWithin(ctx, delay, func(t *Tx) error {
-		err := t.exec(`UPDATE deliveries SET sent_at = ?, error = '' WHERE sink = ? AND alert = (SELECT num FROM alerts WHERE id = ?)`, at.UnixMilli(), sink, alertID)
-		if err != nil {
+		var num int64
+		var rings bool
+		_, err := first(t, []any{&num, &rings}, markSent, at.UnixMilli(), name, alertID, at.Add(-alert.Late).UnixMilli(), sink.LogName)
+		if err == nil && rings { // what resolves it may wait in the outbox already
+			err = t.exec(holdPending, at.Add(alert.MinRing).UnixMilli(), name, num)
+		}
+		if err != nil || s.outlets.isCalm(name) {
 			return err
 		}
-		if err := t.holdAnswers(sink, alertID, at); err != nil {
-			return err
-		}
-		return t.endSinkTrouble(sink)
+		return t.endSinkTrouble(name)
 	})
 	if err == nil {
-		s.outlets.sentOne(sink)
+		s.outlets.sentOne(name)
 	}
 	return err
 }
+
+// markSent notes when (?1) a sink (?2) got an alert (?3), and reports whether that is to ring
+// on: it rings on at every sink but the log (?5), or was added before ?4.
+const markSent = `UPDATE deliveries SET sent_at = ?1, error = '' WHERE sink = ?2 AND alert = (SELECT num FROM alerts WHERE id = ?3)
+	RETURNING alert, (SELECT NOT answers AND (at < ?4 OR rings_on AND ?2 <> ?5) FROM alerts WHERE num = alert)`
 
 // endSinkTrouble alerts the other sinks that one takes alerts again, where an alert
 // has said that it does not, and nothing is left that it has not taken.
 func (t alerts) endSinkTrouble(sink string) error {
 	since, err := facts(t).fact(sinkTrouble + sink)
+	t.f.outlets.setCalm(sink, err == nil && since == "")
 	if err != nil || since == "" {
 		return err
 	}
@@ -96,6 +104,7 @@ func (t alerts) addNotTaken(sink, alertID, cause string) error {
 	if err != nil || !ok || last == today {
 		return err
 	}
+	t.f.outlets.setCalm(sink, false)
 	if err := facts(t).setFact(sinkTrouble+sink, today); err != nil {
 		return err
 	}

@@ -1,6 +1,12 @@
 package store
 
-import "sync"
+import (
+	"encoding/json"
+	"sync"
+	"time"
+
+	"flowkeeper/alert/sink"
+)
 
 // outlets are what the store counts of the sinks, in memory only: a restart gives the
 // urgent alerts a few turns more, and no commit is waited for until the sink has all
@@ -15,7 +21,22 @@ type outlet struct {
 	added int64 // deliveries since the start
 	sent  int64 // how many of these the sink has; with known alone
 	known bool  // the sink had all that was due, once
+	calm  bool  // no alert says that the sink takes none
+
+	only *added // committed within onlyFor, while nothing else waited for the sink
 }
+
+// added is a delivery that a transaction adds.
+type added struct {
+	sink.Delivery        // without the alert
+	body          string // the alert
+	alone         bool   // nothing else waits for the sink
+	committed     time.Time
+}
+
+// onlyFor is how long the outbox is not asked for a delivery that was just committed: another
+// process that makes an older alert due meanwhile has it sent after that.
+const onlyFor = time.Second
 
 // use calls fn, under the lock, with what is counted of a sink.
 func (o *outlets) use(sink string, fn func(*outlet)) {
@@ -40,12 +61,40 @@ func (o *outlets) turn(sink string) (byAge bool, added int64) {
 	return byAge, added
 }
 
-// owe counts deliveries that were added, once they are on disk: their sinks, each as
-// often.
-func (o *outlets) owe(sinks []string) {
-	for _, sink := range sinks {
-		o.use(sink, func(x *outlet) { x.added++ })
+// owe counts deliveries that were added, once they are on disk.
+func (o *outlets) owe(deliveries []added, now time.Time) {
+	for _, d := range deliveries {
+		o.use(d.Sink, func(x *outlet) {
+			x.added++
+			x.only, d.committed = nil, now
+			if d.alone {
+				x.only = &d
+			}
+		})
 	}
+}
+
+// takeOnly is what a sink is to get now, where a commit has just added that and nothing else
+// waits for the sink. It returns it once.
+func (o *outlets) takeOnly(sink string, now time.Time) (d sink.Delivery, ok bool) {
+	var a *added
+	o.use(sink, func(x *outlet) { a, x.only = x.only, nil })
+	if a == nil || a.NextAt.After(now) || now.Before(a.committed) || now.Sub(a.committed) > onlyFor {
+		return d, false
+	}
+	d = a.Delivery
+	return d, json.Unmarshal([]byte(a.body), &d.Alert) == nil
+}
+
+// isCalm reports whether it is known that no alert says that a sink takes none.
+func (o *outlets) isCalm(sink string) (calm bool) {
+	o.use(sink, func(x *outlet) { calm = x.calm })
+	return calm
+}
+
+// setCalm notes whether that is known. Only the transaction that writes calls it.
+func (o *outlets) setCalm(sink string, calm bool) {
+	o.use(sink, func(x *outlet) { x.calm = calm })
 }
 
 // hasAll notes that nothing was due for a sink when so many had been added.

@@ -1,6 +1,8 @@
 package store
 
 import (
+	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -152,5 +154,79 @@ func TestARecordWaitsNoLongerThanItsDelay(t *testing.T) {
 	s.ends(s.sent("a"))
 	if id := s.next(); id != "" {
 		t.Errorf("again: %q", id)
+	}
+}
+
+// TestWhatWasJustAddedIsHandedOver: the only alert that waits for a sink is handed over as it
+// was committed, once, and is what the file has.
+func TestWhatWasJustAddedIsHandedOver(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "state.db")
+	s := open(t, path)
+	other := openAs(t, path, Options{Now: func() time.Time { return noon }}) // has nothing in memory
+	same := func(want string) {
+		t.Helper()
+		stored, _, err := other.Next(t.Context(), "hook", noon)
+		if err != nil {
+			t.Fatal(err)
+		}
+		only := false
+		s.outlets.use("hook", func(x *outlet) { only = x.only != nil })
+		for range 2 { // the second time from the file
+			if d, ok, err := s.Next(t.Context(), "hook", noon); err != nil || ok != (want != "") || d.Alert.ID != want || !reflect.DeepEqual(d, stored) {
+				t.Errorf("%+v, %v\nwant %q: %+v", d, err, want, stored)
+			}
+		}
+		if want != "" && !only {
+			t.Errorf("%q was not handed over", want)
+		}
+	}
+	a := alert.Alert{Kind: alert.Deletion, Level: alert.High, DedupKey: "e", FlowLogs: knownLogs, RouteLevel: alert.High}
+	a.ID = "deletion"
+	addAll(t, s, noon, a)
+	same("deletion")
+	s.sent(t, "hook", "deletion", noon)
+	same("")
+	a.ID, a.Kind, a.Level = "restored", alert.Restored, alert.Low
+	addAll(t, s, noon, a)
+	same("restored")
+	s.sent(t, "hook", "restored", noon)
+}
+
+// TestWhatIsNotHandedOver: what waits behind something else, even of another process, what is
+// not due yet, and what was committed a while ago.
+func TestWhatIsNotHandedOver(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		before func(s *Store)
+		at     time.Time // of the alert
+		now    time.Time // when the sink asks
+		want   string
+	}{
+		"behind one of another process": {before: func(s *Store) {
+			addAll(t, s, noon, alert.Alert{ID: "old", DedupKey: "e", Kind: alert.Deletion, Level: alert.Informational, FlowLogs: knownLogs})
+			s.sent(t, "hook", "old", noon)
+			again := openAs(t, s.path, Options{Now: func() time.Time { return noon }})
+			again.put(t, func(q *Tx) error { return q.exec(`UPDATE deliveries SET sent_at = NULL`) })
+		}, at: noon, now: noon, want: "old"},
+		"with another":        {before: func(s *Store) { addAll(t, s, noon, alert.Alert{ID: "first", Level: alert.Critical}) }, at: noon, now: noon, want: "first"},
+		"not due":             {at: noon.Add(time.Minute), now: noon, want: "none until 1m0s"},
+		"a while ago":         {at: noon, now: noon.Add(2 * time.Second), want: "new"},
+		"the clock went back": {at: noon.Add(-time.Hour), now: noon.Add(-time.Minute), want: "new"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := fresh(t)
+			if c.before != nil {
+				c.before(s)
+			}
+			addAll(t, s, c.at, alert.Alert{ID: "new", DedupKey: "e", Kind: alert.Restored, Level: alert.Low, FlowLogs: knownLogs})
+			if got := nextID(t, s, "hook", c.now); got != c.want {
+				t.Errorf("%q", got)
+			}
+			if d, only := s.outlets.takeOnly("hook", noon); only {
+				t.Errorf("%+v was there to be handed over", d)
+			}
+		})
 	}
 }

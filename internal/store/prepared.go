@@ -110,6 +110,35 @@ func (c *conn) QueryContext(ctx context.Context, query string, args []driver.Nam
 	return &rows{Rows: r, give: func(err error) error { return c.give(query, s, err) }}, nil
 }
 
+// BeginTx begins a transaction, by a prepared statement too. One that may write locks the file
+// at once. No context ends it: package sql would take one that has begun for none.
+func (c *conn) BeginTx(_ context.Context, o driver.TxOptions) (driver.Tx, error) {
+	begin := "BEGIN IMMEDIATE"
+	if o.ReadOnly {
+		begin = "BEGIN"
+	}
+	_, err := c.ExecContext(context.Background(), begin, nil)
+	return transaction{c}, err
+}
+
+// transaction is the one that a connection is in.
+type transaction struct{ *conn }
+
+// Commit implements driver.Tx.
+func (t transaction) Commit() error {
+	_, err := t.ExecContext(context.Background(), "COMMIT", nil)
+	if err != nil {
+		_ = t.Rollback() // SQLite may not have ended it
+	}
+	return err
+}
+
+// Rollback implements driver.Tx.
+func (t transaction) Rollback() error {
+	_, err := t.ExecContext(context.Background(), "ROLLBACK", nil)
+	return err
+}
+
 // Close closes the statements first: SQLite keeps a connection that has any.
 func (c *conn) Close() error {
 	for query, s := range c.idle {

@@ -69,7 +69,7 @@ func old(t *testing.T, s *Store, n int) {
 				row.State, row.GoneAt = inventory.Gone, at
 				err := errors.Join(tx.PutFlowLog(row),
 					tx.PutIncident(incident.Incident{Scope: scope, FlowLogID: id, EventID: id, State: incident.Verified, Known: true, DetectedAt: at}),
-					tx.AddHistory(scope, id, incident.Entry{At: at}), tx.AddHistory(scope, id, incident.Entry{At: at}),
+					tx.AddHistory(scope, id, incident.Entry{At: at}, true), tx.AddHistory(scope, id, incident.Entry{At: at}, true),
 					tx.PutEvent(incident.Event{Scope: scope, ID: id, DetectedAt: at}),
 					tx.AddAlert(alert.Alert{ID: id, DedupKey: id, Time: alert.Time{Time: at}, Kind: alert.Deletion}),
 					tx.AddActorCall(repeat.ActorCall{Principal: "mallory", At: noon.Add(-48 * time.Hour), EventID: id, EventName: "DeleteFlowLogs"}))
@@ -245,7 +245,7 @@ func TestPruneKeepsAnEventThatIsNotOver(t *testing.T) {
 	s.put(t, func(tx *Tx) error {
 		return errors.Join(
 			tx.PutIncident(incident.Incident{Scope: scope, FlowLogID: "fl-1", EventID: "second", State: incident.Blocked, Known: true, DetectedAt: at}),
-			tx.AddHistory(scope, "fl-1", incident.Entry{At: at, EventID: "first"}), tx.AddHistory(scope, "fl-1", incident.Entry{At: at, EventID: "second"}),
+			tx.AddHistory(scope, "fl-1", incident.Entry{At: at, EventID: "first"}, true), tx.AddHistory(scope, "fl-1", incident.Entry{At: at, EventID: "second"}, true),
 			tx.PutEvent(incident.Event{Scope: scope, ID: "first", CampaignID: "campaign", DetectedAt: at, DeletionAlertedAt: at}),
 			tx.PutEvent(incident.Event{Scope: scope, ID: "second", CampaignID: "campaign", DetectedAt: at, DeletionAlertedAt: at}),
 			tx.PutEvent(incident.Event{Scope: scope, ID: "of nothing", DetectedAt: at}))
@@ -271,15 +271,12 @@ func TestI12HistoryIsBounded(t *testing.T) {
 	for known, most := range map[bool]int{true: maxHistory, false: maxUnknownHistory} {
 		s := fresh(t)
 		s.put(t, func(tx *Tx) error {
-			if err := tx.PutIncident(incident.Incident{Scope: scope, FlowLogID: "fl-1", State: incident.Open, Known: known}); err != nil {
-				return err
-			}
+			c := &incident.Case{Scope: scope}
+			c.Put(incident.Incident{Scope: scope, FlowLogID: "fl-1", State: incident.Open, Known: known})
 			for n := range 3 * maxHistory {
-				if err := tx.AddHistory(scope, "fl-1", incident.Entry{EventID: fmt.Sprint(n)}); err != nil {
-					return err
-				}
+				c.Effects.History = append(c.Effects.History, incident.HistoryLine{FlowLogID: "fl-1", Entry: incident.Entry{EventID: fmt.Sprint(n)}})
 			}
-			return nil
+			return tx.SaveCase(c)
 		})
 		_, h, _, err := s.FindIncident(t.Context(), "fl-1")
 		if err != nil || len(h) != most {
@@ -297,7 +294,7 @@ func TestI12UnknownIncidentsAreBounded(t *testing.T) {
 		t.Helper()
 		s.put(t, func(tx *Tx) error {
 			i.Scope, i.FlowLogID, i.EventID = scope, id, "event"
-			return errors.Join(tx.PutIncident(i), tx.AddHistory(scope, id, incident.Entry{EventID: "event"}))
+			return errors.Join(tx.PutIncident(i), tx.AddHistory(scope, id, incident.Entry{EventID: "event"}, true))
 		})
 	}
 	put("fl-known", incident.Incident{State: incident.Open, Known: true, DetectedAt: noon.Add(-time.Hour)})
@@ -307,7 +304,7 @@ func TestI12UnknownIncidentsAreBounded(t *testing.T) {
 			for n := range 1000 {
 				id := fmt.Sprintf("fl-%08d", 1000*m+n)
 				i := incident.Incident{Scope: scope, FlowLogID: id, State: incident.Open, DetectedAt: noon.Add(-time.Minute)}
-				if err := errors.Join(tx.PutIncident(i), tx.AddHistory(scope, id, incident.Entry{EventID: "event"})); err != nil {
+				if err := errors.Join(tx.PutIncident(i), tx.AddHistory(scope, id, incident.Entry{EventID: "event"}, true)); err != nil {
 					return err
 				}
 			}

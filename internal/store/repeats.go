@@ -27,19 +27,15 @@ func (t repeats) Bursts(class repeat.Class) (int, error) {
 }
 
 func (t repeats) DueBursts(s inventory.Scope, now time.Time) (out []repeat.Burst, err error) {
-	for _, of := range []inventory.Scope{s, {}} {
-		due, err := each[repeat.Burst](t, `SELECT body FROM bursts WHERE account = ? AND region = ? AND (due_at <= ? OR due_at > ?) ORDER BY due_at LIMIT 100`,
-			of.Account, of.Region, now.UnixMilli(), now.Add(farthest).UnixMilli())
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, due...)
-	}
-	// Those of scopes that are not configured any more: these have no restorer.
-	left, err := each[repeat.Burst](t, `SELECT body FROM bursts WHERE key IN (SELECT key FROM bursts INDEXED BY bursts_due WHERE due_at <= ? LIMIT 100)
-		AND NOT (account = ? AND region = ?) AND account <> ''`, now.Add(-orphaned).UnixMilli(), s.Account, s.Region)
-	return append(out, left...), err
+	return each[repeat.Burst](t, dueBursts, s.Account, s.Region, now.UnixMilli(), now.Add(farthest).UnixMilli(), now.Add(-orphaned).UnixMilli())
 }
+
+// dueBursts selects those of a scope, those of none, and those of scopes that are not
+// configured any more: these have no restorer.
+const dueBursts = `SELECT body FROM (SELECT body FROM bursts WHERE account = ?1 AND region = ?2 AND (due_at <= ?3 OR due_at > ?4) ORDER BY due_at LIMIT 100)
+	UNION ALL SELECT body FROM (SELECT body FROM bursts WHERE account = '' AND region = '' AND (due_at <= ?3 OR due_at > ?4) ORDER BY due_at LIMIT 100)
+	UNION ALL SELECT body FROM bursts WHERE key IN (SELECT key FROM bursts INDEXED BY bursts_due WHERE due_at <= ?5 LIMIT 100)
+		AND NOT (account = ?1 AND region = ?2) AND account <> ''`
 
 // orphaned is how long a burst is overdue before any scope's restorer sees to it.
 const orphaned = time.Hour

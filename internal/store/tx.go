@@ -19,9 +19,9 @@ type tx struct {
 	f       *file
 	bounded bool // unknown incidents were counted
 
-	bill                       *bill    // of the commit; nil: it only reads, or drops
-	droppedRows, droppedUnsent int64    // by this transaction
-	delivers                   []string // the sinks that it adds deliveries for, each as often
+	bill                       *bill   // of the commit; nil: it only reads, or drops
+	droppedRows, droppedUnsent int64   // by this transaction
+	delivers                   []added // by this transaction
 }
 
 // exec runs a statement that returns no rows.

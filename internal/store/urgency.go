@@ -35,7 +35,8 @@ const (
 	// more than those has other troubles. ?4: since when one must have waited.
 	longestWaiting = `(SELECT * FROM deliveries INDEXED BY deliveries_pending WHERE sink = ?1 AND sent_at IS NULL AND parked_at IS NULL ORDER BY alert LIMIT 1000) d
 		JOIN alerts a ON a.num = d.alert WHERE ` + due + ` AND a.at <= ?4 ORDER BY d.alert LIMIT 1`
-	soonest = `SELECT d.next_at FROM deliveries d INDEXED BY deliveries_next JOIN alerts a ON a.num = d.alert
+	anyPending = `SELECT EXISTS (SELECT 1 FROM deliveries INDEXED BY deliveries_pending WHERE sink = ? AND sent_at IS NULL AND parked_at IS NULL)`
+	soonest    = `SELECT d.next_at FROM deliveries d INDEXED BY deliveries_next JOIN alerts a ON a.num = d.alert
 		WHERE ` + ready + ` ORDER BY d.next_at LIMIT 1`
 )
 
@@ -50,7 +51,13 @@ const (
 // Next implements sink.Outbox.
 func (s outbox) Next(ctx context.Context, sink string, now time.Time) (d sink.Delivery, ok bool, err error) {
 	byAge, added := s.outlets.turn(sink)
+	if d, ok = s.outlets.takeOnly(sink, now); ok {
+		return d, true, nil
+	}
 	err = s.View(ctx, func(t *Tx) error {
+		if any, err := value[bool](t, anyPending, sink); err != nil || !any {
+			return err
+		}
 		args := []any{sink, now.UnixMilli(), now.Add(farthestTry).UnixMilli()}
 		if byAge {
 			if d, ok, err = t.firstOf(longestWaiting, append(args, now.Add(-longWait).UnixMilli())...); err != nil || ok {
