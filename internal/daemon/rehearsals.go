@@ -63,8 +63,8 @@ func (r *rehearsals) round(daemon context.Context) {
 		}
 		sum.add()
 		r.places.enter(func(leave func()) {
-			if result, err := r.once(ctx, s); ctx.Err() == nil {
-				sum.note(result, err)
+			if ctx.Err() == nil {
+				sum.note(r.once(ctx, s))
 			}
 			r.give(s)
 			leave()
