@@ -74,7 +74,6 @@ func (d *Daemon) startAWSLoops(ctx context.Context, g *errgroup.Group) {
 		g.Go(func() error { return d.membership.run(ctx) })
 	}
 	g.Go(func() error { return d.prune(ctx) })
-	g.Go(func() error { return d.nameTags.run(ctx) })
 	d.Log.Info("running", "version", d.Version, "scopes", len(d.fleet.Scopes()), "sinks", len(d.sinks), "mode", d.Config.Remediate.Mode, "queue_host", queueclient.Host(d.sqs))
 	if d.Ready != nil {
 		d.Ready()

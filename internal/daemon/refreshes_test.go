@@ -163,6 +163,7 @@ func TestAWaitForATurnIsPartOfTheRound(t *testing.T) {
 		h := newHouse(t)
 		h.daemon.Config.Inventory.Schedule = "@every 5m"
 		d := h.connected(t.Context())
+		d.loopsOf = newScopeLoops(t.Context(), nil, d)
 		over := make(chan struct{})
 		for range h.daemon.Config.Inventory.MaxConcurrent { // others are refreshed
 			d.refreshes.slots.enter(func(leave func()) {
