@@ -31,12 +31,12 @@ func (r *Remediator) parts(s inventory.Scope) scopeParts {
 	return scopeParts{store: st, client: client{api, s, m.pace, r.Now}, memory: m, notifier: notifier{st, r.News}, log: r.Log.With("account", s.Account, "region", s.Region)}
 }
 
-func (r *Remediator) restorer(s inventory.Scope) restorer {
+func (r *Remediator) restorer(s inventory.Scope) *restorer {
 	jitter := r.Rand
 	if jitter == nil {
 		jitter = rand.Float64
 	}
-	return restorer{scopeParts: r.parts(s), meter: r.Meter, parallel: r.parallel(), jitter: jitter}
+	return &restorer{scopeParts: r.parts(s), meter: r.Meter, parallel: r.parallel(), jitter: jitter}
 }
 
 // memory is what a scope remembers, from its first use on.

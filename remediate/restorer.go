@@ -23,8 +23,8 @@ type restorer struct {
 	meter    Meter // nil: nothing is counted
 }
 
-// run is [Remediator.Run].
-func (r restorer) run(ctx context.Context, beat func()) error {
+// run is [Remediator.Run]. Thousands wait in it: the restorer is not on its stack.
+func (r *restorer) run(ctx context.Context, beat func()) error {
 	began := r.store.now()
 	p := progress{said: began}
 	// Restorers of thousands of scopes begin at once: their steps beside what is due do not.

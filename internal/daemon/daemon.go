@@ -40,24 +40,23 @@ type Daemon struct {
 	// the queue's attributes and the first refreshes, or after the time these may take.
 	Ready func()
 
-	store          *store.Store
-	senders        []*sink.Sender
-	sinks          map[string]sink.Sink
-	progress       systemd.Progress
-	sqs            *sqs.Client
-	queue          *queueState
-	storeHealth    *storeHealth
-	listener       net.Listener
-	bypassed       bypassed
-	handled        atomic.Int64   // messages since the start
-	backup         *backup.Backup // nil: none
-	meters         *metrics.Meters
-	untaken        *untaken
-	base           aws.Config    // like AWS; its clients count their calls
-	refreshing     cron.Schedule // of the inventory
-	rehearsing     cron.Schedule // nil: never
-	rehearsalSlots chan struct{} // holds one for each scope that is being rehearsed
-	environment    environment
+	store       *store.Store
+	senders     []*sink.Sender
+	sinks       map[string]sink.Sink
+	progress    systemd.Progress
+	sqs         *sqs.Client
+	queue       *queueState
+	storeHealth *storeHealth
+	listener    net.Listener
+	bypassed    bypassed
+	handled     atomic.Int64   // messages since the start
+	backup      *backup.Backup // nil: none
+	meters      *metrics.Meters
+	untaken     *untaken
+	base        aws.Config    // like AWS; its clients count their calls
+	refreshing  cron.Schedule // of the inventory
+	rehearsing  cron.Schedule // nil: never
+	environment environment
 
 	connected  atomic.Bool // the fields below are set
 	fleet      *scopes.Fleet
@@ -127,7 +126,6 @@ func (d *Daemon) open(ctx context.Context) (err error) {
 		return err
 	}
 	d.untaken = &untaken{oldest: d.store.Untaken}
-	d.rehearsalSlots = make(chan struct{}, rehearsedAtOnce)
 	d.queue = &queueState{QueueRef: queue, store: d.store, outage: d.newOutage(inventory.Scope{}, notify.Receiving, "the queue answers again")}
 	d.storeHealth = &storeHealth{log: d.Log, commit: d.tryCommit, showAgain: make(chan struct{}, 1)}
 	if unread != nil {

@@ -154,9 +154,7 @@ func TestTheHeartbeatStopsWhereNoSinkTakesAnUrgentAlert(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			d := h.connected(ctx)
 			g, ctx := errgroup.WithContext(ctx)
-			for _, s := range d.fleet.Scopes() {
-				g.Go(func() error { return d.refreshes.run(ctx, s) })
-			}
+			d.startScopes(ctx, g)
 			for _, s := range d.senders {
 				g.Go(func() error { return s.Run(ctx) })
 			}

@@ -53,10 +53,7 @@ func (d *Daemon) startAWSLoops(ctx context.Context, g *errgroup.Group) {
 		Received: d.queue.received, Failed: d.queue.failed, Beat: d.progress.Loop("receive", maxSilence),
 		ShowAgain: d.storeHealth.showAgain, Meter: d.meters, Files: newLogFiles(d),
 	}, d.sqs, handler{d}, d.Log)
-	d.loopsOf = newScopeLoops(ctx, g, d)
-	for _, s := range d.fleet.Scopes() {
-		d.loopsOf.start(s)
-	}
+	d.startScopes(ctx, g)
 	g.Go(func() error {
 		failed := d.depends.askFirst(ctx) // tampering in the messages is judged by the answer
 		d.refreshes.overview().awaitFirst(ctx, firstRefresh)
@@ -71,6 +68,7 @@ func (d *Daemon) startAWSLoops(ctx context.Context, g *errgroup.Group) {
 		}
 		return nil
 	})
+	g.Go(func() error { return newRehearsals(d).run(ctx) })
 	g.Go(func() error { return d.discovery.run(ctx) })
 	for _, o := range placeOutagesOf(d) {
 		g.Go(func() error { return o.run(ctx) })
@@ -79,10 +77,17 @@ func (d *Daemon) startAWSLoops(ctx context.Context, g *errgroup.Group) {
 		g.Go(func() error { return d.membership.run(ctx) })
 	}
 	g.Go(func() error { return d.prune(ctx) })
-	g.Go(func() error { return d.nameTags.run(ctx) })
 	d.Log.Info("running", "version", d.Version, "scopes", len(d.fleet.Scopes()), "sinks", len(d.sinks), "mode", d.Config.Remediate.Mode, "queue_host", queueclient.Host(d.sqs))
 	if d.Ready != nil {
 		d.Ready()
+	}
+}
+
+// startScopes starts what runs in each scope of the fleet.
+func (d *Daemon) startScopes(ctx context.Context, g *errgroup.Group) {
+	d.loopsOf = newScopeLoops(ctx, g, d)
+	for _, s := range d.fleet.Scopes() {
+		d.loopsOf.start(s)
 	}
 }
 

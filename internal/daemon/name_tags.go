@@ -7,20 +7,18 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"flowkeeper/alert"
 	"flowkeeper/internal/store"
 	"flowkeeper/inventory"
 )
 
 // nameTags asks AWS for the tag Name of what flow logs are of, for alerts and lists: of what is
-// new after a refresh, and once a day of all. A few goroutines do so beside the refreshes, which
+// new after a refresh, and once a day of all. That happens beside the refreshes, which
 // never wait for them and cost no further call if they find nothing new. Names are not worth an
 // alert: a failure is logged, and tried again later.
 type nameTags struct {
-	d    *Daemon
-	wake chan struct{} // holds one if a scope may be due
+	d      *Daemon
+	places *gate // of the scopes whose names are asked for at the same time
 
 	mu      sync.Mutex // guards what follows
 	scopes  map[inventory.Scope]*scopeNameTags
@@ -30,7 +28,7 @@ type nameTags struct {
 // scopeNameTags is what is known of the names of one scope.
 type scopeNameTags struct {
 	due       bool      // a refresh has found something new, or all are due
-	busy      bool      // a goroutine asks for them
+	busy      bool      // they are being asked for, or wait for a place
 	all       time.Time // when all are due again; zero: not known yet
 	notBefore time.Time // after a failure
 }
@@ -42,12 +40,33 @@ const (
 )
 
 func newNameTags(d *Daemon) *nameTags {
-	return &nameTags{d: d, wake: make(chan struct{}, 1), scopes: map[inventory.Scope]*scopeNameTags{}}
+	return &nameTags{d: d, places: newGate(namesAsked), scopes: map[inventory.Scope]*scopeNameTags{}}
 }
 
-// refreshed notes that a scope was refreshed, and whether that has found anything new. It never
-// blocks.
+// refreshed notes that a scope was refreshed, and whether that has found anything new: its names are
+// asked for once there is a place. It never blocks.
 func (n *nameTags) refreshed(s inventory.Scope, found bool) {
+	if !n.take(s, found) {
+		return
+	}
+	ctx, done, ok := n.d.loopsOf.begin(s)
+	if !ok {
+		n.forget(s)
+		return
+	}
+	n.places.enter(func(leave func()) {
+		defer done()
+		defer leave()
+		for again := true; again; {
+			var all time.Time
+			err := recovered("names of "+s.String(), func() (err error) { all, err = n.ask(ctx, s); return err })
+			again = n.asked(ctx, s, all, err)
+		}
+	})
+}
+
+// take is refreshed, and reports whether the names are to be asked for now.
+func (n *nameTags) take(s inventory.Scope, found bool) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	st := n.scopes[s]
@@ -56,75 +75,42 @@ func (n *nameTags) refreshed(s inventory.Scope, found bool) {
 		n.scopes[s] = st
 	}
 	now := time.Now()
-	if st.due = st.due || found || !st.all.After(now); st.due && !st.notBefore.After(now) {
-		n.wakeUp()
+	st.due = st.due || found || !st.all.After(now)
+	if !st.due || st.busy || st.notBefore.After(now) {
+		return false
 	}
+	st.due, st.busy = false, true
+	return true
 }
 
-func (n *nameTags) wakeUp() {
-	select {
-	case n.wake <- struct{}{}:
-	default: // it will look anyway
-	}
-}
-
-// run asks for the names that are due until ctx ends.
-func (n *nameTags) run(ctx context.Context) error {
-	var g errgroup.Group
-	for range namesAsked {
-		g.Go(func() error {
-			for {
-				select {
-				case <-ctx.Done():
-					return nil
-				case <-n.wake:
-				}
-				for s, ok := n.take(); ok && ctx.Err() == nil; s, ok = n.take() {
-					n.wakeUp() // others may be due, too
-					var all time.Time
-					err := recovered("names of "+s.String(), func() (err error) { all, err = n.ask(ctx, s); return err })
-					n.asked(ctx, s, all, err)
-				}
-			}
-		})
-	}
-	return g.Wait()
-}
-
-// take takes a scope that is due.
-func (n *nameTags) take() (s inventory.Scope, ok bool) {
+// forget forgets a scope that has left the fleet.
+func (n *nameTags) forget(s inventory.Scope) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	now := time.Now()
-	for s, st := range n.scopes {
-		if st.due && !st.busy && !st.notBefore.After(now) {
-			st.due, st.busy = false, true
-			return s, true
-		}
-	}
-	return s, false
+	delete(n.scopes, s)
 }
 
-// asked notes what came of asking: since when the names of all are known, or why they are not.
-func (n *nameTags) asked(ctx context.Context, s inventory.Scope, all time.Time, err error) {
+// asked notes what came of asking: since when the names of all are known, or why they are not. It
+// reports whether they are to be asked for again, because a refresh has found something meanwhile.
+func (n *nameTags) asked(ctx context.Context, s inventory.Scope, all time.Time, err error) (again bool) {
+	if ctx.Err() != nil {
+		n.forget(s)
+		return false
+	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	st := n.scopes[s]
-	st.busy = false
-	if _, ours := n.d.fleet.Tags(s); !ours {
-		delete(n.scopes, s)
-		return
-	}
 	if err == nil {
 		st.all, st.notBefore, n.failing = all.Add(namesAge), time.Time{}, false
-		return
+		st.due, st.busy = false, st.due
+		return st.busy
 	}
-	st.due, st.notBefore = true, time.Now().Add(namesPause)
-	if ctx.Err() != nil || n.failing {
-		return
+	st.due, st.busy, st.notBefore = true, false, time.Now().Add(namesPause)
+	if !n.failing { // 3,400 scopes that are refused the same are one line
+		n.failing = true
+		n.d.Log.Info("the names of VPCs and other resources can't be asked for: alerts and lists show their IDs alone", "account", s.Account, "region", s.Region, "error", err)
 	}
-	n.failing = true // 3,400 scopes that are refused the same are one line
-	n.d.Log.Info("the names of VPCs and other resources can't be asked for: alerts and lists show their IDs alone", "account", s.Account, "region", s.Region, "error", err)
+	return false
 }
 
 // ask asks for the names of the resources of a scope, of new ones or of all, and stores them. It

@@ -2,6 +2,8 @@ package daemon
 
 import (
 	"context"
+	"errors"
+	"log/slog"
 	"maps"
 	"net/http"
 	"strings"
@@ -131,33 +133,35 @@ func TestNamesAreAskedForOnce(t *testing.T) {
 // after a failure not for a while.
 func TestNamesAreDue(t *testing.T) {
 	t.Parallel()
-	n := newNameTags(nil)
-	due := func(want bool) {
+	n := newNameTags(&Daemon{Log: slog.New(slog.DiscardHandler)})
+	refreshed := func(found, want bool) {
 		t.Helper()
-		s, ok := n.take()
-		if ok != want || ok && s != home {
-			t.Errorf("due: %v (%v), want %v", ok, s, want)
+		if got := n.take(home, found); got != want {
+			t.Errorf("asked for: %v, want %v", got, want)
 		}
 	}
-	due(false)
-	n.refreshed(home, false)
-	due(true)
-	n.refreshed(home, true)
-	due(false) // it is being asked for
-	done := func(change func(*scopeNameTags)) { st := n.scopes[home]; st.busy = false; change(st) }
-	done(func(st *scopeNameTags) { st.all = time.Now().Add(namesAge) })
-	due(true) // for what was found meanwhile
-	done(func(*scopeNameTags) {})
-	n.refreshed(home, false)
-	due(false)
-	n.refreshed(home, true)
-	due(true)
-	done(func(st *scopeNameTags) { st.due, st.notBefore = true, time.Now().Add(namesPause) })
-	n.refreshed(home, true)
-	due(false)
-	done(func(st *scopeNameTags) { st.notBefore = time.Time{} })
-	due(true)
-	done(func(st *scopeNameTags) { st.all = time.Now().Add(-time.Second) })
-	n.refreshed(home, false)
-	due(true)
+	asked := func(age time.Duration, err error, want bool) {
+		t.Helper()
+		if again := n.asked(t.Context(), home, time.Now().Add(-age), err); again != want {
+			t.Errorf("asked for again: %v, want %v", again, want)
+		}
+	}
+	refreshed(false, true)
+	refreshed(true, false) // it is being asked for
+	asked(0, nil, true)    // for what was found meanwhile
+	refreshed(false, false)
+	asked(0, nil, false)
+	refreshed(false, false)
+	refreshed(true, true)
+	asked(0, errors.New("refused"), false)
+	refreshed(true, false)
+	n.scopes[home].notBefore = time.Time{} // the pause is over
+	refreshed(false, true)
+	asked(namesAge+time.Second, nil, false)
+	refreshed(false, true)
+	gone, leave := context.WithCancel(t.Context())
+	leave()
+	if n.asked(gone, home, time.Now(), nil); len(n.scopes) > 0 {
+		t.Error("a scope that has left is remembered")
+	}
 }

@@ -4,34 +4,28 @@ import (
 	"context"
 	"fmt"
 	"runtime/debug"
-	"sync"
 	"time"
 
 	"flowkeeper/alert"
 	"flowkeeper/internal/outage"
-	"flowkeeper/internal/retry"
 	"flowkeeper/internal/scopes"
 	"flowkeeper/inventory"
 )
 
 // refresh refreshes one scope, by refreshing its snapshot as a function does, and logs and
-// alerts what came of it. A panic is a failure like others.
-func (r *refreshes) refresh(ctx context.Context, s inventory.Scope, snapshot func(context.Context, inventory.Scope) (inventory.Counts, error)) {
-	if r.isDisabled(s) {
+// alerts what came of it. A panic is a failure like others. It was asked for at a time, and has
+// waited for its slot since, which it gives back by leave.
+func (r *refreshes) refresh(ctx context.Context, s inventory.Scope, snapshot func(context.Context, inventory.Scope) (inventory.Counts, error), asked time.Time, leave func()) {
+	defer leave()
+	if ctx.Err() != nil || r.isDisabled(s) {
 		return
 	}
-	started := time.Now()
-	release, ok := r.occupy(ctx, s)
-	if !ok {
-		return
-	}
+	answered := r.watch(s, leave)
 	defer r.d.progress.Task(refreshOf(s), maxSilence)()
 	var counts inventory.Counts
-	var err error
-	retry.Apart(func() {
-		err = recovered("refresh of "+s.String(), func() (err error) { counts, err = snapshot(ctx, s); return err })
-	})
-	release()
+	err := recovered("refresh of "+s.String(), func() (err error) { counts, err = snapshot(ctx, s); return err })
+	answered()
+	leave()
 	if ctx.Err() != nil {
 		return
 	}
@@ -39,18 +33,12 @@ func (r *refreshes) refresh(ctx context.Context, s inventory.Scope, snapshot fun
 		r.fail(ctx, s, err)
 		return
 	}
-	r.succeed(ctx, s, counts, time.Since(started))
+	r.succeed(ctx, s, counts, time.Since(asked))
 }
 
-// occupy waits for a slot. A refresh that AWS does not answer for slotPatience gives its slot
-// back and goes on without one, so that a Region that hangs delays no other.
-func (r *refreshes) occupy(ctx context.Context, s inventory.Scope) (release func(), ok bool) {
-	select {
-	case r.slots <- struct{}{}:
-	case <-ctx.Done():
-		return nil, false
-	}
-	free := sync.OnceFunc(func() { <-r.slots })
+// watch has a refresh that AWS does not answer for slotPatience give its slot back and go on
+// without one, so that a Region that hangs delays no other. It returns what ends that.
+func (r *refreshes) watch(s inventory.Scope, leave func()) (end func()) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	st := r.state(s)
@@ -61,16 +49,15 @@ func (r *refreshes) occupy(ctx context.Context, s inventory.Scope) (release func
 			st.hangs = true
 		}
 		r.mu.Unlock()
-		free()
+		leave()
 	})
 	st.timer = t
 	return func() {
 		t.Stop()
 		r.mu.Lock()
+		defer r.mu.Unlock()
 		st.timer = nil
-		r.mu.Unlock()
-		free()
-	}, true
+	}
 }
 
 // answered says that AWS has answered the refresh of a scope.

@@ -18,30 +18,26 @@ import (
 func TestARefreshThatHasEndedDoesNotHang(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := inventory.Scope{Account: "111122223333", Region: "eu-west-1"}
-		r := &refreshes{slots: make(chan struct{}, 1), scopes: map[inventory.Scope]*scopeRefreshes{}}
-		st := r.state(s)
-		release, ok := r.occupy(t.Context(), s)
-		if !ok {
-			t.Fatal("no slot")
-		}
+		r := &refreshes{scopes: map[inventory.Scope]*scopeRefreshes{}}
+		st, left := r.state(s), 0
+		end := r.watch(s, func() { left++ })
 		r.mu.Lock()
 		time.Sleep(slotPatience) // the timer fires, and waits for mu
-		st.timer = nil           // as release does
+		st.timer = nil           // as end does
 		r.mu.Unlock()
-		release()
+		end()
 		synctest.Wait()
 		if st.hangs {
 			t.Error("it hangs, and has ended")
 		}
-		if release, ok = r.occupy(t.Context(), s); !ok {
-			t.Fatal("its slot is not free")
-		}
+		left = 0
+		end = r.watch(s, func() { left++ })
 		time.Sleep(slotPatience)
 		synctest.Wait()
-		if !st.hangs || len(r.slots) != 0 {
+		if !st.hangs || left != 1 {
 			t.Error("one without an answer does not hang, or keeps its slot")
 		}
-		release()
+		end()
 	})
 }
 

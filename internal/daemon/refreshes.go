@@ -1,22 +1,21 @@
 package daemon
 
 import (
-	"context"
 	"sync"
 	"time"
 
-	"flowkeeper/internal/retry"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate/incident"
 )
 
 // refreshes decides when each scope is refreshed: at the start, on the schedule, soon
 // after a record that names no flow log, soon after a failure, and often after an event in
-// its account. Each scope has a goroutine of its own, so that one that fails or is slow
-// holds up no other.
+// its account. A scope that waits has a timer and no goroutine; a refresh has a goroutine of its
+// own, so that one that fails or is slow holds up no other.
 type refreshes struct {
 	d          *Daemon
-	slots      chan struct{} // holds one for each refresh that AWS answers
+	begins     func(s inventory.Scope, alerted bool) // refreshes a scope without waiting for it, and calls over at its end
+	slots      *gate                                 // has one place for each refresh that AWS answers
 	accounts   *accountOutages
 	regions    *placeOutages
 	alertSlots chan struct{} // holds one for each refresh because of an event: those leave slots to the others
@@ -36,9 +35,10 @@ const (
 func newRefreshes(d *Daemon) *refreshes {
 	most := d.Config.Inventory.MaxConcurrent
 	r := &refreshes{
-		d: d, slots: make(chan struct{}, most), alertSlots: make(chan struct{}, max(1, most/2)),
+		d: d, slots: newGate(most), alertSlots: make(chan struct{}, max(1, most/2)),
 		accounts: newAccountOutages(d), regions: newRegionOutages(d), scopes: map[inventory.Scope]*scopeRefreshes{}, alerts: newAlertRefreshes(d.Config.Inventory.AlertRefresh),
 	}
+	r.begins = r.beginRefresh
 	r.first.began = time.Now()
 	for _, s := range d.fleet.Scopes() {
 		st := r.state(s)
@@ -49,69 +49,93 @@ func newRefreshes(d *Daemon) *refreshes {
 	return r
 }
 
-// run refreshes a scope until ctx ends.
-func (r *refreshes) run(ctx context.Context, s inventory.Scope) error {
-	r.repeat(ctx, s,
-		func() { r.refresh(ctx, s, r.d.remediator.Refresh) },
-		func() bool { return r.refreshAlerted(ctx, s) })
-	return nil
-}
-
-// repeat calls refresh at once, and then on the schedule and on request until ctx
-// ends. What is requested while it runs begins after it; what the schedule would begin
-// then is left out. After an event in the scope's account it calls alerted in between,
-// which reports whether it could refresh; if not, it is called again soon.
-func (r *refreshes) repeat(ctx context.Context, s inventory.Scope, refresh func(), alerted func() bool) {
-	for scheduled := time.Now(); ctx.Err() == nil; {
-		now := time.Now()
-		t := r.turn(s, scheduled, now)
-		if !t.refresh && !t.alerted {
-			retry.Wait(ctx, time.Until(t.next), t.wake)
-			continue
-		}
-		if !scheduled.After(now) {
-			scheduled = r.scheduled(s, now)
-		}
-		if t.refresh {
-			refresh()
-		} else if !alerted() {
-			r.delayAlerted(s)
-		}
-		if now = time.Now(); !scheduled.After(now) {
-			scheduled = r.scheduled(s, now)
-		}
-	}
-}
-
-// scheduled returns when the schedule has a scope refreshed next after a time.
-func (r *refreshes) scheduled(s inventory.Scope, after time.Time) time.Time {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return place{r.first.began, r.state(s).nth}.next(r.d.refreshing, after)
-}
-
-// turn says what is due in a scope.
-type turn struct {
-	refresh bool            // on the schedule or on request
-	alerted bool            // only because of an event in the account
-	next    time.Time       // when something is due, unless it is now
-	wake    <-chan struct{} // can be received from when that changes
-}
-
-// turn takes what is due in a scope, whose next scheduled refresh is given: it begins now.
-func (r *refreshes) turn(s inventory.Scope, scheduled, now time.Time) turn {
+// begin begins the refreshes of a scope: one at once, and then on the schedule and on request. What
+// is requested while one runs begins after it; what the schedule would begin then is left out.
+func (r *refreshes) begin(s inventory.Scope) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	st := r.state(s)
-	requested := st.requests.take(now, r.followUpPause())
-	alerted := r.alerts.next(s, now)
-	t := turn{next: incident.Soonest(scheduled, st.requests.next(), alerted), wake: st.wake}
-	t.refresh = requested || !scheduled.After(now)
-	t.alerted = !t.refresh && !alerted.IsZero() && !alerted.After(now)
-	if t.refresh || t.alerted {
-		r.alerts.begun(s, now)
+	st.scheduled = time.Now()
+	st.alarm = time.AfterFunc(0, func() { r.ring(s) })
+}
+
+// ring begins what is due in a scope. Its alarm calls it.
+func (r *refreshes) ring(s inventory.Scope) {
+	if begins, alerted := r.take(s, time.Now()); begins {
+		r.begins(s, alerted)
 	}
-	return t
+}
+
+// take reports whether something is due in a scope, which begins now, and whether only because of an
+// event in the account.
+func (r *refreshes) take(s inventory.Scope, now time.Time) (begins, alerted bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	st := r.scopes[s]
+	if st == nil || st.busy {
+		return false, false
+	}
+	refresh := st.requests.take(now, r.followUpPause()) || !st.scheduled.After(now)
+	at := r.alerts.next(s, now)
+	if alerted = !refresh && !at.IsZero() && !at.After(now); !refresh && !alerted {
+		r.plan(s, st)
+		return false, false
+	}
+	r.alerts.begun(s, now)
+	st.busy = true
+	r.schedule(st, now)
+	return true, alerted
+}
+
+// over notes that what ring began in a scope is over.
+func (r *refreshes) over(s inventory.Scope) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if st := r.scopes[s]; st != nil {
+		st.busy = false
+		r.schedule(st, time.Now())
+		r.plan(s, st)
+	}
+}
+
+// schedule leaves out what the schedule would begin now. The caller holds mu.
+func (r *refreshes) schedule(st *scopeRefreshes, now time.Time) {
+	if !st.scheduled.After(now) {
+		st.scheduled = place{r.first.began, st.nth}.next(r.d.refreshing, now)
+	}
+}
+
+// plan sets a scope's alarm to when something is due there, unless a refresh is under way. The
+// caller holds mu.
+func (r *refreshes) plan(s inventory.Scope, st *scopeRefreshes) {
+	if st.alarm != nil && !st.busy {
+		now := time.Now()
+		st.alarm.Reset(incident.Soonest(st.scheduled, st.requests.next(), r.alerts.next(s, now)).Sub(now))
+	}
+}
+
+// beginRefresh refreshes a scope once there is a slot: on the schedule or on request, or only
+// because of an event in the account.
+func (r *refreshes) beginRefresh(s inventory.Scope, alerted bool) {
+	ctx, done, ok := r.d.loopsOf.begin(s)
+	if !ok {
+		return
+	}
+	over := func() { r.over(s); done() }
+	snapshot, free := r.d.remediator.Refresh, func() {}
+	if alerted {
+		if free = r.takeAlertSlot(s); free == nil {
+			over()
+			return
+		}
+		snapshot = r.d.remediator.RefreshSparingly
+	}
+	asked := time.Now()
+	r.slots.enter(func(leave func()) {
+		r.refresh(ctx, s, snapshot, asked, leave)
+		free()
+		over()
+	})
 }
 
 // followUpPause is how long after a record every answer of AWS shows what the record reports.
@@ -122,17 +146,17 @@ func (r *refreshes) followUpPause() time.Duration { return r.d.Config.Inventory.
 func (r *refreshes) soon(scope inventory.Scope, all bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	ask := func(st *scopeRefreshes) {
+	ask := func(s inventory.Scope, st *scopeRefreshes) {
 		st.requests.addRecord(time.Now(), r.followUpPause())
-		st.wakeUp()
+		r.plan(s, st)
 	}
 	if st := r.scopes[scope]; st != nil && !all {
-		ask(st)
+		ask(scope, st)
 	}
 	if all {
 		for s, st := range r.scopes {
 			if scope.Account == "" || scope.Account == s.Account {
-				ask(st)
+				ask(s, st)
 			}
 		}
 	}
@@ -144,7 +168,7 @@ func (r *refreshes) again(s inventory.Scope) {
 	defer r.mu.Unlock()
 	st := r.state(s)
 	st.requests.add(time.Now())
-	st.wakeUp()
+	r.plan(s, st)
 }
 
 // alert has the scopes of an account refreshed often, because of an event in one of them. It never blocks, and ignores
@@ -170,32 +194,28 @@ func (r *refreshes) alert(in inventory.Scope) {
 	}
 	r.alerts.note(in.Account, scopes, now)
 	for _, s := range scopes {
-		r.scopes[s].wakeUp()
+		r.plan(s, r.scopes[s])
 	}
 }
 
-// delayAlerted lets the refresh of a scope that is due because of an event wait.
-func (r *refreshes) delayAlerted(s inventory.Scope) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.alerts.delay(s, time.Now().Add(alertRefreshSlow))
-}
-
-// refreshAlerted refreshes a scope because of an event in its account. It reports false if that has to wait: for other
-// such refreshes, or for the restores of the scope.
-func (r *refreshes) refreshAlerted(ctx context.Context, s inventory.Scope) bool {
+// takeAlertSlot takes a slot for a refresh of a scope because of an event in its account, and returns
+// what gives it back. It returns nil if there is to be no such refresh now: it has to wait for others,
+// or for the restores of the scope, and is due again soon; or refreshes of the scope fail, and it is
+// tried again anyway.
+func (r *refreshes) takeAlertSlot(s inventory.Scope) (free func()) {
 	if r.isFailing(s) {
-		return true // it is tried again anyway
+		return nil
 	}
 	select {
 	case r.alertSlots <- struct{}{}:
+		if r.d.remediator.AllowSparing(s) {
+			return func() { <-r.alertSlots }
+		}
+		<-r.alertSlots
 	default:
-		return false
 	}
-	defer func() { <-r.alertSlots }()
-	if !r.d.remediator.AllowSparing(s) {
-		return false
-	}
-	r.refresh(ctx, s, r.d.remediator.RefreshSparingly)
-	return true
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.alerts.delay(s, time.Now().Add(alertRefreshSlow))
+	return nil
 }

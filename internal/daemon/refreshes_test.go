@@ -1,10 +1,8 @@
 package daemon
 
 import (
-	"context"
 	"errors"
 	"slices"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -28,27 +26,25 @@ func begunRefreshes(t *testing.T, schedule string, took time.Duration, scenario 
 		}
 		s := home
 		r := &refreshes{d: &Daemon{Config: c, refreshing: schedule}, scopes: map[inventory.Scope]*scopeRefreshes{}, first: firstRound{began: time.Now()}, alerts: newAlertRefreshes(c.Inventory.AlertRefresh)}
-		ctx, stop := context.WithCancel(t.Context())
-		var loop sync.WaitGroup
-		start := time.Now()
-		loop.Go(func() {
-			refresh := func() {
-				begun = append(begun, time.Since(start))
-				time.Sleep(took)
-			}
-			waits := 0 // of those because of an event, each third one has to wait
-			r.repeat(ctx, s, refresh, func() bool {
-				if waits++; waits%3 == 0 {
-					return false
+		start, waits := time.Now(), 0
+		r.begins = func(s inventory.Scope, alerted bool) {
+			if alerted {
+				if waits++; waits%3 == 0 { // each third one because of an event has to wait
+					r.alerts.delay(s, time.Now().Add(alertRefreshSlow))
+					r.over(s)
+					return
 				}
-				refresh()
-				return true
-			})
-		})
+			}
+			begun = append(begun, time.Since(start))
+			time.Sleep(took)
+			r.over(s)
+		}
+		r.begin(s)
 		synctest.Wait()
 		scenario(r, s)
-		stop()
-		loop.Wait()
+		synctest.Wait()
+		r.forget(s)
+		time.Sleep(took) // what is under way ends
 	})
 	return begun
 }
@@ -196,16 +192,20 @@ func TestAWaitForATurnIsPartOfTheRound(t *testing.T) {
 		h := newHouse(t)
 		h.daemon.Config.Inventory.Schedule = "@every 5m"
 		d := h.connected(t.Context())
-		for range h.daemon.Config.Inventory.MaxConcurrent {
-			d.refreshes.slots <- struct{}{} // others are refreshed
+		d.loopsOf = newScopeLoops(t.Context(), nil, d)
+		over := make(chan struct{})
+		for range h.daemon.Config.Inventory.MaxConcurrent { // others are refreshed
+			d.refreshes.slots.enter(func(leave func()) {
+				time.Sleep(20 * time.Minute)
+				leave()
+			})
 		}
-		var turn sync.WaitGroup
-		turn.Go(func() {
-			d.refreshes.refresh(t.Context(), home, d.remediator.Refresh)
+		asked := time.Now()
+		d.refreshes.slots.enter(func(leave func()) {
+			d.refreshes.refresh(t.Context(), home, d.remediator.Refresh, asked, leave)
+			close(over)
 		})
-		time.Sleep(20 * time.Minute)
-		<-d.refreshes.slots
-		turn.Wait()
+		<-over
 		time.Sleep(25 * time.Minute) // the next turn comes as late
 		if err := d.refreshes.overview().fresh(); err != nil {
 			t.Error(err)
@@ -223,25 +223,30 @@ func TestRefreshesAfterAnEventGiveWay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHouse(t)
 		r := h.connected(t.Context()).refreshes
-		tried := func(done, refreshed bool) {
+		r.d.loopsOf = newScopeLoops(t.Context(), nil, r.d)
+		r.d.loopsOf.running[home] = &scopeLoop{ctx: t.Context(), tasks: 1}
+		tried := func(soon, refreshed bool) {
 			t.Helper()
 			time.Sleep(time.Second)
 			now := time.Now()
-			if got := r.refreshAlerted(t.Context(), home); got != done {
-				t.Errorf("done: %v", got)
+			r.alerts.note(account, []inventory.Scope{home}, now)
+			r.beginRefresh(home, true)
+			synctest.Wait()
+			if got := r.alerts.next(home, now).Equal(now.Add(alertRefreshSlow)); got != soon {
+				t.Errorf("tried again soon: %v", got)
 			}
 			if got := !r.state(home).last.ended.Before(now); got != refreshed {
 				t.Errorf("refreshed: %v", got)
 			}
 		}
-		tried(true, true)
+		tried(false, true)
 		for range h.daemon.Config.Inventory.MaxConcurrent / 2 {
 			r.alertSlots <- struct{}{}
 		}
-		tried(false, false)
-		<-r.alertSlots
-		tried(true, true)
-		r.fail(t.Context(), home, errors.New("for once"))
 		tried(true, false)
+		<-r.alertSlots
+		tried(false, true)
+		r.fail(t.Context(), home, errors.New("for once"))
+		tried(false, false)
 	})
 }

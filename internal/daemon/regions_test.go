@@ -127,14 +127,8 @@ func TestAHangingRegionHoldsUpNoOther(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		d := h.connected(ctx)
 		begun := time.Now()
-		var all sync.WaitGroup
-		for _, s := range d.fleet.Scopes() {
-			all.Go(func() {
-				if err := d.refreshes.run(ctx, s); err != nil {
-					t.Error(err)
-				}
-			})
-		}
+		var g errgroup.Group
+		d.startScopes(ctx, &g)
 		d.refreshes.overview().awaitFirst(ctx, time.Hour)
 		if took := time.Since(begun); took > 3*slotPatience {
 			t.Errorf("what waits in the queue waited %s", took)
@@ -155,7 +149,9 @@ func TestAHangingRegionHoldsUpNoOther(t *testing.T) {
 			t.Errorf("stalled: %v", names)
 		}
 		cancel()
-		all.Wait()
+		if err := g.Wait(); err != nil {
+			t.Error(err)
+		}
 	})
 }
 
@@ -169,10 +165,7 @@ func TestARegionEnabledLaterIsGuardedWithinTheHour(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		d := h.connected(ctx)
 		g, ctx := errgroup.WithContext(ctx)
-		d.loopsOf = newScopeLoops(ctx, g, d)
-		for _, s := range d.fleet.Scopes() {
-			d.loopsOf.start(s)
-		}
+		d.startScopes(ctx, g)
 		g.Go(func() error { return d.discovery.run(ctx) })
 		time.Sleep(time.Minute)
 		h.world.SetRegions(region, farRegion)

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"flowkeeper/internal/retry"
@@ -12,46 +13,135 @@ import (
 // rehearsedAtOnce is how many scopes are rehearsed at the same time.
 const rehearsedAtOnce = 8
 
-// rehearsals of the scopes, on the schedule rehearsal.schedule.
-type rehearsals struct{ *Daemon }
+// rehearsals of the scopes, on the schedule rehearsal.schedule: one goroutine begins them, in the
+// order of the fleet. A scope that is slow takes one of the places, and holds up no other.
+type rehearsals struct {
+	d      *Daemon
+	places *gate
 
-// run tries restores in a scope as dry runs on rehearsal.schedule, until ctx ends.
-func (r rehearsals) run(ctx context.Context, s inventory.Scope) error {
-	if r.rehearsing == nil {
+	mu    sync.Mutex
+	under map[inventory.Scope]bool // a rehearsal has begun, or waits for its place
+}
+
+func newRehearsals(d *Daemon) *rehearsals {
+	return &rehearsals{d: d, places: newGate(rehearsedAtOnce), under: map[inventory.Scope]bool{}}
+}
+
+// run tries restores as dry runs on rehearsal.schedule, until ctx ends.
+func (r *rehearsals) run(ctx context.Context) error {
+	if r.d.rehearsing == nil {
 		return nil
 	}
-	for next := r.rehearsing.Next(time.Now()); retry.Sleep(ctx, time.Until(next)); {
-		if !r.refreshes.isDisabled(s) {
-			select {
-			case r.rehearsalSlots <- struct{}{}:
-				r.once(ctx, s)
-				<-r.rehearsalSlots
-			case <-ctx.Done():
-			}
-		}
+	for next := r.d.rehearsing.Next(time.Now()); retry.Sleep(ctx, time.Until(next)); {
+		r.round(ctx)
 		if now := time.Now(); now.After(next) { // else the clock has gone back a little
 			next = now
 		}
-		next = r.rehearsing.Next(next)
+		next = r.d.rehearsing.Next(next)
 	}
 	return nil
 }
 
-// once rehearses a scope once, and logs what came of it.
-func (r rehearsals) once(ctx context.Context, s inventory.Scope) {
+// round begins a rehearsal of each scope, and does not wait for them. It leaves out those whose
+// last one is not over.
+func (r *rehearsals) round(daemon context.Context) {
+	sum := &rehearsed{left: 1, began: time.Now()} // 1: this loop
+	over := func() {
+		if sum.over() && daemon.Err() == nil {
+			r.d.Log.Info("rehearsed", "scopes", sum.scopes, "incomplete", sum.failed, "tried", sum.Tried, "refused", sum.Refused, "took", time.Since(sum.began).Round(time.Millisecond).String())
+		}
+	}
+	defer over()
+	for _, s := range r.d.fleet.Scopes() {
+		if r.d.refreshes.isDisabled(s) || !r.take(s) {
+			continue
+		}
+		ctx, done, ok := r.d.loopsOf.begin(s)
+		if !ok {
+			r.give(s)
+			continue
+		}
+		sum.add()
+		r.places.enter(func(leave func()) {
+			if ctx.Err() == nil {
+				sum.note(r.once(ctx, s))
+			}
+			r.give(s)
+			leave()
+			done()
+			over()
+		})
+	}
+}
+
+// once rehearses a scope once, and logs what is not as it should be.
+func (r *rehearsals) once(ctx context.Context, s inventory.Scope) (result rehearse.Result, err error) {
 	task := "rehearsal " + s.String()
-	defer r.progress.Task(task, maxSilence)()
-	var c rehearse.Result
-	err := recovered("rehearsal of "+s.String(), func() (err error) {
-		c, err = r.rehearser.Rehearse(ctx, s, func() { r.progress.Beat(task) })
+	defer r.d.progress.Task(task, maxSilence)()
+	err = recovered("rehearsal of "+s.String(), func() (err error) {
+		result, err = r.d.rehearser.Rehearse(ctx, s, func() { r.d.progress.Beat(task) })
 		return err
 	})
-	log := r.Log.With("account", s.Account, "region", s.Region, "tried", c.Tried, "refused", c.Refused)
+	log := r.d.Log.With("account", s.Account, "region", s.Region, "tried", result.Tried, "refused", result.Refused)
 	switch {
 	case ctx.Err() != nil:
 	case err != nil:
 		log.Warn("the rehearsal is not complete; the next one tries again", "error", err)
-	default:
-		log.Info("rehearsed")
+	case result.Refused > 0:
+		log.Info("rehearsed, and AWS would refuse restores")
 	}
+	return result, err
+}
+
+// take notes that a scope is rehearsed, and reports false if it is already.
+func (r *rehearsals) take(s inventory.Scope) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.under[s] {
+		return false
+	}
+	r.under[s] = true
+	return true
+}
+
+func (r *rehearsals) give(s inventory.Scope) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.under, s)
+}
+
+// rehearsed is what came of one round, for its line of log. It is safe for concurrent use until over
+// returns true; what is in it is read after that.
+type rehearsed struct {
+	began time.Time
+
+	mu   sync.Mutex
+	left int // not over yet
+	rehearse.Result
+	scopes, failed int
+}
+
+func (x *rehearsed) add() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.left++
+}
+
+// note notes what came of one scope.
+func (x *rehearsed) note(r rehearse.Result, err error) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.scopes++
+	x.Tried, x.Refused = x.Tried+r.Tried, x.Refused+r.Refused
+	if err != nil {
+		x.failed++
+	}
+}
+
+// over notes that something of the round is over, and reports whether all is.
+func (x *rehearsed) over() bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.left--
+	return x.left == 0
 }

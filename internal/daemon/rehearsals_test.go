@@ -2,10 +2,16 @@ package daemon
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
+	"flowkeeper/internal/fakeaws"
+	"flowkeeper/internal/fakeaws/fakeawstest"
 	"flowkeeper/remediate/rehearse"
 )
 
@@ -35,4 +41,51 @@ func TestRehearsalsComeBack(t *testing.T) {
 			return code == http.StatusOK && strings.Contains(body, line+"\n")
 		})
 	}
+}
+
+// TestASlowRehearsalHoldsUpNoOther: a Region that does not answer is left out until its rehearsal is
+// over, and the others are rehearsed in each round, which is one line of log.
+func TestASlowRehearsalHoldsUpNoOther(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h, b := abroad(t)
+		regions := []string{"xx-slow-1", region}
+		for n := range 10 {
+			regions = append(regions, fmt.Sprintf("eu-north-%d", n+1))
+		}
+		for n, r := range regions {
+			h.plant(r, fmt.Sprintf("vpc-%d", n))
+		}
+		h.daemon.Config.Inventory.Regions, h.daemon.Config.Inventory.Schedule = regions, "@every 1h"
+		h.daemon.Config.Rehearsal.Schedule = "@every 10s"
+		var mu sync.Mutex
+		tried := map[string]int{} // by Region
+		h.world.Meet(func(q *fakeaws.Request) fakeawstest.Refusal {
+			if q.Operation == "CreateFlowLogs" && q.Form.Get("DryRun") == "true" {
+				mu.Lock()
+				defer mu.Unlock()
+				tried[q.Region]++
+			}
+			return fakeawstest.Refusal{}
+		})
+		h.refreshed()
+		b.set(regions[0], "")
+		time.Sleep(65 * time.Second)
+		mu.Lock()
+		defer mu.Unlock()
+		for _, r := range regions[1:] {
+			if tried[r] < 5 || tried[r] > 6 {
+				t.Errorf("%s was rehearsed %d times in six rounds", r, tried[r])
+			}
+		}
+		log := h.log.String()
+		if n := strings.Count(log, `"msg":"rehearsed"`); n < 4 || n > 6 {
+			t.Errorf("%d lines about rounds", n)
+		}
+		for _, line := range []string{`"scopes":12,"incomplete":1,"tried":11,"refused":0`, `"scopes":11,"incomplete":0,"tried":11,"refused":0`} {
+			if !strings.Contains(log, line) {
+				t.Errorf("no line says %s:\n%s", line, log)
+			}
+		}
+	})
 }

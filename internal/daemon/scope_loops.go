@@ -3,16 +3,15 @@ package daemon
 import (
 	"context"
 	"sync"
-	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
 
 	"flowkeeper/inventory"
 )
 
-// scopeLoops runs the loops of each scope: the restorer, the refreshes and the rehearsals. They
-// begin when the scope comes to the fleet, and end when it leaves it or when the daemon ends. It
-// is safe for concurrent use.
+// scopeLoops runs what each scope has: the restorer, and the tasks, which are its refreshes and
+// rehearsals. They begin when the scope comes to the fleet, and end when it leaves it or when the
+// daemon ends. It is safe for concurrent use.
 type scopeLoops struct {
 	d   *Daemon
 	ctx context.Context // of the daemon
@@ -22,11 +21,13 @@ type scopeLoops struct {
 	running map[inventory.Scope]*scopeLoop // also those that have been stopped and have not ended
 }
 
-// scopeLoop is the loops of one scope.
+// scopeLoop is what runs in one scope. The mutex of scopeLoops guards it.
 type scopeLoop struct {
+	ctx     context.Context
 	cancel  context.CancelFunc
-	stopped bool          // guarded by the mutex of scopeLoops
-	ended   chan struct{} // closed when all loops have ended
+	stopped bool
+	tasks   int           // under way, the restorer too; 0: it has not begun, or has ended
+	ended   chan struct{} // closed when all have ended
 }
 
 // newScopeLoops returns scopeLoops whose goroutines are g's. ctx ends all.
@@ -34,9 +35,9 @@ func newScopeLoops(ctx context.Context, g *errgroup.Group, d *Daemon) *scopeLoop
 	return &scopeLoops{d: d, ctx: ctx, g: g, running: map[inventory.Scope]*scopeLoop{}}
 }
 
-// start starts the loops of a scope, unless they run, or the scope is not in the fleet any more.
-// Where earlier ones have not ended yet, those wait for these: two restorers of a scope must
-// not work at the same time.
+// start has a scope restored, and its tasks begin, unless that is so, or the scope is not in the
+// fleet any more. Where what was stopped has not ended yet, it waits for that: two restorers of a
+// scope must not work at the same time.
 func (l *scopeLoops) start(s inventory.Scope) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -47,42 +48,53 @@ func (l *scopeLoops) start(s inventory.Scope) {
 	if before != nil && !before.stopped {
 		return
 	}
-	ctx, cancel := context.WithCancel(l.ctx)
-	this := &scopeLoop{cancel: cancel, ended: make(chan struct{})}
+	this := &scopeLoop{ended: make(chan struct{})}
+	this.ctx, this.cancel = context.WithCancel(l.ctx)
 	l.running[s] = this
-	name := "restore " + s.String()
-	var restoring func() // ends the task of the restorer
-	begin := sync.OnceFunc(func() {
+	l.g.Go(func() error {
 		if before != nil {
 			<-before.ended
 		}
-		restoring = l.d.progress.Task(name, maxSilence)
+		return l.run(s, this)
 	})
-	loops := []func() error{
-		func() error { return l.d.remediator.Run(ctx, s, func() { l.d.progress.Beat(name) }) },
-		func() error { return l.d.refreshes.run(ctx, s) },
-		func() error { return rehearsals{l.d}.run(ctx, s) },
-	}
-	var left atomic.Int32
-	left.Store(int32(len(loops)))
-	for _, loop := range loops {
-		l.g.Go(func() error {
-			begin()
-			err := loop()
-			if left.Add(-1) == 0 {
-				restoring()
-				l.end(s, this)
-			}
-			return err
-		})
-	}
 }
 
-// end notes that the loops of a scope have ended.
-func (l *scopeLoops) end(s inventory.Scope, this *scopeLoop) {
+// run restores a scope until its context ends, and returns when its tasks have ended too.
+func (l *scopeLoops) run(s inventory.Scope, this *scopeLoop) error {
+	l.mu.Lock()
+	this.tasks = 1
+	l.mu.Unlock()
+	name := "restore " + s.String()
+	restored := l.d.progress.Task(name, maxSilence)
+	l.d.refreshes.begin(s)
+	err := l.d.remediator.Run(this.ctx, s, func() { l.d.progress.Beat(name) })
+	restored()
+	this.cancel() // no more tasks begin
+	l.done(s, this)
+	<-this.ended
+	return err
+}
+
+// begin says that a task of a scope begins: its context, and what is to be called when it is over.
+// ok is false if none may begin, because the scope is not in the fleet or the daemon ends.
+func (l *scopeLoops) begin(s inventory.Scope) (ctx context.Context, done func(), ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	this.cancel()
+	this := l.running[s]
+	if this == nil || this.tasks == 0 || this.ctx.Err() != nil {
+		return nil, nil, false
+	}
+	this.tasks++
+	return this.ctx, func() { l.done(s, this) }, true
+}
+
+// done notes that the restorer or a task of a scope has ended.
+func (l *scopeLoops) done(s inventory.Scope, this *scopeLoop) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if this.tasks--; this.tasks > 0 {
+		return
+	}
 	if this.stopped {
 		l.d.refreshes.forget(s)
 	}
@@ -92,7 +104,7 @@ func (l *scopeLoops) end(s inventory.Scope, this *scopeLoop) {
 	close(this.ended)
 }
 
-// stop ends the loops of scopes that have left the fleet: what they have in hand is finished
+// stop ends what runs in scopes that have left the fleet: what is in hand there is finished
 // first (I10). It does not wait for that.
 func (l *scopeLoops) stop(scopes []inventory.Scope) {
 	l.mu.Lock()

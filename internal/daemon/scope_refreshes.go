@@ -25,16 +25,10 @@ type scopeRefreshes struct {
 	hangs    bool            // AWS has not answered the refresh under way for slotPatience
 	timer    *time.Timer     // of the refresh under way: sets hangs
 
-	requests requests
-	wake     chan struct{} // holds one if requests has changed
-}
-
-// wakeUp has the scope's goroutine look at the requests. It never blocks.
-func (st *scopeRefreshes) wakeUp() {
-	select {
-	case st.wake <- struct{}{}:
-	default: // it will look anyway
-	}
+	alarm     *time.Timer // calls ring when something is due; nil: refreshes have not begun
+	busy      bool        // a refresh is under way, or waits for a slot
+	scheduled time.Time   // the next one on the schedule
+	requests  requests
 }
 
 func (st *scopeRefreshes) refreshed() bool { return !st.last.ended.IsZero() }
@@ -62,7 +56,7 @@ type success struct {
 func (r *refreshes) state(s inventory.Scope) *scopeRefreshes {
 	st := r.scopes[s]
 	if st == nil {
-		st = &scopeRefreshes{outage: r.d.newOutage(s, notify.Refreshing, "the inventory can be refreshed again"), since: time.Now(), wake: make(chan struct{}, 1), nth: r.came}
+		st = &scopeRefreshes{outage: r.d.newOutage(s, notify.Refreshing, "the inventory can be refreshed again"), since: time.Now(), nth: r.came}
 		r.scopes[s] = st
 		r.came++
 	}
@@ -76,6 +70,9 @@ func (r *refreshes) forget(s inventory.Scope) {
 	last := false
 	if st := r.scopes[s]; st != nil {
 		_, last = r.first.over(st, inventory.Counts{}, true)
+		if st.alarm != nil {
+			st.alarm.Stop()
+		}
 	}
 	delete(r.scopes, s)
 	delete(r.alerts.scopes, s)
