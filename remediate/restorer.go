@@ -26,7 +26,8 @@ type restorer struct {
 func (r *restorer) run(ctx context.Context, beat func()) error {
 	began := r.store.now()
 	p := progress{said: began}
-	// Restorers of thousands of scopes begin at once: their steps beside what is due do not.
+	// Restorers of thousands of scopes begin at once: their steps beside what is due do not, and
+	// they do not wake up at once either.
 	stepped := began.Add(-time.Duration(r.jitter() * float64(idle)))
 	for {
 		beat()
@@ -37,7 +38,7 @@ func (r *restorer) run(ctx context.Context, beat func()) error {
 				stepped = now
 				pause = r.workOff(ctx, beat, &p)
 			} else {
-				pause = r.rest(at)
+				pause = min(r.rest(at), idle-now.Sub(stepped))
 			}
 		})
 		if ctx.Err() != nil || pause > 0 && !retry.Wait(ctx, pause, r.memory.wake) {
