@@ -27,8 +27,10 @@ type restorer struct {
 func (r *restorer) run(ctx context.Context, beat func()) error {
 	began := r.store.now()
 	p := progress{said: began}
-	// Restorers of thousands of scopes begin at once: their steps beside what is due do not.
-	stepped := began.Add(-time.Duration(r.jitter() * float64(unasked)))
+	// Restorers of thousands of scopes begin at once: their steps beside what is due do not, and
+	// they do not wake up at once either.
+	share := r.jitter()
+	stepped, most := began.Add(-time.Duration(share*float64(unasked))), time.Duration((1-share)*float64(idle))
 	for {
 		beat()
 		var pause time.Duration
@@ -38,7 +40,7 @@ func (r *restorer) run(ctx context.Context, beat func()) error {
 				stepped = now
 				pause = r.workOff(ctx, beat, &p)
 			} else {
-				pause = r.rest(at)
+				pause, most = min(r.rest(at), most), idle
 			}
 		})
 		if ctx.Err() != nil || pause > 0 && !retry.Wait(ctx, pause, r.memory.wake) {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"database/sql"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -44,6 +45,27 @@ func TestThousandsAtOnce(t *testing.T) {
 		}
 		s.is(ids[many-1], incident.Restored, "")
 	})
+}
+
+// TestRestorersWakeUpApart: thousands begin at the same moment, and have nothing to do.
+func TestRestorersWakeUpApart(t *testing.T) {
+	t.Parallel()
+	for random, first := range map[float64]time.Duration{0.2: 36 * time.Second, 0.8: 9 * time.Second} {
+		synctest.Test(t, func(t *testing.T) {
+			s := newScene(t)
+			s.bubble = true
+			s.r.Rand = func() float64 { return random }
+			begun := time.Now()
+			var woken []time.Duration
+			stop := s.run(func() { woken = append(woken, time.Since(begun)) })
+			time.Sleep(2 * time.Minute)
+			stop()
+			want := []time.Duration{0, first, first + 45*time.Second}
+			if len(woken) < len(want) || !slices.Equal(woken[:len(want)], want) {
+				t.Errorf("with %v woken up at %v, want %v", random, woken, want)
+			}
+		})
+	}
 }
 
 // TestI9RunWaitsAsTheStoreSays: what is held back by a wait rule, by drift_wait

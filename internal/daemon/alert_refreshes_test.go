@@ -166,7 +166,7 @@ func TestEventsAreCutAfterAFirstOne(t *testing.T) {
 			id, other := h.plant(region, "vpc-1"), h.plant(region, "vpc-2")
 			h.refreshed()
 			first(h, other)
-			h.await("more refreshes", func() bool { return h.daemon.refreshes.alerted() == 1 })
+			h.await("more refreshes", func() bool { return h.daemon.refreshes.overview().alerted() == 1 })
 			h.world.MuteTrail(true)
 			h.strike(id)
 			h.awaitBack(region, "vpc-1")
@@ -188,10 +188,10 @@ func TestWhatCausesNoRefreshes(t *testing.T) {
 	h.sendRecord("999988887777", "s3", "DeleteBucket", `{"bucketName":"flow-logs"}`)
 	h.sendRecord(account, "s3", "DeleteBucket", `{"bucketName":"another-one"}`)
 	h.await("the records and a rehearsal to be handled", func() bool { return h.world.Deleted(h.queue) >= 4 })
-	if n := h.daemon.refreshes.alerted(); n != 0 {
+	if n := h.daemon.refreshes.overview().alerted(); n != 0 {
 		t.Errorf("%d scopes are refreshed more often", n)
 	}
 	h.await("the alert of another account's call", func() bool { return len(h.pager.of(alert.Tamper)) == 1 })
 	h.sendRecord(account, "ec2", "DeleteFlowLogs", deletion)
-	h.await("more refreshes", func() bool { return h.daemon.refreshes.alerted() == 1 })
+	h.await("more refreshes", func() bool { return h.daemon.refreshes.overview().alerted() == 1 })
 }

@@ -98,7 +98,7 @@ func (h health) alertRefreshed() int {
 	if !h.connected.Load() {
 		return 0
 	}
-	return h.refreshes.alerted()
+	return h.refreshes.overview().alerted()
 }
 
 // current returns when each scope of the configuration was last refreshed, the zero time if
@@ -110,7 +110,7 @@ func (h health) current(remembered map[inventory.Scope]time.Time) map[inventory.
 	}
 	out := map[inventory.Scope]time.Time{}
 	for _, s := range h.fleet.Scopes() {
-		if !h.refreshes.isDisabled(s) {
+		if !h.refreshes.overview().isDisabled(s) {
 			out[s] = remembered[s]
 		}
 	}

@@ -17,7 +17,7 @@ import (
 // waited for its slot since, which it gives back by leave.
 func (r *refreshes) refresh(ctx context.Context, s inventory.Scope, snapshot func(context.Context, inventory.Scope) (inventory.Counts, error), asked time.Time, leave func()) {
 	defer leave()
-	if ctx.Err() != nil || r.isDisabled(s) {
+	if ctx.Err() != nil || r.overview().isDisabled(s) {
 		return
 	}
 	answered := r.watch(s, leave)

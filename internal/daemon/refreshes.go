@@ -203,7 +203,7 @@ func (r *refreshes) alert(in inventory.Scope) {
 // or for the restores of the scope, and is due again soon; or refreshes of the scope fail, and it is
 // tried again anyway.
 func (r *refreshes) takeAlertSlot(s inventory.Scope) (free func()) {
-	if r.isFailing(s) {
+	if r.overview().isFailing(s) {
 		return nil
 	}
 	select {

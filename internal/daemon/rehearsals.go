@@ -53,7 +53,7 @@ func (r *rehearsals) round(daemon context.Context) {
 	}
 	defer over()
 	for _, s := range r.d.fleet.Scopes() {
-		if r.d.refreshes.isDisabled(s) || !r.take(s) {
+		if r.d.refreshes.overview().isDisabled(s) || !r.take(s) {
 			continue
 		}
 		ctx, done, ok := r.d.loopsOf.begin(s)

@@ -204,23 +204,23 @@ func (o overview) fresh() error {
 	return nil
 }
 
-func (r *refreshes) isFailing(s inventory.Scope) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.state(s).failing()
+func (o overview) isFailing(s inventory.Scope) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.state(s).failing()
 }
 
-func (r *refreshes) isDisabled(s inventory.Scope) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.state(s).disabled
+func (o overview) isDisabled(s inventory.Scope) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.state(s).disabled
 }
 
 // alerted counts the scopes that are refreshed often because of an event.
-func (r *refreshes) alerted() int {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.alerts.count(time.Now())
+func (o overview) alerted() int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.alerts.count(time.Now())
 }
 
 // firstRefresh is how long receiving waits for the first refreshes of an empty state file:
