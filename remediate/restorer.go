@@ -30,7 +30,7 @@ func (r *restorer) run(ctx context.Context, beat func()) error {
 	// Restorers of thousands of scopes begin at once: their steps beside what is due do not, and
 	// they do not wake up at once either.
 	share := r.jitter()
-	stepped, most := began.Add(-time.Duration(share*float64(unasked))), time.Duration((1-share)*float64(idle))
+	stepped, most := began.Add(-time.Duration(share*float64(unasked))), idle-time.Duration(share*float64(idle))
 	for {
 		beat()
 		var pause time.Duration
