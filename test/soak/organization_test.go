@@ -34,7 +34,7 @@ type organization struct {
 	*fakeawstest.World
 	t        *testing.T
 	size     size
-	began    time.Time
+	began    time.Time // of the first hour
 	queueURL string
 	queue    string // ARN
 	regions  []string
@@ -42,6 +42,7 @@ type organization struct {
 	planted  map[inventory.Scope][]fakeaws.FlowLog
 
 	mallory map[string]aws.Config // by account
+	strikes int                   // deletions
 	deleted int                   // flow logs
 	made    int                   // flow logs, by CreateFlowLogs
 
@@ -50,7 +51,7 @@ type organization struct {
 }
 
 func newOrganization(t *testing.T, z size) *organization {
-	o := &organization{World: fakeawstest.New(fakeawstest.Options{Latency: 20 * time.Millisecond}), t: t, size: z, began: time.Now(), planted: map[inventory.Scope][]fakeaws.FlowLog{}, mallory: map[string]aws.Config{}}
+	o := &organization{World: fakeawstest.New(fakeawstest.Options{Latency: 20 * time.Millisecond}), t: t, size: z, began: time.Now().Add(10 * time.Minute), planted: map[inventory.Scope][]fakeaws.FlowLog{}, mallory: map[string]aws.Config{}}
 	o.queueURL, o.queue = o.CreateQueue(management, region, "flowkeeper", nil)
 	o.AddBucket(region, bucket)
 	o.AddBucket(region, trail)
@@ -115,7 +116,7 @@ func (o *organization) leaving() string    { return o.accounts[len(o.accounts)-1
 func (o *organization) suspended() string  { return o.accounts[len(o.accounts)-2] }
 func (o *organization) roleDenied() string { return o.accounts[len(o.accounts)-3] }
 
-// minute is that of the hour.
+// minute is that of the hour; below 0 before the first one.
 func (o *organization) minute() int { return int(time.Since(o.began)/time.Minute) % 60 }
 
 // trouble is what calls meet: for 20 minutes of each hour one scope does not answer and one is
@@ -142,8 +143,7 @@ func (o *organization) trouble(q *fakeaws.Request) fakeawstest.Refusal {
 // pass has what happens in so many hours happen, and calls end after each: between two rounds of
 // pruning, which begin with the hours of the daemon.
 func (o *organization) pass(hours int, end func(hour int)) {
-	time.Sleep(10 * time.Minute)
-	o.began = time.Now()
+	time.Sleep(time.Until(o.began))
 	for hour := range hours {
 		for minute := range 60 {
 			switch minute {
@@ -180,6 +180,7 @@ func (o *organization) strike(n int) {
 	if n%4 != 0 {
 		ids = ids[n%len(ids):][:1]
 	}
+	o.strikes++
 	o.deleted += len(ids)
 	if n%3 == 0 {
 		for _, id := range ids {

@@ -62,7 +62,8 @@ func TestSoak(t *testing.T) {
 	t.Parallel()
 	z := sizeFromEnvironment(t)
 	synctest.Test(t, func(t *testing.T) {
-		o, log, p := newOrganization(t, z), &lines{n: map[string]int{}}, &pager{of: map[alert.Kind]int{}}
+		o, log := newOrganization(t, z), &lines{n: map[string]int{}}
+		p := &pager{minute: o.minute, of: map[alert.Kind]int{}}
 		d := &daemon.Daemon{
 			Config: o.config(), Version: "test", Log: slog.New(slog.NewJSONHandler(log, nil)), AWS: o.client(management, "flowkeeper"),
 			Sinks: map[string]sink.Sink{"pager": p},
@@ -91,7 +92,9 @@ func TestSoak(t *testing.T) {
 			}
 		})
 		o.check()
-		t.Logf("%v alerts", p.of)
+		if p.of[alert.Deletion] < o.strikes || p.of[alert.Restored] < o.strikes {
+			t.Errorf("%d times flow logs were deleted; the pager has %v", o.strikes, p.of)
+		}
 		stop()
 		if err := <-ended; err != nil {
 			t.Error(err)
@@ -101,13 +104,17 @@ func TestSoak(t *testing.T) {
 
 // pager takes alerts, but for a quarter of each hour.
 type pager struct {
+	minute func() int
+
 	mu sync.Mutex // guards of
 	of map[alert.Kind]int
 }
 
-var errDown = errors.New("the pager is down")
-
+// Send implements sink.Sink.
 func (p *pager) Send(_ context.Context, a alert.Alert) error {
+	if minute := p.minute(); minute >= 15 && minute < 30 {
+		return errors.New("the pager is down")
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.of[a.Kind]++
