@@ -133,7 +133,7 @@ func fill(tx *store.Tx) error {
 	}
 	for _, i := range incidents() {
 		errs = append(errs, tx.PutIncident(i),
-			tx.AddHistory(scope, i.FlowLogID, incident.Entry{At: i.DetectedAt, State: incident.Open, Text: "named by a record of DeleteFlowLogs", EventID: i.EventID, Actor: i.Actor}),
+			tx.AddHistory(scope, i.FlowLogID, incident.Entry{At: i.DetectedAt, State: incident.Open, Text: "named by a record of DeleteFlowLogs", EventID: i.EventID, Actor: i.Actor}, true),
 			tx.AddHistory(scope, i.FlowLogID, incident.Entry{At: i.DetectedAt.Add(time.Second), State: i.State, Reason: i.Reason, Text: "decided"}))
 	}
 	a := alert.Alert{ID: "alrt_one", DedupKey: "flowkeeper-one", Time: alert.Time{Time: noon}, Kind: alert.Deletion, Level: alert.High,
