@@ -134,7 +134,7 @@ func fill(tx *store.Tx) error {
 	for _, i := range incidents() {
 		errs = append(errs, tx.PutIncident(i),
 			tx.AddHistory(scope, i.FlowLogID, incident.Entry{At: i.DetectedAt, State: incident.Open, Text: "named by a record of DeleteFlowLogs", EventID: i.EventID, Actor: i.Actor}, true),
-			tx.AddHistory(scope, i.FlowLogID, incident.Entry{At: i.DetectedAt.Add(time.Second), State: i.State, Reason: i.Reason, Text: "decided"}))
+			tx.AddHistory(scope, i.FlowLogID, incident.Entry{At: i.DetectedAt.Add(time.Second), State: i.State, Reason: i.Reason, Text: "decided"}, true))
 	}
 	a := alert.Alert{ID: "alrt_one", DedupKey: "flowkeeper-one", Time: alert.Time{Time: noon}, Kind: alert.Deletion, Level: alert.High,
 		Account: scope.Account, Region: scope.Region, EventID: "event-1", Source: "event", FlowLogs: []alert.FlowLog{{FlowLogID: "fl-000000c3", ResourceID: "subnet-3"}}}
