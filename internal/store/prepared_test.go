@@ -157,6 +157,33 @@ func TestAFailedStatementRunsAgain(t *testing.T) {
 	}
 }
 
+// TestATransactionThatCanNotCommitIsOver: the connection is free for the next one.
+func TestATransactionThatCanNotCommitIsOver(t *testing.T) {
+	t.Parallel()
+	db, idle := prepared(t)
+	exec(t, db, `CREATE TABLE y (a REFERENCES x (a) DEFERRABLE INITIALLY DEFERRED)`)
+	for _, a := range []int{1, 2} {
+		tx, err := db.Begin()
+		if err != nil {
+			t.Fatal(err)
+		}
+		exec(t, tx, `INSERT INTO y VALUES (?)`, a)
+		if a == 2 {
+			exec(t, tx, `INSERT INTO x (a) VALUES (?)`, a)
+		}
+		if err := tx.Commit(); (err == nil) != (a == 2) {
+			t.Errorf("%d: %v", a, err)
+		}
+	}
+	var n int
+	if err := db.QueryRow(`SELECT sum(a) FROM y`).Scan(&n); err != nil || n != 2 {
+		t.Errorf("%d, %v", n, err)
+	}
+	if got := idle(); !got["BEGIN IMMEDIATE"] || !got["COMMIT"] {
+		t.Errorf("%v", got)
+	}
+}
+
 // TestPreparedStatementsAreBounded: queries of ever other texts do not fill the memory.
 func TestPreparedStatementsAreBounded(t *testing.T) {
 	t.Parallel()
