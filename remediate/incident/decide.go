@@ -53,7 +53,7 @@ type situation struct {
 // checks look for reasons not to create, in this order. Each reports whether it applies.
 var checks = [...]func(situation) (Decision, bool){
 	// Is it lost at all?
-	neverSeen, notKnownYet, notObserved, stillThere, perhapsDecoy, madeByCall,
+	neverSeen, notKnownYet, notObserved, stillThere, perhapsDecoy,
 	// Is it to be restored?
 	wasReleased, isHeld, notProtected, ignoredByRule, alertOnly,
 	// Is it, or will it be, replaced without us?
@@ -101,13 +101,6 @@ func perhapsDecoy(s situation) (Decision, bool) {
 	end := s.i.OpenedAt.Add(s.p.Settle)
 	pause := min(max(s.now.Sub(s.i.OpenedAt), time.Second), 15*time.Second)
 	return Decision{Next: Hold, At: Earlier(s.now.Add(pause), end)}, s.o.MayBeDecoy && !s.i.Requested && s.now.Before(end)
-}
-
-// madeByCall adopts what the shared call in doubt has made, even if nothing would be created any
-// more: it is there without its own tags, and nobody else completes them (I2).
-func madeByCall(s situation) (Decision, bool) {
-	other, there := equivalent(s.i, s.o, s.p)
-	return Decision{Next: Adopt, Found: other}, there && s.i.Call != nil && isRestored(other.FlowLog)
 }
 
 func wasReleased(s situation) (Decision, bool) {
@@ -183,11 +176,17 @@ func (s situation) putsBack() string {
 }
 
 // notRestored ends the incident without a create. It holds that back while the observation may
-// not show the lost flow log yet, because that is younger than AWS's delay, or not what a shared
-// call in doubt has made: either would be forgotten.
+// not show the lost flow log yet, because that is younger than AWS's delay: it would be forgotten.
+// What a shared call in doubt has made is adopted all the same: it is there without its own tags,
+// and nobody else completes them (I2).
 func (s situation) notRestored(reason, advice string) Decision {
-	if c := s.i.Call; c != nil && c.showsBy(s.p).After(Earlier(s.o.At, s.now)) {
-		return Decision{Next: Hold, At: c.observeAt(s.p, s.now)}
+	if call := s.i.Call; call != nil {
+		if other, there := equivalent(s.i, s.o, s.p); there && isRestored(other.FlowLog) {
+			return Decision{Next: Adopt, Found: other}
+		}
+		if call.showsBy(s.p).After(Earlier(s.o.At, s.now)) {
+			return Decision{Next: Hold, At: call.observeAt(s.p, s.now)}
+		}
 	}
 	age := s.now.Sub(s.o.CreatedAt)
 	if age >= s.p.Settle || age < -s.p.Settle { // so far ahead: the clock has gone back

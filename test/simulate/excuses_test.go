@@ -332,9 +332,9 @@ func (p *play) notAccused(d *daemon, a alert.Alert) {
 }
 
 // waited: what a rule waits for is not made before, unless a call has made it that was in doubt
-// when the wait began.
+// when the wait began, or that another incident of its lineage, which does not wait, has handed on.
 func (p *play) waited(was, is incident.Incident) {
-	if was.Call != nil && was.Call.At.Before(was.WaitUntil.Add(-was.Waited)) {
+	if c := was.Call; c != nil && (c.At.Before(was.WaitUntil.Add(-was.Waited)) || c.Final && was.Group == "") {
 		return
 	}
 	waits := was.Pending() && was.Source == incident.ByEvent && was.Action == incident.Wait && p.theirs().Before(was.WaitUntil)
