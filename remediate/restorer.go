@@ -21,6 +21,7 @@ type restorer struct {
 	parallel func(most int, tasks ...func() error) error
 	jitter   func() float64
 	meter    Meter // nil: nothing is counted
+	looks    chan struct{}
 }
 
 // run is [Remediator.Run]. Thousands wait in it: the restorer is not on its stack.
@@ -103,6 +104,12 @@ func (r restorer) nothingDue(ctx context.Context) bool {
 }
 
 func (r restorer) nextDue(ctx context.Context) (at time.Time, err error) {
+	select {
+	case r.looks <- struct{}{}:
+		defer func() { <-r.looks }()
+	case <-ctx.Done():
+		return at, ctx.Err()
+	}
 	err = r.store.view(ctx, func(tx scopeTx) (err error) { at, err = tx.NextDue(tx.scope); return err })
 	return at, err
 }

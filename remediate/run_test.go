@@ -4,13 +4,17 @@ import (
 	"bytes"
 	"context"
 	"database/sql"
+	"fmt"
 	"log/slog"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"flowkeeper/inventory"
 	"flowkeeper/remediate"
 	"flowkeeper/remediate/incident"
 )
@@ -150,15 +154,50 @@ func TestProgressWhileCreatesAreSlow(t *testing.T) {
 	}
 }
 
-// readsStore counts the transactions that only read.
+// readsStore counts the transactions that only read, and holds each as long as slow says.
 type readsStore struct {
 	remediate.Store
-	reads int
+	slow  time.Duration
+	reads atomic.Int64
+
+	at, most atomic.Int64 // that read now, and at most so far
 }
 
 func (r *readsStore) View(ctx context.Context, fn func(remediate.Tx) error) error {
-	r.reads++
+	r.reads.Add(1)
+	r.most.Store(max(r.most.Load(), r.at.Add(1)))
+	defer r.at.Add(-1)
+	time.Sleep(r.slow)
 	return r.Store.View(ctx, fn)
+}
+
+// TestRestorersLookByTurns: those of thousands of scopes begin at once. They leave connections to what
+// reads the store for alerts.
+func TestRestorersLookByTurns(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newScene(t)
+		s.bubble = true
+		s.r.Rand = func() float64 { return 0.5 } // none makes a step meanwhile
+		reads := &readsStore{Store: s.r.Store, slow: time.Second}
+		s.r.Store = reads
+		ctx, cancel := context.WithCancel(t.Context())
+		var restorers sync.WaitGroup
+		for n := range 20 {
+			in := inventory.Scope{Account: account, Region: fmt.Sprintf("eu-north-%d", n)}
+			restorers.Go(func() {
+				if err := s.r.Run(ctx, in, func() {}); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		time.Sleep(30 * time.Second)
+		cancel()
+		restorers.Wait()
+		if n, most := reads.reads.Load(), reads.most.Load(); n < 20 || most > 4 {
+			t.Errorf("%d reads, at most %d at once", n, most)
+		}
+	})
 }
 
 // TestAnIdleRestorerReadsLittle: thousands of them have nothing to do. Each asks when something
@@ -177,8 +216,8 @@ func TestAnIdleRestorerReadsLittle(t *testing.T) {
 		if silence := beats.longest(); silence > time.Minute {
 			t.Errorf("no progress for %s", silence)
 		}
-		if reads.reads > 120 {
-			t.Errorf("%d reads in an hour", reads.reads)
+		if n := reads.reads.Load(); n > 120 {
+			t.Errorf("%d reads in an hour", n)
 		}
 	})
 }
