@@ -92,7 +92,7 @@ type adoption struct {
 
 // run takes out of a copy what does not count, and adds the alert of it.
 func (a *adoption) run() error {
-	for _, step := range []func() error{a.takeRows, a.dropStrays, a.takePipelines, a.takeAccounts, a.forgetFacts, a.forgetNames, a.endBursts, a.reset, a.dropDeliveries, a.writeAlerts} {
+	for _, step := range []func() error{a.dropForged, a.takeRows, a.dropStrays, a.takePipelines, a.takeAccounts, a.forgetFacts, a.forgetNames, a.endBursts, a.reset, a.dropDeliveries, a.writeAlerts} {
 		if err := step(); err != nil {
 			return err
 		}
@@ -107,6 +107,17 @@ func (a *adoption) run() error {
 // in a copy, somebody could keep an alert from being sent, or name roles of another partition.
 func (a *adoption) forgetFacts() error {
 	return a.exec(`DELETE FROM facts WHERE name LIKE 'trouble %' OR name IN ('partition', 'departed together')`)
+}
+
+// dropForged drops rows with numbers that no daemon gives: the pages in which a copy is read would pass
+// them by, and they would count as they are. It also drops targets, which takeRows writes anew.
+func (a *adoption) dropForged() error {
+	for _, q := range []string{`DELETE FROM flow_logs WHERE num < 1`, `DELETE FROM deliveries WHERE alert < 1`, `DELETE FROM alerts WHERE num < 1`, `DELETE FROM targets`} {
+		if err := a.exec(q); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (a *adoption) takeRows() error {

@@ -224,3 +224,45 @@ func TestOlderCopiesAreAdopted(t *testing.T) {
 		}
 	}
 }
+
+// TestI2NumbersThatNoDaemonGives: an adoption reads a copy in pages that begin with number 1. What stands before
+// that is not taken over as it is: a release, or the text of an alert.
+func TestI2NumbersThatNoDaemonGives(t *testing.T) {
+	t.Parallel()
+	s := fresh(t)
+	s.learnAt(t, noon, flowLog("fl-1"))
+	addAll(t, s, noon, alert.Alert{ID: "a", Kind: alert.Deletion, Level: alert.High, FlowLogs: knownLogs})
+	s.put(t, func(q *Tx) error {
+		r, _, err := q.FlowLog(scope, "fl-1")
+		r.ReleasedUntil, r.ReleasedAt = noon.Add(1e6*time.Hour), noon.Add(-time.Hour)
+		return errors.Join(err, q.PutFlowLog(r), q.exec(`UPDATE flow_logs SET num = -num`))
+	})
+	s.Close()
+	db := raw(t, s.path)
+	exec(t, db, `PRAGMA foreign_keys = 0`)
+	exec(t, db, `UPDATE alerts SET num = -5, body = json_set(body, '$.text', 'call +1-EVIL')`)
+	exec(t, db, `UPDATE deliveries SET alert = -5`)
+	b, _ := open(t, s.path).adopted(t, Adoption{Now: noon, Made: noon, Stale: time.Hour})
+	if r, found, err := b.FindFlowLog(t.Context(), "fl-1"); err != nil || found && !r.ReleasedUntil.IsZero() {
+		t.Errorf("the release counts: %+v, %v", r, err)
+	}
+	for _, name := range []string{"log", "hook"} {
+		if d, ok, err := b.Next(t.Context(), name, noon); err != nil || ok && strings.Contains(d.Alert.Text, "EVIL") {
+			t.Errorf("%s gets %q, %v", name, d.Alert.Text, err)
+		}
+	}
+}
+
+// TestADamagedTargetOfACopyStopsNoRefresh: which rows a refresh looks at is decided by the targets.
+func TestADamagedTargetOfACopyStopsNoRefresh(t *testing.T) {
+	t.Parallel()
+	s := fresh(t)
+	s.learnAt(t, noon, flowLog("fl-1"))
+	s.put(t, func(q *Tx) error {
+		return q.exec(`INSERT INTO targets (account, region, needs) VALUES (?, ?, '{"damaged')`, scope.Account, scope.Region)
+	})
+	b, _ := s.adopted(t, Adoption{Now: noon, Made: noon, Stale: time.Hour})
+	if rows, err := b.LiveUnless(t.Context(), scope, func(string) bool { return false }, "", 9); err != nil || len(rows) != 1 {
+		t.Errorf("%d rows, %v", len(rows), err)
+	}
+}

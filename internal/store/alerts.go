@@ -58,7 +58,7 @@ func (t alerts) addDeliveries(num int64, a alert.Alert, text string, sinks []str
 		return err
 	}
 	for _, name := range sinks {
-		d := added{Delivery: sink.Delivery{Sink: name, Urgency: urgency, NextAt: at}, body: text, alone: !others[name]}
+		d := added{Delivery: sink.Delivery{Sink: name, Urgency: urgency, NextAt: at}, num: num, body: text, alone: !others[name]}
 		if !d.alone && a.DedupKey != "" {
 			if err := t.exec(raiseKey, urgency, name, a.DedupKey); err != nil {
 				return err

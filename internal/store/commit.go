@@ -103,7 +103,7 @@ func (f *file) transact(ctx context.Context, fn func(*Tx) error) error {
 	}
 	f.dropped.Add(t.droppedRows)
 	f.undelivered.Add(t.droppedUnsent)
-	f.outlets.owe(t.delivers, f.now())
+	f.outlets.owe(t.delivers)
 	return nil
 }
 

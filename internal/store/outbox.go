@@ -78,6 +78,7 @@ func (t alerts) addForOthers(a alert.Alert, sink string) error {
 // Failed implements sink.Outbox.
 func (s outbox) Failed(ctx context.Context, name, alertID string, f sink.Failure) error {
 	return s.Update(ctx, func(t *Tx) error {
+		s.outlets.forgetOnly(name)
 		var parkedAt any
 		if f.Parked {
 			parkedAt = s.now().UnixMilli()

@@ -23,20 +23,16 @@ type outlet struct {
 	known bool  // the sink had all that was due, once
 	calm  bool  // no alert says that the sink takes none
 
-	only *added // committed within onlyFor, while nothing else waited for the sink
+	only *added // what was committed last, if nothing else waited for the sink then
 }
 
 // added is a delivery that a transaction adds.
 type added struct {
 	sink.Delivery        // without the alert
+	num           int64  // of the alert
 	body          string // the alert
 	alone         bool   // nothing else waits for the sink
-	committed     time.Time
 }
-
-// onlyFor is how long the outbox is not asked for a delivery that was just committed: another
-// process that makes an older alert due meanwhile has it sent after that.
-const onlyFor = time.Second
 
 // use calls fn, under the lock, with what is counted of a sink.
 func (o *outlets) use(sink string, fn func(*outlet)) {
@@ -62,11 +58,11 @@ func (o *outlets) turn(sink string) (byAge bool, added int64) {
 }
 
 // owe counts deliveries that were added, once they are on disk.
-func (o *outlets) owe(deliveries []added, now time.Time) {
+func (o *outlets) owe(deliveries []added) {
 	for _, d := range deliveries {
 		o.use(d.Sink, func(x *outlet) {
 			x.added++
-			x.only, d.committed = nil, now
+			x.only = nil
 			if d.alone {
 				x.only = &d
 			}
@@ -74,17 +70,21 @@ func (o *outlets) owe(deliveries []added, now time.Time) {
 	}
 }
 
-// takeOnly is what a sink is to get now, where a commit has just added that and nothing else
-// waits for the sink. It returns it once.
-func (o *outlets) takeOnly(sink string, now time.Time) (d sink.Delivery, ok bool) {
+// takeOnly is the delivery of an alert, which is the only one that waits for a sink, as it was committed. It
+// returns it once, and nothing where it is not due, or was not committed last.
+func (o *outlets) takeOnly(sink string, num int64, now time.Time) (d sink.Delivery, ok bool) {
 	var a *added
 	o.use(sink, func(x *outlet) { a, x.only = x.only, nil })
-	if a == nil || a.NextAt.After(now) || now.Before(a.committed) || now.Sub(a.committed) > onlyFor {
+	if a == nil || a.num != num || a.NextAt.After(now) {
 		return d, false
 	}
 	d = a.Delivery
 	return d, json.Unmarshal([]byte(a.body), &d.Alert) == nil
 }
+
+// forgetOnly forgets what was committed last: its delivery has changed since. Only the transaction that
+// writes calls it.
+func (o *outlets) forgetOnly(sink string) { o.use(sink, func(x *outlet) { x.only = nil }) }
 
 // isCalm reports whether it is known that no alert says that a sink takes none.
 func (o *outlets) isCalm(sink string) (calm bool) {

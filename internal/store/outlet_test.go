@@ -10,6 +10,7 @@ import (
 	"modernc.org/sqlite"
 
 	"flowkeeper/alert"
+	"flowkeeper/alert/sink"
 )
 
 // outletScene has a store that lets the record of a sent alert wait for ever.
@@ -193,8 +194,8 @@ func TestWhatWasJustAddedIsHandedOver(t *testing.T) {
 	s.sent(t, "hook", "restored", noon)
 }
 
-// TestWhatIsNotHandedOver: what waits behind something else, even of another process, what is
-// not due yet, and what was committed a while ago.
+// TestWhatIsNotHandedOver: what waits behind something else, even of another process, and what is
+// not due yet.
 func TestWhatIsNotHandedOver(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -209,10 +210,8 @@ func TestWhatIsNotHandedOver(t *testing.T) {
 			again := openAs(t, s.path, Options{Now: func() time.Time { return noon }})
 			again.put(t, func(q *Tx) error { return q.exec(`UPDATE deliveries SET sent_at = NULL`) })
 		}, at: noon, now: noon, want: "old"},
-		"with another":        {before: func(s *Store) { addAll(t, s, noon, alert.Alert{ID: "first", Level: alert.Critical}) }, at: noon, now: noon, want: "first"},
-		"not due":             {at: noon.Add(time.Minute), now: noon, want: "none until 1m0s"},
-		"a while ago":         {at: noon, now: noon.Add(2 * time.Second), want: "new"},
-		"the clock went back": {at: noon.Add(-time.Hour), now: noon.Add(-time.Minute), want: "new"},
+		"with another": {before: func(s *Store) { addAll(t, s, noon, alert.Alert{ID: "first", Level: alert.Critical}) }, at: noon, now: noon, want: "first"},
+		"not due":      {at: noon.Add(time.Minute), now: noon, want: "none until 1m0s"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -224,9 +223,50 @@ func TestWhatIsNotHandedOver(t *testing.T) {
 			if got := nextID(t, s, "hook", c.now); got != c.want {
 				t.Errorf("%q", got)
 			}
-			if d, only := s.outlets.takeOnly("hook", noon); only {
-				t.Errorf("%+v was there to be handed over", d)
-			}
+			s.outlets.use("hook", func(x *outlet) {
+				if x.only != nil {
+					t.Errorf("%+v is there to be handed over", x.only)
+				}
+			})
 		})
+	}
+}
+
+// TestI7HandedOverOnce: a sender may ask between a commit and the note of what it has added. It has the alert out of
+// the file then, and is not handed it again: neither after it was sent nor before the next try.
+func TestI7HandedOverOnce(t *testing.T) {
+	t.Parallel()
+	for _, fails := range []bool{false, true} {
+		s := fresh(t)
+		addAll(t, s, noon, alert.Alert{ID: "deletion", Kind: alert.Deletion, Level: alert.High, FlowLogs: knownLogs})
+		if fails {
+			if err := s.Failed(t.Context(), "hook", "deletion", sink.Failure{Attempts: 1, NextAt: noon.Add(time.Minute), Cause: "down"}); err != nil {
+				t.Fatal(err)
+			}
+		} else {
+			s.sent(t, "hook", "deletion", noon)
+		}
+		if d, ok, err := s.Next(t.Context(), "hook", noon); ok || err != nil || fails != d.NextAt.Equal(noon.Add(time.Minute)) {
+			t.Errorf("fails %v: then %+v, %v", fails, d, err)
+		}
+	}
+}
+
+// TestI7WhatIsRetriedComesBeforeItsAnswer: an operator has a parked alert sent again, right after its answer was committed.
+func TestI7WhatIsRetriedComesBeforeItsAnswer(t *testing.T) {
+	t.Parallel()
+	s := fresh(t)
+	a := alert.Alert{ID: "deletion", DedupKey: "e", Kind: alert.Deletion, Level: alert.High, FlowLogs: knownLogs}
+	addAll(t, s, noon, a)
+	if err := s.Failed(t.Context(), "hook", a.ID, sink.Failure{Attempts: 10, NextAt: noon, Cause: "down", Parked: true}); err != nil {
+		t.Fatal(err)
+	}
+	a.ID, a.Kind, a.Level = "closed", alert.Closed, alert.Informational
+	addAll(t, s, noon, a)
+	if n, err := openAs(t, s.path, Options{}).Retry(t.Context(), "deletion"); n == 0 || err != nil {
+		t.Fatal(n, err)
+	}
+	if first := nextID(t, s, "hook", noon); first != "deletion" {
+		t.Errorf("%s goes before the deletion: the pager stays open", first)
 	}
 }

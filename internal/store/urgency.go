@@ -35,8 +35,10 @@ const (
 	// more than those has other troubles. ?4: since when one must have waited.
 	longestWaiting = `(SELECT * FROM deliveries INDEXED BY deliveries_pending WHERE sink = ?1 AND sent_at IS NULL AND parked_at IS NULL ORDER BY alert LIMIT 1000) d
 		JOIN alerts a ON a.num = d.alert WHERE ` + due + ` AND a.at <= ?4 ORDER BY d.alert LIMIT 1`
-	anyPending = `SELECT EXISTS (SELECT 1 FROM deliveries INDEXED BY deliveries_pending WHERE sink = ? AND sent_at IS NULL AND parked_at IS NULL)`
-	soonest    = `SELECT d.next_at FROM deliveries d INDEXED BY deliveries_next JOIN alerts a ON a.num = d.alert
+	// pending counts up to two alerts that wait for a sink, and has the number of one.
+	pending = `SELECT count(*), coalesce(max(alert), 0) FROM (SELECT alert FROM deliveries INDEXED BY deliveries_pending
+		WHERE sink = ? AND sent_at IS NULL AND parked_at IS NULL LIMIT 2)`
+	soonest = `SELECT d.next_at FROM deliveries d INDEXED BY deliveries_next JOIN alerts a ON a.num = d.alert
 		WHERE ` + ready + ` ORDER BY d.next_at LIMIT 1`
 )
 
@@ -51,12 +53,15 @@ const (
 // Next implements sink.Outbox.
 func (s outbox) Next(ctx context.Context, sink string, now time.Time) (d sink.Delivery, ok bool, err error) {
 	byAge, added := s.outlets.turn(sink)
-	if d, ok = s.outlets.takeOnly(sink, now); ok {
-		return d, true, nil
-	}
 	err = s.View(ctx, func(t *Tx) error {
-		if any, err := value[bool](t, anyPending, sink); err != nil || !any {
+		var waiting, num int64
+		if _, err := first(t, []any{&waiting, &num}, pending, sink); err != nil || waiting == 0 {
 			return err
+		}
+		if waiting == 1 {
+			if d, ok = s.outlets.takeOnly(sink, num, now); ok {
+				return nil
+			}
 		}
 		args := []any{sink, now.UnixMilli(), now.Add(farthestTry).UnixMilli()}
 		if byAge {
