@@ -197,9 +197,15 @@ func (r *roster) ask(ctx context.Context, a *app, words []string) (asked, err er
 	} else {
 		r.accounts = daemon.ProtectedAccounts(r.conf, scopes.LikelyPartition(ctx, base), r.members)
 	}
+	choose := func() error { // a word that is not known is no mistake of the reader's where the accounts can't be listed
+		if err := r.choose(words); err != nil {
+			return cmp.Or(asked, err)
+		}
+		return nil
+	}
 	switch {
 	case len(r.accounts) > 0:
-		if err := r.choose(words); err != nil {
+		if err := choose(); err != nil {
 			return nil, err
 		}
 		r.answers = r.verify(ctx, a, base)
@@ -207,10 +213,10 @@ func (r *roster) ask(ctx context.Context, a *app, words []string) (asked, err er
 	case r.conf.Organization.RoleName == "": // the credentials' own, whose number AWS says
 		r.accounts = []scopes.Account{{}}
 		r.answers = r.verify(ctx, a, base)
-		return asked, cmp.Or(ctx.Err(), r.choose(words))
+		return asked, cmp.Or(ctx.Err(), choose())
 	}
 	r.answers = map[string]error{}
-	return cmp.Or(asked, noneSelected(listed)), r.choose(words)
+	return cmp.Or(asked, noneSelected(listed)), choose()
 }
 
 // choose leaves the accounts that the words mean, numbers or names; no word: all.

@@ -109,10 +109,8 @@ func (f *filters) offerAccounts(ctx context.Context, s state, _ string) (out []s
 			continue
 		}
 		out = append(out, cobra.CompletionWithDesc(id, name))
-		if plain := plainName(name); plain == name {
-			out = append(out, cobra.CompletionWithDesc(name, id))
-		} else if plain != "" {
-			out = append(out, cobra.CompletionWithDesc(plain, alert.WithAccount(id, name)))
+		if plain := plainName(name); plain != "" {
+			out = append(out, cobra.CompletionWithDesc(plain, id))
 		}
 	}
 	return out, err

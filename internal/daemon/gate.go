@@ -1,6 +1,10 @@
 package daemon
 
-import "sync"
+import (
+	"context"
+	"slices"
+	"sync"
+)
 
 // gate lets so many functions work at the same time, each on a goroutine of its own. Those that
 // wait for a place have no goroutine, so that thousands can wait, and begin in the order in which
@@ -8,23 +12,42 @@ import "sync"
 type gate struct {
 	mu      sync.Mutex
 	free    int
-	waiting []func(leave func())
+	waiting []*func(leave func())
 }
 
 // newGate returns a gate with so many places.
 func newGate(places int) *gate { return &gate{free: places} }
 
-// enter calls fn once there is a place, and does not wait for it. fn must give the place back by
-// leave, at its end or before; more calls of leave do nothing.
-func (g *gate) enter(fn func(leave func())) {
+// enter calls fn once there is a place, and does not wait for it. If ctx ends before, it calls fn at
+// once, which must do no work then: nothing waits for a place longer than its ctx. fn must give the
+// place back by leave, at its end or before; more calls of leave do nothing.
+func (g *gate) enter(ctx context.Context, fn func(leave func())) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.free == 0 {
-		g.waiting = append(g.waiting, fn)
+		var next func(leave func())
+		stop := context.AfterFunc(ctx, func() {
+			if g.drop(&next) {
+				fn(func() {})
+			}
+		})
+		next = func(leave func()) { stop(); fn(leave) }
+		g.waiting = append(g.waiting, &next)
 		return
 	}
 	g.free--
 	go fn(sync.OnceFunc(g.leave))
+}
+
+// drop takes one out that waits, and reports false if it does not wait any more.
+func (g *gate) drop(next *func(leave func())) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	n := slices.Index(g.waiting, next)
+	if n >= 0 {
+		g.waiting = slices.Delete(g.waiting, n, n+1)
+	}
+	return n >= 0
 }
 
 func (g *gate) leave() {
@@ -37,5 +60,5 @@ func (g *gate) leave() {
 	next := g.waiting[0]
 	g.waiting[0] = nil // what it holds can go
 	g.waiting = g.waiting[1:]
-	go next(sync.OnceFunc(g.leave))
+	go (*next)(sync.OnceFunc(g.leave))
 }

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"context"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -17,7 +18,7 @@ func TestGate(t *testing.T) {
 		var begun []int
 		var at []time.Duration
 		for n := range 6 {
-			g.enter(func(leave func()) {
+			g.enter(t.Context(), func(leave func()) {
 				begun, at = append(begun, n), append(at, time.Since(start)) // one place is kept, so that these are in turn
 				if n == 0 {
 					time.Sleep(time.Hour) // keeps its place
@@ -38,6 +39,39 @@ func TestGate(t *testing.T) {
 		time.Sleep(time.Hour)
 		if g.free != 2 {
 			t.Errorf("%d places are free in the end", g.free)
+		}
+	})
+}
+
+// TestWhatWaitsForAPlaceEndsWithItsContext: at once, while others have all places, and the others
+// that wait keep their order.
+func TestWhatWaitsForAPlaceEndsWithItsContext(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := newGate(1)
+		ctx, cancel := context.WithCancel(t.Context())
+		var begun []int
+		work := func(n int) func(leave func()) {
+			return func(leave func()) {
+				begun = append(begun, n)
+				if n != 2 { // its context has ended
+					time.Sleep(time.Hour)
+				}
+				leave()
+			}
+		}
+		for n, ctx := range []context.Context{t.Context(), t.Context(), ctx, t.Context()} {
+			g.enter(ctx, work(n))
+			synctest.Wait()
+		}
+		cancel()
+		synctest.Wait()
+		if !slices.Equal(begun, []int{0, 2}) || len(g.waiting) != 2 {
+			t.Errorf("%v begun when the context of 2 has ended, and %d wait", begun, len(g.waiting))
+		}
+		time.Sleep(3 * time.Hour)
+		if !slices.Equal(begun, []int{0, 2, 1, 3}) || g.free != 1 {
+			t.Errorf("%v begun, and %d places are free", begun, g.free)
 		}
 	})
 }

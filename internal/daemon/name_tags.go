@@ -54,7 +54,7 @@ func (n *nameTags) refreshed(s inventory.Scope, found bool) {
 		n.forget(s)
 		return
 	}
-	n.places.enter(func(leave func()) {
+	n.places.enter(ctx, func(leave func()) {
 		defer done()
 		defer leave()
 		for again := true; again; {

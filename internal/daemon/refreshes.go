@@ -72,7 +72,7 @@ func (r *refreshes) take(s inventory.Scope, now time.Time) (begins, alerted bool
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	st := r.scopes[s]
-	if st == nil || st.busy {
+	if st == nil || st.alarm == nil || st.busy { // without an alarm: this one is of before the scope left and came back
 		return false, false
 	}
 	refresh := st.requests.take(now, r.followUpPause()) || !st.scheduled.After(now)
@@ -131,7 +131,7 @@ func (r *refreshes) beginRefresh(s inventory.Scope, alerted bool) {
 		snapshot = r.d.remediator.RefreshSparingly
 	}
 	asked := time.Now()
-	r.slots.enter(func(leave func()) {
+	r.slots.enter(ctx, func(leave func()) {
 		r.refresh(ctx, s, snapshot, asked, leave)
 		free()
 		over()

@@ -195,13 +195,13 @@ func TestAWaitForATurnIsPartOfTheRound(t *testing.T) {
 		d.loopsOf = newScopeLoops(t.Context(), nil, d)
 		over := make(chan struct{})
 		for range h.daemon.Config.Inventory.MaxConcurrent { // others are refreshed
-			d.refreshes.slots.enter(func(leave func()) {
+			d.refreshes.slots.enter(t.Context(), func(leave func()) {
 				time.Sleep(20 * time.Minute)
 				leave()
 			})
 		}
 		asked := time.Now()
-		d.refreshes.slots.enter(func(leave func()) {
+		d.refreshes.slots.enter(t.Context(), func(leave func()) {
 			d.refreshes.refresh(t.Context(), home, d.remediator.Refresh, asked, leave)
 			close(over)
 		})

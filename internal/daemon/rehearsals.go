@@ -62,7 +62,7 @@ func (r *rehearsals) round(daemon context.Context) {
 			continue
 		}
 		sum.add()
-		r.places.enter(func(leave func()) {
+		r.places.enter(ctx, func(leave func()) {
 			if ctx.Err() == nil {
 				sum.note(r.once(ctx, s))
 			}

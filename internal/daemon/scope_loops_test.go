@@ -9,6 +9,10 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"flowkeeper/inventory"
 )
 
 // goroutines counts those that have a label.
@@ -61,5 +65,72 @@ func TestAScopeThatWaitsHasOneGoroutine(t *testing.T) {
 			t.Errorf("%s are refreshed", n)
 		}
 		few("when all is done")
+	})
+}
+
+// TestAScopeIsBackWhileItsRehearsalWaits for a place, behind those of Regions that hang: the scope
+// is restored at once.
+func TestAScopeIsBackWhileItsRehearsalWaits(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := organized(t)
+		b := &borders{inner: h.daemon.AWS.HTTPClient}
+		h.daemon.AWS.HTTPClient = b
+		var slow []string
+		for n := range 5 * rehearsedAtOnce {
+			slow = append(slow, fmt.Sprintf("eu-north-%d", n+1))
+			h.plant(slow[n], "vpc-"+slow[n])
+		}
+		h.daemon.Config.Inventory.Regions = append([]string{region}, slow...)
+		h.daemon.Config.Rehearsal.Schedule = "@every 1h"
+		h.plantIn(payments, "vpc-2")
+		h.join(payments, "payments-prod")
+		began := time.Now()
+		h.refreshed()
+		h.awaitProtected(payments)
+		time.Sleep(time.Hour - time.Since(began) - 30*time.Second)
+		for _, r := range slow {
+			b.set(r, "")
+		}
+		time.Sleep(31 * time.Second) // the rehearsals have begun
+		l := h.daemon.loopsOf
+		l.mu.Lock()
+		tasks := l.running[inventory.Scope{Account: payments, Region: region}].tasks
+		l.mu.Unlock()
+		if tasks != 2 {
+			t.Fatalf("%d tasks are under way, and not a restorer and a rehearsal", tasks)
+		}
+		h.world.RemoveAccount(payments)
+		h.list()
+		h.vanish(payments)
+		h.join(payments, "payments-prod")
+		back := time.Now()
+		h.await("a restore", func() bool { return h.countIn(payments) > 0 })
+		if took := time.Since(back); took > 30*time.Second {
+			t.Errorf("it was restored %s after it was back", took)
+		}
+	})
+}
+
+// TestALateAlarmEndsNoRefreshes: one that rang as its scope left, and looks when that comes back.
+func TestALateAlarmEndsNoRefreshes(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t)
+		h.plant(region, "vpc-1")
+		ctx, cancel := context.WithCancel(t.Context())
+		d := h.connected(ctx)
+		g, ctx := errgroup.WithContext(ctx)
+		d.loopsOf = newScopeLoops(ctx, g, d)
+		d.refreshes.ring(home) // what is back has not begun
+		d.loopsOf.start(home)
+		time.Sleep(time.Minute)
+		if !h.scopeDone(home) {
+			t.Error("it is not refreshed")
+		}
+		cancel()
+		if err := g.Wait(); err != nil {
+			t.Error(err)
+		}
 	})
 }

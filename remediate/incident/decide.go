@@ -184,7 +184,8 @@ func (s situation) notRestored(reason, advice string) Decision {
 		if other, there := equivalent(s.i, s.o, s.p); there && isRestored(other.FlowLog) {
 			return Decision{Next: Adopt, Found: other}
 		}
-		if call.showsBy(s.p).After(Earlier(s.o.At, s.now)) {
+		goneBack := call.At.After(s.now.Add(s.p.Settle)) // the clock: the call is not as young as it seems
+		if !goneBack && call.showsBy(s.p).After(Earlier(s.o.At, s.now)) {
 			return Decision{Next: Hold, At: call.observeAt(s.p, s.now)}
 		}
 	}

@@ -68,6 +68,9 @@ func TestDecide(t *testing.T) {
 		{"I2: released, and what a shared call may have made would not show yet", func(i *Incident, o *Facts, _ *Policy) {
 			o.Released, i.Call = true, &SentCall{At: noon.Add(-5 * time.Second)}
 		}, Hold, "", 5 * time.Second},
+		{"released, and a shared call was sent when the clock was ahead", func(i *Incident, o *Facts, _ *Policy) {
+			o.Released, i.Call = true, &SentCall{At: noon.Add(time.Hour)}
+		}, Close, Released, 0},
 		{"released, and a shared call has made nothing", func(i *Incident, o *Facts, _ *Policy) {
 			o.Released, i.Call = true, &SentCall{At: noon.Add(-time.Hour)}
 		}, Close, Released, 0},
