@@ -72,20 +72,26 @@ const maxCompletions = 200
 // is, and evaluates that when it completes again.
 var plainWord = regexp.MustCompile(`^[\w@%+=:,./-]+$`)
 
-// completeFromState offers what fn finds in the state file, and nothing if that can't
-// be read. The shell leaves out the words that don't begin with prefix.
+// shellActive is what a shell expands, or ends a command with: see plainWord. A description is on
+// the command line too, where two offers are the same word.
+var shellActive = regexp.MustCompile("[$`\\\\\"!;&|<>(){}\\[\\]*?~#]+")
+
+// completeFromState offers what fn finds in the state file, each word once, and nothing if that
+// can't be read. The shell leaves out the words that don't begin with prefix.
 func (a *app) completeFromState(fn func(ctx context.Context, s state, prefix string) ([]string, error)) cobra.CompletionFunc {
 	return func(c *cobra.Command, _ []string, prefix string) ([]string, cobra.ShellCompDirective) {
 		var out []string
+		offered := map[string]bool{}
 		_ = a.withState(c.Context(), func(s state) error {
 			words, err := fn(c.Context(), s, prefix)
 			for _, w := range words {
 				word, about, described := strings.Cut(w, "\t")
-				if !plainWord.MatchString(word) {
+				if !plainWord.MatchString(word) || offered[word] {
 					continue
 				}
+				offered[word] = true
 				if w = word; described {
-					w += "\t" + term.Clean(about)
+					w += "\t" + strings.TrimSpace(shellActive.ReplaceAllString(term.Clean(about), " "))
 				}
 				out = append(out, w)
 			}

@@ -2,15 +2,20 @@ package main
 
 import (
 	"bytes"
+	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
 
+	"flowkeeper/internal/organization"
 	"flowkeeper/internal/store"
 	"flowkeeper/inventory"
+	"flowkeeper/remediate/incident"
 )
 
 // hostileState is a state file with flow logs under folders whose names a shell would run.
@@ -39,6 +44,41 @@ func TestI12CompletionOffersNoCode(t *testing.T) {
 	_, got := flowkeeper(t, "__complete", "--state", hostileState(t), "inventory", "release", "--destination", "")
 	if strings.ContainsAny(got, "$`;&|<>()") || !strings.Contains(got, "arn:aws:s3:::bucket/plain/a") {
 		t.Errorf("%s", got)
+	}
+}
+
+// TestI12CompletionOffersEachWordOnce: of offers that are the same word, bash puts the word and what
+// their descriptions have in common on the command line.
+func TestI12CompletionOffersEachWordOnce(t *testing.T) {
+	t.Parallel()
+	path := stateFile(t, func(tx *store.Tx) (err error) {
+		for n, id := range []string{"222233334444", "333344445555"} {
+			account := organization.Account{ID: id, Name: "$(touch /tmp/x)", State: organization.Active, Selected: true}
+			i := incident.Incident{FlowLogID: "fl-000000a1", State: incident.Open, ResourceID: "`id`;"}
+			i.Scope = inventory.Scope{Account: id, Region: "eu-west-1"}
+			f := inventory.FlowLog{ID: fmt.Sprintf("fl-000000b%d", n), Scope: i.Scope, Settings: inventory.Settings{ResourceID: "$(id)", LogDestination: "arn:aws:s3:::later/prefix"}}
+			err = errors.Join(err, tx.PutMember(organization.Member{Account: account, FirstAt: noon}), tx.PutIncident(i),
+				tx.PutFlowLog(inventory.Row{FlowLog: f, RootID: f.ID, State: inventory.Live, Held: true, FirstSeenAt: noon}))
+		}
+		return err
+	})
+	for typed, want := range map[string][]string{
+		"accounts list --account": {"222233334444", "333344445555", "touch-/tmp/x"},
+		"incidents show":          {"fl-000000a1"},
+		"inventory approve":       {"arn:aws:s3:::later"},
+	} {
+		_, got := flowkeeper(t, append(append([]string{"__complete", "--state", path}, strings.Fields(typed)...), "")...)
+		_, offers, _ := strings.Cut(got, "\n") // the first line is for people
+		offers, _, _ = strings.Cut(offers, ":4\n")
+		var words []string
+		for line := range strings.Lines(offers) {
+			word, _, _ := strings.Cut(strings.TrimSpace(line), "\t")
+			words = append(words, word)
+		}
+		slices.Sort(words)
+		if !slices.Equal(words, want) || strings.ContainsAny(offers, "$`\\\"!;&|<>(){}[]*?~#") {
+			t.Errorf("%s: %s", typed, got)
+		}
 	}
 }
 
