@@ -98,10 +98,11 @@ func notAnAccount(word string, known map[string]string) string {
 	return fmt.Sprintf("it is neither the number nor the name of one of %d known accounts: `flowkeeper accounts list` has them", len(labels))
 }
 
-// offerAccounts are the numbers of accounts, described by their names, and the names,
-// described by their numbers.
+// offerAccounts are the numbers of accounts, described by their names, and the names as shells take
+// them, described by the numbers. A whole name is before what is alike, as in meantAccounts.
 func (f *filters) offerAccounts(ctx context.Context, s state, _ string) (out []string, err error) {
 	known, err := f.knownAccounts(ctx, s)
+	var alike []string
 	for _, id := range slices.Sorted(maps.Keys(known)) {
 		name := known[id]
 		if name == "" {
@@ -109,11 +110,13 @@ func (f *filters) offerAccounts(ctx context.Context, s state, _ string) (out []s
 			continue
 		}
 		out = append(out, cobra.CompletionWithDesc(id, name))
-		if plain := plainName(name); plain != "" {
-			out = append(out, cobra.CompletionWithDesc(plain, id))
+		if plain := plainName(name); plain == name {
+			out = append(out, cobra.CompletionWithDesc(name, id))
+		} else if plain != "" {
+			alike = append(alike, cobra.CompletionWithDesc(plain, id))
 		}
 	}
-	return out, err
+	return append(out, alike...), err
 }
 
 // resolveResource finds the resources that a word means: one by its ID, or all that have this
