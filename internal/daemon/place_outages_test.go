@@ -179,6 +179,78 @@ func TestARefusedRegionIsUrgentWithFlowLogs(t *testing.T) {
 	})
 }
 
+// TestI7ASecondOutageBesideAStandingDenial is alerted, and the first has an end: a Region where nothing
+// is may be denied for ever, as in many organisations.
+func TestI7ASecondOutageBesideAStandingDenial(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := organized(t)
+		h.daemon.Config.Rehearsal.Schedule = "@every 1000h" // which has alerts of its own
+		refused := h.refusing()
+		h.daemon.Config.Inventory.Regions = append([]string{"eu-north-1"}, someRegions...)
+		refused.deny(payments, "eu-north-1", "DescribeFlowLogs", "service control policy")
+		h.plantEverywhere(payments)
+		h.join(payments, "payments-prod")
+		h.refreshed()
+		h.await("the other Regions", func() bool { return h.allDone(payments) })
+		time.Sleep(2 * refreshEvery)
+		want := []string{"medium eu-north-1"}
+		expect := func(further string) {
+			t.Helper()
+			want = append(want, further)
+			time.Sleep(5 * refreshEvery)
+			if got := h.levels(payments); !slices.Equal(got, want) {
+				t.Fatalf("%q, want %q", got, want)
+			}
+		}
+		for range 2 {
+			refused.deny(payments, farRegion, "DescribeFlowLogs", "service control policy")
+			expect("high " + farRegion)
+			refused.allow(payments, farRegion, "DescribeFlowLogs")
+			expect("end")
+		}
+		if a := h.pager.of(alert.Pipeline); !strings.Contains(a[len(a)-1].Cause, "it fails only where no protected flow logs are") {
+			t.Errorf("%q", a[len(a)-1].Cause)
+		}
+		refused.deny(payments, farRegion, "DescribeFlowLogs", "service control policy")
+		expect("high " + farRegion)
+		h.halt() // its end is the next daemon's
+		refused.allow(payments, farRegion, "DescribeFlowLogs")
+		h.again()
+		expect("end")
+		refused.allow(payments, "eu-north-1", "DescribeFlowLogs")
+		expect("end")
+	})
+}
+
+// TestAHighAlertGoesOnAsAMediumOne where nothing urgent fails any more, and no medium alert was before.
+func TestAHighAlertGoesOnAsAMediumOne(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := organized(t)
+		refused := h.refusing()
+		h.daemon.Config.Inventory.Regions = append([]string{"eu-north-1"}, someRegions...)
+		h.plantEverywhere(payments)
+		h.join(payments, "payments-prod")
+		h.refreshed()
+		h.await("all Regions", func() bool { return h.allDone(payments) })
+		refused.deny(payments, farRegion, "DescribeFlowLogs", "")
+		time.Sleep(4 * refreshEvery)
+		refused.deny(payments, "eu-north-1", "DescribeFlowLogs", "")
+		time.Sleep(4 * refreshEvery)
+		refused.allow(payments, farRegion, "DescribeFlowLogs")
+		time.Sleep(4 * refreshEvery)
+		if got, want := h.levels(payments), []string{"high " + farRegion, "medium eu-north-1", "end"}; !slices.Equal(got, want) {
+			t.Fatalf("%q, want %q", got, want)
+		}
+		refused.allow(payments, "eu-north-1", "DescribeFlowLogs")
+		time.Sleep(4 * refreshEvery)
+		if got := h.levels(payments); len(got) != 4 {
+			t.Errorf("%q", got)
+		}
+	})
+}
+
 // TestManyAccountsRefuse: beyond mostFailing one alert stands for all, whatever they refuse. It ends
 // with the last of them, also after a restart, and a restart is no news.
 func TestManyAccountsRefuse(t *testing.T) {
