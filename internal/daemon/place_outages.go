@@ -330,10 +330,13 @@ func (o *placeOutages) alert(ctx context.Context, p placeKey, failing []inventor
 		return
 	}
 	o.covered = true
-	if urgent && o.together.medium.wasAlerted(ctx) { // it woke nobody
-		o.together.medium.end(ctx)
+	text := o.kind.many(p, nameOfAccount(ctx, o.d, p.account), regionsOf(failing), err)
+	switch {
+	case !urgent:
+		o.together.alertOnce(ctx, false, text)
+	case !o.together.high.wasAlerted(ctx): // a medium one woke nobody
+		o.together.high.alert(ctx, text)
 	}
-	o.together.alertOnce(ctx, urgent, o.kind.many(p, nameOfAccount(ctx, o.d, p.account), regionsOf(failing), err))
 }
 
 // alertOwn adds the alert of a place, of its level, about scopes that fail there.

@@ -318,6 +318,44 @@ func TestManyAccountsRefuse(t *testing.T) {
 	}
 }
 
+// TestI1UrgentPlacesBeyondTenOnAFullDisk have their high alert, also where a medium one stands for others.
+func TestI1UrgentPlacesBeyondTenOnAFullDisk(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t)
+		ctx := t.Context()
+		d := h.connected(ctx)
+		o := d.refreshes.accounts.placeOutages
+		fail := func(n int) {
+			s := inventory.Scope{Account: fmt.Sprint(111100000000 + n)}
+			o.fail(s, "", errors.New("refused"))
+			o.look(ctx, placeKey{account: s.Account})
+		}
+		for n := range mostFailing + 1 {
+			fail(n)
+		}
+		if !o.together.medium.alerted {
+			t.Fatal("no medium alert stands for several")
+		}
+		h.fullDisk()
+		o.kind.urgent = true
+		for n := range mostFailing + 3 {
+			fail(100 + n)
+		}
+		high, together := 0, 0
+		for _, a := range h.pager.of(alert.Pipeline) {
+			if a.Level == alert.High {
+				if high++; a.Account == "" {
+					together++
+				}
+			}
+		}
+		if high != mostFailing+1 || together != 1 {
+			t.Errorf("%d high alerts, %d of them for several", high, together)
+		}
+	})
+}
+
 // hangingSink is a sink that takes nothing, and says so late.
 type hangingSink struct{ entered chan struct{} }
 
