@@ -99,14 +99,15 @@ func newPlaceOutages(d *Daemon, k placeKind) *placeOutages {
 }
 
 // fail notes that a scope fails; one that stands for its account has no Region. began: the place did
-// not fail before.
+// not fail before. Until it works, its cause changes only to one that is later in scopes.Causes: who
+// switches between two makes no alert at each refresh.
 func (o *placeOutages) fail(s inventory.Scope, cause scopes.Cause, err error) (began bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	p := placeKey{s.Account, cause}
 	switch was, is := o.of[s]; {
-	case is && cause == scopes.Unanswered:
-		p = was // between two refusals
+	case is && slices.Index(scopes.Causes, cause) < slices.Index(scopes.Causes, was.cause):
+		p = was
 	case is && was != p:
 		o.drop(s)
 	}
@@ -253,7 +254,15 @@ func (o *placeOutages) own(p placeKey) graded {
 // finish adds the ends that are due, and reports whether all are stored.
 func (o *placeOutages) finish(ctx context.Context, settled bool) bool {
 	for p, own := range o.ending {
-		if own.end(ctx); own.ended() {
+		text := o.kind.recovery
+		for q := range o.alerted {
+			if q.account == p.account {
+				text = "no Region of the account fails for this cause any more, but some for another: see the alert about that"
+			}
+		}
+		own.high.endAs(ctx, text)
+		own.medium.endAs(ctx, text)
+		if own.ended() {
 			delete(o.ending, p)
 		}
 	}

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,6 +17,7 @@ import (
 	"flowkeeper/internal/fakeaws"
 	"flowkeeper/internal/fakeaws/fakeawstest"
 	"flowkeeper/internal/scopes"
+	"flowkeeper/internal/store"
 	"flowkeeper/inventory"
 )
 
@@ -352,6 +354,46 @@ func TestI1UrgentPlacesBeyondTenOnAFullDisk(t *testing.T) {
 		}
 		if high != mostFailing+1 || together != 1 {
 			t.Errorf("%d high alerts, %d of them for several", high, together)
+		}
+	})
+}
+
+// TestI7NoRecoveryWhileItFails for another cause: the end of the first alert says so, and comes after the
+// alert about the second. To switch between the two makes no further alert.
+func TestI7NoRecoveryWhileItFails(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t)
+		ctx := t.Context()
+		d := h.connected(ctx)
+		o := d.refreshes.regions
+		look := func() {
+			for _, c := range scopes.Causes {
+				o.look(ctx, placeKey{payments, c})
+			}
+			o.finish(ctx, o.settled)
+		}
+		s := inventory.Scope{Account: payments, Region: region}
+		for range 5 {
+			for _, c := range []scopes.Cause{scopes.Unanswered, scopes.Denied} {
+				time.Sleep(time.Hour)
+				o.fail(s, c, errors.New("it fails: "+string(c)))
+				look()
+			}
+		}
+		time.Sleep(time.Hour)
+		o.works(s)
+		look()
+		var got []string
+		err := d.store.FindAlerts(ctx, store.Filter{Limit: 99}, func(a alert.Alert, _ []sink.Delivery) error {
+			_, cause, _ := strings.Cut(a.Cause, "it fails: ")
+			got = append(got, cmp.Or(cause, a.Cause))
+			return nil
+		})
+		slices.Reverse(got)
+		want := []string{"unanswered", "denied", "no Region of the account fails for this cause any more, but some for another: see the alert about that", "the inventory can be refreshed again"}
+		if err != nil || !slices.Equal(got, want) {
+			t.Errorf("%q, want %q (%v)", got, want, err)
 		}
 	})
 }
