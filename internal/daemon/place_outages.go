@@ -57,6 +57,8 @@ type placeKind struct {
 	whole bool
 	// urgent: what fails is urgent wherever it fails; else only where protected flow logs are.
 	urgent bool
+	// earlier is the part under which earlier versions alerted of an account; empty: none.
+	earlier notify.Part
 	// one and many are the texts of the alerts: about one place, of which Regions are given that no alert
 	// was about yet, and about those beyond mostFailing, with one of them. name is the account's, with its number.
 	one  func(ctx context.Context, p placeKey, name string, regions []string, urgent bool, err error) string
@@ -240,6 +242,9 @@ func (o *placeOutages) look(ctx context.Context, p placeKey) {
 			own = a.own
 		}
 		o.ending[p] = own
+		if o.kind.earlier != "" {
+			o.ending[placeKey{p.account, scopes.Cause(o.kind.earlier)}] = newGraded(o.d, inventory.Scope{Account: p.account}, o.kind.earlier, o.kind.recovery)
+		}
 		delete(o.alerted, p)
 	default: // it has departed
 		delete(o.alerted, p)

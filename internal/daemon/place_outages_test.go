@@ -19,6 +19,7 @@ import (
 	"flowkeeper/internal/scopes"
 	"flowkeeper/internal/store"
 	"flowkeeper/inventory"
+	"flowkeeper/remediate/notify"
 )
 
 // refusals are calls that AWS refuses, by "account/Region operation"; "*" stands for every Region.
@@ -394,6 +395,36 @@ func TestI7NoRecoveryWhileItFails(t *testing.T) {
 		want := []string{"unanswered", "denied", "no Region of the account fails for this cause any more, but some for another: see the alert about that", "the inventory can be refreshed again"}
 		if err != nil || !slices.Equal(got, want) {
 			t.Errorf("%q, want %q (%v)", got, want, err)
+		}
+	})
+}
+
+// TestAlertsOfEarlierVersionsEnd once what they are about works: they had other keys.
+func TestAlertsOfEarlierVersionsEnd(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := organized(t)
+		h.daemon.Config.Inventory.Regions = []string{"all"}
+		h.world.SetRegions(region)
+		h.join(payments, "payments-prod")
+		h.refreshed()
+		h.awaitProtected(payments)
+		scope := inventory.Scope{Account: payments, Region: region}
+		h.daemon.newOutage(scope, notify.Refreshing+" medium", "it works").alert(t.Context(), "it fails")
+		h.daemon.newOutage(inventory.Scope{Account: payments}, notify.Refreshing, "it works").alert(t.Context(), "it fails")
+		h.await("the alerts", func() bool { return len(h.levels(payments)) == 2 })
+		for range 2 { // one end of each
+			h.halt()
+			h.again()
+			time.Sleep(2 * discoverEvery)
+			h.await("the ends", func() bool { return len(h.levels(payments)) == 4 })
+		}
+		keys := map[string]int{}
+		for _, a := range h.pager.of(alert.Pipeline) {
+			keys[a.DedupKey]++
+		}
+		if len(keys) != 2 {
+			t.Errorf("%v", keys)
 		}
 	})
 }
