@@ -243,7 +243,8 @@ func TestAHighAlertGoesOnAsAMediumOne(t *testing.T) {
 		time.Sleep(4 * refreshEvery)
 		refused.allow(payments, farRegion, "DescribeFlowLogs")
 		time.Sleep(4 * refreshEvery)
-		if got, want := h.levels(payments), []string{"high " + farRegion, "medium eu-north-1", "end"}; !slices.Equal(got, want) {
+		got, want := h.levels(payments), []string{"end", "high " + farRegion, "medium eu-north-1"}
+		if slices.Sort(got); !slices.Equal(got, want) { // two are sent at one time
 			t.Fatalf("%q, want %q", got, want)
 		}
 		refused.allow(payments, "eu-north-1", "DescribeFlowLogs")
