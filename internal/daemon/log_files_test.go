@@ -477,6 +477,21 @@ func TestWhoseLogFilesMatter(t *testing.T) {
 	}
 }
 
+// TestNobodyWaitsForConcernedAccounts while they are read: the last known ones count, and before any are
+// known, every account does.
+func TestNobodyWaitsForConcernedAccounts(t *testing.T) {
+	t.Parallel()
+	c := concernedAccounts{d: &Daemon{fleet: &scopes.Fleet{}}}
+	c.reading.Lock() // by a handler that the disk holds up
+	if !c.has(t.Context(), account, time.Now()) {
+		t.Error("nothing is known, and it does not matter")
+	}
+	c.known = map[string]bool{account: true}
+	if !c.has(t.Context(), account, time.Now()) || c.has(t.Context(), trailOwner, time.Now()) {
+		t.Error("not the last known ones")
+	}
+}
+
 // TestAdviceOfLogFiles names the page that explains it.
 func TestAdviceOfLogFiles(t *testing.T) {
 	t.Parallel()
