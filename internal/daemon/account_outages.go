@@ -79,6 +79,16 @@ func (a *accountOutages) works(account string) {
 	a.placeOutages.works(inventory.Scope{Account: account})
 }
 
+// forget forgets accounts that have departed.
+func (a *accountOutages) forget(accounts []string) {
+	a.mu.Lock()
+	for _, account := range accounts {
+		delete(a.spared, account)
+	}
+	a.mu.Unlock()
+	a.placeOutages.forget(accounts)
+}
+
 // unseen says what it means for protected flow logs that an account can't be reached.
 func unseen(flowLogs, regions int, err error) string {
 	what := "Protected flow logs there"

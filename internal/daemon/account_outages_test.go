@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -105,4 +106,17 @@ func TestManyRefusedRoles(t *testing.T) {
 		time.Sleep(uncoverAfter + refreshEvery)
 		h.await("the ends", func() bool { return count("end") == mostFailing+2 && len(together()) == 2 })
 	})
+}
+
+// TestADepartedAccountIsForgotten: where it is back and has protected flow logs, it is not spared as it was.
+func TestADepartedAccountIsForgotten(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	a := h.connected(t.Context()).refreshes.accounts
+	a.note(payments, true, errors.New("refused"))
+	a.forget([]string{payments})
+	a.fail(t.Context(), payments, 1, errors.New("refused"))
+	if a.failing[placeKey{account: payments}] == nil {
+		t.Error("it has no alert")
+	}
 }

@@ -16,7 +16,9 @@ import (
 type concernedAccounts struct {
 	d *Daemon
 
-	mu    sync.Mutex      // guards what follows
+	reading sync.Mutex // held while they are read. Nobody waits for it: the last known ones count meanwhile
+
+	mu    sync.Mutex      // guards what follows; nothing is waited for while it is held
 	known map[string]bool // beyond the fleet; nil: not read yet
 	due   time.Time       // when to read them again
 }
@@ -28,16 +30,25 @@ func (c *concernedAccounts) has(ctx context.Context, account string, now time.Ti
 	if slices.Contains(c.d.fleet.Accounts(), account) {
 		return true
 	}
+	known, due := c.last()
+	if known != nil && now.Before(due) || !c.reading.TryLock() {
+		return known == nil || known[account]
+	}
+	defer c.reading.Unlock()
+	found, err := c.read(ctx)
+	if err != nil {
+		return true
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.known == nil || !now.Before(c.due) {
-		found, err := c.read(ctx)
-		if err != nil {
-			return true
-		}
-		c.known, c.due = found, now.Add(concernedFor)
-	}
-	return c.known[account]
+	c.known, c.due = found, now.Add(concernedFor)
+	return found[account]
+}
+
+func (c *concernedAccounts) last() (known map[string]bool, due time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.known, c.due
 }
 
 func (c *concernedAccounts) read(ctx context.Context) (map[string]bool, error) {

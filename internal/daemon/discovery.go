@@ -8,6 +8,7 @@ import (
 
 	"flowkeeper/internal/scopes"
 	"flowkeeper/inventory"
+	"flowkeeper/remediate/notify"
 )
 
 // How often AWS is asked which Regions are enabled: a new one is found within half an hour.
@@ -30,7 +31,7 @@ type discovery struct {
 
 func newDiscovery(d *Daemon) *discovery {
 	return &discovery{d: d, rounds: newRounds(), failures: map[string]int{}, outages: newPlaceOutages(d, placeKind{
-		part: listingRegions, whole: true, urgent: true,
+		part: listingRegions, whole: true, urgent: true, earlier: notify.Refreshing,
 		recovery:  "which Regions the account has enabled can be asked for again",
 		recovered: "which Regions accounts have enabled can be asked for again",
 		one: func(_ context.Context, _ placeKey, name string, _ []string, _ bool, err error) string {

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -27,6 +28,7 @@ type logBucket struct {
 	alerting    sync.Mutex
 	alerts      *pipelineOutage // of the bucket
 	alertedAt   time.Time       // of it
+	added       int             // alerts of this outage
 	fileAlertAt time.Time       // of single files
 	remembered  time.Time       // when a file that was read was noted
 
@@ -57,6 +59,8 @@ const (
 	// failsFor is how long a folder counts as failing without another try. A message of its files is
 	// shown again within a quarter of an hour, until it goes to the dead-letter queue.
 	failsFor = 2 * time.Hour
+	// mostBucketAlerts is how often a folder that fails too is alerted of until the bucket can be read again.
+	mostBucketAlerts = 5
 	// triedAgain is how long after a start the messages of what failed before have been tried again.
 	triedAgain = 20 * time.Minute
 )
@@ -91,6 +95,7 @@ func (b *logBucket) works(ctx context.Context, key string, now time.Time) {
 	defer b.alerting.Unlock()
 	if b.mayEnd(now) {
 		b.alerts.end(ctx)
+		b.added = 0
 	}
 	if now.Sub(b.remembered) >= rememberEvery && b.d.store.SetFact(ctx, store.LogFileFact(b.Name), key) == nil {
 		b.remembered = now
@@ -117,10 +122,11 @@ func (b *logBucket) fails(ctx context.Context, key string, err error, now time.T
 	}
 	defer b.alerting.Unlock()
 	before := b.alertedAt.IsZero() && now.Sub(b.began) < triedAgain && b.alerts.wasAlerted(ctx) // by the daemon before
-	if now.Sub(b.alertedAt) < alertEvery || !b.noteAlerted(key) || before {
+	if now.Sub(b.alertedAt) < alertEvery || b.added >= mostBucketAlerts || !b.noteAlerted(key) || before {
 		return
 	}
 	b.alertedAt = now
+	b.added++
 	b.alerts.alertIn(ctx, "", fmt.Sprintf("the log files in the bucket %s can't be read, such as those of account %s: deletions that only they report are found by the refresh%s. AWS said: %s",
 		b.Name, nameOfAccount(ctx, b.d, logfile.ParseKey(key).Account), hint(advice), err))
 }
@@ -136,7 +142,7 @@ func (b *logBucket) noteFailing(key string, err error, now time.Time) bool {
 	f := b.failing[folderOf(key)]
 	if f == nil {
 		f = &failingFolder{}
-		b.dropOldest()
+		b.dropOne()
 		b.failing[folderOf(key)] = f
 	}
 	f.failures, f.last = f.failures+1, now
@@ -155,18 +161,20 @@ func (b *logBucket) noteAlerted(key string) bool {
 	return true
 }
 
-// dropOldest makes room for another folder that fails. The caller holds mu.
-func (b *logBucket) dropOldest() {
+// dropOne makes room for another folder that fails: the oldest of those with the fewest failures goes.
+// One that really fails is tried again and again. The caller holds mu.
+func (b *logBucket) dropOne() {
 	if len(b.failing) < maxFolders {
 		return
 	}
-	var oldest string
+	var least string
 	for folder, f := range b.failing {
-		if oldest == "" || f.last.Before(b.failing[oldest].last) {
-			oldest = folder
+		was := b.failing[least]
+		if was == nil || cmp.Or(cmp.Compare(f.failures, was.failures), f.last.Compare(was.last)) < 0 {
+			least = folder
 		}
 	}
-	delete(b.failing, oldest)
+	delete(b.failing, least)
 }
 
 // fileFails alerts of one file: it may hide a deletion, and does not become readable by itself.

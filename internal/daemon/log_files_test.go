@@ -18,12 +18,14 @@ import (
 	"github.com/aws/smithy-go"
 
 	"flowkeeper/alert"
+	"flowkeeper/alert/sink"
 	"flowkeeper/configs"
 	"flowkeeper/internal/fakeaws"
 	"flowkeeper/internal/logbucket"
 	"flowkeeper/internal/logfile"
 	"flowkeeper/internal/metrics"
 	"flowkeeper/internal/scopes"
+	"flowkeeper/internal/store"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate/notify"
 	"flowkeeper/watcher"
@@ -475,6 +477,67 @@ func TestWhoseLogFilesMatter(t *testing.T) {
 	if now = now.Add(concernedFor); !matters(central) || matters(stranger) {
 		t.Error("the account of a destination does not")
 	}
+}
+
+// TestNobodyWaitsForConcernedAccounts while they are read: the last known ones count, and before any are
+// known, every account does.
+func TestNobodyWaitsForConcernedAccounts(t *testing.T) {
+	t.Parallel()
+	c := concernedAccounts{d: &Daemon{fleet: &scopes.Fleet{}}}
+	c.reading.Lock() // by a handler that the disk holds up
+	if !c.has(t.Context(), account, time.Now()) {
+		t.Error("nothing is known, and it does not matter")
+	}
+	c.known = map[string]bool{account: true}
+	if !c.has(t.Context(), account, time.Now()) || c.has(t.Context(), trailOwner, time.Now()) {
+		t.Error("not the last known ones")
+	}
+}
+
+// TestInventedFoldersOfABucket neither make its alert grow for ever, nor hide the folder that really
+// fails: anybody who may send messages may name some.
+func TestInventedFoldersOfABucket(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t)
+		d := h.connected(t.Context())
+		b := newLogBucket(d, logbucket.New(logbucket.Config{Name: trail}))
+		refused := &smithy.GenericAPIError{Code: "AccessDenied"}
+		invented := 0
+		fail := func() {
+			b.fails(t.Context(), fmt.Sprintf("%d/%s", invented, fileKey), refused, time.Now())
+			invented++
+		}
+		alerts := func() (n int) {
+			err := d.store.FindAlerts(t.Context(), store.Filter{Limit: 999}, func(alert.Alert, []sink.Delivery) error { n++; return nil })
+			if err != nil {
+				t.Error(err)
+			}
+			return n
+		}
+		for range 2 {
+			b.fails(t.Context(), fileKey, refused, time.Now())
+		}
+		for range 2 * maxFolders {
+			fail()
+		}
+		if f := b.failing[folderOf(fileKey)]; f == nil || f.failures != 2 {
+			t.Errorf("the one that really fails: %+v", f)
+		}
+		for range 3 * mostBucketAlerts {
+			time.Sleep(alertEvery)
+			fail()
+		}
+		if n := alerts(); n != mostBucketAlerts {
+			t.Errorf("%d alerts", n)
+		}
+		time.Sleep(2 * failsFor)
+		b.works(t.Context(), fileKey, time.Now()) // the end of the outage
+		fail()
+		if n := alerts(); n != mostBucketAlerts+2 {
+			t.Errorf("%d alerts after the next outage", n)
+		}
+	})
 }
 
 // TestAdviceOfLogFiles names the page that explains it.

@@ -175,9 +175,9 @@ func (m *membership) follow(ctx context.Context) error {
 	if len(left) > 0 {
 		removed := d.fleet.Leave(left...)
 		d.loopsOf.stop(removed)
-		for _, o := range placeOutagesOf(d) {
-			o.forget(left)
-		}
+		d.refreshes.accounts.forget(left)
+		d.refreshes.regions.forget(left)
+		d.discovery.outages.forget(left)
 		d.Log.Warn("accounts have departed: their flow logs are neither watched nor restored, and what is known of them stays", "accounts", len(left), "which", named(members, left))
 	}
 	m.tell(ctx, members)

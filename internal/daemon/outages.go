@@ -139,6 +139,12 @@ func (o *pipelineOutage) end(ctx context.Context) {
 	}
 }
 
+// endAs is like end, and says in which words.
+func (o *pipelineOutage) endAs(ctx context.Context, recovery string) {
+	o.recovery = recovery
+	o.end(ctx)
+}
+
 // endAlert goes to the sinks that the alert about the outage went to.
 func (o *pipelineOutage) endAlert() alert.Alert {
 	a := outageAlert(o.scope, o.part, alert.Informational, o.recovery)

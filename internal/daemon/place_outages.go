@@ -4,7 +4,6 @@ import (
 	"context"
 	"maps"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -58,6 +57,8 @@ type placeKind struct {
 	whole bool
 	// urgent: what fails is urgent wherever it fails; else only where protected flow logs are.
 	urgent bool
+	// earlier is the part under which earlier versions alerted of an account; empty: none.
+	earlier notify.Part
 	// one and many are the texts of the alerts: about one place, of which Regions are given that no alert
 	// was about yet, and about those beyond mostFailing, with one of them. name is the account's, with its number.
 	one  func(ctx context.Context, p placeKey, name string, regions []string, urgent bool, err error) string
@@ -75,8 +76,9 @@ type alertedPlace struct {
 	own     graded
 	level   alert.Level              // of the gravest alert; empty: none
 	covered bool                     // that alert was together
-	scopes  map[inventory.Scope]bool // that fail, or have failed since
+	scopes  map[inventory.Scope]bool // that fail; whether each is urgent
 	quiet   time.Time                // until then, further Regions are no news: all are refreshed once
+	tried   time.Time                // by then all that a daemon before may have alerted of have been tried
 }
 
 const (
@@ -99,14 +101,15 @@ func newPlaceOutages(d *Daemon, k placeKind) *placeOutages {
 }
 
 // fail notes that a scope fails; one that stands for its account has no Region. began: the place did
-// not fail before.
+// not fail before. Until it works, its cause changes only to one that is later in scopes.Causes: who
+// switches between two makes no alert at each refresh.
 func (o *placeOutages) fail(s inventory.Scope, cause scopes.Cause, err error) (began bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	p := placeKey{s.Account, cause}
 	switch was, is := o.of[s]; {
-	case is && cause == scopes.Unanswered:
-		p = was // between two refusals
+	case is && slices.Index(scopes.Causes, cause) < slices.Index(scopes.Causes, was.cause):
+		p = was
 	case is && was != p:
 		o.drop(s)
 	}
@@ -239,6 +242,9 @@ func (o *placeOutages) look(ctx context.Context, p placeKey) {
 			own = a.own
 		}
 		o.ending[p] = own
+		if o.kind.earlier != "" {
+			o.ending[placeKey{p.account, scopes.Cause(o.kind.earlier)}] = newGraded(o.d, inventory.Scope{Account: p.account}, o.kind.earlier, o.kind.recovery)
+		}
 		delete(o.alerted, p)
 	default: // it has departed
 		delete(o.alerted, p)
@@ -253,20 +259,57 @@ func (o *placeOutages) own(p placeKey) graded {
 // finish adds the ends that are due, and reports whether all are stored.
 func (o *placeOutages) finish(ctx context.Context, settled bool) bool {
 	for p, own := range o.ending {
-		if own.end(ctx); own.ended() {
+		text := o.kind.recovery
+		for q := range o.alerted {
+			if q.account == p.account {
+				text = "no Region of the account fails for this cause any more, but some for another: see the alert about that"
+			}
+		}
+		own.high.endAs(ctx, text)
+		own.medium.endAs(ctx, text)
+		if own.ended() {
 			delete(o.ending, p)
 		}
 	}
-	for _, a := range o.alerted {
-		if a.covered {
-			return len(o.ending) == 0
-		}
+	calm, covers := true, false
+	for p, a := range o.alerted {
+		calm = o.calm(ctx, p, a) && calm
+		covers = covers || a.covered
 	}
-	if !o.covered && !settled { // not all that the alert of a daemon before stands for have been tried
-		return len(o.ending) == 0
+	done := calm && len(o.ending) == 0
+	if covers || !o.covered && !settled { // not all that the alert of a daemon before stands for have been tried
+		return done
 	}
 	o.together.end(ctx)
-	return len(o.ending) == 0 && o.together.ended()
+	return done && o.together.ended()
+}
+
+// calm ends the high alert of a place where nothing urgent fails any more: the next urgent failure is
+// news. A medium alert goes on. It reports whether no such end is due.
+func (o *placeOutages) calm(ctx context.Context, p placeKey, a *alertedPlace) bool {
+	if a.covered || a.own.high.endStored || slices.Contains(slices.Collect(maps.Values(a.scopes)), true) {
+		return true
+	}
+	if time.Now().Before(a.tried) {
+		return false
+	}
+	if a.level == alert.High {
+		a.level = alert.Medium
+		if !a.own.medium.wasAlerted(ctx) {
+			o.mu.Lock()
+			f, err := o.failing[p], error(nil)
+			if f != nil {
+				err = f.err
+			}
+			o.mu.Unlock()
+			if f == nil { // it works since: look sees it next
+				return false
+			}
+			o.alertOwn(ctx, p, a, slices.Collect(maps.Keys(a.scopes)), err)
+		}
+	}
+	a.own.high.endAs(ctx, "it fails only where no protected flow logs are: that has an alert of its own")
+	return a.own.high.endStored
 }
 
 // alert alerts of a place if that is news. It gives the scopes that fail, and the last error.
@@ -276,15 +319,16 @@ func (o *placeOutages) alert(ctx context.Context, p placeKey, failing []inventor
 		a = &alertedPlace{own: o.own(p), scopes: map[inventory.Scope]bool{}}
 		o.alerted[p] = a
 		if a.level = a.own.before(ctx); a.level != "" { // by the daemon before
-			a.quiet = o.allRefreshed()
+			a.quiet, a.tried = o.allRefreshed(), time.Now().Add(uncoverAfter)
 		}
 	}
-	failing = slices.DeleteFunc(failing, func(s inventory.Scope) bool { return a.scopes[s] })
-	slices.SortFunc(failing, func(a, b inventory.Scope) int { return strings.Compare(a.Region, b.Region) })
+	maps.DeleteFunc(a.scopes, func(s inventory.Scope, _ bool) bool { return !slices.Contains(failing, s) })
+	failing = slices.DeleteFunc(failing, func(s inventory.Scope) bool { _, is := a.scopes[s]; return is })
+	urgent := false
 	for _, s := range failing {
-		a.scopes[s] = true
+		a.scopes[s] = o.urgent(ctx, s)
+		urgent = urgent || a.scopes[s]
 	}
-	urgent := slices.ContainsFunc(failing, func(s inventory.Scope) bool { return o.urgent(ctx, s) })
 	level := alert.Medium
 	if urgent {
 		level = alert.High
@@ -293,33 +337,44 @@ func (o *placeOutages) alert(ctx context.Context, p placeKey, failing []inventor
 	if len(failing) == 0 || a.level.AtLeast(level) && !wider {
 		return
 	}
-	var regions []string
+	a.covered = !wider && o.many(ctx, urgent)
+	a.level, a.quiet = level, o.allRefreshed()
+	if !a.covered {
+		o.alertOwn(ctx, p, a, failing, err)
+		return
+	}
+	o.covered = true
+	text := o.kind.many(p, nameOfAccount(ctx, o.d, p.account), regionsOf(failing), err)
+	switch {
+	case !urgent:
+		o.together.alertOnce(ctx, false, text)
+	case !o.together.high.wasAlerted(ctx): // a medium one woke nobody
+		o.together.high.alert(ctx, text)
+	}
+}
+
+// alertOwn adds the alert of a place, of its level, about scopes that fail there.
+func (o *placeOutages) alertOwn(ctx context.Context, p placeKey, a *alertedPlace, failing []inventory.Scope, err error) {
+	urgent, out := a.level == alert.High, a.own.medium
+	if urgent {
+		out = a.own.high
+	}
+	regions, region := regionsOf(failing), ""
+	if len(regions) == 1 {
+		region = regions[0]
+	}
+	out.alertIn(ctx, region, o.kind.one(ctx, p, nameOfAccount(ctx, o.d, p.account), regions, urgent, err))
+}
+
+// regionsOf are the Regions of scopes, in order.
+func regionsOf(failing []inventory.Scope) (regions []string) {
 	for _, s := range failing {
 		if s.Region != "" {
 			regions = append(regions, s.Region)
 		}
 	}
-	name := nameOfAccount(ctx, o.d, p.account)
-	a.covered = !wider && o.many(ctx, urgent)
-	a.level, a.quiet = level, o.allRefreshed()
-	if a.covered {
-		o.covered = true
-		if urgent && o.together.medium.wasAlerted(ctx) { // it woke nobody
-			o.together.medium.end(ctx)
-		}
-		o.together.alertOnce(ctx, urgent, o.kind.many(p, name, regions, err))
-		return
-	}
-	out := a.own.medium
-	if urgent {
-		out = a.own.high
-	}
-	text := o.kind.one(ctx, p, name, regions, urgent, err)
-	if len(regions) == 1 {
-		out.alertIn(ctx, regions[0], text)
-	} else {
-		out.alertIn(ctx, "", text)
-	}
+	slices.Sort(regions)
+	return regions
 }
 
 // allRefreshed returns by when every Region of an account is refreshed once more.

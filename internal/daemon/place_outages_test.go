@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,7 +17,9 @@ import (
 	"flowkeeper/internal/fakeaws"
 	"flowkeeper/internal/fakeaws/fakeawstest"
 	"flowkeeper/internal/scopes"
+	"flowkeeper/internal/store"
 	"flowkeeper/inventory"
+	"flowkeeper/remediate/notify"
 )
 
 // refusals are calls that AWS refuses, by "account/Region operation"; "*" stands for every Region.
@@ -60,12 +63,15 @@ func (r *refusals) allow(account, region, operation string) {
 	delete(r.texts, account+"/"+region+" "+operation)
 }
 
-// levels are the pipeline's alerts about an account: their levels and Regions, and the ends.
+// levels are the pipeline's alerts about an account: their levels and Regions, and the ends. One that is
+// delivered twice is one.
 func (h *house) levels(account string) (out []string) {
+	seen := map[string]bool{}
 	for _, a := range h.pager.of(alert.Pipeline) {
-		if a.Account != account {
+		if a.Account != account || seen[a.ID] {
 			continue
 		}
+		seen[a.ID] = true
 		if a.Resolves() {
 			out = append(out, "end")
 		} else {
@@ -179,6 +185,79 @@ func TestARefusedRegionIsUrgentWithFlowLogs(t *testing.T) {
 	})
 }
 
+// TestI7ASecondOutageBesideAStandingDenial is alerted, and the first has an end: a Region where nothing
+// is may be denied for ever, as in many organisations.
+func TestI7ASecondOutageBesideAStandingDenial(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := organized(t)
+		h.daemon.Config.Rehearsal.Schedule = "@every 1000h" // which has alerts of its own
+		refused := h.refusing()
+		h.daemon.Config.Inventory.Regions = append([]string{"eu-north-1"}, someRegions...)
+		refused.deny(payments, "eu-north-1", "DescribeFlowLogs", "service control policy")
+		h.plantEverywhere(payments)
+		h.join(payments, "payments-prod")
+		h.refreshed()
+		h.await("the other Regions", func() bool { return h.allDone(payments) })
+		time.Sleep(2 * refreshEvery)
+		want := []string{"medium eu-north-1"}
+		expect := func(further string) {
+			t.Helper()
+			want = append(want, further)
+			time.Sleep(5 * refreshEvery)
+			if got := h.levels(payments); !slices.Equal(got, want) {
+				t.Fatalf("%q, want %q", got, want)
+			}
+		}
+		for range 2 {
+			refused.deny(payments, farRegion, "DescribeFlowLogs", "service control policy")
+			expect("high " + farRegion)
+			refused.allow(payments, farRegion, "DescribeFlowLogs")
+			expect("end")
+		}
+		if a := h.pager.of(alert.Pipeline); !strings.Contains(a[len(a)-1].Cause, "it fails only where no protected flow logs are") {
+			t.Errorf("%q", a[len(a)-1].Cause)
+		}
+		refused.deny(payments, farRegion, "DescribeFlowLogs", "service control policy")
+		expect("high " + farRegion)
+		h.halt() // its end is the next daemon's
+		refused.allow(payments, farRegion, "DescribeFlowLogs")
+		h.again()
+		expect("end")
+		refused.allow(payments, "eu-north-1", "DescribeFlowLogs")
+		expect("end")
+	})
+}
+
+// TestAHighAlertGoesOnAsAMediumOne where nothing urgent fails any more, and no medium alert was before.
+func TestAHighAlertGoesOnAsAMediumOne(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := organized(t)
+		refused := h.refusing()
+		h.daemon.Config.Inventory.Regions = append([]string{"eu-north-1"}, someRegions...)
+		h.plantEverywhere(payments)
+		h.join(payments, "payments-prod")
+		h.refreshed()
+		h.await("all Regions", func() bool { return h.allDone(payments) })
+		refused.deny(payments, farRegion, "DescribeFlowLogs", "")
+		time.Sleep(4 * refreshEvery)
+		refused.deny(payments, "eu-north-1", "DescribeFlowLogs", "")
+		time.Sleep(4 * refreshEvery)
+		refused.allow(payments, farRegion, "DescribeFlowLogs")
+		time.Sleep(4 * refreshEvery)
+		got, want := h.levels(payments), []string{"end", "high " + farRegion, "medium eu-north-1"}
+		if slices.Sort(got); !slices.Equal(got, want) { // two are sent at one time
+			t.Fatalf("%q, want %q", got, want)
+		}
+		refused.allow(payments, "eu-north-1", "DescribeFlowLogs")
+		time.Sleep(4 * refreshEvery)
+		if got := h.levels(payments); len(got) != 4 {
+			t.Errorf("%q", got)
+		}
+	})
+}
+
 // TestManyAccountsRefuse: beyond mostFailing one alert stands for all, whatever they refuse. It ends
 // with the last of them, also after a restart, and a restart is no news.
 func TestManyAccountsRefuse(t *testing.T) {
@@ -244,6 +323,114 @@ func TestManyAccountsRefuse(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestI1UrgentPlacesBeyondTenOnAFullDisk have their high alert, also where a medium one stands for others.
+func TestI1UrgentPlacesBeyondTenOnAFullDisk(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t)
+		ctx := t.Context()
+		d := h.connected(ctx)
+		o := d.refreshes.accounts.placeOutages
+		fail := func(n int) {
+			s := inventory.Scope{Account: fmt.Sprint(111100000000 + n)}
+			o.fail(s, "", errors.New("refused"))
+			o.look(ctx, placeKey{account: s.Account})
+		}
+		for n := range mostFailing + 1 {
+			fail(n)
+		}
+		if !o.together.medium.alerted {
+			t.Fatal("no medium alert stands for several")
+		}
+		h.fullDisk()
+		o.kind.urgent = true
+		for n := range mostFailing + 3 {
+			fail(100 + n)
+		}
+		high, together := 0, 0
+		for _, a := range h.pager.of(alert.Pipeline) {
+			if a.Level == alert.High {
+				if high++; a.Account == "" {
+					together++
+				}
+			}
+		}
+		if high != mostFailing+1 || together != 1 {
+			t.Errorf("%d high alerts, %d of them for several", high, together)
+		}
+	})
+}
+
+// TestI7NoRecoveryWhileItFails for another cause: the end of the first alert says so, and comes after the
+// alert about the second. To switch between the two makes no further alert.
+func TestI7NoRecoveryWhileItFails(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t)
+		ctx := t.Context()
+		d := h.connected(ctx)
+		o := d.refreshes.regions
+		look := func() {
+			for _, c := range scopes.Causes {
+				o.look(ctx, placeKey{payments, c})
+			}
+			o.finish(ctx, o.settled)
+		}
+		s := inventory.Scope{Account: payments, Region: region}
+		for range 5 {
+			for _, c := range []scopes.Cause{scopes.Unanswered, scopes.Denied} {
+				time.Sleep(time.Hour)
+				o.fail(s, c, errors.New("it fails: "+string(c)))
+				look()
+			}
+		}
+		time.Sleep(time.Hour)
+		o.works(s)
+		look()
+		var got []string
+		err := d.store.FindAlerts(ctx, store.Filter{Limit: 99}, func(a alert.Alert, _ []sink.Delivery) error {
+			_, cause, _ := strings.Cut(a.Cause, "it fails: ")
+			got = append(got, cmp.Or(cause, a.Cause))
+			return nil
+		})
+		slices.Reverse(got)
+		want := []string{"unanswered", "denied", "no Region of the account fails for this cause any more, but some for another: see the alert about that", "the inventory can be refreshed again"}
+		if err != nil || !slices.Equal(got, want) {
+			t.Errorf("%q, want %q (%v)", got, want, err)
+		}
+	})
+}
+
+// TestAlertsOfEarlierVersionsEnd once what they are about works: they had other keys.
+func TestAlertsOfEarlierVersionsEnd(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := organized(t)
+		h.daemon.Config.Inventory.Regions = []string{"all"}
+		h.world.SetRegions(region)
+		h.join(payments, "payments-prod")
+		h.refreshed()
+		h.awaitProtected(payments)
+		scope := inventory.Scope{Account: payments, Region: region}
+		h.daemon.newOutage(scope, notify.Refreshing+" medium", "it works").alert(t.Context(), "it fails")
+		h.daemon.newOutage(inventory.Scope{Account: payments}, notify.Refreshing, "it works").alert(t.Context(), "it fails")
+		h.await("the alerts", func() bool { return len(h.levels(payments)) == 2 })
+		for range 2 { // one end of each
+			h.halt()
+			h.again()
+			time.Sleep(2 * discoverEvery)
+			h.await("the ends", func() bool { return len(h.levels(payments)) == 4 })
+		}
+		keys := map[string]int{}
+		for _, a := range h.pager.of(alert.Pipeline) {
+			keys[a.DedupKey]++
+		}
+		if len(keys) != 2 {
+			t.Errorf("%v", keys)
+		}
+	})
 }
 
 // hangingSink is a sink that takes nothing, and says so late.

@@ -10,6 +10,7 @@ import (
 	"flowkeeper/internal/outage"
 	"flowkeeper/internal/scopes"
 	"flowkeeper/inventory"
+	"flowkeeper/remediate/notify"
 )
 
 // refresh refreshes one scope, by refreshing its snapshot as a function does, and logs and
@@ -148,6 +149,11 @@ func (r *refreshes) succeed(ctx context.Context, s inventory.Scope, c inventory.
 	st.hangs, st.last = false, success{time.Now(), took}
 	summed, last := r.first.over(st, c, false)
 	r.mu.Unlock()
+	if !st.outage.endStored { // earlier versions alerted of a Region where no protected flow logs are by itself
+		earlier := r.d.newOutage(s, notify.Refreshing+" medium", st.outage.recovery)
+		earlier.level = alert.Medium
+		earlier.end(ctx)
+	}
 	st.outage.end(ctx)
 	r.accounts.works(s.Account)
 	r.regions.works(s)
