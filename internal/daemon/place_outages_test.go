@@ -63,15 +63,12 @@ func (r *refusals) allow(account, region, operation string) {
 	delete(r.texts, account+"/"+region+" "+operation)
 }
 
-// levels are the pipeline's alerts about an account: their levels and Regions, and the ends. One that is
-// delivered twice is one.
+// levels are the pipeline's alerts about an account: their levels and Regions, and the ends.
 func (h *house) levels(account string) (out []string) {
-	seen := map[string]bool{}
 	for _, a := range h.pager.of(alert.Pipeline) {
-		if a.Account != account || seen[a.ID] {
+		if a.Account != account {
 			continue
 		}
-		seen[a.ID] = true
 		if a.Resolves() {
 			out = append(out, "end")
 		} else {
