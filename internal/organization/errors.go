@@ -9,7 +9,7 @@ import (
 	"flowkeeper/internal/scopes"
 )
 
-// ErrIncomplete: AWS's answers are no complete list. The next ones may be.
+// ErrIncomplete says that AWS's answers are no complete list. The next ones may be.
 var ErrIncomplete = errors.New("AWS's answers are no complete list of the organisation")
 
 // CallError is why the accounts can't be listed, and what a person can do.
