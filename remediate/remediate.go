@@ -71,8 +71,8 @@ type Remediator struct {
 	AlertsAdded func()
 	// Rehearsals gets the findings about rehearsals. nil: there are no rehearsals.
 	Rehearsals Rehearsals
-	// RefreshSoon asks for a refresh of one scope, or of all of its account; without an account of
-	// all.
+	// RefreshSoon asks for a refresh of one scope; with all, of every scope of its account, or of
+	// every scope if the account is empty.
 	RefreshSoon func(scope inventory.Scope, all bool)
 	// BypassOutbox sends an alert past the outbox, for when the store fails (I1).
 	BypassOutbox func(ctx context.Context, a alert.Alert)

@@ -24,7 +24,7 @@ type restorer struct {
 	looks    chan struct{}
 }
 
-// run is [Remediator.Run]. Thousands wait in it: the restorer is not on its stack.
+// run is [Remediator.Run]. The receiver is a pointer, so that thousands of waiting goroutines keep small stacks.
 func (r *restorer) run(ctx context.Context, beat func()) error {
 	began := r.store.now()
 	p := progress{said: began}

@@ -49,14 +49,19 @@ It changes nothing. With --offline, or where Organizations does not answer, the
 accounts are those of the state file. No state file is needed otherwise, so that
 the list can be tried before the daemon first runs.
 
-With --account only these accounts are asked, and they alone decide the exit
-code: 0 the role works in each account but the management account, where
-service-managed StackSets deploy nothing; 1 it does not in some, or no account
-is selected, or the accounts can't be listed; 78 wrong configuration.`,
+With --account, only these accounts are asked, and only they decide the exit
+code. --failing changes only what is listed.
+
+Exit codes: 0 the role works in each account (the management account does not
+count: service-managed StackSets deploy nothing there); 1 it does not in some,
+or no account is selected, or the accounts can't be listed; 78 wrong
+configuration.`,
 		Example: `  flowkeeper accounts list
 
-  # Where the role does not work, and why; of two accounts only
+  # Only the accounts in which the role does not work, and why
   flowkeeper accounts list --failing
+
+  # Only these two accounts
   flowkeeper accounts list --account payments-prod,222233334444
 
   # What the state file knows, without any call to AWS

@@ -197,7 +197,7 @@ func (p places) long(names map[string]string, most int) string {
 		out = append(out, text)
 	}
 	if more > 0 {
-		out = append(out, fmt.Sprintf("%d more accounts, see --json", more))
+		out = append(out, alert.Plural(more, "more account")+": see --json")
 	}
 	return strings.Join(out, "; ")
 }

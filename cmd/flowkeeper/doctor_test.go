@@ -195,7 +195,7 @@ func TestPlacesOfManyAccounts(t *testing.T) {
 	if got, want := p.short(nil), "60 Regions of 30 accounts"; got != want {
 		t.Errorf("%s instead of %s", got, want)
 	}
-	for status, last := range map[doctor.Status]string{doctor.Fail: "000000000029", doctor.Unknown: "20 more accounts, see --json"} {
+	for status, last := range map[doctor.Status]string{doctor.Fail: "000000000029", doctor.Unknown: "20 more accounts: see --json"} {
 		got := printed(t, func(a *app) {
 			writeLine(a, line{Result: doctor.Result{Status: status, Check: "trail"}, places: p[1:]}, nil)
 		})

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -90,7 +91,7 @@ func invalidValue(e *pflag.InvalidValueError) error {
 	} else if f.Value.Type() == "bool" {
 		why = "it takes no value"
 	}
-	return usagef("--%s %s: %s", f.Name, e.GetValue(), why)
+	return usagef("--%s %s: %s", f.Name, cmp.Or(e.GetValue(), `""`), why)
 }
 
 func flagUsage(f *pflag.Flag) string {

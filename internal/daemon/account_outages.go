@@ -26,10 +26,10 @@ func newAccountOutages(d *Daemon) *accountOutages {
 		recovered: "the accounts that had no alert of their own can be reached again",
 		one: func(ctx context.Context, p placeKey, name string, _ []string, _ bool, err error) string {
 			n, regions, cerr := protectedIn(ctx, d.store, p.account)
-			return fmt.Sprintf("the account %s can't be reached, in no Region. %s. %s", name, unseen(n, regions, cerr), err)
+			return fmt.Sprintf("the account %s can't be reached in any Region. %s. %s", name, unseen(n, regions, cerr), err)
 		},
 		many: func(_ placeKey, name string, _ []string, err error) string {
-			return fmt.Sprintf("more than %d accounts can't be reached: `flowkeeper accounts list` names all. One of them is %s: %s", mostFailing, name, err)
+			return fmt.Sprintf("more than %d accounts can't be reached: `flowkeeper accounts list` lists all. One of them is %s: %s", mostFailing, name, err)
 		},
 	})}
 }

@@ -32,13 +32,13 @@ type discovery struct {
 func newDiscovery(d *Daemon) *discovery {
 	return &discovery{d: d, rounds: newRounds(), failures: map[string]int{}, outages: newPlaceOutages(d, placeKind{
 		part: listingRegions, whole: true, urgent: true, earlier: notify.Refreshing,
-		recovery:  "which Regions the account has enabled can be asked for again",
-		recovered: "which Regions accounts have enabled can be asked for again",
+		recovery:  "AWS says again which Regions the account has enabled",
+		recovered: "AWS says again which Regions the accounts have enabled",
 		one: func(_ context.Context, _ placeKey, name string, _ []string, _ bool, err error) string {
-			return fmt.Sprintf("which Regions the account %s has enabled can't be asked for, so that a new one would not be guarded: %s", name, err)
+			return fmt.Sprintf("Flowkeeper can't ask AWS which Regions the account %s has enabled, so that a newly enabled one would not be guarded: %s", name, err)
 		},
 		many: func(_ placeKey, name string, _ []string, err error) string {
-			return fmt.Sprintf("which Regions more than %d accounts have enabled can't be asked for, so that a new one would not be guarded. One of them is %s: %s", mostFailing, name, err)
+			return fmt.Sprintf("Flowkeeper can't ask AWS which Regions more than %d accounts have enabled, so that a newly enabled one would not be guarded: `flowkeeper doctor` lists all. One of them is %s: %s", mostFailing, name, err)
 		},
 	})}
 }

@@ -3,10 +3,18 @@ package daemon
 import (
 	"context"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 )
+
+// counts are how many places are free, and how many wait for one.
+func (g *gate) counts() (free, waiting int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.free, len(g.waiting)
+}
 
 // TestGate: no more than there are places work at the same time, the others begin in the order in
 // which they came, and a place is given back once, however often.
@@ -30,15 +38,17 @@ func TestGate(t *testing.T) {
 			synctest.Wait()
 		}
 		time.Sleep(time.Minute)
+		synctest.Wait()
 		if !slices.Equal(begun, []int{0, 1, 2, 3, 4, 5}) || at[1] != 0 || at[2] != time.Second || at[5] != 4*time.Second {
 			t.Errorf("%v begun at %v", begun, at)
 		}
-		if g.free != 1 || len(g.waiting) != 0 {
-			t.Errorf("%d places are free, %d wait", g.free, len(g.waiting))
+		if free, waiting := g.counts(); free != 1 || waiting != 0 {
+			t.Errorf("%d places are free, %d wait", free, waiting)
 		}
 		time.Sleep(time.Hour)
-		if g.free != 2 {
-			t.Errorf("%d places are free in the end", g.free)
+		synctest.Wait()
+		if free, _ := g.counts(); free != 2 {
+			t.Errorf("%d places are free in the end", free)
 		}
 	})
 }
@@ -50,10 +60,13 @@ func TestWhatWaitsForAPlaceEndsWithItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newGate(1)
 		ctx, cancel := context.WithCancel(t.Context())
+		var mu sync.Mutex // guards begun
 		var begun []int
 		work := func(n int) func(leave func()) {
 			return func(leave func()) {
+				mu.Lock()
 				begun = append(begun, n)
+				mu.Unlock()
 				if n != 2 { // its context has ended
 					time.Sleep(time.Hour)
 				}
@@ -66,12 +79,15 @@ func TestWhatWaitsForAPlaceEndsWithItsContext(t *testing.T) {
 		}
 		cancel()
 		synctest.Wait()
-		if !slices.Equal(begun, []int{0, 2}) || len(g.waiting) != 2 {
-			t.Errorf("%v begun when the context of 2 has ended, and %d wait", begun, len(g.waiting))
+		mu.Lock()
+		if _, waiting := g.counts(); !slices.Equal(begun, []int{0, 2}) || waiting != 2 {
+			t.Errorf("%v begun when the context of 2 has ended, and %d wait", begun, waiting)
 		}
+		mu.Unlock()
 		time.Sleep(3 * time.Hour)
-		if !slices.Equal(begun, []int{0, 2, 1, 3}) || g.free != 1 {
-			t.Errorf("%v begun, and %d places are free", begun, g.free)
+		synctest.Wait()
+		if free, _ := g.counts(); !slices.Equal(begun, []int{0, 2, 1, 3}) || free != 1 {
+			t.Errorf("%v begun, and %d places are free", begun, free)
 		}
 	})
 }

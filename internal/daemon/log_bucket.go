@@ -59,7 +59,7 @@ const (
 	// failsFor is how long a folder counts as failing without another try. A message of its files is
 	// shown again within a quarter of an hour, until it goes to the dead-letter queue.
 	failsFor = 2 * time.Hour
-	// mostBucketAlerts is how often a folder that fails too is alerted of until the bucket can be read again.
+	// mostBucketAlerts is how many alerts there are of one outage of a bucket.
 	mostBucketAlerts = 5
 	// triedAgain is how long after a start the messages of what failed before have been tried again.
 	triedAgain = 20 * time.Minute
@@ -127,7 +127,7 @@ func (b *logBucket) fails(ctx context.Context, key string, err error, now time.T
 	}
 	b.alertedAt = now
 	b.added++
-	b.alerts.alertIn(ctx, "", fmt.Sprintf("the log files in the bucket %s can't be read, such as those of account %s: deletions that only they report are found by the refresh%s. AWS said: %s",
+	b.alerts.alertIn(ctx, "", fmt.Sprintf("log files in the bucket %s can't be read, at least those of account %s: only the refresh finds the deletions that they report%s. AWS said: %s",
 		b.Name, nameOfAccount(ctx, b.d, logfile.ParseKey(key).Account), hint(advice), err))
 }
 
@@ -190,7 +190,7 @@ func (b *logBucket) fileFails(ctx context.Context, key string, err error, now ti
 	}
 	b.fileAlertAt = now
 	b.d.newOutage(inventory.Scope{}, notify.ReadingLogFiles+notify.Part(" file "+b.Name), "").alert(ctx, fmt.Sprintf(
-		"a log file can't be read, and may hide a deletion: s3://%s/%s: %s%s. The flow logs of its account and Region are refreshed now. Further files of this bucket that can't be read within an hour are in the log only", b.Name, key, err, hint(advice)))
+		"a log file can't be read, and may hide a deletion: s3://%s/%s: %s%s. The flow logs of its account and Region are refreshed now. Within the next hour, more files of this bucket that can't be read cause no alert: the log names one file an hour for each cause, and counts the others", b.Name, key, err, hint(advice)))
 }
 
 // logUnreadable logs a file that can't be read, of those with the same cause one within alertEvery: a
@@ -213,5 +213,5 @@ func hint(advice string) string {
 	if advice == "" {
 		return ""
 	}
-	return ". To mend it: " + advice
+	return ". To fix it: " + advice
 }

@@ -262,7 +262,7 @@ func (o *placeOutages) finish(ctx context.Context, settled bool) bool {
 		text := o.kind.recovery
 		for q := range o.alerted {
 			if q.account == p.account {
-				text = "no Region of the account fails for this cause any more, but some for another: see the alert about that"
+				text = "no Region of the account fails for this cause now. Some still fail for another cause, which has an alert of its own"
 			}
 		}
 		own.high.endAs(ctx, text)
@@ -308,7 +308,7 @@ func (o *placeOutages) calm(ctx context.Context, p placeKey, a *alertedPlace) bo
 			o.alertOwn(ctx, p, a, slices.Collect(maps.Keys(a.scopes)), err)
 		}
 	}
-	a.own.high.endAs(ctx, "it fails only where no protected flow logs are: that has an alert of its own")
+	a.own.high.endAs(ctx, "the Regions with protected flow logs can be refreshed again. Regions without any still fail: see the medium alert about these")
 	return a.own.high.endStored
 }
 

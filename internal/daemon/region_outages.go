@@ -29,7 +29,7 @@ func newRegionOutages(d *Daemon) *placeOutages {
 			return text + ": " + err.Error()
 		},
 		many: func(_ placeKey, name string, regions []string, err error) string {
-			return fmt.Sprintf("the inventory can't be refreshed in Regions of more than %d accounts: `flowkeeper doctor` names all. One is %s of %s: %s", mostFailing, regions[0], name, err)
+			return fmt.Sprintf("the inventory can't be refreshed in Regions of many accounts: `flowkeeper doctor` lists all. One is %s of %s: %s", regions[0], name, err)
 		},
 	})
 }

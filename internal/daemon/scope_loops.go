@@ -35,9 +35,9 @@ func newScopeLoops(ctx context.Context, g *errgroup.Group, d *Daemon) *scopeLoop
 	return &scopeLoops{d: d, ctx: ctx, g: g, running: map[inventory.Scope]*scopeLoop{}}
 }
 
-// start has a scope restored, and its tasks begin, unless that is so, or the scope is not in the
-// fleet any more. Where what was stopped has not ended yet, it waits for that: two restorers of a
-// scope must not work at the same time.
+// start starts the restorer and the tasks of a scope. It does nothing if they run already, or if the
+// scope has left the fleet. If earlier ones were stopped and have not ended, the new ones wait for
+// them: two restorers of a scope must not work at the same time.
 func (l *scopeLoops) start(s inventory.Scope) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

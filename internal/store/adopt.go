@@ -109,8 +109,9 @@ func (a *adoption) forgetFacts() error {
 	return a.exec(`DELETE FROM facts WHERE name LIKE 'trouble %' OR name IN ('partition', 'departed together')`)
 }
 
-// dropForged drops rows with numbers that no daemon gives: the pages in which a copy is read would pass
-// them by, and they would count as they are. It also drops targets, which takeRows writes anew.
+// dropForged deletes rows whose numbers are below 1. No daemon writes such numbers, and the paged reading of
+// a copy would skip these rows, so that they would count unchecked. It also deletes targets, which takeRows
+// writes again.
 func (a *adoption) dropForged() error {
 	for _, q := range []string{`DELETE FROM flow_logs WHERE num < 1`, `DELETE FROM deliveries WHERE alert < 1`, `DELETE FROM alerts WHERE num < 1`, `DELETE FROM targets`} {
 		if err := a.exec(q); err != nil {

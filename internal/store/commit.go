@@ -50,8 +50,8 @@ func (f *file) commit(ctx context.Context, group []*change) {
 	}
 }
 
-// try runs a group in one transaction. Where one of them fails they run again, each within
-// a savepoint: SQLite copies each page that changes after one, and they hardly ever fail.
+// try runs a group in one transaction. If a change fails, all run again, each in a savepoint.
+// There are none at first: SQLite copies each page that changes after a savepoint, and changes rarely fail.
 func (f *file) try(ctx context.Context, group []*change) error {
 	err := f.together(ctx, group, false)
 	if failed := func(c *change) bool { return c.err != nil }; len(group) > 1 && slices.ContainsFunc(group, failed) && !outOfRoom(err) {

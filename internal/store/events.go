@@ -64,7 +64,8 @@ func (t events) DueScopes(now time.Time) ([]inventory.Scope, error) {
 		`SELECT DISTINCT account, region FROM events WHERE due_at IS NOT NULL AND (due_at <= ? OR due_at > ?)`, now.UnixMilli(), now.Add(farthest).UnixMilli())
 }
 
-// deputy is how long after the first scope's restorer, which may be gone, the others see to a burst of no scope.
+// deputy is how much later than the restorer of the first scope the others handle a burst of no scope: that
+// restorer may be gone.
 const deputy = time.Minute
 
 func (t events) NextDue(s inventory.Scope) (at time.Time, err error) {

@@ -16,11 +16,11 @@ import (
 // without that byte is the JSON itself.
 const packed = 1
 
-// mostUnpacked bytes of JSON are packed, and unpacked: a stream of a few bytes may inflate to
-// any number. No flow log has as many; one that had would be stored as it is.
+// JSON of at most mostUnpacked bytes is packed, and no more is unpacked: a stream of a few bytes may
+// inflate to any number. No flow log has as many; one that had would be stored as it is.
 const mostUnpacked = 1 << 20
 
-// dictionary is text that bodies have, what most of them have at the end. It must never
+// dictionary holds text that is common in bodies, the most common at the end. It must never
 // change: what was packed with it could not be read any more.
 const dictionary = `arn:aws-cn:arn:aws-us-gov:kinesis-data-firehosearn:aws:firehose:deliverystream/` +
 	`"deliver_cross_account_role":"arn:aws:iam::"tag_field_specifications":[{"resource_type":"auto-scaling-group"network-interface"instance","tag_keys":["` +

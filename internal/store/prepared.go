@@ -111,7 +111,8 @@ func (c *conn) QueryContext(ctx context.Context, query string, args []driver.Nam
 }
 
 // BeginTx begins a transaction, by a prepared statement too. One that may write locks the file
-// at once. No context ends it: package sql would take one that has begun for none.
+// at once. It ignores its context: if that ended after BEGIN has succeeded, package sql would
+// think that no transaction was begun.
 func (c *conn) BeginTx(_ context.Context, o driver.TxOptions) (driver.Tx, error) {
 	begin := "BEGIN IMMEDIATE"
 	if o.ReadOnly {

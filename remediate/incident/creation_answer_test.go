@@ -97,7 +97,7 @@ func TestApplyCreation(t *testing.T) {
 			new row fl-new-1: Tags=map[flowkeeper:restored-from:e-1] RootID=fl-1 State=live Protected=true FirstSeenAt=now LineageSince=-24h1m0s LastSeenAt=now WrittenAt=now
 			fl-new-1 reopened: RootID=fl-1 ResourceID=vpc-1 Known=true Frozen=wanted FirstSeenAt=-24h1m0s
 			fl-1: State=restored Group="" Call=none NextAttemptAt=+2m0s Tried=1 NewID=fl-new-1 RestoredAt=now
-			history fl-new-1 open: a call in doubt has made it (e-1)
+			history fl-new-1 open: a create call whose answer was lost has made it (e-1)
 			logged fl-1 restored: recreated as fl-new-1
 			note reopened fl-new-1
 			note overdue fl-new-1

@@ -53,7 +53,7 @@ func TestApplyFound(t *testing.T) {
 			new row fl-2: Tags=map[flowkeeper:restored-from:e-1] RootID=fl-1 State=live Protected=true FirstSeenAt=now LineageSince=-24h1m0s LastSeenAt=now WrittenAt=now
 			fl-2 reopened: RootID=fl-1 ResourceID=vpc-1 Known=true Frozen=wanted FirstSeenAt=-24h1m0s Call=sent(-1m0s, final, T)
 			fl-1: State=restored AbsentAt=now Call=none NextAttemptAt=+2m0s NewID=fl-2 RestoredAt=now
-			history fl-2 open: a call in doubt has made it (e-1)
+			history fl-2 open: a create call whose answer was lost has made it (e-1)
 			logged fl-1 restored: recreated as fl-2
 			note reopened fl-2
 			note overdue fl-2

@@ -22,7 +22,7 @@ func (t *transition) restored(f inventory.FlowLog, from origin) {
 	now, adopted := t.c.Now, from == adopted
 	next, lost := t.c.wasLost(f.ID)
 	if lost && from == foundOurs && next.closedAs(Unknown) { // a record named it before it was known: nobody has looked
-		t.handOn(f.ID, next, "a call in doubt has made it")
+		t.handOn(f.ID, next, "a create call whose answer was lost has made it")
 		t.handOnCall(f.ID)
 		next, _ = t.c.Incident(f.ID)
 	}
