@@ -8,7 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -46,8 +46,7 @@ type organization struct {
 	deleted int                   // flow logs
 	made    int                   // flow logs, by CreateFlowLogs
 
-	mu        sync.Mutex // guards what follows
-	refreshes int        // listings that were begun
+	refreshes atomic.Int64 // listings that were begun
 }
 
 func newOrganization(t *testing.T, z size) *organization {
@@ -123,9 +122,7 @@ func (o *organization) minute() int { return int(time.Since(o.began)/time.Minute
 // refused, and one account's role can't be assumed.
 func (o *organization) trouble(q *fakeaws.Request) fakeawstest.Refusal {
 	if q.Operation == "DescribeFlowLogs" && q.Form.Get("MaxResults") != "" && q.Form.Get("NextToken") == "" {
-		o.mu.Lock()
-		o.refreshes++
-		o.mu.Unlock()
+		o.refreshes.Add(1)
 	}
 	in := inventory.Scope{Account: q.Account, Region: q.Region}
 	switch minute := o.minute(); {

@@ -83,7 +83,7 @@ func TestSoak(t *testing.T) {
 			}
 			m := measure(t, d.Config.State.Path)
 			m.hour, m.made = hour, int64(o.made)
-			t.Logf("%v; %d refreshes so far, %d lines of log in the last hour", m, o.refreshes, total)
+			t.Logf("%v; %d refreshes so far, %d lines of log in the last hour", m, o.refreshes.Load(), total)
 			if first.hour == 0 {
 				first = m
 			}
