@@ -36,21 +36,21 @@ func (r *Remediator) restorer(s inventory.Scope) *restorer {
 	if jitter == nil {
 		jitter = rand.Float64
 	}
-	return &restorer{scopeParts: r.parts(s), meter: r.Meter, parallel: r.parallel(), jitter: jitter, looks: r.lookPlaces()}
+	return &restorer{scopeParts: r.parts(s), meter: r.Meter, parallel: r.parallel(), jitter: jitter, asking: r.askPlaces()}
 }
 
-// mostLooks is how many restorers ask the store at the same time what is due: they begin together, and what
-// reads the store for alerts is not to wait for thousands of them.
-const mostLooks = 4
+// mostAsking is how many restorers ask the store at the same time what is due: they begin together, and
+// what reads the store for alerts is not to wait for thousands of them.
+const mostAsking = 4
 
-// lookPlaces holds one for each restorer that asks the store what is due.
-func (r *Remediator) lookPlaces() chan struct{} {
+// askPlaces holds one for each restorer that asks the store what is due.
+func (r *Remediator) askPlaces() chan struct{} {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.looks == nil {
-		r.looks = make(chan struct{}, mostLooks)
+	if r.asking == nil {
+		r.asking = make(chan struct{}, mostAsking)
 	}
-	return r.looks
+	return r.asking
 }
 
 // memory is what a scope remembers, from its first use on.

@@ -98,7 +98,7 @@ type Remediator struct {
 	mu       sync.Mutex
 	memories map[inventory.Scope]*scopeMemory // guarded by mu
 	foreign  foreignScopes                    // guarded by mu
-	looks    chan struct{}                    // made under mu: see lookPlaces
+	asking   chan struct{}                    // made under mu: see askPlaces
 }
 
 // Wait returns once the calls to AWS that Handle left behind have ended. They end

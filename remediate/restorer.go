@@ -20,8 +20,8 @@ type restorer struct {
 	scopeParts
 	parallel func(most int, tasks ...func() error) error
 	jitter   func() float64
-	meter    Meter // nil: nothing is counted
-	looks    chan struct{}
+	meter    Meter         // nil: nothing is counted
+	asking   chan struct{} // holds one for each restorer that asks the store what is due
 }
 
 // run is [Remediator.Run]. The receiver is a pointer, so that thousands of waiting goroutines keep small stacks.
@@ -105,8 +105,8 @@ func (r restorer) nothingDue(ctx context.Context) bool {
 
 func (r restorer) nextDue(ctx context.Context) (at time.Time, err error) {
 	select {
-	case r.looks <- struct{}{}:
-		defer func() { <-r.looks }()
+	case r.asking <- struct{}{}:
+		defer func() { <-r.asking }()
 	case <-ctx.Done():
 		return at, ctx.Err()
 	}

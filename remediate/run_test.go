@@ -171,9 +171,9 @@ func (r *readsStore) View(ctx context.Context, fn func(remediate.Tx) error) erro
 	return r.Store.View(ctx, fn)
 }
 
-// TestRestorersLookByTurns: those of thousands of scopes begin at once. They leave connections to what
+// TestRestorersAskByTurns: those of thousands of scopes begin at once. They leave connections to what
 // reads the store for alerts.
-func TestRestorersLookByTurns(t *testing.T) {
+func TestRestorersAskByTurns(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := newScene(t)

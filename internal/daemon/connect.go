@@ -132,7 +132,7 @@ func (d *Daemon) mayConnectLater(ctx context.Context, err error) error {
 	return nil
 }
 
-// answered reports whether AWS Organizations answered, but named no accounts to protect.
+// answered reports whether AWS Organizations answered, but gave no usable list of accounts to protect.
 func answered(err error) bool {
 	return errors.Is(err, errNoAccount) || errors.Is(err, organization.ErrIncomplete)
 }

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
-	"os"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -15,19 +14,13 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
-	"github.com/aws/smithy-go"
 
 	"flowkeeper/alert"
-	"flowkeeper/alert/sink"
 	"flowkeeper/configs"
 	"flowkeeper/internal/fakeaws"
 	"flowkeeper/internal/logbucket"
-	"flowkeeper/internal/logfile"
 	"flowkeeper/internal/metrics"
 	"flowkeeper/internal/scopes"
-	"flowkeeper/internal/store"
-	"flowkeeper/inventory"
-	"flowkeeper/remediate/notify"
 	"flowkeeper/watcher"
 )
 
@@ -337,100 +330,6 @@ func TestOneSilenceIsOneFailure(t *testing.T) {
 	})
 }
 
-// TestABucketIsReadAgainWhenAllOfItIs: the files of one account are forbidden, and those of another are
-// not. That is one alert, which ends once the forbidden ones can be read, also if the daemon starts
-// anew meanwhile.
-func TestABucketIsReadAgainWhenAllOfItIs(t *testing.T) {
-	t.Parallel()
-	h := logHouse(t)
-	h.refreshed()
-	h.world.RefuseObjects(trail, "AWSLogs/o-exampleorgid/"+account, "AccessDenied", "Access Denied", 403)
-	other := strings.ReplaceAll(fileKey, account, trailOwner)
-	h.store(fileKey, otherRecord)
-	h.store(other, otherRecord)
-	files := newLogFiles(h.daemon).(*logFiles)
-	read := func(key string, works bool) {
-		t.Helper()
-		err := files.Read(t.Context(), watcher.Object{Bucket: trail, Key: key}, func([]byte) error { return nil })
-		if (err == nil) != works {
-			t.Errorf("%s: %v", key, err)
-		}
-	}
-	alerts := func(n int) {
-		t.Helper()
-		h.await("the alerts", func() bool { return len(h.pager.of(alert.Pipeline)) == n })
-	}
-	for range 3 {
-		read(fileKey, false)
-		read(other, true)
-	}
-	alerts(1)
-	if a := h.pager.of(alert.Pipeline)[0]; !strings.Contains(a.Cause, "those of account "+account) || !strings.Contains(a.Cause, "allow s3:GetObject") {
-		t.Errorf("%q", a.Cause)
-	}
-	files = newLogFiles(h.daemon).(*logFiles) // another daemon
-	read(other, true)
-	read(fileKey, false)
-	read(other, true)
-	if n := strings.Count(h.log.String(), "can be read again"); n != 0 {
-		t.Errorf("%d ends", n)
-	}
-	h.world.AllowObjects(trail)
-	read(fileKey, true)
-	alerts(2)
-	if a := h.pager.of(alert.Pipeline); !a[1].Resolves() {
-		t.Errorf("%+v", a)
-	}
-}
-
-// TestFoldersThatFail are forgotten when nobody tries them any more, and are few: messages may name
-// folders without end that are not there.
-func TestFoldersThatFail(t *testing.T) {
-	t.Parallel()
-	h := newHouse(t)
-	d := h.connected(t.Context())
-	b := newLogBucket(d, logbucket.New(logbucket.Config{Name: trail}))
-	refused := &smithy.GenericAPIError{Code: "AccessDenied"}
-	now := time.Now()
-	at := func(after time.Duration) time.Time { return now.Add(after) }
-	for n := range 3 * maxFolders {
-		b.fails(t.Context(), fmt.Sprintf("%d/%s", n, fileKey), refused, at(time.Duration(n)))
-	}
-	if n := len(b.failing); n != maxFolders || b.failing[folderOf(fmt.Sprintf("%d/%s", 3*maxFolders-1, fileKey))] == nil {
-		t.Errorf("%d folders", n)
-	}
-	b.works(t.Context(), fileKey, at(failsFor))
-	if len(b.failing) == 0 {
-		t.Error("they are forgotten too early")
-	}
-	b.works(t.Context(), fileKey, at(failsFor+time.Second))
-	if n := len(b.failing); n > 0 || b.alerts.alerted {
-		t.Errorf("%d folders fail still", n)
-	}
-}
-
-// TestUnreadableFilesAreLoggedOnce for each cause, with how many tries there were.
-func TestUnreadableFilesAreLoggedOnce(t *testing.T) {
-	t.Parallel()
-	h := newHouse(t)
-	d := h.connected(t.Context())
-	b := newLogBucket(d, logbucket.New(logbucket.Config{Name: trail}))
-	missing, broken := &smithy.GenericAPIError{Code: "NoSuchKey"}, fmt.Errorf("%w: it is empty", logfile.ErrNotALogFile)
-	now := time.Now()
-	for range 100 {
-		b.fileFails(t.Context(), fileKey, missing, now)
-		b.fileFails(t.Context(), fileKey, broken, now)
-	}
-	lines := func() int { return strings.Count(h.log.String(), "log files can't be read, such as this one") }
-	if n := lines(); n != 2 {
-		t.Errorf("%d lines", n)
-	}
-	b.fileFails(t.Context(), fileKey, missing, now.Add(alertEvery))
-	if n := lines(); n != 3 || !strings.Contains(h.log.String(), `"tries":100`) {
-		t.Errorf("%d lines:\n%s", n, h.log)
-	}
-}
-
 // TestAKeyThatS3CannotHave is logged once, and its messages stay.
 func TestAKeyThatS3CannotHave(t *testing.T) {
 	t.Parallel()
@@ -491,64 +390,5 @@ func TestNobodyWaitsForConcernedAccounts(t *testing.T) {
 	c.known = map[string]bool{account: true}
 	if !c.has(t.Context(), account, time.Now()) || c.has(t.Context(), trailOwner, time.Now()) {
 		t.Error("not the last known ones")
-	}
-}
-
-// TestInventedFoldersOfABucket neither make its alert grow for ever, nor hide the folder that really
-// fails: anybody who may send messages may name some.
-func TestInventedFoldersOfABucket(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		h := newHouse(t)
-		d := h.connected(t.Context())
-		b := newLogBucket(d, logbucket.New(logbucket.Config{Name: trail}))
-		refused := &smithy.GenericAPIError{Code: "AccessDenied"}
-		invented := 0
-		fail := func() {
-			b.fails(t.Context(), fmt.Sprintf("%d/%s", invented, fileKey), refused, time.Now())
-			invented++
-		}
-		alerts := func() (n int) {
-			err := d.store.FindAlerts(t.Context(), store.Filter{Limit: 999}, func(alert.Alert, []sink.Delivery) error { n++; return nil })
-			if err != nil {
-				t.Error(err)
-			}
-			return n
-		}
-		for range 2 {
-			b.fails(t.Context(), fileKey, refused, time.Now())
-		}
-		for range 2 * maxFolders {
-			fail()
-		}
-		if f := b.failing[folderOf(fileKey)]; f == nil || f.failures != 2 {
-			t.Errorf("the one that really fails: %+v", f)
-		}
-		for range 3 * mostBucketAlerts {
-			time.Sleep(alertEvery)
-			fail()
-		}
-		if n := alerts(); n != mostBucketAlerts {
-			t.Errorf("%d alerts", n)
-		}
-		time.Sleep(2 * failsFor)
-		b.works(t.Context(), fileKey, time.Now()) // the end of the outage
-		fail()
-		if n := alerts(); n != mostBucketAlerts+2 {
-			t.Errorf("%d alerts after the next outage", n)
-		}
-	})
-}
-
-// TestAdviceOfLogFiles names the page that explains it.
-func TestAdviceOfLogFiles(t *testing.T) {
-	t.Parallel()
-	page, err := os.ReadFile("../../docs/troubleshoot.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	a := outageAlert(inventory.Scope{}, notify.ReadingLogFiles, alert.High, "it fails")
-	if !strings.Contains(a.Advice, "troubleshoot.md#log-files-unread") || !strings.Contains(string(page), "\n## log-files-unread\n") {
-		t.Errorf("%q", a.Advice)
 	}
 }

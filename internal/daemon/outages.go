@@ -97,8 +97,8 @@ func (o *pipelineOutage) alert(ctx context.Context, text string) {
 	}
 }
 
-// alertIn is like alert, also if there was one: it has grown. It says in which Region, if that is
-// one, where the outage is an account's.
+// alertIn alerts even if there was an alert already, because the outage affects more now. region is set
+// if exactly one Region of an account is affected.
 func (o *pipelineOutage) alertIn(ctx context.Context, region, text string) {
 	o.alerted, o.endStored = true, false
 	a := outageAlert(o.scope, o.part, o.level, text)

@@ -145,6 +145,18 @@ func TestAPermissionTakenFromARoleIsOneAlert(t *testing.T) {
 	})
 }
 
+// joinPaymentsWithADenial has the account join. A service control policy denies one of its Regions, where
+// nothing is.
+func (h *house) joinPaymentsWithADenial(refused *refusals) {
+	h.daemon.Config.Inventory.Regions = append([]string{"eu-north-1"}, someRegions...)
+	refused.deny(payments, "eu-north-1", "DescribeFlowLogs", "service control policy")
+	h.plantEverywhere(payments)
+	h.join(payments, "payments-prod")
+	h.refreshed()
+	h.await("the other Regions", func() bool { return h.allDone(payments) })
+	time.Sleep(2 * refreshEvery)
+}
+
 // TestARefusedRegionIsUrgentWithFlowLogs: it is alerted once with what to do, the session stays, and
 // the other Regions go on. A Region without flow logs is less urgent, and hides no other.
 func TestARefusedRegionIsUrgentWithFlowLogs(t *testing.T) {
@@ -152,13 +164,7 @@ func TestARefusedRegionIsUrgentWithFlowLogs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := organized(t)
 		refused := h.refusing()
-		h.daemon.Config.Inventory.Regions = append([]string{"eu-north-1"}, someRegions...) // where nothing is
-		refused.deny(payments, "eu-north-1", "DescribeFlowLogs", "service control policy")
-		h.plantEverywhere(payments)
-		h.join(payments, "payments-prod")
-		h.refreshed()
-		h.await("the other Regions", func() bool { return h.allDone(payments) })
-		time.Sleep(2 * refreshEvery)
+		h.joinPaymentsWithADenial(refused)
 		h.await("its alert", func() bool { return slices.Equal(h.levels(payments), []string{"medium eu-north-1"}) })
 		refused.deny(payments, farRegion, "DescribeFlowLogs", "service control policy")
 		sessions := len(h.world.Calls("AssumeRole"))
@@ -190,13 +196,7 @@ func TestI7ASecondOutageBesideAStandingDenial(t *testing.T) {
 		h := organized(t)
 		h.daemon.Config.Rehearsal.Schedule = "@every 1000h" // which has alerts of its own
 		refused := h.refusing()
-		h.daemon.Config.Inventory.Regions = append([]string{"eu-north-1"}, someRegions...)
-		refused.deny(payments, "eu-north-1", "DescribeFlowLogs", "service control policy")
-		h.plantEverywhere(payments)
-		h.join(payments, "payments-prod")
-		h.refreshed()
-		h.await("the other Regions", func() bool { return h.allDone(payments) })
-		time.Sleep(2 * refreshEvery)
+		h.joinPaymentsWithADenial(refused)
 		want := []string{"medium eu-north-1"}
 		expect := func(further string) {
 			t.Helper()

@@ -14,8 +14,8 @@ import (
 )
 
 // refresh refreshes one scope, by refreshing its snapshot as a function does, and logs and
-// alerts what came of it. A panic is a failure like others. It was asked for at a time, and has
-// waited for its slot since, which it gives back by leave.
+// alerts what came of it. A panic is a failure like others. asked is when the refresh was due, before it
+// waited for its slot; leave returns the slot.
 func (r *refreshes) refresh(ctx context.Context, s inventory.Scope, snapshot func(context.Context, inventory.Scope) (inventory.Counts, error), asked time.Time, leave func()) {
 	defer leave()
 	if ctx.Err() != nil || r.overview().isDisabled(s) {
@@ -107,8 +107,8 @@ func recovered(what string, fn func() error) (err error) {
 	return fn()
 }
 
-// fail logs the first failure of a scope's refreshes, alerts if it does not pass by itself,
-// and asks for another refresh. If AWS is asked for the Regions, a refused refresh first
+// fail logs and alerts a failure that does not pass by itself, or has not after three tries, and asks
+// for another refresh. If AWS is asked for the Regions, a refused refresh first
 // finds out whether the Region is still enabled.
 func (r *refreshes) fail(ctx context.Context, s inventory.Scope, err error) {
 	r.mu.Lock()

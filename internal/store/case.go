@@ -40,7 +40,7 @@ const lateRegion = `SELECT EXISTS (SELECT 1 FROM scopes WHERE account = ? AND re
 // installation is how long the first refreshes of an account's Regions may follow each other.
 const installation = 24 * time.Hour
 
-// What a case is loaded by, each query's columns being what a row is, its ID and its body.
+// Queries that load a case. Their columns are: 'row' or 'incident', the ID, the body.
 const (
 	byIDs = `SELECT 'row', id, body FROM flow_logs WHERE account = ?1 AND region = ?2 AND id IN (SELECT value FROM json_each(?3))
 		UNION ALL SELECT 'incident', id, body FROM incidents WHERE account = ?1 AND region = ?2 AND id IN (SELECT value FROM json_each(?3))`

@@ -177,8 +177,8 @@ func (s situation) putsBack() string {
 
 // notRestored ends the incident without a create. It holds that back while the observation may
 // not show the lost flow log yet, because that is younger than AWS's delay: it would be forgotten.
-// What a shared call in doubt has made is adopted all the same: it is there without its own tags,
-// and nobody else completes them (I2).
+// A replacement that an unanswered shared call has made is adopted even so: it is there, but lacks its
+// own tags, and nothing else adds them (I2).
 func (s situation) notRestored(reason, advice string) Decision {
 	if call := s.i.Call; call != nil {
 		if other, there := equivalent(s.i, s.o, s.p); there && isRestored(other.FlowLog) {

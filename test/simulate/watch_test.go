@@ -213,9 +213,8 @@ func (p *play) noticed(d *daemon, id string, since time.Time) {
 	}
 }
 
-// foretold reports whether a daemon had been told of a loss before it came, by a forged record, or was still
-// to bring back what the lost flow log came in the place of: it has alerted of that then, and alerts now
-// that the flow log is back.
+// foretold reports whether a daemon alerted of a loss before it happened, and alerts now that the flow log is
+// back: a forged record had named it, or the daemon had not restored yet what the lost flow log replaced.
 func (p *play) foretold(d *daemon, id string, since time.Time) bool {
 	for lost, i := range d.wrote {
 		forged := lost == id && len(p.blamed[id]) > 0 && i.Source == incident.ByEvent
