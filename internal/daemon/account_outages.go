@@ -57,7 +57,7 @@ func (a *accountOutages) fail(ctx context.Context, account string, failures int,
 	}
 }
 
-// note logs once that an account fails, and whether it is spared.
+// note logs that an account begins to fail, and notes whether it is spared.
 func (a *accountOutages) note(account string, spared bool, err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -65,7 +65,9 @@ func (a *accountOutages) note(account string, spared bool, err error) {
 		return
 	}
 	a.spared[account] = spared
-	a.d.Log.Warn("refresh failed: the account can't be reached in any Region; its last snapshot stands", "account", account, "error", err)
+	if a.d.logsFailing(len(a.spared)) {
+		a.d.Log.Warn("refresh failed: the account can't be reached in any Region; its last snapshot stands", "account", account, "error", err)
+	}
 	if spared {
 		a.d.Log.Warn("the management account is not protected: service-managed StackSets do not deploy the role there. Make the role by hand, or put the account into organization.exclude", "account", account)
 	}

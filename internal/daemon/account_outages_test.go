@@ -91,6 +91,9 @@ func TestManyRefusedRoles(t *testing.T) {
 		if a := together(); len(a) != 1 || count("medium") != mostFailing+1 || !strings.Contains(a[0].Cause, "more than 10 accounts can't be reached") {
 			t.Errorf("%q, and %+v", h.accountAlerts(), a)
 		}
+		if one, more := strings.Count(h.log.String(), "refresh failed: the account"), strings.Count(h.log.String(), "refresh failed: more places"); one != mostFailing || more != 1 {
+			t.Errorf("%d and %d lines of log:\n%s", one, more, h.log)
+		}
 		h.world.AddRole(roleIn(payments), "another external ID")
 		time.Sleep(20 * time.Minute) // until its session ends
 		h.await("a high alert of its own", func() bool { return slices.Contains(h.accountAlerts(), payments+" high") })

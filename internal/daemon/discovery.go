@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -85,9 +86,9 @@ func (v *discovery) report(ctx context.Context, failed map[string]error) {
 		slices.Sort(began)
 		v.d.Log.Warn("which Regions accounts have enabled can't be asked for; those that are known stay", "accounts", len(began), "first", began[0], "error", failed[began[0]])
 	}
+	maps.DeleteFunc(v.failures, func(account string, _ int) bool { return failed[account] == nil })
 	for _, account := range v.d.fleet.Accounts() {
 		if v.d.fleet.Lists(account) && failed[account] == nil {
-			delete(v.failures, account)
 			v.outages.works(inventory.Scope{Account: account})
 		}
 	}

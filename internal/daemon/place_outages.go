@@ -100,10 +100,11 @@ func newPlaceOutages(d *Daemon, k placeKind) *placeOutages {
 	}
 }
 
-// fail notes that a scope fails; one that stands for its account has no Region. began: the place did
-// not fail before. Until it works, its cause changes only to one that is later in scopes.Causes: who
-// switches between two makes no alert at each refresh.
-func (o *placeOutages) fail(s inventory.Scope, cause scopes.Cause, err error) (began bool) {
+// fail notes that a scope fails; one that stands for its account has no Region. It returns as how
+// many-th of the places that fail its place began to; zero: it did before. Until it works, its cause
+// changes only to one that is later in scopes.Causes: who switches between two makes no alert at each
+// refresh.
+func (o *placeOutages) fail(s inventory.Scope, cause scopes.Cause, err error) (nth int) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	p := placeKey{s.Account, cause}
@@ -118,12 +119,23 @@ func (o *placeOutages) fail(s inventory.Scope, cause scopes.Cause, err error) (b
 		f = &failingPlace{scopes: map[inventory.Scope]bool{}}
 		o.failing[p] = f
 	}
-	f.err, began = err, len(f.scopes) == 0
+	if f.err = err; len(f.scopes) == 0 {
+		nth = len(o.failing)
+	}
 	if !f.scopes[s] {
 		f.scopes[s], o.of[s] = true, p
 		o.change(p)
 	}
-	return began
+	return nth
+}
+
+// logsFailing reports whether there is a line of log about the nth place that fails: about the first
+// mostFailing. It logs one line that stands for all further ones.
+func (d *Daemon) logsFailing(nth int) bool {
+	if nth == mostFailing+1 {
+		d.Log.Warn("refresh failed: more places fail, and are not logged one by one: `flowkeeper accounts list --failing` lists the accounts", "logged", mostFailing)
+	}
+	return 0 < nth && nth <= mostFailing
 }
 
 // works notes that a scope works.

@@ -136,7 +136,7 @@ func (r *refreshes) fail(ctx context.Context, s inventory.Scope, err error) {
 		r.disable(ctx, s)
 		return
 	}
-	if ctx.Err() == nil && (refused || st.outage.Failures() >= 3) && r.regions.fail(s, scopes.CauseOf(err), err) {
+	if ctx.Err() == nil && (refused || st.outage.Failures() >= 3) && r.d.logsFailing(r.regions.fail(s, scopes.CauseOf(err), err)) {
 		r.d.Log.Warn("refresh failed; the last snapshot stands. Further Regions of the account that fail alike are not logged", "account", s.Account, "region", s.Region, "error", err)
 	}
 	r.again(s)
