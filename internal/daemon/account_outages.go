@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"flowkeeper/alert"
+	"flowkeeper/internal/pipeline"
 	"flowkeeper/internal/scopes"
 	"flowkeeper/inventory"
 )
@@ -13,25 +14,31 @@ import (
 // accountOutages alerts of accounts whose credentials can't be had: once of each, not once for each
 // of its Regions. It is safe for concurrent use.
 type accountOutages struct {
-	*placeOutages
+	*pipeline.Places
+	d *Daemon
 
 	mu     sync.Mutex      // guards what follows
 	spared map[string]bool // by account: it fails, and is the management account, which never had the role
 }
 
 func newAccountOutages(d *Daemon) *accountOutages {
-	return &accountOutages{spared: map[string]bool{}, placeOutages: newPlaceOutages(d, placeKind{
-		part: reachingAccount, whole: true,
-		recovery:  "the account can be reached again",
-		recovered: "the accounts that had no alert of their own can be reached again",
-		one: func(ctx context.Context, p placeKey, name string, _ []string, _ bool, err error) string {
-			n, regions, cerr := protectedIn(ctx, d.store, p.account)
-			return fmt.Sprintf("the account %s can't be reached in any Region. %s. %s", name, unseen(n, regions, cerr), err)
-		},
-		many: func(_ placeKey, name string, _ []string, err error) string {
-			return fmt.Sprintf("more than %d accounts can't be reached: `flowkeeper accounts list` lists all. One of them is %s: %s", mostFailing, name, err)
-		},
+	return &accountOutages{d: d, spared: map[string]bool{}, Places: places{d}.alerts(pipeline.Kind{
+		Part: pipeline.ReachingAccount, Whole: true, Words: accountWords{d},
+		Recovery:  "the account can be reached again",
+		Recovered: "the accounts that had no alert of their own can be reached again",
 	})}
+}
+
+// accountWords say that an account can't be reached.
+type accountWords struct{ d *Daemon }
+
+func (w accountWords) One(ctx context.Context, p pipeline.Place, name string, _ []string, _ bool, err error) string {
+	n, regions, cerr := protectedIn(ctx, w.d.store, p.Account)
+	return fmt.Sprintf("the account %s can't be reached in any Region. %s. %s", name, unseen(n, regions, cerr), err)
+}
+
+func (accountWords) Many(_ pipeline.Place, name string, _ []string, err error) string {
+	return fmt.Sprintf("more than %d accounts can't be reached: `flowkeeper accounts list` lists all. One of them is %s: %s", pipeline.MostSingle, name, err)
 }
 
 // fail notes that a scope can't be refreshed for the credentials of its account, so often in a row.
@@ -49,11 +56,11 @@ func (a *accountOutages) fail(ctx context.Context, account string, failures int,
 	spared, noted := a.spared[account]
 	a.mu.Unlock()
 	if !noted {
-		spared = refused && a.d.membership.isManagement(ctx, account) && !a.urgent(ctx, whole)
+		spared = refused && a.d.membership.isManagement(ctx, account) && !a.Urgent(ctx, whole)
 		a.note(account, spared, err)
 	}
 	if !spared {
-		a.placeOutages.fail(whole, "", err)
+		a.Fail(whole, "", err)
 	}
 }
 
@@ -65,7 +72,7 @@ func (a *accountOutages) note(account string, spared bool, err error) {
 		return
 	}
 	a.spared[account] = spared
-	if a.d.logsFailing(len(a.spared)) {
+	if (places{a.d}).logs(len(a.spared)) {
 		a.d.Log.Warn("refresh failed: the account can't be reached in any Region; its last snapshot stands", "account", account, "error", err)
 	}
 	if spared {
@@ -78,7 +85,7 @@ func (a *accountOutages) works(account string) {
 	a.mu.Lock()
 	delete(a.spared, account)
 	a.mu.Unlock()
-	a.placeOutages.works(inventory.Scope{Account: account})
+	a.Works(inventory.Scope{Account: account})
 }
 
 // forget forgets accounts that have departed.
@@ -88,7 +95,7 @@ func (a *accountOutages) forget(accounts []string) {
 		delete(a.spared, account)
 	}
 	a.mu.Unlock()
-	a.placeOutages.forget(accounts)
+	a.Forget(accounts)
 }
 
 // unseen says what it means for protected flow logs that an account can't be reached.

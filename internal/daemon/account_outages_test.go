@@ -12,6 +12,8 @@ import (
 	"flowkeeper/alert"
 	"flowkeeper/configs"
 	"flowkeeper/internal/fakeaws/fakeawstest"
+	"flowkeeper/internal/pipeline"
+	"flowkeeper/inventory"
 )
 
 // TestARefusedRoleIsOneAlert for all Regions of the account, and holds up no other account. The
@@ -55,7 +57,7 @@ func TestARefusedRoleIsOneAlert(t *testing.T) {
 	})
 }
 
-// TestManyRefusedRoles have one alert beyond mostFailing, which ends with the last of them, also
+// TestManyRefusedRoles have one alert beyond pipeline.MostSingle, which ends with the last of them, also
 // after a restart. If one of them has protected flow logs, it is a high one.
 func TestManyRefusedRoles(t *testing.T) {
 	t.Parallel()
@@ -65,7 +67,7 @@ func TestManyRefusedRoles(t *testing.T) {
 		h.plantIn(payments, "vpc-2")
 		h.join(payments, "payments-prod")
 		team := func(n int) string { return fmt.Sprint(333344440000 + n) }
-		for n := range mostFailing + 5 {
+		for n := range pipeline.MostSingle + 5 {
 			h.world.AddAccount(fakeawstest.Root, team(n), "team")
 		}
 		h.refreshed()
@@ -86,12 +88,12 @@ func TestManyRefusedRoles(t *testing.T) {
 			}
 			return a
 		}
-		h.await("the alerts", func() bool { return count("medium") == mostFailing+1 })
+		h.await("the alerts", func() bool { return count("medium") == pipeline.MostSingle+1 })
 		time.Sleep(10 * time.Minute)
-		if a := together(); len(a) != 1 || count("medium") != mostFailing+1 || !strings.Contains(a[0].Cause, "more than 10 accounts can't be reached") {
+		if a := together(); len(a) != 1 || count("medium") != pipeline.MostSingle+1 || !strings.Contains(a[0].Cause, "more than 10 accounts can't be reached") {
 			t.Errorf("%q, and %+v", h.accountAlerts(), a)
 		}
-		if one, more := strings.Count(h.log.String(), "refresh failed: the account"), strings.Count(h.log.String(), "refresh failed: more places"); one != mostFailing || more != 1 {
+		if one, more := strings.Count(h.log.String(), "refresh failed: the account"), strings.Count(h.log.String(), "refresh failed: more places"); one != pipeline.MostSingle || more != 1 {
 			t.Errorf("%d and %d lines of log:\n%s", one, more, h.log)
 		}
 		h.world.AddRole(roleIn(payments), "another external ID")
@@ -101,13 +103,13 @@ func TestManyRefusedRoles(t *testing.T) {
 			t.Errorf("%+v", a)
 		}
 		h.halt()
-		for n := range mostFailing + 5 {
+		for n := range pipeline.MostSingle + 5 {
 			h.world.AddRole(roleIn(team(n)), "")
 		}
 		h.world.AddRole(roleIn(payments), "")
 		h.again()
-		time.Sleep(uncoverAfter + refreshEvery)
-		h.await("the ends", func() bool { return count("end") == mostFailing+2 && len(together()) == 2 })
+		time.Sleep(pipeline.TriedAfter + refreshEvery)
+		h.await("the ends", func() bool { return count("end") == pipeline.MostSingle+2 && len(together()) == 2 })
 	})
 }
 
@@ -119,7 +121,7 @@ func TestADepartedAccountIsForgotten(t *testing.T) {
 	a.note(payments, true, errors.New("refused"))
 	a.forget([]string{payments})
 	a.fail(t.Context(), payments, 1, errors.New("refused"))
-	if a.failing[placeKey{account: payments}] == nil {
+	if a.Fail(inventory.Scope{Account: payments}, "", errors.New("refused")) != 0 { // it did not fail before
 		t.Error("it has no alert")
 	}
 }

@@ -12,6 +12,7 @@ import (
 
 	"flowkeeper/alert"
 	"flowkeeper/internal/backup"
+	"flowkeeper/internal/pipeline"
 	"flowkeeper/internal/store"
 	"flowkeeper/inventory"
 	"flowkeeper/systemd"
@@ -74,7 +75,7 @@ func adoptedAlert(from backup.Copy, found store.Adopted, now time.Time) alert.Al
 	part(found.Final > 0, "; %s in it would have made later deletions count for nothing: they do not any more", alert.Plural(found.Final, "incident"))
 	part(found.Alerts > 0, "; %s beyond the newest dropped", alert.Plural(found.Alerts, "undelivered alert"))
 	part(found.Stale, "; it is old: what the first refresh does not find is alerted of and not restored")
-	a := outageAlert(inventory.Scope{}, stateFile, alert.High, text.String())
+	a := pipeline.NewAlert(inventory.Scope{}, pipeline.StateFile, alert.High, text.String())
 	a.Advice = "see that you know why the state file was gone from this machine, and that nobody but Flowkeeper's role wrote that object (its versions; CloudTrail's data events of the bucket). " +
 		"Compare `flowkeeper inventory list` and `flowkeeper incidents list` with AWS, and release anew what should be released (docs/troubleshoot.md#state-file-adopted)"
 	a.Write()

@@ -152,12 +152,12 @@ func (d *Daemon) connectRetrying(ctx context.Context) bool {
 			text = "no deletion is received or restored: "
 		}
 		if o.Note(err); o.Failures() >= 4 {
-			o.alert(ctx, text+err.Error())
+			o.Alert(ctx, text+err.Error())
 		}
 	}
 	if ctx.Err() != nil {
 		return false
 	}
-	o.end(ctx)
+	o.End(ctx)
 	return true
 }

@@ -10,6 +10,7 @@ import (
 
 	"flowkeeper/internal/backup"
 	"flowkeeper/internal/outage"
+	"flowkeeper/internal/pipeline"
 	"flowkeeper/internal/retry"
 	"flowkeeper/internal/store"
 	"flowkeeper/inventory"
@@ -65,7 +66,7 @@ func (d *Daemon) copyStateFile(ctx context.Context) error {
 type copier struct {
 	d        *Daemon
 	schedule backup.Schedule
-	outage   *pipelineOutage
+	outage   *pipeline.Outage
 	changes  int64 // of the store, at the last noteChanges
 	version  int64 // of the file then, which other processes change too
 }
@@ -92,9 +93,9 @@ func (c *copier) save(ctx context.Context, now time.Time, timeout time.Duration)
 		c.d.Log.Warn("the state file could not be copied; trying again", "error", err)
 	}
 	if err == nil {
-		c.outage.end(ctx)
+		c.outage.End(ctx)
 	} else if c.outage.Failures() >= 3 {
-		c.outage.alert(ctx, "the state file can't be copied to state.backup, so that it would be lost with this machine: "+err.Error())
+		c.outage.Alert(ctx, "the state file can't be copied to state.backup, so that it would be lost with this machine: "+err.Error())
 	}
 }
 

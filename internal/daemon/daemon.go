@@ -18,6 +18,7 @@ import (
 	"flowkeeper/configs"
 	"flowkeeper/internal/backup"
 	"flowkeeper/internal/metrics"
+	"flowkeeper/internal/pipeline"
 	"flowkeeper/internal/queueclient"
 	"flowkeeper/internal/scopes"
 	"flowkeeper/internal/store"
@@ -129,7 +130,7 @@ func (d *Daemon) open(ctx context.Context) (err error) {
 	d.queue = &queueState{QueueRef: queue, store: d.store, outage: d.newOutage(inventory.Scope{}, notify.Receiving, "the queue answers again")}
 	d.storeHealth = &storeHealth{log: d.Log, commit: d.tryCommit, showAgain: make(chan struct{}, 1)}
 	if unread != nil {
-		d.newOutage(inventory.Scope{}, stateFile, "").alert(ctx, "there is no state file here, and its copy can't be read: beginning with an empty memory, and leaving the copy alone: "+unread.Error())
+		d.newOutage(inventory.Scope{}, pipeline.StateFile, "").Alert(ctx, "there is no state file here, and its copy can't be read: beginning with an empty memory, and leaving the copy alone: "+unread.Error())
 	}
 	for name, s := range d.sinks {
 		d.meters.AddSink(name)

@@ -9,6 +9,7 @@ import (
 
 	"flowkeeper/alert"
 	"flowkeeper/internal/organization"
+	"flowkeeper/internal/pipeline"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate/notify"
 )
@@ -18,7 +19,7 @@ import (
 // alert. Its methods are called by one goroutine.
 type departures struct {
 	d       *Daemon
-	outages map[string]graded // by account, or by when accounts departed together
+	outages map[string]pipeline.Graded // by account, or by when accounts departed together
 }
 
 // mostSingle accounts that depart together have an alert each. More have one together.
@@ -35,12 +36,12 @@ func (v departures) tell(ctx context.Context, members []organization.Member) {
 	for _, m := range members {
 		switch {
 		case isConfigured(v.d.Config, m.ID):
-			v.of(m.ID).end(ctx)
+			v.of(m.ID).End(ctx)
 		case m.Departed():
 			at := m.LeftAt.UnixMilli()
 			groups[at] = append(groups[at], m)
 		default:
-			v.of(m.ID).end(ctx)
+			v.of(m.ID).End(ctx)
 		}
 	}
 	together := v.together(ctx)
@@ -61,7 +62,7 @@ func (v departures) tell(ctx context.Context, members []organization.Member) {
 		if len(groups[at]) > 0 {
 			still = append(still, at)
 		} else {
-			v.group(at).end(ctx)
+			v.group(at).End(ctx)
 			delete(v.outages, "at "+strconv.FormatInt(at, 10))
 		}
 	}
@@ -69,20 +70,20 @@ func (v departures) tell(ctx context.Context, members []organization.Member) {
 }
 
 // of is the outage that an account is not protected.
-func (v departures) of(account string) graded {
-	return v.outage(account, inventory.Scope{Account: account}, departed, "the account is protected again")
+func (v departures) of(account string) pipeline.Graded {
+	return v.outage(account, inventory.Scope{Account: account}, pipeline.Departed, "the account is protected again")
 }
 
 // group is the outage of accounts that departed together.
-func (v departures) group(at int64) graded {
+func (v departures) group(at int64) pipeline.Graded {
 	key := strconv.FormatInt(at, 10)
-	return v.outage("at "+key, inventory.Scope{}, departed+notify.Part(" "+key), "the accounts that departed together are protected again, all of them")
+	return v.outage("at "+key, inventory.Scope{}, pipeline.Departed+notify.Part(" "+key), "the accounts that departed together are protected again, all of them")
 }
 
-func (v departures) outage(key string, s inventory.Scope, p notify.Part, recovery string) graded {
+func (v departures) outage(key string, s inventory.Scope, p notify.Part, recovery string) pipeline.Graded {
 	g, ok := v.outages[key]
 	if !ok {
-		g = newGraded(v.d, s, p, recovery)
+		g = pipeline.NewGraded(outbox{v.d}, s, p, recovery)
 		v.outages[key] = g
 	}
 	return g
@@ -90,12 +91,12 @@ func (v departures) outage(key string, s inventory.Scope, p notify.Part, recover
 
 func (v departures) tellSingle(ctx context.Context, m organization.Member) {
 	o := v.of(m.ID)
-	if o.alerted() {
+	if o.Alerted() {
 		return
 	}
 	n, regions, err := protectedIn(ctx, v.d.store, m.ID)
 	urgent := n > 0 || err != nil // nobody knows: better too urgent
-	o.alertOnce(ctx, urgent, fmt.Sprintf("the account %s %s. %s", accountName(m), whyDeparted(m), unwatched(n, regions, err)))
+	o.AlertOnce(ctx, urgent, fmt.Sprintf("the account %s %s. %s", accountName(m), whyDeparted(m), unwatched(n, regions, err)))
 }
 
 func (v departures) tellTogether(ctx context.Context, at int64, group []organization.Member, all int) {
@@ -105,7 +106,7 @@ func (v departures) tellTogether(ctx context.Context, at int64, group []organiza
 	}
 	n, regions, err := protectedIn(ctx, v.d.store, ids...)
 	urgent := n > 0 || err != nil || 2*len(group) > all // so many at once are no daily business
-	v.group(at).alertOnce(ctx, urgent, fmt.Sprintf("%d of %d accounts departed from the organisation at the same time, or are not selected any more: %s. %s",
+	v.group(at).AlertOnce(ctx, urgent, fmt.Sprintf("%d of %d accounts departed from the organisation at the same time, or are not selected any more: %s. %s",
 		len(group), all, accountNames(group), unwatched(n, regions, err)))
 }
 

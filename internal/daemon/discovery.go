@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"flowkeeper/internal/pipeline"
 	"flowkeeper/internal/scopes"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate/notify"
@@ -27,21 +28,26 @@ type discovery struct {
 	rounds
 
 	failures map[string]int // in a row, by account; owned by run's goroutine
-	outages  *placeOutages
+	outages  *pipeline.Places
 }
 
 func newDiscovery(d *Daemon) *discovery {
-	return &discovery{d: d, rounds: newRounds(), failures: map[string]int{}, outages: newPlaceOutages(d, placeKind{
-		part: listingRegions, whole: true, urgent: true, earlier: notify.Refreshing,
-		recovery:  "AWS says again which Regions the account has enabled",
-		recovered: "AWS says again which Regions the accounts have enabled",
-		one: func(_ context.Context, _ placeKey, name string, _ []string, _ bool, err error) string {
-			return fmt.Sprintf("Flowkeeper can't ask AWS which Regions the account %s has enabled, so that a newly enabled one would not be guarded: %s", name, err)
-		},
-		many: func(_ placeKey, name string, _ []string, err error) string {
-			return fmt.Sprintf("Flowkeeper can't ask AWS which Regions more than %d accounts have enabled, so that a newly enabled one would not be guarded: `flowkeeper doctor` lists all. One of them is %s: %s", mostFailing, name, err)
-		},
+	return &discovery{d: d, rounds: newRounds(), failures: map[string]int{}, outages: places{d}.alerts(pipeline.Kind{
+		Part: pipeline.ListingRegions, Whole: true, Urgent: true, Earlier: notify.Refreshing, Words: discoveryWords{},
+		Recovery:  "AWS says again which Regions the account has enabled",
+		Recovered: "AWS says again which Regions the accounts have enabled",
 	})}
+}
+
+// discoveryWords say that it can't be asked which Regions an account has enabled.
+type discoveryWords struct{}
+
+func (discoveryWords) One(_ context.Context, _ pipeline.Place, name string, _ []string, _ bool, err error) string {
+	return fmt.Sprintf("Flowkeeper can't ask AWS which Regions the account %s has enabled, so that a newly enabled one would not be guarded: %s", name, err)
+}
+
+func (discoveryWords) Many(_ pipeline.Place, name string, _ []string, err error) string {
+	return fmt.Sprintf("Flowkeeper can't ask AWS which Regions more than %d accounts have enabled, so that a newly enabled one would not be guarded: `flowkeeper doctor` lists all. One of them is %s: %s", pipeline.MostSingle, name, err)
 }
 
 // run discovers until ctx ends, and starts the loops of new scopes.
@@ -79,7 +85,7 @@ func (v *discovery) report(ctx context.Context, failed map[string]error) {
 		if v.failures[account]++; v.failures[account] == 1 {
 			began = append(began, account)
 		} else if v.failures[account] >= 3 && !scopes.Passes(err) && v.d.refreshes.overview().refreshed(account) {
-			v.outages.fail(inventory.Scope{Account: account}, "", err)
+			v.outages.Fail(inventory.Scope{Account: account}, "", err)
 		}
 	}
 	if len(began) > 0 {
@@ -89,7 +95,7 @@ func (v *discovery) report(ctx context.Context, failed map[string]error) {
 	maps.DeleteFunc(v.failures, func(account string, _ int) bool { return failed[account] == nil })
 	for _, account := range v.d.fleet.Accounts() {
 		if v.d.fleet.Lists(account) && failed[account] == nil {
-			v.outages.works(inventory.Scope{Account: account})
+			v.outages.Works(inventory.Scope{Account: account})
 		}
 	}
 }

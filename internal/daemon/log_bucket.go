@@ -11,6 +11,7 @@ import (
 
 	"flowkeeper/internal/logbucket"
 	"flowkeeper/internal/logfile"
+	"flowkeeper/internal/pipeline"
 	"flowkeeper/internal/scopes"
 	"flowkeeper/internal/store"
 	"flowkeeper/inventory"
@@ -26,11 +27,11 @@ type logBucket struct {
 	// alerting is held while alerts are added, and guards what follows. Nobody waits for it: who does not
 	// get it leaves the alert, or the end, to the next try.
 	alerting    sync.Mutex
-	alerts      *pipelineOutage // of the bucket
-	alertedAt   time.Time       // of it
-	added       int             // alerts of this outage
-	fileAlertAt time.Time       // of single files
-	remembered  time.Time       // when a file that was read was noted
+	alerts      *pipeline.Outage // of the bucket
+	alertedAt   time.Time        // of it
+	added       int              // alerts of this outage
+	fileAlertAt time.Time        // of single files
+	remembered  time.Time        // when a file that was read was noted
 
 	mu         sync.Mutex                // guards what follows; nothing is waited for while it is held
 	began      time.Time                 // of this daemon
@@ -94,7 +95,7 @@ func (b *logBucket) works(ctx context.Context, key string, now time.Time) {
 	}
 	defer b.alerting.Unlock()
 	if b.mayEnd(now) {
-		b.alerts.end(ctx)
+		b.alerts.End(ctx)
 		b.added = 0
 	}
 	if now.Sub(b.remembered) >= rememberEvery && b.d.store.SetFact(ctx, store.LogFileFact(b.Name), key) == nil {
@@ -121,13 +122,13 @@ func (b *logBucket) fails(ctx context.Context, key string, err error, now time.T
 		return
 	}
 	defer b.alerting.Unlock()
-	before := b.alertedAt.IsZero() && now.Sub(b.began) < triedAgain && b.alerts.wasAlerted(ctx) // by the daemon before
+	before := b.alertedAt.IsZero() && now.Sub(b.began) < triedAgain && b.alerts.WasAlerted(ctx) // by the daemon before
 	if now.Sub(b.alertedAt) < alertEvery || b.added >= mostBucketAlerts || !b.noteAlerted(key) || before {
 		return
 	}
 	b.alertedAt = now
 	b.added++
-	b.alerts.alertIn(ctx, "", fmt.Sprintf("log files in the bucket %s can't be read, at least those of account %s: only the refresh finds the deletions that they report%s. AWS said: %s",
+	b.alerts.AlertIn(ctx, "", fmt.Sprintf("log files in the bucket %s can't be read, at least those of account %s: only the refresh finds the deletions that they report%s. AWS said: %s",
 		b.Name, nameOfAccount(ctx, b.d, logfile.ParseKey(key).Account), hint(advice), err))
 }
 
@@ -189,7 +190,7 @@ func (b *logBucket) fileFails(ctx context.Context, key string, err error, now ti
 		return
 	}
 	b.fileAlertAt = now
-	b.d.newOutage(inventory.Scope{}, notify.ReadingLogFiles+notify.Part(" file "+b.Name), "").alert(ctx, fmt.Sprintf(
+	b.d.newOutage(inventory.Scope{}, notify.ReadingLogFiles+notify.Part(" file "+b.Name), "").Alert(ctx, fmt.Sprintf(
 		"a log file can't be read, and may hide a deletion: s3://%s/%s: %s%s. The flow logs of its account and Region are refreshed now. Within the next hour, more files of this bucket that can't be read cause no alert: the log names one file an hour for each cause, and counts the others", b.Name, key, err, hint(advice)))
 }
 

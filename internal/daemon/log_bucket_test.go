@@ -2,7 +2,6 @@ package daemon
 
 import (
 	"fmt"
-	"os"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -15,8 +14,6 @@ import (
 	"flowkeeper/internal/logbucket"
 	"flowkeeper/internal/logfile"
 	"flowkeeper/internal/store"
-	"flowkeeper/inventory"
-	"flowkeeper/remediate/notify"
 	"flowkeeper/watcher"
 )
 
@@ -87,7 +84,7 @@ func TestFoldersThatFail(t *testing.T) {
 		t.Error("they are forgotten too early")
 	}
 	b.works(t.Context(), fileKey, at(failsFor+time.Second))
-	if n := len(b.failing); n > 0 || b.alerts.alerted {
+	if n := len(b.failing); n > 0 || b.alerts.WasAlerted(t.Context()) {
 		t.Errorf("%d folders fail still", n)
 	}
 }
@@ -158,17 +155,4 @@ func TestInventedFoldersOfABucket(t *testing.T) {
 			t.Errorf("%d alerts after the next outage", n)
 		}
 	})
-}
-
-// TestAdviceOfLogFiles names the page that explains it.
-func TestAdviceOfLogFiles(t *testing.T) {
-	t.Parallel()
-	page, err := os.ReadFile("../../docs/troubleshoot.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	a := outageAlert(inventory.Scope{}, notify.ReadingLogFiles, alert.High, "it fails")
-	if !strings.Contains(a.Advice, "troubleshoot.md#log-files-unread") || !strings.Contains(string(page), "\n## log-files-unread\n") {
-		t.Errorf("%q", a.Advice)
-	}
 }

@@ -70,8 +70,8 @@ func (d *Daemon) startAWSLoops(ctx context.Context, g *errgroup.Group) {
 	})
 	g.Go(func() error { return newRehearsals(d).run(ctx) })
 	g.Go(func() error { return d.discovery.run(ctx) })
-	for _, o := range placeOutagesOf(d) {
-		g.Go(func() error { return o.run(ctx) })
+	for _, o := range (places{d}).all() {
+		g.Go(func() error { return o.Run(ctx) })
 	}
 	if d.membership != nil {
 		g.Go(func() error { return d.membership.run(ctx) })

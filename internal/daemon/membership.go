@@ -12,6 +12,7 @@ import (
 
 	"flowkeeper/internal/organization"
 	"flowkeeper/internal/outage"
+	"flowkeeper/internal/pipeline"
 	"flowkeeper/internal/retry"
 	"flowkeeper/internal/scopes"
 	"flowkeeper/internal/store"
@@ -26,7 +27,7 @@ type membership struct {
 	api      organization.API
 	rounds
 
-	listing *pipelineOutage
+	listing *pipeline.Outage
 	noPaths outage.Outage
 	said    map[string]bool // IDs of the configuration that are no accounts, and were logged
 	listed  bool            // at the start, because no list was stored, or none to protect by
@@ -44,8 +45,8 @@ func newMembership(d *Daemon) (*membership, error) {
 	}
 	return &membership{
 		d: d, schedule: schedule, api: organization.Client(d.base, o), rounds: newRounds(), said: map[string]bool{},
-		listing:    d.newOutage(inventory.Scope{}, listing, "the accounts of the organisation can be listed again"),
-		departures: departures{d: d, outages: map[string]graded{}},
+		listing:    d.newOutage(inventory.Scope{}, pipeline.Listing, "the accounts of the organisation can be listed again"),
+		departures: departures{d: d, outages: map[string]pipeline.Graded{}},
 	}, nil
 }
 
@@ -141,7 +142,7 @@ const maxListing = 8 * time.Minute
 // report logs once that the accounts can't be listed, and alerts if that does not pass.
 func (m *membership) report(ctx context.Context, err error) {
 	if err == nil {
-		m.listing.end(ctx)
+		m.listing.End(ctx)
 		return
 	}
 	if m.listing.Note(err) == outage.Began {
@@ -149,7 +150,7 @@ func (m *membership) report(ctx context.Context, err error) {
 	}
 	_, fixable := errors.AsType[*organization.CallError](err)
 	if n := m.listing.Failures(); n >= 3 && fixable || n >= 6 {
-		m.listing.alert(ctx, "the accounts of the organisation can't be listed, so that those that have joined since are not protected: "+err.Error())
+		m.listing.Alert(ctx, "the accounts of the organisation can't be listed, so that those that have joined since are not protected: "+err.Error())
 	}
 }
 
@@ -176,8 +177,8 @@ func (m *membership) follow(ctx context.Context) error {
 		removed := d.fleet.Leave(left...)
 		d.loopsOf.stop(removed)
 		d.refreshes.accounts.forget(left)
-		d.refreshes.regions.forget(left)
-		d.discovery.outages.forget(left)
+		d.refreshes.regions.Forget(left)
+		d.discovery.outages.Forget(left)
 		d.Log.Warn("accounts have departed: their flow logs are neither watched nor restored, and what is known of them stays", "accounts", len(left), "which", named(members, left))
 	}
 	m.tell(ctx, members)

@@ -1,7 +1,6 @@
 package daemon
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,8 +15,8 @@ import (
 	"flowkeeper/alert/sink"
 	"flowkeeper/internal/fakeaws"
 	"flowkeeper/internal/fakeaws/fakeawstest"
+	"flowkeeper/internal/pipeline"
 	"flowkeeper/internal/scopes"
-	"flowkeeper/internal/store"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate/notify"
 )
@@ -255,7 +254,7 @@ func TestAHighAlertGoesOnAsAMediumOne(t *testing.T) {
 	})
 }
 
-// TestManyAccountsRefuse: beyond mostFailing one alert stands for all, whatever they refuse. It ends
+// TestManyAccountsRefuse: beyond pipeline.MostSingle one alert stands for all, whatever they refuse. It ends
 // with the last of them, also after a restart, and a restart is no news.
 func TestManyAccountsRefuse(t *testing.T) {
 	t.Parallel()
@@ -274,7 +273,7 @@ func TestManyAccountsRefuse(t *testing.T) {
 				h.world.SetRegions(region, farRegion)
 				h.daemon.Config.Inventory.Regions = []string{"all"}
 				team := func(n int) string { return fmt.Sprint(333344440000 + n) }
-				for n := range mostFailing + 5 {
+				for n := range pipeline.MostSingle + 5 {
 					refused.deny(team(n), "*", c.operation, "service control policy")
 					h.join(team(n), "team-"+fmt.Sprint(n))
 				}
@@ -294,7 +293,10 @@ func TestManyAccountsRefuse(t *testing.T) {
 					}
 					return own, together, ends
 				}
-				alerted := func() bool { own, together, ends := count(); return own == mostFailing && together == 1 && ends == 0 }
+				alerted := func() bool {
+					own, together, ends := count()
+					return own == pipeline.MostSingle && together == 1 && ends == 0
+				}
 				time.Sleep(4 * refreshEvery)
 				h.await("the alerts", alerted)
 				h.halt()
@@ -309,95 +311,17 @@ func TestManyAccountsRefuse(t *testing.T) {
 						t.Errorf("%d lines of log in two starts: %s", n, line)
 					}
 				}
-				for n := range mostFailing + 5 {
+				for n := range pipeline.MostSingle + 5 {
 					refused.allow(team(n), "*", c.operation)
 				}
-				time.Sleep(uncoverAfter + 2*discoverEvery)
+				time.Sleep(pipeline.TriedAfter + 2*discoverEvery)
 				h.await("the ends", func() bool {
 					own, together, ends := count()
-					return own == mostFailing && together == 1 && ends == own+1
+					return own == pipeline.MostSingle && together == 1 && ends == own+1
 				})
 			})
 		})
 	}
-}
-
-// TestI1UrgentPlacesBeyondTenOnAFullDisk have their high alert, also where a medium one stands for others.
-func TestI1UrgentPlacesBeyondTenOnAFullDisk(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		h := newHouse(t)
-		ctx := t.Context()
-		d := h.connected(ctx)
-		o := d.refreshes.accounts.placeOutages
-		fail := func(n int) {
-			s := inventory.Scope{Account: fmt.Sprint(111100000000 + n)}
-			o.fail(s, "", errors.New("refused"))
-			o.look(ctx, placeKey{account: s.Account})
-		}
-		for n := range mostFailing + 1 {
-			fail(n)
-		}
-		if !o.together.medium.alerted {
-			t.Fatal("no medium alert stands for several")
-		}
-		h.fullDisk()
-		o.kind.urgent = true
-		for n := range mostFailing + 3 {
-			fail(100 + n)
-		}
-		high, together := 0, 0
-		for _, a := range h.pager.of(alert.Pipeline) {
-			if a.Level == alert.High {
-				if high++; a.Account == "" {
-					together++
-				}
-			}
-		}
-		if high != mostFailing+1 || together != 1 {
-			t.Errorf("%d high alerts, %d of them for several", high, together)
-		}
-	})
-}
-
-// TestI7NoRecoveryWhileItFails for another cause: the end of the first alert says so, and comes after the
-// alert about the second. To switch between the two makes no further alert.
-func TestI7NoRecoveryWhileItFails(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		h := newHouse(t)
-		ctx := t.Context()
-		d := h.connected(ctx)
-		o := d.refreshes.regions
-		look := func() {
-			for _, c := range scopes.Causes {
-				o.look(ctx, placeKey{payments, c})
-			}
-			o.finish(ctx, o.settled)
-		}
-		s := inventory.Scope{Account: payments, Region: region}
-		for range 5 {
-			for _, c := range []scopes.Cause{scopes.Unanswered, scopes.Denied} {
-				time.Sleep(time.Hour)
-				o.fail(s, c, errors.New("it fails: "+string(c)))
-				look()
-			}
-		}
-		time.Sleep(time.Hour)
-		o.works(s)
-		look()
-		var got []string
-		err := d.store.FindAlerts(ctx, store.Filter{Limit: 99}, func(a alert.Alert, _ []sink.Delivery) error {
-			_, cause, _ := strings.Cut(a.Cause, "it fails: ")
-			got = append(got, cmp.Or(cause, a.Cause))
-			return nil
-		})
-		slices.Reverse(got)
-		want := []string{"unanswered", "denied", "no Region of the account fails for this cause now. Some still fail for another cause, which has an alert of its own", "the inventory can be refreshed again"}
-		if err != nil || !slices.Equal(got, want) {
-			t.Errorf("%q, want %q (%v)", got, want, err)
-		}
-	})
 }
 
 // TestAlertsOfEarlierVersionsEnd once what they are about works: they had other keys.
@@ -411,8 +335,8 @@ func TestAlertsOfEarlierVersionsEnd(t *testing.T) {
 		h.refreshed()
 		h.awaitProtected(payments)
 		scope := inventory.Scope{Account: payments, Region: region}
-		h.daemon.newOutage(scope, notify.Refreshing+" medium", "it works").alert(t.Context(), "it fails")
-		h.daemon.newOutage(inventory.Scope{Account: payments}, notify.Refreshing, "it works").alert(t.Context(), "it fails")
+		h.daemon.newOutage(scope, notify.Refreshing+" medium", "it works").Alert(t.Context(), "it fails")
+		h.daemon.newOutage(inventory.Scope{Account: payments}, notify.Refreshing, "it works").Alert(t.Context(), "it fails")
 		h.await("the alerts", func() bool { return len(h.levels(payments)) == 2 })
 		for range 2 { // one end of each
 			h.halt()
@@ -453,9 +377,9 @@ func TestI7NobodyWaitsForAlertsOfPlaces(t *testing.T) {
 		d := h.connected(ctx)
 		h.fullDisk()
 		var running sync.WaitGroup
-		for _, o := range placeOutagesOf(d) {
+		for _, o := range (places{d}).all() {
 			running.Go(func() {
-				if err := o.run(ctx); err != nil {
+				if err := o.Run(ctx); err != nil {
 					t.Error(err)
 				}
 			})
@@ -464,12 +388,12 @@ func TestI7NobodyWaitsForAlertsOfPlaces(t *testing.T) {
 		began := time.Now()
 		for n := range 3 {
 			d.refreshes.accounts.fail(ctx, fmt.Sprint(n), 1, failed)
-			d.refreshes.regions.fail(inventory.Scope{Account: fmt.Sprint(n), Region: region}, scopes.OtherRefusal, failed)
+			d.refreshes.regions.Fail(inventory.Scope{Account: fmt.Sprint(n), Region: region}, scopes.OtherRefusal, failed)
 		}
 		<-s.entered
 		d.refreshes.accounts.fail(ctx, "x", 1, failed)
 		d.refreshes.accounts.works("1")
-		d.refreshes.regions.works(home)
+		d.refreshes.regions.Works(home)
 		d.refreshes.accounts.forget([]string{"2"})
 		if took := time.Since(began); took > 0 {
 			t.Errorf("it took %s", took)

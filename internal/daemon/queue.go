@@ -10,6 +10,7 @@ import (
 
 	"flowkeeper/configs"
 	"flowkeeper/internal/detection"
+	"flowkeeper/internal/pipeline"
 	"flowkeeper/internal/scopes"
 	"flowkeeper/internal/store"
 	"flowkeeper/inventory"
@@ -26,8 +27,8 @@ const factReceived = "received"
 type queueState struct {
 	configs.QueueRef
 	store  *store.Store
-	outage *pipelineOutage // of receiving
-	noted  bool            // factReceived is written
+	outage *pipeline.Outage // of receiving
+	noted  bool             // factReceived is written
 
 	answered atomic.Bool // a receive has succeeded since the start
 }
@@ -40,7 +41,7 @@ func queueName(q configs.QueueRef) string {
 // received is called after each successful receive.
 func (q *queueState) received(ctx context.Context) {
 	q.answered.Store(true)
-	q.outage.end(ctx)
+	q.outage.End(ctx)
 	if !q.noted {
 		q.noted = q.store.SetFact(ctx, factReceived, time.Now().UTC().Format(time.RFC3339)) == nil
 	}
@@ -56,7 +57,7 @@ func (q *queueState) failed(ctx context.Context, err error) (stop bool) {
 	if v, ferr := q.store.Fact(ctx, factReceived); ferr == nil && v == "" {
 		return true
 	}
-	q.outage.alert(ctx, fmt.Sprintf("the queue %s does not answer any more: only the refresh finds deletions now. AWS said: %s", queueName(q.QueueRef), err))
+	q.outage.Alert(ctx, fmt.Sprintf("the queue %s does not answer any more: only the refresh finds deletions now. AWS said: %s", queueName(q.QueueRef), err))
 	return false
 }
 

@@ -11,12 +11,22 @@ import (
 
 	"flowkeeper/alert"
 	"flowkeeper/configs"
+	"flowkeeper/internal/pipeline"
+	"flowkeeper/inventory"
+	"flowkeeper/remediate/notify"
 )
+
+// noOutages is an outbox in which no alert of an outage is.
+type noOutages struct{ pipeline.Outbox }
+
+func (noOutages) Alerted(context.Context, inventory.Scope, notify.Part) (bool, error) {
+	return false, nil
+}
 
 // TestReadyOfTheQueue: before the first receive the error is another one than in an outage.
 func TestReadyOfTheQueue(t *testing.T) {
 	t.Parallel()
-	q := &queueState{noted: true, outage: &pipelineOutage{endStored: true}}
+	q := &queueState{noted: true, outage: pipeline.New(noOutages{}, inventory.Scope{}, notify.Receiving, "it answers")}
 	says := func(want string) {
 		t.Helper()
 		if err := q.ready(); fmt.Sprint(err) != want {

@@ -8,6 +8,7 @@ import (
 
 	"flowkeeper/alert"
 	"flowkeeper/internal/outage"
+	"flowkeeper/internal/pipeline"
 	"flowkeeper/internal/scopes"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate/notify"
@@ -136,7 +137,7 @@ func (r *refreshes) fail(ctx context.Context, s inventory.Scope, err error) {
 		r.disable(ctx, s)
 		return
 	}
-	if ctx.Err() == nil && (refused || st.outage.Failures() >= 3) && r.d.logsFailing(r.regions.fail(s, scopes.CauseOf(err), err)) {
+	if ctx.Err() == nil && (refused || st.outage.Failures() >= 3) && (places{r.d}).logs(r.regions.Fail(s, scopes.CauseOf(err), err)) {
 		r.d.Log.Warn("refresh failed; the last snapshot stands. Further Regions of the account that fail alike are not logged", "account", s.Account, "region", s.Region, "error", err)
 	}
 	r.again(s)
@@ -149,14 +150,12 @@ func (r *refreshes) succeed(ctx context.Context, s inventory.Scope, c inventory.
 	st.hangs, st.last = false, success{time.Now(), took}
 	summed, last := r.first.over(st, c, false)
 	r.mu.Unlock()
-	if !st.outage.endStored { // earlier versions alerted of a Region where no protected flow logs are by itself
-		earlier := r.d.newOutage(s, notify.Refreshing+" medium", st.outage.recovery)
-		earlier.level = alert.Medium
-		earlier.end(ctx)
+	if !st.outage.Ended() { // earlier versions alerted of a Region where no protected flow logs are by itself
+		pipeline.NewGraded(outbox{r.d}, s, notify.Refreshing, refreshedAgain).Medium.End(ctx)
 	}
-	st.outage.end(ctx)
+	st.outage.End(ctx)
 	r.accounts.works(s.Account)
-	r.regions.works(s)
+	r.regions.Works(s)
 	r.d.nameTags.refreshed(s, c.New > 0)
 	if c.Lost > 0 {
 		r.alert(s)
@@ -182,12 +181,12 @@ func (r *refreshes) disable(ctx context.Context, s inventory.Scope) {
 	if was {
 		return
 	}
-	r.regions.remove(s)
+	r.regions.Remove(s)
 	c, err := r.d.store.Counts(ctx)
 	n := c.Protected[s.String()]
 	r.d.Log.Warn("a Region is not enabled any more: it is not refreshed until it is enabled again, and its snapshot stands", "account", s.Account, "region", s.Region, "flow_logs", n)
 	if err != nil || n > 0 {
-		st.outage.alert(ctx, fmt.Sprintf("the Region %s is not enabled in account %s any more: %s there can be neither watched nor restored until it is enabled again", s.Region, s.Account, alert.Plural(n, "protected flow log")))
+		st.outage.Alert(ctx, fmt.Sprintf("the Region %s is not enabled in account %s any more: %s there can be neither watched nor restored until it is enabled again", s.Region, s.Account, alert.Plural(n, "protected flow log")))
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"sync"
 	"time"
 
+	"flowkeeper/internal/pipeline"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate/incident"
 )
@@ -17,7 +18,7 @@ type refreshes struct {
 	begins     func(s inventory.Scope, alerted bool) // refreshes a scope without waiting for it, and calls over at its end
 	slots      *gate                                 // has one place for each refresh that AWS answers
 	accounts   *accountOutages
-	regions    *placeOutages
+	regions    *pipeline.Places
 	alertSlots chan struct{} // holds one for each refresh because of an event: those leave slots to the others
 
 	mu     sync.Mutex                          // guards scopes, and what is in them, and all below

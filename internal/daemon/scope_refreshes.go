@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"flowkeeper/internal/pipeline"
 	"flowkeeper/internal/retry"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate/notify"
@@ -16,14 +17,14 @@ import (
 
 // scopeRefreshes is the state of one scope's refreshes. The mutex of refreshes guards it.
 type scopeRefreshes struct {
-	outage   *pipelineOutage // its alert and end are called by the scope's refresh alone
-	nth      int             // of the scopes, in the order in which they came to the fleet
-	since    time.Time       // when the scope came to the fleet; zero: it was there at the start
-	first    bool            // its first refresh is part of the first round, and is not over
-	last     success         // since the start; zero: there was none
-	disabled bool            // not refreshed: the Region is not enabled any more
-	hangs    bool            // AWS has not answered the refresh under way for slotPatience
-	timer    *time.Timer     // of the refresh under way: sets hangs
+	outage   *pipeline.Outage // its Alert and End are called by the scope's refresh alone
+	nth      int              // of the scopes, in the order in which they came to the fleet
+	since    time.Time        // when the scope came to the fleet; zero: it was there at the start
+	first    bool             // its first refresh is part of the first round, and is not over
+	last     success          // since the start; zero: there was none
+	disabled bool             // not refreshed: the Region is not enabled any more
+	hangs    bool             // AWS has not answered the refresh under way for slotPatience
+	timer    *time.Timer      // of the refresh under way: sets hangs
 
 	alarm     *time.Timer // calls ring when something is due; nil: refreshes have not begun
 	busy      bool        // a refresh is under way, or waits for a slot
@@ -37,6 +38,9 @@ func (st *scopeRefreshes) failing() bool { return st.outage.Failures() > 0 }
 
 // works reports whether the last refresh was complete.
 func (st *scopeRefreshes) works() bool { return st.refreshed() && !st.failing() }
+
+// refreshedAgain is the text of the end of an outage of a scope.
+const refreshedAgain = "the inventory can be refreshed again"
 
 // newGrace is how long readiness and the heartbeat do not wait for the first refresh of a
 // Region that is found while the daemon runs.
@@ -56,7 +60,7 @@ type success struct {
 func (r *refreshes) state(s inventory.Scope) *scopeRefreshes {
 	st := r.scopes[s]
 	if st == nil {
-		st = &scopeRefreshes{outage: r.d.newOutage(s, notify.Refreshing, "the inventory can be refreshed again"), since: time.Now(), nth: r.came}
+		st = &scopeRefreshes{outage: r.d.newOutage(s, notify.Refreshing, refreshedAgain), since: time.Now(), nth: r.came}
 		r.scopes[s] = st
 		r.came++
 	}

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"flowkeeper/internal/pipeline"
 	"flowkeeper/internal/store"
 	"flowkeeper/inventory"
 )
@@ -74,5 +75,5 @@ var errNotStored = errors.New("the state file can't be written")
 
 // tryCommit writes a fact that is never set, to see whether the file can be written.
 func (d *Daemon) tryCommit(ctx context.Context) error {
-	return d.store.Update(ctx, func(tx *store.Tx) error { return tx.SetOutageAlerted(inventory.Scope{}, stateFile, false) })
+	return d.store.Update(ctx, func(tx *store.Tx) error { return tx.SetOutageAlerted(inventory.Scope{}, pipeline.StateFile, false) })
 }

@@ -1,0 +1,79 @@
+package daemon
+
+import (
+	"context"
+	"time"
+
+	"flowkeeper/alert"
+	"flowkeeper/internal/pipeline"
+	"flowkeeper/internal/store"
+	"flowkeeper/inventory"
+	"flowkeeper/remediate/notify"
+)
+
+// outbox is the state file's, for alerts of outages: pipeline.Outbox.
+type outbox struct{ d *Daemon }
+
+func (o outbox) Alerted(ctx context.Context, s inventory.Scope, p notify.Part) (alerted bool, err error) {
+	err = o.d.store.View(ctx, func(tx *store.Tx) error { alerted, err = tx.OutageAlerted(s, p); return err })
+	return alerted, err
+}
+
+func (o outbox) Add(ctx context.Context, a alert.Alert, s inventory.Scope, p notify.Part, remember bool) error {
+	err := o.d.store.Update(ctx, func(tx *store.Tx) error {
+		if remember {
+			if err := tx.SetOutageAlerted(s, p, !a.Resolves()); err != nil {
+				return err
+			}
+		}
+		return tx.AddAlert(a)
+	})
+	if err == nil {
+		o.d.wakeSenders()
+	}
+	return err
+}
+
+func (o outbox) Bypass(ctx context.Context, a alert.Alert) { o.d.bypassOutbox(ctx, a) }
+
+// newOutage is the outage of a part of a scope: see pipeline.New.
+func (d *Daemon) newOutage(s inventory.Scope, p notify.Part, recovery string) *pipeline.Outage {
+	return pipeline.New(outbox{d}, s, p, recovery)
+}
+
+// places are accounts and their Regions, of which some may fail: pipeline.Fleet.
+type places struct{ d *Daemon }
+
+// alerts are those of a kind of failure.
+func (p places) alerts(k pipeline.Kind) *pipeline.Places {
+	return pipeline.NewPlaces(outbox{p.d}, p, k)
+}
+
+// all are the alerts of every kind.
+func (p places) all() []*pipeline.Places {
+	return []*pipeline.Places{p.d.refreshes.accounts.Places, p.d.refreshes.regions, p.d.discovery.outages}
+}
+
+func (p places) Guarded(ctx context.Context, account, region string) (bool, error) {
+	var n int
+	err := p.d.store.View(ctx, func(tx *store.Tx) (err error) { n, err = tx.Guarded(account, region, 1); return err })
+	return n > 0, err
+}
+
+func (p places) AccountName(ctx context.Context, account string) string {
+	return nameOfAccount(ctx, p.d, account)
+}
+
+func (p places) AllRefreshed() time.Time {
+	next := p.d.refreshing.Next(time.Now())
+	return p.d.refreshing.Next(next).Add(freshGrace)
+}
+
+// logs reports whether there is a line of log about the nth place that fails: about the first
+// pipeline.MostSingle. It logs one line that stands for all further ones.
+func (p places) logs(nth int) bool {
+	if nth == pipeline.MostSingle+1 {
+		p.d.Log.Warn("refresh failed: more places fail, and are not logged one by one: `flowkeeper accounts list --failing` lists the accounts", "logged", pipeline.MostSingle)
+	}
+	return 0 < nth && nth <= pipeline.MostSingle
+}

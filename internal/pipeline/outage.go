@@ -1,0 +1,128 @@
+package pipeline
+
+import (
+	"cmp"
+	"context"
+	"strings"
+	"time"
+
+	"flowkeeper/alert"
+	"flowkeeper/internal/outage"
+	"flowkeeper/inventory"
+	"flowkeeper/remediate/notify"
+)
+
+// Outbox stores and sends the alerts. It is safe for concurrent use.
+type Outbox interface {
+	// Alerted reports whether the end of an outage is still to be alerted of.
+	Alerted(context.Context, inventory.Scope, notify.Part) (bool, error)
+	// Add adds an alert of an outage. Where remember is set, it notes in the same commit whether the end
+	// of the outage is still to be alerted of: it is, unless the alert itself is about the end.
+	Add(ctx context.Context, a alert.Alert, s inventory.Scope, p notify.Part, remember bool) error
+	// Bypass sends an alert that could not be added.
+	Bypass(context.Context, alert.Alert)
+}
+
+// Outage is an outage of a part. One alert reports it, and one its
+// end; the state file remembers the first, so that the next daemon can send the second.
+// Note and Failures are safe for concurrent use; the other methods are called by one
+// goroutine at a time.
+type Outage struct {
+	outage.Outage
+	out      Outbox
+	scope    inventory.Scope
+	part     notify.Part
+	level    alert.Level // of the alert about it
+	recovery string      // the text of the alert about its end; empty: there is none
+
+	alerted    bool // there was an alert about this outage
+	endPending bool // the alert about the end of an earlier outage could not be stored
+	endStored  bool // no end is left to be alerted of; false at the start: the daemon before may have alerted
+}
+
+// New is the outage of a part of a scope, whose alert is high. recovery is the text of the alert about its
+// end; empty: there is none.
+func New(out Outbox, s inventory.Scope, p notify.Part, recovery string) *Outage {
+	return &Outage{out: out, scope: s, part: p, level: alert.High, recovery: recovery}
+}
+
+// Alert adds the alert about the outage to the outbox, unless there was one, and remembers
+// it in the same commit. If that fails, it sends the alert directly.
+func (o *Outage) Alert(ctx context.Context, text string) {
+	if !o.alerted {
+		o.AlertIn(ctx, o.scope.Region, text)
+	}
+}
+
+// AlertIn alerts even if there was an alert already, because the outage affects more now. region is set
+// if exactly one Region of an account is affected.
+func (o *Outage) AlertIn(ctx context.Context, region, text string) {
+	o.alerted, o.endStored = true, false
+	a := NewAlert(o.scope, o.part, o.level, text)
+	a.Region = region
+	a.Write()
+	if err := o.out.Add(ctx, a, o.scope, o.part, o.recovery != ""); err != nil {
+		o.out.Bypass(ctx, a)
+	}
+}
+
+// WasAlerted reports whether there was an alert about this outage, by this daemon or by one
+// before it.
+func (o *Outage) WasAlerted(ctx context.Context) bool {
+	if !o.alerted && !o.endStored {
+		before, err := o.out.Alerted(ctx, o.scope, o.part)
+		o.alerted = err == nil && before
+	}
+	return o.alerted
+}
+
+// Ended reports whether no end is left to be alerted of, by this daemon or for one before it.
+func (o *Outage) Ended() bool { return o.endStored }
+
+// End notes that the part works, and adds the alert about the end of the outage to the outbox, if there was one about
+// the outage. It is called each time the part works, so that an alert that could not be stored is added later. The
+// alert is never sent directly, because it can wait.
+func (o *Outage) End(ctx context.Context) {
+	o.Note(nil)
+	if o.endStored {
+		return
+	}
+	o.endPending, o.alerted = o.endPending || o.alerted, false // the next outage is alerted, whether or not this end can be stored
+	alerted, err := o.out.Alerted(ctx, o.scope, o.part)
+	if err == nil && (alerted || o.endPending) {
+		err = o.out.Add(ctx, o.endAlert(), o.scope, o.part, o.recovery != "")
+	}
+	if err == nil {
+		o.endPending, o.endStored = false, true
+	}
+}
+
+// EndAs is like End, and says in which words.
+func (o *Outage) EndAs(ctx context.Context, recovery string) {
+	o.recovery = recovery
+	o.End(ctx)
+}
+
+// endAlert goes to the sinks that the alert about the outage went to.
+func (o *Outage) endAlert() alert.Alert {
+	a := NewAlert(o.scope, o.part, alert.Informational, o.recovery)
+	a.RouteLevel = o.level
+	return a
+}
+
+// NewAlert is an alert about a part of a scope that fails, with the advice for that part; at the level
+// informational it is about the end.
+func NewAlert(s inventory.Scope, p notify.Part, level alert.Level, text string) alert.Alert {
+	now := time.Now()
+	a := alert.Alert{
+		ID: alert.ID("pipeline", s.String(), string(p), text, now.Format(time.RFC3339)), DedupKey: notify.OutageKey(s, p),
+		Time: alert.Time{Time: now}, Kind: alert.Pipeline, Level: level, RouteLevel: level, Account: s.Account, Region: s.Region, Cause: text,
+	}
+	if !a.Resolves() {
+		whole := strings.TrimSuffix(string(p), " medium")
+		kind, _, _ := strings.Cut(whole, " ")
+		a.Advice = cmp.Or(advice[notify.Part(whole)], advice[notify.Part(kind)])
+	}
+	a.Write()
+	return a
+}

@@ -1,0 +1,41 @@
+package pipeline
+
+import (
+	"flowkeeper/internal/scopes"
+	"flowkeeper/remediate/notify"
+)
+
+// Parts beside those that the heartbeat names, too (see [notify.Part]). Their text is in the state file.
+const (
+	StateFile       notify.Part = "state"        // the state file is there; no alert says that an outage of it has ended
+	Listing         notify.Part = "organization" // the accounts can be listed
+	Departed        notify.Part = "departed"     // an account is protected; further words make it another part of the same kind
+	ReachingAccount notify.Part = "account"      // the credentials of an account work; likewise
+	ListingRegions  notify.Part = "regions"      // the enabled Regions of an account can be asked for
+)
+
+// PartOf is the part that fails for a cause: it has an outage, and advice, of its own. No cause: the part
+// itself.
+func PartOf(p notify.Part, c scopes.Cause) notify.Part {
+	if c == "" {
+		return p
+	}
+	return p + notify.Part(" "+c)
+}
+
+// advice says what to do when a part fails, by the whole of it, or by its first word.
+var advice = map[notify.Part]string{
+	notify.Receiving:                              "make the queue again, or give access back: no restart is needed. `flowkeeper doctor` says what is missing; see who did it (docs/troubleshoot.md#queue-lost)",
+	notify.Refreshing:                             "run `flowkeeper doctor`: it says what is refused, and what to grant (docs/troubleshoot.md#refresh-fails)",
+	PartOf(notify.Refreshing, scopes.Denied):      "allow ec2:DescribeFlowLogs to Flowkeeper's role there, and see who took it away. Other Regions of the account that are refused for the same reason cause no other alert within two rounds of the schedule: `flowkeeper doctor` lists all (docs/troubleshoot.md#refresh-fails)",
+	PartOf(notify.Refreshing, scopes.DeniedBySCP): "a service control policy denies ec2:DescribeFlowLogs: exempt Flowkeeper's role in that policy. If the Region is denied on purpose, remove it from inventory.regions or from the account's regions. Other Regions of the account that are refused for the same reason cause no other alert within two rounds of the schedule: `flowkeeper doctor` lists all (docs/troubleshoot.md#refresh-fails)",
+
+	notify.Reaching:        "see network, DNS, proxy and credentials of the daemon's machine: `flowkeeper doctor` there tells which (docs/troubleshoot.md#aws-unreachable)",
+	Listing:                "run `flowkeeper doctor`: it says what is refused. Until it works, accounts that join the organisation are not protected (docs/troubleshoot.md#accounts-unlisted)",
+	ReachingAccount:        "see that the role is there, that its trust policy names Flowkeeper's credentials and the external ID, and that no service control policy denies it: `flowkeeper doctor` says which (docs/troubleshoot.md#account-refused)",
+	ListingRegions:         "allow ec2:DescribeRegions to Flowkeeper's role in the account, and see that no service control policy denies it; or name the Regions: inventory.regions, or the account's regions. `flowkeeper doctor` says what is refused (docs/troubleshoot.md#regions-unknown)",
+	Departed:               "where nobody of yours did it, see who called RemoveAccountFromOrganization, LeaveOrganization, MoveAccount or CloseAccount, and take it back: Flowkeeper goes on by itself then. Where it was meant, resolve this alert (docs/troubleshoot.md#account-departed)",
+	notify.Copying:         "see that the bucket is there and takes it: `flowkeeper doctor` (docs/troubleshoot.md#copy-fails)",
+	notify.ReadingLogFiles: "run `flowkeeper doctor`: it says what is refused, and what to grant (docs/troubleshoot.md#log-files-unread)",
+	StateFile:              "run `flowkeeper doctor` on the daemon's machine; where nobody of yours did it, find out who (docs/troubleshoot.md#state-file-taken)",
+}

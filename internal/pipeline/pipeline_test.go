@@ -1,0 +1,96 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"flowkeeper/alert"
+	"flowkeeper/inventory"
+	"flowkeeper/remediate/notify"
+)
+
+const (
+	account = "222233334444"
+	region  = "eu-west-1"
+)
+
+// box is an outbox in memory. It is safe for concurrent use.
+type box struct {
+	mu       sync.Mutex
+	full     bool // Add fails
+	added    []alert.Alert
+	bypassed []alert.Alert
+	standing map[string]bool // outages whose end is still to be alerted of
+}
+
+func newBox() *box { return &box{standing: map[string]bool{}} }
+
+func key(s inventory.Scope, p notify.Part) string { return s.String() + " " + string(p) }
+
+func (b *box) Alerted(_ context.Context, s inventory.Scope, p notify.Part) (bool, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.standing[key(s, p)], nil
+}
+
+func (b *box) Add(_ context.Context, a alert.Alert, s inventory.Scope, p notify.Part, remember bool) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.full {
+		return errors.New("the disk is full")
+	}
+	if remember {
+		b.standing[key(s, p)] = !a.Resolves()
+	}
+	b.added = append(b.added, a)
+	return nil
+}
+
+func (b *box) Bypass(_ context.Context, a alert.Alert) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.bypassed = append(b.bypassed, a)
+}
+
+// causes are the texts of the alerts that were added, in order.
+func (b *box) causes() (out []string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, a := range b.added {
+		out = append(out, a.Cause)
+	}
+	return out
+}
+
+// fleet has protected flow logs in the accounts that it names.
+type fleet map[string]bool
+
+func (f fleet) Guarded(_ context.Context, account, _ string) (bool, error) { return f[account], nil }
+func (fleet) AccountName(_ context.Context, account string) string         { return "the account " + account }
+func (fleet) AllRefreshed() time.Time                                      { return time.Now().Add(10 * time.Minute) }
+
+// words are "N Regions of the account fail: ERROR".
+type words struct{}
+
+func (words) One(_ context.Context, _ Place, name string, regions []string, _ bool, err error) string {
+	return fmt.Sprintf("%d Regions of %s: %s", len(regions), name, err)
+}
+
+func (words) Many(_ Place, name string, _ []string, err error) string {
+	return fmt.Sprintf("many places, such as %s: %s", name, err)
+}
+
+// lookAt has Run's goroutine look at all that has changed, once.
+func lookAt(ctx context.Context, o *Places) {
+	o.mu.Lock()
+	changed, settled := o.changed, o.settled
+	o.changed = map[Place]bool{}
+	o.mu.Unlock()
+	for p := range changed {
+		o.look(ctx, p)
+	}
+	o.finish(ctx, settled)
+}

@@ -1,0 +1,229 @@
+package pipeline
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"time"
+
+	"flowkeeper/alert"
+	"flowkeeper/internal/retry"
+	"flowkeeper/internal/scopes"
+	"flowkeeper/inventory"
+)
+
+// endAgain is the pause before another try to store an end.
+const endAgain = time.Minute
+
+// alertedPlace is what was alerted of a place that fails.
+type alertedPlace struct {
+	own     Graded
+	level   alert.Level              // of the gravest alert; empty: none
+	covered bool                     // that alert was together
+	scopes  map[inventory.Scope]bool // that fail; whether each is urgent
+	quiet   time.Time                // until then, further Regions are no news: all are refreshed once
+	tried   time.Time                // by then all that a daemon before may have alerted of have been tried
+}
+
+// Run adds the alerts until ctx ends.
+func (o *Places) Run(ctx context.Context) error {
+	for ctx.Err() == nil {
+		o.mu.Lock()
+		changed, settled := slices.Collect(maps.Keys(o.changed)), o.settled
+		clear(o.changed)
+		o.mu.Unlock()
+		for _, p := range changed {
+			if ctx.Err() != nil {
+				return nil
+			}
+			o.look(ctx, p)
+		}
+		if o.finish(ctx, settled) {
+			retry.Wait(ctx, time.Hour, o.wake)
+		} else {
+			retry.Wait(ctx, endAgain, o.wake)
+		}
+	}
+	return nil
+}
+
+// look adds what alerts a place owes.
+func (o *Places) look(ctx context.Context, p Place) {
+	o.mu.Lock()
+	f, known := o.failing[p], o.known[p.Account]
+	var failing []inventory.Scope
+	var err error
+	if f != nil {
+		if failing, err = slices.Collect(maps.Keys(f.scopes)), f.err; len(failing) == 0 {
+			delete(o.failing, p)
+		}
+	}
+	o.mu.Unlock()
+	switch {
+	case len(failing) > 0:
+		delete(o.ending, p)
+		o.alert(ctx, p, failing, err)
+	case f != nil || known:
+		own := o.own(p)
+		if a := o.alerted[p]; a != nil {
+			own = a.own
+		}
+		o.ending[p] = own
+		if o.kind.Earlier != "" {
+			o.ending[Place{p.Account, scopes.Cause(o.kind.Earlier)}] = NewGraded(o.out, inventory.Scope{Account: p.Account}, o.kind.Earlier, o.kind.Recovery)
+		}
+		delete(o.alerted, p)
+	default: // it has departed
+		delete(o.alerted, p)
+	}
+}
+
+// own is the outage of a place.
+func (o *Places) own(p Place) Graded {
+	return NewGraded(o.out, inventory.Scope{Account: p.Account}, PartOf(o.kind.Part, p.Cause), o.kind.Recovery)
+}
+
+// finish adds the ends that are due, and reports whether all are stored.
+func (o *Places) finish(ctx context.Context, settled bool) bool {
+	for p, own := range o.ending {
+		text := o.kind.Recovery
+		for q := range o.alerted {
+			if q.Account == p.Account {
+				text = "no Region of the account fails for this cause now. Some still fail for another cause, which has an alert of its own"
+			}
+		}
+		own.High.EndAs(ctx, text)
+		own.Medium.EndAs(ctx, text)
+		if own.ended() {
+			delete(o.ending, p)
+		}
+	}
+	calm, covers := true, false
+	for p, a := range o.alerted {
+		calm = o.calm(ctx, p, a) && calm
+		covers = covers || a.covered
+	}
+	done := calm && len(o.ending) == 0
+	if covers || !o.covered && !settled { // not all that the alert of a daemon before stands for have been tried
+		return done
+	}
+	o.together.End(ctx)
+	return done && o.together.ended()
+}
+
+// calm ends the high alert of a place where nothing urgent fails any more: the next urgent failure is
+// news. A medium alert goes on. It reports whether no such end is due.
+func (o *Places) calm(ctx context.Context, p Place, a *alertedPlace) bool {
+	if a.covered || a.own.High.endStored || slices.Contains(slices.Collect(maps.Values(a.scopes)), true) {
+		return true
+	}
+	if time.Now().Before(a.tried) {
+		return false
+	}
+	if a.level == alert.High {
+		a.level = alert.Medium
+		if !a.own.Medium.WasAlerted(ctx) {
+			o.mu.Lock()
+			f, err := o.failing[p], error(nil)
+			if f != nil {
+				err = f.err
+			}
+			o.mu.Unlock()
+			if f == nil { // it works since: look sees it next
+				return false
+			}
+			o.alertOwn(ctx, p, a, slices.Collect(maps.Keys(a.scopes)), err)
+		}
+	}
+	a.own.High.EndAs(ctx, "the Regions with protected flow logs can be refreshed again. Regions without any still fail: see the medium alert about these")
+	return a.own.High.endStored
+}
+
+// alert alerts of a place if that is news. It gives the scopes that fail, and the last error.
+func (o *Places) alert(ctx context.Context, p Place, failing []inventory.Scope, err error) {
+	a := o.alerted[p]
+	if a == nil {
+		a = &alertedPlace{own: o.own(p), scopes: map[inventory.Scope]bool{}}
+		o.alerted[p] = a
+		if a.level = a.own.before(ctx); a.level != "" { // by the daemon before
+			a.quiet, a.tried = o.fleet.AllRefreshed(), time.Now().Add(TriedAfter)
+		}
+	}
+	maps.DeleteFunc(a.scopes, func(s inventory.Scope, _ bool) bool { return !slices.Contains(failing, s) })
+	failing = slices.DeleteFunc(failing, func(s inventory.Scope) bool { _, is := a.scopes[s]; return is })
+	urgent := false
+	for _, s := range failing {
+		a.scopes[s] = o.Urgent(ctx, s)
+		urgent = urgent || a.scopes[s]
+	}
+	level := alert.Medium
+	if urgent {
+		level = alert.High
+	}
+	wider := a.level == level && !a.covered && time.Now().After(a.quiet)
+	if len(failing) == 0 || a.level.AtLeast(level) && !wider {
+		return
+	}
+	a.covered = !wider && o.many(ctx, urgent)
+	a.level, a.quiet = level, o.fleet.AllRefreshed()
+	if !a.covered {
+		o.alertOwn(ctx, p, a, failing, err)
+		return
+	}
+	o.covered = true
+	text := o.kind.Many(p, o.fleet.AccountName(ctx, p.Account), regionsOf(failing), err)
+	switch {
+	case !urgent:
+		o.together.AlertOnce(ctx, false, text)
+	case !o.together.High.WasAlerted(ctx): // a medium one woke nobody
+		o.together.High.Alert(ctx, text)
+	}
+}
+
+// alertOwn adds the alert of a place, of its level, about scopes that fail there.
+func (o *Places) alertOwn(ctx context.Context, p Place, a *alertedPlace, failing []inventory.Scope, err error) {
+	urgent, out := a.level == alert.High, a.own.Medium
+	if urgent {
+		out = a.own.High
+	}
+	regions, region := regionsOf(failing), ""
+	if len(regions) == 1 {
+		region = regions[0]
+	}
+	out.AlertIn(ctx, region, o.kind.One(ctx, p, o.fleet.AccountName(ctx, p.Account), regions, urgent, err))
+}
+
+// regionsOf are the Regions of scopes, in order.
+func regionsOf(failing []inventory.Scope) (regions []string) {
+	for _, s := range failing {
+		if s.Region != "" {
+			regions = append(regions, s.Region)
+		}
+	}
+	slices.Sort(regions)
+	return regions
+}
+
+// Urgent reports whether a scope that fails may have protected flow logs.
+func (o *Places) Urgent(ctx context.Context, s inventory.Scope) bool {
+	if o.kind.Urgent {
+		return true
+	}
+	guarded, err := o.fleet.Guarded(ctx, s.Account, s.Region)
+	return err != nil || guarded // nobody knows: better too urgent
+}
+
+// many reports whether one alert is to stand for a further place.
+func (o *Places) many(ctx context.Context, urgent bool) bool {
+	alone, together := 0, o.together.Medium
+	if urgent {
+		together = o.together.High
+	}
+	for _, a := range o.alerted {
+		if a.level != "" && !a.covered && (a.level == alert.High) == urgent {
+			alone++
+		}
+	}
+	// After a start the places that the alert of the daemon before stands for come in any order.
+	return alone >= MostSingle || (!urgent || time.Since(o.began) < TriedAfter) && together.WasAlerted(ctx)
+}

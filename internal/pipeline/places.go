@@ -1,0 +1,204 @@
+package pipeline
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"flowkeeper/internal/scopes"
+	"flowkeeper/inventory"
+	"flowkeeper/remediate/notify"
+)
+
+// Place is where something fails: an account, or those Regions of it that fail for one cause.
+type Place struct {
+	Account string
+	Cause   scopes.Cause // empty: the account fails as a whole
+}
+
+// Kind is what differs between kinds of failures.
+type Kind struct {
+	Part notify.Part
+	// Recovery and Recovered are the texts of the ends: of one place, and of those together.
+	Recovery, Recovered string
+	// Whole: an account works or fails as a whole; else its Regions do.
+	Whole bool
+	// Urgent: what fails is urgent wherever it fails; else only where protected flow logs are.
+	Urgent bool
+	// Earlier is the part under which earlier versions alerted of an account; empty: none.
+	Earlier notify.Part
+	Words
+}
+
+// Words are the texts of the alerts of a kind. name is the account's, with its number.
+type Words interface {
+	// One is about one place. regions are those that no alert was about yet.
+	One(ctx context.Context, p Place, name string, regions []string, urgent bool, err error) string
+	// Many is about the places beyond MostSingle, of which p is one.
+	Many(p Place, name string, regions []string, err error) string
+}
+
+// Fleet is what Places asks about accounts and their Regions.
+type Fleet interface {
+	// Guarded reports whether protected flow logs are in an account, or in one Region of it.
+	Guarded(ctx context.Context, account, region string) (bool, error)
+	// AccountName is an account with its name, where that is known.
+	AccountName(ctx context.Context, account string) string
+	// AllRefreshed returns by when each Region of an account is refreshed once more.
+	AllRefreshed() time.Time
+}
+
+// Places alerts of one kind of failure: once for each place, and beyond MostSingle places
+// once for all others together. Those with protected flow logs are counted by themselves, and their
+// alerts are high: an attacker who makes others fail first hides none of them.
+//
+// Fail, Works, Remove and Forget note what happens, and are safe for concurrent use. They wait for
+// nothing: neither the state file nor sinks that hang hold up the refreshes that call them. One
+// goroutine runs Run, which adds the alerts.
+type Places struct {
+	out   Outbox
+	fleet Fleet
+	kind  Kind
+	began time.Time
+	wake  chan struct{} // holds one if changed has got something
+
+	mu      sync.Mutex // guards what follows
+	failing map[Place]*failingPlace
+	of      map[inventory.Scope]Place // of each scope that fails
+	known   map[string]bool           // accounts that work, and whose alerts by a daemon before are ended
+	settled bool                      // the same for the alert that stands for several places
+	changed map[Place]bool            // what Run has not seen yet
+
+	// What follows is used by the goroutine of Run only.
+	alerted  map[Place]*alertedPlace
+	ending   map[Place]Graded // whose ends could not be stored yet
+	together Graded
+	covered  bool // together has stood for a place since the start
+}
+
+// failingPlace is a place that fails, with the last error.
+type failingPlace struct {
+	scopes map[inventory.Scope]bool
+	err    error
+}
+
+const (
+	// MostSingle places have an alert each. One that says so stands for the others: what they have in
+	// common is Flowkeeper's own credentials, a service control policy, or a StackSet that is not deployed.
+	MostSingle = 10
+	// TriedAfter is how long after a start all places have been tried: what a daemon before has alerted
+	// of, and does not fail by then, works.
+	TriedAfter = 10 * time.Minute
+)
+
+// NewPlaces has nothing that fails.
+func NewPlaces(out Outbox, f Fleet, k Kind) *Places {
+	return &Places{
+		out: out, fleet: f, kind: k, began: time.Now(), wake: make(chan struct{}, 1),
+		failing: map[Place]*failingPlace{}, of: map[inventory.Scope]Place{}, known: map[string]bool{}, changed: map[Place]bool{},
+		alerted: map[Place]*alertedPlace{}, ending: map[Place]Graded{}, together: NewGraded(out, inventory.Scope{}, k.Part, k.Recovered),
+	}
+}
+
+// Fail notes that a scope fails; one that stands for its account has no Region. It returns as how
+// many-th of the places that fail its place began to; zero: it did before. Until it works, its cause
+// changes only to one that is later in scopes.Causes: who switches between two makes no alert at each
+// refresh.
+func (o *Places) Fail(s inventory.Scope, cause scopes.Cause, err error) (nth int) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	p := Place{s.Account, cause}
+	switch was, is := o.of[s]; {
+	case is && slices.Index(scopes.Causes, cause) < slices.Index(scopes.Causes, was.Cause):
+		p = was
+	case is && was != p:
+		o.drop(s)
+	}
+	f := o.failing[p]
+	if f == nil {
+		f = &failingPlace{scopes: map[inventory.Scope]bool{}}
+		o.failing[p] = f
+	}
+	if f.err = err; len(f.scopes) == 0 {
+		nth = len(o.failing)
+	}
+	if !f.scopes[s] {
+		f.scopes[s], o.of[s] = true, p
+		o.change(p)
+	}
+	return nth
+}
+
+// Works notes that a scope works.
+func (o *Places) Works(s inventory.Scope) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.drop(s)
+	old := time.Since(o.began) > TriedAfter
+	if !o.known[s.Account] && (old || o.kind.Whole) {
+		o.known[s.Account] = true
+		for _, p := range o.places(s.Account) {
+			o.change(p)
+		}
+	}
+	if old && !o.settled {
+		o.settled = true
+		o.wakeUp()
+	}
+}
+
+// Remove notes that a scope is not tried any more, while its account is.
+func (o *Places) Remove(s inventory.Scope) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.drop(s)
+}
+
+// Forget forgets accounts that have departed. Their alerts stay until they are back and work.
+func (o *Places) Forget(accounts []string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	maps.DeleteFunc(o.of, func(s inventory.Scope, _ Place) bool { return slices.Contains(accounts, s.Account) })
+	for _, a := range accounts {
+		delete(o.known, a)
+		for _, p := range o.places(a) {
+			delete(o.failing, p)
+			o.change(p)
+		}
+	}
+}
+
+// drop notes that a scope does not fail. The caller holds mu.
+func (o *Places) drop(s inventory.Scope) {
+	if p, is := o.of[s]; is {
+		delete(o.of, s)
+		delete(o.failing[p].scopes, s)
+		o.change(p)
+	}
+}
+
+// change has run look at a place. The caller holds mu.
+func (o *Places) change(p Place) {
+	o.changed[p] = true
+	o.wakeUp()
+}
+
+func (o *Places) wakeUp() {
+	select {
+	case o.wake <- struct{}{}:
+	default: // it will look anyway
+	}
+}
+
+// places are those that an account may be.
+func (o *Places) places(account string) (all []Place) {
+	if o.kind.Whole {
+		return []Place{{Account: account}}
+	}
+	for _, c := range scopes.Causes {
+		all = append(all, Place{account, c})
+	}
+	return all
+}

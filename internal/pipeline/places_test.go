@@ -1,0 +1,99 @@
+package pipeline
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"flowkeeper/alert"
+	"flowkeeper/internal/scopes"
+	"flowkeeper/inventory"
+	"flowkeeper/remediate/notify"
+)
+
+// TestI1UrgentPlacesBeyondTenOnAFullDisk have their high alert, also where a medium one stands for others.
+func TestI1UrgentPlacesBeyondTenOnAFullDisk(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		out, guarded := newBox(), fleet{}
+		o := NewPlaces(out, guarded, Kind{Part: ReachingAccount, Whole: true, Words: words{}})
+		fail := func(n int, protected bool) {
+			s := inventory.Scope{Account: fmt.Sprint(111100000000 + n)}
+			guarded[s.Account] = protected
+			o.Fail(s, "", errors.New("refused"))
+			lookAt(t.Context(), o)
+		}
+		for n := range MostSingle + 1 {
+			fail(n, false)
+		}
+		if n := len(out.added); n != MostSingle+1 || out.added[n-1].Account != "" || out.added[n-1].Level != alert.Medium {
+			t.Fatalf("no medium alert stands for several: %q", out.causes())
+		}
+		out.full = true
+		for n := range MostSingle + 3 {
+			fail(100+n, true)
+		}
+		high, together := 0, 0
+		for _, a := range out.bypassed {
+			if a.Level == alert.High {
+				if high++; a.Account == "" {
+					together++
+				}
+			}
+		}
+		if high != MostSingle+1 || together != 1 {
+			t.Errorf("%d high alerts, %d of them for several", high, together)
+		}
+	})
+}
+
+// TestI7NoRecoveryWhileItFails for another cause: the end of the first alert says so, and comes after the
+// alert about the second. To switch between the two makes no further alert.
+func TestI7NoRecoveryWhileItFails(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		out, s := newBox(), inventory.Scope{Account: account, Region: region}
+		o := NewPlaces(out, fleet{account: true}, Kind{Part: notify.Refreshing, Recovery: "it works again", Words: words{}})
+		for range 5 {
+			for _, c := range []scopes.Cause{scopes.Unanswered, scopes.Denied} {
+				time.Sleep(time.Hour)
+				o.Fail(s, c, errors.New(string(c)))
+				lookAt(t.Context(), o)
+			}
+		}
+		time.Sleep(time.Hour)
+		o.Works(s)
+		lookAt(t.Context(), o)
+		want := []string{
+			"1 Regions of the account " + account + ": unanswered", "1 Regions of the account " + account + ": denied",
+			"no Region of the account fails for this cause now. Some still fail for another cause, which has an alert of its own", "it works again",
+		}
+		if got := out.causes(); !slices.Equal(got, want) {
+			t.Errorf("%q, want %q", got, want)
+		}
+	})
+}
+
+// TestFailSaysHowManyPlacesFail when one of them begins to, and zero when it goes on.
+func TestFailSaysHowManyPlacesFail(t *testing.T) {
+	t.Parallel()
+	o := NewPlaces(newBox(), fleet{}, Kind{Part: ReachingAccount, Whole: true, Words: words{}})
+	fail := func(account string) int {
+		return o.Fail(inventory.Scope{Account: account}, "", errors.New("refused"))
+	}
+	var got []int
+	for _, account := range []string{"1", "1", "2", "1", "3", "2"} {
+		got = append(got, fail(account))
+	}
+	if want := []int{1, 0, 2, 0, 3, 0}; !slices.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
+	}
+	o.Works(inventory.Scope{Account: "2"})
+	lookAt(t.Context(), o)
+	if n := fail("2"); n != 3 {
+		t.Errorf("it fails again as the %d. of the places", n)
+	}
+}
