@@ -3,18 +3,21 @@ package main
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
-	"flowkeeper/alert"
+	"flowkeeper/internal/daemon"
 	"flowkeeper/internal/detection"
 	"flowkeeper/internal/recordsource"
+	"flowkeeper/internal/replay"
+	"flowkeeper/internal/store"
 )
 
-// replay is what the flags of the command say.
-type replay struct {
+// replayCommand is what the flags of the command say.
+type replayCommand struct {
 	*app
 	c       *cobra.Command
 	send    bool
@@ -23,7 +26,7 @@ type replay struct {
 }
 
 func newReplayCommand(a *app) *cobra.Command {
-	r := &replay{app: a}
+	r := &replayCommand{app: a}
 	c := a.withJSON("one JSON object a line, for each record with a finding, or that is ignored (--summary: for each line of the table; --send: the counts)", &cobra.Command{
 		Use: "replay FILE|FOLDER|s3://BUCKET/PREFIX...", Short: "Show what CloudTrail records mean, and what would be restored",
 		Args: someArgs(1, 0, "files or folders with CloudTrail records, or s3://bucket/prefix (- for stdin)"),
@@ -94,7 +97,7 @@ says what that record is, and why it is ignored.`,
 }
 
 // check refuses wrong arguments before anything is read.
-func (r *replay) check(args []string) error {
+func (r *replayCommand) check(args []string) error {
 	if r.send && r.c.Flags().Changed("summary") {
 		return usagef("--summary has no meaning with --send, which shows no findings")
 	}
@@ -115,24 +118,24 @@ func (r *replay) check(args []string) error {
 // manyFindings is how many are shown in detail, where people read them; more are summed up.
 const manyFindings = 10
 
-func replayFiles(ctx context.Context, x *replay, args []string) error {
-	p, err := newPlanner(ctx, x.app)
+func replayFiles(ctx context.Context, x *replayCommand, args []string) error {
+	p, closeState, err := newPlanner(ctx, x.app)
 	if err != nil {
 		return err
 	}
-	if p.store != nil {
-		defer p.store.Close()
-	}
+	defer closeState()
 	chosen := x.c.Flags().Changed("summary")
 	out := findingPrinter{app: x.app, details: !x.summary, table: x.summary || !chosen && !x.JSON, hold: !chosen && !x.JSON && x.Terminal}
-	p.namesOnly = !out.details
+	if !out.details {
+		p.Cases = nil // what would be restored is not shown
+	}
 	elsewhere := 0 // findings about what no flow log here depends on
 	r := newRecordReader(x, func(_ []byte, f detection.Finding, file string) error {
-		v, err := toFindingJSON(ctx, p, f)
+		v, err := p.Explain(ctx, f)
 		if err != nil {
 			return err
 		}
-		if v.Kind == "tamper" && p.store != nil && len(v.Threatens) == 0 {
+		if v.Kind == replay.Tamper && p.Tampering != nil && len(v.Threatens) == 0 {
 			elsewhere++
 			return nil
 		}
@@ -144,7 +147,7 @@ func replayFiles(ctx context.Context, x *replay, args []string) error {
 	if err != nil && (!errors.Is(err, context.Canceled) || r.records() == 0) {
 		return err
 	}
-	if err == nil && r.nothing() {
+	if err == nil && r.Nothing() {
 		return r.incomplete()
 	}
 	out.end()
@@ -155,68 +158,28 @@ func replayFiles(ctx context.Context, x *replay, args []string) error {
 	return r.incomplete()
 }
 
-// findingPrinter prints findings: each, or a table of them at the end, or both.
-type findingPrinter struct {
-	*app
-	details, table bool
-	hold           bool // the details only if there are few
-
-	held  []findingJSON
-	count int
-	sums  callSummary
-}
-
-func (o *findingPrinter) add(v findingJSON) {
-	o.count++
-	if o.table {
-		o.sums.add(v)
+// newPlanner opens the state file if there is one, until the function that it returns is called.
+func newPlanner(ctx context.Context, a *app) (p replay.Planner, closeState func(), err error) {
+	c, _, err := a.config(needs{})
+	if err != nil {
+		return p, nil, err
 	}
-	switch {
-	case o.hold && o.count <= manyFindings:
-		o.held = append(o.held, v)
-	case o.hold:
-		o.held = nil
-	case o.details && o.JSON:
-		o.Object(v)
-	case o.details:
-		printFinding(o.app, v)
+	s, err := openState(ctx, c)
+	if errors.Is(err, store.ErrMissing) {
+		a.Note("no state file: what would be restored is not known")
+		return p, func() {}, nil
 	}
-}
-
-func (o *findingPrinter) end() {
-	for _, v := range o.held {
-		printFinding(o.app, v)
+	if err != nil {
+		return p, nil, err
 	}
-	if o.table && (!o.details || o.count > manyFindings) {
-		printSummary(o.app, &o.sums)
+	counts, err := s.Counts(ctx)
+	if err != nil {
+		return p, nil, errors.Join(err, s.Close())
 	}
-	if o.hold && o.count > manyFindings {
-		o.Note("--summary=false shows each finding")
-	}
-}
-
-// note says on stderr what was read, and what was left out.
-func (r *recordReader) note(elsewhere int) {
-	a := r.app
-	a.Note("%s read, %s", alert.Plural(r.records(), "record"), alert.Plural(r.findings-elsewhere, "finding"))
-	if r.expanded.Load() {
-		a.Note("%s read", r.volume())
-	}
-	for _, left := range []struct {
-		count     int
-		what, why string
-	}{
-		{int(r.noRecords.Load()), "value", "left out: a digest of log files, or a notice of files that hold no records of calls"},
-		{r.noCalls, "record", "not acted on: no management call of an AWS API"},
-		{elsewhere, "record", "left out: about log groups, buckets, roles and the like that no flow log here depends on"},
-		{int(r.unasked.Load()), "finding", "left out: outside of " + r.choice.words()},
-		{int(r.finder.Outside()), "log file", "not read: by its name outside of " + r.choice.words()},
-		{int(r.finder.Others()), "other file", "not read: no file with records, by its name"},
-	} {
-		if left.count > 0 {
-			a.Note("%s %s", alert.Plural(left.count, left.what), left.why)
-		}
-	}
+	return replay.Planner{
+		Cases: s.Remediation(), Tampering: s.Tampering(), Policy: daemon.Policy(c, ""),
+		Dependencies: daemon.Dependencies(c, slices.Collect(maps.Keys(counts.RefreshedAt))),
+	}, func() { s.Close() }, nil
 }
 
 // completeRecords offers files, and the buckets of log_files.buckets.
