@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"flowkeeper/alert"
+	"flowkeeper/remediate/incident"
 )
 
 // Bounds of a summary. Who calls can choose the names of sessions, so that there may be any number
@@ -22,7 +23,7 @@ const (
 // takes no permission to repeat hides no deletion. The zero value is ready.
 type Summary struct {
 	rows    map[summaryKey]*Row
-	events  map[uint64]struct{} // hashes of the IDs of events
+	events  map[uint64]struct{} // hashes of what tells events apart
 	seed    maphash.Seed
 	Dropped int // findings of rows that were dropped
 	Again   int // findings of events that were counted already
@@ -55,7 +56,11 @@ func (s *Summary) Add(v Finding) {
 		s.rows, s.events, s.seed = map[summaryKey]*Row{}, map[uint64]struct{}{}, maphash.MakeSeed()
 	}
 	if v.EventID != "" {
-		id := maphash.String(s.seed, v.Kind+" "+v.EventID)
+		var actor alert.Actor
+		if v.Actor != nil {
+			actor = *v.Actor
+		}
+		id := maphash.String(s.seed, v.Kind+" "+v.EventID+" "+incident.ClaimOf(&actor, v.Time.Time)) // a forged twin hides no event
 		if _, known := s.events[id]; known {
 			s.Again++
 			return

@@ -62,8 +62,8 @@ func TestSummaryRows(t *testing.T) {
 	for _, v := range []Finding{
 		finding(Deletion, alert.High, a, "1", noon.Add(time.Hour)),
 		finding(Deletion, alert.Critical, a, "2", noon),
-		finding(Deletion, alert.High, a, "2", noon.Add(-time.Hour)), // the same event again
-		finding(Deletion, alert.High, a, "", time.Time{}),           // no ID, no time
+		finding(Deletion, alert.High, a, "2", noon),       // the same event again
+		finding(Deletion, alert.High, a, "", time.Time{}), // no ID, no time
 		of(session("ci", "run-1"), "4"), of(session("ci", "run-2"), "5"), of(session("one", "x"), "6"),
 		of(session("AWSReservedSSO_Admin_0123", "alice"), "7"), of(session("AWSReservedSSO_Admin_0123", "bob"), "8"),
 		of(&alert.Actor{Type: "AWSAccount", PrincipalID: "AROA:x", Account: "999900001111"}, "9"),
@@ -87,5 +87,25 @@ func TestSummaryRows(t *testing.T) {
 	}
 	if r := s.Rows()[0]; !r.First.Equal(noon) || !r.Last.Equal(noon.Add(time.Hour)) || s.Again != 1 {
 		t.Errorf("%+v, %d again", r, s.Again)
+	}
+}
+
+// TestAForgedTwinHidesNothingInASummary: a record with the ID of another one's event is counted too,
+// unless it says the same of who called, and when.
+func TestAForgedTwinHidesNothingInASummary(t *testing.T) {
+	t.Parallel()
+	const forged, real = "arn:aws:iam::111122223333:user/innocent", "arn:aws:iam::111122223333:user/mallory"
+	var s Summary
+	for _, v := range []Finding{
+		finding(Deletion, alert.High, forged, "event", noon),
+		finding(Deletion, alert.High, real, "event", noon),
+		finding(Deletion, alert.High, real, "event", noon),
+		finding(Deletion, alert.High, real, "event", noon.Add(time.Hour)),
+	} {
+		s.Add(v)
+	}
+	rows := s.Rows()
+	if len(rows) != 2 || rows[0].Who != real || rows[0].Count != 2 || rows[1].Count != 1 || s.Again != 1 {
+		t.Errorf("%+v, %d again", rows, s.Again)
 	}
 }
