@@ -9,11 +9,15 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"flowkeeper/configs"
 	"flowkeeper/internal/daemon"
 	"flowkeeper/internal/detection"
+	"flowkeeper/internal/organization"
 	"flowkeeper/internal/recordsource"
 	"flowkeeper/internal/replay"
+	"flowkeeper/internal/scopes"
 	"flowkeeper/internal/store"
+	"flowkeeper/inventory"
 )
 
 // replayCommand is what the flags of the command say.
@@ -173,13 +177,31 @@ func newPlanner(ctx context.Context, a *app) (p replay.Planner, closeState func(
 		return p, nil, err
 	}
 	counts, err := s.Counts(ctx)
-	if err != nil {
+	members, listed, unread := s.Accounts(ctx)
+	if err = errors.Join(err, unread); err != nil {
 		return p, nil, errors.Join(err, s.Close())
 	}
-	return replay.Planner{
+	return replay.Planner{Watched: watchedBy(c, members, !listed.IsZero()),
 		Cases: s.Remediation(), Tampering: s.Tampering(), Policy: daemon.Policy(c, ""),
 		Dependencies: daemon.Dependencies(c, slices.Collect(maps.Keys(counts.RefreshedAt))),
-	}, func() { s.Close() }, nil
+	}, func() { _ = s.Close() }, nil
+}
+
+// watchedBy says which accounts and Regions are configured. Where that depends on AWS, all are: the
+// account of the credentials, the enabled Regions, the accounts of an organisation before listed.
+func watchedBy(c configs.Config, members []organization.Member, listed bool) func(inventory.Scope) bool {
+	accounts := daemon.ProtectedAccounts(c, "", members)
+	return func(s inventory.Scope) bool {
+		regions := c.Inventory.Regions
+		n := slices.IndexFunc(accounts, func(a scopes.Account) bool { return a.ID == s.Account })
+		switch {
+		case n >= 0 && len(accounts[n].Regions) > 0:
+			regions = accounts[n].Regions
+		case n < 0 && len(accounts) > 0 && (listed || c.Organization.RoleName == ""):
+			return false
+		}
+		return len(regions) == 0 || slices.Contains(regions, scopes.AllRegions) || slices.Contains(regions, s.Region)
+	}
 }
 
 // completeRecords offers files, and the buckets of log_files.buckets.

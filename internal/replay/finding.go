@@ -100,7 +100,7 @@ type Planned struct {
 	FlowLogID   string              `json:"flow_log_id"`
 	ResourceID  string              `json:"resource_id,omitempty"`
 	Destination string              `json:"destination,omitempty"`
-	Would       string              `json:"would,omitempty"` // restore, wait, alert_only, exempt, released, unknown; absent without a state file
+	Would       string              `json:"would,omitempty"` // restore, wait, alert_only, exempt, released, held, not_configured, unknown; absent without a state file
 	Why         string              `json:"why,omitempty"`
 	Incident    incident.State      `json:"incident,omitempty"` // of the incident there is
 	FlowLog     *inventory.Settings `json:"flow_log,omitempty"` // what would be created

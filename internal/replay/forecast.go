@@ -26,6 +26,9 @@ type Planner struct {
 	Tampering    View[tamper.Tx]    // nil: what tampering threatens is not said
 	Policy       incident.Policy
 	Dependencies []tamper.Dependency // what the daemon needs, as far as the configuration states it
+	// Watched reports whether an account and Region are configured. The daemon does nothing about
+	// records of others. nil: all are.
+	Watched func(inventory.Scope) bool
 }
 
 // impact says what depends here on what a call has changed.
@@ -64,6 +67,9 @@ func (p Planner) plan(ctx context.Context, f detection.Finding) (all []Planned, 
 }
 
 func (p Planner) planOne(ctx context.Context, f detection.Finding, scope inventory.Scope, id string) (out Planned, err error) {
+	if p.Watched != nil && !p.Watched(scope) {
+		return Planned{FlowLogID: id, Would: NotConfigured, Why: "its account or Region is not configured: nothing is done about its records"}, nil
+	}
 	now := time.Now()
 	err = p.Cases.View(ctx, func(tx remediate.Tx) error {
 		out = Planned{FlowLogID: id}
@@ -92,8 +98,9 @@ func (p Planner) planOne(ctx context.Context, f detection.Finding, scope invento
 
 // What would be done, where that is no reason to close the incident.
 const (
-	Restore = "restore"
-	Wait    = "wait"
+	Restore       = "restore"
+	Wait          = "wait"
+	NotConfigured = "not_configured"
 )
 
 // forecast is what the daemon decides about a flow log that the snapshot has, once AWS

@@ -94,9 +94,10 @@ func TestPlanKnowsTheSnapshot(t *testing.T) {
 		{"eu-west-1", "fl-2", Restore, incident.Verified},
 		{"us-east-1", "fl-1", incident.Unknown, ""},
 		{"eu-west-1", "fl-9", incident.Unknown, ""},
+		{"eu-central-1", "fl-1", NotConfigured, ""},
 	} {
 		f := detection.Finding{Kind: detection.Deleted, Deleted: []string{c.id}, Record: cloudtrail.Record{Account: scope.Account, Region: c.region, EventTime: noon}}
-		v, err := Planner{Cases: snapshot{}}.Explain(t.Context(), f)
+		v, err := Planner{Cases: snapshot{}, Watched: func(s inventory.Scope) bool { return s.Region != "eu-central-1" }}.Explain(t.Context(), f)
 		if err != nil || len(v.FlowLogs) != 1 {
 			t.Fatalf("%+v, %v", v, err)
 		}
