@@ -11,7 +11,7 @@ import (
 	"flowkeeper/internal/detection"
 )
 
-// What Handle asks AWS for goes on by itself once the message's commit is on disk,
+// What RecordFindings asks AWS for goes on by itself once the message's commit is on disk,
 // so that a Region that does not answer holds no handler that another Region's
 // messages need. A crash loses nothing by it: the restorer observes for itself, and
 // a refresh finds what was created.

@@ -49,7 +49,7 @@ func TestAScopeThatDoesNotAnswerHoldsNoHandler(t *testing.T) {
 		defer cancel()
 		begun := time.Now()
 		for _, id := range ids {
-			s.must(s.r.Handle(ctx, []detection.Finding{s.attack(id)}, func() {}))
+			s.must(s.r.RecordFindings(ctx, []detection.Finding{s.attack(id)}, func() {}))
 			s.incident(id)
 		}
 		if took := time.Since(begun); took != 0 {
@@ -83,7 +83,7 @@ func TestCreatedInAScopeThatDoesNotAnswer(t *testing.T) {
 		for n := range 20 {
 			f := s.judge(cloudtrail.Record{EventID: fmt.Sprintf("made-%d", n), EventName: cloudtrail.CreateFlowLogs, EventSource: cloudtrail.EC2, EventTime: time.Now(),
 				Account: account, Region: region, CreatedIDs: []string{fmt.Sprintf("fl-%017x", n)}, ResourceIDs: []string{"vpc-1"}, Identity: cloudtrail.Identity{Type: "IAMUser", ARN: mallory}})
-			s.must(s.r.Handle(ctx, []detection.Finding{f}, func() {}))
+			s.must(s.r.RecordFindings(ctx, []detection.Finding{f}, func() {}))
 		}
 		if took := time.Since(begun); took != 2*time.Second {
 			t.Errorf("the handlers were held for %s", took)
@@ -133,7 +133,7 @@ func TestAnObservationEndsAfterTwoSeconds(t *testing.T) {
 		ids := s.protect(1)
 		s.r.Store = slowReads{s.r.Store}
 		begun := time.Now()
-		s.must(s.r.Handle(t.Context(), []detection.Finding{s.attack(ids[0])}, func() {}))
+		s.must(s.r.RecordFindings(t.Context(), []detection.Finding{s.attack(ids[0])}, func() {}))
 		s.r.Wait()
 		if took := time.Since(begun); took > 2*time.Second {
 			t.Errorf("the look took %s", took)

@@ -259,7 +259,7 @@ func TestI7ACrashLeavesNoCampaignOpen(t *testing.T) {
 	one, two := s.attack(ids[0]), s.attack(ids[1])
 	for _, f := range []detection.Finding{one, two} {
 		s.r.Store = full{s.store.Remediation()}
-		if err := s.r.Handle(t.Context(), []detection.Finding{f}, func() {}); err == nil {
+		if err := s.r.RecordFindings(t.Context(), []detection.Finding{f}, func() {}); err == nil {
 			t.Fatal("acknowledged")
 		}
 		s.crash()

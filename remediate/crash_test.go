@@ -95,7 +95,7 @@ func diesAt(t *testing.T, point int) bool {
 	c := &crasher{left: point, Store: s.store.Remediation(), EC2: s.api}
 	s.r.Store, s.r.Fleet = c, fleet{scope: c}
 	f := s.attack(id)
-	acknowledged := s.r.Handle(t.Context(), []detection.Finding{f}, func() {}) == nil
+	acknowledged := s.r.RecordFindings(t.Context(), []detection.Finding{f}, func() {}) == nil
 	s.r.Wait()
 	for range 12 {
 		_, _ = s.r.Step(t.Context(), scope, func() {}) // the dead one's errors tell nobody anything

@@ -6,7 +6,7 @@ import (
 	"flowkeeper/inventory"
 )
 
-// KeepObservation observes a resource for the restorer. Handle does that by itself only
+// KeepObservation observes a resource for the restorer. RecordFindings does that by itself only
 // where its call is quicker than its commit.
 func (r *Remediator) KeepObservation(ctx context.Context, s inventory.Scope, resource string) error {
 	parts := r.parts(s)

@@ -24,7 +24,7 @@ func TestI1AlertsGoOutEvenIfTheDiskIsFull(t *testing.T) {
 	s, id := protectedOne(t)
 	attack := s.attack(id)
 	s.r.Store = full{s.store.Remediation()}
-	err := s.r.Handle(t.Context(), []detection.Finding{attack}, func() {})
+	err := s.r.RecordFindings(t.Context(), []detection.Finding{attack}, func() {})
 	s.r.Wait()
 	if !errors.Is(err, errFull) {
 		t.Errorf("error %v: the message must stay", err)
@@ -64,7 +64,7 @@ func TestProgressPastAFullDisk(t *testing.T) {
 			fs = append(fs, s.tampering("logs", "DeleteLogGroup", "/vpc/flow", nil))
 		}
 		begun := time.Now()
-		if err := s.r.Handle(t.Context(), fs, beats.beat); err == nil {
+		if err := s.r.RecordFindings(t.Context(), fs, beats.beat); err == nil {
 			t.Error("acknowledged what is not stored")
 		}
 		if took, silence := time.Since(begun), beats.longest(); took != 6*time.Minute || silence > time.Minute {
@@ -79,7 +79,7 @@ func TestI1TamperPastAFullDisk(t *testing.T) {
 	t.Parallel()
 	s := dependent(t)
 	s.fill()
-	if err := s.r.Handle(t.Context(), []detection.Finding{s.tampering("logs", "DeleteLogGroup", "/vpc/flow", nil)}, func() {}); err == nil {
+	if err := s.r.RecordFindings(t.Context(), []detection.Finding{s.tampering("logs", "DeleteLogGroup", "/vpc/flow", nil)}, func() {}); err == nil {
 		t.Error("acknowledged what is not stored")
 	}
 	if len(s.direct) != 1 || s.direct[0].Kind != alert.Tamper || s.direct[0].Title == "" || !strings.Contains(s.direct[0].Text, "restores NOTHING until") {
@@ -106,7 +106,7 @@ func TestI12AFloodPastAFullStore(t *testing.T) {
 			s.decoded(nobody, "", "", madeUpIDs(3, 3*k)...),
 			s.decoded(nobody, "", "", append(madeUpIDs(3, 3*k), id)...),
 		} {
-			if err := s.r.Handle(t.Context(), []detection.Finding{f}, func() {}); err == nil {
+			if err := s.r.RecordFindings(t.Context(), []detection.Finding{f}, func() {}); err == nil {
 				t.Fatal("acknowledged what is not stored")
 			}
 		}

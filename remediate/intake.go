@@ -20,8 +20,8 @@ type intake struct {
 	refreshSoon  func()
 }
 
-// handle returns nil once everything that the findings ask for is on disk.
-func (in intake) handle(ctx context.Context, fs []detection.Finding, beat func()) error {
+// recordAll returns nil once everything that the findings ask for is on disk.
+func (in intake) recordAll(ctx context.Context, fs []detection.Finding, beat func()) error {
 	now := in.store.now()
 	err := in.commitWhileAsking(ctx, fs, func() error { return in.commit(ctx, fs, now, beat) })
 	for _, f := range fs {
@@ -140,7 +140,7 @@ func (in intake) record(tx scopeTx, f detection.Finding) (isNew bool, err error)
 	case detection.TornDown:
 		resource := f.Record.ResourceIDs[0]
 		return false, tx.change(incident.Selection{Resources: []string{resource}}, func(c *incident.Case) error { c.TornDown(resource); return nil })
-	default: // Handle passes the others to whom they concern
+	default: // RecordFindings passes the others to whom they concern
 		return false, fmt.Errorf("no such kind of finding as %d", f.Kind)
 	}
 }

@@ -240,7 +240,7 @@ func groupDiesAt(t *testing.T, point int, lets bool, stale time.Duration) bool {
 	s.world.SetConsistencyDelay(stale)
 	c := &crasher{left: point, Store: s.store.Remediation(), EC2: s.api}
 	s.r.Store, s.r.Fleet = c, fleet{scope: c}
-	acknowledged := s.r.Handle(t.Context(), []detection.Finding{f}, func() {}) == nil
+	acknowledged := s.r.RecordFindings(t.Context(), []detection.Finding{f}, func() {}) == nil
 	s.r.Wait()
 	for range 4 {
 		_, _ = s.r.Step(t.Context(), scope, func() {}) // the dead one's errors tell nobody anything

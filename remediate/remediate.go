@@ -90,7 +90,7 @@ type Remediator struct {
 	// Meter counts what was committed. nil: nothing is counted.
 	Meter Meter
 	// Tampering gets the findings about resources that flow logs depend on. It must not be nil
-	// if Handle is called.
+	// if RecordFindings is called.
 	Tampering Tampering
 
 	tasks sync.WaitGroup // calls to AWS that messages have left behind
@@ -101,9 +101,8 @@ type Remediator struct {
 	asking   chan struct{}                    // made under mu: see askPlaces
 }
 
-// Wait returns once the calls to AWS that Handle left behind have ended. They end
-// soon after the context that their Handle was given. No Handle may begin
-// meanwhile.
+// Wait returns once the calls to AWS that RecordFindings left behind have ended. They end
+// soon after the context that RecordFindings was given. None may be called meanwhile.
 func (r *Remediator) Wait() { r.tasks.Wait() }
 
 // Run restores what is due in one scope until ctx ends; the step in hand is

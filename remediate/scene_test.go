@@ -211,7 +211,7 @@ func (s *scene) refresh() inventory.Counts {
 
 func (s *scene) hear(fs ...detection.Finding) {
 	s.t.Helper()
-	s.must(s.r.Handle(s.t.Context(), fs, func() {}))
+	s.must(s.r.RecordFindings(s.t.Context(), fs, func() {}))
 	s.r.Wait()
 }
 

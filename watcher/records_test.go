@@ -62,7 +62,7 @@ func TestARecordOfAnUnknownKindIsLoggedOnce(t *testing.T) {
 	w := New(Config{}, &calls{}, handlerFunc(func(context.Context, Message) error { return nil }), slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelWarn})))
 	for _, name := range []string{"data", "insight", "service_event", "other, a type", "other, a category"} {
 		m := types.Message{MessageId: aws.String(name), ReceiptHandle: aws.String("r"), Body: aws.String(noCalls[name])}
-		if !w.handle(t.Context(), t.Context(), m) {
+		if !w.processOrReturn(t.Context(), t.Context(), m) {
 			t.Errorf("%s is not acknowledged", name)
 		}
 	}

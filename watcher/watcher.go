@@ -26,7 +26,7 @@ type SQS interface {
 // Handler gets the records of one message that may matter. It returns nil once what they ask
 // for is on disk; then the message is acknowledged.
 type Handler interface {
-	Handle(context.Context, Message) error
+	RecordMessage(context.Context, Message) error
 }
 
 // Message is what a handler needs of one message.
@@ -138,7 +138,7 @@ func (w *Watcher) Run(ctx context.Context) error {
 	for range handlers {
 		workers.Go(func() {
 			for m := range w.jobs {
-				if w.handle(in, work, m) {
+				if w.processOrReturn(in, work, m) {
 					w.done <- m.ReceiptHandle
 				}
 			}
@@ -230,7 +230,7 @@ func (w *Watcher) Turn(ctx context.Context) (int, error) {
 	messages, err := w.receiveOnce(ctx, receiving{most: batchSize, limit: patience})
 	var done []*string
 	for _, m := range messages {
-		if w.handle(ctx, ctx, m) {
+		if w.processOrReturn(ctx, ctx, m) {
 			done = append(done, m.ReceiptHandle)
 		}
 	}

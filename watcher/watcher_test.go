@@ -54,7 +54,7 @@ func (q *queue) send(t testing.TB, body string) {
 
 type handlerFunc func(context.Context, Message) error
 
-func (f handlerFunc) Handle(ctx context.Context, m Message) error { return f(ctx, m) }
+func (f handlerFunc) RecordMessage(ctx context.Context, m Message) error { return f(ctx, m) }
 
 // watch runs a watcher until the function that it returns is called.
 func watch(t testing.TB, api SQS, url string, h handlerFunc, change func(*Config)) (stop func() error) {

@@ -3,18 +3,25 @@ package main
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
-	"flowkeeper/alert"
+	"flowkeeper/configs"
+	"flowkeeper/internal/daemon"
 	"flowkeeper/internal/detection"
+	"flowkeeper/internal/organization"
 	"flowkeeper/internal/recordsource"
+	"flowkeeper/internal/replay"
+	"flowkeeper/internal/scopes"
+	"flowkeeper/internal/store"
+	"flowkeeper/inventory"
 )
 
-// replay is what the flags of the command say.
-type replay struct {
+// replayCommand is what the flags of the command say.
+type replayCommand struct {
 	*app
 	c       *cobra.Command
 	send    bool
@@ -23,7 +30,7 @@ type replay struct {
 }
 
 func newReplayCommand(a *app) *cobra.Command {
-	r := &replay{app: a}
+	r := &replayCommand{app: a}
 	c := a.withJSON("one JSON object a line, for each record with a finding, or that is ignored (--summary: for each line of the table; --send: the counts)", &cobra.Command{
 		Use: "replay FILE|FOLDER|s3://BUCKET/PREFIX...", Short: "Show what CloudTrail records mean, and what would be restored",
 		Args: someArgs(1, 0, "files or folders with CloudTrail records, or s3://bucket/prefix (- for stdin)"),
@@ -94,7 +101,7 @@ says what that record is, and why it is ignored.`,
 }
 
 // check refuses wrong arguments before anything is read.
-func (r *replay) check(args []string) error {
+func (r *replayCommand) check(args []string) error {
 	if r.send && r.c.Flags().Changed("summary") {
 		return usagef("--summary has no meaning with --send, which shows no findings")
 	}
@@ -115,24 +122,24 @@ func (r *replay) check(args []string) error {
 // manyFindings is how many are shown in detail, where people read them; more are summed up.
 const manyFindings = 10
 
-func replayFiles(ctx context.Context, x *replay, args []string) error {
-	p, err := newPlanner(ctx, x.app)
+func replayFiles(ctx context.Context, x *replayCommand, args []string) error {
+	p, closeState, err := newPlanner(ctx, x.app)
 	if err != nil {
 		return err
 	}
-	if p.store != nil {
-		defer p.store.Close()
-	}
+	defer closeState()
 	chosen := x.c.Flags().Changed("summary")
 	out := findingPrinter{app: x.app, details: !x.summary, table: x.summary || !chosen && !x.JSON, hold: !chosen && !x.JSON && x.Terminal}
-	p.namesOnly = !out.details
+	if !out.details {
+		p.Cases = nil // what would be restored is not shown
+	}
 	elsewhere := 0 // findings about what no flow log here depends on
 	r := newRecordReader(x, func(_ []byte, f detection.Finding, file string) error {
-		v, err := toFindingJSON(ctx, p, f)
+		v, err := p.Explain(ctx, f)
 		if err != nil {
 			return err
 		}
-		if v.Kind == "tamper" && p.store != nil && len(v.Threatens) == 0 {
+		if v.Kind == replay.Tamper && p.Tampering != nil && len(v.Threatens) == 0 {
 			elsewhere++
 			return nil
 		}
@@ -144,7 +151,7 @@ func replayFiles(ctx context.Context, x *replay, args []string) error {
 	if err != nil && (!errors.Is(err, context.Canceled) || r.records() == 0) {
 		return err
 	}
-	if err == nil && r.nothing() {
+	if err == nil && r.Nothing() {
 		return r.incomplete()
 	}
 	out.end()
@@ -155,67 +162,45 @@ func replayFiles(ctx context.Context, x *replay, args []string) error {
 	return r.incomplete()
 }
 
-// findingPrinter prints findings: each, or a table of them at the end, or both.
-type findingPrinter struct {
-	*app
-	details, table bool
-	hold           bool // the details only if there are few
-
-	held  []findingJSON
-	count int
-	sums  callSummary
+// newPlanner opens the state file if there is one, until the function that it returns is called.
+func newPlanner(ctx context.Context, a *app) (p replay.Planner, closeState func(), err error) {
+	c, _, err := a.config(needs{})
+	if err != nil {
+		return p, nil, err
+	}
+	s, err := openState(ctx, c)
+	if errors.Is(err, store.ErrMissing) {
+		a.Note("no state file: what would be restored is not known")
+		return p, func() {}, nil
+	}
+	if err != nil {
+		return p, nil, err
+	}
+	counts, err := s.Counts(ctx)
+	members, listed, unread := s.Accounts(ctx)
+	if err = errors.Join(err, unread); err != nil {
+		return p, nil, errors.Join(err, s.Close())
+	}
+	return replay.Planner{Watched: watchedBy(c, members, !listed.IsZero()),
+		Cases: s.Remediation(), Tampering: s.Tampering(), Policy: daemon.Policy(c, ""),
+		Dependencies: daemon.Dependencies(c, slices.Collect(maps.Keys(counts.RefreshedAt))),
+	}, func() { _ = s.Close() }, nil
 }
 
-func (o *findingPrinter) add(v findingJSON) {
-	o.count++
-	if o.table {
-		o.sums.add(v)
-	}
-	switch {
-	case o.hold && o.count <= manyFindings:
-		o.held = append(o.held, v)
-	case o.hold:
-		o.held = nil
-	case o.details && o.JSON:
-		o.Object(v)
-	case o.details:
-		printFinding(o.app, v)
-	}
-}
-
-func (o *findingPrinter) end() {
-	for _, v := range o.held {
-		printFinding(o.app, v)
-	}
-	if o.table && (!o.details || o.count > manyFindings) {
-		printSummary(o.app, &o.sums)
-	}
-	if o.hold && o.count > manyFindings {
-		o.Note("--summary=false shows each finding")
-	}
-}
-
-// note says on stderr what was read, and what was left out.
-func (r *recordReader) note(elsewhere int) {
-	a := r.app
-	a.Note("%s read, %s", alert.Plural(r.records(), "record"), alert.Plural(r.findings-elsewhere, "finding"))
-	if r.expanded.Load() {
-		a.Note("%s read", r.volume())
-	}
-	for _, left := range []struct {
-		count     int
-		what, why string
-	}{
-		{int(r.noRecords.Load()), "value", "left out: a digest of log files, or a notice of files that hold no records of calls"},
-		{r.noCalls, "record", "not acted on: no management call of an AWS API"},
-		{elsewhere, "record", "left out: about log groups, buckets, roles and the like that no flow log here depends on"},
-		{int(r.unasked.Load()), "finding", "left out: outside of " + r.choice.words()},
-		{int(r.finder.Outside()), "log file", "not read: by its name outside of " + r.choice.words()},
-		{int(r.finder.Others()), "other file", "not read: no file with records, by its name"},
-	} {
-		if left.count > 0 {
-			a.Note("%s %s", alert.Plural(left.count, left.what), left.why)
+// watchedBy says which accounts and Regions are configured. Where that depends on AWS, all are: the
+// account of the credentials, the enabled Regions, the accounts of an organisation before listed.
+func watchedBy(c configs.Config, members []organization.Member, listed bool) func(inventory.Scope) bool {
+	accounts := daemon.ProtectedAccounts(c, "", members)
+	return func(s inventory.Scope) bool {
+		regions := c.Inventory.Regions
+		n := slices.IndexFunc(accounts, func(a scopes.Account) bool { return a.ID == s.Account })
+		switch {
+		case n >= 0 && len(accounts[n].Regions) > 0:
+			regions = accounts[n].Regions
+		case n < 0 && len(accounts) > 0 && (listed || c.Organization.RoleName == ""):
+			return false
 		}
+		return len(regions) == 0 || slices.Contains(regions, scopes.AllRegions) || slices.Contains(regions, s.Region)
 	}
 }
 

@@ -10,7 +10,7 @@ import (
 
 	"flowkeeper/configs"
 	"flowkeeper/internal/recordsource"
-	"flowkeeper/inventory"
+	"flowkeeper/internal/scopes"
 )
 
 // anyRegion is asked for a bucket's Region where no Region is set.
@@ -45,7 +45,8 @@ func (b *buckets) open(ctx context.Context, name string) (*recordsource.Bucket, 
 	}
 	cfg.Region = cmp.Or(cfg.Region, anyRegion)
 	api := s3.NewFromConfig(cfg, func(o *s3.Options) { o.UsePathStyle = cfg.BaseEndpoint != nil })
-	return &recordsource.Bucket{API: api, Name: name, Owner: owner, Partition: inventory.Partition(cfg.Region)}, nil
+	partition := func(ctx context.Context) string { return scopes.LikelyPartition(ctx, cfg) }
+	return &recordsource.Bucket{API: api, Name: name, Owner: owner, Partition: partition}, nil
 }
 
 func (b *buckets) load(ctx context.Context) (err error) {

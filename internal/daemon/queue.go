@@ -76,8 +76,8 @@ func (q *queueState) ready() error {
 // remediator.
 type handler struct{ d *Daemon }
 
-// Handle implements watcher.Handler.
-func (h handler) Handle(ctx context.Context, m watcher.Message) error {
+// RecordMessage implements watcher.Handler.
+func (h handler) RecordMessage(ctx context.Context, m watcher.Message) error {
 	findings := detection.Findings(m.Records)
 	for _, s := range m.Suspects {
 		for _, scope := range h.d.refreshes.overview().suspected(s) {
@@ -95,7 +95,7 @@ func (h handler) Handle(ctx context.Context, m watcher.Message) error {
 	}
 	task := fmt.Sprintf("message %s (%d)", m.ID, h.d.handled.Add(1)) // one message may be handled twice at the same time
 	defer h.d.progress.Task(task, maxSilence)()
-	err := h.d.remediator.Handle(ctx, findings, func() { h.d.progress.Beat(task) })
+	err := h.d.remediator.RecordFindings(ctx, findings, func() { h.d.progress.Beat(task) })
 	if err != nil && ctx.Err() == nil {
 		h.d.storeHealth.failed(err)
 	}

@@ -105,7 +105,7 @@ func TestI8WhatASuspectRefreshes(t *testing.T) {
 		for _, s := range []inventory.Scope{home, sibling, other} {
 			r.state(s)
 		}
-		if err := (handler{r.d}).Handle(t.Context(), watcher.Message{Suspects: []watcher.Suspect{suspect}}); err != nil {
+		if err := (handler{r.d}).RecordMessage(t.Context(), watcher.Message{Suspects: []watcher.Suspect{suspect}}); err != nil {
 			t.Fatal(err)
 		}
 		for s, st := range r.scopes {
@@ -133,7 +133,7 @@ func TestI8WhatARecordWithoutARegionRefreshes(t *testing.T) {
 			d.refreshes.state(s)
 		}
 		m := watcher.Message{Records: []cloudtrail.Record{{EventSource: "ec2.amazonaws.com", EventName: cloudtrail.DeleteFlowLogs, EventID: "e", Account: record.Account, Region: record.Region, FlowLogIDs: []string{"fl-1"}}}}
-		if err := (handler{d}).Handle(t.Context(), m); err != nil {
+		if err := (handler{d}).RecordMessage(t.Context(), m); err != nil {
 			t.Fatal(err)
 		}
 		for s, st := range d.refreshes.scopes {

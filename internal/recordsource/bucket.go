@@ -25,10 +25,11 @@ type S3 interface {
 
 // Bucket is one to read from. It is safe for concurrent use.
 type Bucket struct {
-	API       S3
-	Name      string
-	Owner     string // account; S3 refuses the bucket if it is another's; empty: anybody's
-	Partition string // aws, aws-cn, …
+	API   S3
+	Name  string
+	Owner string // account; S3 refuses the bucket if it is another's; empty: anybody's
+	// Partition is asked for the bucket's (aws, aws-cn, …) once S3 has refused a call. nil: aws.
+	Partition func(context.Context) string
 
 	mu     sync.Mutex
 	region string // of the bucket, where it is not the client's
@@ -105,7 +106,7 @@ func (b *Bucket) open(ctx context.Context, key string) (io.ReadCloser, error) {
 		if !silence.Stop() {
 			return nil, errSilent
 		}
-		return nil, b.explain(err, "s3:GetObject", b.arn()+"/"+key)
+		return nil, b.explain(ctx, err, "s3:GetObject", "/"+key)
 	}
 	return &body{out.Body, silence, cancel}, nil
 }
@@ -137,11 +138,17 @@ func (b *body) Close() error {
 	return b.ReadCloser.Close()
 }
 
-func (b *Bucket) arn() string { return "arn:" + b.Partition + ":s3:::" + b.Name }
+func (b *Bucket) arn(ctx context.Context) string {
+	partition := "aws"
+	if b.Partition != nil {
+		partition = b.Partition(ctx)
+	}
+	return "arn:" + partition + ":s3:::" + b.Name
+}
 
-// explain says what to do about an error of S3. action and resource are the permission that the
-// call needs.
-func (b *Bucket) explain(err error, action, resource string) error {
+// explain says what to do about an error of S3. action is the permission that the call needs, and
+// within what it is needed for, behind the ARN of the bucket.
+func (b *Bucket) explain(ctx context.Context, err error, action, within string) error {
 	var api smithy.APIError
 	if !errors.As(err, &api) {
 		return err
@@ -164,7 +171,7 @@ func (b *Bucket) explain(err error, action, resource string) error {
 		if action == "s3:GetObject" {
 			hint += "; if it is encrypted with a key of KMS, kms:Decrypt too"
 		}
-		return fmt.Errorf("%s: allow %s on %s%s", said, action, resource, hint)
+		return fmt.Errorf("%s: allow %s on %s%s", said, action, b.arn(ctx)+within, hint)
 	case code == "InvalidObjectState":
 		return fmt.Errorf("%s: it is archived (Glacier): restore it first", said)
 	}
@@ -185,7 +192,7 @@ func before(err error) (call string, ok bool) {
 	return inner.ServiceID + " " + inner.OperationName, true
 }
 
-// openFile is the File of an object.
+// file is the File of an object.
 func (b *Bucket) file(key string) File {
 	return File{Name: "s3://" + b.Name + "/" + key, Open: func(ctx context.Context) (io.ReadCloser, error) { return b.open(ctx, key) }}
 }
@@ -212,7 +219,7 @@ func (b *Bucket) list(ctx context.Context, prefix, delimiter, after string, next
 		return err
 	})
 	if err != nil {
-		return page{}, b.explain(err, "s3:ListBucket", b.arn())
+		return page{}, b.explain(ctx, err, "s3:ListBucket", "")
 	}
 	var p page
 	for _, o := range out.Contents {

@@ -58,7 +58,7 @@ func newStage(t *testing.T, keys ...string) *stage {
 
 func (s *stage) finder(selection Selection) *Finder {
 	return &Finder{Selection: selection, Bucket: func(_ context.Context, name string) (*Bucket, error) {
-		return &Bucket{API: s, Name: name, Partition: "aws"}, nil
+		return &Bucket{API: s, Name: name}, nil
 	}}
 }
 
@@ -105,6 +105,9 @@ func TestBucketsAreListedByDays(t *testing.T) {
 	// What is not asked for is no error, what is not there is.
 	want(t, found(t, s.finder(f.Selection), "s3://trail/AWSLogs/o-abc/"+one+"/"))
 	want(t, found(t, s.finder(Selection{From: day("2027-01-01 00:00")}), "s3://trail/"+region))
+	for _, prefix := range []string{"AWSLogs/o-abc/" + two + "/Cloudtrail/", "AWSLogs/o-abc/" + two + "/Config/", "AWSLogs/o-abc/999900001111/", "AWSLogs/elsewhere/"} {
+		want(t, found(t, s.finder(Selection{}), "s3://trail/"+prefix), "s3://trail/"+prefix+": "+errNoLogs.Error())
+	}
 	want(t, found(t, s.finder(f.Selection), "s3://trail/AWSLog/"), "s3://trail/AWSLog/: "+errNoKeys.Error())
 	want(t, found(t, s.finder(Selection{}), "s3://trail/AWSLogs/o-abc/"+two+"/CloudTrail/eu-west-1/2027"),
 		"s3://trail/AWSLogs/o-abc/"+two+"/CloudTrail/eu-west-1/2027: "+errNoKeys.Error())
@@ -157,15 +160,15 @@ func TestRefusalsNameThePermission(t *testing.T) {
 	got := found(t, s.finder(Selection{}), "s3://trail/copies/", "s3://trail/copies/")
 	want(t, got, "s3://trail/copies/: AccessDenied: injected: allow s3:ListBucket on arn:aws:s3:::trail", "s3://trail/copies/a copy+1.json")
 
-	b := &Bucket{Name: "trail", Owner: two, Partition: "aws"}
+	b := &Bucket{Name: "trail", Owner: two, Partition: func(context.Context) string { return "aws-cn" }}
 	for _, c := range []struct{ code, message, action, want string }{
-		{"AccessDenied", "Access Denied", "s3:GetObject", "allow s3:GetObject on arn, and check that the bucket is of account " + two + "; if it is encrypted with a key of KMS, kms:Decrypt too"},
+		{"AccessDenied", "Access Denied", "s3:GetObject", "allow s3:GetObject on arn:aws-cn:s3:::trail/key, and check that the bucket is of account " + two + "; if it is encrypted with a key of KMS, kms:Decrypt too"},
 		{"AccessDenied", "User: x is not authorized to perform: kms:Decrypt on resource: y", "s3:GetObject", "allow kms:Decrypt with the key"},
 		{"KMS.DisabledException", "it is disabled", "s3:GetObject", "allow kms:Decrypt with the key"},
 		{"InvalidObjectState", "no", "s3:GetObject", "archived (Glacier)"},
 		{"SlowDown", "Reduce your request rate", "s3:ListBucket", "SlowDown: Reduce your request rate"},
 	} {
-		err := b.explain(&smithy.GenericAPIError{Code: c.code, Message: c.message}, c.action, "arn")
+		err := b.explain(t.Context(), &smithy.GenericAPIError{Code: c.code, Message: c.message}, c.action, "/key")
 		if !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), c.code) {
 			t.Errorf("%s: %v", c.code, err)
 		}
@@ -177,8 +180,8 @@ func TestARoleThatCannotBeAssumedIsNoPermissionOfTheBucket(t *testing.T) {
 	t.Parallel()
 	sts := &smithy.OperationError{ServiceID: "STS", OperationName: "AssumeRole",
 		Err: &smithy.GenericAPIError{Code: "AccessDenied", Message: "not authorized to perform: sts:AssumeRole"}}
-	err := (&Bucket{Name: "trail", Owner: two, Partition: "aws"}).explain(
-		&smithy.OperationError{ServiceID: "S3", OperationName: "ListObjectsV2", Err: sts}, "s3:ListBucket", "arn")
+	err := (&Bucket{Name: "trail", Owner: two}).explain(
+		t.Context(), &smithy.OperationError{ServiceID: "S3", OperationName: "ListObjectsV2", Err: sts}, "s3:ListBucket", "")
 	const want = "STS AssumeRole: AccessDenied: not authorized to perform: sts:AssumeRole: S3 was not asked: check the credentials"
 	if err.Error() != want {
 		t.Errorf("%v, want %s", err, want)
@@ -191,7 +194,7 @@ func TestTheOwnerIsChecked(t *testing.T) {
 	s := newStage(t, "x.json")
 	s.world.OwnBucket("trail", two)
 	for owner, ok := range map[string]bool{"": true, two: true, one: false} {
-		b := &Bucket{API: s, Name: "trail", Owner: owner, Partition: "aws"}
+		b := &Bucket{API: s, Name: "trail", Owner: owner}
 		_, listErr := b.list(t.Context(), "", "", "", nil)
 		r, getErr := b.open(t.Context(), "x.json")
 		if getErr == nil {

@@ -15,8 +15,11 @@ import (
 // listers is how many folders of a bucket are listed at the same time.
 const listers = 8
 
-// errNoKeys: a mistyped prefix would look like good news.
-var errNoKeys = errors.New("no object's key begins so")
+// A mistyped prefix would look like good news.
+var (
+	errNoKeys = errors.New("no object's key begins so")
+	errNoLogs = errors.New("there are no log files of CloudTrail: write AWSLogs/ACCOUNT/CloudTrail/REGION/, of an organisation AWSLogs/o-…/ACCOUNT/CloudTrail/REGION/, or the beginning of that")
+)
 
 // bucket yields the files of s3://bucket/prefix.
 func (f *Finder) bucket(ctx context.Context, arg string, yield func(File, error) bool) bool {
@@ -43,10 +46,13 @@ func (f *Finder) bucket(ctx context.Context, arg string, yield func(File, error)
 			return false
 		}
 	}
-	if !t.found && !t.pruned && ctx.Err() == nil {
-		return yield(File{Name: arg}, errNoKeys)
+	switch {
+	case t.found || t.pruned || ctx.Err() != nil:
+		return true
+	case t.foreign:
+		return yield(File{Name: arg}, errNoLogs)
 	}
-	return true
+	return yield(File{Name: arg}, errNoKeys)
 }
 
 // tree lists a bucket without the folders that hold nothing that is asked for. Log files are at
@@ -56,7 +62,10 @@ type tree struct {
 	*Finder
 	bucket *Bucket
 	found  bool // a key, or an error; of the goroutine that ranges over the results
-	pruned bool // a folder was left out; of the goroutine that takes the parts; read after it ended
+
+	// Of the goroutine that takes the parts; read after it ended.
+	pruned  bool // a folder was left out because of the selection
+	foreign bool // a folder was left out because CloudTrail writes no log files there
 }
 
 // part of a bucket: one key, the error of a prefix, or a prefix of which all keys are to be listed.
@@ -81,15 +90,18 @@ func (t *tree) parts(ctx context.Context, prefix string) iter.Seq[part] {
 
 func (t *tree) expand(ctx context.Context, prefix string, yield func(part) bool) bool {
 	switch {
-	case t.leftOut(prefix):
+	case t.outside(prefix):
 		t.pruned = true
+		return true
+	case isForeign(prefix):
+		t.foreign = true
 		return true
 	case regionFolder.MatchString(prefix):
 		t.pruned = t.pruned || !t.From.IsZero() || !t.To.IsZero()
 		return yield(part{text: prefix, all: true})
 	case accountFolder.MatchString(prefix):
 		prefix += "CloudTrail/" // the rest is of other services, and digests
-		t.pruned = true
+		t.foreign = true
 	}
 	var next *string
 	for {
@@ -113,20 +125,23 @@ func (t *tree) expand(ctx context.Context, prefix string, yield func(part) bool)
 	}
 }
 
-// leftOut reports whether a folder holds nothing that is asked for.
-func (t *tree) leftOut(folder string) bool {
+// outside reports whether a folder holds nothing that is asked for.
+func (t *tree) outside(folder string) bool {
 	if m := regionFolder.FindStringSubmatch(folder); m != nil {
 		return !t.Has(m[2], m[3], time.Time{})
 	}
-	if m := accountFolder.FindStringSubmatch(folder); m != nil {
-		return !t.Has(m[1], "", time.Time{})
-	}
+	m := accountFolder.FindStringSubmatch(folder)
+	return m != nil && !t.Has(m[1], "", time.Time{})
+}
+
+// isForeign reports whether a folder is below AWSLogs, but none in which CloudTrail writes log files.
+func isForeign(folder string) bool {
 	parent, _ := cutLast(strings.TrimSuffix(folder, "/"))
 	switch {
 	case !strings.HasSuffix(folder, "/"): // the beginning of several names
 		return false
 	case logsFolder.MatchString(parent): // neither an organisation nor an account
-		return !logsFolder.MatchString(folder)
+		return !logsFolder.MatchString(folder) && !accountFolder.MatchString(folder)
 	case accountFolder.MatchString(parent): // another service
 		return !trailFolder.MatchString(folder)
 	}

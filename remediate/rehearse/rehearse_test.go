@@ -230,7 +230,7 @@ func TestARecordThatCantBeNotedIsNotAcknowledged(t *testing.T) {
 	s.rehearse()
 	full := errors.New("no room")
 	s.Store = broken{s.Store, full}
-	if err := s.remediator.Handle(t.Context(), *heard, func() {}); !errors.Is(err, full) {
+	if err := s.remediator.RecordFindings(t.Context(), *heard, func() {}); !errors.Is(err, full) {
 		t.Errorf("%v", err)
 	}
 }

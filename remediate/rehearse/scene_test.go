@@ -135,7 +135,7 @@ func (s *scene) refresh() inventory.Counts {
 
 func (s *scene) hear(fs ...detection.Finding) {
 	s.t.Helper()
-	s.must(s.remediator.Handle(s.t.Context(), fs, func() {}))
+	s.must(s.remediator.RecordFindings(s.t.Context(), fs, func() {}))
 	s.remediator.Wait()
 }
 

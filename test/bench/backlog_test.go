@@ -89,4 +89,4 @@ func (s *bed) watch(ctx context.Context) error {
 
 type nobody struct{}
 
-func (nobody) Handle(context.Context, watcher.Message) error { return nil }
+func (nobody) RecordMessage(context.Context, watcher.Message) error { return nil }

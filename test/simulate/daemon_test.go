@@ -153,8 +153,8 @@ func impatient() aws.Retryer {
 	})
 }
 
-// Handle implements watcher.Handler as internal/daemon does.
-func (d *daemon) Handle(ctx context.Context, m watcher.Message) error {
+// RecordMessage implements watcher.Handler as internal/daemon does.
+func (d *daemon) RecordMessage(ctx context.Context, m watcher.Message) error {
 	d.asked = d.asked || len(m.Suspects) > 0
 	if fs := detection.Findings(m.Records); len(fs) > 0 {
 		for _, f := range fs {
@@ -164,7 +164,7 @@ func (d *daemon) Handle(ctx context.Context, m watcher.Message) error {
 			}
 		}
 		d.hears(fs)
-		if err := d.remediator.Handle(ctx, fs, func() {}); err != nil || d.dead {
+		if err := d.remediator.RecordFindings(ctx, fs, func() {}); err != nil || d.dead {
 			return err
 		}
 		if d.away {

@@ -10,7 +10,7 @@ type tooth struct {
 type patch struct{ file, old, new string }
 
 var teeth = []tooth{
-	{"I1 acknowledged first", []patch{{"watcher/handle.go",
+	{"I1 acknowledged first", []patch{{"watcher/process.go",
 		`	d := decode(c)
 `, `	d := decode(c)
 	w.deleteOnce(ctx, []*string{m.ReceiptHandle})
@@ -163,7 +163,7 @@ var teeth = []tooth{
 `, `	h.some = true
 	return nil
 `}}},
-	{"records of an account that has left", []patch{{"remediate/handle.go",
+	{"records of an account that has left", []patch{{"remediate/findings.go",
 		`		case !configured:
 `, `		case !configured && (s.Account != "111122223333" || s.Region != "eu-west-1"):
 `}}},

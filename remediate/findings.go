@@ -10,11 +10,11 @@ import (
 	"flowkeeper/inventory"
 )
 
-// Handle takes the findings of one message. It returns nil once everything
+// RecordFindings records the findings of one message. It returns nil once everything
 // that they ask for is on disk, so that the message may be acknowledged (I1). What it asks
 // AWS for meanwhile goes on by itself: see Wait. beat is called after each scope, after each
 // record of a rehearsal, and after each alert that goes past a full disk: sinks may be slow.
-func (r *Remediator) Handle(ctx context.Context, findings []detection.Finding, beat func()) error {
+func (r *Remediator) RecordFindings(ctx context.Context, findings []detection.Finding, beat func()) error {
 	byScope := map[inventory.Scope][]detection.Finding{}
 	var order []inventory.Scope
 	var tampers, rehearsed []detection.Finding
@@ -37,7 +37,7 @@ func (r *Remediator) Handle(ctx context.Context, findings []detection.Finding, b
 	}
 	var errs []error
 	for _, s := range order {
-		errs = append(errs, r.intake(s).handle(ctx, byScope[s], beat))
+		errs = append(errs, r.intake(s).recordAll(ctx, byScope[s], beat))
 		beat()
 	}
 	if len(tampers) > 0 {

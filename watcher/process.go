@@ -12,10 +12,10 @@ import (
 	"flowkeeper/internal/cloudtrail"
 )
 
-// handle handles one message, and reports whether to acknowledge it: if not, the queue shows
+// processOrReturn processes one message, and reports whether to acknowledge it: if not, the queue shows
 // it again later. in ends when no new work is to begin; work ends when the work under way
 // must end too.
-func (w *Watcher) handle(in, work context.Context, m types.Message) (done bool) {
+func (w *Watcher) processOrReturn(in, work context.Context, m types.Message) (done bool) {
 	if in.Err() != nil {
 		w.hide(work, m, 0) // another daemon may receive it at once
 		return false
@@ -109,7 +109,7 @@ func (w *Watcher) call(ctx context.Context, msg Message) (err error) {
 			err = fmt.Errorf("panic: %v", p)
 		}
 	}()
-	return w.handler.Handle(ctx, msg)
+	return w.handler.RecordMessage(ctx, msg)
 }
 
 // keepHidden extends the message's visibility timeout each time half of it is

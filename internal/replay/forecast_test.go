@@ -1,6 +1,7 @@
-package main
+package replay
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -8,6 +9,7 @@ import (
 	"flowkeeper/internal/cloudtrail"
 	"flowkeeper/internal/detection"
 	"flowkeeper/inventory"
+	"flowkeeper/remediate"
 	"flowkeeper/remediate/incident"
 )
 
@@ -62,27 +64,45 @@ func TestPlanFollowsTheOrderOfDeciding(t *testing.T) {
 	}
 }
 
+// snapshot is a state file with two flow logs of one scope, of which the second was restored.
+type snapshot struct{ remediate.Tx }
+
+func (s snapshot) View(_ context.Context, fn func(remediate.Tx) error) error { return fn(s) }
+
+func (snapshot) Case(of inventory.Scope, which incident.Selection, now time.Time) (*incident.Case, error) {
+	c := &incident.Case{Scope: of, Now: now}
+	if of != scope {
+		return c, nil
+	}
+	var rows []inventory.Row
+	for _, id := range []string{"fl-1", "fl-2"} {
+		rows = append(rows, inventory.Row{Protected: true, State: inventory.Live, FlowLog: inventory.FlowLog{ID: id, Scope: scope}, RootID: id})
+	}
+	c.Load(rows, []incident.Incident{{Scope: scope, FlowLogID: "fl-2", RootID: "fl-2", State: incident.Verified, NewID: "fl-3"}})
+	return c, nil
+}
+
 // TestPlanKnowsTheSnapshot: a flow log with the same ID in another scope is unknown,
 // and an existing incident is named.
 func TestPlanKnowsTheSnapshot(t *testing.T) {
 	t.Parallel()
-	s := newState(t)
-	if err := s.Update(t.Context(), fill); err != nil {
-		t.Fatal(err)
-	}
 	for _, c := range []struct {
 		region, id, would string
 		incident          incident.State
 	}{
-		{"eu-west-1", "fl-000000a1", "restore", ""},
-		{"eu-west-1", "fl-000000c3", "restore", incident.Verified},
-		{"us-east-1", "fl-000000a1", "unknown", ""},
-		{"eu-west-1", "fl-000000ff", "unknown", ""},
+		{"eu-west-1", "fl-1", Restore, ""},
+		{"eu-west-1", "fl-2", Restore, incident.Verified},
+		{"us-east-1", "fl-1", incident.Unknown, ""},
+		{"eu-west-1", "fl-9", incident.Unknown, ""},
+		{"eu-central-1", "fl-1", NotConfigured, ""},
 	} {
-		f := detection.Finding{Record: cloudtrail.Record{Account: scope.Account, Region: c.region, EventTime: noon}}
-		got, err := planner{store: s}.plan(t.Context(), f, c.id)
-		if err != nil || got.Would != c.would || got.Incident != c.incident || (got.FlowLog != nil) != (c.would == "restore") {
-			t.Errorf("%s in %s: %+v, %v", c.id, c.region, got, err)
+		f := detection.Finding{Kind: detection.Deleted, Deleted: []string{c.id}, Record: cloudtrail.Record{Account: scope.Account, Region: c.region, EventTime: noon}}
+		v, err := Planner{Cases: snapshot{}, Watched: func(s inventory.Scope) bool { return s.Region != "eu-central-1" }}.Explain(t.Context(), f)
+		if err != nil || len(v.FlowLogs) != 1 {
+			t.Fatalf("%+v, %v", v, err)
+		}
+		if got := v.FlowLogs[0]; got.Would != c.would || got.Incident != c.incident || (got.FlowLog != nil) != (c.would == Restore) {
+			t.Errorf("%s in %s: %+v", c.id, c.region, got)
 		}
 	}
 }

@@ -1,0 +1,132 @@
+package replay
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"flowkeeper/configs"
+	"flowkeeper/internal/cloudtrail"
+	"flowkeeper/internal/detection"
+	"flowkeeper/inventory"
+	"flowkeeper/remediate"
+	"flowkeeper/remediate/incident"
+	"flowkeeper/remediate/tamper"
+)
+
+// View reads the state file as a package of the daemon does: fn gets one transaction.
+type View[Tx any] interface {
+	View(ctx context.Context, fn func(Tx) error) error
+}
+
+// Planner forecasts from the state file and the configuration what the daemon decides. The zero
+// value forecasts nothing.
+type Planner struct {
+	Cases        View[remediate.Tx] // nil: what would be restored is not said
+	Tampering    View[tamper.Tx]    // nil: what tampering threatens is not said
+	Policy       incident.Policy
+	Dependencies []tamper.Dependency // what the daemon needs, as far as the configuration states it
+	// Watched reports whether an account and Region are configured. The daemon does nothing about
+	// records of others. nil: all are.
+	Watched func(inventory.Scope) bool
+}
+
+// impact says what depends here on what a call has changed.
+func (p Planner) impact(ctx context.Context, v *Finding, r cloudtrail.Record) error {
+	v.Target, v.How = tamper.TargetOf(r), r.Detail
+	if r.OmittedSize != "" {
+		v.Hidden = "CloudTrail left out " + r.OmittedSize + " bytes of parameters"
+	}
+	if p.Tampering == nil || !tamper.Harmful(r) {
+		return nil
+	}
+	return p.Tampering.View(ctx, func(tx tamper.Tx) error {
+		i, err := tamper.ImpactOf(tx, r, p.Dependencies)
+		v.Threatens, v.FlowLogs = i.Uses, nil
+		for _, x := range i.FlowLogs {
+			v.FlowLogs = append(v.FlowLogs, Planned{FlowLogID: x.FlowLogID, ResourceID: x.ResourceID, Destination: x.Destination})
+		}
+		return err
+	})
+}
+
+// plan says what would be done about the flow logs that a record says were deleted.
+func (p Planner) plan(ctx context.Context, f detection.Finding) (all []Planned, err error) {
+	scope := inventory.Scope{Account: f.Record.Account, Region: f.Record.Region}
+	for _, id := range f.Deleted {
+		out := Planned{FlowLogID: id}
+		if p.Cases != nil {
+			out, err = p.planOne(ctx, f, scope, id)
+		}
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, out)
+	}
+	return all, nil
+}
+
+func (p Planner) planOne(ctx context.Context, f detection.Finding, scope inventory.Scope, id string) (out Planned, err error) {
+	if p.Watched != nil && !p.Watched(scope) {
+		return Planned{FlowLogID: id, Would: NotConfigured, Why: "its account or Region is not configured: nothing is done about its records"}, nil
+	}
+	now := time.Now()
+	err = p.Cases.View(ctx, func(tx remediate.Tx) error {
+		out = Planned{FlowLogID: id}
+		c, err := tx.Case(scope, incident.Selection{IDs: []string{id}}, now)
+		if err != nil {
+			return err
+		}
+		c.Policy = p.Policy
+		if i, found := c.Incident(id); found {
+			out.Incident = i.State
+		}
+		row, known := c.Row(id)
+		if !known {
+			out.Would, out.Why = incident.Unknown, "the snapshot never saw it in "+scope.String()+": there is nothing to recreate it from"
+			return nil
+		}
+		out.ResourceID, out.Destination = row.ResourceID, row.Destination(scope)
+		out.Would, out.Why = forecast(c, row, remediate.RecordOf(f, p.Policy))
+		if out.Would == Restore || out.Would == Wait {
+			out.FlowLog = &row.Settings
+		}
+		return nil
+	})
+	return out, err
+}
+
+// What would be done, where that is no reason to close the incident.
+const (
+	Restore       = "restore"
+	Wait          = "wait"
+	NotConfigured = "not_configured"
+)
+
+// forecast is what the daemon decides about a flow log that the snapshot has, once AWS
+// shows it absent and nothing in its place.
+func forecast(c *incident.Case, row inventory.Row, rec incident.Record) (would, why string) {
+	if row.Imported {
+		return incident.Unknown, "imported and not seen in AWS yet: only `flowkeeper restore` acts on it"
+	}
+	d := c.Forecast(row.ID, rec)
+	switch {
+	case d.Next == incident.Hold:
+		return Wait, fmt.Sprintf("rule: %s has %s to replace it, then it is restored", rec.Rule.Principal, configs.Tidy(rec.Rule.Wait))
+	case d.Next == incident.HoldFlapping:
+		return Wait, "it was restored often within the hour: the next time at " + d.At.UTC().Format(time.RFC3339)
+	case d.Next != incident.Close:
+		return Restore, "at once, unless AWS shows it alive or an equivalent one in its place"
+	case d.Reason == incident.Released:
+		return d.Reason, "released at the time of the deletion"
+	case d.Reason == incident.Held:
+		return d.Reason, "its destination is held: `flowkeeper inventory approve` ends that"
+	case !row.Protected:
+		return d.Reason, "it is not protected: a decoy, or outside inventory.destinations"
+	case d.Reason == incident.Exempt:
+		return d.Reason, "rule: " + rec.Rule.Principal + " may delete flow logs"
+	case c.Policy.AlertOnly:
+		return d.Reason, "remediate.mode is alert"
+	}
+	return d.Reason, "rule: deletions by " + rec.Rule.Principal + " only alert"
+}

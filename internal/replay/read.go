@@ -1,0 +1,270 @@
+package replay
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"slices"
+	"sync/atomic"
+
+	"flowkeeper/alert"
+	"flowkeeper/internal/cloudtrail"
+	"flowkeeper/internal/detection"
+	"flowkeeper/internal/logfile"
+	"flowkeeper/internal/recordfile"
+	"flowkeeper/internal/recordsource"
+	"flowkeeper/watcher"
+)
+
+const (
+	// readers is how many files are read at the same time: from S3 most of the time is waiting.
+	readers = 8
+	// maxInflated bounds a log file: it may be a decompression bomb.
+	maxInflated = 2 << 30 // bytes
+)
+
+// Reader reads the records in files, and counts them. Several files are read at the same time;
+// what is found in them is handed over, and their errors are reported, in their order.
+type Reader struct {
+	Finder *recordsource.Finder
+	// Found is called with every record that has a finding, raw and decoded, and with
+	// those that name a call but are none: their finding has no kind. file is where it was
+	// read. Its error ends the reading.
+	Found func(raw []byte, f detection.Finding, file string) error
+	// Failed is called with what could not be read or understood, after it was counted.
+	Failed func(where string, err error)
+	Raw    bool // Found needs the raw record
+
+	// Counted while Read runs, on its goroutine.
+	Findings int
+	NoCalls  int // records that name a call but are none
+	Bad      int // values and records that could not be understood
+	Unread   int // files that could not be read
+
+	// Counted by the goroutines that read.
+	Records   atomic.Int64
+	Expanded  atomic.Bool // an argument was a folder, a pattern or a bucket
+	Files     atomic.Int64
+	Bytes     atomic.Int64 // as stored
+	NoRecords atomic.Int64 // digests, and notices of files without records of calls
+	Unasked   atomic.Int64 // records with a finding that the selection leaves out
+}
+
+// input is a file to read, or the error of finding one.
+type input struct {
+	file recordsource.File
+	err  error
+}
+
+// result is one record with a finding, or an error.
+type result struct {
+	file    string
+	raw     []byte
+	finding detection.Finding
+
+	err    error  // what could not be understood, or read
+	where  string // in the file
+	unread bool   // err is of reading
+}
+
+// Read reads what the arguments name. What can't be read or understood is reported and counted,
+// and the rest is read.
+func (r *Reader) Read(ctx context.Context, args []string) error {
+	parent := ctx
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	for out := range recordsource.Ordered(ctx, readers, r.inputs(ctx, args), r.readOne) {
+		if err := r.take(out); err != nil {
+			cancel() // before the end of the loop, which waits for all that is running
+			return err
+		}
+	}
+	return parent.Err()
+}
+
+func (r *Reader) inputs(ctx context.Context, args []string) iter.Seq[input] {
+	return func(yield func(input) bool) {
+		for file, err := range r.Finder.Find(ctx, args) {
+			if err == nil && !slices.Contains(args, file.Name) {
+				r.Expanded.Store(true)
+			}
+			if !yield(input{file, err}) {
+				return
+			}
+		}
+	}
+}
+
+// take handles one result, on the goroutine of the command.
+func (r *Reader) take(out result) error {
+	switch {
+	case out.unread:
+		r.Unread++
+		r.Failed(out.where, out.err)
+		return nil
+	case out.err != nil:
+		r.Bad++
+		r.Failed(out.where, out.err)
+		return nil
+	case out.finding.Kind == 0:
+		r.NoCalls++
+	default:
+		r.Findings++
+	}
+	return r.Found(out.raw, out.finding, out.file)
+}
+
+// readOne reads one file, on a goroutine of its own.
+func (r *Reader) readOne(ctx context.Context, in input, yield func(result) bool) {
+	name := in.file.Name
+	if in.err != nil {
+		yield(result{where: name, err: in.err, unread: true})
+		return
+	}
+	file, err := in.file.Open(ctx)
+	if err != nil {
+		if ctx.Err() == nil {
+			yield(result{where: name, err: err, unread: true})
+		}
+		return
+	}
+	defer file.Close()
+	counted := &countedReader{r: file, n: &r.Bytes}
+	f := fileReader{Reader: r, name: name, yield: yield}
+	if in.file.LogFile {
+		err = f.logFile(counted)
+	} else {
+		err = f.values(counted)
+	}
+	switch {
+	case ctx.Err() != nil, errors.Is(err, errStopped):
+	case counted.err != nil:
+		yield(result{where: name, err: counted.err, unread: true})
+		return
+	case err != nil:
+		yield(result{where: name, err: err})
+	}
+	r.Files.Add(1)
+}
+
+// countedReader counts what is read, and keeps the error of reading.
+type countedReader struct {
+	r   io.Reader
+	n   *atomic.Int64
+	err error
+}
+
+func (c *countedReader) Read(p []byte) (int, error) {
+	n, err := c.r.Read(p)
+	c.n.Add(int64(n))
+	if err != nil && !errors.Is(err, io.EOF) {
+		c.err = err
+	}
+	return n, err
+}
+
+// errStopped ends the reading of a file of which nothing is wanted any more.
+var errStopped = errors.New("stopped")
+
+// fileReader reads one file.
+type fileReader struct {
+	*Reader
+	name  string
+	yield func(result) bool
+}
+
+// logFile reads a log file of CloudTrail of any size, in constant memory.
+func (f fileReader) logFile(in io.Reader) error {
+	s, err := logfile.Scan(in, logfile.Limits{Inflated: maxInflated}, func(raw []byte) error { return f.record(f.name, raw) })
+	f.Records.Add(int64(s.Records))
+	return err
+}
+
+// values reads JSON in all its forms.
+func (f fileReader) values(in io.Reader) error {
+	return recordfile.Messages(in, func(n int, message []byte, err error) error {
+		where := fmt.Sprintf("%s, value %d", f.name, n)
+		if err != nil {
+			return f.misread(where, err)
+		}
+		return f.message(where, message)
+	})
+}
+
+// misread yields what could not be understood.
+func (f fileReader) misread(where string, err error) error {
+	return f.put(result{where: where, err: err})
+}
+
+func (f fileReader) put(out result) error {
+	if !f.yield(out) {
+		return errStopped
+	}
+	return nil
+}
+
+// message reads a message as the daemon does.
+func (f fileReader) message(where string, body []byte) error {
+	c, err := watcher.Unwrap(body)
+	switch {
+	case err != nil:
+		return f.misread(where, err)
+	case c.Kind == watcher.LogFile:
+		return f.misread(where, noticeError(c.Objects))
+	case c.Kind == watcher.NoRecords:
+		f.NoRecords.Add(1)
+	}
+	for _, raw := range c.Records {
+		f.Records.Add(1)
+		if err := f.record(where, raw); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// noticeError says what to replay instead of a notice. Who wrote the notice chose the names, so
+// that nothing is read because of it.
+func noticeError(objects []watcher.Object) error {
+	if len(objects) == 0 {
+		return errors.New("a notice that a log file is in S3: replay the file itself, as s3://bucket/key")
+	}
+	more := ""
+	if n := len(objects) - 1; n > 0 {
+		more = ", and " + alert.Plural(n, "more file")
+	}
+	return fmt.Errorf("a notice that a log file is in S3: replay s3://%s/%s%s", objects[0].Bucket, objects[0].Key, more)
+}
+
+// record yields the finding of one record, if it has one that is asked for.
+func (f fileReader) record(where string, raw []byte) error {
+	if !cloudtrail.Wanted(raw) {
+		return nil
+	}
+	record, err := cloudtrail.Decode(raw)
+	if err != nil {
+		return f.misread(where, err)
+	}
+	finding, ok := detection.Judge(record)
+	if record.NoCall != "" {
+		finding, ok = detection.Finding{Record: record}, true
+	}
+	switch {
+	case !ok:
+		return nil
+	case !f.Finder.Has(record.Account, record.Region, record.EventTime):
+		f.Unasked.Add(1)
+		return nil
+	}
+	out := result{file: f.name, finding: finding}
+	if f.Raw {
+		out.raw = bytes.Clone(raw)
+	}
+	return f.put(out)
+}
+
+// Nothing reports that no file could be read.
+func (r *Reader) Nothing() bool { return r.Unread > 0 && r.Records.Load() == 0 && r.Bad == 0 }

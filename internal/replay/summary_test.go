@@ -1,0 +1,111 @@
+package replay
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"flowkeeper/alert"
+	"flowkeeper/inventory"
+)
+
+var (
+	scope = inventory.Scope{Account: "111122223333", Region: "eu-west-1"}
+	noon  = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+)
+
+func finding(kind string, level alert.Level, arn, event string, at time.Time) Finding {
+	return Finding{Kind: kind, Level: level, EventID: event, EventName: "DeleteFlowLogs", Account: scope.Account, Region: scope.Region,
+		Time: alert.Time{Time: at}, Actor: &alert.Actor{Type: "IAMUser", ARN: arn}, FlowLogs: []Planned{{FlowLogID: "fl-1"}, {FlowLogID: "fl-2"}}}
+}
+
+// TestAFloodHidesNoDeletion: however many callers there are, what is kept is bounded, and the
+// deletion is among it.
+func TestAFloodHidesNoDeletion(t *testing.T) {
+	t.Parallel()
+	var s Summary
+	s.Add(finding(Deletion, alert.High, "arn:aws:iam::111122223333:user/mallory", "deletion", noon))
+	const n = 5*mostRows + 7
+	for k := range n {
+		s.Add(finding(Attempt, alert.Medium, fmt.Sprintf("arn:aws:iam::999900001111:user/%d", k), fmt.Sprint("event ", k), noon))
+		if len(s.rows) > 2*mostRows {
+			t.Fatalf("%d rows", len(s.rows))
+		}
+	}
+	for range 3 {
+		s.Add(finding(Attempt, alert.Medium, "arn:aws:iam::999900001111:user/often", fmt.Sprint("often", len(s.events)), noon))
+	}
+	s.drop()
+	rows := s.Rows()
+	count := s.Dropped
+	for _, r := range rows {
+		count += r.Count
+	}
+	if len(rows) != mostRows || rows[0].short != "user/mallory" || rows[1].Who != "arn:aws:iam::999900001111:user/often" || count != n+4 {
+		t.Errorf("%d rows: %+v, %+v; %d counted", len(rows), rows[0], rows[1], count)
+	}
+}
+
+func TestSummaryRows(t *testing.T) {
+	t.Parallel()
+	const a = "arn:aws:iam::111122223333:user/a"
+	session := func(role, name string) *alert.Actor {
+		return &alert.Actor{Type: "AssumedRole", ARN: "arn:aws:sts::111122223333:assumed-role/" + role + "/" + name, SessionIssuer: "arn:aws:iam::111122223333:role/" + role}
+	}
+	of := func(who *alert.Actor, event string) Finding {
+		v := finding(Deletion, alert.High, "", event, noon)
+		v.Actor = who
+		return v
+	}
+	var s Summary
+	for _, v := range []Finding{
+		finding(Deletion, alert.High, a, "1", noon.Add(time.Hour)),
+		finding(Deletion, alert.Critical, a, "2", noon),
+		finding(Deletion, alert.High, a, "2", noon),       // the same event again
+		finding(Deletion, alert.High, a, "", time.Time{}), // no ID, no time
+		of(session("ci", "run-1"), "4"), of(session("ci", "run-2"), "5"), of(session("one", "x"), "6"),
+		of(session("AWSReservedSSO_Admin_0123", "alice"), "7"), of(session("AWSReservedSSO_Admin_0123", "bob"), "8"),
+		of(&alert.Actor{Type: "AWSAccount", PrincipalID: "AROA:x", Account: "999900001111"}, "9"),
+	} {
+		s.Add(v)
+	}
+	var got []string
+	for _, r := range s.Rows() {
+		got = append(got, fmt.Sprintf("%s %d/%d %s %s", r.Level, r.Count, r.FlowLogs, r.Caller(), r.Session))
+	}
+	want := []string{
+		"critical 3/6 user/a ",
+		"high 2/4 role/ci, several sessions ",
+		"high 1/2 AWSAccount AROA:x of 999900001111 ",
+		"high 1/2 role/one arn:aws:sts::111122223333:assumed-role/one/x",
+		"high 1/2 assumed-role/AWSReservedSSO_Admin_0123/alice ",
+		"high 1/2 assumed-role/AWSReservedSSO_Admin_0123/bob ",
+	}
+	if strings.Join(got, "\n") != strings.Join(want, "\n") {
+		t.Errorf("%s\ninstead of\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+	if r := s.Rows()[0]; !r.First.Equal(noon) || !r.Last.Equal(noon.Add(time.Hour)) || s.Again != 1 {
+		t.Errorf("%+v, %d again", r, s.Again)
+	}
+}
+
+// TestAForgedTwinHidesNothingInASummary: a record with the ID of another one's event is counted too,
+// unless it says the same of who called, and when.
+func TestAForgedTwinHidesNothingInASummary(t *testing.T) {
+	t.Parallel()
+	const forged, real = "arn:aws:iam::111122223333:user/innocent", "arn:aws:iam::111122223333:user/mallory"
+	var s Summary
+	for _, v := range []Finding{
+		finding(Deletion, alert.High, forged, "event", noon),
+		finding(Deletion, alert.High, real, "event", noon),
+		finding(Deletion, alert.High, real, "event", noon),
+		finding(Deletion, alert.High, real, "event", noon.Add(time.Hour)),
+	} {
+		s.Add(v)
+	}
+	rows := s.Rows()
+	if len(rows) != 2 || rows[0].Who != real || rows[0].Count != 2 || rows[1].Count != 1 || s.Again != 1 {
+		t.Errorf("%+v, %d again", rows, s.Again)
+	}
+}
