@@ -1,6 +1,7 @@
 package remediate_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -115,5 +116,24 @@ func TestLetGo(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.is(id, incident.Restored, "")
+	s.restored("vpc-1")
+}
+
+// TestI4ByHandWhatWasLostInTurn: while a person asks for a flow log, a step restores it, and the replacement is
+// lost, too. That one alone comes back.
+func TestI4ByHandWhatWasLostInTurn(t *testing.T) {
+	t.Parallel()
+	s, id := protectedOne(t)
+	s.world.AllowDuplicates(true)
+	s.attackAndWork(id)
+	second := s.is(id, incident.Restored, "").NewID
+	s.attackAndWork(second)
+	s.pass(2 * time.Minute)
+	s.is(id, incident.Closed, incident.Superseded)
+	s.attackAndWork(s.is(second, incident.Restored, "").NewID)
+	if i, alive, err := s.r.RestoreByHand(t.Context(), scope, id); err != nil || alive || !strings.Contains(i.Advice, second) {
+		t.Errorf("%t, %v: %s %s %s", alive, err, i.State, i.Reason, i.Advice)
+	}
+	s.pass(time.Hour)
 	s.restored("vpc-1")
 }

@@ -1,9 +1,12 @@
 package remediate_test
 
 import (
+	"errors"
 	"fmt"
 	"testing"
 	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
 
 	"flowkeeper/alert"
 	"flowkeeper/internal/detection"
@@ -271,4 +274,59 @@ func TestI2NothingUnseenIsCreated(t *testing.T) {
 		t.Error("created what was never seen")
 	}
 	s.wantAlerts(alert.Deletion, 1) // which says all the same who deleted what
+}
+
+// TestI2ForgedBeforeAWSShowedIt: a forged record names a flow log that the snapshot does not know yet. A
+// refresh shows it, and fails after that. The real record counts all the same.
+func TestI2ForgedBeforeAWSShowedIt(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	s.protect(1)
+	young := s.plant("vpc-2", nil)
+	s.hear(s.record(young))
+	s.work()
+	s.is(young, incident.Closed, incident.Unknown)
+	s.world.SetPageSize(2)
+	s.plant("vpc-3", nil)
+	s.answering(&calls{describe: func(n int, _ *ec2.DescribeFlowLogsInput) (*ec2.DescribeFlowLogsOutput, error) {
+		if n == 2 {
+			return nil, errors.New("no second page")
+		}
+		return nil, nil
+	}})
+	if _, err := s.r.Refresh(t.Context(), scope); err == nil {
+		t.Fatal("the refresh does not fail")
+	}
+	s.r.Fleet = fleet{scope: s.api}
+	if r := s.row(young); r.State != inventory.Live || !r.Protected {
+		t.Fatalf("the first page does not show it: %+v", r)
+	}
+	real := s.attack(young)
+	s.hear(real)
+	s.now = s.now.Add(time.Second)
+	s.pass(time.Minute)
+	s.restored("vpc-2")
+	if a := s.alertsOf(alert.Restored, real.Record.EventID); len(a) != 1 {
+		t.Errorf("%d alerts say that it is back", len(a))
+	}
+	s.pass(time.Hour)
+	s.resolved()
+}
+
+// TestI2ManyUnknownHideNone: what a refresh has shown of the flow logs that records named before is known
+// after it, however many more they named that are nowhere.
+func TestI2ManyUnknownHideNone(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	s.protect(1)
+	young := s.plant("vpc-2", nil)
+	s.hear(s.record(young))
+	s.now = s.now.Add(time.Second)
+	s.hear(s.record(madeUpIDs(1000, 0)...), s.record(madeUpIDs(200, 1000)...))
+	s.step()
+	s.is(young, incident.Closed, incident.Unknown)
+	s.refresh()
+	if i := s.is(young, incident.Open, ""); !i.Known {
+		t.Error("it is unknown")
+	}
 }

@@ -146,6 +146,7 @@ func (t incidents) Unrestored(s inventory.Scope) (int, error) {
 func (t incidents) UnknownOpen(s inventory.Scope, limit int) ([]string, error) {
 	return values[string](t, `SELECT id FROM incidents i WHERE account = ? AND region = ? AND known = 0
 		AND (state = 'open' OR EXISTS (SELECT 1 FROM flow_logs f WHERE f.account = i.account AND f.region = i.region AND f.id = i.id
-			AND NOT coalesce(json_extract(unpacked(f.body), '$.Imported'), 0))) LIMIT ?`,
+			AND NOT coalesce(json_extract(unpacked(f.body), '$.Imported'), 0)))
+		ORDER BY state = 'open' LIMIT ?`,
 		s.Account, s.Region, limit)
 }

@@ -36,11 +36,13 @@ func (h ByHand) Planned(id string) (Incident, error) {
 	return i, nil
 }
 
-// Request records that a person asked for the restore of a flow log.
+// Request records that a person asked for the restore of a flow log. It changes nothing if that is back, or
+// was: then the incident of its replacement says what becomes of it.
 func (h ByHand) Request(id string) error {
 	c := h.c
+	was, _ := c.Incident(id)
 	i, err := h.Planned(id)
-	if err != nil || i.HasReplacement() {
+	if err != nil || i.HasReplacement() || was.closedAs(Superseded) {
 		return err
 	}
 	t := &transition{i.ClampTimes(c.Now, c.Policy), c}

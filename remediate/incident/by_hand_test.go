@@ -54,6 +54,7 @@ func TestRequest(t *testing.T) {
 			`fl-1 reopened: Requested=true | history fl-1 open: a person asked for it (flowkeeper restore) (e-1) | note requested fl-1`},
 		{"what is back", given(gone("fl-1"), back("fl-1", "fl-2")), request, ``},
 		{"what is back and verified", given(gone("fl-1"), back("fl-1", "fl-2", func(i *Incident) { i.State = Verified })), request, ``},
+		{"I4: what goes on as the loss of its replacement", given(gone("fl-1"), closed("fl-1", Superseded, func(i *Incident) { i.NewID = "fl-2" }), gone("fl-2"), pending("fl-2")), request, ``},
 		{"I2: what nobody knows", given(), request, `= the snapshot never saw fl-1 in 111122223333/eu-west-1: there is nothing to recreate it from`},
 		{"I2: what only a record knows", given(closed("fl-1", Unknown, unknown)), request,
 			`= the snapshot never saw fl-1 in 111122223333/eu-west-1: there is nothing to recreate it from`},

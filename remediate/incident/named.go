@@ -39,6 +39,10 @@ func (c *Case) ApplyRecord(id string, rec Record) (n Named) {
 // what the snapshot has of it. news: see Named.
 func (c *Case) record(id string, rec Record, row inventory.Row, known bool) (i Incident, news bool) {
 	if before, found := c.Incident(id); found {
+		if known && before.closedAs(Unknown) { // AWS has shown it since: a refresh may have failed after that
+			c.Rows().Relearn(id)
+			before, _ = c.Incident(id)
+		}
 		i = before.ApplyRecord(rec, c.Now)
 		reopened := before.State == Closed && i.State == Open
 		if reopened && known && row.State == inventory.Live {

@@ -24,11 +24,12 @@ type Record struct {
 }
 
 // ApplyRecord applies one more record to an incident. A record may only tighten the
-// action (I2); the first record after a drift brings the actor and the action with it.
+// action (I2); the first record after a drift brings the actor and the action with it. Of a
+// flow log that a person has asked for it brings the actor alone: no rule counts for that.
 func (i Incident) ApplyRecord(rec Record, now time.Time) Incident {
 	unattributed := i.Source == ByDrift // this is the first record of the loss
 	lostAgain := rec.Unreleased && i.Pending()
-	anew := rec.Rule.Action > i.Action || unattributed && i.Pending()
+	anew := rec.Rule.Action > i.Action || unattributed && i.Pending() && !i.Requested
 	reopened := rec.reopens(i, now)
 	switch {
 	case reopened:

@@ -185,3 +185,21 @@ func TestI4TheSameRecordAgain(t *testing.T) {
 		}
 	})
 }
+
+// TestARecordDelaysNoRequest: a person has asked for what was lost, so that no rule counts any more:
+// neither its wait nor that it ignores who deleted it.
+func TestARecordDelaysNoRequest(t *testing.T) {
+	t.Parallel()
+	for _, rule := range []Rule{{Action: Wait, Wait: time.Hour}, {Action: Ignore}, {Action: Alert}, {Action: Restore}} {
+		i := lost()
+		i.Source, i.Action, i.Requested = ByDrift, Restore, true
+		due := i.OverdueAt(policy)
+		got := i.ApplyRecord(Record{EventID: "e-2", Time: noon, Rule: rule}, noon)
+		if got.Action != Restore || !got.WaitUntil.IsZero() || !got.OverdueAt(policy).Equal(due) {
+			t.Errorf("a record by whom a rule says %s: %s, waits until %s, overdue at %s and not %s", rule.Action, got.Action, got.WaitUntil, got.OverdueAt(policy), due)
+		}
+		if got.Source != ByEvent || got.EventID != "e-2" {
+			t.Errorf("the record does not say who deleted it: %s, %s", got.Source, got.EventID)
+		}
+	}
+}
