@@ -41,8 +41,8 @@ incidents and alerts, accounts, Regions and sinks.`,
 		RunE: func(c *cobra.Command, args []string) error {
 			write := map[string]func(io.Writer) error{
 				"bash":       func(w io.Writer) error { return bashCompletion(c.Root(), w) },
-				"zsh":        c.Root().GenZshCompletion,
-				"fish":       func(w io.Writer) error { return c.Root().GenFishCompletion(w, true) },
+				"zsh":        func(w io.Writer) error { return zshCompletion(c.Root(), w) },
+				"fish":       func(w io.Writer) error { return fishCompletion(c.Root(), w) },
 				"powershell": c.Root().GenPowerShellCompletionWithDesc,
 			}[args[0]]
 			if write == nil {
@@ -56,11 +56,27 @@ incidents and alerts, accounts, Regions and sinks.`,
 // bashCompletion writes the script for bash. Cobra's escapes each offer, and bash escapes a comma
 // too, so that nothing would complete after one. Plain words (plainWord) need no escape.
 func bashCompletion(root *cobra.Command, w io.Writer) error {
+	return amended(w, func(w io.Writer) error { return root.GenBashCompletionV2(w, true) }, `"%q`, `"%s`)
+}
+
+// zshCompletion and fishCompletion write the scripts for zsh and fish. Cobra's take all up to the last = for the
+// name of a flag, so that nothing would complete after one in a value, or else the flag would be there twice.
+func zshCompletion(root *cobra.Command, w io.Writer) error {
+	return amended(w, root.GenZshCompletion, `=~ '-.*=' ]]`, `=~ '^--?[A-Za-z-]+=' ]]`)
+}
+
+func fishCompletion(root *cobra.Command, w io.Writer) error {
+	return amended(w, func(w io.Writer) error { return root.GenFishCompletion(w, true) },
+		`(string match -r -- '-.*=' "$lastArg")`, `(string match -r -- '^--?[A-Za-z-]+=' "$lastArg")`)
+}
+
+// amended writes what generate does, with a text of it replaced.
+func amended(w io.Writer, generate func(io.Writer) error, old, now string) error {
 	var script bytes.Buffer
-	if err := root.GenBashCompletionV2(&script, true); err != nil {
+	if err := generate(&script); err != nil {
 		return err
 	}
-	_, err := w.Write(bytes.ReplaceAll(script.Bytes(), []byte(`"%q`), []byte(`"%s`)))
+	_, err := w.Write(bytes.ReplaceAll(script.Bytes(), []byte(old), []byte(now)))
 	return err
 }
 
