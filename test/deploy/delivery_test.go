@@ -166,7 +166,7 @@ func TestOnlyFlowkeeperWritesItsCopies(t *testing.T) {
 		}
 	}
 	same(t, "allowed by the bucket's policy", allows, calls)
-	same(t, "denied to all others", denied, []string{"s3:PutObject", "s3:DeleteObject", "s3:DeleteObjectVersion"})
+	same(t, "denied to all others", denied, []string{"s3:PutObject", "s3:ReplicateObject", "s3:DeleteObject", "s3:DeleteObjectVersion", "s3:ReplicateDelete"})
 }
 
 func hasPrefix(s string, prefixes []string) bool {

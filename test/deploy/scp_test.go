@@ -130,6 +130,7 @@ func TestWhoIsDenied(t *testing.T) {
 		{request{mallory, "", "iam:UpdateAssumeRolePolicy", forward}, true},
 		{request{mallory, "", "sns:SetTopicAttributes", topic}, true},
 		{request{mallory, "", "sns:AddPermission", topic}, true},
+		{request{mallory, "", "sns:RemovePermission", topic}, true}, // without the bucket's leave nothing is announced
 		{request{mallory, "", "cloudwatch:PutAlarmMuteRule", alarm}, true},
 		{request{mallory, "", "cloudwatch:DeleteAlarms", alarm}, true},
 		{request{mallory, "", "cloudwatch:DeleteAlarms", "arn:aws:cloudwatch:eu-west-1:111122223333:alarm:another"}, false},
