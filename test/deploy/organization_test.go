@@ -1,13 +1,22 @@
 package deploy_test
 
 import (
+	"encoding/xml"
 	"fmt"
+	"maps"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	s3types "github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"go.yaml.in/yaml/v3"
 
 	"flowkeeper/test/localstack"
@@ -113,47 +122,43 @@ func TestRolesOfAnOrganizationAreOne(t *testing.T) {
 	}
 }
 
-// wholeOrganization: every account and Region gets the same template with the same parameters, as
-// a StackSet gives it; also the account and Region of the queue, where all is there already.
+// wholeOrganization: an organisation is set up, two of its accounts are protected in two Regions, and it is taken down
+// again, all by the commands of docs/organization.md as they stand. Every account and Region of the StackSet, and the
+// management account, gets the same template with the same parameters; also the account and Region of the queue, where
+// all is there already. Another account has the log files.
 func wholeOrganization(t *testing.T, inst *localstack.Instance, binary string) {
-	const organization = "o-a1b2c3d4e5"
-	home, member := somewhere(inst), somewhere(inst)
-	made := home.deploy(t, "flowkeeper", "flowkeeper.yaml", map[string]string{"OrganizationId": organization, "DirectToQueue": "true", "ListsAccounts": "true"})
-	same := map[string]string{
-		"QueueRegion": region, "QueueAccount": home.account, "HomeRegion": region, "ExternalId": external,
-		"DaemonRoleArn": made["RoleArn"], "DeliveryRoleName": "flow-logs-*", "DirectToQueue": "true", "DoctorLooks": "true",
-	}
-	var places []*place
-	for _, account := range []*place{home, member} {
-		for _, p := range []*place{account, account.in("us-east-1")} {
-			out := p.deploy(t, "StackSet-flowkeeper-member", "flowkeeper-member.yaml", same)
-			if got := out["RoleArn"]; (got != "") != (p == member) {
-				t.Fatalf("%s/%s: role %q: want one in the home Region of the member alone", p.account, p.region, got)
-			}
-			places = append(places, p)
-		}
-	}
+	home, member, management, trail := somewhere(inst), somewhere(inst), somewhere(inst), somewhere(inst)
+	far := "us-east-1"
+	bucket := "org-trail-" + trail.account
+	organization, endpoint := newOrganization(t, inst, management.account, home.account, member.account)
+	p := openPages(t, []string{"organization.md", "setup.md"}, endpoint,
+		"111122223333", home.account, "999900001111", management.account, "999988887777", trail.account, "org-trail", bucket)
+	p.values = p.section(t, "sh 1. Values", 1)
+	all := []*place{home, home.in(far), member, member.in(far), management, management.in(far), trail}
+
+	made, configuration := setUp(t, p, binary, home, management, trail, bucket)
 	for p, want := range map[*place]string{
-		places[1]: ":event-bus/default", places[2]: ":sqs:" + region + ":" + home.account + ":flowkeeper", places[3]: ":event-bus/default",
+		all[1]: ":event-bus/default", all[2]: ":sqs:" + region + ":" + home.account + ":flowkeeper", all[3]: ":event-bus/default",
+		all[4]: ":sqs:" + region + ":" + home.account + ":flowkeeper", all[5]: ":event-bus/default",
 	} {
 		if got := p.forwardsTo(t); !strings.HasSuffix(got, want) {
 			t.Errorf("%s/%s forwards to %s, want %s", p.account, p.region, got, want)
 		}
 	}
-	if got := places[0].forwardsTo(t); got != "" {
+	if got := home.forwardsTo(t); got != "" {
 		t.Errorf("in the queue's own account and Region a rule forwards to %s: each event would come back to it without end", got)
 	}
-	member.deploy(t, "flowkeeper-list", "flowkeeper-list.yaml", map[string]string{"DaemonRoleArn": made["RoleArn"], "ExternalId": external})
 
+	places := all[:4]
 	lost := map[*place]string{}
 	for _, p := range places {
 		lost[p] = p.createFlowLog(t)
 	}
-	accounts := ""
+	accounts := "accounts:\n"
 	for _, account := range []*place{home, member} { // as discovered: the same role in each
 		accounts += fmt.Sprintf("  - {id: %q, role_arn: %q, external_id: %s}\n", account.account, "arn:aws:iam::"+account.account+":role/flowkeeper", external)
 	}
-	d := startDaemon(t, binary, home, made["Configuration"]+fmt.Sprintf("  regions: [%s, us-east-1]\naccounts:\n%s", region, accounts))
+	d := startDaemon(t, binary, home, configuration+accounts)
 	for _, p := range places {
 		await(t, func() error { return d.knows(lost[p]) })
 	}
@@ -165,6 +170,218 @@ func wholeOrganization(t *testing.T, inst *localstack.Instance, binary string) {
 	}
 	await(t, func() error { return home.empty(t, made["QueueUrl"]) })
 	d.stop(t)
+
+	before := map[string]bool{}
+	for _, p := range all {
+		for kind := range p.traces(t) {
+			before[kind] = true
+		}
+	}
+	if len(before) != len(queries)+4 {
+		t.Errorf("only %v were there: what is not looked for is not missed", before)
+	}
+	takeDown(t, p, organization, home, member, management, trail)
+	for _, p := range all {
+		if left := p.traces(t); len(left) > 0 {
+			t.Errorf("%s/%s: left behind: %v", p.account, p.region, left)
+		}
+	}
+	if left := organization.left(); len(left) > 0 {
+		t.Errorf("left behind: %v", left)
+	}
+}
+
+// Others have notifications on the bucket of the log files. Where these can't be read, the page's commands leave them
+// alone: S3 replaces all of them at once.
+func TestNotificationsThatCannotBeReadStay(t *testing.T) {
+	t.Parallel()
+	p := openPages(t, []string{"organization.md"}, "")
+	logFiles := p.section(t, "sh EventBridge, log files, or both", 3)
+	p.values = []string{p.section(t, "sh 1. Values", 1)[0], logFiles[0], "set +e +o pipefail"} // as people have it
+	for name, block := range map[string]string{"set up": logFiles[1], "take down": p.section(t, "sh Take it down", 6)[5]} {
+		for get, want := range map[string]bool{"exit 255": false, "exit 0": true} { // a bucket without any answers nothing
+			p.command(t, "aws", `case $2 in get-*) `+get+` ;; put-*) echo put ;; esac`) // all else succeeds
+			if out := p.types(t, "111122223333", block+"true"); strings.Contains(out, "put") != want {
+				t.Errorf("%s: the notifications are read with %s, and written: %v", name, get, !want)
+			}
+		}
+	}
+}
+
+// setUp types the page's commands, and returns what the main stack says, and what the page has people write into the
+// configuration.
+func setUp(t *testing.T, p *page, binary string, home, management, trail *place, bucket string) (made outputs, configuration string) {
+	t.Helper()
+	p.types(t, home.account, p.section(t, "sh 2. The queue's account", 1)[0])
+	for _, block := range p.section(t, "sh 3. All accounts", 2) {
+		p.types(t, management.account, block)
+	}
+
+	trail.createBucket(t, bucket)
+	trail.notifiesAnother(t, bucket)
+	blocks := p.section(t, "sh EventBridge, log files, or both", 3)
+	p.values = append(p.values, blocks[0])
+	p.types(t, trail.account, blocks[1])
+	_, again, _ := strings.Cut(blocks[1], "aws s3api")
+	p.types(t, trail.account, "aws s3api"+again) // the entry is replaced
+	p.types(t, home.account, blocks[2])
+	made, err := home.settled(t.Context(), "flowkeeper", "UPDATE_COMPLETE")
+	must(t, err)
+
+	byHand := p.names.Replace(p.section(t, "yaml 4. Flowkeeper", 1)[0])
+	logFiles := p.names.Replace(p.section(t, "yaml EventBridge, log files, or both", 1)[0])
+	whole := merged(t, made["Configuration"], byHand, logFiles)
+	file := filepath.Join(p.folder, "flowkeeper.yaml")
+	must(t, os.WriteFile(file, []byte(whole), 0o600))
+	p.command(t, "flowkeeper", fmt.Sprintf("[ \"$*\" != check ] || exec %q check --config %q", binary, file))
+	p.types(t, home.account, p.section(t, "sh 4. Flowkeeper", 1)[0])
+	if out := p.types(t, management.account, p.section(t, "sh 5. Is it right?", 1)[0]); strings.TrimSpace(out) != "" {
+		t.Errorf("not current:\n%s", out)
+	}
+
+	scp := p.section(t, "sh Service control policies", 2)
+	p.types(t, management.account, "aws organizations enable-policy-type --root-id $ROOT --policy-type SERVICE_CONTROL_POLICY")
+	p.types(t, management.account, scp[0])
+	p.types(t, management.account, scp[1])
+	p.types(t, management.account, strings.Replace(scp[1], "ou-abcd-11112222", "$ROOT", 1)) // later to the root
+
+	return made, made["Configuration"] + fmt.Sprintf("  regions: [%s, us-east-1]\n", region) + logFiles
+}
+
+// takeDown types the page's commands. A role that can't be deleted at first must not go unnoticed, and must not
+// be of use any more: what it trusts is gone before.
+func takeDown(t *testing.T, p *page, organization *fakeOrganization, home, member, management, trail *place) {
+	t.Helper()
+	blocks := p.section(t, "sh Take it down", 6)
+	const machine, policies, queue, instances, rest, logFiles = 0, 1, 2, 3, 4, 5
+	p.types(t, home.account, blocks[machine])
+	if log := string(read(t, filepath.Join(p.path, "systemctl.log"))); !strings.HasSuffix(log, "disable --now flowkeeper\n") {
+		t.Errorf("systemctl was called with %s", log)
+	}
+	p.types(t, management.account, blocks[policies])
+	p.types(t, home.account, blocks[queue])
+	if left := home.traces(t); slices.Contains(left["iam ListRoles"], "flowkeeper") || len(left["sqs ListQueues"]) > 0 {
+		t.Errorf("the queue's account still has %v when the other accounts lose their roles", left)
+	}
+
+	organization.fails(member.account)
+	if out := p.types(t, management.account, blocks[instances]); !strings.Contains(out, "SUCCEEDED") || !strings.Contains(out, member.account) {
+		t.Errorf("a role could not be deleted, and the page's commands say only:\n%s", out)
+	}
+	if out, err := p.try(t.Context(), management.account, blocks[rest]); err == nil {
+		t.Errorf("a StackSet with instances was deleted:\n%s", out)
+	}
+	if member.traces(t)["iam ListRoles"] == nil {
+		t.Error("the role that could not be deleted is gone: this test shows nothing")
+	}
+	organization.fails("")
+	if out := p.types(t, management.account, blocks[instances]); strings.TrimSpace(out) != "SUCCEEDED" {
+		t.Errorf("nothing is in the way, and the page's commands say\n%s", out)
+	}
+	p.types(t, management.account, blocks[rest])
+	p.types(t, trail.account, blocks[logFiles])
+	if got := trail.notified(t, "org-trail-"+trail.account); len(got) != 1 || got[0] != "another" {
+		t.Errorf("the bucket notifies %v, want the other alone, as before", got)
+	}
+}
+
+// queries ask for what the templates make. None of their answers has Flowkeeper's name where nothing of it is left.
+var queries = map[string]url.Values{
+	"iam ListRoles":             {"Version": {"2010-05-08"}},
+	"iam ListInstanceProfiles":  {"Version": {"2010-05-08"}},
+	"sns ListTopics":            {"Version": {"2010-03-31"}},
+	"sns ListSubscriptions":     {"Version": {"2010-03-31"}},
+	"monitoring DescribeAlarms": {"Version": {"2010-08-01"}},
+}
+
+var ours = regexp.MustCompile(`flowkeeper[\w-]*`)
+
+// traces are what is there of Flowkeeper, by kind.
+func (p *place) traces(t *testing.T) map[string][]string {
+	t.Helper()
+	texts := map[string]string{}
+	for what, form := range queries {
+		service, action, _ := strings.Cut(what, " ")
+		form = maps.Clone(form)
+		form.Set("Action", action)
+		text, err := p.query(t.Context(), service, form)
+		must(t, err)
+		texts[what] = string(text)
+	}
+	text, err := p.cloudFormation(t.Context(), url.Values{"Action": {"DescribeStacks"}})
+	must(t, err)
+	var d described
+	must(t, xml.Unmarshal(text, &d))
+	for _, s := range d.Stacks {
+		if s.Status != "DELETE_COMPLETE" { // LocalStack lists these, too
+			texts["cloudformation DescribeStacks"] += s.ID + " "
+		}
+	}
+	queues, err := p.sqs.ListQueues(t.Context(), &sqs.ListQueuesInput{})
+	must(t, err)
+	texts["sqs ListQueues"] = strings.Join(queues.QueueUrls, " ")
+	rules, err := p.events.ListRules(t.Context(), &eventbridge.ListRulesInput{})
+	must(t, err)
+	for _, r := range rules.Rules {
+		texts["events ListRules"] += aws.ToString(r.Name) + " "
+	}
+	bus, err := p.events.DescribeEventBus(t.Context(), &eventbridge.DescribeEventBusInput{})
+	must(t, err)
+	texts["events DescribeEventBus"] = aws.ToString(bus.Policy)
+	out := map[string][]string{}
+	for what, text := range texts {
+		if found := sorted(ours.FindAllString(text, -1)); len(found) > 0 {
+			out[what] = found
+		}
+	}
+	return out
+}
+
+// merged is one configuration of several texts, as people merge them: by key.
+func merged(t *testing.T, texts ...string) string {
+	t.Helper()
+	whole := map[string]any{}
+	for _, text := range texts {
+		part := map[string]any{}
+		must(t, yaml.Unmarshal([]byte(text), &part))
+		for key, value := range part {
+			if there, ok := whole[key].(map[string]any); ok {
+				maps.Copy(there, value.(map[string]any))
+			} else {
+				whole[key] = value
+			}
+		}
+	}
+	out, err := yaml.Marshal(whole)
+	must(t, err)
+	return string(out)
+}
+
+// notifiesAnother has a bucket notify somebody else of other objects.
+func (p *place) notifiesAnother(t *testing.T, bucket string) {
+	t.Helper()
+	_, err := p.sqs.CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: aws.String("another")})
+	must(t, err)
+	_, err = p.s3.PutBucketNotificationConfiguration(t.Context(), &s3.PutBucketNotificationConfigurationInput{
+		Bucket: &bucket, NotificationConfiguration: &s3types.NotificationConfiguration{QueueConfigurations: []s3types.QueueConfiguration{{
+			Id: aws.String("another"), QueueArn: aws.String("arn:aws:sqs:" + p.region + ":" + p.account + ":another"), Events: []s3types.Event{"s3:ObjectRemoved:*"},
+		}}},
+	})
+	must(t, err)
+}
+
+// notified are the IDs of a bucket's notifications.
+func (p *place) notified(t *testing.T, bucket string) (ids []string) {
+	t.Helper()
+	out, err := p.s3.GetBucketNotificationConfiguration(t.Context(), &s3.GetBucketNotificationConfigurationInput{Bucket: &bucket})
+	must(t, err)
+	for _, c := range out.QueueConfigurations {
+		ids = append(ids, aws.ToString(c.Id))
+	}
+	for _, c := range out.TopicConfigurations {
+		ids = append(ids, aws.ToString(c.Id))
+	}
+	return ids
 }
 
 // forwardsTo is the target of the rule flowkeeper-forward; empty if there is no such rule.

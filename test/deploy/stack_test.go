@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
@@ -59,6 +60,7 @@ type outputs map[string]string
 
 type described struct {
 	Stacks []struct {
+		ID      string `xml:"StackId"`
 		Status  string `xml:"StackStatus"`
 		Reason  string `xml:"StackStatusReason"`
 		Outputs []struct {
@@ -71,9 +73,15 @@ type described struct {
 // deploy makes a stack of a template, and waits for it.
 func (p *place) deploy(t *testing.T, stack, file string, parameters map[string]string) outputs {
 	t.Helper()
+	out, err := p.create(t.Context(), stack, string(read(t, templatePath(file))), parameters)
+	must(t, err)
+	return out
+}
+
+// create is deploy of the text of a template.
+func (p *place) create(ctx context.Context, stack, template string, parameters map[string]string) (outputs, error) {
 	form := url.Values{
-		"Action": {"CreateStack"}, "StackName": {stack}, "TemplateBody": {string(read(t, templatePath(file)))},
-		"Capabilities.member.1": {"CAPABILITY_NAMED_IAM"},
+		"Action": {"CreateStack"}, "StackName": {stack}, "TemplateBody": {template}, "Capabilities.member.1": {"CAPABILITY_NAMED_IAM"},
 	}
 	n := 0
 	for k, v := range parameters {
@@ -81,45 +89,79 @@ func (p *place) deploy(t *testing.T, stack, file string, parameters map[string]s
 		form.Set(fmt.Sprintf("Parameters.member.%d.ParameterKey", n), k)
 		form.Set(fmt.Sprintf("Parameters.member.%d.ParameterValue", n), v)
 	}
-	_, err := p.cloudFormation(t.Context(), form)
-	must(t, err)
-	var d described
-	await(t, func() error {
-		text, err := p.cloudFormation(t.Context(), url.Values{"Action": {"DescribeStacks"}, "StackName": {stack}})
-		if err != nil {
-			return err
-		}
-		d = described{}
-		if err := xml.Unmarshal(text, &d); err != nil {
-			return err
-		}
-		if len(d.Stacks) != 1 || strings.HasSuffix(d.Stacks[0].Status, "_IN_PROGRESS") {
-			return fmt.Errorf("stack %s: %+v", stack, d.Stacks)
-		}
-		return nil
-	})
-	if s := d.Stacks[0]; s.Status != "CREATE_COMPLETE" {
-		events, err := p.cloudFormation(t.Context(), url.Values{"Action": {"DescribeStackEvents"}, "StackName": {stack}})
-		t.Fatalf("stack %s of %s: %s %s\n%s\n%v", stack, file, s.Status, s.Reason, events, err)
+	if _, err := p.cloudFormation(ctx, form); err != nil {
+		return nil, err
 	}
-	out := outputs{}
-	for _, o := range d.Stacks[0].Outputs {
-		out[o.Key] = o.Value
-	}
-	return out
+	return p.settled(ctx, stack, "CREATE_COMPLETE")
 }
 
-// cloudFormation speaks the protocol itself, as two calls are not worth a
-// module; LocalStack reads account and Region out of the signature's scope and
-// does not check the signature.
+// delete deletes a stack, and waits until it is gone.
+func (p *place) delete(ctx context.Context, stack string) error {
+	text, err := p.cloudFormation(ctx, url.Values{"Action": {"DescribeStacks"}, "StackName": {stack}})
+	if err != nil {
+		return err
+	}
+	var d described
+	if err := xml.Unmarshal(text, &d); err != nil || len(d.Stacks) != 1 {
+		return fmt.Errorf("stack %s: %w: %s", stack, err, text)
+	}
+	if _, err := p.cloudFormation(ctx, url.Values{"Action": {"DeleteStack"}, "StackName": {stack}}); err != nil {
+		return err
+	}
+	_, err = p.settled(ctx, d.Stacks[0].ID, "DELETE_COMPLETE")
+	return err
+}
+
+// settled waits until AWS has done with a stack, and returns its outputs if it is in this state.
+func (p *place) settled(ctx context.Context, stack, state string) (outputs, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	every := time.NewTicker(300 * time.Millisecond) // asking is work for LocalStack, too
+	defer every.Stop()
+	for {
+		text, err := p.cloudFormation(ctx, url.Values{"Action": {"DescribeStacks"}, "StackName": {stack}})
+		var d described
+		if err == nil {
+			err = xml.Unmarshal(text, &d)
+		}
+		if err != nil || len(d.Stacks) != 1 {
+			return nil, fmt.Errorf("stack %s: %w: %s", stack, err, text)
+		}
+		s := d.Stacks[0]
+		switch {
+		case s.Status == state:
+			out := outputs{}
+			for _, o := range s.Outputs {
+				out[o.Key] = o.Value
+			}
+			return out, nil
+		case !strings.HasSuffix(s.Status, "_IN_PROGRESS"):
+			events, err := p.cloudFormation(ctx, url.Values{"Action": {"DescribeStackEvents"}, "StackName": {stack}})
+			return nil, fmt.Errorf("stack %s: %s %s, want %s\n%s\n%v", stack, s.Status, s.Reason, state, events, err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil, fmt.Errorf("stack %s: %s: %w", stack, s.Status, ctx.Err())
+		case <-every.C:
+		}
+	}
+}
+
 func (p *place) cloudFormation(ctx context.Context, form url.Values) ([]byte, error) {
 	form.Set("Version", "2010-05-15")
+	return p.query(ctx, "cloudformation", form)
+}
+
+// query speaks the protocol of older services itself, as a few calls are not worth a
+// module; LocalStack reads account and Region out of the signature's scope and
+// does not check the signature.
+func (p *place) query(ctx context.Context, service string, form url.Values) ([]byte, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, p.inst.Endpoint, strings.NewReader(form.Encode()))
 	if err != nil {
 		return nil, err
 	}
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded; charset=utf-8")
-	req.Header.Set("Authorization", fmt.Sprintf("AWS4-HMAC-SHA256 Credential=%s/20260101/%s/cloudformation/aws4_request, SignedHeaders=host, Signature=0", p.account, p.region))
+	req.Header.Set("Authorization", fmt.Sprintf("AWS4-HMAC-SHA256 Credential=%s/20260101/%s/%s/aws4_request, SignedHeaders=host, Signature=0", p.account, p.region, service))
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		return nil, err

@@ -1,0 +1,398 @@
+package deploy_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	"flowkeeper/test/localstack"
+)
+
+// fakeOrganization stands before a LocalStack and adds what that lacks, as AWS documents it: service-managed
+// StackSets, and the policies of AWS Organizations. All else passes.
+type fakeOrganization struct {
+	inst       *localstack.Instance
+	pass       *httputil.ReverseProxy
+	management string
+	accounts   []string // below the root, without the management account: a StackSet skips that
+
+	mu         sync.Mutex
+	activated  bool
+	set        *stackSet
+	operations []operation
+	policies   map[string]*scp // by ID
+	policyType bool
+	failing    string // an account whose stacks can't be deleted
+}
+
+// fails makes deletions in an account fail from now on; "" for none.
+func (o *fakeOrganization) fails(account string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.failing = account
+}
+
+type stackSet struct {
+	template   string
+	parameters map[string]string
+	instances  []*stackInstance
+}
+
+type stackInstance struct {
+	*place
+	stack, status, reason string
+}
+
+// operation of a StackSet: it runs the first time that somebody asks, and has ended the next time.
+type operation struct {
+	status string
+	asked  bool
+}
+
+type scp struct {
+	ID      string `json:"Id"`
+	Name    string
+	targets []string
+}
+
+const organizationRoot = "r-ab12"
+
+func newOrganization(t *testing.T, inst *localstack.Instance, management string, accounts ...string) (o *fakeOrganization, endpoint string) {
+	t.Helper()
+	to, err := url.Parse(inst.Endpoint)
+	must(t, err)
+	o = &fakeOrganization{inst: inst, management: management, accounts: accounts, policies: map[string]*scp{}}
+	o.pass = &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+		r.SetURL(to)
+		r.Out.Host = r.In.Host
+	}}
+	server := httptest.NewServer(o)
+	t.Cleanup(server.Close)
+	return o, server.URL
+}
+
+// left are the StackSet and the policies that are still there.
+func (o *fakeOrganization) left() (out []string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.set != nil {
+		out = append(out, "the StackSet")
+	}
+	for _, p := range o.policies {
+		out = append(out, p.Name)
+	}
+	return out
+}
+
+// refusal is an error as AWS answers it.
+type refusal struct{ code, message string }
+
+func (r refusal) Error() string { return r.code + ": " + r.message }
+
+func (o *fakeOrganization) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	caller, region, service := signer(r)
+	if service != "cloudformation" && service != "organizations" {
+		o.pass.ServeHTTP(w, r)
+		return
+	}
+	body, err := io.ReadAll(io.LimitReader(r.Body, 1<<20))
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	if service == "organizations" {
+		o.organizations(w, r, caller, body)
+		return
+	}
+	form, err := url.ParseQuery(string(body))
+	call := o.call(form.Get("Action"))
+	if err != nil || call == nil {
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		o.pass.ServeHTTP(w, r)
+		return
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	out := ""
+	if caller == o.management {
+		out, err = call(r.Context(), region, form)
+	} else {
+		err = refusal{"AccessDenied", "this is not the management account"}
+	}
+	var refused refusal
+	switch action := form.Get("Action"); {
+	case errors.As(err, &refused):
+		w.WriteHeader(http.StatusBadRequest)
+		fmt.Fprintf(w, `<ErrorResponse><Error><Type>Sender</Type><Code>%s</Code><Message>%s</Message></Error></ErrorResponse>`, refused.code, refused.message)
+	case err != nil:
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+	default:
+		fmt.Fprintf(w, `<%[1]sResponse><%[1]sResult>%[2]s</%[1]sResult></%[1]sResponse>`, action, out)
+	}
+}
+
+// signer is who signed a request, for which Region and service.
+func signer(r *http.Request) (account, region, service string) {
+	_, scope, _ := strings.Cut(r.Header.Get("Authorization"), "Credential=")
+	parts := strings.Split(scope, "/")
+	if len(parts) < 5 {
+		return "", "", ""
+	}
+	return parts[0], parts[2], parts[3]
+}
+
+type stackSetCall = func(ctx context.Context, region string, form url.Values) (answer string, err error)
+
+func (o *fakeOrganization) call(action string) stackSetCall {
+	switch action {
+	case "ActivateOrganizationsAccess":
+		return func(context.Context, string, url.Values) (string, error) {
+			o.activated = true
+			return "", nil
+		}
+	case "CreateStackSet":
+		return o.createStackSet
+	case "CreateStackInstances":
+		return o.createStackInstances
+	case "ListStackInstances":
+		return o.listStackInstances
+	case "DeleteStackInstances":
+		return o.deleteStackInstances
+	case "DescribeStackSetOperation":
+		return o.describeStackSetOperation
+	case "DeleteStackSet":
+		return o.deleteStackSet
+	}
+	return nil
+}
+
+func (o *fakeOrganization) createStackSet(_ context.Context, _ string, form url.Values) (string, error) {
+	switch {
+	case !o.activated:
+		return "", refusal{"ValidationError", "You must enable organizations access to operate a service managed stack set"}
+	case form.Get("PermissionModel") != "SERVICE_MANAGED" || form.Get("AutoDeployment.Enabled") != "true":
+		return "", refusal{"ValidationError", "this test wants all accounts, the new ones too"}
+	case !slices.Contains(members(form, "Capabilities.member.%d"), "CAPABILITY_NAMED_IAM"):
+		return "", refusal{"InsufficientCapabilitiesException", "Requires capabilities : [CAPABILITY_NAMED_IAM]"}
+	case o.set != nil:
+		return "", refusal{"NameAlreadyExistsException", "there is one"}
+	}
+	values := members(form, "Parameters.member.%d.ParameterValue")
+	o.set = &stackSet{template: form.Get("TemplateBody"), parameters: map[string]string{}}
+	for i, key := range members(form, "Parameters.member.%d.ParameterKey") {
+		o.set.parameters[key] = values[i]
+	}
+	return "<StackSetId>set</StackSetId>", nil
+}
+
+// members are the values of a list, such as Regions.member.%d.
+func members(form url.Values, name string) (out []string) {
+	for n := 1; form.Has(fmt.Sprintf(name, n)); n++ {
+		out = append(out, form.Get(fmt.Sprintf(name, n)))
+	}
+	return out
+}
+
+// targets are the Regions that a call is about, in all accounts.
+func (o *fakeOrganization) targets(form url.Values) (regions []string, err error) {
+	regions = members(form, "Regions.member.%d")
+	units := members(form, "DeploymentTargets.OrganizationalUnitIds.member.%d")
+	if o.set == nil {
+		return nil, refusal{"StackSetNotFoundException", "StackSet " + form.Get("StackSetName") + " not found"}
+	}
+	if len(regions) == 0 || !slices.Equal(units, []string{organizationRoot}) {
+		return nil, refusal{"ValidationError", fmt.Sprintf("Regions %v, units %v", regions, units)}
+	}
+	return regions, nil
+}
+
+func (o *fakeOrganization) createStackInstances(ctx context.Context, _ string, form url.Values) (string, error) {
+	regions, err := o.targets(form)
+	if err != nil {
+		return "", err
+	}
+	for _, account := range o.accounts {
+		for _, region := range regions {
+			o.set.instances = append(o.set.instances, &stackInstance{place: newPlace(o.inst, account, region), stack: "StackSet-flowkeeper-member-0123"})
+		}
+	}
+	return o.operate(form, func(i *stackInstance) error {
+		_, err := i.create(ctx, i.stack, o.set.template, o.set.parameters)
+		i.status = "CURRENT"
+		return err
+	}, regions)
+}
+
+func (o *fakeOrganization) deleteStackInstances(ctx context.Context, _ string, form url.Values) (string, error) {
+	regions, err := o.targets(form)
+	if err != nil {
+		return "", err
+	}
+	return o.operate(form, func(i *stackInstance) error {
+		if form.Get("RetainStacks") == "true" {
+			i.status = ""
+			return nil
+		}
+		if i.account == o.failing {
+			return errors.New("role flowkeeper: Cannot delete entity, must detach all policies first")
+		}
+		err := i.delete(ctx, i.stack)
+		i.status = ""
+		return err
+	}, regions)
+}
+
+// operate does something to all instances at once. What fails is inoperable; what has no status then is gone.
+func (o *fakeOrganization) operate(form url.Values, do func(*stackInstance) error, regions []string) (string, error) {
+	var all sync.WaitGroup
+	for _, i := range o.set.instances {
+		if slices.Contains(regions, i.region) {
+			all.Go(func() {
+				i.reason = ""
+				if err := do(i); err != nil {
+					i.status, i.reason = "INOPERABLE", err.Error()
+				}
+			})
+		}
+	}
+	all.Wait()
+	failed := 0
+	for _, i := range o.set.instances {
+		if i.reason != "" {
+			failed++
+		}
+	}
+	tolerated, err := strconv.Atoi(form.Get("OperationPreferences.FailureTolerancePercentage"))
+	if err != nil {
+		return "", err
+	}
+	o.set.instances = slices.DeleteFunc(o.set.instances, func(i *stackInstance) bool { return i.status == "" })
+	status := "SUCCEEDED" // also with failures, while they are tolerated
+	if failed*100 > tolerated*len(o.set.instances) {
+		status = "FAILED"
+	}
+	o.operations = append(o.operations, operation{status: status})
+	return fmt.Sprintf("<OperationId>operation-%d</OperationId>", len(o.operations)-1), nil
+}
+
+func (o *fakeOrganization) describeStackSetOperation(_ context.Context, _ string, form url.Values) (string, error) {
+	n, err := strconv.Atoi(strings.TrimPrefix(form.Get("OperationId"), "operation-"))
+	if err != nil || n < 0 || n >= len(o.operations) {
+		return "", refusal{"OperationNotFoundException", form.Get("OperationId")}
+	}
+	status := "RUNNING"
+	if o.operations[n].asked {
+		status = o.operations[n].status
+	}
+	o.operations[n].asked = true
+	return "<StackSetOperation><Status>" + status + "</Status></StackSetOperation>", nil
+}
+
+func (o *fakeOrganization) listStackInstances(context.Context, string, url.Values) (string, error) {
+	if o.set == nil {
+		return "", refusal{"StackSetNotFoundException", "there is none"}
+	}
+	var out strings.Builder
+	for _, i := range o.set.instances {
+		out.WriteString("<member><Account>" + i.account + "</Account><Region>" + i.region + "</Region><Status>" + i.status + "</Status><StatusReason>")
+		if err := xml.EscapeText(&out, []byte(i.reason)); err != nil {
+			return "", err
+		}
+		out.WriteString("</StatusReason></member>")
+	}
+	return "<Summaries>" + out.String() + "</Summaries>", nil
+}
+
+func (o *fakeOrganization) deleteStackSet(context.Context, string, url.Values) (string, error) {
+	if o.set != nil && len(o.set.instances) > 0 {
+		return "", refusal{"StackSetNotEmptyException", "StackSet is not empty"}
+	}
+	o.set = nil
+	return "", nil
+}
+
+// organizations answers the calls about policies.
+func (o *fakeOrganization) organizations(w http.ResponseWriter, r *http.Request, caller string, body []byte) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	_, call, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
+	var in struct {
+		PolicyID      string `json:"PolicyId"`
+		TargetID      string `json:"TargetId"`
+		Name, Content string
+	}
+	err := json.Unmarshal(body, &in)
+	var out any = struct{}{}
+	switch p := o.policies[in.PolicyID]; {
+	case err != nil:
+	case caller != o.management:
+		err = refusal{"AccessDeniedException", "this is not the management account"}
+	case in.PolicyID != "" && p == nil:
+		err = refusal{"PolicyNotFoundException", in.PolicyID}
+	case call == "EnablePolicyType":
+		o.policyType = true
+	case !o.policyType:
+		err = refusal{"PolicyTypeNotEnabledException", "for this root"}
+	case call == "CreatePolicy":
+		for _, other := range o.policies {
+			if other.Name == in.Name {
+				err = refusal{"DuplicatePolicyException", in.Name}
+			}
+		}
+		if len(in.Content) > maxSCP || !json.Valid([]byte(in.Content)) {
+			err = refusal{"MalformedPolicyDocumentException", "exceeds the maximum policy size, or is not JSON"}
+		}
+		if err == nil {
+			p := &scp{ID: fmt.Sprintf("p-%08d", len(o.policies)), Name: in.Name}
+			o.policies[p.ID] = p
+			out = map[string]any{"Policy": map[string]any{"PolicySummary": p}}
+		}
+	case call == "ListPolicies":
+		list := []*scp{{ID: "p-FullAWSAccess", Name: "FullAWSAccess"}}
+		for _, p := range o.policies {
+			list = append(list, p)
+		}
+		out = map[string]any{"Policies": list}
+	case call == "AttachPolicy":
+		p.targets = append(p.targets, in.TargetID)
+	case call == "ListTargetsForPolicy":
+		list := []map[string]string{}
+		for _, id := range p.targets {
+			list = append(list, map[string]string{"TargetId": id})
+		}
+		out = map[string]any{"Targets": list}
+	case call == "DetachPolicy":
+		p.targets = slices.DeleteFunc(p.targets, func(id string) bool { return id == in.TargetID })
+	case call == "DeletePolicy" && len(p.targets) > 0:
+		err = refusal{"PolicyInUseException", p.Name}
+	case call == "DeletePolicy":
+		delete(o.policies, in.PolicyID)
+	default:
+		err = refusal{"UnknownOperationException", call}
+	}
+	var refused refusal
+	if errors.As(err, &refused) {
+		w.WriteHeader(http.StatusBadRequest)
+		out = map[string]string{"__type": refused.code, "Message": refused.message}
+	} else if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	w.Header().Set("Content-Type", "application/x-amz-json-1.1")
+	if err := json.NewEncoder(w).Encode(out); err != nil {
+		return // the client is gone
+	}
+}
