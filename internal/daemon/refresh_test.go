@@ -95,7 +95,7 @@ func TestWhatIsAnsweredHasASlot(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ answer, commit time.Duration }{
 		"slow file":   {0, time.Minute},
-		"late answer": {2 * slotPatience, 3 * time.Second},
+		"late answer": {2 * slotPatience, 7 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
