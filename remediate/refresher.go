@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
 	"flowkeeper/inventory"
@@ -15,6 +16,19 @@ type refresher struct {
 	api      inventory.Describer
 	snapshot inventory.Snapshot
 	parallel func(most int, tasks ...func() error) error
+}
+
+// announced tells of each call, and of its end.
+type announced struct {
+	inventory.Describer
+	asks func(context.Context) (ended func(error))
+}
+
+// DescribeFlowLogs implements inventory.Describer.
+func (a announced) DescribeFlowLogs(ctx context.Context, in *ec2.DescribeFlowLogsInput, opts ...func(*ec2.Options)) (out *ec2.DescribeFlowLogsOutput, err error) {
+	ended := a.asks(ctx)
+	defer func() { ended(err) }()
+	return a.Describer.DescribeFlowLogs(ctx, in, opts...)
 }
 
 // refresh is [Remediator.Refresh].

@@ -74,6 +74,9 @@ type Remediator struct {
 	// RefreshSoon asks for a refresh of one scope; with all, of every scope of its account, or of
 	// every scope if the account is empty.
 	RefreshSoon func(scope inventory.Scope, all bool)
+	// RefreshAsks is called before each call to AWS of a refresh, and what it returns with the call's error
+	// once that has ended. Both may wait, but not longer than the call's context. nil: nobody is told.
+	RefreshAsks func(ctx context.Context, scope inventory.Scope) (ended func(error))
 	// BypassOutbox sends an alert past the outbox, for when the store fails (I1).
 	BypassOutbox func(ctx context.Context, a alert.Alert)
 	// Parallel runs tasks at the same time, at most so many at once, and returns the first
@@ -145,6 +148,9 @@ func (r *Remediator) RefreshSparingly(ctx context.Context, s inventory.Scope) (i
 }
 
 func (r *Remediator) refresh(ctx context.Context, parts scopeParts, api inventory.Describer) (inventory.Counts, error) {
+	if r.RefreshAsks != nil {
+		api = announced{api, func(ctx context.Context) func(error) { return r.RefreshAsks(ctx, parts.store.scope) }}
+	}
 	counts, err := refresher{scopeParts: parts, api: api, snapshot: r.Snapshot, parallel: r.parallel()}.refresh(ctx)
 	if err != nil {
 		return counts, err

@@ -66,7 +66,7 @@ func (d *Daemon) connect(ctx context.Context) error {
 		Store: d.store.Tampering(), Policy: d.remediator.Policy, Dependencies: d.depends.all, Tampered: d.refreshes.alert,
 		Now: time.Now, AlertsAdded: d.wakeSenders, BypassOutbox: d.bypassOutbox,
 	}
-	d.remediator.RefreshSoon = d.refreshes.soon
+	d.remediator.RefreshSoon, d.remediator.RefreshAsks = d.refreshes.soon, d.refreshes.asks
 	d.connected.Store(true)
 	return nil
 }

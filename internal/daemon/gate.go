@@ -13,6 +13,7 @@ type gate struct {
 	mu      sync.Mutex
 	free    int
 	waiting []*func(leave func())
+	back    int // so many of waiting, the first ones, had a place before
 }
 
 // newGate returns a gate with so many places.
@@ -21,7 +22,17 @@ func newGate(places int) *gate { return &gate{free: places} }
 // enter calls fn once there is a place, and does not wait for it. If ctx ends before, it calls fn at
 // once, which must do no work then: nothing waits for a place longer than its ctx. fn must give the
 // place back by leave, at its end or before; more calls of leave do nothing.
-func (g *gate) enter(ctx context.Context, fn func(leave func())) {
+func (g *gate) enter(ctx context.Context, fn func(leave func())) { g.join(ctx, false, fn) }
+
+// comeBack waits for a place for somebody who gave one back, before all who have had none yet, and returns
+// what gives it back. If ctx ends before, it returns without a place.
+func (g *gate) comeBack(ctx context.Context) (leave func()) {
+	in := make(chan func(), 1)
+	g.join(ctx, true, func(leave func()) { in <- leave })
+	return <-in
+}
+
+func (g *gate) join(ctx context.Context, back bool, fn func(leave func())) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.free == 0 {
@@ -32,7 +43,12 @@ func (g *gate) enter(ctx context.Context, fn func(leave func())) {
 			}
 		})
 		next = func(leave func()) { stop(); fn(leave) }
-		g.waiting = append(g.waiting, &next)
+		if back {
+			g.waiting = slices.Insert(g.waiting, g.back, &next)
+			g.back++
+		} else {
+			g.waiting = append(g.waiting, &next)
+		}
 		return
 	}
 	g.free--
@@ -47,6 +63,9 @@ func (g *gate) drop(next *func(leave func())) bool {
 	if n >= 0 {
 		g.waiting = slices.Delete(g.waiting, n, n+1)
 	}
+	if n >= 0 && n < g.back {
+		g.back--
+	}
 	return n >= 0
 }
 
@@ -60,5 +79,6 @@ func (g *gate) leave() {
 	next := g.waiting[0]
 	g.waiting[0] = nil // what it holds can go
 	g.waiting = g.waiting[1:]
+	g.back = max(0, g.back-1)
 	go (*next)(sync.OnceFunc(g.leave))
 }

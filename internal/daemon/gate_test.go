@@ -53,6 +53,47 @@ func TestGate(t *testing.T) {
 	})
 }
 
+// TestWhoGaveAPlaceBackComesFirst: before those that had none yet, in the order in which they ask, or without
+// a place once their context has ended.
+func TestWhoGaveAPlaceBackComesFirst(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := newGate(1)
+		var begun []string // the one that has the place writes it
+		work := func(name string) func(func()) {
+			return func(leave func()) {
+				begun = append(begun, name)
+				time.Sleep(time.Hour)
+				leave()
+			}
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		g.enter(t.Context(), work("first"))
+		synctest.Wait()
+		g.enter(t.Context(), work("new"))
+		gone, start := make(chan struct{}), time.Now()
+		go func() { g.comeBack(ctx)(); close(gone) }()
+		synctest.Wait()
+		for _, name := range []string{"back", "back too"} {
+			go func() { work(name)(g.comeBack(t.Context())) }()
+			synctest.Wait()
+		}
+		if <-gone; time.Since(start) != time.Minute {
+			t.Errorf("waited for %s", time.Since(start))
+		}
+		g.enter(t.Context(), work("newer"))
+		time.Sleep(6 * time.Hour)
+		synctest.Wait()
+		if want := []string{"first", "back", "back too", "new", "newer"}; !slices.Equal(begun, want) {
+			t.Errorf("%v, want %v", begun, want)
+		}
+		if free, waiting := g.counts(); free != 1 || waiting != 0 || g.back != 0 {
+			t.Errorf("%d places are free, %d wait, %d of them again", free, waiting, g.back)
+		}
+	})
+}
+
 // TestWhatWaitsForAPlaceEndsWithItsContext: at once, while others have all places, and the others
 // that wait keep their order.
 func TestWhatWaitsForAPlaceEndsWithItsContext(t *testing.T) {

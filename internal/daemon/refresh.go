@@ -18,16 +18,15 @@ import (
 // alerts what came of it. A panic is a failure like others. asked is when the refresh was due, before it
 // waited for its slot; leave returns the slot.
 func (r *refreshes) refresh(ctx context.Context, s inventory.Scope, snapshot func(context.Context, inventory.Scope) (inventory.Counts, error), asked time.Time, leave func()) {
-	defer leave()
+	r.hold(s, leave)
+	defer r.leave(s)
 	if ctx.Err() != nil || r.overview().isDisabled(s) {
 		return
 	}
-	answered := r.watch(s, leave)
 	defer r.d.progress.Task(refreshOf(s), maxSilence)()
 	var counts inventory.Counts
 	err := recovered("refresh of "+s.String(), func() (err error) { counts, err = snapshot(ctx, s); return err })
-	answered()
-	leave()
+	r.leave(s)
 	if ctx.Err() != nil {
 		return
 	}
@@ -38,37 +37,54 @@ func (r *refreshes) refresh(ctx context.Context, s inventory.Scope, snapshot fun
 	r.succeed(ctx, s, counts, time.Since(asked))
 }
 
-// watch has a refresh that AWS does not answer for slotPatience give its slot back and go on
-// without one, so that a Region that hangs delays no other. It returns what ends that.
-func (r *refreshes) watch(s inventory.Scope, leave func()) (end func()) {
+// hold notes that the refresh under way in a scope has a slot, and what gives it back.
+func (r *refreshes) hold(s inventory.Scope, leave func()) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	st := r.state(s)
-	var t *time.Timer // guarded by mu
-	t = time.AfterFunc(slotPatience, func() {
-		r.mu.Lock()
-		if st.timer == t { // else the refresh has ended as the timer fired
-			st.hangs = true
-		}
-		r.mu.Unlock()
-		leave()
-	})
-	st.timer = t
-	return func() {
-		t.Stop()
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		st.timer = nil
-	}
+	r.state(s).leave = leave
 }
 
-// answered says that AWS has answered the refresh of a scope.
-func (r *refreshes) answered(s inventory.Scope) {
+// leave gives the slot of a scope's refresh back, unless that has been done.
+func (r *refreshes) leave(s inventory.Scope) {
+	r.mu.Lock()
+	leave := r.state(s).leave
+	r.mu.Unlock()
+	leave()
+}
+
+// asks notes that the refresh under way in a scope asks AWS, and returns what notes the end of the call. A refresh
+// that AWS does not answer for slotPatience gives its slot back, so that a Region that hangs delays no other. Once it is
+// answered it waits for a slot again, and one that waits for the state file keeps its slot: if others came in the place
+// of those, what AWS has answered to all of them would be in memory at the same time, the slower the machine the more.
+func (r *refreshes) asks(ctx context.Context, s inventory.Scope) (ended func(error)) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if st := r.state(s); st.timer != nil {
-		st.timer.Reset(slotPatience)
-		st.hangs = false
+	st, hung := r.state(s), false
+	var t *time.Timer // guarded by mu, as hung
+	t = time.AfterFunc(slotPatience, func() {
+		r.mu.Lock()
+		if st.timer == t { // else the call has ended as the timer fired
+			st.hangs, hung = true, true
+		}
+		leave, hung := st.leave, hung
+		r.mu.Unlock()
+		if hung {
+			leave()
+		}
+	})
+	st.timer = t
+	return func(err error) {
+		t.Stop()
+		r.mu.Lock()
+		st.timer = nil
+		if err == nil { // else fail says how it goes on
+			st.hangs = false
+		}
+		back := hung && err == nil
+		r.mu.Unlock()
+		if back {
+			r.hold(s, r.slots.comeBack(ctx))
+		}
 	}
 }
 
@@ -83,7 +99,6 @@ type observedSnapshot struct {
 
 func (p observedSnapshot) beat(s inventory.Scope) {
 	p.d.progress.Beat(refreshOf(s))
-	p.d.refreshes.answered(s)
 }
 
 // Known implements inventory.Snapshot.

@@ -1,44 +1,135 @@
 package daemon
 
 import (
+	"context"
+	"errors"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"golang.org/x/sync/errgroup"
 
 	"flowkeeper/alert"
 	"flowkeeper/configs"
 	"flowkeeper/inventory"
 )
 
-// TestARefreshThatHasEndedDoesNotHang: a refresh may end just when slotPatience is over. It
-// must not be marked as hanging then: such a scope would not count as refreshed until its next
-// refresh.
-func TestARefreshThatHasEndedDoesNotHang(t *testing.T) {
+// TestARefreshThatIsAnsweredDoesNotHang: AWS may answer just when slotPatience is over. The scope
+// must not be marked as hanging then: it would not count as refreshed until its next refresh.
+func TestARefreshThatIsAnsweredDoesNotHang(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := inventory.Scope{Account: "111122223333", Region: "eu-west-1"}
 		r := &refreshes{scopes: map[inventory.Scope]*scopeRefreshes{}}
 		st, left := r.state(s), 0
-		end := r.watch(s, func() { left++ })
+		r.hold(s, func() { left++ })
+		ended := r.asks(t.Context(), s)
 		r.mu.Lock()
 		time.Sleep(slotPatience) // the timer fires, and waits for mu
-		st.timer = nil           // as end does
+		st.timer = nil           // as ended does
 		r.mu.Unlock()
-		end()
+		ended(nil)
 		synctest.Wait()
 		if st.hangs {
-			t.Error("it hangs, and has ended")
+			t.Error("it hangs, and is answered")
 		}
 		left = 0
-		end = r.watch(s, func() { left++ })
+		ended = r.asks(t.Context(), s)
 		time.Sleep(slotPatience)
 		synctest.Wait()
 		if !st.hangs || left != 1 {
 			t.Error("one without an answer does not hang, or keeps its slot")
 		}
-		end()
+		if ended(errors.New("timed out")); !st.hangs {
+			t.Error("it is not known to hang any more, and its failure is not noted yet")
+		}
+		if r.asks(t.Context(), s)(nil); st.hangs {
+			t.Error("it hangs after an answer")
+		}
 	})
+}
+
+// slowFile is a snapshot whose file takes its time for each commit at the end of a refresh.
+type slowFile struct {
+	inventory.Snapshot
+	takes time.Duration
+
+	mu            sync.Mutex // guards what follows
+	waiting, most int
+}
+
+func (f *slowFile) Refreshed(ctx context.Context, s inventory.Scope, started, ended time.Time) error {
+	f.count(1)
+	defer f.count(-1)
+	time.Sleep(f.takes)
+	return f.Snapshot.Refreshed(ctx, s, started, ended)
+}
+
+func (f *slowFile) count(n int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.waiting += n
+	f.most = max(f.most, f.waiting)
+}
+
+// late is an AWS whose EC2 answers late.
+type late struct {
+	inner aws.HTTPClient
+	by    time.Duration
+}
+
+func (l late) Do(r *http.Request) (*http.Response, error) {
+	if strings.Contains(r.Header.Get("Authorization"), "/ec2/") {
+		time.Sleep(l.by)
+	}
+	return l.inner.Do(r)
+}
+
+// TestWhatIsAnsweredHasASlot: a refresh that waits for the state file keeps its slot, and does not count as one that
+// AWS does not answer; one that AWS answers late has no slot meanwhile, and waits for one then. Else what AWS has
+// answered to all of them would be in memory at the same time on a slow machine.
+func TestWhatIsAnsweredHasASlot(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ answer, commit time.Duration }{
+		"slow file":   {0, time.Minute},
+		"late answer": {2 * slotPatience, 7 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				h, _ := abroad(t)
+				h.daemon.AWS.HTTPClient = late{h.daemon.AWS.HTTPClient, c.answer}
+				h.daemon.Config.Inventory.Regions = []string{region, "xx-a-1", "xx-b-1", "xx-c-1", "xx-d-1", "xx-e-1"}
+				h.daemon.Config.Inventory.Schedule, h.daemon.Config.Inventory.MaxConcurrent = "@every 24h", 2
+				ctx, cancel := context.WithCancel(t.Context())
+				d := h.connected(ctx)
+				file := &slowFile{Snapshot: d.remediator.Snapshot, takes: c.commit}
+				d.remediator.Snapshot = file
+				var g errgroup.Group
+				d.startScopes(ctx, &g)
+				time.Sleep(2*slotPatience + c.commit/2)
+				for s, st := range d.refreshes.overview().all() {
+					if st.hangs && c.answer == 0 {
+						t.Errorf("AWS does not answer in %s", s)
+					}
+				}
+				time.Sleep(time.Hour)
+				if file.most != 2 {
+					t.Errorf("%d refreshes waited for the file at the same time", file.most)
+				}
+				if n := d.refreshes.overview().share(); n != (share{6, 6}) {
+					t.Errorf("%s are refreshed", n)
+				}
+				cancel()
+				if err := g.Wait(); err != nil {
+					t.Error(err)
+				}
+			})
+		})
+	}
 }
 
 // TestOneScopeFails: the failure is alerted once, and the other scope is refreshed.

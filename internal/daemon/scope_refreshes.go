@@ -24,7 +24,8 @@ type scopeRefreshes struct {
 	last     success          // since the start; zero: there was none
 	disabled bool             // not refreshed: the Region is not enabled any more
 	hangs    bool             // AWS has not answered the refresh under way for slotPatience
-	timer    *time.Timer      // of the refresh under way: sets hangs
+	leave    func()           // of the last refresh that has begun: gives its slot back
+	timer    *time.Timer      // of what it asks AWS; sets hangs. nil: it asks nothing
 
 	alarm     *time.Timer // calls ring when something is due; nil: refreshes have not begun
 	busy      bool        // a refresh is under way, or waits for a slot
