@@ -52,6 +52,10 @@ func TestApplyAnswer(t *testing.T) {
 			new row fl-2: Tags=map[flowkeeper:restored-from:fl-1] CreatedAt=now RootID=fl-1 State=live Protected=true FirstSeenAt=now LineageSince=-24h1m0s LastSeenAt=now WrittenAt=now
 			fl-1: State=restored Reason="" NextAttemptAt=+2m0s Tried=1 NewID=fl-2 RestoredAt=now
 			logged fl-1 restored: recreated as fl-2`},
+		{"I4: created what was lost in turn: the answer leaves no doubt to hand on", given(fl1, gone("fl-2"), pending("fl-1", absentBefore, func(i *Incident) { i.Call = &SentCall{Token: "T", At: noon} }), pending("fl-2", absentBefore)), answer(Answer{Class: Created, ID: "fl-2"}), `
+			row fl-2: RootID=fl-1 LineageSince=-24h1m0s WrittenAt=now
+			fl-1: State=closed Reason=superseded Advice="its replacement was lost in turn: see fl…" Call=none NextAttemptAt=never Tried=1 Attempts=1 NewID=fl-2
+			logged fl-1 closed/superseded: its replacement was lost in turn: see fl-2`},
 		{"created without our tag", given(fl1, pending("fl-1", untagged)), answer(Answer{Class: Created, ID: "fl-2"}), `
 			new row fl-2: Tags=map[] CreatedAt=now RootID=fl-1 State=live Protected=true FirstSeenAt=now LineageSince=-24h1m0s LastSeenAt=now WrittenAt=now
 			fl-1: State=restored NextAttemptAt=+2m0s Tried=1 NewID=fl-2 RestoredAt=now
@@ -59,6 +63,8 @@ func TestApplyAnswer(t *testing.T) {
 
 		{"I9: passes by itself", given(fl1, pending("fl-1", times(2))), answer(Answer{Class: TryAgain, Message: "throttled"}),
 			`fl-1: NextAttemptAt=+4s Tried=3 Attempts=3 LastError=throttled | retry fl-1 open: throttled`},
+		{"I9: passes by itself, and a person may help", given(fl1, pending("fl-1", absentBefore)), answer(Answer{Class: TryAgain, Message: "expired", Advice: "set the clock"}),
+			`fl-1: Advice="set the clock" NextAttemptAt=+1s Tried=1 Attempts=1 LastError=expired | retry fl-1 open: expired`},
 		{"I9: passes by itself, when it is blocked", given(fl1, blocked("fl-1", Role, absentBefore)), answer(Answer{Class: TryAgain, Message: "throttled"}),
 			`fl-1: NextAttemptAt=+1s Tried=1 Attempts=1 LastError=throttled | retry fl-1 blocked/role: throttled`},
 		{"passes by itself: it was shown alive before", given(fl1, pending("fl-1", func(i *Incident) { i.AliveSince, i.TimesAlive = noon, 3 })), answer(Answer{Class: TryAgain, Message: "throttled"}),
@@ -158,6 +164,9 @@ func TestApplyAnswer(t *testing.T) {
 			row fl-2: RootID=fl-1 LineageSince=-24h1m0s WrittenAt=now
 			fl-1: State=restored MismatchAt=now NextAttemptAt=+1m10s Tried=1 NewID=fl-2 Adopted=true RestoredAt=-50s
 			logged fl-1 restored: adopted fl-2, which does the same`},
+		{"the token was used otherwise, and it was let go meanwhile", given(gone("fl-1", released), pending("fl-1", absentBefore)), answer(Answer{Class: TokenMismatch, Message: "mismatch"}), `
+			fl-1: State=closed Reason=released Advice="an operator released it: 'flowkeeper res…" MismatchAt=now NextAttemptAt=never Tried=1 Attempts=1 LastError=mismatch
+			logged fl-1 closed/released: an operator released it: 'flowkeeper restore fl-1' puts it back`},
 
 		{"no incident", given(fl1), answer(denied), ``},
 		{"a step was faster", given(fl1, back("fl-1", "fl-2")), answer(denied), ``},
