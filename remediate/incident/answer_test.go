@@ -1,6 +1,8 @@
 package incident
 
 import (
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -196,6 +198,42 @@ func TestApplyFailure(t *testing.T) {
 		{"a command was faster", given(fl1, closed("fl-1", Released)), noObservation(denied), ``},
 		{"a step was faster", given(fl1, back("fl-1", "fl-2", func(i *Incident) { i.State, i.NextAttemptAt = Verified, time.Time{} })), noObservation(denied), ``},
 	})
+}
+
+// TestStuckSays: what an alert about a blocked flow log says beside AWS's words.
+func TestStuckSays(t *testing.T) {
+	t.Parallel()
+	absentBefore := func(i *Incident) { i.AbsentAt = noon }
+	limit := Answer{Class: NeedsPerson, Reason: Limit, Message: "too many", Advice: "ask AWS"}
+	denied := Answer{Class: NeedsPerson, Reason: Permission, Message: "not authorized", Advice: "allow it"}
+	exists := Answer{Class: AlreadyThere, Message: "exists"}
+	const rejects1, inactive = "traffic_type: \"REJECT\" instead of \"ALL\"", "status: nothing instead of ACTIVE"
+	for name, c := range map[string]struct {
+		there       []inventory.FlowLog // beside the lost one
+		answer      Answer
+		advice      string // has this in it
+		differences []string
+	}{
+		"a limit names who holds the places":  {[]inventory.FlowLog{made("fl-2")}, limit, "on vpc-1 are fl-2", nil},
+		"a limit, and no place is taken":      {nil, limit, "ask AWS", nil},
+		"any other reason names nobody":       {[]inventory.FlowLog{made("fl-2")}, denied, "allow it", nil},
+		"a decoy":                             {[]inventory.FlowLog{made("fl-2", rejects)}, exists, "fl-2 delivers from the same resource", []string{rejects1}},
+		"a decoy that is not active":          {[]inventory.FlowLog{made("fl-2", pendingDelivery)}, exists, "fl-2 delivers from the same resource", []string{inactive}},
+		"a decoy that differs, and is not so": {[]inventory.FlowLog{made("fl-2", rejects, pendingDelivery)}, exists, "fl-2 delivers from the same resource", []string{rejects1, inactive}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			k := given(gone("fl-1"), pending("fl-1", absentBefore))
+			for _, f := range c.there {
+				k.Load([]inventory.Row{live(f.ID, unprotected, func(r *inventory.Row) { r.FlowLog = f })}, nil)
+			}
+			answer(c.answer, c.there...)(k)
+			i, _ := k.Incident("fl-1")
+			if i.Stuck == nil || i.Stuck.Advice != i.Advice || !strings.Contains(i.Advice, c.advice) || !slices.Equal(i.Stuck.Differences, c.differences) {
+				t.Errorf("the advice is %q, the reason %+v", i.Advice, i.Stuck)
+			}
+		})
+	}
 }
 
 // TestHinted: AWS's words come first, and what to do where that is known.
