@@ -141,6 +141,11 @@ func TestApplyAnswer(t *testing.T) {
 			fl-1: State=blocked Reason=decoy Advice="fl-2 delivers from the same resource to …" NextAttemptAt=+15s Tried=1 LastError="fl-2 is in the way, made by arn:eve" Stuck=decoy("fl-2 is in the way, made by arn:eve") StuckNews=true
 			logged fl-1 blocked/decoy: fl-2 is in the way, made by arn:eve
 			note stuck fl-1`},
+		{"one exists: a decoy that was protected", given(fl1, pending("fl-1", absentBefore), live("fl-2", does(rejects))), answer(exists, made("fl-2", rejects)), `
+			row fl-2: Protected=false
+			fl-1: State=blocked Reason=decoy Advice="fl-2 delivers from the same resource to …" NextAttemptAt=+15s Tried=1 LastError="fl-2 is in the way" Stuck=decoy("fl-2 is in the way") StuckNews=true
+			logged fl-1 blocked/decoy: fl-2 is in the way
+			note stuck fl-1`},
 		{"one exists: a decoy that is not active", given(fl1, pending("fl-1", absentBefore), live("fl-2", unprotected)), answer(exists, made("fl-2", pendingDelivery)), `
 			fl-1: State=blocked Reason=decoy Advice="fl-2 delivers from the same resource to …" NextAttemptAt=+15s Tried=1 LastError="fl-2 is in the way" Stuck=decoy("fl-2 is in the way") StuckNews=true
 			logged fl-1 blocked/decoy: fl-2 is in the way
