@@ -22,23 +22,31 @@ func TestI3Equivalent(t *testing.T) {
 		want, have Settings
 		equal      bool
 	}{
-		"itself":                     {base, base, true},
-		"tags never count":           {base, with(base, func(s *Settings) { s.Tags = nil }), true},
-		"by name":                    {base, with(base, func(s *Settings) { s.LogDestination, s.LogGroupName = "", "flow" }), true},
-		"without :*":                 {base, with(base, func(s *Settings) { s.LogDestination = "arn:aws:logs:eu-west-1:111122223333:log-group:flow" }), true},
-		"type left out":              {base, with(base, func(s *Settings) { s.LogDestinationType = "" }), true},
-		"other traffic":              {base, with(base, func(s *Settings) { s.TrafficType = "REJECT" }), false},
-		"other interval":             {base, with(base, func(s *Settings) { s.MaxAggregationInterval = 600 }), false},
-		"other format":               {base, with(base, func(s *Settings) { s.LogFormat = "" }), false},
-		"other role":                 {base, with(base, func(s *Settings) { s.DeliverLogsPermissionARN = "" }), false},
-		"other cross-account role":   {base, with(base, func(s *Settings) { s.DeliverCrossAccountRole = "x" }), false},
-		"other resource":             {base, with(base, func(s *Settings) { s.ResourceID = "vpc-2" }), false},
-		"tag fields":                 {base, with(base, func(s *Settings) { s.TagFieldSpecifications = []TagFieldSpecification{{"vpc", []string{"Name"}}} }), false},
-		"defaults of a bucket":       {bucket, with(bucket, func(s *Settings) { s.DestinationOptions = &DestinationOptions{FileFormat: "plain-text"} }), true},
-		"an old bucket's role":       {bucket, with(bucket, func(s *Settings) { s.DeliverLogsPermissionARN = "arn:old" }), true},
-		"parquet":                    {bucket, with(bucket, func(s *Settings) { s.DestinationOptions = &DestinationOptions{FileFormat: "parquet"} }), false},
-		"other prefix":               {bucket, with(bucket, func(s *Settings) { s.LogDestination = "arn:aws:s3:::b/q" }), false},
-		"a transit gateway's ALL":    {tgw, with(tgw, func(s *Settings) { s.TrafficType = "ALL" }), true},
+		"itself":                        {base, base, true},
+		"tags never count":              {base, with(base, func(s *Settings) { s.Tags = nil }), true},
+		"by name":                       {base, with(base, func(s *Settings) { s.LogDestination, s.LogGroupName = "", "flow" }), true},
+		"without :*":                    {base, with(base, func(s *Settings) { s.LogDestination = "arn:aws:logs:eu-west-1:111122223333:log-group:flow" }), true},
+		"type left out":                 {base, with(base, func(s *Settings) { s.LogDestinationType = "" }), true},
+		"other traffic":                 {base, with(base, func(s *Settings) { s.TrafficType = "REJECT" }), false},
+		"other interval":                {base, with(base, func(s *Settings) { s.MaxAggregationInterval = 600 }), false},
+		"other format":                  {base, with(base, func(s *Settings) { s.LogFormat = "" }), false},
+		"other role":                    {base, with(base, func(s *Settings) { s.DeliverLogsPermissionARN = "" }), false},
+		"other cross-account role":      {base, with(base, func(s *Settings) { s.DeliverCrossAccountRole = "x" }), false},
+		"other resource":                {base, with(base, func(s *Settings) { s.ResourceID = "vpc-2" }), false},
+		"tag fields":                    {base, with(base, func(s *Settings) { s.TagFieldSpecifications = []TagFieldSpecification{{"vpc", []string{"Name"}}} }), false},
+		"defaults of a bucket":          {bucket, with(bucket, func(s *Settings) { s.DestinationOptions = &DestinationOptions{FileFormat: "plain-text"} }), true},
+		"an old bucket's role":          {bucket, with(bucket, func(s *Settings) { s.DeliverLogsPermissionARN = "arn:old" }), true},
+		"parquet":                       {bucket, with(bucket, func(s *Settings) { s.DestinationOptions = &DestinationOptions{FileFormat: "parquet"} }), false},
+		"other prefix":                  {bucket, with(bucket, func(s *Settings) { s.LogDestination = "arn:aws:s3:::b/q" }), false},
+		"a transit gateway's ALL":       {tgw, with(tgw, func(s *Settings) { s.TrafficType = "ALL" }), true},
+		"the default format left out":   {with(base, func(s *Settings) { s.LogFormat = "" }), with(base, func(s *Settings) { s.LogFormat = defaultFormat }), true},
+		"a transit gateway has another": {with(tgw, func(s *Settings) { s.LogFormat = "" }), with(tgw, func(s *Settings) { s.LogFormat = defaultFormat }), false},
+		"the default interval left out": {with(base, func(s *Settings) { s.MaxAggregationInterval = 0 }), with(base, func(s *Settings) { s.MaxAggregationInterval = 600 }), true},
+		"tag fields in another order": {with(base, func(s *Settings) {
+			s.TagFieldSpecifications = []TagFieldSpecification{{"vpc", []string{"a", "b"}}, {"subnet", []string{"c"}}}
+		}), with(base, func(s *Settings) {
+			s.TagFieldSpecifications = []TagFieldSpecification{{"subnet", []string{"c"}}, {"vpc", []string{"b", "a"}}}
+		}), true},
 		"a transit gateway's format": {tgw, with(tgw, func(s *Settings) { s.LogFormat = "${start}" }), false},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -112,4 +120,41 @@ func anySettings(t *rapid.T) Settings {
 		s.TagFieldSpecifications = append(s.TagFieldSpecifications, TagFieldSpecification{text.Draw(t, "spec"), rapid.SliceOfN(text, 0, 3).Draw(t, "keys")})
 	}
 	return s
+}
+
+// TestSameTarget: AWS may refuse a second flow log only on the same resource and to the same
+// destination.
+func TestSameTarget(t *testing.T) {
+	t.Parallel()
+	a := Settings{ResourceID: "vpc-1", LogGroupName: "flow"}
+	for name, c := range map[string]struct {
+		b    Settings
+		want bool
+	}{
+		"by its ARN":          {Settings{ResourceID: "vpc-1", LogDestination: a.Destination(scope) + ":*", TrafficType: "REJECT"}, true},
+		"another resource":    {Settings{ResourceID: "vpc-2", LogGroupName: "flow"}, false},
+		"another destination": {Settings{ResourceID: "vpc-1", LogGroupName: "other"}, false},
+	} {
+		if got := SameTarget(scope, a, c.b); got != c.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}
+
+// TestWhole: what a restore has to make has the tags that CreateTags is still to set, and the
+// row stays as it is.
+func TestWhole(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ tags, own, want map[string]string }{
+		"none":           {map[string]string{"a": "1"}, nil, map[string]string{"a": "1"}},
+		"one more":       {map[string]string{"a": "1"}, map[string]string{"b": "2"}, map[string]string{"a": "1", "b": "2"}},
+		"without others": {nil, map[string]string{"b": "2"}, map[string]string{"b": "2"}},
+		"another value":  {map[string]string{"a": "1"}, map[string]string{"a": "2"}, map[string]string{"a": "2"}},
+	} {
+		before := maps.Clone(c.tags)
+		row := Row{FlowLog: FlowLog{Settings: Settings{Tags: c.tags}}, OwnTags: c.own}
+		if got := row.Whole().Tags; !maps.Equal(got, c.want) || !maps.Equal(row.Tags, before) {
+			t.Errorf("%s: %v, and the row has %v", name, got, row.Tags)
+		}
+	}
 }

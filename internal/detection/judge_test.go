@@ -53,6 +53,15 @@ func TestJudge(t *testing.T) {
 		"not torn down": {record(func(r *cloudtrail.Record) {
 			r.EventName, r.ResourceIDs, r.ErrorCode = cloudtrail.DeleteVPC, []string{"vpc-1"}, "Client.DependencyViolation"
 		}), 0, "", ""},
+		"torn down in a dry run": {record(func(r *cloudtrail.Record) {
+			r.EventName, r.ResourceIDs, r.DryRun = cloudtrail.DeleteVPC, []string{"vpc-1"}, true
+		}), 0, "", ""},
+		"torn down without a name":         {record(func(r *cloudtrail.Record) { r.EventName = cloudtrail.DeleteVPC }), 0, "", ""},
+		"created, and the IDs are omitted": {record(func(r *cloudtrail.Record) { r.EventName, r.IDsUnknown = cloudtrail.CreateFlowLogs, true }), Created, "", ""},
+		"refused to create, and the IDs are omitted": {record(func(r *cloudtrail.Record) {
+			r.EventName, r.IDsUnknown, r.ErrorCode = cloudtrail.CreateFlowLogs, true, "Client.X"
+		}), 0, "", ""},
+		"no call":     {record(func(r *cloudtrail.Record) { r.NoCall = "AwsServiceEvent" }), 0, "", ""},
 		"not created": {record(func(r *cloudtrail.Record) { r.EventName = cloudtrail.CreateFlowLogs }), 0, "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -64,6 +73,17 @@ func TestJudge(t *testing.T) {
 			var failed []string
 			for _, x := range f.Failed {
 				failed = append(failed, x.FlowLogID)
+			}
+			if ok && (f.Record.EventName != c.record.EventName || f.Record.EventSource != c.record.EventSource) {
+				t.Errorf("the finding is of the record %+v", f.Record)
+			}
+			if hasRule := f.Kind != Rehearsed && f.Kind != TornDown; ok && hasRule != (f.Rule.ID != "") {
+				t.Errorf("the finding is of the rule %+v", f.Rule)
+			}
+			for _, x := range f.Failed {
+				if c.record.ErrorCode != "" && x.Code != c.record.ErrorCode {
+					t.Errorf("%s was refused with %q", x.FlowLogID, x.Code)
+				}
 			}
 			if ok && (strings.Join(f.Deleted, " ") != c.deleted || strings.Join(failed, " ") != c.failed) {
 				t.Errorf("deleted %v, failed %v", f.Deleted, failed)

@@ -87,6 +87,8 @@ func TestOfTags(t *testing.T) {
 		"invalid":       {"InvalidParameterValue", "Tag keys can't be empty", incident.NeedsPerson, "aws ec2 create-tags"},
 		"tag policy":    {"TagPolicyViolation", "The tag policy does not allow the specified value for the following tag key: 'CostCenter'.", incident.TagRefused, "CostCenter"},
 		"throttled":     {"RequestLimitExceeded", "", incident.TryAgain, ""},
+		"not there yet": {"InvalidFlowLogId.NotFound", "The flow log ID 'fl-0a1' does not exist", incident.ResourceAbsent, ""},
+		"not known":     {"QuantumFlux", "The flux is not coherent.", incident.NeedsPerson, "aws ec2 create-tags"},
 	} {
 		a := OfTags(&smithy.GenericAPIError{Code: c.code, Message: c.message})
 		if a.Class != c.class || !strings.Contains(a.Advice, c.says) || strings.Contains(a.Advice, "restore ID") {

@@ -1,6 +1,8 @@
 package incident
 
 import (
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -52,6 +54,10 @@ func TestApplyAnswer(t *testing.T) {
 			new row fl-2: Tags=map[flowkeeper:restored-from:fl-1] CreatedAt=now RootID=fl-1 State=live Protected=true FirstSeenAt=now LineageSince=-24h1m0s LastSeenAt=now WrittenAt=now
 			fl-1: State=restored Reason="" NextAttemptAt=+2m0s Tried=1 NewID=fl-2 RestoredAt=now
 			logged fl-1 restored: recreated as fl-2`},
+		{"I4: created what was lost in turn: the answer leaves no doubt to hand on", given(fl1, gone("fl-2"), pending("fl-1", absentBefore, func(i *Incident) { i.Call = &SentCall{Token: "T", At: noon} }), pending("fl-2", absentBefore)), answer(Answer{Class: Created, ID: "fl-2"}), `
+			row fl-2: RootID=fl-1 LineageSince=-24h1m0s WrittenAt=now
+			fl-1: State=closed Reason=superseded Advice="its replacement was lost in turn: see fl…" Call=none NextAttemptAt=never Tried=1 Attempts=1 NewID=fl-2
+			logged fl-1 closed/superseded: its replacement was lost in turn: see fl-2`},
 		{"created without our tag", given(fl1, pending("fl-1", untagged)), answer(Answer{Class: Created, ID: "fl-2"}), `
 			new row fl-2: Tags=map[] CreatedAt=now RootID=fl-1 State=live Protected=true FirstSeenAt=now LineageSince=-24h1m0s LastSeenAt=now WrittenAt=now
 			fl-1: State=restored NextAttemptAt=+2m0s Tried=1 NewID=fl-2 RestoredAt=now
@@ -59,6 +65,8 @@ func TestApplyAnswer(t *testing.T) {
 
 		{"I9: passes by itself", given(fl1, pending("fl-1", times(2))), answer(Answer{Class: TryAgain, Message: "throttled"}),
 			`fl-1: NextAttemptAt=+4s Tried=3 Attempts=3 LastError=throttled | retry fl-1 open: throttled`},
+		{"I9: passes by itself, and a person may help", given(fl1, pending("fl-1", absentBefore)), answer(Answer{Class: TryAgain, Message: "expired", Advice: "set the clock"}),
+			`fl-1: Advice="set the clock" NextAttemptAt=+1s Tried=1 Attempts=1 LastError=expired | retry fl-1 open: expired`},
 		{"I9: passes by itself, when it is blocked", given(fl1, blocked("fl-1", Role, absentBefore)), answer(Answer{Class: TryAgain, Message: "throttled"}),
 			`fl-1: NextAttemptAt=+1s Tried=1 Attempts=1 LastError=throttled | retry fl-1 blocked/role: throttled`},
 		{"passes by itself: it was shown alive before", given(fl1, pending("fl-1", func(i *Incident) { i.AliveSince, i.TimesAlive = noon, 3 })), answer(Answer{Class: TryAgain, Message: "throttled"}),
@@ -133,6 +141,11 @@ func TestApplyAnswer(t *testing.T) {
 			fl-1: State=blocked Reason=decoy Advice="fl-2 delivers from the same resource to …" NextAttemptAt=+15s Tried=1 LastError="fl-2 is in the way, made by arn:eve" Stuck=decoy("fl-2 is in the way, made by arn:eve") StuckNews=true
 			logged fl-1 blocked/decoy: fl-2 is in the way, made by arn:eve
 			note stuck fl-1`},
+		{"one exists: a decoy that was protected", given(fl1, pending("fl-1", absentBefore), live("fl-2", does(rejects))), answer(exists, made("fl-2", rejects)), `
+			row fl-2: Protected=false
+			fl-1: State=blocked Reason=decoy Advice="fl-2 delivers from the same resource to …" NextAttemptAt=+15s Tried=1 LastError="fl-2 is in the way" Stuck=decoy("fl-2 is in the way") StuckNews=true
+			logged fl-1 blocked/decoy: fl-2 is in the way
+			note stuck fl-1`},
 		{"one exists: a decoy that is not active", given(fl1, pending("fl-1", absentBefore), live("fl-2", unprotected)), answer(exists, made("fl-2", pendingDelivery)), `
 			fl-1: State=blocked Reason=decoy Advice="fl-2 delivers from the same resource to …" NextAttemptAt=+15s Tried=1 LastError="fl-2 is in the way" Stuck=decoy("fl-2 is in the way") StuckNews=true
 			logged fl-1 blocked/decoy: fl-2 is in the way
@@ -158,6 +171,9 @@ func TestApplyAnswer(t *testing.T) {
 			row fl-2: RootID=fl-1 LineageSince=-24h1m0s WrittenAt=now
 			fl-1: State=restored MismatchAt=now NextAttemptAt=+1m10s Tried=1 NewID=fl-2 Adopted=true RestoredAt=-50s
 			logged fl-1 restored: adopted fl-2, which does the same`},
+		{"the token was used otherwise, and it was let go meanwhile", given(gone("fl-1", released), pending("fl-1", absentBefore)), answer(Answer{Class: TokenMismatch, Message: "mismatch"}), `
+			fl-1: State=closed Reason=released Advice="an operator released it: 'flowkeeper res…" MismatchAt=now NextAttemptAt=never Tried=1 Attempts=1 LastError=mismatch
+			logged fl-1 closed/released: an operator released it: 'flowkeeper restore fl-1' puts it back`},
 
 		{"no incident", given(fl1), answer(denied), ``},
 		{"a step was faster", given(fl1, back("fl-1", "fl-2")), answer(denied), ``},
@@ -187,6 +203,42 @@ func TestApplyFailure(t *testing.T) {
 		{"a command was faster", given(fl1, closed("fl-1", Released)), noObservation(denied), ``},
 		{"a step was faster", given(fl1, back("fl-1", "fl-2", func(i *Incident) { i.State, i.NextAttemptAt = Verified, time.Time{} })), noObservation(denied), ``},
 	})
+}
+
+// TestStuckSays: what an alert about a blocked flow log says beside AWS's words.
+func TestStuckSays(t *testing.T) {
+	t.Parallel()
+	absentBefore := func(i *Incident) { i.AbsentAt = noon }
+	limit := Answer{Class: NeedsPerson, Reason: Limit, Message: "too many", Advice: "ask AWS"}
+	denied := Answer{Class: NeedsPerson, Reason: Permission, Message: "not authorized", Advice: "allow it"}
+	exists := Answer{Class: AlreadyThere, Message: "exists"}
+	const rejects1, inactive = "traffic_type: \"REJECT\" instead of \"ALL\"", "status: nothing instead of ACTIVE"
+	for name, c := range map[string]struct {
+		there       []inventory.FlowLog // beside the lost one
+		answer      Answer
+		advice      string // has this in it
+		differences []string
+	}{
+		"a limit names who holds the places":  {[]inventory.FlowLog{made("fl-2")}, limit, "on vpc-1 are fl-2", nil},
+		"a limit, and no place is taken":      {nil, limit, "ask AWS", nil},
+		"any other reason names nobody":       {[]inventory.FlowLog{made("fl-2")}, denied, "allow it", nil},
+		"a decoy":                             {[]inventory.FlowLog{made("fl-2", rejects)}, exists, "fl-2 delivers from the same resource", []string{rejects1}},
+		"a decoy that is not active":          {[]inventory.FlowLog{made("fl-2", pendingDelivery)}, exists, "fl-2 delivers from the same resource", []string{inactive}},
+		"a decoy that differs, and is not so": {[]inventory.FlowLog{made("fl-2", rejects, pendingDelivery)}, exists, "fl-2 delivers from the same resource", []string{rejects1, inactive}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			k := given(gone("fl-1"), pending("fl-1", absentBefore))
+			for _, f := range c.there {
+				k.Load([]inventory.Row{live(f.ID, unprotected, func(r *inventory.Row) { r.FlowLog = f })}, nil)
+			}
+			answer(c.answer, c.there...)(k)
+			i, _ := k.Incident("fl-1")
+			if i.Stuck == nil || i.Stuck.Advice != i.Advice || !strings.Contains(i.Advice, c.advice) || !slices.Equal(i.Stuck.Differences, c.differences) {
+				t.Errorf("the advice is %q, the reason %+v", i.Advice, i.Stuck)
+			}
+		})
+	}
 }
 
 // TestHinted: AWS's words come first, and what to do where that is known.

@@ -108,7 +108,7 @@ func wasReleased(s situation) (Decision, bool) {
 }
 
 func isHeld(s situation) (Decision, bool) {
-	return s.notRestored(Held, "its destination is held, as nobody has approved it: "+s.putsBack()), s.o.InSnapshot && s.o.Held && !s.i.Requested
+	return s.notRestored(Held, "its destination is held, as nobody has approved it: "+s.putsBack()), s.o.Held && !s.i.Requested
 }
 
 func notProtected(s situation) (Decision, bool) {
@@ -163,8 +163,8 @@ func tokenSpent(s situation) (Decision, bool) {
 
 // flapping: it was restored too often lately.
 func flapping(s situation) (Decision, bool) {
-	at, ok := flapsUntil(s.i, s.o.Restores, s.p)
-	return Decision{Next: HoldFlapping, At: at}, ok && s.now.Before(at)
+	at := flapsUntil(s.i, s.o.Restores, s.p)
+	return Decision{Next: HoldFlapping, At: at}, s.now.Before(at)
 }
 
 // waits reports whether a rule, or the wait for a record, gives time before a restore. A
@@ -215,9 +215,6 @@ func equivalent(i Incident, o Facts, p Policy) (Other, bool) {
 // that. One flow log excuses one loss. One that is lost itself, which only a stale observation
 // shows, excuses none.
 func replacedBy(i Incident, o Facts) (Other, bool) {
-	if !i.WaitsForReplacement() || i.Actor == nil {
-		return Other{}, false
-	}
 	by := i.Actor.Principal()
 	for _, f := range o.Others {
 		if by == "" || f.CreatedBy != by || !f.MayExcuse || !f.Adoptable {
@@ -257,11 +254,11 @@ func decideToken(i Incident, o Facts, p Policy, now time.Time) Decision {
 }
 
 // flapsUntil is when a lineage that was restored too often within the hour
-// may be restored again. A person's request does not wait.
-func flapsUntil(i Incident, restores []Incident, p Policy) (time.Time, bool) {
+// may be restored again; zero: it was not. A person's request does not wait.
+func flapsUntil(i Incident, restores []Incident, p Policy) time.Time {
 	if i.Requested || p.MaxRestores == 0 || len(restores) < p.MaxRestores {
-		return time.Time{}, false
+		return time.Time{}
 	}
 	last := slices.MaxFunc(restores, func(a, b Incident) int { return a.RestoredAt.Compare(b.RestoredAt) })
-	return last.RestoredAt.Add(p.RestoreInterval), true
+	return last.RestoredAt.Add(p.RestoreInterval)
 }

@@ -50,12 +50,17 @@ func TestDecide(t *testing.T) {
 		{"alive for a while", func(i *Incident, o *Facts, _ *Policy) {
 			o.Alive, i.TimesAlive, i.AliveSince = true, 3, noon.Add(-10*time.Second)
 		}, Requeue, "", 8 * time.Second},
+		{"alive for longer: after 15 s, not 16", func(i *Incident, o *Facts, _ *Policy) {
+			o.Alive, i.TimesAlive, i.AliveSince = true, 4, noon.Add(-20*time.Second)
+		}, Requeue, "", 15 * time.Second},
 		{"alive near the end of settle", func(i *Incident, o *Facts, _ *Policy) {
 			o.Alive, i.TimesAlive, i.AliveSince = true, 9, noon.Add(-110*time.Second)
 		}, Requeue, "", 10 * time.Second},
 		{"alive for settle", func(i *Incident, o *Facts, _ *Policy) { o.Alive, i.AliveSince = true, noon.Add(-2*time.Minute) }, Close, StillThere, 0},
 		{"alive, even if a rule excuses it", func(i *Incident, o *Facts, _ *Policy) { o.Alive, i.Action = true, Ignore }, Requeue, "", time.Second},
 		{"never seen, before the first refresh", func(i *Incident, o *Facts, _ *Policy) { i.Known, o.InSnapshot, o.Complete = false, false, false }, Requeue, "", 15 * time.Second},
+		{"the snapshot has come to know it since it was lost", func(i *Incident, _ *Facts, _ *Policy) { i.Known = false }, Create, "", 0},
+		{"the snapshot had it, and has dropped its row since", func(_ *Incident, o *Facts, _ *Policy) { o.InSnapshot, o.Protected = false, false }, Create, "", 0},
 		{"never seen", func(i *Incident, o *Facts, _ *Policy) { i.Known, o.InSnapshot = false, false }, Close, Unknown, 0},
 		{"released", func(_ *Incident, o *Facts, _ *Policy) { o.Released = true }, Close, Released, 0},
 		{"released, but a person asks", func(i *Incident, o *Facts, _ *Policy) { o.Released, i.Requested = true, true }, Create, "", 0},
@@ -68,17 +73,41 @@ func TestDecide(t *testing.T) {
 		{"I2: released, and what a shared call may have made would not show yet", func(i *Incident, o *Facts, _ *Policy) {
 			o.Released, i.Call = true, &SentCall{At: noon.Add(-5 * time.Second)}
 		}, Hold, "", 5 * time.Second},
+		{"I2: released, and every observation shows what a shared call may have made", func(i *Incident, o *Facts, p *Policy) {
+			sent := SentCall{}
+			o.Released, i.Call = true, &SentCall{At: noon.Add(-sent.showsBy(*p).Sub(sent.At))}
+		}, Close, Released, 0},
+		{"released: somebody else's equivalent is none that a shared call has made", func(i *Incident, o *Facts, _ *Policy) {
+			o.Released, i.Call, o.Others = true, &SentCall{At: noon.Add(-time.Hour)}, []Other{other("fl-new", nil)}
+		}, Close, Released, 0},
 		{"released, and a shared call was sent when the clock was ahead", func(i *Incident, o *Facts, _ *Policy) {
 			o.Released, i.Call = true, &SentCall{At: noon.Add(time.Hour)}
 		}, Close, Released, 0},
 		{"released, and a shared call has made nothing", func(i *Incident, o *Facts, _ *Policy) {
 			o.Released, i.Call = true, &SentCall{At: noon.Add(-time.Hour)}
 		}, Close, Released, 0},
+		{"perhaps a decoy, opened just now", func(_ *Incident, o *Facts, _ *Policy) { o.MayBeDecoy = true }, Hold, "", time.Second},
+		{"perhaps a decoy, for a while", func(i *Incident, o *Facts, _ *Policy) { o.MayBeDecoy, i.OpenedAt = true, noon.Add(-5*time.Second) }, Hold, "", 5 * time.Second},
+		{"perhaps a decoy, for longer", func(i *Incident, o *Facts, _ *Policy) { o.MayBeDecoy, i.OpenedAt = true, noon.Add(-time.Minute) }, Hold, "", 15 * time.Second},
+		{"perhaps a decoy, near the end of settle", func(i *Incident, o *Facts, _ *Policy) { o.MayBeDecoy, i.OpenedAt = true, noon.Add(-110*time.Second) }, Hold, "", 10 * time.Second},
+		{"perhaps a decoy, for settle: it counts as one", func(i *Incident, o *Facts, _ *Policy) { o.MayBeDecoy, i.OpenedAt = true, noon.Add(-2*time.Minute) }, Close, Exempt, 0},
+		{"perhaps a decoy, but a person asks", func(i *Incident, o *Facts, _ *Policy) { o.MayBeDecoy, i.Requested = true, true }, Create, "", 0},
+		{"held", func(_ *Incident, o *Facts, _ *Policy) { o.Held, o.Protected = true, false }, Close, Held, 0},
+		{"held, but a person asks", func(i *Incident, o *Facts, _ *Policy) { o.Held, o.Protected, i.Requested = true, false, true }, Create, "", 0},
 		{"not protected", func(_ *Incident, o *Facts, _ *Policy) { o.Protected = false }, Close, Exempt, 0},
+		{"not protected, but a person asks", func(i *Incident, o *Facts, _ *Policy) { o.Protected, i.Requested = false, true }, Create, "", 0},
 		{"ignored", func(i *Incident, _ *Facts, _ *Policy) { i.Action = Ignore }, Close, Exempt, 0},
+		{"ignored, but a person asks", func(i *Incident, _ *Facts, _ *Policy) { i.Action, i.Requested = Ignore, true }, Create, "", 0},
 		{"alert only", func(i *Incident, _ *Facts, _ *Policy) { i.Action = Alert }, Close, AlertOnly, 0},
 		{"mode alert", func(_ *Incident, _ *Facts, p *Policy) { p.AlertOnly = true }, Close, AlertOnly, 0},
+		{"mode alert, but a person asks", func(i *Incident, _ *Facts, p *Policy) { p.AlertOnly, i.Requested = true, true }, Create, "", 0},
 		{"waiting", func(i *Incident, _ *Facts, _ *Policy) { i.Action, i.WaitUntil = Wait, noon.Add(time.Minute) }, Hold, "", time.Minute},
+		{"waiting, and an equivalent is there", func(i *Incident, o *Facts, _ *Policy) {
+			i.Action, i.WaitUntil, o.Others = Wait, noon.Add(time.Minute), []Other{other("fl-new", nil)}
+		}, Hold, "", time.Minute},
+		{"waiting, but a person asks", func(i *Incident, _ *Facts, _ *Policy) {
+			i.Action, i.WaitUntil, i.Requested = Wait, noon.Add(time.Minute), true
+		}, Create, "", 0},
 		{"waited", func(i *Incident, _ *Facts, _ *Policy) {
 			i.Action, i.WaitUntil, i.Waited = Wait, noon, time.Minute
 		}, Create, "", 0},
@@ -91,6 +120,21 @@ func TestDecide(t *testing.T) {
 			o.Others = []Other{other("fl-new", func(x *Other) {
 				x.LogDestination, x.CreatedBy, x.MayExcuse = "arn:aws:s3:::other", i.Actor.ARN, false
 			})}
+		}, Create, "", 0},
+		{"I2: replaced as late after the deletion as the wait is long", func(i *Incident, o *Facts, _ *Policy) {
+			i.Action, i.WaitUntil, i.Waited, i.DeletedAt = Wait, noon, time.Minute, noon.Add(-time.Minute)
+			o.Others = []Other{other("fl-new", func(x *Other) { x.LogDestination, x.CreatedBy = "arn:aws:s3:::other", i.Actor.ARN })}
+		}, Close, Replaced, 0},
+		{"I2: replaced later than that", func(i *Incident, o *Facts, _ *Policy) {
+			i.Action, i.WaitUntil, i.Waited, i.DeletedAt = Wait, noon, time.Minute, noon.Add(-time.Minute-1)
+			o.Others = []Other{other("fl-new", func(x *Other) { x.LogDestination, x.CreatedBy = "arn:aws:s3:::other", i.Actor.ARN })}
+		}, Create, "", 0},
+		{"I2: no name of who deleted it, nor of who made the other one", func(i *Incident, o *Facts, _ *Policy) {
+			i.Action, i.WaitUntil, i.Waited, i.Actor = Wait, noon, time.Minute, &alert.Actor{UserName: "terraform"}
+			o.Others = []Other{other("fl-new", func(x *Other) { x.LogDestination = "arn:aws:s3:::other" })}
+		}, Create, "", 0},
+		{"I3: an equivalent that is older than the lost one, and so gone, replaces nothing", func(i *Incident, o *Facts, _ *Policy) {
+			i.Action, i.WaitUntil, i.Waited, o.CreatedAt, o.Others = Wait, noon, time.Minute, noon.Add(time.Second), []Other{other("fl-new", func(x *Other) { x.CreatedBy = i.Actor.ARN })}
 		}, Create, "", 0},
 		{"replaced by what is gone again, which a stale observation shows", func(i *Incident, o *Facts, _ *Policy) {
 			i.Action, i.WaitUntil, i.Waited = Wait, noon, time.Minute
@@ -158,6 +202,9 @@ func TestDecide(t *testing.T) {
 			}
 			if c.at != 0 && !d.At.Equal(noon.Add(c.at)) {
 				t.Errorf("at %s after noon, want %s", d.At.Sub(noon), c.at)
+			}
+			if named := d.Next == Adopt || d.Next == DecoyInTheWay || d.Reason == Replaced; named && d.Found.ID != o.Others[0].ID {
+				t.Errorf("it is about %q, want %q", d.Found.ID, o.Others[0].ID)
 			}
 		})
 	}

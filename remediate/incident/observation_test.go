@@ -46,6 +46,8 @@ func TestApplyObservation(t *testing.T) {
 	alive := func(looks int, since time.Time) func(*Incident) {
 		return func(i *Incident) { i.TimesAlive, i.AliveSince = looks, since }
 	}
+	sent := func(i *Incident) { i.Call = &SentCall{Token: "T", At: noon} }
+	ours := func(f *inventory.FlowLog) { f.Tags = tagMap(RestoredFrom, "fl-1") }
 	young := func(r *inventory.Row) { r.CreatedAt = now.Add(-30 * time.Second) }
 	mismatch := func(at time.Time) func(*Incident) { return func(i *Incident) { i.MismatchAt = at } }
 	play(t, []scenario{
@@ -155,6 +157,21 @@ func TestApplyObservation(t *testing.T) {
 			observe(flowLog("fl-2", func(f *inventory.FlowLog) { f.CreatedAt = noon.Add(-48 * time.Hour) })), `= create | fl-1: NextAttemptAt=now`},
 		{"I3: it is on another resource", given(gone("fl-1"), pending("fl-1", absentBefore)), observe(made("fl-2", func(f *inventory.FlowLog) { f.ResourceID = "vpc-2" })),
 			`= create | fl-1: NextAttemptAt=now`},
+		{"I4: a call in doubt has made it", given(gone("fl-1"), pending("fl-1", absentBefore, sent), live("fl-2")), observe(made("fl-2", ours)), `
+			= adopt
+			row fl-2: RootID=fl-1 LineageSince=-24h1m0s WrittenAt=now
+			fl-1: State=restored Call=none NextAttemptAt=+2m0s NewID=fl-2 RestoredAt=now
+			logged fl-1 restored: recreated as fl-2`},
+		{"I3: a call is in doubt, and somebody else has made it", given(gone("fl-1"), pending("fl-1", absentBefore, sent), live("fl-2")), observe(made("fl-2")), `
+			= adopt
+			row fl-2: RootID=fl-1 LineageSince=-24h1m0s WrittenAt=now
+			fl-1: State=restored Call=none NextAttemptAt=+1m10s NewID=fl-2 Adopted=true RestoredAt=-50s
+			logged fl-1 restored: adopted fl-2, which does the same`},
+		{"I3: another Flowkeeper has made it", given(gone("fl-1"), pending("fl-1", absentBefore), live("fl-2")), observe(made("fl-2", ours)), `
+			= adopt
+			row fl-2: RootID=fl-1 LineageSince=-24h1m0s WrittenAt=now
+			fl-1: State=restored NextAttemptAt=+1m10s NewID=fl-2 Adopted=true RestoredAt=-50s
+			logged fl-1 restored: adopted fl-2, which does the same`},
 		{"a decoy is there", given(gone("fl-1"), pending("fl-1", absentBefore), live("fl-2", unprotected, does(rejects))), observe(made("fl-2", rejects)),
 			`= create | fl-1: NextAttemptAt=now`},
 

@@ -120,6 +120,7 @@ func TestShare(t *testing.T) {
 			fl-2: Call=sent(now)
 			fl-4: Call=sent(now)
 			fl-5: Call=sent(now)`},
+		{"what goes alone does not share with others that do", given(lostOn("1", alone), lostOn("2", alone)), shared(9, now), `= call fl-1 | = call fl-2 | fl-1: Call=sent(now) | fl-2: Call=sent(now)`},
 		{"what is blocked goes alone", given(lostOn("1"), lostOn("2", func(i *Incident) { i.State = Blocked }), lostOn("3")), shared(9, now), `= call fl-1 fl-3 | = call fl-2 | fl-1: Call=sent(now) | fl-3: Call=sent(now) | fl-2: Call=sent(now)`},
 		{"the same resource twice", given(lostOn("1"), lostOn("2", onOne), lostOn("3")), shared(9, now), `= call fl-1 fl-3 | = call fl-2 | fl-1: Call=sent(now) | fl-3: Call=sent(now) | fl-2: Call=sent(now)`},
 		{"so many calls", given(lostOn("1"), lostOn("2", freezes(rejects)), lostOn("3", freezes(elsewhere))), shared(2, now), `= call fl-1 | = call fl-2 | fl-1: Call=sent(now) | fl-2: Call=sent(now)`},
@@ -138,6 +139,7 @@ func TestShare(t *testing.T) {
 		{"I4: in doubt, with the same members: the same call", given(inDoubt(10*time.Second, []string{"1", "2"}), lostOn("3")), shared(9, now), `= again fl-1 fl-2 | = call fl-3 | fl-1: Call=sent(now, before -10s) | fl-2: Call=sent(now, before -10s) | fl-3: Call=sent(now)`},
 		{"I4: in doubt, and all that shows is there: the same call all the same", given(inDoubt(time.Hour, []string{"1", "2"})), shared(9, now), `= again fl-1 fl-2 | fl-1: Call=sent(now, before -1h0m0s) | fl-2: Call=sent(now, before -1h0m0s)`},
 		{"I4: one in doubt, alone", given(inDoubt(10*time.Second, []string{"1"})), shared(9, now), `= again fl-1 | fl-1: Call=sent(now, before -10s)`},
+		{"I9: in doubt, and as many as one call may be for", given(inDoubt(10*time.Second, []string{"1", "2"}, halved)), shared(9, now), `= again fl-1 fl-2 | fl-1: Call=sent(now, before -10s) | fl-2: Call=sent(now, before -10s)`},
 		{"I4: in doubt, alone by now, and blocked", given(inDoubt(10*time.Second, []string{"1", "2"}), with("1", alone), with("2", func(i *Incident) { i.State = Blocked })), shared(9, now), `fl-1: NextAttemptAt=+10s | fl-2: NextAttemptAt=+10s`},
 		{"I9: in doubt, and halved since: not repeated", given(inDoubt(10*time.Second, []string{"1", "2"}, func(i *Incident) { i.AtMost = 1 })), shared(9, now), `fl-1: NextAttemptAt=+10s | fl-2: NextAttemptAt=+10s`},
 		{"I9: halved", given(lostOn("1", halved), lostOn("2", halved), lostOn("3", halved)), shared(9, now), `= call fl-1 fl-2 | = call fl-3 | fl-1: Call=sent(now) | fl-2: Call=sent(now) | fl-3: Call=sent(now)`},
@@ -159,6 +161,7 @@ func TestShare(t *testing.T) {
 		{"in doubt no longer, and no call for it yet", given(inDoubt(shows, []string{"1", "2"}, final), lostOn("3", freezes(rejects))), shared(1, now), `= call fl-3 | fl-3: Call=sent(now)`},
 		{"I4: final: no repeat", given(inDoubt(10*time.Second, []string{"1", "2"}, final)), shared(9, now), `fl-1: NextAttemptAt=+10s | fl-2: NextAttemptAt=+10s`},
 		{"I4: final, alone", given(inDoubt(shows, []string{"1"}, final)), shared(9, now), `= call fl-1 | fl-1: Generation=1 Call=sent(now) NothingMadeAt=now`},
+		{"I4: final, and alone by now", given(inDoubt(shows, []string{"1"}, final, alone)), shared(9, now), `= call fl-1 | fl-1: Generation=1 Call=sent(now) NothingMadeAt=now`},
 		{"I4: final, with a random token", given(inDoubt(shows, []string{"1"}, final, func(i *Incident) { i.RandomToken = "random" })), shared(9, now), `= call fl-1 | fl-1: Generation=1 RandomToken=2dd64fdab7df4dea7c59f6857dfe200fe04532e7… Call=sent(now) NothingMadeAt=now`},
 		{"I4: final, alone, and handed on by another: its own token may have been sent", given(lostOn("1", alone, func(i *Incident) { i.Call = &SentCall{Token: "another's", At: now.Add(-shows), Final: true} })), shared(9, now), `= call fl-1 | fl-1: Call=sent(now) NothingMadeAt=now`},
 
@@ -249,17 +252,31 @@ func halved(i *Incident) { i.AtMost = 2 }
 // now: the call may have made another one, which does not show yet.
 func TestI4NoCallForWhatWasHandedOn(t *testing.T) {
 	t.Parallel()
-	sent := func(i *Incident) { i.Group, i.Call = "", &SentCall{Token: "T", At: now.Add(-time.Second), Final: true} }
-	c := given(lostOn("1", sent), lostOn("2", on("vpc-1")), func(c *Case) {
-		row, _ := c.Row("fl-2")
-		row.CreatedAt, row.Tags = noon, tagMap(RestoredFrom, "fl-1")
-		c.Load([]inventory.Row{row}, nil)
-	})
-	o := observedAt(c, now)
-	if calls := c.Sharing().Share([]string{"fl-1", "fl-2"}, func(Incident) Observation { return o }, 9); len(calls) > 0 {
-		t.Errorf("%d calls, the first for %s", len(calls), calls[0].Incidents[0].FlowLogID)
+	sent := func(token string, ago time.Duration) func(*Incident) {
+		return func(i *Incident) {
+			i.Group, i.Call = "", &SentCall{Token: token, At: now.Add(-ago), Final: true}
+		}
 	}
-	if i, _ := c.Incident("fl-2"); i.Call == nil || i.Call.Token != "T" || !i.Call.Final {
-		t.Errorf("the call in doubt is %+v", i.Call)
+	nothing := func(*Incident) {}
+	for name, second := range map[string]func(*Incident){
+		"nothing was sent for the second":                                nothing,
+		"a call for the second is in doubt, too":                         sent("U", time.Second),
+		"a call for the second is in doubt, and would show what it made": sent("U", time.Hour),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := given(lostOn("1", sent("T", time.Second)), lostOn("2", on("vpc-1"), second), func(c *Case) {
+				row, _ := c.Row("fl-2")
+				row.CreatedAt, row.Tags = noon, tagMap(RestoredFrom, "fl-1")
+				c.Load([]inventory.Row{row}, nil)
+			})
+			o := observedAt(c, now)
+			if calls := c.Sharing().Share([]string{"fl-1", "fl-2"}, func(Incident) Observation { return o }, 9); len(calls) > 0 {
+				t.Errorf("%d calls, the first for %s", len(calls), calls[0].Incidents[0].FlowLogID)
+			}
+			if i, _ := c.Incident("fl-2"); i.Call == nil || i.Call.Token != "T" || !i.Call.Final || !i.Call.At.Equal(now.Add(-time.Second)) {
+				t.Errorf("the call in doubt is %+v", i.Call)
+			}
+		})
 	}
 }

@@ -24,9 +24,6 @@ func (c *Case) Sharing() Sharing { return Sharing{c} }
 // Share).
 func (s Sharing) Gather(eventID string, ids []string) {
 	c := s.c
-	if len(ids) < 2 {
-		return
-	}
 	alike := map[string][]Incident{}
 	for _, id := range ids {
 		i, ok := c.Incident(id)

@@ -40,6 +40,8 @@ func TestEndLevels(t *testing.T) {
 	back := with(lost("fl-1", incident.Verified), func(i *incident.Incident) { i.NewID = "fl-11" })
 	adopted := with(back, func(i *incident.Incident) { i.Adopted = true })
 	missed := with(back, func(i *incident.Incident) { i.StuckAlertedAt = ago(time.Second) })
+	flapped := with(back, func(i *incident.Incident) { i.Flapping = true })
+	closed := lost("fl-1", incident.Closed)
 	drift := func(e *incident.Event) { e.Source = incident.ByDrift }
 	for name, tt := range map[string]struct {
 		change       func(*incident.Event)
@@ -50,6 +52,8 @@ func TestEndLevels(t *testing.T) {
 		"quiet":                          {func(e *incident.Event) { e.Level = alert.Informational }, back, alert.Informational, alert.Informational},
 		"adopted":                        {nil, adopted, alert.Low, alert.High},
 		"a drift, adopted":               {drift, adopted, alert.Informational, alert.High},
+		"a drift, closed":                {drift, closed, alert.Informational, alert.High},
+		"it was held back for flapping":  {nil, flapped, alert.Low, alert.Critical},
 		"a drift, restored":              {drift, back, alert.Low, alert.High},
 		"one was alerted as not back":    {nil, missed, alert.Low, alert.Critical},
 		"the event was, or others of it": {func(e *incident.Event) { e.StuckAlerted = true }, back, alert.Low, alert.Critical},
@@ -64,6 +68,20 @@ func TestEndLevels(t *testing.T) {
 				t.Errorf("closed is %s and routed as %s, want informational and %s", a.Level, a.RouteLevel, tt.route)
 			}
 		})
+	}
+}
+
+// TestEndOfADrift: of several flow logs, one that Flowkeeper has made itself is enough for the
+// alert not to be informational, whichever comes last.
+func TestEndOfADrift(t *testing.T) {
+	t.Parallel()
+	made := with(lost("fl-1", incident.Verified), func(i *incident.Incident) { i.NewID = "fl-11" })
+	adopted := with(lost("fl-2", incident.Verified), func(i *incident.Incident) { i.NewID, i.Adopted = "fl-12", true })
+	e := alerted(func(e *incident.Event) { e.Source = incident.ByDrift })
+	for _, incidents := range [][]incident.Incident{{made, adopted}, {adopted, made}} {
+		if a, _ := notify.RestoredAlert(e, incidents, noon); a.Level != alert.Low {
+			t.Errorf("restored is %s", a.Level)
+		}
 	}
 }
 
@@ -88,7 +106,13 @@ func TestEndOfUnknown(t *testing.T) {
 	if a := notify.ClosedAlert(e, []incident.Incident{unknown}, false, noon); !a.Minor {
 		t.Error("the end of an event without a known flow log can't be dropped")
 	}
-	if a := notify.ClosedAlert(e, []incident.Incident{unknown, known}, false, noon); a.Minor {
-		t.Error("the end of an event with a known flow log can be dropped")
+	for _, incidents := range [][]incident.Incident{{unknown, known}, {known, unknown}} {
+		if a := notify.ClosedAlert(e, incidents, false, noon); a.Minor {
+			t.Error("the end of an event with a known flow log can be dropped")
+		}
+	}
+	e.Unknown = false
+	if a := notify.ClosedAlert(e, []incident.Incident{unknown}, false, noon); a.Minor {
+		t.Error("the end of an event that was known can be dropped")
 	}
 }

@@ -48,6 +48,13 @@ func TestEvaluate(t *testing.T) {
 			if got := owed.Event.ClosedAlertedAt.IsZero(); got == tt.closed {
 				t.Errorf("the event is closed: %v, want %v", !got, tt.closed)
 			}
+			alertedAt := e.RestoredAlertedAt
+			if tt.restored {
+				alertedAt = noon
+			}
+			if !owed.Event.RestoredAlertedAt.Equal(alertedAt) {
+				t.Errorf("that flow logs are back is noted as alerted at %v, want %v", owed.Event.RestoredAlertedAt, alertedAt)
+			}
 			if due, want := owed.Event.Due(), at(tt.due); !due.Equal(want) {
 				t.Errorf("the event is due at %v, want %v", due, want)
 			}
@@ -78,6 +85,23 @@ func TestUntilOver(t *testing.T) {
 				t.Errorf("the event is due at %v, want %v", due, want)
 			}
 		})
+	}
+}
+
+func TestLossIsDue(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		event incident.Event
+		want  bool
+	}{
+		"its time has come":     {incident.Event{DueAt: noon}, true},
+		"a moment before":       {incident.Event{DueAt: noon.Add(1)}, false},
+		"no time is set":        {incident.Event{}, false},
+		"it was alerted before": {incident.Event{DueAt: noon, DeletionAlertedAt: ago(time.Second)}, false},
+	} {
+		if got := notify.LossIsDue(tt.event, noon); got != tt.want {
+			t.Errorf("%s: %v", name, got)
+		}
 	}
 }
 

@@ -27,6 +27,12 @@ func TestEvaluateLoss(t *testing.T) {
 	released := drift("fl-3", func(i *incident.Incident) { i.State, i.Reason = incident.Closed, incident.Released })
 	adopted := drift("fl-4", func(i *incident.Incident) { i.State, i.Adopted = incident.Restored, true })
 	alive := drift("fl-5", func(i *incident.Incident) { i.State, i.Reason = incident.Closed, incident.StillThere })
+	tried := drift("fl-6", func(i *incident.Incident) { i.Attempts, i.AbsentAt = 1, ago(time.Second) })
+	notObserved := drift("fl-7", func(i *incident.Incident) { i.Attempts = 1 })
+	notTried := drift("fl-8", func(i *incident.Incident) { i.AbsentAt = ago(time.Second) })
+	noResource := drift("fl-9", func(i *incident.Incident) { i.NotFoundAt = ago(time.Second) })
+	resourceGone := drift("fl-10", func(i *incident.Incident) { i.State, i.Reason = incident.Closed, incident.ResourceGone })
+	flapping := drift("fl-11", func(i *incident.Incident) { i.Flapping = true })
 	for name, tt := range map[string]struct {
 		incidents        []incident.Incident
 		due, dueIfLate   bool
@@ -39,6 +45,12 @@ func TestEvaluateLoss(t *testing.T) {
 		"all are quiet":                   {[]incident.Incident{released}, true, true, true, true},
 		"quiet, but one is undecided":     {[]incident.Incident{released, undecided}, false, true, false, false},
 		"one is quiet":                    {[]incident.Incident{released, restored}, true, true, false, false},
+		"a create was refused":            {[]incident.Incident{tried}, true, true, false, false},
+		"an observation failed":           {[]incident.Incident{notObserved}, false, true, false, false},
+		"absent, and not tried yet":       {[]incident.Incident{notTried}, false, true, false, false},
+		"its resource seems to be gone":   {[]incident.Incident{noResource}, true, true, true, true},
+		"its resource is gone":            {[]incident.Incident{resourceGone}, true, true, true, true},
+		"held back":                       {[]incident.Incident{flapping}, true, true, false, false},
 		"adopted, and one AWS shows":      {[]incident.Incident{adopted, alive}, false, false, true, true},
 		"adopted, and one that is closed": {[]incident.Incident{adopted, released}, true, true, true, true},
 	} {
@@ -52,6 +64,28 @@ func TestEvaluateLoss(t *testing.T) {
 				t.Errorf("late: due %v, quiet %v; want %v, %v", l.Due, l.Quiet, tt.dueIfLate, tt.quietLate)
 			}
 		})
+	}
+}
+
+// TestAQuietLossIsNotLate: of an alert that waits for what is undecided, the time comes soon, also
+// where an older version has stored a later one.
+func TestAQuietLossIsNotLate(t *testing.T) {
+	t.Parallel()
+	undecided := drift("fl-1", nil)
+	released := drift("fl-2", func(i *incident.Incident) { i.State, i.Reason = incident.Closed, incident.Released })
+	restored := drift("fl-3", func(i *incident.Incident) { i.State = incident.Restored })
+	e := incident.Event{Scope: scope, ID: "drift-1", Source: incident.ByDrift, Level: alert.High, DueAt: noon.Add(time.Hour)}
+	for name, tt := range map[string]struct {
+		incidents []incident.Incident
+		due       time.Duration // after noon
+	}{
+		"one is quiet":         {[]incident.Incident{released, undecided}, incident.NotifyDriftAfter},
+		"nothing is decided":   {[]incident.Incident{undecided}, time.Hour},
+		"the alert is at once": {[]incident.Incident{restored, undecided}, time.Hour},
+	} {
+		if l := notify.EvaluateLoss(e, tt.incidents, false, noon); !l.Event.DueAt.Equal(noon.Add(tt.due)) {
+			t.Errorf("%s: due at %v, want %v", name, l.Event.DueAt, noon.Add(tt.due))
+		}
 	}
 }
 
@@ -71,7 +105,7 @@ func TestLossAlert(t *testing.T) {
 		t.Errorf("the event is %+v", next)
 	}
 	released := drift("fl-3", func(i *incident.Incident) { i.State, i.Reason = incident.Closed, incident.Released })
-	if _, a := notify.EvaluateLoss(e, []incident.Incident{released}, false, noon).Alert(nil, noon); a.Level != alert.Informational {
-		t.Errorf("a loss that was allowed is %s", a.Level)
+	if _, a := notify.EvaluateLoss(e, []incident.Incident{released}, false, noon).Alert([]string{alert.WholeVPC}, noon); a.Level != alert.Informational || len(a.RaisedBy) > 0 {
+		t.Errorf("a loss that was allowed is %s, raised by %v", a.Level, a.RaisedBy)
 	}
 }

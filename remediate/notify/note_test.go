@@ -1,7 +1,9 @@
 package notify_test
 
 import (
+	"reflect"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -22,19 +24,21 @@ func TestAfterNote(t *testing.T) {
 		changed             bool
 		due, overdue, stuck time.Duration // after noon
 	}{
-		"a lineage has its own event": {incident.NoteLineage, forgotten, true, 25 * time.Second, 0, never},
-		"reopened after the end":      {incident.NoteReopened, closed, true, 5 * time.Minute, 5 * time.Minute, never},
-		"reopened before the end":     {incident.NoteReopened, nil, false, 4 * time.Minute, 4 * time.Minute, never},
-		"reopened, and forgotten":     {incident.NoteReopened, forgotten, false, never, never, never},
-		"requested after the end":     {incident.NoteRequested, closed, true, 5 * time.Minute, 5 * time.Minute, never},
-		"requested, and forgotten":    {incident.NoteRequested, forgotten, true, 5 * time.Minute, 4 * time.Minute, never},
-		"overdue earlier":             {incident.NoteOverdue, func(e *incident.Event) { e.OverdueAt = noon.Add(time.Hour) }, true, 4 * time.Minute, 4 * time.Minute, never},
-		"overdue after nothing was":   {incident.NoteOverdue, func(e *incident.Event) { e.OverdueAt = time.Time{} }, true, 4 * time.Minute, 4 * time.Minute, never},
-		"overdue no earlier":          {incident.NoteOverdue, nil, false, 4 * time.Minute, 4 * time.Minute, never},
-		"stuck":                       {incident.NoteStuck, nil, true, 4 * time.Minute, 4 * time.Minute, 30 * time.Second},
-		"stuck again":                 {incident.NoteStuck, func(e *incident.Event) { e.StuckAlerted = true }, true, 4 * time.Minute, 4 * time.Minute, 16 * time.Minute},
-		"stuck, as another is":        {incident.NoteStuck, func(e *incident.Event) { e.StuckAt = noon.Add(time.Second) }, false, 4 * time.Minute, 4 * time.Minute, time.Second},
-		"stuck, and forgotten":        {incident.NoteStuck, forgotten, true, never, never, 30 * time.Second},
+		"a lineage has its own event":   {incident.NoteLineage, forgotten, true, 25 * time.Second, 0, never},
+		"reopened after the end":        {incident.NoteReopened, closed, true, 5 * time.Minute, 5 * time.Minute, never},
+		"reopened before the end":       {incident.NoteReopened, nil, false, 4 * time.Minute, 4 * time.Minute, never},
+		"reopened, and forgotten":       {incident.NoteReopened, forgotten, false, never, never, never},
+		"reopened, all others are back": {incident.NoteReopened, func(e *incident.Event) { e.RestoredAlertedAt = ago(time.Second) }, true, 5 * time.Minute, 4 * time.Minute, never},
+		"reopened, all others are over": {incident.NoteReopened, func(e *incident.Event) { e.ClosedAlertedAt = ago(time.Second) }, true, 5 * time.Minute, 4 * time.Minute, never},
+		"requested after the end":       {incident.NoteRequested, closed, true, 5 * time.Minute, 5 * time.Minute, never},
+		"requested, and forgotten":      {incident.NoteRequested, forgotten, true, 5 * time.Minute, 4 * time.Minute, never},
+		"overdue earlier":               {incident.NoteOverdue, func(e *incident.Event) { e.OverdueAt = noon.Add(time.Hour) }, true, 4 * time.Minute, 4 * time.Minute, never},
+		"overdue after nothing was":     {incident.NoteOverdue, func(e *incident.Event) { e.OverdueAt = time.Time{} }, true, 4 * time.Minute, 4 * time.Minute, never},
+		"overdue no earlier":            {incident.NoteOverdue, nil, false, 4 * time.Minute, 4 * time.Minute, never},
+		"stuck":                         {incident.NoteStuck, nil, true, 4 * time.Minute, 4 * time.Minute, 30 * time.Second},
+		"stuck again":                   {incident.NoteStuck, func(e *incident.Event) { e.StuckAlerted = true }, true, 4 * time.Minute, 4 * time.Minute, 16 * time.Minute},
+		"stuck, as another is":          {incident.NoteStuck, func(e *incident.Event) { e.StuckAt = noon.Add(time.Second) }, false, 4 * time.Minute, 4 * time.Minute, time.Second},
+		"stuck, and forgotten":          {incident.NoteStuck, forgotten, true, never, never, 30 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -46,8 +50,31 @@ func TestAfterNote(t *testing.T) {
 			if changed && (e.ID != "e-1" || e.Scope != scope) {
 				t.Errorf("the event is %s of %s", e.ID, e.Scope)
 			}
+			if again := tt.kind == incident.NoteReopened && changed; again && (!e.RestoredAlertedAt.IsZero() || !e.ClosedAlertedAt.IsZero() || !e.ReopenedAt.Equal(noon)) {
+				t.Errorf("its end is not alerted again: %+v", e)
+			}
 			wantTimes(t, e, tt.due, tt.overdue, tt.stuck)
 		})
+	}
+}
+
+// TestAnEventIsMadeAgain: what an alert must follow is an event, also where the store has
+// dropped that to save space. Only a lineage's own event is yet to have its deletion alert.
+func TestAnEventIsMadeAgain(t *testing.T) {
+	t.Parallel()
+	i := lost("fl-1", incident.Open)
+	i.Actor = &alert.Actor{ARN: mallory}
+	for kind, want := range map[incident.NoteKind]incident.Event{
+		incident.NoteLineage:   {Source: incident.ByDrift, Level: alert.High},
+		incident.NoteRequested: {Source: incident.ByEvent, Level: alert.Low, Actor: i.Actor, DeletedAt: i.DeletedAt, DeletionAlertedAt: noon},
+		incident.NoteStuck:     {Source: incident.ByEvent, Level: alert.High, Actor: i.Actor, DeletedAt: i.DeletedAt, DeletionAlertedAt: noon},
+	} {
+		want.Scope, want.ID, want.DetectedAt = scope, "e-1", noon
+		e, changed := notify.AfterNote(incident.Event{}, false, incident.Note{Kind: kind, Incident: i}, incident.Policy{}, noon)
+		e.DueAt, e.OverdueAt, e.StuckAt = time.Time{}, time.Time{}, time.Time{} // see TestAfterNote
+		if !changed || !reflect.DeepEqual(e, want) {
+			t.Errorf("%s: the event is %+v, want %+v", kind, e, want)
+		}
 	}
 }
 
@@ -100,6 +127,7 @@ func TestKnownNow(t *testing.T) {
 		"alerted as unknown":           {func(e *incident.Event) { e.Unknown = true }, lost("fl-1", incident.Open), true, false},
 		"known before":                 {nil, lost("fl-1", incident.Open), false, false},
 		"dropped to save space":        {func(e *incident.Event) { *e = incident.Event{} }, lost("fl-1", incident.Open), true, true},
+		"without the ID of an event":   {held, with(lost("fl-1", incident.Open), func(i *incident.Incident) { i.EventID = "" }), false, false},
 		"of a drift, which is alerted": {held, drift("fl-1", nil), false, false},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -139,5 +167,47 @@ func TestNotDelivering(t *testing.T) {
 		if a.Kind != alert.Pipeline || a.Level != alert.High || a.Part != alert.PartDelivery || a.EventID != "e-1" || a.FlowLogs[0].ErrorMessage != "Access error" || a.Resolves() {
 			t.Errorf("the alert is %+v", a)
 		}
+	}
+}
+
+// TestNotTagged: AWS most likely refuses the tags of all flow logs of an event, so that one alert
+// a day says so.
+func TestNotTagged(t *testing.T) {
+	t.Parallel()
+	n := incident.Note{Kind: incident.NoteNotTagged, Incident: lost("fl-1", incident.Restored), Message: "not authorized"}
+	n.Incident.Advice = "allow it"
+	for name, tt := range map[string]struct {
+		found bool
+		last  time.Time
+		due   bool
+	}{
+		"the first":                       {true, time.Time{}, true},
+		"of an event that was dropped":    {false, time.Time{}, true},
+		"just now":                        {true, noon, false},
+		"almost a day ago":                {true, ago(incident.RemindAfter - 1), false},
+		"a day ago":                       {true, ago(incident.RemindAfter), true},
+		"in what is the future by now":    {true, noon.Add(time.Second), true},
+		"almost a day ago, and forgotten": {false, ago(time.Hour), true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			e := alerted(func(e *incident.Event) { e.NotTaggedAt = tt.last })
+			after, a, due := notify.NotTagged(e, tt.found, n, noon)
+			if due != tt.due {
+				t.Fatalf("due %v, want %v", due, tt.due)
+			}
+			if !due {
+				if !reflect.DeepEqual(after, e) || a.Kind != "" {
+					t.Errorf("the event is %+v, the alert %+v", after, a)
+				}
+				return
+			}
+			if !after.NotTaggedAt.Equal(noon) {
+				t.Errorf("the alert is noted at %v", after.NotTaggedAt)
+			}
+			if a.Kind != alert.Pipeline || a.Level != alert.High || a.Rule != nil || a.Part != alert.PartTags || !strings.Contains(a.Cause, n.Message) || a.Advice != "allow it" {
+				t.Errorf("the alert is %+v", a)
+			}
+		})
 	}
 }
