@@ -73,6 +73,9 @@ func (r *Remediator) parallel() func(most int, tasks ...func() error) error {
 		return r.Parallel
 	}
 	return func(most int, tasks ...func() error) error {
+		if len(tasks) == 1 { // a goroutine of its own would grow its stack anew
+			return tasks[0]()
+		}
 		var g errgroup.Group
 		g.SetLimit(most)
 		for _, t := range tasks {

@@ -2,7 +2,7 @@ package store
 
 import (
 	"context"
-	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"runtime/debug"
@@ -86,20 +86,25 @@ func (f *file) together(ctx context.Context, group []*change, savepoints bool) e
 
 // transact runs fn in a transaction of its own. Only the caller that commits may call it.
 func (f *file) transact(ctx context.Context, fn func(*Tx) error) error {
-	q, err := f.w.BeginTx(ctx, nil)
-	if err != nil {
-		return fmt.Errorf("begin to write %s: %w", f.path, err)
-	}
-	defer q.Rollback()
-	if f.taken.Load() { // asked with the connection in hand: a rescue has not begun, or is over
-		return fmt.Errorf("write %s: %w", f.path, ErrTaken)
-	}
-	t := &tx{ctx: ctx, q: q, f: f}
-	if err := fn(whole(t)); err != nil {
+	t := &tx{ctx: ctx, between: ctx, f: f}
+	ran := false
+	begun, err := within(ctx, f.w, driver.TxOptions{}, func(q *conn) error {
+		if f.taken.Load() { // asked with the connection in hand: a rescue has not begun, or is over
+			return fmt.Errorf("write %s: %w", f.path, ErrTaken)
+		}
+		t.q = q
+		err := fn(whole(t))
+		ran = err == nil
 		return err
-	}
-	if err := q.Commit(); err != nil {
+	})
+	switch {
+	case err == nil:
+	case !begun:
+		return fmt.Errorf("begin to write %s: %w", f.path, err)
+	case ran:
 		return fmt.Errorf("commit to %s: %w", f.path, err)
+	default:
+		return err
 	}
 	f.dropped.Add(t.droppedRows)
 	f.undelivered.Add(t.droppedUnsent)
@@ -115,7 +120,7 @@ func (c *change) runIn(group *tx, savepoint bool) error {
 			return err
 		}
 	}
-	own := &tx{ctx: group.ctx, q: group.q, f: group.f, bill: group.bill}
+	own := &tx{ctx: group.ctx, between: group.between, q: group.q, f: group.f, bill: group.bill}
 	c.err = c.run(whole(own))
 	switch {
 	case c.err == nil:
@@ -148,12 +153,16 @@ func (c *change) run(t *Tx) (err error) {
 
 // View runs fn on one consistent state, reading only.
 func (f *file) View(ctx context.Context, fn func(*Tx) error) error {
-	t, err := f.r.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
-	if err != nil {
+	of := ctx
+	if f.daemon { // its reads are short: one that has begun may end
+		of = context.WithoutCancel(ctx)
+	}
+	begun, err := within(ctx, f.r, driver.TxOptions{ReadOnly: true}, func(q *conn) error {
+		return fn(whole(&tx{ctx: of, between: ctx, q: q, f: f}))
+	})
+	if !begun && err != nil {
 		return fmt.Errorf("begin to read %s: %w", f.path, err)
 	}
-	defer t.Rollback()
-	err = fn(whole(&tx{ctx: ctx, q: t, f: f}))
 	if code := (*sqlite.Error)(nil); errors.As(err, &code) && (code.Code()&0xff == corrupt || code.Code()&0xff == notADatabase) {
 		return damaged(f.path, code)
 	}

@@ -47,7 +47,7 @@ type sqliteConn interface {
 // conn keeps the statements that it has run, by their text, to run them again. A
 // statement is idle, or of one call or one result: the same query within its own
 // result is prepared once more. One that fails is closed. Package sql guards a
-// connection, with its results, by a mutex.
+// connection by a mutex, also while it is lent.
 type conn struct {
 	sqliteConn
 	idle map[string]driver.Stmt

@@ -2,7 +2,7 @@ package store
 
 import (
 	"context"
-	"database/sql"
+	"database/sql/driver"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,8 +14,9 @@ import (
 
 // tx runs SQL in one transaction.
 type tx struct {
-	ctx     context.Context
-	q       *sql.Tx
+	ctx     context.Context // of the statements: what ends it ends one that runs
+	between context.Context // once it has ended, no other statement begins
+	q       *conn
 	f       *file
 	bounded bool // unknown incidents were counted
 
@@ -32,9 +33,17 @@ func (t *tx) exec(query string, args ...any) error {
 
 // changed is exec, and how many rows it changed.
 func (t *tx) changed(query string, args ...any) (n int64, err error) {
-	res, err := t.q.ExecContext(t.ctx, query, args...)
+	err = t.between.Err()
+	var values []driver.NamedValue
 	if err == nil {
-		n, err = res.RowsAffected()
+		values, err = arguments(args)
+	}
+	var done driver.Result
+	if err == nil {
+		done, err = t.q.ExecContext(t.ctx, query, values)
+	}
+	if err == nil {
+		n, err = done.RowsAffected()
 	}
 	return n, t.failed("write", query, args, err)
 }
@@ -43,17 +52,25 @@ func (t *tx) changed(query string, args ...any) (n int64, err error) {
 // it without one. scan reads the columns; it takes a number for a *time.Time, as
 // millis has it.
 func (t *tx) rows(row func(scan func(columns ...any) error) error, query string, args ...any) error {
-	rows, err := t.q.QueryContext(t.ctx, query, args...)
+	err := t.between.Err()
+	var values []driver.NamedValue
+	if err == nil {
+		values, err = arguments(args)
+	}
+	var selected driver.Rows
+	if err == nil {
+		selected, err = t.q.QueryContext(t.ctx, query, values)
+	}
 	if err != nil {
 		return t.failed("read", query, args, err)
 	}
-	defer rows.Close()
-	scan := func(columns ...any) error { return scanRow(rows, columns) }
-	for err == nil && rows.Next() {
-		err = row(scan)
-	}
-	if err == nil {
-		err = rows.Err()
+	defer selected.Close()
+	r := result{Rows: selected}
+	scan := func(columns ...any) error { return scanRow(&r, columns) }
+	for more := true; more && err == nil; {
+		if more, err = r.next(); more {
+			err = row(scan)
+		}
 	}
 	if errors.Is(err, errEnough) {
 		return nil
@@ -61,17 +78,13 @@ func (t *tx) rows(row func(scan func(columns ...any) error) error, query string,
 	return t.failed("read", query, args, err)
 }
 
-func scanRow(rows *sql.Rows, columns []any) error {
+func scanRow(r *result, columns []any) error {
 	for n, c := range columns {
 		if at, ok := c.(*time.Time); ok {
 			columns[n] = (*milliseconds)(at)
 		}
 	}
-	err := rows.Scan(columns...)
-	if cause := errors.Unwrap(err); cause != nil {
-		return cause // without package sql's words about the column
-	}
-	return err
+	return r.scan(columns)
 }
 
 // errEnough is returned by a row's function that needs no more of them.

@@ -7,22 +7,34 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"flowkeeper/internal/fakeaws"
+	"flowkeeper/inventory"
 )
 
 const (
-	lives     = 120
-	perSecond = 4               // deletions: AWS, and so Flowkeeper, allows no more than 5 creates a second for long
+	lasts     = 30              // seconds
+	perRegion = 4               // deletions a second: AWS, and so Flowkeeper, allows no more than 5 creates a second for long
 	settle    = 5 * time.Second // the life of a deletion ends that long after the restore
 )
 
 // BenchmarkLife: deletions at a steady rate, each with its whole life: received, alerted,
 // restored, verified, closed. The real binary runs in a process of its own; AWS, the pager and
-// the attacker run in the test's process, so that its CPU time is its own.
+// the attacker run in the test's process, so that its CPU time is its own. AWS limits each action
+// in each Region as it documents, so that 20 deletions a second are those of five Regions.
 func BenchmarkLife(b *testing.B) {
-	bare, bareAlert := newBed(b, 0).atRate(b, func(s *bed, pager *lifePager) (stop func()) {
+	for _, regions := range [][]string{{region}, {region, "eu-west-2", "eu-west-3", "eu-central-1", "eu-north-1"}} {
+		b.Run(fmt.Sprintf("per-second=%d", perRegion*len(regions)), func(b *testing.B) { benchLife(b, regions) })
+	}
+}
+
+func benchLife(b *testing.B, regions []string) {
+	lives, perSecond := lasts*perRegion*len(regions), perRegion*len(regions)
+	bare, bareAlert := newBed(b, 0).atRate(b, regions, func(s *bed, pager *lifePager) (stop func()) {
 		ctx, cancel := context.WithCancel(within(b, 2*time.Minute))
 		s.pager = pager.URL
 		done := make(chan error, 1)
@@ -31,11 +43,12 @@ func BenchmarkLife(b *testing.B) {
 	})
 	var d *process
 	var cpu time.Duration
-	create, alert := newBed(b, 0).atRate(b, func(s *bed, pager *lifePager) (stop func()) {
-		d = s.start(b, pager.URL, fmt.Sprintf("inventory: {schedule: \"@every 1h\", settle: %s}\nremediate: {verify_after: %[1]s}\n", settle))
+	create, alert := newBed(b, 0).atRate(b, regions, func(s *bed, pager *lifePager) (stop func()) {
+		d = s.start(b, pager.URL, len(regions), fmt.Sprintf("inventory: {schedule: \"@every 1h\", settle: %s, regions: [%s]}\nremediate: {verify_after: %[1]s}\n",
+			settle, strings.Join(regions, ", ")))
 		before := d.cpu(b)
 		return func() {
-			pager.await(b, "closed")
+			pager.await(b, "closed", lives)
 			cpu = d.cpu(b) - before
 			d.stop(b)
 		}
@@ -43,29 +56,36 @@ func BenchmarkLife(b *testing.B) {
 	b.Logf("\n%d deletions, %d a second: %.1f ms of CPU each"+
 		"\nsend to CreateFlowLogs answered: flowkeeper %s\n                                 bare loop  %s   ratio %.2f (median)"+
 		"\nsend to alert received:          flowkeeper %s\n                                 bare loop  %s   ratio %.2f (median)",
-		lives, perSecond, ms(cpu)/lives, create, bare, ratio(create.median, bare.median), alert, bareAlert, ratio(alert.median, bareAlert.median))
-	b.ReportMetric(ms(cpu)/lives, "ms-CPU/deletion")
+		lives, perSecond, ms(cpu)/float64(lives), create, bare, ratio(create.median, bare.median), alert, bareAlert, ratio(alert.median, bareAlert.median))
+	b.ReportMetric(ms(cpu)/float64(lives), "ms-CPU/deletion")
 	b.ReportMetric(ms(create.median), "ms-create")
 	b.ReportMetric(ms(alert.median), "ms-alert")
 	b.ReportMetric(0, "ns/op")
 }
 
-// atRate starts a program, deletes at a steady rate, waits until all is restored and
-// alerted, stops it, and says how long that took after each deletion was sent.
-func (s *bed) atRate(b *testing.B, start func(*bed, *lifePager) (stop func())) (create, alert spread) {
-	ids := s.plant(lives)
+// atRate starts a program, deletes at a steady rate in Regions by turns, waits until all is
+// restored and alerted, stops it, and says how long that took after each deletion was sent.
+func (s *bed) atRate(b *testing.B, regions []string, start func(*bed, *lifePager) (stop func())) (create, alert spread) {
+	s.world.SetRates(fakeaws.AWSRates())
+	scope := func(n int) inventory.Scope { return inventory.Scope{Account: account, Region: regions[n%len(regions)]} }
+	var ids []string
+	for n := range lasts * perRegion * len(regions) {
+		id := s.world.Plant(account, scope(n).Region, flowLog(vpc(n)))
+		s.resource[id] = vpc(n)
+		ids = append(ids, id)
+	}
 	pager := newLifePager(b)
 	stop := start(s, pager)
 	sent := map[string]time.Time{} // by resource
 	began := time.Now()
 	for n, id := range ids {
-		time.Sleep(time.Until(began.Add(time.Duration(n) * time.Second / perSecond)))
-		s.world.Remove(account, region, id)
+		time.Sleep(time.Until(began.Add(time.Duration(n) * time.Second / time.Duration(perRegion*len(regions)))))
+		s.world.Remove(account, scope(n).Region, id)
 		sent[vpc(n)] = time.Now()
-		must(b, s.world.Send(s.queue, deletion(id)))
+		must(b, s.world.Send(s.queue, deletionIn(scope(n), id)))
 	}
-	pager.await(b, "deletion")
-	s.nthCreate(within(b, time.Minute), lives-1)
+	pager.await(b, "deletion", len(ids))
+	s.nthCreate(within(b, time.Minute), len(ids)-1)
 	stop()
 	var creates, alerts []time.Duration
 	for _, c := range s.world.Calls("CreateFlowLogs") {
@@ -119,8 +139,8 @@ func (p *lifePager) first(id string) time.Time {
 	return p.seen["deletion"]["event-of-"+id]
 }
 
-// await waits until there is an alert of this kind about each deletion.
-func (p *lifePager) await(b *testing.B, kind string) {
+// await waits until there is an alert of this kind about each of the deletions.
+func (p *lifePager) await(b *testing.B, kind string, lives int) {
 	for end := time.Now().Add(2 * time.Minute); ; time.Sleep(10 * time.Millisecond) {
 		p.mu.Lock()
 		n := len(p.seen[kind])

@@ -176,7 +176,7 @@ func BenchmarkLargeLogFile(b *testing.B) {
 	s.world.AddBucket(region, trail)
 	s.world.PutObject(trail, key, trailFile(b, 1, 1<<30))
 	for b.Loop() {
-		p := s.start(b, s.pager, fmt.Sprintf("log_files: {buckets: [{name: %s, owner: %q}], max_bytes: 2GiB}\n", trail, account))
+		p := s.start(b, s.pager, 1, fmt.Sprintf("log_files: {buckets: [{name: %s, owner: %q}], max_bytes: 2GiB}\n", trail, account))
 		idle, _ := p.memory(b)
 		p.forgetPeak(b)
 		cpu := p.cpu(b)

@@ -41,7 +41,7 @@ func BenchmarkMass(b *testing.B) {
 	})
 	var idle, peak float64
 	ours := newBed(b, massLatency).mass(b, func(s *bed) (stop func()) {
-		p := s.start(b, s.pager, "")
+		p := s.start(b, s.pager, 1, "")
 		p.forgetPeak(b)
 		idle, _ = p.memory(b)
 		return func() {

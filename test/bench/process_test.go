@@ -2,6 +2,7 @@ package bench_test
 
 import (
 	"bufio"
+	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -26,8 +27,8 @@ func binary(b *testing.B) string {
 }
 
 // start starts it, with its state file on a real disk, and more settings as YAML. It
-// returns when its first refresh is done.
-func (s *bed) start(b *testing.B, pager, settings string) *process {
+// returns when its first refresh of so many scopes is done.
+func (s *bed) start(b *testing.B, pager string, scopes int, settings string) *process {
 	dir := disk(b)
 	config := filepath.Join(dir, "flowkeeper.yaml")
 	must(b, os.WriteFile(config, fmt.Appendf(nil, "queue: {url: %q}\naws: {region: %s, endpoint_url: %q}\nstate: {path: %q}\nhttp: {listen: \"\"}\nlog: {format: json}\n"+
@@ -42,12 +43,16 @@ func (s *bed) start(b *testing.B, pager, settings string) *process {
 	must(b, c.Start())
 	refreshed := make(chan struct{})
 	go func() {
-		for lines := bufio.NewScanner(log); lines.Scan(); {
-			if strings.Contains(lines.Text(), `"msg":"refreshed"`) {
-				close(refreshed)
-				break
+		for lines := bufio.NewScanner(log); scopes > 0 && lines.Scan(); {
+			var l struct {
+				Msg    string
+				Scopes int
+			}
+			if json.Unmarshal(lines.Bytes(), &l) == nil && l.Msg == "refreshed" {
+				scopes -= max(1, l.Scopes)
 			}
 		}
+		close(refreshed)
 		_, _ = io.Copy(io.Discard, log)
 	}()
 	select {

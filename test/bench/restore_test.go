@@ -157,6 +157,7 @@ func (s *bed) bare(ctx context.Context, ready chan<- struct{}) error {
 func (s *bed) bareRestore(ctx context.Context, body string) {
 	var m struct {
 		Detail struct {
+			AWSRegion         string
 			RequestParameters struct {
 				DeleteFlowLogsRequest struct{ FlowLogId struct{ Content string } }
 			}
@@ -173,10 +174,11 @@ func (s *bed) bareRestore(ctx context.Context, body string) {
 		posted <- err
 	}()
 	resource := s.resource[id]
-	_, err := s.ec2.DescribeFlowLogs(ctx, &ec2.DescribeFlowLogsInput{Filter: []types.Filter{{Name: aws.String("resource-id"), Values: []string{resource}}}})
+	there := func(o *ec2.Options) { o.Region = m.Detail.AWSRegion }
+	_, err := s.ec2.DescribeFlowLogs(ctx, &ec2.DescribeFlowLogsInput{Filter: []types.Filter{{Name: aws.String("resource-id"), Values: []string{resource}}}}, there)
 	must(s.b, err)
 	f := flowLog(resource)
-	_, err = s.ec2.CreateFlowLogs(ctx, createInput(f, id, f.Tags))
+	_, err = s.ec2.CreateFlowLogs(ctx, createInput(f, id, f.Tags), there)
 	must(s.b, err)
 	must(s.b, <-posted)
 }

@@ -1,0 +1,159 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"io"
+	"reflect"
+	"strconv"
+)
+
+// within runs fn in a transaction on a connection of db, and commits it if fn returns nil, unless it
+// only reads; begun: the transaction began. Package sql only lends the connection, and the statements go to the driver:
+// package sql begins a goroutine for each transaction and another for each result, and the driver one
+// for each statement whose context may end, which together cost as much as a short statement.
+func within(ctx context.Context, db *sql.DB, o driver.TxOptions, fn func(*conn) error) (begun bool, err error) {
+	lent, err := db.Conn(ctx)
+	if err != nil {
+		return false, err
+	}
+	defer lent.Close()
+	err = lent.Raw(func(plain any) error {
+		c := plain.(*conn)
+		q, err := c.BeginTx(ctx, o)
+		if err != nil {
+			return err
+		}
+		begun = true
+		ended := false
+		defer func() {
+			if !ended { // also after a panic
+				_ = q.Rollback() // SQLite may have ended it
+			}
+		}()
+		if err := fn(c); err != nil || o.ReadOnly {
+			return err
+		}
+		ended = true // Commit rolls back where it fails
+		return q.Commit()
+	})
+	return begun, err
+}
+
+// arguments are those of a statement, as the driver takes them.
+func arguments(args []any) ([]driver.NamedValue, error) {
+	out := make([]driver.NamedValue, len(args))
+	for n, a := range args {
+		v, err := driver.DefaultParameterConverter.ConvertValue(a)
+		if err != nil {
+			return nil, fmt.Errorf("argument %d: %w", n+1, err)
+		}
+		out[n] = driver.NamedValue{Ordinal: n + 1, Value: v}
+	}
+	return out, nil
+}
+
+// result is what a query selects, row by row.
+type result struct {
+	driver.Rows
+	row []driver.Value
+}
+
+// next reads a row, and reports whether there is one.
+func (r *result) next() (bool, error) {
+	if r.row == nil {
+		r.row = make([]driver.Value, len(r.Columns()))
+	}
+	err := r.Next(r.row)
+	if errors.Is(err, io.EOF) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// scan reads the columns of the row into what columns point to.
+func (r *result) scan(columns []any) error {
+	if len(columns) != len(r.row) {
+		return fmt.Errorf("%d columns, not %d", len(r.row), len(columns))
+	}
+	for n, to := range columns {
+		if err := assign(to, r.row[n]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// assign sets what to points to, as package sql does: NULL fits no plain value.
+func assign(to any, v driver.Value) error {
+	switch to := to.(type) {
+	case sql.Scanner:
+		return to.Scan(v)
+	case *any:
+		*to = v
+		return nil
+	case *string:
+		if text, ok := v.(string); ok {
+			*to = text
+			return nil
+		}
+	case *int64:
+		if n, ok := v.(int64); ok {
+			*to = n
+			return nil
+		}
+	case *[]byte:
+		switch v := v.(type) {
+		case []byte:
+			*to = v // the driver made it for us
+			return nil
+		case nil:
+			*to = nil
+			return nil
+		case string:
+			*to = []byte(v)
+			return nil
+		}
+	}
+	return assignKind(to, v)
+}
+
+// assignKind is assign by the kind of what to points to.
+func assignKind(to any, v driver.Value) error {
+	of, text := reflect.ValueOf(to).Elem(), ""
+	switch v := v.(type) {
+	case int64:
+		text = strconv.FormatInt(v, 10)
+	case float64:
+		text = strconv.FormatFloat(v, 'g', -1, 64)
+	case string:
+		text = v
+	case []byte:
+		text = string(v)
+	default:
+		return fmt.Errorf("%T instead of %s", v, of.Type())
+	}
+	var err error
+	switch of.Kind() {
+	case reflect.String:
+		of.SetString(text)
+	case reflect.Bool:
+		var is bool
+		is, err = strconv.ParseBool(text)
+		of.SetBool(is)
+	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
+		var n int64
+		n, err = strconv.ParseInt(text, 10, of.Type().Bits())
+		of.SetInt(n)
+	case reflect.Float32, reflect.Float64:
+		var x float64
+		x, err = strconv.ParseFloat(text, of.Type().Bits())
+		of.SetFloat(x)
+	default:
+		return fmt.Errorf("%T instead of %s", v, of.Type())
+	}
+	return err
+}

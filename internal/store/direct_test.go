@@ -1,0 +1,127 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"path/filepath"
+	"runtime"
+	"testing"
+	"time"
+)
+
+// Package sql begins a goroutine for each transaction and each result, and the driver one for each
+// statement whose context may end. No other test runs beside this one.
+func TestADaemonsReadsBeginNoGoroutine(t *testing.T) {
+	s := open(t, filepath.Join(t.TempDir(), "state.db"))
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	watched := func() bool {
+		stacks := make([]byte, 1<<20)
+		return bytes.Contains(stacks[:runtime.Stack(stacks, true)], []byte("awaitDone"))
+	}
+	for end := time.Now().Add(time.Minute); watched() && time.Now().Before(end); runtime.Gosched() { // those of Open end
+	}
+	err := s.View(ctx, func(tx *Tx) error {
+		if tx.ctx.Done() != nil {
+			t.Error("the driver begins a goroutine for each statement")
+		}
+		return tx.rows(func(func(...any) error) error {
+			if watched() {
+				t.Error("package sql watches the context of a read")
+			}
+			return errEnough
+		}, `SELECT name FROM facts`)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestAReadEndsWithItsContext(t *testing.T) {
+	t.Parallel()
+	s := open(t, filepath.Join(t.TempDir(), "state.db"))
+	ctx, cancel := context.WithCancel(t.Context())
+	err := s.View(ctx, func(tx *Tx) error {
+		cancel()
+		_, err := value[int](tx, `SELECT count(*) FROM facts`)
+		return err
+	})
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("a read whose context had ended: %v", err)
+	}
+	if err := s.View(ctx, func(*Tx) error { return nil }); !errors.Is(err, context.Canceled) {
+		t.Errorf("a read that began after its context had ended: %v", err)
+	}
+}
+
+// A panic must leave no transaction open, and no connection lent.
+func TestAReadThatPanics(t *testing.T) {
+	t.Parallel()
+	s := open(t, filepath.Join(t.TempDir(), "state.db"))
+	for range 2 * readers {
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Error("the panic was lost")
+				}
+			}()
+			_ = s.View(t.Context(), func(*Tx) error { panic("in a read") })
+		}()
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if err := s.View(ctx, func(tx *Tx) error { _, err := value[int](tx, `SELECT count(*) FROM facts`); return err }); err != nil {
+		t.Error("after a panic: ", err)
+	}
+	if err := s.Update(ctx, func(tx *Tx) error { return tx.setFact("a", "b") }); err != nil {
+		t.Error("after a panic: ", err)
+	}
+}
+
+func TestAssign(t *testing.T) {
+	t.Parallel()
+	type word string
+	var (
+		text  string
+		named word
+		n     int
+		wide  int64
+		is    bool
+		x     float64
+		some  any
+		raw   []byte
+	)
+	for _, c := range []struct {
+		to, from, want any
+		got            func() any
+	}{
+		{&text, "a", "a", func() any { return text }},
+		{&text, []byte("b"), "b", func() any { return text }},
+		{&text, int64(7), "7", func() any { return text }},
+		{&named, "c", word("c"), func() any { return named }},
+		{&n, int64(-3), -3, func() any { return n }},
+		{&n, "12", 12, func() any { return n }},
+		{&wide, int64(1) << 40, int64(1) << 40, func() any { return wide }},
+		{&is, int64(1), true, func() any { return is }},
+		{&is, int64(0), false, func() any { return is }},
+		{&x, 1.5, 1.5, func() any { return x }},
+		{&x, int64(2), 2.0, func() any { return x }},
+		{&some, nil, nil, func() any { return some }},
+		{&some, "d", "d", func() any { return some }},
+		{&raw, []byte("e"), "e", func() any { return string(raw) }},
+		{&raw, "f", "f", func() any { return string(raw) }},
+		{&raw, nil, true, func() any { return raw == nil }},
+	} {
+		if err := assign(c.to, c.from); err != nil || c.got() != c.want {
+			t.Errorf("assign(%T, %#v): %#v, %v", c.to, c.from, c.got(), err)
+		}
+	}
+	for _, c := range []struct{ to, from any }{
+		{&text, nil}, {&n, nil}, {&wide, nil}, {&is, nil}, {&n, "twelve"}, {&n, 1.5}, {&is, int64(2)}, {new(int8), int64(1000)}, {&struct{}{}, "a"},
+	} {
+		if err := assign(c.to, c.from); err == nil {
+			t.Errorf("assign(%T, %#v) has no error", c.to, c.from)
+		}
+	}
+}
