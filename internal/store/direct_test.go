@@ -55,6 +55,20 @@ func TestAReadEndsWithItsContext(t *testing.T) {
 	}
 }
 
+// The driver ends a statement with its context only while it looks for the first row.
+func TestAReadEndsBetweenTwoRows(t *testing.T) {
+	t.Parallel()
+	s := open(t, filepath.Join(t.TempDir(), "state.db"))
+	ctx, cancel := context.WithCancel(t.Context())
+	rows := 0
+	err := s.View(ctx, func(tx *Tx) error {
+		return tx.rows(func(func(...any) error) error { rows++; cancel(); return nil }, `SELECT value FROM json_each('[1,2,3]')`)
+	})
+	if !errors.Is(err, context.Canceled) || rows != 1 {
+		t.Errorf("%d rows after the context had ended: %v", rows-1, err)
+	}
+}
+
 // A panic must leave no transaction open, and no connection lent.
 func TestAReadThatPanics(t *testing.T) {
 	t.Parallel()

@@ -15,7 +15,7 @@ import (
 // tx runs SQL in one transaction.
 type tx struct {
 	ctx     context.Context // of the statements: what ends it ends one that runs
-	between context.Context // once it has ended, no other statement begins
+	between context.Context // once it has ended, no other statement begins, and no other row is read
 	q       *conn
 	f       *file
 	bounded bool // unknown incidents were counted
@@ -67,9 +67,13 @@ func (t *tx) rows(row func(scan func(columns ...any) error) error, query string,
 	defer selected.Close()
 	r := result{Rows: selected}
 	scan := func(columns ...any) error { return scanRow(&r, columns) }
-	for more := true; more && err == nil; {
-		if more, err = r.next(); more {
-			err = row(scan)
+	for err == nil {
+		var more bool
+		if more, err = r.next(); !more {
+			break
+		}
+		if err = row(scan); err == nil {
+			err = t.between.Err()
 		}
 	}
 	if errors.Is(err, errEnough) {
