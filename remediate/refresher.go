@@ -21,12 +21,12 @@ type refresher struct {
 // announced tells of each call, and of its end.
 type announced struct {
 	inventory.Describer
-	asks func(context.Context) (ended func(error))
+	asks func() (ended func(error))
 }
 
 // DescribeFlowLogs implements inventory.Describer.
 func (a announced) DescribeFlowLogs(ctx context.Context, in *ec2.DescribeFlowLogsInput, opts ...func(*ec2.Options)) (out *ec2.DescribeFlowLogsOutput, err error) {
-	ended := a.asks(ctx)
+	ended := a.asks()
 	defer func() { ended(err) }()
 	return a.Describer.DescribeFlowLogs(ctx, in, opts...)
 }

@@ -75,7 +75,8 @@ type Remediator struct {
 	// every scope if the account is empty.
 	RefreshSoon func(scope inventory.Scope, all bool)
 	// RefreshAsks is called before each call to AWS of a refresh, and what it returns with the call's error
-	// once that has ended. Both may wait, but not longer than the call's context. nil: nobody is told.
+	// once that has ended. ctx is the refresh's: what waits ends with that, and not with the call's time limit,
+	// which is over soon after a late answer. nil: nobody is told.
 	RefreshAsks func(ctx context.Context, scope inventory.Scope) (ended func(error))
 	// BypassOutbox sends an alert past the outbox, for when the store fails (I1).
 	BypassOutbox func(ctx context.Context, a alert.Alert)
@@ -149,7 +150,7 @@ func (r *Remediator) RefreshSparingly(ctx context.Context, s inventory.Scope) (i
 
 func (r *Remediator) refresh(ctx context.Context, parts scopeParts, api inventory.Describer) (inventory.Counts, error) {
 	if r.RefreshAsks != nil {
-		api = announced{api, func(ctx context.Context) func(error) { return r.RefreshAsks(ctx, parts.store.scope) }}
+		api = announced{api, func() func(error) { return r.RefreshAsks(ctx, parts.store.scope) }}
 	}
 	counts, err := refresher{scopeParts: parts, api: api, snapshot: r.Snapshot, parallel: r.parallel()}.refresh(ctx)
 	if err != nil {

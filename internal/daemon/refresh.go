@@ -54,7 +54,7 @@ func (r *refreshes) leave(s inventory.Scope) {
 
 // asks notes that the refresh under way in a scope asks AWS, and returns what notes the end of the call. A refresh
 // that AWS does not answer for slotPatience gives its slot back, so that a Region that hangs delays no other. Once it is
-// answered it waits for a slot again, and one that waits for the state file keeps its slot: if others came in the place
+// answered it waits for a slot again, however long, and one that waits for the state file keeps its slot: if others came in the place
 // of those, what AWS has answered to all of them would be in memory at the same time, the slower the machine the more.
 func (r *refreshes) asks(ctx context.Context, s inventory.Scope) (ended func(error)) {
 	r.mu.Lock()
@@ -83,7 +83,9 @@ func (r *refreshes) asks(ctx context.Context, s inventory.Scope) (ended func(err
 		back := hung && err == nil
 		r.mu.Unlock()
 		if back {
+			r.d.progress.Task(refreshOf(s), maxSilence)() // who waits for a slot is no task: the wait may be long
 			r.hold(s, r.slots.comeBack(ctx))
+			r.d.progress.Task(refreshOf(s), maxSilence) // refresh ends it
 		}
 	}
 }

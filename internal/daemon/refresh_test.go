@@ -96,6 +96,7 @@ func TestWhatIsAnsweredHasASlot(t *testing.T) {
 	for name, c := range map[string]struct{ answer, commit time.Duration }{
 		"slow file":   {0, time.Minute},
 		"late answer": {2 * slotPatience, 7 * time.Second},
+		"both":        {2 * slotPatience, 2 * time.Minute},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -116,7 +117,12 @@ func TestWhatIsAnsweredHasASlot(t *testing.T) {
 						t.Errorf("AWS does not answer in %s", s)
 					}
 				}
-				time.Sleep(time.Hour)
+				for range 60 {
+					time.Sleep(time.Minute)
+					if names := d.progress.Stalled(time.Now()); len(names) > 0 {
+						t.Errorf("%s count as stalled", names) // the watchdog would end the daemon
+					}
+				}
 				if file.most != 2 {
 					t.Errorf("%d refreshes waited for the file at the same time", file.most)
 				}
