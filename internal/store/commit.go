@@ -84,8 +84,14 @@ func (f *file) together(ctx context.Context, group []*change, savepoints bool) e
 	return err
 }
 
-// transact runs fn in a transaction of its own. Only the caller that commits may call it.
-func (f *file) transact(ctx context.Context, fn func(*Tx) error) error {
+// transact runs fn in a transaction of its own. Only the caller that commits may call it. A panic is a
+// failure like others: those who wait for the commit, or for the next one, go on.
+func (f *file) transact(ctx context.Context, fn func(*Tx) error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic in a commit to %s: %v\n%s", f.path, p, debug.Stack())
+		}
+	}()
 	t := &tx{ctx: ctx, between: ctx, f: f}
 	ran := false
 	begun, err := within(ctx, f.w, driver.TxOptions{}, func(q *conn) error {

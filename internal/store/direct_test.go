@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"testing"
 	"time"
 )
@@ -90,6 +92,38 @@ func TestAReadThatPanics(t *testing.T) {
 	}
 	if err := s.Update(ctx, func(tx *Tx) error { return tx.setFact("a", "b") }); err != nil {
 		t.Error("after a panic: ", err)
+	}
+}
+
+// A panic in a commit, outside of its changes, is the failure of those: others can be committed after it.
+func TestACommitThatPanics(t *testing.T) {
+	t.Parallel()
+	s := open(t, filepath.Join(t.TempDir(), "state.db"))
+	s.free = func() (int64, error) { panic("in a commit") }
+	done := make(chan error, 2)
+	go func() {
+		defer func() {
+			if p := recover(); p != nil {
+				done <- fmt.Errorf("not recovered: %v", p)
+			}
+		}()
+		done <- s.Update(t.Context(), func(tx *Tx) error { return tx.AddAlert(minor(1)) })
+	}()
+	if err := <-done; err == nil || !strings.HasPrefix(err.Error(), "panic in a commit") {
+		t.Error("the panic is not what failed: ", err)
+	}
+	s.free = func() (int64, error) { return 1 << 40, nil }
+	go func() { done <- s.Update(t.Context(), func(tx *Tx) error { return tx.AddAlert(minor(2)) }) }()
+	select {
+	case err := <-done:
+		if err != nil {
+			t.Error("after a panic: ", err)
+		}
+	case <-time.After(time.Minute):
+		t.Fatal("nothing can be committed after a panic")
+	}
+	if n := s.count(t, `SELECT count(*) FROM alerts`); n != 1 {
+		t.Errorf("%d alerts are stored, not the second one alone", n)
 	}
 }
 
