@@ -313,6 +313,45 @@ func TestI2ForgedBeforeAWSShowedIt(t *testing.T) {
 	s.resolved()
 }
 
+// TestI2ForgedBeforeADrift: as before, but it is deleted without an event. The next refresh alerts of that like of
+// any other loss, and blames nobody whom the forged record named.
+func TestI2ForgedBeforeADrift(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	s.protect(1)
+	young := s.plant("vpc-2", nil)
+	s.hear(s.record(young))
+	s.work()
+	s.is(young, incident.Closed, incident.Unknown)
+	s.world.SetPageSize(2)
+	s.plant("vpc-3", nil)
+	s.answering(&calls{describe: func(n int, _ *ec2.DescribeFlowLogsInput) (*ec2.DescribeFlowLogsOutput, error) {
+		if n == 2 {
+			return nil, errors.New("no second page")
+		}
+		return nil, nil
+	}})
+	if _, err := s.r.Refresh(t.Context(), scope); err == nil {
+		t.Fatal("the refresh does not fail")
+	}
+	s.r.Fleet = fleet{scope: s.api}
+	s.pass(10 * time.Minute)
+	s.attack(young)
+	s.pass(10 * time.Minute)
+	s.refresh()
+	s.pass(time.Minute)
+	s.restored("vpc-2")
+	i := s.is(young, incident.Restored, "")
+	if i.Source != incident.ByDrift || i.Actor != nil {
+		t.Errorf("lost by %s, %+v", i.Source, i.Actor)
+	}
+	if a := s.alertsOf(alert.Deletion, i.EventID); len(a) != 1 || a[0].Actor != nil {
+		t.Errorf("%d alerts of the loss: %+v", len(a), a)
+	}
+	s.pass(time.Hour)
+	s.resolved()
+}
+
 // TestI2ManyUnknownHideNone: what a refresh has shown of the flow logs that records named before is known
 // after it, however many more they named that are nowhere.
 func TestI2ManyUnknownHideNone(t *testing.T) {

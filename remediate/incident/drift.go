@@ -26,7 +26,7 @@ func (c *Case) ApplyDrift(id, eventID string, action Action, tornDown map[string
 		i.NextAttemptAt = c.Now
 		c.Put(i)
 		return false
-	case found && i.Reason != StillThere:
+	case found && i.Reason != StillThere && i.Reason != Unknown: // AWS has shown that one since: a refresh may have failed after that
 		return false
 	case found:
 		i = i.Reopen(c.Now).freezeSettings(row)

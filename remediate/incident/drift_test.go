@@ -72,6 +72,11 @@ func TestApplyDrift(t *testing.T) {
 			row fl-1: State=gone GoneAt=now
 			fl-1 opened: Source=drift EventID=e-2 Action=alert WaitUntil=now
 			history fl-1 open: a refresh no longer finds it (e-2)`},
+		{"I2: that a record named before it was known", given(live("fl-1"), closed("fl-1", Unknown, unknown)), drift(Restore, "fl-1"), `
+			= 1 opened
+			row fl-1: State=gone GoneAt=now
+			fl-1 reopened: ResourceID=vpc-1 Known=true Frozen=wanted Source=drift EventID=e-2 Actor=nobody FirstSeenAt=-24h1m0s LastSeenAt=-1h1m0s DeletedAt=never WaitUntil=now
+			history fl-1 open: a refresh no longer finds it (e-2)`},
 		{"unknown", given(), drift(Restore, "fl-1"), `= 0 opened`},
 		{"gone before", given(gone("fl-1")), drift(Restore, "fl-1"), `= 0 opened`},
 		{"a decoy: what it blocked is due", given(live("fl-1", unprotected), gone("fl-2"), blocked("fl-2", Decoy)), drift(Restore, "fl-1"),
