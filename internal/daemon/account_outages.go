@@ -72,7 +72,7 @@ func (a *accountOutages) note(account string, spared bool, err error) {
 		return
 	}
 	a.spared[account] = spared
-	if (places{a.d}).logs(len(a.spared)) {
+	if (places{a.d}).logs(len(a.spared), "accounts that can't be reached", "flowkeeper accounts list --failing") {
 		a.d.Log.Warn("refresh failed: the account can't be reached in any Region; its last snapshot stands", "account", account, "error", err)
 	}
 	if spared {

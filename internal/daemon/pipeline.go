@@ -69,11 +69,12 @@ func (p places) AllRefreshed() time.Time {
 	return p.d.refreshing.Next(next).Add(freshGrace)
 }
 
-// logs reports whether there is a line of log about the nth place that fails: about the first
-// pipeline.MostSingle. It logs one line that stands for all further ones.
-func (p places) logs(nth int) bool {
+// logs reports whether the nth place that fails is to have a line of log: the first pipeline.MostSingle
+// have one. At the next, it logs one line that stands for all further ones, with what they are and
+// which command lists them.
+func (p places) logs(nth int, what, command string) bool {
 	if nth == pipeline.MostSingle+1 {
-		p.d.Log.Warn("refresh failed: more places fail, and are not logged one by one: `flowkeeper accounts list --failing` lists the accounts", "logged", pipeline.MostSingle)
+		p.d.Log.Warn("refresh failed: further "+what+" are not logged one by one: `"+command+"` lists all", "logged", pipeline.MostSingle)
 	}
 	return 0 < nth && nth <= pipeline.MostSingle
 }
