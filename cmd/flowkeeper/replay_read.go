@@ -60,7 +60,7 @@ func (r *recordReader) complain(where string, err error) {
 	}
 }
 
-// plainError is an error without the name of the file, which stands before it. Where S3 could not
+// plainError is an error without the name of the file, which stands before it. Where AWS could not
 // be asked, it says what to check.
 func plainError(err error) error {
 	if file, ok := errors.AsType[*fs.PathError](err); ok {
