@@ -151,7 +151,7 @@ func replayFiles(ctx context.Context, x *replayCommand, args []string) error {
 	if err != nil && (!errors.Is(err, context.Canceled) || r.records() == 0) {
 		return err
 	}
-	if err == nil && r.Nothing() {
+	if err == nil && r.ReadNothing() {
 		return r.incomplete()
 	}
 	out.end()

@@ -75,7 +75,7 @@ func plainError(err error) error {
 // incomplete is an error if something could not be read: each was printed already.
 func (r *recordReader) incomplete() error {
 	switch {
-	case r.Nothing():
+	case r.ReadNothing():
 		return errPrinted
 	case r.Unread > 0:
 		return fmt.Errorf("%s could not be read, see above", alert.Plural(r.Unread, "file"))

@@ -14,7 +14,7 @@ import (
 	"flowkeeper/remediate/tamper"
 )
 
-// View reads the state file as a package of the daemon does: fn gets one transaction.
+// View reads the state file: fn gets a transaction that changes nothing.
 type View[Tx any] interface {
 	View(ctx context.Context, fn func(Tx) error) error
 }
@@ -96,7 +96,7 @@ func (p Planner) planOne(ctx context.Context, f detection.Finding, scope invento
 	return out, err
 }
 
-// What would be done, where that is no reason to close the incident.
+// Values of Planned.Would. The others are the reasons to close an incident: see package incident.
 const (
 	Restore       = "restore"
 	Wait          = "wait"
