@@ -113,7 +113,7 @@ func TestManyRefusedRoles(t *testing.T) {
 	})
 }
 
-// TestADepartedAccountIsForgotten: where it is back and has protected flow logs, it is not spared as it was.
+// TestADepartedAccountIsForgotten: where it is back and has protected flow logs, its failure is not expected any more.
 func TestADepartedAccountIsForgotten(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)

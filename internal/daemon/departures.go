@@ -29,9 +29,9 @@ const mostSingle = 5
 // when they were noticed.
 const factTogether = "departed together"
 
-// tell adds the alerts that the stored list of accounts asks for, and the ends of those that are
+// alertAll adds the alerts that the stored list of accounts asks for, and the ends of those that are
 // over.
-func (v departures) tell(ctx context.Context, members []organization.Member) {
+func (v departures) alertAll(ctx context.Context, members []organization.Member) {
 	groups := map[int64][]organization.Member{} // by when they departed
 	for _, m := range members {
 		switch {
@@ -50,11 +50,11 @@ func (v departures) tell(ctx context.Context, members []organization.Member) {
 			if !slices.Contains(together, at) {
 				together = append(together, at)
 			}
-			v.tellTogether(ctx, at, group, len(members))
+			v.alertTogether(ctx, at, group, len(members))
 			continue
 		}
 		for _, m := range group {
-			v.tellSingle(ctx, m)
+			v.alertSingle(ctx, m)
 		}
 	}
 	var still []int64
@@ -89,7 +89,7 @@ func (v departures) outage(key string, s inventory.Scope, p notify.Part, recover
 	return g
 }
 
-func (v departures) tellSingle(ctx context.Context, m organization.Member) {
+func (v departures) alertSingle(ctx context.Context, m organization.Member) {
 	o := v.of(m.ID)
 	if o.Alerted() {
 		return
@@ -99,7 +99,7 @@ func (v departures) tellSingle(ctx context.Context, m organization.Member) {
 	o.AlertOnce(ctx, urgent, fmt.Sprintf("the account %s %s. %s", accountName(m), whyDeparted(m), unwatched(n, regions, err)))
 }
 
-func (v departures) tellTogether(ctx context.Context, at int64, group []organization.Member, all int) {
+func (v departures) alertTogether(ctx context.Context, at int64, group []organization.Member, all int) {
 	var ids []string
 	for _, m := range group {
 		ids = append(ids, m.ID)

@@ -181,7 +181,7 @@ func (m *membership) follow(ctx context.Context) error {
 		d.discovery.outages.Forget(left)
 		d.Log.Warn("accounts have departed: their flow logs are neither watched nor restored, and what is known of them stays", "accounts", len(left), "which", named(members, left))
 	}
-	m.tell(ctx, members)
+	m.alertAll(ctx, members)
 	joined := slices.DeleteFunc(wanted, func(a scopes.Account) bool { return slices.Contains(there, a.ID) })
 	if len(joined) > 0 {
 		err = m.join(ctx, joined, members)
