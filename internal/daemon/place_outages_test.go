@@ -306,7 +306,7 @@ func TestManyAccountsRefuse(t *testing.T) {
 					own, together, ends := count()
 					t.Errorf("%d, %d and %d after a restart", own, together, ends)
 				}
-				for _, line := range []string{"can't list the Regions of accounts", "which Regions accounts have enabled can't be asked for"} {
+				for _, line := range []string{"can't list the Regions of accounts", "AWS does not say which Regions accounts have enabled"} {
 					if n := strings.Count(h.log.String(), `"msg":"`+line); n > 2 {
 						t.Errorf("%d lines of log in two starts: %s", n, line)
 					}
