@@ -80,7 +80,7 @@ func (r *recordReader) incomplete() error {
 	case r.Unread > 0:
 		return fmt.Errorf("%s could not be read, see above", alert.Plural(r.Unread, "file"))
 	case r.Bad > 0:
-		return fmt.Errorf("%d of what was read could not be understood, see above", r.Bad)
+		return fmt.Errorf("%s of the input could not be understood, see above", alert.Plural(r.Bad, "part"))
 	}
 	return nil
 }
