@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"sync"
 
-	"flowkeeper/alert"
 	"flowkeeper/internal/pipeline"
 	"flowkeeper/internal/scopes"
 	"flowkeeper/inventory"
@@ -100,12 +99,8 @@ func (a *accountOutages) forget(accounts []string) {
 
 // unseen says what it means for protected flow logs that an account can't be reached.
 func unseen(flowLogs, regions int, err error) string {
-	what := "Protected flow logs there"
-	switch {
-	case err == nil && flowLogs == 0:
+	if err == nil && flowLogs == 0 {
 		return "What is there is not known yet"
-	case err == nil:
-		what = alert.Plural(flowLogs, "protected flow log") + " in " + alert.Plural(regions, "Region")
 	}
-	return what + ": neither refreshed nor restored until it works again"
+	return protectedWords(flowLogs, regions, err) + ": neither refreshed nor restored until it works again"
 }

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strconv"
 
-	"flowkeeper/alert"
 	"flowkeeper/internal/organization"
 	"flowkeeper/internal/pipeline"
 	"flowkeeper/inventory"
@@ -112,14 +111,10 @@ func (v departures) alertTogether(ctx context.Context, at int64, group []organiz
 
 // unwatched says what a departure means for protected flow logs.
 func unwatched(flowLogs, regions int, err error) string {
-	what := "Protected flow logs there"
-	switch {
-	case err == nil && flowLogs == 0:
+	if err == nil && flowLogs == 0 {
 		return "No protected flow logs are there"
-	case err == nil:
-		what = alert.Plural(flowLogs, "protected flow log") + " in " + alert.Plural(regions, "Region")
 	}
-	return what + ": neither watched nor restored any more; what Flowkeeper knows of them stays, and counts again when the account is back"
+	return protectedWords(flowLogs, regions, err) + ": neither watched nor restored any more; what Flowkeeper knows of them stays, and counts again when the account is back"
 }
 
 func whyDeparted(m organization.Member) string {

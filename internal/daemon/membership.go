@@ -10,6 +10,7 @@ import (
 
 	"github.com/robfig/cron/v3"
 
+	"flowkeeper/alert"
 	"flowkeeper/internal/organization"
 	"flowkeeper/internal/outage"
 	"flowkeeper/internal/pipeline"
@@ -226,6 +227,14 @@ func protectedIn(ctx context.Context, s *store.Store, accounts ...string) (flowL
 		}
 	}
 	return flowLogs, regions, err
+}
+
+// protectedWords begins a sentence about what protectedIn counted, or could not count.
+func protectedWords(flowLogs, regions int, err error) string {
+	if err != nil {
+		return "Protected flow logs there"
+	}
+	return alert.Plural(flowLogs, "protected flow log") + " in " + alert.Plural(regions, "Region")
 }
 
 // isManagement reports whether an account is the organisation's management account. m may be nil.
