@@ -218,6 +218,9 @@ func (r *roster) ask(ctx context.Context, a *app, words []string) (asked, err er
 	case r.conf.Organization.RoleName == "": // the credentials' own, whose number AWS says
 		r.accounts = []scopes.Account{{}}
 		r.answers = r.verify(ctx, a, base)
+		if err := r.answers[""]; err != nil && len(words) > 0 && ctx.Err() == nil {
+			return nil, fmt.Errorf("which account these credentials are of is not known: %s", whyNot(err))
+		}
 		return asked, cmp.Or(ctx.Err(), choose())
 	}
 	r.answers = map[string]error{}

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"flowkeeper/alert"
 	"flowkeeper/alert/sink"
@@ -50,6 +51,17 @@ incidents and alerts, accounts, Regions and sinks.`,
 			}
 			return write(a)
 		},
+	}
+}
+
+// unmarkUsages takes the backquotes out of the texts of all flags: help finds the name of a value between
+// them, but the shell would show them.
+func unmarkUsages(c *cobra.Command) {
+	unmark := func(f *pflag.Flag) { f.Usage = strings.ReplaceAll(f.Usage, "`", "") }
+	c.Flags().VisitAll(unmark)
+	c.PersistentFlags().VisitAll(unmark)
+	for _, sub := range c.Commands() {
+		unmarkUsages(sub)
 	}
 }
 

@@ -212,8 +212,8 @@ func (n choice) apply(ctx context.Context, s state) error {
 	return nil
 }
 
-// regionID is the form of a Region: AWS may have more than we know.
-var regionID = regexp.MustCompile(`^[a-z]{2,}(-[a-z0-9]+)+$`)
+// regionID is the form of a Region: AWS may have more than we know. All end with a number: eu-west is none.
+var regionID = regexp.MustCompile(`^[a-z]{2,}(-[a-z0-9]+)+-[0-9]+$`)
 
 const regionForm = "a Region looks like eu-west-1"
 

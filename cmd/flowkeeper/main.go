@@ -56,6 +56,9 @@ const (
 func (a *app) execute(ctx context.Context, args []string) int {
 	root := newRoot(a)
 	root.SetArgs(args)
+	if len(args) > 0 && args[0] == cobra.ShellCompRequestCmd {
+		unmarkUsages(root)
+	}
 	c, err := root.ExecuteContextC(ctx)
 	unwritten := a.Flush()
 	code := a.explain(ctx, c, err)

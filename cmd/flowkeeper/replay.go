@@ -151,7 +151,7 @@ func replayFiles(ctx context.Context, x *replayCommand, args []string) error {
 	if err != nil && (!errors.Is(err, context.Canceled) || r.records() == 0) {
 		return err
 	}
-	if err == nil && r.Nothing() {
+	if err == nil && r.ReadNothing() {
 		return r.incomplete()
 	}
 	out.end()
@@ -187,17 +187,22 @@ func newPlanner(ctx context.Context, a *app) (p replay.Planner, closeState func(
 	}, func() { _ = s.Close() }, nil
 }
 
-// watchedBy says which accounts and Regions are configured. Where that depends on AWS, all are: the
-// account of the credentials, the enabled Regions, the accounts of an organisation before listed.
+// watchedBy returns what reports whether an account and Region are configured. Where AWS decides that, all
+// are: the account of the credentials, the enabled Regions, and the accounts of an organisation until they are
+// listed.
 func watchedBy(c configs.Config, members []organization.Member, listed bool) func(inventory.Scope) bool {
 	accounts := daemon.ProtectedAccounts(c, "", members)
+	complete := len(accounts) > 0 // else it is the account of the credentials
+	if c.Organization.RoleName != "" {
+		complete = listed
+	}
 	return func(s inventory.Scope) bool {
 		regions := c.Inventory.Regions
 		n := slices.IndexFunc(accounts, func(a scopes.Account) bool { return a.ID == s.Account })
 		switch {
 		case n >= 0 && len(accounts[n].Regions) > 0:
 			regions = accounts[n].Regions
-		case n < 0 && len(accounts) > 0 && (listed || c.Organization.RoleName == ""):
+		case n < 0 && complete:
 			return false
 		}
 		return len(regions) == 0 || slices.Contains(regions, scopes.AllRegions) || slices.Contains(regions, s.Region)

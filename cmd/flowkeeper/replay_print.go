@@ -142,7 +142,7 @@ func addendumWords(v replay.Finding) string {
 	return fmt.Sprintf("%s (%s): a second alert only if it says more", a.EventID, reason)
 }
 
-// words is what would be done about one flow log.
+// plannedWords says what would be done about one flow log.
 func plannedWords(p replay.Planned) string {
 	var parts []string
 	if p.ResourceID != "" {

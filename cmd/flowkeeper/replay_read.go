@@ -60,7 +60,7 @@ func (r *recordReader) complain(where string, err error) {
 	}
 }
 
-// plainError is an error without the name of the file, which stands before it. Where S3 could not
+// plainError is an error without the name of the file, which stands before it. Where AWS could not
 // be asked, it says what to check.
 func plainError(err error) error {
 	if file, ok := errors.AsType[*fs.PathError](err); ok {
@@ -75,12 +75,12 @@ func plainError(err error) error {
 // incomplete is an error if something could not be read: each was printed already.
 func (r *recordReader) incomplete() error {
 	switch {
-	case r.Nothing():
+	case r.ReadNothing():
 		return errPrinted
 	case r.Unread > 0:
 		return fmt.Errorf("%s could not be read, see above", alert.Plural(r.Unread, "file"))
 	case r.Bad > 0:
-		return fmt.Errorf("%d of what was read could not be understood, see above", r.Bad)
+		return fmt.Errorf("%s of the input could not be understood, see above", alert.Plural(r.Bad, "part"))
 	}
 	return nil
 }

@@ -1,7 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"errors"
+
+	"github.com/aws/smithy-go"
 
 	"flowkeeper/alert"
 	"flowkeeper/internal/daemon"
@@ -44,8 +48,8 @@ func sendRecords(ctx context.Context, x *replayCommand, args []string) error {
 		Bad     int `json:"bad"`
 	}{r.records(), q.Sent, r.Bad}
 	a.Result(out, "%s sent, %s read", alert.Plural(out.Sent, "message"), alert.Plural(out.Records, "record"))
-	if err != nil {
-		return err
+	if api := smithy.APIError(nil); err != nil && !errors.As(err, &api) { // SQS did not answer
+		return plainError(err)
 	}
-	return r.incomplete()
+	return cmp.Or(err, r.incomplete())
 }

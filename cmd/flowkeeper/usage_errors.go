@@ -89,7 +89,7 @@ func invalidValue(e *pflag.InvalidValueError) error {
 	if ours, ok := errors.AsType[*usageError](e.Unwrap()); ok {
 		why = ours.text
 	} else if f.Value.Type() == "bool" {
-		why = "it takes no value"
+		why = "it takes no value, or true or false"
 	}
 	return usagef("--%s %s: %s", f.Name, cmp.Or(e.GetValue(), `""`), why)
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"sync"
 
-	"flowkeeper/alert"
 	"flowkeeper/internal/pipeline"
 	"flowkeeper/internal/scopes"
 	"flowkeeper/inventory"
@@ -17,12 +16,12 @@ type accountOutages struct {
 	*pipeline.Places
 	d *Daemon
 
-	mu     sync.Mutex      // guards what follows
-	spared map[string]bool // by account: it fails, and is the management account, which never had the role
+	mu       sync.Mutex      // guards what follows
+	expected map[string]bool // by account that fails; true: it is the management account, which never had the role
 }
 
 func newAccountOutages(d *Daemon) *accountOutages {
-	return &accountOutages{d: d, spared: map[string]bool{}, Places: places{d}.alerts(pipeline.Kind{
+	return &accountOutages{d: d, expected: map[string]bool{}, Places: places{d}.alerts(pipeline.Kind{
 		Part: pipeline.ReachingAccount, Whole: true, Words: accountWords{d},
 		Recovery:  "the account can be reached again",
 		Recovered: "the accounts that had no alert of their own can be reached again",
@@ -41,8 +40,8 @@ func (accountWords) Many(_ pipeline.Place, name string, _ []string, err error) s
 	return fmt.Sprintf("more than %d accounts can't be reached: `flowkeeper accounts list` lists all. One of them is %s: %s", pipeline.MostSingle, name, err)
 }
 
-// fail notes that a scope can't be refreshed for the credentials of its account, so often in a row.
-// Where they are refused, the account may have departed: a listing that says so ends ctx.
+// fail notes that a scope can't be refreshed because of the credentials of its account; failures is how often in
+// a row. Where they are refused, the account may have departed: a listing that says so ends ctx.
 func (a *accountOutages) fail(ctx context.Context, account string, failures int, err error) {
 	refused := !scopes.Passes(err)
 	if refused && a.d.membership != nil && failures == 1 {
@@ -53,29 +52,29 @@ func (a *accountOutages) fail(ctx context.Context, account string, failures int,
 	}
 	whole := inventory.Scope{Account: account}
 	a.mu.Lock()
-	spared, noted := a.spared[account]
+	expected, noted := a.expected[account]
 	a.mu.Unlock()
 	if !noted {
-		spared = refused && a.d.membership.isManagement(ctx, account) && !a.Urgent(ctx, whole)
-		a.note(account, spared, err)
+		expected = refused && a.d.membership.isManagement(ctx, account) && !a.Urgent(ctx, whole)
+		a.note(account, expected, err)
 	}
-	if !spared {
+	if !expected {
 		a.Fail(whole, "", err)
 	}
 }
 
-// note logs that an account begins to fail, and notes whether it is spared.
-func (a *accountOutages) note(account string, spared bool, err error) {
+// note logs that an account begins to fail, and notes whether that is expected.
+func (a *accountOutages) note(account string, expected bool, err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if _, noted := a.spared[account]; noted {
+	if _, noted := a.expected[account]; noted {
 		return
 	}
-	a.spared[account] = spared
-	if (places{a.d}).logs(len(a.spared)) {
+	a.expected[account] = expected
+	if (places{a.d}).logs(len(a.expected), "accounts that can't be reached", "flowkeeper accounts list --failing") {
 		a.d.Log.Warn("refresh failed: the account can't be reached in any Region; its last snapshot stands", "account", account, "error", err)
 	}
-	if spared {
+	if expected {
 		a.d.Log.Warn("the management account is not protected: service-managed StackSets do not deploy the role there. Make the role by hand, or put the account into organization.exclude", "account", account)
 	}
 }
@@ -83,7 +82,7 @@ func (a *accountOutages) note(account string, spared bool, err error) {
 // works notes that an account's credentials are there.
 func (a *accountOutages) works(account string) {
 	a.mu.Lock()
-	delete(a.spared, account)
+	delete(a.expected, account)
 	a.mu.Unlock()
 	a.Works(inventory.Scope{Account: account})
 }
@@ -92,7 +91,7 @@ func (a *accountOutages) works(account string) {
 func (a *accountOutages) forget(accounts []string) {
 	a.mu.Lock()
 	for _, account := range accounts {
-		delete(a.spared, account)
+		delete(a.expected, account)
 	}
 	a.mu.Unlock()
 	a.Forget(accounts)
@@ -100,12 +99,8 @@ func (a *accountOutages) forget(accounts []string) {
 
 // unseen says what it means for protected flow logs that an account can't be reached.
 func unseen(flowLogs, regions int, err error) string {
-	what := "Protected flow logs there"
-	switch {
-	case err == nil && flowLogs == 0:
+	if err == nil && flowLogs == 0 {
 		return "What is there is not known yet"
-	case err == nil:
-		what = alert.Plural(flowLogs, "protected flow log") + " in " + alert.Plural(regions, "Region")
 	}
-	return what + ": neither refreshed nor restored until it works again"
+	return protectedWords(flowLogs, regions, err) + ": neither refreshed nor restored until it works again"
 }

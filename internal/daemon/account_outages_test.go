@@ -93,7 +93,7 @@ func TestManyRefusedRoles(t *testing.T) {
 		if a := together(); len(a) != 1 || count("medium") != pipeline.MostSingle+1 || !strings.Contains(a[0].Cause, "more than 10 accounts can't be reached") {
 			t.Errorf("%q, and %+v", h.accountAlerts(), a)
 		}
-		if one, more := strings.Count(h.log.String(), "refresh failed: the account"), strings.Count(h.log.String(), "refresh failed: more places"); one != pipeline.MostSingle || more != 1 {
+		if one, more := strings.Count(h.log.String(), "refresh failed: the account"), strings.Count(h.log.String(), "refresh failed: further accounts that can't be reached are not logged one by one: `flowkeeper accounts list --failing` lists all"); one != pipeline.MostSingle || more != 1 {
 			t.Errorf("%d and %d lines of log:\n%s", one, more, h.log)
 		}
 		h.world.AddRole(roleIn(payments), "another external ID")
@@ -113,7 +113,7 @@ func TestManyRefusedRoles(t *testing.T) {
 	})
 }
 
-// TestADepartedAccountIsForgotten: where it is back and has protected flow logs, it is not spared as it was.
+// TestADepartedAccountIsForgotten: where it is back and has protected flow logs, its failure is not expected any more.
 func TestADepartedAccountIsForgotten(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)

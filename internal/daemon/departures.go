@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strconv"
 
-	"flowkeeper/alert"
 	"flowkeeper/internal/organization"
 	"flowkeeper/internal/pipeline"
 	"flowkeeper/inventory"
@@ -29,9 +28,9 @@ const mostSingle = 5
 // when they were noticed.
 const factTogether = "departed together"
 
-// tell adds the alerts that the stored list of accounts asks for, and the ends of those that are
+// alertAll adds the alerts that the stored list of accounts asks for, and the ends of those that are
 // over.
-func (v departures) tell(ctx context.Context, members []organization.Member) {
+func (v departures) alertAll(ctx context.Context, members []organization.Member) {
 	groups := map[int64][]organization.Member{} // by when they departed
 	for _, m := range members {
 		switch {
@@ -50,11 +49,11 @@ func (v departures) tell(ctx context.Context, members []organization.Member) {
 			if !slices.Contains(together, at) {
 				together = append(together, at)
 			}
-			v.tellTogether(ctx, at, group, len(members))
+			v.alertTogether(ctx, at, group, len(members))
 			continue
 		}
 		for _, m := range group {
-			v.tellSingle(ctx, m)
+			v.alertSingle(ctx, m)
 		}
 	}
 	var still []int64
@@ -89,7 +88,7 @@ func (v departures) outage(key string, s inventory.Scope, p notify.Part, recover
 	return g
 }
 
-func (v departures) tellSingle(ctx context.Context, m organization.Member) {
+func (v departures) alertSingle(ctx context.Context, m organization.Member) {
 	o := v.of(m.ID)
 	if o.Alerted() {
 		return
@@ -99,7 +98,7 @@ func (v departures) tellSingle(ctx context.Context, m organization.Member) {
 	o.AlertOnce(ctx, urgent, fmt.Sprintf("the account %s %s. %s", accountName(m), whyDeparted(m), unwatched(n, regions, err)))
 }
 
-func (v departures) tellTogether(ctx context.Context, at int64, group []organization.Member, all int) {
+func (v departures) alertTogether(ctx context.Context, at int64, group []organization.Member, all int) {
 	var ids []string
 	for _, m := range group {
 		ids = append(ids, m.ID)
@@ -112,14 +111,10 @@ func (v departures) tellTogether(ctx context.Context, at int64, group []organiza
 
 // unwatched says what a departure means for protected flow logs.
 func unwatched(flowLogs, regions int, err error) string {
-	what := "Protected flow logs there"
-	switch {
-	case err == nil && flowLogs == 0:
+	if err == nil && flowLogs == 0 {
 		return "No protected flow logs are there"
-	case err == nil:
-		what = alert.Plural(flowLogs, "protected flow log") + " in " + alert.Plural(regions, "Region")
 	}
-	return what + ": neither watched nor restored any more; what Flowkeeper knows of them stays, and counts again when the account is back"
+	return protectedWords(flowLogs, regions, err) + ": neither watched nor restored any more; what Flowkeeper knows of them stays, and counts again when the account is back"
 }
 
 func whyDeparted(m organization.Member) string {

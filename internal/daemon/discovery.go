@@ -39,15 +39,15 @@ func newDiscovery(d *Daemon) *discovery {
 	})}
 }
 
-// discoveryWords say that it can't be asked which Regions an account has enabled.
+// discoveryWords say that Flowkeeper can't ask which Regions an account has enabled.
 type discoveryWords struct{}
 
 func (discoveryWords) One(_ context.Context, _ pipeline.Place, name string, _ []string, _ bool, err error) string {
-	return fmt.Sprintf("Flowkeeper can't ask AWS which Regions the account %s has enabled, so that a newly enabled one would not be guarded: %s", name, err)
+	return fmt.Sprintf("Flowkeeper can't ask AWS which Regions the account %s has enabled, so that a newly enabled one would not be protected: %s", name, err)
 }
 
 func (discoveryWords) Many(_ pipeline.Place, name string, _ []string, err error) string {
-	return fmt.Sprintf("Flowkeeper can't ask AWS which Regions more than %d accounts have enabled, so that a newly enabled one would not be guarded: `flowkeeper doctor` lists all. One of them is %s: %s", pipeline.MostSingle, name, err)
+	return fmt.Sprintf("Flowkeeper can't ask AWS which Regions more than %d accounts have enabled, so that a newly enabled one would not be protected: `flowkeeper doctor` lists all. One of them is %s: %s", pipeline.MostSingle, name, err)
 }
 
 // run discovers until ctx ends, and starts the loops of new scopes.
@@ -65,7 +65,7 @@ func (v *discovery) run(ctx context.Context) error {
 		added, failed := v.d.fleet.Discover(ctx)
 		v.done(last)
 		for _, s := range added {
-			v.d.Log.Info("a Region is new, and guarded from now on", "account", s.Account, "region", s.Region)
+			v.d.Log.Info("a Region is new, and protected from now on", "account", s.Account, "region", s.Region)
 			v.d.loopsOf.start(s)
 		}
 		v.d.refreshes.enable()
@@ -90,7 +90,7 @@ func (v *discovery) report(ctx context.Context, failed map[string]error) {
 	}
 	if len(began) > 0 {
 		slices.Sort(began)
-		v.d.Log.Warn("which Regions accounts have enabled can't be asked for; those that are known stay", "accounts", len(began), "first", began[0], "error", failed[began[0]])
+		v.d.Log.Warn("AWS does not say which Regions accounts have enabled; those that are known stay", "accounts", len(began), "first", began[0], "error", failed[began[0]])
 	}
 	maps.DeleteFunc(v.failures, func(account string, _ int) bool { return failed[account] == nil })
 	for _, account := range v.d.fleet.Accounts() {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/robfig/cron/v3"
 
+	"flowkeeper/alert"
 	"flowkeeper/internal/organization"
 	"flowkeeper/internal/outage"
 	"flowkeeper/internal/pipeline"
@@ -181,7 +182,7 @@ func (m *membership) follow(ctx context.Context) error {
 		d.discovery.outages.Forget(left)
 		d.Log.Warn("accounts have departed: their flow logs are neither watched nor restored, and what is known of them stays", "accounts", len(left), "which", named(members, left))
 	}
-	m.tell(ctx, members)
+	m.alertAll(ctx, members)
 	joined := slices.DeleteFunc(wanted, func(a scopes.Account) bool { return slices.Contains(there, a.ID) })
 	if len(joined) > 0 {
 		err = m.join(ctx, joined, members)
@@ -226,6 +227,14 @@ func protectedIn(ctx context.Context, s *store.Store, accounts ...string) (flowL
 		}
 	}
 	return flowLogs, regions, err
+}
+
+// protectedWords begins a sentence about what protectedIn counted, or could not count.
+func protectedWords(flowLogs, regions int, err error) string {
+	if err != nil {
+		return "Protected flow logs there"
+	}
+	return alert.Plural(flowLogs, "protected flow log") + " in " + alert.Plural(regions, "Region")
 }
 
 // isManagement reports whether an account is the organisation's management account. m may be nil.

@@ -11,12 +11,12 @@ import (
 	"flowkeeper/remediate/notify"
 )
 
-// outbox is the state file's, for alerts of outages: pipeline.Outbox.
+// outbox puts alerts of outages into the state file. It implements pipeline.Outbox.
 type outbox struct{ d *Daemon }
 
-func (o outbox) Alerted(ctx context.Context, s inventory.Scope, p notify.Part) (alerted bool, err error) {
-	err = o.d.store.View(ctx, func(tx *store.Tx) error { alerted, err = tx.OutageAlerted(s, p); return err })
-	return alerted, err
+func (o outbox) OwesEnd(ctx context.Context, s inventory.Scope, p notify.Part) (owes bool, err error) {
+	err = o.d.store.View(ctx, func(tx *store.Tx) error { owes, err = tx.OutageAlerted(s, p); return err })
+	return owes, err
 }
 
 func (o outbox) Add(ctx context.Context, a alert.Alert, s inventory.Scope, p notify.Part, remember bool) error {
@@ -41,15 +41,15 @@ func (d *Daemon) newOutage(s inventory.Scope, p notify.Part, recovery string) *p
 	return pipeline.New(outbox{d}, s, p, recovery)
 }
 
-// places are accounts and their Regions, of which some may fail: pipeline.Fleet.
+// places answers what pipeline asks about accounts and their Regions. It implements pipeline.Fleet.
 type places struct{ d *Daemon }
 
-// alerts are those of a kind of failure.
+// alerts returns the alerts of a kind of failure.
 func (p places) alerts(k pipeline.Kind) *pipeline.Places {
 	return pipeline.NewPlaces(outbox{p.d}, p, k)
 }
 
-// all are the alerts of every kind.
+// all returns the alerts of every kind.
 func (p places) all() []*pipeline.Places {
 	return []*pipeline.Places{p.d.refreshes.accounts.Places, p.d.refreshes.regions, p.d.discovery.outages}
 }
@@ -69,11 +69,12 @@ func (p places) AllRefreshed() time.Time {
 	return p.d.refreshing.Next(next).Add(freshGrace)
 }
 
-// logs reports whether there is a line of log about the nth place that fails: about the first
-// pipeline.MostSingle. It logs one line that stands for all further ones.
-func (p places) logs(nth int) bool {
+// logs reports whether the nth place that fails is to have a line of log: the first pipeline.MostSingle
+// have one. At the next, it logs one line that stands for all further ones, with what they are and
+// which command lists them.
+func (p places) logs(nth int, what, command string) bool {
 	if nth == pipeline.MostSingle+1 {
-		p.d.Log.Warn("refresh failed: more places fail, and are not logged one by one: `flowkeeper accounts list --failing` lists the accounts", "logged", pipeline.MostSingle)
+		p.d.Log.Warn("refresh failed: further "+what+" are not logged one by one: `"+command+"` lists all", "logged", pipeline.MostSingle)
 	}
 	return 0 < nth && nth <= pipeline.MostSingle
 }

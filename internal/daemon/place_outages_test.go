@@ -306,10 +306,14 @@ func TestManyAccountsRefuse(t *testing.T) {
 					own, together, ends := count()
 					t.Errorf("%d, %d and %d after a restart", own, together, ends)
 				}
-				for _, line := range []string{"can't list the Regions of accounts", "which Regions accounts have enabled can't be asked for"} {
+				for _, line := range []string{"can't list the Regions of accounts", "AWS does not say which Regions accounts have enabled"} {
 					if n := strings.Count(h.log.String(), `"msg":"`+line); n > 2 {
 						t.Errorf("%d lines of log in two starts: %s", n, line)
 					}
+				}
+				beyond := strings.Count(h.log.String(), "further accounts with Regions that can't be refreshed are not logged one by one: `flowkeeper doctor` lists all")
+				if want := map[string]int{"DescribeFlowLogs": 2}[c.operation]; beyond != want {
+					t.Errorf("%d lines of log stand for further Regions in two starts, want %d", beyond, want)
 				}
 				for n := range pipeline.MostSingle + 5 {
 					refused.allow(team(n), "*", c.operation)

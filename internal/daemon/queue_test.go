@@ -19,7 +19,7 @@ import (
 // noOutages is an outbox in which no alert of an outage is.
 type noOutages struct{ pipeline.Outbox }
 
-func (noOutages) Alerted(context.Context, inventory.Scope, notify.Part) (bool, error) {
+func (noOutages) OwesEnd(context.Context, inventory.Scope, notify.Part) (bool, error) {
 	return false, nil
 }
 

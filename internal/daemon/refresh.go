@@ -154,8 +154,11 @@ func (r *refreshes) fail(ctx context.Context, s inventory.Scope, err error) {
 		r.disable(ctx, s)
 		return
 	}
-	if ctx.Err() == nil && (refused || st.outage.Failures() >= 3) && (places{r.d}).logs(r.regions.Fail(s, scopes.CauseOf(err), err)) {
-		r.d.Log.Warn("refresh failed; the last snapshot stands. Further Regions of the account that fail alike are not logged", "account", s.Account, "region", s.Region, "error", err)
+	if ctx.Err() == nil && (refused || st.outage.Failures() >= 3) {
+		nth := r.regions.Fail(s, scopes.CauseOf(err), err)
+		if (places{r.d}).logs(nth, "accounts with Regions that can't be refreshed", "flowkeeper doctor") {
+			r.d.Log.Warn("refresh failed; the last snapshot stands. Further Regions of the account that fail alike are not logged", "account", s.Account, "region", s.Region, "error", err)
+		}
 	}
 	r.again(s)
 }

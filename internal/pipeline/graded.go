@@ -9,7 +9,7 @@ import (
 )
 
 // Graded is an outage whose alert is high if it is urgent, else medium. Its
-// methods are called by one goroutine at a time.
+// methods are called by one goroutine at a time. The zero value can't be used.
 type Graded struct{ High, Medium *Outage }
 
 // NewGraded is the outage of a part of a scope. recovery is as in [New].

@@ -14,8 +14,8 @@ import (
 
 // Outbox stores and sends the alerts. It is safe for concurrent use.
 type Outbox interface {
-	// Alerted reports whether the end of an outage is still to be alerted of.
-	Alerted(context.Context, inventory.Scope, notify.Part) (bool, error)
+	// OwesEnd reports whether the end of an outage is still to be alerted of.
+	OwesEnd(context.Context, inventory.Scope, notify.Part) (bool, error)
 	// Add adds an alert of an outage. Where remember is set, it notes in the same commit whether the end
 	// of the outage is still to be alerted of: it is, unless the alert itself is about the end.
 	Add(ctx context.Context, a alert.Alert, s inventory.Scope, p notify.Part, remember bool) error
@@ -70,7 +70,7 @@ func (o *Outage) AlertIn(ctx context.Context, region, text string) {
 // before it.
 func (o *Outage) WasAlerted(ctx context.Context) bool {
 	if !o.alerted && !o.endStored {
-		before, err := o.out.Alerted(ctx, o.scope, o.part)
+		before, err := o.out.OwesEnd(ctx, o.scope, o.part)
 		o.alerted = err == nil && before
 	}
 	return o.alerted
@@ -88,8 +88,8 @@ func (o *Outage) End(ctx context.Context) {
 		return
 	}
 	o.endPending, o.alerted = o.endPending || o.alerted, false // the next outage is alerted, whether or not this end can be stored
-	alerted, err := o.out.Alerted(ctx, o.scope, o.part)
-	if err == nil && (alerted || o.endPending) {
+	owes, err := o.out.OwesEnd(ctx, o.scope, o.part)
+	if err == nil && (owes || o.endPending) {
 		err = o.out.Add(ctx, o.endAlert(), o.scope, o.part, o.recovery != "")
 	}
 	if err == nil {

@@ -19,13 +19,13 @@ const endAgain = time.Minute
 type alertedPlace struct {
 	own     Graded
 	level   alert.Level              // of the gravest alert; empty: none
-	covered bool                     // that alert was together
+	covered bool                     // that alert was the one for all others (Places.together)
 	scopes  map[inventory.Scope]bool // that fail; whether each is urgent
-	quiet   time.Time                // until then, further Regions are no news: all are refreshed once
-	tried   time.Time                // by then all that a daemon before may have alerted of have been tried
+	quiet   time.Time                // until then no alert says that more Regions fail: each is refreshed once
+	tried   time.Time                // by then all that the daemon before may have alerted of have been tried; zero: it alerted of none
 }
 
-// Run adds the alerts until ctx ends.
+// Run adds the alerts until ctx ends. It returns nil.
 func (o *Places) Run(ctx context.Context) error {
 	for ctx.Err() == nil {
 		o.mu.Lock()
@@ -139,7 +139,7 @@ func (o *Places) calm(ctx context.Context, p Place, a *alertedPlace) bool {
 	return a.own.High.endStored
 }
 
-// alert alerts of a place if that is news. It gives the scopes that fail, and the last error.
+// alert alerts of a place if that is news. failing are the scopes that fail there, and err is the last error.
 func (o *Places) alert(ctx context.Context, p Place, failing []inventory.Scope, err error) {
 	a := o.alerted[p]
 	if a == nil {

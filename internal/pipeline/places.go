@@ -93,7 +93,7 @@ const (
 	TriedAfter = 10 * time.Minute
 )
 
-// NewPlaces has nothing that fails.
+// NewPlaces returns places of which none fails yet.
 func NewPlaces(out Outbox, f Fleet, k Kind) *Places {
 	return &Places{
 		out: out, fleet: f, kind: k, began: time.Now(), wake: make(chan struct{}, 1),
@@ -102,8 +102,8 @@ func NewPlaces(out Outbox, f Fleet, k Kind) *Places {
 	}
 }
 
-// Fail notes that a scope fails; one that stands for its account has no Region. It returns as how
-// many-th of the places that fail its place began to; zero: it did before. Until it works, its cause
+// Fail notes that a scope fails; one that stands for its account has no Region. If its place begins to fail, nth
+// is how many places fail now; else it is zero. Until it works, its cause
 // changes only to one that is later in scopes.Causes: who switches between two makes no alert at each
 // refresh.
 func (o *Places) Fail(s inventory.Scope, cause scopes.Cause, err error) (nth int) {
@@ -179,7 +179,7 @@ func (o *Places) drop(s inventory.Scope) {
 	}
 }
 
-// change has run look at a place. The caller holds mu.
+// change makes Run look at a place. The caller holds mu.
 func (o *Places) change(p Place) {
 	o.changed[p] = true
 	o.wakeUp()
@@ -188,7 +188,7 @@ func (o *Places) change(p Place) {
 func (o *Places) wakeUp() {
 	select {
 	case o.wake <- struct{}{}:
-	default: // it will look anyway
+	default: // it is woken already
 	}
 }
 

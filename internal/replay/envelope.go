@@ -8,7 +8,8 @@ import (
 	"flowkeeper/internal/cloudtrail"
 )
 
-// Envelope is the message that EventBridge sends for a record.
+// Envelope returns the message that EventBridge sends for a record. raw is the record as it was read; it
+// is an error if it is no JSON.
 func Envelope(raw []byte, r cloudtrail.Record) (string, error) {
 	service, _, _ := strings.Cut(r.EventSource, ".")
 	text, err := json.Marshal(map[string]any{

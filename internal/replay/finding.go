@@ -43,7 +43,7 @@ type Finding struct {
 	Addendum       *Addendum       `json:"addendum,omitempty"`     // the record corrects an earlier one, or came late
 	Why            string          `json:"why,omitempty"`          // ignored: why nothing is done about it
 	Target         string          `json:"target,omitempty"`       // tampered with; absent: not stated
-	Threatens      []string        `json:"threatens,omitempty"`    // what that is, here
+	Threatens      []string        `json:"threatens,omitempty"`    // what the target is here: the destination of 2 flow logs, the queue …
 	FlowLogs       []Planned       `json:"flow_logs,omitempty"`
 	FailedFlowLogs []alert.FlowLog `json:"failed_flow_logs,omitempty"`
 	File           string          `json:"file,omitempty"` // in which the record was
@@ -59,8 +59,8 @@ type Addendum struct {
 	Updated string `json:"updated_fields,omitempty"`
 }
 
-// Explain says what a finding means. Of a record that names a watched call but is none, the finding
-// has the record alone.
+// Explain says what a finding means. For a record that names a watched call but is none, f has no kind, and
+// the result is Ignored. An error is one of the state file.
 func (p Planner) Explain(ctx context.Context, f detection.Finding) (v Finding, err error) {
 	r := f.Record
 	v = Finding{
@@ -94,8 +94,8 @@ func (p Planner) Explain(ctx context.Context, f detection.Finding) (v Finding, e
 	return v, err
 }
 
-// Planned is what would be done about one flow log that a record says was
-// deleted.
+// Planned is what would be done about one flow log that a record says was deleted; of a flow log that was
+// created or depends on what was tampered with, it only says which.
 type Planned struct {
 	FlowLogID   string              `json:"flow_log_id"`
 	ResourceID  string              `json:"resource_id,omitempty"`

@@ -14,7 +14,7 @@ import (
 	"flowkeeper/remediate/tamper"
 )
 
-// View reads the state file as a package of the daemon does: fn gets one transaction.
+// View reads the state file: fn gets a transaction that changes nothing.
 type View[Tx any] interface {
 	View(ctx context.Context, fn func(Tx) error) error
 }
@@ -50,53 +50,57 @@ func (p Planner) impact(ctx context.Context, v *Finding, r cloudtrail.Record) er
 	})
 }
 
-// plan says what would be done about the flow logs that a record says were deleted.
+// plan says what would be done about the flow logs that a record says were deleted. Like the daemon, it loads
+// them together.
 func (p Planner) plan(ctx context.Context, f detection.Finding) (all []Planned, err error) {
 	scope := inventory.Scope{Account: f.Record.Account, Region: f.Record.Region}
-	for _, id := range f.Deleted {
-		out := Planned{FlowLogID: id}
-		if p.Cases != nil {
-			out, err = p.planOne(ctx, f, scope, id)
+	unwatched := p.Watched != nil && !p.Watched(scope)
+	if p.Cases == nil || unwatched {
+		for _, id := range f.Deleted {
+			out := Planned{FlowLogID: id}
+			if p.Cases != nil {
+				out.Would, out.Why = NotConfigured, "its account or Region is not configured: nothing is done about its records"
+			}
+			all = append(all, out)
 		}
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, out)
+		return all, nil
 	}
-	return all, nil
-}
-
-func (p Planner) planOne(ctx context.Context, f detection.Finding, scope inventory.Scope, id string) (out Planned, err error) {
-	if p.Watched != nil && !p.Watched(scope) {
-		return Planned{FlowLogID: id, Would: NotConfigured, Why: "its account or Region is not configured: nothing is done about its records"}, nil
-	}
-	now := time.Now()
 	err = p.Cases.View(ctx, func(tx remediate.Tx) error {
-		out = Planned{FlowLogID: id}
-		c, err := tx.Case(scope, incident.Selection{IDs: []string{id}}, now)
+		c, err := tx.Case(scope, incident.Selection{IDs: f.Deleted}, time.Now())
 		if err != nil {
 			return err
 		}
 		c.Policy = p.Policy
-		if i, found := c.Incident(id); found {
-			out.Incident = i.State
-		}
-		row, known := c.Row(id)
-		if !known {
-			out.Would, out.Why = incident.Unknown, "the snapshot never saw it in "+scope.String()+": there is nothing to recreate it from"
-			return nil
-		}
-		out.ResourceID, out.Destination = row.ResourceID, row.Destination(scope)
-		out.Would, out.Why = forecast(c, row, remediate.RecordOf(f, p.Policy))
-		if out.Would == Restore || out.Would == Wait {
-			out.FlowLog = &row.Settings
+		rec := remediate.RecordOf(f, p.Policy)
+		all = nil
+		for _, id := range f.Deleted {
+			all = append(all, planOne(c, id, rec))
 		}
 		return nil
 	})
-	return out, err
+	return all, err
 }
 
-// What would be done, where that is no reason to close the incident.
+// planOne says what would be done about one flow log of a case.
+func planOne(c *incident.Case, id string, rec incident.Record) Planned {
+	out := Planned{FlowLogID: id}
+	if i, found := c.Incident(id); found {
+		out.Incident = i.State
+	}
+	row, known := c.Row(id)
+	if !known {
+		out.Would, out.Why = incident.Unknown, "the snapshot never saw it in "+c.Scope.String()+": there is nothing to recreate it from"
+		return out
+	}
+	out.ResourceID, out.Destination = row.ResourceID, row.Destination(c.Scope)
+	out.Would, out.Why = forecast(c, row, rec)
+	if out.Would == Restore || out.Would == Wait {
+		out.FlowLog = &row.Settings
+	}
+	return out
+}
+
+// Values of Planned.Would. The others are the reasons to close an incident: see package incident.
 const (
 	Restore       = "restore"
 	Wait          = "wait"

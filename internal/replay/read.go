@@ -30,11 +30,12 @@ const (
 // what is found in them is handed over, and their errors are reported, in their order.
 type Reader struct {
 	Finder *recordsource.Finder
-	// Found is called with every record that has a finding, raw and decoded, and with
-	// those that name a call but are none: their finding has no kind. file is where it was
+	// Found is called with every record that has a finding, and with those that name a call but are none:
+	// their finding has no kind. raw is a copy of the record if Raw is set, else nil. file is where it was
 	// read. Its error ends the reading.
 	Found func(raw []byte, f detection.Finding, file string) error
-	// Failed is called with what could not be read or understood, after it was counted.
+	// Failed is called with what could not be read or understood, after it was counted. Read calls Found and
+	// Failed on its own goroutine.
 	Failed func(where string, err error)
 	Raw    bool // Found needs the raw record
 
@@ -70,8 +71,8 @@ type result struct {
 	unread bool   // err is of reading
 }
 
-// Read reads what the arguments name. What can't be read or understood is reported and counted,
-// and the rest is read.
+// Read reads what the arguments name. What can't be read or understood is passed to Failed and counted,
+// and the rest is read. It returns the error of Found, or of ctx.
 func (r *Reader) Read(ctx context.Context, args []string) error {
 	parent := ctx
 	ctx, cancel := context.WithCancel(ctx)
@@ -98,7 +99,7 @@ func (r *Reader) inputs(ctx context.Context, args []string) iter.Seq[input] {
 	}
 }
 
-// take handles one result, on the goroutine of the command.
+// take counts one result and passes it on, on the goroutine of Read.
 func (r *Reader) take(out result) error {
 	switch {
 	case out.unread:
@@ -266,5 +267,5 @@ func (f fileReader) record(where string, raw []byte) error {
 	return f.put(out)
 }
 
-// Nothing reports that no file could be read.
-func (r *Reader) Nothing() bool { return r.Unread > 0 && r.Records.Load() == 0 && r.Bad == 0 }
+// ReadNothing reports whether no record was read because files could not be read.
+func (r *Reader) ReadNothing() bool { return r.Unread > 0 && r.Records.Load() == 0 && r.Bad == 0 }

@@ -23,13 +23,19 @@ const (
 // takes no permission to repeat hides no deletion. The zero value is ready.
 type Summary struct {
 	rows    map[summaryKey]*Row
-	events  map[uint64]struct{} // hashes of what tells events apart
+	events  map[uint64]struct{} // hashes of eventKey
 	seed    maphash.Seed
 	Dropped int // findings of rows that were dropped
 	Again   int // findings of events that were counted already
 }
 
 type summaryKey struct{ kind, call, who, account, region string }
+
+// eventKey is what tells events apart: claim is who called, and when.
+type eventKey struct {
+	summaryKey
+	id, claim string
+}
 
 // Row is one line of the table. Its JSON is a public contract, as Finding is.
 type Row struct {
@@ -55,12 +61,15 @@ func (s *Summary) Add(v Finding) {
 	if s.rows == nil {
 		s.rows, s.events, s.seed = map[summaryKey]*Row{}, map[uint64]struct{}{}, maphash.MakeSeed()
 	}
+	row := newRow(v)
+	key := summaryKey{v.Kind, v.EventName, row.Who, v.Account, v.Region}
 	if v.EventID != "" {
 		var actor alert.Actor
 		if v.Actor != nil {
 			actor = *v.Actor
 		}
-		id := maphash.String(s.seed, v.Kind+" "+v.EventID+" "+incident.ClaimOf(&actor, v.Time.Time)) // a forged twin hides no event
+		// The ID alone is not enough: a forged record with it would hide the real one.
+		id := maphash.Comparable(s.seed, eventKey{key, v.EventID, incident.ClaimOf(&actor, v.Time.Time)})
 		if _, known := s.events[id]; known {
 			s.Again++
 			return
@@ -69,8 +78,6 @@ func (s *Summary) Add(v Finding) {
 			s.events[id] = struct{}{}
 		}
 	}
-	row := newRow(v)
-	key := summaryKey{v.Kind, v.EventName, row.Who, v.Account, v.Region}
 	if there := s.rows[key]; there != nil {
 		there.merge(row)
 		return
@@ -152,13 +159,13 @@ func (s *Summary) drop() {
 	maps.DeleteFunc(s.rows, func(_ summaryKey, r *Row) bool { return last[r] })
 }
 
-// Words are the API operation, and what became of it if the name does not say that.
+// Words returns the API operation, and what became of it if the name does not say that.
 func (r *Row) Words() string {
 	words := map[string]string{Attempt: " (attempt)", Rehearsal: " (dry run)", Ignored: " (not acted on)"}
 	return r.Call + words[r.Kind]
 }
 
-// Caller is the short form of Who.
+// Caller returns the short form of Who.
 func (r *Row) Caller() string {
 	if r.sessions {
 		return r.short + ", several sessions"

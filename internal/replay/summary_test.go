@@ -91,7 +91,7 @@ func TestSummaryRows(t *testing.T) {
 }
 
 // TestAForgedTwinHidesNothingInASummary: a record with the ID of another one's event is counted too,
-// unless it says the same of who called, and when.
+// unless it says the same of who called what, where and when.
 func TestAForgedTwinHidesNothingInASummary(t *testing.T) {
 	t.Parallel()
 	const forged, real = "arn:aws:iam::111122223333:user/innocent", "arn:aws:iam::111122223333:user/mallory"
@@ -107,5 +107,22 @@ func TestAForgedTwinHidesNothingInASummary(t *testing.T) {
 	rows := s.Rows()
 	if len(rows) != 2 || rows[0].Who != real || rows[0].Count != 2 || rows[1].Count != 1 || s.Again != 1 {
 		t.Errorf("%+v, %d again", rows, s.Again)
+	}
+
+	s = Summary{}
+	for _, change := range []func(*Finding){
+		func(v *Finding) { v.Account = "444455556666" },
+		func(v *Finding) { v.Region = "us-east-1" },
+		func(v *Finding) { v.EventName = "DeleteBucketPolicy" },
+		func(*Finding) {},
+		func(*Finding) {},
+	} {
+		v := finding(Tamper, alert.High, real, "event", noon)
+		v.EventName = "DeleteBucket"
+		change(&v)
+		s.Add(v)
+	}
+	if rows := s.Rows(); len(rows) != 4 || s.Again != 1 {
+		t.Errorf("%d rows, %d again", len(rows), s.Again)
 	}
 }
