@@ -46,7 +46,7 @@ type places struct{ d *Daemon }
 
 // alerts returns the alerts of a kind of failure.
 func (p places) alerts(k pipeline.Kind) *pipeline.Places {
-	return pipeline.NewPlaces(outbox{p.d}, p, k)
+	return pipeline.NewPlaces(outbox(p), p, k)
 }
 
 // all returns the alerts of every kind.

@@ -383,8 +383,7 @@ func (o *fakeOrganization) organizations(w http.ResponseWriter, r *http.Request,
 	default:
 		err = refusal{"UnknownOperationException", call}
 	}
-	var refused refusal
-	if errors.As(err, &refused) {
+	if refused, ok := errors.AsType[refusal](err); ok {
 		w.WriteHeader(http.StatusBadRequest)
 		out = map[string]string{"__type": refused.code, "Message": refused.message}
 	} else if err != nil {
