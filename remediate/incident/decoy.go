@@ -102,10 +102,19 @@ func (p place) precedesReplacement(f inventory.FlowLog) bool {
 }
 
 // takesLostPlace reports whether a row does the same as a flow log that is lost: it is its
-// replacement, though that may not be recorded yet.
+// replacement, though that may not be recorded yet. Of several decoys that do the same, none is
+// the replacement of another (I2).
 func (p place) takesLostPlace(row inventory.Row) bool {
 	return slices.ContainsFunc(p.lost(), func(i Incident) bool {
-		return i.Known && i.FlowLogID != row.ID && len(inventory.Differences(row.Scope, i.Frozen, row.Settings)) == 0
+		return i.Known && i.FlowLogID != row.ID && len(inventory.Differences(row.Scope, i.Frozen, row.Settings)) == 0 && !p.wasLateDecoy(i)
+	})
+}
+
+// wasLateDecoy reports whether what an incident has lost was itself a late decoy of another lost flow log.
+func (p place) wasLateDecoy(i Incident) bool {
+	row, ok := p.c.Row(i.FlowLogID)
+	return ok && slices.ContainsFunc(p.lost(), func(other Incident) bool {
+		return other.FlowLogID != row.ID && isLateDecoy(other, row, p.c.Policy.Settle)
 	})
 }
 

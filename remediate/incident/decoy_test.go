@@ -33,6 +33,8 @@ func TestLateDecoy(t *testing.T) {
 		{"made after the loss", given(live("fl-1"), pending("fl-1"), live("fl-2", after)), observe(decoy), isGone + `|` + unprotected + `|` + absent},
 		{"a drift, and made since it was last seen", given(gone("fl-1"), pending("fl-1", drifted), live("fl-2", after)), observe(decoy), unprotected + `|` + absent},
 		{"lost as well", given(live("fl-1"), pending("fl-1"), live("fl-2", after), pending("fl-2")), observe(), isGone + `|` + unprotected + `|` + absent},
+		{"I2: two that do the same, both lost as well: neither is the replacement of the other", given(live("fl-1"), pending("fl-1"), live("fl-2", after), pending("fl-2", freezes(rejects)), live("fl-3", after), pending("fl-3", freezes(rejects))), observe(),
+			isGone + `|` + unprotected + `|row fl-3: Protected=false|` + absent},
 		{"I2: the loss is not confirmed", given(live("fl-1"), pending("fl-1"), live("fl-2", after)), observe(flowLog("fl-1"), decoy), `fl-1: AliveSince=now TimesAlive=1 NextAttemptAt=+1s`},
 		{"I6: it came back itself, in the place of another", given(live("fl-1"), pending("fl-1"), live("fl-2", after, func(r *inventory.Row) { r.RootID = "fl-0" })), observe(decoy), isGone + `|` + absent},
 		{"made before the loss", given(live("fl-1"), pending("fl-1", claims(noon.Add(11*time.Second))), live("fl-2", after)), observe(decoy), isGone + `|` + absent},
