@@ -276,13 +276,12 @@ func TestI2NothingUnseenIsCreated(t *testing.T) {
 	s.wantAlerts(alert.Deletion, 1) // which says all the same who deleted what
 }
 
-// TestI2ForgedBeforeAWSShowedIt: a forged record names a flow log that the snapshot does not know yet. A
-// refresh shows it, and fails after that. The real record counts all the same.
-func TestI2ForgedBeforeAWSShowedIt(t *testing.T) {
-	t.Parallel()
-	s := newScene(t)
+// shownByAFailedRefresh returns a flow log that a forged record named before AWS showed it. The refresh that
+// shows it fails after that.
+func (s *scene) shownByAFailedRefresh() (young string) {
+	s.t.Helper()
 	s.protect(1)
-	young := s.plant("vpc-2", nil)
+	young = s.plant("vpc-2", nil)
 	s.hear(s.record(young))
 	s.work()
 	s.is(young, incident.Closed, incident.Unknown)
@@ -294,10 +293,19 @@ func TestI2ForgedBeforeAWSShowedIt(t *testing.T) {
 		}
 		return nil, nil
 	}})
-	if _, err := s.r.Refresh(t.Context(), scope); err == nil {
-		t.Fatal("the refresh does not fail")
+	if _, err := s.r.Refresh(s.t.Context(), scope); err == nil {
+		s.t.Fatal("the refresh does not fail")
 	}
 	s.r.Fleet = fleet{scope: s.api}
+	return young
+}
+
+// TestI2ForgedBeforeAWSShowedIt: a forged record names a flow log that the snapshot does not know yet. A
+// refresh shows it, and fails after that. The real record counts all the same.
+func TestI2ForgedBeforeAWSShowedIt(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	young := s.shownByAFailedRefresh()
 	if r := s.row(young); r.State != inventory.Live || !r.Protected {
 		t.Fatalf("the first page does not show it: %+v", r)
 	}
@@ -318,23 +326,7 @@ func TestI2ForgedBeforeAWSShowedIt(t *testing.T) {
 func TestI2ForgedBeforeADrift(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
-	s.protect(1)
-	young := s.plant("vpc-2", nil)
-	s.hear(s.record(young))
-	s.work()
-	s.is(young, incident.Closed, incident.Unknown)
-	s.world.SetPageSize(2)
-	s.plant("vpc-3", nil)
-	s.answering(&calls{describe: func(n int, _ *ec2.DescribeFlowLogsInput) (*ec2.DescribeFlowLogsOutput, error) {
-		if n == 2 {
-			return nil, errors.New("no second page")
-		}
-		return nil, nil
-	}})
-	if _, err := s.r.Refresh(t.Context(), scope); err == nil {
-		t.Fatal("the refresh does not fail")
-	}
-	s.r.Fleet = fleet{scope: s.api}
+	young := s.shownByAFailedRefresh()
 	s.pass(10 * time.Minute)
 	s.attack(young)
 	s.pass(10 * time.Minute)

@@ -18,7 +18,7 @@ type refresher struct {
 	parallel func(most int, tasks ...func() error) error
 }
 
-// announced tells of each call, and of its end.
+// announced calls asks before each call to AWS, and what that returns after it.
 type announced struct {
 	inventory.Describer
 	asks func() (ended func(error))

@@ -76,7 +76,7 @@ type Remediator struct {
 	RefreshSoon func(scope inventory.Scope, all bool)
 	// RefreshAsks is called before each call to AWS of a refresh, and what it returns with the call's error
 	// once that has ended. ctx is the refresh's: what waits ends with that, and not with the call's time limit,
-	// which is over soon after a late answer. nil: nobody is told.
+	// which is over soon after a late answer. nil: it is not called.
 	RefreshAsks func(ctx context.Context, scope inventory.Scope) (ended func(error))
 	// BypassOutbox sends an alert past the outbox, for when the store fails (I1).
 	BypassOutbox func(ctx context.Context, a alert.Alert)
