@@ -154,13 +154,13 @@ func TestDoctorSummary(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		counts  map[doctor.Status]int
-		skipped map[string]places
+		skipped map[string]doctor.Places
 		want    string
 	}{
 		{map[doctor.Status]int{doctor.OK: 3}, nil, "\nnothing fails: 3 ok\n"},
 		{map[doctor.Status]int{doctor.Warn: 1, doctor.Unknown: 7, doctor.Skipped: 2}, nil, "\nnothing fails: 0 ok, 1 warning, 7 can't tell, 2 left out\n"},
 		{map[doctor.Status]int{doctor.Fail: 2, doctor.OK: 1, doctor.Warn: 5}, nil, "\n2 FAILED, 1 ok, 5 warnings\n"},
-		{map[doctor.Status]int{doctor.Skipped: 4}, map[string]places{"no": {{}, {Region: "eu-west-1"}, {}}, "never": {{}}},
+		{map[doctor.Status]int{doctor.Skipped: 4}, map[string]doctor.Places{"no": {{}, {Region: "eu-west-1"}, {}}, "never": {{}}},
 			"left out    1 check: never\nleft out    3 checks of eu-west-1: no\n\nnothing fails: 0 ok, 4 left out\n"},
 	} {
 		if got := printed(t, func(a *app) { writeSummary(a, c.counts, c.skipped, nil) }); got != c.want {
@@ -187,17 +187,17 @@ func TestWhoMayDeleteWithoutAnswers(t *testing.T) {
 // one; of what is only not known, some accounts are named.
 func TestPlacesOfManyAccounts(t *testing.T) {
 	t.Parallel()
-	var p places
+	var p doctor.Places
 	for n := range 30 {
 		id := fmt.Sprintf("%012d", n)
 		p = append(p, inventory.Scope{Account: id}, inventory.Scope{Account: id, Region: "eu-west-1"}, inventory.Scope{Account: id, Region: "us-east-1"})
 	}
-	if got, want := p.short(nil), "60 Regions of 30 accounts"; got != want {
+	if got, want := p.Short(nil), "60 Regions of 30 accounts"; got != want {
 		t.Errorf("%s instead of %s", got, want)
 	}
 	for status, last := range map[doctor.Status]string{doctor.Fail: "000000000029", doctor.Unknown: "20 more accounts: see --json"} {
 		got := printed(t, func(a *app) {
-			writeLine(a, line{Result: doctor.Result{Status: status, Check: "trail"}, places: p[1:]}, nil)
+			writeLine(a, doctor.Line{Result: doctor.Result{Status: status, Check: "trail"}, Places: p[1:]}, nil)
 		})
 		if !strings.Contains(got, last) {
 			t.Errorf("%s: %s", status, got)
