@@ -71,7 +71,7 @@ func newDoctor(ctx context.Context, a *app, checks bool) (*doctor.Doctor, error)
 	if err != nil {
 		return nil, err
 	}
-	base, err := daemon.Base(ctx, conf, a.warnings())
+	base, err := a.awsConfig(ctx, conf, a.warnings())
 	if err != nil {
 		return nil, err
 	}
