@@ -22,7 +22,7 @@ import (
 // stateFacts is what is read from the state file.
 type stateFacts struct {
 	counts    store.Counts
-	guarded   []string                // accounts
+	accounts  []string                // with protected flow logs
 	members   []organization.Member   // of the organisation, by the last list
 	known     []inventory.Scope       // every scope that was ever refreshed
 	protected map[inventory.Scope]int // flow logs
@@ -51,7 +51,7 @@ func (d *Doctor) readState(ctx context.Context) (m stateFacts, err error) {
 	if m.known, err = s.Scopes(ctx); err != nil {
 		return m, err
 	}
-	if m.guarded, err = s.Guarded(ctx); err != nil {
+	if m.accounts, err = s.Guarded(ctx); err != nil {
 		return m, err
 	}
 	if m.members, _, err = s.Accounts(ctx); err != nil {

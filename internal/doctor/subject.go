@@ -196,18 +196,18 @@ type login struct{ *subject }
 func (login) unusable() string { return "" }
 
 // credentials judges whether a scope's credentials are of its account (I13). If no account is
-// configured, it also fails if the state file guards other accounts than that of the
-// credentials.
+// configured, it also fails if the state file has protected flow logs, and never had any of the account of
+// the credentials.
 func (s login) credentials(context.Context) []finding {
 	out := s.judge()
 	who, err := s.identity()
-	facts, _ := s.machine.state() // without a state file nothing is guarded
-	if err != nil || len(s.machine.Accounts) > 0 || s.machine.Protect != nil || len(facts.guarded) == 0 || slices.ContainsFunc(facts.known, func(k inventory.Scope) bool { return k.Account == who.account }) {
+	facts, _ := s.machine.state() // without a state file nothing is protected
+	if err != nil || len(s.machine.Accounts) > 0 || s.machine.Protect != nil || len(facts.accounts) == 0 || slices.ContainsFunc(facts.known, func(k inventory.Scope) bool { return k.Account == who.account }) {
 		return out
 	}
-	guarded := strings.Join(facts.guarded, ", ")
-	return append(out, finding{Fail, fmt.Sprintf("the state file guards account %s, these credentials act in %s: nothing of %s is restored", guarded, who.account, guarded),
-		"give the service credentials of " + guarded + ", or configure it under accounts: with a role; if " + who.account + " is meant, give it a state.path of its own"})
+	accounts := strings.Join(facts.accounts, ", ")
+	return append(out, finding{Fail, fmt.Sprintf("the state file has protected flow logs of account %s, these credentials act in %s: nothing of %s is restored", accounts, who.account, accounts),
+		"give the service credentials of " + accounts + ", or configure it under accounts: with a role; if " + who.account + " is meant, give it a state.path of its own"})
 }
 
 func (s login) judge() []finding {
