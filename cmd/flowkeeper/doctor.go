@@ -65,8 +65,7 @@ The exit code is 0, whoever may; it is 1 if a user or role could not be checked.
 func newDoctor(ctx context.Context, a *app, checks bool) (*doctor.Doctor, error) {
 	conf, warnings, err := a.config(needs{queue: true})
 	if err != nil && checks && a.JSON {
-		r := doctor.Result{Check: doctor.Configuration, Title: doctor.Checks()[0].Title, Status: doctor.Fail, Detail: err.Error(), See: doctor.See(doctor.Configuration)}
-		a.Object(r)
+		a.Object(doctor.WrongConfiguration(err))
 	}
 	if err != nil {
 		return nil, err

@@ -106,8 +106,8 @@ func (r rule) sendWhole() string {
 }
 
 func (r *routes) noRule(s inventory.Scope) finding {
-	for _, topic := range r.queue.targets()[1:] {
-		return finding{Unknown, "can't tell: no rule leads to the queue or to " + topic + ", which may send to it: CloudTrail itself may publish there",
+	if topics := r.queue.targets()[1:]; len(topics) > 0 {
+		return finding{Unknown, "can't tell: no rule leads to the queue or to " + topics[0] + ", which may send to it: CloudTrail itself may publish there",
 			"see that the trail's SnsTopicARN is that topic: aws cloudtrail describe-trails --region " + s.Region}
 	}
 	return finding{Fail, "no rule leads to " + r.queue.arn(), r.makeRule(s, defaultBus)}

@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
+	"flowkeeper/alert"
 	"flowkeeper/configs"
 	"flowkeeper/internal/queueclient"
 	"flowkeeper/internal/queuepolicy"
@@ -342,7 +343,7 @@ func (q *queue) deadLetters(ctx context.Context, arn string) (bad finding, note 
 	case err != nil:
 		note = " (whether that queue exists is not known: allow sqs:GetQueueAttributes on it)"
 	case n > 0:
-		bad = finding{Warn, "what could not be handled is in the dead-letter queue: " + plural(n, "message", "messages"),
+		bad = finding{Warn, "what could not be handled is in the dead-letter queue: " + alert.Plural(n, "message"),
 			"look: " + q.command("receive-message", "--queue-url "+shellWord(url)) + "; once the cause is mended, put it back: " + q.command("start-message-move-task", "--source-arn "+shellWord(arn))}
 	}
 	return bad, note

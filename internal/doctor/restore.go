@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
+	"flowkeeper/alert"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate/answer"
 	"flowkeeper/remediate/delivery"
@@ -38,9 +39,9 @@ func (s *subject) describe(ctx context.Context) finding {
 	all, err := s.logs()
 	switch {
 	case err == nil && s.namesDenied(ctx):
-		return fine("%s; alerts and lists show no names of VPCs, for ec2:DescribeTags is not granted: %s", plural(len(all), "flow log", "flow logs"), grant("ec2:DescribeTags", ""))
+		return fine("%s; alerts and lists show no names of VPCs, for ec2:DescribeTags is not granted: %s", alert.Plural(len(all), "flow log"), grant("ec2:DescribeTags", ""))
 	case err == nil:
-		return fine("%s", plural(len(all), "flow log", "flow logs"))
+		return fine("%s", alert.Plural(len(all), "flow log"))
 	case denied(err) && strings.Contains(err.Error(), "service control policy"):
 		return finding{Fail, errorText(err), "a service control policy denies it: except Flowkeeper's role in " + s.scope.Account + " from it for " + s.scope.Region +
 			", or leave that Region out (accounts[].regions, inventory.regions)"}

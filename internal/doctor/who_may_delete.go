@@ -13,6 +13,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"golang.org/x/sync/errgroup"
+
+	"flowkeeper/alert"
 )
 
 // principalLister is what a review calls of *iam.Client to list users and roles.
@@ -218,7 +220,7 @@ func (r Review) Why() string {
 	if r.Err != nil {
 		text := unanswered(r.Err).detail
 		if r.Unasked > 0 {
-			text = plural(r.Unasked, "principal", "principals") + " could not be asked about: " + text
+			text = alert.Plural(r.Unasked, "principal") + " could not be asked about: " + text
 		}
 		why = append(why, text)
 	}
