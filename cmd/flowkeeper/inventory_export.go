@@ -14,7 +14,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"flowkeeper/alert"
+	"flowkeeper/configs"
+	"flowkeeper/internal/daemon"
 	"flowkeeper/internal/exportfile"
+	"flowkeeper/internal/organization"
+	"flowkeeper/internal/scopes"
 	"flowkeeper/internal/term"
 	"flowkeeper/inventory"
 )
@@ -126,10 +130,15 @@ func importFile(ctx context.Context, s state, args []string) error {
 		return fmt.Errorf("read the export: %w", err)
 	}
 	defer in.Close()
-	here, err := watchedHere(ctx, s)
+	members, listed, err := s.Accounts(ctx)
 	if err != nil {
 		return err
 	}
+	known, err := s.Scopes(ctx)
+	if err != nil {
+		return err
+	}
+	here := watchedHere(s.conf, members, !listed.IsZero(), known)
 	progress := s.Progress("reading "+term.Clean(name), 0)
 	rows, problems := exportfile.Read(in, here, s.conf.Inventory.Destinations, s.now())
 	progress.End()
@@ -154,25 +163,35 @@ func importFile(ctx context.Context, s state, args []string) error {
 	return nil
 }
 
-// watchedHere are the accounts and Regions of the configuration; if it has none, those
-// of the snapshot, if that is not empty.
-func watchedHere(ctx context.Context, s state) (exportfile.Watched, error) {
-	var accounts []string
-	for _, x := range s.conf.Accounts {
+// watchedHere are the accounts and Regions to protect. Where the configuration leaves them to AWS, they are
+// those of the snapshot, if that is not empty; of an organisation that is not listed yet, all.
+func watchedHere(c configs.Config, members []organization.Member, listed bool, known []inventory.Scope) exportfile.Watched {
+	protected := daemon.ProtectedAccounts(c, "", members)
+	accounts, regions, own := []string{}, slices.Clone(c.Inventory.Regions), map[string][]string{}
+	for _, x := range protected {
 		accounts = append(accounts, x.ID)
+		if len(x.Regions) > 0 {
+			own[x.ID] = unlessAll(x.Regions)
+		}
 	}
-	regions := slices.Clone(s.conf.Inventory.Regions)
-	scopes, err := s.Scopes(ctx)
-	for _, x := range scopes {
-		if len(s.conf.Accounts) == 0 {
+	for _, x := range known {
+		if len(protected) == 0 {
 			accounts = append(accounts, x.Account)
 		}
-		if len(s.conf.Inventory.Regions) == 0 {
+		if len(c.Inventory.Regions) == 0 {
 			regions = append(regions, x.Region)
 		}
 	}
-	if slices.Contains(regions, "all") {
-		regions = nil
+	if c.Organization.RoleName != "" && !listed {
+		accounts = nil
 	}
-	return exportfile.Watched{Accounts: sortedSet(accounts), Regions: sortedSet(regions)}, err
+	return exportfile.Watched{Accounts: sortedSet(accounts), Regions: sortedSet(unlessAll(regions)), Own: own}
+}
+
+// unlessAll are Regions, none if they are all.
+func unlessAll(regions []string) []string {
+	if slices.Contains(regions, scopes.AllRegions) {
+		return nil
+	}
+	return regions
 }
