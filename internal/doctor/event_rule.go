@@ -35,8 +35,8 @@ func (s *subject) otherWay(f finding) finding {
 	return f
 }
 
-// judgeRules: one that works is enough. proven is whether records came back
-// through the queue.
+// judgeRules returns the finding of the best rule: one that works is enough. proven is whether
+// records came back through the queue.
 func judgeRules(rules []rule, proven bool) (best finding) {
 	for _, r := range rules {
 		if f := r.judge(proven); best.status == "" || rank(f.status) < rank(best.status) {
@@ -46,7 +46,7 @@ func judgeRules(rules []rule, proven bool) (best finding) {
 	return best
 }
 
-// judge the rule, and those of the bus that it forwards to.
+// judge judges the rule, and those of the bus that it forwards to.
 func (r rule) judge(proven bool) finding {
 	f := r.judgeTarget(proven)
 	if r.next == nil || f.status == Fail {
@@ -142,9 +142,9 @@ func works(rules []rule) []rule {
 	return on
 }
 
-// testPatterns asks EventBridge whether each sample reaches the queue: whether a rule on each
-// bus in between matches it. It reports the first that does not, and all that stop where that
-// one does.
+// testPatterns asks EventBridge whether each sample reaches the queue: on each bus on the way, a rule must
+// match it. It reports the first sample that does not reach the queue, and the others that stop at the same
+// rules.
 func testPatterns(ctx context.Context, api eventsAPI, rules []rule, all []sample) finding {
 	f, first := fine("EventBridge matched %d samples", len(all)), ""
 	for _, x := range all {

@@ -78,7 +78,7 @@ func judgeDepartures(facts stateFacts) (out []finding) {
 	return out
 }
 
-// here are the scopes with protected flow logs, without the accounts that departed.
+// here returns how many flow logs are protected in each scope, without the accounts that departed.
 func (m stateFacts) here() map[inventory.Scope]int {
 	out := maps.Clone(m.protected)
 	for s := range out {

@@ -202,7 +202,7 @@ func judgeRetention(d time.Duration) finding {
 	return finding{failIf(d < keepLeast), fmt.Sprintf("messages are kept for %.3g h: what comes while the daemon is down for longer is lost, and only the refresh finds it", d.Hours()), ""}
 }
 
-// What there is a warning about: so many messages that wait, or one as old.
+// There is a warning if so many messages wait, or if one is as old as that.
 const (
 	manyWaiting = 1000
 	lateAfter   = 5 * time.Minute

@@ -59,7 +59,7 @@ func (s *subject) namesDenied(ctx context.Context) bool {
 	return denied(err)
 }
 
-// tried returns the dry runs of the scope, or why there are none.
+// tried returns the dry runs of the scope. If there are none, the finding says why.
 func (s *subject) tried() (all []trial, none finding) {
 	all, err := s.trials()
 	if err != nil {
@@ -201,7 +201,7 @@ type dryRuns struct {
 	calls int
 }
 
-// try tries one of the rows, or the next where a resource is gone.
+// try makes the dry run for the first row whose resource is not gone.
 func (d *dryRuns) try(ctx context.Context, t *trial, rows []inventory.Row) {
 	for _, row := range rows {
 		t.id = row.ID

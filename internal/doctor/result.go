@@ -67,7 +67,7 @@ func fine(format string, args ...any) finding {
 	return finding{status: OK, detail: fmt.Sprintf(format, args...)}
 }
 
-// failIf is Fail or, if it is not so bad, Warn.
+// failIf returns Fail if it is bad, else Warn.
 func failIf(bad bool) Status {
 	if bad {
 		return Fail

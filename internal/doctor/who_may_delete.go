@@ -30,7 +30,7 @@ type MayDelete struct {
 	Type       string      `json:"type"` // user or role
 	WithMFA    bool        `json:"with_mfa"`
 	WithoutMFA bool        `json:"without_mfa"`
-	Maybe      bool        `json:"maybe,omitempty"`      // it is certain for none of these: it depends on Unknown
+	Maybe      bool        `json:"maybe,omitempty"`      // whether it may depends on Unknown; the three are false then
 	AccessKey  *bool       `json:"access_key,omitempty"` // with a user's own access key, whose requests do not report MFA
 	Statements []Statement `json:"statements,omitempty"`
 	Unknown    []string    `json:"unknown_conditions,omitempty"` // condition keys of its policies whose values are not known
