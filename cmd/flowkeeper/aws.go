@@ -85,9 +85,8 @@ func whyNot(err error) string {
 	return alert.Clean(text, alert.MaxField)
 }
 
-// newRemediator returns a remediator for a command, which takes single steps, with
-// or without a running daemon. Alerts are sent, and the queue is read, by the
-// daemon only.
+// newRemediator returns a remediator for a command, which does one thing and ends, whether or not a
+// daemon runs. Only the daemon sends alerts and reads the queue.
 func newRemediator(ctx context.Context, s state, fleet remediate.Fleet) (*remediate.Remediator, error) {
 	key, err := s.TokenKey(ctx)
 	if err != nil {

@@ -129,7 +129,7 @@ func replayFiles(ctx context.Context, x *replayCommand, args []string) error {
 	if !out.details {
 		p.Cases = nil // what would be restored is not shown
 	}
-	elsewhere := 0 // findings about what no flow log here depends on
+	elsewhere := 0 // findings about things that no flow log here depends on
 	r := newRecordReader(x, func(_ []byte, f detection.Finding, file string) error {
 		v, err := p.Explain(ctx, f)
 		if err != nil {
