@@ -16,7 +16,7 @@ type Account struct {
 	// Member is what the organisation says of it; of any other account only the ID, and the name
 	// that the configuration gives it. Of an account to protect it says no departure.
 	organization.Member
-	Source  string // FromOrganization or FromAccounts
+	Source  string // "organization" or "accounts"
 	RoleARN string
 	Asked   bool  // AWS was asked whether the role works
 	Err     error // why it does not; nil: it works, or was not asked
@@ -26,10 +26,10 @@ type Account struct {
 	RefreshedAt time.Time // in the Region where that is longest ago; zero: never
 }
 
-// Where an account to protect comes from.
+// The sources of accounts.
 const (
-	FromOrganization = "organization"
-	FromAccounts     = "accounts" // of the configuration
+	fromOrganization = "organization"
+	fromAccounts     = "accounts" // of the configuration
 )
 
 // Fails reports whether AWS was asked, and the role does not work.
@@ -44,9 +44,9 @@ func (k *Known) All() (out []Account) {
 	names, listed := daemon.Names(k.conf), map[string]bool{}
 	for _, account := range k.protect {
 		m, is := members[account.ID]
-		x := Account{Member: m, Source: FromAccounts, RoleARN: account.RoleARN, Asked: k.Asked(), Err: k.answers[account.ID]}
+		x := Account{Member: m, Source: fromAccounts, RoleARN: account.RoleARN, Asked: k.Asked(), Err: k.answers[account.ID]}
 		if is && !m.Departed() {
-			x.Source = FromOrganization
+			x.Source = fromOrganization
 		}
 		x.ID, x.Name, x.Why, x.LeftAt = account.ID, cmp.Or(names[account.ID], m.Name), "", time.Time{}
 		listed[account.ID] = true
@@ -54,7 +54,7 @@ func (k *Known) All() (out []Account) {
 	}
 	for _, m := range k.members {
 		if m.Departed() && !listed[m.ID] {
-			out = append(out, Account{Member: m, Source: FromOrganization})
+			out = append(out, Account{Member: m, Source: fromOrganization})
 		}
 	}
 	scopesOf := map[string][]inventory.Scope{}

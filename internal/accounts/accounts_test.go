@@ -50,17 +50,17 @@ func TestAll(t *testing.T) {
 	}{
 		"nothing": {configs.Config{}, nil, nil, nil},
 		"of the organisation": {organized, []organization.Member{member(payments, "payments"), member(own, "main")}, nil, []Account{
-			{Member: member(own, "main"), Source: FromOrganization, RoleARN: "arn:aws:iam::111122223333:role/keeper"},
-			{Member: member(payments, "payments"), Source: FromOrganization, RoleARN: "arn:aws:iam::222233334444:role/keeper"}}},
+			{Member: member(own, "main"), Source: fromOrganization, RoleARN: "arn:aws:iam::111122223333:role/keeper"},
+			{Member: member(payments, "payments"), Source: fromOrganization, RoleARN: "arn:aws:iam::222233334444:role/keeper"}}},
 		"of the configuration": {named, nil, map[string]error{payments: nil}, []Account{
-			{Member: organization.Member{Account: organization.Account{ID: payments, Name: "ours"}}, Source: FromAccounts, RoleARN: "arn:role", Asked: true}}},
+			{Member: organization.Member{Account: organization.Account{ID: payments, Name: "ours"}}, Source: fromAccounts, RoleARN: "arn:role", Asked: true}}},
 		"of both, by the name of the configuration": {both, []organization.Member{member(payments, "payments")}, map[string]error{payments: refused}, []Account{
-			{Member: member(payments, "ours"), Source: FromOrganization, RoleARN: "arn:role", Asked: true, Err: refused}}},
+			{Member: member(payments, "ours"), Source: fromOrganization, RoleARN: "arn:role", Asked: true, Err: refused}}},
 		"departed": {organized, []organization.Member{departed(search, "search"), member(own, "main")}, map[string]error{own: refused}, []Account{
-			{Member: member(own, "main"), Source: FromOrganization, RoleARN: "arn:aws:iam::111122223333:role/keeper", Asked: true, Err: refused},
-			{Member: departed(search, "search"), Source: FromOrganization}}},
+			{Member: member(own, "main"), Source: fromOrganization, RoleARN: "arn:aws:iam::111122223333:role/keeper", Asked: true, Err: refused},
+			{Member: departed(search, "search"), Source: fromOrganization}}},
 		"departed, and in the configuration": {both, []organization.Member{departed(payments, "payments")}, nil, []Account{{
-			Member: organization.Member{Account: organization.Account{ID: payments, Name: "ours", State: organization.Active}, FirstAt: noon}, Source: FromAccounts, RoleARN: "arn:role"}}},
+			Member: organization.Member{Account: organization.Account{ID: payments, Name: "ours", State: organization.Active}, FirstAt: noon}, Source: fromAccounts, RoleARN: "arn:role"}}},
 	} {
 		k := &Known{conf: c.conf, members: c.members, answers: c.answers}
 		k.UseStored()
