@@ -42,11 +42,7 @@ type answer struct {
 }
 
 func testAlerts(ctx context.Context, a *app, only []string) error {
-	c, _, err := a.config(needs{secrets: true})
-	if err != nil {
-		return err
-	}
-	base, err := daemon.Base(ctx, c, a.warnings())
+	c, base, err := a.configAndAWS(ctx, needs{secrets: true}, a.warnings())
 	if err != nil {
 		return err
 	}

@@ -43,7 +43,16 @@ func (a *app) connect(ctx context.Context, c configs.Config, s *store.Store) (*s
 	return fleet, nil
 }
 
-// awsConfig is how a command that may run without AWS calls it. The proxies must be right.
+// configAndAWS reads the configuration, and returns how AWS is called by it.
+func (a *app) configAndAWS(ctx context.Context, n needs, log *slog.Logger) (c configs.Config, base aws.Config, err error) {
+	if c, _, err = a.config(n); err == nil {
+		base, err = a.awsConfig(ctx, c, log)
+	}
+	return c, base, err
+}
+
+// awsConfig is how AWS is called. The proxies must be right: a command that may run without AWS has not
+// checked them yet.
 func (a *app) awsConfig(ctx context.Context, c configs.Config, log *slog.Logger) (aws.Config, error) {
 	if _, err := configs.Proxies(a.environ); err != nil {
 		return aws.Config{}, &configError{err}
@@ -76,9 +85,8 @@ func whyNot(err error) string {
 	return alert.Clean(text, alert.MaxField)
 }
 
-// newRemediator returns a remediator for a command, which takes single steps, with
-// or without a running daemon. Alerts are sent, and the queue is read, by the
-// daemon only.
+// newRemediator returns a remediator for a command, which does one thing and ends, whether or not a
+// daemon runs. Only the daemon sends alerts and reads the queue.
 func newRemediator(ctx context.Context, s state, fleet remediate.Fleet) (*remediate.Remediator, error) {
 	key, err := s.TokenKey(ctx)
 	if err != nil {

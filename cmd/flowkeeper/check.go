@@ -88,7 +88,7 @@ type summary struct {
 	Problems    []configs.Problem `json:"problems,omitempty"`
 	Warnings    []configs.Warning `json:"warnings,omitempty"`
 
-	people []string // Accounts for a text, with their names
+	people []string // the accounts with their names, for people
 }
 
 // membersJSON is which accounts of the organisation are protected; a public contract as summary.

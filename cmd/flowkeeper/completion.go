@@ -65,14 +65,15 @@ func unmarkUsages(c *cobra.Command) {
 	}
 }
 
-// bashCompletion writes the script for bash. Cobra's escapes each offer, and bash escapes a comma
-// too, so that nothing would complete after one. Plain words (plainWord) need no escape.
+// bashCompletion writes the script for bash. Cobra's script escapes each offer, also a comma in it, so
+// that nothing would complete after a comma. Plain words (plainWord) need no escape.
 func bashCompletion(root *cobra.Command, w io.Writer) error {
 	return amended(w, func(w io.Writer) error { return root.GenBashCompletionV2(w, true) }, `"%q`, `"%s`)
 }
 
-// zshCompletion and fishCompletion write the scripts for zsh and fish. Cobra's take all up to the last = for the
-// name of a flag, so that nothing would complete after one in a value, or else the flag would be there twice.
+// zshCompletion and fishCompletion write the scripts for zsh and fish. Cobra's scripts take all up to the
+// last = for the name of a flag. So nothing would complete after a = in a value, or the flag would
+// be written twice.
 func zshCompletion(root *cobra.Command, w io.Writer) error {
 	return amended(w, root.GenZshCompletion, `=~ '-.*=' ]]`, `=~ '^--?[A-Za-z-]+=' ]]`)
 }
@@ -95,12 +96,12 @@ func amended(w io.Writer, generate func(io.Writer) error, old, now string) error
 // maxCompletions is how many a shell can reasonably show.
 const maxCompletions = 200
 
-// plainWord is a word that no shell expands. Others are not offered: who makes a flow log
-// chooses words in it, and bash puts what offers have in common on the command line as it
-// is, and evaluates that when it completes again.
+// plainWord is a word that no shell expands. Other words are not offered: whoever makes a flow log
+// chooses some of the words that are offered here. Bash puts the beginning that all offers share on
+// the command line as it is, and evaluates it when it completes again.
 var plainWord = regexp.MustCompile(`^[\w@%+=:,./-]+$`)
 
-// shellActive is what a shell expands, or ends a command with: see plainWord. A description is on
+// shellActive is what a shell expands, or what ends a command (see plainWord). A description gets on
 // the command line too, where two offers are the same word.
 var shellActive = regexp.MustCompile("[$`\\\\\"!;&|<>(){}\\[\\]*?~#]+")
 
@@ -139,8 +140,8 @@ func firstArg(fn cobra.CompletionFunc) cobra.CompletionFunc {
 	}
 }
 
-// severalOf completes the last of several words with commas between them, with others than
-// those before it.
+// severalOf completes the last of several words with commas between them. It does not offer the words
+// that stand before it.
 func severalOf(fn cobra.CompletionFunc) cobra.CompletionFunc {
 	return func(c *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
 		n := strings.LastIndex(prefix, ",") + 1

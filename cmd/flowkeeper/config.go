@@ -21,7 +21,7 @@ type configError struct{ error }
 
 func (e *configError) Unwrap() error { return e.error }
 
-// needs is what a command requires of the configuration. With either field it uses
+// needs is what a command requires of the configuration. A command that sets either field uses
 // the network, and so the proxy settings must be right.
 type needs struct {
 	queue   bool // queue.url, and so a configuration file

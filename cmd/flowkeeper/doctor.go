@@ -65,13 +65,12 @@ The exit code is 0, whoever may; it is 1 if a user or role could not be checked.
 func newDoctor(ctx context.Context, a *app, checks bool) (*doctor.Doctor, error) {
 	conf, warnings, err := a.config(needs{queue: true})
 	if err != nil && checks && a.JSON {
-		r := doctor.Result{Check: doctor.Configuration, Title: doctor.Checks()[0].Title, Status: doctor.Fail, Detail: err.Error(), See: doctor.See(doctor.Configuration)}
-		a.Object(r)
+		a.Object(doctor.WrongConfiguration(err))
 	}
 	if err != nil {
 		return nil, err
 	}
-	base, err := daemon.Base(ctx, conf, a.warnings())
+	base, err := a.awsConfig(ctx, conf, a.warnings())
 	if err != nil {
 		return nil, err
 	}
@@ -87,7 +86,7 @@ func newDoctor(ctx context.Context, a *app, checks bool) (*doctor.Doctor, error)
 
 func runChecks(ctx context.Context, a *app, d *doctor.Doctor) error {
 	p := a.Progress("checks", len(doctor.Checks()))
-	counts, skipped := map[doctor.Status]int{}, map[string]places{}
+	counts, skipped := map[doctor.Status]int{}, map[string]doctor.Places{}
 	names := doctorNames(ctx, d.Config)
 	err := d.Run(ctx, func(group []doctor.Result) error {
 		p.Step()
@@ -136,7 +135,7 @@ func writeResults(a *app, group []doctor.Result, names map[string]string) {
 		}
 		return
 	}
-	for _, l := range mergeResults(group) {
+	for _, l := range doctor.Lines(group) {
 		writeLine(a, l, names)
 	}
 }
@@ -161,21 +160,17 @@ const (
 	maxFix     = 8000 // characters: a whole encoded message of AWS
 )
 
-func writeLine(a *app, l line, names map[string]string) {
+func writeLine(a *app, l doctor.Line, names map[string]string) {
 	text, c := statusMark(l.Status)
 	detail := strings.TrimLeft(strings.TrimPrefix(l.Detail, "can't tell"), ",: ")
-	if len(l.places) > 0 {
-		detail = l.places.short(names) + ": " + detail
+	if len(l.Places) > 0 {
+		detail = l.Places.Short(names) + ": " + detail
 	}
 	a.Printf("%s%s  %-*s  %s\n", a.Paint(text, c), strings.Repeat(" ", markWidth-len(text)), checkWidth, l.Check, term.Clean(detail))
-	if len(l.places) > maxNamed && l.Status != doctor.OK {
-		most := mostListed
-		if l.Status == doctor.Fail {
-			most = len(l.places)
-		}
-		a.Printf("    in %s\n", alert.Clean(l.places.long(names, most), maxFix))
+	if all := l.AllPlaces(names); all != "" {
+		a.Printf("    in %s\n", alert.Clean(all, maxFix))
 	}
-	fixes := l.fixes
+	fixes := l.Fixes
 	if l.See != "" && l.Status != doctor.Unknown {
 		fixes = append(fixes, "see "+l.See)
 	}
@@ -184,11 +179,11 @@ func writeLine(a *app, l line, names map[string]string) {
 	}
 }
 
-func writeSummary(a *app, counts map[doctor.Status]int, skipped map[string]places, names map[string]string) {
+func writeSummary(a *app, counts map[doctor.Status]int, skipped map[string]doctor.Places, names map[string]string) {
 	for _, why := range slices.Sorted(maps.Keys(skipped)) {
 		text := alert.Plural(len(skipped[why]), "check")
-		if where := skipped[why].set(); len(where) > 0 { // a check of this machine has no place
-			text += " of " + where.short(names)
+		if where := skipped[why].Named(); len(where) > 0 { // a check of this machine has no place
+			text += " of " + where.Short(names)
 		}
 		a.Printf("%s  %s\n", a.Paint(fmt.Sprintf("%-*s", markWidth, "left out"), term.Dim), term.Clean(text+": "+why))
 	}

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"flowkeeper/internal/doctor"
-	"flowkeeper/inventory"
 )
 
 // Equal results share a line, and no result that differs is lost.
@@ -38,62 +37,6 @@ can't tell  trail            5 r-1: because of rain
 `
 	if got != want {
 		t.Errorf("got\n%s", got)
-	}
-}
-
-// TestDoctorGroupsByCause: one cause in many accounts is one line, which names each of them; what
-// a few have is named as it is.
-func TestDoctorGroupsByCause(t *testing.T) {
-	t.Parallel()
-	refused := func(account, region string) doctor.Result {
-		return doctor.Result{Check: doctor.Credentials, Account: account, Region: region, Status: doctor.Fail,
-			Detail: "AccessDenied: arn:aws:iam::" + account + ":role/flowkeeper", Fix: "deploy it in " + account, See: doctor.See(doctor.Credentials)}
-	}
-	var group []doctor.Result
-	for n := range 17 {
-		group = append(group, refused(fmt.Sprint(111122223300+n), ""))
-	}
-	got := printed(t, func(a *app) { writeResults(a, group, nil) })
-	const want = `FAILED      credentials      17 accounts: AccessDenied: arn:aws:iam::ACCOUNT:role/flowkeeper
-    in 111122223300, 111122223301, 111122223302, 111122223303, 111122223304, 111122223305, 111122223306, 111122223307, 111122223308, 111122223309, 111122223310, 111122223311, 111122223312, 111122223313, 111122223314, 111122223315, 111122223316
-    deploy it in ACCOUNT
-    see docs/troubleshoot.md#credentials
-`
-	if got != want {
-		t.Errorf("got\n%s", got)
-	}
-	got = printed(t, func(a *app) { writeResults(a, group[:2], nil) })
-	const two = `FAILED      credentials      111122223300: AccessDenied: arn:aws:iam::111122223300:role/flowkeeper
-    deploy it in 111122223300
-    see docs/troubleshoot.md#credentials
-FAILED      credentials      111122223301: AccessDenied: arn:aws:iam::111122223301:role/flowkeeper
-    deploy it in 111122223301
-    see docs/troubleshoot.md#credentials
-`
-	if got != two {
-		t.Errorf("got\n%s", got)
-	}
-	group = nil
-	for n := range 200 {
-		group = append(group, doctor.Result{Check: doctor.Refresh, Account: fmt.Sprint(111122223300 + n), Region: "eu-west-1", Status: doctor.Warn,
-			Detail: fmt.Sprintf("the last refresh was %s ago, at 2026-03-01T12:%02d:00Z", time.Duration(n+60)*time.Second, n%60)})
-	}
-	got = printed(t, func(a *app) { writeResults(a, group, nil) })
-	if want := "warning     refresh          200 accounts: for example 111122223300 eu-west-1: the last refresh was 1m0s ago, at 2026-03-01T12:00:00Z\n"; !strings.HasPrefix(got, want) || strings.Count(got, "\n") > 3 {
-		t.Errorf("got\n%s", got)
-	}
-	group = nil
-	for _, account := range []string{"111122223300", "111122223301"} {
-		for _, region := range []string{"eu-west-1", "us-east-1"} {
-			group = append(group, refused(account, region))
-		}
-	}
-	group = append(group, refused("111122223302", "us-east-1"))
-	got = printed(t, func(a *app) { writeResults(a, group, nil) })
-	for _, want := range []string{"  5 Regions of 3 accounts: ", "    in 111122223300, 111122223301: eu-west-1, us-east-1; 111122223302: us-east-1\n"} {
-		if !strings.Contains(got, want) {
-			t.Errorf("%q is not in\n%s", want, got)
-		}
 	}
 }
 
@@ -154,13 +97,13 @@ func TestDoctorSummary(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		counts  map[doctor.Status]int
-		skipped map[string]places
+		skipped map[string]doctor.Places
 		want    string
 	}{
 		{map[doctor.Status]int{doctor.OK: 3}, nil, "\nnothing fails: 3 ok\n"},
 		{map[doctor.Status]int{doctor.Warn: 1, doctor.Unknown: 7, doctor.Skipped: 2}, nil, "\nnothing fails: 0 ok, 1 warning, 7 can't tell, 2 left out\n"},
 		{map[doctor.Status]int{doctor.Fail: 2, doctor.OK: 1, doctor.Warn: 5}, nil, "\n2 FAILED, 1 ok, 5 warnings\n"},
-		{map[doctor.Status]int{doctor.Skipped: 4}, map[string]places{"no": {{}, {Region: "eu-west-1"}, {}}, "never": {{}}},
+		{map[doctor.Status]int{doctor.Skipped: 4}, map[string]doctor.Places{"no": {{}, {Region: "eu-west-1"}, {}}, "never": {{}}},
 			"left out    1 check: never\nleft out    3 checks of eu-west-1: no\n\nnothing fails: 0 ok, 4 left out\n"},
 	} {
 		if got := printed(t, func(a *app) { writeSummary(a, c.counts, c.skipped, nil) }); got != c.want {
@@ -179,28 +122,6 @@ func TestWhoMayDeleteWithoutAnswers(t *testing.T) {
 	} {
 		if got := printed(t, func(a *app) { writeReviews(a, reviews, time.Second) }); !strings.HasPrefix(got, first) {
 			t.Errorf("%q instead of %q", got, first)
-		}
-	}
-}
-
-// TestPlacesOfManyAccounts: an account that can't be reached has no Regions, and does not count as
-// one; of what is only not known, some accounts are named.
-func TestPlacesOfManyAccounts(t *testing.T) {
-	t.Parallel()
-	var p places
-	for n := range 30 {
-		id := fmt.Sprintf("%012d", n)
-		p = append(p, inventory.Scope{Account: id}, inventory.Scope{Account: id, Region: "eu-west-1"}, inventory.Scope{Account: id, Region: "us-east-1"})
-	}
-	if got, want := p.short(nil), "60 Regions of 30 accounts"; got != want {
-		t.Errorf("%s instead of %s", got, want)
-	}
-	for status, last := range map[doctor.Status]string{doctor.Fail: "000000000029", doctor.Unknown: "20 more accounts: see --json"} {
-		got := printed(t, func(a *app) {
-			writeLine(a, line{Result: doctor.Result{Status: status, Check: "trail"}, places: p[1:]}, nil)
-		})
-		if !strings.Contains(got, last) {
-			t.Errorf("%s: %s", status, got)
 		}
 	}
 }

@@ -42,8 +42,8 @@ func (f *filters) resolveAccount(ctx context.Context, s state, word string) ([]s
 	return meantAccounts(word, known)
 }
 
-// meantAccounts finds the accounts that a word means: one by its number, or all that have this
-// name, or else all whose name is this word once it is written as shells take it (plainName).
+// meantAccounts finds the accounts that a word means: the one with this number, or all that have this
+// name. If there are none, it finds those whose name becomes this word by plainName.
 func meantAccounts(word string, known map[string]string) ([]string, error) {
 	if _, ok := known[word]; ok {
 		return []string{word}, nil
@@ -69,8 +69,8 @@ func meantAccounts(word string, known map[string]string) ([]string, error) {
 	return ids, nil
 }
 
-// plainName is a name that needs no quotes in a shell, nor in a list with commas: Payments-EU
-// of "Payments, EU".
+// plainName makes a name that needs no quotes in a shell, nor in a list with commas: of "Payments, EU"
+// it makes Payments-EU.
 func plainName(name string) string { return strings.Trim(notPlain.ReplaceAllString(name, "-"), "-") }
 
 var notPlain = regexp.MustCompile(`[^\w@%+=:./-]+`)
@@ -78,8 +78,8 @@ var notPlain = regexp.MustCompile(`[^\w@%+=:./-]+`)
 // mostListed is how many known words an error lists.
 const mostListed = 10
 
-// notAnAccount says that a word is neither the number nor the name of a known account, and
-// which were meant perhaps.
+// notAnAccount says that a word is neither the number nor the name of a known account, and which account
+// may have been meant.
 func notAnAccount(word string, known map[string]string) string {
 	ids := slices.Sorted(maps.Keys(known))
 	var labels []string
@@ -98,8 +98,8 @@ func notAnAccount(word string, known map[string]string) string {
 	return fmt.Sprintf("it is neither the number nor the name of one of %d known accounts: `flowkeeper accounts list` has them", len(labels))
 }
 
-// offerAccounts are the numbers of accounts, described by their names, and the names as shells take
-// them, described by the numbers. A whole name is before what is alike, as in meantAccounts.
+// offerAccounts are the numbers of accounts, each described by its name, and the names (plainName), each
+// described by its number. Names that plainName changes come last, because meantAccounts takes them last.
 func (f *filters) offerAccounts(ctx context.Context, s state, _ string) (out []string, err error) {
 	known, err := f.knownAccounts(ctx, s)
 	var alike []string

@@ -23,7 +23,7 @@ type filters struct {
 	c            *cobra.Command
 	allowed      []string // states
 	alerts       bool     // alerts are listed: they may be about accounts without flow logs
-	shown        int      // so many of the latest; 0: all, as with --limit, or without a terminal
+	shown        int      // show so many of the latest; 0: all, as with --limit, or without a terminal
 	choices      []choice
 	n            int // listed so far
 }
@@ -32,7 +32,8 @@ type filters struct {
 // them off the screen.
 const terminalLimit = 50
 
-// newFilters adds the flags to a list. since says what is compared.
+// newFilters adds the flags to a list. since says which time --since compares; shown is how many a
+// terminal shows, 0 all.
 func newFilters(a *app, c *cobra.Command, allowed []string, since string, shown int) *filters {
 	f := &filters{a: a, c: c, allowed: allowed, shown: shown}
 	flags := c.Flags()
@@ -115,7 +116,7 @@ func noneEmpty(c *cobra.Command, flags ...string) error {
 	return nil
 }
 
-// checkForm refuses values of another form, if there is one; fix is what to write.
+// checkForm refuses values that do not have the form; nil: any form. fix is what to write instead.
 func checkForm(flag string, values []string, form *regexp.Regexp, fix string) error {
 	for _, v := range values {
 		if form != nil && !form.MatchString(v) {
@@ -212,7 +213,8 @@ func (n choice) apply(ctx context.Context, s state) error {
 	return nil
 }
 
-// regionID is the form of a Region: AWS may have more than we know. All end with a number: eu-west is none.
+// regionID is the form of a Region's name, because AWS may have more Regions than are known here. All end with a
+// number: eu-west is none.
 var regionID = regexp.MustCompile(`^[a-z]{2,}(-[a-z0-9]+)+-[0-9]+$`)
 
 const regionForm = "a Region looks like eu-west-1"

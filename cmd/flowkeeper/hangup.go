@@ -9,9 +9,8 @@ import (
 	"syscall"
 )
 
-// hangups are the SIGHUPs that the daemon receives: from people who expect it to
-// reload its configuration, or because its terminal was closed. Every other command
-// ends at the signal.
+// hangups are the SIGHUPs that the daemon gets: from people who expect that it reloads its
+// configuration, or because its terminal was closed. Every other command ends at the signal.
 type hangups struct {
 	signals chan os.Signal
 	nohup   bool // the process was started with the signal ignored: it does not end then

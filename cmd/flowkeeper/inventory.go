@@ -107,8 +107,8 @@ func listFlowLogs(ctx context.Context, s state, f *filters) error {
 	return nil
 }
 
-// A narrow terminal shows at least the ID of a resource, and the number of an account: before the
-// name of the former, and after that of the latter.
+// A narrow terminal shows at least the ID of a resource, which stands before its name, and the number of an
+// account, which stands after its name.
 const (
 	resourceWidth = len("tgw-attach-0123456789abcdef0")
 	accountWidth  = len("-(111122223333)") // with the mark that it is cut
@@ -153,7 +153,7 @@ func (x flowLog) blind() bool {
 	return x.State == inventory.Gone && (x.fate.State == incident.Open || x.fate.State == incident.Blocked)
 }
 
-// stateWidth is wide enough for the end of a release, or the ID of a replacement.
+// stateWidth is wide enough for the time when a release ends, and for the ID of a replacement.
 const stateWidth = len("released until 2026-03-01 12:00 UTC")
 
 // state is the state in a few words, the most important first: a narrow terminal cuts the

@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -102,77 +101,4 @@ func writeBuffered(ctx context.Context, s state, w io.Writer) (n int, err error)
 	b := bufio.NewWriter(w)
 	n, err = writeExport(ctx, s, b)
 	return n, errors.Join(err, b.Flush())
-}
-
-func newImportCommand(a *app) *cobra.Command {
-	return a.withJSON("one JSON object", &cobra.Command{
-		Use: "import FILE", Short: "Add flow logs from an export to the snapshot (- for stdin)", Args: oneArg("the file of an export (- for stdin)"),
-		Long: `Add the flow logs of an export that are not in the snapshot; those that are stay
-as they are. The whole file is checked first: with any problem nothing is
-added. Accounts and Regions must be those of this configuration. Until AWS has
-listed an imported flow log, only ` + "`flowkeeper restore`" + ` acts on it. Releases are
-not imported.`,
-		Example: `  flowkeeper inventory import snapshot.jsonl
-  flowkeeper restore fl-0123456789abcdef0 --dry-run`,
-		ValidArgsFunction: firstArg(completeFiles),
-		RunE:              a.onState(importFile),
-	})
-}
-
-func importFile(ctx context.Context, s state, args []string) error {
-	name := args[0]
-	in, err := s.open(ctx, name)
-	if err != nil {
-		return fmt.Errorf("read the export: %w", err)
-	}
-	defer in.Close()
-	here, err := watchedHere(ctx, s)
-	if err != nil {
-		return err
-	}
-	progress := s.Progress("reading "+term.Clean(name), 0)
-	rows, problems := exportfile.Read(in, here, s.conf.Inventory.Destinations, s.now())
-	progress.End()
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	if len(problems) > 0 {
-		for _, p := range problems {
-			s.complain(name + ": " + p)
-		}
-		return errors.New("nothing was imported: correct the file, or export it again with `flowkeeper inventory export`")
-	}
-	added, err := s.Import(ctx, rows)
-	if err != nil {
-		return err
-	}
-	out := struct {
-		Added int `json:"added"`
-		Known int `json:"known"`
-	}{added, len(rows) - added}
-	s.Result(out, "%s added, %d known already", alert.Plural(out.Added, "flow log"), out.Known)
-	return nil
-}
-
-// watchedHere are the accounts and Regions of the configuration; if it has none, those
-// of the snapshot, if that is not empty.
-func watchedHere(ctx context.Context, s state) (exportfile.Watched, error) {
-	var accounts []string
-	for _, x := range s.conf.Accounts {
-		accounts = append(accounts, x.ID)
-	}
-	regions := slices.Clone(s.conf.Inventory.Regions)
-	scopes, err := s.Scopes(ctx)
-	for _, x := range scopes {
-		if len(s.conf.Accounts) == 0 {
-			accounts = append(accounts, x.Account)
-		}
-		if len(s.conf.Inventory.Regions) == 0 {
-			regions = append(regions, x.Region)
-		}
-	}
-	if slices.Contains(regions, "all") {
-		regions = nil
-	}
-	return exportfile.Watched{Accounts: sortedSet(accounts), Regions: sortedSet(regions)}, err
 }

@@ -18,7 +18,7 @@ import (
 // showing one.
 const mostMeant = 50
 
-// errSeveral says that a resource was named where one flow log is asked for, and has several.
+// errSeveral says that a command about one thing was given a resource that has several of them.
 type errSeveral struct {
 	resource string
 	things   string // incidents, flow logs
@@ -44,9 +44,9 @@ func listSeveral(ctx context.Context, s state, several *errSeveral, list func(co
 	return err
 }
 
-// meantIncident finds the incident that a word means: that of the flow log with this ID, or of
-// the one that this flow log replaced, or the only one of this resource. With several it is an
-// errSeveral.
+// meantIncident finds the incident that a word means: that of the flow log with this ID, or of the
+// flow log that this one replaced, or the only incident of this resource. If there are several, the error is
+// an errSeveral.
 func (s state) meantIncident(ctx context.Context, word string) (i incident.Incident, history []incident.Entry, err error) {
 	if i, history, ok, err := s.FindIncident(ctx, word); err != nil || ok {
 		return i, history, err
@@ -99,9 +99,9 @@ func (s state) onlyIncidentOf(ctx context.Context, word string) (id string, err 
 		s.nearOr(ctx, word, "see `flowkeeper incidents list`", store.IncidentIDs, store.IncidentResources))
 }
 
-// meantFlowLog finds the flow log that a word means: the one with this ID, or the only one of
-// this resource, of which those that are gone count only if none is live. With several it is
-// an errSeveral.
+// meantFlowLog finds the flow log that a word means: the one with this ID, or the only one of this
+// resource. Those that are gone count only if no other is live. If there are several, the error is an
+// errSeveral.
 func (s state) meantFlowLog(ctx context.Context, word string) (inventory.Row, error) {
 	row, ok, err := s.FindFlowLog(ctx, word)
 	if err != nil || ok {
@@ -143,7 +143,8 @@ func (s state) noFlowLog(ctx context.Context, id string, known ...store.Words) e
 	return fmt.Errorf("there is no flow log %q in the snapshot: %s", id, s.nearOr(ctx, id, "see `flowkeeper inventory list`", known...))
 }
 
-// nearOr asks whether the known ID that is near a wrong one is meant; or else it is the text.
+// nearOr returns a question whether the known ID that is most like the wrong one was meant. If none is
+// like it, it returns the text.
 func (s state) nearOr(ctx context.Context, wrong, text string, known ...store.Words) string {
 	for _, w := range known {
 		if ids, err := s.Words(ctx, w, "", mostNames); err == nil {

@@ -17,8 +17,8 @@ type names struct {
 	held     int // names in scopes
 }
 
-// mostNames is how many names of resources are held at once: lists of any length stay small
-// in memory.
+// mostNames is how many names of resources are held at the same time, so that a list of any length needs
+// little memory.
 const mostNames = 100_000
 
 func (s state) names(ctx context.Context) (*names, error) {

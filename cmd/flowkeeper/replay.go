@@ -9,15 +9,11 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"flowkeeper/configs"
 	"flowkeeper/internal/daemon"
 	"flowkeeper/internal/detection"
-	"flowkeeper/internal/organization"
 	"flowkeeper/internal/recordsource"
 	"flowkeeper/internal/replay"
-	"flowkeeper/internal/scopes"
 	"flowkeeper/internal/store"
-	"flowkeeper/inventory"
 )
 
 // replayCommand is what the flags of the command say.
@@ -133,7 +129,7 @@ func replayFiles(ctx context.Context, x *replayCommand, args []string) error {
 	if !out.details {
 		p.Cases = nil // what would be restored is not shown
 	}
-	elsewhere := 0 // findings about what no flow log here depends on
+	elsewhere := 0 // findings about things that no flow log here depends on
 	r := newRecordReader(x, func(_ []byte, f detection.Finding, file string) error {
 		v, err := p.Explain(ctx, f)
 		if err != nil {
@@ -181,32 +177,10 @@ func newPlanner(ctx context.Context, a *app) (p replay.Planner, closeState func(
 	if err = errors.Join(err, unread); err != nil {
 		return p, nil, errors.Join(err, s.Close())
 	}
-	return replay.Planner{Watched: watchedBy(c, members, !listed.IsZero()),
+	return replay.Planner{Watched: daemon.Watched(c, members, !listed.IsZero()),
 		Cases: s.Remediation(), Tampering: s.Tampering(), Policy: daemon.Policy(c, ""),
 		Dependencies: daemon.Dependencies(c, slices.Collect(maps.Keys(counts.RefreshedAt))),
 	}, func() { _ = s.Close() }, nil
-}
-
-// watchedBy returns what reports whether an account and Region are configured. Where AWS decides that, all
-// are: the account of the credentials, the enabled Regions, and the accounts of an organisation until they are
-// listed.
-func watchedBy(c configs.Config, members []organization.Member, listed bool) func(inventory.Scope) bool {
-	accounts := daemon.ProtectedAccounts(c, "", members)
-	complete := len(accounts) > 0 // else it is the account of the credentials
-	if c.Organization.RoleName != "" {
-		complete = listed
-	}
-	return func(s inventory.Scope) bool {
-		regions := c.Inventory.Regions
-		n := slices.IndexFunc(accounts, func(a scopes.Account) bool { return a.ID == s.Account })
-		switch {
-		case n >= 0 && len(accounts[n].Regions) > 0:
-			regions = accounts[n].Regions
-		case n < 0 && complete:
-			return false
-		}
-		return len(regions) == 0 || slices.Contains(regions, scopes.AllRegions) || slices.Contains(regions, s.Region)
-	}
 }
 
 // completeRecords offers files, and the buckets of log_files.buckets.

@@ -53,11 +53,8 @@ func (b *buckets) load(ctx context.Context) (err error) {
 	if b.loaded {
 		return nil
 	}
-	if b.conf, _, err = b.app.config(needs{}); err != nil {
-		return err
-	}
 	// The SDK's warnings would come while results are printed.
-	b.base, err = b.app.awsConfig(ctx, b.conf, nil)
+	b.conf, b.base, err = b.app.configAndAWS(ctx, needs{}, nil)
 	b.loaded = err == nil
 	return err
 }

@@ -18,7 +18,7 @@ import (
 type findingPrinter struct {
 	*app
 	details, table bool
-	hold           bool // the details only if there are few
+	hold           bool // print the details at the end, and only if they are few
 
 	held  []replay.Finding
 	count int
@@ -78,7 +78,7 @@ func (r *recordReader) note(elsewhere int) {
 	}
 }
 
-// titles of the kinds without a rule.
+// titles are those of findings that no rule makes.
 var titles = map[string]string{
 	replay.Creation: "Flow logs created", replay.Rehearsal: "A Flowkeeper tested a restore as a dry run", replay.Teardown: "A VPC was deleted",
 }

@@ -8,7 +8,6 @@ import (
 	"github.com/aws/smithy-go"
 
 	"flowkeeper/alert"
-	"flowkeeper/internal/daemon"
 	"flowkeeper/internal/detection"
 	"flowkeeper/internal/queueclient"
 	"flowkeeper/internal/replay"
@@ -16,11 +15,7 @@ import (
 
 func sendRecords(ctx context.Context, x *replayCommand, args []string) error {
 	a := x.app
-	c, _, err := a.config(needs{queue: true})
-	if err != nil {
-		return err
-	}
-	base, err := daemon.Base(ctx, c, a.warnings())
+	c, base, err := a.configAndAWS(ctx, needs{queue: true}, a.warnings())
 	if err != nil {
 		return err
 	}

@@ -141,7 +141,7 @@ func (a *app) getenv(name string) string {
 func (a *app) ago(t time.Time) string  { return term.Ago(t, a.now()) }
 func (a *app) when(t time.Time) string { return term.When(t, a.now()) }
 
-// open opens the file; - is stdin. The caller closes it.
+// open opens a file; - is stdin. The caller closes it.
 func (a *app) open(ctx context.Context, name string) (io.ReadCloser, error) {
 	if name != "-" {
 		return os.Open(name)

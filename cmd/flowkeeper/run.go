@@ -57,7 +57,7 @@ func runDaemon(ctx context.Context, a *app) error {
 	if err := checkStateFolder(c.State.Path, log); err != nil {
 		return err
 	}
-	base, err := daemon.Base(ctx, c, log)
+	base, err := a.awsConfig(ctx, c, log)
 	if err != nil {
 		return err
 	}

@@ -90,8 +90,8 @@ func (d *Daemon) sameAccount(ctx context.Context, fleet *scopes.Fleet) error {
 	if len(d.Config.Accounts) > 0 || d.Config.Organization.RoleName != "" {
 		return nil
 	}
-	guarded, err := d.store.Guarded(ctx)
-	if err != nil || len(guarded) == 0 {
+	accounts, err := d.store.Guarded(ctx)
+	if err != nil || len(accounts) == 0 {
 		return err
 	}
 	known, err := d.store.Scopes(ctx)
@@ -102,7 +102,7 @@ func (d *Daemon) sameAccount(ctx context.Context, fleet *scopes.Fleet) error {
 		if slices.ContainsFunc(known, func(k inventory.Scope) bool { return k.Account == s.Account }) {
 			return nil
 		}
-		err = fmt.Errorf("these credentials act in account %s, and the state file guards %s: see whose they are, or name under accounts what is to be guarded", s.Account, strings.Join(guarded, ", "))
+		err = fmt.Errorf("these credentials act in account %s, and the state file has protected flow logs of %s: see whose they are, or name under accounts what is to be protected", s.Account, strings.Join(accounts, ", "))
 	}
 	return err
 }

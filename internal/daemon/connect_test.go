@@ -57,7 +57,7 @@ func TestI13StartedInAnotherAccount(t *testing.T) {
 	h.daemon.AWS.Credentials = credentials.NewStaticCredentialsProvider(stranger.AccessKeyID, stranger.SecretAccessKey, "")
 	h.anew()
 	h.run()
-	const why = "these credentials act in account 222233334444, and the state file guards 111122223333"
+	const why = "these credentials act in account 222233334444, and the state file has protected flow logs of 111122223333"
 	h.await("the account to be noticed", func() bool { return strings.Count(h.log.String(), why) > 0 })
 	if h.daemon.health().ready() == nil || h.daemon.health().unwell() == nil {
 		t.Error("all is said to be well")
@@ -96,8 +96,8 @@ func TestI9AllIsLostAndAnotherAccountIsNot(t *testing.T) {
 			return tx.PutFlowLog(inventory.Row{FlowLog: inventory.FlowLog{ID: "fl-0000000000000beef", Scope: inventory.Scope{Account: "222233334444", Region: region},
 				Settings: inventory.Settings{ResourceID: "vpc-9", LogDestinationType: "s3", LogDestination: bucket}}, State: inventory.Live, Protected: true})
 		})
-		if guarded, gerr := s.Guarded(ctx); !slices.Equal(guarded, []string{"222233334444"}) {
-			t.Errorf("the file guards %v, %v", guarded, gerr)
+		if accounts, gerr := s.Guarded(ctx); !slices.Equal(accounts, []string{"222233334444"}) {
+			t.Errorf("the file has protected flow logs of %v, %v", accounts, gerr)
 		}
 		return err
 	})

@@ -204,7 +204,7 @@ func TestAForgedCopyHidesNoDeletion(t *testing.T) {
 			h.forge(statements...)
 			h.again()
 			h.adopted()
-			h.await("it to be guarded", func() bool {
+			h.await("it to be protected", func() bool {
 				row, ok, err := h.daemon.store.FindFlowLog(t.Context(), id)
 				return err == nil && ok && row.Rehearsable()
 			})

@@ -17,8 +17,8 @@ import (
 // never wait for them and cost no further call if they find nothing new. Names are not worth an
 // alert: a failure is logged, and tried again later.
 type nameTags struct {
-	d      *Daemon
-	places *gate // of the scopes whose names are asked for at the same time
+	d     *Daemon
+	slots *gate // of the scopes whose names are asked for at the same time
 
 	mu      sync.Mutex // guards what follows
 	scopes  map[inventory.Scope]*scopeNameTags
@@ -28,7 +28,7 @@ type nameTags struct {
 // scopeNameTags is what is known of the names of one scope.
 type scopeNameTags struct {
 	due       bool      // a refresh has found something new, or all are due
-	busy      bool      // they are being asked for, or wait for a place
+	busy      bool      // they are being asked for, or wait for a slot
 	all       time.Time // when all are due again; zero: not known yet
 	notBefore time.Time // after a failure
 }
@@ -40,11 +40,11 @@ const (
 )
 
 func newNameTags(d *Daemon) *nameTags {
-	return &nameTags{d: d, places: newGate(namesAsked), scopes: map[inventory.Scope]*scopeNameTags{}}
+	return &nameTags{d: d, slots: newGate(namesAsked), scopes: map[inventory.Scope]*scopeNameTags{}}
 }
 
 // refreshed notes that a scope was refreshed, and whether that has found anything new: its names are
-// asked for once there is a place. It never blocks.
+// asked for once there is a slot. It never blocks.
 func (n *nameTags) refreshed(s inventory.Scope, found bool) {
 	if !n.take(s, found) {
 		return
@@ -54,7 +54,7 @@ func (n *nameTags) refreshed(s inventory.Scope, found bool) {
 		n.forget(s)
 		return
 	}
-	n.places.enter(ctx, func(leave func()) {
+	n.slots.enter(ctx, func(leave func()) {
 		defer done()
 		defer leave()
 		for again := true; again; {

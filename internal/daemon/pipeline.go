@@ -54,7 +54,7 @@ func (p places) all() []*pipeline.Places {
 	return []*pipeline.Places{p.d.refreshes.accounts.Places, p.d.refreshes.regions, p.d.discovery.outages}
 }
 
-func (p places) Guarded(ctx context.Context, account, region string) (bool, error) {
+func (p places) HasProtected(ctx context.Context, account, region string) (bool, error) {
 	var n int
 	err := p.d.store.View(ctx, func(tx *store.Tx) (err error) { n, err = tx.Guarded(account, region, 1); return err })
 	return n > 0, err

@@ -89,7 +89,7 @@ func (h handler) RecordMessage(ctx context.Context, m watcher.Message) error {
 	}
 	for _, f := range findings {
 		scope := inventory.Scope{Account: f.Record.Account, Region: f.Record.Region}
-		if (f.Kind == detection.Deleted || f.Kind == detection.Attempted) && h.guarded(scope) {
+		if (f.Kind == detection.Deleted || f.Kind == detection.Attempted) && h.isOurs(scope) {
 			h.d.refreshes.alert(scope)
 		}
 	}
@@ -102,8 +102,8 @@ func (h handler) RecordMessage(ctx context.Context, m watcher.Message) error {
 	return err
 }
 
-// guarded reports whether a scope is one of ours.
-func (h handler) guarded(s inventory.Scope) bool {
+// isOurs reports whether a scope is one to protect.
+func (h handler) isOurs(s inventory.Scope) bool {
 	_, ours := h.d.fleet.EC2(s)
 	return ours
 }

@@ -16,7 +16,7 @@ import (
 type refreshes struct {
 	d          *Daemon
 	begins     func(s inventory.Scope, alerted bool) // refreshes a scope without waiting for it, and calls over at its end
-	slots      *gate                                 // has one place for each refresh that AWS answers
+	slots      *gate                                 // one for each refresh that AWS answers
 	accounts   *accountOutages
 	regions    *pipeline.Places
 	alertSlots chan struct{} // holds one for each refresh because of an event: those leave slots to the others
@@ -102,7 +102,7 @@ func (r *refreshes) over(s inventory.Scope) {
 // schedule leaves out what the schedule would begin now. The caller holds mu.
 func (r *refreshes) schedule(st *scopeRefreshes, now time.Time) {
 	if !st.scheduled.After(now) {
-		st.scheduled = place{r.first.began, st.nth}.next(r.d.refreshing, now)
+		st.scheduled = spread{r.first.began, st.nth}.next(r.d.refreshing, now)
 	}
 }
 

@@ -14,17 +14,17 @@ import (
 const rehearsedAtOnce = 8
 
 // rehearsals of the scopes, on the schedule rehearsal.schedule: one goroutine begins them, in the
-// order of the fleet. A scope that is slow takes one of the places, and holds up no other.
+// order of the fleet. A scope that is slow takes one of the slots, and holds up no other.
 type rehearsals struct {
-	d      *Daemon
-	places *gate
+	d     *Daemon
+	slots *gate
 
 	mu    sync.Mutex
-	under map[inventory.Scope]bool // a rehearsal has begun, or waits for its place
+	under map[inventory.Scope]bool // a rehearsal has begun, or waits for its slot
 }
 
 func newRehearsals(d *Daemon) *rehearsals {
-	return &rehearsals{d: d, places: newGate(rehearsedAtOnce), under: map[inventory.Scope]bool{}}
+	return &rehearsals{d: d, slots: newGate(rehearsedAtOnce), under: map[inventory.Scope]bool{}}
 }
 
 // run tries restores as dry runs on rehearsal.schedule, until ctx ends.
@@ -62,7 +62,7 @@ func (r *rehearsals) round(daemon context.Context) {
 			continue
 		}
 		sum.add()
-		r.places.enter(ctx, func(leave func()) {
+		r.slots.enter(ctx, func(leave func()) {
 			if ctx.Err() == nil {
 				sum.note(r.once(ctx, s))
 			}

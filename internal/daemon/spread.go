@@ -11,22 +11,23 @@ import (
 // has begin at the same time.
 const namedTimeSpread = time.Minute
 
-// place is a scope's place among those that one schedule refreshes: it spreads them, always in the
-// same way, however late some of them began. The zero place is where the schedule is.
-type place struct {
+// spread is where a scope stands among those that one schedule refreshes, so that they do not all begin
+// at the same time. It spreads them always in the same way, however late some of them began. The scope of
+// the zero spread is refreshed when the schedule says.
+type spread struct {
 	start time.Time // of the daemon
 	nth   int       // of the scopes, in the order in which they came to the fleet
 }
 
 // share is a number in [0, 1): those of the first n scopes lie evenly, whatever n is.
-func (p place) share() float64 {
+func (p spread) share() float64 {
 	_, share := math.Modf(float64(p.nth) * (math.Sqrt(5) - 1) / 2)
 	return share
 }
 
 // next returns when the scope is refreshed next after a time. A schedule of intervals begins with
 // the daemon, and its scopes are spread over the interval.
-func (p place) next(s cron.Schedule, after time.Time) time.Time {
+func (p spread) next(s cron.Schedule, after time.Time) time.Time {
 	every, ok := s.(cron.ConstantDelaySchedule)
 	if !ok {
 		offset := time.Duration(p.share() * float64(namedTimeSpread))

@@ -19,7 +19,7 @@ func TestRefreshesAreSpread(t *testing.T) {
 	}
 	begun := map[int]int{} // by second
 	for n := range scopes {
-		p := place{noon, n}
+		p := spread{noon, n}
 		next := p.next(every, noon.Add(time.Duration(n)*time.Second/100)) // the first round takes a while
 		if late := next.Sub(noon.Add(time.Duration(n) * time.Second / 100)); late <= 0 || late > 5*time.Minute {
 			t.Fatalf("scope %d waits %s", n, late)
@@ -65,7 +65,7 @@ func TestAPlaceOfASchedule(t *testing.T) {
 		}
 		var got []time.Duration
 		for at := noon.Add(c.after); len(got) < len(c.want); {
-			at = place{noon, c.nth}.next(schedule, at)
+			at = spread{noon, c.nth}.next(schedule, at)
 			got = append(got, at.Sub(noon).Truncate(time.Millisecond))
 		}
 		if !slices.Equal(got, c.want) {

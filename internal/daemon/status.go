@@ -67,13 +67,13 @@ func statusLine(c store.Counts, scopes share, problem string, now time.Time) str
 	}
 	notRestorable, notRehearsed := c.Restorable["no"], c.Restorable["unknown"]
 	protected := c.Restorable["yes"] + notRestorable + notRehearsed
-	left := unguarded(c)
+	left := notConfigured(c)
 	where := alert.Plural(scopes.all, "scope")
 	if scopes.refreshed < scopes.all {
 		where = scopes.String()
 	}
 	part(true, "%s protected in %s", alert.Plural(max(0, protected-left), "flow log"), where)
-	part(left > 0, "%d NOT guarded (no scope of the configuration)", left)
+	part(left > 0, "%d NOT protected (no scope of the configuration)", left)
 	switch {
 	case protected == 0:
 	case notRestorable > 0:
@@ -107,8 +107,8 @@ func statusLine(c store.Counts, scopes share, problem string, now time.Time) str
 	return line
 }
 
-// unguarded counts the protected flow logs in scopes that are not refreshed any more.
-func unguarded(c store.Counts) (n int) {
+// notConfigured counts the flow logs to protect in scopes that are not refreshed any more.
+func notConfigured(c store.Counts) (n int) {
 	for _, in := range c.Protected {
 		n += in
 	}

@@ -29,7 +29,7 @@ func TestStatusLine(t *testing.T) {
 			"1 flow log protected in 1 scope, not rehearsed yet, last refresh 0s ago"},
 		{store.Counts{Restorable: map[string]int{"yes": 2, "unknown": 1}}, "", "3 flow logs protected in 0 scopes, 1 not rehearsed yet"},
 		{store.Counts{Restorable: map[string]int{"yes": 7}, RefreshedAt: refreshed, Protected: map[string]int{"1/a": 3, "1/b": 1, "1/c": 2, "2/a": 1}}, "",
-			"4 flow logs protected in 2 scopes, 3 NOT guarded (no scope of the configuration), all restorable, last refresh 40s ago"},
+			"4 flow logs protected in 2 scopes, 3 NOT protected (no scope of the configuration), all restorable, last refresh 40s ago"},
 		{store.Counts{Restorable: map[string]int{"yes": 3}, Released: store.Released{FlowLogs: 2, Until: now.Add(2160 * time.Hour)}}, "",
 			"3 flow logs protected in 0 scopes, all restorable, 2 RELEASED until 2026-05-30 12:00 UTC"},
 		{store.Counts{Released: store.Released{FlowLogs: 5, Until: now.Add(time.Hour)}}, "", "0 flow logs protected in 0 scopes, 5 RELEASED until 2026-03-01 13:00 UTC"},

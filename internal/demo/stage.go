@@ -105,8 +105,11 @@ func (s *stage) build(ctx context.Context) (err error) {
 		w.AddResource(account, region, r.id)
 		for m := range 2 {
 			out, err := s.admin.CreateFlowLogs(ctx, example(n, m))
-			if err != nil || len(out.FlowLogIds) != 1 {
-				return fmt.Errorf("set up a flow log of %s: %v %w", r.id, out, err)
+			if err == nil && len(out.FlowLogIds) != 1 {
+				err = fmt.Errorf("AWS made %d", len(out.FlowLogIds))
+			}
+			if err != nil {
+				return fmt.Errorf("set up a flow log of %s: %w", r.id, err)
 			}
 		}
 	}

@@ -21,7 +21,7 @@ func (m *machine) alertSinks(ctx context.Context) (out []finding) {
 			waiting = 0
 		}
 		if waiting+lost > 0 {
-			out = append(out, finding{Fail, fmt.Sprintf("%s does not take what it is sent: %s not delivered, %d of them given up", s.Name, plural(waiting+lost, "alert", "alerts"), lost),
+			out = append(out, finding{Fail, fmt.Sprintf("%s does not take what it is sent: %s not delivered, %d of them given up", s.Name, alert.Plural(waiting+lost, "alert"), lost),
 				"flowkeeper alerts list --failed; once it takes them, for what was given up: flowkeeper alerts retry ID"})
 		}
 	}

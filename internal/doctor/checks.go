@@ -51,7 +51,7 @@ func Checks() (out []Check) {
 	return out
 }
 
-// check is one check, and makes its jobs: one for each scope, account or queue.
+// check is one check. jobs makes its jobs: one for each place, such as a scope or an account.
 type check struct {
 	Check
 	jobs func(*exam) []job
@@ -89,7 +89,7 @@ var checks = []check{
 	{Check{Restorable, "what is protected could be restored, and nothing waits for a person"}, in(here, (*machine).restorable)},
 }
 
-// exam is the places of one run: this machine, the queue, and what is watched.
+// exam is one run, with all places where it checks something: this machine, the queue, and what is watched.
 type exam struct {
 	machine  *machine
 	queue    *queue
@@ -121,7 +121,7 @@ func newExam(ctx context.Context, d *Doctor) *exam {
 	return e
 }
 
-// jobs are checks in all their places, in their order.
+// jobs returns the jobs of some checks, in their order.
 func (e *exam) jobs(checks []check) (out []job) {
 	for _, c := range checks {
 		made := c.jobs(e)

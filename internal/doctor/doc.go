@@ -13,6 +13,8 @@
 //	                   simulator, which simulate.go asks
 //	alert_sinks.go     the people: where alerts of deletions go
 //	who_may_delete.go  who may delete flow logs
+//	lines.go           what people read of many results: those with one cause in one line;
+//	                   places.go: where that is
 //
 // The table of all checks is in checks.go: each is a method of the place where it is
 // made, that is of machine, queue, subject (a scope) or account. [Doctor.Run] makes

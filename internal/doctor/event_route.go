@@ -115,10 +115,10 @@ func (r rule) leading(ctx context.Context, leads func(arn string) (next *nextBus
 	return out, nil
 }
 
-// forwarders are the rules of the bus that forward to a bus in the queue's account and
-// Region, by which of their targets. EventBridge can't be asked for these, so that
-// it reads all rules, up to one that leads on. It is an error if none does and there
-// are more rules than it reads.
+// forwarders returns the rules of the bus that forward to another bus, once for each target that is
+// one; leads says which targets these are. EventBridge can't be asked for such rules. So forwarders
+// reads all rules, until one of them may lead to the queue. It is an error if none does, and there are more
+// rules than it reads.
 func (b bus) forwarders(ctx context.Context, leads func(arn string) (*nextBus, bool)) (out []rule, err error) {
 	in := &eventbridge.ListRulesInput{EventBusName: &b.name, Limit: aws.Int32(maxRules)}
 	for range maxRulePages {
@@ -175,10 +175,9 @@ func (r *routes) ask(ctx context.Context, s *subject) func() ([]rule, error) {
 	})
 }
 
-// findRoute looks for rules that lead to the queue itself, or to a topic, or to
-// the default bus in the queue's account and Region, or to another bus there. buses
-// is the beginning of these buses' ARNs; busRules asks for the rules of one, by its
-// name.
+// findRoute looks for rules that lead to the queue itself; if there are none, to a topic; then to the
+// default bus in the queue's account and Region; and then to another bus there. The ARNs of these
+// buses begin with buses; busRules asks for the rules of one, by its name.
 func findRoute(ctx context.Context, b bus, targets []string, buses string, busRules func(name string) *nextBus) ([]rule, error) {
 	out, err := b.rulesToFirst(ctx, targets)
 	if err != nil || len(out) > 0 {

@@ -35,8 +35,8 @@ func (s *subject) otherWay(f finding) finding {
 	return f
 }
 
-// judgeRules: one that works is enough. proven is whether records came back
-// through the queue.
+// judgeRules returns the finding of the best rule: one that works is enough. proven is whether
+// records came back through the queue.
 func judgeRules(rules []rule, proven bool) (best finding) {
 	for _, r := range rules {
 		if f := r.judge(proven); best.status == "" || rank(f.status) < rank(best.status) {
@@ -46,7 +46,7 @@ func judgeRules(rules []rule, proven bool) (best finding) {
 	return best
 }
 
-// judge the rule, and those of the bus that it forwards to.
+// judge judges the rule, and those of the bus that it forwards to.
 func (r rule) judge(proven bool) finding {
 	f := r.judgeTarget(proven)
 	if r.next == nil || f.status == Fail {
@@ -106,8 +106,8 @@ func (r rule) sendWhole() string {
 }
 
 func (r *routes) noRule(s inventory.Scope) finding {
-	for _, topic := range r.queue.targets()[1:] {
-		return finding{Unknown, "can't tell: no rule leads to the queue or to " + topic + ", which may send to it: CloudTrail itself may publish there",
+	if topics := r.queue.targets()[1:]; len(topics) > 0 {
+		return finding{Unknown, "can't tell: no rule leads to the queue or to " + topics[0] + ", which may send to it: CloudTrail itself may publish there",
 			"see that the trail's SnsTopicARN is that topic: aws cloudtrail describe-trails --region " + s.Region}
 	}
 	return finding{Fail, "no rule leads to " + r.queue.arn(), r.makeRule(s, defaultBus)}
@@ -142,9 +142,9 @@ func works(rules []rule) []rule {
 	return on
 }
 
-// testPatterns asks EventBridge whether each sample reaches the queue: whether a rule on each
-// bus in between matches it. It reports the first that does not, and all that stop where that
-// one does.
+// testPatterns asks EventBridge whether each sample reaches the queue: on each bus on the way, a rule must
+// match it. It reports the first sample that does not reach the queue, and the others that stop at the same
+// rules.
 func testPatterns(ctx context.Context, api eventsAPI, rules []rule, all []sample) finding {
 	f, first := fine("EventBridge matched %d samples", len(all)), ""
 	for _, x := range all {

@@ -104,12 +104,12 @@ func (m *machine) stateFile(ctx context.Context) finding {
 	for _, n := range facts.protected {
 		all += n
 	}
-	text := path + ": " + plural(all, "flow log", "flow logs") + " protected"
+	text := path + ": " + alert.Plural(all, "flow log") + " protected"
 	if left := unwatched(facts.here(), m.watched); len(left) > 0 {
 		return finding{Warn, text + ", but not watched any more, for it is not configured: " + alert.Clean(strings.Join(left, ", "), 500),
 			"put them back into accounts: or inventory.regions in the configuration; flowkeeper inventory list names them"}
 	}
-	return fine("%s in %s", text, plural(len(facts.counts.RefreshedAt), "scope", "scopes"))
+	return fine("%s in %s", text, alert.Plural(len(facts.counts.RefreshedAt), "scope"))
 }
 
 // unwatched returns the scopes that have protected flow logs and are not configured any more,

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"flowkeeper/alert"
 	"flowkeeper/internal/organization"
 	"flowkeeper/internal/scopes"
 	"flowkeeper/inventory"
@@ -69,15 +70,15 @@ func judgeDepartures(facts stateFacts) (out []finding) {
 			}
 		}
 		if m.Departed() && n > 0 {
-			out = append(out, finding{Warn, fmt.Sprintf("account %s is not protected since %s: %s; %s there %s neither watched nor restored", m.ID,
-				m.LeftAt.UTC().Format(time.RFC3339), m.Why.Text(m.State), plural(n, "flow log", "flow logs"), map[bool]string{true: "is", false: "are"}[n == 1]),
+			out = append(out, finding{Warn, fmt.Sprintf("account %s is not protected since %s: %s; %s neither watched nor restored", m.ID,
+				m.LeftAt.UTC().Format(time.RFC3339), m.Why.Text(m.State), plural(n, "flow log there is", "flow logs there are")),
 				"nothing, if that is meant; if the account still exists, write it under accounts, with its role"})
 		}
 	}
 	return out
 }
 
-// here are the scopes with protected flow logs, without the accounts that departed.
+// here returns how many flow logs are protected in each scope, without the accounts that departed.
 func (m stateFacts) here() map[inventory.Scope]int {
 	out := maps.Clone(m.protected)
 	for s := range out {
@@ -100,7 +101,7 @@ func judgeListing(l organization.Listing) (out []finding) {
 		}
 	}
 	if selected == 0 {
-		out = append(out, finding{Fail, "organization.include and organization.exclude select no account of " + plural(len(l.Accounts), "account", "accounts"), "correct them: flowkeeper accounts list"})
+		out = append(out, finding{Fail, "organization.include and organization.exclude select no account of " + alert.Plural(len(l.Accounts), "account"), "correct them: flowkeeper accounts list"})
 	}
 	for _, s := range l.Strangers {
 		out = append(out, finding{Warn, s + " is no account of the organisation", "correct it; an account of another organisation belongs under accounts, with its role"})
@@ -108,7 +109,7 @@ func judgeListing(l organization.Listing) (out []finding) {
 	if len(out) > 0 {
 		return out
 	}
-	text := plural(selected, "account", "accounts") + " of " + plural(len(l.Accounts), "account", "accounts") + " selected"
+	text := alert.Plural(selected, "account") + " of " + alert.Plural(len(l.Accounts), "account") + " selected"
 	if inactive > 0 {
 		text += ", " + plural(inactive, "more is", "more are") + " not active"
 	}

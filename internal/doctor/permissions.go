@@ -21,7 +21,7 @@ type permission struct {
 	why              string            // which flow logs need it
 }
 
-// permissionsOf returns those that restores to this target need.
+// permissionsOf returns the permissions that restores to this target need.
 func permissionsOf(n delivery.Target, partition, account string) (out []permission) {
 	all := func(why string, actions ...string) {
 		for _, action := range actions {
@@ -124,7 +124,7 @@ func refusedFor(action string, trials []trial) (t trial, is bool) {
 
 const passRole = "iam:PassRole"
 
-// deliveryServices are those to which a delivery role may be passed: one is enough.
+// deliveryServices are the services to which a delivery role may be passed: one of them is enough.
 var deliveryServices = []string{"vpc-flow-logs.amazonaws.com", "delivery.logs.amazonaws.com"}
 
 // passRoles judges each delivery role of protected flow logs.
@@ -190,7 +190,8 @@ func (a *account) neverDelete(ctx context.Context) finding {
 	return f
 }
 
-// judgeDelete takes an explicit denial for unconditional, as in deploy/iam-policy.json.
+// judgeDelete judges what the simulator says. It takes it that an explicit denial has no condition, as in
+// deploy/iam-policy.json.
 func judgeDelete(who string, d decision) finding {
 	switch {
 	case d.allowed > 0:

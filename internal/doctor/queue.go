@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
+	"flowkeeper/alert"
 	"flowkeeper/configs"
 	"flowkeeper/internal/queueclient"
 	"flowkeeper/internal/queuepolicy"
@@ -201,7 +202,7 @@ func judgeRetention(d time.Duration) finding {
 	return finding{failIf(d < keepLeast), fmt.Sprintf("messages are kept for %.3g h: what comes while the daemon is down for longer is lost, and only the refresh finds it", d.Hours()), ""}
 }
 
-// What there is a warning about: so many messages that wait, or one as old.
+// There is a warning if so many messages wait, or if one is as old as that.
 const (
 	manyWaiting = 1000
 	lateAfter   = 5 * time.Minute
@@ -342,7 +343,7 @@ func (q *queue) deadLetters(ctx context.Context, arn string) (bad finding, note 
 	case err != nil:
 		note = " (whether that queue exists is not known: allow sqs:GetQueueAttributes on it)"
 	case n > 0:
-		bad = finding{Warn, "what could not be handled is in the dead-letter queue: " + plural(n, "message", "messages"),
+		bad = finding{Warn, "what could not be handled is in the dead-letter queue: " + alert.Plural(n, "message"),
 			"look: " + q.command("receive-message", "--queue-url "+shellWord(url)) + "; once the cause is mended, put it back: " + q.command("start-message-move-task", "--source-arn "+shellWord(arn))}
 	}
 	return bad, note

@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
+	"flowkeeper/alert"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate/answer"
 	"flowkeeper/remediate/delivery"
@@ -38,9 +39,9 @@ func (s *subject) describe(ctx context.Context) finding {
 	all, err := s.logs()
 	switch {
 	case err == nil && s.namesDenied(ctx):
-		return fine("%s; alerts and lists show no names of VPCs, for ec2:DescribeTags is not granted: %s", plural(len(all), "flow log", "flow logs"), grant("ec2:DescribeTags", ""))
+		return fine("%s; alerts and lists show no names of VPCs, for ec2:DescribeTags is not granted: %s", alert.Plural(len(all), "flow log"), grant("ec2:DescribeTags", ""))
 	case err == nil:
-		return fine("%s", plural(len(all), "flow log", "flow logs"))
+		return fine("%s", alert.Plural(len(all), "flow log"))
 	case denied(err) && strings.Contains(err.Error(), "service control policy"):
 		return finding{Fail, errorText(err), "a service control policy denies it: except Flowkeeper's role in " + s.scope.Account + " from it for " + s.scope.Region +
 			", or leave that Region out (accounts[].regions, inventory.regions)"}
@@ -58,7 +59,7 @@ func (s *subject) namesDenied(ctx context.Context) bool {
 	return denied(err)
 }
 
-// tried returns the dry runs of the scope, or why there are none.
+// tried returns the dry runs of the scope. If there are none, the finding says why.
 func (s *subject) tried() (all []trial, none finding) {
 	all, err := s.trials()
 	if err != nil {
@@ -200,7 +201,7 @@ type dryRuns struct {
 	calls int
 }
 
-// try tries one of the rows, or the next where a resource is gone.
+// try makes the dry run for the first row whose resource is not gone.
 func (d *dryRuns) try(ctx context.Context, t *trial, rows []inventory.Row) {
 	for _, row := range rows {
 		t.id = row.ID

@@ -52,6 +52,12 @@ func (f finding) at(c Check, s inventory.Scope) Result {
 	return r
 }
 
+// WrongConfiguration is the result if the configuration can't be read: no check can be made then.
+func WrongConfiguration(err error) Result {
+	c := checks[0]
+	return Result{Check: c.ID, Title: c.Title, Status: Fail, Detail: err.Error(), See: See(c.ID)}
+}
+
 // See is where people read more of a check.
 func See(check string) string { return "docs/troubleshoot.md#" + check }
 
@@ -61,7 +67,7 @@ func fine(format string, args ...any) finding {
 	return finding{status: OK, detail: fmt.Sprintf(format, args...)}
 }
 
-// failIf is Fail or, if it is not so bad, Warn.
+// failIf returns Fail if it is bad, else Warn.
 func failIf(bad bool) Status {
 	if bad {
 		return Fail
@@ -74,6 +80,7 @@ func rank(s Status) int {
 	return slices.Index([]Status{Skipped, OK, Unknown, Warn, Fail}, s)
 }
 
+// plural is a number of things with a verb, as 1 flow log is, 2 flow logs are. alert.Plural has those without.
 func plural(n int, single, several string) string {
 	if n == 1 {
 		return "1 " + single

@@ -10,6 +10,7 @@ import (
 
 	"github.com/robfig/cron/v3"
 
+	"flowkeeper/alert"
 	"flowkeeper/configs"
 	"flowkeeper/internal/organization"
 	"flowkeeper/internal/store"
@@ -22,7 +23,7 @@ import (
 // stateFacts is what is read from the state file.
 type stateFacts struct {
 	counts    store.Counts
-	guarded   []string                // accounts
+	accounts  []string                // with protected flow logs
 	members   []organization.Member   // of the organisation, by the last list
 	known     []inventory.Scope       // every scope that was ever refreshed
 	protected map[inventory.Scope]int // flow logs
@@ -51,7 +52,7 @@ func (d *Doctor) readState(ctx context.Context) (m stateFacts, err error) {
 	if m.known, err = s.Scopes(ctx); err != nil {
 		return m, err
 	}
-	if m.guarded, err = s.Guarded(ctx); err != nil {
+	if m.accounts, err = s.Guarded(ctx); err != nil {
 		return m, err
 	}
 	if m.members, _, err = s.Accounts(ctx); err != nil {
@@ -135,7 +136,7 @@ func (m *machine) restorable(context.Context) (out []finding) {
 	}
 	yes, no, unknown := facts.counts.Restorable["yes"], facts.counts.Restorable["no"], facts.counts.Restorable["unknown"]
 	if no > 0 {
-		out = append(out, finding{Warn, fmt.Sprintf("the last rehearsal says that %s could not be restored", plural(no, "flow log", "flow logs")), "flowkeeper inventory list"})
+		out = append(out, finding{Warn, fmt.Sprintf("the last rehearsal says that %s could not be restored", alert.Plural(no, "flow log")), "flowkeeper inventory list"})
 	}
 	if r := facts.counts.Released; r.FlowLogs > 0 {
 		out = append(out, finding{Warn, fmt.Sprintf("%s released until %s: a deletion would not be undone", plural(r.FlowLogs, "flow log is", "flow logs are"), r.Until.UTC().Format("2006-01-02 15:04 UTC")),
@@ -226,7 +227,7 @@ func judgePipeline(w rehearse.PipelineHealth, schedule string, now time.Time) fi
 	case late && w.BackAt.IsZero():
 		return finding{Fail, fmt.Sprintf("no rehearsal ever came back, the first was %s ago: deletions do not arrive", now.Sub(w.UnansweredSince).Round(time.Second)), look}
 	case late:
-		return finding{Fail, plural(w.Unanswered, "rehearsal", "rehearsals") + " did not come back, since " + w.UnansweredSince.UTC().Format(time.RFC3339) + ": deletions may not arrive", look}
+		return finding{Fail, alert.Plural(w.Unanswered, "rehearsal") + " did not come back, since " + w.UnansweredSince.UTC().Format(time.RFC3339) + ": deletions may not arrive", look}
 	case w.BackAt.IsZero() && w.Unanswered > 0:
 		return finding{Unknown, "can't tell yet: the first rehearsal is on its way since " + w.UnansweredSince.UTC().Format(time.RFC3339), ""}
 	case w.BackAt.IsZero():

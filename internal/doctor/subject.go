@@ -65,7 +65,7 @@ func (d *Doctor) subject(ctx context.Context, a scopes.Account, cfg aws.Config, 
 	return s
 }
 
-// subjectsOf one account: at least one, even if nothing is known of the account.
+// subjectsOf returns the subjects of one account: at least one, even if nothing is known of the account.
 func (d *Doctor) subjectsOf(ctx context.Context, a scopes.Account) (out []*subject) {
 	cfg := a.Reach(d.AWS)
 	if a.ID == "" {
@@ -128,8 +128,8 @@ func (a *account) at() inventory.Scope { return inventory.Scope{Account: a.id} }
 func (a *account) unusable() string    { return a.subjects[0].unusable() }
 func (a *account) partition() string   { return inventory.Partition(a.subjects[0].scope.Region) }
 
-// flowLogs returns one flow log of each Region to ask about: a real one if there is one, because
-// a policy may name it.
+// flowLogs returns one flow log of each Region, for questions to the simulator: a real one if there is
+// one, because a policy may name it.
 func (a *account) flowLogs() (out []target) {
 	for _, s := range a.subjects {
 		id := "fl-00000000000000000"
@@ -141,7 +141,7 @@ func (a *account) flowLogs() (out []target) {
 	return out
 }
 
-// trials of all the account's scopes; err is why some were not made.
+// trials returns the dry runs of all the account's scopes; err is why some were not made.
 func (a *account) trials() (all []trial, err error) {
 	for _, s := range a.subjects {
 		some, why := s.trials()
@@ -150,9 +150,9 @@ func (a *account) trials() (all []trial, err error) {
 	return all, err
 }
 
-// may asks the simulator about what the dry runs did not refuse, because a dry run may not check
-// it. who is asked about. If the simulator can't tell, doubt says why; else doubt's status is
-// empty.
+// may asks the simulator whether we are allowed to do something. It is for what the dry runs did not
+// refuse, because a dry run may not check it. who is the user or role that we are. If the simulator can't
+// tell, doubt says why; else doubt's status is empty.
 func (a *account) may(ctx context.Context, of string, q question) (who string, allowed bool, doubt finding) {
 	who, err := a.self()
 	if err != nil || who == "" {
@@ -190,24 +190,24 @@ func whoAmI(ctx context.Context, cfg aws.Config, now func() time.Time) (who iden
 	return who, nil
 }
 
-// login is a scope whose credentials may not work.
+// login is a scope that is checked even if its credentials do not work there.
 type login struct{ *subject }
 
 func (login) unusable() string { return "" }
 
 // credentials judges whether a scope's credentials are of its account (I13). If no account is
-// configured, it also fails if the state file guards other accounts than that of the
-// credentials.
+// configured, it also fails if the state file has protected flow logs, but never had a flow log
+// of the account of the credentials.
 func (s login) credentials(context.Context) []finding {
 	out := s.judge()
 	who, err := s.identity()
-	facts, _ := s.machine.state() // without a state file nothing is guarded
-	if err != nil || len(s.machine.Accounts) > 0 || s.machine.Protect != nil || len(facts.guarded) == 0 || slices.ContainsFunc(facts.known, func(k inventory.Scope) bool { return k.Account == who.account }) {
+	facts, _ := s.machine.state() // without a state file nothing is protected
+	if err != nil || len(s.machine.Accounts) > 0 || s.machine.Protect != nil || len(facts.accounts) == 0 || slices.ContainsFunc(facts.known, func(k inventory.Scope) bool { return k.Account == who.account }) {
 		return out
 	}
-	guarded := strings.Join(facts.guarded, ", ")
-	return append(out, finding{Fail, fmt.Sprintf("the state file guards account %s, these credentials act in %s: nothing of %s is restored", guarded, who.account, guarded),
-		"give the service credentials of " + guarded + ", or configure it under accounts: with a role; if " + who.account + " is meant, give it a state.path of its own"})
+	accounts := strings.Join(facts.accounts, ", ")
+	return append(out, finding{Fail, fmt.Sprintf("the state file has protected flow logs of account %s, these credentials act in %s: nothing of %s is restored", accounts, who.account, accounts),
+		"give the service credentials of " + accounts + ", or configure it under accounts: with a role; if " + who.account + " is meant, give it a state.path of its own"})
 }
 
 func (s login) judge() []finding {

@@ -13,6 +13,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"golang.org/x/sync/errgroup"
+
+	"flowkeeper/alert"
 )
 
 // principalLister is what a review calls of *iam.Client to list users and roles.
@@ -28,7 +30,7 @@ type MayDelete struct {
 	Type       string      `json:"type"` // user or role
 	WithMFA    bool        `json:"with_mfa"`
 	WithoutMFA bool        `json:"without_mfa"`
-	Maybe      bool        `json:"maybe,omitempty"`      // it is certain for none of these: it depends on Unknown
+	Maybe      bool        `json:"maybe,omitempty"`      // whether it may depends on Unknown; the three are false then
 	AccessKey  *bool       `json:"access_key,omitempty"` // with a user's own access key, whose requests do not report MFA
 	Statements []Statement `json:"statements,omitempty"`
 	Unknown    []string    `json:"unknown_conditions,omitempty"` // condition keys of its policies whose values are not known
@@ -218,7 +220,7 @@ func (r Review) Why() string {
 	if r.Err != nil {
 		text := unanswered(r.Err).detail
 		if r.Unasked > 0 {
-			text = plural(r.Unasked, "principal", "principals") + " could not be asked about: " + text
+			text = alert.Plural(r.Unasked, "principal") + " could not be asked about: " + text
 		}
 		why = append(why, text)
 	}

@@ -12,16 +12,24 @@ import (
 	"flowkeeper/inventory"
 )
 
-// Watched are the accounts and Regions of a snapshot, none: any. Flow logs of others would
-// never be refreshed.
-type Watched struct{ Accounts, Regions []string }
+// Watched are the accounts and Regions whose flow logs are refreshed, none: any.
+type Watched struct {
+	Accounts, Regions []string
+	// Own are the Regions of accounts that have some of their own, instead of Regions.
+	Own map[string][]string
+}
 
-func (w Watched) check(f FlowLog) error {
+// Check returns an error, which says what to configure, if the flow logs of a scope are never refreshed.
+func (w Watched) Check(s inventory.Scope) error {
+	regions, where := w.Regions, "under inventory.regions"
+	if own, is := w.Own[s.Account]; is {
+		regions, where = own, "to the regions of "+s.Account+" under accounts"
+	}
 	switch {
-	case len(w.Accounts) > 0 && !slices.Contains(w.Accounts, f.Account):
-		return fmt.Errorf("account %s is not watched here (%s): add it under accounts first", f.Account, strings.Join(w.Accounts, ", "))
-	case len(w.Regions) > 0 && !slices.Contains(w.Regions, f.Region):
-		return fmt.Errorf("region %s is not watched here (%s): add it under inventory.regions first", f.Region, strings.Join(w.Regions, ", "))
+	case len(w.Accounts) > 0 && !slices.Contains(w.Accounts, s.Account):
+		return fmt.Errorf("account %s is not watched here (%s): add it under accounts first", s.Account, strings.Join(w.Accounts, ", "))
+	case len(regions) > 0 && !slices.Contains(regions, s.Region):
+		return fmt.Errorf("region %s is not watched here (%s): add it %s first", s.Region, strings.Join(regions, ", "), where)
 	}
 	return nil
 }

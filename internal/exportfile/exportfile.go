@@ -145,7 +145,7 @@ func readRow(line []byte, here Watched, destinations []string, now time.Time) (i
 	if err := f.check(); err != nil {
 		return inventory.Row{}, err
 	}
-	if err := here.check(f); err != nil {
+	if err := here.Check(inventory.Scope{Account: f.Account, Region: f.Region}); err != nil {
 		return inventory.Row{}, err
 	}
 	row := inventory.Row{

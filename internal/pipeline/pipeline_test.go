@@ -68,9 +68,11 @@ func (b *box) causes() (out []string) {
 // fleet has protected flow logs in the accounts that it names.
 type fleet map[string]bool
 
-func (f fleet) Guarded(_ context.Context, account, _ string) (bool, error) { return f[account], nil }
-func (fleet) AccountName(_ context.Context, account string) string         { return "the account " + account }
-func (fleet) AllRefreshed() time.Time                                      { return time.Now().Add(10 * time.Minute) }
+func (f fleet) HasProtected(_ context.Context, account, _ string) (bool, error) {
+	return f[account], nil
+}
+func (fleet) AccountName(_ context.Context, account string) string { return "the account " + account }
+func (fleet) AllRefreshed() time.Time                              { return time.Now().Add(10 * time.Minute) }
 
 // words are "N Regions of the account fail: ERROR".
 type words struct{}

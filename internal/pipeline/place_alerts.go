@@ -209,8 +209,8 @@ func (o *Places) Urgent(ctx context.Context, s inventory.Scope) bool {
 	if o.kind.Urgent {
 		return true
 	}
-	guarded, err := o.fleet.Guarded(ctx, s.Account, s.Region)
-	return err != nil || guarded // nobody knows: better too urgent
+	protected, err := o.fleet.HasProtected(ctx, s.Account, s.Region)
+	return err != nil || protected // nobody knows: better too urgent
 }
 
 // many reports whether one alert is to stand for a further place.

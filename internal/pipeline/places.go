@@ -42,8 +42,8 @@ type Words interface {
 
 // Fleet is what Places asks about accounts and their Regions.
 type Fleet interface {
-	// Guarded reports whether protected flow logs are in an account, or in one Region of it.
-	Guarded(ctx context.Context, account, region string) (bool, error)
+	// HasProtected reports whether protected flow logs are in an account, or in one Region of it.
+	HasProtected(ctx context.Context, account, region string) (bool, error)
 	// AccountName is an account with its name, where that is known.
 	AccountName(ctx context.Context, account string) string
 	// AllRefreshed returns by when each Region of an account is refreshed once more.

@@ -18,11 +18,11 @@ import (
 func TestI1UrgentPlacesBeyondTenOnAFullDisk(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		out, guarded := newBox(), fleet{}
-		o := NewPlaces(out, guarded, Kind{Part: ReachingAccount, Whole: true, Words: words{}})
+		out, protects := newBox(), fleet{}
+		o := NewPlaces(out, protects, Kind{Part: ReachingAccount, Whole: true, Words: words{}})
 		fail := func(n int, protected bool) {
 			s := inventory.Scope{Account: fmt.Sprint(111100000000 + n)}
-			guarded[s.Account] = protected
+			protects[s.Account] = protected
 			o.Fail(s, "", errors.New("refused"))
 			lookAt(t.Context(), o)
 		}

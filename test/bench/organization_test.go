@@ -143,7 +143,7 @@ func (o *organization) forget() {
 	o.received, o.listed = time.Time{}, nil
 }
 
-// orgDaemon is a daemon that guards an organisation, with what was measured of it.
+// orgDaemon is a daemon that protects an organisation, with what was measured of it.
 type orgDaemon struct {
 	process
 	receive time.Duration // from its start to its first receive

@@ -132,7 +132,7 @@ func TestCredentials(t *testing.T) {
 	path, kept := filepath.Join(t.TempDir(), "state.db"), inventory.Scope{Account: "222233334444", Region: region}
 	remembersOf(t, path, kept, func(*store.Tx) error { return nil })
 	at := func(d *doctor.Doctor) { d.Config.State.Path = path }
-	f.examine(t, at).expect(t, doctor.Credentials, doctor.Fail, "the state file guards account 222233334444, these credentials act in 111122223333", "give the service credentials of 222233334444")
+	f.examine(t, at).expect(t, doctor.Credentials, doctor.Fail, "the state file has protected flow logs of account 222233334444, these credentials act in 111122223333", "give the service credentials of 222233334444")
 	expectNo(t, f.examine(t, at, func(d *doctor.Doctor) { d.Accounts = []scopes.Account{{ID: acct}} }), doctor.Credentials, doctor.Fail) // it is meant so
 	s, err := store.Open(t.Context(), path, store.Options{})
 	must(t, err)

@@ -83,7 +83,7 @@ func newOrganization(t *testing.T, z size) *organization {
 	return o
 }
 
-// config is that of a daemon which guards the organisation. Its retention is shorter than a
+// config is that of a daemon which protects the organisation. Its retention is shorter than a
 // configuration file may say, so that the day has many.
 func (o *organization) config() configs.Config {
 	c := configs.Default()

@@ -1,4 +1,4 @@
-// Package soak_test has the whole daemon guard an organisation for a day of simulated time, and
+// Package soak_test has the whole daemon protect an organisation for a day of simulated time, and
 // sees that its memory, its goroutines and its state file do not grow, and that it logs little.
 package soak_test
 
@@ -22,7 +22,7 @@ import (
 	"flowkeeper/internal/daemon"
 )
 
-// size of an organisation, and how long it is guarded.
+// size of an organisation, and how long it is protected.
 type size struct {
 	accounts, regions int
 	flowLogs          int // of each account in each Region

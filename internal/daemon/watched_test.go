@@ -1,4 +1,4 @@
-package main
+package daemon
 
 import (
 	"testing"
@@ -8,9 +8,8 @@ import (
 	"flowkeeper/inventory"
 )
 
-// TestWatchedBy: of which accounts and Regions replay says that the daemon does something about their
-// records. Where AWS decides that, it says so of all.
-func TestWatchedBy(t *testing.T) {
+// TestWatched: of which scopes the daemon acts on records, as far as is known without AWS.
+func TestWatched(t *testing.T) {
 	t.Parallel()
 	const one, two = "111122223333", "444455556666"
 	named := configs.Config{Accounts: []configs.Account{{ID: one, Regions: []string{"us-east-1"}}}}
@@ -43,7 +42,7 @@ func TestWatchedBy(t *testing.T) {
 		"one that departed":                     {listed, []organization.Member{left, member(two, "")}, true, one, "eu-west-1", false},
 		"one that departed, and nobody is left": {listed, []organization.Member{left}, true, one, "eu-west-1", false},
 	} {
-		if got := watchedBy(c.conf, c.members, c.listed)(inventory.Scope{Account: c.account, Region: c.region}); got != c.want {
+		if got := Watched(c.conf, c.members, c.listed)(inventory.Scope{Account: c.account, Region: c.region}); got != c.want {
 			t.Errorf("%s: %t", name, got)
 		}
 	}

@@ -1,0 +1,55 @@
+package main
+
+import (
+	"strings"
+	"testing"
+
+	"flowkeeper/configs"
+	"flowkeeper/internal/organization"
+	"flowkeeper/inventory"
+)
+
+// TestWatchedHere: import takes flow logs of the scopes that the daemon refreshes, of the accounts of the
+// organisation too, and in the Regions that an account has of its own.
+func TestWatchedHere(t *testing.T) {
+	t.Parallel()
+	const one, two, three = "111122223333", "222233334444", "333344445555"
+	in := func(account, region string) inventory.Scope { return inventory.Scope{Account: account, Region: region} }
+	own := configs.Config{}
+	named := configs.Config{Accounts: []configs.Account{{ID: one, Regions: []string{"us-east-1"}}, {ID: two}}}
+	named.Inventory.Regions = []string{"eu-west-1"}
+	everywhere := configs.Config{Accounts: []configs.Account{{ID: one, Regions: []string{"all"}}, {ID: two}}}
+	everywhere.Inventory.Regions = []string{"eu-west-1"}
+	organized := named
+	organized.Organization.RoleName = "flowkeeper"
+	members := []organization.Member{{Account: organization.Account{ID: three}}, {Account: organization.Account{ID: "444455556666"}, Why: organization.Left}}
+	for name, c := range map[string]struct {
+		conf    configs.Config
+		members []organization.Member
+		listed  bool
+		known   []inventory.Scope
+		of      inventory.Scope
+		refused string
+	}{
+		"a new machine":                       {own, nil, false, nil, in(one, "eu-west-1"), ""},
+		"the scope of the snapshot":           {own, nil, false, []inventory.Scope{in(one, "eu-west-1")}, in(one, "eu-west-1"), ""},
+		"another account than the snapshot's": {own, nil, false, []inventory.Scope{in(one, "eu-west-1")}, in(two, "eu-west-1"), "(111122223333): add it under accounts"},
+		"another Region than the snapshot's":  {own, nil, false, []inventory.Scope{in(one, "eu-west-1")}, in(one, "us-east-1"), "(eu-west-1): add it under inventory.regions"},
+		"a configured account":                {named, nil, false, nil, in(two, "eu-west-1"), ""},
+		"another account":                     {named, nil, false, []inventory.Scope{in(three, "eu-west-1")}, in(three, "eu-west-1"), "(111122223333, 222233334444): add it"},
+		"another Region":                      {named, nil, false, nil, in(two, "us-east-1"), "(eu-west-1): add it"},
+		"a Region of the account's own":       {named, nil, false, nil, in(one, "us-east-1"), ""},
+		"which stands for those of all":       {named, nil, false, nil, in(one, "eu-west-1"), "(us-east-1): add it to the regions of 111122223333 under accounts"},
+		"all Regions of one account":          {everywhere, nil, false, nil, in(one, "us-east-1"), ""},
+		"but not of the other":                {everywhere, nil, false, nil, in(two, "us-east-1"), "(eu-west-1): add it"},
+		"a member of the organisation":        {organized, members, true, nil, in(three, "eu-west-1"), ""},
+		"a configured account beside it":      {organized, members, true, nil, in(two, "eu-west-1"), ""},
+		"one that departed":                   {organized, members, true, nil, in("444455556666", "eu-west-1"), "(111122223333, 222233334444, 333344445555): add it"},
+		"before the organisation is listed":   {organized, nil, false, nil, in(three, "eu-west-1"), ""},
+	} {
+		err := watchedHere(c.conf, c.members, c.listed, c.known).Check(c.of)
+		if (err == nil) != (c.refused == "") || err != nil && !strings.Contains(err.Error(), c.refused) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

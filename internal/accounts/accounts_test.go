@@ -1,0 +1,133 @@
+package accounts
+
+import (
+	"errors"
+	"reflect"
+	"slices"
+	"testing"
+	"time"
+
+	"flowkeeper/configs"
+	"flowkeeper/internal/organization"
+	"flowkeeper/internal/scopes"
+	"flowkeeper/internal/store"
+	"flowkeeper/inventory"
+)
+
+const (
+	own      = "111122223333"
+	payments = "222233334444"
+	search   = "333344445555"
+	sandbox  = "444455556666"
+)
+
+var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+func member(id, name string) organization.Member {
+	return organization.Member{Account: organization.Account{ID: id, Name: name, State: organization.Active, Selected: true}, FirstAt: noon}
+}
+
+func departed(id, name string) organization.Member {
+	m := member(id, name)
+	m.Selected, m.LeftAt, m.Why = false, noon, organization.Left
+	return m
+}
+
+// TestAll: each account is there once, with what the configuration, the organisation, the state file and
+// AWS say of it.
+func TestAll(t *testing.T) {
+	t.Parallel()
+	organized, named := configs.Config{}, configs.Config{Accounts: []configs.Account{{ID: payments, Name: "ours", RoleARN: "arn:role"}}}
+	organized.Organization.RoleName = "keeper"
+	both := named
+	both.Organization.RoleName = "keeper"
+	refused := errors.New("refused")
+	for name, c := range map[string]struct {
+		conf    configs.Config
+		members []organization.Member
+		answers map[string]error
+		want    []Account
+	}{
+		"nothing": {configs.Config{}, nil, nil, nil},
+		"of the organisation": {organized, []organization.Member{member(payments, "payments"), member(own, "main")}, nil, []Account{
+			{Member: member(own, "main"), Source: fromOrganization, RoleARN: "arn:aws:iam::111122223333:role/keeper"},
+			{Member: member(payments, "payments"), Source: fromOrganization, RoleARN: "arn:aws:iam::222233334444:role/keeper"}}},
+		"of the configuration": {named, nil, map[string]error{payments: nil}, []Account{
+			{Member: organization.Member{Account: organization.Account{ID: payments, Name: "ours"}}, Source: fromAccounts, RoleARN: "arn:role", Asked: true}}},
+		"of both, by the name of the configuration": {both, []organization.Member{member(payments, "payments")}, map[string]error{payments: refused}, []Account{
+			{Member: member(payments, "ours"), Source: fromOrganization, RoleARN: "arn:role", Asked: true, Err: refused}}},
+		"departed": {organized, []organization.Member{departed(search, "search"), member(own, "main")}, map[string]error{own: refused}, []Account{
+			{Member: member(own, "main"), Source: fromOrganization, RoleARN: "arn:aws:iam::111122223333:role/keeper", Asked: true, Err: refused},
+			{Member: departed(search, "search"), Source: fromOrganization}}},
+		"departed, and in the configuration": {both, []organization.Member{departed(payments, "payments")}, nil, []Account{{
+			Member: organization.Member{Account: organization.Account{ID: payments, Name: "ours", State: organization.Active}, FirstAt: noon}, Source: fromAccounts, RoleARN: "arn:role"}}},
+	} {
+		k := &Known{conf: c.conf, members: c.members, answers: c.answers}
+		k.UseStored()
+		got := k.All()
+		if !reflect.DeepEqual(got, c.want) {
+			t.Errorf("%s: %+v instead of %+v", name, got, c.want)
+		}
+		for _, x := range got {
+			if x.Fails() != (c.answers[x.ID] != nil) {
+				t.Errorf("%s: %s fails: %t", name, x.ID, x.Fails())
+			}
+		}
+	}
+}
+
+// TestWhatTheStateFileKnows: flow logs are counted in all Regions of an account, and the refresh is the
+// one that is longest ago.
+func TestWhatTheStateFileKnows(t *testing.T) {
+	t.Parallel()
+	k := &Known{protect: []scopes.Account{{ID: own}, {ID: payments}}, counts: store.Counts{
+		RefreshedAt: map[inventory.Scope]time.Time{{Account: own, Region: "us-east-1"}: noon, {Account: own, Region: "eu-west-1"}: noon.Add(-time.Hour), {Account: search, Region: "eu-west-1"}: noon},
+		Protected:   map[string]int{own + "/us-east-1": 2, own + "/eu-west-1": 3, search + "/eu-west-1": 9},
+	}}
+	all := k.All()
+	if x := all[0]; x.FlowLogs != 5 || !slices.Equal(x.Regions, []string{"eu-west-1", "us-east-1"}) || !x.RefreshedAt.Equal(noon.Add(-time.Hour)) {
+		t.Errorf("%+v", x)
+	}
+	if x := all[1]; x.FlowLogs != 0 || len(x.Regions) != 0 || !x.RefreshedAt.IsZero() {
+		t.Errorf("%+v", x)
+	}
+}
+
+// TestChoose: what is left out is neither asked nor listed.
+func TestChoose(t *testing.T) {
+	t.Parallel()
+	c := configs.Config{}
+	c.Organization.RoleName = "keeper"
+	k := &Known{conf: c, members: []organization.Member{member(own, "main"), member(payments, "payments"), departed(search, "search"), departed(sandbox, "sandbox")}}
+	k.UseStored()
+	k.Choose([]string{payments, sandbox})
+	var ids []string
+	for _, x := range k.All() {
+		ids = append(ids, x.ID)
+	}
+	if !slices.Equal(ids, []string{payments, sandbox}) || k.ToAsk() != 1 {
+		t.Errorf("%v, %d to ask", ids, k.ToAsk())
+	}
+}
+
+// TestWhoseAccount: with neither accounts nor an organisation it is that of the credentials, until AWS
+// says its number; a selection of none is an error.
+func TestWhoseAccount(t *testing.T) {
+	t.Parallel()
+	k := &Known{}
+	if k.UseConfigured(); !k.Own() || k.NoneSelected() != nil {
+		t.Error("the account of the credentials is not listed")
+	}
+	k.protect[0].ID = own
+	if k.Own() {
+		t.Error("its number is known")
+	}
+	k = &Known{conf: configs.Config{Accounts: []configs.Account{{ID: payments}}}}
+	if k.UseConfigured(); k.Own() || k.ToAsk() != 1 {
+		t.Error("the configured account is not listed")
+	}
+	k = &Known{active: 4}
+	if err := k.NoneSelected(); err == nil || err.Error() != "organization.include and organization.exclude select none of the organisation's 4 active accounts" {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,128 @@
+package doctor
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// maxNamed is how many places, or fixes, of a line are named each; more are summed up.
+const maxNamed = 3
+
+// Line is what people read of results that are alike: of one result, in one place or in many.
+type Line struct {
+	Result
+	Places Places
+	Fixes  []string // each once
+}
+
+// Lines returns one line for all places with the same result, and one for all that are fine if
+// these are many. More than maxNamed results that differ only in their account, their Region and
+// numbers are one line as well, so that one cause in 200 accounts is one line. Results of checks that
+// were skipped are left out.
+func Lines(group []Result) (out []Line) {
+	good, alike := 0, map[string]int{}
+	for _, r := range group {
+		if r.Status == OK {
+			good++
+		}
+		alike[cause(r)]++
+	}
+	together := map[string][]Result{}
+	var keys []string // in order
+	for _, r := range group {
+		key := string(r.Status) + r.Detail
+		switch {
+		case r.Status == Skipped:
+			continue
+		case r.Status == OK && good > maxNamed:
+			r.Detail, key = "fine", string(r.Status)
+		case alike[cause(r)] > maxNamed:
+			key = cause(r)
+		}
+		if together[key] == nil {
+			keys = append(keys, key)
+		}
+		together[key] = append(together[key], r)
+	}
+	for _, key := range keys {
+		out = append(out, newLine(together[key]))
+	}
+	return out
+}
+
+// mostListed is how many accounts are listed of what does not fail.
+const mostListed = 10
+
+// AllPlaces lists the places of a line that has too many to be named in it, or some of them if it does not
+// fail. It is empty if there are few, or all is well there. names are those of accounts.
+func (l Line) AllPlaces(names map[string]string) string {
+	switch {
+	case len(l.Places) <= maxNamed || l.Status == OK:
+		return ""
+	case l.Status == Fail:
+		return l.Places.list(names, len(l.Places))
+	}
+	return l.Places.list(names, mostListed)
+}
+
+// newLine is the line of results that share one.
+func newLine(results []Result) Line {
+	l := Line{Result: results[0], Fixes: fixesOf(results)}
+	same, alike := true, true
+	for _, r := range results {
+		same, alike = same && r.Detail == l.Detail, alike && anywhere(r, r.Detail) == anywhere(results[0], l.Detail)
+		l.Places = l.Places.add(r)
+	}
+	switch {
+	case same:
+	case alike:
+		l.Detail = anywhere(results[0], l.Detail)
+	default:
+		l.Detail = "for example " + placeOf(results[0]) + ": " + l.Detail
+	}
+	return l
+}
+
+func placeOf(r Result) string { return strings.TrimSpace(r.Account + " " + r.Region) }
+
+// fixesOf are the fixes of results that share a line, each once. More than maxNamed that differ
+// by nothing but account and Region are one, with ACCOUNT and REGION in their places.
+func fixesOf(results []Result) (out []string) {
+	different := map[string][]string{}
+	for _, r := range results {
+		of := anywhere(r, r.Fix)
+		if !slices.Contains(different[of], r.Fix) {
+			different[of] = append(different[of], r.Fix)
+		}
+	}
+	for _, r := range results {
+		fix := r.Fix
+		if of := anywhere(r, fix); len(different[of]) > maxNamed {
+			fix = of
+		}
+		if fix != "" && !slices.Contains(out, fix) {
+			out = append(out, fix)
+		}
+	}
+	return out
+}
+
+// cause of a result, wherever it is, and whatever its numbers and times are.
+func cause(r Result) string {
+	return string(r.Status) + numbers.ReplaceAllString(anywhere(r, r.Detail), "#")
+}
+
+// numbers are also durations, as 1h2m3s, and times in RFC 3339.
+var numbers = regexp.MustCompile(`[0-9][0-9hms.:TZ-]*`)
+
+// anywhere is a text of a result with ACCOUNT and REGION in the place of its own.
+func anywhere(r Result, text string) string {
+	if r.Account != "" {
+		text = strings.ReplaceAll(text, r.Account, "ACCOUNT")
+	}
+	if r.Region != "" {
+		text = strings.ReplaceAll(text, r.Region, "REGION")
+	}
+	return text
+}

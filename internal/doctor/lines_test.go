@@ -1,0 +1,131 @@
+package doctor
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"testing"
+	"time"
+
+	"flowkeeper/inventory"
+)
+
+// many returns so many results, one for each account from 111122223300 on.
+func many(n int, of func(n int, account string) Result) (out []Result) {
+	for n := range n {
+		account := fmt.Sprint(111122223300 + n)
+		r := of(n, account)
+		r.Account = account
+		out = append(out, r)
+	}
+	return out
+}
+
+// TestLines: one cause in many places is one line, and no result that differs is lost.
+func TestLines(t *testing.T) {
+	t.Parallel()
+	refused := func(_ int, account string) Result {
+		return Result{Status: Fail, Detail: "denied: arn:aws:iam::" + account + ":role/flowkeeper", Fix: "deploy it in " + account}
+	}
+	type line struct {
+		status Status
+		places int
+		detail string
+		fixes  []string
+	}
+	for name, c := range map[string]struct {
+		group []Result
+		want  []line
+	}{
+		"nothing":                     {nil, nil},
+		"of this machine":             {[]Result{{Status: OK, Detail: "all well"}}, []line{{OK, 0, "all well", nil}}},
+		"skipped":                     {[]Result{{Status: Skipped, Detail: "no state file", Account: "1"}}, nil},
+		"the same in two places":      {many(2, func(int, string) Result { return Result{Status: Warn, Detail: "late"} }), []line{{Warn, 2, "late", nil}}},
+		"the same text, another mark": {[]Result{{Status: Warn, Detail: "late"}, {Status: Fail, Detail: "late"}}, []line{{Warn, 0, "late", nil}, {Fail, 0, "late", nil}}},
+		"three that are fine": {many(3, func(n int, _ string) Result { return Result{Status: OK, Detail: fmt.Sprintf("trail %d", n)} }),
+			[]line{{OK, 1, "trail 0", nil}, {OK, 1, "trail 1", nil}, {OK, 1, "trail 2", nil}}},
+		"four that are fine": {many(4, func(n int, _ string) Result { return Result{Status: OK, Detail: fmt.Sprintf("trail %d", n)} }), []line{{OK, 4, "fine", nil}}},
+		"one cause, three accounts": {many(3, refused), []line{
+			{Fail, 1, "denied: arn:aws:iam::111122223300:role/flowkeeper", []string{"deploy it in 111122223300"}},
+			{Fail, 1, "denied: arn:aws:iam::111122223301:role/flowkeeper", []string{"deploy it in 111122223301"}},
+			{Fail, 1, "denied: arn:aws:iam::111122223302:role/flowkeeper", []string{"deploy it in 111122223302"}},
+		}},
+		"one cause, four accounts": {many(4, refused), []line{{Fail, 4, "denied: arn:aws:iam::ACCOUNT:role/flowkeeper", []string{"deploy it in ACCOUNT"}}}},
+		"other numbers": {many(4, func(n int, _ string) Result {
+			return Result{Status: Warn, Detail: fmt.Sprintf("%s ago, at 2026-03-01T12:0%d:00Z", time.Duration(n+60)*time.Second, n)}
+		}), []line{{Warn, 4, "for example 111122223300: 1m0s ago, at 2026-03-01T12:00:00Z", nil}}},
+		"few fixes of one line": {many(4, func(n int, _ string) Result {
+			return Result{Status: Fail, Detail: "no trail", Fix: fmt.Sprintf("fix %d", n%2)}
+		}),
+			[]line{{Fail, 4, "no trail", []string{"fix 0", "fix 1"}}}},
+		"another cause among many": {slices.Insert(many(4, refused), 1, Result{Account: "9", Status: Fail, Detail: "no role"}), []line{
+			{Fail, 4, "denied: arn:aws:iam::ACCOUNT:role/flowkeeper", []string{"deploy it in ACCOUNT"}}, {Fail, 1, "no role", nil}}},
+	} {
+		var got []line
+		for _, l := range Lines(c.group) {
+			got = append(got, line{l.Status, len(l.Places), l.Detail, l.Fixes})
+		}
+		if !reflect.DeepEqual(got, c.want) {
+			t.Errorf("%s: %+v instead of %+v", name, got, c.want)
+		}
+	}
+}
+
+// TestPlaces: an account that can't be reached has no Regions, and does not count as one; accounts
+// with the same Regions are named together.
+func TestPlaces(t *testing.T) {
+	t.Parallel()
+	const a, b, c = "111122223333", "222233334444", "333344445555"
+	names := map[string]string{a: "payments"}
+	var thirty Places
+	for n := range 30 {
+		id := fmt.Sprintf("%012d", n)
+		thirty = append(thirty, inventory.Scope{Account: id}, inventory.Scope{Account: id, Region: "eu"}, inventory.Scope{Account: id, Region: "us"})
+	}
+	for name, x := range map[string]struct {
+		places      Places
+		short, list string // list of two accounts
+	}{
+		"this machine":     {nil, "", ""},
+		"the queue's":      {Places{{Account: a, Region: "eu"}}, "payments (111122223333) eu", "payments (111122223333): eu"},
+		"accounts":         {Places{{Account: a}, {Account: b}}, "payments (111122223333), 222233334444", "payments (111122223333), 222233334444"},
+		"many accounts":    {Places{{Account: c}, {Account: b}, {Account: a}, {Account: "1"}}, "4 accounts", "1, payments (111122223333); 2 more accounts: see --json"},
+		"Regions of one":   {Places{{Account: a, Region: "us"}, {Account: a, Region: "eu"}, {Account: a, Region: "ap"}, {Account: a, Region: "sa"}}, "4 Regions of payments (111122223333)", "payments (111122223333): ap, eu, sa, us"},
+		"Regions of two":   {Places{{Account: a, Region: "eu"}, {Account: a, Region: "us"}, {Account: b, Region: "us"}, {Account: b, Region: "eu"}}, "4 Regions of 2 accounts", "payments (111122223333), 222233334444: eu, us"},
+		"other Regions":    {Places{{Account: a, Region: "eu"}, {Account: a, Region: "us"}, {Account: b, Region: "us"}, {Account: b, Region: "ap"}}, "4 Regions of 2 accounts", "payments (111122223333): eu, us; 222233334444: ap, us"},
+		"one without any":  {thirty, "60 Regions of 30 accounts", "000000000000, 000000000001: eu, us; 28 more accounts: see --json"},
+		"a Region of each": {Places{{Account: a, Region: "eu"}, {Account: b, Region: "eu"}, {Account: c, Region: "eu"}, {Account: "1", Region: "eu"}}, "4 accounts", "1, payments (111122223333): eu; 2 more accounts: see --json"},
+	} {
+		if short, list := x.places.Short(names), x.places.list(names, 2); short != x.short || list != x.list {
+			t.Errorf("%s: %q, %q", name, short, list)
+		}
+	}
+	if got := (Places{{}, {Region: "us"}, {Region: "eu"}, {}, {Region: "us"}}).Named(); !slices.Equal(got, Places{{Region: "eu"}, {Region: "us"}}) {
+		t.Errorf("%v", got)
+	}
+}
+
+// TestAllPlaces: all places are listed of what fails, some of what is only not known, and none where
+// all is well or few are named already.
+func TestAllPlaces(t *testing.T) {
+	t.Parallel()
+	of := func(status Status, places int) string {
+		l := Line{Result: Result{Status: status}}
+		for n := range places {
+			l.Places = append(l.Places, inventory.Scope{Account: fmt.Sprint(n)})
+		}
+		return l.AllPlaces(nil)
+	}
+	for _, c := range []struct {
+		status Status
+		places int
+		want   string
+	}{
+		{OK, 12, ""}, {Fail, 3, ""}, {Fail, 4, "0, 1, 2, 3"}, {Unknown, 4, "0, 1, 2, 3"},
+		{Fail, 12, "0, 1, 10, 11, 2, 3, 4, 5, 6, 7, 8, 9"}, {Warn, 12, "0, 1, 10, 11, 2, 3, 4, 5, 6, 7; 2 more accounts: see --json"},
+	} {
+		if got := of(c.status, c.places); got != c.want {
+			t.Errorf("%s in %d places: %q instead of %q", c.status, c.places, got, c.want)
+		}
+	}
+}

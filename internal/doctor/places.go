@@ -1,0 +1,95 @@
+package doctor
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"flowkeeper/alert"
+	"flowkeeper/inventory"
+)
+
+// Places are where a result was found: scopes, or accounts without a Region.
+type Places []inventory.Scope
+
+// add the place of a result; one of this machine has none.
+func (p Places) add(r Result) Places {
+	if r.Account == "" && r.Region == "" {
+		return p
+	}
+	return append(p, inventory.Scope{Account: r.Account, Region: r.Region})
+}
+
+// Named are the places, each once and in order, without this machine.
+func (p Places) Named() Places {
+	sorted := slices.SortedFunc(slices.Values(p), func(a, b inventory.Scope) int {
+		return cmp.Or(cmp.Compare(a.Account, b.Account), cmp.Compare(a.Region, b.Region))
+	})
+	return slices.DeleteFunc(slices.Compact(sorted), func(s inventory.Scope) bool { return s == inventory.Scope{} })
+}
+
+// byAccount are the Regions of each account, and the accounts in order.
+func (p Places) byAccount() (accounts []string, regions map[string][]string) {
+	regions = map[string][]string{}
+	for _, s := range p.Named() {
+		if _, known := regions[s.Account]; !known {
+			accounts = append(accounts, s.Account)
+		}
+		if regions[s.Account] = append(regions[s.Account], s.Region); s.Region == "" {
+			regions[s.Account] = regions[s.Account][:0]
+		}
+	}
+	return accounts, regions
+}
+
+// Short names a few places, or counts them; names are those of accounts.
+func (p Places) Short(names map[string]string) string {
+	if len(p) <= maxNamed {
+		var out []string
+		for _, s := range p {
+			out = append(out, strings.TrimSpace(alert.WithAccount(s.Account, names[s.Account])+" "+s.Region))
+		}
+		return strings.Join(out, ", ")
+	}
+	accounts, _ := p.byAccount()
+	of := alert.Plural(len(accounts), "account")
+	if len(accounts) == 1 {
+		of = alert.WithAccount(accounts[0], names[accounts[0]])
+	}
+	regions := len(slices.DeleteFunc(slices.Clone(p), func(s inventory.Scope) bool { return s.Region == "" }))
+	if regions == 0 || len(accounts) == len(p) {
+		return of
+	}
+	return fmt.Sprintf("%d Regions of %s", regions, of)
+}
+
+// list names the places of so many accounts: those with the same Regions together.
+func (p Places) list(names map[string]string, most int) string {
+	accounts, regions := p.byAccount()
+	more := len(accounts) - most
+	if more > 0 {
+		accounts = accounts[:most]
+	}
+	var alike []string // sets of Regions, in order
+	with := map[string][]string{}
+	for _, a := range accounts {
+		set := strings.Join(regions[a], ", ")
+		if with[set] == nil {
+			alike = append(alike, set)
+		}
+		with[set] = append(with[set], alert.WithAccount(a, names[a]))
+	}
+	var out []string
+	for _, set := range alike {
+		text := strings.Join(with[set], ", ")
+		if set != "" {
+			text += ": " + set
+		}
+		out = append(out, text)
+	}
+	if more > 0 {
+		out = append(out, alert.Plural(more, "more account")+": see --json")
+	}
+	return strings.Join(out, "; ")
+}
