@@ -114,7 +114,10 @@ func (r *Remediator) Wait() { r.tasks.Wait() }
 // beat is called at least every 45 seconds, and in a step whenever AWS has answered: many
 // slow creates are no hang.
 func (r *Remediator) Start(ctx context.Context, s inventory.Scope, beat, ended func()) {
-	r.restorer(s).start(ctx, beat, ended)
+	api, configured := r.Fleet.EC2(s) // the restorer keeps it, also while the scope leaves the fleet
+	t := &turns{ctx: ctx, beat: beat, ended: ended, restorer: func() *restorer { return r.newRestorer(r.partsWith(api, configured, s)) }}
+	r.memory(s).setWake(t.begin)
+	t.start(r.Now(), r.jitter()())
 }
 
 // Step does what is due in one scope, once, as far as the scope's pace allows at this

@@ -15,7 +15,7 @@ const (
 // and does a step if something is. Between two turns there is a timer and no goroutine, so that thousands of
 // scopes can wait.
 type turns struct {
-	restorer *restorer
+	restorer func() *restorer // made for a turn: thousands of them would take more memory than what they restore
 	ctx      context.Context
 	beat     func()
 	ended    func()
@@ -31,21 +31,16 @@ type turns struct {
 	asked    bool        // for another one, during this one
 }
 
-// start begins the first turn, and returns at once. ended is called once, after the last turn.
-func (r *restorer) start(ctx context.Context, beat, ended func()) {
-	began := r.store.now()
-	// Restorers of thousands of scopes begin at once: their steps beside what is due do not, and
-	// they do not have their next turns at once either.
-	share := r.jitter()
-	t := &turns{
-		restorer: r, ctx: ctx, beat: beat, ended: ended, progress: progress{said: began},
-		stepped: began.Add(-time.Duration(share * float64(unasked))), most: idle - time.Duration(share*float64(idle)),
-	}
-	r.memory.setWake(t.begin)
+// start begins the first turn, and returns at once. ended is called once, after the last turn. Restorers of thousands
+// of scopes start at once: their steps beside what is due do not, and they do not have their next turns
+// at once either, but after a random share, from 0 to 1, of the time.
+func (t *turns) start(now time.Time, share float64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.progress.said = now
+	t.stepped, t.most = now.Add(-time.Duration(share*float64(unasked))), idle-time.Duration(share*float64(idle))
 	t.timer = time.AfterFunc(0, t.begin)
-	context.AfterFunc(ctx, t.begin) // the last turn
+	context.AfterFunc(t.ctx, t.begin) // which finds that all is over
 }
 
 // begin begins a turn, or has another one follow that under way. It does not block.
@@ -88,7 +83,7 @@ func (t *turns) restsFor(pause time.Duration) bool {
 // turn asks what is due, does a step if something is, and returns how long to wait before the
 // next turn; 0: there may be more to do.
 func (t *turns) turn() (pause time.Duration) {
-	r := t.restorer
+	r := t.restorer()
 	t.beat()
 	at, err := r.nextDue(t.ctx)
 	if now := r.store.now(); err != nil || isDue(at, now) || now.Sub(t.stepped) >= unasked || now.Before(t.stepped) {
