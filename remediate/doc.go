@@ -30,9 +30,9 @@
 // The same flow log always leads to the same create with the same ClientToken, so
 // a repeat after a crash creates nothing twice (I4).
 //
-// internal/daemon runs Remediator.Run in one goroutine for each scope. Calls to AWS that a
-// message began go on after its commit, four for each scope at most; Remediator.Wait
-// waits for them.
+// Remediator.Start gives each scope a restorer, which has a goroutine while it works. Calls to
+// AWS that a message began go on after its commit, four for each scope at most;
+// Remediator.Wait waits for them.
 //
 // The package never deletes or changes a flow log, never creates what the snapshot
 // did not show (I2), never creates before it has observed (I3), and no alert

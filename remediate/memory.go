@@ -19,27 +19,36 @@ const (
 // scopeMemory is what one scope has in memory: nothing that a crash may not forget.
 type scopeMemory struct {
 	pace *pace
-	wake chan struct{} // of the restorer
-	turn int           // of the steps; the restorer's alone
+	turn int // of the steps; the restorer's alone
 
 	background   atomic.Int32 // calls to AWS that messages have left behind
 	slow         atomic.Int32 // … of those about what was created: how many take long
 	reconsidered atomic.Bool  // inventory.destinations has been applied to the snapshot
 
 	mu           sync.Mutex
+	wake         func()                 // guarded by mu: begins a turn of the restorer; nil: none has begun
 	observations []incident.Observation // guarded by mu
 	torn         map[string]time.Time   // guarded by mu: resources that a record says are deleted, with the time when it was noted
 }
 
 func newScopeMemory(now time.Time) *scopeMemory {
-	return &scopeMemory{wake: make(chan struct{}, 1), pace: newPace(now)}
+	return &scopeMemory{pace: newPace(now)}
 }
 
-// wakeUp ends the restorer's rest, or its next one.
+// setWake sets what wakeUp calls. It must not block.
+func (m *scopeMemory) setWake(wake func()) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.wake = wake
+}
+
+// wakeUp has the restorer ask what is due, now or after the turn under way.
 func (m *scopeMemory) wakeUp() {
-	select {
-	case m.wake <- struct{}{}:
-	default:
+	m.mu.Lock()
+	wake := m.wake
+	m.mu.Unlock()
+	if wake != nil {
+		wake()
 	}
 }
 

@@ -22,6 +22,11 @@ type scopeParts struct {
 
 func (r *Remediator) parts(s inventory.Scope) scopeParts {
 	api, configured := r.Fleet.EC2(s)
+	return r.partsWith(api, configured, s)
+}
+
+// partsWith puts the parts together with the client that the scope has, or had.
+func (r *Remediator) partsWith(api EC2, configured bool, s inventory.Scope) scopeParts {
 	m := r.memory(s)
 	random := r.Random
 	if random == nil {
@@ -31,12 +36,17 @@ func (r *Remediator) parts(s inventory.Scope) scopeParts {
 	return scopeParts{store: st, client: client{api, s, m.pace, r.Now}, memory: m, notifier: notifier{st, r.News}, log: r.Log.With("account", s.Account, "region", s.Region)}
 }
 
-func (r *Remediator) restorer(s inventory.Scope) *restorer {
-	jitter := r.Rand
-	if jitter == nil {
-		jitter = rand.Float64
+func (r *Remediator) restorer(s inventory.Scope) *restorer { return r.newRestorer(r.parts(s)) }
+
+func (r *Remediator) newRestorer(p scopeParts) *restorer {
+	return &restorer{scopeParts: p, meter: r.Meter, parallel: r.parallel(), jitter: r.jitter(), asking: r.askPlaces()}
+}
+
+func (r *Remediator) jitter() func() float64 {
+	if r.Rand != nil {
+		return r.Rand
 	}
-	return &restorer{scopeParts: r.parts(s), meter: r.Meter, parallel: r.parallel(), jitter: jitter, asking: r.askPlaces()}
+	return rand.Float64
 }
 
 // mostAsking is how many restorers ask the store at the same time what is due: they begin together, and

@@ -23,7 +23,7 @@ type EC2 interface {
 }
 
 // Fleet gives the client of a scope, with the credentials of that scope and
-// no others (I13). A scope that has a client keeps it: Run asks for it once.
+// no others (I13). A scope that has a client keeps it: Start asks for it once.
 type Fleet interface {
 	EC2(scope inventory.Scope) (EC2, bool)
 }
@@ -54,7 +54,7 @@ type Meter interface {
 
 // Remediator does what is to be done about deletions in every configured scope. Its
 // exported fields are set before its first call. It is safe for concurrent use, except that
-// Run and Step of one scope must not overlap.
+// Step of a scope, and what Start began there, must not overlap.
 //
 // Each method puts together, for one scope, an intake, a restorer, a refresher or a
 // notifier, and calls that. What these remember from call to call is in scopeMemory.
@@ -109,11 +109,15 @@ type Remediator struct {
 // soon after the context that RecordFindings was given. None may be called meanwhile.
 func (r *Remediator) Wait() { r.tasks.Wait() }
 
-// Run restores what is due in one scope until ctx ends; the step in hand is
-// finished first (I10). beat is called at least every 45 seconds, and in a step
-// whenever AWS has answered: many slow creates are no hang.
-func (r *Remediator) Run(ctx context.Context, s inventory.Scope, beat func()) error {
-	return r.restorer(s).run(ctx, beat)
+// Start begins to restore what is due in one scope, and returns at once. That goes on until ctx ends; the
+// step in hand is finished first (I10), and then ended is called, on another goroutine.
+// beat is called at least every 45 seconds, and in a step whenever AWS has answered: many
+// slow creates are no hang.
+func (r *Remediator) Start(ctx context.Context, s inventory.Scope, beat, ended func()) {
+	api, configured := r.Fleet.EC2(s) // the restorer keeps it, also while the scope leaves the fleet
+	t := &turns{ctx: ctx, beat: beat, ended: ended, restorer: func() *restorer { return r.newRestorer(r.partsWith(api, configured, s)) }}
+	r.memory(s).setWake(t.begin)
+	t.start(r.Now(), r.jitter()())
 }
 
 // Step does what is due in one scope, once, as far as the scope's pace allows at this
@@ -164,7 +168,7 @@ func (r *Remediator) refresh(ctx context.Context, parts scopeParts, api inventor
 }
 
 // NotifyDue alerts of what is due in every scope that the store has events of: also of those
-// that have no client, or whose step in hand takes long. It may run beside Run. beat is
+// that have no client, or whose step in hand takes long. It may run beside restorers. beat is
 // called after each scope.
 func (r *Remediator) NotifyDue(ctx context.Context, beat func()) error {
 	var scopes []inventory.Scope

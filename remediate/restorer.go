@@ -5,12 +5,9 @@ import (
 	"time"
 
 	"flowkeeper/internal/outage"
-	"flowkeeper/internal/retry"
 )
 
 const (
-	idle      = 45 * time.Second // the longest a restorer sleeps, so that it shows progress
-	unasked   = 10 * time.Minute // the longest between two steps, also if nothing is due
 	sayEvery  = 10 * time.Second // how far it is, where much is to be done
 	storeRest = time.Second      // after the store failed
 )
@@ -22,32 +19,6 @@ type restorer struct {
 	jitter   func() float64
 	meter    Meter         // nil: nothing is counted
 	asking   chan struct{} // holds one for each restorer that asks the store what is due
-}
-
-// run is [Remediator.Run]. The receiver is a pointer, so that thousands of waiting goroutines keep small stacks.
-func (r *restorer) run(ctx context.Context, beat func()) error {
-	began := r.store.now()
-	p := progress{said: began}
-	// Restorers of thousands of scopes begin at once: their steps beside what is due do not, and
-	// they do not wake up at once either.
-	share := r.jitter()
-	stepped, most := began.Add(-time.Duration(share*float64(unasked))), idle-time.Duration(share*float64(idle))
-	for {
-		beat()
-		var pause time.Duration
-		retry.Apart(func() {
-			at, err := r.nextDue(ctx)
-			if now := r.store.now(); err != nil || isDue(at, now) || now.Sub(stepped) >= unasked || now.Before(stepped) {
-				stepped = now
-				pause = r.workOff(ctx, beat, &p)
-			} else {
-				pause, most = min(r.rest(at), most), idle
-			}
-		})
-		if ctx.Err() != nil || pause > 0 && !retry.Wait(ctx, pause, r.memory.wake) {
-			return nil
-		}
-	}
 }
 
 // workOff does a step, logs how far the scope is, and returns how long to wait before the next

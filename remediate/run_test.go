@@ -72,7 +72,35 @@ func TestRestorersWakeUpApart(t *testing.T) {
 	}
 }
 
-// TestI9RunWaitsAsTheStoreSays: what is held back by a wait rule, by drift_wait
+// TestAWakeDuringATurn is not lost: another turn follows at once.
+func TestAWakeDuringATurn(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newScene(t)
+		s.bubble = true
+		s.r.Rand = func() float64 { return 0.5 } // no turn has a step
+		s.r.Store = &readsStore{Store: s.r.Store, slow: time.Second}
+		begun := time.Now()
+		var turns []time.Duration
+		stop := s.run(func() { turns = append(turns, time.Since(begun)) })
+		for _, pause := range []time.Duration{500 * time.Millisecond, 200 * time.Millisecond, 10 * time.Second} {
+			time.Sleep(pause)
+			s.r.WakeRestorers()
+		}
+		time.Sleep(10 * time.Second)
+		stop()
+		if want := []time.Duration{0, time.Second, 10700 * time.Millisecond}; !slices.Equal(turns, want) {
+			t.Errorf("turns at %v, want %v", turns, want)
+		}
+		s.r.WakeRestorers() // all is over
+		synctest.Wait()
+		if len(turns) != 3 {
+			t.Error("a turn after the end")
+		}
+	})
+}
+
+// TestI9ARestorerWaitsAsTheStoreSays: what is held back by a wait rule, by drift_wait
 // or by a backoff is done when its time has come, by the clock of the system;
 // another process's change is noticed at once.
 func TestI9RunWaitsAsTheStoreSays(t *testing.T) {
@@ -185,11 +213,8 @@ func TestRestorersAskByTurns(t *testing.T) {
 		var restorers sync.WaitGroup
 		for n := range 20 {
 			in := inventory.Scope{Account: account, Region: fmt.Sprintf("eu-north-%d", n)}
-			restorers.Go(func() {
-				if err := s.r.Run(ctx, in, func() {}); err != nil {
-					t.Error(err)
-				}
-			})
+			restorers.Add(1)
+			s.r.Start(ctx, in, func() {}, restorers.Done)
 		}
 		time.Sleep(30 * time.Second)
 		cancel()

@@ -137,12 +137,11 @@ func configured(t *testing.T, change func(*incident.Policy)) *scene {
 // run starts the restorer; stop ends it.
 func (s *scene) run(beat func()) (stop func()) {
 	ctx, cancel := context.WithCancel(s.t.Context())
-	done := make(chan error)
-	go func() { done <- s.r.Run(ctx, scope, beat) }()
+	ended := make(chan struct{})
+	s.r.Start(ctx, scope, beat, func() { close(ended) })
 	return func() {
-		s.t.Helper()
 		cancel()
-		s.must(<-done)
+		<-ended
 	}
 }
 

@@ -20,6 +20,7 @@ import (
 type replayChoice struct {
 	recordsource.Selection
 	owner string // --bucket-owner
+	day   string // --to, if it is a day alone; To is its end then
 }
 
 func (r *replayChoice) flags(a *app, c *cobra.Command) {
@@ -30,8 +31,9 @@ func (r *replayChoice) flags(a *app, c *cobra.Command) {
 	})
 	flags.Func("to", "only calls before this `time`; of a day alone, the whole day too", func(v string) (err error) {
 		r.To, err = parseTime(v, a.now())
+		r.day = ""
 		if _, notADay := time.Parse(time.DateOnly, v); notADay == nil {
-			r.To = r.To.AddDate(0, 0, 1)
+			r.day, r.To = v, r.To.AddDate(0, 0, 1)
 		}
 		return err
 	})
@@ -57,7 +59,7 @@ func (r *replayChoice) check() error {
 		return usagef("--bucket-owner %s: twelve digits, such as 111122223333", r.owner)
 	}
 	if !r.From.IsZero() && !r.To.IsZero() && !r.From.Before(r.To) {
-		return usagef("--from (%s) must be before --to (%s)", term.Minute(r.From), term.Minute(r.To))
+		return usagef("--from (%s) must be before --to (%s)", term.Minute(r.From), r.to())
 	}
 	return nil
 }
@@ -105,11 +107,14 @@ func (r *replayChoice) words() string {
 		}
 	}
 	add("from", minute(r.From))
-	add("to", minute(r.To))
+	add("to", r.to())
 	add("account", strings.Join(r.Accounts, ","))
 	add("region", strings.Join(r.Regions, ","))
 	return strings.Join(words, ", ")
 }
+
+// to is --to as it was meant; empty: it was not given.
+func (r *replayChoice) to() string { return cmp.Or(r.day, minute(r.To)) }
 
 // minute is empty for the zero time.
 func minute(t time.Time) string {

@@ -122,6 +122,9 @@ func printFinding(a *app, v replay.Finding) {
 	for _, f := range v.FlowLogs {
 		s.Put(f.FlowLogID, plannedWords(f))
 	}
+	if v.Omitted > 0 {
+		s.Put("more", alert.Plural(v.Omitted, "flow log"))
+	}
 	for _, f := range v.FailedFlowLogs {
 		s.Put(f.FlowLogID, "not deleted: "+strings.TrimSpace(f.ErrorCode+" "+f.ErrorMessage))
 	}
@@ -149,7 +152,9 @@ func plannedWords(p replay.Planned) string {
 		parts = append(parts, p.ResourceID+" to "+term.ShortARN(p.Destination))
 	}
 	if p.Would != "" {
-		would := map[string]string{replay.Restore: "would be restored", replay.Wait: "would be restored later", incident.Unknown: "can't be restored"}[p.Would]
+		would := map[string]string{
+			replay.Restore: "would be restored", replay.Wait: "would be restored later", replay.Restored: "is restored already", incident.Unknown: "can't be restored",
+		}[p.Would]
 		parts = append(parts, cmp.Or(would, "would not be restored")+" ("+p.Why+")")
 	}
 	if p.Incident != "" {

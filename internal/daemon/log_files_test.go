@@ -120,6 +120,7 @@ func TestRestoresByLogFilesAlone(t *testing.T) {
 			h.send(announce(fileKey))
 			h.awaitBack(region, "vpc-1")
 			h.emptied()
+			h.await("the alert", func() bool { return len(h.pager.of(alert.Deletion)) > 0 })
 			all := h.pager.of(alert.Deletion)
 			if len(all) != 1 || all[0].Actor == nil || !strings.HasSuffix(all[0].Actor.ARN, "user/mallory") {
 				t.Errorf("%+v", all)
@@ -156,6 +157,7 @@ func TestBothWaysAreOneEvent(t *testing.T) {
 			if made := len(h.world.Calls("CreateFlowLogs")); h.on(region, "vpc-1") != 1 || h.on(region, "vpc-2") != 1 || made > 2 {
 				t.Errorf("%d creates", made)
 			}
+			h.await("the alert", func() bool { return len(h.pager.of(alert.Deletion)) > 0 })
 			if all := h.pager.of(alert.Deletion); len(all) != 1 || len(all[0].FlowLogs) != 2 {
 				t.Errorf("%d alerts of the deletion: %+v", len(all), all)
 			}

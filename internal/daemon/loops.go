@@ -85,10 +85,14 @@ func (d *Daemon) startAWSLoops(ctx context.Context, g *errgroup.Group) {
 
 // startScopes starts what runs in each scope of the fleet.
 func (d *Daemon) startScopes(ctx context.Context, g *errgroup.Group) {
-	d.loopsOf = newScopeLoops(ctx, g, d)
+	d.loopsOf = newScopeLoops(ctx, d)
 	for _, s := range d.fleet.Scopes() {
 		d.loopsOf.start(s)
 	}
+	g.Go(func() error {
+		d.loopsOf.wait()
+		return nil
+	})
 }
 
 // prune deletes what is older than inventory.retention every hour, until ctx ends.

@@ -192,7 +192,7 @@ func TestAWaitForATurnIsPartOfTheRound(t *testing.T) {
 		h := newHouse(t)
 		h.daemon.Config.Inventory.Schedule = "@every 5m"
 		d := h.connected(t.Context())
-		d.loopsOf = newScopeLoops(t.Context(), nil, d)
+		d.loopsOf = newScopeLoops(t.Context(), d)
 		over := make(chan struct{})
 		for range h.daemon.Config.Inventory.MaxConcurrent { // others are refreshed
 			d.refreshes.slots.enter(t.Context(), func(leave func()) {
@@ -223,7 +223,7 @@ func TestRefreshesAfterAnEventGiveWay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHouse(t)
 		r := h.connected(t.Context()).refreshes
-		r.d.loopsOf = newScopeLoops(t.Context(), nil, r.d)
+		r.d.loopsOf = newScopeLoops(t.Context(), r.d)
 		r.d.loopsOf.running[home] = &scopeLoop{ctx: t.Context(), tasks: 1}
 		tried := func(soon, refreshed bool) {
 			t.Helper()

@@ -4,8 +4,6 @@ import (
 	"context"
 	"sync"
 
-	"golang.org/x/sync/errgroup"
-
 	"flowkeeper/inventory"
 )
 
@@ -15,9 +13,10 @@ import (
 type scopeLoops struct {
 	d   *Daemon
 	ctx context.Context // of the daemon
-	g   *errgroup.Group
+	all sync.WaitGroup  // those of every scope
 
 	mu      sync.Mutex
+	over    bool                           // no scope begins any more
 	running map[inventory.Scope]*scopeLoop // also those that have been stopped and have not ended
 }
 
@@ -30,9 +29,18 @@ type scopeLoop struct {
 	ended   chan struct{} // closed when all have ended
 }
 
-// newScopeLoops returns scopeLoops whose goroutines are g's. ctx ends all.
-func newScopeLoops(ctx context.Context, g *errgroup.Group, d *Daemon) *scopeLoops {
-	return &scopeLoops{d: d, ctx: ctx, g: g, running: map[inventory.Scope]*scopeLoop{}}
+// newScopeLoops returns scopeLoops that ctx ends.
+func newScopeLoops(ctx context.Context, d *Daemon) *scopeLoops {
+	return &scopeLoops{d: d, ctx: ctx, running: map[inventory.Scope]*scopeLoop{}}
+}
+
+// wait returns once ctx has ended, and all that runs in scopes after it.
+func (l *scopeLoops) wait() {
+	<-l.ctx.Done()
+	l.mu.Lock()
+	l.over = true
+	l.mu.Unlock()
+	l.all.Wait()
 }
 
 // start starts the restorer and the tasks of a scope. It does nothing if they run already, or if the
@@ -41,7 +49,7 @@ func newScopeLoops(ctx context.Context, g *errgroup.Group, d *Daemon) *scopeLoop
 func (l *scopeLoops) start(s inventory.Scope) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if _, ours := l.d.fleet.EC2(s); !ours {
+	if _, ours := l.d.fleet.EC2(s); !ours || l.over {
 		return
 	}
 	before := l.running[s]
@@ -51,28 +59,30 @@ func (l *scopeLoops) start(s inventory.Scope) {
 	this := &scopeLoop{ended: make(chan struct{})}
 	this.ctx, this.cancel = context.WithCancel(l.ctx)
 	l.running[s] = this
-	l.g.Go(func() error {
-		if before != nil {
-			<-before.ended
-		}
-		return l.run(s, this)
-	})
+	l.all.Add(1)
+	if before == nil {
+		l.run(s, this)
+		return
+	}
+	go func() {
+		<-before.ended
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.run(s, this)
+	}()
 }
 
-// run restores a scope until its context ends, and returns when its tasks have ended too.
-func (l *scopeLoops) run(s inventory.Scope, this *scopeLoop) error {
-	l.mu.Lock()
+// run restores a scope until its context ends. The caller holds mu.
+func (l *scopeLoops) run(s inventory.Scope, this *scopeLoop) {
 	this.tasks = 1
-	l.mu.Unlock()
 	name := "restore " + s.String()
 	restored := l.d.progress.Task(name, maxSilence)
 	l.d.refreshes.begin(s)
-	err := l.d.remediator.Run(this.ctx, s, func() { l.d.progress.Beat(name) })
-	restored()
-	this.cancel() // no more tasks begin
-	l.done(s, this)
-	<-this.ended
-	return err
+	l.d.remediator.Start(this.ctx, s, func() { l.d.progress.Beat(name) }, func() {
+		restored()
+		this.cancel() // no more tasks begin
+		l.done(s, this)
+	})
 }
 
 // begin says that a task of a scope begins: its context, and what is to be called when it is over.
@@ -102,6 +112,7 @@ func (l *scopeLoops) done(s inventory.Scope, this *scopeLoop) {
 		delete(l.running, s)
 	}
 	close(this.ended)
+	l.all.Done()
 }
 
 // stop ends what runs in scopes that have left the fleet: what is in hand there is finished

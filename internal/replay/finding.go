@@ -45,6 +45,7 @@ type Finding struct {
 	Target         string          `json:"target,omitempty"`       // tampered with; absent: not stated
 	Threatens      []string        `json:"threatens,omitempty"`    // what the target is here: the destination of 2 flow logs, the queue …
 	FlowLogs       []Planned       `json:"flow_logs,omitempty"`
+	Omitted        int             `json:"flow_logs_omitted,omitempty"` // tampered: so many more depend on the target
 	FailedFlowLogs []alert.FlowLog `json:"failed_flow_logs,omitempty"`
 	File           string          `json:"file,omitempty"` // in which the record was
 
@@ -100,7 +101,7 @@ type Planned struct {
 	FlowLogID   string              `json:"flow_log_id"`
 	ResourceID  string              `json:"resource_id,omitempty"`
 	Destination string              `json:"destination,omitempty"`
-	Would       string              `json:"would,omitempty"` // restore, wait, alert_only, exempt, released, held, not_configured, unknown; absent without a state file
+	Would       string              `json:"would,omitempty"` // restore, wait, restored, alert_only, exempt, released, held, not_configured, unknown; absent without a state file
 	Why         string              `json:"why,omitempty"`
 	Incident    incident.State      `json:"incident,omitempty"` // of the incident there is
 	FlowLog     *inventory.Settings `json:"flow_log,omitempty"` // what would be created

@@ -42,7 +42,7 @@ func (p Planner) impact(ctx context.Context, v *Finding, r cloudtrail.Record) er
 	}
 	return p.Tampering.View(ctx, func(tx tamper.Tx) error {
 		i, err := tamper.ImpactOf(tx, r, p.Dependencies)
-		v.Threatens, v.FlowLogs = i.Uses, nil
+		v.Threatens, v.FlowLogs, v.Omitted = i.Uses, nil, i.Omitted
 		for _, x := range i.FlowLogs {
 			v.FlowLogs = append(v.FlowLogs, Planned{FlowLogID: x.FlowLogID, ResourceID: x.ResourceID, Destination: x.Destination})
 		}
@@ -84,7 +84,8 @@ func (p Planner) plan(ctx context.Context, f detection.Finding) (all []Planned, 
 // planOne says what would be done about one flow log of a case.
 func planOne(c *incident.Case, id string, rec incident.Record) Planned {
 	out := Planned{FlowLogID: id}
-	if i, found := c.Incident(id); found {
+	i, found := c.Incident(id)
+	if found {
 		out.Incident = i.State
 	}
 	row, known := c.Row(id)
@@ -93,6 +94,10 @@ func planOne(c *incident.Case, id string, rec incident.Record) Planned {
 		return out
 	}
 	out.ResourceID, out.Destination = row.ResourceID, row.Destination(c.Scope)
+	if found && i.HasReplacement() {
+		out.Would, out.Why = Restored, "as "+i.NewID
+		return out
+	}
 	out.Would, out.Why = forecast(c, row, rec)
 	if out.Would == Restore || out.Would == Wait {
 		out.FlowLog = &row.Settings
@@ -104,6 +109,7 @@ func planOne(c *incident.Case, id string, rec incident.Record) Planned {
 const (
 	Restore       = "restore"
 	Wait          = "wait"
+	Restored      = "restored" // it is already
 	NotConfigured = "not_configured"
 )
 

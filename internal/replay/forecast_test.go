@@ -2,6 +2,7 @@ package replay
 
 import (
 	"context"
+	"slices"
 	"testing"
 	"time"
 
@@ -10,7 +11,9 @@ import (
 	"flowkeeper/internal/detection"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate"
+	"flowkeeper/remediate/delivery"
 	"flowkeeper/remediate/incident"
+	"flowkeeper/remediate/tamper"
 )
 
 // TestPlanFollowsTheOrderOfDeciding: replay names the reason that the daemon would
@@ -91,7 +94,7 @@ func TestPlanKnowsTheSnapshot(t *testing.T) {
 		incident          incident.State
 	}{
 		{"eu-west-1", "fl-1", Restore, ""},
-		{"eu-west-1", "fl-2", Restore, incident.Verified},
+		{"eu-west-1", "fl-2", Restored, incident.Verified},
 		{"us-east-1", "fl-1", incident.Unknown, ""},
 		{"eu-west-1", "fl-9", incident.Unknown, ""},
 		{"eu-central-1", "fl-1", NotConfigured, ""},
@@ -104,5 +107,32 @@ func TestPlanKnowsTheSnapshot(t *testing.T) {
 		if got := v.FlowLogs[0]; got.Would != c.would || got.Incident != c.incident || (got.FlowLog != nil) != (c.would == Restore) {
 			t.Errorf("%s in %s: %+v", c.id, c.region, got)
 		}
+	}
+}
+
+// manyDepend is a state file with more flow logs to one bucket than are listed.
+type manyDepend struct{ tamper.Tx }
+
+func (m manyDepend) View(_ context.Context, fn func(tamper.Tx) error) error { return fn(m) }
+
+func (manyDepend) Usages(delivery.ResourceKey) ([]tamper.Usage, error) {
+	return []tamper.Usage{{Scope: scope, Target: delivery.TargetOf(toLogs), Live: 70}}, nil
+}
+
+func (manyDepend) LiveWith(_ inventory.Scope, _ delivery.Target, limit int) ([]inventory.Row, error) {
+	return slices.Repeat([]inventory.Row{{FlowLog: toLogs}}, limit), nil
+}
+
+func (manyDepend) Lost(inventory.Scope, int) ([]incident.Incident, error) { return nil, nil }
+
+var toLogs = inventory.FlowLog{ID: "fl-1", Scope: scope, Settings: inventory.Settings{LogDestinationType: "s3", LogDestination: "arn:aws:s3:::logs"}}
+
+// TestTamperingSaysHowManyItLeavesOut where it lists the flow logs that depend on the target.
+func TestTamperingSaysHowManyItLeavesOut(t *testing.T) {
+	t.Parallel()
+	r := cloudtrail.Record{Account: scope.Account, Region: scope.Region, EventSource: "s3.amazonaws.com", EventName: "DeleteBucket", Target: "logs", EventTime: noon}
+	v, err := Planner{Tampering: manyDepend{}}.Explain(t.Context(), detection.Finding{Kind: detection.Tampered, Record: r})
+	if err != nil || len(v.FlowLogs)+v.Omitted != 70 || v.Omitted == 0 {
+		t.Errorf("%d listed and %d left out of 70, %v", len(v.FlowLogs), v.Omitted, err)
 	}
 }

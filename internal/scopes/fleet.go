@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"golang.org/x/sync/errgroup"
 
@@ -36,6 +37,7 @@ type member struct {
 	id      string
 	own     bool       // it has no role: the base credentials act in it
 	cfg     aws.Config // with credentials that are verified to be the account's
+	signer  *v4.Signer // of all its clients: it keeps a key for each Region
 	regions []string   // as configured
 
 	mu     sync.Mutex
@@ -178,7 +180,7 @@ func (f *Fleet) Join(ctx context.Context, accounts []Account, log *slog.Logger, 
 func (f *Fleet) newMember(a Account) *member {
 	cfg := a.Reach(f.base)
 	s := sourceOf(cfg)
-	m := &member{id: a.ID, own: a.RoleARN == "", cfg: s.signs(cfg, newVerified(a.ID, s, cfg)), regions: a.Regions}
+	m := &member{id: a.ID, own: a.RoleARN == "", cfg: s.signs(cfg, newVerified(a.ID, s, cfg)), signer: v4.NewSigner(), regions: a.Regions}
 	if len(m.regions) == 0 {
 		m.regions = f.regions
 	}
@@ -347,7 +349,7 @@ func (f *Fleet) add(m *member, regions []string) (added []inventory.Scope) {
 		}
 		added = append(added, s)
 		f.clients[s] = ec2.NewFromConfig(m.cfg, func(o *ec2.Options) {
-			o.Region = region
+			o.Region, o.HTTPSignerV4 = region, m.signer
 			o.RetryMaxAttempts = 1 // retries belong to the state file (docs/decisions/retries.md)
 		})
 	}

@@ -18,6 +18,13 @@ import (
 // kept while it is used: to open one is to read the schema, and to prepare anew.
 const readers = 8
 
+// So much of the file a connection keeps in memory, in KB: one that reads, what a scope's rows need; the one that
+// writes also the upper pages of the indexes, which it changes at random places. The kernel caches the rest.
+const (
+	readCache  = 1000
+	writeCache = 4000
+)
+
 // claim sees that the file may be used: it exists, or a daemon may make it,
 // and no other daemon has it.
 func (f *file) claim() error {
@@ -50,7 +57,7 @@ func (f *file) claim() error {
 
 // connect opens the connections to a file of at most so many bytes; 0: any number.
 func (f *file) connect(ctx context.Context, most int64) (err error) {
-	if f.w, err = openDB(dsn(f.path, fmt.Sprintf("&_pragma=journal_mode(wal)&_pragma=synchronous(full)&_pragma=journal_size_limit(%d)", maxLog))); err != nil {
+	if f.w, err = openDB(dsn(f.path, fmt.Sprintf("&_pragma=journal_mode(wal)&_pragma=synchronous(full)&_pragma=journal_size_limit(%d)&_pragma=cache_size(-%d)", maxLog, writeCache))); err != nil {
 		return err
 	}
 	f.w.SetMaxOpenConns(1)
@@ -67,7 +74,7 @@ func (f *file) connect(ctx context.Context, most int64) (err error) {
 	if err != nil {
 		return err
 	}
-	if f.r, err = openDB(dsn(f.path, "&_pragma=query_only(1)")); err != nil {
+	if f.r, err = openDB(dsn(f.path, fmt.Sprintf("&_pragma=query_only(1)&_pragma=cache_size(-%d)", readCache))); err != nil {
 		return err
 	}
 	f.r.SetMaxOpenConns(readers)
@@ -132,7 +139,7 @@ func (f *file) prepare(ctx context.Context) error {
 // missing file would put an empty one in the place of a state file that somebody deletes, and
 // Rescue would leave it there.
 func dsn(path, more string) string {
-	return "file:" + (&url.URL{Path: path}).EscapedPath() + "?mode=rw&_pragma=busy_timeout(10000)&_pragma=foreign_keys(1)&_pragma=cache_size(-4000)" + more
+	return "file:" + (&url.URL{Path: path}).EscapedPath() + "?mode=rw&_pragma=busy_timeout(10000)&_pragma=foreign_keys(1)" + more
 }
 
 // current refuses a file whose schema is not today's: a command does not

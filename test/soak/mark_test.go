@@ -18,6 +18,8 @@ type mark struct {
 	made       int64 // flow logs by then
 	heap       int64 // bytes in use after a collection
 	resident   int64 // bytes of the process: SQLite's memory is not in the heap
+	spans      int64 // bytes of the resident ones that the heap takes, with the gaps between what is in use
+	stacks     int64 // bytes
 	goroutines int64
 	pages      int64 // of the state file, in use
 	file, log  int64 // bytes of the state file, and of its write-ahead log
@@ -25,8 +27,8 @@ type mark struct {
 }
 
 func (m mark) String() string {
-	return fmt.Sprintf("after %d hours: heap %.2f MB, resident %.0f MB, %d goroutines, state file %.2f MB, in use %.2f MB, write-ahead log %.2f MB, rows %v",
-		m.hour, mb(m.heap), mb(m.resident), m.goroutines, mb(m.file), mb(m.pages*page), mb(m.log), m.rows)
+	return fmt.Sprintf("after %d hours: heap %.2f MB, resident %.1f MB, of which heap with gaps %.1f MB and stacks %.1f MB, %d goroutines, state file %.2f MB, in use %.2f MB, write-ahead log %.2f MB, rows %v",
+		m.hour, mb(m.heap), mb(m.resident), mb(m.spans), mb(m.stacks), m.goroutines, mb(m.file), mb(m.pages*page), mb(m.log), m.rows)
 }
 
 func mb(n int64) float64 { return float64(n) / 1e6 }
@@ -68,7 +70,7 @@ func measure(t *testing.T, path string) mark {
 	debug.FreeOSMemory()
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
-	k := mark{heap: int64(m.HeapAlloc), resident: resident(t), goroutines: int64(runtime.NumGoroutine()), rows: map[string]int64{}}
+	k := mark{heap: int64(m.HeapAlloc), resident: resident(t), spans: int64(m.HeapInuse), stacks: int64(m.StackInuse), goroutines: int64(runtime.NumGoroutine()), rows: map[string]int64{}}
 	k.file, k.log = sizeOf(t, path), sizeOf(t, path+"-wal")
 	db, err := sql.Open("sqlite", "file:"+path+"?mode=ro")
 	if err != nil {

@@ -1,0 +1,96 @@
+package remediate
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+const (
+	idle    = 45 * time.Second // the longest between two turns, so that the restorer shows progress
+	unasked = 10 * time.Minute // the longest between two steps, also if nothing is due
+)
+
+// turns are those of one scope's restorer, one after the other, until ctx ends. In a turn it asks what is due,
+// and does a step if something is. Between two turns there is a timer and no goroutine, so that thousands of
+// scopes can wait.
+type turns struct {
+	restorer func() *restorer // made for a turn: thousands of them would take more memory than what they restore
+	ctx      context.Context
+	beat     func()
+	ended    func()
+
+	// The turn's alone.
+	progress progress
+	stepped  time.Time     // when the last step began
+	most     time.Duration // the longest until the next turn
+
+	mu       sync.Mutex
+	timer    *time.Timer // begins the next turn
+	underway bool        // a turn, or all have ended
+	asked    bool        // for another one, during this one
+}
+
+// start begins the first turn, and returns at once. ended is called once, after the last turn. Restorers of thousands
+// of scopes start at once: their steps beside what is due do not, and they do not have their next turns
+// at once either, but after a random share, from 0 to 1, of the time.
+func (t *turns) start(now time.Time, share float64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.progress.said = now
+	t.stepped, t.most = now.Add(-time.Duration(share*float64(unasked))), idle-time.Duration(share*float64(idle))
+	t.timer = time.AfterFunc(0, t.begin)
+	context.AfterFunc(t.ctx, t.begin) // which finds that all is over
+}
+
+// begin begins a turn, or has another one follow that under way. It does not block.
+func (t *turns) begin() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.underway {
+		t.asked = true
+		return
+	}
+	t.underway = true
+	t.timer.Stop()
+	go t.work()
+}
+
+// work has one turn after the other until there is time between two, or all are over.
+func (t *turns) work() {
+	for t.ctx.Err() == nil {
+		if t.restsFor(t.turn()) {
+			return
+		}
+	}
+	t.ended()
+}
+
+// restsFor ends a turn, and reports whether there is a pause before the next one. Another one that was asked for
+// meanwhile follows at once.
+func (t *turns) restsFor(pause time.Duration) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if pause == 0 || t.asked {
+		t.asked = false
+		return false
+	}
+	t.underway = false
+	t.timer.Reset(pause)
+	return true
+}
+
+// turn asks what is due, does a step if something is, and returns how long to wait before the
+// next turn; 0: there may be more to do.
+func (t *turns) turn() (pause time.Duration) {
+	r := t.restorer()
+	t.beat()
+	at, err := r.nextDue(t.ctx)
+	if now := r.store.now(); err != nil || isDue(at, now) || now.Sub(t.stepped) >= unasked || now.Before(t.stepped) {
+		t.stepped = now
+		return r.workOff(t.ctx, t.beat, &t.progress)
+	}
+	pause = min(r.rest(at), t.most)
+	t.most = idle
+	return pause
+}
