@@ -22,11 +22,11 @@ type scopeParts struct {
 
 func (r *Remediator) parts(s inventory.Scope) scopeParts {
 	api, configured := r.Fleet.EC2(s)
-	return r.partsWith(api, configured, s)
+	return newParts(r, s, api, configured)
 }
 
-// partsWith puts the parts together with the client that the scope has, or had.
-func (r *Remediator) partsWith(api EC2, configured bool, s inventory.Scope) scopeParts {
+// newParts puts the parts together with the client that the scope has, or had.
+func newParts(r *Remediator, s inventory.Scope, api EC2, configured bool) scopeParts {
 	m := r.memory(s)
 	random := r.Random
 	if random == nil {
@@ -36,13 +36,13 @@ func (r *Remediator) partsWith(api EC2, configured bool, s inventory.Scope) scop
 	return scopeParts{store: st, client: client{api, s, m.pace, r.Now}, memory: m, notifier: notifier{st, r.News}, log: r.Log.With("account", s.Account, "region", s.Region)}
 }
 
-func (r *Remediator) restorer(s inventory.Scope) *restorer { return r.newRestorer(r.parts(s)) }
+func (r *Remediator) restorer(s inventory.Scope) *restorer { return newRestorer(r, r.parts(s)) }
 
-func (r *Remediator) newRestorer(p scopeParts) *restorer {
-	return &restorer{scopeParts: p, meter: r.Meter, parallel: r.parallel(), jitter: r.jitter(), asking: r.askPlaces()}
+func newRestorer(r *Remediator, p scopeParts) *restorer {
+	return &restorer{scopeParts: p, meter: r.Meter, parallel: r.parallel(), jitter: jitterOf(r), asking: r.askPlaces()}
 }
 
-func (r *Remediator) jitter() func() float64 {
+func jitterOf(r *Remediator) func() float64 {
 	if r.Rand != nil {
 		return r.Rand
 	}

@@ -115,9 +115,9 @@ func (r *Remediator) Wait() { r.tasks.Wait() }
 // slow creates are no hang.
 func (r *Remediator) Start(ctx context.Context, s inventory.Scope, beat, ended func()) {
 	api, configured := r.Fleet.EC2(s) // the restorer keeps it, also while the scope leaves the fleet
-	t := &turns{ctx: ctx, beat: beat, ended: ended, restorer: func() *restorer { return r.newRestorer(r.partsWith(api, configured, s)) }}
+	t := &turns{ctx: ctx, beat: beat, ended: ended, restorer: func() *restorer { return newRestorer(r, newParts(r, s, api, configured)) }}
 	r.memory(s).setWake(t.begin)
-	t.start(r.Now(), r.jitter()())
+	t.start(r.Now(), jitterOf(r)())
 }
 
 // Step does what is due in one scope, once, as far as the scope's pace allows at this
