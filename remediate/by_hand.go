@@ -47,6 +47,10 @@ func (r *Remediator) RestoreByHand(ctx context.Context, s inventory.Scope, id st
 	if err != nil {
 		return i, false, err
 	}
+	wait := r.Pause
+	if wait == nil {
+		wait = retry.Sleep
+	}
 	for range 5 {
 		if i, err = by.stepByHand(ctx, id); err != nil || !i.Pending() {
 			return i, false, err
@@ -55,7 +59,7 @@ func (r *Remediator) RestoreByHand(ctx context.Context, s inventory.Scope, id st
 		if pause > 5*time.Second {
 			break
 		}
-		if !retry.Sleep(ctx, pause) {
+		if !wait(ctx, pause) {
 			return i, false, ctx.Err()
 		}
 	}

@@ -1,10 +1,12 @@
 package remediate_test
 
 import (
+	"context"
 	"strings"
 	"testing"
 	"time"
 
+	"flowkeeper/alert"
 	"flowkeeper/remediate/incident"
 )
 
@@ -136,4 +138,25 @@ func TestI4ByHandWhatWasLostInTurn(t *testing.T) {
 	}
 	s.pass(time.Hour)
 	s.restored("vpc-1")
+}
+
+// TestI9ARequestIsOverdueByItself: a rule waits for hours, and a person does not. What that person asked for, and
+// is not back after five minutes, is alerted then, and not after the wait.
+func TestI9ARequestIsOverdueByItself(t *testing.T) {
+	t.Parallel()
+	s, id := protectedOne(t)
+	s.policy.Rules = []incident.Rule{{Principal: "*", Action: incident.Wait, Wait: 3 * time.Hour}}
+	s.crash()
+	s.attackAndWork(id)
+	s.pass(time.Hour)
+	s.world.Throttle("CreateFlowLogs", 1<<30)
+	s.r.Pause = func(_ context.Context, d time.Duration) bool { s.now = s.now.Add(d); return true }
+	if _, _, err := s.r.RestoreByHand(t.Context(), scope, id); err != nil {
+		t.Fatal(err)
+	}
+	s.is(id, incident.Open, "")
+	s.pass(4 * time.Minute)
+	s.wantAlerts(alert.Blocked, 0)
+	s.pass(time.Minute + 5*time.Second)
+	s.wantAlerts(alert.Blocked, 1)
 }

@@ -1,9 +1,6 @@
 package incident
 
-import (
-	"fmt"
-	"time"
-)
+import "fmt"
 
 // ByHand changes a case as a person asks for it.
 type ByHand struct{ c *Case }
@@ -32,7 +29,8 @@ func (h ByHand) Planned(id string) (Incident, error) {
 			i = i.freezeSettings(row)
 		}
 	}
-	i.Action, i.Requested, i.WaitUntil, i.NextAttemptAt = Restore, true, time.Time{}, c.Now
+	i.Action, i.Requested, i.NextAttemptAt = Restore, true, c.Now
+	i.WaitUntil = Earlier(i.WaitUntil, c.Now) // a wait is over, and its time does not count as overdue
 	return i, nil
 }
 
@@ -49,6 +47,7 @@ func (h ByHand) Request(id string) error {
 	t.markGone()
 	t.put()
 	c.Effects.note(NoteRequested, t.Incident)
+	c.Effects.note(NoteOverdue, t.Incident) // its event may have counted with the wait
 	c.Effects.addHistory(id, Entry{At: c.Now, State: t.State, Text: "a person asked for it (flowkeeper restore)", EventID: t.EventID})
 	return nil
 }
