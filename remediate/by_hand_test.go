@@ -2,6 +2,7 @@ package remediate_test
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -159,4 +160,28 @@ func TestI9ARequestIsOverdueByItself(t *testing.T) {
 	s.wantAlerts(alert.Blocked, 0)
 	s.pass(time.Minute + 5*time.Second)
 	s.wantAlerts(alert.Blocked, 1)
+}
+
+// TestI4ByHandWhatAWSDoesNotShowYet: a person asks for what is back for a moment only, and AWS answers with what
+// was before. It makes no second one. Once AWS has had its time, a person may ask for it.
+func TestI4ByHandWhatAWSDoesNotShowYet(t *testing.T) {
+	t.Parallel()
+	s, id := protectedOne(t)
+	s.world.AllowDuplicates(true)
+	s.attackAndWork(id)
+	second := s.is(id, incident.Restored, "").NewID
+	s.world.SetConsistencyDelay(time.Minute)
+	s.now = s.now.Add(30 * time.Second)
+	if _, _, err := s.r.RestoreByHand(t.Context(), scope, second); !errors.Is(err, incident.ErrYoung) {
+		t.Errorf("%v, want that it is too young", err)
+	}
+	s.restored("vpc-1")
+	s.pass(2 * time.Minute)
+	s.attack(second)
+	s.pass(2 * time.Minute)
+	i, alive, err := s.r.RestoreByHand(t.Context(), scope, second)
+	if err != nil || alive || i.State != incident.Restored {
+		t.Fatalf("%+v, %v, %v", i, alive, err)
+	}
+	s.restored("vpc-1")
 }

@@ -6,23 +6,39 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"flowkeeper/inventory"
 )
 
 func TestRequest(t *testing.T) {
 	t.Parallel()
 	request := func(c *Case) string {
-		if err := c.ByHand().Request("fl-1"); err != nil {
+		if err := c.ByHand().Request("fl-1", c.Now); err != nil {
 			return err.Error()
 		}
 		return ""
 	}
 	waits := func(i *Incident) { i.Action, i.Waited, i.WaitUntil = Wait, time.Hour, now.Add(time.Hour) }
+	madeAt := func(at time.Time) func(*inventory.Row) {
+		return func(r *inventory.Row) { r.CreatedAt = at }
+	}
 	ahead := func(i *Incident) { i.AbsentAt = now.Add(time.Hour) }
 	play(t, []scenario{
 		{"what nothing has named", given(live("fl-1")), request, `
 			row fl-1: State=gone GoneAt=now
 			fl-1 opened: Source=drift EventID=by-hand-fl-1 Action=restore Requested=true
 			history fl-1 open: a person asked for it (flowkeeper restore) (by-hand-fl-1)
+			note requested fl-1 | note overdue fl-1`},
+		{"I4: what is so young that AWS may not show it", given(live("fl-1", madeAt(now.Add(-time.Minute)))), request, `= fl-1 is younger than 2m0s, and AWS may not show it yet: if it is gone, try again after that time`},
+		{"what is young by a clock that has gone back", given(live("fl-1", madeAt(now.Add(time.Hour)))), request, `
+			row fl-1: State=gone GoneAt=now
+			fl-1 opened: Source=drift EventID=by-hand-fl-1 Action=restore Requested=true
+			history fl-1 open: a person asked for it (flowkeeper restore) (by-hand-fl-1)
+			note requested fl-1 | note overdue fl-1`},
+		{"what is young, and a record says that it was deleted", given(live("fl-1", madeAt(now.Add(-time.Minute))), pending("fl-1")), request, `
+			row fl-1: State=gone GoneAt=now
+			fl-1: Requested=true NextAttemptAt=now
+			history fl-1 open: a person asked for it (flowkeeper restore) (e-1)
 			note requested fl-1 | note overdue fl-1`},
 		{"what is gone", given(gone("fl-1")), request, `
 			fl-1 opened: Source=drift EventID=by-hand-fl-1 Action=restore Requested=true
@@ -73,7 +89,7 @@ func TestPlannedChangesNothing(t *testing.T) {
 		}); changes != "" {
 			t.Error(changes)
 		}
-		if err := c.ByHand().Request("fl-1"); err != nil {
+		if err := c.ByHand().Request("fl-1", c.Now); err != nil {
 			t.Error(err)
 		}
 		if i, _ := c.Incident("fl-1"); differences(planned, i) != "" {
