@@ -16,7 +16,8 @@ const mostBlocked = 1000
 // RestoreByHand recreates one flow log now, whatever rules and releases say,
 // and returns its incident as it then is. It does the steps itself, beside a
 // daemon or without one: AWS makes one flow log of both (I4). alive: AWS shows
-// the flow log, or its last replacement, and nothing was done.
+// the flow log, or its last replacement, and nothing was done. An error that is [incident.ErrYoung]
+// says that AWS may not show it yet.
 func (r *Remediator) RestoreByHand(ctx context.Context, s inventory.Scope, id string) (i incident.Incident, alive bool, err error) {
 	by := r.restorer(s)
 	if !by.store.configured {
@@ -34,6 +35,7 @@ func (r *Remediator) RestoreByHand(ctx context.Context, s inventory.Scope, id st
 	if err != nil {
 		return i, false, err
 	}
+	asked := r.Now()
 	shown, err := inventory.ByID(ctx, s, by.client, []string{id})
 	if err != nil {
 		return i, false, fmt.Errorf("ask AWS for %s: %w", id, err)
@@ -42,10 +44,14 @@ func (r *Remediator) RestoreByHand(ctx context.Context, s inventory.Scope, id st
 		return plan, true, nil
 	}
 	err = by.store.update(ctx, func(tx scopeTx) error {
-		return tx.change(incident.Selection{IDs: []string{id}}, func(c *incident.Case) error { return c.ByHand().Request(id) })
+		return tx.change(incident.Selection{IDs: []string{id}}, func(c *incident.Case) error { return c.ByHand().Request(id, asked) })
 	})
 	if err != nil {
 		return i, false, err
+	}
+	wait := r.Pause
+	if wait == nil {
+		wait = retry.Sleep
 	}
 	for range 5 {
 		if i, err = by.stepByHand(ctx, id); err != nil || !i.Pending() {
@@ -55,7 +61,7 @@ func (r *Remediator) RestoreByHand(ctx context.Context, s inventory.Scope, id st
 		if pause > 5*time.Second {
 			break
 		}
-		if !retry.Sleep(ctx, pause) {
+		if !wait(ctx, pause) {
 			return i, false, ctx.Err()
 		}
 	}

@@ -1,10 +1,13 @@
 package remediate_test
 
 import (
+	"context"
+	"errors"
 	"strings"
 	"testing"
 	"time"
 
+	"flowkeeper/alert"
 	"flowkeeper/remediate/incident"
 )
 
@@ -135,5 +138,50 @@ func TestI4ByHandWhatWasLostInTurn(t *testing.T) {
 		t.Errorf("%t, %v: %s %s %s", alive, err, i.State, i.Reason, i.Advice)
 	}
 	s.pass(time.Hour)
+	s.restored("vpc-1")
+}
+
+// TestI9ARequestIsOverdueByItself: a rule waits for hours, and a person does not. What that person asked for, and
+// is not back after five minutes, is alerted then, and not after the wait.
+func TestI9ARequestIsOverdueByItself(t *testing.T) {
+	t.Parallel()
+	s, id := protectedOne(t)
+	s.policy.Rules = []incident.Rule{{Principal: "*", Action: incident.Wait, Wait: 3 * time.Hour}}
+	s.crash()
+	s.attackAndWork(id)
+	s.pass(time.Hour)
+	s.world.Throttle("CreateFlowLogs", 1<<30)
+	s.r.Pause = func(_ context.Context, d time.Duration) bool { s.now = s.now.Add(d); return true }
+	if _, _, err := s.r.RestoreByHand(t.Context(), scope, id); err != nil {
+		t.Fatal(err)
+	}
+	s.is(id, incident.Open, "")
+	s.pass(4 * time.Minute)
+	s.wantAlerts(alert.Blocked, 0)
+	s.pass(time.Minute + 5*time.Second)
+	s.wantAlerts(alert.Blocked, 1)
+}
+
+// TestI4ByHandWhatAWSDoesNotShowYet: a person asks for what is back for a moment only, and AWS answers with what
+// was before. It makes no second one. Once AWS has had its time, a person may ask for it.
+func TestI4ByHandWhatAWSDoesNotShowYet(t *testing.T) {
+	t.Parallel()
+	s, id := protectedOne(t)
+	s.world.AllowDuplicates(true)
+	s.attackAndWork(id)
+	second := s.is(id, incident.Restored, "").NewID
+	s.world.SetConsistencyDelay(time.Minute)
+	s.now = s.now.Add(30 * time.Second)
+	if _, _, err := s.r.RestoreByHand(t.Context(), scope, second); !errors.Is(err, incident.ErrYoung) {
+		t.Errorf("%v, want that it is too young", err)
+	}
+	s.restored("vpc-1")
+	s.pass(2 * time.Minute)
+	s.attack(second)
+	s.pass(2 * time.Minute)
+	i, alive, err := s.r.RestoreByHand(t.Context(), scope, second)
+	if err != nil || alive || i.State != incident.Restored {
+		t.Fatalf("%+v, %v, %v", i, alive, err)
+	}
 	s.restored("vpc-1")
 }

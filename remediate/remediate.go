@@ -86,8 +86,11 @@ type Remediator struct {
 	// Background runs a task, beside its caller or at another time of its own. nil: a
 	// goroutine, for which Wait waits.
 	Background func(task func())
+	// Pause waits between the tries of RestoreByHand until d has passed, or ctx ends: then it returns
+	// false. nil: real time passes.
+	Pause func(ctx context.Context, d time.Duration) bool
 	// Rand is the source of jitter, in [0, 1). nil: math/rand. A run that must repeat
-	// itself exactly has its own Parallel, Background, Rand and Random.
+	// itself exactly has its own Parallel, Background, Pause, Rand and Random.
 	Rand func() float64
 	// Random is the source of new ClientTokens, which must be unpredictable. nil: crypto/rand.
 	Random func() [32]byte

@@ -25,7 +25,10 @@ If it was replaced before, the command is about the last replacement: if that is
 alive, there is nothing to do, and its ID is printed. With the ID of a resource,
 such as vpc-0123456789abcdef0, it is about the only flow log of that resource
 that is gone and not back. AWS creates only one flow
-log even if the daemon restores the same one at the same moment.`,
+log even if the daemon restores the same one at the same moment.
+
+AWS may not show a flow log that is younger than inventory.settle. If nothing
+has reported its loss, the command restores it only after that time.`,
 		Example: `  # What would be called, with which parameters
   flowkeeper restore fl-0123456789abcdef0 --dry-run
 

@@ -1,9 +1,15 @@
 package incident
 
 import (
+	"errors"
 	"fmt"
 	"time"
+
+	"flowkeeper/inventory"
 )
+
+// ErrYoung is that a flow log may be there, though AWS did not show it: it is younger than AWS's own delay.
+var ErrYoung = errors.New("AWS may not show it yet")
 
 // ByHand changes a case as a person asks for it.
 type ByHand struct{ c *Case }
@@ -32,25 +38,38 @@ func (h ByHand) Planned(id string) (Incident, error) {
 			i = i.freezeSettings(row)
 		}
 	}
-	i.Action, i.Requested, i.WaitUntil, i.NextAttemptAt = Restore, true, time.Time{}, c.Now
+	i.Action, i.Requested, i.NextAttemptAt = Restore, true, c.Now
+	i.WaitUntil = Earlier(i.WaitUntil, c.Now) // a wait is over, and its time does not count as overdue
 	return i, nil
 }
 
-// Request records that a person asked for the restore of a flow log. It changes nothing if that is back, or
-// was: then the incident of its replacement says what becomes of it.
-func (h ByHand) Request(id string) error {
+// Request records that a person asked for the restore of a flow log, which AWS did not show when it was asked at a
+// time. It changes nothing if that is back, or was: then the incident of its replacement says what becomes of it.
+// An error that is ErrYoung says that it may be there.
+func (h ByHand) Request(id string, asked time.Time) error {
 	c := h.c
 	was, _ := c.Incident(id)
 	i, err := h.Planned(id)
 	if err != nil || i.HasReplacement() || was.closedAs(Superseded) {
 		return err
 	}
+	if row, _ := c.Row(id); !was.Pending() && c.isYoung(row, asked) {
+		return fmt.Errorf("%s is younger than %s, and %w: if it is gone, try again after that time", id, c.Policy.Settle, ErrYoung)
+	}
 	t := &transition{i.ClampTimes(c.Now, c.Policy), c}
 	t.markGone()
 	t.put()
 	c.Effects.note(NoteRequested, t.Incident)
+	c.Effects.note(NoteOverdue, t.Incident) // its event may have counted with the wait
 	c.Effects.addHistory(id, Entry{At: c.Now, State: t.State, Text: "a person asked for it (flowkeeper restore)", EventID: t.EventID})
 	return nil
+}
+
+// isYoung reports whether a flow log, of whose loss nothing is known, may be there though AWS did not show it at a
+// time.
+func (c *Case) isYoung(row inventory.Row, asked time.Time) bool {
+	age := asked.Sub(row.CreatedAt)
+	return row.State == inventory.Live && !row.Imported && age < c.Policy.Settle && age >= -c.Policy.Settle // so far ahead: the clock has gone back
 }
 
 // LetGo closes the incident of a flow log that is gone and not back: a person does not

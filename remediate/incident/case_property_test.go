@@ -151,7 +151,7 @@ func (w *world) change(c *Case) string {
 		c.ApplyFailure(id, Answer{Class: rapid.SampledFrom([]Class{TryAgain, NeedsPerson, ResourceAbsent, RoleSlow}).Draw(w.t, "failure"), Reason: Credentials, Message: "AWS's words"}, 0.5)
 		return "failure"
 	case 11:
-		_ = c.ByHand().Request(id) // an error changes nothing
+		_ = c.ByHand().Request(id, c.Now) // an error changes nothing
 		return "request"
 	case 12:
 		if r, ok := c.Row(id); ok && r.State == inventory.Gone { // what is live is released instead

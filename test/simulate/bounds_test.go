@@ -44,14 +44,17 @@ func (p *play) stepped(d *daemon, s inventory.Scope, at time.Time) {
 const driftBound = 30 * time.Second // an alert, after the refresh that found a loss
 
 // lossAlerted: people hear of what a refresh found gone, whatever AWS says to a
-// restore, unless it turned out not to be lost.
+// restore, unless it turned out not to be lost, or a person knew it before: who restores it by hand.
 func (p *play) lossAlerted(d *daemon, i incident.Incident, at time.Time) {
-	if i.Source != incident.ByDrift || !i.Known || i.Adopted || at.Sub(i.OpenedAt) < driftBound {
+	if ofRequest(i.EventID) || i.Source != incident.ByDrift || !i.Known || i.Adopted || at.Sub(i.OpenedAt) < driftBound {
 		return
 	}
-	alerted := false
+	alerted, since := false, i.OpenedAt
+	if i.Requested { // who restores by hand may have opened it again
+		since = i.DetectedAt
+	}
 	d.commits.naming(i.FlowLogID, func(a alert.Alert) bool {
-		alerted = a.Kind == alert.Deletion && !a.Time.Before(i.OpenedAt)
+		alerted = a.Kind == alert.Deletion && !a.Time.Before(since)
 		return !alerted
 	})
 	if !alerted {

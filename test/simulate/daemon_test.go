@@ -39,7 +39,8 @@ type daemon struct {
 	stepping bool // a step of the remediator runs
 	asked    bool // a refresh was asked for
 	deaths   int
-	later    []func() // tasks that run after the next commit
+	unstored [][2]string // answers to creates, by token, that are not on disk
+	later    []func()    // tasks that run after the next commit
 	watches  map[inventory.Scope]watch
 	away     bool              // the account has left, as far as it knows
 	knewThen map[string]string // when it learned that: see knows
@@ -67,9 +68,10 @@ func newDaemon(p *play, n int) *daemon {
 func (d *daemon) start() {
 	ctx, cancel := context.WithCancel(context.Background())
 	d.ctx = ctx
-	d.mortal = &mortal{left: -1, cancel: cancel, tick: d.p.tick}
+	d.mortal = &mortal{left: -1, cancel: cancel, tick: d.p.amid}
 	d.later, d.watches = nil, map[inventory.Scope]watch{}
 	clear(d.answers) // nobody knows which of them are on disk
+	d.unstored = nil
 	st, err := store.Open(ctx, d.path, store.Options{Daemon: true, Now: d.p.theirs, Route: func(alert.Alert) []string { return []string{"pager"} }})
 	d.p.must(err)
 	d.store = st

@@ -152,16 +152,7 @@ func (p *play) makeOf(r *replacing) {
 	if f.ResourceID == "" || p.gone[f.ResourceID] || !p.lonely() && p.occupied(targetOf(f)) {
 		return
 	}
-	p.count++
-	call := &ec2.CreateFlowLogsInput{ClientToken: aws.String(fmt.Sprintf("of-a-play-%d", p.count)), ResourceIds: []string{f.ResourceID}, ResourceType: types.FlowLogsResourceTypeVpc,
-		TrafficType: types.TrafficType(f.TrafficType), LogDestinationType: types.LogDestinationType(f.LogDestinationType), LogFormat: aws.String(f.LogFormat),
-		MaxAggregationInterval: aws.Int32(60), TagSpecifications: []types.TagSpecification{{ResourceType: types.ResourceTypeVpcFlowLog, Tags: incident.Tags(f.Tags)}}}
-	if f.LogGroupName != "" {
-		call.LogGroupName, call.DeliverLogsPermissionArn = aws.String(f.LogGroupName), aws.String(f.DeliverLogsPermissionARN)
-	} else {
-		call.LogDestination, call.DestinationOptions = aws.String(f.LogDestination), &types.DestinationOptionsRequest{FileFormat: types.DestinationFileFormat(f.FileFormat)}
-	}
-	out, err := r.by.CreateFlowLogs(context.Background(), call, in(regionOf(f.ResourceID)))
+	out, err := r.by.CreateFlowLogs(context.Background(), p.callFor(f), in(regionOf(f.ResourceID)))
 	if err != nil || len(out.FlowLogIds) == 0 {
 		p.say("  %s is refused", p.who[r.by])
 		return
@@ -175,6 +166,20 @@ func (p *play) makeOf(r *replacing) {
 	p.inPlace[id] = p.shared(t)
 	p.happened["replacements by "+map[bool]string{true: "a telemetry rule", false: "terraform"}[r.by == p.robot]]++
 	p.say("  %s makes %s at %v", p.who[r.by], id, t)
+}
+
+// callFor is somebody's call that makes a flow log.
+func (p *play) callFor(f fakeaws.FlowLog) *ec2.CreateFlowLogsInput {
+	p.count++
+	call := &ec2.CreateFlowLogsInput{ClientToken: aws.String(fmt.Sprintf("of-a-play-%d", p.count)), ResourceIds: []string{f.ResourceID}, ResourceType: types.FlowLogsResourceTypeVpc,
+		TrafficType: types.TrafficType(f.TrafficType), LogDestinationType: types.LogDestinationType(f.LogDestinationType), LogFormat: aws.String(f.LogFormat),
+		MaxAggregationInterval: aws.Int32(60), TagSpecifications: []types.TagSpecification{{ResourceType: types.ResourceTypeVpcFlowLog, Tags: incident.Tags(f.Tags)}}}
+	if f.LogGroupName != "" {
+		call.LogGroupName, call.DeliverLogsPermissionArn = aws.String(f.LogGroupName), aws.String(f.DeliverLogsPermissionARN)
+	} else {
+		call.LogDestination, call.DestinationOptions = aws.String(f.LogDestination), &types.DestinationOptionsRequest{FileFormat: types.DestinationFileFormat(f.FileFormat)}
+	}
+	return call
 }
 
 // automate has a telemetry rule make a flow log of its own on a new resource.

@@ -168,6 +168,7 @@ func (r room[T]) Update(ctx context.Context, fn func(T) error) error {
 			return fn(r.noting(tx, &w))
 		})
 		if err == nil {
+			r.d.stored()
 			r.d.p.committed(r.d, r.d.commits.add(w.alerts))
 			r.d.p.closed(r.d, w.incidents)
 			r.d.p.frozen(w.incidents)

@@ -43,6 +43,7 @@ type play struct {
 	doubt  *rand.Rand    // draws which commits are not answered; nil: all are
 	trips  *rand.Rand    // draws when the account leaves and comes back; nil: it stays
 	filing *rand.Rand    // draws which records are in which log file; nil: there are none
+	hands  *rand.Rand    // draws what people restore by hand; nil: nothing
 	now    time.Time
 	dir    string
 	log    *slog.Logger
@@ -60,26 +61,29 @@ type play struct {
 	robot    *ec2.Client            // of CloudWatch's telemetry rules
 	who      map[*ec2.Client]string // principals
 	eve      *ec2.Client            // of one who may delete nothing
+	operator *ec2.Client            // of one who restores by hand; nil: nobody does
 	daemons  []*daemon
 
-	over      func() bool // nobody needs the rest: another play has failed
-	result    map[string]int
-	twins     bool // AWS does not refuse doubles
-	holds     bool // what delivers to a new place is held
-	steps     int
-	broken    failure // how the run failed: a watcher takes a panic for the message's
-	stormy    bool    // calls fail at random
-	odds      fakeawstest.Odds
-	down      bool                // the pager
-	mixedUp   time.Time           // when credentials were last mixed up, or set right
-	skew      time.Duration       // of the daemons' clock
-	leapt     bool                // it has been wrong by more than AWS's delay
-	displaced bool                // somebody has made another flow log in the place of one
-	skewed    bool                // it has been wrong
-	troubles  map[string]*trouble // of Regions
-	calling   *daemon             // whose call is under way
-	disturbed time.Time           // when a call last met a fault, or could have
-	steals    int                 // tokens of the next creates that somebody uses up before
+	over       func() bool // nobody needs the rest: another play has failed
+	result     map[string]int
+	twins      bool // AWS does not refuse doubles
+	holds      bool // what delivers to a new place is held
+	steps      int
+	broken     failure // how the run failed: a watcher takes a panic for the message's
+	stormy     bool    // calls fail at random
+	odds       fakeawstest.Odds
+	down       bool                // the pager
+	mixedUp    time.Time           // when credentials were last mixed up, or set right
+	skew       time.Duration       // of the daemons' clock
+	leapt      bool                // it has been wrong by more than AWS's delay
+	displaced  bool                // somebody has made another flow log in the place of one
+	skewed     bool                // it has been wrong
+	troubles   map[string]*trouble // of Regions
+	calling    *daemon             // whose call is under way
+	commanding bool                // a command is under way
+	amidst     bool                // people do something amid what a daemon does
+	disturbed  time.Time           // when a call last met a fault, or could have
+	steals     int                 // tokens of the next creates that somebody uses up before
 
 	truth
 }
@@ -126,6 +130,10 @@ func newPlay(seed uint64, dir string, daemons int, verbose bool) *play {
 	p.world.AddBucket(region, trailBucket)
 	p.world.OwnBucket(trailBucket, account)
 	p.plant()
+	if restoresByHand(seed) {
+		p.hands, p.operator = rand.New(rand.NewPCG(seed, 4)), p.client("operator")
+		p.happened[byHandPlays]++
+	}
 	for n := range daemons {
 		p.daemons = append(p.daemons, newDaemon(p, n))
 	}
@@ -209,7 +217,9 @@ func (p *play) run(steps int) {
 		p.file()
 		p.check()
 		p.trip()
+		p.byHand()
 	}
+	p.hands = nil // from now on the daemons are alone
 	p.heal()
 	p.promise()
 	p.resolved()

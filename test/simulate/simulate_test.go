@@ -58,8 +58,8 @@ func TestI1ToI7Simulated(t *testing.T) {
 	wg.Wait()
 	traces.check(t)
 	t.Logf("%d plays from seed %d:\n%s", plays, seed, &total)
-	for _, what := range mustHappen {
-		if total.count[what] == 0 && plays > 100 {
+	for _, what := range ends(plays, total.count[byHandPlays]) {
+		if total.count[what] == 0 {
 			t.Errorf("no play has come to %q: the simulation does not see it", what)
 		}
 	}

@@ -34,6 +34,24 @@ var mustHappen = []string{
 	"departures", "log files", "tokens guessed", "tokens used by others", "random tokens", "used tokens alerted",
 }
 
+// byHandEnds are the ends that so many plays with restores by hand have to come to.
+var byHandEnds = []string{
+	"restores by hand", "restores by hand of what is alive", "restores by hand of what may be alive", "restores by hand of what was never seen", "restores by hand that died", "flow logs created by hand",
+}
+
+const byHandPlays = "plays with restores by hand"
+
+// ends are those that a run of so many plays has to come to.
+func ends(plays uint64, byHand int) (all []string) {
+	if plays > 100 {
+		all = append(all, mustHappen...)
+	}
+	if byHand > 50 {
+		all = append(all, byHandEnds...)
+	}
+	return all
+}
+
 func (t *tally) add(sum map[string]int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -87,10 +87,19 @@ func (d *daemon) sends(token string) {
 	}
 }
 
+// stored notes that what AWS has answered until now is on disk: of a daemon and a command at the same time, that
+// order counts.
+func (d *daemon) stored() {
+	for _, a := range d.unstored {
+		d.answers[a[0]] = append(d.answers[a[0]], a[1])
+	}
+	d.unstored = nil
+}
+
 // answered is what must hold of an answer to a create: nobody who lacks the key can use its token
 // up. Daemons that share a queue may ask for other tags by one token.
 func (d *daemon) answered(token, code string) {
-	d.answers[token] = append(d.answers[token], code)
+	d.unstored = append(d.unstored, [2]string{token, code})
 	if code != "IdempotentParameterMismatch" {
 		return
 	}

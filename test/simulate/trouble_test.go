@@ -85,7 +85,8 @@ func (p *play) inTrouble(q *fakeaws.Request) fakeawstest.Refusal {
 }
 
 // hides answers in turn that a resource is not there, and that the rate is
-// exceeded. A daemon that is about to die may forget what it was told.
+// exceeded. A daemon that is about to die may forget what it was told, and while a command runs, nobody knows
+// whose answer is on disk first.
 func (p *play) hides(d *daemon, form url.Values, gone fakeawstest.Refusal) fakeawstest.Refusal {
 	if form.Get("DryRun") == "true" {
 		return fakeawstest.Refusal{}
@@ -93,7 +94,7 @@ func (p *play) hides(d *daemon, form url.Values, gone fakeawstest.Refusal) fakea
 	of := targetsOf(form)
 	said := slices.ContainsFunc(of, func(x target) bool { return d.hidden[x] })
 	for _, x := range of {
-		d.hidden[x] = !said || d.left >= 0
+		d.hidden[x] = !said || d.left >= 0 || p.commanding
 	}
 	if !said {
 		return gone

@@ -66,13 +66,15 @@ type truth struct {
 	unfinished    []replacing
 	stolen        map[string]bool // ClientTokens that somebody has used who knows the key
 	overlooked    map[string]bool // deletions, by event and flow log, whose record came to a daemon for which the account was away
+	asked         map[target]bool // somebody has restored a flow log there by hand
+	lastMeant     string          // the flow log of the last restore by hand
 	hung          time.Duration   // that calls waited for no answer
 	count         int
 }
 
 func newTruth() truth {
 	return truth{wanted: map[target]fakeaws.FlowLog{}, tampers: map[string]bool{}, summed: map[string]bool{}, madeBy: map[string]bool{}, decoys: map[string]bool{}, sneaked: map[string]bool{}, known: map[string]target{},
-		gone: map[string]bool{}, released: map[target]bool{}, halfTagged: map[target]bool{}, releases: map[string][2]time.Time{}, seen: map[string]bool{}, shown: map[target]map[*daemon]bool{}, named: map[string]bool{}, opened: map[string]string{}, event: map[string]map[string]bool{}, kinds: map[alert.Kind]int{}, unheard: map[string]bool{}, waved: map[string]bool{}, happened: map[string]int{}, stolen: map[string]bool{}, overlooked: map[string]bool{}, makers: map[string]made{}, inPlace: map[string]bool{}, paired: map[target]bool{}, losers: map[string][]made{}, blamed: map[string][]made{}, deliversSince: map[string]time.Time{}, stuck: map[string]bool{}, deleted: map[string][]string{}}
+		gone: map[string]bool{}, released: map[target]bool{}, halfTagged: map[target]bool{}, releases: map[string][2]time.Time{}, seen: map[string]bool{}, shown: map[target]map[*daemon]bool{}, named: map[string]bool{}, opened: map[string]string{}, event: map[string]map[string]bool{}, kinds: map[alert.Kind]int{}, unheard: map[string]bool{}, waved: map[string]bool{}, happened: map[string]int{}, stolen: map[string]bool{}, overlooked: map[string]bool{}, makers: map[string]made{}, inPlace: map[string]bool{}, paired: map[target]bool{}, losers: map[string][]made{}, blamed: map[string][]made{}, deliversSince: map[string]time.Time{}, stuck: map[string]bool{}, deleted: map[string][]string{}, asked: map[target]bool{}}
 }
 
 // client of somebody in the account.

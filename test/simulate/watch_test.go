@@ -193,11 +193,15 @@ func (p *play) noticed(d *daemon, id string, since time.Time) {
 	if p.disputed(d, id) { // by what the same refresh showed: it is not this daemon's to restore
 		return
 	}
+	if i := d.wrote[id]; i.Adopted && p.madeBy[i.NewID] { // somebody has put it back at once: see lossAlerted
+		return
+	}
 	p.happened["losses noticed by a refresh after an attack"]++
 	alerted := false
 	alerts := func(by *daemon) {
 		by.commits.naming(id, func(a alert.Alert) bool {
-			alerted = alerted || a.Kind == alert.Deletion && !a.Time.Before(since)
+			byHand := a.Kind == alert.Restored && ofRequest(a.EventID) // who restored it by hand was faster
+			alerted = alerted || (a.Kind == alert.Deletion || byHand) && !a.Time.Before(since)
 			return !alerted
 		})
 	}

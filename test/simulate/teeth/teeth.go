@@ -70,6 +70,8 @@ var teeth = []tooth{
 		t.c.putRow(row)
 `, `		t.c.putRow(row)
 `}}},
+	{"I4 by hand what AWS does not show yet", []patch{{"remediate/incident/by_hand.go",
+		`	return row.State == inventory.Live && !row.Imported && age < c.Policy.Settle`, `	return row.Imported && age < c.Policy.Settle`}}},
 	{"I4 tokens of public values", []patch{{"remediate/incident/token.go",
 		`	mac := hmac.New(sha256.New, []byte(k))
 `, `	mac := hmac.New(sha256.New, nil)

@@ -1,0 +1,251 @@
+package simulate
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"flowkeeper/alert"
+	"flowkeeper/internal/fakeaws"
+	"flowkeeper/internal/scopes"
+	"flowkeeper/internal/store"
+	"flowkeeper/inventory"
+	"flowkeeper/remediate"
+	"flowkeeper/remediate/incident"
+)
+
+// People restore by hand, too: by `flowkeeper restore`, which is a process of its own on the state
+// file of a daemon, and by calling CreateFlowLogs themselves. Both happen between and in the middle of
+// what a daemon does, and a command may be killed like a daemon. While a command runs, daemons
+// work, and attackers delete.
+
+// restoresByHand reports whether people restore by hand in a play. None of those has a golden trace.
+func restoresByHand(seed uint64) bool { return seed > goldens && seed%7 < 3 }
+
+// byHand restores something by hand, now and then.
+func (p *play) byHand() {
+	if p.hands != nil && p.hands.IntN(10) == 0 {
+		p.command(p.anyone())
+	}
+}
+
+// amid is a moment in the middle of what a daemon does, in which people may do something.
+func (p *play) amid() {
+	p.tick()
+	if p.hands == nil || p.commanding || p.hands.IntN(200) > 0 {
+		return
+	}
+	p.amidst = true
+	defer func() { p.amidst = false }()
+	if p.hands.IntN(2) == 0 {
+		p.createByHand()
+	} else if d := p.daemons[p.hands.IntN(len(p.daemons))]; !d.dead {
+		p.command(d)
+	}
+}
+
+// command runs `flowkeeper restore` on the state file of a daemon.
+func (p *play) command(d *daemon) {
+	id := p.meant(d)
+	if id == "" || d.away {
+		return
+	}
+	p.commanding = true
+	defer func() { p.commanding = false }()
+	c := newCommand(d)
+	defer func() {
+		c.cancel()
+		p.must(c.store.Close())
+	}()
+	if p.hands.IntN(3) == 0 {
+		c.left = p.hands.IntN(25)
+	}
+	p.say("restore %s by hand", id)
+	s := inventory.Scope{Account: account, Region: regionOf(p.known[id].resource)}
+	last, err := c.planned(s, id)
+	if err != nil {
+		p.happened["restores by hand of what was never seen"]++
+		p.say("  %v", err)
+		return
+	}
+	p.asked[p.known[id]] = true
+	i, alive, err := c.remediator.RestoreByHand(c.ctx, s, last.FlowLogID)
+	if !errors.Is(err, incident.ErrYoung) {
+		p.expected(c, err)
+	}
+	switch {
+	case c.dead:
+		p.happened["restores by hand that died"]++
+		p.say("  the command died")
+	case errors.Is(err, incident.ErrYoung):
+		p.happened["restores by hand of what may be alive"]++
+		p.say("  %v", err)
+	case err != nil:
+		p.happened["restores by hand that failed"]++
+		p.say("  %v", err)
+	case alive:
+		p.happened["restores by hand of what is alive"]++
+		p.say("  %s is alive", last.FlowLogID)
+	default:
+		p.happened["restores by hand"]++
+		p.say("  %s is %s %s %s", i.FlowLogID, i.State, i.Reason, i.NewID)
+	}
+	p.check() // what it made is known from now on
+}
+
+// meant is a flow log that a person restores: mostly one that was lost lately, or the one of the
+// last command. Nobody restores a decoy.
+func (p *play) meant(d *daemon) (id string) {
+	var ids []string
+	switch p.hands.IntN(8) {
+	case 0:
+		if !p.decoys[p.lastMeant] {
+			return p.lastMeant
+		}
+	case 1, 2:
+		ids = slices.Collect(maps.Keys(p.known))
+	case 3, 4: // what is back, for the moment
+		for _, i := range d.unsettled() {
+			if i.State == incident.Restored {
+				ids = append(ids, i.FlowLogID)
+			}
+		}
+	default:
+		for _, i := range d.unsettled() {
+			ids = append(ids, i.FlowLogID)
+		}
+	}
+	ids = slices.DeleteFunc(ids, func(id string) bool {
+		at, ok := p.known[id]
+		return !ok || p.decoys[id] || p.paired[at]
+	})
+	if slices.Sort(ids); len(ids) > 0 {
+		p.lastMeant = ids[p.hands.IntN(len(ids))]
+		return p.lastMeant
+	}
+	return ""
+}
+
+// newCommand is the process of a command beside a daemon: it has the daemon's state file, and nothing
+// else of it. What it brings to disk counts as the daemon's.
+func newCommand(d *daemon) *daemon {
+	p := d.p
+	c := &daemon{p: p, path: d.path, commits: d.commits}
+	ctx, cancel := context.WithCancel(context.Background())
+	c.ctx = ctx
+	c.mortal = &mortal{left: -1, cancel: cancel, tick: p.meanwhile}
+	st, err := store.Open(ctx, c.path, store.Options{Now: p.theirs, Route: func(alert.Alert) []string { return []string{"pager"} }})
+	p.must(err)
+	c.store = st
+	c.keys = aws.NewCredentialsCache(aws.CredentialsProviderFunc(c.credentials))
+	base := scopes.Account{}.Reach(scopes.OnClock(aws.Config{Region: region, HTTPClient: wire{c.mortal, c, p.world.HTTPClient().Transport},
+		Credentials: c.keys, Retryer: impatient}, p.theirs))
+	c.fleet, err = scopes.Connect(ctx, base, []scopes.Account{{ID: account}}, p.regions, slog.New(slog.DiscardHandler))
+	p.must(err)
+	mem := memory{st, c.mortal, c}
+	c.remediator = &remediate.Remediator{
+		Store:    room[remediate.Tx]{mem, st.Remediation(), func(tx remediate.Tx, w *writes) remediate.Tx { return remediates{tx, w} }},
+		News:     room[remediate.NewsTx]{mem, st.News(), func(tx remediate.NewsTx, w *writes) remediate.NewsTx { return newsOf{tx, w} }},
+		Snapshot: mem, Fleet: c.fleet, Policy: p.policy, Now: p.theirs, Log: p.log, AlertsAdded: func() {},
+		RefreshSoon: func(inventory.Scope, bool) {}, BypassOutbox: func(context.Context, alert.Alert) {},
+		Parallel: p.beside, Pause: c.pauses, Rand: p.random.Float64, Random: p.token,
+	}
+	return c
+}
+
+// planned is the restore that the command plans, before it asks AWS for anything.
+func (d *daemon) planned(s inventory.Scope, id string) (last incident.Incident, err error) {
+	err = d.store.View(d.ctx, func(tx *store.Tx) error {
+		c, err := tx.Case(s, incident.Selection{IDs: []string{id}}, d.p.theirs())
+		if err != nil {
+			return err
+		}
+		last, err = c.ByHand().Planned(c.Successor(id))
+		return err
+	})
+	return last, err
+}
+
+// ofRequest reports whether an event begins with a restore by hand: a person knew of the loss, and hears
+// of its end.
+func ofRequest(eventID string) bool { return strings.HasPrefix(eventID, "by-hand-") }
+
+// pauses lets the time of a command's pause pass.
+func (d *daemon) pauses(_ context.Context, pause time.Duration) bool {
+	d.p.pass(max(0, pause))
+	d.p.meanwhile()
+	return !d.dead
+}
+
+// meanwhile is what happens while a command waits for something. Where that runs amid what a daemon does, no daemon
+// begins anything else.
+func (p *play) meanwhile() {
+	p.tick()
+	if p.hands.IntN(4) > 0 {
+		return
+	}
+	d := p.daemons[p.hands.IntN(len(p.daemons))]
+	what := p.hands.IntN(8)
+	if d.dead || p.amidst && what < 5 {
+		return
+	}
+	p.check() // what daemons have just made is known to those who delete
+	switch what {
+	case 0, 1, 2:
+		d.step(p.anywhere())
+	case 3:
+		d.receive()
+	case 4:
+		d.refresh(p.anywhere())
+	case 5:
+		p.send(false)
+	case 6:
+		p.strike(p.attacker, 1)
+	case 7:
+		p.createByHand()
+	}
+	p.check()
+}
+
+// createByHand calls CreateFlowLogs for a flow log that is lost, as somebody does who does not know the
+// command. Where AWS allows doubles, he makes one, and so does Flowkeeper.
+func (p *play) createByHand() {
+	all := p.free()
+	if len(all) == 0 || p.twins {
+		return
+	}
+	f := p.wanted[all[p.hands.IntN(len(all))]]
+	out, err := p.operator.CreateFlowLogs(context.Background(), p.callFor(f), in(regionOf(f.ResourceID)))
+	if err != nil || len(out.FlowLogIds) == 0 {
+		p.say("somebody is refused to create %v: %v", targetOf(f), err)
+		return
+	}
+	f.CreatedAt, f.ID = p.now, ""
+	id := out.FlowLogIds[0]
+	p.isThere(id, f)
+	p.inPlace[id] = p.shared(targetOf(f))
+	p.happened["flow logs created by hand"]++
+	p.say("somebody creates %s at %v", id, targetOf(f))
+}
+
+// alsoAsked reports whether a flow log that nobody wanted was restored by hand: it is not protected
+// either.
+func (p *play) alsoAsked(f fakeaws.FlowLog) bool {
+	t := targetOf(f)
+	if !p.asked[t] {
+		return false
+	}
+	for id, at := range p.known {
+		if at == t && p.sneaked[id] {
+			p.sneaked[f.ID] = true
+			return true
+		}
+	}
+	return false
+}
