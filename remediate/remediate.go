@@ -118,8 +118,9 @@ func (r *Remediator) Wait() { r.tasks.Wait() }
 // slow creates are no hang.
 func (r *Remediator) Start(ctx context.Context, s inventory.Scope, beat, ended func()) {
 	api, configured := r.Fleet.EC2(s) // the restorer keeps it, also while the scope leaves the fleet
-	t := &turns{ctx: ctx, beat: beat, ended: ended, restorer: func() *restorer { return newRestorer(r, newParts(r, s, api, configured)) }}
-	r.memory(s).setWake(t.begin)
+	m := r.memory(s)
+	t := &turns{ctx: ctx, beat: beat, ended: func() { m.setWake(nil); ended() }, restorer: func() *restorer { return newRestorer(r, newParts(r, s, api, configured)) }}
+	m.setWake(t.begin)
 	t.start(r.Now(), jitterOf(r)())
 }
 

@@ -103,7 +103,7 @@ func TestAWakeDuringATurn(t *testing.T) {
 // TestI9ARestorerWaitsAsTheStoreSays: what is held back by a wait rule, by drift_wait
 // or by a backoff is done when its time has come, by the clock of the system;
 // another process's change is noticed at once.
-func TestI9RunWaitsAsTheStoreSays(t *testing.T) {
+func TestI9ARestorerWaitsAsTheStoreSays(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := newScene(t)
@@ -294,4 +294,21 @@ func TestI7AnEventThatCantBeReadHoldsNoRestore(t *testing.T) {
 			s.restored("vpc-2")
 		})
 	}
+}
+
+// TestAWakeAtTheStart comes between the moments when the scope knows its restorer and when that has begun.
+func TestAWakeAtTheStart(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newScene(t)
+		s.bubble = true
+		s.r.Rand = func() float64 { s.r.WakeRestorers(); return 0.5 }
+		turns := 0
+		stop := s.run(func() { turns++ })
+		synctest.Wait()
+		if turns == 0 {
+			t.Error("no turn")
+		}
+		stop()
+	})
 }

@@ -47,7 +47,7 @@ func (t *turns) start(now time.Time, share float64) {
 func (t *turns) begin() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.underway {
+	if t.underway || t.timer == nil { // nil: start is about to begin the first one
 		t.asked = true
 		return
 	}
