@@ -26,7 +26,7 @@ type scopeMemory struct {
 	reconsidered atomic.Bool  // inventory.destinations has been applied to the snapshot
 
 	mu           sync.Mutex
-	wake         func()                 // guarded by mu: begins a turn of the restorer; nil: none has begun
+	wake         func()                 // guarded by mu: begins a turn of the restorer; nil: none is at work
 	observations []incident.Observation // guarded by mu
 	torn         map[string]time.Time   // guarded by mu: resources that a record says are deleted, with the time when it was noted
 }

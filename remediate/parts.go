@@ -36,10 +36,10 @@ func newParts(r *Remediator, s inventory.Scope, api EC2, configured bool) scopeP
 	return scopeParts{store: st, client: client{api, s, m.pace, r.Now}, memory: m, notifier: notifier{st, r.News}, log: r.Log.With("account", s.Account, "region", s.Region)}
 }
 
-func (r *Remediator) restorer(s inventory.Scope) *restorer { return newRestorer(r, r.parts(s)) }
+func (r *Remediator) restorer(s inventory.Scope) restorer { return newRestorer(r, r.parts(s)) }
 
-func newRestorer(r *Remediator, p scopeParts) *restorer {
-	return &restorer{scopeParts: p, meter: r.Meter, parallel: r.parallel(), jitter: jitterOf(r), asking: r.askPlaces()}
+func newRestorer(r *Remediator, p scopeParts) restorer {
+	return restorer{scopeParts: p, meter: r.Meter, parallel: r.parallel(), jitter: jitterOf(r), asking: r.askSlots()}
 }
 
 func jitterOf(r *Remediator) func() float64 {
@@ -53,8 +53,8 @@ func jitterOf(r *Remediator) func() float64 {
 // what reads the store for alerts is not to wait for thousands of them.
 const mostAsking = 4
 
-// askPlaces holds one for each restorer that asks the store what is due.
-func (r *Remediator) askPlaces() chan struct{} {
+// askSlots holds one for each restorer that asks the store what is due.
+func (r *Remediator) askSlots() chan struct{} {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.asking == nil {

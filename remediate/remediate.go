@@ -105,7 +105,7 @@ type Remediator struct {
 	mu       sync.Mutex
 	memories map[inventory.Scope]*scopeMemory // guarded by mu
 	foreign  foreignScopes                    // guarded by mu
-	asking   chan struct{}                    // made under mu: see askPlaces
+	asking   chan struct{}                    // made under mu: see askSlots
 }
 
 // Wait returns once the calls to AWS that RecordFindings left behind have ended. They end
@@ -118,10 +118,17 @@ func (r *Remediator) Wait() { r.tasks.Wait() }
 // slow creates are no hang.
 func (r *Remediator) Start(ctx context.Context, s inventory.Scope, beat, ended func()) {
 	api, configured := r.Fleet.EC2(s) // the restorer keeps it, also while the scope leaves the fleet
-	m := r.memory(s)
-	t := &turns{ctx: ctx, beat: beat, ended: func() { m.setWake(nil); ended() }, restorer: func() *restorer { return newRestorer(r, newParts(r, s, api, configured)) }}
+	m, jitter := r.memory(s), jitterOf(r)
+	t := &turns{
+		restorer: func() restorer { return newRestorer(r, newParts(r, s, api, configured)) },
+		ctx:      ctx, beat: beat,
+		ended: func() {
+			m.setWake(nil) // which would keep the client of an account that has left
+			ended()
+		},
+	}
 	m.setWake(t.begin)
-	t.start(r.Now(), jitterOf(r)())
+	t.start(r.Now(), jitter())
 }
 
 // Step does what is due in one scope, once, as far as the scope's pace allows at this

@@ -15,20 +15,20 @@ const (
 // and does a step if something is. Between two turns there is a timer and no goroutine, so that thousands of
 // scopes can wait.
 type turns struct {
-	restorer func() *restorer // made for a turn: thousands of them would take more memory than what they restore
+	restorer func() restorer // made for a turn: thousands of them would take more memory than what they restore
 	ctx      context.Context
 	beat     func()
 	ended    func()
 
-	// The turn's alone.
+	// Those of the turn under way, once start has set them.
 	progress progress
 	stepped  time.Time     // when the last step began
 	most     time.Duration // the longest until the next turn
 
 	mu       sync.Mutex
 	timer    *time.Timer // begins the next turn
-	underway bool        // a turn, or all have ended
-	asked    bool        // for another one, during this one
+	underway bool        // a turn is; or all have ended
+	asked    bool        // for a turn, while begin could not begin one
 }
 
 // start begins the first turn, and returns at once. ended is called once, after the last turn. Restorers of thousands

@@ -74,9 +74,9 @@ func importFile(ctx context.Context, s state, args []string) error {
 }
 
 // watchedHere are the accounts and Regions to protect. Where the configuration leaves them to AWS, they are
-// those of the snapshot, if that is not empty; of an organisation that is not listed yet, all.
+// those of the snapshot, if that is not empty; of an organisation that is not listed yet, all accounts.
 func watchedHere(c configs.Config, members []organization.Member, listed bool, known []inventory.Scope) exportfile.Watched {
-	protected := daemon.ProtectedAccounts(c, "", members)
+	protected, organized := daemon.ProtectedAccounts(c, "", members), c.Organization.RoleName != ""
 	accounts, regions, own := []string{}, slices.Clone(c.Inventory.Regions), map[string][]string{}
 	for _, x := range protected {
 		accounts = append(accounts, x.ID)
@@ -85,17 +85,16 @@ func watchedHere(c configs.Config, members []organization.Member, listed bool, k
 		}
 	}
 	for _, x := range known {
-		if len(protected) == 0 {
+		if len(protected) == 0 && !organized {
 			accounts = append(accounts, x.Account)
 		}
 		if len(c.Inventory.Regions) == 0 {
 			regions = append(regions, x.Region)
 		}
 	}
-	if c.Organization.RoleName != "" && !listed {
-		accounts = nil
-	}
-	return exportfile.Watched{Accounts: sortedSet(accounts), Regions: sortedSet(unlessAll(regions)), Own: own}
+	w := exportfile.Watched{Organized: organized, Accounts: sortedSet(accounts), Regions: sortedSet(unlessAll(regions)), Own: own}
+	w.AnyAccount = organized && !listed || !organized && len(accounts) == 0
+	return w
 }
 
 // unlessAll are Regions, none if they are all.

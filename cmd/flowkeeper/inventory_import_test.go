@@ -22,6 +22,7 @@ func TestWatchedHere(t *testing.T) {
 	everywhere.Inventory.Regions = []string{"eu-west-1"}
 	organized := named
 	organized.Organization.RoleName = "flowkeeper"
+	alone := configs.Config{Organization: organized.Organization}
 	members := []organization.Member{{Account: organization.Account{ID: three}}, {Account: organization.Account{ID: "444455556666"}, Why: organization.Left}}
 	for name, c := range map[string]struct {
 		conf    configs.Config
@@ -46,6 +47,7 @@ func TestWatchedHere(t *testing.T) {
 		"a configured account beside it":      {organized, members, true, nil, in(two, "eu-west-1"), ""},
 		"one that departed":                   {organized, members, true, nil, in("444455556666", "eu-west-1"), "(111122223333, 222233334444, 333344445555): add it"},
 		"before the organisation is listed":   {organized, nil, false, nil, in(three, "eu-west-1"), ""},
+		"the last one has departed":           {alone, members[1:], true, []inventory.Scope{in("444455556666", "eu-west-1")}, in("444455556666", "eu-west-1"), "(none is): add it under organization.include"},
 	} {
 		err := watchedHere(c.conf, c.members, c.listed, c.known).Check(c.of)
 		if (err == nil) != (c.refused == "") || err != nil && !strings.Contains(err.Error(), c.refused) {

@@ -123,7 +123,7 @@ func printFinding(a *app, v replay.Finding) {
 		s.Put(f.FlowLogID, plannedWords(f))
 	}
 	if v.Omitted > 0 {
-		s.Put("more", alert.Plural(v.Omitted, "flow log"))
+		s.Put("and", fmt.Sprintf("%d more", v.Omitted))
 	}
 	for _, f := range v.FailedFlowLogs {
 		s.Put(f.FlowLogID, "not deleted: "+strings.TrimSpace(f.ErrorCode+" "+f.ErrorMessage))
@@ -153,7 +153,7 @@ func plannedWords(p replay.Planned) string {
 	}
 	if p.Would != "" {
 		would := map[string]string{
-			replay.Restore: "would be restored", replay.Wait: "would be restored later", replay.Restored: "is restored already", incident.Unknown: "can't be restored",
+			replay.Restore: "would be restored", replay.Wait: "would be restored later", replay.Restored: "was restored", incident.Unknown: "can't be restored",
 		}[p.Would]
 		parts = append(parts, cmp.Or(would, "would not be restored")+" ("+p.Why+")")
 	}

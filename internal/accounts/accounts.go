@@ -19,7 +19,7 @@ import (
 	"flowkeeper/inventory"
 )
 
-// Known is what is known of the accounts. Its methods may be called one after the other.
+// Known is what is known of the accounts. It is not safe for concurrent use.
 type Known struct {
 	conf      configs.Config
 	partition string // of the credentials, by the state file; empty: it does not say

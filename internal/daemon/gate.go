@@ -7,25 +7,25 @@ import (
 )
 
 // gate lets so many functions work at the same time, each on a goroutine of its own. Those that
-// wait for a place have no goroutine, so that thousands can wait, and begin in the order in which
+// wait for a slot have no goroutine, so that thousands can wait, and begin in the order in which
 // they came. It is safe for concurrent use.
 type gate struct {
 	mu      sync.Mutex
 	free    int
 	waiting []*func(leave func())
-	back    int // so many of waiting, the first ones, had a place before
+	back    int // so many of waiting, the first ones, had a slot before
 }
 
-// newGate returns a gate with so many places.
-func newGate(places int) *gate { return &gate{free: places} }
+// newGate returns a gate with so many slots.
+func newGate(slots int) *gate { return &gate{free: slots} }
 
-// enter calls fn once there is a place, and does not wait for it. If ctx ends before, it calls fn at
-// once, which must do no work then: nothing waits for a place longer than its ctx. fn must give the
-// place back by leave, at its end or before; more calls of leave do nothing.
+// enter calls fn once there is a slot, and does not wait for it. If ctx ends before, it calls fn at
+// once, which must do no work then: nothing waits for a slot longer than its ctx. fn must give the
+// slot back by leave, at its end or before; more calls of leave do nothing.
 func (g *gate) enter(ctx context.Context, fn func(leave func())) { g.join(ctx, false, fn) }
 
-// comeBack waits for a place for somebody who gave one back, before all who have had none yet, and returns
-// what gives it back. If ctx ends before, it returns without a place.
+// comeBack waits for a slot for somebody who gave one back, before all who have had none yet, and returns
+// what gives it back. If ctx ends before, it returns without a slot.
 func (g *gate) comeBack(ctx context.Context) (leave func()) {
 	in := make(chan func(), 1)
 	g.join(ctx, true, func(leave func()) { in <- leave })

@@ -9,15 +9,15 @@ import (
 	"time"
 )
 
-// counts are how many places are free, and how many wait for one.
+// counts are how many slots are free, and how many wait for one.
 func (g *gate) counts() (free, waiting int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.free, len(g.waiting)
 }
 
-// TestGate: no more than there are places work at the same time, the others begin in the order in
-// which they came, and a place is given back once, however often.
+// TestGate: no more than there are slots work at the same time, the others begin in the order in
+// which they came, and a slot is given back once, however often.
 func TestGate(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -27,9 +27,9 @@ func TestGate(t *testing.T) {
 		var at []time.Duration
 		for n := range 6 {
 			g.enter(t.Context(), func(leave func()) {
-				begun, at = append(begun, n), append(at, time.Since(start)) // one place is kept, so that these are in turn
+				begun, at = append(begun, n), append(at, time.Since(start)) // one slot is kept, so that these are in turn
 				if n == 0 {
-					time.Sleep(time.Hour) // keeps its place
+					time.Sleep(time.Hour) // keeps its slot
 				}
 				time.Sleep(time.Second)
 				leave()
@@ -43,23 +43,23 @@ func TestGate(t *testing.T) {
 			t.Errorf("%v begun at %v", begun, at)
 		}
 		if free, waiting := g.counts(); free != 1 || waiting != 0 {
-			t.Errorf("%d places are free, %d wait", free, waiting)
+			t.Errorf("%d slots are free, %d wait", free, waiting)
 		}
 		time.Sleep(time.Hour)
 		synctest.Wait()
 		if free, _ := g.counts(); free != 2 {
-			t.Errorf("%d places are free in the end", free)
+			t.Errorf("%d slots are free in the end", free)
 		}
 	})
 }
 
 // TestWhoGaveAPlaceBackComesFirst: before those that had none yet, in the order in which they ask, or without
-// a place once their context has ended.
+// a slot once their context has ended.
 func TestWhoGaveAPlaceBackComesFirst(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		g := newGate(1)
-		var begun []string // the one that has the place writes it
+		var begun []string // the one that has the slot writes it
 		work := func(name string) func(func()) {
 			return func(leave func()) {
 				begun = append(begun, name)
@@ -89,14 +89,14 @@ func TestWhoGaveAPlaceBackComesFirst(t *testing.T) {
 			t.Errorf("%v, want %v", begun, want)
 		}
 		if free, waiting := g.counts(); free != 1 || waiting != 0 || g.back != 0 {
-			t.Errorf("%d places are free, %d wait, %d of them again", free, waiting, g.back)
+			t.Errorf("%d slots are free, %d wait, %d of them again", free, waiting, g.back)
 		}
 	})
 }
 
-// TestWhatWaitsForAPlaceEndsWithItsContext: at once, while others have all places, and the others
+// TestWhatWaitsForASlotEndsWithItsContext: at once, while others have all slots, and the others
 // that wait keep their order.
-func TestWhatWaitsForAPlaceEndsWithItsContext(t *testing.T) {
+func TestWhatWaitsForASlotEndsWithItsContext(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		g := newGate(1)
@@ -128,7 +128,7 @@ func TestWhatWaitsForAPlaceEndsWithItsContext(t *testing.T) {
 		time.Sleep(3 * time.Hour)
 		synctest.Wait()
 		if free, _ := g.counts(); !slices.Equal(begun, []int{0, 2, 1, 3}) || free != 1 {
-			t.Errorf("%v begun, and %d places are free", begun, free)
+			t.Errorf("%v begun, and %d slots are free", begun, free)
 		}
 	})
 }

@@ -66,7 +66,7 @@ func TestAScopeThatWaitsHasNoGoroutine(t *testing.T) {
 	})
 }
 
-// TestAScopeIsBackWhileItsRehearsalWaits for a place, behind those of Regions that hang: the scope
+// TestAScopeIsBackWhileItsRehearsalWaits for a slot, behind those of Regions that hang: the scope
 // is restored at once.
 func TestAScopeIsBackWhileItsRehearsalWaits(t *testing.T) {
 	t.Parallel()

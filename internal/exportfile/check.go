@@ -12,9 +12,12 @@ import (
 	"flowkeeper/inventory"
 )
 
-// Watched are the accounts and Regions whose flow logs are refreshed, none: any.
+// Watched are the accounts and Regions whose flow logs are refreshed.
 type Watched struct {
-	Accounts, Regions []string
+	AnyAccount bool // also others than Accounts
+	Organized  bool // AWS Organizations names accounts, too
+	Accounts   []string
+	Regions    []string // none: any
 	// Own are the Regions of accounts that have some of their own, instead of Regions.
 	Own map[string][]string
 }
@@ -26,12 +29,28 @@ func (w Watched) Check(s inventory.Scope) error {
 		regions, where = own, "to the regions of "+s.Account+" under accounts"
 	}
 	switch {
-	case len(w.Accounts) > 0 && !slices.Contains(w.Accounts, s.Account):
-		return fmt.Errorf("account %s is not watched here (%s): add it under accounts first", s.Account, strings.Join(w.Accounts, ", "))
+	case !w.AnyAccount && !slices.Contains(w.Accounts, s.Account):
+		fix := "add it under accounts first"
+		if w.Organized {
+			fix = "add it under organization.include or accounts first"
+		}
+		return fmt.Errorf("account %s is not watched here (%s): %s", s.Account, few(w.Accounts), fix)
 	case len(regions) > 0 && !slices.Contains(regions, s.Region):
 		return fmt.Errorf("region %s is not watched here (%s): add it %s first", s.Region, strings.Join(regions, ", "), where)
 	}
 	return nil
+}
+
+// few names the first of some accounts.
+func few(accounts []string) string {
+	const most = 5
+	switch more := len(accounts) - most; {
+	case len(accounts) == 0:
+		return "none is"
+	case more > 0:
+		return fmt.Sprintf("%s and %d more", strings.Join(accounts[:most], ", "), more)
+	}
+	return strings.Join(accounts, ", ")
 }
 
 // The forms of a flow log's settings. AWS may allow more one day, and our own export must not

@@ -48,7 +48,7 @@ func TestImportRefuses(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			rows, problems := Read(strings.NewReader(c.in), Watched{}, nil, noon)
+			rows, problems := Read(strings.NewReader(c.in), Watched{AnyAccount: true}, nil, noon)
 			if len(rows) > 0 || len(problems) == 0 || !strings.Contains(strings.Join(problems, "\n"), c.want) {
 				t.Errorf("%d rows, %q", len(rows), problems)
 			}
@@ -62,6 +62,7 @@ func TestImportRefusesWhatIsNotWatchedHere(t *testing.T) {
 	for want, here := range map[string]Watched{
 		"":                                       {Accounts: []string{"111122223333"}, Regions: []string{"eu-west-1", "us-east-1"}},
 		"account 111122223333 is not watched":    {Accounts: []string{"444455556666"}},
+		"(1, 2, 3, 4, 5 and 2 more): add it":     {Accounts: []string{"1", "2", "3", "4", "5", "6", "7"}},
 		"region eu-west-1 is not watched here (": {Accounts: []string{"111122223333"}, Regions: []string{"us-east-1"}},
 	} {
 		_, problems := Read(strings.NewReader(head+goodRow), here, nil, noon)
@@ -75,10 +76,10 @@ func TestImportRefusesWhatIsNotWatchedHere(t *testing.T) {
 // limited.
 func TestImportReportsManyProblemsButNotAll(t *testing.T) {
 	t.Parallel()
-	if _, p := Read(strings.NewReader(head+"x\n"+goodRow+"\ny\n"), Watched{}, nil, noon); len(p) != 2 {
+	if _, p := Read(strings.NewReader(head+"x\n"+goodRow+"\ny\n"), Watched{AnyAccount: true}, nil, noon); len(p) != 2 {
 		t.Errorf("%q", p)
 	}
-	if _, p := Read(strings.NewReader(head+strings.Repeat("x\n", 1000)), Watched{}, nil, noon); len(p) != maxProblems {
+	if _, p := Read(strings.NewReader(head+strings.Repeat("x\n", 1000)), Watched{AnyAccount: true}, nil, noon); len(p) != maxProblems {
 		t.Errorf("%d problems", len(p))
 	}
 }
@@ -88,7 +89,7 @@ func TestImportReportsManyProblemsButNotAll(t *testing.T) {
 func TestImportProtectsOnlyWhatMayBe(t *testing.T) {
 	t.Parallel()
 	for pattern, want := range map[string]bool{"arn:aws:s3:::*": true, "arn:aws:s3:::other": false} {
-		rows, problems := Read(strings.NewReader(head+goodRow), Watched{}, []string{pattern}, noon)
+		rows, problems := Read(strings.NewReader(head+goodRow), Watched{AnyAccount: true}, []string{pattern}, noon)
 		if len(problems) > 0 || rows[0].Protected != want || rows[0].Excluded == want {
 			t.Errorf("%s: %+v, %q", pattern, rows, problems)
 		}

@@ -109,7 +109,7 @@ func planOne(c *incident.Case, id string, rec incident.Record) Planned {
 const (
 	Restore       = "restore"
 	Wait          = "wait"
-	Restored      = "restored" // it is already
+	Restored      = "restored" // the incident of this loss has a replacement
 	NotConfigured = "not_configured"
 )
 
