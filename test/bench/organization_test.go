@@ -2,6 +2,7 @@ package bench_test
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -11,11 +12,13 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
@@ -223,41 +226,75 @@ func (d *orgDaemon) stop(b *testing.B) {
 	must(b, d.Wait())
 }
 
-// bareRound is how long the SDK's paginators take for all scopes with nothing behind them, as
-// many scopes at once as the daemon asks for. The roles are assumed before.
+// bareRound is how long the SDK's paginators take for all scopes with nothing behind them, in a process of their own.
 func (o *organization) bareRound(b *testing.B) time.Duration {
-	clients := map[inventory.Scope]*ec2.Client{}
+	keys, err := o.user().Retrieve(b.Context())
+	must(b, err)
+	text, err := json.Marshal(bareLoop{o.url, keys.AccessKeyID, keys.SecretAccessKey, o.regions, o.size})
+	must(b, err)
+	c := exec.CommandContext(within(b, 5*time.Minute), os.Args[0])
+	c.Env, c.Stderr = append(os.Environ(), bareEnv+"="+string(text)), os.Stderr
+	out, err := c.Output()
+	must(b, err)
+	took, err := time.ParseDuration(strings.TrimSpace(string(out)))
+	must(b, err)
+	return took
+}
+
+const bareEnv = "FLOWKEEPER_BENCH_BARE"
+
+// bareLoop is what the process of a bareRound needs to know.
+type bareLoop struct {
+	URL, AccessKeyID, SecretAccessKey string
+	Regions                           []string
+	Size                              int
+}
+
+func bareMain(text string) error {
+	var l bareLoop
+	if err := json.Unmarshal([]byte(text), &l); err != nil {
+		return err
+	}
+	took, err := l.run(context.Background())
+	fmt.Println(took)
+	return err
+}
+
+// run lists the flow logs of all scopes, as many scopes at once as the daemon asks for, and returns how long it
+// took. The roles are assumed before.
+func (l bareLoop) run(ctx context.Context) (time.Duration, error) {
+	var clients []*ec2.Client
 	connections := awshttp.NewBuildableClient() // all clients': one of its own would keep its socket open
-	tokens := sts.New(sts.Options{Region: region, BaseEndpoint: &o.url, Credentials: o.user()})
+	tokens := sts.New(sts.Options{Region: region, BaseEndpoint: &l.URL, Credentials: credentials.NewStaticCredentialsProvider(l.AccessKeyID, l.SecretAccessKey, "")})
 	for n := range orgAccounts {
 		keys := aws.NewCredentialsCache(stscreds.NewAssumeRoleProvider(tokens, orgRole(orgAccount(n))))
-		_, err := keys.Retrieve(b.Context())
-		must(b, err)
-		for _, r := range o.regions {
-			clients[inventory.Scope{Account: orgAccount(n), Region: r}] = ec2.New(ec2.Options{Region: r, BaseEndpoint: &o.url, Credentials: keys, HTTPClient: connections})
+		if _, err := keys.Retrieve(ctx); err != nil {
+			return 0, err
+		}
+		for _, r := range l.Regions {
+			clients = append(clients, ec2.New(ec2.Options{Region: r, BaseEndpoint: &l.URL, Credentials: keys, HTTPClient: connections}))
 		}
 	}
-	began := time.Now()
+	began, listed := time.Now(), atomic.Int64{}
 	var g errgroup.Group
 	g.SetLimit(atOnce)
-	for s, client := range clients {
+	for _, client := range clients {
 		g.Go(func() error {
-			listed := 0
 			for p := ec2.NewDescribeFlowLogsPaginator(client, &ec2.DescribeFlowLogsInput{MaxResults: aws.Int32(1000)}); p.HasMorePages(); {
-				page, err := p.NextPage(b.Context())
+				page, err := p.NextPage(ctx)
 				if err != nil {
 					return err
 				}
-				listed += len(page.FlowLogs)
-			}
-			if listed != len(o.ids[s]) {
-				return fmt.Errorf("%d listed in %s", listed, s)
+				listed.Add(int64(len(page.FlowLogs)))
 			}
 			return nil
 		})
 	}
-	must(b, g.Wait())
-	return time.Since(began)
+	err := g.Wait()
+	if n := listed.Load(); err == nil && n != int64(l.Size) {
+		err = fmt.Errorf("%d flow logs listed of %d", n, l.Size)
+	}
+	return time.Since(began), err
 }
 
 // deletions is how long a restore takes in the first account, and in the last one, in turn.
