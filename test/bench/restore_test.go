@@ -3,6 +3,7 @@ package bench_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"net/http"
 	"path/filepath"
@@ -137,7 +138,7 @@ func (s *bed) flowkeeper(ctx context.Context, ready chan<- struct{}) error {
 	return d.Run(ctx)
 }
 
-// bare makes the same calls in a loop, and keeps nothing.
+// bare makes the same calls in a loop until ctx ends, which may be in the middle of one, and keeps nothing.
 func (s *bed) bare(ctx context.Context, ready chan<- struct{}) error {
 	close(ready)
 	for ctx.Err() == nil {
@@ -146,15 +147,19 @@ func (s *bed) bare(ctx context.Context, ready chan<- struct{}) error {
 			break
 		}
 		for _, m := range out.Messages {
-			s.bareRestore(ctx, aws.ToString(m.Body))
-			_, err := s.sqs.DeleteMessage(ctx, &sqs.DeleteMessageInput{QueueUrl: &s.queueURL, ReceiptHandle: m.ReceiptHandle})
-			must(s.b, err)
+			err := s.bareRestore(ctx, aws.ToString(m.Body))
+			if err == nil {
+				_, err = s.sqs.DeleteMessage(ctx, &sqs.DeleteMessageInput{QueueUrl: &s.queueURL, ReceiptHandle: m.ReceiptHandle})
+			}
+			if err != nil && ctx.Err() == nil {
+				return err
+			}
 		}
 	}
 	return nil
 }
 
-func (s *bed) bareRestore(ctx context.Context, body string) {
+func (s *bed) bareRestore(ctx context.Context, body string) error {
 	var m struct {
 		Detail struct {
 			AWSRegion         string
@@ -163,7 +168,9 @@ func (s *bed) bareRestore(ctx context.Context, body string) {
 			}
 		}
 	}
-	must(s.b, json.Unmarshal([]byte(body), &m))
+	if err := json.Unmarshal([]byte(body), &m); err != nil {
+		return err
+	}
 	id := m.Detail.RequestParameters.DeleteFlowLogsRequest.FlowLogId.Content
 	posted := make(chan error, 1)
 	go func() {
@@ -176,11 +183,11 @@ func (s *bed) bareRestore(ctx context.Context, body string) {
 	resource := s.resource[id]
 	there := func(o *ec2.Options) { o.Region = m.Detail.AWSRegion }
 	_, err := s.ec2.DescribeFlowLogs(ctx, &ec2.DescribeFlowLogsInput{Filter: []types.Filter{{Name: aws.String("resource-id"), Values: []string{resource}}}}, there)
-	must(s.b, err)
-	f := flowLog(resource)
-	_, err = s.ec2.CreateFlowLogs(ctx, createInput(f, id, f.Tags), there)
-	must(s.b, err)
-	must(s.b, <-posted)
+	if err == nil {
+		f := flowLog(resource)
+		_, err = s.ec2.CreateFlowLogs(ctx, createInput(f, id, f.Tags), there)
+	}
+	return errors.Join(err, <-posted)
 }
 
 // createInput are the parameters that make flow logs like f, on more resources too.
