@@ -51,10 +51,10 @@ simulate:
 	SIM_SEED=$${SIM_SEED:-$$(date +%s)} SIM_STEPS=$(SIM_STEPS) SIM_AGAIN=12 $(GO) test -count 1 -v -timeout 60m -run 'Simulated|EveryDeath' ./test/simulate
 	$(GO) run ./test/simulate/teeth
 
-# A simulated day of an organisation in which nothing may grow: a quarter of an hour on an idle core.
+# A simulated day of an organisation in which nothing may grow: a quarter of an hour of one core.
 soak: export TMPDIR := $(or $(wildcard /dev/shm),$(TMPDIR),/tmp)
 soak:
-	GOGC=800 SOAK_ACCOUNTS=$${SOAK_ACCOUNTS:-200} SOAK_REGIONS=$${SOAK_REGIONS:-17} SOAK_HOURS=$${SOAK_HOURS:-24} SOAK_SCHEDULE="$${SOAK_SCHEDULE:-@every 1h}" \
+	SOAK_ACCOUNTS=$${SOAK_ACCOUNTS:-200} SOAK_REGIONS=$${SOAK_REGIONS:-17} SOAK_HOURS=$${SOAK_HOURS:-24} SOAK_SCHEDULE="$${SOAK_SCHEDULE:-@every 1h}" \
 		SOAK_ALERT_REFRESH=$${SOAK_ALERT_REFRESH:-5m} $(GO) test -count 1 -v -timeout 5h ./test/soak
 
 # A thousand SIGKILLs of the real binary, over HTTP, with faults.
