@@ -67,7 +67,11 @@ func reopened(e incident.Event, now time.Time) (_ incident.Event, ok bool) {
 	if e.RestoredAlertedAt.IsZero() && e.ClosedAlertedAt.IsZero() {
 		return e, false
 	}
-	e.ReopenedAt, e.RestoredAlertedAt, e.ClosedAlertedAt, e.DueAt = now, time.Time{}, time.Time{}, now.Add(incident.NotifyRestoredAfter)
+	due := now.Add(incident.NotifyRestoredAfter)
+	if e.Source == incident.ByDrift && e.DeletionAlertedAt.IsZero() { // that the others are lost is yet to be alerted
+		due = incident.Soonest(e.DueAt, now.Add(incident.NotifyDriftAfter))
+	}
+	e.ReopenedAt, e.RestoredAlertedAt, e.ClosedAlertedAt, e.DueAt = now, time.Time{}, time.Time{}, due
 	e.OverdueAt = incident.Soonest(e.OverdueAt, now.Add(incident.OverdueAfter))
 	return e, true
 }

@@ -31,14 +31,17 @@ func TestAfterNote(t *testing.T) {
 		"reopened, all others are back": {incident.NoteReopened, func(e *incident.Event) { e.RestoredAlertedAt = ago(time.Second) }, true, 5 * time.Minute, 4 * time.Minute, never},
 		"reopened, all others are over": {incident.NoteReopened, func(e *incident.Event) { e.ClosedAlertedAt = ago(time.Second) }, true, 5 * time.Minute, 4 * time.Minute, never},
 		"requested after the end":       {incident.NoteRequested, closed, true, 5 * time.Minute, 5 * time.Minute, never},
-		"requested, and forgotten":      {incident.NoteRequested, forgotten, true, 5 * time.Minute, 4 * time.Minute, never},
-		"overdue earlier":               {incident.NoteOverdue, func(e *incident.Event) { e.OverdueAt = noon.Add(time.Hour) }, true, 4 * time.Minute, 4 * time.Minute, never},
-		"overdue after nothing was":     {incident.NoteOverdue, func(e *incident.Event) { e.OverdueAt = time.Time{} }, true, 4 * time.Minute, 4 * time.Minute, never},
-		"overdue no earlier":            {incident.NoteOverdue, nil, false, 4 * time.Minute, 4 * time.Minute, never},
-		"stuck":                         {incident.NoteStuck, nil, true, 4 * time.Minute, 4 * time.Minute, 30 * time.Second},
-		"stuck again":                   {incident.NoteStuck, func(e *incident.Event) { e.StuckAlerted = true }, true, 4 * time.Minute, 4 * time.Minute, 16 * time.Minute},
-		"stuck, as another is":          {incident.NoteStuck, func(e *incident.Event) { e.StuckAt = noon.Add(time.Second) }, false, 4 * time.Minute, 4 * time.Minute, time.Second},
-		"stuck, and forgotten":          {incident.NoteStuck, forgotten, true, never, never, 30 * time.Second},
+		"requested, others not alerted": {incident.NoteRequested, func(e *incident.Event) {
+			e.Source, e.DeletionAlertedAt, e.RestoredAlertedAt, e.DueAt = incident.ByDrift, time.Time{}, ago(time.Second), noon.Add(20*time.Second)
+		}, true, 20 * time.Second, 4 * time.Minute, never},
+		"requested, and forgotten":  {incident.NoteRequested, forgotten, true, 5 * time.Minute, 4 * time.Minute, never},
+		"overdue earlier":           {incident.NoteOverdue, func(e *incident.Event) { e.OverdueAt = noon.Add(time.Hour) }, true, 4 * time.Minute, 4 * time.Minute, never},
+		"overdue after nothing was": {incident.NoteOverdue, func(e *incident.Event) { e.OverdueAt = time.Time{} }, true, 4 * time.Minute, 4 * time.Minute, never},
+		"overdue no earlier":        {incident.NoteOverdue, nil, false, 4 * time.Minute, 4 * time.Minute, never},
+		"stuck":                     {incident.NoteStuck, nil, true, 4 * time.Minute, 4 * time.Minute, 30 * time.Second},
+		"stuck again":               {incident.NoteStuck, func(e *incident.Event) { e.StuckAlerted = true }, true, 4 * time.Minute, 4 * time.Minute, 16 * time.Minute},
+		"stuck, as another is":      {incident.NoteStuck, func(e *incident.Event) { e.StuckAt = noon.Add(time.Second) }, false, 4 * time.Minute, 4 * time.Minute, time.Second},
+		"stuck, and forgotten":      {incident.NoteStuck, forgotten, true, never, never, 30 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
