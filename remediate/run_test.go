@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -69,6 +70,38 @@ func TestRestorersWakeUpApart(t *testing.T) {
 				t.Errorf("with %v woken up at %v, want %v", random, woken, want)
 			}
 		})
+	}
+}
+
+// TestTheClientOfAScopeThatLeftIsLetGo: it holds the credentials of an account that has departed.
+func TestTheClientOfAScopeThatLeftIsLetGo(t *testing.T) {
+	t.Parallel()
+	var s *scene
+	gone := make(chan struct{})
+	synctest.Test(t, func(t *testing.T) {
+		s = newScene(t)
+		s.bubble = true
+		client := &struct {
+			remediate.EC2
+			_ [1 << 10]byte // an allocation of its own
+		}{EC2: s.api}
+		runtime.AddCleanup(client, func(gone chan struct{}) { close(gone) }, gone)
+		s.r.Fleet = fleet{scope: client}
+		stop := s.run(func() {})
+		s.r.Fleet = fleet{}
+		synctest.Wait()
+		stop()
+	})
+	for late := time.After(10 * time.Second); ; {
+		runtime.GC()
+		select {
+		case <-gone:
+			runtime.KeepAlive(s)
+			return
+		case <-late:
+			t.Fatal("it is kept")
+		case <-time.After(10 * time.Millisecond):
+		}
 	}
 }
 
