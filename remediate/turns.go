@@ -15,7 +15,7 @@ const (
 // and does a step if something is. Between two turns there is a timer and no goroutine, so that thousands of
 // scopes can wait.
 type turns struct {
-	restorer func() restorer // made for a turn: thousands of them would take more memory than what they restore
+	restorer func() restorer // makes one for each turn: one for each of thousands of scopes would take megabytes
 	ctx      context.Context
 	beat     func()
 	ended    func()

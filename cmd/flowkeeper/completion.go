@@ -96,9 +96,9 @@ func amended(w io.Writer, generate func(io.Writer) error, old, now string) error
 // maxCompletions is how many a shell can reasonably show.
 const maxCompletions = 200
 
-// plainWord is a word that no shell expands. Other words are not offered: whoever makes a flow log
-// chooses some of the words that are offered here. Bash puts the beginning that all offers share on
-// the command line as it is, and evaluates it when it completes again.
+// plainWord is a word that no shell expands. No other words are offered, because an attacker can choose some of
+// them: the destination of a flow log, for example. Bash puts the beginning that all offers share on the
+// command line as it is, and evaluates it when it completes again.
 var plainWord = regexp.MustCompile(`^[\w@%+=:,./-]+$`)
 
 // shellActive is what a shell expands, or what ends a command (see plainWord). A description gets on

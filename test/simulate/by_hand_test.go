@@ -172,8 +172,8 @@ func (d *daemon) planned(s inventory.Scope, id string) (last incident.Incident, 
 	return last, err
 }
 
-// ofRequest reports whether an event begins with a restore by hand: a person knew of the loss, and hears
-// of its end.
+// ofRequest reports whether an event began with a restore by hand. It has no alert of the loss, of which the person
+// knew, but one of its end.
 func ofRequest(eventID string) bool { return strings.HasPrefix(eventID, "by-hand-") }
 
 // pauses lets the time of a command's pause pass.

@@ -85,8 +85,8 @@ func (p *play) inTrouble(q *fakeaws.Request) fakeawstest.Refusal {
 }
 
 // hides answers in turn that a resource is not there, and that the rate is
-// exceeded. A daemon that is about to die may forget what it was told, and while a command runs, nobody knows
-// whose answer is on disk first.
+// exceeded. A daemon that is about to die may forget the answer. While a command runs, its answers and
+// the daemon's may reach the disk in any order.
 func (p *play) hides(d *daemon, form url.Values, gone fakeawstest.Refusal) fakeawstest.Refusal {
 	if form.Get("DryRun") == "true" {
 		return fakeawstest.Refusal{}
