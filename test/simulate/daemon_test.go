@@ -225,6 +225,7 @@ func (d *daemon) hears(fs []detection.Finding) {
 	for _, f := range fs {
 		for _, id := range d.p.deleted[f.Record.EventID] {
 			key := f.Record.EventID + id
+			d.heardAt[key] = append(d.heardAt[key], d.p.theirs())
 			if _, again := d.heard[key]; !again {
 				d.heard[key] = d.knew(id)
 			}

@@ -66,11 +66,7 @@ func (p *play) heard(a alert.Alert) {
 		}
 	}
 	if a.Repeats != nil {
-		for _, c := range a.Repeats.Examples {
-			p.summed[c.EventID] = true
-			p.named[c.FlowLogID] = p.named[c.FlowLogID] || p.skewed // of what counts as long gone
-			p.tampers[c.EventID] = p.tampers[c.EventID] || a.Kind == alert.Tamper
-		}
+		p.sums(a)
 	}
 	for _, f := range a.FlowLogs {
 		p.named[f.FlowLogID] = true
@@ -187,7 +183,7 @@ func (p *play) promise() {
 		}
 		for _, id := range r.deleted {
 			known := p.seen[id] && len(p.daemons) == 1 && !p.skewed // of several, another than the one that saw it may get the record; by a wrong clock it may count as long gone
-			if !p.event[r.event][id] && (known || !p.summed[r.event]) && !p.overlooked[r.event+id] {
+			if !p.event[r.event][id] && !p.overlooked[r.event+id] && (known || !p.summed[r.event] && !p.counted(r.event, id)) {
 				p.fail("nobody was told that %s deleted %s", r.event, id)
 			}
 		}
