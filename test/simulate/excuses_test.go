@@ -385,3 +385,17 @@ func (p *play) choose() {
 		}
 	}
 }
+
+// tookForStale reports whether a daemon whose clock has been wrong can have taken for stale what
+// it made itself by a call whose answer was lost: it compares AWS's time with its own
+// (Incident.NothingMadeAt), and learns of it only when it observes the resource or tries again.
+func (p *play) tookForStale(id string) bool {
+	return p.skewed && !p.madeBy[id] && slices.ContainsFunc(p.daemons, func(d *daemon) bool {
+		for lost, i := range d.wrote {
+			if p.known[lost] == p.known[id] && !i.NothingMadeAt.IsZero() && i.NewID == "" {
+				return true
+			}
+		}
+		return false
+	})
+}
