@@ -1,9 +1,6 @@
 package inventory
 
 import (
-	"crypto/sha256"
-	"encoding/json"
-
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 )
@@ -49,21 +46,6 @@ func FromEC2(scope Scope, d types.FlowLog) FlowLog {
 		f.Tags[aws.ToString(t.Key)] = aws.ToString(t.Value)
 	}
 	return f
-}
-
-// Digest is equal for equal settings, tags included, and equal success of
-// delivery. A refresh compares it to know what changed without reading whole
-// rows.
-func (f FlowLog) Digest() [16]byte {
-	b, err := json.Marshal(f.Settings)
-	if err != nil {
-		panic("inventory: settings are plain values: " + err.Error())
-	}
-	sum := sha256.Sum256(b)
-	if f.Failing() {
-		sum[0] ^= 1
-	}
-	return [16]byte(sum[:16])
 }
 
 // Failing reports whether AWS says that it can't deliver. It says so up to ten
