@@ -210,13 +210,13 @@ func (p *play) tombstones(alive map[string]bool) {
 	}
 }
 
-// letGo reports whether a daemon found a released flow log gone a day ago or more, so
-// that no record of the loss brings it back any more (docs/failure-modes.md).
+// letGo reports whether a daemon found a released flow log gone a day ago or more, or believed a forged
+// record of its end, so that no record of the loss brings it back any more (docs/failure-modes.md).
 func (p *play) letGo(id string) (yes bool) {
 	for _, d := range p.daemons {
 		p.must(d.store.View(context.Background(), func(tx *store.Tx) error {
 			i, found, err := tx.Incident(inventory.Scope{Account: account, Region: regionOf(p.known[id].resource)}, id)
-			yes = yes || found && i.State == incident.Closed && i.Reason == incident.Released && i.Source == incident.ByDrift && p.theirs().Sub(i.OpenedAt) >= 24*time.Hour
+			yes = yes || found && i.State == incident.Closed && i.Reason == incident.Released && (i.Source == incident.ByDrift || len(p.blamed[id]) > 0) && p.theirs().Sub(i.OpenedAt) >= 24*time.Hour
 			return err
 		}))
 	}
