@@ -124,18 +124,17 @@ func patient(o *ec2.Options) { o.RetryMaxAttempts = 4 }
 // Gone rows that are listed all the same stay gone (I5).
 func (d *Diff) Changed(ctx context.Context, page []types.FlowLog) ([]FlowLog, error) {
 	d.Listed += len(page)
-	found := make([]FlowLog, len(page))
 	ids := make([]string, len(page))
 	for n, f := range page {
-		found[n] = FromEC2(d.scope, f)
-		ids[n] = found[n].ID
+		ids[n] = aws.ToString(f.FlowLogId)
 	}
 	known, err := d.snapshot.Known(ctx, d.scope, ids)
 	if err != nil {
 		return nil, fmt.Errorf("compare flow logs of %s with the snapshot: %w", d.scope, err)
 	}
-	changed := found[:0]
-	for _, f := range found {
+	var changed []FlowLog
+	for _, p := range page {
+		f := FromEC2(d.scope, p)
 		k, ok := known[f.ID]
 		if ok {
 			d.seen.Add(k.Num)
