@@ -10,6 +10,7 @@ import (
 
 	"flowkeeper/internal/exportfile"
 	"flowkeeper/internal/store"
+	"flowkeeper/inventory"
 )
 
 // TestExportRoundTrip: what one state file exports, another one imports, and
@@ -29,7 +30,7 @@ func TestExportRoundTrip(t *testing.T) {
 		return b.String()
 	}
 	text := export(first)
-	rows, problems := exportfile.Read(strings.NewReader(text), exportfile.Watched{AnyAccount: true}, nil, noon)
+	rows, problems := exportfile.Read(strings.NewReader(text), func(inventory.Scope) error { return nil }, nil, noon)
 	if len(problems) > 0 {
 		t.Fatal(problems)
 	}

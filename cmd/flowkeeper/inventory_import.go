@@ -4,18 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/spf13/cobra"
 
 	"flowkeeper/alert"
-	"flowkeeper/configs"
 	"flowkeeper/internal/daemon"
 	"flowkeeper/internal/exportfile"
-	"flowkeeper/internal/organization"
-	"flowkeeper/internal/scopes"
 	"flowkeeper/internal/term"
-	"flowkeeper/inventory"
 )
 
 func newImportCommand(a *app) *cobra.Command {
@@ -48,9 +43,9 @@ func importFile(ctx context.Context, s state, args []string) error {
 	if err != nil {
 		return err
 	}
-	here := watchedHere(s.conf, members, !listed.IsZero(), known)
+	watched := daemon.WatchedBy(s.conf, members, !listed.IsZero(), known)
 	progress := s.Progress("reading "+term.Clean(name), 0)
-	rows, problems := exportfile.Read(in, here, s.conf.Inventory.Destinations, s.now())
+	rows, problems := exportfile.Read(in, watched.Check, s.conf.Inventory.Destinations, s.now())
 	progress.End()
 	if ctx.Err() != nil {
 		return ctx.Err()
@@ -71,36 +66,4 @@ func importFile(ctx context.Context, s state, args []string) error {
 	}{added, len(rows) - added}
 	s.Result(out, "%s added, %d known already", alert.Plural(out.Added, "flow log"), out.Known)
 	return nil
-}
-
-// watchedHere are the accounts and Regions to protect. Where the configuration leaves them to AWS, they are
-// those of the snapshot, if that is not empty; of an organisation that is not listed yet, all accounts.
-func watchedHere(c configs.Config, members []organization.Member, listed bool, known []inventory.Scope) exportfile.Watched {
-	protected, organized := daemon.ProtectedAccounts(c, "", members), c.Organization.RoleName != ""
-	accounts, regions, own := []string{}, slices.Clone(c.Inventory.Regions), map[string][]string{}
-	for _, x := range protected {
-		accounts = append(accounts, x.ID)
-		if len(x.Regions) > 0 {
-			own[x.ID] = unlessAll(x.Regions)
-		}
-	}
-	for _, x := range known {
-		if len(protected) == 0 && !organized {
-			accounts = append(accounts, x.Account)
-		}
-		if len(c.Inventory.Regions) == 0 {
-			regions = append(regions, x.Region)
-		}
-	}
-	w := exportfile.Watched{Organized: organized, Accounts: sortedSet(accounts), Regions: sortedSet(unlessAll(regions)), Own: own}
-	w.AnyAccount = organized && !listed || !organized && len(accounts) == 0
-	return w
-}
-
-// unlessAll are Regions, none if they are all.
-func unlessAll(regions []string) []string {
-	if slices.Contains(regions, scopes.AllRegions) {
-		return nil
-	}
-	return regions
 }

@@ -177,7 +177,7 @@ func newPlanner(ctx context.Context, a *app) (p replay.Planner, closeState func(
 	if err = errors.Join(err, unread); err != nil {
 		return p, nil, errors.Join(err, s.Close())
 	}
-	return replay.Planner{Watched: daemon.Watched(c, members, !listed.IsZero()),
+	return replay.Planner{Watched: daemon.WatchedBy(c, members, !listed.IsZero(), nil).Has,
 		Cases: s.Remediation(), Tampering: s.Tampering(), Policy: daemon.Policy(c, ""),
 		Dependencies: daemon.Dependencies(c, slices.Collect(maps.Keys(counts.RefreshedAt))),
 	}, func() { _ = s.Close() }, nil

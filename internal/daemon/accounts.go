@@ -16,7 +16,6 @@ import (
 	"flowkeeper/internal/organization"
 	"flowkeeper/internal/scopes"
 	"flowkeeper/internal/store"
-	"flowkeeper/inventory"
 )
 
 // ProtectedAccounts returns the accounts to protect: those of the configuration, and the others
@@ -45,28 +44,6 @@ func ProtectedAccounts(c configs.Config, partition string, members []organizatio
 		}
 	}
 	return out
-}
-
-// Watched returns a function that reports, without asking AWS, whether a daemon acts on records of
-// a scope. It reports true where only AWS knows: of any account if it is that of the credentials, or if the
-// accounts of the organisation are not listed yet; of any Region if all that are enabled count.
-func Watched(c configs.Config, members []organization.Member, listed bool) func(inventory.Scope) bool {
-	accounts := ProtectedAccounts(c, "", members)
-	complete := len(accounts) > 0 // else it is the account of the credentials
-	if c.Organization.RoleName != "" {
-		complete = listed
-	}
-	return func(s inventory.Scope) bool {
-		regions := c.Inventory.Regions
-		n := slices.IndexFunc(accounts, func(a scopes.Account) bool { return a.ID == s.Account })
-		switch {
-		case n >= 0 && len(accounts[n].Regions) > 0:
-			regions = accounts[n].Regions
-		case n < 0 && complete:
-			return false
-		}
-		return len(regions) == 0 || slices.Contains(regions, scopes.AllRegions) || slices.Contains(regions, s.Region)
-	}
 }
 
 // isConfigured reports whether accounts names an account.

@@ -1,6 +1,8 @@
 package daemon
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 
 	"flowkeeper/configs"
@@ -8,42 +10,56 @@ import (
 	"flowkeeper/inventory"
 )
 
-// TestWatched: of which scopes the daemon acts on records, as far as is known without AWS.
-func TestWatched(t *testing.T) {
+// TestWatchedBy: the scopes that the daemon refreshes are watched, those of the accounts of the
+// organisation too, and in the Regions that an account has of its own.
+func TestWatchedBy(t *testing.T) {
 	t.Parallel()
-	const one, two = "111122223333", "444455556666"
-	named := configs.Config{Accounts: []configs.Account{{ID: one, Regions: []string{"us-east-1"}}}}
+	const one, two, three = "111122223333", "222233334444", "333344445555"
+	in := func(account, region string) inventory.Scope { return inventory.Scope{Account: account, Region: region} }
+	own := configs.Config{}
+	named := configs.Config{Accounts: []configs.Account{{ID: one, Regions: []string{"us-east-1"}}, {ID: two}}}
 	named.Inventory.Regions = []string{"eu-west-1"}
-	var own, all configs.Config
-	own.Inventory.Regions = []string{"eu-west-1"}
+	everywhere := configs.Config{Accounts: []configs.Account{{ID: one, Regions: []string{"all"}}, {ID: two}}}
+	everywhere.Inventory.Regions = []string{"eu-west-1"}
+	var all, many configs.Config
 	all.Inventory.Regions = []string{"all"}
-	listed := own
-	listed.Organization.RoleName = "flowkeeper"
-	member := func(id string, why organization.Departure) organization.Member {
-		return organization.Member{Account: organization.Account{ID: id}, Why: why}
+	for n := range 7 {
+		many.Accounts = append(many.Accounts, configs.Account{ID: fmt.Sprintf("%012d", n+1)})
 	}
-	left := member(one, organization.Left)
+	organized := named
+	organized.Organization.RoleName = "flowkeeper"
+	alone := configs.Config{Organization: organized.Organization}
+	members := []organization.Member{{Account: organization.Account{ID: three}}, {Account: organization.Account{ID: "444455556666"}, Why: organization.Left}}
 	for name, c := range map[string]struct {
-		conf            configs.Config
-		members         []organization.Member
-		listed          bool
-		account, region string
-		want            bool
+		conf    configs.Config
+		members []organization.Member
+		listed  bool
+		known   []inventory.Scope
+		of      inventory.Scope
+		refused string
 	}{
-		"the Regions of the account":            {named, nil, false, one, "us-east-1", true},
-		"which stand for those of all":          {named, nil, false, one, "eu-west-1", false},
-		"another account":                       {named, nil, false, two, "eu-west-1", false},
-		"the account of the credentials":        {own, nil, false, one, "eu-west-1", true},
-		"another Region of it":                  {own, nil, false, one, "us-east-1", false},
-		"all Regions":                           {all, nil, false, one, "us-east-1", true},
-		"a member":                              {listed, []organization.Member{member(one, "")}, true, one, "eu-west-1", true},
-		"no member":                             {listed, []organization.Member{member(one, "")}, true, two, "eu-west-1", false},
-		"before the organisation is listed":     {listed, nil, false, two, "eu-west-1", true},
-		"one that departed":                     {listed, []organization.Member{left, member(two, "")}, true, one, "eu-west-1", false},
-		"one that departed, and nobody is left": {listed, []organization.Member{left}, true, one, "eu-west-1", false},
+		"a new machine":                       {own, nil, false, nil, in(one, "eu-west-1"), ""},
+		"the scope of the snapshot":           {own, nil, false, []inventory.Scope{in(one, "eu-west-1")}, in(one, "eu-west-1"), ""},
+		"another account than the snapshot's": {own, nil, false, []inventory.Scope{in(one, "eu-west-1")}, in(two, "eu-west-1"), "(111122223333): add it under accounts"},
+		"another Region than the snapshot's":  {own, nil, false, []inventory.Scope{in(one, "eu-west-1")}, in(one, "us-east-1"), "(eu-west-1): add it under inventory.regions"},
+		"any Region":                          {all, nil, false, nil, in(one, "us-east-1"), ""},
+		"one of seven":                        {many, nil, false, nil, in(two, "us-east-1"), "(000000000001, 000000000002, 000000000003, 000000000004, 000000000005 and 2 more): add it"},
+		"a configured account":                {named, nil, false, nil, in(two, "eu-west-1"), ""},
+		"another account":                     {named, nil, false, []inventory.Scope{in(three, "eu-west-1")}, in(three, "eu-west-1"), "(111122223333, 222233334444): add it"},
+		"another Region":                      {named, nil, false, nil, in(two, "us-east-1"), "(eu-west-1): add it"},
+		"a Region of the account's own":       {named, nil, false, nil, in(one, "us-east-1"), ""},
+		"which stands for those of all":       {named, nil, false, nil, in(one, "eu-west-1"), "(us-east-1): add it to the regions of 111122223333 under accounts"},
+		"all Regions of one account":          {everywhere, nil, false, nil, in(one, "us-east-1"), ""},
+		"but not of the other":                {everywhere, nil, false, nil, in(two, "us-east-1"), "(eu-west-1): add it"},
+		"a member of the organisation":        {organized, members, true, nil, in(three, "eu-west-1"), ""},
+		"a configured account beside it":      {organized, members, true, nil, in(two, "eu-west-1"), ""},
+		"one that departed":                   {organized, members, true, nil, in("444455556666", "eu-west-1"), "(111122223333, 222233334444, 333344445555): add it"},
+		"before the organisation is listed":   {organized, nil, false, nil, in(three, "eu-west-1"), ""},
+		"the last one has departed":           {alone, members[1:], true, []inventory.Scope{in("444455556666", "eu-west-1")}, in("444455556666", "eu-west-1"), "(none is): add it under organization.include"},
 	} {
-		if got := Watched(c.conf, c.members, c.listed)(inventory.Scope{Account: c.account, Region: c.region}); got != c.want {
-			t.Errorf("%s: %t", name, got)
+		err := WatchedBy(c.conf, c.members, c.listed, c.known).Check(c.of)
+		if (err == nil) != (c.refused == "") || err != nil && !strings.Contains(err.Error(), c.refused) {
+			t.Errorf("%s: %v", name, err)
 		}
 	}
 }

@@ -4,54 +4,11 @@ import (
 	"cmp"
 	"fmt"
 	"regexp"
-	"slices"
-	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
 
 	"flowkeeper/inventory"
 )
-
-// Watched are the accounts and Regions whose flow logs are refreshed.
-type Watched struct {
-	AnyAccount bool // also others than Accounts
-	Organized  bool // AWS Organizations names accounts, too
-	Accounts   []string
-	Regions    []string // none: any
-	// Own are the Regions of accounts that have some of their own, instead of Regions.
-	Own map[string][]string
-}
-
-// Check returns an error, which says what to configure, if the flow logs of a scope are never refreshed.
-func (w Watched) Check(s inventory.Scope) error {
-	regions, where := w.Regions, "under inventory.regions"
-	if own, is := w.Own[s.Account]; is {
-		regions, where = own, "to the regions of "+s.Account+" under accounts"
-	}
-	switch {
-	case !w.AnyAccount && !slices.Contains(w.Accounts, s.Account):
-		fix := "add it under accounts first"
-		if w.Organized {
-			fix = "add it under organization.include or accounts first"
-		}
-		return fmt.Errorf("account %s is not watched here (%s): %s", s.Account, few(w.Accounts), fix)
-	case len(regions) > 0 && !slices.Contains(regions, s.Region):
-		return fmt.Errorf("region %s is not watched here (%s): add it %s first", s.Region, strings.Join(regions, ", "), where)
-	}
-	return nil
-}
-
-// few names the first of some accounts.
-func few(accounts []string) string {
-	const most = 5
-	switch more := len(accounts) - most; {
-	case len(accounts) == 0:
-		return "none is"
-	case more > 0:
-		return fmt.Sprintf("%s and %d more", strings.Join(accounts[:most], ", "), more)
-	}
-	return strings.Join(accounts, ", ")
-}
 
 // The forms of a flow log's settings. AWS may allow more one day, and our own export must not
 // be refused then: these refuse only what no flow log ever had.

@@ -73,8 +73,9 @@ func NewHead(now time.Time) Head { return Head{version, alert.Time{Time: now}} }
 
 // Read reads and checks a whole export. With a problem there are no rows; problems say on
 // which line. Of a flow log that is gone, the retention begins now; one is protected only
-// if its destination is among destinations, the patterns of inventory.destinations.
-func Read(in io.Reader, here Watched, destinations []string, now time.Time) (rows []inventory.Row, problems []string) {
+// if its destination is among destinations, the patterns of inventory.destinations. A scope of which watched
+// returns an error is a problem: its flow logs would never be refreshed.
+func Read(in io.Reader, watched func(inventory.Scope) error, destinations []string, now time.Time) (rows []inventory.Row, problems []string) {
 	lines := bufio.NewScanner(in)
 	lines.Buffer(nil, maxLine)
 	seen := map[[2]string]int{} // line of each scope's flow log
@@ -93,7 +94,7 @@ func Read(in io.Reader, here Watched, destinations []string, now time.Time) (row
 		case len(rows) == maxRows:
 			return nil, []string{fmt.Sprintf("more than %d flow logs", maxRows)}
 		}
-		row, err := readRow(text, here, destinations, now)
+		row, err := readRow(text, watched, destinations, now)
 		if at, twice := seen[[2]string{row.Scope.String(), row.ID}]; err == nil && twice {
 			err = fmt.Errorf("%s is in line %d already", row.ID, at)
 		}
@@ -129,7 +130,7 @@ func checkHead(line []byte) string {
 	return ""
 }
 
-func readRow(line []byte, here Watched, destinations []string, now time.Time) (inventory.Row, error) {
+func readRow(line []byte, watched func(inventory.Scope) error, destinations []string, now time.Time) (inventory.Row, error) {
 	var f FlowLog
 	d := json.NewDecoder(bytes.NewReader(line))
 	d.DisallowUnknownFields()
@@ -145,7 +146,7 @@ func readRow(line []byte, here Watched, destinations []string, now time.Time) (i
 	if err := f.check(); err != nil {
 		return inventory.Row{}, err
 	}
-	if err := here.Check(inventory.Scope{Account: f.Account, Region: f.Region}); err != nil {
+	if err := watched(inventory.Scope{Account: f.Account, Region: f.Region}); err != nil {
 		return inventory.Row{}, err
 	}
 	row := inventory.Row{

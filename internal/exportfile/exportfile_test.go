@@ -1,7 +1,9 @@
 package exportfile
 
 import (
+	"errors"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -48,7 +50,7 @@ func TestImportRefuses(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			rows, problems := Read(strings.NewReader(c.in), Watched{AnyAccount: true}, nil, noon)
+			rows, problems := Read(strings.NewReader(c.in), anywhere, nil, noon)
 			if len(rows) > 0 || len(problems) == 0 || !strings.Contains(strings.Join(problems, "\n"), c.want) {
 				t.Errorf("%d rows, %q", len(rows), problems)
 			}
@@ -56,19 +58,14 @@ func TestImportRefuses(t *testing.T) {
 	}
 }
 
+func anywhere(inventory.Scope) error { return nil }
+
 // TestImportRefusesWhatIsNotWatchedHere: it would never be refreshed.
 func TestImportRefusesWhatIsNotWatchedHere(t *testing.T) {
 	t.Parallel()
-	for want, here := range map[string]Watched{
-		"":                                       {Accounts: []string{"111122223333"}, Regions: []string{"eu-west-1", "us-east-1"}},
-		"account 111122223333 is not watched":    {Accounts: []string{"444455556666"}},
-		"(1, 2, 3, 4, 5 and 2 more): add it":     {Accounts: []string{"1", "2", "3", "4", "5", "6", "7"}},
-		"region eu-west-1 is not watched here (": {Accounts: []string{"111122223333"}, Regions: []string{"us-east-1"}},
-	} {
-		_, problems := Read(strings.NewReader(head+goodRow), here, nil, noon)
-		if got := strings.Join(problems, "\n"); want == "" && got != "" || !strings.Contains(got, want) {
-			t.Errorf("%+v: %q", here, got)
-		}
+	_, problems := Read(strings.NewReader(head+goodRow), func(s inventory.Scope) error { return errors.New(s.String() + " is not") }, nil, noon)
+	if want := []string{"line 2: 111122223333/eu-west-1 is not"}; !slices.Equal(problems, want) {
+		t.Errorf("%q", problems)
 	}
 }
 
@@ -76,10 +73,10 @@ func TestImportRefusesWhatIsNotWatchedHere(t *testing.T) {
 // limited.
 func TestImportReportsManyProblemsButNotAll(t *testing.T) {
 	t.Parallel()
-	if _, p := Read(strings.NewReader(head+"x\n"+goodRow+"\ny\n"), Watched{AnyAccount: true}, nil, noon); len(p) != 2 {
+	if _, p := Read(strings.NewReader(head+"x\n"+goodRow+"\ny\n"), anywhere, nil, noon); len(p) != 2 {
 		t.Errorf("%q", p)
 	}
-	if _, p := Read(strings.NewReader(head+strings.Repeat("x\n", 1000)), Watched{AnyAccount: true}, nil, noon); len(p) != maxProblems {
+	if _, p := Read(strings.NewReader(head+strings.Repeat("x\n", 1000)), anywhere, nil, noon); len(p) != maxProblems {
 		t.Errorf("%d problems", len(p))
 	}
 }
@@ -89,7 +86,7 @@ func TestImportReportsManyProblemsButNotAll(t *testing.T) {
 func TestImportProtectsOnlyWhatMayBe(t *testing.T) {
 	t.Parallel()
 	for pattern, want := range map[string]bool{"arn:aws:s3:::*": true, "arn:aws:s3:::other": false} {
-		rows, problems := Read(strings.NewReader(head+goodRow), Watched{AnyAccount: true}, []string{pattern}, noon)
+		rows, problems := Read(strings.NewReader(head+goodRow), anywhere, []string{pattern}, noon)
 		if len(problems) > 0 || rows[0].Protected != want || rows[0].Excluded == want {
 			t.Errorf("%s: %+v, %q", pattern, rows, problems)
 		}
