@@ -126,6 +126,18 @@ func (r Row) Released(t time.Time) bool {
 	return !r.ReleasedUntil.IsZero() && !t.Before(r.ReleasedAt.Truncate(time.Second)) && t.Before(r.ReleasedUntil)
 }
 
+// Release lets the flow log go for a time without being restored.
+func (r *Row) Release(now, until time.Time, reason string) {
+	r.ReleasedAt, r.ReleasedUntil, r.ReleaseReason = now, until, reason
+}
+
+// EndRelease protects the flow log again, and reports whether it was released.
+func (r *Row) EndRelease() bool {
+	was := !r.ReleasedUntil.IsZero()
+	r.Release(time.Time{}, time.Time{}, "")
+	return was
+}
+
 // Destination is where the flow log delivers, in one normalised form: an ARN
 // without a trailing ":*", or the log group's ARN made from its name.
 func (s Settings) Destination(scope Scope) string {

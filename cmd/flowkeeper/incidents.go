@@ -109,19 +109,10 @@ func who(i incident.Incident) string {
 
 // blindCell is how long nothing was recorded, or "still".
 func blindCell(i incident.Incident) term.Cell {
-	if !blindSince(i).IsZero() {
+	if !i.BlindSince().IsZero() {
 		return term.Colored("still", term.Red)
 	}
 	return term.Cell{Text: blind(i)}
-}
-
-// blindSince returns since when nothing has been recorded; zero: it is recorded again, or
-// may be, or that is not known.
-func blindSince(i incident.Incident) time.Time {
-	if i.State == incident.Blocked || i.State == incident.Open && !i.AbsentAt.IsZero() {
-		return i.LostAt()
-	}
-	return time.Time{}
 }
 
 func blind(i incident.Incident) string {
@@ -203,7 +194,7 @@ func incidentSheet(a *app, i incident.Incident, accountName, resourceName string
 	} else {
 		s.Put("gap", b)
 	}
-	if since := blindSince(i); !since.IsZero() {
+	if since := i.BlindSince(); !since.IsZero() {
 		s.Put("gap", "since "+a.when(since))
 	}
 	if n := max(i.Attempts, i.Tried); n > 0 {

@@ -116,13 +116,9 @@ func (r release) matches(row inventory.Row) bool {
 // apply releases or protects a row, and reports whether that changed it.
 func (r release) apply(row *inventory.Row, now time.Time) bool {
 	if r.undo {
-		if row.ReleasedUntil.IsZero() {
-			return false
-		}
-		row.ReleasedUntil, row.ReleasedAt, row.ReleaseReason = time.Time{}, time.Time{}, ""
-		return true
+		return row.EndRelease()
 	}
-	row.ReleasedAt, row.ReleasedUntil, row.ReleaseReason = now, now.Add(r.period), r.reason
+	row.Release(now, now.Add(r.period), r.reason)
 	return true
 }
 

@@ -229,7 +229,7 @@ func (h *house) release(until time.Time) {
 	h.t.Helper()
 	h.inFile(false, func(ctx context.Context, s *store.Store) error {
 		n, err := s.Change(ctx, func(r *inventory.Row) bool {
-			r.ReleasedAt, r.ReleasedUntil, r.ReleaseReason = time.Now().Add(-time.Minute), until, "maintenance"
+			r.Release(time.Now().Add(-time.Minute), until, "maintenance")
 			return true
 		})
 		if n == 0 {

@@ -13,7 +13,7 @@ import (
 
 // RowFromCopy is a row of a copy, as far as it counts.
 func RowFromCopy(r inventory.Row) inventory.Row {
-	r.ReleasedUntil, r.ReleasedAt, r.ReleaseReason = time.Time{}, time.Time{}, ""
+	r.EndRelease()
 	if !r.Protected {
 		// A decoy, or outside of inventory.destinations: the next refresh decides about
 		// each row that is excluded and should not be.

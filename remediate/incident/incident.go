@@ -208,6 +208,15 @@ func (i Incident) LostAt() time.Time {
 	return i.DeletedAt
 }
 
+// BlindSince is since when nothing has been logged; zero: it is logged again, or may be, or that
+// is not known.
+func (i Incident) BlindSince() time.Time {
+	if i.State == Blocked || i.State == Open && !i.AbsentAt.IsZero() {
+		return i.LostAt()
+	}
+	return time.Time{}
+}
+
 // BlindSeconds is how long nothing was logged, known once it is restored.
 func (i Incident) BlindSeconds() (float64, bool) {
 	from := i.LostAt()

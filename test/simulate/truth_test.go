@@ -177,7 +177,7 @@ func (p *play) release() {
 			if r.ID != f.ID || r.State != inventory.Live {
 				return false
 			}
-			r.ReleasedAt, r.ReleasedUntil, r.ReleaseReason = p.theirs(), p.theirs().Add(30*time.Minute), "planned"
+			r.Release(p.theirs(), p.theirs().Add(30*time.Minute), "planned")
 			return true
 		})
 		p.must(err)
