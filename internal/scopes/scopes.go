@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"slices"
 	"time"
 
@@ -29,10 +28,6 @@ type Options struct {
 	Credentials aws.CredentialsProvider // nil: as the SDK finds them
 }
 
-// readBuffer is how many bytes of an answer are read at a time. A page of 1,000 flow logs has
-// nearly a million; package net/http reads 4,096, which makes a system call of each.
-const readBuffer = 32 << 10
-
 // Base returns the configuration of the AWS SDK that all clients start from.
 func Base(ctx context.Context, o Options) (aws.Config, error) {
 	log := logging.LoggerFunc(func(class logging.Classification, format string, args ...any) {
@@ -52,7 +47,7 @@ func Base(ctx context.Context, o Options) (aws.Config, error) {
 		return cfg, fmt.Errorf("read the AWS settings of the environment: %w", err)
 	}
 	if cfg.HTTPClient == nil { // only AWS_CA_BUNDLE and its like make the SDK name one
-		cfg.HTTPClient = awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) { t.ReadBufferSize = readBuffer })
+		cfg.HTTPClient = awshttp.NewBuildableClient()
 	}
 	cfg.HTTPClient = plainBodies{cfg.HTTPClient}
 	if o.EndpointURL != "" {
