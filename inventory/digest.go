@@ -76,7 +76,7 @@ func appendTags(b []byte, tags map[string]string) []byte {
 	return append(b, '}')
 }
 
-// appendText appends a string.
+// appendText appends a string as JSON.
 func appendText(b []byte, s string) []byte {
 	for n := range len(s) {
 		if !plain[s[n]] {
@@ -86,7 +86,7 @@ func appendText(b []byte, s string) []byte {
 	return append(append(append(b, '"'), s...), '"')
 }
 
-// plain are the characters that encoding/json writes as they are.
+// plain are the bytes that encoding/json writes as they are.
 var plain = func() (is [256]bool) {
 	for c := ' '; c <= '~'; c++ {
 		is[c] = !strings.ContainsRune(`"\<>&`, c)

@@ -38,10 +38,23 @@ func TestSettingsAsJSON(t *testing.T) {
 // TestEverySettingIsInTheDigest: no setting can be changed without a refresh noticing.
 func TestEverySettingIsInTheDigest(t *testing.T) {
 	t.Parallel()
-	for f := range reflect.TypeFor[Settings]().Fields() {
-		s := Settings{ResourceID: "vpc-1"}
-		v := reflect.ValueOf(&s).Elem().FieldByIndex(f.Index)
+	everyField(t, func(s *Settings) any { return s })
+	everyField(t, func(s *Settings) any { s.DestinationOptions = &DestinationOptions{}; return s.DestinationOptions })
+	everyField(t, func(s *Settings) any {
+		s.TagFieldSpecifications = make([]TagFieldSpecification, 1)
+		return &s.TagFieldSpecifications[0]
+	})
+}
+
+// everyField sets one field after the other of a part of some settings.
+func everyField(t *testing.T, part func(*Settings) any) {
+	for f := range reflect.TypeOf(part(&Settings{})).Elem().Fields() {
+		before, s := Settings{ResourceID: "vpc-1"}, Settings{ResourceID: "vpc-1"}
+		part(&before)
+		v := reflect.ValueOf(part(&s)).Elem().FieldByIndex(f.Index)
 		switch v.Kind() {
+		case reflect.Bool:
+			v.SetBool(true)
 		case reflect.String:
 			v.SetString("x")
 		case reflect.Int32:
@@ -55,7 +68,7 @@ func TestEverySettingIsInTheDigest(t *testing.T) {
 		default:
 			t.Fatalf("%s is a %s: say here how it is set", f.Name, v.Kind())
 		}
-		if (FlowLog{Settings: s}).Digest() == (FlowLog{Settings: Settings{ResourceID: "vpc-1"}}).Digest() {
+		if (FlowLog{Settings: s}).Digest() == (FlowLog{Settings: before}).Digest() {
 			t.Errorf("%s is not in the digest", f.Name)
 		}
 	}

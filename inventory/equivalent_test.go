@@ -114,7 +114,7 @@ func anySettings(t *rapid.T) Settings {
 		s.LogDestination = text.Draw(t, "destination")
 	}
 	if rapid.Bool().Draw(t, "options") {
-		s.DestinationOptions = &DestinationOptions{FileFormat: rapid.SampledFrom([]string{"", "plain-text", "parquet"}).Draw(t, "file"), PerHourPartition: rapid.Bool().Draw(t, "hourly")}
+		s.DestinationOptions = &DestinationOptions{FileFormat: rapid.SampledFrom([]string{"", "plain-text", "parquet"}).Draw(t, "file"), HiveCompatiblePartitions: rapid.Bool().Draw(t, "hive"), PerHourPartition: rapid.Bool().Draw(t, "hourly")}
 	}
 	for range rapid.IntRange(0, 2).Draw(t, "specs") {
 		s.TagFieldSpecifications = append(s.TagFieldSpecifications, TagFieldSpecification{text.Draw(t, "spec"), rapid.SliceOfN(text, 0, 3).Draw(t, "keys")})

@@ -126,7 +126,7 @@ func (r Row) Released(t time.Time) bool {
 	return !r.ReleasedUntil.IsZero() && !t.Before(r.ReleasedAt.Truncate(time.Second)) && t.Before(r.ReleasedUntil)
 }
 
-// Release lets the flow log go for a time without being restored.
+// Release lets the flow log be deleted, until a time, without a restore.
 func (r *Row) Release(now, until time.Time, reason string) {
 	r.ReleasedAt, r.ReleasedUntil, r.ReleaseReason = now, until, reason
 }

@@ -21,9 +21,9 @@ type Watched struct {
 	own        map[string][]string // Regions that an account has of its own, instead of regions
 }
 
-// WatchedBy returns what a configuration watches. Where only AWS knows, all is watched: any account, if it
-// is that of the credentials, or if the accounts of the organisation are not listed yet; any Region, if it is that
-// of the environment. Known scopes, as of a snapshot, stand for what the configuration leaves to the environment.
+// WatchedBy returns what a configuration watches. Where it does not say which accounts, because that of the
+// credentials is the only one, or the organisation's are not listed yet, any account is watched; where it does not say
+// which Region, any Region. Known scopes, such as those of a snapshot, stand for what it does not say.
 func WatchedBy(c configs.Config, members []organization.Member, listed bool, known []inventory.Scope) Watched {
 	w := Watched{organized: c.Organization.RoleName != "", regions: unlessAll(c.Inventory.Regions), own: map[string][]string{}}
 	protected := ProtectedAccounts(c, "", members)
@@ -46,7 +46,7 @@ func WatchedBy(c configs.Config, members []organization.Member, listed bool, kno
 	return w
 }
 
-// unlessAll are Regions, none if they are all.
+// unlessAll returns the Regions of a list; none, which means any, if the list says all.
 func unlessAll(regions []string) []string {
 	if slices.Contains(regions, scopes.AllRegions) {
 		return nil
@@ -54,6 +54,7 @@ func unlessAll(regions []string) []string {
 	return slices.Clone(regions)
 }
 
+// sortedSet are the words in order, each once.
 func sortedSet(words []string) []string { return slices.Compact(slices.Sorted(slices.Values(words))) }
 
 // Has reports whether a scope is watched.
@@ -78,7 +79,7 @@ func (w Watched) Check(s inventory.Scope) error {
 	return nil
 }
 
-// firstOf names the first of some accounts.
+// firstOf names the first few accounts.
 func firstOf(accounts []string) string {
 	const most = 5
 	switch more := len(accounts) - most; {

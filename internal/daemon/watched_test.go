@@ -21,7 +21,8 @@ func TestWatchedBy(t *testing.T) {
 	named.Inventory.Regions = []string{"eu-west-1"}
 	everywhere := configs.Config{Accounts: []configs.Account{{ID: one, Regions: []string{"all"}}, {ID: two}}}
 	everywhere.Inventory.Regions = []string{"eu-west-1"}
-	var all, many configs.Config
+	var all, here, many configs.Config
+	here.Inventory.Regions = []string{"eu-west-1"}
 	all.Inventory.Regions = []string{"all"}
 	for n := range 7 {
 		many.Accounts = append(many.Accounts, configs.Account{ID: fmt.Sprintf("%012d", n+1)})
@@ -42,6 +43,7 @@ func TestWatchedBy(t *testing.T) {
 		"the scope of the snapshot":           {own, nil, false, []inventory.Scope{in(one, "eu-west-1")}, in(one, "eu-west-1"), ""},
 		"another account than the snapshot's": {own, nil, false, []inventory.Scope{in(one, "eu-west-1")}, in(two, "eu-west-1"), "(111122223333): add it under accounts"},
 		"another Region than the snapshot's":  {own, nil, false, []inventory.Scope{in(one, "eu-west-1")}, in(one, "us-east-1"), "(eu-west-1): add it under inventory.regions"},
+		"another Region, of any account":      {here, nil, false, nil, in(one, "us-east-1"), "(eu-west-1): add it under inventory.regions"},
 		"any Region":                          {all, nil, false, nil, in(one, "us-east-1"), ""},
 		"one of seven":                        {many, nil, false, nil, in(two, "us-east-1"), "(000000000001, 000000000002, 000000000003, 000000000004, 000000000005 and 2 more): add it"},
 		"a configured account":                {named, nil, false, nil, in(two, "eu-west-1"), ""},

@@ -73,7 +73,7 @@ func NewHead(now time.Time) Head { return Head{version, alert.Time{Time: now}} }
 
 // Read reads and checks a whole export. With a problem there are no rows; problems say on
 // which line. Of a flow log that is gone, the retention begins now; one is protected only
-// if its destination is among destinations, the patterns of inventory.destinations. A scope of which watched
+// if its destination is among destinations, the patterns of inventory.destinations. A scope for which watched
 // returns an error is a problem: its flow logs would never be refreshed.
 func Read(in io.Reader, watched func(inventory.Scope) error, destinations []string, now time.Time) (rows []inventory.Row, problems []string) {
 	lines := bufio.NewScanner(in)

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"time"
 
@@ -33,7 +34,8 @@ func (s snapshot) Known(ctx context.Context, scope inventory.Scope, ids []string
 }
 
 // knownOf selects rows by ID. It names an ID by its place in the list, and the state by a number, because
-// the driver makes text of a column in a microsecond.
+// the driver needs a microsecond to make a string of a text column. CROSS JOIN: the list first, or SQLite
+// may read the whole scope.
 const knownOf = `SELECT j.key, f.num, f.state = 'gone', f.digest FROM json_each(?3) j CROSS JOIN flow_logs f
 	ON f.account = ?1 AND f.region = ?2 AND f.id = j.value`
 
@@ -57,7 +59,11 @@ func (s snapshot) Unseen(ctx context.Context, scope inventory.Scope, seen *inven
 			if err != nil || len(nums) == 0 {
 				return err
 			}
-			if last, err = value[string](t, `SELECT id FROM flow_logs WHERE num = ?`, end); err != nil {
+			there, err := first(t, []any{&last}, `SELECT id FROM flow_logs WHERE num = ?`, end)
+			if err == nil && !there {
+				err = fmt.Errorf("read flow_logs in %s: row %d is in an index alone", s.path, end)
+			}
+			if err != nil {
 				return err
 			}
 			out, err = each[inventory.Row](t, `SELECT body FROM flow_logs WHERE num IN (SELECT value FROM json_each(?))

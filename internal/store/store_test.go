@@ -228,6 +228,26 @@ func TestACommitIsHandedOver(t *testing.T) {
 	s.row(t, "fl-2")
 }
 
+// TestUnseenOfADamagedFile: an index without its rows is an error, and not looked through again and again.
+func TestUnseenOfADamagedFile(t *testing.T) {
+	t.Parallel()
+	s := fresh(t)
+	s.learnAt(t, noon, flowLog("fl-1"))
+	s.Close()
+	db := raw(t, s.path)
+	db.SetMaxOpenConns(1)
+	exec(t, db, `CREATE TABLE empty (num INTEGER PRIMARY KEY)`)
+	exec(t, db, `PRAGMA writable_schema = ON`)
+	exec(t, db, `UPDATE sqlite_schema SET rootpage = (SELECT rootpage FROM sqlite_schema WHERE name = 'empty') WHERE name = 'flow_logs'`)
+	db.Close()
+	damaged := openAs(t, s.path, Options{})
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if _, _, err := damaged.Unseen(ctx, scope, &inventory.Seen{}, noon.Add(time.Minute), "", 2); err == nil || !strings.Contains(err.Error(), "in an index alone") {
+		t.Error(err)
+	}
+}
+
 func TestUnseen(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)

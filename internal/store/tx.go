@@ -102,7 +102,7 @@ func (t *tx) failed(doing, query string, args []any, err error) error {
 	return fmt.Errorf("%s %s in %s: %w", doing, subject(query, args), t.f.path, err)
 }
 
-var tableOf = regexp.MustCompile(`\b(?:FROM|INTO|UPDATE) ([a-z_]+)`)
+var tableOf = regexp.MustCompile(`\b(?:FROM|INTO|UPDATE) (?:json_each\([^)]*\) \w+ CROSS JOIN )?([a-z_]+)`)
 
 // subject is what a query is about, for an error: its first table, and the first
 // words that it is given, which are what names a row.

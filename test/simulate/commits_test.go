@@ -18,11 +18,11 @@ type commits struct {
 	tried  map[string]bool // by the pager
 	sent   map[string]bool // to the pager
 
-	answers map[string][]string    // to its creates in this life, the codes by token; empty: made
-	hidden  map[target]bool        // whose creates were answered NotFound last, by the trouble that hides resources
-	ended   map[string]bool        // incidents, as they were opened, that are known to be closed
-	heard   map[string]bool        // of deletions, by event and flow log: the snapshot had it
-	heardAt map[string][]time.Time // of the same, by the daemon's clock
+	answers map[string][]string  // to its creates in this life, the codes by token; empty: made
+	hidden  map[target]bool      // whose creates were answered NotFound last, by the trouble that hides resources
+	ended   map[string]bool      // incidents, as they were opened, that are known to be closed
+	heard   map[string]bool      // of deletions, by event and flow log: the snapshot had it
+	heardAt map[string][]hearing // of the same
 
 	wrote       map[string]incident.Incident // as last written, by flow log
 	tokens      map[string]bool              // that creates may be sent with
@@ -36,8 +36,15 @@ type commits struct {
 }
 
 func newCommits() *commits {
-	return &commits{has: map[string]bool{}, tried: map[string]bool{}, sent: map[string]bool{}, answers: map[string][]string{}, hidden: map[target]bool{}, ended: map[string]bool{}, heard: map[string]bool{}, heardAt: map[string][]time.Time{}, couldTell: map[string]time.Time{}, mightStay: map[string]time.Time{}, rang: map[string]time.Time{},
+	return &commits{has: map[string]bool{}, tried: map[string]bool{}, sent: map[string]bool{}, answers: map[string][]string{}, hidden: map[target]bool{}, ended: map[string]bool{}, heard: map[string]bool{}, heardAt: map[string][]hearing{}, couldTell: map[string]time.Time{}, mightStay: map[string]time.Time{}, rang: map[string]time.Time{},
 		wrote: map[string]incident.Incident{}, tokens: map[string]bool{}, tokenEvents: map[string]bool{}, couldTake: map[string]time.Time{}}
+}
+
+// hearing is a record of a deletion as a daemon received it.
+type hearing struct {
+	at   time.Time // by the daemon's clock
+	by   string    // who deleted, as the record says
+	says time.Time // when, as it says
 }
 
 // writes are what a transaction is to write.

@@ -223,9 +223,12 @@ func (d *daemon) refreshBy(s inventory.Scope, refresh func(context.Context, inve
 // has what they are about: what it has not may be summed up.
 func (d *daemon) hears(fs []detection.Finding) {
 	for _, f := range fs {
+		actor := f.Actor()
 		for _, id := range d.p.deleted[f.Record.EventID] {
 			key := f.Record.EventID + id
-			d.heardAt[key] = append(d.heardAt[key], d.p.theirs())
+			if slices.Contains(f.Deleted, id) {
+				d.heardAt[key] = append(d.heardAt[key], hearing{d.p.theirs(), incident.PrincipalOrName(&actor), f.Record.EventTime})
+			}
 			if _, again := d.heard[key]; !again {
 				d.heard[key] = d.knew(id)
 			}

@@ -386,13 +386,17 @@ func (p *play) choose() {
 	}
 }
 
-// tookForStale reports whether a daemon whose clock has been wrong can have taken for stale what
-// it made itself by a call whose answer was lost: it compares AWS's time with its own
-// (Incident.NothingMadeAt), and learns of it only when it observes the resource or tries again.
+// tookForStale reports whether a daemon whose clock has leapt took for stale what it made itself by a call
+// whose answer was lost, so that no refresh has put it into a snapshot: it compares when AWS made that with
+// when it saw itself that nothing was there (Incident.NothingMadeAt). People know then that the lost one is gone.
 func (p *play) tookForStale(id string) bool {
-	return p.skewed && !p.madeBy[id] && slices.ContainsFunc(p.daemons, func(d *daemon) bool {
+	if !p.leapt || p.madeBy[id] || slices.ContainsFunc(p.daemons, func(d *daemon) bool { return d.knew(id) }) {
+		return false
+	}
+	return slices.ContainsFunc(p.daemons, func(d *daemon) bool {
 		for lost, i := range d.wrote {
-			if p.known[lost] == p.known[id] && !i.NothingMadeAt.IsZero() && i.NewID == "" {
+			stale := p.born[id].Before(i.NothingMadeAt.Add(-p.policy.Settle / 2))
+			if p.known[lost] == p.known[id] && p.named[lost] && i.NewID == "" && stale {
 				return true
 			}
 		}

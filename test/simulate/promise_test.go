@@ -48,7 +48,7 @@ func (p *play) remembered(s inventory.Scope, before, after map[string]inventory.
 }
 
 // heard notes an alert that reached people.
-func (p *play) heard(a alert.Alert) {
+func (p *play) heard(d *daemon, a alert.Alert) {
 	p.kinds[a.Kind]++
 	p.log.Info("TOLD", "kind", a.Kind, "event", a.EventID, "flow_logs", len(a.FlowLogs))
 	if a.EndsCampaign() {
@@ -66,7 +66,7 @@ func (p *play) heard(a alert.Alert) {
 		}
 	}
 	if a.Repeats != nil {
-		p.sums(a)
+		p.sums(d, a)
 	}
 	for _, f := range a.FlowLogs {
 		p.named[f.FlowLogID] = true
@@ -120,7 +120,7 @@ func (p *play) check() {
 	for _, f := range p.here() {
 		t := targetOf(f)
 		if _, old := p.known[f.ID]; !old {
-			p.known[f.ID] = t
+			p.known[f.ID], p.born[f.ID] = t, f.CreatedAt
 			if want, ok := p.wanted[t]; (!ok || !same(want, f, true)) && !p.mayProtect(f) && !p.alsoAsked(f) {
 				p.fail("I2: a daemon made what nobody had: %+v", f)
 			}
@@ -183,7 +183,7 @@ func (p *play) promise() {
 		}
 		for _, id := range r.deleted {
 			known := p.seen[id] && len(p.daemons) == 1 && !p.skewed // of several, another than the one that saw it may get the record; by a wrong clock it may count as long gone
-			if !p.event[r.event][id] && !p.overlooked[r.event+id] && (known || !p.summed[r.event] && !p.counted(r.event, id)) {
+			if !p.event[r.event][id] && !p.overlooked[r.event+id] && (known || !p.summed[r.event] && !p.takesUnlisted(r.event, id)) {
 				p.fail("nobody was told that %s deleted %s", r.event, id)
 			}
 		}
@@ -210,17 +210,43 @@ func (p *play) tombstones(alive map[string]bool) {
 	}
 }
 
-// letGo reports whether a daemon found a released flow log gone a day ago or more, or believed a forged
-// record of its end, so that no record of the loss brings it back any more (docs/failure-modes.md).
+// letGo reports whether a daemon found a released flow log gone, or believed a forged record that says it went
+// while it was released, and heard of its true end a day later or never: then nothing brings it back
+// (docs/failure-modes.md).
 func (p *play) letGo(id string) (yes bool) {
 	for _, d := range p.daemons {
 		p.must(d.store.View(context.Background(), func(tx *store.Tx) error {
 			i, found, err := tx.Incident(inventory.Scope{Account: account, Region: regionOf(p.known[id].resource)}, id)
-			yes = yes || found && i.State == incident.Closed && i.Reason == incident.Released && (i.Source == incident.ByDrift || len(p.blamed[id]) > 0) && p.theirs().Sub(i.OpenedAt) >= 24*time.Hour
+			closed := found && i.State == incident.Closed && i.Reason == incident.Released && p.theirs().Sub(i.OpenedAt) >= 24*time.Hour
+			yes = yes || closed && (i.Source == incident.ByDrift || p.liedOfRelease(i)) && !p.heardInTime(d, i)
 			return err
 		}))
 	}
 	return yes
+}
+
+// liedOfRelease reports whether a forged record gave an incident its time, and that lies in the release.
+func (p *play) liedOfRelease(i incident.Incident) bool {
+	r := p.releases[i.FlowLogID]
+	return within(r, i.DeletedAt) && slices.ContainsFunc(p.blamed[i.FlowLogID], func(m made) bool { return m.at.Truncate(time.Second).Equal(i.DeletedAt) })
+}
+
+// heardInTime reports whether a daemon received a record that says that a flow log went after its release, within a
+// day of the incident: that opens it again.
+func (p *play) heardInTime(d *daemon, i incident.Incident) bool {
+	for event, ids := range p.deleted {
+		if slices.Contains(ids, i.FlowLogID) && slices.ContainsFunc(d.heardAt[event+i.FlowLogID], func(h hearing) bool {
+			return !within(p.releases[i.FlowLogID], h.says) && !h.at.Before(i.OpenedAt) && h.at.Sub(i.OpenedAt) < 24*time.Hour
+		}) {
+			return true
+		}
+	}
+	return false
+}
+
+// within reports whether a time, in whole seconds, is in a release.
+func within(r [2]time.Time, at time.Time) bool {
+	return !at.Before(r[0].Truncate(time.Second)) && at.Before(r[1])
 }
 
 // resolved is what must hold when all is at rest.

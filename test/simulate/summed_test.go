@@ -5,45 +5,59 @@ import (
 	"time"
 
 	"flowkeeper/alert"
+	"flowkeeper/remediate/incident"
 )
 
-// unlisted are the calls that an alert about many counts and does not list: it has at most
-// twenty examples.
+// mostExamples is how many calls an alert about many lists at most.
+const mostExamples = 20
+
+// unlisted are the calls that an alert about many counts and does not list.
 type unlisted struct {
-	from, to time.Time // when a daemon received the first and the last of all
+	alert    string
+	of       *daemon
+	by       string    // who made all of them; empty: several
+	from, to time.Time // when the daemon received the first and the last of all
 	calls    int
 }
 
 // sums notes what an alert about many calls tells of them.
-func (p *play) sums(a alert.Alert) {
-	for _, c := range a.Repeats.Examples {
+func (p *play) sums(d *daemon, a alert.Alert) {
+	r := a.Repeats
+	if want := min(r.Calls, mostExamples); a.Kind != alert.Closed && len(r.Examples) < want {
+		p.fail("the %s alert about %d calls lists %d of them", a.Kind, r.Calls, len(r.Examples))
+	}
+	for _, c := range r.Examples {
 		p.summed[c.EventID] = true
 		p.named[c.FlowLogID] = p.named[c.FlowLogID] || p.skewed // of what counts as long gone
 		p.tampers[c.EventID] = p.tampers[c.EventID] || a.Kind == alert.Tamper
 	}
-	if _, again := p.unlisted[a.ID]; !again && a.Kind == alert.Deletion {
-		p.unlisted[a.ID] = unlisted{a.Repeats.From.Time, a.Repeats.To.Time, a.Repeats.Calls - len(a.Repeats.Examples)}
+	again := slices.ContainsFunc(p.unlisted, func(u unlisted) bool { return u.of == d && u.alert == a.ID })
+	if again || a.Kind != alert.Deletion || r.Calls == len(r.Examples) {
+		return
 	}
+	u := unlisted{alert: a.ID, of: d, from: r.From.Time, to: r.To.Time, calls: r.Calls - len(r.Examples)}
+	if a.Actor != nil {
+		u.by = incident.PrincipalOrName(a.Actor)
+	}
+	p.unlisted = append(p.unlisted, u)
 }
 
-// counted reports whether one of several daemons, which did not have the flow log, can have counted
-// its deletion in an alert that lists others. Each call that such an alert does not list
-// counts for one event.
-func (p *play) counted(event, id string) bool {
-	for _, d := range p.daemons {
-		if had, heard := d.heard[event+id]; !heard || had {
+// takesUnlisted reports whether a daemon that did not have a flow log can have counted its deletion in an alert
+// that lists others. Then it takes one of the calls that this alert does not list: each counts for one event.
+func (p *play) takesUnlisted(event, id string) bool {
+	for n := range p.unlisted {
+		u := &p.unlisted[n]
+		had, heard := u.of.heard[event+id]
+		if !heard || had || u.calls == 0 {
 			continue
 		}
-		for key, u := range p.unlisted {
-			within := func(t time.Time) bool { // an alert's times are in milliseconds
-				return !t.Before(u.from) && !t.Truncate(time.Millisecond).After(u.to)
-			}
-			if u.calls > 0 && slices.ContainsFunc(d.heardAt[event+id], within) {
-				u.calls--
-				p.unlisted[key] = u
-				p.summed[event] = true
-				return true
-			}
+		counts := func(h hearing) bool { // an alert's times are in milliseconds
+			return (u.by == "" || u.by == h.by) && !h.at.Before(u.from) && !h.at.Truncate(time.Millisecond).After(u.to)
+		}
+		if slices.ContainsFunc(u.of.heardAt[event+id], counts) {
+			u.calls--
+			p.summed[event] = true
+			return true
 		}
 	}
 	return false

@@ -35,11 +35,12 @@ type truth struct {
 	wanted        map[target]fakeaws.FlowLog // what somebody set up there
 	tampers       map[string]bool            // events that were alerted as such
 	summed        map[string]bool            // events among the examples of an alert about many
-	unlisted      map[string]unlisted        // calls that no such alert lists, by the alert's ID
+	unlisted      []unlisted                 // calls that such alerts count and do not list
 	madeBy        map[string]bool            // flow logs that no daemon made, by ID
 	decoys        map[string]bool
 	sneaked       map[string]bool             // flow logs to a place of the attacker's
 	known         map[string]target           // every flow log that ever was
+	born          map[string]time.Time        // when AWS made one that no one but a daemon asked for
 	gone          map[string]bool             // resources torn down
 	halfTagged    map[target]bool             // some flow log there has lacked tags for a while, since a call makes it first and tags it then
 	released      map[target]bool             // went while it was released, as far as anybody can tell
@@ -74,7 +75,7 @@ type truth struct {
 }
 
 func newTruth() truth {
-	return truth{wanted: map[target]fakeaws.FlowLog{}, tampers: map[string]bool{}, summed: map[string]bool{}, unlisted: map[string]unlisted{}, madeBy: map[string]bool{}, decoys: map[string]bool{}, sneaked: map[string]bool{}, known: map[string]target{},
+	return truth{wanted: map[target]fakeaws.FlowLog{}, tampers: map[string]bool{}, summed: map[string]bool{}, madeBy: map[string]bool{}, born: map[string]time.Time{}, decoys: map[string]bool{}, sneaked: map[string]bool{}, known: map[string]target{},
 		gone: map[string]bool{}, released: map[target]bool{}, halfTagged: map[target]bool{}, releases: map[string][2]time.Time{}, seen: map[string]bool{}, shown: map[target]map[*daemon]bool{}, named: map[string]bool{}, opened: map[string]string{}, event: map[string]map[string]bool{}, kinds: map[alert.Kind]int{}, unheard: map[string]bool{}, waved: map[string]bool{}, happened: map[string]int{}, stolen: map[string]bool{}, overlooked: map[string]bool{}, makers: map[string]made{}, inPlace: map[string]bool{}, paired: map[target]bool{}, losers: map[string][]made{}, blamed: map[string][]made{}, deliversSince: map[string]time.Time{}, stuck: map[string]bool{}, deleted: map[string][]string{}, asked: map[target]bool{}}
 }
 
