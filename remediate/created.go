@@ -52,10 +52,10 @@ func (in intake) noteCreator(ctx context.Context, ids []string, f detection.Find
 	err := in.store.update(ctx, func(tx scopeTx) error {
 		return tx.change(incident.Selection{IDs: ids}, func(c *incident.Case) error {
 			for _, id := range ids {
-				if err := alertDecoyMade(tx, f, c, id); err != nil {
+				c.Rows().Created(id, incident.PrincipalOrName(&actor))
+				if err := alertDecoyMade(tx, f, c, id); err != nil { // after that: it may be known to be one only by this record
 					return err
 				}
-				c.Rows().Created(id, incident.PrincipalOrName(&actor))
 			}
 			return nil
 		})

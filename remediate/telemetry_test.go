@@ -194,3 +194,38 @@ func TestATelemetryFlowLogInTheWay(t *testing.T) {
 	s.pass(time.Hour)
 	s.is(id, incident.Verified, "")
 }
+
+// TestI2AForgedMakerOfADecoy: a record that the telemetry role made mallory's decoy arrives before
+// the true one. From that on it is a decoy like any other: it is alerted, and not restored.
+func TestI2AForgedMakerOfADecoy(t *testing.T) {
+	t.Parallel()
+	for name, lostFirst := range map[string]bool{"the loss is reported first": true, "the decoy is reported first": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, id := protectedOne(t)
+			deletion := s.attack(id)
+			decoy := s.plant("vpc-1", rejected)
+			forge := func() { s.createdAs(incident.TelemetryRole(scope), decoy) }
+			if lostFirst {
+				s.hear(deletion)
+				forge()
+			} else {
+				forge()
+				s.hear(deletion)
+			}
+			s.pass(time.Minute)
+			s.is(id, incident.Blocked, incident.Managed)
+			s.hear(s.made(decoy))
+			s.pass(time.Minute)
+			s.is(id, incident.Blocked, incident.Decoy)
+			s.wantAlerts(alert.Tamper, 1)
+			s.hear(s.attack(decoy))
+			s.pass(time.Hour)
+			s.is(decoy, incident.Closed, incident.Exempt)
+			s.is(id, incident.Verified, "")
+			if all := s.here("vpc-1"); len(all) != 1 || all[0].TrafficType != "ALL" {
+				t.Errorf("on the VPC is %+v", all)
+			}
+		})
+	}
+}

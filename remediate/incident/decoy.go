@@ -141,6 +141,18 @@ func (p place) unprotect(f inventory.FlowLog) {
 	}
 }
 
+// distrust makes a flow log unprotected that stands in the place of a lost one and counted as AWS's
+// own doing, as long as no record named another principal as its maker.
+func (p place) distrust(row inventory.Row) {
+	decoy := func(i Incident) bool {
+		seenLater := !row.FirstSeenAt.Before(i.OpenedAt)
+		return i.Known && i.FlowLogID != row.ID && differs(i.Frozen, row) && (seenLater || isLateDecoy(i, row, p.c.Policy.Settle))
+	}
+	if row.Protected && !p.takesLostPlace(row) && slices.ContainsFunc(p.lost(), decoy) {
+		p.setProtected(row, false)
+	}
+}
+
 // protect makes those live flow logs on a resource protected that were kept as decoys, and
 // are none any more: nothing stands in their place by now, or it did already when the scope
 // was last refreshed, so that AWS allows both; or they are known by now to be AWS's own doing.

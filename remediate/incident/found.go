@@ -108,16 +108,23 @@ func (r Rows) Relearn(id string) {
 	c.Put(i)
 }
 
-// Created notes which principal made a flow log.
+// Created notes which principal made a flow log. Of two that records name, the one counts whose
+// deletions ask for more: a forged record may come first, and must not lend its trust for good (I2).
 func (r Rows) Created(id, by string) {
 	c := r.c
 	row, ok := c.Row(id)
-	if ok && row.CreatedBy == "" {
+	asksFor := func(principal string) Action { return c.Policy.RuleFor(c.Scope.Account, principal).Action }
+	if ok && (row.CreatedBy == "" || asksFor(by) > asksFor(row.CreatedBy)) {
+		p := c.place(row.ResourceID)
+		wasAWSs := p.isAWSs(row)
 		row.CreatedBy = by
 		c.putRow(row)
-		if c.Policy.trustsTelemetry(c.Scope.Account, by) {
-			c.place(row.ResourceID).protect()
-			c.place(row.ResourceID).clearDecoys(id)
+		switch {
+		case p.isAWSs(row):
+			p.protect()
+			p.clearDecoys(id)
+		case wasAWSs:
+			p.distrust(row)
 		}
 	}
 	c.place(row.ResourceID).wakeBlocked()

@@ -176,9 +176,26 @@ func TestRelearn(t *testing.T) {
 func TestCreatedBy(t *testing.T) {
 	t.Parallel()
 	created := func(c *Case) string { c.Rows().Created("fl-1", "arn:eve"); return "" }
+	robot := TelemetryRole(scope)
+	madeBy := func(who string) func(*inventory.Row) { return func(r *inventory.Row) { r.CreatedBy = who } }
+	waits := func(who string) func(*Case) {
+		return func(c *Case) { c.Policy.Rules = []Rule{{Principal: who, Action: Wait, Wait: time.Minute}} }
+	}
+	late := func(r *inventory.Row) { r.FirstSeenAt = noon.Add(10 * time.Second) }
+	young := func(r *inventory.Row) { r.CreatedAt, r.FirstSeenAt = noon.Add(-time.Second), noon.Add(-time.Second) }
 	play(t, []scenario{
 		{"by whom is new", given(live("fl-1")), created, `row fl-1: CreatedBy=arn:eve`},
 		{"I2: by whom was said before", given(live("fl-1", func(r *inventory.Row) { r.CreatedBy = "arn:bob" })), created, ``},
+		{"I2: a rule waits for whom a record named before", given(live("fl-1", madeBy("arn:ci")), waits("arn:ci")), created, `row fl-1: CreatedBy=arn:eve`},
+		{"I2: a rule waits for whom a record names now", given(live("fl-1", madeBy("arn:bob")), waits("arn:eve")), created, ``},
+		{"I2: it counted as AWS's own, in the place of a lost one", given(live("fl-1", does(rejects), madeBy(robot), late), gone("fl-2"), pending("fl-2")), created,
+			`row fl-1: Protected=false CreatedBy=arn:eve`},
+		{"I2: it counted as AWS's own, and was made after the loss", given(live("fl-1", does(rejects), madeBy(robot), young), gone("fl-2"), pending("fl-2")), created,
+			`row fl-1: Protected=false CreatedBy=arn:eve`},
+		{"it counted as AWS's own, and was there before the loss", given(live("fl-1", does(rejects), madeBy(robot)), gone("fl-2"), pending("fl-2")), created, `row fl-1: CreatedBy=arn:eve`},
+		{"it counted as AWS's own, and does the same as the lost one", given(live("fl-1", madeBy(robot), late), gone("fl-2"), pending("fl-2")), created, `row fl-1: CreatedBy=arn:eve`},
+		{"it counted as AWS's own, and is lost itself", given(gone("fl-1", does(rejects), madeBy(robot), late), pending("fl-1", freezes(rejects)), gone("fl-2"), pending("fl-2")), created,
+			`row fl-1: Protected=false CreatedBy=arn:eve`},
 		{"what is blocked is due", given(live("fl-1"), gone("fl-2"), blocked("fl-2", Limit)), created,
 			`row fl-1: CreatedBy=arn:eve | fl-2: NextAttemptAt=now`},
 		{"a record of its deletion came first", given(live("fl-1"), pending("fl-1", unknown)), created, `
