@@ -176,6 +176,32 @@ func TestAGroupWithSomeResourcesGone(t *testing.T) {
 	}
 }
 
+// TestAShortOutageDelaysNoGroup: AWS fails for some seconds, as it does now and then. The same call is
+// repeated, as soon as that of a single flow log would be: its halves would have to wait for settle.
+func TestAShortOutageDelaysNoGroup(t *testing.T) {
+	t.Parallel()
+	for name, breaks := range map[string]func(*scene){
+		"internal errors": func(s *scene) { s.world.Fail("CreateFlowLogs", 5, "InternalError", 500) },
+		"throttled first": func(s *scene) {
+			s.world.Throttle("CreateFlowLogs", 2)
+			s.world.Fail("CreateFlowLogs", 1, "InternalError", 500)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newScene(t)
+			ids, were := s.mass(0, 20, 0)
+			breaks(s)
+			s.hear(s.attack(ids...))
+			s.pass(70 * time.Second) // the pauses are 62 seconds together at most
+			s.asWere(were)
+			if n := s.creates(); n != 1 {
+				t.Errorf("%d creates", n)
+			}
+		})
+	}
+}
+
 // TestI4ThreeDaemonsShareAMassDeletion: each of them receives the record, and AWS
 // refuses a second flow log with the same settings, so that each flow log comes back once.
 func TestI4ThreeDaemonsShareAMassDeletion(t *testing.T) {

@@ -74,6 +74,10 @@ func (t refusal) ofCreation(named, others bool, half int) {
 	case a.Class == TryAgain:
 		t.absent()
 		t.hadNoEffect()
+		patience := patience
+		if t.Call != nil {
+			patience = patienceInDoubt
+		}
 		if !a.Throttled && t.Attempts%patience == 0 {
 			t.AtMost = half
 		}
@@ -89,9 +93,13 @@ func (t refusal) ofCreation(named, others bool, half int) {
 	}
 }
 
-// patience is after how many failures in a row that pass by themselves a group is halved: one
-// member may be why.
-const patience = 3
+// A group is halved after so many failures in a row that pass by themselves: one member may be
+// why. A call in doubt is repeated for longer, with pauses of a minute together at most: its halves
+// have to wait for what it may have made, which takes longer than most outages of AWS.
+const (
+	patience        = 3
+	patienceInDoubt = 6
+)
 
 // goAlone lets the incident share no call from now on.
 func (t refusal) goAlone() {

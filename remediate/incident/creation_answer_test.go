@@ -52,6 +52,8 @@ func TestApplyCreation(t *testing.T) {
 	notThere := func(who string) Answer {
 		return Answer{Class: ResourceAbsent, Message: who + " does not exist", NoEffect: true}
 	}
+	conflict := Answer{Class: TryAgain, Message: "conflict", NoEffect: true}
+	often := func(i *Incident) { i.Attempts, i.Tried = 5, 5 }
 	tried := func(i *Incident) { i.Attempts, i.Tried, i.LastError, i.NotFoundAt = 2, 2, "throttled", noon }
 	play(t, []scenario{
 		{"I6: all are made", given(sentOn("1"), sentOn("2", tried)), answered(item("", Answer{}, newOn("1"), newOn("2"))), `
@@ -174,11 +176,19 @@ func TestApplyCreation(t *testing.T) {
 			fl-1: NextAttemptAt=+1s Tried=1 Attempts=1 LastError="no answer"
 			fl-2: NextAttemptAt=+1s Tried=1 Attempts=1 LastError="no answer"
 			retry fl-1 open: no answer`},
-		{"I9: no answer, for the third time: halved", given(sentOn("1", tried), sentOn("2", tried), sentOn("3", tried)), answered(refused(noAnswer)), `
-			fl-1: AtMost=2 NextAttemptAt=+4s Tried=3 Attempts=3 LastError="no answer" NotFoundAt=never
-			fl-2: AtMost=2 NextAttemptAt=+4s Tried=3 Attempts=3 LastError="no answer" NotFoundAt=never
-			fl-3: AtMost=2 NextAttemptAt=+4s Tried=3 Attempts=3 LastError="no answer" NotFoundAt=never
+		{"I9: no answer, for the third time", given(sentOn("1", tried), sentOn("2", tried)), answered(refused(noAnswer)), `
+			fl-1: NextAttemptAt=+4s Tried=3 Attempts=3 LastError="no answer" NotFoundAt=never
+			fl-2: NextAttemptAt=+4s Tried=3 Attempts=3 LastError="no answer" NotFoundAt=never
 			retry fl-1 open: no answer`},
+		{"I9: no answer, for the sixth time: halved", given(sentOn("1", often), sentOn("2", often), sentOn("3", often)), answered(refused(noAnswer)), `
+			fl-1: AtMost=2 NextAttemptAt=+30s Tried=6 Attempts=6 LastError="no answer"
+			fl-2: AtMost=2 NextAttemptAt=+30s Tried=6 Attempts=6 LastError="no answer"
+			fl-3: AtMost=2 NextAttemptAt=+30s Tried=6 Attempts=6 LastError="no answer"
+			retry fl-1 open: no answer`},
+		{"I9: it passes by itself, had no effect, for the third time: halved", given(sentOn("1", tried), sentOn("2", tried)), answered(refused(conflict)), `
+			fl-1: AtMost=1 Call=none NextAttemptAt=+4s Tried=3 Attempts=3 LastError=conflict NotFoundAt=never
+			fl-2: AtMost=1 Call=none NextAttemptAt=+4s Tried=3 Attempts=3 LastError=conflict NotFoundAt=never
+			retry fl-1 open: conflict`},
 		{"no answer, and shown alive before", given(sentOn("1", func(i *Incident) { i.AliveSince, i.TimesAlive, i.AbsentAt = noon, 3, time.Time{} }), sentOn("2")), answered(refused(noAnswer)), `
 			fl-1: AliveSince=never TimesAlive=0 AbsentAt=now NextAttemptAt=+1s Tried=1 Attempts=1 LastError="no answer"
 			fl-2: NextAttemptAt=+1s Tried=1 Attempts=1 LastError="no answer"
