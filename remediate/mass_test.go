@@ -202,6 +202,24 @@ func TestAShortOutageDelaysNoGroup(t *testing.T) {
 	}
 }
 
+// TestTogetherAfterADenial: while AWS refuses to show anything, all are blocked. That says nothing about
+// creates: once it is over, they share a call.
+func TestTogetherAfterADenial(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	ids, were := s.mass(0, 20, 0)
+	s.world.Deny("flowkeeper", "DescribeFlowLogs")
+	s.hear(s.attack(ids...))
+	s.work()
+	s.is(ids[0], incident.Blocked, incident.Permission)
+	s.world.Allow("flowkeeper", "DescribeFlowLogs")
+	s.pass(15 * time.Second)
+	s.asWere(were)
+	if n := s.creates(); n != 1 {
+		t.Errorf("%d creates", n)
+	}
+}
+
 // TestI4ThreeDaemonsShareAMassDeletion: each of them receives the record, and AWS
 // refuses a second flow log with the same settings, so that each flow log comes back once.
 func TestI4ThreeDaemonsShareAMassDeletion(t *testing.T) {

@@ -80,6 +80,9 @@ func (c *Case) ApplyAnswer(id string, a Answer, after Observation, jitter float6
 	if a.Class != ResourceAbsent {
 		t.NotFoundAt = time.Time{} // two refusals in a row, and nothing between them
 	}
+	if a.Class != TryAgain {
+		t.Group = "" // what AWS has said of it alone holds no other back
+	}
 	refused := refusal{t, a, jitter}
 	refused.hadNoEffect()
 	t.absent() // the observation before showed that

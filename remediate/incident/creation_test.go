@@ -200,7 +200,7 @@ func TestCallKey(t *testing.T) {
 	}
 	state := func(s State) func(*Incident) { return func(i *Incident) { i.State = s } }
 	for name, got := range map[string]string{
-		"alone": key(alone), "not known": key(unknown), "blocked": key(state(Blocked)), "closed": key(state(Closed)), "closed, with a call in doubt": key(state(Closed), sent("T")),
+		"alone": key(alone), "not known": key(unknown), "blocked, and alone": key(alone, state(Blocked)), "closed": key(state(Closed)), "closed, with a call in doubt": key(state(Closed), sent("T")),
 		"restored, with all tags": key(restored()), "restored, and AWS has refused its tags": key(restored("a", "1"), func(i *Incident) { i.Attempts = 1 }),
 		"verified": key(restored("a", "1"), state(Verified)),
 	} {
@@ -219,6 +219,7 @@ func TestCallKey(t *testing.T) {
 		"another destination":                   {key(), key(freezes(elsewhere)), false},
 		"another traffic type":                  {key(), key(freezes(rejects)), false},
 		"another event":                         {key(), key(func(i *Incident) { i.Group = "e-2" }), false},
+		"blocked":                               {key(), key(state(Blocked)), true},
 		"a call in doubt":                       {key(sent("T")), key(), false},
 		"the same call in doubt":                {key(sent("T")), key(sent("T"), freezes(rejects)), true},
 		"the same call in doubt, alone by now":  {key(sent("T")), key(sent("T"), alone), true},

@@ -121,7 +121,7 @@ func TestShare(t *testing.T) {
 			fl-4: Call=sent(now)
 			fl-5: Call=sent(now)`},
 		{"what goes alone does not share with others that do", given(lostOn("1", alone), lostOn("2", alone)), shared(9, now), `= call fl-1 | = call fl-2 | fl-1: Call=sent(now) | fl-2: Call=sent(now)`},
-		{"what is blocked goes alone", given(lostOn("1"), lostOn("2", func(i *Incident) { i.State = Blocked }), lostOn("3")), shared(9, now), `= call fl-1 fl-3 | = call fl-2 | fl-1: Call=sent(now) | fl-3: Call=sent(now) | fl-2: Call=sent(now)`},
+		{"I9: blocked, for it could not be observed", given(lostOn("1"), lostOn("2", func(i *Incident) { i.State = Blocked }), lostOn("3")), shared(9, now), `= call fl-1 fl-2 fl-3 | fl-1: Call=sent(now) | fl-2: Call=sent(now) | fl-3: Call=sent(now)`},
 		{"the same resource twice", given(lostOn("1"), lostOn("2", onOne), lostOn("3")), shared(9, now), `= call fl-1 fl-3 | = call fl-2 | fl-1: Call=sent(now) | fl-3: Call=sent(now) | fl-2: Call=sent(now)`},
 		{"so many calls", given(lostOn("1"), lostOn("2", freezes(rejects)), lostOn("3", freezes(elsewhere))), shared(2, now), `= call fl-1 | = call fl-2 | fl-1: Call=sent(now) | fl-2: Call=sent(now)`},
 		{"no call", given(lostOn("1")), shared(0, now), ``},

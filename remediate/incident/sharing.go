@@ -148,7 +148,7 @@ func (c *Case) withFreshToken(i Incident) Incident {
 
 // createdWith is equal for incidents that one create may be for.
 func createdWith(i Incident) string {
-	if i.Group != "" && i.State == Open {
+	if i.Group != "" {
 		return likeness(i)
 	}
 	return i.FlowLogID
@@ -209,7 +209,7 @@ func (i Incident) CallKey() string {
 		return "tags " + tagsDigest(i.MissingTags)
 	case i.Pending() && i.Call != nil:
 		return "call " + i.Call.Token
-	case i.State == Open && i.Known && i.Group != "":
+	case i.Pending() && i.Known && i.Group != "":
 		return "like " + likeness(i)
 	}
 	return ""
