@@ -74,11 +74,11 @@ func (t refusal) ofCreation(named, others bool, half int) {
 	case a.Class == TryAgain:
 		t.absent()
 		t.hadNoEffect()
-		patience := patience
+		most := patience
 		if t.Call != nil {
-			patience = patienceInDoubt
+			most = patienceInDoubt
 		}
-		if !a.Throttled && t.Attempts%patience == 0 {
+		if !a.Throttled && t.Attempts%most == 0 {
 			t.AtMost = half
 		}
 		t.fail()
