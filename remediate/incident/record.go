@@ -163,6 +163,6 @@ func (i Incident) Reopen(now time.Time) Incident {
 // awaitsRecord reports whether a record may still open a closed incident again: its
 // flow log was released when it was last seen, and only the record says when it was
 // deleted. Until then, what stands in its place may be a decoy.
-func (i Incident) awaitsRecord(now time.Time) bool {
+func awaitsRecord(i Incident, now time.Time) bool {
 	return i.closedAs(Released) && i.Source == ByDrift && now.Before(i.WaitUntil)
 }

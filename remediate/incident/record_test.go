@@ -158,7 +158,7 @@ func TestReopenable(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			got := [...]bool{c.i.final(), c.i.CountsRecord(), c.i.Pending(), c.i.Terminal(), c.i.awaitsRecord(now)}
+			got := [...]bool{c.i.final(), c.i.CountsRecord(), c.i.Pending(), c.i.Terminal(), awaitsRecord(c.i, now)}
 			if want := [...]bool{c.final, c.counts, c.pending, c.settled, c.awaits}; got != want {
 				t.Errorf("final, counts, pending, settled, awaits a record: %v, not %v", got, want)
 			}

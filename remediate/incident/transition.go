@@ -53,7 +53,7 @@ func (t *transition) close(reason, advice string) {
 // finish is the last step of an incident that is settled: nothing is left to do, unless a
 // record may open it again.
 func (t *transition) finish() {
-	if t.awaitsRecord(t.c.Now) {
+	if awaitsRecord(t.Incident, t.c.Now) {
 		t.dueAt(t.WaitUntil)
 		return
 	}
