@@ -78,12 +78,8 @@ func Differences(scope Scope, want, have Settings) []string {
 }
 
 func fields(s Settings) map[string]json.RawMessage {
-	b, err := json.Marshal(s)
-	if err != nil {
-		panic("inventory: settings are plain values: " + err.Error())
-	}
 	var m map[string]json.RawMessage
-	if err := json.Unmarshal(b, &m); err != nil {
+	if err := json.Unmarshal(s.appendJSON(nil), &m); err != nil {
 		panic("inventory: settings are a JSON object: " + err.Error())
 	}
 	return m
