@@ -210,9 +210,9 @@ func (p *play) tombstones(alive map[string]bool) {
 	}
 }
 
-// letGo reports whether a daemon found a released flow log gone, or believed a forged record that says it went
-// while it was released, and heard of its true end a day later or never: then nothing brings it back
-// (docs/failure-modes.md).
+// letGo reports whether a daemon has closed the incident of a flow log as released, because a refresh found it gone
+// or a forged record said that it was deleted during the release, and received no true record within a day.
+// Then the flow log stays gone (docs/failure-modes.md).
 func (p *play) letGo(id string) (yes bool) {
 	for _, d := range p.daemons {
 		p.must(d.store.View(context.Background(), func(tx *store.Tx) error {

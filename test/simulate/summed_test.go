@@ -20,7 +20,7 @@ type unlisted struct {
 	calls    int
 }
 
-// sums notes what an alert about many calls tells of them.
+// sums notes which calls an alert about many lists, and how many it leaves out.
 func (p *play) sums(d *daemon, a alert.Alert) {
 	r := a.Repeats
 	if want := min(r.Calls, mostExamples); a.Kind != alert.Closed && len(r.Examples) < want {
