@@ -73,7 +73,7 @@ const (
 type usedToken struct {
 	id    string
 	scope inventory.Scope
-	at    time.Time
+	at    time.Time // to the millisecond, as alerts have it
 	due   time.Time
 }
 
@@ -148,7 +148,7 @@ func (p *play) expectTokenAlert(d *daemon, was, is incident.Incident) {
 			bound = nextTokenBound
 		}
 		d.tokenEvents[is.EventID] = true
-		d.usedTokens = append(d.usedTokens, usedToken{is.FlowLogID, is.Scope, now, now.Add(bound)})
+		d.usedTokens = append(d.usedTokens, usedToken{is.FlowLogID, is.Scope, now.Truncate(time.Millisecond), now.Add(bound)})
 	case refusesToken(was) && !refusesToken(is):
 		d.usedTokens = slices.DeleteFunc(d.usedTokens, func(u usedToken) bool {
 			return u.id == is.FlowLogID && (!d.stepping || is.State != incident.Restored || now.Before(u.due))
@@ -172,7 +172,7 @@ func (p *play) tokensAlerted(d *daemon, s inventory.Scope, at time.Time) {
 				says := a.Kind == alert.Blocked || a.Kind == alert.Deletion // whose record came meanwhile
 				alerted = alerted || says && f.FlowLogID == u.id && f.Reason == incident.TokenUsed && !a.Time.Before(u.at)
 			}
-			return !alerted && !a.Time.Before(u.at)
+			return !alerted // a later alert may have an earlier time: of a message that was begun before
 		})
 		if alerted {
 			p.happened["used tokens alerted"]++
