@@ -17,18 +17,17 @@ type Describer interface {
 	DescribeFlowLogs(context.Context, *ec2.DescribeFlowLogsInput, ...func(*ec2.Options)) (*ec2.DescribeFlowLogsOutput, error)
 }
 
-// Known is what the snapshot remembers of one flow log, as far as a listing
-// needs to compare.
-type Known struct {
-	Num    int64 // small and dense: the row's place in a Seen
-	State  State
+// Listed is one flow log that AWS lists, as far as a snapshot compares it.
+type Listed struct {
+	ID     string
 	Digest [16]byte
 }
 
 // Snapshot is the durable set of rows.
 type Snapshot interface {
-	// Known finds rows by flow log ID; what it does not find is absent.
-	Known(ctx context.Context, scope Scope, ids []string) (map[string]Known, error)
+	// Compare returns, in their order, the places in the list of those flow logs that have no row, or
+	// a live one with another digest, and adds all rows that the list has to seen.
+	Compare(ctx context.Context, scope Scope, list []Listed, seen *Seen) (changed []int, err error)
 	// Unseen returns live rows by ID, after one, that were written before a time and
 	// are not in seen; at most limit. last is the ID to go on after, unless rows is empty:
 	// then there are no more.
@@ -124,25 +123,18 @@ func patient(o *ec2.Options) { o.RetryMaxAttempts = 4 }
 // Gone rows that are listed all the same stay gone (I5).
 func (d *Diff) Changed(ctx context.Context, page []types.FlowLog) ([]FlowLog, error) {
 	d.Listed += len(page)
-	ids := make([]string, len(page))
-	for n, f := range page {
-		ids[n] = aws.ToString(f.FlowLogId)
+	list := make([]Listed, len(page))
+	for n, p := range page {
+		f := FromEC2(d.scope, p)
+		list[n] = Listed{f.ID, f.Digest()}
 	}
-	known, err := d.snapshot.Known(ctx, d.scope, ids)
+	places, err := d.snapshot.Compare(ctx, d.scope, list, &d.seen)
 	if err != nil {
 		return nil, fmt.Errorf("compare flow logs of %s with the snapshot: %w", d.scope, err)
 	}
-	var changed []FlowLog
-	for _, p := range page {
-		f := FromEC2(d.scope, p)
-		k, ok := known[f.ID]
-		if ok {
-			d.seen.Add(k.Num)
-			if k.State == Gone || k.Digest == f.Digest() {
-				continue
-			}
-		}
-		changed = append(changed, f)
+	changed := make([]FlowLog, len(places))
+	for n, place := range places {
+		changed[n] = FromEC2(d.scope, page[place])
 	}
 	return changed, nil
 }

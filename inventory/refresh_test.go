@@ -61,14 +61,17 @@ type memory struct {
 	learned []string
 }
 
-func (m *memory) Known(_ context.Context, _ Scope, ids []string) (map[string]Known, error) {
-	out := map[string]Known{}
-	for n, r := range m.rows {
-		if slices.Contains(ids, r.ID) {
-			out[r.ID] = Known{Num: int64(n + 1), State: r.State, Digest: r.Digest()}
+func (m *memory) Compare(_ context.Context, _ Scope, list []Listed, seen *Seen) (changed []int, err error) {
+	for place, l := range list {
+		n := slices.IndexFunc(m.rows, func(r Row) bool { return r.ID == l.ID })
+		if n >= 0 {
+			seen.Add(int64(n + 1))
+		}
+		if n < 0 || m.rows[n].State == Live && m.rows[n].Digest() != l.Digest {
+			changed = append(changed, place)
 		}
 	}
-	return out, nil
+	return changed, nil
 }
 
 func (m *memory) Unseen(_ context.Context, _ Scope, seen *Seen, before time.Time, after string, limit int) (rows []Row, last string, err error) {

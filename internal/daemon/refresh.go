@@ -103,10 +103,10 @@ func (p observedSnapshot) beat(s inventory.Scope) {
 	p.d.progress.Beat(refreshOf(s))
 }
 
-// Known implements inventory.Snapshot.
-func (p observedSnapshot) Known(ctx context.Context, s inventory.Scope, ids []string) (map[string]inventory.Known, error) {
+// Compare implements inventory.Snapshot.
+func (p observedSnapshot) Compare(ctx context.Context, s inventory.Scope, list []inventory.Listed, seen *inventory.Seen) ([]int, error) {
 	p.beat(s)
-	return p.Snapshot.Known(ctx, s, ids)
+	return p.Snapshot.Compare(ctx, s, list, seen)
 }
 
 // Unseen implements inventory.Snapshot.

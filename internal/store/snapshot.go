@@ -3,7 +3,10 @@ package store
 import (
 	"context"
 	"fmt"
+	"iter"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"flowkeeper/inventory"
@@ -13,31 +16,47 @@ import (
 // snapshot is the store as refreshes use it: an inventory.Snapshot.
 type snapshot struct{ *file }
 
-// Known finds rows by ID (inventory.Snapshot).
-func (s snapshot) Known(ctx context.Context, scope inventory.Scope, ids []string) (map[string]inventory.Known, error) {
-	out := make(map[string]inventory.Known, len(ids))
-	err := s.View(ctx, func(t *Tx) error {
-		return t.rows(func(scan func(...any) error) error {
-			var n, gone int64
-			var k inventory.Known
-			var digest []byte
-			err := scan(&n, &k.Num, &gone, &digest)
-			copy(k.Digest[:], digest)
-			if k.State = inventory.Live; gone == 1 {
-				k.State = inventory.Gone
-			}
-			out[ids[n]] = k
-			return err
-		}, knownOf, scope.Account, scope.Region, body(ids))
+// Compare compares what AWS lists with the rows (inventory.Snapshot).
+func (s snapshot) Compare(ctx context.Context, scope inventory.Scope, list []inventory.Listed, seen *inventory.Seen) (changed []int, err error) {
+	ids, digests := make([]string, len(list)), make([]byte, 0, len(list)*len(inventory.Listed{}.Digest))
+	for n, l := range list {
+		ids[n], digests = l.ID, append(digests, l.Digest[:]...)
+	}
+	var nums, places string
+	err = s.View(ctx, func(t *Tx) error {
+		_, err := first(t, []any{&nums, &places}, compared, scope.Account, scope.Region, body(ids), digests)
+		return err
 	})
-	return out, err
+	if err != nil {
+		return nil, err
+	}
+	for num := range numbers(nums) {
+		seen.Add(num)
+	}
+	for place := range numbers(places) {
+		changed = append(changed, int(place))
+	}
+	return changed, nil
 }
 
-// knownOf selects rows by ID. It names an ID by its place in the list, and the state by a number, because
-// the driver needs a microsecond to make a string of a text column. CROSS JOIN: the list first, or SQLite
-// may read the whole scope.
-const knownOf = `SELECT j.key, f.num, f.state = 'gone', f.digest FROM json_each(?3) j CROSS JOIN flow_logs f
-	ON f.account = ?1 AND f.region = ?2 AND f.id = j.value`
+// compared selects the numbers of the rows that a list of IDs has, and the places in the list of those that
+// have no row, or a live one with another digest than stands at that place of the digests. Both are one text:
+// the driver needs longer for a row than SQLite for what is in it. The LEFT JOIN also
+// has SQLite read the list first, never the whole scope.
+const compared = `SELECT coalesce(group_concat(f.num), ''),
+	coalesce(group_concat(j.key) FILTER (WHERE f.num IS NULL OR f.state <> 'gone' AND f.digest <> substr(?4, 16 * j.key + 1, 16)), '')
+	FROM json_each(?3) j LEFT JOIN flow_logs f ON f.account = ?1 AND f.region = ?2 AND f.id = j.value`
+
+// numbers are those that a text has, between commas.
+func numbers(text string) iter.Seq[int64] {
+	return func(yield func(int64) bool) {
+		for part := range strings.SplitSeq(text, ",") {
+			if n, err := strconv.ParseInt(part, 10, 64); err == nil && !yield(n) { // no text has no number
+				return
+			}
+		}
+	}
+}
 
 // Unseen returns live rows that a listing did not show (inventory.Snapshot).
 func (s snapshot) Unseen(ctx context.Context, scope inventory.Scope, seen *inventory.Seen, before time.Time, after string, limit int) (out []inventory.Row, last string, err error) {

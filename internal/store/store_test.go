@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -68,6 +69,19 @@ func fresh(t *testing.T) *Store { return open(t, filepath.Join(t.TempDir(), "sta
 func flowLog(id string) inventory.FlowLog {
 	return inventory.FlowLog{ID: id, Scope: scope, Status: "ACTIVE", Settings: inventory.Settings{
 		ResourceID: "vpc-1", LogDestinationType: inventory.S3, LogDestination: "arn:aws:s3:::bucket", Tags: map[string]string{"Name": id}}}
+}
+
+// num is the number of a row.
+func (s *Store) num(t *testing.T, id string) (n int64) {
+	t.Helper()
+	err := s.View(t.Context(), func(tx *Tx) (err error) {
+		n, err = value[int64](tx, `SELECT num FROM flow_logs WHERE id = ?`, id)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
 }
 
 // learnAt puts live rows.
@@ -248,6 +262,44 @@ func TestUnseenOfADamagedFile(t *testing.T) {
 	}
 }
 
+// TestCompare: what is new or changed of a listing, and what counts as seen.
+func TestCompare(t *testing.T) {
+	t.Parallel()
+	s := fresh(t)
+	elsewhere := flowLog("fl-elsewhere")
+	elsewhere.Scope.Region = "us-east-1"
+	s.learnAt(t, noon, flowLog("fl-same"), flowLog("fl-changed"), flowLog("fl-unlisted"), elsewhere)
+	s.put(t, func(tx *Tx) error {
+		return tx.PutFlowLog(inventory.Row{FlowLog: flowLog("fl-gone"), State: inventory.Gone, WrittenAt: noon, GoneAt: noon})
+	})
+	list := []inventory.Listed{{ID: "fl-new"}, {ID: "fl-same", Digest: flowLog("fl-same").Digest()}, {ID: "fl-changed", Digest: flowLog("fl-other").Digest()},
+		{ID: "fl-gone"}, {ID: "fl-elsewhere", Digest: elsewhere.Digest()}}
+	for name, c := range map[string]struct {
+		list    []inventory.Listed
+		changed []int
+		seen    string
+	}{
+		"nothing":               {nil, nil, ""},
+		"nothing changed":       {list[1:2], nil, "fl-same"},
+		"each":                  {list, []int{0, 2, 4}, "fl-same fl-changed fl-gone"},
+		"the digest of another": {[]inventory.Listed{{ID: "fl-same", Digest: list[2].Digest}, {ID: "fl-changed", Digest: list[1].Digest}}, []int{0, 1}, "fl-same fl-changed"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			seen := &inventory.Seen{}
+			changed, err := s.Compare(t.Context(), scope, c.list, seen)
+			if err != nil || !slices.Equal(changed, c.changed) {
+				t.Errorf("changed %v, %v", changed, err)
+			}
+			for _, id := range []string{"fl-same", "fl-changed", "fl-gone", "fl-unlisted", "fl-elsewhere"} {
+				if want := slices.Contains(strings.Fields(c.seen), id); seen.Has(s.num(t, id)) != want {
+					t.Errorf("%s seen: %t", id, !want)
+				}
+			}
+		})
+	}
+}
+
 func TestUnseen(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
@@ -255,13 +307,9 @@ func TestUnseen(t *testing.T) {
 	for n := range 10 {
 		s.learnAt(t, noon.Add(time.Duration(n-9)*time.Minute), flowLog(fmt.Sprintf("fl-%d", n)))
 	}
-	known, err := s.Known(t.Context(), scope, []string{"fl-1", "fl-3", "fl-9", "fl-none"})
-	if err != nil || len(known) != 3 {
-		t.Fatalf("known %v, %v", known, err)
-	}
 	seen := &inventory.Seen{}
-	for _, k := range known {
-		seen.Add(k.Num)
+	if _, err := s.Compare(t.Context(), scope, []inventory.Listed{{ID: "fl-1"}, {ID: "fl-3"}, {ID: "fl-9"}, {ID: "fl-none"}}, seen); err != nil {
+		t.Fatal(err)
 	}
 	var ids []string
 	after := ""

@@ -2,10 +2,10 @@ package simulate
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"path/filepath"
 	"slices"
 	"time"
@@ -42,6 +42,7 @@ type daemon struct {
 	unstored [][2]string // answers to creates, by token, that are not on disk
 	later    []func()    // tasks that run after the next commit
 	watches  map[inventory.Scope]watch
+	looking  *sql.DB           // the state file, read beside the daemon
 	away     bool              // the account has left, as far as it knows
 	knewThen map[string]string // when it learned that: see knows
 	*commits
@@ -60,6 +61,7 @@ type daemon struct {
 func newDaemon(p *play, n int) *daemon {
 	d := &daemon{p: p, path: filepath.Join(p.dir, fmt.Sprintf("state-%d.db", n)), commits: newCommits()}
 	d.start()
+	d.looking = p.look(d.path)
 	return d
 }
 
@@ -238,16 +240,30 @@ func (d *daemon) hears(fs []detection.Finding) {
 
 // knew reports whether the snapshot has a flow log.
 func (d *daemon) knew(id string) bool {
-	s := inventory.Scope{Account: account, Region: regionOf(d.p.known[id].resource)}
-	rows, err := d.store.Known(context.Background(), s, []string{id})
+	_, ok, err := d.store.FindFlowLog(context.Background(), id)
 	d.p.must(err)
-	return len(rows) > 0
+	return ok
 }
 
-// rows of a scope's snapshot.
-func (d *daemon) rows(s inventory.Scope) map[string]inventory.Known {
-	out, err := d.store.Known(context.Background(), s, slices.Collect(maps.Keys(d.p.known)))
+// row is what a refresh compares of a flow log in the snapshot.
+type row struct {
+	state  inventory.State
+	digest string
+}
+
+// rows of a scope's snapshot, by flow log ID.
+func (d *daemon) rows(s inventory.Scope) map[string]row {
+	out := map[string]row{}
+	rows, err := d.looking.Query(`SELECT id, state, digest FROM flow_logs WHERE account = ? AND region = ?`, s.Account, s.Region)
 	d.p.must(err)
+	defer rows.Close()
+	for rows.Next() {
+		var id string
+		var r row
+		d.p.must(rows.Scan(&id, &r.state, &r.digest))
+		out[id] = r
+	}
+	d.p.must(rows.Err())
 	return out
 }
 

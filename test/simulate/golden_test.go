@@ -143,8 +143,7 @@ func plain(text string, campaigns map[string]string) string {
 // name that the file gave itself. Those of flow logs are shown unpacked, with the text of
 // their targets, and without the index of those that fail.
 func (p *play) tables(path string) (out [][]string) {
-	db, err := sql.Open("sqlite", "file:"+path+"?mode=ro")
-	p.must(err)
+	db := p.look(path)
 	defer db.Close()
 	shown := map[string]string{"flow_logs body": "unpacked(body)", "flow_logs target": "(SELECT t.needs FROM targets t WHERE t.num = target)"}
 	for _, table := range p.strings(db, `SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%' AND name NOT IN ('facts', 'targets') ORDER BY name`) {
@@ -156,6 +155,13 @@ func (p *play) tables(path string) (out [][]string) {
 		out = append(out, p.strings(db, `SELECT '`+table+` ' || `+strings.Join(quoted, ` || ' ' || `)+` FROM `+table+` ORDER BY 1`))
 	}
 	return out
+}
+
+// look opens a state file to read it.
+func (p *play) look(path string) *sql.DB {
+	db, err := sql.Open("sqlite", "file:"+path+"?mode=ro")
+	p.must(err)
+	return db
 }
 
 func (p *play) strings(db *sql.DB, query string, args ...any) (out []string) {

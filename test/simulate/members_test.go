@@ -72,7 +72,7 @@ func (d *daemon) knows() map[string]string {
 	out := map[string]string{}
 	for _, s := range d.p.scopes() {
 		for id, row := range d.rows(s) {
-			out[id] = fmt.Sprintf("%s %x", row.State, row.Digest)
+			out[id] = fmt.Sprintf("%s %x", row.state, row.digest)
 		}
 	}
 	d.p.must(d.store.FindIncidents(context.Background(), store.Filter{}, func(i incident.Incident) error {

@@ -116,9 +116,9 @@ func (s memory) Failed(ctx context.Context, name, id string, f sink.Failure) err
 	return s.m.around(func() error { return s.Store.Failed(ctx, name, id, f) })
 }
 
-func (s memory) Known(ctx context.Context, sc inventory.Scope, ids []string) (out map[string]inventory.Known, err error) {
-	err = s.m.reading(func() (err error) { out, err = s.Store.Known(ctx, sc, ids); return err })
-	return out, err
+func (s memory) Compare(ctx context.Context, sc inventory.Scope, list []inventory.Listed, seen *inventory.Seen) (changed []int, err error) {
+	err = s.m.reading(func() (err error) { changed, err = s.Store.Compare(ctx, sc, list, seen); return err })
+	return changed, err
 }
 
 func (s memory) Unseen(ctx context.Context, sc inventory.Scope, seen *inventory.Seen, before time.Time, after string, limit int) (rows []inventory.Row, last string, err error) {

@@ -235,6 +235,7 @@ func (p *play) run(steps int) {
 func (p *play) end() {
 	for _, d := range p.daemons {
 		d.cancel()
+		p.must(d.looking.Close())
 		d.store.Close() //nolint:errcheck // the run is over
 	}
 }

@@ -32,13 +32,13 @@ func (p *play) listed(d *daemon, s inventory.Scope, started time.Time) {
 
 // remembered is what must hold of every refresh, whatever it meets: it revives
 // nothing, and takes nothing for gone that every Describe shows.
-func (p *play) remembered(s inventory.Scope, before, after map[string]inventory.Known) {
+func (p *play) remembered(s inventory.Scope, before, after map[string]row) {
 	here := map[string]bool{}
 	for _, f := range p.world.FlowLogs(s.Account, s.Region) {
 		here[f.ID] = p.now.Sub(f.CreatedAt) > 2*stalest
 	}
 	for id, row := range before {
-		switch was, is := row.State, after[id].State; {
+		switch was, is := row.state, after[id].state; {
 		case was == inventory.Gone && is != inventory.Gone:
 			p.fail("I5: a refresh revived %s", id)
 		case was == inventory.Live && is != inventory.Live && here[id]:
@@ -202,7 +202,7 @@ func (p *play) tombstones(alive map[string]bool) {
 		p.guarded(d, alive)
 		for _, s := range p.scopes() {
 			for id, row := range d.rows(s) {
-				if row.State == inventory.Live && !alive[id] {
+				if row.state == inventory.Live && !alive[id] {
 					p.fail("I5: %s is gone, and live in the snapshot", id)
 				}
 			}
