@@ -29,15 +29,7 @@ To approve places before they are used, list them in inventory.destinations.`,
 		Example: `  flowkeeper inventory list --held
   flowkeeper inventory approve arn:aws:s3:::flow-logs-archive`,
 		ValidArgsFunction: a.completeHeld(),
-		RunE: func(c *cobra.Command, args []string) error {
-			for n, arg := range args {
-				args[n] = strings.TrimSuffix(arg, ":*")
-				if inventory.ApprovalOf(args[n]) == "" || string(inventory.RecipientOf(args[n])) == args[n] {
-					return a.withState(c.Context(), func(s state) error { return s.notADestination(c.Context(), arg) })
-				}
-			}
-			return a.withState(c.Context(), func(s state) error { return approveDestinations(c.Context(), s, args) })
-		},
+		RunE:              a.onState(approveDestinations),
 	})
 }
 
@@ -58,6 +50,13 @@ func (s state) notADestination(ctx context.Context, word string) error {
 }
 
 func approveDestinations(ctx context.Context, s state, destinations []string) error {
+	for n, arg := range destinations {
+		d := strings.TrimSuffix(arg, ":*")
+		if inventory.ApprovalOf(d) == "" || string(inventory.RecipientOf(d)) == d {
+			return s.notADestination(ctx, arg)
+		}
+		destinations[n] = d
+	}
 	rem, err := newRemediator(ctx, s, withoutAWS{})
 	if err != nil {
 		return err
