@@ -55,9 +55,7 @@ func newFilters(a *app, c *cobra.Command, allowed []string, since string, shown 
 	}))
 	f.choose("only of this `account`, by its number or its name", choice{flag: "account", values: &f.Accounts, offer: f.offerAccounts, resolve: f.resolveAccount})
 	f.choose("only of this `resource`, by its ID or its tag Name", choice{flag: "resource", values: &f.Resources, offer: offerResources, resolve: resolveResource})
-	region := among("region", &f.Regions, f.known(func(x inventory.Scope) string { return x.Region }))
-	region.form, region.fix = regionID, regionForm
-	f.choose("only of this `Region`", region)
+	f.choose("only of this `Region`", among("region", &f.Regions, f.known(func(x inventory.Scope) string { return x.Region })))
 	flags.Func("since", since+" since this `time`: 2h, 7d, 1d12h, 2026-03-01 or RFC 3339, in UTC", func(v string) (err error) {
 		f.Since, err = parseSince(v, a.now())
 		return err
@@ -95,9 +93,9 @@ func (f *filters) check() error {
 		if err := noneEmpty(f.c, n.flag); err != nil {
 			return err
 		}
-		if err := checkForm(n.flag, *n.values, n.form, n.fix); err != nil {
-			return err
-		}
+	}
+	if err := checkRegions(f.Regions); err != nil {
+		return err
 	}
 	if f.Limit < 0 {
 		return usagef("--limit %d: how many, or 0 for all", f.Limit)
@@ -116,11 +114,14 @@ func noneEmpty(c *cobra.Command, flags ...string) error {
 	return nil
 }
 
-// checkForm refuses values that do not have the form; nil: any form. fix is what to write instead.
-func checkForm(flag string, values []string, form *regexp.Regexp, fix string) error {
+// regionID is the form of a Region's name, because AWS may have more Regions than are known here. All end with a
+// number: eu-west is none.
+var regionID = regexp.MustCompile(`^[a-z]{2,}(-[a-z0-9]+)+-[0-9]+$`)
+
+func checkRegions(values []string) error {
 	for _, v := range values {
-		if form != nil && !form.MatchString(v) {
-			return usagef("--%s %s: %s", flag, cmp.Or(v, `""`), fix)
+		if !regionID.MatchString(v) {
+			return usagef("--region %s: a Region looks like eu-west-1", cmp.Or(v, `""`))
 		}
 	}
 	return nil
@@ -177,9 +178,7 @@ func (f *filters) filtered() bool {
 // Other names are refused: an empty list would look like good news.
 type choice struct {
 	flag   string
-	values *[]string      // a field of the filter
-	form   *regexp.Regexp // of each value; nil: any
-	fix    string         // what to write if one has another form
+	values *[]string // a field of the filter
 
 	offer   func(ctx context.Context, s state, prefix string) ([]string, error) // what a shell completes with
 	resolve func(ctx context.Context, s state, word string) ([]string, error)   // what a value stands for
@@ -212,12 +211,6 @@ func (n choice) apply(ctx context.Context, s state) error {
 	*n.values = sortedSet(found)
 	return nil
 }
-
-// regionID is the form of a Region's name, because AWS may have more Regions than are known here. All end with a
-// number: eu-west is none.
-var regionID = regexp.MustCompile(`^[a-z]{2,}(-[a-z0-9]+)+-[0-9]+$`)
-
-const regionForm = "a Region looks like eu-west-1"
 
 // known are the accounts, or Regions, that the state file or the configuration names.
 func (f *filters) known(of func(inventory.Scope) string) func(context.Context, state, string) ([]string, error) {

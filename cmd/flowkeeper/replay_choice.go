@@ -52,7 +52,7 @@ func (r *replayChoice) flags(a *app, c *cobra.Command) {
 // check refuses values that nothing can match: an empty result would look like good news.
 // Accounts and Regions need not be known here: records may be of any.
 func (r *replayChoice) check() error {
-	if err := checkForm("region", r.Regions, regionID, regionForm); err != nil {
+	if err := checkRegions(r.Regions); err != nil {
 		return err
 	}
 	if r.owner != "" && !accountID.MatchString(r.owner) {
