@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"sync"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -17,13 +16,12 @@ import (
 const anyRegion = "us-east-1"
 
 // buckets opens the buckets that replay reads. It reads the configuration and the credentials
-// when the first one is opened: files need none. It is safe for concurrent use.
+// when the first one is opened: files need none.
 type buckets struct {
 	app   *app
 	owner string // --bucket-owner
 
-	mu     sync.Mutex // guards what follows
-	loaded bool
+	loaded bool // the rest is set
 	conf   configs.Config
 	base   aws.Config
 }
@@ -31,10 +29,13 @@ type buckets struct {
 // open returns a bucket, to be read with the credentials of the person who runs the command. The role
 // in log_files.buckets is for the daemon, which lists nothing; the owner there is checked here too.
 func (b *buckets) open(ctx context.Context, name string) (*recordsource.Bucket, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if err := b.load(ctx); err != nil {
-		return nil, err
+	if !b.loaded {
+		var err error
+		// The SDK's warnings would come while results are printed.
+		if b.conf, b.base, err = b.app.configAndAWS(ctx, needs{}, nil); err != nil {
+			return nil, err
+		}
+		b.loaded = true
 	}
 	cfg, owner := b.base, b.owner
 	for _, known := range b.conf.LogFiles.Buckets {
@@ -47,14 +48,4 @@ func (b *buckets) open(ctx context.Context, name string) (*recordsource.Bucket, 
 	api := s3.NewFromConfig(cfg, func(o *s3.Options) { o.UsePathStyle = cfg.BaseEndpoint != nil })
 	partition := func(ctx context.Context) string { return scopes.LikelyPartition(ctx, cfg) }
 	return &recordsource.Bucket{API: api, Name: name, Owner: owner, Partition: partition}, nil
-}
-
-func (b *buckets) load(ctx context.Context) (err error) {
-	if b.loaded {
-		return nil
-	}
-	// The SDK's warnings would come while results are printed.
-	b.conf, b.base, err = b.app.configAndAWS(ctx, needs{}, nil)
-	b.loaded = err == nil
-	return err
 }

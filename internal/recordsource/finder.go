@@ -23,7 +23,7 @@ type Finder struct {
 	Selection
 	// Stdin opens the standard input.
 	Stdin func(context.Context) (io.ReadCloser, error)
-	// Bucket returns the bucket of that name.
+	// Bucket returns the bucket of that name. Find calls it for one argument after the other.
 	Bucket func(ctx context.Context, name string) (*Bucket, error)
 
 	outside atomic.Int64
