@@ -105,9 +105,13 @@ var plainWord = regexp.MustCompile(`^[\w@%+=:,./-]+$`)
 // the command line too, where two offers are the same word.
 var shellActive = regexp.MustCompile("[$`\\\\\"!;&|<>(){}\\[\\]*?~#]+")
 
-// completeFromState offers what fn finds in the state file, each word once, and nothing if that
-// can't be read. The shell leaves out the words that don't begin with prefix.
-func (a *app) completeFromState(fn func(ctx context.Context, s state, prefix string) ([]string, error)) cobra.CompletionFunc {
+// lookup finds words in the state file, or in the configuration: those that a shell may offer for the
+// beginning of one, or those that the value of a flag stands for.
+type lookup func(ctx context.Context, s state, word string) ([]string, error)
+
+// completeFromState offers what fn finds, each word once, and nothing if the state file can't be read.
+// The shell leaves out the words that don't begin with prefix.
+func (a *app) completeFromState(fn lookup) cobra.CompletionFunc {
 	return func(c *cobra.Command, _ []string, prefix string) ([]string, cobra.ShellCompDirective) {
 		var out []string
 		offered := map[string]bool{}
@@ -158,7 +162,7 @@ func severalOf(fn cobra.CompletionFunc) cobra.CompletionFunc {
 
 // orResources offers resources once something is typed that no ID of a flow log begins with.
 func (a *app) orResources(fn cobra.CompletionFunc, resources store.Words) cobra.CompletionFunc {
-	also := completeWords(a, resources)
+	also := a.completeFromState(wordsOf(resources))
 	return func(c *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
 		words, directive := fn(c, args, prefix)
 		if prefix != "" && len(words) == 0 {
@@ -213,11 +217,11 @@ func (a *app) completeSinksToTest(*cobra.Command, []string, string) (out []strin
 	return out, cobra.ShellCompDirectiveNoFileComp
 }
 
-// completeWords offers words of the state file.
-func completeWords(a *app, w store.Words) cobra.CompletionFunc {
-	return a.completeFromState(func(ctx context.Context, s state, prefix string) ([]string, error) {
+// wordsOf finds words of the state file that begin so.
+func wordsOf(w store.Words) lookup {
+	return func(ctx context.Context, s state, prefix string) ([]string, error) {
 		return s.Words(ctx, w, prefix, maxCompletions)
-	})
+	}
 }
 
 // completeFiles offers all files.

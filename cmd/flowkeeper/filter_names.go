@@ -135,8 +135,3 @@ func resolveResource(ctx context.Context, s state, word string) ([]string, error
 	return nil, usagef("--resource %s: no flow log is known of a resource with this ID or tag Name: %s", cmp.Or(term.Clean(word), `""`),
 		s.nearOr(ctx, word, where, store.Resources))
 }
-
-// offerResources are IDs of resources that begin so.
-func offerResources(ctx context.Context, s state, prefix string) ([]string, error) {
-	return s.Words(ctx, store.LiveResources, prefix, maxCompletions)
-}

@@ -54,7 +54,7 @@ func newFilters(a *app, c *cobra.Command, allowed []string, since string, shown 
 		return allowed, cobra.ShellCompDirectiveNoFileComp
 	}))
 	f.choose("only of this `account`, by its number or its name", choice{flag: "account", values: &f.Accounts, offer: f.offerAccounts, resolve: f.resolveAccount})
-	f.choose("only of this `resource`, by its ID or its tag Name", choice{flag: "resource", values: &f.Resources, offer: offerResources, resolve: resolveResource})
+	f.choose("only of this `resource`, by its ID or its tag Name", choice{flag: "resource", values: &f.Resources, offer: wordsOf(store.LiveResources), resolve: resolveResource})
 	f.choose("only of this `Region`", among("region", &f.Regions, f.known(func(x inventory.Scope) string { return x.Region })))
 	flags.Func("since", since+" since this `time`: 2h, 7d, 1d12h, 2026-03-01 or RFC 3339, in UTC", func(v string) (err error) {
 		f.Since, err = parseSince(v, a.now())
@@ -180,12 +180,12 @@ type choice struct {
 	flag   string
 	values *[]string // a field of the filter
 
-	offer   func(ctx context.Context, s state, prefix string) ([]string, error) // what a shell completes with
-	resolve func(ctx context.Context, s state, word string) ([]string, error)   // what a value stands for
+	offer   lookup // what a shell completes with
+	resolve lookup // what a value stands for
 }
 
 // among is a choice of known names.
-func among(flag string, values *[]string, known func(context.Context, state, string) ([]string, error)) choice {
+func among(flag string, values *[]string, known lookup) choice {
 	return choice{flag: flag, values: values, offer: known, resolve: func(ctx context.Context, s state, word string) ([]string, error) {
 		names, err := known(ctx, s, "")
 		switch {
@@ -213,7 +213,7 @@ func (n choice) apply(ctx context.Context, s state) error {
 }
 
 // known are the accounts, or Regions, that the state file or the configuration names.
-func (f *filters) known(of func(inventory.Scope) string) func(context.Context, state, string) ([]string, error) {
+func (f *filters) known(of func(inventory.Scope) string) lookup {
 	return func(ctx context.Context, s state, _ string) ([]string, error) {
 		scopes, err := s.Scopes(ctx)
 		if err == nil && f.alerts {

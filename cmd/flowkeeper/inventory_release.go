@@ -74,8 +74,8 @@ that deliver to that destination.`,
 	f.Lookup("for").DefValue = configs.Tidy(defaultRelease)
 	f.StringVar(&r.reason, "reason", "", "why, for the record")
 	f.BoolVar(&r.undo, "undo", false, "protect them again")
-	completeFlag(c, "resource", completeWords(a, store.LiveResources))
-	completeFlag(c, "destination", completeWords(a, store.Destinations))
+	completeFlag(c, "resource", a.completeFromState(wordsOf(store.LiveResources)))
+	completeFlag(c, "destination", a.completeFromState(wordsOf(store.Destinations)))
 	completeFlag(c, "for", cobra.FixedCompletions([]string{"30m", "2h", "8h", "24h"}, cobra.ShellCompDirectiveNoFileComp))
 	return c
 }

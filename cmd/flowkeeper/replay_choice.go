@@ -46,7 +46,6 @@ func (r *replayChoice) flags(a *app, c *cobra.Command) {
 	known := &filters{a: a}
 	completeFlag(c, "account", severalOf(a.completeFromState(known.offerAccounts)))
 	completeFlag(c, "region", severalOf(a.completeFromState(known.known(func(x inventory.Scope) string { return x.Region }))))
-	completeFlag(c, "bucket-owner", cobra.FixedCompletions(nil, cobra.ShellCompDirectiveNoFileComp))
 }
 
 // check refuses values that nothing can match: an empty result would look like good news.
