@@ -27,11 +27,11 @@ func (check checks) organization(c Config) {
 		needs("organization.exclude", strings.Join(o.Exclude, ", "))
 		return
 	}
-	role := strings.TrimPrefix(o.RoleName, "role/")
+	isName := roleToName.MatchString(o.RoleName) && strings.Trim(o.RoleName, "/") == o.RoleName
 	switch {
 	case strings.HasPrefix(o.RoleName, "arn:"):
 		check.problem("organization.role_name", o.RoleName, "write the role's name (with its path, without the account): it is the same in each account")
-	case role != o.RoleName || strings.HasPrefix(role, "/") || strings.HasSuffix(role, "/") || !roleToName.MatchString(role):
+	case !isName || strings.HasPrefix(o.RoleName, "role/"):
 		check.problem("organization.role_name", o.RoleName, "write a role's name, such as flowkeeper, or its path and name: security/flowkeeper")
 	}
 	check.externalID("organization.external_id", o.ExternalID)

@@ -59,7 +59,7 @@ func (check checks) seconds(key string, d, most time.Duration) {
 
 func parseQueueARN(text string) (QueueRef, error) {
 	a, err := parseARN(text)
-	if err != nil || a.Service != "sqs" || !regionName.MatchString(a.Region) || !accountID.MatchString(a.AccountID) || !queueName.MatchString(a.Resource) {
+	if err != nil || !inRegion(a, "sqs", queueName) {
 		return QueueRef{}, errQueue
 	}
 	p, known := partitionNamed(a.Partition)
@@ -77,20 +77,19 @@ func parseQueueURL(text string) (QueueRef, error) {
 	if err != nil || !isURL(text) || strings.ContainsAny(text, "@?#") {
 		return QueueRef{}, errQueue
 	}
+	host := strings.ToLower(u.Hostname())
+	region := regionOf(host)
 	path := strings.Split(strings.TrimPrefix(u.Path, "/"), "/")
-	inPath := len(path) == 4 && path[0] == "queue" && regionName.MatchString(path[1]) // LocalStack
-	if len(path) != 2 && !inPath || !accountID.MatchString(path[len(path)-2]) || !queueName.MatchString(path[len(path)-1]) {
+	if len(path) == 4 && path[0] == "queue" && regionName.MatchString(path[1]) { // LocalStack
+		region, path = path[1], path[2:]
+	}
+	if len(path) != 2 || !accountID.MatchString(path[0]) || !queueName.MatchString(path[1]) {
 		return QueueRef{}, errQueue
 	}
-	host := strings.ToLower(u.Hostname())
 	if u.Scheme == "http" && ofAWS(host) {
 		return QueueRef{}, errors.New("is plain http: write https")
 	}
-	r := QueueRef{URL: text, Account: path[len(path)-2], Name: path[len(path)-1], Endpoint: u.Scheme + "://" + u.Host}
-	if r.Region = regionOf(host); inPath {
-		r.Region = path[1]
-	}
-	return r, nil
+	return QueueRef{URL: text, Region: region, Account: path[0], Name: path[1], Endpoint: u.Scheme + "://" + u.Host}, nil
 }
 
 var queueName = regexp.MustCompile(`^([\w-]{1,80}|[\w-]{1,75}\.fifo)$`)

@@ -17,8 +17,12 @@ const sampleAccount = "111122223333"
 
 // rule checks a rule. Which accounts an organisation has is not known here.
 func (check checks) rule(key string, r Rule, accounts []Account, organization bool) {
-	part, err := parseARN(strings.ReplaceAll(r.Principal, ownAccount, sampleAccount))
+	principal := strings.ReplaceAll(r.Principal, ownAccount, sampleAccount)
+	part, err := parseARN(principal)
+	_, isPrincipal := iamARN(principal, principalName)
+	allKnown := len(accounts) > 0 && !organization && !check.faulty("accounts")
 	anyAccount := err == nil && strings.Split(r.Principal, ":")[4] == ownAccount
+	protected := anyAccount || slices.ContainsFunc(accounts, func(a Account) bool { return a.ID == part.AccountID })
 	switch {
 	case strings.ContainsAny(strings.ReplaceAll(r.Principal, ownAccount, ""), "{}"):
 		check.problem(key+".principal", r.Principal, "of words in braces only {account} is known: it stands for the account that a record is about")
@@ -26,9 +30,9 @@ func (check checks) rule(key string, r Rule, accounts []Account, organization bo
 		check.sessionInRule(key+".principal", r.Principal)
 	case err == nil && !accountID.MatchString(part.AccountID):
 		check.problem(key+".principal", r.Principal, "write the account's twelve digits: * never stands for an account")
-	case err != nil || part.Service != "iam" || part.Region != "" || !principalName.MatchString(part.Resource):
+	case !isPrincipal:
 		check.problem(key+".principal", r.Principal, "write the ARN of a role or user, such as arn:aws:iam::111122223333:role/terraform")
-	case len(accounts) > 0 && !organization && !anyAccount && !check.faulty("accounts") && !slices.ContainsFunc(accounts, func(a Account) bool { return a.ID == part.AccountID }):
+	case allKnown && !protected:
 		check.problem(key+".principal", r.Principal, "account %s is not one of accounts: nobody else may loosen anything; add the account, or remove the rule", part.AccountID)
 	}
 	check.oneOf(key+".action", r.Action, "restore", "wait", "alert", "ignore")
@@ -86,11 +90,11 @@ var pathsInRecords = map[string]*regexp.Regexp{
 func neverRecorded(resource string) string {
 	for begin, path := range pathsInRecords {
 		before, rest, found := strings.Cut(resource, begin)
-		if !found || !strings.HasPrefix(before, "role/") || !strings.HasSuffix(before, "/") || strings.Contains(before, "*") || path.MatchString(before) {
-			continue
+		isPath := strings.HasPrefix(before, "role/") && strings.HasSuffix(before, "/") && !strings.Contains(before, "*")
+		if found && isPath && !path.MatchString(before) {
+			role, _ := asRecorded(begin + rest)
+			return role
 		}
-		role, _ := asRecorded(begin + rest)
-		return role
 	}
 	return ""
 }

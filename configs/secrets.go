@@ -43,7 +43,8 @@ func (l *loader) readSecret(key string, value, file *string) {
 }
 
 func (l *loader) fromFile(key string, value, file *string) {
-	if l.leaveSecrets && l.env["CREDENTIALS_DIRECTORY"] == "" && *file != "" && !filepath.IsAbs(*file) && l.pathFix(*file) == "" {
+	credential := *file != "" && !filepath.IsAbs(*file) && l.pathFix(*file) == ""
+	if credential && l.leaveSecrets && l.env["CREDENTIALS_DIRECTORY"] == "" {
 		l.unreadSecrets[key] = *file
 		return
 	}
@@ -124,8 +125,8 @@ const maxShown = 100
 // shown returns what a problem may show of a value: nothing of a secret, wherever it was
 // written, and of a sink's values only what can't be a secret.
 func shown(key, text string) string {
-	inSink := strings.HasPrefix(key, "alerts")
-	if text != "" && (secretKey(key) || looksSecret(text) || inSink && mayBeToken(text)) {
+	mayBeSecret := secretKey(key) || looksSecret(text) || strings.HasPrefix(key, "alerts") && mayBeToken(text)
+	if text != "" && mayBeSecret {
 		return hidden
 	}
 	return shorten(text)
@@ -154,7 +155,9 @@ func secretKey(key string) bool {
 
 func looksSecret(text string) bool {
 	_, rest, isURL := strings.Cut(text, "://")
-	return strings.Contains(text, "whsec_") || strings.Contains(text, "hooks.slack.com") || strings.Contains(text, "hooks.slack-gov.com") || isURL && strings.Contains(rest, "@")
+	hasUser := isURL && strings.Contains(rest, "@")
+	slackHost := strings.Contains(text, "hooks.slack.com") || strings.Contains(text, "hooks.slack-gov.com")
+	return hasUser || slackHost || strings.Contains(text, "whsec_")
 }
 
 // mayBeToken reports whether a sink's value may be a secret: it is a URL, or has a long run of

@@ -81,9 +81,8 @@ func (check checks) sinkType(key string, s Sink) {
 		check.require(isURL(s.URL), key+".url", s.URL, "write the receiver's URL, https://…, or give url_file")
 		check.require(!check.written(key+".secret") || goodSecret(s.Secret), key+".secret", s.Secret, "write whsec_ and the base64 of 24 bytes or more: echo whsec_$(openssl rand -base64 32)")
 	case "sns":
-		if part, err := parseARN(s.TopicARN); err != nil || part.Service != "sns" || !regionName.MatchString(part.Region) || !accountID.MatchString(part.AccountID) || !topicName.MatchString(part.Resource) {
-			check.problem(key+".topic_arn", s.TopicARN, "write the topic's ARN, such as arn:aws:sns:eu-west-1:111122223333:alerts")
-		}
+		topic, err := parseARN(s.TopicARN)
+		check.require(err == nil && inRegion(topic, "sns", topicName), key+".topic_arn", s.TopicARN, "write the topic's ARN, such as arn:aws:sns:eu-west-1:111122223333:alerts")
 	case "slack":
 		check.slackURL(key+".url", s.URL)
 	case "pagerduty":

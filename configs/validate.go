@@ -129,8 +129,11 @@ const ages = 100 * 365 * 24 * time.Hour // no upper bound worth naming
 
 func isURL(s string) bool {
 	u, err := url.Parse(s)
-	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Hostname() != "" &&
-		!strings.HasSuffix(u.Host, ":") && (u.Port() == "" || isPort(u.Port()))
+	if err != nil || u.Hostname() == "" || strings.HasSuffix(u.Host, ":") {
+		return false
+	}
+	ofHTTP := u.Scheme == "http" || u.Scheme == "https"
+	return ofHTTP && (u.Port() == "" || isPort(u.Port()))
 }
 
 func isListenAddress(s string) bool {
@@ -151,6 +154,11 @@ func parseARN(s string) (arn.ARN, error) {
 		return arn.ARN{}, fmt.Errorf("%q is not an ARN", s)
 	}
 	return a, nil
+}
+
+// inRegion reports whether an ARN is of this service, in one account and Region, and its resource of this form.
+func inRegion(a arn.ARN, service string, resource *regexp.Regexp) bool {
+	return a.Service == service && regionName.MatchString(a.Region) && accountID.MatchString(a.AccountID) && resource.MatchString(a.Resource)
 }
 
 // iamARN takes the ARN of an IAM identity in one account apart. ok is false where the

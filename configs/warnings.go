@@ -18,21 +18,29 @@ func warning(format string, args ...any) Warning { return Warning(fmt.Sprintf(fo
 func (c Config) warnings() []Warning {
 	var out []Warning
 	q, err := c.Queue.Parse()
-	if r := c.AWS.Region; err == nil && q.Region != "" && r != "" && r != q.Region && len(c.Inventory.Regions) == 0 {
+	r := c.AWS.Region
+	elsewhere := err == nil && q.Region != "" && r != "" && r != q.Region
+	if elsewhere && len(c.Inventory.Regions) == 0 {
 		out = append(out, warning("the queue is in %s, but only the flow logs of %s (aws.region) are kept: name every Region in inventory.regions", q.Region, r))
 	}
 	for n, s := range c.Alerts {
-		if u, err := url.Parse(s.URL); s.Type == "webhook" && err == nil && u.Scheme == "http" {
-			out = append(out, warning("alerts[%d].url is plain http: anybody on the network path can read the alerts", n))
-		}
-		if opens := slices.IndexFunc(s.Kinds, func(k string) bool { return slices.Contains(pagerOpens, k) }); s.Type == "pagerduty" && opens >= 0 && !slices.Contains(s.Kinds, "closed") {
-			out = append(out, warning("alerts[%d].kinds has no closed: people resolve what %s opens", n, s.Kinds[opens]))
-		}
-		if u, err := url.Parse(s.URL); s.Type == "slack" && err == nil && u.Scheme == "https" && !ofSlack(u) {
-			out = append(out, warning("alerts[%d].url is not at hooks.slack.com: what answers there may not be Slack; see with `flowkeeper alerts test %s`", n, s.Name))
-		}
-		if s.Type == "webhook" && s.Secret == "" && s.SecretFile == "" {
-			out = append(out, warning("alerts[%d] has no secret: its receiver can't tell our alerts from others", n))
+		switch s.Type {
+		case "webhook":
+			if u, err := url.Parse(s.URL); err == nil && u.Scheme == "http" {
+				out = append(out, warning("alerts[%d].url is plain http: anybody on the network path can read the alerts", n))
+			}
+			if s.Secret == "" && s.SecretFile == "" {
+				out = append(out, warning("alerts[%d] has no secret: its receiver can't tell our alerts from others", n))
+			}
+		case "pagerduty":
+			opens := slices.IndexFunc(s.Kinds, func(k string) bool { return slices.Contains(pagerOpens, k) })
+			if opens >= 0 && !slices.Contains(s.Kinds, "closed") {
+				out = append(out, warning("alerts[%d].kinds has no closed: people resolve what %s opens", n, s.Kinds[opens]))
+			}
+		case "slack":
+			if u, err := url.Parse(s.URL); err == nil && u.Scheme == "https" && !ofSlack(u) {
+				out = append(out, warning("alerts[%d].url is not at hooks.slack.com: what answers there may not be Slack; see with `flowkeeper alerts test %s`", n, s.Name))
+			}
 		}
 	}
 	if strings.HasPrefix(c.Heartbeat.URL, "http:") && !isPrivateURL(c.Heartbeat.URL) {

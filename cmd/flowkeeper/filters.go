@@ -260,7 +260,9 @@ func readSpan(text string) (time.Duration, error) {
 	days, _ := strconv.Atoi("0" + m[2])
 	long := time.Duration(7*weeks+days) * 24 * time.Hour
 	rest, err := time.ParseDuration(cmp.Or(m[3], "0s"))
-	if err != nil || text == "" || long > 0 && rest < 0 || long+rest < rest {
+	mixedSigns := long > 0 && rest < 0
+	overflows := long+rest < rest
+	if err != nil || text == "" || mixedSigns || overflows {
 		return 0, usagef("write how long, such as 90s, 2h or 7d")
 	}
 	return long + rest, nil

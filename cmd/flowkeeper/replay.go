@@ -124,8 +124,8 @@ func replayFiles(ctx context.Context, x *replayCommand, args []string) error {
 		return err
 	}
 	defer closeState()
-	chosen := x.c.Flags().Changed("summary")
-	out := findingPrinter{app: x.app, details: !x.summary, table: x.summary || !chosen && !x.JSON, hold: !chosen && !x.JSON && x.Terminal}
+	either := !x.c.Flags().Changed("summary") && !x.JSON // details or a table, by how many findings there are
+	out := findingPrinter{app: x.app, details: !x.summary, table: x.summary || either, hold: either && x.Terminal}
 	if !out.details {
 		p.Cases = nil // what would be restored is not shown
 	}

@@ -178,7 +178,8 @@ func (t *Table) width(least bool) int {
 func (t *Table) narrow() bool {
 	widest := -1
 	for i, c := range t.columns {
-		if t.shown[i] && c.min > 0 && t.widths[i] > c.min && (widest < 0 || t.widths[i] > t.widths[widest]) {
+		mayBeCut := t.shown[i] && c.min > 0 && t.widths[i] > c.min
+		if mayBeCut && (widest < 0 || t.widths[i] > t.widths[widest]) {
 			widest = i
 		}
 	}
