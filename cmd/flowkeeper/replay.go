@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"maps"
@@ -16,13 +17,14 @@ import (
 	"flowkeeper/internal/store"
 )
 
-// replayCommand is what the flags of the command say.
+// replayCommand is what the flags of the command say, and what reads the records.
 type replayCommand struct {
 	*app
 	c       *cobra.Command
 	send    bool
-	summary bool // --summary; see summarizes
+	summary bool // the table alone
 	choice  replayChoice
+	reader  replay.Reader
 }
 
 func newReplayCommand(a *app) *cobra.Command {
@@ -118,19 +120,19 @@ func (r *replayCommand) check(args []string) error {
 // manyFindings is how many are shown in detail, where people read them; more are summed up.
 const manyFindings = 10
 
-func replayFiles(ctx context.Context, x *replayCommand, args []string) error {
-	p, closeState, err := newPlanner(ctx, x.app)
+func replayFiles(ctx context.Context, r *replayCommand, args []string) error {
+	p, closeState, err := newPlanner(ctx, r.app)
 	if err != nil {
 		return err
 	}
 	defer closeState()
-	either := !x.c.Flags().Changed("summary") && !x.JSON // details or a table, by how many findings there are
-	out := findingPrinter{app: x.app, details: !x.summary, table: x.summary || either, hold: either && x.Terminal}
+	either := !r.c.Flags().Changed("summary") && !r.JSON // details or a table, by how many findings there are
+	out := findingPrinter{app: r.app, details: !r.summary, table: r.summary || either, hold: either && r.Terminal}
 	if !out.details {
 		p.Cases = nil // what would be restored is not shown
 	}
 	elsewhere := 0 // findings about things that no flow log here depends on
-	r := newRecordReader(x, func(_ []byte, f detection.Finding, file string) error {
+	err = r.read(ctx, args, func(_ []byte, f detection.Finding, file string) error {
 		v, err := p.Explain(ctx, f)
 		if err != nil {
 			return err
@@ -143,19 +145,15 @@ func replayFiles(ctx context.Context, x *replayCommand, args []string) error {
 		out.add(v)
 		return nil
 	})
-	err = r.read(ctx, args)
 	if err != nil && (!errors.Is(err, context.Canceled) || r.records() == 0) {
 		return err
 	}
-	if err == nil && r.ReadNothing() {
+	if err == nil && r.reader.ReadNothing() {
 		return r.incomplete()
 	}
 	out.end()
 	r.note(elsewhere)
-	if err != nil { // interrupted: what was read so far is shown
-		return err
-	}
-	return r.incomplete()
+	return cmp.Or(err, r.incomplete()) // interrupted: what was read so far is shown
 }
 
 // newPlanner opens the state file if there is one, until the function that it returns is called.

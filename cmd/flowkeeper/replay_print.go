@@ -55,25 +55,24 @@ func (o *findingPrinter) end() {
 }
 
 // note says on stderr what was read, and what was left out.
-func (r *recordReader) note(elsewhere int) {
-	a := r.app
-	a.Note("%s read, %s", alert.Plural(r.records(), "record"), alert.Plural(r.Findings-elsewhere, "finding"))
-	if r.Expanded.Load() {
-		a.Note("%s read", r.volume())
+func (r *replayCommand) note(elsewhere int) {
+	r.Note("%s read, %s", alert.Plural(r.records(), "record"), alert.Plural(r.reader.Findings-elsewhere, "finding"))
+	if r.reader.Expanded.Load() {
+		r.Note("%s read", r.volume())
 	}
 	for _, left := range []struct {
 		count     int
 		what, why string
 	}{
-		{int(r.NoRecords.Load()), "value", "left out: a digest of log files, or a notice of files that hold no records of calls"},
-		{r.NoCalls, "record", "not acted on: no management call of an AWS API"},
+		{int(r.reader.NoRecords.Load()), "value", "left out: a digest of log files, or a notice of files that hold no records of calls"},
+		{r.reader.NoCalls, "record", "not acted on: no management call of an AWS API"},
 		{elsewhere, "record", "left out: about log groups, buckets, roles and the like that no flow log here depends on"},
-		{int(r.Unasked.Load()), "finding", "left out: outside of " + r.choice.words()},
-		{int(r.Finder.Outside()), "log file", "not read: by its name outside of " + r.choice.words()},
-		{int(r.Finder.Others()), "other file", "not read: no file with records, by its name"},
+		{int(r.reader.Unasked.Load()), "finding", "left out: outside of " + r.choice.words()},
+		{int(r.reader.Finder.Outside()), "log file", "not read: by its name outside of " + r.choice.words()},
+		{int(r.reader.Finder.Others()), "other file", "not read: no file with records, by its name"},
 	} {
 		if left.count > 0 {
-			a.Note("%s %s", alert.Plural(left.count, left.what), left.why)
+			r.Note("%s %s", alert.Plural(left.count, left.what), left.why)
 		}
 	}
 }

@@ -12,7 +12,6 @@ import (
 	"flowkeeper/alert"
 	"flowkeeper/internal/detection"
 	"flowkeeper/internal/recordsource"
-	"flowkeeper/internal/replay"
 	"flowkeeper/internal/scopes"
 	"flowkeeper/internal/term"
 )
@@ -20,43 +19,32 @@ import (
 // maxComplaints is how many errors of files are printed; the rest is counted.
 const maxComplaints = 100
 
-// recordReader reads records for the command, and prints what could not be read.
-type recordReader struct {
-	replay.Reader
-	app    *app
-	choice *replayChoice
-}
-
-func newRecordReader(x *replayCommand, found func(raw []byte, f detection.Finding, file string) error) *recordReader {
-	r := &recordReader{app: x.app, choice: &x.choice}
-	r.Found, r.Failed = found, r.complain
-	r.Finder = &recordsource.Finder{
-		Selection: x.choice.Selection,
-		Stdin:     func(ctx context.Context) (io.ReadCloser, error) { return interruptible(ctx, x.stdin), nil },
-		Bucket:    (&buckets{app: x.app, owner: x.choice.owner}).open,
+// read reads records, and prints what could not be read.
+func (r *replayCommand) read(ctx context.Context, args []string, found func(raw []byte, f detection.Finding, file string) error) error {
+	r.reader.Found, r.reader.Failed = found, r.failed
+	r.reader.Finder = &recordsource.Finder{
+		Selection: r.choice.Selection,
+		Stdin:     func(ctx context.Context) (io.ReadCloser, error) { return interruptible(ctx, r.stdin), nil },
+		Bucket:    (&buckets{app: r.app, owner: r.choice.owner}).open,
 	}
-	return r
-}
-
-func (r *recordReader) records() int { return int(r.Records.Load()) }
-
-func (r *recordReader) read(ctx context.Context, args []string) error {
-	progress := r.app.ProgressOf("reading records", r.volume)
+	progress := r.ProgressOf("reading records", r.volume)
 	defer progress.End()
-	return r.Read(ctx, args)
+	return r.reader.Read(ctx, args)
 }
+
+func (r *replayCommand) records() int { return int(r.reader.Records.Load()) }
 
 // volume is how much was read so far.
-func (r *recordReader) volume() string {
-	return alert.Plural(int(r.Files.Load()), "file") + ", " + term.Bytes(r.Bytes.Load())
+func (r *replayCommand) volume() string {
+	return alert.Plural(int(r.reader.Files.Load()), "file") + ", " + term.Bytes(r.reader.Bytes.Load())
 }
 
-func (r *recordReader) complain(where string, err error) {
-	switch n := r.Bad + r.Unread; {
+func (r *replayCommand) failed(where string, err error) {
+	switch n := r.reader.Bad + r.reader.Unread; {
 	case n <= maxComplaints:
-		r.app.complain(where + ": " + plainError(err).Error())
+		r.complain(where + ": " + plainError(err).Error())
 	case n == maxComplaints+1:
-		r.app.complain("further errors are counted, not shown")
+		r.complain("further errors are counted, not shown")
 	}
 }
 
@@ -73,14 +61,14 @@ func plainError(err error) error {
 }
 
 // incomplete is an error if something could not be read: each was printed already.
-func (r *recordReader) incomplete() error {
+func (r *replayCommand) incomplete() error {
 	switch {
-	case r.ReadNothing():
+	case r.reader.ReadNothing():
 		return errPrinted
-	case r.Unread > 0:
-		return fmt.Errorf("%s could not be read, see above", alert.Plural(r.Unread, "file"))
-	case r.Bad > 0:
-		return fmt.Errorf("%s of the input could not be understood, see above", alert.Plural(r.Bad, "part"))
+	case r.reader.Unread > 0:
+		return fmt.Errorf("%s could not be read, see above", alert.Plural(r.reader.Unread, "file"))
+	case r.reader.Bad > 0:
+		return fmt.Errorf("%s of the input could not be understood, see above", alert.Plural(r.reader.Bad, "part"))
 	}
 	return nil
 }

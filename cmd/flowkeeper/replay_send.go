@@ -13,9 +13,8 @@ import (
 	"flowkeeper/internal/replay"
 )
 
-func sendRecords(ctx context.Context, x *replayCommand, args []string) error {
-	a := x.app
-	c, base, err := a.configAndAWS(ctx, needs{queue: true}, a.warnings())
+func sendRecords(ctx context.Context, r *replayCommand, args []string) error {
+	c, base, err := r.configAndAWS(ctx, needs{queue: true}, r.warnings())
 	if err != nil {
 		return err
 	}
@@ -23,7 +22,8 @@ func sendRecords(ctx context.Context, x *replayCommand, args []string) error {
 	if err != nil {
 		return err
 	}
-	r := newRecordReader(x, func(raw []byte, f detection.Finding, _ string) error {
+	r.reader.Raw = true
+	err = r.read(ctx, args, func(raw []byte, f detection.Finding, _ string) error {
 		if f.Kind == 0 {
 			return nil // the daemon would ignore it
 		}
@@ -33,16 +33,15 @@ func sendRecords(ctx context.Context, x *replayCommand, args []string) error {
 		}
 		return q.Send(ctx, text)
 	})
-	r.Raw = true
-	if err = r.read(ctx, args); err == nil {
+	if err == nil {
 		err = q.Flush(ctx)
 	}
 	out := struct {
 		Records int `json:"records"`
 		Sent    int `json:"sent"`
 		Bad     int `json:"bad"`
-	}{r.records(), q.Sent, r.Bad}
-	a.Result(out, "%s sent, %s read", alert.Plural(out.Sent, "message"), alert.Plural(out.Records, "record"))
+	}{r.records(), q.Sent, r.reader.Bad}
+	r.Result(out, "%s sent, %s read", alert.Plural(out.Sent, "message"), alert.Plural(out.Records, "record"))
 	if api := smithy.APIError(nil); err != nil && !errors.As(err, &api) { // SQS did not answer
 		return plainError(err)
 	}
