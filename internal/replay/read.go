@@ -104,16 +104,16 @@ func (r *Reader) take(out result) error {
 	switch {
 	case out.unread:
 		r.Unread++
-		r.Failed(out.where, out.err)
-		return nil
 	case out.err != nil:
 		r.Bad++
-		r.Failed(out.where, out.err)
-		return nil
 	case out.finding.Kind == 0:
 		r.NoCalls++
 	default:
 		r.Findings++
+	}
+	if out.err != nil {
+		r.Failed(out.where, out.err)
+		return nil
 	}
 	return r.Found(out.raw, out.finding, out.file)
 }

@@ -62,7 +62,7 @@ func (s *Summary) Add(v Finding) {
 		s.rows, s.events, s.seed = map[summaryKey]*Row{}, map[uint64]struct{}{}, maphash.MakeSeed()
 	}
 	row := newRow(v)
-	key := summaryKey{v.Kind, v.EventName, row.Who, v.Account, v.Region}
+	key := row.key()
 	if v.EventID != "" {
 		var actor alert.Actor
 		if v.Actor != nil {
@@ -110,6 +110,8 @@ func newRow(v Finding) *Row {
 	return row
 }
 
+func (r *Row) key() summaryKey { return summaryKey{r.Kind, r.Call, r.Who, r.Account, r.Region} }
+
 func (r *Row) merge(o *Row) {
 	r.Count += o.Count
 	r.FlowLogs += o.FlowLogs
@@ -127,36 +129,24 @@ func (r *Row) merge(o *Row) {
 
 // Rows are the rows, the most severe first, of these the most frequent.
 func (s *Summary) Rows() []*Row {
-	keys := slices.SortedFunc(maps.Keys(s.rows), func(a, b summaryKey) int {
-		x, y := s.rows[a], s.rows[b]
+	return slices.SortedFunc(maps.Values(s.rows), func(x, y *Row) int {
 		switch {
 		case x.Level != y.Level && x.Level.AtLeast(y.Level):
 			return -1
 		case x.Level != y.Level:
 			return 1
 		}
-		return cmp.Or(cmp.Compare(y.Count, x.Count), x.First.Compare(y.First.Time), cmp.Compare(a.who, b.who), cmp.Compare(a.call, b.call),
-			cmp.Compare(a.account, b.account), cmp.Compare(a.region, b.region), cmp.Compare(a.kind, b.kind))
+		return cmp.Or(cmp.Compare(y.Count, x.Count), x.First.Compare(y.First.Time), cmp.Compare(x.Who, y.Who), cmp.Compare(x.Call, y.Call),
+			cmp.Compare(x.Account, y.Account), cmp.Compare(x.Region, y.Region), cmp.Compare(x.Kind, y.Kind))
 	})
-	rows := make([]*Row, 0, len(keys))
-	for _, k := range keys {
-		rows = append(rows, s.rows[k])
-	}
-	return rows
 }
 
-// drop leaves mostRows rows.
+// drop leaves mostRows rows. There must be as many at least.
 func (s *Summary) drop() {
-	rows := s.Rows()
-	if len(rows) <= mostRows {
-		return
-	}
-	last := map[*Row]bool{}
-	for _, r := range rows[mostRows:] {
-		last[r] = true
+	for _, r := range s.Rows()[mostRows:] {
+		delete(s.rows, r.key())
 		s.Dropped += r.Count
 	}
-	maps.DeleteFunc(s.rows, func(_ summaryKey, r *Row) bool { return last[r] })
 }
 
 // Words returns the API operation, and what became of it if the name does not say that.
