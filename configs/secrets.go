@@ -43,7 +43,7 @@ func (l *loader) readSecret(key string, value, file *string) {
 }
 
 func (l *loader) fromFile(key string, value, file *string) {
-	credential := *file != "" && !filepath.IsAbs(*file) && l.pathFix(*file) == ""
+	credential := *file != "" && !filepath.IsAbs(*file) && PathFix(*file, l.env["HOME"]) == ""
 	if credential && l.leaveSecrets && l.env["CREDENTIALS_DIRECTORY"] == "" {
 		l.unreadSecrets[key] = *file
 		return
@@ -68,11 +68,12 @@ func (l *loader) secretWarnings() (out []Warning) {
 // secretIn reads a secret's file, without the line break at its end. fix says what is wrong.
 func (l *loader) secretIn(name string) (content, fix string) {
 	path, dir := name, l.env["CREDENTIALS_DIRECTORY"]
+	fix = PathFix(name, l.env["HOME"])
 	switch {
 	case name == "":
 		return "", "write the name of the secret's file"
-	case l.pathFix(name) != "":
-		return "", l.pathFix(name)
+	case fix != "":
+		return "", fix
 	case filepath.IsAbs(name):
 	case dir == "":
 		return "", "a relative name is one of systemd's credentials, and CREDENTIALS_DIRECTORY is not set: write an absolute path, or set it to the folder of these files (CREDENTIALS_DIRECTORY=/etc/flowkeeper)"
@@ -93,12 +94,6 @@ func (l *loader) secretIn(name string) (content, fix string) {
 		return "", "must hold one line without spaces around it, and nothing else"
 	}
 	return content, ""
-}
-
-// pathFix is empty for a path that can be meant. Only shells replace ~ and
-// variables; here they would be names of files.
-func (l *loader) pathFix(path string) string {
-	return PathFix(path, l.env["HOME"])
 }
 
 // PathFix says what to write instead of a path that begins with ~ or $, which a
