@@ -88,8 +88,12 @@ func fields(s Settings) map[string]json.RawMessage {
 // Equivalent reports whether have does all that want did: equal in everything
 // but tags, ID and times, and ACTIVE (docs/glossary.md, "equivalent").
 func Equivalent(scope Scope, want Settings, have FlowLog) bool {
-	return have.Status == "ACTIVE" && len(Differences(scope, want, have.Settings)) == 0
+	return have.Status == "ACTIVE" && SameSettings(scope, want, have.Settings)
 }
+
+// SameSettings reports whether two flow logs are equal in all but tags: they have no
+// Differences.
+func SameSettings(scope Scope, a, b Settings) bool { return len(Differences(scope, a, b)) == 0 }
 
 // SameTarget reports whether two flow logs watch one resource and deliver to
 // one destination. AWS may refuse the second.

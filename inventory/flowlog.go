@@ -102,6 +102,9 @@ func (r Row) NoticePending() bool {
 	return r.NewDestination || r.State == Live && r.Protected && r.Failing() != r.FailingAlerted
 }
 
+// IsReplacement reports whether the flow log came back in the place of another one.
+func (r Row) IsReplacement() bool { return r.RootID != r.ID }
+
 // Whole returns the row's settings with OwnTags: what a restore has to make.
 func (r Row) Whole() Settings {
 	s := r.Settings

@@ -26,7 +26,7 @@ func alertDecoyMade(tx scopeTx, f detection.Finding, c *incident.Case, id string
 	}
 	a := notify.FindingAlert(f, alert.Tamper, tx.now, row.ID)
 	for _, i := range c.Lost(row.ResourceID) {
-		if inventory.SameTarget(row.Scope, i.Frozen, row.Settings) && !inventory.Equivalent(row.Scope, i.Frozen, row.FlowLog) {
+		if incident.IsDecoyOf(row.Scope, i.Frozen, row.FlowLog) {
 			x := notify.FlowLog(row.Scope, i.FlowLogID, i.RootID, i.Frozen)
 			x.State = string(i.State)
 			x.DifferencesFound = inventory.Differences(row.Scope, i.Frozen, row.Settings)

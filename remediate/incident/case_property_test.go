@@ -226,7 +226,7 @@ func (w *world) checkRow(what string, before world, r inventory.Row) {
 // does not do the same.
 func (w *world) tookThePlace(r inventory.Row) bool {
 	for _, i := range w.incidents {
-		if i.Known && i.RootID != r.RootID && !mayPredate(i, r.FlowLog, w.policy.Settle) && isDecoyOf(scope, i.Frozen, r.FlowLog) {
+		if i.Known && i.RootID != r.RootID && !mayPredate(i, r.FlowLog, w.policy.Settle) && IsDecoyOf(scope, i.Frozen, r.FlowLog) {
 			return true
 		}
 	}
@@ -241,7 +241,7 @@ func (w *world) tookALivingPlace(r inventory.Row) bool {
 		asLost := Incident{LastSeenAt: other.LastSeenAt}
 		_, shown := w.last.FlowLogs[other.ID]
 		unseen := !shown && w.last.At.Sub(other.CreatedAt) >= w.policy.Settle && !w.now.Before(reported)
-		if unseen && other.State == inventory.Live && other.RootID != r.RootID && !mayPredate(asLost, r.FlowLog, w.policy.Settle) && isDecoyOf(scope, other.Settings, r.FlowLog) {
+		if unseen && other.State == inventory.Live && other.RootID != r.RootID && !mayPredate(asLost, r.FlowLog, w.policy.Settle) && IsDecoyOf(scope, other.Settings, r.FlowLog) {
 			return true
 		}
 	}

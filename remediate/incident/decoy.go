@@ -22,22 +22,29 @@ import (
 // IsDecoy reports whether a flow log that is first seen now stands in the place of one of
 // the lost, and does not do the same as any of them.
 func IsDecoy(f inventory.FlowLog, lost []Incident) bool {
-	decoy := func(i Incident) bool { return i.Known && isDecoyOf(f.Scope, i.Frozen, f) }
+	decoy := func(i Incident) bool { return i.Known && IsDecoyOf(f.Scope, i.Frozen, f) }
 	same := func(i Incident) bool { return i.Known && inventory.Equivalent(f.Scope, i.Frozen, f) }
 	return slices.ContainsFunc(lost, decoy) && !slices.ContainsFunc(lost, same)
 }
 
-// isDecoyOf reports whether a flow log delivers from the same resource to the same
+// IsDecoyOf reports whether a flow log delivers from the same resource to the same
 // destination as some settings say, and is not equivalent to them.
-func isDecoyOf(s inventory.Scope, settings inventory.Settings, f inventory.FlowLog) bool {
+func IsDecoyOf(s inventory.Scope, settings inventory.Settings, f inventory.FlowLog) bool {
 	return inventory.SameTarget(s, settings, f.Settings) && !inventory.Equivalent(s, settings, f)
 }
 
-// differs is isDecoyOf for a row: its status may be unknown, as of one whose create was just
+// differs is IsDecoyOf for a row: its status may be unknown, as of one whose create was just
 // answered, and says nothing.
 func differs(settings inventory.Settings, r inventory.Row) bool {
-	return inventory.SameTarget(r.Scope, settings, r.Settings) && len(inventory.Differences(r.Scope, settings, r.Settings)) > 0
+	return inventory.SameTarget(r.Scope, settings, r.Settings) && !inventory.SameSettings(r.Scope, settings, r.Settings)
 }
+
+// keptAsDecoy reports whether a row is not protected for the one reason that it was taken for
+// a decoy.
+func keptAsDecoy(r inventory.Row) bool { return !r.Protected && !r.Excluded && !r.Held }
+
+// isGuarded reports whether a row is protected, and not from a file alone.
+func isGuarded(r inventory.Row) bool { return r.Protected && !r.Imported }
 
 // mayPredate reports whether a flow log may have been made before an incident's was lost,
 // whatever a record says of when that was (I2): then it is none that somebody put in its
@@ -50,8 +57,11 @@ func mayPredate(i Incident, f inventory.FlowLog, settle time.Duration) bool {
 // the loss was reported: it was made after that, or may have been where only a refresh shows
 // when that was. What came back itself is none, in whose place it may be.
 func isLateDecoy(i Incident, r inventory.Row, settle time.Duration) bool {
-	madeAfter := !mayPredate(i, r.FlowLog, settle) && (i.DeletedAt.IsZero() || !r.CreatedAt.Before(i.DeletedAt))
-	return i.Known && r.RootID == r.ID && i.RootID != r.ID && madeAfter && differs(i.Frozen, r)
+	if cameBack := r.IsReplacement() || i.RootID == r.ID; cameBack || !i.Known {
+		return false
+	}
+	mayBeLater := i.DeletedAt.IsZero() || !r.CreatedAt.Before(i.DeletedAt)
+	return mayBeLater && !mayPredate(i, r.FlowLog, settle) && differs(i.Frozen, r)
 }
 
 // inTheWayOf is what prevents the create that AWS has refused: of the decoys shown, one that
@@ -59,7 +69,7 @@ func isLateDecoy(i Incident, r inventory.Row, settle time.Duration) bool {
 // allows both.
 func inTheWayOf(i Incident, others []Other, p Policy) (Other, bool) {
 	for _, f := range others {
-		if isDecoyOf(i.Scope, i.Frozen, f.FlowLog) && !mayPredate(i, f.FlowLog, p.Settle) {
+		if IsDecoyOf(i.Scope, i.Frozen, f.FlowLog) && !mayPredate(i, f.FlowLog, p.Settle) {
 			return f, true
 		}
 	}
@@ -69,9 +79,9 @@ func inTheWayOf(i Incident, others []Other, p Policy) (Other, bool) {
 // takenFor reports whether a row is a late decoy of a flow log whose loss an observation
 // confirms, or an earlier one did.
 func (p place) takenFor(row inventory.Row, o Observation) bool {
-	return !p.isAWSs(row) && !p.takesLostPlace(row) && slices.ContainsFunc(p.lost(), func(i Incident) bool {
-		_, shown := o.FlowLogs[i.FlowLogID]
-		isGone := !i.AbsentAt.IsZero() || o.Resources[i.ResourceID] && !shown && !o.At.Before(i.OpenedAt)
+	return p.mayCountAsDecoy(row) && slices.ContainsFunc(p.lost(), func(i Incident) bool {
+		lacked := o.lacks(i.FlowLogID, i.ResourceID) && !o.At.Before(i.OpenedAt)
+		isGone := lacked || !i.AbsentAt.IsZero()
 		return isGone && i.FlowLogID != row.ID && isLateDecoy(i, row, p.c.Policy.Settle)
 	})
 }
@@ -80,14 +90,16 @@ func (p place) takenFor(row inventory.Row, o Observation) bool {
 // which of the two was there first, may come a moment later. A flow log that is younger than AWS's delay
 // may be there though the observation does not show it.
 func (p place) mayBeTakenFor(row inventory.Row, o Observation) bool {
-	if o.FlowLogs == nil || p.isAWSs(row) || p.takesLostPlace(row) { // nil: it is what absent makes up
+	if o.FlowLogs == nil || !p.mayCountAsDecoy(row) { // nil: it is what absent makes up
 		return false
 	}
 	return slices.ContainsFunc(p.live(), func(r inventory.Row) bool {
-		_, shown := o.FlowLogs[r.ID]
-		isGone := o.Resources[r.ResourceID] && !shown && o.At.Sub(r.CreatedAt) >= p.c.Policy.Settle
+		isGone := o.lacks(r.ID, r.ResourceID) && o.At.Sub(r.CreatedAt) >= p.c.Policy.Settle
+		if !isGone || r.ID == row.ID || !isGuarded(r) {
+			return false
+		}
 		asLost := Incident{Known: true, RootID: r.RootID, Frozen: r.Settings, LastSeenAt: r.LastSeenAt}
-		return isGone && r.ID != row.ID && r.Protected && !r.Imported && isLateDecoy(asLost, row, p.c.Policy.Settle)
+		return isLateDecoy(asLost, row, p.c.Policy.Settle)
 	})
 }
 
@@ -96,8 +108,8 @@ func (p place) mayBeTakenFor(row inventory.Row, o Observation) bool {
 // may show it though it is gone.
 func (p place) precedesReplacement(f inventory.FlowLog) bool {
 	return slices.ContainsFunc(p.live(), func(r inventory.Row) bool {
-		isReplacement := r.Protected && r.RootID != r.ID
-		return isReplacement && f.CreatedAt.Before(r.CreatedAt) && isDecoyOf(r.Scope, r.Settings, f)
+		cameBack := r.Protected && r.IsReplacement()
+		return cameBack && f.CreatedAt.Before(r.CreatedAt) && IsDecoyOf(r.Scope, r.Settings, f)
 	})
 }
 
@@ -106,7 +118,8 @@ func (p place) precedesReplacement(f inventory.FlowLog) bool {
 // the replacement of another (I2).
 func (p place) takesLostPlace(row inventory.Row) bool {
 	return slices.ContainsFunc(p.lost(), func(i Incident) bool {
-		return i.Known && i.FlowLogID != row.ID && len(inventory.Differences(row.Scope, i.Frozen, row.Settings)) == 0 && !p.wasLateDecoy(i)
+		isOther := i.Known && i.FlowLogID != row.ID
+		return isOther && inventory.SameSettings(row.Scope, i.Frozen, row.Settings) && !p.wasLateDecoy(i)
 	})
 }
 
@@ -125,7 +138,8 @@ func (p place) unprotectLate(i Incident) {
 		return // nothing is restored from it
 	}
 	for _, id := range p.c.on(p.resource) {
-		if row, ok := p.c.rows.byID[id]; ok && row.Protected && !row.Imported && !p.isAWSs(row) && !p.takesLostPlace(row) && isLateDecoy(i, row, p.c.Policy.Settle) {
+		row := p.c.rows.byID[id] // zero if there is none
+		if isGuarded(row) && p.mayCountAsDecoy(row) && isLateDecoy(i, row, p.c.Policy.Settle) {
 			p.setProtected(row, false)
 		}
 	}
@@ -134,9 +148,9 @@ func (p place) unprotectLate(i Incident) {
 // unprotect makes a flow log unprotected that AWS has named as in the way of an incident's:
 // AWS does not allow both, so that it came after the loss, whatever clocks say.
 func (p place) unprotect(f inventory.FlowLog) {
-	row, ok := p.c.Row(f.ID)
-	cameBack := row.RootID != row.ID // in the place of another one: then the lost one was its decoy
-	if ok && row.Protected && !cameBack && !p.isAWSs(row) && !p.takesLostPlace(row) {
+	row, _ := p.c.Row(f.ID)
+	cameBack := row.IsReplacement() // then the lost one was its decoy
+	if row.Protected && !cameBack && p.mayCountAsDecoy(row) {
 		p.setProtected(row, false)
 	}
 }
@@ -145,8 +159,11 @@ func (p place) unprotect(f inventory.FlowLog) {
 // own doing, as long as no record named another principal as its maker.
 func (p place) distrust(row inventory.Row) {
 	decoy := func(i Incident) bool {
+		if !i.Known || i.FlowLogID == row.ID || !differs(i.Frozen, row) {
+			return false
+		}
 		seenLater := !row.FirstSeenAt.Before(i.OpenedAt)
-		return i.Known && i.FlowLogID != row.ID && differs(i.Frozen, row) && (seenLater || isLateDecoy(i, row, p.c.Policy.Settle))
+		return seenLater || isLateDecoy(i, row, p.c.Policy.Settle)
 	}
 	if row.Protected && !p.takesLostPlace(row) && slices.ContainsFunc(p.lost(), decoy) {
 		p.setProtected(row, false)
@@ -160,10 +177,10 @@ func (p place) protect() {
 	lost, live := p.lost(), p.live()
 	for _, r := range live {
 		mayBeGone := slices.ContainsFunc(live, func(other inventory.Row) bool {
-			return other.Protected && !other.Imported && differs(other.Settings, r) && !p.shownTogether(r, other)
+			return isGuarded(other) && differs(other.Settings, r) && !p.shownTogether(r, other)
 		})
 		isDecoy := (mayBeGone || IsDecoy(r.FlowLog, lost)) && !p.isAWSs(r)
-		if !r.Protected && !r.Excluded && !r.Held && !isDecoy {
+		if keptAsDecoy(r) && !isDecoy {
 			p.setProtected(r, true)
 		}
 	}
@@ -173,6 +190,12 @@ func (p place) protect() {
 // there at once: one that was gone before the other one was made would not have been listed.
 func (p place) shownTogether(a, b inventory.Row) bool {
 	return !p.c.RefreshedAt.Before(Later(a.CreatedAt, b.CreatedAt).Add(p.c.Policy.Settle))
+}
+
+// mayCountAsDecoy reports whether a flow log is neither AWS's own doing nor the replacement of
+// a lost one: then it is a decoy if it stands in the place of one.
+func (p place) mayCountAsDecoy(row inventory.Row) bool {
+	return !p.isAWSs(row) && !p.takesLostPlace(row)
 }
 
 // isAWSs reports whether the role of CloudWatch's telemetry rules made a flow log: it is no
@@ -188,8 +211,11 @@ func (p place) isAWSs(row inventory.Row) bool {
 func (p place) protectShown(beside inventory.Settings, shown map[string]inventory.FlowLog) {
 	lost := p.lost()
 	for _, row := range p.live() {
-		f, ok := shown[row.ID]
-		if ok && !row.Protected && !row.Excluded && !row.Held && inventory.SameTarget(row.Scope, beside, row.Settings) && !IsDecoy(f, lost) {
+		f, isShown := shown[row.ID]
+		if !isShown || !keptAsDecoy(row) || !inventory.SameTarget(row.Scope, beside, row.Settings) {
+			continue
+		}
+		if !IsDecoy(f, lost) {
 			p.setProtected(row, true)
 		}
 	}

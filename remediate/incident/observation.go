@@ -15,6 +15,12 @@ type Observation struct {
 	AlreadyExists bool
 }
 
+// lacks reports whether AWS was asked about a resource, and did not show a flow log of it.
+func (o Observation) lacks(id, resource string) bool {
+	_, shown := o.FlowLogs[id]
+	return o.Resources[resource] && !shown
+}
+
 // Decide says what to do next about an open or blocked incident.
 func (c *Case) Decide(i Incident, o Observation) Decision {
 	if _, seen := c.seen(i); !i.Known && seen {

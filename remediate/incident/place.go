@@ -66,8 +66,8 @@ func (p place) ownTagsOf(f inventory.FlowLog) map[string]string {
 func (p place) madeAndLost(i Incident) (row inventory.Row, lost bool) {
 	for _, other := range p.c.pending(p.resource) {
 		row, ok := p.c.Row(other.FlowLogID)
-		madeBy := ok && isRestored(row.FlowLog) && !row.CreatedAt.Before(i.OpenedAt.Add(-p.c.Policy.Settle))
-		if madeBy && other.FlowLogID != i.FlowLogID && len(inventory.Differences(p.c.Scope, i.Frozen, row.Settings)) == 0 {
+		madeSince := ok && isRestored(row.FlowLog) && !row.CreatedAt.Before(i.OpenedAt.Add(-p.c.Policy.Settle))
+		if madeSince && other.FlowLogID != i.FlowLogID && inventory.SameSettings(p.c.Scope, i.Frozen, row.Settings) {
 			return row, true
 		}
 	}
@@ -78,7 +78,8 @@ func (p place) madeAndLost(i Incident) (row inventory.Row, lost bool) {
 // should it be deleted at once, its incident is of the same lineage.
 func (p place) takeAnswer(f inventory.FlowLog) {
 	for _, i := range p.lost() {
-		if i.Known && i.Call != nil && isRestored(f) && inventory.Equivalent(p.c.Scope, i.Frozen, f) {
+		inDoubt := i.Known && i.Call != nil
+		if inDoubt && isRestored(f) && inventory.Equivalent(p.c.Scope, i.Frozen, f) {
 			t, _ := p.c.begin(i.FlowLogID)
 			t.absent()
 			t.restored(f, foundOurs)
