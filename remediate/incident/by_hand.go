@@ -68,8 +68,7 @@ func (h ByHand) Request(id string, asked time.Time) error {
 // isYoung reports whether a flow log, of whose loss nothing is known, may be there though AWS did not show it at a
 // time.
 func (c *Case) isYoung(row inventory.Row, asked time.Time) bool {
-	age := asked.Sub(row.CreatedAt)
-	return row.State == inventory.Live && !row.Imported && age < c.Policy.Settle && age >= -c.Policy.Settle // so far ahead: the clock has gone back
+	return row.State == inventory.Live && !row.Imported && c.Policy.mayLack(row.CreatedAt, asked)
 }
 
 // LetGo closes the incident of a flow log that is gone and not back: a person does not

@@ -113,7 +113,7 @@ func isHeld(s situation) (Decision, bool) {
 
 func notProtected(s situation) (Decision, bool) {
 	return s.notRestored(Exempt, "it was not protected: a decoy, or outside inventory.destinations"),
-		s.o.InSnapshot && (!s.o.Protected || s.o.MayBeDecoy) && !s.i.Requested
+		s.o.InSnapshot && s.o.unprotected() && !s.i.Requested
 }
 
 func ignoredByRule(s situation) (Decision, bool) {
@@ -132,7 +132,7 @@ func alertOnly(s situation) (Decision, bool) {
 // equivalentThere adopts what does the same. A rule's wait is for the principal that deleted
 // the flow log; after a drift, only for the record.
 func equivalentThere(s situation) (Decision, bool) {
-	other, there := equivalent(s.i, s.o, s.p)
+	other, there := s.equivalent()
 	return Decision{Next: Adopt, Found: other}, there && (!s.waits() || s.i.Source == ByDrift)
 }
 
@@ -141,7 +141,7 @@ func waitingByRule(s situation) (Decision, bool) {
 }
 
 func replacedByRule(s situation) (Decision, bool) {
-	other, ok := replacedBy(s.i, s.o)
+	other, ok := s.replacedBy()
 	d := s.notRestored(Replaced, "replaced by "+other.ID)
 	if d.Next == Close {
 		d.Found = other
@@ -157,13 +157,41 @@ func somethingInTheWay(s situation) (Decision, bool) {
 	return Decision{Next: Requeue, At: s.now.Add(2 * time.Second << min(max(s.i.Attempts-1, 0), 3))}, s.o.AlreadyExists
 }
 
+// tokenDoubt is how long after IdempotentParameterMismatch an equivalent is looked for. A
+// create of ours with that token may have succeeded without an answer, and AWS may not show
+// it yet. A wait as long as Policy.Settle would let an attacker who uses up tokens win two minutes.
+const tokenDoubt = 15 * time.Second
+
+// tokenSpent looks for an equivalent for a while, and then takes the next ClientToken. If
+// a random one was refused as well, it takes another only as often as blocked incidents
+// are tried.
 func tokenSpent(s situation) (Decision, bool) {
-	return decideToken(s.i, s.o, s.p, s.now), !s.i.MismatchAt.IsZero()
+	if s.i.MismatchAt.IsZero() {
+		return Decision{}, false
+	}
+	looksUntil := s.i.MismatchAt.Add(min(tokenDoubt, s.p.Settle))
+	next := looksUntil
+	if s.i.RandomToken != "" {
+		next = Later(next, s.i.MismatchAt.Add(blockedAttempts.Pause(s.i.Attempts)))
+	}
+	switch {
+	case s.now.Before(looksUntil):
+		return Decision{Next: Requeue, At: Earlier(s.now.Add(5*time.Second), looksUntil)}, true
+	case s.now.Before(next):
+		return Decision{Next: Requeue, At: next}, true
+	case s.o.At.Before(next):
+		return Decision{Next: Requeue, At: s.now.Add(time.Second)}, true // look once more, after all that time
+	}
+	return Decision{Next: NextToken}, true
 }
 
-// flapping: it was restored too often lately.
+// flapping: its lineage was restored too often within the hour. A person's request does not wait.
 func flapping(s situation) (Decision, bool) {
-	at := flapsUntil(s.i, s.o.Restores, s.p)
+	if s.i.Requested || s.p.MaxRestores == 0 || len(s.o.Restores) < s.p.MaxRestores {
+		return Decision{}, false
+	}
+	last := slices.MaxFunc(s.o.Restores, func(a, b Incident) int { return a.RestoredAt.Compare(b.RestoredAt) })
+	at := last.RestoredAt.Add(s.p.RestoreInterval)
 	return Decision{Next: HoldFlapping, At: at}, s.now.Before(at)
 }
 
@@ -181,7 +209,7 @@ func (s situation) putsBack() string {
 // own tags, and nothing else adds them (I2).
 func (s situation) notRestored(reason, advice string) Decision {
 	if call := s.i.Call; call != nil {
-		if other, there := equivalent(s.i, s.o, s.p); there && isRestored(other.FlowLog) {
+		if other, there := s.equivalent(); there && isRestored(other.FlowLog) {
 			return Decision{Next: Adopt, Found: other}
 		}
 		goneBack := call.At.After(s.now.Add(s.p.Settle)) // the clock: the call is not as young as it seems
@@ -189,21 +217,22 @@ func (s situation) notRestored(reason, advice string) Decision {
 			return Decision{Next: Hold, At: call.observeAt(s.p, s.now)}
 		}
 	}
-	age := s.now.Sub(s.o.CreatedAt)
-	if age >= s.p.Settle || age < -s.p.Settle { // so far ahead: the clock has gone back
+	if !s.p.mayLack(s.o.CreatedAt, s.now) {
 		return Decision{Next: Close, Reason: reason, Advice: advice}
 	}
-	return Decision{Next: Hold, At: s.now.Add(s.p.Settle - max(0, age))}
+	age := max(0, s.now.Sub(s.o.CreatedAt))
+	return Decision{Next: Hold, At: s.now.Add(s.p.Settle - age)}
 }
 
 // equivalent finds one that may be adopted (I3). What is older than the lost
 // one was gone before that could be made: only a stale read shows it.
-func equivalent(i Incident, o Facts, p Policy) (Other, bool) {
-	for _, f := range o.Others {
-		if (f.CreatedAt.Before(o.CreatedAt) || madeEarlier(i, f.FlowLog, p.Settle)) && !o.AlreadyExists {
+func (s situation) equivalent() (Other, bool) {
+	for _, f := range s.o.Others {
+		wasGone := f.CreatedAt.Before(s.o.CreatedAt) || madeEarlier(s.i, f.FlowLog, s.p.Settle)
+		if wasGone && !s.o.AlreadyExists {
 			continue
 		}
-		if f.Adoptable && inventory.Equivalent(i.Scope, i.Frozen, f.FlowLog) {
+		if f.Adoptable && inventory.Equivalent(s.i.Scope, s.i.Frozen, f.FlowLog) {
 			return f, true
 		}
 	}
@@ -214,51 +243,17 @@ func equivalent(i Incident, o Facts, p Policy) (Other, bool) {
 // its wait, before or after the deletion, to a destination that was in use before
 // that. One flow log excuses one loss. One that is lost itself, which only a stale observation
 // shows, excuses none.
-func replacedBy(i Incident, o Facts) (Other, bool) {
-	by := i.Actor.Principal()
-	for _, f := range o.Others {
-		if by == "" || f.CreatedBy != by || !f.MayExcuse || !f.Adoptable {
-			continue
-		}
-		inTime := f.CreatedAt.Sub(i.DeletedAt).Abs() <= i.Waited
-		if inTime && !inventory.Equivalent(i.Scope, i.Frozen, f.FlowLog) {
+func (s situation) replacedBy() (Other, bool) {
+	by := s.i.Actor.Principal()
+	if by == "" {
+		return Other{}, false
+	}
+	for _, f := range s.o.Others {
+		mayReplace := f.CreatedBy == by && f.MayExcuse && f.Adoptable
+		inTime := f.CreatedAt.Sub(s.i.DeletedAt).Abs() <= s.i.Waited
+		if mayReplace && inTime && !inventory.Equivalent(s.i.Scope, s.i.Frozen, f.FlowLog) {
 			return f, true
 		}
 	}
 	return Other{}, false
-}
-
-// tokenDoubt is how long after IdempotentParameterMismatch an equivalent is looked for. A
-// create of ours with that token may have succeeded without an answer, and AWS may not show
-// it yet. A wait as long as Policy.Settle would let an attacker who uses up tokens win two minutes.
-const tokenDoubt = 15 * time.Second
-
-// decideToken looks for an equivalent for a while, and then takes the next ClientToken. If
-// a random one was refused as well, it takes another only as often as blocked incidents
-// are tried.
-func decideToken(i Incident, o Facts, p Policy, now time.Time) Decision {
-	looksUntil := i.MismatchAt.Add(min(tokenDoubt, p.Settle))
-	next := looksUntil
-	if i.RandomToken != "" {
-		next = Later(next, i.MismatchAt.Add(blockedAttempts.Pause(i.Attempts)))
-	}
-	switch {
-	case now.Before(looksUntil):
-		return Decision{Next: Requeue, At: Earlier(now.Add(5*time.Second), looksUntil)}
-	case now.Before(next):
-		return Decision{Next: Requeue, At: next}
-	case o.At.Before(next):
-		return Decision{Next: Requeue, At: now.Add(time.Second)} // look once more, after all that time
-	}
-	return Decision{Next: NextToken}
-}
-
-// flapsUntil is when a lineage that was restored too often within the hour
-// may be restored again; zero: it was not. A person's request does not wait.
-func flapsUntil(i Incident, restores []Incident, p Policy) time.Time {
-	if i.Requested || p.MaxRestores == 0 || len(restores) < p.MaxRestores {
-		return time.Time{}
-	}
-	last := slices.MaxFunc(restores, func(a, b Incident) int { return a.RestoredAt.Compare(b.RestoredAt) })
-	return last.RestoredAt.Add(p.RestoreInterval)
 }

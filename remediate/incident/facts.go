@@ -27,6 +27,9 @@ type Facts struct {
 	AlreadyExists bool       // it was made because a create answered FlowLogAlreadyExists
 }
 
+// unprotected reports whether nothing is restored from the lost one's row.
+func (f Facts) unprotected() bool { return !f.Protected || f.MayBeDecoy }
+
 // Covers reports whether AWS was asked about the incident's resource, and not before the
 // incident was opened: any other observation says nothing about it. Where no resource is
 // known there is nothing to ask about, and the answer to a create will show it.

@@ -101,7 +101,7 @@ func (t *transition) follow(d Decision, f Facts) {
 		case Replaced:
 			t.excuse(d.Found.ID)
 		case Exempt:
-			if row, ok := t.c.Row(t.FlowLogID); ok && row.Protected && (!f.Protected || f.MayBeDecoy) {
+			if row, _ := t.c.Row(t.FlowLogID); row.Protected && f.unprotected() {
 				t.c.place(t.ResourceID).setProtected(row, false) // a later record finds it a decoy, too
 			}
 		}

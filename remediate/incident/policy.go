@@ -72,6 +72,14 @@ func (p Policy) RuleFor(account, principal string) Rule {
 	return Rule{Action: Restore}
 }
 
+// mayLack reports whether what AWS shows at a time may lack a flow log that was created at
+// another, because that is younger than AWS's own delay. If it seems to be created far ahead,
+// the clock has gone back, and it is not young.
+func (p Policy) mayLack(created, at time.Time) bool {
+	age := at.Sub(created)
+	return age < p.Settle && age >= -p.Settle
+}
+
 // driftWait is how long the restore of a flow log that a refresh found gone waits for the
 // record that says who deleted it: only where that record could excuse the loss. lostAt is
 // when the flow log was seen last. Of one that was released then, the record says whether
