@@ -99,7 +99,8 @@ type Row struct {
 // NoticePending reports whether there is something about the row that there was no alert
 // of yet.
 func (r Row) NoticePending() bool {
-	return r.NewDestination || r.State == Live && r.Protected && r.Failing() != r.FailingAlerted
+	isWatched := r.State == Live && r.Protected
+	return r.NewDestination || isWatched && r.Failing() != r.FailingAlerted
 }
 
 // IsReplacement reports whether the flow log came back in the place of another one.

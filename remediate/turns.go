@@ -86,7 +86,9 @@ func (t *turns) turn() (pause time.Duration) {
 	r := t.restorer()
 	t.beat()
 	at, err := r.nextDue(t.ctx)
-	if now := r.store.now(); err != nil || isDue(at, now) || now.Sub(t.stepped) >= unasked || now.Before(t.stepped) {
+	now := r.store.now()
+	longAgo := now.Sub(t.stepped) >= unasked || now.Before(t.stepped) // the clock has gone back
+	if err != nil || longAgo || isDue(at, now) {
 		t.stepped = now
 		return r.workOff(t.ctx, t.beat, &t.progress)
 	}

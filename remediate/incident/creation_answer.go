@@ -31,7 +31,8 @@ func (s Sharing) ApplyCreation(g Creation, a CreationAnswer, jitter float64) {
 	}
 	for _, member := range g.Incidents {
 		t, ok := c.begin(member.FlowLogID)
-		if !ok || !t.Pending() || t.Call == nil || t.Call.Token != g.Token {
+		inDoubt := ok && t.Pending() && t.Call != nil
+		if !inDoubt || t.Call.Token != g.Token {
 			continue // another step, or a command, was faster: what was made all the same, a refresh finds
 		}
 		made, shown := a.Made[t.ResourceID]

@@ -24,8 +24,7 @@ func (r Rows) Learns(id string, at time.Time) bool {
 // hasJustGone reports whether a row that a copy of the state file had as gone went
 // so lately that a listing may show it all the same.
 func hasJustGone(row inventory.Row, at time.Time, p Policy) bool {
-	since := at.Sub(row.GoneAt)
-	return !row.GoneAt.IsZero() && since >= 0 && since < p.Settle
+	return IsRecent(row.GoneAt, at, p.Settle)
 }
 
 // DestinationFacts are what the state file knows of where a new flow log delivers.
@@ -41,19 +40,22 @@ type DestinationFacts struct {
 func (r Rows) ApplyFound(f inventory.FlowLog, to DestinationFacts, at time.Time) (isNew bool) {
 	c := r.c
 	row, ok := c.Row(f.ID)
+	p := c.place(f.ResourceID)
 	switch {
-	case !ok && c.place(f.ResourceID).isStale(f): // it is gone
+	case !ok && p.isStale(f): // it is gone
 	case !ok:
 		allowed := Protects(c.Policy.Destinations, f.Destination(c.Scope))
 		held := c.MayHold && !to.Trusted && !c.Policy.lists(f.Destination(c.Scope))
+		isDecoy := IsDecoy(f, p.lost()) || p.precedesReplacement(f)
+		isNew := to.New && (c.Complete || !allowed)
 		c.putRow(inventory.Row{
 			FlowLog: f, RootID: f.ID, State: inventory.Live, Excluded: !allowed, Held: held,
-			Protected:      allowed && !held && !IsDecoy(f, c.Lost(f.ResourceID)) && !c.place(f.ResourceID).precedesReplacement(f),
-			NewDestination: held || to.New && (c.Complete || !allowed),
-			OwnTags:        c.place(f.ResourceID).ownTagsOf(f),
+			Protected:      allowed && !held && !isDecoy,
+			NewDestination: held || isNew,
+			OwnTags:        p.ownTagsOf(f),
 			FirstSeenAt:    at, LastSeenAt: at, WrittenAt: at,
 		})
-		c.place(f.ResourceID).takeAnswer(f)
+		p.takeAnswer(f)
 		return true
 	case row.Imported && !hasJustGone(row, at, c.Policy):
 		row.FlowLog = f

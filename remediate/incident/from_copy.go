@@ -66,7 +66,7 @@ func FromCopy(i Incident, r inventory.Row, now time.Time) (Incident, CopyFate) {
 // its flow log: only if that is unknown. Any other would keep a later record from counting
 // once a listing shows the flow log.
 func StaysWithoutRow(i Incident) bool {
-	return !i.Known && (i.State == Open || i.State == Closed && i.Reason == Unknown)
+	return !i.Known && (i.State == Open || i.closedAs(Unknown))
 }
 
 // EventFromCopy is the event of an incident of a copy, which may not be in the copy. Whatever

@@ -29,7 +29,8 @@ type Record struct {
 func (i Incident) ApplyRecord(rec Record, now time.Time) Incident {
 	unattributed := i.Source == ByDrift // this is the first record of the loss
 	lostAgain := rec.Unreleased && i.Pending()
-	anew := rec.Rule.Action > i.Action || unattributed && i.Pending() && !i.Requested
+	bringsAction := unattributed && i.Pending() && !i.Requested
+	anew := bringsAction || rec.Rule.Action > i.Action
 	reopened := rec.reopens(i, now)
 	switch {
 	case reopened:

@@ -21,12 +21,13 @@ const (
 func (t *transition) restored(f inventory.FlowLog, from origin) {
 	now, adopted := t.c.Now, from == adopted
 	next, lost := t.c.wasLost(f.ID)
-	if lost && from == foundOurs && next.closedAs(Unknown) { // a record named it before it was known: nobody has looked
+	lostOurs := lost && from == foundOurs
+	if lostOurs && next.closedAs(Unknown) { // a record named it before it was known: nobody has looked
 		t.handOn(f.ID, next, "a create call whose answer was lost has made it")
 		t.handOnCall(f.ID)
 		next, _ = t.c.Incident(f.ID)
 	}
-	unconfirmed := lost && from == foundOurs && next.Pending() && next.AbsentAt.IsZero() // its own incident finds it alive, or not
+	unconfirmed := lostOurs && next.Pending() && next.AbsentAt.IsZero() // its own incident finds it alive, or not
 	if lost && !unconfirmed {
 		t.supersede(f.ID, next, adopted) // what was adopted was shown: it is alive
 		return

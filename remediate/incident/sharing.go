@@ -26,10 +26,12 @@ func (s Sharing) Gather(eventID string, ids []string) {
 	c := s.c
 	alike := map[string][]Incident{}
 	for _, id := range ids {
-		i, ok := c.Incident(id)
-		untried := ok && i.Untried && i.OpenedAt.Equal(c.Now) && i.Call == nil
+		i, found := c.Incident(id)
+		if !found || i.EventID != eventID || !c.isFresh(i) {
+			continue
+		}
 		roomForOurs := len(ownTags(i.Frozen.Tags)) < maxTags // without our tag, the policy in deploy/ allows no CreateTags
-		if untried && roomForOurs && i.State == Open && i.Known && i.EventID == eventID && !i.Requested {
+		if roomForOurs && i.Known && !i.Requested {
 			key := likeness(i)
 			alike[key] = append(alike[key], i)
 		}
@@ -43,6 +45,13 @@ func (s Sharing) Gather(eventID string, ids []string) {
 			c.Put(i)
 		}
 	}
+}
+
+// isFresh reports whether an incident has just been opened, for the first time, so that no
+// create can have been sent for it.
+func (c *Case) isFresh(i Incident) bool {
+	openedNow := i.State == Open && i.OpenedAt.Equal(c.Now)
+	return openedNow && i.Untried && i.Call == nil
 }
 
 // tagValue is an event's ID as the value of a tag: as it is, where it looks like one, for it is

@@ -93,8 +93,9 @@ func (s Sharing) ApplyTags(tagged []Incident, a Answer, jitter float64) {
 	namesOne := slices.ContainsFunc(tagged, func(i Incident) bool { return names(a.Message, i.NewID) })
 	for _, i := range tagged {
 		t, ok := c.begin(i.FlowLogID)
+		isCurrent := ok && t.State == Restored && t.NewID == i.NewID
 		switch {
-		case !ok || t.State != Restored || t.NewID != i.NewID || len(t.MissingTags) == 0: // another step was faster, or the replacement is lost
+		case !isCurrent || len(t.MissingTags) == 0: // another step was faster, or the replacement is lost
 		case a.Class == Created:
 			tagging{t}.done()
 		case namesOne && !names(a.Message, i.NewID):

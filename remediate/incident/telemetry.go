@@ -36,7 +36,8 @@ var telemetryRule = Rule{Action: Wait, Wait: TelemetryWait, Level: alert.Low}
 // path may hold colons, and so what looks like the role of another ARN.
 func isTelemetryRole(account, principal string) bool {
 	role, err := arn.Parse(principal)
-	if err != nil || role.Service != "iam" || role.Region != "" || role.AccountID != account || !isAccount(account) {
+	isIAMs := err == nil && role.Service == "iam" && role.Region == ""
+	if !isIAMs || role.AccountID != account || !isAccount(account) {
 		return false
 	}
 	name, ok := strings.CutPrefix(role.Resource, telemetryPath)

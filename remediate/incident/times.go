@@ -29,6 +29,13 @@ func Earlier(a, b time.Time) time.Time {
 	return a
 }
 
+// IsRecent reports whether a time lies less than within before now. The zero time does not, nor
+// does one ahead: the clock has gone back.
+func IsRecent(at, now time.Time, within time.Duration) bool {
+	age := now.Sub(at)
+	return !at.IsZero() && age >= 0 && age < within
+}
+
 // wholeSecond is the first whole second that is not before a time: replacements that are
 // to be verified at about the same time are observed in one call.
 func wholeSecond(t time.Time) time.Time {

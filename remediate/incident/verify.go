@@ -40,10 +40,11 @@ func (t *transition) verify(f inventory.FlowLog) {
 			t.Reason, t.Advice = "", ""
 		}
 	}
+	ours := !t.Adopted || isRestored(f) // what somebody else made has the tags that he wants
 	switch {
 	case f.Failing():
 		t.notDelivering(f)
-	case (!t.Adopted || isRestored(f)) && len(missing) > 0 && t.TagRounds < mostTagRounds:
+	case ours && len(missing) > 0 && t.TagRounds < mostTagRounds:
 		tagging{t}.again(missing)
 	case !tagging{t}.settled(f):
 		t.dueAt(wholeSecond(t.TaggedAt.Add(t.c.Policy.Settle)))

@@ -119,7 +119,7 @@ func NotDelivering(e incident.Event, found bool, n incident.Note, now time.Time)
 // after it. due is false if the event had such an alert within a day: AWS most likely
 // refuses the tags of its other flow logs, too.
 func NotTagged(e incident.Event, found bool, n incident.Note, now time.Time) (after incident.Event, a alert.Alert, due bool) {
-	if since := now.Sub(e.NotTaggedAt); found && !e.NotTaggedAt.IsZero() && since >= 0 && since < incident.RemindAfter {
+	if found && incident.IsRecent(e.NotTaggedAt, now, incident.RemindAfter) {
 		return e, a, false
 	}
 	e.NotTaggedAt = now

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws/arn"
+
 	"flowkeeper/internal/detection"
 )
 
@@ -76,7 +78,9 @@ func (h PipelineHealth) returned(token string, now time.Time) PipelineHealth {
 // before, and rehearsals do not come back any more. Of none is that known before
 // it is known who makes them.
 func (h PipelineHealth) silent(now time.Time) bool {
-	if h.By == "" || h.BackAt.IsZero() || h.Unanswered == 0 || now.Sub(h.UnansweredSince) < patience {
+	hasWorked := h.By != "" && !h.BackAt.IsZero()
+	unanswered := h.Unanswered > 0 && now.Sub(h.UnansweredSince) >= patience
+	if !hasWorked || !unanswered {
 		return false
 	}
 	shared := !h.OthersAt.IsZero() && now.Sub(h.OthersAt) < othersFor
@@ -88,18 +92,19 @@ func (h PipelineHealth) silent(now time.Time) bool {
 // names. Any principal can make a dry run and put a rehearsal's token into it.
 func (h PipelineHealth) isOurs(identity string, others []string) bool {
 	who := callerOf(identity)
-	return who != "" && (who == h.By || slices.ContainsFunc(others, func(arn string) bool { return callerOf(arn) == who }))
+	return who != "" && (who == h.By || slices.ContainsFunc(others, func(other string) bool { return callerOf(other) == who }))
 }
 
 // callerOf names whose an ARN is, alike for all sessions of a role and however
 // AWS writes it: GetCallerIdentity and CloudTrail leave out a role's path, IAM
 // has it. Empty where the text is no identity's ARN.
-func callerOf(arn string) string {
-	p := strings.SplitN(arn, ":", 6)
-	if len(p) != 6 || p[0] != "arn" || p[2] != "iam" && p[2] != "sts" || p[4] == "" {
+func callerOf(text string) string {
+	id, err := arn.Parse(text)
+	hasIdentities := id.Service == "iam" || id.Service == "sts"
+	if err != nil || !hasIdentities || id.AccountID == "" {
 		return ""
 	}
-	account, name := p[4], p[5]
+	name := id.Resource
 	switch kind, rest, _ := strings.Cut(name, "/"); kind {
 	case "assumed-role":
 		role, _, _ := strings.Cut(rest, "/")
@@ -107,5 +112,5 @@ func callerOf(arn string) string {
 	case "role":
 		name = "role/" + rest[strings.LastIndex(rest, "/")+1:]
 	}
-	return account + ":" + name
+	return id.AccountID + ":" + name
 }
