@@ -23,14 +23,12 @@ func (r *Remediator) RestoreByHand(ctx context.Context, s inventory.Scope, id st
 	if !by.store.configured {
 		return i, false, fmt.Errorf("%s is in %s, which is not configured: see accounts and inventory.regions", id, s)
 	}
-	var plan incident.Incident
-	err = by.store.view(ctx, func(tx scopeTx) error {
+	plan, err := read(ctx, by.store, func(tx scopeTx) (incident.Incident, error) {
 		c, err := tx.load(incident.Selection{IDs: []string{id}})
 		if err != nil {
-			return err
+			return incident.Incident{}, err
 		}
-		plan, err = c.ByHand().Planned(id)
-		return err
+		return c.ByHand().Planned(id)
 	})
 	if err != nil {
 		return i, false, err
@@ -95,18 +93,8 @@ func (r *Remediator) RetryBlocked(ctx context.Context, s inventory.Scope) error 
 
 // stepByHand is step for one incident, due or not.
 func (r restorer) stepByHand(ctx context.Context, id string) (i incident.Incident, err error) {
-	read := func(tx scopeTx) error {
-		c, err := tx.load(incident.Selection{IDs: []string{id}})
-		if err == nil {
-			i, _ = c.Incident(id)
-		}
-		return err
-	}
-	if err := r.store.view(ctx, read); err != nil {
+	if i, err = r.stored(ctx, id); err != nil || i.HasReplacement() {
 		return i, err
-	}
-	if i.State == incident.Restored || i.State == incident.Verified {
-		return i, nil
 	}
 	shown := r.observe(ctx, []incident.Incident{i}, func() {})
 	s, err := r.split(ctx, []incident.Incident{i}, shown)
@@ -128,5 +116,16 @@ func (r restorer) stepByHand(ctx context.Context, id string) (i incident.Inciden
 	if err != nil {
 		return i, err
 	}
-	return i, r.store.view(ctx, read)
+	return r.stored(ctx, id)
+}
+
+// stored is the incident of a flow log; zero: there is none.
+func (r restorer) stored(ctx context.Context, id string) (incident.Incident, error) {
+	return read(ctx, r.store, func(tx scopeTx) (i incident.Incident, err error) {
+		c, err := tx.load(incident.Selection{IDs: []string{id}})
+		if err == nil {
+			i, _ = c.Incident(id)
+		}
+		return i, err
+	})
 }

@@ -107,7 +107,7 @@ func (tx scopeTx) facts(a *alert.Actor, logs []alert.FlowLog) ([]string, error) 
 	}
 	c, err := tx.Case(tx.scope, of, tx.now)
 	if err != nil {
-		return notify.ActorFacts(tx.policy, tx.scope.Account, a), err
+		return nil, err
 	}
 	return notify.DeletionFacts(tx.policy, c, a, logs), nil
 }

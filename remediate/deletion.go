@@ -187,8 +187,7 @@ func withHistory(tx scopeTx, c *incident.Case, id string, rec incident.Record) (
 // stored later says that the restore goes on, and a receiver that drops repeats must take it.
 func (in intake) alertDirectly(ctx context.Context, f detection.Finding, now time.Time) {
 	s := in.store.scope
-	var rows map[string]inventory.Row
-	err := in.store.view(ctx, func(tx scopeTx) (err error) { rows, err = tx.Names(tx.scope, f.Deleted); return err })
+	rows, err := read(ctx, in.store, func(tx scopeTx) (map[string]inventory.Row, error) { return tx.Names(tx.scope, f.Deleted) })
 	knowsNone := err == nil && len(rows) == 0
 	incidents := make([]incident.Incident, len(f.Deleted))
 	for n, id := range f.Deleted {
@@ -196,8 +195,10 @@ func (in intake) alertDirectly(ctx context.Context, f detection.Finding, now tim
 		incidents[n] = incident.New(s, id, row, known, now)
 	}
 	e := notify.NewEvent(s, f, in.store.policy, now)
-	facts := notify.ActorFacts(in.store.policy, s.Account, e.Actor)
-	_ = in.store.view(ctx, func(tx scopeTx) (err error) { facts, err = tx.facts(e.Actor, notify.FlowLogs(incidents)); return err }) // after an error there are fewer facts
+	facts, err := read(ctx, in.store, func(tx scopeTx) ([]string, error) { return tx.facts(e.Actor, notify.FlowLogs(incidents)) })
+	if err != nil { // the flow logs can't be looked up
+		facts = notify.ActorFacts(in.store.policy, s.Account, e.Actor)
+	}
 	e.Level = e.Level.RaisedBy(facts)
 	a := notify.DeletionAlert(e, incidents, facts, now)
 	if knowsNone && len(f.Deleted) > 0 {

@@ -46,11 +46,10 @@ func (in intake) needsRefresh(ctx context.Context, f detection.Finding) bool {
 }
 
 // hasLiveFlowLog reports whether the snapshot has a live flow log on a resource.
-func (in intake) hasLiveFlowLog(ctx context.Context, resource string) (has bool) {
-	err := in.store.view(ctx, func(tx scopeTx) error {
+func (in intake) hasLiveFlowLog(ctx context.Context, resource string) bool {
+	has, err := read(ctx, in.store, func(tx scopeTx) (bool, error) {
 		c, err := tx.load(incident.Selection{Resources: []string{resource}})
-		has = err == nil && len(c.Live(resource)) > 0
-		return err
+		return err == nil && len(c.Live(resource)) > 0, err
 	})
 	return err == nil && has
 }

@@ -26,7 +26,7 @@ type NewsTx interface {
 	// log fails, and none since that it works.
 	AnyFailing(scope inventory.Scope) (bool, error)
 	// OutageAlerted reports whether an alert has said that a part of the pipeline fails, and
-	// none since that it works; SetTrouble notes it.
+	// none since that it works; SetOutageAlerted notes it.
 	OutageAlerted(scope inventory.Scope, p notify.Part) (bool, error)
 	SetOutageAlerted(scope inventory.Scope, p notify.Part, on bool) error
 	// AddAlert is Tx's.

@@ -18,8 +18,7 @@ type notifier struct {
 
 // notifyDue alerts of all events whose time has come.
 func (n notifier) notifyDue(ctx context.Context) error {
-	var events []incident.Event
-	err := n.store.view(ctx, func(tx scopeTx) (err error) { events, err = tx.DueEvents(tx.scope, tx.now); return err })
+	events, err := read(ctx, n.store, func(tx scopeTx) ([]incident.Event, error) { return tx.DueEvents(tx.scope, tx.now) })
 	if err != nil {
 		return err
 	}

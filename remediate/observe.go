@@ -87,8 +87,7 @@ type split struct {
 // can't be read is left out.
 func (r restorer) split(ctx context.Context, due []incident.Incident, shown map[string]observed) (all split, err error) {
 	err = togetherOrAlone(due, func(due []incident.Incident) error {
-		var some split
-		err := r.store.view(ctx, func(tx scopeTx) (err error) { some, err = splitOf(tx, due, shown); return err })
+		some, err := read(ctx, r.store, func(tx scopeTx) (split, error) { return splitOf(tx, due, shown) })
 		all.lone, all.shared = append(all.lone, some.lone...), append(all.shared, some.shared...)
 		all.tagging, all.others = append(all.tagging, some.tagging...), append(all.others, some.others...)
 		return err

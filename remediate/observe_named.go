@@ -15,8 +15,7 @@ import (
 func (in intake) observeNamed(ctx context.Context, fs []detection.Finding) {
 	ctx, cancel := context.WithTimeout(ctx, observationFresh) // it would not count any more
 	defer cancel()
-	var resources []string
-	err := in.store.view(ctx, func(tx scopeTx) (err error) { resources, err = resourcesOf(tx, fs); return err })
+	resources, err := read(ctx, in.store, func(tx scopeTx) ([]string, error) { return resourcesOf(tx, fs) })
 	if n := len(resources); err != nil || n == 0 || n > perObservation {
 		return
 	}

@@ -81,8 +81,7 @@ func (r restorer) nextDue(ctx context.Context) (at time.Time, err error) {
 	case <-ctx.Done():
 		return at, ctx.Err()
 	}
-	err = r.store.view(ctx, func(tx scopeTx) (err error) { at, err = tx.NextDue(tx.scope); return err })
-	return at, err
+	return read(ctx, r.store, func(tx scopeTx) (time.Time, error) { return tx.NextDue(tx.scope) })
 }
 
 // logProgress logs now and then how many flow logs are left to be restored, while they
@@ -92,8 +91,8 @@ func (r restorer) logProgress(ctx context.Context, p *progress) {
 	if now.Sub(p.said) < sayEvery {
 		return
 	}
-	var left int
-	if err := r.store.view(ctx, func(tx scopeTx) (err error) { left, err = tx.Unrestored(tx.scope); return err }); err != nil {
+	left, err := read(ctx, r.store, func(tx scopeTx) (int, error) { return tx.Unrestored(tx.scope) })
+	if err != nil {
 		return // the step says what is wrong with the store
 	}
 	if left > batch && left < p.left {

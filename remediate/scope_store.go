@@ -42,6 +42,12 @@ func (s scopeStore) view(ctx context.Context, fn func(scopeTx) error) error {
 	return s.store.View(ctx, func(tx Tx) error { return fn(s.in(tx)) })
 }
 
+// read is what fn reads in such a transaction.
+func read[T any](ctx context.Context, s scopeStore, fn func(scopeTx) (T, error)) (v T, err error) {
+	err = s.view(ctx, func(tx scopeTx) (err error) { v, err = fn(tx); return err })
+	return v, err
+}
+
 func (s scopeStore) in(tx Tx) scopeTx {
 	return scopeTx{Tx: tx, scope: s.scope, configured: s.configured, policy: s.policy, now: s.now(), random: s.random, events: map[string]incident.Event{}}
 }
