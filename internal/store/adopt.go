@@ -113,12 +113,12 @@ func (a *adoption) forgetFacts() error {
 // a copy would skip these rows, so that they would count unchecked. It also deletes targets, which takeRows
 // writes again.
 func (a *adoption) dropForged() error {
-	for _, q := range []string{`DELETE FROM flow_logs WHERE num < 1`, `DELETE FROM deliveries WHERE alert < 1`, `DELETE FROM alerts WHERE num < 1`, `DELETE FROM targets`} {
-		if err := a.exec(q); err != nil {
-			return err
-		}
-	}
-	return nil
+	return a.execEach([]string{
+		`DELETE FROM flow_logs WHERE num < 1`,
+		`DELETE FROM deliveries WHERE alert < 1`,
+		`DELETE FROM alerts WHERE num < 1`,
+		`DELETE FROM targets`,
+	})
 }
 
 func (a *adoption) takeRows() error {
@@ -207,12 +207,10 @@ func (a *adoption) dropStrays() error {
 
 // drop forgets an incident.
 func (a *adoption) drop(s inventory.Scope, id string) error {
-	for _, q := range []string{`DELETE FROM history WHERE account = ? AND region = ? AND id = ?`, `DELETE FROM incidents WHERE account = ? AND region = ? AND id = ?`} {
-		if err := a.exec(q, s.Account, s.Region, id); err != nil {
-			return err
-		}
-	}
-	return nil
+	return a.execEach([]string{
+		`DELETE FROM history WHERE account = ? AND region = ? AND id = ?`,
+		`DELETE FROM incidents WHERE account = ? AND region = ? AND id = ?`,
+	}, s.Account, s.Region, id)
 }
 
 func (a *adoption) takePipelines() error {
@@ -228,7 +226,7 @@ func (a *adoption) takePipelines() error {
 // endBursts makes the bursts due. One that the daemon could not end, or could not read, is
 // dropped: each step of each restorer would fail because of it.
 func (a *adoption) endBursts() error {
-	known, err := byKey(a, func(key *string, text *[]byte) []any { return []any{key, text} }, `SELECT key, body FROM bursts ORDER BY key LIMIT ?`, mostAdopted)
+	known, err := pairs[string, []byte](a, `SELECT key, body FROM bursts ORDER BY key LIMIT ?`, mostAdopted)
 	if err = errors.Join(err, a.exec(`DELETE FROM bursts`)); err != nil {
 		return err
 	}
@@ -248,21 +246,20 @@ func (a *adoption) endBursts() error {
 // reset removes what would delay alerts or restores, and what AWS's answers, or the age of the
 // copy, decide anew.
 func (a *adoption) reset() error {
-	for _, q := range []string{
+	err := a.execEach([]string{
 		`UPDATE campaigns SET ended_at = coalesce(ended_at, last_at)`, // later deletions would share a pager's incident
 		`UPDATE incidents SET restored_at = NULL`,                     // lineages that never were restored would hold others back
 		`DELETE FROM rehearsals`,
 		`DELETE FROM approved`,
 		`UPDATE scopes SET holds = NULL`, // or what the copy does not name would be held
-	} {
-		if err := a.exec(q); err != nil {
-			return err
-		}
+	})
+	if err != nil {
+		return err
 	}
 	if _, err := first(a, []any{&a.found.RefreshedAt}, `SELECT max(refreshed_at) FROM scopes`); err != nil {
 		return err
 	}
-	err := a.exec(`UPDATE scopes SET stale = iif(?1 OR refreshed_at < ?2, 1, NULL)`, a.Now.Sub(a.Made) > a.Stale, a.Now.Add(-a.Stale).UnixMilli())
+	err = a.exec(`UPDATE scopes SET stale = iif(?1 OR refreshed_at < ?2, 1, NULL)`, a.Now.Sub(a.Made) > a.Stale, a.Now.Add(-a.Stale).UnixMilli())
 	if err != nil {
 		return err
 	}

@@ -53,7 +53,7 @@ func answers(a alert.Alert) int {
 // about the same thing, becomes as urgent as it.
 func (t alerts) addDeliveries(num int64, a alert.Alert, text string, sinks []string) error {
 	urgency, at := a.Urgency(), time.UnixMilli(a.Time.UnixMilli())
-	others, err := byKey(t, func(sink *string, others *bool) []any { return []any{sink, others} }, insertDeliveries, num, at.UnixMilli(), urgency, body(sinks))
+	others, err := pairs[string, bool](t, insertDeliveries, num, at.UnixMilli(), urgency, body(sinks))
 	if err != nil {
 		return err
 	}

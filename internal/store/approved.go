@@ -39,7 +39,7 @@ func (t approvals) Trusted(r inventory.Recipient) (bool, error) {
 	if err != nil || live {
 		return live, err
 	}
-	scopes, err := all(t, func(s *inventory.Scope) []any { return []any{&s.Account, &s.Region} }, everTo, r)
+	scopes, err := scopesOf(t, everTo, r)
 	if err != nil {
 		return false, err
 	}

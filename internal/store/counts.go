@@ -60,11 +60,11 @@ func (s counts) Counts(ctx context.Context) (c Counts, err error) {
 			{&c.Refused, `SELECT sink, count(*) FROM deliveries WHERE sent_at IS NULL AND parked_at IS NULL AND attempts > 0 GROUP BY sink`},
 			{&c.Parked, `SELECT sink, count(*) FROM deliveries WHERE parked_at IS NOT NULL GROUP BY sink`},
 		} {
-			if *q.into, err = tally[string](t, q.query); err != nil {
+			if *q.into, err = pairs[string, int](t, q.query); err != nil {
 				return err
 			}
 		}
-		released, err := tally[string](t, `SELECT `+answer+`, count(*)
+		released, err := pairs[string, int](t, `SELECT `+answer+`, count(*)
 			FROM flow_logs f JOIN targets t ON t.num = f.target LEFT JOIN rehearsals r ON r.account = t.account AND r.region = t.region AND r.needs = t.needs
 			WHERE f.released_until > ? GROUP BY 1`, s.now().UnixMilli())
 		if err != nil {

@@ -9,6 +9,7 @@ import (
 	"io"
 	"reflect"
 	"strconv"
+	"time"
 )
 
 // within runs fn in a transaction on a connection of db, and commits it if fn returns nil, unless it
@@ -43,19 +44,6 @@ func within(ctx context.Context, db *sql.DB, o driver.TxOptions, fn func(*conn) 
 	return begun, err
 }
 
-// arguments are those of a statement, as the driver takes them.
-func arguments(args []any) ([]driver.NamedValue, error) {
-	out := make([]driver.NamedValue, len(args))
-	for n, a := range args {
-		v, err := driver.DefaultParameterConverter.ConvertValue(a)
-		if err != nil {
-			return nil, fmt.Errorf("argument %d: %w", n+1, err)
-		}
-		out[n] = driver.NamedValue{Ordinal: n + 1, Value: v}
-	}
-	return out, nil
-}
-
 // result is what a query selects, row by row.
 type result struct {
 	driver.Rows
@@ -74,8 +62,9 @@ func (r *result) next() (bool, error) {
 	return err == nil, err
 }
 
-// scan reads the columns of the row into what columns point to.
-func (r *result) scan(columns []any) error {
+// scan reads the columns of the row into what columns point to. It takes a number for a
+// *time.Time, as millis has it.
+func (r *result) scan(columns ...any) error {
 	if len(columns) != len(r.row) {
 		return fmt.Errorf("%d columns, not %d", len(r.row), len(columns))
 	}
@@ -92,6 +81,8 @@ func assign(to any, v driver.Value) error {
 	switch to := to.(type) {
 	case sql.Scanner:
 		return to.Scan(v)
+	case *time.Time:
+		return assignTime(to, v)
 	case *any:
 		*to = v
 		return nil
@@ -119,6 +110,18 @@ func assign(to any, v driver.Value) error {
 		}
 	}
 	return assignKind(to, v)
+}
+
+func assignTime(to *time.Time, v driver.Value) error {
+	switch ms := v.(type) {
+	case nil:
+		*to = time.Time{}
+	case int64:
+		*to = time.UnixMilli(ms)
+	default:
+		return fmt.Errorf("%T instead of a time", v)
+	}
+	return nil
 }
 
 // assignKind is assign by the kind of what to points to.

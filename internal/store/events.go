@@ -42,7 +42,7 @@ func (t events) EventOpen(s inventory.Scope, eventID string, now time.Time) (boo
 }
 
 func (t events) EventStates(s inventory.Scope, eventID string, ever bool, now time.Time) (map[incident.State]int, error) {
-	return tally[incident.State](t, `SELECT CASE WHEN state = 'open' AND wait_until > ?5 THEN 'waiting' ELSE state END, count(*) `+ofEvent+` GROUP BY 1`,
+	return pairs[incident.State, int](t, `SELECT CASE WHEN state = 'open' AND wait_until > ?5 THEN 'waiting' ELSE state END, count(*) `+ofEvent+` GROUP BY 1`,
 		s.Account, s.Region, eventID, ever, now.UnixMilli())
 }
 
@@ -60,8 +60,7 @@ func (t events) DueEvents(s inventory.Scope, now time.Time) ([]incident.Event, e
 }
 
 func (t events) DueScopes(now time.Time) ([]inventory.Scope, error) {
-	return all(t, func(s *inventory.Scope) []any { return []any{&s.Account, &s.Region} },
-		`SELECT DISTINCT account, region FROM events WHERE due_at IS NOT NULL AND (due_at <= ? OR due_at > ?)`, now.UnixMilli(), now.Add(farthest).UnixMilli())
+	return scopesOf(t, `SELECT DISTINCT account, region FROM events WHERE due_at IS NOT NULL AND (due_at <= ? OR due_at > ?)`, now.UnixMilli(), now.Add(farthest).UnixMilli())
 }
 
 // deputy is how much later than the restorer of the first scope the others handle a burst of no scope: that

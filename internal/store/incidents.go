@@ -56,12 +56,10 @@ func (t incidents) dropUnknown(s inventory.Scope) error {
 	}
 	const tooMany = ` AND account = ?1 AND region = ?2 AND id IN (SELECT id FROM incidents WHERE known = 0 AND account = ?1 AND region = ?2
 		ORDER BY state = 'open', detected_at LIMIT ?3)`
-	for _, q := range []string{`DELETE FROM history WHERE 1` + tooMany, `DELETE FROM incidents WHERE known = 0` + tooMany} {
-		if err := t.exec(q, s.Account, s.Region, n-maxUnknown*9/10); err != nil {
-			return err
-		}
-	}
-	return nil
+	return t.execEach([]string{
+		`DELETE FROM history WHERE 1` + tooMany,
+		`DELETE FROM incidents WHERE known = 0` + tooMany,
+	}, s.Account, s.Region, n-maxUnknown*9/10)
 }
 
 // maxHistory lines of one incident are kept, the first and the last, and maxUnknownHistory of

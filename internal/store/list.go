@@ -187,7 +187,7 @@ func (s lists) AlertScopes(ctx context.Context) ([]inventory.Scope, error) {
 
 func (s lists) scopes(ctx context.Context, query string) ([]inventory.Scope, error) {
 	return viewed(ctx, s.file, func(t *Tx) ([]inventory.Scope, error) {
-		return all(t, func(s *inventory.Scope) []any { return []any{&s.Account, &s.Region} }, `SELECT account, region FROM (`+query+`) ORDER BY account, region`)
+		return scopesOf(t, `SELECT account, region FROM (`+query+`) ORDER BY account, region`)
 	})
 }
 

@@ -33,16 +33,6 @@ func (t naming) of(a alert.Alert) (alert.Names, error) {
 	return out, err
 }
 
-// accounts are the names of accounts: all of those that the configuration names, and of the
-// organisation's those that are chosen.
-func (t naming) accounts(which string, args ...any) (map[string]string, error) {
-	out, err := byKey(t, func(id, name *string) []any { return []any{id, name} }, `SELECT id, name FROM accounts WHERE name <> '' AND `+which, args...)
-	if err == nil {
-		maps.Copy(out, t.f.accounts)
-	}
-	return out, err
-}
-
 // named is the alert with the names of what it is about. Without them it is better than
 // none: an error leaves it as it is, and shows at what else the transaction does.
 func (t naming) named(a alert.Alert) alert.Alert {
@@ -53,16 +43,22 @@ func (t naming) named(a alert.Alert) alert.Alert {
 	return a
 }
 
-// AccountNames are the known names of accounts, by their numbers.
+// AccountNames are the known names of accounts, by their numbers: of those that the
+// configuration names, and of the organisation's.
 func (s lists) AccountNames(ctx context.Context) (map[string]string, error) {
-	return viewed(ctx, s.file, func(t *Tx) (map[string]string, error) { return naming{t.tx}.accounts(`1`) })
+	names, err := viewed(ctx, s.file, func(t *Tx) (map[string]string, error) {
+		return pairs[string, string](t, `SELECT id, name FROM accounts WHERE name <> ''`)
+	})
+	if err == nil {
+		maps.Copy(names, s.accounts)
+	}
+	return names, err
 }
 
 // ResourceNames are the known names of the resources of a scope, by their IDs.
 func (s lists) ResourceNames(ctx context.Context, scope inventory.Scope) (map[string]string, error) {
 	return viewed(ctx, s.file, func(t *Tx) (map[string]string, error) {
-		return byKey(t, func(id, name *string) []any { return []any{id, name} },
-			`SELECT resource_id, name FROM name_tags WHERE account = ? AND region = ?`, scope.Account, scope.Region)
+		return pairs[string, string](t, `SELECT resource_id, name FROM name_tags WHERE account = ? AND region = ?`, scope.Account, scope.Region)
 	})
 }
 
@@ -105,7 +101,7 @@ func (s snapshot) LiveResources(ctx context.Context, scope inventory.Scope, row 
 // not in names has none.
 func (s snapshot) SetResourceNames(ctx context.Context, scope inventory.Scope, asked []string, names map[string]string) error {
 	had, err := viewed(ctx, s.file, func(t *Tx) (map[string]string, error) {
-		return byKey(t, func(id, name *string) []any { return []any{id, name} }, `SELECT resource_id, name FROM name_tags
+		return pairs[string, string](t, `SELECT resource_id, name FROM name_tags
 			WHERE account = ? AND region = ? AND resource_id IN (SELECT value FROM json_each(?))`, scope.Account, scope.Region, body(asked))
 	})
 	if err != nil || maps.Equal(had, names) {

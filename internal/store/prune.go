@@ -126,12 +126,7 @@ func (p pruning) run(ctx context.Context, f *file, before int64, most int) error
 			if ids, to, err = p.batch(t, rows, before, from); err != nil || len(ids) == 0 {
 				return err
 			}
-			for _, q := range p.remove() {
-				if err := t.exec(q, body(ids)); err != nil {
-					return err
-				}
-			}
-			return nil
+			return t.execEach(p.remove(), body(ids))
 		})
 		if to == from {
 			break

@@ -3,7 +3,8 @@ package store
 import (
 	"encoding/json"
 	"fmt"
-	"time"
+
+	"flowkeeper/inventory"
 )
 
 // reader is a transaction, or a part of one.
@@ -69,9 +70,14 @@ func values[T any](t reader, query string, args ...any) ([]T, error) {
 	return all(t, func(v *T) []any { return []any{v} }, query, args...)
 }
 
-// tally reads pairs of a word and a number.
-func tally[K ~string](t reader, query string, args ...any) (map[K]int, error) {
-	return byKey(t, func(word *K, n *int) []any { return []any{word, n} }, query, args...)
+// pairs reads the two columns that a query selects into a map.
+func pairs[K comparable, V any](t reader, query string, args ...any) (map[K]V, error) {
+	return byKey(t, func(k *K, v *V) []any { return []any{k, v} }, query, args...)
+}
+
+// scopesOf reads the accounts and Regions that a query selects.
+func scopesOf(t reader, query string, args ...any) ([]inventory.Scope, error) {
+	return all(t, func(s *inventory.Scope) []any { return []any{&s.Account, &s.Region} }, query, args...)
 }
 
 // asJSON is a column that has a value as JSON, or packed.
@@ -90,20 +96,4 @@ func (c asJSON) Scan(column any) error {
 		return json.Unmarshal(text, c.of)
 	}
 	return fmt.Errorf("%T instead of JSON", column)
-}
-
-// milliseconds is a column that has a time: see millis.
-type milliseconds time.Time
-
-// Scan implements sql.Scanner.
-func (m *milliseconds) Scan(column any) error {
-	switch ms := column.(type) {
-	case nil:
-		*m = milliseconds{}
-	case int64:
-		*m = milliseconds(time.UnixMilli(ms))
-	default:
-		return fmt.Errorf("%T instead of a time", column)
-	}
-	return nil
 }

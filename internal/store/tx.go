@@ -31,48 +31,65 @@ func (t *tx) exec(query string, args ...any) error {
 	return err
 }
 
+// arguments are those of a statement, as the driver takes them; an error also where no other
+// statement may begin.
+func (t *tx) arguments(args []any) ([]driver.NamedValue, error) {
+	if err := t.between.Err(); err != nil {
+		return nil, err
+	}
+	out := make([]driver.NamedValue, len(args))
+	for n, a := range args {
+		v, err := driver.DefaultParameterConverter.ConvertValue(a)
+		if err != nil {
+			return nil, fmt.Errorf("argument %d: %w", n+1, err)
+		}
+		out[n] = driver.NamedValue{Ordinal: n + 1, Value: v}
+	}
+	return out, nil
+}
+
 // changed is exec, and how many rows it changed.
 func (t *tx) changed(query string, args ...any) (n int64, err error) {
-	err = t.between.Err()
-	var values []driver.NamedValue
-	if err == nil {
-		values, err = arguments(args)
+	values, err := t.arguments(args)
+	if err != nil {
+		return 0, t.failed("write", query, args, err)
 	}
-	var done driver.Result
-	if err == nil {
-		done, err = t.q.ExecContext(t.ctx, query, values)
-	}
+	done, err := t.q.ExecContext(t.ctx, query, values)
 	if err == nil {
 		n, err = done.RowsAffected()
 	}
 	return n, t.failed("write", query, args, err)
 }
 
+// execEach runs statements with the same arguments, one after the other.
+func (t *tx) execEach(queries []string, args ...any) error {
+	for _, q := range queries {
+		if err := t.exec(q, args...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // rows calls row for each row of a query, until it returns an error. errEnough ends
-// it without one. scan reads the columns; it takes a number for a *time.Time, as
-// millis has it.
+// it without one. scan reads the columns: see result.scan.
 func (t *tx) rows(row func(scan func(columns ...any) error) error, query string, args ...any) error {
-	err := t.between.Err()
-	var values []driver.NamedValue
-	if err == nil {
-		values, err = arguments(args)
+	values, err := t.arguments(args)
+	if err != nil {
+		return t.failed("read", query, args, err)
 	}
-	var selected driver.Rows
-	if err == nil {
-		selected, err = t.q.QueryContext(t.ctx, query, values)
-	}
+	selected, err := t.q.QueryContext(t.ctx, query, values)
 	if err != nil {
 		return t.failed("read", query, args, err)
 	}
 	defer selected.Close()
 	r := result{Rows: selected}
-	scan := func(columns ...any) error { return scanRow(&r, columns) }
 	for err == nil {
 		var more bool
 		if more, err = r.next(); !more {
 			break
 		}
-		if err = row(scan); err == nil {
+		if err = row(r.scan); err == nil {
 			err = t.between.Err()
 		}
 	}
@@ -80,15 +97,6 @@ func (t *tx) rows(row func(scan func(columns ...any) error) error, query string,
 		return nil
 	}
 	return t.failed("read", query, args, err)
-}
-
-func scanRow(r *result, columns []any) error {
-	for n, c := range columns {
-		if at, ok := c.(*time.Time); ok {
-			columns[n] = (*milliseconds)(at)
-		}
-	}
-	return r.scan(columns)
 }
 
 // errEnough is returned by a row's function that needs no more of them.
