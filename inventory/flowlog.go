@@ -103,6 +103,15 @@ func (r Row) NoticePending() bool {
 	return r.NewDestination || isWatched && r.Failing() != r.FailingAlerted
 }
 
+// ListedBy is the row after its scope's last complete refresh, which began at a time and has
+// listed all live rows. They are not written for that.
+func (r Row) ListedBy(refresh time.Time) Row {
+	if r.State == Live && refresh.After(r.LastSeenAt) {
+		r.LastSeenAt = refresh
+	}
+	return r
+}
+
 // IsReplacement reports whether the flow log came back in the place of another one.
 func (r Row) IsReplacement() bool { return r.RootID != r.ID }
 

@@ -24,14 +24,7 @@ func (t flowLogs) find(where string, args ...any) (inventory.Row, bool, error) {
 	}
 	var refreshed time.Time
 	_, err = first(t, []any{&refreshed}, `SELECT refreshed_at FROM scopes WHERE account = ? AND region = ?`, row.Scope.Account, row.Scope.Region)
-	return lastSeen(row, refreshed), true, err
-}
-
-func lastSeen(r inventory.Row, refreshed time.Time) inventory.Row {
-	if r.State == inventory.Live && refreshed.After(r.LastSeenAt) {
-		r.LastSeenAt = refreshed
-	}
-	return r
+	return row.ListedBy(refreshed), true, err
 }
 
 // numbered is a row with its place in the table.

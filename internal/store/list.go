@@ -53,7 +53,7 @@ func (s lists) FindFlowLogs(ctx context.Context, f Filter, yield func(inventory.
 				WHERE `+next.String()+` ORDER BY account, region, id LIMIT ?`, append(next.args, size)...)
 	}, func(part []found) error {
 		for _, x := range part {
-			if err := yield(lastSeen(x.row, refreshed[x.row.Scope]), x.fate); err != nil {
+			if err := yield(x.row.ListedBy(refreshed[x.row.Scope]), x.fate); err != nil {
 				return err
 			}
 		}

@@ -98,10 +98,7 @@ func (t *Tables) Changes() ([]inventory.Row, []Incident) {
 // Row is the snapshot's row of a flow log.
 func (t *Tables) Row(id string) (inventory.Row, bool) {
 	r, ok := t.rows.byID[id]
-	if ok && r.State == inventory.Live && t.RefreshedAt.After(r.LastSeenAt) {
-		r.LastSeenAt = t.RefreshedAt
-	}
-	return r, ok
+	return r.ListedBy(t.RefreshedAt), ok
 }
 
 // Incident is the incident of a flow log.
