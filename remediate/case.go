@@ -82,13 +82,11 @@ func (tx scopeTx) apply(n incident.Note) error {
 		return add(tx, notify.NotDelivering(e, found, n, tx.now))
 	case incident.NoteNotTagged:
 		e, a, due := notify.NotTagged(e, found, n, tx.now)
-		if !due {
+		switch {
+		case !due:
 			return nil
-		}
-		if found {
-			if err := tx.PutEvent(e); err != nil {
-				return err
-			}
+		case found:
+			return tx.putAlerted(e, a)
 		}
 		return add(tx, a)
 	}

@@ -30,16 +30,16 @@ func (c client) observe(ctx context.Context, resources []string) (incident.Obser
 		o.Resources[id] = true
 	}
 	found, err := inventory.OnResources(ctx, c.scope, c, resources)
+	c.recordThrottle(c.pace.describes, err)
 	if err != nil {
-		c.recordThrottle(c.pace.describes, err)
 		return o, fmt.Errorf("observe %d resources in %s: %w", len(resources), c.scope, err)
 	}
 	o.FlowLogs = found
 	return o, nil
 }
 
-// recordThrottle slows the calls of one action if the error is AWS's refusal of one for its
-// rate.
+// recordThrottle slows the calls of one action if the error, which may be nil, is AWS's refusal
+// of one for its rate.
 func (c client) recordThrottle(action *bucket, err error) {
 	if answer.IsThrottle(err) {
 		action.throttled(c.now())

@@ -2,6 +2,7 @@ package remediate
 
 import (
 	"context"
+	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 
@@ -25,9 +26,7 @@ func (r restorer) createOne(ctx context.Context, i incident.Incident) error {
 	defer cancel()
 	out, err := r.client.CreateFlowLogs(call, incident.CreateInput(i, r.store.policy.TokenKey.Token(i)), oneAttempt)
 	a := answer.OfCreate(out, err)
-	if err != nil {
-		r.client.recordThrottle(r.client.pace.creates, err)
-	}
+	r.client.recordThrottle(r.client.pace.creates, err)
 	var after observed
 	if a.Class == incident.AlreadyThere || a.Class == incident.TokenMismatch {
 		after.Observation, after.err = r.client.observe(call, []string{i.ResourceID})
@@ -58,9 +57,7 @@ func (r restorer) createTogether(ctx context.Context, g incident.Creation) error
 	defer cancel()
 	out, err := r.client.CreateFlowLogs(call, g.Input(), oneAttempt)
 	a, ids := answer.OfCreation(out, err)
-	if err != nil {
-		r.client.recordThrottle(r.client.pace.creates, err)
-	}
+	r.client.recordThrottle(r.client.pace.creates, err)
 	a.Made = r.made(call, ids)
 	of := incident.Selection{IDs: idsOf(g.Incidents)}
 	for _, f := range a.Made {
@@ -73,16 +70,11 @@ func (r restorer) createTogether(ctx context.Context, g incident.Creation) error
 // step finds the others.
 func (r restorer) made(ctx context.Context, ids []string) map[string]inventory.FlowLog {
 	out := map[string]inventory.FlowLog{}
-	for len(ids) > 0 {
-		some := ids[:min(len(ids), perObservation)]
-		ids = ids[len(some):]
+	for some := range slices.Chunk(ids, perObservation) {
 		r.client.pace.describes.reserve(r.store.now())
 		found, err := inventory.ByID(ctx, r.store.scope, r.client, some)
-		if err != nil {
-			r.client.recordThrottle(r.client.pace.describes, err)
-			continue
-		}
-		for _, f := range found {
+		r.client.recordThrottle(r.client.pace.describes, err)
+		for _, f := range found { // none after an error
 			out[f.ResourceID] = f
 		}
 	}
@@ -104,9 +96,9 @@ func (r restorer) tag(ctx context.Context, incidents []incident.Incident) (done 
 	}
 	of.IDs = append(of.IDs, in.Resources...)
 	_, err = r.client.CreateTags(call, in, oneAttempt)
+	r.client.recordThrottle(r.client.pace.tags, err)
 	var a incident.Answer
 	if err != nil {
-		r.client.recordThrottle(r.client.pace.tags, err)
 		a = answer.OfTags(err)
 	}
 	return true, r.change(context.WithoutCancel(ctx), idsOf(incidents), of, func(c *incident.Case) { c.Sharing().ApplyTags(incidents, a, r.jitter()) })

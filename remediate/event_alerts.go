@@ -197,10 +197,7 @@ func (tx scopeTx) notifyLoss(e incident.Event, late bool) (incident.Event, error
 	}
 	e, a := loss.Alert(facts, tx.now)
 	a.LateRecords = tx.policy.LateRecords
-	if err := tx.PutEvent(e); err != nil {
-		return e, err
-	}
-	return e, add(tx, a)
+	return e, tx.putAlerted(e, a)
 }
 
 // notifyKnown alerts of a deletion that was held back as one of an unknown flow log, once the
@@ -222,6 +219,11 @@ func (tx scopeTx) notifyKnown(e incident.Event, found bool, i incident.Incident)
 		return err
 	}
 	e, a := notify.KnownAlert(e, incidents, facts, tx.now)
+	return tx.putAlerted(e, a)
+}
+
+// putAlerted writes an event as it is after an alert, and adds that.
+func (tx scopeTx) putAlerted(e incident.Event, a alert.Alert) error {
 	if err := tx.PutEvent(e); err != nil {
 		return err
 	}
