@@ -128,8 +128,8 @@ var teeth = []tooth{
 `, `	lost = rows
 `}}},
 	{"I5 revived by a stale page", []patch{{"remediate/incident/found.go",
-		`	case row.Imported && !hasJustGone(row, at, c.Policy):`, `	case row.Imported && !hasJustGone(row, at, c.Policy), !row.Imported && row.State == inventory.Gone:`}, {"inventory/refresh.go",
-		`			if k.State == Gone || k.Digest == f.Digest() {`, `			if k.State != Gone && k.Digest == f.Digest() {`}}},
+		`	case row.Imported && !hasJustGone(row, at, c.Policy):`, `	case row.Imported && !hasJustGone(row, at, c.Policy), !row.Imported && row.State == inventory.Gone:`}, {"internal/store/snapshot.go",
+		`OR f.state <> 'gone' AND f.digest`, `OR f.state = 'gone' OR f.digest`}}},
 	{"I6 lineage forgotten", []patch{{"remediate/incident/replacement.go",
 		`	t.succeed(f)
 	text := "recreated`, `	text := "recreated`}}},
