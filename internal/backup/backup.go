@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"os"
 	"strings"
 	"time"
@@ -14,7 +13,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/smithy-go"
-	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"flowkeeper/internal/s3region"
 )
 
 // S3 is what this package calls of *s3.Client.
@@ -62,7 +62,7 @@ type Backup struct {
 	API   S3
 	Place Place
 
-	region string // of the bucket, where it is not the client's
+	region s3region.Region
 }
 
 // Save writes a copy of the state file with that ID. With first, which says that this state
@@ -104,20 +104,21 @@ func (b *Backup) ours(ctx context.Context, id string) error {
 }
 
 func (b *Backup) put(ctx context.Context, file, name, id string, first bool) error {
-	return b.inRegion(func(opt func(*s3.Options)) error {
+	in := &s3.PutObjectInput{Bucket: &b.Place.Bucket, Key: aws.String(b.Place.key(name)),
+		ContentType: aws.String("application/gzip"), Metadata: map[string]string{owner: id}}
+	if first {
+		in.IfNoneMatch = aws.String("*")
+	}
+	_, err := s3region.Call(ctx, &b.region, func(ctx context.Context, in *s3.PutObjectInput, opt ...func(*s3.Options)) (*s3.PutObjectOutput, error) {
 		f, err := os.Open(file)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		defer f.Close()
-		in := &s3.PutObjectInput{Bucket: &b.Place.Bucket, Key: aws.String(b.Place.key(name)), Body: f,
-			ContentType: aws.String("application/gzip"), Metadata: map[string]string{owner: id}}
-		if first {
-			in.IfNoneMatch = aws.String("*")
-		}
-		_, err = b.API.PutObject(ctx, in, opt)
-		return err
-	})
+		in.Body = f
+		return b.API.PutObject(ctx, in, opt...)
+	}, in)
+	return err
 }
 
 // Copy is the object from which a state file was loaded.
@@ -140,11 +141,8 @@ func (b *Backup) Load(ctx context.Context, file string) (c Copy, err error) {
 	return Copy{"s3://" + b.Place.Bucket + "/" + b.Place.key(latest), aws.ToTime(out.LastModified), aws.ToString(out.VersionId)}, nil
 }
 
-func (b *Backup) get(ctx context.Context) (out *s3.GetObjectOutput, err error) {
-	err = b.inRegion(func(opt func(*s3.Options)) error {
-		out, err = b.API.GetObject(ctx, &s3.GetObjectInput{Bucket: &b.Place.Bucket, Key: aws.String(b.Place.key(latest))}, opt)
-		return err
-	})
+func (b *Backup) get(ctx context.Context) (*s3.GetObjectOutput, error) {
+	out, err := s3region.Call(ctx, &b.region, b.API.GetObject, &s3.GetObjectInput{Bucket: &b.Place.Bucket, Key: aws.String(b.Place.key(latest))})
 	if api, ok := errors.AsType[smithy.APIError](err); ok {
 		switch api.ErrorCode() {
 		case "NoSuchKey":
@@ -154,29 +152,6 @@ func (b *Backup) get(ctx context.Context) (out *s3.GetObjectOutput, err error) {
 		}
 	}
 	return out, err
-}
-
-// inRegion makes a call, and repeats it in the bucket's Region if S3 says that this is not the
-// client's.
-func (b *Backup) inRegion(call func(func(*s3.Options)) error) error {
-	opt := func(o *s3.Options) {
-		if b.region != "" {
-			o.Region = b.region
-		}
-	}
-	err := call(opt)
-	var r *smithyhttp.ResponseError
-	if !errors.As(err, &r) || r.Response == nil {
-		return err
-	}
-	switch status := r.HTTPStatusCode(); status {
-	case http.StatusMovedPermanently, http.StatusTemporaryRedirect, http.StatusBadRequest:
-		if there := r.Response.Header.Get("X-Amz-Bucket-Region"); there != "" && there != b.region {
-			b.region = there
-			return call(opt)
-		}
-	}
-	return err
 }
 
 func pack(from, to string) error {

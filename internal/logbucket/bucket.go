@@ -5,24 +5,22 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
-	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"flowkeeper/configs"
 	"flowkeeper/internal/logfile"
+	"flowkeeper/internal/s3region"
 	"flowkeeper/internal/scopes"
 )
 
 const (
-	patience  = 15 * time.Second // for an answer, its retries included, and from one part of it to the next
-	mostTime  = 2 * time.Minute  // of waiting for one file: CloudTrail's are 50 MB at most
-	pause     = 30 * time.Second // from one try to the next, after an answer that did not come
-	redirects = 1                // from Region to Region, of one call
+	patience = 15 * time.Second // for an answer, its retries included, and from one part of it to the next
+	mostTime = 2 * time.Minute  // of waiting for one file: CloudTrail's are 50 MB at most
+	pause    = 30 * time.Second // from one try to the next, after an answer that did not come
 )
 
 var (
@@ -46,11 +44,11 @@ type Config struct {
 type Bucket struct {
 	Config
 	client *s3.Client
+	region s3region.Region
 
-	mu     sync.Mutex
-	region string    // of the bucket; empty: that of AWS, as far as is known
-	silent bool      // by the last answer
-	next   time.Time // when to ask a silent bucket again
+	mu     sync.Mutex // guards what follows
+	silent bool       // by the last answer
+	next   time.Time  // when to ask a silent bucket again
 }
 
 // New returns a bucket; it asks nothing.
@@ -140,44 +138,6 @@ func (b *Bucket) note(err error, now time.Time) {
 	}
 }
 
-// get asks in the bucket's Region; S3 says which that is where it is another one.
 func (b *Bucket) get(ctx context.Context, key string) (*s3.GetObjectOutput, error) {
-	for n := 0; ; n++ {
-		region := b.inRegion()
-		out, err := b.client.GetObject(ctx, &s3.GetObjectInput{Bucket: &b.Name, Key: &key, ExpectedBucketOwner: &b.Owner}, func(o *s3.Options) {
-			if region != "" {
-				o.Region = region
-			}
-		})
-		there := redirect(err)
-		if there == "" || there == region || n == redirects {
-			return out, err
-		}
-		b.setRegion(there)
-	}
-}
-
-func (b *Bucket) inRegion() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.region
-}
-
-func (b *Bucket) setRegion(r string) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.region = r
-}
-
-// redirect returns the Region that S3 says to ask in; empty: it says none.
-func redirect(err error) string {
-	r, ok := errors.AsType[*smithyhttp.ResponseError](err)
-	if !ok || r.Response == nil {
-		return ""
-	}
-	switch r.HTTPStatusCode() {
-	case http.StatusMovedPermanently, http.StatusTemporaryRedirect, http.StatusBadRequest:
-		return r.Response.Header.Get("X-Amz-Bucket-Region")
-	}
-	return ""
+	return s3region.Call(ctx, &b.region, b.client.GetObject, &s3.GetObjectInput{Bucket: &b.Name, Key: &key, ExpectedBucketOwner: &b.Owner})
 }

@@ -5,16 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"regexp"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/smithy-go"
-	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"flowkeeper/internal/s3region"
 )
 
 // S3 is what this package calls of *s3.Client.
@@ -31,8 +30,7 @@ type Bucket struct {
 	// Partition is asked for the bucket's (aws, aws-cn, …) once S3 has refused a call. nil: aws.
 	Partition func(context.Context) string
 
-	mu     sync.Mutex
-	region string // of the bucket, where it is not the client's
+	region s3region.Region
 }
 
 // bucketName as S3 allows it, also the old ones with capital letters and underscores.
@@ -57,35 +55,6 @@ func ParseURL(url string) (bucket, prefix string, err error) {
 	return bucket, prefix, err
 }
 
-// call makes a call in the bucket's Region, which S3 tells to who asks another one.
-func (b *Bucket) call(do func(func(*s3.Options)) error) error {
-	b.mu.Lock()
-	region := b.region
-	b.mu.Unlock()
-	in := func(region string) func(*s3.Options) {
-		return func(o *s3.Options) {
-			if region != "" {
-				o.Region = region
-			}
-		}
-	}
-	err := do(in(region))
-	var r *smithyhttp.ResponseError
-	if !errors.As(err, &r) || r.Response == nil {
-		return err
-	}
-	switch r.HTTPStatusCode() {
-	case http.StatusMovedPermanently, http.StatusTemporaryRedirect, http.StatusBadRequest:
-		if there := r.Response.Header.Get("X-Amz-Bucket-Region"); there != "" && there != region {
-			b.mu.Lock()
-			b.region = there
-			b.mu.Unlock()
-			return do(in(there))
-		}
-	}
-	return err
-}
-
 func (b *Bucket) owner() *string {
 	if b.Owner == "" {
 		return nil
@@ -94,13 +63,9 @@ func (b *Bucket) owner() *string {
 }
 
 func (b *Bucket) open(ctx context.Context, key string) (io.ReadCloser, error) {
-	var out *s3.GetObjectOutput
 	ctx, cancel := context.WithCancel(ctx)
 	silence := time.AfterFunc(maxSilence, cancel)
-	err := b.call(func(opt func(*s3.Options)) (err error) {
-		out, err = b.API.GetObject(ctx, &s3.GetObjectInput{Bucket: &b.Name, Key: &key, ExpectedBucketOwner: b.owner()}, opt)
-		return err
-	})
+	out, err := s3region.Call(ctx, &b.region, b.API.GetObject, &s3.GetObjectInput{Bucket: &b.Name, Key: &key, ExpectedBucketOwner: b.owner()})
 	if err != nil {
 		defer cancel()
 		if !silence.Stop() {
@@ -213,11 +178,7 @@ func (b *Bucket) list(ctx context.Context, prefix, delimiter, after string, next
 	if after != "" && next == nil {
 		in.StartAfter = &after
 	}
-	var out *s3.ListObjectsV2Output
-	err := b.call(func(opt func(*s3.Options)) (err error) {
-		out, err = b.API.ListObjectsV2(ctx, in, opt)
-		return err
-	})
+	out, err := s3region.Call(ctx, &b.region, b.API.ListObjectsV2, in)
 	if err != nil {
 		return page{}, b.explain(ctx, err, "s3:ListBucket", "")
 	}

@@ -1,0 +1,51 @@
+// Package s3region calls S3 in the Region of a bucket, which S3 says to who asks in another one.
+// It starts no goroutine and imports nothing of Flowkeeper.
+package s3region
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"sync/atomic"
+
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+)
+
+// Region is that of one bucket, as far as S3 has said it; else it is the client's. The zero Region
+// is ready to use. It is safe for concurrent use, and must not be copied after its first use.
+type Region struct{ name atomic.Pointer[string] }
+
+// Call makes a call of an S3 client, such as client.GetObject, in the Region, and once more if S3
+// says that it is another one.
+func Call[In, Out any](ctx context.Context, r *Region, do func(context.Context, *In, ...func(*s3.Options)) (*Out, error), in *In) (*Out, error) {
+	asked := r.name.Load()
+	out, err := do(ctx, in, option(asked))
+	there := redirect(err)
+	if there == "" || asked != nil && *asked == there {
+		return out, err
+	}
+	r.name.Store(&there)
+	return do(ctx, in, option(&there))
+}
+
+func option(region *string) func(*s3.Options) {
+	return func(o *s3.Options) {
+		if region != nil {
+			o.Region = *region
+		}
+	}
+}
+
+// redirect returns the Region that S3 says to ask in; empty: it says none.
+func redirect(err error) string {
+	r, ok := errors.AsType[*smithyhttp.ResponseError](err)
+	if !ok || r.Response == nil {
+		return ""
+	}
+	switch r.HTTPStatusCode() {
+	case http.StatusMovedPermanently, http.StatusTemporaryRedirect, http.StatusBadRequest:
+		return r.Response.Header.Get("X-Amz-Bucket-Region")
+	}
+	return ""
+}
