@@ -15,15 +15,15 @@ func TestDoctorCondenses(t *testing.T) {
 	t.Parallel()
 	var group []doctor.Result
 	for n := range 6 {
-		group = append(group, doctor.Result{Check: doctor.Trail, Account: "1", Region: fmt.Sprintf("r-%d", n), Status: doctor.OK, Detail: fmt.Sprintf("trail %d logs", n)})
+		group = append(group, doctor.Result{Check: "trail", Account: "1", Region: fmt.Sprintf("r-%d", n), Status: doctor.OK, Detail: fmt.Sprintf("trail %d logs", n)})
 	}
 	for n := range 5 {
-		group = append(group, doctor.Result{Check: doctor.Trail, Account: "222233334444", Region: fmt.Sprintf("r-%d", n), Status: doctor.Fail, Detail: "no trail",
-			Fix: fmt.Sprintf("aws --region r-%d", n), See: doctor.See(doctor.Trail)})
+		group = append(group, doctor.Result{Check: "trail", Account: "222233334444", Region: fmt.Sprintf("r-%d", n), Status: doctor.Fail, Detail: "no trail",
+			Fix: fmt.Sprintf("aws --region r-%d", n), See: doctor.See("trail")})
 	}
-	group = append(group, doctor.Result{Check: doctor.Trail, Account: "3", Region: "r-1", Status: doctor.Fail, Detail: "another", Fix: "evil \x1b[2J", See: doctor.See(doctor.Trail)},
-		doctor.Result{Check: doctor.Trail, Account: "4", Region: "r-1", Status: doctor.Skipped, Detail: "in the summary"},
-		doctor.Result{Check: doctor.Trail, Account: "5", Region: "r-1", Status: doctor.Unknown, Detail: "can't tell, because of rain", See: doctor.See(doctor.Trail)})
+	group = append(group, doctor.Result{Check: "trail", Account: "3", Region: "r-1", Status: doctor.Fail, Detail: "another", Fix: "evil \x1b[2J", See: doctor.See("trail")},
+		doctor.Result{Check: "trail", Account: "4", Region: "r-1", Status: doctor.Skipped, Detail: "in the summary"},
+		doctor.Result{Check: "trail", Account: "5", Region: "r-1", Status: doctor.Unknown, Detail: "can't tell, because of rain", See: doctor.See("trail")})
 	got := printed(t, func(a *app) { writeResults(a, group, nil) })
 	const want = `ok          trail            6 Regions of 1: fine
 FAILED      trail            5 Regions of 222233334444: no trail
@@ -131,9 +131,9 @@ func TestDoctorNamesAccounts(t *testing.T) {
 	t.Parallel()
 	var group []doctor.Result
 	for n := range 5 {
-		group = append(group, doctor.Result{Check: doctor.Trail, Account: "222233334444", Region: fmt.Sprintf("r-%d", n), Status: doctor.Fail, Detail: "no trail"})
+		group = append(group, doctor.Result{Check: "trail", Account: "222233334444", Region: fmt.Sprintf("r-%d", n), Status: doctor.Fail, Detail: "no trail"})
 	}
-	group = append(group, doctor.Result{Check: doctor.Trail, Account: "111122223333", Region: "r-1", Status: doctor.Fail, Detail: "another"})
+	group = append(group, doctor.Result{Check: "trail", Account: "111122223333", Region: "r-1", Status: doctor.Fail, Detail: "another"})
 	names := map[string]string{"222233334444": "payments-prod", "111122223333": "audit\x1b[2J"}
 	got := printed(t, func(a *app) { writeResults(a, group, names) })
 	for _, want := range []string{"5 Regions of payments-prod (222233334444): no trail\n", "in payments-prod (222233334444): r-0, r-1, r-2, r-3, r-4\n", `audit\x1b[2J (111122223333) r-1: another`} {

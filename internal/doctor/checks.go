@@ -8,39 +8,7 @@ import (
 	"flowkeeper/inventory"
 )
 
-// The checks, by the names that docs/troubleshoot.md has an anchor for each of.
-const (
-	Configuration  = "configuration"
-	StateFile      = "state-file"
-	DiskSpace      = "disk-space"
-	Organization   = "organization"
-	Credentials    = "credentials"
-	Clock          = "clock"
-	Trail          = "trail"
-	EventRule      = "event-rule"
-	EventPattern   = "event-pattern"
-	LogFiles       = "log-files"
-	Queue          = "queue"
-	QueuePolicy    = "queue-policy"
-	QueueKey       = "queue-key"
-	QueueRetention = "queue-retention"
-	QueueRedrive   = "queue-redrive"
-	QueueBacklog   = "queue-backlog"
-	RoundTrip      = "round-trip"
-	Describe       = "describe"
-	Create         = "create"
-	Tag            = "tag"
-	PassRole       = "pass-role"
-	LogDelivery    = "log-delivery"
-	NeverDelete    = "never-delete"
-	AlertSinks     = "alert-sinks"
-	Daemon         = "daemon"
-	Refresh        = "refresh"
-	TelemetryRules = "telemetry-rules"
-	Restorable     = "restorable"
-)
-
-// Check is one thing that is looked at.
+// Check is one thing that is looked at. Its section in docs/troubleshoot.md has the ID as its anchor.
 type Check struct{ ID, Title string }
 
 // Checks are all there are, in their order.
@@ -59,34 +27,34 @@ type check struct {
 
 // checks are all there are, in the order in which an event travels. The first one needs no AWS.
 var checks = []check{
-	{Check{Configuration, "the configuration can be read"}, in(here, (*machine).configuration)},
-	{Check{StateFile, "the state file can be used, and only by the daemon"}, in(here, (*machine).stateFile)},
-	{Check{DiskSpace, "there is room for the state file"}, in(here, (*machine).diskSpace)},
-	{Check{Organization, "the accounts of the organisation can be listed"}, in(here, (*machine).organization)},
-	{Check{Credentials, "the credentials act in the scope's account"}, in(eachLogin, login.credentials)},
-	{Check{Clock, "the clock is right"}, in(here, (*machine).clock)},
-	{Check{Trail, "a trail logs management write events"}, in(eachScope, (*subject).trail)},
-	{Check{EventRule, "an enabled EventBridge rule leads to the queue"}, in(eachScope, (*subject).eventRule)},
-	{Check{EventPattern, "the rule's pattern matches the records that matter"}, in(eachScope, (*subject).eventPattern)},
-	{Check{LogFiles, "CloudTrail's log files can be read"}, in(here, (*machine).logFiles)},
-	{Check{Queue, "the queue answers"}, in(theQueue, (*queue).answers)},
-	{Check{QueuePolicy, "only the rule or topic may send to the queue, and no stranger may receive"}, in(attributes, answered.policy)},
-	{Check{QueueKey, "EventBridge can use the queue's key"}, in(attributes, answered.key)},
-	{Check{QueueRetention, "the queue keeps messages long enough"}, in(attributes, answered.retention)},
-	{Check{QueueRedrive, "what can't be handled goes to a dead-letter queue"}, in(attributes, answered.redrive)},
-	{Check{QueueBacklog, "messages are received from the queue"}, in(attributes, answered.backlog)},
-	{Check{RoundTrip, "a rehearsal's own record came back through the queue"}, in(eachScope, (*subject).roundTrip)},
-	{Check{Describe, "flow logs can be described"}, in(eachScope, (*subject).describe)},
-	{Check{Create, "restores would be allowed"}, in(eachScope, (*subject).create)},
-	{Check{Tag, "replacements may be tagged"}, both(in(eachScope, (*subject).tag), in(eachAccount, (*account).tagLater))},
-	{Check{PassRole, "the delivery roles may be passed"}, in(eachAccount, (*account).passRoles)},
-	{Check{LogDelivery, "log delivery may be set up"}, in(eachAccount, (*account).logDelivery)},
-	{Check{NeverDelete, "ec2:DeleteFlowLogs is not granted to us"}, in(eachAccount, (*account).neverDelete)},
-	{Check{AlertSinks, "alerts of a deletion reach somebody outside the watched accounts"}, in(here, (*machine).alertSinks)},
-	{Check{Daemon, "the daemon runs and is healthy"}, in(here, (*machine).daemon)},
-	{Check{Refresh, "the snapshot is fresh"}, in(eachScope, (*subject).refresh)},
-	{Check{TelemetryRules, "what CloudWatch's telemetry rules made, and which rule holds for them"}, in(eachScope, (*subject).telemetryRules)},
-	{Check{Restorable, "what is protected could be restored, and nothing waits for a person"}, in(here, (*machine).restorable)},
+	{Check{"configuration", "the configuration can be read"}, in(here, (*machine).configuration)},
+	{Check{"state-file", "the state file can be used, and only by the daemon"}, in(here, (*machine).stateFile)},
+	{Check{"disk-space", "there is room for the state file"}, in(here, (*machine).diskSpace)},
+	{Check{"organization", "the accounts of the organisation can be listed"}, in(here, (*machine).organization)},
+	{Check{"credentials", "the credentials act in the scope's account"}, in(eachLogin, login.credentials)},
+	{Check{"clock", "the clock is right"}, in(here, (*machine).clock)},
+	{Check{"trail", "a trail logs management write events"}, in(eachScope, (*subject).trail)},
+	{Check{"event-rule", "an enabled EventBridge rule leads to the queue"}, in(eachScope, (*subject).eventRule)},
+	{Check{"event-pattern", "the rule's pattern matches the records that matter"}, in(eachScope, (*subject).eventPattern)},
+	{Check{"log-files", "CloudTrail's log files can be read"}, in(here, (*machine).logFiles)},
+	{Check{"queue", "the queue answers"}, in(theQueue, (*queue).answers)},
+	{Check{"queue-policy", "only the rule or topic may send to the queue, and no stranger may receive"}, in(attributes, answered.policy)},
+	{Check{"queue-key", "EventBridge can use the queue's key"}, in(attributes, answered.key)},
+	{Check{"queue-retention", "the queue keeps messages long enough"}, in(attributes, answered.retention)},
+	{Check{"queue-redrive", "what can't be handled goes to a dead-letter queue"}, in(attributes, answered.redrive)},
+	{Check{"queue-backlog", "messages are received from the queue"}, in(attributes, answered.backlog)},
+	{Check{"round-trip", "a rehearsal's own record came back through the queue"}, in(eachScope, (*subject).roundTrip)},
+	{Check{"describe", "flow logs can be described"}, in(eachScope, (*subject).describe)},
+	{Check{"create", "restores would be allowed"}, in(eachScope, (*subject).create)},
+	{Check{"tag", "replacements may be tagged"}, both(in(eachScope, (*subject).tag), in(eachAccount, (*account).tagLater))},
+	{Check{"pass-role", "the delivery roles may be passed"}, in(eachAccount, (*account).passRoles)},
+	{Check{"log-delivery", "log delivery may be set up"}, in(eachAccount, (*account).logDelivery)},
+	{Check{"never-delete", "ec2:DeleteFlowLogs is not granted to us"}, in(eachAccount, (*account).neverDelete)},
+	{Check{"alert-sinks", "alerts of a deletion reach somebody outside the watched accounts"}, in(here, (*machine).alertSinks)},
+	{Check{"daemon", "the daemon runs and is healthy"}, in(here, (*machine).daemon)},
+	{Check{"refresh", "the snapshot is fresh"}, in(eachScope, (*subject).refresh)},
+	{Check{"telemetry-rules", "what CloudWatch's telemetry rules made, and which rule holds for them"}, in(eachScope, (*subject).telemetryRules)},
+	{Check{"restorable", "what is protected could be restored, and nothing waits for a person"}, in(here, (*machine).restorable)},
 }
 
 // exam is one run, with all places where it checks something: this machine, the queue, and what is watched.

@@ -382,7 +382,7 @@ func TestAnswersAreAskedForOnce(t *testing.T) {
 // jq prints what JSON escaped: nothing in a result may act on a terminal.
 func TestResultsAreClean(t *testing.T) {
 	t.Parallel()
-	r := finding{Warn, "a\x1b[2Jb", "aws \u202e" + strings.Repeat("x", 20000)}.at(Check{ID: Queue}, inventory.Scope{})
+	r := finding{Warn, "a\x1b[2Jb", "aws \u202e" + strings.Repeat("x", 20000)}.at(Check{ID: "queue"}, inventory.Scope{})
 	if r.Detail != `a\x1b[2Jb` || r.Fix != `aws \u202e`+strings.Repeat("x", 20000) {
 		t.Errorf("%+v", r)
 	}

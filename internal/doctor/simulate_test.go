@@ -231,7 +231,7 @@ func TestDeliveryInDoubt(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := accountOf(c.p, tried)
-			for check, f := range map[string]finding{PassRole: a.passRoles(t.Context())[0], LogDelivery: a.logDelivery(t.Context())[0]} {
+			for check, f := range map[string]finding{"pass-role": a.passRoles(t.Context())[0], "log-delivery": a.logDelivery(t.Context())[0]} {
 				if f.status != c.want || !strings.Contains(f.detail, c.says) {
 					t.Errorf("%s: %+v instead of %s", check, f, c.want)
 				}

@@ -85,11 +85,11 @@ func TestHealthy(t *testing.T) {
 	t.Parallel()
 	f := newFake(t)
 	r := f.examine(t)
-	for _, check := range []string{doctor.Configuration, doctor.StateFile, doctor.DiskSpace, doctor.Credentials, doctor.Clock, doctor.Queue, doctor.QueuePolicy,
-		doctor.QueueKey, doctor.QueueRetention, doctor.QueueRedrive, doctor.QueueBacklog, doctor.Describe, doctor.Create, doctor.Tag} {
+	for _, check := range []string{"configuration", "state-file", "disk-space", "credentials", "clock", "queue", "queue-policy",
+		"queue-key", "queue-retention", "queue-redrive", "queue-backlog", "describe", "create", "tag"} {
 		r.expect(t, check, doctor.OK)
 	}
-	for _, check := range []string{doctor.Trail, doctor.EventRule, doctor.NeverDelete, doctor.LogDelivery, doctor.PassRole} {
+	for _, check := range []string{"trail", "event-rule", "never-delete", "log-delivery", "pass-role"} {
 		r.expect(t, check, doctor.Unknown)
 	}
 	f.untouched(t)
@@ -112,53 +112,56 @@ func TestConfiguration(t *testing.T) {
 	t.Parallel()
 	f := newFake(t)
 	r := f.examine(t, func(d *doctor.Doctor) { d.Warnings = []configs.Warning{"may not be meant"} })
-	r.expect(t, doctor.Configuration, doctor.Warn, "may not be meant")
+	r.expect(t, "configuration", doctor.Warn, "may not be meant")
 }
 
 func TestCredentials(t *testing.T) {
 	t.Parallel()
 	f := newFake(t)
 	r := f.examine(t, func(d *doctor.Doctor) { d.Accounts = []scopes.Account{{ID: "222233334444"}} })
-	r.expect(t, doctor.Credentials, doctor.Fail, "is of account 111122223333, not 222233334444", "role_arn")
-	r.expect(t, doctor.Describe, doctor.Skipped, "credentials do not work")
+	r.expect(t, "credentials", doctor.Fail, "is of account 111122223333, not 222233334444", "role_arn")
+	r.expect(t, "describe", doctor.Skipped, "credentials do not work")
 
 	r = f.examine(t, func(d *doctor.Doctor) {
 		d.Accounts = []scopes.Account{{ID: acct}, {ID: "222233334444", RoleARN: "arn:aws:iam::222233334444:role/flowkeeper"}}
 	})
-	r.expect(t, doctor.Credentials, doctor.Fail, "not authorized to perform: sts:AssumeRole", "trust policy of arn:aws:iam::222233334444:role/flowkeeper")
-	r.expect(t, doctor.Describe, doctor.OK) // a failure in one account is none in another
+	r.expect(t, "credentials", doctor.Fail, "not authorized to perform: sts:AssumeRole", "trust policy of arn:aws:iam::222233334444:role/flowkeeper")
+	r.expect(t, "describe", doctor.OK) // a failure in one account is none in another
 
 	// The account is whichever the credentials are of, and the state file is another's.
 	path, kept := filepath.Join(t.TempDir(), "state.db"), inventory.Scope{Account: "222233334444", Region: region}
 	remembersOf(t, path, kept, func(*store.Tx) error { return nil })
 	at := func(d *doctor.Doctor) { d.Config.State.Path = path }
-	f.examine(t, at).expect(t, doctor.Credentials, doctor.Fail, "the state file has protected flow logs of account 222233334444, these credentials act in 111122223333", "give the service credentials of 222233334444")
-	expectNo(t, f.examine(t, at, func(d *doctor.Doctor) { d.Accounts = []scopes.Account{{ID: acct}} }), doctor.Credentials, doctor.Fail) // it is meant so
+	f.examine(t, at).expect(t, "credentials", doctor.Fail, "the state file has protected flow logs of account 222233334444, these credentials act in 111122223333", "give the service credentials of 222233334444")
+	expectNo(t, f.examine(t, at, func(d *doctor.Doctor) { d.Accounts = []scopes.Account{{ID: acct}} }), "credentials", doctor.Fail) // it is meant so
 	s, err := store.Open(t.Context(), path, store.Options{})
 	must(t, err)
 	lost := inventory.Row{FlowLog: inventory.FlowLog{ID: "fl-000000c3", Scope: inventory.Scope{Account: acct, Region: region}}, State: inventory.Gone}
 	must(t, errors.Join(s.Update(t.Context(), func(tx *store.Tx) error { return tx.PutFlowLog(lost) }), s.Close()))
-	expectNo(t, f.examine(t, at), doctor.Credentials, doctor.Fail) // all that it had is lost
+	expectNo(t, f.examine(t, at), "credentials", doctor.Fail) // all that it had is lost
 
 	f.cfg.Credentials = static("AKIANOBODY", "x", "")
-	f.examine(t).expect(t, doctor.Credentials, doctor.Fail, "AuthFailure", "no such access key")
+	f.examine(t).expect(t, "credentials", doctor.Fail, "AuthFailure", "no such access key")
 
 	f = newFake(t)
 	f.Fail("GetCallerIdentity", 100, "ExpiredToken", http.StatusForbidden)
 	r = f.examine(t)
-	for _, check := range []string{doctor.PassRole, doctor.LogDelivery, doctor.NeverDelete} { // of an unknown account
+	for _, check := range []string{"pass-role", "log-delivery", "never-delete"} { // of an unknown account
 		r.expect(t, check, doctor.Skipped, "the credentials do not work")
 	}
-	r.expect(t, doctor.Credentials, doctor.Fail, "ExpiredToken", "have ended: renew them")
-	r.expect(t, doctor.Queue, doctor.Skipped, "our own credentials")
-	if len(r[doctor.Create]) != 1 || r[doctor.Create][0].Status != doctor.Skipped {
-		t.Errorf("%+v", r[doctor.Create])
+	r.expect(t, "credentials", doctor.Fail, "ExpiredToken", "have ended: renew them")
+	r.expect(t, "queue", doctor.Skipped, "our own credentials")
+	if len(r["create"]) != 1 || r["create"][0].Status != doctor.Skipped {
+		t.Errorf("%+v", r["create"])
 	}
 }
 
 // expectNo result of a check with that status.
 func expectNo(t *testing.T, r results, check string, status doctor.Status) {
 	t.Helper()
+	if len(r[check]) == 0 {
+		t.Errorf("no result of %s", check)
+	}
 	for _, x := range r[check] {
 		if x.Status == status {
 			t.Errorf("%s: %+v", check, x)
@@ -171,7 +174,7 @@ func TestClock(t *testing.T) {
 	f := newFake(t)
 	for off, want := range map[time.Duration]doctor.Status{time.Second: doctor.OK, -time.Minute: doctor.Warn, 6 * time.Minute: doctor.Fail, -time.Hour: doctor.Fail} {
 		r := f.examine(t, func(d *doctor.Doctor) { d.Now = func() time.Time { return time.Now().Add(off) } })
-		r.expect(t, doctor.Clock, want)
+		r.expect(t, "clock", want)
 	}
 }
 
@@ -188,11 +191,11 @@ func TestAlertSinks(t *testing.T) {
 	}
 	inside := configs.Sink{Type: "sns", Name: "near", TopicARN: "arn:aws:sns:eu-west-1:111122223333:alerts"}
 	outside := configs.Sink{Type: "sns", Name: "far", TopicARN: "arn:aws:sns:eu-west-1:222233334444:alerts"}
-	f.examine(t).expect(t, doctor.AlertSinks, doctor.Fail, "no sink is configured")
-	f.examine(t, with("", inside)).expect(t, doctor.AlertSinks, doctor.Warn, "near (a topic of the watched account 111122223333)")
-	f.examine(t, with("", inside, outside)).expect(t, doctor.AlertSinks, doctor.OK, "far")
-	f.examine(t, with(alert.Critical, outside)).expect(t, doctor.AlertSinks, doctor.Fail, "no sink takes alerts of deletions")
-	f.examine(t, with("", configs.Sink{Type: "webhook", Name: "here", URL: "http://127.0.0.1:9/"})).expect(t, doctor.AlertSinks, doctor.Warn, "on this machine")
+	f.examine(t).expect(t, "alert-sinks", doctor.Fail, "no sink is configured")
+	f.examine(t, with("", inside)).expect(t, "alert-sinks", doctor.Warn, "near (a topic of the watched account 111122223333)")
+	f.examine(t, with("", inside, outside)).expect(t, "alert-sinks", doctor.OK, "far")
+	f.examine(t, with(alert.Critical, outside)).expect(t, "alert-sinks", doctor.Fail, "no sink takes alerts of deletions")
+	f.examine(t, with("", configs.Sink{Type: "webhook", Name: "here", URL: "http://127.0.0.1:9/"})).expect(t, "alert-sinks", doctor.Warn, "on this machine")
 
 	// One that takes nothing, and one that has.
 	path := filepath.Join(t.TempDir(), "state.db")
@@ -203,15 +206,15 @@ func TestAlertSinks(t *testing.T) {
 			tx.AddAlert(alert.Alert{ID: "alrt_3", Kind: alert.Deletion})) // waits behind the first
 	}))
 	at := func(d *doctor.Doctor) { d.Config.State.Path = path }
-	f.examine(t, at, with("", outside)).expect(t, doctor.AlertSinks, doctor.OK, "far")
+	f.examine(t, at, with("", outside)).expect(t, "alert-sinks", doctor.OK, "far")
 	must(t, errors.Join(s.Failed(t.Context(), "far", "alrt_1", sink.Failure{Attempts: 1, NextAt: time.Now(), Cause: "500"}), s.Failed(t.Context(), "far", "alrt_2", sink.Failure{Attempts: 9, NextAt: time.Now(), Cause: "500", Parked: true}),
 		s.Failed(t.Context(), "gone", "alrt_2", sink.Failure{Attempts: 9, NextAt: time.Now(), Cause: "500", Parked: true}), s.Close())) // gone is no sink of the configuration
-	f.examine(t, at, with("", outside)).expect(t, doctor.AlertSinks, doctor.Fail, "far does not take what it is sent: 3 alerts not delivered, 1 of them given up", "alerts list --failed")
+	f.examine(t, at, with("", outside)).expect(t, "alert-sinks", doctor.Fail, "far does not take what it is sent: 3 alerts not delivered, 1 of them given up", "alerts list --failed")
 
 	// A topic of an account that may be our own.
 	f.cfg.Credentials = static("AKIANOBODY", "x", "")
-	f.examine(t, with("", inside)).expect(t, doctor.AlertSinks, doctor.Unknown, "can't tell whether near is outside")
-	f.examine(t, with("", inside, configs.Sink{Type: "webhook", Name: "team", URL: "https://example.com/"})).expect(t, doctor.AlertSinks, doctor.OK, "team")
+	f.examine(t, with("", inside)).expect(t, "alert-sinks", doctor.Unknown, "can't tell whether near is outside")
+	f.examine(t, with("", inside, configs.Sink{Type: "webhook", Name: "team", URL: "https://example.com/"})).expect(t, "alert-sinks", doctor.OK, "team")
 }
 
 // If the context ends, Run returns at once, and no goroutine remains.

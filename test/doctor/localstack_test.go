@@ -98,20 +98,20 @@ func TestEventRule(t *testing.T) {
 	t.Parallel()
 	c := newCloud(t)
 	r := c.examine(t)
-	r.expect(t, doctor.EventRule, doctor.Fail, "no rule leads to "+c.arn, "aws events put-targets --rule flowkeeper --region eu-west-1 --targets Id=queue,Arn="+c.arn)
-	r.expect(t, doctor.EventPattern, doctor.Skipped)
+	r.expect(t, "event-rule", doctor.Fail, "no rule leads to "+c.arn, "aws events put-targets --rule flowkeeper --region eu-west-1 --targets Id=queue,Arn="+c.arn)
+	r.expect(t, "event-pattern", doctor.Skipped)
 
 	api := c.rule(t, region, "ours", deployed(t), ebtypes.Target{Arn: &c.arn})
-	c.examine(t).expect(t, doctor.EventRule, doctor.OK, "ours to "+c.arn)
+	c.examine(t).expect(t, "event-rule", doctor.OK, "ours to "+c.arn)
 	_, err := api.DisableRule(t.Context(), &eventbridge.DisableRuleInput{Name: aws.String("ours")})
 	must(t, err)
-	c.examine(t).expect(t, doctor.EventRule, doctor.Fail, "ours is disabled", "aws events enable-rule --name ours --region eu-west-1")
+	c.examine(t).expect(t, "event-rule", doctor.Fail, "ours is disabled", "aws events enable-rule --name ours --region eu-west-1")
 	c.rule(t, region, "ours", deployed(t), ebtypes.Target{Arn: &c.arn, Input: aws.String(`{"a":"constant"}`)})
-	c.examine(t).expect(t, doctor.EventRule, doctor.Fail, "constant text")
+	c.examine(t).expect(t, "event-rule", doctor.Fail, "constant text")
 	c.rule(t, region, "ours", deployed(t), ebtypes.Target{Arn: &c.arn, InputPath: aws.String("$.detail.eventName")})
-	c.examine(t).expect(t, doctor.EventRule, doctor.Fail, "sends only $.detail.eventName of the event", "aws events put-targets --rule ours --region eu-west-1 --targets Id=target,Arn="+c.arn)
+	c.examine(t).expect(t, "event-rule", doctor.Fail, "sends only $.detail.eventName of the event", "aws events put-targets --rule ours --region eu-west-1 --targets Id=target,Arn="+c.arn)
 	c.rule(t, region, "ours", deployed(t), ebtypes.Target{Arn: &c.arn, InputPath: aws.String("$.detail")})
-	c.examine(t).expect(t, doctor.EventRule, doctor.OK)
+	c.examine(t).expect(t, "event-rule", doctor.OK)
 }
 
 // Another Region's events come by a bus in the queue's account and Region.
@@ -120,7 +120,7 @@ func TestEventRuleOfAnotherRegion(t *testing.T) {
 	c := newCloud(t)
 	both := func(d *doctor.Doctor) { d.Config.Inventory.Regions = []string{region, "us-east-1"} }
 	of := func(r results, region string) doctor.Result {
-		for _, x := range r[doctor.EventRule] {
+		for _, x := range r["event-rule"] {
 			if x.Region == region {
 				return x
 			}
@@ -137,7 +137,7 @@ func TestEventRuleOfAnotherRegion(t *testing.T) {
 	if x := of(r, "us-east-1"); x.Status != doctor.OK || !strings.Contains(x.Detail, "from there ours to "+c.arn) {
 		t.Errorf("%+v", x)
 	}
-	for _, x := range r[doctor.EventPattern] {
+	for _, x := range r["event-pattern"] {
 		if x.Status != doctor.OK {
 			t.Errorf("%+v", x)
 		}
@@ -145,7 +145,7 @@ func TestEventRuleOfAnotherRegion(t *testing.T) {
 	// The rule in the event's own Region drops events that the rule on the bus of the queue
 	// would match.
 	c.rule(t, "us-east-1", "forward", `{"source":["aws.ec2"],"detail":{"eventName":["CreateFlowLogs"]}}`, ebtypes.Target{Arn: aws.String(*bus + "default"), RoleArn: &c.role})
-	c.examine(t, both).expect(t, doctor.EventPattern, doctor.Fail, "forward does not match a deletion, a refused deletion")
+	c.examine(t, both).expect(t, "event-pattern", doctor.Fail, "forward does not match a deletion, a refused deletion")
 }
 
 // A bus of another name than the default one has rules of its own.
@@ -162,27 +162,27 @@ func TestEventRuleOfAnotherBus(t *testing.T) {
 	// Events of the bus security do not pass the rule of the default bus that leads to the
 	// queue.
 	c.rule(t, region, "by-the-way", `{"source":["aws.ec2"]}`, ebtypes.Target{Arn: &c.arn})
-	c.examine(t, both).expect(t, doctor.EventRule, doctor.Fail, "forward to "+*made.EventBusArn+", but no rule of that bus leads to the queue", "put-rule --name flowkeeper --region eu-west-1 --event-bus-name security")
+	c.examine(t, both).expect(t, "event-rule", doctor.Fail, "forward to "+*made.EventBusArn+", but no rule of that bus leads to the queue", "put-rule --name flowkeeper --region eu-west-1 --event-bus-name security")
 	_, err = api.RemoveTargets(t.Context(), &eventbridge.RemoveTargetsInput{Rule: aws.String("by-the-way"), Ids: []string{"target"}})
 	must(t, err)
 
 	c.ruleOn(t, region, "security", "ours", deployed(t), ebtypes.Target{Arn: &c.arn})
 	r := c.examine(t, both)
-	for _, check := range []string{doctor.EventRule, doctor.EventPattern} {
+	for _, check := range []string{"event-rule", "event-pattern"} {
 		if len(r[check]) != 2 || r[check][0].Status != doctor.OK || r[check][1].Status != doctor.OK {
 			t.Errorf("%+v", r[check])
 		}
 	}
-	r.expect(t, doctor.EventRule, doctor.OK, "from there ours to "+c.arn)
-	x := r.expect(t, doctor.QueuePolicy, doctor.Fail)
+	r.expect(t, "event-rule", doctor.OK, "from there ours to "+c.arn)
+	x := r.expect(t, "queue-policy", doctor.Fail)
 	must(t, paste(t, c.root, c.url, x.Fix))
-	c.examine(t, both).expect(t, doctor.QueuePolicy, doctor.OK, "rule/security/ours")
+	c.examine(t, both).expect(t, "queue-policy", doctor.OK, "rule/security/ours")
 
 	c.ruleOn(t, region, "security", "ours", `{"source":["aws.ec2"],"detail":{"eventName":["CreateFlowLogs"]}}`, ebtypes.Target{Arn: &c.arn})
-	c.examine(t, both).expect(t, doctor.EventPattern, doctor.Fail, "ours does not match a deletion, a refused deletion", "--name ours --region eu-west-1 --event-bus-name security")
+	c.examine(t, both).expect(t, "event-pattern", doctor.Fail, "ours does not match a deletion, a refused deletion", "--name ours --region eu-west-1 --event-bus-name security")
 	_, err = api.DisableRule(t.Context(), &eventbridge.DisableRuleInput{Name: aws.String("ours"), EventBusName: aws.String("security")})
 	must(t, err)
-	c.examine(t, both).expect(t, doctor.EventRule, doctor.Fail, "ours is disabled", "--name ours --region eu-west-1 --event-bus-name security")
+	c.examine(t, both).expect(t, "event-rule", doctor.Fail, "ours is disabled", "--name ours --region eu-west-1 --event-bus-name security")
 }
 
 // Whether the queue is subscribed to a topic, only a rehearsal that came back says.
@@ -193,18 +193,18 @@ func TestEventRuleByATopic(t *testing.T) {
 	send := `{"Statement":{"Effect":"Allow","Principal":{"Service":"sns.amazonaws.com"},"Action":"sqs:SendMessage","Resource":"` + c.arn + `","Condition":{"ArnEquals":{"aws:SourceArn":"` + topic + `"}}}}`
 	_, err := sqs.NewFromConfig(c.root).SetQueueAttributes(t.Context(), &sqs.SetQueueAttributesInput{QueueUrl: &c.url, Attributes: map[string]string{"Policy": send}})
 	must(t, err)
-	c.examine(t).expect(t, doctor.EventRule, doctor.Unknown, "no rule leads to the queue or to "+topic, "describe-trails")
+	c.examine(t).expect(t, "event-rule", doctor.Unknown, "no rule leads to the queue or to "+topic, "describe-trails")
 
 	c.rule(t, region, "ours", deployed(t), ebtypes.Target{Arn: &topic})
-	c.examine(t).expect(t, doctor.EventRule, doctor.Unknown, "ours leads to "+topic, "aws sns list-subscriptions-by-topic --topic-arn "+topic+" --region eu-west-1")
+	c.examine(t).expect(t, "event-rule", doctor.Unknown, "ours leads to "+topic, "aws sns list-subscriptions-by-topic --topic-arn "+topic+" --region eu-west-1")
 	path, now := t.TempDir()+"/state.db", time.Now()
 	scope := inventory.Scope{Account: c.account, Region: region}
 	remembersOf(t, path, scope, func(*store.Tx) error { return nil })
 	rehearsed(t, path, func(tx rehearse.Tx) error { return tx.PutPipelineHealth(scope, rehearse.PipelineHealth{BackAt: now}) })
-	c.examine(t, func(d *doctor.Doctor) { d.Config.State.Path = path }).expect(t, doctor.EventRule, doctor.OK, "ours to "+topic)
+	c.examine(t, func(d *doctor.Doctor) { d.Config.State.Path = path }).expect(t, "event-rule", doctor.OK, "ours to "+topic)
 	c.examine(t, func(d *doctor.Doctor) {
 		d.Config.State.Path, d.Now = path, func() time.Time { return now.Add(24 * time.Hour) }
-	}).expect(t, doctor.EventRule, doctor.Unknown)
+	}).expect(t, "event-rule", doctor.Unknown)
 }
 
 func TestEventPattern(t *testing.T) {
@@ -221,29 +221,29 @@ func TestEventPattern(t *testing.T) {
 		{`{"source":["aws.ec2"],"detail-type":["AWS API Call via CloudTrail"],"detail":{"eventName":["DeleteFlowLogs","CreateFlowLogs"]}}`, doctor.Warn, "does not match the end of a VPC, a stopped trail"},
 	} {
 		c.rule(t, region, "ours", p.pattern, ebtypes.Target{Arn: &c.arn})
-		c.examine(t).expect(t, doctor.EventPattern, p.want, p.says)
+		c.examine(t).expect(t, "event-pattern", p.want, p.says)
 	}
 	// A disabled rule does not count, though its pattern matches more.
 	c.rule(t, region, "ours", `{"source":["aws.ec2"],"detail":{"eventName":["DeleteFlowLogs"]}}`, ebtypes.Target{Arn: &c.arn})
 	_, err := c.rule(t, region, "off", deployed(t), ebtypes.Target{Arn: &c.arn}).DisableRule(t.Context(), &eventbridge.DisableRuleInput{Name: aws.String("off")})
 	must(t, err)
-	c.examine(t).expect(t, doctor.EventPattern, doctor.Fail, "the pattern of ours does not match")
+	c.examine(t).expect(t, "event-pattern", doctor.Fail, "the pattern of ours does not match")
 	// Nor does one that does not send the record.
 	c.rule(t, region, "off", deployed(t), ebtypes.Target{Arn: &c.arn, Input: aws.String(`{"a":"constant"}`)})
-	c.examine(t).expect(t, doctor.EventPattern, doctor.Fail, "the pattern of ours does not match")
+	c.examine(t).expect(t, "event-pattern", doctor.Fail, "the pattern of ours does not match")
 }
 
 func TestQueueKey(t *testing.T) {
 	t.Parallel()
 	c := newCloud(t)
-	c.examine(t).expect(t, doctor.QueueKey, doctor.OK)
+	c.examine(t).expect(t, "queue-key", doctor.OK)
 	for key, want := range map[string]doctor.Status{"alias/aws/sqs": doctor.Fail, "1234abcd-12ab-34cd-56ef-1234567890ab": doctor.Unknown} {
 		_, err := sqs.NewFromConfig(c.root).SetQueueAttributes(t.Context(), &sqs.SetQueueAttributesInput{QueueUrl: &c.url, Attributes: map[string]string{"KmsMasterKeyId": key}})
 		must(t, err)
-		x := c.examine(t).expect(t, doctor.QueueKey, want, key)
+		x := c.examine(t).expect(t, "queue-key", want, key)
 		if want == doctor.Fail {
 			must(t, paste(t, c.root, c.url, x.Fix))
-			c.examine(t).expect(t, doctor.QueueKey, doctor.OK)
+			c.examine(t).expect(t, "queue-key", doctor.OK)
 		}
 	}
 	// A message that arrived lately proves that the key works; one that arrived long ago does
@@ -256,7 +256,7 @@ func TestQueueKey(t *testing.T) {
 		here := inventory.Scope{Account: c.account, Region: region}
 		remembersOf(t, path, here, func(*store.Tx) error { return nil })
 		rehearsed(t, path, func(tx rehearse.Tx) error { return tx.PutPipelineHealth(here, rehearse.PipelineHealth{BackAt: back}) })
-		c.examine(t, func(d *doctor.Doctor) { d.Config.State.Path, d.Now = path, func() time.Time { return now } }).expect(t, doctor.QueueKey, want)
+		c.examine(t, func(d *doctor.Doctor) { d.Config.State.Path, d.Now = path, func() time.Time { return now } }).expect(t, "queue-key", want)
 	}
 }
 
@@ -270,10 +270,10 @@ func TestQueuePolicyNamesTheRule(t *testing.T) {
 		text := strings.ReplaceAll(strings.ReplaceAll(policy(t, rule), "arn:aws:sqs:eu-west-1:111122223333:flowkeeper", c.arn), "111122223333", c.account)
 		_, err := sqs.NewFromConfig(c.root).SetQueueAttributes(t.Context(), &sqs.SetQueueAttributesInput{QueueUrl: &c.url, Attributes: map[string]string{"Policy": text}})
 		must(t, err)
-		x := c.examine(t).expect(t, doctor.QueuePolicy, want, rule)
+		x := c.examine(t).expect(t, "queue-policy", want, rule)
 		if want == doctor.Fail {
 			must(t, paste(t, c.root, c.url, x.Fix))
-			c.examine(t).expect(t, doctor.QueuePolicy, doctor.OK, ours)
+			c.examine(t).expect(t, "queue-policy", doctor.OK, ours)
 		}
 	}
 }
@@ -299,13 +299,13 @@ func (c *cloud) flowLog(id string) string {
 func TestNeverDelete(t *testing.T) {
 	t.Parallel()
 	c := newCloud(t)
-	c.examine(t).expect(t, doctor.NeverDelete, doctor.OK, c.role)
+	c.examine(t).expect(t, "never-delete", doctor.OK, c.role)
 	c.allow(t, "ec2:DeleteFlowLogs", c.flowLog("fl-00000000000000000"))
-	c.examine(t).expect(t, doctor.NeverDelete, doctor.Fail, c.role+" may delete flow logs", "aws iam put-role-policy --role-name flowkeeper", `"Effect":"Deny"`)
+	c.examine(t).expect(t, "never-delete", doctor.Fail, c.role+" may delete flow logs", "aws iam put-role-policy --role-name flowkeeper", `"Effect":"Deny"`)
 	// The simulator does not take the root user, but it may do everything.
 	r := c.examine(t, func(d *doctor.Doctor) { d.AWS = c.root })
-	r.expect(t, doctor.NeverDelete, doctor.Fail, "the root user may delete flow logs", "delete the root user's access key")
-	r.expect(t, doctor.LogDelivery, doctor.Unknown, "beyond the dry runs")
+	r.expect(t, "never-delete", doctor.Fail, "the root user may delete flow logs", "delete the root user's access key")
+	r.expect(t, "log-delivery", doctor.Unknown, "beyond the dry runs")
 }
 
 func TestPassRoleAndLogDelivery(t *testing.T) {
@@ -321,9 +321,9 @@ func TestPassRoleAndLogDelivery(t *testing.T) {
 	must(t, err)
 
 	r := c.examine(t)
-	r.expect(t, doctor.Create, doctor.OK, "1 destination and role")
-	r.expect(t, doctor.PassRole, doctor.Fail, "may not pass "+delivery, `"Resource":"`+delivery+`"`)
-	r.expect(t, doctor.LogDelivery, doctor.Warn, "lacks logs:CreateLogDelivery", "none that is protected goes there")
+	r.expect(t, "create", doctor.OK, "1 destination and role")
+	r.expect(t, "pass-role", doctor.Fail, "may not pass "+delivery, `"Resource":"`+delivery+`"`)
+	r.expect(t, "log-delivery", doctor.Warn, "lacks logs:CreateLogDelivery", "none that is protected goes there")
 	c.allow(t, "iam:PassRole", delivery)
 	_, err = s3.NewFromConfig(c.root, func(o *s3.Options) { o.UsePathStyle = true }).CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: aws.String("flow-logs-" + c.account),
 		CreateBucketConfiguration: &s3types.CreateBucketConfiguration{LocationConstraint: region}})
@@ -332,10 +332,10 @@ func TestPassRoleAndLogDelivery(t *testing.T) {
 		TrafficType: ec2types.TrafficTypeAll, LogDestinationType: ec2types.LogDestinationTypeS3, LogDestination: aws.String("arn:aws:s3:::flow-logs-" + c.account)})
 	must(t, err)
 	r = c.examine(t)
-	r.expect(t, doctor.PassRole, doctor.OK, delivery)
-	r.expect(t, doctor.LogDelivery, doctor.Fail, "lacks logs:CreateLogDelivery")
+	r.expect(t, "pass-role", doctor.OK, delivery)
+	r.expect(t, "log-delivery", doctor.Fail, "lacks logs:CreateLogDelivery")
 	c.allow(t, "logs:CreateLogDelivery", "*")
-	c.examine(t).expect(t, doctor.LogDelivery, doctor.OK)
+	c.examine(t).expect(t, "log-delivery", doctor.OK)
 }
 
 func TestWhoMayDelete(t *testing.T) {

@@ -120,7 +120,7 @@ func TestTrail(t *testing.T) {
 		t.Helper()
 		return examine(t, newDoctor(t, cfg, motoServer.url+"/111122224444/flowkeeper"))
 	}
-	examined().expect(t, doctor.Trail, doctor.Fail, "no trail covers this Region", "create-trail")
+	examined().expect(t, "trail", doctor.Fail, "no trail covers this Region", "create-trail")
 
 	bucket := s3.NewFromConfig(cfg, func(o *s3.Options) { o.UsePathStyle = true })
 	_, err := bucket.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: aws.String("trail-logs"),
@@ -129,16 +129,16 @@ func TestTrail(t *testing.T) {
 	api := cloudtrail.NewFromConfig(cfg)
 	_, err = api.CreateTrail(t.Context(), &cloudtrail.CreateTrailInput{Name: aws.String("all"), S3BucketName: aws.String("trail-logs"), IsMultiRegionTrail: aws.Bool(true)})
 	must(t, err)
-	examined().expect(t, doctor.Trail, doctor.Fail, "all does not log", "aws cloudtrail start-logging --name arn:aws:cloudtrail:eu-west-1:111122224444:trail/all")
+	examined().expect(t, "trail", doctor.Fail, "all does not log", "aws cloudtrail start-logging --name arn:aws:cloudtrail:eu-west-1:111122224444:trail/all")
 
 	_, err = api.StartLogging(t.Context(), &cloudtrail.StartLoggingInput{Name: aws.String("all")})
 	must(t, err)
-	examined().expect(t, doctor.Trail, doctor.OK, "all logs")
+	examined().expect(t, "trail", doctor.OK, "all logs")
 
 	_, err = api.PutEventSelectors(t.Context(), &cloudtrail.PutEventSelectorsInput{TrailName: aws.String("all"),
 		EventSelectors: []types.EventSelector{{ReadWriteType: types.ReadWriteTypeReadOnly, IncludeManagementEvents: aws.Bool(true)}}})
 	must(t, err)
-	examined().expect(t, doctor.Trail, doctor.Fail, "does not log management write events", "put-event-selectors")
+	examined().expect(t, "trail", doctor.Fail, "does not log management write events", "put-event-selectors")
 
 	write := func(field string, equals ...string) types.AdvancedFieldSelector {
 		return types.AdvancedFieldSelector{Field: &field, Equals: equals}
@@ -146,5 +146,5 @@ func TestTrail(t *testing.T) {
 	_, err = api.PutEventSelectors(t.Context(), &cloudtrail.PutEventSelectorsInput{TrailName: aws.String("all"),
 		AdvancedEventSelectors: []types.AdvancedEventSelector{{FieldSelectors: []types.AdvancedFieldSelector{write("eventCategory", "Management"), write("readOnly", "false")}}}})
 	must(t, err)
-	examined().expect(t, doctor.Trail, doctor.OK, "all logs")
+	examined().expect(t, "trail", doctor.OK, "all logs")
 }

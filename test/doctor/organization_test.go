@@ -48,30 +48,30 @@ func TestOrganization(t *testing.T) {
 	t.Parallel()
 	f := newFake(t)
 	r := f.examine(t)
-	r.expect(t, doctor.Organization, doctor.OK, "the organisation is not asked")
+	r.expect(t, "organization", doctor.OK, "the organisation is not asked")
 
 	on := inOrganization(f, []string{acct, "222233334444"}, managementAccount, "333344445555")
 	r = f.examine(t, on)
-	r.expect(t, doctor.Organization, doctor.OK, "4 accounts of 4 accounts selected")
-	r.expect(t, doctor.Credentials, doctor.OK, "arn:aws:sts::222233334444:assumed-role/")
-	failed := r.expect(t, doctor.Credentials, doctor.Fail, "sts:AssumeRole", "in account 333344445555: deploy deploy/cloudformation/flowkeeper-member.yaml", "arn:aws:iam::333344445555:role/security/flowkeeper")
+	r.expect(t, "organization", doctor.OK, "4 accounts of 4 accounts selected")
+	r.expect(t, "credentials", doctor.OK, "arn:aws:sts::222233334444:assumed-role/")
+	failed := r.expect(t, "credentials", doctor.Fail, "sts:AssumeRole", "in account 333344445555: deploy deploy/cloudformation/flowkeeper-member.yaml", "arn:aws:iam::333344445555:role/security/flowkeeper")
 	if failed.Account != "333344445555" {
 		t.Errorf("%+v", failed)
 	}
-	if warned := r.expect(t, doctor.Credentials, doctor.Warn, "management account", "in account 999988887777: deploy", "organization.exclude"); warned.Account != managementAccount {
+	if warned := r.expect(t, "credentials", doctor.Warn, "management account", "in account 999988887777: deploy", "organization.exclude"); warned.Account != managementAccount {
 		t.Errorf("%+v", warned)
 	}
 	f.untouched(t)
 
 	r = f.examine(t, on, func(d *doctor.Doctor) { d.Config.Organization.Include = []string{"222233334444", "000000000001"} })
-	r.expect(t, doctor.Organization, doctor.Warn, "organization.include[1]: 000000000001 is no account of the organisation")
+	r.expect(t, "organization", doctor.Warn, "organization.include[1]: 000000000001 is no account of the organisation")
 	r = f.examine(t, on, func(d *doctor.Doctor) { d.Config.Organization.Include = []string{"ou-fake-99999999"} })
-	r.expect(t, doctor.Organization, doctor.Fail, "organization.include[0]: the organisation has no ou-fake-99999999")
+	r.expect(t, "organization", doctor.Fail, "organization.include[0]: the organisation has no ou-fake-99999999")
 	r = f.examine(t, on, func(d *doctor.Doctor) { d.Config.Organization.Exclude = []string{fakeawstest.Root} })
-	r.expect(t, doctor.Organization, doctor.Fail, "select no account of 4 accounts")
+	r.expect(t, "organization", doctor.Fail, "select no account of 4 accounts")
 	f.SetAccountState("222233334444", "SUSPENDED")
 	f.Deny("*", "organizations:ListRoots")
-	f.examine(t, on).expect(t, doctor.Organization, doctor.OK, "3 accounts of 4 accounts selected, 1 more is not active; without organizations:ListRoots their OUs are not shown")
+	f.examine(t, on).expect(t, "organization", doctor.OK, "3 accounts of 4 accounts selected, 1 more is not active; without organizations:ListRoots their OUs are not shown")
 }
 
 // TestOrganizationThatCannotBeListed: the doctor says what to grant and where, and checks the
@@ -96,22 +96,22 @@ func TestOrganizationThatCannotBeListed(t *testing.T) {
 	at := func(d *doctor.Doctor) { d.Config.State.Path = path }
 
 	r := f.examine(t, on, at)
-	r.expect(t, doctor.Organization, doctor.Warn, "account 333344445555 is not protected since 20", "it is not in the organisation any more; 1 flow log there is neither watched nor restored")
-	r.expect(t, doctor.StateFile, doctor.OK)
+	r.expect(t, "organization", doctor.Warn, "account 333344445555 is not protected since 20", "it is not in the organisation any more; 1 flow log there is neither watched nor restored")
+	r.expect(t, "state-file", doctor.OK)
 
 	f.Deny("*", "organizations:ListAccounts")
 	r = f.examine(t, on, at)
-	failed := r.expect(t, doctor.Organization, doctor.Fail, "organizations:ListAccounts is not allowed", "allow organizations:ListAccounts", "delegated administrator")
+	failed := r.expect(t, "organization", doctor.Fail, "organizations:ListAccounts is not allowed", "allow organizations:ListAccounts", "delegated administrator")
 	if strings.Contains(failed.Detail, "https response error") {
 		t.Errorf("%+v", failed)
 	}
-	r.expect(t, doctor.Credentials, doctor.OK, "arn:aws:sts::222233334444:assumed-role/")
-	for _, x := range r[doctor.Credentials] {
+	r.expect(t, "credentials", doctor.OK, "arn:aws:sts::222233334444:assumed-role/")
+	for _, x := range r["credentials"] {
 		if x.Account == "333344445555" {
 			t.Errorf("it departed: %+v", x)
 		}
 	}
 	r = f.examine(t, on)
-	r.expect(t, doctor.Organization, doctor.Fail, "organizations:ListAccounts is not allowed")
-	r.expect(t, doctor.Credentials, doctor.Skipped, "no account is known")
+	r.expect(t, "organization", doctor.Fail, "organizations:ListAccounts is not allowed")
+	r.expect(t, "credentials", doctor.Skipped, "no account is known")
 }

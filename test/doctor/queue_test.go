@@ -22,10 +22,10 @@ func TestQueue(t *testing.T) {
 	t.Parallel()
 	f := newFake(t)
 	r := f.examine(t, func(d *doctor.Doctor) { d.Config.Queue.URL += "-not" })
-	r.expect(t, doctor.Queue, doctor.Fail, "there is no queue flowkeeper-not in account 111122223333", "get-queue-url --queue-name flowkeeper-not", "step 1 of docs/setup.md#by-hand")
-	r.expect(t, doctor.QueuePolicy, doctor.Skipped)
+	r.expect(t, "queue", doctor.Fail, "there is no queue flowkeeper-not in account 111122223333", "get-queue-url --queue-name flowkeeper-not", "step 1 of docs/setup.md#by-hand")
+	r.expect(t, "queue-policy", doctor.Skipped)
 	f.Fail("GetQueueAttributes", 10, "AccessDeniedException", http.StatusForbidden)
-	f.examine(t).expect(t, doctor.Queue, doctor.Unknown, "allow sqs:GetQueueAttributes")
+	f.examine(t).expect(t, "queue", doctor.Unknown, "allow sqs:GetQueueAttributes")
 }
 
 // paste does what the command of a fix would, at the queue.
@@ -43,55 +43,55 @@ func TestQueuePolicy(t *testing.T) {
 	f := newFake(t)
 	f.set(t, "Policy", `{"Statement":{"Effect":"Allow","Principal":"*","Action":"sqs:*","Resource":"*"}}`)
 	// Rules can't be asked for here: whose events came by this is not known.
-	f.examine(t).expect(t, doctor.QueuePolicy, doctor.Fail, "everybody in the world", "deploy/queue-policy.json")
+	f.examine(t).expect(t, "queue-policy", doctor.Fail, "everybody in the world", "deploy/queue-policy.json")
 	owner := `{"Statement":[{"Effect":"Allow","Principal":{"AWS":"111122223333"},"Action":"sqs:*","Resource":"*"},`
 	_, rule, _ := strings.Cut(policy(t, "arn:aws:events:eu-west-1:111122223333:rule/ours"), "[")
 	rule, _, _ = strings.Cut(rule, "{\n      \"Sid\": \"NobodyElseSends\"")
 	f.set(t, "Policy", owner+strings.TrimRight(rule, ", \n")+"]}")
-	x := f.examine(t).expect(t, doctor.QueuePolicy, doctor.Warn, "every principal of account 111122223333")
+	x := f.examine(t).expect(t, "queue-policy", doctor.Warn, "every principal of account 111122223333")
 	must(t, paste(t, f.cfg, f.url, x.Fix))
-	f.examine(t).expect(t, doctor.QueuePolicy, doctor.OK, "only arn:aws:events:eu-west-1:111122223333:rule/ours")
+	f.examine(t).expect(t, "queue-policy", doctor.OK, "only arn:aws:events:eu-west-1:111122223333:rule/ours")
 	f.set(t, "Policy", "")
-	f.examine(t).expect(t, doctor.QueuePolicy, doctor.Fail, "no policy")
+	f.examine(t).expect(t, "queue-policy", doctor.Fail, "no policy")
 
 	// Only the rule may send, and everybody may receive.
 	f.set(t, "Policy", strings.Replace(policy(t, "arn:aws:events:eu-west-1:111122223333:rule/ours"), "[", `[{"Effect":"Allow","Principal":"*","Action":"sqs:*","Resource":"*"},`, 1))
-	x = f.examine(t).expect(t, doctor.QueuePolicy, doctor.Fail, "may take deletions out of the queue, or change it: everybody in the world")
+	x = f.examine(t).expect(t, "queue-policy", doctor.Fail, "may take deletions out of the queue, or change it: everybody in the world")
 	must(t, paste(t, f.cfg, f.url, x.Fix))
-	f.examine(t).expect(t, doctor.QueuePolicy, doctor.OK, "only arn:aws:events:eu-west-1:111122223333:rule/ours")
+	f.examine(t).expect(t, "queue-policy", doctor.OK, "only arn:aws:events:eu-west-1:111122223333:rule/ours")
 }
 
 func TestQueueRetention(t *testing.T) {
 	t.Parallel()
 	f := newFake(t)
 	f.set(t, "MessageRetentionPeriod", "3600")
-	f.examine(t).expect(t, doctor.QueueRetention, doctor.Fail, "kept for 1 h", `"MessageRetentionPeriod":"1209600"`)
+	f.examine(t).expect(t, "queue-retention", doctor.Fail, "kept for 1 h", `"MessageRetentionPeriod":"1209600"`)
 	f.set(t, "MessageRetentionPeriod", "172800")
-	x := f.examine(t).expect(t, doctor.QueueRetention, doctor.Warn)
+	x := f.examine(t).expect(t, "queue-retention", doctor.Warn)
 	must(t, paste(t, f.cfg, f.url, x.Fix))
-	f.examine(t).expect(t, doctor.QueueRetention, doctor.OK, "14 days")
+	f.examine(t).expect(t, "queue-retention", doctor.OK, "14 days")
 }
 
 func TestQueueRedrive(t *testing.T) {
 	t.Parallel()
 	f := newFake(t)
 	must(t, f.Send("arn:aws:sqs:eu-west-1:111122223333:flowkeeper-dead", "a message"))
-	f.examine(t).expect(t, doctor.QueueRedrive, doctor.Warn, "in the dead-letter queue: 1 message", "start-message-move-task")
+	f.examine(t).expect(t, "queue-redrive", doctor.Warn, "in the dead-letter queue: 1 message", "start-message-move-task")
 	f.set(t, "RedrivePolicy", `{"deadLetterTargetArn":"arn:aws:sqs:eu-west-1:111122223333:flowkeeper-dead","maxReceiveCount":1}`)
 	r := f.examine(t)
-	x := r.expect(t, doctor.QueueRedrive, doctor.Fail, "after 1 receives")
-	r.expect(t, doctor.QueueRedrive, doctor.Warn, "in the dead-letter queue")
+	x := r.expect(t, "queue-redrive", doctor.Fail, "after 1 receives")
+	r.expect(t, "queue-redrive", doctor.Warn, "in the dead-letter queue")
 	must(t, paste(t, f.cfg, f.url, x.Fix))
-	if all := f.examine(t)[doctor.QueueRedrive]; len(all) != 1 || all[0].Status != doctor.Warn {
+	if all := f.examine(t)["queue-redrive"]; len(all) != 1 || all[0].Status != doctor.Warn {
 		t.Errorf("mended: %+v", all)
 	}
 	f.set(t, "RedrivePolicy", "")
-	f.examine(t).expect(t, doctor.QueueRedrive, doctor.Warn, "no dead-letter queue", "create-queue")
+	f.examine(t).expect(t, "queue-redrive", doctor.Warn, "no dead-letter queue", "create-queue")
 
 	f = newFake(t)
 	_, err := sqs.NewFromConfig(f.cfg).DeleteQueue(t.Context(), &sqs.DeleteQueueInput{QueueUrl: aws.String(f.url + "-dead")})
 	must(t, err)
-	f.examine(t).expect(t, doctor.QueueRedrive, doctor.Fail, "is not there")
+	f.examine(t).expect(t, "queue-redrive", doctor.Fail, "is not there")
 }
 
 func TestQueueBacklog(t *testing.T) {
@@ -100,13 +100,13 @@ func TestQueueBacklog(t *testing.T) {
 	for range 1000 {
 		must(t, f.Send(queueARN, "a message"))
 	}
-	f.examine(t).expect(t, doctor.QueueBacklog, doctor.Warn, "1000 waiting", "does not run")
+	f.examine(t).expect(t, "queue-backlog", doctor.Warn, "1000 waiting", "does not run")
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = w.Write([]byte("# HELP x\nflowkeeper_queue_oldest_message_seconds 360\n")) // the client is the test itself
 	}))
 	defer s.Close()
 	f.examine(t, func(d *doctor.Doctor) { d.Config.HTTP.Listen = strings.TrimPrefix(s.URL, "http://") }).
-		expect(t, doctor.QueueBacklog, doctor.Warn, "was 6m0s old")
+		expect(t, "queue-backlog", doctor.Warn, "was 6m0s old")
 	if visible, flying := f.QueueDepth(queueARN); visible != 1000 || flying != 0 {
 		t.Errorf("the doctor received: %d %d", visible, flying)
 	}
@@ -134,6 +134,6 @@ func TestRoundTrip(t *testing.T) {
 		rehearsed(t, path, func(tx rehearse.Tx) error { return tx.PutPipelineHealth(scope, c.way) })
 		f.examine(t, func(d *doctor.Doctor) {
 			d.Config.State.Path, d.Now = path, func() time.Time { return now } // a slow machine is no later
-		}).expect(t, doctor.RoundTrip, c.want, c.says)
+		}).expect(t, "round-trip", c.want, c.says)
 	}
 }

@@ -21,8 +21,8 @@ func TestDescribe(t *testing.T) {
 	f := newFake(t)
 	f.Deny("flowkeeper", "DescribeFlowLogs")
 	r := f.examine(t)
-	r.expect(t, doctor.Describe, doctor.Fail, "not authorized to perform: ec2:DescribeFlowLogs", "allow ec2:DescribeFlowLogs")
-	for _, check := range []string{doctor.Create, doctor.Tag, doctor.PassRole, doctor.LogDelivery} {
+	r.expect(t, "describe", doctor.Fail, "not authorized to perform: ec2:DescribeFlowLogs", "allow ec2:DescribeFlowLogs")
+	for _, check := range []string{"create", "tag", "pass-role", "log-delivery"} {
 		r.expect(t, check, doctor.Skipped, "not authorized to perform: ec2:DescribeFlowLogs")
 	}
 }
@@ -33,7 +33,7 @@ func TestNamesAreOptional(t *testing.T) {
 	t.Parallel()
 	f := newFake(t)
 	f.Deny("flowkeeper", "DescribeTags")
-	f.examine(t).expect(t, doctor.Describe, doctor.OK, "show no names of VPCs", "allow ec2:DescribeTags")
+	f.examine(t).expect(t, "describe", doctor.OK, "show no names of VPCs", "allow ec2:DescribeTags")
 }
 
 func TestCreate(t *testing.T) {
@@ -41,11 +41,11 @@ func TestCreate(t *testing.T) {
 	f := newFake(t)
 	f.Deny("flowkeeper", "CreateFlowLogs")
 	r := f.examine(t)
-	r.expect(t, doctor.Create, doctor.Fail, "a restore of fl-000000b2", "allow ec2:CreateFlowLogs")
-	if len(r[doctor.Create]) != 2 {
-		t.Errorf("not one for each destination: %+v", r[doctor.Create])
+	r.expect(t, "create", doctor.Fail, "a restore of fl-000000b2", "allow ec2:CreateFlowLogs")
+	if len(r["create"]) != 2 {
+		t.Errorf("not one for each destination: %+v", r["create"])
 	}
-	r.expect(t, doctor.Tag, doctor.Unknown)
+	r.expect(t, "tag", doctor.Unknown)
 	f.untouched(t)
 
 	// The snapshot wins over what AWS shows: what is gone is tried, too.
@@ -54,12 +54,12 @@ func TestCreate(t *testing.T) {
 	remembers(t, path, func(*store.Tx) error { return nil })
 	f.Remove(acct, region, "fl-000000a1")
 	f.Remove(acct, region, "fl-000000b2")
-	f.examine(t, func(d *doctor.Doctor) { d.Config.State.Path = path }).expect(t, doctor.Create, doctor.OK, "2 destinations")
+	f.examine(t, func(d *doctor.Doctor) { d.Config.State.Path = path }).expect(t, "create", doctor.OK, "2 destinations")
 
 	// A daemon that never creates is not asked to.
 	f = newFake(t)
 	r = f.examine(t, func(d *doctor.Doctor) { d.Config.Remediate.Mode = "alert" })
-	for _, check := range []string{doctor.Create, doctor.Tag, doctor.PassRole, doctor.LogDelivery} {
+	for _, check := range []string{"create", "tag", "pass-role", "log-delivery"} {
 		r.expect(t, check, doctor.Skipped, "mode is alert")
 	}
 	if n := len(f.Calls("")); n != 0 {
@@ -72,8 +72,8 @@ func TestTag(t *testing.T) {
 	f := newFake(t)
 	f.Deny("flowkeeper", "CreateTags")
 	r := f.examine(t)
-	r.expect(t, doctor.Tag, doctor.Fail, "without tags only", "allow ec2:CreateTags")
-	r.expect(t, doctor.Create, doctor.OK)
+	r.expect(t, "tag", doctor.Fail, "without tags only", "allow ec2:CreateTags")
+	r.expect(t, "create", doctor.OK)
 	f.untouched(t)
 }
 
@@ -82,15 +82,15 @@ func TestPassRoleByDryRun(t *testing.T) {
 	f := newFake(t)
 	f.Deny("flowkeeper", "PassRole")
 	r := f.examine(t)
-	r.expect(t, doctor.PassRole, doctor.Fail, "a restore with "+roleARN, `"Action":"iam:PassRole","Resource":"`+roleARN+`"`)
-	r.expect(t, doctor.Create, doctor.OK)
+	r.expect(t, "pass-role", doctor.Fail, "a restore with "+roleARN, `"Action":"iam:PassRole","Resource":"`+roleARN+`"`)
+	r.expect(t, "create", doctor.OK)
 }
 
 func TestLogDeliveryByDryRun(t *testing.T) {
 	t.Parallel()
 	f := newFake(t)
 	f.Deny("flowkeeper", "CreateLogDelivery")
-	f.examine(t).expect(t, doctor.LogDelivery, doctor.Fail, "would be refused", "allow logs:CreateLogDelivery")
+	f.examine(t).expect(t, "log-delivery", doctor.Fail, "would be refused", "allow logs:CreateLogDelivery")
 }
 
 // The permissions that a restore needs because of a flow log's fields or destination are tried
@@ -112,11 +112,11 @@ func TestDelegatedByDryRun(t *testing.T) {
 			f.Plant(acct, region, log)
 		}
 		f.RemoveServiceLinkedRoles(acct)
-		f.examine(t).expect(t, doctor.Create, doctor.OK, "dry runs for 5")
+		f.examine(t).expect(t, "create", doctor.OK, "dry runs for 5")
 		f.Deny("flowkeeper", action)
 		r := f.examine(t)
-		r.expect(t, doctor.LogDelivery, doctor.Fail, "would be refused", "allow "+action+" ("+statement)
-		r.expect(t, doctor.Create, doctor.OK)
+		r.expect(t, "log-delivery", doctor.Fail, "would be refused", "allow "+action+" ("+statement)
+		r.expect(t, "create", doctor.OK)
 	}
 }
 
@@ -132,20 +132,20 @@ func TestRestorable(t *testing.T) {
 		}
 		return f.examine(t, func(d *doctor.Doctor) { d.Config.State.Path = path })
 	}
-	examined(func(*store.Tx) error { return nil }).expect(t, doctor.Restorable, doctor.OK, "2 not rehearsed yet")
+	examined(func(*store.Tx) error { return nil }).expect(t, "restorable", doctor.OK, "2 not rehearsed yet")
 	r := examined(func(tx *store.Tx) error {
 		return errors.Join(tx.PutIncident(incident.Incident{Scope: scope, FlowLogID: "fl-000000c3", State: incident.Blocked, DetectedAt: time.Now()}),
 			tx.PutIncident(incident.Incident{Scope: scope, FlowLogID: "fl-000000d4", State: incident.Open, DetectedAt: time.Now()}),
 			tx.PutIncident(incident.Incident{Scope: scope, FlowLogID: "fl-000000e5", State: incident.Verified, DetectedAt: time.Now()}))
 	}, rehearse.Rehearsal{Scope: scope, Target: delivery.Target{Type: "s3", Destination: "arn:aws:s3:::b"}, At: time.Now(), Reason: incident.Permission})
-	r.expect(t, doctor.Restorable, doctor.Warn, "1 flow log could not be restored")
-	r.expect(t, doctor.Restorable, doctor.Fail, "1 incident is blocked", "stays gone until a person helps", "incidents list --state blocked")
-	r.expect(t, doctor.Restorable, doctor.Warn, "1 incident is open", "incidents list --state open")
+	r.expect(t, "restorable", doctor.Warn, "1 flow log could not be restored")
+	r.expect(t, "restorable", doctor.Fail, "1 incident is blocked", "stays gone until a person helps", "incidents list --state blocked")
+	r.expect(t, "restorable", doctor.Warn, "1 incident is open", "incidents list --state open")
 	examined(func(tx *store.Tx) error {
 		row, _, err := tx.FlowLog(scope, "fl-000000a1")
 		row.ReleasedUntil = time.Now().Add(2160 * time.Hour)
 		return errors.Join(err, tx.PutFlowLog(row))
-	}).expect(t, doctor.Restorable, doctor.Warn, "1 flow log is released until 2", "inventory release ID... --undo")
+	}).expect(t, "restorable", doctor.Warn, "1 flow log is released until 2", "inventory release ID... --undo")
 	examined(func(tx *store.Tx) error {
 		for _, id := range []string{"fl-000000a1", "fl-000000b2"} {
 			row, _, err := tx.FlowLog(scope, id)
@@ -158,13 +158,13 @@ func TestRestorable(t *testing.T) {
 			}
 		}
 		return nil
-	}).expect(t, doctor.Restorable, doctor.Warn, "nothing is protected")
+	}).expect(t, "restorable", doctor.Warn, "nothing is protected")
 }
 
 func TestTelemetryRules(t *testing.T) {
 	t.Parallel()
 	f := newFake(t)
-	f.examine(t).expect(t, doctor.TelemetryRules, doctor.Skipped)
+	f.examine(t).expect(t, "telemetry-rules", doctor.Skipped)
 	examined := func(tags map[string]string, rules ...configs.Rule) results {
 		path := filepath.Join(t.TempDir(), "state.db")
 		remembers(t, path, func(tx *store.Tx) error {
@@ -174,10 +174,10 @@ func TestTelemetryRules(t *testing.T) {
 		})
 		return f.examine(t, func(d *doctor.Doctor) { d.Config.State.Path, d.Config.Remediate.Rules = path, rules })
 	}
-	examined(nil).expect(t, doctor.TelemetryRules, doctor.OK, "no flow log has the tag CloudWatchTelemetryRuleManaged")
+	examined(nil).expect(t, "telemetry-rules", doctor.OK, "no flow log has the tag CloudWatchTelemetryRuleManaged")
 	managed := map[string]string{incident.TelemetryTag: "true"}
-	examined(managed).expect(t, doctor.TelemetryRules, doctor.OK, "1 flow log has the tag", "the built-in rule holds: wait 15m", "list-telemetry-rules")
+	examined(managed).expect(t, "telemetry-rules", doctor.OK, "1 flow log has the tag", "the built-in rule holds: wait 15m", "list-telemetry-rules")
 	examined(managed, configs.Rule{Principal: "arn:aws:iam::" + acct + ":role/else", Action: "ignore"},
 		configs.Rule{Principal: "arn:aws:iam::{account}:role/aws-service-role/telemetry-enablement.observabilityadmin.amazonaws.com/*", Action: "wait", Wait: time.Hour}).
-		expect(t, doctor.TelemetryRules, doctor.OK, "remediate.rules[1] holds: wait 1h")
+		expect(t, "telemetry-rules", doctor.OK, "remediate.rules[1] holds: wait 1h")
 }

@@ -23,23 +23,23 @@ func TestStateFile(t *testing.T) {
 	f := newFake(t)
 	path := filepath.Join(t.TempDir(), "state.db")
 	at := func(d *doctor.Doctor) { d.Config.State.Path = path }
-	f.examine(t, at).expect(t, doctor.StateFile, doctor.OK, "not there yet")
+	f.examine(t, at).expect(t, "state-file", doctor.OK, "not there yet")
 	if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
 		t.Error("the doctor made a state file")
 	}
-	f.examine(t, func(d *doctor.Doctor) { d.Config.State.Path = filepath.Dir(path) + "/a/state.db" }).expect(t, doctor.StateFile, doctor.OK, "not there yet")
-	f.examine(t, func(d *doctor.Doctor) { d.Config.State.Path = filepath.Dir(path) + "/a/b/state.db" }).expect(t, doctor.StateFile, doctor.Fail, "and the folder above")
+	f.examine(t, func(d *doctor.Doctor) { d.Config.State.Path = filepath.Dir(path) + "/a/state.db" }).expect(t, "state-file", doctor.OK, "not there yet")
+	f.examine(t, func(d *doctor.Doctor) { d.Config.State.Path = filepath.Dir(path) + "/a/b/state.db" }).expect(t, "state-file", doctor.Fail, "and the folder above")
 	remembers(t, path, func(*store.Tx) error { return nil })
-	f.examine(t, at).expect(t, doctor.StateFile, doctor.OK, "2 flow logs protected in 1 scope")
+	f.examine(t, at).expect(t, "state-file", doctor.OK, "2 flow logs protected in 1 scope")
 	west := inventory.Scope{Account: acct, Region: "us-west-2"}
 	remembersOf(t, path, west, func(*store.Tx) error { return nil })
-	f.examine(t, at).expect(t, doctor.StateFile, doctor.Warn, "4 flow logs protected, but not watched any more, for it is not configured: 2 of 111122223333 us-west-2", "inventory.regions")
-	f.examine(t, at, func(d *doctor.Doctor) { d.Config.Inventory.Regions = []string{region, "us-west-2"} }).expect(t, doctor.StateFile, doctor.OK, "4 flow logs protected in 2 scopes")
+	f.examine(t, at).expect(t, "state-file", doctor.Warn, "4 flow logs protected, but not watched any more, for it is not configured: 2 of 111122223333 us-west-2", "inventory.regions")
+	f.examine(t, at, func(d *doctor.Doctor) { d.Config.Inventory.Regions = []string{region, "us-west-2"} }).expect(t, "state-file", doctor.OK, "4 flow logs protected in 2 scopes")
 	must(t, os.Chmod(path, 0o644))
-	f.examine(t, at).expect(t, doctor.StateFile, doctor.Fail, "open to everybody", "chmod 600 "+path)
+	f.examine(t, at).expect(t, "state-file", doctor.Fail, "open to everybody", "chmod 600 "+path)
 	must(t, os.WriteFile(path, []byte(strings.Repeat("no database", 500)), 0o600))
-	f.examine(t, at).expect(t, doctor.StateFile, doctor.Fail, "can't be read as a state file")
-	f.examine(t, func(d *doctor.Doctor) { d.Config.State.Path = path + "/below/state.db" }).expect(t, doctor.StateFile, doctor.Fail, "not a directory")
+	f.examine(t, at).expect(t, "state-file", doctor.Fail, "can't be read as a state file")
+	f.examine(t, func(d *doctor.Doctor) { d.Config.State.Path = path + "/below/state.db" }).expect(t, "state-file", doctor.Fail, "not a directory")
 }
 
 // /proc is a disk on which nothing is free.
@@ -49,8 +49,8 @@ func TestDiskSpace(t *testing.T) {
 		t.Skip("there is no /proc here")
 	}
 	f := newFake(t)
-	f.examine(t).expect(t, doctor.DiskSpace, doctor.OK)
-	f.examine(t, func(d *doctor.Doctor) { d.Config.State.Path = "/proc/flowkeeper/state.db" }).expect(t, doctor.DiskSpace, doctor.Fail, "0 MiB are free in /proc")
+	f.examine(t).expect(t, "disk-space", doctor.OK)
+	f.examine(t, func(d *doctor.Doctor) { d.Config.State.Path = "/proc/flowkeeper/state.db" }).expect(t, "disk-space", doctor.Fail, "0 MiB are free in /proc")
 }
 
 // remembers makes a state file that knows the world's flow logs.
@@ -105,26 +105,26 @@ func TestDaemon(t *testing.T) {
 	listen := strings.TrimPrefix(s.URL, "http://")
 	path := filepath.Join(t.TempDir(), "state.db")
 	at := func(d *doctor.Doctor) { d.Config.HTTP.Listen, d.Config.State.Path = listen, path }
-	f.examine(t, at).expect(t, doctor.Daemon, doctor.OK, "healthy and ready")
+	f.examine(t, at).expect(t, "daemon", doctor.OK, "healthy and ready")
 	answers["/readyz"] = "the queue has not answered yet"
-	f.examine(t, at).expect(t, doctor.Daemon, doctor.Fail, "not ready: the queue has not answered yet")
+	f.examine(t, at).expect(t, "daemon", doctor.Fail, "not ready: the queue has not answered yet")
 	answers["/healthz"] = "no progress: receive"
-	f.examine(t, at).expect(t, doctor.Daemon, doctor.Fail, "not healthy: no progress: receive")
+	f.examine(t, at).expect(t, "daemon", doctor.Fail, "not healthy: no progress: receive")
 	s.Close()
-	f.examine(t, at).expect(t, doctor.Daemon, doctor.Unknown, "no daemon runs here")
+	f.examine(t, at).expect(t, "daemon", doctor.Unknown, "no daemon runs here")
 
 	// A daemon has worked with this state file, and does not run.
 	remembers(t, path, func(*store.Tx) error { return nil })
-	f.examine(t, at).expect(t, doctor.Daemon, doctor.Fail, "no daemon runs here, and the one whose state file this is was at work until", "systemctl start flowkeeper")
-	f.examine(t, at, func(d *doctor.Doctor) { d.Config.HTTP.Listen = "" }).expect(t, doctor.Daemon, doctor.Fail, "nothing is restored")
+	f.examine(t, at).expect(t, "daemon", doctor.Fail, "no daemon runs here, and the one whose state file this is was at work until", "systemctl start flowkeeper")
+	f.examine(t, at, func(d *doctor.Doctor) { d.Config.HTTP.Listen = "" }).expect(t, "daemon", doctor.Fail, "nothing is restored")
 
 	// A process holds the lock and does not answer.
 	lock, err := os.Create(path + ".lock")
 	must(t, err)
 	defer lock.Close()
 	must(t, syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB))
-	f.examine(t, at).expect(t, doctor.Daemon, doctor.Fail, "holds the state file, but does not answer")
-	f.examine(t, at, func(d *doctor.Doctor) { d.Config.HTTP.Listen = "" }).expect(t, doctor.Daemon, doctor.OK, "holds the state file")
+	f.examine(t, at).expect(t, "daemon", doctor.Fail, "holds the state file, but does not answer")
+	f.examine(t, at, func(d *doctor.Doctor) { d.Config.HTTP.Listen = "" }).expect(t, "daemon", doctor.OK, "holds the state file")
 }
 
 func TestRefresh(t *testing.T) {
@@ -133,13 +133,13 @@ func TestRefresh(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "state.db")
 	refreshed := remembers(t, path, func(*store.Tx) error { return nil })
 	at := func(d *doctor.Doctor) { d.Config.State.Path = path }
-	f.examine(t, at).expect(t, doctor.Refresh, doctor.OK)
+	f.examine(t, at).expect(t, "refresh", doctor.OK)
 	f.examine(t, at, func(d *doctor.Doctor) {
 		d.Config.Inventory.Schedule = "@every 1s"
 		d.Now = func() time.Time { return refreshed.Add(time.Hour) }
 	}).
-		expect(t, doctor.Refresh, doctor.Warn, "the last refresh was 1h0m0s ago")
+		expect(t, "refresh", doctor.Warn, "the last refresh was 1h0m0s ago")
 	other := func(d *doctor.Doctor) { d.Config.Inventory.Regions = []string{region, "us-east-1"} }
-	f.examine(t, at, other).expect(t, doctor.Refresh, doctor.Warn, "there was no refresh yet")
-	f.examine(t).expect(t, doctor.Refresh, doctor.Skipped)
+	f.examine(t, at, other).expect(t, "refresh", doctor.Warn, "there was no refresh yet")
+	f.examine(t).expect(t, "refresh", doctor.Skipped)
 }
