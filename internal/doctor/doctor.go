@@ -33,7 +33,7 @@ const (
 	mostAtOnce = 64               // the same, where there are many: they are of many accounts and Regions
 	jobsForOne = 25               // checks for one more under way
 	oneCheck   = 40 * time.Second // the longest that one takes
-	oneCall    = 10 * time.Second
+	oneCall    = 10 * time.Second // the longest that a call takes, with its retries
 )
 
 // Run makes every check. It reports the results of each, in order, as soon as they
@@ -89,4 +89,11 @@ func once[T any](ctx context.Context, ask func(context.Context) (T, error)) func
 		defer cancel()
 		return ask(ctx)
 	})
+}
+
+// call makes a call of an AWS client, such as client.DescribeTags, with a time limit.
+func call[In, Out, Options any](ctx context.Context, do func(context.Context, *In, ...func(*Options)) (*Out, error), in *In) (*Out, error) {
+	ctx, cancel := context.WithTimeout(ctx, oneCall)
+	defer cancel()
+	return do(ctx, in)
 }

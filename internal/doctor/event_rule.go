@@ -185,9 +185,7 @@ func (x sample) stopsAt(ctx context.Context, api eventsAPI, rules []rule) ([]rul
 		if r.pattern == "" {
 			continue
 		}
-		call, cancel := context.WithTimeout(ctx, oneCall)
-		got, err := api.TestEventPattern(call, &eventbridge.TestEventPatternInput{Event: &x.body, EventPattern: &r.pattern})
-		cancel()
+		got, err := call(ctx, api.TestEventPattern, &eventbridge.TestEventPatternInput{Event: &x.body, EventPattern: &r.pattern})
 		switch {
 		case err != nil:
 			return nil, err

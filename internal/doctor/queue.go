@@ -42,9 +42,7 @@ func newQueue(ctx context.Context, d *Doctor, m *machine) *queue {
 }
 
 func attributesOf(ctx context.Context, api *sqs.Client, url string) (map[string]string, error) {
-	ctx, cancel := context.WithTimeout(ctx, oneCall)
-	defer cancel()
-	out, err := api.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{QueueUrl: &url, AttributeNames: []types.QueueAttributeName{types.QueueAttributeNameAll}})
+	out, err := call(ctx, api.GetQueueAttributes, &sqs.GetQueueAttributesInput{QueueUrl: &url, AttributeNames: []types.QueueAttributeName{types.QueueAttributeNameAll}})
 	if err != nil {
 		return nil, err
 	}

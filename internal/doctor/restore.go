@@ -22,9 +22,7 @@ import (
 
 // describeFlowLogs returns the first page of the scope's flow logs.
 func (s *subject) describeFlowLogs(ctx context.Context) ([]inventory.FlowLog, error) {
-	ctx, cancel := context.WithTimeout(ctx, oneCall)
-	defer cancel()
-	out, err := ec2.NewFromConfig(s.cfg).DescribeFlowLogs(ctx, &ec2.DescribeFlowLogsInput{MaxResults: aws.Int32(1000)})
+	out, err := call(ctx, ec2.NewFromConfig(s.cfg).DescribeFlowLogs, &ec2.DescribeFlowLogsInput{MaxResults: aws.Int32(1000)})
 	if err != nil {
 		return nil, err
 	}
@@ -53,9 +51,7 @@ func (s *subject) describe(ctx context.Context) finding {
 
 // namesDenied reports whether AWS refuses to describe tags. That harms no restore.
 func (s *subject) namesDenied(ctx context.Context) bool {
-	ctx, cancel := context.WithTimeout(ctx, oneCall)
-	defer cancel()
-	_, err := ec2.NewFromConfig(s.cfg).DescribeTags(ctx, &ec2.DescribeTagsInput{DryRun: aws.Bool(true)})
+	_, err := call(ctx, ec2.NewFromConfig(s.cfg).DescribeTags, &ec2.DescribeTagsInput{DryRun: aws.Bool(true)})
 	return denied(err)
 }
 
@@ -224,9 +220,7 @@ func (d *dryRuns) create(ctx context.Context, row inventory.Row, tagged bool) (i
 	if !tagged {
 		in.TagSpecifications = nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, oneCall)
-	defer cancel()
-	out, err := d.api.CreateFlowLogs(ctx, in)
+	out, err := call(ctx, d.api.CreateFlowLogs, in)
 	_, message := apiError(err)
 	return answer.OfDryRun(out, err), message
 }
@@ -239,9 +233,7 @@ func (t trial) encoded() string {
 
 // decodedAction asks AWS which action an encoded refusal is about; empty: it does not say.
 func decodedAction(ctx context.Context, api *sts.Client, encoded string) string {
-	ctx, cancel := context.WithTimeout(ctx, oneCall)
-	defer cancel()
-	out, err := api.DecodeAuthorizationMessage(ctx, &sts.DecodeAuthorizationMessageInput{EncodedMessage: &encoded})
+	out, err := call(ctx, api.DecodeAuthorizationMessage, &sts.DecodeAuthorizationMessageInput{EncodedMessage: &encoded})
 	if err != nil {
 		return "" // that it was refused is reported in any case
 	}

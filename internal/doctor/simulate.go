@@ -215,9 +215,7 @@ func principalOf(ctx context.Context, api *iam.Client, arn, configured string) s
 		return configured
 	}
 	name, _, _ := strings.Cut(rest, "/")
-	ctx, cancel := context.WithTimeout(ctx, oneCall)
-	defer cancel()
-	if out, err := api.GetRole(ctx, &iam.GetRoleInput{RoleName: &name}); err == nil && out.Role != nil {
+	if out, err := call(ctx, api.GetRole, &iam.GetRoleInput{RoleName: &name}); err == nil && out.Role != nil {
 		return aws.ToString(out.Role.Arn)
 	}
 	return "arn:" + of.Partition + ":iam::" + of.AccountID + ":role/" + name // as most are: without a path

@@ -177,9 +177,7 @@ type identity struct {
 }
 
 func whoAmI(ctx context.Context, cfg aws.Config, now func() time.Time) (who identity, err error) {
-	ctx, cancel := context.WithTimeout(ctx, oneCall)
-	defer cancel()
-	out, err := sts.NewFromConfig(cfg).GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
+	out, err := call(ctx, sts.NewFromConfig(cfg).GetCallerIdentity, &sts.GetCallerIdentityInput{})
 	if err != nil {
 		return identity{date: serverDate(err), seen: now()}, err
 	}

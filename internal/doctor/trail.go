@@ -41,8 +41,6 @@ func (s *subject) trail(ctx context.Context) finding {
 
 // askTrails asks about the trails that cover the Region.
 func askTrails(ctx context.Context, api trailAPI, region string) (all []trail, err error) {
-	ctx, cancel := context.WithTimeout(ctx, oneCheck)
-	defer cancel()
 	out, err := api.DescribeTrails(ctx, &cloudtrail.DescribeTrailsInput{IncludeShadowTrails: aws.Bool(true)})
 	if err != nil {
 		return nil, err
