@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"regexp"
 	"strings"
 	"time"
@@ -163,34 +164,37 @@ func (b *Bucket) file(key string) File {
 }
 
 // page is one answer of ListObjectsV2: keys, and the prefixes that have more of them.
-type page struct {
-	keys, prefixes []string
-	next           *string // absent: it is the last one
-}
+type page struct{ keys, prefixes []string }
 
-// list asks for one page. delimiter groups keys; after is where to begin (not included).
-func (b *Bucket) list(ctx context.Context, prefix, delimiter, after string, next *string) (page, error) {
-	in := &s3.ListObjectsV2Input{Bucket: &b.Name, Prefix: &prefix, ContinuationToken: next, ExpectedBucketOwner: b.owner(),
-		EncodingType: "url"} // XML can't hold every key
-	if delimiter != "" {
-		in.Delimiter = &delimiter
+// list asks for all pages, until one fails. delimiter groups keys; after is where to begin (not
+// included).
+func (b *Bucket) list(ctx context.Context, prefix, delimiter, after string) iter.Seq2[page, error] {
+	return func(yield func(page, error) bool) {
+		in := &s3.ListObjectsV2Input{Bucket: &b.Name, Prefix: &prefix, ExpectedBucketOwner: b.owner(),
+			EncodingType: "url"} // XML can't hold every key
+		if delimiter != "" {
+			in.Delimiter = &delimiter
+		}
+		if after != "" {
+			in.StartAfter = &after
+		}
+		for {
+			out, err := s3region.Call(ctx, &b.region, b.API.ListObjectsV2, in)
+			if err != nil {
+				yield(page{}, b.explain(ctx, err, "s3:ListBucket", ""))
+				return
+			}
+			var p page
+			for _, o := range out.Contents {
+				p.keys = append(p.keys, decoded(o.Key, out.EncodingType == "url"))
+			}
+			for _, c := range out.CommonPrefixes {
+				p.prefixes = append(p.prefixes, decoded(c.Prefix, out.EncodingType == "url"))
+			}
+			in.ContinuationToken, in.StartAfter = out.NextContinuationToken, nil
+			if !yield(p, nil) || !aws.ToBool(out.IsTruncated) || in.ContinuationToken == nil {
+				return
+			}
+		}
 	}
-	if after != "" && next == nil {
-		in.StartAfter = &after
-	}
-	out, err := s3region.Call(ctx, &b.region, b.API.ListObjectsV2, in)
-	if err != nil {
-		return page{}, b.explain(ctx, err, "s3:ListBucket", "")
-	}
-	var p page
-	for _, o := range out.Contents {
-		p.keys = append(p.keys, decoded(o.Key, out.EncodingType == "url"))
-	}
-	for _, c := range out.CommonPrefixes {
-		p.prefixes = append(p.prefixes, decoded(c.Prefix, out.EncodingType == "url"))
-	}
-	if aws.ToBool(out.IsTruncated) {
-		p.next = out.NextContinuationToken
-	}
-	return p, nil
 }

@@ -195,7 +195,10 @@ func TestTheOwnerIsChecked(t *testing.T) {
 	s.world.OwnBucket("trail", two)
 	for owner, ok := range map[string]bool{"": true, two: true, one: false} {
 		b := &Bucket{API: s, Name: "trail", Owner: owner}
-		_, listErr := b.list(t.Context(), "", "", "", nil)
+		var listErr error
+		for _, err := range b.list(t.Context(), "", "", "") {
+			listErr = err
+		}
 		r, getErr := b.open(t.Context(), "x.json")
 		if getErr == nil {
 			r.Close()

@@ -3,7 +3,6 @@ package recordsource
 import (
 	"context"
 	"errors"
-	"iter"
 	"net/url"
 	"regexp"
 	"strings"
@@ -32,14 +31,13 @@ func (f *Finder) bucket(ctx context.Context, arg string, yield func(File, error)
 		return yield(File{Name: arg}, err)
 	}
 	t := &tree{Finder: f, bucket: b}
-	for r := range Ordered(ctx, listers, t.parts(ctx, prefix), t.listPart) {
-		more := true
-		switch {
-		case r.err != nil:
-			t.found = true // it is not known what is there
+	parts := func(yield func(part) bool) { t.expand(ctx, prefix, yield) }
+	for r := range Ordered(ctx, listers, parts, t.listPart) {
+		t.found = true // with an error, it is not known what is there
+		var more bool
+		if r.err != nil {
 			more = yield(File{Name: "s3://" + name + "/" + r.text}, r.err)
-		default:
-			t.found = true
+		} else {
 			more = f.pick(r.text, b.file(r.text), yield)
 		}
 		if !more {
@@ -82,12 +80,8 @@ var (
 	regionFolder  = regexp.MustCompile(`((?:^|.*/)AWSLogs/(?:o-[a-z0-9]{1,64}/)?([0-9]{12})/CloudTrail/([a-z0-9-]{1,64})/)`)
 )
 
-// parts yields the parts of what begins with the prefix. It lists folders down to those of
+// expand yields the parts of what begins with the prefix. It lists folders down to those of
 // Regions, one at a time.
-func (t *tree) parts(ctx context.Context, prefix string) iter.Seq[part] {
-	return func(yield func(part) bool) { t.expand(ctx, prefix, yield) }
-}
-
 func (t *tree) expand(ctx context.Context, prefix string, yield func(part) bool) bool {
 	switch {
 	case t.outside(prefix):
@@ -103,9 +97,7 @@ func (t *tree) expand(ctx context.Context, prefix string, yield func(part) bool)
 		prefix += "CloudTrail/" // the rest is of other services, and digests
 		t.foreign = true
 	}
-	var next *string
-	for {
-		p, err := t.bucket.list(ctx, prefix, "/", "", next)
+	for p, err := range t.bucket.list(ctx, prefix, "/", "") {
 		if err != nil {
 			return ctx.Err() == nil && yield(part{text: prefix, err: err})
 		}
@@ -119,10 +111,8 @@ func (t *tree) expand(ctx context.Context, prefix string, yield func(part) bool)
 				return false
 			}
 		}
-		if next = p.next; next == nil {
-			return true
-		}
 	}
+	return true
 }
 
 // outside reports whether a folder holds nothing that is asked for.
@@ -136,7 +126,7 @@ func (t *tree) outside(folder string) bool {
 
 // isForeign reports whether a folder is below AWSLogs, but none in which CloudTrail writes log files.
 func isForeign(folder string) bool {
-	parent, _ := cutLast(strings.TrimSuffix(folder, "/"))
+	parent := folder[:strings.LastIndexByte(strings.TrimSuffix(folder, "/"), '/')+1]
 	switch {
 	case !strings.HasSuffix(folder, "/"): // the beginning of several names
 		return false
@@ -148,12 +138,6 @@ func isForeign(folder string) bool {
 	return false
 }
 
-// cutLast returns a path up to its last slash, and what is behind that.
-func cutLast(p string) (parent, name string) {
-	n := strings.LastIndexByte(p, '/') + 1
-	return p[:n], p[n:]
-}
-
 // listPart yields the keys of one part. Of a Region it lists those of the days that are asked for.
 func (t *tree) listPart(ctx context.Context, in part, yield func(part) bool) {
 	if !in.all {
@@ -161,9 +145,7 @@ func (t *tree) listPart(ctx context.Context, in part, yield func(part) bool) {
 		return
 	}
 	after, end := t.span(regionFolder.FindString(in.text))
-	var next *string
-	for {
-		p, err := t.bucket.list(ctx, in.text, "", after, next)
+	for p, err := range t.bucket.list(ctx, in.text, "", after) {
 		if err != nil {
 			if ctx.Err() == nil {
 				yield(part{text: in.text, err: err})
@@ -174,9 +156,6 @@ func (t *tree) listPart(ctx context.Context, in part, yield func(part) bool) {
 			if end != "" && key >= end || !yield(part{text: key}) {
 				return
 			}
-		}
-		if next = p.next; next == nil {
-			return
 		}
 	}
 }
