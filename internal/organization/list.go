@@ -163,7 +163,7 @@ func all(ctx context.Context, api API) (map[string]Account, error) {
 // add reads an account as AWS describes it.
 func add(to map[string]Account, a types.Account) error {
 	id := aws.ToString(a.Id)
-	if len(id) != 12 || strings.Trim(id, "0123456789") != "" {
+	if !number.MatchString(id) {
 		return fmt.Errorf("%w: an account has no number but %q", ErrIncomplete, alert.Clean(id, maxName))
 	}
 	// State replaces Status, which AWS retires in September 2026; older emulators know only

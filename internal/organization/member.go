@@ -2,6 +2,7 @@ package organization
 
 import (
 	"cmp"
+	"maps"
 	"regexp"
 	"slices"
 	"time"
@@ -95,31 +96,24 @@ func Compare(stored []Member, l Listing, now time.Time) (c Changes) {
 		if _, missing := known[m.ID]; !missing || m.Why == Left {
 			continue
 		}
+		gone := m
+		gone.Why, gone.Selected = Left, false
 		if !m.Departed() {
-			m.LeftAt = now
+			gone.LeftAt = now
+			c.Departed = append(c.Departed, gone)
 		}
-		was := m.Departed()
-		m.Why, m.Selected = Left, false
-		if !was {
-			c.Departed = append(c.Departed, m)
-		}
-		c.Changed = append(c.Changed, m)
+		c.Changed = append(c.Changed, gone)
 	}
 	return c
 }
 
 // Merge is the stored list with the changes of a listing, by number.
 func Merge(stored []Member, c Changes) []Member {
-	out := slices.Clone(stored)
-	for _, m := range c.Changed {
-		if n := slices.IndexFunc(out, func(old Member) bool { return old.ID == m.ID }); n >= 0 {
-			out[n] = m
-		} else {
-			out = append(out, m)
-		}
+	all := map[string]Member{}
+	for _, m := range slices.Concat(stored, c.Changed) {
+		all[m.ID] = m
 	}
-	slices.SortFunc(out, func(a, b Member) int { return cmp.Compare(a.ID, b.ID) })
-	return out
+	return slices.SortedFunc(maps.Values(all), func(a, b Member) int { return cmp.Compare(a.ID, b.ID) })
 }
 
 var number = regexp.MustCompile(`^[0-9]{12}$`)
