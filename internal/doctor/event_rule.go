@@ -73,6 +73,7 @@ func (r rule) judge(proven bool) finding {
 
 func (r rule) judgeTarget(proven bool) finding {
 	arn := aws.ToString(r.target.Arn)
+	parts := partsOf(arn)
 	switch {
 	case !r.enabled:
 		return finding{Fail, "the rule " + r.name + " is disabled", "aws events enable-rule --name " + shellWord(r.name) + " " + r.on.options()}
@@ -82,9 +83,9 @@ func (r rule) judgeTarget(proven bool) finding {
 		return finding{Fail, "the rule " + r.name + " sends only " + aws.ToString(r.target.InputPath) + " of the event, not the whole record", r.sendWhole()}
 	case r.target.InputTransformer != nil:
 		return finding{Warn, "the rule " + r.name + " transforms what it sends: whether the record is still in it is not known", "take InputTransformer out of its target"}
-	case isTopic(arn) && !proven:
+	case parts.Service == "sns" && !proven:
 		return finding{Unknown, "can't tell: the rule " + r.name + " leads to " + arn + ", and whether the queue is subscribed there, to all of it, is not asked: a rehearsal that comes back proves it",
-			"see that the queue is subscribed, without a filter policy: aws sns list-subscriptions-by-topic --topic-arn " + shellWord(arn) + " --region " + partsOf(arn).Region}
+			"see that the queue is subscribed, without a filter policy: aws sns list-subscriptions-by-topic --topic-arn " + shellWord(arn) + " --region " + parts.Region}
 	}
 	return fine("%s to %s", r.name, arn)
 }

@@ -324,7 +324,7 @@ func TestReview(t *testing.T) {
 		}
 		return r, nil
 	}}
-	r := review(t.Context(), api, api, "1", []target{{"eu-west-1", "arn:aws:ec2:eu-west-1:1:vpc-flow-log/fl-1"}}, func() {})
+	r := review(t.Context(), api, "1", []target{{"eu-west-1", "arn:aws:ec2:eu-west-1:1:vpc-flow-log/fl-1"}}, func() {})
 	if r.Asked != 1 || r.Unasked != 1 || r.Skipped != 1 || len(r.May) != 1 || !strings.Contains(r.Why(), "1 principal could not be asked about: can't tell, because iam:SimulatePrincipalPolicy was answered with Throttling") {
 		t.Fatalf("%+v", r)
 	}

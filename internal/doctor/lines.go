@@ -4,6 +4,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"flowkeeper/inventory"
 )
 
 // maxNamed is how many places, or fixes, of a line are named each; more are summed up.
@@ -72,7 +74,9 @@ func newLine(results []Result) Line {
 	same, alike := true, true
 	for _, r := range results {
 		same, alike = same && r.Detail == l.Detail, alike && anywhere(r, r.Detail) == anywhere(results[0], l.Detail)
-		l.Places = l.Places.add(r)
+		if r.Account+r.Region != "" { // else it is of this machine
+			l.Places = append(l.Places, inventory.Scope{Account: r.Account, Region: r.Region})
+		}
 	}
 	switch {
 	case same:

@@ -13,14 +13,6 @@ import (
 // Places are where a result was found: scopes, or accounts without a Region.
 type Places []inventory.Scope
 
-// add the place of a result; one of this machine has none.
-func (p Places) add(r Result) Places {
-	if r.Account == "" && r.Region == "" {
-		return p
-	}
-	return append(p, inventory.Scope{Account: r.Account, Region: r.Region})
-}
-
 // Named are the places, each once and in order, without this machine.
 func (p Places) Named() Places {
 	sorted := slices.SortedFunc(slices.Values(p), func(a, b inventory.Scope) int {

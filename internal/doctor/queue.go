@@ -80,8 +80,6 @@ func (q *queue) targets() []string {
 	return append([]string{q.arn()}, queuepolicy.Topics(q.attribute("Policy"), q.arn())...)
 }
 
-func isTopic(arn string) bool { return partsOf(arn).Service == "sns" }
-
 // answers judges whether the queue returns its attributes. It receives nothing, which would
 // hide messages from the daemon.
 func (q *queue) answers(context.Context) finding {

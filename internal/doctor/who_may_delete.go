@@ -17,8 +17,9 @@ import (
 	"flowkeeper/alert"
 )
 
-// principalLister is what a review calls of *iam.Client to list users and roles.
-type principalLister interface {
+// reviewAPI is what a review calls of *iam.Client.
+type reviewAPI interface {
+	simulator
 	ListUsers(context.Context, *iam.ListUsersInput, ...func(*iam.Options)) (*iam.ListUsersOutput, error)
 	ListRoles(context.Context, *iam.ListRolesInput, ...func(*iam.Options)) (*iam.ListRolesOutput, error)
 }
@@ -83,14 +84,14 @@ func (d *Doctor) WhoMayDelete(ctx context.Context, step func()) []Review {
 		api := iam.NewFromConfig(s.cfg, func(o *iam.Options) {
 			o.Retryer = retry.AddWithMaxAttempts(retry.NewStandard(), reviewTries)
 		})
-		out = append(out, review(ctx, api, api, a.id, a.flowLogs(), step))
+		out = append(out, review(ctx, api, a.id, a.flowLogs(), step))
 	}
 	return out
 }
 
-func review(ctx context.Context, names principalLister, api simulator, account string, flowLogs []target, step func()) Review {
+func review(ctx context.Context, api reviewAPI, account string, flowLogs []target, step func()) Review {
 	r := Review{Account: account}
-	all, err := principalsOf(ctx, names, &r)
+	all, err := principalsOf(ctx, api, &r)
 	if err != nil {
 		r.Err = err
 		return r
@@ -180,7 +181,7 @@ func addNew[T comparable](all []T, more ...T) []T {
 
 // principalsOf lists users and roles without service-linked roles: IAM's simulator does not
 // take these, and only AWS can use them.
-func principalsOf(ctx context.Context, api principalLister, r *Review) (out []string, err error) {
+func principalsOf(ctx context.Context, api reviewAPI, r *Review) (out []string, err error) {
 	users := iam.NewListUsersPaginator(api, &iam.ListUsersInput{})
 	for users.HasMorePages() && len(out) <= maxPrincipals {
 		page, err := users.NextPage(ctx)
