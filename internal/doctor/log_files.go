@@ -2,10 +2,7 @@ package doctor
 
 import (
 	"context"
-	"errors"
 	"fmt"
-
-	"github.com/aws/smithy-go"
 
 	"flowkeeper/internal/logbucket"
 )
@@ -37,13 +34,12 @@ func judgeBucket(b *logbucket.Bucket, known bool, err error) finding {
 	if err == nil {
 		return fine("%s can be read", name)
 	}
-	api, ok := errors.AsType[smithy.APIError](err)
-	switch {
-	case ok && api.ErrorCode() == "NoSuchKey":
+	switch c := code(err); {
+	case c == "NoSuchKey":
 		return fine("%s can be read", name) // also if the file has expired
-	case ok && api.ErrorCode() == "AccessDenied" && !known:
+	case c == "AccessDenied" && !known:
 		return finding{Unknown, fmt.Sprintf("can't tell whether %s can be read: no file of it was read yet, and S3 answers the same for a missing one", name), "run the doctor again ten minutes after calls were made; if it says the same: " + b.Advice(err)}
-	case ok:
+	case c != "":
 		return finding{Fail, fmt.Sprintf("%s can't be read: %s", name, errorText(err)), b.Advice(err)}
 	}
 	return finding{Unknown, fmt.Sprintf("can't tell whether %s can be read: %s", name, errorText(err)), ""}
