@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"regexp"
 	"strings"
 	"time"
 
@@ -27,11 +28,13 @@ type S3 interface {
 // PREFIX/daily/YYYY-MM-DD.db.gz the last of each day.
 type Place struct{ Bucket, Prefix string }
 
+var bucketName = regexp.MustCompile(`^[a-z0-9.-]{3,63}$`)
+
 // Parse reads s3://bucket/prefix.
 func Parse(url string) (Place, error) {
 	rest, ok := strings.CutPrefix(url, "s3://")
 	bucket, prefix, _ := strings.Cut(rest, "/")
-	if !ok || len(bucket) < 3 || len(bucket) > 63 || strings.Trim(bucket, "abcdefghijklmnopqrstuvwxyz0123456789.-") != "" || len(prefix) > 900 {
+	if !ok || !bucketName.MatchString(bucket) || len(prefix) > 900 {
 		return Place{}, errors.New("write s3://bucket/prefix")
 	}
 	return Place{bucket, strings.Trim(prefix, "/")}, nil

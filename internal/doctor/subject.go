@@ -200,7 +200,9 @@ func (s login) credentials(context.Context) []finding {
 	out := s.judge()
 	who, err := s.identity()
 	facts, _ := s.machine.state() // without a state file nothing is protected
-	if err != nil || len(s.machine.Accounts) > 0 || s.machine.Protect != nil || len(facts.accounts) == 0 || slices.ContainsFunc(facts.known, func(k inventory.Scope) bool { return k.Account == who.account }) {
+	configured := len(s.machine.Accounts) > 0 || s.machine.Protect != nil
+	known := slices.ContainsFunc(facts.known, func(k inventory.Scope) bool { return k.Account == who.account })
+	if err != nil || configured || known || len(facts.accounts) == 0 {
 		return out
 	}
 	accounts := strings.Join(facts.accounts, ", ")

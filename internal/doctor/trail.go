@@ -137,8 +137,9 @@ func (t trail) logsWrites() Status {
 }
 
 func basicTakes(s types.EventSelector) bool {
-	return (s.IncludeManagementEvents == nil || *s.IncludeManagementEvents) && s.ReadWriteType != types.ReadWriteTypeReadOnly &&
-		!slices.Contains(s.ExcludeManagementEventSources, ec2Source)
+	management := s.IncludeManagementEvents == nil || *s.IncludeManagementEvents
+	writes := s.ReadWriteType != types.ReadWriteTypeReadOnly
+	return management && writes && !slices.Contains(s.ExcludeManagementEventSources, ec2Source)
 }
 
 const ec2Source = "ec2.amazonaws.com"
@@ -150,12 +151,13 @@ func advancedTakes(s types.AdvancedEventSelector) Status {
 	status := OK
 	for _, f := range s.FieldSelectors {
 		name := aws.ToString(f.Field)
+		onlyExcludes := len(f.NotEquals) > 0 && len(f.Equals)+len(f.StartsWith)+len(f.EndsWith)+len(f.NotStartsWith)+len(f.NotEndsWith) == 0
 		switch {
 		case name == "eventCategory" && !slices.Contains(f.Equals, "Management"),
 			name == "readOnly" && !slices.Contains(f.Equals, "false"),
 			name == "eventSource" && slices.Contains(f.NotEquals, ec2Source):
 			return Fail
-		case name == "eventCategory", name == "readOnly", name == "eventSource" && len(f.NotEquals) > 0 && len(f.Equals)+len(f.StartsWith)+len(f.EndsWith)+len(f.NotStartsWith)+len(f.NotEndsWith) == 0:
+		case name == "eventCategory", name == "readOnly", name == "eventSource" && onlyExcludes:
 		default:
 			status = Unknown
 		}

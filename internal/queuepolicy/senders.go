@@ -80,14 +80,17 @@ func (p policy) denials(queueARN string) (d denials) {
 			continue
 		}
 		sources, exempt, limits := s.spares()
+		names, always := slices.Concat(s.Principal["AWS"], s.Principal["Service"]), len(s.Condition) == 0
 		switch {
-		case s.plain() && !s.everybody() && len(s.Condition) == 0 && !slices.ContainsFunc(slices.Concat(s.Principal["AWS"], s.Principal["Service"]), wild):
-			d.read, d.names = append(d.read, s.where), slices.Concat(d.names, s.Principal["AWS"], s.Principal["Service"])
-		case s.plain() && !s.everybody() && len(s.Principal["Service"]) == 0: // no rule sends as a user or role
-		case s.plain() && s.everybody() && len(s.Condition) == 0:
+		case !s.plain():
+			d.unread = append(d.unread, s.where)
+		case s.everybody() && always:
 			d.all = s.where
-		case s.plain() && s.everybody() && limits && d.only == nil:
+		case s.everybody() && limits && d.only == nil:
 			d.read, d.only, d.exempt = append(d.read, s.where), sources, exempt
+		case !s.everybody() && always && !anyWild(names):
+			d.read, d.names = append(d.read, s.where), append(d.names, names...)
+		case !s.everybody() && len(s.Principal["Service"]) == 0: // no rule sends as a user or role
 		default:
 			d.unread = append(d.unread, s.where)
 		}

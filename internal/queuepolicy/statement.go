@@ -60,14 +60,22 @@ func (s statement) conditions() (out []condition) {
 	return out
 }
 
+// equals reports whether the condition holds for its values alone.
+func (c condition) equals() bool { return c.operator == "StringEquals" && !anyWild(c.values) }
+
+// matches reports whether the condition holds for its values, or for what matches them.
+func (c condition) matches() bool {
+	return c.equals() || c.operator != "StringEquals" && compares(c.operator)
+}
+
 // limits returns the values of aws:SourceArn and of aws:SourceAccount to which an Allow
 // statement is limited. ok is false if it has any other condition than one that asks for TLS.
 func (s statement) limits() (arns, accounts []string, ok bool) {
 	for _, c := range s.conditions() {
 		switch {
-		case c.key == sourceArn && arns == nil && compares(c.operator) && (c.operator != "StringEquals" || !anyWild(c.values)):
+		case c.key == sourceArn && arns == nil && c.matches():
 			arns = c.values
-		case c.key == sourceAccount && accounts == nil && c.operator == "StringEquals" && !anyWild(c.values):
+		case c.key == sourceAccount && accounts == nil && c.equals():
 			accounts = c.values
 		case c.key == secureTransport && c.operator == "Bool" && slices.Equal(c.values, texts{"true"}):
 		default:
@@ -86,9 +94,9 @@ func (s statement) roles() (patterns []string, organization string, ok bool) {
 	}
 	for _, c := range s.conditions() {
 		switch {
-		case c.key == principalOrgID && organization == "" && c.operator == "StringEquals" && len(c.values) == 1 && !anyWild(c.values):
+		case c.key == principalOrgID && organization == "" && c.equals() && len(c.values) == 1:
 			organization = c.values[0]
-		case c.key == principalArn && patterns == nil && compares(c.operator) && (c.operator != "StringEquals" || !anyWild(c.values)):
+		case c.key == principalArn && patterns == nil && c.matches():
 			patterns = c.values
 		default:
 			return nil, "", false
