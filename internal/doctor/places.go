@@ -3,6 +3,7 @@ package doctor
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -25,14 +26,13 @@ func (p Places) Named() Places {
 func (p Places) byAccount() (accounts []string, regions map[string][]string) {
 	regions = map[string][]string{}
 	for _, s := range p.Named() {
-		if _, known := regions[s.Account]; !known {
-			accounts = append(accounts, s.Account)
+		of := regions[s.Account]
+		if s.Region != "" {
+			of = append(of, s.Region)
 		}
-		if regions[s.Account] = append(regions[s.Account], s.Region); s.Region == "" {
-			regions[s.Account] = regions[s.Account][:0]
-		}
+		regions[s.Account] = of
 	}
-	return accounts, regions
+	return slices.Sorted(maps.Keys(regions)), regions
 }
 
 // Short names a few places, or counts them; names are those of accounts.

@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -24,13 +25,16 @@ type question struct {
 	principal, action string
 	resources         []string
 	region            string            // where it would be asked; empty: not known
-	context           map[string]string // more condition keys, of type string but for the MFA's and the tags'
+	context           map[string]string // more condition keys
 }
 
 const (
 	mfaKey  = "aws:MultiFactorAuthPresent"
 	tagKeys = "aws:TagKeys"
 )
+
+// keyTypes are the types of condition keys whose values are no strings.
+var keyTypes = map[string]types.ContextKeyTypeEnum{mfaKey: types.ContextKeyTypeEnumBoolean, tagKeys: types.ContextKeyTypeEnumStringList}
 
 // regionKeys are the condition keys that name the request's Region.
 var regionKeys = []string{"aws:RequestedRegion", "ec2:Region"}
@@ -53,14 +57,8 @@ func (q question) entries() (out []types.ContextEntry) {
 	}
 	maps.Copy(known, q.context)
 	for _, key := range slices.Sorted(maps.Keys(known)) {
-		kind := types.ContextKeyTypeEnumString
-		switch key {
-		case mfaKey:
-			kind = types.ContextKeyTypeEnumBoolean
-		case tagKeys:
-			kind = types.ContextKeyTypeEnumStringList
-		}
-		out = append(out, types.ContextEntry{ContextKeyName: aws.String(key), ContextKeyType: kind, ContextKeyValues: []string{known[key]}})
+		out = append(out, types.ContextEntry{ContextKeyName: aws.String(key), ContextKeyValues: []string{known[key]},
+			ContextKeyType: cmp.Or(keyTypes[key], types.ContextKeyTypeEnumString)})
 	}
 	return out
 }

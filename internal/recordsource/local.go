@@ -61,20 +61,19 @@ func (f *Finder) pattern(ctx context.Context, arg string, yield func(File, error
 // folder yields the files in a folder and below. Symbolic links in it are left out: what they
 // lead to is there under its own name, or elsewhere.
 func (f *Finder) folder(ctx context.Context, dir string, yield func(File, error) bool) bool {
-	stopped := false
+	found, stopped := false, false
 	more := func(file File, err error) bool {
+		found = true // with an error, it is not known what is there
 		stopped = !yield(file, err)
 		return !stopped
 	}
 	before := f.outside.Load()
-	found := false
 	_ = fs.WalkDir(os.DirFS(dir), ".", func(name string, entry fs.DirEntry, err error) error {
 		full := filepath.Join(dir, filepath.FromSlash(name))
 		switch {
 		case ctx.Err() != nil:
 			return fs.SkipAll
 		case err != nil:
-			found = true // it is not known what is in there
 			if !more(File{Name: full}, err) {
 				return fs.SkipAll
 			}
@@ -86,16 +85,12 @@ func (f *Finder) folder(ctx context.Context, dir string, yield func(File, error)
 			return nil
 		}
 		file := File{Name: full, Open: func(context.Context) (io.ReadCloser, error) { return os.OpenInRoot(dir, filepath.FromSlash(name)) }}
-		ok := f.pick(filepath.ToSlash(full), file, func(file File, err error) bool {
-			found = true
-			return more(file, err)
-		})
-		if !ok {
+		if !f.pick(filepath.ToSlash(full), file, more) {
 			return fs.SkipAll
 		}
 		return nil
 	})
-	if !stopped && !found && f.outside.Load() == before && ctx.Err() == nil {
+	if !found && f.outside.Load() == before && ctx.Err() == nil {
 		return yield(File{Name: dir}, errNoFolder)
 	}
 	return !stopped
