@@ -89,8 +89,8 @@ func (b bus) rulesTo(ctx context.Context, target string) (out []rule, err error)
 			if err != nil {
 				return nil, err
 			}
-			r := rule{name: name, arn: aws.ToString(x.Arn), pattern: aws.ToString(x.EventPattern), enabled: x.State != ebtypes.RuleStateDisabled, on: b}
-			some, err := r.leading(ctx, func(arn string) (*nextBus, bool) { return nil, arn == target })
+			some, err := b.leading(ctx, ebtypes.Rule{Name: &name, Arn: x.Arn, EventPattern: x.EventPattern, State: x.State},
+				func(arn string) (*nextBus, bool) { return nil, arn == target })
 			if err != nil {
 				return nil, err
 			}
@@ -100,16 +100,16 @@ func (b bus) rulesTo(ctx context.Context, target string) (out []rule, err error)
 	return out, nil
 }
 
-// leading returns the rule with each of its targets that leads to the queue, or to a bus.
-func (r rule) leading(ctx context.Context, leads func(arn string) (next *nextBus, is bool)) (out []rule, err error) {
-	all, err := r.on.api.ListTargetsByRule(ctx, &eventbridge.ListTargetsByRuleInput{Rule: &r.name, EventBusName: &r.on.name})
+// leading returns a rule with each of its targets that leads to the queue, or to a bus.
+func (b bus) leading(ctx context.Context, x ebtypes.Rule, leads func(arn string) (next *nextBus, is bool)) (out []rule, err error) {
+	all, err := b.api.ListTargetsByRule(ctx, &eventbridge.ListTargetsByRuleInput{Rule: x.Name, EventBusName: &b.name})
 	if err != nil {
 		return nil, err
 	}
 	for _, t := range all.Targets {
 		if next, is := leads(aws.ToString(t.Arn)); is {
-			r.target, r.next = t, next
-			out = append(out, r)
+			out = append(out, rule{name: aws.ToString(x.Name), arn: aws.ToString(x.Arn), pattern: aws.ToString(x.EventPattern),
+				enabled: x.State != ebtypes.RuleStateDisabled, on: b, target: t, next: next})
 		}
 	}
 	return out, nil
@@ -127,8 +127,7 @@ func (b bus) forwarders(ctx context.Context, leads func(arn string) (*nextBus, b
 			return nil, err
 		}
 		for _, x := range all.Rules {
-			r := rule{name: aws.ToString(x.Name), arn: aws.ToString(x.Arn), pattern: aws.ToString(x.EventPattern), enabled: x.State != ebtypes.RuleStateDisabled, on: b}
-			some, err := r.leading(ctx, leads)
+			some, err := b.leading(ctx, x, leads)
 			if err != nil {
 				return nil, err
 			}

@@ -21,7 +21,6 @@ type trailAPI interface {
 // trail is what CloudTrail says of one trail.
 type trail struct {
 	arn, home     string
-	everywhere    bool // multi-Region
 	logging       bool
 	deliveryError string
 	basic         []types.EventSelector
@@ -46,9 +45,9 @@ func askTrails(ctx context.Context, api trailAPI, region string) (all []trail, e
 		return nil, err
 	}
 	for _, t := range out.TrailList {
-		x := trail{arn: aws.ToString(t.TrailARN), home: aws.ToString(t.HomeRegion), everywhere: aws.ToBool(t.IsMultiRegionTrail)}
+		x := trail{arn: aws.ToString(t.TrailARN), home: aws.ToString(t.HomeRegion)}
 		switch {
-		case !x.covers(region):
+		case !aws.ToBool(t.IsMultiRegionTrail) && x.home != region:
 			continue
 		case len(all) == maxTrails:
 			x.unknown = &finding{Unknown, fmt.Sprintf("can't tell: none of the %d trails that were asked about will do, and more cover this Region", maxTrails), ""}
@@ -62,8 +61,6 @@ func askTrails(ctx context.Context, api trailAPI, region string) (all []trail, e
 	}
 	return all, nil
 }
-
-func (t trail) covers(region string) bool { return t.everywhere || t.home == region }
 
 func (t *trail) ask(ctx context.Context, api trailAPI) error {
 	status, err := api.GetTrailStatus(ctx, &cloudtrail.GetTrailStatusInput{Name: &t.arn})
