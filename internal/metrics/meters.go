@@ -79,12 +79,12 @@ func New() *Meters {
 		delay:    histogram("detection_delay_seconds", "From a deletion to the alert about it on disk, for deletions that an event reported.", 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600),
 		oldest: auto.NewGauge(prometheus.GaugeOpts{Name: "flowkeeper_queue_oldest_message_seconds",
 			Help: "Age of the oldest message that the last receive brought; 0 when it brought none."}),
+		logFileBytes: counter("log_file_bytes_total", "Bytes that were read of log files, inflated.").WithLabelValues(),
 	}
-	m.logFileBytes = auto.NewCounter(prometheus.CounterOpts{Name: "flowkeeper_log_file_bytes_total", Help: "Bytes that were read of log files, inflated."})
+	// Every series begins with 0: Prometheus sees no increase of one that begins with 1.
 	for _, o := range []string{FileRead, FileOfOthers, FileOfOtherAccount, FileUnlisted, FileRefused, FileUnreadable} {
 		m.logFiles.WithLabelValues(o)
 	}
-	// Every series begins with 0: Prometheus sees no increase of one that begins with 1.
 	for _, o := range []string{outcomeCreated, outcomeAdopted, outcomeBlocked, outcomeClosed} {
 		m.restores.WithLabelValues(o)
 	}
@@ -182,11 +182,11 @@ func (m *Meters) call(ctx context.Context, in middleware.FinalizeInput, next mid
 
 // callOutcome returns the class of a call's answer.
 func callOutcome(err error) string {
-	var api smithy.APIError
 	if err == nil {
 		return "ok"
 	}
-	if !errors.As(err, &api) {
+	api, is := errors.AsType[smithy.APIError](err)
+	if !is {
 		return "failed"
 	}
 	if _, throttled := retry.DefaultThrottleErrorCodes[api.ErrorCode()]; throttled {

@@ -119,10 +119,8 @@ func deployed(t *testing.T, name string) string {
 	return string(text)
 }
 
-// templatePolicy is a policy of deploy/cloudformation/flowkeeper.yaml as CloudFormation
-// makes it, without or with a role that replays.
-// templatePolicy is a policy of the template, with ReplayRoleArn and where some more of its
-// conditions hold.
+// templatePolicy is a policy of deploy/cloudformation/flowkeeper.yaml as CloudFormation makes it,
+// with ReplayRoleArn, and where some more of the template's conditions hold.
 func templatePolicy(t *testing.T, resource, replays string, hold ...string) string {
 	t.Helper()
 	var template struct {
