@@ -72,7 +72,9 @@ func (f FlowLog) checkDestination() error {
 		}
 		return nil
 	}
-	if a, err := arn.Parse(f.LogDestination); err != nil || a.Resource == "" || service != "" && a.Service != service {
+	a, err := arn.Parse(f.LogDestination)
+	ofAnother := service != "" && a.Service != service
+	if err != nil || a.Resource == "" || ofAnother {
 		return fmt.Errorf("log_destination %q: not the ARN of a destination of type %s", f.LogDestination, f.LogDestinationType)
 	}
 	return nil

@@ -39,13 +39,14 @@ func Better(text, queueARN string, known Sources) (better string, ok bool) {
 	for _, s := range p.statements {
 		strangers, ok := s.strangers([]string{own, known.Self})
 		onlyStrangers := ok && len(strangers) > 0 && len(strangers) == len(s.Principal["AWS"])+len(s.Principal["Service"])
-		onlySends := !slices.ContainsFunc(s.Action, func(a string) bool { return !strings.EqualFold(a, sendMessage) })
+		allowsMore := s.Effect == "Allow" && slices.ContainsFunc(s.Action, func(a string) bool { return !strings.EqualFold(a, sendMessage) })
+		deniesSome := s.Effect == "Deny" && (s.sparesServices() || !s.everybody())
 		switch {
 		case s.Effect == "Allow" && onlyStrangers && len(s.losses(queueARN)) > 0:
 			if known.Self != own {
 				return "", false // we may be one of those that receive by it
 			}
-		case !s.about(sendMessage, queueARN), s.Effect == "Allow" && !onlySends, s.Effect == "Deny" && (s.sparesServices() || !s.everybody()):
+		case !s.about(sendMessage, queueARN), allowsMore, deniesSome:
 			p.document.Statement = append(p.document.Statement, s.raw)
 		case !s.plain():
 			return "", false // it may deny more than sending

@@ -30,7 +30,8 @@ func (p policy) judgeReceivers(queueARN string, own []string) Verdict {
 	for _, s := range p.statements {
 		may := s.losses(queueARN)
 		who, ok := s.strangers(own)
-		if s.Effect != "Allow" || len(may) == 0 || ok && len(who) == 0 {
+		onlyOwn := ok && len(who) == 0
+		if s.Effect != "Allow" || len(may) == 0 || onlyOwn {
 			continue
 		}
 		switch denying := p.denying(may, queueARN); {
@@ -72,7 +73,8 @@ func (s statement) strangers(own []string) (out []string, ok bool) {
 // denying returns the Deny statements that may keep outsiders from some of the actions.
 func (p policy) denying(actions []string, queueARN string) (where []string) {
 	for _, s := range p.statements {
-		if s.Effect != "Deny" || s.ifFalse(secureTransport) || s.plain() && !s.everybody() {
+		onlySome := s.plain() && !s.everybody()
+		if s.Effect != "Deny" || s.ifFalse(secureTransport) || onlySome {
 			continue
 		}
 		if slices.ContainsFunc(s.losses(queueARN), func(action string) bool { return slices.Contains(actions, action) }) {
