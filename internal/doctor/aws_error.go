@@ -18,16 +18,14 @@ const maxWords = 300 // of what AWS says
 
 // errorText returns AWS's error, or why AWS did not answer, without the text that the SDK adds.
 func errorText(err error) string {
-	var api smithy.APIError
 	var dial *net.OpError
 	var garbled *smithy.DeserializationError
-	text := ""
-	switch {
-	case errors.As(err, &api):
-		text = api.ErrorCode()
-		if m := api.ErrorMessage(); m != "" && m != text {
-			text += ": " + m
-		}
+	text := err.Error()
+	switch c, message := apiError(err); {
+	case c != "" && (message == "" || message == c):
+		text = c
+	case c != "":
+		text = c + ": " + message
 	case errors.As(err, &garbled):
 		text = "something that is no answer of AWS's"
 	case errors.Is(err, context.DeadlineExceeded):
@@ -36,8 +34,6 @@ func errorText(err error) string {
 		text = scopes.NoCredentialsText
 	case errors.As(err, &dial):
 		text = dial.Error()
-	default:
-		text = err.Error()
 	}
 	return alert.Clean(text, maxWords)
 }
