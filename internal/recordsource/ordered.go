@@ -26,18 +26,22 @@ func Ordered[In, Out any](ctx context.Context, workers int, inputs iter.Seq[In],
 		defer cancel()
 
 		todo := make(chan job)
-		queue := make(chan job, workers) // the same jobs, in order
+		queue := make(chan job, workers) // the same jobs, in order; each one's out is closed
 		all.Go(func() {
 			defer close(queue)
 			defer close(todo)
 			for in := range inputs {
 				j := job{in, make(chan Out, perInput)}
-				for _, to := range []chan job{queue, todo} {
-					select {
-					case to <- j:
-					case <-ctx.Done():
-						return
-					}
+				select {
+				case queue <- j:
+				case <-ctx.Done():
+					return
+				}
+				select {
+				case todo <- j:
+				case <-ctx.Done():
+					close(j.out)
+					return
 				}
 			}
 		})
@@ -57,19 +61,10 @@ func Ordered[In, Out any](ctx context.Context, workers int, inputs iter.Seq[In],
 			})
 		}
 		for j := range queue {
-			for {
-				select {
-				case out, ok := <-j.out:
-					if ok {
-						if !yield(out) {
-							return
-						}
-						continue
-					}
-				case <-ctx.Done():
+			for out := range j.out {
+				if ctx.Err() != nil || !yield(out) {
 					return
 				}
-				break
 			}
 		}
 	}
