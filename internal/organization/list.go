@@ -66,35 +66,28 @@ var errMoved = fmt.Errorf("%w: accounts and OUs do not fit together, as if accou
 
 func list(ctx context.Context, api API, include, exclude []string) (Listing, error) {
 	byUnit := slices.ContainsFunc(slices.Concat(include, exclude), isUnit)
-	var accounts map[string]Account
-	var units *tree
-	moved := true
-	for n := 0; n < tries && moved; n++ {
-		var err error
-		if accounts, err = all(ctx, api); err != nil {
+	for n := 1; ; n++ {
+		accounts, err := all(ctx, api)
+		if err != nil {
 			return Listing{}, err
 		}
-		if units, err = unitsWithin(ctx, api, byUnit); errors.Is(err, errMoved) {
-			continue
+		units, err := unitsWithin(ctx, api, byUnit)
+		if err == nil && !units.agrees(accounts) {
+			err = errMoved
 		}
-		if err != nil && !byUnit && ctx.Err() == nil {
+		switch {
+		case errors.Is(err, errMoved) && n < tries:
+			continue
+		case err == nil:
+			err = units.hasAll(include, exclude)
+		case !byUnit && ctx.Err() == nil:
 			return selected(accounts, nil, include, exclude, err), nil
 		}
 		if err != nil {
 			return Listing{}, err
 		}
-		moved = !units.agrees(accounts)
+		return selected(accounts, units, include, exclude, nil), nil
 	}
-	if moved && !byUnit {
-		return selected(accounts, nil, include, exclude, errMoved), nil
-	}
-	if moved {
-		return Listing{}, errMoved
-	}
-	if err := units.hasAll(include, exclude); err != nil {
-		return Listing{}, err
-	}
-	return selected(accounts, units, include, exclude, nil), nil
 }
 
 // unitsWithin reads the tree of OUs, within treeTimeout if nothing is selected by it.
