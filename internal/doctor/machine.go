@@ -247,11 +247,8 @@ func (m *machine) get(ctx context.Context, path string) (string, error) {
 // oldest returns the age of the oldest message that the daemon here last received, if there
 // is one.
 func (m *machine) oldest(ctx context.Context) (age time.Duration, known bool) {
-	if m.Config.HTTP.Listen == "" {
-		return 0, false
-	}
 	text, err := m.get(ctx, "/metrics")
-	if err != nil {
+	if err != nil { // also if http.listen is empty
 		return 0, false
 	}
 	for line := range strings.Lines(text) {

@@ -81,11 +81,9 @@ func judgeDepartures(facts stateFacts) (out []finding) {
 // here returns how many flow logs are protected in each scope, without the accounts that departed.
 func (m stateFacts) here() map[inventory.Scope]int {
 	out := maps.Clone(m.protected)
-	for s := range out {
-		if slices.ContainsFunc(m.members, func(a organization.Member) bool { return a.ID == s.Account && a.Departed() }) {
-			delete(out, s)
-		}
-	}
+	maps.DeleteFunc(out, func(s inventory.Scope, _ int) bool {
+		return slices.ContainsFunc(m.members, func(a organization.Member) bool { return a.ID == s.Account && a.Departed() })
+	})
 	return out
 }
 
