@@ -22,22 +22,17 @@ type accountOutages struct {
 
 func newAccountOutages(d *Daemon) *accountOutages {
 	return &accountOutages{d: d, expected: map[string]bool{}, Places: places{d}.alerts(pipeline.Kind{
-		Part: pipeline.ReachingAccount, Whole: true, Words: accountWords{d},
+		Part: pipeline.ReachingAccount, Whole: true,
+		One: func(ctx context.Context, f pipeline.Failing) string {
+			n, regions, err := protectedIn(ctx, d.store, f.Account)
+			return fmt.Sprintf("the account %s can't be reached in any Region. %s. %s", f.Name, unseen(n, regions, err), f.Err)
+		},
+		Many: func(f pipeline.Failing) string {
+			return fmt.Sprintf("more than %d accounts can't be reached: `flowkeeper accounts list` lists all. One of them is %s: %s", pipeline.MostSingle, f.Name, f.Err)
+		},
 		Recovery:  "the account can be reached again",
 		Recovered: "the accounts that had no alert of their own can be reached again",
 	})}
-}
-
-// accountWords say that an account can't be reached.
-type accountWords struct{ d *Daemon }
-
-func (w accountWords) One(ctx context.Context, p pipeline.Place, name string, _ []string, _ bool, err error) string {
-	n, regions, cerr := protectedIn(ctx, w.d.store, p.Account)
-	return fmt.Sprintf("the account %s can't be reached in any Region. %s. %s", name, unseen(n, regions, cerr), err)
-}
-
-func (accountWords) Many(_ pipeline.Place, name string, _ []string, err error) string {
-	return fmt.Sprintf("more than %d accounts can't be reached: `flowkeeper accounts list` lists all. One of them is %s: %s", pipeline.MostSingle, name, err)
 }
 
 // fail notes that a scope can't be refreshed because of the credentials of its account; failures is how often in

@@ -33,21 +33,16 @@ type discovery struct {
 
 func newDiscovery(d *Daemon) *discovery {
 	return &discovery{d: d, rounds: newRounds(), failures: map[string]int{}, outages: places{d}.alerts(pipeline.Kind{
-		Part: pipeline.ListingRegions, Whole: true, Urgent: true, Earlier: notify.Refreshing, Words: discoveryWords{},
+		Part: pipeline.ListingRegions, Whole: true, Urgent: true, Earlier: notify.Refreshing,
+		One: func(_ context.Context, f pipeline.Failing) string {
+			return fmt.Sprintf("Flowkeeper can't ask AWS which Regions the account %s has enabled, so that a newly enabled one would not be protected: %s", f.Name, f.Err)
+		},
+		Many: func(f pipeline.Failing) string {
+			return fmt.Sprintf("Flowkeeper can't ask AWS which Regions more than %d accounts have enabled, so that a newly enabled one would not be protected: `flowkeeper doctor` lists all. One of them is %s: %s", pipeline.MostSingle, f.Name, f.Err)
+		},
 		Recovery:  "AWS says again which Regions the account has enabled",
 		Recovered: "AWS says again which Regions the accounts have enabled",
 	})}
-}
-
-// discoveryWords say that Flowkeeper can't ask which Regions an account has enabled.
-type discoveryWords struct{}
-
-func (discoveryWords) One(_ context.Context, _ pipeline.Place, name string, _ []string, _ bool, err error) string {
-	return fmt.Sprintf("Flowkeeper can't ask AWS which Regions the account %s has enabled, so that a newly enabled one would not be protected: %s", name, err)
-}
-
-func (discoveryWords) Many(_ pipeline.Place, name string, _ []string, err error) string {
-	return fmt.Sprintf("Flowkeeper can't ask AWS which Regions more than %d accounts have enabled, so that a newly enabled one would not be protected: `flowkeeper doctor` lists all. One of them is %s: %s", pipeline.MostSingle, name, err)
 }
 
 // run discovers until ctx ends, and starts the loops of new scopes.

@@ -15,26 +15,21 @@ import (
 // that is taken away one for each Region.
 func newRegionOutages(d *Daemon) *pipeline.Places {
 	return places{d}.alerts(pipeline.Kind{
-		Part: notify.Refreshing, Words: regionWords{},
+		Part: notify.Refreshing,
+		One: func(_ context.Context, f pipeline.Failing) string {
+			text := "the inventory can't be refreshed"
+			if len(f.Regions) > 1 {
+				text += " in " + alert.Plural(len(f.Regions), "Region") + " (" + strings.Join(f.Regions, ", ") + ")"
+			}
+			if !f.Urgent {
+				text += "; no protected flow logs are there"
+			}
+			return text + ": " + f.Err.Error()
+		},
+		Many: func(f pipeline.Failing) string {
+			return fmt.Sprintf("the inventory can't be refreshed in Regions of many accounts: `flowkeeper doctor` lists all. One is %s of %s: %s", f.Regions[0], f.Name, f.Err)
+		},
 		Recovery:  refreshedAgain,
 		Recovered: "the Regions of accounts that had no alert of their own can be refreshed again",
 	})
-}
-
-// regionWords say that Regions can't be refreshed.
-type regionWords struct{}
-
-func (regionWords) One(_ context.Context, _ pipeline.Place, _ string, regions []string, urgent bool, err error) string {
-	text := "the inventory can't be refreshed"
-	if len(regions) > 1 {
-		text += " in " + alert.Plural(len(regions), "Region") + " (" + strings.Join(regions, ", ") + ")"
-	}
-	if !urgent {
-		text += "; no protected flow logs are there"
-	}
-	return text + ": " + err.Error()
-}
-
-func (regionWords) Many(_ pipeline.Place, name string, regions []string, err error) string {
-	return fmt.Sprintf("the inventory can't be refreshed in Regions of many accounts: `flowkeeper doctor` lists all. One is %s of %s: %s", regions[0], name, err)
 }

@@ -74,16 +74,12 @@ func (f fleet) HasProtected(_ context.Context, account, _ string) (bool, error) 
 func (fleet) AccountName(_ context.Context, account string) string { return "the account " + account }
 func (fleet) AllRefreshed() time.Time                              { return time.Now().Add(10 * time.Minute) }
 
-// words are "N Regions of the account fail: ERROR".
-type words struct{}
-
-func (words) One(_ context.Context, _ Place, name string, regions []string, _ bool, err error) string {
-	return fmt.Sprintf("%d Regions of %s: %s", len(regions), name, err)
+// one is "N Regions of the account fail: ERROR".
+func one(_ context.Context, f Failing) string {
+	return fmt.Sprintf("%d Regions of %s: %s", len(f.Regions), f.Name, f.Err)
 }
 
-func (words) Many(_ Place, name string, _ []string, err error) string {
-	return fmt.Sprintf("many places, such as %s: %s", name, err)
-}
+func many(f Failing) string { return fmt.Sprintf("many places, such as %s: %s", f.Name, f.Err) }
 
 // lookAt has Run's goroutine look at all that has changed, once.
 func lookAt(ctx context.Context, o *Places) {

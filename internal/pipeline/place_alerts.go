@@ -171,7 +171,7 @@ func (o *Places) alert(ctx context.Context, p Place, failing []inventory.Scope, 
 		return
 	}
 	o.covered = true
-	text := o.kind.Many(p, o.fleet.AccountName(ctx, p.Account), regionsOf(failing), err)
+	text := o.kind.Many(o.failingIn(ctx, p, failing, urgent, err))
 	switch {
 	case !urgent:
 		o.together.AlertOnce(ctx, false, text)
@@ -186,22 +186,23 @@ func (o *Places) alertOwn(ctx context.Context, p Place, a *alertedPlace, failing
 	if urgent {
 		out = a.own.High
 	}
-	regions, region := regionsOf(failing), ""
-	if len(regions) == 1 {
-		region = regions[0]
+	f, region := o.failingIn(ctx, p, failing, urgent, err), ""
+	if len(f.Regions) == 1 {
+		region = f.Regions[0]
 	}
-	out.AlertIn(ctx, region, o.kind.One(ctx, p, o.fleet.AccountName(ctx, p.Account), regions, urgent, err))
+	out.AlertIn(ctx, region, o.kind.One(ctx, f))
 }
 
-// regionsOf are the Regions of scopes, in order.
-func regionsOf(failing []inventory.Scope) (regions []string) {
+// failingIn is what an alert says of the scopes that fail in a place.
+func (o *Places) failingIn(ctx context.Context, p Place, failing []inventory.Scope, urgent bool, err error) Failing {
+	f := Failing{Account: p.Account, Name: o.fleet.AccountName(ctx, p.Account), Urgent: urgent, Err: err}
 	for _, s := range failing {
 		if s.Region != "" {
-			regions = append(regions, s.Region)
+			f.Regions = append(f.Regions, s.Region)
 		}
 	}
-	slices.Sort(regions)
-	return regions
+	slices.Sort(f.Regions)
+	return f
 }
 
 // Urgent reports whether a scope that fails may have protected flow logs.

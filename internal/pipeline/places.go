@@ -29,15 +29,17 @@ type Kind struct {
 	Urgent bool
 	// Earlier is the part under which earlier versions alerted of an account; empty: none.
 	Earlier notify.Part
-	Words
+	// One is the text of the alert about one place, Many that about the places beyond MostSingle, of which it names one.
+	One  func(context.Context, Failing) string
+	Many func(Failing) string
 }
 
-// Words are the texts of the alerts of a kind. name is the account's, with its number.
-type Words interface {
-	// One is about one place. regions are those that no alert was about yet.
-	One(ctx context.Context, p Place, name string, regions []string, urgent bool, err error) string
-	// Many is about the places beyond MostSingle, of which p is one.
-	Many(p Place, name string, regions []string, err error) string
+// Failing is what an alert says of a place that fails.
+type Failing struct {
+	Account, Name string   // the number, and the name with the number
+	Regions       []string // those that no alert was about yet, in order
+	Urgent        bool
+	Err           error // the last one
 }
 
 // Fleet is what Places asks about accounts and their Regions.

@@ -19,7 +19,7 @@ func TestI1UrgentPlacesBeyondTenOnAFullDisk(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		out, protects := newBox(), fleet{}
-		o := NewPlaces(out, protects, Kind{Part: ReachingAccount, Whole: true, Words: words{}})
+		o := NewPlaces(out, protects, Kind{Part: ReachingAccount, Whole: true, One: one, Many: many})
 		fail := func(n int, protected bool) {
 			s := inventory.Scope{Account: fmt.Sprint(111100000000 + n)}
 			protects[s.Account] = protected
@@ -56,7 +56,7 @@ func TestI7NoRecoveryWhileItFails(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		out, s := newBox(), inventory.Scope{Account: account, Region: region}
-		o := NewPlaces(out, fleet{account: true}, Kind{Part: notify.Refreshing, Recovery: "it works again", Words: words{}})
+		o := NewPlaces(out, fleet{account: true}, Kind{Part: notify.Refreshing, Recovery: "it works again", One: one, Many: many})
 		for range 5 {
 			for _, c := range []scopes.Cause{scopes.Unanswered, scopes.Denied} {
 				time.Sleep(time.Hour)
@@ -80,7 +80,7 @@ func TestI7NoRecoveryWhileItFails(t *testing.T) {
 // TestFailSaysHowManyPlacesFail when one of them begins to, and zero when it goes on.
 func TestFailSaysHowManyPlacesFail(t *testing.T) {
 	t.Parallel()
-	o := NewPlaces(newBox(), fleet{}, Kind{Part: ReachingAccount, Whole: true, Words: words{}})
+	o := NewPlaces(newBox(), fleet{}, Kind{Part: ReachingAccount, Whole: true, One: one, Many: many})
 	fail := func(account string) int {
 		return o.Fail(inventory.Scope{Account: account}, "", errors.New("refused"))
 	}
