@@ -119,7 +119,7 @@ func worse(a, b string) string {
 func (w *Watcher) readFile(ctx context.Context, id string, o Object) (outcome string) {
 	log := w.log.With("message", id, "bucket", o.Bucket, "key", o.Key)
 	h := handover{id: id, handle: func(m Message) error { return w.call(ctx, m) }, ignore: func(n cloudtrail.NoCall) { w.ignoreRecord(id, n) }}
-	err := w.read(ctx, o, &h)
+	err := recovered(func() error { return w.Files.Read(ctx, o, h.found) })
 	if s, ok := errors.AsType[*SuspectError](err); ok {
 		h.suspects = append(h.suspects, s.Suspect)
 	}
@@ -140,16 +140,6 @@ func (w *Watcher) readFile(ctx context.Context, id string, o Object) (outcome st
 		return Ignored
 	}
 	return Handled
-}
-
-// read returns a panic as an error.
-func (w *Watcher) read(ctx context.Context, o Object, h *handover) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("panic: %v", p)
-		}
-	}()
-	return w.Files.Read(ctx, o, h.found)
 }
 
 // handover passes the records of one log file to the handler, some at a time.

@@ -103,13 +103,18 @@ func (w *Watcher) callHandler(ctx context.Context, m types.Message, msg Message)
 }
 
 // call calls the handler, and returns a panic of it as an error.
-func (w *Watcher) call(ctx context.Context, msg Message) (err error) {
+func (w *Watcher) call(ctx context.Context, msg Message) error {
+	return recovered(func() error { return w.handler.RecordMessage(ctx, msg) })
+}
+
+// recovered calls fn, and returns a panic as an error.
+func recovered(fn func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("panic: %v", p)
 		}
 	}()
-	return w.handler.RecordMessage(ctx, msg)
+	return fn()
 }
 
 // keepHidden extends the message's visibility timeout each time half of it is
