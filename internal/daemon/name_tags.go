@@ -59,7 +59,12 @@ func (n *nameTags) refreshed(s inventory.Scope, found bool) {
 		defer leave()
 		for again := true; again; {
 			var all time.Time
-			err := recovered("names of "+s.String(), func() (err error) { all, err = n.ask(ctx, s); return err })
+			err := recovered("names of "+s.String(), func() (err error) {
+				if api, ours := n.d.fleet.Tags(s); ours {
+					all, err = askNameTags(ctx, n.d.store, api, s, time.Now())
+				}
+				return err
+			})
 			again = n.asked(ctx, s, all, err)
 		}
 	})
@@ -113,17 +118,8 @@ func (n *nameTags) asked(ctx context.Context, s inventory.Scope, all time.Time, 
 	return false
 }
 
-// ask asks for the names of the resources of a scope, of new ones or of all, and stores them. It
+// askNameTags asks for the names of the resources of a scope, of new ones or of all, and stores them. It
 // returns since when those of all are known.
-func (n *nameTags) ask(ctx context.Context, s inventory.Scope) (all time.Time, err error) {
-	api, ours := n.d.fleet.Tags(s)
-	if !ours {
-		return time.Time{}, nil
-	}
-	return askNameTags(ctx, n.d.store, api, s, time.Now())
-}
-
-// askNameTags is nameTags.ask at a time.
 func askNameTags(ctx context.Context, st *store.Store, api inventory.TagDescriber, s inventory.Scope, now time.Time) (all time.Time, err error) {
 	all, row, err := st.NamesKnown(ctx, s)
 	if err != nil {
