@@ -21,7 +21,8 @@ import (
 	"flowkeeper/remediate/tamper"
 )
 
-// connect asks AWS for its accounts and Regions, and makes what needs them.
+// connect has two phases. In the first one it finds out what it needs of AWS and of the state file, and may fail:
+// then nothing of the daemon has changed, and it may be called again. In the second one it makes what needs that.
 func (d *Daemon) connect(ctx context.Context) error {
 	remembered, err := d.store.Scopes(ctx)
 	if err != nil {
@@ -41,34 +42,39 @@ func (d *Daemon) connect(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := d.sameAccount(ctx, fleet); err != nil {
+	if err := d.sameAccount(ctx, fleet, remembered); err != nil {
 		return err
 	}
 	key, err := d.tokenKey(ctx)
 	if err != nil {
 		return err
 	}
-	d.fleet = fleet
+	d.build(fleet, members, Policy(d.Config, key))
+	d.connected.Store(true)
+	return nil
+}
+
+// build is the second phase of connect: it makes what needs the accounts and their Regions.
+func (d *Daemon) build(fleet *scopes.Fleet, members *membership, policy incident.Policy) {
+	d.fleet, d.membership = fleet, members
+	d.refreshes, d.nameTags, d.discovery = newRefreshes(d), newNameTags(d), newDiscovery(d)
+	d.depends = &dependencies{store: d.store, log: d.Log, queue: d.queue.URL, client: d.sqs}
+	d.depends.follow(d.Config, fleet.Scopes())
 	d.remediator = &remediate.Remediator{
-		Store: d.store.Remediation(), News: d.store.News(), Snapshot: observedSnapshot{d.store, d}, Fleet: fleet, Policy: Policy(d.Config, key),
+		Store: d.store.Remediation(), News: d.store.News(), Snapshot: observedSnapshot{d.store, d}, Fleet: fleet, Policy: policy,
+		RefreshSoon: d.refreshes.soon, RefreshAsks: d.refreshes.asks,
 		Meter: d.meters, Now: time.Now, Log: d.Log, AlertsAdded: d.wakeSenders, BypassOutbox: d.bypassOutbox,
+		Tampering: &tamper.Handler{
+			Store: d.store.Tampering(), Policy: policy, Dependencies: d.depends.all, Tampered: d.refreshes.alert,
+			Now: time.Now, AlertsAdded: d.wakeSenders, BypassOutbox: d.bypassOutbox,
+		},
 	}
 	d.rehearser = &rehearse.Rehearser{
-		Store: d.store.Rehearsals(), Restores: d.remediator, AlertOnly: d.remediator.Policy.AlertOnly, Others: d.Config.Rehearsal.Principals,
+		Store: d.store.Rehearsals(), Restores: d.remediator, AlertOnly: policy.AlertOnly, Others: d.Config.Rehearsal.Principals,
 		EC2: func(s inventory.Scope) (rehearse.EC2, bool) { return fleet.EC2(s) }, Caller: fleet.Caller,
 		Now: time.Now, Log: d.Log, AlertsAdded: d.wakeSenders,
 	}
 	d.remediator.Rehearsals = d.rehearser
-	d.depends = &dependencies{store: d.store, log: d.Log, queue: d.queue.URL, client: d.sqs}
-	d.depends.follow(d.Config, fleet.Scopes())
-	d.refreshes, d.nameTags, d.discovery, d.membership = newRefreshes(d), newNameTags(d), newDiscovery(d), members
-	d.remediator.Tampering = &tamper.Handler{
-		Store: d.store.Tampering(), Policy: d.remediator.Policy, Dependencies: d.depends.all, Tampered: d.refreshes.alert,
-		Now: time.Now, AlertsAdded: d.wakeSenders, BypassOutbox: d.bypassOutbox,
-	}
-	d.remediator.RefreshSoon, d.remediator.RefreshAsks = d.refreshes.soon, d.refreshes.asks
-	d.connected.Store(true)
-	return nil
 }
 
 // tokenKey returns the key of ClientTokens: that of the configuration, which goes into the
@@ -85,26 +91,20 @@ func (d *Daemon) tokenKey(ctx context.Context) (incident.TokenKey, error) {
 // sameAccount returns an error if the configuration names no accounts and the state file
 // has flow logs, but none of the account of these credentials. With such credentials the
 // daemon would ignore every message and report that all is well (I13). An account whose
-// flow logs are all gone is in the state file still.
-func (d *Daemon) sameAccount(ctx context.Context, fleet *scopes.Fleet) error {
+// flow logs are all gone is in the state file still: known are its scopes.
+func (d *Daemon) sameAccount(ctx context.Context, fleet *scopes.Fleet, known []inventory.Scope) error {
 	if len(d.Config.Accounts) > 0 || d.Config.Organization.RoleName != "" {
 		return nil
 	}
 	accounts, err := d.store.Guarded(ctx)
-	if err != nil || len(accounts) == 0 {
-		return err
-	}
-	known, err := d.store.Scopes(ctx)
 	if err != nil {
 		return err
 	}
-	for _, s := range fleet.Scopes() {
-		if slices.ContainsFunc(known, func(k inventory.Scope) bool { return k.Account == s.Account }) {
-			return nil
-		}
-		err = fmt.Errorf("these credentials act in account %s, and the state file has protected flow logs of %s: see whose they are, or name under accounts what is to be protected", s.Account, strings.Join(accounts, ", "))
+	own := fleet.Accounts()[0] // that of the credentials
+	if len(accounts) == 0 || slices.ContainsFunc(known, func(s inventory.Scope) bool { return s.Account == own }) {
+		return nil
 	}
-	return err
+	return fmt.Errorf("these credentials act in account %s, and the state file has protected flow logs of %s: see whose they are, or name under accounts what is to be protected", own, strings.Join(accounts, ", "))
 }
 
 // mayConnectLater returns nil if the daemon should go on and try again: the error may pass,

@@ -101,7 +101,7 @@ func (d *Daemon) open(ctx context.Context) (err error) {
 	if d.refreshing, d.rehearsing, err = schedules(d.Config); err != nil {
 		return err
 	}
-	if err = d.listen(); err != nil {
+	if d.listener, err = listen(d.Config.HTTP.Listen); err != nil { // first, so that an address in use ends the daemon at once
 		return err
 	}
 	d.meters = metrics.New()

@@ -13,16 +13,15 @@ import (
 	"flowkeeper/inventory"
 )
 
-// listen opens http.listen before anything else starts, so that an address in use ends the
-// daemon at once.
-func (d *Daemon) listen() (err error) {
-	if d.Config.HTTP.Listen == "" {
-		return nil
+// listen opens http.listen, or returns nil if that is empty.
+func listen(address string) (l net.Listener, err error) {
+	if address == "" {
+		return nil, nil
 	}
-	if d.listener, err = net.Listen("tcp", d.Config.HTTP.Listen); err != nil {
-		return fmt.Errorf("http.listen: %w: choose another address, or \"\" for none", err)
+	if l, err = net.Listen("tcp", address); err != nil {
+		err = fmt.Errorf("http.listen: %w: choose another address, or \"\" for none", err)
 	}
-	return nil
+	return l, err
 }
 
 // serve answers /healthz, /readyz and /metrics until ctx ends.
