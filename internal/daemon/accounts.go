@@ -107,16 +107,13 @@ func accountNames(members []organization.Member) string {
 	const most = 10
 	var names []string
 	for _, m := range members[:min(len(members), most)] {
-		names = append(names, accountName(m))
+		names = append(names, alert.WithAccount(m.ID, m.Name))
 	}
 	if more := len(members) - most; more > 0 {
 		names = append(names, fmt.Sprintf("%d more", more))
 	}
 	return strings.Join(names, ", ")
 }
-
-// accountName is a name with the number, or the number alone.
-func accountName(m organization.Member) string { return alert.WithAccount(m.ID, m.Name) }
 
 // nameOfAccount is an account with its name, where that is known.
 func nameOfAccount(ctx context.Context, d *Daemon, account string) string {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 
+	"flowkeeper/alert"
 	"flowkeeper/internal/organization"
 	"flowkeeper/internal/pipeline"
 	"flowkeeper/inventory"
@@ -95,7 +96,7 @@ func (v departures) alertSingle(ctx context.Context, m organization.Member) {
 	}
 	n, regions, err := protectedIn(ctx, v.d.store, m.ID)
 	urgent := n > 0 || err != nil // nobody knows: better too urgent
-	o.AlertOnce(ctx, urgent, fmt.Sprintf("the account %s %s. %s", accountName(m), whyDeparted(m), unwatched(n, regions, err)))
+	o.AlertOnce(ctx, urgent, fmt.Sprintf("the account %s %s. %s", alert.WithAccount(m.ID, m.Name), whyDeparted(m), unwatched(n, regions, err)))
 }
 
 func (v departures) alertTogether(ctx context.Context, at int64, group []organization.Member, all int) {

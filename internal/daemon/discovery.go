@@ -48,17 +48,17 @@ func newDiscovery(d *Daemon) *discovery {
 // run discovers until ctx ends, and starts the loops of new scopes.
 func (v *discovery) run(ctx context.Context) error {
 	again := v.d.fleet.Unlisted()
-	for last := time.Now().Add(-discoverPause); ; {
+	for {
 		pause := discoverEvery
 		if again {
 			pause = discoverAgain
 		}
-		if !v.await(ctx, last, pause) {
+		if !v.await(ctx, pause) {
 			return nil
 		}
-		last = time.Now()
+		began := time.Now()
 		added, failed := v.d.fleet.Discover(ctx)
-		v.done(last)
+		v.done(began)
 		for _, s := range added {
 			v.d.Log.Info("a Region is new, and protected from now on", "account", s.Account, "region", s.Region)
 			v.d.loopsOf.start(s)

@@ -71,7 +71,7 @@ func (h *house) lastRefresh() time.Time {
 	r := h.daemon.refreshes
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.state(home).last.ended
+	return r.state(home).refreshedAt
 }
 
 // TestHeartbeatNeedsTheQueue: each failure that a person should look at stops the heartbeat.
@@ -117,12 +117,12 @@ func TestAFreshRefresh(t *testing.T) {
 		if h.daemon.refreshing, err = cron.ParseStandard(c.schedule); err != nil {
 			t.Fatal(err)
 		}
-		r.state(s).last = success{time.Now().Add(-c.ago), c.took}
+		r.state(s).refreshedAt, r.state(s).took = time.Now().Add(-c.ago), c.took
 		if err := r.overview().fresh(); (err == nil) != c.fresh {
 			t.Errorf("%s, %s ago, which took %s: %v", c.schedule, c.ago, c.took, err)
 		}
 	}
-	r.state(s).last = success{}
+	r.state(s).refreshedAt = time.Time{}
 	if err := r.overview().fresh(); err == nil {
 		t.Error("fresh without any")
 	}

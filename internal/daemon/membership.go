@@ -115,15 +115,15 @@ func (m *membership) run(ctx context.Context) error {
 	if m.listed {
 		pause = time.Until(m.schedule.Next(time.Now()))
 	}
-	for last := time.Now().Add(-discoverPause); m.await(ctx, last, pause); {
-		last = time.Now()
+	for m.await(ctx, pause) {
+		began := time.Now()
 		done := m.d.progress.Task("organization", maxListing)
 		err := recovered("listing the organisation", func() error { return m.list(ctx) })
 		if err == nil {
 			err = recovered("taking over the list of accounts", func() error { return m.follow(ctx) })
 		}
 		done()
-		m.done(last)
+		m.done(began)
 		if ctx.Err() != nil {
 			return nil
 		}

@@ -89,7 +89,8 @@ func (h handler) RecordMessage(ctx context.Context, m watcher.Message) error {
 	}
 	for _, f := range findings {
 		scope := inventory.Scope{Account: f.Record.Account, Region: f.Record.Region}
-		if (f.Kind == detection.Deleted || f.Kind == detection.Attempted) && h.isOurs(scope) {
+		_, ours := h.d.fleet.EC2(scope)
+		if ours && (f.Kind == detection.Deleted || f.Kind == detection.Attempted) {
 			h.d.refreshes.alert(scope)
 		}
 	}
@@ -100,10 +101,4 @@ func (h handler) RecordMessage(ctx context.Context, m watcher.Message) error {
 		h.d.storeHealth.failed(err)
 	}
 	return err
-}
-
-// isOurs reports whether a scope is one to protect.
-func (h handler) isOurs(s inventory.Scope) bool {
-	_, ours := h.d.fleet.EC2(s)
-	return ours
 }

@@ -167,7 +167,7 @@ func (r *refreshes) succeed(ctx context.Context, s inventory.Scope, c inventory.
 	r.mu.Lock()
 	st := r.state(s)
 	again, first := st.outage.Note(nil) == outage.Ended, !st.refreshed()
-	st.hangs, st.last = false, success{time.Now(), took}
+	st.hangs, st.refreshedAt, st.took = false, time.Now(), took
 	summed, last := r.first.over(st, c, false)
 	r.mu.Unlock()
 	if !st.outage.Ended() { // earlier versions alerted of a Region where no protected flow logs are by itself

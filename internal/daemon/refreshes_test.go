@@ -235,7 +235,7 @@ func TestRefreshesAfterAnEventGiveWay(t *testing.T) {
 			if got := r.alerts.next(home, now).Equal(now.Add(alertRefreshSlow)); got != soon {
 				t.Errorf("tried again soon: %v", got)
 			}
-			if got := !r.state(home).last.ended.Before(now); got != refreshed {
+			if got := !r.state(home).refreshedAt.Before(now); got != refreshed {
 				t.Errorf("refreshed: %v", got)
 			}
 		}

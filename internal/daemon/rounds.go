@@ -53,10 +53,10 @@ func (r *rounds) awaitFresh(ctx context.Context) {
 
 // await returns when the next round is to begin: after a pause, or when it is asked for, but
 // not within discoverPause of the last one, because several may ask at the same time. It returns
-// false if ctx ends first. The goroutine of the rounds calls it.
-func (r *rounds) await(ctx context.Context, last time.Time, pause time.Duration) bool {
+// false if ctx ends first. The goroutine of the rounds calls it, and done.
+func (r *rounds) await(ctx context.Context, pause time.Duration) bool {
 	retry.Wait(ctx, pause, r.asked)
-	return retry.Sleep(ctx, discoverPause-time.Since(last))
+	return retry.Sleep(ctx, discoverPause-time.Since(r.began)) // only this goroutine sets began
 }
 
 // done notes that a round is over.

@@ -17,15 +17,16 @@ import (
 
 // scopeRefreshes is the state of one scope's refreshes. The mutex of refreshes guards it.
 type scopeRefreshes struct {
-	outage   *pipeline.Outage // its Alert and End are called by the scope's refresh alone
-	nth      int              // of the scopes, in the order in which they came to the fleet
-	since    time.Time        // when the scope came to the fleet; zero: it was there at the start
-	first    bool             // its first refresh is part of the first round, and is not over
-	last     success          // since the start; zero: there was none
-	disabled bool             // not refreshed: the Region is not enabled any more
-	hangs    bool             // AWS has not answered the refresh under way for slotPatience
-	leave    func()           // of the last refresh that has begun: gives its slot back
-	timer    *time.Timer      // of what it asks AWS; sets hangs. nil: it asks nothing
+	outage      *pipeline.Outage // its Alert and End are called by the scope's refresh alone
+	nth         int              // of the scopes, in the order in which they came to the fleet
+	since       time.Time        // when the scope came to the fleet; zero: it was there at the start
+	first       bool             // its first refresh is part of the first round, and is not over
+	refreshedAt time.Time        // when the last complete one since the start ended; zero: there was none
+	took        time.Duration    // of that one, with its wait for a slot: the next one waits, too
+	disabled    bool             // not refreshed: the Region is not enabled any more
+	hangs       bool             // AWS has not answered the refresh under way for slotPatience
+	leave       func()           // of the last refresh that has begun: gives its slot back
+	timer       *time.Timer      // of what it asks AWS; sets hangs. nil: it asks nothing
 
 	alarm     *time.Timer // calls ring when something is due; nil: refreshes have not begun
 	busy      bool        // a refresh is under way, or waits for a slot
@@ -33,7 +34,7 @@ type scopeRefreshes struct {
 	requests  requests
 }
 
-func (st *scopeRefreshes) refreshed() bool { return !st.last.ended.IsZero() }
+func (st *scopeRefreshes) refreshed() bool { return !st.refreshedAt.IsZero() }
 
 func (st *scopeRefreshes) failing() bool { return st.outage.Failures() > 0 }
 
@@ -49,12 +50,6 @@ const newGrace = 5 * time.Minute
 
 // isNew reports whether the scope came to the fleet less than newGrace ago.
 func (st *scopeRefreshes) isNew() bool { return time.Since(st.since) < newGrace }
-
-// success is a complete refresh.
-type success struct {
-	ended time.Time
-	took  time.Duration // with its wait for a slot: the next one waits, too
-}
 
 // state returns the state of a scope, and makes it if there is none. A scope that was not
 // there at the start is new from then on. The caller holds mu.
@@ -198,9 +193,9 @@ func (o overview) fresh() error {
 			return fmt.Errorf("%s has not been refreshed yet", s)
 		}
 		counted++
-		due := o.d.refreshing.Next(o.d.refreshing.Next(st.last.ended)).Add(st.last.took + freshGrace)
+		due := o.d.refreshing.Next(o.d.refreshing.Next(st.refreshedAt)).Add(st.took + freshGrace)
 		if time.Now().After(due) {
-			return fmt.Errorf("the last refresh of %s ended %s ago", s, time.Since(st.last.ended).Round(time.Second))
+			return fmt.Errorf("the last refresh of %s ended %s ago", s, time.Since(st.refreshedAt).Round(time.Second))
 		}
 	}
 	if counted == 0 {
