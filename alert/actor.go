@@ -86,10 +86,15 @@ func (a Actor) with() string {
 	return a.Via + " (" + a.UserAgent + ")"
 }
 
+// hasLongTermKey reports whether an IAM user made the call with an access key that does not end by itself.
+func (a Actor) hasLongTermKey() bool {
+	return a.Type == "IAMUser" && strings.HasPrefix(a.AccessKeyID, "AKIA")
+}
+
 // MFAWords says whether the caller authenticated with MFA, as far as the record states it.
 func (a Actor) MFAWords() string {
 	switch {
-	case a.MFA == nil && a.Type == "IAMUser" && strings.HasPrefix(a.AccessKeyID, "AKIA"):
+	case a.MFA == nil && a.hasLongTermKey():
 		return "none: a long-term access key"
 	case a.MFA == nil:
 		return "unknown: the record does not say"

@@ -10,7 +10,8 @@ import (
 // ToDo says what people have to do: the alert's own advice, or else that of the first flow
 // log that has any, or else how to stop the caller.
 func (a Words) ToDo() string {
-	if s := cmp.Or(a.Advice, firstAdvice(a.FlowLogs)); s != "" || a.Kind != Deletion && a.Kind != Attempt && a.Kind != Blocked {
+	always := a.Kind == Deletion || a.Kind == Attempt || a.Kind == Blocked // something is to be done about these
+	if s := cmp.Or(a.Advice, firstAdvice(a.FlowLogs)); s != "" || !always {
 		return s
 	}
 	who := a.Actor
@@ -23,7 +24,7 @@ func (a Words) ToDo() string {
 		return ""
 	case who == nil:
 		return "find out who did it, and whether somebody stopped a trail: docs/alerts.md#deletion"
-	case who.Type == "IAMUser" && who.Account == "" && strings.HasPrefix(who.AccessKeyID, "AKIA") && plain(who.AccessKeyID, "") && plain(userName(who.ARN), "-_.@"):
+	case who.hasLongTermKey() && who.Account == "" && plain(who.AccessKeyID, "") && plain(userName(who.ARN), "-_.@"):
 		return fmt.Sprintf("if nobody planned this, deactivate the access key: aws iam update-access-key --status Inactive --user-name %s --access-key-id %s", userName(who.ARN), who.AccessKeyID)
 	case who.SessionIssuer != "":
 		return "if nobody planned this, revoke the sessions of the role (IAM console, the role, Revoke sessions)"

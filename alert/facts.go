@@ -137,10 +137,11 @@ var factWords = map[string]string{
 
 // Command is the command that shows more about the alert.
 func (a Words) Command() string {
+	noIncidents := len(a.FlowLogs) == 0 || a.Kind == Destination || a.Kind == Pipeline && a.EventID == ""
 	switch {
 	case a.Repeats != nil:
 		return "flowkeeper alerts show " + a.ID
-	case len(a.FlowLogs) == 0 || a.Kind == Destination || a.Kind == Pipeline && a.EventID == "":
+	case noIncidents:
 		return "flowkeeper alerts list --json"
 	case a.Kind == Tamper && len(a.FlowLogs) == 1 && plain(a.FlowLogs[0].FlowLogID, "-"):
 		return "flowkeeper inventory show " + a.FlowLogs[0].FlowLogID

@@ -29,12 +29,13 @@ func (h health) sendHeartbeats(ctx context.Context) error {
 			return nil
 		}
 		health, sent := daemon.Note(unwell), delivery.Note(err)
+		again := health == outage.Ended || sent == outage.Ended
 		switch {
 		case health == outage.Began:
 			h.Log.Error("the heartbeat stops, so that its monitor alerts people", "reason", unwell)
 		case sent == outage.Began:
 			h.Log.Warn("the heartbeat does not reach its monitor; trying again", "error", err)
-		case unwell == nil && err == nil && (health == outage.Ended || sent == outage.Ended):
+		case unwell == nil && err == nil && again:
 			h.Log.Info("heartbeats are sent: all is well")
 		}
 		if !retry.Sleep(ctx, h.Config.Heartbeat.Every) {

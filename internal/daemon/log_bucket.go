@@ -123,7 +123,8 @@ func (b *logBucket) fails(ctx context.Context, key string, err error, now time.T
 	}
 	defer b.alerting.Unlock()
 	before := b.alertedAt.IsZero() && now.Sub(b.began) < triedAgain && b.alerts.WasAlerted(ctx) // by the daemon before
-	if now.Sub(b.alertedAt) < alertEvery || b.added >= mostBucketAlerts || !b.noteAlerted(key) || before {
+	enough := now.Sub(b.alertedAt) < alertEvery || b.added >= mostBucketAlerts
+	if enough || !b.noteAlerted(key) || before {
 		return
 	}
 	b.alertedAt = now

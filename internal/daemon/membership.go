@@ -78,7 +78,8 @@ func (m *membership) list(ctx context.Context) error {
 // credentials of an account that it adds are not used for any other (I13).
 func (m *membership) start(ctx context.Context) ([]scopes.Account, error) {
 	accounts, listed, err := StoredAccounts(ctx, m.d.Config, m.d.base, m.d.store)
-	if err == nil && listed || err != nil && !errors.Is(err, errNoAccount) {
+	mustList := err == nil && !listed || errors.Is(err, errNoAccount)
+	if !mustList {
 		return accounts, err
 	}
 	copied := len(accounts) > len(m.d.Config.Accounts)

@@ -180,7 +180,8 @@ func (r *refreshes) succeed(ctx context.Context, s inventory.Scope, c inventory.
 	if c.Lost > 0 {
 		r.alert(s)
 	}
-	if again || c.Lost > 0 || !summed && (first || c.New+c.Changed > 0) {
+	found := first || c.New+c.Changed > 0
+	if again || c.Lost > 0 || found && !summed {
 		r.d.Log.Info("refreshed", "account", s.Account, "region", s.Region, "listed", c.Listed, "new", c.New,
 			"changed", c.Changed, "lost", c.Lost, "took", took.Round(time.Millisecond).String())
 	}

@@ -76,16 +76,16 @@ func (r *refreshes) take(s inventory.Scope, now time.Time) (begins, alerted bool
 	if st == nil || st.alarm == nil || st.busy { // without an alarm: this one is of before the scope left and came back
 		return false, false
 	}
-	refresh := st.requests.take(now, r.followUpPause()) || !st.scheduled.After(now)
-	at := r.alerts.next(s, now)
-	if alerted = !refresh && !at.IsZero() && !at.After(now); !refresh && !alerted {
+	regular := st.requests.take(now, r.followUpPause()) || !st.scheduled.After(now)
+	next := r.alerts.next(s, now)
+	if afterEvent := !next.IsZero() && !next.After(now); !regular && !afterEvent {
 		r.plan(s, st)
 		return false, false
 	}
 	r.alerts.begun(s, now)
 	st.busy = true
 	r.schedule(st, now)
-	return true, alerted
+	return true, !regular
 }
 
 // over notes that what ring began in a scope is over.

@@ -143,7 +143,8 @@ func (o overview) share() (n share) {
 // refuses or does not answer counts as over.
 func (o overview) untried() (out []inventory.Scope) {
 	for s, st := range o.all() {
-		if !st.refreshed() && !st.failing() && !st.hangs && !st.disabled && !st.isNew() {
+		over := st.refreshed() || st.failing() || st.hangs
+		if !over && !st.disabled && !st.isNew() {
 			out = append(out, s)
 		}
 	}

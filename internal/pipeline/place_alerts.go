@@ -225,6 +225,6 @@ func (o *Places) many(ctx context.Context, urgent bool) bool {
 			alone++
 		}
 	}
-	// After a start the places that the alert of the daemon before stands for come in any order.
-	return alone >= MostSingle || (!urgent || time.Since(o.began) < TriedAfter) && together.WasAlerted(ctx)
+	started := time.Since(o.began) < TriedAfter // the places that the alert of the daemon before stands for come in any order
+	return alone >= MostSingle || (!urgent || started) && together.WasAlerted(ctx)
 }
