@@ -39,19 +39,11 @@ type member struct {
 	cfg     aws.Config // with credentials that are verified to be the account's
 	signer  *v4.Signer // of all its clients: it keeps a key for each Region
 	regions []string   // as configured
-
-	mu     sync.Mutex
-	listed []string // the enabled Regions by AWS's last answer; nil: there was none yet
+	listed  []string   // the enabled Regions by AWS's last answer; nil: there was none yet. The mutex of the fleet guards it
 }
 
 // lists reports whether AWS is asked for the account's Regions.
 func (m *member) lists() bool { return slices.Equal(m.regions, []string{AllRegions}) }
-
-func (m *member) names() []string {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.listed
-}
 
 // Scopes in the order configured: accounts, then Regions; those found later at
 // the end. The caller must not change them.
@@ -97,6 +89,12 @@ func (f *Fleet) Caller(ctx context.Context, s inventory.Scope) (arn string, err 
 	return arn, nil
 }
 
+func (f *Fleet) listed(m *member) []string {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	return m.listed
+}
+
 // member returns an account of the fleet; nil: it is none.
 func (f *Fleet) member(account string) *member {
 	f.mu.RLock()
@@ -108,17 +106,17 @@ func (f *Fleet) member(account string) *member {
 // its account. Where the configuration names the Regions, or AWS could not be
 // asked, it is true.
 func (f *Fleet) Enabled(s inventory.Scope) bool {
-	m := f.member(s.Account)
-	if m == nil {
-		return true
-	}
-	names := m.names()
-	return names == nil || slices.Contains(names, s.Region)
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	m := f.accounts[s.Account]
+	return m == nil || m.listed == nil || slices.Contains(m.listed, s.Region)
 }
 
 // Unlisted reports whether there are accounts whose Regions AWS has not named yet.
 func (f *Fleet) Unlisted() bool {
-	return slices.ContainsFunc(f.all(), func(m *member) bool { return m.lists() && m.names() == nil })
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	return slices.ContainsFunc(f.members, func(m *member) bool { return m.lists() && m.listed == nil })
 }
 
 const (
@@ -239,7 +237,7 @@ func (f *Fleet) join(ctx context.Context, members []*member, log *slog.Logger, r
 			added = append(added, f.add(m, names)...)
 			continue
 		}
-		names := slices.Clip(m.names())
+		names := slices.Clip(f.listed(m))
 		for _, region := range known[m.id] {
 			if !slices.Contains(names, region) {
 				names = append(names, region)
@@ -286,7 +284,7 @@ func (f *Fleet) Discover(ctx context.Context) (added []inventory.Scope, failed m
 	failed = f.list(ctx, members, func(*member) time.Duration { return listTimeout })
 	for _, m := range members {
 		if m.lists() && failed[m.id] == nil {
-			added = append(added, f.add(m, m.names())...)
+			added = append(added, f.add(m, f.listed(m))...)
 		}
 	}
 	return added, failed
@@ -324,8 +322,8 @@ func (f *Fleet) list(ctx context.Context, members []*member, limit func(*member)
 				failed[m.id] = err
 				return nil
 			}
-			m.mu.Lock()
-			defer m.mu.Unlock()
+			f.mu.Lock()
+			defer f.mu.Unlock()
 			m.listed = names
 			return nil
 		})
