@@ -19,7 +19,7 @@ type rehearsals struct {
 	d     *Daemon
 	slots *gate
 
-	mu    sync.Mutex
+	mu    sync.Mutex               // guards what follows, and what is in each round
 	under map[inventory.Scope]bool // a rehearsal has begun, or waits for its slot
 }
 
@@ -47,24 +47,25 @@ func (r *rehearsals) run(ctx context.Context) error {
 func (r *rehearsals) round(daemon context.Context) {
 	sum := &rehearsed{left: 1, began: time.Now()} // 1: this loop
 	over := func() {
-		if sum.over() && daemon.Err() == nil {
+		if r.over(sum) && daemon.Err() == nil {
 			r.d.Log.Info("rehearsed", "scopes", sum.scopes, "incomplete", sum.failed, "tried", sum.Tried, "refused", sum.Refused, "took", time.Since(sum.began).Round(time.Millisecond).String())
 		}
 	}
 	defer over()
 	for _, s := range r.d.fleet.Scopes() {
-		if r.d.refreshes.overview().isDisabled(s) || !r.take(s) {
+		if r.d.refreshes.overview().isDisabled(s) || !r.take(s, sum) {
 			continue
 		}
 		ctx, done, ok := r.d.loopsOf.begin(s)
 		if !ok {
 			r.give(s)
+			over()
 			continue
 		}
-		sum.add()
 		r.slots.enter(ctx, func(leave func()) {
 			if ctx.Err() == nil {
-				sum.note(r.once(ctx, s))
+				result, err := r.once(ctx, s)
+				r.note(sum, result, err)
 			}
 			r.give(s)
 			leave()
@@ -93,14 +94,15 @@ func (r *rehearsals) once(ctx context.Context, s inventory.Scope) (result rehear
 	return result, err
 }
 
-// take notes that a scope is rehearsed, and reports false if it is already.
-func (r *rehearsals) take(s inventory.Scope) bool {
+// take notes that a scope is rehearsed in a round, and reports false if it is rehearsed already.
+func (r *rehearsals) take(s inventory.Scope, sum *rehearsed) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.under[s] {
 		return false
 	}
 	r.under[s] = true
+	sum.left++
 	return true
 }
 
@@ -110,38 +112,29 @@ func (r *rehearsals) give(s inventory.Scope) {
 	delete(r.under, s)
 }
 
-// rehearsed is what came of one round, for its line of log. It is safe for concurrent use until over
-// returns true; what is in it is read after that.
+// rehearsed is what came of one round, for its line of log. Once it is over, nobody changes it.
 type rehearsed struct {
 	began time.Time
-
-	mu   sync.Mutex
-	left int // not over yet
+	left  int // not over yet
 	rehearse.Result
 	scopes, failed int
 }
 
-func (x *rehearsed) add() {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	x.left++
-}
-
 // note notes what came of one scope.
-func (x *rehearsed) note(r rehearse.Result, err error) {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	x.scopes++
-	x.Tried, x.Refused = x.Tried+r.Tried, x.Refused+r.Refused
+func (r *rehearsals) note(sum *rehearsed, result rehearse.Result, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	sum.scopes++
+	sum.Tried, sum.Refused = sum.Tried+result.Tried, sum.Refused+result.Refused
 	if err != nil {
-		x.failed++
+		sum.failed++
 	}
 }
 
 // over notes that something of the round is over, and reports whether all is.
-func (x *rehearsed) over() bool {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	x.left--
-	return x.left == 0
+func (r *rehearsals) over(sum *rehearsed) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	sum.left--
+	return sum.left == 0
 }
