@@ -30,7 +30,9 @@ func (c *concernedAccounts) has(ctx context.Context, account string, now time.Ti
 	if slices.Contains(c.d.fleet.Accounts(), account) {
 		return true
 	}
-	known, due := c.last()
+	c.mu.Lock()
+	known, due := c.known, c.due
+	c.mu.Unlock()
 	if known != nil && now.Before(due) || !c.reading.TryLock() {
 		return known == nil || known[account]
 	}
@@ -43,12 +45,6 @@ func (c *concernedAccounts) has(ctx context.Context, account string, now time.Ti
 	defer c.mu.Unlock()
 	c.known, c.due = found, now.Add(concernedFor)
 	return found[account]
-}
-
-func (c *concernedAccounts) last() (known map[string]bool, due time.Time) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.known, c.due
 }
 
 func (c *concernedAccounts) read(ctx context.Context) (map[string]bool, error) {

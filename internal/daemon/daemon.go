@@ -126,7 +126,7 @@ func (d *Daemon) open(ctx context.Context) (err error) {
 	if d.store, err = store.Open(ctx, d.Config.State.Path, store.Options{Daemon: true, Route: d.route, Names: Names(d.Config), CommitDelay: commitDelay}); err != nil {
 		return err
 	}
-	d.untaken = &untaken{oldest: d.store.Untaken}
+	d.untaken = &untaken{store: d.store}
 	d.queue = &queueState{QueueRef: queue, store: d.store, outage: d.newOutage(inventory.Scope{}, notify.Receiving, "the queue answers again")}
 	d.storeHealth = &storeHealth{log: d.Log, commit: d.tryCommit, showAgain: make(chan struct{}, 1)}
 	if unread != nil {

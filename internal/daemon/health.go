@@ -8,7 +8,7 @@ import (
 	"sync"
 	"time"
 
-	"flowkeeper/alert"
+	"flowkeeper/internal/store"
 )
 
 // health is how the daemon is, as /healthz, /readyz, systemd and the heartbeat's monitor are
@@ -65,8 +65,8 @@ const (
 // untaken knows whether an urgent alert has reached no sink but the log for too long. It is
 // safe for concurrent use.
 type untaken struct {
-	sinks  []string // every sink but the log
-	oldest func(ctx context.Context, sinks []string, from time.Time) (alert.Alert, bool, error)
+	sinks []string // every sink but the log
+	store *store.Store
 
 	mu     sync.Mutex
 	asked  time.Time
@@ -86,7 +86,7 @@ func (u *untaken) why(now time.Time) error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), untakenEvery)
 	defer cancel()
-	a, ok, err := u.oldest(ctx, u.sinks, now.Add(-untakenAfter))
+	a, ok, err := u.store.Untaken(ctx, u.sinks, now.Add(-untakenAfter))
 	u.asked, u.answer = now, nil
 	if err == nil && ok {
 		u.answer = fmt.Errorf("no sink but the log has taken the alert %s (%s) for %s", a.ID, a.Level, now.Sub(a.Time.Time).Truncate(time.Minute))
