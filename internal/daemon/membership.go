@@ -31,7 +31,7 @@ type membership struct {
 	listing *pipeline.Outage
 	noPaths outage.Outage
 	said    map[string]bool // IDs of the configuration that are no accounts, and were logged
-	listed  bool            // at the start, because no list was stored, or none to protect by
+	listed  bool            // with the OUs: at the start that is, because no list was stored, or none to protect by
 	departures
 }
 
@@ -51,14 +51,16 @@ func newMembership(d *Daemon) (*membership, error) {
 	}, nil
 }
 
-// list lists the accounts and stores the list. A listing that is not complete changes nothing.
-func (m *membership) list(ctx context.Context) error {
+// list lists the accounts by organization.List, or another function like it, and stores the list. A listing
+// that is not complete changes nothing.
+func (m *membership) list(ctx context.Context, by func(ctx context.Context, api organization.API, include, exclude []string) (organization.Listing, error)) error {
 	o := m.d.Config.Organization
-	l, err := organization.List(ctx, m.api, o.Include, o.Exclude)
+	l, err := by(ctx, m.api, o.Include, o.Exclude)
 	if err != nil {
 		return err
 	}
-	if m.noPaths.Note(l.NoPaths) == outage.Began {
+	asked := !errors.Is(l.NoPaths, organization.ErrNotAsked)
+	if asked && m.noPaths.Note(l.NoPaths) == outage.Began {
 		m.d.Log.Warn("the organisational units can't be listed, so that accounts are shown without theirs", "error", l.NoPaths)
 	}
 	for _, s := range l.Strangers {
@@ -68,14 +70,16 @@ func (m *membership) list(ctx context.Context) error {
 		}
 	}
 	_, err = m.d.store.SetAccounts(ctx, l)
+	m.listed = asked && err == nil
 	return err
 }
 
 // start returns the accounts to protect: by the stored list, so that a start waits for
 // Organizations only if there is none, or if no account on it is to be protected: the
-// configuration may select others by now. The list in a copy of the state file may be anybody's: it
-// counts only if Organizations does not list them soon. It can end no account's protection, and the
-// credentials of an account that it adds are not used for any other (I13).
+// configuration may select others by now. It does not wait for OUs that are only shown: run asks for them
+// at once. The list in a copy of the state file may be anybody's: it counts only if Organizations does not
+// list them soon. It can end no account's protection, and the credentials of an account that it adds are not
+// used for any other (I13).
 func (m *membership) start(ctx context.Context) ([]scopes.Account, error) {
 	accounts, listed, err := StoredAccounts(ctx, m.d.Config, m.d.base, m.d.store)
 	mustList := err == nil && !listed || errors.Is(err, errNoAccount)
@@ -89,14 +93,13 @@ func (m *membership) start(ctx context.Context) ([]scopes.Account, error) {
 		listing, cancel = context.WithTimeout(ctx, copyPatience)
 		defer cancel()
 	}
-	if err := m.list(listing); err != nil {
+	if err := m.list(listing, organization.ListQuickly); err != nil {
 		if copied && ctx.Err() == nil {
 			m.d.Log.Warn("the accounts of the organisation can't be listed: beginning with those of the copy that the state file was written from", "accounts", len(accounts), "error", err)
 			return accounts, nil
 		}
 		return nil, err
 	}
-	m.listed = true
 	accounts, _, err = StoredAccounts(ctx, m.d.Config, m.d.base, m.d.store)
 	return accounts, err
 }
@@ -104,8 +107,8 @@ func (m *membership) start(ctx context.Context) ([]scopes.Account, error) {
 // copyPatience is how long a start waits for Organizations where a copy of the state file has a list.
 const copyPatience = 20 * time.Second
 
-// run lists the accounts at once, on organization.schedule and when it is asked to, until ctx
-// ends.
+// run lists the accounts at once, unless the start has done so with their OUs, on organization.schedule and
+// when it is asked to, until ctx ends.
 func (m *membership) run(ctx context.Context) error {
 	// A daemon that died before it alerted of a departure, or one whose state file is an adopted
 	// copy, has not alerted of what the stored list says.
@@ -119,7 +122,7 @@ func (m *membership) run(ctx context.Context) error {
 	for m.await(ctx, pause) {
 		began := time.Now()
 		done := m.d.progress.Task("organization", maxListing)
-		err := recovered("listing the organisation", func() error { return m.list(ctx) })
+		err := recovered("listing the organisation", func() error { return m.list(ctx, organization.List) })
 		if err == nil {
 			err = recovered("taking over the list of accounts", func() error { return m.follow(ctx) })
 		}

@@ -349,6 +349,65 @@ func TestAFirstStartNeedsTheList(t *testing.T) {
 	}
 }
 
+// TestAStartDoesNotWaitForTheOUs that are only shown: it asks for them at once in the background, not with
+// the next round of the schedule, and a start that does not know them keeps those that are stored.
+func TestAStartDoesNotWaitForTheOUs(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := organized(t)
+		h.daemon.Config.Organization.Schedule = "@every 24h"
+		h.world.AddRole(roleIn(payments), "")
+		h.world.AddAccount(h.world.AddUnit(fakeawstest.Root, "Prod"), payments, "payments-prod")
+		path := func() (path string) {
+			members, _, err := h.daemon.store.Accounts(t.Context())
+			n := slices.IndexFunc(members, func(m organization.Member) bool { return m.ID == payments })
+			if err != nil || n < 0 || members[n].Departed() {
+				t.Fatalf("%+v, %v", members, err)
+			}
+			return members[n].Path
+		}
+		answer := h.withholdOUs()
+		h.refreshed()
+		h.awaitProtected(payments)
+		if got := path(); got != "" {
+			t.Errorf("%s before AWS says so", got)
+		}
+		close(answer)
+		h.await("the OUs", func() bool { return path() == "Root/Prod" })
+		h.halt()
+
+		h.inFile(true, func(ctx context.Context, s *store.Store) error { // a list with nothing to protect, so that the start makes a new one
+			_, err := s.SetAccounts(ctx, organization.Listing{NoPaths: errors.New("not asked"),
+				Accounts: []organization.Account{{ID: account, State: organization.Active}, {ID: payments, State: organization.Active}}})
+			return err
+		})
+		answer = h.withholdOUs()
+		h.world.AddAccount(h.world.AddUnit(fakeawstest.Root, "Later"), payments, "payments-prod")
+		h.again()
+		h.awaitProtected(payments)
+		if got := path(); got != "Root/Prod" {
+			t.Errorf("the start made it %q", got)
+		}
+		close(answer)
+		h.await("the other OU", func() bool { return path() == "Root/Later" })
+	})
+}
+
+// withholdOUs has AWS list the accounts, and answer nothing about OUs until the channel is closed.
+func (h *house) withholdOUs() (answer chan struct{}) {
+	answer = make(chan struct{})
+	h.world.Meet(func(q *fakeaws.Request) fakeawstest.Refusal {
+		if q.Service == "organizations" && q.Operation != "ListAccounts" {
+			select {
+			case <-answer:
+			case <-q.HTTP.Context().Done():
+			}
+		}
+		return fakeawstest.Refusal{}
+	})
+	return answer
+}
+
 // TestAFirstStartWhileAccountsMove: AWS's answers are no complete list, which passes. The daemon
 // goes on, and advises nothing about credentials.
 func TestAFirstStartWhileAccountsMove(t *testing.T) {

@@ -3,7 +3,8 @@
 //
 //  1. Client calls AWS Organizations as the configuration says.
 //  2. List asks for all accounts and for the tree of organisational units (OUs),
-//     and selects the accounts to protect (list.go, tree.go).
+//     and selects the accounts to protect (list.go, tree.go). ListQuickly leaves out
+//     a tree that is only shown.
 //  3. Compare is a pure function of the stored accounts and a listing: what joined,
 //     what departed and why, what is back (member.go). Package store calls it in a
 //     transaction.

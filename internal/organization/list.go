@@ -33,7 +33,8 @@ type Listing struct {
 	// Strangers are the account numbers of organization.include and organization.exclude that
 	// are no accounts of the organisation, each as organization.include[2]: 111122223333.
 	Strangers []string
-	// NoPaths is why the OUs are not known; nil: they are. Without them no account has a path.
+	// NoPaths is why the OUs are not known, ErrNotAsked if AWS was not asked; nil: they are known.
+	// Without them no account has a path.
 	NoPaths error
 }
 
@@ -45,9 +46,29 @@ type Listing struct {
 // the list of accounts, the listing has no paths. Anything else that is missing is an error, with a
 // *CallError in it if a person can mend it, and ErrIncomplete if AWS answered, but not with a whole list.
 func List(ctx context.Context, api API, include, exclude []string) (Listing, error) {
+	return listWithin(ctx, func(ctx context.Context) (Listing, error) { return list(ctx, api, include, exclude) })
+}
+
+// ErrNotAsked is the NoPaths of a listing that needed no OU.
+var ErrNotAsked = errors.New("AWS was not asked for the OUs")
+
+// ListQuickly is List for those who wait for the accounts: where neither list has an ID of an OU, AWS is not
+// asked for the OUs, which takes two calls for each, and the listing has no paths.
+func ListQuickly(ctx context.Context, api API, include, exclude []string) (Listing, error) {
+	if byUnit(include, exclude) {
+		return List(ctx, api, include, exclude)
+	}
+	return listWithin(ctx, func(ctx context.Context) (Listing, error) {
+		accounts, err := all(ctx, api)
+		return selected(accounts, nil, include, exclude, ErrNotAsked), err
+	})
+}
+
+// listWithin lists within listTimeout, and explains what goes wrong.
+func listWithin(ctx context.Context, list func(context.Context) (Listing, error)) (Listing, error) {
 	ctx, cancel := context.WithTimeout(ctx, listTimeout)
 	defer cancel()
-	l, err := list(ctx, api, include, exclude)
+	l, err := list(ctx)
 	if err != nil {
 		return Listing{}, fmt.Errorf("list the accounts of the organisation: %w", explain(err))
 	}
@@ -65,13 +86,13 @@ const tries = 3
 var errMoved = fmt.Errorf("%w: accounts and OUs do not fit together, as if accounts joined, left or moved meanwhile", ErrIncomplete)
 
 func list(ctx context.Context, api API, include, exclude []string) (Listing, error) {
-	byUnit := slices.ContainsFunc(slices.Concat(include, exclude), isUnit)
+	needed := byUnit(include, exclude)
 	for n := 1; ; n++ {
 		accounts, err := all(ctx, api)
 		if err != nil {
 			return Listing{}, err
 		}
-		units, err := unitsWithin(ctx, api, byUnit)
+		units, err := unitsWithin(ctx, api, needed)
 		if err == nil && !units.agrees(accounts) {
 			err = errMoved
 		}
@@ -80,7 +101,7 @@ func list(ctx context.Context, api API, include, exclude []string) (Listing, err
 			continue
 		case err == nil:
 			err = units.hasAll(include, exclude)
-		case !byUnit && ctx.Err() == nil:
+		case !needed && ctx.Err() == nil:
 			return selected(accounts, nil, include, exclude, err), nil
 		}
 		if err != nil {
@@ -119,6 +140,11 @@ func selected(accounts map[string]Account, units *tree, include, exclude []strin
 		}
 	}
 	return l
+}
+
+// byUnit reports whether the configuration has an ID of an OU or a root.
+func byUnit(include, exclude []string) bool {
+	return slices.ContainsFunc(slices.Concat(include, exclude), isUnit)
 }
 
 // isUnit reports whether an ID of the configuration is one of an OU or a root.

@@ -311,6 +311,45 @@ func TestTheTreeIsForPeople(t *testing.T) {
 	}
 }
 
+// TestListQuickly asks for no OU that is only shown, and for all where the selection needs them.
+func TestListQuickly(t *testing.T) {
+	t.Parallel()
+	w := newWorld()
+	asked := map[string]bool{}
+	w.Meet(func(q *fakeaws.Request) fakeawstest.Refusal {
+		asked[q.Operation] = true
+		return fakeawstest.Refusal{}
+	})
+	quickly := func(include, exclude []string) (organization.Listing, error) {
+		return organization.ListQuickly(t.Context(), organization.Client(w.as(management), configs.Organization{}), include, exclude)
+	}
+	for _, c := range []struct{ include, exclude, want []string }{
+		{nil, nil, []string{payments, search, sandbox, audit, management}},
+		{[]string{payments, search}, []string{search}, []string{payments}},
+	} {
+		l, err := quickly(c.include, c.exclude)
+		if err != nil || len(l.Accounts) != 5 || !slices.Equal(chosen(l), c.want) || !errors.Is(l.NoPaths, organization.ErrNotAsked) || account(t, l, payments).Path != "" {
+			t.Errorf("%+v, %v", l, err)
+		}
+	}
+	if len(asked) != 1 {
+		t.Errorf("asked %v", asked)
+	}
+	for _, c := range []struct{ include, exclude, want []string }{
+		{[]string{w.prod}, nil, []string{payments, search}},
+		{nil, []string{w.workloads}, []string{sandbox, management}},
+	} {
+		l, err := quickly(c.include, c.exclude)
+		if err != nil || !slices.Equal(chosen(l), c.want) || l.NoPaths != nil || account(t, l, payments).Path != "Root/Workloads/Prod" {
+			t.Errorf("%+v, %v", l, err)
+		}
+	}
+	w.HideAccounts()
+	if l, err := quickly(nil, nil); !errors.Is(err, organization.ErrIncomplete) {
+		t.Errorf("%+v, %v", l, err)
+	}
+}
+
 // TestNoAccount: AWS names the management account at least.
 func TestNoAccount(t *testing.T) {
 	t.Parallel()
