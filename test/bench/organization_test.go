@@ -31,6 +31,8 @@ import (
 
 const (
 	orgAccounts = 200
+	orgUnits    = 40                     // OUs, with as many accounts each
+	orgAnswer   = 100 * time.Millisecond // of one call to Organizations
 	orgRegions  = 17
 	orgScopes   = orgAccounts * orgRegions
 	atOnce      = 32 // scopes: the default of inventory.max_concurrent
@@ -38,7 +40,7 @@ const (
 	trials      = 15 // deletions in the first account, and as many in the last
 )
 
-// BenchmarkOrganization: an organisation of 200 accounts in 17 Regions with few flow logs, and
+// BenchmarkOrganization: an organisation of 200 accounts, in 40 OUs, and 17 Regions with few flow logs, and
 // one with a million.
 func BenchmarkOrganization(b *testing.B) {
 	for _, c := range []struct {
@@ -115,14 +117,23 @@ func newOrganization(b *testing.B, size int) *organization {
 	for n := range orgRegions {
 		o.regions = append(o.regions, fmt.Sprintf("eu-north-%d", n+1))
 	}
+	o.world.AddOrganization(account, "management")
+	units := []string{fakeawstest.Root}
+	for n := range orgUnits {
+		units = append(units, o.world.AddUnit(units[n/5], fmt.Sprint("unit ", n))) // five beneath each
+	}
 	for n := range orgAccounts {
 		o.world.AddRole(orgRole(orgAccount(n)), "")
+		o.world.AddAccount(units[1+n%orgUnits], orgAccount(n), fmt.Sprint("team ", n))
 	}
 	for n := range size {
 		s := inventory.Scope{Account: orgAccount(n / orgRegions % orgAccounts), Region: o.regions[n%orgRegions]}
 		o.ids[s] = append(o.ids[s], o.world.Plant(s.Account, s.Region, flowLog(vpc(n))))
 	}
 	o.world.Meet(func(q *fakeaws.Request) fakeawstest.Refusal {
+		if q.Service == "organizations" {
+			time.Sleep(orgAnswer)
+		}
 		o.mu.Lock()
 		defer o.mu.Unlock()
 		switch q.Operation {
@@ -161,14 +172,9 @@ type orgDaemon struct {
 func (o *organization) start(b *testing.B, dir, schedule string) *orgDaemon {
 	o.forget()
 	config := filepath.Join(dir, "flowkeeper.yaml")
-	var text strings.Builder
-	fmt.Fprintf(&text, "queue: {url: %q}\naws: {region: %s, endpoint_url: %q}\nstate: {path: %q}\nhttp: {listen: \"\"}\nlog: {format: json}\n",
-		o.queueURL, region, o.url, filepath.Join(dir, "state.db"))
-	fmt.Fprintf(&text, "inventory: {schedule: %q, regions: [%s]}\naccounts:\n", schedule, strings.Join(o.regions, ", "))
-	for n := range orgAccounts {
-		fmt.Fprintf(&text, "  - {id: %q, role_arn: %q}\n", orgAccount(n), orgRole(orgAccount(n)))
-	}
-	must(b, os.WriteFile(config, []byte(text.String()), 0o600))
+	must(b, os.WriteFile(config, fmt.Appendf(nil, "queue: {url: %q}\naws: {region: %s, endpoint_url: %q}\nstate: {path: %q}\nhttp: {listen: \"\"}\nlog: {format: json}\n"+
+		"inventory: {schedule: %q, regions: [%s]}\norganization: {role_name: flowkeeper, exclude: [%q]}\n",
+		o.queueURL, region, o.url, filepath.Join(dir, "state.db"), schedule, strings.Join(o.regions, ", "), account), 0o600))
 	keys, err := o.user().Retrieve(b.Context())
 	must(b, err)
 	c := exec.CommandContext(within(b, 20*time.Minute), binary(b), "run", "--config", config)
