@@ -74,6 +74,14 @@ func (a *accountOutages) note(account string, expected bool, err error) {
 	}
 }
 
+// fails reports whether an account's credentials can't be had.
+func (a *accountOutages) fails(account string) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	_, fails := a.expected[account]
+	return fails
+}
+
 // works notes that an account's credentials are there.
 func (a *accountOutages) works(account string) {
 	a.mu.Lock()

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"flowkeeper/internal/metrics"
+	"flowkeeper/internal/organization"
 	"flowkeeper/inventory"
 )
 
@@ -89,7 +90,35 @@ func answer(w http.ResponseWriter, good string, err error) {
 
 // scrape returns what answers Prometheus.
 func (h health) scrape() *metrics.Scrape {
-	return &metrics.Scrape{Meters: h.meters, Store: h.store, Version: h.Version, Log: h.Log, Current: h.current, AlertRefreshed: h.alertRefreshed}
+	return &metrics.Scrape{Meters: h.meters, Store: h.store, Version: h.Version, Log: h.Log, Current: h.current, Accounts: h.accounts, AlertRefreshed: h.alertRefreshed}
+}
+
+// accounts counts the accounts by what the daemon does there. Before AWS has been reached, all that are known
+// are unreachable.
+func (h health) accounts(ctx context.Context) (n metrics.Accounts, err error) {
+	var members []organization.Member
+	if n.Organization = h.Config.Organization.RoleName != ""; n.Organization {
+		if members, n.Listed, err = h.store.Accounts(ctx); err != nil {
+			return n, err
+		}
+	}
+	for _, m := range members {
+		if m.Departed() && !isConfigured(h.Config, m.ID) {
+			n.Departed++
+		}
+	}
+	if !h.connected.Load() {
+		n.Unreachable = len(ProtectedAccounts(h.Config, "", members))
+		return n, nil
+	}
+	for _, account := range h.fleet.Accounts() {
+		if h.refreshes.accounts.fails(account) {
+			n.Unreachable++
+		} else {
+			n.Protected++
+		}
+	}
+	return n, nil
 }
 
 // alertRefreshed counts the scopes that are refreshed often because of an event.

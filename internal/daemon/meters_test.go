@@ -7,11 +7,15 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 
+	"flowkeeper/configs"
+	"flowkeeper/internal/fakeaws/fakeawstest"
+	"flowkeeper/internal/metrics"
 	"flowkeeper/inventory"
 )
 
@@ -79,6 +83,65 @@ func TestMetersCountOneDeletion(t *testing.T) {
 	}
 }
 
+// TestMetersCountAccounts: one whose role is refused is unreachable also if it was refreshed before.
+func TestMetersCountAccounts(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := organized(t)
+		h.world.SetRoleLifetime(15 * time.Minute)
+		h.world.AddRole(roleIn(payments), "")
+		h.world.AddAccount(fakeawstest.Root, payments, "payments-prod")
+		h.world.AddAccount(fakeawstest.Root, sandbox, "sandbox") // without the role
+		begun := time.Now()
+		h.refreshed()
+		counts := func() metrics.Accounts {
+			n, err := h.daemon.health().accounts(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !n.Organization || n.Listed.Before(begun) {
+				t.Errorf("%+v", n)
+			}
+			return n
+		}
+		are := func(protected, unreachable, departed int) func() bool {
+			return func() bool {
+				n := counts()
+				return n.Protected == protected && n.Unreachable == unreachable && n.Departed == departed
+			}
+		}
+		h.await("one to be unreachable", are(2, 1, 0))
+		h.world.AddRole(roleIn(payments), "another external ID")
+		time.Sleep(20 * time.Minute) // until its session ends
+		h.await("two to be unreachable", are(1, 2, 0))
+		h.world.AddRole(roleIn(payments), "")
+		h.world.RemoveAccount(sandbox)
+		time.Sleep(10 * time.Minute)
+		h.await("one to be gone", are(2, 0, 1))
+		listed := counts().Listed
+		h.world.Deny("flowkeeper", "ListAccounts")
+		time.Sleep(time.Hour)
+		if got := counts().Listed; !got.Equal(listed) {
+			t.Errorf("listed at %s, and then denied: %s", listed, got)
+		}
+		h.halt()
+
+		h.world.Allow("flowkeeper", "ListAccounts")
+		h.daemon.Config.Accounts = []configs.Account{{ID: sandbox}}
+		h.anew()
+		close(h.done) // it does not run
+		h.connected(t.Context())
+		if !are(3, 0, 0)() {
+			t.Errorf("an account that departed and is configured: %+v", counts())
+		}
+		h.daemon.connected.Store(false)
+		if !are(0, 3, 0)() {
+			t.Errorf("before AWS is reached: %+v", counts())
+		}
+		h.daemon.connected.Store(true)
+	})
+}
+
 // TestRefreshedAtOfWhatIsConfigured: a configured scope that was never refreshed has the value
 // 0, which is an alarm; a scope that is not configured any more has no series.
 func TestRefreshedAtOfWhatIsConfigured(t *testing.T) {
@@ -97,7 +160,7 @@ func TestRefreshedAtOfWhatIsConfigured(t *testing.T) {
 // Names, units and helps as Prometheus's conventions want them.
 func TestMetricsAreConventional(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := organized(t)
 	h.daemon.Config.HTTP.Listen = "127.0.0.1:0"
 	h.refreshed()
 	code, body := h.get("/metrics")
@@ -128,8 +191,9 @@ func TestAlertingRulesAskForWhatIsThere(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := newHouse(t)
+	h := organized(t)
 	h.daemon.Config.HTTP.Listen = "127.0.0.1:0"
+	h.daemon.Config.Inventory.Schedule = "@every 1s"
 	h.plant(region, "vpc-1")
 	h.refreshed()
 	// Series that a daemon without failures does not have.

@@ -1,6 +1,7 @@
 package metrics
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -30,9 +31,46 @@ func TestAScopeThatWasNeverRefreshedHasASeries(t *testing.T) {
 	defer s.Close()
 	never := &Scrape{Meters: New(), Store: s, Log: slog.New(slog.DiscardHandler), Current: func(map[inventory.Scope]time.Time) map[inventory.Scope]time.Time {
 		return map[inventory.Scope]time.Time{{Account: "111122223333", Region: "eu-west-1"}: {}}
-	}}
+	}, Accounts: func(context.Context) (Accounts, error) { return Accounts{}, nil }}
 	if text := scraped(t, never); !strings.Contains(text, `flowkeeper_refresh_last_success_timestamp_seconds{account="111122223333",region="eu-west-1"} 0`+"\n") {
 		t.Error(text)
+	}
+}
+
+// TestAccountsHaveSeries: one for each state, and when the organisation was listed only if there is one; 0 if it
+// never was. If the accounts can't be read, that is said like of the rest of the state file.
+func TestAccountsHaveSeries(t *testing.T) {
+	t.Parallel()
+	s, err := store.Open(t.Context(), filepath.Join(t.TempDir(), "state.db"), store.Options{Daemon: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	log := &strings.Builder{}
+	scrape := &Scrape{Meters: New(), Store: s, Log: slog.New(slog.NewTextHandler(log, nil)), Current: func(map[inventory.Scope]time.Time) map[inventory.Scope]time.Time { return nil }}
+	const listed = "flowkeeper_organization_list_last_success_timestamp_seconds"
+	for _, c := range []struct {
+		is   Accounts
+		want string // of listed; empty: no series
+	}{
+		{Accounts{Protected: 197, Unreachable: 2, Departed: 1}, ""},
+		{Accounts{Protected: 197, Unreachable: 2, Departed: 1, Organization: true}, "0"},
+		{Accounts{Protected: 197, Unreachable: 2, Departed: 1, Organization: true, Listed: time.Unix(1_800_000_000, 0)}, "1.8e+09"},
+	} {
+		scrape.Accounts = func(context.Context) (Accounts, error) { return c.is, nil }
+		text := scraped(t, scrape)
+		for state, n := range map[string]int{"protected": 197, "unreachable": 2, "departed": 1} {
+			if !strings.Contains(text, fmt.Sprintf("flowkeeper_accounts{state=%q} %d\n", state, n)) {
+				t.Errorf("%s is missing: %s", state, text)
+			}
+		}
+		if strings.Contains(text, listed) != (c.want != "") || c.want != "" && !strings.Contains(text, listed+" "+c.want+"\n") {
+			t.Errorf("%+v: %s", c.is, text)
+		}
+	}
+	scrape.Accounts = func(context.Context) (Accounts, error) { return Accounts{}, errors.New("damaged") }
+	if text := scraped(t, scrape); strings.Contains(text, "flowkeeper_accounts") || !strings.Contains(log.String(), "damaged") {
+		t.Errorf("%s, and the log says %q", text, log)
 	}
 }
 

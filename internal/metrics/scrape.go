@@ -28,9 +28,11 @@ var (
 	refreshedMetric = prometheus.NewDesc("flowkeeper_refresh_last_success_timestamp_seconds", "When the last complete refresh of a scope began; 0: it had none. Of more than 100 scopes, the 100 whose refresh is the longest ago.", []string{"account", "region"}, nil)
 	scopesMetric    = prometheus.NewDesc("flowkeeper_scopes", "Scopes that are refreshed, by whether they ever had a complete refresh (yes, no).", []string{"refreshed"}, nil)
 	oldestMetric    = prometheus.NewDesc("flowkeeper_refresh_oldest_success_timestamp_seconds", "When the least recent of the scopes' last complete refreshes began, of scopes that had one; 0: none had.", nil, nil)
+	accountsMetric  = prometheus.NewDesc("flowkeeper_accounts", "Accounts by state: protected, unreachable (to be protected, but without credentials for any Region there), departed (not protected any more: left the organisation, inactive, or not selected).", []string{"state"}, nil)
+	listedMetric    = prometheus.NewDesc("flowkeeper_organization_list_last_success_timestamp_seconds", "When the accounts of the organisation were last listed; 0: never. Only where organization.role_name is set.", nil, nil)
 	sizeMetric      = prometheus.NewDesc("flowkeeper_state_bytes", "Size of the state file.", nil, nil)
 
-	stored = []*prometheus.Desc{flowLogsMetric, incidentsMetric, restorableMetric, releasedMetric, heldMetric, pendingMetric, parkedMetric, refreshedMetric, scopesMetric, oldestMetric, sizeMetric}
+	stored = []*prometheus.Desc{flowLogsMetric, incidentsMetric, restorableMetric, releasedMetric, heldMetric, pendingMetric, parkedMetric, refreshedMetric, scopesMetric, oldestMetric, accountsMetric, listedMetric, sizeMetric}
 )
 
 // scrape is as long as one may take.
@@ -45,10 +47,22 @@ type Scrape struct {
 	// Current returns the refreshes to show, given those in the state file, with the zero time
 	// for a scope that had none.
 	Current func(remembered map[inventory.Scope]time.Time) map[inventory.Scope]time.Time
+	// Accounts returns the accounts to show.
+	Accounts func(context.Context) (Accounts, error)
 	// AlertRefreshed returns how many scopes are refreshed each inventory.alert_refresh.
 	AlertRefreshed func() int
 
 	reading outage.Outage // of the state file
+}
+
+// Accounts are the accounts as /metrics shows them. Each is in one of the three numbers.
+type Accounts struct {
+	Protected   int
+	Unreachable int // to be protected, but there are no credentials for them
+	Departed    int
+	// Organization: AWS Organizations is asked for them. Listed is when it last answered; zero: never.
+	Organization bool
+	Listed       time.Time
 }
 
 // Handler answers /metrics, with what the state file holds at that moment. It is called once.
@@ -83,6 +97,10 @@ func (s *Scrape) Collect(to chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), scrape)
 	defer cancel()
 	n, err := s.Store.Counts(ctx)
+	var accounts Accounts
+	if err == nil {
+		accounts, err = s.Accounts(ctx)
+	}
 	if s.reading.Note(err) == outage.Began {
 		s.Log.Warn("/metrics lacks what the state file holds", "error", err)
 	}
@@ -114,6 +132,12 @@ func (s *Scrape) Collect(to chan<- prometheus.Metric) {
 	gauge(scopesMetric, float64(r.had), "yes")
 	gauge(scopesMetric, float64(r.never), "no")
 	gauge(oldestMetric, seconds(r.oldest))
+	gauge(accountsMetric, float64(accounts.Protected), "protected")
+	gauge(accountsMetric, float64(accounts.Unreachable), "unreachable")
+	gauge(accountsMetric, float64(accounts.Departed), "departed")
+	if accounts.Organization {
+		gauge(listedMetric, seconds(accounts.Listed))
+	}
 	gauge(releasedMetric, float64(n.Released.FlowLogs))
 	gauge(heldMetric, float64(n.Held))
 	gauge(sizeMetric, float64(n.Size))
