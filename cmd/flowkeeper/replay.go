@@ -53,7 +53,8 @@ encrypted with a key of KMS (deploy/iam-policy-replay.json).
 The output of the AWS CLI is read as well: cloudtrail lookup-events, cloudtrail
 get-query-results (CloudTrail Lake, with whole records), logs filter-log-events
 and get-query-results (CloudWatch Logs), sqs receive-message; and the event of a
-Lambda function.
+Lambda function that SQS, SNS, EventBridge or a subscription of CloudWatch Logs
+calls.
 
 --from and --to are about the time of a call. Log files that CloudTrail
 delivered more than an hour after --to are not read. A record that does not

@@ -4,8 +4,8 @@
 // watcher does not read them.
 //
 // values.go splits a file into its JSON values, within bounds: it may be a decompression
-// bomb. expand.go takes the records or the message out of one value; watcher.Unwrap reads
-// on.
+// bomb; and so may what a subscription of CloudWatch Logs holds. expand.go takes the records or
+// the message out of one value; watcher.Unwrap reads on.
 //
 // The package starts no goroutine and opens no file.
 package recordfile

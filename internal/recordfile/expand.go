@@ -17,6 +17,7 @@ var lists = map[string]bool{
 	"queryResultRows": true,
 	"events":          true, // aws logs filter-log-events, get-log-events
 	"results":         true, // aws logs get-query-results
+	"logEvents":       true, // what a subscription of CloudWatch Logs passes on, inflated
 }
 
 // wrapped is what may be around one record or message.
@@ -26,9 +27,28 @@ type wrapped struct {
 	ReceiptHandle   string `json:"ReceiptHandle"` // receive-message, and in lower case Lambda's
 	Body            string `json:"Body"`
 
-	// An event of CloudWatch Logs, to which a trail may send its records too.
+	// An event of CloudWatch Logs, to which a trail may send its records too. In a subscription it has an
+	// ID, else the time of its ingestion.
 	IngestionTime json.Number `json:"ingestionTime"`
+	ID            string      `json:"id"`
 	Message       string      `json:"message"`
+}
+
+// subscription returns what CloudWatch Logs has passed on to a Lambda function, base64 of gzip; empty:
+// the value is another one ("Using Lambda with CloudWatch Logs" in the Lambda developer guide).
+func subscription(value []byte) string {
+	if !bytes.Contains(value, []byte(`"awslogs"`)) { // nearly all values: none is decoded for nothing
+		return ""
+	}
+	var w struct {
+		Logs struct {
+			Data string `json:"data"`
+		} `json:"awslogs"`
+	}
+	if json.Unmarshal(value, &w) != nil {
+		return ""
+	}
+	return w.Logs.Data
 }
 
 // errNoRecordInRow: the query selected only some columns.
@@ -59,7 +79,7 @@ func expand(body []byte) ([][]byte, error) {
 			return [][]byte{[]byte(w.Sns.Message)}, nil
 		case w.Body != "" && w.ReceiptHandle != "":
 			return [][]byte{[]byte(w.Body)}, nil
-		case w.Message != "" && w.IngestionTime != "":
+		case w.Message != "" && (w.IngestionTime != "" || w.ID != ""):
 			return [][]byte{[]byte(w.Message)}, nil
 		}
 	}

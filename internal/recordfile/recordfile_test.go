@@ -3,6 +3,7 @@ package recordfile
 import (
 	"bytes"
 	"compress/gzip"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -42,6 +43,76 @@ func TestSplitFindsRecords(t *testing.T) {
 		if err != nil || !slices.Equal(got, c.want) {
 			t.Errorf("%s: %q, %v", c.name, got, err)
 		}
+	}
+}
+
+// awslogs is the event of a Lambda function that CloudWatch Logs calls with what a subscription passes on.
+func awslogs(inflated string) string {
+	var b bytes.Buffer
+	z := gzip.NewWriter(&b)
+	fmt.Fprint(z, inflated)
+	z.Close()
+	return fmt.Sprintf(`{"awslogs":{"data":%q}}`, base64.StdEncoding.EncodeToString(b.Bytes()))
+}
+
+// TestSubscriptions of CloudWatch Logs: their messages, as a Lambda function gets them.
+func TestSubscriptions(t *testing.T) {
+	t.Parallel()
+	const head = `{"messageType":"DATA_MESSAGE","owner":"111122223333","logGroup":"trail","logStream":"s","subscriptionFilters":["f"],"logEvents":`
+	const two = `[{"id":"1","timestamp":1,"message":"{\"a\":1}"},{"id":"2","timestamp":2,"message":"{\"a\":2}","extractedFields":{"x":"y"}}]`
+	for _, c := range []struct {
+		name, in string
+		want     []string // "value: message", or "value! error"
+	}{
+		{"an event", awslogs(head + two + `}`), []string{`1: {"a":1}`, `1: {"a":2}`}},
+		{"a list of events, and a record", `[` + awslogs(head+two+`}`) + `,{"b":1},` + awslogs(head+two+`}`) + `]`, []string{`1: {"a":1}`, `1: {"a":2}`, `2: {"b":1}`, `3: {"a":1}`, `3: {"a":2}`}},
+		{"inflated already", head + two + `}`, []string{`1: {"a":1}`, `2: {"a":2}`}},
+		{"without events", awslogs(head + `[]}`), nil},
+		{"one within another is not opened", awslogs(awslogs(head + two + `}`)), []string{`1: ` + awslogs(head+two+`}`)}},
+		{"no base64, then a record", `{"awslogs":{"data":"????"}} {"b":1}`, []string{`1! not base64`, `2: {"b":1}`}},
+		{"no gzip", `{"awslogs":{"data":"eyJsb2dFdmVudHMiOltdfQ=="}} {"b":1}`, []string{`1! no gzip`, `2: {"b":1}`}},
+		{"the beginning of one", `{"awslogs":{"data":"H4sI"}} {"b":1}`, []string{`1! unexpected EOF`, `2: {"b":1}`}},
+		{"no JSON in it", awslogs(`<html>`) + ` {"b":1}`, []string{`1! not JSON`, `2: {"b":1}`}},
+		{"ends early", awslogs(head+two) + ` {"b":1}`, []string{`1: {"a":1}`, `1: {"a":2}`, `1! ends in the middle`, `2: {"b":1}`}},
+		{"a value that is too large", awslogs(head+`[{"id":"1","message":"`+strings.Repeat("a", 2*maxBody)+`"}]}`) + ` {"b":1}`, []string{`1! no record is that large`, `2: {"b":1}`}},
+		{"another thing of that name", `{"awslogs":"x"}`, []string{`1: {"awslogs":"x"}`}},
+		{"without data", `{"awslogs":{}}`, []string{`1: {"awslogs":{}}`}},
+	} {
+		var got []string
+		err := Messages(strings.NewReader(c.in), func(n int, message []byte, err error) error {
+			if err != nil {
+				got = append(got, fmt.Sprintf("%d! %v", n, err))
+			} else {
+				got = append(got, fmt.Sprintf("%d: %s", n, message))
+			}
+			return nil
+		})
+		same := slices.EqualFunc(got, c.want, func(g, w string) bool {
+			head, words, failed := strings.Cut(w, "! ")
+			return g == w || failed && strings.HasPrefix(g, head+"! ") && strings.Contains(g, words)
+		})
+		if err != nil || !same {
+			t.Errorf("%s: %.300q, %v", c.name, got, err)
+		}
+	}
+}
+
+// TestSubscriptionsAreBounded: what all those of a file hold together counts, for each may be a
+// decompression bomb.
+func TestSubscriptionsAreBounded(t *testing.T) {
+	t.Parallel()
+	one := awslogs(`{"logEvents":[` + strings.Repeat(" ", 1000) + `{"id":"1","message":"{}"}]}`)
+	in := strings.Repeat(one, 10)
+	for limit, want := range map[int64]int{1 << 20: 10, 5000: 4} {
+		n := 0
+		m := messages{left: limit, fn: func(_ int, _ []byte, err error) error { n++; return err }}
+		if err := m.read(strings.NewReader(in)); n != want || (want < 10) != errors.Is(err, errTooLarge) {
+			t.Errorf("%d bytes: %d messages, %v", limit, n, err)
+		}
+	}
+	refused := errors.New("refused")
+	if err := Messages(strings.NewReader(one), func(int, []byte, error) error { return refused }); !errors.Is(err, refused) {
+		t.Errorf("the caller's own error: %v", err)
 	}
 }
 
@@ -121,7 +192,9 @@ func TestExpandUnwrapsOneLevel(t *testing.T) {
 		{`{"receiptHandle":"h","body":"{}"}`, "{}"},
 		{`{"Body":"{}"}`, `{"Body":"{}"}`}, // no message of SQS
 		{`{"logStreamName":"l","timestamp":1,"message":` + quoted(record) + `,"ingestionTime":2,"eventId":"3"}`, record},
-		{`{"Type":"Notification","Message":"x"}`, `{"Type":"Notification","Message":"x"}`}, // the watcher unwraps it
+		{`{"id":"1","timestamp":1,"message":` + quoted(record) + `}`, record},
+		{`{"id":"1","detail-type":"x","detail":{"message":"x"}}`, `{"id":"1","detail-type":"x","detail":{"message":"x"}}`}, // the watcher unwraps it
+		{`{"Type":"Notification","MessageId":"1","Message":"x"}`, `{"Type":"Notification","MessageId":"1","Message":"x"}`}, // this, too
 		{`[{"field":"@message","value":` + quoted(record) + `},{"field":"@ptr","value":"p"}]`, record},
 		{`{"CloudTrailEvent":7}`, `{"CloudTrailEvent":7}`},
 		{`"text"`, `"text"`},

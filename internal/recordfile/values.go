@@ -3,10 +3,12 @@ package recordfile
 import (
 	"bufio"
 	"compress/gzip"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 )
 
 // Bounds of what is read. CloudTrail's log files are up to 50 MB compressed; a
@@ -23,20 +25,75 @@ var errTooLarge = fmt.Errorf("more than %d GiB of JSON: split the file", maxInfl
 // are a value each, so that a file with many records takes little memory. fn also gets the
 // error of a value that holds neither, and the reading goes on; an error of fn ends it.
 func Messages(file io.Reader, fn func(n int, message []byte, err error) error) error {
-	n := 0
+	m := messages{fn: fn, left: maxInflated}
+	return m.read(file)
+}
+
+// messages passes on what is in one file.
+type messages struct {
+	fn   func(n int, message []byte, err error) error
+	n    int   // values so far
+	left int64 // bytes that all subscriptions of the file together may still inflate to
+}
+
+func (m *messages) read(file io.Reader) error {
 	return values(file, func(value []byte) error {
-		n++
-		messages, err := expand(value)
-		if err != nil {
-			return fn(n, nil, err)
+		m.n++
+		if data := subscription(value); data != "" {
+			return m.subscription(data)
 		}
-		for _, m := range messages {
-			if err := fn(n, m, nil); err != nil {
-				return err
-			}
-		}
-		return nil
+		return m.expand(value)
 	})
+}
+
+// expand calls fn with what is in one value.
+func (m *messages) expand(value []byte) error {
+	found, err := expand(value)
+	if err != nil {
+		return m.fn(m.n, nil, err)
+	}
+	for _, message := range found {
+		if err := m.fn(m.n, message, nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// subscription calls fn with what a subscription of CloudWatch Logs has passed on: base64 of gzip. It
+// holds one event at a time. A subscription in it is not opened.
+func (m *messages) subscription(data string) error {
+	z, err := gzip.NewReader(base64.NewDecoder(base64.StdEncoding, strings.NewReader(data)))
+	if err != nil {
+		return m.fn(m.n, nil, subscriptionError(err))
+	}
+	defer z.Close()
+	var refused error // by fn
+	b := &bounded{r: z, total: m.left}
+	err = b.split(func(value []byte) error {
+		refused = m.expand(value)
+		return refused
+	})
+	m.left = b.total
+	switch {
+	case refused != nil:
+		return refused
+	case errors.Is(err, errTooLarge): // so would all further ones be
+		return err
+	case err != nil:
+		return m.fn(m.n, nil, subscriptionError(err))
+	}
+	return nil
+}
+
+func subscriptionError(err error) error {
+	if _, ok := errors.AsType[base64.CorruptInputError](err); ok {
+		return fmt.Errorf("awslogs.data of a subscription of CloudWatch Logs is not base64: %w", err)
+	}
+	if errors.Is(err, gzip.ErrHeader) {
+		return fmt.Errorf("awslogs.data of a subscription of CloudWatch Logs is no gzip: %w", err)
+	}
+	return fmt.Errorf("awslogs.data of a subscription of CloudWatch Logs: %w", err)
 }
 
 // values calls fn with each value in a file, gzip or not.
@@ -77,6 +134,10 @@ func (b *bounded) Read(p []byte) (int, error) {
 // splitJSON calls fn with the values in a stream of JSON.
 func splitJSON(r io.Reader, fn func(value []byte) error) error {
 	b := &bounded{r: r, total: maxInflated}
+	return b.split(fn)
+}
+
+func (b *bounded) split(fn func(value []byte) error) error {
 	d := json.NewDecoder(b)
 	d.UseNumber()
 	for n := 0; ; n++ {
