@@ -18,6 +18,7 @@
 // returns is called.
 //
 // It never guesses: it refuses what AWS refuses, and everything that it does not
-// know. Where it is not known what AWS does, EC2Settings chooses between the answers
+// know. The pages of AWS that it follows are in docs/aws.md; what S3 and Organizations follow is in
+// fakeawstest. Where it is not known what AWS does, EC2Settings chooses between the answers
 // that are possible. The package test/contract runs one suite against it and LocalStack.
 package fakeaws

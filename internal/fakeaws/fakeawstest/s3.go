@@ -20,6 +20,10 @@ import (
 // s3Service is S3's REST interface to whole objects without versions, path
 // style and virtual-host style. Accounts share all buckets: bucket policies are
 // not faked. A bucket answers in its own Region only.
+// https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html,
+// https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html and
+// https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html. s3_list.go, s3_read.go and
+// s3_upload.go name further pages.
 type s3Service struct {
 	now func() time.Time
 

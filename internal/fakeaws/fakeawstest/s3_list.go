@@ -13,7 +13,8 @@ import (
 	"flowkeeper/internal/fakeaws"
 )
 
-// listing is an answer of ListObjectsV2.
+// listing is an answer of ListObjectsV2:
+// https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
 type listing struct {
 	Name                  string
 	Prefix                string
@@ -46,8 +47,7 @@ func (w *World) SetListPage(n int) {
 }
 
 // list answers ListObjectsV2: keys in the order of their bytes; those that have the delimiter
-// after the prefix as one common prefix, which counts as one key of the page (API reference of
-// S3, "ListObjectsV2").
+// after the prefix as one common prefix, which counts as one key of the page.
 func (s *s3Service) list(out http.ResponseWriter, q *fakeaws.Request) error {
 	form := q.HTTP.URL.Query()
 	for name := range form {

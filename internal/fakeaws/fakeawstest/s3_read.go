@@ -30,14 +30,16 @@ func (w *World) PutObject(bucketName, key string, body []byte) {
 }
 
 // OwnBucket says which account owns a bucket. S3 answers 403 to those who expect another one
-// ("Verifying bucket ownership with bucket owner condition" in the S3 user guide).
+// ("Verifying bucket ownership with bucket owner condition":
+// https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-owner-condition.html).
 func (w *World) OwnBucket(bucketName, account string) {
 	w.s3.change(bucketName, func(r *readRules) { r.owner = account })
 }
 
 // RefuseObjects refuses to read the objects with a prefix, until AllowObjects. What S3 says is
 // the caller's to choose: AccessDenied with status 403 is its answer for a missing permission, of
-// KMS too ("Troubleshoot access denied (403 Forbidden) errors in Amazon S3").
+// KMS too ("Troubleshoot access denied (403 Forbidden) errors in Amazon S3":
+// https://docs.aws.amazon.com/AmazonS3/latest/userguide/troubleshoot-403-errors.html).
 func (w *World) RefuseObjects(bucketName, prefix, code, message string, status int) {
 	w.s3.change(bucketName, func(r *readRules) {
 		r.refused = append(r.refused, refusedObjects{prefix, fakeaws.Errorf(code, "%s", message).WithStatus(status)})
@@ -45,7 +47,8 @@ func (w *World) RefuseObjects(bucketName, prefix, code, message string, status i
 }
 
 // ForbidListing refuses to list a bucket. For a missing object S3 then says AccessDenied instead
-// of NoSuchKey (API reference of S3, "GetObject", "Permissions").
+// of NoSuchKey ("GetObject", "Permissions":
+// https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html).
 func (w *World) ForbidListing(bucketName string) {
 	w.s3.change(bucketName, func(r *readRules) { r.noList = true })
 }

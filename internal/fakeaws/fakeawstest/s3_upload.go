@@ -31,6 +31,7 @@ func incompleteBody(err error) error {
 
 // readUpload is the object in a PUT, out of its chunks if it comes in some,
 // with its checksums verified.
+// https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity.html
 func readUpload(r *http.Request) ([]byte, error) {
 	wire, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, maxObject))
 	if err != nil {
@@ -52,6 +53,7 @@ func readUpload(r *http.Request) ([]byte, error) {
 
 // dechunk undoes aws-chunked: chunks of a hexadecimal length (with a
 // signature behind it, or not), an empty one, and trailing headers.
+// https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-streaming-trailers.html
 func dechunk(wire []byte) ([]byte, http.Header, error) {
 	in := textproto.NewReader(bufio.NewReader(bytes.NewReader(wire)))
 	var body []byte
