@@ -11,8 +11,9 @@ import (
 // concernedAccounts are the accounts whose log files matter: those of the fleet, those that own a
 // bucket of log files, and those of what the daemon or protected flow logs depend on: the queue, its
 // rules and keys, roles, destinations. Only the ARN of a bucket names no account. The Region does not
-// matter: IAM's records are in the files of us-east-1, and flow logs may depend on what is in another
-// Region. It is safe for concurrent use.
+// matter: IAM's records are in the files of us-east-1 (in other partitions, of another Region), flow
+// logs may depend on what is in another Region, and calls on a bucket are recorded in its own, which
+// its ARN does not name. It is safe for concurrent use.
 type concernedAccounts struct {
 	d *Daemon
 
