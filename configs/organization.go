@@ -76,6 +76,7 @@ func (check checks) logFiles(l LogFiles) {
 		seen[b.Name] = true
 		check.require(accountID.MatchString(b.Owner), key+".owner", b.Owner, "write the twelve digits of the account that owns the bucket, in quotes: a bucket of another account with this name is not read")
 		check.require(!strings.HasPrefix(b.Prefix, "/") && !strings.ContainsAny(b.Prefix, "*?"), key+".prefix", b.Prefix, "write how keys begin, without / before it and without *")
+		check.logPrefix(key+".prefix", b.Prefix)
 		if b.RoleARN == "" {
 			check.require(b.ExternalID == "", key+".external_id", b.ExternalID, "needs role_arn: it is sent when the role is assumed")
 			continue
@@ -83,6 +84,24 @@ func (check checks) logFiles(l LogFiles) {
 		_, ok := iamARN(b.RoleARN, roleName)
 		check.require(ok, key+".role_arn", b.RoleARN, "write a role's ARN such as arn:aws:iam::%s:role/flowkeeper", orExample(b.Owner))
 		check.externalID(key+".external_id", b.ExternalID)
+	}
+}
+
+// logPrefix refuses the prefix of what CloudTrail writes beside its log files. Before AWSLogs/, where a
+// trail's own prefix stands, the same words may be.
+func (check checks) logPrefix(key, prefix string) {
+	const logs = "AWSLogs/"
+	before := strings.LastIndex(prefix, logs)
+	begin, rest := logs, prefix
+	if before >= 0 {
+		begin, rest = prefix[:before+len(logs)], prefix[before+len(logs):]
+	}
+	const fix = "no key of a log file begins so, only those of CloudTrail's %s: write how the keys of log files begin, such as %s"
+	switch {
+	case strings.Contains(rest, "CloudTrail-Digest"):
+		check.problem(key, prefix, fix, "digests", begin)
+	case strings.Contains(rest, "CloudTrail-Insight"):
+		check.problem(key, prefix, fix, "Insights events", begin)
 	}
 }
 

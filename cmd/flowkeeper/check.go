@@ -73,7 +73,7 @@ type summary struct {
 	NextRefresh alert.Time        `json:"next_refresh,omitzero"` // the first is at start
 	Accounts    []string          `json:"accounts,omitempty"`    // absent: the organisation's alone, or the credentials' own
 	Members     *membersJSON      `json:"organization,omitempty"`
-	LogFiles    []string          `json:"log_files,omitempty"` // names of buckets
+	LogFiles    []string          `json:"log_files,omitempty"` // s3://bucket/prefix
 	Regions     []string          `json:"regions,omitempty"`   // absent: that of the AWS environment
 	Sinks       []string          `json:"sinks,omitempty"`     // the log is always there
 	Mode        string            `json:"mode,omitempty"`
@@ -117,7 +117,7 @@ func (m *summary) describe(a *app, c configs.Config) {
 		m.Members = &membersJSON{o.RoleName, o.Include, o.Exclude}
 	}
 	for _, b := range c.LogFiles.Buckets {
-		m.LogFiles = append(m.LogFiles, b.Name)
+		m.LogFiles = append(m.LogFiles, "s3://"+b.Name+"/"+b.Prefix)
 	}
 	if len(m.Regions) == 0 && c.AWS.Region != "" {
 		m.Regions = []string{c.AWS.Region}
