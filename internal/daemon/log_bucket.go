@@ -22,7 +22,9 @@ import (
 type logBucket struct {
 	*logbucket.Bucket
 	d       *Daemon
-	longKey sync.Once // a key that is too long was logged
+	longKey sync.Once  // a key that is too long was logged
+	outside passedOver // log files of ours without the prefix
+	foreign passedOver // no log files
 
 	// alerting is held while alerts are added, and guards what follows. Nobody waits for it: who does not
 	// get it leaves the alert, or the end, to the next try.

@@ -55,6 +55,7 @@ func (l *logFiles) Read(ctx context.Context, o watcher.Object, found func([]byte
 	switch {
 	case !strings.HasPrefix(o.Key, b.Prefix), key.Kind != logfile.Log:
 		l.d.meters.LogFile(metrics.FileOfOthers, 0)
+		l.passOver(ctx, b, o.Key, key)
 		return nil
 	case !l.accounts.has(ctx, key.Account, time.Now()):
 		l.d.meters.LogFile(metrics.FileOfOtherAccount, 0)
@@ -92,6 +93,18 @@ func (l *logFiles) Read(ctx context.Context, o watcher.Object, found func([]byte
 	// It may be about this file alone: without s3:ListBucket, S3 says AccessDenied for one that was
 	// deleted, and a policy may deny the files of one account only.
 	return &watcher.SuspectError{Suspect: suspect, Err: err}
+}
+
+// passOver notes an object that is not read because of its key, if it may be that it should be.
+func (l *logFiles) passOver(ctx context.Context, b *logBucket, name string, key logfile.Key) {
+	now := time.Now()
+	switch {
+	case len(name) > maxKey: // S3 has none
+	case key.Kind == logfile.Foreign:
+		b.noLogFile(ctx, name, now)
+	case key.Kind == logfile.Log && l.accounts.has(ctx, key.Account, now):
+		b.withoutPrefix(ctx, name, now)
+	}
 }
 
 func (l *logFiles) notListed(bucket string) error {

@@ -21,6 +21,7 @@ import (
 	"flowkeeper/internal/logbucket"
 	"flowkeeper/internal/metrics"
 	"flowkeeper/internal/scopes"
+	"flowkeeper/internal/store"
 	"flowkeeper/watcher"
 )
 
@@ -346,6 +347,78 @@ func TestAKeyThatS3CannotHave(t *testing.T) {
 	}
 	if n := h.value(`flowkeeper_log_files_total{outcome="unreadable"}`); n != 2 {
 		t.Errorf("%v unreadable", n)
+	}
+}
+
+// TestAWrongPrefixIsLogged: once for each bucket, with what to set, and noted for the doctor. Who may
+// send messages may name any keys, and as many.
+func TestAWrongPrefixIsLogged(t *testing.T) {
+	t.Parallel()
+	h := logHouse(t)
+	h.daemon.Config.LogFiles.Buckets[0].Prefix = "trail/AWSLogs/"
+	h.daemon.Config.LogFiles.Buckets = append(h.daemon.Config.LogFiles.Buckets, configs.LogBucket{Name: "other", Owner: trailOwner})
+	d := h.connected(t.Context())
+	files := newLogFiles(d).(*logFiles)
+	announce := func(bucket, key string) {
+		t.Helper()
+		if err := files.Read(t.Context(), watcher.Object{Bucket: bucket, Key: key}, nil); err != nil { // S3 has none of these objects
+			t.Errorf("%.100q: %v", key, err)
+		}
+	}
+	noted := func(bucket string, isLogFile bool) string {
+		t.Helper()
+		key, err := d.store.Fact(t.Context(), store.StrangeKeyFact(bucket, isLogFile))
+		if err != nil {
+			t.Error(err)
+		}
+		return key
+	}
+	lines := func() int { return strings.Count(h.log.String(), "\n") }
+	before := lines()
+	announce(trail, strings.ReplaceAll(fileKey, account, "444455556666")) // a stranger's
+	announce(trail, strings.Repeat("x", maxKey)+"/"+fileKey)              // S3 has none that is so long
+	announce(trail, "AWSLogs/"+account+"/CloudTrail-Digest/eu-west-1/2026/03/01/x.json.gz")
+	if n := lines() - before; n != 0 || noted(trail, true)+noted(trail, false) != "" {
+		t.Errorf("%d lines of what may be right:\n%s", n, h.log)
+	}
+	const hostile = "\x1b[2J\u202e/"
+	announce(trail, hostile+fileKey)
+	for range 1000 {
+		announce(trail, fileKey)
+	}
+	if n := lines() - before; n != 1 || noted(trail, true) != hostile+fileKey {
+		t.Errorf("%d lines, %q is noted", n, noted(trail, true))
+	}
+	for n := range 1000 {
+		announce(trail, fmt.Sprintf("\x1b[2J%d/%s.txt", n, strings.Repeat("long", 200)))
+		announce("other", fmt.Sprintf("%d.txt", n))
+	}
+	if n := lines() - before; n != 3 || !strings.HasPrefix(noted(trail, false), "\x1b[2J0/") || noted("other", false) != "0.txt" || noted("other", true) != "" {
+		t.Errorf("%d lines", n)
+	}
+	text := h.log.String()
+	for _, says := range []string{`"prefix":"trail/AWSLogs/"`, `"begins":"\\x1b[2J\\u202e/AWSLogs/"`, `"set":"prefix: \\x1b[2J\\u202e/AWSLogs/"`, `"bucket":"other"`} {
+		if !strings.Contains(text, says) {
+			t.Errorf("%s is missing in\n%s", says, text)
+		}
+	}
+	if strings.Contains(text, strings.Repeat("long", 100)) || strings.ContainsAny(text, "\x1b\u202e") || strings.Contains(text, `\u001b`) {
+		t.Errorf("not bounded, or not cleaned:\n%s", text)
+	}
+}
+
+// TestAPassedOverKeyIsNotedHourly, so that the doctor knows what comes now.
+func TestAPassedOverKeyIsNotedHourly(t *testing.T) {
+	t.Parallel()
+	var p passedOver
+	now := time.Now()
+	for _, c := range []struct {
+		after     time.Duration
+		log, note bool
+	}{{0, true, true}, {time.Minute, false, false}, {rememberEvery, false, true}, {rememberEvery + time.Minute, false, false}, {2 * rememberEvery, false, true}} {
+		if log, note := p.due(now.Add(c.after)); log != c.log || note != c.note {
+			t.Errorf("after %s: log %v, note %v", c.after, log, note)
+		}
 	}
 }
 

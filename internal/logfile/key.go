@@ -51,3 +51,14 @@ func ParseKey(key string) Key {
 	}
 	return Key{Kind: Foreign}
 }
+
+// Trail returns how the keys of the trail begin that wrote a log file: its prefix, and AWSLogs/. It is
+// empty if the key is that of no log file.
+func Trail(key string) string {
+	m := logKey.FindStringIndex(key)
+	if m == nil {
+		return ""
+	}
+	const logs = "AWSLogs/"
+	return key[:m[0]+strings.Index(key[m[0]:], logs)+len(logs)]
+}

@@ -1,6 +1,7 @@
 package logfile_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -40,6 +41,27 @@ func TestParseKey(t *testing.T) {
 	} {
 		if got := logfile.ParseKey(key); got != want {
 			t.Errorf("%q: %+v, want %+v", key, got, want)
+		}
+	}
+}
+
+func TestTrail(t *testing.T) {
+	t.Parallel()
+	const rest = "111122223333/CloudTrail/eu-west-1/2026/03/01/x.json.gz"
+	for key, want := range map[string]string{
+		"AWSLogs/" + rest:                                  "AWSLogs/",
+		"AWSLogs/o-x/" + rest:                              "AWSLogs/",
+		"a/b c/AWSLogs/o-x/" + rest:                        "a/b c/AWSLogs/",
+		"AWSLogs/a/AWSLogs/" + rest:                        "AWSLogs/a/AWSLogs/",
+		"/AWSLogs/" + rest:                                 "/AWSLogs/",
+		"AWSLogs/111122223333/CloudTrail-Digest/x.json":    "",
+		"xAWSLogs/" + rest:                                 "",
+		"AWSLogs/AWSLogs/" + rest:                          "AWSLogs/AWSLogs/",
+		strings.Repeat("a", 2000) + "/AWSLogs/o-x/" + rest: strings.Repeat("a", 2000) + "/AWSLogs/",
+		"": "",
+	} {
+		if got := logfile.Trail(key); got != want {
+			t.Errorf("%q: %q, want %q", key, got, want)
 		}
 	}
 }

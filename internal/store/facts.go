@@ -91,3 +91,12 @@ func isTokenKey(s string) bool { return len(s) == hex.EncodedLen(tokenKeyBytes) 
 
 // LogFileFact is the name of the fact that has the key of a log file that was read from a bucket.
 func LogFileFact(bucket string) string { return "log file " + bucket }
+
+// StrangeKeyFact is the name of the fact that has the key of an object of a bucket that was not read
+// because of its key: a log file without the prefix, or no log file at all.
+func StrangeKeyFact(bucket string, isLogFile bool) string {
+	if isLogFile {
+		return "log file without prefix " + bucket
+	}
+	return "no log file " + bucket
+}
