@@ -3,8 +3,12 @@ package doctor
 import (
 	"context"
 	"fmt"
+	"strings"
 
+	"flowkeeper/alert"
+	"flowkeeper/configs"
 	"flowkeeper/internal/logbucket"
+	"flowkeeper/internal/logfile"
 )
 
 // neverStored is the key of no object: S3 says so to those who may read and list the bucket.
@@ -19,11 +23,31 @@ func (m *machine) logFiles(ctx context.Context) (out []finding) {
 	facts, _ := m.state() // state-file reports the error
 	for _, c := range m.Config.LogFiles.Buckets {
 		b, key := logbucket.Of(m.AWS, c), facts.logFiles[c.Name]
-		known := key != ""
+		known := key != "" && strings.HasPrefix(key, c.Prefix) // it may be of another prefix, before
 		if !known {
 			key = c.Prefix + neverStored
+			out = append(out, judgeKeys(c, facts.outside[c.Name], facts.foreign[c.Name])...)
 		}
 		out = append(out, judgeBucket(b, known, b.Try(ctx, key)))
+	}
+	return out
+}
+
+const maxShown = 300 // characters of a key: the prefix of a trail has 200 at most
+
+// judgeKeys judges the keys that came for a bucket of which no file was read yet: one of a log file
+// without the prefix, and one that is no log file's; empty: none.
+func judgeKeys(c configs.LogBucket, outside, foreign string) (out []finding) {
+	name := "s3://" + c.Name + "/" + c.Prefix
+	trail := logfile.Trail(outside)
+	switch {
+	case trail != "" && !strings.HasPrefix(outside, c.Prefix): // else the prefix was mended
+		begins := shellWord(alert.Clean(trail, maxShown)) // quoted: who chose it may have chosen advice
+		out = append(out, finding{Fail, fmt.Sprintf("no log file of %s was read yet, but such come whose keys begin with %s: they are not read, and deletions that they record are not seen", name, begins),
+			"set the prefix of " + c.Name + " in log_files.buckets to " + begins + ", and restart the daemon"})
+	case foreign != "":
+		out = append(out, finding{Warn, fmt.Sprintf("no log file of %s was read yet, but objects come that are none of CloudTrail's log files, such as %s", name, shellWord(alert.Clean(foreign, maxShown))),
+			"see which bucket the trail writes to, and with which prefix: aws cloudtrail describe-trails; and run the doctor again ten minutes after calls were made"})
 	}
 	return out
 }

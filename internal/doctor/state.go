@@ -31,6 +31,8 @@ type stateFacts struct {
 	rows      map[inventory.Scope]candidates
 	pipelines map[inventory.Scope]rehearse.PipelineHealth
 	logFiles  map[string]string // a key that was read, by bucket
+	outside   map[string]string // the key of a log file of ours without the prefix, by bucket
+	foreign   map[string]string // a key that is no log file's, by bucket
 }
 
 // readState reads the state file. It returns store.ErrMissing if there is none, and creates
@@ -74,11 +76,8 @@ func (d *Doctor) readState(ctx context.Context) (m stateFacts, err error) {
 	}); err != nil {
 		return m, err
 	}
-	m.logFiles = map[string]string{}
-	for _, b := range d.Config.LogFiles.Buckets {
-		if m.logFiles[b.Name], err = s.Fact(ctx, store.LogFileFact(b.Name)); err != nil {
-			return m, err
-		}
+	if err := m.readKeys(ctx, s, d.Config.LogFiles.Buckets); err != nil {
+		return m, err
 	}
 	m.pipelines = map[inventory.Scope]rehearse.PipelineHealth{}
 	return m, s.Rehearsals().View(ctx, func(tx rehearse.Tx) error {
@@ -89,6 +88,23 @@ func (d *Doctor) readState(ctx context.Context) (m stateFacts, err error) {
 		}
 		return nil
 	})
+}
+
+// readKeys reads the keys that the daemon has noted of each bucket of log files.
+func (m *stateFacts) readKeys(ctx context.Context, s *store.Store, buckets []configs.LogBucket) (err error) {
+	m.logFiles, m.outside, m.foreign = map[string]string{}, map[string]string{}, map[string]string{}
+	for _, b := range buckets {
+		if m.logFiles[b.Name], err = s.Fact(ctx, store.LogFileFact(b.Name)); err != nil {
+			return err
+		}
+		if m.outside[b.Name], err = s.Fact(ctx, store.StrangeKeyFact(b.Name, true)); err != nil {
+			return err
+		}
+		if m.foreign[b.Name], err = s.Fact(ctx, store.StrangeKeyFact(b.Name, false)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // candidates are the protected flow logs of a scope that are tried: restores with the same target
