@@ -111,6 +111,48 @@ func TestRolesArePoliciesByHand(t *testing.T) {
 	}
 }
 
+// TestDeliveryRolesArePassedAlike: by ARN and by name, the queue's account and the others let Flowkeeper pass the same
+// roles, by the same parameters.
+func TestDeliveryRolesArePassedAlike(t *testing.T) {
+	t.Parallel()
+	passed := map[string][]string{}
+	for _, name := range []string{"flowkeeper.yaml", "flowkeeper-member.yaml"} {
+		whole := template(t, name)
+		for _, parameter := range []string{"DeliveryRoleArns", "DeliveryRoleName"} {
+			p := at(whole, "Parameters", parameter)
+			passed[name] = append(passed[name], parameter+": "+asYAML(t, at(p, "Type"))+asYAML(t, at(p, "AllowedPattern"))+asYAML(t, at(p, "Default")))
+		}
+		for _, condition := range []string{"PassesRoles", "PassesNamedRole"} {
+			passed[name] = append(passed[name], condition+": "+asYAML(t, at(whole, "Conditions", condition)))
+		}
+		walk(at(whole, "Resources", "Role", "Properties", "Policies"), func(n *yaml.Node) {
+			if n.Tag != "!If" {
+				return
+			}
+			if action := at(n.Content[1], "Action"); action != nil && action.Value == "iam:PassRole" {
+				passed[name] = append(passed[name], asYAML(t, n))
+			}
+		})
+	}
+	if n := len(passed["flowkeeper.yaml"]); n != 6 {
+		t.Errorf("flowkeeper.yaml has %d of two parameters, conditions and statements: %q", n, passed["flowkeeper.yaml"])
+	}
+	if d := cmp.Diff(passed["flowkeeper-member.yaml"], passed["flowkeeper.yaml"]); d != "" {
+		t.Errorf("-flowkeeper-member.yaml +flowkeeper.yaml\n%s", d)
+	}
+}
+
+// asYAML is a part of a template as text; empty where there is nothing.
+func asYAML(t *testing.T, n *yaml.Node) string {
+	t.Helper()
+	if n == nil {
+		return ""
+	}
+	text, err := yaml.Marshal(n)
+	must(t, err)
+	return string(text)
+}
+
 // rolePolicies are what Flowkeeper's roles may do, by file.
 func rolePolicies(t *testing.T) map[string]policy {
 	t.Helper()
