@@ -70,33 +70,41 @@ func gzipped(t *testing.T, text string) []byte {
 	return out.Bytes()
 }
 
-// bothWays: a deletion comes in a log file of another account, which S3 announces by SNS, and by
-// EventBridge too: it is one incident, whichever is first. One that comes in a log file alone is
-// restored as well.
+// bothWays: in an organisation of two accounts, which Flowkeeper finds by itself, a deletion in each comes in a log file of
+// another account, which S3 announces by SNS, and by EventBridge too: it is one incident, whichever is first. One that
+// comes in a log file alone is restored as well. The queue is in the management account, whose own role lists.
 func bothWays(t *testing.T, inst *localstack.Instance, binary string) {
-	home := somewhere(inst)
+	home, member := somewhere(inst), somewhere(inst)
+	_, seen := newOrganization(t, inst, home.account, member.account)
 	trail := newArchive(t, inst, home.account)
 	made := home.deploy(t, "flowkeeper", "flowkeeper.yaml", map[string]string{
-		"OrganizationId": "o-a1b2c3d4e5", "LogTopicArn": trail.made["TopicArn"],
+		"OrganizationId": "o-a1b2c3d4e5", "ListsAccounts": "true", "DirectToQueue": "true", "LogTopicArn": trail.made["TopicArn"],
 		"LogBucket": trail.bucket, "LogBucketOwner": trail.account, "LogPrefix": trailPrefix, "LogKeyArn": trail.key(),
 	})
-	far := home.in("us-east-1") // no rule forwards its events
-	places := []*place{home, far}
+	member.deploy(t, "flowkeeper-member", "flowkeeper-member.yaml", map[string]string{
+		"QueueRegion": region, "QueueAccount": home.account, "DaemonRoleArn": made["RoleArn"], "ExternalId": external,
+		"HomeRegion": region, "DirectToQueue": "true",
+	})
+	far := member.in("us-east-1") // no rule forwards its events
+	places := []*place{home, member, far}
 	lost := map[*place]string{}
 	for _, p := range places {
 		lost[p] = p.createFlowLog(t)
 	}
-	d := startDaemon(t, binary, home, made["Configuration"]+fmt.Sprintf(`  regions: [%s, us-east-1]
+	d := startDaemon(t, binary, newPlace(seen, home.account, region), made["Configuration"]+fmt.Sprintf(`  regions: [%s, us-east-1]
+organization: {role_name: flowkeeper, external_id: %[6]s}
 log_files:
   buckets:
-    - {name: %s, owner: "%s", prefix: %s, role_arn: "%s", external_id: %s}
+    - {name: %[2]s, owner: "%[3]s", prefix: %[4]s, role_arn: "%[5]s", external_id: %[6]s}
 `, region, trail.bucket, trail.account, trailPrefix, trail.made["RoleArn"], external))
 	for _, p := range places {
 		await(t, func() error { return d.knows(lost[p]) })
 	}
-	both := home.deletes(t, lost[home])
-	trail.write(t, home, "both", both)
-	home.put(t, both)
+	for _, p := range places[:2] {
+		both := p.deletes(t, lost[p])
+		trail.write(t, p, "both", both)
+		p.put(t, both)
+	}
 	trail.write(t, far, "file", far.deletes(t, lost[far]))
 	for _, p := range places {
 		await(t, func() error { return p.restored(t, lost[p]) })

@@ -3,13 +3,17 @@ package deploy_test
 import (
 	"encoding/xml"
 	"fmt"
+	"io"
 	"maps"
+	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -122,21 +126,30 @@ func TestRolesOfAnOrganizationAreOne(t *testing.T) {
 	}
 }
 
-// wholeOrganization: an organisation is set up, two of its accounts are protected in two Regions, and it is taken down
-// again, all by the commands of docs/organization.md as they stand. Every account and Region of the StackSet, and the
-// management account, gets the same template with the same parameters; also the account and Region of the queue, where
-// all is there already. Another account has the log files.
+// wholeOrganization: an organisation is set up, Flowkeeper finds its three accounts and protects them in two Regions, and
+// it is taken down again, all by the commands and the configuration of docs/organization.md as they stand. Every account
+// and Region of the StackSet, and the management account, gets the same template with the same parameters; also the
+// account and Region of the queue, where all is there already. Another account has the log files.
 func wholeOrganization(t *testing.T, inst *localstack.Instance, binary string) {
 	home, member, management, trail := somewhere(inst), somewhere(inst), somewhere(inst), somewhere(inst)
 	far := "us-east-1"
 	bucket := "org-trail-" + trail.account
-	organization, endpoint := newOrganization(t, inst, management.account, home.account, member.account)
-	p := openPages(t, []string{"organization.md", "setup.md"}, endpoint,
-		"111122223333", home.account, "999900001111", management.account, "999988887777", trail.account, "org-trail", bucket)
+	organization, seen := newOrganization(t, inst, management.account, home.account, member.account)
+	alerts := newReceiver(t)
+	p := openPages(t, []string{"organization.md", "setup.md"}, seen.Endpoint, "111122223333", home.account, "999900001111", management.account,
+		"999988887777", trail.account, "org-trail", bucket, "https://alerts.example.com/flowkeeper", alerts.url)
 	p.values = p.section(t, "sh 1. Values", 1)
 	all := []*place{home, home.in(far), member, member.in(far), management, management.in(far), trail}
 
 	made, configuration := setUp(t, p, binary, home, management, trail, bucket)
+	if !alerts.have(`"test"`) {
+		t.Errorf("no test alert arrived")
+	}
+	for _, p := range []*place{home, member, management} {
+		if want := `"arn:aws:iam::` + p.account + `:role/flow-logs-delivery"`; !strings.Contains(p.rolePolicy(t), want) {
+			t.Errorf("Flowkeeper may not pass %s: %s", want, p.rolePolicy(t))
+		}
+	}
 	for p, want := range map[*place]string{
 		all[1]: ":event-bus/default", all[2]: ":sqs:" + region + ":" + home.account + ":flowkeeper", all[3]: ":event-bus/default",
 		all[4]: ":sqs:" + region + ":" + home.account + ":flowkeeper", all[5]: ":event-bus/default",
@@ -149,18 +162,24 @@ func wholeOrganization(t *testing.T, inst *localstack.Instance, binary string) {
 		t.Errorf("in the queue's own account and Region a rule forwards to %s: each event would come back to it without end", got)
 	}
 
-	places := all[:4]
+	places := all[:6]
 	lost := map[*place]string{}
 	for _, p := range places {
 		lost[p] = p.createFlowLog(t)
 	}
-	accounts := "accounts:\n"
-	for _, account := range []*place{home, member} { // as discovered: the same role in each
-		accounts += fmt.Sprintf("  - {id: %q, role_arn: %q, external_id: %s}\n", account.account, "arn:aws:iam::"+account.account+":role/flowkeeper", external)
+	if organization.mayList(t.Context(), home.account) == nil || organization.mayAssume(t.Context(), home.account, "arn:aws:iam::"+member.account+":role/flowkeeper", "another") == nil {
+		t.Error("anybody may list the accounts, or assume the roles: that Flowkeeper can shows nothing")
 	}
-	d := startDaemon(t, binary, home, configuration+accounts)
+	d := startDaemon(t, binary, newPlace(seen, home.account, region), configuration)
 	for _, p := range places {
 		await(t, func() error { return d.knows(lost[p]) })
+	}
+	p.command(t, "flowkeeper", d.shell("accounts"))
+	out := p.types(t, home.account, p.section(t, "sh 5. Is it right?", 2)[1])
+	for a, path := range map[*place]string{home: "Root/Workloads", member: "Root/Workloads", management: "Root"} {
+		if !regexp.MustCompile(nameOf(a.account) + ` +` + a.account + ` +` + path + ` +works +eu-west-1, us-east-1 +2 `).MatchString(out) {
+			t.Errorf("account %s is not listed as it must be:\n%s", a.account, out)
+		}
 	}
 	for _, p := range places {
 		p.attack(t, lost[p])
@@ -169,6 +188,9 @@ func wholeOrganization(t *testing.T, inst *localstack.Instance, binary string) {
 		await(t, func() error { return p.restored(t, lost[p]) })
 	}
 	await(t, func() error { return home.empty(t, made["QueueUrl"]) })
+	for _, p := range places {
+		await(t, so("an alert about "+lost[p], func() bool { return alerts.have(lost[p], nameOf(p.account)) }))
+	}
 	d.stop(t)
 
 	before := map[string]bool{}
@@ -191,6 +213,34 @@ func wholeOrganization(t *testing.T, inst *localstack.Instance, binary string) {
 	}
 }
 
+// A delegated administrator for StackSets runs them by the same commands, each of which AWS takes with CALL_AS. The
+// trusted access is the management account's to activate. Here no flow log has a delivery role.
+func TestADelegatedAdministratorRunsStackSets(t *testing.T) {
+	t.Parallel()
+	organization, seen := newOrganization(t, &localstack.Instance{Endpoint: "http://127.0.0.1:9"}, management) // no account: no stacks
+	organization.delegates(other)
+	p := openPages(t, []string{"organization.md"}, seen.Endpoint, "CALL_AS=SELF", "CALL_AS=DELEGATED_ADMIN", "DELIVERY_ROLE=flow-logs-delivery", "DELIVERY_ROLE=")
+	p.values = p.section(t, "sh 1. Values", 1)
+	allAccounts, down := p.section(t, "sh 3. All accounts", 3), p.section(t, "sh Take it down", 7)
+	if out, err := p.try(t.Context(), other, allAccounts[0]); err == nil {
+		t.Errorf("the delegated administrator activated the trusted access: %s", out)
+	}
+	p.types(t, management, allAccounts[0])
+	p.types(t, other, allAccounts[1])
+	if given := organization.given(); given["QueueAccount"] != own || given["DeliveryRoleName"] != "" {
+		t.Errorf("the StackSet has the parameters %v", given)
+	}
+	p.types(t, other, p.section(t, "sh 5. Is it right?", 2)[0])
+	p.types(t, other, p.section(t, "sh Later", 1)[0])
+	if out := p.types(t, other, down[3]); strings.TrimSpace(out) != "SUCCEEDED" {
+		t.Errorf("the instances are deleted, and the page's commands say\n%s", out)
+	}
+	p.types(t, other, down[4])
+	if left := organization.left(); left != nil {
+		t.Errorf("left behind: %v", left)
+	}
+}
+
 // Others have notifications on the bucket of the log files. Where these can't be read, the page's commands leave them
 // alone: S3 replaces all of them at once.
 func TestNotificationsThatCannotBeReadStay(t *testing.T) {
@@ -198,7 +248,7 @@ func TestNotificationsThatCannotBeReadStay(t *testing.T) {
 	p := openPages(t, []string{"organization.md"}, "")
 	logFiles := p.section(t, "sh EventBridge, log files, or both", 3)
 	p.values = []string{p.section(t, "sh 1. Values", 1)[0], logFiles[0], "set +e +o pipefail"} // as people have it
-	for name, block := range map[string]string{"set up": logFiles[1], "take down": p.section(t, "sh Take it down", 6)[5]} {
+	for name, block := range map[string]string{"set up": logFiles[1], "take down": p.section(t, "sh Take it down", 7)[6]} {
 		for get, want := range map[string]bool{
 			"exit 255": false,
 			"exit 0":   true, // a bucket without any answers nothing
@@ -218,7 +268,7 @@ func TestNotificationsThatCannotBeReadStay(t *testing.T) {
 func setUp(t *testing.T, p *page, binary string, home, management, trail *place, bucket string) (made outputs, configuration string) {
 	t.Helper()
 	p.types(t, home.account, p.section(t, "sh 2. The queue's account", 1)[0])
-	for _, block := range p.section(t, "sh 3. All accounts", 2) {
+	for _, block := range p.section(t, "sh 3. All accounts", 3) {
 		p.types(t, management.account, block)
 	}
 
@@ -238,9 +288,9 @@ func setUp(t *testing.T, p *page, binary string, home, management, trail *place,
 	whole := merged(t, made["Configuration"], byHand, logFiles)
 	file := filepath.Join(p.folder, "flowkeeper.yaml")
 	must(t, os.WriteFile(file, []byte(whole), 0o600))
-	p.command(t, "flowkeeper", fmt.Sprintf("[ \"$*\" != check ] || exec %q check --config %q", binary, file))
+	p.command(t, "flowkeeper", fmt.Sprintf(`exec %q "$@" --config %q`, binary, file))
 	p.types(t, home.account, p.section(t, "sh 4. Flowkeeper", 1)[0])
-	if out := p.types(t, management.account, p.section(t, "sh 5. Is it right?", 1)[0]); strings.TrimSpace(out) != "" {
+	if out := p.types(t, management.account, p.section(t, "sh 5. Is it right?", 2)[0]); strings.TrimSpace(out) != "" {
 		t.Errorf("not current:\n%s", out)
 	}
 
@@ -250,15 +300,15 @@ func setUp(t *testing.T, p *page, binary string, home, management, trail *place,
 	p.types(t, management.account, scp[1])
 	p.types(t, management.account, strings.Replace(scp[1], "ou-abcd-11112222", "$ROOT", 1)) // later to the root
 
-	return made, made["Configuration"] + fmt.Sprintf("  regions: [%s, us-east-1]\n", region) + logFiles
+	return made, whole
 }
 
 // takeDown types the page's commands. A role that can't be deleted at first must not go unnoticed, and must not
 // be of use any more: what it trusts is gone before.
 func takeDown(t *testing.T, p *page, organization *fakeOrganization, home, member, management, trail *place) {
 	t.Helper()
-	blocks := p.section(t, "sh Take it down", 6)
-	const machine, policies, queue, instances, rest, logFiles = 0, 1, 2, 3, 4, 5
+	blocks := p.section(t, "sh Take it down", 7)
+	const machine, policies, queue, instances, stackSet, rest, logFiles = 0, 1, 2, 3, 4, 5, 6
 	p.types(t, home.account, blocks[machine])
 	if log := string(read(t, filepath.Join(p.path, "systemctl.log"))); !strings.HasSuffix(log, "disable --now flowkeeper\n") {
 		t.Errorf("systemctl was called with %s", log)
@@ -273,7 +323,7 @@ func takeDown(t *testing.T, p *page, organization *fakeOrganization, home, membe
 	if out := p.types(t, management.account, blocks[instances]); !strings.Contains(out, "SUCCEEDED") || !strings.Contains(out, member.account) {
 		t.Errorf("a role could not be deleted, and the page's commands say only:\n%s", out)
 	}
-	if out, err := p.try(t.Context(), management.account, blocks[rest]); err == nil {
+	if out, err := p.try(t.Context(), management.account, blocks[stackSet]); err == nil {
 		t.Errorf("a StackSet with instances was deleted:\n%s", out)
 	}
 	if member.traces(t)["iam ListRoles"] == nil {
@@ -283,11 +333,60 @@ func takeDown(t *testing.T, p *page, organization *fakeOrganization, home, membe
 	if out := p.types(t, management.account, blocks[instances]); strings.TrimSpace(out) != "SUCCEEDED" {
 		t.Errorf("nothing is in the way, and the page's commands say\n%s", out)
 	}
+	p.types(t, management.account, blocks[stackSet])
 	p.types(t, management.account, blocks[rest])
 	p.types(t, trail.account, blocks[logFiles])
 	if got := trail.notified(t, "org-trail-"+trail.account); len(got) != 1 || got[0] != "another" {
 		t.Errorf("the bucket notifies %v, want the other alone, as before", got)
 	}
+}
+
+// rolePolicy is what Flowkeeper's role may do in an account.
+func (p *place) rolePolicy(t *testing.T) string {
+	t.Helper()
+	text, err := p.query(t.Context(), "iam", url.Values{
+		"Action": {"GetRolePolicy"}, "Version": {"2010-05-08"}, "RoleName": {"flowkeeper"}, "PolicyName": {"flowkeeper"}})
+	must(t, err)
+	var out struct {
+		Document string `xml:"GetRolePolicyResult>PolicyDocument"`
+	}
+	must(t, xml.Unmarshal(text, &out))
+	document, err := url.PathUnescape(out.Document)
+	must(t, err)
+	return document
+}
+
+// receiver gets alerts of a webhook.
+type receiver struct {
+	url string
+
+	mu     sync.Mutex
+	bodies []string
+}
+
+func newReceiver(t *testing.T) *receiver {
+	t.Helper()
+	r := &receiver{}
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, req *http.Request) {
+		body, err := io.ReadAll(io.LimitReader(req.Body, 1<<20))
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if err == nil {
+			r.bodies = append(r.bodies, string(body))
+		}
+	}))
+	t.Cleanup(server.Close)
+	r.url = server.URL
+	return r
+}
+
+// have reports whether one of the alerts has all these texts.
+func (r *receiver) have(texts ...string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.ContainsFunc(r.bodies, func(body string) bool {
+		return !slices.ContainsFunc(texts, func(text string) bool { return !strings.Contains(body, text) })
+	})
 }
 
 // queries ask for what the templates make. None of their answers has Flowkeeper's name where nothing of it is left.

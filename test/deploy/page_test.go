@@ -47,12 +47,13 @@ func openPages(t *testing.T, files []string, endpoint string, instead ...string)
 	for _, file := range files {
 		section, language, block := "", "", ""
 		for line := range strings.Lines(string(read(t, filepath.Join("../../docs", file)))) {
+			inList := strings.TrimPrefix(line, "  ")
 			switch {
-			case strings.HasPrefix(line, "```") && language != "":
+			case strings.HasPrefix(inList, "```") && language != "":
 				p.blocks[language+" "+section] = append(p.blocks[language+" "+section], block)
 				language, block = "", ""
-			case strings.HasPrefix(line, "```"):
-				language = strings.TrimSpace(line[3:])
+			case strings.HasPrefix(inList, "```"):
+				language = strings.TrimSpace(inList[3:])
 			case language != "":
 				block += line
 			case strings.HasPrefix(line, "## "):

@@ -8,6 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -22,7 +24,8 @@ import (
 )
 
 // fakeOrganization stands before a LocalStack and adds what that lacks, as AWS documents it: service-managed
-// StackSets, and the policies of AWS Organizations. All else passes.
+// StackSets, AWS Organizations (its policies here, its accounts in accounts_test.go), and roles that let in only whom
+// they trust. All else passes.
 type fakeOrganization struct {
 	inst       *localstack.Instance
 	pass       *httputil.ReverseProxy
@@ -30,6 +33,7 @@ type fakeOrganization struct {
 	accounts   []string // below the root, without the management account: a StackSet skips that
 
 	mu         sync.Mutex
+	delegated  string // another account that runs StackSets; empty: none
 	activated  bool
 	set        *stackSet
 	operations []operation
@@ -43,6 +47,20 @@ func (o *fakeOrganization) fails(account string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.failing = account
+}
+
+// delegates lets another account run StackSets.
+func (o *fakeOrganization) delegates(account string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.delegated = account
+}
+
+// given are the parameters of the StackSet.
+func (o *fakeOrganization) given() map[string]string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return maps.Clone(o.set.parameters)
 }
 
 type stackSet struct {
@@ -70,18 +88,20 @@ type scp struct {
 
 const organizationRoot = "r-ab12"
 
-func newOrganization(t *testing.T, inst *localstack.Instance, management string, accounts ...string) (o *fakeOrganization, endpoint string) {
+// newOrganization returns one of a management account and others, and the LocalStack as whoever calls it by way of the
+// organisation sees it.
+func newOrganization(t *testing.T, inst *localstack.Instance, management string, accounts ...string) (*fakeOrganization, *localstack.Instance) {
 	t.Helper()
 	to, err := url.Parse(inst.Endpoint)
 	must(t, err)
-	o = &fakeOrganization{inst: inst, management: management, accounts: accounts, policies: map[string]*scp{}}
-	o.pass = &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+	o := &fakeOrganization{inst: inst, management: management, accounts: accounts, policies: map[string]*scp{}}
+	o.pass = &httputil.ReverseProxy{ErrorLog: log.New(t.Output(), "", 0), Rewrite: func(r *httputil.ProxyRequest) {
 		r.SetURL(to)
 		r.Out.Host = r.In.Host
 	}}
 	server := httptest.NewServer(o)
 	t.Cleanup(server.Close)
-	return o, server.URL
+	return o, &localstack.Instance{Endpoint: server.URL}
 }
 
 // left are the StackSet and the policies that are still there.
@@ -104,7 +124,7 @@ func (r refusal) Error() string { return r.code + ": " + r.message }
 
 func (o *fakeOrganization) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	caller, region, service := signer(r)
-	if service != "cloudformation" && service != "organizations" {
+	if !slices.Contains([]string{"cloudformation", "organizations", "sts"}, service) {
 		o.pass.ServeHTTP(w, r)
 		return
 	}
@@ -118,6 +138,10 @@ func (o *fakeOrganization) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	form, err := url.ParseQuery(string(body))
+	if service == "sts" {
+		o.sts(w, r, caller, body, form)
+		return
+	}
 	call := o.call(form.Get("Action"))
 	if err != nil || call == nil {
 		r.Body = io.NopCloser(bytes.NewReader(body))
@@ -127,10 +151,8 @@ func (o *fakeOrganization) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	out := ""
-	if caller == o.management {
+	if err = o.mayCall(caller, form); err == nil {
 		out, err = call(r.Context(), region, form)
-	} else {
-		err = refusal{"AccessDenied", "this is not the management account"}
 	}
 	var refused refusal
 	switch action := form.Get("Action"); {
@@ -142,6 +164,19 @@ func (o *fakeOrganization) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	default:
 		fmt.Fprintf(w, `<%[1]sResponse><%[1]sResult>%[2]s</%[1]sResult></%[1]sResponse>`, action, out)
 	}
+}
+
+// mayCall refuses a call about StackSets by an account that does not run them, or that does not say as whom it calls.
+// https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_CreateStackSet.html (CallAs)
+func (o *fakeOrganization) mayCall(caller string, form url.Values) error {
+	as := form.Get("CallAs")
+	switch {
+	case caller == o.management && (as == "" || as == "SELF"):
+		return nil
+	case caller == o.delegated && as == "DELEGATED_ADMIN" && form.Get("Action") != "ActivateOrganizationsAccess":
+		return nil
+	}
+	return refusal{"ValidationError", fmt.Sprintf("account %s may not call %s as %q", caller, form.Get("Action"), as)}
 }
 
 // signer is who signed a request, for which Region and service.
@@ -165,6 +200,8 @@ func (o *fakeOrganization) call(action string) stackSetCall {
 		}
 	case "CreateStackSet":
 		return o.createStackSet
+	case "UpdateStackSet":
+		return o.updateStackSet
 	case "CreateStackInstances":
 		return o.createStackInstances
 	case "ListStackInstances":
@@ -190,12 +227,31 @@ func (o *fakeOrganization) createStackSet(_ context.Context, _ string, form url.
 	case o.set != nil:
 		return "", refusal{"NameAlreadyExistsException", "there is one"}
 	}
-	values := members(form, "Parameters.member.%d.ParameterValue")
-	o.set = &stackSet{template: form.Get("TemplateBody"), parameters: map[string]string{}}
-	for i, key := range members(form, "Parameters.member.%d.ParameterKey") {
-		o.set.parameters[key] = values[i]
-	}
+	o.set = newStackSet(form)
 	return "<StackSetId>set</StackSetId>", nil
+}
+
+func newStackSet(form url.Values) *stackSet {
+	set := &stackSet{template: form.Get("TemplateBody"), parameters: map[string]string{}}
+	values := members(form, "Parameters.member.%d.ParameterValue")
+	for i, key := range members(form, "Parameters.member.%d.ParameterKey") {
+		set.parameters[key] = values[i]
+	}
+	return set
+}
+
+// updateStackSet wants all that the StackSet has already. It updates no stacks.
+func (o *fakeOrganization) updateStackSet(_ context.Context, _ string, form url.Values) (string, error) {
+	updated := newStackSet(form)
+	switch {
+	case o.set == nil:
+		return "", refusal{"StackSetNotFoundException", "there is none"}
+	case !slices.Contains(members(form, "Capabilities.member.%d"), "CAPABILITY_NAMED_IAM"):
+		return "", refusal{"InsufficientCapabilitiesException", "Requires capabilities : [CAPABILITY_NAMED_IAM]"}
+	case updated.template != o.set.template || !maps.Equal(updated.parameters, o.set.parameters):
+		return "", refusal{"ValidationError", "this test updates a StackSet to what it is"}
+	}
+	return o.operate(form, func(*stackInstance) error { return nil }, nil)
 }
 
 // members are the values of a list, such as Regions.member.%d.
@@ -324,11 +380,14 @@ func (o *fakeOrganization) deleteStackSet(context.Context, string, url.Values) (
 	return "", nil
 }
 
-// organizations answers the calls about policies.
+// organizations answers the calls about accounts, and those about policies.
 func (o *fakeOrganization) organizations(w http.ResponseWriter, r *http.Request, caller string, body []byte) {
+	_, call, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
+	if o.lists(w, r, caller, call, body) {
+		return
+	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	_, call, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
 	var in struct {
 		PolicyID      string `json:"PolicyId"`
 		TargetID      string `json:"TargetId"`
@@ -383,6 +442,12 @@ func (o *fakeOrganization) organizations(w http.ResponseWriter, r *http.Request,
 	default:
 		err = refusal{"UnknownOperationException", call}
 	}
+	answer(w, out, err)
+}
+
+// answer answers as Organizations does.
+func answer(w http.ResponseWriter, out any, err error) {
+	w.Header().Set("Content-Type", "application/x-amz-json-1.1")
 	if refused, ok := errors.AsType[refusal](err); ok {
 		w.WriteHeader(http.StatusBadRequest)
 		out = map[string]string{"__type": refused.code, "Message": refused.message}
@@ -390,7 +455,6 @@ func (o *fakeOrganization) organizations(w http.ResponseWriter, r *http.Request,
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
-	w.Header().Set("Content-Type", "application/x-amz-json-1.1")
 	if err := json.NewEncoder(w).Encode(out); err != nil {
 		return // the client is gone
 	}

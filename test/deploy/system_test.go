@@ -264,6 +264,15 @@ func (d *process) knows(id string) error {
 	return nil
 }
 
+// shell is a script that runs a command of the daemon's own binary, with its configuration. All others succeed.
+func (d *process) shell(command string) string {
+	script := fmt.Sprintf("[ \"$1\" = %s ] || exit 0\nexec env", command)
+	for _, v := range d.env {
+		script += " '" + v + "'"
+	}
+	return script + fmt.Sprintf(" %q \"$@\" --config %q", d.binary, d.config)
+}
+
 // stop ends the daemon, and wants exit code 0.
 func (d *process) stop(t *testing.T) {
 	t.Helper()
