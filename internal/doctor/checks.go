@@ -3,6 +3,7 @@ package doctor
 import (
 	"context"
 	"slices"
+	"sync"
 
 	"flowkeeper/internal/scopes"
 	"flowkeeper/inventory"
@@ -80,6 +81,7 @@ func newExam(ctx context.Context, d *Doctor) *exam {
 	}
 	home := d.subject(ctx, scopes.Account{ID: e.queue.Account}, base, e.queue.Region)
 	routes := newRoutes(ctx, e.queue, home)
+	routes.away = sync.OnceValue(func() bool { return anyRule(e.subjects, home.scope) })
 	home.rules = routes.ask(ctx, home)
 	for _, s := range e.subjects {
 		s.machine, s.routes, s.rules = e.machine, routes, routes.ask(ctx, s)

@@ -6,10 +6,15 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	ebtypes "github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
+	"golang.org/x/sync/errgroup"
+
+	"flowkeeper/internal/queuepolicy"
+	"flowkeeper/inventory"
 )
 
 // eventsAPI is what doctor calls of *eventbridge.Client. CloudTrail's events are on the
@@ -154,6 +159,33 @@ type routes struct {
 	queue *queue
 	home  *subject                   // the queue's account and Region
 	onBus func(name string) *nextBus // a bus there; each is asked once
+	away  func() bool                // whether a rule of another scope leads to the queue, as far as they can be asked
+}
+
+// expects reports whether the scope should have a rule: others have one, or it is that of the queue, whose
+// policy lets a rule send.
+func (r *routes) expects(s inventory.Scope) bool {
+	return s == r.home.scope && len(queuepolicy.Rules(r.queue.attribute("Policy"))) > 0 || r.away()
+}
+
+// anyRule asks the subjects that are not in a scope, several at a time, until one has a rule.
+func anyRule(subjects []*subject, but inventory.Scope) bool {
+	var found atomic.Bool
+	var g errgroup.Group
+	g.SetLimit(mostAtOnce)
+	for _, s := range subjects {
+		if s.scope == but || found.Load() {
+			continue
+		}
+		g.Go(func() error {
+			if rules, err := s.rules(); err == nil && len(rules) > 0 {
+				found.Store(true)
+			}
+			return nil
+		})
+	}
+	_ = g.Wait() // none fails
+	return found.Load()
 }
 
 func newRoutes(ctx context.Context, q *queue, home *subject) *routes {

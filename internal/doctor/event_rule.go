@@ -22,17 +22,27 @@ func (s *subject) eventRule(context.Context) finding {
 	case err != nil:
 		return unanswered(err)
 	case len(rules) == 0:
-		return s.otherWay(s.routes.noRule(s.scope))
+		return s.noRule()
 	}
 	return judgeRules(rules, s.machine.proven(s.scope))
 }
 
-// otherWay makes a warning of a missing rule where log files bring the events, too.
-func (s *subject) otherWay(f finding) finding {
-	if f.status == Fail && len(s.machine.Config.LogFiles.Buckets) > 0 {
-		f.status, f.detail = Warn, f.detail+"; log files bring the events, some minutes later"
+// noRule is the finding if no rule leads from the scope to the queue. Where log files bring the events,
+// that is a warning; but an organisation that has such rules nowhere uses log files alone. A topic that may
+// send to the queue announces the files then, and brings no records.
+func (s *subject) noRule() finding {
+	none := "no rule leads to " + s.routes.queue.arn()
+	topics := s.routes.queue.targets()[1:]
+	switch logFiles := len(s.machine.Config.LogFiles.Buckets) > 0; {
+	case logFiles && s.machine.Protect != nil && !s.routes.expects(s.scope):
+		return finding{noted, none + ": events come by the log files of log_files.buckets, some minutes later", ""}
+	case logFiles:
+		return finding{Warn, none + "; log files bring the events, some minutes later", s.routes.makeRule(s.scope, defaultBus)}
+	case len(topics) > 0:
+		return finding{Unknown, "can't tell: no rule leads to the queue or to " + topics[0] + ", which may send to it: CloudTrail itself may publish there",
+			"see that the trail's SnsTopicARN is that topic: aws cloudtrail describe-trails --region " + s.scope.Region}
 	}
-	return f
+	return finding{Fail, none, s.routes.makeRule(s.scope, defaultBus)}
 }
 
 // judgeRules returns the finding of the best rule: one that works is enough. proven is whether
@@ -104,14 +114,6 @@ func (r rule) sendWhole() string {
 		target += ",RoleArn=" + *r.target.RoleArn
 	}
 	return "aws events put-targets --rule " + shellWord(r.name) + " " + r.on.options() + " --targets " + shellWord(target)
-}
-
-func (r *routes) noRule(s inventory.Scope) finding {
-	if topics := r.queue.targets()[1:]; len(topics) > 0 {
-		return finding{Unknown, "can't tell: no rule leads to the queue or to " + topics[0] + ", which may send to it: CloudTrail itself may publish there",
-			"see that the trail's SnsTopicARN is that topic: aws cloudtrail describe-trails --region " + s.Region}
-	}
-	return finding{Fail, "no rule leads to " + r.queue.arn(), r.makeRule(s, defaultBus)}
 }
 
 // makeRule is the commands that make the rule of a scope, on one of its buses.

@@ -19,13 +19,13 @@ type Line struct {
 }
 
 // Lines returns one line for all places with the same result, and one for all that are fine if
-// these are many. More than maxNamed results that differ only in their account, their Region and
-// numbers are one line as well, so that one cause in 200 accounts is one line. Results of checks that
-// were skipped are left out.
+// these are many; what is noted of them has a line of its own. More than maxNamed results that differ
+// only in their account, their Region and numbers are one line as well, so that one cause in 200 accounts
+// is one line. Results of checks that were skipped are left out.
 func Lines(group []Result) (out []Line) {
 	good, alike := 0, map[string]int{}
 	for _, r := range group {
-		if r.Status == OK {
+		if r.Status == OK && !r.noted {
 			good++
 		}
 		alike[cause(r)]++
@@ -37,7 +37,7 @@ func Lines(group []Result) (out []Line) {
 		switch {
 		case r.Status == Skipped:
 			continue
-		case r.Status == OK && good > maxNamed:
+		case r.Status == OK && !r.noted && good > maxNamed:
 			r.Detail, key = "fine", string(r.Status)
 		case alike[cause(r)] > maxNamed:
 			key = cause(r)

@@ -45,6 +45,10 @@ func TestLines(t *testing.T) {
 		"three that are fine": {many(3, func(n int, _ string) Result { return Result{Status: OK, Detail: fmt.Sprintf("trail %d", n)} }),
 			[]line{{OK, 1, "trail 0", nil}, {OK, 1, "trail 1", nil}, {OK, 1, "trail 2", nil}}},
 		"four that are fine": {many(4, func(n int, _ string) Result { return Result{Status: OK, Detail: fmt.Sprintf("trail %d", n)} }), []line{{OK, 4, "fine", nil}}},
+		"four that are noted": {append(many(4, func(int, string) Result { return Result{Status: OK, Detail: "by log files", noted: true} }), Result{Account: "9", Status: OK, Detail: "by a rule"}),
+			[]line{{OK, 4, "by log files", nil}, {OK, 1, "by a rule", nil}}},
+		"four that are noted beside four": {append(many(4, func(int, string) Result { return Result{Status: OK, Detail: "by log files", noted: true} }), many(4, func(n int, _ string) Result { return Result{Status: OK, Detail: fmt.Sprint("by rule ", n)} })...),
+			[]line{{OK, 4, "by log files", nil}, {OK, 4, "fine", nil}}},
 		"one cause, three accounts": {many(3, refused), []line{
 			{Fail, 1, "denied: arn:aws:iam::111122223300:role/flowkeeper", []string{"deploy it in 111122223300"}},
 			{Fail, 1, "denied: arn:aws:iam::111122223301:role/flowkeeper", []string{"deploy it in 111122223301"}},

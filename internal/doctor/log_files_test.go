@@ -12,7 +12,10 @@ import (
 	"flowkeeper/alert"
 	"flowkeeper/configs"
 	"flowkeeper/internal/fakeaws/fakeawstest"
+	"flowkeeper/internal/organization"
+	"flowkeeper/internal/scopes"
 	"flowkeeper/internal/store"
+	"flowkeeper/inventory"
 )
 
 // TestLogFiles: each answer of S3 to the file that the daemon has noted, or to one that is not
@@ -116,16 +119,65 @@ func TestKeysOfLogFiles(t *testing.T) {
 	}
 }
 
-// TestNoRuleWhereLogFilesBringTheEvents is a warning.
+// TestNoRuleWhereLogFilesBringTheEvents: it is a warning, also if the topic that announces the files may
+// send to the queue; and nothing to warn of in an organisation that has no rules anywhere.
 func TestNoRuleWhereLogFilesBringTheEvents(t *testing.T) {
 	t.Parallel()
-	none := finding{Fail, "no rule leads to the queue", "make one"}
-	s := &subject{machine: &machine{Doctor: &Doctor{}}}
-	if got := s.otherWay(none); got != none {
-		t.Errorf("%+v", got)
-	}
-	s.machine.Config.LogFiles.Buckets = []configs.LogBucket{{Name: "b"}}
-	if got := s.otherWay(none); got.status != Warn || !strings.Contains(got.detail, "some minutes later") || got.fix != none.fix {
-		t.Errorf("%+v", got)
+	const topic, byRule = `{"Statement":{"Effect":"Allow","Principal":{"Service":"sns.amazonaws.com"},"Action":"sqs:SendMessage","Resource":"` + queueARN + `","Condition":{"ArnEquals":{"aws:SourceArn":"` + topicARN + `"}}}}`,
+		`{"Statement":{"Effect":"Allow","Principal":{"Service":"events.amazonaws.com"},"Action":"sqs:SendMessage","Resource":"` + queueARN + `","Condition":{"ArnEquals":{"aws:SourceArn":"arn:aws:events:eu-west-1:111122223333:rule/flowkeeper"}}}}`
+	home, member := inventory.Scope{Account: "111122223333", Region: "eu-west-1"}, inventory.Scope{Account: "333344445555", Region: "eu-west-1"}
+	for name, c := range map[string]struct {
+		policy               string
+		files, org, atHome   bool
+		otherRule, otherFail bool // of another member
+		want                 Status
+		says, fix            string
+	}{
+		"no log files":                         {want: Fail, says: "no rule leads to " + queueARN, fix: "put-rule"},
+		"no log files, a topic":                {policy: topic, want: Unknown, says: "CloudTrail itself may publish there", fix: "SnsTopicARN"},
+		"both ways":                            {files: true, want: Warn, says: "some minutes later", fix: "put-rule"},
+		"both ways, with their topic":          {policy: topic, files: true, want: Warn, says: "some minutes later", fix: "put-rule"},
+		"an organisation, both ways":           {policy: topic, files: true, org: true, otherRule: true, want: Warn, says: "some minutes later", fix: "put-rule"},
+		"an organisation, log files only":      {policy: topic, files: true, org: true, want: OK, says: "events come by the log files of log_files.buckets"},
+		"another account can't be asked":       {policy: topic, files: true, org: true, otherFail: true, want: OK, says: "events come by the log files of log_files.buckets"},
+		"where the queue is, log files only":   {policy: topic, files: true, org: true, atHome: true, want: OK, says: "events come by the log files of log_files.buckets"},
+		"where the queue is, with a rule once": {policy: byRule, files: true, org: true, atHome: true, want: Warn, says: "some minutes later", fix: "put-rule"},
+		"the queue's rule, others log files":   {policy: byRule, files: true, org: true, want: OK, says: "events come by the log files of log_files.buckets"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := &machine{Doctor: &Doctor{}}
+			if c.files {
+				m.Config.LogFiles.Buckets = []configs.LogBucket{{Name: "b"}}
+			}
+			if c.org {
+				m.Protect = func(string, []organization.Member) []scopes.Account { return nil }
+			}
+			q := &queue{attrs: func() (map[string]string, error) {
+				return map[string]string{"QueueArn": queueARN, "Policy": c.policy}, nil
+			}}
+			of := func(scope inventory.Scope, rules []rule, err error) *subject {
+				return &subject{scope: scope, rules: func() ([]rule, error) { return rules, err }}
+			}
+			other := of(inventory.Scope{Account: "222233334444", Region: "eu-west-1"}, nil, nil)
+			switch {
+			case c.otherRule:
+				other = of(other.scope, []rule{{name: "flowkeeper-forward"}}, nil)
+			case c.otherFail:
+				other = of(other.scope, nil, errors.New("denied"))
+			}
+			s, at := of(member, nil, nil), of(home, []rule{{name: "flowkeeper"}}, nil)
+			if c.atHome {
+				s = of(home, nil, nil)
+				at = s
+			}
+			s.machine, s.routes = m, &routes{queue: q, home: at, away: func() bool { return anyRule([]*subject{at, s, other}, home) }}
+			got := s.eventRule(t.Context()).at(Check{ID: "event-rule"}, s.scope)
+			if got.Status != c.want || !strings.Contains(got.Detail, c.says) || !strings.Contains(got.Fix, c.fix) || c.fix == "" && got.Fix != "" {
+				t.Errorf("%+v", got)
+			}
+			if got.noted != (c.want == OK) {
+				t.Errorf("noted: %v", got.noted)
+			}
+		})
 	}
 }

@@ -19,6 +19,8 @@ const (
 	Fail    Status = "fail"
 	Unknown Status = "unknown" // can't tell; no failure
 	Skipped Status = "skipped" // not made: what it needs failed
+
+	noted Status = "noted" // of a finding: OK, and people should read why, however much else is fine
 )
 
 // Result of one check in one place.
@@ -33,6 +35,8 @@ type Result struct {
 	Detail      string `json:"detail,omitempty"`
 	Fix         string `json:"fix,omitempty"` // to paste, or to do
 	See         string `json:"see,omitempty"`
+
+	noted bool // Detail is worth reading, although all is well
 }
 
 // finding is a result without its place.
@@ -46,7 +50,10 @@ const maxText = 1 << 16 // characters: a whole policy, or an encoded message of 
 func (f finding) at(c Check, s inventory.Scope) Result {
 	r := Result{Check: c.ID, Title: c.Title, Account: s.Account, Region: s.Region, Status: f.status,
 		Detail: alert.Clean(f.detail, maxText), Fix: alert.Clean(f.fix, maxText)} // names in them come from AWS (I12)
-	if f.status != OK && f.status != Skipped {
+	if f.status == noted {
+		r.Status, r.noted = OK, true
+	}
+	if r.Status != OK && r.Status != Skipped {
 		r.See = See(c.ID)
 	}
 	return r
