@@ -75,7 +75,7 @@ func newDoctor(ctx context.Context, a *app, checks bool) (*doctor.Doctor, error)
 		return nil, err
 	}
 	d := &doctor.Doctor{Config: conf, File: a.existingConfig(), Warnings: warnings, AWS: base,
-		Accounts: daemon.Accounts(conf), Routes: daemon.Routes(conf), Now: a.now}
+		Accounts: daemon.Accounts(conf), Names: doctorNames(ctx, conf), Routes: daemon.Routes(conf), Now: a.now}
 	if conf.Organization.RoleName != "" {
 		d.Protect = func(partition string, members []organization.Member) []scopes.Account {
 			return daemon.ProtectedAccounts(conf, partition, members)
@@ -87,11 +87,12 @@ func newDoctor(ctx context.Context, a *app, checks bool) (*doctor.Doctor, error)
 func runChecks(ctx context.Context, a *app, d *doctor.Doctor) error {
 	p := a.Progress("checks", len(doctor.Checks()))
 	counts, skipped := map[doctor.Status]int{}, map[string]doctor.Places{}
-	names := doctorNames(ctx, d.Config)
+	names := map[string]string{} // as far as results have come: the organisation may be asked for more
 	err := d.Run(ctx, func(group []doctor.Result) error {
 		p.Step()
 		for _, r := range group {
 			counts[r.Status]++
+			names[r.Account] = r.AccountName
 			if r.Status == doctor.Skipped {
 				skipped[r.Detail] = append(skipped[r.Detail], inventory.Scope{Account: r.Account, Region: r.Region})
 			}
@@ -130,7 +131,6 @@ func doctorNames(ctx context.Context, c configs.Config) map[string]string {
 func writeResults(a *app, group []doctor.Result, names map[string]string) {
 	if a.JSON {
 		for _, r := range group {
-			r.AccountName = alert.Clean(names[r.Account], alert.MaxName)
 			a.Object(r)
 		}
 		return

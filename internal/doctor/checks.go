@@ -79,12 +79,12 @@ func newExam(ctx context.Context, d *Doctor) *exam {
 	if n := slices.IndexFunc(e.subjects, func(s *subject) bool { return s.scope.Account == e.queue.Account }); n >= 0 {
 		base = e.subjects[n].cfg
 	}
-	home := d.subject(ctx, scopes.Account{ID: e.queue.Account}, base, e.queue.Region)
+	home := e.machine.subject(ctx, scopes.Account{ID: e.queue.Account}, base, e.queue.Region)
 	routes := newRoutes(ctx, e.queue, home)
 	routes.away = sync.OnceValue(func() bool { return anyRule(e.subjects, home.scope) })
 	home.rules = routes.ask(ctx, home)
 	for _, s := range e.subjects {
-		s.machine, s.routes, s.rules = e.machine, routes, routes.ask(ctx, s)
+		s.routes, s.rules = routes, routes.ask(ctx, s)
 		s.trials = once(ctx, s.try)
 	}
 	e.queue.senders = append([]*subject{home}, e.subjects...)
@@ -99,7 +99,7 @@ func (e *exam) jobs(checks []check) (out []job) {
 			made = []job{{place: nowhere{}}}
 		}
 		for _, j := range made {
-			j.check = c.Check
+			j.check, j.nameOf = c.Check, e.machine.nameOf
 			out = append(out, j)
 		}
 	}
@@ -108,20 +108,24 @@ func (e *exam) jobs(checks []check) (out []job) {
 
 // job is one check in one place.
 type job struct {
-	check Check
-	place place
-	run   func(context.Context) []finding
+	check  Check
+	place  place
+	nameOf func(account string) string
+	run    func(context.Context) []finding
 }
 
 // results makes the check, unless its place can't be used.
 func (j job) results(ctx context.Context) (out []Result) {
 	ctx, cancel := context.WithTimeout(ctx, oneCheck)
 	defer cancel()
-	if why := j.place.unusable(); why != "" {
-		return []Result{skipped(why).at(j.check, j.place.at())}
+	found := findings(skipped(j.place.unusable()))
+	if found[0].detail == "" {
+		found = j.run(ctx)
 	}
-	for _, f := range j.run(ctx) {
-		out = append(out, f.at(j.check, j.place.at()))
+	for _, f := range found {
+		r := f.at(j.check, j.place.at())
+		r.AccountName = j.nameOf(r.Account)
+		out = append(out, r)
 	}
 	return out
 }

@@ -24,6 +24,7 @@ type Doctor struct {
 	// Protect returns the accounts to protect of those that the organisation has, and of the
 	// configuration. nil: the organisation is not asked, and Accounts has all.
 	Protect func(partition string, members []organization.Member) []scopes.Account
+	Names   map[string]string // of accounts, as far as they are known; the organisation's list adds those that it has
 	Routes  sink.Routes
 	Now     func() time.Time
 }
@@ -73,7 +74,7 @@ func (d *Doctor) Run(ctx context.Context, report func([]Result) error) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		if err := report(group); err != nil {
+		if err := report(wholeAccounts(group)); err != nil {
 			return err
 		}
 		group = nil

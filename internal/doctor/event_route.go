@@ -63,7 +63,7 @@ const (
 func (s *subject) askBus(ctx context.Context, name string, ask func(context.Context, bus) ([]rule, error)) func() ([]rule, error) {
 	return once(ctx, func(ctx context.Context) ([]rule, error) {
 		if why := s.unusable(); why != "" {
-			return nil, fmt.Errorf("account %s can't be asked: %s", s.scope.Account, why)
+			return nil, fmt.Errorf("account %s can't be asked: %s", s.machine.named(s.scope.Account), why)
 		}
 		return ask(ctx, bus{eventbridge.NewFromConfig(s.cfg), s.scope.Region, name})
 	})

@@ -37,12 +37,12 @@ func (s *subject) noRule() finding {
 	case logFiles && s.machine.Protect != nil && !s.routes.expects(s.scope):
 		return finding{noted, none + ": events come by the log files of log_files.buckets, some minutes later", ""}
 	case logFiles:
-		return finding{Warn, none + "; log files bring the events, some minutes later", s.routes.makeRule(s.scope, defaultBus)}
+		return finding{Warn, none + "; log files bring the events, some minutes later", s.makeRule()}
 	case len(topics) > 0:
 		return finding{Unknown, "can't tell: no rule leads to the queue or to " + topics[0] + ", which may send to it: CloudTrail itself may publish there",
 			"see that the trail's SnsTopicARN is that topic: aws cloudtrail describe-trails --region " + s.scope.Region}
 	}
-	return finding{Fail, none, s.routes.makeRule(s.scope, defaultBus)}
+	return finding{Fail, none, s.makeRule()}
 }
 
 // judgeRules returns the finding of the best rule: one that works is enough. proven is whether

@@ -173,6 +173,7 @@ func TestScopesThatAreNotConfigured(t *testing.T) {
 	t.Parallel()
 	at := func(account, region string) inventory.Scope { return inventory.Scope{Account: account, Region: region} }
 	protected := map[inventory.Scope]int{at("111122223333", "eu-west-1"): 3, at("111122223333", "us-west-2"): 2, at("222233334444", "eu-west-1"): 1}
+	m := &machine{names: func() map[string]string { return map[string]string{"222233334444": "payments"} }}
 	for _, c := range []struct {
 		name     string
 		subjects []*subject
@@ -180,12 +181,12 @@ func TestScopesThatAreNotConfigured(t *testing.T) {
 	}{
 		{"all are", []*subject{{scope: at("111122223333", "eu-west-1")}, {scope: at("111122223333", "us-west-2")}, {scope: at("222233334444", "eu-west-1")}}, ""},
 		{"a Region is not", []*subject{{scope: at("111122223333", "eu-west-1")}, {scope: at("222233334444", "eu-west-1")}}, "2 of 111122223333 us-west-2"},
-		{"nor an account", []*subject{{scope: at("111122223333", "eu-west-1")}}, "2 of 111122223333 us-west-2, 1 of 222233334444 eu-west-1"},
+		{"nor an account", []*subject{{scope: at("111122223333", "eu-west-1")}}, "2 of 111122223333 us-west-2, 1 of payments (222233334444) eu-west-1"},
 		{"whose credentials these are is not known", []*subject{{scope: at("", "eu-west-1")}}, ""},
-		{"which Regions there are is not known", []*subject{{scope: at("111122223333", "eu-west-1"), regions: errors.New("no")}}, "1 of 222233334444 eu-west-1"},
+		{"which Regions there are is not known", []*subject{{scope: at("111122223333", "eu-west-1"), regions: errors.New("no")}}, "1 of payments (222233334444) eu-west-1"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			if got := strings.Join(unwatched(protected, c.subjects), ", "); got != c.want {
+			if got := strings.Join(unwatched(protected, c.subjects, m.named), ", "); got != c.want {
 				t.Errorf("%q, want %q", got, c.want)
 			}
 		})
@@ -243,7 +244,7 @@ func TestWhatAWSLacks(t *testing.T) {
 		t.Error(got)
 	}
 	r := trial{raw: "You are not authorized. Encoded authorization failure message: " + strings.Repeat("A", 2000)}
-	if got := r.fix(); !strings.HasSuffix(got, "--encoded-message "+strings.Repeat("A", 2000)) {
+	if got := r.fix(grant); !strings.HasSuffix(got, "--encoded-message "+strings.Repeat("A", 2000)) {
 		t.Errorf("the message to decode is cut: %s", got)
 	}
 }

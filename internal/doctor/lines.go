@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"flowkeeper/alert"
 	"flowkeeper/inventory"
 )
 
@@ -88,7 +89,39 @@ func newLine(results []Result) Line {
 	return l
 }
 
-func placeOf(r Result) string { return strings.TrimSpace(r.Account + " " + r.Region) }
+func placeOf(r Result) string {
+	return strings.TrimSpace(alert.WithAccount(r.Account, r.AccountName) + " " + r.Region)
+}
+
+// wholeAccounts makes one result of those of a check that are the same in each Region of an account, unless
+// all is well there: what causes them is the account's.
+func wholeAccounts(group []Result) (out []Result) {
+	type alike struct {
+		account     string
+		status      Status
+		detail, fix string
+	}
+	key := func(r Result) alike { return alike{r.Account, r.Status, r.Detail, r.Fix} }
+	all, in := map[string][]string{}, map[alike][]string{} // Regions, each once
+	for _, r := range group {
+		if r.Account != "" && r.Region != "" {
+			all[r.Account] = addNew(all[r.Account], r.Region)
+			in[key(r)] = addNew(in[key(r)], r.Region)
+		}
+	}
+	done := map[alike]bool{}
+	for _, r := range group {
+		whole := r.Region != "" && r.Status != OK && r.Status != Skipped && len(in[key(r)]) > 1 && len(in[key(r)]) == len(all[r.Account])
+		switch {
+		case whole && done[key(r)]:
+			continue
+		case whole:
+			done[key(r)], r.Region = true, ""
+		}
+		out = append(out, r)
+	}
+	return out
+}
 
 // fixesOf are the fixes of results that share a line, each once. More than maxNamed that differ
 // by nothing but account and Region are one, with ACCOUNT and REGION in their places.
@@ -123,6 +156,7 @@ var numbers = regexp.MustCompile(`[0-9][0-9hms.:TZ-]*`)
 // anywhere is a text of a result with ACCOUNT and REGION in the place of its own.
 func anywhere(r Result, text string) string {
 	if r.Account != "" {
+		text = strings.ReplaceAll(text, alert.WithAccount(r.Account, r.AccountName), "ACCOUNT")
 		text = strings.ReplaceAll(text, r.Account, "ACCOUNT")
 	}
 	if r.Region != "" {

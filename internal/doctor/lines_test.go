@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"flowkeeper/alert"
 	"flowkeeper/inventory"
 )
 
@@ -75,6 +76,47 @@ func TestLines(t *testing.T) {
 	}
 }
 
+// TestNamedAccountsShareALine: names of accounts in texts do not make one cause many.
+func TestNamedAccountsShareALine(t *testing.T) {
+	t.Parallel()
+	group := many(4, func(n int, account string) Result {
+		name := fmt.Sprint("member (", n, ")")
+		return Result{AccountName: name, Status: Fail, Detail: "denied to " + account, Fix: "in account " + alert.WithAccount(account, name) + ": deploy it"}
+	})
+	got := Lines(group)
+	if len(got) != 1 || got[0].Detail != "denied to ACCOUNT" || !slices.Equal(got[0].Fixes, []string{"in account ACCOUNT: deploy it"}) {
+		t.Errorf("%+v", got)
+	}
+}
+
+// TestWholeAccounts: what is the same in each Region of an account is one result, that of the account.
+func TestWholeAccounts(t *testing.T) {
+	t.Parallel()
+	r := func(account, region string, status Status, detail, fix string) Result {
+		return Result{Account: account, Region: region, Status: status, Detail: detail, Fix: fix}
+	}
+	for name, c := range map[string]struct{ group, want []Result }{
+		"nothing":          {nil, nil},
+		"one Region":       {[]Result{r("1", "eu", Fail, "no role", "")}, []Result{r("1", "eu", Fail, "no role", "")}},
+		"this machine":     {[]Result{r("", "", Warn, "full", ""), r("", "", Warn, "full", "")}, []Result{r("", "", Warn, "full", ""), r("", "", Warn, "full", "")}},
+		"unknown account":  {[]Result{r("", "eu", Fail, "no", ""), r("", "us", Fail, "no", "")}, []Result{r("", "eu", Fail, "no", ""), r("", "us", Fail, "no", "")}},
+		"each Region":      {[]Result{r("1", "eu", Fail, "no role", "x"), r("1", "us", Fail, "no role", "x")}, []Result{r("1", "", Fail, "no role", "x")}},
+		"fine ones":        {[]Result{r("1", "eu", OK, "role", ""), r("1", "us", OK, "role", "")}, []Result{r("1", "eu", OK, "role", ""), r("1", "us", OK, "role", "")}},
+		"left out":         {[]Result{r("1", "eu", Skipped, "no", ""), r("1", "us", Skipped, "no", "")}, []Result{r("1", "eu", Skipped, "no", ""), r("1", "us", Skipped, "no", "")}},
+		"two of three":     {[]Result{r("1", "eu", Fail, "no", ""), r("1", "us", Fail, "no", ""), r("1", "ap", OK, "yes", "")}, []Result{r("1", "eu", Fail, "no", ""), r("1", "us", Fail, "no", ""), r("1", "ap", OK, "yes", "")}},
+		"another fix each": {[]Result{r("1", "eu", Fail, "no", "in eu"), r("1", "us", Fail, "no", "in us")}, []Result{r("1", "eu", Fail, "no", "in eu"), r("1", "us", Fail, "no", "in us")}},
+		"twice in one":     {[]Result{r("1", "eu", Fail, "no", ""), r("1", "eu", Fail, "no", ""), r("1", "us", Fail, "other", "")}, []Result{r("1", "eu", Fail, "no", ""), r("1", "eu", Fail, "no", ""), r("1", "us", Fail, "other", "")}},
+		"two accounts": {[]Result{r("1", "eu", Fail, "no", ""), r("1", "us", Fail, "no", ""), r("2", "eu", Fail, "no", ""), r("2", "us", Warn, "no", "")},
+			[]Result{r("1", "", Fail, "no", ""), r("2", "eu", Fail, "no", ""), r("2", "us", Warn, "no", "")}},
+		"two causes, one of them the account's": {[]Result{r("1", "eu", Fail, "a", ""), r("1", "eu", Fail, "b", ""), r("1", "us", Fail, "b", ""), r("1", "", OK, "c", "")},
+			[]Result{r("1", "eu", Fail, "a", ""), r("1", "", Fail, "b", ""), r("1", "", OK, "c", "")}},
+	} {
+		if got := wholeAccounts(c.group); !reflect.DeepEqual(got, c.want) {
+			t.Errorf("%s: %+v instead of %+v", name, got, c.want)
+		}
+	}
+}
+
 // TestPlaces: an account that can't be reached has no Regions, and does not count as one; accounts
 // with the same Regions are named together.
 func TestPlaces(t *testing.T) {
@@ -90,15 +132,18 @@ func TestPlaces(t *testing.T) {
 		places      Places
 		short, list string // list of two accounts
 	}{
-		"this machine":     {nil, "", ""},
-		"the queue's":      {Places{{Account: a, Region: "eu"}}, "payments (111122223333) eu", "payments (111122223333): eu"},
-		"accounts":         {Places{{Account: a}, {Account: b}}, "payments (111122223333), 222233334444", "payments (111122223333), 222233334444"},
-		"many accounts":    {Places{{Account: c}, {Account: b}, {Account: a}, {Account: "1"}}, "4 accounts", "1, payments (111122223333); 2 more accounts: see --json"},
-		"Regions of one":   {Places{{Account: a, Region: "us"}, {Account: a, Region: "eu"}, {Account: a, Region: "ap"}, {Account: a, Region: "sa"}}, "4 Regions of payments (111122223333)", "payments (111122223333): ap, eu, sa, us"},
-		"Regions of two":   {Places{{Account: a, Region: "eu"}, {Account: a, Region: "us"}, {Account: b, Region: "us"}, {Account: b, Region: "eu"}}, "4 Regions of 2 accounts", "payments (111122223333), 222233334444: eu, us"},
-		"other Regions":    {Places{{Account: a, Region: "eu"}, {Account: a, Region: "us"}, {Account: b, Region: "us"}, {Account: b, Region: "ap"}}, "4 Regions of 2 accounts", "payments (111122223333): eu, us; 222233334444: ap, us"},
-		"one without any":  {thirty, "60 Regions of 30 accounts", "000000000000, 000000000001: eu, us; 28 more accounts: see --json"},
-		"a Region of each": {Places{{Account: a, Region: "eu"}, {Account: b, Region: "eu"}, {Account: c, Region: "eu"}, {Account: "1", Region: "eu"}}, "4 accounts", "1, payments (111122223333): eu; 2 more accounts: see --json"},
+		"this machine":            {nil, "", ""},
+		"the queue's":             {Places{{Account: a, Region: "eu"}}, "payments (111122223333) eu", "payments (111122223333): eu"},
+		"accounts":                {Places{{Account: a}, {Account: b}}, "payments (111122223333), 222233334444", "payments (111122223333), 222233334444"},
+		"Regions of one, few":     {Places{{Account: a, Region: "eu"}, {Account: a, Region: "us"}}, "payments (111122223333) eu, us", "payments (111122223333): eu, us"},
+		"Regions of two, few":     {Places{{Account: a, Region: "eu"}, {Account: a, Region: "us"}, {Account: b, Region: "eu"}}, "payments (111122223333) eu, us; 222233334444 eu", "payments (111122223333): eu, us; 222233334444: eu"},
+		"an account, its Regions": {Places{{Account: a}, {Account: a, Region: "eu"}, {Account: a, Region: "us"}}, "payments (111122223333) eu, us", "payments (111122223333): eu, us"},
+		"many accounts":           {Places{{Account: c}, {Account: b}, {Account: a}, {Account: "1"}}, "4 accounts", "1, payments (111122223333); 2 more accounts: see --json"},
+		"Regions of one":          {Places{{Account: a, Region: "us"}, {Account: a, Region: "eu"}, {Account: a, Region: "ap"}, {Account: a, Region: "sa"}}, "4 Regions of payments (111122223333)", "payments (111122223333): ap, eu, sa, us"},
+		"Regions of two":          {Places{{Account: a, Region: "eu"}, {Account: a, Region: "us"}, {Account: b, Region: "us"}, {Account: b, Region: "eu"}}, "4 Regions of 2 accounts", "payments (111122223333), 222233334444: eu, us"},
+		"other Regions":           {Places{{Account: a, Region: "eu"}, {Account: a, Region: "us"}, {Account: b, Region: "us"}, {Account: b, Region: "ap"}}, "4 Regions of 2 accounts", "payments (111122223333): eu, us; 222233334444: ap, us"},
+		"one without any":         {thirty, "60 Regions of 30 accounts", "000000000000, 000000000001: eu, us; 28 more accounts: see --json"},
+		"a Region of each":        {Places{{Account: a, Region: "eu"}, {Account: b, Region: "eu"}, {Account: c, Region: "eu"}, {Account: "1", Region: "eu"}}, "4 accounts", "1, payments (111122223333): eu; 2 more accounts: see --json"},
 	} {
 		if short, list := x.places.Short(names), x.places.list(names, 2); short != x.short || list != x.list {
 			t.Errorf("%s: %q, %q", name, short, list)

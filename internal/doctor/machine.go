@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -27,12 +28,39 @@ type machine struct {
 	*Doctor
 	state   func() (stateFacts, error)
 	listing func() (organization.Listing, error)
-	watched []*subject // what the configuration names
+	names   func() map[string]string // of accounts; nil: not known yet
+	watched []*subject               // what the configuration names
 }
 
 func newMachine(ctx context.Context, d *Doctor) *machine {
-	return &machine{Doctor: d, state: once(ctx, d.readState), listing: once(ctx, d.askOrganization)}
+	m := &machine{Doctor: d, state: once(ctx, d.readState), listing: once(ctx, d.askOrganization)}
+	m.names = sync.OnceValue(m.allNames)
+	return m
 }
+
+// allNames are the names of accounts that the caller knows, and of those that the organisation lists.
+func (m *machine) allNames() map[string]string {
+	out := map[string]string{}
+	if m.Protect != nil {
+		l, _ := m.listing() // without it there are fewer
+		for _, a := range l.Accounts {
+			out[a.ID] = a.Name
+		}
+	}
+	maps.Copy(out, m.Names)
+	return out
+}
+
+// nameOf is the name of an account; empty: it is not known.
+func (m *machine) nameOf(account string) string {
+	if m == nil || m.names == nil {
+		return ""
+	}
+	return alert.Clean(m.names()[account], alert.MaxName)
+}
+
+// named is an account as people read it, with its name.
+func (m *machine) named(account string) string { return alert.WithAccount(account, m.nameOf(account)) }
 
 func (*machine) at() inventory.Scope { return inventory.Scope{} }
 func (*machine) unusable() string    { return "" }
@@ -105,7 +133,7 @@ func (m *machine) stateFile(ctx context.Context) finding {
 		all += n
 	}
 	text := path + ": " + alert.Plural(all, "flow log") + " protected"
-	if left := unwatched(facts.here(), m.watched); len(left) > 0 {
+	if left := unwatched(facts.here(), m.watched, m.named); len(left) > 0 {
 		return finding{Warn, text + ", but not watched any more, for it is not configured: " + alert.Clean(strings.Join(left, ", "), 500),
 			"put them back into accounts: or inventory.regions in the configuration; flowkeeper inventory list names them"}
 	}
@@ -113,8 +141,8 @@ func (m *machine) stateFile(ctx context.Context) finding {
 }
 
 // unwatched returns the scopes that have protected flow logs and are not configured any more,
-// with how many. Scopes that may be configured are left out.
-func unwatched(protected map[inventory.Scope]int, subjects []*subject) (out []string) {
+// with how many. Scopes that may be configured are left out. named is an account with its name.
+func unwatched(protected map[inventory.Scope]int, subjects []*subject, named func(account string) string) (out []string) {
 	watched, unsure := map[inventory.Scope]bool{}, map[string]bool{}
 	for _, s := range subjects {
 		if s.scope.Account == "" { // whose the credentials are is not known
@@ -126,7 +154,7 @@ func unwatched(protected map[inventory.Scope]int, subjects []*subject) (out []st
 	left := slices.DeleteFunc(slices.Collect(maps.Keys(protected)), func(s inventory.Scope) bool { return watched[s] || unsure[s.Account] })
 	slices.SortFunc(left, func(a, b inventory.Scope) int { return strings.Compare(a.String(), b.String()) })
 	for _, s := range left {
-		out = append(out, fmt.Sprintf("%d of %s %s", protected[s], s.Account, s.Region))
+		out = append(out, fmt.Sprintf("%d of %s %s", protected[s], named(s.Account), s.Region))
 	}
 	return out
 }

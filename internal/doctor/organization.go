@@ -15,8 +15,11 @@ import (
 	"flowkeeper/inventory"
 )
 
-// memberTemplate makes the role, and the rule, in an account of the organisation.
-const memberTemplate = "deploy/cloudformation/flowkeeper-member.yaml"
+// The templates that make the role, and the rule, in an account of the organisation; and in that of the queue.
+const (
+	memberTemplate = "deploy/cloudformation/flowkeeper-member.yaml"
+	queueTemplate  = "deploy/cloudformation/flowkeeper.yaml"
+)
 
 // askOrganization lists the accounts of the organisation.
 func (d *Doctor) askOrganization(ctx context.Context) (organization.Listing, error) {
@@ -55,27 +58,39 @@ func (m *machine) organization(context.Context) []finding {
 	}
 	out := judgeListing(l)
 	if facts, err := m.state(); err == nil {
-		out = append(out, judgeDepartures(facts)...)
+		out = append(out, m.judgeDepartures(facts)...)
 	}
 	return out
 }
 
-// judgeDepartures warns of accounts that departed and had protected flow logs.
-func judgeDepartures(facts stateFacts) (out []finding) {
-	for _, m := range facts.members {
-		n := 0
-		for s, protected := range facts.protected {
-			if s.Account == m.ID {
-				n += protected
-			}
-		}
-		if m.Departed() && n > 0 {
-			out = append(out, finding{Warn, fmt.Sprintf("account %s is not protected since %s: %s; %s neither watched nor restored", m.ID,
-				m.LeftAt.UTC().Format(time.RFC3339), m.Why.Text(m.State), plural(n, "flow log there is", "flow logs there are")),
-				"nothing, if that is meant; if the account still exists, write it under accounts, with its role"})
-		}
+// judgeDepartures warns of accounts that departed and had protected flow logs: of each, or of many at once.
+func (m *machine) judgeDepartures(facts stateFacts) (out []finding) {
+	byAccount := map[string]int{}
+	for s, protected := range facts.protected {
+		byAccount[s.Account] += protected
 	}
-	return out
+	const fix = "nothing, if that is meant; if the account still exists, write it under accounts, with its role"
+	all, names := 0, []string{}
+	for _, a := range facts.members {
+		n := byAccount[a.ID]
+		if !a.Departed() || n == 0 {
+			continue
+		}
+		all, names = all+n, append(names, m.named(a.ID))
+		out = append(out, finding{Warn, fmt.Sprintf("account %s is not protected since %s: %s; %s", m.named(a.ID),
+			a.LeftAt.UTC().Format(time.RFC3339), a.Why.Text(a.State), neither(n)), fix})
+	}
+	if len(out) <= maxNamed {
+		return out
+	}
+	if more := len(names) - mostListed; more > 0 {
+		names = append(names[:mostListed], fmt.Sprintf("%d more (flowkeeper accounts list)", more))
+	}
+	return findings(finding{Warn, fmt.Sprintf("%d accounts are not protected any more: %s; %s", len(out), strings.Join(names, ", "), neither(all)), fix})
+}
+
+func neither(flowLogs int) string {
+	return plural(flowLogs, "flow log there is", "flow logs there are") + " neither watched nor restored"
 }
 
 // here returns how many flow logs are protected in each scope, without the accounts that departed.
@@ -107,7 +122,7 @@ func judgeListing(l organization.Listing) (out []finding) {
 	if len(out) > 0 {
 		return out
 	}
-	text := alert.Plural(selected, "account") + " of " + alert.Plural(len(l.Accounts), "account") + " selected"
+	text := fmt.Sprintf("%d of %s selected", selected, alert.Plural(len(l.Accounts), "account"))
 	if inactive > 0 {
 		text += ", " + plural(inactive, "more is", "more are") + " not active"
 	}
@@ -119,7 +134,43 @@ func judgeListing(l organization.Listing) (out []finding) {
 
 // deployed is what to do where the role that an account's role_name names can't be assumed.
 func (s *subject) deployed() string {
-	return "in account " + s.scope.Account + ": deploy " + memberTemplate + " (docs/organization.md), or correct the role that it made: its trust policy names us, with organization.external_id if that is set. We need sts:AssumeRole on " + s.account.RoleARN
+	return "in account " + s.machine.named(s.scope.Account) + ": deploy " + s.roleTemplate() + " (docs/organization.md), or correct the role that it made: its trust policy names us, with organization.external_id if that is set. We need sts:AssumeRole on " + s.account.RoleARN
+}
+
+// roleTemplate is the template that makes our role in the account of the organisation.
+func (s *subject) roleTemplate() string {
+	if q, err := s.machine.Config.Queue.Parse(); err == nil && q.Account == s.scope.Account {
+		return queueTemplate
+	}
+	return memberTemplate
+}
+
+// stack says whose the stack of a template is, in the account of the organisation.
+func (s *subject) stack(template string) string {
+	if template == memberTemplate && !s.management {
+		return "the StackSet's instance of " + template
+	}
+	return "the stack of " + template
+}
+
+// grant says where to allow us an action; statement is of deploy/iam-policy.json, which the template's is
+// too, empty: any.
+func (s *subject) grant(action, statement string) string {
+	if !s.discovered {
+		return grant(action, statement)
+	}
+	if statement != "" {
+		statement += " in "
+	}
+	return fmt.Sprintf("in account %s: allow %s to %s (%s%s), and see that no service control policy denies it", s.machine.named(s.scope.Account), action, s.account.RoleARN, statement, s.stack(s.roleTemplate()))
+}
+
+// makeRule says what makes the rule of the scope.
+func (s *subject) makeRule() string {
+	if !s.discovered || s.scope == s.routes.home.scope {
+		return s.routes.makeRule(s.scope, defaultBus)
+	}
+	return fmt.Sprintf("in account %s, Region %s: %s makes the rule flowkeeper-forward (docs/organization.md): see that it is there", s.machine.named(s.scope.Account), s.scope.Region, s.stack(memberTemplate))
 }
 
 // byOrganization notes which subjects are accounts of the organisation that have its role.

@@ -91,7 +91,7 @@ func (a *account) logDelivery(ctx context.Context) (out []finding) {
 // mayCreate judges one permission by the dry runs of flow logs that need it, if there are any,
 // and then by the simulator.
 func (a *account) mayCreate(ctx context.Context, p permission, trials []trial) finding {
-	region, fix := a.subjects[0].scope.Region, grant(p.action, p.statement)
+	region, fix := a.subjects[0].scope.Region, a.subjects[0].grant(p.action, p.statement)
 	if len(trials) > 0 {
 		region = trials[0].region
 	}
@@ -149,7 +149,12 @@ func (a *account) passRoles(ctx context.Context) (out []finding) {
 }
 
 func (a *account) mayPass(ctx context.Context, role string, trials []trial) finding {
-	fix := fmt.Sprintf(`allow: {"Effect":"Allow","Action":"iam:PassRole","Resource":%q,"Condition":{"StringEquals":{"iam:PassedToService":["%s"]}}}`, role, strings.Join(deliveryServices, `","`))
+	fix := fmt.Sprintf(`: {"Effect":"Allow","Action":"iam:PassRole","Resource":%q,"Condition":{"StringEquals":{"iam:PassedToService":["%s"]}}}`, role, strings.Join(deliveryServices, `","`))
+	if s := a.subjects[0]; s.discovered {
+		fix = fmt.Sprintf("in account %s: name it in DeliveryRoleName or DeliveryRoleArns of %s, which allows then%s", s.machine.named(a.id), s.stack(s.roleTemplate()), fix)
+	} else {
+		fix = "allow" + fix
+	}
 	if t, is := refusedFor(passRole, trials); is {
 		return finding{Fail, "a restore with " + role + " would be refused: " + t.answer.Message, fix}
 	}

@@ -37,23 +37,27 @@ func (p Places) byAccount() (accounts []string, regions map[string][]string) {
 
 // Short names a few places, or counts them; names are those of accounts.
 func (p Places) Short(names map[string]string) string {
+	accounts, regions := p.byAccount()
 	if len(p) <= maxNamed {
 		var out []string
-		for _, s := range p {
-			out = append(out, strings.TrimSpace(alert.WithAccount(s.Account, names[s.Account])+" "+s.Region))
+		between := ", "
+		for _, a := range accounts {
+			if len(regions[a]) > 1 {
+				between = "; "
+			}
+			out = append(out, strings.TrimSpace(alert.WithAccount(a, names[a])+" "+strings.Join(regions[a], ", ")))
 		}
-		return strings.Join(out, ", ")
+		return strings.Join(out, between)
 	}
-	accounts, _ := p.byAccount()
 	of := alert.Plural(len(accounts), "account")
 	if len(accounts) == 1 {
 		of = alert.WithAccount(accounts[0], names[accounts[0]])
 	}
-	regions := len(slices.DeleteFunc(slices.Clone(p), func(s inventory.Scope) bool { return s.Region == "" }))
-	if regions == 0 || len(accounts) == len(p) {
+	n := len(slices.DeleteFunc(slices.Clone(p), func(s inventory.Scope) bool { return s.Region == "" }))
+	if n == 0 || len(accounts) == len(p) {
 		return of
 	}
-	return fmt.Sprintf("%d Regions of %s", regions, of)
+	return fmt.Sprintf("%d Regions of %s", n, of)
 }
 
 // list names the places of so many accounts: those with the same Regions together.

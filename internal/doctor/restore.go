@@ -37,14 +37,14 @@ func (s *subject) describe(ctx context.Context) finding {
 	all, err := s.logs()
 	switch {
 	case err == nil && s.namesDenied(ctx):
-		return fine("%s; alerts and lists show no names of VPCs, for ec2:DescribeTags is not granted: %s", alert.Plural(len(all), "flow log"), grant("ec2:DescribeTags", ""))
+		return fine("%s; alerts and lists show no names of VPCs, for ec2:DescribeTags is not granted: %s", alert.Plural(len(all), "flow log"), s.grant("ec2:DescribeTags", ""))
 	case err == nil:
 		return fine("%s", alert.Plural(len(all), "flow log"))
 	case denied(err) && strings.Contains(err.Error(), "service control policy"):
-		return finding{Fail, errorText(err), "a service control policy denies it: except Flowkeeper's role in " + s.scope.Account + " from it for " + s.scope.Region +
+		return finding{Fail, errorText(err), "a service control policy denies it: except Flowkeeper's role in " + s.machine.named(s.scope.Account) + " from it for " + s.scope.Region +
 			", or leave that Region out (accounts[].regions, inventory.regions)"}
 	case denied(err):
-		return finding{Fail, errorText(err), grant("ec2:DescribeFlowLogs", "")}
+		return finding{Fail, errorText(err), s.grant("ec2:DescribeFlowLogs", "")}
 	}
 	return finding{Unknown, "can't tell: " + errorText(err), ""}
 }
@@ -80,7 +80,7 @@ func (s *subject) create(context.Context) (out []finding) {
 		case t.answer.Class == incident.ResourceAbsent, t.answer.Class == incident.TryAgain:
 			unclear = append(unclear, t.id+": "+t.answer.Hinted())
 		default:
-			out = append(out, finding{Fail, fmt.Sprintf("a restore of %s to %s would be refused: %s", t.id, t.target.Destination, t.answer.Message), t.fix()})
+			out = append(out, finding{Fail, fmt.Sprintf("a restore of %s to %s would be refused: %s", t.id, t.target.Destination, t.answer.Message), t.fix(s.grant)})
 		}
 	}
 	if len(unclear) > 0 {
@@ -136,7 +136,7 @@ func (a *account) tagLater(ctx context.Context) []finding {
 		return findings(doubt)
 	}
 	return findings(finding{Fail, who + " may not tag what it has restored: after many deletions at once, replacements would lack the tags that not all of the lost flow logs had",
-		grant(createTags, "TagWhatIsRestored")})
+		a.subjects[0].grant(createTags, "TagWhatIsRestored")})
 }
 
 // trial is the dry run of restores with the same target.
@@ -248,7 +248,8 @@ func actionIn(decoded string) string {
 	return refusal.Context.Action
 }
 
-func (t trial) fix() string {
+// fix says what to do about a refusal; grant, where to allow an action.
+func (t trial) fix(grant func(action, statement string) string) string {
 	switch encoded := t.encoded(); {
 	case t.lacks != "":
 		return grant(t.lacks, "")

@@ -28,7 +28,7 @@ type Result struct {
 	Check   string `json:"check"`
 	Title   string `json:"title"`
 	Account string `json:"account,omitempty"`
-	// AccountName is set by who prints the result, if it knows the name.
+	// AccountName is empty if it is not known.
 	AccountName string `json:"account_name,omitempty"`
 	Region      string `json:"region,omitempty"`
 	Status      Status `json:"status"`
@@ -47,6 +47,7 @@ type finding struct {
 
 const maxText = 1 << 16 // characters: a whole policy, or an encoded message of AWS
 
+// at is the finding as a result of a check in a scope.
 func (f finding) at(c Check, s inventory.Scope) Result {
 	r := Result{Check: c.ID, Title: c.Title, Account: s.Account, Region: s.Region, Status: f.status,
 		Detail: alert.Clean(f.detail, maxText), Fix: alert.Clean(f.fix, maxText)} // names in them come from AWS (I12)

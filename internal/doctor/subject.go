@@ -56,20 +56,20 @@ func (m *machine) findSubjects(ctx context.Context) [][]*subject {
 	return found
 }
 
-func (d *Doctor) subject(ctx context.Context, a scopes.Account, cfg aws.Config, region string) *subject {
+func (m *machine) subject(ctx context.Context, a scopes.Account, cfg aws.Config, region string) *subject {
 	cfg = cfg.Copy()
 	cfg.Region = region
-	s := &subject{scope: inventory.Scope{Account: a.ID, Region: region}, account: a, cfg: cfg}
-	s.identity = once(ctx, func(ctx context.Context) (identity, error) { return whoAmI(ctx, cfg, d.Now) })
+	s := &subject{machine: m, scope: inventory.Scope{Account: a.ID, Region: region}, account: a, cfg: cfg}
+	s.identity = once(ctx, func(ctx context.Context) (identity, error) { return whoAmI(ctx, cfg, m.Now) })
 	s.logs = once(ctx, s.describeFlowLogs)
 	return s
 }
 
 // subjectsOf returns the subjects of one account: at least one, even if nothing is known of the account.
-func (d *Doctor) subjectsOf(ctx context.Context, a scopes.Account) (out []*subject) {
-	cfg := a.Reach(d.AWS)
+func (m *machine) subjectsOf(ctx context.Context, a scopes.Account) (out []*subject) {
+	cfg := a.Reach(m.AWS)
 	if a.ID == "" {
-		first := d.subject(ctx, a, cfg, cfg.Region)
+		first := m.subject(ctx, a, cfg, cfg.Region)
 		who, err := first.identity()
 		if err != nil {
 			return []*subject{first}
@@ -78,7 +78,7 @@ func (d *Doctor) subjectsOf(ctx context.Context, a scopes.Account) (out []*subje
 	}
 	ask, cancel := context.WithTimeout(ctx, oneCall)
 	defer cancel()
-	regions := d.Config.Inventory.Regions
+	regions := m.Config.Inventory.Regions
 	if len(a.Regions) > 0 {
 		regions = a.Regions
 	}
@@ -87,7 +87,7 @@ func (d *Doctor) subjectsOf(ctx context.Context, a scopes.Account) (out []*subje
 		names = []string{cfg.Region}
 	}
 	for _, name := range names {
-		s := d.subject(ctx, a, cfg, name)
+		s := m.subject(ctx, a, cfg, name)
 		s.regions = err
 		out = append(out, s)
 	}
@@ -205,8 +205,12 @@ func (s login) credentials(context.Context) []finding {
 	if err != nil || configured || known || len(facts.accounts) == 0 {
 		return out
 	}
-	accounts := strings.Join(facts.accounts, ", ")
-	return append(out, finding{Fail, fmt.Sprintf("the state file has protected flow logs of account %s, these credentials act in %s: nothing of %s is restored", accounts, who.account, accounts),
+	var named []string
+	for _, a := range facts.accounts {
+		named = append(named, s.machine.named(a))
+	}
+	accounts := strings.Join(named, ", ")
+	return append(out, finding{Fail, fmt.Sprintf("the state file has protected flow logs of account %s, these credentials act in %s: nothing of %s is restored", accounts, s.machine.named(who.account), accounts),
 		"give the service credentials of " + accounts + ", or configure it under accounts: with a role; if " + who.account + " is meant, give it a state.path of its own"})
 }
 
@@ -219,8 +223,8 @@ func (s login) judge() []finding {
 	case err != nil:
 		return findings(finding{Fail, errorText(err), s.mend(err)})
 	case who.account != s.scope.Account:
-		return findings(finding{Fail, fmt.Sprintf("%s is of account %s, not %s: nothing it shows is believed", who.arn, who.account, s.scope.Account),
-			"set accounts[].role_arn to a role of " + s.scope.Account + ", or give the service its credentials"})
+		return findings(finding{Fail, fmt.Sprintf("%s is of account %s, not %s: nothing it shows is believed", who.arn, s.machine.named(who.account), s.machine.named(s.scope.Account)),
+			"set accounts[].role_arn to a role of " + s.machine.named(s.scope.Account) + ", or give the service its credentials"})
 	}
 	out := findings(fine("%s", who.arn))
 	if strings.HasSuffix(who.arn, ":root") {

@@ -52,16 +52,28 @@ func TestOrganization(t *testing.T) {
 
 	on := inOrganization(f, []string{acct, "222233334444"}, managementAccount, "333344445555")
 	r = f.examine(t, on)
-	r.expect(t, "organization", doctor.OK, "4 accounts of 4 accounts selected")
+	r.expect(t, "organization", doctor.OK, "4 of 4 accounts selected")
 	r.expect(t, "credentials", doctor.OK, "arn:aws:sts::222233334444:assumed-role/")
-	failed := r.expect(t, "credentials", doctor.Fail, "sts:AssumeRole", "in account 333344445555: deploy deploy/cloudformation/flowkeeper-member.yaml", "arn:aws:iam::333344445555:role/security/flowkeeper")
-	if failed.Account != "333344445555" {
+	failed := r.expect(t, "credentials", doctor.Fail, "sts:AssumeRole", "in account member (333344445555): deploy deploy/cloudformation/flowkeeper-member.yaml", "arn:aws:iam::333344445555:role/security/flowkeeper")
+	if failed.Account != "333344445555" || failed.AccountName != "member" || failed.Region != region {
 		t.Errorf("%+v", failed)
 	}
-	if warned := r.expect(t, "credentials", doctor.Warn, "management account", "in account 999988887777: deploy", "organization.exclude"); warned.Account != managementAccount {
+	if warned := r.expect(t, "credentials", doctor.Warn, "management account", "in account main (999988887777): deploy", "organization.exclude"); warned.Account != managementAccount {
 		t.Errorf("%+v", warned)
 	}
 	f.untouched(t)
+
+	// One missing role is one failure, however many Regions the account has.
+	r = f.examine(t, on, func(d *doctor.Doctor) { d.Config.Inventory.Regions = []string{region, "us-east-1"} })
+	var without []doctor.Result
+	for _, x := range r["credentials"] {
+		if x.Account == "333344445555" {
+			without = append(without, x)
+		}
+	}
+	if len(without) != 1 || without[0].Status != doctor.Fail || without[0].Region != "" {
+		t.Errorf("%+v", without)
+	}
 
 	r = f.examine(t, on, func(d *doctor.Doctor) { d.Config.Organization.Include = []string{"222233334444", "000000000001"} })
 	r.expect(t, "organization", doctor.Warn, "organization.include[1]: 000000000001 is no account of the organisation")
@@ -71,7 +83,7 @@ func TestOrganization(t *testing.T) {
 	r.expect(t, "organization", doctor.Fail, "select no account of 4 accounts")
 	f.SetAccountState("222233334444", "SUSPENDED")
 	f.Deny("*", "organizations:ListRoots")
-	f.examine(t, on).expect(t, "organization", doctor.OK, "3 accounts of 4 accounts selected, 1 more is not active; without organizations:ListRoots their OUs are not shown")
+	f.examine(t, on).expect(t, "organization", doctor.OK, "3 of 4 accounts selected, 1 more is not active; without organizations:ListRoots their OUs are not shown")
 }
 
 // TestOrganizationThatCannotBeListed: the doctor says what to grant and where, and checks the
