@@ -59,12 +59,12 @@ func TestDoctorColumns(t *testing.T) {
 func TestReviewShowsWhoMayPerhaps(t *testing.T) {
 	t.Parallel()
 	no := false
-	reviews := []doctor.Review{{Account: "1", Asked: 5, Organization: 2, May: []doctor.MayDelete{
-		{Account: "1", ARN: "arn:aws:iam::1:role/r", Type: "role", WithMFA: true},
+	reviews := []doctor.Review{{Account: "1", AccountName: "audit", Asked: 5, Organization: 2, May: []doctor.MayDelete{
+		{Account: "1", AccountName: "audit", ARN: "arn:aws:iam::1:role/r", Type: "role", WithMFA: true},
 		{Account: "1", ARN: "arn:aws:iam::1:user/u", Type: "user", Maybe: true, AccessKey: &no, Unknown: []string{"aws:SourceIp"}},
 	}}}
 	got := printed(t, func(a *app) { writeReviews(a, reviews, time.Second) })
-	for _, want := range []string{"yes    no      -", "maybe  maybe   maybe", "1 of 5 users and roles may call ec2:DeleteFlowLogs, 1 more maybe", "so that the truth may differ: aws:SourceIp\n",
+	for _, want := range []string{"audit (1)", "yes    no      -", "maybe  maybe   maybe", "1 of 5 users and roles may call ec2:DeleteFlowLogs, 1 more maybe", "so that the truth may differ: aws:SourceIp\n",
 		"a service control policy denies it to 2 of them", "the root user, whom only a service control policy binds"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("%q is not in\n%s", want, got)
@@ -85,8 +85,8 @@ func TestReviewThatIsNotWholeFails(t *testing.T) {
 	if err := incomplete([]doctor.Review{{Account: "1"}}); err != nil {
 		t.Error(err)
 	}
-	err := incomplete([]doctor.Review{{Account: "1"}, {Account: "2", Cut: true}})
-	if err == nil || !strings.HasPrefix(err.Error(), "account 2: there are more than 5000 users and roles") {
+	err := incomplete([]doctor.Review{{Account: "1"}, {Account: "2", AccountName: "audit", Cut: true}})
+	if err == nil || !strings.HasPrefix(err.Error(), "account audit (2): there are more than 5000 users and roles") {
 		t.Error(err)
 	}
 }

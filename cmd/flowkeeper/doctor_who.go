@@ -29,14 +29,14 @@ func incomplete(reviews []doctor.Review) error {
 	var errs []error
 	for _, r := range reviews {
 		if why := r.Why(); why != "" {
-			errs = append(errs, fmt.Errorf("account %s: %s", r.Account, why))
+			errs = append(errs, fmt.Errorf("account %s: %s", alert.WithAccount(r.Account, r.AccountName), why))
 		}
 	}
 	return errors.Join(errs...)
 }
 
 func writeReviews(a *app, reviews []doctor.Review, took time.Duration) {
-	t := a.Table(term.Whole("ACCOUNT"), term.CutTo(20, "PRINCIPAL").KeepEnd(), term.Whole("MFA"), term.Whole("NO MFA"), term.Whole("KEY"), term.CutTo(20, "BY").OrDrop(1))
+	t := a.Table(term.CutTo(accountWidth, "ACCOUNT").KeepEnd(), term.CutTo(20, "PRINCIPAL").KeepEnd(), term.Whole("MFA"), term.Whole("NO MFA"), term.Whole("KEY"), term.CutTo(20, "BY").OrDrop(1))
 	for _, r := range reviews {
 		for _, m := range r.May {
 			var by []string
@@ -48,7 +48,7 @@ func writeReviews(a *app, reviews []doctor.Review, took time.Duration) {
 				key = yesNo(*m.AccessKey, m.Maybe)
 			}
 			_, name, _ := strings.Cut(m.ARN, "::"+m.Account+":")
-			t.Add(m, m.Account, name, yesNo(m.WithMFA, m.Maybe), yesNo(m.WithoutMFA, m.Maybe), key, strings.Join(by, ", "))
+			t.Add(m, alert.WithAccount(m.Account, m.AccountName), name, yesNo(m.WithMFA, m.Maybe), yesNo(m.WithoutMFA, m.Maybe), key, strings.Join(by, ", "))
 		}
 	}
 	t.Flush()

@@ -166,18 +166,19 @@ func newPlanner(ctx context.Context, a *app) (p replay.Planner, closeState func(
 	s, err := openState(ctx, c)
 	if errors.Is(err, store.ErrMissing) {
 		a.Note("no state file: what would be restored is not known")
-		return p, func() {}, nil
+		return replay.Planner{Names: daemon.Names(c)}, func() {}, nil
 	}
 	if err != nil {
 		return p, nil, err
 	}
 	counts, err := s.Counts(ctx)
 	members, listed, unread := s.Accounts(ctx)
-	if err = errors.Join(err, unread); err != nil {
+	names, unnamed := s.AccountNames(ctx)
+	if err = errors.Join(err, unread, unnamed); err != nil {
 		return p, nil, errors.Join(err, s.Close())
 	}
 	return replay.Planner{Watched: daemon.WatchedBy(c, members, !listed.IsZero(), nil).Has,
-		Cases: s.Remediation(), Tampering: s.Tampering(), Policy: daemon.Policy(c, ""),
+		Names: names, Cases: s.Remediation(), Tampering: s.Tampering(), Policy: daemon.Policy(c, ""),
 		Dependencies: daemon.Dependencies(c, slices.Collect(maps.Keys(counts.RefreshedAt))),
 	}, func() { _ = s.Close() }, nil
 }

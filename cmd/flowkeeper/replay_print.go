@@ -94,7 +94,7 @@ func printFinding(a *app, v replay.Finding) {
 	a.Printf("%s\n", a.Paint(term.Clean(title), levelCell(v.Level).Color))
 	s := &term.Sheet{Indent: "  "}
 	s.Put("when", a.when(v.Time.Time))
-	s.Put("where", strings.TrimSpace(v.Account+" "+v.Region))
+	s.Put("where", strings.TrimSpace(alert.WithAccount(v.Account, v.AccountName)+" "+v.Region))
 	s.Put("event", v.EventID)
 	s.Put("addendum", addendumWords(v))
 	putActor(s, v.Actor)
@@ -173,14 +173,14 @@ func printSummary(a *app, s *replay.Summary) {
 		}
 		rows = rows[:terminalLimit]
 	}
-	table := a.Table(term.Whole("LEVEL").OrDrop(1), term.CutTo(14, "CALL"), term.CutTo(14, "WHO").KeepEnd(), term.Whole("ACCOUNT").OrDrop(5), term.Whole("REGION").OrDrop(4),
+	table := a.Table(term.Whole("LEVEL").OrDrop(1), term.CutTo(14, "CALL"), term.CutTo(14, "WHO").KeepEnd(), term.CutTo(accountWidth, "ACCOUNT").KeepEnd().OrDrop(5), term.Whole("REGION").OrDrop(4),
 		term.Whole("TIMES"), term.Whole("FLOW LOGS").OrDrop(2), term.Whole("FIRST (UTC)").OrDrop(3), term.Whole("LAST (UTC)").OrDrop(6))
 	for _, r := range rows {
 		flowLogs := ""
 		if r.FlowLogs > 0 {
 			flowLogs = strconv.Itoa(r.FlowLogs)
 		}
-		table.Add(r, levelCell(r.Level), r.Words(), r.Caller(), r.Account, r.Region, r.Count, flowLogs, shortTime(r.First.Time), shortTime(r.Last.Time))
+		table.Add(r, levelCell(r.Level), r.Words(), r.Caller(), alert.WithAccount(r.Account, r.Name), r.Region, r.Count, flowLogs, shortTime(r.First.Time), shortTime(r.Last.Time))
 	}
 	table.Flush()
 	switch {

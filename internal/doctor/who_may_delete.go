@@ -26,20 +26,22 @@ type reviewAPI interface {
 
 // MayDelete is a user or role that may, or perhaps may, call ec2:DeleteFlowLogs.
 type MayDelete struct {
-	Account    string      `json:"account"`
-	ARN        string      `json:"arn"`
-	Type       string      `json:"type"` // user or role
-	WithMFA    bool        `json:"with_mfa"`
-	WithoutMFA bool        `json:"without_mfa"`
-	Maybe      bool        `json:"maybe,omitempty"`      // whether it may depends on Unknown; the three are false then
-	AccessKey  *bool       `json:"access_key,omitempty"` // with a user's own access key, whose requests do not report MFA
-	Statements []Statement `json:"statements,omitempty"`
-	Unknown    []string    `json:"unknown_conditions,omitempty"` // condition keys of its policies whose values are not known
+	Account     string      `json:"account"`
+	AccountName string      `json:"account_name,omitempty"`
+	ARN         string      `json:"arn"`
+	Type        string      `json:"type"` // user or role
+	WithMFA     bool        `json:"with_mfa"`
+	WithoutMFA  bool        `json:"without_mfa"`
+	Maybe       bool        `json:"maybe,omitempty"`      // whether it may depends on Unknown; the three are false then
+	AccessKey   *bool       `json:"access_key,omitempty"` // with a user's own access key, whose requests do not report MFA
+	Statements  []Statement `json:"statements,omitempty"`
+	Unknown     []string    `json:"unknown_conditions,omitempty"` // condition keys of its policies whose values are not known
 }
 
 // Review is the result for one account.
 type Review struct {
 	Account      string
+	AccountName  string // empty: it is not known
 	Asked        int
 	Skipped      int         // service-linked roles
 	May          []MayDelete // those that certainly may come first
@@ -85,6 +87,12 @@ func (d *Doctor) WhoMayDelete(ctx context.Context, step func()) []Review {
 			o.Retryer = retry.AddWithMaxAttempts(retry.NewStandard(), reviewTries)
 		})
 		out = append(out, review(ctx, api, a.id, a.flowLogs(), step))
+	}
+	for n := range out {
+		out[n].AccountName = m.nameOf(out[n].Account)
+		for k := range out[n].May {
+			out[n].May[k].AccountName = out[n].AccountName
+		}
 	}
 	return out
 }

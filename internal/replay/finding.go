@@ -36,6 +36,7 @@ type Finding struct {
 	EventName      string          `json:"event_name,omitempty"`
 	Time           alert.Time      `json:"time,omitzero"`
 	Account        string          `json:"account,omitempty"`
+	AccountName    string          `json:"account_name,omitempty"` // of Account
 	Region         string          `json:"region,omitempty"`
 	Actor          *alert.Actor    `json:"actor,omitempty"`
 	IDsUnknown     bool            `json:"ids_unknown,omitempty"`  // the record does not say which flow logs
@@ -66,9 +67,10 @@ func (p Planner) Explain(ctx context.Context, f detection.Finding) (v Finding, e
 	r := f.Record
 	v = Finding{
 		Kind: kinds[f.Kind], Level: f.Rule.Level, EventID: r.EventID, EventName: r.EventName, Time: alert.Time{Time: r.EventTime},
-		Account: r.Account, Region: r.Region, IDsUnknown: r.IDsUnknown, Addendum: (*Addendum)(r.Addendum),
+		Account: r.Account, AccountName: p.nameOf(r.Account), Region: r.Region, IDsUnknown: r.IDsUnknown, Addendum: (*Addendum)(r.Addendum),
 	}
 	if actor := f.Actor(); actor != (alert.Actor{}) {
+		actor.AccountName = p.nameOf(actor.Account)
 		v.Actor = &actor
 	}
 	if f.Rule.ID != "" {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"flowkeeper/alert"
 	"flowkeeper/configs"
 	"flowkeeper/internal/cloudtrail"
 	"flowkeeper/internal/detection"
@@ -29,7 +30,11 @@ type Planner struct {
 	// Watched reports whether an account and Region are configured. The daemon does nothing about
 	// records of others. nil: all are.
 	Watched func(inventory.Scope) bool
+	Names   map[string]string // of accounts, as far as they are known
 }
+
+// nameOf is the name of an account; empty: it is not known.
+func (p Planner) nameOf(account string) string { return alert.Clean(p.Names[account], alert.MaxName) }
 
 // impact says what depends here on what a call has changed.
 func (p Planner) impact(ctx context.Context, v *Finding, r cloudtrail.Record) error {

@@ -43,9 +43,10 @@ type Row struct {
 	Level    alert.Level `json:"level,omitempty"`
 	Rule     *alert.Rule `json:"rule,omitempty"`
 	Call     string      `json:"event_name,omitempty"`
-	Who      string      `json:"who,omitempty"`       // the role of a session, else the caller
-	Session  string      `json:"session,omitempty"`   // its ARN, if all calls are of the same
-	Account  string      `json:"account,omitempty"`   // of the records
+	Who      string      `json:"who,omitempty"`     // the role of a session, else the caller
+	Session  string      `json:"session,omitempty"` // its ARN, if all calls are of the same
+	Account  string      `json:"account,omitempty"` // of the records
+	Name     string      `json:"account_name,omitempty"`
 	Region   string      `json:"region,omitempty"`    // of the records
 	Count    int         `json:"count"`               // of events
 	FlowLogs int         `json:"flow_logs,omitempty"` // that they name, each as often as it is named
@@ -90,7 +91,7 @@ func (s *Summary) Add(v Finding) {
 
 // newRow is the row of one finding.
 func newRow(v Finding) *Row {
-	row := &Row{Kind: v.Kind, Level: v.Level, Rule: v.Rule, Call: v.EventName, Account: v.Account, Region: v.Region, Count: 1,
+	row := &Row{Kind: v.Kind, Level: v.Level, Rule: v.Rule, Call: v.EventName, Account: v.Account, Name: v.AccountName, Region: v.Region, Count: 1,
 		FlowLogs: max(len(v.FlowLogs), len(v.FailedFlowLogs)), First: v.Time, Last: v.Time}
 	if v.Kind == Tamper {
 		row.FlowLogs = 0 // they depend on what was changed
@@ -105,7 +106,7 @@ func newRow(v Finding) *Row {
 	}
 	row.Who, row.short = who.Name(), who.Short()
 	if who.Account != "" && !strings.Contains(row.short, who.Account) {
-		row.short += " of " + who.Account
+		row.short += " of " + alert.WithAccount(who.Account, who.AccountName)
 	}
 	return row
 }

@@ -86,6 +86,21 @@ func TestOrganization(t *testing.T) {
 	f.examine(t, on).expect(t, "organization", doctor.OK, "3 of 4 accounts selected, 1 more is not active; without organizations:ListRoots their OUs are not shown")
 }
 
+// TestReviewsNameAccounts of the organisation, also those that can't be asked.
+func TestReviewsNameAccounts(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	d := newDoctor(t, f.cfg, f.url)
+	inOrganization(f, []string{acct}, "333344445555")(d)
+	names := map[string]string{}
+	for _, r := range d.WhoMayDelete(t.Context(), func() {}) {
+		names[r.Account] = r.AccountName
+	}
+	if names[acct] != "queue" || names["333344445555"] != "member" {
+		t.Errorf("%v", names)
+	}
+}
+
 // TestOrganizationThatCannotBeListed: the doctor says what to grant and where, and checks the
 // accounts that the state file has.
 func TestOrganizationThatCannotBeListed(t *testing.T) {
