@@ -1,6 +1,7 @@
 package alert
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -75,7 +76,11 @@ func (a headline) pipelineTitle() string {
 	case a.aboutSink():
 		return "Alerts don't arrive: " + a.shortly("a sink does not take them")
 	}
-	return "Flow logs at risk: " + a.shortly("a part of the pipeline fails") + a.in()
+	text := a.shortly("a part of the pipeline fails")
+	if a.Level == Medium { // where it fails, no flow log is known that is protected
+		return "Not protected: " + text + a.besides(text)
+	}
+	return "Flow logs at risk: " + text + a.besides(text)
 }
 
 // blockedTitle says what a person has to fix, or, if Flowkeeper still tries by itself, how
@@ -184,11 +189,46 @@ func (a headline) because(otherwise string) string {
 	return Clean(a.Cause, 100)
 }
 
-// shortly is the cause without the answer of AWS or of a sink, for which a title has no
-// room.
+// besides is where it happened, as far as a text does not say that.
+func (a headline) besides(text string) string {
+	switch {
+	case a.Account == "" || !strings.Contains(text, a.Account):
+		return a.in()
+	case a.Region == "" || strings.Contains(text, a.Region):
+		return ""
+	}
+	return " in " + Clean(a.Region, 30)
+}
+
+// shortly is the first statement of the cause, without the answer of AWS or of a sink, for which a title
+// has no room. It may be longer where it names the account, because then nothing else does.
 func (a headline) shortly(otherwise string) string {
-	a.Cause, _, _ = strings.Cut(a.Cause, ": ")
-	return a.because(otherwise)
+	text, named := a.Cause, 0
+	if n := strings.Index(text, a.Account); n >= 0 {
+		named = n + len(a.Account) // before it is a name, which may have any signs
+	}
+	for _, end := range []string{": ", ". ", "; "} {
+		if n := strings.Index(text[named:], end); n >= 0 {
+			text = text[:named+n]
+		}
+	}
+	if long := cutWords(text, 150); a.Account != "" && strings.Contains(long, a.Account) {
+		return long
+	}
+	return cutWords(cmp.Or(text, otherwise), 100)
+}
+
+// cutWords is a text of at most so many characters, cut between words. The limit is less than MaxTitle.
+func cutWords(text string, limit int) string {
+	short := Clean(text, limit)
+	if short == Clean(text, MaxTitle) {
+		return short
+	}
+	short = strings.TrimSuffix(short, "…")
+	if n := strings.LastIndex(short, " "); n > 0 {
+		short = short[:n]
+	}
+	return short + "…"
 }
 
 // reasons is the reason of the flow logs if all have the same, or else how many there are.

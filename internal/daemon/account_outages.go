@@ -25,10 +25,10 @@ func newAccountOutages(d *Daemon) *accountOutages {
 		Part: pipeline.ReachingAccount, Whole: true,
 		One: func(ctx context.Context, f pipeline.Failing) string {
 			n, regions, err := protectedIn(ctx, d.store, f.Account)
-			return fmt.Sprintf("the account %s can't be reached in any Region. %s. %s", f.Name, unseen(n, regions, err), f.Err)
+			return fmt.Sprintf("the account %s can't be reached in any Region. %s. Why: %s", f.Name, unseen(n, regions, err), scopes.Said(f.Err))
 		},
 		Many: func(f pipeline.Failing) string {
-			return fmt.Sprintf("more than %d accounts can't be reached: `flowkeeper accounts list` lists all. One of them is %s: %s", pipeline.MostSingle, f.Name, f.Err)
+			return fmt.Sprintf("more than %d accounts can't be reached: `flowkeeper accounts list` lists all. One of them is %s: %s", pipeline.MostSingle, f.Name, scopes.Said(f.Err))
 		},
 		Recovery:  "the account can be reached again",
 		Recovered: "the accounts that had no alert of their own can be reached again",

@@ -37,6 +37,15 @@ func TestARefusedRoleIsOneAlert(t *testing.T) {
 		if len(a) != 1 || a[0].Level != alert.Medium || a[0].Account != sandbox || a[0].Region != "" || !strings.Contains(a[0].Cause, roleIn(sandbox)) || !strings.Contains(a[0].Cause, "the account sandbox (333344445555)") || a[0].Advice == "" {
 			t.Errorf("%+v", a)
 		}
+		if a[0].Title != "Not protected: the account sandbox (333344445555) can't be reached in any Region" {
+			t.Error(a[0].Title)
+		}
+		if !strings.Contains(a[0].Cause, " Why: AccessDenied: ") || strings.Contains(a[0].Cause, "RequestID") || strings.Contains(a[0].Cause, "credentials") {
+			t.Error(a[0].Cause)
+		}
+		if !strings.Contains(a[0].Advice, "sts:AssumeRole") || !strings.Contains(a[0].Advice, "deploy/cloudformation/flowkeeper-member.yaml") {
+			t.Error(a[0].Advice)
+		}
 		if n := strings.Count(h.log.String(), "refresh failed: the account can't be reached"); n != 2 {
 			t.Errorf("%d accounts can't be reached:\n%s", n, h.log)
 		}

@@ -35,10 +35,10 @@ func newDiscovery(d *Daemon) *discovery {
 	return &discovery{d: d, rounds: newRounds(), failures: map[string]int{}, outages: places{d}.alerts(pipeline.Kind{
 		Part: pipeline.ListingRegions, Whole: true, Urgent: true, Earlier: notify.Refreshing,
 		One: func(_ context.Context, f pipeline.Failing) string {
-			return fmt.Sprintf("Flowkeeper can't ask AWS which Regions the account %s has enabled, so that a newly enabled one would not be protected: %s", f.Name, f.Err)
+			return fmt.Sprintf("Flowkeeper can't ask AWS which Regions the account %s has enabled, so that a newly enabled one would not be protected: %s", f.Name, scopes.Said(f.Err))
 		},
 		Many: func(f pipeline.Failing) string {
-			return fmt.Sprintf("Flowkeeper can't ask AWS which Regions more than %d accounts have enabled, so that a newly enabled one would not be protected: `flowkeeper doctor` lists all. One of them is %s: %s", pipeline.MostSingle, f.Name, f.Err)
+			return fmt.Sprintf("Flowkeeper can't ask AWS which Regions more than %d accounts have enabled, so that a newly enabled one would not be protected: `flowkeeper doctor` lists all. One of them is %s: %s", pipeline.MostSingle, f.Name, scopes.Said(f.Err))
 		},
 		Recovery:  "AWS says again which Regions the account has enabled",
 		Recovered: "AWS says again which Regions the accounts have enabled",

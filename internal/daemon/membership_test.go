@@ -141,7 +141,7 @@ func TestAnAccountJoinsDepartsAndIsBack(t *testing.T) {
 		h.awaitGone(payments)
 		h.await("an alert", func() bool { return len(h.pager.of(alert.Pipeline)) == 1 })
 		a := h.pager.of(alert.Pipeline)[0]
-		if a.Level != alert.High || a.Account != payments || a.Advice == "" ||
+		if a.Level != alert.High || a.Account != payments || a.Advice == "" || a.Title != "Flow logs at risk: the account payments-prod (222233334444) is not in the organisation any more" ||
 			!strings.Contains(a.Cause, "the account payments-prod (222233334444) is not in the organisation any more. 1 protected flow log in 1 Region") {
 			t.Errorf("%+v", a)
 		}

@@ -7,6 +7,7 @@ import (
 
 	"flowkeeper/alert"
 	"flowkeeper/internal/pipeline"
+	"flowkeeper/internal/scopes"
 	"flowkeeper/remediate/notify"
 )
 
@@ -24,10 +25,10 @@ func newRegionOutages(d *Daemon) *pipeline.Places {
 			if !f.Urgent {
 				text += "; no protected flow logs are there"
 			}
-			return text + ": " + f.Err.Error()
+			return text + ": " + scopes.Said(f.Err)
 		},
 		Many: func(f pipeline.Failing) string {
-			return fmt.Sprintf("the inventory can't be refreshed in Regions of many accounts: `flowkeeper doctor` lists all. One is %s of %s: %s", f.Regions[0], f.Name, f.Err)
+			return fmt.Sprintf("the inventory can't be refreshed in Regions of many accounts: `flowkeeper doctor` lists all. One is %s of %s: %s", f.Regions[0], f.Name, scopes.Said(f.Err))
 		},
 		Recovery:  refreshedAgain,
 		Recovered: "the Regions of accounts that had no alert of their own can be refreshed again",

@@ -1,9 +1,7 @@
 package doctor
 
 import (
-	"context"
 	"errors"
-	"net"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
@@ -17,26 +15,7 @@ import (
 const maxWords = 300 // of what AWS says
 
 // errorText returns AWS's error, or why AWS did not answer, without the text that the SDK adds.
-func errorText(err error) string {
-	var dial *net.OpError
-	var garbled *smithy.DeserializationError
-	text := err.Error()
-	switch c, message := apiError(err); {
-	case c != "" && (message == "" || message == c):
-		text = c
-	case c != "":
-		text = c + ": " + message
-	case errors.As(err, &garbled):
-		text = "something that is no answer of AWS's"
-	case errors.Is(err, context.DeadlineExceeded):
-		text = "no answer in time"
-	case scopes.NoCredentials(err):
-		text = scopes.NoCredentialsText
-	case errors.As(err, &dial):
-		text = dial.Error()
-	}
-	return alert.Clean(text, maxWords)
-}
+func errorText(err error) string { return alert.Clean(scopes.Said(err), maxWords) }
 
 // apiError returns AWS's code and message; empty: it is no error of AWS's.
 func apiError(err error) (code, message string) {

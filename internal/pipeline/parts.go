@@ -32,7 +32,7 @@ var advice = map[notify.Part]string{
 
 	notify.Reaching:        "see network, DNS, proxy and credentials of the daemon's machine: `flowkeeper doctor` there tells which (docs/troubleshoot.md#aws-unreachable)",
 	Listing:                "run `flowkeeper doctor`: it says what is refused. Until it works, accounts that join the organisation are not protected (docs/troubleshoot.md#accounts-unlisted)",
-	ReachingAccount:        "see that the role is there, that its trust policy names Flowkeeper's credentials and the external ID, and that no service control policy denies it: `flowkeeper doctor` says which (docs/troubleshoot.md#account-refused)",
+	ReachingAccount:        "deploy deploy/cloudformation/flowkeeper-member.yaml there, which makes the role (docs/organization.md), or correct the role: its trust policy must name Flowkeeper's own role or user, and the external ID. Flowkeeper needs sts:AssumeRole on it, and no service control policy may deny that: `flowkeeper doctor` says what is refused (docs/troubleshoot.md#account-refused)",
 	ListingRegions:         "allow ec2:DescribeRegions to Flowkeeper's role in the account, and see that no service control policy denies it; or name the Regions: inventory.regions, or the account's regions. `flowkeeper doctor` says what is refused (docs/troubleshoot.md#regions-unknown)",
 	Departed:               "where nobody of yours did it, see who called RemoveAccountFromOrganization, LeaveOrganization, MoveAccount or CloseAccount, and take it back: Flowkeeper goes on by itself then. Where it was meant, resolve this alert (docs/troubleshoot.md#account-departed)",
 	notify.Copying:         "see that the bucket is there and takes it: `flowkeeper doctor` (docs/troubleshoot.md#copy-fails)",
