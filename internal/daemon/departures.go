@@ -105,9 +105,13 @@ func (v departures) alertTogether(ctx context.Context, at int64, group []organiz
 		ids = append(ids, m.ID)
 	}
 	n, regions, err := protectedIn(ctx, v.d.store, ids...)
-	urgent := n > 0 || err != nil || 2*len(group) > all // so many at once are no daily business
+	unwatched, most := unwatched(n, regions, err), 2*len(group) > all
+	if most && n == 0 && err == nil {
+		unwatched += ", but most accounts are gone: somebody may want Flowkeeper to look away"
+	}
+	urgent := n > 0 || err != nil || most
 	v.group(at).AlertOnce(ctx, urgent, fmt.Sprintf("%d of %d accounts departed from the organisation at the same time, or are not selected any more: %s. %s",
-		len(group), all, accountNames(group), unwatched(n, regions, err)))
+		len(group), all, accountNames(group), unwatched))
 }
 
 // unwatched says what a departure means for protected flow logs.

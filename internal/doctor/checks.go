@@ -118,8 +118,10 @@ type job struct {
 func (j job) results(ctx context.Context) (out []Result) {
 	ctx, cancel := context.WithTimeout(ctx, oneCheck)
 	defer cancel()
-	found := findings(skipped(j.place.unusable()))
-	if found[0].detail == "" {
+	var found []finding
+	if why := j.place.unusable(); why != "" {
+		found = findings(skipped(why))
+	} else {
 		found = j.run(ctx)
 	}
 	for _, f := range found {

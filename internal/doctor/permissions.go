@@ -149,11 +149,10 @@ func (a *account) passRoles(ctx context.Context) (out []finding) {
 }
 
 func (a *account) mayPass(ctx context.Context, role string, trials []trial) finding {
-	fix := fmt.Sprintf(`: {"Effect":"Allow","Action":"iam:PassRole","Resource":%q,"Condition":{"StringEquals":{"iam:PassedToService":["%s"]}}}`, role, strings.Join(deliveryServices, `","`))
+	statement := fmt.Sprintf(`{"Effect":"Allow","Action":"iam:PassRole","Resource":%q,"Condition":{"StringEquals":{"iam:PassedToService":["%s"]}}}`, role, strings.Join(deliveryServices, `","`))
+	fix := "allow: " + statement
 	if s := a.subjects[0]; s.discovered {
-		fix = fmt.Sprintf("in account %s: name it in DeliveryRoleName or DeliveryRoleArns of %s, which allows then%s", s.machine.named(a.id), s.stack(s.roleTemplate()), fix)
-	} else {
-		fix = "allow" + fix
+		fix = fmt.Sprintf("in account %s: name it in DeliveryRoleName or DeliveryRoleArns of %s, which allows then: %s", s.machine.named(a.id), s.stack(s.roleTemplate()), statement)
 	}
 	if t, is := refusedFor(passRole, trials); is {
 		return finding{Fail, "a restore with " + role + " would be refused: " + t.answer.Message, fix}
