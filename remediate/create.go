@@ -28,7 +28,7 @@ func (r restorer) createOne(ctx context.Context, i incident.Incident) error {
 	a := answer.OfCreate(out, err)
 	r.client.recordThrottle(r.client.pace.creates, err)
 	var after observed
-	if a.Class == incident.AlreadyThere || a.Class == incident.TokenMismatch {
+	if a.AsksToObserve() {
 		after.Observation, after.err = r.client.observe(call, []string{i.ResourceID})
 	}
 	of := selection([]incident.Incident{i}, map[string]observed{i.ResourceID: after})
@@ -37,7 +37,7 @@ func (r restorer) createOne(ctx context.Context, i incident.Incident) error {
 	}
 	return r.change(context.WithoutCancel(ctx), []string{i.FlowLogID}, of, func(c *incident.Case) {
 		switch {
-		case after.err != nil:
+		case after.err != nil && !a.Fails():
 			c.ApplyFailure(i.FlowLogID, answer.OfError(after.err), r.jitter())
 		case a.Fails():
 			c.ApplyAnswer(i.FlowLogID, a, after.Observation, r.jitter())

@@ -38,10 +38,15 @@ type Answer struct {
 	Differences []string // of a decoy
 }
 
-// Fails reports whether the answer needs no observation to be understood, and is no
-// success.
+// Fails reports whether the answer is no success, and what is on the resource can't make it one.
 func (a Answer) Fails() bool {
 	return a.Class != Created && a.Class != AlreadyThere && a.Class != TokenMismatch
+}
+
+// AsksToObserve reports whether the answer says something about what is on the resource, so that
+// this is to be observed before anything is made of it.
+func (a Answer) AsksToObserve() bool {
+	return a.Class == AlreadyThere || a.Class == TokenMismatch || a.Class == NeedsPerson && a.Reason == Limit
 }
 
 // Hinted is AWS's own words, and what to do where that is known.
@@ -62,8 +67,8 @@ var (
 // roleGrace is how long a role that can't be assumed counts as IAM being slow.
 const roleGrace = 5 * time.Minute
 
-// ApplyAnswer records what a create came to. after is what AWS showed after an answer of
-// AlreadyThere or TokenMismatch. jitter, in [0, 1), spreads the next attempt.
+// ApplyAnswer records what a create came to. after is what AWS showed after an answer that
+// asks to observe. jitter, in [0, 1), spreads the next attempt.
 func (c *Case) ApplyAnswer(id string, a Answer, after Observation, jitter float64) {
 	t, ok := c.begin(id)
 	if !ok || !t.Pending() {
@@ -96,7 +101,11 @@ func (c *Case) ApplyAnswer(id string, a Answer, after Observation, jitter float6
 	case TokenMismatch:
 		refused.tokenUsed(after)
 	default:
-		refused.fail()
+		if a.AsksToObserve() {
+			refused.limitReached(after)
+		} else {
+			refused.fail()
+		}
 	}
 }
 
@@ -202,9 +211,6 @@ func (t refusal) blockUntil(next time.Time) {
 	if t.State == Restored { // only an observation was refused: the flow log is there
 		t.put()
 		return
-	}
-	if room := t.c.place(t.ResourceID).makeRoom(t.FlowLogID); a.Reason == Limit && room != "" {
-		a.Advice = room
 	}
 	unheard := t.Reason != a.Reason || t.StuckAlertedAt.IsZero() && !t.StuckNews
 	t.State, t.Reason, t.Advice, t.LastError = Blocked, a.Reason, a.Advice, a.Message

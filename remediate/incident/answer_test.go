@@ -223,7 +223,7 @@ func TestStuckSays(t *testing.T) {
 		advice      string // has this in it
 		differences []string
 	}{
-		"a limit names who holds the places":  {[]inventory.FlowLog{made("fl-2")}, limit, "on vpc-1 are fl-2", nil},
+		"a limit names who holds the places":  {[]inventory.FlowLog{made("fl-2", elsewhere)}, limit, "on vpc-1 are fl-2", nil},
 		"a limit, and no place is taken":      {nil, limit, "ask AWS", nil},
 		"any other reason names nobody":       {[]inventory.FlowLog{made("fl-2")}, denied, "allow it", nil},
 		"a decoy":                             {[]inventory.FlowLog{made("fl-2", rejects)}, exists, "fl-2 delivers from the same resource", []string{rejects1}},
@@ -243,6 +243,57 @@ func TestStuckSays(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestLimitNames: of what a fresh observation shows beside the snapshot, the advice names first what
+// somebody has just made, and last what is protected, which is to be released before.
+func TestLimitNames(t *testing.T) {
+	t.Parallel()
+	const remove, release = "`aws ec2 delete-flow-logs --region eu-west-1 --flow-log-ids ", "`flowkeeper inventory release "
+	absentBefore := func(i *Incident) { i.AbsentAt = noon }
+	limit := Answer{Class: NeedsPerson, Reason: Limit, Message: "too many", Advice: "ask AWS"}
+	back := func(f *inventory.FlowLog) { f.TrafficType = "ACCEPT" }
+	beside := func(r *inventory.Row) { elsewhere(&r.FlowLog) }
+	ours, loose := live("fl-2", beside), live("fl-3", beside, unprotected)
+	for name, c := range map[string]struct {
+		rows   []any
+		shown  []inventory.FlowLog
+		advice string // begins so, but for what is between the names
+		such   string
+	}{
+		"just made":                     {nil, []inventory.FlowLog{made("fl-9", elsewhere)}, "fl-9 (to arn:aws:s3:::elsewhere, not protected: it has just appeared)", "fl-9: " + remove + "fl-9`"},
+		"just made, and ours":           {[]any{ours}, []inventory.FlowLog{made("fl-9", elsewhere), ours.FlowLog}, "fl-9 (", "fl-9: " + remove + "fl-9`"},
+		"just made, loose and ours":     {[]any{ours, loose}, []inventory.FlowLog{made("fl-9", elsewhere)}, "fl-9 (", "fl-9: " + remove + "fl-9`"},
+		"ours":                          {[]any{ours}, []inventory.FlowLog{ours.FlowLog}, "fl-2 (", "fl-2: " + release + "fl-2 --for 1h`, then " + remove + "fl-2`"},
+		"ours, and AWS can't be asked":  {[]any{ours}, nil, "fl-2 (", "fl-2: " + release + "fl-2 --for 1h`, then " + remove + "fl-2`"},
+		"another's replacement is ours": {[]any{gone("fl-5", func(r *inventory.Row) { back(&r.FlowLog) }), pending("fl-5", func(i *Incident) { i.Frozen.TrafficType = "ACCEPT" })}, []inventory.FlowLog{made("fl-8", back), made("fl-9", elsewhere)}, "fl-9 (", "fl-9: " + remove + "fl-9`"},
+		"one that is gone, shown late":  {[]any{ours, gone("fl-4")}, []inventory.FlowLog{flowLog("fl-4", elsewhere)}, "fl-2 (", "fl-2: " + release},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			k := given(append(c.rows, gone("fl-1"), pending("fl-1", absentBefore))...)
+			o := Observation{}
+			if c.shown != nil {
+				o = Observation{At: now, Resources: map[string]bool{"vpc-1": true}, FlowLogs: map[string]inventory.FlowLog{}}
+				for _, f := range c.shown {
+					o.FlowLogs[f.ID] = f
+				}
+			}
+			k.ApplyAnswer("fl-1", limit, o, 0)
+			i, _ := k.Incident("fl-1")
+			if i.State != Blocked || !strings.HasPrefix(i.Advice, "on vpc-1 are "+c.advice) || !strings.Contains(i.Advice, "such as "+c.such) {
+				t.Errorf("%s: %q", i.State, i.Advice)
+			}
+		})
+	}
+	t.Run("what came back meanwhile is adopted", func(t *testing.T) {
+		t.Parallel()
+		k := given(gone("fl-1"), pending("fl-1", absentBefore))
+		answer(limit, made("fl-9"))(k)
+		if i, _ := k.Incident("fl-1"); i.State != Restored || i.NewID != "fl-9" {
+			t.Errorf("%+v", i)
+		}
+	})
 }
 
 // TestHinted: AWS's words come first, and what to do where that is known.

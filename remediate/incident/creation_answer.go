@@ -40,12 +40,15 @@ func (s Sharing) ApplyCreation(g Creation, a CreationAnswer, jitter float64) {
 		switch {
 		case a.Refused != nil:
 			refusal{t, *a.Refused, jitter}.ofCreation(named[t.FlowLogID], len(named) > 0, (len(g.Incidents)+1)/2)
-		case refused && item.Fails():
+		case refused && !item.AsksToObserve():
 			t.Group = ""
 			t.put()
 			c.ApplyAnswer(t.FlowLogID, item, Observation{}, jitter)
 		case refused:
-			refusal{t, item, jitter}.goAlone() // the next step observes first, and sees what is in the way
+			if item.Fails() {
+				t.Tried++ // first attempts of others come before
+			}
+			refusal{t, item, jitter}.goAlone() // that observes, too, and sees what is in the way
 		case shown && made.ID == t.FlowLogID: // no success: it is gone
 			refusal{t, Answer{Message: lostOnesID + made.ID, NoEffect: true}, jitter}.goAlone()
 		case shown:

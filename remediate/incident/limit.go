@@ -2,6 +2,8 @@ package incident
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"flowkeeper/alert"
@@ -12,10 +14,28 @@ import (
 // allows few.
 const mostHolders = 5
 
+// limitReached does what AWS's limit of flow logs on a resource means: it blocks the incident, and
+// advises how to make room. after is what AWS showed then: an equivalent that took the place
+// is adopted.
+func (t refusal) limitReached(after Observation) {
+	if after.Resources[t.ResourceID] {
+		t.observe(after)
+	}
+	if !t.Pending() {
+		return
+	}
+	if room := t.c.place(t.ResourceID).makeRoom(t.FlowLogID, after); room != "" {
+		t.a.Advice = room
+	}
+	t.fail()
+}
+
 // makeRoom is the advice where a resource has as many flow logs as AWS allows: which they are,
-// and how to delete one. Those that are not protected come first.
-func (p place) makeRoom(lost string) string {
-	var loose, ours []inventory.Row
+// and how to delete one. First come those that only the observation shows, because somebody has just made
+// them, then those that are not protected.
+func (p place) makeRoom(lost string, o Observation) string {
+	unknown, ours := p.unknown(o)
+	var loose []inventory.Row
 	for _, r := range p.live() {
 		switch {
 		case r.ID == lost || r.Imported:
@@ -25,7 +45,7 @@ func (p place) makeRoom(lost string) string {
 			loose = append(loose, r)
 		}
 	}
-	all := append(loose, ours...)
+	all := slices.Concat(unknown, loose, ours)
 	if len(all) == 0 {
 		return ""
 	}
@@ -44,6 +64,25 @@ func (p place) makeRoom(lost string) string {
 		p.resource, strings.Join(names, ", "), first.ID, release, p.c.Scope.Region, first.ID)
 }
 
+// unknown are the flow logs that an observation shows on a resource and that the snapshot lacks, by
+// ID. Those that are equal to one that is to come back are apart: another Flowkeeper may
+// have made them, and they are protected once they are adopted.
+func (p place) unknown(o Observation) (unknown, back []inventory.Row) {
+	for _, id := range slices.Sorted(maps.Keys(o.FlowLogs)) {
+		f := o.FlowLogs[id]
+		if row, known := p.c.Row(id); f.ResourceID != p.resource || known && !row.Imported {
+			continue
+		}
+		isBack := slices.ContainsFunc(p.lost(), func(i Incident) bool { return i.Known && inventory.Equivalent(p.c.Scope, i.Frozen, f) })
+		if isBack {
+			back = append(back, inventory.Row{FlowLog: f, Protected: true})
+		} else {
+			unknown = append(unknown, inventory.Row{FlowLog: f})
+		}
+	}
+	return unknown, back
+}
+
 // holder says what a flow log is that holds a place.
 func holder(r inventory.Row) string {
 	what := "protected: release it before"
@@ -52,6 +91,8 @@ func holder(r inventory.Row) string {
 		what = "not protected: its destination is held"
 	case r.Excluded:
 		what = "not protected: inventory.destinations"
+	case !r.Protected && r.State == "":
+		what = "not protected: it has just appeared"
 	case !r.Protected:
 		what = "not protected: a decoy"
 	}
