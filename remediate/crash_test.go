@@ -37,6 +37,12 @@ func (c *crasher) point() bool {
 	return !c.dead
 }
 
+func (c *crasher) isDead() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.dead
+}
+
 // around runs a call between two points.
 func (c *crasher) around(call func() error) error {
 	if !c.point() {
