@@ -14,59 +14,98 @@ import (
 
 func rejects(f *fakeaws.FlowLog) { f.TrafficType = "REJECT" }
 
+// sideBySide are AWS's guards that allow two flow logs of one resource to one destination: none, and that by
+// configuration, which refuses equal ones only.
+var sideBySide = map[string]fakeaws.Guard{"no guard": fakeaws.NoGuard, "by configuration": fakeaws.SameConfiguration}
+
 // TestTwoToOneDestination: where AWS allows two flow logs of one resource to one destination,
 // both are protected, whether the first refresh finds them or one comes later, and each comes
 // back by itself.
 func TestTwoToOneDestination(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	s.world.AllowDuplicates(true)
-	s.plant("vpc-2", rejects)
-	ids := s.protect(2)
-	s.plant("vpc-1", rejects)
-	s.refresh()
-	for _, vpc := range []string{"vpc-1", "vpc-2"} {
-		for _, f := range s.here(vpc) {
-			if !s.row(f.ID).Protected {
-				t.Errorf("%s of %s is not protected", f.ID, vpc)
+	for name, guard := range sideBySide {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newScene(t)
+			s.world.Configure(func(e *fakeaws.EC2Settings) { e.Guard = guard })
+			s.plant("vpc-2", rejects)
+			ids := s.protect(2)
+			s.plant("vpc-1", rejects)
+			s.refresh()
+			for _, vpc := range []string{"vpc-1", "vpc-2"} {
+				for _, f := range s.here(vpc) {
+					if !s.row(f.ID).Protected {
+						t.Errorf("%s of %s is not protected", f.ID, vpc)
+					}
+				}
 			}
-		}
+			s.now = s.now.Add(time.Hour)
+			second := s.here("vpc-1")
+			second = slices.DeleteFunc(second, func(f fakeaws.FlowLog) bool { return f.ID == ids[0] })
+			s.hear(s.attack(ids[0]))
+			s.pass(time.Hour)
+			if !s.row(second[0].ID).Protected || len(s.here("vpc-1")) != 2 {
+				t.Errorf("%+v", s.here("vpc-1"))
+			}
+			s.hear(s.attack(second[0].ID))
+			s.pass(time.Hour)
+			here := s.here("vpc-1")
+			if len(here) != 2 || here[0].TrafficType == here[1].TrafficType {
+				t.Errorf("%+v", here)
+			}
+			s.wantCounts(map[alert.Kind]int{alert.Deletion: 2, alert.Restored: 2, alert.Closed: 2})
+		})
 	}
-	s.now = s.now.Add(time.Hour)
-	second := s.here("vpc-1")
-	second = slices.DeleteFunc(second, func(f fakeaws.FlowLog) bool { return f.ID == ids[0] })
-	s.hear(s.attack(ids[0]))
-	s.pass(time.Hour)
-	if !s.row(second[0].ID).Protected || len(s.here("vpc-1")) != 2 {
-		t.Errorf("%+v", s.here("vpc-1"))
-	}
-	s.hear(s.attack(second[0].ID))
-	s.pass(time.Hour)
-	here := s.here("vpc-1")
-	if len(here) != 2 || here[0].TrafficType == here[1].TrafficType {
-		t.Errorf("%+v", here)
-	}
-	s.wantCounts(map[alert.Kind]int{alert.Deletion: 2, alert.Restored: 2, alert.Closed: 2})
 }
 
 // TestADecoyThatAWSAllows: what somebody puts in the place of a lost flow log is not protected
 // while that is lost. Where AWS allows both, the lost one comes back, and with that the other
-// one is protected, too.
+// one is protected, too. Another Flowkeeper, whose token is another, adopts what came back.
 func TestADecoyThatAWSAllows(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	s.world.AllowDuplicates(true)
-	id := s.protect(1)[0]
-	s.hear(s.attack(id))
-	other := s.plant("vpc-1", rejects)
-	s.refresh()
-	if s.row(other).Protected {
-		t.Error("protected while it stands in the place of a lost one")
-	}
-	s.pass(time.Hour)
-	s.is(id, incident.Verified, "")
-	if !s.row(other).Protected {
-		t.Error("it stands beside what came back, and is not protected")
+	for name, guard := range sideBySide {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newScene(t)
+			s.world.Configure(func(e *fakeaws.EC2Settings) { e.Guard = guard })
+			id := s.protect(1)[0]
+			all := []*scene{s}
+			if guard == fakeaws.SameConfiguration {
+				all = append(all, s.beside()) // without a guard there would be doubles
+				all[1].refresh()
+				s.now = s.now.Add(time.Hour)
+				all[1].now = s.now
+			}
+			f := s.attack(id)
+			for _, d := range all {
+				d.hear(f)
+			}
+			other := s.plant("vpc-1", rejects)
+			for _, d := range all {
+				d.refresh()
+				if d.row(other).Protected {
+					t.Error("protected while it stands in the place of a lost one")
+				}
+			}
+			for range 120 {
+				for _, d := range all {
+					d.step()
+				}
+				for _, d := range all {
+					d.now = d.now.Add(30 * time.Second)
+				}
+			}
+			for _, d := range all {
+				d.is(id, incident.Verified, "")
+				if !d.row(other).Protected {
+					t.Error("it stands beside what came back, and is not protected")
+				}
+				d.wantCounts(map[alert.Kind]int{alert.Deletion: 1, alert.Restored: 1, alert.Closed: 1})
+			}
+			if n := len(s.here("vpc-1")); n != 2 {
+				t.Errorf("%d are there", n)
+			}
+		})
 	}
 }
 

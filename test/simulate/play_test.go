@@ -66,7 +66,7 @@ type play struct {
 
 	over       func() bool // nobody needs the rest: another play has failed
 	result     map[string]int
-	twins      bool // AWS does not refuse doubles
+	twins      bool // AWS does not refuse doubles; or only those that are equal: see guardedByConfiguration
 	holds      bool // what delivers to a new place is held
 	steps      int
 	broken     failure // how the run failed: a watcher takes a panic for the message's
@@ -120,6 +120,11 @@ func newPlay(seed uint64, dir string, daemons int, verbose bool) *play {
 		s.MixedIDs, s.ExistsFails, s.FirstAnswer = p.random.IntN(2) == 0, p.random.IntN(2) == 0, p.random.IntN(2) == 0
 	})
 	p.world.AllowDuplicates(p.twins)
+	if guardedByConfiguration(seed) { // a decoy may stand beside the true one, as without a guard
+		p.twins = true
+		p.world.Configure(func(s *fakeaws.EC2Settings) { s.Guard = fakeaws.SameConfiguration })
+		p.happened[configurationPlays]++
+	}
 	p.queue, p.arn = p.world.CreateQueue(account, region, "flowkeeper", nil)
 	p.own, p.foreign = p.world.User(account, "flowkeeper", true), p.world.User("999999999999", "other", true)
 	p.attacker, p.patient, p.eve = p.client("mallory"), p.client("terraform"), p.client("eve")
@@ -139,6 +144,13 @@ func newPlay(seed uint64, dir string, daemons int, verbose bool) *play {
 	}
 	return p
 }
+
+// guardedByConfiguration reports whether AWS refuses a flow log in a play if there is one that is equal, and no
+// other: for one daemon, or two. The golden plays were recorded without that.
+func guardedByConfiguration(seed uint64) bool { return seed > goldens && seed%3 == 0 }
+
+// configurationPlays counts them.
+const configurationPlays = "plays where AWS compares the whole configuration"
 
 // token is the randomness of a new ClientToken.
 func (p *play) token() (b [32]byte) {
