@@ -271,14 +271,14 @@ func TestI4AGroupWhateverAWSAnswers(t *testing.T) {
 		"IDs in another order":    {func(s *scene) { s.world.Configure(func(e *fakeaws.EC2Settings) { e.MixedIDs = true }) }, func(*scene) {}, 1},
 		"CreateTags is throttled": {func(s *scene) { s.world.Throttle("CreateTags", 3) }, func(*scene) {}, 1},
 		"CreateTags is refused":   {func(s *scene) { s.world.Deny("flowkeeper", "CreateTags") }, func(s *scene) { s.world.Allow("flowkeeper", "CreateTags") }, 1},
-		"a token of another": {func(s *scene) {
+		"tokens of another": {func(s *scene) {
 			s.world.Meet(func(q *fakeaws.Request) fakeawstest.Refusal {
 				if q.Operation == "CreateFlowLogs" && q.Form.Get("ResourceId.2") != "" {
 					s.world.UseToken(account, region, q.Form.Get("ClientToken"))
 				}
 				return fakeawstest.Refusal{}
 			})
-		}, func(*scene) {}, 2},
+		}, func(s *scene) { s.wantAlerts(alert.Blocked, 1) }, 8},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -297,6 +297,47 @@ func TestI4AGroupWhateverAWSAnswers(t *testing.T) {
 				s.is(id, incident.Verified, "")
 			}
 		})
+	}
+}
+
+// TestAPolicyThatDemandsATag: a service control policy refuses the common call, which lacks the tag Name, and does
+// not say why. So each of them goes alone, with all of its tags.
+func TestAPolicyThatDemandsATag(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	ids, were := s.mass(12, 0, 0)
+	refused := 0
+	s.world.Meet(func(q *fakeaws.Request) fakeawstest.Refusal {
+		if q.Operation != "CreateFlowLogs" || strings.Contains(fmt.Sprint(q.Form), "Name") {
+			return fakeawstest.Refusal{}
+		}
+		refused++
+		return fakeawstest.Refusal{Status: 403, Code: "UnauthorizedOperation", Message: "You are not authorized to perform this operation. User: arn:aws:iam::111122223333:user/flowkeeper " +
+			"is not authorized to perform: ec2:CreateFlowLogs on resource: arn:aws:ec2:eu-west-1:111122223333:vpc-flow-log/* with an explicit deny in a service control policy"}
+	})
+	s.hear(s.attack(ids...))
+	s.work()
+	s.asWere(were)
+	if refused != 1 {
+		t.Errorf("%d calls were refused", refused)
+	}
+	s.wantCounts(map[alert.Kind]int{alert.Deletion: 1, alert.Restored: 1})
+}
+
+// TestAnItemWhoseTagsAreRefused: AWS refuses one of a common call for its tags. Alone, with all of its own, it
+// is created, and carries Flowkeeper's tag like the others.
+func TestAnItemWhoseTagsAreRefused(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	ids, were := s.mass(4, 0, 0)
+	s.world.RefuseCreate("vpc-2", "TagPolicyViolation", "The tag policy requires the following tag key: 'Name'.")
+	s.hear(s.attack(ids...))
+	s.step()
+	s.world.RefuseCreate("vpc-2", "", "")
+	s.work()
+	s.asWere(were)
+	if f := s.here("vpc-2")[0]; f.Tags[incident.RestoredFrom] != ids[2] {
+		t.Errorf("restored with the tags %v", f.Tags)
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 
 	"flowkeeper/alert"
 	"flowkeeper/internal/fakeaws"
+	"flowkeeper/internal/fakeaws/fakeawstest"
 	"flowkeeper/remediate/incident"
 )
 
@@ -150,6 +151,70 @@ func TestI4AUsedTokenOfAnUnseenCreate(t *testing.T) {
 	if i := s.incident(id); !i.Adopted || c.creates.Load() != 2 {
 		t.Errorf("after %d creates, adopted: %v", c.creates.Load(), i.Adopted)
 	}
+}
+
+// TestI4AUsedTokenOfAGroup: as TestI4AUsedToken, where one call is for several: they are back in one call
+// more, and one alert is about all of them.
+func TestI4AUsedTokenOfAGroup(t *testing.T) {
+	t.Parallel()
+	s := newScene(t).withTokenKey()
+	ids, were := s.mass(6, 0, 0)
+	used := ""
+	s.world.Meet(func(q *fakeaws.Request) fakeawstest.Refusal {
+		if q.Operation == "CreateFlowLogs" && used == "" {
+			used = q.Form.Get("ClientToken")
+			s.world.UseToken(account, region, used)
+		}
+		return fakeawstest.Refusal{}
+	})
+	s.hear(s.attack(ids...))
+	began := s.now
+	s.pass(10 * time.Second)
+	if told := s.alerts(alert.Blocked); len(told) != 1 || len(told[0].FlowLogs) != len(ids) || told[0].FlowLogs[0].Reason != incident.TokenUsed || told[0].FlowLogs[0].Advice == "" {
+		t.Errorf("alerts after 10 s: %+v", told)
+	}
+	for s.incident(ids[0]).RandomToken == "" && s.now.Sub(began) < time.Minute {
+		s.now = s.now.Add(100 * time.Millisecond)
+		s.step()
+	}
+	if looked := s.now.Sub(began); looked < 15*time.Second || looked == time.Minute || s.creates() != 1 {
+		t.Errorf("%d creates, and another token after %s", s.creates(), looked)
+	}
+	s.crash() // between the commit and the call
+	s.pass(time.Second)
+	s.asWere(were)
+	tokens := s.tokens()
+	if n := len(tokens); n != 2 || tokens[0] != used || tokens[1] == used {
+		t.Errorf("tokens %q", tokens)
+	}
+	s.pass(15 * time.Minute)
+	s.wantCounts(map[alert.Kind]int{alert.Deletion: 1, alert.Blocked: 1, alert.Restored: 1, alert.Closed: 1})
+}
+
+// TestI4AUsedTokenOfAnUnseenGroup: the first call has made them, its answer was lost, and AWS shows them long
+// after people have read that the token was used. None is made twice, though AWS would make a second.
+func TestI4AUsedTokenOfAnUnseenGroup(t *testing.T) {
+	t.Parallel()
+	s := newScene(t).withTokenKey()
+	s.world.AllowDuplicates(true)
+	ids, were := s.mass(6, 0, 0)
+	c := s.answering(&calls{create: func(n int, in *ec2.CreateFlowLogsInput) (*ec2.CreateFlowLogsOutput, error) {
+		if n == 2 {
+			in.TrafficType = types.TrafficTypeReject // what the version before asked for was another call
+		}
+		return nil, nil
+	}})
+	s.world.LoseAnswers("CreateFlowLogs", 1)
+	f := s.attack(ids...)
+	s.pass(5 * time.Minute) // the deletion shows, whatever the delay
+	s.world.SetConsistencyDelay(100 * time.Second)
+	s.hear(f)
+	s.pass(20 * time.Minute)
+	s.asWere(were)
+	if n := c.creates.Load(); n != 2 {
+		t.Errorf("%d creates", n)
+	}
+	s.wantCounts(map[alert.Kind]int{alert.Deletion: 1, alert.Blocked: 1, alert.Restored: 1, alert.Closed: 1})
 }
 
 // TestAUsedTokenByHand: a restore by hand, without a daemon, waits for the random

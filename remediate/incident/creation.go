@@ -28,7 +28,11 @@ func newCreation(incidents []Incident, key TokenKey) Creation {
 	}
 	of := []string{first.Group}
 	for _, i := range incidents {
-		of = append(of, fmt.Sprintf("%s %d", i.FlowLogID, i.Generation))
+		member := fmt.Sprintf("%s %d", i.FlowLogID, i.Generation)
+		if i.RandomToken != "" { // the key alone does not make this token
+			member += " " + i.RandomToken
+		}
+		of = append(of, member)
 	}
 	return Creation{incidents, key.sign(first.Scope, len(incidents), of...)}
 }
@@ -39,20 +43,27 @@ func (g Creation) Input() *ec2.CreateFlowLogsInput {
 	if len(g.Incidents) == 1 {
 		return CreateInput(g.Incidents[0], g.Token)
 	}
-	first := g.Incidents[0]
-	shared := ownTags(first.Frozen.Tags)
+	first, shared := g.Incidents[0], g.sharedTags()
 	in := CreateInput(first, g.Token)
 	in.ResourceIds = nil
 	for _, i := range g.Incidents {
 		in.ResourceIds = append(in.ResourceIds, i.ResourceID)
-		own := ownTags(i.Frozen.Tags)
-		maps.DeleteFunc(shared, func(k, v string) bool { have, ok := own[k]; return !ok || have != v })
 	}
 	if from := first.Group; len(shared) < maxTags && from != "" {
 		shared[RestoredFrom] = from
 	}
 	in.TagSpecifications = tagSpecifications(shared)
 	return in
+}
+
+// sharedTags are the own tags that all of the lost flow logs had.
+func (g Creation) sharedTags() map[string]string {
+	shared := ownTags(g.Incidents[0].Frozen.Tags)
+	for _, i := range g.Incidents[1:] {
+		own := ownTags(i.Frozen.Tags)
+		maps.DeleteFunc(shared, func(k, v string) bool { have, ok := own[k]; return !ok || have != v })
+	}
+	return shared
 }
 
 // most is how many resources one call takes (docs/aws.md, "Creating flow logs").

@@ -29,6 +29,7 @@ func (s Sharing) ApplyCreation(g Creation, a CreationAnswer, jitter float64) {
 			}
 		}
 	}
+	shared := g.sharedTags()
 	for _, member := range g.Incidents {
 		t, ok := c.begin(member.FlowLogID)
 		inDoubt := ok && t.Pending() && t.Call != nil
@@ -39,8 +40,17 @@ func (s Sharing) ApplyCreation(g Creation, a CreationAnswer, jitter float64) {
 		item, refused := a.Items[t.ResourceID]
 		switch {
 		case a.Refused != nil:
-			refusal{t, *a.Refused, jitter}.ofCreation(named[t.FlowLogID], len(named) > 0, (len(g.Incidents)+1)/2)
-		case refused && !item.AsksToObserve():
+			alone := a.Refused.mayMissTags(member, shared)
+			if len(named) > 0 && a.Refused.Class != TagRefused {
+				alone = named[t.FlowLogID]
+			}
+			refusal{t, *a.Refused, jitter}.ofCreation(alone, len(named) > 0, (len(g.Incidents)+1)/2)
+		case refused && item.Class == TokenMismatch:
+			t.Group = ""
+			t.Attempts++
+			t.Tried++
+			refusal{t, item, jitter}.sharedTokenUsed()
+		case refused && !item.AsksToObserve() && !item.mayMissTags(member, shared):
 			t.Group = ""
 			t.put()
 			c.ApplyAnswer(t.FlowLogID, item, Observation{}, jitter)
@@ -48,7 +58,7 @@ func (s Sharing) ApplyCreation(g Creation, a CreationAnswer, jitter float64) {
 			if item.Fails() {
 				t.Tried++ // first attempts of others come before
 			}
-			refusal{t, item, jitter}.goAlone() // that observes, too, and sees what is in the way
+			refusal{t, item, jitter}.goAlone() // that observes, too, and sees what is in the way; or it has all tags
 		case shown && made.ID == t.FlowLogID: // no success: it is gone
 			refusal{t, Answer{Message: lostOnesID + made.ID, NoEffect: true}, jitter}.goAlone()
 		case shown:
@@ -64,12 +74,20 @@ func (s Sharing) ApplyCreation(g Creation, a CreationAnswer, jitter float64) {
 	}
 }
 
+// mayMissTags reports whether AWS may have refused a call for several because it lacks tags that a
+// create for one of them alone has: a service control policy, or a condition in IAM, refuses that
+// with no other words than anything else. shared are the call's tags.
+func (a Answer) mayMissTags(i Incident, shared map[string]string) bool {
+	return a.Class == TagRefused || a.Reason == Permission && missingTags(i.Frozen.Tags, shared) != nil
+}
+
 // ofCreation records that AWS refused a call for several as a whole, which says nothing
-// about one of them. If waiting may help, the call is repeated. If not, the ones that AWS
-// named go alone, and the others share a new call. Where it named none, or waiting has not
-// helped for long, half of them share a call: the half without the one that is the cause
-// is back then. Where AWS refuses the tags, each goes alone, with all of its own.
-func (t refusal) ofCreation(named, others bool, half int) {
+// about one of them. If waiting may help, the call is repeated. If not, alone says which go
+// alone: those that AWS named, and those whose tags it may demand or refuse, with all of their
+// own. The others share a new call. Where AWS named none, or waiting has not helped for long,
+// half of them share a call: the half without the one that is the cause is back then. If
+// somebody used the call's token, they look first for what that may have made.
+func (t refusal) ofCreation(alone, others bool, half int) {
 	a := t.a
 	t.Attempts++
 	t.Tried++
@@ -86,7 +104,9 @@ func (t refusal) ofCreation(named, others bool, half int) {
 			t.AtMost = half
 		}
 		t.fail()
-	case named, a.Class == TagRefused:
+	case a.Class == TokenMismatch:
+		t.sharedTokenUsed()
+	case alone:
 		t.goAlone()
 	default:
 		if !others {
@@ -104,6 +124,25 @@ const (
 	patience        = 3
 	patienceInDoubt = 6
 )
+
+// sharedTokenUsed is tokenUsed for a call for several: the next step observes, and as long as it finds
+// no equivalent the incident waits for a random token. With that it shares a call again; if that was
+// used, too, it goes alone.
+//
+// A daemon alone makes no double by this, even if AWS has no guard and is slow to show what there is: a
+// call that may have been sent before stays in doubt (hadNoEffect), and whatever its token, Share
+// creates nothing until an observation must show what that call has made. The look before the random
+// token is for what another daemon with the same key has made by the same token.
+func (t refusal) sharedTokenUsed() {
+	t.MismatchAt = Soonest(t.MismatchAt, t.c.Now)
+	if t.RandomToken != "" {
+		t.Group = ""
+	}
+	t.hadNoEffect()
+	t.absent() // the observation before showed that
+	t.a.Reason, t.a.Advice = TokenUsed, tokenUsedAdvice
+	t.blockUntil(t.c.Now)
+}
 
 // goAlone lets the incident share no call from now on.
 func (t refusal) goAlone() {

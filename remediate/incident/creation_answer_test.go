@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"flowkeeper/alert"
 	"flowkeeper/inventory"
 )
 
@@ -53,6 +54,11 @@ func TestApplyCreation(t *testing.T) {
 		return Answer{Class: ResourceAbsent, Message: who + " does not exist", NoEffect: true}
 	}
 	conflict := Answer{Class: TryAgain, Message: "conflict", NoEffect: true}
+	mismatch := Answer{Class: TokenMismatch, Message: "mismatch", NoEffect: true}
+	alreadyUsed := func(i *Incident) {
+		i.State, i.Reason, i.Stuck, i.StuckNews = Blocked, TokenUsed, &Stuck{Kind: alert.Blocked}, true
+	}
+	random := func(i *Incident) { i.RandomToken = "random" }
 	often := func(i *Incident) { i.Attempts, i.Tried = 5, 5 }
 	tried := func(i *Incident) { i.Attempts, i.Tried, i.LastError, i.NotFoundAt = 2, 2, "throttled", noon }
 	play(t, []scenario{
@@ -122,15 +128,20 @@ func TestApplyCreation(t *testing.T) {
 			logged fl-1 blocked/permission: not authorized
 			logged fl-2 restored: recreated as fl-new-2
 			note stuck fl-1`},
+		{"an item needs a person, or one of its own tags", given(sentOn("1", tags("a", "1")), sentOn("2")), answered(item("vpc-1", denied, newOn("2"))), `
+			new row fl-new-2: ResourceID=vpc-2 Tags=map[flowkeeper:restored-from:e-1] RootID=fl-2 State=live Protected=true FirstSeenAt=now LineageSince=-24h1m0s LastSeenAt=now WrittenAt=now
+			fl-1: Group="" Call=none NextAttemptAt=now LastError="not authorized"
+			fl-2: State=restored Group="" Call=none NextAttemptAt=+2m0s Tried=1 NewID=fl-new-2 RestoredAt=now
+			logged fl-2 restored: recreated as fl-new-2`},
 		{"an item passes by itself", given(sentOn("1"), sentOn("2")), answered(item("vpc-1", throttled, newOn("2"))), `
 			new row fl-new-2: ResourceID=vpc-2 Tags=map[flowkeeper:restored-from:e-1] RootID=fl-2 State=live Protected=true FirstSeenAt=now LineageSince=-24h1m0s LastSeenAt=now WrittenAt=now
 			fl-1: Group="" Call=none NextAttemptAt=+1s Tried=1 Attempts=1 LastError=throttled
 			fl-2: State=restored Group="" Call=none NextAttemptAt=+2m0s Tried=1 NewID=fl-new-2 RestoredAt=now
 			logged fl-2 restored: recreated as fl-new-2
 			retry fl-1 open: throttled`},
-		{"an item's tags are refused", given(sentOn("1"), sentOn("2")), answered(item("vpc-1", Answer{Class: TagRefused, Message: "no tags"}, newOn("2"))), `
+		{"an item's tags are refused: it goes alone, with all of its own", given(sentOn("1"), sentOn("2")), answered(item("vpc-1", Answer{Class: TagRefused, Message: "no tags"}, newOn("2"))), `
 			new row fl-new-2: ResourceID=vpc-2 Tags=map[flowkeeper:restored-from:e-1] RootID=fl-2 State=live Protected=true FirstSeenAt=now LineageSince=-24h1m0s LastSeenAt=now WrittenAt=now
-			fl-1: Group="" Call=none Untagged=true NextAttemptAt=now Tried=1 Attempts=1 LastError="no tags"
+			fl-1: Group="" Call=none NextAttemptAt=now LastError="no tags"
 			fl-2: State=restored Group="" Call=none NextAttemptAt=+2m0s Tried=1 NewID=fl-new-2 RestoredAt=now
 			logged fl-2 restored: recreated as fl-new-2`},
 		{"an item's role is slow", given(sentOn("1"), sentOn("2")), answered(item("vpc-1", Answer{Class: RoleSlow, Reason: Role, Message: "cannot assume"}, newOn("2"))), `
@@ -150,9 +161,11 @@ func TestApplyCreation(t *testing.T) {
 			logged fl-2 restored: recreated as fl-new-2`},
 		{"I4: an item's token is used", given(sentOn("1"), sentOn("2")), answered(item("vpc-1", Answer{Class: TokenMismatch, Message: "mismatch"}, newOn("2"))), `
 			new row fl-new-2: ResourceID=vpc-2 Tags=map[flowkeeper:restored-from:e-1] RootID=fl-2 State=live Protected=true FirstSeenAt=now LineageSince=-24h1m0s LastSeenAt=now WrittenAt=now
-			fl-1: Group="" Call=none NextAttemptAt=now LastError=mismatch
+			fl-1: State=blocked Reason=token_used Advice="somebody used Flowkeeper's ClientToken f…" MismatchAt=now Group="" Call=none NextAttemptAt=now Tried=1 Attempts=1 LastError=mismatch Stuck=blocked(mismatch) StuckNews=true
 			fl-2: State=restored Group="" Call=none NextAttemptAt=+2m0s Tried=1 NewID=fl-new-2 RestoredAt=now
-			logged fl-2 restored: recreated as fl-new-2`},
+			logged fl-1 blocked/token_used: mismatch
+			logged fl-2 restored: recreated as fl-new-2
+			note stuck fl-1`},
 		{"I4: an item passes by itself, of a call sent twice", given(sentOn("1", twice), sentOn("2", twice)), answered(item("vpc-1", throttled, newOn("2"))), `
 			new row fl-new-2: ResourceID=vpc-2 Tags=map[flowkeeper:restored-from:e-1] RootID=fl-2 State=live Protected=true FirstSeenAt=now LineageSince=-24h1m0s LastSeenAt=now WrittenAt=now
 			fl-1: Group="" Call=sent(-25s, T) NextAttemptAt=+1s Tried=1 Attempts=1 LastError=throttled
@@ -210,9 +223,31 @@ func TestApplyCreation(t *testing.T) {
 		{"I4: refused, and one is named, of a call sent twice", given(sentOn("1", twice), sentOn("2", twice)), answered(refused(notThere("vpc-2"))), `
 			fl-1: Call=sent(-25s, final, T) NextAttemptAt=now Tried=1 Attempts=1 LastError="vpc-2 does not exist"
 			fl-2: Group="" Call=sent(-25s, final, T) NextAttemptAt=now Tried=1 Attempts=1 LastError="vpc-2 does not exist"`},
-		{"I4: the token is used, of a call sent twice", given(sentOn("1", twice), sentOn("2", twice)), answered(refused(Answer{Class: TokenMismatch, Message: "mismatch", NoEffect: true})), `
-			fl-1: AtMost=1 Call=sent(-25s, final, T) NextAttemptAt=now Tried=1 Attempts=1 LastError=mismatch
-			fl-2: AtMost=1 Call=sent(-25s, final, T) NextAttemptAt=now Tried=1 Attempts=1 LastError=mismatch`},
+		{"I4: the token is used: looked for at once, and people hear of it", given(sentOn("1"), sentOn("2")), answered(refused(mismatch)), `
+			fl-1: State=blocked Reason=token_used Advice="somebody used Flowkeeper's ClientToken f…" MismatchAt=now Call=none NextAttemptAt=now Tried=1 Attempts=1 LastError=mismatch Stuck=blocked(mismatch) StuckNews=true
+			fl-2: State=blocked Reason=token_used Advice="somebody used Flowkeeper's ClientToken f…" MismatchAt=now Call=none NextAttemptAt=now Tried=1 Attempts=1 LastError=mismatch Stuck=blocked(mismatch) StuckNews=true
+			logged fl-1 blocked/token_used: mismatch
+			logged fl-2 blocked/token_used: mismatch
+			note stuck fl-1
+			note stuck fl-2`},
+		{"I4: the token is used, of a call sent twice: what the first made may not show for long", given(sentOn("1", twice), sentOn("2", twice, alreadyUsed)), answered(refused(mismatch)), `
+			fl-1: State=blocked Reason=token_used Advice="somebody used Flowkeeper's ClientToken f…" MismatchAt=now Call=sent(-25s, final, T) NextAttemptAt=now Tried=1 Attempts=1 LastError=mismatch Stuck=blocked(mismatch) StuckNews=true
+			fl-2: Advice="somebody used Flowkeeper's ClientToken f…" MismatchAt=now Call=sent(-25s, final, T) NextAttemptAt=now Tried=1 Attempts=1 LastError=mismatch
+			logged fl-1 blocked/token_used: mismatch
+			note stuck fl-1`},
+		{"I9: a random token is used, too: each goes alone", given(sentOn("1", alreadyUsed, random), sentOn("2", alreadyUsed, random)), answered(refused(mismatch)), `
+			fl-1: Advice="somebody used Flowkeeper's ClientToken f…" MismatchAt=now Group="" Call=none NextAttemptAt=now Tried=1 Attempts=1 LastError=mismatch
+			fl-2: Advice="somebody used Flowkeeper's ClientToken f…" MismatchAt=now Group="" Call=none NextAttemptAt=now Tried=1 Attempts=1 LastError=mismatch`},
+		{"refused, and some have tags that the call lacks: each of these goes alone", given(sentOn("1", tags("a", "1", "b", "1")), sentOn("2", tags("a", "1")), sentOn("3", tags("a", "1"))), answered(refused(denied)), `
+			fl-1: Group="" Call=none NextAttemptAt=now Tried=1 Attempts=1 LastError="not authorized"
+			fl-2: AtMost=2 Call=none NextAttemptAt=now Tried=1 Attempts=1 LastError="not authorized"
+			fl-3: AtMost=2 Call=none NextAttemptAt=now Tried=1 Attempts=1 LastError="not authorized"`},
+		{"refused, one is named, and all have tags that the call lacks", given(sentOn("1", tags("a", "1")), sentOn("2", tags("a", "2"))), answered(refused(Answer{Class: NeedsPerson, Reason: Permission, Message: "not for vpc-2", NoEffect: true})), `
+			fl-1: Call=none NextAttemptAt=now Tried=1 Attempts=1 LastError="not for vpc-2"
+			fl-2: Group="" Call=none NextAttemptAt=now Tried=1 Attempts=1 LastError="not for vpc-2"`},
+		{"refused for their parameters, and all have tags that the call lacks: halved", given(sentOn("1", tags("a", "1")), sentOn("2", tags("a", "2"))), answered(refused(Answer{Class: NeedsPerson, Reason: Invalid, Message: "invalid", NoEffect: true})), `
+			fl-1: AtMost=1 Call=none NextAttemptAt=now Tried=1 Attempts=1 LastError=invalid
+			fl-2: AtMost=1 Call=none NextAttemptAt=now Tried=1 Attempts=1 LastError=invalid`},
 		{"I9: a slow role is no member's: halved", given(sentOn("1"), sentOn("2")), answered(refused(Answer{Class: RoleSlow, Reason: Role, Message: "cannot assume", NoEffect: true})), `
 			fl-1: AtMost=1 Call=none NextAttemptAt=now Tried=1 Attempts=1 LastError="cannot assume"
 			fl-2: AtMost=1 Call=none NextAttemptAt=now Tried=1 Attempts=1 LastError="cannot assume"`},

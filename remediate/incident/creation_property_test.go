@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"pgregory.net/rapid"
 
 	"flowkeeper/alert"
@@ -213,13 +214,14 @@ const (
 	noAnswer       // it is sent, and its answer is lost
 	throttled      // AWS refuses its rate
 	refuses        // AWS refuses all of it
+	usedUp         // somebody else used its token just before
 )
 
 func (d *daemon) fate() fate {
 	if d.fair {
 		return answers
 	}
-	return rapid.SampledFrom([]fate{answers, answers, partly, unsent, died, noAnswer, throttled, refuses}).Draw(d.t, "fate")
+	return rapid.SampledFrom([]fate{answers, answers, partly, unsent, died, noAnswer, throttled, refuses, usedUp}).Draw(d.t, "fate")
 }
 
 // create is one call for one incident.
@@ -235,6 +237,9 @@ func (d *daemon) create(i Incident) {
 	case refuses, partly:
 		a = Answer{Class: NeedsPerson, Reason: Permission, Message: "not authorized", NoEffect: true}
 	default:
+		if f == usedUp {
+			d.useUp(aws.ToString(in.ClientToken))
+		}
 		made := d.cloud.create(in, nil, d.now)
 		d.happened("create %s: %v, fate %d", i.FlowLogID, made.ids, f)
 		switch {
@@ -272,6 +277,9 @@ func (d *daemon) createTogether(g Creation) {
 		var without []string
 		if f == partly || f == died && d.seldom("partly") {
 			without = []string{some}
+		}
+		if f == usedUp {
+			d.useUp(aws.ToString(in.ClientToken))
 		}
 		made := d.cloud.create(in, without, d.now)
 		d.happened("create %v: %v, fate %d", in.ResourceIds, made.ids, f)
@@ -320,7 +328,7 @@ func (d *daemon) tagAll(some []Incident) {
 		return
 	case throttled:
 		a = Answer{Class: TryAgain, Message: "throttled", NoEffect: true}
-	case refuses, partly:
+	case refuses, partly, usedUp:
 		a = Answer{Class: NeedsPerson, Reason: Invalid, Message: ids[0] + " is wrong", NoEffect: true}
 	default:
 		a = d.tag(ids, some[0].MissingTags, d.now)

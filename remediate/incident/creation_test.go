@@ -153,6 +153,7 @@ func TestCreationToken(t *testing.T) {
 	next := func(i Incident) Incident { i.Generation++; return i }
 	ofEvent := func(i Incident) Incident { i.Group = "e-2"; return i }
 	elsewhere := func(i Incident) Incident { i.Scope.Region = "us-east-1"; return i }
+	random := func(i Incident, token string) Incident { i.RandomToken = token; return i }
 	token := func(key TokenKey, of ...Incident) string { return newCreation(of, key).Token }
 	seen := map[string]string{}
 	for name, token := range map[string]string{
@@ -166,7 +167,9 @@ func TestCreationToken(t *testing.T) {
 		"another event":          token("key", ofEvent(a), ofEvent(b)),
 		"another Region":         token("key", elsewhere(a), elsewhere(b)),
 		"another key":            token("other", a, b),
-		"one that has a random":  token("key", func() Incident { i := a; i.RandomToken = "random"; return i }()),
+		"one that has a random":  token("key", random(a, "random")),
+		"two that have randoms":  token("key", random(a, "x"), random(b, "y")),
+		"two that have others":   token("key", random(a, "x"), random(b, "z")),
 		"one of no key's":        token("key", func() Incident { i := a; i.Keyed = true; return i }()),
 		"one of the next ten":    token("key", func() Incident { i := a; i.FlowLogID = "fl-11"; return i }()),
 		"generation 1 and fl-1 ": token("key", func() Incident { i := a; i.Generation = 11; return i }()),
@@ -175,6 +178,9 @@ func TestCreationToken(t *testing.T) {
 			t.Errorf("%s and %s have the same token", name, other)
 		}
 		seen[token] = name
+	}
+	if got, before := token("key", a, b), "af337d2ec56fa5871f16bb689186dac008cd7c682475527328708fcd8bc841c5"; got != before {
+		t.Errorf("a call that an older version has sent would be repeated as another, with the token %s", got)
 	}
 	in := []Incident{b, c, a}
 	g := newCreation(in, "key")

@@ -15,7 +15,7 @@ type State string
 //	none               -> open      ApplyRecord, ApplyDrift, ByHand.Request
 //	open, blocked      -> restored  ApplyAnswer, Sharing.ApplyCreation (created), ApplyAnswer, ApplyObservation (adopted),
 //	                                Rows.ApplyFound (a refresh shows what a call in doubt has made: takeAnswer)
-//	open               -> blocked   ApplyAnswer (a refusal, a decoy), ApplyFailure, Sharing.ApplyCreation (a refusal of one)
+//	open               -> blocked   ApplyAnswer (a refusal, a decoy), ApplyFailure, Sharing.ApplyCreation (a refusal of one, a used token)
 //	blocked            -> open      Rows.Created (what was taken for a decoy is AWS's own)
 //	open, blocked      -> closed    ApplyObservation, ApplyAnswer (its resource is gone), ByHand.LetGo,
 //	                                and as superseded (its replacement was lost in turn) by what leads to restored, and Sharing.Share
@@ -121,7 +121,7 @@ type Incident struct {
 	// The ClientToken of its create.
 	Generation  int       // of the ClientToken
 	Keyed       bool      // its token is made with the policy's key; false: it was opened before there was one
-	RandomToken string    `json:",omitempty"` // its ClientToken after AWS has said that one was used otherwise
+	RandomToken string    `json:",omitempty"` // its ClientToken after AWS has said that one was used otherwise; that of a shared call follows from those of its members
 	MismatchAt  time.Time // first answer of this generation that says that its token was used otherwise
 
 	// Its create, which may be shared with others. Group: its create may share a call with those

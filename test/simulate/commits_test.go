@@ -28,6 +28,7 @@ type commits struct {
 	tokens      map[string]bool              // that creates may be sent with
 	usedTokens  []usedToken                  // that people are to be alerted of
 	tokenEvents map[string]bool              // events of which a token was used
+	sharedUsed  map[string]time.Time         // when AWS said that the token of a shared call was used, by flow log
 	couldTake   map[string]time.Time         // when a step first could have taken another token
 
 	couldTell map[string]time.Time // when a step first could have told of what is due
@@ -37,7 +38,7 @@ type commits struct {
 
 func newCommits() *commits {
 	return &commits{has: map[string]bool{}, tried: map[string]bool{}, sent: map[string]bool{}, answers: map[string][]string{}, hidden: map[target]bool{}, ended: map[string]bool{}, heard: map[string]bool{}, heardAt: map[string][]hearing{}, couldTell: map[string]time.Time{}, mightStay: map[string]time.Time{}, rang: map[string]time.Time{},
-		wrote: map[string]incident.Incident{}, tokens: map[string]bool{}, tokenEvents: map[string]bool{}, couldTake: map[string]time.Time{}}
+		wrote: map[string]incident.Incident{}, tokens: map[string]bool{}, tokenEvents: map[string]bool{}, sharedUsed: map[string]time.Time{}, couldTake: map[string]time.Time{}}
 }
 
 // hearing is a record of a deletion as a daemon received it.

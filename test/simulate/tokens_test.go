@@ -100,12 +100,48 @@ func (d *daemon) stored() {
 // up. Daemons that share a queue may ask for other tags by one token.
 func (d *daemon) answered(token, code string) {
 	d.unstored = append(d.unstored, [2]string{token, code})
-	if code != "IdempotentParameterMismatch" {
+	if code != usedByOther {
 		return
 	}
 	d.p.happened["tokens used by others"]++
 	if !d.p.stolen[token] && len(d.p.daemons) == 1 {
 		d.p.fail("I4: the token %s was used, which nobody could know", token)
+	}
+}
+
+// usedByOther is AWS's answer to a token that was used for another call.
+const usedByOther = "IdempotentParameterMismatch"
+
+// sharedWritten is what must hold where AWS has said that the token of a shared call was used: the answer
+// that is written makes its flow logs wait for another token, and causes an alert (expectTokenAlert);
+// and another call is not noted before that wait is over.
+func (p *play) sharedWritten(d *daemon, was, is incident.Incident) {
+	if p.skewed || was.Call == nil && is.Call == nil {
+		return
+	}
+	if !is.Pending() {
+		delete(d.sharedUsed, is.FlowLogID)
+		return
+	}
+	now := p.theirs()
+	if at, refused := d.sharedUsed[is.FlowLogID]; refused && is.Call != nil && (was.Call == nil || is.Call.Token != was.Call.Token) {
+		if took := now.Sub(at); took < looksFor {
+			p.fail("I4: %s is in another call %s after the token of the first was used: what that made may not show yet", is.FlowLogID, took)
+		}
+		delete(d.sharedUsed, is.FlowLogID)
+	}
+	if was.Call == nil {
+		return
+	}
+	said := d.answers[was.Call.Token]
+	answered := is.Call == nil || is.Call.Final && is.Call.At.Before(was.Call.At) // in doubt since an earlier time
+	if !answered || len(said) == 0 || said[len(said)-1] != usedByOther {
+		return
+	}
+	p.happened["shared tokens used by others"]++
+	d.sharedUsed[is.FlowLogID] = now
+	if !refusesToken(is) {
+		p.fail("the token of a call for %s was used, and nobody is to be alerted", is.FlowLogID)
 	}
 }
 
@@ -125,6 +161,7 @@ func (p *play) tokensWritten(d *daemon, written []incident.Incident) {
 				p.fail("I4: %s has another token %s after the first was used: what that made may not show yet", i.FlowLogID, took)
 			}
 		}
+		p.sharedWritten(d, was, i)
 		p.expectTokenAlert(d, was, i)
 		p.waited(was, i)
 	}

@@ -100,6 +100,10 @@ var teeth = []tooth{
 		t.put()
 	}
 }`}}},
+	{"a used token of a shared call in silence", []patch{{"remediate/incident/creation_answer.go",
+		`	case a.Class == TokenMismatch:
+		t.sharedTokenUsed()
+`, ``}}},
 	{"I2 tags never completed", []patch{{"remediate/incident/replacement.go",
 		`		t.MissingTags = missingTags(t.Frozen.Tags, f.Tags)
 `, `		t.MissingTags = nil
