@@ -11,6 +11,10 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+
 	"flowkeeper/alert"
 	"flowkeeper/internal/detection"
 	"flowkeeper/internal/fakeaws"
@@ -338,6 +342,35 @@ func TestAnItemWhoseTagsAreRefused(t *testing.T) {
 	s.asWere(were)
 	if f := s.here("vpc-2")[0]; f.Tags[incident.RestoredFrom] != ids[2] {
 		t.Errorf("restored with the tags %v", f.Tags)
+	}
+}
+
+// TestTagsThatSomebodyTakesAway: Flowkeeper sets them five times. Then the flow log counts as verified all the same,
+// and people read in its alert which tags it lacks.
+func TestTagsThatSomebodyTakesAway(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	ids, _ := s.mass(2, 0, 0)
+	s.answering(&calls{describe: func(_ int, in *ec2.DescribeFlowLogsInput) (*ec2.DescribeFlowLogsOutput, error) {
+		out, err := s.api.DescribeFlowLogs(t.Context(), in)
+		if err == nil {
+			for n := range out.FlowLogs {
+				f := &out.FlowLogs[n]
+				f.Tags = slices.DeleteFunc(f.Tags, func(tag types.Tag) bool { return aws.ToString(tag.Key) == "Name" })
+			}
+		}
+		return out, err
+	}})
+	s.hear(s.attack(ids...))
+	s.pass(time.Hour)
+	s.is(ids[0], incident.Verified, "")
+	s.is(ids[1], incident.Verified, "")
+	if n := len(s.world.Calls("CreateTags")); n != 10 {
+		t.Errorf("%d calls of CreateTags for 2 flow logs", n)
+	}
+	s.wantCounts(map[alert.Kind]int{alert.Deletion: 1, alert.Restored: 1, alert.Closed: 1})
+	if a := s.alerts(alert.Closed)[0]; strings.Count(a.Text, "verified; not all of its tags are as they were (Name is missing)") != 2 {
+		t.Errorf("nobody reads it:\n%s", a.Text)
 	}
 }
 

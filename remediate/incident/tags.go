@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"flowkeeper/alert"
 	"flowkeeper/inventory"
 )
 
@@ -157,6 +158,49 @@ func (t tagging) again(missing map[string]string) {
 	}
 	t.MissingTags = missing
 	t.dueAt(now)
+}
+
+// tagsAdvice says which own tags of the lost flow log its replacement does not have, or has with
+// another value; empty: none.
+func tagsAdvice(lost, have map[string]string) string {
+	var missing, changed []string
+	for _, k := range slices.Sorted(maps.Keys(missingTags(lost, have))) {
+		if _, there := have[k]; there {
+			changed = append(changed, k)
+		} else {
+			missing = append(missing, k)
+		}
+	}
+	var parts []string
+	if len(missing) > 0 {
+		parts = append(parts, keysAre(missing, " is missing", " are missing"))
+	}
+	if len(changed) > 0 {
+		parts = append(parts, keysAre(changed, " has another value", " have other values"))
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return "not all of its tags are as they were (" + strings.Join(parts, "; ") + "): " + tagsWereChanged
+}
+
+const tagsWereChanged = "somebody has changed them since. Set them by hand (aws ec2 create-tags), or leave them so"
+
+// keysAre says something of the keys of some tags, the first of which it names.
+func keysAre(keys []string, one, several string) string {
+	const most, longest = 5, 40
+	var named []string
+	for _, k := range keys[:min(len(keys), most)] {
+		named = append(named, alert.Clean(k, longest))
+	}
+	s := strings.Join(named, ", ")
+	if more := len(keys) - len(named); more > 0 {
+		s += fmt.Sprintf(" and %d more", more)
+	}
+	if len(keys) == 1 {
+		return s + one
+	}
+	return s + several
 }
 
 // settled reports whether AWS has shown all tags of a replacement for so long that no

@@ -54,6 +54,9 @@ func (t *transition) verify(f inventory.FlowLog) {
 		t.dueAt(now.Add(time.Minute))
 	default:
 		t.State, t.Reason, t.Advice, t.VerifiedAt, t.NextAttemptAt = Verified, "", "", now, time.Time{}
+		if ours {
+			t.Advice = tagsAdvice(t.Frozen.Tags, f.Tags)
+		}
 		t.putWithHistory(t.NewID + " is active and no failure of delivery is known")
 	}
 }

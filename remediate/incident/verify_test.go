@@ -1,6 +1,7 @@
 package incident
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -28,6 +29,7 @@ func TestVerify(t *testing.T) {
 		return func(f *inventory.FlowLog) { f.Tags = tagMap(kv...) }
 	}
 	taggedAgo := func(d time.Duration) func(*Incident) { return func(i *Incident) { i.TaggedAt = now.Add(-d) } }
+	rounds := func(n int) func(*Incident) { return func(i *Incident) { i.TagRounds = n } }
 	lacking := func(kv ...string) inventory.Row {
 		return live("fl-2", func(r *inventory.Row) { r.RootID, r.OwnTags = "fl-1", tagMap(kv...) })
 	}
@@ -94,8 +96,13 @@ func TestVerify(t *testing.T) {
 			logged fl-1 closed/superseded: its replacement was lost in turn: see fl-2`},
 		{"its own tags are not all there", given(fl1, fl2, back("fl-1", "fl-2", verified, tags("a", "1", "b", "2"))), verify(made("fl-2", tagged("a", "1"))), `fl-1: Confirmed=true MissingTags=map[b:2]`},
 		{"somebody has changed a tag since: that stays", given(fl1, fl2, back("fl-1", "fl-2", verified, tags("a", "1", "b", "2"))), verify(made("fl-2", tagged("a", "1", "b", "3"))), `
-			fl-1: State=verified NextAttemptAt=never Confirmed=true VerifiedAt=now
+			fl-1: State=verified Advice="not all of its tags are as they were (b …" NextAttemptAt=never Confirmed=true VerifiedAt=now
 			logged fl-1 verified: fl-2 is active and no failure of delivery is known`},
+		{"somebody has taken them away again and again: that stays, and people read it", given(fl1, fl2, back("fl-1", "fl-2", verified, confirmed, tags("a", "1", "b", "2"), rounds(mostTagRounds), taggedAgo(policy.Settle))), verify(made("fl-2", tagged("a", "1"))), `
+			fl-1: State=verified Advice="not all of its tags are as they were (b …" NextAttemptAt=never VerifiedAt=now
+			logged fl-1 verified: fl-2 is active and no failure of delivery is known`},
+		{"somebody has taken them away, and one round is left", given(fl1, fl2, back("fl-1", "fl-2", verified, confirmed, tags("a", "1"), rounds(mostTagRounds-1), taggedAgo(policy.Settle))), verify(made("fl-2")), `fl-1: MissingTags=map[a:1]`},
+		{"the last round was so lately that its tags may not show", given(fl1, lacking("a", "1"), back("fl-1", "fl-2", verified, confirmed, tags("a", "1"), rounds(mostTagRounds), taggedAgo(policy.Settle-1))), verify(made("fl-2")), `fl-1: NextAttemptAt=+1s`},
 		{"its tags are not there, and were set so lately that they may not show", given(fl1, fl2, back("fl-1", "fl-2", verified, tags("a", "1"), taggedAgo(policy.Settle-1))), verify(made("fl-2")), `fl-1: NextAttemptAt=+1s Confirmed=true`},
 		{"its tags are not there, and were set long ago", given(fl1, fl2, back("fl-1", "fl-2", verified, tags("a", "1"), taggedAgo(policy.Settle))), verify(made("fl-2")), `fl-1: Confirmed=true MissingTags=map[a:1]`},
 		{"its tags are not there, and the snapshot has no row of it", given(fl1, back("fl-1", "fl-2", verified, tags("a", "1"))), verify(made("fl-2")), `fl-1: Confirmed=true MissingTags=map[a:1]`},
@@ -121,6 +128,31 @@ func TestVerify(t *testing.T) {
 		{"open again meanwhile", given(fl1, fl2, pending("fl-1")), verify(made("fl-2")), ``},
 		{"no incident", given(fl1, fl2), verify(made("fl-2")), ``},
 	})
+}
+
+func TestTagsAdvice(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		lost, have map[string]string
+		want       string
+	}{
+		{tagMap("a", "1"), tagMap("a", "1", "b", "2"), ""},
+		{tagMap("aws:a", "1", RestoredFrom, "fl-0"), nil, ""},
+		{tagMap("b", "1", "a", ""), nil, "a, b are missing"},
+		{tagMap("a", "1"), nil, "a is missing"},
+		{tagMap("a", "1", "b", "1"), tagMap("a", "2"), "b is missing; a has another value"},
+		{tagMap("a", "1", "b", "1"), tagMap("a", "2", "b", ""), "a, b have other values"},
+		{tagMap("1", "", "2", "", "3", "", "4", "", "5", "", "6", ""), nil, "1, 2, 3, 4, 5 and 1 more are missing"},
+		{tagMap("\x1b"+strings.Repeat("k", 128), ""), nil, `\x1b` + strings.Repeat("k", 35) + "… is missing"},
+	} {
+		want := ""
+		if c.want != "" {
+			want = "not all of its tags are as they were (" + c.want + "): " + tagsWereChanged
+		}
+		if got := tagsAdvice(c.lost, c.have); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
 }
 
 func TestDeliveryAdvice(t *testing.T) {
