@@ -130,7 +130,7 @@ func TestApplyCreation(t *testing.T) {
 			note stuck fl-1`},
 		{"an item needs a person, or one of its own tags", given(sentOn("1", tags("a", "1")), sentOn("2")), answered(item("vpc-1", denied, newOn("2"))), `
 			new row fl-new-2: ResourceID=vpc-2 Tags=map[flowkeeper:restored-from:e-1] RootID=fl-2 State=live Protected=true FirstSeenAt=now LineageSince=-24h1m0s LastSeenAt=now WrittenAt=now
-			fl-1: Group="" Call=none NextAttemptAt=now LastError="not authorized"
+			fl-1: Group="" Call=none NextAttemptAt=now Tried=1 LastError="not authorized"
 			fl-2: State=restored Group="" Call=none NextAttemptAt=+2m0s Tried=1 NewID=fl-new-2 RestoredAt=now
 			logged fl-2 restored: recreated as fl-new-2`},
 		{"an item passes by itself", given(sentOn("1"), sentOn("2")), answered(item("vpc-1", throttled, newOn("2"))), `
@@ -141,7 +141,7 @@ func TestApplyCreation(t *testing.T) {
 			retry fl-1 open: throttled`},
 		{"an item's tags are refused: it goes alone, with all of its own", given(sentOn("1"), sentOn("2")), answered(item("vpc-1", Answer{Class: TagRefused, Message: "no tags"}, newOn("2"))), `
 			new row fl-new-2: ResourceID=vpc-2 Tags=map[flowkeeper:restored-from:e-1] RootID=fl-2 State=live Protected=true FirstSeenAt=now LineageSince=-24h1m0s LastSeenAt=now WrittenAt=now
-			fl-1: Group="" Call=none NextAttemptAt=now LastError="no tags"
+			fl-1: Group="" Call=none NextAttemptAt=now Tried=1 LastError="no tags"
 			fl-2: State=restored Group="" Call=none NextAttemptAt=+2m0s Tried=1 NewID=fl-new-2 RestoredAt=now
 			logged fl-2 restored: recreated as fl-new-2`},
 		{"an item's role is slow", given(sentOn("1"), sentOn("2")), answered(item("vpc-1", Answer{Class: RoleSlow, Reason: Role, Message: "cannot assume"}, newOn("2"))), `
