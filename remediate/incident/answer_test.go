@@ -263,11 +263,13 @@ func TestLimitNames(t *testing.T) {
 	}{
 		"just made":                     {nil, []inventory.FlowLog{made("fl-9", elsewhere)}, "fl-9 (to arn:aws:s3:::elsewhere, not protected: it has just appeared)", "fl-9: " + remove + "fl-9`"},
 		"just made, and ours":           {[]any{ours}, []inventory.FlowLog{made("fl-9", elsewhere), ours.FlowLog}, "fl-9 (", "fl-9: " + remove + "fl-9`"},
-		"just made, loose and ours":     {[]any{ours, loose}, []inventory.FlowLog{made("fl-9", elsewhere)}, "fl-9 (", "fl-9: " + remove + "fl-9`"},
+		"just made, loose and ours":     {[]any{ours, loose}, []inventory.FlowLog{made("fl-9", elsewhere), ours.FlowLog, loose.FlowLog}, "fl-9 (", "fl-9: " + remove + "fl-9`"},
 		"ours":                          {[]any{ours}, []inventory.FlowLog{ours.FlowLog}, "fl-2 (", "fl-2: " + release + "fl-2 --for 1h`, then " + remove + "fl-2`"},
 		"ours, and AWS can't be asked":  {[]any{ours}, nil, "fl-2 (", "fl-2: " + release + "fl-2 --for 1h`, then " + remove + "fl-2`"},
 		"another's replacement is ours": {[]any{gone("fl-5", func(r *inventory.Row) { back(&r.FlowLog) }), pending("fl-5", func(i *Incident) { i.Frozen.TrafficType = "ACCEPT" })}, []inventory.FlowLog{made("fl-8", back), made("fl-9", elsewhere)}, "fl-9 (", "fl-9: " + remove + "fl-9`"},
-		"one that is gone, shown late":  {[]any{ours, gone("fl-4")}, []inventory.FlowLog{flowLog("fl-4", elsewhere)}, "fl-2 (", "fl-2: " + release},
+		"another Flowkeeper's, of a loss not heard of": {[]any{live("fl-5", func(r *inventory.Row) { back(&r.FlowLog) })}, []inventory.FlowLog{made("fl-8", back), made("fl-9", elsewhere)}, "fl-9 (", "fl-9: " + remove + "fl-9`"},
+		"only such a one":              {[]any{live("fl-5", func(r *inventory.Row) { back(&r.FlowLog) })}, []inventory.FlowLog{made("fl-8", back)}, "fl-5 (", "fl-5: " + release},
+		"one that is gone, shown late": {[]any{ours, gone("fl-4")}, []inventory.FlowLog{flowLog("fl-4", elsewhere)}, "fl-2 (", "fl-2: " + release},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -32,10 +32,11 @@ func (t refusal) limitReached(after Observation) {
 
 // makeRoom is the advice where a resource has as many flow logs as AWS allows: which they are,
 // and how to delete one. First come those that only the observation shows, because somebody has just made
-// them, then those that are not protected.
+// them, then those that are not protected, and at last those that another Flowkeeper may have
+// restored. It is empty where there are none but these, which nobody should delete.
 func (p place) makeRoom(lost string, o Observation) string {
-	unknown, ours := p.unknown(o)
-	var loose []inventory.Row
+	unknown, back := p.unknown(o)
+	var loose, ours []inventory.Row
 	for _, r := range p.live() {
 		switch {
 		case r.ID == lost || r.Imported:
@@ -49,6 +50,7 @@ func (p place) makeRoom(lost string, o Observation) string {
 	if len(all) == 0 {
 		return ""
 	}
+	all = append(all, back...)
 	var names []string
 	for _, r := range all[:min(len(all), mostHolders)] {
 		names = append(names, fmt.Sprintf("%s (%s)", r.ID, holder(r)))
@@ -65,8 +67,8 @@ func (p place) makeRoom(lost string, o Observation) string {
 }
 
 // unknown are the flow logs that an observation shows on a resource and that the snapshot lacks, by
-// ID. Those that are equal to one that is to come back are apart: another Flowkeeper may
-// have made them, and they are protected once they are adopted.
+// ID. Those that are equal to one that is to come back, or to a protected one that AWS does not show
+// any more, are apart: another Flowkeeper may have restored them, before we hear of the loss.
 func (p place) unknown(o Observation) (unknown, back []inventory.Row) {
 	for _, id := range slices.Sorted(maps.Keys(o.FlowLogs)) {
 		f := o.FlowLogs[id]
@@ -74,7 +76,11 @@ func (p place) unknown(o Observation) (unknown, back []inventory.Row) {
 			continue
 		}
 		isBack := slices.ContainsFunc(p.lost(), func(i Incident) bool { return i.Known && inventory.Equivalent(p.c.Scope, i.Frozen, f) })
-		if isBack {
+		replaces := slices.ContainsFunc(p.live(), func(r inventory.Row) bool {
+			_, shown := o.FlowLogs[r.ID]
+			return !shown && isGuarded(r) && inventory.Equivalent(p.c.Scope, r.Settings, f)
+		})
+		if isBack || replaces {
 			back = append(back, inventory.Row{FlowLog: f, Protected: true})
 		} else {
 			unknown = append(unknown, inventory.Row{FlowLog: f})
@@ -87,6 +93,8 @@ func (p place) unknown(o Observation) (unknown, back []inventory.Row) {
 func holder(r inventory.Row) string {
 	what := "protected: release it before"
 	switch {
+	case r.Protected && r.State == "":
+		what = "as restored by another Flowkeeper: keep it"
 	case r.Held:
 		what = "not protected: its destination is held"
 	case r.Excluded:
