@@ -72,7 +72,7 @@ func (s *scene) mass(tagged, equal, unlike int) (ids []string, were []fakeaws.Fl
 type massRestore struct {
 	tagged, equal, unlike int // flow logs, as mass has them
 
-	breaks  func(*scene)  // before the record of the deletion is heard
+	breaks  func(*scene)  // what goes wrong; called before the record of the deletion arrives
 	heals   func(*scene)  // a minute later
 	gone    []string      // resources that the attacker deletes, too
 	kept    []string      // resources whose flow logs AWS refuses until it heals

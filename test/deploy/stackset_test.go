@@ -88,8 +88,8 @@ type scp struct {
 
 const organizationRoot = "r-ab12"
 
-// newOrganization returns one of a management account and others, and the LocalStack as whoever calls it by way of the
-// organisation sees it.
+// newOrganization returns an organisation of a management account and others, and the LocalStack behind it: calls to
+// that go through the organisation, which answers those that LocalStack can't.
 func newOrganization(t *testing.T, inst *localstack.Instance, management string, accounts ...string) (*fakeOrganization, *localstack.Instance) {
 	t.Helper()
 	to, err := url.Parse(inst.Endpoint)
