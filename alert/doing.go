@@ -46,6 +46,8 @@ func (a Words) trying() string {
 // watching says what Flowkeeper does after tampering.
 func (a Words) watching() string {
 	switch {
+	case a.Source == sourceDrift:
+		return "does not change what stands there, and would not restore it; it protects that once AWS shows it beside the other one, or the other one is let go"
 	case a.NotStored:
 		return "can't undo this, and " + restoresNothing
 	case a.Target == "":

@@ -80,6 +80,9 @@ func (a Words) Heading() string {
 	case Attempt:
 		return "Named in the call"
 	case Tamper:
+		if a.Source == sourceDrift {
+			return "Not protected"
+		}
 		return "At risk"
 	}
 	return "Flow logs"

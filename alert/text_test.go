@@ -154,6 +154,7 @@ func TestTitles(t *testing.T) {
 		{alert.Alert{Kind: alert.Closed, FlowLogs: two}, "Finished: 2 flow logs"},
 		{alert.Alert{Kind: alert.Flapping, FlowLogs: one}, "Deleted again and again: the flow log of vpc-1"},
 		{alert.Alert{Kind: alert.Decoy, FlowLogs: one}, "Decoy in the place of the flow log of vpc-1"},
+		{alert.Alert{Kind: alert.Tamper, Source: "drift", Cause: "Not protected: fl-1 stands in the place of fl-2"}, "Not protected: fl-1 stands in the place of fl-2"},
 		{alert.Alert{Kind: alert.Tamper, Cause: "StopLogging of trail main", Actor: who}, "Tampering: StopLogging of trail main, by assumed-role/Admin/eve"},
 		{alert.Alert{Kind: alert.Tamper, Cause: "PutRule, target not stated: it may be the rule that sends events to the queue; CloudTrail left out its 134217 bytes of parameters", Actor: who},
 			"Tampering: PutRule, target not stated: it may be the rule that sends events to the queue, by assumed-role/Admin/eve"},

@@ -41,6 +41,9 @@ func (a headline) title() string {
 	case Decoy:
 		return "Decoy in the place of " + subject(a.FlowLogs) + a.in()
 	case Tamper:
+		if a.Source == sourceDrift {
+			return a.because("Not protected: "+subject(a.FlowLogs)) + a.in()
+		}
 		a.Cause, _, _ = strings.Cut(a.Cause, "; ") // the text has the rest
 		return "Tampering: " + a.because("something that flow logs depend on was changed") + a.in() + "," + a.by()
 	case Pipeline:

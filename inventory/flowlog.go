@@ -85,6 +85,9 @@ type Row struct {
 	// alert of that yet. FailingAlerted: the last alert of its delivery says that it fails.
 	NewDestination bool
 	FailingAlerted bool `json:"ToldFailing"`
+	// DecoyNotice: it counts as a decoy, and there was no alert of that yet. nil: it is none, or
+	// people know.
+	DecoyNotice *DecoyNotice `json:",omitempty"`
 	// OwnTags are the tags of a replacement that CreateTags sets, until AWS has shown them for
 	// so long that no stale listing can be without them. nil: there are none.
 	OwnTags     map[string]string `json:",omitempty"`
@@ -96,8 +99,23 @@ type Row struct {
 	GoneAt       time.Time
 }
 
+// DecoyNotice is what the alert says that a flow log is not protected because it counts as a
+// decoy, and when it is due: its maker may be known before, or it may be protected.
+type DecoyNotice struct {
+	Of          string   // the flow log in whose place it stands; empty: not known
+	Differences []string // between the two
+	Due         time.Time
+}
+
+// KeptAsDecoy reports whether the row is not protected for the one reason that it counts as
+// a decoy.
+func (r Row) KeptAsDecoy() bool { return !r.Protected && !r.Excluded && !r.Held }
+
+// LiveDecoy reports whether AWS shows the flow log, and it is kept as a decoy.
+func (r Row) LiveDecoy() bool { return r.State == Live && !r.Imported && r.KeptAsDecoy() }
+
 // NoticePending reports whether there is something about the row that there was no alert
-// of yet.
+// of yet, and that is due at once.
 func (r Row) NoticePending() bool {
 	isWatched := r.State == Live && r.Protected
 	return r.NewDestination || isWatched && r.Failing() != r.FailingAlerted

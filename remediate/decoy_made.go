@@ -41,6 +41,9 @@ func alertDecoyMade(tx scopeTx, f detection.Finding, c *incident.Case, id string
 	a.Advice = "delete it if nobody you trust made it: a restore can't have its place before"
 	call := repeat.CallOf(repeat.Tampering, f, a, 0, true)
 	call.What, call.Example.Target = f.Record.EventName+" "+row.ID, row.ID
-	_, err := repeat.AlertOrHold(tx, a, call, tx.now)
+	atOnce, err := repeat.AlertOrHold(tx, a, call, tx.now)
+	if atOnce {
+		c.Rows().DecoyAlerted(row.ID)
+	}
 	return err
 }

@@ -265,3 +265,103 @@ func TestI2ADecoyBesideAReleaseThatEnded(t *testing.T) {
 		})
 	}
 }
+
+// TestADecoyThatNobodyReports: AWS allows it beside the lost one, whose restore is refused, and no
+// record of its maker comes. One alert says that it is not protected, however often a refresh shows it
+// and the daemon dies.
+func TestADecoyThatNobodyReports(t *testing.T) {
+	t.Parallel()
+	s, id := protectedOne(t)
+	s.world.AllowDuplicates(true)
+	s.world.Deny("flowkeeper", "CreateFlowLogs")
+	s.hear(s.attack(id))
+	decoy := s.plant("vpc-1", rejects)
+	s.refresh()
+	s.crash()
+	s.wantAlerts(alert.Tamper, 0) // its maker may become known in a moment
+	s.pass(time.Hour)
+	s.refresh()
+	s.crash()
+	s.pass(time.Hour)
+	s.refresh()
+	all := s.alerts(alert.Tamper)
+	if len(all) != 1 {
+		t.Fatalf("%d alerts name what is not protected", len(all))
+	}
+	a := all[0]
+	if a.Level != alert.High || a.Target != decoy || len(a.FlowLogs) != 1 || a.FlowLogs[0].FlowLogID != decoy || len(a.FlowLogs[0].DifferencesFound) != 1 {
+		t.Errorf("%+v", a)
+	}
+	for _, want := range []string{"Not protected: " + decoy + " stands in the place of " + id, "--flow-log-ids " + decoy, "flowkeeper inventory release " + id, "differs in traffic_type"} {
+		if !strings.Contains(a.Title+a.Text, want) {
+			t.Errorf("%q is not in %s\n%s", want, a.Title, a.Text)
+		}
+	}
+	s.world.Remove(account, region, decoy)
+	s.refresh()
+	s.pass(time.Hour)
+	s.wantAlerts(alert.Tamper, 1)
+}
+
+// TestADecoyThatVanishesSoon is alerted all the same.
+func TestADecoyThatVanishesSoon(t *testing.T) {
+	t.Parallel()
+	s, id := protectedOne(t)
+	s.world.AllowDuplicates(true)
+	s.world.Deny("flowkeeper", "CreateFlowLogs")
+	s.hear(s.attack(id))
+	decoy := s.plant("vpc-1", rejects)
+	s.refresh()
+	s.world.Remove(account, region, decoy)
+	s.now = s.now.Add(time.Minute)
+	s.refresh()
+	s.pass(time.Hour)
+	s.refresh()
+	if all := s.alerts(alert.Tamper); len(all) != 1 || all[0].Target != decoy || !strings.Contains(all[0].Text, "gone by now") {
+		t.Errorf("%+v", all)
+	}
+}
+
+// TestADecoyIsAlertedOnce: what an alert has named is not alerted again because it is not
+// protected; nor is what is protected soon.
+func TestADecoyIsAlertedOnce(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		play func(s *scene, id, decoy string)
+		want map[alert.Kind]int // without tamper
+		made int                // alerts of tampering
+	}{
+		"it prevents a restore":                               {func(s *scene, _, _ string) { s.work() }, map[alert.Kind]int{alert.Deletion: 1, alert.Decoy: 1}, 0},
+		"it prevents a restore, and a refresh shows it later": {func(s *scene, _, _ string) { s.work(); s.refresh() }, map[alert.Kind]int{alert.Deletion: 1, alert.Decoy: 1}, 0},
+		"a record says who made it": {func(s *scene, _, decoy string) {
+			s.world.AllowDuplicates(true)
+			s.world.Deny("flowkeeper", "CreateFlowLogs")
+			s.refresh()
+			s.now = s.now.Add(time.Minute)
+			s.hear(s.made(decoy))
+		}, map[alert.Kind]int{alert.Deletion: 1, alert.Blocked: 1}, 1},
+		"a record says that it is deleted": {func(s *scene, _, decoy string) {
+			s.world.AllowDuplicates(true)
+			s.world.Deny("flowkeeper", "CreateFlowLogs")
+			s.refresh()
+			s.hear(s.attack(decoy))
+		}, map[alert.Kind]int{alert.Deletion: 2, alert.Blocked: 1, alert.Closed: 1}, 0},
+		"the lost one comes back beside it": {func(s *scene, _, _ string) {
+			s.world.AllowDuplicates(true)
+			s.refresh()
+		}, map[alert.Kind]int{alert.Deletion: 1, alert.Restored: 1, alert.Closed: 1}, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, id := protectedOne(t)
+			f := s.attack(id)
+			decoy := s.plant("vpc-1", rejects)
+			s.hear(f)
+			tt.play(s, id, decoy)
+			s.pass(time.Hour)
+			s.refresh()
+			s.wantCounts(tt.want)
+			s.wantAlerts(alert.Tamper, tt.made)
+		})
+	}
+}

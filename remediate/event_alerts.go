@@ -150,6 +150,7 @@ func (tx scopeTx) notifyNotBack(e incident.Event) (incident.Event, error) {
 	}
 	n := notify.EvaluateNotBack(e, incidents, mayStayAway, tx.policy, tx.now)
 	c.Put(n.Incidents...)
+	c.Rows().StuckAlerted(n.Incidents)
 	if err := tx.SaveCase(c); err != nil {
 		return e, err
 	}

@@ -18,8 +18,9 @@ type NewsStore interface {
 
 // NewsTx is one such transaction.
 type NewsTx interface {
-	// PendingNotices are rows about which there is something that no alert has said.
-	PendingNotices(scope inventory.Scope, limit int) ([]inventory.Row, error)
+	// PendingNotices are rows about which there is something that no alert has said, and that
+	// is due at a time.
+	PendingNotices(scope inventory.Scope, now time.Time, limit int) ([]inventory.Row, error)
 	// PutFlowLog writes a row whole.
 	PutFlowLog(row inventory.Row) error
 	// AnyFailing reports whether there was an alert that the delivery of a protected live flow
@@ -37,17 +38,18 @@ type NewsTx interface {
 const mostNews = 1000
 
 // notifyNews alerts of what the snapshot has learned: a destination never seen before, a
-// delivery that fails, or works again. It is one commit with the note that this was alerted.
+// delivery that fails, or works again; and what is not protected, because it counts as a decoy. It is one commit with the note that this was alerted.
 func (n notifier) notifyNews(ctx context.Context) error {
 	s := n.store.scope
 	for {
 		count := 0
 		err := n.news.Update(ctx, func(tx NewsTx) error {
-			rows, err := tx.PendingNotices(s, mostNews)
+			now := n.store.now()
+			rows, err := tx.PendingNotices(s, now, mostNews)
 			if count = len(rows); err != nil || count == 0 {
 				return err
 			}
-			return notifyRows(tx, s, rows, n.store.now())
+			return notifyRows(tx, s, rows, now)
 		})
 		if err != nil {
 			return fmt.Errorf("alert of what changed in %s: %w", s, err)
@@ -62,7 +64,7 @@ func (n notifier) notifyNews(ctx context.Context) error {
 }
 
 func notifyRows(tx NewsTx, s inventory.Scope, rows []inventory.Row, now time.Time) error {
-	news := notify.NewsOf(rows)
+	news := notify.NewsOf(rows, now)
 	for _, row := range news.Rows {
 		if err := tx.PutFlowLog(row); err != nil {
 			return err

@@ -154,7 +154,9 @@ func TestWaitReplaced(t *testing.T) {
 			s.refresh()
 			s.pass(10 * time.Minute)
 			s.is(id, incident.Closed, incident.Replaced)
-			if s.creates() != 0 || len(s.alerts(alert.Decoy)) != 0 {
+			s.pass(time.Hour)
+			s.refresh()
+			if s.creates() != 0 || len(s.alerts(alert.Decoy))+len(s.alerts(alert.Tamper)) != 0 {
 				t.Error("something was created, or called a decoy")
 			}
 			if !s.row(other).Protected {

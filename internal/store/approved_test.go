@@ -1,6 +1,7 @@
 package store
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -55,5 +56,44 @@ func TestTrusted(t *testing.T) {
 	err = s.FindFlowLogs(t.Context(), Filter{Held: true}, func(r inventory.Row, _ Fate) error { ids = append(ids, r.ID); return nil })
 	if err != nil || len(ids) != 1 || ids[0] != "fl-1" {
 		t.Errorf("%v, %v", ids, err)
+	}
+}
+
+// TestDecoysAreCounted: those that are there; and their notices are found when they are due.
+func TestDecoysAreCounted(t *testing.T) {
+	t.Parallel()
+	s := fresh(t)
+	decoy := func(id string, change func(*inventory.Row)) {
+		row := inventory.Row{FlowLog: flowLog(id), RootID: id, State: inventory.Live}
+		change(&row)
+		s.put(t, func(tx *Tx) error { return tx.PutFlowLog(row) })
+	}
+	due := func(at time.Time) func(*inventory.Row) {
+		return func(r *inventory.Row) { r.DecoyNotice = &inventory.DecoyNotice{Due: at} }
+	}
+	decoy("fl-1", func(*inventory.Row) {})
+	decoy("fl-2", due(noon))
+	decoy("fl-3", due(noon.Add(time.Minute)))
+	decoy("fl-4", due(noon.Add(48*time.Hour))) // before the clock went back
+	decoy("fl-5", func(r *inventory.Row) { due(noon)(r); r.State = inventory.Gone })
+	decoy("fl-6", func(r *inventory.Row) { r.Protected = true })
+	decoy("fl-7", func(r *inventory.Row) { r.Excluded = true })
+	decoy("fl-8", func(r *inventory.Row) { r.Held = true })
+	decoy("fl-9", func(r *inventory.Row) { r.Imported = true })
+	counts, err := s.Counts(t.Context())
+	if err != nil || counts.Decoys != 4 || len(counts.FirstDecoys) != 3 {
+		t.Errorf("%d, the first %v, %v", counts.Decoys, counts.FirstDecoys, err)
+	}
+	rows, err := viewed(t.Context(), s.file, func(tx *Tx) ([]inventory.Row, error) { return tx.PendingNotices(scope, noon, 9) })
+	var ids []string
+	for _, r := range rows {
+		ids = append(ids, r.ID)
+	}
+	if err != nil || !slices.Equal(ids, []string{"fl-2", "fl-4", "fl-5"}) {
+		t.Errorf("%v, %v", ids, err)
+	}
+	decoy("fl-1", func(r *inventory.Row) { r.Protected = true })
+	if counts, err = s.Counts(t.Context()); err != nil || counts.Decoys != 3 {
+		t.Errorf("%d, %v", counts.Decoys, err)
 	}
 }

@@ -19,6 +19,10 @@ type Counts struct {
 	Restorable map[string]int
 	Released   Released
 	Held       int // live flow logs that are not protected because of where they deliver
+	// Decoys are live flow logs that are not protected because they count as decoys, and
+	// FirstDecoys the IDs of the first few.
+	Decoys      int
+	FirstDecoys []string
 	// Protected are these and those, by Scope.String().
 	Protected map[string]int
 	// Pending and Parked count the alerts that a sink has not got yet, and those
@@ -43,6 +47,13 @@ const answer = `CASE json_extract(r.body, '$.Reason') WHEN '' THEN 'yes' ELSE ii
 // perTarget counts the protected live flow logs of each target, by an index alone.
 const perTarget = `SELECT account, region, needs, n FROM (SELECT target, count(*) AS n FROM flow_logs WHERE target IS NOT NULL GROUP BY target)
 	CROSS JOIN targets ON num = target`
+
+// The decoys are counted by an index alone, and few of them are read. The plus keeps SQLite from
+// the index of all that is live.
+const (
+	liveDecoys  = `SELECT count(*) FROM flow_logs WHERE decoy IS NOT NULL AND +state = 'live'`
+	firstDecoys = `SELECT id FROM flow_logs WHERE decoy IS NOT NULL AND +state = 'live' ORDER BY account, region LIMIT 3`
+)
 
 // Counts reads them, without reading the rows.
 func (s counts) Counts(ctx context.Context) (c Counts, err error) {
@@ -77,6 +88,12 @@ func (s counts) Counts(ctx context.Context) (c Counts, err error) {
 			return err
 		}
 		if c.Held, err = value[int](t, `SELECT count(*) FROM flow_logs WHERE held = 1 AND state = 'live'`); err != nil {
+			return err
+		}
+		if c.Decoys, err = value[int](t, liveDecoys); err != nil {
+			return err
+		}
+		if c.FirstDecoys, err = values[string](t, firstDecoys); err != nil {
 			return err
 		}
 		if c.RefreshedAt, err = t.refreshes(); err != nil {

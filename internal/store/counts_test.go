@@ -49,8 +49,9 @@ func TestCounts(t *testing.T) {
 		Incidents:  map[string]int{"blocked": 1},
 		Restorable: map[string]int{"yes": 3, "no": 1, "unknown": 1},
 		Released:   Released{2, noon.Add(2 * time.Hour)},
-		Protected:  map[string]int{scope.String(): 7},
-		Pending:    map[string]int{"pager": 1, "chat": 1}, Refused: map[string]int{"chat": 1}, Parked: map[string]int{"mail": 1},
+		Decoys:     1, FirstDecoys: []string{"fl-6"},
+		Protected: map[string]int{scope.String(): 7},
+		Pending:   map[string]int{"pager": 1, "chat": 1}, Refused: map[string]int{"chat": 1}, Parked: map[string]int{"mail": 1},
 		RefreshedAt: map[inventory.Scope]time.Time{scope: noon},
 	}
 	got, err := s.Counts(t.Context())

@@ -5,6 +5,7 @@ import (
 
 	"flowkeeper/inventory"
 	"flowkeeper/remediate/delivery"
+	"flowkeeper/remediate/incident"
 )
 
 // flowLogs has the rows of the snapshot, and when scopes were refreshed: tables
@@ -58,13 +59,25 @@ func (t flowLogs) PutFlowLog(r inventory.Row) error {
 		}
 		target, released = num, millis(r.ReleasedUntil)
 	}
-	return t.exec(`INSERT INTO flow_logs (account, region, id, root_id, resource_id, state, protected, written_at, gone_at, digest, untold, target, released_until, held, failing, body)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, nullif(?, 0), ?, ?, nullif(?, 0), nullif(?, 0), ?)
+	return t.exec(`INSERT INTO flow_logs (account, region, id, root_id, resource_id, state, protected, written_at, gone_at, digest, untold, target, released_until, held, failing, decoy, body)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, nullif(?, 0), ?, ?, nullif(?, 0), nullif(?, 0), ?, ?)
 		ON CONFLICT (account, region, id) DO UPDATE SET root_id = excluded.root_id, resource_id = excluded.resource_id,
 			state = excluded.state, protected = excluded.protected, written_at = excluded.written_at,
 			gone_at = excluded.gone_at, digest = excluded.digest, untold = excluded.untold,
-			target = excluded.target, released_until = excluded.released_until, held = excluded.held, failing = excluded.failing, body = excluded.body`,
-		r.Scope.Account, r.Scope.Region, r.ID, r.RootID, r.ResourceID, r.State, r.Protected, r.WrittenAt.UnixMilli(), millis(r.GoneAt), digest[:], r.NoticePending(), target, released, r.Held, r.State == inventory.Live && r.Protected && r.FailingAlerted, pack(body(r)))
+			target = excluded.target, released_until = excluded.released_until, held = excluded.held, failing = excluded.failing, decoy = excluded.decoy, body = excluded.body`,
+		r.Scope.Account, r.Scope.Region, r.ID, r.RootID, r.ResourceID, r.State, r.Protected, r.WrittenAt.UnixMilli(), millis(r.GoneAt), digest[:], r.NoticePending(), target, released, r.Held, r.State == inventory.Live && r.Protected && r.FailingAlerted, decoyDue(r), pack(body(r)))
+}
+
+// decoyDue is when the notice of a decoy is due: 0 if there is none to send, nil for what is
+// no decoy.
+func decoyDue(r inventory.Row) any {
+	switch {
+	case r.DecoyNotice != nil:
+		return r.DecoyNotice.Due.UnixMilli()
+	case r.LiveDecoy():
+		return 0
+	}
+	return nil
 }
 
 // target is the number of what restores need in a scope.
@@ -76,8 +89,13 @@ func (t flowLogs) target(s inventory.Scope, needs string) (int64, error) {
 	return value[int64](t, `INSERT INTO targets (account, region, needs) VALUES (?, ?, ?) RETURNING num`, s.Account, s.Region, needs)
 }
 
-func (t flowLogs) PendingNotices(s inventory.Scope, limit int) ([]inventory.Row, error) {
-	return each[inventory.Row](t, `SELECT body FROM flow_logs WHERE account = ? AND region = ? AND untold = 1 LIMIT ?`, s.Account, s.Region, limit)
+// pendingNotices are the rows that are untold, and those whose notice of a decoy is due.
+const pendingNotices = `SELECT body FROM flow_logs WHERE num IN (
+	SELECT num FROM flow_logs WHERE account = ?1 AND region = ?2 AND untold = 1
+	UNION SELECT num FROM flow_logs WHERE account = ?1 AND region = ?2 AND decoy > 0 AND (decoy <= ?3 OR decoy > ?4)) LIMIT ?5`
+
+func (t flowLogs) PendingNotices(s inventory.Scope, now time.Time, limit int) ([]inventory.Row, error) {
+	return each[inventory.Row](t, pendingNotices, s.Account, s.Region, now.UnixMilli(), now.Add(incident.FarthestNotice).UnixMilli(), limit)
 }
 
 func (t flowLogs) AnyFailing(s inventory.Scope) (bool, error) {

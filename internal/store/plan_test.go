@@ -172,10 +172,14 @@ func TestProtectedRowsAreFoundByTheirTarget(t *testing.T) {
 		{liveThat(unprotected), "SEARCH flow_logs USING INDEX flow_logs_unprotected (account=? AND region=? AND id>?)"},
 		{usage + `FROM depends d WHERE thing = ?`, "SEARCH f USING COVERING INDEX flow_logs_target (target=?)"},
 		{perTarget, "SEARCH flow_logs USING COVERING INDEX flow_logs_target (target>?)"},
+		{liveDecoys, "SCAN flow_logs USING COVERING INDEX flow_logs_decoy"},
+		{firstDecoys, "SCAN flow_logs USING INDEX flow_logs_decoy"},
+		{pendingNotices, "SEARCH flow_logs USING COVERING INDEX flow_logs_untold (account=? AND region=?)"},
+		{pendingNotices, "SEARCH flow_logs USING COVERING INDEX flow_logs_decoy (account=? AND region=? AND decoy>?)"},
 		{liveTo, "SEARCH f USING COVERING INDEX flow_logs_target (target=?)"},
 	} {
-		args := []any{"a", "r", "x", 1}
-		if plan := explain(t, s, c.query, args[:strings.Count(c.query, "?")]...); !slices.Contains(plan, c.reads) {
+		args := []any{"a", "r", "x", 1, 1}
+		if plan := explain(t, s, c.query, args[:min(strings.Count(c.query, "?"), len(args))]...); !slices.Contains(plan, c.reads) {
 			t.Errorf("%s\n%q", c.query, plan)
 		}
 	}

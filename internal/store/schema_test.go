@@ -18,7 +18,7 @@ import (
 // it. One that differs would be refused as a copy: it is not Flowkeeper's alone.
 func TestMigrationsNeverChange(t *testing.T) {
 	t.Parallel()
-	want := []string{"9689619d2a3a9fa6", "b21467e323873b34", "33590fd57d254c98", "fb36e75cfa6b830a", "14cc646f79754c5c", "1f0cb61cdc7a4b95", "b74b275a01dd1bbc", "016e81676c892ac0", "8a8410bd08ed832a", "0480039b14d476cb", "e4010429ec05cd52"}
+	want := []string{"9689619d2a3a9fa6", "b21467e323873b34", "33590fd57d254c98", "fb36e75cfa6b830a", "14cc646f79754c5c", "1f0cb61cdc7a4b95", "b74b275a01dd1bbc", "016e81676c892ac0", "8a8410bd08ed832a", "0480039b14d476cb", "e4010429ec05cd52", "a210c9f30a998efa"}
 	for n, m := range migrations {
 		if got := fmt.Sprintf("%x", sha256.Sum256([]byte(m)))[:16]; n >= len(want) || got != want[n] {
 			t.Errorf("the step to schema %d is %s: add another step, and never change one", n+1, got)
@@ -135,5 +135,33 @@ func TestUpgradeKnowsReleases(t *testing.T) {
 	got, err := open(t, path).Released(t.Context())
 	if err != nil || got.FlowLogs != 1 || !got.Until.Equal(until.Truncate(time.Second)) {
 		t.Errorf("%+v, %v", got, err)
+	}
+}
+
+// TestUpgradeCountsDecoysWithTheNextRefresh: the older schema does not say what counts as a decoy.
+// The next refresh takes what is not protected for changed, and so writes it.
+func TestUpgradeCountsDecoysWithTheNextRefresh(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "state.db")
+	db := raw(t, path)
+	if err := migrate(t.Context(), db, path, migrations[:11]); err != nil {
+		t.Fatal(err)
+	}
+	listed := map[string]inventory.Listed{}
+	for id, protected := range map[string]bool{"fl-1": true, "fl-2": false} {
+		row := inventory.Row{FlowLog: flowLog(id), RootID: id, State: inventory.Live, Protected: protected, FirstSeenAt: noon}
+		digest := row.Digest()
+		listed[id] = inventory.Listed{ID: id, Digest: digest}
+		exec(t, db, `INSERT INTO flow_logs (account, region, id, root_id, resource_id, state, protected, written_at, digest, target, body) VALUES (?, ?, ?, ?, 'vpc-1', 'live', ?, 1, ?, iif(?, 1, NULL), ?)`,
+			scope.Account, scope.Region, id, id, protected, digest[:], protected, pack(body(row)))
+	}
+	s := open(t, path)
+	changed, err := s.Compare(t.Context(), scope, []inventory.Listed{listed["fl-1"], listed["fl-2"]}, &inventory.Seen{})
+	if err != nil || !slices.Equal(changed, []int{1}) {
+		t.Errorf("changed %v, %v", changed, err)
+	}
+	s.put(t, func(tx *Tx) error { return tx.PutFlowLog(s.row(t, "fl-2")) })
+	if c, err := s.Counts(t.Context()); err != nil || c.Decoys != 1 {
+		t.Errorf("%d, %v", c.Decoys, err)
 	}
 }

@@ -146,7 +146,7 @@ func TestApplyAnswer(t *testing.T) {
 			logged fl-1 blocked/decoy: fl-2 is in the way, made by arn:eve
 			note stuck fl-1`},
 		{"one exists: a decoy that was protected", given(fl1, pending("fl-1", absentBefore), live("fl-2", does(rejects))), answer(exists, made("fl-2", rejects)), `
-			row fl-2: Protected=false
+			row fl-2: Protected=false DecoyNotice=(of fl-1, due +5m0s)
 			fl-1: State=blocked Reason=decoy Advice="fl-2 delivers from the same resource to …" NextAttemptAt=+15s Tried=1 LastError="fl-2 is in the way" Stuck=decoy("fl-2 is in the way") StuckNews=true
 			logged fl-1 blocked/decoy: fl-2 is in the way
 			note stuck fl-1`},

@@ -217,6 +217,14 @@ func (w *world) checkRow(what string, before world, r inventory.Row) {
 	if r.State == inventory.Live && found && i.Known && !i.CountsRecord() {
 		w.t.Fatalf("I2: after %s, %s is live, and no record of its deletion counts: %s", what, r.ID, standing(i.State, i.Reason))
 	}
+	if r.DecoyNotice != nil && !r.KeptAsDecoy() {
+		w.t.Fatalf("after %s, %s is no decoy, and has the notice of one", what, r.ID)
+	}
+	knows := known && was.LiveDecoy() && was.DecoyNotice == nil
+	named := func(i Incident) bool { return alertNamed(i, r.ID) }
+	if r.LiveDecoy() && r.DecoyNotice == nil && !knows && !slices.ContainsFunc(w.load().pending(r.ResourceID), named) {
+		w.t.Fatalf("after %s, nobody hears that %s is not protected", what, r.ID)
+	}
 	if (r.State == inventory.Gone) == r.GoneAt.IsZero() {
 		w.t.Fatalf("after %s, %s is %s since %s", what, r.ID, r.State, r.GoneAt)
 	}

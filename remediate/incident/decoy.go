@@ -39,10 +39,6 @@ func differs(settings inventory.Settings, r inventory.Row) bool {
 	return inventory.SameTarget(r.Scope, settings, r.Settings) && !inventory.SameSettings(r.Scope, settings, r.Settings)
 }
 
-// keptAsDecoy reports whether a row is not protected for the one reason that it was taken for
-// a decoy.
-func keptAsDecoy(r inventory.Row) bool { return !r.Protected && !r.Excluded && !r.Held }
-
 // isGuarded reports whether a row is protected, and not from a file alone.
 func isGuarded(r inventory.Row) bool { return r.Protected && !r.Imported }
 
@@ -180,7 +176,7 @@ func (p place) protect() {
 			return isGuarded(other) && differs(other.Settings, r) && !p.shownTogether(r, other)
 		})
 		isDecoy := (mayBeGone || IsDecoy(r.FlowLog, lost)) && !p.isAWSs(r)
-		if keptAsDecoy(r) && !isDecoy {
+		if r.KeptAsDecoy() && !isDecoy {
 			p.setProtected(r, true)
 		}
 	}
@@ -212,7 +208,7 @@ func (p place) protectShown(beside inventory.Settings, shown map[string]inventor
 	lost := p.lost()
 	for _, row := range p.live() {
 		f, isShown := shown[row.ID]
-		if !isShown || !keptAsDecoy(row) || !inventory.SameTarget(row.Scope, beside, row.Settings) {
+		if !isShown || !row.KeptAsDecoy() || !inventory.SameTarget(row.Scope, beside, row.Settings) {
 			continue
 		}
 		if !IsDecoy(f, lost) {

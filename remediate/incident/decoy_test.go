@@ -28,13 +28,13 @@ func TestLateDecoy(t *testing.T) {
 	seenAt := func(at time.Time) func(*Incident) { return func(i *Incident) { i.LastSeenAt = at } }
 	const isGone = `row fl-1: State=gone GoneAt=now`
 	const absent = `fl-1: AbsentAt=now NextAttemptAt=now`
-	const unprotected = `row fl-2: Protected=false`
+	const unprotected = `row fl-2: Protected=false DecoyNotice=(of fl-1, due +5m0s)`
 	play(t, []scenario{
 		{"made after the loss", given(live("fl-1"), pending("fl-1"), live("fl-2", after)), observe(decoy), isGone + `|` + unprotected + `|` + absent},
 		{"a drift, and made since it was last seen", given(gone("fl-1"), pending("fl-1", drifted), live("fl-2", after)), observe(decoy), unprotected + `|` + absent},
 		{"lost as well", given(live("fl-1"), pending("fl-1"), live("fl-2", after), pending("fl-2")), observe(), isGone + `|` + unprotected + `|` + absent},
 		{"I2: two that do the same, both lost as well: neither is the replacement of the other", given(live("fl-1"), pending("fl-1"), live("fl-2", after), pending("fl-2", freezes(rejects)), live("fl-3", after), pending("fl-3", freezes(rejects))), observe(),
-			isGone + `|` + unprotected + `|row fl-3: Protected=false|` + absent},
+			isGone + `|` + unprotected + `|row fl-3: Protected=false DecoyNotice=(of fl-1, due +5m0s)|` + absent},
 		{"I2: the loss is not confirmed", given(live("fl-1"), pending("fl-1"), live("fl-2", after)), observe(flowLog("fl-1"), decoy), `fl-1: AliveSince=now TimesAlive=1 NextAttemptAt=+1s`},
 		{"I6: it came back itself, in the place of another", given(live("fl-1"), pending("fl-1"), live("fl-2", after, func(r *inventory.Row) { r.RootID = "fl-0" })), observe(decoy), isGone + `|` + absent},
 		{"made before the loss", given(live("fl-1"), pending("fl-1", claims(noon.Add(11*time.Second))), live("fl-2", after)), observe(decoy), isGone + `|` + absent},

@@ -102,7 +102,17 @@ func TestApplyFound(t *testing.T) {
 			= new true, learns true
 			new row fl-1: TrafficType=REJECT RootID=fl-1 State=live Protected=true FirstSeenAt=now LastSeenAt=now WrittenAt=now`},
 		{"a decoy of a lost one", given(gone("fl-2"), pending("fl-2")), found(made("fl-1", rejects)),
+			`= new true, learns true | new row fl-1: TrafficType=REJECT RootID=fl-1 State=live DecoyNotice=(of fl-2, due +5m0s) FirstSeenAt=now LastSeenAt=now WrittenAt=now`},
+		{"a decoy of a lost one that a rule waits for", given(gone("fl-2"), pending("fl-2", func(i *Incident) { i.WaitUntil = now.Add(time.Hour) })), found(made("fl-1", rejects)),
+			`= new true, learns true | new row fl-1: TrafficType=REJECT RootID=fl-1 State=live DecoyNotice=(of fl-2, due +1h5m0s) FirstSeenAt=now LastSeenAt=now WrittenAt=now`},
+		{"a decoy that an alert has named", given(gone("fl-2"), blocked("fl-2", Decoy, func(i *Incident) { i.Stuck = &Stuck{Message: "fl-1 is in the way"}; i.StuckNews = false })), found(made("fl-1", rejects)),
 			`= new true, learns true | new row fl-1: TrafficType=REJECT RootID=fl-1 State=live FirstSeenAt=now LastSeenAt=now WrittenAt=now`},
+		{"a decoy that an alert is to name", given(gone("fl-2"), blocked("fl-2", Decoy, func(i *Incident) { i.Stuck, i.StuckNews = &Stuck{Message: "fl-1 is in the way"}, true })), found(made("fl-1", rejects)),
+			`= new true, learns true | new row fl-1: TrafficType=REJECT RootID=fl-1 State=live DecoyNotice=(of fl-2, due +5m0s) FirstSeenAt=now LastSeenAt=now WrittenAt=now`},
+		{"a decoy, where an alert has named another one", given(gone("fl-2"), blocked("fl-2", Decoy, func(i *Incident) { i.Stuck = &Stuck{Message: "fl-11 is in the way"}; i.StuckNews = false })), found(made("fl-1", rejects)),
+			`= new true, learns true | new row fl-1: TrafficType=REJECT RootID=fl-1 State=live DecoyNotice=(of fl-2, due +5m0s) FirstSeenAt=now LastSeenAt=now WrittenAt=now`},
+		{"a decoy that people know of", given(live("fl-1", unprotected, does(rejects)), gone("fl-2"), pending("fl-2")), found(flowLog("fl-1", rejects)),
+			`= new false, learns false`},
 		{"no decoy: what was lost was never seen", given(pending("fl-2", unknown)), found(made("fl-1", rejects)), `
 			= new true, learns true
 			new row fl-1: TrafficType=REJECT RootID=fl-1 State=live Protected=true FirstSeenAt=now LastSeenAt=now WrittenAt=now`},
@@ -120,7 +130,7 @@ func TestApplyFound(t *testing.T) {
 			= new true, learns true
 			new row fl-1: TrafficType=REJECT RootID=fl-1 State=live Protected=true FirstSeenAt=now LastSeenAt=now WrittenAt=now`},
 		{"a decoy of a decoy that a person wants back", given(gone("fl-2", unprotected), pending("fl-2", func(i *Incident) { i.Requested = true })), found(made("fl-1", rejects)),
-			`= new true, learns true | new row fl-1: TrafficType=REJECT RootID=fl-1 State=live FirstSeenAt=now LastSeenAt=now WrittenAt=now`},
+			`= new true, learns true | new row fl-1: TrafficType=REJECT RootID=fl-1 State=live DecoyNotice=(of fl-2, due +5m0s) FirstSeenAt=now LastSeenAt=now WrittenAt=now`},
 		{"no decoy: the other one is back", given(gone("fl-2"), back("fl-2", "fl-3")), found(made("fl-1", rejects)), `
 			= new true, learns true
 			new row fl-1: TrafficType=REJECT RootID=fl-1 State=live Protected=true FirstSeenAt=now LastSeenAt=now WrittenAt=now`},
@@ -189,9 +199,9 @@ func TestCreatedBy(t *testing.T) {
 		{"I2: a rule waits for whom a record named before", given(live("fl-1", madeBy("arn:ci")), waits("arn:ci")), created, `row fl-1: CreatedBy=arn:eve`},
 		{"I2: a rule waits for whom a record names now", given(live("fl-1", madeBy("arn:bob")), waits("arn:eve")), created, ``},
 		{"I2: it counted as AWS's own, in the place of a lost one", given(live("fl-1", does(rejects), madeBy(robot), late), gone("fl-2"), pending("fl-2")), created,
-			`row fl-1: Protected=false CreatedBy=arn:eve`},
+			`row fl-1: Protected=false CreatedBy=arn:eve DecoyNotice=(of fl-2, due +5m0s)`},
 		{"I2: it counted as AWS's own, and was made after the loss", given(live("fl-1", does(rejects), madeBy(robot), young), gone("fl-2"), pending("fl-2")), created,
-			`row fl-1: Protected=false CreatedBy=arn:eve`},
+			`row fl-1: Protected=false CreatedBy=arn:eve DecoyNotice=(of fl-2, due +5m0s)`},
 		{"it counted as AWS's own, and was there before the loss", given(live("fl-1", does(rejects), madeBy(robot)), gone("fl-2"), pending("fl-2")), created, `row fl-1: CreatedBy=arn:eve`},
 		{"it counted as AWS's own, and does the same as the lost one", given(live("fl-1", madeBy(robot), late), gone("fl-2"), pending("fl-2")), created, `row fl-1: CreatedBy=arn:eve`},
 		{"it counted as AWS's own, and is lost itself", given(gone("fl-1", does(rejects), madeBy(robot), late), pending("fl-1", freezes(rejects)), gone("fl-2"), pending("fl-2")), created,
@@ -207,13 +217,36 @@ func TestCreatedBy(t *testing.T) {
 	})
 }
 
+// TestStuckAlerted: an alert takes the notice of the decoy that it names, and of no other.
+func TestStuckAlerted(t *testing.T) {
+	t.Parallel()
+	notice := func(r *inventory.Row) {
+		unprotected(r)
+		r.DecoyNotice = &inventory.DecoyNotice{Of: "fl-9", Due: now}
+	}
+	told := func(i *Incident) { i.Stuck, i.StuckNews = &Stuck{Message: "fl-1 is in the way"}, false }
+	alerted := func(c *Case) string {
+		i, _ := c.Incident("fl-9")
+		c.Rows().StuckAlerted([]Incident{i})
+		return ""
+	}
+	decoys := func(change func(*Incident)) *Case {
+		return given(live("fl-1", does(rejects), notice), live("fl-11", does(rejects), notice), gone("fl-9"), blocked("fl-9", Decoy, told, change))
+	}
+	play(t, []scenario{
+		{"it was named", decoys(func(*Incident) {}), alerted, `row fl-1: DecoyNotice=none`},
+		{"it is to be named", decoys(func(i *Incident) { i.StuckNews = true }), alerted, ``},
+		{"people heard of another reason", decoys(func(i *Incident) { i.LastError = "you are not authorized" }), alerted, ``},
+	})
+}
+
 func TestApprove(t *testing.T) {
 	t.Parallel()
 	approve := func(c *Case) string { c.Rows().Approve("fl-1"); return "" }
 	play(t, []scenario{
 		{"held", given(live("fl-1", held)), approve, `row fl-1: Protected=true Held=false`},
 		{"held and excluded", given(live("fl-1", held, excluded)), approve, `row fl-1: Held=false`},
-		{"held, and a decoy", given(live("fl-1", held, does(rejects)), gone("fl-2"), pending("fl-2")), approve, `row fl-1: Held=false`},
+		{"held, and a decoy", given(live("fl-1", held, does(rejects)), gone("fl-2"), pending("fl-2")), approve, `row fl-1: Held=false DecoyNotice=(of fl-2, due +5m0s)`},
 		{"gone", given(gone("fl-1", held)), approve, `row fl-1: Held=false`},
 		{"not held", given(live("fl-1", unprotected)), approve, ``},
 		{"unknown", given(), approve, ``},
@@ -228,7 +261,7 @@ func TestExclude(t *testing.T) {
 		{"outside of the destinations", given(live("fl-1"), outside), exclude, `row fl-1: Protected=false Excluded=true`},
 		{"within the destinations again", given(live("fl-1", excluded)), exclude, `row fl-1: Protected=true Excluded=false`},
 		{"within the destinations again, but a decoy", given(live("fl-1", excluded, does(rejects)), gone("fl-2"), pending("fl-2")), exclude,
-			`row fl-1: Excluded=false`},
+			`row fl-1: Excluded=false DecoyNotice=(of fl-2, due +5m0s)`},
 		{"gone", given(gone("fl-1"), outside), exclude, ``},
 		{"unknown", given(outside), exclude, ``},
 	})

@@ -14,6 +14,7 @@ import (
 // RowFromCopy is a row of a copy, as far as it counts.
 func RowFromCopy(r inventory.Row) inventory.Row {
 	r.EndRelease()
+	r.DecoyNotice = nil // the next refresh decides whether it is a decoy
 	if !r.Protected {
 		// A decoy, or outside of inventory.destinations: the next refresh decides about
 		// each row that is excluded and should not be.

@@ -7,6 +7,22 @@ import (
 	"flowkeeper/inventory"
 )
 
+// TestADecoyOfACopyIsDecidedAnew: what a copy says of it, the alert does not say.
+func TestADecoyOfACopyIsDecidedAnew(t *testing.T) {
+	t.Parallel()
+	row := RowFromCopy(inventory.Row{State: inventory.Live, DecoyNotice: &inventory.DecoyNotice{Of: "forged"}})
+	row.FlowLog, row.RootID = flowLog("fl-1", rejects), "fl-1"
+	c := given(gone("fl-2"), pending("fl-2"))
+	c.Load([]inventory.Row{row}, nil)
+	if row.DecoyNotice != nil {
+		t.Error("the copy's notice counts")
+	}
+	c.Rows().Exclude("fl-1")
+	if row, _ := c.Row("fl-1"); row.Protected || row.DecoyNotice == nil || row.DecoyNotice.Of != "fl-2" {
+		t.Errorf("%+v", row)
+	}
+}
+
 // TestAdopt is what an incident of a copy becomes, by the row beside it.
 func TestAdopt(t *testing.T) {
 	t.Parallel()

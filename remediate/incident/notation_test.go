@@ -319,6 +319,11 @@ func value(v any) string {
 			return "nobody"
 		}
 		return path.Base(v.ARN)
+	case *inventory.DecoyNotice:
+		if v == nil {
+			return "none"
+		}
+		return fmt.Sprintf("(of %s, due %s)", cmp.Or(v.Of, "another"), value(v.Due))
 	case *SentCall:
 		if v == nil {
 			return "none"

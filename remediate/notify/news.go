@@ -41,10 +41,11 @@ type News struct {
 	Held      []inventory.Row // they are held because of their destination
 	Failing   []inventory.Row // their delivery fails
 	Working   []inventory.Row // their delivery works again
+	Decoys    []inventory.Row // they are not protected, because they count as decoys
 }
 
-// NewsOf sorts rows that are [inventory.Row.NoticePending].
-func NewsOf(rows []inventory.Row) (n News) {
+// NewsOf sorts rows that are [inventory.Row.NoticePending], or whose [incident.DecoyNoticeDue].
+func NewsOf(rows []inventory.Row, now time.Time) (n News) {
 	for _, row := range rows {
 		switch {
 		case row.NewDestination && row.Held:
@@ -59,6 +60,10 @@ func NewsOf(rows []inventory.Row) (n News) {
 		default:
 			n.Working = append(n.Working, row)
 		}
+		if incident.DecoyNoticeDue(row, now) {
+			n.Decoys = append(n.Decoys, row)
+			row.DecoyNotice = nil
+		}
 		row.NewDestination, row.FailingAlerted = false, row.Failing()
 		n.Rows = append(n.Rows, row)
 	}
@@ -71,7 +76,7 @@ func (n News) Alerts(s inventory.Scope, over bool, now time.Time) (out []alert.A
 	for _, x := range []struct {
 		rows  []inventory.Row
 		about func(inventory.Scope, []inventory.Row, time.Time) alert.Alert
-	}{{n.Held, heldDestinations}, {n.Elsewhere, newDestinations}, {n.Failing, deliveryFails}, {n.Working, deliveryWorks}} {
+	}{{n.Held, heldDestinations}, {n.Elsewhere, newDestinations}, {n.Decoys, decoys}, {n.Failing, deliveryFails}, {n.Working, deliveryWorks}} {
 		if len(x.rows) > 0 {
 			out = append(out, x.about(s, x.rows, now))
 		}
@@ -126,6 +131,35 @@ func newDestinations(s inventory.Scope, rows []inventory.Row, now time.Time) ale
 	a.Advice = "if that destination is not yours, delete the flow log (aws ec2 delete-flow-logs): it sends data about your traffic there. The setting inventory.destinations decides whether it is protected"
 	return a
 }
+
+// decoys is the alert that flow logs are not protected, because they stand in the place of others,
+// where no other alert has said so.
+func decoys(s inventory.Scope, rows []inventory.Row, now time.Time) alert.Alert {
+	a := ScopeAlert(s, alert.Tamper, alert.High, rows, now) // sorts rows
+	a.ID, a.Source = alert.ID(a.ID, rows[0].ID), incident.ByDrift
+	for n, row := range rows {
+		f := &a.FlowLogs[n]
+		f.DifferencesFound, f.Advice = row.DecoyNotice.Differences, "it stands in the place of "+placeOf(row)
+		if row.State == inventory.Gone {
+			f.Advice += ", and is gone by now"
+		}
+	}
+	first, lost := rows[0], rows[0].DecoyNotice.Of
+	a.Target = first.ID
+	a.Cause = "Not protected: " + first.ID + " stands in the place of " + placeOf(first)
+	delete, release := "delete it (aws ec2 delete-flow-logs --flow-log-ids "+first.ID+")", "`flowkeeper inventory release "+cmp.Or(lost, "ID")+"`"
+	if len(rows) > 1 {
+		a.Target = ""
+		a.Cause = fmt.Sprintf("Not protected: %d flow logs stand in the place of others, %s in that of %s", len(rows), first.ID, placeOf(first))
+		delete, release = "delete each (aws ec2 delete-flow-logs --flow-log-ids ID)", "`flowkeeper inventory release ID` with the ID of the other one"
+	}
+	a.Advice = "if nobody you trust made it, " + delete + ": AWS may refuse to restore the other one while it is there. " +
+		"If it is wanted instead of the other one, run " + release + ": then it is protected. If both are wanted, let the other one come back"
+	return a
+}
+
+// placeOf names the flow log in whose place a row stands.
+func placeOf(row inventory.Row) string { return cmp.Or(row.DecoyNotice.Of, "another flow log") }
 
 // deliveryFails is the alert that AWS can't deliver what flow logs record.
 func deliveryFails(s inventory.Scope, rows []inventory.Row, now time.Time) alert.Alert {

@@ -3,6 +3,7 @@ package notify_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"flowkeeper/alert"
 	"flowkeeper/inventory"
@@ -40,7 +41,7 @@ func TestNews(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			n := notify.NewsOf(tt.rows)
+			n := notify.NewsOf(tt.rows, noon)
 			for k, r := range n.Rows {
 				if r.NoticePending() || r.ID != tt.rows[k].ID {
 					t.Errorf("row %d is not noted as alerted: %+v", k, r)
@@ -59,10 +60,46 @@ func TestNews(t *testing.T) {
 	}
 }
 
+// TestDecoysAreAlertedWhenDue: in one alert, with what to do about the first; those that are not due
+// keep their notice.
+func TestDecoysAreAlertedWhenDue(t *testing.T) {
+	t.Parallel()
+	decoy := func(of string, due time.Time) func(*inventory.Row) {
+		return func(r *inventory.Row) {
+			r.Protected, r.DecoyNotice = false, &inventory.DecoyNotice{Of: of, Differences: []string{"x"}, Due: due}
+		}
+	}
+	young := row("fl-3", decoy("fl-9", noon.Add(time.Minute)))
+	young.NewDestination = true
+	vanished := row("fl-4", decoy("", noon.Add(30*time.Hour))) // before the clock went back
+	vanished.State = inventory.Gone
+	n := notify.NewsOf([]inventory.Row{row("fl-2", decoy("fl-9", noon)), vanished, row("fl-1", decoy("fl-8", noon.Add(-time.Hour))), young}, noon)
+	for _, r := range n.Rows {
+		if (r.DecoyNotice != nil) != (r.ID == "fl-3") {
+			t.Errorf("%s: %+v", r.ID, r.DecoyNotice)
+		}
+	}
+	alerts := n.Alerts(scope, false, noon)
+	if len(alerts) != 2 || len(alerts[1].FlowLogs) != 3 {
+		t.Fatalf("%+v", alerts)
+	}
+	a := alerts[1]
+	if want := "Not protected: 3 flow logs stand in the place of others, fl-1 in that of fl-8"; a.Cause != want || a.Kind != alert.Tamper || a.Level != alert.High || a.Target != "" {
+		t.Errorf("%+v", a)
+	}
+	if a.FlowLogs[2].Advice != "it stands in the place of another flow log, and is gone by now" || a.FlowLogs[0].DifferencesFound[0] != "x" {
+		t.Errorf("%+v", a.FlowLogs)
+	}
+	again := notify.NewsOf([]inventory.Row{row("fl-5", decoy("fl-9", noon))}, noon).Alerts(scope, false, noon)
+	if again[0].ID == a.ID {
+		t.Error("the next thousand at the same time would be taken for the first")
+	}
+}
+
 func TestNewDestinationsAreCounted(t *testing.T) {
 	t.Parallel()
 	isNew := func(r *inventory.Row) { r.NewDestination = true }
-	a := notify.NewsOf([]inventory.Row{row("fl-2", isNew), row("fl-1", isNew)}).Alerts(scope, false, noon)[0]
+	a := notify.NewsOf([]inventory.Row{row("fl-2", isNew), row("fl-1", isNew)}, noon).Alerts(scope, false, noon)[0]
 	if want := "arn:aws:s3:::fl-1 and 1 more"; a.Cause != want || a.FlowLogs[0].FlowLogID != "fl-1" {
 		t.Errorf("the cause is %q, want %q", a.Cause, want)
 	}
@@ -79,14 +116,14 @@ func TestHeldDestinationsHaveTheCommand(t *testing.T) {
 	}
 	rows := []inventory.Row{row("fl-1", at("arn:aws:s3:::b/x")), row("fl-2", at("arn:aws:s3:::b/$(y)")), row("fl-3", at("arn:aws:logs:eu-west-1:9:log-group:/vpc")),
 		row("fl-4", func(r *inventory.Row) { r.NewDestination = true })}
-	alerts := notify.NewsOf(rows).Alerts(scope, false, noon)
+	alerts := notify.NewsOf(rows, noon).Alerts(scope, false, noon)
 	if len(alerts) != 2 || alerts[0].ID == alerts[1].ID || alerts[0].DedupKey == alerts[1].DedupKey || len(alerts[0].FlowLogs) != 3 {
 		t.Fatalf("%+v", alerts)
 	}
 	if want := "`flowkeeper inventory approve arn:aws:logs:eu-west-1:9:log-group:/vpc arn:aws:s3:::b`"; !strings.Contains(alerts[0].Advice, want) {
 		t.Errorf("%s is not in %s", want, alerts[0].Advice)
 	}
-	alerts = notify.NewsOf([]inventory.Row{row("fl-1", at("arn:aws:logs:eu-west-1:9:log-group:`x`"))}).Alerts(scope, false, noon)
+	alerts = notify.NewsOf([]inventory.Row{row("fl-1", at("arn:aws:logs:eu-west-1:9:log-group:`x`"))}, noon).Alerts(scope, false, noon)
 	if strings.Contains(alerts[0].Advice, "x`") || !strings.Contains(alerts[0].Advice, "inventory list --held") {
 		t.Errorf("%s", alerts[0].Advice)
 	}

@@ -1,0 +1,93 @@
+package incident
+
+import (
+	"time"
+
+	"flowkeeper/inventory"
+)
+
+// putRow changes a row. One that comes to count as a decoy gets a notice, and one that does not
+// any more loses it.
+func (c *Case) putRow(row inventory.Row) {
+	was, known := c.Row(row.ID)
+	switch {
+	case row.LiveDecoy() && !(known && was.LiveDecoy()):
+		row.DecoyNotice = decoyNotice(c.place(row.ResourceID), row)
+	case row.State == inventory.Live && !row.LiveDecoy():
+		row.DecoyNotice = nil
+	case row.State == inventory.Gone:
+		if _, reported := c.Incident(row.ID); reported || !row.KeptAsDecoy() { // the alert of its deletion names it
+			row.DecoyNotice = nil
+		}
+	}
+	c.Tables.putRow(row)
+}
+
+// decoyNotice is the notice of a flow log that has just come to count as a decoy; nil if there was
+// an alert that it prevents a restore. It is not due before people would be alerted that the
+// lost one is not back: what a rule waits for, or a record explains, is protected by then, and so
+// is what AWS shows beside the one that came back.
+func decoyNotice(p place, row inventory.Row) *inventory.DecoyNotice {
+	for _, i := range p.c.pending(p.resource) {
+		if alertNamed(i, row.ID) {
+			return nil
+		}
+	}
+	n := &inventory.DecoyNotice{Due: p.c.Now}
+	stands := func(id string, settings inventory.Settings) {
+		if n.Of == "" && id != row.ID && differs(settings, row) {
+			n.Of, n.Differences = id, inventory.Differences(row.Scope, settings, row.Settings)
+		}
+	}
+	for _, i := range p.lost() {
+		if i.Known {
+			stands(i.FlowLogID, i.Frozen)
+			n.Due = Later(n.Due, i.WaitUntil)
+		}
+	}
+	for _, r := range p.live() {
+		if isGuarded(r) {
+			stands(r.ID, r.Settings)
+		}
+	}
+	n.Due = n.Due.Add(OverdueAfter)
+	return n
+}
+
+// alertNamed reports whether an alert that an incident is blocked has named a flow log as what
+// prevents the restore: as the reason that was noted for the alert, and in the words of that, which are
+// of the time when it was sent.
+func alertNamed(i Incident, id string) bool {
+	said := i.Why()
+	return i.Stuck != nil && !i.StuckNews && names(i.Stuck.Message, id) && names(said.Message+" "+said.Advice, id)
+}
+
+// StuckAlerted notes that alerts have said why incidents are stuck, and so have named the decoys
+// that prevent their restores.
+func (r Rows) StuckAlerted(incidents []Incident) {
+	for _, i := range incidents {
+		for _, row := range r.c.Live(i.ResourceID) {
+			if alertNamed(i, row.ID) {
+				r.DecoyAlerted(row.ID)
+			}
+		}
+	}
+}
+
+// DecoyAlerted notes that an alert has named a flow log as a decoy.
+func (r Rows) DecoyAlerted(id string) {
+	if row, ok := r.c.Row(id); ok && row.DecoyNotice != nil {
+		row.DecoyNotice = nil
+		r.c.putRow(row)
+	}
+}
+
+// DecoyNoticeDue reports whether the notice of a row is due. A clock that went back may have made
+// it later than any wait.
+func DecoyNoticeDue(row inventory.Row, now time.Time) bool {
+	n := row.DecoyNotice
+	return n != nil && (!n.Due.After(now) || n.Due.After(now.Add(FarthestNotice)))
+}
+
+// FarthestNotice is longer than a notice waits: a rule waits for a day at most.
+const FarthestNotice = 25 * time.Hour
