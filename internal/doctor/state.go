@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/robfig/cron/v3"
@@ -162,6 +163,10 @@ func (m *machine) restorable(context.Context) (out []finding) {
 		out = append(out, finding{Warn, fmt.Sprintf("%s held: what delivers to a place that nobody has approved is not protected", plural(n, "flow log is", "flow logs are")),
 			"flowkeeper inventory list --held names them; if the place is yours: flowkeeper inventory approve DESTINATION"})
 	}
+	if n := facts.counts.Decoys; n > 0 {
+		out = append(out, finding{Warn, fmt.Sprintf("%s not protected and would not be restored: each stands in the place of a lost flow log and differs from it (%s)", plural(n, "flow log is", "flow logs are"), firstOf(facts.counts.FirstDecoys, n)),
+			"flowkeeper inventory show ID; delete it if nobody you trust made it. If it is wanted instead of the lost one: flowkeeper inventory release ID, with the ID of the lost one"})
+	}
 	if n := facts.counts.Incidents["blocked"]; n > 0 {
 		out = append(out, finding{Fail, fmt.Sprintf("%s blocked: what was deleted stays gone until a person helps", plural(n, "incident is", "incidents are")), "flowkeeper incidents list --state blocked"})
 	}
@@ -175,6 +180,15 @@ func (m *machine) restorable(context.Context) (out []finding) {
 		return findings(finding{Warn, "nothing is protected", "see inventory.regions, inventory.destinations and accounts: is this where your flow logs are?"})
 	}
 	return findings(fine("%d by the last rehearsal, %d not rehearsed yet", yes, unknown))
+}
+
+// firstOf are the first IDs, and how many more there are.
+func firstOf(ids []string, all int) string {
+	s := strings.Join(ids, ", ")
+	if more := all - len(ids); more > 0 {
+		s += fmt.Sprintf(" and %d more", more)
+	}
+	return s
 }
 
 // telemetryRules reports how many flow logs of a scope CloudWatch's telemetry rules made, as

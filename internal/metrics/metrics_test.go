@@ -129,6 +129,35 @@ func TestMetricsOutliveTheStateFile(t *testing.T) {
 	}
 }
 
+// TestWhatCountsAsADecoyIsCounted: those that are there.
+func TestWhatCountsAsADecoyIsCounted(t *testing.T) {
+	t.Parallel()
+	s, err := store.Open(t.Context(), filepath.Join(t.TempDir(), "state.db"), store.Options{Daemon: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	scope := inventory.Scope{Account: "111122223333", Region: "eu-west-1"}
+	if err := s.Update(t.Context(), func(tx *store.Tx) error {
+		for id, state := range map[string]inventory.State{"fl-1": inventory.Live, "fl-2": inventory.Gone} {
+			if err := tx.PutFlowLog(inventory.Row{FlowLog: inventory.FlowLog{ID: id, Scope: scope}, RootID: id, State: state}); err != nil {
+				return err
+			}
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	w := httptest.NewRecorder()
+	scrape := &Scrape{Meters: New(), Store: s, Version: "1", Log: slog.New(slog.DiscardHandler), AlertRefreshed: func() int { return 0 },
+		Current:  func(m map[inventory.Scope]time.Time) map[inventory.Scope]time.Time { return m },
+		Accounts: func(context.Context) (Accounts, error) { return Accounts{}, nil }}
+	scrape.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	if !strings.Contains(w.Body.String(), "flowkeeper_flow_logs_unprotected 1\n") {
+		t.Error(w.Body.String())
+	}
+}
+
 // TestAQueueThatNeverAnsweredHasASeries: the alerting rule asks for its rate.
 func TestAQueueThatNeverAnsweredHasASeries(t *testing.T) {
 	t.Parallel()

@@ -22,6 +22,7 @@ var (
 	restorableMetric = prometheus.NewDesc("flowkeeper_restorable",
 		"Protected flow logs that are not released, by whether the last rehearsal showed that AWS would allow their restore (yes, no; unknown: not rehearsed yet).", []string{"answer"}, nil)
 	releasedMetric  = prometheus.NewDesc("flowkeeper_flow_logs_released", "Flow logs that a release lets be deleted without being restored; not among the restorable.", nil, nil)
+	decoysMetric    = prometheus.NewDesc("flowkeeper_flow_logs_unprotected", "Flow logs that would not be restored because they count as decoys.", nil, nil)
 	heldMetric      = prometheus.NewDesc("flowkeeper_flow_logs_held", "Flow logs that are not protected because nobody has approved where they deliver.", nil, nil)
 	pendingMetric   = prometheus.NewDesc("flowkeeper_alerts_pending", "Alerts that a sink has not got yet.", []string{"sink"}, nil)
 	parkedMetric    = prometheus.NewDesc("flowkeeper_alerts_parked", "Alerts that were given up after days, by the sink that did not take them.", []string{"sink"}, nil)
@@ -32,7 +33,7 @@ var (
 	listedMetric    = prometheus.NewDesc("flowkeeper_organization_list_last_success_timestamp_seconds", "When the accounts of the organisation were last listed; 0: never. Only where organization.role_name is set.", nil, nil)
 	sizeMetric      = prometheus.NewDesc("flowkeeper_state_bytes", "Size of the state file.", nil, nil)
 
-	stored = []*prometheus.Desc{flowLogsMetric, incidentsMetric, restorableMetric, releasedMetric, heldMetric, pendingMetric, parkedMetric, refreshedMetric, scopesMetric, oldestMetric, accountsMetric, listedMetric, sizeMetric}
+	stored = []*prometheus.Desc{flowLogsMetric, incidentsMetric, restorableMetric, releasedMetric, heldMetric, decoysMetric, pendingMetric, parkedMetric, refreshedMetric, scopesMetric, oldestMetric, accountsMetric, listedMetric, sizeMetric}
 )
 
 // scrape is as long as one may take.
@@ -140,5 +141,6 @@ func (s *Scrape) Collect(to chan<- prometheus.Metric) {
 	}
 	gauge(releasedMetric, float64(n.Released.FlowLogs))
 	gauge(heldMetric, float64(n.Held))
+	gauge(decoysMetric, float64(n.Decoys))
 	gauge(sizeMetric, float64(n.Size))
 }

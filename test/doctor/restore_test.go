@@ -152,13 +152,18 @@ func TestRestorable(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			row.Protected = false
+			row.Protected, row.Excluded = false, true
 			if err := tx.PutFlowLog(row); err != nil {
 				return err
 			}
 		}
 		return nil
 	}).expect(t, "restorable", doctor.Warn, "nothing is protected")
+	examined(func(tx *store.Tx) error {
+		row, _, err := tx.FlowLog(scope, "fl-000000a1")
+		row.Protected = false
+		return errors.Join(err, tx.PutFlowLog(row))
+	}).expect(t, "restorable", doctor.Warn, "1 flow log is not protected and would not be restored", "(fl-000000a1)", "flowkeeper inventory release ID")
 }
 
 func TestTelemetryRules(t *testing.T) {
