@@ -38,7 +38,8 @@ type NewsTx interface {
 const mostNews = 1000
 
 // notifyNews alerts of what the snapshot has learned: a destination never seen before, a
-// delivery that fails, or works again; and what is not protected, because it counts as a decoy. It is one commit with the note that this was alerted.
+// delivery that fails, or works again; and what is not protected, because it counts as a decoy. It is one
+// commit with the note that this was alerted.
 func (n notifier) notifyNews(ctx context.Context) error {
 	s := n.store.scope
 	for {
