@@ -141,13 +141,13 @@ func plain(text string, campaigns map[string]string) string {
 
 // tables are the rows of each table, but for numbers that only order them, and the
 // name that the file gave itself. Those of flow logs are shown unpacked, with the text of
-// their targets, and without the index of those that fail.
+// their targets, and without the indexes of those that fail and of decoys.
 func (p *play) tables(path string) (out [][]string) {
 	db := p.look(path)
 	defer db.Close()
 	shown := map[string]string{"flow_logs body": "unpacked(body)", "flow_logs target": "(SELECT t.needs FROM targets t WHERE t.num = target)"}
 	for _, table := range p.strings(db, `SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%' AND name NOT IN ('facts', 'targets') ORDER BY name`) {
-		columns := p.strings(db, `SELECT name FROM pragma_table_info(?1) WHERE NOT (name = 'num' OR name = 'alert' AND ?1 = 'deliveries' OR name = 'failing') ORDER BY cid`, table)
+		columns := p.strings(db, `SELECT name FROM pragma_table_info(?1) WHERE NOT (name = 'num' OR name = 'alert' AND ?1 = 'deliveries' OR name IN ('failing', 'decoy')) ORDER BY cid`, table)
 		quoted := make([]string, len(columns))
 		for n, c := range columns {
 			quoted[n] = "quote(" + cmp.Or(shown[table+" "+c], c) + ")"
