@@ -365,3 +365,161 @@ func TestADecoyIsAlertedOnce(t *testing.T) {
 		})
 	}
 }
+
+// TestADecoyShownAfterTheRestore: no record says who made it, and the first refresh that shows it comes
+// when the other one is back. It is protected as soon as refreshes show both for long enough.
+func TestADecoyShownAfterTheRestore(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	s.world.Configure(func(e *fakeaws.EC2Settings) { e.Guard = fakeaws.NoGuard })
+	id := s.protect(1)[0]
+	f := s.attack(id)
+	s.now = s.now.Add(time.Second)
+	other := s.plant("vpc-1", rejects)
+	s.now = s.now.Add(5 * time.Second)
+	s.hear(f)
+	s.pass(12 * time.Minute)
+	s.is(id, incident.Verified, "")
+	s.refresh()
+	s.pass(15 * time.Minute)
+	s.refresh()
+	if !s.row(other).Protected {
+		t.Error("it is not protected")
+	}
+	s.wantAlerts(alert.Tamper, 0)
+}
+
+// TestADecoyThatDoesNotDeliver: what is not protected may fail. Once it is protected, people are alerted,
+// also if they heard before that it was not.
+func TestADecoyThatDoesNotDeliver(t *testing.T) {
+	t.Parallel()
+	for name, heard := range map[string]bool{"protected before the alert": false, "after it": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, id := protectedOne(t)
+			s.world.AllowDuplicates(true)
+			s.world.Deny("flowkeeper", "CreateFlowLogs")
+			s.hear(s.attack(id))
+			decoy := s.plant("vpc-1", rejects)
+			s.world.FailDelivery(account, region, decoy, "Access error")
+			s.refresh()
+			if heard {
+				s.pass(20 * time.Minute)
+				s.refresh()
+				s.wantAlerts(alert.Tamper, 1)
+			}
+			_, err := s.r.LetGo(t.Context(), scope, id, "")
+			s.must(err)
+			for range 2 {
+				s.pass(20 * time.Minute)
+				s.refresh()
+			}
+			if !s.row(decoy).Protected {
+				t.Error("it is not protected")
+			}
+			s.wantAlerts(alert.Pipeline, 1)
+		})
+	}
+}
+
+// TestANoticeWaitsForARule: a refresh finds what a principal has replaced before the records come that
+// name him, for whom a rule waits.
+func TestANoticeWaitsForARule(t *testing.T) {
+	t.Parallel()
+	s := ruled(t, mallory, incident.Wait, 30*time.Minute)
+	id, _ := s.protectTwo()
+	f := s.attack(id)
+	s.now = s.now.Add(time.Second)
+	other := s.plant("vpc-1", rejects)
+	s.refresh()
+	s.pass(time.Minute)
+	s.hear(f)
+	s.hear(s.made(other))
+	s.pass(12 * time.Minute)
+	s.refresh()
+	s.pass(time.Hour)
+	s.refresh()
+	s.is(id, incident.Closed, incident.Replaced)
+	s.wantAlerts(alert.Tamper, 0)
+}
+
+// TestANoticeWaitsForNoOtherRule: what a rule waits for is another flow log of the resource.
+func TestANoticeWaitsForNoOtherRule(t *testing.T) {
+	t.Parallel()
+	s := ruled(t, terraformRole, incident.Wait, 12*time.Hour)
+	s.world.AddDestination("arn:aws:s3:::other")
+	id := s.plant("vpc-1", nil)
+	second := s.plant("vpc-1", func(f *fakeaws.FlowLog) { f.LogDestination = "arn:aws:s3:::other" })
+	s.learn()
+	s.world.AllowDuplicates(true)
+	s.world.Deny("flowkeeper", "CreateFlowLogs")
+	s.hear(as(s.attack(second), terraformRole))
+	s.hear(s.attack(id))
+	s.pass(10 * time.Second)
+	s.plant("vpc-1", rejects)
+	s.refresh()
+	s.pass(time.Hour)
+	s.refresh()
+	s.wantAlerts(alert.Tamper, 1)
+}
+
+const terraformRole = "arn:aws:iam::111122223333:role/terraform"
+
+// TestADecoyFoundGone: a refresh finds it gone before the record of its deletion, whose alert names it.
+func TestADecoyFoundGone(t *testing.T) {
+	t.Parallel()
+	s, id := protectedOne(t)
+	s.world.AllowDuplicates(true)
+	s.world.Deny("flowkeeper", "CreateFlowLogs")
+	s.hear(s.attack(id))
+	decoy := s.plant("vpc-1", rejects)
+	s.refresh()
+	s.pass(3 * time.Minute)
+	f := s.attack(decoy)
+	s.refresh()
+	s.hear(f)
+	s.pass(time.Hour)
+	s.refresh()
+	s.wantAlerts(alert.Deletion, 2)
+	s.wantAlerts(alert.Tamper, 0)
+}
+
+// TestAReplacementThatIsReplaced: for whom a rule waits makes a second one in the place of the first.
+func TestAReplacementThatIsReplaced(t *testing.T) {
+	t.Parallel()
+	s := ruled(t, terraformRole, incident.Wait, 30*time.Minute)
+	id, _ := s.protectTwo()
+	s.hear(as(s.attack(id), terraformRole))
+	first := s.plant("vpc-1", rejects)
+	s.hear(as(s.made(first), terraformRole))
+	s.pass(4 * time.Minute)
+	f := as(s.attack(first), terraformRole)
+	second := s.plant("vpc-1", func(f *fakeaws.FlowLog) { f.TrafficType = "ACCEPT" })
+	s.refresh()
+	s.hear(f)
+	s.hear(as(s.made(second), terraformRole))
+	s.pass(2 * time.Hour)
+	s.refresh()
+	s.is(id, incident.Closed, incident.Replaced)
+	s.wantAlerts(alert.Tamper, 0)
+}
+
+// TestANoticeWhenTheClockGoesBack: the clock is ten hours ahead when a refresh shows a decoy, and is put
+// right then.
+func TestANoticeWhenTheClockGoesBack(t *testing.T) {
+	t.Parallel()
+	s, id := protectedOne(t)
+	s.world.AllowDuplicates(true)
+	s.world.Deny("flowkeeper", "CreateFlowLogs")
+	s.hear(s.attack(id))
+	right := s.now
+	s.plant("vpc-1", rejects)
+	s.now = s.now.Add(10 * time.Hour)
+	s.refresh()
+	s.now = right.Add(time.Minute)
+	s.crash()
+	s.refresh()
+	s.pass(10 * time.Minute)
+	s.refresh()
+	s.wantAlerts(alert.Tamper, 1)
+}

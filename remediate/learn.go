@@ -62,11 +62,19 @@ func (tx scopeTx) destination(f inventory.FlowLog, since time.Time, mayHold bool
 }
 
 // relearn makes incidents due whose flow log the snapshot has come to know,
-// or will not any more: called after every refresh.
+// or will not any more, and protects the decoys that AWS shows beside what they stood in the
+// place of: called after every refresh.
 func relearn(tx scopeTx) error {
 	unknown, err := tx.UnknownOpen(tx.scope, 1000)
 	if err != nil {
 		return err
 	}
-	return tx.changeEach(unknown, func(c *incident.Case, id string) { c.Rows().Relearn(id) })
+	if err := tx.changeEach(unknown, func(c *incident.Case, id string) { c.Rows().Relearn(id) }); err != nil {
+		return err
+	}
+	decoys, err := tx.Decoys(tx.scope, 1000)
+	if err != nil {
+		return err
+	}
+	return tx.changeEach(decoys, func(c *incident.Case, id string) { c.Rows().ShownBeside(id) })
 }

@@ -177,6 +177,7 @@ func TestProtectedRowsAreFoundByTheirTarget(t *testing.T) {
 		{pendingNotices, "SEARCH flow_logs USING COVERING INDEX flow_logs_untold (account=? AND region=?)"},
 		{pendingNotices, "SEARCH flow_logs USING COVERING INDEX flow_logs_decoy (account=? AND region=? AND decoy>?)"},
 		{liveTo, "SEARCH f USING COVERING INDEX flow_logs_target (target=?)"},
+		{decoysOf, "SEARCH flow_logs USING INDEX flow_logs_decoy (account=? AND region=? AND decoy>?)"},
 	} {
 		args := []any{"a", "r", "x", 1, 1}
 		if plan := explain(t, s, c.query, args[:min(strings.Count(c.query, "?"), len(args))]...); !slices.Contains(plan, c.reads) {

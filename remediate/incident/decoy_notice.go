@@ -33,7 +33,7 @@ func decoyNotice(p place, row inventory.Row) *inventory.DecoyNotice {
 			return nil
 		}
 	}
-	n := &inventory.DecoyNotice{Due: p.c.Now}
+	n := &inventory.DecoyNotice{Due: p.noticeDue(row)}
 	stands := func(id string, settings inventory.Settings) {
 		if n.Of == "" && id != row.ID && differs(settings, row) {
 			n.Of, n.Differences = id, inventory.Differences(row.Scope, settings, row.Settings)
@@ -42,7 +42,6 @@ func decoyNotice(p place, row inventory.Row) *inventory.DecoyNotice {
 	for _, i := range p.lost() {
 		if i.Known {
 			stands(i.FlowLogID, i.Frozen)
-			n.Due = Later(n.Due, i.WaitUntil)
 		}
 	}
 	for _, r := range p.live() {
@@ -50,8 +49,32 @@ func decoyNotice(p place, row inventory.Row) *inventory.DecoyNotice {
 			stands(r.ID, r.Settings)
 		}
 	}
-	n.Due = n.Due.Add(OverdueAfter)
 	return n
+}
+
+// noticeDue is when a notice of now is due: once people would be alerted that what was lost there is not back.
+func (p place) noticeDue(row inventory.Row) time.Time {
+	at := p.c.Now
+	for _, i := range p.lost() {
+		if i.Known && inventory.SameTarget(row.Scope, i.Frozen, row.Settings) {
+			at = Later(at, i.WaitUntil)
+		}
+	}
+	return at.Add(OverdueAfter)
+}
+
+// noticesAfter has the notices of decoys in the place of a lost flow log wait for what a rule
+// gives time to: a record may have brought the rule.
+func (p place) noticesAfter(lost Incident) {
+	due := lost.WaitUntil.Add(OverdueAfter)
+	for _, row := range p.live() {
+		if n := row.DecoyNotice; n != nil && lost.Pending() && due.After(n.Due) && inventory.SameTarget(row.Scope, lost.Frozen, row.Settings) {
+			later := *n
+			later.Due = due
+			row.DecoyNotice = &later
+			p.c.putRow(row)
+		}
+	}
 }
 
 // alertNamed reports whether an alert that an incident is blocked has named a flow log as what

@@ -165,3 +165,23 @@ func (r Rows) Exclude(id string) {
 		c.place(row.ResourceID).protect()
 	}
 }
+
+// ShownBeside protects a decoy if complete refreshes show it beside the other one. If not, its
+// notice is due no later than one of now would be: the clock may have gone back since.
+func (r Rows) ShownBeside(id string) {
+	row, ok := r.c.Row(id)
+	if !ok {
+		return
+	}
+	p := r.c.place(row.ResourceID)
+	p.protect()
+	if row, _ = r.c.Row(id); row.DecoyNotice == nil {
+		return
+	}
+	if due := p.noticeDue(row); due.Before(row.DecoyNotice.Due) {
+		earlier := *row.DecoyNotice
+		earlier.Due = due
+		row.DecoyNotice = &earlier
+		r.c.putRow(row)
+	}
+}

@@ -58,6 +58,10 @@ func (c *Case) record(id string, rec Record, row inventory.Row, known bool) (i I
 	}
 	c.place(row.ResourceID).wakeBlocked() // it may have been in their way
 	c.Put(i)
+	c.place(row.ResourceID).noticesAfter(i)
+	if known && row.State == inventory.Gone && row.DecoyNotice != nil {
+		c.putRow(row) // the alert of its deletion names it
+	}
 	c.Effects.addHistory(id, Entry{At: c.Now, State: i.State, Reason: i.Reason, Text: "named by a record of DeleteFlowLogs",
 		EventID: rec.EventID, Claim: ClaimOf(&rec.Actor, rec.Time), Actor: BoundActor(rec.Actor)})
 	return i, news

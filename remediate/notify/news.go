@@ -64,7 +64,10 @@ func NewsOf(rows []inventory.Row, now time.Time) (n News) {
 			n.Decoys = append(n.Decoys, row)
 			row.DecoyNotice = nil
 		}
-		row.NewDestination, row.FailingAlerted = false, row.Failing()
+		row.NewDestination = false
+		if row.Protected {
+			row.FailingAlerted = row.Failing()
+		}
 		n.Rows = append(n.Rows, row)
 	}
 	return n
@@ -154,7 +157,7 @@ func decoys(s inventory.Scope, rows []inventory.Row, now time.Time) alert.Alert 
 		delete, release = "delete each (aws ec2 delete-flow-logs --flow-log-ids ID)", "`flowkeeper inventory release ID` with the ID of the other one"
 	}
 	a.Advice = "if nobody you trust made it, " + delete + ": AWS may refuse to restore the other one while it is there. " +
-		"If it is wanted instead of the other one, run " + release + ": then it is protected. If both are wanted, let the other one come back"
+		"If it is wanted instead of the other one, and that is still lost, run " + release + ": then it is protected. If both are wanted, let the other one come back"
 	return a
 }
 
