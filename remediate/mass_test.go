@@ -304,6 +304,58 @@ func TestI4AGroupWhateverAWSAnswers(t *testing.T) {
 	}
 }
 
+// TestACauseThatAllShare: AWS refuses a group's creates for what its flow logs have in common. They stay together: few
+// calls are tried while the cause is there, and one restores them all once it is gone.
+func TestACauseThatAllShare(t *testing.T) {
+	t.Parallel()
+	passRole := fakeawstest.Refusal{Status: 403, Code: "UnauthorizedOperation", Message: "You are not authorized to perform this operation. User: arn:aws:iam::111122223333:user/flowkeeper " +
+		"is not authorized to perform: iam:PassRole on resource: arn:aws:iam::111122223333:role/deliver because no identity-based policy allows the iam:PassRole action"}
+	for name, refuse := range map[string]func(s *scene, on bool){
+		"a permission, for the whole call": func(s *scene, on bool) {
+			s.world.Meet(func(q *fakeaws.Request) fakeawstest.Refusal {
+				if on && q.Operation == "CreateFlowLogs" {
+					return passRole
+				}
+				return fakeawstest.Refusal{}
+			})
+		},
+		"the destination's policy, flow log by flow log": func(s *scene, on bool) {
+			code, message := "", ""
+			if on {
+				code, message = "400", "Access Denied for LogDestination: flow-logs"
+			}
+			for n := range 40 {
+				s.world.RefuseCreate(fmt.Sprintf("vpc-%d", n), code, message)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newScene(t)
+			ids, were := s.mass(40, 0, 0)
+			refuse(s, true)
+			s.hear(s.attack(ids...))
+			s.pass(30 * time.Second)
+			before := s.creates()
+			if before > 4 {
+				t.Errorf("%d creates while the cause is there", before)
+			}
+			for _, id := range ids {
+				if i := s.incident(id); i.State != incident.Blocked {
+					t.Errorf("the incident of %s is %s", id, i.State)
+				}
+			}
+			s.wantAlerts(alert.Blocked, 1)
+			refuse(s, false)
+			s.pass(2 * time.Minute)
+			s.asWere(were)
+			if n := s.creates() - before; n != 1 {
+				t.Errorf("%d creates after that, want 1", n)
+			}
+		})
+	}
+}
+
 // TestAPolicyThatDemandsATag: a service control policy refuses the common call, which lacks the tag Name, and does
 // not say why. So each of them goes alone, with all of its tags.
 func TestAPolicyThatDemandsATag(t *testing.T) {

@@ -175,6 +175,7 @@ func classify(code, message string) incident.Answer {
 	case has("flowlogslimitexceeded"):
 		return block(incident.Limit, "the account's limit of flow logs per resource is reached: delete what is not needed or ask AWS for more")
 	case named:
+		a.Denied = denied.action
 		return block(incident.Permission, denied.advice())
 	case has("logdestinationpermissionissue"):
 		return block(incident.Destination, "the bucket's policy has no room for another statement (20 KB): let delivery.logs.amazonaws.com write to the whole bucket in one statement, and take away those of single flow logs")

@@ -30,6 +30,7 @@ type Answer struct {
 	ID      string // of the flow log that was created
 	Reason  string // of NeedsPerson and RoleSlow
 	Advice  string // what a person should do
+	Denied  string // the action that AWS does not allow, as iam:PassRole; empty: it names none
 	Message string // AWS's own words, bounded
 	// NoEffect: AWS refused the call, and has made nothing by it.
 	NoEffect  bool
@@ -85,7 +86,7 @@ func (c *Case) ApplyAnswer(id string, a Answer, after Observation, jitter float6
 	if a.Class != ResourceAbsent {
 		t.NotFoundAt = time.Time{} // two refusals in a row, and nothing between them
 	}
-	if a.Class != TryAgain {
+	if a.Class != TryAgain && !a.holdsForAlike() {
 		t.Group = "" // what AWS has said of it alone holds no other back
 	}
 	refused := refusal{t, a, jitter}
@@ -130,7 +131,7 @@ func (t refusal) tokenUsed(after Observation) {
 	}
 }
 
-const tokenUsedAdvice = "somebody used Flowkeeper's ClientToken for another call before: Flowkeeper takes a random one within a minute. " +
+const tokenUsedAdvice = "somebody used Flowkeeper's ClientToken for another call before: Flowkeeper looks for what that may have made, and then takes a random one. " +
 	"Find out in CloudTrail who called CreateFlowLogs, and who can read the key of the tokens (the state file, its copies, remediate.token_key)"
 
 // ApplyFailure records that an observation failed, and how.

@@ -87,8 +87,10 @@ func TestApplyAnswer(t *testing.T) {
 			fl-1: State=blocked Reason=permission Advice="allow it" NextAttemptAt=+15s Tried=4 Attempts=0 LastError="not authorized" Stuck=blocked("not authorized") StuckNews=true
 			logged fl-1 blocked/permission: not authorized
 			note stuck fl-1`},
-		{"I9: refused alone: it holds no other back", given(fl1, pending("fl-1", absentBefore, groupable)), answer(slow),
-			`fl-1: Group="" NextAttemptAt=+1s Tried=1 Attempts=1 LastError="cannot assume" FailingSince=now`},
+		{"I9: refused alone: it holds no other back", given(fl1, pending("fl-1", absentBefore, groupable)), answer(Answer{Class: NeedsPerson, Reason: Invalid, Message: "invalid"}),
+			`fl-1: State=blocked Reason=invalid Group="" NextAttemptAt=+15s Tried=1 LastError=invalid Stuck=blocked(invalid) StuckNews=true | logged fl-1 blocked/invalid: invalid | note stuck fl-1`},
+		{"I9: refused for what others have, too: it may share a call again", given(fl1, pending("fl-1", absentBefore, groupable)), answer(slow),
+			`fl-1: NextAttemptAt=+1s Tried=1 Attempts=1 LastError="cannot assume" FailingSince=now`},
 		{"passes by itself: it may share a call again", given(fl1, pending("fl-1", absentBefore, groupable)), answer(Answer{Class: TryAgain, Message: "throttled"}),
 			`fl-1: NextAttemptAt=+1s Tried=1 Attempts=1 LastError=throttled | retry fl-1 open: throttled`},
 		{"I9: a person is needed still", given(fl1, blocked("fl-1", Permission, times(1))), answer(denied),

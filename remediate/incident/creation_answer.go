@@ -51,7 +51,9 @@ func (s Sharing) ApplyCreation(g Creation, a CreationAnswer, jitter float64) {
 			t.Tried++
 			refusal{t, item, jitter}.sharedTokenUsed()
 		case refused && !item.AsksToObserve() && !item.mayMissTags(member, shared):
-			t.Group = ""
+			if !item.holdsForAlike() {
+				t.Group = ""
+			}
 			t.put()
 			c.ApplyAnswer(t.FlowLogID, item, Observation{}, jitter)
 		case refused:
@@ -78,15 +80,33 @@ func (s Sharing) ApplyCreation(g Creation, a CreationAnswer, jitter float64) {
 // create for one of them alone has: a service control policy, or a condition in IAM, refuses that
 // with no other words than anything else. shared are the call's tags.
 func (a Answer) mayMissTags(i Incident, shared map[string]string) bool {
-	return a.Class == TagRefused || a.Reason == Permission && missingTags(i.Frozen.Tags, shared) != nil
+	return a.Class == TagRefused || a.deniesCreation() && missingTags(i.Frozen.Tags, shared) != nil
+}
+
+// deniesCreation reports whether AWS does not allow the create itself, as far as it says.
+func (a Answer) deniesCreation() bool {
+	ofAnother := a.Denied != "" && !strings.EqualFold(a.Denied, "ec2:CreateFlowLogs") && !strings.EqualFold(a.Denied, "ec2:CreateTags")
+	return a.Reason == Permission && !ofAnother
+}
+
+// holdsForAlike reports whether AWS refused a create for what it has in common with all that may share a call
+// with it: these go on together, so that one call restores them once the cause is gone.
+func (a Answer) holdsForAlike() bool {
+	switch a.Reason {
+	case Account, Credentials, Destination, Role:
+		return true
+	case Permission:
+		return !a.deniesCreation()
+	}
+	return false
 }
 
 // ofCreation records that AWS refused a call for several as a whole, which says nothing
-// about one of them. If waiting may help, the call is repeated. If not, alone says which go
-// alone: those that AWS named, and those whose tags it may demand or refuse, with all of their
-// own. The others share a new call. Where AWS named none, or waiting has not helped for long,
-// half of them share a call: the half without the one that is the cause is back then. If
-// somebody used the call's token, they look first for what that may have made.
+// about one of them. If waiting may help, or the cause is what they have in common, the call is
+// repeated. If not, alone says which go alone: those that AWS named, and those whose tags it may
+// demand or refuse, with all of their own. The others share a new call. Where AWS named none, or
+// waiting has not helped for long, half of them share a call: the half without the one that is the
+// cause is back then. If somebody used the call's token, they look first for what that may have made.
 func (t refusal) ofCreation(alone, others bool, half int) {
 	a := t.a
 	t.Attempts++
@@ -108,6 +128,13 @@ func (t refusal) ofCreation(alone, others bool, half int) {
 		t.sharedTokenUsed()
 	case alone:
 		t.goAlone()
+	case !others && a.holdsForAlike():
+		if t.Attempts%patience == 0 { // as far as AWS says
+			t.AtMost = half
+		}
+		t.absent()
+		t.hadNoEffect()
+		t.fail()
 	default:
 		if !others {
 			t.AtMost = half

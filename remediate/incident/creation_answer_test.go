@@ -53,6 +53,9 @@ func TestApplyCreation(t *testing.T) {
 	notThere := func(who string) Answer {
 		return Answer{Class: ResourceAbsent, Message: who + " does not exist", NoEffect: true}
 	}
+	slowRole := Answer{Class: RoleSlow, Reason: Role, Message: "cannot assume", NoEffect: true}
+	passRole := Answer{Class: NeedsPerson, Reason: Permission, Message: "no iam:PassRole", Advice: "allow it", Denied: "iam:PassRole", NoEffect: true}
+	twoAttempts := func(i *Incident) { i.Attempts = 2 }
 	conflict := Answer{Class: TryAgain, Message: "conflict", NoEffect: true}
 	mismatch := Answer{Class: TokenMismatch, Message: "mismatch", NoEffect: true}
 	alreadyUsed := func(i *Incident) {
@@ -146,7 +149,7 @@ func TestApplyCreation(t *testing.T) {
 			logged fl-2 restored: recreated as fl-new-2`},
 		{"an item's role is slow", given(sentOn("1"), sentOn("2")), answered(item("vpc-1", Answer{Class: RoleSlow, Reason: Role, Message: "cannot assume"}, newOn("2"))), `
 			new row fl-new-2: ResourceID=vpc-2 Tags=map[flowkeeper:restored-from:e-1] RootID=fl-2 State=live Protected=true FirstSeenAt=now LineageSince=-24h1m0s LastSeenAt=now WrittenAt=now
-			fl-1: Group="" Call=none NextAttemptAt=+1s Tried=1 Attempts=1 LastError="cannot assume" FailingSince=now
+			fl-1: Call=none NextAttemptAt=+1s Tried=1 Attempts=1 LastError="cannot assume" FailingSince=now
 			fl-2: State=restored Group="" Call=none NextAttemptAt=+2m0s Tried=1 NewID=fl-new-2 RestoredAt=now
 			logged fl-2 restored: recreated as fl-new-2`},
 		{"I3: an item exists", given(sentOn("1"), sentOn("2")), answered(item("vpc-1", Answer{Class: AlreadyThere, Message: "exists"}, newOn("2"))), `
@@ -248,9 +251,19 @@ func TestApplyCreation(t *testing.T) {
 		{"refused for their parameters, and all have tags that the call lacks: halved", given(sentOn("1", tags("a", "1")), sentOn("2", tags("a", "2"))), answered(refused(Answer{Class: NeedsPerson, Reason: Invalid, Message: "invalid", NoEffect: true})), `
 			fl-1: AtMost=1 Call=none NextAttemptAt=now Tried=1 Attempts=1 LastError=invalid
 			fl-2: AtMost=1 Call=none NextAttemptAt=now Tried=1 Attempts=1 LastError=invalid`},
-		{"I9: a slow role is no member's: halved", given(sentOn("1"), sentOn("2")), answered(refused(Answer{Class: RoleSlow, Reason: Role, Message: "cannot assume", NoEffect: true})), `
-			fl-1: AtMost=1 Call=none NextAttemptAt=now Tried=1 Attempts=1 LastError="cannot assume"
-			fl-2: AtMost=1 Call=none NextAttemptAt=now Tried=1 Attempts=1 LastError="cannot assume"`},
+		{"I9: a slow role is that of all: they stay together", given(sentOn("1"), sentOn("2")), answered(refused(slowRole)), `
+			fl-1: Call=none NextAttemptAt=+1s Tried=1 Attempts=1 LastError="cannot assume" FailingSince=now
+			fl-2: Call=none NextAttemptAt=+1s Tried=1 Attempts=1 LastError="cannot assume" FailingSince=now`},
+		{"I9: a slow role, for the third time: halved, for it may be one's all the same", given(sentOn("1", twoAttempts), sentOn("2", twoAttempts)), answered(refused(slowRole)), `
+			fl-1: AtMost=1 Call=none NextAttemptAt=+4s Tried=1 Attempts=3 LastError="cannot assume" FailingSince=now
+			fl-2: AtMost=1 Call=none NextAttemptAt=+4s Tried=1 Attempts=3 LastError="cannot assume" FailingSince=now`},
+		{"I9: a permission that all need: blocked, and they stay together, whatever their tags", given(sentOn("1", tags("a", "1")), sentOn("2", tags("a", "2"))), answered(refused(passRole)), `
+			fl-1: State=blocked Reason=permission Advice="allow it" Call=none NextAttemptAt=+15s Tried=1 LastError="no iam:PassRole" Stuck=blocked("no iam:PassRole") StuckNews=true
+			fl-2: State=blocked Reason=permission Advice="allow it" Call=none NextAttemptAt=+15s Tried=1 LastError="no iam:PassRole" Stuck=blocked("no iam:PassRole") StuckNews=true
+			logged fl-1 blocked/permission: no iam:PassRole
+			logged fl-2 blocked/permission: no iam:PassRole
+			note stuck fl-1
+			note stuck fl-2`},
 		{"I9: their tags are refused: each goes alone", given(sentOn("1"), sentOn("2")), answered(refused(Answer{Class: TagRefused, Message: "no tags", NoEffect: true})), `
 			fl-1: Group="" Call=none NextAttemptAt=now Tried=1 Attempts=1 LastError="no tags"
 			fl-2: Group="" Call=none NextAttemptAt=now Tried=1 Attempts=1 LastError="no tags"`},
