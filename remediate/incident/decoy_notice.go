@@ -33,7 +33,7 @@ func decoyNotice(p place, row inventory.Row) *inventory.DecoyNotice {
 			return nil
 		}
 	}
-	n := &inventory.DecoyNotice{Due: p.noticeDue(row)}
+	n := &inventory.DecoyNotice{Due: noticeDue(p, row)}
 	stands := func(id string, settings inventory.Settings) {
 		if n.Of == "" && id != row.ID && differs(settings, row) {
 			n.Of, n.Differences = id, inventory.Differences(row.Scope, settings, row.Settings)
@@ -53,7 +53,7 @@ func decoyNotice(p place, row inventory.Row) *inventory.DecoyNotice {
 }
 
 // noticeDue is when a notice of now is due: once people would be alerted that what was lost there is not back.
-func (p place) noticeDue(row inventory.Row) time.Time {
+func noticeDue(p place, row inventory.Row) time.Time {
 	at := p.c.Now
 	for _, i := range p.lost() {
 		if i.Known && inventory.SameTarget(row.Scope, i.Frozen, row.Settings) {
@@ -65,7 +65,7 @@ func (p place) noticeDue(row inventory.Row) time.Time {
 
 // noticesAfter has the notices of decoys in the place of a lost flow log wait for what a rule
 // gives time to: a record may have brought the rule.
-func (p place) noticesAfter(lost Incident) {
+func noticesAfter(p place, lost Incident) {
 	due := lost.WaitUntil.Add(OverdueAfter)
 	for _, row := range p.live() {
 		if n := row.DecoyNotice; n != nil && lost.Pending() && due.After(n.Due) && inventory.SameTarget(row.Scope, lost.Frozen, row.Settings) {

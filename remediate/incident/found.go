@@ -178,7 +178,7 @@ func (r Rows) ShownBeside(id string) {
 	if row, _ = r.c.Row(id); row.DecoyNotice == nil {
 		return
 	}
-	if due := p.noticeDue(row); due.Before(row.DecoyNotice.Due) {
+	if due := noticeDue(p, row); due.Before(row.DecoyNotice.Due) {
 		earlier := *row.DecoyNotice
 		earlier.Due = due
 		row.DecoyNotice = &earlier
