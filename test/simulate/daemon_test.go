@@ -45,6 +45,8 @@ type daemon struct {
 	looking  *sql.DB           // the state file, read beside the daemon
 	away     bool              // the account has left, as far as it knows
 	knewThen map[string]string // when it learned that: see knows
+	accused  map[string]bool   // flow logs that it does not protect, as decoys
+	heardOf  map[string]bool   // flow logs that alerts about decoys name
 	*commits
 
 	*mortal
@@ -59,7 +61,7 @@ type daemon struct {
 }
 
 func newDaemon(p *play, n int) *daemon {
-	d := &daemon{p: p, path: filepath.Join(p.dir, fmt.Sprintf("state-%d.db", n)), commits: newCommits()}
+	d := &daemon{p: p, path: filepath.Join(p.dir, fmt.Sprintf("state-%d.db", n)), commits: newCommits(), accused: map[string]bool{}, heardOf: map[string]bool{}}
 	d.start()
 	d.looking = p.look(d.path)
 	return d

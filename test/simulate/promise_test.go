@@ -50,6 +50,7 @@ func (p *play) remembered(s inventory.Scope, before, after map[string]row) {
 // heard notes an alert that reached people.
 func (p *play) heard(d *daemon, a alert.Alert) {
 	p.kinds[a.Kind]++
+	d.accuses(a)
 	p.log.Info("TOLD", "kind", a.Kind, "event", a.EventID, "flow_logs", len(a.FlowLogs))
 	if a.EndsCampaign() {
 		delete(p.opened, a.CampaignID)
@@ -133,6 +134,9 @@ func (p *play) check() {
 		}
 	}
 	p.pairs()
+	for _, d := range p.daemons {
+		d.unprotected()
+	}
 	for t, n := range count {
 		if n > 1 {
 			p.fail("I4: %d flow logs at %v", n, t)
@@ -152,6 +156,7 @@ func (p *play) promise() {
 		}
 	}
 	p.tombstones(alive)
+	p.accusedAloud()
 	for id := range p.seen {
 		seen[p.known[id]] = true
 	}

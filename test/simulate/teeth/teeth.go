@@ -148,6 +148,8 @@ var teeth = []tooth{
 		`	return i.DarkSince().Add(OverdueAfter)
 }`, `	return time.Time{}
 }`}}},
+	{"a decoy in silence", []patch{{"remediate/incident/decoy_notice.go",
+		`		row.DecoyNotice = decoyNotice(c.place(row.ResourceID), row)`, `		_ = decoyNotice(c.place(row.ResourceID), row)`}}},
 	{"attempts before deletions", []patch{{"alert/urgency.go",
 		`	case Attempt, Tamper:
 		return true
