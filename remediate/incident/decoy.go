@@ -185,7 +185,11 @@ func (p place) protect() {
 // shownTogether reports whether the last complete refresh shows that two live flow logs are
 // there at once: one that was gone before the other one was made would not have been listed.
 func (p place) shownTogether(a, b inventory.Row) bool {
-	return !p.c.RefreshedAt.Before(Later(a.CreatedAt, b.CreatedAt).Add(p.c.Policy.Settle))
+	refresh, settle := p.c.RefreshedAt, p.c.Policy.Settle
+	listed := func(r inventory.Row) bool { // what became live just before stays live even if it was not
+		return !r.LastSeenAt.Before(refresh) || !refresh.Before(r.WrittenAt.Add(settle))
+	}
+	return listed(a) && listed(b) && !refresh.Before(Later(a.CreatedAt, b.CreatedAt).Add(settle))
 }
 
 // mayCountAsDecoy reports whether a flow log is neither AWS's own doing nor the replacement of

@@ -217,6 +217,32 @@ func TestCreatedBy(t *testing.T) {
 	})
 }
 
+// TestShownBeside: a complete refresh shows two live flow logs beside each other, unless one of them became live so short a
+// time before that it stays live though it was not listed.
+func TestShownBeside(t *testing.T) {
+	t.Parallel()
+	refresh := now.Add(-time.Minute)
+	shown := func(c *Case) string { c.Rows().ShownBeside("fl-1"); return "" }
+	times := func(created, written, seen time.Duration) func(*inventory.Row) {
+		return func(r *inventory.Row) {
+			r.CreatedAt, r.WrittenAt, r.LastSeenAt = refresh.Add(-created), refresh.Add(-written), refresh.Add(-seen)
+		}
+	}
+	settle := policy.Settle
+	beside := func(decoy, other func(*inventory.Row)) *Case {
+		return given(live("fl-1", does(rejects), unprotected, decoy), live("fl-2", other), refreshedAt(refresh))
+	}
+	long := times(2*settle, settle, settle)
+	const isProtected = `row fl-1: Protected=true`
+	play(t, []scenario{
+		{"both for long", beside(long, long), shown, isProtected},
+		{"the other one was made just before", beside(long, times(settle-1, settle-1, 0)), shown, ``},
+		{"I6: the decoy became live just before, and may be gone", beside(times(2*settle, settle-1, settle-1), long), shown, ``},
+		{"I6: the other one became live just before, and may be gone", beside(long, times(2*settle, settle-1, settle-1)), shown, ``},
+		{"the decoy became live just before, and was listed", beside(times(2*settle, settle-1, 0), long), shown, isProtected},
+	})
+}
+
 // TestStuckAlerted: an alert takes the notice of the decoy that it names, and of no other.
 func TestStuckAlerted(t *testing.T) {
 	t.Parallel()
