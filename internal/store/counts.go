@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"flowkeeper/alert"
 	"flowkeeper/inventory"
 )
 
@@ -13,6 +14,11 @@ type counts struct{ *file }
 // Counts of what the file holds, by state.
 type Counts struct {
 	FlowLogs, Incidents map[string]int
+	Blocked             map[string]int // the blocked incidents, by reason
+	// Unreported counts the incidents of the last day that a refresh found and no event has reported.
+	// Those that are closed are not among them: AWS removes the flow logs of a deleted resource
+	// without an event.
+	Unreported int
 	// Restorable counts the protected flow logs by what the last rehearsal of
 	// their destination and roles came to: "yes", "no", or "unknown" where there
 	// was none yet. Those released are not among them.
@@ -55,6 +61,31 @@ const (
 	firstDecoys = `SELECT id FROM flow_logs WHERE decoy IS NOT NULL AND +state = 'live' ORDER BY account, region LIMIT 3`
 )
 
+// Open and blocked incidents have an index of their own, however many others are remembered.
+const blockedBy = `SELECT reason, count(*) FROM incidents INDEXED BY incidents_pending WHERE state IN ('open', 'blocked') AND state = 'blocked' GROUP BY reason`
+
+// ofDrift begins the IDs of the events of a scope's refreshes. What follows in them is the time in
+// milliseconds, so that they are in the order of their times.
+const ofDrift = `'` + string(alert.DriftEvent) + `' || s.account || '-' || s.region || '-'`
+
+// unreported reads the rows of what refreshes found since a time. A record that comes after the restore
+// leaves the event as it is, and changes the source.
+const unreported = `SELECT count(*) FROM scopes s CROSS JOIN incidents i ON i.account = s.account AND i.region = s.region
+		AND i.event_id >= ` + ofDrift + ` || ? AND i.event_id < ` + ofDrift + ` || ':'
+	WHERE i.state <> 'closed' AND iif(json_valid(i.body), json_extract(i.body, '$.Source'), '') = 'drift'`
+
+// tokensUsed counts events since a time.
+const tokensUsed = `SELECT count(*) FROM events WHERE detected_at >= ? AND iif(json_valid(body), json_extract(body, '$.TokenUsed'), 0)`
+
+// lastDay is how far Unreported and TokensUsed look back.
+const lastDay = 24 * time.Hour
+
+// TokensUsed counts the deletions, or drifts, of the last day of which somebody else used a ClientToken
+// before a restore did.
+func (s counts) TokensUsed(ctx context.Context) (int, error) {
+	return viewed(ctx, s.file, func(t *Tx) (int, error) { return value[int](t, tokensUsed, s.now().Add(-lastDay).UnixMilli()) })
+}
+
 // Counts reads them, without reading the rows.
 func (s counts) Counts(ctx context.Context) (c Counts, err error) {
 	err = s.View(ctx, func(t *Tx) error {
@@ -64,6 +95,7 @@ func (s counts) Counts(ctx context.Context) (c Counts, err error) {
 		}{
 			{&c.FlowLogs, `SELECT state, count(*) FROM flow_logs GROUP BY state`},
 			{&c.Incidents, `SELECT state, count(*) FROM incidents GROUP BY state`},
+			{&c.Blocked, blockedBy},
 			{&c.Restorable, `SELECT ` + answer + `, sum(n)
 				FROM (` + perTarget + `) LEFT JOIN rehearsals r USING (account, region, needs) GROUP BY 1`},
 			{&c.Protected, `SELECT account || '/' || region, sum(n) FROM (` + perTarget + `) GROUP BY account, region`},
@@ -94,6 +126,9 @@ func (s counts) Counts(ctx context.Context) (c Counts, err error) {
 			return err
 		}
 		if c.FirstDecoys, err = values[string](t, firstDecoys); err != nil {
+			return err
+		}
+		if c.Unreported, err = value[int](t, unreported, s.now().Add(-lastDay).UnixMilli()); err != nil {
 			return err
 		}
 		if c.RefreshedAt, err = t.refreshes(); err != nil {
