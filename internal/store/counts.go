@@ -6,6 +6,7 @@ import (
 
 	"flowkeeper/alert"
 	"flowkeeper/inventory"
+	"flowkeeper/remediate/incident"
 )
 
 // counts is the store as metrics and the doctor read it.
@@ -16,8 +17,9 @@ type Counts struct {
 	FlowLogs, Incidents map[string]int
 	Blocked             map[string]int // the blocked incidents, by reason
 	// Unreported counts the incidents of the last day that a refresh found and no event has reported.
-	// Those that are closed are not among them: AWS removes the flow logs of a deleted resource
-	// without an event.
+	// Not among them are those that are closed, for AWS removes the flow logs of a deleted resource
+	// without an event, and those whose replacement is adopted: another daemon on the queue, which has
+	// heard the event, may have made that.
 	Unreported int
 	// Restorable counts the protected flow logs by what the last rehearsal of
 	// their destination and roles came to: "yes", "no", or "unknown" where there
@@ -72,7 +74,7 @@ const ofDrift = `'` + string(alert.DriftEvent) + `' || s.account || '-' || s.reg
 // leaves the event as it is, and changes the source.
 const unreported = `SELECT count(*) FROM scopes s CROSS JOIN incidents i ON i.account = s.account AND i.region = s.region
 		AND i.event_id >= ` + ofDrift + ` || ? AND i.event_id < ` + ofDrift + ` || ':'
-	WHERE i.state <> 'closed' AND iif(json_valid(i.body), json_extract(i.body, '$.Source'), '') = 'drift'`
+	WHERE i.state <> 'closed' AND iif(json_valid(i.body), json_extract(i.body, '$.Source') = '` + incident.ByDrift + `' AND NOT json_extract(i.body, '$.Adopted'), 0)`
 
 // tokensUsed counts events since a time.
 const tokensUsed = `SELECT count(*) FROM events WHERE detected_at >= ? AND iif(json_valid(body), json_extract(body, '$.TokenUsed'), 0)`
@@ -80,8 +82,8 @@ const tokensUsed = `SELECT count(*) FROM events WHERE detected_at >= ? AND iif(j
 // lastDay is how far Unreported and TokensUsed look back.
 const lastDay = 24 * time.Hour
 
-// TokensUsed counts the deletions, or drifts, of the last day of which somebody else used a ClientToken
-// before a restore did.
+// TokensUsed counts the deletions, or drifts, of the last day of which AWS said that a ClientToken was used
+// for another call before.
 func (s counts) TokensUsed(ctx context.Context) (int, error) {
 	return viewed(ctx, s.file, func(t *Tx) (int, error) { return value[int](t, tokensUsed, s.now().Add(-lastDay).UnixMilli()) })
 }

@@ -90,8 +90,8 @@ func TestReasonsAreCounted(t *testing.T) {
 	}
 }
 
-// TestWhatNoEventReportedIsCounted: of the last day, unless it is closed, or its record came after the
-// restore. A row that can't be read holds up no other.
+// TestWhatNoEventReportedIsCounted: of the last day, unless it is closed or adopted, or its record came
+// after the restore. A row that can't be read holds up no other.
 func TestWhatNoEventReportedIsCounted(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
@@ -113,6 +113,7 @@ func TestWhatNoEventReportedIsCounted(t *testing.T) {
 			"fl-6": {Scope: scope, State: incident.Restored, Source: incident.ByEvent, EventID: event(scope, time.Hour)},
 			"fl-7": {Scope: scope, State: incident.Restored, Source: incident.ByEvent, EventID: "3f6a1e0c"},
 			"fl-8": {Scope: scope, State: incident.Restored, Source: incident.ByDrift, EventID: event(scope, time.Hour)},
+			"fl-9": {Scope: scope, State: incident.Restored, Adopted: true, Source: incident.ByDrift, EventID: event(scope, time.Hour)},
 		} {
 			i.FlowLogID = id
 			err = errors.Join(err, tx.PutIncident(i))
