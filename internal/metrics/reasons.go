@@ -41,7 +41,7 @@ func reasonOf(before, after incident.Incident) (state, reason string) {
 	switch {
 	case after.State == incident.Blocked && !same:
 		return string(after.State), knownReason(after.Reason, incident.BlockedReasons)
-	case after.State == incident.Closed && !same && after.ReplacedByTelemetry():
+	case after.State == incident.Closed && !same && incident.ReplacedByTelemetry(after):
 		return string(after.State), reasonTelemetry
 	case after.State == incident.Closed && !same:
 		return string(after.State), knownReason(after.Reason, incident.ClosedReasons)

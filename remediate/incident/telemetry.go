@@ -51,9 +51,9 @@ func (p Policy) trustsTelemetry(account, principal string) bool {
 	return isTelemetryRole(account, principal) && p.RuleFor(account, principal).Action != Restore
 }
 
-// ReplacedByTelemetry reports whether the incident is closed because CloudWatch's telemetry rules have
+// ReplacedByTelemetry reports whether an incident is closed because CloudWatch's telemetry rules have
 // replaced the flow log.
-func (i Incident) ReplacedByTelemetry() bool {
+func ReplacedByTelemetry(i Incident) bool {
 	return i.closedAs(Replaced) && isTelemetryRole(i.Scope.Account, i.Actor.Principal())
 }
 

@@ -135,7 +135,7 @@ func TestReplacedByTelemetry(t *testing.T) {
 		"it waits for replacement": {Incident{State: Open, Actor: by(TelemetryRole(s))}, false},
 	} {
 		c.i.Scope = s
-		if got := c.i.ReplacedByTelemetry(); got != c.want {
+		if got := ReplacedByTelemetry(c.i); got != c.want {
 			t.Errorf("%s: %t", name, got)
 		}
 	}
