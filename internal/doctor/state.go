@@ -27,7 +27,6 @@ import (
 // stateFacts is what is read from the state file.
 type stateFacts struct {
 	counts    store.Counts
-	tokens    int                     // events of the last day of which a ClientToken was used for another call
 	accounts  []string                // with protected flow logs
 	members   []organization.Member   // of the organisation, by the last list
 	known     []inventory.Scope       // every scope that was ever refreshed
@@ -38,6 +37,10 @@ type stateFacts struct {
 	logFiles  map[string]string // a key that was read, by bucket
 	outside   map[string]string // the key of a log file of ours without the prefix, by bucket
 	foreign   map[string]string // a key that is no log file's, by bucket
+
+	// Of the last day: losses that no event has reported, and events of which a ClientToken was used
+	// for another call.
+	unreported, tokens int
 }
 
 // readState reads the state file. It returns store.ErrMissing if there is none, and creates
@@ -54,6 +57,9 @@ func (d *Doctor) readState(ctx context.Context) (m stateFacts, err error) {
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
 	if m.counts, err = s.Counts(ctx); err != nil {
+		return m, err
+	}
+	if m.unreported, err = s.Unreported(ctx); err != nil {
 		return m, err
 	}
 	if m.tokens, err = s.TokensUsed(ctx); err != nil {
@@ -181,7 +187,7 @@ func (m *machine) restorable(context.Context) (out []finding) {
 	if n := facts.tokens; n > 0 {
 		out = append(out, finding{Warn, fmt.Sprintf("within the last day, AWS refused a restore after %s because its ClientToken was used for another call before", plural(n, "deletion", "deletions")), tokenHelp})
 	}
-	if n := facts.counts.Unreported; n > 0 {
+	if n := facts.unreported; n > 0 {
 		out = append(out, finding{Warn, fmt.Sprintf("a refresh found %s of the last day that no event has reported: events may not arrive", plural(n, "loss", "losses")),
 			"see the checks trail, event-rule, queue and round-trip; flowkeeper incidents list --since 24h. Of a loss by somebody's call CloudTrail has a record of DeleteFlowLogs"})
 	}
@@ -216,7 +222,7 @@ func helpFor(blocked map[string]int) (help string) {
 func reasonsOf(count map[string]int) string {
 	reasons := slices.SortedFunc(maps.Keys(count), func(a, b string) int { return cmp.Or(count[b]-count[a], strings.Compare(a, b)) })
 	for n, r := range reasons {
-		reasons[n] = fmt.Sprintf("%d %s", count[r], cmp.Or(r, "unknown"))
+		reasons[n] = fmt.Sprintf("%d %s", count[r], cmp.Or(r, "without a reason"))
 	}
 	return strings.Join(reasons, ", ")
 }

@@ -21,7 +21,7 @@ var (
 	flowLogsMetric   = prometheus.NewDesc("flowkeeper_flow_logs", "Flow logs of the snapshot, by state.", []string{"state"}, nil)
 	incidentsMetric  = prometheus.NewDesc("flowkeeper_incidents", "Incidents that are remembered, by state.", []string{"state"}, nil)
 	blockedMetric    = prometheus.NewDesc("flowkeeper_incidents_blocked", "Incidents that are blocked, by the reason; other: one that this version does not know.", []string{"reason"}, nil)
-	unreportedMetric = prometheus.NewDesc("flowkeeper_incidents_unreported", "Incidents of the last day that a refresh found and that no event has reported. Not counted are closed ones (AWS removes the flow logs of a deleted resource without an event) and adopted ones (another daemon on the queue may have heard of them).", nil, nil)
+	unreportedMetric = prometheus.NewDesc("flowkeeper_incidents_unreported", "Incidents of the last day that a refresh found and that no event has reported, 10000 at most. Not counted are closed ones (AWS removes the flow logs of a deleted resource without an event) and adopted ones (another daemon on the queue may have heard of them).", nil, nil)
 	restorableMetric = prometheus.NewDesc("flowkeeper_restorable",
 		"Protected flow logs that are not released, by whether the last rehearsal showed that AWS would allow their restore (yes, no; unknown: not rehearsed yet).", []string{"answer"}, nil)
 	releasedMetric  = prometheus.NewDesc("flowkeeper_flow_logs_released", "Flow logs that a release lets be deleted without being restored; not among the restorable.", nil, nil)
@@ -101,6 +101,10 @@ func (s *Scrape) Collect(to chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), scrape)
 	defer cancel()
 	n, err := s.Store.Counts(ctx)
+	var unreported int
+	if err == nil {
+		unreported, err = s.Store.Unreported(ctx)
+	}
 	var accounts Accounts
 	if err == nil {
 		accounts, err = s.Accounts(ctx)
@@ -143,7 +147,7 @@ func (s *Scrape) Collect(to chan<- prometheus.Metric) {
 	if accounts.Organization {
 		gauge(listedMetric, seconds(accounts.Listed))
 	}
-	gauge(unreportedMetric, float64(n.Unreported))
+	gauge(unreportedMetric, float64(unreported))
 	gauge(releasedMetric, float64(n.Released.FlowLogs))
 	gauge(heldMetric, float64(n.Held))
 	gauge(decoysMetric, float64(n.Decoys))

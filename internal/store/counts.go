@@ -16,11 +16,6 @@ type counts struct{ *file }
 type Counts struct {
 	FlowLogs, Incidents map[string]int
 	Blocked             map[string]int // the blocked incidents, by reason
-	// Unreported counts the incidents of the last day that a refresh found and no event has reported.
-	// Not among them are those that are closed, for AWS removes the flow logs of a deleted resource
-	// without an event, and those whose replacement is adopted: another daemon on the queue, which has
-	// heard the event, may have made that.
-	Unreported int
 	// Restorable counts the protected flow logs by what the last rehearsal of
 	// their destination and roles came to: "yes", "no", or "unknown" where there
 	// was none yet. Those released are not among them.
@@ -72,15 +67,29 @@ const ofDrift = `'` + string(alert.DriftEvent) + `' || s.account || '-' || s.reg
 
 // unreported reads the rows of what refreshes found since a time. A record that comes after the restore
 // leaves the event as it is, and changes the source.
-const unreported = `SELECT count(*) FROM scopes s CROSS JOIN incidents i ON i.account = s.account AND i.region = s.region
-		AND i.event_id >= ` + ofDrift + ` || ? AND i.event_id < ` + ofDrift + ` || ':'
-	WHERE i.state <> 'closed' AND iif(json_valid(i.body), json_extract(i.body, '$.Source') = '` + incident.ByDrift + `' AND NOT json_extract(i.body, '$.Adopted'), 0)`
+const unreported = `SELECT count(*) FROM (SELECT 1 FROM scopes s CROSS JOIN incidents i ON i.account = s.account AND i.region = s.region
+		AND i.event_id >= ` + ofDrift + ` || ?1 AND i.event_id < ` + ofDrift + ` || ':'
+	WHERE i.state <> 'closed' AND iif(json_valid(i.body), json_extract(i.body, '$.Source') = '` + incident.ByDrift + `' AND NOT json_extract(i.body, '$.Adopted'), 0)
+	LIMIT ?2)`
+
+// mostUnreported is how far Unreported counts: each of them costs a scrape some microseconds.
+const mostUnreported = 10_000
 
 // tokensUsed counts events since a time.
-const tokensUsed = `SELECT count(*) FROM events WHERE detected_at >= ? AND iif(json_valid(body), json_extract(body, '$.TokenUsed'), 0)`
+const tokensUsed = `SELECT count(*) FROM events WHERE detected_at >= ?1 AND iif(json_valid(body), json_extract(body, '$.TokenUsed'), 0)`
 
 // lastDay is how far Unreported and TokensUsed look back.
 const lastDay = 24 * time.Hour
+
+// Unreported counts the incidents of the last day that a refresh found and no event has reported,
+// mostUnreported at most. Not among them are those that are closed, for AWS removes the flow logs of a
+// deleted resource without an event, and those whose replacement is adopted: another daemon on the queue,
+// which has heard the event, may have made that.
+func (s counts) Unreported(ctx context.Context) (int, error) {
+	return viewed(ctx, s.file, func(t *Tx) (int, error) {
+		return value[int](t, unreported, s.now().Add(-lastDay).UnixMilli(), mostUnreported)
+	})
+}
 
 // TokensUsed counts the deletions, or drifts, of the last day of which AWS said that a ClientToken was used
 // for another call before.
@@ -88,7 +97,7 @@ func (s counts) TokensUsed(ctx context.Context) (int, error) {
 	return viewed(ctx, s.file, func(t *Tx) (int, error) { return value[int](t, tokensUsed, s.now().Add(-lastDay).UnixMilli()) })
 }
 
-// Counts reads them, without reading the rows.
+// Counts reads them, without reading rows but those of blocked incidents.
 func (s counts) Counts(ctx context.Context) (c Counts, err error) {
 	err = s.View(ctx, func(t *Tx) error {
 		for _, q := range []struct {
@@ -128,9 +137,6 @@ func (s counts) Counts(ctx context.Context) (c Counts, err error) {
 			return err
 		}
 		if c.FirstDecoys, err = values[string](t, firstDecoys); err != nil {
-			return err
-		}
-		if c.Unreported, err = value[int](t, unreported, s.now().Add(-lastDay).UnixMilli()); err != nil {
 			return err
 		}
 		if c.RefreshedAt, err = t.refreshes(); err != nil {
