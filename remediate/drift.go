@@ -69,6 +69,7 @@ func driftEvent(tx scopeTx, started time.Time) (incident.Event, error) {
 	return e, nil
 }
 
+// driftID ends with the time, by which the store finds what refreshes found since another one.
 func driftID(s inventory.Scope, started time.Time) string {
 	return alert.DriftEvent.ID(fmt.Sprintf("%s-%s-%d", s.Account, s.Region, started.UnixMilli()))
 }

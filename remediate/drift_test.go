@@ -190,6 +190,16 @@ func TestADriftIsAlertedThoughAStepTookLonger(t *testing.T) {
 	s.wantAlerts(alert.Deletion, 1)
 }
 
+// unreported compares how many losses of the last day no event has reported.
+func (s *scene) unreported(want int) {
+	s.t.Helper()
+	n, err := s.store.Unreported(s.t.Context())
+	s.must(err)
+	if n != want {
+		s.t.Errorf("%d losses that no event has reported, want %d", n, want)
+	}
+}
+
 func TestI5DeletedWithoutAnEvent(t *testing.T) {
 	t.Parallel()
 	s, id := protectedOne(t)
@@ -200,6 +210,7 @@ func TestI5DeletedWithoutAnEvent(t *testing.T) {
 	s.restored("vpc-1")
 	s.wantCounts(map[alert.Kind]int{alert.Deletion: 1, alert.Restored: 1})
 	s.pass(time.Hour)
+	s.unreported(1)
 	if a := s.alerts(alert.Deletion)[0]; a.Source != incident.ByDrift || a.Actor != nil || a.Level != alert.Critical {
 		t.Errorf("alert %+v", a)
 	}
@@ -257,9 +268,11 @@ func TestDriftWhoseEventComesLater(t *testing.T) {
 			id := s.protect(1)[0]
 			f := s.attack(id)
 			s.refresh()
+			s.unreported(1)
 			s.pass(after)
 			s.hear(f)
 			s.work()
+			s.unreported(0)
 			if i := s.is(id, incident.Restored, ""); i.Source != incident.ByEvent || i.Actor == nil || i.DeletedAt.IsZero() {
 				t.Errorf("incident %+v", i)
 			}
@@ -284,6 +297,7 @@ func TestDriftAdopted(t *testing.T) {
 	s.pass(3 * time.Minute)
 	s.is(id, incident.Restored, "")
 	s.wantCounts(map[alert.Kind]int{alert.Restored: 1})
+	s.unreported(0) // the other one may have heard it
 	if a := s.alerts(alert.Restored)[0]; a.Level != alert.Informational {
 		t.Errorf("level %s", a.Level)
 	}

@@ -122,6 +122,9 @@ func TestI4AUsedToken(t *testing.T) {
 		if told := s.alerts(alert.Blocked); len(told) != 1 || told[0].FlowLogs[0].FlowLogID != ids[0] || told[0].FlowLogs[0].Reason != incident.TokenUsed {
 			t.Errorf("%d flow logs: alerts %+v", n, told)
 		}
+		if n, err := s.store.TokensUsed(t.Context()); n != 1 || err != nil {
+			t.Errorf("%d tokens used, %v", n, err)
+		}
 		s.pass(15 * time.Minute)
 		s.wantCounts(map[alert.Kind]int{alert.Deletion: 1, alert.Blocked: 1, alert.Restored: 1, alert.Closed: 1})
 	}

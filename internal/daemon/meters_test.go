@@ -44,6 +44,7 @@ func TestMetersCountOneDeletion(t *testing.T) {
 		`flowkeeper_restores_total{outcome="created"}`, `flowkeeper_restores_total{outcome="blocked"}`,
 		`flowkeeper_alerts_total{outcome="failed",sink="pager"}`, `flowkeeper_messages_total{kind="eventbridge",outcome="unparsable"}`,
 		`flowkeeper_records_ignored_total{reason="insight"}`, `flowkeeper_blind_seconds_count`, `flowkeeper_detection_delay_seconds_count`,
+		`flowkeeper_incident_reasons_total{reason="token_used",state="blocked"}`, `flowkeeper_incidents_blocked{reason="token_used"}`, `flowkeeper_incidents_unreported`,
 		`flowkeeper_dropped_rows_total`, `flowkeeper_dropped_alerts_total`,
 	} {
 		if v := h.value(never); v != 0 {

@@ -1,11 +1,14 @@
 package doctor
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -34,6 +37,10 @@ type stateFacts struct {
 	logFiles  map[string]string // a key that was read, by bucket
 	outside   map[string]string // the key of a log file of ours without the prefix, by bucket
 	foreign   map[string]string // a key that is no log file's, by bucket
+
+	// Of the last day: losses that no event has reported, and events of which a ClientToken was used
+	// for another call.
+	unreported, tokens int
 }
 
 // readState reads the state file. It returns store.ErrMissing if there is none, and creates
@@ -50,6 +57,12 @@ func (d *Doctor) readState(ctx context.Context) (m stateFacts, err error) {
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
 	if m.counts, err = s.Counts(ctx); err != nil {
+		return m, err
+	}
+	if m.unreported, err = s.Unreported(ctx); err != nil {
+		return m, err
+	}
+	if m.tokens, err = s.TokensUsed(ctx); err != nil {
 		return m, err
 	}
 	if m.known, err = s.Scopes(ctx); err != nil {
@@ -168,7 +181,15 @@ func (m *machine) restorable(context.Context) (out []finding) {
 			"flowkeeper inventory show ID; delete it if nobody you trust made it. If it is wanted instead of the lost one: flowkeeper inventory release ID, with the ID of the lost one"})
 	}
 	if n := facts.counts.Incidents["blocked"]; n > 0 {
-		out = append(out, finding{Fail, fmt.Sprintf("%s blocked: what was deleted stays gone until a person helps", plural(n, "incident is", "incidents are")), "flowkeeper incidents list --state blocked"})
+		out = append(out, finding{Fail, fmt.Sprintf("%s blocked (%s): what was deleted stays gone until a person helps", plural(n, "incident is", "incidents are"), reasonsOf(facts.counts.Blocked)),
+			"flowkeeper incidents list --state blocked" + helpFor(facts.counts.Blocked)})
+	}
+	if n := facts.tokens; n > 0 {
+		out = append(out, finding{Warn, fmt.Sprintf("within the last day, AWS refused a restore after %s because its ClientToken was used for another call before", plural(n, "deletion", "deletions")), tokenHelp})
+	}
+	if n := facts.unreported; n > 0 {
+		out = append(out, finding{Warn, fmt.Sprintf("a refresh found %s of the last day that no event has reported: events may not arrive", plural(n, "loss", "losses")),
+			"see the checks trail, event-rule, queue and round-trip; flowkeeper incidents list --since 24h. Of a loss by somebody's call CloudTrail has a record of DeleteFlowLogs"})
 	}
 	if n := facts.counts.Incidents["open"]; n > 0 {
 		out = append(out, finding{Warn, fmt.Sprintf("%s open: what was deleted is not back yet", plural(n, "incident is", "incidents are")), "flowkeeper incidents list --state open"})
@@ -180,6 +201,30 @@ func (m *machine) restorable(context.Context) (out []finding) {
 		return findings(finding{Warn, "nothing is protected", "see inventory.regions, inventory.destinations and accounts: is this where your flow logs are?"})
 	}
 	return findings(fine("%d by the last rehearsal, %d not rehearsed yet", yes, unknown))
+}
+
+// tokenHelp is what to do about used ClientTokens.
+const tokenHelp = "find out in CloudTrail who called CreateFlowLogs, and who can read the state file and its copies; then write another remediate.token_key"
+
+// helpFor is what to do about incidents that are blocked for some reasons, where more than a look
+// at each of them helps.
+func helpFor(blocked map[string]int) (help string) {
+	if blocked[incident.TokenUsed] > 0 {
+		help += "; token_used: " + tokenHelp
+	}
+	if blocked[incident.Managed] > 0 {
+		help += "; managed: change the telemetry rule so that it makes the same, or let the lost one go: flowkeeper inventory release ID"
+	}
+	return help
+}
+
+// reasonsOf lists reasons with their numbers, the most frequent first.
+func reasonsOf(count map[string]int) string {
+	reasons := slices.SortedFunc(maps.Keys(count), func(a, b string) int { return cmp.Or(count[b]-count[a], strings.Compare(a, b)) })
+	for n, r := range reasons {
+		reasons[n] = fmt.Sprintf("%d %s", count[r], cmp.Or(r, "without a reason"))
+	}
+	return strings.Join(reasons, ", ")
 }
 
 // firstOf are the first IDs, and how many more there are.

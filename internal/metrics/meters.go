@@ -27,7 +27,7 @@ type Meters struct {
 	registry                                   *prometheus.Registry
 	sinks                                      []string // see AddSink
 	restores, messages, noCalls, alerts, calls *prometheus.CounterVec
-	logFiles                                   *prometheus.CounterVec
+	reasons, logFiles                          *prometheus.CounterVec
 	logFileBytes                               prometheus.Counter
 	blind, delay                               prometheus.Histogram
 	oldest                                     prometheus.Gauge
@@ -70,6 +70,7 @@ func New() *Meters {
 	m := &Meters{
 		registry: registry,
 		restores: counter("restores_total", "Incidents by what came of restoring: created, adopted (somebody else made an equal one), blocked (a person is needed), closed (nothing was to be restored).", "outcome"),
+		reasons:  counter("incident_reasons_total", "Times that an incident became blocked or closed, or blocked for another reason than before, by the reason (replaced_by_telemetry: CloudWatch's telemetry rules have replaced the flow log; other: one that this version does not know).", "state", "reason"),
 		messages: counter("messages_total", "Messages of the queue, by the form of their body and by what became of them.", "kind", "outcome"),
 		noCalls:  counter("records_ignored_total", "Acknowledged records that name a watched call and are no management call of an AWS API, by what they are instead.", "reason"),
 		logFiles: counter("log_files_total", "Log files that messages announced, by what became of them: read; skipped by their key: others (no log file, or not under the prefix), other_account; left in the queue: unlisted (not in a bucket of log_files.buckets), refused (the bucket can't be read), unreadable (the file can't).", "outcome"),
@@ -87,6 +88,11 @@ func New() *Meters {
 	}
 	for _, o := range []string{outcomeCreated, outcomeAdopted, outcomeBlocked, outcomeClosed} {
 		m.restores.WithLabelValues(o)
+	}
+	for state, reasons := range map[incident.State][]string{incident.Blocked: withOther(incident.BlockedReasons), incident.Closed: withOther(closedReasons)} {
+		for _, r := range reasons {
+			m.reasons.WithLabelValues(string(state), r)
+		}
 	}
 	for _, o := range watcher.Outcomes {
 		m.messages.WithLabelValues(string(watcher.EventBridge), o)
@@ -110,6 +116,9 @@ func (m *Meters) DeletionRecorded(delay time.Duration) { m.delay.Observe(max(0, 
 
 // Changed implements remediate.Meter.
 func (m *Meters) Changed(before, after incident.Incident) {
+	if state, reason := reasonOf(before, after); state != "" {
+		m.reasons.WithLabelValues(state, reason).Inc()
+	}
 	outcome := outcomeOf(before, after)
 	if outcome == "" {
 		return

@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"flowkeeper/alert"
 	"flowkeeper/internal/store"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate/incident"
@@ -155,6 +156,88 @@ func TestWhatCountsAsADecoyIsCounted(t *testing.T) {
 	scrape.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
 	if !strings.Contains(w.Body.String(), "flowkeeper_flow_logs_unprotected 1\n") {
 		t.Error(w.Body.String())
+	}
+}
+
+// TestBlockedIncidentsAreCountedByReason: each reason has a series, and those that this version does not
+// know have one together.
+func TestBlockedIncidentsAreCountedByReason(t *testing.T) {
+	t.Parallel()
+	s, err := store.Open(t.Context(), filepath.Join(t.TempDir(), "state.db"), store.Options{Daemon: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	scope, now := inventory.Scope{Account: "111122223333", Region: "eu-west-1"}, time.Now()
+	if err := s.Refreshed(t.Context(), scope, now, now); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Update(t.Context(), func(tx *store.Tx) error {
+		for id, reason := range map[string]string{"fl-1": incident.TokenUsed, "fl-2": "evil\n", "fl-3": "more"} {
+			i := incident.Incident{Scope: scope, FlowLogID: id, State: incident.Blocked, Reason: reason, Source: incident.ByDrift,
+				EventID: alert.DriftEvent.ID(fmt.Sprintf("%s-%s-%d", scope.Account, scope.Region, now.UnixMilli()))}
+			if err := tx.PutIncident(i); err != nil {
+				return err
+			}
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	text := scraped(t, &Scrape{Meters: New(), Store: s, Log: slog.New(slog.DiscardHandler),
+		Current:  func(m map[inventory.Scope]time.Time) map[inventory.Scope]time.Time { return m },
+		Accounts: func(context.Context) (Accounts, error) { return Accounts{}, nil }})
+	want := map[string]int{"token_used": 1, "other": 2}
+	for _, reason := range withOther(incident.BlockedReasons) {
+		if !strings.Contains(text, fmt.Sprintf("flowkeeper_incidents_blocked{reason=%q} %d\n", reason, want[reason])) {
+			t.Errorf("%s: %s", reason, text)
+		}
+	}
+	if strings.Contains(text, "evil") || !strings.Contains(text, "flowkeeper_incidents_unreported 3\n") {
+		t.Error(text)
+	}
+}
+
+// TestReasonsAreCounted: when an incident becomes blocked or closed, and when the reason changes. Each
+// begins with 0.
+func TestReasonsAreCounted(t *testing.T) {
+	t.Parallel()
+	in := func(s incident.State, reason string) incident.Incident {
+		return incident.Incident{Scope: inventory.Scope{Account: "111122223333", Region: "eu-west-1"}, State: s, Reason: reason}
+	}
+	open, byTelemetry := in(incident.Open, ""), in(incident.Closed, incident.Replaced)
+	byTelemetry.Actor = &alert.Actor{ARN: incident.TelemetryRole(byTelemetry.Scope)}
+	m := New()
+	for _, c := range []struct{ before, after incident.Incident }{
+		{open, in(incident.Blocked, incident.TokenUsed)},
+		{in(incident.Blocked, incident.TokenUsed), in(incident.Blocked, incident.TokenUsed)}, // the same
+		{in(incident.Blocked, incident.Permission), in(incident.Blocked, incident.TokenUsed)},
+		{open, in(incident.Blocked, incident.Managed)},
+		{in(incident.Blocked, incident.Managed), in(incident.Restored, "")},
+		{open, in(incident.Closed, incident.Replaced)},
+		{open, byTelemetry},
+		{byTelemetry, byTelemetry},
+		{open, in(incident.Blocked, "evil")},
+		{in(incident.Restored, ""), in(incident.Restored, incident.NotTagged)},
+	} {
+		m.Changed(c.before, c.after)
+	}
+	want := map[string]int{"token_used": 2, "managed": 1, "replaced": 1, "replaced_by_telemetry": 1}
+	series := 0
+	text := scraped(t, m.reasons)
+	for state, reasons := range map[string][]string{"blocked": incident.BlockedReasons, "closed": closedReasons} {
+		for _, r := range withOther(reasons) {
+			n := want[r]
+			if series++; state == "blocked" && r == "other" {
+				n = 1
+			}
+			if !strings.Contains(text, fmt.Sprintf("flowkeeper_incident_reasons_total{reason=%q,state=%q} %d\n", r, state, n)) {
+				t.Errorf("%s, %s: %s", state, r, text)
+			}
+		}
+	}
+	if n := strings.Count(text, "\nflowkeeper_incident_reasons_total{"); n != series {
+		t.Errorf("%d series, not %d", n, series)
 	}
 }
 

@@ -14,11 +14,14 @@ import (
 	"flowkeeper/internal/outage"
 	"flowkeeper/internal/store"
 	"flowkeeper/inventory"
+	"flowkeeper/remediate/incident"
 )
 
 var (
 	flowLogsMetric   = prometheus.NewDesc("flowkeeper_flow_logs", "Flow logs of the snapshot, by state.", []string{"state"}, nil)
 	incidentsMetric  = prometheus.NewDesc("flowkeeper_incidents", "Incidents that are remembered, by state.", []string{"state"}, nil)
+	blockedMetric    = prometheus.NewDesc("flowkeeper_incidents_blocked", "Incidents that are blocked, by the reason; other: one that this version does not know.", []string{"reason"}, nil)
+	unreportedMetric = prometheus.NewDesc("flowkeeper_incidents_unreported", "Incidents of the last day that a refresh found and that no event has reported, 10000 at most. Not counted are closed ones (AWS removes the flow logs of a deleted resource without an event) and adopted ones (another daemon on the queue may have heard of them).", nil, nil)
 	restorableMetric = prometheus.NewDesc("flowkeeper_restorable",
 		"Protected flow logs that are not released, by whether the last rehearsal showed that AWS would allow their restore (yes, no; unknown: not rehearsed yet).", []string{"answer"}, nil)
 	releasedMetric  = prometheus.NewDesc("flowkeeper_flow_logs_released", "Flow logs that a release lets be deleted without being restored; not among the restorable.", nil, nil)
@@ -33,7 +36,7 @@ var (
 	listedMetric    = prometheus.NewDesc("flowkeeper_organization_list_last_success_timestamp_seconds", "When the accounts of the organisation were last listed; 0: never. Only where organization.role_name is set.", nil, nil)
 	sizeMetric      = prometheus.NewDesc("flowkeeper_state_bytes", "Size of the state file.", nil, nil)
 
-	stored = []*prometheus.Desc{flowLogsMetric, incidentsMetric, restorableMetric, releasedMetric, heldMetric, decoysMetric, pendingMetric, parkedMetric, refreshedMetric, scopesMetric, oldestMetric, accountsMetric, listedMetric, sizeMetric}
+	stored = []*prometheus.Desc{flowLogsMetric, incidentsMetric, blockedMetric, unreportedMetric, restorableMetric, releasedMetric, heldMetric, decoysMetric, pendingMetric, parkedMetric, refreshedMetric, scopesMetric, oldestMetric, accountsMetric, listedMetric, sizeMetric}
 )
 
 // scrape is as long as one may take.
@@ -98,6 +101,10 @@ func (s *Scrape) Collect(to chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), scrape)
 	defer cancel()
 	n, err := s.Store.Counts(ctx)
+	var unreported int
+	if err == nil {
+		unreported, err = s.Store.Unreported(ctx)
+	}
 	var accounts Accounts
 	if err == nil {
 		accounts, err = s.Accounts(ctx)
@@ -118,6 +125,7 @@ func (s *Scrape) Collect(to chan<- prometheus.Metric) {
 	}{
 		{flowLogsMetric, n.FlowLogs, []string{"live", "gone"}},
 		{incidentsMetric, n.Incidents, []string{"open", "restored", "verified", "blocked", "closed"}},
+		{blockedMetric, knownReasons(n.Blocked, incident.BlockedReasons), withOther(incident.BlockedReasons)},
 		{restorableMetric, n.Restorable, []string{"yes", "no", "unknown"}},
 		{pendingMetric, n.Pending, s.Meters.sinks},
 		{parkedMetric, n.Parked, s.Meters.sinks},
@@ -139,6 +147,7 @@ func (s *Scrape) Collect(to chan<- prometheus.Metric) {
 	if accounts.Organization {
 		gauge(listedMetric, seconds(accounts.Listed))
 	}
+	gauge(unreportedMetric, float64(unreported))
 	gauge(releasedMetric, float64(n.Released.FlowLogs))
 	gauge(heldMetric, float64(n.Held))
 	gauge(decoysMetric, float64(n.Decoys))

@@ -4,7 +4,9 @@ import (
 	"context"
 	"time"
 
+	"flowkeeper/alert"
 	"flowkeeper/inventory"
+	"flowkeeper/remediate/incident"
 )
 
 // counts is the store as metrics and the doctor read it.
@@ -13,6 +15,7 @@ type counts struct{ *file }
 // Counts of what the file holds, by state.
 type Counts struct {
 	FlowLogs, Incidents map[string]int
+	Blocked             map[string]int // the blocked incidents, by reason
 	// Restorable counts the protected flow logs by what the last rehearsal of
 	// their destination and roles came to: "yes", "no", or "unknown" where there
 	// was none yet. Those released are not among them.
@@ -55,7 +58,46 @@ const (
 	firstDecoys = `SELECT id FROM flow_logs WHERE decoy IS NOT NULL AND +state = 'live' ORDER BY account, region LIMIT 3`
 )
 
-// Counts reads them, without reading the rows.
+// Open and blocked incidents have an index of their own, however many others are remembered.
+const blockedBy = `SELECT reason, count(*) FROM incidents INDEXED BY incidents_pending WHERE state IN ('open', 'blocked') AND state = 'blocked' GROUP BY reason`
+
+// ofDrift begins the IDs of the events of a scope's refreshes. What follows in them is the time in
+// milliseconds, so that they are in the order of their times.
+const ofDrift = `'` + string(alert.DriftEvent) + `' || s.account || '-' || s.region || '-'`
+
+// unreported reads the rows of what refreshes found since a time. A record that comes after the restore
+// leaves the event as it is, and changes the source.
+const unreported = `SELECT count(*) FROM (SELECT 1 FROM scopes s CROSS JOIN incidents i ON i.account = s.account AND i.region = s.region
+		AND i.event_id >= ` + ofDrift + ` || ?1 AND i.event_id < ` + ofDrift + ` || ':'
+	WHERE i.state <> 'closed' AND iif(json_valid(i.body), json_extract(i.body, '$.Source') = '` + incident.ByDrift + `' AND NOT json_extract(i.body, '$.Adopted'), 0)
+	LIMIT ?2)`
+
+// mostUnreported is how far Unreported counts: each of them costs a scrape some microseconds.
+const mostUnreported = 10_000
+
+// tokensUsed counts events since a time.
+const tokensUsed = `SELECT count(*) FROM events WHERE detected_at >= ?1 AND iif(json_valid(body), json_extract(body, '$.TokenUsed'), 0)`
+
+// lastDay is how far Unreported and TokensUsed look back.
+const lastDay = 24 * time.Hour
+
+// Unreported counts the incidents of the last day that a refresh found and no event has reported,
+// mostUnreported at most. Not among them are those that are closed, for AWS removes the flow logs of a
+// deleted resource without an event, and those whose replacement is adopted: another daemon on the queue,
+// which has heard the event, may have made that.
+func (s counts) Unreported(ctx context.Context) (int, error) {
+	return viewed(ctx, s.file, func(t *Tx) (int, error) {
+		return value[int](t, unreported, s.now().Add(-lastDay).UnixMilli(), mostUnreported)
+	})
+}
+
+// TokensUsed counts the deletions, or drifts, of the last day of which AWS said that a ClientToken was used
+// for another call before.
+func (s counts) TokensUsed(ctx context.Context) (int, error) {
+	return viewed(ctx, s.file, func(t *Tx) (int, error) { return value[int](t, tokensUsed, s.now().Add(-lastDay).UnixMilli()) })
+}
+
+// Counts reads them, without reading rows but those of blocked incidents.
 func (s counts) Counts(ctx context.Context) (c Counts, err error) {
 	err = s.View(ctx, func(t *Tx) error {
 		for _, q := range []struct {
@@ -64,6 +106,7 @@ func (s counts) Counts(ctx context.Context) (c Counts, err error) {
 		}{
 			{&c.FlowLogs, `SELECT state, count(*) FROM flow_logs GROUP BY state`},
 			{&c.Incidents, `SELECT state, count(*) FROM incidents GROUP BY state`},
+			{&c.Blocked, blockedBy},
 			{&c.Restorable, `SELECT ` + answer + `, sum(n)
 				FROM (` + perTarget + `) LEFT JOIN rehearsals r USING (account, region, needs) GROUP BY 1`},
 			{&c.Protected, `SELECT account || '/' || region, sum(n) FROM (` + perTarget + `) GROUP BY account, region`},

@@ -2,11 +2,13 @@ package store
 
 import (
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"flowkeeper/alert"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate/delivery"
 	"flowkeeper/remediate/incident"
@@ -32,7 +34,7 @@ func TestCounts(t *testing.T) {
 		released.ReleasedUntil, too.ReleasedUntil, over.ReleasedUntil = noon.Add(time.Hour), noon.Add(2*time.Hour), noon
 		decoy.ReleasedUntil, gone.ReleasedUntil = noon.Add(9*time.Hour), noon.Add(9*time.Hour)
 		return errors.Join(tx.PutFlowLog(released), tx.PutFlowLog(too), tx.PutFlowLog(over), tx.PutFlowLog(gone), tx.PutFlowLog(decoy), tx.PutFlowLog(imported),
-			tx.PutIncident(incident.Incident{Scope: scope, FlowLogID: "fl-5", State: incident.Blocked}))
+			tx.PutIncident(incident.Incident{Scope: scope, FlowLogID: "fl-5", State: incident.Blocked, Reason: incident.Limit}))
 	})
 	s.rehearsed(t, func(tx rehearse.Tx) error {
 		return errors.Join(tx.PutRehearsal(rehearse.Rehearsal{Scope: scope, Target: delivery.TargetOf(to("", "good")), At: noon}),
@@ -47,6 +49,7 @@ func TestCounts(t *testing.T) {
 	want := Counts{
 		FlowLogs:   map[string]int{"live": 9, "gone": 1},
 		Incidents:  map[string]int{"blocked": 1},
+		Blocked:    map[string]int{"limit": 1},
 		Restorable: map[string]int{"yes": 3, "no": 1, "unknown": 1},
 		Released:   Released{2, noon.Add(2 * time.Hour)},
 		Decoys:     1, FirstDecoys: []string{"fl-6"},
@@ -60,6 +63,83 @@ func TestCounts(t *testing.T) {
 	}
 	if err != nil || !cmp.Equal(got, want, cmp.Comparer(time.Time.Equal)) {
 		t.Errorf("%v\n%s", err, cmp.Diff(want, got))
+	}
+}
+
+// TestReasonsAreCounted: of blocked incidents alone.
+func TestReasonsAreCounted(t *testing.T) {
+	t.Parallel()
+	s := fresh(t)
+	s.put(t, func(tx *Tx) (err error) {
+		for id, i := range map[string]incident.Incident{
+			"fl-1": {State: incident.Blocked, Reason: incident.TokenUsed},
+			"fl-2": {State: incident.Blocked, Reason: incident.TokenUsed},
+			"fl-3": {State: incident.Blocked, Reason: incident.Managed},
+			"fl-4": {State: incident.Open, Reason: incident.Permission},
+			"fl-5": {State: incident.Closed, Reason: incident.Replaced},
+			"fl-6": {State: incident.Restored, Reason: incident.NotTagged},
+		} {
+			i.Scope, i.FlowLogID = scope, id
+			err = errors.Join(err, tx.PutIncident(i))
+		}
+		return err
+	})
+	got, err := s.Counts(t.Context())
+	if want := map[string]int{"token_used": 2, "managed": 1}; err != nil || !cmp.Equal(got.Blocked, want) {
+		t.Errorf("%v, %v", got.Blocked, err)
+	}
+}
+
+// TestWhatNoEventReportedIsCounted: of the last day, unless it is closed or adopted, or its record came
+// after the restore. A row that can't be read holds up no other.
+func TestWhatNoEventReportedIsCounted(t *testing.T) {
+	t.Parallel()
+	s := fresh(t)
+	now := noon
+	other := inventory.Scope{Account: "999988887777", Region: "us-east-1"}
+	if err := errors.Join(s.Refreshed(t.Context(), scope, now, now), s.Refreshed(t.Context(), other, now, now)); err != nil {
+		t.Fatal(err)
+	}
+	event := func(s inventory.Scope, ago time.Duration) string {
+		return alert.DriftEvent.ID(fmt.Sprintf("%s-%s-%d", s.Account, s.Region, now.Add(-ago).UnixMilli()))
+	}
+	s.put(t, func(tx *Tx) (err error) {
+		for id, i := range map[string]incident.Incident{
+			"fl-1": {Scope: scope, State: incident.Restored, Source: incident.ByDrift, EventID: event(scope, time.Hour)},
+			"fl-2": {Scope: scope, State: incident.Blocked, Source: incident.ByDrift, EventID: event(scope, time.Hour) + "-1"},
+			"fl-3": {Scope: other, State: incident.Verified, Source: incident.ByDrift, EventID: event(other, 23*time.Hour)},
+			"fl-4": {Scope: other, State: incident.Verified, Source: incident.ByDrift, EventID: event(other, 25*time.Hour)},
+			"fl-5": {Scope: scope, State: incident.Closed, Reason: incident.ResourceGone, Source: incident.ByDrift, EventID: event(scope, time.Hour)},
+			"fl-6": {Scope: scope, State: incident.Restored, Source: incident.ByEvent, EventID: event(scope, time.Hour)},
+			"fl-7": {Scope: scope, State: incident.Restored, Source: incident.ByEvent, EventID: "3f6a1e0c"},
+			"fl-8": {Scope: scope, State: incident.Restored, Source: incident.ByDrift, EventID: event(scope, time.Hour)},
+			"fl-9": {Scope: scope, State: incident.Restored, Adopted: true, Source: incident.ByDrift, EventID: event(scope, time.Hour)},
+		} {
+			i.FlowLogID = id
+			err = errors.Join(err, tx.PutIncident(i))
+		}
+		return err
+	})
+	exec(t, s.w, `UPDATE incidents SET body = '{' WHERE id = 'fl-8'`)
+	if n, err := s.Unreported(t.Context()); err != nil || n != 3 {
+		t.Errorf("%d, %v", n, err)
+	}
+}
+
+// TestUsedTokensAreCounted: by event, of the last day.
+func TestUsedTokensAreCounted(t *testing.T) {
+	t.Parallel()
+	s := fresh(t)
+	now := noon
+	s.put(t, func(tx *Tx) error {
+		return errors.Join(tx.PutEvent(incident.Event{Scope: scope, ID: "e-1", DetectedAt: now.Add(-time.Hour), TokenUsed: true}),
+			tx.PutEvent(incident.Event{Scope: scope, ID: "e-2", DetectedAt: now.Add(-time.Hour)}),
+			tx.PutEvent(incident.Event{Scope: scope, ID: "e-3", DetectedAt: now.Add(-25 * time.Hour), TokenUsed: true}),
+			tx.PutEvent(incident.Event{Scope: scope, ID: "e-4", DetectedAt: now.Add(-time.Hour), TokenUsed: true}))
+	})
+	exec(t, s.w, `UPDATE events SET body = '{' WHERE id = 'e-4'`)
+	if n, err := s.TokensUsed(t.Context()); err != nil || n != 1 {
+		t.Errorf("%d, %v", n, err)
 	}
 }
 

@@ -186,6 +186,22 @@ func TestProtectedRowsAreFoundByTheirTarget(t *testing.T) {
 	}
 }
 
+// TestIncidentsAreCountedByTheirIndexes: by reason those that are open or blocked, and those that
+// refreshes found within the last day, however many others are remembered.
+func TestIncidentsAreCountedByTheirIndexes(t *testing.T) {
+	t.Parallel()
+	s := fresh(t)
+	for query, want := range map[string][]string{
+		blockedBy:  {"SCAN incidents USING INDEX incidents_pending", "USE TEMP B-TREE FOR GROUP BY"},
+		unreported: {"CO-ROUTINE (subquery-1)", "SCAN s", "SEARCH i USING INDEX incidents_event (account=? AND region=? AND event_id>? AND event_id<?)", "SCAN (subquery-1)"},
+		tokensUsed: {"SEARCH events USING INDEX events_detected (detected_at>?)"},
+	} {
+		if plan := explain(t, s, query, []any{1, 2}[:argsOf(query)]...); !slices.Equal(plan, want) {
+			t.Errorf("%s\n%q", query, plan)
+		}
+	}
+}
+
 // TestPruneIsLinear: the rows that go are found by an index, in order, and what
 // goes with each of them by another. Without one on the alert of deliveries, each
 // of a million alerts would read all deliveries.

@@ -2,8 +2,41 @@ package incident
 
 import (
 	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"slices"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 )
+
+// TestEveryReasonIsListed: those of the group of constants that begins with NotDelivering, but for the
+// reasons why a restored one is not verified.
+func TestEveryReasonIsListed(t *testing.T) {
+	t.Parallel()
+	file, err := parser.ParseFile(token.NewFileSet(), "incident.go", nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{}
+	for _, d := range file.Decls {
+		group, ok := d.(*ast.GenDecl)
+		if !ok || group.Tok != token.CONST || group.Specs[0].(*ast.ValueSpec).Names[0].Name != "NotDelivering" {
+			continue
+		}
+		for _, s := range group.Specs[2:] {
+			want = append(want, s.(*ast.ValueSpec).Values[0].(*ast.BasicLit).Value)
+		}
+	}
+	got := []string{}
+	for _, r := range slices.Concat(BlockedReasons, ClosedReasons) {
+		got = append(got, fmt.Sprintf("%q", r))
+	}
+	if d := cmp.Diff(want, got); d != "" || len(want) == 0 {
+		t.Errorf("-constants +those listed:\n%s", d)
+	}
+}
 
 // TestNames: the last value of each kind has the last name, and the next one has none.
 func TestNames(t *testing.T) {

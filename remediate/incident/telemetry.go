@@ -51,6 +51,12 @@ func (p Policy) trustsTelemetry(account, principal string) bool {
 	return isTelemetryRole(account, principal) && p.RuleFor(account, principal).Action != Restore
 }
 
+// ReplacedByTelemetry reports whether an incident is closed because CloudWatch's telemetry rules have
+// replaced the flow log.
+func ReplacedByTelemetry(i Incident) bool {
+	return i.closedAs(Replaced) && isTelemetryRole(i.Scope.Account, i.Actor.Principal())
+}
+
 // isOwnLogGroup reports whether a destination is a log group of the scope's account.
 func isOwnLogGroup(s inventory.Scope, destination string) bool {
 	group, err := arn.Parse(destination)

@@ -116,3 +116,27 @@ func TestTelemetryMakesNoDecoys(t *testing.T) {
 			note stuck fl-1`},
 	})
 }
+
+// TestReplacedByTelemetry: closed for that reason, and by that role of the flow log's own account.
+func TestReplacedByTelemetry(t *testing.T) {
+	t.Parallel()
+	s := inventory.Scope{Account: "111122223333", Region: "eu-west-1"}
+	elsewhere := inventory.Scope{Account: "999988887777", Region: "eu-west-1"}
+	by := func(principal string) *alert.Actor { return &alert.Actor{ARN: principal} }
+	for name, c := range map[string]struct {
+		i    Incident
+		want bool
+	}{
+		"it is":                    {Incident{State: Closed, Reason: Replaced, Actor: by(TelemetryRole(s))}, true},
+		"by a pipeline":            {Incident{State: Closed, Reason: Replaced, Actor: by("arn:aws:iam::111122223333:role/terraform")}, false},
+		"by one of elsewhere":      {Incident{State: Closed, Reason: Replaced, Actor: by(TelemetryRole(elsewhere))}, false},
+		"nobody knows by whom":     {Incident{State: Closed, Reason: Replaced}, false},
+		"its resource is gone":     {Incident{State: Closed, Reason: ResourceGone, Actor: by(TelemetryRole(s))}, false},
+		"it waits for replacement": {Incident{State: Open, Actor: by(TelemetryRole(s))}, false},
+	} {
+		c.i.Scope = s
+		if got := ReplacedByTelemetry(c.i); got != c.want {
+			t.Errorf("%s: %t", name, got)
+		}
+	}
+}

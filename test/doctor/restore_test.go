@@ -2,10 +2,13 @@ package doctor_test
 
 import (
 	"errors"
+	"fmt"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
+	"flowkeeper/alert"
 	"flowkeeper/configs"
 	"flowkeeper/internal/doctor"
 	"flowkeeper/internal/fakeaws"
@@ -134,12 +137,12 @@ func TestRestorable(t *testing.T) {
 	}
 	examined(func(*store.Tx) error { return nil }).expect(t, "restorable", doctor.OK, "2 not rehearsed yet")
 	r := examined(func(tx *store.Tx) error {
-		return errors.Join(tx.PutIncident(incident.Incident{Scope: scope, FlowLogID: "fl-000000c3", State: incident.Blocked, DetectedAt: time.Now()}),
+		return errors.Join(tx.PutIncident(incident.Incident{Scope: scope, FlowLogID: "fl-000000c3", State: incident.Blocked, Reason: incident.Permission, DetectedAt: time.Now()}),
 			tx.PutIncident(incident.Incident{Scope: scope, FlowLogID: "fl-000000d4", State: incident.Open, DetectedAt: time.Now()}),
 			tx.PutIncident(incident.Incident{Scope: scope, FlowLogID: "fl-000000e5", State: incident.Verified, DetectedAt: time.Now()}))
 	}, rehearse.Rehearsal{Scope: scope, Target: delivery.Target{Type: "s3", Destination: "arn:aws:s3:::b"}, At: time.Now(), Reason: incident.Permission})
 	r.expect(t, "restorable", doctor.Warn, "1 flow log could not be restored")
-	r.expect(t, "restorable", doctor.Fail, "1 incident is blocked", "stays gone until a person helps", "incidents list --state blocked")
+	r.expect(t, "restorable", doctor.Fail, "1 incident is blocked (1 permission)", "stays gone until a person helps", "incidents list --state blocked")
 	r.expect(t, "restorable", doctor.Warn, "1 incident is open", "incidents list --state open")
 	examined(func(tx *store.Tx) error {
 		row, _, err := tx.FlowLog(scope, "fl-000000a1")
@@ -164,6 +167,43 @@ func TestRestorable(t *testing.T) {
 		row.Protected = false
 		return errors.Join(err, tx.PutFlowLog(row))
 	}).expect(t, "restorable", doctor.Warn, "1 flow log is not protected and would not be restored", "(fl-000000a1)", "flowkeeper inventory release ID")
+}
+
+// TestRestorableSaysWhy: of what is blocked the reasons, with what to do, and what happened within the
+// last day that is in no incident's state any more.
+func TestRestorableSaysWhy(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	scope, now := inventory.Scope{Account: acct, Region: region}, time.Now()
+	examined := func(incidents []incident.Incident, events ...incident.Event) results {
+		path := filepath.Join(t.TempDir(), "state.db")
+		remembers(t, path, func(tx *store.Tx) (err error) {
+			for n, i := range incidents {
+				i.Scope, i.FlowLogID, i.DetectedAt = scope, fmt.Sprintf("fl-000000c%d", n), now
+				err = errors.Join(err, tx.PutIncident(i))
+			}
+			for _, e := range events {
+				e.Scope, e.DetectedAt = scope, now
+				err = errors.Join(err, tx.PutEvent(e))
+			}
+			return err
+		})
+		return f.examine(t, func(d *doctor.Doctor) { d.Config.State.Path = path })
+	}
+	blocked := func(reason string) incident.Incident {
+		return incident.Incident{State: incident.Blocked, Reason: reason}
+	}
+	examined([]incident.Incident{blocked(incident.Permission), blocked(incident.TokenUsed), blocked(incident.TokenUsed)}).expect(t, "restorable", doctor.Fail,
+		"3 incidents are blocked (2 token_used, 1 permission)", "in CloudTrail who called CreateFlowLogs", "another remediate.token_key")
+	examined([]incident.Incident{blocked(incident.Managed)}).expect(t, "restorable", doctor.Fail, "(1 managed)", "change the telemetry rule", "inventory release ID")
+	r := examined([]incident.Incident{blocked(incident.Permission)}).expect(t, "restorable", doctor.Fail, "(1 permission)")
+	if strings.Contains(r.Fix, "CloudTrail") || strings.Contains(r.Fix, "telemetry") {
+		t.Errorf("advice for other reasons: %s", r.Fix)
+	}
+	examined(nil, incident.Event{ID: "e-1", TokenUsed: true}, incident.Event{ID: "e-2"}).expect(t, "restorable", doctor.Warn, "its ClientToken was used for another call before", "after 1 deletion", "another remediate.token_key")
+	drift := alert.DriftEvent.ID(fmt.Sprintf("%s-%s-%d", acct, region, now.UnixMilli()))
+	examined([]incident.Incident{{State: incident.Verified, Source: incident.ByDrift, EventID: drift}, {State: incident.Verified, Source: incident.ByDrift, EventID: drift}}).
+		expect(t, "restorable", doctor.Warn, "a refresh found 2 losses of the last day that no event has reported", "event-rule")
 }
 
 func TestTelemetryRules(t *testing.T) {
