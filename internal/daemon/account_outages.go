@@ -14,14 +14,17 @@ import (
 // of its Regions. It is safe for concurrent use.
 type accountOutages struct {
 	*pipeline.Places
-	d *Daemon
+	d     *Daemon
+	lines *failureLines
 
 	mu       sync.Mutex      // guards what follows
 	expected map[string]bool // by account that fails; true: it is the management account, which never had the role
 }
 
 func newAccountOutages(d *Daemon) *accountOutages {
-	return &accountOutages{d: d, expected: map[string]bool{}, Places: places{d}.alerts(pipeline.Kind{
+	lines := &failureLines{log: d.Log, one: "refresh failed: the account can't be reached in any Region; its last snapshot stands",
+		many: "refresh failed: several accounts can't be reached in any Region; their last snapshots stand. This is the error of one; `flowkeeper accounts list --failing` lists all"}
+	return &accountOutages{d: d, lines: lines, expected: map[string]bool{}, Places: places{d}.alerts(pipeline.Kind{
 		Part: pipeline.ReachingAccount, Whole: true,
 		One: func(ctx context.Context, f pipeline.Failing) string {
 			n, regions, err := protectedIn(ctx, d.store, f.Account)
@@ -66,9 +69,7 @@ func (a *accountOutages) note(account string, expected bool, err error) {
 		return
 	}
 	a.expected[account] = expected
-	if (places{a.d}).logs(len(a.expected), "accounts that can't be reached", "flowkeeper accounts list --failing") {
-		a.d.Log.Warn("refresh failed: the account can't be reached in any Region; its last snapshot stands", "account", account, "error", err)
-	}
+	a.lines.began(inventory.Scope{Account: account}, err)
 	if expected {
 		a.d.Log.Warn("the management account is not protected: service-managed StackSets do not deploy the role there. Make the role by hand, or put the account into organization.exclude", "account", account)
 	}

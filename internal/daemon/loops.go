@@ -36,6 +36,10 @@ func (d *Daemon) loops(ctx context.Context) error {
 	<-ctx.Done()
 	d.report(systemd.Stopping())
 	err := g.Wait()
+	if d.refreshes != nil { // AWS was reached
+		d.refreshes.accounts.lines.end()
+		d.refreshes.regionLines.end()
+	}
 	d.Log.Info("stopped")
 	return err
 }

@@ -63,11 +63,15 @@ func (m *membership) list(ctx context.Context, by func(ctx context.Context, api 
 	if asked && m.noPaths.Note(l.NoPaths) == outage.Began {
 		m.d.Log.Warn("the organisational units can't be listed, so that accounts are shown without theirs", "error", l.NoPaths)
 	}
+	var strangers []string
 	for _, s := range l.Strangers {
 		if !m.said[s] {
 			m.said[s] = true
-			m.d.Log.Warn("this account is not in the organisation: correct it, or name it under accounts", "key", s)
+			strangers = append(strangers, s)
 		}
+	}
+	if len(strangers) > 0 {
+		m.d.Log.Warn("accounts of the configuration are not in the organisation: correct them, or name them under accounts", "keys", strings.Join(strangers, ", "))
 	}
 	_, err = m.d.store.SetAccounts(ctx, l)
 	m.listed = asked && err == nil

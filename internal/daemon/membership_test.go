@@ -349,6 +349,25 @@ func TestAFirstStartNeedsTheList(t *testing.T) {
 	}
 }
 
+// TestStrangersAreOneLine: accounts that the configuration names, and that are in no organisation, are logged once,
+// together.
+func TestStrangersAreOneLine(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := organized(t)
+		for n := range 30 {
+			h.daemon.Config.Organization.Exclude = append(h.daemon.Config.Organization.Exclude, fmt.Sprint(333344440000+n))
+		}
+		h.refreshed()
+		h.list()
+		lines := h.log.taken()
+		of := slices.DeleteFunc(slices.Clone(lines), func(line string) bool { return !strings.Contains(line, "organization.exclude[") })
+		if len(of) != 1 || len(lines) > 20 || !strings.Contains(of[0], "organization.exclude[0]: 333344440000, ") || !strings.Contains(of[0], "organization.exclude[29]: 333344440029") {
+			t.Errorf("%q", lines)
+		}
+	})
+}
+
 // TestAStartDoesNotWaitForTheOUs that are only shown: it asks for them at once in the background, not with
 // the next round of the schedule, and a start that does not know them keeps those that are stored.
 func TestAStartDoesNotWaitForTheOUs(t *testing.T) {

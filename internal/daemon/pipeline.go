@@ -68,13 +68,3 @@ func (p places) AllRefreshed() time.Time {
 	next := p.d.refreshing.Next(time.Now())
 	return p.d.refreshing.Next(next).Add(freshGrace)
 }
-
-// logs reports whether the nth place that fails is to have a line of log: the first pipeline.MostSingle
-// have one. At the next, it logs one line that stands for all further ones, with what they are and
-// which command lists them.
-func (p places) logs(nth int, what, command string) bool {
-	if nth == pipeline.MostSingle+1 {
-		p.d.Log.Warn("refresh failed: further "+what+" are not logged one by one: `"+command+"` lists all", "logged", pipeline.MostSingle)
-	}
-	return 0 < nth && nth <= pipeline.MostSingle
-}

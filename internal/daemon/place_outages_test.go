@@ -311,9 +311,9 @@ func TestManyAccountsRefuse(t *testing.T) {
 						t.Errorf("%d lines of log in two starts: %s", n, line)
 					}
 				}
-				beyond := strings.Count(h.log.String(), "further accounts with Regions that can't be refreshed are not logged one by one: `flowkeeper doctor` lists all")
-				if want := map[string]int{"DescribeFlowLogs": 2}[c.operation]; beyond != want {
-					t.Errorf("%d lines of log stand for further Regions in two starts, want %d", beyond, want)
+				further := strings.Count(h.log.String(), `"msg":"refresh failed in several accounts`)
+				if want := map[string]int{"DescribeFlowLogs": 2}[c.operation]; further != want {
+					t.Errorf("%d lines of log have further Regions in two starts, want %d", further, want)
 				}
 				for n := range pipeline.MostSingle + 5 {
 					refused.allow(team(n), "*", c.operation)

@@ -155,9 +155,8 @@ func (r *refreshes) fail(ctx context.Context, s inventory.Scope, err error) {
 		return
 	}
 	if ctx.Err() == nil && (refused || st.outage.Failures() >= 3) {
-		nth := r.regions.Fail(s, scopes.CauseOf(err), err)
-		if (places{r.d}).logs(nth, "accounts with Regions that can't be refreshed", "flowkeeper doctor") {
-			r.d.Log.Warn("refresh failed; the last snapshot stands. Further Regions of the account that fail alike are not logged", "account", s.Account, "region", s.Region, "error", err)
+		if r.regions.Fail(s, scopes.CauseOf(err), err) {
+			r.regionLines.began(s, err)
 		}
 	}
 	r.again(s)

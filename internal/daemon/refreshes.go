@@ -14,12 +14,13 @@ import (
 // its account. A scope that waits has a timer and no goroutine; a refresh has a goroutine of its
 // own, so that one that fails or is slow holds up no other.
 type refreshes struct {
-	d          *Daemon
-	begins     func(s inventory.Scope, alerted bool) // refreshes a scope without waiting for it, and calls over at its end
-	slots      *gate                                 // one for each refresh that AWS answers
-	accounts   *accountOutages
-	regions    *pipeline.Places
-	alertSlots chan struct{} // holds one for each refresh because of an event: those leave slots to the others
+	d           *Daemon
+	begins      func(s inventory.Scope, alerted bool) // refreshes a scope without waiting for it, and calls over at its end
+	slots       *gate                                 // one for each refresh that AWS answers
+	accounts    *accountOutages
+	regions     *pipeline.Places
+	regionLines *failureLines
+	alertSlots  chan struct{} // holds one for each refresh because of an event: those leave slots to the others
 
 	mu     sync.Mutex                          // guards scopes, and what is in them, and all below
 	scopes map[inventory.Scope]*scopeRefreshes // see state
@@ -37,7 +38,7 @@ func newRefreshes(d *Daemon) *refreshes {
 	most := d.Config.Inventory.MaxConcurrent
 	r := &refreshes{
 		d: d, slots: newGate(most), alertSlots: make(chan struct{}, max(1, most/2)),
-		accounts: newAccountOutages(d), regions: newRegionOutages(d), scopes: map[inventory.Scope]*scopeRefreshes{}, alerts: newAlertRefreshes(d.Config.Inventory.AlertRefresh),
+		accounts: newAccountOutages(d), regions: newRegionOutages(d), regionLines: newRegionLines(d), scopes: map[inventory.Scope]*scopeRefreshes{}, alerts: newAlertRefreshes(d.Config.Inventory.AlertRefresh),
 	}
 	r.begins = r.beginRefresh
 	r.first.began = time.Now()

@@ -34,3 +34,9 @@ func newRegionOutages(d *Daemon) *pipeline.Places {
 		Recovered: "the Regions of accounts that had no alert of their own can be refreshed again",
 	})
 }
+
+// newRegionLines logs the Regions that newRegionOutages alerts of.
+func newRegionLines(d *Daemon) *failureLines {
+	return &failureLines{log: d.Log, one: "refresh failed; the last snapshot stands. Further Regions of the account that fail alike are not logged",
+		many: "refresh failed in several accounts; the last snapshots stand. Further Regions of an account that fail alike are not logged. This is the error of one; `flowkeeper doctor` lists all"}
+}

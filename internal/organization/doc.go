@@ -9,8 +9,9 @@
 //     what departed and why, what is back (member.go). Package store calls it in a
 //     transaction.
 //
-// The package starts no goroutine. It makes one call at a time, because Organizations
-// throttles the whole organisation.
+// It makes one call at a time, because Organizations throttles the whole organisation. Only
+// ListQuickly, for which a start waits, asks for up to four OUs at the same time. No goroutine
+// outlives the call that starts it.
 //
 // It never returns a part of the accounts: what is missing in a listing counts as
 // departed, so an incomplete listing is an error.

@@ -46,19 +46,25 @@ type Listing struct {
 // the list of accounts, the listing has no paths. Anything else that is missing is an error, with a
 // *CallError in it if a person can mend it, and ErrIncomplete if AWS answered, but not with a whole list.
 func List(ctx context.Context, api API, include, exclude []string) (Listing, error) {
-	return listWithin(ctx, func(ctx context.Context) (Listing, error) { return list(ctx, api, include, exclude) })
+	return listWithin(ctx, func(ctx context.Context) (Listing, error) { return list(ctx, api, include, exclude, 1) })
 }
+
+// quickCalls is how many calls for OUs ListQuickly makes at the same time. They share what Organizations
+// allows the whole organisation with everybody else who asks, so that it is few, and only where somebody
+// waits. Client repeats calls that are throttled.
+const quickCalls = 4
 
 // ErrNotAsked is the NoPaths of a listing that needed no OU.
 var ErrNotAsked = errors.New("AWS was not asked for the OUs")
 
 // ListQuickly is List for those who wait for the accounts: where neither list has an ID of an OU, AWS is not
-// asked for the OUs, which takes two calls for each, and the listing has no paths.
+// asked for the OUs, which takes two calls for each, and the listing has no paths. Elsewhere it makes
+// quickCalls of these calls at the same time.
 func ListQuickly(ctx context.Context, api API, include, exclude []string) (Listing, error) {
-	if byUnit(include, exclude) {
-		return List(ctx, api, include, exclude)
-	}
 	return listWithin(ctx, func(ctx context.Context) (Listing, error) {
+		if byUnit(include, exclude) {
+			return list(ctx, api, include, exclude, quickCalls)
+		}
 		accounts, err := all(ctx, api)
 		return selected(accounts, nil, include, exclude, ErrNotAsked), err
 	})
@@ -85,14 +91,15 @@ const tries = 3
 // together may lack some.
 var errMoved = fmt.Errorf("%w: accounts and OUs do not fit together, as if accounts joined, left or moved meanwhile", ErrIncomplete)
 
-func list(ctx context.Context, api API, include, exclude []string) (Listing, error) {
+// list asks for the OUs with atOnce calls at the same time.
+func list(ctx context.Context, api API, include, exclude []string, atOnce int) (Listing, error) {
 	needed := byUnit(include, exclude)
 	for n := 1; ; n++ {
 		accounts, err := all(ctx, api)
 		if err != nil {
 			return Listing{}, err
 		}
-		units, err := unitsWithin(ctx, api, needed)
+		units, err := unitsWithin(ctx, api, needed, atOnce)
 		if err == nil && !units.agrees(accounts) {
 			err = errMoved
 		}
@@ -112,13 +119,13 @@ func list(ctx context.Context, api API, include, exclude []string) (Listing, err
 }
 
 // unitsWithin reads the tree of OUs, within treeTimeout if nothing is selected by it.
-func unitsWithin(ctx context.Context, api API, needed bool) (*tree, error) {
+func unitsWithin(ctx context.Context, api API, needed bool, atOnce int) (*tree, error) {
 	if !needed {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, treeTimeout)
 		defer cancel()
 	}
-	return readTree(ctx, api)
+	return readTree(ctx, api, atOnce)
 }
 
 // selected is the listing of what was found. units is nil if noPaths says why.
@@ -203,10 +210,13 @@ func manages(arn, id string) bool {
 	return len(part) == 6 && part[4] == id
 }
 
-// pages asks for each page of a list. A page may be empty although others follow.
+// pages asks for each page of a list, until ctx ends. A page may be empty although others follow.
 func pages(ctx context.Context, ask func(ctx context.Context, token *string) (next *string, err error)) error {
 	var token *string
 	for range maxPages {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 		next, err := ask(ctx, token)
 		if err != nil || aws.ToString(next) == "" {
 			return err

@@ -4,11 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"slices"
+	"sync"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/organizations"
 	"github.com/aws/aws-sdk-go-v2/service/organizations/types"
+	"golang.org/x/sync/errgroup"
 
 	"flowkeeper/alert"
 )
@@ -61,28 +64,49 @@ func (t *tree) hasAll(include, exclude []string) error {
 	return nil
 }
 
-// readTree asks for all OUs and for the accounts of each. It returns errMoved if an account
-// or an OU shows in two places, or an OU is gone by the time that it is asked for.
-func readTree(ctx context.Context, api API) (*tree, error) {
-	t := &tree{units: map[string]bool{}, accounts: map[string]place{}}
-	var roots []unit
+// readTree asks for all OUs and for the accounts of each, with atOnce calls at the same time at most. It
+// returns errMoved if an account or an OU shows in two places, or an OU is gone by the time that it is asked
+// for. If several calls fail, the error is that of the first one that did.
+func readTree(ctx context.Context, api API, atOnce int) (*tree, error) {
+	w := walk{api: api, tree: &tree{units: map[string]bool{}, accounts: map[string]place{}}}
 	err := pages(ctx, func(ctx context.Context, token *string) (*string, error) {
 		page, err := api.ListRoots(ctx, &organizations.ListRootsInput{NextToken: token})
 		if err != nil {
 			return nil, err
 		}
 		for _, r := range page.Roots {
-			roots = append(roots, place{}.unit(aws.ToString(r.Id), aws.ToString(r.Name)))
+			if err := w.found(place{}.unit(aws.ToString(r.Id), aws.ToString(r.Name))); err != nil {
+				return nil, err
+			}
 		}
 		return page.NextToken, nil
 	})
-	for n := 0; n < len(roots) && err == nil; n++ {
-		err = t.read(ctx, api, roots[n])
+	for len(w.next) > 0 && err == nil {
+		level := w.next
+		w.next = nil
+		calls, ctx := errgroup.WithContext(ctx)
+		calls.SetLimit(atOnce)
+		for _, u := range level {
+			for _, ask := range []func(context.Context, unit) error{w.accountsIn, w.unitsIn} {
+				calls.Go(func() error { return recovered(func() error { return ask(ctx, u) }) })
+			}
+		}
+		err = calls.Wait()
 	}
 	if _, gone := errors.AsType[*types.ParentNotFoundException](err); gone {
 		return nil, errMoved
 	}
-	return t, err
+	return w.tree, err
+}
+
+// recovered has a panic end a listing only, as it would on the caller's goroutine if that recovers.
+func recovered(fn func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("listing the OUs panicked: %v\n%s", p, debug.Stack())
+		}
+	}()
+	return fn()
 }
 
 // unit is an OU or a root; place is that of the accounts in it.
@@ -100,51 +124,73 @@ func (p place) unit(id, name string) unit {
 	return unit{id, place{above: append(slices.Clone(p.above), id), path: name}}
 }
 
-// read asks for the accounts in a unit, and for the OUs beneath it.
-func (t *tree) read(ctx context.Context, api API, u unit) error {
+// walk reads a tree from the root down, one level after the other.
+type walk struct {
+	api API
+
+	mu   sync.Mutex // guards what follows
+	tree *tree
+	next []unit // of the next level
+}
+
+// found notes a unit, to be asked for with the next level. The bounds hold for the whole tree.
+func (w *walk) found(u unit) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	switch {
-	case t.units[u.id]:
+	case w.tree.units[u.id]:
 		return errMoved
-	case len(t.units) >= maxUnits:
+	case len(w.tree.units) >= maxUnits:
 		return fmt.Errorf("AWS names more than %d OUs", maxUnits)
 	case len(u.place.above) > maxDepth:
 		return fmt.Errorf("AWS nests more than %d OUs", maxDepth)
 	}
-	t.units[u.id] = true
-	err := pages(ctx, func(ctx context.Context, token *string) (*string, error) {
-		page, err := api.ListAccountsForParent(ctx, &organizations.ListAccountsForParentInput{ParentId: &u.id, NextToken: token})
+	w.tree.units[u.id] = true
+	w.next = append(w.next, u)
+	return nil
+}
+
+// holds notes that an account is in a unit.
+func (w *walk) holds(u unit, account string) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if there, ok := w.tree.accounts[account]; ok && !slices.Equal(there.above, u.place.above) {
+		return errMoved
+	}
+	if w.tree.accounts[account] = u.place; len(w.tree.accounts) > maxAccounts {
+		return fmt.Errorf("AWS names more than %d accounts", maxAccounts)
+	}
+	return nil
+}
+
+// accountsIn asks for the accounts in a unit.
+func (w *walk) accountsIn(ctx context.Context, u unit) error {
+	return pages(ctx, func(ctx context.Context, token *string) (*string, error) {
+		page, err := w.api.ListAccountsForParent(ctx, &organizations.ListAccountsForParentInput{ParentId: &u.id, NextToken: token})
 		if err != nil {
 			return nil, err
 		}
 		for _, a := range page.Accounts {
-			id := aws.ToString(a.Id)
-			if there, ok := t.accounts[id]; ok && !slices.Equal(there.above, u.place.above) {
-				return nil, errMoved
-			}
-			if t.accounts[id] = u.place; len(t.accounts) > maxAccounts {
-				return nil, fmt.Errorf("AWS names more than %d accounts", maxAccounts)
+			if err := w.holds(u, aws.ToString(a.Id)); err != nil {
+				return nil, err
 			}
 		}
 		return page.NextToken, nil
 	})
-	if err != nil {
-		return err
-	}
-	var beneath []unit
-	err = pages(ctx, func(ctx context.Context, token *string) (*string, error) {
-		page, err := api.ListOrganizationalUnitsForParent(ctx, &organizations.ListOrganizationalUnitsForParentInput{ParentId: &u.id, NextToken: token})
+}
+
+// unitsIn asks for the OUs beneath a unit.
+func (w *walk) unitsIn(ctx context.Context, u unit) error {
+	return pages(ctx, func(ctx context.Context, token *string) (*string, error) {
+		page, err := w.api.ListOrganizationalUnitsForParent(ctx, &organizations.ListOrganizationalUnitsForParentInput{ParentId: &u.id, NextToken: token})
 		if err != nil {
 			return nil, err
 		}
 		for _, o := range page.OrganizationalUnits {
-			if beneath = append(beneath, u.place.unit(aws.ToString(o.Id), aws.ToString(o.Name))); len(beneath) > maxUnits {
-				return nil, fmt.Errorf("AWS names more than %d OUs", maxUnits)
+			if err := w.found(u.place.unit(aws.ToString(o.Id), aws.ToString(o.Name))); err != nil {
+				return nil, err
 			}
 		}
 		return page.NextToken, nil
 	})
-	for n := 0; n < len(beneath) && err == nil; n++ {
-		err = t.read(ctx, api, beneath[n])
-	}
-	return err
 }

@@ -104,11 +104,10 @@ func NewPlaces(out Outbox, f Fleet, k Kind) *Places {
 	}
 }
 
-// Fail notes that a scope fails; one that stands for its account has no Region. If its place begins to fail, nth
-// is how many places fail now; else it is zero. Until it works, its cause
-// changes only to one that is later in scopes.Causes: who switches between two makes no alert at each
-// refresh.
-func (o *Places) Fail(s inventory.Scope, cause scopes.Cause, err error) (nth int) {
+// Fail notes that a scope fails; one that stands for its account has no Region. began says that its place
+// did not fail before. Until it works, its cause changes only to one that is later in scopes.Causes: who
+// switches between two makes no alert at each refresh.
+func (o *Places) Fail(s inventory.Scope, cause scopes.Cause, err error) (began bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	p := Place{s.Account, cause}
@@ -123,14 +122,12 @@ func (o *Places) Fail(s inventory.Scope, cause scopes.Cause, err error) (nth int
 		f = &failingPlace{scopes: map[inventory.Scope]bool{}}
 		o.failing[p] = f
 	}
-	if f.err = err; len(f.scopes) == 0 {
-		nth = len(o.failing)
-	}
+	f.err, began = err, len(f.scopes) == 0
 	if !f.scopes[s] {
 		f.scopes[s], o.of[s] = true, p
 		o.change(p)
 	}
-	return nth
+	return began
 }
 
 // Works notes that a scope works.
