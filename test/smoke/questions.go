@@ -1,9 +1,11 @@
 package smoke
 
 import (
+	"crypto/rand"
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
@@ -96,11 +98,51 @@ func (r *run) spentToken() {
 	r.note("a token after its flow log was deleted, other parameters", answer)
 }
 
+// otherPrincipal asks whether a token counts in the whole account, or for one principal.
+func (r *run) otherPrincipal() {
+	const question = "a token that another principal of the account has used"
+	if r.OtherPrincipal == nil {
+		r.skip(question, "FLOWKEEPER_SMOKE_OTHER_ROLE_ARN")
+		return
+	}
+	in := r.input(r.VPC)
+	before, answer := r.createBy(r.OtherPrincipal, in)
+	if len(before) != 1 {
+		r.note(question, "the other principal can't use it: "+answer)
+		return
+	}
+	now, answer := r.create(in)
+	r.note(question+", same parameters", sameID(before, now, answer))
+	other := r.input(r.VPC) // to another prefix: only the token can be in the way
+	other.ClientToken = in.ClientToken
+	_, answer = r.create(other)
+	r.note(question+", other parameters", answer)
+}
+
+// otherRegion asks whether a token counts in one Region.
+func (r *run) otherRegion() {
+	const question = "a token that was used in another Region"
+	if r.far == nil {
+		r.skip(question, "FLOWKEEPER_SMOKE_OTHER_REGION and FLOWKEEPER_SMOKE_OTHER_VPC")
+		return
+	}
+	in := r.input(r.VPC)
+	if ids, answer := r.create(in); len(ids) != 1 {
+		r.note(question, "it can't be used here: "+answer)
+		return
+	}
+	there := r.input(r.far.VPC)
+	there.ClientToken = in.ClientToken
+	_, answer := r.far.create(there)
+	r.note(question, answer)
+}
+
 // trafficTypes makes one for accepted and one for rejected traffic to one place.
 func (r *run) trafficTypes() {
 	bucket := r.input(r.VPC)
 	r.bothTypes("one S3 prefix", bucket)
 	if r.LogGroup == "" || r.Role == "" {
+		r.skip("REJECT and ACCEPT to one log group", "FLOWKEEPER_SMOKE_LOG_GROUP and FLOWKEEPER_SMOKE_ROLE_ARN")
 		return
 	}
 	group := r.input(r.VPC)
@@ -125,6 +167,7 @@ func (r *run) bothTypes(place string, in *ec2.CreateFlowLogsInput) {
 // several asks in which order the IDs of one call come.
 func (r *run) several() {
 	if len(r.Resources) < 2 {
+		r.skip("FlowLogIds of several resources", "FLOWKEEPER_SMOKE_RESOURCES")
 		return
 	}
 	order := slices.Clone(r.Resources)
@@ -143,6 +186,9 @@ func (r *run) several() {
 		}
 	}
 	r.note("FlowLogIds of several resources", answer)
+	if len(ids) == 0 {
+		return
+	}
 	again, answer := r.create(in)
 	r.note("the same call for several, again", sameID(ids, again, answer))
 }
@@ -150,6 +196,7 @@ func (r *run) several() {
 // partial asks how AWS refuses one of several resources, and what a repeat answers.
 func (r *run) partial() {
 	if len(r.Resources) < 2 {
+		r.skip("one of several exists already", "FLOWKEEPER_SMOKE_RESOURCES")
 		return
 	}
 	in := r.input(r.Resources...)
@@ -174,39 +221,158 @@ func (r *run) partial() {
 	r.note("then the other alone, with the same token", answer)
 }
 
-// tags adds a tag to several flow logs in one call, of which one is gone.
-func (r *run) tags() {
-	var ids []string
+// ask notes what AWS answers to a create that is changed so: as a dry run, for one resource,
+// and for several.
+func (r *run) ask(question string, change func(*ec2.CreateFlowLogsInput)) {
+	in := r.input(r.VPC)
+	change(in)
+	dry := *in
+	dry.DryRun = aws.Bool(true)
+	_, answer := r.create(&dry)
+	r.note(question+", a dry run", answer)
+	_, answer = r.create(in)
+	r.note(question, answer)
+	if len(r.Resources) < 2 {
+		r.skip(question+", for several", "FLOWKEEPER_SMOKE_RESOURCES")
+		return
+	}
+	in = r.input(r.Resources...)
+	change(in)
+	_, answer = r.create(in)
+	r.note(question+", for several", answer)
+}
+
+func (r *run) missingBucket() {
+	partition, _, _ := strings.Cut(r.BucketARN, ":::")
+	r.ask("a bucket that does not exist", func(in *ec2.CreateFlowLogsInput) {
+		in.LogDestination = aws.String(partition + ":::flowkeeper-smoke-" + strings.ToLower(rand.Text())) // nobody can have it
+	})
+}
+
+// pair makes two flow logs; nothing, if AWS refuses one.
+func (r *run) pair(question string) (ids []string) {
 	for range 2 {
-		made, _ := r.create(r.input(r.VPC))
+		made, answer := r.create(r.input(r.VPC))
+		if len(made) != 1 {
+			r.note(question, answer)
+			return nil
+		}
 		ids = append(ids, made...)
 	}
-	if len(ids) < 2 {
+	return ids
+}
+
+// tags adds a tag to new flow logs, to several in one call, and to several of which one is gone.
+func (r *run) tags() {
+	const question = "CreateTags of two"
+	ids := r.pair(question)
+	if ids == nil {
+		return
+	}
+	x := aws.String("x")
+	var answer string
+	took, ok := r.until(func() bool {
+		answer = r.tag(types.Tag{Key: aws.String("flowkeeper:smoke-new"), Value: x}, ids[1])
+		return answer == taken
+	})
+	if ok {
+		answer = took.Round(time.Millisecond).String()
+	}
+	r.note("how long until a new flow log can be tagged", answer)
+	for _, id := range ids {
+		r.appears(id)
+	}
+	r.note(question, r.tag(types.Tag{Key: aws.String("flowkeeper:smoke-more"), Value: x}, ids...))
+	r.remove(ids[1])
+	late := types.Tag{Key: aws.String("flowkeeper:smoke-late"), Value: x}
+	answer = r.tag(late, ids...)
+	if _, tagged := r.await(func(found map[string]inventory.FlowLog) bool { return found[ids[0]].Tags[*late.Key] != "" }, ids[0]); tagged {
+		answer += "; the other one has the tag"
+	} else {
+		answer += "; the other one does not have the tag"
+	}
+	r.note(question+", of which one was deleted", answer)
+}
+
+// deletions deletes two in one call, of which one is gone.
+func (r *run) deletions() {
+	const question = "DeleteFlowLogs of two, of which one was deleted"
+	ids := r.pair(question)
+	if ids == nil {
 		return
 	}
 	for _, id := range ids {
 		r.appears(id)
 	}
-	add := func() string {
-		_, err := r.api.CreateTags(r.ctx, &ec2.CreateTagsInput{Resources: ids, Tags: []types.Tag{{Key: aws.String("flowkeeper:smoke-more"), Value: aws.String("x")}}})
-		if err != nil {
-			return failure(err)
-		}
-		return "taken"
-	}
-	r.note("CreateTags of two", add())
 	r.remove(ids[1])
-	r.note("CreateTags of two, of which one was deleted", add())
-}
-
-// tagPolicy makes one with a tag that a policy of the account refuses.
-func (r *run) tagPolicy() {
-	key, value, given := strings.Cut(r.BadTag, "=")
-	if !given {
+	out, err := r.api.DeleteFlowLogs(r.ctx, &ec2.DeleteFlowLogsInput{FlowLogIds: ids})
+	if err != nil {
+		r.note(question, failure(err))
 		return
 	}
-	in := r.input(r.VPC)
-	in.TagSpecifications[0].Tags = append(in.TagSpecifications[0].Tags, types.Tag{Key: &key, Value: &value})
+	r.note(question, strings.Join(append([]string{"done"}, items(out.Unsuccessful)...), "; "))
+	r.disappear(ids[0])
+}
+
+// tagPolicies asks how policies refuse tags, and the lack of a tag.
+func (r *run) tagPolicies() {
+	r.refusedTag("a tag that a tag policy refuses", "FLOWKEEPER_SMOKE_BAD_TAG", r.BadTag)
+	r.taggedBefore()
+	r.refusedTag("a tag that an SCP or IAM denies", "FLOWKEEPER_SMOKE_DENIED_TAG", r.DeniedTag)
+	const question = "without a tag that a policy demands"
+	if needed, given := tagOf(r.NeededTag); given {
+		r.ask(question, func(in *ec2.CreateFlowLogsInput) {
+			tags := &in.TagSpecifications[0].Tags
+			*tags = slices.DeleteFunc(*tags, func(t types.Tag) bool { return *t.Key == *needed.Key })
+		})
+	} else {
+		r.skip(question, "FLOWKEEPER_SMOKE_NEEDED_TAG")
+	}
+}
+
+// refusedTag sets a tag at the create, and later.
+func (r *run) refusedTag(question, variable, text string) {
+	tag, given := tagOf(text)
+	if !given {
+		r.skip(question, variable)
+		return
+	}
+	r.ask(question, func(in *ec2.CreateFlowLogsInput) {
+		in.TagSpecifications[0].Tags = append(in.TagSpecifications[0].Tags, tag)
+	})
+	question += ", CreateTags of two"
+	ids := r.pair(question)
+	if ids == nil {
+		return
+	}
+	for _, id := range ids {
+		r.appears(id)
+	}
+	r.note(question, r.tag(tag, ids...))
+}
+
+// taggedBefore asks about a flow log of the user's that has a tag which is refused by now. A
+// dry run makes nothing, and a tag that is set again is as it was.
+func (r *run) taggedBefore() {
+	const question = "the refused tag on a flow log that has had it since before"
+	tag, given := tagOf(r.BadTag)
+	if r.TaggedFlowLog == "" || !given {
+		r.skip(question, "FLOWKEEPER_SMOKE_TAGGED_FLOW_LOG and FLOWKEEPER_SMOKE_BAD_TAG")
+		return
+	}
+	found, err := inventory.ByID(r.ctx, inventory.Scope{}, r.api, []string{r.TaggedFlowLog})
+	if err != nil {
+		r.note(question, failure(err))
+		return
+	}
+	f := found[r.TaggedFlowLog]
+	if value, set := f.Tags[*tag.Key]; !set || value != *tag.Value {
+		r.note(question, "not asked: "+r.TaggedFlowLog+" does not have the tag")
+		return
+	}
+	in := incident.CreateInput(incident.Incident{FlowLogID: f.ID, ResourceID: f.ResourceID, Frozen: f.Settings}, "flowkeeper-smoke-tagged-"+r.Run)
+	in.DryRun = aws.Bool(true)
 	_, answer := r.create(in)
-	r.note("a tag that a tag policy refuses", answer)
+	r.note(question+", a dry run of its restore", answer)
+	r.note(question+", CreateTags of the same tag again", r.tag(tag, f.ID))
 }
