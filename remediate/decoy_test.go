@@ -244,7 +244,11 @@ func TestI2ADecoyBesideAReleaseThatEnded(t *testing.T) {
 			decoy := s.plant("vpc-1", func(f *fakeaws.FlowLog) { f.TrafficType = "REJECT" })
 			s.now = s.now.Add(time.Second)
 			s.refresh()
-			s.pass(c.wait - time.Minute)
+			s.pass((c.wait - time.Minute) / 2)
+			s.refresh()
+			s.pass((c.wait - time.Minute) / 2)
+			s.refresh()
+			s.wantAlerts(alert.Tamper, 0)
 			s.is(id, incident.Closed, incident.Released)
 			if s.row(decoy).Protected {
 				t.Error("what may be a decoy is protected before a record could come")

@@ -170,7 +170,7 @@ func (p place) distrust(row inventory.Row) {
 // are none any more: nothing stands in their place by now, or it did already when the scope
 // was last refreshed, so that AWS allows both; or they are known by now to be AWS's own doing.
 func (p place) protect() {
-	lost, live := p.lost(), p.live()
+	lost, live := p.mayComeBack(), p.live()
 	for _, r := range live {
 		mayBeGone := slices.ContainsFunc(live, func(other inventory.Row) bool {
 			return isGuarded(other) && differs(other.Settings, r) && !p.shownTogether(r, other)
@@ -182,10 +182,13 @@ func (p place) protect() {
 	}
 }
 
-// shownTogether reports whether the last complete refresh shows that two live flow logs are
-// there at once: one that was gone before the other one was made would not have been listed.
+// shownTogether reports whether the last complete refresh shows that a live flow log is there at
+// once with another one: that would count as lost if it had been gone before the first was made.
 func (p place) shownTogether(a, b inventory.Row) bool {
-	return !p.c.RefreshedAt.Before(Later(a.CreatedAt, b.CreatedAt).Add(p.c.Policy.Settle))
+	since := p.c.RefreshedAt.Add(-p.c.Policy.Settle)
+	isAhead := b.WrittenAt.After(p.c.Now.Add(time.Minute)) // the clock went back since
+	mayBeUnlisted := b.WrittenAt.After(since) && !isAhead  // see inventory.NewDiff
+	return !mayBeUnlisted && !since.Before(Later(a.CreatedAt, b.CreatedAt))
 }
 
 // mayCountAsDecoy reports whether a flow log is neither AWS's own doing nor the replacement of
@@ -205,7 +208,7 @@ func (p place) isAWSs(row inventory.Row) bool {
 // one has these settings, and has been there for as long as an observation may show what is
 // gone. A flow log to another destination says nothing: what is shown to be there may be gone.
 func (p place) protectShown(beside inventory.Settings, shown map[string]inventory.FlowLog) {
-	lost := p.lost()
+	lost := p.mayComeBack()
 	for _, row := range p.live() {
 		f, isShown := shown[row.ID]
 		if !isShown || !row.KeptAsDecoy() || !inventory.SameTarget(row.Scope, beside, row.Settings) {

@@ -39,7 +39,7 @@ func decoyNotice(p place, row inventory.Row) *inventory.DecoyNotice {
 			n.Of, n.Differences = id, inventory.Differences(row.Scope, settings, row.Settings)
 		}
 	}
-	for _, i := range p.lost() {
+	for _, i := range p.mayComeBack() {
 		if i.Known {
 			stands(i.FlowLogID, i.Frozen)
 		}
@@ -55,7 +55,7 @@ func decoyNotice(p place, row inventory.Row) *inventory.DecoyNotice {
 // noticeDue is when a notice of now is due: once people would be alerted that what was lost there is not back.
 func (p place) noticeDue(row inventory.Row) time.Time {
 	at := p.c.Now
-	for _, i := range p.lost() {
+	for _, i := range p.mayComeBack() {
 		if i.Known && inventory.SameTarget(row.Scope, i.Frozen, row.Settings) {
 			at = Later(at, i.WaitUntil)
 		}
