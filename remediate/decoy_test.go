@@ -1,6 +1,8 @@
 package remediate_test
 
 import (
+	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -9,6 +11,8 @@ import (
 	"flowkeeper/alert"
 	"flowkeeper/internal/cloudtrail"
 	"flowkeeper/internal/fakeaws"
+	"flowkeeper/internal/store"
+	"flowkeeper/inventory"
 	"flowkeeper/remediate/incident"
 )
 
@@ -526,4 +530,38 @@ func TestANoticeWhenTheClockGoesBack(t *testing.T) {
 	s.pass(10 * time.Minute)
 	s.refresh()
 	s.wantAlerts(alert.Tamper, 1)
+}
+
+// TestMoreDecoysThanAPage: a thousand that stay decoys keep no other one from being protected.
+func TestMoreDecoysThanAPage(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	s.world.Configure(func(e *fakeaws.EC2Settings) { e.Guard = fakeaws.NoGuard })
+	id := s.protect(1)[0]
+	f := s.attack(id)
+	s.now = s.now.Add(time.Second)
+	other := s.plant("vpc-1", rejects)
+	s.now = s.now.Add(5 * time.Second)
+	s.hear(f)
+	s.pass(12 * time.Minute)
+	s.is(id, incident.Verified, "")
+	lost := s.row(id)
+	s.must(s.store.Update(s.t.Context(), func(tx *store.Tx) error {
+		for n := range 1000 {
+			row := lost
+			row.ID, row.ResourceID = fmt.Sprintf("fl-%04d", n), fmt.Sprintf("vpc-of-%d", n)
+			row.RootID, row.State = row.ID, inventory.Gone
+			i := incident.New(scope, "fl-lost-"+row.ID, row, true, s.now)
+			i.NextAttemptAt = time.Time{}
+			row.TrafficType, row.State, row.Protected, row.CreatedAt, row.WrittenAt = "REJECT", inventory.Live, false, s.now, s.now
+			if err := errors.Join(tx.PutFlowLog(row), tx.PutIncident(i)); err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
+	s.refresh()
+	if !s.row(other).Protected || s.row("fl-0999").Protected {
+		t.Error("it is not protected, or the others are")
+	}
 }
