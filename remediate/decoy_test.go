@@ -565,3 +565,28 @@ func TestMoreDecoysThanAPage(t *testing.T) {
 		t.Error("it is not protected, or the others are")
 	}
 }
+
+// TestANoticeIsNotPutOffForEver: somebody for whom a rule waits deletes each replacement as soon as it is
+// there. A decoy that stands there all the time is alerted, though one wait follows the other.
+func TestANoticeIsNotPutOffForEver(t *testing.T) {
+	t.Parallel()
+	s := ruled(t, mallory, incident.Wait, 12*time.Hour)
+	s.world.AllowDuplicates(true)
+	id := s.protect(1)[0]
+	s.hear(s.attack(id))
+	decoy := s.plant("vpc-1", rejects)
+	s.refresh()
+	for range 4 {
+		s.pass(12*time.Hour + 20*time.Second)
+		for _, f := range s.here("vpc-1") {
+			if f.ID != decoy {
+				s.hear(s.attack(f.ID))
+			}
+		}
+		s.refresh()
+		if s.row(decoy).Protected {
+			t.Fatal("the case is not what it is to be")
+		}
+	}
+	s.wantAlerts(alert.Tamper, 1)
+}

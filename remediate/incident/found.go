@@ -180,7 +180,7 @@ func (r Rows) ShownBeside(id string) {
 	}
 	if due := p.noticeDue(row); due.Before(row.DecoyNotice.Due) {
 		earlier := *row.DecoyNotice
-		earlier.Due = due
+		earlier.Since, earlier.Due = Soonest(earlier.Since, r.c.Now), due
 		row.DecoyNotice = &earlier
 		r.c.putRow(row)
 	}
