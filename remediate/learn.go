@@ -90,8 +90,11 @@ func (s scopeStore) relearn(ctx context.Context) error {
 // shownBeside is [incident.Rows.ShownBeside] of the next decoys by ID, after one.
 func (tx scopeTx) shownBeside(after string) ([]string, error) {
 	decoys, err := tx.Decoys(tx.scope, after, mostRelearned)
-	if err != nil {
+	if err != nil || len(decoys) == 0 {
 		return nil, err
 	}
-	return decoys, tx.changeEach(decoys, func(c *incident.Case, id string) { c.Rows().ShownBeside(id) })
+	return decoys, tx.change(incident.Selection{IDs: decoys}, func(c *incident.Case) error {
+		c.Rows().ShownBeside(decoys)
+		return nil
+	})
 }

@@ -166,19 +166,26 @@ func (r Rows) Exclude(id string) {
 	}
 }
 
-// ShownBeside protects a decoy if complete refreshes show it beside the other one. If not, its
-// notice is due no later than one of now would be: the clock may have gone back since.
-func (r Rows) ShownBeside(id string) {
-	row, ok := r.c.Row(id)
-	if !ok {
-		return
+// ShownBeside protects those decoys that complete refreshes show beside the other one. The notice of
+// any other is due no later than one of now would be: the clock may have gone back since.
+func (r Rows) ShownBeside(ids []string) {
+	seen := map[string]bool{} // resources: there may be many decoys on one
+	for _, id := range ids {
+		if row, ok := r.c.Row(id); ok && !seen[row.ResourceID] {
+			seen[row.ResourceID] = true
+			r.c.place(row.ResourceID).protect()
+		}
 	}
-	p := r.c.place(row.ResourceID)
-	p.protect()
-	if row, _ = r.c.Row(id); row.DecoyNotice == nil {
-		return
+	for _, id := range ids {
+		if row, ok := r.c.Row(id); ok && row.DecoyNotice != nil {
+			r.bringForward(row)
+		}
 	}
-	if due := p.noticeDue(row); due.Before(row.DecoyNotice.Due) {
+}
+
+// bringForward makes the notice of a decoy due no later than one of now would be.
+func (r Rows) bringForward(row inventory.Row) {
+	if due := r.c.place(row.ResourceID).noticeDue(row); due.Before(row.DecoyNotice.Due) {
 		earlier := *row.DecoyNotice
 		earlier.Since, earlier.Due = Soonest(earlier.Since, r.c.Now), due
 		row.DecoyNotice = &earlier

@@ -240,6 +240,20 @@ func TestStuckAlerted(t *testing.T) {
 	})
 }
 
+// TestManyDecoysOnOneResource takes seconds, and not hours: each refresh does the same.
+func TestManyDecoysOnOneResource(t *testing.T) {
+	t.Parallel()
+	c, ids := given(gone("fl-lost"), pending("fl-lost")), make([]string, 3000)
+	for n := range ids {
+		ids[n] = fmt.Sprintf("fl-%d", n)
+		c.Load([]inventory.Row{live(ids[n], unprotected, does(rejects))}, nil)
+	}
+	c.Rows().ShownBeside(ids)
+	if rows, _ := c.Changes(); len(rows) != 0 {
+		t.Errorf("%d are changed", len(rows))
+	}
+}
+
 func TestApprove(t *testing.T) {
 	t.Parallel()
 	approve := func(c *Case) string { c.Rows().Approve("fl-1"); return "" }
