@@ -46,7 +46,7 @@ func (r Rows) ApplyFound(f inventory.FlowLog, to DestinationFacts, at time.Time)
 	case !ok:
 		allowed := Protects(c.Policy.Destinations, f.Destination(c.Scope))
 		held := c.MayHold && !to.Trusted && !c.Policy.lists(f.Destination(c.Scope))
-		isDecoy := IsDecoy(f, p.lost()) || p.precedesReplacement(f)
+		isDecoy := IsDecoy(f, p.mayComeBack()) || p.precedesReplacement(f)
 		isNew := to.New && (c.Complete || !allowed)
 		c.putRow(inventory.Row{
 			FlowLog: f, RootID: f.ID, State: inventory.Live, Excluded: !allowed, Held: held,
