@@ -170,7 +170,7 @@ func (p place) distrust(row inventory.Row) {
 // are none any more: nothing stands in their place by now, or it did already when the scope
 // was last refreshed, so that AWS allows both; or they are known by now to be AWS's own doing.
 func (p place) protect() {
-	lost, live := p.mayComeBack(), p.live()
+	lost, live := mayComeBack(p), p.live()
 	for _, r := range live {
 		mayBeGone := slices.ContainsFunc(live, func(other inventory.Row) bool {
 			return isGuarded(other) && differs(other.Settings, r) && !p.shownTogether(r, other)
@@ -208,7 +208,7 @@ func (p place) isAWSs(row inventory.Row) bool {
 // one has these settings, and has been there for as long as an observation may show what is
 // gone. A flow log to another destination says nothing: what is shown to be there may be gone.
 func (p place) protectShown(beside inventory.Settings, shown map[string]inventory.FlowLog) {
-	lost := p.mayComeBack()
+	lost := mayComeBack(p)
 	for _, row := range p.live() {
 		f, isShown := shown[row.ID]
 		if !isShown || !row.KeptAsDecoy() || !inventory.SameTarget(row.Scope, beside, row.Settings) {

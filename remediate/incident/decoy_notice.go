@@ -33,13 +33,13 @@ func decoyNotice(p place, row inventory.Row) *inventory.DecoyNotice {
 			return nil
 		}
 	}
-	n := &inventory.DecoyNotice{Since: p.c.Now, Due: p.noticeDue(row)}
+	n := &inventory.DecoyNotice{Since: p.c.Now, Due: noticeDue(p, row)}
 	stands := func(id string, settings inventory.Settings) {
 		if n.Of == "" && id != row.ID && differs(settings, row) {
 			n.Of, n.Differences = id, inventory.Differences(row.Scope, settings, row.Settings)
 		}
 	}
-	for _, i := range p.mayComeBack() {
+	for _, i := range mayComeBack(p) {
 		if i.Known {
 			stands(i.FlowLogID, i.Frozen)
 		}
@@ -53,9 +53,9 @@ func decoyNotice(p place, row inventory.Row) *inventory.DecoyNotice {
 }
 
 // noticeDue is when a notice of now is due: once people would be alerted that what was lost there is not back.
-func (p place) noticeDue(row inventory.Row) time.Time {
+func noticeDue(p place, row inventory.Row) time.Time {
 	at := p.c.Now
-	for _, i := range p.mayComeBack() {
+	for _, i := range mayComeBack(p) {
 		if i.Known && inventory.SameTarget(row.Scope, i.Frozen, row.Settings) {
 			at = Later(at, i.WaitUntil)
 		}
@@ -65,7 +65,7 @@ func (p place) noticeDue(row inventory.Row) time.Time {
 
 // noticesAfter has the notices of decoys in the place of a lost flow log wait for what a rule
 // gives time to: a record may have brought the rule. One wait after the other puts none off for ever.
-func (p place) noticesAfter(lost Incident) {
+func noticesAfter(p place, lost Incident) {
 	for _, row := range p.live() {
 		n := row.DecoyNotice
 		if n == nil || !lost.Pending() || !inventory.SameTarget(row.Scope, lost.Frozen, row.Settings) {

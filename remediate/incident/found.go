@@ -46,7 +46,7 @@ func (r Rows) ApplyFound(f inventory.FlowLog, to DestinationFacts, at time.Time)
 	case !ok:
 		allowed := Protects(c.Policy.Destinations, f.Destination(c.Scope))
 		held := c.MayHold && !to.Trusted && !c.Policy.lists(f.Destination(c.Scope))
-		isDecoy := IsDecoy(f, p.mayComeBack()) || p.precedesReplacement(f)
+		isDecoy := IsDecoy(f, mayComeBack(p)) || p.precedesReplacement(f)
 		isNew := to.New && (c.Complete || !allowed)
 		c.putRow(inventory.Row{
 			FlowLog: f, RootID: f.ID, State: inventory.Live, Excluded: !allowed, Held: held,
@@ -185,7 +185,7 @@ func (r Rows) ShownBeside(ids []string) {
 
 // bringForward makes the notice of a decoy due no later than one of now would be.
 func (r Rows) bringForward(row inventory.Row) {
-	if due := r.c.place(row.ResourceID).noticeDue(row); due.Before(row.DecoyNotice.Due) {
+	if due := noticeDue(r.c.place(row.ResourceID), row); due.Before(row.DecoyNotice.Due) {
 		earlier := *row.DecoyNotice
 		earlier.Since, earlier.Due = Soonest(earlier.Since, r.c.Now), due
 		row.DecoyNotice = &earlier

@@ -20,7 +20,7 @@ func (p place) lost() []Incident      { return p.c.Lost(p.resource) }
 
 // mayComeBack are the lost, and what was released and gone where a record may still say that it
 // was not released any more.
-func (p place) mayComeBack() []Incident {
+func mayComeBack(p place) []Incident {
 	out := p.lost()
 	for _, id := range p.c.on(p.resource) {
 		if i, ok := p.c.Incident(id); ok && i.ResourceID == p.resource && awaitsRecord(i, p.c.Now) {
