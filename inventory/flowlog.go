@@ -100,11 +100,11 @@ type Row struct {
 }
 
 // DecoyNotice is what the alert says that a flow log is not protected because it counts as a
-// decoy, and when it is due: its maker may be known before, or it may be protected.
+// decoy, since when, and when it is due: its maker may be known before, or it may be protected.
 type DecoyNotice struct {
 	Of          string   // the flow log in whose place it stands; empty: not known
 	Differences []string // between the two
-	Due         time.Time
+	Since, Due  time.Time
 }
 
 // KeptAsDecoy reports whether the row is not protected for the one reason that it counts as

@@ -1,6 +1,8 @@
 package remediate_test
 
 import (
+	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -9,6 +11,8 @@ import (
 	"flowkeeper/alert"
 	"flowkeeper/internal/cloudtrail"
 	"flowkeeper/internal/fakeaws"
+	"flowkeeper/internal/store"
+	"flowkeeper/inventory"
 	"flowkeeper/remediate/incident"
 )
 
@@ -244,7 +248,11 @@ func TestI2ADecoyBesideAReleaseThatEnded(t *testing.T) {
 			decoy := s.plant("vpc-1", func(f *fakeaws.FlowLog) { f.TrafficType = "REJECT" })
 			s.now = s.now.Add(time.Second)
 			s.refresh()
-			s.pass(c.wait - time.Minute)
+			s.pass((c.wait - time.Minute) / 2)
+			s.refresh()
+			s.pass((c.wait - time.Minute) / 2)
+			s.refresh()
+			s.wantAlerts(alert.Tamper, 0)
 			s.is(id, incident.Closed, incident.Released)
 			if s.row(decoy).Protected {
 				t.Error("what may be a decoy is protected before a record could come")
@@ -521,5 +529,64 @@ func TestANoticeWhenTheClockGoesBack(t *testing.T) {
 	s.refresh()
 	s.pass(10 * time.Minute)
 	s.refresh()
+	s.wantAlerts(alert.Tamper, 1)
+}
+
+// TestMoreDecoysThanAPage: a thousand that stay decoys keep no other one from being protected.
+func TestMoreDecoysThanAPage(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	s.world.Configure(func(e *fakeaws.EC2Settings) { e.Guard = fakeaws.NoGuard })
+	id := s.protect(1)[0]
+	f := s.attack(id)
+	s.now = s.now.Add(time.Second)
+	other := s.plant("vpc-1", rejects)
+	s.now = s.now.Add(5 * time.Second)
+	s.hear(f)
+	s.pass(12 * time.Minute)
+	s.is(id, incident.Verified, "")
+	lost := s.row(id)
+	s.must(s.store.Update(s.t.Context(), func(tx *store.Tx) error {
+		for n := range 1000 {
+			row := lost
+			row.ID, row.ResourceID = fmt.Sprintf("fl-%04d", n), fmt.Sprintf("vpc-of-%d", n)
+			row.RootID, row.State = row.ID, inventory.Gone
+			i := incident.New(scope, "fl-lost-"+row.ID, row, true, s.now)
+			i.NextAttemptAt = time.Time{}
+			row.TrafficType, row.State, row.Protected, row.CreatedAt, row.WrittenAt = "REJECT", inventory.Live, false, s.now, s.now
+			if err := errors.Join(tx.PutFlowLog(row), tx.PutIncident(i)); err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
+	s.refresh()
+	if !s.row(other).Protected || s.row("fl-0999").Protected {
+		t.Error("it is not protected, or the others are")
+	}
+}
+
+// TestANoticeIsNotPutOffForEver: somebody for whom a rule waits deletes each replacement as soon as it is
+// there. A decoy that stands there all the time is alerted, though one wait follows the other.
+func TestANoticeIsNotPutOffForEver(t *testing.T) {
+	t.Parallel()
+	s := ruled(t, mallory, incident.Wait, 12*time.Hour)
+	s.world.AllowDuplicates(true)
+	id := s.protect(1)[0]
+	s.hear(s.attack(id))
+	decoy := s.plant("vpc-1", rejects)
+	s.refresh()
+	for range 4 {
+		s.pass(12*time.Hour + 20*time.Second)
+		for _, f := range s.here("vpc-1") {
+			if f.ID != decoy {
+				s.hear(s.attack(f.ID))
+			}
+		}
+		s.refresh()
+		if s.row(decoy).Protected {
+			t.Fatal("the case is not what it is to be")
+		}
+	}
 	s.wantAlerts(alert.Tamper, 1)
 }

@@ -61,20 +61,40 @@ func (tx scopeTx) destination(f inventory.FlowLog, since time.Time, mayHold bool
 	return to, err
 }
 
+// mostRelearned is how many flow logs one transaction of relearn changes.
+const mostRelearned = 1000
+
 // relearn makes incidents due whose flow log the snapshot has come to know,
 // or will not any more, and protects the decoys that AWS shows beside what they stood in the
 // place of: called after every refresh.
-func relearn(tx scopeTx) error {
-	unknown, err := tx.UnknownOpen(tx.scope, 1000)
-	if err != nil {
+func (s scopeStore) relearn(ctx context.Context) error {
+	var decoys []string
+	err := s.update(ctx, func(tx scopeTx) error {
+		unknown, err := tx.UnknownOpen(tx.scope, mostRelearned)
+		if err != nil {
+			return err
+		}
+		if err := tx.changeEach(unknown, func(c *incident.Case, id string) { c.Rows().Relearn(id) }); err != nil {
+			return err
+		}
+		decoys, err = tx.shownBeside("")
 		return err
+	})
+	for err == nil && len(decoys) == mostRelearned { // those that stay decoys keep no others waiting
+		after := decoys[mostRelearned-1]
+		err = s.update(ctx, func(tx scopeTx) (err error) { decoys, err = tx.shownBeside(after); return err })
 	}
-	if err := tx.changeEach(unknown, func(c *incident.Case, id string) { c.Rows().Relearn(id) }); err != nil {
-		return err
+	return err
+}
+
+// shownBeside is [incident.Rows.ShownBeside] of the next decoys by ID, after one.
+func (tx scopeTx) shownBeside(after string) ([]string, error) {
+	decoys, err := tx.Decoys(tx.scope, after, mostRelearned)
+	if err != nil || len(decoys) == 0 {
+		return nil, err
 	}
-	decoys, err := tx.Decoys(tx.scope, 1000)
-	if err != nil {
-		return err
-	}
-	return tx.changeEach(decoys, func(c *incident.Case, id string) { c.Rows().ShownBeside(id) })
+	return decoys, tx.change(incident.Selection{IDs: decoys}, func(c *incident.Case) error {
+		c.Rows().ShownBeside(decoys)
+		return nil
+	})
 }

@@ -43,7 +43,7 @@ func (r refresher) refresh(ctx context.Context) (inventory.Counts, error) {
 	if err != nil {
 		return counts, err
 	}
-	if err := r.store.update(ctx, relearn); err != nil {
+	if err := r.store.relearn(ctx); err != nil {
 		return counts, err
 	}
 	r.memory.wakeUp()

@@ -45,10 +45,11 @@ const (
 	byIDs = `SELECT 'row', id, body FROM flow_logs WHERE account = ?1 AND region = ?2 AND id IN (SELECT value FROM json_each(?3))
 		UNION ALL SELECT 'incident', id, body FROM incidents WHERE account = ?1 AND region = ?2 AND id IN (SELECT value FROM json_each(?3))`
 
-	// besides is what is live or to come back on some resources (?3), with the rows of that, and
-	// what was restored of some lineages (?4) since a time.
+	// besides is what is live or to come back on some resources (?3), with the rows of that, what
+	// a record may still open again there, and what was restored of some lineages (?4) since a time.
 	besides = `SELECT 'row', id, body FROM flow_logs WHERE account = ?1 AND region = ?2 AND resource_id IN (SELECT value FROM json_each(?3)) AND state = 'live'
-		UNION ALL SELECT 'incident', id, body FROM incidents WHERE account = ?1 AND region = ?2 AND resource_id IN (SELECT value FROM json_each(?3)) AND state IN ('open', 'blocked')
+		UNION ALL SELECT 'incident', id, body FROM incidents WHERE account = ?1 AND region = ?2 AND resource_id IN (SELECT value FROM json_each(?3))
+			AND (state IN ('open', 'blocked') OR state = 'closed' AND reason = 'released' AND next_at IS NOT NULL)
 		UNION ALL SELECT 'row', f.id, f.body FROM incidents i CROSS JOIN flow_logs f ON f.account = i.account AND f.region = i.region AND f.id = i.id
 			WHERE i.account = ?1 AND i.region = ?2 AND i.resource_id IN (SELECT value FROM json_each(?3)) AND i.state IN ('open', 'blocked')
 		UNION ALL SELECT 'incident', id, body FROM incidents WHERE account = ?1 AND region = ?2 AND root_id IN (SELECT value FROM json_each(?4)) AND restored_at > ?5`

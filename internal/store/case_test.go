@@ -57,6 +57,12 @@ func TestCaseLoads(t *testing.T) {
 	// The lineage, on the edges of the hour, and others'.
 	s.onResource(t, "fl-lately", "vpc-9", inventory.Gone, incident.Closed, replaced("fl-a", "fl-a", noon.Add(-time.Hour+time.Millisecond)))
 	s.onResource(t, "fl-an-hour-ago", "vpc-9", inventory.Gone, incident.Closed, replaced("fl-a", "fl-a", noon.Add(-time.Hour)))
+	// Released, and gone: a record may still open it again, or not any more.
+	released := func(due time.Time) func(*incident.Incident) {
+		return func(i *incident.Incident) { i.Reason, i.NextAttemptAt = incident.Released, due }
+	}
+	s.onResource(t, "fl-awaits-7", "vpc-7", inventory.Gone, incident.Closed, released(noon.Add(time.Hour)))
+	s.onResource(t, "fl-over-7", "vpc-7", inventory.Gone, incident.Closed, released(time.Time{}))
 	// Elsewhere.
 	s.onResource(t, "fl-live-3", "vpc-3", inventory.Live, "", nil)
 	s.onResource(t, "fl-open-3", "vpc-3", inventory.Gone, incident.Open, nil)
@@ -70,7 +76,7 @@ func TestCaseLoads(t *testing.T) {
 		return tx.PutFlowLog(inventory.Row{FlowLog: f, State: inventory.Live})
 	})
 
-	all := strings.Fields(`fl-a fl-b fl-c fl-live-1 fl-live-2 fl-gone-1 fl-open-1 fl-blocked-2 fl-closed-1 fl-restored-1 fl-lately fl-an-hour-ago fl-live-3 fl-open-3 fl-nowhere fl-nowhere-else fl-rowless`)
+	all := strings.Fields(`fl-a fl-b fl-c fl-live-1 fl-live-2 fl-gone-1 fl-open-1 fl-blocked-2 fl-closed-1 fl-restored-1 fl-lately fl-an-hour-ago fl-live-3 fl-open-3 fl-nowhere fl-nowhere-else fl-rowless fl-awaits-7 fl-over-7`)
 	for _, c := range []struct {
 		name            string
 		of              incident.Selection
@@ -85,6 +91,7 @@ func TestCaseLoads(t *testing.T) {
 		{"its last replacement", incident.Selection{IDs: []string{"fl-c"}}, "fl-c fl-live-2 fl-blocked-2", "fl-blocked-2"},
 		{"a live one that has an incident", incident.Selection{IDs: []string{"fl-live-1"}}, "fl-live-1 fl-open-1", "fl-live-1 fl-open-1"},
 		{"a resource", incident.Selection{Resources: []string{"vpc-3"}}, "fl-live-3 fl-open-3", "fl-open-3"},
+		{"where a record may come", incident.Selection{Resources: []string{"vpc-7"}}, "", "fl-awaits-7"},
 		{"several", incident.Selection{IDs: []string{"fl-c", "fl-closed-1"}, Resources: []string{"vpc-3"}},
 			"fl-c fl-live-1 fl-live-2 fl-open-1 fl-blocked-2 fl-closed-1 fl-live-3 fl-open-3", "fl-open-1 fl-blocked-2 fl-closed-1 fl-open-3"},
 	} {

@@ -98,12 +98,12 @@ func (t flowLogs) PendingNotices(s inventory.Scope, now time.Time, limit int) ([
 	return each[inventory.Row](t, pendingNotices, s.Account, s.Region, now.UnixMilli(), now.Add(incident.FarthestNotice).UnixMilli(), limit)
 }
 
-func (t flowLogs) Decoys(s inventory.Scope, limit int) ([]string, error) {
-	return values[string](t, decoysOf, s.Account, s.Region, limit)
+func (t flowLogs) Decoys(s inventory.Scope, after string, limit int) ([]string, error) {
+	return values[string](t, decoysOf, s.Account, s.Region, after, limit)
 }
 
-// decoysOf are the live decoys of a scope. The plus keeps SQLite from the index of all that is live.
-const decoysOf = `SELECT id FROM flow_logs WHERE account = ? AND region = ? AND decoy IS NOT NULL AND +state = 'live' LIMIT ?`
+// decoysOf are the live decoys of a scope. The pluses keep SQLite from the indexes of all that is live.
+const decoysOf = `SELECT id FROM flow_logs WHERE account = ? AND region = ? AND decoy IS NOT NULL AND +state = 'live' AND +id > ? ORDER BY +id LIMIT ?`
 
 func (t flowLogs) AnyFailing(s inventory.Scope) (bool, error) {
 	return value[bool](t, `SELECT EXISTS (SELECT 1 FROM flow_logs WHERE account = ? AND region = ? AND failing = 1)`, s.Account, s.Region)

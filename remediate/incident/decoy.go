@@ -170,7 +170,7 @@ func (p place) distrust(row inventory.Row) {
 // are none any more: nothing stands in their place by now, or it did already when the scope
 // was last refreshed, so that AWS allows both; or they are known by now to be AWS's own doing.
 func (p place) protect() {
-	lost, live := p.lost(), p.live()
+	lost, live := mayComeBack(p), p.live()
 	for _, r := range live {
 		mayBeGone := slices.ContainsFunc(live, func(other inventory.Row) bool {
 			return isGuarded(other) && differs(other.Settings, r) && !p.shownTogether(r, other)
@@ -183,13 +183,16 @@ func (p place) protect() {
 }
 
 // shownTogether reports whether the last complete refresh shows that two live flow logs are
-// there at once: one that was gone before the other one was made would not have been listed.
+// there at once: one that was gone before the other one was made would have been lost by it.
 func (p place) shownTogether(a, b inventory.Row) bool {
-	refresh, settle := p.c.RefreshedAt, p.c.Policy.Settle
-	listed := func(r inventory.Row) bool { // what became live just before stays live even if it was not
-		return !r.LastSeenAt.Before(refresh) || !refresh.Before(r.WrittenAt.Add(settle))
+	refresh := p.c.RefreshedAt
+	since := refresh.Add(-p.c.Policy.Settle)
+	listed := func(r inventory.Row) bool { // what became live just before is not lost: see inventory.NewDiff
+		isAhead := r.WrittenAt.After(p.c.Now.Add(time.Minute)) // the clock went back since
+		isOld := !r.WrittenAt.After(since)
+		return isOld || isAhead || !r.LastSeenAt.Before(refresh)
 	}
-	return listed(a) && listed(b) && !refresh.Before(Later(a.CreatedAt, b.CreatedAt).Add(settle))
+	return listed(a) && listed(b) && !since.Before(Later(a.CreatedAt, b.CreatedAt))
 }
 
 // mayCountAsDecoy reports whether a flow log is neither AWS's own doing nor the replacement of
@@ -209,7 +212,7 @@ func (p place) isAWSs(row inventory.Row) bool {
 // one has these settings, and has been there for as long as an observation may show what is
 // gone. A flow log to another destination says nothing: what is shown to be there may be gone.
 func (p place) protectShown(beside inventory.Settings, shown map[string]inventory.FlowLog) {
-	lost := p.lost()
+	lost := mayComeBack(p)
 	for _, row := range p.live() {
 		f, isShown := shown[row.ID]
 		if !isShown || !row.KeptAsDecoy() || !inventory.SameTarget(row.Scope, beside, row.Settings) {

@@ -33,13 +33,13 @@ func decoyNotice(p place, row inventory.Row) *inventory.DecoyNotice {
 			return nil
 		}
 	}
-	n := &inventory.DecoyNotice{Due: noticeDue(p, row)}
+	n := &inventory.DecoyNotice{Since: p.c.Now, Due: noticeDue(p, row)}
 	stands := func(id string, settings inventory.Settings) {
 		if n.Of == "" && id != row.ID && differs(settings, row) {
 			n.Of, n.Differences = id, inventory.Differences(row.Scope, settings, row.Settings)
 		}
 	}
-	for _, i := range p.lost() {
+	for _, i := range mayComeBack(p) {
 		if i.Known {
 			stands(i.FlowLogID, i.Frozen)
 		}
@@ -55,7 +55,7 @@ func decoyNotice(p place, row inventory.Row) *inventory.DecoyNotice {
 // noticeDue is when a notice of now is due: once people would be alerted that what was lost there is not back.
 func noticeDue(p place, row inventory.Row) time.Time {
 	at := p.c.Now
-	for _, i := range p.lost() {
+	for _, i := range mayComeBack(p) {
 		if i.Known && inventory.SameTarget(row.Scope, i.Frozen, row.Settings) {
 			at = Later(at, i.WaitUntil)
 		}
@@ -64,11 +64,14 @@ func noticeDue(p place, row inventory.Row) time.Time {
 }
 
 // noticesAfter has the notices of decoys in the place of a lost flow log wait for what a rule
-// gives time to: a record may have brought the rule.
+// gives time to: a record may have brought the rule. One wait after the other puts none off for ever.
 func noticesAfter(p place, lost Incident) {
-	due := lost.WaitUntil.Add(OverdueAfter)
 	for _, row := range p.live() {
-		if n := row.DecoyNotice; n != nil && lost.Pending() && due.After(n.Due) && inventory.SameTarget(row.Scope, lost.Frozen, row.Settings) {
+		n := row.DecoyNotice
+		if n == nil || !lost.Pending() || !inventory.SameTarget(row.Scope, lost.Frozen, row.Settings) {
+			continue
+		}
+		if due := Soonest(lost.WaitUntil.Add(OverdueAfter), n.Since.Add(FarthestNotice)); due.After(n.Due) {
 			later := *n
 			later.Due = due
 			row.DecoyNotice = &later

@@ -46,7 +46,7 @@ func (r Rows) ApplyFound(f inventory.FlowLog, to DestinationFacts, at time.Time)
 	case !ok:
 		allowed := Protects(c.Policy.Destinations, f.Destination(c.Scope))
 		held := c.MayHold && !to.Trusted && !c.Policy.lists(f.Destination(c.Scope))
-		isDecoy := IsDecoy(f, p.lost()) || p.precedesReplacement(f)
+		isDecoy := IsDecoy(f, mayComeBack(p)) || p.precedesReplacement(f)
 		isNew := to.New && (c.Complete || !allowed)
 		c.putRow(inventory.Row{
 			FlowLog: f, RootID: f.ID, State: inventory.Live, Excluded: !allowed, Held: held,
@@ -166,21 +166,28 @@ func (r Rows) Exclude(id string) {
 	}
 }
 
-// ShownBeside protects a decoy if complete refreshes show it beside the other one. If not, its
-// notice is due no later than one of now would be: the clock may have gone back since.
-func (r Rows) ShownBeside(id string) {
-	row, ok := r.c.Row(id)
-	if !ok {
-		return
+// ShownBeside protects those decoys that complete refreshes show beside the other one. The notice of
+// any other is due no later than one of now would be: the clock may have gone back since.
+func (r Rows) ShownBeside(ids []string) {
+	seen := map[string]bool{} // resources: there may be many decoys on one
+	for _, id := range ids {
+		if row, ok := r.c.Row(id); ok && !seen[row.ResourceID] {
+			seen[row.ResourceID] = true
+			r.c.place(row.ResourceID).protect()
+		}
 	}
-	p := r.c.place(row.ResourceID)
-	p.protect()
-	if row, _ = r.c.Row(id); row.DecoyNotice == nil {
-		return
+	for _, id := range ids {
+		if row, ok := r.c.Row(id); ok && row.DecoyNotice != nil {
+			r.bringForward(row)
+		}
 	}
-	if due := noticeDue(p, row); due.Before(row.DecoyNotice.Due) {
+}
+
+// bringForward makes the notice of a decoy due no later than one of now would be.
+func (r Rows) bringForward(row inventory.Row) {
+	if due := noticeDue(r.c.place(row.ResourceID), row); due.Before(row.DecoyNotice.Due) {
 		earlier := *row.DecoyNotice
-		earlier.Due = due
+		earlier.Since, earlier.Due = Soonest(earlier.Since, r.c.Now), due
 		row.DecoyNotice = &earlier
 		r.c.putRow(row)
 	}

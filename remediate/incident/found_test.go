@@ -111,6 +111,8 @@ func TestApplyFound(t *testing.T) {
 			`= new true, learns true | new row fl-1: TrafficType=REJECT RootID=fl-1 State=live DecoyNotice=(of fl-2, due +5m0s) FirstSeenAt=now LastSeenAt=now WrittenAt=now`},
 		{"a decoy, where an alert has named another one", given(gone("fl-2"), blocked("fl-2", Decoy, func(i *Incident) { i.Stuck = &Stuck{Message: "fl-11 is in the way"}; i.StuckNews = false })), found(made("fl-1", rejects)),
 			`= new true, learns true | new row fl-1: TrafficType=REJECT RootID=fl-1 State=live DecoyNotice=(of fl-2, due +5m0s) FirstSeenAt=now LastSeenAt=now WrittenAt=now`},
+		{"I2: a decoy of a released one, of which a record may come", given(gone("fl-2"), letGo("fl-2", now.Add(time.Hour))), found(made("fl-1", rejects)),
+			`= new true, learns true | new row fl-1: TrafficType=REJECT RootID=fl-1 State=live DecoyNotice=(of fl-2, due +1h5m0s) FirstSeenAt=now LastSeenAt=now WrittenAt=now`},
 		{"a decoy that people know of", given(live("fl-1", unprotected, does(rejects)), gone("fl-2"), pending("fl-2")), found(flowLog("fl-1", rejects)),
 			`= new false, learns false`},
 		{"no decoy: what was lost was never seen", given(pending("fl-2", unknown)), found(made("fl-1", rejects)), `
@@ -222,7 +224,7 @@ func TestCreatedBy(t *testing.T) {
 func TestShownBeside(t *testing.T) {
 	t.Parallel()
 	refresh := now.Add(-time.Minute)
-	shown := func(c *Case) string { c.Rows().ShownBeside("fl-1"); return "" }
+	shown := func(c *Case) string { c.Rows().ShownBeside([]string{"fl-1"}); return "" }
 	times := func(created, written, seen time.Duration) func(*inventory.Row) {
 		return func(r *inventory.Row) {
 			r.CreatedAt, r.WrittenAt, r.LastSeenAt = refresh.Add(-created), refresh.Add(-written), refresh.Add(-seen)
@@ -264,6 +266,20 @@ func TestStuckAlerted(t *testing.T) {
 		{"it is to be named", decoys(func(i *Incident) { i.StuckNews = true }), alerted, ``},
 		{"people heard of another reason", decoys(func(i *Incident) { i.LastError = "you are not authorized" }), alerted, ``},
 	})
+}
+
+// TestManyDecoysOnOneResource takes seconds, and not hours: each refresh does the same.
+func TestManyDecoysOnOneResource(t *testing.T) {
+	t.Parallel()
+	c, ids := given(gone("fl-lost"), pending("fl-lost")), make([]string, 3000)
+	for n := range ids {
+		ids[n] = fmt.Sprintf("fl-%d", n)
+		c.Load([]inventory.Row{live(ids[n], unprotected, does(rejects))}, nil)
+	}
+	c.Rows().ShownBeside(ids)
+	if rows, _ := c.Changes(); len(rows) != 0 {
+		t.Errorf("%d are changed", len(rows))
+	}
 }
 
 func TestApprove(t *testing.T) {

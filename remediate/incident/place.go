@@ -18,6 +18,18 @@ func (c *Case) place(resource string) place { return place{c, resource} }
 func (p place) live() []inventory.Row { return p.c.Live(p.resource) }
 func (p place) lost() []Incident      { return p.c.Lost(p.resource) }
 
+// mayComeBack are the lost, and what was released and gone where a record may still say that it
+// was not released any more.
+func mayComeBack(p place) []Incident {
+	out := p.lost()
+	for _, id := range p.c.on(p.resource) {
+		if i, ok := p.c.Incident(id); ok && i.ResourceID == p.resource && awaitsRecord(i, p.c.Now) {
+			out = append(out, i)
+		}
+	}
+	return out
+}
+
 func (p place) setProtected(row inventory.Row, protected bool) {
 	row.Protected = protected
 	p.c.putRow(row)
