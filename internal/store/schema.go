@@ -277,11 +277,14 @@ CREATE INDEX flow_logs_held ON flow_logs (account, region, id) WHERE held = 1;
 CREATE INDEX flow_logs_released ON flow_logs (released_until) WHERE released_until IS NOT NULL;
 CREATE INDEX flow_logs_gone ON flow_logs (gone_at) WHERE gone_at IS NOT NULL;
 `, `
--- Flow logs that count as decoys: when the alert of that is due, 0 if there is none to send.
--- The next refresh writes it for all that it lists.
+-- Flow logs that count as decoys: when the alert of that is due, 0 if there is none to send. Whether
+-- there was one of those that are known is not: so it is due.
 ALTER TABLE flow_logs ADD COLUMN decoy INTEGER;
 CREATE INDEX flow_logs_decoy ON flow_logs (account, region, decoy, state) WHERE decoy IS NOT NULL;
-UPDATE flow_logs SET digest = x'' WHERE target IS NULL AND state = 'live' AND protected = 0;
+UPDATE flow_logs SET decoy = 1,
+	body = packed(json_set(unpacked(body), '$.DecoyNotice', json('{"Of":"","Differences":null,"Since":"1970-01-01T00:00:00.001Z","Due":"1970-01-01T00:00:00.001Z"}')))
+	WHERE target IS NULL AND state = 'live' AND protected = 0 AND held IS NULL AND json_valid(unpacked(body))
+	AND NOT json_extract(unpacked(body), '$.Excluded') AND NOT json_extract(unpacked(body), '$.Imported');
 `}
 
 // migrate brings a file to the schema that the migrations lead to. It keeps a copy of an
