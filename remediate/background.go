@@ -3,7 +3,6 @@ package remediate
 import (
 	"context"
 	"fmt"
-	"runtime"
 	"runtime/debug"
 	"slices"
 	"sync/atomic"
@@ -41,8 +40,6 @@ func (in intake) commitWhileAsking(ctx context.Context, fs []detection.Finding, 
 	}
 	if observed == nil {
 		ended()
-	} else {
-		runtime.Gosched() // AWS takes longest: its call is sent before the commit begins
 	}
 	if has(detection.Created) {
 		if learned = in.inBackground(func() { in.learnCreatedInTime(ctx, fs) }); learned == nil {
