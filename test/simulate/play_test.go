@@ -64,26 +64,27 @@ type play struct {
 	operator *ec2.Client            // of one who restores by hand; nil: nobody does
 	daemons  []*daemon
 
-	over       func() bool // nobody needs the rest: another play has failed
-	result     map[string]int
-	twins      bool // AWS does not refuse doubles; or only those that are equal: see guardedByConfiguration
-	holds      bool // what delivers to a new place is held
-	steps      int
-	broken     failure // how the run failed: a watcher takes a panic for the message's
-	stormy     bool    // calls fail at random
-	odds       fakeawstest.Odds
-	down       bool                // the pager
-	mixedUp    time.Time           // when credentials were last mixed up, or set right
-	skew       time.Duration       // of the daemons' clock
-	leapt      bool                // it has been wrong by more than AWS's delay
-	displaced  bool                // somebody has made another flow log in the place of one
-	skewed     bool                // it has been wrong
-	troubles   map[string]*trouble // of Regions
-	calling    *daemon             // whose call is under way
-	commanding bool                // a command is under way
-	amidst     bool                // people do something amid what a daemon does
-	disturbed  time.Time           // when a call last met a fault, or could have
-	steals     int                 // tokens of the next creates that somebody uses up before
+	over        func() bool // nobody needs the rest: another play has failed
+	result      map[string]int
+	twins       bool // AWS does not refuse doubles; or only those that are equal: see guardedByConfiguration
+	holds       bool // what delivers to a new place is held
+	demandsName bool // see demandsName
+	steps       int
+	broken      failure // how the run failed: a watcher takes a panic for the message's
+	stormy      bool    // calls fail at random
+	odds        fakeawstest.Odds
+	down        bool                // the pager
+	mixedUp     time.Time           // when credentials were last mixed up, or set right
+	skew        time.Duration       // of the daemons' clock
+	leapt       bool                // it has been wrong by more than AWS's delay
+	displaced   bool                // somebody has made another flow log in the place of one
+	skewed      bool                // it has been wrong
+	troubles    map[string]*trouble // of Regions
+	calling     *daemon             // whose call is under way
+	commanding  bool                // a command is under way
+	amidst      bool                // people do something amid what a daemon does
+	disturbed   time.Time           // when a call last met a fault, or could have
+	steals      int                 // tokens of the next creates that somebody uses up before
 
 	truth
 }
@@ -120,6 +121,7 @@ func newPlay(seed uint64, dir string, daemons int, verbose bool) *play {
 		s.MixedIDs, s.ExistsFails, s.FirstAnswer = p.random.IntN(2) == 0, p.random.IntN(2) == 0, p.random.IntN(2) == 0
 	})
 	p.world.AllowDuplicates(p.twins)
+	p.demandsName = demandsName(seed)
 	if guardedByConfiguration(seed) { // a decoy may stand beside the true one, as without a guard
 		p.twins = true
 		p.world.Configure(func(s *fakeaws.EC2Settings) { s.Guard = fakeaws.SameConfiguration })
@@ -149,7 +151,11 @@ func newPlay(seed uint64, dir string, daemons int, verbose bool) *play {
 // other: for one daemon, or two. The golden plays were recorded without that.
 func guardedByConfiguration(seed uint64) bool { return seed > goldens && seed%3 == 0 }
 
-// configurationPlays counts them.
+// demandsName reports whether a service control policy refuses in a play what has no tag Name, which calls for several
+// flow logs lack. The golden plays were recorded without that.
+func demandsName(seed uint64) bool { return seed > goldens && seed%7 == 2 }
+
+// configurationPlays counts those of guardedByConfiguration.
 const configurationPlays = "plays where AWS compares the whole configuration"
 
 // token is the randomness of a new ClientToken.

@@ -62,10 +62,29 @@ func (p *play) relieve() { delete(p.troubles, p.anywhere().Region) }
 // meets is what a call meets; the world asks.
 func (p *play) meets(q *fakeaws.Request) fakeawstest.Refusal {
 	r := p.inTrouble(q)
+	if r == (fakeawstest.Refusal{}) && p.lacksName(q) {
+		p.happened["creates refused for a tag"]++
+		r = fakeawstest.Refusal{Code: "UnauthorizedOperation", Status: 403, Message: "You are not authorized to perform this operation. User: " + daemonUser +
+			" is not authorized to perform: ec2:CreateFlowLogs with an explicit deny in a service control policy"}
+	}
 	if r == (fakeawstest.Refusal{}) {
 		p.stolenNow(q)
 	}
 	return r
+}
+
+// lacksName reports whether a call is a daemon's create without the tag Name, where a policy demands that: all flow logs
+// had it.
+func (p *play) lacksName(q *fakeaws.Request) bool {
+	if !p.demandsName || q.ARN != daemonUser || q.Operation != "CreateFlowLogs" || q.Form.Get("DryRun") == "true" {
+		return false
+	}
+	for key := range q.Form {
+		if strings.HasPrefix(key, "TagSpecification.") && q.Form.Get(key) == "Name" {
+			return false
+		}
+	}
+	return true
 }
 
 // inTrouble is what a call meets because of the trouble of its Region.
