@@ -16,7 +16,8 @@ func (c *Case) putRow(row inventory.Row) {
 	case row.State == inventory.Live && !row.LiveDecoy():
 		row.DecoyNotice = nil
 	case row.State == inventory.Gone:
-		if _, reported := c.Incident(row.ID); reported || !row.KeptAsDecoy() { // the alert of its deletion names it
+		_, reported := c.Incident(row.ID) // the alert of its deletion names it
+		if reported || !row.KeptAsDecoy() || c.place(row.ResourceID).isAWSs(row) {
 			row.DecoyNotice = nil
 		}
 	}

@@ -208,6 +208,8 @@ func TestCreatedBy(t *testing.T) {
 		{"it counted as AWS's own, and does the same as the lost one", given(live("fl-1", madeBy(robot), late), gone("fl-2"), pending("fl-2")), created, `row fl-1: CreatedBy=arn:eve`},
 		{"it counted as AWS's own, and is lost itself", given(gone("fl-1", does(rejects), madeBy(robot), late), pending("fl-1", freezes(rejects)), gone("fl-2"), pending("fl-2")), created,
 			`row fl-1: Protected=false CreatedBy=arn:eve`},
+		{"AWS's own, and gone by now: no decoy", given(gone("fl-1", unprotected, func(r *inventory.Row) { r.DecoyNotice = &inventory.DecoyNotice{Due: now} })),
+			func(c *Case) string { c.Rows().Created("fl-1", robot); return "" }, `row fl-1: CreatedBy=arn:aws:iam::111122223333:role/aws-servi… DecoyNotice=none`},
 		{"what is blocked is due", given(live("fl-1"), gone("fl-2"), blocked("fl-2", Limit)), created,
 			`row fl-1: CreatedBy=arn:eve | fl-2: NextAttemptAt=now`},
 		{"a record of its deletion came first", given(live("fl-1"), pending("fl-1", unknown)), created, `
