@@ -85,8 +85,8 @@ type Row struct {
 	// alert of that yet. FailingAlerted: the last alert of its delivery says that it fails.
 	NewDestination bool
 	FailingAlerted bool `json:"ToldFailing"`
-	// DecoyNotice: it counts as a decoy, and there was no alert of that yet. nil: it is none, or
-	// people know.
+	// DecoyNotice: it counts as a decoy, and there was no alert of that yet. nil: it is no decoy, or
+	// an alert has named it.
 	DecoyNotice *DecoyNotice `json:",omitempty"`
 	// OwnTags are the tags of a replacement that CreateTags sets, until AWS has shown them for
 	// so long that no stale listing can be without them. nil: there are none.
@@ -99,16 +99,16 @@ type Row struct {
 	GoneAt       time.Time
 }
 
-// DecoyNotice is what the alert says that a flow log is not protected because it counts as a
-// decoy, since when, and when it is due: its maker may be known before, or it may be protected.
+// DecoyNotice is an alert that is still to come: that a flow log is not protected, because it counts as
+// a decoy. It waits until Due: a record may say before then who made the flow log, or the flow log may
+// become protected. Since is when it began to count as a decoy.
 type DecoyNotice struct {
 	Of          string   // the flow log in whose place it stands; empty: not known
 	Differences []string // between the two
 	Since, Due  time.Time
 }
 
-// KeptAsDecoy reports whether the row is not protected for the one reason that it counts as
-// a decoy.
+// KeptAsDecoy reports whether the row is not protected only because it counts as a decoy.
 func (r Row) KeptAsDecoy() bool { return !r.Protected && !r.Excluded && !r.Held }
 
 // LiveDecoy reports whether AWS shows the flow log, and it is kept as a decoy.

@@ -69,7 +69,7 @@ func driftEvent(tx scopeTx, started time.Time) (incident.Event, error) {
 	return e, nil
 }
 
-// driftID ends with the time, by which the store finds what refreshes found since another one.
+// driftID ends with the time of the refresh. By that the store finds what refreshes have found since a given time.
 func driftID(s inventory.Scope, started time.Time) string {
 	return alert.DriftEvent.ID(fmt.Sprintf("%s-%s-%d", s.Account, s.Region, started.UnixMilli()))
 }

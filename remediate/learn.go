@@ -64,9 +64,9 @@ func (tx scopeTx) destination(f inventory.FlowLog, since time.Time, mayHold bool
 // mostRelearned is how many flow logs one transaction of relearn changes.
 const mostRelearned = 1000
 
-// relearn makes incidents due whose flow log the snapshot has come to know,
-// or will not any more, and protects the decoys that AWS shows beside what they stood in the
-// place of: called after every refresh.
+// relearn is called after every refresh. It makes incidents due whose flow log the snapshot has come
+// to know, or will not any more, and protects the decoys that AWS shows beside the flow log in whose
+// place they stood.
 func (s scopeStore) relearn(ctx context.Context) error {
 	var decoys []string
 	err := s.update(ctx, func(tx scopeTx) error {
@@ -80,14 +80,15 @@ func (s scopeStore) relearn(ctx context.Context) error {
 		decoys, err = tx.shownBeside("")
 		return err
 	})
-	for err == nil && len(decoys) == mostRelearned { // those that stay decoys keep no others waiting
+	for err == nil && len(decoys) == mostRelearned { // all pages: those that stay decoys keep no others waiting
 		after := decoys[mostRelearned-1]
 		err = s.update(ctx, func(tx scopeTx) (err error) { decoys, err = tx.shownBeside(after); return err })
 	}
 	return err
 }
 
-// shownBeside is [incident.Rows.ShownBeside] of the next decoys by ID, after one.
+// shownBeside calls [incident.Rows.ShownBeside] for the next decoys, in the order of their IDs, and returns
+// these. after is the last ID of those before; empty: it begins with the first.
 func (tx scopeTx) shownBeside(after string) ([]string, error) {
 	decoys, err := tx.Decoys(tx.scope, after, mostRelearned)
 	if err != nil || len(decoys) == 0 {

@@ -55,7 +55,7 @@ type Tx interface {
 	// UnknownOpen are the flow logs that the snapshot did not know of whose incident,
 	// open or closed as unknown, is open, or that the snapshot has learned since.
 	UnknownOpen(scope inventory.Scope, limit int) (ids []string, err error)
-	// Decoys are the live flow logs that count as decoys, by ID, after one.
+	// Decoys are the live flow logs that count as decoys, in the order of their IDs: those after an ID.
 	Decoys(scope inventory.Scope, after string, limit int) (ids []string, err error)
 
 	Event(scope inventory.Scope, id string) (incident.Event, bool, error)

@@ -30,7 +30,7 @@ type Answer struct {
 	ID      string // of the flow log that was created
 	Reason  string // of NeedsPerson and RoleSlow
 	Advice  string // what a person should do
-	Denied  string // the action that AWS does not allow, as iam:PassRole; empty: it names none
+	Denied  string // the action that AWS does not allow, for example iam:PassRole; empty: it names none
 	Message string // AWS's own words, bounded
 	// NoEffect: AWS refused the call, and has made nothing by it.
 	NoEffect  bool
@@ -86,8 +86,8 @@ func (c *Case) ApplyAnswer(id string, a Answer, after Observation, jitter float6
 	if a.Class != ResourceAbsent {
 		t.NotFoundAt = time.Time{} // two refusals in a row, and nothing between them
 	}
-	if a.Class != TryAgain && !a.holdsForAlike() {
-		t.Group = "" // what AWS has said of it alone holds no other back
+	if a.Class != TryAgain && !a.hasSharedCause() {
+		t.Group = "" // what AWS says of this one alone holds no other back
 	}
 	refused := refusal{t, a, jitter}
 	refused.hadNoEffect()

@@ -51,7 +51,7 @@ func (s Sharing) ApplyCreation(g Creation, a CreationAnswer, jitter float64) {
 			t.Tried++
 			refusal{t, item, jitter}.sharedTokenUsed()
 		case refused && !item.AsksToObserve() && !item.mayMissTags(member, shared):
-			if !item.holdsForAlike() {
+			if !item.hasSharedCause() {
 				t.Group = ""
 			}
 			t.put()
@@ -89,9 +89,9 @@ func (a Answer) deniesCreation() bool {
 	return a.Reason == Permission && !ofAnother
 }
 
-// holdsForAlike reports whether AWS refused a create for what it has in common with all that may share a call
-// with it: these go on together, so that one call restores them once the cause is gone.
-func (a Answer) holdsForAlike() bool {
+// hasSharedCause reports whether AWS refused a create for something that all flow logs which may share a call
+// have in common. They stay together, so that one call restores them once the cause is gone.
+func (a Answer) hasSharedCause() bool {
 	switch a.Reason {
 	case Account, Credentials, Destination, Role:
 		return true
@@ -102,9 +102,9 @@ func (a Answer) holdsForAlike() bool {
 }
 
 // ofCreation records that AWS refused a call for several as a whole, which says nothing
-// about one of them. If waiting may help, or the cause is what they have in common, the call is
-// repeated. If not, alone says which go alone: those that AWS named, and those whose tags it may
-// demand or refuse, with all of their own. The others share a new call. Where AWS named none, or
+// about one of them. If waiting may help, or they have the cause in common (hasSharedCause), the call
+// is repeated. If not, alone says which go alone, with all of their own tags: those that AWS named, and
+// those whose tags it may demand or refuse. The others share a new call. Where AWS named none, or
 // waiting has not helped for long, half of them share a call: the half without the one that is the
 // cause is back then. If somebody used the call's token, they look first for what that may have made.
 func (t refusal) ofCreation(alone, others bool, half int) {
@@ -128,8 +128,8 @@ func (t refusal) ofCreation(alone, others bool, half int) {
 		t.sharedTokenUsed()
 	case alone:
 		t.goAlone()
-	case !others && a.holdsForAlike():
-		if t.Attempts%patience == 0 { // as far as AWS says
+	case !others && a.hasSharedCause():
+		if t.Attempts%patience == 0 { // AWS may mean one of them all the same
 			t.AtMost = half
 		}
 		t.absent()

@@ -183,11 +183,12 @@ func (p place) protect() {
 }
 
 // shownTogether reports whether the last complete refresh shows that two live flow logs are
-// there at once: one that was gone before the other one was made would have been lost by it.
+// there at once. If one had been gone before the other one was made, that refresh would have
+// found its loss.
 func (p place) shownTogether(a, b inventory.Row) bool {
 	refresh := p.c.RefreshedAt
 	since := refresh.Add(-p.c.Policy.Settle)
-	listed := func(r inventory.Row) bool { // what became live just before is not lost: see inventory.NewDiff
+	listed := func(r inventory.Row) bool { // a refresh does not count as lost what became live just before it: inventory.NewDiff
 		isAhead := r.WrittenAt.After(p.c.Now.Add(time.Minute)) // the clock went back since
 		isOld := !r.WrittenAt.After(since)
 		return isOld || isAhead || !r.LastSeenAt.Before(refresh)

@@ -6,8 +6,8 @@ import (
 	"flowkeeper/inventory"
 )
 
-// putRow changes a row. One that comes to count as a decoy gets a notice, and one that does not
-// any more loses it.
+// putRow changes a row. A row that begins to count as a decoy gets a notice (inventory.DecoyNotice), and
+// loses it when it does not count as one any more.
 func (c *Case) putRow(row inventory.Row) {
 	was, known := c.Row(row.ID)
 	switch {
@@ -24,10 +24,10 @@ func (c *Case) putRow(row inventory.Row) {
 	c.Tables.putRow(row)
 }
 
-// decoyNotice is the notice of a flow log that has just come to count as a decoy; nil if there was
-// an alert that it prevents a restore. It is not due before people would be alerted that the
-// lost one is not back: what a rule waits for, or a record explains, is protected by then, and so
-// is what AWS shows beside the one that came back.
+// decoyNotice is the notice of a flow log that begins to count as a decoy; nil if an alert has said
+// that it prevents a restore. It is due when people would be alerted that the lost one is not
+// back. By then, what a rule waits for, what a record explains, and what AWS shows beside the one
+// that came back is protected.
 func decoyNotice(p place, row inventory.Row) *inventory.DecoyNotice {
 	for _, i := range p.c.pending(p.resource) {
 		if alertNamed(i, row.ID) {
@@ -53,7 +53,8 @@ func decoyNotice(p place, row inventory.Row) *inventory.DecoyNotice {
 	return n
 }
 
-// noticeDue is when a notice of now is due: once people would be alerted that what was lost there is not back.
+// noticeDue is when a notice that begins now is due: when people would be alerted that what was lost
+// there is not back.
 func noticeDue(p place, row inventory.Row) time.Time {
 	at := p.c.Now
 	for _, i := range mayComeBack(p) {
@@ -64,9 +65,10 @@ func noticeDue(p place, row inventory.Row) time.Time {
 	return at.Add(OverdueAfter)
 }
 
-// noticesAfter has the notices of decoys in the place of a lost flow log wait for what a rule
-// gives time to: a record may have brought the rule. One wait after the other puts none off for ever.
-func noticesAfter(p place, lost Incident) {
+// putOffNotices puts off the notices of decoys in the place of a lost flow log until the wait of a rule
+// is over: the record that named the flow log may have brought that wait. Waits one after the other put
+// a notice off by FarthestNotice at most.
+func putOffNotices(p place, lost Incident) {
 	for _, row := range p.live() {
 		n := row.DecoyNotice
 		if n == nil || !lost.Pending() || !inventory.SameTarget(row.Scope, lost.Frozen, row.Settings) {
@@ -82,8 +84,8 @@ func noticesAfter(p place, lost Incident) {
 }
 
 // alertNamed reports whether an alert that an incident is blocked has named a flow log as what
-// prevents the restore: as the reason that was noted for the alert, and in the words of that, which are
-// of the time when it was sent.
+// prevents the restore. The alert has the incident's words of the time when it was added, so that both
+// the reason that was noted for it and these words must name the flow log.
 func alertNamed(i Incident, id string) bool {
 	said := i.Why()
 	return i.Stuck != nil && !i.StuckNews && names(i.Stuck.Message, id) && names(said.Message+" "+said.Advice, id)
@@ -109,8 +111,8 @@ func (r Rows) DecoyAlerted(id string) {
 	}
 }
 
-// DecoyNoticeDue reports whether the notice of a row is due. A clock that went back may have made
-// it later than any wait.
+// DecoyNoticeDue reports whether the notice of a row is due. One that is further off than any wait is
+// due, too: the clock has gone back since it was noted.
 func DecoyNoticeDue(row inventory.Row, now time.Time) bool {
 	n := row.DecoyNotice
 	return n != nil && (!n.Due.After(now) || n.Due.After(now.Add(FarthestNotice)))

@@ -166,8 +166,8 @@ func (r Rows) Exclude(id string) {
 	}
 }
 
-// ShownBeside protects those decoys that complete refreshes show beside the other one. The notice of
-// any other is due no later than one of now would be: the clock may have gone back since.
+// ShownBeside protects those of some decoys that complete refreshes show beside the other one. The notices
+// of those that stay decoys are brought forward, because the clock may have gone back since they were noted.
 func (r Rows) ShownBeside(ids []string) {
 	seen := map[string]bool{} // resources: there may be many decoys on one
 	for _, id := range ids {
@@ -183,7 +183,7 @@ func (r Rows) ShownBeside(ids []string) {
 	}
 }
 
-// bringForward makes the notice of a decoy due no later than one of now would be.
+// bringForward makes the notice of a decoy due no later than one that begins now would be.
 func (r Rows) bringForward(row inventory.Row) {
 	if due := noticeDue(r.c.place(row.ResourceID), row); due.Before(row.DecoyNotice.Due) {
 		earlier := *row.DecoyNotice

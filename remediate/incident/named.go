@@ -58,7 +58,7 @@ func (c *Case) record(id string, rec Record, row inventory.Row, known bool) (i I
 	}
 	c.place(row.ResourceID).wakeBlocked() // it may have been in their way
 	c.Put(i)
-	noticesAfter(c.place(row.ResourceID), i)
+	putOffNotices(c.place(row.ResourceID), i)
 	if known && row.State == inventory.Gone && row.DecoyNotice != nil {
 		c.putRow(row) // the alert of its deletion names it
 	}

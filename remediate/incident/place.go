@@ -18,8 +18,8 @@ func (c *Case) place(resource string) place { return place{c, resource} }
 func (p place) live() []inventory.Row { return p.c.Live(p.resource) }
 func (p place) lost() []Incident      { return p.c.Lost(p.resource) }
 
-// mayComeBack are the lost, and what was released and gone where a record may still say that it
-// was not released any more.
+// mayComeBack are the lost, and those that a record may still open again: what was released and is
+// gone, where the record may say that the release had ended before the deletion (awaitsRecord).
 func mayComeBack(p place) []Incident {
 	out := p.lost()
 	for _, id := range p.c.on(p.resource) {
