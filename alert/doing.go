@@ -47,7 +47,7 @@ func (a Words) trying() string {
 func (a Words) watching() string {
 	switch {
 	case a.Source == sourceDrift:
-		return "does not change what stands there, and would not restore it; it protects that once AWS shows it beside the other one, or the other one is let go"
+		return "does not change what stands there, and would not restore it; it protects it once AWS shows both, or once the other one is released"
 	case a.NotStored:
 		return "can't undo this, and " + restoresNothing
 	case a.Target == "":

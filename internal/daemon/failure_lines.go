@@ -28,7 +28,8 @@ type failureLines struct {
 	pauses  int
 }
 
-// failurePauses are those after a line: nothing is logged at once before one has passed without a new failure.
+// failurePauses are the pauses after a line. The next failure is logged at once only if nothing failed during
+// the last pause.
 var failurePauses = retry.Backoff{First: 15 * time.Second, Most: 10 * time.Minute}
 
 // namedFailures is how many places a line names at most.

@@ -38,8 +38,8 @@ type stateFacts struct {
 	outside   map[string]string // the key of a log file of ours without the prefix, by bucket
 	foreign   map[string]string // a key that is no log file's, by bucket
 
-	// Of the last day: losses that no event has reported, and events of which a ClientToken was used
-	// for another call.
+	// Of the last day: losses that no event has reported, and events of which a ClientToken had been
+	// used for another call.
 	unreported, tokens int
 }
 
@@ -189,7 +189,7 @@ func (m *machine) restorable(context.Context) (out []finding) {
 	}
 	if n := facts.unreported; n > 0 {
 		out = append(out, finding{Warn, fmt.Sprintf("a refresh found %s of the last day that no event has reported: events may not arrive", plural(n, "loss", "losses")),
-			"see the checks trail, event-rule, queue and round-trip; flowkeeper incidents list --since 24h. Of a loss by somebody's call CloudTrail has a record of DeleteFlowLogs"})
+			"see the checks trail, event-rule, queue and round-trip; flowkeeper incidents list --since 24h. If somebody deleted the flow logs, CloudTrail has a record of DeleteFlowLogs"})
 	}
 	if n := facts.counts.Incidents["open"]; n > 0 {
 		out = append(out, finding{Warn, fmt.Sprintf("%s open: what was deleted is not back yet", plural(n, "incident is", "incidents are")), "flowkeeper incidents list --state open"})

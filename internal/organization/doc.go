@@ -10,7 +10,7 @@
 //     transaction.
 //
 // It makes one call at a time, because Organizations throttles the whole organisation. Only
-// ListQuickly, for which a start waits, asks for up to four OUs at the same time. No goroutine
+// ListQuickly, for which a start waits, makes up to four calls for OUs at the same time. No goroutine
 // outlives the call that starts it.
 //
 // It never returns a part of the accounts: what is missing in a listing counts as

@@ -49,9 +49,9 @@ func List(ctx context.Context, api API, include, exclude []string) (Listing, err
 	return listWithin(ctx, func(ctx context.Context) (Listing, error) { return list(ctx, api, include, exclude, 1) })
 }
 
-// quickCalls is how many calls for OUs ListQuickly makes at the same time. They share what Organizations
-// allows the whole organisation with everybody else who asks, so that it is few, and only where somebody
-// waits. Client repeats calls that are throttled.
+// quickCalls is how many calls for OUs ListQuickly makes at the same time. It is small, and holds only where
+// somebody waits, because everybody who asks shares what Organizations allows the whole organisation.
+// Client repeats calls that are throttled.
 const quickCalls = 4
 
 // ErrNotAsked is the NoPaths of a listing that needed no OU.

@@ -99,7 +99,7 @@ func readTree(ctx context.Context, api API, atOnce int) (*tree, error) {
 	return w.tree, err
 }
 
-// recovered has a panic end a listing only, as it would on the caller's goroutine if that recovers.
+// recovered makes a panic an error, so that it ends the listing and not the process.
 func recovered(fn func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {

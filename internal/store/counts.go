@@ -26,7 +26,7 @@ type Counts struct {
 	// FirstDecoys the IDs of the first few.
 	Decoys      int
 	FirstDecoys []string
-	// Protected are these and those, by Scope.String().
+	// Protected are all protected flow logs, released ones included, by Scope.String().
 	Protected map[string]int
 	// Pending and Parked count the alerts that a sink has not got yet, and those
 	// given up, by sink; Refused those of the pending that it has not taken at
@@ -51,14 +51,14 @@ const answer = `CASE json_extract(r.body, '$.Reason') WHEN '' THEN 'yes' ELSE ii
 const perTarget = `SELECT account, region, needs, n FROM (SELECT target, count(*) AS n FROM flow_logs WHERE target IS NOT NULL GROUP BY target)
 	CROSS JOIN targets ON num = target`
 
-// The decoys are counted by an index alone, and few of them are read. The plus keeps SQLite from
-// the index of all that is live.
+// The decoys are counted by an index alone, and only three rows are read. The plus keeps SQLite from
+// using the index of all that is live.
 const (
 	liveDecoys  = `SELECT count(*) FROM flow_logs WHERE decoy IS NOT NULL AND +state = 'live'`
 	firstDecoys = `SELECT id FROM flow_logs WHERE decoy IS NOT NULL AND +state = 'live' ORDER BY account, region LIMIT 3`
 )
 
-// Open and blocked incidents have an index of their own, however many others are remembered.
+// Open and blocked incidents have an index of their own, so that the others are not read, however many there are.
 const blockedBy = `SELECT reason, count(*) FROM incidents INDEXED BY incidents_pending WHERE state IN ('open', 'blocked') AND state = 'blocked' GROUP BY reason`
 
 // ofDrift begins the IDs of the events of a scope's refreshes. What follows in them is the time in
@@ -97,7 +97,7 @@ func (s counts) TokensUsed(ctx context.Context) (int, error) {
 	return viewed(ctx, s.file, func(t *Tx) (int, error) { return value[int](t, tokensUsed, s.now().Add(-lastDay).UnixMilli()) })
 }
 
-// Counts reads them, without reading rows but those of blocked incidents.
+// Counts reads them. The only rows that it reads are those of open and blocked incidents, and of three decoys.
 func (s counts) Counts(ctx context.Context) (c Counts, err error) {
 	err = s.View(ctx, func(t *Tx) error {
 		for _, q := range []struct {

@@ -102,7 +102,7 @@ func (t flowLogs) Decoys(s inventory.Scope, after string, limit int) ([]string, 
 	return values[string](t, decoysOf, s.Account, s.Region, after, limit)
 }
 
-// decoysOf are the live decoys of a scope. The pluses keep SQLite from the indexes of all that is live.
+// decoysOf are the live decoys of a scope. The pluses keep SQLite from using the indexes of all that is live.
 const decoysOf = `SELECT id FROM flow_logs WHERE account = ? AND region = ? AND decoy IS NOT NULL AND +state = 'live' AND +id > ? ORDER BY +id LIMIT ?`
 
 func (t flowLogs) AnyFailing(s inventory.Scope) (bool, error) {
