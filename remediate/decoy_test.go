@@ -492,7 +492,7 @@ func TestADecoyFoundGone(t *testing.T) {
 	s.wantAlerts(alert.Tamper, 0)
 }
 
-// TestAReplacementThatIsReplaced: for whom a rule waits makes a second one in the place of the first.
+// TestAReplacementThatIsReplaced: the principal for whom a rule waits makes a second one in the place of the first.
 func TestAReplacementThatIsReplaced(t *testing.T) {
 	t.Parallel()
 	s := ruled(t, terraformRole, incident.Wait, 30*time.Minute)

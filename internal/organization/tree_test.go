@@ -238,7 +238,7 @@ func (b beneath) ListOrganizationalUnitsForParent(_ context.Context, in *organiz
 	return out, nil
 }
 
-// TestATreeThatIsNone: whatever AWS answers, a listing ends, with few calls, and panics in no process.
+// TestATreeThatIsNone: whatever AWS answers, a listing ends, with few calls, and does not panic.
 func TestATreeThatIsNone(t *testing.T) {
 	t.Parallel()
 	w := newWorld()

@@ -138,8 +138,8 @@ func TestUpgradeKnowsReleases(t *testing.T) {
 	}
 }
 
-// TestUpgradeAlertsOfDecoys: the older schema does not say whether there was an alert of what counts as a decoy: the upgrade
-// owes one.
+// TestUpgradeAlertsOfDecoys: the older schema does not say whether an alert has named a decoy. So an alert of each is due
+// after the upgrade.
 func TestUpgradeAlertsOfDecoys(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "state.db")

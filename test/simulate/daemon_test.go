@@ -33,20 +33,20 @@ import (
 // daemon is one Flowkeeper: the real parts, without the goroutines that run
 // them.
 type daemon struct {
-	p        *play
-	path     string
-	wrong    bool // the credentials are another account's
-	stepping bool // a step of the remediator runs
-	asked    bool // a refresh was asked for
-	deaths   int
-	unstored [][2]string // answers to creates, by token, that are not on disk
-	later    []func()    // tasks that run after the next commit
-	watches  map[inventory.Scope]watch
-	looking  *sql.DB           // the state file, read beside the daemon
-	away     bool              // the account has left, as far as it knows
-	knewThen map[string]string // when it learned that: see knows
-	accused  map[string]bool   // flow logs that it does not protect, as decoys
-	heardOf  map[string]bool   // flow logs that alerts about decoys name
+	p           *play
+	path        string
+	wrong       bool // the credentials are another account's
+	stepping    bool // a step of the remediator runs
+	asked       bool // a refresh was asked for
+	deaths      int
+	unstored    [][2]string // answers to creates, by token, that are not on disk
+	later       []func()    // tasks that run after the next commit
+	watches     map[inventory.Scope]watch
+	looking     *sql.DB           // the state file, read beside the daemon
+	away        bool              // the account has left, as far as it knows
+	knewThen    map[string]string // when it learned that: see knows
+	unprotected map[string]bool   // flow logs that it does not protect, because they count as decoys
+	named       map[string]bool   // flow logs that alerts about decoys name
 	*commits
 
 	*mortal
@@ -61,7 +61,7 @@ type daemon struct {
 }
 
 func newDaemon(p *play, n int) *daemon {
-	d := &daemon{p: p, path: filepath.Join(p.dir, fmt.Sprintf("state-%d.db", n)), commits: newCommits(), accused: map[string]bool{}, heardOf: map[string]bool{}}
+	d := &daemon{p: p, path: filepath.Join(p.dir, fmt.Sprintf("state-%d.db", n)), commits: newCommits(), unprotected: map[string]bool{}, named: map[string]bool{}}
 	d.start()
 	d.looking = p.look(d.path)
 	return d

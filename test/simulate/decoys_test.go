@@ -138,44 +138,44 @@ func (p *play) mayProtect(f fakeaws.FlowLog) bool {
 // lonely reports whether somebody else may put a flow log back now.
 func (p *play) lonely() bool { return !p.twins }
 
-// unprotected notes the flow logs that a daemon does not protect because they count as decoys, as soon as no alert
-// of that is to come any more.
-func (d *daemon) unprotected() {
+// noteUnprotected notes the flow logs that a daemon does not protect because they count as decoys, and of which no
+// alert is still to come.
+func (d *daemon) noteUnprotected() {
 	rows, err := d.looking.Query(`SELECT id FROM flow_logs WHERE decoy = 0 AND state = 'live'`)
 	d.p.must(err)
 	defer rows.Close()
 	for rows.Next() {
 		var id string
 		d.p.must(rows.Scan(&id))
-		if !d.accused[id] {
+		if !d.unprotected[id] {
 			d.p.happened["flow logs left unprotected"]++
 		}
-		d.accused[id] = true
+		d.unprotected[id] = true
 	}
 	d.p.must(rows.Err())
 }
 
-// accuses notes which flow logs an alert names that says what stands in the place of others.
-func (d *daemon) accuses(a alert.Alert) {
+// noteNamed notes the flow logs that an alert names, if it is of a kind that names decoys.
+func (d *daemon) noteNamed(a alert.Alert) {
 	if a.Kind != alert.Tamper && a.Kind != alert.Decoy && a.Kind != alert.Blocked {
 		return
 	}
 	text, err := json.Marshal(a)
 	d.p.must(err)
 	for _, id := range flowLogID.FindAllString(string(text), -1) {
-		d.heardOf[id] = true
+		d.named[id] = true
 	}
 }
 
 var flowLogID = regexp.MustCompile(`fl-[0-9a-f]+`)
 
-// accusedAloud is what must hold in the end: of each flow log that was left unprotected people know (I9), or will:
-// the notice of it waits.
-func (p *play) accusedAloud() {
+// checkUnprotected checks what must hold in the end (I9): an alert has named each flow log that was left
+// unprotected, or is still to come and not overdue.
+func (p *play) checkUnprotected() {
 	for _, d := range p.daemons {
-		for id := range d.accused {
-			if !d.heardOf[id] {
-				p.fail("I9: %s was left unprotected, and nobody was told", id)
+		for id := range d.unprotected {
+			if !d.named[id] {
+				p.fail("I9: %s was left unprotected, and no alert names it", id)
 			}
 		}
 		var late int

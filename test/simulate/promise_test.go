@@ -50,7 +50,7 @@ func (p *play) remembered(s inventory.Scope, before, after map[string]row) {
 // heard notes an alert that reached people.
 func (p *play) heard(d *daemon, a alert.Alert) {
 	p.kinds[a.Kind]++
-	d.accuses(a)
+	d.noteNamed(a)
 	p.log.Info("TOLD", "kind", a.Kind, "event", a.EventID, "flow_logs", len(a.FlowLogs))
 	if a.EndsCampaign() {
 		delete(p.opened, a.CampaignID)
@@ -135,7 +135,7 @@ func (p *play) check() {
 	}
 	p.pairs()
 	for _, d := range p.daemons {
-		d.unprotected()
+		d.noteUnprotected()
 	}
 	for t, n := range count {
 		if n > 1 {
@@ -156,7 +156,7 @@ func (p *play) promise() {
 		}
 	}
 	p.tombstones(alive)
-	p.accusedAloud()
+	p.checkUnprotected()
 	for id := range p.seen {
 		seen[p.known[id]] = true
 	}
