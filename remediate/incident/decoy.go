@@ -189,8 +189,8 @@ func (p place) shownTogether(a, b inventory.Row) bool {
 	since := refresh.Add(-p.c.Policy.Settle)
 	listed := func(r inventory.Row) bool { // what became live just before is not lost: see inventory.NewDiff
 		isAhead := r.WrittenAt.After(p.c.Now.Add(time.Minute)) // the clock went back since
-		isOld := !r.WrittenAt.After(since)
-		return isOld || isAhead || !r.LastSeenAt.Before(refresh)
+		isOld := r.WrittenAt.Before(since)
+		return isOld || isAhead || !r.FirstSeenAt.Before(refresh) // LastSeenAt says so of all that is live
 	}
 	return listed(a) && listed(b) && !since.Before(Later(a.CreatedAt, b.CreatedAt))
 }
