@@ -94,7 +94,7 @@ func (p place) mayBeTakenFor(row inventory.Row, o Observation) bool {
 		if !isGone || r.ID == row.ID || !isGuarded(r) {
 			return false
 		}
-		asLost := Incident{Known: true, RootID: r.RootID, Frozen: r.Settings, LastSeenAt: r.LastSeenAt}
+		asLost := Incident{Known: true, RootID: r.RootID, Frozen: r.Settings, LastSeenAt: r.ListedBy(p.c.RefreshedAt).LastSeenAt}
 		return isLateDecoy(asLost, row, p.c.Policy.Settle)
 	})
 }
