@@ -590,3 +590,30 @@ func TestANoticeIsNotPutOffForEver(t *testing.T) {
 	}
 	s.wantAlerts(alert.Tamper, 1)
 }
+
+// TestAPairOfWhichOneIsReported: two flow logs to one destination, one made long after the other, are deleted, and
+// the record of the older one's deletion never comes. Refreshes have shown both for long: neither is a decoy.
+func TestAPairOfWhichOneIsReported(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	s.world.Configure(func(e *fakeaws.EC2Settings) { e.Guard = fakeaws.NoGuard })
+	older := s.protect(1)[0]
+	s.pass(time.Hour)
+	younger := s.plant("vpc-1", rejects)
+	s.refresh()
+	for range 3 {
+		s.pass(time.Hour)
+		s.refresh()
+	}
+	if !s.row(older).Protected || !s.row(younger).Protected {
+		t.Fatal("the case is not what it is to be")
+	}
+	s.pass(time.Minute)
+	s.attack(older)
+	s.hear(s.attack(younger))
+	s.pass(10 * time.Second)
+	s.is(younger, incident.Restored, "")
+	s.refresh()
+	s.pass(10 * time.Second)
+	s.is(older, incident.Restored, "")
+}

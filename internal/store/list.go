@@ -38,7 +38,7 @@ func (s lists) FindFlowLogs(ctx context.Context, f Filter, yield func(inventory.
 		row  inventory.Row
 		fate Fate
 	}
-	w := f.where(fields{`f.state`, `account`, `region`, `f.resource_id`, `id`, `max(unixepoch(json_extract(unpacked(f.body), '$.FirstSeenAt')), coalesce(f.gone_at / 1000, 0)) >= ? / 1000`})
+	w := f.where(fields{`f.state`, `account`, `region`, `f.resource_id`, `id`, `coalesce(max(unixepoch(json_extract(unpacked(f.body), '$.FirstSeenAt')), coalesce(f.gone_at / 1000, 0)) >= ? / 1000, 1)`})
 	if f.Held {
 		w.and(`f.held = 1 AND f.state = 'live'`)
 	}

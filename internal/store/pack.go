@@ -72,7 +72,8 @@ func unpack(body []byte) ([]byte, error) {
 	return text, nil
 }
 
-// SQL has both as functions, each of a body in either form: packed(body) and unpacked(body).
+// SQL has both as functions, each of a body in either form: packed(body) and unpacked(body). Of a body that can't
+// be read both are NULL: as an error, it would end the statement, an upgrade of the file among them.
 func init() {
 	sqlite.MustRegisterDeterministicScalarFunction("packed", 1, ofBody(func(text []byte) (driver.Value, error) { return pack(string(text)), nil }))
 	sqlite.MustRegisterDeterministicScalarFunction("unpacked", 1, ofBody(func(text []byte) (driver.Value, error) { return string(text), nil }))
@@ -87,7 +88,7 @@ func ofBody(fn func(text []byte) (driver.Value, error)) func(*sqlite.FunctionCon
 		case []byte:
 			text, err := unpack(body)
 			if err != nil {
-				return nil, err
+				return nil, nil
 			}
 			return fn(text)
 		}

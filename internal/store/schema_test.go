@@ -139,7 +139,7 @@ func TestUpgradeKnowsReleases(t *testing.T) {
 }
 
 // TestUpgradeAlertsOfDecoys: the older schema does not say whether an alert has named a decoy. So an alert of each is due
-// after the upgrade.
+// after the upgrade. A row that can't be read stops no upgrade.
 func TestUpgradeAlertsOfDecoys(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "state.db")
@@ -159,6 +159,10 @@ func TestUpgradeAlertsOfDecoys(t *testing.T) {
 		change(&row)
 		exec(t, db, `INSERT INTO flow_logs (account, region, id, root_id, resource_id, state, protected, written_at, digest, target, held, body) VALUES (?, ?, ?, ?, 'vpc-1', ?, ?, 1, x'', iif(?, 1, NULL), nullif(?, 0), ?)`,
 			scope.Account, scope.Region, id, id, row.State, row.Protected, row.Protected, row.Held, pack(body(row)))
+	}
+	for id, damaged := range map[string]string{"fl-no-stream": `x'01ff'`, "fl-no-json": `'{"Excluded'`, "fl-no-row": `'[]'`} {
+		exec(t, db, `INSERT INTO flow_logs (account, region, id, root_id, resource_id, state, protected, written_at, digest, body) VALUES (?, ?, ?, '', '', 'live', 0, 1, x'', `+damaged+`)`,
+			scope.Account, scope.Region, id)
 	}
 	s := open(t, path)
 	if c, err := s.Counts(t.Context()); err != nil || c.Decoys != 1 {

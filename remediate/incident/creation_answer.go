@@ -29,7 +29,7 @@ func (s Sharing) ApplyCreation(g Creation, a CreationAnswer, jitter float64) {
 			}
 		}
 	}
-	shared := g.sharedTags()
+	shared, half := g.sharedTags(), (len(g.Incidents)+1)/2
 	for _, member := range g.Incidents {
 		t, ok := c.begin(member.FlowLogID)
 		inDoubt := ok && t.Pending() && t.Call != nil
@@ -44,15 +44,18 @@ func (s Sharing) ApplyCreation(g Creation, a CreationAnswer, jitter float64) {
 			if len(named) > 0 && a.Refused.Class != TagRefused {
 				alone = named[t.FlowLogID]
 			}
-			refusal{t, *a.Refused, jitter}.ofCreation(alone, len(named) > 0, (len(g.Incidents)+1)/2)
+			refusal{t, *a.Refused, jitter}.ofCreation(alone, len(named) > 0, half)
 		case refused && item.Class == TokenMismatch:
 			t.Group = ""
 			t.Attempts++
 			t.Tried++
 			refusal{t, item, jitter}.sharedTokenUsed()
 		case refused && !item.AsksToObserve() && !item.mayMissTags(member, shared):
-			if !item.hasSharedCause() {
+			switch allRefused := len(a.Items) >= len(g.Incidents); {
+			case !item.hasSharedCause():
 				t.Group = ""
+			case allRefused && (t.Attempts+1)%patience == 0: // ApplyAnswer counts this one
+				t.AtMost = half
 			}
 			t.put()
 			c.ApplyAnswer(t.FlowLogID, item, Observation{}, jitter)
@@ -90,10 +93,12 @@ func (a Answer) deniesCreation() bool {
 }
 
 // hasSharedCause reports whether AWS refused a create for something that all flow logs which may share a call
-// have in common. They stay together, so that one call restores them once the cause is gone.
+// have in common. They stay together, so that one call restores them once the cause is gone. Credentials
+// are no such cause: they have just shown the resources, and EC2 also answers AuthFailure where one of these is
+// another account's.
 func (a Answer) hasSharedCause() bool {
 	switch a.Reason {
-	case Account, Credentials, Destination, Role:
+	case Account, Destination, Role:
 		return true
 	case Permission:
 		return !a.deniesCreation()

@@ -55,6 +55,7 @@ func TestApplyCreation(t *testing.T) {
 	}
 	slowRole := Answer{Class: RoleSlow, Reason: Role, Message: "cannot assume", NoEffect: true}
 	passRole := Answer{Class: NeedsPerson, Reason: Permission, Message: "no iam:PassRole", Advice: "allow it", Denied: "iam:PassRole", NoEffect: true}
+	noAccess := Answer{Class: NeedsPerson, Reason: Credentials, Message: "not yours", NoEffect: true}
 	twoAttempts := func(i *Incident) { i.Attempts = 2 }
 	conflict := Answer{Class: TryAgain, Message: "conflict", NoEffect: true}
 	mismatch := Answer{Class: TokenMismatch, Message: "mismatch", NoEffect: true}
@@ -150,6 +151,14 @@ func TestApplyCreation(t *testing.T) {
 		{"an item's role is slow", given(sentOn("1"), sentOn("2")), answered(item("vpc-1", Answer{Class: RoleSlow, Reason: Role, Message: "cannot assume"}, newOn("2"))), `
 			new row fl-new-2: ResourceID=vpc-2 Tags=map[flowkeeper:restored-from:e-1] RootID=fl-2 State=live Protected=true FirstSeenAt=now LineageSince=-24h1m0s LastSeenAt=now WrittenAt=now
 			fl-1: Call=none NextAttemptAt=+1s Tried=1 Attempts=1 LastError="cannot assume" FailingSince=now
+			fl-2: State=restored Group="" Call=none NextAttemptAt=+2m0s Tried=1 NewID=fl-new-2 RestoredAt=now
+			logged fl-2 restored: recreated as fl-new-2`},
+		{"I9: each item's role is slow, for the third time: halved, for it may be one's all the same", given(sentOn("1", twoAttempts), sentOn("2", twoAttempts)), answered(CreationAnswer{Items: map[string]Answer{"vpc-1": slowRole, "vpc-2": slowRole}}), `
+			fl-1: AtMost=1 Call=none NextAttemptAt=+4s Tried=1 Attempts=3 LastError="cannot assume" FailingSince=now
+			fl-2: AtMost=1 Call=none NextAttemptAt=+4s Tried=1 Attempts=3 LastError="cannot assume" FailingSince=now`},
+		{"an item's role is slow, for the third time: it holds none back", given(sentOn("1", twoAttempts), sentOn("2")), answered(item("vpc-1", slowRole, newOn("2"))), `
+			new row fl-new-2: ResourceID=vpc-2 Tags=map[flowkeeper:restored-from:e-1] RootID=fl-2 State=live Protected=true FirstSeenAt=now LineageSince=-24h1m0s LastSeenAt=now WrittenAt=now
+			fl-1: Call=none NextAttemptAt=+4s Tried=1 Attempts=3 LastError="cannot assume" FailingSince=now
 			fl-2: State=restored Group="" Call=none NextAttemptAt=+2m0s Tried=1 NewID=fl-new-2 RestoredAt=now
 			logged fl-2 restored: recreated as fl-new-2`},
 		{"I3: an item exists", given(sentOn("1"), sentOn("2")), answered(item("vpc-1", Answer{Class: AlreadyThere, Message: "exists"}, newOn("2"))), `
@@ -264,6 +273,9 @@ func TestApplyCreation(t *testing.T) {
 			logged fl-2 blocked/permission: no iam:PassRole
 			note stuck fl-1
 			note stuck fl-2`},
+		{"I9: the credentials that have just shown their resources: halved, for AWS may mean one that is not the account's", given(sentOn("1"), sentOn("2")), answered(refused(noAccess)), `
+			fl-1: AtMost=1 Call=none NextAttemptAt=now Tried=1 Attempts=1 LastError="not yours"
+			fl-2: AtMost=1 Call=none NextAttemptAt=now Tried=1 Attempts=1 LastError="not yours"`},
 		{"I9: their tags are refused: each goes alone", given(sentOn("1"), sentOn("2")), answered(refused(Answer{Class: TagRefused, Message: "no tags", NoEffect: true})), `
 			fl-1: Group="" Call=none NextAttemptAt=now Tried=1 Attempts=1 LastError="no tags"
 			fl-2: Group="" Call=none NextAttemptAt=now Tried=1 Attempts=1 LastError="no tags"`},

@@ -1,6 +1,7 @@
 package incident
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -176,4 +177,36 @@ func TestProtectShown(t *testing.T) {
 		{"too soon", of(lately), verify(made("fl-3"), made("fl-2", rejects)), `fl-1: NextAttemptAt=+8m1s Confirmed=true`},
 		{"another one is lost there", of(longAgo, gone("fl-4"), pending("fl-4")), verify(made("fl-3"), made("fl-2", rejects)), verified},
 	})
+}
+
+// TestMayBeTakenFor: what the last refresh had to show beside an older flow log is no decoy of that, though nothing
+// has reported yet that the older one is lost. One that became live just before that refresh may have been gone by then.
+func TestMayBeTakenFor(t *testing.T) {
+	t.Parallel()
+	refresh := now.Add(-time.Minute)
+	since := refresh.Add(-policy.Settle)
+	lost := func(made time.Time) func(*inventory.Row) {
+		return func(r *inventory.Row) { r.CreatedAt = made; rejects(&r.FlowLog) }
+	}
+	older := func(written time.Time) func(*inventory.Row) {
+		return func(r *inventory.Row) { r.CreatedAt, r.WrittenAt, r.LastSeenAt = written, written, written }
+	}
+	decided := func(c *Case) string {
+		i, _ := c.Incident("fl-2")
+		o := Observation{At: now, Resources: map[string]bool{"vpc-1": true}, FlowLogs: map[string]inventory.FlowLog{}}
+		return fmt.Sprint(c.facts(i, o).MayBeDecoy)
+	}
+	for name, x := range map[string]struct {
+		made, written time.Time
+		want          string
+	}{
+		"both were there": {since, since.Add(-24 * time.Hour), "false"},
+		"it may be later": {since.Add(1), since.Add(-24 * time.Hour), "true"},
+		"the older one became live just before that": {since, since, "true"},
+	} {
+		c := given(live("fl-1", older(x.written)), live("fl-2", lost(x.made)), pending("fl-2", freezes(rejects)), refreshedAt(refresh))
+		if got := decided(c); got != x.want {
+			t.Errorf("%s: %s", name, got)
+		}
+	}
 }

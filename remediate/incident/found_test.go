@@ -227,23 +227,26 @@ func TestShownBeside(t *testing.T) {
 	t.Parallel()
 	refresh := now.Add(-time.Minute)
 	shown := func(c *Case) string { c.Rows().ShownBeside([]string{"fl-1"}); return "" }
-	times := func(created, written, seen time.Duration) func(*inventory.Row) {
+	times := func(created, written, first time.Duration) func(*inventory.Row) {
 		return func(r *inventory.Row) {
-			r.CreatedAt, r.WrittenAt, r.LastSeenAt = refresh.Add(-created), refresh.Add(-written), refresh.Add(-seen)
+			r.CreatedAt, r.WrittenAt, r.FirstSeenAt, r.LastSeenAt = refresh.Add(-created), refresh.Add(-written), refresh.Add(-first), refresh.Add(-first)
 		}
 	}
 	settle := policy.Settle
 	beside := func(decoy, other func(*inventory.Row)) *Case {
 		return given(live("fl-1", does(rejects), unprotected, decoy), live("fl-2", other), refreshedAt(refresh))
 	}
-	long := times(2*settle, settle, settle)
+	long, lately := times(2*settle, settle+1, settle+1), times(2*settle, settle-1, settle-1)
 	const isProtected = `row fl-1: Protected=true`
 	play(t, []scenario{
 		{"both for long", beside(long, long), shown, isProtected},
 		{"the other one was made just before", beside(long, times(settle-1, settle-1, 0)), shown, ``},
-		{"I6: the decoy became live just before, and may be gone", beside(times(2*settle, settle-1, settle-1), long), shown, ``},
-		{"I6: the other one became live just before, and may be gone", beside(long, times(2*settle, settle-1, settle-1)), shown, ``},
-		{"the decoy became live just before, and was listed", beside(times(2*settle, settle-1, 0), long), shown, isProtected},
+		{"I6: the decoy became live just before, and may be gone", beside(lately, long), shown, ``},
+		{"I6: the other one became live just before, and may be gone", beside(long, lately), shown, ``},
+		{"I6: the other one became live as long before as a listing may lack it", beside(long, times(2*settle, settle, settle)), shown, ``},
+		{"I6: the decoy became live just before, and a record names its maker after the refresh", beside(lately, long),
+			func(c *Case) string { c.Rows().Created("fl-1", "arn:eve"); return shown(c) }, `row fl-1: CreatedBy=arn:eve LastSeenAt=-1m0s`},
+		{"the decoy was first listed by it", beside(times(2*settle, 0, 0), long), shown, isProtected},
 	})
 }
 

@@ -157,7 +157,7 @@ func decoys(s inventory.Scope, rows []inventory.Row, now time.Time) alert.Alert 
 		delete, release = "delete each (aws ec2 delete-flow-logs --flow-log-ids ID)", "`flowkeeper inventory release ID` with the ID of the other one"
 	}
 	a.Advice = "if nobody you trust made it, " + delete + ": AWS may refuse to restore the other one while it is there. " +
-		"If it is wanted instead of the other one, and that is still lost, run " + release + ": then it is protected. If both are wanted, let the other one come back"
+		"If it is wanted instead of the other one, and that is still lost, run " + release + ": then it is protected. If both are wanted, do nothing: both are protected once AWS shows them together"
 	return a
 }
 
