@@ -15,12 +15,16 @@ import (
 	"flowkeeper/inventory"
 )
 
-// eventRule judges whether the scope's events reach the queue.
+// eventRule judges whether the scope's events reach the queue. That no rule leads to a queue that is not there says
+// nothing: it may have another Region or name, and the rules lead to it.
 func (s *subject) eventRule(context.Context) finding {
 	rules, err := s.rules()
+	_, queueErr := s.routes.queue.attrs()
 	switch {
 	case err != nil:
 		return unanswered(err)
+	case len(rules) == 0 && gone(queueErr):
+		return skipped("there is no queue of this name, account and Region")
 	case len(rules) == 0:
 		return s.noRule()
 	}

@@ -132,9 +132,18 @@ func judgeListing(l organization.Listing) (out []finding) {
 	return findings(fine("%s", text))
 }
 
-// deployed is what to do where the role that an account's role_name names can't be assumed.
+// deployed is what to do where the role that an account's role_name names can't be assumed. The members' template gives
+// its role an external ID always, the queue's template none.
 func (s *subject) deployed() string {
-	return "in account " + s.machine.named(s.scope.Account) + ": deploy " + s.roleTemplate() + " (docs/organization.md), or correct the role that it made: its trust policy names us, with organization.external_id if that is set. We need sts:AssumeRole on " + s.account.RoleARN
+	trust := "its trust policy names us"
+	switch {
+	case s.roleTemplate() == queueTemplate:
+	case s.machine.Config.Organization.ExternalID != "":
+		trust += ", with organization.external_id"
+	default:
+		trust += ". It demands the template's ExternalId, but organization.external_id is not set"
+	}
+	return "in account " + s.machine.named(s.scope.Account) + ": deploy " + s.roleTemplate() + " (docs/organization.md), or correct the role that it made, or organization.role_name: " + trust + ". We need sts:AssumeRole on " + s.account.RoleARN
 }
 
 // roleTemplate is the template that makes our role in the account of the organisation.

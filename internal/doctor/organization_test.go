@@ -59,6 +59,17 @@ func TestWhatToDoInAnAccountOfTheOrganization(t *testing.T) {
 			t.Errorf("%s: %s", name, got)
 		}
 	}
+	const notSet = "organization.external_id is not set"
+	if got := of("333344445555", "us-east-1").deployed(); !strings.Contains(got, notSet) {
+		t.Errorf("without an external ID: %s", got)
+	}
+	m.Config.Organization.ExternalID = "as-in-the-trust-policy"
+	if got := of("333344445555", "us-east-1").deployed(); !strings.Contains(got, "with organization.external_id") || strings.Contains(got, notSet) {
+		t.Errorf("with an external ID: %s", got)
+	}
+	if got := of(queueAccount, "us-east-1").deployed(); strings.Contains(got, "external") {
+		t.Errorf("the role of the queue's account demands no external ID: %s", got)
+	}
 	var asked []string
 	a := accountOf(notes{[]string{passRole}, &asked}, trial{target: delivery.Target{Type: "cloud-watch-logs", Role: "arn:aws:iam::333344445555:role/delivery"}})
 	a.id, a.subjects[0].machine, a.subjects[0].discovered = "333344445555", m, true

@@ -90,7 +90,7 @@ func (q *queue) answers(context.Context) finding {
 	}
 	if gone(err) {
 		return finding{Fail, fmt.Sprintf("%s says that there is no queue %s in account %s, Region %s", host, q.Name, q.Account, q.Region),
-			fmt.Sprintf("aws sqs get-queue-url --queue-name %s --queue-owner-aws-account-id %s --region %s; set queue.url to the answer, or make the queue anew: step 1 of docs/setup.md#by-hand", q.Name, q.Account, q.Region)}
+			fmt.Sprintf("aws sqs get-queue-url --queue-name %s --queue-owner-aws-account-id %s --region %s; set queue.url to the answer. If there is none, see that queue.url has the queue's account and Region, or make the queue anew: step 1 of docs/setup.md#by-hand", q.Name, q.Account, q.Region)}
 	}
 	if c := code(err); c == "" || strings.Contains(c, "Token") || strings.HasPrefix(c, "InvalidAddress") {
 		return finding{Fail, fmt.Sprintf("asked at %s: %s", host, errorText(err)), "see that this machine reaches " + host + ", and that " + q.hostSetting() + " is right"}

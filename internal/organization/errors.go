@@ -46,7 +46,7 @@ func explain(err error) error {
 		return scopes.Plain(err)
 	}
 	if inner, is := errors.AsType[*smithy.OperationError](op.Err); is && inner.Service() == "STS" {
-		return &CallError{Fix: "see that the role of organization.list_role_arn exists, that its trust policy names these credentials, and that they may call sts:AssumeRole on it", err: err}
+		return &CallError{Fix: "see that the role of organization.list_role_arn exists, that its trust policy names these credentials and organization.external_id (flowkeeper-list.yaml: its ExternalId), and that they may call sts:AssumeRole on it", err: err}
 	}
 	if _, is := errors.AsType[*types.AWSOrganizationsNotInUseException](err); is {
 		return &CallError{Fix: "the account that asked is in no organisation: set organization.list_role_arn to a role in the management account or in a delegated administrator", err: err}

@@ -189,7 +189,7 @@ func TestRefusals(t *testing.T) {
 	}{
 		"a member account":                {account: payments, permission: "organizations:ListAccounts", says: "allow organizations:ListAccounts to the role of organization.list_role_arn, or without one to Flowkeeper's own credentials. AWS allows it only in the management account and in a delegated administrator"},
 		"in no organisation":              {account: "555566667777", says: "is in no organisation: set organization.list_role_arn"},
-		"a role that can't be assumed":    {account: payments, o: configs.Organization{ListRoleARN: role}, says: "they may call sts:AssumeRole on it"},
+		"a role that can't be assumed":    {account: payments, o: configs.Organization{ListRoleARN: role}, says: "its trust policy names these credentials and organization.external_id (flowkeeper-list.yaml: its ExternalId), and that they may call sts:AssumeRole on it"},
 		"a role of a member account only": {account: payments, o: configs.Organization{ListRoleARN: role, ExternalID: external}, permission: "organizations:ListAccounts", says: "delegated administrator"},
 	} {
 		t.Run(name, func(t *testing.T) {

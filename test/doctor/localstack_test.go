@@ -100,6 +100,9 @@ func TestEventRule(t *testing.T) {
 	r := c.examine(t)
 	r.expect(t, "event-rule", doctor.Fail, "no rule leads to "+c.arn, "aws events put-targets --rule flowkeeper --region eu-west-1 --targets Id=queue,Arn="+c.arn)
 	r.expect(t, "event-pattern", doctor.Skipped)
+	r = c.examine(t, func(d *doctor.Doctor) { d.Config.Queue.URL += "-not" }) // a mistake in queue.url is one failure, not one in each account and Region
+	r.expect(t, "queue", doctor.Fail)
+	r.expect(t, "event-rule", doctor.Skipped)
 
 	api := c.rule(t, region, "ours", deployed(t), ebtypes.Target{Arn: &c.arn})
 	c.examine(t).expect(t, "event-rule", doctor.OK, "ours to "+c.arn)
