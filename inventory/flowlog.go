@@ -122,7 +122,7 @@ func (r Row) NoticePending() bool {
 }
 
 // ListedBy is the row after its scope's last complete refresh, which began at a time and has
-// listed all live rows. They are not written for that.
+// listed it, as it has all live rows that it had to list. They are not written for that.
 func (r Row) ListedBy(refresh time.Time) Row {
 	if r.State == Live && refresh.After(r.LastSeenAt) {
 		r.LastSeenAt = refresh

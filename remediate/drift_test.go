@@ -349,3 +349,21 @@ func (s *scene) refreshWhile(do func()) {
 	s.refresh()
 	s.r.Fleet = fleet{scope: s.api}
 }
+
+// TestAYoungFlowLogWasLastSeenBefore: a refresh that lacks a young flow log does not take it for lost yet, and has not seen it
+// either: the alert must not count the gap from there.
+func TestAYoungFlowLogWasLastSeenBefore(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	id := s.plant("vpc-1", nil)
+	s.refresh()
+	seen := s.clock()
+	s.world.Remove(account, region, id)
+	s.pass(time.Minute)
+	s.refresh()
+	s.pass(2 * time.Minute)
+	s.refresh()
+	if i := s.incident(id); i.LastSeenAt.After(seen) {
+		t.Errorf("last seen %s, which is %s too late", i.LastSeenAt, i.LastSeenAt.Sub(seen))
+	}
+}

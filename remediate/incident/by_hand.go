@@ -53,7 +53,7 @@ func (h ByHand) Request(id string, asked time.Time) error {
 	if err != nil || i.HasReplacement() || was.closedAs(Superseded) {
 		return err
 	}
-	if row, _ := c.Row(id); !was.Pending() && c.isYoung(row, asked) {
+	if row, _ := c.Row(id); !was.Pending() && h.isYoung(row, asked) {
 		return fmt.Errorf("%s is younger than %s, and %w: if it is gone, try again after that time", id, c.Policy.Settle, ErrYoung)
 	}
 	t := &transition{i.ClampTimes(c.Now, c.Policy), c}
@@ -67,8 +67,8 @@ func (h ByHand) Request(id string, asked time.Time) error {
 
 // isYoung reports whether a flow log, of whose loss nothing is known, may be there though AWS did not show it at a
 // time.
-func (c *Case) isYoung(row inventory.Row, asked time.Time) bool {
-	return row.State == inventory.Live && !row.Imported && c.Policy.mayLack(row.CreatedAt, asked)
+func (h ByHand) isYoung(row inventory.Row, asked time.Time) bool {
+	return row.State == inventory.Live && !row.Imported && h.c.Policy.mayLack(row.CreatedAt, asked)
 }
 
 // LetGo closes the incident of a flow log that is gone and not back: a person does not

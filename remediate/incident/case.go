@@ -28,6 +28,30 @@ type Case struct {
 	Effects Effects // of all changes so far
 }
 
+// Row is the snapshot's row of a flow log, with the last complete refresh as the time when AWS showed it
+// last, if that had to list it.
+func (c *Case) Row(id string) (inventory.Row, bool) {
+	r, ok := c.rows.byID[id]
+	if hadToList(c, r) {
+		r = r.ListedBy(c.RefreshedAt)
+	}
+	return r, ok
+}
+
+// hadToList reports whether the last complete refresh would have lost a live row that it did not list: not
+// what became live just before (see inventory.NewDiff).
+func hadToList(c *Case, r inventory.Row) bool {
+	isAhead := r.WrittenAt.After(c.Now.Add(time.Minute)) // the clock went back since
+	return isAhead || r.WrittenAt.Before(c.RefreshedAt.Add(-c.Policy.Settle))
+}
+
+// seenRow is the row of an incident's flow log, where AWS has shown that, or a person asked
+// for its restore from a file.
+func seenRow(c *Case, i Incident) (inventory.Row, bool) {
+	row, ok := c.Row(i.FlowLogID)
+	return row, ok && (!row.Imported || i.Requested)
+}
+
 // Selection is what a Case is loaded for.
 type Selection struct {
 	IDs       []string // of flow logs

@@ -49,3 +49,18 @@ func TestWakeBlocked(t *testing.T) {
 		{"on no known resource", given(blocked("fl-1", Role, unknown)), func(c *Case) string { c.place("").wakeBlocked(); return "" }, ``},
 	})
 }
+
+// TestRow: a live row was last seen by the last refresh, whatever it says itself, if that refresh had to list it.
+func TestRow(t *testing.T) {
+	t.Parallel()
+	c := given(live("fl-1"), gone("fl-2"), live("fl-3", func(r *inventory.Row) { r.LastSeenAt = now }),
+		live("fl-young", func(r *inventory.Row) { r.WrittenAt = noon.Add(-policy.Settle) }), refreshedAt(noon))
+	for id, want := range map[string]time.Time{"fl-1": noon, "fl-2": noon.Add(-time.Hour), "fl-3": now, "fl-young": noon.Add(-time.Hour)} {
+		if r, ok := c.Row(id); !ok || !r.LastSeenAt.Equal(want) {
+			t.Errorf("%s (there: %t) was last seen %s", id, ok, r.LastSeenAt)
+		}
+	}
+	if _, ok := c.Row("fl-4"); ok {
+		t.Error("a row that is not there")
+	}
+}

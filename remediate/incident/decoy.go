@@ -94,10 +94,8 @@ func (p place) mayBeTakenFor(row inventory.Row, o Observation) bool {
 		if !isGone || r.ID == row.ID || !isGuarded(r) {
 			return false
 		}
-		asLost := Incident{Known: true, RootID: r.RootID, Frozen: r.Settings, LastSeenAt: r.LastSeenAt}
-		if hadToList(p, r) {
-			asLost.LastSeenAt = r.ListedBy(p.c.RefreshedAt).LastSeenAt
-		}
+		seen, _ := p.c.Row(r.ID)
+		asLost := Incident{Known: true, RootID: r.RootID, Frozen: r.Settings, LastSeenAt: seen.LastSeenAt}
 		return isLateDecoy(asLost, row, p.c.Policy.Settle)
 	})
 }
@@ -191,15 +189,8 @@ func (p place) protect() {
 func (p place) shownTogether(a, b inventory.Row) bool {
 	refresh := p.c.RefreshedAt
 	since := refresh.Add(-p.c.Policy.Settle)
-	listed := func(r inventory.Row) bool { return hadToList(p, r) || !r.FirstSeenAt.Before(refresh) } // LastSeenAt says so of all that is live
+	listed := func(r inventory.Row) bool { return hadToList(p.c, r) || !r.FirstSeenAt.Before(refresh) }
 	return listed(a) && listed(b) && !since.Before(Later(a.CreatedAt, b.CreatedAt))
-}
-
-// hadToList reports whether the last complete refresh would have lost a live row that it did not list: not
-// what became live just before (see inventory.NewDiff).
-func hadToList(p place, r inventory.Row) bool {
-	isAhead := r.WrittenAt.After(p.c.Now.Add(time.Minute)) // the clock went back since
-	return isAhead || r.WrittenAt.Before(p.c.RefreshedAt.Add(-p.c.Policy.Settle))
 }
 
 // mayCountAsDecoy reports whether a flow log is neither AWS's own doing nor the replacement of

@@ -77,7 +77,7 @@ func (c *Case) facts(i Incident, o Observation) Facts {
 	slices.SortFunc(f.Others, func(a, b Other) int {
 		return cmp.Or(a.CreatedAt.Compare(b.CreatedAt), strings.Compare(a.ID, b.ID)) // every daemon adopts the same one
 	})
-	if row, ok := c.seen(i); ok {
+	if row, ok := seenRow(c, i); ok {
 		f.Held = row.Held
 		f.InSnapshot, f.CreatedAt, f.Released = true, row.CreatedAt, row.Released(i.LostAt())
 		f.Protected = row.Protected && !c.place(row.ResourceID).takenFor(row, o)

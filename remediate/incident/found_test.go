@@ -245,7 +245,7 @@ func TestShownBeside(t *testing.T) {
 		{"I6: the other one became live just before, and may be gone", beside(long, lately), shown, ``},
 		{"I6: the other one became live as long before as a listing may lack it", beside(long, times(2*settle, settle, settle)), shown, ``},
 		{"I6: the decoy became live just before, and a record names its maker after the refresh", beside(lately, long),
-			func(c *Case) string { c.Rows().Created("fl-1", "arn:eve"); return shown(c) }, `row fl-1: CreatedBy=arn:eve LastSeenAt=-1m0s`},
+			func(c *Case) string { c.Rows().Created("fl-1", "arn:eve"); return shown(c) }, `row fl-1: CreatedBy=arn:eve`},
 		{"the decoy was first listed by it", beside(times(2*settle, 0, 0), long), shown, isProtected},
 	})
 }

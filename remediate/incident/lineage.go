@@ -29,7 +29,7 @@ func (t *Tables) wasLost(id string) (next Incident, lost bool) {
 	if found && !next.closedAs(StillThere) {
 		return next, true
 	}
-	row, known := t.Row(id)
+	row, known := t.rows.byID[id]
 	return next, known && row.State == inventory.Gone
 }
 

@@ -23,7 +23,7 @@ func (o Observation) lacks(id, resource string) bool {
 
 // Decide says what to do next about an open or blocked incident.
 func (c *Case) Decide(i Incident, o Observation) Decision {
-	if _, seen := c.seen(i); !i.Known && seen {
+	if _, seen := seenRow(c, i); !i.Known && seen {
 		return Decision{Next: Requeue, At: c.Now} // learn it first
 	}
 	return Decide(i.ClampTimes(c.Now, c.Policy), c.facts(i, o), c.Policy, c.Now)
@@ -47,7 +47,7 @@ func (c *Case) Finish(id string) {
 // observe does what an observation leads to, but for a create.
 func (t *transition) observe(o Observation) {
 	c := t.c
-	if row, seen := c.seen(t.Incident); !t.Known && seen {
+	if row, seen := seenRow(c, t.Incident); !t.Known && seen {
 		t.Incident = t.freezeSettings(row)
 		t.dueAt(c.Now) // with its resource known, the next step observes
 		c.Effects.note(NoteKnown, t.Incident)

@@ -95,23 +95,10 @@ func (t *Tables) Changes() ([]inventory.Row, []Incident) {
 	return t.rows.changes(), t.incidents.changes()
 }
 
-// Row is the snapshot's row of a flow log.
-func (t *Tables) Row(id string) (inventory.Row, bool) {
-	r, ok := t.rows.byID[id]
-	return r.ListedBy(t.RefreshedAt), ok
-}
-
 // Incident is the incident of a flow log.
 func (t *Tables) Incident(id string) (Incident, bool) {
 	i, ok := t.incidents.byID[id]
 	return i, ok
-}
-
-// seen is the row of an incident's flow log, where AWS has shown that, or a person asked
-// for its restore from a file.
-func (t *Tables) seen(i Incident) (inventory.Row, bool) {
-	row, ok := t.Row(i.FlowLogID)
-	return row, ok && (!row.Imported || i.Requested)
 }
 
 // on are the IDs of flow logs that are, or once were, on a resource, in order.
@@ -154,7 +141,7 @@ func (t *Tables) Lost(resource string) (out []Incident) {
 // a file.
 func (t *Tables) NeverSaw(ids []string) bool {
 	return !slices.ContainsFunc(ids, func(id string) bool {
-		_, there := t.Row(id)
+		_, there := t.rows.byID[id]
 		i, found := t.Incident(id)
 		return there || found && i.Known
 	})

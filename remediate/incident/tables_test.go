@@ -3,24 +3,9 @@ package incident
 import (
 	"fmt"
 	"testing"
-	"time"
 
 	"flowkeeper/inventory"
 )
-
-// TestRow: a live row was last seen by the last refresh, whatever it says itself.
-func TestRow(t *testing.T) {
-	t.Parallel()
-	c := given(live("fl-1"), gone("fl-2"), live("fl-3", func(r *inventory.Row) { r.LastSeenAt = now }), func(c *Case) { c.RefreshedAt = noon })
-	for id, want := range map[string]time.Time{"fl-1": noon, "fl-2": noon.Add(-time.Hour), "fl-3": now} {
-		if r, ok := c.Row(id); !ok || !r.LastSeenAt.Equal(want) {
-			t.Errorf("%s (there: %t) was last seen %s", id, ok, r.LastSeenAt)
-		}
-	}
-	if _, ok := c.Row("fl-4"); ok {
-		t.Error("a row that is not there")
-	}
-}
 
 // TestOnAResource: what is live on a resource, what is open or blocked, and what of that
 // is to come back.
