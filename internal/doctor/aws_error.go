@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"errors"
+	"net"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
@@ -39,7 +40,10 @@ func denied(err error) bool {
 // unanswered is the finding of a check that could not ask: never a failure.
 func unanswered(err error) finding {
 	action := actionOf(err)
+	dns, noName := errors.AsType[*net.DNSError](err)
 	switch {
+	case noName && dns.IsNotFound:
+		return finding{Unknown, "can't tell: this machine finds no host " + alert.Clean(dns.Name, maxWords), "see that the Region is spelled right (inventory.regions, accounts, queue.url), and that this machine can resolve names"}
 	case action == "":
 		return finding{Unknown, "can't tell: " + errorText(err), ""}
 	case denied(err):

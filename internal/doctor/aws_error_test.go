@@ -1,0 +1,32 @@
+package doctor
+
+import (
+	"errors"
+	"net"
+	"strings"
+	"testing"
+
+	"github.com/aws/smithy-go"
+)
+
+// TestUnanswered: a Region that is spelled wrong has no host, which says nothing to somebody who does not know that.
+func TestUnanswered(t *testing.T) {
+	t.Parallel()
+	call := func(err error) error {
+		return &smithy.OperationError{ServiceID: "EC2", OperationName: "DescribeFlowLogs", Err: err}
+	}
+	for _, c := range []struct {
+		name      string
+		err       error
+		text, fix string
+	}{
+		{"no such host", call(&net.DNSError{Err: "no such host", Name: "ec2.us-eats-1.amazonaws.com", IsNotFound: true}), "finds no host ec2.us-eats-1.amazonaws.com", "inventory.regions"},
+		{"the resolver is silent", call(&net.DNSError{Err: "i/o timeout", Name: "ec2.us-east-1.amazonaws.com", IsTimeout: true}), "ec2:DescribeFlowLogs was answered with", ""},
+		{"denied", call(&smithy.GenericAPIError{Code: "UnauthorizedOperation"}), "ec2:DescribeFlowLogs is not allowed", "allow ec2:DescribeFlowLogs"},
+		{"no call to AWS", errors.New("broken"), "can't tell: broken", ""},
+	} {
+		if f := unanswered(c.err); f.status != Unknown || !strings.Contains(f.detail, c.text) || !strings.Contains(f.fix, c.fix) || c.fix == "" && f.fix != "" {
+			t.Errorf("%s: %+v", c.name, f)
+		}
+	}
+}
