@@ -71,7 +71,7 @@ var teeth = []tooth{
 `, `		t.c.putRow(row)
 `}}},
 	{"I4 by hand what AWS does not show yet", []patch{{"remediate/incident/by_hand.go",
-		`	return row.State == inventory.Live && !row.Imported && c.Policy`, `	return row.Imported && c.Policy`}}},
+		`	return row.State == inventory.Live && !row.Imported && h.c.Policy`, `	return row.Imported && h.c.Policy`}}},
 	{"I4 tokens of public values", []patch{{"remediate/incident/token.go",
 		`	mac := hmac.New(sha256.New, []byte(k))
 `, `	mac := hmac.New(sha256.New, nil)
