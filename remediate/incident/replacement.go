@@ -23,7 +23,7 @@ func (t *transition) restored(f inventory.FlowLog, from origin) {
 	next, lost := t.c.wasLost(f.ID)
 	lostOurs := lost && from == foundOurs
 	if lostOurs && next.closedAs(Unknown) { // a record named it before it was known: nobody has looked
-		t.handOn(f.ID, next, "a create call whose answer was lost has made it")
+		t.handOn(f.ID, next, t.settingsOf(f.ID), "a create call whose answer was lost has made it")
 		t.handOnCall(f.ID)
 		next, _ = t.c.Incident(f.ID)
 	}
@@ -82,10 +82,11 @@ func (t *transition) succeed(f inventory.FlowLog) {
 // incident was wrong, and opens to find that.
 func (t *transition) supersede(newID string, next Incident, alive bool) {
 	c, text := t.c, "its replacement was lost in turn"
+	settings := t.settingsOf(newID)
 	t.succeed(t.created(newID))
 	switch {
 	case !next.Known:
-		t.handOn(newID, next, text)
+		t.handOn(newID, next, settings, text)
 	case alive:
 		text = "AWS shows its replacement, which counted as lost"
 		t.reopened(next.Reopen(c.Now), text)
@@ -101,9 +102,18 @@ func (t *transition) supersede(newID string, next Incident, alive bool) {
 	t.close(Superseded, text+": see "+newID)
 }
 
-// handOn opens the incident of a lost replacement that the snapshot did not know, with the
-// same settings and its own token. next is zero where nothing has reported its loss.
-func (t *transition) handOn(newID string, next Incident, text string) {
+// settingsOf are those of a replacement, as the snapshot has it: somebody else may have made it, or
+// changed its tags since. Without a row they are those that were asked for.
+func (t *transition) settingsOf(newID string) inventory.Settings {
+	if row, ok := t.c.Row(newID); ok {
+		return row.Whole()
+	}
+	return Replacement(t.Incident)
+}
+
+// handOn opens the incident of a lost replacement of which no incident has settings yet, with its
+// own token. next is zero where nothing has reported its loss.
+func (t *transition) handOn(newID string, next Incident, settings inventory.Settings, text string) {
 	c := t.c
 	reported := next.FlowLogID != ""
 	if !reported {
@@ -111,7 +121,7 @@ func (t *transition) handOn(newID string, next Incident, text string) {
 		next.Source, next.Action, next.EventID = ByDrift, Restore, alert.LostEvent.ID(newID)
 		c.Effects.note(NoteLineage, next)
 	}
-	next.Known, next.RootID, next.ResourceID, next.Frozen = true, t.RootID, t.ResourceID, Replacement(t.Incident)
+	next.Known, next.RootID, next.ResourceID, next.Frozen = true, t.RootID, t.ResourceID, settings
 	next.FirstSeenAt, next.LastSeenAt = t.FirstSeenAt, t.RestoredAt
 	next = next.Reopen(c.Now)
 	if neverShown := !reported && !t.Confirmed && !t.Adopted; neverShown { // the same loss goes on

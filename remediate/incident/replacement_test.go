@@ -1,6 +1,7 @@
 package incident
 
 import (
+	"maps"
 	"testing"
 	"time"
 
@@ -44,7 +45,7 @@ func TestSupersede(t *testing.T) {
 			note known fl-2`},
 		{"I4: a refresh found it gone, and it was no loss", given(gone("fl-1"), pending("fl-1", tried), gone("fl-2")), created, `
 			row fl-2: RootID=fl-1 LineageSince=-24h1m0s WrittenAt=now
-			fl-2 opened: Frozen=wanted Source=drift EventID=lost-fl-2 LastSeenAt=never Action=restore Tried=5 MissingSince=-1m0s StuckAlertedAt=-1m0s
+			fl-2 opened: Source=drift EventID=lost-fl-2 LastSeenAt=never Action=restore Tried=5 MissingSince=-1m0s StuckAlertedAt=-1m0s
 			fl-1: State=closed Reason=superseded Advice="its replacement was lost in turn: see fl…" NextAttemptAt=never Tried=5 Attempts=1 NewID=fl-2
 			history fl-2 open: its replacement was lost in turn (lost-fl-2)
 			logged fl-1 closed/superseded: its replacement was lost in turn: see fl-2
@@ -78,6 +79,35 @@ func TestSupersede(t *testing.T) {
 			note reopened fl-3
 			note overdue fl-3`},
 	})
+}
+
+// TestI2AReplacementLostInTurnComesBackWithItsOwnTags: not with those of the flow log that it replaced.
+func TestI2AReplacementLostInTurnComesBackWithItsOwnTags(t *testing.T) {
+	t.Parallel()
+	replacement := func(own map[string]string, kv ...string) inventory.Row {
+		return live("fl-2", func(r *inventory.Row) { r.RootID, r.Tags, r.OwnTags = "fl-1", tagMap(kv...), own })
+	}
+	replaced := back("fl-1", "fl-2", tags("env", "1"), func(i *Incident) { i.RestoredAt = now.Add(-policy.Settle) })
+	adopted := replaced
+	adopted.Adopted = true
+	for _, c := range []struct {
+		name string
+		c    *Case
+		want map[string]string
+	}{
+		{"somebody else made it", given(gone("fl-1"), replacement(nil, "env", "0"), adopted), tagMap("env", "0")},
+		{"a person changed its tags", given(gone("fl-1"), replacement(nil, RestoredFrom, "fl-1", "env", "0"), replaced), tagMap("env", "0")},
+		{"a call for several made it, and CreateTags has not set its own tags yet", given(gone("fl-1"), replacement(tagMap("env", "1"), RestoredFrom, "e-1"), replaced), tagMap("env", "1")},
+		{"the snapshot has no row of it", given(gone("fl-1"), replaced), tagMap("env", "1")},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			c.c.Verify("fl-1", seen())
+			if next, _ := c.c.Incident("fl-2"); !next.Pending() || !maps.Equal(ownTags(next.Frozen.Tags), c.want) {
+				t.Errorf("fl-2 is %s, to come back with the tags %v, not %v", next.State, next.Frozen.Tags, c.want)
+			}
+		})
+	}
 }
 
 // TestI4ARefusalEndsNoHandedOnDoubt: a call in doubt that was handed on stays so when AWS refuses

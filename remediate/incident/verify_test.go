@@ -58,7 +58,7 @@ func TestVerify(t *testing.T) {
 		{"I5: not shown yet", given(fl1, fl2, back("fl-1", "fl-2", ago(policy.Settle-1))), verify(), `fl-1: NextAttemptAt=+1s`},
 		{"I4: not shown after settle, and never before", given(fl1, fl2, back("fl-1", "fl-2", settled, missing)), verify(), `
 			row fl-2: LineageSince=-24h1m0s WrittenAt=now
-			fl-2 opened: Frozen=wanted Source=drift EventID=lost-fl-2 LastSeenAt=-2m0s Action=restore Tried=3 MissingSince=-1h1m0s StuckAlertedAt=-1m0s
+			fl-2 opened: Source=drift EventID=lost-fl-2 LastSeenAt=-2m0s Action=restore Tried=3 MissingSince=-1h1m0s StuckAlertedAt=-1m0s
 			fl-1: State=closed Reason=superseded Advice="its replacement was lost in turn: see fl…" NextAttemptAt=never
 			history fl-2 open: its replacement was lost in turn (lost-fl-2)
 			logged fl-1 closed/superseded: its replacement was lost in turn: see fl-2
@@ -68,7 +68,7 @@ func TestVerify(t *testing.T) {
 			note known fl-2`},
 		{"I4: not shown any more", given(fl1, fl2, back("fl-1", "fl-2", settled, confirmed)), verify(), `
 			row fl-2: LineageSince=-24h1m0s WrittenAt=now
-			fl-2 opened: Frozen=wanted Source=drift EventID=lost-fl-2 LastSeenAt=-2m0s Action=restore
+			fl-2 opened: Source=drift EventID=lost-fl-2 LastSeenAt=-2m0s Action=restore
 			fl-1: State=closed Reason=superseded Advice="its replacement was lost in turn: see fl…" NextAttemptAt=never
 			history fl-2 open: its replacement was lost in turn (lost-fl-2)
 			logged fl-1 closed/superseded: its replacement was lost in turn: see fl-2
@@ -78,7 +78,7 @@ func TestVerify(t *testing.T) {
 			note known fl-2`},
 		{"I4: adopted, and not shown any more", given(fl1, fl2, back("fl-1", "fl-2", settled, adopted)), verify(), `
 			row fl-2: LineageSince=-24h1m0s WrittenAt=now
-			fl-2 opened: Frozen=wanted Source=drift EventID=lost-fl-2 LastSeenAt=-2m0s Action=restore
+			fl-2 opened: Source=drift EventID=lost-fl-2 LastSeenAt=-2m0s Action=restore
 			fl-1: State=closed Reason=superseded Advice="its replacement was lost in turn: see fl…" NextAttemptAt=never
 			history fl-2 open: its replacement was lost in turn (lost-fl-2)
 			logged fl-1 closed/superseded: its replacement was lost in turn: see fl-2

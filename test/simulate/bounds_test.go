@@ -223,6 +223,9 @@ func (p *play) frozen(written []incident.Incident) {
 		if !wanted || p.decoys[i.FlowLogID] || !i.Known || !i.Pending() {
 			continue
 		}
+		if m, ok := p.makers[i.FlowLogID]; ok { // another one may have been made in the same place since
+			want.Tags = m.tags
+		}
 		for k, v := range want.Tags {
 			if i.Frozen.Tags[k] != v {
 				p.fail("I2: %s is to come back with the tags %v, not %v", i.FlowLogID, i.Frozen.Tags, want.Tags)

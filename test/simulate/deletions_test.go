@@ -68,7 +68,7 @@ func (p *play) delete(by *ec2.Client, ids, gone []string) {
 	_, err := by.DeleteFlowLogs(context.Background(), &ec2.DeleteFlowLogsInput{FlowLogIds: ids}, in(regionOf(p.known[gone[0]].resource)))
 	p.must(err)
 	for _, id := range gone {
-		p.losers[id] = append(p.losers[id], made{p.who[by], p.now})
+		p.losers[id] = append(p.losers[id], made{by: p.who[by], at: p.now})
 	}
 	p.records[before].deleted = gone
 	p.deleted[p.records[before].event] = gone

@@ -162,7 +162,7 @@ func (p *play) makeOf(r *replacing) {
 	t := targetOf(f)
 	p.isThere(id, f)
 	p.wanted[t] = f
-	p.makers[id] = made{p.who[r.by], p.now}
+	p.makers[id] = made{by: p.who[r.by], at: p.now, tags: f.Tags}
 	p.inPlace[id] = p.shared(t)
 	p.happened["replacements by "+map[bool]string{true: "a telemetry rule", false: "terraform"}[r.by == p.robot]]++
 	p.say("  %s makes %s at %v", p.who[r.by], id, t)
@@ -204,8 +204,9 @@ func (p *play) unmanage() {
 
 // made is who made a flow log, or deleted one, and when.
 type made struct {
-	by string
-	at time.Time
+	by   string
+	at   time.Time
+	tags map[string]string
 }
 
 const excuseWait = incident.TelemetryWait // and that of terraform's rule

@@ -99,7 +99,7 @@ func (p *play) forge() {
 		p.waved[id] = true
 	}
 	at := p.now.Add(-time.Duration(p.random.IntN(3)) * time.Hour)
-	p.blamed[id] = append(p.blamed[id], made{by, at})
+	p.blamed[id] = append(p.blamed[id], made{by: by, at: at})
 	p.say("  forge %s of %s by %s at %s", event, id, by, at.Format(time.TimeOnly))
 	p.must(p.world.Send(p.arn, fmt.Sprintf(`{"eventVersion":"1.10","eventTime":%q,"eventSource":"ec2.amazonaws.com","eventName":"DeleteFlowLogs","awsRegion":%q,
 		"recipientAccountId":%q,"eventID":%q,"userIdentity":{"type":"IAMUser","arn":%q},
