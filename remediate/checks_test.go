@@ -22,7 +22,7 @@ func (s *scene) incident(id string) incident.Incident {
 	return i
 }
 
-func (s *scene) is(id string, state incident.State, reason string) incident.Incident {
+func (s *scene) is(id string, state incident.State, reason incident.Reason) incident.Incident {
 	s.t.Helper()
 	i := s.incident(id)
 	if i.State != state || i.Reason != reason {

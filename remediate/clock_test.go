@@ -117,7 +117,7 @@ func TestWhatWillNotComeIsForeseenByEachMessage(t *testing.T) {
 	s.now = s.now.Add(-time.Millisecond)
 	s.hear(first)
 	for _, a := range s.alerts(alert.Deletion) {
-		if a.FlowLogs[0].Foreseen != incident.AlertOnly {
+		if a.FlowLogs[0].Foreseen != string(incident.AlertOnly) {
 			t.Errorf("%s promises a restore: %s", a.EventID, a.Text)
 		}
 	}

@@ -84,7 +84,7 @@ func newDeletion(tx scopeTx, f detection.Finding, c *incident.Case, named []inci
 	d.alert = notify.DeletionAlert(d.event, d.incidents, facts, tx.now)
 	d.alert.Recent = recent
 	for k, n := range named {
-		d.alert.FlowLogs[k].Foreseen = n.Foreseen
+		d.alert.FlowLogs[k].Foreseen = string(n.Foreseen)
 	}
 	return d, nil
 }

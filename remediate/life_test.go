@@ -102,11 +102,11 @@ func TestI3AdoptsWhatSomebodyElseMade(t *testing.T) {
 
 func TestI9BlockedHealsByItself(t *testing.T) {
 	t.Parallel()
-	for reason, c := range map[string]struct{ breakIt, mend func(*fakeawstest.World) }{
+	for reason, c := range map[incident.Reason]struct{ breakIt, mend func(*fakeawstest.World) }{
 		incident.Permission:  {func(w *fakeawstest.World) { w.Deny("flowkeeper", "CreateFlowLogs") }, func(w *fakeawstest.World) { w.Allow("flowkeeper", "CreateFlowLogs") }},
 		incident.Destination: {func(w *fakeawstest.World) { w.RemoveDestination(bucket) }, func(w *fakeawstest.World) { w.AddDestination(bucket) }},
 	} {
-		t.Run(reason, func(t *testing.T) {
+		t.Run(string(reason), func(t *testing.T) {
 			t.Parallel()
 			s, id := protectedOne(t)
 			c.breakIt(s.world)

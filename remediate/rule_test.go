@@ -100,7 +100,7 @@ func TestRules(t *testing.T) {
 	for name, c := range map[string]struct {
 		prepare func(*scene)
 		state   incident.State
-		reason  string
+		reason  incident.Reason
 		level   alert.Level
 	}{
 		"alert":    {rule(incident.Alert), incident.Closed, incident.AlertOnly, alert.High},

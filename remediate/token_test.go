@@ -119,7 +119,7 @@ func TestI4AUsedToken(t *testing.T) {
 			t.Errorf("back after %s, with the token %q of %q", blind, random, s.tokens())
 		}
 		s.restored("vpc-1")
-		if told := s.alerts(alert.Blocked); len(told) != 1 || told[0].FlowLogs[0].FlowLogID != ids[0] || told[0].FlowLogs[0].Reason != incident.TokenUsed {
+		if told := s.alerts(alert.Blocked); len(told) != 1 || told[0].FlowLogs[0].FlowLogID != ids[0] || told[0].FlowLogs[0].Reason != string(incident.TokenUsed) {
 			t.Errorf("%d flow logs: alerts %+v", n, told)
 		}
 		if n, err := s.store.TokensUsed(t.Context()); n != 1 || err != nil {
@@ -173,7 +173,7 @@ func TestI4AUsedTokenOfAGroup(t *testing.T) {
 	s.hear(s.attack(ids...))
 	began := s.now
 	s.pass(10 * time.Second)
-	if told := s.alerts(alert.Blocked); len(told) != 1 || len(told[0].FlowLogs) != len(ids) || told[0].FlowLogs[0].Reason != incident.TokenUsed || told[0].FlowLogs[0].Advice == "" {
+	if told := s.alerts(alert.Blocked); len(told) != 1 || len(told[0].FlowLogs) != len(ids) || told[0].FlowLogs[0].Reason != string(incident.TokenUsed) || told[0].FlowLogs[0].Advice == "" {
 		t.Errorf("alerts after 10 s: %+v", told)
 	}
 	for s.incident(ids[0]).RandomToken == "" && s.now.Sub(began) < time.Minute {

@@ -23,7 +23,7 @@ type incidentJSON struct {
 	ResourceID    string              `json:"resource_id,omitempty"`
 	ResourceName  string              `json:"resource_name,omitempty"` // its tag Name
 	State         incident.State      `json:"state"`
-	Reason        string              `json:"reason,omitempty"`
+	Reason        incident.Reason     `json:"reason,omitempty"`
 	Advice        string              `json:"advice,omitempty"`
 	Source        string              `json:"source,omitempty"`
 	EventID       string              `json:"event_id,omitempty"`
@@ -45,12 +45,12 @@ type incidentJSON struct {
 
 // entryJSON is one line of an incident's history.
 type entryJSON struct {
-	Time    alert.Time     `json:"time"`
-	State   incident.State `json:"state"`
-	Reason  string         `json:"reason,omitempty"`
-	Text    string         `json:"text,omitempty"`
-	EventID string         `json:"event_id,omitempty"`
-	Actor   *alert.Actor   `json:"actor,omitempty"`
+	Time    alert.Time      `json:"time"`
+	State   incident.State  `json:"state"`
+	Reason  incident.Reason `json:"reason,omitempty"`
+	Text    string          `json:"text,omitempty"`
+	EventID string          `json:"event_id,omitempty"`
+	Actor   *alert.Actor    `json:"actor,omitempty"`
 }
 
 func toIncidentJSON(i incident.Incident, history []incident.Entry) incidentJSON {

@@ -87,7 +87,7 @@ func listIncidents(ctx context.Context, s state, f *filters) error {
 func incidentState(i incident.Incident) term.Cell {
 	text := string(i.State)
 	if i.Reason != "" {
-		text += ": " + i.Reason
+		text += ": " + string(i.Reason)
 	}
 	colors := map[incident.State]term.Color{incident.Open: term.Yellow, incident.Restored: term.Green, incident.Verified: term.Green, incident.Blocked: term.Red, incident.Closed: term.Dim}
 	c := colors[i.State]

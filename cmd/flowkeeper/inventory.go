@@ -161,11 +161,11 @@ const stateWidth = len("released until 2026-03-01 12:00 UTC")
 func (x flowLog) state(a *app) term.Cell {
 	switch {
 	case x.blind():
-		return term.Colored("gap of "+term.Span(a.now().Sub(x.GoneAt))+": "+strings.TrimSpace(string(x.fate.State)+" "+x.fate.Reason), term.Red)
+		return term.Colored("gap of "+term.Span(a.now().Sub(x.GoneAt))+": "+strings.TrimSpace(string(x.fate.State)+" "+string(x.fate.Reason)), term.Red)
 	case x.State == inventory.Gone && x.fate.NewID != "":
 		return term.Colored("replaced by "+x.fate.NewID+" "+a.ago(x.GoneAt), term.Dim)
 	case x.State == inventory.Gone && x.fate.Reason != "":
-		return term.Colored("gone "+a.ago(x.GoneAt)+": "+x.fate.Reason, term.Dim)
+		return term.Colored("gone "+a.ago(x.GoneAt)+": "+string(x.fate.Reason), term.Dim)
 	case x.State == inventory.Gone:
 		return term.Colored("gone "+a.ago(x.GoneAt), term.Dim)
 	case x.Released(a.now()):
@@ -179,7 +179,7 @@ func (x flowLog) state(a *app) term.Cell {
 	case !x.Protected:
 		return term.Colored("not protected: a decoy", term.Red)
 	case x.last != nil && x.last.Reason != "":
-		return term.Colored("not restorable: "+x.last.Reason, term.Red)
+		return term.Colored("not restorable: "+string(x.last.Reason), term.Red)
 	}
 	return term.Colored("live", term.Green)
 }

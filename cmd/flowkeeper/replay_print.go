@@ -152,7 +152,7 @@ func plannedWords(p replay.Planned) string {
 	}
 	if p.Would != "" {
 		would := map[string]string{
-			replay.Restore: "would be restored", replay.Wait: "would be restored later", replay.Restored: "was restored", incident.Unknown: "can't be restored",
+			replay.Restore: "would be restored", replay.Wait: "would be restored later", replay.Restored: "was restored", string(incident.Unknown): "can't be restored",
 		}[p.Would]
 		parts = append(parts, cmp.Or(would, "would not be restored")+" ("+p.Why+")")
 	}

@@ -209,10 +209,10 @@ const tokenHelp = "find out in CloudTrail who called CreateFlowLogs, and who can
 // helpFor is what to do about incidents that are blocked for some reasons, where more than a look
 // at each of them helps.
 func helpFor(blocked map[string]int) (help string) {
-	if blocked[incident.TokenUsed] > 0 {
+	if blocked[string(incident.TokenUsed)] > 0 {
 		help += "; token_used: " + tokenHelp
 	}
-	if blocked[incident.Managed] > 0 {
+	if blocked[string(incident.Managed)] > 0 {
 		help += "; managed: change the telemetry rule so that it makes the same, or let the lost one go: flowkeeper inventory release ID"
 	}
 	return help

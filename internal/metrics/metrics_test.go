@@ -173,7 +173,7 @@ func TestBlockedIncidentsAreCountedByReason(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := s.Update(t.Context(), func(tx *store.Tx) error {
-		for id, reason := range map[string]string{"fl-1": incident.TokenUsed, "fl-2": "evil\n", "fl-3": "more"} {
+		for id, reason := range map[string]incident.Reason{"fl-1": incident.TokenUsed, "fl-2": "evil\n", "fl-3": "more"} {
 			i := incident.Incident{Scope: scope, FlowLogID: id, State: incident.Blocked, Reason: reason, Source: incident.ByDrift,
 				EventID: alert.DriftEvent.ID(fmt.Sprintf("%s-%s-%d", scope.Account, scope.Region, now.UnixMilli()))}
 			if err := tx.PutIncident(i); err != nil {
@@ -202,7 +202,7 @@ func TestBlockedIncidentsAreCountedByReason(t *testing.T) {
 // begins with 0.
 func TestReasonsAreCounted(t *testing.T) {
 	t.Parallel()
-	in := func(s incident.State, reason string) incident.Incident {
+	in := func(s incident.State, reason incident.Reason) incident.Incident {
 		return incident.Incident{Scope: inventory.Scope{Account: "111122223333", Region: "eu-west-1"}, State: s, Reason: reason}
 	}
 	open, byTelemetry := in(incident.Open, ""), in(incident.Closed, incident.Replaced)
@@ -225,7 +225,7 @@ func TestReasonsAreCounted(t *testing.T) {
 	want := map[string]int{"token_used": 2, "managed": 1, "replaced": 1, "replaced_by_telemetry": 1}
 	series := 0
 	text := scraped(t, m.reasons)
-	for state, reasons := range map[string][]string{"blocked": incident.BlockedReasons, "closed": closedReasons} {
+	for state, reasons := range map[string][]incident.Reason{"blocked": incident.BlockedReasons, "closed": closedReasons} {
 		for _, r := range withOther(reasons) {
 			n := want[r]
 			if series++; state == "blocked" && r == "other" {

@@ -8,26 +8,31 @@ import (
 
 // Values of the label reason beside the reasons of package incident.
 const (
-	reasonOther     = "other"                 // one that this version does not know
-	reasonTelemetry = "replaced_by_telemetry" // incident.Replaced, by CloudWatch's telemetry rules
+	reasonOther                     = "other"                 // one that this version does not know
+	reasonTelemetry incident.Reason = "replaced_by_telemetry" // incident.Replaced, by CloudWatch's telemetry rules
 )
 
 // withOther are the values that the label reason can have.
-func withOther(reasons []string) []string { return append(slices.Clone(reasons), reasonOther) }
+func withOther(reasons []incident.Reason) (out []string) {
+	for _, r := range reasons {
+		out = append(out, string(r))
+	}
+	return append(out, reasonOther)
+}
 
 // knownReason is the reason as a label has it.
-func knownReason(reason string, known []string) string {
+func knownReason(reason incident.Reason, known []incident.Reason) string {
 	if slices.Contains(known, reason) {
-		return reason
+		return string(reason)
 	}
 	return reasonOther
 }
 
 // knownReasons adds up the numbers of unknown reasons.
-func knownReasons(count map[string]int, known []string) map[string]int {
+func knownReasons(count map[string]int, known []incident.Reason) map[string]int {
 	out := map[string]int{}
 	for reason, n := range count {
-		out[knownReason(reason, known)] += n
+		out[knownReason(incident.Reason(reason), known)] += n
 	}
 	return out
 }
@@ -42,7 +47,7 @@ func reasonOf(before, after incident.Incident) (state, reason string) {
 	case after.State == incident.Blocked && !same:
 		return string(after.State), knownReason(after.Reason, incident.BlockedReasons)
 	case after.State == incident.Closed && !same && incident.ReplacedByTelemetry(after):
-		return string(after.State), reasonTelemetry
+		return string(after.State), string(reasonTelemetry)
 	case after.State == incident.Closed && !same:
 		return string(after.State), knownReason(after.Reason, incident.ClosedReasons)
 	}

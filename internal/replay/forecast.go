@@ -95,7 +95,7 @@ func planOne(c *incident.Case, id string, rec incident.Record) Planned {
 	}
 	row, known := c.Row(id)
 	if !known {
-		out.Would, out.Why = incident.Unknown, "the snapshot never saw it in "+c.Scope.String()+": there is nothing to recreate it from"
+		out.Would, out.Why = string(incident.Unknown), "the snapshot never saw it in "+c.Scope.String()+": there is nothing to recreate it from"
 		return out
 	}
 	out.ResourceID, out.Destination = row.ResourceID, row.Destination(c.Scope)
@@ -122,7 +122,7 @@ const (
 // shows it absent and nothing in its place.
 func forecast(c *incident.Case, row inventory.Row, rec incident.Record) (would, why string) {
 	if row.Imported {
-		return incident.Unknown, "imported and not seen in AWS yet: only `flowkeeper restore` acts on it"
+		return string(incident.Unknown), "imported and not seen in AWS yet: only `flowkeeper restore` acts on it"
 	}
 	d := c.Forecast(row.ID, rec)
 	switch {
@@ -133,15 +133,15 @@ func forecast(c *incident.Case, row inventory.Row, rec incident.Record) (would, 
 	case d.Next != incident.Close:
 		return Restore, "at once, unless AWS shows it alive or an equivalent one in its place"
 	case d.Reason == incident.Released:
-		return d.Reason, "released at the time of the deletion"
+		return string(d.Reason), "released at the time of the deletion"
 	case d.Reason == incident.Held:
-		return d.Reason, "its destination is held: `flowkeeper inventory approve` ends that"
+		return string(d.Reason), "its destination is held: `flowkeeper inventory approve` ends that"
 	case !row.Protected:
-		return d.Reason, "it is not protected: a decoy, or outside inventory.destinations"
+		return string(d.Reason), "it is not protected: a decoy, or outside inventory.destinations"
 	case d.Reason == incident.Exempt:
-		return d.Reason, "rule: " + rec.Rule.Principal + " may delete flow logs"
+		return string(d.Reason), "rule: " + rec.Rule.Principal + " may delete flow logs"
 	case c.Policy.AlertOnly:
-		return d.Reason, "remediate.mode is alert"
+		return string(d.Reason), "remediate.mode is alert"
 	}
-	return d.Reason, "rule: deletions by " + rec.Rule.Principal + " only alert"
+	return string(d.Reason), "rule: deletions by " + rec.Rule.Principal + " only alert"
 }

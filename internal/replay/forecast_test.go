@@ -95,8 +95,8 @@ func TestPlanKnowsTheSnapshot(t *testing.T) {
 	}{
 		{"eu-west-1", "fl-1", Restore, ""},
 		{"eu-west-1", "fl-2", Restored, incident.Verified},
-		{"us-east-1", "fl-1", incident.Unknown, ""},
-		{"eu-west-1", "fl-9", incident.Unknown, ""},
+		{"us-east-1", "fl-1", string(incident.Unknown), ""},
+		{"eu-west-1", "fl-9", string(incident.Unknown), ""},
 		{"eu-central-1", "fl-1", NotConfigured, ""},
 	} {
 		f := detection.Finding{Kind: detection.Deleted, Deleted: []string{c.id}, Record: cloudtrail.Record{Account: scope.Account, Region: c.region, EventTime: noon}}

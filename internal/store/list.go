@@ -17,7 +17,7 @@ type lists struct{ *file }
 // Fate is what became of a flow log: of its incident, where there is one.
 type Fate struct {
 	State  incident.State // empty: no incident
-	Reason string
+	Reason incident.Reason
 	NewID  string
 }
 

@@ -23,7 +23,7 @@ func TestAdviceRepeatsWhatAWSNamed(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		code, message string
-		reason        string
+		reason        incident.Reason
 		says, saysNot []string
 	}{
 		"service-linked role": {"400", ourUser + "iam:CreateServiceLinkedRole on resource: " + linkedRole + " because no identity-based policy allows the iam:CreateServiceLinkedRole action", incident.Permission,

@@ -146,7 +146,7 @@ func classify(code, message string) incident.Answer {
 	has := func(words ...string) bool {
 		return !slices.ContainsFunc(words, func(w string) bool { return !strings.Contains(low, w) })
 	}
-	block := func(reason, advice string) incident.Answer {
+	block := func(reason incident.Reason, advice string) incident.Answer {
 		a.Class, a.Reason, a.Advice = incident.NeedsPerson, reason, advice
 		return a
 	}

@@ -24,7 +24,7 @@ func TestI9EveryAnswerHasAClass(t *testing.T) {
 	for _, c := range []struct {
 		code, message string
 		class         incident.Class
-		reason        string
+		reason        incident.Reason
 	}{
 		{"FlowLogAlreadyExists", "There is an existing Flow Log with the same configuration and log destination.", incident.AlreadyThere, ""},
 		{"IdempotentParameterMismatch", "", incident.TokenMismatch, ""},

@@ -28,7 +28,7 @@ const (
 type Answer struct {
 	Class   Class
 	ID      string // of the flow log that was created
-	Reason  string // of NeedsPerson and RoleSlow
+	Reason  Reason // of NeedsPerson and RoleSlow
 	Advice  string // what a person should do
 	Denied  string // the action that AWS does not allow, for example iam:PassRole; empty: it names none
 	Message string // AWS's own words, bounded

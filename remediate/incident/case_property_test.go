@@ -116,7 +116,7 @@ func (w *world) answer(c *Case, id string) string {
 		return "no create"
 	}
 	a := Answer{Class: rapid.SampledFrom([]Class{Created, Created, TryAgain, RoleSlow, NeedsPerson, ResourceAbsent, AlreadyThere, TokenMismatch, TagRefused}).Draw(w.t, "answer"),
-		Reason: rapid.SampledFrom([]string{Permission, Role}).Draw(w.t, "reason"), Message: "AWS's words"}
+		Reason: rapid.SampledFrom([]Reason{Permission, Role}).Draw(w.t, "reason"), Message: "AWS's words"}
 	if a.Class == Created {
 		w.made++
 		a.ID = fmt.Sprint("fl-made-", w.made)

@@ -25,7 +25,7 @@ const (
 type Decision struct {
 	Next   Next
 	At     time.Time // of Requeue, Hold and HoldFlapping
-	Reason string    // of Close
+	Reason Reason    // of Close
 	Advice string    // of Close
 	Found  Other     // of Adopt and DecoyInTheWay, and of Close where it was replaced
 }
@@ -207,7 +207,7 @@ func (s situation) putsBack() string {
 // not show the lost flow log yet, because that is younger than AWS's delay: it would be forgotten.
 // A replacement that an unanswered shared call has made is adopted even so: it is there, but lacks its
 // own tags, and nothing else adds them (I2).
-func (s situation) notRestored(reason, advice string) Decision {
+func (s situation) notRestored(reason Reason, advice string) Decision {
 	if call := s.i.Call; call != nil {
 		if other, there := s.equivalent(); there && isRestored(other.FlowLog) {
 			return Decision{Next: Adopt, Found: other}

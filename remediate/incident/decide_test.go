@@ -37,7 +37,7 @@ func TestDecide(t *testing.T) {
 		name   string
 		change func(*Incident, *Facts, *Policy)
 		next   Next
-		reason string
+		reason Reason
 		at     time.Duration // after noon
 	}{
 		{"absent: create", nil, Create, "", 0},

@@ -32,34 +32,37 @@ const (
 	Closed   State = "closed"   // over without a restore, for a reason
 )
 
+// Reason is why an incident is blocked or closed, or restored but not verified; empty: there is none.
+type Reason string
+
 // Reasons for being blocked or closed, or restored but not verified.
 const (
-	NotDelivering = "not_delivering" // restored: AWS can't deliver what the replacement records
-	NotTagged     = "not_tagged"     // restored: AWS refuses tags that the lost flow log had
+	NotDelivering Reason = "not_delivering" // restored: AWS can't deliver what the replacement records
+	NotTagged     Reason = "not_tagged"     // restored: AWS refuses tags that the lost flow log had
 
 	// Of blocked incidents.
-	Permission  = "permission"  // AWS refuses an action of ours
-	Destination = "destination" // it is gone, or refuses delivery
-	Role        = "role"        // the delivery role can't be assumed
-	Limit       = "limit"       // there are too many flow logs on the resource
-	Decoy       = "decoy"       // a flow log that does less is in its place
-	TokenUsed   = "token_used"  // somebody used the ClientToken before: another is taken
-	Managed     = "managed"     // a flow log of CloudWatch's telemetry rules is in its place
-	Invalid     = "invalid"     // AWS refuses the parameters
-	Credentials = "credentials" // AWS refuses them, or they are of another account
-	Account     = "account"     // AWS refuses the whole account
-	Refused     = "refused"     // by an answer that is not known here
+	Permission  Reason = "permission"  // AWS refuses an action of ours
+	Destination Reason = "destination" // it is gone, or refuses delivery
+	Role        Reason = "role"        // the delivery role can't be assumed
+	Limit       Reason = "limit"       // there are too many flow logs on the resource
+	Decoy       Reason = "decoy"       // a flow log that does less is in its place
+	TokenUsed   Reason = "token_used"  // somebody used the ClientToken before: another is taken
+	Managed     Reason = "managed"     // a flow log of CloudWatch's telemetry rules is in its place
+	Invalid     Reason = "invalid"     // AWS refuses the parameters
+	Credentials Reason = "credentials" // AWS refuses them, or they are of another account
+	Account     Reason = "account"     // AWS refuses the whole account
+	Refused     Reason = "refused"     // by an answer that is not known here
 
 	// Of closed incidents.
-	ResourceGone = "resource_gone" // two creates in a row said so
-	Replaced     = "replaced"      // by whom a rule gives time to
-	Released     = "released"      // an operator allowed it, or let it go
-	Superseded   = "superseded"    // its replacement was lost: that one's incident goes on
-	StillThere   = "still_there"   // AWS shows it alive
-	Exempt       = "exempt"        // it was not protected, or a rule ignores who deleted it
-	Held         = "held"          // its recipient is not approved
-	AlertOnly    = "alert_only"    // the mode, or a rule, only alerts
-	Unknown      = "unknown"       // Flowkeeper never saw the flow log
+	ResourceGone Reason = "resource_gone" // two creates in a row said so
+	Replaced     Reason = "replaced"      // by whom a rule gives time to
+	Released     Reason = "released"      // an operator allowed it, or let it go
+	Superseded   Reason = "superseded"    // its replacement was lost: that one's incident goes on
+	StillThere   Reason = "still_there"   // AWS shows it alive
+	Exempt       Reason = "exempt"        // it was not protected, or a rule ignores who deleted it
+	Held         Reason = "held"          // its recipient is not approved
+	AlertOnly    Reason = "alert_only"    // the mode, or a rule, only alerts
+	Unknown      Reason = "unknown"       // Flowkeeper never saw the flow log
 )
 
 // Sources of an incident.
@@ -102,7 +105,7 @@ type Incident struct {
 
 	// What becomes of it.
 	State  State
-	Reason string
+	Reason Reason
 	Advice string
 
 	// What rules and people say.
@@ -184,7 +187,7 @@ func (i Incident) Pending() bool { return i.State == Open || i.State == Blocked 
 func (i Incident) HasReplacement() bool { return i.State == Restored || i.State == Verified }
 
 // closedAs reports whether the incident is closed for a reason.
-func (i Incident) closedAs(reason string) bool { return i.State == Closed && i.Reason == reason }
+func (i Incident) closedAs(reason Reason) bool { return i.State == Closed && i.Reason == reason }
 
 // ClampTimes moves times that lie after now back to now: the clock has gone back, and what
 // seems to lie ahead has been. A wait is not longer than it was meant.
@@ -230,7 +233,7 @@ func (i Incident) BlindSeconds() (float64, bool) {
 type Entry struct {
 	At      time.Time
 	State   State
-	Reason  string
+	Reason  Reason
 	Text    string
 	EventID string       // where a record caused it
 	Claim   string       // what that record claims of who and when: see ClaimOf

@@ -11,7 +11,7 @@ type Named struct {
 	Incident Incident // as it now is
 	News     bool     // the record was not applied before, nor is it an addendum that says nothing new
 	Allowed  bool     // the deletion was allowed: released, not protected, or ignored by a rule
-	Foreseen string   // of an open incident: see Case.Foresee
+	Foreseen Reason   // of an open incident: see Case.Foresee
 }
 
 // ApplyRecord opens the incident of one flow log that a record names, or applies the
@@ -81,7 +81,7 @@ func (rec Record) saysMore(before, after Incident) bool {
 // once AWS has shown nothing on its resource for long enough: it is released, exempt, or
 // only alerted; empty: it will not. That AWS refuses to be observed is another matter, of
 // which the refresh alerts.
-func (c *Case) Foresee(i Incident) string {
+func (c *Case) Foresee(i Incident) Reason {
 	if !i.Pending() {
 		return ""
 	}

@@ -26,7 +26,7 @@ func record(id string, change ...func(*Record)) func(*Case) string {
 			out = append(out, "excused")
 		}
 		if n.Foreseen != "" {
-			out = append(out, "foreseen "+n.Foreseen)
+			out = append(out, "foreseen "+string(n.Foreseen))
 		}
 		if i, _ := c.Incident(id); fmt.Sprint(i) != fmt.Sprint(n.Incident) {
 			out = append(out, "another incident")
@@ -157,7 +157,7 @@ func TestForesee(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		given  *Case
-		reason string
+		reason Reason
 	}{
 		{"nothing prevents it", given(live("fl-1"), pending("fl-1")), ""},
 		{"it is released", given(live("fl-1", released), pending("fl-1")), Released},

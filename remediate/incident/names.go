@@ -21,8 +21,8 @@ var (
 
 // BlockedReasons and ClosedReasons are all reasons for which an incident is blocked, or closed.
 var (
-	BlockedReasons = []string{Permission, Destination, Role, Limit, Decoy, TokenUsed, Managed, Invalid, Credentials, Account, Refused}
-	ClosedReasons  = []string{ResourceGone, Replaced, Released, Superseded, StillThere, Exempt, Held, AlertOnly, Unknown}
+	BlockedReasons = []Reason{Permission, Destination, Role, Limit, Decoy, TokenUsed, Managed, Invalid, Credentials, Account, Refused}
+	ClosedReasons  = []Reason{ResourceGone, Replaced, Released, Superseded, StillThere, Exempt, Held, AlertOnly, Unknown}
 )
 
 // String is the decision in a word or two.

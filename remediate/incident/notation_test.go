@@ -154,7 +154,7 @@ func pending(id string, change ...func(*Incident)) Incident {
 	return i
 }
 
-func blocked(id, reason string, change ...func(*Incident)) Incident {
+func blocked(id string, reason Reason, change ...func(*Incident)) Incident {
 	i := pending(id)
 	i.State, i.Reason, i.NextAttemptAt, i.StuckNews = Blocked, reason, now.Add(time.Minute), true
 	i.Stuck = &Stuck{Kind: alert.Blocked, Message: "AWS's words"}
@@ -164,7 +164,7 @@ func blocked(id, reason string, change ...func(*Incident)) Incident {
 	return i
 }
 
-func closed(id, reason string, change ...func(*Incident)) Incident {
+func closed(id string, reason Reason, change ...func(*Incident)) Incident {
 	i := pending(id)
 	i.State, i.Reason, i.NextAttemptAt = Closed, reason, time.Time{}
 	for _, fn := range change {
@@ -270,11 +270,11 @@ func report(c *Case, do func(*Case) string) string {
 	return strings.ReplaceAll(strings.Join(out, "\n"), "`", "'")
 }
 
-func standing(s State, reason string) string {
+func standing(s State, reason Reason) string {
 	if reason == "" {
 		return string(s)
 	}
-	return string(s) + "/" + reason
+	return string(s) + "/" + string(reason)
 }
 
 // differences are the fields of a struct that are others than before, with their values.
@@ -334,6 +334,8 @@ func value(v any) string {
 			return "nothing"
 		}
 		return fmt.Sprintf("%s(%s)", v.Kind, short(v.Message))
+	case Reason:
+		return short(string(v))
 	case string:
 		return short(v)
 	}

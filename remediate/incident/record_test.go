@@ -35,7 +35,7 @@ func TestI2ARecordOnlyTightens(t *testing.T) {
 func TestReopening(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
-		reason   string
+		reason   Reason
 		was      Action
 		modeOnly bool
 		says     Action
@@ -173,7 +173,7 @@ func TestI4TheSameRecordAgain(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		i := pending("fl-1")
 		i.State = rapid.SampledFrom([]State{Open, Restored, Verified, Blocked, Closed}).Draw(t, "state")
-		i.Reason = rapid.SampledFrom([]string{StillThere, Exempt, AlertOnly, Released, Unknown}).Draw(t, "reason")
+		i.Reason = rapid.SampledFrom([]Reason{StillThere, Exempt, AlertOnly, Released, Unknown}).Draw(t, "reason")
 		i.Source = rapid.SampledFrom([]string{ByEvent, ByDrift}).Draw(t, "source")
 		i.Action = rapid.SampledFrom([]Action{Ignore, Alert, Wait, Restore}).Draw(t, "action")
 		i.ModeOnly = rapid.Bool().Draw(t, "by the mode")

@@ -41,7 +41,7 @@ func (t *transition) putWithHistory(text string) {
 }
 
 // close ends the incident without a restore.
-func (t *transition) close(reason, advice string) {
+func (t *transition) close(reason Reason, advice string) {
 	t.State, t.Reason, t.Advice = Closed, reason, advice
 	if reason == StillThere {
 		t.revive()

@@ -49,7 +49,7 @@ func FlowLogs(incidents []incident.Incident) []alert.FlowLog {
 	out := make([]alert.FlowLog, 0, len(incidents))
 	for _, i := range incidents {
 		f := FlowLog(i.Scope, i.FlowLogID, i.RootID, i.Frozen)
-		f.ResourceID, f.State, f.Reason, f.Advice, f.NewFlowLogID = i.ResourceID, string(i.State), i.Reason, i.Advice, i.NewID
+		f.ResourceID, f.State, f.Reason, f.Advice, f.NewFlowLogID = i.ResourceID, string(i.State), string(i.Reason), i.Advice, i.NewID
 		if i.Action == incident.Wait && i.State == incident.Open {
 			f.NextAttemptAt = alert.At(i.WaitUntil)
 		}

@@ -93,8 +93,9 @@ func (n News) Alerts(s inventory.Scope, over bool, now time.Time) (out []alert.A
 // heldDestinations is the alert that flow logs are not protected, because nobody has approved
 // their destinations.
 func heldDestinations(s inventory.Scope, rows []inventory.Row, now time.Time) alert.Alert {
+	const held = string(incident.Held)
 	a := ScopeAlert(s, alert.Destination, alert.High, rows, now)
-	a.ID, a.DedupKey = alert.ID(a.ID, incident.Held), alert.DedupKey(s.String(), incident.Held+"-"+strconv.FormatInt(now.UnixMilli(), 10))
+	a.ID, a.DedupKey = alert.ID(a.ID, held), alert.DedupKey(s.String(), held+"-"+strconv.FormatInt(now.UnixMilli(), 10))
 	a.Cause = firstAndMore(destinationsOf(s, rows))
 	a.Advice = "it is held: not protected, and not restored if it is deleted. If that destination is not yours, delete the flow log (aws ec2 delete-flow-logs): it sends data about your traffic there. If it is yours, run " + approveCommand(s, rows)
 	return a

@@ -105,7 +105,7 @@ func countsAnew(was, i incident.Incident) bool {
 func notBackAlert(e incident.Event, kind alert.Kind, incidents []incident.Incident, now time.Time) alert.Alert {
 	parts := []string{strconv.FormatInt(now.UnixMilli(), 10)}
 	for _, i := range incidents {
-		parts = append(parts, i.FlowLogID, i.Reason)
+		parts = append(parts, i.FlowLogID, string(i.Reason))
 	}
 	a := eventAlert(e, kind, now, parts...)
 	a.Level, a.Rule, a.FlowLogs = alert.Critical, nil, FlowLogs(incidents)

@@ -134,7 +134,7 @@ func ofReplacement(e incident.Event, found bool, n incident.Note, part string, n
 	if !found {
 		e = eventOf(i, alert.High, time.Time{})
 	}
-	a := eventAlert(e, alert.Pipeline, now, i.FlowLogID, i.Reason, strconv.FormatInt(now.Unix(), 10))
+	a := eventAlert(e, alert.Pipeline, now, i.FlowLogID, string(i.Reason), strconv.FormatInt(now.Unix(), 10))
 	a.Level, a.Rule, a.Part = alert.High, nil, part
 	a.FlowLogs = FlowLogs([]incident.Incident{i})
 	a.FlowLogs[0].ErrorMessage = n.Message

@@ -26,7 +26,7 @@ func refusals(s inventory.Scope, about map[delivery.Target]Rehearsal, affected m
 	type why struct{ reason, advice string }
 	rows, words := map[why][]inventory.Row{}, map[why]string{}
 	for _, t := range slices.SortedFunc(maps.Keys(about), delivery.Target.Compare) {
-		w := why{about[t].Reason, about[t].Advice}
+		w := why{string(about[t].Reason), about[t].Advice}
 		rows[w] = append(rows[w], affected[t]...)
 		words[w] = cmp.Or(words[w], about[t].Message)
 	}

@@ -14,7 +14,7 @@ type Rehearsal struct {
 	Scope   inventory.Scope
 	Target  delivery.Target `json:"Needs"`
 	At      time.Time
-	Reason  string // as of a blocked incident; empty: the restore would be allowed
+	Reason  incident.Reason // as of a blocked incident; empty: the restore would be allowed
 	Advice  string
 	Message string // AWS's own words
 }

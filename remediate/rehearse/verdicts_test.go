@@ -14,7 +14,7 @@ func TestVerdictsSinceTheLast(t *testing.T) {
 	t.Parallel()
 	const allowed, notTried = "", "-"
 	for name, c := range map[string]struct {
-		before, now string // reasons
+		before, now incident.Reason
 		refused     bool
 		mended      bool
 	}{

@@ -190,7 +190,7 @@ func TestRestorableSaysWhy(t *testing.T) {
 		})
 		return f.examine(t, func(d *doctor.Doctor) { d.Config.State.Path = path })
 	}
-	blocked := func(reason string) incident.Incident {
+	blocked := func(reason incident.Reason) incident.Incident {
 		return incident.Incident{State: incident.Blocked, Reason: reason}
 	}
 	examined([]incident.Incident{blocked(incident.Permission), blocked(incident.TokenUsed), blocked(incident.TokenUsed)}).expect(t, "restorable", doctor.Fail,

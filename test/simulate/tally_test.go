@@ -97,7 +97,7 @@ func (p *play) sum() map[string]int {
 	for _, d := range p.daemons {
 		out["deaths"] += d.deaths
 		p.must(d.store.FindIncidents(context.Background(), store.Filter{}, func(i incident.Incident) error {
-			out[strings.TrimSpace("incident "+string(i.State)+" "+i.Reason)]++
+			out[strings.TrimSpace("incident "+string(i.State)+" "+string(i.Reason))]++
 			if i.Adopted {
 				out["incident adopted"]++
 			}

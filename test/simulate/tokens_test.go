@@ -207,7 +207,7 @@ func (p *play) tokensAlerted(d *daemon, s inventory.Scope, at time.Time) {
 		d.commits.naming(u.id, func(a alert.Alert) bool {
 			for _, f := range a.FlowLogs {
 				says := a.Kind == alert.Blocked || a.Kind == alert.Deletion // whose record came meanwhile
-				alerted = alerted || says && f.FlowLogID == u.id && f.Reason == incident.TokenUsed && !a.Time.Before(u.at)
+				alerted = alerted || says && f.FlowLogID == u.id && f.Reason == string(incident.TokenUsed) && !a.Time.Before(u.at)
 			}
 			return !alerted // a later alert may have an earlier time: of a message that was begun before
 		})
