@@ -1,0 +1,271 @@
+package remediate_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"flowkeeper/alert"
+	"flowkeeper/internal/fakeaws"
+	"flowkeeper/remediate/incident"
+)
+
+// TestADecoyThatNobodyReports: AWS allows it beside the lost one, whose restore is refused, and no
+// record of its maker comes. One alert says that it is not protected, however often a refresh shows it
+// and the daemon dies.
+func TestADecoyThatNobodyReports(t *testing.T) {
+	t.Parallel()
+	s, id := protectedOne(t)
+	s.world.AllowDuplicates(true)
+	s.world.Deny("flowkeeper", "CreateFlowLogs")
+	s.hear(s.attack(id))
+	decoy := s.plant("vpc-1", rejects)
+	s.refresh()
+	s.crash()
+	s.wantAlerts(alert.Tamper, 0) // its maker may become known in a moment
+	s.pass(time.Hour)
+	s.refresh()
+	s.crash()
+	s.pass(time.Hour)
+	s.refresh()
+	all := s.alerts(alert.Tamper)
+	if len(all) != 1 {
+		t.Fatalf("%d alerts name what is not protected", len(all))
+	}
+	a := all[0]
+	if a.Level != alert.High || a.Target != decoy || len(a.FlowLogs) != 1 || a.FlowLogs[0].FlowLogID != decoy || len(a.FlowLogs[0].DifferencesFound) != 1 {
+		t.Errorf("%+v", a)
+	}
+	for _, want := range []string{"Not protected: " + decoy + " stands in the place of " + id, "--flow-log-ids " + decoy, "flowkeeper inventory release " + id, "differs in traffic_type"} {
+		if !strings.Contains(a.Title+a.Text, want) {
+			t.Errorf("%q is not in %s\n%s", want, a.Title, a.Text)
+		}
+	}
+	s.world.Remove(account, region, decoy)
+	s.refresh()
+	s.pass(time.Hour)
+	s.wantAlerts(alert.Tamper, 1)
+}
+
+// TestADecoyThatVanishesSoon is alerted all the same.
+func TestADecoyThatVanishesSoon(t *testing.T) {
+	t.Parallel()
+	s, id := protectedOne(t)
+	s.world.AllowDuplicates(true)
+	s.world.Deny("flowkeeper", "CreateFlowLogs")
+	s.hear(s.attack(id))
+	decoy := s.plant("vpc-1", rejects)
+	s.refresh()
+	s.world.Remove(account, region, decoy)
+	s.now = s.now.Add(time.Minute)
+	s.refresh()
+	s.pass(time.Hour)
+	s.refresh()
+	if all := s.alerts(alert.Tamper); len(all) != 1 || all[0].Target != decoy || !strings.Contains(all[0].Text, "gone by now") {
+		t.Errorf("%+v", all)
+	}
+}
+
+// TestADecoyIsAlertedOnce: what an alert has named is not alerted again because it is not
+// protected; nor is what is protected soon.
+func TestADecoyIsAlertedOnce(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		play func(s *scene, id, decoy string)
+		want map[alert.Kind]int // without tamper
+		made int                // alerts of tampering
+	}{
+		"it prevents a restore":                               {func(s *scene, _, _ string) { s.work() }, map[alert.Kind]int{alert.Deletion: 1, alert.Decoy: 1}, 0},
+		"it prevents a restore, and a refresh shows it later": {func(s *scene, _, _ string) { s.work(); s.refresh() }, map[alert.Kind]int{alert.Deletion: 1, alert.Decoy: 1}, 0},
+		"a record says who made it": {func(s *scene, _, decoy string) {
+			s.world.AllowDuplicates(true)
+			s.world.Deny("flowkeeper", "CreateFlowLogs")
+			s.refresh()
+			s.now = s.now.Add(time.Minute)
+			s.hear(s.made(decoy))
+		}, map[alert.Kind]int{alert.Deletion: 1, alert.Blocked: 1}, 1},
+		"a record says that it is deleted": {func(s *scene, _, decoy string) {
+			s.world.AllowDuplicates(true)
+			s.world.Deny("flowkeeper", "CreateFlowLogs")
+			s.refresh()
+			s.hear(s.attack(decoy))
+		}, map[alert.Kind]int{alert.Deletion: 2, alert.Blocked: 1, alert.Closed: 1}, 0},
+		"the lost one comes back beside it": {func(s *scene, _, _ string) {
+			s.world.AllowDuplicates(true)
+			s.refresh()
+		}, map[alert.Kind]int{alert.Deletion: 1, alert.Restored: 1, alert.Closed: 1}, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, id := protectedOne(t)
+			f := s.attack(id)
+			decoy := s.plant("vpc-1", rejects)
+			s.hear(f)
+			tt.play(s, id, decoy)
+			s.pass(time.Hour)
+			s.refresh()
+			s.wantCounts(tt.want)
+			s.wantAlerts(alert.Tamper, tt.made)
+		})
+	}
+}
+
+// TestADecoyThatDoesNotDeliver: what is not protected may fail. Once it is protected, people are alerted,
+// also if they heard before that it was not.
+func TestADecoyThatDoesNotDeliver(t *testing.T) {
+	t.Parallel()
+	for name, heard := range map[string]bool{"protected before the alert": false, "after it": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, id := protectedOne(t)
+			s.world.AllowDuplicates(true)
+			s.world.Deny("flowkeeper", "CreateFlowLogs")
+			s.hear(s.attack(id))
+			decoy := s.plant("vpc-1", rejects)
+			s.world.FailDelivery(account, region, decoy, "Access error")
+			s.refresh()
+			if heard {
+				s.pass(20 * time.Minute)
+				s.refresh()
+				s.wantAlerts(alert.Tamper, 1)
+			}
+			_, err := s.r.LetGo(t.Context(), scope, id, "")
+			s.must(err)
+			for range 2 {
+				s.pass(20 * time.Minute)
+				s.refresh()
+			}
+			if !s.row(decoy).Protected {
+				t.Error("it is not protected")
+			}
+			s.wantAlerts(alert.Pipeline, 1)
+		})
+	}
+}
+
+// TestANoticeWaitsForARule: a refresh finds what a principal has replaced before the records come that
+// name him, for whom a rule waits.
+func TestANoticeWaitsForARule(t *testing.T) {
+	t.Parallel()
+	s := ruled(t, mallory, incident.Wait, 30*time.Minute)
+	id, _ := s.protectTwo()
+	f := s.attack(id)
+	s.now = s.now.Add(time.Second)
+	other := s.plant("vpc-1", rejects)
+	s.refresh()
+	s.pass(time.Minute)
+	s.hear(f)
+	s.hear(s.made(other))
+	s.pass(12 * time.Minute)
+	s.refresh()
+	s.pass(time.Hour)
+	s.refresh()
+	s.is(id, incident.Closed, incident.Replaced)
+	s.wantAlerts(alert.Tamper, 0)
+}
+
+// TestANoticeWaitsForNoOtherRule: what a rule waits for is another flow log of the resource.
+func TestANoticeWaitsForNoOtherRule(t *testing.T) {
+	t.Parallel()
+	s := ruled(t, terraformRole, incident.Wait, 12*time.Hour)
+	s.world.AddDestination("arn:aws:s3:::other")
+	id := s.plant("vpc-1", nil)
+	second := s.plant("vpc-1", func(f *fakeaws.FlowLog) { f.LogDestination = "arn:aws:s3:::other" })
+	s.learn()
+	s.world.AllowDuplicates(true)
+	s.world.Deny("flowkeeper", "CreateFlowLogs")
+	s.hear(as(s.attack(second), terraformRole))
+	s.hear(s.attack(id))
+	s.pass(10 * time.Second)
+	s.plant("vpc-1", rejects)
+	s.refresh()
+	s.pass(time.Hour)
+	s.refresh()
+	s.wantAlerts(alert.Tamper, 1)
+}
+
+const terraformRole = "arn:aws:iam::111122223333:role/terraform"
+
+// TestADecoyFoundGone: a refresh finds it gone before the record of its deletion, whose alert names it.
+func TestADecoyFoundGone(t *testing.T) {
+	t.Parallel()
+	s, id := protectedOne(t)
+	s.world.AllowDuplicates(true)
+	s.world.Deny("flowkeeper", "CreateFlowLogs")
+	s.hear(s.attack(id))
+	decoy := s.plant("vpc-1", rejects)
+	s.refresh()
+	s.pass(3 * time.Minute)
+	f := s.attack(decoy)
+	s.refresh()
+	s.hear(f)
+	s.pass(time.Hour)
+	s.refresh()
+	s.wantAlerts(alert.Deletion, 2)
+	s.wantAlerts(alert.Tamper, 0)
+}
+
+// TestAReplacementThatIsReplaced: the principal for whom a rule waits makes a second one in the place of the first.
+func TestAReplacementThatIsReplaced(t *testing.T) {
+	t.Parallel()
+	s := ruled(t, terraformRole, incident.Wait, 30*time.Minute)
+	id, _ := s.protectTwo()
+	s.hear(as(s.attack(id), terraformRole))
+	first := s.plant("vpc-1", rejects)
+	s.hear(as(s.made(first), terraformRole))
+	s.pass(4 * time.Minute)
+	f := as(s.attack(first), terraformRole)
+	second := s.plant("vpc-1", func(f *fakeaws.FlowLog) { f.TrafficType = "ACCEPT" })
+	s.refresh()
+	s.hear(f)
+	s.hear(as(s.made(second), terraformRole))
+	s.pass(2 * time.Hour)
+	s.refresh()
+	s.is(id, incident.Closed, incident.Replaced)
+	s.wantAlerts(alert.Tamper, 0)
+}
+
+// TestANoticeWhenTheClockGoesBack: the clock is ten hours ahead when a refresh shows a decoy, and is put
+// right then.
+func TestANoticeWhenTheClockGoesBack(t *testing.T) {
+	t.Parallel()
+	s, id := protectedOne(t)
+	s.world.AllowDuplicates(true)
+	s.world.Deny("flowkeeper", "CreateFlowLogs")
+	s.hear(s.attack(id))
+	right := s.now
+	s.plant("vpc-1", rejects)
+	s.now = s.now.Add(10 * time.Hour)
+	s.refresh()
+	s.now = right.Add(time.Minute)
+	s.crash()
+	s.refresh()
+	s.pass(10 * time.Minute)
+	s.refresh()
+	s.wantAlerts(alert.Tamper, 1)
+}
+
+// TestANoticeIsNotPutOffForEver: somebody for whom a rule waits deletes each replacement as soon as it is
+// there. A decoy that stands there all the time is alerted, though one wait follows the other.
+func TestANoticeIsNotPutOffForEver(t *testing.T) {
+	t.Parallel()
+	s := ruled(t, mallory, incident.Wait, 12*time.Hour)
+	s.world.AllowDuplicates(true)
+	id := s.protect(1)[0]
+	s.hear(s.attack(id))
+	decoy := s.plant("vpc-1", rejects)
+	s.refresh()
+	for range 4 {
+		s.pass(12*time.Hour + 20*time.Second)
+		for _, f := range s.here("vpc-1") {
+			if f.ID != decoy {
+				s.hear(s.attack(f.ID))
+			}
+		}
+		s.refresh()
+		if s.row(decoy).Protected {
+			t.Fatal("the case is not what it is to be")
+		}
+	}
+	s.wantAlerts(alert.Tamper, 1)
+}
