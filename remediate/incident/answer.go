@@ -83,6 +83,9 @@ func (c *Case) ApplyAnswer(id string, a Answer, after Observation, jitter float6
 	if a.Class != Created {
 		t.LastError = a.Message
 	}
+	if a.Class != AlreadyThere {
+		t.ExistsAt = time.Time{}
+	}
 	if a.Class != ResourceAbsent {
 		t.NotFoundAt = time.Time{} // two refusals in a row, and nothing between them
 	}
@@ -245,12 +248,15 @@ func (t refusal) hadNoEffect() {
 }
 
 // inTheWay is the answer of a create that another flow log prevents: a decoy, or one of
-// CloudWatch's telemetry rules.
-func inTheWay(i Incident, decoy Other) Answer {
+// CloudWatch's telemetry rules. wasBeside: it may have been there before the loss.
+func inTheWay(i Incident, decoy Other, wasBeside bool) Answer {
 	a := Answer{Class: NeedsPerson, Reason: Decoy,
 		Message:     decoy.ID + " is in the way",
 		Advice:      decoy.ID + " delivers from the same resource to the same destination, but not the same: delete it, and this one comes back",
 		Differences: inventory.Differences(i.Scope, i.Frozen, decoy.Settings),
+	}
+	if wasBeside {
+		a.Advice += "; if it is the one that you want, let the lost one go: `flowkeeper inventory release " + i.FlowLogID + "`"
 	}
 	if decoy.Telemetry {
 		a.Reason = Managed

@@ -31,6 +31,9 @@ func TestApplyAnswer(t *testing.T) {
 	failingSince := func(before time.Duration) func(*Incident) {
 		return func(i *Incident) { i.AbsentAt, i.FailingSince = noon, now.Add(-before) }
 	}
+	refusedFor := func(d time.Duration) func(*Incident) {
+		return func(i *Incident) { i.AbsentAt, i.ExistsAt = noon, now.Add(-d) }
+	}
 	untagged := func(i *Incident) { i.AbsentAt, i.Untagged = noon, true }
 	heard := func(i *Incident) { i.StuckNews, i.StuckAlertedAt = false, noon }
 	by := func(who string) func(*inventory.Row) { return func(r *inventory.Row) { r.CreatedBy = who } }
@@ -142,7 +145,7 @@ func TestApplyAnswer(t *testing.T) {
 			note overdue fl-2
 			note known fl-2`},
 		{"I3: one exists that counts as gone, since shortly", given(fl1, pending("fl-1", absentBefore), gone("fl-2", lostLately)), answer(exists, made("fl-2")),
-			`fl-1: NextAttemptAt=+2s Tried=1 Attempts=1 LastError=exists`},
+			`fl-1: NextAttemptAt=+2s Tried=1 Attempts=1 LastError=exists ExistsAt=now`},
 		{"one exists: a decoy", given(fl1, pending("fl-1", absentBefore), live("fl-2", unprotected, by("arn:eve"))), answer(exists, made("fl-2", rejects)), `
 			fl-1: State=blocked Reason=decoy Advice="fl-2 delivers from the same resource to …" NextAttemptAt=+15s Tried=1 LastError="fl-2 is in the way, made by arn:eve" Stuck=decoy("fl-2 is in the way, made by arn:eve") StuckNews=true
 			logged fl-1 blocked/decoy: fl-2 is in the way, made by arn:eve
@@ -159,7 +162,20 @@ func TestApplyAnswer(t *testing.T) {
 		{"one exists: a decoy, as before", given(fl1, blocked("fl-1", Decoy, absentBefore), live("fl-2", unprotected)), answer(exists, made("fl-2", rejects)),
 			`fl-1: Advice="fl-2 delivers from the same resource to …" NextAttemptAt=+30s Tried=1 Attempts=1 LastError="fl-2 is in the way"`},
 		{"one exists, and is not shown", given(fl1, pending("fl-1", times(2))), answer(exists),
-			`fl-1: NextAttemptAt=+8s Tried=3 Attempts=3 LastError=exists`},
+			`fl-1: NextAttemptAt=+8s Tried=3 Attempts=3 LastError=exists ExistsAt=now`},
+		{"I2: one exists for long, and only what was there before the loss is shown: it stays protected",
+			given(fl1, pending("fl-1", refusedFor(policy.Settle)), live("fl-2")), answer(exists, flowLog("fl-2", rejects)), `
+			fl-1: State=blocked Reason=decoy Advice="fl-2 delivers from the same resource to …" NextAttemptAt=+15s Tried=1 LastError="fl-2 is in the way" Stuck=decoy("fl-2 is in the way") StuckNews=true
+			logged fl-1 blocked/decoy: fl-2 is in the way
+			note stuck fl-1`},
+		{"one exists for long, and is found: AWS may hide another once it is gone",
+			given(fl1, pending("fl-1", refusedFor(policy.Settle)), live("fl-2", unprotected)), answer(exists, made("fl-2", rejects)), `
+			fl-1: State=blocked Reason=decoy Advice="fl-2 delivers from the same resource to …" NextAttemptAt=+15s Tried=1 LastError="fl-2 is in the way" ExistsAt=never Stuck=decoy("fl-2 is in the way") StuckNews=true
+			logged fl-1 blocked/decoy: fl-2 is in the way
+			note stuck fl-1`},
+		{"AWS refuses it for something else", given(fl1, pending("fl-1", refusedFor(time.Minute))), answer(Answer{Class: TryAgain, Message: "throttled"}), `
+			fl-1: NextAttemptAt=+1s Tried=1 Attempts=1 LastError=throttled ExistsAt=never
+			retry fl-1 open: throttled`},
 		{"I2: one exists: the lost one", given(fl1, pending("fl-1", absentBefore)), answer(exists, flowLog("fl-1")),
 			`fl-1: AliveSince=now TimesAlive=1 NextAttemptAt=+1s Tried=1 Attempts=1 LastError=exists`},
 

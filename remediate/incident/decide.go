@@ -149,12 +149,16 @@ func replacedByRule(s situation) (Decision, bool) {
 	return d, ok
 }
 
-// somethingInTheWay: AWS has just said so.
+// somethingInTheWay: AWS has just said so. It may not show it yet.
 func somethingInTheWay(s situation) (Decision, bool) {
-	if f, ok := inTheWayOf(s.i, s.o.Others, s.p); ok {
+	if f, ok := s.inTheWay(); ok {
 		return Decision{Next: DecoyInTheWay, Found: f}, s.o.AlreadyExists
 	}
-	return Decision{Next: Requeue, At: s.now.Add(2 * time.Second << min(max(s.i.Attempts-1, 0), 3))}, s.o.AlreadyExists
+	pause := 2 * time.Second << min(max(s.i.Attempts-1, 0), 3)
+	if s.refusedForLong() {
+		pause = time.Minute
+	}
+	return Decision{Next: Requeue, At: s.now.Add(pause)}, s.o.AlreadyExists
 }
 
 // tokenDoubt is how long after IdempotentParameterMismatch an equivalent is looked for. A

@@ -163,6 +163,15 @@ func TestDecide(t *testing.T) {
 			o.Others, o.AlreadyExists = []Other{other("fl-new", func(x *Other) { x.Adoptable = false })}, true
 		}, Requeue, "", 2 * time.Second},
 		{"AWS says so again and again", func(i *Incident, o *Facts, _ *Policy) { o.AlreadyExists, i.Attempts = true, 30 }, Requeue, "", 16 * time.Second},
+		{"AWS says it exists, and only what was there before the loss is", func(i *Incident, o *Facts, _ *Policy) {
+			o.Others, o.AlreadyExists, i.LastSeenAt, i.ExistsAt = []Other{decoy}, true, noon.Add(2*time.Minute), noon.Add(-2*time.Minute+1)
+		}, Requeue, "", 2 * time.Second},
+		{"AWS says so for longer than it hides what was made", func(i *Incident, o *Facts, _ *Policy) {
+			o.Others, o.AlreadyExists, i.LastSeenAt, i.ExistsAt = []Other{decoy}, true, noon.Add(2*time.Minute), noon.Add(-2*time.Minute)
+		}, DecoyInTheWay, "", 0},
+		{"AWS says so for that long, and shows nothing", func(i *Incident, o *Facts, _ *Policy) {
+			o.AlreadyExists, i.Attempts, i.ExistsAt = true, 30, noon.Add(-2*time.Minute)
+		}, Requeue, "", time.Minute},
 		{"a token mismatch, just now", func(i *Incident, _ *Facts, _ *Policy) { i.MismatchAt = noon }, Requeue, "", 5 * time.Second},
 		{"a token mismatch, near the end of its time", func(i *Incident, _ *Facts, _ *Policy) { i.MismatchAt = noon.Add(-12 * time.Second) }, Requeue, "", 3 * time.Second},
 		{"a token mismatch, 15 s ago", func(i *Incident, _ *Facts, _ *Policy) { i.MismatchAt = noon.Add(-15 * time.Second) }, NextToken, "", 0},

@@ -60,16 +60,26 @@ func isLateDecoy(i Incident, r inventory.Row, settle time.Duration) bool {
 	return mayBeLater && !mayPredate(i, r.FlowLog, settle) && differs(i.Frozen, r)
 }
 
-// inTheWayOf is what prevents the create that AWS has refused: of the decoys shown, one that
-// can't have been there before the loss. What was there beside the lost one is none: AWS
-// allows both.
-func inTheWayOf(i Incident, others []Other, p Policy) (Other, bool) {
-	for _, f := range others {
-		if IsDecoyOf(i.Scope, i.Frozen, f.FlowLog) && !mayPredate(i, f.FlowLog, p.Settle) {
-			return f, true
+// inTheWay is what prevents the create that AWS has refused: of the decoys shown, one that
+// can't have been there before the loss. What was there beside the lost one is none, as AWS
+// allows both, unless AWS has refused the create for longer than it may hide an equal one.
+func (s situation) inTheWay() (f Other, ok bool) {
+	for _, other := range s.o.Others {
+		if !IsDecoyOf(s.i.Scope, s.i.Frozen, other.FlowLog) {
+			continue
 		}
+		if !mayPredate(s.i, other.FlowLog, s.p.Settle) {
+			return other, true
+		}
+		f, ok = other, s.refusedForLong()
 	}
-	return Other{}, false
+	return f, ok
+}
+
+// refusedForLong reports whether AWS has answered FlowLogAlreadyExists for longer than it may hide
+// what was made.
+func (s situation) refusedForLong() bool {
+	return !s.i.ExistsAt.IsZero() && s.now.Sub(s.i.ExistsAt) >= s.p.Settle
 }
 
 // takenFor reports whether a row is a late decoy of a flow log whose loss an observation

@@ -147,6 +147,7 @@ type Incident struct {
 	LastError     string    // why the last attempt did not succeed; AWS's own words
 	FailingSince  time.Time // first of the current run of "role" failures
 	NotFoundAt    time.Time // first create that answered …NotFound
+	ExistsAt      time.Time `json:",omitzero"` // first of the creates in a row that answered FlowLogAlreadyExists, and AWS did not show which
 	Flapping      bool
 
 	// The replacement.
@@ -192,7 +193,7 @@ func (i Incident) closedAs(reason Reason) bool { return i.State == Closed && i.R
 // ClampTimes moves times that lie after now back to now: the clock has gone back, and what
 // seems to lie ahead has been. A wait is not longer than it was meant.
 func (i Incident) ClampTimes(now time.Time, p Policy) Incident {
-	for _, t := range []*time.Time{&i.LastSeenAt, &i.OpenedAt, &i.AliveSince, &i.AbsentAt, &i.RestoredAt, &i.FailingSince, &i.NotFoundAt, &i.MismatchAt, &i.StuckAlertedAt, &i.MissingSince, &i.TaggedAt, &i.NothingMadeAt} {
+	for _, t := range []*time.Time{&i.LastSeenAt, &i.OpenedAt, &i.AliveSince, &i.AbsentAt, &i.RestoredAt, &i.FailingSince, &i.NotFoundAt, &i.ExistsAt, &i.MismatchAt, &i.StuckAlertedAt, &i.MissingSince, &i.TaggedAt, &i.NothingMadeAt} {
 		*t = Earlier(*t, now)
 	}
 	i.WaitUntil = Earlier(i.WaitUntil, now.Add(max(i.Waited, p.DriftWait)))

@@ -76,6 +76,9 @@ func (t *transition) observe(o Observation) {
 func (t *transition) follow(d Decision, f Facts) {
 	switch d.Next {
 	case Requeue, Hold:
+		if f.AlreadyExists && !f.Alive {
+			t.ExistsAt = Soonest(t.ExistsAt, t.c.Now)
+		}
 		t.dueAt(d.At)
 	case HoldFlapping:
 		t.holdFlapping(f.Restores, d.At)
@@ -86,8 +89,12 @@ func (t *transition) follow(d Decision, f Facts) {
 	case Create:
 		t.dueAt(t.c.Now)
 	case DecoyInTheWay:
-		t.c.place(t.ResourceID).unprotect(d.Found.FlowLog)
-		refusal{t, inTheWay(t.Incident, d.Found), 0}.block()
+		wasBeside := mayPredate(t.Incident, d.Found.FlowLog, t.c.Policy.Settle)
+		if !wasBeside { // else it may be nobody's decoy, and stays protected
+			t.c.place(t.ResourceID).unprotect(d.Found.FlowLog)
+			t.ExistsAt = time.Time{} // it is found: once it is gone, AWS may hide another one
+		}
+		refusal{t, inTheWay(t.Incident, d.Found, wasBeside), 0}.block()
 	case Adopt:
 		from := adopted
 		if t.Call != nil && isRestored(d.Found.FlowLog) {

@@ -154,7 +154,7 @@ func (i Incident) Reopen(now time.Time) Incident {
 	i.Requested, i.ModeOnly, i.Stuck, i.StuckAlertedAt = false, false, nil, time.Time{}
 	i.WaitUntil, i.Waited, i.MismatchAt = time.Time{}, 0, time.Time{}
 	i.OpenedAt, i.NextAttemptAt = now, now
-	i.AliveSince, i.AbsentAt, i.NotFoundAt, i.FailingSince = time.Time{}, time.Time{}, time.Time{}, time.Time{}
+	i.AliveSince, i.AbsentAt, i.NotFoundAt, i.ExistsAt, i.FailingSince = time.Time{}, time.Time{}, time.Time{}, time.Time{}, time.Time{}
 	i.NewID, i.Adopted, i.Confirmed, i.RestoredAt, i.VerifiedAt = "", false, false, time.Time{}, time.Time{}
 	i.Attempts, i.TimesAlive, i.Tried, i.MissingSince, i.StuckNews = 0, 0, 0, time.Time{}, false
 	i.Group, i.AtMost, i.MissingTags, i.TaggedAt, i.TagRounds = "", 0, nil, time.Time{}, 0 // a call in doubt stays so
