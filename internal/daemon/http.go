@@ -42,16 +42,20 @@ func (h health) serve(ctx context.Context) error {
 	})
 	mux.Handle("GET /metrics", h.scrape().Handler())
 	srv := newServer(mux)
-	stopped := make(chan error, 1)
+	stopped := make(chan struct{})
 	context.AfterFunc(ctx, func() {
+		defer close(stopped)
 		end, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 		defer cancel()
-		stopped <- srv.Shutdown(end)
+		if srv.Shutdown(end) != nil { // a client keeps a connection open
+			srv.Close()
+		}
 	})
 	if err := srv.Serve(h.listener); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("http.listen: %w", err)
 	}
-	return <-stopped
+	<-stopped
+	return nil
 }
 
 // newServer bounds what one connection, and all of them, can take.
