@@ -96,7 +96,7 @@ func (d *Daemon) sameAccount(ctx context.Context, fleet *scopes.Fleet, known []i
 	if len(d.Config.Accounts) > 0 || d.Config.Organization.RoleName != "" {
 		return nil
 	}
-	accounts, err := d.store.Guarded(ctx)
+	accounts, err := d.store.AccountsWithProtected(ctx)
 	if err != nil {
 		return err
 	}

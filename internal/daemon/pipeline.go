@@ -56,7 +56,7 @@ func (p places) all() []*pipeline.Places {
 
 func (p places) HasProtected(ctx context.Context, account, region string) (bool, error) {
 	var n int
-	err := p.d.store.View(ctx, func(tx *store.Tx) (err error) { n, err = tx.Guarded(account, region, 1); return err })
+	err := p.d.store.View(ctx, func(tx *store.Tx) (err error) { n, err = tx.CountProtected(account, region, 1); return err })
 	return n > 0, err
 }
 
