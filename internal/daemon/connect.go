@@ -62,7 +62,7 @@ func (d *Daemon) build(fleet *scopes.Fleet, members *membership, policy incident
 	d.depends.follow(d.Config, fleet.Scopes())
 	d.remediator = &remediate.Remediator{
 		Store: d.store.Remediation(), News: d.store.News(), Snapshot: observedSnapshot{d.store, d}, Fleet: fleet, Policy: policy,
-		RefreshSoon: d.refreshes.soon, RefreshAsks: d.refreshes.asks,
+		RefreshSoon: d.refreshes.soon, RefreshAccountSoon: d.refreshes.accountSoon, RefreshAsks: d.refreshes.asks,
 		Meter: d.meters, Now: time.Now, Log: d.Log, AlertsAdded: d.wakeSenders, BypassOutbox: d.bypassOutbox,
 		Tampering: &tamper.Handler{
 			Store: d.store.Tampering(), Policy: policy, Dependencies: d.depends.all, Tampered: d.refreshes.alert,

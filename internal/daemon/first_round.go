@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"log/slog"
 	"time"
 
 	"flowkeeper/inventory"
@@ -31,11 +32,8 @@ func (f *firstRound) over(st *scopeRefreshes, c inventory.Counts, failed bool) (
 	return f.scopes > 1, f.scopes > 1 && f.left == 0
 }
 
-// logFirstRound logs the first round.
-func (r *refreshes) logFirstRound() {
-	r.mu.Lock()
-	f := r.first
-	r.mu.Unlock()
-	r.d.Log.Info("refreshed", "scopes", f.scopes, "failed", f.failed, "listed", f.sum.Listed, "new", f.sum.New,
+// log logs the round. Once it is over, nobody changes it.
+func (f *firstRound) log(log *slog.Logger) {
+	log.Info("refreshed", "scopes", f.scopes, "failed", f.failed, "listed", f.sum.Listed, "new", f.sum.New,
 		"changed", f.sum.Changed, "lost", f.sum.Lost, "took", time.Since(f.began).Round(time.Millisecond).String())
 }

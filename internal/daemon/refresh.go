@@ -136,7 +136,7 @@ func (r *refreshes) fail(ctx context.Context, s inventory.Scope, err error) {
 	_, last := r.first.over(st, inventory.Counts{}, true)
 	r.mu.Unlock()
 	if last {
-		r.logFirstRound()
+		r.first.log(r.d.Log)
 	}
 	if scopes.OfAccount(err) {
 		r.accounts.fail(ctx, s.Account, st.outage.Failures(), err)
@@ -185,7 +185,7 @@ func (r *refreshes) succeed(ctx context.Context, s inventory.Scope, c inventory.
 			"changed", c.Changed, "lost", c.Lost, "took", took.Round(time.Millisecond).String())
 	}
 	if last {
-		r.logFirstRound()
+		r.first.log(r.d.Log)
 	}
 }
 

@@ -143,23 +143,25 @@ func (r *refreshes) beginRefresh(s inventory.Scope, alerted bool) {
 // followUpPause is how long after a record every answer of AWS shows what the record reports.
 func (r *refreshes) followUpPause() time.Duration { return r.d.Config.Inventory.Settle + time.Second }
 
-// soon asks for a refresh of one scope, or of all of an account, because of a record. It never
-// blocks, and ignores what is none of the fleet's. all without an account is the whole fleet.
-func (r *refreshes) soon(scope inventory.Scope, all bool) {
+// soon asks for a refresh of one scope, because of a record. It never blocks, and ignores what is none of the
+// fleet's.
+func (r *refreshes) soon(s inventory.Scope) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	ask := func(s inventory.Scope, st *scopeRefreshes) {
+	if st := r.scopes[s]; st != nil {
 		st.requests.addRecord(time.Now(), r.followUpPause())
 		r.plan(s, st)
 	}
-	if st := r.scopes[scope]; st != nil && !all {
-		ask(scope, st)
-	}
-	if all {
-		for s, st := range r.scopes {
-			if scope.Account == "" || scope.Account == s.Account {
-				ask(s, st)
-			}
+}
+
+// accountSoon is soon for each scope of an account; empty: of all accounts.
+func (r *refreshes) accountSoon(account string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for s, st := range r.scopes {
+		if account == "" || account == s.Account {
+			st.requests.addRecord(time.Now(), r.followUpPause())
+			r.plan(s, st)
 		}
 	}
 }

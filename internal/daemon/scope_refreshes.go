@@ -12,7 +12,6 @@ import (
 	"flowkeeper/internal/retry"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate/notify"
-	"flowkeeper/watcher"
 )
 
 // scopeRefreshes is the state of one scope's refreshes. The mutex of refreshes guards it.
@@ -78,7 +77,7 @@ func (r *refreshes) forget(s inventory.Scope) {
 	delete(r.alerts.scopes, s)
 	r.mu.Unlock()
 	if last {
-		r.logFirstRound()
+		r.first.log(r.d.Log)
 	}
 }
 
@@ -104,25 +103,6 @@ func (r *refreshes) all() iter.Seq2[inventory.Scope, *scopeRefreshes] {
 type overview struct{ *refreshes }
 
 func (r *refreshes) overview() overview { return overview{r} }
-
-// suspected returns the scopes to refresh because of something that can't be read and may hide a
-// deletion (I8): the scope that it names, if that is the fleet's. Otherwise a text that can't be
-// parsed may be about any scope; but by the key of a log file it is about that account, and about
-// nothing if the account has none of the fleet's scopes.
-func (o overview) suspected(in watcher.Suspect) (out []inventory.Scope) {
-	scope := inventory.Scope{Account: in.Account, Region: in.Region}
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.scopes[scope] != nil {
-		return []inventory.Scope{scope}
-	}
-	for s := range o.scopes {
-		if !in.ByKey || s.Account == in.Account {
-			out = append(out, s)
-		}
-	}
-	return out
-}
 
 // share counts the scopes whose last refresh was complete, and all. Those whose Region is not
 // enabled are left out.
@@ -203,6 +183,13 @@ func (o overview) fresh() error {
 		return failing
 	}
 	return nil
+}
+
+// has reports whether a scope is the fleet's.
+func (o overview) has(s inventory.Scope) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.scopes[s] != nil
 }
 
 func (o overview) isFailing(s inventory.Scope) bool {
