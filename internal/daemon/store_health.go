@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"flowkeeper/internal/pipeline"
+	"flowkeeper/internal/retry"
 	"flowkeeper/internal/store"
 	"flowkeeper/inventory"
 )
@@ -55,10 +56,7 @@ func (h *storeHealth) retry(ctx context.Context, now time.Time) {
 	}
 	h.waiting, h.shownAt = false, now
 	h.log.Info("the state file can be written again")
-	select {
-	case h.showAgain <- struct{}{}:
-	default: // already asked for
-	}
+	retry.Wake(h.showAgain)
 }
 
 // ready returns an error if the last commit failed.
