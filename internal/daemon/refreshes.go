@@ -4,6 +4,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/semaphore"
+
 	"flowkeeper/internal/pipeline"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate/incident"
@@ -20,7 +22,7 @@ type refreshes struct {
 	accounts    *accountOutages
 	regions     *pipeline.Places
 	regionLines *failureLines
-	alertSlots  chan struct{} // holds one for each refresh because of an event: those leave slots to the others
+	alertSlots  *semaphore.Weighted // held by refreshes because of an event: those leave slots to the others
 
 	mu     sync.Mutex                          // guards scopes, and what is in them, and all below
 	scopes map[inventory.Scope]*scopeRefreshes // see state
@@ -37,7 +39,7 @@ const (
 func newRefreshes(d *Daemon) *refreshes {
 	most := d.Config.Inventory.MaxConcurrent
 	r := &refreshes{
-		d: d, slots: newGate(most), alertSlots: make(chan struct{}, max(1, most/2)),
+		d: d, slots: newGate(most), alertSlots: semaphore.NewWeighted(int64(max(1, most/2))),
 		accounts: newAccountOutages(d), regions: newRegionOutages(d), regionLines: newRegionLines(d), scopes: map[inventory.Scope]*scopeRefreshes{}, alerts: newAlertRefreshes(d.Config.Inventory.AlertRefresh),
 	}
 	r.begins = r.beginRefresh
@@ -210,13 +212,11 @@ func (r *refreshes) takeAlertSlot(s inventory.Scope) (free func()) {
 	if r.overview().isFailing(s) {
 		return nil
 	}
-	select {
-	case r.alertSlots <- struct{}{}:
+	if r.alertSlots.TryAcquire(1) {
 		if r.d.remediator.AllowSparing(s) {
-			return func() { <-r.alertSlots }
+			return func() { r.alertSlots.Release(1) }
 		}
-		<-r.alertSlots
-	default:
+		r.alertSlots.Release(1)
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()

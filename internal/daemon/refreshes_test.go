@@ -240,11 +240,11 @@ func TestRefreshesAfterAnEventGiveWay(t *testing.T) {
 			}
 		}
 		tried(false, true)
-		for range h.daemon.Config.Inventory.MaxConcurrent / 2 {
-			r.alertSlots <- struct{}{}
+		if !r.alertSlots.TryAcquire(int64(h.daemon.Config.Inventory.MaxConcurrent / 2)) {
+			t.Fatal("there are fewer slots")
 		}
 		tried(true, false)
-		<-r.alertSlots
+		r.alertSlots.Release(1)
 		tried(false, true)
 		r.fail(t.Context(), home, errors.New("for once"))
 		tried(false, false)

@@ -18,6 +18,7 @@ import (
 	"github.com/aws/smithy-go"
 	"github.com/aws/smithy-go/logging"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
+	"golang.org/x/sync/semaphore"
 )
 
 // Options of Base.
@@ -110,15 +111,15 @@ type verified struct {
 	inner   *source
 	base    aws.Config
 
-	turn       turn             // held by the call that asks AWS; guards what follows
-	known      map[string]error // by access key: nil, or *WrongAccountError
-	generation uint64           // of the source that known is about
+	turn       *semaphore.Weighted // held by the call that asks AWS; guards what follows
+	known      map[string]error    // by access key: nil, or *WrongAccountError
+	generation uint64              // of the source that known is about
 }
 
 const maxKnown = 64 // access keys remembered; renewed roles bring a new one each hour
 
 func newVerified(account string, inner *source, base aws.Config) *verified {
-	return &verified{account: account, inner: inner, base: base, turn: make(turn, 1), known: map[string]error{}}
+	return &verified{account: account, inner: inner, base: base, turn: semaphore.NewWeighted(1), known: map[string]error{}}
 }
 
 // Retrieve implements aws.CredentialsProvider. It waits no longer than its ctx for the question
@@ -128,10 +129,10 @@ func (v *verified) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	if err != nil {
 		return c, err
 	}
-	if !v.turn.take(ctx) {
-		return aws.Credentials{}, fmt.Errorf("ask AWS whose credentials these are: %w", ctx.Err())
+	if err := v.turn.Acquire(ctx, 1); err != nil {
+		return aws.Credentials{}, fmt.Errorf("ask AWS whose credentials these are: %w", err)
 	}
-	defer v.turn.leave()
+	defer v.turn.Release(1)
 	if g := v.inner.generation(); g != v.generation {
 		v.generation = g
 		clear(v.known)
