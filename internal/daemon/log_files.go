@@ -39,7 +39,7 @@ func newLogFiles(d *Daemon) watcher.Files {
 	}
 	l := &logFiles{d: d, limits: logfile.Limits{Inflated: int64(d.Config.LogFiles.MaxBytes)}, buckets: map[string]*logBucket{}, accounts: concernedAccounts{d: d}, unlisted: map[string]bool{}}
 	for _, c := range d.Config.LogFiles.Buckets {
-		l.buckets[c.Name] = newLogBucket(d, logbucket.Of(d.base, c))
+		l.buckets[c.Name] = newLogBucket(d, logbucket.New(d.base, c))
 	}
 	return l
 }
