@@ -179,7 +179,7 @@ func (o *Places) drop(s inventory.Scope) {
 	}
 }
 
-// change makes Run look at a place. The caller holds mu.
+// change has Run update the alerts of a place. The caller holds mu.
 func (o *Places) change(p Place) {
 	o.changed[p] = true
 	retry.Wake(o.wake)
