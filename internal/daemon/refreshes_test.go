@@ -276,3 +276,14 @@ func TestTheStartOfManyScopesIsOneLine(t *testing.T) {
 		t.Errorf("%d lines for the start:\n%s", n, h.log)
 	}
 }
+
+// TestAScopeThatHasLeftStaysForgotten: who read the scopes before it left asks about it later, as /metrics may.
+func TestAScopeThatHasLeftStaysForgotten(t *testing.T) {
+	t.Parallel()
+	r := &refreshes{d: &Daemon{}, scopes: map[inventory.Scope]*scopeRefreshes{}}
+	r.state(home)
+	r.forget(home)
+	if r.overview().isDisabled(home) || r.overview().isFailing(home) || len(r.scopes) != 0 {
+		t.Errorf("%v", r.scopes)
+	}
+}

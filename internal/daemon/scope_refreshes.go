@@ -195,13 +195,15 @@ func (o overview) has(s inventory.Scope) bool {
 func (o overview) isFailing(s inventory.Scope) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.state(s).failing()
+	st := o.scopes[s]
+	return st != nil && st.failing()
 }
 
 func (o overview) isDisabled(s inventory.Scope) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.state(s).disabled
+	st := o.scopes[s]
+	return st != nil && st.disabled
 }
 
 // alerted counts the scopes that are refreshed often because of an event.
