@@ -141,7 +141,7 @@ var connectPauses = retry.Backoff{First: time.Second, Most: 30 * time.Second}
 
 // connectRetrying connects, however long it takes. It returns false if ctx ends first.
 func (d *Daemon) connectRetrying(ctx context.Context) bool {
-	o := d.newOutage(inventory.Scope{}, notify.Reaching, "AWS can be reached again")
+	o := d.newOutage(notify.Reaching, "AWS can be reached again")
 	for !d.connected.Load() {
 		if !retry.Sleep(ctx, connectPauses.Pause(o.Failures())) {
 			return false

@@ -54,7 +54,7 @@ func (d *Daemon) copyStateFile(ctx context.Context) error {
 	if d.backup == nil {
 		return nil
 	}
-	c := &copier{d: d, outage: d.newOutage(inventory.Scope{}, notify.Copying, "the state file can be copied to state.backup again")} // all changes since the file was opened are to be copied
+	c := &copier{d: d, outage: d.newOutage(notify.Copying, "the state file can be copied to state.backup again")} // all changes since the file was opened are to be copied
 	c.version, _ = d.store.Version(ctx)
 	for retry.Sleep(ctx, saveEvery) {
 		c.noteChanges(ctx)

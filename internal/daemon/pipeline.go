@@ -36,9 +36,9 @@ func (o outbox) Add(ctx context.Context, a alert.Alert, s inventory.Scope, p not
 
 func (o outbox) Bypass(ctx context.Context, a alert.Alert) { o.d.bypassOutbox(ctx, a) }
 
-// newOutage is the outage of a part of a scope: see pipeline.New.
-func (d *Daemon) newOutage(s inventory.Scope, p notify.Part, recovery string) *pipeline.Outage {
-	return pipeline.New(outbox{d}, s, p, recovery)
+// newOutage is the outage of a part that is of no one scope: see pipeline.New.
+func (d *Daemon) newOutage(p notify.Part, recovery string) *pipeline.Outage {
+	return pipeline.New(outbox{d}, inventory.Scope{}, p, recovery)
 }
 
 // places answers what pipeline asks about accounts and their Regions. It implements pipeline.Fleet.

@@ -340,8 +340,8 @@ func TestAlertsOfEarlierVersionsEnd(t *testing.T) {
 		h.refreshed()
 		h.awaitProtected(payments)
 		scope := inventory.Scope{Account: payments, Region: region}
-		h.daemon.newOutage(scope, notify.Refreshing+" medium", "it works").Alert(t.Context(), "it fails")
-		h.daemon.newOutage(inventory.Scope{Account: payments}, notify.Refreshing, "it works").Alert(t.Context(), "it fails")
+		pipeline.New(outbox{h.daemon}, scope, notify.Refreshing+" medium", "it works").Alert(t.Context(), "it fails")
+		pipeline.New(outbox{h.daemon}, inventory.Scope{Account: payments}, notify.Refreshing, "it works").Alert(t.Context(), "it fails")
 		h.await("the alerts", func() bool { return len(h.levels(payments)) == 2 })
 		for range 2 { // one end of each
 			h.halt()

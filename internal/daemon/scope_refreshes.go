@@ -55,7 +55,7 @@ func (st *scopeRefreshes) isNew() bool { return time.Since(st.since) < newGrace 
 func (r *refreshes) state(s inventory.Scope) *scopeRefreshes {
 	st := r.scopes[s]
 	if st == nil {
-		st = &scopeRefreshes{outage: r.d.newOutage(s, notify.Refreshing, refreshedAgain), since: time.Now(), nth: r.came}
+		st = &scopeRefreshes{outage: pipeline.New(outbox{r.d}, s, notify.Refreshing, refreshedAgain), since: time.Now(), nth: r.came}
 		r.scopes[s] = st
 		r.came++
 	}

@@ -30,7 +30,7 @@ func (w stateFileWatch) run(ctx context.Context) error {
 	for retry.Sleep(ctx, time.Second) {
 		beat()
 		if err := w.store.Intact(); errors.Is(err, store.ErrTaken) {
-			w.newOutage(inventory.Scope{}, pipeline.StateFile, "").Alert(ctx, err.Error())
+			w.newOutage(pipeline.StateFile, "").Alert(ctx, err.Error())
 			return errors.Join(err, w.store.Rescue(context.WithoutCancel(ctx)))
 		}
 		w.storeHealth.retry(ctx, time.Now())
