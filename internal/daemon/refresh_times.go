@@ -7,6 +7,7 @@ import (
 	"github.com/robfig/cron/v3"
 
 	"flowkeeper/inventory"
+	"flowkeeper/remediate/incident"
 )
 
 // requests are the refreshes of one scope that records and failures ask for, in addition to those on the schedule. The
@@ -40,12 +41,7 @@ func (q *requests) addRecord(now time.Time, pause time.Duration) {
 }
 
 // next returns when the next refresh is due, or zero.
-func (q *requests) next() time.Time {
-	if q.due.IsZero() || !q.followUp.IsZero() && q.followUp.Before(q.due) {
-		return q.followUp
-	}
-	return q.due
-}
+func (q *requests) next() time.Time { return incident.Soonest(q.due, q.followUp) }
 
 // take reports whether a refresh is due, which begins now. Of records that came after the one whose second refresh
 // begins, the last one has a second refresh of its own.
