@@ -63,7 +63,7 @@ func (r *refreshes) asks(ctx context.Context, s inventory.Scope) (ended func(err
 	var t *time.Timer // guarded by mu, as hung
 	t = time.AfterFunc(slotPatience, func() {
 		r.mu.Lock()
-		if st.timer == t { // else the call has ended as the timer fired
+		if st.callTimer == t { // else the call has ended as the timer fired
 			st.hangs, hung = true, true
 		}
 		leave, hung := st.leave, hung
@@ -72,11 +72,11 @@ func (r *refreshes) asks(ctx context.Context, s inventory.Scope) (ended func(err
 			leave()
 		}
 	})
-	st.timer = t
+	st.callTimer = t
 	return func(err error) {
 		t.Stop()
 		r.mu.Lock()
-		st.timer = nil
+		st.callTimer = nil
 		if err == nil { // else fail says how it goes on
 			st.hangs = false
 		}

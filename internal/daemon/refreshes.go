@@ -61,11 +61,11 @@ func (r *refreshes) begin(s inventory.Scope) {
 	defer r.mu.Unlock()
 	st := r.state(s)
 	st.scheduled = time.Now()
-	st.alarm = time.AfterFunc(0, func() { r.ring(s) })
+	st.timer = time.AfterFunc(0, func() { r.beginDue(s) })
 }
 
-// ring begins what is due in a scope. Its alarm calls it.
-func (r *refreshes) ring(s inventory.Scope) {
+// beginDue begins what is due in a scope. Its timer calls it.
+func (r *refreshes) beginDue(s inventory.Scope) {
 	if begins, alerted := r.take(s, time.Now()); begins {
 		r.begins(s, alerted)
 	}
@@ -77,7 +77,7 @@ func (r *refreshes) take(s inventory.Scope, now time.Time) (begins, alerted bool
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	st := r.scopes[s]
-	if st == nil || st.alarm == nil || st.busy { // without an alarm: this one is of before the scope left and came back
+	if st == nil || st.timer == nil || st.busy { // without a timer: this call is of before the scope left and came back
 		return false, false
 	}
 	regular := st.requests.take(now, r.followUpPause()) || !st.scheduled.After(now)
@@ -92,7 +92,7 @@ func (r *refreshes) take(s inventory.Scope, now time.Time) (begins, alerted bool
 	return true, !regular
 }
 
-// over notes that what ring began in a scope is over.
+// over notes that what beginDue began in a scope is over.
 func (r *refreshes) over(s inventory.Scope) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -110,12 +110,12 @@ func (r *refreshes) schedule(st *scopeRefreshes, now time.Time) {
 	}
 }
 
-// plan sets a scope's alarm to when something is due there, unless a refresh is under way. The
+// plan sets a scope's timer to when something is due there, unless a refresh is under way. The
 // caller holds mu.
 func (r *refreshes) plan(s inventory.Scope, st *scopeRefreshes) {
-	if st.alarm != nil && !st.busy {
+	if st.timer != nil && !st.busy {
 		now := time.Now()
-		st.alarm.Reset(incident.Soonest(st.scheduled, st.requests.next(), r.alerts.next(s, now)).Sub(now))
+		st.timer.Reset(incident.Soonest(st.scheduled, st.requests.next(), r.alerts.next(s, now)).Sub(now))
 	}
 }
 

@@ -25,9 +25,9 @@ type scopeRefreshes struct {
 	disabled    bool             // not refreshed: the Region is not enabled any more
 	hangs       bool             // AWS has not answered the refresh under way for slotPatience
 	leave       func()           // of the last refresh that has begun: gives its slot back
-	timer       *time.Timer      // of what it asks AWS; sets hangs. nil: it asks nothing
+	callTimer   *time.Timer      // of what it asks AWS; sets hangs. nil: it asks nothing
 
-	alarm     *time.Timer // calls ring when something is due; nil: refreshes have not begun
+	timer     *time.Timer // calls beginDue when something is due; nil: refreshes have not begun
 	busy      bool        // a refresh is under way, or waits for a slot
 	scheduled time.Time   // the next one on the schedule
 	requests  requests
@@ -69,8 +69,8 @@ func (r *refreshes) forget(s inventory.Scope) {
 	last := false
 	if st := r.scopes[s]; st != nil {
 		_, last = r.first.over(st, inventory.Counts{}, true)
-		if st.alarm != nil {
-			st.alarm.Stop()
+		if st.timer != nil {
+			st.timer.Stop()
 		}
 	}
 	delete(r.scopes, s)
