@@ -27,7 +27,7 @@ func (h health) reportStatus(ctx context.Context) error {
 	for {
 		ready := h.ready() == nil
 		if c, err := h.store.Counts(ctx); err == nil {
-			c.RefreshedAt = h.current(c.RefreshedAt)
+			c.RefreshedAt = h.Current(c.RefreshedAt)
 			h.report(systemd.Status(statusLine(c, h.share(c), h.problem(), time.Now())))
 		}
 		for end := time.Now().Add(statusPause); time.Now().Before(end) && ready == (h.ready() == nil); {
