@@ -18,6 +18,7 @@ import (
 	"flowkeeper/configs"
 	"flowkeeper/internal/backup"
 	"flowkeeper/internal/metrics"
+	"flowkeeper/internal/outage"
 	"flowkeeper/internal/pipeline"
 	"flowkeeper/internal/queueclient"
 	"flowkeeper/internal/scopes"
@@ -44,6 +45,7 @@ type Daemon struct {
 	senders     []*sink.Sender
 	sinks       map[string]sink.Sink
 	progress    systemd.Progress
+	notifying   outage.Outage // of systemd
 	sqs         *sqs.Client
 	queue       *queueState
 	storeHealth *storeHealth
@@ -176,9 +178,9 @@ func (d *Daemon) wakeSenders() {
 	}
 }
 
-// report logs that systemd could not be notified.
+// report logs that systemd could not be notified: once, until it can be again.
 func (d *Daemon) report(err error) {
-	if err != nil {
+	if d.notifying.Note(err) == outage.Began {
 		d.Log.Warn("systemd does not listen", "error", err)
 	}
 }
