@@ -114,7 +114,7 @@ type Watcher struct {
 	done    chan *string        // receipt handles to acknowledge
 	outage  outage.Outage       // of the queue, as the first receiver sees it
 
-	mu       sync.Mutex
+	mu       sync.Mutex // guards what follows
 	reported map[Kind]bool
 	failed   map[string]types.Message // by ID: messages on which the handler failed, which are hidden in the queue
 	extra    int                      // receivers in addition to the first

@@ -71,7 +71,7 @@ type untaken struct {
 	sinks []string // every sink but the log
 	store *store.Store
 
-	mu     sync.Mutex
+	mu     sync.Mutex // guards what follows
 	asked  time.Time
 	answer error
 }

@@ -29,7 +29,7 @@ type logFiles struct {
 	buckets  map[string]*logBucket // by name
 	accounts concernedAccounts
 
-	mu       sync.Mutex
+	mu       sync.Mutex      // guards what follows
 	unlisted map[string]bool // buckets that the log has named
 }
 

@@ -16,7 +16,7 @@ const freshTimeout = 40 * time.Second
 type rounds struct {
 	asked chan struct{}
 
-	mu    sync.Mutex
+	mu    sync.Mutex    // guards what follows
 	began time.Time     // of the last round that is over
 	over  chan struct{} // closed when the next round is over
 }

@@ -25,8 +25,8 @@ type Fleet struct {
 	base    aws.Config // with credentials that are not verified
 	regions []string   // of accounts that name none
 
-	mu       sync.RWMutex
-	members  []*member // never changed in place; in the order in which they came
+	mu       sync.RWMutex // guards what follows
+	members  []*member    // never changed in place; in the order in which they came
 	accounts map[string]*member
 	scopes   []inventory.Scope // never changed in place
 	clients  map[inventory.Scope]*ec2.Client
