@@ -1,6 +1,9 @@
 package alert
 
-import "strings"
+import (
+	"cmp"
+	"strings"
+)
 
 // Names are the names that people have given to what alerts are about. They are foreign
 // text: who may rename an account or tag a resource chooses them. A key that is missing has
@@ -27,7 +30,7 @@ func WithAccount(account, name string) string {
 	if account == "" || name == "" {
 		return account
 	}
-	return withoutBrackets(name, MaxName) + " (" + account + ")"
+	return withoutBrackets(name) + " (" + account + ")"
 }
 
 // WithResource is a resource as people read it: vpc-0123456789abcdef0 (payments). Without a
@@ -36,11 +39,11 @@ func WithResource(id, name string) string {
 	if id == "" || name == "" {
 		return id
 	}
-	return id + " (" + withoutBrackets(name, MaxName) + ")"
+	return id + " (" + withoutBrackets(name) + ")"
 }
 
-func withoutBrackets(name string, limit int) string {
-	return Clean(strings.NewReplacer("(", "[", ")", "]").Replace(name), limit)
+func withoutBrackets(name string) string {
+	return Clean(strings.NewReplacer("(", "[", ")", "]").Replace(name), MaxName)
 }
 
 // Mentions are the accounts and the resources that the alert names, each once or more often.
@@ -60,14 +63,7 @@ func (a Alert) Mentions() (accounts []string, resources []Resource) {
 
 // resource is what the flow log is of; a is its alert.
 func (f FlowLog) resource(a Alert) Resource {
-	r := Resource{Account: f.Account, Region: f.Region, ID: f.ResourceID}
-	if r.Account == "" {
-		r.Account = a.Account
-	}
-	if r.Region == "" {
-		r.Region = a.Region
-	}
-	return r
+	return Resource{Account: cmp.Or(f.Account, a.Account), Region: cmp.Or(f.Region, a.Region), ID: f.ResourceID}
 }
 
 // WriteNamed sets the names of what the alert is about, and writes the alert with them. What

@@ -71,9 +71,10 @@ type Remediator struct {
 	AlertsAdded func()
 	// Rehearsals gets the findings about rehearsals. nil: there are no rehearsals.
 	Rehearsals Rehearsals
-	// RefreshSoon asks for a refresh of one scope; with all, of every scope of its account, or of
-	// every scope if the account is empty.
-	RefreshSoon func(scope inventory.Scope, all bool)
+	// RefreshSoon asks for a refresh of one scope.
+	RefreshSoon func(inventory.Scope)
+	// RefreshAccountSoon asks for a refresh of each scope of an account; empty: of all accounts.
+	RefreshAccountSoon func(account string)
 	// RefreshAsks is called before each call to AWS of a refresh, and what it returns with the call's error
 	// once that has ended. ctx is the refresh's: what waits ends with that, and not with the call's time limit,
 	// which is over soon after a late answer. nil: it is not called.

@@ -98,8 +98,9 @@ func (s *scene) start() {
 	s.must(err)
 	s.store = st
 	s.r = &remediate.Remediator{Store: st.Remediation(), News: st.News(), Fleet: fleet{scope: s.api}, Policy: s.policy, Now: s.clock, Log: slog.New(slog.DiscardHandler), AlertsAdded: func() {},
-		Snapshot: st, RefreshSoon: func(sc inventory.Scope, _ bool) { s.soon = append(s.soon, sc) },
-		BypassOutbox: s.sendDirect, Tampering: s.tamperHandler(st.Tampering())}
+		Snapshot: st, RefreshSoon: func(sc inventory.Scope) { s.soon = append(s.soon, sc) },
+		RefreshAccountSoon: func(account string) { s.soon = append(s.soon, inventory.Scope{Account: account}) },
+		BypassOutbox:       s.sendDirect, Tampering: s.tamperHandler(st.Tampering())}
 	s.rehearser = &rehearse.Rehearser{Store: st.Rehearsals(), EC2: func(sc inventory.Scope) (rehearse.EC2, bool) { return s.r.Fleet.EC2(sc) },
 		Restores: s.r, Now: s.clock, Log: s.r.Log, AlertsAdded: func() {},
 		Caller: func(context.Context, inventory.Scope) (string, error) { return s.own, nil }}

@@ -32,7 +32,7 @@ type Journal struct {
 
 // output is where lines go that the journal does not take.
 type output struct {
-	mu sync.Mutex
+	mu sync.Mutex // guards what follows
 	w  io.Writer
 }
 

@@ -10,7 +10,7 @@ import (
 // watchdog of a process that runs but does no work; so each loop calls beat where it has
 // really done a round. The zero Progress is ready to use.
 type Progress struct {
-	mu    sync.Mutex
+	mu    sync.Mutex // guards what follows
 	loops map[string]loop
 }
 

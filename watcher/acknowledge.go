@@ -8,6 +8,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+	"golang.org/x/sync/errgroup"
 
 	"flowkeeper/internal/retry"
 )
@@ -21,18 +22,16 @@ const (
 // acknowledge deletes handled messages, up to ten in a call. One that can't be deleted is
 // received again, and changes nothing then (I4).
 func (w *Watcher) acknowledge(ctx context.Context) {
-	slots := make(chan struct{}, deletesAtOnce)
+	var calls errgroup.Group
+	calls.SetLimit(deletesAtOnce)
 	for first := range w.done {
 		batch := w.fill(first)
-		slots <- struct{}{}
-		go func() {
-			defer func() { <-slots }()
+		calls.Go(func() error {
 			w.delete(ctx, batch)
-		}()
+			return nil
+		})
 	}
-	for range deletesAtOnce {
-		slots <- struct{}{} // wait for the calls under way
-	}
+	_ = calls.Wait() // they return no error
 }
 
 // fill collects a batch: ten, or what comes within batchWait.

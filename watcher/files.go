@@ -56,10 +56,10 @@ func (w *Watcher) readFiles(ctx context.Context, m types.Message, objects []Obje
 		return Unparsable
 	}
 	defer w.keepHidden(ctx, m)()
-	if !w.reading.enter(ctx) {
+	if !w.mayRead(ctx) {
 		return Postponed
 	}
-	defer w.reading.leave()
+	defer w.reading.Release(1)
 	outcome = Ignored
 	for n, o := range objects {
 		w.Beat() // the receivers may wait for this handler
@@ -84,25 +84,15 @@ func distinct(objects []Object) []Object {
 	return out
 }
 
-// room holds one for each message whose files are read.
-type room chan struct{}
-
-func (r room) leave() { <-r }
-
-// enter takes the room to read files for one message, and reports whether there was any. Files
+// mayRead takes the room to read files for one message, and reports whether there was any. Files
 // that come as they should make room within a moment, which the handler waits: each time that a
 // message is given back counts towards its end in the dead-letter queue. Nobody waits for longer,
 // because the receivers wait for handlers: slow files, or a flood of notices, would hold up the
 // messages that have their records with them.
-func (r room) enter(ctx context.Context) bool {
+func (w *Watcher) mayRead(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, roomPatience)
 	defer cancel()
-	select {
-	case r <- struct{}{}:
-		return true
-	case <-ctx.Done():
-		return false
-	}
+	return w.reading.Acquire(ctx, 1) == nil
 }
 
 // worse returns the outcome of a message of which two parts had these.

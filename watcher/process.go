@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
 	"flowkeeper/internal/cloudtrail"
+	"flowkeeper/internal/retry"
 )
 
 // processOrReturn processes one message, and reports whether to acknowledge it: if not, the queue shows
@@ -160,12 +161,7 @@ func (w *Watcher) forgetFailed(m types.Message) {
 
 // runShowAgain makes the remembered messages visible each time ShowAgain says so.
 func (w *Watcher) runShowAgain(ctx context.Context) {
-	for {
-		select {
-		case <-w.ShowAgain:
-		case <-ctx.Done():
-			return
-		}
+	for retry.Wait(ctx, retry.Forever, w.ShowAgain) {
 		w.mu.Lock()
 		failed := w.failed
 		w.failed = map[string]types.Message{}

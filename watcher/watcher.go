@@ -10,6 +10,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+	"golang.org/x/sync/semaphore"
 
 	"flowkeeper/internal/cloudtrail"
 	"flowkeeper/internal/outage"
@@ -109,11 +110,11 @@ type Watcher struct {
 	log     *slog.Logger
 
 	jobs    chan types.Message
-	reading room
-	done    chan *string  // receipt handles to acknowledge
-	outage  outage.Outage // of the queue, as the first receiver sees it
+	reading *semaphore.Weighted // held by each message whose files are read
+	done    chan *string        // receipt handles to acknowledge
+	outage  outage.Outage       // of the queue, as the first receiver sees it
 
-	mu       sync.Mutex
+	mu       sync.Mutex // guards what follows
 	reported map[Kind]bool
 	failed   map[string]types.Message // by ID: messages on which the handler failed, which are hidden in the queue
 	extra    int                      // receivers in addition to the first
@@ -122,7 +123,7 @@ type Watcher struct {
 // New returns a watcher of the queue.
 func New(c Config, q SQS, h Handler, log *slog.Logger) *Watcher {
 	return &Watcher{Config: c, sqs: q, handler: h, log: log,
-		jobs: make(chan types.Message, batchSize), reading: make(room, maxReading), done: make(chan *string, batchSize),
+		jobs: make(chan types.Message, batchSize), reading: semaphore.NewWeighted(maxReading), done: make(chan *string, batchSize),
 		reported: map[Kind]bool{}, failed: map[string]types.Message{}}
 }
 

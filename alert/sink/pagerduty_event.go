@@ -67,7 +67,7 @@ func pagerPayload(a alert.Alert, flowLogs int) *pagerduty.V2Payload {
 	return &pagerduty.V2Payload{
 		Summary:   a.Title,
 		Source:    cmp.Or(strings.Trim(a.Account+"/"+a.Region, "/"), "flowkeeper"),
-		Severity:  pagerSeverity(a.Level),
+		Severity:  cmp.Or(pagerSeverities[a.Level], "info"),
 		Timestamp: a.Time.String(),
 		Component: component(a.FlowLogs),
 		Group:     a.Region,
@@ -76,17 +76,8 @@ func pagerPayload(a alert.Alert, flowLogs int) *pagerduty.V2Payload {
 	}
 }
 
-func pagerSeverity(l alert.Level) string {
-	switch l {
-	case alert.Critical:
-		return "critical"
-	case alert.High:
-		return "error"
-	case alert.Medium:
-		return "warning"
-	}
-	return "info"
-}
+// pagerSeverities are the severities of the levels that are not "info".
+var pagerSeverities = map[alert.Level]string{alert.Critical: "critical", alert.High: "error", alert.Medium: "warning"}
 
 // component is the ID of the flow log if an alert has one, or of the resource if several
 // have the same.

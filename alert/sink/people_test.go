@@ -234,7 +234,7 @@ func TestPagerOpensAndResolves(t *testing.T) {
 func TestPagerSeverities(t *testing.T) {
 	t.Parallel()
 	for level, want := range map[alert.Level]string{alert.Critical: "critical", alert.High: "error", alert.Medium: "warning", alert.Low: "info", alert.Informational: "info"} {
-		if got := pagerSeverity(level); got != want {
+		if got := pagerPayload(alert.Alert{Level: level}, 0).Severity; got != want {
 			t.Errorf("%s: %s", level, got)
 		}
 	}

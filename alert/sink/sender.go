@@ -58,12 +58,7 @@ func NewSender(name string, s Sink, o Outbox, log *slog.Logger) *Sender {
 
 // Wake makes the sender read the outbox again, which may have new alerts. It never blocks;
 // several calls count as one. Without it the sender sleeps until a known delivery is due.
-func (s *Sender) Wake() {
-	select {
-	case s.wake <- struct{}{}:
-	default:
-	}
-}
+func (s *Sender) Wake() { retry.Wake(s.wake) }
 
 // Hurry is Wake after a person has fixed the sink: the sink is tried at once, even during
 // its pause.

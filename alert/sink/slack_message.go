@@ -1,6 +1,7 @@
 package sink
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -37,7 +38,7 @@ func slackPayload(a alert.Alert) slackMessage {
 		Text:   fallback,
 		Blocks: &slack.Blocks{BlockSet: []slack.Block{slack.NewHeaderBlock(slackPlain(alert.Clean(a.Title, slackHeader)))}},
 		Attachments: []slack.Attachment{{
-			Color: slackColor(a.Level), Fallback: fallback,
+			Color: cmp.Or(slackColors[a.Level], "#80868b"), Fallback: fallback,
 			Blocks: slack.Blocks{BlockSet: slackBlocks(a)},
 		}},
 		UnfurlLinks: &quiet, UnfurlMedia: &quiet, // Slack must not fetch URLs in foreign text
@@ -127,17 +128,7 @@ func slackInert(s string) string {
 	return strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", "://", "[:]//").Replace(s)
 }
 
-// slackColor is the color of the bar at the side of the message.
-func slackColor(l alert.Level) string {
-	switch l {
-	case alert.Critical:
-		return "#8b0000"
-	case alert.High:
-		return "#d93025"
-	case alert.Medium:
-		return "#f29900"
-	case alert.Low:
-		return "#1a73e8"
-	}
-	return "#80868b"
+// slackColors are the colors of the bar at the side of the message, of levels that are not gray.
+var slackColors = map[alert.Level]string{
+	alert.Critical: "#8b0000", alert.High: "#d93025", alert.Medium: "#f29900", alert.Low: "#1a73e8",
 }

@@ -94,10 +94,11 @@ func newRemediator(ctx context.Context, s state, fleet remediate.Fleet) (*remedi
 	}
 	return &remediate.Remediator{
 		Store: s.Remediation(), News: s.News(), Snapshot: s, Fleet: fleet, Policy: daemon.Policy(s.conf, key), Now: s.now,
-		Log:          s.warnings(),
-		AlertsAdded:  func() {}, // the daemon notices changes of the state file
-		RefreshSoon:  func(inventory.Scope, bool) {},
-		BypassOutbox: func(context.Context, alert.Alert) {},
+		Log:                s.warnings(),
+		AlertsAdded:        func() {}, // the daemon notices changes of the state file
+		RefreshSoon:        func(inventory.Scope) {},
+		RefreshAccountSoon: func(string) {},
+		BypassOutbox:       func(context.Context, alert.Alert) {},
 	}, nil
 }
 

@@ -6,7 +6,7 @@
 //  2. The object's metadata names the state file that it is a copy of.
 //  3. Load reads the latest copy, with a bound on its size.
 //
-// The package owns no goroutine; internal/daemon/backup.go decides when.
+// The package owns no goroutine; internal/daemon/copies.go decides when.
 //
 // It never overwrites the copy of another state file. It does not check the content of a copy:
 // internal/store/adopt.go does, because an attacker with write access to the bucket can forge

@@ -12,8 +12,8 @@ import (
 // are received again until the store works; the alerts are not sent again. The zero value
 // is ready to use and safe for concurrent use.
 type bypassed struct {
-	mu   sync.Mutex
-	sent map[string]bool // by ID; guarded by mu
+	mu   sync.Mutex      // guards what follows
+	sent map[string]bool // by ID
 }
 
 // maxBypassed is how many alerts are remembered. After that many, some may be sent twice.

@@ -62,7 +62,7 @@ func (d *Daemon) build(fleet *scopes.Fleet, members *membership, policy incident
 	d.depends.follow(d.Config, fleet.Scopes())
 	d.remediator = &remediate.Remediator{
 		Store: d.store.Remediation(), News: d.store.News(), Snapshot: observedSnapshot{d.store, d}, Fleet: fleet, Policy: policy,
-		RefreshSoon: d.refreshes.soon, RefreshAsks: d.refreshes.asks,
+		RefreshSoon: d.refreshes.soon, RefreshAccountSoon: d.refreshes.accountSoon, RefreshAsks: d.refreshes.asks,
 		Meter: d.meters, Now: time.Now, Log: d.Log, AlertsAdded: d.wakeSenders, BypassOutbox: d.bypassOutbox,
 		Tampering: &tamper.Handler{
 			Store: d.store.Tampering(), Policy: policy, Dependencies: d.depends.all, Tampered: d.refreshes.alert,
@@ -96,7 +96,7 @@ func (d *Daemon) sameAccount(ctx context.Context, fleet *scopes.Fleet, known []i
 	if len(d.Config.Accounts) > 0 || d.Config.Organization.RoleName != "" {
 		return nil
 	}
-	accounts, err := d.store.Guarded(ctx)
+	accounts, err := d.store.AccountsWithProtected(ctx)
 	if err != nil {
 		return err
 	}
@@ -141,7 +141,7 @@ var connectPauses = retry.Backoff{First: time.Second, Most: 30 * time.Second}
 
 // connectRetrying connects, however long it takes. It returns false if ctx ends first.
 func (d *Daemon) connectRetrying(ctx context.Context) bool {
-	o := d.newOutage(inventory.Scope{}, notify.Reaching, "AWS can be reached again")
+	o := d.newOutage(notify.Reaching, "AWS can be reached again")
 	for !d.connected.Load() {
 		if !retry.Sleep(ctx, connectPauses.Pause(o.Failures())) {
 			return false

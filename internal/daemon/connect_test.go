@@ -96,7 +96,7 @@ func TestI9AllIsLostAndAnotherAccountIsNot(t *testing.T) {
 			return tx.PutFlowLog(inventory.Row{FlowLog: inventory.FlowLog{ID: "fl-0000000000000beef", Scope: inventory.Scope{Account: "222233334444", Region: region},
 				Settings: inventory.Settings{ResourceID: "vpc-9", LogDestinationType: "s3", LogDestination: bucket}}, State: inventory.Live, Protected: true})
 		})
-		if accounts, gerr := s.Guarded(ctx); !slices.Equal(accounts, []string{"222233334444"}) {
+		if accounts, gerr := s.AccountsWithProtected(ctx); !slices.Equal(accounts, []string{"222233334444"}) {
 			t.Errorf("the file has protected flow logs of %v, %v", accounts, gerr)
 		}
 		return err

@@ -18,11 +18,11 @@ import (
 	"flowkeeper/configs"
 	"flowkeeper/internal/backup"
 	"flowkeeper/internal/metrics"
+	"flowkeeper/internal/outage"
 	"flowkeeper/internal/pipeline"
 	"flowkeeper/internal/queueclient"
 	"flowkeeper/internal/scopes"
 	"flowkeeper/internal/store"
-	"flowkeeper/inventory"
 	"flowkeeper/remediate"
 	"flowkeeper/remediate/notify"
 	"flowkeeper/remediate/rehearse"
@@ -45,6 +45,7 @@ type Daemon struct {
 	senders     []*sink.Sender
 	sinks       map[string]sink.Sink
 	progress    systemd.Progress
+	notifying   outage.Outage // of systemd
 	sqs         *sqs.Client
 	queue       *queueState
 	storeHealth *storeHealth
@@ -127,10 +128,10 @@ func (d *Daemon) open(ctx context.Context) (err error) {
 		return err
 	}
 	d.untaken = &untaken{store: d.store}
-	d.queue = &queueState{QueueRef: queue, store: d.store, outage: d.newOutage(inventory.Scope{}, notify.Receiving, "the queue answers again")}
+	d.queue = &queueState{QueueRef: queue, store: d.store, outage: d.newOutage(notify.Receiving, "the queue answers again")}
 	d.storeHealth = &storeHealth{log: d.Log, commit: d.tryCommit, showAgain: make(chan struct{}, 1)}
 	if unread != nil {
-		d.newOutage(inventory.Scope{}, pipeline.StateFile, "").Alert(ctx, "there is no state file here, and its copy can't be read: beginning with an empty memory, and leaving the copy alone: "+unread.Error())
+		d.newOutage(pipeline.StateFile, "").Alert(ctx, "there is no state file here, and its copy can't be read: beginning with an empty memory, and leaving the copy alone: "+unread.Error())
 	}
 	for name, s := range d.sinks {
 		d.meters.AddSink(name)
@@ -177,9 +178,9 @@ func (d *Daemon) wakeSenders() {
 	}
 }
 
-// report logs that systemd could not be notified.
+// report logs that systemd could not be notified: once, until it can be again.
 func (d *Daemon) report(err error) {
-	if err != nil {
+	if d.notifying.Note(err) == outage.Began {
 		d.Log.Warn("systemd does not listen", "error", err)
 	}
 }

@@ -34,17 +34,15 @@ const factTogether = "departed together"
 func (v departures) alertAll(ctx context.Context, members []organization.Member) {
 	groups := map[int64][]organization.Member{} // by when they departed
 	for _, m := range members {
-		switch {
-		case isConfigured(v.d.Config, m.ID):
+		if isConfigured(v.d.Config, m.ID) || !m.Departed() {
 			v.of(m.ID).End(ctx)
-		case m.Departed():
-			at := m.LeftAt.UnixMilli()
-			groups[at] = append(groups[at], m)
-		default:
-			v.of(m.ID).End(ctx)
+			continue
 		}
+		at := m.LeftAt.UnixMilli()
+		groups[at] = append(groups[at], m)
 	}
-	together := v.together(ctx)
+	known := v.together(ctx)
+	together := slices.Clone(known)
 	for at, group := range groups {
 		if len(group) > mostSingle || slices.Contains(together, at) {
 			if !slices.Contains(together, at) {
@@ -66,7 +64,9 @@ func (v departures) alertAll(ctx context.Context, members []organization.Member)
 			delete(v.outages, "at "+strconv.FormatInt(at, 10))
 		}
 	}
-	v.remember(ctx, still)
+	if !slices.Equal(still, known) {
+		v.remember(ctx, still)
+	}
 }
 
 // of is the outage that an account is not protected.
@@ -144,11 +144,8 @@ func (v departures) together(ctx context.Context) (at []int64) {
 	return at
 }
 
-// remember stores which departures had one alert together, if that has changed.
+// remember stores which departures had one alert together.
 func (v departures) remember(ctx context.Context, at []int64) {
-	if slices.Equal(at, v.together(ctx)) {
-		return
-	}
 	text, err := json.Marshal(at)
 	if err == nil {
 		err = v.d.store.SetFact(ctx, factTogether, string(text))

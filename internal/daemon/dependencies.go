@@ -8,7 +8,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
-	"sync/atomic"
+	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
@@ -26,30 +26,30 @@ import (
 	"flowkeeper/remediate/tamper"
 )
 
-// dependencies knows what this daemon depends on, in addition to what the snapshot has. all
-// is safe for concurrent use.
+// dependencies knows what this daemon depends on, in addition to what the snapshot has. It is safe for
+// concurrent use.
 type dependencies struct {
-	byFleet atomic.Pointer[[]tamper.Dependency] // what the configuration names, and what the accounts need
-	store   *store.Store
-	log     *slog.Logger
-	queue   string // its URL
-	client  *sqs.Client
-	byQueue atomic.Pointer[[]tamper.Dependency] // what the queue's attributes name
+	store  *store.Store
+	log    *slog.Logger
+	queue  string // its URL
+	client *sqs.Client
+
+	mu      sync.Mutex          // guards what follows
+	byFleet []tamper.Dependency // what the configuration names, and what the accounts need
+	byQueue []tamper.Dependency // what the queue's attributes name
 }
 
-func (d *dependencies) all() (out []tamper.Dependency) {
-	for _, some := range []*[]tamper.Dependency{d.byFleet.Load(), d.byQueue.Load()} {
-		if some != nil {
-			out = append(slices.Clip(out), *some...)
-		}
-	}
-	return out
+func (d *dependencies) all() []tamper.Dependency {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.Concat(d.byFleet, d.byQueue)
 }
 
 // follow takes the dependencies of these scopes from now on.
 func (d *dependencies) follow(c configs.Config, all []inventory.Scope) {
-	found := Dependencies(c, all)
-	d.byFleet.Store(&found)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.byFleet = Dependencies(c, all)
 }
 
 // Dependencies returns those that the configuration names, and every trail of the accounts:
@@ -117,8 +117,9 @@ func (d *dependencies) loadQueueAttributes(ctx context.Context) {
 }
 
 func (d *dependencies) setQueueAttributes(attributes map[string]string) {
-	found := queueDependencies(attributes)
-	d.byQueue.Store(&found)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.byQueue = queueDependencies(attributes)
 }
 
 // ask reads and remembers the attributes of the queue: its policy names the rules that may

@@ -3,6 +3,7 @@ package daemon
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"flowkeeper/alert"
@@ -74,7 +75,9 @@ func TestTamperFromTheQueue(t *testing.T) {
 	h.ruled()
 	h.plant(region, "vpc-1")
 	h.refreshed()
-	h.await("the queue's policy", func() bool { return h.daemon.depends.byQueue.Load() != nil })
+	h.await("the queue's policy", func() bool {
+		return slices.ContainsFunc(h.daemon.depends.all(), func(d tamper.Dependency) bool { return strings.HasPrefix(d.ARN, "arn:aws:events:") })
+	})
 	h.sendRecord(account, "s3", "PutBucketPolicy", `{"bucketName":"somebody-elses"}`)
 	h.sendRecord(account, "events", "DisableRule", `{"name":"flowkeeper"}`)
 	h.sendRecord(account, "s3", "DeleteBucket", `{"bucketName":"flow-logs"}`)
@@ -107,12 +110,13 @@ func TestWhatIsNotUnderstoodOfTheQueueEndsNothing(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	h.refreshed()
-	h.await("the queue's attributes", func() bool { return h.daemon.depends.byQueue.Load() != nil })
+	stored := func() bool {
+		text, err := h.daemon.store.Fact(t.Context(), factQueue)
+		return err == nil && len(text) > 1
+	}
+	h.await("the queue's attributes", stored)
 	h.sql(`UPDATE facts SET value = '{' WHERE name = 'queue attributes'`)
 	h.halt()
 	h.again()
-	h.await("the queue's attributes again", func() bool {
-		text, err := h.daemon.store.Fact(t.Context(), factQueue)
-		return err == nil && len(text) > 1
-	})
+	h.await("the queue's attributes again", stored)
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"flowkeeper/internal/retry"
 	"flowkeeper/internal/scopes"
 	"flowkeeper/systemd"
 )
@@ -39,22 +40,12 @@ func (e *environment) watch(d *Daemon) {
 		return
 	}
 	e.stale = make(chan struct{}, 1)
-	scopes.OnRefusedEnvironment(d.AWS, func() {
-		select {
-		case e.stale <- struct{}{}:
-		default: // one is waiting
-		}
-	})
+	scopes.OnRefusedEnvironment(d.AWS, func() { retry.Wake(e.stale) })
 }
 
 // await returns errStaleEnvironment once the daemon should end, and nil when ctx ends.
 func (e *environment) await(ctx context.Context) error {
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-e.stale:
-		}
+	for retry.Wait(ctx, retry.Forever, e.stale) {
 		end, err := e.end(ctx, time.Now())
 		if end {
 			return errStaleEnvironment
@@ -63,6 +54,7 @@ func (e *environment) await(ctx context.Context) error {
 			e.d.Log.Warn("AWS refuses the credentials that came from the environment, and the state file can't be used to remember an end for that: going on", "error", err)
 		}
 	}
+	return nil
 }
 
 // end reports whether to end now, and remembers the time. It returns false if the time can't

@@ -42,16 +42,20 @@ func (h health) serve(ctx context.Context) error {
 	})
 	mux.Handle("GET /metrics", h.scrape().Handler())
 	srv := newServer(mux)
-	stopped := make(chan error, 1)
+	stopped := make(chan struct{})
 	context.AfterFunc(ctx, func() {
+		defer close(stopped)
 		end, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 		defer cancel()
-		stopped <- srv.Shutdown(end)
+		if srv.Shutdown(end) != nil { // a client keeps a connection open
+			srv.Close()
+		}
 	})
 	if err := srv.Serve(h.listener); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("http.listen: %w", err)
 	}
-	return <-stopped
+	<-stopped
+	return nil
 }
 
 // newServer bounds what one connection, and all of them, can take.
@@ -90,12 +94,12 @@ func answer(w http.ResponseWriter, good string, err error) {
 
 // scrape returns what answers Prometheus.
 func (h health) scrape() *metrics.Scrape {
-	return &metrics.Scrape{Meters: h.meters, Store: h.store, Version: h.Version, Log: h.Log, Current: h.current, Accounts: h.accounts, AlertRefreshed: h.alertRefreshed}
+	return &metrics.Scrape{Meters: h.meters, Store: h.store, Version: h.Version, Log: h.Log, Daemon: h}
 }
 
-// accounts counts the accounts by what the daemon does there. Before AWS has been reached, all that are known
+// Accounts implements metrics.Daemon: it counts the accounts by what the daemon does there. Before AWS has been reached, all that are known
 // are unreachable.
-func (h health) accounts(ctx context.Context) (n metrics.Accounts, err error) {
+func (h health) Accounts(ctx context.Context) (n metrics.Accounts, err error) {
 	var members []organization.Member
 	if n.Organization = h.Config.Organization.RoleName != ""; n.Organization {
 		if members, n.Listed, err = h.store.Accounts(ctx); err != nil {
@@ -121,18 +125,18 @@ func (h health) accounts(ctx context.Context) (n metrics.Accounts, err error) {
 	return n, nil
 }
 
-// alertRefreshed counts the scopes that are refreshed often because of an event.
-func (h health) alertRefreshed() int {
+// AlertRefreshed implements metrics.Daemon.
+func (h health) AlertRefreshed() int {
 	if !h.connected.Load() {
 		return 0
 	}
 	return h.refreshes.overview().alerted()
 }
 
-// current returns when each scope of the configuration was last refreshed, the zero time if
+// Current implements metrics.Daemon: it returns when each scope of the configuration was last refreshed, the zero time if
 // never. Scopes that are configured no more, and those whose Region is not enabled, are left
 // out: their age is no reason for an alarm. Before AWS has been reached it returns what it got.
-func (h health) current(remembered map[inventory.Scope]time.Time) map[inventory.Scope]time.Time {
+func (h health) Current(remembered map[inventory.Scope]time.Time) map[inventory.Scope]time.Time {
 	if !h.connected.Load() {
 		return remembered
 	}

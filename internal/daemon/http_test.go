@@ -1,13 +1,17 @@
 package daemon
 
 import (
+	"context"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
+
+	"flowkeeper/internal/metrics"
 )
 
 // TestI12ConnectionsAreBounded: a client can't fill the memory with requests that never end.
@@ -86,5 +90,34 @@ func TestListenAddressInUse(t *testing.T) {
 	h.daemon.Config.HTTP.Listen = taken.Addr().String()
 	if err := h.daemon.Run(t.Context()); err == nil || !strings.Contains(err.Error(), "http.listen") {
 		t.Errorf("%v", err)
+	}
+}
+
+// TestI10AnOpenConnectionFailsNoStop: a client that has connected and says nothing does not make the
+// end of the daemon a failure.
+func TestI10AnOpenConnectionFailsNoStop(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	ended := make(chan error, 1)
+	d := &Daemon{listener: l, meters: metrics.New(), Log: slog.New(slog.DiscardHandler)}
+	go func() { ended <- d.health().serve(ctx) }()
+	silent, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	answer, err := http.Get("http://" + l.Addr().String() + "/secrets") // the silent one was accepted before it
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer.Body.Close()
+	stop()
+	if err := <-ended; err != nil {
+		t.Errorf("the end of the listener: %v", err)
 	}
 }

@@ -7,10 +7,12 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/smithy-go"
 
 	"flowkeeper/alert"
 	"flowkeeper/alert/sink"
+	"flowkeeper/configs"
 	"flowkeeper/internal/logbucket"
 	"flowkeeper/internal/logfile"
 	"flowkeeper/internal/store"
@@ -69,7 +71,7 @@ func TestFoldersThatFail(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	d := h.connected(t.Context())
-	b := newLogBucket(d, logbucket.New(logbucket.Config{Name: trail}))
+	b := newLogBucket(d, logbucket.New(aws.Config{}, configs.LogBucket{Name: trail}))
 	refused := &smithy.GenericAPIError{Code: "AccessDenied"}
 	now := time.Now()
 	at := func(after time.Duration) time.Time { return now.Add(after) }
@@ -94,7 +96,7 @@ func TestUnreadableFilesAreLoggedOnce(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	d := h.connected(t.Context())
-	b := newLogBucket(d, logbucket.New(logbucket.Config{Name: trail}))
+	b := newLogBucket(d, logbucket.New(aws.Config{}, configs.LogBucket{Name: trail}))
 	missing, broken := &smithy.GenericAPIError{Code: "NoSuchKey"}, fmt.Errorf("%w: it is empty", logfile.ErrNotALogFile)
 	now := time.Now()
 	for range 100 {
@@ -118,7 +120,7 @@ func TestInventedFoldersOfABucket(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHouse(t)
 		d := h.connected(t.Context())
-		b := newLogBucket(d, logbucket.New(logbucket.Config{Name: trail}))
+		b := newLogBucket(d, logbucket.New(aws.Config{}, configs.LogBucket{Name: trail}))
 		refused := &smithy.GenericAPIError{Code: "AccessDenied"}
 		invented := 0
 		fail := func() {

@@ -318,8 +318,8 @@ func TestOneSilenceIsOneFailure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		client := &silent{}
 		d := &Daemon{meters: metrics.New(), Log: slog.New(slog.DiscardHandler), fleet: &scopes.Fleet{}}
-		b := newLogBucket(d, logbucket.New(logbucket.Config{Name: trail, Owner: trailOwner, AWS: aws.Config{Region: region, HTTPClient: client, RetryMaxAttempts: 1,
-			Credentials: credentials.NewStaticCredentialsProvider("a", "s", "")}}))
+		b := newLogBucket(d, logbucket.New(aws.Config{Region: region, HTTPClient: client, RetryMaxAttempts: 1,
+			Credentials: credentials.NewStaticCredentialsProvider("a", "s", "")}, configs.LogBucket{Name: trail, Owner: trailOwner}))
 		l := &logFiles{d: d, buckets: map[string]*logBucket{trail: b}}
 		l.accounts = concernedAccounts{d: d, known: map[string]bool{account: true}, due: time.Now().Add(time.Hour)}
 		for range 2 * failuresBefore {

@@ -17,7 +17,6 @@ import (
 	"flowkeeper/internal/retry"
 	"flowkeeper/internal/scopes"
 	"flowkeeper/internal/store"
-	"flowkeeper/inventory"
 )
 
 // membership keeps the fleet as the organisation is: accounts join it and leave it while the
@@ -46,7 +45,7 @@ func newMembership(d *Daemon) (*membership, error) {
 	}
 	return &membership{
 		d: d, schedule: schedule, api: organization.Client(d.base, o), rounds: newRounds(), said: map[string]bool{},
-		listing:    d.newOutage(inventory.Scope{}, pipeline.Listing, "the accounts of the organisation can be listed again"),
+		listing:    d.newOutage(pipeline.Listing, "the accounts of the organisation can be listed again"),
 		departures: departures{d: d, outages: map[string]pipeline.Graded{}},
 	}, nil
 }

@@ -96,7 +96,7 @@ func TestMetersCountAccounts(t *testing.T) {
 		begun := time.Now()
 		h.refreshed()
 		counts := func() metrics.Accounts {
-			n, err := h.daemon.health().accounts(t.Context())
+			n, err := h.daemon.health().Accounts(t.Context())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -152,7 +152,7 @@ func TestRefreshedAtOfWhatIsConfigured(t *testing.T) {
 	h.refreshed()
 	of := func(r string) inventory.Scope { return inventory.Scope{Account: account, Region: r} }
 	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
-	got := h.daemon.health().current(map[inventory.Scope]time.Time{of(region): at, of("eu-north-1"): at})
+	got := h.daemon.health().Current(map[inventory.Scope]time.Time{of(region): at, of("eu-north-1"): at})
 	if d := cmp.Diff(map[inventory.Scope]time.Time{of(region): at, of("us-east-1"): {}}, got); d != "" {
 		t.Error(d)
 	}

@@ -5,7 +5,7 @@ import (
 	"testing"
 
 	"flowkeeper/alert"
-	"flowkeeper/inventory"
+	"flowkeeper/internal/pipeline"
 	"flowkeeper/remediate/notify"
 )
 
@@ -35,7 +35,7 @@ func TestOutageAlertAndItsNoteInOneCommit(t *testing.T) {
 	h := newHouse(t)
 	h.refreshed()
 	h.sql(`CREATE TRIGGER dies BEFORE INSERT ON facts WHEN NEW.name LIKE 'trouble%' BEGIN SELECT RAISE(ABORT, 'dead'); END`)
-	o := h.daemon.newOutage(home, notify.Copying, "it works")
+	o := pipeline.New(outbox{h.daemon}, home, notify.Copying, "it works")
 	o.Alert(t.Context(), "it fails")
 	h.sql(`DROP TRIGGER dies`)
 	o.End(t.Context())
@@ -50,7 +50,7 @@ func TestEndOfAnOutageOnAFullDisk(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	h.refreshed()
-	o := h.daemon.newOutage(inventory.Scope{}, notify.Copying, "it works again")
+	o := h.daemon.newOutage(notify.Copying, "it works again")
 	o.Alert(t.Context(), "it fails")
 	room := h.fullDisk()
 	for range 4 { // as queueState.received does, with every receive
@@ -91,7 +91,7 @@ func TestASecondOutageBeforeTheEndOfTheFirstIsStored(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	h.refreshed()
-	o := h.daemon.newOutage(inventory.Scope{}, notify.Copying, "it works again")
+	o := h.daemon.newOutage(notify.Copying, "it works again")
 	o.Alert(t.Context(), "it fails")
 	room := h.fullDisk()
 	o.End(t.Context())

@@ -36,9 +36,9 @@ func (o outbox) Add(ctx context.Context, a alert.Alert, s inventory.Scope, p not
 
 func (o outbox) Bypass(ctx context.Context, a alert.Alert) { o.d.bypassOutbox(ctx, a) }
 
-// newOutage is the outage of a part of a scope: see pipeline.New.
-func (d *Daemon) newOutage(s inventory.Scope, p notify.Part, recovery string) *pipeline.Outage {
-	return pipeline.New(outbox{d}, s, p, recovery)
+// newOutage is the outage of a part that is of no one scope: see pipeline.New.
+func (d *Daemon) newOutage(p notify.Part, recovery string) *pipeline.Outage {
+	return pipeline.New(outbox{d}, inventory.Scope{}, p, recovery)
 }
 
 // places answers what pipeline asks about accounts and their Regions. It implements pipeline.Fleet.
@@ -56,7 +56,7 @@ func (p places) all() []*pipeline.Places {
 
 func (p places) HasProtected(ctx context.Context, account, region string) (bool, error) {
 	var n int
-	err := p.d.store.View(ctx, func(tx *store.Tx) (err error) { n, err = tx.Guarded(account, region, 1); return err })
+	err := p.d.store.View(ctx, func(tx *store.Tx) (err error) { n, err = tx.CountProtected(account, region, 1); return err })
 	return n > 0, err
 }
 

@@ -80,9 +80,7 @@ type handler struct{ d *Daemon }
 func (h handler) RecordMessage(ctx context.Context, m watcher.Message) error {
 	findings := detection.Findings(m.Records)
 	for _, s := range m.Suspects {
-		for _, scope := range h.d.refreshes.overview().suspected(s) {
-			h.d.refreshes.soon(scope, false)
-		}
+		h.refreshSuspect(s)
 	}
 	if len(findings) == 0 {
 		return nil
@@ -101,4 +99,19 @@ func (h handler) RecordMessage(ctx context.Context, m watcher.Message) error {
 		h.d.storeHealth.failed(err)
 	}
 	return err
+}
+
+// refreshSuspect asks for a refresh because of something that can't be read and may hide a deletion (I8): of the
+// scope that it names, if that is the fleet's. Otherwise a text that can't be parsed may be about any scope; but
+// by the key of a log file it is about that account.
+func (h handler) refreshSuspect(s watcher.Suspect) {
+	scope := inventory.Scope{Account: s.Account, Region: s.Region}
+	switch {
+	case h.d.refreshes.overview().has(scope):
+		h.d.refreshes.soon(scope)
+	case s.ByKey:
+		h.d.refreshes.accountSoon(s.Account)
+	default:
+		h.d.refreshes.accountSoon("")
+	}
 }

@@ -63,7 +63,7 @@ func (r *refreshes) asks(ctx context.Context, s inventory.Scope) (ended func(err
 	var t *time.Timer // guarded by mu, as hung
 	t = time.AfterFunc(slotPatience, func() {
 		r.mu.Lock()
-		if st.timer == t { // else the call has ended as the timer fired
+		if st.callTimer == t { // else the call has ended as the timer fired
 			st.hangs, hung = true, true
 		}
 		leave, hung := st.leave, hung
@@ -72,11 +72,11 @@ func (r *refreshes) asks(ctx context.Context, s inventory.Scope) (ended func(err
 			leave()
 		}
 	})
-	st.timer = t
+	st.callTimer = t
 	return func(err error) {
 		t.Stop()
 		r.mu.Lock()
-		st.timer = nil
+		st.callTimer = nil
 		if err == nil { // else fail says how it goes on
 			st.hangs = false
 		}
@@ -136,7 +136,7 @@ func (r *refreshes) fail(ctx context.Context, s inventory.Scope, err error) {
 	_, last := r.first.over(st, inventory.Counts{}, true)
 	r.mu.Unlock()
 	if last {
-		r.logFirstRound()
+		r.first.log(r.d.Log)
 	}
 	if scopes.OfAccount(err) {
 		r.accounts.fail(ctx, s.Account, st.outage.Failures(), err)
@@ -185,7 +185,7 @@ func (r *refreshes) succeed(ctx context.Context, s inventory.Scope, c inventory.
 			"changed", c.Changed, "lost", c.Lost, "took", took.Round(time.Millisecond).String())
 	}
 	if last {
-		r.logFirstRound()
+		r.first.log(r.d.Log)
 	}
 }
 

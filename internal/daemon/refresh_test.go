@@ -29,7 +29,7 @@ func TestARefreshThatIsAnsweredDoesNotHang(t *testing.T) {
 		ended := r.asks(t.Context(), s)
 		r.mu.Lock()
 		time.Sleep(slotPatience) // the timer fires, and waits for mu
-		st.timer = nil           // as ended does
+		st.callTimer = nil       // as ended does
 		r.mu.Unlock()
 		ended(nil)
 		synctest.Wait()

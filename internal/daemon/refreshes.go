@@ -1,8 +1,11 @@
 package daemon
 
 import (
+	"log/slog"
 	"sync"
 	"time"
+
+	"golang.org/x/sync/semaphore"
 
 	"flowkeeper/internal/pipeline"
 	"flowkeeper/inventory"
@@ -20,7 +23,7 @@ type refreshes struct {
 	accounts    *accountOutages
 	regions     *pipeline.Places
 	regionLines *failureLines
-	alertSlots  chan struct{} // holds one for each refresh because of an event: those leave slots to the others
+	alertSlots  *semaphore.Weighted // held by refreshes because of an event: those leave slots to the others
 
 	mu     sync.Mutex                          // guards scopes, and what is in them, and all below
 	scopes map[inventory.Scope]*scopeRefreshes // see state
@@ -37,7 +40,7 @@ const (
 func newRefreshes(d *Daemon) *refreshes {
 	most := d.Config.Inventory.MaxConcurrent
 	r := &refreshes{
-		d: d, slots: newGate(most), alertSlots: make(chan struct{}, max(1, most/2)),
+		d: d, slots: newGate(most), alertSlots: semaphore.NewWeighted(int64(max(1, most/2))),
 		accounts: newAccountOutages(d), regions: newRegionOutages(d), regionLines: newRegionLines(d), scopes: map[inventory.Scope]*scopeRefreshes{}, alerts: newAlertRefreshes(d.Config.Inventory.AlertRefresh),
 	}
 	r.begins = r.beginRefresh
@@ -58,11 +61,11 @@ func (r *refreshes) begin(s inventory.Scope) {
 	defer r.mu.Unlock()
 	st := r.state(s)
 	st.scheduled = time.Now()
-	st.alarm = time.AfterFunc(0, func() { r.ring(s) })
+	st.timer = time.AfterFunc(0, func() { r.beginDue(s) })
 }
 
-// ring begins what is due in a scope. Its alarm calls it.
-func (r *refreshes) ring(s inventory.Scope) {
+// beginDue begins what is due in a scope. Its timer calls it.
+func (r *refreshes) beginDue(s inventory.Scope) {
 	if begins, alerted := r.take(s, time.Now()); begins {
 		r.begins(s, alerted)
 	}
@@ -74,7 +77,7 @@ func (r *refreshes) take(s inventory.Scope, now time.Time) (begins, alerted bool
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	st := r.scopes[s]
-	if st == nil || st.alarm == nil || st.busy { // without an alarm: this one is of before the scope left and came back
+	if st == nil || st.timer == nil || st.busy { // without a timer: this call is of before the scope left and came back
 		return false, false
 	}
 	regular := st.requests.take(now, r.followUpPause()) || !st.scheduled.After(now)
@@ -89,7 +92,7 @@ func (r *refreshes) take(s inventory.Scope, now time.Time) (begins, alerted bool
 	return true, !regular
 }
 
-// over notes that what ring began in a scope is over.
+// over notes that what beginDue began in a scope is over.
 func (r *refreshes) over(s inventory.Scope) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -107,12 +110,12 @@ func (r *refreshes) schedule(st *scopeRefreshes, now time.Time) {
 	}
 }
 
-// plan sets a scope's alarm to when something is due there, unless a refresh is under way. The
+// plan sets a scope's timer to when something is due there, unless a refresh is under way. The
 // caller holds mu.
 func (r *refreshes) plan(s inventory.Scope, st *scopeRefreshes) {
-	if st.alarm != nil && !st.busy {
+	if st.timer != nil && !st.busy {
 		now := time.Now()
-		st.alarm.Reset(incident.Soonest(st.scheduled, st.requests.next(), r.alerts.next(s, now)).Sub(now))
+		st.timer.Reset(incident.Soonest(st.scheduled, st.requests.next(), r.alerts.next(s, now)).Sub(now))
 	}
 }
 
@@ -143,23 +146,25 @@ func (r *refreshes) beginRefresh(s inventory.Scope, alerted bool) {
 // followUpPause is how long after a record every answer of AWS shows what the record reports.
 func (r *refreshes) followUpPause() time.Duration { return r.d.Config.Inventory.Settle + time.Second }
 
-// soon asks for a refresh of one scope, or of all of an account, because of a record. It never
-// blocks, and ignores what is none of the fleet's. all without an account is the whole fleet.
-func (r *refreshes) soon(scope inventory.Scope, all bool) {
+// soon asks for a refresh of one scope, because of a record. It never blocks, and ignores what is none of the
+// fleet's.
+func (r *refreshes) soon(s inventory.Scope) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	ask := func(s inventory.Scope, st *scopeRefreshes) {
+	if st := r.scopes[s]; st != nil {
 		st.requests.addRecord(time.Now(), r.followUpPause())
 		r.plan(s, st)
 	}
-	if st := r.scopes[scope]; st != nil && !all {
-		ask(scope, st)
-	}
-	if all {
-		for s, st := range r.scopes {
-			if scope.Account == "" || scope.Account == s.Account {
-				ask(s, st)
-			}
+}
+
+// accountSoon is soon for each scope of an account; empty: of all accounts.
+func (r *refreshes) accountSoon(account string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for s, st := range r.scopes {
+		if account == "" || account == s.Account {
+			st.requests.addRecord(time.Now(), r.followUpPause())
+			r.plan(s, st)
 		}
 	}
 }
@@ -208,16 +213,45 @@ func (r *refreshes) takeAlertSlot(s inventory.Scope) (free func()) {
 	if r.overview().isFailing(s) {
 		return nil
 	}
-	select {
-	case r.alertSlots <- struct{}{}:
+	if r.alertSlots.TryAcquire(1) {
 		if r.d.remediator.AllowSparing(s) {
-			return func() { <-r.alertSlots }
+			return func() { r.alertSlots.Release(1) }
 		}
-		<-r.alertSlots
-	default:
+		r.alertSlots.Release(1)
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.alerts.delay(s, time.Now().Add(alertRefreshSlow))
 	return nil
+}
+
+// firstRound is the first refreshes of the scopes that are there at the start. One line of log
+// sums them up. The mutex of refreshes guards it.
+type firstRound struct {
+	began        time.Time
+	scopes, left int
+	failed       int
+	sum          inventory.Counts
+}
+
+// over notes the end of the first refresh of a scope: its counts, or that it failed. It reports
+// whether it was part of the round, and whether it was the last of several: then the round is to
+// be logged. The caller holds mu.
+func (f *firstRound) over(st *scopeRefreshes, c inventory.Counts, failed bool) (part, last bool) {
+	if !st.first {
+		return false, false
+	}
+	st.first = false
+	f.left--
+	if failed {
+		f.failed++
+	}
+	f.sum.Listed, f.sum.New, f.sum.Changed, f.sum.Lost = f.sum.Listed+c.Listed, f.sum.New+c.New, f.sum.Changed+c.Changed, f.sum.Lost+c.Lost
+	return f.scopes > 1, f.scopes > 1 && f.left == 0
+}
+
+// log logs the round. Once it is over, nobody changes it.
+func (f *firstRound) log(log *slog.Logger) {
+	log.Info("refreshed", "scopes", f.scopes, "failed", f.failed, "listed", f.sum.Listed, "new", f.sum.New,
+		"changed", f.sum.Changed, "lost", f.sum.Lost, "took", time.Since(f.began).Round(time.Millisecond).String())
 }

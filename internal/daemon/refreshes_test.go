@@ -2,7 +2,9 @@ package daemon
 
 import (
 	"errors"
+	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -73,10 +75,10 @@ func TestI8ARecordAsksTwice(t *testing.T) {
 		settle = r.followUpPause()
 		time.Sleep(time.Minute)
 		for range 3 {
-			r.soon(s, false)
+			r.soon(s)
 			synctest.Wait()
 		}
-		r.soon(inventory.Scope{Account: account, Region: "eu-north-1"}, false) // not a scope of the fleet
+		r.soon(inventory.Scope{Account: account, Region: "eu-north-1"}) // not a scope of the fleet
 		time.Sleep(time.Hour)
 	})
 	if want := []time.Duration{0, time.Minute, time.Minute + requestPause, time.Minute + settle}; !slices.Equal(begun, want) {
@@ -240,13 +242,48 @@ func TestRefreshesAfterAnEventGiveWay(t *testing.T) {
 			}
 		}
 		tried(false, true)
-		for range h.daemon.Config.Inventory.MaxConcurrent / 2 {
-			r.alertSlots <- struct{}{}
+		if !r.alertSlots.TryAcquire(int64(h.daemon.Config.Inventory.MaxConcurrent / 2)) {
+			t.Fatal("there are fewer slots")
 		}
 		tried(true, false)
-		<-r.alertSlots
+		r.alertSlots.Release(1)
 		tried(false, true)
 		r.fail(t.Context(), home, errors.New("for once"))
 		tried(false, false)
 	})
+}
+
+// TestTheStartOfManyScopesIsOneLine: the first refreshes of all scopes, of which one fails, are one
+// line of log with what they found.
+func TestTheStartOfManyScopesIsOneLine(t *testing.T) {
+	t.Parallel()
+	h, b := abroad(t)
+	regions := []string{region}
+	for n := range 40 {
+		regions = append(regions, fmt.Sprintf("eu-north-%d", n+1))
+	}
+	for n, r := range regions {
+		h.plant(r, fmt.Sprintf("vpc-%d", n))
+	}
+	b.set("eu-north-7", "InternalError")
+	h.daemon.Config.Inventory.Regions, h.daemon.Config.Inventory.Schedule = regions, "@every 1h"
+	h.run()
+	h.await("the first round to be logged", func() bool { return strings.Contains(h.log.String(), `"scopes":41,"failed":1,"listed":40,"new":40,`) })
+	if n := strings.Count(h.log.String(), `"msg":"refreshed"`); n != 1 {
+		t.Errorf("%d lines about refreshes:\n%s", n, h.log)
+	}
+	if n := strings.Count(h.log.String(), "\n"); n > 20 {
+		t.Errorf("%d lines for the start:\n%s", n, h.log)
+	}
+}
+
+// TestAScopeThatHasLeftStaysForgotten: who read the scopes before it left asks about it later, as /metrics may.
+func TestAScopeThatHasLeftStaysForgotten(t *testing.T) {
+	t.Parallel()
+	r := &refreshes{d: &Daemon{}, scopes: map[inventory.Scope]*scopeRefreshes{}}
+	r.state(home)
+	r.forget(home)
+	if r.overview().isDisabled(home) || r.overview().isFailing(home) || len(r.scopes) != 0 {
+		t.Errorf("%v", r.scopes)
+	}
 }

@@ -155,8 +155,8 @@ func TestAHangingRegionHoldsUpNoOther(t *testing.T) {
 	})
 }
 
-// TestARegionEnabledLaterIsGuardedWithinTheHour, without a restart.
-func TestARegionEnabledLaterIsGuardedWithinTheHour(t *testing.T) {
+// TestARegionEnabledLaterIsProtectedWithinTheHour, without a restart.
+func TestARegionEnabledLaterIsProtectedWithinTheHour(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		h, _ := abroad(t)

@@ -16,7 +16,7 @@ const freshTimeout = 40 * time.Second
 type rounds struct {
 	asked chan struct{}
 
-	mu    sync.Mutex
+	mu    sync.Mutex    // guards what follows
 	began time.Time     // of the last round that is over
 	over  chan struct{} // closed when the next round is over
 }
@@ -24,12 +24,7 @@ type rounds struct {
 func newRounds() rounds { return rounds{asked: make(chan struct{}, 1), over: make(chan struct{})} }
 
 // soon asks for a round as soon as discoverPause allows. It never blocks.
-func (r *rounds) soon() {
-	select {
-	case r.asked <- struct{}{}:
-	default:
-	}
-}
+func (r *rounds) soon() { retry.Wake(r.asked) }
 
 // awaitFresh returns when a round is over that began less than discoverPause before the
 // call, or after freshTimeout.

@@ -15,7 +15,7 @@ type scopeLoops struct {
 	ctx context.Context // of the daemon
 	all sync.WaitGroup  // those of every scope
 
-	mu      sync.Mutex
+	mu      sync.Mutex                     // guards what follows
 	over    bool                           // no scope begins any more
 	running map[inventory.Scope]*scopeLoop // also those that have been stopped and have not ended
 }

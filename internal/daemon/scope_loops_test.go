@@ -119,7 +119,7 @@ func TestALateAlarmEndsNoRefreshes(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		d := h.connected(ctx)
 		d.loopsOf = newScopeLoops(ctx, d)
-		d.refreshes.ring(home) // what is back has not begun
+		d.refreshes.beginDue(home) // what is back has not begun
 		d.loopsOf.start(home)
 		time.Sleep(time.Minute)
 		if !h.scopeDone(home) {

@@ -12,7 +12,6 @@ import (
 	"flowkeeper/internal/retry"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate/notify"
-	"flowkeeper/watcher"
 )
 
 // scopeRefreshes is the state of one scope's refreshes. The mutex of refreshes guards it.
@@ -26,9 +25,9 @@ type scopeRefreshes struct {
 	disabled    bool             // not refreshed: the Region is not enabled any more
 	hangs       bool             // AWS has not answered the refresh under way for slotPatience
 	leave       func()           // of the last refresh that has begun: gives its slot back
-	timer       *time.Timer      // of what it asks AWS; sets hangs. nil: it asks nothing
+	callTimer   *time.Timer      // of what it asks AWS; sets hangs. nil: it asks nothing
 
-	alarm     *time.Timer // calls ring when something is due; nil: refreshes have not begun
+	timer     *time.Timer // calls beginDue when something is due; nil: refreshes have not begun
 	busy      bool        // a refresh is under way, or waits for a slot
 	scheduled time.Time   // the next one on the schedule
 	requests  requests
@@ -56,7 +55,7 @@ func (st *scopeRefreshes) isNew() bool { return time.Since(st.since) < newGrace 
 func (r *refreshes) state(s inventory.Scope) *scopeRefreshes {
 	st := r.scopes[s]
 	if st == nil {
-		st = &scopeRefreshes{outage: r.d.newOutage(s, notify.Refreshing, refreshedAgain), since: time.Now(), nth: r.came}
+		st = &scopeRefreshes{outage: pipeline.New(outbox{r.d}, s, notify.Refreshing, refreshedAgain), since: time.Now(), nth: r.came}
 		r.scopes[s] = st
 		r.came++
 	}
@@ -70,15 +69,15 @@ func (r *refreshes) forget(s inventory.Scope) {
 	last := false
 	if st := r.scopes[s]; st != nil {
 		_, last = r.first.over(st, inventory.Counts{}, true)
-		if st.alarm != nil {
-			st.alarm.Stop()
+		if st.timer != nil {
+			st.timer.Stop()
 		}
 	}
 	delete(r.scopes, s)
 	delete(r.alerts.scopes, s)
 	r.mu.Unlock()
 	if last {
-		r.logFirstRound()
+		r.first.log(r.d.Log)
 	}
 }
 
@@ -104,25 +103,6 @@ func (r *refreshes) all() iter.Seq2[inventory.Scope, *scopeRefreshes] {
 type overview struct{ *refreshes }
 
 func (r *refreshes) overview() overview { return overview{r} }
-
-// suspected returns the scopes to refresh because of something that can't be read and may hide a
-// deletion (I8): the scope that it names, if that is the fleet's. Otherwise a text that can't be
-// parsed may be about any scope; but by the key of a log file it is about that account, and about
-// nothing if the account has none of the fleet's scopes.
-func (o overview) suspected(in watcher.Suspect) (out []inventory.Scope) {
-	scope := inventory.Scope{Account: in.Account, Region: in.Region}
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.scopes[scope] != nil {
-		return []inventory.Scope{scope}
-	}
-	for s := range o.scopes {
-		if !in.ByKey || s.Account == in.Account {
-			out = append(out, s)
-		}
-	}
-	return out
-}
 
 // share counts the scopes whose last refresh was complete, and all. Those whose Region is not
 // enabled are left out.
@@ -205,16 +185,25 @@ func (o overview) fresh() error {
 	return nil
 }
 
+// has reports whether a scope is the fleet's.
+func (o overview) has(s inventory.Scope) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.scopes[s] != nil
+}
+
 func (o overview) isFailing(s inventory.Scope) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.state(s).failing()
+	st := o.scopes[s]
+	return st != nil && st.failing()
 }
 
 func (o overview) isDisabled(s inventory.Scope) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.state(s).disabled
+	st := o.scopes[s]
+	return st != nil && st.disabled
 }
 
 // alerted counts the scopes that are refreshed often because of an event.

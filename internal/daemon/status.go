@@ -11,6 +11,7 @@ import (
 	"flowkeeper/alert"
 	"flowkeeper/internal/retry"
 	"flowkeeper/internal/store"
+	"flowkeeper/remediate/incident"
 	"flowkeeper/systemd"
 )
 
@@ -26,7 +27,7 @@ func (h health) reportStatus(ctx context.Context) error {
 	for {
 		ready := h.ready() == nil
 		if c, err := h.store.Counts(ctx); err == nil {
-			c.RefreshedAt = h.current(c.RefreshedAt)
+			c.RefreshedAt = h.Current(c.RefreshedAt)
 			h.report(systemd.Status(statusLine(c, h.share(c), h.problem(), time.Now())))
 		}
 		for end := time.Now().Add(statusPause); time.Now().Before(end) && ready == (h.ready() == nil); {
@@ -86,7 +87,7 @@ func statusLine(c store.Counts, scopes share, problem string, now time.Time) str
 		part(true, "all restorable")
 	}
 	part(c.Released.FlowLogs > 0, "%d RELEASED until %s", c.Released.FlowLogs, minute(c.Released.Until))
-	refreshed := oldest(c)
+	refreshed := incident.Soonest(slices.Collect(maps.Values(c.RefreshedAt))...)
 	part(!refreshed.IsZero(), "last refresh %s ago", now.Sub(refreshed).Truncate(time.Second))
 	part(c.Incidents["open"] > 0, "%s open", alert.Plural(c.Incidents["open"], "incident"))
 	part(c.Incidents["blocked"] > 0, "%d BLOCKED", c.Incidents["blocked"])
@@ -120,13 +121,3 @@ func notConfigured(c store.Counts) (n int) {
 
 // minute formats a time in UTC, to the minute.
 func minute(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") }
-
-// oldest returns the least recent of the scopes' refreshes; zero: there was none.
-func oldest(c store.Counts) (at time.Time) {
-	for _, t := range c.RefreshedAt {
-		if at.IsZero() || !t.IsZero() && t.Before(at) {
-			at = t
-		}
-	}
-	return at
-}

@@ -1,6 +1,8 @@
 package daemon
 
 import (
+	"errors"
+	"log/slog"
 	"strings"
 	"testing"
 	"time"
@@ -63,5 +65,19 @@ func TestReleasesAreNoticed(t *testing.T) {
 	})
 	if n, live := h.value("flowkeeper_flow_logs_released"), h.value(`flowkeeper_restorable{answer="unknown"}`); n != 1 || live != 0 {
 		t.Errorf("%v released, %v not rehearsed", n, live)
+	}
+}
+
+// TestASystemdThatDoesNotListenIsOneLine: the status is sent every 15 seconds, and may never arrive.
+func TestASystemdThatDoesNotListenIsOneLine(t *testing.T) {
+	t.Parallel()
+	log := &strings.Builder{}
+	d := &Daemon{Log: slog.New(slog.NewTextHandler(log, nil))}
+	deaf := errors.New("connection refused")
+	for _, err := range []error{deaf, deaf, nil, deaf, deaf} {
+		d.report(err)
+	}
+	if n := strings.Count(log.String(), "\n"); n != 2 {
+		t.Errorf("%d lines: %s", n, log)
 	}
 }

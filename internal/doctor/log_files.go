@@ -22,7 +22,7 @@ func (m *machine) logFiles(ctx context.Context) (out []finding) {
 	}
 	facts, _ := m.state() // state-file reports the error
 	for _, c := range m.Config.LogFiles.Buckets {
-		b, key := logbucket.Of(m.AWS, c), facts.logFiles[c.Name]
+		b, key := logbucket.New(m.AWS, c), facts.logFiles[c.Name]
 		known := key != "" && strings.HasPrefix(key, c.Prefix) // it may be of another prefix, before
 		if !known {
 			key = c.Prefix + neverStored

@@ -68,7 +68,7 @@ func (d *Doctor) readState(ctx context.Context) (m stateFacts, err error) {
 	if m.known, err = s.Scopes(ctx); err != nil {
 		return m, err
 	}
-	if m.accounts, err = s.Guarded(ctx); err != nil {
+	if m.accounts, err = s.AccountsWithProtected(ctx); err != nil {
 		return m, err
 	}
 	if m.members, _, err = s.Accounts(ctx); err != nil {

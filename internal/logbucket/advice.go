@@ -1,6 +1,7 @@
 package logbucket
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -48,9 +49,5 @@ func (b *Bucket) Advice(err error) string {
 	return ""
 }
 
-func (b *Bucket) reader() string {
-	if b.Role != "" {
-		return b.Role
-	}
-	return "Flowkeeper's own credentials"
-}
+// reader is whose credentials read the bucket.
+func (b *Bucket) reader() string { return cmp.Or(b.RoleARN, "Flowkeeper's own credentials") }

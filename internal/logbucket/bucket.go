@@ -31,18 +31,9 @@ var (
 	ErrNotAsked = errors.New("S3 is not asked now, because it did not answer")
 )
 
-// Config of a Bucket.
-type Config struct {
-	Name   string
-	Owner  string     // account: S3 refuses if another one owns the bucket
-	Prefix string     // of keys
-	Role   string     // whose credentials AWS has; empty: our own. For advice only
-	AWS    aws.Config // credentials, endpoint, and the Region to ask first
-}
-
-// Bucket is a bucket with log files. It is safe for concurrent use.
+// Bucket is a bucket of log_files.buckets. It is safe for concurrent use.
 type Bucket struct {
-	Config
+	configs.LogBucket
 	client *s3.Client
 	region s3region.Region
 
@@ -51,18 +42,14 @@ type Bucket struct {
 	next   time.Time  // when to ask a silent bucket again
 }
 
-// New returns a bucket; it asks nothing.
-func New(c Config) *Bucket {
-	return &Bucket{Config: c, client: s3.NewFromConfig(c.AWS, func(o *s3.Options) {
-		o.UsePathStyle = c.AWS.BaseEndpoint != nil
+// New returns a bucket; it asks nothing. base has the endpoint, the Region to ask first, and Flowkeeper's own
+// credentials, which read the bucket or assume its role.
+func New(base aws.Config, c configs.LogBucket) *Bucket {
+	cfg := scopes.Account{ID: c.Owner, RoleARN: c.RoleARN, ExternalID: c.ExternalID}.Reach(base)
+	return &Bucket{LogBucket: c, client: s3.NewFromConfig(cfg, func(o *s3.Options) {
+		o.UsePathStyle = base.BaseEndpoint != nil
 		o.DisableLogOutputChecksumValidationSkipped = true
 	})}
-}
-
-// Of returns a bucket of log_files.buckets, with the credentials to read it.
-func Of(base aws.Config, c configs.LogBucket) *Bucket {
-	return New(Config{Name: c.Name, Owner: c.Owner, Prefix: c.Prefix, Role: c.RoleARN,
-		AWS: scopes.Account{ID: c.Owner, RoleARN: c.RoleARN, ExternalID: c.ExternalID}.Reach(base)})
 }
 
 // Try begins to read an object, whatever it is, and ends there.

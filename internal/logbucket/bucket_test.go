@@ -16,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/smithy-go"
 
+	"flowkeeper/configs"
 	"flowkeeper/internal/fakeaws/fakeawstest"
 	"flowkeeper/internal/logfile"
 )
@@ -56,7 +57,7 @@ func newBucket(t *testing.T, do func(next, *http.Request) (*http.Response, error
 	if do != nil {
 		c.HTTPClient = doer(func(r *http.Request) (*http.Response, error) { return do(client.Do, r) })
 	}
-	return w, New(Config{Name: name, Owner: owner, AWS: c})
+	return w, New(c, configs.LogBucket{Name: name, Owner: owner})
 }
 
 type next = func(*http.Request) (*http.Response, error)

@@ -22,6 +22,21 @@ import (
 	"flowkeeper/remediate/incident"
 )
 
+// daemon is a Daemon with these answers.
+type daemon struct {
+	refreshed map[inventory.Scope]time.Time
+	accounts  Accounts
+	err       error
+}
+
+func (d daemon) Current(map[inventory.Scope]time.Time) map[inventory.Scope]time.Time {
+	return d.refreshed
+}
+
+func (d daemon) Accounts(context.Context) (Accounts, error) { return d.accounts, d.err }
+
+func (daemon) AlertRefreshed() int { return 0 }
+
 // TestAScopeThatWasNeverRefreshedHasASeries: that is an alarm.
 func TestAScopeThatWasNeverRefreshedHasASeries(t *testing.T) {
 	t.Parallel()
@@ -30,9 +45,8 @@ func TestAScopeThatWasNeverRefreshedHasASeries(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	never := &Scrape{Meters: New(), Store: s, Log: slog.New(slog.DiscardHandler), Current: func(map[inventory.Scope]time.Time) map[inventory.Scope]time.Time {
-		return map[inventory.Scope]time.Time{{Account: "111122223333", Region: "eu-west-1"}: {}}
-	}, Accounts: func(context.Context) (Accounts, error) { return Accounts{}, nil }}
+	never := &Scrape{Meters: New(), Store: s, Log: slog.New(slog.DiscardHandler),
+		Daemon: daemon{refreshed: map[inventory.Scope]time.Time{{Account: "111122223333", Region: "eu-west-1"}: {}}}}
 	if text := scraped(t, never); !strings.Contains(text, `flowkeeper_refresh_last_success_timestamp_seconds{account="111122223333",region="eu-west-1"} 0`+"\n") {
 		t.Error(text)
 	}
@@ -48,7 +62,7 @@ func TestAccountsHaveSeries(t *testing.T) {
 	}
 	defer s.Close()
 	log := &strings.Builder{}
-	scrape := &Scrape{Meters: New(), Store: s, Log: slog.New(slog.NewTextHandler(log, nil)), Current: func(map[inventory.Scope]time.Time) map[inventory.Scope]time.Time { return nil }}
+	scrape := &Scrape{Meters: New(), Store: s, Log: slog.New(slog.NewTextHandler(log, nil))}
 	const listed = "flowkeeper_organization_list_last_success_timestamp_seconds"
 	for _, c := range []struct {
 		is   Accounts
@@ -58,7 +72,7 @@ func TestAccountsHaveSeries(t *testing.T) {
 		{Accounts{Protected: 197, Unreachable: 2, Departed: 1, Organization: true}, "0"},
 		{Accounts{Protected: 197, Unreachable: 2, Departed: 1, Organization: true, Listed: time.Unix(1_800_000_000, 0)}, "1.8e+09"},
 	} {
-		scrape.Accounts = func(context.Context) (Accounts, error) { return c.is, nil }
+		scrape.Daemon = daemon{accounts: c.is}
 		text := scraped(t, scrape)
 		for state, n := range map[string]int{"protected": 197, "unreachable": 2, "departed": 1} {
 			if !strings.Contains(text, fmt.Sprintf("flowkeeper_accounts{state=%q} %d\n", state, n)) {
@@ -69,7 +83,7 @@ func TestAccountsHaveSeries(t *testing.T) {
 			t.Errorf("%+v: %s", c.is, text)
 		}
 	}
-	scrape.Accounts = func(context.Context) (Accounts, error) { return Accounts{}, errors.New("damaged") }
+	scrape.Daemon = daemon{err: errors.New("damaged")}
 	if text := scraped(t, scrape); strings.Contains(text, "flowkeeper_accounts") || !strings.Contains(log.String(), "damaged") {
 		t.Errorf("%s, and the log says %q", text, log)
 	}
@@ -116,7 +130,7 @@ func TestMetricsOutliveTheStateFile(t *testing.T) {
 	}
 	log := &strings.Builder{}
 	w := httptest.NewRecorder()
-	scrape := &Scrape{Meters: New(), Store: s, Version: "1", Log: slog.New(slog.NewTextHandler(log, nil)), AlertRefreshed: func() int { return 0 }}
+	scrape := &Scrape{Meters: New(), Store: s, Version: "1", Log: slog.New(slog.NewTextHandler(log, nil)), Daemon: daemon{}}
 	scrape.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
 	body := w.Body.String()
 	if w.Code != http.StatusOK || !strings.Contains(body, "flowkeeper_build_info") || !strings.Contains(body, "flowkeeper_aws_calls_total") {
@@ -150,9 +164,7 @@ func TestWhatCountsAsADecoyIsCounted(t *testing.T) {
 		t.Fatal(err)
 	}
 	w := httptest.NewRecorder()
-	scrape := &Scrape{Meters: New(), Store: s, Version: "1", Log: slog.New(slog.DiscardHandler), AlertRefreshed: func() int { return 0 },
-		Current:  func(m map[inventory.Scope]time.Time) map[inventory.Scope]time.Time { return m },
-		Accounts: func(context.Context) (Accounts, error) { return Accounts{}, nil }}
+	scrape := &Scrape{Meters: New(), Store: s, Version: "1", Log: slog.New(slog.DiscardHandler), Daemon: daemon{}}
 	scrape.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
 	if !strings.Contains(w.Body.String(), "flowkeeper_flow_logs_unprotected 1\n") {
 		t.Error(w.Body.String())
@@ -184,9 +196,7 @@ func TestBlockedIncidentsAreCountedByReason(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	text := scraped(t, &Scrape{Meters: New(), Store: s, Log: slog.New(slog.DiscardHandler),
-		Current:  func(m map[inventory.Scope]time.Time) map[inventory.Scope]time.Time { return m },
-		Accounts: func(context.Context) (Accounts, error) { return Accounts{}, nil }})
+	text := scraped(t, &Scrape{Meters: New(), Store: s, Log: slog.New(slog.DiscardHandler), Daemon: daemon{}})
 	want := map[string]int{"token_used": 1, "other": 2}
 	for _, reason := range withOther(incident.BlockedReasons) {
 		if !strings.Contains(text, fmt.Sprintf("flowkeeper_incidents_blocked{reason=%q} %d\n", reason, want[reason])) {

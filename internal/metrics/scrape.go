@@ -1,9 +1,11 @@
 package metrics
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -48,15 +50,20 @@ type Scrape struct {
 	Store   *store.Store
 	Version string
 	Log     *slog.Logger
-	// Current returns the refreshes to show, given those in the state file, with the zero time
-	// for a scope that had none.
-	Current func(remembered map[inventory.Scope]time.Time) map[inventory.Scope]time.Time
-	// Accounts returns the accounts to show.
-	Accounts func(context.Context) (Accounts, error)
-	// AlertRefreshed returns how many scopes are refreshed each inventory.alert_refresh.
-	AlertRefreshed func() int
+	Daemon  Daemon
 
 	reading outage.Outage // of the state file
+}
+
+// Daemon is what /metrics asks of the daemon that runs. It is safe for concurrent use.
+type Daemon interface {
+	// Current returns the refreshes to show, given those in the state file, with the zero time
+	// for a scope that had none.
+	Current(remembered map[inventory.Scope]time.Time) map[inventory.Scope]time.Time
+	// Accounts returns the accounts to show.
+	Accounts(context.Context) (Accounts, error)
+	// AlertRefreshed returns how many scopes are refreshed each inventory.alert_refresh.
+	AlertRefreshed() int
 }
 
 // Accounts are the accounts as /metrics shows them. Each is in one of the three numbers.
@@ -80,7 +87,7 @@ func (s *Scrape) Handler() http.Handler {
 		func(d store.Dropped) int64 { return d.Rows })
 	dropped("dropped_alerts_total", "Alerts among them that a sink had not got yet.", func(d store.Dropped) int64 { return d.Undelivered })
 	auto.NewGaugeFunc(prometheus.GaugeOpts{Name: "flowkeeper_alert_refresh_scopes", Help: "Scopes that are refreshed every inventory.alert_refresh, because of a deletion, an attempt or tampering in their account within the last hour."},
-		func() float64 { return float64(s.AlertRefreshed()) })
+		func() float64 { return float64(s.Daemon.AlertRefreshed()) })
 	auto.NewGauge(prometheus.GaugeOpts{Name: "flowkeeper_build_info", Help: "Always 1; the label says which version this is.",
 		ConstLabels: prometheus.Labels{"version": s.Version}}).Set(1)
 	r.MustRegister(s, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
@@ -107,7 +114,7 @@ func (s *Scrape) Collect(to chan<- prometheus.Metric) {
 	}
 	var accounts Accounts
 	if err == nil {
-		accounts, err = s.Accounts(ctx)
+		accounts, err = s.Daemon.Accounts(ctx)
 	}
 	if s.reading.Note(err) == outage.Began {
 		s.Log.Warn("/metrics lacks what the state file holds", "error", err)
@@ -134,7 +141,7 @@ func (s *Scrape) Collect(to chan<- prometheus.Metric) {
 			gauge(m.desc, float64(m.count[w]), w)
 		}
 	}
-	r := refreshesOf(s.Current(n.RefreshedAt))
+	r := refreshesOf(s.Daemon.Current(n.RefreshedAt))
 	for _, x := range r.shown {
 		gauge(refreshedMetric, seconds(x.at), x.scope.Account, x.scope.Region)
 	}
@@ -152,4 +159,46 @@ func (s *Scrape) Collect(to chan<- prometheus.Metric) {
 	gauge(heldMetric, float64(n.Held))
 	gauge(decoysMetric, float64(n.Decoys))
 	gauge(sizeMetric, float64(n.Size))
+}
+
+// mostScopes is how many scopes have a series of their own: each one more costs memory in
+// Prometheus. Alerting rules need those that were refreshed longest ago.
+const mostScopes = 100
+
+// refreshed is a scope, and when its last complete refresh began; zero: it had none.
+type refreshed struct {
+	scope inventory.Scope
+	at    time.Time
+}
+
+// refreshes are those of all scopes, as /metrics shows them.
+type refreshes struct {
+	shown      []refreshed // the longest ago first
+	had, never int         // scopes that had a complete refresh, and others
+	oldest     time.Time   // of those that had one; zero: none had
+}
+
+func refreshesOf(scopes map[inventory.Scope]time.Time) (r refreshes) {
+	for scope, at := range scopes {
+		r.shown = append(r.shown, refreshed{scope, at})
+	}
+	slices.SortFunc(r.shown, func(a, b refreshed) int {
+		return cmp.Or(a.at.Compare(b.at), cmp.Compare(a.scope.Account, b.scope.Account), cmp.Compare(a.scope.Region, b.scope.Region))
+	})
+	for r.never < len(r.shown) && r.shown[r.never].at.IsZero() {
+		r.never++
+	}
+	if r.had = len(r.shown) - r.never; r.had > 0 {
+		r.oldest = r.shown[r.never].at
+	}
+	r.shown = r.shown[:min(len(r.shown), mostScopes)]
+	return r
+}
+
+// seconds of a time since 1970, as Prometheus has it; 0: the zero time.
+func seconds(at time.Time) float64 {
+	if at.IsZero() {
+		return 0
+	}
+	return float64(at.UnixMilli()) / 1000
 }

@@ -80,15 +80,3 @@ func one(_ context.Context, f Failing) string {
 }
 
 func many(f Failing) string { return fmt.Sprintf("many places, such as %s: %s", f.Name, f.Err) }
-
-// lookAt has Run's goroutine look at all that has changed, once.
-func lookAt(ctx context.Context, o *Places) {
-	o.mu.Lock()
-	changed, settled := o.changed, o.settled
-	o.changed = map[Place]bool{}
-	o.mu.Unlock()
-	for p := range changed {
-		o.look(ctx, p)
-	}
-	o.finish(ctx, settled)
-}

@@ -28,27 +28,32 @@ type alertedPlace struct {
 // Run adds the alerts until ctx ends. It returns nil.
 func (o *Places) Run(ctx context.Context) error {
 	for ctx.Err() == nil {
-		o.mu.Lock()
-		changed, settled := slices.Collect(maps.Keys(o.changed)), o.settled
-		clear(o.changed)
-		o.mu.Unlock()
-		for _, p := range changed {
-			if ctx.Err() != nil {
-				return nil
-			}
-			o.look(ctx, p)
+		pause := endAgain
+		if o.addAlerts(ctx) {
+			pause = time.Hour
 		}
-		if o.finish(ctx, settled) {
-			retry.Wait(ctx, time.Hour, o.wake)
-		} else {
-			retry.Wait(ctx, endAgain, o.wake)
-		}
+		retry.Wait(ctx, pause, o.wake)
 	}
 	return nil
 }
 
-// look adds what alerts a place owes.
-func (o *Places) look(ctx context.Context, p Place) {
+// addAlerts adds the alerts and the ends that are due, and reports whether all ends are stored.
+func (o *Places) addAlerts(ctx context.Context) bool {
+	o.mu.Lock()
+	changed, settled := slices.Collect(maps.Keys(o.changed)), o.settled
+	clear(o.changed)
+	o.mu.Unlock()
+	for _, p := range changed {
+		if ctx.Err() != nil {
+			return false
+		}
+		o.update(ctx, p)
+	}
+	return o.addEnds(ctx, settled)
+}
+
+// update adds the alert that a place owes after something has changed there, or has its end added by addEnds.
+func (o *Places) update(ctx context.Context, p Place) {
 	o.mu.Lock()
 	f, known := o.failing[p], o.known[p.Account]
 	var failing []inventory.Scope
@@ -83,8 +88,8 @@ func (o *Places) own(p Place) Graded {
 	return NewGraded(o.out, inventory.Scope{Account: p.Account}, PartOf(o.kind.Part, p.Cause), o.kind.Recovery)
 }
 
-// finish adds the ends that are due, and reports whether all are stored.
-func (o *Places) finish(ctx context.Context, settled bool) bool {
+// addEnds adds the ends that are due, and reports whether all are stored.
+func (o *Places) addEnds(ctx context.Context, settled bool) bool {
 	for p, own := range o.ending {
 		text := o.kind.Recovery
 		for q := range o.alerted {
@@ -98,12 +103,12 @@ func (o *Places) finish(ctx context.Context, settled bool) bool {
 			delete(o.ending, p)
 		}
 	}
-	calm, covers := true, false
+	stored, covers := true, false
 	for p, a := range o.alerted {
-		calm = o.calm(ctx, p, a) && calm
+		stored = o.endHigh(ctx, p, a) && stored
 		covers = covers || a.covered
 	}
-	done := calm && len(o.ending) == 0
+	done := stored && len(o.ending) == 0
 	if covers || !o.covered && !settled { // not all that the alert of a daemon before stands for have been tried
 		return done
 	}
@@ -111,9 +116,9 @@ func (o *Places) finish(ctx context.Context, settled bool) bool {
 	return done && o.together.ended()
 }
 
-// calm ends the high alert of a place where nothing urgent fails any more: the next urgent failure is
+// endHigh ends the high alert of a place where nothing urgent fails any more: the next urgent failure is
 // news. A medium alert goes on. It reports whether no such end is due.
-func (o *Places) calm(ctx context.Context, p Place, a *alertedPlace) bool {
+func (o *Places) endHigh(ctx context.Context, p Place, a *alertedPlace) bool {
 	if a.covered || a.own.High.endStored || slices.Contains(slices.Collect(maps.Values(a.scopes)), true) {
 		return true
 	}
@@ -129,7 +134,7 @@ func (o *Places) calm(ctx context.Context, p Place, a *alertedPlace) bool {
 				err = f.err
 			}
 			o.mu.Unlock()
-			if f == nil { // it works since: look sees it next
+			if f == nil { // it works since: update handles that next
 				return false
 			}
 			o.alertOwn(ctx, p, a, slices.Collect(maps.Keys(a.scopes)), err)
@@ -164,7 +169,7 @@ func (o *Places) alert(ctx context.Context, p Place, failing []inventory.Scope, 
 	if len(failing) == 0 || a.level.AtLeast(level) && !wider {
 		return
 	}
-	a.covered = !wider && o.many(ctx, urgent)
+	a.covered = !wider && o.isShared(ctx, urgent)
 	a.level, a.quiet = level, o.fleet.AllRefreshed()
 	if !a.covered {
 		o.alertOwn(ctx, p, a, failing, err)
@@ -214,8 +219,8 @@ func (o *Places) Urgent(ctx context.Context, s inventory.Scope) bool {
 	return err != nil || protected // nobody knows: better too urgent
 }
 
-// many reports whether one alert is to stand for a further place.
-func (o *Places) many(ctx context.Context, urgent bool) bool {
+// isShared reports whether one alert is to stand for a further place.
+func (o *Places) isShared(ctx context.Context, urgent bool) bool {
 	alone, together := 0, o.together.Medium
 	if urgent {
 		together = o.together.High

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"flowkeeper/internal/retry"
 	"flowkeeper/internal/scopes"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate/notify"
@@ -144,7 +145,7 @@ func (o *Places) Works(s inventory.Scope) {
 	}
 	if old && !o.settled {
 		o.settled = true
-		o.wakeUp()
+		retry.Wake(o.wake)
 	}
 }
 
@@ -178,17 +179,10 @@ func (o *Places) drop(s inventory.Scope) {
 	}
 }
 
-// change makes Run look at a place. The caller holds mu.
+// change has Run update the alerts of a place. The caller holds mu.
 func (o *Places) change(p Place) {
 	o.changed[p] = true
-	o.wakeUp()
-}
-
-func (o *Places) wakeUp() {
-	select {
-	case o.wake <- struct{}{}:
-	default: // it is woken already
-	}
+	retry.Wake(o.wake)
 }
 
 // places are those that an account may be.

@@ -24,7 +24,7 @@ func TestI1UrgentPlacesBeyondTenOnAFullDisk(t *testing.T) {
 			s := inventory.Scope{Account: fmt.Sprint(111100000000 + n)}
 			protects[s.Account] = protected
 			o.Fail(s, "", errors.New("refused"))
-			lookAt(t.Context(), o)
+			o.addAlerts(t.Context())
 		}
 		for n := range MostSingle + 1 {
 			fail(n, false)
@@ -61,12 +61,12 @@ func TestI7NoRecoveryWhileItFails(t *testing.T) {
 			for _, c := range []scopes.Cause{scopes.Unanswered, scopes.Denied} {
 				time.Sleep(time.Hour)
 				o.Fail(s, c, errors.New(string(c)))
-				lookAt(t.Context(), o)
+				o.addAlerts(t.Context())
 			}
 		}
 		time.Sleep(time.Hour)
 		o.Works(s)
-		lookAt(t.Context(), o)
+		o.addAlerts(t.Context())
 		want := []string{
 			"1 Regions of the account " + account + ": unanswered", "1 Regions of the account " + account + ": denied",
 			"no Region of the account fails for this cause now. Some still fail for another cause, which has an alert of its own", "it works again",
@@ -92,7 +92,7 @@ func TestFailSaysWhatBegins(t *testing.T) {
 		t.Errorf("%v, want %v", got, want)
 	}
 	o.Works(inventory.Scope{Account: "2"})
-	lookAt(t.Context(), o)
+	o.addAlerts(t.Context())
 	if !fail("2") {
 		t.Error("it works, and then fails again")
 	}

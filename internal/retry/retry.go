@@ -44,6 +44,15 @@ const Forever time.Duration = math.MaxInt64
 // still lives. A d of 0 or less is over at once.
 func Sleep(ctx context.Context, d time.Duration) bool { return Wait(ctx, d, nil) }
 
+// Wake ends the Wait of another goroutine, or its next one if it does not wait now. wake has a capacity of one:
+// several calls before the next Wait count as one. It never blocks.
+func Wake(wake chan<- struct{}) {
+	select {
+	case wake <- struct{}{}:
+	default:
+	}
+}
+
 // Wait is Sleep that also ends once wake can be received from (or is closed). A nil
 // wake never is.
 func Wait(ctx context.Context, d time.Duration, wake <-chan struct{}) bool {

@@ -25,8 +25,8 @@ type Fleet struct {
 	base    aws.Config // with credentials that are not verified
 	regions []string   // of accounts that name none
 
-	mu       sync.RWMutex
-	members  []*member // never changed in place; in the order in which they came
+	mu       sync.RWMutex // guards what follows
+	members  []*member    // never changed in place; in the order in which they came
 	accounts map[string]*member
 	scopes   []inventory.Scope // never changed in place
 	clients  map[inventory.Scope]*ec2.Client
@@ -353,4 +353,13 @@ func (f *Fleet) add(m *member, regions []string) (added []inventory.Scope) {
 	}
 	f.scopes = append(slices.Clip(f.scopes), added...)
 	return added
+}
+
+// Tags returns the client of a scope that tags are asked of: the same as EC2's, with the same
+// verified credentials (I13).
+func (f *Fleet) Tags(s inventory.Scope) (inventory.TagDescriber, bool) {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	c, ok := f.clients[s]
+	return c, ok
 }

@@ -19,10 +19,10 @@ func OnRefusedEnvironment(cfg aws.Config, stale func()) { sourceOf(cfg).onStale 
 // drop loads credentials again, because a client can do nothing with these; why
 // says it. It reports whether there are others now.
 func (s *source) drop(ctx context.Context, refused aws.Credentials, client, why string) bool {
-	if !s.turn.take(ctx) {
+	if s.turn.Acquire(ctx, 1) != nil {
 		return false
 	}
-	defer s.turn.leave()
+	defer s.turn.Release(1)
 	if c, err := s.current(ctx); err == nil && !same(c, refused) {
 		return true // another call has loaded them
 	}
@@ -59,10 +59,10 @@ func (s *source) drop(ctx context.Context, refused aws.Credentials, client, why 
 // reports whether some were found, by this call or by another.
 func (s *source) find(ctx context.Context, generation uint64) bool {
 	const client = "" // all clients
-	if !s.turn.take(ctx) {
+	if s.turn.Acquire(ctx, 1) != nil {
 		return false
 	}
-	defer s.turn.leave()
+	defer s.turn.Release(1)
 	if s.generation() != generation {
 		return true
 	}

@@ -9,15 +9,16 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	"github.com/aws/aws-sdk-go-v2/aws/arn"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
-	"github.com/aws/smithy-go"
 	"github.com/aws/smithy-go/logging"
-	smithyhttp "github.com/aws/smithy-go/transport/http"
+	"golang.org/x/sync/semaphore"
+
+	"flowkeeper/inventory"
 )
 
 // Options of Base.
@@ -110,15 +111,15 @@ type verified struct {
 	inner   *source
 	base    aws.Config
 
-	turn       turn             // held by the call that asks AWS; guards what follows
-	known      map[string]error // by access key: nil, or *WrongAccountError
-	generation uint64           // of the source that known is about
+	turn       *semaphore.Weighted // held by the call that asks AWS; guards what follows
+	known      map[string]error    // by access key: nil, or *WrongAccountError
+	generation uint64              // of the source that known is about
 }
 
 const maxKnown = 64 // access keys remembered; renewed roles bring a new one each hour
 
 func newVerified(account string, inner *source, base aws.Config) *verified {
-	return &verified{account: account, inner: inner, base: base, turn: make(turn, 1), known: map[string]error{}}
+	return &verified{account: account, inner: inner, base: base, turn: semaphore.NewWeighted(1), known: map[string]error{}}
 }
 
 // Retrieve implements aws.CredentialsProvider. It waits no longer than its ctx for the question
@@ -128,10 +129,10 @@ func (v *verified) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	if err != nil {
 		return c, err
 	}
-	if !v.turn.take(ctx) {
-		return aws.Credentials{}, fmt.Errorf("ask AWS whose credentials these are: %w", ctx.Err())
+	if err := v.turn.Acquire(ctx, 1); err != nil {
+		return aws.Credentials{}, fmt.Errorf("ask AWS whose credentials these are: %w", err)
 	}
-	defer v.turn.leave()
+	defer v.turn.Release(1)
 	if g := v.inner.generation(); g != v.generation {
 		v.generation = g
 		clear(v.known)
@@ -158,28 +159,38 @@ func (v *verified) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	return c, nil
 }
 
-// WrongAccountError says that credentials act in another account than the one
-// they are meant for.
-type WrongAccountError struct{ Want, Have string }
-
-func (e *WrongAccountError) Error() string {
-	return fmt.Sprintf("these credentials act in account %s, not in %s: nothing they show is believed and nothing is created with them; fix accounts[].role_arn or the credentials", e.Have, e.Want)
+// Verify asks AWS whether an account can be acted in: whose its credentials are, once its role
+// is assumed. If they are another account's, it returns a *WrongAccountError (I13).
+func (a Account) Verify(ctx context.Context, base aws.Config) (account, arn string, err error) {
+	account, arn, err = whoAmI(ctx, a.Reach(base))
+	switch {
+	case err != nil:
+		return "", "", Plain(err)
+	case a.ID != "" && account != a.ID:
+		return account, arn, &WrongAccountError{Want: a.ID, Have: account}
+	}
+	return account, arn, nil
 }
 
-// WrongAccount implements answer.WrongAccount.
-func (e *WrongAccountError) WrongAccount() bool { return true }
+// Partition asks AWS whose credentials these are, and returns the partition of that ARN: aws,
+// aws-cn, aws-us-gov and others.
+func Partition(ctx context.Context, base aws.Config) (string, error) {
+	_, text, err := whoAmI(ctx, Account{}.Reach(base))
+	if err != nil {
+		return "", fmt.Errorf("ask AWS whose credentials these are: %w", Plain(err))
+	}
+	a, err := arn.Parse(text)
+	if err != nil {
+		return "", fmt.Errorf("read the partition of the credentials' ARN: %w", err)
+	}
+	return a.Partition, nil
+}
 
-// Passes reports whether an error is likely to pass by itself: network,
-// throttling, a fault of AWS.
-func Passes(err error) bool {
-	if r, ok := errors.AsType[*smithyhttp.ResponseError](err); ok && r.HTTPStatusCode() >= 500 {
-		return true
+// LikelyPartition is Partition, or what the Region's name says where AWS does not answer.
+func LikelyPartition(ctx context.Context, base aws.Config) string {
+	p, err := Partition(ctx, base)
+	if err != nil {
+		return inventory.Partition(base.Region)
 	}
-	var api smithy.APIError
-	if !errors.As(err, &api) {
-		var send *smithyhttp.RequestSendError
-		return errors.As(err, &send) || errors.Is(err, context.DeadlineExceeded)
-	}
-	_, throttled := retry.DefaultThrottleErrorCodes[api.ErrorCode()]
-	return throttled
+	return p
 }

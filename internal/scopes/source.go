@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"golang.org/x/sync/semaphore"
 )
 
 // source hands out one principal's credentials. Clients that sign with it report
@@ -24,7 +25,7 @@ type source struct {
 
 	onStale func() // see OnRefusedEnvironment; nil: not set
 
-	turn   turn // held by the call that loads
+	turn   *semaphore.Weighted // held by the call that loads: another waits for it no longer than its own ctx
 	pauses *pauses
 
 	mu       sync.Mutex // guards all below
@@ -32,26 +33,11 @@ type source struct {
 	loaded   uint64 // how often there were others than before
 }
 
-// turn is a lock, a channel of capacity 1. A caller waits for it no longer than its own ctx.
-type turn chan struct{}
-
-// take reports false if ctx ends first; else leave must follow.
-func (t turn) take(ctx context.Context) bool {
-	select {
-	case t <- struct{}{}:
-		return true
-	case <-ctx.Done():
-		return false
-	}
-}
-
-func (t turn) leave() { <-t }
-
 func newSource(p aws.CredentialsProvider, load func(context.Context) (aws.CredentialsProvider, error), log *slog.Logger) *source {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	return &source{provider: p, load: load, log: log, turn: make(turn, 1), pauses: newPauses()}
+	return &source{provider: p, load: load, log: log, turn: semaphore.NewWeighted(1), pauses: newPauses()}
 }
 
 // sourceOf finds the source that a configuration signs with, or makes one for it.

@@ -158,8 +158,8 @@ func releases(t *Tx) (out Released, err error) {
 	return out, err
 }
 
-// Guarded are the accounts with protected flow logs that are there, sorted.
-func (s counts) Guarded(ctx context.Context) (accounts []string, err error) {
+// AccountsWithProtected are the accounts with protected flow logs that are there, sorted.
+func (s counts) AccountsWithProtected(ctx context.Context) (accounts []string, err error) {
 	return viewed(ctx, s.file, func(t *Tx) ([]string, error) {
 		return values[string](t, `SELECT DISTINCT account FROM targets t WHERE EXISTS (SELECT 1 FROM flow_logs f WHERE f.target = t.num) ORDER BY account`)
 	})

@@ -59,7 +59,7 @@ func (t dependencies) UsagesUnder(prefix string) ([]tamper.Usage, error) {
 	return t.usages(usage+`FROM (SELECT DISTINCT account, region, needs FROM depends WHERE thing >= ?1 AND thing < ?1 || char(0x10FFFF)) d`, prefix)
 }
 
-func (t dependencies) Guarded(account, region string, limit int) (int, error) {
+func (t dependencies) CountProtected(account, region string, limit int) (int, error) {
 	return value[int](t, `SELECT count(*) FROM (
 		SELECT f.region, f.id FROM targets t CROSS JOIN flow_logs f ON f.target = t.num WHERE t.account = ?1 AND ?2 IN ('', t.region)
 		UNION SELECT region, id FROM incidents WHERE account = ?1 AND ?2 IN ('', region) AND known = 1 AND state IN ('open', 'blocked') LIMIT ?3)`, account, region, limit)

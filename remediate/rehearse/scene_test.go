@@ -80,7 +80,7 @@ func (s *scene) start() {
 	s.store = st
 	log := slog.New(slog.DiscardHandler)
 	s.remediator = &remediate.Remediator{Store: st.Remediation(), News: st.News(), Snapshot: st, Fleet: s, Policy: incident.Policy{Settle: 2 * time.Minute}, Now: s.clock, Log: log,
-		AlertsAdded: func() {}, RefreshSoon: func(inventory.Scope, bool) {}, BypassOutbox: func(context.Context, alert.Alert) {}}
+		AlertsAdded: func() {}, RefreshSoon: func(inventory.Scope) {}, RefreshAccountSoon: func(string) {}, BypassOutbox: func(context.Context, alert.Alert) {}}
 	s.Rehearser = &rehearse.Rehearser{Store: st.Rehearsals(), EC2: func(of inventory.Scope) (rehearse.EC2, bool) { return s.api, of == scope },
 		Restores: s.remediator, Now: s.clock, Log: log, AlertsAdded: func() {},
 		Pause:  func(_ context.Context, d time.Duration) bool { s.now = s.now.Add(d); return true },

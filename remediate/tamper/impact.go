@@ -69,7 +69,7 @@ func ImpactOf(tx Tx, r cloudtrail.Record, beside []Dependency) (Impact, error) {
 	if err != nil {
 		return Impact{}, err
 	}
-	protected, err := tx.Guarded(p.account, p.region, mostCounted)
+	protected, err := tx.CountProtected(p.account, p.region, mostCounted)
 	return unstated(p, all, protected, beside), err
 }
 

@@ -27,9 +27,9 @@ type Tx interface {
 	// Lost are the open and blocked incidents of known flow logs, but of those whose
 	// rows are protected and live still: AWS shows them for a while.
 	Lost(scope inventory.Scope, limit int) ([]incident.Incident, error)
-	// Guarded counts, up to a limit, the protected flow logs of an account that
+	// CountProtected counts, up to a limit, the protected flow logs of an account that
 	// live or are to come back; an empty Region means all.
-	Guarded(account, region string, limit int) (int, error)
+	CountProtected(account, region string, limit int) (int, error)
 }
 
 // Usage is what depends on a resource in one scope: the protected flow logs with the same

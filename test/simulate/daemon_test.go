@@ -92,7 +92,7 @@ func (d *daemon) start() {
 		Store:    followed{room[remediate.Tx]{mem, st.Remediation(), func(tx remediate.Tx, w *writes) remediate.Tx { return remediates{tx, w} }}},
 		News:     room[remediate.NewsTx]{mem, st.News(), func(tx remediate.NewsTx, w *writes) remediate.NewsTx { return newsOf{tx, w} }},
 		Snapshot: mem, Fleet: d.fleet, Policy: d.p.policy, Now: d.p.theirs, Log: d.p.log, AlertsAdded: func() {},
-		RefreshSoon:  func(inventory.Scope, bool) { d.asked = true },
+		RefreshSoon: func(inventory.Scope) { d.asked = true }, RefreshAccountSoon: func(string) { d.asked = true },
 		BypassOutbox: func(context.Context, alert.Alert) {},
 		Parallel:     d.p.beside, Background: d.background, Rand: d.p.random.Float64, Random: d.p.token,
 		Tampering: &tamper.Handler{Store: room[tamper.Tx]{mem, st.Tampering(), func(tx tamper.Tx, w *writes) tamper.Tx { return tampers{tx, w} }}, Policy: d.p.policy, Now: d.p.theirs, AlertsAdded: func() {}, BypassOutbox: func(context.Context, alert.Alert) {}, Tampered: func(inventory.Scope) { d.attacked() },

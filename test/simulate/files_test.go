@@ -10,6 +10,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
+	"flowkeeper/configs"
 	"flowkeeper/internal/logbucket"
 	"flowkeeper/internal/logfile"
 	"flowkeeper/watcher"
@@ -60,7 +61,7 @@ func (p *play) writeFile(n int) {
 type files struct{ bucket *logbucket.Bucket }
 
 func newFiles(base aws.Config) files {
-	return files{logbucket.New(logbucket.Config{Name: trailBucket, Owner: account, AWS: base})}
+	return files{logbucket.New(base, configs.LogBucket{Name: trailBucket, Owner: account})}
 }
 
 // Read implements watcher.Files.
