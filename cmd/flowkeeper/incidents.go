@@ -220,23 +220,28 @@ func nextStep(a *app, i incident.Incident) (what, when string) {
 	return what, when
 }
 
+// whyNotRestored says what keeps a flow log from coming back, and what AWS has answered.
 func whyNotRestored(a *app, i incident.Incident) (out []string) {
 	if !i.Pending() {
 		return nil
 	}
-	if i.Flapping && i.NextAttemptAt.After(a.now()) {
-		out = append(out, "delayed: it was restored too often within the hour, and deleted again each time")
-	}
-	switch {
-	case i.State == incident.Blocked:
-	case !i.AliveSince.IsZero():
-		out = append(out, fmt.Sprintf("AWS still shows the flow log, in %s since %s", alert.Plural(i.TimesAlive, "answer"), a.ago(i.AliveSince)))
-	case !i.Known:
-		out = append(out, "it is not in the snapshot: the next complete refresh decides")
-	case i.WaitUntil.After(a.now()) && i.Source == incident.ByDrift:
-		out = append(out, "remediate.drift_wait: the event that says who did it may still come until "+a.when(i.WaitUntil))
-	case i.WaitUntil.After(a.now()):
-		out = append(out, "a rule gives the caller time to replace it until "+a.when(i.WaitUntil))
+	for _, cause := range i.Causes(a.now()) {
+		switch cause {
+		case incident.NeverShown:
+			out = append(out, "AWS answered each create, and never showed what it made")
+		case incident.NotSeen:
+			out = append(out, "it is not in the snapshot: the next complete refresh decides")
+		case incident.StillShown:
+			out = append(out, fmt.Sprintf("AWS still shows the flow log, in %s since %s", alert.Plural(i.TimesAlive, "answer"), a.ago(i.AliveSince)))
+		case incident.AwaitsRecord:
+			out = append(out, "remediate.drift_wait: the event that says who did it may still come until "+a.when(i.WaitUntil))
+		case incident.AwaitsCaller:
+			out = append(out, "a rule gives the caller time to replace it until "+a.when(i.WaitUntil))
+		case incident.HeldBack:
+			if i.NextAttemptAt.After(a.now()) {
+				out = append(out, "delayed: it was restored too often within the hour, and deleted again each time")
+			}
+		}
 	}
 	if i.LastError != "" {
 		out = append(out, lastTry(i.LastError))
