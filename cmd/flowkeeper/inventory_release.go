@@ -150,7 +150,7 @@ func releaseFlowLogs(ctx context.Context, s state, r release) error {
 	case found+len(gone) == 0:
 		return fmt.Errorf("no live flow log matches, nothing was changed: %s", s.nearOr(ctx, r.resource, "see `flowkeeper inventory list`", store.LiveResources))
 	}
-	rem, err := newRemediator(ctx, s, withoutAWS{})
+	rem, err := s.remediator(ctx, withoutAWS{})
 	if err != nil {
 		return err
 	}
