@@ -72,11 +72,7 @@ every row.`,
 }
 
 func listFlowLogs(ctx context.Context, s state, f *filters) error {
-	rehearsed, err := s.Rehearsed(ctx)
-	if err != nil {
-		return err
-	}
-	names, err := s.names(ctx)
+	describe, err := s.describer(ctx)
 	if err != nil {
 		return err
 	}
@@ -87,7 +83,7 @@ func listFlowLogs(ctx context.Context, s state, f *filters) error {
 	err = s.FindFlowLogs(ctx, f.Filter, func(row inventory.Row, fate store.Fate) error {
 		f.next()
 		progress.Step()
-		x, err := newFlowLog(ctx, row, fate, rehearsed, names)
+		x, err := describe(row, fate)
 		if err != nil {
 			return err
 		}
@@ -123,13 +119,18 @@ type flowLog struct {
 	accountName, resourceName string // empty: not known
 }
 
-func newFlowLog(ctx context.Context, row inventory.Row, fate store.Fate, rehearsed func(inventory.Row) (rehearse.Rehearsal, bool), names *names) (x flowLog, err error) {
-	x = flowLog{Row: row, fate: fate, accountName: names.nameOf(row.Scope.Account)}
-	if last, ok := rehearsed(row); ok {
-		x.last = &last
-	}
-	x.resourceName, err = names.resource(ctx, row.Scope, row.ResourceID)
-	return x, err
+// describer returns what adds to a row the last rehearsal and the names.
+func (s state) describer(ctx context.Context) (func(inventory.Row, store.Fate) (flowLog, error), error) {
+	rehearsed, err := s.Rehearsed(ctx)
+	names, unnamed := s.names(ctx)
+	return func(row inventory.Row, fate store.Fate) (x flowLog, err error) {
+		x = flowLog{Row: row, fate: fate, accountName: names.nameOf(row.Scope.Account)}
+		if last, ok := rehearsed(row); ok {
+			x.last = &last
+		}
+		x.resourceName, err = names.resource(ctx, row.Scope, row.ResourceID)
+		return x, err
+	}, errors.Join(err, unnamed)
 }
 
 // json is the exported flow log with the result of the last rehearsal and, if it is gone,
@@ -275,19 +276,15 @@ func showFlowLog(ctx context.Context, s state, args []string) error {
 	if err != nil {
 		return err
 	}
-	rehearsed, err := s.Rehearsed(ctx)
-	if err != nil {
-		return err
-	}
 	i, _, _, err := s.FindIncident(ctx, row.ID)
 	if err != nil {
 		return err
 	}
-	names, err := s.names(ctx)
+	describe, err := s.describer(ctx)
 	if err != nil {
 		return err
 	}
-	x, err := newFlowLog(ctx, row, store.Fate{State: i.State, Reason: i.Reason, NewID: i.NewID}, rehearsed, names)
+	x, err := describe(row, store.Fate{State: i.State, Reason: i.Reason, NewID: i.NewID})
 	if err != nil {
 		return err
 	}

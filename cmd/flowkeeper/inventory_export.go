@@ -38,7 +38,8 @@ it, on this machine or another. FILE is replaced only by a complete export.`,
 }
 
 // writeExport returns how many flow logs it wrote.
-func writeExport(ctx context.Context, s state, w io.Writer) (n int, err error) {
+func writeExport(ctx context.Context, s state, to io.Writer) (n int, err error) {
+	w := bufio.NewWriter(to)
 	if err := term.WriteJSON(w, exportfile.NewHead(s.now())); err != nil {
 		return 0, err
 	}
@@ -49,7 +50,7 @@ func writeExport(ctx context.Context, s state, w io.Writer) (n int, err error) {
 		progress.Step()
 		return term.WriteJSON(w, exportfile.New(r))
 	})
-	return n, err
+	return n, errors.Join(err, w.Flush())
 }
 
 // exportToFile replaces a file, to which a link may lead. What is no regular file, such as
@@ -78,7 +79,7 @@ func replaceFile(ctx context.Context, s state, name string) (n int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	n, err = writeBuffered(ctx, s, f)
+	n, err = writeExport(ctx, s, f)
 	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
 		err = os.Rename(f.Name(), name)
 	}
@@ -93,12 +94,6 @@ func writeInto(ctx context.Context, s state, name string) (n int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	n, err = writeBuffered(ctx, s, f)
+	n, err = writeExport(ctx, s, f)
 	return n, errors.Join(err, f.Close())
-}
-
-func writeBuffered(ctx context.Context, s state, w io.Writer) (n int, err error) {
-	b := bufio.NewWriter(w)
-	n, err = writeExport(ctx, s, b)
-	return n, errors.Join(err, b.Flush())
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"os"
 
 	"github.com/spf13/cobra"
 
@@ -30,7 +32,11 @@ not imported.`,
 
 func importFile(ctx context.Context, s state, args []string) error {
 	name := args[0]
-	in, err := s.open(ctx, name)
+	open := s.openStdin
+	if name != "-" {
+		open = func(context.Context) (io.ReadCloser, error) { return os.Open(name) }
+	}
+	in, err := open(ctx)
 	if err != nil {
 		return fmt.Errorf("read the export: %w", err)
 	}

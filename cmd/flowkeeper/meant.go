@@ -77,10 +77,7 @@ func (s state) onlyIncidentOf(ctx context.Context, word string) (id string, err 
 	var ids []string
 	which := store.Filter{Resources: resources, Limit: mostMeant + 1}
 	if len(resources) > 0 {
-		err = s.FindIncidents(ctx, which, func(i incident.Incident) error {
-			ids = append(ids, i.FlowLogID)
-			return nil
-		})
+		ids, err = s.incidentsOf(ctx, which)
 	}
 	_, live, unread := s.FindFlowLog(ctx, word)
 	switch {
@@ -97,6 +94,15 @@ func (s state) onlyIncidentOf(ctx context.Context, word string) (id string, err 
 	}
 	return "", fmt.Errorf("no incident is known of %q, a flow log or a resource: %s", word,
 		s.nearOr(ctx, word, "see `flowkeeper incidents list`", store.IncidentIDs, store.IncidentResources))
+}
+
+// incidentsOf are the IDs of the flow logs of incidents.
+func (s state) incidentsOf(ctx context.Context, which store.Filter) (ids []string, err error) {
+	err = s.FindIncidents(ctx, which, func(i incident.Incident) error {
+		ids = append(ids, i.FlowLogID)
+		return nil
+	})
+	return ids, err
 }
 
 // meantFlowLog finds the flow log that a word means: the one with this ID, or the only one of this
@@ -165,18 +171,14 @@ func (s state) lostFlowLog(ctx context.Context, id string) (inventory.Row, error
 		return row, err
 	}
 	which := store.Filter{Resources: []string{id}, States: []string{string(incident.Open), string(incident.Blocked)}, Limit: mostMeant + 1}
-	several := &errSeveral{term.Clean(id), "lost flow logs", "restore", which, nil}
-	unread := s.FindIncidents(ctx, which, func(i incident.Incident) error {
-		several.ids = append(several.ids, i.FlowLogID)
-		return nil
-	})
+	lost, unread := s.incidentsOf(ctx, which)
 	switch {
 	case unread != nil:
 		return row, unread
-	case len(several.ids) == 1:
-		return s.flowLog(ctx, several.ids[0])
-	case len(several.ids) > 1:
-		return row, several
+	case len(lost) == 1:
+		return s.flowLog(ctx, lost[0])
+	case len(lost) > 1:
+		return row, &errSeveral{resource: term.Clean(id), things: "lost flow logs", ids: lost}
 	}
 	resources, unread := s.Resources(ctx, id)
 	if unread == nil && slices.Contains(resources, id) {

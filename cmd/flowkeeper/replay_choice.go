@@ -105,7 +105,7 @@ func (r *replayChoice) words() string {
 			words = append(words, "--"+flag+" "+value)
 		}
 	}
-	add("from", minute(r.From))
+	add("from", term.Minute(r.From))
 	add("to", r.to())
 	add("account", strings.Join(r.Accounts, ","))
 	add("region", strings.Join(r.Regions, ","))
@@ -113,12 +113,4 @@ func (r *replayChoice) words() string {
 }
 
 // to is --to as it was meant; empty: it was not given.
-func (r *replayChoice) to() string { return cmp.Or(r.day, minute(r.To)) }
-
-// minute is empty for the zero time.
-func minute(t time.Time) string {
-	if t.IsZero() {
-		return ""
-	}
-	return term.Minute(t)
-}
+func (r *replayChoice) to() string { return cmp.Or(r.day, term.Minute(r.To)) }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"time"
 
 	"flowkeeper/alert"
 	"flowkeeper/internal/cloudtrail"
@@ -165,6 +164,7 @@ func plannedWords(p replay.Planned) string {
 	return strings.Join(parts, "; ")
 }
 
+// printSummary prints the table. Its columns of times are too narrow for the time zone, which the head names.
 func printSummary(a *app, s *replay.Summary) {
 	rows, others := s.Rows(), s.Dropped
 	if a.Terminal && !a.JSON && len(rows) > terminalLimit {
@@ -175,12 +175,13 @@ func printSummary(a *app, s *replay.Summary) {
 	}
 	table := a.Table(term.Whole("LEVEL").OrDrop(1), term.CutTo(14, "CALL"), term.CutTo(14, "WHO").KeepEnd(), term.CutTo(accountWidth, "ACCOUNT").KeepEnd().OrDrop(5), term.Whole("REGION").OrDrop(4),
 		term.Whole("TIMES"), term.Whole("FLOW LOGS").OrDrop(2), term.Whole("FIRST (UTC)").OrDrop(3), term.Whole("LAST (UTC)").OrDrop(6))
+	utc := func(t alert.Time) string { return strings.TrimSuffix(term.Minute(t.Time), " UTC") }
 	for _, r := range rows {
 		flowLogs := ""
 		if r.FlowLogs > 0 {
 			flowLogs = strconv.Itoa(r.FlowLogs)
 		}
-		table.Add(r, levelCell(r.Level), r.Words(), r.Caller(), alert.WithAccount(r.Account, r.Name), r.Region, r.Count, flowLogs, shortTime(r.First.Time), shortTime(r.Last.Time))
+		table.Add(r, levelCell(r.Level), r.Words(), r.Caller(), alert.WithAccount(r.Account, r.Name), r.Region, r.Count, flowLogs, utc(r.First), utc(r.Last))
 	}
 	table.Flush()
 	switch {
@@ -192,11 +193,4 @@ func printSummary(a *app, s *replay.Summary) {
 	if s.Again > 0 {
 		a.Note("%s again, counted once", alert.Plural(s.Again, "event"))
 	}
-}
-
-func shortTime(t time.Time) string {
-	if t.IsZero() {
-		return ""
-	}
-	return t.UTC().Format("2006-01-02 15:04")
 }

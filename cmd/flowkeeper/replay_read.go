@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 
 	"github.com/aws/smithy-go"
@@ -24,7 +23,7 @@ func (r *replayCommand) read(ctx context.Context, args []string, found func(raw 
 	r.reader.Found, r.reader.Failed = found, r.failed
 	r.reader.Finder = &recordsource.Finder{
 		Selection: r.choice.Selection,
-		Stdin:     func(ctx context.Context) (io.ReadCloser, error) { return interruptible(ctx, r.stdin), nil },
+		Stdin:     r.openStdin,
 		Bucket:    (&buckets{app: r.app, owner: r.choice.owner}).open,
 	}
 	progress := r.ProgressOf("reading records", r.volume)

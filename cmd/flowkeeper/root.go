@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"io"
-	"os"
 	"strings"
 	"time"
 
@@ -141,22 +140,14 @@ func (a *app) getenv(name string) string {
 func (a *app) ago(t time.Time) string  { return term.Ago(t, a.now()) }
 func (a *app) when(t time.Time) string { return term.When(t, a.now()) }
 
-// open opens a file; - is stdin. The caller closes it.
-func (a *app) open(ctx context.Context, name string) (io.ReadCloser, error) {
-	if name != "-" {
-		return os.Open(name)
-	}
-	return interruptible(ctx, a.stdin), nil
-}
-
-// interruptible reads from r until ctx ends, even while a read of r blocks: a
-// command that waits for typed input ends at the first Ctrl-C.
-func interruptible(ctx context.Context, r io.Reader) io.ReadCloser {
+// openStdin opens stdin, which ends with ctx even while a read of it blocks: a command that
+// waits for typed input ends at the first Ctrl-C.
+func (a *app) openStdin(ctx context.Context) (io.ReadCloser, error) {
 	pr, pw := io.Pipe()
 	context.AfterFunc(ctx, func() { pw.CloseWithError(ctx.Err()) })
 	go func() {
-		_, err := io.Copy(pw, r)
+		_, err := io.Copy(pw, a.stdin)
 		pw.CloseWithError(err)
 	}()
-	return pr
+	return pr, nil
 }
