@@ -37,7 +37,7 @@ func (s state) connect(ctx context.Context) (*scopes.Fleet, error) {
 	}
 	fleet, err := scopes.Connect(ctx, base, accounts, s.conf.Inventory.Regions, log)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %s", err, unreached(err))
+		return nil, fmt.Errorf("%w: %s", err, hintFor(err))
 	}
 	return fleet, nil
 }
@@ -59,8 +59,8 @@ func (a *app) awsConfig(ctx context.Context, c configs.Config, log *slog.Logger)
 	return daemon.Base(ctx, c, log)
 }
 
-// unreached is a hint for an error of connect.
-func unreached(err error) string {
+// hintFor says what to check, or to do, about an error of AWS.
+func hintFor(err error) string {
 	var send *smithyhttp.RequestSendError
 	none := scopes.NoCredentials(err)
 	switch {
@@ -72,8 +72,8 @@ func unreached(err error) string {
 	return "check that the credentials are set (AWS_ACCESS_KEY_ID, a profile, an instance role) and aws.region or inventory.regions too"
 }
 
-// whyNot is an error of AWS without what the SDK adds.
-func whyNot(err error) string {
+// plainText is an error of AWS without what the SDK adds.
+func plainText(err error) string {
 	text := err.Error()
 	if _, said, ok := strings.Cut(text, "api error "); ok {
 		text = said

@@ -90,7 +90,7 @@ func (f *filters) check() error {
 		}
 	}
 	for _, n := range f.choices {
-		if err := noneEmpty(f.c, n.flag); err != nil {
+		if err := refuseEmpty(f.c, n.flag); err != nil {
 			return err
 		}
 	}
@@ -103,9 +103,9 @@ func (f *filters) check() error {
 	return nil
 }
 
-// noneEmpty refuses flags for names without one, as of a variable of the shell that is not set:
+// refuseEmpty refuses flags for names without one, as of a variable of the shell that is not set:
 // they would mean all.
-func noneEmpty(c *cobra.Command, flags ...string) error {
+func refuseEmpty(c *cobra.Command, flags ...string) error {
 	for _, name := range flags {
 		if f := c.Flags().Lookup(name); f.Changed && strings.Trim(f.Value.String(), "[]") == "" {
 			return usagef("--%s \"\": name one, or leave out the flag", name)

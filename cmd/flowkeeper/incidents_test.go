@@ -29,7 +29,7 @@ func TestLastTry(t *testing.T) {
 		"AWS did not answer in time":    "the last attempt: ",
 		"fl-1 is in the way, made by x": "the last attempt: ",
 	} {
-		if got := lastTry(message); got != want+message {
+		if got := lastAttempt(message); got != want+message {
 			t.Errorf("%q", got)
 		}
 	}

@@ -149,8 +149,8 @@ func (x flowLog) json() exportfile.FlowLog {
 
 func (x flowLog) shortDestination() string { return term.ShortARN(x.Destination(x.Scope)) }
 
-// blind reports whether a flow log is gone without a replacement yet.
-func (x flowLog) blind() bool {
+// inGap reports whether a flow log is gone without a replacement yet.
+func (x flowLog) inGap() bool {
 	return x.State == inventory.Gone && (x.fate.State == incident.Open || x.fate.State == incident.Blocked)
 }
 
@@ -161,7 +161,7 @@ const stateWidth = len("released until 2026-03-01 12:00 UTC")
 // rest.
 func (x flowLog) state(a *app) term.Cell {
 	switch {
-	case x.blind():
+	case x.inGap():
 		return term.Colored("gap of "+term.Span(a.now().Sub(x.GoneAt))+": "+strings.TrimSpace(string(x.fate.State)+" "+x.fate.Reason), term.Red)
 	case x.State == inventory.Gone && x.fate.NewID != "":
 		return term.Colored("replaced by "+x.fate.NewID+" "+a.ago(x.GoneAt), term.Dim)
@@ -202,14 +202,14 @@ type tally struct {
 	listed int
 
 	restorable, refused, notRehearsed int // protected
-	released, blind                   int
+	released, inGap                   int
 	until                             time.Time // the last release's end
 }
 
 func (t *tally) add(x flowLog, now time.Time) {
 	t.listed++
-	if x.blind() {
-		t.blind++
+	if x.inGap() {
+		t.inGap++
 	}
 	switch {
 	case !x.Rehearsable():
@@ -244,8 +244,8 @@ func (t tally) String() string {
 			out += fmt.Sprintf(", %d %s", part.n, part.what)
 		}
 	}
-	if t.blind > 0 {
-		out += fmt.Sprintf("; %d gone without a replacement", t.blind)
+	if t.inGap > 0 {
+		out += fmt.Sprintf("; %d gone without a replacement", t.inGap)
 	}
 	return out
 }

@@ -62,7 +62,7 @@ func refreshAll(ctx context.Context, s state, _ []string) error {
 			counts, err := r.Refresh(ctx, scope)
 			results[n] = refreshed{Account: scope.Account, AccountName: names.nameOf(scope.Account), Region: scope.Region, Counts: counts}
 			if err != nil {
-				results[n].Error = whyNot(err)
+				results[n].Error = plainText(err)
 			}
 			return nil
 		})

@@ -93,7 +93,7 @@ func (s state) onlyIncidentOf(ctx context.Context, word string) (id string, err 
 		return "", fmt.Errorf("there is no incident of %s: `flowkeeper inventory show %s` says what is known of it", word, word)
 	}
 	return "", fmt.Errorf("no incident is known of %q, a flow log or a resource: %s", word,
-		s.nearOr(ctx, word, "see `flowkeeper incidents list`", store.IncidentIDs, store.IncidentResources))
+		s.suggestOr(ctx, word, "see `flowkeeper incidents list`", store.IncidentIDs, store.IncidentResources))
 }
 
 // incidentsOf are the IDs of the flow logs of incidents.
@@ -146,12 +146,12 @@ func (s state) meantFlowLog(ctx context.Context, word string) (inventory.Row, er
 }
 
 func (s state) noFlowLog(ctx context.Context, id string, known ...store.Words) error {
-	return fmt.Errorf("there is no flow log %q in the snapshot: %s", id, s.nearOr(ctx, id, "see `flowkeeper inventory list`", known...))
+	return fmt.Errorf("there is no flow log %q in the snapshot: %s", id, s.suggestOr(ctx, id, "see `flowkeeper inventory list`", known...))
 }
 
-// nearOr returns a question whether the known ID that is most like the wrong one was meant. If none is
+// suggestOr returns a question whether the known ID that is most like the wrong one was meant. If none is
 // like it, it returns the text.
-func (s state) nearOr(ctx context.Context, wrong, text string, known ...store.Words) string {
+func (s state) suggestOr(ctx context.Context, wrong, text string, known ...store.Words) string {
 	for _, w := range known {
 		if ids, err := s.Words(ctx, w, "", mostNames); err == nil {
 			if near := nearest.ID(wrong, ids); near != "" {
