@@ -24,6 +24,7 @@ type filters struct {
 	allowed      []string // states
 	alerts       bool     // alerts are listed: they may be about accounts without flow logs
 	shown        int      // show so many of the latest; 0: all, as with --limit, or without a terminal
+	more         string   // how to see all, if there are more than are shown
 	choices      []choice
 	n            int // listed so far
 }
@@ -144,6 +145,7 @@ func (f *filters) list(fn func(ctx context.Context, s state, f *filters) error) 
 				f.shown = 0
 			case f.shown > 0:
 				f.Limit = f.shown + 1 // one more shows that there are more
+				f.more = fmt.Sprintf("the latest %d are shown: --limit 0 shows all", f.shown)
 			}
 			return fn(c.Context(), s, f)
 		})
@@ -166,7 +168,7 @@ func (f *filters) summary(things, none string) {
 	case f.n == 0:
 		f.a.Note("%s", none)
 	case f.shown > 0 && f.n > f.shown:
-		f.a.Note("the latest %d are shown: --limit 0 shows all", f.shown)
+		f.a.Note("%s", f.more)
 	}
 }
 

@@ -81,7 +81,9 @@ func listFlowLogs(ctx context.Context, s state, f *filters) error {
 	t := s.Table(term.Whole("FLOW LOG"), term.CutTo(resourceWidth, "RESOURCE").OrDrop(5), term.Whole("TRAFFIC").OrDrop(1), term.CutTo(14, "DESTINATION").OrDrop(2),
 		term.CutTo(accountWidth, "ACCOUNT").KeepEnd().OrDrop(4), term.Whole("REGION").OrDrop(3), term.CutTo(stateWidth, "STATE"))
 	err = s.FindFlowLogs(ctx, f.Filter, func(row inventory.Row, fate store.Fate) error {
-		f.next()
+		if !f.next() {
+			return nil
+		}
 		progress.Step()
 		x, err := describe(row, fate)
 		if err != nil {

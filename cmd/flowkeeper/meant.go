@@ -22,7 +22,7 @@ const mostMeant = 50
 type errSeveral struct {
 	resource string
 	things   string // incidents, flow logs
-	command  string // that shows one
+	group    string // of the commands that list them and show one
 	which    store.Filter
 	ids      []string
 }
@@ -37,9 +37,10 @@ func (e *errSeveral) Error() string {
 
 // listSeveral lists what a resource has several of, and says how to see one.
 func listSeveral(ctx context.Context, s state, several *errSeveral, list func(context.Context, state, *filters) error) error {
-	err := list(ctx, s, &filters{Filter: several.which, a: s.app, shown: mostMeant})
+	more := fmt.Sprintf("%d are shown: `flowkeeper %s list --resource %s --limit 0` shows all", mostMeant, several.group, strings.Join(several.which.Resources, ","))
+	err := list(ctx, s, &filters{Filter: several.which, a: s.app, shown: mostMeant, more: more})
 	if err == nil {
-		s.Note("%s has several %s: `flowkeeper %s ID` shows one", several.resource, several.things, several.command)
+		s.Note("%s has several %s: `flowkeeper %s show ID` shows one", several.resource, several.things, several.group)
 	}
 	return err
 }
@@ -86,7 +87,7 @@ func (s state) onlyIncidentOf(ctx context.Context, word string) (id string, err 
 	case len(ids) == 1:
 		return ids[0], nil
 	case len(ids) > 1:
-		return "", &errSeveral{term.Clean(word), "incidents", "incidents show", which, ids}
+		return "", &errSeveral{term.Clean(word), "incidents", "incidents", which, ids}
 	case len(resources) > 0:
 		return "", fmt.Errorf("there is no incident of %s: none of its flow logs was deleted (see `flowkeeper inventory list --resource %s`)", term.Clean(word), resources[0])
 	case live:
@@ -138,7 +139,7 @@ func (s state) meantFlowLog(ctx context.Context, word string) (inventory.Row, er
 	case 1:
 		return found[0], nil
 	}
-	several := &errSeveral{term.Clean(word), "flow logs", "inventory show", which, nil}
+	several := &errSeveral{term.Clean(word), "flow logs", "inventory", which, nil}
 	for _, r := range found {
 		several.ids = append(several.ids, r.ID)
 	}
