@@ -67,8 +67,8 @@ func (r *replayCommand) note(elsewhere int) {
 		{r.reader.NoCalls, "record", "not acted on: no management call of an AWS API"},
 		{elsewhere, "record", "left out: about log groups, buckets, roles and the like that no flow log here depends on"},
 		{int(r.reader.Unasked.Load()), "finding", "left out: outside of " + r.choice.words()},
-		{int(r.reader.Finder.Outside()), "log file", "not read: by its name outside of " + r.choice.words()},
-		{int(r.reader.Finder.Others()), "other file", "not read: no file with records, by its name"},
+		{int(r.reader.Finder.Outside.Load()), "log file", "not read: by its name outside of " + r.choice.words()},
+		{int(r.reader.Finder.Others.Load()), "other file", "not read: no file with records, by its name"},
 	} {
 		if left.count > 0 {
 			r.Note("%s %s", alert.Plural(left.count, left.what), left.why)
