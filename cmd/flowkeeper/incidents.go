@@ -226,7 +226,7 @@ func whyNotRestored(a *app, i incident.Incident) (out []string) {
 	if !i.Pending() {
 		return nil
 	}
-	for _, cause := range i.Causes(a.now()) {
+	for _, cause := range incident.Causes(i, a.now()) {
 		switch cause {
 		case incident.NeverShown:
 			out = append(out, "AWS answered each create, and never showed what it made")

@@ -16,9 +16,9 @@ const (
 	HeldBack     Cause = "held back"     // it was restored too often within the hour; the time may be over
 )
 
-// Causes are the causes at a time. After NeverShown there is the first that applies of the others, in the
+// Causes are the causes of an incident at a time. After NeverShown there is the first that applies of the others, in the
 // order of Decide's checks; of a blocked incident these are over.
-func (i Incident) Causes(now time.Time) (all []Cause) {
+func Causes(i Incident, now time.Time) (all []Cause) {
 	if !i.MissingSince.IsZero() {
 		all = append(all, NeverShown)
 	}

@@ -42,7 +42,7 @@ func TestCauses(t *testing.T) {
 			t.Parallel()
 			i := open
 			c.change(&i)
-			if got := i.Causes(now); !slices.Equal(got, c.want) {
+			if got := Causes(i, now); !slices.Equal(got, c.want) {
 				t.Errorf("%v instead of %v", got, c.want)
 			}
 			if got := i.Why().Message; got != c.alert {

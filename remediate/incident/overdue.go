@@ -64,7 +64,7 @@ func (i Incident) Why() Stuck {
 		return w
 	}
 	w := Stuck{Kind: alert.Blocked, Message: i.LastError, Advice: i.Advice}
-	causes := i.Causes(i.WaitUntil) // the time of a wait does not count
+	causes := Causes(i, i.WaitUntil) // the time of a wait does not count
 	switch {
 	case w.Message != "":
 	case i.State == Restored && i.MissingSince.IsZero():
