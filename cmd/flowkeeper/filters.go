@@ -177,7 +177,7 @@ func (f *filters) filtered() bool {
 }
 
 // choice is a flag whose values are names in the state file or in the configuration.
-// Other names are refused: an empty list would look like good news.
+// Other names are refused: people would take an empty list to mean that nothing happened.
 type choice struct {
 	flag   string
 	values *[]string // a field of the filter

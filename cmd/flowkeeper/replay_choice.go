@@ -48,7 +48,7 @@ func (r *replayChoice) flags(a *app, c *cobra.Command) {
 	completeFlag(c, "region", severalOf(a.completeFromState(known.known(func(x inventory.Scope) string { return x.Region }))))
 }
 
-// check refuses values that nothing can match: an empty result would look like good news.
+// check refuses values that nothing can match: people would take an empty result to mean that nothing happened.
 // Accounts and Regions need not be known here: records may be of any.
 func (r *replayChoice) check() error {
 	if err := checkRegions(r.Regions); err != nil {

@@ -88,22 +88,19 @@ Exit codes: 0 fine, 1 failed, 2 wrong usage, 78 wrong configuration.`
 	return root
 }
 
-// newGroup returns a command that only has subcommands.
+// newGroup returns a command that only has subcommands: by itself it is an error, as one of them is missing or unknown.
 func newGroup(use, short string, subs ...*cobra.Command) *cobra.Command {
 	c := &cobra.Command{
 		Use: use, Short: short, Args: cobra.ArbitraryArgs, DisableFlagsInUseLine: true,
-		RunE: nameOne,
+		RunE: func(c *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return noSuchCommand(c, args[0])
+			}
+			return usagef("name a command:\n%s", commandList(c, usualHelp))
+		},
 	}
 	c.AddCommand(subs...)
 	return c
-}
-
-// nameOne is the code of a group: its subcommand is missing or unknown.
-func nameOne(c *cobra.Command, args []string) error {
-	if len(args) > 0 {
-		return noSuchCommand(c, args[0])
-	}
-	return usagef("name a command:\n%s", commandList(c, usualHelp))
 }
 
 // initHelpCommand makes cobra's help command print what --help prints.

@@ -35,7 +35,7 @@ type Finder struct {
 // name: "-" is the standard input, s3://bucket/prefix all objects whose keys begin so, a folder
 // what is in it and below, and a pattern what filepath.Match matches; anything else is a file.
 //
-// An error belongs to the File beside it, which has only a name; the rest is found all the same.
+// An error belongs to the File beside it, which has only a name; the rest is still found.
 func (f *Finder) Find(ctx context.Context, args []string) iter.Seq2[File, error] {
 	return func(yield func(File, error) bool) {
 		for _, arg := range args {
