@@ -115,7 +115,7 @@ func listAccounts(ctx context.Context, a *app, which chosenAccounts) error {
 		a.complain(listErr.Error())
 		return errPrinted
 	}
-	if slices.ContainsFunc(all, func(x accounts.Account) bool { return x.Fails() && !x.Management }) {
+	if slices.ContainsFunc(all, func(x accounts.Account) bool { return x.Err != nil && !x.Management }) {
 		return errPrinted
 	}
 	return nil
@@ -149,7 +149,7 @@ func (which chosenAccounts) ask(ctx context.Context, a *app, conf configs.Config
 	}
 	if known.Own() {
 		askRoles(ctx, a, base, known)
-		if own := known.All()[0]; own.Fails() && len(which.words) > 0 && ctx.Err() == nil {
+		if own := known.All()[0]; own.Err != nil && len(which.words) > 0 && ctx.Err() == nil {
 			return nil, fmt.Errorf("which account these credentials are of is not known: %s", plainText(own.Err))
 		}
 		return nil, cmp.Or(ctx.Err(), which.choose(known))
@@ -211,40 +211,6 @@ func listingError(err error) error {
 	return fmt.Errorf("%w: %s", err, hintFor(err))
 }
 
-// accountJSON is one account; a public contract as those of contract.go.
-type accountJSON struct {
-	Account     string     `json:"account"`
-	Name        string     `json:"name,omitempty"`
-	Path        string     `json:"path,omitempty"`  // the names of the root and the OUs above it
-	State       string     `json:"state,omitempty"` // as AWS Organizations names it
-	Management  bool       `json:"management,omitempty"`
-	Source      string     `json:"source"` // organization or accounts
-	ProtectedAt alert.Time `json:"protected_at,omitzero"`
-	DepartedAt  alert.Time `json:"departed_at,omitzero"`
-	Departed    string     `json:"departed,omitempty"` // left, inactive or deselected
-	RoleARN     string     `json:"role_arn,omitempty"`
-	RoleWorks   *bool      `json:"role_works,omitempty"` // absent: AWS was not asked
-	RoleError   string     `json:"role_error,omitempty"`
-	Regions     []string   `json:"regions,omitempty"`
-	FlowLogs    int        `json:"protected_flow_logs"`
-	RefreshedAt alert.Time `json:"refreshed_at,omitzero"` // in the Region where it is longest ago
-}
-
-func toAccountJSON(x accounts.Account) accountJSON {
-	out := accountJSON{
-		Account: x.ID, Name: x.Name, Path: x.Path, State: string(x.State), Management: x.Management, Source: x.Source,
-		ProtectedAt: jsonTime(x.FirstAt), DepartedAt: jsonTime(x.LeftAt), Departed: string(x.Why), RoleARN: x.RoleARN,
-		Regions: x.Regions, FlowLogs: x.FlowLogs, RefreshedAt: jsonTime(x.RefreshedAt),
-	}
-	if x.Asked {
-		out.RoleWorks = new(!x.Fails())
-	}
-	if x.Fails() {
-		out.RoleError = plainText(x.Err)
-	}
-	return out
-}
-
 func printAccounts(a *app, all []accounts.Account, which chosenAccounts, asked bool) {
 	t := a.Table(term.CutTo(12, "NAME"), term.Whole("ACCOUNT"), term.CutTo(12, "OU").KeepEnd().OrDrop(1), term.CutTo(30, "ROLE"),
 		term.Whole("REGIONS").OrDrop(3), term.Whole("FLOW LOGS").OrDrop(4), term.Whole("REFRESHED").OrDrop(2))
@@ -253,13 +219,14 @@ func printAccounts(a *app, all []accounts.Account, which chosenAccounts, asked b
 		switch {
 		case x.Departed():
 			departed++
-		case x.Fails():
+		case x.Err != nil:
 			failed++
+			x.RoleError = plainText(x.Err)
 		}
-		if which.failing && !x.Fails() {
+		if which.failing && x.Err == nil {
 			continue
 		}
-		t.Add(toAccountJSON(x), x.Name, x.ID, x.Path, roleCell(a, x), regionsText(x.Regions), x.FlowLogs, cmp.Or(a.ago(x.RefreshedAt), "never"))
+		t.Add(x, x.Name, x.ID, x.Path, roleCell(a, x), regionsText(x.Regions), x.FlowLogs, cmp.Or(a.ago(x.RefreshedAt.Time), "never"))
 	}
 	t.Flush()
 	if a.JSON {
@@ -285,15 +252,15 @@ func printAccounts(a *app, all []accounts.Account, which chosenAccounts, asked b
 func roleCell(a *app, x accounts.Account) term.Cell {
 	switch {
 	case x.Departed():
-		return term.Colored("departed "+a.ago(x.LeftAt)+": "+x.Why.Text(x.State), term.Dim)
-	case !x.Asked:
+		return term.Colored("departed "+a.ago(x.DepartedAt.Time)+": "+x.Why.Text(x.State), term.Dim)
+	case x.RoleWorks == nil:
 		return term.Colored("not asked", term.Dim)
-	case !x.Fails():
+	case x.Err == nil:
 		return term.Colored("works", term.Green)
 	case x.Management:
-		return term.Colored("management account, without the role: "+plainText(x.Err), term.Yellow)
+		return term.Colored("management account, without the role: "+x.RoleError, term.Yellow)
 	}
-	return term.Colored(plainText(x.Err), term.Red)
+	return term.Colored(x.RoleError, term.Red)
 }
 
 // regionsText names one Region or two, and counts more.
