@@ -88,7 +88,7 @@ Exit codes: 0 fine, 1 failed, 2 wrong usage, 78 wrong configuration.`
 	return root
 }
 
-// newGroup returns a command that only has subcommands: by itself it is an error, as one of them is missing or unknown.
+// newGroup returns a command that only has subcommands. Without one of them, or with an unknown one, it is a usage error.
 func newGroup(use, short string, subs ...*cobra.Command) *cobra.Command {
 	c := &cobra.Command{
 		Use: use, Short: short, Args: cobra.ArbitraryArgs, DisableFlagsInUseLine: true,
