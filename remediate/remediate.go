@@ -71,15 +71,16 @@ type Remediator struct {
 	AlertsAdded func()
 	// Rehearsals gets the findings about rehearsals. nil: there are no rehearsals.
 	Rehearsals Rehearsals
-	// RefreshSoon asks for a refresh of one scope.
-	RefreshSoon func(inventory.Scope)
-	// RefreshAccountSoon asks for a refresh of each scope of an account; empty: of all accounts.
+	// RefreshSoon asks for a refresh of one scope, RefreshAccountSoon for one of each scope of an account; empty: of
+	// all accounts. They must not be nil if RecordFindings is called.
+	RefreshSoon        func(inventory.Scope)
 	RefreshAccountSoon func(account string)
 	// RefreshAsks is called before each call to AWS of a refresh, and what it returns with the call's error
 	// once that has ended. ctx is the refresh's: what waits ends with that, and not with the call's time limit,
 	// which is over soon after a late answer. nil: it is not called.
 	RefreshAsks func(ctx context.Context, scope inventory.Scope) (ended func(error))
-	// BypassOutbox sends an alert past the outbox, for when the store fails (I1).
+	// BypassOutbox sends an alert past the outbox, for when the store fails (I1). It must not be nil if
+	// RecordFindings is called.
 	BypassOutbox func(ctx context.Context, a alert.Alert)
 	// Parallel runs tasks at the same time, at most so many at once, and returns the first
 	// error after all have ended. nil: goroutines.

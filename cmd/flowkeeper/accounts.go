@@ -6,15 +6,18 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/smithy-go"
 	"github.com/spf13/cobra"
 
+	"flowkeeper/alert"
 	"flowkeeper/configs"
 	"flowkeeper/internal/accounts"
 	"flowkeeper/internal/organization"
 	"flowkeeper/internal/store"
+	"flowkeeper/internal/term"
 )
 
 func newAccountsCommand(a *app) *cobra.Command {
@@ -69,7 +72,7 @@ configuration.`,
 	flags.BoolVar(&which.failing, "failing", false, "only those in which the role does not work")
 	flags.BoolVar(&which.offline, "offline", false, "do not call AWS: list what the state file knows")
 	c.RunE = func(c *cobra.Command, _ []string) error {
-		if err := noneEmpty(c, "account"); err != nil {
+		if err := refuseEmpty(c, "account"); err != nil {
 			return err
 		}
 		if which.failing && which.offline {
@@ -92,35 +95,35 @@ func listAccounts(ctx context.Context, a *app, which chosenAccounts) error {
 	if err != nil {
 		return err
 	}
-	known, err := knownOffline(ctx, conf, which.offline)
+	known, err := readAccounts(ctx, conf, which.offline)
 	if err != nil {
 		return err
 	}
-	asked := error(nil)
+	var listErr error
 	if which.offline {
 		known.UseStored()
 		err = which.choose(known)
 	} else {
-		asked, err = which.ask(ctx, a, conf, known)
+		listErr, err = which.ask(ctx, a, conf, known)
 	}
 	if err != nil {
 		return err
 	}
 	all := known.All()
 	printAccounts(a, all, which, known.Asked())
-	if asked != nil {
-		a.complain(asked.Error())
+	if listErr != nil {
+		a.complain(listErr.Error())
 		return errPrinted
 	}
-	if slices.ContainsFunc(all, func(x accounts.Account) bool { return x.Fails() && !x.Management }) {
+	if slices.ContainsFunc(all, func(x accounts.Account) bool { return x.Err != nil && !x.Management }) {
 		return errPrinted
 	}
 	return nil
 }
 
-// knownOffline reads the state file. Without one nothing is known yet; that is an error only if AWS is
+// readAccounts reads the state file. Without one nothing is known yet; that is an error only if AWS is
 // not to be asked.
-func knownOffline(ctx context.Context, conf configs.Config, offline bool) (*accounts.Known, error) {
+func readAccounts(ctx context.Context, conf configs.Config, offline bool) (*accounts.Known, error) {
 	s, err := openState(ctx, conf)
 	if errors.Is(err, store.ErrMissing) && !offline {
 		return accounts.Read(ctx, conf, nil)
@@ -132,31 +135,31 @@ func knownOffline(ctx context.Context, conf configs.Config, offline bool) (*acco
 	return known, errors.Join(err, s.Close())
 }
 
-// ask asks AWS for the accounts and for the role in each that is chosen. asked is why the accounts
+// ask asks AWS for the accounts and for the role in each that is chosen. listErr is why the accounts
 // can't be listed, and those of the state file are asked then; or that none is to be protected.
-func (which chosenAccounts) ask(ctx context.Context, a *app, conf configs.Config, known *accounts.Known) (asked, err error) {
+func (which chosenAccounts) ask(ctx context.Context, a *app, conf configs.Config, known *accounts.Known) (listErr, err error) {
 	base, err := a.awsConfig(ctx, conf, a.warnings())
 	if err != nil {
 		return nil, err
 	}
 	if conf.Organization.RoleName == "" {
 		known.UseConfigured()
-	} else if asked = askOrganization(ctx, a, base, known); ctx.Err() != nil {
+	} else if listErr = askOrganization(ctx, a, base, known); ctx.Err() != nil {
 		return nil, ctx.Err()
 	}
 	if known.Own() {
 		askRoles(ctx, a, base, known)
-		if own := known.All()[0]; own.Fails() && len(which.words) > 0 && ctx.Err() == nil {
-			return nil, fmt.Errorf("which account these credentials are of is not known: %s", whyNot(own.Err))
+		if own := known.All()[0]; own.Err != nil && len(which.words) > 0 && ctx.Err() == nil {
+			return nil, fmt.Errorf("which account these credentials are of is not known: %s", plainText(own.Err))
 		}
 		return nil, cmp.Or(ctx.Err(), which.choose(known))
 	}
 	none := known.NoneSelected()
 	if err := which.choose(known); err != nil {
-		return nil, cmp.Or(asked, err) // a word that is not known is no mistake of the reader's where the accounts can't be listed
+		return nil, cmp.Or(listErr, err) // a word that is not known is no mistake of the reader's where the accounts can't be listed
 	}
 	askRoles(ctx, a, base, known)
-	return cmp.Or(asked, none), ctx.Err()
+	return cmp.Or(listErr, none), ctx.Err()
 }
 
 func askOrganization(ctx context.Context, a *app, base aws.Config, known *accounts.Known) error {
@@ -166,7 +169,7 @@ func askOrganization(ctx context.Context, a *app, base aws.Config, known *accoun
 	for _, s := range strangers {
 		a.Note("%s is no account of the organisation: correct it, or write it under accounts", s)
 	}
-	return unlisted(err)
+	return listingError(err)
 }
 
 func askRoles(ctx context.Context, a *app, base aws.Config, known *accounts.Known) {
@@ -196,8 +199,8 @@ func (which chosenAccounts) choose(known *accounts.Known) error {
 	return nil
 }
 
-// unlisted is an error of a listing, with what to check where AWS did not answer.
-func unlisted(err error) error {
+// listingError is an error of a listing, with what to check where AWS did not answer.
+func listingError(err error) error {
 	if errors.Is(err, organization.ErrIncomplete) {
 		return fmt.Errorf("%w: try again", err)
 	}
@@ -205,5 +208,68 @@ func unlisted(err error) error {
 	if _, advised := errors.AsType[*organization.CallError](err); advised || !is {
 		return err
 	}
-	return fmt.Errorf("%w: %s", err, unreached(err))
+	return fmt.Errorf("%w: %s", err, hintFor(err))
+}
+
+func printAccounts(a *app, all []accounts.Account, which chosenAccounts, asked bool) {
+	t := a.Table(term.CutTo(12, "NAME"), term.Whole("ACCOUNT"), term.CutTo(12, "OU").KeepEnd().OrDrop(1), term.CutTo(30, "ROLE"),
+		term.Whole("REGIONS").OrDrop(3), term.Whole("FLOW LOGS").OrDrop(4), term.Whole("REFRESHED").OrDrop(2))
+	failed, departed := 0, 0
+	for _, x := range all {
+		switch {
+		case x.Departed():
+			departed++
+		case x.Err != nil:
+			failed++
+			x.RoleError = plainText(x.Err)
+		}
+		if which.failing && x.Err == nil {
+			continue
+		}
+		t.Add(x, x.Name, x.ID, x.Path, roleCell(a, x), regionsText(x.Regions), x.FlowLogs, cmp.Or(a.ago(x.RefreshedAt.Time), "never"))
+	}
+	t.Flush()
+	if a.JSON {
+		return
+	}
+	protected := len(all) - departed
+	what := alert.Plural(protected, "account") + " to protect"
+	if len(which.words) > 0 {
+		what = alert.Plural(len(all), "account") + " chosen"
+	}
+	switch {
+	case len(all) == 0 && asked: // the error says why
+	case len(all) == 0:
+		a.Note("no account is known yet: the daemon lists the organisation when it starts, and so does this command without --offline")
+	case !asked:
+		a.Note("%s, %d departed; AWS was not asked", what, departed)
+	default:
+		a.Note("%s: the role works in %d, and does not in %d; %d departed", what, protected-failed, failed, departed)
+	}
+}
+
+// roleCell says whether Flowkeeper can act in the account.
+func roleCell(a *app, x accounts.Account) term.Cell {
+	switch {
+	case x.Departed():
+		return term.Colored("departed "+a.ago(x.DepartedAt.Time)+": "+x.Why.Text(x.State), term.Dim)
+	case x.RoleWorks == nil:
+		return term.Colored("not asked", term.Dim)
+	case x.Err == nil:
+		return term.Colored("works", term.Green)
+	case x.Management:
+		return term.Colored("management account, without the role: "+x.RoleError, term.Yellow)
+	}
+	return term.Colored(x.RoleError, term.Red)
+}
+
+// regionsText names one Region or two, and counts more.
+func regionsText(regions []string) string {
+	switch {
+	case len(regions) == 0:
+		return "-"
+	case len(regions) <= 2:
+		return strings.Join(regions, ", ")
+	}
+	return fmt.Sprint(len(regions))
 }

@@ -17,12 +17,12 @@ func TestUnlisted(t *testing.T) {
 	asked := func(err error) error {
 		return fmt.Errorf("list the accounts: %w", &smithy.OperationError{ServiceID: "Organizations", OperationName: "ListAccounts", Err: err})
 	}
-	if err := unlisted(asked(&smithyhttp.RequestSendError{Err: errors.New("connection refused")})); !strings.HasSuffix(err.Error(),
+	if err := listingError(asked(&smithyhttp.RequestSendError{Err: errors.New("connection refused")})); !strings.HasSuffix(err.Error(),
 		"connection refused: check that this machine reaches AWS: DNS, proxy, firewall, aws.endpoint_url") {
 		t.Errorf("%v", err)
 	}
 	for _, err := range []error{nil, errors.New("AWS names no account")} {
-		if got := unlisted(err); got != err {
+		if got := listingError(err); got != err {
 			t.Errorf("%v became %v", err, got)
 		}
 	}

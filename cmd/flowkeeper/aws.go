@@ -14,31 +14,30 @@ import (
 	"flowkeeper/configs"
 	"flowkeeper/internal/daemon"
 	"flowkeeper/internal/scopes"
-	"flowkeeper/internal/store"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate"
 )
 
 // connect gets credentials for every account and Region to protect. The accounts of an
 // organisation are those of the state file's list.
-func (a *app) connect(ctx context.Context, c configs.Config, s *store.Store) (*scopes.Fleet, error) {
-	progress := a.Progress("checking the credentials with AWS", 0)
+func (s state) connect(ctx context.Context) (*scopes.Fleet, error) {
+	progress := s.Progress("checking the credentials with AWS", 0)
 	defer progress.End()
-	log := a.warnings()
-	base, err := a.awsConfig(ctx, c, log)
+	log := s.warnings()
+	base, err := s.awsConfig(ctx, s.conf, log)
 	if err != nil {
 		return nil, err
 	}
-	accounts, listed, err := daemon.StoredAccounts(ctx, c, base, s)
+	accounts, listed, err := daemon.StoredAccounts(ctx, s.conf, base, s.Store)
 	if err != nil {
 		return nil, err
 	}
 	if !listed {
 		return nil, errors.New("the accounts of the organisation have not been listed yet: the daemon does that when it starts (flowkeeper run)")
 	}
-	fleet, err := scopes.Connect(ctx, base, accounts, c.Inventory.Regions, log)
+	fleet, err := scopes.Connect(ctx, base, accounts, s.conf.Inventory.Regions, log)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %s", err, unreached(err))
+		return nil, fmt.Errorf("%w: %s", err, hintFor(err))
 	}
 	return fleet, nil
 }
@@ -60,8 +59,8 @@ func (a *app) awsConfig(ctx context.Context, c configs.Config, log *slog.Logger)
 	return daemon.Base(ctx, c, log)
 }
 
-// unreached is a hint for an error of connect.
-func unreached(err error) string {
+// hintFor says what to check, or to do, about an error of AWS.
+func hintFor(err error) string {
 	var send *smithyhttp.RequestSendError
 	none := scopes.NoCredentials(err)
 	switch {
@@ -73,8 +72,8 @@ func unreached(err error) string {
 	return "check that the credentials are set (AWS_ACCESS_KEY_ID, a profile, an instance role) and aws.region or inventory.regions too"
 }
 
-// whyNot is an error of AWS without what the SDK adds.
-func whyNot(err error) string {
+// plainText is an error of AWS without what the SDK adds.
+func plainText(err error) string {
 	text := err.Error()
 	if _, said, ok := strings.Cut(text, "api error "); ok {
 		text = said
@@ -85,20 +84,17 @@ func whyNot(err error) string {
 	return alert.Clean(text, alert.MaxField)
 }
 
-// newRemediator returns a remediator for a command, which does one thing and ends, whether or not a
+// remediator returns a remediator for a command, which does one thing and ends, whether or not a
 // daemon runs. Only the daemon sends alerts and reads the queue.
-func newRemediator(ctx context.Context, s state, fleet remediate.Fleet) (*remediate.Remediator, error) {
+func (s state) remediator(ctx context.Context, fleet remediate.Fleet) (*remediate.Remediator, error) {
 	key, err := s.TokenKey(ctx)
 	if err != nil {
 		return nil, err
 	}
 	return &remediate.Remediator{
 		Store: s.Remediation(), News: s.News(), Snapshot: s, Fleet: fleet, Policy: daemon.Policy(s.conf, key), Now: s.now,
-		Log:                s.warnings(),
-		AlertsAdded:        func() {}, // the daemon notices changes of the state file
-		RefreshSoon:        func(inventory.Scope) {},
-		RefreshAccountSoon: func(string) {},
-		BypassOutbox:       func(context.Context, alert.Alert) {},
+		Log:         s.warnings(),
+		AlertsAdded: func() {}, // the daemon notices changes of the state file
 	}, nil
 }
 

@@ -28,7 +28,7 @@ func TestConnectShowsThatItWaits(t *testing.T) {
 	a.Stderr, a.StderrTerminal = screen, true
 	c := configs.Default()
 	c.AWS.Region, c.AWS.EndpointURL = scope.Region, hangs.URL
-	if _, err := a.connect(ctx, c, nil); err == nil || ctx.Err() == nil {
+	if _, err := (state{app: a, conf: c}).connect(ctx); err == nil || ctx.Err() == nil {
 		t.Errorf("%v, and %q on the screen", err, &screen.Buffer)
 	}
 }

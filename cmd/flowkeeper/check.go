@@ -48,18 +48,14 @@ func checkConfig(a *app) error {
 	case a.JSON:
 		a.Object(m)
 	case err == nil:
-		a.Printf("%s\n", verdict(a, len(warnings)))
+		text, color := "the configuration is valid", term.Green
+		if len(warnings) > 0 {
+			text, color = text+", "+alert.Plural(len(warnings), "warning"), term.Yellow
+		}
+		a.Printf("%s\n", a.Paint(text, color))
 		a.Sheet(m.sheet(a))
 	}
 	return err
-}
-
-// verdict is what check says of a configuration without problems.
-func verdict(a *app, warnings int) string {
-	if warnings > 0 {
-		return a.Paint("the configuration is valid, "+alert.Plural(warnings, "warning"), term.Yellow)
-	}
-	return a.Paint("the configuration is valid", term.Green)
 }
 
 // summary is what a configuration means; of a wrong one there are only the problems.

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"io"
 	"regexp"
@@ -22,7 +21,10 @@ import (
 // newCompletionCommand writes the script for the shell, which asks this binary what
 // to offer.
 func newCompletionCommand(a *app) *cobra.Command {
-	shells := []string{"bash", "zsh", "fish", "powershell"}
+	var shells []string
+	for _, s := range completions {
+		shells = append(shells, s.shell)
+	}
 	return &cobra.Command{
 		Use: "completion SHELL", Short: "Write the completion script of a shell", DisableFlagsInUseLine: true,
 		Long: `Write the completion script of a shell to stdout: bash, zsh, fish or powershell.
@@ -40,16 +42,11 @@ incidents and alerts, accounts, Regions and sinks.`,
 		ValidArgs: shells,
 		Args:      someArgs(1, 1, "a shell: bash, zsh, fish or powershell"),
 		RunE: func(c *cobra.Command, args []string) error {
-			write := map[string]func(io.Writer) error{
-				"bash":       func(w io.Writer) error { return bashCompletion(c.Root(), w) },
-				"zsh":        func(w io.Writer) error { return zshCompletion(c.Root(), w) },
-				"fish":       func(w io.Writer) error { return fishCompletion(c.Root(), w) },
-				"powershell": c.Root().GenPowerShellCompletionWithDesc,
-			}[args[0]]
-			if write == nil {
+			i := slices.Index(shells, args[0])
+			if i < 0 {
 				return usagef("there is no completion for %q: one of %s", args[0], strings.Join(shells, ", "))
 			}
-			return write(a)
+			return completions[i].write(c.Root(), a)
 		},
 	}
 }
@@ -65,31 +62,31 @@ func unmarkUsages(c *cobra.Command) {
 	}
 }
 
-// bashCompletion writes the script for bash. Cobra's script escapes each offer, also a comma in it, so
-// that nothing would complete after a comma. Plain words (plainWord) need no escape.
-func bashCompletion(root *cobra.Command, w io.Writer) error {
-	return amended(w, func(w io.Writer) error { return root.GenBashCompletionV2(w, true) }, `"%q`, `"%s`)
+// completions are the scripts of cobra, each with one text of it replaced.
+var completions = []completion{
+	// Cobra's script escapes each offer, also a comma in it, so that nothing would complete after a comma. Plain words
+	// (plainWord) need no escape.
+	{"bash", func(root *cobra.Command, w io.Writer) error { return root.GenBashCompletionV2(w, true) }, `"%q`, `"%s`},
+	// Cobra's scripts for zsh and fish take all up to the last = for the name of a flag. So nothing would complete after
+	// a = in a value, or the flag would be written twice.
+	{"zsh", (*cobra.Command).GenZshCompletion, `=~ '-.*=' ]]`, `=~ '^--?[A-Za-z-]+=' ]]`},
+	{"fish", func(root *cobra.Command, w io.Writer) error { return root.GenFishCompletion(w, true) },
+		`(string match -r -- '-.*=' "$lastArg")`, `(string match -r -- '^--?[A-Za-z-]+=' "$lastArg")`},
+	{"powershell", (*cobra.Command).GenPowerShellCompletionWithDesc, "", ""},
 }
 
-// zshCompletion and fishCompletion write the scripts for zsh and fish. Cobra's scripts take all up to the
-// last = for the name of a flag. So nothing would complete after a = in a value, or the flag would
-// be written twice.
-func zshCompletion(root *cobra.Command, w io.Writer) error {
-	return amended(w, root.GenZshCompletion, `=~ '-.*=' ]]`, `=~ '^--?[A-Za-z-]+=' ]]`)
+type completion struct {
+	shell    string
+	generate func(root *cobra.Command, w io.Writer) error
+	old, new string
 }
 
-func fishCompletion(root *cobra.Command, w io.Writer) error {
-	return amended(w, func(w io.Writer) error { return root.GenFishCompletion(w, true) },
-		`(string match -r -- '-.*=' "$lastArg")`, `(string match -r -- '^--?[A-Za-z-]+=' "$lastArg")`)
-}
-
-// amended writes what generate does, with a text of it replaced.
-func amended(w io.Writer, generate func(io.Writer) error, old, now string) error {
-	var script bytes.Buffer
-	if err := generate(&script); err != nil {
+func (x completion) write(root *cobra.Command, w io.Writer) error {
+	var script strings.Builder
+	if err := x.generate(root, &script); err != nil {
 		return err
 	}
-	_, err := w.Write(bytes.ReplaceAll(script.Bytes(), []byte(old), []byte(now)))
+	_, err := io.WriteString(w, strings.ReplaceAll(script.String(), x.old, x.new))
 	return err
 }
 

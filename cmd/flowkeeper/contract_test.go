@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"flowkeeper/internal/accounts"
 	"flowkeeper/internal/exportfile"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate/incident"
@@ -86,7 +87,7 @@ func TestJSONHasTheKeysOfTheContract(t *testing.T) {
 	}
 	var i incident.Incident
 	fillAll(reflect.ValueOf(&i).Elem())
-	var account accountJSON
+	var account accounts.Account
 	fillAll(reflect.ValueOf(&account).Elem())
 	if got := keys(asObject(t, account)); !slices.Equal(got, sorted(accountKeys)) {
 		t.Errorf("an account has %v", got)

@@ -116,16 +116,13 @@ func runChecks(ctx context.Context, a *app, d *doctor.Doctor) error {
 // doctorNames are the names of accounts, those of the state file only if it can be read: a
 // check is about that.
 func doctorNames(ctx context.Context, c configs.Config) map[string]string {
-	s, err := openState(ctx, c)
-	if err != nil {
-		return daemon.Names(c)
+	if s, err := openState(ctx, c); err == nil {
+		defer s.Close()
+		if names, err := s.AccountNames(ctx); err == nil {
+			return names
+		}
 	}
-	defer s.Close()
-	names, err := s.AccountNames(ctx)
-	if err != nil {
-		return daemon.Names(c)
-	}
-	return names
+	return daemon.Names(c)
 }
 
 func writeResults(a *app, group []doctor.Result, names map[string]string) {

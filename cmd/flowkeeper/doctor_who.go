@@ -14,13 +14,13 @@ import (
 
 func whoCanDelete(ctx context.Context, a *app, d *doctor.Doctor) error {
 	p := a.Progress("users and roles checked", 0)
-	begun := a.now()
+	start := a.now()
 	reviews := d.WhoMayDelete(ctx, p.Step)
 	p.End()
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	writeReviews(a, reviews, a.now().Sub(begun))
+	writeReviews(a, reviews, a.now().Sub(start))
 	return incomplete(reviews)
 }
 

@@ -24,6 +24,7 @@ type filters struct {
 	allowed      []string // states
 	alerts       bool     // alerts are listed: they may be about accounts without flow logs
 	shown        int      // show so many of the latest; 0: all, as with --limit, or without a terminal
+	more         string   // how to see all, if there are more than are shown
 	choices      []choice
 	n            int // listed so far
 }
@@ -90,7 +91,7 @@ func (f *filters) check() error {
 		}
 	}
 	for _, n := range f.choices {
-		if err := noneEmpty(f.c, n.flag); err != nil {
+		if err := refuseEmpty(f.c, n.flag); err != nil {
 			return err
 		}
 	}
@@ -103,9 +104,9 @@ func (f *filters) check() error {
 	return nil
 }
 
-// noneEmpty refuses flags for names without one, as of a variable of the shell that is not set:
+// refuseEmpty refuses flags for names without one, as of a variable of the shell that is not set:
 // they would mean all.
-func noneEmpty(c *cobra.Command, flags ...string) error {
+func refuseEmpty(c *cobra.Command, flags ...string) error {
 	for _, name := range flags {
 		if f := c.Flags().Lookup(name); f.Changed && strings.Trim(f.Value.String(), "[]") == "" {
 			return usagef("--%s \"\": name one, or leave out the flag", name)
@@ -144,6 +145,7 @@ func (f *filters) list(fn func(ctx context.Context, s state, f *filters) error) 
 				f.shown = 0
 			case f.shown > 0:
 				f.Limit = f.shown + 1 // one more shows that there are more
+				f.more = fmt.Sprintf("the latest %d are shown: --limit 0 shows all", f.shown)
 			}
 			return fn(c.Context(), s, f)
 		})
@@ -166,7 +168,7 @@ func (f *filters) summary(things, none string) {
 	case f.n == 0:
 		f.a.Note("%s", none)
 	case f.shown > 0 && f.n > f.shown:
-		f.a.Note("the latest %d are shown: --limit 0 shows all", f.shown)
+		f.a.Note("%s", f.more)
 	}
 }
 
@@ -175,7 +177,7 @@ func (f *filters) filtered() bool {
 }
 
 // choice is a flag whose values are names in the state file or in the configuration.
-// Other names are refused: an empty list would look like good news.
+// Other names are refused: people would take an empty list to mean that nothing happened.
 type choice struct {
 	flag   string
 	values *[]string // a field of the filter

@@ -73,7 +73,7 @@ func listIncidents(ctx context.Context, s state, f *filters) error {
 		}
 		x, err := names.incident(ctx, i, nil)
 		t.Add(x, i.FlowLogID, alert.WithResource(i.ResourceID, x.ResourceName), incidentState(i), who(i), s.ago(i.DetectedAt),
-			blindCell(i), i.NewID, alert.WithAccount(i.Scope.Account, x.AccountName), i.Scope.Region)
+			gapCell(i), i.NewID, alert.WithAccount(i.Scope.Account, x.AccountName), i.Scope.Region)
 		return err
 	})
 	t.Flush()
@@ -107,15 +107,16 @@ func who(i incident.Incident) string {
 	return i.Actor.Short()
 }
 
-// blindCell is how long nothing was recorded, or "still".
-func blindCell(i incident.Incident) term.Cell {
+// gapCell is how long nothing was recorded, or "still".
+func gapCell(i incident.Incident) term.Cell {
 	if !i.BlindSince().IsZero() {
 		return term.Colored("still", term.Red)
 	}
-	return term.Cell{Text: blind(i)}
+	return term.Cell{Text: gapOf(i)}
 }
 
-func blind(i incident.Incident) string {
+// gapOf is how long nothing was recorded; empty: that is not known, or goes on.
+func gapOf(i incident.Incident) string {
 	s, ok := i.BlindSeconds()
 	switch {
 	case !ok:
@@ -189,7 +190,7 @@ func incidentSheet(a *app, i incident.Incident, accountName, resourceName string
 	s.Put("replaced by", i.NewID)
 	s.Put("restored", a.when(i.RestoredAt))
 	s.Put("verified", a.when(i.VerifiedAt))
-	if b := blind(i); b != "" && i.DeletedAt.IsZero() {
+	if b := gapOf(i); b != "" && i.DeletedAt.IsZero() {
 		s.Put("gap", "at most "+b) // when it was deleted is not known
 	} else {
 		s.Put("gap", b)
@@ -220,26 +221,31 @@ func nextStep(a *app, i incident.Incident) (what, when string) {
 	return what, when
 }
 
+// whyNotRestored says what keeps a flow log from coming back, and what AWS has answered.
 func whyNotRestored(a *app, i incident.Incident) (out []string) {
 	if !i.Pending() {
 		return nil
 	}
-	if i.Flapping && i.NextAttemptAt.After(a.now()) {
-		out = append(out, "delayed: it was restored too often within the hour, and deleted again each time")
-	}
-	switch {
-	case i.State == incident.Blocked:
-	case !i.AliveSince.IsZero():
-		out = append(out, fmt.Sprintf("AWS still shows the flow log, in %s since %s", alert.Plural(i.TimesAlive, "answer"), a.ago(i.AliveSince)))
-	case !i.Known:
-		out = append(out, "it is not in the snapshot: the next complete refresh decides")
-	case i.WaitUntil.After(a.now()) && i.Source == incident.ByDrift:
-		out = append(out, "remediate.drift_wait: the event that says who did it may still come until "+a.when(i.WaitUntil))
-	case i.WaitUntil.After(a.now()):
-		out = append(out, "a rule gives the caller time to replace it until "+a.when(i.WaitUntil))
+	for _, cause := range incident.Causes(i, a.now()) {
+		switch cause {
+		case incident.NeverShown:
+			out = append(out, "AWS answered each create, and never showed what it made")
+		case incident.NotSeen:
+			out = append(out, "it is not in the snapshot: the next complete refresh decides")
+		case incident.StillShown:
+			out = append(out, fmt.Sprintf("AWS still shows the flow log, in %s since %s", alert.Plural(i.TimesAlive, "answer"), a.ago(i.AliveSince)))
+		case incident.AwaitsRecord:
+			out = append(out, "remediate.drift_wait: the event that says who did it may still come until "+a.when(i.WaitUntil))
+		case incident.AwaitsCaller:
+			out = append(out, "a rule gives the caller time to replace it until "+a.when(i.WaitUntil))
+		case incident.HeldBack:
+			if i.NextAttemptAt.After(a.now()) {
+				out = append(out, "delayed: it was restored too often within the hour, and deleted again each time")
+			}
+		}
 	}
 	if i.LastError != "" {
-		out = append(out, lastTry(i.LastError))
+		out = append(out, lastAttempt(i.LastError))
 	}
 	if i.Stuck != nil && i.Stuck.Kind == alert.Decoy {
 		for _, d := range i.Stuck.Differences {
@@ -249,9 +255,9 @@ func whyNotRestored(a *app, i incident.Incident) (out []string) {
 	return out
 }
 
-// lastTry says why the last attempt failed, and whether that is AWS's own error: it
+// lastAttempt says why the last attempt failed, and whether that is AWS's own error: it
 // begins with a code, or the SDK marks it.
-func lastTry(message string) string {
+func lastAttempt(message string) string {
 	if code, _, ok := strings.Cut(message, ": "); ok && !strings.Contains(code, " ") || strings.Contains(message, "api error ") {
 		return "AWS answered: " + message
 	}

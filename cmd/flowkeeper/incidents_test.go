@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -28,7 +29,7 @@ func TestLastTry(t *testing.T) {
 		"AWS did not answer in time":    "the last attempt: ",
 		"fl-1 is in the way, made by x": "the last attempt: ",
 	} {
-		if got := lastTry(message); got != want+message {
+		if got := lastAttempt(message); got != want+message {
 			t.Errorf("%q", got)
 		}
 	}
@@ -70,5 +71,34 @@ func TestAnIncidentSaysWho(t *testing.T) {
 	}
 	if got := who(i); got != "IdentityCenterUser 544894e8-80c1-707f-60e3-3ba6510dfac1" {
 		t.Error(got)
+	}
+}
+
+// The sheet of an incident gives each cause why it is not restored, and only those that still hold.
+func TestWhyNotRestored(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		change func(*incident.Incident)
+		want   []string
+	}{
+		"restored":            {func(i *incident.Incident) { i.State = incident.Restored }, nil},
+		"not in the snapshot": {func(i *incident.Incident) { i.Known = false }, []string{"it is not in the snapshot: the next complete refresh decides"}},
+		"still shown": {func(i *incident.Incident) { i.AliveSince, i.TimesAlive = noon.Add(-time.Hour), 3 },
+			[]string{"AWS still shows the flow log, in 3 answers since 60 min ago"}},
+		"never shown": {func(i *incident.Incident) { i.MissingSince = noon.Add(-time.Hour) }, []string{"AWS answered each create, and never showed what it made"}},
+		"a wait": {func(i *incident.Incident) { i.WaitUntil = noon.Add(time.Minute) },
+			[]string{"a rule gives the caller time to replace it until 2026-03-01 12:01:00 UTC (in 60 s)"}},
+		"flapping":               {func(i *incident.Incident) { i.Flapping = true }, []string{"delayed: it was restored too often within the hour, and deleted again each time"}},
+		"flapping, and due":      {func(i *incident.Incident) { i.Flapping, i.NextAttemptAt = true, noon }, nil},
+		"flapping, then blocked": {func(i *incident.Incident) { i.State, i.Flapping, i.LastError = incident.Blocked, true, "Denied: no" }, []string{"AWS answered: Denied: no"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			i := incident.Incident{State: incident.Open, Known: true, NextAttemptAt: noon.Add(time.Minute)}
+			c.change(&i)
+			if got := whyNotRestored(testApp(nil), i); !slices.Equal(got, c.want) {
+				t.Errorf("%q instead of %q", got, c.want)
+			}
+		})
 	}
 }

@@ -72,11 +72,7 @@ every row.`,
 }
 
 func listFlowLogs(ctx context.Context, s state, f *filters) error {
-	rehearsed, err := s.Rehearsed(ctx)
-	if err != nil {
-		return err
-	}
-	names, err := s.names(ctx)
+	describe, err := s.describer(ctx)
 	if err != nil {
 		return err
 	}
@@ -85,9 +81,11 @@ func listFlowLogs(ctx context.Context, s state, f *filters) error {
 	t := s.Table(term.Whole("FLOW LOG"), term.CutTo(resourceWidth, "RESOURCE").OrDrop(5), term.Whole("TRAFFIC").OrDrop(1), term.CutTo(14, "DESTINATION").OrDrop(2),
 		term.CutTo(accountWidth, "ACCOUNT").KeepEnd().OrDrop(4), term.Whole("REGION").OrDrop(3), term.CutTo(stateWidth, "STATE"))
 	err = s.FindFlowLogs(ctx, f.Filter, func(row inventory.Row, fate store.Fate) error {
-		f.next()
+		if !f.next() {
+			return nil
+		}
 		progress.Step()
-		x, err := newFlowLog(ctx, row, fate, rehearsed, names)
+		x, err := describe(row, fate)
 		if err != nil {
 			return err
 		}
@@ -123,13 +121,18 @@ type flowLog struct {
 	accountName, resourceName string // empty: not known
 }
 
-func newFlowLog(ctx context.Context, row inventory.Row, fate store.Fate, rehearsed func(inventory.Row) (rehearse.Rehearsal, bool), names *names) (x flowLog, err error) {
-	x = flowLog{Row: row, fate: fate, accountName: names.nameOf(row.Scope.Account)}
-	if last, ok := rehearsed(row); ok {
-		x.last = &last
-	}
-	x.resourceName, err = names.resource(ctx, row.Scope, row.ResourceID)
-	return x, err
+// describer returns what adds to a row the last rehearsal and the names.
+func (s state) describer(ctx context.Context) (func(inventory.Row, store.Fate) (flowLog, error), error) {
+	rehearsed, err := s.Rehearsed(ctx)
+	names, unnamed := s.names(ctx)
+	return func(row inventory.Row, fate store.Fate) (x flowLog, err error) {
+		x = flowLog{Row: row, fate: fate, accountName: names.nameOf(row.Scope.Account)}
+		if last, ok := rehearsed(row); ok {
+			x.last = &last
+		}
+		x.resourceName, err = names.resource(ctx, row.Scope, row.ResourceID)
+		return x, err
+	}, errors.Join(err, unnamed)
 }
 
 // json is the exported flow log with the result of the last rehearsal and, if it is gone,
@@ -148,8 +151,8 @@ func (x flowLog) json() exportfile.FlowLog {
 
 func (x flowLog) shortDestination() string { return term.ShortARN(x.Destination(x.Scope)) }
 
-// blind reports whether a flow log is gone without a replacement yet.
-func (x flowLog) blind() bool {
+// inGap reports whether a flow log is gone without a replacement yet.
+func (x flowLog) inGap() bool {
 	return x.State == inventory.Gone && (x.fate.State == incident.Open || x.fate.State == incident.Blocked)
 }
 
@@ -160,7 +163,7 @@ const stateWidth = len("released until 2026-03-01 12:00 UTC")
 // rest.
 func (x flowLog) state(a *app) term.Cell {
 	switch {
-	case x.blind():
+	case x.inGap():
 		return term.Colored("gap of "+term.Span(a.now().Sub(x.GoneAt))+": "+strings.TrimSpace(string(x.fate.State)+" "+string(x.fate.Reason)), term.Red)
 	case x.State == inventory.Gone && x.fate.NewID != "":
 		return term.Colored("replaced by "+x.fate.NewID+" "+a.ago(x.GoneAt), term.Dim)
@@ -201,14 +204,14 @@ type tally struct {
 	listed int
 
 	restorable, refused, notRehearsed int // protected
-	released, blind                   int
+	released, inGap                   int
 	until                             time.Time // the last release's end
 }
 
 func (t *tally) add(x flowLog, now time.Time) {
 	t.listed++
-	if x.blind() {
-		t.blind++
+	if x.inGap() {
+		t.inGap++
 	}
 	switch {
 	case !x.Rehearsable():
@@ -243,8 +246,8 @@ func (t tally) String() string {
 			out += fmt.Sprintf(", %d %s", part.n, part.what)
 		}
 	}
-	if t.blind > 0 {
-		out += fmt.Sprintf("; %d gone without a replacement", t.blind)
+	if t.inGap > 0 {
+		out += fmt.Sprintf("; %d gone without a replacement", t.inGap)
 	}
 	return out
 }
@@ -275,19 +278,15 @@ func showFlowLog(ctx context.Context, s state, args []string) error {
 	if err != nil {
 		return err
 	}
-	rehearsed, err := s.Rehearsed(ctx)
-	if err != nil {
-		return err
-	}
 	i, _, _, err := s.FindIncident(ctx, row.ID)
 	if err != nil {
 		return err
 	}
-	names, err := s.names(ctx)
+	describe, err := s.describer(ctx)
 	if err != nil {
 		return err
 	}
-	x, err := newFlowLog(ctx, row, store.Fate{State: i.State, Reason: i.Reason, NewID: i.NewID}, rehearsed, names)
+	x, err := describe(row, store.Fate{State: i.State, Reason: i.Reason, NewID: i.NewID})
 	if err != nil {
 		return err
 	}

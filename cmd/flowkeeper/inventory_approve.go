@@ -57,7 +57,7 @@ func approveDestinations(ctx context.Context, s state, destinations []string) er
 		}
 		destinations[n] = d
 	}
-	rem, err := newRemediator(ctx, s, withoutAWS{})
+	rem, err := s.remediator(ctx, withoutAWS{})
 	if err != nil {
 		return err
 	}

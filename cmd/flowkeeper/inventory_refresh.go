@@ -39,11 +39,11 @@ type refreshed struct {
 const refreshAtOnce = 8
 
 func refreshAll(ctx context.Context, s state, _ []string) error {
-	fleet, err := s.connect(ctx, s.conf, s.Store)
+	fleet, err := s.connect(ctx)
 	if err != nil {
 		return err
 	}
-	r, err := newRemediator(ctx, s, fleet)
+	r, err := s.remediator(ctx, fleet)
 	if err != nil {
 		return err
 	}
@@ -62,7 +62,7 @@ func refreshAll(ctx context.Context, s state, _ []string) error {
 			counts, err := r.Refresh(ctx, scope)
 			results[n] = refreshed{Account: scope.Account, AccountName: names.nameOf(scope.Account), Region: scope.Region, Counts: counts}
 			if err != nil {
-				results[n].Error = whyNot(err)
+				results[n].Error = plainText(err)
 			}
 			return nil
 		})

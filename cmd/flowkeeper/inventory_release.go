@@ -82,7 +82,7 @@ that deliver to that destination.`,
 
 // check refuses arguments that don't fit together.
 func (r release) check(c *cobra.Command) error {
-	if err := noneEmpty(c, "resource", "destination"); err != nil {
+	if err := refuseEmpty(c, "resource", "destination"); err != nil {
 		return err
 	}
 	chosen := r.resource != "" || r.destination != ""
@@ -148,9 +148,9 @@ func releaseFlowLogs(ctx context.Context, s state, r release) error {
 	case err != nil:
 		return err
 	case found+len(gone) == 0:
-		return fmt.Errorf("no live flow log matches, nothing was changed: %s", s.nearOr(ctx, r.resource, "see `flowkeeper inventory list`", store.LiveResources))
+		return fmt.Errorf("no live flow log matches, nothing was changed: %s", s.suggestOr(ctx, r.resource, "see `flowkeeper inventory list`", store.LiveResources))
 	}
-	rem, err := newRemediator(ctx, s, withoutAWS{})
+	rem, err := s.remediator(ctx, withoutAWS{})
 	if err != nil {
 		return err
 	}
@@ -180,15 +180,15 @@ func (r release) goneRows(ctx context.Context, s state) (rows []inventory.Row, e
 			return nil, err
 		}
 		if r.undo || !ok || !i.Pending() {
-			return nil, fmt.Errorf("%s is gone already, nothing was changed: %s", id, afterGone(id, i, ok))
+			return nil, fmt.Errorf("%s is gone already, nothing was changed: %s", id, adviceOnceGone(id, i, ok))
 		}
 		rows = append(rows, row)
 	}
 	return rows, nil
 }
 
-// afterGone says what to do about a flow log that is gone; known: it has an incident.
-func afterGone(id string, i incident.Incident, known bool) string {
+// adviceOnceGone says what to do about a flow log that is gone; known: it has an incident.
+func adviceOnceGone(id string, i incident.Incident, known bool) string {
 	switch {
 	case !known:
 		return fmt.Sprintf("`flowkeeper inventory show %s` prints what is known of it", id)

@@ -22,7 +22,7 @@ const mostMeant = 50
 type errSeveral struct {
 	resource string
 	things   string // incidents, flow logs
-	command  string // that shows one
+	group    string // of the commands that list them and show one
 	which    store.Filter
 	ids      []string
 }
@@ -37,9 +37,10 @@ func (e *errSeveral) Error() string {
 
 // listSeveral lists what a resource has several of, and says how to see one.
 func listSeveral(ctx context.Context, s state, several *errSeveral, list func(context.Context, state, *filters) error) error {
-	err := list(ctx, s, &filters{Filter: several.which, a: s.app, shown: mostMeant})
+	more := fmt.Sprintf("%d are shown: `flowkeeper %s list --resource %s --limit 0` shows all", mostMeant, several.group, strings.Join(several.which.Resources, ","))
+	err := list(ctx, s, &filters{Filter: several.which, a: s.app, shown: mostMeant, more: more})
 	if err == nil {
-		s.Note("%s has several %s: `flowkeeper %s ID` shows one", several.resource, several.things, several.command)
+		s.Note("%s has several %s: `flowkeeper %s show ID` shows one", several.resource, several.things, several.group)
 	}
 	return err
 }
@@ -77,10 +78,7 @@ func (s state) onlyIncidentOf(ctx context.Context, word string) (id string, err 
 	var ids []string
 	which := store.Filter{Resources: resources, Limit: mostMeant + 1}
 	if len(resources) > 0 {
-		err = s.FindIncidents(ctx, which, func(i incident.Incident) error {
-			ids = append(ids, i.FlowLogID)
-			return nil
-		})
+		ids, err = s.incidentsOf(ctx, which)
 	}
 	_, live, unread := s.FindFlowLog(ctx, word)
 	switch {
@@ -89,14 +87,23 @@ func (s state) onlyIncidentOf(ctx context.Context, word string) (id string, err 
 	case len(ids) == 1:
 		return ids[0], nil
 	case len(ids) > 1:
-		return "", &errSeveral{term.Clean(word), "incidents", "incidents show", which, ids}
+		return "", &errSeveral{term.Clean(word), "incidents", "incidents", which, ids}
 	case len(resources) > 0:
 		return "", fmt.Errorf("there is no incident of %s: none of its flow logs was deleted (see `flowkeeper inventory list --resource %s`)", term.Clean(word), resources[0])
 	case live:
 		return "", fmt.Errorf("there is no incident of %s: `flowkeeper inventory show %s` says what is known of it", word, word)
 	}
 	return "", fmt.Errorf("no incident is known of %q, a flow log or a resource: %s", word,
-		s.nearOr(ctx, word, "see `flowkeeper incidents list`", store.IncidentIDs, store.IncidentResources))
+		s.suggestOr(ctx, word, "see `flowkeeper incidents list`", store.IncidentIDs, store.IncidentResources))
+}
+
+// incidentsOf are the IDs of the flow logs of incidents.
+func (s state) incidentsOf(ctx context.Context, which store.Filter) (ids []string, err error) {
+	err = s.FindIncidents(ctx, which, func(i incident.Incident) error {
+		ids = append(ids, i.FlowLogID)
+		return nil
+	})
+	return ids, err
 }
 
 // meantFlowLog finds the flow log that a word means: the one with this ID, or the only one of this
@@ -132,7 +139,7 @@ func (s state) meantFlowLog(ctx context.Context, word string) (inventory.Row, er
 	case 1:
 		return found[0], nil
 	}
-	several := &errSeveral{term.Clean(word), "flow logs", "inventory show", which, nil}
+	several := &errSeveral{term.Clean(word), "flow logs", "inventory", which, nil}
 	for _, r := range found {
 		several.ids = append(several.ids, r.ID)
 	}
@@ -140,12 +147,12 @@ func (s state) meantFlowLog(ctx context.Context, word string) (inventory.Row, er
 }
 
 func (s state) noFlowLog(ctx context.Context, id string, known ...store.Words) error {
-	return fmt.Errorf("there is no flow log %q in the snapshot: %s", id, s.nearOr(ctx, id, "see `flowkeeper inventory list`", known...))
+	return fmt.Errorf("there is no flow log %q in the snapshot: %s", id, s.suggestOr(ctx, id, "see `flowkeeper inventory list`", known...))
 }
 
-// nearOr returns a question whether the known ID that is most like the wrong one was meant. If none is
+// suggestOr returns a question whether the known ID that is most like the wrong one was meant. If none is
 // like it, it returns the text.
-func (s state) nearOr(ctx context.Context, wrong, text string, known ...store.Words) string {
+func (s state) suggestOr(ctx context.Context, wrong, text string, known ...store.Words) string {
 	for _, w := range known {
 		if ids, err := s.Words(ctx, w, "", mostNames); err == nil {
 			if near := nearest.ID(wrong, ids); near != "" {
@@ -165,18 +172,14 @@ func (s state) lostFlowLog(ctx context.Context, id string) (inventory.Row, error
 		return row, err
 	}
 	which := store.Filter{Resources: []string{id}, States: []string{string(incident.Open), string(incident.Blocked)}, Limit: mostMeant + 1}
-	several := &errSeveral{term.Clean(id), "lost flow logs", "restore", which, nil}
-	unread := s.FindIncidents(ctx, which, func(i incident.Incident) error {
-		several.ids = append(several.ids, i.FlowLogID)
-		return nil
-	})
+	lost, unread := s.incidentsOf(ctx, which)
 	switch {
 	case unread != nil:
 		return row, unread
-	case len(several.ids) == 1:
-		return s.flowLog(ctx, several.ids[0])
-	case len(several.ids) > 1:
-		return row, several
+	case len(lost) == 1:
+		return s.flowLog(ctx, lost[0])
+	case len(lost) > 1:
+		return row, &errSeveral{resource: term.Clean(id), things: "lost flow logs", ids: lost}
 	}
 	resources, unread := s.Resources(ctx, id)
 	if unread == nil && slices.Contains(resources, id) {

@@ -1,9 +1,20 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
 
 	"flowkeeper/alert"
+	"flowkeeper/internal/nearest"
+	"flowkeeper/internal/store"
+	"flowkeeper/internal/term"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate/incident"
 )
@@ -53,4 +64,122 @@ func (n *names) incident(ctx context.Context, i incident.Incident, history []inc
 	var err error
 	out.ResourceName, err = n.resource(ctx, i.Scope, i.ResourceID)
 	return out, err
+}
+
+// knownAccounts are the accounts of the state file and of the configuration, each with its
+// name, which may be empty.
+func (f *filters) knownAccounts(ctx context.Context, s state) (map[string]string, error) {
+	ids, err := f.known(func(x inventory.Scope) string { return x.Account })(ctx, s, "")
+	if err != nil {
+		return nil, err
+	}
+	known := map[string]string{}
+	for _, id := range ids {
+		known[id] = ""
+	}
+	names, err := s.AccountNames(ctx)
+	maps.Copy(known, names)
+	return known, err
+}
+
+func (f *filters) resolveAccount(ctx context.Context, s state, word string) ([]string, error) {
+	known, err := f.knownAccounts(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	return meantAccounts(word, known)
+}
+
+// meantAccounts finds the accounts that a word means: the one with this number, or all that have this
+// name. If there are none, it finds those whose name becomes this word by plainName.
+func meantAccounts(word string, known map[string]string) ([]string, error) {
+	if _, ok := known[word]; ok {
+		return []string{word}, nil
+	}
+	var named, alike []string
+	for id, name := range known {
+		switch word {
+		case "":
+		case name:
+			named = append(named, id)
+		case plainName(name):
+			alike = append(alike, id)
+		}
+	}
+	ids := named
+	if len(ids) == 0 {
+		ids = alike
+	}
+	if len(ids) == 0 {
+		return nil, usagef("--account %s: %s", cmp.Or(term.Clean(word), `""`), notAnAccount(word, known))
+	}
+	slices.Sort(ids)
+	return ids, nil
+}
+
+// plainName makes a name that needs no quotes in a shell, nor in a list with commas: of "Payments, EU"
+// it makes Payments-EU.
+func plainName(name string) string { return strings.Trim(notPlain.ReplaceAllString(name, "-"), "-") }
+
+var notPlain = regexp.MustCompile(`[^\w@%+=:./-]+`)
+
+// mostListed is how many known words an error lists.
+const mostListed = 10
+
+// notAnAccount says that a word is neither the number nor the name of a known account, and which account
+// may have been meant.
+func notAnAccount(word string, known map[string]string) string {
+	ids := slices.Sorted(maps.Keys(known))
+	var labels []string
+	for _, id := range ids {
+		labels = append(labels, alert.WithAccount(id, known[id]))
+	}
+	close := cmp.Or(nearest.ID(word, ids), nearest.Word(word, slices.Sorted(maps.Values(known))))
+	switch {
+	case len(labels) == 0:
+		return "the state file knows no account yet"
+	case len(labels) <= mostListed:
+		return "known are " + strings.Join(labels, ", ")
+	case close != "":
+		return fmt.Sprintf("it is neither the number nor the name of one of %d known accounts: did you mean %s?", len(labels), term.Clean(close))
+	}
+	return fmt.Sprintf("it is neither the number nor the name of one of %d known accounts: `flowkeeper accounts list` has them", len(labels))
+}
+
+// offerAccounts are the numbers of accounts, each described by its name, and the names (plainName), each
+// described by its number. Names that plainName changes come last, because meantAccounts takes them last.
+func (f *filters) offerAccounts(ctx context.Context, s state, _ string) (out []string, err error) {
+	known, err := f.knownAccounts(ctx, s)
+	var alike []string
+	for _, id := range slices.Sorted(maps.Keys(known)) {
+		name := known[id]
+		if name == "" {
+			out = append(out, id)
+			continue
+		}
+		out = append(out, cobra.CompletionWithDesc(id, name))
+		if plain := plainName(name); plain == name {
+			out = append(out, cobra.CompletionWithDesc(name, id))
+		} else if plain != "" {
+			alike = append(alike, cobra.CompletionWithDesc(plain, id))
+		}
+	}
+	return append(out, alike...), err
+}
+
+// resolveResource finds the resources that a word means: one by its ID, or all that have this
+// name.
+func resolveResource(ctx context.Context, s state, word string) ([]string, error) {
+	ids, err := s.Resources(ctx, word)
+	if err != nil || len(ids) > 0 {
+		return ids, err
+	}
+	where := "`flowkeeper inventory list` has them"
+	if names, err := s.Words(ctx, store.ResourceNames, "", mostNames); err == nil {
+		if near := nearest.Word(word, names); near != "" {
+			where = "did you mean " + term.Clean(near) + "?"
+		}
+	}
+	return nil, usagef("--resource %s: no flow log is known of a resource with this ID or tag Name: %s", cmp.Or(term.Clean(word), `""`),
+		s.suggestOr(ctx, word, where, store.Resources))
 }

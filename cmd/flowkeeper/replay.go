@@ -104,7 +104,7 @@ func (r *replayCommand) check(args []string) error {
 	if r.send && r.c.Flags().Changed("summary") {
 		return usagef("--summary has no meaning with --send, which shows no findings")
 	}
-	if err := noneEmpty(r.c, "account", "region", "bucket-owner"); err != nil {
+	if err := refuseEmpty(r.c, "account", "region", "bucket-owner"); err != nil {
 		return err
 	}
 	for _, arg := range args {

@@ -48,7 +48,7 @@ func (r *replayChoice) flags(a *app, c *cobra.Command) {
 	completeFlag(c, "region", severalOf(a.completeFromState(known.known(func(x inventory.Scope) string { return x.Region }))))
 }
 
-// check refuses values that nothing can match: an empty result would look like good news.
+// check refuses values that nothing can match: people would take an empty result to mean that nothing happened.
 // Accounts and Regions need not be known here: records may be of any.
 func (r *replayChoice) check() error {
 	if err := checkRegions(r.Regions); err != nil {
@@ -105,7 +105,7 @@ func (r *replayChoice) words() string {
 			words = append(words, "--"+flag+" "+value)
 		}
 	}
-	add("from", minute(r.From))
+	add("from", term.Minute(r.From))
 	add("to", r.to())
 	add("account", strings.Join(r.Accounts, ","))
 	add("region", strings.Join(r.Regions, ","))
@@ -113,12 +113,4 @@ func (r *replayChoice) words() string {
 }
 
 // to is --to as it was meant; empty: it was not given.
-func (r *replayChoice) to() string { return cmp.Or(r.day, minute(r.To)) }
-
-// minute is empty for the zero time.
-func minute(t time.Time) string {
-	if t.IsZero() {
-		return ""
-	}
-	return term.Minute(t)
-}
+func (r *replayChoice) to() string { return cmp.Or(r.day, term.Minute(r.To)) }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"time"
 
 	"flowkeeper/alert"
 	"flowkeeper/internal/cloudtrail"
@@ -68,8 +67,8 @@ func (r *replayCommand) note(elsewhere int) {
 		{r.reader.NoCalls, "record", "not acted on: no management call of an AWS API"},
 		{elsewhere, "record", "left out: about log groups, buckets, roles and the like that no flow log here depends on"},
 		{int(r.reader.Unasked.Load()), "finding", "left out: outside of " + r.choice.words()},
-		{int(r.reader.Finder.Outside()), "log file", "not read: by its name outside of " + r.choice.words()},
-		{int(r.reader.Finder.Others()), "other file", "not read: no file with records, by its name"},
+		{int(r.reader.Finder.Outside.Load()), "log file", "not read: by its name outside of " + r.choice.words()},
+		{int(r.reader.Finder.Others.Load()), "other file", "not read: no file with records, by its name"},
 	} {
 		if left.count > 0 {
 			r.Note("%s %s", alert.Plural(left.count, left.what), left.why)
@@ -165,6 +164,7 @@ func plannedWords(p replay.Planned) string {
 	return strings.Join(parts, "; ")
 }
 
+// printSummary prints the table. Its columns of times are too narrow for the time zone, which the head names.
 func printSummary(a *app, s *replay.Summary) {
 	rows, others := s.Rows(), s.Dropped
 	if a.Terminal && !a.JSON && len(rows) > terminalLimit {
@@ -175,12 +175,13 @@ func printSummary(a *app, s *replay.Summary) {
 	}
 	table := a.Table(term.Whole("LEVEL").OrDrop(1), term.CutTo(14, "CALL"), term.CutTo(14, "WHO").KeepEnd(), term.CutTo(accountWidth, "ACCOUNT").KeepEnd().OrDrop(5), term.Whole("REGION").OrDrop(4),
 		term.Whole("TIMES"), term.Whole("FLOW LOGS").OrDrop(2), term.Whole("FIRST (UTC)").OrDrop(3), term.Whole("LAST (UTC)").OrDrop(6))
+	utc := func(t alert.Time) string { return strings.TrimSuffix(term.Minute(t.Time), " UTC") }
 	for _, r := range rows {
 		flowLogs := ""
 		if r.FlowLogs > 0 {
 			flowLogs = strconv.Itoa(r.FlowLogs)
 		}
-		table.Add(r, levelCell(r.Level), r.Words(), r.Caller(), alert.WithAccount(r.Account, r.Name), r.Region, r.Count, flowLogs, shortTime(r.First.Time), shortTime(r.Last.Time))
+		table.Add(r, levelCell(r.Level), r.Words(), r.Caller(), alert.WithAccount(r.Account, r.Name), r.Region, r.Count, flowLogs, utc(r.First), utc(r.Last))
 	}
 	table.Flush()
 	switch {
@@ -192,11 +193,4 @@ func printSummary(a *app, s *replay.Summary) {
 	if s.Again > 0 {
 		a.Note("%s again, counted once", alert.Plural(s.Again, "event"))
 	}
-}
-
-func shortTime(t time.Time) string {
-	if t.IsZero() {
-		return ""
-	}
-	return t.UTC().Format("2006-01-02 15:04")
 }

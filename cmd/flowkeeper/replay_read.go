@@ -1,17 +1,22 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/smithy-go"
 
 	"flowkeeper/alert"
+	"flowkeeper/configs"
 	"flowkeeper/internal/detection"
+	"flowkeeper/internal/queueclient"
 	"flowkeeper/internal/recordsource"
+	"flowkeeper/internal/replay"
 	"flowkeeper/internal/scopes"
 	"flowkeeper/internal/term"
 )
@@ -24,7 +29,7 @@ func (r *replayCommand) read(ctx context.Context, args []string, found func(raw 
 	r.reader.Found, r.reader.Failed = found, r.failed
 	r.reader.Finder = &recordsource.Finder{
 		Selection: r.choice.Selection,
-		Stdin:     func(ctx context.Context) (io.ReadCloser, error) { return interruptible(ctx, r.stdin), nil },
+		Stdin:     r.openStdin,
 		Bucket:    (&buckets{app: r.app, owner: r.choice.owner}).open,
 	}
 	progress := r.ProgressOf("reading records", r.volume)
@@ -55,7 +60,7 @@ func plainError(err error) error {
 		return file.Err
 	}
 	if _, ok := errors.AsType[*smithy.OperationError](err); ok {
-		return fmt.Errorf("%w: %s", scopes.Plain(err), unreached(err))
+		return fmt.Errorf("%w: %s", scopes.Plain(err), hintFor(err))
 	}
 	return err
 }
@@ -71,4 +76,77 @@ func (r *replayCommand) incomplete() error {
 		return fmt.Errorf("%s of the input could not be understood, see above", alert.Plural(r.reader.Bad, "part"))
 	}
 	return nil
+}
+
+// anyRegion is asked for a bucket's Region where no Region is set.
+const anyRegion = "us-east-1"
+
+// buckets opens the buckets that replay reads. It reads the configuration and the credentials
+// when the first one is opened: files need none.
+type buckets struct {
+	app   *app
+	owner string // --bucket-owner
+
+	loaded bool // the rest is set
+	conf   configs.Config
+	base   aws.Config
+}
+
+// open returns a bucket, to be read with the credentials of the person who runs the command. The role
+// in log_files.buckets is for the daemon, which lists nothing; the owner there is checked here too.
+func (b *buckets) open(ctx context.Context, name string) (*recordsource.Bucket, error) {
+	if !b.loaded {
+		var err error
+		// The SDK's warnings would come while results are printed.
+		if b.conf, b.base, err = b.app.configAndAWS(ctx, needs{}, nil); err != nil {
+			return nil, err
+		}
+		b.loaded = true
+	}
+	cfg, owner := b.base, b.owner
+	for _, known := range b.conf.LogFiles.Buckets {
+		if known.Name == name {
+			owner = cmp.Or(owner, known.Owner)
+			break
+		}
+	}
+	cfg.Region = cmp.Or(cfg.Region, anyRegion)
+	api := s3.NewFromConfig(cfg, func(o *s3.Options) { o.UsePathStyle = cfg.BaseEndpoint != nil })
+	partition := func(ctx context.Context) string { return scopes.LikelyPartition(ctx, cfg) }
+	return &recordsource.Bucket{API: api, Name: name, Owner: owner, Partition: partition}, nil
+}
+
+func sendRecords(ctx context.Context, r *replayCommand, args []string) error {
+	c, base, err := r.configAndAWS(ctx, needs{queue: true}, r.warnings())
+	if err != nil {
+		return err
+	}
+	q, err := queueclient.NewSender(base, c)
+	if err != nil {
+		return err
+	}
+	r.reader.Raw = true
+	err = r.read(ctx, args, func(raw []byte, f detection.Finding, _ string) error {
+		if f.Kind == 0 {
+			return nil // the daemon would ignore it
+		}
+		text, err := replay.Envelope(raw, f.Record)
+		if err != nil {
+			return err
+		}
+		return q.Send(ctx, text)
+	})
+	if err == nil {
+		err = q.Flush(ctx)
+	}
+	out := struct {
+		Records int `json:"records"`
+		Sent    int `json:"sent"`
+		Bad     int `json:"bad"`
+	}{r.records(), q.Sent, r.reader.Bad}
+	r.Result(out, "%s sent, %s read", alert.Plural(out.Sent, "message"), alert.Plural(out.Records, "record"))
+	if api := smithy.APIError(nil); err != nil && !errors.As(err, &api) { // SQS did not answer
+		return plainError(err)
+	}
+	return cmp.Or(err, r.incomplete())
 }

@@ -142,13 +142,13 @@ func restoreFlowLog(ctx context.Context, s state, id string) error {
 }
 
 func restoreNow(ctx context.Context, s state, plan incident.Incident) (incident.Incident, bool, error) {
-	fleet, err := s.connect(ctx, s.conf, s.Store)
+	fleet, err := s.connect(ctx)
 	if err != nil {
 		return plan, false, err
 	}
 	progress := s.Progress("waiting for AWS", 0)
 	defer progress.End()
-	r, err := newRemediator(ctx, s, fleet)
+	r, err := s.remediator(ctx, fleet)
 	if err != nil {
 		return plan, false, err
 	}

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"io"
-	"os"
 	"strings"
 	"time"
 
@@ -89,22 +88,19 @@ Exit codes: 0 fine, 1 failed, 2 wrong usage, 78 wrong configuration.`
 	return root
 }
 
-// newGroup returns a command that only has subcommands.
+// newGroup returns a command that only has subcommands. Without one of them, or with an unknown one, it is a usage error.
 func newGroup(use, short string, subs ...*cobra.Command) *cobra.Command {
 	c := &cobra.Command{
 		Use: use, Short: short, Args: cobra.ArbitraryArgs, DisableFlagsInUseLine: true,
-		RunE: nameOne,
+		RunE: func(c *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return noSuchCommand(c, args[0])
+			}
+			return usagef("name a command:\n%s", commandList(c, usualHelp))
+		},
 	}
 	c.AddCommand(subs...)
 	return c
-}
-
-// nameOne is the code of a group: its subcommand is missing or unknown.
-func nameOne(c *cobra.Command, args []string) error {
-	if len(args) > 0 {
-		return noSuchCommand(c, args[0])
-	}
-	return usagef("name a command:\n%s", commandList(c, usualHelp))
 }
 
 // initHelpCommand makes cobra's help command print what --help prints.
@@ -141,22 +137,14 @@ func (a *app) getenv(name string) string {
 func (a *app) ago(t time.Time) string  { return term.Ago(t, a.now()) }
 func (a *app) when(t time.Time) string { return term.When(t, a.now()) }
 
-// open opens a file; - is stdin. The caller closes it.
-func (a *app) open(ctx context.Context, name string) (io.ReadCloser, error) {
-	if name != "-" {
-		return os.Open(name)
-	}
-	return interruptible(ctx, a.stdin), nil
-}
-
-// interruptible reads from r until ctx ends, even while a read of r blocks: a
-// command that waits for typed input ends at the first Ctrl-C.
-func interruptible(ctx context.Context, r io.Reader) io.ReadCloser {
+// openStdin opens stdin, which ends with ctx even while a read of it blocks: a command that
+// waits for typed input ends at the first Ctrl-C.
+func (a *app) openStdin(ctx context.Context) (io.ReadCloser, error) {
 	pr, pw := io.Pipe()
 	context.AfterFunc(ctx, func() { pw.CloseWithError(ctx.Err()) })
 	go func() {
-		_, err := io.Copy(pw, r)
+		_, err := io.Copy(pw, a.stdin)
 		pw.CloseWithError(err)
 	}()
-	return pr
+	return pr, nil
 }

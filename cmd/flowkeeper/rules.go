@@ -29,20 +29,6 @@ Sigma files, so that a SIEM alerts on the same with the same names and levels.`
 	return c
 }
 
-// ruleJSON is one rule, part of the public contract as the types in contract.go.
-type ruleJSON struct {
-	ID             string      `json:"id"`
-	Title          string      `json:"title"`
-	Level          alert.Level `json:"level"`
-	Description    string      `json:"description"`
-	EventSource    string      `json:"event_source"`
-	EventNames     []string    `json:"event_names"`
-	Tags           []string    `json:"tags,omitempty"`
-	References     []string    `json:"references,omitempty"`
-	FalsePositives []string    `json:"false_positives,omitempty"`
-	File           string      `json:"file"`
-}
-
 func newRulesListCommand(a *app) *cobra.Command {
 	return a.withJSON("one JSON object a line: a rule with its description, tags, references and false positives", &cobra.Command{
 		Use: "list", Short: "List the detections: title, level, and the calls that each detects", Args: noArgs,
@@ -57,11 +43,7 @@ neither a configuration nor a state file.`,
 func listRules(a *app) {
 	t := a.Table(term.CutTo(40, "TITLE"), term.Whole("LEVEL"), term.Whole("SOURCE").OrDrop(1), term.CutTo(20, "EVENTS"))
 	for _, r := range detection.Rules() {
-		object := ruleJSON{
-			ID: r.ID, Title: r.Title, Level: r.Level, Description: r.Description, EventSource: r.EventSource, EventNames: r.EventNames,
-			Tags: r.Tags, References: r.References, FalsePositives: r.FalsePositives, File: r.File,
-		}
-		t.Add(object, r.Title, levelCell(r.Level), r.EventSource, strings.Join(r.EventNames, ", "))
+		t.Add(r, r.Title, levelCell(r.Level), r.EventSource, strings.Join(r.EventNames, ", "))
 	}
 	t.Flush()
 }

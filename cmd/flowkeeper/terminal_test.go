@@ -58,3 +58,42 @@ func TestTerminalShowsTheLatest(t *testing.T) {
 		}
 	}
 }
+
+// TestOfAResourceWithMany: a resource that has more than are shown: the note says how to list all, by a command that takes
+// these flags.
+func TestOfAResourceWithMany(t *testing.T) {
+	t.Parallel()
+	const n = mostMeant + 10
+	path := stateFile(t, func(tx *store.Tx) error {
+		var errs []error
+		for k := range n {
+			r := rows()[0]
+			r.ID = fmt.Sprintf("fl-%017x", k)
+			errs = append(errs, tx.PutFlowLog(r), tx.PutIncident(incident.Incident{Scope: scope, FlowLogID: r.ID, ResourceID: r.ResourceID, State: incident.Open, DetectedAt: noon}))
+		}
+		return errors.Join(errs...)
+	})
+	for _, group := range []string{"incidents", "inventory"} {
+		run := func(line string) (rows int, notes string) {
+			t.Helper()
+			var out, stderr bytes.Buffer
+			a := testApp(&out)
+			a.Stderr = &stderr
+			if code := a.execute(t.Context(), append(strings.Fields(line), "--state", path)); code != exitFine {
+				t.Fatalf("%s: %d %s", line, code, &stderr)
+			}
+			return strings.Count(out.String(), "\nfl-"), stderr.String()
+		}
+		shown, notes := run(group + " show vpc-1")
+		if shown != mostMeant {
+			t.Errorf("%s: %d are shown", group, shown)
+		}
+		all := group + " list --resource vpc-1 --limit 0"
+		if !strings.Contains(notes, "`flowkeeper "+all+"` shows all") {
+			t.Errorf("%s: %s", group, notes)
+		}
+		if listed, _ := run(all); listed != n {
+			t.Errorf("%s: %d are listed", all, listed)
+		}
+	}
+}

@@ -3,27 +3,34 @@ package accounts
 import (
 	"cmp"
 	"slices"
-	"time"
 
+	"flowkeeper/alert"
 	"flowkeeper/internal/daemon"
 	"flowkeeper/internal/organization"
 	"flowkeeper/internal/store"
 	"flowkeeper/inventory"
 )
 
-// Account is an account to protect, or one that departed.
+// Account is an account to protect, or one that departed. Its JSON is a public contract: names and
+// meanings stay, and what is not known is absent.
 type Account struct {
-	// Member is what the organisation says of it; of any other account only the ID, and the name
-	// that the configuration gives it. Of an account to protect it says no departure.
-	organization.Member
-	Source  string // "organization" or "accounts"
-	RoleARN string
-	Asked   bool  // AWS was asked whether the role works
-	Err     error // why it does not; nil: it works, or was not asked
+	ID          string                 `json:"account"`
+	Name        string                 `json:"name,omitempty"`
+	Path        string                 `json:"path,omitempty"`  // the names of the root and the OUs above it
+	State       organization.State     `json:"state,omitempty"` // as AWS Organizations names it
+	Management  bool                   `json:"management,omitempty"`
+	Source      string                 `json:"source"` // organization or accounts
+	ProtectedAt alert.Time             `json:"protected_at,omitzero"`
+	DepartedAt  alert.Time             `json:"departed_at,omitzero"`
+	Why         organization.Departure `json:"departed,omitempty"` // empty: it is to be protected
+	RoleARN     string                 `json:"role_arn,omitempty"`
+	RoleWorks   *bool                  `json:"role_works,omitempty"` // nil: AWS was not asked
+	RoleError   string                 `json:"role_error,omitempty"` // Err as the caller prints it
+	Regions     []string               `json:"regions,omitempty"`    // that were refreshed
+	FlowLogs    int                    `json:"protected_flow_logs"`
+	RefreshedAt alert.Time             `json:"refreshed_at,omitzero"` // in the Region where that is longest ago
 
-	Regions     []string  // that were refreshed
-	FlowLogs    int       // protected ones
-	RefreshedAt time.Time // in the Region where that is longest ago; zero: never
+	Err error `json:"-"` // why the role does not work; nil: it works, or AWS was not asked
 }
 
 // The sources of accounts.
@@ -32,8 +39,16 @@ const (
 	fromAccounts     = "accounts" // of the configuration
 )
 
-// Fails reports whether AWS was asked, and the role does not work.
-func (x Account) Fails() bool { return x.Asked && x.Err != nil }
+// Departed reports whether the account is not protected any more.
+func (x Account) Departed() bool { return x.Why != "" }
+
+// fromMember is what the organisation says of an account.
+func fromMember(m organization.Member) Account {
+	return Account{
+		ID: m.ID, Name: m.Name, Path: m.Path, State: m.State, Management: m.Management, Source: fromOrganization,
+		ProtectedAt: alert.Time{Time: m.FirstAt}, DepartedAt: alert.Time{Time: m.LeftAt}, Why: m.Why,
+	}
+}
 
 // All are all accounts by number: those to protect, and those that departed.
 func (k *Known) All() (out []Account) {
@@ -44,17 +59,21 @@ func (k *Known) All() (out []Account) {
 	names, listed := daemon.Names(k.conf), map[string]bool{}
 	for _, account := range k.protect {
 		m, is := members[account.ID]
-		x := Account{Member: m, Source: fromAccounts, RoleARN: account.RoleARN, Asked: k.Asked(), Err: k.answers[account.ID]}
-		if is && !m.Departed() {
-			x.Source = fromOrganization
+		x := fromMember(m)
+		if !is || m.Departed() {
+			x.Source = fromAccounts
 		}
-		x.ID, x.Name, x.Why, x.LeftAt = account.ID, cmp.Or(names[account.ID], m.Name), "", time.Time{}
+		x.ID, x.Name, x.Why, x.DepartedAt, x.RoleARN = account.ID, cmp.Or(names[account.ID], m.Name), "", alert.Time{}, account.RoleARN
+		if k.Asked() {
+			x.Err = k.answers[account.ID]
+			x.RoleWorks = new(x.Err == nil)
+		}
 		listed[account.ID] = true
 		out = append(out, x)
 	}
 	for _, m := range k.members {
 		if m.Departed() && !listed[m.ID] {
-			out = append(out, Account{Member: m, Source: fromOrganization})
+			out = append(out, fromMember(m))
 		}
 	}
 	scopesOf := map[string][]inventory.Scope{}
@@ -74,8 +93,8 @@ func (x *Account) count(scopes []inventory.Scope, c store.Counts) {
 		at := c.RefreshedAt[scope]
 		x.Regions = append(x.Regions, scope.Region)
 		x.FlowLogs += c.Protected[scope.String()]
-		if x.RefreshedAt.IsZero() || at.Before(x.RefreshedAt) {
-			x.RefreshedAt = at
+		if x.RefreshedAt.IsZero() || at.Before(x.RefreshedAt.Time) {
+			x.RefreshedAt.Time = at
 		}
 	}
 	slices.Sort(x.Regions)

@@ -24,9 +24,9 @@ const RehearsalToken = "flowkeeper-rehearsal-"
 
 // Rule is what alerts say of a Sigma rule.
 type Rule struct {
-	ID    string
-	Title string
-	Level alert.Level
+	ID    string      `json:"id"`
+	Title string      `json:"title"`
+	Level alert.Level `json:"level"`
 }
 
 // Finding is what one record means.

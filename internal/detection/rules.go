@@ -24,16 +24,16 @@ const (
 	createdFile   = "aws_vpc_flow_logs_created.yml"
 )
 
-// SigmaRule has the fields of a Sigma file that are used.
+// SigmaRule has the fields of a Sigma file that are used. Its JSON is a public contract.
 type SigmaRule struct {
 	Rule
-	File           string // its name, without a directory
-	Description    string
-	Tags           []string
-	References     []string
-	FalsePositives []string
-	EventSource    string
-	EventNames     []string
+	Description    string   `json:"description"`
+	EventSource    string   `json:"event_source"`
+	EventNames     []string `json:"event_names"`
+	Tags           []string `json:"tags,omitempty"`
+	References     []string `json:"references,omitempty"`
+	FalsePositives []string `json:"false_positives,omitempty"`
+	File           string   `json:"file"` // its name, without a directory
 }
 
 // Rules returns all rules: deleted, attempted, created, and then those about tampering by the

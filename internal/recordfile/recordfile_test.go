@@ -14,7 +14,7 @@ import (
 )
 
 func bodies(in string) (out []string, err error) {
-	err = splitJSON(strings.NewReader(in), func(b []byte) error { out = append(out, string(b)); return nil })
+	err = values(strings.NewReader(in), func(b []byte) error { out = append(out, string(b)); return nil })
 	return out, err
 }
 
@@ -160,7 +160,7 @@ func (e *endless) Read(p []byte) (int, error) {
 func TestOneValueIsBounded(t *testing.T) {
 	t.Parallel()
 	for _, head := range []string{`{"Records":[{"a":"`, `{"a":"`, `["`, `{"`, `"`} {
-		err := splitJSON(&endless{head}, func([]byte) error { return nil })
+		err := values(&endless{head}, func([]byte) error { return nil })
 		if err == nil || !strings.Contains(err.Error(), "no record is that large") {
 			t.Errorf("%s: %v", head, err)
 		}

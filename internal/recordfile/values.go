@@ -98,16 +98,17 @@ func subscriptionError(err error) error {
 
 // values calls fn with each value in a file, gzip or not.
 func values(file io.Reader, fn func(value []byte) error) error {
-	b := bufio.NewReaderSize(file, 64<<10)
-	if magic, _ := b.Peek(2); len(magic) == 2 && magic[0] == 0x1f && magic[1] == 0x8b {
-		z, err := gzip.NewReader(b)
+	in := bufio.NewReaderSize(file, 64<<10)
+	b := &bounded{r: in, total: maxInflated}
+	if magic, _ := in.Peek(2); len(magic) == 2 && magic[0] == 0x1f && magic[1] == 0x8b {
+		z, err := gzip.NewReader(in)
 		if err != nil {
 			return fmt.Errorf("it begins as gzip does, but is none: %w", err)
 		}
 		defer z.Close()
-		return splitJSON(z, fn)
+		b.r = z
 	}
-	return splitJSON(b, fn)
+	return b.split(fn)
 }
 
 // bounded fails at its limits. io.LimitReader would end instead, so that a part of a
@@ -131,12 +132,7 @@ func (b *bounded) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// splitJSON calls fn with the values in a stream of JSON.
-func splitJSON(r io.Reader, fn func(value []byte) error) error {
-	b := &bounded{r: r, total: maxInflated}
-	return b.split(fn)
-}
-
+// split calls fn with the values in a stream of JSON.
 func (b *bounded) split(fn func(value []byte) error) error {
 	d := json.NewDecoder(b)
 	d.UseNumber()

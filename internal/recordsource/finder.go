@@ -26,22 +26,16 @@ type Finder struct {
 	// Bucket returns the bucket of that name. Find calls it for one argument after the other.
 	Bucket func(ctx context.Context, name string) (*Bucket, error)
 
-	outside atomic.Int64
-	others  atomic.Int64
+	// Counted by Find: log files that the selection leaves out, and files in folders and buckets
+	// whose names are not those of files with records.
+	Outside, Others atomic.Int64
 }
-
-// Outside is how many log files were left out so far because of the selection.
-func (f *Finder) Outside() int64 { return f.outside.Load() }
-
-// Others is how many files in folders and buckets were left out so far because their names are
-// not those of files with records.
-func (f *Finder) Others() int64 { return f.others.Load() }
 
 // Find yields the files that the arguments name, in the order of the arguments, and in each by
 // name: "-" is the standard input, s3://bucket/prefix all objects whose keys begin so, a folder
 // what is in it and below, and a pattern what filepath.Match matches; anything else is a file.
 //
-// An error belongs to the File beside it, which has only a name; the rest is found all the same.
+// An error belongs to the File beside it, which has only a name; the rest is still found.
 func (f *Finder) Find(ctx context.Context, args []string) iter.Seq2[File, error] {
 	return func(yield func(File, error) bool) {
 		for _, arg := range args {
@@ -66,10 +60,10 @@ func (f *Finder) Find(ctx context.Context, args []string) iter.Seq2[File, error]
 func (f *Finder) pick(key string, file File, yield func(File, error) bool) bool {
 	switch f.classify(key) {
 	case other:
-		f.others.Add(1)
+		f.Others.Add(1)
 		return true
 	case outside:
-		f.outside.Add(1)
+		f.Outside.Add(1)
 		return true
 	case logFile:
 		file.LogFile = true

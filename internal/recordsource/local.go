@@ -33,7 +33,7 @@ func (f *Finder) local(ctx context.Context, arg string, yield func(File, error) 
 	file := File{Name: arg, Open: func(context.Context) (io.ReadCloser, error) { return os.Open(arg) }}
 	switch f.classify(filepath.ToSlash(arg)) { // by its own name only: who names a file wants it read
 	case outside:
-		f.outside.Add(1)
+		f.Outside.Add(1)
 		return true
 	case logFile:
 		file.LogFile = true
@@ -67,7 +67,7 @@ func (f *Finder) folder(ctx context.Context, dir string, yield func(File, error)
 		stopped = !yield(file, err)
 		return !stopped
 	}
-	before := f.outside.Load()
+	before := f.Outside.Load()
 	_ = fs.WalkDir(os.DirFS(dir), ".", func(name string, entry fs.DirEntry, err error) error {
 		full := filepath.Join(dir, filepath.FromSlash(name))
 		switch {
@@ -81,7 +81,7 @@ func (f *Finder) folder(ctx context.Context, dir string, yield func(File, error)
 		case entry.IsDir():
 			return nil
 		case !entry.Type().IsRegular():
-			f.others.Add(1)
+			f.Others.Add(1)
 			return nil
 		}
 		file := File{Name: full, Open: func(context.Context) (io.ReadCloser, error) { return os.OpenInRoot(dir, filepath.FromSlash(name)) }}
@@ -90,7 +90,7 @@ func (f *Finder) folder(ctx context.Context, dir string, yield func(File, error)
 		}
 		return nil
 	})
-	if !found && f.outside.Load() == before && ctx.Err() == nil {
+	if !found && f.Outside.Load() == before && ctx.Err() == nil {
 		return yield(File{Name: dir}, errNoFolder)
 	}
 	return !stopped

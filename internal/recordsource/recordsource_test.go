@@ -151,13 +151,13 @@ func TestFolders(t *testing.T) {
 	}
 	f := &Finder{}
 	want(t, found(t, f, dir), in(early), in(late), in("a.ndjson"), in("b.json"))
-	if f.Others() != 6 { // notes, Config, readme, and three links
-		t.Errorf("%d others", f.Others())
+	if f.Others.Load() != 6 { // notes, Config, readme, and three links
+		t.Errorf("%d others", f.Others.Load())
 	}
 	f = &Finder{Selection: Selection{From: day("2026-03-02 00:00")}}
 	want(t, found(t, f, in("AWSLogs")), in(late))
-	if f.Outside() != 1 {
-		t.Errorf("%d outside", f.Outside())
+	if f.Outside.Load() != 1 {
+		t.Errorf("%d outside", f.Outside.Load())
 	}
 	want(t, found(t, &Finder{}, in("none")), in("none")+": "+errNoFolder.Error())
 	want(t, found(t, &Finder{Selection: Selection{Accounts: []string{two}}}, in("AWSLogs"))) // left out is no error

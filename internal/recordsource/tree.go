@@ -14,7 +14,7 @@ import (
 // listers is how many folders of a bucket are listed at the same time.
 const listers = 8
 
-// A mistyped prefix would look like good news.
+// A mistyped prefix is an error: people would take an empty list to mean that nothing happened.
 var (
 	errNoKeys = errors.New("no object's key begins so")
 	errNoLogs = errors.New("there are no log files of CloudTrail: write AWSLogs/ACCOUNT/CloudTrail/REGION/, of an organisation AWSLogs/o-…/ACCOUNT/CloudTrail/REGION/, or the beginning of that")

@@ -189,15 +189,10 @@ func (f fileReader) values(in io.Reader) error {
 	return recordfile.Messages(in, func(n int, message []byte, err error) error {
 		where := fmt.Sprintf("%s, value %d", f.name, n)
 		if err != nil {
-			return f.misread(where, err)
+			return f.put(result{where: where, err: err})
 		}
 		return f.message(where, message)
 	})
-}
-
-// misread yields what could not be understood.
-func (f fileReader) misread(where string, err error) error {
-	return f.put(result{where: where, err: err})
 }
 
 func (f fileReader) put(out result) error {
@@ -212,9 +207,9 @@ func (f fileReader) message(where string, body []byte) error {
 	c, err := watcher.Unwrap(body)
 	switch {
 	case err != nil:
-		return f.misread(where, err)
+		return f.put(result{where: where, err: err})
 	case c.Kind == watcher.LogFile:
-		return f.misread(where, noticeError(c.Objects))
+		return f.put(result{where: where, err: noticeError(c.Objects)})
 	case c.Kind == watcher.NoRecords:
 		f.NoRecords.Add(1)
 	}
@@ -247,7 +242,7 @@ func (f fileReader) record(where string, raw []byte) error {
 	}
 	record, err := cloudtrail.Decode(raw)
 	if err != nil {
-		return f.misread(where, err)
+		return f.put(result{where: where, err: err})
 	}
 	finding, ok := detection.Judge(record)
 	if record.NoCall != "" {

@@ -17,7 +17,7 @@ type Progress struct {
 	what           string
 	total          int           // 0: not known
 	status         func() string // instead of the counts; nil: none
-	begun          time.Time
+	start          time.Time
 
 	mu      sync.Mutex // guards what follows, and the terminal
 	timer   *time.Timer
@@ -30,7 +30,7 @@ const renewEvery = 2 * time.Second
 
 // Progress begins; the caller must end it. total 0: not known.
 func (o *Output) Progress(what string, total int) *Progress {
-	p := &Progress{o: o, stdout: o.Stdout, stderr: o.Stderr, what: what, total: total, begun: time.Now()}
+	p := &Progress{o: o, stdout: o.Stdout, stderr: o.Stderr, what: what, total: total, start: time.Now()}
 	if !o.StderrTerminal {
 		return p
 	}
@@ -80,7 +80,7 @@ func (p *Progress) renew() {
 	} else if p.done > 0 {
 		p.line += fmt.Sprintf(": %d", p.done)
 	}
-	p.line += fmt.Sprintf(", %d s", time.Since(p.begun)/time.Second)
+	p.line += fmt.Sprintf(", %d s", time.Since(p.start)/time.Second)
 	fmt.Fprint(p.stderr, p.line)
 }
 

@@ -30,8 +30,13 @@ func When(t, now time.Time) string {
 	return t.UTC().Format("2006-01-02 15:04:05 UTC") + " (" + Ago(t, now) + ")"
 }
 
-// Minute is a time to the minute.
-func Minute(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") }
+// Minute is a time to the minute; empty for the zero time.
+func Minute(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format("2006-01-02 15:04 UTC")
+}
 
 // Span is a length of time in one unit.
 func Span(d time.Duration) string {

@@ -64,22 +64,24 @@ func (i Incident) Why() Stuck {
 		return w
 	}
 	w := Stuck{Kind: alert.Blocked, Message: i.LastError, Advice: i.Advice}
+	causes := Causes(i, i.WaitUntil) // the time of a wait does not count
 	switch {
 	case w.Message != "":
-	case !i.MissingSince.IsZero():
-		w.Message = "AWS answered each create, and never showed what it made"
-	case i.State == Restored:
+	case i.State == Restored && i.MissingSince.IsZero():
 		w.Message = "DescribeFlowLogs has not answered since"
-	case i.Flapping:
-		w.Message = "held back: it was restored too often within the hour"
-	case !i.Known:
-		w.Message = "Flowkeeper has not seen it yet: the first refresh of this account and Region is not complete"
-	case !i.AliveSince.IsZero():
-		w.Message = "AWS still shows it, now and then"
+	case len(causes) > 0:
+		w.Message = causeWords[causes[0]]
 	case i.Tried == 0:
 		w.Message = "nothing was tried yet"
 	}
 	return w
+}
+
+var causeWords = map[Cause]string{
+	NeverShown: "AWS answered each create, and never showed what it made",
+	HeldBack:   "held back: it was restored too often within the hour",
+	NotSeen:    "Flowkeeper has not seen it yet: the first refresh of this account and Region is not complete",
+	StillShown: "AWS still shows it, now and then",
 }
 
 // PendingNotice reports whether there is a reason of which there was no alert yet, and that

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"flowkeeper/alert"
+	"flowkeeper/internal/daemon"
 	"flowkeeper/internal/exportfile"
 	"flowkeeper/internal/term"
 	"flowkeeper/inventory"
@@ -38,7 +39,8 @@ it, on this machine or another. FILE is replaced only by a complete export.`,
 }
 
 // writeExport returns how many flow logs it wrote.
-func writeExport(ctx context.Context, s state, w io.Writer) (n int, err error) {
+func writeExport(ctx context.Context, s state, to io.Writer) (n int, err error) {
+	w := bufio.NewWriter(to)
 	if err := term.WriteJSON(w, exportfile.NewHead(s.now())); err != nil {
 		return 0, err
 	}
@@ -49,7 +51,7 @@ func writeExport(ctx context.Context, s state, w io.Writer) (n int, err error) {
 		progress.Step()
 		return term.WriteJSON(w, exportfile.New(r))
 	})
-	return n, err
+	return n, errors.Join(err, w.Flush())
 }
 
 // exportToFile replaces a file, to which a link may lead. What is no regular file, such as
@@ -78,7 +80,7 @@ func replaceFile(ctx context.Context, s state, name string) (n int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	n, err = writeBuffered(ctx, s, f)
+	n, err = writeExport(ctx, s, f)
 	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
 		err = os.Rename(f.Name(), name)
 	}
@@ -93,12 +95,65 @@ func writeInto(ctx context.Context, s state, name string) (n int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	n, err = writeBuffered(ctx, s, f)
+	n, err = writeExport(ctx, s, f)
 	return n, errors.Join(err, f.Close())
 }
 
-func writeBuffered(ctx context.Context, s state, w io.Writer) (n int, err error) {
-	b := bufio.NewWriter(w)
-	n, err = writeExport(ctx, s, b)
-	return n, errors.Join(err, b.Flush())
+func newImportCommand(a *app) *cobra.Command {
+	return a.withJSON("one JSON object", &cobra.Command{
+		Use: "import FILE", Short: "Add flow logs from an export to the snapshot (- for stdin)", Args: oneArg("the file of an export (- for stdin)"),
+		Long: `Add the flow logs of an export that are not in the snapshot; those that are stay
+as they are. The whole file is checked first: with any problem nothing is
+added. Accounts and Regions must be those of this configuration. Until AWS has
+listed an imported flow log, only ` + "`flowkeeper restore`" + ` acts on it. Releases are
+not imported.`,
+		Example: `  flowkeeper inventory import snapshot.jsonl
+  flowkeeper restore fl-0123456789abcdef0 --dry-run`,
+		ValidArgsFunction: firstArg(completeFiles),
+		RunE:              a.onState(importFile),
+	})
+}
+
+func importFile(ctx context.Context, s state, args []string) error {
+	name := args[0]
+	open := s.openStdin
+	if name != "-" {
+		open = func(context.Context) (io.ReadCloser, error) { return os.Open(name) }
+	}
+	in, err := open(ctx)
+	if err != nil {
+		return fmt.Errorf("read the export: %w", err)
+	}
+	defer in.Close()
+	members, listed, err := s.Accounts(ctx)
+	if err != nil {
+		return err
+	}
+	known, err := s.Scopes(ctx)
+	if err != nil {
+		return err
+	}
+	watched := daemon.WatchedBy(s.conf, members, !listed.IsZero(), known)
+	progress := s.Progress("reading "+term.Clean(name), 0)
+	rows, problems := exportfile.Read(in, watched.Check, s.conf.Inventory.Destinations, s.now())
+	progress.End()
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if len(problems) > 0 {
+		for _, p := range problems {
+			s.complain(name + ": " + p)
+		}
+		return errors.New("nothing was imported: correct the file, or export it again with `flowkeeper inventory export`")
+	}
+	added, err := s.Import(ctx, rows)
+	if err != nil {
+		return err
+	}
+	out := struct {
+		Added int `json:"added"`
+		Known int `json:"known"`
+	}{added, len(rows) - added}
+	s.Result(out, "%s added, %d known already", alert.Plural(out.Added, "flow log"), out.Known)
+	return nil
 }
