@@ -244,7 +244,7 @@ func TestWhatAWSLacks(t *testing.T) {
 		t.Error(got)
 	}
 	r := trial{raw: "You are not authorized. Encoded authorization failure message: " + strings.Repeat("A", 2000)}
-	if got := r.fix(grant); !strings.HasSuffix(got, "--encoded-message "+strings.Repeat("A", 2000)) {
+	if got := r.fix(&subject{}); !strings.HasSuffix(got, "--encoded-message "+strings.Repeat("A", 2000)) {
 		t.Errorf("the message to decode is cut: %s", got)
 	}
 }

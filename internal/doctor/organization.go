@@ -165,13 +165,14 @@ func (s *subject) stack(template string) string {
 // grant says where to allow us an action; statement is of deploy/iam-policy.json, which the template's is
 // too, empty: any.
 func (s *subject) grant(action, statement string) string {
-	if !s.discovered {
-		return grant(action, statement)
+	account, us, policy := "", "", "deploy/iam-policy.json"
+	if s.discovered {
+		account, us, policy = "in account "+s.machine.named(s.scope.Account)+": ", " to "+s.account.RoleARN, s.stack(s.roleTemplate())
 	}
 	if statement != "" {
-		statement += " in "
+		policy = statement + " in " + policy
 	}
-	return fmt.Sprintf("in account %s: allow %s to %s (%s%s), and see that no service control policy denies it", s.machine.named(s.scope.Account), action, s.account.RoleARN, statement, s.stack(s.roleTemplate()))
+	return account + "allow " + action + us + " (" + policy + "), and see that no service control policy denies it"
 }
 
 // makeRule says what makes the rule of the scope.

@@ -34,9 +34,7 @@ type stateFacts struct {
 	telemetry map[inventory.Scope]int // flow logs with the tag of CloudWatch's telemetry rules
 	rows      map[inventory.Scope]candidates
 	pipelines map[inventory.Scope]rehearse.PipelineHealth
-	logFiles  map[string]string // a key that was read, by bucket
-	outside   map[string]string // the key of a log file of ours without the prefix, by bucket
-	foreign   map[string]string // a key that is no log file's, by bucket
+	keys      map[string]bucketKeys // by bucket of log files
 
 	// Of the last day: losses that no event has reported, and events of which a ClientToken had been
 	// used for another call.
@@ -90,8 +88,11 @@ func (d *Doctor) readState(ctx context.Context) (m stateFacts, err error) {
 	}); err != nil {
 		return m, err
 	}
-	if err := m.readKeys(ctx, s, d.Config.LogFiles.Buckets); err != nil {
-		return m, err
+	m.keys = map[string]bucketKeys{}
+	for _, b := range d.Config.LogFiles.Buckets {
+		if m.keys[b.Name], err = readKeys(ctx, s, b.Name); err != nil {
+			return m, err
+		}
 	}
 	m.pipelines = map[inventory.Scope]rehearse.PipelineHealth{}
 	return m, s.Rehearsals().View(ctx, func(tx rehearse.Tx) error {
@@ -104,21 +105,20 @@ func (d *Doctor) readState(ctx context.Context) (m stateFacts, err error) {
 	})
 }
 
-// readKeys reads the keys that the daemon has noted of each bucket of log files.
-func (m *stateFacts) readKeys(ctx context.Context, s *store.Store, buckets []configs.LogBucket) (err error) {
-	m.logFiles, m.outside, m.foreign = map[string]string{}, map[string]string{}, map[string]string{}
-	for _, b := range buckets {
-		if m.logFiles[b.Name], err = s.Fact(ctx, store.LogFileFact(b.Name)); err != nil {
-			return err
-		}
-		if m.outside[b.Name], err = s.Fact(ctx, store.StrangeKeyFact(b.Name, true)); err != nil {
-			return err
-		}
-		if m.foreign[b.Name], err = s.Fact(ctx, store.StrangeKeyFact(b.Name, false)); err != nil {
-			return err
+// bucketKeys are keys that the daemon has noted of a bucket of log files; empty: none.
+type bucketKeys struct {
+	read    string // of a file that was read
+	outside string // of a log file of ours without the prefix
+	foreign string // of no log file
+}
+
+func readKeys(ctx context.Context, s *store.Store, bucket string) (k bucketKeys, err error) {
+	for fact, key := range map[string]*string{store.LogFileFact(bucket): &k.read, store.StrangeKeyFact(bucket, true): &k.outside, store.StrangeKeyFact(bucket, false): &k.foreign} {
+		if *key, err = s.Fact(ctx, fact); err != nil {
+			return k, err
 		}
 	}
-	return nil
+	return k, nil
 }
 
 // candidates are the protected flow logs of a scope that are tried: restores with the same target
