@@ -94,30 +94,28 @@ func (check checks) accounts(accounts []Account, organization bool) {
 		check.require(len(a.Name) <= 128, key+".name", a.Name, "write at most 128 bytes")
 		check.require(!accountID.MatchString(a.Name), key+".name", a.Name, "write no twelve digits: they would pass for the number of an account")
 		check.regions(key+".regions", a.Regions)
-		if a.RoleARN == "" && organization {
-			check.externalID(key+".external_id", a.ExternalID)
-			continue
-		}
-		if a.RoleARN == "" {
-			check.require(a.ExternalID == "", key+".external_id", a.ExternalID, "needs role_arn: it is sent when the role is assumed")
+		role := check.role(key+".role_arn", a.RoleARN, a.ID)
+		switch {
+		case a.RoleARN == "" && organization:
+		case a.RoleARN == "":
+			check.require(a.ExternalID == "", key+".external_id", a.ExternalID, needsRole)
 			check.require(own < 0, key+".role_arn", "", "write a role to assume: accounts[%d] has none either, and the credentials belong to one account", own)
 			own = n
-			continue
-		}
-		part, ok := iamARN(a.RoleARN, roleName)
-		switch {
-		case !ok:
-			check.problem(key+".role_arn", a.RoleARN, "write a role's ARN such as arn:aws:iam::%s:role/flowkeeper", orExample(a.ID))
-		case part.AccountID != a.ID && accountID.MatchString(a.ID):
-			check.problem(key+".role_arn", a.RoleARN, "is a role of account %s, not of %s: write one of this account", part.AccountID, a.ID)
+		case role.AccountID != a.ID && accountID.MatchString(a.ID):
+			check.problem(key+".role_arn", a.RoleARN, "is a role of account %s, not of %s: write one of this account", role.AccountID, a.ID)
 		}
 		check.externalID(key+".external_id", a.ExternalID)
 	}
 }
 
-func orExample(id string) string {
-	if accountID.MatchString(id) {
-		return id
+const needsRole = "needs role_arn: it is sent when the role is assumed"
+
+// role checks the ARN of a role; empty: there is none. account is that of the example.
+func (check checks) role(key, text, account string) arn.ARN {
+	if !accountID.MatchString(account) {
+		account = sampleAccount
 	}
-	return "111122223333"
+	role, ok := iamARN(text, roleName)
+	check.require(ok || text == "", key, text, "write a role's ARN such as arn:aws:iam::%s:role/flowkeeper", account)
+	return role
 }

@@ -77,12 +77,8 @@ func (check checks) logFiles(l LogFiles) {
 		check.require(accountID.MatchString(b.Owner), key+".owner", b.Owner, "write the twelve digits of the account that owns the bucket, in quotes: a bucket of another account with this name is not read")
 		check.require(!strings.HasPrefix(b.Prefix, "/") && !strings.ContainsAny(b.Prefix, "*?"), key+".prefix", b.Prefix, "write how keys begin, without / before it and without *")
 		check.logPrefix(key+".prefix", b.Prefix)
-		if b.RoleARN == "" {
-			check.require(b.ExternalID == "", key+".external_id", b.ExternalID, "needs role_arn: it is sent when the role is assumed")
-			continue
-		}
-		_, ok := iamARN(b.RoleARN, roleName)
-		check.require(ok, key+".role_arn", b.RoleARN, "write a role's ARN such as arn:aws:iam::%s:role/flowkeeper", orExample(b.Owner))
+		check.role(key+".role_arn", b.RoleARN, b.Owner)
+		check.require(b.ExternalID == "" || b.RoleARN != "", key+".external_id", b.ExternalID, needsRole)
 		check.externalID(key+".external_id", b.ExternalID)
 	}
 }
