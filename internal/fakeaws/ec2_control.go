@@ -26,12 +26,6 @@ type EC2 struct {
 	calls    []Call
 }
 
-func newEC2(now func() time.Time, serial *atomic.Uint64, iam *IAM, trail *Trail) *EC2 {
-	return &EC2{now: now, serial: serial, iam: iam, trail: trail,
-		settings: EC2Settings{Regions: []string{"eu-west-1", "us-east-1"}},
-		scopes:   map[string]*ec2Scope{}, exists: map[string]bool{}, refused: map[string]unsuccessful{}}
-}
-
 // EC2Settings are how this EC2 behaves.
 type EC2Settings struct {
 	Regions   []string        // that DescribeRegions names

@@ -24,10 +24,6 @@ type IAM struct {
 	denied map[string]bool   // user/action
 }
 
-func newIAM(now func() time.Time, serial *atomic.Uint64) *IAM {
-	return &IAM{now: now, serial: serial, users: map[string]Caller{}, denied: map[string]bool{}}
-}
-
 // User makes an IAM user and its access key.
 func (i *IAM) User(account, name string, mfa bool) Credentials {
 	n := i.serial.Add(1)
@@ -57,20 +53,14 @@ func (i *IAM) caller(key string) (Caller, error) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	c, known := i.users[key]
-	if !known && accountNumber(key) {
+	switch {
+	case known:
+	case len(key) == 12 && strings.Trim(key, "0123456789") == "": // an account: its root, as LocalStack has it
 		c = Caller{Account: key, AccessKeyID: key, ARN: "arn:aws:iam::" + key + ":root", Type: "Root", UserID: key}
-		known = true
-	}
-	if !known {
+	default:
 		return c, Errorf("AuthFailure", "AWS was not able to validate the provided access credentials").WithStatus(http.StatusUnauthorized)
 	}
 	return c, nil
-}
-
-// accountNumber: as LocalStack does, a key of twelve digits is the account's
-// root.
-func accountNumber(key string) bool {
-	return len(key) == 12 && strings.Trim(key, "0123456789") == ""
 }
 
 // Deny refuses an action (say ec2:CreateTags, or the name alone) to a user, named as

@@ -85,10 +85,6 @@ func (s *SQS) deleteQueue(q *queue, _ sqsInput) (any, error) {
 	return nil, nil
 }
 
-func (s *SQS) sendMessage(q *queue, in sqsInput) (any, error) {
-	return s.accept(q, in.MessageBody, in.sender)
-}
-
 // accept checks a message and puts it on the queue.
 func (s *SQS) accept(q *queue, body, sender string) (sqsDone, error) {
 	if err := checkBody(body, q.number("MaximumMessageSize")); err != nil {

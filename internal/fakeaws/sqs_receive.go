@@ -160,10 +160,6 @@ func millis(t time.Time) string { return strconv.FormatInt(t.UnixMilli(), 10) }
 // maxInFlight is how long a message may stay hidden, counted from its receive.
 const maxInFlight = 12 * time.Hour
 
-func (s *SQS) deleteMessage(q *queue, in sqsInput) (any, error) {
-	return nil, q.acknowledge(in.ReceiptHandle)
-}
-
 // acknowledge deletes a received message. With a handle that a later receive
 // made stale, or of a message deleted before, AWS answers success and does
 // nothing; so does this.

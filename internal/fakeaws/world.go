@@ -30,9 +30,14 @@ type World struct {
 // New returns an empty world, which takes the time from now.
 func New(now func() time.Time) *World {
 	var serial atomic.Uint64
-	w := &World{IAM: newIAM(now, &serial), SQS: newSQS(now), intercept: func(*Request) (bool, error) { return false, nil }}
+	w := &World{
+		IAM:       &IAM{now: now, serial: &serial, users: map[string]Caller{}, denied: map[string]bool{}},
+		SQS:       &SQS{now: now, queues: map[string]*queue{}},
+		intercept: func(*Request) (bool, error) { return false, nil },
+	}
 	w.Trail = &Trail{now: now, send: w.Send}
-	w.EC2 = newEC2(now, &serial, w.IAM, w.Trail)
+	w.EC2 = &EC2{now: now, serial: &serial, iam: w.IAM, trail: w.Trail, settings: EC2Settings{Regions: []string{"eu-west-1", "us-east-1"}},
+		scopes: map[string]*ec2Scope{}, exists: map[string]bool{}, refused: map[string]unsuccessful{}}
 	w.services = map[string]Service{
 		"ec2": ec2Service{Query{"http://ec2.amazonaws.com/doc/2016-11-15/"}, w.EC2},
 		"sts": NewSTS(w.IAM),

@@ -45,10 +45,6 @@ type object struct {
 	headers  http.Header // what the writer said about it and a reader gets back
 }
 
-func newS3(now func() time.Time) *s3Service {
-	return &s3Service{now: now, buckets: map[string]*bucket{}}
-}
-
 // AddBucket makes an empty bucket without a request, to which flow logs can
 // deliver; one of that name is kept.
 func (w *World) AddBucket(region, name string) {

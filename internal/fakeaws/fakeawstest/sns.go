@@ -52,10 +52,6 @@ type Notification struct {
 	Time    time.Time
 }
 
-func newSNS(now func() time.Time, send func(queueARN, body string) error) *snsService {
-	return &snsService{Query: fakeaws.Query{Namespace: "http://sns.amazonaws.com/doc/2010-03-31/"}, now: now, send: send, topics: map[string]*topic{}}
-}
-
 // Answer implements Service.
 func (s *snsService) Answer(out http.ResponseWriter, q *fakeaws.Request) error {
 	do := map[string]func(*fakeaws.Request) (any, error){"CreateTopic": s.createTopic, "Subscribe": s.subscribe, "Publish": s.publish}[q.Operation]
@@ -182,15 +178,13 @@ func checkNotification(form url.Values) error {
 		return snsInvalid("Empty message")
 	case len(message) > maxNotificationBytes:
 		return snsInvalid("Message too long")
-	case form.Has("Subject") && subject == "", len(subject) > 100, !printableASCII(subject):
+	case form.Has("Subject") && subject == "", len(subject) > 100, strings.ContainsFunc(subject, notPrintable):
 		return snsInvalid("Subject")
 	}
 	return nil
 }
 
-func printableASCII(text string) bool {
-	return !strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r > '~' })
-}
+func notPrintable(r rune) bool { return r < ' ' || r > '~' }
 
 // deliver sends to every queue that still exists. For one that does not, AWS would
 // retry for weeks, and the publisher would not learn of it.

@@ -32,15 +32,16 @@ func New(o Options) *World {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	w := &World{World: fakeaws.New(o.Now), s3: newS3(o.Now)}
+	w := &World{World: fakeaws.New(o.Now)}
 	w.faults = faults{latency: o.Latency, spared: map[string]bool{}, asked: map[Asked]bool{}, refusedKeys: map[string]*refusedKey{}}
 	w.roles = linkedRoles{linked: map[string]bool{}, removed: map[string]int{}}
-	w.sns = newSNS(o.Now, w.Send)
+	w.sns = &snsService{Query: fakeaws.Query{Namespace: "http://sns.amazonaws.com/doc/2010-03-31/"}, now: o.Now, send: w.Send, topics: map[string]*topic{}}
+	w.s3 = &s3Service{now: o.Now, buckets: map[string]*bucket{}}
+	w.sts = &stsService{STS: fakeaws.NewSTS(w.IAM), now: o.Now, roles: map[string]string{}, sessions: map[string]session{}, lifetime: time.Hour}
+	w.org = &organization{users: w.IAM}
 	w.Handle("sns", w.sns)
-	w.sts = newSTS(o.Now, w.IAM)
 	w.Handle("s3", w.s3)
 	w.Handle("sts", w.sts)
-	w.org = &organization{users: w.IAM}
 	w.Handle("organizations", w.org)
 	w.Intercept(w.intercept)
 	return w
