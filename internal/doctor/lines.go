@@ -87,13 +87,10 @@ func newLine(results []Result) Line {
 	case alike:
 		l.Detail = anywhere(results[0], l.Detail)
 	default:
-		l.Detail = "for example " + placeOf(results[0]) + ": " + l.Detail
+		place := strings.TrimSpace(alert.WithAccount(l.Account, l.AccountName) + " " + l.Region)
+		l.Detail = "for example " + place + ": " + l.Detail
 	}
 	return l
-}
-
-func placeOf(r Result) string {
-	return strings.TrimSpace(alert.WithAccount(r.Account, r.AccountName) + " " + r.Region)
 }
 
 // wholeAccounts makes one result of those of a check that are the same in each Region of an account, unless
