@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 )
 
 // TagResource sets a tag of a resource that flow logs can watch; an empty value removes it.
@@ -36,9 +35,6 @@ type describedTag struct {
 	Value        string `xml:"value"`
 }
 
-// resourceTypes are the types of what flow logs can watch, by the prefix of the ID.
-var resourceTypes = map[string]string{"vpc": "vpc", "subnet": "subnet", "eni": "network-interface", "tgw": "transit-gateway", "nat": "natgateway"}
-
 var tagFields = map[string]func(describedTag) string{
 	"key":           func(t describedTag) string { return t.Key },
 	"value":         func(t describedTag) string { return t.Value },
@@ -63,9 +59,8 @@ func (s *ec2Scope) describeTags(p params) (reply, error) {
 	}
 	var found []describedTag
 	for _, id := range slices.Sorted(maps.Keys(s.tags)) {
-		prefix, _, _ := strings.Cut(id, "-")
 		for _, key := range slices.Sorted(maps.Keys(s.tags[id])) {
-			if t := (describedTag{id, resourceTypes[prefix], key, s.tags[id][key]}); passes(t, filters, tagFields) {
+			if t := (describedTag{id, kindOf(id).tagged, key, s.tags[id][key]}); passes(t, filters, tagFields) {
 				found = append(found, t)
 			}
 		}

@@ -50,7 +50,10 @@ func (w *World) intercept(q *fakeaws.Request) (lost bool, err error) {
 		return false, err
 	}
 	if f.latency > 0 {
-		wait(q.HTTP, f.latency)
+		select {
+		case <-time.After(f.latency):
+		case <-q.HTTP.Context().Done():
+		}
 	}
 	if err := f.refuses(q); err != nil {
 		return false, err
@@ -58,15 +61,6 @@ func (w *World) intercept(q *fakeaws.Request) (lost bool, err error) {
 	q.Permissions = w.required(q)
 	f.ask(q)
 	return f.nextFault(q)
-}
-
-func wait(r *http.Request, d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-r.Context().Done():
-	}
 }
 
 // Fail makes the next n calls of an operation fail with a code and an HTTP
