@@ -129,17 +129,15 @@ func fixesOf(results []Result) (out []string) {
 	different := map[string][]string{}
 	for _, r := range results {
 		of := anywhere(r, r.Fix)
-		if !slices.Contains(different[of], r.Fix) {
-			different[of] = append(different[of], r.Fix)
-		}
+		different[of] = addNew(different[of], r.Fix)
 	}
 	for _, r := range results {
 		fix := r.Fix
 		if of := anywhere(r, fix); len(different[of]) > maxNamed {
 			fix = of
 		}
-		if fix != "" && !slices.Contains(out, fix) {
-			out = append(out, fix)
+		if fix != "" {
+			out = addNew(out, fix)
 		}
 	}
 	return out
