@@ -40,7 +40,7 @@ func (check checks) regions(list string, names []string) {
 		case r == "all" && len(names) > 1:
 			check.problem(key, r, "all stands alone: write [all], or the names")
 		case r != "all" && !regionName.MatchString(r):
-			check.problem(key, r, "write a Region such as %s, or [all]", orRegion(r))
+			check.problem(key, r, "write a Region such as %s, or [all]", likelyRegion(r))
 		case slices.Index(names, r) != n:
 			check.problem(key, r, "is there twice: keep one")
 		}
@@ -52,8 +52,8 @@ var watched = []string{"logs", "s3", "iam", "firehose", "kms", "cloudtrail", "ev
 
 var zoneName = regexp.MustCompile(`^(.*-\d{1,2})[a-z]$`)
 
-// orRegion returns the Region that a wrong name probably means, or an example.
-func orRegion(s string) string {
+// likelyRegion returns the Region that a wrong name probably means, or an example.
+func likelyRegion(s string) string {
 	s = strings.ReplaceAll(strings.ToLower(s), "_", "-")
 	if zone := zoneName.FindStringSubmatch(s); zone != nil {
 		s = zone[1]

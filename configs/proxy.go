@@ -20,7 +20,7 @@ func Proxies(environ []string) error {
 	return nil
 }
 
-// firstSet is the first of these variables that is set to something: what Go's client takes.
+// firstSet is the first of these variables that is not empty: the one that Go's client takes.
 func firstSet(env map[string]string, names ...string) (name, value string) {
 	for _, name := range names {
 		if value := env[name]; value != "" {
@@ -84,7 +84,7 @@ func isHost(s string) bool {
 // maxNoProxy is how many entries of NO_PROXY are warned of.
 const maxNoProxy = 5
 
-// noProxyWarnings are about what is asked by the proxy all the same.
+// noProxyWarnings are about what NO_PROXY names, and is reached through the proxy all the same.
 func noProxyWarnings(env map[string]string) (out []Warning) {
 	name, value := firstSet(env, "NO_PROXY", "no_proxy")
 	for entry := range strings.SplitSeq(value, ",") {

@@ -31,7 +31,7 @@ var sinkKeys = map[string][]string{
 // One try of a sink takes this long at most, unless its timeout says otherwise.
 const sinkTimeout = 10 * time.Second
 
-// fillSinks puts in what a sink does not say.
+// fillSinks sets the default of what a sink does not set.
 func (l *loader) fillSinks(c *Config) {
 	for n := range c.Alerts {
 		if !l.written(fmt.Sprintf("alerts[%d].timeout", n)) {

@@ -132,9 +132,9 @@ func judgeListing(l organization.Listing) (out []finding) {
 	return findings(fine("%s", text))
 }
 
-// deployed is what to do where the role that an account's role_name names can't be assumed. The members' template gives
-// its role an external ID always, the queue's template none.
-func (s *subject) deployed() string {
+// fixRole says what to do if the role of organization.role_name can't be assumed in the account. The members' template
+// always gives its role an external ID, the queue's template never.
+func (s *subject) fixRole() string {
 	trust := "its trust policy names us"
 	switch {
 	case s.roleTemplate() == queueTemplate:

@@ -55,19 +55,19 @@ func TestWhatToDoInAnAccountOfTheOrganization(t *testing.T) {
 		if got := c.s.grant(createTags, "TagWhatIsRestored"); !strings.Contains(got, c.grant) {
 			t.Errorf("%s: %s", name, got)
 		}
-		if got := c.s.deployed(); !strings.Contains(got, c.deploys) {
+		if got := c.s.fixRole(); !strings.Contains(got, c.deploys) {
 			t.Errorf("%s: %s", name, got)
 		}
 	}
 	const notSet = "organization.external_id is not set"
-	if got := of("333344445555", "us-east-1").deployed(); !strings.Contains(got, notSet) {
+	if got := of("333344445555", "us-east-1").fixRole(); !strings.Contains(got, notSet) {
 		t.Errorf("without an external ID: %s", got)
 	}
 	m.Config.Organization.ExternalID = "as-in-the-trust-policy"
-	if got := of("333344445555", "us-east-1").deployed(); !strings.Contains(got, "with organization.external_id") || strings.Contains(got, notSet) {
+	if got := of("333344445555", "us-east-1").fixRole(); !strings.Contains(got, "with organization.external_id") || strings.Contains(got, notSet) {
 		t.Errorf("with an external ID: %s", got)
 	}
-	if got := of(queueAccount, "us-east-1").deployed(); strings.Contains(got, "external") {
+	if got := of(queueAccount, "us-east-1").fixRole(); strings.Contains(got, "external") {
 		t.Errorf("the role of the queue's account demands no external ID: %s", got)
 	}
 	var asked []string

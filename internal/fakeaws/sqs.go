@@ -205,7 +205,7 @@ func (s *SQS) QueueDepth(queueARN string) (visible, inFlight int) {
 	if q == nil {
 		return 0, 0
 	}
-	q.settle(s.now())
+	q.advance(s.now())
 	return q.ready.Len(), len(q.hidden)
 }
 

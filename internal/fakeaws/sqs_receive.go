@@ -105,7 +105,7 @@ func (s *SQS) take(ask receiveAsk) (got []receivedMessage, wake <-chan struct{},
 	if s.queues[q.arn] != q { // it was deleted meanwhile
 		return nil, nil, 0, queueDoesNotExist()
 	}
-	q.settle(now)
+	q.advance(now)
 	for len(got) < ask.max && q.ready.Len() > 0 {
 		m := q.ready.Front().Value.(*message)
 		if s.redrive(q, m) {
@@ -182,7 +182,7 @@ func (s *SQS) changeMessageVisibility(q *queue, in sqsInput) (any, error) {
 		return nil, err
 	}
 	now := s.now()
-	q.settle(now)
+	q.advance(now)
 	m, err := q.byHandle(in.ReceiptHandle)
 	if err != nil {
 		return nil, err
