@@ -190,8 +190,8 @@ func (e *EC2) scope(account, region string) *ec2Scope {
 	key := account + "/" + region
 	s := e.scopes[key]
 	if s == nil {
-		s = &ec2Scope{EC2: e, resources: map[string]bool{}, byID: map[string]*flowLog{},
-			byResource: map[string][]*flowLog{}, tokens: map[string]token{}, buckets: map[string]*bucket{}}
+		s = &ec2Scope{EC2: e, resources: map[string]bool{}, tags: map[string]map[string]string{}, byID: map[string]*flowLog{},
+			byResource: map[string][]*flowLog{}, tokens: map[string]token{}, buckets: map[string]bucket{}}
 		e.scopes[key] = s
 	}
 	return s

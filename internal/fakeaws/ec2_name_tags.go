@@ -11,9 +11,6 @@ func (e *EC2) TagResource(account, region, id, key, value string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	s := e.scope(account, region)
-	if s.tags == nil {
-		s.tags = map[string]map[string]string{}
-	}
 	if s.tags[id] == nil {
 		s.tags[id] = map[string]string{}
 	}
