@@ -21,7 +21,8 @@ const (
 	queueTemplate  = "deploy/cloudformation/flowkeeper.yaml"
 )
 
-// askOrganization lists the accounts of the organisation.
+// askOrganization lists the accounts of the organisation. [organization.List] has a time limit of its own:
+// many OUs take longer than any other question.
 func (d *Doctor) askOrganization(ctx context.Context) (organization.Listing, error) {
 	o := d.Config.Organization
 	return organization.List(ctx, organization.Client(d.AWS, o), o.Include, o.Exclude)
