@@ -184,7 +184,7 @@ func TestMalformedProxiesAreNamed(t *testing.T) {
 					t.Errorf("%s is shown: %v", secret, err)
 				}
 			}
-			if _, err := Proxies(environ); fmt.Sprint(err) != text {
+			if err := Proxies(environ); fmt.Sprint(err) != text {
 				t.Errorf("%v and %s", err, text)
 			}
 			if _, _, err := Load("", Options{Environ: environ}); err != nil {

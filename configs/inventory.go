@@ -40,7 +40,7 @@ func (check checks) regions(list string, names []string) {
 		case r == "all" && len(names) > 1:
 			check.problem(key, r, "all stands alone: write [all], or the names")
 		case r != "all" && !regionName.MatchString(r):
-			check.problem(key, r, "write a Region such as %s, or [all]", orRegion(r))
+			check.problem(key, r, "write a Region such as %s, or [all]", likelyRegion(r))
 		case slices.Index(names, r) != n:
 			check.problem(key, r, "is there twice: keep one")
 		}
@@ -52,8 +52,8 @@ var watched = []string{"logs", "s3", "iam", "firehose", "kms", "cloudtrail", "ev
 
 var zoneName = regexp.MustCompile(`^(.*-\d{1,2})[a-z]$`)
 
-// orRegion returns the Region that a wrong name probably means, or an example.
-func orRegion(s string) string {
+// likelyRegion returns the Region that a wrong name probably means, or an example.
+func likelyRegion(s string) string {
 	s = strings.ReplaceAll(strings.ToLower(s), "_", "-")
 	if zone := zoneName.FindStringSubmatch(s); zone != nil {
 		s = zone[1]
@@ -77,47 +77,4 @@ func destinationFix(d string) string {
 		return "write an ARN; * stands for any text: arn:aws:s3:::flow-logs*"
 	}
 	return ""
-}
-
-// accounts checks the accounts. With an organisation, those without a role have its role.
-func (check checks) accounts(accounts []Account, organization bool) {
-	seen := map[string]bool{}
-	own := -1 // the account that needs no role
-	for n, a := range accounts {
-		key := fmt.Sprintf("accounts[%d]", n)
-		if !accountID.MatchString(a.ID) {
-			check.problem(key+".id", a.ID, "write the account's twelve digits in quotes, leading zeros too, no dashes")
-		} else if seen[a.ID] {
-			check.problem(key+".id", a.ID, "is there twice: keep one")
-		}
-		seen[a.ID] = true
-		check.require(len(a.Name) <= 128, key+".name", a.Name, "write at most 128 bytes")
-		check.require(!accountID.MatchString(a.Name), key+".name", a.Name, "write no twelve digits: they would pass for the number of an account")
-		check.regions(key+".regions", a.Regions)
-		if a.RoleARN == "" && organization {
-			check.externalID(key+".external_id", a.ExternalID)
-			continue
-		}
-		if a.RoleARN == "" {
-			check.require(a.ExternalID == "", key+".external_id", a.ExternalID, "needs role_arn: it is sent when the role is assumed")
-			check.require(own < 0, key+".role_arn", "", "write a role to assume: accounts[%d] has none either, and the credentials belong to one account", own)
-			own = n
-			continue
-		}
-		part, ok := iamARN(a.RoleARN, roleName)
-		switch {
-		case !ok:
-			check.problem(key+".role_arn", a.RoleARN, "write a role's ARN such as arn:aws:iam::%s:role/flowkeeper", orExample(a.ID))
-		case part.AccountID != a.ID && accountID.MatchString(a.ID):
-			check.problem(key+".role_arn", a.RoleARN, "is a role of account %s, not of %s: write one of this account", part.AccountID, a.ID)
-		}
-		check.externalID(key+".external_id", a.ExternalID)
-	}
-}
-
-func orExample(id string) string {
-	if accountID.MatchString(id) {
-		return id
-	}
-	return "111122223333"
 }

@@ -317,6 +317,17 @@ func TestWarnings(t *testing.T) {
 	}
 }
 
+// A scheme may be written in capitals, as Go's client takes it.
+func TestPlainHTTPIsWarnedOf(t *testing.T) {
+	t.Parallel()
+	for url, want := range map[string]int{"http://monitor.example/ping": 1, "HTTP://monitor.example/ping": 1, "https://monitor.example/ping": 0, "HTTP://127.0.0.1:8080/ping": 0} {
+		_, warnings, err := Load(write(t, t.TempDir(), "c.yaml", "heartbeat: {url: '"+url+"'}\n"), Options{})
+		if err != nil || len(warnings) != want {
+			t.Errorf("%s: %v, %v", url, warnings, err)
+		}
+	}
+}
+
 func TestParseQueue(t *testing.T) {
 	t.Parallel()
 	for url, want := range map[string]QueueRef{

@@ -5,13 +5,14 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws/arn"
 )
 
 var (
 	// unitID is the ID of an organisational unit, or of the root.
 	unitID     = regexp.MustCompile(`^(ou-[0-9a-z]{4,32}-[0-9a-z]{8,32}|r-[0-9a-z]{4,32})$`)
 	roleToName = regexp.MustCompile(`^[\w+=,.@/-]{1,512}$`)
-	bucketName = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
 )
 
 func (check checks) organization(c Config) {
@@ -61,48 +62,45 @@ func (check checks) members(list string, ids, included []string) {
 	}
 }
 
-func (check checks) logFiles(l LogFiles) {
-	check.require(l.MaxBytes >= 1<<20 && l.MaxBytes <= 1<<40, "log_files.max_bytes", l.MaxBytes.String(), "write a size from 1MiB to 1024GiB")
+// accounts checks the accounts. With an organisation, those without a role have its role.
+func (check checks) accounts(accounts []Account, organization bool) {
 	seen := map[string]bool{}
-	for n, b := range l.Buckets {
-		key := fmt.Sprintf("log_files.buckets[%d]", n)
+	own := -1 // the account that needs no role
+	for n, a := range accounts {
+		key := fmt.Sprintf("accounts[%d]", n)
+		if !accountID.MatchString(a.ID) {
+			check.problem(key+".id", a.ID, "write the account's twelve digits in quotes, leading zeros too, no dashes")
+		} else if seen[a.ID] {
+			check.problem(key+".id", a.ID, "is there twice: keep one")
+		}
+		seen[a.ID] = true
+		check.require(len(a.Name) <= 128, key+".name", a.Name, "write at most 128 bytes")
+		check.require(!accountID.MatchString(a.Name), key+".name", a.Name, "write no twelve digits: they would pass for the number of an account")
+		check.regions(key+".regions", a.Regions)
+		role := check.role(key+".role_arn", a.RoleARN, a.ID)
 		switch {
-		case strings.HasPrefix(b.Name, "s3:") || strings.HasPrefix(b.Name, "arn:"):
-			check.problem(key+".name", b.Name, "write the bucket's name: no s3:// and no ARN")
-		case !bucketName.MatchString(b.Name):
-			check.problem(key+".name", b.Name, "write the bucket's name alone, 3 to 63 lowercase letters, digits, dots and dashes: what follows it belongs in prefix")
+		case a.RoleARN == "" && organization:
+		case a.RoleARN == "":
+			check.require(a.ExternalID == "", key+".external_id", a.ExternalID, needsRole)
+			check.require(own < 0, key+".role_arn", "", "write a role to assume: accounts[%d] has none either, and the credentials belong to one account", own)
+			own = n
+		case role.AccountID != a.ID && accountID.MatchString(a.ID):
+			check.problem(key+".role_arn", a.RoleARN, "is a role of account %s, not of %s: write one of this account", role.AccountID, a.ID)
 		}
-		check.require(!seen[b.Name] || b.Name == "", key+".name", b.Name, "is there twice: keep one")
-		seen[b.Name] = true
-		check.require(accountID.MatchString(b.Owner), key+".owner", b.Owner, "write the twelve digits of the account that owns the bucket, in quotes: a bucket of another account with this name is not read")
-		check.require(!strings.HasPrefix(b.Prefix, "/") && !strings.ContainsAny(b.Prefix, "*?"), key+".prefix", b.Prefix, "write how keys begin, without / before it and without *")
-		check.logPrefix(key+".prefix", b.Prefix)
-		if b.RoleARN == "" {
-			check.require(b.ExternalID == "", key+".external_id", b.ExternalID, "needs role_arn: it is sent when the role is assumed")
-			continue
-		}
-		_, ok := iamARN(b.RoleARN, roleName)
-		check.require(ok, key+".role_arn", b.RoleARN, "write a role's ARN such as arn:aws:iam::%s:role/flowkeeper", orExample(b.Owner))
-		check.externalID(key+".external_id", b.ExternalID)
+		check.externalID(key+".external_id", a.ExternalID)
 	}
 }
 
-// logPrefix refuses the prefix of what CloudTrail writes beside its log files. Before AWSLogs/, where a
-// trail's own prefix stands, the same words may be.
-func (check checks) logPrefix(key, prefix string) {
-	const logs = "AWSLogs/"
-	before := strings.LastIndex(prefix, logs)
-	begin, rest := logs, prefix
-	if before >= 0 {
-		begin, rest = prefix[:before+len(logs)], prefix[before+len(logs):]
+const needsRole = "needs role_arn: it is sent when the role is assumed"
+
+// role checks the ARN of a role; empty: there is none. account is that of the example.
+func (check checks) role(key, text, account string) arn.ARN {
+	if !accountID.MatchString(account) {
+		account = sampleAccount
 	}
-	const fix = "no key of a log file begins so, only those of CloudTrail's %s: write how the keys of log files begin, such as %s"
-	switch {
-	case strings.Contains(rest, "CloudTrail-Digest"):
-		check.problem(key, prefix, fix, "digests", begin)
-	case strings.Contains(rest, "CloudTrail-Insight"):
-		check.problem(key, prefix, fix, "Insights events", begin)
-	}
+	role, ok := iamARN(text, roleName)
+	check.require(ok || text == "", key, text, "write a role's ARN such as arn:aws:iam::%s:role/flowkeeper", account)
+	return role
 }
 
 func (check checks) externalID(key, id string) {

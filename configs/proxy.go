@@ -10,19 +10,17 @@ import (
 	"strings"
 )
 
-// Proxies checks the variables that name a proxy: HTTPS_PROXY, HTTP_PROXY and NO_PROXY, in
-// capitals or not. Go ignores a malformed one, and connects without the proxy. The error is
-// *Problems; what is in NO_PROXY but fits no host is a warning. Neither shows what the first
-// two hold: it may be a password (I11).
-func Proxies(environ []string) ([]Warning, error) {
-	env := environment(environ)
-	if problems := Problems(proxyProblems(env)); len(problems) > 0 {
-		return nil, &problems
+// Proxies checks the variables that name a proxy: HTTPS_PROXY and HTTP_PROXY, in capitals or
+// not. Go ignores a malformed one, and connects without the proxy. The error is *Problems; it
+// does not show what they hold: that may be a password (I11).
+func Proxies(environ []string) error {
+	if problems := Problems(proxyProblems(environment(environ))); len(problems) > 0 {
+		return &problems
 	}
-	return noProxyWarnings(env), nil
+	return nil
 }
 
-// firstSet is the first of these variables that is set to something: what Go's client takes.
+// firstSet is the first of these variables that is not empty: the one that Go's client takes.
 func firstSet(env map[string]string, names ...string) (name, value string) {
 	for _, name := range names {
 		if value := env[name]; value != "" {
@@ -86,7 +84,7 @@ func isHost(s string) bool {
 // maxNoProxy is how many entries of NO_PROXY are warned of.
 const maxNoProxy = 5
 
-// noProxyWarnings are about what is asked by the proxy all the same.
+// noProxyWarnings are about what NO_PROXY names, and is reached through the proxy all the same.
 func noProxyWarnings(env map[string]string) (out []Warning) {
 	name, value := firstSet(env, "NO_PROXY", "no_proxy")
 	for entry := range strings.SplitSeq(value, ",") {

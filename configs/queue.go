@@ -62,14 +62,14 @@ func parseQueueARN(text string) (QueueRef, error) {
 	if err != nil || !inRegion(a, "sqs", queueName) {
 		return QueueRef{}, errQueue
 	}
-	p, known := partitionNamed(a.Partition)
-	if !known {
+	right := partitionOf(a.Region)
+	switch {
+	case !slices.ContainsFunc(partitions, func(p awsPartition) bool { return p.name == a.Partition }):
 		return QueueRef{}, fmt.Errorf("is of a partition whose hosts are not known here (%s): write the queue's URL", a.Partition)
+	case right.name != a.Partition:
+		return QueueRef{}, fmt.Errorf("names the partition %s, but %s is a Region of %s: write arn:%s:…", a.Partition, a.Region, right.name, right.name)
 	}
-	if right := partitionOf(a.Region); right.name != p.name {
-		return QueueRef{}, fmt.Errorf("names the partition %s, but %s is a Region of %s: write arn:%s:…", p.name, a.Region, right.name, right.name)
-	}
-	return QueueRef{URL: "https://sqs." + a.Region + "." + p.suffix + "/" + a.AccountID + "/" + a.Resource, Region: a.Region, Account: a.AccountID, Name: a.Resource}, nil
+	return QueueRef{URL: "https://sqs." + a.Region + "." + right.suffix + "/" + a.AccountID + "/" + a.Resource, Region: a.Region, Account: a.AccountID, Name: a.Resource}, nil
 }
 
 func parseQueueURL(text string) (QueueRef, error) {
@@ -108,14 +108,6 @@ var partitions = []awsPartition{
 	{"aws-iso-f", "us-isof-", "csp.hci.ic.gov", "api.aws.hci.ic.gov"},
 	{"aws-eusc", "eusc-", "amazonaws.eu", "api.amazonwebservices.eu"},
 	{"aws", "", "amazonaws.com", "api.aws"}, // every other Region
-}
-
-func partitionNamed(name string) (awsPartition, bool) {
-	n := slices.IndexFunc(partitions, func(p awsPartition) bool { return p.name == name })
-	if n < 0 {
-		return awsPartition{}, false
-	}
-	return partitions[n], true
 }
 
 func partitionOf(region string) awsPartition {

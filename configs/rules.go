@@ -12,7 +12,7 @@ import (
 // about; incident.OwnAccount is the same.
 const ownAccount = "{account}"
 
-// sampleAccount stands for ownAccount while the rest of a principal is checked.
+// sampleAccount is the account of examples. It stands for ownAccount while the rest of a principal is checked.
 const sampleAccount = "111122223333"
 
 // rule checks a rule. Which accounts an organisation has is not known here.
@@ -125,10 +125,7 @@ func openTo(resource string) string {
 func ruleWarnings(rules []Rule) (out []Warning) {
 	for n, r := range rules {
 		at := fmt.Sprintf("remediate.rules[%d]", n)
-		part, err := parseARN(r.Principal)
-		if err != nil {
-			continue
-		}
+		part, _ := parseARN(r.Principal) // it was checked
 		if role := neverRecorded(part.Resource); role != "" {
 			out = append(out, warning("%s never matches: records name such a role with its path; write arn:%s:iam::%s:%s", at, part.Partition, part.AccountID, role))
 		}

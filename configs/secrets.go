@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -148,29 +149,15 @@ func secretKey(key string) bool {
 	return true
 }
 
-func looksSecret(text string) bool {
-	_, rest, isURL := strings.Cut(text, "://")
-	hasUser := isURL && strings.Contains(rest, "@")
-	slackHost := strings.Contains(text, "hooks.slack.com") || strings.Contains(text, "hooks.slack-gov.com")
-	return hasUser || slackHost || strings.Contains(text, "whsec_")
-}
+// secretText is in a URL with a user, in one of Slack, and in the secret of a webhook.
+var secretText = regexp.MustCompile(`(?s)://.*@|hooks\.slack(-gov)?\.com|whsec_`)
 
-// mayBeToken reports whether a sink's value may be a secret: it is a URL, or has a long run of
-// letters and digits.
-func mayBeToken(text string) bool {
-	run := 0
-	for _, c := range text {
-		if c >= '0' && c <= '9' || c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z' {
-			run++
-		} else {
-			run = 0
-		}
-		if run >= 24 {
-			return true
-		}
-	}
-	return strings.Contains(text, "://")
-}
+func looksSecret(text string) bool { return secretText.MatchString(text) }
+
+// tokenText is in what may be a sink's secret: a URL, or a long run of letters and digits.
+var tokenText = regexp.MustCompile(`://|[0-9A-Za-z]{24}`)
+
+func mayBeToken(text string) bool { return tokenText.MatchString(text) }
 
 func shorten(text string) string {
 	if utf8.RuneCountInString(text) <= maxShown {

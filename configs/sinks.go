@@ -31,7 +31,7 @@ var sinkKeys = map[string][]string{
 // One try of a sink takes this long at most, unless its timeout says otherwise.
 const sinkTimeout = 10 * time.Second
 
-// fillSinks puts in what a sink does not say.
+// fillSinks sets the default of what a sink does not set.
 func (l *loader) fillSinks(c *Config) {
 	for n := range c.Alerts {
 		if !l.written(fmt.Sprintf("alerts[%d].timeout", n)) {
@@ -94,16 +94,16 @@ func (check checks) sinkType(key string, s Sink) {
 // slackURL refuses a URL at Slack that is not one of an incoming webhook. A workflow
 // trigger answers 200 to any request and starts its workflow, but shows no alert.
 func (check checks) slackURL(key, s string) {
-	const make = "make an incoming webhook (the Slack app's page, Incoming Webhooks): its URL begins with https://hooks.slack.com/services/"
+	const advice = "make an incoming webhook (the Slack app's page, Incoming Webhooks): its URL begins with https://hooks.slack.com/services/"
 	u, err := url.Parse(s)
 	switch {
 	case err != nil || !isPrivateURL(s):
 		check.problem(key, s, "copy the incoming webhook's URL from the app's page, https://…, or give url_file")
 	case !ofSlack(u) || strings.HasPrefix(u.Path, "/services/") && len(u.Path) > len("/services/"):
 	case strings.HasPrefix(u.Path, "/triggers/"), strings.HasPrefix(u.Path, "/workflows/"):
-		check.problem(key, s, "is a workflow's trigger: each post would start the workflow, and none would show the alert; %s", make)
+		check.problem(key, s, "is a workflow's trigger: each post would start the workflow, and none would show the alert; %s", advice)
 	default:
-		check.problem(key, s, "is at Slack, but no incoming webhook; %s", make)
+		check.problem(key, s, "is at Slack, but no incoming webhook; %s", advice)
 	}
 }
 

@@ -65,7 +65,7 @@ func (check checks) all(c Config, needQueue bool) {
 	check.between("heartbeat.every", c.Heartbeat.Every, time.Second, 24*time.Hour)
 	check.oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
 	check.oneOf("log.format", c.Log.Format, "auto", "text", "json", "journal")
-	check.require(c.AWS.Region == "" || regionName.MatchString(c.AWS.Region), "aws.region", c.AWS.Region, "write a Region such as %s", orRegion(c.AWS.Region))
+	check.require(c.AWS.Region == "" || regionName.MatchString(c.AWS.Region), "aws.region", c.AWS.Region, "write a Region such as %s", likelyRegion(c.AWS.Region))
 	check.require(endpoint == "" || isURL(endpoint) && !strings.ContainsAny(endpoint, "@?#"), "aws.endpoint_url", endpoint, "write a URL such as http://127.0.0.1:4566")
 }
 

@@ -176,8 +176,8 @@ func (l *loader) scalarValue(key, written, tag string, t reflect.Type) (any, boo
 }
 
 // checkQuotes says that YAML takes a text for something else: 012345670123
-// for the octal number 1402433619. It gives way to what else is wrong with the
-// text: quotes would not help then.
+// for the octal number 1402433619. Any other problem of the text replaces this
+// one: quotes would not help then.
 func (l *loader) checkQuotes(key, written, tag string) {
 	if tag == "" || tag == "!!str" {
 		return

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/url"
 	"slices"
-	"strings"
 )
 
 // Warning is about a setting that is valid but may not be what was meant.
@@ -43,7 +42,7 @@ func (c Config) warnings() []Warning {
 			}
 		}
 	}
-	if strings.HasPrefix(c.Heartbeat.URL, "http:") && !isPrivateURL(c.Heartbeat.URL) {
+	if ping := c.Heartbeat.URL; ping != "" && !isPrivateURL(ping) {
 		out = append(out, warning("heartbeat.url is plain http: anybody on the network path can read it, and send heartbeats when Flowkeeper does not"))
 	}
 	if len(c.Rehearsal.Principals) > 0 && c.Remediate.TokenKey == "" && c.Remediate.TokenKeyFile == "" {

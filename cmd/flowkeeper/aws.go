@@ -53,7 +53,7 @@ func (a *app) configAndAWS(ctx context.Context, n needs, log *slog.Logger) (c co
 // awsConfig is how AWS is called. The proxies must be right: a command that may run without AWS has not
 // checked them yet.
 func (a *app) awsConfig(ctx context.Context, c configs.Config, log *slog.Logger) (aws.Config, error) {
-	if _, err := configs.Proxies(a.environ); err != nil {
+	if err := configs.Proxies(a.environ); err != nil {
 		return aws.Config{}, &configError{err}
 	}
 	return daemon.Base(ctx, c, log)

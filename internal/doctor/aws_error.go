@@ -55,8 +55,8 @@ func unanswered(err error) finding {
 // actionOf returns the IAM action of the call that failed, such as events:ListRules; empty if
 // err is not of a call to AWS.
 func actionOf(err error) string {
-	var call *smithy.OperationError
-	if !errors.As(err, &call) {
+	call, is := errors.AsType[*smithy.OperationError](err)
+	if !is {
 		return ""
 	}
 	service := strings.ToLower(call.Service())
@@ -68,8 +68,7 @@ func actionOf(err error) string {
 
 // serverDate returns the Date of AWS's answer, also of an error.
 func serverDate(err error) string {
-	var r *smithyhttp.ResponseError
-	if errors.As(err, &r) && r.Response != nil && r.Response.Response != nil {
+	if r, is := errors.AsType[*smithyhttp.ResponseError](err); is && r.Response != nil && r.Response.Response != nil {
 		return r.Response.Header.Get("Date")
 	}
 	return ""

@@ -4,17 +4,18 @@
 //	machine.go         this machine: configuration, clock, disk, state file, daemon
 //	state.go           what the state file says: round trips, refreshes, telemetry rules,
 //	                   and what could be restored
-//	subject.go         the scopes and accounts, and who we are in each
+//	subject.go         the scopes and accounts, and who we are in each; organization.go: which
+//	                   of them the organisation has, and what it is to mend there
 //	trail.go           the source: does a trail log the calls?
 //	event_route.go     which rules lead to the queue; event_rule.go: do they send what matters?
+//	log_files.go       can the log files of CloudTrail be read?
 //	queue.go           the queue, its policy (internal/queuepolicy) and settings, the
 //	                   dead-letter queue
 //	restore.go         would restores be allowed, by dry runs? permissions.go: by IAM's
 //	                   simulator, which simulate.go asks
 //	alert_sinks.go     the people: where alerts of deletions go
 //	who_may_delete.go  who may delete flow logs
-//	lines.go           what people read of many results: those with one cause in one line;
-//	                   places.go: where that is
+//	lines.go           what people read of many results: those with one cause in one line
 //
 // The table of all checks is in checks.go: each is a method of the place where it is
 // made, that is of machine, queue, subject (a scope) or account. [Doctor.Run] makes

@@ -30,9 +30,9 @@ type Doctor struct {
 }
 
 const (
-	atOnce     = 8                // checks under way
-	mostAtOnce = 64               // the same, where there are many: they are of many accounts and Regions
-	jobsForOne = 25               // checks for one more under way
+	atOnce     = 8                // checks that run at the same time
+	mostAtOnce = 64               // at most, if there are many, of many accounts and Regions
+	jobsForOne = 25               // for each so many checks one more runs at the same time
 	oneCheck   = 40 * time.Second // the longest that one takes
 	oneCall    = 10 * time.Second // the longest that a call takes, with its retries
 )

@@ -69,8 +69,8 @@ func (s *subject) askBus(ctx context.Context, name string, ask func(context.Cont
 	})
 }
 
-// rulesToFirst are the rules that lead to the first of the targets to which
-// there are any.
+// rulesToFirst are the rules that lead to one of the targets: the first one that
+// any rule leads to.
 func (b bus) rulesToFirst(ctx context.Context, targets []string) (out []rule, err error) {
 	for _, target := range targets {
 		if out, err = b.rulesTo(ctx, target); err != nil || len(out) > 0 {

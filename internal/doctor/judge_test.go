@@ -71,8 +71,8 @@ func TestTrails(t *testing.T) {
 		"that does not log":              {with(func(t *trail) { t.logging = false }), Fail},
 		"one that logs beside one not":   {append(with(func(t *trail) { t.logging = false }), good), OK},
 		"with a failing bucket":          {with(func(t *trail) { t.deliveryError = "AccessDenied" }), Warn},
-		"that can't be asked":            {with(func(t *trail) { t.unknown = &finding{status: Unknown} }), Unknown},
-		"unknown beside one that is not": {append(with(func(t *trail) { t.logging = false }), with(func(t *trail) { t.unknown = &finding{status: Unknown} })...), Unknown},
+		"that can't be asked":            {with(func(t *trail) { t.unknown = finding{status: Unknown} }), Unknown},
+		"unknown beside one that is not": {append(with(func(t *trail) { t.logging = false }), with(func(t *trail) { t.unknown = finding{status: Unknown} })...), Unknown},
 		"reads only":                     {with(func(t *trail) { t.basic = []types.EventSelector{{ReadWriteType: "ReadOnly"}} }), Fail},
 		"writes only":                    {with(func(t *trail) { t.basic = []types.EventSelector{{ReadWriteType: "WriteOnly"}} }), OK},
 		"data only":                      {with(func(t *trail) { t.basic = []types.EventSelector{{IncludeManagementEvents: aws.Bool(false)}} }), Fail},
@@ -107,7 +107,7 @@ func TestTrails(t *testing.T) {
 			t.advanced = advanced(management, field("weather", []string{"rain"}, nil), field("eventSource", nil, []string{"ec2.amazonaws.com"}))
 		}), Fail},
 		"with a failing bucket beside a good one": {append(with(func(t *trail) { t.deliveryError = "AccessDenied" }), good), OK},
-		"with a failing bucket beside an unknown": {append(with(func(t *trail) { t.unknown = &finding{status: Unknown} }), with(func(t *trail) { t.deliveryError = "AccessDenied" })...), Warn},
+		"with a failing bucket beside an unknown": {append(with(func(t *trail) { t.unknown = finding{status: Unknown} }), with(func(t *trail) { t.deliveryError = "AccessDenied" })...), Warn},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if f := judgeTrails("eu-west-1", c.all); f.status != c.want {
@@ -244,7 +244,7 @@ func TestWhatAWSLacks(t *testing.T) {
 		t.Error(got)
 	}
 	r := trial{raw: "You are not authorized. Encoded authorization failure message: " + strings.Repeat("A", 2000)}
-	if got := r.fix(grant); !strings.HasSuffix(got, "--encoded-message "+strings.Repeat("A", 2000)) {
+	if got := r.fix(&subject{}); !strings.HasSuffix(got, "--encoded-message "+strings.Repeat("A", 2000)) {
 		t.Errorf("the message to decode is cut: %s", got)
 	}
 }

@@ -22,11 +22,12 @@ func (m *machine) logFiles(ctx context.Context) (out []finding) {
 	}
 	facts, _ := m.state() // state-file reports the error
 	for _, c := range m.Config.LogFiles.Buckets {
-		b, key := logbucket.New(m.AWS, c), facts.logFiles[c.Name]
+		b, noted := logbucket.New(m.AWS, c), facts.keys[c.Name]
+		key := noted.read
 		known := key != "" && strings.HasPrefix(key, c.Prefix) // it may be of another prefix, before
 		if !known {
 			key = c.Prefix + neverStored
-			out = append(out, judgeKeys(c, facts.outside[c.Name], facts.foreign[c.Name])...)
+			out = append(out, judgeKeys(c, noted.outside, noted.foreign)...)
 		}
 		out = append(out, judgeBucket(b, known, b.Try(ctx, key)))
 	}

@@ -51,7 +51,9 @@ func TestLogFiles(t *testing.T) {
 			m := &machine{Doctor: &Doctor{
 				AWS:    aws.Config{Region: "eu-west-1", HTTPClient: w.HTTPClient(), RetryMaxAttempts: 1, Credentials: credentials.NewStaticCredentialsProvider(u.AccessKeyID, u.SecretAccessKey, "")},
 				Config: configs.Config{LogFiles: configs.LogFiles{Buckets: []configs.LogBucket{{Name: bucket, Owner: owner, Prefix: "AWSLogs/"}}}},
-			}, state: func() (stateFacts, error) { return stateFacts{logFiles: map[string]string{bucket: c.noted}}, nil }}
+			}, state: func() (stateFacts, error) {
+				return stateFacts{keys: map[string]bucketKeys{bucket: {read: c.noted}}}, nil
+			}}
 			got := m.logFiles(t.Context())
 			if len(got) != 1 || got[0].status != c.status || !strings.Contains(got[0].detail+got[0].fix, c.says) {
 				t.Errorf("%+v", got)

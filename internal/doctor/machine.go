@@ -33,7 +33,8 @@ type machine struct {
 }
 
 func newMachine(ctx context.Context, d *Doctor) *machine {
-	m := &machine{Doctor: d, state: once(ctx, d.readState), listing: once(ctx, d.askOrganization)}
+	m := &machine{Doctor: d, state: once(ctx, d.readState)}
+	m.listing = sync.OnceValues(func() (organization.Listing, error) { return d.askOrganization(ctx) })
 	m.names = sync.OnceValue(m.allNames)
 	return m
 }

@@ -21,7 +21,8 @@ const (
 	queueTemplate  = "deploy/cloudformation/flowkeeper.yaml"
 )
 
-// askOrganization lists the accounts of the organisation.
+// askOrganization lists the accounts of the organisation. [organization.List] has a time limit of its own:
+// many OUs take longer than any other question.
 func (d *Doctor) askOrganization(ctx context.Context) (organization.Listing, error) {
 	o := d.Config.Organization
 	return organization.List(ctx, organization.Client(d.AWS, o), o.Include, o.Exclude)
@@ -132,9 +133,9 @@ func judgeListing(l organization.Listing) (out []finding) {
 	return findings(fine("%s", text))
 }
 
-// deployed is what to do where the role that an account's role_name names can't be assumed. The members' template gives
-// its role an external ID always, the queue's template none.
-func (s *subject) deployed() string {
+// fixRole says what to do if the role of organization.role_name can't be assumed in the account. The members' template
+// always gives its role an external ID, the queue's template never.
+func (s *subject) fixRole() string {
 	trust := "its trust policy names us"
 	switch {
 	case s.roleTemplate() == queueTemplate:
@@ -165,13 +166,14 @@ func (s *subject) stack(template string) string {
 // grant says where to allow us an action; statement is of deploy/iam-policy.json, which the template's is
 // too, empty: any.
 func (s *subject) grant(action, statement string) string {
-	if !s.discovered {
-		return grant(action, statement)
+	account, us, policy := "", "", "deploy/iam-policy.json"
+	if s.discovered {
+		account, us, policy = "in account "+s.machine.named(s.scope.Account)+": ", " to "+s.account.RoleARN, s.stack(s.roleTemplate())
 	}
 	if statement != "" {
-		statement += " in "
+		policy = statement + " in " + policy
 	}
-	return fmt.Sprintf("in account %s: allow %s to %s (%s%s), and see that no service control policy denies it", s.machine.named(s.scope.Account), action, s.account.RoleARN, statement, s.stack(s.roleTemplate()))
+	return account + "allow " + action + us + " (" + policy + "), and see that no service control policy denies it"
 }
 
 // makeRule says what makes the rule of the scope.

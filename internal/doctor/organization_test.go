@@ -5,9 +5,14 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+
 	"flowkeeper/configs"
+	"flowkeeper/internal/fakeaws/fakeawstest"
 	"flowkeeper/internal/organization"
 	"flowkeeper/internal/scopes"
 	"flowkeeper/inventory"
@@ -55,19 +60,19 @@ func TestWhatToDoInAnAccountOfTheOrganization(t *testing.T) {
 		if got := c.s.grant(createTags, "TagWhatIsRestored"); !strings.Contains(got, c.grant) {
 			t.Errorf("%s: %s", name, got)
 		}
-		if got := c.s.deployed(); !strings.Contains(got, c.deploys) {
+		if got := c.s.fixRole(); !strings.Contains(got, c.deploys) {
 			t.Errorf("%s: %s", name, got)
 		}
 	}
 	const notSet = "organization.external_id is not set"
-	if got := of("333344445555", "us-east-1").deployed(); !strings.Contains(got, notSet) {
+	if got := of("333344445555", "us-east-1").fixRole(); !strings.Contains(got, notSet) {
 		t.Errorf("without an external ID: %s", got)
 	}
 	m.Config.Organization.ExternalID = "as-in-the-trust-policy"
-	if got := of("333344445555", "us-east-1").deployed(); !strings.Contains(got, "with organization.external_id") || strings.Contains(got, notSet) {
+	if got := of("333344445555", "us-east-1").fixRole(); !strings.Contains(got, "with organization.external_id") || strings.Contains(got, notSet) {
 		t.Errorf("with an external ID: %s", got)
 	}
-	if got := of(queueAccount, "us-east-1").deployed(); strings.Contains(got, "external") {
+	if got := of(queueAccount, "us-east-1").fixRole(); strings.Contains(got, "external") {
 		t.Errorf("the role of the queue's account demands no external ID: %s", got)
 	}
 	var asked []string
@@ -108,4 +113,26 @@ func TestDepartures(t *testing.T) {
 			t.Errorf("%d: %q", departed, got)
 		}
 	}
+}
+
+// TestManyUnitsAreListed: 300 OUs take 600 calls, one after the other, which is longer than any other question may take.
+func TestManyUnitsAreListed(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := fakeawstest.New(fakeawstest.Options{Latency: 100 * time.Millisecond})
+		w.AddOrganization("999988887777", "main")
+		for n := range 300 {
+			w.AddUnit(fakeawstest.Root, fmt.Sprint("unit ", n))
+		}
+		c := w.User("999988887777", "flowkeeper", true)
+		d := &Doctor{
+			Config: configs.Config{Organization: configs.Organization{RoleName: "flowkeeper", Exclude: []string{"ou-fake-00000001"}}},
+			AWS: aws.Config{Region: "eu-west-1", HTTPClient: w.HTTPClient(),
+				Credentials: credentials.NewStaticCredentialsProvider(c.AccessKeyID, c.SecretAccessKey, "")},
+		}
+		l, err := newMachine(t.Context(), d).listing()
+		if err != nil || len(l.Accounts) != 1 || l.NoPaths != nil {
+			t.Errorf("%+v, %v", l, err)
+		}
+	})
 }

@@ -194,7 +194,7 @@ func (a *account) neverDelete(ctx context.Context) finding {
 	return f
 }
 
-// judgeDelete judges what the simulator says. It takes it that an explicit denial has no condition, as in
+// judgeDelete judges what the simulator says. It assumes that an explicit denial has no condition, as in
 // deploy/iam-policy.json.
 func judgeDelete(who string, d decision) finding {
 	switch {

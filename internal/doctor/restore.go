@@ -80,7 +80,7 @@ func (s *subject) create(context.Context) (out []finding) {
 		case t.answer.Class == incident.ResourceAbsent, t.answer.Class == incident.TryAgain:
 			unclear = append(unclear, t.id+": "+t.answer.Hinted())
 		default:
-			out = append(out, finding{Fail, fmt.Sprintf("a restore of %s to %s would be refused: %s", t.id, t.target.Destination, t.answer.Message), t.fix(s.grant)})
+			out = append(out, finding{Fail, fmt.Sprintf("a restore of %s to %s would be refused: %s", t.id, t.target.Destination, t.answer.Message), t.fix(s)})
 		}
 	}
 	if len(unclear) > 0 {
@@ -248,21 +248,13 @@ func actionIn(decoded string) string {
 	return refusal.Context.Action
 }
 
-// fix says what to do about a refusal; grant, where to allow an action.
-func (t trial) fix(grant func(action, statement string) string) string {
+// fix says what to do about a refusal in the scope.
+func (t trial) fix(s *subject) string {
 	switch encoded := t.encoded(); {
 	case t.lacks != "":
-		return grant(t.lacks, "")
+		return s.grant(t.lacks, "")
 	case encoded != "":
 		return "aws sts decode-authorization-message --query DecodedMessage --output text --encoded-message " + shellWord(encoded)
 	}
 	return t.answer.Advice
-}
-
-// grant says where to allow an action; statement is of deploy/iam-policy.json, empty: any.
-func grant(action, statement string) string {
-	if statement != "" {
-		statement += " in "
-	}
-	return "allow " + action + " (" + statement + "deploy/iam-policy.json), and see that no service control policy denies it"
 }

@@ -34,9 +34,7 @@ type stateFacts struct {
 	telemetry map[inventory.Scope]int // flow logs with the tag of CloudWatch's telemetry rules
 	rows      map[inventory.Scope]candidates
 	pipelines map[inventory.Scope]rehearse.PipelineHealth
-	logFiles  map[string]string // a key that was read, by bucket
-	outside   map[string]string // the key of a log file of ours without the prefix, by bucket
-	foreign   map[string]string // a key that is no log file's, by bucket
+	keys      map[string]bucketKeys // by bucket of log files
 
 	// Of the last day: losses that no event has reported, and events of which a ClientToken had been
 	// used for another call.
@@ -90,8 +88,11 @@ func (d *Doctor) readState(ctx context.Context) (m stateFacts, err error) {
 	}); err != nil {
 		return m, err
 	}
-	if err := m.readKeys(ctx, s, d.Config.LogFiles.Buckets); err != nil {
-		return m, err
+	m.keys = map[string]bucketKeys{}
+	for _, b := range d.Config.LogFiles.Buckets {
+		if m.keys[b.Name], err = readKeys(ctx, s, b.Name); err != nil {
+			return m, err
+		}
 	}
 	m.pipelines = map[inventory.Scope]rehearse.PipelineHealth{}
 	return m, s.Rehearsals().View(ctx, func(tx rehearse.Tx) error {
@@ -104,21 +105,20 @@ func (d *Doctor) readState(ctx context.Context) (m stateFacts, err error) {
 	})
 }
 
-// readKeys reads the keys that the daemon has noted of each bucket of log files.
-func (m *stateFacts) readKeys(ctx context.Context, s *store.Store, buckets []configs.LogBucket) (err error) {
-	m.logFiles, m.outside, m.foreign = map[string]string{}, map[string]string{}, map[string]string{}
-	for _, b := range buckets {
-		if m.logFiles[b.Name], err = s.Fact(ctx, store.LogFileFact(b.Name)); err != nil {
-			return err
-		}
-		if m.outside[b.Name], err = s.Fact(ctx, store.StrangeKeyFact(b.Name, true)); err != nil {
-			return err
-		}
-		if m.foreign[b.Name], err = s.Fact(ctx, store.StrangeKeyFact(b.Name, false)); err != nil {
-			return err
+// bucketKeys are keys that the daemon has noted of a bucket of log files; empty: none.
+type bucketKeys struct {
+	read    string // of a file that was read
+	outside string // of a log file of ours without the prefix
+	foreign string // of no log file
+}
+
+func readKeys(ctx context.Context, s *store.Store, bucket string) (k bucketKeys, err error) {
+	for fact, key := range map[string]*string{store.LogFileFact(bucket): &k.read, store.StrangeKeyFact(bucket, true): &k.outside, store.StrangeKeyFact(bucket, false): &k.foreign} {
+		if *key, err = s.Fact(ctx, fact); err != nil {
+			return k, err
 		}
 	}
-	return nil
+	return k, nil
 }
 
 // candidates are the protected flow logs of a scope that are tried: restores with the same target
@@ -164,35 +164,29 @@ func (m *machine) restorable(context.Context) (out []finding) {
 	if err != nil {
 		return findings(skipped(noStateFile))
 	}
-	yes, no, unknown := facts.counts.Restorable["yes"], facts.counts.Restorable["no"], facts.counts.Restorable["unknown"]
-	if no > 0 {
-		out = append(out, finding{Warn, fmt.Sprintf("the last rehearsal says that %s could not be restored", alert.Plural(no, "flow log")), "flowkeeper inventory list"})
-	}
-	if r := facts.counts.Released; r.FlowLogs > 0 {
-		out = append(out, finding{Warn, fmt.Sprintf("%s released until %s: a deletion would not be undone", plural(r.FlowLogs, "flow log is", "flow logs are"), r.Until.UTC().Format("2006-01-02 15:04 UTC")),
-			"flowkeeper inventory list names them; to end that: flowkeeper inventory release ID... --undo"})
-	}
-	if n := facts.counts.Held; n > 0 {
-		out = append(out, finding{Warn, fmt.Sprintf("%s held: what delivers to a place that nobody has approved is not protected", plural(n, "flow log is", "flow logs are")),
-			"flowkeeper inventory list --held names them; if the place is yours: flowkeeper inventory approve DESTINATION"})
-	}
-	if n := facts.counts.Decoys; n > 0 {
-		out = append(out, finding{Warn, fmt.Sprintf("%s not protected and would not be restored: each stands in the place of a lost flow log and differs from it (%s)", plural(n, "flow log is", "flow logs are"), firstOf(facts.counts.FirstDecoys, n)),
-			"flowkeeper inventory show ID; delete it if nobody you trust made it. If it is wanted instead of the lost one: flowkeeper inventory release ID, with the ID of the lost one"})
-	}
-	if n := facts.counts.Incidents["blocked"]; n > 0 {
-		out = append(out, finding{Fail, fmt.Sprintf("%s blocked (%s): what was deleted stays gone until a person helps", plural(n, "incident is", "incidents are"), reasonsOf(facts.counts.Blocked)),
-			"flowkeeper incidents list --state blocked" + helpFor(facts.counts.Blocked)})
-	}
-	if n := facts.tokens; n > 0 {
-		out = append(out, finding{Warn, fmt.Sprintf("within the last day, AWS refused a restore after %s because its ClientToken was used for another call before", plural(n, "deletion", "deletions")), tokenHelp})
-	}
-	if n := facts.unreported; n > 0 {
-		out = append(out, finding{Warn, fmt.Sprintf("a refresh found %s of the last day that no event has reported: events may not arrive", plural(n, "loss", "losses")),
-			"see the checks trail, event-rule, queue and round-trip; flowkeeper incidents list --since 24h. If somebody deleted the flow logs, CloudTrail has a record of DeleteFlowLogs"})
-	}
-	if n := facts.counts.Incidents["open"]; n > 0 {
-		out = append(out, finding{Warn, fmt.Sprintf("%s open: what was deleted is not back yet", plural(n, "incident is", "incidents are")), "flowkeeper incidents list --state open"})
+	c := facts.counts
+	yes, no, unknown, blocked, open := c.Restorable["yes"], c.Restorable["no"], c.Restorable["unknown"], c.Incidents["blocked"], c.Incidents["open"]
+	for _, bad := range []struct {
+		number int
+		finding
+	}{
+		{no, finding{Warn, fmt.Sprintf("the last rehearsal says that %s could not be restored", alert.Plural(no, "flow log")), "flowkeeper inventory list"}},
+		{c.Released.FlowLogs, finding{Warn, fmt.Sprintf("%s released until %s: a deletion would not be undone", plural(c.Released.FlowLogs, "flow log is", "flow logs are"), c.Released.Until.UTC().Format("2006-01-02 15:04 UTC")),
+			"flowkeeper inventory list names them; to end that: flowkeeper inventory release ID... --undo"}},
+		{c.Held, finding{Warn, fmt.Sprintf("%s held: what delivers to a place that nobody has approved is not protected", plural(c.Held, "flow log is", "flow logs are")),
+			"flowkeeper inventory list --held names them; if the place is yours: flowkeeper inventory approve DESTINATION"}},
+		{c.Decoys, finding{Warn, fmt.Sprintf("%s not protected and would not be restored: each stands in the place of a lost flow log and differs from it (%s)", plural(c.Decoys, "flow log is", "flow logs are"), firstOf(c.FirstDecoys, c.Decoys)),
+			"flowkeeper inventory show ID; delete it if nobody you trust made it. If it is wanted instead of the lost one: flowkeeper inventory release ID, with the ID of the lost one"}},
+		{blocked, finding{Fail, fmt.Sprintf("%s blocked (%s): what was deleted stays gone until a person helps", plural(blocked, "incident is", "incidents are"), reasonsOf(c.Blocked)),
+			"flowkeeper incidents list --state blocked" + helpFor(c.Blocked)}},
+		{facts.tokens, finding{Warn, fmt.Sprintf("within the last day, AWS refused a restore after %s because its ClientToken was used for another call before", plural(facts.tokens, "deletion", "deletions")), tokenHelp}},
+		{facts.unreported, finding{Warn, fmt.Sprintf("a refresh found %s of the last day that no event has reported: events may not arrive", plural(facts.unreported, "loss", "losses")),
+			"see the checks trail, event-rule, queue and round-trip; flowkeeper incidents list --since 24h. If somebody deleted the flow logs, CloudTrail has a record of DeleteFlowLogs"}},
+		{open, finding{Warn, fmt.Sprintf("%s open: what was deleted is not back yet", plural(open, "incident is", "incidents are")), "flowkeeper incidents list --state open"}},
+	} {
+		if bad.number > 0 {
+			out = append(out, bad.finding)
+		}
 	}
 	switch {
 	case len(out) > 0:
@@ -243,15 +237,12 @@ func (s *subject) telemetryRules(context.Context) finding {
 	if err != nil {
 		return skipped(noStateFile) // state-file reports the error
 	}
-	return judgeTelemetry(facts.telemetry[s.scope], s.scope, s.machine.Config.Remediate)
-}
-
-func judgeTelemetry(flowLogs int, s inventory.Scope, c configs.Remediate) finding {
-	if flowLogs == 0 {
+	n := facts.telemetry[s.scope]
+	if n == 0 {
 		return fine("no flow log has the tag %s", incident.TelemetryTag)
 	}
 	return fine("%s the tag %s: for the role of CloudWatch's telemetry rules, %s. aws observabilityadmin list-telemetry-rules shows these rules; docs/telemetry-rules.md says how they work beside Flowkeeper",
-		plural(flowLogs, "flow log has", "flow logs have"), incident.TelemetryTag, telemetryRule(s, c))
+		plural(n, "flow log has", "flow logs have"), incident.TelemetryTag, telemetryRule(s.scope, s.machine.Config.Remediate))
 }
 
 // telemetryRule says which rule of ours holds for that role.

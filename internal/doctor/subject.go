@@ -219,7 +219,7 @@ func (s login) judge() []finding {
 	switch {
 	case err != nil && s.management && s.discovered && denied(err):
 		return findings(finding{Warn, "this is the management account, where service-managed StackSets deploy nothing, and its role can't be assumed: " + errorText(err),
-			s.deployed() + "; or name the account in organization.exclude"})
+			s.fixRole() + "; or name the account in organization.exclude"})
 	case err != nil:
 		return findings(finding{Fail, errorText(err), s.mend(err)})
 	case who.account != s.scope.Account:
@@ -242,7 +242,7 @@ func (s login) mend(err error) string {
 	c := code(err)
 	switch {
 	case s.discovered && denied(err):
-		return s.deployed()
+		return s.fixRole()
 	case s.account.RoleARN != "" && denied(err):
 		return "let the trust policy of " + s.account.RoleARN + " name us (with accounts[].external_id, if it asks for one), and allow us sts:AssumeRole on it"
 	case scopes.NoCredentials(err):

@@ -25,7 +25,7 @@ type trail struct {
 	deliveryError string
 	basic         []types.EventSelector
 	advanced      []types.AdvancedEventSelector
-	unknown       *finding // what could not be asked of it
+	unknown       finding // what could not be asked of it; no status: nothing
 }
 
 const maxTrails = 20 // asked for in a Region
@@ -50,12 +50,11 @@ func askTrails(ctx context.Context, api trailAPI, region string) (all []trail, e
 		case !aws.ToBool(t.IsMultiRegionTrail) && x.home != region:
 			continue
 		case len(all) == maxTrails:
-			x.unknown = &finding{Unknown, fmt.Sprintf("can't tell: none of the %d trails that were asked about will do, and more cover this Region", maxTrails), ""}
+			x.unknown = finding{Unknown, fmt.Sprintf("can't tell: none of the %d trails that were asked about will do, and more cover this Region", maxTrails), ""}
 			return append(all, x), nil
 		}
 		if err := x.ask(ctx, api); err != nil {
-			f := unanswered(err)
-			x.unknown = &f
+			x.unknown = unanswered(err)
 		}
 		all = append(all, x)
 	}
@@ -103,8 +102,8 @@ func (t trail) judge() finding {
 		return "aws cloudtrail " + verb + " --" + option + " " + shellWord(t.arn) + " --region " + t.home
 	}
 	switch writes := t.logsWrites(); {
-	case t.unknown != nil:
-		return *t.unknown
+	case t.unknown.status != "":
+		return t.unknown
 	case !t.logging:
 		return finding{Fail, "the trail " + name + " does not log", command("start-logging", "name")}
 	case writes == Unknown:

@@ -2,7 +2,7 @@
 // one http.Handler that speaks their wire protocols. The AWS SDK is its client,
 // so that the demo and the tests run the code that users run.
 //
-//  1. handler.go finds the service and the caller by the signature, has the
+//  1. world.go finds the service and the caller by the signature, has the
 //     Service parse the request, and asks the function that Intercept has set
 //     whether to refuse it, or to lose its answer.
 //  2. The Service (ec2*.go, sqs*.go, iam.go) answers as AWS does.

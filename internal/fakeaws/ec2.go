@@ -22,7 +22,7 @@ var ec2Operations = map[string]ec2Operation{
 	"CreateTags":      {true, []string{"ResourceId.", "Tag.", "DryRun"}, (*ec2Scope).createTags},
 	"DeleteFlowLogs":  {true, []string{"FlowLogId.", "DryRun"}, (*ec2Scope).deleteFlowLogs},
 	"DescribeTags":    {false, []string{"Filter.", "MaxResults", "NextToken", "DryRun"}, (*ec2Scope).describeTags},
-	"DescribeRegions": {false, []string{"Filter.", "AllRegions", "RegionName.", "DryRun"}, (*ec2Scope).describeRegions},
+	"DescribeRegions": {false, []string{"Filter."}, (*ec2Scope).describeRegions},
 }
 
 // reply is what an operation answers, and the flow logs that it made, deleted or tagged.
@@ -169,10 +169,18 @@ type regionsResult struct {
 	Regions []region `xml:"regionInfo>item"`
 }
 
-func (s *ec2Scope) describeRegions(params) (reply, error) {
+var regionFields = map[string]func(region) string{"opt-in-status": func(r region) string { return r.OptIn }}
+
+func (s *ec2Scope) describeRegions(p params) (reply, error) {
+	filters, err := parseFilters(p, regionFields)
+	if err != nil {
+		return reply{}, err
+	}
 	var result regionsResult
-	for _, r := range s.settings.Regions {
-		result.Regions = append(result.Regions, region{r, "ec2." + r + ".amazonaws.com", "opt-in-not-required"})
+	for _, name := range s.settings.Regions {
+		if r := (region{name, "ec2." + name + ".amazonaws.com", "opt-in-not-required"}); passes(r, filters, regionFields) {
+			result.Regions = append(result.Regions, r)
+		}
 	}
 	return reply{result: &result}, nil
 }

@@ -3,6 +3,7 @@ package fakeaws
 import (
 	"fmt"
 	"maps"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -23,12 +24,6 @@ type EC2 struct {
 	exists   map[string]bool         // destinations and delivery roles, by ARN
 	refused  map[string]unsuccessful // creates, by resource
 	calls    []Call
-}
-
-func newEC2(now func() time.Time, serial *atomic.Uint64, iam *IAM, trail *Trail) *EC2 {
-	return &EC2{now: now, serial: serial, iam: iam, trail: trail,
-		settings: EC2Settings{Regions: []string{"eu-west-1", "us-east-1"}},
-		scopes:   map[string]*ec2Scope{}, exists: map[string]bool{}, refused: map[string]unsuccessful{}}
 }
 
 // EC2Settings are how this EC2 behaves.
@@ -195,8 +190,8 @@ func (e *EC2) scope(account, region string) *ec2Scope {
 	key := account + "/" + region
 	s := e.scopes[key]
 	if s == nil {
-		s = &ec2Scope{EC2: e, resources: map[string]bool{}, byID: map[string]*flowLog{},
-			byResource: map[string][]*flowLog{}, tokens: map[string]token{}, buckets: map[string]*bucket{}}
+		s = &ec2Scope{EC2: e, resources: map[string]bool{}, tags: map[string]map[string]string{}, byID: map[string]*flowLog{},
+			byResource: map[string][]*flowLog{}, tokens: map[string]token{}, buckets: map[string]bucket{}}
 		e.scopes[key] = s
 	}
 	return s
@@ -204,4 +199,49 @@ func (e *EC2) scope(account, region string) *ec2Scope {
 
 func (e *EC2) newFlowLogID() string {
 	return fmt.Sprintf("fl-%017x", e.serial.Add(1))
+}
+
+// Call is one request that changed something, or tried to.
+type Call struct {
+	Time      time.Time // when it was answered
+	Operation string
+	Account   string
+	Region    string
+	ARN       string // of the caller
+	Code      string // of the error; empty: it succeeded
+	DryRun    bool
+	Form      url.Values
+	IDs       []string // flow logs made, deleted or tagged
+}
+
+// Calls are the changing calls so far, in order; of one operation, or all.
+func (e *EC2) Calls(operation string) []Call {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	var out []Call
+	for _, c := range e.calls {
+		if operation == "" || c.Operation == operation {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+// TakeCalls returns the changing calls so far and forgets them, which a run of days needs: Calls
+// begins anew.
+func (e *EC2) TakeCalls() []Call {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	out := e.calls
+	e.calls = nil
+	return out
+}
+
+// addCall adds a call to those that Calls returns. The caller holds e.mu.
+func (e *EC2) addCall(q *Request, rep reply, err error) {
+	call := Call{Time: e.now(), Operation: q.Operation, Account: q.Account, Region: q.Region, ARN: q.ARN, Form: q.Form, IDs: rep.ids, DryRun: q.Form.Get("DryRun") == "true"}
+	if err != nil {
+		call.Code = asError(err).Code
+	}
+	e.calls = append(e.calls, call)
 }

@@ -10,17 +10,18 @@ import (
 // defaultFormat is what AWS writes where a create names no format.
 const defaultFormat = "${version} ${account-id} ${interface-id} ${srcaddr} ${dstaddr} ${srcport} ${dstport} ${protocol} ${packets} ${bytes} ${start} ${end} ${action} ${log-status}"
 
-// kind of resource: the type, its ID's prefix, and the error when it is missing.
-type kind struct{ name, prefix, missing string }
+// kind of resource: the type, its ID's prefix, the error when it is missing, and the type
+// as DescribeTags names it.
+type kind struct{ name, prefix, missing, tagged string }
 
 // Longer prefixes come first.
 var kinds = []kind{
-	{"TransitGatewayAttachment", "tgw-attach-", "InvalidTransitGatewayAttachmentID.NotFound"},
-	{"TransitGateway", "tgw-", "InvalidTransitGatewayID.NotFound"},
-	{"VPC", "vpc-", "InvalidVpcID.NotFound"},
-	{"Subnet", "subnet-", "InvalidSubnetID.NotFound"},
-	{"NetworkInterface", "eni-", "InvalidNetworkInterfaceID.NotFound"},
-	{"RegionalNatGateway", "nat-", "NatGatewayNotFound"},
+	{"TransitGatewayAttachment", "tgw-attach-", "InvalidTransitGatewayAttachmentID.NotFound", "transit-gateway-attachment"},
+	{"TransitGateway", "tgw-", "InvalidTransitGatewayID.NotFound", "transit-gateway"},
+	{"VPC", "vpc-", "InvalidVpcID.NotFound", "vpc"},
+	{"Subnet", "subnet-", "InvalidSubnetID.NotFound", "subnet"},
+	{"NetworkInterface", "eni-", "InvalidNetworkInterfaceID.NotFound", "network-interface"},
+	{"RegionalNatGateway", "nat-", "NatGatewayNotFound", "natgateway"},
 }
 
 type createResult struct {

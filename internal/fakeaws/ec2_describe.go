@@ -14,28 +14,16 @@ const mostPerPage = 1000
 // describeFlowLogs lists, filters and pages. IDs that do not exist are not in
 // the answer, and no error.
 func (s *ec2Scope) describeFlowLogs(p params) (reply, error) {
-	size := mostPerPage
-	if v := p.text("MaxResults"); v != "" {
-		n, err := strconv.Atoi(v)
-		if err != nil || n < 1 || n > mostPerPage {
-			return reply{}, Errorf("InvalidParameterValue", "MaxResults must be between 1 and %d", mostPerPage)
-		}
-		size = n
-	}
-	if s.settings.PageSize > 0 {
-		size = min(size, s.settings.PageSize)
-	}
-	after := uint64(0)
-	if v := p.text("NextToken"); v != "" {
-		n, err := strconv.ParseUint(strings.TrimPrefix(v, "page-"), 16, 64)
-		if err != nil {
-			return reply{}, Errorf("InvalidNextToken", "the token is not valid")
-		}
-		after = n
-	}
-	filters, err := parseFilters(p)
+	size, after, err := s.paging(p, 1)
 	if err != nil {
 		return reply{}, err
+	}
+	filters, err := parseFilters(p, filterFields)
+	if err != nil {
+		return reply{}, err
+	}
+	if ids := numbered[string](p, "FlowLogId"); len(ids) > 0 {
+		filters = append([]filter{{"flow-log-id", ids}}, filters...)
 	}
 	if err := dryRun(p); err != nil {
 		return reply{}, err
@@ -43,7 +31,26 @@ func (s *ec2Scope) describeFlowLogs(p params) (reply, error) {
 	return page(s.candidates(filters), filters, after, size), nil
 }
 
-// filter lets the flow logs through whose field has one of the values.
+// paging reads how much a page has, of least to mostPerPage, and what was on the page before.
+func (s *ec2Scope) paging(p params, least int) (size int, after uint64, err error) {
+	size = mostPerPage
+	if v := p.text("MaxResults"); v != "" {
+		if size, err = strconv.Atoi(v); err != nil || size < least || size > mostPerPage {
+			return 0, 0, Errorf("InvalidParameterValue", "MaxResults must be between %d and %d", least, mostPerPage)
+		}
+	}
+	if s.settings.PageSize > 0 {
+		size = min(size, s.settings.PageSize)
+	}
+	if v := p.text("NextToken"); v != "" {
+		if after, err = strconv.ParseUint(strings.TrimPrefix(v, "page-"), 16, 64); err != nil {
+			return 0, 0, Errorf("InvalidNextToken", "the token is not valid")
+		}
+	}
+	return size, after, nil
+}
+
+// filter lets through what has one of the values in its field.
 type filter struct {
 	name   string
 	values []string
@@ -57,22 +64,24 @@ var filterFields = map[string]func(*flowLog) string{
 	"log-group-name":       func(f *flowLog) string { return f.LogGroupName },
 }
 
-func parseFilters(p params) ([]filter, error) {
-	var all []filter
-	if ids := numbered[string](p, "FlowLogId"); len(ids) > 0 {
-		all = append(all, filter{"flow-log-id", ids})
-	}
+// parseFilters reads Filter.N, of these fields.
+func parseFilters[T any](p params, fields map[string]func(T) string) (all []filter, err error) {
 	for _, sub := range numbered[params](p, "Filter") {
 		f := filter{sub.text("Name"), numbered[string](sub, "Value")}
 		if len(f.values) > 200 {
 			return nil, Errorf("FilterLimitExceeded", "at most 200 values of one filter")
 		}
-		if filterFields[f.name] == nil {
+		if fields[f.name] == nil {
 			return nil, Errorf("InvalidParameterValue", "The filter '%s' is invalid", f.name)
 		}
 		all = append(all, f)
 	}
 	return all, nil
+}
+
+// passes reports whether every filter lets x through.
+func passes[T any](x T, filters []filter, fields map[string]func(T) string) bool {
+	return !slices.ContainsFunc(filters, func(f filter) bool { return !slices.Contains(f.values, fields[f.name](x)) })
 }
 
 // candidates narrows the list where an index can: by resource and by ID.
@@ -134,8 +143,7 @@ type tag struct {
 func page(from []*flowLog, filters []filter, after uint64, size int) reply {
 	var result describeResult
 	for _, f := range from[place(from, after+1):] {
-		refuses := func(x filter) bool { return !slices.Contains(x.values, filterFields[x.name](f)) }
-		if slices.ContainsFunc(filters, refuses) {
+		if !passes(f, filters, filterFields) {
 			continue
 		}
 		if len(result.FlowLogs) == size {

@@ -46,11 +46,9 @@ func (s *ec2Scope) limit(action string) error {
 		return nil
 	}
 	b := s.buckets[action]
-	if b == nil {
-		b = &bucket{}
-		s.buckets[action] = b
-	}
-	if !b.take(s.now(), rate) {
+	enough := b.take(s.now(), rate)
+	s.buckets[action] = b
+	if !enough {
 		return Errorf("RequestLimitExceeded", "Request limit exceeded.").WithStatus(http.StatusServiceUnavailable)
 	}
 	return nil

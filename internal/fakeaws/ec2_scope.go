@@ -16,7 +16,7 @@ type ec2Scope struct {
 	order      []*flowLog // by number
 	deleted    []*flowLog // perhaps still shown
 	tokens     map[string]token
-	buckets    map[string]*bucket // by action
+	buckets    map[string]bucket // by action
 	lastNum    uint64
 }
 

@@ -24,10 +24,6 @@ type IAM struct {
 	denied map[string]bool   // user/action
 }
 
-func newIAM(now func() time.Time, serial *atomic.Uint64) *IAM {
-	return &IAM{now: now, serial: serial, users: map[string]Caller{}, denied: map[string]bool{}}
-}
-
 // User makes an IAM user and its access key.
 func (i *IAM) User(account, name string, mfa bool) Credentials {
 	n := i.serial.Add(1)
@@ -57,20 +53,14 @@ func (i *IAM) caller(key string) (Caller, error) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	c, known := i.users[key]
-	if !known && accountNumber(key) {
+	switch {
+	case known:
+	case len(key) == 12 && strings.Trim(key, "0123456789") == "": // an account: its root, as LocalStack has it
 		c = Caller{Account: key, AccessKeyID: key, ARN: "arn:aws:iam::" + key + ":root", Type: "Root", UserID: key}
-		known = true
-	}
-	if !known {
+	default:
 		return c, Errorf("AuthFailure", "AWS was not able to validate the provided access credentials").WithStatus(http.StatusUnauthorized)
 	}
 	return c, nil
-}
-
-// accountNumber: as LocalStack does, a key of twelve digits is the account's
-// root.
-func accountNumber(key string) bool {
-	return len(key) == 12 && strings.Trim(key, "0123456789") == ""
 }
 
 // Deny refuses an action (say ec2:CreateTags, or the name alone) to a user, named as
@@ -92,4 +82,31 @@ func (i *IAM) IsDenied(c Caller, action string) bool {
 	defer i.mu.Unlock()
 	_, name, _ := strings.Cut(action, ":")
 	return i.denied[c.Name+"/"+name] || i.denied["*/"+name] || i.denied[c.Name+"/"+action] || i.denied["*/"+action]
+}
+
+// STS says who calls; no role can be assumed here.
+type STS struct {
+	Query
+	*IAM
+}
+
+// NewSTS returns the STS of the users of i.
+func NewSTS(i *IAM) STS { return STS{Query{"https://sts.amazonaws.com/doc/2011-06-15/"}, i} }
+
+// Answer implements Service.
+func (s STS) Answer(out http.ResponseWriter, q *Request) error {
+	if s.IsDenied(q.Caller, "sts:"+q.Operation) {
+		return Errorf("AccessDenied", "User: %s is not authorized to perform: sts:%s", q.ARN, q.Operation).WithStatus(http.StatusForbidden)
+	}
+	if q.Operation != "GetCallerIdentity" {
+		return Errorf("InvalidAction", "The action %s is not valid for this endpoint.", q.Operation)
+	}
+	s.Write(out, q.Operation, struct{ Arn, UserId, Account string }{q.ARN, q.UserID, q.Account})
+	return nil
+}
+
+// Write is that of Query. The answer says what time it is, too.
+func (s STS) Write(out http.ResponseWriter, operation string, result any) {
+	out.Header().Set("Date", s.now().UTC().Format(http.TimeFormat))
+	s.Query.Write(out, operation, result)
 }

@@ -3,9 +3,9 @@ package fakeaws
 import (
 	"cmp"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
+	"regexp"
 	"strings"
 	"sync"
 	"time"
@@ -21,8 +21,6 @@ type SQS struct {
 	queues map[string]*queue // by ARN
 	seq    uint64            // of the message sent last, over all queues
 }
-
-func newSQS(now func() time.Time) *SQS { return &SQS{now: now, queues: map[string]*queue{}} }
 
 // sqsInput is what any operation's input may have. What is not here is refused: a
 // client must not believe that it took effect.
@@ -46,9 +44,9 @@ var sqsOperations = map[string]func(*SQS, *queue, sqsInput) (any, error){
 	"GetQueueAttributes":      (*SQS).getQueueAttributes,
 	"SetQueueAttributes":      (*SQS).setQueueAttributes,
 	"DeleteQueue":             (*SQS).deleteQueue,
-	"SendMessage":             (*SQS).sendMessage,
+	"SendMessage":             func(s *SQS, q *queue, in sqsInput) (any, error) { return s.accept(q, in.MessageBody, in.sender) },
 	"SendMessageBatch":        (*SQS).sendMessageBatch,
-	"DeleteMessage":           (*SQS).deleteMessage,
+	"DeleteMessage":           func(_ *SQS, q *queue, in sqsInput) (any, error) { return nil, q.acknowledge(in.ReceiptHandle) },
 	"DeleteMessageBatch":      (*SQS).deleteMessageBatch,
 	"ChangeMessageVisibility": (*SQS).changeMessageVisibility,
 }
@@ -164,13 +162,8 @@ func bounded(name string, value *int, low, high, absent int) (int, error) {
 	return *value, nil
 }
 
-// nameLike says whether s consists of 1 to 80 letters, digits, hyphens and
-// underscores: the alphabet of queue names and of batch entry IDs.
-func nameLike(s string) bool {
-	return s != "" && len(s) <= 80 && strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_") == ""
-}
-
-var errNoQueue = errors.New("no such queue: create it first")
+// nameLike says whether a text can be the name of a queue, or the ID of a batch entry.
+var nameLike = regexp.MustCompile(`^[\w-]{1,80}$`).MatchString
 
 // CreateQueue makes a queue without a request (a queue with that name and the
 // same attributes is kept) and returns its URL, in AWS's own form, and ARN.
@@ -197,7 +190,7 @@ func (s *SQS) Send(queueARN, body string) error {
 	defer s.mu.Unlock()
 	q := s.queues[queueARN]
 	if q == nil {
-		return fmt.Errorf("send to %s: %w", queueARN, errNoQueue)
+		return fmt.Errorf("send to %s: %w", queueARN, queueDoesNotExist())
 	}
 	s.enqueue(q, body, "AIDAFAKEAWSSERVICE")
 	return nil
@@ -212,7 +205,7 @@ func (s *SQS) QueueDepth(queueARN string) (visible, inFlight int) {
 	if q == nil {
 		return 0, 0
 	}
-	q.settle(s.now())
+	q.advance(s.now())
 	return q.ready.Len(), len(q.hidden)
 }
 

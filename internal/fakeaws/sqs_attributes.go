@@ -75,7 +75,7 @@ func (q *queue) number(name string) int {
 }
 
 func (s *SQS) getQueueAttributes(q *queue, in sqsInput) (any, error) {
-	q.settle(s.now())
+	q.advance(s.now())
 	all := maps.Clone(q.attributes)
 	maps.Copy(all, map[string]string{
 		"QueueArn":                              q.arn,

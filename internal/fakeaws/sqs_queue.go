@@ -43,9 +43,9 @@ type queue struct {
 	wake         chan struct{} // closed when waiting receivers must try again; nil if none waits
 }
 
-// settle makes visible what is due, and drops what outlived the retention
+// advance makes visible what is due, and drops what outlived the retention
 // period once it is at the front.
-func (q *queue) settle(now time.Time) {
+func (q *queue) advance(now time.Time) {
 	for len(q.hidden) > 0 && !q.hidden[0].visibleAt.After(now) {
 		m := q.hidden[0]
 		q.detach(m)

@@ -173,12 +173,7 @@ func all(ctx context.Context, api API) (map[string]Account, error) {
 		if err != nil {
 			return nil, err
 		}
-		for _, a := range page.Accounts {
-			if err := add(out, a); err != nil {
-				return nil, err
-			}
-		}
-		return page.NextToken, nil
+		return page.NextToken, each(page.Accounts, func(a types.Account) error { return add(out, a) })
 	})
 	if err == nil && len(out) == 0 {
 		return nil, fmt.Errorf("%w: there is no account, not even the management account", ErrIncomplete)
@@ -208,6 +203,16 @@ func add(to map[string]Account, a types.Account) error {
 func manages(arn, id string) bool {
 	part := strings.SplitN(arn, ":", 6)
 	return len(part) == 6 && part[4] == id
+}
+
+// each does something with the items of a page, until it fails.
+func each[T any](items []T, do func(T) error) error {
+	for _, x := range items {
+		if err := do(x); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // pages asks for each page of a list, until ctx ends. A page may be empty although others follow.

@@ -146,7 +146,7 @@ func TestUnknownIDs(t *testing.T) {
 		"organization.exclude[0]: the organisation has no r-other":          {{payments}, {"r-other"}},
 	} {
 		l, err := w.list(t, lists[0], lists[1])
-		if call, ok := errors.AsType[*organization.CallError](err); !ok || call.Reason() != key || call.Fix == "" || len(l.Accounts) > 0 {
+		if call, ok := errors.AsType[*organization.CallError](err); !ok || errors.Unwrap(call).Error() != key || call.Fix == "" || len(l.Accounts) > 0 {
 			t.Errorf("%+v, %v", l, err)
 		}
 	}

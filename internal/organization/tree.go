@@ -74,12 +74,7 @@ func readTree(ctx context.Context, api API, atOnce int) (*tree, error) {
 		if err != nil {
 			return nil, err
 		}
-		for _, r := range page.Roots {
-			if err := w.found(place{}.unit(aws.ToString(r.Id), aws.ToString(r.Name))); err != nil {
-				return nil, err
-			}
-		}
-		return page.NextToken, nil
+		return page.NextToken, each(page.Roots, func(r types.Root) error { return w.found(place{}.unit(aws.ToString(r.Id), aws.ToString(r.Name))) })
 	})
 	for len(w.next) > 0 && err == nil {
 		level := w.next
@@ -170,12 +165,7 @@ func (w *walk) accountsIn(ctx context.Context, u unit) error {
 		if err != nil {
 			return nil, err
 		}
-		for _, a := range page.Accounts {
-			if err := w.holds(u, aws.ToString(a.Id)); err != nil {
-				return nil, err
-			}
-		}
-		return page.NextToken, nil
+		return page.NextToken, each(page.Accounts, func(a types.Account) error { return w.holds(u, aws.ToString(a.Id)) })
 	})
 }
 
@@ -186,11 +176,8 @@ func (w *walk) unitsIn(ctx context.Context, u unit) error {
 		if err != nil {
 			return nil, err
 		}
-		for _, o := range page.OrganizationalUnits {
-			if err := w.found(u.place.unit(aws.ToString(o.Id), aws.ToString(o.Name))); err != nil {
-				return nil, err
-			}
-		}
-		return page.NextToken, nil
+		return page.NextToken, each(page.OrganizationalUnits, func(o types.OrganizationalUnit) error {
+			return w.found(u.place.unit(aws.ToString(o.Id), aws.ToString(o.Name)))
+		})
 	})
 }

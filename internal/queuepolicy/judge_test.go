@@ -46,7 +46,7 @@ func strangePolicies() (out []policyCase) {
 	deny := func(operator, suffix string) string {
 		return strings.Replace(strings.Replace(denyOthers, "ArnNotEquals", operator, 1), ruleARN, ruleARN+suffix, 1)
 	}
-	rule := allow(events + source("ArnEquals", `"`+ruleARN+`"`))
+	rule, capitals := allow(events+source("ArnEquals", `"`+ruleARN+`"`)), strings.Replace(queueARN, "flowkeeper", "FLOWKEEPER", 1)
 	with := func(policy, statement string) string { return strings.TrimSuffix(policy, "]}") + statement + "]}" }
 	known := Sources{Ours: []string{"111122223333", "222233334444"}, Self: "444455556666"}
 	for _, c := range []struct {
@@ -63,6 +63,8 @@ func strangePolicies() (out []policyCase) {
 		{"nothing", `{"Statement":[]}`, Fail, "lets nobody send"},
 		{"receiving only", `{"Statement":{"Effect":"Allow","Principal":"*","Action":"sqs:ReceiveMessage","Resource":"*"}}`, Fail, "lets nobody send"},
 		{"another queue", strings.Replace(allow(events+source("ArnEquals", `"`+ruleARN+`"`)), queueARN, queueARN+"-2", 1), Fail, "lets nobody send"},
+		{"a queue in capitals", strings.Replace(allow(events+source("ArnEquals", `"`+ruleARN+`"`)), queueARN, capitals, 1), Fail, "lets nobody send"},
+		{"anybody, and a denial for a queue in capitals", with(allow(anyone), strings.Replace(denyOthers, `"Resource":"*"`, `"Resource":"`+capitals+`"`, 1)), Fail, "everybody in the world"},
 		{"no JSON", "{", Unknown, "can't be read"},
 
 		{"anybody", allow(anyone), Fail, "everybody in the world"},

@@ -34,12 +34,11 @@ func (s statement) plainPrincipals() bool {
 }
 
 // about reports whether the statement is about an action on the queue. One that is not plain
-// may be.
+// may be. Capitals count in the names of queues, and not in those of actions.
 func (s statement) about(action, queueARN string) bool {
-	matches := func(patterns texts, value string) bool {
-		return slices.ContainsFunc(patterns, func(p string) bool { return variable(p) || glob(strings.ToLower(p), strings.ToLower(value)) })
-	}
-	return (s.NotAction != nil || matches(s.Action, action)) && (s.NotResource != nil || matches(s.Resource, queueARN))
+	isAction := func(p string) bool { return variable(p) || glob(strings.ToLower(p), strings.ToLower(action)) }
+	isQueue := func(p string) bool { return variable(p) || glob(p, queueARN) }
+	return (s.NotAction != nil || slices.ContainsFunc(s.Action, isAction)) && (s.NotResource != nil || slices.ContainsFunc(s.Resource, isQueue))
 }
 
 // everybody reports whether the statement is about all principals.

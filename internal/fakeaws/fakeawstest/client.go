@@ -37,7 +37,7 @@ func (t inProcess) RoundTrip(r *http.Request) (resp *http.Response, err error) {
 	}
 	resp = out.Result()
 	resp.Request = r
-	if sent := int64(out.Body.Len()); resp.ContentLength > sent && r.Method != http.MethodHead { // the connection is lost
+	if sent := int64(out.Body.Len()); resp.ContentLength > sent { // the connection is lost
 		resp.Body = io.NopCloser(io.MultiReader(resp.Body, lost{}))
 	}
 	return resp, nil

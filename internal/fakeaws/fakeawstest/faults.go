@@ -1,10 +1,17 @@
 package fakeawstest
 
 import (
+	"cmp"
+	"context"
+	"maps"
 	"math/rand/v2"
 	"net/http"
+	"slices"
+	"strings"
 	"sync"
 	"time"
+
+	"github.com/aws/smithy-go"
 
 	"flowkeeper/internal/fakeaws"
 )
@@ -43,7 +50,10 @@ func (w *World) intercept(q *fakeaws.Request) (lost bool, err error) {
 		return false, err
 	}
 	if f.latency > 0 {
-		wait(q.HTTP, f.latency)
+		select {
+		case <-time.After(f.latency):
+		case <-q.HTTP.Context().Done():
+		}
 	}
 	if err := f.refuses(q); err != nil {
 		return false, err
@@ -51,15 +61,6 @@ func (w *World) intercept(q *fakeaws.Request) (lost bool, err error) {
 	q.Permissions = w.required(q)
 	f.ask(q)
 	return f.nextFault(q)
-}
-
-func wait(r *http.Request, d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-r.Context().Done():
-	}
 }
 
 // Fail makes the next n calls of an operation fail with a code and an HTTP
@@ -139,4 +140,155 @@ func (f *faults) nextFault(q *fakeaws.Request) (lost bool, err error) {
 
 func injected(code string, status int) error {
 	return fakeaws.Errorf(code, "injected").WithStatus(status)
+}
+
+// Refusal is what a call meets instead of its effect; its zero value lets the
+// call through.
+type Refusal struct {
+	Code    string
+	Message string // empty: "injected"
+	Status  int    // of HTTP; 0: 400
+	// Hangs lets the call end by its deadline alone, as one whose packets are
+	// dropped on the way.
+	Hangs bool
+}
+
+// Meet has f say what each call meets, before it has any effect: a scope that
+// is refused by a policy of the organization, throttled for hours, or hangs.
+// f is called with no lock of the world held. nil: calls meet nothing.
+func (w *World) Meet(f func(*fakeaws.Request) Refusal) {
+	w.faults.mu.Lock()
+	defer w.faults.mu.Unlock()
+	w.faults.meets = f
+}
+
+// PassDeadlines has calls that hang end at once for clients in this process:
+// pass is called with how long each had yet to wait. It is for worlds whose
+// clock does not move by itself. A call without a deadline panics.
+func (w *World) PassDeadlines(pass func(time.Duration)) {
+	w.faults.mu.Lock()
+	defer w.faults.mu.Unlock()
+	w.faults.passes = pass
+}
+
+// refuses is what Meet has set for a call.
+func (f *faults) refuses(q *fakeaws.Request) error {
+	f.mu.Lock()
+	meets, pass := f.meets, f.passes
+	f.mu.Unlock()
+	if meets == nil {
+		return nil
+	}
+	m := meets(q)
+	if m.Hangs {
+		hang(q.HTTP, pass)
+	}
+	if m.Code == "" {
+		return nil
+	}
+	return &fakeaws.Error{Code: m.Code, Message: cmp.Or(m.Message, "injected"), Status: cmp.Or(m.Status, http.StatusBadRequest)}
+}
+
+// hung is the panic of a call in this process that hangs, with what its client
+// sees of it.
+type hung struct{ err error }
+
+// hang ends by a panic when the call's deadline is over: there is no answer.
+func hang(r *http.Request, pass func(time.Duration)) {
+	if pass == nil {
+		<-r.Context().Done()
+		panic(http.ErrAbortHandler)
+	}
+	end, ok := r.Context().Deadline()
+	if !ok {
+		panic("fakeawstest: a call that hangs has no deadline")
+	}
+	pass(time.Until(end))
+	panic(hung{&smithy.CanceledError{Err: context.DeadlineExceeded}}) // what the SDK makes of a deadline that is over
+}
+
+// refusedKey is an access key that AWS does not take any more.
+type refusedKey struct {
+	code, message string
+	calls         int // since then
+}
+
+// RefuseKey refuses every call that an access key signs from now on, as each
+// service words it in its own protocol. A code for EC2, say AuthFailure, may be
+// given for all: the client decides by it.
+func (w *World) RefuseKey(accessKeyID, code, message string) {
+	w.faults.mu.Lock()
+	defer w.faults.mu.Unlock()
+	w.faults.refusedKeys[accessKeyID] = &refusedKey{code: code, message: message}
+}
+
+// RefusedCalls counts the calls that came with an access key since RefuseKey.
+func (w *World) RefusedCalls(accessKeyID string) int {
+	w.faults.mu.Lock()
+	defer w.faults.mu.Unlock()
+	if k := w.faults.refusedKeys[accessKeyID]; k != nil {
+		return k.calls
+	}
+	return 0
+}
+
+// RevokeSessions refuses every session of a role that was assumed until now, and
+// returns their access keys: what IAM's "Revoke active sessions" does, by a policy
+// that denies everything to those issued before.
+func (w *World) RevokeSessions(roleARN string) (keys []string) {
+	w.sts.mu.Lock()
+	defer w.sts.mu.Unlock()
+	for key, x := range w.sts.sessions {
+		if x.SessionIssuer != roleARN {
+			continue
+		}
+		keys = append(keys, key)
+		w.RefuseKey(key, "UnauthorizedOperation", "You are not authorized to perform this operation. User: "+x.ARN+
+			" is not authorized to perform: ec2:DescribeFlowLogs with an explicit deny in an identity-based policy")
+	}
+	return keys
+}
+
+func (f *faults) refusesKey(q *fakeaws.Request) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	k := f.refusedKeys[q.AccessKeyID]
+	if k == nil {
+		return nil
+	}
+	k.calls++
+	return &fakeaws.Error{Code: k.code, Message: k.message, Status: http.StatusForbidden}
+}
+
+// Asked is one kind of call that somebody made, or a permission that AWS required
+// in addition to that of the call itself, whatever was answered.
+type Asked struct {
+	ARN       string // of the caller
+	Service   string // as its signature names it
+	Operation string
+}
+
+// mostAsked bounds the kinds that are kept.
+const mostAsked = 10_000
+
+// Asked are all kinds of calls so far, of any service, dry runs and refused
+// ones too, each once: what the policies of the callers must allow.
+func (w *World) Asked() []Asked {
+	w.faults.mu.Lock()
+	defer w.faults.mu.Unlock()
+	return slices.SortedFunc(maps.Keys(w.faults.asked), func(a, b Asked) int {
+		return cmp.Or(cmp.Compare(a.ARN, b.ARN), cmp.Compare(a.Service, b.Service), cmp.Compare(a.Operation, b.Operation))
+	})
+}
+
+// ask notes a call, and the permissions that it needs.
+func (f *faults) ask(q *fakeaws.Request) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, action := range append([]string{q.Service + ":" + q.Operation}, q.Permissions...) {
+		service, name, _ := strings.Cut(action, ":")
+		if len(f.asked) < mostAsked {
+			f.asked[Asked{q.ARN, service, name}] = true
+		}
+	}
 }

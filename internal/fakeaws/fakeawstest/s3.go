@@ -7,7 +7,6 @@ import (
 	"encoding/hex"
 	"io"
 	"maps"
-	"net"
 	"net/http"
 	"strconv"
 	"strings"
@@ -44,10 +43,6 @@ type object struct {
 	etag     string
 	modified time.Time
 	headers  http.Header // what the writer said about it and a reader gets back
-}
-
-func newS3(now func() time.Time) *s3Service {
-	return &s3Service{now: now, buckets: map[string]*bucket{}}
 }
 
 // AddBucket makes an empty bucket without a request, to which flow logs can
@@ -112,18 +107,11 @@ func (s *s3Service) Answer(out http.ResponseWriter, q *fakeaws.Request) error {
 	return notImplemented(r.Method + " on an object")
 }
 
-// bucketAndKey reads the bucket off the host (BUCKET.s3.REGION.…,
-// BUCKET.localhost) or else off the path's first element.
+// bucketAndKey reads the bucket off the host (BUCKET.s3.REGION.…) or else off
+// the path's first element.
 func bucketAndKey(r *http.Request) (name, key string) {
 	path := strings.TrimPrefix(r.URL.Path, "/")
-	host := r.Host
-	if h, _, err := net.SplitHostPort(host); err == nil {
-		host = h
-	}
-	if name, _, ok := strings.Cut(host, ".s3."); ok {
-		return name, path
-	}
-	if name, ok := strings.CutSuffix(host, ".localhost"); ok {
+	if name, _, ok := strings.Cut(r.Host, ".s3."); ok {
 		return name, path
 	}
 	name, key, _ = strings.Cut(path, "/")
@@ -192,7 +180,6 @@ func (s *s3Service) put(out http.ResponseWriter, q *fakeaws.Request, name, key s
 	return nil
 }
 
-// get answers GET, and HEAD without the body.
 func (s *s3Service) get(out http.ResponseWriter, q *fakeaws.Request, name, key string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

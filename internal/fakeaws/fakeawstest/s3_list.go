@@ -90,23 +90,21 @@ func (s *s3Service) list(out http.ResponseWriter, q *fakeaws.Request) error {
 		if n := strings.Index(rest, delimiter); delimiter != "" && n >= 0 {
 			group = prefix + rest[:n+len(delimiter)]
 		}
-		switch {
-		case !ok, key <= after, group != "" && (group == last || strings.HasPrefix(after, group)):
-			continue
-		case result.KeyCount == most:
-			result.IsTruncated, result.NextContinuationToken = true, base64.URLEncoding.EncodeToString([]byte(last))
-		case group != "":
-			last = group
-			result.CommonPrefixes = append(result.CommonPrefixes, inPrefix{encode(group)})
-			result.KeyCount++
-			continue
-		default:
-			last = key
-			result.Contents = append(result.Contents, listed{encode(key), len(b.objects[key].body)})
-			result.KeyCount++
+		if !ok || key <= after || group != "" && (group == last || strings.HasPrefix(after, group)) {
 			continue
 		}
-		break
+		if result.KeyCount == most {
+			result.IsTruncated, result.NextContinuationToken = true, base64.URLEncoding.EncodeToString([]byte(last))
+			break
+		}
+		result.KeyCount++
+		if group != "" {
+			last = group
+			result.CommonPrefixes = append(result.CommonPrefixes, inPrefix{encode(group)})
+			continue
+		}
+		last = key
+		result.Contents = append(result.Contents, listed{encode(key), len(b.objects[key].body)})
 	}
 	out.Header().Set("Content-Type", "application/xml")
 	_, err = out.Write([]byte(fakeaws.Element("ListBucketResult", result)))

@@ -99,19 +99,14 @@ func verifyChecksums(body []byte, headers http.Header) error {
 	return nil
 }
 
-// keptHeaders are what GET gives back: the content's description, the
-// writer's metadata, and checksums, which were verified.
+// keptHeaders are what GET gives back: the type, the writer's metadata, and
+// checksums, which were verified.
 func keptHeaders(r *http.Request) http.Header {
 	kept := http.Header{"Content-Type": {"binary/octet-stream"}}
 	for name, values := range r.Header {
-		switch {
-		case name == "Content-Type", name == "Cache-Control", name == "Content-Disposition", name == "Content-Language",
-			strings.HasPrefix(name, "X-Amz-Meta-"), isChecksum(name):
+		if name == "Content-Type" || strings.HasPrefix(name, "X-Amz-Meta-") || isChecksum(name) {
 			kept[name] = values
 		}
-	}
-	if encoding := contentEncoding(r); encoding != "" {
-		kept.Set("Content-Encoding", encoding)
 	}
 	for name, values := range r.Trailer {
 		if isChecksum(name) {
@@ -123,15 +118,4 @@ func keptHeaders(r *http.Request) http.Header {
 
 func isChecksum(header string) bool {
 	return strings.HasPrefix(header, "X-Amz-Checksum-") && header != "X-Amz-Checksum-Mode"
-}
-
-// contentEncoding is the object's own: aws-chunked is the transfer's.
-func contentEncoding(r *http.Request) string {
-	var kept []string
-	for part := range strings.SplitSeq(r.Header.Get("Content-Encoding"), ",") {
-		if part = strings.TrimSpace(part); part != "" && part != "aws-chunked" {
-			kept = append(kept, part)
-		}
-	}
-	return strings.Join(kept, ",")
 }

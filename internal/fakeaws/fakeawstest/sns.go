@@ -52,10 +52,6 @@ type Notification struct {
 	Time    time.Time
 }
 
-func newSNS(now func() time.Time, send func(queueARN, body string) error) *snsService {
-	return &snsService{Query: fakeaws.Query{Namespace: "http://sns.amazonaws.com/doc/2010-03-31/"}, now: now, send: send, topics: map[string]*topic{}}
-}
-
 // Answer implements Service.
 func (s *snsService) Answer(out http.ResponseWriter, q *fakeaws.Request) error {
 	do := map[string]func(*fakeaws.Request) (any, error){"CreateTopic": s.createTopic, "Subscribe": s.subscribe, "Publish": s.publish}[q.Operation]
@@ -172,7 +168,8 @@ func (s *snsService) publish(q *fakeaws.Request) (any, error) {
 	}
 	n := Notification{ID: s.nextID(), Subject: form.Get("Subject"), Message: form.Get("Message"), Time: s.now()}
 	t.published = append(t.published, n)
-	return struct{ MessageId string }{n.ID}, s.deliver(t, n)
+	s.deliver(t, n)
+	return struct{ MessageId string }{n.ID}, nil
 }
 
 func checkNotification(form url.Values) error {
@@ -182,23 +179,18 @@ func checkNotification(form url.Values) error {
 		return snsInvalid("Empty message")
 	case len(message) > maxNotificationBytes:
 		return snsInvalid("Message too long")
-	case form.Has("Subject") && subject == "", len(subject) > 100, !printableASCII(subject):
+	case form.Has("Subject") && subject == "", len(subject) > 100, strings.ContainsFunc(subject, notPrintable):
 		return snsInvalid("Subject")
 	}
 	return nil
 }
 
-func printableASCII(text string) bool {
-	return !strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r > '~' })
-}
+func notPrintable(r rune) bool { return r < ' ' || r > '~' }
 
 // deliver sends to every queue that still exists. For one that does not, AWS would
 // retry for weeks, and the publisher would not learn of it.
-func (s *snsService) deliver(t *topic, n Notification) error {
-	envelope, err := envelopeOf(t, n)
-	if err != nil {
-		return err
-	}
+func (s *snsService) deliver(t *topic, n Notification) {
+	envelope := envelopeOf(t, n)
 	for _, sub := range t.subscriptions {
 		body := envelope
 		if sub.raw {
@@ -206,7 +198,6 @@ func (s *snsService) deliver(t *topic, n Notification) error {
 		}
 		s.send(sub.queueARN, body) //nolint:errcheck // see above
 	}
-	return nil
 }
 
 func (s *snsService) nextID() string {
@@ -264,17 +255,17 @@ type snsEnvelope struct {
 
 // envelopeOf wraps a notification. The signature is not one: nothing here
 // has a key that a receiver could check it with.
-func envelopeOf(t *topic, n Notification) (string, error) {
+func envelopeOf(t *topic, n Notification) string {
 	host := "https://sns." + t.region + ".amazonaws.com/"
 	var body bytes.Buffer
 	enc := json.NewEncoder(&body)
 	enc.SetEscapeHTML(false)
-	err := enc.Encode(snsEnvelope{
+	enc.Encode(snsEnvelope{ //nolint:errcheck // of texts, into memory
 		Type: "Notification", MessageId: n.ID, TopicArn: t.arn, Subject: n.Subject, Message: n.Message,
 		Timestamp:        n.Time.UTC().Format("2006-01-02T15:04:05.000Z"),
 		SignatureVersion: "1", Signature: "bm90IGEgc2lnbmF0dXJl",
 		SigningCertURL: host + "SimpleNotificationService-fake.pem",
 		UnsubscribeURL: host + "?Action=Unsubscribe&SubscriptionArn=" + t.arn,
 	})
-	return strings.TrimSuffix(body.String(), "\n"), err
+	return strings.TrimSuffix(body.String(), "\n")
 }

@@ -29,10 +29,6 @@ type session struct {
 	end time.Time
 }
 
-func newSTS(now func() time.Time, users *fakeaws.IAM) *stsService {
-	return &stsService{STS: fakeaws.NewSTS(users), now: now, roles: map[string]string{}, sessions: map[string]session{}, lifetime: time.Hour}
-}
-
 // Answer implements Service.
 func (s *stsService) Answer(out http.ResponseWriter, q *fakeaws.Request) error {
 	if q.Operation != "AssumeRole" || s.IsDenied(q.Caller, "sts:AssumeRole") {

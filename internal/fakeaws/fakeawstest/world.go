@@ -32,16 +32,59 @@ func New(o Options) *World {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	w := &World{World: fakeaws.New(o.Now), s3: newS3(o.Now)}
+	w := &World{World: fakeaws.New(o.Now)}
 	w.faults = faults{latency: o.Latency, spared: map[string]bool{}, asked: map[Asked]bool{}, refusedKeys: map[string]*refusedKey{}}
 	w.roles = linkedRoles{linked: map[string]bool{}, removed: map[string]int{}}
-	w.sns = newSNS(o.Now, w.Send)
+	w.sns = &snsService{Query: fakeaws.Query{Namespace: "http://sns.amazonaws.com/doc/2010-03-31/"}, now: o.Now, send: w.Send, topics: map[string]*topic{}}
+	w.s3 = &s3Service{now: o.Now, buckets: map[string]*bucket{}}
+	w.sts = &stsService{STS: fakeaws.NewSTS(w.IAM), now: o.Now, roles: map[string]string{}, sessions: map[string]session{}, lifetime: time.Hour}
+	w.org = &organization{users: w.IAM}
 	w.Handle("sns", w.sns)
-	w.sts = newSTS(o.Now, w.IAM)
 	w.Handle("s3", w.s3)
 	w.Handle("sts", w.sts)
-	w.org = &organization{users: w.IAM}
 	w.Handle("organizations", w.org)
 	w.Intercept(w.intercept)
 	return w
+}
+
+// SetRegions sets the Regions that DescribeRegions names.
+func (w *World) SetRegions(names ...string) {
+	w.Configure(func(s *fakeaws.EC2Settings) { s.Regions = names })
+}
+
+// SetPageSize makes a page of a Describe no longer than this; 0: as AWS allows.
+func (w *World) SetPageSize(n int) {
+	w.Configure(func(s *fakeaws.EC2Settings) { s.PageSize = n })
+}
+
+// SetConsistencyDelay makes every Describe show the flow logs as they were so
+// long ago, an hour at most: AWS is eventually consistent.
+func (w *World) SetConsistencyDelay(d time.Duration) {
+	w.Configure(func(s *fakeaws.EC2Settings) { s.Delay = d })
+}
+
+// AllowDuplicates switches FlowLogAlreadyExists off.
+func (w *World) AllowDuplicates(on bool) {
+	w.Configure(func(s *fakeaws.EC2Settings) {
+		s.Guard = fakeaws.SameDestination
+		if on {
+			s.Guard = fakeaws.NoGuard
+		}
+	})
+}
+
+// SetRates limits actions, say to fakeaws.AWSRates; nil: no action has a limit.
+func (w *World) SetRates(rates map[string]fakeaws.Rate) {
+	w.Configure(func(s *fakeaws.EC2Settings) { s.Rates = rates })
+}
+
+// FailDelivery makes AWS say that a flow log's delivery fails; with an empty message,
+// that it works.
+func (w *World) FailDelivery(account, region, id, message string) {
+	w.Change(account, region, id, func(f *fakeaws.FlowLog) {
+		f.DeliverStatus, f.DeliverError = "FAILED", message
+		if message == "" {
+			f.DeliverStatus = "SUCCESS"
+		}
+	})
 }

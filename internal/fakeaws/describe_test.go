@@ -57,3 +57,25 @@ func TestDescribeTagsRefuses(t *testing.T) {
 		t.Errorf("denied: %v", err)
 	}
 }
+
+// TestDescribeRegions: by their opt-in status, and by nothing that the fake does not know.
+func TestDescribeRegions(t *testing.T) {
+	t.Parallel()
+	_, api, _ := testWorld(t)
+	for status, want := range map[string]int{"opt-in-not-required": 2, "opted-in": 0} {
+		got, err := api.DescribeRegions(t.Context(), &ec2.DescribeRegionsInput{Filters: []types.Filter{{Name: aws.String("opt-in-status"), Values: []string{status}}}})
+		if err != nil || len(got.Regions) != want {
+			t.Errorf("%s: %v, %v", status, got, err)
+		}
+	}
+	for name, in := range map[string]*ec2.DescribeRegionsInput{
+		"AllRegions":            {AllRegions: aws.Bool(true)},
+		"RegionNames":           {RegionNames: []string{"eu-west-1"}},
+		"DryRun":                {DryRun: aws.Bool(true)},
+		"a filter of endpoints": {Filters: []types.Filter{{Name: aws.String("endpoint"), Values: []string{"ec2.eu-west-1.amazonaws.com"}}}},
+	} {
+		if got, err := api.DescribeRegions(t.Context(), in); err == nil {
+			t.Errorf("%s is ignored: %d Regions", name, len(got.Regions))
+		}
+	}
+}
