@@ -71,7 +71,8 @@ func (l *loader) flowLogs(ids []string) error {
 		for _, id := range ids {
 			asked[id] = true
 		}
-		rows, incidents, err := l.load(byIDs, body(ids))
+		query, list := among(byIDs, `?3`, ids)
+		rows, incidents, err := l.load(query, list)
 		if err != nil {
 			return err
 		}
@@ -96,7 +97,9 @@ func (l *loader) besides() error {
 	if len(l.resources)+len(l.roots) == 0 {
 		return nil
 	}
-	_, _, err := l.load(besides, body(slices.Collect(maps.Keys(l.resources))), body(slices.Collect(maps.Keys(l.roots))), l.c.Now.Add(-time.Hour).UnixMilli())
+	query, resources := among(besides, `?3`, slices.Collect(maps.Keys(l.resources)))
+	query, roots := among(query, `?4`, slices.Collect(maps.Keys(l.roots)))
+	_, _, err := l.load(query, resources, roots, l.c.Now.Add(-time.Hour).UnixMilli())
 	return err
 }
 

@@ -25,6 +25,6 @@ func (t destinations) NewDestination(s inventory.Scope, destination string, at t
 // DestinationsSince are those of some destinations that flow logs of a scope deliver to,
 // or did, with the time when the first one was seen; zero: before the first refresh.
 func (t destinations) DestinationsSince(s inventory.Scope, destinations []string) (map[string]time.Time, error) {
-	return pairs[string, time.Time](t, `SELECT destination, first_at FROM destinations WHERE account = ? AND region = ? AND destination IN (SELECT value FROM json_each(?))`,
-		s.Account, s.Region, body(destinations))
+	query, list := among(`SELECT destination, first_at FROM destinations WHERE account = ?1 AND region = ?2 AND destination IN (SELECT value FROM json_each(?3))`, `?3`, destinations)
+	return pairs[string, time.Time](t, query, s.Account, s.Region, list)
 }

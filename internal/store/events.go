@@ -48,8 +48,9 @@ func (t events) EventStates(s inventory.Scope, eventID string, ever bool, now ti
 
 func (t events) EventsOf(s inventory.Scope, ids ...string) ([]string, error) {
 	// SQLite's own UNION takes twenty times as long as the two queries.
-	events, err := values[string](t, `SELECT event_id FROM history WHERE account = ?1 AND region = ?2 AND id IN (SELECT value FROM json_each(?3)) AND event_id <> ''
-		UNION ALL SELECT event_id FROM incidents WHERE account = ?1 AND region = ?2 AND id IN (SELECT value FROM json_each(?3))`, s.Account, s.Region, body(ids))
+	query, list := among(`SELECT event_id FROM history WHERE account = ?1 AND region = ?2 AND id IN (SELECT value FROM json_each(?3)) AND event_id <> ''
+		UNION ALL SELECT event_id FROM incidents WHERE account = ?1 AND region = ?2 AND id IN (SELECT value FROM json_each(?3))`, `?3`, ids)
+	events, err := values[string](t, query, s.Account, s.Region, list)
 	slices.Sort(events)
 	return slices.Compact(events), err
 }

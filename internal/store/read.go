@@ -3,6 +3,7 @@ package store
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	"flowkeeper/inventory"
 )
@@ -10,6 +11,15 @@ import (
 // reader is a transaction, or a part of one.
 type reader interface {
 	rows(row func(scan func(columns ...any) error) error, query string, args ...any) error
+}
+
+// among is a query that has a list for a parameter, and that list. Of a list of one, as nearly every one is, the
+// query compares with that alone: SQLite puts what json_each returns into a table of its own first.
+func among(query, parameter string, list []string) (string, any) {
+	if len(list) == 1 {
+		return strings.ReplaceAll(query, `IN (SELECT value FROM json_each(`+parameter+`))`, `= `+parameter), list[0]
+	}
+	return query, body(list)
 }
 
 // all reads each row of a query into a T, by its columns.
