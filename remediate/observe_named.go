@@ -27,28 +27,23 @@ func (in intake) observeNamed(ctx context.Context, fs []detection.Finding) {
 	}
 }
 
-// resourcesOf are the resources of the flow logs that findings name: not of those that the
-// snapshot does not know, and none for a repeated record.
+// resourcesOf are the resources of the flow logs that findings name: not of those that would not be
+// restored, and none for a repeated record.
 func resourcesOf(tx scopeTx, fs []detection.Finding) ([]string, error) {
 	resources := map[string]bool{}
 	for _, f := range fs {
-		rows, err := tx.Names(tx.scope, f.Deleted)
+		if len(f.Deleted) == 0 {
+			continue
+		}
+		actor := f.Actor()
+		named, err := tx.Unrecorded(tx.scope, f.Deleted, f.Record.EventID, incident.ClaimOf(&actor, f.Record.EventTime))
 		if err != nil {
 			return nil, err
 		}
-		actor := f.Actor()
-		for id, row := range rows {
-			if !row.Protected || row.Imported {
-				continue
-			}
-			done, err := tx.Recorded(tx.scope, id, f.Record.EventID, incident.ClaimOf(&actor, f.Record.EventTime))
-			if err != nil {
-				return nil, err
-			}
-			if !done {
-				resources[row.ResourceID] = true
-			}
+		for _, resource := range named {
+			resources[resource] = true
 		}
 	}
+	delete(resources, "")
 	return slices.Sorted(maps.Keys(resources)), nil
 }
