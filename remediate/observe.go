@@ -16,6 +16,28 @@ type observed struct {
 	err error
 }
 
+// awaitAnswers waits for AWS where it is being asked about all of some incidents, beside the commits of their
+// records, and returns those that a step is to go on with. It waits until there are any, or there is
+// other news: another incident may be due, which is not to wait. Where a step has anything else to do, it waits for
+// nothing, and asks for itself.
+func (r restorer) awaitAnswers(ctx context.Context, due []incident.Incident, news <-chan struct{}) []incident.Incident {
+	isAsked := func(i incident.Incident) bool {
+		now := r.store.now()
+		_, kept := r.memory.freshObservation(i.ResourceID, i.OpenedAt, now)
+		return isNew(i) && !kept && r.memory.isAsked(i.ResourceID, i.OpenedAt, now)
+	}
+	if slices.ContainsFunc(due, func(i incident.Incident) bool { return !isAsked(i) }) {
+		return due
+	}
+	ctx, cancel := context.WithTimeout(ctx, observationFresh)
+	defer cancel()
+	select {
+	case <-news:
+	case <-ctx.Done():
+	}
+	return slices.DeleteFunc(due, isAsked)
+}
+
 // observe asks AWS what is on the resources of the incidents, in shared calls, and takes
 // observations made beside a commit where they are fresh. They are by resource.
 func (r restorer) observe(ctx context.Context, due []incident.Incident, beat func()) map[string]observed {
@@ -26,7 +48,7 @@ func (r restorer) observe(ctx context.Context, due []incident.Incident, beat fun
 			continue
 		}
 		kept, ok := r.memory.freshObservation(i.ResourceID, i.OpenedAt, r.store.now())
-		if isNew := i.State == incident.Open && i.TimesAlive == 0; ok && isNew {
+		if ok && isNew(i) {
 			out[i.ResourceID] = observed{Observation: kept}
 			continue
 		}
@@ -51,6 +73,9 @@ func (r restorer) observe(ctx context.Context, due []incident.Incident, beat fun
 	_ = r.parallel(callsAtOnce, tasks...) // each resource has its own error
 	return out
 }
+
+// isNew reports whether an incident was not observed before, so that an observation of its record counts.
+func isNew(i incident.Incident) bool { return i.State == incident.Open && i.TimesAlive == 0 }
 
 // on are the IDs of the flow logs that an observation shows on a resource.
 func (o observed) on(resource string) (ids []string) {

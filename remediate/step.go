@@ -22,7 +22,7 @@ const (
 
 // step is [Remediator.Step].
 func (r restorer) step(ctx context.Context, beat func()) (int, error) {
-	began := r.store.now()
+	began, news := r.store.now(), r.memory.nextNews()
 	due, unalerted, err := r.due(ctx, began)
 	if err != nil {
 		return 0, err
@@ -31,6 +31,11 @@ func (r restorer) step(ctx context.Context, beat func()) (int, error) {
 		return 0, unalerted
 	}
 	tagging, due := r.toTag(due, began)
+	if len(tagging) == 0 {
+		if due = r.awaitAnswers(ctx, due, news); len(due) == 0 {
+			return 0, unalerted
+		}
+	}
 	shown := r.observe(ctx, due, beat)
 	beat()
 	s, unread := r.split(ctx, due, shown)
