@@ -16,12 +16,12 @@ import (
 	"flowkeeper/remediate/incident"
 )
 
-// asksDue is a store that counts how often it is asked which incidents are due. Where silent, it does not say
+// asksDue is a store that counts how often it is read, and is asked which incidents are due. Where silent, it does not say
 // what a record is about, so that its message asks AWS nothing.
 type asksDue struct {
 	remediate.Store
-	n      atomic.Int32
-	silent atomic.Bool
+	reads, n atomic.Int32
+	silent   atomic.Bool
 }
 
 // Update takes longer than what goes on beside it until that waits for AWS.
@@ -31,6 +31,7 @@ func (s *asksDue) Update(ctx context.Context, fn func(remediate.Tx) error) error
 }
 
 func (s *asksDue) View(ctx context.Context, fn func(remediate.Tx) error) error {
+	s.reads.Add(1)
 	return s.Store.View(ctx, func(tx remediate.Tx) error { return fn(countsDue{tx, s}) })
 }
 
@@ -90,6 +91,7 @@ func awaiting(t *testing.T, flowLogs int, answer func(ctx context.Context, n int
 		stop := s.run(func() {})
 		time.Sleep(time.Minute)
 		asked.n.Store(0)
+		asked.reads.Store(0)
 		play(s, ids, d, asked, stop)
 		s.r.Wait()
 	})
@@ -200,6 +202,21 @@ func TestAStopWaitsForNoAnswer(t *testing.T) {
 		stop()
 		if took := time.Since(begun); took != 0 {
 			t.Errorf("the restorer stopped %s later", took)
+		}
+	})
+}
+
+// TestARestoreReadsLittle: what its record is about, what is due, what is to be done about it, and when the next is
+// due; and the log how much is left, now and then.
+func TestARestoreReadsLittle(t *testing.T) {
+	awaiting(t, 1, func(ctx context.Context, _ int32) error { return takes(ctx, answerTime) }, func(s *scene, ids []string, _ *slowDescribe, asked *asksDue, stop func()) {
+		defer stop()
+		s.message(s.attack(ids[0]))
+		time.Sleep(time.Second)
+		synctest.Wait()
+		s.restored("vpc-1")
+		if n := asked.reads.Load(); n != 5 {
+			t.Errorf("%d reads", n)
 		}
 	})
 }

@@ -26,7 +26,7 @@ func (r restorer) awaitAnswers(ctx context.Context, due []incident.Incident, new
 		_, kept := r.memory.freshObservation(i.ResourceID, i.OpenedAt, now)
 		return isNew(i) && !kept && r.memory.isAsked(i.ResourceID, i.OpenedAt, now)
 	}
-	if slices.ContainsFunc(due, func(i incident.Incident) bool { return !isAsked(i) }) {
+	if len(due) == 0 || slices.ContainsFunc(due, func(i incident.Incident) bool { return !isAsked(i) }) {
 		return due
 	}
 	ctx, cancel := context.WithTimeout(ctx, observationFresh)
