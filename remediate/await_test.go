@@ -3,6 +3,7 @@ package remediate_test
 import (
 	"context"
 	"errors"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -55,8 +56,8 @@ func (t countsDue) Due(s inventory.Scope, now time.Time, turns incident.Turns) (
 // slowDescribe is AWS that takes its time to answer each call of DescribeFlowLogs, or fails.
 type slowDescribe struct {
 	remediate.EC2
-	n      atomic.Int32
-	answer func(ctx context.Context, n int32) error // n: which call it is, from 1
+	n, creates atomic.Int32
+	answer     func(ctx context.Context, n int32) error // n: which call it is, from 1
 }
 
 func (d *slowDescribe) DescribeFlowLogs(ctx context.Context, in *ec2.DescribeFlowLogsInput, o ...func(*ec2.Options)) (*ec2.DescribeFlowLogsOutput, error) {
@@ -64,6 +65,11 @@ func (d *slowDescribe) DescribeFlowLogs(ctx context.Context, in *ec2.DescribeFlo
 		return nil, err
 	}
 	return d.EC2.DescribeFlowLogs(ctx, in, o...)
+}
+
+func (d *slowDescribe) CreateFlowLogs(ctx context.Context, in *ec2.CreateFlowLogsInput, o ...func(*ec2.Options)) (*ec2.CreateFlowLogsOutput, error) {
+	d.creates.Add(1)
+	return d.EC2.CreateFlowLogs(ctx, in, o...)
 }
 
 // takes is an answer after a time; none where the context ends before.
@@ -186,6 +192,30 @@ func TestAnAnswerThatDoesNotComeHoldsNoOther(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestWhatIsAskedAtOnceIsCreatedAtOnce, though the answers come one after the other: a create may take long.
+func TestWhatIsAskedAtOnceIsCreatedAtOnce(t *testing.T) {
+	awaiting(t, 3, func(ctx context.Context, n int32) error {
+		return takes(ctx, answerTime+time.Duration(n)*time.Millisecond)
+	}, func(s *scene, ids []string, d *slowDescribe, _ *asksDue, stop func()) {
+		defer stop()
+		d.EC2 = slow{d.EC2, 20 * time.Second}
+		begin := make(chan struct{})
+		var messages sync.WaitGroup
+		for _, id := range ids {
+			f := s.attack(id)
+			messages.Go(func() { <-begin; s.message(f) })
+		}
+		synctest.Wait()
+		close(begin)
+		messages.Wait()
+		time.Sleep(answerTime + 10*time.Millisecond)
+		synctest.Wait()
+		if asked, sent := d.n.Load(), d.creates.Load(); asked != 3 || sent != 3 {
+			t.Errorf("%d questions, %d creates", asked, sent)
+		}
+	})
 }
 
 // TestAStopWaitsForNoAnswer that a message asked for.
