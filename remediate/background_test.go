@@ -15,7 +15,6 @@ import (
 	"flowkeeper/internal/cloudtrail"
 	"flowkeeper/internal/detection"
 	"flowkeeper/internal/store"
-	"flowkeeper/inventory"
 	"flowkeeper/remediate"
 	"flowkeeper/remediate/incident"
 )
@@ -143,8 +142,8 @@ func TestAnObservationEndsAfterTwoSeconds(t *testing.T) {
 	})
 }
 
-// TestWhatARecordAsksAWS: to observe what would be restored; not what is unknown, a decoy or imported,
-// and nothing for a record that was recorded before.
+// TestWhatARecordAsksAWS: to observe what would be restored; not what is unknown or a decoy, and
+// nothing for a record that was recorded before.
 func TestWhatARecordAsksAWS(t *testing.T) {
 	t.Parallel()
 	s, ids := protected(t, 2)
@@ -153,12 +152,6 @@ func TestWhatARecordAsksAWS(t *testing.T) {
 	row := s.row(decoy)
 	row.Protected = false
 	s.must(s.store.Update(t.Context(), func(tx *store.Tx) error { return tx.PutFlowLog(row) }))
-	file := s.row(ids[0])
-	file.ID, file.ResourceID = "fl-00000000000000abc", "vpc-4"
-	n, err := s.store.Import(t.Context(), []inventory.Row{file})
-	if s.must(err); n != 1 {
-		t.Fatalf("%d imported", n)
-	}
 	c := s.answering(&calls{})
 	s.r.Background = func(task func()) { task() } // before the commit, which may be quicker
 	asks := func(what string, want int32, f detection.Finding) {
@@ -175,7 +168,7 @@ func TestWhatARecordAsksAWS(t *testing.T) {
 	twin := attack
 	twin.Record.Identity.ARN = "arn:aws:iam::111122223333:user/other"
 	asks("another record with its event ID", 1, twin)
-	asks("a decoy and what was imported", 0, s.record(decoy, file.ID))
+	asks("a decoy", 0, s.record(decoy))
 	asks("an unknown one", 0, s.record("fl-00000000000000def"))
 	asks("a known one among them", 1, s.record(decoy, ids[1], "fl-00000000000000def"))
 }

@@ -30,8 +30,9 @@ func (in intake) observeNamed(ctx context.Context, fs []detection.Finding, asked
 	}
 }
 
-// resourcesOf are the resources of the flow logs that findings name: not of those that would not be
-// restored, and none for a repeated record.
+// resourcesOf are the resources of the protected flow logs that findings name; none for a repeated
+// record. (Those from an imported file are among them, though no observation counts for them: that is rare, and
+// does no harm.)
 func resourcesOf(tx scopeTx, fs []detection.Finding) ([]string, error) {
 	resources := map[string]bool{}
 	for _, f := range fs {

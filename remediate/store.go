@@ -41,8 +41,8 @@ type Tx interface {
 	// DestinationsSince are those of some destinations that are noted, with that time.
 	DestinationsSince(scope inventory.Scope, destinations []string) (map[string]time.Time, error)
 	// Unrecorded are those of some flow logs whose incident's history does not have a record (its
-	// event, and what it claims), each with its resource where it is live, protected and not
-	// imported, or else with an empty string.
+	// event, and what it claims), each with its resource where it is protected, or else with an
+	// empty string.
 	Unrecorded(scope inventory.Scope, ids []string, eventID, claim string) (map[string]string, error)
 	// Due are incidents whose time has come, in the order in which they have their turn.
 	Due(scope inventory.Scope, now time.Time, turns incident.Turns) ([]incident.Incident, error)
