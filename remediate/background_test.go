@@ -14,6 +14,7 @@ import (
 	"flowkeeper/alert"
 	"flowkeeper/internal/cloudtrail"
 	"flowkeeper/internal/detection"
+	"flowkeeper/internal/store"
 	"flowkeeper/remediate"
 	"flowkeeper/remediate/incident"
 )
@@ -139,4 +140,35 @@ func TestAnObservationEndsAfterTwoSeconds(t *testing.T) {
 			t.Errorf("the look took %s", took)
 		}
 	})
+}
+
+// TestWhatARecordAsksAWS: to observe what would be restored; not what is unknown or a decoy, and
+// nothing for a record that was recorded before.
+func TestWhatARecordAsksAWS(t *testing.T) {
+	t.Parallel()
+	s, ids := protected(t, 2)
+	decoy := s.plant("vpc-3", nil)
+	s.refresh()
+	row := s.row(decoy)
+	row.Protected = false
+	s.must(s.store.Update(t.Context(), func(tx *store.Tx) error { return tx.PutFlowLog(row) }))
+	c := s.answering(&calls{})
+	s.r.Background = func(task func()) { task() } // before the commit, which may be quicker
+	asks := func(what string, want int32, f detection.Finding) {
+		t.Helper()
+		before := c.describes.Load()
+		s.hear(f)
+		if n := c.describes.Load() - before; n != want {
+			t.Errorf("%s: %d calls", what, n)
+		}
+	}
+	attack := s.attack(ids[0])
+	asks("a deletion", 1, attack)
+	asks("its record again", 0, attack)
+	twin := attack
+	twin.Record.Identity.ARN = "arn:aws:iam::111122223333:user/other"
+	asks("another record with its event ID", 1, twin)
+	asks("a decoy", 0, s.record(decoy))
+	asks("an unknown one", 0, s.record("fl-00000000000000def"))
+	asks("a known one among them", 1, s.record(decoy, ids[1], "fl-00000000000000def"))
 }

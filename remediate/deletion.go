@@ -148,9 +148,14 @@ func applyRecord(tx scopeTx, f detection.Finding) (*incident.Case, []incident.Na
 		return nil, nil, err
 	}
 	rec := RecordOf(f, tx.policy)
+	applied, err := appliedTo(tx, c, f.Deleted, rec)
+	if err != nil {
+		return nil, nil, err
+	}
 	named := make([]incident.Named, 0, len(f.Deleted))
 	for _, id := range f.Deleted {
-		if rec, err = withHistory(tx, c, id, rec); err != nil {
+		rec.Applied = applied[id]
+		if rec.Named, err = wasNamed(tx, c, id, rec); err != nil {
 			return nil, nil, err
 		}
 		named = append(named, c.ApplyRecord(id, rec))
@@ -165,20 +170,29 @@ func RecordOf(f detection.Finding, p incident.Policy) incident.Record {
 	return incident.Record{EventID: f.Record.EventID, Time: f.Record.EventTime, Actor: actor, Rule: p.RuleFor(f.Record.Account, actor.Principal()), Addendum: f.Record.Repeats()}
 }
 
-// withHistory is a record with what the history of one flow log's incident says of it.
-func withHistory(tx scopeTx, c *incident.Case, id string, rec incident.Record) (incident.Record, error) {
-	rec.Applied, rec.Named = false, false
-	if _, found := c.Incident(id); !found {
-		return rec, nil
+// appliedTo are those of some flow logs whose incident's history has the record already.
+func appliedTo(tx scopeTx, c *incident.Case, ids []string, rec incident.Record) (map[string]bool, error) {
+	opened := slices.DeleteFunc(slices.Clone(ids), func(id string) bool { _, found := c.Incident(id); return !found })
+	if len(opened) == 0 {
+		return nil, nil
 	}
-	var err error
-	rec.Applied, err = tx.Recorded(tx.scope, id, rec.EventID, incident.ClaimOf(&rec.Actor, rec.Time))
-	if mayBeNamed := rec.Addendum && !rec.Applied; err != nil || !mayBeNamed {
-		return rec, err
+	unrecorded, err := tx.Unrecorded(tx.scope, opened, rec.EventID, incident.ClaimOf(&rec.Actor, rec.Time))
+	applied := map[string]bool{}
+	for _, id := range opened {
+		_, is := unrecorded[id]
+		applied[id] = !is
+	}
+	return applied, err
+}
+
+// wasNamed reports whether an addendum that was not applied yet is to an event that had named the
+// flow log.
+func wasNamed(tx scopeTx, c *incident.Case, id string, rec incident.Record) (bool, error) {
+	if _, found := c.Incident(id); !found || !rec.Addendum || rec.Applied {
+		return false, nil
 	}
 	events, err := tx.EventsOf(tx.scope, id)
-	rec.Named = slices.Contains(events, rec.EventID)
-	return rec, err
+	return slices.Contains(events, rec.EventID), err
 }
 
 // alertDirectly sends an alert, without the outbox, of a deletion that could not be stored

@@ -9,10 +9,10 @@ import (
 	"flowkeeper/remediate/incident"
 )
 
-// observeNamed observes the resources of the flow logs named, for the restorer. It does not
-// where one call can't show all of them, or when the scope's pace is used up; then, and
-// where it fails, the restorer observes for itself.
-func (in intake) observeNamed(ctx context.Context, fs []detection.Finding) {
+// observeNamed observes the resources of the flow logs named, for the restorer, which waits for that:
+// asked is called once AWS is asked. It does not where one call can't show all of them, or when the scope's
+// pace is used up; then, and where it fails, the restorer observes for itself.
+func (in intake) observeNamed(ctx context.Context, fs []detection.Finding, asked func()) {
 	ctx, cancel := context.WithTimeout(ctx, observationFresh) // it would not count any more
 	defer cancel()
 	resources, err := read(ctx, in.store, func(tx scopeTx) ([]string, error) { return resourcesOf(tx, fs) })
@@ -22,33 +22,32 @@ func (in intake) observeNamed(ctx context.Context, fs []detection.Finding) {
 	if !in.client.pace.describes.allowBesideRestores(in.store.now()) {
 		return
 	}
+	answered := in.memory.asks(resources, in.store.now())
+	defer answered() // even if it panics
+	asked()
 	if o, err := in.client.observe(ctx, resources); err == nil {
 		in.memory.keepObservation(o)
 	}
 }
 
-// resourcesOf are the resources of the flow logs that findings name: not of those that the
-// snapshot does not know, and none for a repeated record.
+// resourcesOf are the resources of the protected flow logs that findings name; none for a repeated
+// record. (Those from an imported file are among them, though no observation counts for them: that is rare, and
+// does no harm.)
 func resourcesOf(tx scopeTx, fs []detection.Finding) ([]string, error) {
 	resources := map[string]bool{}
 	for _, f := range fs {
-		rows, err := tx.Names(tx.scope, f.Deleted)
+		if len(f.Deleted) == 0 {
+			continue
+		}
+		actor := f.Actor()
+		named, err := tx.Unrecorded(tx.scope, f.Deleted, f.Record.EventID, incident.ClaimOf(&actor, f.Record.EventTime))
 		if err != nil {
 			return nil, err
 		}
-		actor := f.Actor()
-		for id, row := range rows {
-			if !row.Protected || row.Imported {
-				continue
-			}
-			done, err := tx.Recorded(tx.scope, id, f.Record.EventID, incident.ClaimOf(&actor, f.Record.EventTime))
-			if err != nil {
-				return nil, err
-			}
-			if !done {
-				resources[row.ResourceID] = true
-			}
+		for _, resource := range named {
+			resources[resource] = true
 		}
 	}
+	delete(resources, "")
 	return slices.Sorted(maps.Keys(resources)), nil
 }

@@ -139,7 +139,12 @@ func (r *Remediator) Start(ctx context.Context, s inventory.Scope, beat, ended f
 // the flow logs of up to 300 incidents; each call has one commit after it, and a beat. It reports how many incidents it worked on; while that is any, more may
 // be due.
 func (r *Remediator) Step(ctx context.Context, s inventory.Scope, beat func()) (int, error) {
-	return r.restorer(s).step(ctx, beat)
+	re := r.restorer(s)
+	w, err := re.due(ctx, true)
+	if err != nil {
+		return 0, err
+	}
+	return re.step(ctx, w, beat)
 }
 
 // Refresh brings the snapshot of one scope up to date with AWS. What AWS does

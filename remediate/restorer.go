@@ -21,10 +21,13 @@ type restorer struct {
 	asking   chan struct{} // holds one for each restorer that asks the store what is due
 }
 
-// workOff does a step, logs how far the scope is, and returns how long to wait before the next
-// one; 0: there may be more to do.
-func (r restorer) workOff(ctx context.Context, beat func(), p *progress) (pause time.Duration) {
-	n, err := r.step(ctx, beat)
+// workOff does a step about what is due, unless that could not be read for an error. It logs how far the scope
+// is, and returns how long to wait before the next one; 0: there may be more to do.
+func (r restorer) workOff(ctx context.Context, w work, err error, beat func(), p *progress) (pause time.Duration) {
+	n := 0
+	if err == nil {
+		n, err = r.step(ctx, w, beat)
+	}
 	if ctx.Err() != nil {
 		return 0
 	}
@@ -56,8 +59,8 @@ type progress struct {
 // logOutage logs once that a step failed in whole or in part, and once that this is over: when
 // a step did something without an error, or nothing is due any more.
 func (r restorer) logOutage(ctx context.Context, p *progress, done int, err error) {
-	if err == nil && p.outage.Failures() > 0 {
-		if done == 0 && !r.nothingDue(ctx) {
+	if err == nil && p.outage.Failures() > 0 && done == 0 {
+		if at, unread := r.nextDue(ctx); unread != nil || isDue(at, r.store.now()) {
 			return
 		}
 	}
@@ -69,19 +72,20 @@ func (r restorer) logOutage(ctx context.Context, p *progress, done int, err erro
 	}
 }
 
-func (r restorer) nothingDue(ctx context.Context) bool {
-	at, err := r.nextDue(ctx)
-	return err == nil && !isDue(at, r.store.now())
+func (r restorer) nextDue(ctx context.Context) (at time.Time, err error) {
+	err = r.ask(ctx, func(tx scopeTx) (err error) { at, err = tx.NextDue(tx.scope); return err })
+	return at, err
 }
 
-func (r restorer) nextDue(ctx context.Context) (at time.Time, err error) {
+// ask has fn ask the store what is due.
+func (r restorer) ask(ctx context.Context, fn func(scopeTx) error) error {
 	select {
 	case r.asking <- struct{}{}:
 		defer func() { <-r.asking }()
 	case <-ctx.Done():
-		return at, ctx.Err()
+		return ctx.Err()
 	}
-	return read(ctx, r.store, func(tx scopeTx) (time.Time, error) { return tx.NextDue(tx.scope) })
+	return r.store.view(ctx, fn)
 }
 
 // logProgress logs now and then how many flow logs are left to be restored, while they

@@ -20,17 +20,18 @@ const (
 	longStep   = 5 * time.Second // a step begins no retry after that: AWS answers slowly
 )
 
-// step is [Remediator.Step].
-func (r restorer) step(ctx context.Context, beat func()) (int, error) {
+// step is [Remediator.Step], about what is due. It also adds the alerts that are; no restore waits for one that
+// can't be (I7).
+func (r restorer) step(ctx context.Context, w work, beat func()) (int, error) {
 	began := r.store.now()
-	due, unalerted, err := r.due(ctx, began)
-	if err != nil {
-		return 0, err
+	unalerted := errors.Join(w.unread, r.notifier.notifyEvents(ctx, w.events), r.notifier.endBursts(ctx, w.bursts))
+	tagging, due := r.toTag(w.incidents, began)
+	if len(tagging) == 0 {
+		due = r.awaitAnswers(ctx, due, w.news)
 	}
-	if len(due) == 0 {
+	if len(tagging)+len(due) == 0 {
 		return 0, unalerted
 	}
-	tagging, due := r.toTag(due, began)
 	shown := r.observe(ctx, due, beat)
 	beat()
 	s, unread := r.split(ctx, due, shown)
@@ -72,7 +73,7 @@ func (r restorer) step(ctx context.Context, beat func()) (int, error) {
 	for _, alike := range incident.SharedTags(append(tagging, s.tagging...)) {
 		doIf(len(alike), func() (bool, error) { return r.tag(ctx, alike) })
 	}
-	err = r.parallel(callsAtOnce, tasks...)
+	err := r.parallel(callsAtOnce, tasks...)
 	return len(due) + len(tagging) - int(left.Load()), errors.Join(unalerted, unread, unnoted, err)
 }
 
@@ -82,33 +83,44 @@ func (r restorer) isLate(i incident.Incident, began time.Time) bool {
 	return i.Tried > 0 && r.store.now().Sub(began) > longStep
 }
 
-// due are the incidents of this step: those whose turn it is, and those that may share a call
-// with them. It also adds the alerts that are due; unalerted is why that failed for some: no
-// restore waits for them (I7).
-func (r restorer) due(ctx context.Context, now time.Time) (due []incident.Incident, unalerted, err error) {
-	var events []incident.Event
-	var bursts []repeat.Burst
-	err = r.store.view(ctx, func(tx scopeTx) (err error) {
-		if due, err = r.dueIncidents(tx, now); err != nil {
+// work is what a step is about.
+type work struct {
+	next      time.Time           // when the first of it is due; the zero time: never
+	isDue     bool                // the first of it is
+	incidents []incident.Incident // those whose turn it is, and those that may share a call with them
+	events    []incident.Event    // whose alerts are due
+	bursts    []repeat.Burst      // that are to be summed up
+	unread    error               // why not all events and bursts are there
+	news      <-chan struct{}     // see scopeMemory.nextNews: since the store was asked
+}
+
+// due asks the store when something is due, and, if that is now or in any case, what.
+func (r restorer) due(ctx context.Context, inAnyCase bool) (w work, err error) {
+	w.news = r.memory.nextNews()
+	err = r.ask(ctx, func(tx scopeTx) (err error) {
+		w.next, err = tx.NextDue(tx.scope)
+		w.isDue = isDue(w.next, tx.now)
+		if err != nil || !inAnyCase && !w.isDue {
+			return err
+		}
+		if w.incidents, err = r.dueIncidents(tx); err != nil {
 			return err
 		}
 		var noEvents, noBursts error
-		if events, noEvents = tx.DueEvents(tx.scope, tx.now); noEvents != nil {
-			events = nil
+		if w.events, noEvents = tx.DueEvents(tx.scope, tx.now); noEvents != nil {
+			w.events = nil
 		}
-		if bursts, noBursts = tx.DueBursts(tx.scope, tx.now); noBursts != nil {
-			bursts = nil
+		if w.bursts, noBursts = tx.DueBursts(tx.scope, tx.now); noBursts != nil {
+			w.bursts = nil
 		}
-		unalerted = errors.Join(noEvents, noBursts)
+		w.unread = errors.Join(noEvents, noBursts)
 		return nil
 	})
-	if err != nil {
-		return nil, nil, err
-	}
-	return due, errors.Join(unalerted, r.notifier.notifyEvents(ctx, events), r.notifier.endBursts(ctx, bursts)), nil
+	return w, err
 }
 
-func (r restorer) dueIncidents(tx scopeTx, now time.Time) ([]incident.Incident, error) {
+func (r restorer) dueIncidents(tx scopeTx) ([]incident.Incident, error) {
+	now := tx.now
 	if !r.store.configured || r.client.pace.describes.available(now) == 0 {
 		return nil, nil
 	}

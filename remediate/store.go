@@ -40,9 +40,10 @@ type Tx interface {
 	Held() ([]inventory.Row, error)
 	// DestinationsSince are those of some destinations that are noted, with that time.
 	DestinationsSince(scope inventory.Scope, destinations []string) (map[string]time.Time, error)
-	// Recorded reports whether the incident's history has a record: its event,
-	// and what it claims.
-	Recorded(scope inventory.Scope, id, eventID, claim string) (bool, error)
+	// Unrecorded are those of some flow logs whose incident's history does not have a record (its
+	// event, and what it claims), each with its resource where it is protected, or else with an
+	// empty string.
+	Unrecorded(scope inventory.Scope, ids []string, eventID, claim string) (map[string]string, error)
 	// Due are incidents whose time has come, in the order in which they have their turn.
 	Due(scope inventory.Scope, now time.Time, turns incident.Turns) ([]incident.Incident, error)
 	// Sharing are the incidents that may share one call, by their CallKey: those whose time

@@ -85,14 +85,14 @@ func (t *turns) restsFor(pause time.Duration) bool {
 func (t *turns) turn() (pause time.Duration) {
 	r := t.restorer()
 	t.beat()
-	at, err := r.nextDue(t.ctx)
 	now := r.store.now()
 	longAgo := now.Sub(t.stepped) >= unasked || now.Before(t.stepped) // the clock has gone back
-	if err != nil || longAgo || isDue(at, now) {
+	w, err := r.due(t.ctx, longAgo)
+	if err != nil || longAgo || w.isDue {
 		t.stepped = now
-		return r.workOff(t.ctx, t.beat, &t.progress)
+		return r.workOff(t.ctx, w, err, t.beat, &t.progress)
 	}
-	pause = min(r.rest(at), t.most)
+	pause = min(r.rest(w.next), t.most)
 	t.most = idle
 	return pause
 }

@@ -2,6 +2,7 @@ package store
 
 import (
 	"fmt"
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -218,6 +219,35 @@ func TestDestinationsSince(t *testing.T) {
 		return tx.DestinationsSince(scope, []string{"first", "later", "never"})
 	})
 	if _, known := got["first"]; err != nil || len(got) != 2 || !known || !got["first"].IsZero() || !got["later"].Equal(noon) {
+		t.Errorf("%v, %v", got, err)
+	}
+}
+
+// TestUnrecorded: of the flow logs that a record names, those whose history does not have it, by its
+// event and what it claims; with the resources of what is protected.
+func TestUnrecorded(t *testing.T) {
+	t.Parallel()
+	s := fresh(t)
+	for id, change := range map[string]func(*inventory.Row){
+		"fl-live": func(*inventory.Row) {}, "fl-recorded": func(*inventory.Row) {}, "fl-claimed": func(*inventory.Row) {},
+		"fl-gone":  func(r *inventory.Row) { r.State = inventory.Gone },
+		"fl-decoy": func(r *inventory.Row) { r.Protected = false },
+		"fl-apart": func(r *inventory.Row) { r.Scope.Region = "eu-west-2" },
+	} {
+		row := inventory.Row{FlowLog: flowLog(id), RootID: id, State: inventory.Live, Protected: true, FirstSeenAt: noon, LastSeenAt: noon}
+		row.ResourceID = "vpc-" + id
+		change(&row)
+		s.put(t, func(tx *Tx) error { return tx.PutFlowLog(row) })
+	}
+	for id, of := range map[string]incident.Entry{
+		"fl-recorded": {EventID: "event", Claim: "claim"}, "fl-claimed": {EventID: "event", Claim: "another"}, "fl-live": {EventID: "another", Claim: "claim"},
+	} {
+		s.put(t, func(tx *Tx) error { return tx.AddHistory(scope, id, of, true) })
+	}
+	ids := []string{"fl-live", "fl-live", "fl-recorded", "fl-claimed", "fl-gone", "fl-decoy", "fl-apart", "fl-unknown"}
+	got, err := viewed(t.Context(), s.file, func(tx *Tx) (map[string]string, error) { return tx.Unrecorded(scope, ids, "event", "claim") })
+	want := map[string]string{"fl-live": "vpc-fl-live", "fl-claimed": "vpc-fl-claimed", "fl-gone": "vpc-fl-gone", "fl-decoy": "", "fl-apart": "", "fl-unknown": ""}
+	if err != nil || !maps.Equal(got, want) {
 		t.Errorf("%v, %v", got, err)
 	}
 }

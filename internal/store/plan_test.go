@@ -153,6 +153,25 @@ func TestNothingIsReadButWhatIsDue(t *testing.T) {
 	}
 }
 
+// TestARecordIsLookedUpByIndexes: what it names in the snapshot, and whether it was recorded, however
+// long the history is.
+func TestARecordIsLookedUpByIndexes(t *testing.T) {
+	t.Parallel()
+	var got []string
+	for _, step := range explain(t, fresh(t), unrecorded, scope.Account, scope.Region, `["x"]`, "event", "claim") {
+		if strings.HasPrefix(step, "SEARCH") {
+			got = append(got, step)
+		}
+	}
+	want := []string{
+		"SEARCH h USING INDEX history_event (account=? AND region=? AND event_id=? AND id=?)",
+		"SEARCH f USING INDEX sqlite_autoindex_flow_logs_1 (account=? AND region=? AND id=?) LEFT-JOIN",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("%q\nwant %q", got, want)
+	}
+}
+
 // TestAListingIsComparedByAnIndex: what a listing of one scope lacks is found without the rows
 // of any other scope, and without reading those that it has.
 func TestAListingIsComparedByAnIndex(t *testing.T) {
