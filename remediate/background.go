@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"runtime/debug"
 	"slices"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -22,29 +21,25 @@ const (
 )
 
 // commitWhileAsking asks AWS about a message's findings while commit runs, and returns what
-// commit returns: soon after it, whatever AWS does. The restorer is woken when the commit has
-// ended and AWS is asked, or will not be: it reads the state file while AWS answers.
+// commit returns: soon after it, whatever AWS does. The restorer is woken when commit and
+// observation have ended, at the latest when the observation would not count any more.
 func (in intake) commitWhileAsking(ctx context.Context, fs []detection.Finding, commit func() error) error {
 	has := func(k detection.Kind) bool {
 		return slices.ContainsFunc(fs, func(f detection.Finding) bool { return f.Kind == k })
 	}
 	var left atomic.Int32
-	left.Store(2) // the commit, and that AWS is asked
-	done := func() {
+	left.Store(2) // commit and observation
+	ended := func() {
 		if left.Add(-1) == 0 {
 			in.memory.wakeUp()
 		}
 	}
 	var observed, learned <-chan struct{}
 	if has(detection.Deleted) {
-		observed = in.inBackground(func() {
-			asked := sync.OnceFunc(done)
-			defer asked() // if it asks nothing
-			in.observeNamed(ctx, fs, asked)
-		})
+		observed = in.inBackground(func() { defer ended(); in.observeNamed(ctx, fs) })
 	}
 	if observed == nil {
-		done()
+		ended()
 	}
 	if has(detection.Created) {
 		if learned = in.inBackground(func() { in.learnCreatedInTime(ctx, fs) }); learned == nil {
@@ -52,7 +47,7 @@ func (in intake) commitWhileAsking(ctx context.Context, fs []detection.Finding, 
 		}
 	}
 	err := func() error {
-		defer done() // even if it panics
+		defer ended() // even if it panics
 		return commit()
 	}()
 	if learned != nil && in.memory.slow.Load() == 0 {

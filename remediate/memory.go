@@ -28,19 +28,11 @@ type scopeMemory struct {
 	mu           sync.Mutex
 	wake         func()                 // guarded by mu: begins a turn of the restorer; nil: none is at work
 	observations []incident.Observation // guarded by mu
-	unanswered   []*unanswered          // guarded by mu
-	news         chan struct{}          // guarded by mu: closed once an observation was answered, or the restorer is woken
 	torn         map[string]time.Time   // guarded by mu: resources that a record says are deleted, with the time when it was noted
 }
 
 func newScopeMemory(now time.Time) *scopeMemory {
-	return &scopeMemory{pace: newPace(now), news: make(chan struct{})}
-}
-
-// unanswered is an observation beside a commit for as long as AWS is asked.
-type unanswered struct {
-	began     time.Time
-	resources []string
+	return &scopeMemory{pace: newPace(now)}
 }
 
 // setWake sets what wakeUp calls. It must not block.
@@ -54,50 +46,10 @@ func (m *scopeMemory) setWake(wake func()) {
 func (m *scopeMemory) wakeUp() {
 	m.mu.Lock()
 	wake := m.wake
-	m.tell()
 	m.mu.Unlock()
 	if wake != nil {
 		wake()
 	}
-}
-
-// tell tells a restorer that waits for news. The caller holds mu.
-func (m *scopeMemory) tell() {
-	close(m.news)
-	m.news = make(chan struct{})
-}
-
-// nextNews is closed once an observation beside a commit was answered, or the restorer is woken.
-func (m *scopeMemory) nextNews() <-chan struct{} {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.news
-}
-
-// asks notes that AWS is asked to observe some resources. It returns what is to be called once AWS has
-// answered, and the observation is kept if there is one.
-func (m *scopeMemory) asks(resources []string, now time.Time) (answered func()) {
-	u := &unanswered{now, resources}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.unanswered = append(m.unanswered, u)
-	return func() {
-		m.mu.Lock()
-		defer m.mu.Unlock()
-		m.unanswered = slices.DeleteFunc(m.unanswered, func(other *unanswered) bool { return other == u })
-		m.tell()
-	}
-}
-
-// isAsked reports whether AWS is being asked to observe a resource, since an incident opened, which was not long
-// ago: that is no reason to wait again and again.
-func (m *scopeMemory) isAsked(resource string, opened, now time.Time) bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	age := now.Sub(opened)
-	return age >= 0 && age <= observationFresh && slices.ContainsFunc(m.unanswered, func(u *unanswered) bool {
-		return !u.began.Before(opened) && slices.Contains(u.resources, resource)
-	})
 }
 
 // keepObservation remembers an observation for the restorer.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"slices"
 	"sync"
-	"time"
 
 	"flowkeeper/remediate/answer"
 	"flowkeeper/remediate/incident"
@@ -15,47 +14,6 @@ import (
 type observed struct {
 	incident.Observation
 	err error
-}
-
-// awaitAnswers waits for AWS where it is being asked about all of some incidents, beside the commits of their
-// records, and returns those that a step is to go on with. It waits until one of them is answered, or there is
-// other news: another incident may be due, which is not to wait. Then the others are waited for as long as the first answer
-// took; to ask anew would take as long. Where a step has anything else to do, it waits for nothing, and
-// asks for itself.
-func (r restorer) awaitAnswers(ctx context.Context, due []incident.Incident, news <-chan struct{}) []incident.Incident {
-	isAsked := func(i incident.Incident) bool {
-		_, kept := r.memory.freshObservation(i.ResourceID, i.OpenedAt, r.store.now())
-		return isNew(i) && !kept && r.memory.isAsked(i.ResourceID, i.OpenedAt, r.store.now())
-	}
-	answered := func() []incident.Incident { return slices.DeleteFunc(slices.Clone(due), isAsked) }
-	if len(due) == 0 || len(answered()) > 0 {
-		return due
-	}
-	awaitNews(ctx, news, observationFresh)
-	news = r.memory.nextNews()
-	first := answered()
-	if len(first) == 0 {
-		return nil
-	}
-	o, kept := r.memory.freshObservation(first[0].ResourceID, first[0].OpenedAt, r.store.now())
-	if !kept { // that answer was an error: the step asks for all
-		return due
-	}
-	took := r.store.now().Sub(o.At)
-	for end := r.store.now().Add(took); len(answered()) < len(due) && r.store.now().Before(end) && ctx.Err() == nil; news = r.memory.nextNews() {
-		awaitNews(ctx, news, end.Sub(r.store.now()))
-	}
-	return answered()
-}
-
-// awaitNews waits for news, for so long at most.
-func awaitNews(ctx context.Context, news <-chan struct{}, most time.Duration) {
-	ctx, cancel := context.WithTimeout(ctx, most)
-	defer cancel()
-	select {
-	case <-news:
-	case <-ctx.Done():
-	}
 }
 
 // observe asks AWS what is on the resources of the incidents, in shared calls, and takes
@@ -68,7 +26,7 @@ func (r restorer) observe(ctx context.Context, due []incident.Incident, beat fun
 			continue
 		}
 		kept, ok := r.memory.freshObservation(i.ResourceID, i.OpenedAt, r.store.now())
-		if ok && isNew(i) {
+		if isNew := i.State == incident.Open && i.TimesAlive == 0; ok && isNew {
 			out[i.ResourceID] = observed{Observation: kept}
 			continue
 		}
@@ -93,9 +51,6 @@ func (r restorer) observe(ctx context.Context, due []incident.Incident, beat fun
 	_ = r.parallel(callsAtOnce, tasks...) // each resource has its own error
 	return out
 }
-
-// isNew reports whether an incident was not observed before, so that an observation of its record counts.
-func isNew(i incident.Incident) bool { return i.State == incident.Open && i.TimesAlive == 0 }
 
 // on are the IDs of the flow logs that an observation shows on a resource.
 func (o observed) on(resource string) (ids []string) {

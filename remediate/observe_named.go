@@ -9,10 +9,10 @@ import (
 	"flowkeeper/remediate/incident"
 )
 
-// observeNamed observes the resources of the flow logs named, for the restorer, which waits for that:
-// asked is called once AWS is asked. It does not where one call can't show all of them, or when the scope's
-// pace is used up; then, and where it fails, the restorer observes for itself.
-func (in intake) observeNamed(ctx context.Context, fs []detection.Finding, asked func()) {
+// observeNamed observes the resources of the flow logs named, for the restorer. It does not
+// where one call can't show all of them, or when the scope's pace is used up; then, and
+// where it fails, the restorer observes for itself.
+func (in intake) observeNamed(ctx context.Context, fs []detection.Finding) {
 	ctx, cancel := context.WithTimeout(ctx, observationFresh) // it would not count any more
 	defer cancel()
 	resources, err := read(ctx, in.store, func(tx scopeTx) ([]string, error) { return resourcesOf(tx, fs) })
@@ -22,17 +22,13 @@ func (in intake) observeNamed(ctx context.Context, fs []detection.Finding, asked
 	if !in.client.pace.describes.allowBesideRestores(in.store.now()) {
 		return
 	}
-	answered := in.memory.asks(resources, in.store.now())
-	defer answered() // even if it panics
-	asked()
 	if o, err := in.client.observe(ctx, resources); err == nil {
 		in.memory.keepObservation(o)
 	}
 }
 
 // resourcesOf are the resources of the protected flow logs that findings name; none for a repeated
-// record. (Those from an imported file are among them, though no observation counts for them: that is rare, and
-// does no harm.)
+// record. An imported flow log is asked about in vain.
 func resourcesOf(tx scopeTx, fs []detection.Finding) ([]string, error) {
 	resources := map[string]bool{}
 	for _, f := range fs {

@@ -25,13 +25,10 @@ const (
 func (r restorer) step(ctx context.Context, w work, beat func()) (int, error) {
 	began := r.store.now()
 	unalerted := errors.Join(w.unread, r.notifier.notifyEvents(ctx, w.events), r.notifier.endBursts(ctx, w.bursts))
-	tagging, due := r.toTag(w.incidents, began)
-	if len(tagging) == 0 {
-		due = r.awaitAnswers(ctx, due, w.news)
-	}
-	if len(tagging)+len(due) == 0 {
+	if len(w.incidents) == 0 {
 		return 0, unalerted
 	}
+	tagging, due := r.toTag(w.incidents, began)
 	shown := r.observe(ctx, due, beat)
 	beat()
 	s, unread := r.split(ctx, due, shown)
@@ -91,12 +88,10 @@ type work struct {
 	events    []incident.Event    // whose alerts are due
 	bursts    []repeat.Burst      // that are to be summed up
 	unread    error               // why not all events and bursts are there
-	news      <-chan struct{}     // see scopeMemory.nextNews: since the store was asked
 }
 
 // due asks the store when something is due, and, if that is now or in any case, what.
 func (r restorer) due(ctx context.Context, inAnyCase bool) (w work, err error) {
-	w.news = r.memory.nextNews()
 	err = r.ask(ctx, func(tx scopeTx) (err error) {
 		w.next, err = tx.NextDue(tx.scope)
 		w.isDue = isDue(w.next, tx.now)
