@@ -63,7 +63,7 @@ func (t *transition) created(id string) inventory.FlowLog {
 func (t *transition) succeed(f inventory.FlowLog) {
 	c := t.c
 	row, ok := c.Row(f.ID)
-	if !ok {
+	if !ok || row.Imported { // a file's word does not count where AWS names the flow log (I2)
 		row = inventory.Row{FlowLog: f, State: inventory.Live, FirstSeenAt: c.Now, LastSeenAt: c.Now}
 	}
 	row.Excluded = !Protects(c.Policy.Destinations, row.Destination(c.Scope)) // a person asked for it by hand
@@ -102,10 +102,10 @@ func (t *transition) supersede(newID string, next Incident, alive bool) {
 	t.close(Superseded, text+": see "+newID)
 }
 
-// settingsOf are those of a replacement, as the snapshot has it: somebody else may have made it, or
-// changed its tags since. Without a row they are those that were asked for.
+// settingsOf are the settings of a replacement, as AWS has shown them: somebody else may have made it,
+// or changed its tags since. If AWS has not, they are those that were asked for.
 func (t *transition) settingsOf(newID string) inventory.Settings {
-	if row, ok := t.c.Row(newID); ok {
+	if row, ok := t.c.Row(newID); ok && !row.Imported {
 		return row.Whole()
 	}
 	return Replacement(t.Incident)
@@ -122,7 +122,7 @@ func (t *transition) handOn(newID string, next Incident, settings inventory.Sett
 		c.Effects.note(NoteLineage, next)
 	}
 	next.Known, next.RootID, next.ResourceID, next.Frozen = true, t.RootID, t.ResourceID, settings
-	next.FirstSeenAt, next.LastSeenAt = t.FirstSeenAt, t.RestoredAt
+	next.FirstSeenAt, next.LastSeenAt, next.LateDestination = t.FirstSeenAt, t.RestoredAt, t.LateDestination
 	next = next.Reopen(c.Now)
 	if neverShown := !reported && !t.Confirmed && !t.Adopted; neverShown { // the same loss goes on
 		next.MissingSince, next.Tried, next.StuckAlertedAt = t.DarkSince(), t.Tried, t.StuckAlertedAt
