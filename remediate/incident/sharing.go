@@ -9,6 +9,8 @@ import (
 	"regexp"
 	"slices"
 	"time"
+
+	"flowkeeper/inventory"
 )
 
 // Sharing plans the calls that create several flow logs at once, or tag them, and applies
@@ -30,7 +32,7 @@ func (s Sharing) Gather(eventID string, ids []string) {
 		if !found || i.EventID != eventID || !c.isFresh(i) {
 			continue
 		}
-		roomForOurs := len(ownTags(i.Frozen.Tags)) < maxTags // without our tag, the policy in deploy/ allows no CreateTags
+		roomForOurs := len(ownTags(i.Frozen.Tags)) < inventory.MostTags // without our tag, the policy in deploy/ allows no CreateTags
 		if roomForOurs && i.Known && !i.Requested {
 			key := likeness(i)
 			alike[key] = append(alike[key], i)
