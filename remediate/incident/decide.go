@@ -208,20 +208,21 @@ func (s situation) putsBack() string {
 // A replacement that an unanswered shared call has made is adopted even so: it is there, but lacks its
 // own tags, and nothing else adds them (I2).
 func (s situation) notRestored(reason Reason, advice string) Decision {
+	observed := Earlier(s.o.At, s.now) // the clock may have gone back
 	if call := s.i.Call; call != nil {
 		if other, there := s.equivalent(); there && isRestored(other.FlowLog) {
 			return Decision{Next: Adopt, Found: other}
 		}
 		goneBack := call.At.After(s.now.Add(s.p.Settle)) // the clock: the call is not as young as it seems
-		if !goneBack && call.showsBy(s.p).After(Earlier(s.o.At, s.now)) {
+		if !goneBack && call.showsBy(s.p).After(observed) {
 			return Decision{Next: Hold, At: call.observeAt(s.p, s.now)}
 		}
 	}
-	if !s.p.mayLack(s.o.CreatedAt, s.now) {
+	if !s.p.mayLack(s.o.CreatedAt, observed) {
 		return Decision{Next: Close, Reason: reason, Advice: advice}
 	}
-	age := max(0, s.now.Sub(s.o.CreatedAt))
-	return Decision{Next: Hold, At: s.now.Add(s.p.Settle - age)}
+	age := max(0, observed.Sub(s.o.CreatedAt))
+	return Decision{Next: Hold, At: observed.Add(s.p.Settle - age)}
 }
 
 // equivalent finds one that may be adopted (I3). What is older than the lost
