@@ -3,8 +3,6 @@ package incident
 import (
 	"slices"
 	"time"
-
-	"flowkeeper/inventory"
 )
 
 // Next is what is to be done about an incident.
@@ -233,7 +231,7 @@ func (s situation) equivalent() (Other, bool) {
 		if wasGone && !s.o.AlreadyExists {
 			continue
 		}
-		if f.Adoptable && inventory.Equivalent(s.i.Scope, s.i.Frozen, f.FlowLog) {
+		if f.Adoptable && s.i.wasSame(f.FlowLog) {
 			return f, true
 		}
 	}
@@ -252,7 +250,7 @@ func (s situation) replacedBy() (Other, bool) {
 	for _, f := range s.o.Others {
 		mayReplace := f.CreatedBy == by && f.MayExcuse && f.Adoptable
 		inTime := f.CreatedAt.Sub(s.i.DeletedAt).Abs() <= s.i.Waited
-		if mayReplace && inTime && !inventory.Equivalent(s.i.Scope, s.i.Frozen, f.FlowLog) {
+		if mayReplace && inTime && !s.i.wasSame(f.FlowLog) {
 			return f, true
 		}
 	}

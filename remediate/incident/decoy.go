@@ -23,7 +23,7 @@ import (
 // the lost, and does not do the same as any of them.
 func IsDecoy(f inventory.FlowLog, lost []Incident) bool {
 	decoy := func(i Incident) bool { return i.Known && IsDecoyOf(f.Scope, i.Frozen, f) }
-	same := func(i Incident) bool { return i.Known && inventory.Equivalent(f.Scope, i.Frozen, f) }
+	same := func(i Incident) bool { return i.wasSame(f) }
 	return slices.ContainsFunc(lost, decoy) && !slices.ContainsFunc(lost, same)
 }
 
@@ -86,10 +86,7 @@ func (p place) takenFor(row inventory.Row, o Observation) bool {
 // which of the two was there first, may come a moment later. A flow log that is younger than AWS's delay
 // may be there though the observation does not show it.
 func (p place) mayBeTakenFor(row inventory.Row, o Observation) bool {
-	if o.FlowLogs == nil || !p.mayCountAsDecoy(row) { // nil: it is what absent makes up
-		return false
-	}
-	return slices.ContainsFunc(p.live(), func(r inventory.Row) bool {
+	return p.mayCountAsDecoy(row) && slices.ContainsFunc(p.live(), func(r inventory.Row) bool {
 		isGone := o.lacks(r.ID, r.ResourceID) && o.At.Sub(r.CreatedAt) >= p.c.Policy.Settle
 		if !isGone || r.ID == row.ID || !isGuarded(r) {
 			return false

@@ -186,6 +186,11 @@ func (i Incident) Pending() bool { return i.State == Open || i.State == Blocked 
 // HasReplacement reports whether the flow log is back.
 func (i Incident) HasReplacement() bool { return i.State == Restored || i.State == Verified }
 
+// wasSame reports whether a flow log does all that the lost one did, which must be known.
+func (i Incident) wasSame(f inventory.FlowLog) bool {
+	return i.Known && inventory.Equivalent(i.Scope, i.Frozen, f)
+}
+
 // closedAs reports whether the incident is closed for a reason.
 func (i Incident) closedAs(reason Reason) bool { return i.State == Closed && i.Reason == reason }
 

@@ -75,7 +75,7 @@ func (p place) unknown(o Observation) (unknown, back []inventory.Row) {
 		if row, known := p.c.Row(id); f.ResourceID != p.resource || known && !row.Imported {
 			continue
 		}
-		isBack := slices.ContainsFunc(p.lost(), func(i Incident) bool { return i.Known && inventory.Equivalent(p.c.Scope, i.Frozen, f) })
+		isBack := slices.ContainsFunc(p.lost(), func(i Incident) bool { return i.wasSame(f) })
 		replaces := slices.ContainsFunc(p.live(), func(r inventory.Row) bool {
 			_, shown := o.FlowLogs[r.ID]
 			return !shown && isGuarded(r) && inventory.Equivalent(p.c.Scope, r.Settings, f)
@@ -91,18 +91,18 @@ func (p place) unknown(o Observation) (unknown, back []inventory.Row) {
 
 // holder says what a flow log is that holds a place.
 func holder(r inventory.Row) string {
-	what := "protected: release it before"
-	switch {
-	case r.Protected && r.State == "":
+	what := "not protected: a decoy"
+	switch onlyObserved := r.State == ""; { // see unknown
+	case r.Protected && onlyObserved:
 		what = "as restored by another Flowkeeper: keep it"
+	case r.Protected:
+		what = "protected: release it before"
+	case onlyObserved:
+		what = "not protected: it has just appeared"
 	case r.Held:
 		what = "not protected: its destination is held"
 	case r.Excluded:
 		what = "not protected: inventory.destinations"
-	case !r.Protected && r.State == "":
-		what = "not protected: it has just appeared"
-	case !r.Protected:
-		what = "not protected: a decoy"
 	}
 	if by := r.CreatedBy; by != "" {
 		what += ", made by " + alert.Clean(by, 200)

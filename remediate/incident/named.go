@@ -98,7 +98,8 @@ func (c *Case) Forecast(id string, rec Record) Decision {
 // decideAbsent decides as if AWS showed nothing on an incident's resource, and had done so
 // for long enough.
 func (c *Case) decideAbsent(i Incident) Decision {
-	f := c.facts(i, absent(i, c.Now))
-	f.CreatedAt = time.Time{} // no end is deferred
+	at := Later(c.Now, i.OpenedAt) // another message may have opened it a moment after this one's now
+	f := c.facts(i, Observation{At: at, Resources: map[string]bool{i.ResourceID: true}})
+	f.CreatedAt, f.MayBeDecoy = time.Time{}, false // no end is deferred
 	return Decide(i, f, c.Policy, c.Now)
 }

@@ -41,7 +41,7 @@ func (t *transition) verify(f inventory.FlowLog) {
 			t.Reason, t.Advice = "", ""
 		}
 	}
-	ours := !t.Adopted || isRestored(f) // what somebody else made has the tags that he wants
+	ours := t.hasOurTags(f)
 	switch {
 	case f.Failing():
 		t.notDelivering(f)
