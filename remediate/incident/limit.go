@@ -67,8 +67,8 @@ func (p place) makeRoom(lost string, o Observation) string {
 }
 
 // unknown are the flow logs that an observation shows on a resource and that the snapshot lacks, by
-// ID. Those that are equal to one that is to come back, or to a protected one that AWS does not show
-// any more, are apart: another Flowkeeper may have restored them, before we hear of the loss.
+// ID. back are those that are equal to one that is to come back, or to a protected one that AWS does not
+// show any more: another Flowkeeper may have restored them before this one knows of the loss.
 func (p place) unknown(o Observation) (unknown, back []inventory.Row) {
 	for _, id := range slices.Sorted(maps.Keys(o.FlowLogs)) {
 		f := o.FlowLogs[id]

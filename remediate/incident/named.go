@@ -79,8 +79,7 @@ func (rec Record) saysMore(before, after Incident) bool {
 
 // Foresee is the reason for which an open or blocked incident will end without a restore
 // once AWS has shown nothing on its resource for long enough: it is released, exempt, or
-// only alerted; empty: it will not. That AWS refuses to be observed is another matter, of
-// which the refresh alerts.
+// only alerted; empty: it will not. If AWS refuses to be asked, the refresh alerts of that.
 func (c *Case) Foresee(i Incident) Reason {
 	if !i.Pending() {
 		return ""
