@@ -90,8 +90,10 @@ func (t *transition) supersede(newID string, next Incident, alive bool) {
 	case alive:
 		text = "AWS shows its replacement, which counted as lost"
 		t.reopened(next.Reopen(c.Now), text)
-	case next.closedAs(StillThere):
-		t.reopened(next.Reopen(c.Now), text)
+	case next.closedAs(StillThere): // what reported a loss then says nothing of this one (I2)
+		next = t.unreported(next.Reopen(c.Now))
+		next.Frozen = settings
+		t.reopened(next, text)
 	default:
 		if back, found := c.circle(next, t.FlowLogID); found {
 			t.reopened(back.Reopen(c.Now), "what it adopted was lost before: "+back.NewID)
@@ -117,9 +119,7 @@ func (t *transition) handOn(newID string, next Incident, settings inventory.Sett
 	c := t.c
 	reported := next.FlowLogID != ""
 	if !reported {
-		next = New(t.Scope, newID, inventory.Row{}, false, c.Now)
-		next.Source, next.Action, next.EventID = ByDrift, Restore, alert.LostEvent.ID(newID)
-		c.Effects.note(NoteLineage, next)
+		next = t.unreported(New(t.Scope, newID, inventory.Row{}, false, c.Now))
 	}
 	next.Known, next.RootID, next.ResourceID, next.Frozen = true, t.RootID, t.ResourceID, settings
 	next.FirstSeenAt, next.LastSeenAt, next.LateDestination = t.FirstSeenAt, t.RestoredAt, t.LateDestination
@@ -129,6 +129,15 @@ func (t *transition) handOn(newID string, next Incident, settings inventory.Sett
 	}
 	t.reopened(next, text)
 	c.Effects.note(NoteKnown, next)
+}
+
+// unreported is the incident of a lost replacement, as nothing has reported the loss. It has an event
+// of its own.
+func (t *transition) unreported(next Incident) Incident {
+	next.Source, next.EventID, next.Actor, next.DeletedAt = ByDrift, alert.LostEvent.ID(next.FlowLogID), nil, time.Time{}
+	next.Action = Restore
+	t.c.Effects.note(NoteLineage, next)
+	return next
 }
 
 // handOnCall leaves a call in doubt to the incident that goes on: what it has made, beside the

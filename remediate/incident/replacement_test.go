@@ -141,6 +141,32 @@ func TestI6AReplacementThatAFileHas(t *testing.T) {
 	}
 }
 
+// TestI2AForgedRecordExcusesNoLaterLoss: a record named a replacement that AWS showed alive. When that is lost
+// later, and nothing reports it, neither the principal nor the time of that record counts.
+func TestI2AForgedRecordExcusesNoLaterLoss(t *testing.T) {
+	t.Parallel()
+	for name, is := range map[string]struct {
+		forged func(*Incident)
+		row    func(*inventory.Row)
+	}{
+		"by whom a rule ignores":          {asked(Ignore), func(*inventory.Row) {}},
+		"by whom a rule makes alert only": {asked(Alert), func(*inventory.Row) {}},
+		"during a release":                {func(i *Incident) { i.DeletedAt = noon }, released},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			replacement := live("fl-2", is.row, func(r *inventory.Row) { r.RootID, r.Tags = "fl-1", tagMap("env", "1") })
+			c := given(gone("fl-1"), replacement, back("fl-1", "fl-2", func(i *Incident) { i.RestoredAt, i.Confirmed = now.Add(-policy.Settle), true }),
+				closed("fl-2", StillThere, is.forged))
+			c.Verify("fl-1", seen())
+			i, _ := c.Incident("fl-2")
+			if d := c.Decide(i, seen()); !i.Pending() || d.Next != Create || i.Actor != nil || i.Frozen.Tags["env"] != "1" {
+				t.Errorf("%s: %s %s, by %v, with the tags %v", i.State, d.Next, d.Advice, i.Actor, i.Frozen.Tags)
+			}
+		})
+	}
+}
+
 // TestAHandedOnLossKeepsItsTurn: what delivers to a late destination comes after others, also as the
 // replacement of a replacement.
 func TestAHandedOnLossKeepsItsTurn(t *testing.T) {
