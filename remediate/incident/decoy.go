@@ -43,8 +43,8 @@ func differs(settings inventory.Settings, r inventory.Row) bool {
 func isGuarded(r inventory.Row) bool { return r.Protected && !r.Imported }
 
 // mayPredate reports whether a flow log may have been made before an incident's was lost,
-// whatever a record says of when that was (I2): then it is none that somebody put in its
-// place. A listing may show for settle what is gone.
+// whatever a record says of when that was (I2): then nobody has put it in the place of that. A
+// listing may show for settle what is gone.
 func mayPredate(i Incident, f inventory.FlowLog, settle time.Duration) bool {
 	return !f.CreatedAt.After(i.LastSeenAt.Add(-settle))
 }

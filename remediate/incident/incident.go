@@ -194,8 +194,8 @@ func (i Incident) wasSame(f inventory.FlowLog) bool {
 // closedAs reports whether the incident is closed for a reason.
 func (i Incident) closedAs(reason Reason) bool { return i.State == Closed && i.Reason == reason }
 
-// ClampTimes moves times that lie after now back to now: the clock has gone back, and what
-// seems to lie ahead has been. A wait is not longer than it was meant.
+// ClampTimes moves times that are after now back to now: the clock has gone back since they were
+// noted. A wait does not become longer than it was.
 func (i Incident) ClampTimes(now time.Time, p Policy) Incident {
 	for _, t := range []*time.Time{&i.LastSeenAt, &i.OpenedAt, &i.AliveSince, &i.AbsentAt, &i.RestoredAt, &i.FailingSince, &i.NotFoundAt, &i.MismatchAt, &i.StuckAlertedAt, &i.MissingSince, &i.TaggedAt, &i.NothingMadeAt} {
 		*t = Earlier(*t, now)

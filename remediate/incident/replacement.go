@@ -77,9 +77,9 @@ func (t *transition) succeed(f inventory.FlowLog) {
 	c.putRow(row)
 }
 
-// supersede ends the incident, whose replacement was lost in turn: that one's own incident
-// goes on. next is what is known of that. alive: AWS shows the replacement, so that its
-// incident was wrong, and opens to find that.
+// supersede ends the incident, whose replacement was lost in turn: the incident of the replacement goes
+// on. next is that incident; zero: there is none. alive: AWS shows the replacement, so that its
+// incident was wrong, and is opened again to find that.
 func (t *transition) supersede(newID string, next Incident, alive bool) {
 	c, text := t.c, "its replacement was lost in turn"
 	settings := t.settingsOf(newID)
