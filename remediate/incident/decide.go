@@ -231,7 +231,7 @@ func (s situation) equivalent() (Other, bool) {
 		if wasGone && !s.o.AlreadyExists {
 			continue
 		}
-		if f.Adoptable && s.i.wasSame(f.FlowLog) {
+		if f.Adoptable && wasSame(s.i, f.FlowLog) {
 			return f, true
 		}
 	}
@@ -250,7 +250,7 @@ func (s situation) replacedBy() (Other, bool) {
 	for _, f := range s.o.Others {
 		mayReplace := f.CreatedBy == by && f.MayExcuse && f.Adoptable
 		inTime := f.CreatedAt.Sub(s.i.DeletedAt).Abs() <= s.i.Waited
-		if mayReplace && inTime && !s.i.wasSame(f.FlowLog) {
+		if mayReplace && inTime && !wasSame(s.i, f.FlowLog) {
 			return f, true
 		}
 	}

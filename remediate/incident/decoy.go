@@ -23,7 +23,7 @@ import (
 // the lost, and does not do the same as any of them.
 func IsDecoy(f inventory.FlowLog, lost []Incident) bool {
 	decoy := func(i Incident) bool { return i.Known && IsDecoyOf(f.Scope, i.Frozen, f) }
-	same := func(i Incident) bool { return i.wasSame(f) }
+	same := func(i Incident) bool { return wasSame(i, f) }
 	return slices.ContainsFunc(lost, decoy) && !slices.ContainsFunc(lost, same)
 }
 

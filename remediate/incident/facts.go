@@ -90,7 +90,7 @@ func (p place) other(i Incident, f inventory.FlowLog, o Observation) Other {
 		gone = false // no observation is as stale as that: it was taken for gone by mistake
 	}
 	telemetry := p.c.Policy.trustsTelemetry(p.c.Scope.Account, row.CreatedBy)
-	return Other{FlowLog: f, CreatedBy: row.CreatedBy, Adoptable: i.mayHaveMade(f) || !gone && !lost, Telemetry: telemetry,
+	return Other{FlowLog: f, CreatedBy: row.CreatedBy, Adoptable: mayHaveMade(i, f) || !gone && !lost, Telemetry: telemetry,
 		MayExcuse: mayExcuse(i, row, telemetry, p.c.KnownDestinations)}
 }
 

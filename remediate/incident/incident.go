@@ -187,7 +187,7 @@ func (i Incident) Pending() bool { return i.State == Open || i.State == Blocked 
 func (i Incident) HasReplacement() bool { return i.State == Restored || i.State == Verified }
 
 // wasSame reports whether a flow log does all that the lost one did, which must be known.
-func (i Incident) wasSame(f inventory.FlowLog) bool {
+func wasSame(i Incident, f inventory.FlowLog) bool {
 	return i.Known && inventory.Equivalent(i.Scope, i.Frozen, f)
 }
 

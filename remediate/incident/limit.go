@@ -75,7 +75,7 @@ func (p place) unknown(o Observation) (unknown, back []inventory.Row) {
 		if row, known := p.c.Row(id); f.ResourceID != p.resource || known && !row.Imported {
 			continue
 		}
-		isBack := slices.ContainsFunc(p.lost(), func(i Incident) bool { return i.wasSame(f) })
+		isBack := slices.ContainsFunc(p.lost(), func(i Incident) bool { return wasSame(i, f) })
 		replaces := slices.ContainsFunc(p.live(), func(r inventory.Row) bool {
 			_, shown := o.FlowLogs[r.ID]
 			return !shown && isGuarded(r) && inventory.Equivalent(p.c.Scope, r.Settings, f)

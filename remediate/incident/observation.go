@@ -90,7 +90,7 @@ func (t *transition) follow(d Decision, f Facts) {
 		refusal{t, inTheWay(t.Incident, d.Found), 0}.block()
 	case Adopt:
 		from := adopted
-		if t.mayHaveMade(d.Found.FlowLog) {
+		if mayHaveMade(t.Incident, d.Found.FlowLog) {
 			from = foundOurs
 		}
 		t.restored(d.Found.FlowLog, from)

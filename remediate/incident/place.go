@@ -56,7 +56,7 @@ func (p place) clearDecoys(id string) {
 // the one that it replaces: if it is deleted meanwhile, they are restored with it.
 func (p place) ownTagsOf(f inventory.FlowLog) map[string]string {
 	for _, i := range p.lost() {
-		if i.wasSame(f) {
+		if wasSame(i, f) {
 			return tagsApart(i, f)
 		}
 	}
@@ -85,7 +85,7 @@ func (p place) madeAndLost(i Incident) (row inventory.Row, lost bool) {
 // should it be deleted at once, its incident is of the same lineage.
 func (p place) takeAnswer(f inventory.FlowLog) {
 	for _, i := range p.lost() {
-		if i.mayHaveMade(f) && i.wasSame(f) {
+		if mayHaveMade(i, f) && wasSame(i, f) {
 			t, _ := p.c.begin(i.FlowLogID)
 			t.absent()
 			t.restored(f, foundOurs)
@@ -99,7 +99,7 @@ func (p place) takeAnswer(f inventory.FlowLog) {
 func (p place) isStale(f inventory.FlowLog) bool {
 	return slices.ContainsFunc(p.c.on(p.resource), func(id string) bool {
 		t, ok := p.c.begin(id)
-		return ok && madeEarlier(t.Incident, f, p.c.Policy.Settle) && t.wasSame(f)
+		return ok && madeEarlier(t.Incident, f, p.c.Policy.Settle) && wasSame(t.Incident, f)
 	})
 }
 

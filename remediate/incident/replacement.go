@@ -40,7 +40,7 @@ func (t *transition) restored(f inventory.FlowLog, from origin) {
 	t.NextAttemptAt = wholeSecond(t.RestoredAt.Add(t.c.Policy.Settle))
 	t.Attempts, t.TimesAlive = 0, 0
 	t.Group, t.AtMost, t.Call, t.MissingTags, t.TaggedAt, t.TagRounds = "", 0, nil, nil, time.Time{}, 0
-	if t.hasOurTags(f) {
+	if hasOurTags(t.Incident, f) {
 		t.MissingTags = missingTags(t.Frozen.Tags, f.Tags)
 	}
 	if t.MissingTags != nil {

@@ -113,7 +113,7 @@ func (s Sharing) Share(ids []string, observed func(Incident) Observation, most i
 			if changed(i) { // another one has handed its call on to it: the next step plans
 				continue
 			}
-			if i, madeNothing := c.settleDoubt(i, at[i.FlowLogID]); madeNothing {
+			if i, madeNothing := s.settleDoubt(i, at[i.FlowLogID]); madeNothing {
 				free = append(free, i)
 			}
 		}
@@ -138,7 +138,8 @@ func (s Sharing) Share(ids []string, observed func(Incident) Observation, most i
 
 // settleDoubt is an incident whose call in doubt is not repeated, as it may be created anew, where that call
 // has made nothing: as far as an observation at a time shows. Else it goes on, or is to be observed again.
-func (c *Case) settleDoubt(i Incident, observed time.Time) (_ Incident, madeNothing bool) {
+func (s Sharing) settleDoubt(i Incident, observed time.Time) (_ Incident, madeNothing bool) {
+	c := s.c
 	t := &transition{i, c}
 	if row, lost := c.place(i.ResourceID).madeAndLost(i); lost {
 		t.restored(row.FlowLog, fromAnswer) // that one's own incident goes on

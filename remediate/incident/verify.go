@@ -41,7 +41,7 @@ func (t *transition) verify(f inventory.FlowLog) {
 			t.Reason, t.Advice = "", ""
 		}
 	}
-	ours := t.hasOurTags(f)
+	ours := hasOurTags(t.Incident, f)
 	switch {
 	case f.Failing():
 		t.notDelivering(f)
