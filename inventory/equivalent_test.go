@@ -1,6 +1,7 @@
 package inventory
 
 import (
+	"fmt"
 	"maps"
 	"reflect"
 	"testing"
@@ -138,6 +139,19 @@ func TestSameTarget(t *testing.T) {
 		if got := SameTarget(scope, a, c.b); got != c.want {
 			t.Errorf("%s: %v", name, got)
 		}
+	}
+}
+
+// TestI9WholeHasFiftyTags: whoever fills the tags of a replacement before CreateTags has set its own does
+// not prevent its restore: AWS refuses a create with more.
+func TestI9WholeHasFiftyTags(t *testing.T) {
+	t.Parallel()
+	row := Row{FlowLog: FlowLog{Settings: Settings{Tags: map[string]string{}}}, OwnTags: map[string]string{"env": "1", "team": "2"}}
+	for n := range MostTags {
+		row.Tags[fmt.Sprintf("junk%02d", n)] = "v"
+	}
+	if got := row.Whole().Tags; len(got) != MostTags || got["env"] != "1" || got["team"] != "2" {
+		t.Errorf("%d tags: %v", len(got), got)
 	}
 }
 

@@ -3,6 +3,7 @@ package inventory
 import (
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"time"
 )
@@ -133,15 +134,21 @@ func (r Row) ListedBy(refresh time.Time) Row {
 // IsReplacement reports whether the flow log came back in the place of another one.
 func (r Row) IsReplacement() bool { return r.RootID != r.ID }
 
-// Whole returns the row's settings with OwnTags: what a restore has to make.
+// MostTags is how many tags AWS allows on one resource.
+const MostTags = 50
+
+// Whole returns the row's settings with OwnTags: what a restore has to make. Where AWS would refuse
+// so many tags, some of the others are left out: somebody has set them since.
 func (r Row) Whole() Settings {
 	s := r.Settings
-	if len(r.OwnTags) > 0 {
-		s.Tags = maps.Clone(s.Tags)
-		if s.Tags == nil {
-			s.Tags = map[string]string{}
+	if len(r.OwnTags) == 0 {
+		return s
+	}
+	s.Tags = maps.Clone(r.OwnTags)
+	for _, k := range slices.Sorted(maps.Keys(r.Tags)) {
+		if _, own := s.Tags[k]; !own && len(s.Tags) < MostTags {
+			s.Tags[k] = r.Tags[k]
 		}
-		maps.Copy(s.Tags, r.OwnTags)
 	}
 	return s
 }

@@ -32,16 +32,16 @@ type Snapshot interface {
 	// are not in seen; at most limit. last is the ID to go on after, unless rows is empty:
 	// then there are no more.
 	Unseen(ctx context.Context, scope Scope, seen *Seen, before time.Time, after string, limit int) (rows []Row, last string, err error)
-	// LiveUnless returns live rows by ID, after one; at most limit: all but those that are
-	// restored by themselves and deliver to where it is fine.
+	// LiveUnless returns live rows by ID, after one; at most limit. It leaves out those that are
+	// restored when they are deleted and deliver to a destination that is fine.
 	LiveUnless(ctx context.Context, scope Scope, fine func(destination string) bool, after string, limit int) ([]Row, error)
 	// Refreshed records a complete listing that began at started.
 	Refreshed(ctx context.Context, scope Scope, started, ended time.Time) error
 }
 
-// Seen is a set of row numbers: one bit each, so that a listing of any size can be
-// remembered, in words that have any, for the rows of a scope are few among those of all.
-// The zero Seen is empty.
+// Seen is a set of row numbers. It has one bit for each, so that a listing of any size can be
+// remembered, and only the words that have one: the rows of a scope are few among those of
+// all. The zero Seen is empty.
 type Seen struct{ words map[int64]uint64 }
 
 // Add puts a row number into the set.

@@ -58,7 +58,7 @@ func (d denial) advice() string {
 	return "allow " + what + d.condition()
 }
 
-// condition is what belongs to a permission beside action and resource.
+// condition is the condition that the permission should have; empty: none.
 func (d denial) condition() string {
 	switch strings.ToLower(d.action) {
 	case "ec2:createtags":
@@ -77,8 +77,8 @@ func (d denial) condition() string {
 	return ""
 }
 
-// withoutEncoded leaves out the encoded part of a message: it is longer than an
-// alert, and cut off nobody can decode it.
+// withoutEncoded leaves out the encoded part of a message. It is longer than an alert, and nobody
+// can decode it if its end is cut off.
 func withoutEncoded(message string) string {
 	return encodedMessage.ReplaceAllString(message, "$1 left out")
 }

@@ -136,8 +136,8 @@ func wordsOfAWS(err error) string {
 	return err.Error()
 }
 
-// classify tells the class from AWS's code and message. Where the code says
-// nothing (just "400"), the message must. Codes:
+// classify classes AWS's code and message. If the code says nothing (just "400"), the message
+// decides. Codes:
 // https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html
 // https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs-troubleshooting.html
 func classify(code, message string) incident.Answer {

@@ -146,10 +146,15 @@ func (c *Case) ApplyFailure(id string, a Answer, jitter float64) {
 	if a.Class == ResourceAbsent {
 		a.Class = TryAgain // an observation says nothing about the resource
 	}
+	t.countAttempt()
+	refusal{t, a, jitter}.fail()
+}
+
+// countAttempt counts an attempt that has not found the resource absent.
+func (t *transition) countAttempt() {
 	t.Attempts++
 	t.Tried++
-	t.NotFoundAt = time.Time{}
-	refusal{t, a, jitter}.fail()
+	t.NotFoundAt = time.Time{} // two refusals in a row, and nothing between them
 }
 
 // fail does what an answer that was no success means: try again, close, or block (I9).

@@ -17,13 +17,10 @@ import (
 // that a retry is the same call.
 const RestoredFrom = "flowkeeper:restored-from"
 
-const maxTags = 50 // of one AWS resource
-
 // CreateInput is the one call that puts an incident's flow log back, with a ClientToken
-// (see [TokenKey.Token]). It is a
-// pure function of what is frozen in the incident (I2). AWS describes some settings that
-// CreateFlowLogs does not take, and the other way round: see docs/aws.md, "Describing
-// flow logs".
+// (see [TokenKey.Token]). It is a pure function of what is frozen in the incident (I2). AWS
+// describes some settings that CreateFlowLogs does not take, and the other way round: see
+// docs/aws.md, "Describing flow logs".
 func CreateInput(i Incident, token string) *ec2.CreateFlowLogsInput {
 	s := i.Frozen
 	in := &ec2.CreateFlowLogsInput{
@@ -72,7 +69,7 @@ func CreateInput(i Incident, token string) *ec2.CreateFlowLogsInput {
 // createTags are the lost flow log's own, and ours where there is room.
 func createTags(i Incident) map[string]string {
 	tags := ownTags(i.Frozen.Tags)
-	if !i.Untagged && len(tags) < maxTags {
+	if !i.Untagged && len(tags) < inventory.MostTags {
 		tags[RestoredFrom] = i.FlowLogID
 	}
 	return tags

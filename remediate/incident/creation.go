@@ -49,7 +49,7 @@ func (g Creation) Input() *ec2.CreateFlowLogsInput {
 	for _, i := range g.Incidents {
 		in.ResourceIds = append(in.ResourceIds, i.ResourceID)
 	}
-	if from := first.Group; len(shared) < maxTags && from != "" {
+	if from := first.Group; len(shared) < inventory.MostTags && from != "" {
 		shared[RestoredFrom] = from
 	}
 	in.TagSpecifications = tagSpecifications(shared)

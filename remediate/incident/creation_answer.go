@@ -1,8 +1,8 @@
 package incident
 
 import (
+	"slices"
 	"strings"
-	"time"
 
 	"flowkeeper/inventory"
 )
@@ -21,14 +21,8 @@ func (s Sharing) ApplyCreation(g Creation, a CreationAnswer, jitter float64) {
 	c := s.c
 	logged := len(c.Effects.Log)
 	defer func() { c.Effects.sayOnce(logged) }()
-	named := map[string]bool{}
-	if a.Refused != nil {
-		for _, i := range g.Incidents {
-			if names(a.Refused.Message, i.ResourceID) {
-				named[i.FlowLogID] = true
-			}
-		}
-	}
+	isNamed := func(i Incident) bool { return a.Refused != nil && names(a.Refused.Message, i.ResourceID) }
+	namesSome := slices.ContainsFunc(g.Incidents, isNamed)
 	shared, half := g.sharedTags(), (len(g.Incidents)+1)/2
 	for _, member := range g.Incidents {
 		t, ok := c.begin(member.FlowLogID)
@@ -41,33 +35,17 @@ func (s Sharing) ApplyCreation(g Creation, a CreationAnswer, jitter float64) {
 		switch {
 		case a.Refused != nil:
 			alone := a.Refused.mayMissTags(member, shared)
-			if len(named) > 0 && a.Refused.Class != TagRefused {
-				alone = named[t.FlowLogID]
+			if namesSome && a.Refused.Class != TagRefused {
+				alone = isNamed(member)
 			}
-			refusal{t, *a.Refused, jitter}.ofCreation(alone, len(named) > 0, half)
-		case refused && item.Class == TokenMismatch:
-			t.Group = ""
-			t.Attempts++
-			t.Tried++
-			refusal{t, item, jitter}.sharedTokenUsed()
-		case refused && !item.AsksToObserve() && !item.mayMissTags(member, shared):
-			switch allRefused := len(a.Items) >= len(g.Incidents); {
-			case !item.hasSharedCause():
-				t.Group = ""
-			case allRefused && (t.Attempts+1)%patience == 0: // ApplyAnswer counts this one
-				t.AtMost = half
-			}
-			t.put()
-			c.ApplyAnswer(t.FlowLogID, item, Observation{}, jitter)
+			refusal{t, *a.Refused, jitter}.ofCreation(alone, namesSome, half)
 		case refused:
-			if item.Fails() {
-				t.Tried++ // first attempts of others come before
-			}
-			refusal{t, item, jitter}.goAlone() // that observes, too, and sees what is in the way; or it has all tags
+			allRefused := len(a.Items) >= len(g.Incidents)
+			refusal{t, item, jitter}.ofItem(item.mayMissTags(member, shared), allRefused, half)
 		case shown && made.ID == t.FlowLogID: // no success: it is gone
 			refusal{t, Answer{Message: lostOnesID + made.ID, NoEffect: true}, jitter}.goAlone()
 		case shown:
-			t.Attempts, t.Tried, t.NotFoundAt = t.Attempts+1, t.Tried+1, time.Time{}
+			t.countAttempt()
 			t.absent()
 			t.Call = nil // it is answered
 			t.restored(made, foundOurs)
@@ -76,6 +54,32 @@ func (s Sharing) ApplyCreation(g Creation, a CreationAnswer, jitter float64) {
 			sent.Final, t.Call = true, &sent
 			t.dueAt(sent.observeAt(c.Policy, c.Now)) // AWS has made it, and does not show it yet
 		}
+	}
+}
+
+// ofItem records that AWS refused one flow log of a call for several. If it may lack tags, or AWS
+// says something of what is on its resource, it goes alone: then it has all of its tags, and is observed
+// before. all: AWS refused all of them.
+func (t refusal) ofItem(mayMissTags, all bool, half int) {
+	switch {
+	case t.a.Class == TokenMismatch:
+		t.Group = ""
+		t.countAttempt()
+		t.sharedTokenUsed()
+	case t.a.AsksToObserve() || mayMissTags:
+		if t.a.Fails() {
+			t.Tried++ // first attempts of others come before
+		}
+		t.goAlone()
+	default:
+		if all && t.a.hasSharedCause() && (t.Attempts+1)%patience == 0 { // ApplyAnswer counts this one
+			t.AtMost = half
+		}
+		if !t.a.hasSharedCause() {
+			t.Group = ""
+		}
+		t.put()
+		t.c.ApplyAnswer(t.FlowLogID, t.a, Observation{}, t.jitter)
 	}
 }
 
@@ -114,9 +118,8 @@ func (a Answer) hasSharedCause() bool {
 // cause is back then. If somebody used the call's token, they look first for what that may have made.
 func (t refusal) ofCreation(alone, others bool, half int) {
 	a := t.a
-	t.Attempts++
-	t.Tried++
-	t.LastError, t.NotFoundAt = a.Message, time.Time{}
+	t.countAttempt()
+	t.LastError = a.Message
 	switch {
 	case a.Class == TryAgain:
 		t.absent()

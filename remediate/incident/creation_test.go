@@ -49,7 +49,7 @@ func tagMap(kv ...string) map[string]string {
 // fifty are as many tags as one AWS resource may have.
 func fifty(i *Incident) {
 	i.Frozen.Tags = map[string]string{}
-	for n := range maxTags {
+	for n := range inventory.MostTags {
 		i.Frozen.Tags[fmt.Sprint("k", n)] = "v"
 	}
 }

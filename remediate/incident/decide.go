@@ -3,8 +3,6 @@ package incident
 import (
 	"slices"
 	"time"
-
-	"flowkeeper/inventory"
 )
 
 // Next is what is to be done about an incident.
@@ -212,20 +210,21 @@ func (s situation) putsBack() string {
 // A replacement that an unanswered shared call has made is adopted even so: it is there, but lacks its
 // own tags, and nothing else adds them (I2).
 func (s situation) notRestored(reason Reason, advice string) Decision {
+	observed := Earlier(s.o.At, s.now) // the clock may have gone back
 	if call := s.i.Call; call != nil {
 		if other, there := s.equivalent(); there && isRestored(other.FlowLog) {
 			return Decision{Next: Adopt, Found: other}
 		}
 		goneBack := call.At.After(s.now.Add(s.p.Settle)) // the clock: the call is not as young as it seems
-		if !goneBack && call.showsBy(s.p).After(Earlier(s.o.At, s.now)) {
+		if !goneBack && call.showsBy(s.p).After(observed) {
 			return Decision{Next: Hold, At: call.observeAt(s.p, s.now)}
 		}
 	}
-	if !s.p.mayLack(s.o.CreatedAt, s.now) {
+	if !s.p.mayLack(s.o.CreatedAt, observed) {
 		return Decision{Next: Close, Reason: reason, Advice: advice}
 	}
-	age := max(0, s.now.Sub(s.o.CreatedAt))
-	return Decision{Next: Hold, At: s.now.Add(s.p.Settle - age)}
+	age := max(0, observed.Sub(s.o.CreatedAt))
+	return Decision{Next: Hold, At: observed.Add(s.p.Settle - age)}
 }
 
 // equivalent finds one that may be adopted (I3). What is older than the lost
@@ -236,7 +235,7 @@ func (s situation) equivalent() (Other, bool) {
 		if wasGone && !s.o.AlreadyExists {
 			continue
 		}
-		if f.Adoptable && inventory.Equivalent(s.i.Scope, s.i.Frozen, f.FlowLog) {
+		if f.Adoptable && wasSame(s.i, f.FlowLog) {
 			return f, true
 		}
 	}
@@ -255,7 +254,7 @@ func (s situation) replacedBy() (Other, bool) {
 	for _, f := range s.o.Others {
 		mayReplace := f.CreatedBy == by && f.MayExcuse && f.Adoptable
 		inTime := f.CreatedAt.Sub(s.i.DeletedAt).Abs() <= s.i.Waited
-		if mayReplace && inTime && !inventory.Equivalent(s.i.Scope, s.i.Frozen, f.FlowLog) {
+		if mayReplace && inTime && !wasSame(s.i, f.FlowLog) {
 			return f, true
 		}
 	}

@@ -23,7 +23,7 @@ import (
 // the lost, and does not do the same as any of them.
 func IsDecoy(f inventory.FlowLog, lost []Incident) bool {
 	decoy := func(i Incident) bool { return i.Known && IsDecoyOf(f.Scope, i.Frozen, f) }
-	same := func(i Incident) bool { return i.Known && inventory.Equivalent(f.Scope, i.Frozen, f) }
+	same := func(i Incident) bool { return wasSame(i, f) }
 	return slices.ContainsFunc(lost, decoy) && !slices.ContainsFunc(lost, same)
 }
 
@@ -43,8 +43,8 @@ func differs(settings inventory.Settings, r inventory.Row) bool {
 func isGuarded(r inventory.Row) bool { return r.Protected && !r.Imported }
 
 // mayPredate reports whether a flow log may have been made before an incident's was lost,
-// whatever a record says of when that was (I2): then it is none that somebody put in its
-// place. A listing may show for settle what is gone.
+// whatever a record says of when that was (I2): then nobody has put it in the place of that. A
+// listing may show for settle what is gone.
 func mayPredate(i Incident, f inventory.FlowLog, settle time.Duration) bool {
 	return !f.CreatedAt.After(i.LastSeenAt.Add(-settle))
 }
@@ -96,10 +96,7 @@ func (p place) takenFor(row inventory.Row, o Observation) bool {
 // which of the two was there first, may come a moment later. A flow log that is younger than AWS's delay
 // may be there though the observation does not show it.
 func (p place) mayBeTakenFor(row inventory.Row, o Observation) bool {
-	if o.FlowLogs == nil || !p.mayCountAsDecoy(row) { // nil: it is what absent makes up
-		return false
-	}
-	return slices.ContainsFunc(p.live(), func(r inventory.Row) bool {
+	return p.mayCountAsDecoy(row) && slices.ContainsFunc(p.live(), func(r inventory.Row) bool {
 		isGone := o.lacks(r.ID, r.ResourceID) && o.At.Sub(r.CreatedAt) >= p.c.Policy.Settle
 		if !isGone || r.ID == row.ID || !isGuarded(r) {
 			return false

@@ -87,8 +87,11 @@ func putOffNotices(p place, lost Incident) {
 // prevents the restore. The alert has the incident's words of the time when it was added, so that both
 // the reason that was noted for it and these words must name the flow log.
 func alertNamed(i Incident, id string) bool {
+	if i.Stuck == nil || i.StuckNews {
+		return false
+	}
 	said := i.Why()
-	return i.Stuck != nil && !i.StuckNews && names(i.Stuck.Message, id) && names(said.Message+" "+said.Advice, id)
+	return names(i.Stuck.Message, id) && names(said.Message+" "+said.Advice, id)
 }
 
 // StuckAlerted notes that alerts have said why incidents are stuck, and so have named the decoys

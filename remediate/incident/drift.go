@@ -7,9 +7,9 @@ import (
 )
 
 // ApplyDrift makes the live row of a flow log gone that a refresh no longer found, and
-// opens an incident for it (I5). It reports whether it opened one. tornDown: a record says
-// that its resource is deleted. AWS removes the flow logs of that without a record, so that
-// this one waits for none. Nor does any whose record could excuse nothing.
+// opens an incident for it (I5). It reports whether it opened one. The incident may wait for the
+// record of the deletion (see driftWait), but not if its resource is in tornDown: a record says that
+// this is deleted, and AWS removes the flow logs of a deleted resource without a record.
 func (c *Case) ApplyDrift(id, eventID string, action Action, tornDown map[string]bool) (opened bool) {
 	row, ok := c.Row(id)
 	if !ok || row.State == inventory.Gone {

@@ -55,12 +55,6 @@ type Other struct {
 	MayExcuse bool   // it excuses no other loss, and delivers to where it may: see mayExcuse
 }
 
-// absent is the observation that would show nothing on an incident's resource. Another
-// message may have opened it a moment after this one's now.
-func absent(i Incident, now time.Time) Observation {
-	return Observation{At: Later(now, i.OpenedAt), Resources: map[string]bool{i.ResourceID: true}}
-}
-
 // facts are an observation of an incident's resource with what the snapshot has about it.
 func (c *Case) facts(i Incident, o Observation) Facts {
 	f := Facts{At: o.At, AlreadyExists: o.AlreadyExists, Complete: c.Complete, Restores: c.restores(i.RootID, c.Now)}
@@ -95,9 +89,8 @@ func (p place) other(i Incident, f inventory.FlowLog, o Observation) Other {
 	if o.AlreadyExists && o.At.Sub(row.GoneAt) >= p.c.Policy.Settle {
 		gone = false // no observation is as stale as that: it was taken for gone by mistake
 	}
-	ours := i.Call != nil && isRestored(f) // what the call in doubt has made is its replacement, whatever became of it
 	telemetry := p.c.Policy.trustsTelemetry(p.c.Scope.Account, row.CreatedBy)
-	return Other{FlowLog: f, CreatedBy: row.CreatedBy, Adoptable: ours || !gone && !lost, Telemetry: telemetry,
+	return Other{FlowLog: f, CreatedBy: row.CreatedBy, Adoptable: mayHaveMade(i, f) || !gone && !lost, Telemetry: telemetry,
 		MayExcuse: mayExcuse(i, row, telemetry, p.c.KnownDestinations)}
 }
 

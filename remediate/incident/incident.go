@@ -187,11 +187,16 @@ func (i Incident) Pending() bool { return i.State == Open || i.State == Blocked 
 // HasReplacement reports whether the flow log is back.
 func (i Incident) HasReplacement() bool { return i.State == Restored || i.State == Verified }
 
+// wasSame reports whether a flow log does all that the lost one did, which must be known.
+func wasSame(i Incident, f inventory.FlowLog) bool {
+	return i.Known && inventory.Equivalent(i.Scope, i.Frozen, f)
+}
+
 // closedAs reports whether the incident is closed for a reason.
 func (i Incident) closedAs(reason Reason) bool { return i.State == Closed && i.Reason == reason }
 
-// ClampTimes moves times that lie after now back to now: the clock has gone back, and what
-// seems to lie ahead has been. A wait is not longer than it was meant.
+// ClampTimes moves times that are after now back to now: the clock has gone back since they were
+// noted. A wait does not become longer than it was.
 func (i Incident) ClampTimes(now time.Time, p Policy) Incident {
 	for _, t := range []*time.Time{&i.LastSeenAt, &i.OpenedAt, &i.AliveSince, &i.AbsentAt, &i.RestoredAt, &i.FailingSince, &i.NotFoundAt, &i.ExistsAt, &i.MismatchAt, &i.StuckAlertedAt, &i.MissingSince, &i.TaggedAt, &i.NothingMadeAt} {
 		*t = Earlier(*t, now)

@@ -67,15 +67,15 @@ func (p place) makeRoom(lost string, o Observation) string {
 }
 
 // unknown are the flow logs that an observation shows on a resource and that the snapshot lacks, by
-// ID. Those that are equal to one that is to come back, or to a protected one that AWS does not show
-// any more, are apart: another Flowkeeper may have restored them, before we hear of the loss.
+// ID. back are those that are equal to one that is to come back, or to a protected one that AWS does not
+// show any more: another Flowkeeper may have restored them before this one knows of the loss.
 func (p place) unknown(o Observation) (unknown, back []inventory.Row) {
 	for _, id := range slices.Sorted(maps.Keys(o.FlowLogs)) {
 		f := o.FlowLogs[id]
 		if row, known := p.c.Row(id); f.ResourceID != p.resource || known && !row.Imported {
 			continue
 		}
-		isBack := slices.ContainsFunc(p.lost(), func(i Incident) bool { return i.Known && inventory.Equivalent(p.c.Scope, i.Frozen, f) })
+		isBack := slices.ContainsFunc(p.lost(), func(i Incident) bool { return wasSame(i, f) })
 		replaces := slices.ContainsFunc(p.live(), func(r inventory.Row) bool {
 			_, shown := o.FlowLogs[r.ID]
 			return !shown && isGuarded(r) && inventory.Equivalent(p.c.Scope, r.Settings, f)
@@ -91,18 +91,18 @@ func (p place) unknown(o Observation) (unknown, back []inventory.Row) {
 
 // holder says what a flow log is that holds a place.
 func holder(r inventory.Row) string {
-	what := "protected: release it before"
-	switch {
-	case r.Protected && r.State == "":
+	what := "not protected: a decoy"
+	switch onlyObserved := r.State == ""; { // see unknown
+	case r.Protected && onlyObserved:
 		what = "as restored by another Flowkeeper: keep it"
+	case r.Protected:
+		what = "protected: release it before"
+	case onlyObserved:
+		what = "not protected: it has just appeared"
 	case r.Held:
 		what = "not protected: its destination is held"
 	case r.Excluded:
 		what = "not protected: inventory.destinations"
-	case !r.Protected && r.State == "":
-		what = "not protected: it has just appeared"
-	case !r.Protected:
-		what = "not protected: a decoy"
 	}
 	if by := r.CreatedBy; by != "" {
 		what += ", made by " + alert.Clean(by, 200)

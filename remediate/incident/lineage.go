@@ -23,7 +23,8 @@ func (t *Tables) Successor(id string) string {
 	return id
 }
 
-// wasLost reports whether an ID can't be a replacement: it was lost itself.
+// wasLost reports whether a flow log can't be a replacement, because it was lost itself. next is its
+// incident.
 func (t *Tables) wasLost(id string) (next Incident, lost bool) {
 	next, found := t.Incident(id)
 	if found && !next.closedAs(StillThere) {

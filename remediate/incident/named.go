@@ -79,8 +79,7 @@ func (rec Record) saysMore(before, after Incident) bool {
 
 // Foresee is the reason for which an open or blocked incident will end without a restore
 // once AWS has shown nothing on its resource for long enough: it is released, exempt, or
-// only alerted; empty: it will not. That AWS refuses to be observed is another matter, of
-// which the refresh alerts.
+// only alerted; empty: it will not. If AWS refuses to be asked, the refresh alerts of that.
 func (c *Case) Foresee(i Incident) Reason {
 	if !i.Pending() {
 		return ""
@@ -98,7 +97,8 @@ func (c *Case) Forecast(id string, rec Record) Decision {
 // decideAbsent decides as if AWS showed nothing on an incident's resource, and had done so
 // for long enough.
 func (c *Case) decideAbsent(i Incident) Decision {
-	f := c.facts(i, absent(i, c.Now))
-	f.CreatedAt = time.Time{} // no end is deferred
+	at := Later(c.Now, i.OpenedAt) // another message may have opened it a moment after this one's now
+	f := c.facts(i, Observation{At: at, Resources: map[string]bool{i.ResourceID: true}})
+	f.CreatedAt, f.MayBeDecoy = time.Time{}, false // no end is deferred
 	return Decide(i, f, c.Policy, c.Now)
 }

@@ -97,7 +97,7 @@ func (t *transition) follow(d Decision, f Facts) {
 		refusal{t, inTheWay(t.Incident, d.Found, wasBeside), 0}.block()
 	case Adopt:
 		from := adopted
-		if t.Call != nil && isRestored(d.Found.FlowLog) {
+		if mayHaveMade(t.Incident, d.Found.FlowLog) {
 			from = foundOurs
 		}
 		t.restored(d.Found.FlowLog, from)

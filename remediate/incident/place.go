@@ -21,13 +21,8 @@ func (p place) lost() []Incident      { return p.c.Lost(p.resource) }
 // mayComeBack are the lost, and those that a record may still open again: what was released and is
 // gone, where the record may say that the release had ended before the deletion (awaitsRecord).
 func mayComeBack(p place) []Incident {
-	out := p.lost()
-	for _, id := range p.c.on(p.resource) {
-		if i, ok := p.c.Incident(id); ok && i.ResourceID == p.resource && awaitsRecord(i, p.c.Now) {
-			out = append(out, i)
-		}
-	}
-	return out
+	awaits := func(i Incident) bool { return awaitsRecord(i, p.c.Now) }
+	return append(p.lost(), p.c.incidentsOn(p.resource, awaits)...)
 }
 
 func (p place) setProtected(row inventory.Row, protected bool) {
@@ -61,7 +56,7 @@ func (p place) clearDecoys(id string) {
 // the one that it replaces: if it is deleted meanwhile, they are restored with it.
 func (p place) ownTagsOf(f inventory.FlowLog) map[string]string {
 	for _, i := range p.lost() {
-		if i.Known && inventory.Equivalent(p.c.Scope, i.Frozen, f) {
+		if wasSame(i, f) {
 			return tagsApart(i, f)
 		}
 	}
@@ -90,8 +85,7 @@ func (p place) madeAndLost(i Incident) (row inventory.Row, lost bool) {
 // should it be deleted at once, its incident is of the same lineage.
 func (p place) takeAnswer(f inventory.FlowLog) {
 	for _, i := range p.lost() {
-		inDoubt := i.Known && i.Call != nil
-		if inDoubt && isRestored(f) && inventory.Equivalent(p.c.Scope, i.Frozen, f) {
+		if mayHaveMade(i, f) && wasSame(i, f) {
 			t, _ := p.c.begin(i.FlowLogID)
 			t.absent()
 			t.restored(f, foundOurs)
@@ -105,7 +99,7 @@ func (p place) takeAnswer(f inventory.FlowLog) {
 func (p place) isStale(f inventory.FlowLog) bool {
 	return slices.ContainsFunc(p.c.on(p.resource), func(id string) bool {
 		t, ok := p.c.begin(id)
-		return ok && madeEarlier(t.Incident, f, p.c.Policy.Settle) && inventory.Equivalent(p.c.Scope, t.Frozen, f)
+		return ok && madeEarlier(t.Incident, f, p.c.Policy.Settle) && wasSame(t.Incident, f)
 	})
 }
 

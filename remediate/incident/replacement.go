@@ -40,7 +40,7 @@ func (t *transition) restored(f inventory.FlowLog, from origin) {
 	t.NextAttemptAt = wholeSecond(t.RestoredAt.Add(t.c.Policy.Settle))
 	t.Attempts, t.TimesAlive = 0, 0
 	t.Group, t.AtMost, t.Call, t.MissingTags, t.TaggedAt, t.TagRounds = "", 0, nil, nil, time.Time{}, 0
-	if !adopted || isRestored(f) { // what somebody else made has the tags that he wants
+	if hasOurTags(t.Incident, f) {
 		t.MissingTags = missingTags(t.Frozen.Tags, f.Tags)
 	}
 	if t.MissingTags != nil {
@@ -63,7 +63,7 @@ func (t *transition) created(id string) inventory.FlowLog {
 func (t *transition) succeed(f inventory.FlowLog) {
 	c := t.c
 	row, ok := c.Row(f.ID)
-	if !ok {
+	if !ok || row.Imported { // a file's word does not count where AWS names the flow log (I2)
 		row = inventory.Row{FlowLog: f, State: inventory.Live, FirstSeenAt: c.Now, LastSeenAt: c.Now}
 	}
 	row.Excluded = !Protects(c.Policy.Destinations, row.Destination(c.Scope)) // a person asked for it by hand
@@ -77,9 +77,9 @@ func (t *transition) succeed(f inventory.FlowLog) {
 	c.putRow(row)
 }
 
-// supersede ends the incident, whose replacement was lost in turn: that one's own incident
-// goes on. next is what is known of that. alive: AWS shows the replacement, so that its
-// incident was wrong, and opens to find that.
+// supersede ends the incident, whose replacement was lost in turn: the incident of the replacement goes
+// on. next is that incident; zero: there is none. alive: AWS shows the replacement, so that its
+// incident was wrong, and is opened again to find that.
 func (t *transition) supersede(newID string, next Incident, alive bool) {
 	c, text := t.c, "its replacement was lost in turn"
 	settings := t.settingsOf(newID)
@@ -90,8 +90,10 @@ func (t *transition) supersede(newID string, next Incident, alive bool) {
 	case alive:
 		text = "AWS shows its replacement, which counted as lost"
 		t.reopened(next.Reopen(c.Now), text)
-	case next.closedAs(StillThere):
-		t.reopened(next.Reopen(c.Now), text)
+	case next.closedAs(StillThere): // what reported a loss then says nothing of this one (I2)
+		next = t.unreported(next.Reopen(c.Now))
+		next.Frozen = settings
+		t.reopened(next, text)
 	default:
 		if back, found := c.circle(next, t.FlowLogID); found {
 			t.reopened(back.Reopen(c.Now), "what it adopted was lost before: "+back.NewID)
@@ -102,10 +104,10 @@ func (t *transition) supersede(newID string, next Incident, alive bool) {
 	t.close(Superseded, text+": see "+newID)
 }
 
-// settingsOf are those of a replacement, as the snapshot has it: somebody else may have made it, or
-// changed its tags since. Without a row they are those that were asked for.
+// settingsOf are the settings of a replacement, as AWS has shown them: somebody else may have made it,
+// or changed its tags since. If AWS has not, they are those that were asked for.
 func (t *transition) settingsOf(newID string) inventory.Settings {
-	if row, ok := t.c.Row(newID); ok {
+	if row, ok := t.c.Row(newID); ok && !row.Imported {
 		return row.Whole()
 	}
 	return Replacement(t.Incident)
@@ -117,18 +119,25 @@ func (t *transition) handOn(newID string, next Incident, settings inventory.Sett
 	c := t.c
 	reported := next.FlowLogID != ""
 	if !reported {
-		next = New(t.Scope, newID, inventory.Row{}, false, c.Now)
-		next.Source, next.Action, next.EventID = ByDrift, Restore, alert.LostEvent.ID(newID)
-		c.Effects.note(NoteLineage, next)
+		next = t.unreported(New(t.Scope, newID, inventory.Row{}, false, c.Now))
 	}
 	next.Known, next.RootID, next.ResourceID, next.Frozen = true, t.RootID, t.ResourceID, settings
-	next.FirstSeenAt, next.LastSeenAt = t.FirstSeenAt, t.RestoredAt
+	next.FirstSeenAt, next.LastSeenAt, next.LateDestination = t.FirstSeenAt, t.RestoredAt, t.LateDestination
 	next = next.Reopen(c.Now)
 	if neverShown := !reported && !t.Confirmed && !t.Adopted; neverShown { // the same loss goes on
 		next.MissingSince, next.Tried, next.StuckAlertedAt = t.DarkSince(), t.Tried, t.StuckAlertedAt
 	}
 	t.reopened(next, text)
 	c.Effects.note(NoteKnown, next)
+}
+
+// unreported is the incident of a lost replacement, as nothing has reported the loss. It has an event
+// of its own.
+func (t *transition) unreported(next Incident) Incident {
+	next.Source, next.EventID, next.Actor, next.DeletedAt = ByDrift, alert.LostEvent.ID(next.FlowLogID), nil, time.Time{}
+	next.Action = Restore
+	t.c.Effects.note(NoteLineage, next)
+	return next
 }
 
 // handOnCall leaves a call in doubt to the incident that goes on: what it has made, beside the

@@ -99,6 +99,11 @@ func TestI2AReplacementLostInTurnComesBackWithItsOwnTags(t *testing.T) {
 		{"a person changed its tags", given(gone("fl-1"), replacement(nil, RestoredFrom, "fl-1", "env", "0"), replaced), tagMap("env", "0")},
 		{"a call for several made it, and CreateTags has not set its own tags yet", given(gone("fl-1"), replacement(tagMap("env", "1"), RestoredFrom, "e-1"), replaced), tagMap("env", "1")},
 		{"the snapshot has no row of it", given(gone("fl-1"), replaced), tagMap("env", "1")},
+		{"only a file has a row of it", given(gone("fl-1"), replacement(nil, "env", "0"), func(c *Case) {
+			row, _ := c.Row("fl-2")
+			row.Imported = true
+			c.Load([]inventory.Row{row}, nil)
+		}, replaced), tagMap("env", "1")},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -107,6 +112,69 @@ func TestI2AReplacementLostInTurnComesBackWithItsOwnTags(t *testing.T) {
 				t.Errorf("fl-2 is %s, to come back with the tags %v, not %v", next.State, next.Frozen.Tags, c.want)
 			}
 		})
+	}
+}
+
+// TestI6AReplacementThatAFileHas: AWS's word of a replacement counts, not that of an imported file, and the
+// next record of its deletion counts, too.
+func TestI6AReplacementThatAFileHas(t *testing.T) {
+	t.Parallel()
+	ofFile := live("fl-2", imported, does(elsewhere), func(r *inventory.Row) { r.CreatedAt = noon })
+	for _, c := range []struct {
+		name string
+		do   func(*Case) string
+	}{
+		{"created", answer(Answer{Class: Created, ID: "fl-2"})},
+		{"adopted", observe(made("fl-2"))},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			is := given(gone("fl-1"), pending("fl-1"), ofFile)
+			c.do(is)
+			if row, _ := is.Row("fl-2"); row.Imported || !inventory.SameSettings(scope, row.Settings, wanted) {
+				t.Errorf("its row is imported (%v), and differs in %v", row.Imported, inventory.Differences(scope, wanted, row.Settings))
+			}
+			if n := is.ApplyRecord("fl-2", Record{EventID: "e-2", Time: now, Rule: Rule{Action: Restore}}); !n.Incident.Known || !inventory.SameSettings(scope, n.Incident.Frozen, wanted) {
+				t.Errorf("it is lost as %+v", n.Incident.Frozen)
+			}
+		})
+	}
+}
+
+// TestI2AForgedRecordExcusesNoLaterLoss: a record named a replacement that AWS showed alive. When that is lost
+// later, and nothing reports it, neither the principal nor the time of that record counts.
+func TestI2AForgedRecordExcusesNoLaterLoss(t *testing.T) {
+	t.Parallel()
+	for name, is := range map[string]struct {
+		forged func(*Incident)
+		row    func(*inventory.Row)
+	}{
+		"by whom a rule ignores":          {asked(Ignore), func(*inventory.Row) {}},
+		"by whom a rule makes alert only": {asked(Alert), func(*inventory.Row) {}},
+		"during a release":                {func(i *Incident) { i.DeletedAt = noon }, released},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			replacement := live("fl-2", is.row, func(r *inventory.Row) { r.RootID, r.Tags = "fl-1", tagMap("env", "1") })
+			c := given(gone("fl-1"), replacement, back("fl-1", "fl-2", func(i *Incident) { i.RestoredAt, i.Confirmed = now.Add(-policy.Settle), true }),
+				closed("fl-2", StillThere, is.forged))
+			c.Verify("fl-1", seen())
+			i, _ := c.Incident("fl-2")
+			if d := c.Decide(i, seen()); !i.Pending() || d.Next != Create || i.Actor != nil || i.Frozen.Tags["env"] != "1" {
+				t.Errorf("%s: %s %s, by %v, with the tags %v", i.State, d.Next, d.Advice, i.Actor, i.Frozen.Tags)
+			}
+		})
+	}
+}
+
+// TestAHandedOnLossKeepsItsTurn: what delivers to a late destination comes after others, also as the
+// replacement of a replacement.
+func TestAHandedOnLossKeepsItsTurn(t *testing.T) {
+	t.Parallel()
+	c := given(gone("fl-1"), live("fl-2"), back("fl-1", "fl-2", func(i *Incident) { i.RestoredAt, i.LateDestination = now.Add(-policy.Settle), true }))
+	c.Verify("fl-1", seen())
+	if next, _ := c.Incident("fl-2"); !next.Pending() || !next.LateDestination {
+		t.Errorf("fl-2 is %s, with a late destination: %v", next.State, next.LateDestination)
 	}
 }
 

@@ -9,6 +9,8 @@ import (
 	"regexp"
 	"slices"
 	"time"
+
+	"flowkeeper/inventory"
 )
 
 // Sharing plans the calls that create several flow logs at once, or tag them, and applies
@@ -30,7 +32,7 @@ func (s Sharing) Gather(eventID string, ids []string) {
 		if !found || i.EventID != eventID || !c.isFresh(i) {
 			continue
 		}
-		roomForOurs := len(ownTags(i.Frozen.Tags)) < maxTags // without our tag, the policy in deploy/ allows no CreateTags
+		roomForOurs := len(ownTags(i.Frozen.Tags)) < inventory.MostTags // without our tag, the policy in deploy/ allows no CreateTags
 		if roomForOurs && i.Known && !i.Requested {
 			key := likeness(i)
 			alike[key] = append(alike[key], i)
@@ -111,15 +113,8 @@ func (s Sharing) Share(ids []string, observed func(Incident) Observation, most i
 			if changed(i) { // another one has handed its call on to it: the next step plans
 				continue
 			}
-			if row, lost := c.place(i.ResourceID).madeAndLost(i); lost {
-				t := &transition{i, c}
-				t.restored(row.FlowLog, fromAnswer) // that one's own incident goes on
-			} else if i.Call.showsBy(c.Policy).After(at[i.FlowLogID]) {
-				i.NextAttemptAt = i.Call.observeAt(c.Policy, c.Now)
-				c.Put(i)
-			} else {
-				i.NothingMadeAt = at[i.FlowLogID]
-				free = append(free, c.withFreshToken(i))
+			if i, madeNothing := s.settleDoubt(i, at[i.FlowLogID]); madeNothing {
+				free = append(free, i)
 			}
 		}
 	}
@@ -139,6 +134,23 @@ func (s Sharing) Share(ids []string, observed func(Incident) Observation, most i
 		}
 	}
 	return calls
+}
+
+// settleDoubt is an incident whose call in doubt is not repeated, as it may be created anew, where that call
+// has made nothing: as far as an observation at a time shows. Else it goes on, or is to be observed again.
+func (s Sharing) settleDoubt(i Incident, observed time.Time) (_ Incident, madeNothing bool) {
+	c := s.c
+	t := &transition{i, c}
+	if row, lost := c.place(i.ResourceID).madeAndLost(i); lost {
+		t.restored(row.FlowLog, fromAnswer) // that one's own incident goes on
+		return i, false
+	}
+	if i.Call.showsBy(c.Policy).After(observed) {
+		t.dueAt(i.Call.observeAt(c.Policy, c.Now))
+		return i, false
+	}
+	i.NothingMadeAt = observed
+	return c.withFreshToken(i), true
 }
 
 // withFreshToken is an incident whose call in doubt has made nothing: with that call's token AWS

@@ -116,25 +116,29 @@ func (t *Tables) Live(resource string) (out []inventory.Row) {
 	return out
 }
 
-// pending are the open and blocked incidents on a resource, by flow log ID.
-func (t *Tables) pending(resource string) (out []Incident) {
+// incidentsOn are those incidents on a resource that are as is says, by flow log ID.
+func (t *Tables) incidentsOn(resource string, is func(Incident) bool) (out []Incident) {
 	for _, id := range t.on(resource) {
-		if i, ok := t.incidents.byID[id]; ok && i.ResourceID == resource && i.Pending() {
+		if i, ok := t.incidents.byID[id]; ok && i.ResourceID == resource && is(i) {
 			out = append(out, i)
 		}
 	}
 	return out
 }
 
+// pending are the open and blocked incidents on a resource, by flow log ID.
+func (t *Tables) pending(resource string) []Incident {
+	return t.incidentsOn(resource, Incident.Pending)
+}
+
 // Lost are the open and blocked incidents on a resource whose flow log is to come back:
 // not those of decoys, which nothing is restored from.
-func (t *Tables) Lost(resource string) (out []Incident) {
-	for _, i := range t.pending(resource) {
-		if r, ok := t.rows.byID[i.FlowLogID]; !ok || r.Protected || i.Requested {
-			out = append(out, i)
-		}
-	}
-	return out
+func (t *Tables) Lost(resource string) []Incident {
+	return t.incidentsOn(resource, func(i Incident) bool {
+		r, known := t.rows.byID[i.FlowLogID]
+		isDecoy := known && !r.Protected && !i.Requested
+		return i.Pending() && !isDecoy
+	})
 }
 
 // NeverSaw reports whether the snapshot has none of some flow logs, nor had, not even from

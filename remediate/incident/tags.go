@@ -51,6 +51,14 @@ func tagsApart(i Incident, f inventory.FlowLog) map[string]string {
 // another on the same queue. Its own tags may still be missing.
 func isRestored(f inventory.FlowLog) bool { return f.Tags[RestoredFrom] != "" }
 
+// mayHaveMade reports whether a flow log may be what an incident's call in doubt has made: then it is the
+// replacement, whatever has become of it.
+func mayHaveMade(i Incident, f inventory.FlowLog) bool { return i.Call != nil && isRestored(f) }
+
+// hasOurTags reports whether the tags of an incident's replacement are to be those of the lost flow log: what
+// somebody else made has the tags that its maker wants.
+func hasOurTags(i Incident, f inventory.FlowLog) bool { return !i.Adopted || isRestored(f) }
+
 // LacksTags reports whether CreateTags is to be called for the incident's replacement, and
 // whether that may be done at once: soon after the create. Later, or after a refusal, an
 // observation must show first that the replacement is still there.

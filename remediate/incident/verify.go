@@ -13,19 +13,20 @@ func (c *Case) Verify(id string, o Observation) {
 	if !ok || t.State != Restored {
 		return
 	}
-	if f, shown := o.FlowLogs[t.NewID]; shown {
-		if !o.At.Before(t.RestoredAt.Add(c.Policy.Settle)) {
+	shownBy := t.RestoredAt.Add(c.Policy.Settle)
+	isOldEnough := !Earlier(o.At, c.Now).Before(shownBy) // what it does not show is not there
+	switch f, shown := o.FlowLogs[t.NewID]; {
+	case shown:
+		if isOldEnough {
 			c.place(t.ResourceID).protectShown(t.Frozen, o.FlowLogs)
 		}
 		t.verify(f)
-		return
+	case !isOldEnough:
+		t.dueAt(wholeSecond(Later(shownBy, c.Now)))
+	default:
+		next, _ := c.Incident(t.NewID)
+		t.supersede(t.NewID, next, false)
 	}
-	if shownBy := t.RestoredAt.Add(c.Policy.Settle); c.Now.Before(shownBy) {
-		t.dueAt(wholeSecond(shownBy))
-		return
-	}
-	next, _ := c.Incident(t.NewID)
-	t.supersede(t.NewID, next, false)
 }
 
 // verify records how AWS shows the replacement.
@@ -40,7 +41,7 @@ func (t *transition) verify(f inventory.FlowLog) {
 			t.Reason, t.Advice = "", ""
 		}
 	}
-	ours := !t.Adopted || isRestored(f) // what somebody else made has the tags that he wants
+	ours := hasOurTags(t.Incident, f)
 	switch {
 	case f.Failing():
 		t.notDelivering(f)

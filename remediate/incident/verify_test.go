@@ -56,6 +56,12 @@ func TestVerify(t *testing.T) {
 			fl-1: State=verified Reason="" Advice="" NextAttemptAt=never Attempts=0 LastError="" VerifiedAt=now
 			logged fl-1 verified: fl-2 is active and no failure of delivery is known`},
 		{"I5: not shown yet", given(fl1, fl2, back("fl-1", "fl-2", ago(policy.Settle-1))), verify(), `fl-1: NextAttemptAt=+1s`},
+		{"I5: not shown when that was too early to know", given(fl1, fl2, back("fl-1", "fl-2", settled)), func(c *Case) string {
+			o := seen()
+			o.At = now.Add(-time.Second)
+			c.Verify("fl-1", o)
+			return ""
+		}, ``},
 		{"I4: not shown after settle, and never before", given(fl1, fl2, back("fl-1", "fl-2", settled, missing)), verify(), `
 			row fl-2: LineageSince=-24h1m0s WrittenAt=now
 			fl-2 opened: Source=drift EventID=lost-fl-2 LastSeenAt=-2m0s Action=restore Tried=3 MissingSince=-1h1m0s StuckAlertedAt=-1m0s

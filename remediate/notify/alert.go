@@ -25,9 +25,9 @@ func eventAlert(e incident.Event, kind alert.Kind, now time.Time, parts ...strin
 // DeletionAlert is the alert that the flow logs of an event are gone. raisedBy are the facts
 // that have raised the level of the event.
 func DeletionAlert(e incident.Event, incidents []incident.Incident, raisedBy []string, now time.Time) alert.Alert {
-	parts := []string(nil)
-	if e.Source == incident.ByEvent {
-		parts = []string{idsOf(incidents), incident.ClaimOf(e.Actor, e.DeletedAt)} // so that a forged record with the same event ID can't suppress this alert (I2)
+	var parts []string
+	if e.Source == incident.ByEvent { // a forged record with the same event ID can't suppress this alert (I2)
+		parts = []string{idsOf(incidents), incident.ClaimOf(e.Actor, e.DeletedAt)}
 	}
 	a := eventAlert(e, alert.Deletion, now, parts...)
 	a.RaisedBy, a.FlowLogs, a.FailedFlowLogs, a.FailedOmitted = raisedBy, FlowLogs(incidents), e.Failed, e.FailedOmitted

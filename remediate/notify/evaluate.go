@@ -79,22 +79,23 @@ type Owed struct {
 // flow log of the event is missing any more, or when [incident.NotifyRestoredAfter] has
 // passed and some are back. The closed alert is due once, when nothing is left to do.
 func Evaluate(e incident.Event, n Tally, now time.Time) Owed {
-	owed := Owed{Event: e, NotBack: owesNotBack(e, n, now), Restored: owesRestored(e, n, now), Closed: owesClosed(e, n, now)}
+	owed := Owed{NotBack: owesNotBack(e, n, now), Restored: owesRestored(e, n, now), Closed: owesClosed(e, n, now)}
 	if owed.Restored {
-		owed.Event.RestoredAlertedAt = now
+		e.RestoredAlertedAt = now
 	}
 	if owed.Closed {
-		owed.Event.ClosedAlertedAt = now
+		e.ClosedAlertedAt = now
 	}
-	if isLate(e, now) || !owed.Event.ClosedAlertedAt.IsZero() {
-		owed.Event.DueAt = time.Time{}
+	if isLate(e, now) || !e.ClosedAlertedAt.IsZero() {
+		e.DueAt = time.Time{}
 	}
 	switch {
 	case n.over():
-		owed.Event.OverdueAt = time.Time{}
+		e.OverdueAt = time.Time{}
 	case n.missing() > 0:
-		owed.Event = WhileMissing(owed.Event, now)
+		e = WhileMissing(e, now)
 	}
+	owed.Event = e
 	return owed
 }
 

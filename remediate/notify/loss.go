@@ -19,19 +19,19 @@ type Loss struct {
 // its incidents is decided. If all decided ones are quiet, the alert waits for the others,
 // unless late is set.
 func EvaluateLoss(e incident.Event, incidents []incident.Incident, late bool, now time.Time) Loss {
-	l := Loss{Event: e, Quiet: true}
-	decided := 0
+	l := Loss{Event: e}
+	decided, quiet := 0, true // quiet: all decided ones are
 	for _, i := range incidents {
 		if !isLoss(i) {
 			continue
 		}
 		l.Incidents = append(l.Incidents, i)
 		if isDecided(i) {
-			l.Quiet, decided = l.Quiet && isQuiet(i), decided+1
+			quiet, decided = quiet && isQuiet(i), decided+1
 		}
 	}
 	undecided := decided < len(l.Incidents)
-	waits := l.Quiet && undecided // an undecided one may not be quiet
+	waits := quiet && undecided // an undecided one may not be quiet
 	l.Due = decided > 0 && !waits
 	if late {
 		l.Due = len(l.Incidents) > 0
@@ -39,7 +39,7 @@ func EvaluateLoss(e incident.Event, incidents []incident.Incident, late bool, no
 	if !l.Due && decided > 0 {
 		l.Event.DueAt = incident.Soonest(e.DueAt, now.Add(incident.NotifyDriftAfter)) // an older version may have stored a later time
 	}
-	l.Quiet = l.Quiet && !undecided
+	l.Quiet = quiet && !undecided
 	return l
 }
 

@@ -11,8 +11,8 @@ import (
 	"flowkeeper/remediate/notify"
 )
 
-// conclude writes the verdicts and alerts of what they changed, in one commit.
-// Where the run was complete, targets that no flow log has any more are dropped.
+// conclude writes the verdicts, and alerts of those that are others than before, in one commit. If
+// the rehearsal was complete, the verdicts on targets that no flow log has any more are dropped.
 func (r *Rehearser) conclude(ctx context.Context, s inventory.Scope, found verdicts, complete bool) error {
 	var before []Rehearsal
 	err := r.Store.View(ctx, func(tx Tx) (err error) { before, err = tx.Rehearsals(s); return err })
@@ -20,7 +20,7 @@ func (r *Rehearser) conclude(ctx context.Context, s inventory.Scope, found verdi
 		return err
 	}
 	refused, mended := found.since(before)
-	if len(mended) > 0 { // before that is on disk: what a crash leaves out, the next rehearsal does
+	if len(mended) > 0 { // before that is on disk: after a crash, the next rehearsal does it again
 		if err := r.Restores.RetryBlocked(ctx, s); err != nil {
 			return err
 		}
@@ -43,8 +43,8 @@ func (r *Rehearser) conclude(ctx context.Context, s inventory.Scope, found verdi
 	return err
 }
 
-// affectedBy are flow logs that the changes are about. There are some of each target,
-// however many flow logs and targets there are.
+// affectedBy are flow logs of the targets whose verdict is another than before: some of each target, and
+// mostNamed of all together.
 func affectedBy(tx Tx, s inventory.Scope, refused, mended verdicts) (map[delivery.Target][]inventory.Row, error) {
 	affected := map[delivery.Target][]inventory.Row{}
 	for _, changed := range []verdicts{refused, mended} { // no target is in both
@@ -59,7 +59,7 @@ func affectedBy(tx Tx, s inventory.Scope, refused, mended verdicts) (map[deliver
 	return affected, nil
 }
 
-// save writes the verdicts. Where they are complete, it drops those of other targets.
+// save writes the verdicts. If they are complete, it drops those on other targets.
 func save(tx Tx, before []Rehearsal, found verdicts, complete bool) error {
 	for _, old := range before {
 		if _, still := found[old.Target]; complete && !still {
@@ -76,14 +76,14 @@ func save(tx Tx, before []Rehearsal, found verdicts, complete bool) error {
 	return nil
 }
 
-// addAlerts puts the alerts of one rehearsal into the outbox. The first refusal opens
-// an incident at a pager; that all restores would be allowed closes it.
+// addAlerts puts the alerts of one rehearsal into the outbox. The first refusal opens an
+// incident at a pager. The alert that all restores would be allowed again closes it.
 func addAlerts(tx Tx, s inventory.Scope, alerts []alert.Alert, allAllowed bool, now time.Time) error {
-	told, err := tx.OutageAlerted(s, notify.Rehearsing)
+	alerted, err := tx.OutageAlerted(s, notify.Rehearsing)
 	if err != nil {
 		return err
 	}
-	if allAllowed && told && len(alerts) == 0 {
+	if allAllowed && alerted && len(alerts) == 0 {
 		alerts = append(alerts, notify.OutageEnd(s, notify.Rehearsing, "AWS would allow every restore that was rehearsed", now))
 	}
 	fails := slices.ContainsFunc(alerts, func(a alert.Alert) bool { return a.Level == alert.High })

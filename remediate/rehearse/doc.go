@@ -1,7 +1,7 @@
 // Package rehearse finds out before an attack whether restores would work. A
 // rehearsal is a dry run of CreateFlowLogs for one flow log of each kind of restore:
 //
-//	kinds of the snapshot -> look and dry run -> verdicts -> what changed -> alerts
+//	kinds of the snapshot -> observation and dry run -> verdicts -> what changed -> alerts
 //
 // The CloudTrail records of the dry runs come back through the queue as those of
 // deletions do. Where they stop coming, so may those of deletions, and people are

@@ -30,20 +30,20 @@ const (
 	othersFor    = 24 * time.Hour   // how long another daemon counts after its last record
 )
 
-// token of the call n of a rehearsal: readers of CloudTrail see by it what
-// the call is, and no create ever has it.
+// token is the ClientToken of the call number n of a rehearsal. People who read CloudTrail see by
+// it what the call is, and no create ever has it.
 func (h PipelineHealth) token(started time.Time, n int) string {
 	return fmt.Sprintf("%s%s-%d-%d", detection.RehearsalToken, h.Instance, started.Unix(), n)
 }
 
-// FromCopy is what of it counts in a copy of the state file that became the state file: not
+// FromCopy is what counts of a copy of the state file that became the state file. The copy does not say
 // whose rehearsals count.
 func (h PipelineHealth) FromCopy() PipelineHealth {
 	h.By, h.OthersAt = "", time.Time{}
 	return h
 }
 
-// madeBy notes who makes the rehearsals; empty: who made the last one.
+// madeBy notes who makes the rehearsals; empty: the same as the last one.
 func (h PipelineHealth) madeBy(caller string) PipelineHealth {
 	if caller != "" && caller != h.By {
 		h.By, h.Unanswered = caller, 0 // what another made does not come back as ours
@@ -51,8 +51,8 @@ func (h PipelineHealth) madeBy(caller string) PipelineHealth {
 	return h
 }
 
-// sent notes that the calls of a rehearsal that began at a time are made, unless one
-// has come back since.
+// sent notes that the calls of a rehearsal, which began at a time, were made, unless one has come
+// back since.
 func (h PipelineHealth) sent(at, now time.Time) PipelineHealth {
 	if h.BackAt.After(at) && !h.BackAt.After(now) {
 		return h
@@ -74,9 +74,8 @@ func (h PipelineHealth) returned(token string, now time.Time) PipelineHealth {
 	return h
 }
 
-// silent reports whether the pipeline seems to be cut: it has worked
-// before, and rehearsals do not come back any more. Of none is that known before
-// it is known who makes them.
+// silent reports whether the pipeline seems to be cut: it has worked before, and rehearsals do not
+// come back any more. As long as it is not known who makes them, nobody can tell.
 func (h PipelineHealth) silent(now time.Time) bool {
 	hasWorked := h.By != "" && !h.BackAt.IsZero()
 	unanswered := h.Unanswered > 0 && now.Sub(h.UnansweredSince) >= patience
@@ -95,9 +94,9 @@ func (h PipelineHealth) isOurs(identity string, others []string) bool {
 	return who != "" && (who == h.By || slices.ContainsFunc(others, func(other string) bool { return callerOf(other) == who }))
 }
 
-// callerOf names whose an ARN is, alike for all sessions of a role and however
-// AWS writes it: GetCallerIdentity and CloudTrail leave out a role's path, IAM
-// has it. Empty where the text is no identity's ARN.
+// callerOf names the user or role of an ARN. It is the same for all sessions of a role, and in
+// whatever way AWS writes it: GetCallerIdentity and CloudTrail leave out a role's path, IAM has
+// it. Empty: the text is not the ARN of a user or role.
 func callerOf(text string) string {
 	id, err := arn.Parse(text)
 	hasIdentities := id.Service == "iam" || id.Service == "sts"

@@ -49,8 +49,8 @@ type Restores interface {
 type Result struct{ Tried, Refused int }
 
 const (
-	// triesPerTarget bounds how many flow logs stand in for those with the same
-	// target, where a resource is not there any more.
+	// triesPerTarget is how many flow logs with the same target are tried, if the resources of the
+	// others are not there any more.
 	triesPerTarget = 3
 	mostNamed      = 1000 // flow logs in the alerts of one rehearsal
 )
@@ -58,10 +58,9 @@ const (
 // ErrBusy is wrapped by Rehearse where it left something for the next time.
 var ErrBusy = errors.New("restores go first; the next rehearsal tries the rest")
 
-// Rehearse tries, as a dry run, to restore one protected flow log of each
-// delivery target, and alerts when AWS would refuse what it
-// allowed before, or has never been asked. It creates nothing. Restores go
-// first: where the scope's pace is used up, the rest is left for the next time
+// Rehearse tries, as a dry run, to restore one protected flow log of each delivery target, and
+// alerts if AWS would refuse what it allowed before, or was never asked. It creates nothing.
+// Restores go first: if they need all calls that AWS allows, the rest is left for the next time
 // ([ErrBusy]). beat is called before each try.
 func (r *Rehearser) Rehearse(ctx context.Context, s inventory.Scope, beat func()) (Result, error) {
 	api, ours := r.EC2(s)

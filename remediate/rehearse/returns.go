@@ -12,12 +12,12 @@ import (
 	"flowkeeper/inventory"
 )
 
-// setOut begins a rehearsal. Who makes it is on disk before its first record can
-// come back: that shows that it is no stranger's.
+// setOut begins a rehearsal. It writes who makes it before its first record can come back: by that
+// the record is known to be no stranger's.
 func (r *Rehearser) setOut(ctx context.Context, s inventory.Scope) (PipelineHealth, error) {
 	arn, err := r.Caller(ctx, s)
 	if err != nil && ctx.Err() == nil {
-		r.Log.Warn("AWS does not say who makes this rehearsal: taking it for whom it was the last time", "account", s.Account, "region", s.Region, "error", err)
+		r.Log.Warn("AWS does not say who makes this rehearsal: it is assumed to be the same as the last time", "account", s.Account, "region", s.Region, "error", err)
 	}
 	return r.changeHealth(ctx, s, func(h PipelineHealth) (PipelineHealth, *alert.Alert) {
 		if h = h.madeBy(callerOf(arn)); h.Instance == "" {
@@ -43,7 +43,7 @@ func (r *Rehearser) noteSent(ctx context.Context, s inventory.Scope, started tim
 
 // Returned notes that the record of a rehearsal has come through the
 // queue, ours or that of another daemon. A stranger's dry run with a token like
-// ours counts for nothing, or it could put off the alert that the pipeline is cut.
+// ours does not count: it could put off the alert that the pipeline is cut.
 func (r *Rehearser) Returned(ctx context.Context, s inventory.Scope, f detection.Finding) error {
 	_, err := r.changeHealth(ctx, s, func(h PipelineHealth) (PipelineHealth, *alert.Alert) {
 		if !h.isOurs(f.Record.Identity.ARN, r.Others) {

@@ -38,10 +38,9 @@ type trial struct {
 	answered bool // by AWS, one of them
 }
 
-// tryAll tries the rows until each target has a verdict. Where it can't go on, it keeps
-// what it found so far.
+// tryAll tries the rows until each target has a verdict. What it found before an error is kept.
 func (t *trial) tryAll(ctx context.Context, rows []inventory.Row) (err error) {
-	var blind *incident.Answer // of the look that a restore begins with, where that is refused
+	var blind *incident.Answer // AWS's refusal of the observation that a restore begins with
 	for n, row := range rows {
 		target := delivery.TargetOf(row.FlowLog)
 		if _, done := t.found[target]; done {
@@ -52,7 +51,7 @@ func (t *trial) tryAll(ctx context.Context, rows []inventory.Row) (err error) {
 		}
 		t.beat()
 		if n == 0 {
-			if blind, err = t.refusedLook(ctx, row.ResourceID); err != nil {
+			if blind, err = t.observe(ctx, row.ResourceID); err != nil {
 				return err
 			}
 		}
@@ -72,8 +71,8 @@ func (t *trial) tryAll(ctx context.Context, rows []inventory.Row) (err error) {
 	return nil
 }
 
-// awaitTurn waits until a dry run may go out, and reports whether it may: not where restores
-// need all that AWS allows for so long.
+// awaitTurn waits until a dry run may be sent. It reports false if restores need all calls that AWS
+// allows, for as long as it waits.
 func (t *trial) awaitTurn(ctx context.Context) bool {
 	pause := t.Pause
 	if pause == nil {
@@ -94,14 +93,14 @@ func (t *trial) awaitTurn(ctx context.Context) bool {
 // longestWait is for how many seconds a rehearsal waits for its next dry run.
 const longestWait = 60
 
-// refusedLook looks at a resource as a restore does first. It returns what AWS
-// refuses it with; an error only where AWS gave no verdict.
-func (t *trial) refusedLook(ctx context.Context, resource string) (*incident.Answer, error) {
-	_, err := inventory.OnResources(ctx, t.scope, t.api, []string{resource})
+// observe asks what is on a resource, as a restore does first. It returns AWS's refusal, if that
+// needs a person, and any other failure as an error.
+func (t *trial) observe(ctx context.Context, resource string) (refused *incident.Answer, err error) {
+	_, err = inventory.OnResources(ctx, t.scope, t.api, []string{resource})
 	if err == nil {
 		return nil, nil
 	}
-	err = fmt.Errorf("look at 1 resources in %s: %w", t.scope, err)
+	err = fmt.Errorf("observe %s in %s: %w", resource, t.scope, err)
 	a := answer.OfError(err)
 	if a.Class != incident.NeedsPerson {
 		return nil, err
@@ -109,8 +108,8 @@ func (t *trial) refusedLook(ctx context.Context, resource string) (*incident.Ans
 	return &a, nil
 }
 
-// tryDry makes the call that would restore a flow log, as a dry run with a
-// token of its own. The answer is an error only where AWS gave no verdict.
+// tryDry makes the call that would restore a flow log, as a dry run with a token of its own. It
+// returns an error only if AWS gave no verdict.
 func (t *trial) tryDry(ctx context.Context, row inventory.Row) (incident.Answer, error) {
 	t.calls++
 	i := incident.Incident{Scope: t.scope, FlowLogID: row.ID, Frozen: row.Settings}

@@ -19,7 +19,7 @@ type Rehearsal struct {
 	Message string // AWS's own words
 }
 
-// verdicts of one run, by what they are about.
+// verdicts are those of one rehearsal, by target.
 type verdicts map[delivery.Target]Rehearsal
 
 func (v verdicts) add(s inventory.Scope, t delivery.Target, a incident.Answer, at time.Time) {
@@ -37,8 +37,8 @@ func (v verdicts) result() Result {
 	return c
 }
 
-// since compares the verdicts with those before. refused are refusals for the first
-// time, or for another reason; mended the last refusals of what is allowed now.
+// since compares the verdicts with earlier ones. refused are the refusals that are new, or have another
+// reason than before; mended are the earlier refusals of what is allowed now.
 func (v verdicts) since(before []Rehearsal) (refused, mended verdicts) {
 	refused, mended = verdicts{}, verdicts{}
 	last := verdicts{}

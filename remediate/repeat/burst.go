@@ -20,15 +20,15 @@ const (
 	UnknownDeletion Class = "unknown" // deletions of flow logs that Flowkeeper never saw
 )
 
-// Burst is what one principal repeats. The first call is alerted at once. What follows
-// within Window is held, and becomes one alert when the window is over. A call
-// that is graver than all that was alerted goes at once: neither a forged record
-// nor a harmless call silences it (I2). While calls go on, one window follows the
-// other; a window without any ends the burst.
+// Burst is what one principal repeats. The alert of the first call is sent at once. The calls that
+// follow within Window are held, and become one alert when the window is over. A call that is
+// graver than all that was alerted has its alert at once: neither a forged record nor a harmless
+// call silences it (I2). While calls go on, one window follows the other; a window without calls
+// ends the burst.
 //
-// Other bursts bound how many alerts go at once: one for each principal, where its
-// own are by target, one for each account, and one for all. These hold what is beyond
-// the bound. Its JSON is in the state file.
+// Other bursts bound how many alerts are sent at once: one for each principal, if that has one
+// for each target, one for each account, and one for all. These hold what is beyond the
+// bound. The JSON of a burst is in the state file.
 type Burst struct {
 	Key   string // names it
 	Class Class
@@ -37,8 +37,8 @@ type Burst struct {
 	Since time.Time       // of this window
 	DueAt time.Time       // the end of this window
 	Mark  int             // severity of the gravest call that was alerted
-	// AtOnce counts the alerts that went at once in this window, by severity, where
-	// the burst is a bound.
+	// AtOnce counts the alerts that were sent at once in this window, by severity, if the
+	// burst is a bound.
 	AtOnce    map[int]int `json:",omitempty"`
 	Summaries int         // alerts about what was held, so far
 	Total     int         // calls in these
@@ -46,7 +46,7 @@ type Burst struct {
 	Held      Held
 }
 
-// Held is what a burst has not been alerted of yet.
+// Held are the calls of a burst of which there is no alert yet.
 type Held struct {
 	Calls, FlowLogs int
 	First, Last     time.Time    // when they were received
@@ -70,19 +70,19 @@ const (
 	mostSeen     = 100
 )
 
-// over reports whether the window has ended, or seems to lie ahead: the clock has
+// over reports whether the window has ended, or seems to begin later than now: the clock has
 // gone back.
 func (b Burst) over(now time.Time) bool { return !now.Before(b.DueAt) || b.Since.After(now) }
 
-// FromCopy is a burst of a copy of the state file that became the state file: what it
-// holds is summed up now. ok is false where no window of it could be ended.
+// FromCopy is a burst of a copy of the state file that became the state file: what it holds is
+// summed up now. ok is false if that is not possible: the copy is damaged.
 func (b Burst) FromCopy(now time.Time) (kept Burst, ok bool) {
 	b.DueAt = now
 	return b, b.Held.Calls <= 0 || b.Held.Gravest != nil
 }
 
-// next is the burst in its next window, and the alert of what this one held. A burst
-// ends with a window that held nothing; there says that it goes on.
+// next is the burst in its next window, and the alert of what this one held. A burst ends with a
+// window that held nothing; there is false then.
 func (b Burst) next(now time.Time) (after Burst, there bool, ended []alert.Alert) {
 	if b.Held.Calls == 0 {
 		if b.Class == UnknownDeletion && b.Summaries > 0 {
@@ -126,8 +126,8 @@ func (b Burst) hold(a alert.Alert, c Call, now time.Time) Burst {
 	return b
 }
 
-// leastTelling is the last of the calls that does the same as another, or else the
-// last: what is done twenty times hides nothing that is done once.
+// leastTelling is the last of the calls that did the same as an earlier one, or else the last: what was
+// done twenty times hides nothing that was done once.
 func leastTelling(calls []heldCall) int {
 	for n := len(calls) - 1; n > 0; n-- {
 		if slices.ContainsFunc(calls[:n], calls[n].same) {
@@ -137,7 +137,7 @@ func leastTelling(calls []heldCall) int {
 	return len(calls) - 1
 }
 
-// same reports whether two calls differ in when they were made only.
+// same reports whether two calls did the same, at different times.
 func (c heldCall) same(other heldCall) bool {
 	a, b := c.Call, other.Call
 	a.EventID, a.Time, a.FlowLogs = b.EventID, b.Time, b.FlowLogs

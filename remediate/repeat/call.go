@@ -12,14 +12,15 @@ import (
 // Call is one that anybody can repeat without end.
 type Call struct {
 	Class    Class
-	Who      string          // made it: calls by others are no repetition of it
-	What     string          // it changes, where each of these has a burst of its own; empty: all are in one
+	Who      string          // the caller: calls by others are no repetition of this one
+	What     string          // what it changes, if calls that change something else are no repetition of it; empty: they are
 	Scope    inventory.Scope // of its record
 	Severity int             // orders calls by how grave they are
 	Example  alert.Call      // in the alert that sums up
 }
 
-// CallOf is a finding as a call; known: it names a flow log that the snapshot has.
+// CallOf is the call that a finding is about, with the level of its alert. known: it names a flow log
+// that the snapshot has.
 func CallOf(class Class, f detection.Finding, a alert.Alert, flowLogs int, known bool) Call {
 	actor := f.Actor()
 	who := incident.PrincipalOrName(&actor)
@@ -43,7 +44,7 @@ func severity(l alert.Level, known bool) (n int) {
 	return n
 }
 
-// keys of the call's own burst, and of those that bound it, the narrowest first.
+// keys are the key of the call's own burst, and of those that bound it, the narrowest first.
 func (c Call) keys() (own string, bounds []bound) {
 	key := func(parts ...string) string {
 		return string(c.Class) + " " + alert.ID(append([]string{string(c.Class)}, parts...)...)
@@ -56,14 +57,14 @@ func (c Call) keys() (own string, bounds []bound) {
 	return own, append(bounds, bound{key(account), byAccount}, bound{key(), byAccount})
 }
 
-// bound says how many alerts of one severity may go at once in a burst's window.
+// bound says how many alerts of one severity may be sent at once in a burst's window.
 type bound struct {
 	key  string
 	most int
 }
 
-// burst is a new one. Tampering has no scope of ours: it may be with another
-// account's bucket.
+// burst is a new burst that begins with the call. One of tampering has no scope: what is changed may be
+// another account's bucket.
 func (c Call) burst(key string, now time.Time) Burst {
 	b := Burst{Key: key, Class: c.Class, Began: now, Since: now, DueAt: now.Add(Window)}
 	if c.Class != Tampering {

@@ -9,9 +9,9 @@ import (
 
 const (
 	mostBursts = 200 // of a class: forged principals are endless (I12). Beyond it, those of an account share one
-	// How many alerts of one severity go at once within a window: by one principal on
-	// several targets, and in one account. Half as many in each window that follows
-	// one in which that did not suffice.
+	// How many alerts of one severity are sent at once within a window: by one principal on
+	// several targets, and in one account. It is half as many after each window in which
+	// calls were held.
 	byPrincipal = 10
 	byAccount   = 20
 )
@@ -67,10 +67,10 @@ func (l *ledger) decide(c Call, a alert.Alert) (atOnce bool) {
 	return true
 }
 
-// bounded finds the burst that an alert is too many for, if there is one, and
-// otherwise those that it counts in. One of each severity always goes at once: what
-// is graver than a flood is not held by it. crowded: there are as many bursts as may
-// be, so that only those which are there bound it, or else the one of all accounts.
+// bounded finds a burst that has no room for one more alert, if there is one, and otherwise
+// those that count the alert. One of each severity is always sent at once: a flood does not hold
+// what is graver. crowded: no more bursts may begin, so that only those that are there bound
+// the alert, or if there are none the one of all accounts.
 func (l *ledger) bounded(c Call, bounds []bound, crowded bool) (full *Burst, within []Burst) {
 	for n, limit := range bounds {
 		last := n == len(bounds)-1 // of all accounts together: for when it is crowded

@@ -22,8 +22,7 @@ const (
 	mostActorCalls = 1000      // remembered of one principal's hour: what is forged is endless (I12)
 )
 
-// shortName is a name as a key of the state file: one longer than AWS makes them is
-// stood for by its hash.
+// shortName is a name as a key of the state file: the hash of one that is longer than AWS's names.
 func shortName(s string) string {
 	if len(s) <= 256 {
 		return s
@@ -31,8 +30,8 @@ func shortName(s string) string {
 	return alert.ID(s)
 }
 
-// RecordCall notes what a finding says of its actor, and returns what else the same
-// one did within the hour before. flowLogs is how many the call names.
+// RecordCall notes the call of a finding, and returns what else its principal did within the hour
+// before. flowLogs is how many flow logs the call names.
 func RecordCall(tx Tx, f detection.Finding, flowLogs int, now time.Time) ([]alert.RecentCalls, error) {
 	actor := f.Actor()
 	who, eventID := shortName(actor.Principal()), shortName(f.Record.EventID)

@@ -30,9 +30,8 @@ type Tx interface {
 	AddActorCall(d ActorCall) error
 }
 
-// AlertOrHold puts the alert about a call into the outbox, or holds it back to be
-// summed up. It reports whether the former. An alert that is in the outbox already
-// changes nothing.
+// AlertOrHold puts the alert about a call into the outbox, or holds it back to be summed up. atOnce
+// says that it is in the outbox. One that was there before changes nothing.
 func AlertOrHold(tx Tx, a alert.Alert, c Call, now time.Time) (atOnce bool, err error) {
 	if done, err := tx.HasAlert(a.ID); err != nil || done {
 		return done, err
@@ -57,8 +56,8 @@ func EndWindow(tx Tx, key string, now time.Time) error {
 	return l.save(tx)
 }
 
-// load reads what a decision about a call depends on. How many bursts there are
-// matters only where the call may begin one.
+// load reads what a decision about a call depends on. The bursts are counted only if the call may
+// begin one.
 func load(tx Tx, c Call, now time.Time) (*ledger, error) {
 	l := newLedger(now)
 	own, bounds := c.keys()

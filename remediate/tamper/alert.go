@@ -52,8 +52,8 @@ func alertOf(f detection.Finding, i Impact, p incident.Policy, now time.Time) al
 	return a
 }
 
-// alertID is made of the record alone, and of all of it that an alert says or is
-// judged by: a forged twin swallows nothing else (I2).
+// alertID is made of the record alone, and of all of it that the alert says or that sets its level:
+// a forged record replaces no other alert than its own (I2).
 func alertID(f detection.Finding) string {
 	rec, id := f.Record, f.Record.Identity
 	mfa := "not told"
@@ -78,8 +78,8 @@ func detailOf(r cloudtrail.Record) string {
 	return " (" + r.Detail + ")"
 }
 
-// unstatedWords say what happened and what to do first, where the record does not say to
-// what. A title has room for the beginning of the cause only: what may be lost comes first.
+// unstatedWords say what happened and what to do first, if the record does not say what was changed.
+// A title has room for the beginning of the cause only: what may be lost comes first.
 func unstatedWords(r cloudtrail.Record, i Impact) (cause, todo string) {
 	cause = r.EventName + ", target not stated: " + strings.Join(i.Uses, " and ")
 	todo = "find out what it changed"

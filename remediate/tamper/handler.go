@@ -19,7 +19,7 @@ import (
 type Handler struct {
 	Store  Store
 	Policy incident.Policy
-	// Dependencies are what Flowkeeper needs beside what the snapshot names.
+	// Dependencies are what Flowkeeper itself needs.
 	Dependencies func() []Dependency
 	Now          func() time.Time
 	// Tampered is called for each call that is more than informational, with the account and
@@ -27,18 +27,18 @@ type Handler struct {
 	Tampered func(inventory.Scope)
 	// AlertsAdded is called after commits that may have put alerts into the outbox.
 	AlertsAdded func()
-	// BypassOutbox sends an alert past the outbox, for when the store fails (I1).
+	// BypassOutbox sends an alert without the outbox, if the store fails (I1).
 	BypassOutbox func(ctx context.Context, a alert.Alert)
 }
 
 // callsAtOnce bounds what one commit holds: deletions wait for it.
 const callsAtOnce = 50
 
-// Alert adds alerts of calls that change what flow logs or Flowkeeper depend on. It says
-// nothing of others: an account deletes log groups all day. A record's scope need not be
-// a configured one: IAM's are in one Region, and a bucket may be another account's.
+// Alert adds alerts of calls that change what flow logs or Flowkeeper depend on. Others have
+// none: an account deletes log groups all day. The scope of a record may be one that is not
+// configured: IAM's records are in one Region, and a bucket may be another account's.
 //
-// It returns nil once the alerts are on disk. Otherwise it has sent them past the outbox
+// It returns nil once the alerts are on disk. Otherwise it has sent them without the outbox
 // (I1), with a beat after each: sinks may be slow.
 func (h *Handler) Alert(ctx context.Context, findings []detection.Finding, beat func()) error {
 	now := h.Now()

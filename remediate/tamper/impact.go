@@ -26,8 +26,8 @@ const (
 	mostCounted = 1000 // flow logs of a scope that are looked at to be counted
 )
 
-// Dependency is something that Flowkeeper needs beside what the snapshot
-// names: by the configuration, or by the queue's own attributes.
+// Dependency is something that Flowkeeper itself needs, by the configuration or by the queue's own
+// attributes.
 type Dependency struct {
 	ARN string // may be a pattern, in which * stands for any text
 	As  string // "the queue that events come by"
@@ -47,7 +47,7 @@ func (d Dependency) within(p place) bool {
 // ImpactOf says what depends on what a call changes. Where its record does not state
 // that, it says what may depend on it: CloudTrail leaves out parameters that are larger
 // than 100 KB, and a caller can make them so, for white space in a policy counts. beside
-// are what Flowkeeper needs beside what the snapshot names.
+// is what Flowkeeper itself needs.
 func ImpactOf(tx Tx, r cloudtrail.Record, beside []Dependency) (Impact, error) {
 	if target := TargetOf(r); target != "" {
 		usages, err := tx.Usages(delivery.KeyOf(target))
@@ -73,7 +73,7 @@ func ImpactOf(tx Tx, r cloudtrail.Record, beside []Dependency) (Impact, error) {
 	return unstated(p, all, protected, beside), err
 }
 
-// load reads the flow logs of usages: so many of those that live, and all that are lost.
+// load reads the flow logs of usages: at most live of those that are there, and all that are lost.
 func load(tx Tx, usages []Usage, live int) (out []used, err error) {
 	scopes := map[inventory.Scope]bool{}
 	for _, usage := range usages {
@@ -115,7 +115,7 @@ func stated(target string, all []used, beside []Dependency) Impact {
 	return i
 }
 
-// words say what some resources are: to how many flow logs, the gravest use first, and to
+// words say for what some resources are used: by how many flow logs, the gravest use first, and by
 // Flowkeeper.
 func words(counts map[string]int, beside []Dependency, is func(Dependency) bool) (out []string) {
 	for _, use := range []string{delivery.DestinationUse, delivery.RoleUse, delivery.CrossRoleUse} {
@@ -131,8 +131,8 @@ func words(counts map[string]int, beside []Dependency, is func(Dependency) bool)
 	return out
 }
 
-// affected are the flow logs that need one of some resources, with those that are to come
-// back there, as an alert shows them, and how many there are of each use.
+// affected are the flow logs that use one of some resources, and those that are to come back and
+// will use one, as an alert shows them; counts says how many there are of each use.
 func affected(all []used, is func(delivery.ResourceKey) bool) (flowLogs []alert.FlowLog, counts map[string]int) {
 	counts = map[string]int{}
 	for _, u := range all {
@@ -164,7 +164,7 @@ func flowLogOf(s inventory.Scope, id, root string, settings inventory.Settings) 
 	return f
 }
 
-// usesOf are what some resources are to flow logs with this target.
+// usesOf says for what flow logs with this target use some resources.
 func usesOf(t delivery.Target, is func(delivery.ResourceKey) bool) (out []string) {
 	for _, k := range t.Keys() {
 		if use := t.Use(k); is(k) && !slices.Contains(out, use) {

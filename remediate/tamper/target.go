@@ -10,8 +10,8 @@ import (
 	"flowkeeper/remediate/delivery"
 )
 
-// TargetOf is the ARN of what a call changes, of cloudtrail.Record.Target in
-// whatever form its service has that; empty where the record does not tell.
+// TargetOf is the ARN of what a call changes. cloudtrail.Record.Target has that in the form of each
+// service. Empty: the record does not say.
 func TargetOf(r cloudtrail.Record) string {
 	if r.Target == "" || strings.HasPrefix(r.Target, "arn:") {
 		return r.Target

@@ -56,7 +56,7 @@ var teeth = []tooth{
 		`		ClientToken:             aws.String(token),
 `, ``}}},
 	{"I4 a group that changed is sent at once", []patch{{"remediate/incident/sharing.go",
-		`} else if i.Call.showsBy(c.Policy).After(at[i.FlowLogID]) {`, `} else if false {`}}},
+		`	if i.Call.showsBy(c.Policy).After(observed) {`, `	if false {`}}},
 	{"I4 IDs matched by their place", []patch{{"remediate/create.go",
 		`	a.Made = r.made(call, ids)
 `, `	a.Made = map[string]inventory.FlowLog{}
