@@ -48,6 +48,9 @@ type situation struct {
 	now time.Time
 }
 
+// observed is when AWS was asked; the clock may have gone back since.
+func (s situation) observed() time.Time { return Earlier(s.o.At, s.now) }
+
 // checks look for reasons not to create, in this order. Each reports whether it applies.
 var checks = [...]func(situation) (Decision, bool){
 	// Is it lost at all?
@@ -75,14 +78,14 @@ func notObserved(s situation) (Decision, bool) {
 }
 
 // stillThere waits while AWS shows the lost flow log: after 1, 2, 4, 8, then
-// every 15 s, until Policy.Settle has passed.
+// every 15 s, until AWS shows it still when asked after Policy.Settle.
 func stillThere(s situation) (Decision, bool) {
 	since := s.i.AliveSince
 	if since.IsZero() {
 		since = s.now
 	}
 	end := since.Add(s.p.Settle)
-	if !s.now.Before(end) {
+	if !s.observed().Before(end) {
 		return Decision{Next: Close, Reason: StillThere, Advice: "AWS shows it alive: the record was wrong, forged or about something else"}, s.o.Alive
 	}
 	pause := 15 * time.Second
@@ -210,7 +213,7 @@ func (s situation) putsBack() string {
 // A replacement that an unanswered shared call has made is adopted even so: it is there, but lacks its
 // own tags, and nothing else adds them (I2).
 func (s situation) notRestored(reason Reason, advice string) Decision {
-	observed := Earlier(s.o.At, s.now) // the clock may have gone back
+	observed := s.observed()
 	if call := s.i.Call; call != nil {
 		if other, there := s.equivalent(); there && isRestored(other.FlowLog) {
 			return Decision{Next: Adopt, Found: other}

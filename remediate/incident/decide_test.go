@@ -57,6 +57,9 @@ func TestDecide(t *testing.T) {
 			o.Alive, i.TimesAlive, i.AliveSince = true, 9, noon.Add(-110*time.Second)
 		}, Requeue, "", 10 * time.Second},
 		{"alive for settle", func(i *Incident, o *Facts, _ *Policy) { o.Alive, i.AliveSince = true, noon.Add(-2*time.Minute) }, Close, StillThere, 0},
+		{"I2: alive for settle, but AWS was asked before the end of that", func(i *Incident, o *Facts, _ *Policy) {
+			i.OpenedAt, o.Alive, i.AliveSince, o.At = noon.Add(-3*time.Minute), true, noon.Add(-2*time.Minute), noon.Add(-time.Second)
+		}, Requeue, "", 0},
 		{"alive, even if a rule excuses it", func(i *Incident, o *Facts, _ *Policy) { o.Alive, i.Action = true, Ignore }, Requeue, "", time.Second},
 		{"never seen, before the first refresh", func(i *Incident, o *Facts, _ *Policy) { i.Known, o.InSnapshot, o.Complete = false, false, false }, Requeue, "", 15 * time.Second},
 		{"the snapshot has come to know it since it was lost", func(i *Incident, _ *Facts, _ *Policy) { i.Known = false }, Create, "", 0},
@@ -172,6 +175,10 @@ func TestDecide(t *testing.T) {
 		{"AWS says so for longer than it hides what was made", func(i *Incident, o *Facts, _ *Policy) {
 			o.Others, o.AlreadyExists, i.LastSeenAt, i.ExistsAt = []Other{decoy}, true, noon.Add(2*time.Minute), noon.Add(-2*time.Minute)
 		}, DecoyInTheWay, "", 0},
+		{"AWS says so for that long, and was asked before the end of that", func(i *Incident, o *Facts, _ *Policy) {
+			i.OpenedAt, o.Others, o.AlreadyExists, i.LastSeenAt, i.ExistsAt = noon.Add(-3*time.Minute), []Other{decoy}, true, noon.Add(2*time.Minute), noon.Add(-2*time.Minute)
+			o.At = noon.Add(-time.Second)
+		}, Requeue, "", 2 * time.Second},
 		{"AWS says so for that long, and shows nothing", func(i *Incident, o *Facts, _ *Policy) {
 			o.AlreadyExists, i.Attempts, i.ExistsAt = true, 30, noon.Add(-2*time.Minute)
 		}, Requeue, "", time.Minute},

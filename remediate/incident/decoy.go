@@ -79,7 +79,7 @@ func (s situation) inTheWay() (f Other, ok bool) {
 // refusedForLong reports whether AWS has answered FlowLogAlreadyExists for longer than it may hide
 // what was made.
 func (s situation) refusedForLong() bool {
-	return !s.i.ExistsAt.IsZero() && s.now.Sub(s.i.ExistsAt) >= s.p.Settle
+	return !s.i.ExistsAt.IsZero() && s.observed().Sub(s.i.ExistsAt) >= s.p.Settle
 }
 
 // takenFor reports whether a row is a late decoy of a flow log whose loss an observation
