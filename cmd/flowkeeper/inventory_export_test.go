@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -42,6 +43,23 @@ func TestExportRoundTrip(t *testing.T) {
 	}
 	if n, err := second.Import(t.Context(), rows); err != nil || n != 0 {
 		t.Errorf("imported again: %d, %v", n, err)
+	}
+}
+
+// TestAFailedExportHasOneError: of a write that fails there is one line, however much was still to be written.
+func TestAFailedExportHasOneError(t *testing.T) {
+	t.Parallel()
+	s := newState(t)
+	var rows []inventory.Row
+	for n := range 100 {
+		id := fmt.Sprintf("fl-%017x", n+1)
+		rows = append(rows, inventory.Row{FlowLog: inventory.FlowLog{Scope: scope, ID: id}, RootID: id})
+	}
+	if _, err := s.Import(t.Context(), rows); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := writeExport(t.Context(), state{app: testApp(&bytes.Buffer{}), Store: s}, full{}); err == nil || err.Error() != "no space left on device" {
+		t.Errorf("%v", err)
 	}
 }
 

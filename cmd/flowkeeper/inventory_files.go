@@ -51,7 +51,10 @@ func writeExport(ctx context.Context, s state, to io.Writer) (n int, err error) 
 		progress.Step()
 		return term.WriteJSON(w, exportfile.New(r))
 	})
-	return n, errors.Join(err, w.Flush())
+	if unwritten := w.Flush(); err == nil { // after a write that failed, Flush returns its error again
+		err = unwritten
+	}
+	return n, err
 }
 
 // exportToFile replaces a file, to which a link may lead. What is no regular file, such as
