@@ -5,7 +5,7 @@
 //	state.go           what the state file says: round trips, refreshes, telemetry rules,
 //	                   and what could be restored
 //	subject.go         the scopes and accounts, and who we are in each; organization.go: which
-//	                   of them the organisation has, and what it is to mend there
+//	                   of them the organisation has, and what to do where a role is missing
 //	trail.go           the source: does a trail log the calls?
 //	event_route.go     which rules lead to the queue; event_rule.go: do they send what matters?
 //	log_files.go       can the log files of CloudTrail be read?
