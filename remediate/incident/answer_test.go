@@ -136,7 +136,7 @@ func TestApplyAnswer(t *testing.T) {
 			logged fl-1 restored: adopted fl-2, which does the same`},
 		{"I4: one exists that counts as gone, for long", given(fl1, pending("fl-1", absentBefore), gone("fl-2", lostLongAgo)), answer(exists, made("fl-2")), `
 			row fl-2: RootID=fl-1 LineageSince=-24h1m0s WrittenAt=now
-			fl-2 opened: Source=drift EventID=lost-fl-2 LastSeenAt=never Action=restore Tried=1 MissingSince=-1m0s
+			fl-2 opened: Source=drift EventID=lost-fl-2 Action=restore Tried=1 MissingSince=-1m0s
 			fl-1: State=closed Reason=superseded Advice="its replacement was lost in turn: see fl…" NextAttemptAt=never Tried=1 Attempts=1 LastError=exists NewID=fl-2
 			history fl-2 open: its replacement was lost in turn (lost-fl-2)
 			logged fl-1 closed/superseded: its replacement was lost in turn: see fl-2
