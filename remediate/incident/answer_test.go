@@ -328,3 +328,31 @@ func TestHinted(t *testing.T) {
 		}
 	}
 }
+
+// TestAdviceAboutWhatIsProtected and in the way: once deleted, it comes back first, unless it is released before.
+func TestAdviceAboutWhatIsProtected(t *testing.T) {
+	t.Parallel()
+	refused := func(i *Incident) { i.AbsentAt, i.ExistsAt = noon, now.Add(-policy.Settle) }
+	for name, is := range map[string]struct {
+		shown       inventory.FlowLog
+		row         inventory.Row
+		isProtected bool
+	}{
+		"it was there beside the lost one": {flowLog("fl-2", rejects), live("fl-2", does(rejects)), true},
+		"it was, and is excluded":          {flowLog("fl-2", rejects), live("fl-2", does(rejects), excluded), false},
+		"it is a replacement":              {made("fl-2", rejects), live("fl-2", does(rejects), func(r *inventory.Row) { r.RootID = "fl-0" }), true},
+		"it is a decoy":                    {made("fl-2", rejects), live("fl-2", does(rejects), func(r *inventory.Row) { r.CreatedAt = noon }), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := given(gone("fl-1"), pending("fl-1", refused), is.row)
+			c.ApplyAnswer("fl-1", Answer{Class: AlreadyThere, Message: "exists"}, seen(is.shown), 0)
+			i, _ := c.Incident("fl-1")
+			row, _ := c.Row("fl-2")
+			saysSo := strings.Contains(i.Advice, "`flowkeeper inventory release fl-2`")
+			if i.Reason != Decoy || row.Protected != is.isProtected || saysSo != is.isProtected {
+				t.Errorf("%s %s, fl-2 is protected: %v; %s", i.State, i.Reason, row.Protected, i.Advice)
+			}
+		})
+	}
+}
