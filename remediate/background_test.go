@@ -172,3 +172,19 @@ func TestWhatARecordAsksAWS(t *testing.T) {
 	asks("an unknown one", 0, s.record("fl-00000000000000def"))
 	asks("a known one among them", 1, s.record(decoy, ids[1], "fl-00000000000000def"))
 }
+
+// TestAnObservationThatIsTooEarlyMakesNoLoop: when a flow log was deleted, AWS might not have shown it yet. A moment
+// later it would, and AWS is asked again once that observation does not count any more.
+func TestAnObservationThatIsTooEarlyMakesNoLoop(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	id := s.plant("vpc-1", nil)
+	s.refresh()
+	s.release(time.Hour)
+	s.sleep(s.policy.Settle - time.Second)
+	s.hear(s.attack(id))
+	s.sleep(1500 * time.Millisecond)
+	s.work() // which fails where there is no end
+	s.pass(5 * time.Second)
+	s.is(id, incident.Closed, incident.Released)
+}

@@ -305,13 +305,14 @@ func TestI9ARowThatCantBeReadHoldsNoOther(t *testing.T) {
 	s.restored("vpc-3")
 }
 
-// TestI7AnEventThatCantBeReadHoldsNoRestore, nor does a burst: alerts are not written, and all
-// flow logs are restored.
+// TestI7AnEventThatCantBeReadHoldsNoRestore, nor does a burst, nor a whole table of them: alerts are not
+// written, and all flow logs are restored.
 func TestI7AnEventThatCantBeReadHoldsNoRestore(t *testing.T) {
 	t.Parallel()
 	for table, damage := range map[string]string{
-		"events": `INSERT INTO events (account, region, id, due_at, detected_at, body) SELECT account, region, 'damaged', 1, 1, 'damaged' FROM events`,
-		"bursts": `INSERT INTO bursts (key, class, account, region, due_at, body) SELECT 'damaged', '', account, region, 1, 'damaged' FROM events`,
+		"events":     `INSERT INTO events (account, region, id, due_at, detected_at, body) SELECT account, region, 'damaged', 1, 1, 'damaged' FROM events`,
+		"bursts":     `INSERT INTO bursts (key, class, account, region, due_at, body) SELECT 'damaged', '', account, region, 1, 'damaged' FROM events`,
+		"all bursts": `ALTER TABLE bursts RENAME TO damaged`,
 	} {
 		t.Run(table, func(t *testing.T) {
 			t.Parallel()

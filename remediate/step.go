@@ -83,32 +83,32 @@ func (r restorer) isLate(i incident.Incident, began time.Time) bool {
 // work is what a step is about.
 type work struct {
 	next      time.Time           // when the first of it is due; the zero time: never
-	isDue     bool                // the first of it is
+	isDue     bool                // the first of it is; also if next could not be read
 	incidents []incident.Incident // those whose turn it is, and those that may share a call with them
 	events    []incident.Event    // whose alerts are due
 	bursts    []repeat.Burst      // that are to be summed up
-	unread    error               // why not all events and bursts are there
+	unread    error               // why next, or some of the events and bursts, could not be read
 }
 
 // due asks the store when something is due, and, if that is now or in any case, what.
 func (r restorer) due(ctx context.Context, inAnyCase bool) (w work, err error) {
 	err = r.ask(ctx, func(tx scopeTx) (err error) {
-		w.next, err = tx.NextDue(tx.scope)
-		w.isDue = isDue(w.next, tx.now)
-		if err != nil || !inAnyCase && !w.isDue {
-			return err
+		var noTime, noEvents, noBursts error
+		w.next, noTime = tx.NextDue(tx.scope) // which also reads tables of alerts: no restore waits for these (I7)
+		w.isDue = noTime != nil || isDue(w.next, tx.now)
+		if !inAnyCase && !w.isDue {
+			return nil
 		}
 		if w.incidents, err = r.dueIncidents(tx); err != nil {
 			return err
 		}
-		var noEvents, noBursts error
 		if w.events, noEvents = tx.DueEvents(tx.scope, tx.now); noEvents != nil {
 			w.events = nil
 		}
 		if w.bursts, noBursts = tx.DueBursts(tx.scope, tx.now); noBursts != nil {
 			w.bursts = nil
 		}
-		w.unread = errors.Join(noEvents, noBursts)
+		w.unread = errors.Join(noTime, noEvents, noBursts)
 		return nil
 	})
 	return w, err

@@ -253,12 +253,17 @@ func (t refusal) hadNoEffect() {
 }
 
 // inTheWay is the answer of a create that another flow log prevents: a decoy, or one of
-// CloudWatch's telemetry rules. wasBeside: it may have been there before the loss.
-func inTheWay(i Incident, decoy Other, wasBeside bool) Answer {
+// CloudWatch's telemetry rules. wasBeside: it may have been there before the loss. isProtected: if it
+// is deleted, it comes back itself, and before the lost one.
+func inTheWay(i Incident, decoy Other, wasBeside, isProtected bool) Answer {
 	a := Answer{Class: NeedsPerson, Reason: Decoy,
 		Message:     decoy.ID + " is in the way",
 		Advice:      decoy.ID + " delivers from the same resource to the same destination, but not the same: delete it, and this one comes back",
 		Differences: inventory.Differences(i.Scope, i.Frozen, decoy.Settings),
+	}
+	if isProtected {
+		a.Advice = decoy.ID + " delivers from the same resource to the same destination, but not the same. It is protected: release it (`flowkeeper inventory release " +
+			decoy.ID + "`), then delete it, and this one comes back"
 	}
 	if wasBeside {
 		a.Advice += "; if it is the one that you want, let the lost one go: `flowkeeper inventory release " + i.FlowLogID + "`"

@@ -136,7 +136,7 @@ func TestApplyAnswer(t *testing.T) {
 			logged fl-1 restored: adopted fl-2, which does the same`},
 		{"I4: one exists that counts as gone, for long", given(fl1, pending("fl-1", absentBefore), gone("fl-2", lostLongAgo)), answer(exists, made("fl-2")), `
 			row fl-2: RootID=fl-1 LineageSince=-24h1m0s WrittenAt=now
-			fl-2 opened: Source=drift EventID=lost-fl-2 LastSeenAt=never Action=restore Tried=1 MissingSince=-1m0s
+			fl-2 opened: Source=drift EventID=lost-fl-2 Action=restore Tried=1 MissingSince=-1m0s
 			fl-1: State=closed Reason=superseded Advice="its replacement was lost in turn: see fl…" NextAttemptAt=never Tried=1 Attempts=1 LastError=exists NewID=fl-2
 			history fl-2 open: its replacement was lost in turn (lost-fl-2)
 			logged fl-1 closed/superseded: its replacement was lost in turn: see fl-2
@@ -326,5 +326,33 @@ func TestHinted(t *testing.T) {
 		if got := a.Hinted(); got != want {
 			t.Errorf("%q, not %q", got, want)
 		}
+	}
+}
+
+// TestAdviceAboutWhatIsProtected and in the way: once deleted, it comes back first, unless it is released before.
+func TestAdviceAboutWhatIsProtected(t *testing.T) {
+	t.Parallel()
+	refused := func(i *Incident) { i.AbsentAt, i.ExistsAt = noon, now.Add(-policy.Settle) }
+	for name, is := range map[string]struct {
+		shown       inventory.FlowLog
+		row         inventory.Row
+		isProtected bool
+	}{
+		"it was there beside the lost one": {flowLog("fl-2", rejects), live("fl-2", does(rejects)), true},
+		"it was, and is excluded":          {flowLog("fl-2", rejects), live("fl-2", does(rejects), excluded), false},
+		"it is a replacement":              {made("fl-2", rejects), live("fl-2", does(rejects), func(r *inventory.Row) { r.RootID = "fl-0" }), true},
+		"it is a decoy":                    {made("fl-2", rejects), live("fl-2", does(rejects), func(r *inventory.Row) { r.CreatedAt = noon }), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := given(gone("fl-1"), pending("fl-1", refused), is.row)
+			c.ApplyAnswer("fl-1", Answer{Class: AlreadyThere, Message: "exists"}, seen(is.shown), 0)
+			i, _ := c.Incident("fl-1")
+			row, _ := c.Row("fl-2")
+			saysSo := strings.Contains(i.Advice, "`flowkeeper inventory release fl-2`")
+			if i.Reason != Decoy || row.Protected != is.isProtected || saysSo != is.isProtected {
+				t.Errorf("%s %s, fl-2 is protected: %v; %s", i.State, i.Reason, row.Protected, i.Advice)
+			}
+		})
 	}
 }

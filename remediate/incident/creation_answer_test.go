@@ -97,7 +97,7 @@ func TestApplyCreation(t *testing.T) {
 		{"made, not shown yet, and sent twice", given(sentOn("1", twice)), answered(CreationAnswer{}), `fl-1: Call=sent(-5s, before -25s, final, T) NextAttemptAt=+5s`},
 		{"I4: made, and lost by now", given(sentOn("1"), gone("fl-new-1", does(func(f *inventory.FlowLog) { f.ResourceID = "vpc-1" }))), answered(item("", Answer{}, newOn("1"))), `
 			row fl-new-1: RootID=fl-1 LineageSince=-24h1m0s WrittenAt=now
-			fl-new-1 opened: Source=drift EventID=lost-fl-new-1 LastSeenAt=never Action=restore Tried=1 MissingSince=-1m0s
+			fl-new-1 opened: Source=drift EventID=lost-fl-new-1 Action=restore Tried=1 MissingSince=-1m0s
 			fl-1: State=closed Reason=superseded Advice="its replacement was lost in turn: see fl…" Call=none NextAttemptAt=never Tried=1 Attempts=1 NewID=fl-new-1
 			history fl-new-1 open: its replacement was lost in turn (lost-fl-new-1)
 			logged fl-1 closed/superseded: its replacement was lost in turn: see fl-new-1

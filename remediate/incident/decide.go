@@ -227,7 +227,9 @@ func (s situation) notRestored(reason Reason, advice string) Decision {
 		return Decision{Next: Close, Reason: reason, Advice: advice}
 	}
 	age := max(0, observed.Sub(s.o.CreatedAt))
-	return Decision{Next: Hold, At: observed.Add(s.p.Settle - age)}
+	shows := observed.Add(s.p.Settle - age)
+	// That may be over by now, and the same observation may count for a moment: see observationFresh.
+	return Decision{Next: Hold, At: Later(shows, s.now.Add(time.Second))}
 }
 
 // equivalent finds one that may be adopted (I3). What is older than the lost

@@ -70,7 +70,7 @@ func TestDecide(t *testing.T) {
 		{"released, and too young for every look", func(_ *Incident, o *Facts, _ *Policy) { o.Released, o.CreatedAt = true, noon.Add(-time.Minute) }, Hold, "", time.Minute},
 		{"I5: released, and too young when it was observed", func(i *Incident, o *Facts, _ *Policy) {
 			i.OpenedAt, o.Released, o.CreatedAt, o.At = noon.Add(-time.Minute), true, noon.Add(-2*time.Minute), noon.Add(-time.Second)
-		}, Hold, "", 0},
+		}, Hold, "", time.Second},
 		{"released, and old enough", func(_ *Incident, o *Facts, _ *Policy) { o.Released, o.CreatedAt = true, noon.Add(-2*time.Minute) }, Close, Released, 0},
 		{"released, and made when the clock was ahead", func(_ *Incident, o *Facts, _ *Policy) { o.Released, o.CreatedAt = true, noon.Add(time.Hour) }, Close, Released, 0},
 		{"I2: released, but a shared call has made it", func(i *Incident, o *Facts, _ *Policy) {

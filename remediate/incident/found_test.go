@@ -51,7 +51,7 @@ func TestApplyFound(t *testing.T) {
 		{"I4: new, made by a call in doubt, and perhaps lost by now", given(gone("fl-1"), pending("fl-1", calling), closed("fl-2", Unknown, unknown)), found(made("fl-2", ours)), `
 			= new true, learns true
 			new row fl-2: Tags=map[flowkeeper:restored-from:e-1] RootID=fl-1 State=live Protected=true FirstSeenAt=now LineageSince=-24h1m0s LastSeenAt=now WrittenAt=now
-			fl-2 reopened: RootID=fl-1 ResourceID=vpc-1 Known=true Frozen=wanted FirstSeenAt=-24h1m0s Call=sent(-1m0s, final, T)
+			fl-2 reopened: RootID=fl-1 ResourceID=vpc-1 Known=true Frozen=wanted FirstSeenAt=-24h1m0s LastSeenAt=now Call=sent(-1m0s, final, T)
 			fl-1: State=restored AbsentAt=now Call=none NextAttemptAt=+2m0s NewID=fl-2 RestoredAt=now
 			history fl-2 open: a create call whose answer was lost has made it (e-1)
 			logged fl-1 restored: recreated as fl-2

@@ -94,7 +94,8 @@ func (t *transition) follow(d Decision, f Facts) {
 			t.c.place(t.ResourceID).unprotect(d.Found.FlowLog)
 			t.ExistsAt = time.Time{} // it is found: once it is gone, AWS may hide another one
 		}
-		refusal{t, inTheWay(t.Incident, d.Found, wasBeside), 0}.block()
+		row, _ := t.c.Row(d.Found.ID)
+		refusal{t, inTheWay(t.Incident, d.Found, wasBeside, isGuarded(row)), 0}.block()
 	case Adopt:
 		from := adopted
 		if mayHaveMade(t.Incident, d.Found.FlowLog) {

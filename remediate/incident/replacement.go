@@ -23,7 +23,7 @@ func (t *transition) restored(f inventory.FlowLog, from origin) {
 	next, lost := t.c.wasLost(f.ID)
 	lostOurs := lost && from == foundOurs
 	if lostOurs && next.closedAs(Unknown) { // a record named it before it was known: nobody has looked
-		t.handOn(f.ID, next, t.settingsOf(f.ID), "a create call whose answer was lost has made it")
+		t.handOn(next, t.lostReplacement(f.ID), "a create call whose answer was lost has made it")
 		t.handOnCall(f.ID)
 		next, _ = t.c.Incident(f.ID)
 	}
@@ -82,18 +82,16 @@ func (t *transition) succeed(f inventory.FlowLog) {
 // incident was wrong, and is opened again to find that.
 func (t *transition) supersede(newID string, next Incident, alive bool) {
 	c, text := t.c, "its replacement was lost in turn"
-	settings := t.settingsOf(newID)
+	replacement := t.lostReplacement(newID)
 	t.succeed(t.created(newID))
 	switch {
 	case !next.Known:
-		t.handOn(newID, next, settings, text)
+		t.handOn(next, replacement, text)
 	case alive:
 		text = "AWS shows its replacement, which counted as lost"
 		t.reopened(next.Reopen(c.Now), text)
 	case next.closedAs(StillThere): // what reported a loss then says nothing of this one (I2)
-		next = t.unreported(next.Reopen(c.Now))
-		next.Frozen = settings
-		t.reopened(next, text)
+		t.reopened(t.unreported(next.Reopen(c.Now).freezeSettings(replacement)), text)
 	default:
 		if back, found := c.circle(next, t.FlowLogID); found {
 			t.reopened(back.Reopen(c.Now), "what it adopted was lost before: "+back.NewID)
@@ -104,25 +102,28 @@ func (t *transition) supersede(newID string, next Incident, alive bool) {
 	t.close(Superseded, text+": see "+newID)
 }
 
-// settingsOf are the settings of a replacement, as AWS has shown them: somebody else may have made it,
-// or changed its tags since. If AWS has not, they are those that were asked for.
-func (t *transition) settingsOf(newID string) inventory.Settings {
-	if row, ok := t.c.Row(newID); ok && !row.Imported {
-		return row.Whole()
+// lostReplacement is the row of a replacement as it is lost: of the incident's lineage, with the settings that AWS
+// has shown, for somebody else may have made it, or changed its tags since. If AWS has not shown it, they are those
+// that were asked for.
+func (t *transition) lostReplacement(newID string) inventory.Row {
+	row, ok := t.c.Row(newID)
+	if !ok || row.Imported {
+		row = inventory.Row{FlowLog: t.created(newID), LastSeenAt: t.RestoredAt}
 	}
-	return Replacement(t.Incident)
+	row.RootID, row.FirstSeenAt, row.LineageSince = t.RootID, t.FirstSeenAt, time.Time{}
+	return row
 }
 
 // handOn opens the incident of a lost replacement of which no incident has settings yet, with its
 // own token. next is zero where nothing has reported its loss.
-func (t *transition) handOn(newID string, next Incident, settings inventory.Settings, text string) {
+func (t *transition) handOn(next Incident, replacement inventory.Row, text string) {
 	c := t.c
 	reported := next.FlowLogID != ""
 	if !reported {
-		next = t.unreported(New(t.Scope, newID, inventory.Row{}, false, c.Now))
+		next = t.unreported(New(t.Scope, replacement.ID, inventory.Row{}, false, c.Now))
 	}
-	next.Known, next.RootID, next.ResourceID, next.Frozen = true, t.RootID, t.ResourceID, settings
-	next.FirstSeenAt, next.LastSeenAt, next.LateDestination = t.FirstSeenAt, t.RestoredAt, t.LateDestination
+	next = next.freezeSettings(replacement)
+	next.LastSeenAt, next.LateDestination = Later(t.RestoredAt, next.LastSeenAt), t.LateDestination
 	next = next.Reopen(c.Now)
 	if neverShown := !reported && !t.Confirmed && !t.Adopted; neverShown { // the same loss goes on
 		next.MissingSince, next.Tried, next.StuckAlertedAt = t.DarkSince(), t.Tried, t.StuckAlertedAt

@@ -45,7 +45,7 @@ func TestSupersede(t *testing.T) {
 			note known fl-2`},
 		{"I4: a refresh found it gone, and it was no loss", given(gone("fl-1"), pending("fl-1", tried), gone("fl-2")), created, `
 			row fl-2: RootID=fl-1 LineageSince=-24h1m0s WrittenAt=now
-			fl-2 opened: Source=drift EventID=lost-fl-2 LastSeenAt=never Action=restore Tried=5 MissingSince=-1m0s StuckAlertedAt=-1m0s
+			fl-2 opened: Source=drift EventID=lost-fl-2 Action=restore Tried=5 MissingSince=-1m0s StuckAlertedAt=-1m0s
 			fl-1: State=closed Reason=superseded Advice="its replacement was lost in turn: see fl…" NextAttemptAt=never Tried=5 Attempts=1 NewID=fl-2
 			history fl-2 open: its replacement was lost in turn (lost-fl-2)
 			logged fl-1 closed/superseded: its replacement was lost in turn: see fl-2
@@ -162,6 +162,37 @@ func TestI2AForgedRecordExcusesNoLaterLoss(t *testing.T) {
 			i, _ := c.Incident("fl-2")
 			if d := c.Decide(i, seen()); !i.Pending() || d.Next != Create || i.Actor != nil || i.Frozen.Tags["env"] != "1" {
 				t.Errorf("%s: %s %s, by %v, with the tags %v", i.State, d.Next, d.Advice, i.Actor, i.Frozen.Tags)
+			}
+		})
+	}
+}
+
+// TestI2AHandedOnLossMakesNoDecoyOfWhatWasBeside: AWS showed a replacement until the last refresh, hours after it
+// was made, and another flow log beside it. That one does not count as put into its place.
+func TestI2AHandedOnLossMakesNoDecoyOfWhatWasBeside(t *testing.T) {
+	t.Parallel()
+	madeAt := func(at time.Time) func(*inventory.Row) {
+		return func(r *inventory.Row) { r.CreatedAt, r.FirstSeenAt, r.LastSeenAt, r.WrittenAt = at, at, at, at }
+	}
+	for name, reported := range map[string]func(*Case){
+		"nothing has reported the loss": func(*Case) {},
+		"a record named it before the refresh": func(c *Case) {
+			c.Load(nil, []Incident{closed("fl-2", StillThere, func(i *Incident) { i.LastSeenAt = noon.Add(-20 * time.Hour) })})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := given(gone("fl-1"), reported,
+				live("fl-2", madeAt(noon.Add(-20*time.Hour)), func(r *inventory.Row) { r.RootID = "fl-1" }),
+				back("fl-1", "fl-2", func(i *Incident) { i.RestoredAt, i.Confirmed, i.Reason = noon.Add(-20*time.Hour), true, NotDelivering }),
+				live("fl-3", madeAt(noon.Add(-10*time.Hour)), does(rejects)))
+			c.RefreshedAt = noon.Add(-time.Hour)
+			beside := flowLog("fl-3", rejects)
+			c.Verify("fl-1", seen(beside))
+			c.ApplyObservation("fl-2", seen(beside))
+			next, _ := c.Incident("fl-2")
+			if row, _ := c.Row("fl-3"); !row.Protected || !next.LastSeenAt.Equal(c.RefreshedAt) || next.RootID != "fl-1" {
+				t.Errorf("fl-3 is protected: %v; fl-2, of the lineage of %s, was seen at %s", row.Protected, next.RootID, next.LastSeenAt)
 			}
 		})
 	}
