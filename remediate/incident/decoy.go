@@ -93,12 +93,14 @@ func (p place) takenFor(row inventory.Row, o Observation) bool {
 }
 
 // mayBeTakenFor is takenFor for a loss that nothing has reported yet: its record, which tells
-// which of the two was there first, may come a moment later. A flow log that is younger than AWS's delay
-// may be there though the observation does not show it.
-func (p place) mayBeTakenFor(row inventory.Row, o Observation) bool {
+// which of the two was there first, may come within Policy.Settle after opened. A flow log that is younger than
+// AWS's delay may be there though the observation does not show it: it counts for no longer than that.
+func (p place) mayBeTakenFor(row inventory.Row, opened time.Time, o Observation) bool {
 	return p.mayCountAsDecoy(row) && slices.ContainsFunc(p.live(), func(r inventory.Row) bool {
-		isGone := o.lacks(r.ID, r.ResourceID) && o.At.Sub(r.CreatedAt) >= p.c.Policy.Settle
-		if !isGone || r.ID == row.ID || !isGuarded(r) {
+		isOldEnough := o.At.Sub(r.CreatedAt) >= p.c.Policy.Settle
+		recordMayCome := o.At.Before(opened.Add(p.c.Policy.Settle))
+		mayBeGone := o.lacks(r.ID, r.ResourceID) && (isOldEnough || recordMayCome)
+		if !mayBeGone || r.ID == row.ID || !isGuarded(r) {
 			return false
 		}
 		seen, _ := p.c.Row(r.ID)

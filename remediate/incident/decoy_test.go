@@ -135,6 +135,28 @@ func TestWhoIsNoLateDecoy(t *testing.T) {
 	}
 }
 
+// TestI2ADecoyOfAYoungReplacement: somebody deletes a replacement before AWS need show it, makes a decoy in its
+// place, and deletes that one, too. The record of the first deletion is late. The decoy waits for it, for
+// Policy.Settle at most, and is not restored.
+func TestI2ADecoyOfAYoungReplacement(t *testing.T) {
+	t.Parallel()
+	c := given(live("fl-1", func(r *inventory.Row) { r.RootID, r.CreatedAt, r.LastSeenAt, r.WrittenAt = "fl-0", noon, noon, noon }),
+		live("fl-2", does(rejects), func(r *inventory.Row) { r.CreatedAt, r.LastSeenAt = noon.Add(time.Second), noon.Add(10*time.Second) }))
+	c.Now = noon.Add(20 * time.Second)
+	c.ApplyRecord("fl-2", Record{EventID: "e-2", Time: c.Now, Rule: Rule{Action: Restore}})
+	after := func(d time.Duration) Decision {
+		c.Now = noon.Add(20*time.Second + d)
+		i, _ := c.Incident("fl-2")
+		return c.Decide(i, Observation{At: c.Now, Resources: map[string]bool{"vpc-1": true}, FlowLogs: map[string]inventory.FlowLog{}})
+	}
+	if d := after(time.Second); d.Next != Hold {
+		t.Errorf("at first, next is %s %s", d.Next, d.Reason)
+	}
+	if d := after(policy.Settle); d.Next != Close || d.Reason != Exempt {
+		t.Errorf("in the end, next is %s %s", d.Next, d.Reason)
+	}
+}
+
 // TestAReplacementIsNoDecoy: what a create has just made is no decoy of another flow log
 // that was lost on the resource, before AWS has shown it: were it deleted at once, it would
 // not come back.

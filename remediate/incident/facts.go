@@ -75,7 +75,7 @@ func (c *Case) facts(i Incident, o Observation) Facts {
 		f.Held = row.Held
 		f.InSnapshot, f.CreatedAt, f.Released = true, row.CreatedAt, row.Released(i.LostAt())
 		f.Protected = row.Protected && !c.place(row.ResourceID).takenFor(row, o)
-		f.MayBeDecoy = f.Protected && c.place(row.ResourceID).mayBeTakenFor(row, o)
+		f.MayBeDecoy = f.Protected && c.place(row.ResourceID).mayBeTakenFor(row, i.OpenedAt, o)
 	}
 	return f
 }
