@@ -142,8 +142,8 @@ func TestSameTarget(t *testing.T) {
 	}
 }
 
-// TestI9WholeHasFiftyTags: whoever fills the tags of a replacement before CreateTags has set its own does
-// not prevent its restore: AWS refuses a create with more.
+// TestI9WholeHasFiftyTags: AWS refuses a create with more. Somebody who adds tags to a replacement before
+// CreateTags sets its own does not prevent its restore.
 func TestI9WholeHasFiftyTags(t *testing.T) {
 	t.Parallel()
 	row := Row{FlowLog: FlowLog{Settings: Settings{Tags: map[string]string{}}}, OwnTags: map[string]string{"env": "1", "team": "2"}}

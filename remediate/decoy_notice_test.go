@@ -111,7 +111,7 @@ func TestADecoyIsAlertedOnce(t *testing.T) {
 }
 
 // TestADecoyThatDoesNotDeliver: what is not protected may fail. Once it is protected, people are alerted,
-// also if they heard before that it was not.
+// also if an alert has said before that it is not protected.
 func TestADecoyThatDoesNotDeliver(t *testing.T) {
 	t.Parallel()
 	for name, heard := range map[string]bool{"protected before the alert": false, "after it": true} {

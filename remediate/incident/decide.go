@@ -96,12 +96,14 @@ func stillThere(s situation) (Decision, bool) {
 }
 
 // perhapsDecoy waits for the record of another loss on the resource, which tells whether the
-// flow log was made before or after that, for Policy.Settle at most. After that it counts as
+// flow log was made before or after that, until AWS is asked after Policy.Settle. Then it counts as
 // unprotected.
 func perhapsDecoy(s situation) (Decision, bool) {
 	end := s.i.OpenedAt.Add(s.p.Settle)
 	pause := min(max(s.now.Sub(s.i.OpenedAt), time.Second), 15*time.Second)
-	return Decision{Next: Hold, At: Earlier(s.now.Add(pause), end)}, s.o.MayBeDecoy && !s.i.Requested && s.now.Before(end)
+	// The end may be over by now, and the same observation may count for a moment: see observationFresh.
+	at := Earlier(s.now.Add(pause), Later(end, s.now.Add(time.Second)))
+	return Decision{Next: Hold, At: at}, s.o.MayBeDecoy && !s.i.Requested && s.observed().Before(end)
 }
 
 func wasReleased(s situation) (Decision, bool) {

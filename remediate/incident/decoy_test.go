@@ -157,6 +157,28 @@ func TestI2ADecoyOfAYoungReplacement(t *testing.T) {
 	}
 }
 
+// TestI2AnEarlyAnswerMakesNoDecoy: AWS was asked just before the wait for a record ended, and the answer is recorded
+// after that. A replacement that AWS need not show yet is no reason to let the flow log go: AWS is asked again.
+func TestI2AnEarlyAnswerMakesNoDecoy(t *testing.T) {
+	t.Parallel()
+	end := noon.Add(policy.Settle)
+	young := end.Add(-10 * time.Second)
+	c := given(live("fl-1", func(r *inventory.Row) { r.RootID, r.CreatedAt, r.LastSeenAt, r.WrittenAt = "fl-0", young, young, young }),
+		live("fl-2", does(rejects), func(r *inventory.Row) { r.CreatedAt, r.LastSeenAt = noon.Add(-time.Second), noon }),
+		pending("fl-2", freezes(rejects)))
+	for name, x := range map[string]struct {
+		asked time.Time
+		next  Next
+	}{"before the end": {end.Add(-time.Second), Hold}, "at the end": {end, Create}} {
+		c.Now = end.Add(time.Second)
+		i, _ := c.Incident("fl-2")
+		d := c.Decide(i, Observation{At: x.asked, Resources: map[string]bool{"vpc-1": true}, FlowLogs: map[string]inventory.FlowLog{}})
+		if d.Next != x.next || d.Next == Hold && !d.At.After(c.Now) {
+			t.Errorf("asked %s: next is %s %s at %s", name, d.Next, d.Reason, d.At)
+		}
+	}
+}
+
 // TestAReplacementIsNoDecoy: what a create has just made is no decoy of another flow log
 // that was lost on the resource, before AWS has shown it: were it deleted at once, it would
 // not come back.
