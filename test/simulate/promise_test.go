@@ -216,18 +216,26 @@ func (p *play) tombstones(alive map[string]bool) {
 }
 
 // letGo reports whether a daemon has closed the incident of a flow log as released, because a refresh found it gone
-// or a forged record said that it was deleted during the release, and received no true record within a day.
+// or a forged record said that it was deleted during the release, and received no true record within a day; or
+// that it receives none, because another daemon did, which takes the flow log for a decoy.
 // Then the flow log stays gone (docs/failure-modes.md).
 func (p *play) letGo(id string) (yes bool) {
 	for _, d := range p.daemons {
 		p.must(d.store.View(context.Background(), func(tx *store.Tx) error {
 			i, found, err := tx.Incident(inventory.Scope{Account: account, Region: regionOf(p.known[id].resource)}, id)
-			closed := found && i.State == incident.Closed && i.Reason == incident.Released && p.theirs().Sub(i.OpenedAt) >= 24*time.Hour
+			closed := found && i.State == incident.Closed && i.Reason == incident.Released && (p.theirs().Sub(i.OpenedAt) >= 24*time.Hour || p.heardInVain(id))
 			yes = yes || closed && (i.Source == incident.ByDrift || p.liedOfRelease(i)) && !p.heardInTime(d, i)
 			return err
 		}))
 	}
 	return yes
+}
+
+// heardInVain reports whether some of several daemons received a true record of the loss of a flow log after its
+// release, and all of these take it for a decoy.
+func (p *play) heardInVain(id string) bool {
+	heard := slices.DeleteFunc(slices.Clone(p.daemons), func(d *daemon) bool { return len(p.heardOf(d, id)) == 0 })
+	return len(heard) > 0 && !slices.ContainsFunc(heard, func(d *daemon) bool { return !p.disputed(d, id) })
 }
 
 // liedOfRelease reports whether a forged record gave an incident its time, and that lies in the release.
@@ -239,14 +247,21 @@ func (p *play) liedOfRelease(i incident.Incident) bool {
 // heardInTime reports whether a daemon received a record that says that a flow log went after its release, within a
 // day of the incident: that opens it again.
 func (p *play) heardInTime(d *daemon, i incident.Incident) bool {
+	return slices.ContainsFunc(p.heardOf(d, i.FlowLogID), func(h hearing) bool {
+		return !h.at.Before(i.OpenedAt) && h.at.Sub(i.OpenedAt) < 24*time.Hour
+	})
+}
+
+// heardOf are the true records of the loss of a flow log after its release that a daemon received.
+func (p *play) heardOf(d *daemon, id string) (all []hearing) {
 	for event, ids := range p.deleted {
-		if slices.Contains(ids, i.FlowLogID) && slices.ContainsFunc(d.heardAt[event+i.FlowLogID], func(h hearing) bool {
-			return !within(p.releases[i.FlowLogID], h.says) && !h.at.Before(i.OpenedAt) && h.at.Sub(i.OpenedAt) < 24*time.Hour
-		}) {
-			return true
+		for _, h := range d.heardAt[event+id] {
+			if slices.Contains(ids, id) && !within(p.releases[id], h.says) {
+				all = append(all, h)
+			}
 		}
 	}
-	return false
+	return all
 }
 
 // within reports whether a time, in whole seconds, is in a release.
