@@ -3,6 +3,7 @@ package remediate
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"runtime/debug"
 	"slices"
 	"sync/atomic"
@@ -37,6 +38,7 @@ func (in intake) commitWhileAsking(ctx context.Context, fs []detection.Finding, 
 	var observed, learned <-chan struct{}
 	if has(detection.Deleted) {
 		observed = in.inBackground(func() { defer ended(); in.observeNamed(ctx, fs) })
+		runtime.Gosched() // the question goes out first: its answer takes longer than the commit
 	}
 	if observed == nil {
 		ended()

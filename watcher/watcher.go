@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"math/rand/v2"
+	"runtime"
 	"strconv"
 	"sync"
 	"time"
@@ -248,6 +249,9 @@ func (w *Watcher) poll(ctx context.Context, how receiving, beat func()) (int, er
 	for _, m := range messages {
 		w.jobs <- m // handlers always end, and past the end of ctx they only give messages back
 		beat()
+	}
+	if len(messages) > 0 {
+		runtime.Gosched() // handlers go first: they would wait until this goroutine has begun the next poll
 	}
 	return len(messages), err
 }
