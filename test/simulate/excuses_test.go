@@ -389,7 +389,8 @@ func (p *play) choose() {
 
 // tookForStale reports whether a daemon whose clock has leapt took for stale what it made itself by a call
 // whose answer was lost, so that no refresh has put it into a snapshot: it compares when AWS made that with
-// when it saw itself that nothing was there (Incident.NothingMadeAt). People know then that the lost one is gone.
+// when it saw itself that nothing was there (Incident.NothingMadeAt). People know then that the lost one is gone,
+// which may be back as another one by now.
 func (p *play) tookForStale(id string) bool {
 	if !p.leapt || p.madeBy[id] || slices.ContainsFunc(p.daemons, func(d *daemon) bool { return d.knew(id) }) {
 		return false
@@ -397,7 +398,7 @@ func (p *play) tookForStale(id string) bool {
 	return slices.ContainsFunc(p.daemons, func(d *daemon) bool {
 		for lost, i := range d.wrote {
 			stale := p.born[id].Before(i.NothingMadeAt.Add(-p.policy.Settle / 2))
-			if p.known[lost] == p.known[id] && p.named[lost] && i.NewID == "" && stale {
+			if p.known[lost] == p.known[id] && p.named[lost] && i.NewID != id && stale {
 				return true
 			}
 		}
