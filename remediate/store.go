@@ -20,35 +20,25 @@ type Store interface {
 
 // Tx is one transaction.
 type Tx interface {
-	repeat.Tx
+	Cases
+	Turns
+	Events
 	Campaigns
+	Destinations
+	repeat.Tx
+}
 
+// Cases are what decisions are about.
+type Cases interface {
 	// Case loads what decisions about some flow logs of a scope depend on. SaveCase
 	// writes what was changed in it.
 	Case(scope inventory.Scope, of incident.Selection, now time.Time) (*incident.Case, error)
 	SaveCase(c *incident.Case) error
 
-	// NewDestination notes a destination that was first seen at a time, or (zero)
-	// by the first refresh, and reports whether the scope had none such before.
-	NewDestination(scope inventory.Scope, destination string, at time.Time) (bool, error)
-	// Trusted reports whether a recipient was approved, or a protected flow log of any scope
-	// delivers to it, or did until it was lost.
-	Trusted(r inventory.Recipient) (bool, error)
-	// Approve notes that a recipient was approved.
-	Approve(r inventory.Recipient) error
-	// Held are the flow logs of all scopes that are held, or were until they were lost.
-	Held() ([]inventory.Row, error)
-	// DestinationsSince are those of some destinations that are noted, with that time.
-	DestinationsSince(scope inventory.Scope, destinations []string) (map[string]time.Time, error)
 	// Unrecorded are those of some flow logs whose incident's history does not have a record (its
 	// event, and what it claims), each with its resource where it is protected, or else with an
 	// empty string.
 	Unrecorded(scope inventory.Scope, ids []string, eventID, claim string) (map[string]string, error)
-	// Due are incidents whose time has come, in the order in which they have their turn.
-	Due(scope inventory.Scope, now time.Time, turns incident.Turns) ([]incident.Incident, error)
-	// Sharing are the incidents that may share one call, by their CallKey: those whose time
-	// has come, or all of a call that was sent; at most limit.
-	Sharing(scope inventory.Scope, key string, now time.Time, limit int) ([]incident.Incident, error)
 	// Blocked are the flow logs whose incidents wait for a person.
 	Blocked(scope inventory.Scope, limit int) (ids []string, err error)
 	// Unrestored counts the incidents that are open or blocked.
@@ -58,7 +48,27 @@ type Tx interface {
 	UnknownOpen(scope inventory.Scope, limit int) (ids []string, err error)
 	// Decoys are the live flow logs that count as decoys, in the order of their IDs: those after an ID.
 	Decoys(scope inventory.Scope, after string, limit int) (ids []string, err error)
+	// Names are the rows of flow logs by their ID: of those that there are.
+	Names(scope inventory.Scope, ids []string) (map[string]inventory.Row, error)
+}
 
+// Turns are what is due, and when.
+type Turns interface {
+	// Due are incidents whose time has come, in the order in which they have their turn.
+	Due(scope inventory.Scope, now time.Time, turns incident.Turns) ([]incident.Incident, error)
+	// Sharing are the incidents that may share one call, by their CallKey: those whose time
+	// has come, or all of a call that was sent; at most limit.
+	Sharing(scope inventory.Scope, key string, now time.Time, limit int) ([]incident.Incident, error)
+	// DueEvents are events whose time has come, DueScopes the scopes that have any.
+	DueEvents(scope inventory.Scope, now time.Time) ([]incident.Event, error)
+	DueScopes(now time.Time) ([]inventory.Scope, error)
+	// NextDue is when the next incident, event or burst of the scope is due, or a
+	// burst of no scope; zero: never.
+	NextDue(scope inventory.Scope) (time.Time, error)
+}
+
+// Events are calls that deleted flow logs, or refreshes that found some gone.
+type Events interface {
 	Event(scope inventory.Scope, id string) (incident.Event, bool, error)
 	PutEvent(e incident.Event) error
 	// EventIncidents are the incidents that an event opened, reopened or claimed;
@@ -73,16 +83,6 @@ type Tx interface {
 	// EventsOf are the events that named any of some incidents, as far as their history
 	// goes, and those that they belong to.
 	EventsOf(scope inventory.Scope, ids ...string) ([]string, error)
-	// DueScopes are those that have events whose time has come.
-	DueScopes(now time.Time) ([]inventory.Scope, error)
-	// DueEvents are events whose time has come.
-	DueEvents(scope inventory.Scope, now time.Time) ([]incident.Event, error)
-	// NextDue is when the next incident, event or burst of the scope is due, or a
-	// burst of no scope; zero: never.
-	NextDue(scope inventory.Scope) (time.Time, error)
-
-	// Names are the rows of flow logs by their ID: of those that there are.
-	Names(scope inventory.Scope, ids []string) (map[string]inventory.Row, error)
 }
 
 // Campaigns group deletions that one principal makes one after the other.
@@ -93,4 +93,20 @@ type Campaigns interface {
 	// EndCampaign reports whether every other event of an event's campaign is
 	// over, and notes then that the campaign has ended: no deletion joins it.
 	EndCampaign(e incident.Event) (ended bool, err error)
+}
+
+// Destinations are where flow logs deliver to, and which of these places are trusted.
+type Destinations interface {
+	// NewDestination notes a destination that was first seen at a time, or (zero)
+	// by the first refresh, and reports whether the scope had none such before.
+	NewDestination(scope inventory.Scope, destination string, at time.Time) (bool, error)
+	// DestinationsSince are those of some destinations that are noted, with that time.
+	DestinationsSince(scope inventory.Scope, destinations []string) (map[string]time.Time, error)
+	// Trusted reports whether a recipient was approved, or a protected flow log of any scope
+	// delivers to it, or did until it was lost.
+	Trusted(r inventory.Recipient) (bool, error)
+	// Approve notes that a recipient was approved.
+	Approve(r inventory.Recipient) error
+	// Held are the flow logs of all scopes that are held, or were until they were lost.
+	Held() ([]inventory.Row, error)
 }
