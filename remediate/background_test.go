@@ -188,3 +188,33 @@ func TestAnObservationThatIsTooEarlyMakesNoLoop(t *testing.T) {
 	s.pass(5 * time.Second)
 	s.is(id, incident.Closed, incident.Released)
 }
+
+// TestAnObservationBesideACommitEndsNoDoubt: whether a shared call without an answer has made something is seen once each
+// observation shows it. One that was asked for just before that, beside a commit, would be taken again and again.
+func TestAnObservationBesideACommitEndsNoDoubt(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	ids, were := s.mass(6, 0, 0)
+	s.hear(s.attack(ids...))
+	shown := s.now.Add(500 * time.Millisecond)
+	s.must(s.store.Update(t.Context(), func(tx *store.Tx) error {
+		for _, id := range ids {
+			i, _, err := tx.Incident(scope, id)
+			if err != nil {
+				return err
+			}
+			i.Call = &incident.SentCall{Token: "answered", Final: true, At: shown.Add(-30*time.Second - s.policy.Settle)}
+			if err := tx.PutIncident(i); err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
+	for _, f := range were {
+		s.must(s.r.KeepObservation(t.Context(), scope, f.ResourceID))
+	}
+	s.sleep(time.Second)
+	s.work() // which fails where there is no end
+	s.pass(time.Minute)
+	s.asWere(were)
+}

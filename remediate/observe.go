@@ -26,7 +26,7 @@ func (r restorer) observe(ctx context.Context, due []incident.Incident, beat fun
 			continue
 		}
 		kept, ok := r.memory.freshObservation(i.ResourceID, i.OpenedAt, r.store.now())
-		if isNew := i.State == incident.Open && i.TimesAlive == 0; ok && isNew {
+		if isNew := i.State == incident.Open && i.TimesAlive == 0 && i.Call == nil; ok && isNew {
 			out[i.ResourceID] = observed{Observation: kept}
 			continue
 		}
