@@ -261,7 +261,7 @@ func (q answered) policy(context.Context) finding {
 	text, arn, known := q.attribute("Policy"), q.arn(), q.sources()
 	v := queuepolicy.Judge(text, arn, known)
 	f := finding{Status(v.Status), v.Text, v.Fix}
-	if f.status == Fail || f.status == Warn {
+	if f.fix == "" && (f.status == Fail || f.status == Warn) {
 		f.fix = "let nobody but the rule that brings the events send, as deploy/queue-policy.json does, and nobody from outside receive or change anything; keep what else the policy says"
 		if better, ok := queuepolicy.Better(text, arn, known); ok {
 			f.fix = q.set(map[string]string{"Policy": better})
