@@ -30,6 +30,7 @@ func TestQueuePolicies(t *testing.T) {
 		{"With rules that were found", policiesOfRules()},
 		{"With rules that send as a role", policiesOfRoles()},
 		{"With patterns across the parts of ARNs", policiesOfParts()},
+		{"Of receiving by ourselves", policiesOfReceiving()},
 		{"Of deploy/ and of AWS's console", deployedPolicies(t)},
 	} {
 		fmt.Fprintf(&got, "# %s\n", group.title)

@@ -1,9 +1,9 @@
-// Package queuepolicy judges the policy of an SQS queue: who may send to it, and who
-// may take messages out of it.
+// Package queuepolicy judges the policy of an SQS queue: who may send to it, who may take
+// messages out of it, and whether it keeps us from that.
 //
 //	judge.go      [Judge]: the verdict about a policy
 //	senders.go    who may send; roles.go: whether rules may that send as a role
-//	receivers.go  which strangers may receive, or change the queue
+//	receivers.go  which strangers may receive, or change the queue; own.go: whether we may not
 //	better.go     [Better]: a policy to set instead
 //	names.go      [Rules], [Topics]: which rules and topics a policy names
 //	policy.go     the document; statement.go: the forms of statements
