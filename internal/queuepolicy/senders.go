@@ -88,7 +88,7 @@ func (p policy) denials(queueARN string) (d denials) {
 			d.all = s.where
 		case s.everybody() && limits && d.only == nil:
 			d.read, d.only, d.exempt = append(d.read, s.where), sources, exempt
-		case !s.everybody() && always && !anyWild(names):
+		case !s.everybody() && always && !anyWild(names) && !slices.ContainsFunc(s.Principal["Service"], regional):
 			d.read, d.names = append(d.read, s.where), append(d.names, names...)
 		case !s.everybody() && len(s.Principal["Service"]) == 0: // judgeRoles judges it: other rules send as no user or role
 		default:
@@ -112,15 +112,29 @@ type sender struct {
 // covers reports whether the rule or topic sends as this sender.
 func (x sender) covers(arn string) bool {
 	of := partsOf(arn)
-	service, isService := strings.CutSuffix(x.who, ".amazonaws.com")
+	name, isService := serviceOf(x.who)
 	ofAnother := x.account != "" && of.AccountID != "" && of.AccountID != x.account // buckets have no account in their ARN
 	switch {
-	case ofAnother, isService && of.Service != service:
+	case ofAnother, isService && of.Service != name:
 		return false
 	case x.byParts:
 		return globARN(x.source, arn)
 	}
 	return glob(x.source, arn)
+}
+
+// serviceOf returns the name of an AWS service by its principal. SNS has one for each Region that has to be enabled,
+// which sends to and from there. is is false if who is no service.
+func serviceOf(who string) (name string, is bool) {
+	name, is = strings.CutSuffix(who, ".amazonaws.com")
+	name, _, _ = strings.Cut(name, ".")
+	return name, is
+}
+
+// regional reports whether it is a service's principal for a Region.
+func regional(who string) bool {
+	name, is := serviceOf(who)
+	return is && who != name+".amazonaws.com"
 }
 
 // senders returns whom the policy allows to send to the queue, and the statements that are not
@@ -178,6 +192,9 @@ func (s statement) senders(own string, ours []string) (out []sender, ok bool) {
 		return nil, false
 	}
 	for _, who := range s.Principal["Service"] {
+		if name, _ := serviceOf(who); name != "sns" && regional(who) {
+			return nil, false
+		}
 		out = append(out, service(who, source, accounts, ours)...)
 	}
 	for _, who := range s.Principal["AWS"] {
@@ -199,7 +216,7 @@ func (s statement) senders(own string, ours []string) (out []sender, ok bool) {
 // service judges an AWS service that may send, or any (*): for some rules or topics, for all of
 // some accounts, or for everybody.
 func service(who string, source condition, accounts, ours []string) (out []sender) {
-	name := strings.TrimSuffix(who, ".amazonaws.com")
+	name, _ := serviceOf(who)
 	switch {
 	case len(source.values)+len(accounts) == 0:
 		return []sender{{status: Fail, text: who + " for any rule or topic of any account (there is no aws:SourceArn in its condition)", who: who, source: "arn:*:" + name + ":*"}}
