@@ -10,16 +10,23 @@ import (
 	"flowkeeper/remediate/incident"
 )
 
+// decoyBesideALostOne is a scene with a lost flow log, whose restore is refused, and a decoy in its place, which AWS
+// allows beside it.
+func decoyBesideALostOne(t *testing.T) (s *scene, id, decoy string) {
+	t.Helper()
+	s, id = protectedOne(t)
+	s.world.AllowDuplicates(true)
+	s.world.Deny("flowkeeper", "CreateFlowLogs")
+	s.hear(s.attack(id))
+	return s, id, s.plant("vpc-1", rejects)
+}
+
 // TestADecoyThatNobodyReports: AWS allows it beside the lost one, whose restore is refused, and no
 // record of its maker comes. One alert says that it is not protected, however often a refresh shows it
 // and the daemon dies.
 func TestADecoyThatNobodyReports(t *testing.T) {
 	t.Parallel()
-	s, id := protectedOne(t)
-	s.world.AllowDuplicates(true)
-	s.world.Deny("flowkeeper", "CreateFlowLogs")
-	s.hear(s.attack(id))
-	decoy := s.plant("vpc-1", rejects)
+	s, id, decoy := decoyBesideALostOne(t)
 	s.refresh()
 	s.crash()
 	s.wantAlerts(alert.Tamper, 0) // its maker may become known in a moment
@@ -50,11 +57,7 @@ func TestADecoyThatNobodyReports(t *testing.T) {
 // TestADecoyThatVanishesSoon is alerted all the same.
 func TestADecoyThatVanishesSoon(t *testing.T) {
 	t.Parallel()
-	s, id := protectedOne(t)
-	s.world.AllowDuplicates(true)
-	s.world.Deny("flowkeeper", "CreateFlowLogs")
-	s.hear(s.attack(id))
-	decoy := s.plant("vpc-1", rejects)
+	s, _, decoy := decoyBesideALostOne(t)
 	s.refresh()
 	s.world.Remove(account, region, decoy)
 	s.now = s.now.Add(time.Minute)
@@ -117,11 +120,7 @@ func TestADecoyThatDoesNotDeliver(t *testing.T) {
 	for name, heard := range map[string]bool{"protected before the alert": false, "after it": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s, id := protectedOne(t)
-			s.world.AllowDuplicates(true)
-			s.world.Deny("flowkeeper", "CreateFlowLogs")
-			s.hear(s.attack(id))
-			decoy := s.plant("vpc-1", rejects)
+			s, id, decoy := decoyBesideALostOne(t)
 			s.world.FailDelivery(account, region, decoy, "Access error")
 			s.refresh()
 			if heard {
@@ -189,11 +188,7 @@ const terraformRole = "arn:aws:iam::111122223333:role/terraform"
 // TestADecoyFoundGone: a refresh finds it gone before the record of its deletion, whose alert names it.
 func TestADecoyFoundGone(t *testing.T) {
 	t.Parallel()
-	s, id := protectedOne(t)
-	s.world.AllowDuplicates(true)
-	s.world.Deny("flowkeeper", "CreateFlowLogs")
-	s.hear(s.attack(id))
-	decoy := s.plant("vpc-1", rejects)
+	s, _, decoy := decoyBesideALostOne(t)
 	s.refresh()
 	s.pass(3 * time.Minute)
 	f := s.attack(decoy)
@@ -229,12 +224,8 @@ func TestAReplacementThatIsReplaced(t *testing.T) {
 // right then.
 func TestANoticeWhenTheClockGoesBack(t *testing.T) {
 	t.Parallel()
-	s, id := protectedOne(t)
-	s.world.AllowDuplicates(true)
-	s.world.Deny("flowkeeper", "CreateFlowLogs")
-	s.hear(s.attack(id))
+	s, _, _ := decoyBesideALostOne(t)
 	right := s.now
-	s.plant("vpc-1", rejects)
 	s.now = s.now.Add(10 * time.Hour)
 	s.refresh()
 	s.now = right.Add(time.Minute)

@@ -234,11 +234,7 @@ func TestAShortOutageDelaysNoGroup(t *testing.T) {
 			ids, were := s.mass(0, 20, 0)
 			breaks(s)
 			s.hear(s.attack(ids...))
-			s.pass(70 * time.Second) // the pauses are 62 seconds together at most
-			s.asWere(were)
-			if n := s.creates(); n != 1 {
-				t.Errorf("%d creates", n)
-			}
+			s.backByOneCall(were, 70*time.Second) // the pauses are 62 seconds together at most
 		})
 	}
 }
@@ -254,10 +250,16 @@ func TestTogetherAfterADenial(t *testing.T) {
 	s.work()
 	s.is(ids[0], incident.Blocked, incident.Permission)
 	s.world.Allow("flowkeeper", "DescribeFlowLogs")
-	s.pass(15 * time.Second)
+	s.backByOneCall(were, 15*time.Second)
+}
+
+// backByOneCall wants flow logs to be as they were after some time, by one call that made them.
+func (s *scene) backByOneCall(were []fakeaws.FlowLog, after time.Duration) {
+	s.t.Helper()
+	s.pass(after)
 	s.asWere(were)
 	if n := s.creates(); n != 1 {
-		t.Errorf("%d creates", n)
+		s.t.Errorf("%d creates", n)
 	}
 }
 

@@ -69,15 +69,19 @@ func (s *subject) askBus(ctx context.Context, name string, ask func(context.Cont
 	})
 }
 
-// rulesToFirst are the rules that lead to one of the targets: the first one that
-// any rule leads to.
+// rulesToFirst are the rules that lead to one of the targets: the first one that a rule works for. If none does,
+// they are the rules that lead to any. What can't be asked for does not matter if there are some.
 func (b bus) rulesToFirst(ctx context.Context, targets []string) (out []rule, err error) {
 	for _, target := range targets {
-		if out, err = b.rulesTo(ctx, target); err != nil || len(out) > 0 {
-			return out, err
+		some, err := b.rulesTo(ctx, target)
+		if err != nil && len(out) == 0 {
+			return nil, err
+		}
+		if out = append(out, some...); leadOn(out) {
+			return out, nil
 		}
 	}
-	return nil, nil
+	return out, nil
 }
 
 // rulesTo are the rules with a target, once for each time that they name it.
@@ -206,34 +210,37 @@ func (r *routes) ask(ctx context.Context, s *subject) func() ([]rule, error) {
 	})
 }
 
-// findRoute looks for rules that lead to the queue itself; if there are none, to a topic; then to the
+// findRoute looks for rules that lead to the queue itself; if none of them works, to a topic; then to the
 // default bus in the queue's account and Region; and then to another bus there. The ARNs of these
-// buses begin with buses; busRules asks for the rules of one, by its name.
+// buses begin with buses; busRules asks for the rules of one, by its name. What can't be asked for of the
+// buses does not matter if there are rules to the queue or a topic, although none of them works.
 func findRoute(ctx context.Context, b bus, targets []string, buses string, busRules func(name string) *nextBus) ([]rule, error) {
 	out, err := b.rulesToFirst(ctx, targets)
-	if err != nil || len(out) > 0 {
+	if err != nil || leadOn(out) {
 		return out, err
 	}
-	if out, err = b.rulesTo(ctx, buses+defaultBus); err != nil {
-		return nil, err
+	direct := len(out) > 0
+	some, err := b.rulesTo(ctx, buses+defaultBus)
+	for n := range some {
+		some[n].next = busRules(defaultBus)
 	}
-	for n := range out {
-		out[n].next = busRules(defaultBus)
+	if out = append(out, some...); err == nil && !leadOn(out) {
+		some, err = b.forwarders(ctx, func(arn string) (*nextBus, bool) {
+			name, is := strings.CutPrefix(arn, buses)
+			if !is || name == defaultBus {
+				return nil, false
+			}
+			return busRules(name), true
+		})
+		out = append(out, some...)
 	}
-	if leadOn(out) {
+	if direct {
 		return out, nil
 	}
-	others, err := b.forwarders(ctx, func(arn string) (*nextBus, bool) {
-		name, is := strings.CutPrefix(arn, buses)
-		if !is || name == defaultBus {
-			return nil, false
-		}
-		return busRules(name), true
-	})
-	return append(out, others...), err
+	return out, err
 }
 
 // leadOn reports whether one of the rules may lead to the queue.
 func leadOn(rules []rule) bool {
-	return slices.ContainsFunc(rules, func(r rule) bool { return r.next == nil || r.next.err != nil || len(r.next.rules) > 0 })
+	return slices.ContainsFunc(rules, func(r rule) bool { return r.judge(true).status != Fail })
 }

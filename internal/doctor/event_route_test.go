@@ -32,7 +32,17 @@ type fakeEvents map[string][]fakeRule
 type fakeRule struct {
 	name, pattern string
 	targets       []types.Target
+	off           bool
 }
+
+func (r fakeRule) state() types.RuleState {
+	if r.off {
+		return types.RuleStateDisabled
+	}
+	return types.RuleStateEnabled
+}
+
+func (r fakeRule) disabled() fakeRule { r.off = true; return r }
 
 func leads(name string, targets ...string) fakeRule {
 	r := fakeRule{name: name, pattern: "eventName"}
@@ -67,7 +77,7 @@ func (f fakeEvents) ListRules(_ context.Context, in *eventbridge.ListRulesInput,
 	some, next := page(f[*in.EventBusName], in.NextToken, in.Limit)
 	out := &eventbridge.ListRulesOutput{NextToken: next}
 	for _, r := range some {
-		out.Rules = append(out.Rules, types.Rule{Name: &r.name, EventPattern: &r.pattern, State: types.RuleStateEnabled})
+		out.Rules = append(out.Rules, types.Rule{Name: &r.name, EventPattern: &r.pattern, State: r.state()})
 	}
 	return out, nil
 }
@@ -82,7 +92,7 @@ func (f fakeEvents) find(bus, name *string) (fakeRule, error) {
 
 func (f fakeEvents) DescribeRule(_ context.Context, in *eventbridge.DescribeRuleInput, _ ...func(*eventbridge.Options)) (*eventbridge.DescribeRuleOutput, error) {
 	r, err := f.find(in.EventBusName, in.Name)
-	return &eventbridge.DescribeRuleOutput{Name: &r.name, EventPattern: &r.pattern, State: types.RuleStateEnabled}, err
+	return &eventbridge.DescribeRuleOutput{Name: &r.name, EventPattern: &r.pattern, State: r.state()}, err
 }
 
 func (f fakeEvents) ListTargetsByRule(_ context.Context, in *eventbridge.ListTargetsByRuleInput, _ ...func(*eventbridge.Options)) (*eventbridge.ListTargetsByRuleOutput, error) {
@@ -142,6 +152,15 @@ func TestRoutes(t *testing.T) {
 		"on a page that is not looked at": {fakeEvents{"default": among(301, 301, forward)}, fakeEvents{"security": ours}, Unknown, "none of which leads to the queue; see the others: aws events list-rules --region us-east-1"},
 		"on a page before those":          {fakeEvents{"default": among(301, 100, forward)}, fakeEvents{"security": ours}, OK, "from there ours"},
 		"to nowhere, before those":        {fakeEvents{"default": among(301, 100, forward)}, nil, Unknown, "can't tell"},
+		"disabled, and by another bus":    {fakeEvents{"default": {ours[0].disabled(), forward}}, fakeEvents{"security": ours}, OK, "forward to " + busARN + "security, from there ours to"},
+		"disabled, and by the default":    {fakeEvents{"default": {ours[0].disabled(), leads("forward", busARN+"default")}}, fakeEvents{"default": ours}, OK, "from there ours to"},
+		"disabled, and by a topic":        {fakeEvents{"default": {ours[0].disabled(), leads("other", topicARN)}}, nil, Unknown, "the rule other leads to " + topicARN},
+		"disabled, and another on":        {fakeEvents{"default": {ours[0].disabled(), leads("other", queueARN)}}, nil, OK, "other to"},
+		"disabled, and nothing else":      {fakeEvents{"default": {ours[0].disabled()}}, nil, Fail, "the rule ours is disabled"},
+		"disabled, and by a bus that is":  {fakeEvents{"default": {ours[0].disabled(), forward}}, fakeEvents{"security": {ours[0].disabled()}}, Fail, "the rule ours is disabled"},
+		"disabled, among too many rules":  {fakeEvents{"default": among(301, 0, ours[0].disabled())}, nil, Fail, "the rule ours is disabled"},
+		"to a bus, disabled, and another": {fakeEvents{"default": {leads("all", busARN+"default"), forward}}, fakeEvents{"default": {ours[0].disabled()}, "security": ours}, OK, "security"},
+		"to an empty bus, among too many": {fakeEvents{"default": among(301, 0, leads("forward", busARN+"default"))}, nil, Unknown, "can't tell"},
 		"nowhere":                         {fakeEvents{"default": among(299, 0, leads("another", "arn:aws:lambda:x"))}, nil, "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {

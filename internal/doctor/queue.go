@@ -228,7 +228,7 @@ func (q answered) backlog(ctx context.Context) finding {
 // a topic, or to a bus.
 func (q *queue) sources() queuepolicy.Sources {
 	who, _ := q.own() // the check is skipped without
-	known := queuepolicy.Sources{All: true, ByRole: map[string]string{}, Ours: []string{q.Account}, Self: who.account}
+	known := queuepolicy.Sources{All: true, ByRole: map[string]string{}, Ours: []string{q.Account}, Self: who.account, Us: roleOf(who.arn)}
 	var rules []rule
 	for _, s := range q.senders {
 		known.Ours = append(known.Ours, s.scope.Account)
@@ -256,12 +256,22 @@ func (q *queue) sources() queuepolicy.Sources {
 	return known
 }
 
+// roleOf returns the role of a session, without the path that its ARN does not have; of a user, the user.
+func roleOf(arn string) string {
+	of := partsOf(arn)
+	if session, is := strings.CutPrefix(of.Resource, "assumed-role/"); is {
+		name, _, _ := strings.Cut(session, "/")
+		return "arn:" + of.Partition + ":iam::" + of.AccountID + ":role/" + name
+	}
+	return arn
+}
+
 // policy judges who may send to the queue, and who may receive from it.
 func (q answered) policy(context.Context) finding {
 	text, arn, known := q.attribute("Policy"), q.arn(), q.sources()
 	v := queuepolicy.Judge(text, arn, known)
 	f := finding{Status(v.Status), v.Text, v.Fix}
-	if f.status == Fail || f.status == Warn {
+	if f.fix == "" && (f.status == Fail || f.status == Warn) {
 		f.fix = "let nobody but the rule that brings the events send, as deploy/queue-policy.json does, and nobody from outside receive or change anything; keep what else the policy says"
 		if better, ok := queuepolicy.Better(text, arn, known); ok {
 			f.fix = q.set(map[string]string{"Policy": better})

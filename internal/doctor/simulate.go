@@ -216,5 +216,5 @@ func principalOf(ctx context.Context, api *iam.Client, arn, configured string) s
 	if out, err := call(ctx, api.GetRole, &iam.GetRoleInput{RoleName: &name}); err == nil && out.Role != nil {
 		return aws.ToString(out.Role.Arn)
 	}
-	return "arn:" + of.Partition + ":iam::" + of.AccountID + ":role/" + name // as most are: without a path
+	return roleOf(arn) // most have no path
 }

@@ -28,6 +28,9 @@ func TestQueuePolicies(t *testing.T) {
 	}{
 		{"Without a rule that was found", strangePolicies()},
 		{"With rules that were found", policiesOfRules()},
+		{"With rules that send as a role", policiesOfRoles()},
+		{"With patterns across the parts of ARNs", policiesOfParts()},
+		{"Of receiving by ourselves", policiesOfReceiving()},
 		{"Of deploy/ and of AWS's console", deployedPolicies(t)},
 	} {
 		fmt.Fprintf(&got, "# %s\n", group.title)
@@ -95,7 +98,7 @@ func deployedPolicies(t *testing.T) []policyCase {
 		{name: "the stack's QueuePolicy, of an organisation", policy: templatePolicy(t, "QueuePolicy", "", "Direct"), known: byMembers, want: OK},
 		{name: "the stack's QueuePolicy, with log files", policy: templatePolicy(t, "QueuePolicy", "", "HasLogTopic", "HasLogBucket"), known: archived, want: OK},
 		{name: "the stack's QueuePolicy, with all", policy: templatePolicy(t, "QueuePolicy", replayARN, "Direct", "HasLogTopic", "HasLogBucket"), known: archived, want: OK},
-		{name: "the stack's QueuePolicy, without the members", policy: templatePolicy(t, "QueuePolicy", ""), known: byMembers, want: Unknown},
+		{name: "the stack's QueuePolicy, without the members", policy: templatePolicy(t, "QueuePolicy", ""), known: byMembers, want: Fail},
 		{name: "the stack's DeadLettersPolicy", policy: templatePolicy(t, "DeadLettersPolicy", ""), known: known, queue: deadARN, want: OK},
 		{name: "console: a new queue", policy: console(owner), known: known},
 		{name: "console: the rule's target", policy: console(events), known: known},

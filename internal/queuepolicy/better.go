@@ -42,6 +42,8 @@ func Better(text, queueARN string, known Sources) (better string, ok bool) {
 		allowsMore := s.Effect == "Allow" && slices.ContainsFunc(s.Action, func(a string) bool { return !strings.EqualFold(a, sendMessage) })
 		deniesSome := s.Effect == "Deny" && (s.sparesServices() || !s.everybody())
 		switch {
+		case s.Effect == "Allow" && s.about(sendMessage, queueARN) && slices.ContainsFunc(s.Principal["Service"], regional):
+			return "", false // onlyFrom names no Region's principal
 		case s.Effect == "Allow" && onlyStrangers && len(s.losses(queueARN)) > 0:
 			if known.Self != own {
 				return "", false // we may be one of those that receive by it

@@ -32,11 +32,13 @@ type Sources struct {
 	All    bool              // whether every scope could be asked for its rules
 	Ours   []string          // the accounts that are watched, and the queue's
 	Self   string            // the account of our own credentials, which receive
+	Us     string            // their user, or their role without its path; empty: not known
 }
 
 // Judge judges a queue's policy. It must allow exactly those rules or topics to send that
 // bring events, because messages are not authenticated. No principal outside the own accounts
-// may receive, because Flowkeeper does not get a message that another one receives.
+// may receive, because Flowkeeper does not get a message that another one receives; and it must not
+// deny that to us.
 func Judge(text, queueARN string, known Sources) Verdict {
 	if text == "" {
 		return Verdict{Fail, "the queue has no policy, so that no rule can send to it", ""}
@@ -45,12 +47,14 @@ func Judge(text, queueARN string, known Sources) Verdict {
 	if err != nil {
 		return Verdict{Unknown, "can't tell: the policy can't be read: " + err.Error(), ""}
 	}
-	v, taken := p.judgeSenders(queueARN, known), p.judgeReceivers(queueARN, []string{partsOf(queueARN).AccountID, known.Self})
-	switch {
-	case rank(taken.Status) > rank(v.Status):
-		return taken
-	case taken.Status == Fail:
-		v.Text += "; " + taken.Text
+	v := p.judgeSenders(queueARN, known)
+	for _, x := range []Verdict{p.judgeReceivers(queueARN, []string{partsOf(queueARN).AccountID, known.Self}), p.judgeOwn(queueARN, known)} {
+		switch {
+		case rank(x.Status) > rank(v.Status):
+			v = x
+		case x.Status == Fail:
+			v.Text += "; " + x.Text
+		}
 	}
 	return v
 }

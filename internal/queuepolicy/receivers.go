@@ -55,9 +55,9 @@ func (p policy) judgeReceivers(queueARN string, own []string) Verdict {
 // strangers returns the principals of an Allow outside the own accounts. ok is false if there are
 // some, and the statement's form is not judged.
 func (s statement) strangers(own []string) (out []string, ok bool) {
-	arns, accounts, ok := s.limits()
+	source, accounts, ok := s.limits()
 	switch {
-	case len(arns)+len(accounts) > 0:
+	case len(source.values)+len(accounts) > 0:
 		return nil, true // who calls for himself has no such key
 	case !s.plainPrincipals():
 		return nil, false

@@ -2,7 +2,6 @@ package queuepolicy
 
 import (
 	"cmp"
-	"maps"
 	"slices"
 	"strings"
 
@@ -23,9 +22,12 @@ func (p policy) judgeSenders(queueARN string, known Sources) Verdict {
 	}
 	who := alert.Clean(strings.Join(texts, separator), 500)
 	missing := missingSender(all, who, known)
+	byRole := p.judgeRoles(queueARN, all, len(unread) == 0, known)
 	switch {
 	case d.all != "":
 		return Verdict{Fail, "the policy lets nobody send: " + d.all + " denies it to everybody", ""}
+	case byRole.Status == Fail:
+		return byRole
 	case len(d.unread) > 0:
 		return readStatements(d.unread, "does this Deny keep the rule from sending? Without it "+cmp.Or(who, "nobody")+" may")
 	case len(unread) == 0 && missing != "" && len(d.read) > 0:
@@ -39,10 +41,8 @@ func (p policy) judgeSenders(queueARN string, known Sources) Verdict {
 	case status == Warn:
 		return Verdict{Warn, "by the policy these may send: " + who, ""}
 	}
-	for _, rule := range slices.Sorted(maps.Keys(known.ByRole)) {
-		if !slices.ContainsFunc(all, func(s sender) bool { return s.source == "" && glob(s.who, known.ByRole[rule]) }) {
-			return Verdict{Unknown, "can't tell whether " + rule + " may send: it does so as a role, by that role's policy", ""}
-		}
+	if byRole.Status != OK {
+		return byRole
 	}
 	return Verdict{OK, "only " + who + " may send", ""}
 }
@@ -54,7 +54,7 @@ func missingSender(all []sender, who string, known Sources) string {
 		return "the policy lets nobody send"
 	}
 	for _, rule := range known.Rules {
-		if !slices.ContainsFunc(all, func(s sender) bool { return glob(s.source, rule) }) {
+		if !slices.ContainsFunc(all, func(s sender) bool { return s.covers(rule) }) {
 			return "by the policy only " + who + " may send, and not " + rule + ", which leads here"
 		}
 	}
@@ -88,9 +88,9 @@ func (p policy) denials(queueARN string) (d denials) {
 			d.all = s.where
 		case s.everybody() && limits && d.only == nil:
 			d.read, d.only, d.exempt = append(d.read, s.where), sources, exempt
-		case !s.everybody() && always && !anyWild(names):
+		case !s.everybody() && always && !anyWild(names) && !slices.ContainsFunc(s.Principal["Service"], regional):
 			d.read, d.names = append(d.read, s.where), append(d.names, names...)
-		case !s.everybody() && len(s.Principal["Service"]) == 0: // no rule sends as a user or role
+		case !s.everybody() && len(s.Principal["Service"]) == 0: // judgeRoles judges it: other rules send as no user or role
 		default:
 			d.unread = append(d.unread, s.where)
 		}
@@ -104,6 +104,37 @@ type sender struct {
 	text   string
 	who    string // the principal of the statement, or the pattern of roles that it is limited to
 	source string // pattern of the aws:SourceArn that it sends with; empty: a user or role, which has none
+
+	byParts bool   // whether source is compared part by part, as an ARN
+	account string // the only account of which it may be; empty: any
+}
+
+// covers reports whether the rule or topic sends as this sender.
+func (x sender) covers(arn string) bool {
+	of := partsOf(arn)
+	name, isService := serviceOf(x.who)
+	ofAnother := x.account != "" && of.AccountID != "" && of.AccountID != x.account // buckets have no account in their ARN
+	switch {
+	case ofAnother, isService && of.Service != name:
+		return false
+	case x.byParts:
+		return globARN(x.source, arn)
+	}
+	return glob(x.source, arn)
+}
+
+// serviceOf returns the name of an AWS service by its principal. SNS has one for each Region that has to be enabled,
+// which sends to and from there. is is false if who is no service.
+func serviceOf(who string) (name string, is bool) {
+	name, is = strings.CutSuffix(who, ".amazonaws.com")
+	name, _, _ = strings.Cut(name, ".")
+	return name, is
+}
+
+// regional reports whether it is a service's principal for a Region.
+func regional(who string) bool {
+	name, is := serviceOf(who)
+	return is && who != name+".amazonaws.com"
 }
 
 // senders returns whom the policy allows to send to the queue, and the statements that are not
@@ -115,7 +146,7 @@ func (p policy) senders(queueARN string, ours []string, d denials) (out []sender
 			continue
 		}
 		if roles, organization, ok := s.roles(); ok {
-			for _, role := range roles {
+			for _, role := range roles.values {
 				limited = append(limited, ofOrganization(role, organization))
 			}
 			continue
@@ -132,7 +163,7 @@ func (p policy) senders(queueARN string, ours []string, d denials) (out []sender
 		allowed := out
 		out = nil
 		for _, arn := range d.only {
-			if slices.ContainsFunc(allowed, func(x sender) bool { return glob(x.source, arn) }) {
+			if slices.ContainsFunc(allowed, func(x sender) bool { return x.covers(arn) }) {
 				out = append(out, bySource("*", arn, ours))
 			}
 		}
@@ -153,49 +184,58 @@ func (p policy) senders(queueARN string, ours []string, d denials) (out []sender
 	}), unread
 }
 
-// senders returns whom an Allow statement allows to send. ok is false if its form is not judged.
+// senders returns whom an Allow statement allows to send. ok is false if its form is not judged, and it
+// may allow others, or none.
 func (s statement) senders(own string, ours []string) (out []sender, ok bool) {
-	arns, accounts, ok := s.limits()
+	source, accounts, ok := s.limits()
 	if !ok || !s.plain() {
 		return nil, false
 	}
 	for _, who := range s.Principal["Service"] {
-		out = append(out, service(who, arns, accounts, ours)...)
+		if name, _ := serviceOf(who); name != "sns" && regional(who) {
+			return nil, false
+		}
+		out = append(out, service(who, source, accounts, ours)...)
 	}
 	for _, who := range s.Principal["AWS"] {
 		switch {
-		case who == "*" && len(arns) > 0:
-			out = append(out, service(who, arns, accounts, ours)...)
-		case len(arns)+len(accounts) > 0:
+		case who == "*" && len(source.values) > 0:
+			out = append(out, service(who, source, accounts, ours)...)
+		case len(source.values)+len(accounts) > 0:
 			return nil, false // users and roles send with no such key
 		default:
 			out = append(out, named(who, []string{own}))
 		}
 	}
-	return out, true
+	isOurs := func(account string) bool { return slices.Contains(ours, account) }
+	noARN := func(pattern string) bool { return !isARN(pattern) } // whether AWS matches it to any is not documented
+	ok = !source.byParts() || !slices.ContainsFunc(source.values, noARN) || len(accounts) > 0 && !slices.ContainsFunc(accounts, isOurs)
+	return out, ok
 }
 
 // service judges an AWS service that may send, or any (*): for some rules or topics, for all of
 // some accounts, or for everybody.
-func service(who string, arns, accounts, ours []string) (out []sender) {
-	name := strings.TrimSuffix(who, ".amazonaws.com")
+func service(who string, source condition, accounts, ours []string) (out []sender) {
+	name, _ := serviceOf(who)
 	switch {
-	case len(arns)+len(accounts) == 0:
-		return []sender{{Fail, who + " for any rule or topic of any account (there is no aws:SourceArn in its condition)", who, "arn:*:" + name + ":*"}}
-	case len(arns) == 0:
+	case len(source.values)+len(accounts) == 0:
+		return []sender{{status: Fail, text: who + " for any rule or topic of any account (there is no aws:SourceArn in its condition)", who: who, source: "arn:*:" + name + ":*"}}
+	case len(source.values) == 0:
 		for _, account := range accounts {
-			out = append(out, sender{Warn, who + " for anything of account " + account + ", not just for one rule or topic", who, "arn:*:" + name + ":*:" + account + ":*"})
+			out = append(out, sender{status: Warn, text: who + " for anything of account " + account + ", not just for one rule or topic", who: who, source: "arn:*:" + name + ":*", account: account})
 		}
 	}
-	for _, arn := range arns {
+	for _, arn := range source.values {
 		of, x := partsOf(arn), bySource(who, arn, ours)
+		x.byParts = source.byParts()
 		itsOwn := who == "*" || of.Service == "" || wild(of.Service) || of.Service == name
 		switch {
 		case !itsOwn:
 		case len(accounts) > 0 && x.status == Fail:
 			for _, account := range accounts {
 				if of.AccountID == "" || glob(of.AccountID, account) {
-					out = append(out, sender{Warn, "whatever matches " + arn + ", of account " + account, who, inAccount(arn, name, account)})
+					x.status, x.text, x.account = Warn, "whatever matches "+arn+", of account "+account, account
+					out = append(out, x)
 				}
 			}
 		case len(accounts) == 0 || of.AccountID == "" || slices.ContainsFunc(accounts, func(a string) bool { return glob(of.AccountID, a) }):
@@ -205,19 +245,6 @@ func service(who string, arns, accounts, ours []string) (out []sender) {
 	return out
 }
 
-// inAccount is the pattern of what matches an aws:SourceArn, or any pattern of some, in one
-// account. Buckets have no account in their ARN.
-func inAccount(pattern, service, account string) string {
-	parts := strings.SplitN(pattern, ":", 6)
-	switch {
-	case len(parts) < 6:
-		return "arn:*:" + service + ":*:" + account + ":*"
-	case parts[4] != "":
-		parts[4] = account
-	}
-	return strings.Join(parts, ":")
-}
-
 const theWorld = "everybody in the world (its principal is *, and no condition holds anybody back)"
 
 // bySource judges an aws:SourceArn that is allowed to send.
@@ -225,21 +252,21 @@ func bySource(who, arn string, ours []string) sender {
 	of := partsOf(arn)
 	switch {
 	case of.Resource == "", wild(of.Service + of.AccountID), of.AccountID == "" && wild(of.Resource):
-		return sender{Fail, "whatever matches " + arn + " (by " + who + "), of any account", who, arn}
+		return sender{status: Fail, text: "whatever matches " + arn + " (by " + who + "), of any account", who: who, source: arn}
 	case wild(arn):
-		return sender{Warn, "whatever matches " + arn + ", more than one rule or topic", who, arn}
+		return sender{status: Warn, text: "whatever matches " + arn + ", more than one rule or topic", who: who, source: arn}
 	case of.AccountID != "" && !slices.Contains(ours, of.AccountID):
-		return sender{Warn, arn + ", of account " + of.AccountID + ", whose flow logs are not kept here", who, arn}
+		return sender{status: Warn, text: arn + ", of account " + of.AccountID + ", whose flow logs are not kept here", who: who, source: arn}
 	}
-	return sender{OK, arn, who, arn}
+	return sender{status: OK, text: arn, who: who, source: arn}
 }
 
 // ofOrganization judges roles that are allowed to send, of any account of an organisation.
 func ofOrganization(role, organization string) sender {
 	if name := partsOf(role).Resource; partsOf(role).Service != "iam" || !strings.HasPrefix(name, "role/") || wild(name) {
-		return sender{Warn, "whoever matches " + role + ", in any account of " + organization, role, ""}
+		return sender{status: Warn, text: "whoever matches " + role + ", in any account of " + organization, who: role}
 	}
-	return sender{OK, role + " of " + organization, role, ""} // as deploy/ has it with DirectToQueue
+	return sender{status: OK, text: role + " of " + organization, who: role} // as deploy/ has it with DirectToQueue
 }
 
 // named judges a user, role or account that is allowed to send, or everybody.
@@ -250,13 +277,13 @@ func named(who string, ours []string) sender {
 	}
 	switch {
 	case who == "*":
-		return sender{Fail, theWorld, who, "*"}
+		return sender{status: Fail, text: theWorld, who: who, source: "*"}
 	case whole && slices.Contains(ours, account):
-		return sender{Warn, "every principal of account " + account + " whom IAM lets", who, ""}
+		return sender{status: Warn, text: "every principal of account " + account + " whom IAM lets", who: who}
 	case whole:
-		return sender{Fail, "the account " + account, who, ""}
+		return sender{status: Fail, text: "the account " + account, who: who}
 	case wild(account):
-		return sender{Fail, "whoever matches " + who + ", of any account", who, ""}
+		return sender{status: Fail, text: "whoever matches " + who + ", of any account", who: who}
 	}
-	return sender{Warn, who, who, ""}
+	return sender{status: Warn, text: who, who: who}
 }

@@ -15,12 +15,21 @@ const (
 	principalArn    = "aws:principalarn"
 	principalOrgID  = "aws:principalorgid"
 	secureTransport = "aws:securetransport"
+	byService       = "aws:principalisawsservice"
 )
 
 // plain reports whether the statement names its principals, actions and resources, without
 // exceptions from them and without variables.
 func (s statement) plain() bool {
-	return s.plainPrincipals() && s.NotAction == nil && s.NotResource == nil && !slices.ContainsFunc(s.Resource, variable)
+	return s.plainPrincipals() && s.NotAction == nil && s.NotResource == nil && !slices.ContainsFunc(s.Resource, unclear)
+}
+
+// unclear reports a Resource of which only AWS knows what it stands for: one with a variable, or one that
+// is shorter than an ARN and has a wildcard within a part. By IAM's manual only a * that ends a part goes
+// beyond the next colon.
+func unclear(resource string) bool {
+	parts := strings.Split(resource, ":")
+	return variable(resource) || len(parts) < arnParts && slices.ContainsFunc(parts, func(part string) bool { return wild(strings.TrimSuffix(part, "*")) })
 }
 
 // plainPrincipals reports whether the statement is for services, users, roles or accounts.
@@ -67,41 +76,63 @@ func (c condition) matches() bool {
 	return c.equals() || c.operator != "StringEquals" && compares(c.operator)
 }
 
-// limits returns the values of aws:SourceArn and of aws:SourceAccount to which an Allow
+// byParts reports whether the condition compares ARNs, part by part. Operators that compare texts do not
+// heed the colons.
+func (c condition) byParts() bool { return strings.HasPrefix(c.operator, "Arn") }
+
+// has reports whether the text is one of the condition's values, or matches one. clear is false if
+// a value has a form of which AWS's manual does not say what matches it, or if there is none.
+func (c condition) has(text string) (is, clear bool) {
+	for _, value := range c.values {
+		switch {
+		case variable(value), c.byParts() && !isARN(value):
+			return false, false
+		case c.byParts():
+			is = is || globARN(value, text)
+		case strings.HasSuffix(c.operator, "Like"):
+			is = is || glob(value, text)
+		default:
+			is = is || value == text
+		}
+	}
+	return is, len(c.values) > 0
+}
+
+// limits returns the condition on aws:SourceArn and the values of aws:SourceAccount to which an Allow
 // statement is limited. ok is false if it has any other condition than one that asks for TLS.
-func (s statement) limits() (arns, accounts []string, ok bool) {
+func (s statement) limits() (source condition, accounts []string, ok bool) {
 	for _, c := range s.conditions() {
 		switch {
-		case c.key == sourceArn && arns == nil && c.matches():
-			arns = c.values
+		case c.key == sourceArn && source.values == nil && c.matches():
+			source = c
 		case c.key == sourceAccount && accounts == nil && c.equals():
 			accounts = c.values
 		case c.key == secureTransport && c.operator == "Bool" && slices.Equal(c.values, texts{"true"}):
 		default:
-			return nil, nil, false
+			return condition{}, nil, false
 		}
 	}
-	return arns, accounts, true
+	return source, accounts, true
 }
 
-// roles returns the patterns of roles that an Allow statement is limited to, of the accounts of
-// one organisation: as deploy/ has it for rules that send as a role of their account. ok is false
-// if it has any other form.
-func (s statement) roles() (patterns []string, organization string, ok bool) {
+// roles returns the condition on aws:PrincipalArn, with patterns of roles, that an Allow statement is
+// limited to, in the accounts of one organisation: as deploy/ has it for rules that send as a role of
+// their account. ok is false if it has any other form.
+func (s statement) roles() (who condition, organization string, ok bool) {
 	if !s.plain() || !slices.Equal(s.Principal["AWS"], texts{"*"}) || len(s.Principal) != 1 {
-		return nil, "", false
+		return condition{}, "", false
 	}
 	for _, c := range s.conditions() {
 		switch {
 		case c.key == principalOrgID && organization == "" && c.equals() && len(c.values) == 1:
 			organization = c.values[0]
-		case c.key == principalArn && patterns == nil && c.matches():
-			patterns = c.values
+		case c.key == principalArn && who.values == nil && c.matches():
+			who = c
 		default:
-			return nil, "", false
+			return condition{}, "", false
 		}
 	}
-	return patterns, organization, len(patterns) > 0 && organization != ""
+	return who, organization, len(who.values) > 0 && organization != ""
 }
 
 // spares returns each aws:SourceArn and aws:PrincipalArn that a Deny statement is not for. ok
@@ -114,7 +145,7 @@ func (s statement) spares() (sources, who []string, ok bool) {
 			return nil, nil, false
 		case c.key == sourceArn && sources == nil && !anyWild(c.values):
 			sources = c.values
-		case c.key == principalArn && who == nil:
+		case c.key == principalArn && who == nil && condition{positive, c.key, c.values}.matches():
 			who = c.values
 		default:
 			return nil, nil, false
@@ -124,16 +155,19 @@ func (s statement) spares() (sources, who []string, ok bool) {
 }
 
 // sparesServices reports whether a Deny statement is only for requests that rules and topics
-// never make.
+// never make, unless they do so as a role.
 func (s statement) sparesServices() bool {
-	return s.ifFalse(secureTransport) || s.ifFalse("aws:principalisawsservice")
+	return s.ifFalse(secureTransport) || s.ifFalse(byService)
 }
 
 // ifFalse reports whether the statement has a condition that a boolean key is false.
 func (s statement) ifFalse(key string) bool {
-	return slices.ContainsFunc(s.conditions(), func(c condition) bool {
-		return c.key == key && (c.operator == "Bool" || c.operator == "BoolIfExists") && slices.Equal(c.values, texts{"false"})
-	})
+	return slices.ContainsFunc(s.conditions(), func(c condition) bool { return c.isFalse(key) })
+}
+
+// isFalse reports whether the condition is that a boolean key is false.
+func (c condition) isFalse(key string) bool {
+	return c.key == key && (c.operator == "Bool" || c.operator == "BoolIfExists") && slices.Equal(c.values, texts{"false"})
 }
 
 // compares reports an operator that compares ARNs, or texts.
@@ -141,7 +175,20 @@ func compares(operator string) bool {
 	return slices.Contains([]string{"ArnEquals", "ArnLike", "StringEquals", "StringLike"}, operator)
 }
 
-// glob matches a pattern of IAM: * is any text, ? any character.
+// arnParts is the number of parts of an ARN. Colons in the last one are a part of it.
+const arnParts = 6
+
+// isARN reports whether the text has all parts of an ARN, with or without wildcards.
+func isARN(text string) bool { return strings.Count(text, ":") >= arnParts-1 }
+
+// globARN matches a pattern as the operators for ARNs do: each of the six parts by itself, so that no
+// wildcard stands for the colon between two of them.
+func globARN(pattern, text string) bool {
+	patterns, parts := strings.SplitN(pattern, ":", arnParts), strings.SplitN(text, ":", arnParts)
+	return len(parts) == arnParts && slices.EqualFunc(patterns, parts, glob)
+}
+
+// glob matches a pattern of IAM that is compared as a text: * is any text, ? any character.
 func glob(pattern, text string) bool {
 	plain := strings.NewReplacer("/", ":", `\`, `\\`, "[", `\[`) // to path.Match these are more than characters
 	ok, err := path.Match(plain.Replace(pattern), strings.ReplaceAll(text, "/", ":"))
