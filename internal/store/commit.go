@@ -181,9 +181,10 @@ func viewed[T any](ctx context.Context, f *file, read func(*Tx) (T, error)) (v T
 	return v, err
 }
 
-// What SQLite answers where a page, or the whole file, is none of its own; and where
-// the file can't be written.
+// What SQLite answers where another process has locked the file; where a page, or the whole file, is none of its own;
+// and where the file can't be written.
 const (
+	busy                          = 5
 	corrupt, notADatabase         = 11, 26
 	readOnly, ioError, full, cant = 8, 10, 13, 14
 )

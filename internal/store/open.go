@@ -12,6 +12,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"modernc.org/sqlite"
 )
 
 // readers is how many connections read at once. Each is opened when it is needed, and
@@ -57,7 +59,11 @@ func (f *file) claim() error {
 
 // connect opens the connections to a file of at most so many bytes; 0: any number.
 func (f *file) connect(ctx context.Context, most int64) (err error) {
-	if f.w, err = openDB(dsn(f.path, fmt.Sprintf("&_pragma=journal_mode(wal)&_pragma=synchronous(full)&_pragma=journal_size_limit(%d)&_pragma=cache_size(-%d)", maxLog, writeCache))); err != nil {
+	options := fmt.Sprintf("&_pragma=synchronous(full)&_pragma=journal_size_limit(%d)&_pragma=cache_size(-%d)", maxLog, writeCache)
+	if f.daemon { // a command that did so while the file is made would lock the daemon out, or itself
+		options += "&_pragma=journal_mode(wal)"
+	}
+	if f.w, err = openDB(dsn(f.path, options)); err != nil {
 		return err
 	}
 	f.w.SetMaxOpenConns(1)
@@ -178,8 +184,11 @@ func foreign(ctx context.Context, path string) error {
 	return nil // a file that is not a database at all is reported at its first use
 }
 
-// damaged is an error about a file that SQLite can't make sense of.
+// damaged is an error about a file that SQLite can't make sense of, unless it is only in use.
 func damaged(path string, err error) error {
+	if code := (*sqlite.Error)(nil); errors.As(err, &code) && code.Code()&0xff == busy {
+		return fmt.Errorf("%s is in use by another process (%w): try again", path, err)
+	}
 	return fmt.Errorf("%s can't be read as a state file (%w): move it away, and %s-wal with it; then put a copy in its place, or let `flowkeeper run` learn the snapshot anew", path, err, path)
 }
 

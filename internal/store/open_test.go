@@ -78,6 +78,42 @@ func TestOpenRefuses(t *testing.T) {
 	}
 }
 
+// TestACommandLocksTheDaemonOutOfNothing: it leaves the mode of the file to the daemon. Two processes that set it at once,
+// while the daemon makes the file, would lock each other out; and a file that is in use is not damaged.
+func TestACommandLocksTheDaemonOutOfNothing(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "state.db")
+	s := open(t, path)
+	s.put(t, put("fl-1"))
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	exec(t, raw(t, path), `PRAGMA journal_mode = delete`)
+	isIn := func(want string) {
+		t.Helper()
+		var mode string
+		if err := raw(t, path).QueryRow(`PRAGMA journal_mode`).Scan(&mode); err != nil || mode != want {
+			t.Errorf("mode %q, %v, want %q", mode, err, want)
+		}
+	}
+	command, err := Open(t.Context(), path, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	command.put(t, put("fl-2"))
+	if err := command.Close(); err != nil {
+		t.Fatal(err)
+	}
+	isIn("delete")
+	open(t, path)
+	isIn("wal")
+	exec(t, raw(t, path), `BEGIN IMMEDIATE`)
+	_, err = raw(t, path).Exec(`PRAGMA busy_timeout = 0; BEGIN IMMEDIATE`)
+	if said := damaged(path, err).Error(); !strings.Contains(said, "in use by another process") || strings.Contains(said, "move it away") {
+		t.Error(said)
+	}
+}
+
 // TestTheFileIsTheDaemonsAlone, also where it was not.
 func TestTheFileIsTheDaemonsAlone(t *testing.T) {
 	t.Parallel()
