@@ -60,7 +60,7 @@ func (t alerts) addDeliveries(num int64, a alert.Alert, text string, sinks []str
 	for _, name := range sinks {
 		d := added{Delivery: sink.Delivery{Sink: name, Urgency: urgency, NextAt: at}, num: num, body: text, alone: !others[name]}
 		if !d.alone && a.DedupKey != "" {
-			if err := t.exec(raiseKey, urgency, name, a.DedupKey, answers(a) > 0); err != nil {
+			if err := t.exec(raiseKey, urgency, name, a.DedupKey); err != nil {
 				return err
 			}
 		}
@@ -88,10 +88,7 @@ const insertDeliveries = `INSERT INTO deliveries (alert, sink, next_at, urgency)
 const (
 	raise = `UPDATE deliveries SET urgency = ?1 WHERE sink = ?2 AND sent_at IS NULL AND parked_at IS NULL AND +urgency > ?1 AND alert IN `
 
-	// raiseKey: an answer (?4) goes after all alerts of its key, another alert only after the ends among them, and so
-	// after what these go after.
-	raiseKey = raise + `(SELECT num FROM alerts WHERE dedup_key = ?3 AND (?4 OR num <= (SELECT max(b.num) FROM alerts b CROSS JOIN deliveries e ON e.alert = b.num AND e.sink = ?2
-		WHERE b.dedup_key = ?3 AND b.answers = 2 AND e.sent_at IS NULL AND e.parked_at IS NULL)))`
+	raiseKey      = raise + `(SELECT num FROM alerts WHERE dedup_key = ?3)`
 	raiseCampaign = raise + `(SELECT num FROM alerts WHERE campaign = ?3 AND campaign <> '')`
 )
 

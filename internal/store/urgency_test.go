@@ -87,35 +87,6 @@ func TestI7OrderWithinOneDedupKey(t *testing.T) {
 	}
 }
 
-// TestI7OnlyWhatMustGoBeforeIsLifted: a deletion alert waits for no earlier one of its event, so that it leaves that
-// as urgent as it was; an answer before it waits for that.
-func TestI7OnlyWhatMustGoBeforeIsLifted(t *testing.T) {
-	t.Parallel()
-	unknown := alert.Alert{ID: "unknown", DedupKey: "e", Kind: alert.Deletion, Level: alert.High, FlowLogs: unknownLogs}
-	closed := alert.Alert{ID: "closed", DedupKey: "e", Kind: alert.Closed, Level: alert.Informational, RouteLevel: alert.High, FlowLogs: unknownLogs}
-	known := alert.Alert{ID: "known", DedupKey: "e", Kind: alert.Deletion, Level: alert.Critical, FlowLogs: knownLogs}
-	other := alert.Alert{ID: "other", Kind: alert.Deletion, Level: alert.High, FlowLogs: knownLogs}
-	for name, c := range map[string]struct {
-		waiting     []alert.Alert
-		want, later []string // later: an end is held back until the pager has rung
-	}{
-		"another record of the event": {waiting: []alert.Alert{unknown}, want: []string{"known", "other", "unknown"}},
-		"one after the event's end":   {waiting: []alert.Alert{unknown, closed}, want: []string{"unknown", "other"}, later: []string{"closed", "known"}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			s, now := withOutbox(t)
-			addAll(t, s, *now, append(c.waiting, known, other)...)
-			if got := drain(t, s, "pager", *now); !slices.Equal(got, c.want) {
-				t.Errorf("%q, want %q", got, c.want)
-			}
-			if got := drain(t, s, "pager", now.Add(alert.MinRing)); !slices.Equal(got, c.later) {
-				t.Errorf("later %q, want %q", got, c.later)
-			}
-		})
-	}
-}
-
 // TestI7NothingStarves: after five minutes one alert of eight goes by age alone,
 // whatever stream of more urgent ones there is.
 func TestI7NothingStarves(t *testing.T) {

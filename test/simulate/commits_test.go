@@ -131,10 +131,8 @@ func (c *commits) follows(a alert.Alert) bool {
 	return false
 }
 
-// leads reports whether an alert that is no mere noise waits for this one to go
-// first.
+// leads reports whether an alert that is no mere noise is about the same thing. It came after this one, which became as
+// urgent as it, and stays so where it failed, and the later one was taken first.
 func (c *commits) leads(a alert.Alert) bool {
-	return slices.ContainsFunc(c.alerts, func(b alert.Alert) bool {
-		return b.DedupKey == a.DedupKey && !c.sent[b.ID] && !endless(b)
-	})
+	return slices.ContainsFunc(c.alerts, func(b alert.Alert) bool { return b.DedupKey == a.DedupKey && !endless(b) })
 }
