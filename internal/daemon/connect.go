@@ -63,16 +63,16 @@ func (d *Daemon) build(fleet *scopes.Fleet, members *membership, policy incident
 	d.remediator = &remediate.Remediator{
 		Store: d.store.Remediation(), News: d.store.News(), Snapshot: observedSnapshot{d.store, d}, Fleet: fleet, Policy: policy,
 		RefreshSoon: d.refreshes.soon, RefreshAccountSoon: d.refreshes.accountSoon, RefreshAsks: d.refreshes.asks,
-		Meter: d.meters, Now: time.Now, Log: d.Log, AlertsAdded: d.wakeSenders, BypassOutbox: d.bypassOutbox,
+		Meter: d.meters, Now: time.Now, Log: d.Log, AlertsAdded: alertSenders{d}.Wake, BypassOutbox: alertSenders{d}.Bypass,
 		Tampering: &tamper.Handler{
 			Store: d.store.Tampering(), Policy: policy, Dependencies: d.depends.all, Tampered: d.refreshes.alert,
-			Now: time.Now, AlertsAdded: d.wakeSenders, BypassOutbox: d.bypassOutbox,
+			Now: time.Now, AlertsAdded: alertSenders{d}.Wake, BypassOutbox: alertSenders{d}.Bypass,
 		},
 	}
 	d.rehearser = &rehearse.Rehearser{
 		Store: d.store.Rehearsals(), Restores: d.remediator, AlertOnly: policy.AlertOnly, Others: d.Config.Rehearsal.Principals,
 		EC2: func(s inventory.Scope) (rehearse.EC2, bool) { return fleet.EC2(s) }, Caller: fleet.Caller,
-		Now: time.Now, Log: d.Log, AlertsAdded: d.wakeSenders,
+		Now: time.Now, Log: d.Log, AlertsAdded: alertSenders{d}.Wake,
 	}
 	d.remediator.Rehearsals = d.rehearser
 }

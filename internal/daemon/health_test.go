@@ -172,7 +172,7 @@ func TestTheHeartbeatStopsWhereNoSinkTakesAnUrgentAlert(t *testing.T) {
 				if err := d.store.Update(ctx, func(tx *store.Tx) error { return tx.AddAlert(a) }); err != nil {
 					t.Fatal(err)
 				}
-				d.wakeSenders()
+				alertSenders{d}.Wake()
 				wait(14 * time.Minute)
 				well(true)
 				wait(2 * time.Minute)
