@@ -158,7 +158,7 @@ func TestTheHeartbeatStopsWhereNoSinkTakesAnUrgentAlert(t *testing.T) {
 			for _, s := range d.senders {
 				g.Go(func() error { return s.Run(ctx) })
 			}
-			d.queue.received(ctx)
+			d.queue.Received(ctx)
 			wait := func(d time.Duration) { time.Sleep(d); synctest.Wait() }
 			wait(time.Minute)
 			well := func(want bool) {

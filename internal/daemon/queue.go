@@ -22,8 +22,8 @@ import (
 // deleted it.
 const factReceived = "received"
 
-// queueState knows whether the queue answers. It is safe for concurrent use, but for
-// received and failed, which the receiver calls.
+// queueState knows whether the queue answers. It implements watcher.QueueHealth. It is safe for concurrent
+// use, but for Received and Failed, which the receiver calls.
 type queueState struct {
 	configs.QueueRef
 	store  *store.Store
@@ -38,8 +38,8 @@ func queueName(q configs.QueueRef) string {
 	return strings.TrimSuffix(q.Name+" in "+strings.TrimSpace(q.Account+" "+q.Region), " in ")
 }
 
-// received is called after each successful receive.
-func (q *queueState) received(ctx context.Context) {
+// Received is called after each successful receive.
+func (q *queueState) Received(ctx context.Context) {
 	q.answered.Store(true)
 	q.outage.End(ctx)
 	if !q.noted {
@@ -47,9 +47,9 @@ func (q *queueState) received(ctx context.Context) {
 	}
 }
 
-// failed is called after each failed receive. It reports whether the daemon should end:
+// Failed is called after each failed receive. It reports whether the daemon should end:
 // the queue is missing or refuses these credentials, and has never answered.
-func (q *queueState) failed(ctx context.Context, err error) (stop bool) {
+func (q *queueState) Failed(ctx context.Context, err error) (stop bool) {
 	q.outage.Note(err)
 	if scopes.Passes(err) {
 		return false
