@@ -101,11 +101,17 @@ func (s *scene) start() {
 		Snapshot: st, RefreshSoon: func(sc inventory.Scope) { s.soon = append(s.soon, sc) },
 		RefreshAccountSoon: func(account string) { s.soon = append(s.soon, inventory.Scope{Account: account}) },
 		BypassOutbox:       s.sendDirect, Tampering: s.tamperHandler(st.Tampering())}
-	s.rehearser = &rehearse.Rehearser{Store: st.Rehearsals(), EC2: func(sc inventory.Scope) (rehearse.EC2, bool) { return s.r.Fleet.EC2(sc) },
-		Restores: s.r, Now: s.clock, Log: s.r.Log, AlertsAdded: func() {},
-		Caller: func(context.Context, inventory.Scope) (string, error) { return s.own, nil }}
+	s.rehearser = &rehearse.Rehearser{Store: st.Rehearsals(), Fleet: daemon{s},
+		Restores: s.r, Now: s.clock, Log: s.r.Log, Senders: daemon{s}}
 	s.r.Rehearsals = s.rehearser
 }
+
+// daemon is what the packages under test know of the daemon. Nothing of it acts by itself.
+type daemon struct{ s *scene }
+
+func (d daemon) EC2(sc inventory.Scope) (rehearse.EC2, bool)             { return d.s.r.Fleet.EC2(sc) }
+func (d daemon) Caller(context.Context, inventory.Scope) (string, error) { return d.s.own, nil }
+func (daemon) Wake()                                                     {}
 
 func (s *scene) sendDirect(_ context.Context, a alert.Alert) {
 	time.Sleep(s.slow)

@@ -71,8 +71,7 @@ func (d *Daemon) build(fleet *scopes.Fleet, members *membership, policy incident
 	}
 	d.rehearser = &rehearse.Rehearser{
 		Store: d.store.Rehearsals(), Restores: d.remediator, AlertOnly: policy.AlertOnly, Others: d.Config.Rehearsal.Principals,
-		EC2: func(s inventory.Scope) (rehearse.EC2, bool) { return fleet.EC2(s) }, Caller: fleet.Caller,
-		Now: time.Now, Log: d.Log, AlertsAdded: alertSenders{d}.Wake,
+		Fleet: rehearsalFleet{fleet}, Now: time.Now, Log: d.Log, Senders: alertSenders{d},
 	}
 	d.remediator.Rehearsals = d.rehearser
 }

@@ -101,8 +101,8 @@ func (d *daemon) start() {
 			}},
 	}
 	d.rehearser = &rehearse.Rehearser{
-		Store: room[rehearse.Tx]{mem, st.Rehearsals(), func(tx rehearse.Tx, w *writes) rehearse.Tx { return rehearses{tx, w} }}, EC2: func(s inventory.Scope) (rehearse.EC2, bool) { return d.fleet.EC2(s) }, Restores: d.remediator,
-		AlertOnly: d.p.policy.AlertOnly, Now: d.p.theirs, Log: d.p.log, AlertsAdded: func() {}, Caller: d.fleet.Caller, Rand: d.p.random.Float64,
+		Store: room[rehearse.Tx]{mem, st.Rehearsals(), func(tx rehearse.Tx, w *writes) rehearse.Tx { return rehearses{tx, w} }}, Fleet: around{d}, Restores: d.remediator,
+		AlertOnly: d.p.policy.AlertOnly, Now: d.p.theirs, Log: d.p.log, Senders: around{d}, Rand: d.p.random.Float64,
 		Pause: func(context.Context, time.Duration) bool { return false },
 	}
 	d.remediator.Rehearsals = d.rehearser
@@ -110,6 +110,16 @@ func (d *daemon) start() {
 	d.sender.Now, d.sender.Rand = d.p.theirs, d.p.random.Float64
 	d.watcher = watcher.New(watcher.Config{QueueURL: d.p.queue, VisibilityTimeout: time.Minute, Files: newFiles(base), Beat: func() {}},
 		sqs.NewFromConfig(base, func(o *sqs.Options) { o.RetryMaxAttempts = 1 }), d, d.p.log)
+}
+
+// around is what the parts of a daemon know of what is around them.
+type around struct{ d *daemon }
+
+func (around) Wake()                                        {} // the play says when alerts are sent
+func (a around) EC2(s inventory.Scope) (rehearse.EC2, bool) { return a.d.fleet.EC2(s) }
+
+func (a around) Caller(ctx context.Context, s inventory.Scope) (string, error) {
+	return a.d.fleet.Caller(ctx, s)
 }
 
 // background runs a task at once, or after the next commit of the remediator.
