@@ -100,7 +100,7 @@ func (s *scene) start() {
 	s.r = &remediate.Remediator{Store: st.Remediation(), News: st.News(), Fleet: fleet{scope: s.api}, Policy: s.policy, Now: s.clock, Log: slog.New(slog.DiscardHandler), AlertsAdded: func() {},
 		Snapshot: st, RefreshSoon: func(sc inventory.Scope) { s.soon = append(s.soon, sc) },
 		RefreshAccountSoon: func(account string) { s.soon = append(s.soon, inventory.Scope{Account: account}) },
-		BypassOutbox:       s.sendDirect, Tampering: s.tamperHandler(st.Tampering())}
+		BypassOutbox:       daemon{s}.Bypass, Tampering: s.tamperHandler(st.Tampering())}
 	s.rehearser = &rehearse.Rehearser{Store: st.Rehearsals(), Fleet: daemon{s},
 		Restores: s.r, Now: s.clock, Log: s.r.Log, Senders: daemon{s}}
 	s.r.Rehearsals = s.rehearser
@@ -111,15 +111,18 @@ type daemon struct{ s *scene }
 
 func (d daemon) EC2(sc inventory.Scope) (rehearse.EC2, bool)             { return d.s.r.Fleet.EC2(sc) }
 func (d daemon) Caller(context.Context, inventory.Scope) (string, error) { return d.s.own, nil }
+func (d daemon) All() []tamper.Dependency                                { return d.s.deps }
+func (daemon) Often(inventory.Scope)                                     {}
 func (daemon) Wake()                                                     {}
 
-func (s *scene) sendDirect(_ context.Context, a alert.Alert) {
-	time.Sleep(s.slow)
-	s.direct = append(s.direct, a)
+// Bypass notes the alert.
+func (d daemon) Bypass(_ context.Context, a alert.Alert) {
+	time.Sleep(d.s.slow)
+	d.s.direct = append(d.s.direct, a)
 }
 
 func (s *scene) tamperHandler(st tamper.Store) *tamper.Handler {
-	return &tamper.Handler{Store: st, Policy: s.policy, Dependencies: func() []tamper.Dependency { return s.deps }, Now: s.clock, AlertsAdded: func() {}, BypassOutbox: s.sendDirect}
+	return &tamper.Handler{Store: st, Policy: s.policy, Dependencies: daemon{s}, Now: s.clock, Refreshes: daemon{s}, Senders: daemon{s}}
 }
 
 // size of the state file, with its log.

@@ -65,8 +65,8 @@ func (d *Daemon) build(fleet *scopes.Fleet, members *membership, policy incident
 		RefreshSoon: d.refreshes.soon, RefreshAccountSoon: d.refreshes.accountSoon, RefreshAsks: d.refreshes.asks,
 		Meter: d.meters, Now: time.Now, Log: d.Log, AlertsAdded: alertSenders{d}.Wake, BypassOutbox: alertSenders{d}.Bypass,
 		Tampering: &tamper.Handler{
-			Store: d.store.Tampering(), Policy: policy, Dependencies: d.depends.all, Tampered: d.refreshes.alert,
-			Now: time.Now, AlertsAdded: alertSenders{d}.Wake, BypassOutbox: alertSenders{d}.Bypass,
+			Store: d.store.Tampering(), Policy: policy, Dependencies: d.depends, Refreshes: d.refreshes,
+			Now: time.Now, Senders: alertSenders{d},
 		},
 	}
 	d.rehearser = &rehearse.Rehearser{

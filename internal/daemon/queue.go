@@ -89,7 +89,7 @@ func (h handler) RecordMessage(ctx context.Context, m watcher.Message) error {
 		scope := inventory.Scope{Account: f.Record.Account, Region: f.Record.Region}
 		_, ours := h.d.fleet.EC2(scope)
 		if ours && (f.Kind == detection.Deleted || f.Kind == detection.Attempted) {
-			h.d.refreshes.alert(scope)
+			h.d.refreshes.Often(scope)
 		}
 	}
 	task := fmt.Sprintf("message %s (%d)", m.ID, h.d.handled.Add(1)) // one message may be handled twice at the same time

@@ -177,7 +177,7 @@ func (r *refreshes) succeed(ctx context.Context, s inventory.Scope, c inventory.
 	r.regions.Works(s)
 	r.d.nameTags.refreshed(s, c.New > 0)
 	if c.Lost > 0 {
-		r.alert(s)
+		r.Often(s)
 	}
 	found := first || c.New+c.Changed > 0
 	if again || c.Lost > 0 || found && !summed {

@@ -178,9 +178,9 @@ func (r *refreshes) again(s inventory.Scope) {
 	r.plan(s, st)
 }
 
-// alert has the scopes of an account refreshed often, because of an event in one of them. It never blocks, and ignores
+// Often has the scopes of an account refreshed often, because of an event in one of them. It never blocks, and ignores
 // an account that has none of the fleet's scopes.
-func (r *refreshes) alert(in inventory.Scope) {
+func (r *refreshes) Often(in inventory.Scope) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := time.Now()

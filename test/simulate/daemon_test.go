@@ -95,10 +95,8 @@ func (d *daemon) start() {
 		RefreshSoon: func(inventory.Scope) { d.asked = true }, RefreshAccountSoon: func(string) { d.asked = true },
 		BypassOutbox: func(context.Context, alert.Alert) {},
 		Parallel:     d.p.beside, Background: d.background, Rand: d.p.random.Float64, Random: d.p.token,
-		Tampering: &tamper.Handler{Store: room[tamper.Tx]{mem, st.Tampering(), func(tx tamper.Tx, w *writes) tamper.Tx { return tampers{tx, w} }}, Policy: d.p.policy, Now: d.p.theirs, AlertsAdded: func() {}, BypassOutbox: func(context.Context, alert.Alert) {}, Tampered: func(inventory.Scope) { d.attacked() },
-			Dependencies: func() []tamper.Dependency {
-				return []tamper.Dependency{{ARN: "arn:*:cloudtrail:*:" + account + ":trail/*", As: "a trail that events come from"}}
-			}},
+		Tampering: &tamper.Handler{Store: room[tamper.Tx]{mem, st.Tampering(), func(tx tamper.Tx, w *writes) tamper.Tx { return tampers{tx, w} }}, Policy: d.p.policy, Now: d.p.theirs,
+			Dependencies: around{d}, Refreshes: around{d}, Senders: around{d}},
 	}
 	d.rehearser = &rehearse.Rehearser{
 		Store: room[rehearse.Tx]{mem, st.Rehearsals(), func(tx rehearse.Tx, w *writes) rehearse.Tx { return rehearses{tx, w} }}, Fleet: around{d}, Restores: d.remediator,
@@ -115,8 +113,14 @@ func (d *daemon) start() {
 // around is what the parts of a daemon know of what is around them.
 type around struct{ d *daemon }
 
+func (around) Bypass(context.Context, alert.Alert)          {}
+func (a around) Often(inventory.Scope)                      { a.d.attacked() }
 func (around) Wake()                                        {} // the play says when alerts are sent
 func (a around) EC2(s inventory.Scope) (rehearse.EC2, bool) { return a.d.fleet.EC2(s) }
+
+func (around) All() []tamper.Dependency {
+	return []tamper.Dependency{{ARN: "arn:*:cloudtrail:*:" + account + ":trail/*", As: "a trail that events come from"}}
+}
 
 func (a around) Caller(ctx context.Context, s inventory.Scope) (string, error) {
 	return a.d.fleet.Caller(ctx, s)
