@@ -62,8 +62,7 @@ func (d *Daemon) build(fleet *scopes.Fleet, members *membership, policy incident
 	d.depends.follow(d.Config, fleet.Scopes())
 	d.remediator = &remediate.Remediator{
 		Store: d.store.Remediation(), News: d.store.News(), Snapshot: observedSnapshot{d.store, d}, Fleet: fleet, Policy: policy,
-		RefreshSoon: d.refreshes.soon, RefreshAccountSoon: d.refreshes.accountSoon, RefreshAsks: d.refreshes.asks,
-		Meter: d.meters, Now: time.Now, Log: d.Log, AlertsAdded: alertSenders{d}.Wake, BypassOutbox: alertSenders{d}.Bypass,
+		Refreshes: d.refreshes, Senders: alertSenders{d}, Meter: d.meters, Now: time.Now, Log: d.Log,
 		Tampering: &tamper.Handler{
 			Store: d.store.Tampering(), Policy: policy, Dependencies: d.depends, Refreshes: d.refreshes,
 			Now: time.Now, Senders: alertSenders{d},

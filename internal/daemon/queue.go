@@ -108,10 +108,10 @@ func (h handler) refreshSuspect(s watcher.Suspect) {
 	scope := inventory.Scope{Account: s.Account, Region: s.Region}
 	switch {
 	case h.d.refreshes.overview().has(scope):
-		h.d.refreshes.soon(scope)
+		h.d.refreshes.Soon(scope)
 	case s.ByKey:
-		h.d.refreshes.accountSoon(s.Account)
+		h.d.refreshes.AccountSoon(s.Account)
 	default:
-		h.d.refreshes.accountSoon("")
+		h.d.refreshes.AccountSoon("")
 	}
 }

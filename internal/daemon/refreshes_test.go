@@ -75,10 +75,10 @@ func TestI8ARecordAsksTwice(t *testing.T) {
 		settle = r.followUpPause()
 		time.Sleep(time.Minute)
 		for range 3 {
-			r.soon(s)
+			r.Soon(s)
 			synctest.Wait()
 		}
-		r.soon(inventory.Scope{Account: account, Region: "eu-north-1"}) // not a scope of the fleet
+		r.Soon(inventory.Scope{Account: account, Region: "eu-north-1"}) // not a scope of the fleet
 		time.Sleep(time.Hour)
 	})
 	if want := []time.Duration{0, time.Minute, time.Minute + requestPause, time.Minute + settle}; !slices.Equal(begun, want) {

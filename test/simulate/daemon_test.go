@@ -91,10 +91,8 @@ func (d *daemon) start() {
 	d.remediator = &remediate.Remediator{
 		Store:    followed{room[remediate.Tx]{mem, st.Remediation(), func(tx remediate.Tx, w *writes) remediate.Tx { return remediates{tx, w} }}},
 		News:     room[remediate.NewsTx]{mem, st.News(), func(tx remediate.NewsTx, w *writes) remediate.NewsTx { return newsOf{tx, w} }},
-		Snapshot: mem, Fleet: d.fleet, Policy: d.p.policy, Now: d.p.theirs, Log: d.p.log, AlertsAdded: func() {},
-		RefreshSoon: func(inventory.Scope) { d.asked = true }, RefreshAccountSoon: func(string) { d.asked = true },
-		BypassOutbox: func(context.Context, alert.Alert) {},
-		Parallel:     d.p.beside, Background: d.background, Rand: d.p.random.Float64, Random: d.p.token,
+		Snapshot: mem, Fleet: d.fleet, Policy: d.p.policy, Now: d.p.theirs, Log: d.p.log, Refreshes: around{d}, Senders: around{d},
+		Parallel: d.p.beside, Background: d.background, Rand: d.p.random.Float64, Random: d.p.token,
 		Tampering: &tamper.Handler{Store: room[tamper.Tx]{mem, st.Tampering(), func(tx tamper.Tx, w *writes) tamper.Tx { return tampers{tx, w} }}, Policy: d.p.policy, Now: d.p.theirs,
 			Dependencies: around{d}, Refreshes: around{d}, Senders: around{d}},
 	}
@@ -113,10 +111,13 @@ func (d *daemon) start() {
 // around is what the parts of a daemon know of what is around them.
 type around struct{ d *daemon }
 
-func (around) Bypass(context.Context, alert.Alert)          {}
-func (a around) Often(inventory.Scope)                      { a.d.attacked() }
-func (around) Wake()                                        {} // the play says when alerts are sent
-func (a around) EC2(s inventory.Scope) (rehearse.EC2, bool) { return a.d.fleet.EC2(s) }
+func (a around) Soon(inventory.Scope)                            { a.d.asked = true }
+func (a around) AccountSoon(string)                              { a.d.asked = true }
+func (around) Asks(context.Context, inventory.Scope) func(error) { return func(error) {} }
+func (around) Bypass(context.Context, alert.Alert)               {}
+func (a around) Often(inventory.Scope)                           { a.d.attacked() }
+func (around) Wake()                                             {} // the play says when alerts are sent
+func (a around) EC2(s inventory.Scope) (rehearse.EC2, bool)      { return a.d.fleet.EC2(s) }
 
 func (around) All() []tamper.Dependency {
 	return []tamper.Dependency{{ARN: "arn:*:cloudtrail:*:" + account + ":trail/*", As: "a trail that events come from"}}
