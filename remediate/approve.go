@@ -16,7 +16,7 @@ import (
 // more, with those that are gone and stay so. A destination that nothing held delivers to is
 // an error, unless it was approved before; nothing is changed then.
 func (r *Remediator) Approve(ctx context.Context, destinations []string) (rows []inventory.Row, err error) {
-	defer r.AlertsAdded()
+	defer r.Senders.Wake()
 	err = r.Store.Update(ctx, func(tx Tx) error {
 		rows = nil // it may run again
 		held, err := tx.Held()

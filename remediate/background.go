@@ -45,7 +45,7 @@ func (in intake) commitWhileAsking(ctx context.Context, fs []detection.Finding, 
 	}
 	if has(detection.Created) {
 		if learned = in.inBackground(func() { in.learnCreatedInTime(ctx, fs) }); learned == nil {
-			in.refreshSoon()
+			in.refreshes.Soon(in.store.scope)
 		}
 	}
 	err := func() error {

@@ -23,7 +23,7 @@ func (in intake) learnCreated(ctx context.Context, fs []detection.Finding) {
 		}
 		for ids := range slices.Chunk(f.Record.CreatedIDs, perObservation) {
 			if !in.client.pace.describes.allowBesideRestores(in.store.now()) {
-				in.refreshSoon()
+				in.refreshes.Soon(in.store.scope)
 				return
 			}
 			if err := in.learnByID(ctx, ids); err != nil {

@@ -218,5 +218,5 @@ func (in intake) alertDirectly(ctx context.Context, f detection.Finding, now tim
 	if knowsNone && len(f.Deleted) > 0 {
 		a.ID = repeat.BypassID(a, incident.PrincipalOrName(e.Actor), now)
 	}
-	in.bypassOutbox(ctx, notify.NotStored(a))
+	in.store.senders.Bypass(ctx, notify.NotStored(a))
 }

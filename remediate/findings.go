@@ -57,14 +57,14 @@ func (r *Remediator) intake(s inventory.Scope) intake {
 	if background == nil {
 		background = r.tasks.Go
 	}
-	return intake{scopeParts: r.parts(s), background: background, meter: r.Meter, bypassOutbox: r.BypassOutbox, refreshSoon: func() { r.RefreshSoon(s) }}
+	return intake{scopeParts: r.parts(s), background: background, meter: r.Meter, refreshes: r.Refreshes}
 }
 
 // ignoreForeign logs a record of a scope that is not configured. A deletion whose record does
 // not state its Region may be in any of the account's, and one without an account in any (I8).
 func (r *Remediator) ignoreForeign(s inventory.Scope, f detection.Finding) {
 	if stated := s.Account != "" && s.Region != ""; f.Kind == detection.Deleted && !stated {
-		r.RefreshAccountSoon(s.Account)
+		r.Refreshes.AccountSoon(s.Account)
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()

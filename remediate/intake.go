@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"flowkeeper/alert"
 	"flowkeeper/internal/detection"
 	"flowkeeper/remediate/incident"
 	"flowkeeper/remediate/repeat"
@@ -14,10 +13,9 @@ import (
 // intake brings to disk what the records of one message say of one scope.
 type intake struct {
 	scopeParts
-	background   func(task func()) // runs it beside the caller
-	meter        Meter             // nil: nothing is counted
-	bypassOutbox func(ctx context.Context, a alert.Alert)
-	refreshSoon  func()
+	background func(task func()) // runs it beside the caller
+	meter      Meter             // nil: nothing is counted
+	refreshes  Refreshes
 }
 
 // recordAll returns nil once everything that the findings ask for is on disk.
@@ -26,7 +24,7 @@ func (in intake) recordAll(ctx context.Context, fs []detection.Finding, beat fun
 	err := in.commitWhileAsking(ctx, fs, func() error { return in.commit(ctx, fs, now, beat) })
 	for _, f := range fs {
 		if in.needsRefresh(ctx, f) {
-			in.refreshSoon()
+			in.refreshes.Soon(in.store.scope)
 		}
 	}
 	return err

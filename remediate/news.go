@@ -56,7 +56,7 @@ func (n notifier) notifyNews(ctx context.Context) error {
 			return fmt.Errorf("alert of what changed in %s: %w", s, err)
 		}
 		if count > 0 {
-			n.store.alertsAdded()
+			n.store.senders.Wake()
 		}
 		if count < mostNews {
 			return n.endDeliveryOutage(ctx)
@@ -107,6 +107,6 @@ func (n notifier) endDeliveryOutage(ctx context.Context) error {
 		}
 		return add(tx, notify.OutageEnd(s, notify.Delivering, "AWS delivers what every protected flow log records", n.store.now()))
 	})
-	n.store.alertsAdded()
+	n.store.senders.Wake()
 	return err
 }

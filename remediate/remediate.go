@@ -43,6 +43,28 @@ type Tampering interface {
 	Alert(ctx context.Context, findings []detection.Finding, beat func()) error
 }
 
+// Refreshes decide when each scope is refreshed, and follow the refreshes. They are called by many goroutines at the
+// same time.
+type Refreshes interface {
+	// Soon asks for a refresh of one scope, AccountSoon for one of each scope of an account; empty: of all
+	// accounts. They never block, and ignore what is not configured.
+	Soon(scope inventory.Scope)
+	AccountSoon(account string)
+	// Asks is called before each call to AWS of a refresh, and what it returns with the call's error
+	// once that has ended. ctx is the refresh's: what waits ends with that, and not with the call's time limit,
+	// which is over soon after a late answer.
+	Asks(ctx context.Context, scope inventory.Scope) (ended func(error))
+}
+
+// Senders send alerts. They are called by many goroutines at the same time.
+type Senders interface {
+	// Wake is called after each commit that may have put alerts into the outbox. It never blocks.
+	Wake()
+	// Bypass sends an alert past the outbox, for when the store fails (I1), and returns once each sink has been
+	// tried. Only RecordFindings calls it.
+	Bypass(ctx context.Context, a alert.Alert)
+}
+
 // Meter counts what the remediator has done.
 type Meter interface {
 	// DeletionRecorded is called once for each record of a deletion that was news, with the
@@ -66,22 +88,12 @@ type Remediator struct {
 	Policy   incident.Policy
 	Now      func() time.Time
 	Log      *slog.Logger
-	// AlertsAdded is called after each commit that may have put alerts into the
-	// outbox.
-	AlertsAdded func()
+	Senders  Senders
 	// Rehearsals gets the findings about rehearsals. nil: there are no rehearsals.
 	Rehearsals Rehearsals
-	// RefreshSoon asks for a refresh of one scope, RefreshAccountSoon for one of each scope of an account; empty: of
-	// all accounts. They must not be nil if RecordFindings is called.
-	RefreshSoon        func(inventory.Scope)
-	RefreshAccountSoon func(account string)
-	// RefreshAsks is called before each call to AWS of a refresh, and what it returns with the call's error
-	// once that has ended. ctx is the refresh's: what waits ends with that, and not with the call's time limit,
-	// which is over soon after a late answer. nil: it is not called.
-	RefreshAsks func(ctx context.Context, scope inventory.Scope) (ended func(error))
-	// BypassOutbox sends an alert past the outbox, for when the store fails (I1). It must not be nil if
+	// Refreshes is asked for refreshes, and told of them. nil: nobody is, as in a command. It must not be nil if
 	// RecordFindings is called.
-	BypassOutbox func(ctx context.Context, a alert.Alert)
+	Refreshes Refreshes
 	// Parallel runs tasks at the same time, at most so many at once, and returns the first
 	// error after all have ended. nil: goroutines.
 	Parallel func(most int, tasks ...func() error) error
@@ -171,8 +183,8 @@ func (r *Remediator) RefreshSparingly(ctx context.Context, s inventory.Scope) (i
 }
 
 func (r *Remediator) refresh(ctx context.Context, parts scopeParts, api inventory.Describer) (inventory.Counts, error) {
-	if r.RefreshAsks != nil {
-		api = announced{api, func() func(error) { return r.RefreshAsks(ctx, parts.store.scope) }}
+	if r.Refreshes != nil {
+		api = announced{api, func() func(error) { return r.Refreshes.Asks(ctx, parts.store.scope) }}
 	}
 	counts, err := refresher{scopeParts: parts, api: api, snapshot: r.Snapshot, parallel: r.parallel()}.refresh(ctx)
 	if err != nil {

@@ -97,23 +97,37 @@ func (s *scene) start() {
 	st, err := store.Open(context.Background(), s.path, o)
 	s.must(err)
 	s.store = st
-	s.r = &remediate.Remediator{Store: st.Remediation(), News: st.News(), Fleet: fleet{scope: s.api}, Policy: s.policy, Now: s.clock, Log: slog.New(slog.DiscardHandler), AlertsAdded: func() {},
-		Snapshot: st, RefreshSoon: func(sc inventory.Scope) { s.soon = append(s.soon, sc) },
-		RefreshAccountSoon: func(account string) { s.soon = append(s.soon, inventory.Scope{Account: account}) },
-		BypassOutbox:       s.sendDirect, Tampering: s.tamperHandler(st.Tampering())}
-	s.rehearser = &rehearse.Rehearser{Store: st.Rehearsals(), EC2: func(sc inventory.Scope) (rehearse.EC2, bool) { return s.r.Fleet.EC2(sc) },
-		Restores: s.r, Now: s.clock, Log: s.r.Log, AlertsAdded: func() {},
-		Caller: func(context.Context, inventory.Scope) (string, error) { return s.own, nil }}
+	s.r = &remediate.Remediator{Store: st.Remediation(), News: st.News(), Fleet: fleet{scope: s.api}, Policy: s.policy, Now: s.clock, Log: slog.New(slog.DiscardHandler),
+		Snapshot: st, Refreshes: daemon{s}, Senders: daemon{s}, Tampering: s.tamperHandler(st.Tampering())}
+	s.rehearser = &rehearse.Rehearser{Store: st.Rehearsals(), Fleet: daemon{s},
+		Restores: s.r, Now: s.clock, Log: s.r.Log, Senders: daemon{s}}
 	s.r.Rehearsals = s.rehearser
 }
 
-func (s *scene) sendDirect(_ context.Context, a alert.Alert) {
-	time.Sleep(s.slow)
-	s.direct = append(s.direct, a)
+// daemon is what the packages under test know of the daemon. Nothing of it acts by itself.
+type daemon struct{ s *scene }
+
+func (d daemon) EC2(sc inventory.Scope) (rehearse.EC2, bool)             { return d.s.r.Fleet.EC2(sc) }
+func (d daemon) Caller(context.Context, inventory.Scope) (string, error) { return d.s.own, nil }
+func (d daemon) All() []tamper.Dependency                                { return d.s.deps }
+func (daemon) Asks(context.Context, inventory.Scope) func(error)         { return func(error) {} }
+func (daemon) Often(inventory.Scope)                                     {}
+func (daemon) Wake()                                                     {}
+
+// Soon notes the scope.
+func (d daemon) Soon(sc inventory.Scope) { d.s.soon = append(d.s.soon, sc) }
+
+// AccountSoon notes the account, as a scope without a Region.
+func (d daemon) AccountSoon(account string) { d.Soon(inventory.Scope{Account: account}) }
+
+// Bypass notes the alert.
+func (d daemon) Bypass(_ context.Context, a alert.Alert) {
+	time.Sleep(d.s.slow)
+	d.s.direct = append(d.s.direct, a)
 }
 
 func (s *scene) tamperHandler(st tamper.Store) *tamper.Handler {
-	return &tamper.Handler{Store: st, Policy: s.policy, Dependencies: func() []tamper.Dependency { return s.deps }, Now: s.clock, AlertsAdded: func() {}, BypassOutbox: s.sendDirect}
+	return &tamper.Handler{Store: st, Policy: s.policy, Dependencies: daemon{s}, Now: s.clock, Refreshes: daemon{s}, Senders: daemon{s}}
 }
 
 // size of the state file, with its log.

@@ -10,13 +10,13 @@ import (
 
 // scopeStore runs the transactions of one scope.
 type scopeStore struct {
-	store       Store
-	scope       inventory.Scope
-	configured  bool // there is a client of the scope
-	policy      incident.Policy
-	now         func() time.Time
-	random      func() [32]byte
-	alertsAdded func()
+	store      Store
+	scope      inventory.Scope
+	configured bool // there is a client of the scope
+	policy     incident.Policy
+	now        func() time.Time
+	random     func() [32]byte
+	senders    Senders
 }
 
 // scopeTx is one transaction about one scope. Its methods load and save cases (case.go), and
@@ -33,7 +33,7 @@ type scopeTx struct {
 
 // update runs fn in a transaction that may change what is stored: see Store.
 func (s scopeStore) update(ctx context.Context, fn func(scopeTx) error) error {
-	defer s.alertsAdded() // also after an error: a commit that failed may be on disk all the same
+	defer s.senders.Wake() // also after an error: a commit that failed may be on disk all the same
 	return s.store.Update(ctx, func(tx Tx) error { return fn(s.in(tx)) })
 }
 

@@ -39,12 +39,12 @@ func TestAQueueThatIsBackIsReceivedFromWithinTenSeconds(t *testing.T) {
 					until, failed := time.Now().Add(time.Hour+time.Duration(n)*time.Second), 0
 					received := make(chan time.Time, 1)
 					stop := watch(t, silentQueue(until, &failed, fail), "q", nil, func(c *Config) {
-						c.Received = func(context.Context) {
+						c.Health = health{received: func() {
 							select {
 							case received <- time.Now():
 							default:
 							}
-						}
+						}}
 					})
 					if late := (<-received).Sub(until); late > 10*time.Second {
 						t.Errorf("received from it %s after the queue was back", late)

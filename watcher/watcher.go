@@ -43,10 +43,8 @@ type Config struct {
 	QueueURL          string
 	WaitTime          time.Duration // of a long poll, whole seconds
 	VisibilityTimeout time.Duration
-	// Received is called after each receive that succeeded.
-	Received func(context.Context)
-	// Failed is called after each that did not. It says whether to stop.
-	Failed func(context.Context, error) (stop bool)
+	// Health follows whether the queue answers. It must not be nil if Run is called.
+	Health QueueHealth
 	// Beat is called at least once in each long poll or backoff, and for each message
 	// that a handler takes.
 	Beat func()
@@ -56,6 +54,15 @@ type Config struct {
 	Meter Meter
 	// Files reads the log files that messages announce; nil: such messages are left.
 	Files Files
+}
+
+// QueueHealth follows whether the queue answers. Only the first receiver calls it, which receives
+// nothing until the call returns.
+type QueueHealth interface {
+	// Received is called after each receive that succeeded.
+	Received(context.Context)
+	// Failed is called after each that did not. It says whether to stop.
+	Failed(context.Context, error) (stop bool)
 }
 
 // Meter counts what the watcher does.
@@ -129,7 +136,7 @@ func New(c Config, q SQS, h Handler, log *slog.Logger) *Watcher {
 }
 
 // Run receives until ctx ends, and returns nil once the handlers have ended. No message and no
-// error of SQS ends it (I8), unless Failed says so: then it returns that error.
+// error of SQS ends it (I8), unless Health says so: then it returns that error.
 func (w *Watcher) Run(ctx context.Context) error {
 	in, stop := context.WithCancel(ctx)
 	defer stop()
@@ -172,7 +179,7 @@ func (w *Watcher) receive(ctx context.Context, others *sync.WaitGroup) error {
 		case ctx.Err() != nil:
 			return nil
 		case err != nil:
-			if w.Failed(ctx, err) {
+			if w.Health.Failed(ctx, err) {
 				return err
 			}
 			if w.outage.Note(err) == outage.Began {
@@ -183,7 +190,7 @@ func (w *Watcher) receive(ctx context.Context, others *sync.WaitGroup) error {
 			continue
 		}
 		next = receiving{most: batchSize, wait: w.WaitTime, limit: w.WaitTime + patience}
-		w.Received(ctx)
+		w.Health.Received(ctx)
 		if w.outage.Note(nil) == outage.Ended {
 			w.log.Info("the queue answers again")
 		}

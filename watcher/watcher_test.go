@@ -56,11 +56,25 @@ type handlerFunc func(context.Context, Message) error
 
 func (f handlerFunc) RecordMessage(ctx context.Context, m Message) error { return f(ctx, m) }
 
+// health is a QueueHealth. What it has no function for, it ignores.
+type health struct {
+	received func()
+	failed   func() (stop bool)
+}
+
+func (h health) Received(context.Context) {
+	if h.received != nil {
+		h.received()
+	}
+}
+
+func (h health) Failed(context.Context, error) bool { return h.failed != nil && h.failed() }
+
 // watch runs a watcher until the function that it returns is called.
 func watch(t testing.TB, api SQS, url string, h handlerFunc, change func(*Config)) (stop func() error) {
 	t.Helper()
 	c := Config{QueueURL: url, WaitTime: time.Second, VisibilityTimeout: time.Minute,
-		Received: func(context.Context) {}, Failed: func(context.Context, error) bool { return false }, Beat: func() {}}
+		Health: health{}, Beat: func() {}}
 	if change != nil {
 		change(&c)
 	}
@@ -333,7 +347,7 @@ func TestI8ReceiveErrorsNeverEndTheLoop(t *testing.T) {
 		}
 		failures := 0
 		stop := watch(t, c, "q", nil, func(c *Config) {
-			c.Failed = func(context.Context, error) bool { failures++; return false }
+			c.Health = health{failed: func() bool { failures++; return false }}
 		})
 		time.Sleep(time.Hour) // fake time
 		synctest.Wait()
@@ -350,7 +364,7 @@ func TestAFailureThatMakesNoSenseEndsIt(t *testing.T) {
 	t.Parallel()
 	gone := errors.New("the queue does not exist")
 	c := &calls{receive: func(context.Context) (*sqs.ReceiveMessageOutput, error) { return nil, gone }}
-	w := New(Config{QueueURL: "q", Beat: func() {}, Failed: func(context.Context, error) bool { return true }}, c, nil, slog.New(slog.DiscardHandler))
+	w := New(Config{QueueURL: "q", Beat: func() {}, Health: health{failed: func() bool { return true }}}, c, nil, slog.New(slog.DiscardHandler))
 	if err := w.Run(t.Context()); !errors.Is(err, gone) {
 		t.Errorf("ended with %v", err)
 	}

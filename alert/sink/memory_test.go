@@ -19,7 +19,7 @@ type memory struct {
 	mu     sync.Mutex
 	all    []*Delivery // in order of adding
 	broken int         // how many of the next calls fail
-	notice int         // how often a sender has called WakeOthers
+	notice int         // how often a sender has woken the others
 }
 
 var errDisk = errors.New("disk full")
@@ -76,7 +76,8 @@ func (m *memory) waits(d *Delivery) bool {
 	return false
 }
 
-func (m *memory) countNotice() {
+// Wake implements Others.
+func (m *memory) Wake() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.notice++
@@ -159,7 +160,7 @@ func start(t *testing.T, name string, s Sink, o Outbox) (sender *Sender, stop fu
 	sender = NewSender(name, s, o, slog.New(slog.NewTextHandler(io.Discard, nil)))
 	sender.Rand = func() float64 { return 1 }
 	if m, ok := o.(*memory); ok {
-		sender.WakeOthers = m.countNotice
+		sender.Others = m
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)

@@ -27,12 +27,10 @@ type Sender struct {
 	// the machine's clock and math/rand/v2; tests set others.
 	Now  func() time.Time
 	Rand func() float64
-	// WakeOthers, if set, is called when the outbox may have a new alert about this sink
-	// for the other sinks.
-	WakeOthers func()
-	// Sending, if set, is called before each try, and done after it, with nil if the sink
-	// has the alert.
-	Sending func() (done func(err error))
+	// Others are the senders of the other sinks; nil: none is woken.
+	Others Others
+	// Tries is told of each try; nil: nobody is.
+	Tries Tries
 
 	name   string
 	sink   Sink
@@ -46,6 +44,18 @@ type Sender struct {
 	pausedUntil       time.Time // until then only alerts more urgent than mostUrgentRefused are tried
 	mostUrgentRefused int       // urgency of the most urgent of these failures, if each was a refusal; 0: nothing is more urgent
 	sent              bool      // the sink has taken an alert since the start
+}
+
+// Others are the senders of the other sinks. The sender itself may be among them.
+type Others interface {
+	// Wake is called when the outbox may have a new alert about this sink for the other sinks. It must not block.
+	Wake()
+}
+
+// Tries follows the tries of every sink. Several senders call it at the same time.
+type Tries interface {
+	// Begin is called before each try of the sink called name, and ended after it, with nil if the sink has the alert.
+	Begin(name string) (ended func(err error))
 }
 
 // NewSender returns the sender of the sink called name.
@@ -147,8 +157,8 @@ func (s *Sender) deliver(ctx context.Context, d Delivery) {
 	s.persist(ctx, "record a sent alert", func(ctx context.Context) error {
 		return s.outbox.Sent(ctx, s.name, d.Alert.ID, now)
 	})
-	if recovers && s.WakeOthers != nil {
-		s.WakeOthers() // they may have an alert that this sink takes alerts again
+	if recovers && s.Others != nil {
+		s.Others.Wake() // they may have an alert that this sink takes alerts again
 	}
 	if d.Attempts > 0 {
 		s.log.Info("alert delivered after retries", "alert", d.Alert.ID, "attempts", d.Attempts+1)
@@ -159,16 +169,16 @@ func (s *Sender) deliver(ctx context.Context, d Delivery) {
 func (s *Sender) try(ctx context.Context, a alert.Alert) error {
 	ctx, cancel := outlive(ctx, limitOf(s.sink))
 	defer cancel()
-	done := func(error) {}
-	if s.Sending != nil {
-		done = s.Sending()
+	ended := func(error) {}
+	if s.Tries != nil {
+		ended = s.Tries.Begin(s.name)
 	}
 	err := s.sink.Send(ctx, a)
 	if asError(err).Taken {
 		s.log.Warn("the sink took an alert, but its answer was unexpected", "alert", a.ID, "error", alert.Clean(err.Error(), alert.MaxField))
 		err = nil
 	}
-	done(err)
+	ended(err)
 	return err
 }
 
@@ -180,8 +190,8 @@ func (s *Sender) failed(ctx context.Context, d Delivery, err error, now time.Tim
 	s.persist(ctx, "record a failed alert", func(ctx context.Context) error {
 		return s.outbox.Failed(ctx, s.name, d.Alert.ID, f)
 	})
-	if f.NotifyOthers && s.WakeOthers != nil {
-		s.WakeOthers()
+	if f.NotifyOthers && s.Others != nil {
+		s.Others.Wake()
 	}
 }
 

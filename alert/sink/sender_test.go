@@ -342,8 +342,8 @@ func TestSenderDoesNotWaitForATimeInThePast(t *testing.T) {
 	})
 }
 
-// noticeCounter is an outbox that counts the alerts for the other sinks.
-type noticeCounter struct{ notices int }
+// noticeCounter is an outbox that counts the alerts for the other sinks, and how often these are woken.
+type noticeCounter struct{ notices, woken int }
 
 func (*noticeCounter) Next(context.Context, string, time.Time) (Delivery, bool, error) {
 	return Delivery{}, false, nil
@@ -355,25 +355,26 @@ func (o *noticeCounter) Failed(_ context.Context, _, _ string, f Failure) error 
 	}
 	return nil
 }
+func (o *noticeCounter) Wake() { o.woken++ }
 
 // TestI7OtherSinksAreAlertedOfAFailingSink: refusals and other failures may alternate. The
 // senders of the other sinks are woken for that alert, and when the sink takes alerts again.
 func TestI7OtherSinksAreAlertedOfAFailingSink(t *testing.T) {
 	t.Parallel()
-	o, woken := &noticeCounter{}, 0
+	o := &noticeCounter{}
 	s := NewSender("pager", &recorder{}, o, slog.New(slog.DiscardHandler))
-	s.WakeOthers = func() { woken++ }
+	s.Others = o
 	now := time.Now()
 	for n := range 20 {
 		e := &Error{Refused: n >= 3}
 		s.failed(t.Context(), Delivery{Alert: alert.Alert{ID: "x", Kind: alert.Deletion, Level: alert.Critical, Time: alert.Time{Time: now}}, Attempts: n}, e, now)
 	}
-	if o.notices == 0 || woken != o.notices {
-		t.Errorf("alerted %d times, woken %d times", o.notices, woken)
+	if o.notices == 0 || o.woken != o.notices {
+		t.Errorf("alerted %d times, woken %d times", o.notices, o.woken)
 	}
-	before := woken
+	before := o.woken
 	s.deliver(t.Context(), Delivery{Alert: alert.Alert{ID: "x"}, Attempts: 20})
-	if woken != before+1 {
+	if o.woken != before+1 {
 		t.Error("the other senders were not woken when it took alerts again")
 	}
 }

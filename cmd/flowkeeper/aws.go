@@ -93,10 +93,16 @@ func (s state) remediator(ctx context.Context, fleet remediate.Fleet) (*remediat
 	}
 	return &remediate.Remediator{
 		Store: s.Remediation(), News: s.News(), Snapshot: s, Fleet: fleet, Policy: daemon.Policy(s.conf, key), Now: s.now,
-		Log:         s.warnings(),
-		AlertsAdded: func() {}, // the daemon notices changes of the state file
+		Log: s.warnings(), Senders: noSenders{},
 	}, nil
 }
+
+// noSenders are the senders of a command, which has none. Nobody needs to be woken: the daemon notices changes of the
+// state file. Bypass is for the records of messages, which no command has.
+type noSenders struct{ remediate.Senders }
+
+// Wake does nothing.
+func (noSenders) Wake() {}
 
 // withoutAWS is the fleet of a command that does not call AWS. It takes every scope for a
 // configured one: else the alerts that the command adds would say that nothing is tried.

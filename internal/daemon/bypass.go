@@ -34,9 +34,10 @@ func (b *bypassed) add(id string) {
 	b.sent[id] = true
 }
 
-// bypassOutbox sends an alert that could not be stored to every sink itself (I1). Once all
+// Bypass sends an alert that could not be stored to every sink itself (I1). Once all
 // of them have taken it, further calls with it do nothing.
-func (d *Daemon) bypassOutbox(ctx context.Context, a alert.Alert) {
+func (s alertSenders) Bypass(ctx context.Context, a alert.Alert) {
+	d := s.d
 	d.storeHealth.failed(nil)
 	if d.bypassed.has(a.ID) {
 		return

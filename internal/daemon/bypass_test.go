@@ -28,14 +28,14 @@ func TestI1SentDirectlyOnce(t *testing.T) {
 	})
 	d := &Daemon{Log: slog.New(slog.DiscardHandler), storeHealth: &storeHealth{}, sinks: map[string]sink.Sink{"pager": pager}}
 	for range 3 {
-		d.bypassOutbox(t.Context(), alert.Alert{ID: "alrt_1"})
+		alertSenders{d}.Bypass(t.Context(), alert.Alert{ID: "alrt_1"})
 		down = sends < 2
 	}
-	d.bypassOutbox(t.Context(), alert.Alert{ID: "alrt_1"})
+	alertSenders{d}.Bypass(t.Context(), alert.Alert{ID: "alrt_1"})
 	if sends != 3 {
 		t.Errorf("%d tries of an alert that the sink took the third time", sends)
 	}
-	d.bypassOutbox(t.Context(), alert.Alert{ID: "alrt_2"})
+	alertSenders{d}.Bypass(t.Context(), alert.Alert{ID: "alrt_2"})
 	if sends != 4 {
 		t.Errorf("%d tries after another alert", sends)
 	}

@@ -62,17 +62,15 @@ func (d *Daemon) build(fleet *scopes.Fleet, members *membership, policy incident
 	d.depends.follow(d.Config, fleet.Scopes())
 	d.remediator = &remediate.Remediator{
 		Store: d.store.Remediation(), News: d.store.News(), Snapshot: observedSnapshot{d.store, d}, Fleet: fleet, Policy: policy,
-		RefreshSoon: d.refreshes.soon, RefreshAccountSoon: d.refreshes.accountSoon, RefreshAsks: d.refreshes.asks,
-		Meter: d.meters, Now: time.Now, Log: d.Log, AlertsAdded: d.wakeSenders, BypassOutbox: d.bypassOutbox,
+		Refreshes: d.refreshes, Senders: alertSenders{d}, Meter: d.meters, Now: time.Now, Log: d.Log,
 		Tampering: &tamper.Handler{
-			Store: d.store.Tampering(), Policy: policy, Dependencies: d.depends.all, Tampered: d.refreshes.alert,
-			Now: time.Now, AlertsAdded: d.wakeSenders, BypassOutbox: d.bypassOutbox,
+			Store: d.store.Tampering(), Policy: policy, Dependencies: d.depends, Refreshes: d.refreshes,
+			Now: time.Now, Senders: alertSenders{d},
 		},
 	}
 	d.rehearser = &rehearse.Rehearser{
 		Store: d.store.Rehearsals(), Restores: d.remediator, AlertOnly: policy.AlertOnly, Others: d.Config.Rehearsal.Principals,
-		EC2: func(s inventory.Scope) (rehearse.EC2, bool) { return fleet.EC2(s) }, Caller: fleet.Caller,
-		Now: time.Now, Log: d.Log, AlertsAdded: d.wakeSenders,
+		Fleet: rehearsalFleet{fleet}, Now: time.Now, Log: d.Log, Senders: alertSenders{d},
 	}
 	d.remediator.Rehearsals = d.rehearser
 }

@@ -139,7 +139,7 @@ func (d *Daemon) open(ctx context.Context) (err error) {
 			d.untaken.sinks = append(d.untaken.sinks, name)
 		}
 		sender := sink.NewSender(name, s, d.store, d.Log)
-		sender.WakeOthers, sender.Sending = d.wakeSenders, d.sending(name)
+		sender.Others, sender.Tries = alertSenders{d}, sinkTries{d}
 		d.senders = append(d.senders, sender)
 	}
 	return nil
@@ -156,26 +156,9 @@ func (d *Daemon) close() {
 	}
 }
 
-// sending counts the tries of a sink, and makes each a task of the watchdog's.
-func (d *Daemon) sending(name string) func() func(error) {
-	return func() func(error) {
-		done := d.progress.Task("alert "+name, maxSilence)
-		return func(err error) {
-			done()
-			d.meters.Tried(name, err)
-		}
-	}
-}
-
 // route returns the names of the sinks that get an alert.
 func (d *Daemon) route(a alert.Alert) []string {
 	return slices.AppendSeq(Routes(d.Config).For(a), maps.Keys(d.Sinks))
-}
-
-func (d *Daemon) wakeSenders() {
-	for _, s := range d.senders {
-		s.Wake()
-	}
 }
 
 // report logs that systemd could not be notified: once, until it can be again.

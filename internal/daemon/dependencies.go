@@ -39,7 +39,8 @@ type dependencies struct {
 	byQueue []tamper.Dependency // what the queue's attributes name
 }
 
-func (d *dependencies) all() []tamper.Dependency {
+// All implements tamper.Dependencies.
+func (d *dependencies) All() []tamper.Dependency {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return slices.Concat(d.byFleet, d.byQueue)

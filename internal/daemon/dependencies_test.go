@@ -76,7 +76,7 @@ func TestTamperFromTheQueue(t *testing.T) {
 	h.plant(region, "vpc-1")
 	h.refreshed()
 	h.await("the queue's policy", func() bool {
-		return slices.ContainsFunc(h.daemon.depends.all(), func(d tamper.Dependency) bool { return strings.HasPrefix(d.ARN, "arn:aws:events:") })
+		return slices.ContainsFunc(h.daemon.depends.All(), func(d tamper.Dependency) bool { return strings.HasPrefix(d.ARN, "arn:aws:events:") })
 	})
 	h.sendRecord(account, "s3", "PutBucketPolicy", `{"bucketName":"somebody-elses"}`)
 	h.sendRecord(account, "events", "DisableRule", `{"name":"flowkeeper"}`)

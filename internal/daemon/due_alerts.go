@@ -18,7 +18,7 @@ const dueAlertsEvery = 2 * time.Second
 // and before AWS has been reached.
 func (d *Daemon) writeDueAlerts(ctx context.Context) error {
 	beat := d.progress.Loop("due alerts", maxSilence)
-	withoutAWS := &remediate.Remediator{Store: d.store.Remediation(), Fleet: noFleet{}, Policy: Policy(d.Config, ""), Now: time.Now, Log: d.Log, AlertsAdded: d.wakeSenders}
+	withoutAWS := &remediate.Remediator{Store: d.store.Remediation(), Fleet: noFleet{}, Policy: Policy(d.Config, ""), Now: time.Now, Log: d.Log, Senders: alertSenders{d}}
 	var writing outage.Outage
 	for retry.Sleep(ctx, dueAlertsEvery) {
 		beat()

@@ -158,7 +158,7 @@ func TestTheHeartbeatStopsWhereNoSinkTakesAnUrgentAlert(t *testing.T) {
 			for _, s := range d.senders {
 				g.Go(func() error { return s.Run(ctx) })
 			}
-			d.queue.received(ctx)
+			d.queue.Received(ctx)
 			wait := func(d time.Duration) { time.Sleep(d); synctest.Wait() }
 			wait(time.Minute)
 			well := func(want bool) {
@@ -172,7 +172,7 @@ func TestTheHeartbeatStopsWhereNoSinkTakesAnUrgentAlert(t *testing.T) {
 				if err := d.store.Update(ctx, func(tx *store.Tx) error { return tx.AddAlert(a) }); err != nil {
 					t.Fatal(err)
 				}
-				d.wakeSenders()
+				alertSenders{d}.Wake()
 				wait(14 * time.Minute)
 				well(true)
 				wait(2 * time.Minute)

@@ -167,7 +167,7 @@ func (c *concernedAccounts) read(ctx context.Context) (map[string]bool, error) {
 	for _, b := range c.d.Config.LogFiles.Buckets {
 		found[b.Owner] = true // calls that change the bucket itself
 	}
-	for _, depends := range c.d.depends.all() {
+	for _, depends := range c.d.depends.All() {
 		if p := strings.SplitN(depends.ARN, ":", 6); len(p) == 6 { // a pattern need not be an ARN
 			found[p[4]] = true
 		}

@@ -310,7 +310,7 @@ func TestWhatAnAccountThatJoinedDependsOn(t *testing.T) {
 		h.daemon.Config.Organization.ListRoleARN = "arn:aws:iam::111122223333:role/lister"
 		h.world.AddRole("arn:aws:iam::111122223333:role/lister", "")
 		h.refreshed()
-		depends := func() []string { return arns(h.daemon.depends.all()) }
+		depends := func() []string { return arns(h.daemon.depends.All()) }
 		trail := "arn:*:cloudtrail:*:" + payments + ":trail/*"
 		if got := depends(); slices.Contains(got, trail) || !slices.Contains(got, "arn:*:iam::*:role/flowkeeper") || !slices.Contains(got, "arn:aws:iam::111122223333:role/lister") {
 			t.Errorf("%q", got)

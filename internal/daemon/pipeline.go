@@ -29,12 +29,12 @@ func (o outbox) Add(ctx context.Context, a alert.Alert, s inventory.Scope, p not
 		return tx.AddAlert(a)
 	})
 	if err == nil {
-		o.d.wakeSenders()
+		alertSenders(o).Wake()
 	}
 	return err
 }
 
-func (o outbox) Bypass(ctx context.Context, a alert.Alert) { o.d.bypassOutbox(ctx, a) }
+func (o outbox) Bypass(ctx context.Context, a alert.Alert) { alertSenders(o).Bypass(ctx, a) }
 
 // newOutage is the outage of a part that is of no one scope: see pipeline.New.
 func (d *Daemon) newOutage(p notify.Part, recovery string) *pipeline.Outage {

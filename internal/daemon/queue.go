@@ -22,8 +22,8 @@ import (
 // deleted it.
 const factReceived = "received"
 
-// queueState knows whether the queue answers. It is safe for concurrent use, but for
-// received and failed, which the receiver calls.
+// queueState knows whether the queue answers. It implements watcher.QueueHealth. It is safe for concurrent
+// use, but for Received and Failed, which the receiver calls.
 type queueState struct {
 	configs.QueueRef
 	store  *store.Store
@@ -38,8 +38,8 @@ func queueName(q configs.QueueRef) string {
 	return strings.TrimSuffix(q.Name+" in "+strings.TrimSpace(q.Account+" "+q.Region), " in ")
 }
 
-// received is called after each successful receive.
-func (q *queueState) received(ctx context.Context) {
+// Received is called after each successful receive.
+func (q *queueState) Received(ctx context.Context) {
 	q.answered.Store(true)
 	q.outage.End(ctx)
 	if !q.noted {
@@ -47,9 +47,9 @@ func (q *queueState) received(ctx context.Context) {
 	}
 }
 
-// failed is called after each failed receive. It reports whether the daemon should end:
+// Failed is called after each failed receive. It reports whether the daemon should end:
 // the queue is missing or refuses these credentials, and has never answered.
-func (q *queueState) failed(ctx context.Context, err error) (stop bool) {
+func (q *queueState) Failed(ctx context.Context, err error) (stop bool) {
 	q.outage.Note(err)
 	if scopes.Passes(err) {
 		return false
@@ -89,7 +89,7 @@ func (h handler) RecordMessage(ctx context.Context, m watcher.Message) error {
 		scope := inventory.Scope{Account: f.Record.Account, Region: f.Record.Region}
 		_, ours := h.d.fleet.EC2(scope)
 		if ours && (f.Kind == detection.Deleted || f.Kind == detection.Attempted) {
-			h.d.refreshes.alert(scope)
+			h.d.refreshes.Often(scope)
 		}
 	}
 	task := fmt.Sprintf("message %s (%d)", m.ID, h.d.handled.Add(1)) // one message may be handled twice at the same time
@@ -108,10 +108,10 @@ func (h handler) refreshSuspect(s watcher.Suspect) {
 	scope := inventory.Scope{Account: s.Account, Region: s.Region}
 	switch {
 	case h.d.refreshes.overview().has(scope):
-		h.d.refreshes.soon(scope)
+		h.d.refreshes.Soon(scope)
 	case s.ByKey:
-		h.d.refreshes.accountSoon(s.Account)
+		h.d.refreshes.AccountSoon(s.Account)
 	default:
-		h.d.refreshes.accountSoon("")
+		h.d.refreshes.AccountSoon("")
 	}
 }

@@ -35,13 +35,13 @@ func TestReadyOfTheQueue(t *testing.T) {
 	}
 	passes := context.DeadlineExceeded // by itself
 	says("the queue has not answered yet")
-	q.failed(t.Context(), passes)
+	q.Failed(t.Context(), passes)
 	says("the queue has not answered yet")
-	q.received(t.Context())
+	q.Received(t.Context())
 	says("<nil>")
-	q.failed(t.Context(), passes)
+	q.Failed(t.Context(), passes)
 	says("the queue does not answer any more")
-	q.received(t.Context())
+	q.Received(t.Context())
 	says("<nil>")
 }
 

@@ -52,11 +52,11 @@ func (r *refreshes) leave(s inventory.Scope) {
 	leave()
 }
 
-// asks notes that the refresh under way in a scope asks AWS, and returns what notes the end of the call. A refresh
+// Asks notes that the refresh under way in a scope asks AWS, and returns what notes the end of the call. A refresh
 // that AWS does not answer for slotPatience gives its slot back, so that a Region that hangs delays no other. Once it is
 // answered it waits for a slot again, however long, and one that waits for the state file keeps its slot: if others came in the place
 // of those, what AWS has answered to all of them would be in memory at the same time, the slower the machine the more.
-func (r *refreshes) asks(ctx context.Context, s inventory.Scope) (ended func(error)) {
+func (r *refreshes) Asks(ctx context.Context, s inventory.Scope) (ended func(error)) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	st, hung := r.state(s), false
@@ -177,7 +177,7 @@ func (r *refreshes) succeed(ctx context.Context, s inventory.Scope, c inventory.
 	r.regions.Works(s)
 	r.d.nameTags.refreshed(s, c.New > 0)
 	if c.Lost > 0 {
-		r.alert(s)
+		r.Often(s)
 	}
 	found := first || c.New+c.Changed > 0
 	if again || c.Lost > 0 || found && !summed {

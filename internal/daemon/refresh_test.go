@@ -26,7 +26,7 @@ func TestARefreshThatIsAnsweredDoesNotHang(t *testing.T) {
 		r := &refreshes{scopes: map[inventory.Scope]*scopeRefreshes{}}
 		st, left := r.state(s), 0
 		r.hold(s, func() { left++ })
-		ended := r.asks(t.Context(), s)
+		ended := r.Asks(t.Context(), s)
 		r.mu.Lock()
 		time.Sleep(slotPatience) // the timer fires, and waits for mu
 		st.callTimer = nil       // as ended does
@@ -37,7 +37,7 @@ func TestARefreshThatIsAnsweredDoesNotHang(t *testing.T) {
 			t.Error("it hangs, and is answered")
 		}
 		left = 0
-		ended = r.asks(t.Context(), s)
+		ended = r.Asks(t.Context(), s)
 		time.Sleep(slotPatience)
 		synctest.Wait()
 		if !st.hangs || left != 1 {
@@ -46,7 +46,7 @@ func TestARefreshThatIsAnsweredDoesNotHang(t *testing.T) {
 		if ended(errors.New("timed out")); !st.hangs {
 			t.Error("it is not known to hang any more, and its failure is not noted yet")
 		}
-		if r.asks(t.Context(), s)(nil); st.hangs {
+		if r.Asks(t.Context(), s)(nil); st.hangs {
 			t.Error("it hangs after an answer")
 		}
 	})

@@ -146,9 +146,9 @@ func (r *refreshes) beginRefresh(s inventory.Scope, alerted bool) {
 // followUpPause is how long after a record every answer of AWS shows what the record reports.
 func (r *refreshes) followUpPause() time.Duration { return r.d.Config.Inventory.Settle + time.Second }
 
-// soon asks for a refresh of one scope, because of a record. It never blocks, and ignores what is none of the
+// Soon asks for a refresh of one scope, because of a record. It never blocks, and ignores what is none of the
 // fleet's.
-func (r *refreshes) soon(s inventory.Scope) {
+func (r *refreshes) Soon(s inventory.Scope) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if st := r.scopes[s]; st != nil {
@@ -157,8 +157,8 @@ func (r *refreshes) soon(s inventory.Scope) {
 	}
 }
 
-// accountSoon is soon for each scope of an account; empty: of all accounts.
-func (r *refreshes) accountSoon(account string) {
+// AccountSoon is Soon for each scope of an account; empty: of all accounts.
+func (r *refreshes) AccountSoon(account string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for s, st := range r.scopes {
@@ -178,9 +178,9 @@ func (r *refreshes) again(s inventory.Scope) {
 	r.plan(s, st)
 }
 
-// alert has the scopes of an account refreshed often, because of an event in one of them. It never blocks, and ignores
+// Often has the scopes of an account refreshed often, because of an event in one of them. It never blocks, and ignores
 // an account that has none of the fleet's scopes.
-func (r *refreshes) alert(in inventory.Scope) {
+func (r *refreshes) Often(in inventory.Scope) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := time.Now()

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"flowkeeper/internal/retry"
+	"flowkeeper/internal/scopes"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate/rehearse"
 )
@@ -138,3 +139,9 @@ func (r *rehearsals) over(sum *rehearsed) bool {
 	sum.left--
 	return sum.left == 0
 }
+
+// rehearsalFleet is a fleet whose clients are used for rehearsals. It implements rehearse.Fleet.
+type rehearsalFleet struct{ *scopes.Fleet }
+
+// EC2 is that of the fleet.
+func (f rehearsalFleet) EC2(s inventory.Scope) (rehearse.EC2, bool) { return f.Fleet.EC2(s) }

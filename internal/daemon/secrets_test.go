@@ -67,7 +67,7 @@ func TestI11NoSecretLeavesTheConfiguration(t *testing.T) {
 	}
 	giveUpEverywhere(t, s, sinks, log)
 	d := &Daemon{Config: c, Log: log, sinks: sinks, storeHealth: &storeHealth{}}
-	d.bypassOutbox(t.Context(), sample("alrt_direct"))
+	alertSenders{d}.Bypass(t.Context(), sample("alrt_direct"))
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}

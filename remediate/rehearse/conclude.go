@@ -38,7 +38,7 @@ func (r *Rehearser) conclude(ctx context.Context, s inventory.Scope, found verdi
 		return addAlerts(tx, s, alerts, complete && found.result().Refused == 0, now)
 	})
 	if err == nil {
-		r.AlertsAdded()
+		r.Senders.Wake()
 	}
 	return err
 }

@@ -13,24 +13,34 @@ import (
 // Rehearser makes the rehearsals of every configured scope. Its methods may be called
 // at the same time, but Rehearse only once for each scope.
 type Rehearser struct {
-	Store Store
-	// EC2 gives the client of a scope, with the credentials of that scope and no
-	// others (I13); false: it is not configured.
-	EC2       func(scope inventory.Scope) (EC2, bool)
+	Store     Store
+	Fleet     Fleet
 	Restores  Restores
 	AlertOnly bool     // mode alert: nothing is ever created, so nothing is rehearsed
 	Others    []string // ARNs of other Flowkeepers' principals: their rehearsals count, too
 	Now       func() time.Time
 	Log       *slog.Logger
-	// AlertsAdded is called after each commit that may have put alerts into the outbox.
-	AlertsAdded func()
-	// Caller asks AWS who signs the calls of a scope, for its ARN.
-	Caller func(ctx context.Context, scope inventory.Scope) (arn string, err error)
+	Senders   Senders
 	// Rand names a new state file, in [0, 1); nil: math/rand.
 	Rand func() float64
 	// Pause waits between dry runs until d has passed, or ctx ends: then it returns false.
 	// nil: real time. It may return false at once where time does not pass by itself.
 	Pause func(ctx context.Context, d time.Duration) bool
+}
+
+// Fleet gives what acts in a scope.
+type Fleet interface {
+	// EC2 gives the client of a scope, with the credentials of that scope and no
+	// others (I13); false: it is not configured.
+	EC2(scope inventory.Scope) (EC2, bool)
+	// Caller asks AWS who signs the calls of a scope, for its ARN.
+	Caller(ctx context.Context, scope inventory.Scope) (arn string, err error)
+}
+
+// Senders send the alerts that are in the outbox.
+type Senders interface {
+	// Wake is called after each commit that may have put alerts into the outbox.
+	Wake()
 }
 
 // Restores are what a rehearsal shares the calls of a scope with.
@@ -63,7 +73,7 @@ var ErrBusy = errors.New("restores go first; the next rehearsal tries the rest")
 // Restores go first: if they need all calls that AWS allows, the rest is left for the next time
 // ([ErrBusy]). beat is called before each try.
 func (r *Rehearser) Rehearse(ctx context.Context, s inventory.Scope, beat func()) (Result, error) {
-	api, ours := r.EC2(s)
+	api, ours := r.Fleet.EC2(s)
 	if !ours || r.AlertOnly {
 		return Result{}, nil
 	}

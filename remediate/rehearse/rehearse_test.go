@@ -14,7 +14,6 @@ import (
 	"flowkeeper/internal/cloudtrail"
 	"flowkeeper/internal/detection"
 	"flowkeeper/internal/fakeaws"
-	"flowkeeper/inventory"
 	"flowkeeper/remediate/rehearse"
 )
 
@@ -279,7 +278,7 @@ func TestARehearsalWithoutAnAnswerOfWhoMadeIt(t *testing.T) {
 	t.Parallel()
 	s, heard := recorded(t)
 	s.rehearse()
-	s.Caller = func(context.Context, inventory.Scope) (string, error) { return "", errors.New("STS is away") }
+	s.own = ""
 	*heard = nil
 	s.rehearse()
 	s.hear(*heard...)

@@ -15,7 +15,7 @@ import (
 // setOut begins a rehearsal. It writes who makes it before its first record can come back: by that
 // the record is known to be no stranger's.
 func (r *Rehearser) setOut(ctx context.Context, s inventory.Scope) (PipelineHealth, error) {
-	arn, err := r.Caller(ctx, s)
+	arn, err := r.Fleet.Caller(ctx, s)
 	if err != nil && ctx.Err() == nil {
 		r.Log.Warn("AWS does not say who makes this rehearsal: it is assumed to be the same as the last time", "account", s.Account, "region", s.Region, "error", err)
 	}
@@ -93,7 +93,7 @@ func (r *Rehearser) changeHealth(ctx context.Context, s inventory.Scope, change 
 		return add(tx, *a)
 	})
 	if err == nil && a != nil {
-		r.AlertsAdded()
+		r.Senders.Wake()
 	}
 	return after, err
 }

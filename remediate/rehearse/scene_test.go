@@ -2,6 +2,7 @@ package rehearse_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"path/filepath"
@@ -44,7 +45,7 @@ type scene struct {
 	path   string
 	store  *store.Store
 	api    remediate.EC2
-	own    string // ARN that api signs as
+	own    string // ARN that api signs as; empty: AWS does not say
 	events int
 
 	remediator *remediate.Remediator
@@ -80,12 +81,28 @@ func (s *scene) start() {
 	s.store = st
 	log := slog.New(slog.DiscardHandler)
 	s.remediator = &remediate.Remediator{Store: st.Remediation(), News: st.News(), Snapshot: st, Fleet: s, Policy: incident.Policy{Settle: 2 * time.Minute}, Now: s.clock, Log: log,
-		AlertsAdded: func() {}, RefreshSoon: func(inventory.Scope) {}, RefreshAccountSoon: func(string) {}, BypassOutbox: func(context.Context, alert.Alert) {}}
-	s.Rehearser = &rehearse.Rehearser{Store: st.Rehearsals(), EC2: func(of inventory.Scope) (rehearse.EC2, bool) { return s.api, of == scope },
-		Restores: s.remediator, Now: s.clock, Log: log, AlertsAdded: func() {},
-		Pause:  func(_ context.Context, d time.Duration) bool { s.now = s.now.Add(d); return true },
-		Caller: func(context.Context, inventory.Scope) (string, error) { return s.own, nil }}
+		Refreshes: daemon{s}, Senders: daemon{s}}
+	s.Rehearser = &rehearse.Rehearser{Store: st.Rehearsals(), Fleet: daemon{s},
+		Restores: s.remediator, Now: s.clock, Log: log, Senders: daemon{s},
+		Pause: func(_ context.Context, d time.Duration) bool { s.now = s.now.Add(d); return true }}
 	s.remediator.Rehearsals = s.Rehearser
+}
+
+// daemon is what rehearsals and the remediator know of the daemon. Nothing of it acts by itself.
+type daemon struct{ s *scene }
+
+func (d daemon) EC2(of inventory.Scope) (rehearse.EC2, bool)     { return d.s.EC2(of) }
+func (daemon) Soon(inventory.Scope)                              {}
+func (daemon) AccountSoon(string)                                {}
+func (daemon) Asks(context.Context, inventory.Scope) func(error) { return func(error) {} }
+func (daemon) Bypass(context.Context, alert.Alert)               {}
+func (daemon) Wake()                                             {}
+
+func (d daemon) Caller(context.Context, inventory.Scope) (string, error) {
+	if d.s.own == "" {
+		return "", errors.New("STS is away")
+	}
+	return d.s.own, nil
 }
 
 // EC2 implements remediate.Fleet.

@@ -17,18 +17,33 @@ import (
 
 // Handler alerts of tampering. It is safe for concurrent use.
 type Handler struct {
-	Store  Store
-	Policy incident.Policy
-	// Dependencies are what Flowkeeper itself needs.
-	Dependencies func() []Dependency
+	Store        Store
+	Policy       incident.Policy
+	Dependencies Dependencies
 	Now          func() time.Time
-	// Tampered is called for each call that is more than informational, with the account and
-	// Region of its record, which need not be configured. nil: it is not called.
-	Tampered func(inventory.Scope)
-	// AlertsAdded is called after commits that may have put alerts into the outbox.
-	AlertsAdded func()
-	// BypassOutbox sends an alert without the outbox, if the store fails (I1).
-	BypassOutbox func(ctx context.Context, a alert.Alert)
+	Refreshes    Refreshes
+	Senders      Senders
+}
+
+// Dependencies are what Flowkeeper itself needs. Many goroutines ask at the same time.
+type Dependencies interface {
+	// All are those that are known now. Nobody changes the slice.
+	All() []Dependency
+}
+
+// Refreshes bring the snapshot up to date with AWS. Many goroutines ask for them at the same time.
+type Refreshes interface {
+	// Often has the scopes of an account refreshed often for a while. It is called for each call that is more than
+	// informational, with the account and Region of its record, which need not be configured. It never blocks.
+	Often(in inventory.Scope)
+}
+
+// Senders send alerts. They are called by many goroutines at the same time.
+type Senders interface {
+	// Wake is called after commits that may have put alerts into the outbox.
+	Wake()
+	// Bypass sends an alert without the outbox, if the store fails (I1). It returns once each sink has been tried.
+	Bypass(ctx context.Context, a alert.Alert)
 }
 
 // callsAtOnce bounds what one commit holds: deletions wait for it.
@@ -44,8 +59,8 @@ func (h *Handler) Alert(ctx context.Context, findings []detection.Finding, beat 
 	now := h.Now()
 	all, err := h.harm(ctx, findings, now)
 	for _, x := range all {
-		if h.Tampered != nil && x.alert.Level != alert.Informational {
-			h.Tampered(inventory.Scope{Account: x.Record.Account, Region: x.Record.Region})
+		if x.alert.Level != alert.Informational {
+			h.Refreshes.Often(inventory.Scope{Account: x.Record.Account, Region: x.Record.Region})
 		}
 	}
 	for part := range slices.Chunk(all, callsAtOnce) {
@@ -54,12 +69,12 @@ func (h *Handler) Alert(ctx context.Context, findings []detection.Finding, beat 
 		}
 	}
 	if err == nil {
-		h.AlertsAdded()
+		h.Senders.Wake()
 		return nil
 	}
 	for _, x := range all {
 		x.alert.ID = repeat.BypassID(x.alert, incident.PrincipalOrName(x.alert.Actor)+" "+x.Record.Identity.InvokedBy, now)
-		h.BypassOutbox(ctx, notify.NotStored(x.alert))
+		h.Senders.Bypass(ctx, notify.NotStored(x.alert))
 		beat()
 	}
 	return fmt.Errorf("record what was done to what flow logs depend on: %w", err)
@@ -74,7 +89,7 @@ type harm struct {
 // harm finds what matters here, as far as the state file can be read. The impact on one
 // resource is looked up once for all of a message.
 func (h *Handler) harm(ctx context.Context, findings []detection.Finding, now time.Time) (all []harm, err error) {
-	beside, impacts := h.Dependencies(), map[string]Impact{}
+	beside, impacts := h.Dependencies.All(), map[string]Impact{}
 	err = h.Store.View(ctx, func(tx Tx) error {
 		for _, f := range findings {
 			if !Harmful(f.Record) {

@@ -82,7 +82,7 @@ func (s *bed) bareDrain(ctx context.Context) {
 func (s *bed) watch(ctx context.Context) error {
 	w := watcher.New(watcher.Config{
 		QueueURL: s.queueURL, WaitTime: time.Second, VisibilityTimeout: time.Minute,
-		Received: func(context.Context) {}, Failed: func(context.Context, error) bool { return false }, Beat: func() {},
+		Health: nobody{}, Beat: func() {},
 	}, s.sqs, nobody{}, slog.New(slog.DiscardHandler))
 	return w.Run(ctx)
 }
@@ -90,3 +90,5 @@ func (s *bed) watch(ctx context.Context) error {
 type nobody struct{}
 
 func (nobody) RecordMessage(context.Context, watcher.Message) error { return nil }
+func (nobody) Received(context.Context)                             {}
+func (nobody) Failed(context.Context, error) bool                   { return false }

@@ -152,8 +152,7 @@ func newCommand(d *daemon) *daemon {
 	c.remediator = &remediate.Remediator{
 		Store:    room[remediate.Tx]{mem, st.Remediation(), func(tx remediate.Tx, w *writes) remediate.Tx { return remediates{tx, w} }},
 		News:     room[remediate.NewsTx]{mem, st.News(), func(tx remediate.NewsTx, w *writes) remediate.NewsTx { return newsOf{tx, w} }},
-		Snapshot: mem, Fleet: c.fleet, Policy: p.policy, Now: p.theirs, Log: p.log, AlertsAdded: func() {},
-		RefreshSoon: func(inventory.Scope) {}, RefreshAccountSoon: func(string) {}, BypassOutbox: func(context.Context, alert.Alert) {},
+		Snapshot: mem, Fleet: c.fleet, Policy: p.policy, Now: p.theirs, Log: p.log, Senders: around{c},
 		Parallel: p.beside, Pause: c.pauses, Rand: p.random.Float64, Random: p.token,
 	}
 	return c

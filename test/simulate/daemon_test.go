@@ -91,18 +91,14 @@ func (d *daemon) start() {
 	d.remediator = &remediate.Remediator{
 		Store:    followed{room[remediate.Tx]{mem, st.Remediation(), func(tx remediate.Tx, w *writes) remediate.Tx { return remediates{tx, w} }}},
 		News:     room[remediate.NewsTx]{mem, st.News(), func(tx remediate.NewsTx, w *writes) remediate.NewsTx { return newsOf{tx, w} }},
-		Snapshot: mem, Fleet: d.fleet, Policy: d.p.policy, Now: d.p.theirs, Log: d.p.log, AlertsAdded: func() {},
-		RefreshSoon: func(inventory.Scope) { d.asked = true }, RefreshAccountSoon: func(string) { d.asked = true },
-		BypassOutbox: func(context.Context, alert.Alert) {},
-		Parallel:     d.p.beside, Background: d.background, Rand: d.p.random.Float64, Random: d.p.token,
-		Tampering: &tamper.Handler{Store: room[tamper.Tx]{mem, st.Tampering(), func(tx tamper.Tx, w *writes) tamper.Tx { return tampers{tx, w} }}, Policy: d.p.policy, Now: d.p.theirs, AlertsAdded: func() {}, BypassOutbox: func(context.Context, alert.Alert) {}, Tampered: func(inventory.Scope) { d.attacked() },
-			Dependencies: func() []tamper.Dependency {
-				return []tamper.Dependency{{ARN: "arn:*:cloudtrail:*:" + account + ":trail/*", As: "a trail that events come from"}}
-			}},
+		Snapshot: mem, Fleet: d.fleet, Policy: d.p.policy, Now: d.p.theirs, Log: d.p.log, Refreshes: around{d}, Senders: around{d},
+		Parallel: d.p.beside, Background: d.background, Rand: d.p.random.Float64, Random: d.p.token,
+		Tampering: &tamper.Handler{Store: room[tamper.Tx]{mem, st.Tampering(), func(tx tamper.Tx, w *writes) tamper.Tx { return tampers{tx, w} }}, Policy: d.p.policy, Now: d.p.theirs,
+			Dependencies: around{d}, Refreshes: around{d}, Senders: around{d}},
 	}
 	d.rehearser = &rehearse.Rehearser{
-		Store: room[rehearse.Tx]{mem, st.Rehearsals(), func(tx rehearse.Tx, w *writes) rehearse.Tx { return rehearses{tx, w} }}, EC2: func(s inventory.Scope) (rehearse.EC2, bool) { return d.fleet.EC2(s) }, Restores: d.remediator,
-		AlertOnly: d.p.policy.AlertOnly, Now: d.p.theirs, Log: d.p.log, AlertsAdded: func() {}, Caller: d.fleet.Caller, Rand: d.p.random.Float64,
+		Store: room[rehearse.Tx]{mem, st.Rehearsals(), func(tx rehearse.Tx, w *writes) rehearse.Tx { return rehearses{tx, w} }}, Fleet: around{d}, Restores: d.remediator,
+		AlertOnly: d.p.policy.AlertOnly, Now: d.p.theirs, Log: d.p.log, Senders: around{d}, Rand: d.p.random.Float64,
 		Pause: func(context.Context, time.Duration) bool { return false },
 	}
 	d.remediator.Rehearsals = d.rehearser
@@ -110,6 +106,25 @@ func (d *daemon) start() {
 	d.sender.Now, d.sender.Rand = d.p.theirs, d.p.random.Float64
 	d.watcher = watcher.New(watcher.Config{QueueURL: d.p.queue, VisibilityTimeout: time.Minute, Files: newFiles(base), Beat: func() {}},
 		sqs.NewFromConfig(base, func(o *sqs.Options) { o.RetryMaxAttempts = 1 }), d, d.p.log)
+}
+
+// around is what the parts of a daemon know of what is around them.
+type around struct{ d *daemon }
+
+func (a around) Soon(inventory.Scope)                            { a.d.asked = true }
+func (a around) AccountSoon(string)                              { a.d.asked = true }
+func (around) Asks(context.Context, inventory.Scope) func(error) { return func(error) {} }
+func (around) Bypass(context.Context, alert.Alert)               {}
+func (a around) Often(inventory.Scope)                           { a.d.attacked() }
+func (around) Wake()                                             {} // the play says when alerts are sent
+func (a around) EC2(s inventory.Scope) (rehearse.EC2, bool)      { return a.d.fleet.EC2(s) }
+
+func (around) All() []tamper.Dependency {
+	return []tamper.Dependency{{ARN: "arn:*:cloudtrail:*:" + account + ":trail/*", As: "a trail that events come from"}}
+}
+
+func (a around) Caller(ctx context.Context, s inventory.Scope) (string, error) {
+	return a.d.fleet.Caller(ctx, s)
 }
 
 // background runs a task at once, or after the next commit of the remediator.

@@ -20,6 +20,10 @@ var teeth = []tooth{
 `, `	*tx.late = append(*tx.late, d.alert)
 	return true, nil
 `}, {"remediate/intake.go",
+		`	"flowkeeper/internal/detection"
+`, `	"flowkeeper/alert"
+	"flowkeeper/internal/detection"
+`}, {"remediate/intake.go",
 		`	err := in.store.at(now).update(ctx, func(tx scopeTx) error {
 		deletions = nil
 `, `	var late []alert.Alert

@@ -1,0 +1,24 @@
+package daemon
+
+// alertSenders are the senders of all sinks, as those who write alerts see them, and as a sink sees the others. It is
+// safe for concurrent use.
+type alertSenders struct{ d *Daemon }
+
+// Wake has every sender read the outbox again, which may have new alerts. It never blocks.
+func (s alertSenders) Wake() {
+	for _, one := range s.d.senders {
+		one.Wake()
+	}
+}
+
+// sinkTries counts the tries of sinks, and makes each a task of the watchdog's. It implements sink.Tries.
+type sinkTries struct{ d *Daemon }
+
+// Begin notes that a try begins, and returns what notes its end.
+func (t sinkTries) Begin(name string) (ended func(error)) {
+	done := t.d.progress.Task("alert "+name, maxSilence)
+	return func(err error) {
+		done()
+		t.d.meters.Tried(name, err)
+	}
+}
