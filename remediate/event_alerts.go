@@ -204,7 +204,7 @@ func (tx scopeTx) notifyLoss(e incident.Event, late bool) (incident.Event, error
 // notifyKnown alerts of a deletion that was held back as one of an unknown flow log, once the
 // snapshot has that flow log.
 func (tx scopeTx) notifyKnown(e incident.Event, found bool, i incident.Incident) error {
-	e, changed, due := notify.KnownNow(e, found, i)
+	e, changed, due := notify.KnownNow(e, found, i, tx.policy)
 	if !changed {
 		return nil
 	}

@@ -281,3 +281,25 @@ func TestAnIncidentOpenedAgainIsOverdueByItself(t *testing.T) {
 		t.Fatalf("%d alerts before, %d after: %+v", before, len(all), all[min(before, len(all)-1)])
 	}
 }
+
+// TestI9WhatBecomesKnownIsOverdueByItself: the critical alert of another flow log of its event, which is due again after
+// a day, delays none of one that a refresh shows only after that.
+func TestI9WhatBecomesKnownIsOverdueByItself(t *testing.T) {
+	t.Parallel()
+	s, blocked := protectedOne(t)
+	s.world.RefuseCreate("vpc-1", "400", "Access Denied for LogDestination: flow-logs")
+	s.world.RefuseCreate("vpc-2", "InternalError", "try again")
+	late := s.plant("vpc-2", nil) // no refresh has shown it yet
+	s.sleep(30 * time.Second)
+	s.hear(s.attack(blocked, late))
+	s.pass(time.Minute)
+	s.wantAlerts(alert.Blocked, 1)
+	s.world.SetConsistencyDelay(75 * time.Second)
+	s.refresh() // which shows what is gone by now
+	s.world.SetConsistencyDelay(0)
+	s.pass(incident.OverdueAfter + 2*time.Minute)
+	told := s.alerts(alert.Blocked)
+	if last := told[len(told)-1]; len(told) != 2 || last.Level != alert.Critical || len(last.FlowLogs) != 1 || last.FlowLogs[0].FlowLogID != late {
+		t.Errorf("%d alerts, the last is %+v", len(told), last)
+	}
+}

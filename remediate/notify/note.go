@@ -88,13 +88,17 @@ func OverdueBy(e incident.Event, at time.Time) (_ incident.Event, ok bool) {
 
 // KnownNow is the event of an incident whose flow log the snapshot knows by now. ok says that
 // the event has changed, due that its deletion alert is due, which was held while the event
-// named no known flow log. See [KnownAlert].
-func KnownNow(e incident.Event, found bool, i incident.Incident) (_ incident.Event, ok, due bool) {
+// named no known flow log. See [KnownAlert]. An event that was alerted may have an alert of another
+// flow log behind it, and be due again after a day only: it is due once this one is overdue.
+func KnownNow(e incident.Event, found bool, i incident.Incident, p incident.Policy) (_ incident.Event, ok, due bool) {
 	alerted := found && !e.Unknown
-	if i.Source != incident.ByEvent || i.EventID == "" || alerted {
+	switch {
+	case i.Source != incident.ByEvent || i.EventID == "":
 		return e, false, false
-	}
-	if !found { // dropped to save space
+	case alerted:
+		e, ok = OverdueBy(e, i.OverdueAt(p))
+		return e, ok, false
+	case !found: // dropped to save space
 		e = eventOf(i, alert.High, i.DetectedAt)
 	}
 	e.Unknown = false

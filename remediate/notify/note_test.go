@@ -129,6 +129,7 @@ func TestKnownNow(t *testing.T) {
 		"held back":                    {held, lost("fl-1", incident.Open), true, true},
 		"alerted as unknown":           {func(e *incident.Event) { e.Unknown = true }, lost("fl-1", incident.Open), true, false},
 		"known before":                 {nil, lost("fl-1", incident.Open), false, false},
+		"alerted of another for a day": {func(e *incident.Event) { e.OverdueAt = noon.Add(24 * time.Hour) }, lost("fl-1", incident.Open), true, false},
 		"dropped to save space":        {func(e *incident.Event) { *e = incident.Event{} }, lost("fl-1", incident.Open), true, true},
 		"without the ID of an event":   {held, with(lost("fl-1", incident.Open), func(i *incident.Incident) { i.EventID = "" }), false, false},
 		"of a drift, which is alerted": {held, drift("fl-1", nil), false, false},
@@ -136,7 +137,10 @@ func TestKnownNow(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			e := alerted(tt.change)
-			e, changed, due := notify.KnownNow(e, e.ID != "", tt.incident)
+			e, changed, due := notify.KnownNow(e, e.ID != "", tt.incident, incident.Policy{})
+			if at := e.OverdueAt; at.After(noon.Add(5 * time.Minute)) {
+				t.Errorf("overdue only at %v", at)
+			}
 			if changed != tt.changed || due != tt.due || changed && (e.Unknown || e.ID != "e-1" || e.Level != alert.High) {
 				t.Errorf("changed %v, due %v; want %v, %v; the event is %+v", changed, due, tt.changed, tt.due, e)
 			}

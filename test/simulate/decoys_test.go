@@ -35,7 +35,7 @@ func (p *play) free() (out []target) {
 // daemon never saw what was there before, nobody could tell; nor where a rule
 // lets it go, or may have replaced it; nor where a daemon that has no record of the loss takes it for
 // allowed, and what comes then for new: for with several daemons it was released once, or the only one saw it
-// last while it was released. Nor where the clock
+// last while it was released, or may have, where it has not noticed the loss yet. Nor where the clock
 // has leapt: only times tell whether it was there before the loss. Where AWS allows both,
 // the lost one comes back beside it, and it is protected from then on: see mayProtect.
 func (p *play) decoy() {
@@ -47,7 +47,8 @@ func (p *play) decoy() {
 		waved[p.known[id]] = true
 	}
 	for id := range p.releases {
-		if i := p.daemons[0].wrote[id]; len(p.daemons) > 1 || i.State == incident.Closed && i.Reason == incident.Released {
+		i, noticed := p.daemons[0].wrote[id]
+		if len(p.daemons) > 1 || !noticed || i.State == incident.Closed && i.Reason == incident.Released {
 			waved[p.known[id]] = true
 		}
 	}
