@@ -184,11 +184,16 @@ func foreign(ctx context.Context, path string) error {
 	return nil // a file that is not a database at all is reported at its first use
 }
 
-// damaged is an error about a file that SQLite can't make sense of, unless it is only in use.
-func damaged(path string, err error) error {
+// inUse says so of a file that could not be opened because another process has locked it, and else returns err.
+func inUse(path string, err error) error {
 	if code := (*sqlite.Error)(nil); errors.As(err, &code) && code.Code()&0xff == busy {
-		return fmt.Errorf("%s is in use by another process (%w): try again", path, err)
+		return fmt.Errorf("%s is in use by another process (%w): try again once that has ended", path, code)
 	}
+	return err
+}
+
+// damaged is an error about a file that SQLite can't make sense of.
+func damaged(path string, err error) error {
 	return fmt.Errorf("%s can't be read as a state file (%w): move it away, and %s-wal with it; then put a copy in its place, or let `flowkeeper run` learn the snapshot anew", path, err, path)
 }
 

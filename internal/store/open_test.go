@@ -109,7 +109,7 @@ func TestACommandLocksTheDaemonOutOfNothing(t *testing.T) {
 	isIn("wal")
 	exec(t, raw(t, path), `BEGIN IMMEDIATE`)
 	_, err = raw(t, path).Exec(`PRAGMA busy_timeout = 0; BEGIN IMMEDIATE`)
-	if said := damaged(path, err).Error(); !strings.Contains(said, "in use by another process") || strings.Contains(said, "move it away") {
+	if said := inUse(path, damaged(path, err)).Error(); !strings.Contains(said, "in use by another process") || strings.Contains(said, "move it away") {
 		t.Error(said)
 	}
 }

@@ -83,7 +83,7 @@ func Open(ctx context.Context, path string, o Options) (*Store, error) {
 	}
 	err := f.claim()
 	if err == nil {
-		err = f.connect(ctx, o.MaxBytes)
+		err = inUse(path, f.connect(ctx, o.MaxBytes))
 	}
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
