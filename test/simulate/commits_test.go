@@ -131,8 +131,11 @@ func (c *commits) follows(a alert.Alert) bool {
 	return false
 }
 
-// leads reports whether an alert that is no mere noise is about the same thing. It came after this one, which became as
-// urgent as it, and stays so where it failed, and the later one was taken first.
+// leads reports whether a later alert about the same thing is more urgent, and no mere noise. This one has become as
+// urgent as that, and stays so if it failed and the later one was taken first.
 func (c *commits) leads(a alert.Alert) bool {
-	return slices.ContainsFunc(c.alerts, func(b alert.Alert) bool { return b.DedupKey == a.DedupKey && !endless(b) })
+	n := slices.IndexFunc(c.alerts, func(b alert.Alert) bool { return b.ID == a.ID })
+	return slices.ContainsFunc(c.alerts[n+1:], func(b alert.Alert) bool {
+		return b.DedupKey == a.DedupKey && b.Urgency() < a.Urgency() && !endless(b)
+	})
 }
