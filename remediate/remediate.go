@@ -91,8 +91,7 @@ type Remediator struct {
 	Senders  Senders
 	// Rehearsals gets the findings about rehearsals. nil: there are no rehearsals.
 	Rehearsals Rehearsals
-	// Refreshes is asked for refreshes, and told of them. nil: nobody is, as in a command. It must not be nil if
-	// RecordFindings is called.
+	// Refreshes may be nil if RecordFindings is not called, as in a command: then no refresh is asked for.
 	Refreshes Refreshes
 	// Parallel runs tasks at the same time, at most so many at once, and returns the first
 	// error after all have ended. nil: goroutines.

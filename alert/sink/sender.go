@@ -29,7 +29,7 @@ type Sender struct {
 	Rand func() float64
 	// Others are the senders of the other sinks; nil: none is woken.
 	Others Others
-	// Tries is told of each try; nil: nobody is.
+	// Tries is called around each try; nil: it is not called.
 	Tries Tries
 
 	name   string

@@ -2,8 +2,8 @@
 // messages out of it, and whether it keeps us from that.
 //
 //	judge.go      [Judge]: the verdict about a policy
-//	senders.go    who may send; roles.go: whether rules may that send as a role
-//	receivers.go  which strangers may receive, or change the queue; own.go: whether we may not
+//	senders.go    who may send; roles.go: whether rules that send as a role may
+//	receivers.go  which strangers may receive, or change the queue; own.go: whether we may
 //	better.go     [Better]: a policy to set instead
 //	names.go      [Rules], [Topics]: which rules and topics a policy names
 //	policy.go     the document; statement.go: the forms of statements

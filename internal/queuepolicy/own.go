@@ -28,7 +28,7 @@ func (p policy) judgeOwn(queueARN string, known Sources) Verdict {
 	switch {
 	case len(denied) > 0:
 		where := alert.Clean(strings.Join(denied, " and "), 300)
-		return Verdict{Fail, where + " of the policy denies us to receive from the queue, or to delete what was received", "take that statement out of the policy, or let it spare us"}
+		return Verdict{Fail, where + " of the policy keeps us from receiving, or from deleting what was received", "take that statement out of the policy, or let it spare us"}
 	case len(unread) > 0:
 		return readStatements(unread, "does this Deny keep us from receiving?")
 	}

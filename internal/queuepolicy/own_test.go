@@ -13,7 +13,7 @@ func policiesOfReceiving() (out []policyCase) {
 	}
 	aws := func(who string) string { return `{"AWS":"` + who + `"}` }
 	but := func(operator, key, value string) string { return `"` + operator + `":{"` + key + `":"` + value + `"}` }
-	const denied = "statement 2 of the policy denies us to receive from the queue"
+	const denied = "statement 2 of the policy keeps us from receiving"
 	for _, c := range []struct {
 		name, statement string
 		want            Status

@@ -76,8 +76,8 @@ func (c condition) matches() bool {
 	return c.equals() || c.operator != "StringEquals" && compares(c.operator)
 }
 
-// byParts reports whether the condition compares ARNs, part by part. Operators that compare texts do not
-// heed the colons.
+// byParts reports whether the condition compares ARNs, part by part. To operators that compare texts, a colon is a
+// character like any other.
 func (c condition) byParts() bool { return strings.HasPrefix(c.operator, "Arn") }
 
 // has reports whether the text is one of the condition's values, or matches one. clear is false if
