@@ -35,9 +35,9 @@ import (
 type daemon struct {
 	p           *play
 	path        string
-	wrong       bool // the credentials are another account's
-	stepping    bool // a step of the remediator runs
-	asked       bool // a refresh was asked for
+	wrong       bool      // the credentials are another account's
+	stepSince   time.Time // when the step of the remediator began that runs, in the daemon's time; zero: none
+	asked       bool      // a refresh was asked for
 	deaths      int
 	unstored    [][2]string // answers to creates, by token, that are not on disk
 	later       []func()    // tasks that run after the next commit
@@ -299,9 +299,9 @@ func (d *daemon) step(s inventory.Scope) int {
 		return 0
 	}
 	began := d.p.now
-	d.stepping = true
+	d.stepSince = d.p.theirs()
 	n, err := d.remediator.Step(d.ctx, s, func() {})
-	d.stepping = false
+	d.stepSince = time.Time{}
 	d.p.expected(d, err)
 	if err == nil && !d.dead {
 		d.p.stepped(d, s, began)

@@ -175,7 +175,9 @@ func refusesToken(i incident.Incident) bool {
 }
 
 // expectTokenAlert notes that an alert is due, or is not any more: the flow log was back, or blocked
-// for another reason, before that.
+// for another reason, before that. A step alerts of what is due when it begins, so it may itself bring
+// a flow log back a moment after its alert became due; beside a long step, another loop of the daemon
+// alerts, which the simulation does not run.
 func (p *play) expectTokenAlert(d *daemon, was, is incident.Incident) {
 	now := p.theirs()
 	switch {
@@ -188,7 +190,7 @@ func (p *play) expectTokenAlert(d *daemon, was, is incident.Incident) {
 		d.usedTokens = append(d.usedTokens, usedToken{is.FlowLogID, is.Scope, now.Truncate(time.Millisecond), now.Add(bound)})
 	case refusesToken(was) && !refusesToken(is):
 		d.usedTokens = slices.DeleteFunc(d.usedTokens, func(u usedToken) bool {
-			return u.id == is.FlowLogID && (!d.stepping || is.State != incident.Restored || now.Before(u.due))
+			return u.id == is.FlowLogID && (d.stepSince.Before(u.due) || is.State != incident.Restored)
 		})
 	}
 }
