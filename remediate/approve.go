@@ -3,12 +3,12 @@ package remediate
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"maps"
 	"slices"
 
 	"flowkeeper/inventory"
 	"flowkeeper/remediate/incident"
+	"flowkeeper/remediate/trust"
 )
 
 // Approve ends the hold of the flow logs that deliver to the recipients of some
@@ -19,27 +19,9 @@ func (r *Remediator) Approve(ctx context.Context, destinations []string) (rows [
 	defer r.Senders.Wake()
 	err = r.Store.Update(ctx, func(tx Tx) error {
 		rows = nil // it may run again
-		held, err := tx.Held()
+		ids, err := trust.Approve(tx, destinations)
 		if err != nil {
 			return err
-		}
-		ids := map[inventory.Scope][]string{}
-		for _, destination := range destinations {
-			to := inventory.RecipientOf(destination)
-			these := slices.DeleteFunc(slices.Clone(held), func(row inventory.Row) bool { return inventory.RecipientOf(row.Destination(row.Scope)) != to })
-			known, err := tx.Trusted(to)
-			if err != nil {
-				return err
-			}
-			if len(these) == 0 && !known {
-				return fmt.Errorf("no flow log that is held delivers to %s: see `flowkeeper inventory list --held`", to)
-			}
-			if err := tx.Approve(to); err != nil {
-				return err
-			}
-			for _, row := range these {
-				ids[row.Scope] = append(ids[row.Scope], row.ID)
-			}
 		}
 		for _, s := range slices.SortedFunc(maps.Keys(ids), func(a, b inventory.Scope) int { return cmp.Compare(a.String(), b.String()) }) {
 			changed, err := r.parts(s).store.in(tx).approve(ids[s])

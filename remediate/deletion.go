@@ -8,6 +8,7 @@ import (
 	"flowkeeper/alert"
 	"flowkeeper/internal/detection"
 	"flowkeeper/inventory"
+	"flowkeeper/remediate/campaign"
 	"flowkeeper/remediate/incident"
 	"flowkeeper/remediate/notify"
 	"flowkeeper/remediate/repeat"
@@ -77,7 +78,7 @@ func newDeletion(tx scopeTx, f detection.Finding, c *incident.Case, named []inci
 		d.event.Level = d.event.Level.RaisedBy(facts)
 	}
 	d.event.CampaignID = campaignID
-	if d.event, err = joinCampaign(tx, d.event, d.incidents); err != nil {
+	if d.event, err = campaign.Join(tx, d.event, d.incidents, tx.now); err != nil {
 		return d, err
 	}
 	d.neverSaw = c.NeverSaw(f.Deleted)
@@ -127,17 +128,6 @@ func deletionOfUnknown(f detection.Finding, a alert.Alert) repeat.Call {
 		c.Example.FlowLogID = f.Deleted[0]
 	}
 	return c
-}
-
-// joinCampaign is the event with the campaign that it belongs to, if there is one.
-func joinCampaign(tx scopeTx, e incident.Event, incidents []incident.Incident) (incident.Event, error) {
-	strike, ok := notify.StrikeOf(e, incidents, tx.now)
-	if !ok {
-		return e, nil
-	}
-	var err error
-	e.CampaignID, err = tx.JoinCampaign(strike)
-	return e, err
 }
 
 // applyRecord opens or finds the incident of each flow log that a record names, in the

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"flowkeeper/alert"
+	"flowkeeper/remediate/campaign"
 	"flowkeeper/remediate/incident"
 	"flowkeeper/remediate/notify"
 )
@@ -121,13 +122,9 @@ func (tx scopeTx) notifyEnd(e incident.Event, restored, closed bool) error {
 	if !closed {
 		return nil
 	}
-	open := false
-	if e.CampaignID != "" {
-		ended, err := tx.EndCampaign(e)
-		if err != nil {
-			return err
-		}
-		open = !ended
+	open, err := campaign.GoesOn(tx, e)
+	if err != nil {
+		return err
 	}
 	return add(tx, notify.ClosedAlert(e, incidents, open, tx.now))
 }

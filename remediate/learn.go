@@ -6,6 +6,7 @@ import (
 
 	"flowkeeper/inventory"
 	"flowkeeper/remediate/incident"
+	"flowkeeper/remediate/trust"
 )
 
 // applyFound writes flow logs that AWS showed at a time: new ones, and what changed
@@ -22,11 +23,11 @@ func (s scopeStore) applyFound(ctx context.Context, list []inventory.FlowLog, at
 				since = time.Time{} // it may have been there for long
 			}
 			added = 0
-			trusted := map[inventory.Recipient]bool{}
+			facts := trust.Facts{Tx: tx, Scope: tx.scope, MayHold: c.MayHold}
 			for _, f := range list {
 				var to incident.DestinationFacts
 				if c.Rows().Learns(f.ID, at) {
-					if to, err = tx.destination(f, since, c.MayHold, trusted); err != nil {
+					if to, err = facts.Of(f, since); err != nil {
 						return err
 					}
 				}
@@ -38,27 +39,6 @@ func (s scopeStore) applyFound(ctx context.Context, list []inventory.FlowLog, at
 		})
 	})
 	return added, err
-}
-
-// destination is what is known of where a flow log delivers that was first seen at a time.
-// Whether its recipient is trusted is only looked up if it may be held; trusted has those
-// that were.
-func (tx scopeTx) destination(f inventory.FlowLog, since time.Time, mayHold bool, trusted map[inventory.Recipient]bool) (to incident.DestinationFacts, err error) {
-	destination := f.Destination(tx.scope)
-	if !since.IsZero() {
-		since = incident.Later(since, f.CreatedAt) // by AWS's clock: this machine's may be behind
-	}
-	if to.New, err = tx.NewDestination(tx.scope, destination, since); err != nil {
-		return to, err
-	}
-	recipient := inventory.RecipientOf(destination)
-	if !mayHold || recipient == "" || trusted[recipient] {
-		to.Trusted = true
-		return to, nil
-	}
-	to.Trusted, err = tx.Trusted(recipient)
-	trusted[recipient] = to.Trusted
-	return to, err
 }
 
 // mostRelearned is how many flow logs one transaction of relearn changes.

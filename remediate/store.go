@@ -5,9 +5,10 @@ import (
 	"time"
 
 	"flowkeeper/inventory"
+	"flowkeeper/remediate/campaign"
 	"flowkeeper/remediate/incident"
-	"flowkeeper/remediate/notify"
 	"flowkeeper/remediate/repeat"
+	"flowkeeper/remediate/trust"
 )
 
 // Store keeps incidents, rows and alerts. Update runs one transaction: all of fn's changes
@@ -23,8 +24,9 @@ type Tx interface {
 	Cases
 	Turns
 	Events
-	Campaigns
-	Destinations
+
+	campaign.Tx
+	trust.Tx
 	repeat.Tx
 }
 
@@ -83,30 +85,4 @@ type Events interface {
 	// EventsOf are the events that named any of some incidents, as far as their history
 	// goes, and those that they belong to.
 	EventsOf(scope inventory.Scope, ids ...string) ([]string, error)
-}
-
-// Campaigns group deletions that one principal makes one after the other.
-type Campaigns interface {
-	// JoinCampaign returns the campaign that a deletion belongs to: one that it
-	// begins, or one of the same principal in the same account that goes on.
-	JoinCampaign(d notify.Strike) (id string, err error)
-	// EndCampaign reports whether every other event of an event's campaign is
-	// over, and notes then that the campaign has ended: no deletion joins it.
-	EndCampaign(e incident.Event) (ended bool, err error)
-}
-
-// Destinations are where flow logs deliver to, and which of these places are trusted.
-type Destinations interface {
-	// NewDestination notes a destination that was first seen at a time, or (zero)
-	// by the first refresh, and reports whether the scope had none such before.
-	NewDestination(scope inventory.Scope, destination string, at time.Time) (bool, error)
-	// DestinationsSince are those of some destinations that are noted, with that time.
-	DestinationsSince(scope inventory.Scope, destinations []string) (map[string]time.Time, error)
-	// Trusted reports whether a recipient was approved, or a protected flow log of any scope
-	// delivers to it, or did until it was lost.
-	Trusted(r inventory.Recipient) (bool, error)
-	// Approve notes that a recipient was approved.
-	Approve(r inventory.Recipient) error
-	// Held are the flow logs of all scopes that are held, or were until they were lost.
-	Held() ([]inventory.Row, error)
 }

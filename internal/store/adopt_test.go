@@ -10,6 +10,7 @@ import (
 
 	"flowkeeper/alert"
 	"flowkeeper/inventory"
+	"flowkeeper/remediate/campaign"
 	"flowkeeper/remediate/delivery"
 	"flowkeeper/remediate/incident"
 	"flowkeeper/remediate/notify"
@@ -140,7 +141,7 @@ func TestAnAdoptedCopyKeepsWhatIsToComeBack(t *testing.T) {
 func TestAnAdoptedCopyHoldsNoAlertsBack(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
-	strike := notify.Strike{Account: scope.Account, Principal: "mallory", EventID: "e-1", At: noon}
+	strike := campaign.Strike{Account: scope.Account, Principal: "mallory", EventID: "e-1", At: noon}
 	var before, after string
 	s.put(t, func(tx *Tx) (err error) {
 		if before, err = tx.JoinCampaign(strike); err != nil {

@@ -10,12 +10,12 @@ import (
 // approved, flow_logs, targets and depends.
 type approvals struct{ *tx }
 
-// Approve is remediate.Tx's.
+// Approve is trust.Tx's.
 func (t approvals) Approve(r inventory.Recipient) error {
 	return t.exec(`INSERT INTO approved (recipient, at) VALUES (?, ?) ON CONFLICT DO NOTHING`, r, t.f.now().UnixMilli())
 }
 
-// Held is remediate.Tx's.
+// Held is trust.Tx's.
 func (t approvals) Held() ([]inventory.Row, error) {
 	return each[inventory.Row](t, `SELECT body FROM flow_logs WHERE held = 1 ORDER BY account, region, id`)
 }
@@ -28,7 +28,7 @@ const (
 	goneIn = `SELECT body FROM flow_logs WHERE account = ? AND region = ? AND gone_at IS NOT NULL AND state = 'gone' AND protected = 1`
 )
 
-// Trusted is remediate.Tx's. What the snapshot still has of flow logs that are lost counts:
+// Trusted is trust.Tx's. What the snapshot still has of flow logs that are lost counts:
 // what restores them is no stranger's.
 func (t approvals) Trusted(r inventory.Recipient) (bool, error) {
 	approved, err := value[bool](t, `SELECT EXISTS (SELECT 1 FROM approved WHERE recipient = ?)`, r)

@@ -2,20 +2,20 @@ package store
 
 import (
 	"flowkeeper/alert"
+	"flowkeeper/remediate/campaign"
 	"flowkeeper/remediate/incident"
-	"flowkeeper/remediate/notify"
 )
 
 // campaigns has the table of that name.
 type campaigns struct{ *tx }
 
-func (t campaigns) JoinCampaign(d notify.Strike) (string, error) {
+func (t campaigns) JoinCampaign(d campaign.Strike) (string, error) {
 	at := d.At.UnixMilli()
 	id, err := value[string](t, `UPDATE campaigns SET first_at = min(first_at, ?3), last_at = max(last_at, ?3) WHERE id =
 		(SELECT id FROM campaigns WHERE account = ?1 AND principal = ?2 AND ended_at IS NULL
 			AND last_at >= ?3 - ?4 AND first_at <= ?3 + ?4 AND max(last_at, ?3) - min(first_at, ?3) <= ?5
 		ORDER BY last_at DESC LIMIT 1) RETURNING id`,
-		d.Account, d.Principal, at, notify.CampaignGap.Milliseconds(), notify.CampaignLength.Milliseconds())
+		d.Account, d.Principal, at, campaign.Gap.Milliseconds(), campaign.Length.Milliseconds())
 	if err != nil || id != "" {
 		return id, err
 	}

@@ -7,8 +7,8 @@ import (
 
 	"flowkeeper/alert"
 	"flowkeeper/alert/sink"
+	"flowkeeper/remediate/campaign"
 	"flowkeeper/remediate/incident"
-	"flowkeeper/remediate/notify"
 )
 
 // TestI7APagerRingsForFiveMinutes: a deletion whose record is late, or of an unknown flow log,
@@ -73,8 +73,8 @@ func TestI7AnAnswerAddedAfterALateDelivery(t *testing.T) {
 	}
 }
 
-// campaign is two deletions of one campaign, and their ends: the second ends it.
-func campaign(first, second alert.Level) []alert.Alert {
+// twoStrikes are two deletions of one campaign, and their ends: the second ends it.
+func twoStrikes(first, second alert.Level) []alert.Alert {
 	return []alert.Alert{
 		{ID: "d1", DedupKey: "e1", CampaignID: "c", Kind: alert.Deletion, Level: first, FlowLogs: knownLogs},
 		{ID: "d2", DedupKey: "e2", CampaignID: "c", Kind: alert.Deletion, Level: second, FlowLogs: knownLogs},
@@ -90,7 +90,7 @@ func campaign(first, second alert.Level) []alert.Alert {
 func TestI7ACampaignIsResolvedAfterAllOfIt(t *testing.T) {
 	t.Parallel()
 	s, now := withOutbox(t)
-	addAll(t, s, *now, campaign(alert.High, alert.High)...)
+	addAll(t, s, *now, twoStrikes(alert.High, alert.High)...)
 	s.Failed(t.Context(), "pager", "d1", sink.Failure{Attempts: 30, NextAt: now.Add(10 * time.Minute), Cause: "403"})
 	if got := strings.Join(drain(t, s, "pager", *now), " "); got != "d2" {
 		t.Errorf("sent %s, while d1 is refused", got)
@@ -117,11 +117,11 @@ func TestI7WhatACampaignOpenedItResolves(t *testing.T) {
 	routes := sink.Routes{{Name: "pager", MinLevel: alert.Critical}}
 	s.route = routes.For
 	s.put(t, func(tx *Tx) error {
-		id, err := tx.JoinCampaign(notify.Strike{Account: "1", Principal: "p", EventID: "e1", At: *now})
+		id, err := tx.JoinCampaign(campaign.Strike{Account: "1", Principal: "p", EventID: "e1", At: *now})
 		if err != nil {
 			return err
 		}
-		for _, a := range campaign(alert.Critical, alert.High) {
+		for _, a := range twoStrikes(alert.Critical, alert.High) {
 			a.Time, a.CampaignID = alert.Time{Time: *now}, id
 			if err := tx.AddAlert(a); err != nil {
 				return err
@@ -142,7 +142,7 @@ func TestCampaignsEnd(t *testing.T) {
 	join := func(account, who string, after time.Duration) (id string) {
 		n++
 		s.put(t, func(tx *Tx) (err error) {
-			id, err = tx.JoinCampaign(notify.Strike{Account: account, Principal: who, EventID: string(rune('a' + n)), At: now.Add(after)})
+			id, err = tx.JoinCampaign(campaign.Strike{Account: account, Principal: who, EventID: string(rune('a' + n)), At: now.Add(after)})
 			return err
 		})
 		return id
@@ -196,7 +196,7 @@ func TestCampaignsAreForgotten(t *testing.T) {
 	s, now := withOutbox(t)
 	s.put(t, func(tx *Tx) error {
 		for _, who := range []string{"a", "b"} {
-			id, err := tx.JoinCampaign(notify.Strike{Account: "1", Principal: who, EventID: who, At: *now})
+			id, err := tx.JoinCampaign(campaign.Strike{Account: "1", Principal: who, EventID: who, At: *now})
 			if err != nil {
 				return err
 			}
@@ -224,7 +224,7 @@ func TestCampaignsAreForgotten(t *testing.T) {
 func TestRetryOfACampaign(t *testing.T) {
 	t.Parallel()
 	s, now := withOutbox(t)
-	addAll(t, s, *now, campaign(alert.High, alert.High)...)
+	addAll(t, s, *now, twoStrikes(alert.High, alert.High)...)
 	s.giveUp(t, "d1", "pager")
 	if got := strings.Join(drain(t, s, "pager", *now), " "); !strings.HasSuffix(got, "c2") {
 		t.Fatalf("sent %s", got)
@@ -248,7 +248,7 @@ func TestTwoDaemonsHaveTwoCampaigns(t *testing.T) {
 	for n := range ids {
 		s, now := withOutbox(t)
 		s.put(t, func(tx *Tx) (err error) {
-			ids[n], err = tx.JoinCampaign(notify.Strike{Account: "1", Principal: "p", EventID: "e", At: *now})
+			ids[n], err = tx.JoinCampaign(campaign.Strike{Account: "1", Principal: "p", EventID: "e", At: *now})
 			return err
 		})
 	}

@@ -1,0 +1,92 @@
+// Package trust says to which places flow logs may be restored. An attacker can make flow
+// logs that deliver to a place of their own, and delete them: what restores those would
+// deliver to the attacker. So a flow log that delivers where no protected one does is held,
+// until a person approves the place.
+package trust
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"flowkeeper/inventory"
+	"flowkeeper/remediate/incident"
+)
+
+// Tx is what is stored of destinations, in a transaction of the caller.
+type Tx interface {
+	// NewDestination notes a destination that was first seen at a time, or (zero)
+	// by the first refresh, and reports whether the scope had none such before.
+	NewDestination(scope inventory.Scope, destination string, at time.Time) (bool, error)
+	// DestinationsSince are those of some destinations that are noted, with that time.
+	DestinationsSince(scope inventory.Scope, destinations []string) (map[string]time.Time, error)
+	// Trusted reports whether a recipient was approved, or a protected flow log of any scope
+	// delivers to it, or did until it was lost.
+	Trusted(r inventory.Recipient) (bool, error)
+	// Approve notes that a recipient was approved.
+	Approve(r inventory.Recipient) error
+	// Held are the flow logs of all scopes that are held, or were until they were lost.
+	Held() ([]inventory.Row, error)
+}
+
+// Facts are what is known of the destinations of flow logs of a scope, in one transaction.
+type Facts struct {
+	Tx      Tx
+	Scope   inventory.Scope
+	MayHold bool // a flow log may be held: else whether a recipient is trusted is not looked up
+
+	trusted map[inventory.Recipient]bool // those that were looked up
+}
+
+// Of is what is known of where a flow log delivers, and notes the destination if it is new.
+// since is when the flow log was first seen; zero: by the first refresh.
+func (t *Facts) Of(f inventory.FlowLog, since time.Time) (to incident.DestinationFacts, err error) {
+	destination := f.Destination(t.Scope)
+	if !since.IsZero() {
+		since = incident.Later(since, f.CreatedAt) // by AWS's clock: this machine's may be behind
+	}
+	if to.New, err = t.Tx.NewDestination(t.Scope, destination, since); err != nil {
+		return to, err
+	}
+	recipient := inventory.RecipientOf(destination)
+	if !t.MayHold || recipient == "" || t.trusted[recipient] {
+		to.Trusted = true
+		return to, nil
+	}
+	if to.Trusted, err = t.Tx.Trusted(recipient); to.Trusted {
+		if t.trusted == nil {
+			t.trusted = map[inventory.Recipient]bool{}
+		}
+		t.trusted[recipient] = true
+	}
+	return to, err
+}
+
+// Approve notes that the recipients of some destinations are approved. It returns the IDs of
+// the flow logs that deliver to them and are held, or were until they were lost. A
+// destination that no such flow log delivers to is an error, unless it was trusted before.
+func Approve(tx Tx, destinations []string) (map[inventory.Scope][]string, error) {
+	held, err := tx.Held()
+	if err != nil {
+		return nil, err
+	}
+	ids := map[inventory.Scope][]string{}
+	for _, destination := range destinations {
+		to := inventory.RecipientOf(destination)
+		these := slices.DeleteFunc(slices.Clone(held), func(row inventory.Row) bool { return inventory.RecipientOf(row.Destination(row.Scope)) != to })
+		known, err := tx.Trusted(to)
+		if err != nil {
+			return nil, err
+		}
+		if len(these) == 0 && !known {
+			return nil, fmt.Errorf("no flow log that is held delivers to %s: see `flowkeeper inventory list --held`", to)
+		}
+		if err := tx.Approve(to); err != nil {
+			return nil, err
+		}
+		for _, row := range these {
+			ids[row.Scope] = append(ids[row.Scope], row.ID)
+		}
+	}
+	return ids, nil
+}

@@ -1,0 +1,141 @@
+package trust_test
+
+import (
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"flowkeeper/inventory"
+	"flowkeeper/remediate/incident"
+	"flowkeeper/remediate/trust"
+)
+
+var (
+	noon  = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	scope = inventory.Scope{Account: "111122223333", Region: "eu-west-1"}
+)
+
+// stored is what a store has of destinations, and what it was asked.
+type stored struct {
+	trust.Tx
+	noted    map[string]time.Time
+	trusted  map[inventory.Recipient]bool
+	held     []inventory.Row
+	asked    []inventory.Recipient
+	approved []inventory.Recipient
+}
+
+func (s *stored) NewDestination(_ inventory.Scope, destination string, at time.Time) (bool, error) {
+	_, known := s.noted[destination]
+	if !known {
+		s.noted[destination] = at
+	}
+	return !known, nil
+}
+
+func (s *stored) Trusted(r inventory.Recipient) (bool, error) {
+	s.asked = append(s.asked, r)
+	return s.trusted[r], nil
+}
+
+func (s *stored) Approve(r inventory.Recipient) error {
+	s.approved = append(s.approved, r)
+	return nil
+}
+
+func (s *stored) Held() ([]inventory.Row, error) { return s.held, nil }
+
+// to is a flow log that delivers to a bucket.
+func to(id, bucket string) inventory.FlowLog {
+	f := inventory.FlowLog{ID: id, Scope: scope, CreatedAt: noon}
+	f.ResourceID, f.LogDestinationType, f.LogDestination = "vpc-1", "s3", "arn:aws:s3:::"+bucket
+	return f
+}
+
+// TestWhereAFlowLogDelivers: a place is looked up only where a flow log may be held, and one that is
+// trusted only once in a transaction.
+func TestWhereAFlowLogDelivers(t *testing.T) {
+	t.Parallel()
+	ours := inventory.RecipientOf("arn:aws:s3:::ours")
+	for name, tt := range map[string]struct {
+		mayHold bool
+		buckets []string
+		want    []incident.DestinationFacts
+		asked   int
+	}{
+		"nothing is held yet":        {false, []string{"ours", "evil"}, []incident.DestinationFacts{{New: true, Trusted: true}, {New: true, Trusted: true}}, 0},
+		"a trusted place":            {true, []string{"ours", "ours"}, []incident.DestinationFacts{{New: true, Trusted: true}, {Trusted: true}}, 1},
+		"one that is not":            {true, []string{"evil", "evil"}, []incident.DestinationFacts{{New: true}, {}}, 2},
+		"another prefix of a bucket": {true, []string{"ours", "ours/a"}, []incident.DestinationFacts{{New: true, Trusted: true}, {New: true, Trusted: true}}, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := &stored{noted: map[string]time.Time{}, trusted: map[inventory.Recipient]bool{ours: true}}
+			facts := trust.Facts{Tx: s, Scope: scope, MayHold: tt.mayHold}
+			var got []incident.DestinationFacts
+			for _, bucket := range tt.buckets {
+				is, err := facts.Of(to("fl-1", bucket), noon)
+				if err != nil {
+					t.Fatal(err)
+				}
+				got = append(got, is)
+			}
+			if !slices.Equal(got, tt.want) || len(s.asked) != tt.asked {
+				t.Errorf("they deliver to %+v, and %q was looked up; want %+v, and %d", got, s.asked, tt.want, tt.asked)
+			}
+		})
+	}
+}
+
+// TestSinceWhenAPlaceIsKnown: by the clock of AWS, where this machine's is behind; and what the first
+// refresh finds may have been there for long.
+func TestSinceWhenAPlaceIsKnown(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ since, want time.Time }{
+		{noon.Add(time.Minute), noon.Add(time.Minute)},
+		{noon.Add(-time.Minute), noon},
+		{time.Time{}, time.Time{}},
+	} {
+		s := &stored{noted: map[string]time.Time{}}
+		facts := trust.Facts{Tx: s, Scope: scope}
+		if _, err := facts.Of(to("fl-1", "ours"), tt.since); err != nil {
+			t.Fatal(err)
+		}
+		if at := s.noted["arn:aws:s3:::ours"]; !at.Equal(tt.want) {
+			t.Errorf("of %s, it is noted as of %s; want %s", tt.since, at, tt.want)
+		}
+	}
+}
+
+func TestApprove(t *testing.T) {
+	t.Parallel()
+	held := []inventory.Row{{FlowLog: to("fl-1", "evil/a")}, {FlowLog: to("fl-2", "other")}, {FlowLog: to("fl-3", "evil")}}
+	held[2].Scope.Region = "us-east-1"
+	for name, tt := range map[string]struct {
+		destination string
+		trusted     bool
+		want        map[inventory.Scope][]string
+		refused     string
+	}{
+		"of all prefixes and Regions": {destination: "arn:aws:s3:::evil/b", want: map[inventory.Scope][]string{scope: {"fl-1"}, held[2].Scope: {"fl-3"}}},
+		"trusted before":              {destination: "arn:aws:s3:::ours", trusted: true, want: map[inventory.Scope][]string{}},
+		"nothing delivers there":      {destination: "arn:aws:s3:::nobody", refused: "inventory list --held"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := &stored{held: held, trusted: map[inventory.Recipient]bool{inventory.RecipientOf(tt.destination): tt.trusted}}
+			got, err := trust.Approve(s, []string{tt.destination})
+			if tt.refused != "" {
+				if err == nil || !strings.Contains(err.Error(), tt.refused) || len(s.approved) > 0 {
+					t.Errorf("approved %q, %v; want an error with %q", s.approved, err, tt.refused)
+				}
+				return
+			}
+			if err != nil || !reflect.DeepEqual(got, tt.want) || !slices.Equal(s.approved, []inventory.Recipient{inventory.RecipientOf(tt.destination)}) {
+				t.Errorf("%v are held no more, %q is approved, %v; want %v", got, s.approved, err, tt.want)
+			}
+		})
+	}
+}
