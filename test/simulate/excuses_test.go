@@ -277,13 +277,25 @@ func (p *play) excusesAt(id string, t target) bool {
 
 // mayBeDecoy reports whether the last flow log at a target was made in the place of a lost one: until it
 // is known who made it, or until it is shown beside that, it may count as a decoy, which is not
-// restored. The other one is there then, or it may stay away: it has come back since, or it was
-// released when it went, which a daemon learns of too late.
+// restored. The other one is there then, or it may stay away: it has come back since, and may be lost or
+// replaced again, or it was released when it went, which a daemon learns of too late.
 func (p *play) mayBeDecoy(t target, count map[target]int, mayStayAway map[target]bool) bool {
 	last := p.lastAt(t)
 	for o := range p.wanted {
-		if o.place == t.place && (count[o] > 0 || p.released[o] || mayStayAway[o] && p.lastAt(o) > last) {
+		cameBack := p.lastAt(o) > last
+		if o.place == t.place && (count[o] > 0 || p.released[o] || cameBack && (mayStayAway[o] || p.replacedFrom(t, o))) {
 			return p.inPlace[last]
+		}
+	}
+	return false
+}
+
+// replacedFrom reports whether a flow log at a third target may excuse that nothing is at o: none at t does, which
+// is lost itself.
+func (p *play) replacedFrom(t, o target) bool {
+	for id := range p.makers {
+		if at := p.known[id]; at != t && at != o && p.excusesAt(id, o) {
+			return true
 		}
 	}
 	return false
