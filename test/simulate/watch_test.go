@@ -196,6 +196,11 @@ func (p *play) noticed(d *daemon, id string, since time.Time) {
 	if i := d.wrote[id]; i.Adopted && p.madeBy[i.NewID] { // somebody has put it back at once: see lossAlerted
 		return
 	}
+	for _, i := range d.wrote {
+		if len(p.daemons) > 1 && i.NewID == id && i.RestoredAt.After(since) {
+			return // AWS has answered its create with what another daemon had made by the same token: that need not show yet
+		}
+	}
 	p.happened["losses noticed by a refresh after an attack"]++
 	alerted := false
 	alerts := func(by *daemon) {
