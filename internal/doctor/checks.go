@@ -42,6 +42,7 @@ var checks = []check{
 	{Check{"queue-policy", "only the rule or topic may send to the queue, and no stranger may receive"}, in(attributes, answered.policy)},
 	{Check{"queue-key", "EventBridge can use the queue's key"}, in(attributes, answered.key)},
 	{Check{"queue-retention", "the queue keeps messages long enough"}, in(attributes, answered.retention)},
+	{Check{"queue-delay", "the queue hands messages over at once"}, in(attributes, answered.delay)},
 	{Check{"queue-redrive", "what can't be handled goes to a dead-letter queue"}, in(attributes, answered.redrive)},
 	{Check{"queue-backlog", "messages are received from the queue"}, in(attributes, answered.backlog)},
 	{Check{"round-trip", "a rehearsal's own record came back through the queue"}, in(eachScope, (*subject).roundTrip)},

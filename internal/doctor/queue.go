@@ -198,6 +198,19 @@ func judgeRetention(d time.Duration) finding {
 	return finding{failIf(d < keepLeast), fmt.Sprintf("messages are kept for %.3g h: what comes while the daemon is down for longer is lost, and only the refresh finds it", d.Hours()), ""}
 }
 
+// delay judges how long the queue hides each message before it may be received: no alert
+// comes before that.
+func (q answered) delay(context.Context) finding {
+	seconds, err := strconv.Atoi(q.attribute("DelaySeconds"))
+	switch d := time.Duration(seconds) * time.Second; {
+	case err != nil:
+		return finding{Unknown, "can't tell: the queue does not say", ""}
+	case d > 0:
+		return finding{failIf(d >= lateAfter), fmt.Sprintf("the queue hides each message for %s: every alert and every restore is late by that", d), q.set(map[string]string{"DelaySeconds": "0"})}
+	}
+	return fine("at once")
+}
+
 // There is a warning if so many messages wait, or if one is as old as that.
 const (
 	manyWaiting = 1000

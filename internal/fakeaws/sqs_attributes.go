@@ -15,7 +15,7 @@ const maxMessageBytes = 1 << 20
 // FIFO queues and customer-managed keys are not faked.
 var queueAttributes = map[string]func(value string) bool{
 	"VisibilityTimeout": within(0, 43200), "MessageRetentionPeriod": within(60, 1209600),
-	"ReceiveMessageWaitTimeSeconds": within(0, 20), "MaximumMessageSize": within(1024, maxMessageBytes),
+	"DelaySeconds": within(0, 900), "ReceiveMessageWaitTimeSeconds": within(0, 20), "MaximumMessageSize": within(1024, maxMessageBytes),
 	"Policy":               func(v string) bool { return v == "" || json.Unmarshal([]byte(v), &map[string]json.RawMessage{}) == nil },
 	"SqsManagedSseEnabled": func(v string) bool { return v == "true" || v == "false" },
 	"RedrivePolicy":        func(string) bool { return true }, // see parseRedrive
@@ -26,7 +26,7 @@ var queueAttributes = map[string]func(value string) bool{
 
 // defaultAttributes are those of a queue that is made with none.
 var defaultAttributes = map[string]string{
-	"VisibilityTimeout": "30", "MessageRetentionPeriod": "345600", "ReceiveMessageWaitTimeSeconds": "0",
+	"VisibilityTimeout": "30", "MessageRetentionPeriod": "345600", "DelaySeconds": "0", "ReceiveMessageWaitTimeSeconds": "0",
 	"MaximumMessageSize": strconv.Itoa(maxMessageBytes), "SqsManagedSseEnabled": "true",
 }
 
@@ -82,8 +82,8 @@ func (s *SQS) getQueueAttributes(q *queue, in sqsInput) (any, error) {
 		"CreatedTimestamp":                      strconv.FormatInt(q.created.Unix(), 10),
 		"LastModifiedTimestamp":                 strconv.FormatInt(q.modified.Unix(), 10),
 		"ApproximateNumberOfMessages":           strconv.Itoa(q.ready.Len()),
-		"ApproximateNumberOfMessagesNotVisible": strconv.Itoa(len(q.hidden)),
-		"ApproximateNumberOfMessagesDelayed":    "0", // no message here is delayed
+		"ApproximateNumberOfMessagesNotVisible": strconv.Itoa(len(q.hidden) - q.delayed()),
+		"ApproximateNumberOfMessagesDelayed":    strconv.Itoa(q.delayed()),
 	})
 	for _, name := range in.AttributeNames {
 		if _, known := queueAttributes[name]; !known && name != "All" {

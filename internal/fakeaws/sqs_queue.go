@@ -61,9 +61,24 @@ func (q *queue) advance(now time.Time) {
 	}
 }
 
+// add takes in a message, which is hidden first if the queue delays messages.
 func (q *queue) add(m *message) {
 	q.messages[m.seq] = m
+	if delay := time.Duration(q.number("DelaySeconds")) * time.Second; delay > 0 {
+		q.hide(m, m.sent.Add(delay))
+		return
+	}
 	q.show(m)
+}
+
+// delayed counts the messages that are hidden since they were sent.
+func (q *queue) delayed() (n int) {
+	for _, m := range q.hidden {
+		if m.tries == 0 {
+			n++
+		}
+	}
+	return n
 }
 
 // show appends a message that is in no place to ready.

@@ -16,6 +16,7 @@ func queueCases() []contractCase {
 	return []contractCase{
 		{"queue/send and receive", sendAndReceive},
 		{"queue/hidden until visible again", visibility},
+		{"queue/delayed", delayed},
 		{"queue/visibility changed", changeVisibility},
 		{"queue/receive count", receiveCount},
 		{"queue/batch delete", batchDelete},
@@ -97,6 +98,17 @@ func visibility(t *testing.T, e *env) {
 	wantEqual(t, "visible while hidden", len(receive(t, e, url, 0, 1)), 0)
 	second := receiveOne(t, e, url, 30) // waits until the second is over
 	wantEqual(t, "message", aws.ToString(second.MessageId), aws.ToString(first.MessageId))
+}
+
+func delayed(t *testing.T, e *env) {
+	url, _ := newQueue(t, e, "delayed", map[string]string{"DelaySeconds": "2"})
+	send(t, e, url, "a")
+	wantEqual(t, "visible at once", len(receive(t, e, url, 0, 30)), 0)
+	out, err := e.sqs.GetQueueAttributes(t.Context(), &sqs.GetQueueAttributesInput{QueueUrl: &url, AttributeNames: []types.QueueAttributeName{types.QueueAttributeNameAll}})
+	must(t, err)
+	wantEqual(t, "delayed", out.Attributes["ApproximateNumberOfMessagesDelayed"], "1")
+	wantEqual(t, "in flight", out.Attributes["ApproximateNumberOfMessagesNotVisible"], "0")
+	wantEqual(t, "receive count", count(t, receiveOne(t, e, url, 30)), 1) // waits until the delay is over
 }
 
 func changeVisibility(t *testing.T, e *env) {

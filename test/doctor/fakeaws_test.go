@@ -86,7 +86,7 @@ func TestHealthy(t *testing.T) {
 	f := newFake(t)
 	r := f.examine(t)
 	for _, check := range []string{"configuration", "state-file", "disk-space", "credentials", "clock", "queue", "queue-policy",
-		"queue-key", "queue-retention", "queue-redrive", "queue-backlog", "describe", "create", "tag"} {
+		"queue-key", "queue-retention", "queue-delay", "queue-redrive", "queue-backlog", "describe", "create", "tag"} {
 		r.expect(t, check, doctor.OK)
 	}
 	for _, check := range []string{"trail", "event-rule", "never-delete", "log-delivery", "pass-role"} {

@@ -72,6 +72,18 @@ func TestQueueRetention(t *testing.T) {
 	f.examine(t).expect(t, "queue-retention", doctor.OK, "14 days")
 }
 
+func TestQueueDelay(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	f.examine(t).expect(t, "queue-delay", doctor.OK, "at once")
+	f.set(t, "DelaySeconds", "900")
+	f.examine(t).expect(t, "queue-delay", doctor.Fail, "for 15m0s", `"DelaySeconds":"0"`)
+	f.set(t, "DelaySeconds", "5")
+	x := f.examine(t).expect(t, "queue-delay", doctor.Warn, "for 5s")
+	must(t, paste(t, f.cfg, f.url, x.Fix))
+	f.examine(t).expect(t, "queue-delay", doctor.OK, "at once")
+}
+
 func TestQueueRedrive(t *testing.T) {
 	t.Parallel()
 	f := newFake(t)
