@@ -37,7 +37,7 @@ func (r restorer) createOne(ctx context.Context, i incident.Incident) error {
 	}
 	return r.change(context.WithoutCancel(ctx), []string{i.FlowLogID}, of, func(c *incident.Case) {
 		switch {
-		case after.err != nil && !a.Fails():
+		case after.err != nil && a.Class == incident.AlreadyThere:
 			c.ApplyFailure(i.FlowLogID, answer.OfError(after.err), r.jitter())
 		case a.Fails():
 			c.ApplyAnswer(i.FlowLogID, a, after.Observation, r.jitter())

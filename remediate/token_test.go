@@ -220,6 +220,40 @@ func TestI4AUsedTokenOfAnUnseenGroup(t *testing.T) {
 	s.wantCounts(map[alert.Kind]int{alert.Deletion: 1, alert.Blocked: 1, alert.Restored: 1, alert.Closed: 1})
 }
 
+// TestI9AUsedTokenWhereNothingIsShown: somebody has used the token, and has used up AWS's rate, too, so that
+// AWS shows nothing after the create. People hear of the token all the same, and it is tried no more.
+func TestI9AUsedTokenWhereNothingIsShown(t *testing.T) {
+	t.Parallel()
+	s := newScene(t).withTokenKey()
+	id := s.protect(1)[0]
+	s.useUp(s.policy.TokenKey.Token(incident.Incident{Scope: scope, FlowLogID: id, Keyed: true}))
+	refused := false
+	c := s.answering(&calls{
+		create: func(int, *ec2.CreateFlowLogsInput) (*ec2.CreateFlowLogsOutput, error) {
+			refused = true
+			return nil, nil
+		},
+		describe: func(int, *ec2.DescribeFlowLogsInput) (*ec2.DescribeFlowLogsOutput, error) {
+			if refused {
+				refused = false
+				return nil, &smithy.GenericAPIError{Code: "RequestLimitExceeded", Message: "too many"}
+			}
+			return nil, nil
+		},
+	})
+	s.hear(s.attack(id))
+	s.pass(13 * time.Second)
+	if told := s.alerts(alert.Blocked); len(told) != 1 || told[0].FlowLogs[0].Reason != string(incident.TokenUsed) {
+		t.Errorf("alerts after 13 s: %+v", told)
+	}
+	if n := c.creates.Load(); n != 1 {
+		t.Errorf("%d creates with a token that was used", n)
+	}
+	s.pass(7 * time.Second)
+	s.is(id, incident.Restored, "")
+	s.restored("vpc-1")
+}
+
 // TestAUsedTokenByHand: a restore by hand, without a daemon, waits for the random
 // token.
 func TestAUsedTokenByHand(t *testing.T) {
