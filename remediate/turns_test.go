@@ -220,3 +220,36 @@ func TestI12RecordsOfCreatesKeepThePace(t *testing.T) {
 		t.Errorf("%d looks in one moment", n)
 	}
 }
+
+// TestI9DecoysInTheWayOfAGroupDelayNoFirstAttempt: an attacker deletes many flow logs by one call, and has put a
+// decoy in the place of each. AWS refuses each of them by itself, so that each goes alone. That is a second
+// attempt: what is deleted meanwhile, and is younger, comes before.
+func TestI9DecoysInTheWayOfAGroupDelayNoFirstAttempt(t *testing.T) {
+	t.Parallel()
+	s, ids := protected(t, 200)
+	young := s.plant("vpc-young", nil)
+	s.learn()
+	s.world.Configure(func(e *fakeaws.EC2Settings) { e.Rates = fakeaws.AWSRates() })
+	f := s.attack(ids...)
+	for n := range ids {
+		s.plant(fmt.Sprintf("vpc-%d", n+1), rejects)
+	}
+	s.hear(f)
+	tick := func(d time.Duration) {
+		for end := s.now.Add(d); s.now.Before(end); s.now = s.now.Add(100 * time.Millisecond) {
+			s.step()
+		}
+	}
+	tick(2 * time.Second)
+	if n := s.creates(); n > 60 {
+		t.Fatalf("%d creates in two seconds: that is not AWS's rate", n)
+	}
+	s.hear(s.attack(young))
+	since := s.now
+	tick(3 * time.Second)
+	s.is(young, incident.Restored, "")
+	tick(40*time.Second - s.now.Sub(since)) // each is still tried
+	for _, id := range ids {
+		s.is(id, incident.Blocked, incident.Decoy)
+	}
+}

@@ -67,9 +67,7 @@ func (t refusal) ofItem(mayMissTags, all bool, half int) {
 		t.countAttempt()
 		t.sharedTokenUsed()
 	case t.a.AsksToObserve() || mayMissTags:
-		if t.a.Fails() {
-			t.Tried++ // first attempts of others come before
-		}
+		t.Tried++ // first attempts of others come before
 		t.goAlone()
 	default:
 		if all && t.a.hasSharedCause() && (t.Attempts+1)%patience == 0 { // ApplyAnswer counts this one

@@ -163,12 +163,12 @@ func TestApplyCreation(t *testing.T) {
 			logged fl-2 restored: recreated as fl-new-2`},
 		{"I3: an item exists", given(sentOn("1"), sentOn("2")), answered(item("vpc-1", Answer{Class: AlreadyThere, Message: "exists"}, newOn("2"))), `
 			new row fl-new-2: ResourceID=vpc-2 Tags=map[flowkeeper:restored-from:e-1] RootID=fl-2 State=live Protected=true FirstSeenAt=now LineageSince=-24h1m0s LastSeenAt=now WrittenAt=now
-			fl-1: Group="" Call=none NextAttemptAt=now LastError=exists
+			fl-1: Group="" Call=none NextAttemptAt=now Tried=1 LastError=exists
 			fl-2: State=restored Group="" Call=none NextAttemptAt=+2m0s Tried=1 NewID=fl-new-2 RestoredAt=now
 			logged fl-2 restored: recreated as fl-new-2`},
 		{"I4: an item exists, of a call sent twice", given(sentOn("1", twice), sentOn("2", twice)), answered(item("vpc-1", Answer{Class: AlreadyThere, Message: "exists"}, newOn("2"))), `
 			new row fl-new-2: ResourceID=vpc-2 Tags=map[flowkeeper:restored-from:e-1] RootID=fl-2 State=live Protected=true FirstSeenAt=now LineageSince=-24h1m0s LastSeenAt=now WrittenAt=now
-			fl-1: Group="" Call=sent(-25s, final, T) NextAttemptAt=now LastError=exists
+			fl-1: Group="" Call=sent(-25s, final, T) NextAttemptAt=now Tried=1 LastError=exists
 			fl-2: State=restored Group="" Call=none NextAttemptAt=+2m0s Tried=1 NewID=fl-new-2 RestoredAt=now
 			logged fl-2 restored: recreated as fl-new-2`},
 		{"I4: an item's token is used", given(sentOn("1"), sentOn("2")), answered(item("vpc-1", Answer{Class: TokenMismatch, Message: "mismatch"}, newOn("2"))), `
