@@ -22,7 +22,7 @@ func (tx scopeTx) load(of incident.Selection) (*incident.Case, error) {
 		}
 	}
 	for _, id := range of.IDs {
-		if i, ok := c.Incident(id); !ok || i.WaitsForReplacement() {
+		if i, ok := c.Incident(id); !ok || !i.Known || i.WaitsForReplacement() {
 			c.KnownDestinations, err = tx.DestinationsSince(tx.scope, destinations)
 			break
 		}

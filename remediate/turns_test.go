@@ -61,6 +61,31 @@ func TestFirstAttemptsGoByTheAgeOfTheLineage(t *testing.T) {
 	}
 }
 
+// TestI2ALateDestinationThatBecomesKnownAfterItsRecordComesLast: the record of the deletion is heard before AWS has
+// shown the flow log, which delivers to where nothing did at the first refresh.
+func TestI2ALateDestinationThatBecomesKnownAfterItsRecordComesLast(t *testing.T) {
+	t.Parallel()
+	for name, learn := range map[string]func(s *scene, id string){
+		"by a refresh":  func(s *scene, _ string) { s.refresh() },
+		"by its record": func(s *scene, id string) { s.hear(s.made(id)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, _ := protected(t, 1)
+			late := s.plant("vpc-late", func(f *fakeaws.FlowLog) { f.LogDestination = bucket + "/later" })
+			known := s.plant("vpc-known", nil)
+			s.hear(s.record(late, known))
+			learn(s, late)
+			learn(s, known)
+			for id, want := range map[string]bool{late: true, known: false} {
+				if i := s.incident(id); !i.Known || i.LateDestination != want {
+					t.Errorf("%s: known: %v, late: %v", id, i.Known, i.LateDestination)
+				}
+			}
+		})
+	}
+}
+
 // TestOldFailuresDoNotDelayANewOne: sixty incidents that fail for ever, and one that
 // has just come, under throttling and without: it has its turn at once, a drift is
 // alerted within half a minute; and the old ones are still tried.

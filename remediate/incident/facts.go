@@ -119,6 +119,14 @@ func (c *Case) isLate(row inventory.Row) bool {
 	return known && !since.IsZero()
 }
 
+// nowKnown is the incident of a flow log that the snapshot has come to know since a record named it.
+func nowKnown(c *Case, i Incident, row inventory.Row) Incident {
+	if !i.Known {
+		i.LateDestination = c.isLate(row)
+	}
+	return i.freezeSettings(row)
+}
+
 // WaitsForReplacement reports whether a rule gives the principal who deleted the flow log
 // time to replace it.
 func (i Incident) WaitsForReplacement() bool { return i.Action == Wait && i.Waited != 0 }

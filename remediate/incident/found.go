@@ -103,7 +103,7 @@ func (r Rows) Relearn(id string) {
 			c.Effects.note(NoteReopened, i)
 			c.Effects.addHistory(id, Entry{At: c.Now, State: Open, Text: "AWS shows that there was such a flow log", EventID: i.EventID})
 		}
-		i = i.freezeSettings(row)
+		i = nowKnown(c, i, row)
 		c.Effects.note(NoteKnown, i)
 	}
 	i.NextAttemptAt = c.Now

@@ -48,7 +48,7 @@ func (c *Case) Finish(id string) {
 func (t *transition) observe(o Observation) {
 	c := t.c
 	if row, seen := seenRow(c, t.Incident); !t.Known && seen {
-		t.Incident = t.freezeSettings(row)
+		t.Incident = nowKnown(c, t.Incident, row)
 		t.dueAt(c.Now) // with its resource known, the next step observes
 		c.Effects.note(NoteKnown, t.Incident)
 		return
