@@ -15,7 +15,8 @@ type cases struct{ *tx }
 // Case loads what decisions about some flow logs depend on.
 func (t cases) Case(s inventory.Scope, of incident.Selection, now time.Time) (*incident.Case, error) {
 	c := &incident.Case{Scope: s, Now: now}
-	_, err := first(t, []any{&c.RefreshedAt, &c.Complete, &c.Stale, &c.MayHold}, `SELECT refreshed_at, first_at IS NOT NULL, coalesce(stale, 0) = 1, coalesce(holds, 0) = 1 FROM scopes WHERE account = ? AND region = ?`, s.Account, s.Region)
+	_, err := first(t, []any{&c.RefreshedAt, &c.FirstRefreshAt, &c.Stale, &c.MayHold}, `SELECT refreshed_at, first_at, coalesce(stale, 0) = 1, coalesce(holds, 0) = 1 FROM scopes WHERE account = ? AND region = ?`, s.Account, s.Region)
+	c.Complete = !c.FirstRefreshAt.IsZero()
 	if err == nil && !c.MayHold {
 		c.MayHold, err = value[bool](t.tx, lateRegion, s.Account, s.Region, now.Add(-installation).UnixMilli())
 	}

@@ -142,8 +142,8 @@ func TestCaseKnowsTheRefresh(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := s.loadCase(t, incident.Selection{IDs: []string{"fl-1"}})
-	if !c.Complete || !c.RefreshedAt.Equal(noon.Add(-time.Minute)) {
-		t.Errorf("complete %t, at %s", c.Complete, c.RefreshedAt)
+	if !c.Complete || !c.RefreshedAt.Equal(noon.Add(-time.Minute)) || !c.FirstRefreshAt.Equal(noon) {
+		t.Errorf("complete %t, at %s, the first one until %s", c.Complete, c.RefreshedAt, c.FirstRefreshAt)
 	}
 	if r, _ := c.Row("fl-1"); !r.LastSeenAt.Equal(noon.Add(-time.Minute)) {
 		t.Errorf("fl-1 was last seen %s", r.LastSeenAt)

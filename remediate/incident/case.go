@@ -11,10 +11,11 @@ import (
 // a transaction, changed in memory, and saved in the same transaction; it does not outlive
 // that, and is not safe for concurrent use. A new one needs its Scope, Policy and Now.
 type Case struct {
-	Scope    inventory.Scope
-	Complete bool // the scope has had its first complete refresh
-	MayHold  bool // the scope had one since the state file was made or adopted: flow logs that appear from now on may be held
-	Stale    bool // the snapshot is from a copy so old that a loss by drift is only alerted
+	Scope          inventory.Scope
+	Complete       bool      // the scope has had its first complete refresh
+	FirstRefreshAt time.Time // when that ended; zero: it has not
+	MayHold        bool      // the scope had one since the state file was made or adopted: flow logs that appear from now on may be held
+	Stale          bool      // the snapshot is from a copy so old that a loss by drift is only alerted
 	// KnownDestinations are the destinations that the caller asked the store for, and that
 	// flow logs deliver to, or did; with the time when the first one was seen. Zero: before
 	// the first refresh.

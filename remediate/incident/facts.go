@@ -113,10 +113,17 @@ func mayExcuse(i Incident, by inventory.Row, telemetry bool, destinations map[st
 	return known && (since.IsZero() || since.Before(waitBegan))
 }
 
-// isLate reports whether nothing delivered to a flow log's destination at the first refresh.
+// isLate reports whether nothing delivered to a flow log's destination at the first refresh. The state file
+// has a bounded number of destinations: of any other, what was seen only after that refresh is late.
 func (c *Case) isLate(row inventory.Row) bool {
-	since, known := c.KnownDestinations[row.Destination(c.Scope)]
-	return known && !since.IsZero()
+	if since, known := c.KnownDestinations[row.Destination(c.Scope)]; known {
+		return !since.IsZero()
+	}
+	seen := row.FirstSeenAt
+	if !row.LineageSince.IsZero() {
+		seen = row.LineageSince
+	}
+	return !c.FirstRefreshAt.IsZero() && seen.After(c.FirstRefreshAt)
 }
 
 // nowKnown is the incident of a flow log that the snapshot has come to know since a record named it.

@@ -34,3 +34,32 @@ func TestMayExcuse(t *testing.T) {
 		})
 	}
 }
+
+// TestIsLate: where nothing delivered at the first refresh. Of a destination that the state file has not,
+// because it has as many as it takes, the flow log tells.
+func TestIsLate(t *testing.T) {
+	t.Parallel()
+	const first, later, unstored = "arn:aws:s3:::first", "arn:aws:s3:::later", "arn:aws:s3:::unstored"
+	before, after := noon.Add(-time.Hour), noon.Add(time.Hour)
+	for _, x := range []struct {
+		name, destination     string
+		seen, lineage, scopes time.Time
+		want                  bool
+	}{
+		{"of the first refresh", first, after, time.Time{}, noon, false},
+		{"later", later, after, time.Time{}, noon, true},
+		{"not stored, and there at the first refresh", unstored, before, time.Time{}, noon, false},
+		{"not stored, and seen later", unstored, after, time.Time{}, noon, true},
+		{"not stored, the replacement of what was there", unstored, after, before, noon, false},
+		{"not stored, before the first refresh", unstored, after, time.Time{}, time.Time{}, false},
+	} {
+		c := given(func(c *Case) {
+			c.KnownDestinations, c.FirstRefreshAt = map[string]time.Time{first: {}, later: after}, x.scopes
+		})
+		row := inventory.Row{FirstSeenAt: x.seen, LineageSince: x.lineage}
+		row.LogDestination = x.destination
+		if got := c.isLate(row); got != x.want {
+			t.Errorf("%s: %v", x.name, got)
+		}
+	}
+}
