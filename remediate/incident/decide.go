@@ -3,6 +3,8 @@ package incident
 import (
 	"slices"
 	"time"
+
+	"flowkeeper/internal/retry"
 )
 
 // Next is what is to be done about an incident.
@@ -63,6 +65,13 @@ var checks = [...]func(situation) (Decision, bool){
 	somethingInTheWay, tokenSpent, flapping,
 }
 
+// Pauses before AWS is asked again: while it shows the lost flow log, and while it says that a flow log
+// is there which it does not show.
+var (
+	aliveObservations  = retry.Backoff{First: time.Second, Most: 15 * time.Second}
+	hiddenObservations = retry.Backoff{First: 2 * time.Second, Most: 16 * time.Second}
+)
+
 func neverSeen(s situation) (Decision, bool) {
 	return Decision{Next: Close, Reason: Unknown, Advice: "Flowkeeper never saw this flow log: if it should be kept, recreate it by hand"},
 		!s.i.Known && !s.o.InSnapshot && s.o.Complete
@@ -77,8 +86,8 @@ func notObserved(s situation) (Decision, bool) {
 	return Decision{Next: Requeue, At: s.now}, !s.o.Covers(s.i)
 }
 
-// stillThere waits while AWS shows the lost flow log: after 1, 2, 4, 8, then
-// every 15 s, until AWS shows it still when asked after Policy.Settle.
+// stillThere waits while AWS shows the lost flow log, until AWS still shows it when asked after
+// Policy.Settle.
 func stillThere(s situation) (Decision, bool) {
 	since := s.i.AliveSince
 	if since.IsZero() {
@@ -88,11 +97,7 @@ func stillThere(s situation) (Decision, bool) {
 	if !s.observed().Before(end) {
 		return Decision{Next: Close, Reason: StillThere, Advice: "AWS shows it alive: the record was wrong, forged or about something else"}, s.o.Alive
 	}
-	pause := 15 * time.Second
-	if s.i.TimesAlive < 4 {
-		pause = time.Second << s.i.TimesAlive
-	}
-	return Decision{Next: Requeue, At: Earlier(s.now.Add(pause), end)}, s.o.Alive
+	return Decision{Next: Requeue, At: Earlier(s.now.Add(aliveObservations.Pause(s.i.TimesAlive)), end)}, s.o.Alive
 }
 
 // perhapsDecoy waits for the record of another loss on the resource, which tells whether the
@@ -157,7 +162,7 @@ func somethingInTheWay(s situation) (Decision, bool) {
 	if f, ok := s.inTheWay(); ok {
 		return Decision{Next: DecoyInTheWay, Found: f}, s.o.AlreadyExists
 	}
-	pause := 2 * time.Second << min(max(s.i.Attempts-1, 0), 3)
+	pause := hiddenObservations.Pause(s.i.Attempts - 1)
 	if s.refusedForLong() {
 		pause = time.Minute
 	}
