@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws/arn"
 )
 
 // ownAccount in a rule's principal stands for the account that a record is
@@ -21,7 +23,8 @@ func (check checks) rule(key string, r Rule, accounts []Account, organization bo
 	part, err := parseARN(principal)
 	_, isPrincipal := iamARN(principal, principalName)
 	allKnown := len(accounts) > 0 && !organization && !check.faulty("accounts")
-	anyAccount := err == nil && strings.Split(r.Principal, ":")[4] == ownAccount
+	written, _ := arn.Parse(r.Principal)
+	anyAccount := err == nil && written.AccountID == ownAccount
 	protected := anyAccount || slices.ContainsFunc(accounts, func(a Account) bool { return a.ID == part.AccountID })
 	switch {
 	case strings.ContainsAny(strings.ReplaceAll(r.Principal, ownAccount, ""), "{}"):

@@ -3,6 +3,8 @@ package inventory
 import (
 	"regexp"
 	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws/arn"
 )
 
 // Recipient is who gets what is delivered to a destination: an S3 bucket, whatever the prefix,
@@ -14,14 +16,14 @@ const AccountRecipient = "account:"
 
 // RecipientOf returns the recipient of a destination's ARN; for any other text, that text.
 func RecipientOf(destination string) Recipient {
-	p := strings.SplitN(destination, ":", 6)
+	p, err := arn.Parse(destination)
 	switch {
-	case len(p) != 6 || p[0] != "arn":
-	case p[2] == "s3":
-		bucket, _, _ := strings.Cut(p[5], "/")
+	case err != nil:
+	case p.Service == "s3":
+		bucket, _, _ := strings.Cut(p.Resource, "/")
 		return Recipient("s3:::" + bucket) // as delivery.KeyOf has it
-	case p[4] != "":
-		return Recipient(AccountRecipient + p[4])
+	case p.AccountID != "":
+		return Recipient(AccountRecipient + p.AccountID)
 	}
 	return Recipient(destination)
 }

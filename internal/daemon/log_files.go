@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws/arn"
+
 	"flowkeeper/internal/logbucket"
 	"flowkeeper/internal/logfile"
 	"flowkeeper/internal/metrics"
@@ -17,7 +19,7 @@ import (
 
 const (
 	maxKey        = 1024      // bytes of an object's key: S3's own limit
-	maxUnlisted   = 100       // names of buckets that are not listed, of which the log has spoken
+	maxUnlisted   = 100       // names of buckets that are not listed, and that were logged
 	rememberEvery = time.Hour // which file of a bucket was read, for the doctor
 )
 
@@ -168,8 +170,8 @@ func (c *concernedAccounts) read(ctx context.Context) (map[string]bool, error) {
 		found[b.Owner] = true // calls that change the bucket itself
 	}
 	for _, depends := range c.d.depends.All() {
-		if p := strings.SplitN(depends.ARN, ":", 6); len(p) == 6 { // a pattern need not be an ARN
-			found[p[4]] = true
+		if of, err := arn.Parse(depends.ARN); err == nil {
+			found[of.AccountID] = true
 		}
 	}
 	return found, err

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/arn"
 	"github.com/aws/aws-sdk-go-v2/service/organizations"
 	"github.com/aws/aws-sdk-go-v2/service/organizations/types"
 
@@ -200,9 +201,9 @@ func add(to map[string]Account, a types.Account) error {
 // manages reports whether an account is the management account: the ARN of each account begins
 // with that one's number, as arn:aws:organizations::MANAGEMENT:account/o-exampleorgid/ACCOUNT.
 // https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsorganizations.html
-func manages(arn, id string) bool {
-	part := strings.SplitN(arn, ":", 6)
-	return len(part) == 6 && part[4] == id
+func manages(text, id string) bool {
+	of, err := arn.Parse(text)
+	return err == nil && of.AccountID == id
 }
 
 // each does something with the items of a page, until it fails.

@@ -1,6 +1,10 @@
 package delivery
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws/arn"
+)
 
 // ResourceKey identifies a resource that flow logs or Flowkeeper depend on. All ARNs of the
 // resource have the same key: it has no partition, no path of a role and no prefix in a
@@ -8,13 +12,13 @@ import "strings"
 type ResourceKey string
 
 // KeyOf is the key of the resource that an ARN names; empty if the text is not an ARN.
-func KeyOf(arn string) ResourceKey {
-	p := strings.SplitN(arn, ":", 6)
-	if len(p) != 6 || p[0] != "arn" || p[5] == "" {
+func KeyOf(text string) ResourceKey {
+	p, err := arn.Parse(text)
+	if err != nil || p.Resource == "" {
 		return ""
 	}
-	service, region, account, name := p[2], p[3], p[4], p[5]
-	switch service {
+	region, account, name := p.Region, p.AccountID, p.Resource
+	switch p.Service {
 	case "s3":
 		region, account = "", ""
 		name, _, _ = strings.Cut(name, "/")
@@ -26,7 +30,7 @@ func KeyOf(arn string) ResourceKey {
 	case "events":
 		name = strings.Replace(name, "rule/default/", "rule/", 1)
 	}
-	return ResourceKey(strings.Join([]string{service, region, account, name}, ":"))
+	return ResourceKey(strings.Join([]string{p.Service, region, account, name}, ":"))
 }
 
 // Name is the name of the resource, without its type.
