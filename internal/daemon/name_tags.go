@@ -8,21 +8,22 @@ import (
 	"time"
 
 	"flowkeeper/alert"
+	"flowkeeper/internal/outage"
 	"flowkeeper/internal/store"
 	"flowkeeper/inventory"
 )
 
 // nameTags asks AWS for the tag Name of what flow logs are of, for alerts and lists: of what is
-// new after a refresh, and once a day of all. That happens beside the refreshes, which
-// never wait for them and cost no further call if they find nothing new. Names are not worth an
-// alert: a failure is logged, and tried again later.
+// new after a refresh, and once a day of all. Refreshes never wait for that, and one that finds nothing
+// new costs no further call. Names are not worth an alert: a failure is logged, and tried again later.
 type nameTags struct {
 	d     *Daemon
 	slots *gate // of the scopes whose names are asked for at the same time
 
-	mu      sync.Mutex // guards what follows
-	scopes  map[inventory.Scope]*scopeNameTags
-	failing bool // the last answer was a failure
+	outage outage.Outage // of the answers: 3,400 scopes that are refused the same are one line
+
+	mu     sync.Mutex // guards what follows
+	scopes map[inventory.Scope]*scopeNameTags
 }
 
 // scopeNameTags is what is known of the names of one scope.
@@ -106,13 +107,13 @@ func (n *nameTags) asked(ctx context.Context, s inventory.Scope, all time.Time, 
 	defer n.mu.Unlock()
 	st := n.scopes[s]
 	if err == nil {
-		st.all, st.notBefore, n.failing = all.Add(namesAge), time.Time{}, false
+		n.outage.Note(nil)
+		st.all, st.notBefore = all.Add(namesAge), time.Time{}
 		st.due, st.busy = false, st.due
 		return st.busy
 	}
 	st.due, st.busy, st.notBefore = true, false, time.Now().Add(namesPause)
-	if !n.failing { // 3,400 scopes that are refused the same are one line
-		n.failing = true
+	if n.outage.Note(err) == outage.Began {
 		n.d.Log.Info("the names of VPCs and other resources can't be asked for: alerts and lists show their IDs alone", "account", s.Account, "region", s.Region, "error", err)
 	}
 	return false
