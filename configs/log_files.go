@@ -30,8 +30,8 @@ func (check checks) logFiles(l LogFiles) {
 	}
 }
 
-// logPrefix refuses the prefix of what CloudTrail writes beside its log files. Before AWSLogs/, where a
-// trail's own prefix stands, the same words may be.
+// logPrefix refuses the prefix of the other files that CloudTrail writes, such as digests. The same words
+// are allowed before AWSLogs/, in a trail's own prefix.
 func (check checks) logPrefix(key, prefix string) {
 	const logs = "AWSLogs/"
 	before := strings.LastIndex(prefix, logs)

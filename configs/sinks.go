@@ -20,7 +20,7 @@ var (
 // Kinds of alerts that a sink may ask for.
 var Kinds = []string{"deletion", "attempt", "restored", "blocked", "closed", "flapping", "decoy", "tamper", "pipeline", "destination"}
 
-// sinkKeys are the keys beside those that every sink has, by type.
+// sinkKeys are the keys in addition to those that every sink has, by type.
 var sinkKeys = map[string][]string{
 	"webhook":   {"url", "secret"},
 	"sns":       {"topic_arn"},

@@ -66,7 +66,7 @@ type Counts struct {
 // Diff compares what AWS lists of one scope with the snapshot. Its caller asks for each
 // Page of the listing and what is Changed on it, and then, until there are none, for
 // those that are Lost. It is used by one goroutine at a time, but for Page, which may run
-// beside Changed of the page before.
+// at the same time as Changed of the page before.
 type Diff struct {
 	Started time.Time // of the listing
 	Listed  int       // flow logs on the pages that Changed was asked about

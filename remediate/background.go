@@ -63,7 +63,7 @@ func (in intake) commitWhileAsking(ctx context.Context, fs []detection.Finding, 
 	return err
 }
 
-// inBackground runs a task beside the caller, and returns a channel that is closed when it
+// inBackground runs a task at the same time as the caller, and returns a channel that is closed when it
 // has ended; nil: it does not run, for too many of the scope do.
 func (in intake) inBackground(task func()) <-chan struct{} {
 	running := &in.memory.background

@@ -14,8 +14,8 @@ import (
 const mostBlocked = 1000
 
 // RestoreByHand recreates one flow log now, whatever rules and releases say,
-// and returns its incident as it then is. It does the steps itself, beside a
-// daemon or without one: AWS makes one flow log of both (I4). alive: AWS shows
+// and returns its incident as it then is. It does the steps itself, whether or
+// not a daemon runs: AWS makes one flow log of both (I4). alive: AWS shows
 // the flow log, or its last replacement, and nothing was done. An error that is [incident.ErrYoung]
 // says that AWS may not show it yet.
 func (r *Remediator) RestoreByHand(ctx context.Context, s inventory.Scope, id string) (i incident.Incident, alive bool, err error) {

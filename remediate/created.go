@@ -13,7 +13,7 @@ import (
 
 // learnCreated puts new flow logs into the snapshot at once, so that one deleted
 // before the next refresh is known. It may fail, or go without where the
-// scope's pace is used up: a refresh makes it sure.
+// scope's pace is used up: the next refresh finds the flow logs then.
 func (in intake) learnCreated(ctx context.Context, fs []detection.Finding) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()

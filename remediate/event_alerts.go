@@ -30,7 +30,7 @@ func (tx scopeTx) notifyChanged(changed []incident.Incident) error {
 }
 
 // notifyDueEvent alerts of an event whose time has come, though no incident of it has
-// changed. The restorer runs it in each step, and [Remediator.NotifyDue] beside it.
+// changed. The restorer runs it in each step, and [Remediator.NotifyDue] does besides.
 func (tx scopeTx) notifyDueEvent(id string) error {
 	e, ok, err := tx.event(id)
 	if err != nil || !ok {
@@ -96,7 +96,7 @@ func (tx scopeTx) notifyEvent(id string) error {
 	return tx.putTimes(e, next)
 }
 
-// putTimes writes an event if its times are others than they were.
+// putTimes writes an event if its times have changed.
 func (tx scopeTx) putTimes(was, e incident.Event) error {
 	if e.SameTimes(was) {
 		return nil

@@ -13,7 +13,7 @@ import (
 // intake brings to disk what the records of one message say of one scope.
 type intake struct {
 	scopeParts
-	background func(task func()) // runs it beside the caller
+	background func(task func()) // runs it at the same time as the caller
 	meter      Meter             // nil: nothing is counted
 	refreshes  Refreshes
 }

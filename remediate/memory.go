@@ -10,7 +10,7 @@ import (
 )
 
 const (
-	observationFresh = 2 * time.Second // how long an observation made beside a commit counts
+	observationFresh = 2 * time.Second // how long an observation made during a commit counts
 	maxObservations  = 16              // of those kept
 	tornDownFor      = time.Hour       // AWS removes the flow logs of a deleted VPC some time after it
 	mostTornDown     = 1000            // resources remembered of a scope

@@ -93,9 +93,9 @@ func notifyRows(tx NewsTx, s inventory.Scope, rows []inventory.Row, now time.Tim
 // endDeliveryOutage adds an alert that no flow log fails to deliver any more: those that did
 // work again, or are gone.
 func (n notifier) endDeliveryOutage(ctx context.Context) error {
-	s, told := n.store.scope, false
-	err := n.news.View(ctx, func(tx NewsTx) (err error) { told, err = tx.OutageAlerted(s, notify.Delivering); return err })
-	if err != nil || !told {
+	s, alerted := n.store.scope, false
+	err := n.news.View(ctx, func(tx NewsTx) (err error) { alerted, err = tx.OutageAlerted(s, notify.Delivering); return err })
+	if err != nil || !alerted {
 		return err
 	}
 	err = n.news.Update(ctx, func(tx NewsTx) error {

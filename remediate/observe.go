@@ -17,7 +17,7 @@ type observed struct {
 }
 
 // observe asks AWS what is on the resources of the incidents, in shared calls, and takes
-// observations made beside a commit where they are fresh. They are by resource.
+// observations made during a commit where they are fresh. They are by resource.
 func (r restorer) observe(ctx context.Context, due []incident.Incident, beat func()) map[string]observed {
 	out := map[string]observed{}
 	var ask []string
@@ -62,7 +62,7 @@ func (o observed) on(resource string) (ids []string) {
 	return ids
 }
 
-// selection are the flow logs of incidents, and those that were observed beside them.
+// selection are the flow logs of incidents, and those that were observed on the same resources.
 func selection(incidents []incident.Incident, shown map[string]observed) (of incident.Selection) {
 	done := map[string]bool{}
 	for _, i := range incidents {

@@ -96,7 +96,7 @@ type Remediator struct {
 	// Parallel runs tasks at the same time, at most so many at once, and returns the first
 	// error after all have ended. nil: goroutines.
 	Parallel func(most int, tasks ...func() error) error
-	// Background runs a task, beside its caller or at another time of its own. nil: a
+	// Background runs a task, at the same time as its caller or at another time. nil: a
 	// goroutine, for which Wait waits.
 	Background func(task func())
 	// Pause waits between the tries of RestoreByHand until d has passed, or ctx ends: then it returns
@@ -146,9 +146,9 @@ func (r *Remediator) Start(ctx context.Context, s inventory.Scope, beat, ended f
 
 // Step does what is due in one scope, once, as far as the scope's pace allows at this
 // moment: the alerts that are due; then a shared observation, and one commit for all that
-// needs no create, beside at most one create for each of the others. One call may create
-// the flow logs of up to 300 incidents; each call has one commit after it, and a beat. It reports how many incidents it worked on; while that is any, more may
-// be due.
+// needs no create, and at the same time at most one create for each of the others. One call may
+// create the flow logs of up to 300 incidents; each call has one commit after it, and a beat. It
+// reports how many incidents it worked on; unless that is 0, more may be due.
 func (r *Remediator) Step(ctx context.Context, s inventory.Scope, beat func()) (int, error) {
 	re := r.restorer(s)
 	w, err := re.due(ctx, true)
@@ -197,7 +197,7 @@ func (r *Remediator) refresh(ctx context.Context, parts scopeParts, api inventor
 }
 
 // NotifyDue alerts of what is due in every scope that the store has events of: also of those
-// that have no client, or whose step in hand takes long. It may run beside restorers. beat is
+// that have no client, or whose step in hand takes long. It may run at the same time as restorers. beat is
 // called after each scope.
 func (r *Remediator) NotifyDue(ctx context.Context, beat func()) error {
 	var scopes []inventory.Scope
@@ -223,8 +223,8 @@ func (r *Remediator) WakeRestorers() {
 	}
 }
 
-// AllowDryRun reports whether a dry run of a create may go out now beside the restores of a
-// scope, and counts it to their creates, half of which at once it leaves to them.
+// AllowDryRun reports whether a dry run of a create may be sent now, in addition to the
+// restores of a scope. It takes one of the calls that they may make, and leaves them half of these.
 func (r *Remediator) AllowDryRun(s inventory.Scope) bool {
 	return r.memory(s).pace.creates.allowHalf(r.Now())
 }

@@ -25,15 +25,15 @@ type turns struct {
 	stepped  time.Time     // when the last step began
 	most     time.Duration // the longest until the next turn
 
-	mu       sync.Mutex
+	mu       sync.Mutex  // guards what follows
 	timer    *time.Timer // begins the next turn
 	underway bool        // a turn is; or all have ended
 	asked    bool        // for a turn, while begin could not begin one
 }
 
 // start begins the first turn, and returns at once. ended is called once, after the last turn. Restorers of thousands
-// of scopes start at once: their steps beside what is due do not, and they do not have their next turns
-// at once either, but after a random share, from 0 to 1, of the time.
+// of scopes start at the same time. So that not all of them work at once, the first step that is done though
+// nothing is due, and the next turn, come after a random share (from 0 to 1) of the usual time.
 func (t *turns) start(now time.Time, share float64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -14,7 +14,7 @@ import (
 // Watched are the accounts and Regions whose flow logs a daemon refreshes, and on whose records it acts,
 // as far as is known without AWS.
 type Watched struct {
-	anyAccount bool // also others than accounts
+	anyAccount bool // others, too, that accounts does not name
 	organized  bool // AWS Organizations names accounts, too
 	accounts   []string
 	regions    []string            // none: any

@@ -59,7 +59,7 @@ func (s *ec2Scope) checkTaggable(id string, tags map[string]string) error {
 	return checkNumber(merged(f.Tags, tags))
 }
 
-// tag sets tags beside those that the flow log has. A Describe that shows an earlier
+// tag adds tags to those that the flow log has. A Describe that shows an earlier
 // moment does not show them yet.
 func (f *flowLog) tag(tags map[string]string, now time.Time) {
 	f.earlier = slices.DeleteFunc(f.earlier, func(e earlierTags) bool { return now.Sub(e.until) > longestDelay })

@@ -6,7 +6,7 @@ import (
 	"flowkeeper/remediate/incident"
 )
 
-// Values of the label reason beside the reasons of package incident.
+// Values of the label reason in addition to the reasons of package incident.
 const (
 	reasonOther                     = "other"                 // one that this version does not know
 	reasonTelemetry incident.Reason = "replaced_by_telemetry" // incident.Replaced, by CloudWatch's telemetry rules

@@ -5,7 +5,7 @@ import (
 	"flowkeeper/remediate/notify"
 )
 
-// Parts beside those that the heartbeat names, too (see [notify.Part]). Their text is in the state file.
+// Parts in addition to those that the heartbeat also names (see [notify.Part]). Their text is in the state file.
 const (
 	StateFile       notify.Part = "state"        // the state file is there; no alert says that an outage of it has ended
 	Listing         notify.Part = "organization" // the accounts can be listed

@@ -57,7 +57,7 @@ const (
 var (
 	// logName is the name of a log file, in whatever folder it is.
 	logName = regexp.MustCompile(`^([0-9]{12})_CloudTrail_([a-z0-9-]{1,64})_([0-9]{8}T[0-9]{4}Z)_[^/]+\.json(?:\.gz)?$`)
-	// noRecords is the name of what CloudTrail writes beside them.
+	// noRecords is the name of the other files that CloudTrail writes.
 	noRecords = regexp.MustCompile(`^[0-9]{12}_CloudTrail-(?:Digest|Insight)_`)
 	jsonName  = regexp.MustCompile(`\.(?:json|jsonl|ndjson)(?:\.gz)?$`)
 )

@@ -30,7 +30,7 @@ type source struct {
 
 	mu       sync.Mutex // guards all below
 	provider aws.CredentialsProvider
-	loaded   uint64 // how often there were others than before
+	loaded   uint64 // how often loading gave new credentials
 }
 
 func newSource(p aws.CredentialsProvider, load func(context.Context) (aws.CredentialsProvider, error), log *slog.Logger) *source {

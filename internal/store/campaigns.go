@@ -23,7 +23,7 @@ func (t campaigns) JoinCampaign(d campaign.Strike) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	// The file's own ID is in it: a daemon beside this one, which receives other
+	// The file's own ID is in it: another daemon on the queue, which receives other
 	// deletions of the same campaign, must not resolve it.
 	id = alert.CampaignID(file, d.Account, d.Principal, d.EventID)
 	return id, t.exec(`INSERT INTO campaigns (id, account, principal, first_at, last_at, level) VALUES (?1, ?2, ?3, ?4, ?4, '')

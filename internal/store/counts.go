@@ -84,7 +84,7 @@ const lastDay = 24 * time.Hour
 // Unreported counts the incidents of the last day that a refresh found and no event has reported,
 // mostUnreported at most. Not among them are those that are closed, for AWS removes the flow logs of a
 // deleted resource without an event, and those whose replacement is adopted: another daemon on the queue,
-// which has heard the event, may have made that.
+// which has received the event, may have made that.
 func (s counts) Unreported(ctx context.Context) (int, error) {
 	return viewed(ctx, s.file, func(t *Tx) (int, error) {
 		return value[int](t, unreported, s.now().Add(-lastDay).UnixMilli(), mostUnreported)

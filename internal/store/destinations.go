@@ -10,7 +10,7 @@ import (
 type destinations struct{ *tx }
 
 // mostDestinations of a scope are stored: a principal that may create flow logs can have them
-// deliver to ever other prefixes. A destination beyond that counts as new each time.
+// deliver to new prefixes without end. A destination beyond that counts as new each time.
 const mostDestinations = 10_000
 
 func (t destinations) NewDestination(s inventory.Scope, destination string, at time.Time) (bool, error) {

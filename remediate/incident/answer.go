@@ -221,9 +221,9 @@ func (t refusal) blockUntil(next time.Time) {
 		t.put()
 		return
 	}
-	unheard := t.Reason != a.Reason || t.StuckAlertedAt.IsZero() && !t.StuckNews
+	notAlerted := t.Reason != a.Reason || t.StuckAlertedAt.IsZero() && !t.StuckNews
 	t.State, t.Reason, t.Advice, t.LastError = Blocked, a.Reason, a.Advice, a.Message
-	if unheard {
+	if notAlerted {
 		kind := alert.Blocked
 		if a.Reason == Decoy {
 			kind = alert.Decoy

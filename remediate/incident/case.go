@@ -56,5 +56,5 @@ func seenRow(c *Case, i Incident) (inventory.Row, bool) {
 // Selection is what a Case is loaded for.
 type Selection struct {
 	IDs       []string // of flow logs
-	Resources []string // beside those that the flow logs are on
+	Resources []string // in addition to those that the flow logs are on
 }

@@ -2,7 +2,7 @@ package incident
 
 import "slices"
 
-// Effects are what follows from the changes of a Case, beside its rows and incidents.
+// Effects are what follows from the changes of a Case, in addition to its rows and incidents.
 type Effects struct {
 	History []HistoryLine
 	Notes   []Note    // for the events of its incidents, in their order

@@ -42,8 +42,8 @@ const (
 	NotKept             // it would end as it begins: nothing is to come back
 )
 
-// FromCopy is an incident of a copy as far as it counts, beside the row that the copy has of
-// its flow log.
+// FromCopy is an incident of a copy as far as it counts. r is the row that the copy has of its
+// flow log.
 func FromCopy(i Incident, r inventory.Row, now time.Time) (Incident, CopyFate) {
 	live := r.State == inventory.Live
 	i.MissingTags, i.Untried = nil, false // a copy sets no tags

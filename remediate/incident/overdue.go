@@ -90,7 +90,7 @@ func (i Incident) PendingNotice() bool {
 	if i.Stuck == nil {
 		return false
 	}
-	unheard := i.StuckNews || i.StuckAlertedAt.IsZero()
+	notAlerted := i.StuckNews || i.StuckAlertedAt.IsZero()
 	holds := i.State == Blocked || i.Stuck.Kind == alert.Flapping
-	return unheard && holds
+	return notAlerted && holds
 }

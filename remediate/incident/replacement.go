@@ -141,8 +141,8 @@ func (t *transition) unreported(next Incident) Incident {
 	return next
 }
 
-// handOnCall leaves a call in doubt to the incident that goes on: what it has made, beside the
-// lost replacement, is that one's.
+// handOnCall leaves a call in doubt to the incident that goes on: that one takes over
+// what the call has made, except the lost replacement.
 func (t *transition) handOnCall(newID string) {
 	next, _ := t.c.Incident(newID)
 	if t.Call == nil || !next.Pending() {

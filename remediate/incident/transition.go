@@ -29,7 +29,7 @@ func (t *transition) dueAt(at time.Time) {
 }
 
 // putWithHistory writes the incident, with a line in its history and in the log where its state
-// or reason is another than it was.
+// or reason has changed.
 func (t *transition) putWithHistory(text string) {
 	was, _ := t.c.Incident(t.FlowLogID)
 	t.put()

@@ -11,7 +11,7 @@ import (
 	"flowkeeper/remediate/notify"
 )
 
-// conclude writes the verdicts, and alerts of those that are others than before, in one commit. If
+// conclude writes the verdicts, and alerts of those that have changed, in one commit. If
 // the rehearsal was complete, the verdicts on targets that no flow log has any more are dropped.
 func (r *Rehearser) conclude(ctx context.Context, s inventory.Scope, found verdicts, complete bool) error {
 	var before []Rehearsal
@@ -43,7 +43,7 @@ func (r *Rehearser) conclude(ctx context.Context, s inventory.Scope, found verdi
 	return err
 }
 
-// affectedBy are flow logs of the targets whose verdict is another than before: some of each target, and
+// affectedBy are flow logs of the targets whose verdict has changed: some of each target, and
 // mostNamed of all together.
 func affectedBy(tx Tx, s inventory.Scope, refused, mended verdicts) (map[delivery.Target][]inventory.Row, error) {
 	affected := map[delivery.Target][]inventory.Row{}

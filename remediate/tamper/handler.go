@@ -89,7 +89,7 @@ type harm struct {
 // harm finds what matters here, as far as the state file can be read. The impact on one
 // resource is looked up once for all of a message.
 func (h *Handler) harm(ctx context.Context, findings []detection.Finding, now time.Time) (all []harm, err error) {
-	beside, impacts := h.Dependencies.All(), map[string]Impact{}
+	ours, impacts := h.Dependencies.All(), map[string]Impact{}
 	err = h.Store.View(ctx, func(tx Tx) error {
 		for _, f := range findings {
 			if !Harmful(f.Record) {
@@ -98,7 +98,7 @@ func (h *Handler) harm(ctx context.Context, findings []detection.Finding, now ti
 			on := cmp.Or(TargetOf(f.Record), placeOf(f.Record).prefix())
 			i, there := impacts[on]
 			if !there {
-				if i, err = ImpactOf(tx, f.Record, beside); err != nil {
+				if i, err = ImpactOf(tx, f.Record, ours); err != nil {
 					return err
 				}
 				impacts[on] = i

@@ -46,16 +46,16 @@ func (d Dependency) within(p place) bool {
 
 // ImpactOf says what depends on what a call changes. Where its record does not state
 // that, it says what may depend on it: CloudTrail leaves out parameters that are larger
-// than 100 KB, and a caller can make them so, for white space in a policy counts. beside
+// than 100 KB, and a caller can make them so, for white space in a policy counts. ours
 // is what Flowkeeper itself needs.
-func ImpactOf(tx Tx, r cloudtrail.Record, beside []Dependency) (Impact, error) {
+func ImpactOf(tx Tx, r cloudtrail.Record, ours []Dependency) (Impact, error) {
 	if target := TargetOf(r); target != "" {
 		usages, err := tx.Usages(delivery.KeyOf(target))
 		if err != nil {
 			return Impact{}, err
 		}
 		all, err := load(tx, usages, mostListed)
-		return stated(target, all, beside), err
+		return stated(target, all, ours), err
 	}
 	p := placeOf(r)
 	if p.service == "" {
@@ -70,7 +70,7 @@ func ImpactOf(tx Tx, r cloudtrail.Record, beside []Dependency) (Impact, error) {
 		return Impact{}, err
 	}
 	protected, err := tx.CountProtected(p.account, p.region, mostCounted)
-	return unstated(p, all, protected, beside), err
+	return unstated(p, all, protected, ours), err
 }
 
 // load reads the flow logs of usages: at most live of those that are there, and all that are lost.
@@ -103,10 +103,10 @@ type used struct {
 }
 
 // stated is the impact on a target, as TargetOf names it.
-func stated(target string, all []used, beside []Dependency) Impact {
+func stated(target string, all []used, ours []Dependency) Impact {
 	key := delivery.KeyOf(target)
 	flowLogs, counts := affected(all, func(k delivery.ResourceKey) bool { return k == key })
-	i := Impact{Uses: words(counts, beside, func(d Dependency) bool { return d.covers(target) })}
+	i := Impact{Uses: words(counts, ours, func(d Dependency) bool { return d.covers(target) })}
 	i.FlowLogs = flowLogs[:min(len(flowLogs), mostListed)]
 	for _, n := range counts {
 		i.Omitted += n
@@ -117,13 +117,13 @@ func stated(target string, all []used, beside []Dependency) Impact {
 
 // words say for what some resources are used: by how many flow logs, the gravest use first, and by
 // Flowkeeper.
-func words(counts map[string]int, beside []Dependency, is func(Dependency) bool) (out []string) {
+func words(counts map[string]int, ours []Dependency, is func(Dependency) bool) (out []string) {
 	for _, use := range []string{delivery.DestinationUse, delivery.RoleUse, delivery.CrossRoleUse} {
 		if n := counts[use]; n > 0 {
 			out = append(out, fmt.Sprintf("%s of %s", use, alert.Plural(n, "flow log")))
 		}
 	}
-	for _, d := range beside {
+	for _, d := range ours {
 		if is(d) && !slices.Contains(out, d.As) {
 			out = append(out, d.As)
 		}
@@ -184,9 +184,9 @@ var unnamed = map[string]string{
 // unstated is the impact on whatever of the service something here depends on, in
 // the place of the call. Where nothing is, and no protected flow log is either, the
 // call is somebody else's. protected counts them, up to mostCounted.
-func unstated(p place, all []used, protected int, beside []Dependency) Impact {
+func unstated(p place, all []used, protected int, ours []Dependency) Impact {
 	_, counts := affected(all, func(k delivery.ResourceKey) bool { return strings.HasPrefix(string(k), p.prefix()) })
-	may := words(counts, beside, func(d Dependency) bool { return d.within(p) })
+	may := words(counts, ours, func(d Dependency) bool { return d.within(p) })
 	where := unnamed[p.service]
 	switch {
 	case len(may) > 0:

@@ -16,7 +16,7 @@ import (
 // Tx is what is stored of destinations, in a transaction of the caller.
 type Tx interface {
 	// NewDestination notes a destination that was first seen at a time, or (zero)
-	// by the first refresh, and reports whether the scope had none such before.
+	// by the first refresh, and reports whether it is new in the scope.
 	NewDestination(scope inventory.Scope, destination string, at time.Time) (bool, error)
 	// DestinationsSince are those of some destinations that are noted, with that time.
 	DestinationsSince(scope inventory.Scope, destinations []string) (map[string]time.Time, error)
