@@ -24,9 +24,9 @@ const (
 // attachment of one: they have no traffic type and a fixed interval.
 func (s Settings) TransitGateway() bool { return strings.HasPrefix(s.ResourceID, "tgw-") }
 
-// Normal is s in the one form in which two settings can be compared: defaults
+// normal is s in the one form in which two settings can be compared: defaults
 // filled, one name for the destination, and without what never counts (tags).
-func (s Settings) Normal(scope Scope) Settings {
+func (s Settings) normal(scope Scope) Settings {
 	n := s
 	n.Tags = nil
 	n.LogDestination, n.LogGroupName = s.Destination(scope), ""
@@ -62,7 +62,7 @@ func normalTagFields(in []TagFieldSpecification) []TagFieldSpecification {
 // Differences names the settings, in the words of the JSON contract, in which
 // have is not what want asks for. Tags never count.
 func Differences(scope Scope, want, have Settings) []string {
-	w, h := fields(want.Normal(scope)), fields(have.Normal(scope))
+	w, h := fields(want.normal(scope)), fields(have.normal(scope))
 	all := maps.Clone(w)
 	maps.Copy(all, h)
 	var out []string

@@ -68,11 +68,11 @@ func TestNormal(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		s := anySettings(t)
-		n := s.Normal(scope)
+		n := s.normal(scope)
 		if d := Differences(scope, s, n); len(d) != 0 {
 			t.Fatalf("settings differ from their normal form: %v", d)
 		}
-		if again := n.Normal(scope); !reflect.DeepEqual(n, again) {
+		if again := n.normal(scope); !reflect.DeepEqual(n, again) {
 			t.Fatalf("normal form changes again: %+v, %+v", n, again)
 		}
 	})

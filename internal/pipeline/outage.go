@@ -97,8 +97,8 @@ func (o *Outage) End(ctx context.Context) {
 	}
 }
 
-// EndAs is like End, and says in which words.
-func (o *Outage) EndAs(ctx context.Context, recovery string) {
+// endAs is like End, and says in which words.
+func (o *Outage) endAs(ctx context.Context, recovery string) {
 	o.recovery = recovery
 	o.End(ctx)
 }

@@ -14,9 +14,9 @@ const (
 	ListingRegions  notify.Part = "regions"      // the enabled Regions of an account can be asked for
 )
 
-// PartOf is the part that fails for a cause: it has an outage, and advice, of its own. No cause: the part
+// partOf is the part that fails for a cause: it has an outage, and advice, of its own. No cause: the part
 // itself.
-func PartOf(p notify.Part, c scopes.Cause) notify.Part {
+func partOf(p notify.Part, c scopes.Cause) notify.Part {
 	if c == "" {
 		return p
 	}
@@ -27,8 +27,8 @@ func PartOf(p notify.Part, c scopes.Cause) notify.Part {
 var advice = map[notify.Part]string{
 	notify.Receiving:                              "make the queue again, or give access back: no restart is needed. `flowkeeper doctor` says what is missing; see who did it (docs/troubleshoot.md#queue-lost)",
 	notify.Refreshing:                             "run `flowkeeper doctor`: it says what is refused, and what to grant (docs/troubleshoot.md#refresh-fails)",
-	PartOf(notify.Refreshing, scopes.Denied):      "allow ec2:DescribeFlowLogs to Flowkeeper's role there, and see who took it away. Other Regions of the account that are refused for the same reason cause no other alert within two rounds of the schedule: `flowkeeper doctor` lists all (docs/troubleshoot.md#refresh-fails)",
-	PartOf(notify.Refreshing, scopes.DeniedBySCP): "a service control policy denies ec2:DescribeFlowLogs: exempt Flowkeeper's role in that policy. If the Region is denied on purpose, remove it from inventory.regions or from the account's regions. Other Regions of the account that are refused for the same reason cause no other alert within two rounds of the schedule: `flowkeeper doctor` lists all (docs/troubleshoot.md#refresh-fails)",
+	partOf(notify.Refreshing, scopes.Denied):      "allow ec2:DescribeFlowLogs to Flowkeeper's role there, and see who took it away. Other Regions of the account that are refused for the same reason cause no other alert within two rounds of the schedule: `flowkeeper doctor` lists all (docs/troubleshoot.md#refresh-fails)",
+	partOf(notify.Refreshing, scopes.DeniedBySCP): "a service control policy denies ec2:DescribeFlowLogs: exempt Flowkeeper's role in that policy. If the Region is denied on purpose, remove it from inventory.regions or from the account's regions. Other Regions of the account that are refused for the same reason cause no other alert within two rounds of the schedule: `flowkeeper doctor` lists all (docs/troubleshoot.md#refresh-fails)",
 
 	notify.Reaching:        "see network, DNS, proxy and credentials of the daemon's machine: `flowkeeper doctor` there tells which (docs/troubleshoot.md#aws-unreachable)",
 	Listing:                "run `flowkeeper doctor`: it says what is refused. Until it works, accounts that join the organisation are not protected (docs/troubleshoot.md#accounts-unlisted)",

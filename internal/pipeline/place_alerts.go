@@ -85,7 +85,7 @@ func (o *Places) update(ctx context.Context, p Place) {
 
 // own is the outage of a place.
 func (o *Places) own(p Place) Graded {
-	return NewGraded(o.out, inventory.Scope{Account: p.Account}, PartOf(o.kind.Part, p.Cause), o.kind.Recovery)
+	return NewGraded(o.out, inventory.Scope{Account: p.Account}, partOf(o.kind.Part, p.Cause), o.kind.Recovery)
 }
 
 // addEnds adds the ends that are due, and reports whether all are stored.
@@ -97,8 +97,8 @@ func (o *Places) addEnds(ctx context.Context, settled bool) bool {
 				text = "no Region of the account fails for this cause now. Some still fail for another cause, which has an alert of its own"
 			}
 		}
-		own.High.EndAs(ctx, text)
-		own.Medium.EndAs(ctx, text)
+		own.High.endAs(ctx, text)
+		own.Medium.endAs(ctx, text)
 		if own.ended() {
 			delete(o.ending, p)
 		}
@@ -140,7 +140,7 @@ func (o *Places) endHigh(ctx context.Context, p Place, a *alertedPlace) bool {
 			o.alertOwn(ctx, p, a, slices.Collect(maps.Keys(a.scopes)), err)
 		}
 	}
-	a.own.High.EndAs(ctx, "the Regions with protected flow logs can be refreshed again. Regions without any still fail: see the medium alert about these")
+	a.own.High.endAs(ctx, "the Regions with protected flow logs can be refreshed again. Regions without any still fail: see the medium alert about these")
 	return a.own.High.endStored
 }
 

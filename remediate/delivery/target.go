@@ -18,7 +18,7 @@ type Target struct {
 
 // TargetOf is the target of a flow log.
 func TargetOf(f inventory.FlowLog) Target {
-	return Target{f.LogDestinationType, f.Destination(f.Scope), f.DeliverLogsPermissionARN, f.DeliverCrossAccountRole, FieldsOf(f.Settings)}
+	return Target{f.LogDestinationType, f.Destination(f.Scope), f.DeliverLogsPermissionARN, f.DeliverCrossAccountRole, fieldsOf(f.Settings)}
 }
 
 // Compare orders targets, those of one destination together.
@@ -65,8 +65,8 @@ type Fields struct {
 	OtherTags bool `json:",omitempty"` // tags of other types of resources
 }
 
-// FieldsOf are the kinds of fields that a flow log's settings ask for.
-func FieldsOf(s inventory.Settings) (f Fields) {
+// fieldsOf are the kinds of fields that a flow log's settings ask for.
+func fieldsOf(s inventory.Settings) (f Fields) {
 	f.ECS = strings.Contains(s.LogFormat, "ecs-")
 	for _, t := range s.TagFieldSpecifications {
 		switch t.ResourceType {

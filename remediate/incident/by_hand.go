@@ -33,7 +33,7 @@ func (h ByHand) Planned(id string) (Incident, error) {
 	case i.HasReplacement():
 		return i, nil // it is back
 	case i.State == Closed || !i.Known:
-		i = i.Reopen(c.Now)
+		i = i.reopen(c.Now)
 		if !i.Known {
 			i = i.freezeSettings(row)
 		}

@@ -214,7 +214,7 @@ func (w *world) checkRow(what string, before world, r inventory.Row) {
 	if known && was.Excuses != "" && r.Excuses != was.Excuses {
 		w.t.Fatalf("I2: after %s, %s excuses %s, and %s before", what, r.ID, r.Excuses, was.Excuses)
 	}
-	if r.State == inventory.Live && found && i.Known && !i.CountsRecord() {
+	if r.State == inventory.Live && found && i.Known && !i.countsRecord() {
 		w.t.Fatalf("I2: after %s, %s is live, and no record of its deletion counts: %s", what, r.ID, standing(i.State, i.Reason))
 	}
 	if r.DecoyNotice != nil && !r.KeptAsDecoy() {

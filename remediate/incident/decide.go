@@ -83,7 +83,7 @@ func notKnownYet(s situation) (Decision, bool) {
 }
 
 func notObserved(s situation) (Decision, bool) {
-	return Decision{Next: Requeue, At: s.now}, !s.o.Covers(s.i)
+	return Decision{Next: Requeue, At: s.now}, !s.o.covers(s.i)
 }
 
 // stillThere waits while AWS shows the lost flow log, until AWS still shows it when asked after

@@ -12,16 +12,16 @@ import (
 // flow logs"): a pair that differs in traffic type may be what somebody wants. So what stands
 // beside a live flow log is none. A decoy is
 //
-//   - what is first seen while the other one is lost: IsDecoy;
+//   - what is first seen while the other one is lost: isDecoyOfAny;
 //   - what was seen before, but made after the loss: the loss was reported late;
 //   - what is first seen after the other one came back, and was made before that;
 //   - what AWS names by FlowLogAlreadyExists.
 //
 // It is not protected until it is shown beside what it was taken for a decoy of.
 
-// IsDecoy reports whether a flow log that is first seen now stands in the place of one of
+// isDecoyOfAny reports whether a flow log that is first seen now stands in the place of one of
 // the lost, and does not do the same as any of them.
-func IsDecoy(f inventory.FlowLog, lost []Incident) bool {
+func isDecoyOfAny(f inventory.FlowLog, lost []Incident) bool {
 	decoy := func(i Incident) bool { return i.Known && IsDecoyOf(f.Scope, i.Frozen, f) }
 	same := func(i Incident) bool { return wasSame(i, f) }
 	return slices.ContainsFunc(lost, decoy) && !slices.ContainsFunc(lost, same)
@@ -185,7 +185,7 @@ func (p place) protect() {
 		mayBeGone := slices.ContainsFunc(live, func(other inventory.Row) bool {
 			return isGuarded(other) && differs(other.Settings, r) && !p.shownTogether(r, other)
 		})
-		isDecoy := (mayBeGone || IsDecoy(r.FlowLog, lost)) && !p.isAWSs(r)
+		isDecoy := (mayBeGone || isDecoyOfAny(r.FlowLog, lost)) && !p.isAWSs(r)
 		if r.KeptAsDecoy() && !isDecoy {
 			p.setProtected(r, true)
 		}
@@ -225,7 +225,7 @@ func (p place) protectShown(beside inventory.Settings, shown map[string]inventor
 		if !isShown || !row.KeptAsDecoy() || !inventory.SameTarget(row.Scope, beside, row.Settings) {
 			continue
 		}
-		if !IsDecoy(f, lost) {
+		if !isDecoyOfAny(f, lost) {
 			p.setProtected(row, true)
 		}
 	}

@@ -29,7 +29,7 @@ func (c *Case) ApplyDrift(id, eventID string, action Action, tornDown map[string
 	case found && i.Reason != StillThere && i.Reason != Unknown: // AWS has shown that one since: a refresh may have failed after that
 		return false
 	case found:
-		i = i.Reopen(c.Now).freezeSettings(row)
+		i = i.reopen(c.Now).freezeSettings(row)
 	default:
 		i = New(c.Scope, id, row, true, c.Now)
 		i.LateDestination = c.isLate(row)
@@ -38,7 +38,7 @@ func (c *Case) ApplyDrift(id, eventID string, action Action, tornDown map[string
 	i.Action = max(i.Action, action) // the strictest of all that was said of it
 	i.WaitUntil = c.Now
 	if !tornDown[row.ResourceID] {
-		i.WaitUntil = c.Now.Add(c.Policy.driftWait(row, i.LostAt()))
+		i.WaitUntil = c.Now.Add(c.Policy.driftWait(row, i.lostAt()))
 	}
 	i.NextAttemptAt = c.Now // what ends without a create is decided before the alert
 	c.Put(i)

@@ -60,15 +60,15 @@ type Event struct {
 // Due is when to evaluate it again even if no incident changes; zero: never.
 func (e Event) Due() time.Time { return Soonest(e.DueAt, e.StuckAt, e.OverdueAt) }
 
-// Rings reports whether the event's alert may have opened an incident at a pager that is
+// rings reports whether the event's alert may have opened an incident at a pager that is
 // not resolved yet.
-func (e Event) Rings() bool {
+func (e Event) rings() bool {
 	return !e.DeletionAlertedAt.IsZero() && e.ClosedAlertedAt.IsZero() && !e.Due().IsZero()
 }
 
 // Droppable reports whether the event may be forgotten before its time, to make room: no
 // alert about it is to follow, and it names no flow log that is known.
-func (e Event) Droppable() bool { return e.Unknown && !e.Rings() }
+func (e Event) Droppable() bool { return e.Unknown && !e.rings() }
 
 // SameTimes reports whether two states of an event have the same times by which its alerts
 // after the first are due, or were written. The time of the deletion alert is not compared:

@@ -30,10 +30,10 @@ type Facts struct {
 // unprotected reports whether nothing is restored from the lost one's row.
 func (f Facts) unprotected() bool { return !f.Protected || f.MayBeDecoy }
 
-// Covers reports whether AWS was asked about the incident's resource, and not before the
+// covers reports whether AWS was asked about the incident's resource, and not before the
 // incident was opened: any other observation says nothing about it. Where no resource is
 // known there is nothing to ask about, and the answer to a create will show it.
-func (f Facts) Covers(i Incident) bool {
+func (f Facts) covers(i Incident) bool {
 	return i.ResourceID == "" || f.ResourceID == i.ResourceID && !f.At.Before(i.OpenedAt)
 }
 
@@ -73,7 +73,7 @@ func (c *Case) facts(i Incident, o Observation) Facts {
 	})
 	if row, ok := seenRow(c, i); ok {
 		f.Held = row.Held
-		f.InSnapshot, f.CreatedAt, f.Released = true, row.CreatedAt, row.Released(i.LostAt())
+		f.InSnapshot, f.CreatedAt, f.Released = true, row.CreatedAt, row.Released(i.lostAt())
 		f.Protected = row.Protected && !c.place(row.ResourceID).takenFor(row, o)
 		f.MayBeDecoy = f.Protected && c.place(row.ResourceID).mayBeTakenFor(row, i.OpenedAt, o)
 	}

@@ -46,7 +46,7 @@ func (r Rows) ApplyFound(f inventory.FlowLog, to DestinationFacts, at time.Time)
 	case !ok:
 		allowed := Protects(c.Policy.Destinations, f.Destination(c.Scope))
 		held := c.MayHold && !to.Trusted && !c.Policy.lists(f.Destination(c.Scope))
-		isDecoy := IsDecoy(f, mayComeBack(p)) || p.precedesReplacement(f)
+		isDecoy := isDecoyOfAny(f, mayComeBack(p)) || p.precedesReplacement(f)
 		isNew := to.New && (c.Complete || !allowed)
 		c.putRow(inventory.Row{
 			FlowLog: f, RootID: f.ID, State: inventory.Live, Excluded: !allowed, Held: held,
@@ -81,8 +81,8 @@ func (r Rows) shownAlive(row inventory.Row, at time.Time) {
 		i = i.freezeSettings(row)
 		i.NextAttemptAt = at
 		c.Put(i)
-	case !i.CountsRecord():
-		i = i.ClosedAlive(at)
+	case !i.countsRecord():
+		i = i.closedAlive(at)
 		c.Put(i)
 		c.Effects.addHistory(row.ID, Entry{At: at, State: i.State, Reason: i.Reason, Text: i.Advice})
 	}
@@ -99,7 +99,7 @@ func (r Rows) Relearn(id string) {
 		return
 	case known:
 		if i.State == Closed {
-			i = i.Reopen(c.Now)
+			i = i.reopen(c.Now)
 			c.Effects.note(NoteReopened, i)
 			c.Effects.addHistory(id, Entry{At: c.Now, State: Open, Text: "AWS shows that there was such a flow log", EventID: i.EventID})
 		}

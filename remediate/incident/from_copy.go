@@ -57,8 +57,8 @@ func FromCopy(i Incident, r inventory.Row, now time.Time) (Incident, CopyFate) {
 		return i, KeptDue
 	case i.Pending():
 		return i, NotKept
-	case live && !i.CountsRecord():
-		return i.ClosedAlive(now), KeptClosed
+	case live && !i.countsRecord():
+		return i.closedAlive(now), KeptClosed
 	}
 	return i, KeptAsIs
 }

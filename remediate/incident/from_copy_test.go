@@ -53,7 +53,7 @@ func TestAdopt(t *testing.T) {
 			if is == KeptDue && (!got.NextAttemptAt.Equal(now) || !got.WaitUntil.IsZero() || !got.StuckAlertedAt.IsZero()) {
 				t.Errorf("it waits, or its alert counts: %+v", got)
 			}
-			if is == KeptClosed && !got.CountsRecord() {
+			if is == KeptClosed && !got.countsRecord() {
 				t.Errorf("no record counts: %+v", got)
 			}
 		})
@@ -74,7 +74,7 @@ func TestAdoptEvent(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			for _, inCopy := range []bool{true, false} {
-				if got := EventFromCopy(i, e, inCopy, now); got.ID != "e-1" || got.Unknown || !got.Rings() || got.DeletionAlertedAt.After(now) || got.OverdueAt.After(now.Add(5*time.Minute)) {
+				if got := EventFromCopy(i, e, inCopy, now); got.ID != "e-1" || got.Unknown || !got.rings() || got.DeletionAlertedAt.After(now) || got.OverdueAt.After(now.Add(5*time.Minute)) {
 					t.Errorf("in the copy: %v: %+v", inCopy, got)
 				}
 			}

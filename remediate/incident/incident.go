@@ -209,8 +209,8 @@ func (i Incident) ClampTimes(now time.Time, p Policy) Incident {
 	return i
 }
 
-// LostAt is when the flow log was deleted; for drift, when it was last seen.
-func (i Incident) LostAt() time.Time {
+// lostAt is when the flow log was deleted; for drift, when it was last seen.
+func (i Incident) lostAt() time.Time {
 	if i.DeletedAt.IsZero() {
 		return i.LastSeenAt
 	}
@@ -221,14 +221,14 @@ func (i Incident) LostAt() time.Time {
 // is not known.
 func (i Incident) BlindSince() time.Time {
 	if i.State == Blocked || i.State == Open && !i.AbsentAt.IsZero() {
-		return i.LostAt()
+		return i.lostAt()
 	}
 	return time.Time{}
 }
 
 // BlindSeconds is how long nothing was logged, known once it is restored.
 func (i Incident) BlindSeconds() (float64, bool) {
-	from := i.LostAt()
+	from := i.lostAt()
 	if i.RestoredAt.IsZero() || from.IsZero() {
 		return 0, false
 	}

@@ -25,7 +25,7 @@ func (c *Case) ApplyRecord(id string, rec Record) (n Named) {
 	n.Allowed = released || unprotected || rec.Rule.Action == Ignore
 	i, found := c.Incident(id)
 	if !found || !rec.Applied {
-		rec.Unreleased = known && !released && row.Released(i.LostAt())
+		rec.Unreleased = known && !released && row.Released(i.lostAt())
 		i, n.News = c.record(id, rec, row, known)
 	}
 	n.Incident = i

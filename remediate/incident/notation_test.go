@@ -29,7 +29,7 @@ import (
 //
 //	= create                    what the third part returned: here what Decide says
 //	row fl-1: State=gone        fields of a row that are others than before; "new row": it was not there
-//	fl-1: NextAttemptAt=+1m0s   the same of an incident; "opened", "reopened": compared with New, Reopen
+//	fl-1: NextAttemptAt=+1m0s   the same of an incident; "opened", "reopened": compared with New, reopen
 //	logged fl-1 closed/held: …  a line of the history and of the log; "history", "log": of one of them
 //	note stuck fl-1             a note for the event (effects.go)
 //
@@ -227,7 +227,7 @@ func report(c *Case, do func(*Case) string) string {
 			row, known := c.Row(i.FlowLogID)
 			verb, before = " opened", New(c.Scope, i.FlowLogID, row, known, c.Now)
 		case !before.Pending() && i.State == Open:
-			verb, before = " reopened", before.Reopen(c.Now)
+			verb, before = " reopened", before.reopen(c.Now)
 		}
 		out = append(out, i.FlowLogID+verb+": "+differences(before, i))
 	}

@@ -54,7 +54,7 @@ func (t *transition) observe(o Observation) {
 		return
 	}
 	f := c.facts(t.Incident, o)
-	if t.Known && !f.Covers(t.Incident) {
+	if t.Known && !f.covers(t.Incident) {
 		t.dueAt(c.Now) // it became known, or was opened again, since the observation
 		return
 	}

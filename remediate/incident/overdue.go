@@ -12,9 +12,9 @@ const (
 	// OverdueAfter is after what time an alert says that a flow log is not back, for
 	// whatever reason. The time of a rule's wait does not count.
 	OverdueAfter = 5 * time.Minute
-	// ShownWithin is how long after Policy.Settle an observation may come that shows
+	// shownWithin is how long after Policy.Settle an observation may come that shows
 	// the replacement.
-	ShownWithin = time.Minute
+	shownWithin = time.Minute
 )
 
 // Missing reports whether the flow log is to come back and is not known to be there: a
@@ -23,8 +23,8 @@ func (i Incident) Missing() bool {
 	return i.Pending() || i.State == Restored && !i.Confirmed
 }
 
-// DarkSince is the time from which on the flow log counts as gone.
-func (i Incident) DarkSince() time.Time {
+// darkSince is the time from which on the flow log counts as gone.
+func (i Incident) darkSince() time.Time {
 	since := i.OpenedAt
 	if !i.MissingSince.IsZero() {
 		since = i.MissingSince
@@ -41,9 +41,9 @@ func (i Incident) OverdueAt(p Policy) time.Time {
 	case !i.StuckAlertedAt.IsZero():
 		return i.StuckAlertedAt.Add(RemindAfter)
 	case i.State == Restored && i.MissingSince.IsZero():
-		return Later(i.DarkSince().Add(OverdueAfter), i.RestoredAt.Add(p.Settle+ShownWithin))
+		return Later(i.darkSince().Add(OverdueAfter), i.RestoredAt.Add(p.Settle+shownWithin))
 	}
-	return i.DarkSince().Add(OverdueAfter)
+	return i.darkSince().Add(OverdueAfter)
 }
 
 // FirstOverdue is the soonest OverdueAt of incidents, as they count now; zero: none is due.

@@ -34,7 +34,7 @@ func (i Incident) ApplyRecord(rec Record, now time.Time) Incident {
 	reopened := rec.reopens(i, now)
 	switch {
 	case reopened:
-		i = rec.attribute(i.Reopen(now), now)
+		i = rec.attribute(i.reopen(now), now)
 	case unattributed && i.HasReplacement():
 		driftEventID := i.EventID // people were alerted of the restore under that one
 		i = rec.attribute(i, now)
@@ -125,27 +125,27 @@ func (i Incident) final() bool {
 	return true
 }
 
-// CountsRecord reports whether a record of one more deletion would count if the flow log were
+// countsRecord reports whether a record of one more deletion would count if the flow log were
 // alive now. It would not if the incident says that the flow log is gone for good or restored,
 // or that a person does not want it back.
-func (i Incident) CountsRecord() bool {
+func (i Incident) countsRecord() bool {
 	return i.Pending() || i.closedAs(StillThere) && !i.ModeOnly
 }
 
-// ClosedAlive returns the incident closed because AWS shows its flow log alive, whatever a
+// closedAlive returns the incident closed because AWS shows its flow log alive, whatever a
 // copy of the state file, or an imported file, says of it. The next record of a deletion opens
 // it again.
-func (i Incident) ClosedAlive(now time.Time) Incident {
-	i = i.Reopen(now)
+func (i Incident) closedAlive(now time.Time) Incident {
+	i = i.reopen(now)
 	i.State, i.Reason, i.NextAttemptAt = Closed, StillThere, time.Time{}
 	i.Advice = "AWS shows it alive, whatever the copy of the state file said"
 	return i
 }
 
-// Reopen starts the incident anew, with what is frozen kept. What a person
+// reopen starts the incident anew, with what is frozen kept. What a person
 // asked for, or the mode decided, was about the last time. A ClientToken that AWS has
 // answered with a flow log is spent: a repeat would answer the same one.
-func (i Incident) Reopen(now time.Time) Incident {
+func (i Incident) reopen(now time.Time) Incident {
 	if i.NewID != "" && !i.Adopted {
 		i.Generation++
 		i.RandomToken = ""

@@ -67,7 +67,7 @@ func TestReopenedAnew(t *testing.T) {
 	t.Parallel()
 	i := lost()
 	i.State, i.Reason, i.ModeOnly = Closed, AlertOnly, true
-	i = i.Reopen(noon) // flowkeeper restore, after the mode was changed
+	i = i.reopen(noon) // flowkeeper restore, after the mode was changed
 	i.Requested = true
 	i.State, i.Reason = Closed, StillThere
 	i = i.ApplyRecord(Record{EventID: "other", Time: noon, Rule: Rule{Action: Restore}}, noon)
@@ -113,7 +113,7 @@ func TestReopen(t *testing.T) {
 			f.SetInt(2)
 		}
 	}
-	got := full.Reopen(now)
+	got := full.reopen(now)
 	v = reflect.ValueOf(got)
 	for n := range v.NumField() {
 		name := v.Type().Field(n).Name
@@ -158,7 +158,7 @@ func TestReopenable(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			got := [...]bool{c.i.final(), c.i.CountsRecord(), c.i.Pending(), c.i.Terminal(), awaitsRecord(c.i, now)}
+			got := [...]bool{c.i.final(), c.i.countsRecord(), c.i.Pending(), c.i.Terminal(), awaitsRecord(c.i, now)}
 			if want := [...]bool{c.final, c.counts, c.pending, c.settled, c.awaits}; got != want {
 				t.Errorf("final, counts, pending, settled, awaits a record: %v, not %v", got, want)
 			}

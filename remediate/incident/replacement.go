@@ -89,12 +89,12 @@ func (t *transition) supersede(newID string, next Incident, alive bool) {
 		t.handOn(next, replacement, text)
 	case alive:
 		text = "AWS shows its replacement, which counted as lost"
-		t.reopened(next.Reopen(c.Now), text)
+		t.reopened(next.reopen(c.Now), text)
 	case next.closedAs(StillThere): // what reported a loss then says nothing of this one (I2)
-		t.reopened(t.unreported(next.Reopen(c.Now).freezeSettings(replacement)), text)
+		t.reopened(t.unreported(next.reopen(c.Now).freezeSettings(replacement)), text)
 	default:
 		if back, found := c.circle(next, t.FlowLogID); found {
-			t.reopened(back.Reopen(c.Now), "what it adopted was lost before: "+back.NewID)
+			t.reopened(back.reopen(c.Now), "what it adopted was lost before: "+back.NewID)
 		}
 	}
 	t.handOnCall(newID)
@@ -124,9 +124,9 @@ func (t *transition) handOn(next Incident, replacement inventory.Row, text strin
 	}
 	next = next.freezeSettings(replacement)
 	next.LastSeenAt, next.LateDestination = Later(t.RestoredAt, next.LastSeenAt), t.LateDestination
-	next = next.Reopen(c.Now)
+	next = next.reopen(c.Now)
 	if neverShown := !reported && !t.Confirmed && !t.Adopted; neverShown { // the same loss goes on
-		next.MissingSince, next.Tried, next.StuckAlertedAt = t.DarkSince(), t.Tried, t.StuckAlertedAt
+		next.MissingSince, next.Tried, next.StuckAlertedAt = t.darkSince(), t.Tried, t.StuckAlertedAt
 	}
 	t.reopened(next, text)
 	c.Effects.note(NoteKnown, next)

@@ -59,7 +59,7 @@ func TestSpentTokens(t *testing.T) {
 		"somebody else made one":     {adopted, false},
 		"it made none, or in secret": {refused, false},
 	} {
-		if again := c.of.Reopen(now); (testKey.Token(again) != testKey.Token(c.of)) != c.spent {
+		if again := c.of.reopen(now); (testKey.Token(again) != testKey.Token(c.of)) != c.spent {
 			t.Errorf("%s: %s, and then %s", name, testKey.Token(c.of), testKey.Token(again))
 		}
 	}

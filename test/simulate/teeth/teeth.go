@@ -149,7 +149,7 @@ var teeth = []tooth{
 	{"drift alerted once decided", []patch{{"remediate/incident/event.go",
 		`NotifyDriftAfter = 25 * time.Second`, `NotifyDriftAfter = 25 * time.Hour`}}},
 	{"dark in silence", []patch{{"remediate/incident/overdue.go",
-		`	return i.DarkSince().Add(OverdueAfter)
+		`	return i.darkSince().Add(OverdueAfter)
 }`, `	return time.Time{}
 }`}}},
 	{"a decoy in silence", []patch{{"remediate/incident/decoy_notice.go",
