@@ -1,5 +1,3 @@
-// Package metrics is what Prometheus sees of a daemon: Meters counts what happens, and
-// Scrape answers /metrics with that and with what the state file holds.
 package metrics
 
 import (

@@ -1,6 +1,3 @@
-// Package outage keeps repeated failures out of the log: its caller notes the result of each
-// try, and reports once that something has failed and once that it works again. It logs
-// nothing itself and imports nothing of Flowkeeper.
 package outage
 
 import "sync"

@@ -1,8 +1,3 @@
-// Package retry is how Flowkeeper waits before it tries something again: pauses
-// that double, and waits that end with a context. It calls nothing itself, starts
-// no goroutine and imports nothing of Flowkeeper.
-//
-// Time is that of package time, so that testing/synctest can fake it.
 package retry
 
 import (

@@ -1,5 +1,3 @@
-// Package s3region calls S3 in the Region of a bucket, which S3 says to who asks in another one.
-// It starts no goroutine and imports nothing of Flowkeeper.
 package s3region
 
 import (

@@ -1,6 +1,3 @@
-// Package campaign says which deletions belong together: those of one principal in one
-// account that follow each other. They share an incident of the pager, which resolves when
-// nothing is left to do about any of them.
 package campaign
 
 import (

@@ -1,7 +1,3 @@
-// Package trust says to which places flow logs may be restored. An attacker can make flow
-// logs that deliver to a place of their own, and delete them: what restores those would
-// deliver to the attacker. So a flow log that delivers where no protected one does is held,
-// until a person approves the place.
 package trust
 
 import (

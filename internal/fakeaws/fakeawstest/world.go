@@ -1,6 +1,3 @@
-// Package fakeawstest is the AWS of package fakeaws as tests need it: with SNS,
-// S3 and Organizations, called in process, and with faults. Only tests import it: what the
-// demo does not use is not in the binary.
 package fakeawstest
 
 import (
