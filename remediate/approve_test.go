@@ -25,7 +25,7 @@ func withHeldFlowLog(t *testing.T) (s *scene, id string) {
 	s.world.AddDestination(evil)
 	s.protect(1)
 	id = s.plant("vpc-2", toEvil)
-	s.hear(s.made(id))
+	s.deliver(s.made(id))
 	return s, id
 }
 
@@ -48,11 +48,11 @@ func TestAHeldFlowLogIsNotRestored(t *testing.T) {
 			s.now = s.now.Add(time.Hour)
 			deletion := s.attack(id)
 			if heard {
-				s.hear(deletion)
+				s.deliver(deletion)
 			} else {
 				s.refresh()
 			}
-			s.pass(time.Hour)
+			s.advance(time.Hour)
 			s.is(id, incident.Closed, incident.Held)
 			s.wantCounts(map[alert.Kind]int{alert.Destination: 1, alert.Deletion: 1, alert.Closed: 1})
 			if d := s.alerts(alert.Deletion)[0]; d.Level == alert.Informational || !strings.Contains(d.Text, "its destination is held") {
@@ -60,7 +60,7 @@ func TestAHeldFlowLogIsNotRestored(t *testing.T) {
 			}
 			_, err := s.r.Approve(t.Context(), []string{evil})
 			s.must(err)
-			s.pass(time.Hour)
+			s.advance(time.Hour)
 			s.is(id, incident.Closed, incident.Held)
 			if n := s.creates(); n != 0 {
 				t.Errorf("%d creates", n)
@@ -97,7 +97,7 @@ func TestWhatIsHeld(t *testing.T) {
 		}
 	}
 	s.now = s.now.Add(time.Hour)
-	s.hear(s.attack(ids[1])) // and not back yet
+	s.deliver(s.attack(ids[1])) // and not back yet
 	for name, c := range map[string]struct {
 		change func(*fakeaws.FlowLog)
 		held   bool
@@ -144,8 +144,8 @@ func TestApprove(t *testing.T) {
 		t.Errorf("%+v", rows)
 	}
 	s.world.Remove(account, region, id)
-	s.hear(s.record(id))
-	s.pass(time.Hour)
+	s.deliver(s.record(id))
+	s.advance(time.Hour)
 	s.is(id, incident.Verified, "")
 	if rows, err := s.r.Approve(t.Context(), []string{evil}); err != nil || len(rows) != 0 {
 		t.Errorf("the second time: %+v, %v", rows, err)
@@ -185,8 +185,8 @@ func TestTheLimitNamesWhoHoldsThePlaces(t *testing.T) {
 	s.refresh()
 	s.now = s.now.Add(time.Hour)
 	s.world.Fail("CreateFlowLogs", 100, "FlowLogsLimitExceeded", 400)
-	s.hear(s.attack(lost))
-	s.pass(time.Minute)
+	s.deliver(s.attack(lost))
+	s.advance(time.Minute)
 	i := s.is(lost, incident.Blocked, incident.Limit)
 	for _, part := range []string{id + " (to " + evil + "/a, not protected: its destination is held, made by " + mallory + ")", ours + " (to " + bucket + "/other, protected: release it before)",
 		"`aws ec2 delete-flow-logs --region " + region + " --flow-log-ids " + id + "`"} {

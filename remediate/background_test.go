@@ -157,7 +157,7 @@ func TestWhatARecordAsksAWS(t *testing.T) {
 	asks := func(what string, want int32, f detection.Finding) {
 		t.Helper()
 		before := c.describes.Load()
-		s.hear(f)
+		s.deliver(f)
 		if n := c.describes.Load() - before; n != want {
 			t.Errorf("%s: %d calls", what, n)
 		}
@@ -182,10 +182,10 @@ func TestAnObservationThatIsTooEarlyMakesNoLoop(t *testing.T) {
 	s.refresh()
 	s.release(time.Hour)
 	s.sleep(s.policy.Settle - time.Second)
-	s.hear(s.attack(id))
+	s.deliver(s.attack(id))
 	s.sleep(1500 * time.Millisecond)
 	s.work() // which fails where there is no end
-	s.pass(5 * time.Second)
+	s.advance(5 * time.Second)
 	s.is(id, incident.Closed, incident.Released)
 }
 
@@ -195,7 +195,7 @@ func TestAnObservationBesideACommitEndsNoDoubt(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
 	ids, were := s.mass(6, 0, 0)
-	s.hear(s.attack(ids...))
+	s.deliver(s.attack(ids...))
 	shown := s.now.Add(500 * time.Millisecond)
 	s.must(s.store.Update(t.Context(), func(tx *store.Tx) error {
 		for _, id := range ids {
@@ -215,6 +215,6 @@ func TestAnObservationBesideACommitEndsNoDoubt(t *testing.T) {
 	}
 	s.sleep(time.Second)
 	s.work() // which fails where there is no end
-	s.pass(time.Minute)
+	s.advance(time.Minute)
 	s.asWere(were)
 }

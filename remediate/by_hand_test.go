@@ -55,8 +55,8 @@ func TestRestoreByHandAfterTheClockWentBack(t *testing.T) {
 func TestWhatIsBackIsLeftAlone(t *testing.T) {
 	t.Parallel()
 	s, id := protectedOne(t)
-	s.hear(s.attack(id))
-	s.pass(time.Hour)
+	s.deliver(s.attack(id))
+	s.advance(time.Hour)
 	s.is(id, incident.Verified, "")
 	i, _, err := s.r.RestoreByHand(t.Context(), scope, id)
 	if s.must(err); i.State != incident.Verified {
@@ -83,7 +83,7 @@ func TestI7WhatAPersonAskedForResolves(t *testing.T) {
 	s.must(err)
 	s.is(id, incident.Blocked, incident.Permission)
 	s.world.Allow("flowkeeper", "CreateFlowLogs")
-	s.pass(time.Hour)
+	s.advance(time.Hour)
 	s.is(id, incident.Verified, "")
 	s.resolved()
 }
@@ -95,8 +95,8 @@ func TestLetGo(t *testing.T) {
 	s, id := protectedOne(t)
 	s.world.RemoveDestination(bucket)
 	attack := s.attack(id)
-	s.hear(attack)
-	s.pass(time.Hour)
+	s.deliver(attack)
+	s.advance(time.Hour)
 	s.is(id, incident.Blocked, incident.Destination)
 	if done, err := s.r.LetGo(t.Context(), scope, id, "the bucket is gone"); !done || err != nil {
 		t.Fatal(done, err)
@@ -107,9 +107,9 @@ func TestLetGo(t *testing.T) {
 	}
 	s.resolved()
 	s.world.AddDestination(bucket)
-	s.hear(attack, s.record(id))
+	s.deliver(attack, s.record(id))
 	s.refresh()
-	s.pass(3 * time.Hour)
+	s.advance(3 * time.Hour)
 	s.is(id, incident.Closed, incident.Released)
 	s.resolved()
 	if done, err := s.r.LetGo(t.Context(), scope, id, ""); done || err != nil {
@@ -131,13 +131,13 @@ func TestI4ByHandWhatWasLostInTurn(t *testing.T) {
 	s.attackAndWork(id)
 	second := s.is(id, incident.Restored, "").NewID
 	s.attackAndWork(second)
-	s.pass(2 * time.Minute)
+	s.advance(2 * time.Minute)
 	s.is(id, incident.Closed, incident.Superseded)
 	s.attackAndWork(s.is(second, incident.Restored, "").NewID)
 	if i, alive, err := s.r.RestoreByHand(t.Context(), scope, id); err != nil || alive || !strings.Contains(i.Advice, second) {
 		t.Errorf("%t, %v: %s %s %s", alive, err, i.State, i.Reason, i.Advice)
 	}
-	s.pass(time.Hour)
+	s.advance(time.Hour)
 	s.restored("vpc-1")
 }
 
@@ -149,16 +149,16 @@ func TestI9ARequestIsOverdueByItself(t *testing.T) {
 	s.policy.Rules = []incident.Rule{{Principal: "*", Action: incident.Wait, Wait: 3 * time.Hour}}
 	s.crash()
 	s.attackAndWork(id)
-	s.pass(time.Hour)
+	s.advance(time.Hour)
 	s.world.Throttle("CreateFlowLogs", 1<<30)
 	s.r.Pause = func(_ context.Context, d time.Duration) bool { s.now = s.now.Add(d); return true }
 	if _, _, err := s.r.RestoreByHand(t.Context(), scope, id); err != nil {
 		t.Fatal(err)
 	}
 	s.is(id, incident.Open, "")
-	s.pass(4 * time.Minute)
+	s.advance(4 * time.Minute)
 	s.wantAlerts(alert.Blocked, 0)
-	s.pass(time.Minute + 5*time.Second)
+	s.advance(time.Minute + 5*time.Second)
 	s.wantAlerts(alert.Blocked, 1)
 }
 
@@ -176,9 +176,9 @@ func TestI4ByHandWhatAWSDoesNotShowYet(t *testing.T) {
 		t.Errorf("%v, want that it is too young", err)
 	}
 	s.restored("vpc-1")
-	s.pass(2 * time.Minute)
+	s.advance(2 * time.Minute)
 	s.attack(second)
-	s.pass(2 * time.Minute)
+	s.advance(2 * time.Minute)
 	i, alive, err := s.r.RestoreByHand(t.Context(), scope, second)
 	if err != nil || alive || i.State != incident.Restored {
 		t.Fatalf("%+v, %v, %v", i, alive, err)

@@ -113,9 +113,9 @@ func TestACampaignIsOneIncident(t *testing.T) {
 	p := s.onCall()
 	ids := s.protect(3)
 	for _, id := range ids {
-		s.hear(s.attack(id))
+		s.deliver(s.attack(id))
 		p.takes()
-		s.pass(9 * time.Minute)
+		s.advance(9 * time.Minute)
 	}
 	c := s.campaigns(alert.Deletion)
 	if c[0] == "" || c[0] != c[1] || c[0] != c[2] {
@@ -125,7 +125,7 @@ func TestACampaignIsOneIncident(t *testing.T) {
 		if open := p.takes(); !slices.Equal(open, c[:1]) {
 			t.Fatalf("%d of 3 are settled, and open is %q", len(s.alerts(alert.Closed)), open)
 		}
-		s.pass(time.Minute)
+		s.advance(time.Minute)
 	}
 	if open := p.takes(); len(open) > 0 || len(p.rang) != 1 {
 		t.Errorf("open is %q; it rang %q", open, p.rang)
@@ -135,7 +135,7 @@ func TestACampaignIsOneIncident(t *testing.T) {
 	}
 	s.now = s.now.Add(time.Hour)
 	s.refresh()
-	s.hear(s.attack(s.here("vpc-1")[0].ID))
+	s.deliver(s.attack(s.here("vpc-1")[0].ID))
 	if again := s.campaigns(alert.Deletion)[3]; again == c[0] {
 		t.Error("an hour later it is the same campaign")
 	}
@@ -167,16 +167,16 @@ func TestACampaignAcrossRegions(t *testing.T) {
 	s.world.Remove(account, scope2.Region, there)
 	elsewhere.Record.Region = scope2.Region
 	elsewhere = s.judge(elsewhere.Record)
-	s.hear(s.attack(here))
-	s.hear(elsewhere)
+	s.deliver(s.attack(here))
+	s.deliver(elsewhere)
 	c := s.campaigns(alert.Deletion)
 	if c[0] == "" || c[0] != c[1] {
 		t.Fatalf("campaigns %q", c)
 	}
 	step()
-	s.pass(3 * time.Minute)
+	s.advance(3 * time.Minute)
 	step() // AWS shows what the second Region has made
-	s.pass(17 * time.Minute)
+	s.advance(17 * time.Minute)
 	s.is(here, incident.Verified, "")
 	if open := p.takes(); !slices.Equal(open, c[:1]) {
 		t.Fatalf("one Region is not settled, and open is %q", open)
@@ -199,15 +199,15 @@ func TestI2ForgedRecordsHoldNoCampaign(t *testing.T) {
 	s := newScene(t)
 	p := s.onCall()
 	ids := s.protect(2)
-	s.hear(s.record(ids[1])) // forged: it is there
-	s.hear(s.attack(ids[0]))
+	s.deliver(s.record(ids[1])) // forged: it is there
+	s.deliver(s.attack(ids[0]))
 	c := s.campaigns(alert.Deletion)[0]
 	for n := range 90 {
-		s.hear(s.record(fmt.Sprintf("fl-%017x", 0xdead0000+n)))
+		s.deliver(s.record(fmt.Sprintf("fl-%017x", 0xdead0000+n)))
 		if n%10 == 0 {
-			s.hear(s.record(ids[1], fmt.Sprintf("fl-%017x", 0xbeef0000+n)))
+			s.deliver(s.record(ids[1], fmt.Sprintf("fl-%017x", 0xbeef0000+n)))
 		}
-		s.pass(30 * time.Second)
+		s.advance(30 * time.Second)
 		p.takes()
 		if s.incident(ids[0]).State != incident.Verified && !p.open[c] {
 			t.Fatal("it is resolved before the real deletion is settled")
@@ -223,7 +223,7 @@ func TestI2ForgedRecordsHoldNoCampaign(t *testing.T) {
 			t.Fatalf("a made-up flow log is in campaign %s", a.CampaignID)
 		}
 	}
-	s.pass(10 * time.Minute)
+	s.advance(10 * time.Minute)
 	if open := p.takes(); len(open) > 0 {
 		t.Errorf("open are %q", open)
 	}
@@ -236,12 +236,12 @@ func TestI2ACampaignIsNotHeldForEver(t *testing.T) {
 	s := newScene(t)
 	p := s.onCall()
 	ids := s.protect(2)
-	s.hear(s.attack(ids[0]))
+	s.deliver(s.attack(ids[0]))
 	c := s.campaigns(alert.Deletion)[0]
 	start := s.now
 	for s.now.Sub(start) < 65*time.Minute || p.open[c] {
-		s.hear(s.record(ids[1]))
-		s.pass(time.Minute)
+		s.deliver(s.record(ids[1]))
+		s.advance(time.Minute)
 		p.takes()
 		if s.now.Sub(start) > 70*time.Minute {
 			t.Fatal("it is still open")
@@ -263,7 +263,7 @@ func TestI7ACrashLeavesNoCampaignOpen(t *testing.T) {
 			t.Fatal("acknowledged")
 		}
 		s.crash()
-		s.hear(f)
+		s.deliver(f)
 	}
 	// What went past the state file rings by the dedup key, and is resolved with it.
 	for _, a := range s.direct {
@@ -274,7 +274,7 @@ func TestI7ACrashLeavesNoCampaignOpen(t *testing.T) {
 		t.Errorf("open are %q", open)
 	}
 	for range 30 {
-		s.pass(time.Minute)
+		s.advance(time.Minute)
 		s.crash()
 		p.connect()
 		p.takes()
@@ -289,11 +289,11 @@ func TestWhatIsAllowedIsNoCampaign(t *testing.T) {
 	t.Parallel()
 	s, ids := protected(t, 2)
 	s.release(time.Hour)
-	s.hear(s.attack(ids[0]))
+	s.deliver(s.attack(ids[0]))
 	s.now = s.now.Add(25 * time.Hour)
 	nobody := s.attack(ids[1])
 	nobody.Record.Identity.ARN, nobody.Record.Identity.Type = "", "Unknown"
-	s.hear(nobody)
+	s.deliver(nobody)
 	if c := s.campaigns(alert.Deletion); strings.Join(c, "") != "" {
 		t.Errorf("campaigns %q", c)
 	}
@@ -306,15 +306,15 @@ func TestI7AnUnknownFlowLogRings(t *testing.T) {
 	s := newScene(t)
 	p := s.onCall()
 	s.protect(1)
-	s.hear(s.record("fl-0123456789abcdef0"))
+	s.deliver(s.record("fl-0123456789abcdef0"))
 	p.takes()
 	rang := s.now
-	s.pass(2*time.Minute + time.Second)
+	s.advance(2*time.Minute + time.Second)
 	s.refresh()
-	s.pass(time.Second)
+	s.advance(time.Second)
 	s.wantAlerts(alert.Closed, 1)
 	for len(p.takes()) > 0 {
-		s.pass(time.Second)
+		s.advance(time.Second)
 	}
 	if d := s.now.Sub(rang); d != 5*time.Minute {
 		t.Errorf("it rang for %s", d)
@@ -333,13 +333,13 @@ func TestI7ALateRecordRings(t *testing.T) {
 		p.connect()
 		f := s.attack(id)
 		s.now = s.now.Add(late)
-		s.hear(f)
+		s.deliver(f)
 		p.takes()
 		received := s.now
-		s.pass(time.Second)
+		s.advance(time.Second)
 		s.is(id, incident.Closed, incident.AlertOnly)
 		for len(p.takes()) > 0 {
-			s.pass(time.Second)
+			s.advance(time.Second)
 		}
 		if d := s.now.Sub(received); (d >= 5*time.Minute) != (late > time.Minute) {
 			t.Errorf("received %s late, it rang for %s", late, d)

@@ -18,10 +18,10 @@ func TestAClockThatGoesBack(t *testing.T) {
 	s.is(ids[0], incident.Blocked, incident.Permission)
 	s.world.Allow("flowkeeper", "CreateFlowLogs")
 	s.now = s.now.Add(-24 * time.Hour)
-	s.pass(time.Minute)
+	s.advance(time.Minute)
 	s.is(ids[0], incident.Restored, "")
 	s.restored("vpc-1")
-	s.pass(time.Hour)
+	s.advance(time.Hour)
 	s.is(ids[1], incident.Verified, "")
 	s.wantCounts(map[alert.Kind]int{alert.Deletion: 1, alert.Blocked: 1, alert.Restored: 1, alert.Closed: 1})
 }
@@ -31,10 +31,10 @@ func TestAClockThatGoesBack(t *testing.T) {
 func TestAClockThatLeapsForward(t *testing.T) {
 	t.Parallel()
 	s, ids := protected(t, 1)
-	s.hear(s.record(ids[0])) // of a flow log that is alive
+	s.deliver(s.record(ids[0])) // of a flow log that is alive
 	s.work()
 	s.now = s.now.Add(24 * time.Hour)
-	s.pass(time.Hour)
+	s.advance(time.Hour)
 	s.is(ids[0], incident.Closed, incident.StillThere)
 	if s.restored("vpc-1").ID != ids[0] || s.creates() != 0 {
 		t.Error("something was made")
@@ -56,7 +56,7 @@ func TestAClockThatWasAhead(t *testing.T) {
 		s.refresh()
 		s.attack(id) // and no event
 		s.refresh()
-		s.pass(10 * time.Minute)
+		s.advance(10 * time.Minute)
 		s.restored("vpc-1")
 	})
 	t.Run("drift_wait", func(t *testing.T) {
@@ -65,7 +65,7 @@ func TestAClockThatWasAhead(t *testing.T) {
 		s.attack(s.protect(1)[0])
 		s.refresh()
 		s.now = s.now.Add(-ahead)
-		s.pass(10 * time.Minute)
+		s.advance(10 * time.Minute)
 		s.restored("vpc-1")
 	})
 	t.Run("flapping", func(t *testing.T) {
@@ -75,8 +75,8 @@ func TestAClockThatWasAhead(t *testing.T) {
 			s.attackAndWork(s.restored("vpc-1").ID)
 		}
 		s.now = s.now.Add(-ahead)
-		s.hear(s.attack(s.restored("vpc-1").ID))
-		s.pass(time.Minute)
+		s.deliver(s.attack(s.restored("vpc-1").ID))
+		s.advance(time.Minute)
 		s.restored("vpc-1")
 	})
 	t.Run("a resource that is gone", func(t *testing.T) {
@@ -84,10 +84,10 @@ func TestAClockThatWasAhead(t *testing.T) {
 		s, id := protectedOne(t)
 		f := s.attack(id)
 		s.world.RemoveResource(account, region, "vpc-1")
-		s.hear(f)
+		s.deliver(f)
 		s.work()
 		s.now = s.now.Add(-ahead)
-		s.pass(30 * time.Minute)
+		s.advance(30 * time.Minute)
 		s.is(id, incident.Closed, incident.ResourceGone)
 	})
 }
@@ -98,9 +98,9 @@ func TestAClockThatGoesBackPutsOffNoAlert(t *testing.T) {
 	s := newScene(t)
 	a, b := s.protectTwo()
 	s.world.RemoveDestination("arn:aws:s3:::other")
-	s.hear(s.attack(a, b))
+	s.deliver(s.attack(a, b))
 	s.now = s.now.Add(-48 * time.Hour)
-	s.pass(time.Hour)
+	s.advance(time.Hour)
 	s.is(a, incident.Verified, "")
 	s.wantAlerts(alert.Restored, 1) // one is back
 	s.wantAlerts(alert.Blocked, 1)
@@ -113,9 +113,9 @@ func TestWhatWillNotComeIsForeseenByEachMessage(t *testing.T) {
 	s := configured(t, func(p *incident.Policy) { p.AlertOnly = true })
 	id := s.protect(1)[0]
 	first := s.attack(id)
-	s.hear(s.record(id))
+	s.deliver(s.record(id))
 	s.now = s.now.Add(-time.Millisecond)
-	s.hear(first)
+	s.deliver(first)
 	for _, a := range s.alerts(alert.Deletion) {
 		if a.FlowLogs[0].Foreseen != string(incident.AlertOnly) {
 			t.Errorf("%s promises a restore: %s", a.EventID, a.Text)

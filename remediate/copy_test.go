@@ -30,7 +30,7 @@ func TestI2AnOldCopyOnlyAlerts(t *testing.T) {
 	}
 	s.world.Remove(account, region, ids[2])
 	s.refresh()
-	s.hear(late)
+	s.deliver(late)
 	s.now = s.now.Add(5 * time.Minute)
 	s.work()
 	for _, id := range ids[1:] {
@@ -45,12 +45,12 @@ func TestI2AnOldCopyOnlyAlerts(t *testing.T) {
 func TestReopenedWithWhatAWSHasShownSince(t *testing.T) {
 	t.Parallel()
 	s, id := protectedOne(t)
-	s.hear(s.record(id)) // forged: it is there
-	s.pass(3 * time.Minute)
+	s.deliver(s.record(id)) // forged: it is there
+	s.advance(3 * time.Minute)
 	s.is(id, incident.Closed, incident.StillThere)
 	s.change(id, func(i *incident.Incident) { i.Frozen.LogDestination = "arn:aws:s3:::elsewhere" }) // as a copy of the state file could have it
-	s.hear(s.attack(id))
-	s.pass(time.Minute)
+	s.deliver(s.attack(id))
+	s.advance(time.Minute)
 	s.restored("vpc-1")
 }
 
@@ -61,8 +61,8 @@ func TestAnAdoptedCopyMakesNoFalseAlarms(t *testing.T) {
 	s, ids := protected(t, 3)
 	s.release(time.Hour, ids[1])
 	s.now = s.now.Add(time.Second)
-	s.hear(s.attack(ids[0], ids[1]))
-	s.pass(time.Second)
+	s.deliver(s.attack(ids[0], ids[1]))
+	s.advance(time.Second)
 	s.is(ids[0], incident.Restored, "")
 	s.is(ids[1], incident.Closed, incident.Released)
 	before := len(s.here("vpc-1")) + len(s.here("vpc-2")) + len(s.here("vpc-3"))
@@ -71,7 +71,7 @@ func TestAnAdoptedCopyMakesNoFalseAlarms(t *testing.T) {
 	s.refresh()
 	s.world.SetConsistencyDelay(0)
 	for range 12 {
-		s.pass(5 * time.Minute)
+		s.advance(5 * time.Minute)
 		s.refresh()
 	}
 	s.is(ids[0], incident.Verified, "")
@@ -88,8 +88,8 @@ func TestAnAdoptedCopyLeavesNothingDarkInSilence(t *testing.T) {
 	for _, there := range []bool{true, false} {
 		s, id := protectedOne(t)
 		s.world.Deny("flowkeeper", "CreateFlowLogs")
-		s.hear(s.attack(id))
-		s.pass(time.Minute)
+		s.deliver(s.attack(id))
+		s.advance(time.Minute)
 		s.changeEvent(s.incident(id).EventID, func(e *incident.Event) {
 			e.ClosedAlertedAt, e.DueAt, e.StuckAt, e.OverdueAt = s.now, time.Time{}, time.Time{}, time.Time{}
 		})
@@ -102,14 +102,14 @@ func TestAnAdoptedCopyLeavesNothingDarkInSilence(t *testing.T) {
 		before := len(s.alerts(alert.Blocked))
 		s.adopt(store.Adoption{Now: s.now, Made: s.now, Stale: 48 * time.Hour})
 		s.refresh()
-		s.pass(20 * time.Minute)
+		s.advance(20 * time.Minute)
 		if n := len(s.alerts(alert.Blocked)); n != before+1 {
 			t.Errorf("event %v: %d alerts after %d", there, n, before)
 		}
 		s.world.Allow("flowkeeper", "CreateFlowLogs")
-		s.pass(time.Hour)
+		s.advance(time.Hour)
 		s.refresh()
-		s.pass(time.Hour)
+		s.advance(time.Hour)
 		s.restored("vpc-1")
 		if len(s.alerts(alert.Closed)) != 1 {
 			t.Errorf("event %v: %d ends", there, len(s.alerts(alert.Closed)))

@@ -114,9 +114,9 @@ func diesAt(t *testing.T, point int) bool {
 		dark = 1
 	}
 	if !acknowledged {
-		s.hear(f)
+		s.deliver(f)
 	}
-	s.pass(15 * time.Minute)
+	s.advance(15 * time.Minute)
 	s.is(id, incident.Verified, "")
 	s.restored("vpc-1")
 	s.wantCounts(map[alert.Kind]int{alert.Deletion: 1, alert.Blocked: dark, alert.Restored: 1, alert.Closed: 1})

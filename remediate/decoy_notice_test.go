@@ -17,7 +17,7 @@ func decoyBesideALostOne(t *testing.T) (s *scene, id, decoy string) {
 	s, id = protectedOne(t)
 	s.world.AllowDuplicates(true)
 	s.world.Deny("flowkeeper", "CreateFlowLogs")
-	s.hear(s.attack(id))
+	s.deliver(s.attack(id))
 	return s, id, s.plant("vpc-1", rejects)
 }
 
@@ -30,10 +30,10 @@ func TestADecoyThatNobodyReports(t *testing.T) {
 	s.refresh()
 	s.crash()
 	s.wantAlerts(alert.Tamper, 0) // its maker may become known in a moment
-	s.pass(time.Hour)
+	s.advance(time.Hour)
 	s.refresh()
 	s.crash()
-	s.pass(time.Hour)
+	s.advance(time.Hour)
 	s.refresh()
 	all := s.alerts(alert.Tamper)
 	if len(all) != 1 {
@@ -50,7 +50,7 @@ func TestADecoyThatNobodyReports(t *testing.T) {
 	}
 	s.world.Remove(account, region, decoy)
 	s.refresh()
-	s.pass(time.Hour)
+	s.advance(time.Hour)
 	s.wantAlerts(alert.Tamper, 1)
 }
 
@@ -62,7 +62,7 @@ func TestADecoyThatVanishesSoon(t *testing.T) {
 	s.world.Remove(account, region, decoy)
 	s.now = s.now.Add(time.Minute)
 	s.refresh()
-	s.pass(time.Hour)
+	s.advance(time.Hour)
 	s.refresh()
 	if all := s.alerts(alert.Tamper); len(all) != 1 || all[0].Target != decoy || !strings.Contains(all[0].Text, "gone by now") {
 		t.Errorf("%+v", all)
@@ -85,13 +85,13 @@ func TestADecoyIsAlertedOnce(t *testing.T) {
 			s.world.Deny("flowkeeper", "CreateFlowLogs")
 			s.refresh()
 			s.now = s.now.Add(time.Minute)
-			s.hear(s.made(decoy))
+			s.deliver(s.made(decoy))
 		}, map[alert.Kind]int{alert.Deletion: 1, alert.Blocked: 1}, 1},
 		"a record says that it is deleted": {func(s *scene, _, decoy string) {
 			s.world.AllowDuplicates(true)
 			s.world.Deny("flowkeeper", "CreateFlowLogs")
 			s.refresh()
-			s.hear(s.attack(decoy))
+			s.deliver(s.attack(decoy))
 		}, map[alert.Kind]int{alert.Deletion: 2, alert.Blocked: 1, alert.Closed: 1}, 0},
 		"the lost one comes back beside it": {func(s *scene, _, _ string) {
 			s.world.AllowDuplicates(true)
@@ -103,9 +103,9 @@ func TestADecoyIsAlertedOnce(t *testing.T) {
 			s, id := protectedOne(t)
 			f := s.attack(id)
 			decoy := s.plant("vpc-1", rejects)
-			s.hear(f)
+			s.deliver(f)
 			tt.play(s, id, decoy)
-			s.pass(time.Hour)
+			s.advance(time.Hour)
 			s.refresh()
 			s.wantCounts(tt.want)
 			s.wantAlerts(alert.Tamper, tt.made)
@@ -124,14 +124,14 @@ func TestADecoyThatDoesNotDeliver(t *testing.T) {
 			s.world.FailDelivery(account, region, decoy, "Access error")
 			s.refresh()
 			if heard {
-				s.pass(20 * time.Minute)
+				s.advance(20 * time.Minute)
 				s.refresh()
 				s.wantAlerts(alert.Tamper, 1)
 			}
 			_, err := s.r.LetGo(t.Context(), scope, id, "")
 			s.must(err)
 			for range 2 {
-				s.pass(20 * time.Minute)
+				s.advance(20 * time.Minute)
 				s.refresh()
 			}
 			if !s.row(decoy).Protected {
@@ -152,12 +152,12 @@ func TestANoticeWaitsForARule(t *testing.T) {
 	s.now = s.now.Add(time.Second)
 	other := s.plant("vpc-1", rejects)
 	s.refresh()
-	s.pass(time.Minute)
-	s.hear(f)
-	s.hear(s.made(other))
-	s.pass(12 * time.Minute)
+	s.advance(time.Minute)
+	s.deliver(f)
+	s.deliver(s.made(other))
+	s.advance(12 * time.Minute)
 	s.refresh()
-	s.pass(time.Hour)
+	s.advance(time.Hour)
 	s.refresh()
 	s.is(id, incident.Closed, incident.Replaced)
 	s.wantAlerts(alert.Tamper, 0)
@@ -173,12 +173,12 @@ func TestANoticeWaitsForNoOtherRule(t *testing.T) {
 	s.learn()
 	s.world.AllowDuplicates(true)
 	s.world.Deny("flowkeeper", "CreateFlowLogs")
-	s.hear(as(s.attack(second), terraformRole))
-	s.hear(s.attack(id))
-	s.pass(10 * time.Second)
+	s.deliver(as(s.attack(second), terraformRole))
+	s.deliver(s.attack(id))
+	s.advance(10 * time.Second)
 	s.plant("vpc-1", rejects)
 	s.refresh()
-	s.pass(time.Hour)
+	s.advance(time.Hour)
 	s.refresh()
 	s.wantAlerts(alert.Tamper, 1)
 }
@@ -190,11 +190,11 @@ func TestADecoyFoundGone(t *testing.T) {
 	t.Parallel()
 	s, _, decoy := decoyBesideALostOne(t)
 	s.refresh()
-	s.pass(3 * time.Minute)
+	s.advance(3 * time.Minute)
 	f := s.attack(decoy)
 	s.refresh()
-	s.hear(f)
-	s.pass(time.Hour)
+	s.deliver(f)
+	s.advance(time.Hour)
 	s.refresh()
 	s.wantAlerts(alert.Deletion, 2)
 	s.wantAlerts(alert.Tamper, 0)
@@ -205,16 +205,16 @@ func TestAReplacementThatIsReplaced(t *testing.T) {
 	t.Parallel()
 	s := ruled(t, terraformRole, incident.Wait, 30*time.Minute)
 	id, _ := s.protectTwo()
-	s.hear(as(s.attack(id), terraformRole))
+	s.deliver(as(s.attack(id), terraformRole))
 	first := s.plant("vpc-1", rejects)
-	s.hear(as(s.made(first), terraformRole))
-	s.pass(4 * time.Minute)
+	s.deliver(as(s.made(first), terraformRole))
+	s.advance(4 * time.Minute)
 	f := as(s.attack(first), terraformRole)
 	second := s.plant("vpc-1", func(f *fakeaws.FlowLog) { f.TrafficType = "ACCEPT" })
 	s.refresh()
-	s.hear(f)
-	s.hear(as(s.made(second), terraformRole))
-	s.pass(2 * time.Hour)
+	s.deliver(f)
+	s.deliver(as(s.made(second), terraformRole))
+	s.advance(2 * time.Hour)
 	s.refresh()
 	s.is(id, incident.Closed, incident.Replaced)
 	s.wantAlerts(alert.Tamper, 0)
@@ -231,7 +231,7 @@ func TestANoticeWhenTheClockGoesBack(t *testing.T) {
 	s.now = right.Add(time.Minute)
 	s.crash()
 	s.refresh()
-	s.pass(10 * time.Minute)
+	s.advance(10 * time.Minute)
 	s.refresh()
 	s.wantAlerts(alert.Tamper, 1)
 }
@@ -243,14 +243,14 @@ func TestANoticeIsNotPutOffForEver(t *testing.T) {
 	s := ruled(t, mallory, incident.Wait, 12*time.Hour)
 	s.world.AllowDuplicates(true)
 	id := s.protect(1)[0]
-	s.hear(s.attack(id))
+	s.deliver(s.attack(id))
 	decoy := s.plant("vpc-1", rejects)
 	s.refresh()
 	for range 4 {
-		s.pass(12*time.Hour + 20*time.Second)
+		s.advance(12*time.Hour + 20*time.Second)
 		for _, f := range s.here("vpc-1") {
 			if f.ID != decoy {
-				s.hear(s.attack(f.ID))
+				s.deliver(s.attack(f.ID))
 			}
 		}
 		s.refresh()

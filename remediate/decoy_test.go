@@ -46,13 +46,13 @@ func TestTwoToOneDestination(t *testing.T) {
 			s.now = s.now.Add(time.Hour)
 			second := s.here("vpc-1")
 			second = slices.DeleteFunc(second, func(f fakeaws.FlowLog) bool { return f.ID == ids[0] })
-			s.hear(s.attack(ids[0]))
-			s.pass(time.Hour)
+			s.deliver(s.attack(ids[0]))
+			s.advance(time.Hour)
 			if !s.row(second[0].ID).Protected || len(s.here("vpc-1")) != 2 {
 				t.Errorf("%+v", s.here("vpc-1"))
 			}
-			s.hear(s.attack(second[0].ID))
-			s.pass(time.Hour)
+			s.deliver(s.attack(second[0].ID))
+			s.advance(time.Hour)
 			here := s.here("vpc-1")
 			if len(here) != 2 || here[0].TrafficType == here[1].TrafficType {
 				t.Errorf("%+v", here)
@@ -82,7 +82,7 @@ func TestADecoyThatAWSAllows(t *testing.T) {
 			}
 			f := s.attack(id)
 			for _, d := range all {
-				d.hear(f)
+				d.deliver(f)
 			}
 			other := s.plant("vpc-1", rejects)
 			for _, d := range all {
@@ -121,13 +121,13 @@ func TestADecoySeenBeforeTheLoss(t *testing.T) {
 	deletion := s.attack(id)
 	s.now = s.now.Add(time.Second)
 	decoy := s.plant("vpc-1", rejects)
-	s.hear(s.made(decoy))
+	s.deliver(s.made(decoy))
 	if !s.row(decoy).Protected {
 		t.Error("what stands beside a live one is not protected")
 	}
 	deleted := s.attack(decoy)
-	s.hear(deletion, deleted)
-	s.pass(time.Hour)
+	s.deliver(deletion, deleted)
+	s.advance(time.Hour)
 	s.is(id, incident.Verified, "")
 	s.is(decoy, incident.Closed, incident.Exempt)
 	if f := s.restored("vpc-1"); f.TrafficType != "ALL" {
@@ -140,7 +140,7 @@ func TestADecoyBlocksUntilItIsGone(t *testing.T) {
 	s, id := protectedOne(t)
 	f := s.attack(id)
 	decoy := s.plant("vpc-1", func(f *fakeaws.FlowLog) { f.TrafficType = "REJECT" })
-	s.hear(f)
+	s.deliver(f)
 	s.work()
 	if i := s.is(id, incident.Blocked, incident.Decoy); i.Advice == "" {
 		t.Error("no advice")
@@ -177,7 +177,7 @@ func TestI2ADecoyBeforeAnyReport(t *testing.T) {
 		t.Error("the decoy is protected, or what is none is not")
 	}
 	s.r.Policy.AlertOnly = true
-	s.hear(f)
+	s.deliver(f)
 	s.work()
 	if !s.row(decoy).Protected {
 		t.Error("with the incident closed, what stands there is protected")
@@ -193,15 +193,15 @@ func TestI6ALostDecoyMakesNoDecoys(t *testing.T) {
 	lost := s.attack(id)
 	decoy := s.plant("vpc-1", func(f *fakeaws.FlowLog) { f.TrafficType = "REJECT" })
 	s.refresh()
-	s.hear(lost, s.attack(decoy))
+	s.deliver(lost, s.attack(decoy))
 	back := s.plant("vpc-1", nil)
 	s.refresh()
 	if !s.row(back).Protected {
 		t.Fatal("it is taken for a decoy of the decoy")
 	}
 	again := s.attack(back) // before anything was decided
-	s.hear(again)
-	s.pass(time.Hour)
+	s.deliver(again)
+	s.advance(time.Hour)
 	s.restored("vpc-1")
 }
 
@@ -211,11 +211,11 @@ func TestDecoyMadeIsAlerted(t *testing.T) {
 	s, id := protectedOne(t)
 	deletion := s.attack(id)
 	decoy := s.plant("vpc-1", func(f *fakeaws.FlowLog) { f.TrafficType = "REJECT" })
-	s.hear(deletion)
+	s.deliver(deletion)
 	s.events++
 	f := s.judge(cloudtrail.Record{EventID: "made", EventName: cloudtrail.CreateFlowLogs, EventSource: cloudtrail.EC2, EventTime: s.now, Account: account, Region: region,
 		CreatedIDs: []string{decoy}, ResourceIDs: []string{"vpc-1"}, Identity: cloudtrail.Identity{Type: "IAMUser", ARN: mallory}})
-	s.hear(f, f)
+	s.deliver(f, f)
 	all := s.alerts(alert.Tamper)
 	if len(all) != 1 || all[0].Level != alert.High || all[0].Target != decoy || all[0].Actor.ARN != mallory || all[0].FlowLogs[0].FlowLogID != id || len(all[0].FlowLogs[0].DifferencesFound) != 1 {
 		t.Fatalf("%+v", all)
@@ -248,9 +248,9 @@ func TestI2ADecoyBesideAReleaseThatEnded(t *testing.T) {
 			decoy := s.plant("vpc-1", func(f *fakeaws.FlowLog) { f.TrafficType = "REJECT" })
 			s.now = s.now.Add(time.Second)
 			s.refresh()
-			s.pass((c.wait - time.Minute) / 2)
+			s.advance((c.wait - time.Minute) / 2)
 			s.refresh()
-			s.pass((c.wait - time.Minute) / 2)
+			s.advance((c.wait - time.Minute) / 2)
 			s.refresh()
 			s.wantAlerts(alert.Tamper, 0)
 			s.is(id, incident.Closed, incident.Released)
@@ -258,15 +258,15 @@ func TestI2ADecoyBesideAReleaseThatEnded(t *testing.T) {
 				t.Error("what may be a decoy is protected before a record could come")
 			}
 			if c.recorded {
-				s.hear(deletion)
-				s.pass(10 * time.Second)
+				s.deliver(deletion)
+				s.advance(10 * time.Second)
 				s.is(id, incident.Blocked, incident.Decoy)
 				s.world.Remove(account, region, decoy)
-				s.pass(time.Hour)
+				s.advance(time.Hour)
 				s.restored("vpc-1")
 				return
 			}
-			s.pass(3 * time.Minute)
+			s.advance(3 * time.Minute)
 			if !s.row(decoy).Protected {
 				t.Error("what took the place of a released flow log is not protected")
 			}
@@ -285,8 +285,8 @@ func restoredBesideADecoy(t *testing.T) (s *scene, lost, decoy string) {
 	s.now = s.now.Add(time.Second)
 	decoy = s.plant("vpc-1", rejects)
 	s.now = s.now.Add(5 * time.Second)
-	s.hear(f)
-	s.pass(12 * time.Minute)
+	s.deliver(f)
+	s.advance(12 * time.Minute)
 	s.is(lost, incident.Verified, "")
 	return s, lost, decoy
 }
@@ -297,7 +297,7 @@ func TestADecoyShownAfterTheRestore(t *testing.T) {
 	t.Parallel()
 	s, _, other := restoredBesideADecoy(t)
 	s.refresh()
-	s.pass(15 * time.Minute)
+	s.advance(15 * time.Minute)
 	s.refresh()
 	if !s.row(other).Protected {
 		t.Error("it is not protected")
@@ -337,22 +337,22 @@ func TestAPairOfWhichOneIsReported(t *testing.T) {
 	s := newScene(t)
 	s.world.Configure(func(e *fakeaws.EC2Settings) { e.Guard = fakeaws.NoGuard })
 	older := s.protect(1)[0]
-	s.pass(time.Hour)
+	s.advance(time.Hour)
 	younger := s.plant("vpc-1", rejects)
 	s.refresh()
 	for range 3 {
-		s.pass(time.Hour)
+		s.advance(time.Hour)
 		s.refresh()
 	}
 	if !s.row(older).Protected || !s.row(younger).Protected {
 		t.Fatal("the case is not what it is to be")
 	}
-	s.pass(time.Minute)
+	s.advance(time.Minute)
 	s.attack(older)
-	s.hear(s.attack(younger))
-	s.pass(10 * time.Second)
+	s.deliver(s.attack(younger))
+	s.advance(10 * time.Second)
 	s.is(younger, incident.Restored, "")
 	s.refresh()
-	s.pass(10 * time.Second)
+	s.advance(10 * time.Second)
 	s.is(older, incident.Restored, "")
 }

@@ -26,7 +26,7 @@ func TestADriftThatIsPartlyAllowed(t *testing.T) {
 			s.release(24*time.Hour, ids[n])
 			s.attack(ids...)
 			s.refresh()
-			s.pass(15 * time.Minute)
+			s.advance(15 * time.Minute)
 			s.is(ids[n], incident.Closed, incident.Released)
 			a := s.alerts(alert.Deletion)
 			if len(a) != 1 || a[0].Level != alert.Critical || !slices.Contains(a[0].RaisedBy, alert.WholeVPC) || len(a[0].FlowLogs) != 2 {
@@ -50,7 +50,7 @@ func TestADriftThatIsAllowed(t *testing.T) {
 		s.world.RemoveResource(account, region, fmt.Sprintf("vpc-%d", n))
 	}
 	s.refresh()
-	s.pass(15 * time.Minute)
+	s.advance(15 * time.Minute)
 	if a := s.alerts(alert.Deletion); len(a) != 1 || a[0].Level != alert.Informational || len(a[0].FlowLogs) != 4 {
 		t.Errorf("told %+v", a)
 	}
@@ -79,7 +79,7 @@ func TestADriftIsAlertedWithinHalfAMinute(t *testing.T) {
 			s.due(ids[1], time.Hour) // as when thousands are before it
 			s.now = s.now.Add(c.late)
 			if c.late == 0 {
-				s.pass(20 * time.Second)
+				s.advance(20 * time.Second)
 				s.wantCounts(map[alert.Kind]int{}) // what is decided is quiet, and the other may be, too
 			}
 			if c.adopt {
@@ -87,14 +87,14 @@ func TestADriftIsAlertedWithinHalfAMinute(t *testing.T) {
 				s.due(ids[1], 0)
 			}
 			if c.late == 0 {
-				s.pass(10 * time.Second)
+				s.advance(10 * time.Second)
 			} else {
 				s.work()
 			}
 			if a := s.alerts(alert.Deletion); len(a) != 1 || a[0].Level != c.level {
 				t.Fatalf("told %+v", a)
 			}
-			s.pass(2 * time.Hour)
+			s.advance(2 * time.Hour)
 			s.restored("vpc-2")
 			if len(s.alerts(alert.Deletion)) != 1 || len(s.alerts(alert.Restored)) != 1 || len(s.alerts(alert.Closed)) != 1 {
 				t.Error("told too little, or twice")
@@ -112,14 +112,14 @@ func TestTheAlertOfAnAdoptedDriftIsClosed(t *testing.T) {
 	s.attack(s.protect(1)...)
 	s.plant("vpc-1", nil)
 	s.refresh()
-	s.pass(20 * time.Second)
+	s.advance(20 * time.Second)
 	s.world.Deny("flowkeeper", "DescribeFlowLogs")
-	s.pass(15 * time.Minute)
+	s.advance(15 * time.Minute)
 	if got := s.critical(); len(got) != 1 || got[0].Kind == alert.Deletion {
 		t.Fatalf("told %+v", got)
 	}
 	s.world.Allow("flowkeeper", "DescribeFlowLogs")
-	s.pass(2 * time.Hour)
+	s.advance(2 * time.Hour)
 	s.resolved()
 }
 
@@ -131,13 +131,13 @@ func TestADriftThatIsOverBeforeItIsAlerted(t *testing.T) {
 	s.attack(ids...)
 	s.refresh()
 	s.due(ids[1], time.Hour)
-	s.pass(time.Second)
+	s.advance(time.Second)
 	i := s.incident(ids[1]) // AWS shows it after all
 	s.change(i.FlowLogID, func(i *incident.Incident) {
 		i.State, i.Reason, i.NextAttemptAt = incident.Closed, incident.StillThere, time.Time{}
 	})
 	s.changeEvent(i.EventID, func(e *incident.Event) { e.ClosedAlertedAt = s.now })
-	s.pass(time.Hour)
+	s.advance(time.Hour)
 	if a := s.alerts(alert.Deletion); len(a) != 1 || a[0].Level != alert.Informational || len(a[0].FlowLogs) != 1 {
 		t.Errorf("told %+v", a)
 	}
@@ -156,17 +156,17 @@ func TestADriftLearnsWhoItWas(t *testing.T) {
 			f, forged := s.attack(id), s.record(id)
 			forged.Record.Identity.ARN = "arn:aws:iam::111122223333:user/alice"
 			s.refresh()
-			s.pass(pause)
+			s.advance(pause)
 			before := s.is(id, state, "")
-			s.hear(f)
-			s.hear(forged)
+			s.deliver(f)
+			s.deliver(forged)
 			i := s.is(id, state, "")
 			was, _ := before.BlindSeconds()
 			blind, _ := i.BlindSeconds()
 			if i.Source != incident.ByEvent || i.Actor == nil || i.Actor.ARN != mallory || i.EventID != before.EventID || i.NewID != before.NewID || blind != was-60 {
 				t.Errorf("by %v %+v, dark for %v s instead of %v", i.Source, i.Actor, blind, was-60)
 			}
-			s.pass(3 * time.Hour)
+			s.advance(3 * time.Hour)
 			s.is(id, incident.Verified, "")
 			s.resolved()
 		})
@@ -209,7 +209,7 @@ func TestI5DeletedWithoutAnEvent(t *testing.T) {
 	s.is(id, incident.Restored, "") // at once: no rule could excuse it
 	s.restored("vpc-1")
 	s.wantCounts(map[alert.Kind]int{alert.Deletion: 1, alert.Restored: 1})
-	s.pass(time.Hour)
+	s.advance(time.Hour)
 	s.unreported(1)
 	if a := s.alerts(alert.Deletion)[0]; a.Source != incident.ByDrift || a.Actor != nil || a.Level != alert.Critical {
 		t.Errorf("alert %+v", a)
@@ -233,10 +233,10 @@ func TestADriftThatARuleCouldExcuseWaits(t *testing.T) {
 			s.refresh()
 			s.work()
 			s.wantCounts(nil)
-			s.pass(30 * time.Second)
+			s.advance(30 * time.Second)
 			s.is(id, incident.Open, "")
 			s.wantCounts(map[alert.Kind]int{alert.Deletion: 1}) // decided or not
-			s.pass(2 * time.Minute)
+			s.advance(2 * time.Minute)
 			s.is(id, incident.Restored, "")
 			s.restored("vpc-1")
 			s.wantCounts(map[alert.Kind]int{alert.Deletion: 1, alert.Restored: 1})
@@ -269,14 +269,14 @@ func TestDriftWhoseEventComesLater(t *testing.T) {
 			f := s.attack(id)
 			s.refresh()
 			s.unreported(1)
-			s.pass(after)
-			s.hear(f)
+			s.advance(after)
+			s.deliver(f)
 			s.work()
 			s.unreported(0)
 			if i := s.is(id, incident.Restored, ""); i.Source != incident.ByEvent || i.Actor == nil || i.DeletedAt.IsZero() {
 				t.Errorf("incident %+v", i)
 			}
-			s.pass(12 * time.Minute)
+			s.advance(12 * time.Minute)
 			s.wantCounts(map[alert.Kind]int{alert.Deletion: alerts, alert.Restored: c.restored, alert.Closed: alerts})
 			if a := s.alerts(alert.Deletion); a[alerts-1].Actor == nil {
 				t.Errorf("nobody was told who it was: %+v", a)
@@ -294,7 +294,7 @@ func TestDriftAdopted(t *testing.T) {
 	s.attack(id)
 	s.plant("vpc-1", nil)
 	s.refresh()
-	s.pass(3 * time.Minute)
+	s.advance(3 * time.Minute)
 	s.is(id, incident.Restored, "")
 	s.wantCounts(map[alert.Kind]int{alert.Restored: 1})
 	s.unreported(0) // the other one may have heard it
@@ -323,7 +323,7 @@ func TestADriftOfManyIsAlertedWhole(t *testing.T) {
 				s.plant(fmt.Sprintf("vpc-%d", n+1), nil)
 			}
 			s.refreshWhile(s.work)
-			s.pass(time.Hour)
+			s.advance(time.Hour)
 			for _, k := range c.named {
 				if n := len(s.named(k)); n != 250 {
 					t.Errorf("%d of 250 named by %s alerts", n, k)
@@ -359,9 +359,9 @@ func TestAYoungFlowLogWasLastSeenBefore(t *testing.T) {
 	s.refresh()
 	seen := s.clock()
 	s.world.Remove(account, region, id)
-	s.pass(time.Minute)
+	s.advance(time.Minute)
 	s.refresh()
-	s.pass(2 * time.Minute)
+	s.advance(2 * time.Minute)
 	s.refresh()
 	if i := s.incident(id); i.LastSeenAt.After(seen) {
 		t.Errorf("last seen %s, which is %s too late", i.LastSeenAt, i.LastSeenAt.Sub(seen))

@@ -126,19 +126,19 @@ func TestI12AFloodOfAttempts(t *testing.T) {
 	before := s.size()
 	s.start()
 	for k := range 300 {
-		s.hear(s.decoded(nobody, refusal, refusalText, madeUpIDs(1000, 1000*k)...))
-		s.pass(200 * time.Millisecond)
+		s.deliver(s.decoded(nobody, refusal, refusalText, madeUpIDs(1000, 1000*k)...))
+		s.advance(200 * time.Millisecond)
 	}
 	for range 300 {
-		s.hear(s.decoded(nobody, dryRun, "Request would have succeeded, but DryRun flag is set.", id))
-		s.pass(200 * time.Millisecond)
+		s.deliver(s.decoded(nobody, dryRun, "Request would have succeeded, but DryRun flag is set.", id))
+		s.advance(200 * time.Millisecond)
 	}
 	deletion := s.attack(id)
-	s.hear(deletion)
+	s.deliver(deletion)
 	s.wantAlerts(alert.Deletion, 1)
 	s.work()
 	s.restored("vpc-1")
-	s.pass(time.Hour)
+	s.advance(time.Hour)
 	all := s.alerts(alert.Attempt)
 	calls := 0
 	for _, a := range all {
@@ -225,7 +225,7 @@ func (s *scene) read(records ...string) {
 		r, err := cloudtrail.Decode([]byte(raw))
 		s.must(err)
 		if f, ok := detection.Judge(r); ok {
-			s.hear(f)
+			s.deliver(f)
 		}
 	}
 }

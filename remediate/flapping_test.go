@@ -20,7 +20,7 @@ func TestI9FlappingNeverStops(t *testing.T) {
 			if n > 700 {
 				t.Fatal("not restored within eleven minutes: the attacker wins by insisting")
 			}
-			s.pass(time.Second)
+			s.advance(time.Second)
 		}
 	}
 	s.wantCounts(map[alert.Kind]int{alert.Deletion: 8, alert.Restored: 8, alert.Flapping: 1,
@@ -45,8 +45,8 @@ func TestFlappingIsAlertedThoughItIsBackAtOnce(t *testing.T) {
 	if _, _, err := s.r.RestoreByHand(t.Context(), scope, last); err != nil {
 		t.Fatal(err)
 	}
-	s.hear(s.attack(s.restored("vpc-1").ID))
-	s.pass(15 * time.Minute)
+	s.deliver(s.attack(s.restored("vpc-1").ID))
+	s.advance(15 * time.Minute)
 	s.restored("vpc-1")
 	s.wantAlerts(alert.Flapping, 1)
 }
@@ -64,9 +64,9 @@ func TestFlappingIsAlwaysAlerted(t *testing.T) {
 			s.protect(1)
 			for range c.times {
 				if here := s.here("vpc-1"); len(here) == 1 {
-					s.hear(s.attack(here[0].ID))
+					s.deliver(s.attack(here[0].ID))
 				}
-				s.pass(c.pause)
+				s.advance(c.pause)
 			}
 			if n := len(s.alerts(alert.Flapping)); n == 0 {
 				t.Errorf("%d creates, %d alerts flapping", s.creates(), n)
@@ -85,17 +85,17 @@ func TestFlappingIsAlertedBeforeTheEnd(t *testing.T) {
 	s.world.AddDestination(elsewhere)
 	other := s.plant("vpc-2", func(f *fakeaws.FlowLog) { f.LogDestination = elsewhere })
 	id := s.protect(1)[0]
-	s.hear(s.attack(id))
-	s.pass(time.Minute)
+	s.deliver(s.attack(id))
+	s.advance(time.Minute)
 	id = s.restored("vpc-1").ID
 	s.world.RemoveDestination(elsewhere)
-	s.hear(s.attack(id, other))
+	s.deliver(s.attack(id, other))
 	s.due(id, 2*time.Minute)
-	s.pass(time.Minute)
+	s.advance(time.Minute)
 	s.is(other, incident.Blocked, incident.Destination)
 	s.wantCounts(map[alert.Kind]int{alert.Deletion: 2, alert.Restored: 1, alert.Closed: 1, alert.Blocked: 1})
 	s.world.AddDestination(elsewhere)
-	s.pass(time.Hour)
+	s.advance(time.Hour)
 	s.wantAlerts(alert.Flapping, 1)
 	s.resolved()
 }

@@ -25,7 +25,7 @@ func TestI12ARefusedCallKeepsItsTextOnce(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
 	known := s.protect(1)[0]
-	s.hear(s.decoded(nobody, refusal, refusalText, append(madeUpIDs(999, 0), known)...))
+	s.deliver(s.decoded(nobody, refusal, refusalText, append(madeUpIDs(999, 0), known)...))
 	a := s.alerts(alert.Attempt)[0]
 	texts := 0
 	for _, f := range a.FailedFlowLogs {
@@ -52,17 +52,17 @@ func TestI2AHarmlessCallSilencesNone(t *testing.T) {
 	t.Parallel()
 	s := dependent(t)
 	id := s.row(s.here("vpc-1")[0].ID).ID
-	s.hear(s.decoded(nobody, refusal, "no", madeUpIDs(1, 0)...))
-	s.hear(s.decoded(nobody, refusal, "no", madeUpIDs(1, 1)...)) // held
-	s.hear(s.decoded(nobody, refusal, "no", id))                 // one of ours
-	s.hear(s.decoded(nobody, refusal, "no", id))                 // held
+	s.deliver(s.decoded(nobody, refusal, "no", madeUpIDs(1, 0)...))
+	s.deliver(s.decoded(nobody, refusal, "no", madeUpIDs(1, 1)...)) // held
+	s.deliver(s.decoded(nobody, refusal, "no", id))                 // one of ours
+	s.deliver(s.decoded(nobody, refusal, "no", id))                 // held
 	s.wantAlerts(alert.Attempt, 2)
 	quiet := func(r *cloudtrail.Record) { r.Identity.InvokedBy = "delivery.logs.amazonaws.com" }
-	s.hear(s.tampering("s3", "PutBucketPolicy", "flow-logs", quiet))
-	s.hear(s.tampering("s3", "PutBucketPolicy", "flow-logs", nil))                                                             // graver
-	s.hear(s.tampering("s3", "PutBucketPolicy", "flow-logs", func(r *cloudtrail.Record) { r.RequestHash = "another" }))        // held
-	s.hear(s.tampering("s3", "DeleteBucketPolicy", "flow-logs", nil), s.tampering("logs", "DeleteLogGroup", "/vpc/flow", nil)) // others
-	s.hear(s.tampering("s3", "DeleteBucket", "flow-logs", nil))
+	s.deliver(s.tampering("s3", "PutBucketPolicy", "flow-logs", quiet))
+	s.deliver(s.tampering("s3", "PutBucketPolicy", "flow-logs", nil))                                                             // graver
+	s.deliver(s.tampering("s3", "PutBucketPolicy", "flow-logs", func(r *cloudtrail.Record) { r.RequestHash = "another" }))        // held
+	s.deliver(s.tampering("s3", "DeleteBucketPolicy", "flow-logs", nil), s.tampering("logs", "DeleteLogGroup", "/vpc/flow", nil)) // others
+	s.deliver(s.tampering("s3", "DeleteBucket", "flow-logs", nil))
 	var told []string
 	for _, a := range s.alerts(alert.Tamper) {
 		told = append(told, string(a.Level))
@@ -70,7 +70,7 @@ func TestI2AHarmlessCallSilencesNone(t *testing.T) {
 	if got := strings.Join(told, " "); got != "informational high high critical critical" {
 		t.Errorf("tampering alerted as %s", got)
 	}
-	s.pass(6 * time.Minute)
+	s.advance(6 * time.Minute)
 	s.work()
 	all := s.alerts(alert.Attempt)
 	if last := all[len(all)-1]; len(all) != 3 || last.Repeats == nil || last.Repeats.Calls != 2 || last.Level != alert.High || last.Repeats.Examples[0].FlowLogID != id {
@@ -83,10 +83,10 @@ func TestARepeatedCallIsAlertedAfterACrash(t *testing.T) {
 	t.Parallel()
 	s, _ := protectedOne(t)
 	for k := range 3 {
-		s.hear(s.decoded(nobody, refusal, "no", madeUpIDs(2, k)...))
+		s.deliver(s.decoded(nobody, refusal, "no", madeUpIDs(2, k)...))
 	}
 	s.crash()
-	s.pass(time.Hour)
+	s.advance(time.Hour)
 	all := s.alerts(alert.Attempt)
 	if len(all) != 2 || all[1].Repeats == nil || all[1].Repeats.Calls != 2 || all[1].Repeats.FlowLogs != 4 || all[1].Title != "2 more attempts to delete flow logs by user/nobody in 111122223333 eu-west-1" {
 		t.Fatalf("%+v", all)
@@ -105,12 +105,12 @@ func TestARepeatedRecordIsNoRepeatedCall(t *testing.T) {
 	s, _ := protectedOne(t)
 	a, b := s.decoded(nobody, refusal, "no", madeUpIDs(1, 0)...), s.decoded(nobody, refusal, "no", madeUpIDs(1, 1)...)
 	for range 3 {
-		s.hear(a)
-		s.hear(b)
+		s.deliver(a)
+		s.deliver(b)
 	}
-	s.pass(time.Hour)
-	s.hear(a)
-	s.pass(time.Hour)
+	s.advance(time.Hour)
+	s.deliver(a)
+	s.advance(time.Hour)
 	all := s.alerts(alert.Attempt)
 	if len(all) != 2 || all[1].Repeats.Calls != 1 {
 		t.Errorf("%d alerts of two calls: %+v", len(all), all)
@@ -124,11 +124,11 @@ func TestI12AnEndlessFloodHasARate(t *testing.T) {
 	s, _ := protectedOne(t)
 	calls := 0
 	for range 60 * 12 {
-		s.hear(s.decoded(nobody, refusal, "no", madeUpIDs(1, calls)...))
+		s.deliver(s.decoded(nobody, refusal, "no", madeUpIDs(1, calls)...))
 		calls++
-		s.pass(5 * time.Second)
+		s.advance(5 * time.Second)
 	}
-	s.pass(time.Hour)
+	s.advance(time.Hour)
 	all, sum := s.alerts(alert.Attempt), 1
 	for _, a := range all[1:] {
 		sum += a.Repeats.Calls
@@ -147,13 +147,13 @@ func TestI12ForgedPrincipalsAreBounded(t *testing.T) {
 	t.Parallel()
 	s, id := protectedOne(t)
 	for k := range 600 {
-		s.hear(s.decoded(fmt.Sprintf("arn:aws:iam::111122223333:user/forged-%d", k), refusal, "no", madeUpIDs(1, k)...))
-		s.pass(20 * time.Millisecond)
+		s.deliver(s.decoded(fmt.Sprintf("arn:aws:iam::111122223333:user/forged-%d", k), refusal, "no", madeUpIDs(1, k)...))
+		s.advance(20 * time.Millisecond)
 	}
 	s.wantAlerts(alert.Attempt, 20)
-	s.hear(s.decoded(nobody, refusal, "no", id)) // graver than all before
-	s.wantAlerts(alert.Attempt, 21)              // the graver one is not held
-	s.pass(time.Hour)
+	s.deliver(s.decoded(nobody, refusal, "no", id)) // graver than all before
+	s.wantAlerts(alert.Attempt, 21)                 // the graver one is not held
+	s.advance(time.Hour)
 	all := s.alerts(alert.Attempt)
 	last := all[len(all)-1]
 	if len(all) != 22 || last.Repeats == nil || last.Repeats.Calls != 580 || !last.Repeats.Several || last.Actor != nil || last.Repeats.Examples[0].Principal == last.Repeats.Examples[1].Principal || !strings.Contains(last.Title, "by several principals") {
@@ -167,17 +167,17 @@ func TestI12AFloodOfUnknownDeletions(t *testing.T) {
 	t.Parallel()
 	s, id := protectedOne(t)
 	for k := range 100 {
-		s.hear(s.decoded(nobody, "", "", madeUpIDs(2, 2*k)...))
-		s.pass(time.Second)
+		s.deliver(s.decoded(nobody, "", "", madeUpIDs(2, 2*k)...))
+		s.advance(time.Second)
 	}
 	s.wantAlerts(alert.Deletion, 1)
-	s.hear(s.decoded(nobody, "", "", append(madeUpIDs(20, 5000), id)...)) // one is ours: it is never held
+	s.deliver(s.decoded(nobody, "", "", append(madeUpIDs(20, 5000), id)...)) // one is ours: it is never held
 	if all := s.alerts(alert.Deletion); len(all) != 2 || len(all[1].FlowLogs) != 21 || all[1].Minor {
 		t.Fatalf("%d alerts", len(all))
 	}
-	s.hear(s.record())              // not known which
+	s.deliver(s.record())           // not known which
 	s.wantAlerts(alert.Deletion, 3) // a record that names none is no repetition of one that names unknown ones
-	s.pass(time.Hour)
+	s.advance(time.Hour)
 	open := map[string]bool{}
 	for _, kind := range []alert.Kind{alert.Deletion, alert.Closed} {
 		for _, a := range s.alerts(kind) {
@@ -209,7 +209,7 @@ func TestARepeatedCallOfAScopeThatIsNoMore(t *testing.T) {
 		a := alert.Alert{ID: "held", Kind: alert.Attempt, Level: alert.Medium}
 		return tx.PutBurst(repeat.Burst{Key: "other", Class: "attempt", Scope: other, Began: s.now, Since: s.now, DueAt: s.now.Add(5 * time.Minute), Held: repeat.Held{Calls: 7, Gravest: &a}})
 	}))
-	s.pass(2 * time.Hour)
+	s.advance(2 * time.Hour)
 	s.work()
 	if all := s.alerts(alert.Attempt); len(all) != 1 || all[0].Repeats.Calls != 7 {
 		t.Errorf("%+v", all)
@@ -220,10 +220,10 @@ func TestARepeatedCallOfAScopeThatIsNoMore(t *testing.T) {
 func TestARepeatedCallAfterTheClockWentBack(t *testing.T) {
 	t.Parallel()
 	s, _ := protectedOne(t)
-	s.hear(s.decoded(nobody, refusal, "no", madeUpIDs(1, 0)...))
-	s.hear(s.decoded(nobody, refusal, "no", madeUpIDs(1, 1)...))
+	s.deliver(s.decoded(nobody, refusal, "no", madeUpIDs(1, 0)...))
+	s.deliver(s.decoded(nobody, refusal, "no", madeUpIDs(1, 1)...))
 	s.now = s.now.Add(-3 * time.Hour)
-	s.pass(10 * time.Minute)
+	s.advance(10 * time.Minute)
 	s.wantAlerts(alert.Attempt, 2)
 }
 
@@ -237,14 +237,14 @@ func TestI12AFloodOnASmallDisk(t *testing.T) {
 	s.start()
 	id := s.protect(1)[0]
 	for k := range 40 {
-		s.hear(s.decoded(fmt.Sprintf("arn:aws:iam::111122223333:user/a-%d", k), refusal, refusalText, madeUpIDs(1000, 1000*k)...))
-		s.hear(s.decoded(fmt.Sprintf("arn:aws:iam::111122223333:user/b-%d", k), "", "", madeUpIDs(250, 250*k)...))
+		s.deliver(s.decoded(fmt.Sprintf("arn:aws:iam::111122223333:user/a-%d", k), refusal, refusalText, madeUpIDs(1000, 1000*k)...))
+		s.deliver(s.decoded(fmt.Sprintf("arn:aws:iam::111122223333:user/b-%d", k), "", "", madeUpIDs(250, 250*k)...))
 		for m := range 10 {
-			s.hear(s.decoded(fmt.Sprintf("arn:aws:iam::111122223333:user/%d-%s", k, strings.Repeat(fmt.Sprint(m), 1500)), dryRun, refusalText, id))
+			s.deliver(s.decoded(fmt.Sprintf("arn:aws:iam::111122223333:user/%d-%s", k, strings.Repeat(fmt.Sprint(m), 1500)), dryRun, refusalText, id))
 		}
 		s.now = s.now.Add(30 * time.Second)
 	}
-	s.hear(s.attack(id))
+	s.deliver(s.attack(id))
 	s.step()
 	s.restored("vpc-1")
 	if len(s.direct) > 0 {
@@ -272,7 +272,7 @@ func TestForeignScopesAreReportedAtABoundedRate(t *testing.T) {
 	foreign := func(account string) {
 		f := s.record("fl-0000000000000dead")
 		f.Record.Account = account
-		s.hear(f)
+		s.deliver(f)
 	}
 	for k := range 3000 {
 		foreign(fmt.Sprintf("%012d", k))
@@ -298,10 +298,10 @@ func TestI12ADeletionLeavesLittle(t *testing.T) {
 	s.crash() // it also writes the log into the file
 	before := s.size()
 	for _, id := range ids {
-		s.hear(s.attack(id))
-		s.pass(time.Second)
+		s.deliver(s.attack(id))
+		s.advance(time.Second)
 	}
-	s.pass(time.Hour)
+	s.advance(time.Hour)
 	s.crash()
 	each := (s.size() - before) / int64(len(ids))
 	if each > 20<<10 {
@@ -321,7 +321,7 @@ func TestI12AMessageOfManyRecordsHoldsNoOther(t *testing.T) {
 	}
 	counting := &countingStore{Store: s.store.Remediation()}
 	s.r.Store = counting
-	s.hear(fs...)
+	s.deliver(fs...)
 	if counting.most != 800 || counting.all != 2400 {
 		t.Errorf("%d incidents, %d of them in one transaction", counting.all, counting.most)
 	}
@@ -364,7 +364,7 @@ func TestI7TheDeletionComesBeforeAFloodOfAttempts(t *testing.T) {
 		f.Record.ErrorCode, f.Record.DryRun = "Client.DryRunOperation", true
 		f.Record.Identity.Type, f.Record.Identity.ARN = "Root", fmt.Sprintf("arn:aws:iam::111122223333:user/m%d", n)
 		f = s.judge(f.Record)
-		s.hear(f)
+		s.deliver(f)
 		s.now = s.now.Add(200 * time.Millisecond)
 	}
 	s.attackAndWork(id)

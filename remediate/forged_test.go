@@ -31,12 +31,12 @@ func TestI2ATimeWithinAnOldReleaseReleasesNothing(t *testing.T) {
 			real := s.attack(id)
 			forged := s.record(id)
 			forged.Record.EventTime = within
-			s.hear(forged)
+			s.deliver(forged)
 			if looked {
 				s.work()
 				s.is(id, incident.Closed, incident.Released)
 			}
-			s.hear(real)
+			s.deliver(real)
 			s.work()
 			s.is(id, incident.Restored, "")
 			s.restored("vpc-1")
@@ -51,21 +51,21 @@ func TestI2AYoungFlowLogIsNotForgotten(t *testing.T) {
 	s := ruled(t, ci, incident.Ignore, 0)
 	s.protect(1)
 	young := s.plant("vpc-2", nil)
-	s.hear(s.made(young))
+	s.deliver(s.made(young))
 	s.now = s.now.Add(2 * time.Second)
 	s.world.SetConsistencyDelay(10 * time.Second)
-	s.hear(as(s.record(young), ci))
+	s.deliver(as(s.record(young), ci))
 	s.work()
 	s.is(young, incident.Open, "")
 	s.world.SetConsistencyDelay(0)
-	s.pass(time.Hour)
+	s.advance(time.Hour)
 	s.is(young, incident.Closed, incident.StillThere)
 	if r := s.row(young); r.State != inventory.Live {
 		t.Fatalf("AWS shows it, and its row is %s", r.State)
 	}
 	s.attack(young) // and no event
 	s.refresh()
-	s.pass(time.Hour)
+	s.advance(time.Hour)
 	s.restored("vpc-2")
 }
 
@@ -77,13 +77,13 @@ func TestI2AForgedRecordOfTheReplacement(t *testing.T) {
 	id := s.protect(1)[0]
 	s.attackAndWork(id)
 	second := s.is(id, incident.Restored, "").NewID
-	s.hear(s.record(second))
-	s.pass(5 * time.Minute)
+	s.deliver(s.record(second))
+	s.advance(5 * time.Minute)
 	s.is(second, incident.Closed, incident.StillThere)
 	s.attack(second) // and no event
-	s.pass(time.Hour)
+	s.advance(time.Hour)
 	s.refresh()
-	s.pass(time.Hour)
+	s.advance(time.Hour)
 	s.restored("vpc-1")
 }
 
@@ -96,8 +96,8 @@ func TestI2AForgedTwinLowersNothing(t *testing.T) {
 	real := s.attack(id)
 	forged := as(s.record("fl-0000dead"), ci)
 	forged.Record.EventID = real.Record.EventID
-	s.hear(forged)
-	s.hear(real)
+	s.deliver(forged)
+	s.deliver(real)
 	s.work()
 	for _, kind := range []alert.Kind{alert.Deletion, alert.Restored} {
 		all := s.alerts(kind)
@@ -110,8 +110,8 @@ func TestI2AForgedTwinLowersNothing(t *testing.T) {
 		f.Record.ErrorCode, f.Record.EventID = "Client.UnauthorizedOperation", "attempt"
 		return s.judge(f.Record)
 	}
-	s.hear(refused("fl-0000dead"))
-	s.hear(refused(id))
+	s.deliver(refused("fl-0000dead"))
+	s.deliver(refused(id))
 	s.wantAlerts(alert.Attempt, 2)
 }
 
@@ -121,14 +121,14 @@ func TestI2ForgedRecordsWithoutEnd(t *testing.T) {
 	t.Parallel()
 	s, id := protectedOne(t)
 	for range 205 {
-		s.hear(s.record(id))
+		s.deliver(s.record(id))
 		s.now = s.now.Add(time.Second)
 	}
-	s.pass(time.Hour)
+	s.advance(time.Hour)
 	f := s.attack(id)
 	for range 5 {
-		s.hear(f)
-		s.pass(15 * time.Minute)
+		s.deliver(f)
+		s.advance(15 * time.Minute)
 	}
 	s.is(id, incident.Verified, "")
 	for _, kind := range []alert.Kind{alert.Restored, alert.Closed} {
@@ -148,7 +148,7 @@ func TestI8ARecordWithoutAScope(t *testing.T) {
 	s, _ := protectedOne(t)
 	f := s.record()
 	f.Record.Account, f.Record.Region = "", ""
-	s.hear(f)
+	s.deliver(f)
 	if len(s.soon) == 0 {
 		t.Error("no refresh is asked for")
 	}
@@ -162,11 +162,11 @@ func TestI2AForgedTwinInEverythingButTheActor(t *testing.T) {
 	id := s.protect(1)[0]
 	real := s.attack(id)
 	forged := as(real, ci)
-	s.hear(forged)
+	s.deliver(forged)
 	s.work()
 	s.is(id, incident.Closed, incident.Exempt)
-	s.hear(real)
-	s.hear(real)
+	s.deliver(real)
+	s.deliver(real)
 	s.work()
 	s.is(id, incident.Restored, "")
 	s.restored("vpc-1")
@@ -184,11 +184,11 @@ func TestI2AForgedTwinComesLater(t *testing.T) {
 	real := s.attack(id)
 	forged := as(s.record("fl-0000dead"), ci)
 	forged.Record.EventID = real.Record.EventID
-	s.hear(real)
-	s.hear(forged)
-	s.pass(time.Minute)
+	s.deliver(real)
+	s.deliver(forged)
+	s.advance(time.Minute)
 	s.world.Allow("flowkeeper", "CreateFlowLogs")
-	s.pass(time.Hour)
+	s.advance(time.Hour)
 	for _, kind := range []alert.Kind{alert.Blocked, alert.Restored, alert.Closed} {
 		all := s.alerts(kind)
 		if a := all[len(all)-1]; a.Actor == nil || a.Actor.ARN != mallory {
@@ -206,8 +206,8 @@ func TestI2AForgedTwinOfADrift(t *testing.T) {
 	s.refresh()
 	forged := s.record("fl-0000dead")
 	forged.Record.EventID = s.incident(id).EventID
-	s.hear(forged)
-	s.pass(time.Hour)
+	s.deliver(forged)
+	s.advance(time.Hour)
 	if !s.named(alert.Deletion)[id] {
 		t.Errorf("the deletion of %s (%s) was never told", id, s.incident(id).State)
 	}
@@ -219,11 +219,11 @@ func TestI2WhatWasLetGoStaysGone(t *testing.T) {
 	s, id := protectedOne(t)
 	s.release(time.Hour)
 	s.now = s.now.Add(time.Minute)
-	s.hear(s.attack(id))
-	s.pass(30 * 24 * time.Hour)
+	s.deliver(s.attack(id))
+	s.advance(30 * 24 * time.Hour)
 	s.is(id, incident.Closed, incident.Released)
-	s.hear(s.record(id))
-	s.pass(time.Hour)
+	s.deliver(s.record(id))
+	s.advance(time.Hour)
 	if n := len(s.here("vpc-1")); n != 0 {
 		t.Errorf("%s is back 30 days after its released deletion: %d creates", id, s.creates())
 	}
@@ -232,11 +232,11 @@ func TestI2WhatWasLetGoStaysGone(t *testing.T) {
 func TestI2AForgedRecordDoesNothing(t *testing.T) {
 	t.Parallel()
 	s, id := protectedOne(t)
-	s.hear(s.record(id, "fl-0000dead"))
-	s.pass(time.Minute)
+	s.deliver(s.record(id, "fl-0000dead"))
+	s.advance(time.Minute)
 	s.is(id, incident.Open, "")
 	s.is("fl-0000dead", incident.Closed, incident.Unknown)
-	s.pass(2 * time.Minute)
+	s.advance(2 * time.Minute)
 	s.is(id, incident.Closed, incident.StillThere)
 	if s.row(id).State != inventory.Live || s.creates() != 0 {
 		t.Error("a forged record had an effect")
@@ -253,8 +253,8 @@ func TestI2AForgedTwinOfAnEventIDDoesNotHideTheRealOne(t *testing.T) {
 	forged := s.record(ids[0])
 	real := s.attack(ids[1])
 	real.Record.EventID = forged.Record.EventID
-	s.hear(forged)
-	s.hear(real)
+	s.deliver(forged)
+	s.deliver(real)
 	s.work()
 	s.is(ids[1], incident.Restored, "")
 	s.restored("vpc-2")
@@ -264,7 +264,7 @@ func TestI2AForgedTwinOfAnEventIDDoesNotHideTheRealOne(t *testing.T) {
 func TestI2NothingUnseenIsCreated(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
-	s.hear(s.record("fl-0000dead"))
+	s.deliver(s.record("fl-0000dead"))
 	s.work()
 	s.is("fl-0000dead", incident.Open, "") // the first refresh may still know it
 	s.refresh()
@@ -282,7 +282,7 @@ func (s *scene) shownByAFailedRefresh() (young string) {
 	s.t.Helper()
 	s.protect(1)
 	young = s.plant("vpc-2", nil)
-	s.hear(s.record(young))
+	s.deliver(s.record(young))
 	s.work()
 	s.is(young, incident.Closed, incident.Unknown)
 	s.world.SetPageSize(2)
@@ -310,14 +310,14 @@ func TestI2ForgedBeforeAWSShowedIt(t *testing.T) {
 		t.Fatalf("the first page does not show it: %+v", r)
 	}
 	real := s.attack(young)
-	s.hear(real)
+	s.deliver(real)
 	s.now = s.now.Add(time.Second)
-	s.pass(time.Minute)
+	s.advance(time.Minute)
 	s.restored("vpc-2")
 	if a := s.alertsOf(alert.Restored, real.Record.EventID); len(a) != 1 {
 		t.Errorf("%d alerts say that it is back", len(a))
 	}
-	s.pass(time.Hour)
+	s.advance(time.Hour)
 	s.resolved()
 }
 
@@ -327,11 +327,11 @@ func TestI2ForgedBeforeADrift(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
 	young := s.shownByAFailedRefresh()
-	s.pass(10 * time.Minute)
+	s.advance(10 * time.Minute)
 	s.attack(young)
-	s.pass(10 * time.Minute)
+	s.advance(10 * time.Minute)
 	s.refresh()
-	s.pass(time.Minute)
+	s.advance(time.Minute)
 	s.restored("vpc-2")
 	i := s.is(young, incident.Restored, "")
 	if i.Source != incident.ByDrift || i.Actor != nil {
@@ -340,7 +340,7 @@ func TestI2ForgedBeforeADrift(t *testing.T) {
 	if a := s.alertsOf(alert.Deletion, i.EventID); len(a) != 1 || a[0].Actor != nil {
 		t.Errorf("%d alerts of the loss: %+v", len(a), a)
 	}
-	s.pass(time.Hour)
+	s.advance(time.Hour)
 	s.resolved()
 }
 
@@ -351,9 +351,9 @@ func TestI2ManyUnknownHideNone(t *testing.T) {
 	s := newScene(t)
 	s.protect(1)
 	young := s.plant("vpc-2", nil)
-	s.hear(s.record(young))
+	s.deliver(s.record(young))
 	s.now = s.now.Add(time.Second)
-	s.hear(s.record(madeUpIDs(1000, 0)...), s.record(madeUpIDs(200, 1000)...))
+	s.deliver(s.record(madeUpIDs(1000, 0)...), s.record(madeUpIDs(200, 1000)...))
 	s.step()
 	s.is(young, incident.Closed, incident.Unknown)
 	s.refresh()

@@ -36,7 +36,7 @@ func TestI1AlertsGoOutEvenIfTheDiskIsFull(t *testing.T) {
 		t.Errorf("promised while nothing can be stored: %s", text)
 	}
 	s.r.Store = s.store.Remediation()
-	s.hear(attack)
+	s.deliver(attack)
 	a := s.alerts(alert.Deletion)
 	if len(a) != 1 || a[0].ID == s.direct[0].ID || a[0].DedupKey != s.direct[0].DedupKey {
 		t.Fatalf("%+v, and then %+v: a receiver that drops repeats by ID must take both, and a pager open one incident", s.direct, a)
@@ -87,7 +87,7 @@ func TestI1TamperPastAFullDisk(t *testing.T) {
 	}
 	s.empty()
 	s.events-- // the same record
-	s.hear(s.tampering("logs", "DeleteLogGroup", "/vpc/flow", nil))
+	s.deliver(s.tampering("logs", "DeleteLogGroup", "/vpc/flow", nil))
 	if a := s.alerts(alert.Tamper); len(a) != 1 || a[0].ID == s.direct[0].ID || a[0].DedupKey != s.direct[0].DedupKey || strings.Contains(a[0].Text, "NOTHING") {
 		t.Errorf("%+v, and then %+v: a receiver that drops repeats by ID must take both", s.direct, a)
 	}
@@ -133,7 +133,7 @@ func TestRunWithAFullDisk(t *testing.T) {
 		s.refresh()
 		time.Sleep(time.Hour)
 		s.world.Throttle("CreateFlowLogs", 4)
-		s.hear(s.attack(id))
+		s.deliver(s.attack(id))
 		disk := &rollingBack{Store: s.store.Remediation()}
 		disk.full.Store(true)
 		s.r.Store = disk

@@ -58,10 +58,10 @@ func TestI4AGroupWhateverAWSAnswers(t *testing.T) {
 			s := newScene(t)
 			ids, were := s.mass(6, 0, 0)
 			c.breaks(s)
-			s.hear(s.attack(ids...))
-			s.pass(4 * time.Minute)
+			s.deliver(s.attack(ids...))
+			s.advance(4 * time.Minute)
 			c.heals(s)
-			s.pass(40 * time.Minute)
+			s.advance(40 * time.Minute)
 			s.asWere(were)
 			if n := s.creates(); n < c.least {
 				t.Errorf("%d creates", n)
@@ -103,8 +103,8 @@ func TestACauseThatAllShare(t *testing.T) {
 			s := newScene(t)
 			ids, were := s.mass(40, 0, 0)
 			refuse(s, true)
-			s.hear(s.attack(ids...))
-			s.pass(30 * time.Second)
+			s.deliver(s.attack(ids...))
+			s.advance(30 * time.Second)
 			before := s.creates()
 			if before > 4 {
 				t.Errorf("%d creates while the cause is there", before)
@@ -116,7 +116,7 @@ func TestACauseThatAllShare(t *testing.T) {
 			}
 			s.wantAlerts(alert.Blocked, 1)
 			refuse(s, false)
-			s.pass(2 * time.Minute)
+			s.advance(2 * time.Minute)
 			s.asWere(were)
 			if n := s.creates() - before; n != 1 {
 				t.Errorf("%d creates after that, want 1", n)
@@ -140,7 +140,7 @@ func TestAPolicyThatDemandsATag(t *testing.T) {
 		return fakeawstest.Refusal{Status: 403, Code: "UnauthorizedOperation", Message: "You are not authorized to perform this operation. User: arn:aws:iam::111122223333:user/flowkeeper " +
 			"is not authorized to perform: ec2:CreateFlowLogs on resource: arn:aws:ec2:eu-west-1:111122223333:vpc-flow-log/* with an explicit deny in a service control policy"}
 	})
-	s.hear(s.attack(ids...))
+	s.deliver(s.attack(ids...))
 	s.work()
 	s.asWere(were)
 	if refused != 1 {
@@ -156,7 +156,7 @@ func TestAnItemWhoseTagsAreRefused(t *testing.T) {
 	s := newScene(t)
 	ids, were := s.mass(4, 0, 0)
 	s.world.RefuseCreate("vpc-2", "TagPolicyViolation", "The tag policy requires the following tag key: 'Name'.")
-	s.hear(s.attack(ids...))
+	s.deliver(s.attack(ids...))
 	s.step()
 	s.world.RefuseCreate("vpc-2", "", "")
 	s.work()
@@ -182,8 +182,8 @@ func TestTagsThatSomebodyTakesAway(t *testing.T) {
 		}
 		return out, err
 	}})
-	s.hear(s.attack(ids...))
-	s.pass(time.Hour)
+	s.deliver(s.attack(ids...))
+	s.advance(time.Hour)
 	s.is(ids[0], incident.Verified, "")
 	s.is(ids[1], incident.Verified, "")
 	if n := len(s.world.Calls("CreateTags")); n != 10 {
@@ -203,12 +203,12 @@ func TestAGroupWithSomeResourcesGone(t *testing.T) {
 	f := s.attack(ids...)
 	s.world.RemoveResource(account, region, "vpc-3")
 	s.world.RemoveResource(account, region, "vpc-30")
-	s.hear(f)
+	s.deliver(f)
 	s.work()
 	if n := len(s.world.FlowLogs(account, region)); n != 38 {
 		t.Errorf("%d are back at once", n)
 	}
-	s.pass(20 * time.Minute)
+	s.advance(20 * time.Minute)
 	s.asWere(slices.DeleteFunc(slices.Clone(were), func(f fakeaws.FlowLog) bool { return f.ResourceID == "vpc-3" || f.ResourceID == "vpc-30" }))
 	s.is(ids[3], incident.Closed, incident.ResourceGone)
 	s.is(ids[30], incident.Closed, incident.ResourceGone)
@@ -233,7 +233,7 @@ func TestAShortOutageDelaysNoGroup(t *testing.T) {
 			s := newScene(t)
 			ids, were := s.mass(0, 20, 0)
 			breaks(s)
-			s.hear(s.attack(ids...))
+			s.deliver(s.attack(ids...))
 			s.backByOneCall(were, 70*time.Second) // the pauses are 62 seconds together at most
 		})
 	}
@@ -246,7 +246,7 @@ func TestTogetherAfterADenial(t *testing.T) {
 	s := newScene(t)
 	ids, were := s.mass(0, 20, 0)
 	s.world.Deny("flowkeeper", "DescribeFlowLogs")
-	s.hear(s.attack(ids...))
+	s.deliver(s.attack(ids...))
 	s.work()
 	s.is(ids[0], incident.Blocked, incident.Permission)
 	s.world.Allow("flowkeeper", "DescribeFlowLogs")
@@ -256,7 +256,7 @@ func TestTogetherAfterADenial(t *testing.T) {
 // backByOneCall wants flow logs to be as they were after some time, by one call that made them.
 func (s *scene) backByOneCall(were []fakeaws.FlowLog, after time.Duration) {
 	s.t.Helper()
-	s.pass(after)
+	s.advance(after)
 	s.asWere(were)
 	if n := s.creates(); n != 1 {
 		s.t.Errorf("%d creates", n)
@@ -278,7 +278,7 @@ func TestI4ThreeDaemonsShareAMassDeletion(t *testing.T) {
 	}
 	f := first.attack(ids...)
 	for _, s := range all {
-		s.hear(f)
+		s.deliver(f)
 	}
 	for range 400 {
 		for _, s := range all {
@@ -336,7 +336,7 @@ func groupDiesAt(t *testing.T, point int, lets bool, stale time.Duration) bool {
 	s.crash()
 	s.r.Fleet = fleet{scope: s.api}
 	if !acknowledged {
-		s.hear(f)
+		s.deliver(f)
 	}
 	gone := ""
 	if i := s.incident(ids[0]); lets && i.Pending() {
@@ -344,7 +344,7 @@ func groupDiesAt(t *testing.T, point int, lets bool, stale time.Duration) bool {
 		s.must(err)
 		gone = i.ResourceID
 	}
-	s.pass(20 * time.Minute)
+	s.advance(20 * time.Minute)
 	if gone != "" { // what AWS had made of it, before it was let go, may be there, and lack a tag
 		were = slices.DeleteFunc(were, func(f fakeaws.FlowLog) bool { return f.ResourceID == gone })
 		if n := len(s.here(gone)); n > 1 {

@@ -21,10 +21,10 @@ func held(t *testing.T) (s *scene, young, event string) {
 	s = newScene(t)
 	s.protect(1)
 	young = s.plant("vpc-9", nil)
-	s.hear(s.decoded(nobody, "", "", madeUpIDs(1, 0)...))
+	s.deliver(s.decoded(nobody, "", "", madeUpIDs(1, 0)...))
 	s.work()
 	f := s.decoded(nobody, "", "", young)
-	s.hear(f)
+	s.deliver(f)
 	s.wantAlerts(alert.Deletion, 1)
 	return s, young, f.Record.EventID
 }
@@ -52,7 +52,7 @@ func TestAHeldDeletionThatTheRestorerFindsKnown(t *testing.T) {
 	if last := all[len(all)-1]; len(all) != 2 || last.EventID != event || len(last.FlowLogs) != 1 || last.FlowLogs[0].ResourceID != "vpc-9" {
 		t.Fatalf("%d alerts of deletions, the last %+v", len(all), last)
 	}
-	s.pass(time.Hour)
+	s.advance(time.Hour)
 	if n := len(s.alertsOf(alert.Closed, event)); n != 1 {
 		t.Errorf("%d ends", n)
 	}
@@ -79,8 +79,8 @@ func TestAHeldDeletionThatRaisesItsLevel(t *testing.T) {
 func TestAHeldDeletionOfAReplacement(t *testing.T) {
 	t.Parallel()
 	s, id := protectedOne(t)
-	s.hear(s.decoded(nobody, "", "", madeUpIDs(1, 0)...))
-	s.hear(s.attack(id))
+	s.deliver(s.decoded(nobody, "", "", madeUpIDs(1, 0)...))
+	s.deliver(s.attack(id))
 	var event string
 	s.answering(&calls{create: func(n int, in *ec2.CreateFlowLogsInput) (*ec2.CreateFlowLogsOutput, error) {
 		out, err := s.api.CreateFlowLogs(t.Context(), in)
@@ -88,12 +88,12 @@ func TestAHeldDeletionOfAReplacement(t *testing.T) {
 			f := s.decoded(nobody, "", "", out.FlowLogIds[0])
 			s.world.Remove(account, region, out.FlowLogIds[0])
 			event = f.Record.EventID
-			s.hear(f)
+			s.deliver(f)
 		}
 		return out, err
 	}})
 	s.work()
-	s.pass(time.Hour)
+	s.advance(time.Hour)
 	s.restored("vpc-1")
 	for _, kind := range []alert.Kind{alert.Deletion, alert.Restored, alert.Closed} {
 		if all := slices.DeleteFunc(s.alertsOf(kind, event), func(a alert.Alert) bool { return a.Repeats != nil }); len(all) != 1 {
@@ -108,8 +108,8 @@ func TestAPagerIsResolvedThoughItsIncidentWasDropped(t *testing.T) {
 	t.Parallel()
 	s := newScene(t) // its first refresh is not complete: nothing is known to be unknown
 	first := s.decoded(nobody, "", "", madeUpIDs(1, 0)...)
-	s.hear(first)
-	s.pass(time.Second)
+	s.deliver(first)
+	s.advance(time.Second)
 	for _, n := range []int{10_000, 1} {
 		s.must(s.store.Update(t.Context(), func(tx *store.Tx) (err error) {
 			for k := range n {
@@ -136,14 +136,14 @@ func TestAPagerIsResolvedThoughItsIncidentWasDropped(t *testing.T) {
 func TestRepeatsAreInNoCampaign(t *testing.T) {
 	t.Parallel()
 	s, id := protectedOne(t)
-	s.hear(s.decoded(nobody, "", "", madeUpIDs(1, 0)...))
+	s.deliver(s.decoded(nobody, "", "", madeUpIDs(1, 0)...))
 	s.world.Remove(account, region, id)
 	real := s.decoded(nobody, "", "", id)
-	s.hear(real)
+	s.deliver(real)
 	twin := s.decoded(nobody, "", "", madeUpIDs(1, 1)...)
 	twin.Record.EventID = real.Record.EventID
-	s.hear(twin)
-	s.pass(time.Hour)
+	s.deliver(twin)
+	s.advance(time.Hour)
 	campaign := ""
 	for _, a := range s.alerts(alert.Deletion) {
 		if a.Repeats == nil {
@@ -162,9 +162,9 @@ func TestAHeldDeletionOfAKnownFlowLog(t *testing.T) {
 	t.Parallel()
 	s, _ := protectedOne(t)
 	young := s.plant("vpc-9", nil)
-	s.hear(s.decoded(nobody, "", "", madeUpIDs(1, 0)...))
+	s.deliver(s.decoded(nobody, "", "", madeUpIDs(1, 0)...))
 	held := s.decoded(nobody, "", "", append(madeUpIDs(1, 1), young)...)
-	s.hear(held)
+	s.deliver(held)
 	s.wantAlerts(alert.Deletion, 1)
 	s.now = s.now.Add(time.Second)
 	s.refresh()
@@ -173,7 +173,7 @@ func TestAHeldDeletionOfAKnownFlowLog(t *testing.T) {
 		t.Fatalf("%d alerts: %+v", len(all), all[len(all)-1])
 	}
 	s.world.Remove(account, region, young)
-	s.pass(time.Hour)
+	s.advance(time.Hour)
 	s.restored("vpc-9")
 	if n := len(s.alertsOf(alert.Closed, held.Record.EventID)); n != 1 {
 		t.Errorf("%d ends", n)

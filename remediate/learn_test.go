@@ -38,7 +38,7 @@ func TestANewDestinationIsAlerted(t *testing.T) {
 	s.wantCounts(nil)
 	s.world.AddDestination(evil)
 	id := s.plant("vpc-1", func(f *fakeaws.FlowLog) { f.LogDestination = evil })
-	s.hear(s.made(id))
+	s.deliver(s.made(id))
 	s.refresh()
 	s.plant("vpc-2", func(f *fakeaws.FlowLog) { f.LogDestination = bucket + "/new" })
 	s.refresh()
@@ -63,8 +63,8 @@ func TestADestinationThatIsNotOursIsAlertedAtFirst(t *testing.T) {
 		t.Error("the wrong ones are protected")
 	}
 	s.wantCounts(map[alert.Kind]int{alert.Destination: 1})
-	s.hear(s.attack(theirs))
-	s.pass(time.Hour)
+	s.deliver(s.attack(theirs))
+	s.advance(time.Hour)
 	s.is(theirs, "closed", "exempt")
 }
 
@@ -74,7 +74,7 @@ func TestADestinationThatIsNotOursIsAlertedAtFirst(t *testing.T) {
 func TestI2ImportedActsOnlyByHand(t *testing.T) {
 	t.Parallel()
 	s, _ := protectedOne(t)
-	s.pass(time.Hour)
+	s.advance(time.Hour)
 	s.refresh()
 	elsewhere := func(vpc string) func(*fakeaws.FlowLog) {
 		return func(f *fakeaws.FlowLog) { f.LogDestination += "/" + vpc }
@@ -91,16 +91,16 @@ func TestI2ImportedActsOnlyByHand(t *testing.T) {
 			t.Fatalf("%d imported", n)
 		}
 	}
-	s.hear(s.record("fl-0000000000000beef"))
-	s.pass(10 * time.Minute)
+	s.deliver(s.record("fl-0000000000000beef"))
+	s.advance(10 * time.Minute)
 	s.is("fl-0000000000000beef", incident.Closed, incident.Unknown)
 	s.refresh()
-	s.pass(10 * time.Minute)
+	s.advance(10 * time.Minute)
 	if n := s.creates(); n != 0 {
 		t.Errorf("%d creates of what AWS never showed", n)
 	}
-	s.hear(s.record("fl-0000000000000beef"))
-	s.pass(10 * time.Minute)
+	s.deliver(s.record("fl-0000000000000beef"))
+	s.advance(10 * time.Minute)
 	s.is("fl-0000000000000beef", incident.Closed, incident.Unknown)
 
 	if _, _, err := s.r.RestoreByHand(t.Context(), scope, "fl-0000000000000cafe"); err != nil {
@@ -147,8 +147,8 @@ func TestDestinationsOfAnotherConfiguration(t *testing.T) {
 	if r := s.row(id); r.Protected || !r.Excluded {
 		t.Errorf("narrower: %+v", r)
 	}
-	s.hear(s.attack(id))
-	s.pass(time.Hour)
+	s.deliver(s.attack(id))
+	s.advance(time.Hour)
 	s.is(id, incident.Closed, incident.Exempt)
 	if a := s.alerts(alert.Deletion)[0]; a.Level != alert.Informational {
 		t.Errorf("its deletion is told as %s", a.Level)
@@ -176,12 +176,12 @@ func TestI5AnObservationThatCoversNothingShowsNothing(t *testing.T) {
 	t.Parallel()
 	s, _ := protectedOne(t)
 	id := s.plant("vpc-young", nil)
-	s.hear(s.record(id)) // it is there all the same
+	s.deliver(s.record(id)) // it is there all the same
 	s.r.Store = &learning{s.store.Remediation(), func() { s.refresh() }}
 	s.step()
 	if s.row(id).State != inventory.Live {
 		t.Error("a live flow log is marked gone")
 	}
-	s.pass(10 * time.Minute)
+	s.advance(10 * time.Minute)
 	s.is(id, incident.Closed, incident.StillThere)
 }

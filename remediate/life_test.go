@@ -26,7 +26,7 @@ func TestDeletedByEvent(t *testing.T) {
 		t.Error("I6: the replacement is in the snapshot, of the same lineage")
 	}
 	s.wantCounts(map[alert.Kind]int{alert.Deletion: 1, alert.Restored: 1})
-	s.pass(11 * time.Minute)
+	s.advance(11 * time.Minute)
 	s.is(id, incident.Verified, "")
 	s.wantCounts(map[alert.Kind]int{alert.Deletion: 1, alert.Restored: 1, alert.Closed: 1})
 	if s.creates() != 1 {
@@ -39,12 +39,12 @@ func TestI4TheSameRecordAgainChangesNothing(t *testing.T) {
 	s, ids := protected(t, 5)
 	f := s.attack(ids...)
 	for range 3 {
-		s.hear(f, f)
+		s.deliver(f, f)
 		s.work()
 	}
 	s.crash()
-	s.hear(f)
-	s.pass(12 * time.Minute)
+	s.deliver(f)
+	s.advance(12 * time.Minute)
 	for n := range ids {
 		s.restored("vpc-" + string(rune('1'+n)))
 	}
@@ -60,7 +60,7 @@ func TestAFlowLogMadeAndDeletedBetweenRefreshes(t *testing.T) {
 	t.Parallel()
 	s, _ := protectedOne(t)
 	id := s.plant("vpc-9", nil)
-	s.hear(s.made(id))
+	s.deliver(s.made(id))
 	if s.row(id).CreatedBy != mallory {
 		t.Errorf("created by %q", s.row(id).CreatedBy)
 	}
@@ -79,7 +79,7 @@ func TestI6TheReplacementIsProtectedAtOnce(t *testing.T) {
 	if f := s.restored("vpc-1"); s.row(f.ID).RootID != id {
 		t.Error("the lineage is lost")
 	}
-	s.pass(12 * time.Minute)
+	s.advance(12 * time.Minute)
 	s.is(id, incident.Closed, incident.Superseded)
 	s.is(second, incident.Verified, "")
 	s.restored("vpc-1")
@@ -90,7 +90,7 @@ func TestI3AdoptsWhatSomebodyElseMade(t *testing.T) {
 	s, id := protectedOne(t)
 	f := s.attack(id)
 	other := s.plant("vpc-1", nil)
-	s.hear(f)
+	s.deliver(f)
 	s.work()
 	if i := s.is(id, incident.Restored, ""); i.NewID != other || !i.Adopted {
 		t.Errorf("incident %+v", i)
@@ -114,15 +114,15 @@ func TestI9BlockedHealsByItself(t *testing.T) {
 			if i := s.is(id, incident.Blocked, reason); i.Advice == "" {
 				t.Error("no advice")
 			}
-			s.pass(2 * time.Hour)
+			s.advance(2 * time.Hour)
 			s.wantCounts(map[alert.Kind]int{alert.Deletion: 1, alert.Blocked: 1})
 			if n := s.creates(); n < 8 || n > 20 {
 				t.Errorf("%d tries in two hours", n)
 			}
-			s.pass(23 * time.Hour)
+			s.advance(23 * time.Hour)
 			s.wantCounts(map[alert.Kind]int{alert.Deletion: 1, alert.Blocked: 2})
 			c.mend(s.world)
-			s.pass(16 * time.Minute)
+			s.advance(16 * time.Minute)
 			s.restored("vpc-1")
 		})
 	}
@@ -133,8 +133,8 @@ func TestI9ThrottledIsRetried(t *testing.T) {
 	s, id := protectedOne(t)
 	s.world.Throttle("CreateFlowLogs", 3)
 	s.world.Fail("DescribeFlowLogs", 2, "InternalError", 500)
-	s.hear(s.attack(id))
-	s.pass(5 * time.Minute)
+	s.deliver(s.attack(id))
+	s.advance(5 * time.Minute)
 	s.is(id, incident.Restored, "")
 	s.restored("vpc-1")
 	s.wantCounts(map[alert.Kind]int{alert.Deletion: 1, alert.Restored: 1})
@@ -151,7 +151,7 @@ func TestLastErrorIsKept(t *testing.T) {
 		if i := s.incident(id); i.State != want || !strings.HasPrefix(i.LastError, code) {
 			t.Errorf("%s: %s, %q", code, i.State, i.LastError)
 		}
-		s.pass(5 * time.Minute)
+		s.advance(5 * time.Minute)
 		if i := s.is(id, incident.Restored, ""); i.LastError != "" {
 			t.Errorf("%s: restored, %q", code, i.LastError)
 		}
@@ -168,10 +168,10 @@ func TestI4ALostAnswerIsNoSecondFlowLog(t *testing.T) {
 	s.world.SetConsistencyDelay(30 * time.Second) // the look does not show it yet either
 	s.world.LoseAnswers("CreateFlowLogs", 2)
 	f := s.attack(id)
-	s.hear(f)
-	s.pass(time.Minute)
+	s.deliver(f)
+	s.advance(time.Minute)
 	s.crash()
-	s.pass(12 * time.Minute)
+	s.advance(12 * time.Minute)
 	s.is(id, incident.Verified, "")
 	s.restored("vpc-1")
 }
@@ -179,7 +179,7 @@ func TestI4ALostAnswerIsNoSecondFlowLog(t *testing.T) {
 func TestI8UnknownIDsAskForARefresh(t *testing.T) {
 	t.Parallel()
 	s, _ := protectedOne(t)
-	s.hear(s.record())
+	s.deliver(s.record())
 	if !slices.Equal(s.soon, []inventory.Scope{scope}) {
 		t.Errorf("refreshes asked for: %v", s.soon)
 	}
@@ -191,7 +191,7 @@ func TestAnotherAccountsRecordIsNotOurs(t *testing.T) {
 	s := newScene(t)
 	f := s.record(s.protect(1)[0])
 	f.Record.Account = "999988887777"
-	s.hear(f, f)
+	s.deliver(f, f)
 	s.wantCounts(nil)
 }
 
@@ -201,8 +201,8 @@ func TestAnAttemptIsAlerted(t *testing.T) {
 	f := s.record(id)
 	f.Record.ErrorCode = "Client.UnauthorizedOperation"
 	f = s.judge(f.Record)
-	s.hear(f, f)
-	s.pass(time.Minute)
+	s.deliver(f, f)
+	s.advance(time.Minute)
 	s.wantCounts(map[alert.Kind]int{alert.Attempt: 1})
 	if a := s.alerts(alert.Attempt)[0]; a.Level != alert.High || a.RaisedBy[0] != alert.WholeVPC || a.DeletedAt != nil || a.FailedFlowLogs[0].ResourceID != "vpc-1" || a.FailedFlowLogs[0].ErrorCode == "" {
 		t.Errorf("alert %+v", a)
@@ -217,8 +217,8 @@ func TestTwoDeletionsMakeAVPCDark(t *testing.T) {
 	b := s.plant("vpc-1", func(f *fakeaws.FlowLog) { f.LogDestination = bucket + "/b/" })
 	s.refresh()
 	s.now = s.now.Add(time.Hour)
-	s.hear(s.attack(a))
-	s.hear(s.attack(b))
+	s.deliver(s.attack(a))
+	s.deliver(s.attack(b))
 	all := s.alerts(alert.Deletion)
 	if len(all) != 2 || all[1].Level != alert.Critical {
 		t.Errorf("%d %v %v", len(all), all[1].Level, all[1].RaisedBy)

@@ -56,11 +56,11 @@ func TestTheLimitNamesWhatHasJustAppeared(t *testing.T) {
 			f := s.attack(lost)
 			his := s.plant("vpc-1", besideTheBucket)
 			s.quota(1 + ours)
-			s.hear(f)
-			s.pass(time.Minute)
+			s.deliver(f)
+			s.advance(time.Minute)
 			s.wantAdvice(lost, "on vpc-1 are "+his+" (to "+bucket+"/evil, not protected: it has just appeared)", remove(his))
 			s.world.Remove(account, region, his)
-			s.pass(20 * time.Minute)
+			s.advance(20 * time.Minute)
 			s.is(lost, incident.Verified, "")
 		})
 	}
@@ -75,12 +75,12 @@ func TestTheLimitWithinAGroup(t *testing.T) {
 	f := s.attack(ids...)
 	his := []string{s.plant("vpc-3", besideTheBucket), s.plant("vpc-4", besideTheBucket)}
 	s.quota(1)
-	s.hear(f)
+	s.deliver(f)
 	s.work()
 	if n := len(s.world.FlowLogs(account, region)); n != 20 {
 		t.Errorf("%d are there at once", n)
 	}
-	s.pass(time.Minute)
+	s.advance(time.Minute)
 	s.wantAdvice(ids[3], remove(his[0]))
 	if i := s.is(ids[4], incident.Blocked, incident.Limit); !strings.Contains(i.Advice, remove(his[1])) {
 		t.Error(i.Advice)
@@ -88,7 +88,7 @@ func TestTheLimitWithinAGroup(t *testing.T) {
 	for _, id := range his {
 		s.world.Remove(account, region, id)
 	}
-	s.pass(40 * time.Minute)
+	s.advance(40 * time.Minute)
 	s.asWere(were)
 }
 
@@ -101,12 +101,12 @@ func TestTheLimitSaysToReleaseFirst(t *testing.T) {
 	ours := s.plant("vpc-1", func(f *fakeaws.FlowLog) { f.LogDestination = bucket + "/ours" })
 	s.learn()
 	s.quota(1) // AWS has taken back a higher one
-	s.hear(s.attack(lost))
-	s.pass(time.Minute)
+	s.deliver(s.attack(lost))
+	s.advance(time.Minute)
 	s.wantAdvice(lost, "such as "+ours+": `flowkeeper inventory release "+ours+" --for 1h`, then `aws ec2 delete-flow-logs --region "+region+" --flow-log-ids "+ours+"`")
 	s.release(time.Hour, ours)
-	s.hear(s.attack(ours))
-	s.pass(20 * time.Minute)
+	s.deliver(s.attack(ours))
+	s.advance(20 * time.Minute)
 	s.is(lost, incident.Verified, "")
 }
 
@@ -119,7 +119,7 @@ func TestTheLimitWhereNothingIsShown(t *testing.T) {
 	ours := s.plant("vpc-1", func(f *fakeaws.FlowLog) { f.LogDestination = bucket + "/ours" })
 	s.learn()
 	s.quota(1)
-	s.hear(s.attack(lost))
+	s.deliver(s.attack(lost))
 	refused := false
 	s.answering(&calls{
 		create: func(int, *ec2.CreateFlowLogsInput) (*ec2.CreateFlowLogsOutput, error) {
@@ -135,6 +135,6 @@ func TestTheLimitWhereNothingIsShown(t *testing.T) {
 		},
 	})
 	s.work()
-	s.pass(time.Minute)
+	s.advance(time.Minute)
 	s.wantAdvice(lost, "on vpc-1 are "+ours)
 }

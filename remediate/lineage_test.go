@@ -23,18 +23,18 @@ func TestI3AStaleObservationShowsAnAncestor(t *testing.T) {
 	}
 	s.now = s.now.Add(time.Second)
 	second := s.plant("vpc-1", nil)
-	s.hear(s.made(second))
+	s.deliver(s.made(second))
 	s.now = s.now.Add(time.Second)
 	f := s.attack(second)
 	s.world.SetConsistencyDelay(2500 * time.Millisecond)
-	s.hear(f)
+	s.deliver(f)
 	s.work()
 	if i := s.is(second, incident.Restored, ""); i.Adopted {
 		t.Fatalf("adopted %s", i.NewID)
 	}
 	s.world.SetConsistencyDelay(0)
 	s.refresh()
-	s.pass(time.Hour)
+	s.advance(time.Hour)
 	s.restored("vpc-1")
 }
 
@@ -46,7 +46,7 @@ func TestI4ALineageThatLeadsBack(t *testing.T) {
 	s := newScene(t)
 	first := s.protect(1)[0]
 	f := s.attack(first)
-	s.hear(f)
+	s.deliver(f)
 	s.work()
 	second := s.is(first, incident.Restored, "").NewID
 	if !s.world.Remove(account, region, second) {
@@ -65,7 +65,7 @@ func TestI4ALineageThatLeadsBack(t *testing.T) {
 		s.must(tx.PutFlowLog(row))
 		return tx.PutIncident(back)
 	}))
-	s.pass(time.Hour)
+	s.advance(time.Hour)
 	s.is(first, incident.Closed, incident.Superseded)
 	s.is(second, incident.Verified, "")
 	s.restored("vpc-1")
@@ -86,19 +86,19 @@ func TestI4TakenForGoneByMistake(t *testing.T) {
 		t.Fatal("not there")
 	}
 	s.now = s.now.Add(time.Second)
-	s.hear(f)
+	s.deliver(f)
 	s.work()
 	second := s.is(first, incident.Restored, "").NewID
 	s.now = s.now.Add(500 * time.Millisecond)
 	s.world.SetConsistencyDelay(2 * time.Second) // third is there, second is not yet
-	s.hear(s.record(second))
+	s.deliver(s.record(second))
 	s.work()
 	if i := s.is(second, incident.Restored, ""); i.NewID != third || !i.Adopted {
 		t.Fatalf("incident %+v", i)
 	}
 	s.world.SetConsistencyDelay(0)
 	s.refresh()
-	s.pass(time.Hour)
+	s.advance(time.Hour)
 	s.is(third, incident.Closed, incident.Superseded)
 	s.is(second, incident.Closed, incident.StillThere)
 	s.is(first, incident.Verified, "")

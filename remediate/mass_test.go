@@ -187,7 +187,7 @@ func (m massRestore) play(t *testing.T) {
 		return time.Since(began)
 	}
 	for _, d := range daemons {
-		d.hear(f)
+		d.deliver(f)
 	}
 	if m.dies > 0 {
 		m.die(s)
@@ -259,7 +259,7 @@ func TestTheStoredAlertOfAMassDeletionIsBounded(t *testing.T) {
 		}))
 	}
 	s.learn()
-	s.hear(s.attack(ids...))
+	s.deliver(s.attack(ids...))
 	a := s.alerts(alert.Deletion)[0]
 	b, err := json.Marshal(a)
 	s.must(err)

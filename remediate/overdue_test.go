@@ -73,10 +73,10 @@ func TestNothingStaysDarkInSilence(t *testing.T) {
 			s, id := protectedOne(t)
 			f := s.attack(id)
 			api := s.answering(&calls{})
-			s.hear(f)
+			s.deliver(f)
 			c.breaks(s, api)
-			s.pass(5 * time.Minute)
-			s.pass(time.Minute)
+			s.advance(5 * time.Minute)
+			s.advance(time.Minute)
 			told := s.critical()
 			if len(told) == 0 || told[0].DedupKey == "" {
 				t.Fatalf("after six minutes people have heard of %d things", len(told))
@@ -98,7 +98,7 @@ func TestNothingStaysDarkInSilence(t *testing.T) {
 				t.Errorf("next attempt at %v: %s", got.NextAttemptAt, last.Text)
 			}
 			if c.least == 0 { // its lineage flaps, of which people hear each hour
-				s.pass(25 * time.Hour)
+				s.advance(25 * time.Hour)
 				if all := s.critical(); all[len(all)-1].Time.Sub(last.Time.Time) < 24*time.Hour {
 					t.Errorf("the last alert is of %s", all[len(all)-1].Time)
 				}
@@ -106,11 +106,11 @@ func TestNothingStaysDarkInSilence(t *testing.T) {
 			}
 			for day := 2; day <= 3; day++ {
 				s.now = last.Time.Add(24*time.Hour - 10*time.Minute)
-				s.pass(9 * time.Minute)
+				s.advance(9 * time.Minute)
 				if n := len(s.alerts(alert.Blocked)); n != day-1 {
 					t.Fatalf("%d alerts before day %d", n, day)
 				}
-				s.pass(3 * time.Minute)
+				s.advance(3 * time.Minute)
 				all := s.alerts(alert.Blocked)
 				if len(all) != day {
 					t.Fatalf("%d alerts on day %d", len(all), day)
@@ -137,13 +137,13 @@ func TestWhatIsNotBackIsAlertedDaily(t *testing.T) {
 			s, ids := protected(t, 3)
 			f := s.attack(ids...)
 			c.breaks(s)
-			s.hear(f)
-			s.pass(10 * time.Minute)
+			s.deliver(f)
+			s.advance(10 * time.Minute)
 			s.now = s.now.Add(23*time.Hour + 30*time.Minute)
-			s.pass(10 * time.Minute)
+			s.advance(10 * time.Minute)
 			s.wantAlerts(alert.Blocked, 1)
 			s.now = s.now.Add(30 * time.Minute)
-			s.pass(time.Minute)
+			s.advance(time.Minute)
 			a := s.alerts(alert.Blocked)
 			if len(a) != 2 || len(a[1].FlowLogs) != 3 || a[1].Level != alert.Critical {
 				t.Fatalf("the next day: %+v", a)
@@ -157,7 +157,7 @@ func TestWhatIsNotBackIsAlertedDaily(t *testing.T) {
 				return
 			}
 			c.heals(s)
-			s.pass(time.Hour)
+			s.advance(time.Hour)
 			for n := range ids {
 				s.restored(fmt.Sprintf("vpc-%d", n+1))
 			}
@@ -175,8 +175,8 @@ func TestTheEndOfWhatWasOverdueGoesAsFar(t *testing.T) {
 	s.routed = func(a alert.Alert) { ends[a.Kind] = a.RouteLevel }
 	ids := s.protect(2)
 	s.world.Throttle("CreateFlowLogs", 40)
-	s.hear(s.attack(ids[0]))
-	s.pass(time.Hour)
+	s.deliver(s.attack(ids[0]))
+	s.advance(time.Hour)
 	s.is(ids[0], incident.Verified, "")
 	if len(s.alerts(alert.Blocked)) != 1 || ends[alert.Restored] != alert.Critical || ends[alert.Closed] != alert.Critical {
 		t.Errorf("%d alerts, and its ends go to %v", len(s.alerts(alert.Blocked)), ends)
@@ -191,8 +191,8 @@ func TestAnUnlistedScopeIsLogged(t *testing.T) {
 	s := newScene(t)
 	id := s.plant("vpc-1", nil)
 	s.world.Deny("flowkeeper", "DescribeFlowLogs")
-	s.hear(s.attack(id))
-	s.pass(6 * time.Minute)
+	s.deliver(s.attack(id))
+	s.advance(6 * time.Minute)
 	a := s.alerts(alert.Blocked)
 	if len(a) != 1 || !strings.Contains(a[0].Text, "first refresh") {
 		t.Errorf("told %+v", a)
@@ -265,17 +265,17 @@ func TestAnIncidentOpenedAgainIsOverdueByItself(t *testing.T) {
 		return nil, context.DeadlineExceeded
 	}})
 	f := s.attack(ids[0])
-	s.hear(f)
+	s.deliver(f)
 	s.work()
 	both := s.attack(second, ids[1])
-	s.hear(both)
-	s.pass(10 * time.Minute)
+	s.deliver(both)
+	s.advance(10 * time.Minute)
 	s.is(second, incident.Closed, incident.Unknown)
 	before := len(s.alerts(alert.Blocked))
 	answers = true
-	s.pass(3 * time.Minute)
+	s.advance(3 * time.Minute)
 	s.is(second, incident.Open, "")
-	s.pass(5 * time.Minute)
+	s.advance(5 * time.Minute)
 	all := s.alerts(alert.Blocked)
 	if len(all) != before+1 || all[before].EventID != both.Record.EventID || !strings.Contains(all[before].Text, second) {
 		t.Fatalf("%d alerts before, %d after: %+v", before, len(all), all[min(before, len(all)-1)])
@@ -291,13 +291,13 @@ func TestI9WhatBecomesKnownIsOverdueByItself(t *testing.T) {
 	s.world.RefuseCreate("vpc-2", "InternalError", "try again")
 	late := s.plant("vpc-2", nil) // no refresh has shown it yet
 	s.sleep(30 * time.Second)
-	s.hear(s.attack(blocked, late))
-	s.pass(time.Minute)
+	s.deliver(s.attack(blocked, late))
+	s.advance(time.Minute)
 	s.wantAlerts(alert.Blocked, 1)
 	s.world.SetConsistencyDelay(75 * time.Second)
 	s.refresh() // which shows what is gone by now
 	s.world.SetConsistencyDelay(0)
-	s.pass(incident.OverdueAfter + 2*time.Minute)
+	s.advance(incident.OverdueAfter + 2*time.Minute)
 	told := s.alerts(alert.Blocked)
 	if last := told[len(told)-1]; len(told) != 2 || last.Level != alert.Critical || len(last.FlowLogs) != 1 || last.FlowLogs[0].FlowLogID != late {
 		t.Errorf("%d alerts, the last is %+v", len(told), last)

@@ -87,7 +87,7 @@ func TestAReplacementThatDoesNotDeliverIsAlertedOnce(t *testing.T) {
 				s.now = s.now.Add(time.Second)
 				s.refresh()
 			}
-			s.pass(12 * time.Minute)
+			s.advance(12 * time.Minute)
 			if c.after {
 				s.refresh()
 			}
@@ -103,7 +103,7 @@ func TestAReplacementThatDoesNotDeliverIsAlertedOnce(t *testing.T) {
 				s.refresh()
 				again = 2
 			}
-			s.pass(20 * time.Minute)
+			s.advance(20 * time.Minute)
 			s.is(id, incident.Verified, "")
 			s.wantCounts(map[alert.Kind]int{alert.Deletion: 1, alert.Restored: 1, alert.Closed: 1, alert.Pipeline: again})
 		})
@@ -117,16 +117,16 @@ func TestDeliveryTroubleEndsWithItsFlowLog(t *testing.T) {
 	s, id := protectedOne(t)
 	s.plant("vpc-9", nil)
 	s.world.FailDelivery(account, region, id, "Access error")
-	s.pass(3 * time.Minute)
+	s.advance(3 * time.Minute)
 	s.refresh()
 	s.refresh()
 	if len(s.open(t)) != 1 {
 		t.Fatalf("not opened: %v", s.open(t))
 	}
 	s.release(24 * time.Hour)
-	s.hear(s.attack(id))
+	s.deliver(s.attack(id))
 	for range 20 {
-		s.pass(5 * time.Minute)
+		s.advance(5 * time.Minute)
 		s.refresh()
 	}
 	if row := s.row(id); row.State != inventory.Gone {
@@ -164,10 +164,10 @@ func TestARehearsalsAlertEndsWithItsFlowLog(t *testing.T) {
 	}
 	// The refused one is whichever came first: take both away, and plant a third.
 	s.release(24 * time.Hour)
-	s.hear(s.attack(id, s.here("vpc-9")[0].ID))
+	s.deliver(s.attack(id, s.here("vpc-9")[0].ID))
 	s.plant("vpc-10", func(f *fakeaws.FlowLog) { f.LogDestination = bucket + "/third/" })
 	for range 4 {
-		s.pass(5 * time.Minute)
+		s.advance(5 * time.Minute)
 		s.refresh()
 	}
 	s.rehearse()
@@ -218,7 +218,7 @@ func TestRehearsalObservesFirst(t *testing.T) {
 	if c := s.rehearse(); c != (rehearse.Result{Tried: 1, Refused: 1}) {
 		t.Errorf("%+v", c)
 	}
-	s.pass(20 * time.Minute)
+	s.advance(20 * time.Minute)
 	s.now = s.now.Add(time.Second) // the next try is up to fifteen minutes away
 	s.world.Allow("flowkeeper", "DescribeFlowLogs")
 	if c := s.rehearse(); c != (rehearse.Result{Tried: 1}) {

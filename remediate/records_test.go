@@ -22,7 +22,7 @@ func TestAnAddendumBelongsToItsEvent(t *testing.T) {
 			s.read(s.call("ec2", "DeleteFlowLogs", deleting(id), eventID))
 			s.work()
 			s.read(s.call("ec2", "DeleteFlowLogs", deleting(id), addendum, who))
-			s.pass(time.Hour)
+			s.advance(time.Hour)
 			s.restored("vpc-1")
 			if n := s.creates(); n != 1 {
 				t.Errorf("%d creates", n)
@@ -46,7 +46,7 @@ func TestAnAddendumWithoutItsEventActs(t *testing.T) {
 		t.Fatalf("%+v", all)
 	}
 	s.read(s.call("ec2", "DeleteFlowLogs", deleting(id), eventID)) // and late, the original
-	s.pass(time.Hour)
+	s.advance(time.Hour)
 	s.wantCounts(map[alert.Kind]int{alert.Deletion: 1, alert.Restored: 1, alert.Closed: 1})
 }
 
@@ -118,7 +118,7 @@ func TestI2AForgedAddendumHidesNothing(t *testing.T) {
 			id := s.protect(1)[0]
 			s.attack(id)
 			play(s, id)
-			s.pass(time.Hour)
+			s.advance(time.Hour)
 			s.restored("vpc-1")
 			by := 0
 			for _, a := range s.alerts(alert.Deletion) {
@@ -139,14 +139,14 @@ func TestI2AForgedAddendumOfWhatLives(t *testing.T) {
 	t.Parallel()
 	s, id := protectedOne(t)
 	s.read(s.call("ec2", "DeleteFlowLogs", deleting(id), addendum))
-	s.pass(time.Hour)
+	s.advance(time.Hour)
 	s.is(id, incident.Closed, incident.StillThere)
 	if n := s.creates(); n != 0 {
 		t.Fatalf("%d creates", n)
 	}
 	s.attack(id)
 	s.read(s.call("ec2", "DeleteFlowLogs", deleting(id), addendum)) // CloudTrail's own, of an event that was lost
-	s.pass(time.Hour)
+	s.advance(time.Hour)
 	s.restored("vpc-1")
 	s.wantAlerts(alert.Deletion, 2)
 }
@@ -247,7 +247,7 @@ func TestWhoMadeADestination(t *testing.T) {
 		s.attack(id)
 		s.read(s.call("ec2", "DeleteFlowLogs", deleting(id), eventID, asCI))
 		s.work()
-		s.pass(time.Minute)
+		s.advance(time.Minute)
 		s.world.AddDestination("arn:aws:s3:::other")
 		other := s.plant("vpc-1", func(f *fakeaws.FlowLog) { f.LogDestination = "arn:aws:s3:::other" })
 		s.read(s.call("ec2", "CreateFlowLogs", `{"CreateFlowLogsRequest":{"ResourceId":{"content":"vpc-1"}}}`, `"eventID":"made"`, `"userIdentity":`+who, `"responseElements":{"CreateFlowLogsResponse":{"flowLogIdSet":{"item":"`+other+`"}}}`))
@@ -255,7 +255,7 @@ func TestWhoMadeADestination(t *testing.T) {
 		if got := s.row(other).CreatedBy; got != want {
 			t.Errorf("%s: made by %q, want %q", who, got, want)
 		}
-		s.pass(20 * time.Minute)
+		s.advance(20 * time.Minute)
 		if i := s.incident(id); i.Reason == incident.Replaced {
 			t.Errorf("%s excuses the deletion of %s", who, ci)
 		}

@@ -16,12 +16,12 @@ func TestResourceGone(t *testing.T) {
 	s, id := protectedOne(t)
 	f := s.attack(id)
 	s.world.RemoveResource(account, region, "vpc-1")
-	s.hear(f)
+	s.deliver(f)
 	s.work()
 	s.is(id, incident.Open, "")
-	s.pass(time.Minute)
+	s.advance(time.Minute)
 	s.is(id, incident.Open, "")
-	s.pass(90 * time.Second)
+	s.advance(90 * time.Second)
 	s.is(id, incident.Closed, incident.ResourceGone)
 	s.wantCounts(map[alert.Kind]int{alert.Deletion: 1, alert.Closed: 1})
 	if s.creates() != 2 {
@@ -44,8 +44,8 @@ func TestResourceGoneNeedsTwoRefusalsInARow(t *testing.T) {
 			s.world.Fail("CreateFlowLogs", 1, notFound, http.StatusBadRequest)
 			between(s)
 			s.world.Fail("CreateFlowLogs", 1, notFound, http.StatusBadRequest)
-			s.hear(s.attack(id))
-			s.pass(10 * time.Hour)
+			s.deliver(s.attack(id))
+			s.advance(10 * time.Hour)
 			s.is(id, incident.Verified, "")
 			s.restored("vpc-1")
 		})
@@ -69,10 +69,10 @@ func TestAnObservationSaysNothingOfTheResource(t *testing.T) {
 		}
 		return fakeawstest.Refusal{}
 	})
-	s.hear(s.attack(id))
-	s.pass(9 * time.Minute)
+	s.deliver(s.attack(id))
+	s.advance(9 * time.Minute)
 	s.is(id, incident.Open, "")
-	s.pass(10 * time.Minute)
+	s.advance(10 * time.Minute)
 	s.restored("vpc-1")
 }
 
@@ -94,7 +94,7 @@ func TestAWSRemovesADeadVPCsFlowLogs(t *testing.T) {
 			id := s.protect(1)[0]
 			s.world.RemoveResource(account, region, "vpc-1")
 			s.refresh()
-			s.pass(10 * time.Minute)
+			s.advance(10 * time.Minute)
 			s.is(id, incident.Closed, incident.ResourceGone)
 			s.wantCounts(map[alert.Kind]int{alert.Deletion: 1, alert.Closed: 1})
 			if a := s.alerts(alert.Deletion)[0]; a.Level != level {
@@ -112,17 +112,17 @@ func TestATornDownVPCIsRefreshed(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
 	s.protect(2)
-	s.hear(torn("vpc-9"))
+	s.deliver(torn("vpc-9"))
 	if len(s.soon) != 0 {
 		t.Error("a VPC without flow logs costs a refresh")
 	}
-	s.hear(torn("vpc-1"), torn("vpc-2")) // the second is a lie
+	s.deliver(torn("vpc-1"), torn("vpc-2")) // the second is a lie
 	if len(s.soon) == 0 {
 		t.Fatal("no refresh is asked for")
 	}
 	s.world.RemoveResource(account, region, "vpc-1")
 	s.refresh()
-	s.pass(time.Hour)
+	s.advance(time.Hour)
 	s.wantCounts(map[alert.Kind]int{alert.Deletion: 1, alert.Closed: 1})
 	if a := s.alerts(alert.Deletion)[0]; a.Level != alert.Informational {
 		t.Errorf("%+v", a)
@@ -140,7 +140,7 @@ func TestATornDownVPCNeedsNoEvent(t *testing.T) {
 			t.Parallel()
 			s, id := protectedOne(t)
 			if c.first {
-				s.hear(torn("vpc-1"))
+				s.deliver(torn("vpc-1"))
 			}
 			if c.lies {
 				s.attack(id)
@@ -149,15 +149,15 @@ func TestATornDownVPCNeedsNoEvent(t *testing.T) {
 			}
 			s.refresh()
 			if !c.first {
-				s.pass(10 * time.Second)
-				s.hear(torn("vpc-1"))
+				s.advance(10 * time.Second)
+				s.deliver(torn("vpc-1"))
 			}
-			s.pass(30 * time.Second)
+			s.advance(30 * time.Second)
 			a := s.alerts(alert.Deletion)
 			if len(a) != 1 || (a[0].Level == alert.Informational) == c.lies {
 				t.Fatalf("told %+v", a)
 			}
-			s.pass(20 * time.Minute)
+			s.advance(20 * time.Minute)
 			if c.lies {
 				s.restored("vpc-1")
 			} else {
@@ -178,15 +178,15 @@ func TestATornDownVPCIsOverdueInTime(t *testing.T) {
 			s, _ := protectedOne(t)
 			s.world.Throttle("CreateFlowLogs", 1<<30)
 			if first {
-				s.hear(torn("vpc-1"))
+				s.deliver(torn("vpc-1"))
 			}
 			s.world.RemoveResource(account, region, "vpc-1")
 			s.refresh()
 			if !first {
-				s.pass(time.Second)
-				s.hear(torn("vpc-1"))
+				s.advance(time.Second)
+				s.deliver(torn("vpc-1"))
 			}
-			s.pass(5*time.Minute + 5*time.Second)
+			s.advance(5*time.Minute + 5*time.Second)
 			s.wantAlerts(alert.Blocked, 1)
 		})
 	}

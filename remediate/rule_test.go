@@ -60,8 +60,8 @@ func TestAnotherAccountsPrincipalOfTheSameName(t *testing.T) {
 			s := ruled(t, pattern, incident.Wait, 15*time.Minute)
 			id := s.protect(1)[0]
 			s.now = s.now.Add(5 * time.Minute)
-			s.hear(as(s.attack(id), role))
-			s.pass(10 * time.Second)
+			s.deliver(as(s.attack(id), role))
+			s.advance(10 * time.Second)
 			if ours {
 				s.is(id, incident.Open, "")
 			} else {
@@ -71,7 +71,7 @@ func TestAnotherAccountsPrincipalOfTheSameName(t *testing.T) {
 			d := dependent(t)
 			d.policy.Rules = []incident.Rule{{Principal: pattern, Action: incident.Ignore}}
 			d.crash()
-			d.hear(d.tampering("logs", "DeleteLogGroup", "/vpc/flow", func(r *cloudtrail.Record) {
+			d.deliver(d.tampering("logs", "DeleteLogGroup", "/vpc/flow", func(r *cloudtrail.Record) {
 				r.Identity = cloudtrail.Identity{Type: "AssumedRole", SessionIssuer: role}
 			}))
 			if all := d.alerts(alert.Tamper); len(all) != 1 || (all[0].Level == alert.Informational) != ours {
@@ -114,8 +114,8 @@ func TestRules(t *testing.T) {
 			s, id := protectedOne(t)
 			c.prepare(s)
 			s.now = s.now.Add(time.Minute)
-			s.hear(s.attack(id))
-			s.pass(time.Minute)
+			s.deliver(s.attack(id))
+			s.advance(time.Minute)
 			s.is(id, c.state, c.reason)
 			if a := s.alerts(alert.Deletion); len(a) != 1 || a[0].Level != c.level {
 				t.Errorf("alerts %+v", a)
@@ -124,7 +124,7 @@ func TestRules(t *testing.T) {
 				t.Error("it is gone, and nothing is created")
 			}
 			if name == "wait" {
-				s.pass(10 * time.Minute)
+				s.advance(10 * time.Minute)
 				s.is(id, incident.Restored, "")
 				s.restored("vpc-1")
 			}
@@ -147,14 +147,14 @@ func TestWaitReplaced(t *testing.T) {
 			s.policy.Rules = []incident.Rule{{Principal: mallory, Action: incident.Wait, Wait: 10 * time.Minute}}
 			s.crash()
 			s.attackAndWork(id)
-			s.pass(time.Minute)
+			s.advance(time.Minute)
 			s.world.AddDestination("arn:aws:s3:::other")
 			other := s.plant("vpc-1", change)
-			s.hear(s.made(other))
+			s.deliver(s.made(other))
 			s.refresh()
-			s.pass(10 * time.Minute)
+			s.advance(10 * time.Minute)
 			s.is(id, incident.Closed, incident.Replaced)
-			s.pass(time.Hour)
+			s.advance(time.Hour)
 			s.refresh()
 			if s.creates() != 0 || len(s.alerts(alert.Decoy))+len(s.alerts(alert.Tamper)) != 0 {
 				t.Error("something was created, or called a decoy")
@@ -171,12 +171,12 @@ func TestWaitAgain(t *testing.T) {
 	t.Parallel()
 	s := ruled(t, mallory, incident.Wait, 10*time.Minute)
 	id := s.protect(1)[0]
-	s.hear(s.record(id)) // alive
-	s.pass(time.Hour)
+	s.deliver(s.record(id)) // alive
+	s.advance(time.Hour)
 	s.is(id, incident.Closed, incident.StillThere)
 	s.attackAndWork(id)
 	s.is(id, incident.Open, "")
-	s.pass(11 * time.Minute)
+	s.advance(11 * time.Minute)
 	s.is(id, incident.Restored, "")
 }
 
@@ -192,10 +192,10 @@ func TestWaitingByARuleIsNoDelay(t *testing.T) {
 			if broken {
 				s.world.Throttle("CreateFlowLogs", 1<<30)
 			}
-			s.hear(s.attack(id))
-			s.pass(19 * time.Minute)
+			s.deliver(s.attack(id))
+			s.advance(19 * time.Minute)
 			s.wantCounts(map[alert.Kind]int{alert.Deletion: 1, alert.Restored: len(s.alerts(alert.Restored))})
-			s.pass(2 * time.Minute)
+			s.advance(2 * time.Minute)
 			if n := len(s.alerts(alert.Blocked)); (n == 1) != broken {
 				t.Errorf("%d alerts", n)
 			}
@@ -213,10 +213,10 @@ func TestAWaitThatAnotherRecordEndsIsNoDelay(t *testing.T) {
 	s.world.Throttle("CreateFlowLogs", 1<<30)
 	waited := s.attack(id)
 	waited.Record.Identity.ARN = terraform
-	s.hear(waited)
-	s.pass(time.Minute)
-	s.hear(s.record(id))
-	s.pass(5 * time.Minute)
+	s.deliver(waited)
+	s.advance(time.Minute)
+	s.deliver(s.record(id))
+	s.advance(5 * time.Minute)
 	s.wantAlerts(alert.Blocked, 1) // six minutes after the first record
 }
 
@@ -244,8 +244,8 @@ func TestModeAlertIsNoFailure(t *testing.T) {
 				}
 				f := s.attack(id)
 				breaks(s)
-				s.hear(f)
-				s.pass(12 * time.Hour)
+				s.deliver(f)
+				s.advance(12 * time.Hour)
 				s.wantCounts(map[alert.Kind]int{alert.Deletion: 1, alert.Closed: 1})
 			})
 		}
@@ -283,10 +283,10 @@ func TestAReplacementExcusesLittle(t *testing.T) {
 				s.refresh()
 				s.now = s.now.Add(c.known)
 			}
-			s.hear(s.attack(ids...))
+			s.deliver(s.attack(ids...))
 			s.now = s.now.Add(time.Second)
-			s.hear(s.made(s.plant("vpc-1", elsewhere)))
-			s.pass(time.Hour)
+			s.deliver(s.made(s.plant("vpc-1", elsewhere)))
+			s.advance(time.Hour)
 			closed := 0
 			for _, id := range ids {
 				if i := s.incident(id); i.State == incident.Closed && i.Reason == incident.Replaced {
@@ -313,8 +313,8 @@ func TestAPlaceIsNotKnownForLongerThanAWSSays(t *testing.T) {
 	replacement := s.plant("vpc-1", func(f *fakeaws.FlowLog) { f.LogDestination, f.CreatedAt = other, right })
 	s.refresh()
 	s.now = right.Add(3 * time.Minute)
-	s.hear(s.made(replacement))
-	s.hear(s.attack(id))
-	s.pass(time.Hour)
+	s.deliver(s.made(replacement))
+	s.deliver(s.attack(id))
+	s.advance(time.Hour)
 	s.is(id, incident.Verified, "")
 }

@@ -31,7 +31,7 @@ func TestThousandsAtOnce(t *testing.T) {
 		log := &bytes.Buffer{}
 		s.r.Log = slog.New(slog.NewTextHandler(log, nil))
 		ids, _ := s.mass(0, 0, many)
-		s.hear(s.attack(ids...))
+		s.deliver(s.attack(ids...))
 		stop := s.run(func() {})
 		begun := time.Now()
 		for len(s.world.FlowLogs(account, region)) < many && time.Since(begun) < time.Hour {
@@ -158,7 +158,7 @@ func TestI9ARestorerWaitsAsTheStoreSays(t *testing.T) {
 				}
 			}
 		}
-		s.hear(s.attack(waits))
+		s.deliver(s.attack(waits))
 		if d := back(waits, "vpc-1"); d != 15*time.Minute {
 			t.Errorf("a wait of 15 minutes took %s", d)
 		}
@@ -170,7 +170,7 @@ func TestI9ARestorerWaitsAsTheStoreSays(t *testing.T) {
 		synctest.Wait() // AWS shows it before it is committed
 		s.r.Policy.Rules = nil
 		s.world.Throttle("CreateFlowLogs", 4)
-		s.hear(s.attack(s.here("vpc-2")[0].ID))
+		s.deliver(s.attack(s.here("vpc-2")[0].ID))
 		if d := back("it", "vpc-2"); d < 5*time.Second || d > 15*time.Second {
 			t.Errorf("four refusals, with backoffs of 1, 2, 4 and 8 seconds, took %s", d)
 		}
@@ -198,7 +198,7 @@ func TestProgressWhileCreatesAreSlow(t *testing.T) {
 				s := newScene(t)
 				s.bubble = true
 				ids, _ := s.mass(c.alike, 0, c.other)
-				s.hear(s.attack(ids...))
+				s.deliver(s.attack(ids...))
 				s.r.Fleet = fleet{scope: slow{s.api, c.takes}}
 				beats := &beats{last: time.Now()}
 				stop := s.run(beats.beat)
@@ -294,7 +294,7 @@ func (s *scene) exec(query string, args ...any) {
 func TestI9ARowThatCantBeReadHoldsNoOther(t *testing.T) {
 	t.Parallel()
 	s, ids := protected(t, 3)
-	s.hear(s.attack(ids...))
+	s.deliver(s.attack(ids...))
 	s.exec(`UPDATE flow_logs SET body = 'damaged' WHERE id = ?`, ids[0])
 	for range 5 {
 		if _, err := s.r.Step(t.Context(), scope, func() {}); err == nil || !strings.Contains(err.Error(), ids[0]) {
@@ -317,7 +317,7 @@ func TestI7AnEventThatCantBeReadHoldsNoRestore(t *testing.T) {
 		t.Run(table, func(t *testing.T) {
 			t.Parallel()
 			s, ids := protected(t, 2)
-			s.hear(s.attack(ids...))
+			s.deliver(s.attack(ids...))
 			s.exec(damage)
 			for range 5 {
 				if _, err := s.r.Step(t.Context(), scope, func() {}); err == nil {

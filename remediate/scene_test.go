@@ -223,7 +223,8 @@ func (s *scene) refresh() inventory.Counts {
 	return c
 }
 
-func (s *scene) hear(fs ...detection.Finding) {
+// deliver has the findings of a message recorded, and waits for the calls to AWS that this begins.
+func (s *scene) deliver(fs ...detection.Finding) {
 	s.t.Helper()
 	s.must(s.r.RecordFindings(s.t.Context(), fs, func() {}))
 	s.r.Wait()
@@ -232,7 +233,7 @@ func (s *scene) hear(fs ...detection.Finding) {
 // attackAndWork is an attack whose record is handled, and all that is due then.
 func (s *scene) attackAndWork(ids ...string) {
 	s.t.Helper()
-	s.hear(s.attack(ids...))
+	s.deliver(s.attack(ids...))
 	s.work()
 }
 
@@ -256,8 +257,8 @@ func (s *scene) work() {
 	s.t.Fatal("always something is due at once: a loop")
 }
 
-// pass moves the clock, as the restorer would sleep: to whatever is due next.
-func (s *scene) pass(d time.Duration) {
+// advance moves the clock, as the restorer would sleep: to whatever is due next.
+func (s *scene) advance(d time.Duration) {
 	s.t.Helper()
 	held := time.Millisecond
 	for end := s.now.Add(d); ; {

@@ -23,27 +23,27 @@ func TestI12TamperByAScript(t *testing.T) {
 	t.Parallel()
 	s := dependent(t)
 	for range 50 {
-		s.hear(s.tampering("logs", "PutRetentionPolicy", "/vpc/flow", nil))
+		s.deliver(s.tampering("logs", "PutRetentionPolicy", "/vpc/flow", nil))
 		s.now = s.now.Add(time.Second)
 	}
 	s.wantAlerts(alert.Tamper, 1)
-	s.hear(s.tampering("logs", "PutRetentionPolicy", "/vpc/flow", func(r *cloudtrail.Record) { r.Identity.ARN = "arn:aws:iam::111122223333:user/eve" }))
+	s.deliver(s.tampering("logs", "PutRetentionPolicy", "/vpc/flow", func(r *cloudtrail.Record) { r.Identity.ARN = "arn:aws:iam::111122223333:user/eve" }))
 	s.wantAlerts(alert.Tamper, 2)
-	s.hear(s.tampering("logs", "PutRetentionPolicy", "/vpc/flow", func(r *cloudtrail.Record) { r.Identity.InvokedBy = "delivery.logs.amazonaws.com" }))
+	s.deliver(s.tampering("logs", "PutRetentionPolicy", "/vpc/flow", func(r *cloudtrail.Record) { r.Identity.InvokedBy = "delivery.logs.amazonaws.com" }))
 	s.wantAlerts(alert.Tamper, 3)
-	s.pass(5 * time.Minute)
+	s.advance(5 * time.Minute)
 	s.work()
 	s.wantAlerts(alert.Tamper, 4)
 	if all := s.alerts(alert.Tamper); all[3].Repeats == nil || all[3].Repeats.Calls != 49 || len(all[3].Repeats.Examples) != 20 {
 		t.Errorf("%+v", all[3].Repeats)
 	}
-	s.hear(s.tampering("logs", "PutRetentionPolicy", "/vpc/flow", nil))
+	s.deliver(s.tampering("logs", "PutRetentionPolicy", "/vpc/flow", nil))
 	s.wantAlerts(alert.Tamper, 4) // the burst goes on
-	s.pass(10 * time.Minute)
+	s.advance(10 * time.Minute)
 	s.wantAlerts(alert.Tamper, 5)
-	s.pass(5 * time.Minute) // and is over
+	s.advance(5 * time.Minute) // and is over
 	s.work()
-	s.hear(s.tampering("logs", "PutRetentionPolicy", "/vpc/flow", nil))
+	s.deliver(s.tampering("logs", "PutRetentionPolicy", "/vpc/flow", nil))
 	s.wantAlerts(alert.Tamper, 6)
 	if all := s.alerts(alert.Tamper); all[5].Repeats != nil || all[5].Recent[0].Calls != 52 {
 		t.Errorf("%+v %+v", all[5].Repeats, all[5].Recent)
@@ -79,7 +79,7 @@ func TestI12AFloodOfTampering(t *testing.T) {
 	for k := range 120 {
 		fs = append(fs, s.tampering("s3", "PutBucketPolicy", "flow-logs", func(r *cloudtrail.Record) { r.RequestHash = fmt.Sprint(k % 60) }))
 	}
-	s.hear(fs...)
+	s.deliver(fs...)
 	all := s.alerts(alert.Tamper)
 	if len(all) != 1 {
 		t.Fatalf("%d alerts of 60 different calls by one principal on one bucket", len(all))
@@ -88,7 +88,7 @@ func TestI12AFloodOfTampering(t *testing.T) {
 	if b, _ := json.Marshal(a); len(b) > 50<<10 || len(a.FlowLogs)+a.Omitted != n || !strings.HasSuffix(a.Cause, "the destination of 500 flow logs") {
 		t.Fatalf("%d bytes, %d flow logs, %d left out: %s", len(b), len(a.FlowLogs), a.Omitted, a.Cause)
 	}
-	s.pass(6 * time.Minute)
+	s.advance(6 * time.Minute)
 	s.work()
 	all = s.alerts(alert.Tamper)
 	if len(all) != 2 {
@@ -105,7 +105,7 @@ func TestI12ForgedAccountsAreBounded(t *testing.T) {
 	t.Parallel()
 	s := dependent(t)
 	for k := range 800 {
-		s.hear(s.tampering("s3", "PutBucketPolicy", "flow-logs", func(r *cloudtrail.Record) { r.Account = fmt.Sprintf("%012d", k) }))
+		s.deliver(s.tampering("s3", "PutBucketPolicy", "flow-logs", func(r *cloudtrail.Record) { r.Account = fmt.Sprintf("%012d", k) }))
 	}
 	s.must(s.store.View(t.Context(), func(tx *store.Tx) error {
 		n, err := tx.Bursts(repeat.Tampering)
@@ -115,7 +115,7 @@ func TestI12ForgedAccountsAreBounded(t *testing.T) {
 		return err
 	}))
 	first := len(s.alerts(alert.Tamper))
-	s.pass(6 * time.Minute)
+	s.advance(6 * time.Minute)
 	s.work()
 	all, calls := s.alerts(alert.Tamper), 0
 	for _, a := range all {
@@ -133,14 +133,14 @@ func TestI12OnePrincipalTampersWithAll(t *testing.T) {
 	t.Parallel()
 	s := dependent(t)
 	for k := range 200 {
-		s.hear(s.tampering("cloudtrail", "StopLogging", fmt.Sprintf("trail-%d", k), nil))
+		s.deliver(s.tampering("cloudtrail", "StopLogging", fmt.Sprintf("trail-%d", k), nil))
 	}
 	s.wantAlerts(alert.Tamper, 10)
-	s.hear(s.tampering("s3", "DeleteBucket", "flow-logs", nil))
+	s.deliver(s.tampering("s3", "DeleteBucket", "flow-logs", nil))
 	if all := s.alerts(alert.Tamper); all[len(all)-1].Level != alert.Critical {
 		t.Error("a destination is gone, and that is held")
 	}
-	s.pass(6 * time.Minute)
+	s.advance(6 * time.Minute)
 	s.work()
 	all := s.alerts(alert.Tamper)
 	if last := all[len(all)-1]; len(all) != 12 || last.Repeats == nil || last.Repeats.Calls != 190 || last.Repeats.Examples[0].Target == last.Repeats.Examples[1].Target {
@@ -155,12 +155,12 @@ func TestI12AGraverCallIsNotHeldByALongFlood(t *testing.T) {
 	s := dependent(t)
 	for window := range 6 {
 		for k := range 15 {
-			s.hear(s.tampering("cloudtrail", "StopLogging", fmt.Sprintf("trail-%d-%d", window, k), nil))
+			s.deliver(s.tampering("cloudtrail", "StopLogging", fmt.Sprintf("trail-%d-%d", window, k), nil))
 		}
-		s.pass(5*time.Minute + time.Second)
+		s.advance(5*time.Minute + time.Second)
 		s.work()
 	}
-	s.hear(s.tampering("s3", "DeleteBucket", "flow-logs", nil))
+	s.deliver(s.tampering("s3", "DeleteBucket", "flow-logs", nil))
 	if all := s.alerts(alert.Tamper); all[len(all)-1].Level != alert.Critical {
 		t.Error("a destination is gone, and that is held")
 	}
@@ -172,10 +172,10 @@ func TestI12AGraverCallIsNotHeldByMany(t *testing.T) {
 	t.Parallel()
 	s := dependent(t)
 	for k := range 800 {
-		s.hear(s.tampering("s3", "PutBucketPolicy", "flow-logs", func(r *cloudtrail.Record) { r.Account = fmt.Sprintf("%012d", k) }))
+		s.deliver(s.tampering("s3", "PutBucketPolicy", "flow-logs", func(r *cloudtrail.Record) { r.Account = fmt.Sprintf("%012d", k) }))
 	}
 	for _, who := range []string{account, "999988887777"} {
-		s.hear(s.tampering("s3", "DeleteBucket", "flow-logs", func(r *cloudtrail.Record) { r.Account = who }))
+		s.deliver(s.tampering("s3", "DeleteBucket", "flow-logs", func(r *cloudtrail.Record) { r.Account = who }))
 		if all := s.alerts(alert.Tamper); all[len(all)-1].Level != alert.Critical {
 			t.Errorf("a destination is gone, by a record of %s, and that is held", who)
 		}
@@ -201,7 +201,7 @@ func TestI12RecentCallsAreBounded(t *testing.T) {
 		}
 		return nil
 	}))
-	s.hear(s.tampering("s3", "PutBucketPolicy", "flow-logs", nil))
+	s.deliver(s.tampering("s3", "PutBucketPolicy", "flow-logs", nil))
 	if all := recent(); len(all) != 1 || all[0].Calls != 1000 {
 		t.Errorf("%+v", all)
 	}
@@ -213,11 +213,11 @@ func TestARepeatedRecordIsOneRecentCall(t *testing.T) {
 	t.Parallel()
 	s := dependent(t)
 	f := s.tampering("s3", "PutBucketPolicy", "flow-logs", func(r *cloudtrail.Record) { r.EventTime = s.now.Add(time.Second) })
-	s.hear(f)
+	s.deliver(f)
 	s.now = s.now.Add(100 * time.Millisecond)
-	s.hear(f)
+	s.deliver(f)
 	s.now = s.now.Add(time.Minute)
-	s.hear(s.tampering("s3", "DeleteBucket", "flow-logs", nil))
+	s.deliver(s.tampering("s3", "DeleteBucket", "flow-logs", nil))
 	all := s.alerts(alert.Tamper)
 	a := all[len(all)-1]
 	if len(a.Recent) != 1 || a.Recent[0].Calls != 1 {

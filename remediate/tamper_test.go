@@ -50,7 +50,7 @@ func TestTamper(t *testing.T) {
 			t.Parallel()
 			s := dependent(t)
 			f := s.tampering(c.service, c.event, c.target, c.change)
-			s.hear(f, f)
+			s.deliver(f, f)
 			all := s.alerts(alert.Tamper)
 			if len(all) != 1 {
 				t.Fatalf("%d alerts", len(all))
@@ -71,7 +71,7 @@ func TestTamper(t *testing.T) {
 func TestTamperWithWhatIsNotOurs(t *testing.T) {
 	t.Parallel()
 	s := dependent(t)
-	s.hear(
+	s.deliver(
 		s.tampering("logs", "DeleteLogGroup", "/vpc/flow2", nil),
 		s.tampering("logs", "DeleteLogGroup", "/vpc/flow", func(r *cloudtrail.Record) { r.Region = "eu-west-2" }),
 		s.tampering("logs", "DeleteLogGroup", "/vpc/flow", func(r *cloudtrail.Record) { r.Account = "999900001111" }),
@@ -93,10 +93,10 @@ func TestTamperAfterADeletion(t *testing.T) {
 	t.Parallel()
 	s, id := protectedOne(t)
 	s.world.Fail("CreateFlowLogs", 100, "UnauthorizedOperation", 403)
-	s.hear(s.attack(id))
-	s.pass(time.Minute)
+	s.deliver(s.attack(id))
+	s.advance(time.Minute)
 	s.is(id, incident.Blocked, incident.Permission)
-	s.hear(s.tampering("s3", "DeleteBucket", "flow-logs", nil))
+	s.deliver(s.tampering("s3", "DeleteBucket", "flow-logs", nil))
 	all := s.alerts(alert.Tamper)
 	if len(all) != 1 || len(all[0].FlowLogs) != 1 || all[0].FlowLogs[0].State != "blocked" || all[0].Level != alert.Critical {
 		t.Fatalf("%+v", all)
@@ -116,8 +116,8 @@ func TestI2AForgedTwinCannotQuietTampering(t *testing.T) {
 	real := s.tampering("s3", "DeleteBucket", "flow-logs", nil)
 	twin := real
 	twin.Record.Identity.InvokedBy = "delivery.logs.amazonaws.com"
-	s.hear(twin)
-	s.hear(real)
+	s.deliver(twin)
+	s.deliver(real)
 	for _, a := range s.alerts(alert.Tamper) {
 		if a.Level == alert.Critical {
 			return
@@ -130,8 +130,8 @@ func TestI2AForgedTwinCannotQuietTampering(t *testing.T) {
 func TestAFlowLogIsThreatenedOnce(t *testing.T) {
 	t.Parallel()
 	s, id := protectedOne(t)
-	s.hear(s.record(id)) // AWS shows it alive still: eventually consistent
-	s.hear(s.tampering("s3", "DeleteBucket", "flow-logs", nil))
+	s.deliver(s.record(id)) // AWS shows it alive still: eventually consistent
+	s.deliver(s.tampering("s3", "DeleteBucket", "flow-logs", nil))
 	all := s.alerts(alert.Tamper)
 	if len(all) != 1 || len(all[0].FlowLogs) != 1 || !strings.HasSuffix(all[0].Cause, "the destination of 1 flow log") {
 		t.Errorf("%d flow logs: %s", len(all[0].FlowLogs), all[0].Cause)

@@ -36,7 +36,7 @@ func managed(t *testing.T) (s *scene, id string) {
 }
 
 // creates is the record by which a role made a flow log.
-func (s *scene) createdAs(role, id string) { s.hear(as(s.made(id), role)) }
+func (s *scene) createdAs(role, id string) { s.deliver(as(s.made(id), role)) }
 
 // TestTelemetryRulesReplaceTheirFlowLogs: what CloudWatch's role deletes and makes is
 // neither restored nor tampering, whichever comes first and wherever it delivers.
@@ -55,16 +55,16 @@ func TestTelemetryRulesReplaceTheirFlowLogs(t *testing.T) {
 				}
 				if createFirst {
 					create()
-					s.pass(time.Minute)
+					s.advance(time.Minute)
 				}
-				s.hear(as(s.attack(old), role))
-				s.pass(5 * time.Minute)
+				s.deliver(as(s.attack(old), role))
+				s.advance(5 * time.Minute)
 				s.is(old, incident.Open, "")
 				if !createFirst {
 					create()
 				}
 				s.refresh()
-				s.pass(15 * time.Minute)
+				s.advance(15 * time.Minute)
 				s.is(old, incident.Closed, incident.Replaced)
 				if s.creates() != 0 || len(s.alerts(alert.Decoy)) != 0 || len(s.alerts(alert.Tamper)) != 0 {
 					t.Error("something was created, or called a decoy or tampering")
@@ -77,7 +77,7 @@ func TestTelemetryRulesReplaceTheirFlowLogs(t *testing.T) {
 				}
 				s.attackAndWork(made)
 				s.is(made, incident.Restored, "")
-				s.pass(time.Hour)
+				s.advance(time.Hour)
 				s.resolved()
 			})
 		}
@@ -103,12 +103,12 @@ func TestTelemetryRulesThatOnlyDelete(t *testing.T) {
 			s, id := managed(t)
 			s.policy.Rules = c.rules
 			s.crash()
-			s.hear(as(s.attack(id), role))
+			s.deliver(as(s.attack(id), role))
 			if c.after > 0 {
-				s.pass(c.after - time.Second)
+				s.advance(c.after - time.Second)
 				s.is(id, incident.Open, "")
 			}
-			s.pass(time.Second)
+			s.advance(time.Second)
 			s.is(id, incident.Restored, "")
 			if all := s.here("vpc-1"); len(all) != 1 || all[0].LogGroupName != "/vpc/flow" || all[0].Tags[incident.TelemetryTag] != "true" {
 				t.Errorf("on the VPC is %+v", all)
@@ -127,8 +127,8 @@ func TestTheTelemetryTagExcusesNothing(t *testing.T) {
 	s, id := managed(t)
 	deletion := s.attack(id)
 	decoy := s.plant("vpc-1", toLogs("/vpc/flow", rejected))
-	s.hear(s.made(decoy), deletion)
-	s.pass(time.Minute)
+	s.deliver(s.made(decoy), deletion)
+	s.advance(time.Minute)
 	s.is(id, incident.Blocked, incident.Decoy)
 	if s.row(decoy).Protected {
 		t.Error("a decoy is protected for its tag")
@@ -140,7 +140,7 @@ func TestTheTelemetryTagExcusesNothing(t *testing.T) {
 		t.Errorf("tampering %+v", a)
 	}
 	s.world.Remove(account, region, decoy)
-	s.pass(time.Hour)
+	s.advance(time.Hour)
 	if all := s.here("vpc-1"); len(all) != 1 || all[0].TrafficType != "ALL" {
 		t.Errorf("on the VPC is %+v", all)
 	}
@@ -160,7 +160,7 @@ func TestWhoLooksLikeTheTelemetryRole(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s, id := managed(t)
-			s.hear(as(s.attack(id), who))
+			s.deliver(as(s.attack(id), who))
 			s.work()
 			s.is(id, incident.Restored, "")
 			if a := s.alerts(alert.Deletion); len(a) != 1 || a[0].Level == alert.Low {
@@ -178,8 +178,8 @@ func TestATelemetryFlowLogInTheWay(t *testing.T) {
 	deletion := s.attack(id)
 	made := s.plant("vpc-1", toLogs("/vpc/flow", rejected))
 	s.createdAs(incident.TelemetryRole(scope), made)
-	s.hear(deletion)
-	s.pass(time.Minute)
+	s.deliver(deletion)
+	s.advance(time.Minute)
 	i := s.is(id, incident.Blocked, incident.Managed)
 	if !strings.Contains(i.Advice, "traffic_type") || !strings.Contains(i.Advice, "release "+id) {
 		t.Errorf("it says %q", i.Advice)
@@ -191,7 +191,7 @@ func TestATelemetryFlowLogInTheWay(t *testing.T) {
 		t.Error("nobody is woken")
 	}
 	s.world.Remove(account, region, made)
-	s.pass(time.Hour)
+	s.advance(time.Hour)
 	s.is(id, incident.Verified, "")
 }
 
@@ -207,20 +207,20 @@ func TestI2AForgedMakerOfADecoy(t *testing.T) {
 			decoy := s.plant("vpc-1", rejected)
 			forge := func() { s.createdAs(incident.TelemetryRole(scope), decoy) }
 			if lostFirst {
-				s.hear(deletion)
+				s.deliver(deletion)
 				forge()
 			} else {
 				forge()
-				s.hear(deletion)
+				s.deliver(deletion)
 			}
-			s.pass(time.Minute)
+			s.advance(time.Minute)
 			s.is(id, incident.Blocked, incident.Managed)
-			s.hear(s.made(decoy))
-			s.pass(time.Minute)
+			s.deliver(s.made(decoy))
+			s.advance(time.Minute)
 			s.is(id, incident.Blocked, incident.Decoy)
 			s.wantAlerts(alert.Tamper, 1)
-			s.hear(s.attack(decoy))
-			s.pass(time.Hour)
+			s.deliver(s.attack(decoy))
+			s.advance(time.Hour)
 			s.is(decoy, incident.Closed, incident.Exempt)
 			s.is(id, incident.Verified, "")
 			if all := s.here("vpc-1"); len(all) != 1 || all[0].TrafficType != "ALL" {

@@ -58,8 +58,8 @@ func TestI4TokensCantBeUsedUpBeforehand(t *testing.T) {
 	s := newScene(t).withTokenKey()
 	id := s.protect(1)[0]
 	s.useUp(publicToken(id))
-	s.hear(s.attack(id))
-	s.pass(5 * time.Second)
+	s.deliver(s.attack(id))
+	s.advance(5 * time.Second)
 	s.is(id, incident.Restored, "")
 	s.restored("vpc-1")
 }
@@ -71,13 +71,13 @@ func TestI4AnOpenIncidentKeepsItsToken(t *testing.T) {
 	s := newScene(t).withTokenKey()
 	id := s.protect(1)[0]
 	s.world.LoseAnswers("CreateFlowLogs", 1)
-	s.hear(s.attack(id))
+	s.deliver(s.attack(id))
 	s.must(s.r.KeepObservation(t.Context(), scope, "vpc-1"))
 	s.change(id, func(i *incident.Incident) { i.Keyed = false }) // as an older version wrote it
 	s.world.SetConsistencyDelay(30 * time.Second)
-	s.pass(10 * time.Second)
+	s.advance(10 * time.Second)
 	s.world.SetConsistencyDelay(0)
-	s.pass(time.Minute)
+	s.advance(time.Minute)
 	s.restored("vpc-1")
 	if got := s.tokens(); len(got) < 2 || slices.ContainsFunc(got, func(token string) bool { return token != publicToken(id) }) {
 		t.Errorf("tokens %q, want %s alone", got, publicToken(id))
@@ -99,8 +99,8 @@ func TestI4AUsedToken(t *testing.T) {
 		used := s.policy.TokenKey.Token(incident.Incident{Scope: scope, FlowLogID: ids[0], Keyed: true})
 		s.useUp(used)
 		began := s.now
-		s.hear(s.attack(ids...))
-		s.pass(14 * time.Second)
+		s.deliver(s.attack(ids...))
+		s.advance(14 * time.Second)
 		if i := s.is(ids[0], incident.Blocked, incident.TokenUsed); i.RandomToken != "" || i.Advice == "" {
 			t.Errorf("a token after 14 s: %q; advice %q", i.RandomToken, i.Advice)
 		}
@@ -113,7 +113,7 @@ func TestI4AUsedToken(t *testing.T) {
 			t.Error("the call was made before the token was on disk, or with it")
 		}
 		s.crash() // between the commit and the call
-		s.pass(time.Second)
+		s.advance(time.Second)
 		i := s.is(ids[0], incident.Restored, "")
 		if blind := i.RestoredAt.Sub(began); blind > 17*time.Second || len(random) != 64 || s.tokens()[len(s.tokens())-1] != random {
 			t.Errorf("back after %s, with the token %q of %q", blind, random, s.tokens())
@@ -125,7 +125,7 @@ func TestI4AUsedToken(t *testing.T) {
 		if n, err := s.store.TokensUsed(t.Context()); n != 1 || err != nil {
 			t.Errorf("%d tokens used, %v", n, err)
 		}
-		s.pass(15 * time.Minute)
+		s.advance(15 * time.Minute)
 		s.wantCounts(map[alert.Kind]int{alert.Deletion: 1, alert.Blocked: 1, alert.Restored: 1, alert.Closed: 1})
 	}
 }
@@ -146,10 +146,10 @@ func TestI4AUsedTokenOfAnUnseenCreate(t *testing.T) {
 	}})
 	s.world.LoseAnswers("CreateFlowLogs", 1)
 	f := s.attack(id)
-	s.pass(time.Minute) // the deletion shows, whatever the delay
+	s.advance(time.Minute) // the deletion shows, whatever the delay
 	s.world.SetConsistencyDelay(10 * time.Second)
-	s.hear(f)
-	s.pass(2 * time.Minute)
+	s.deliver(f)
+	s.advance(2 * time.Minute)
 	s.restored("vpc-1")
 	if i := s.incident(id); !i.Adopted || c.creates.Load() != 2 {
 		t.Errorf("after %d creates, adopted: %v", c.creates.Load(), i.Adopted)
@@ -170,9 +170,9 @@ func TestI4AUsedTokenOfAGroup(t *testing.T) {
 		}
 		return fakeawstest.Refusal{}
 	})
-	s.hear(s.attack(ids...))
+	s.deliver(s.attack(ids...))
 	began := s.now
-	s.pass(10 * time.Second)
+	s.advance(10 * time.Second)
 	if told := s.alerts(alert.Blocked); len(told) != 1 || len(told[0].FlowLogs) != len(ids) || told[0].FlowLogs[0].Reason != string(incident.TokenUsed) || told[0].FlowLogs[0].Advice == "" {
 		t.Errorf("alerts after 10 s: %+v", told)
 	}
@@ -184,13 +184,13 @@ func TestI4AUsedTokenOfAGroup(t *testing.T) {
 		t.Errorf("%d creates, and another token after %s", s.creates(), looked)
 	}
 	s.crash() // between the commit and the call
-	s.pass(time.Second)
+	s.advance(time.Second)
 	s.asWere(were)
 	tokens := s.tokens()
 	if n := len(tokens); n != 2 || tokens[0] != used || tokens[1] == used {
 		t.Errorf("tokens %q", tokens)
 	}
-	s.pass(15 * time.Minute)
+	s.advance(15 * time.Minute)
 	s.wantCounts(map[alert.Kind]int{alert.Deletion: 1, alert.Blocked: 1, alert.Restored: 1, alert.Closed: 1})
 }
 
@@ -209,10 +209,10 @@ func TestI4AUsedTokenOfAnUnseenGroup(t *testing.T) {
 	}})
 	s.world.LoseAnswers("CreateFlowLogs", 1)
 	f := s.attack(ids...)
-	s.pass(5 * time.Minute) // the deletion shows, whatever the delay
+	s.advance(5 * time.Minute) // the deletion shows, whatever the delay
 	s.world.SetConsistencyDelay(100 * time.Second)
-	s.hear(f)
-	s.pass(20 * time.Minute)
+	s.deliver(f)
+	s.advance(20 * time.Minute)
 	s.asWere(were)
 	if n := c.creates.Load(); n != 2 {
 		t.Errorf("%d creates", n)
@@ -287,10 +287,10 @@ func TestI9TokensUsedWithoutEnd(t *testing.T) {
 		}
 		return nil, nil
 	}})
-	s.hear(s.attack(id))
+	s.deliver(s.attack(id))
 	var times []time.Time
 	var seen []string
-	for n, end := 0, s.now.Add(time.Hour); s.now.Before(end); s.pass(time.Second) {
+	for n, end := 0, s.now.Add(time.Hour); s.now.Before(end); s.advance(time.Second) {
 		i := s.incident(id)
 		if i.Tried > n {
 			n = i.Tried
@@ -306,7 +306,7 @@ func TestI9TokensUsedWithoutEnd(t *testing.T) {
 	}
 	s.wantCounts(map[alert.Kind]int{alert.Deletion: 1, alert.Blocked: 1})
 	mismatch = false
-	s.pass(16 * time.Minute)
+	s.advance(16 * time.Minute)
 	s.restored("vpc-1")
 }
 
@@ -321,8 +321,8 @@ func TestI4TheLostOnesIDIsNoReplacement(t *testing.T) {
 		}
 		return nil, nil
 	}})
-	s.hear(s.attack(id))
-	s.pass(20 * time.Second)
+	s.deliver(s.attack(id))
+	s.advance(20 * time.Second)
 	s.is(id, incident.Restored, "")
 	s.restored("vpc-1")
 }
@@ -344,7 +344,7 @@ func TestI4DaemonsWithOneKey(t *testing.T) {
 		s.world.AllowDuplicates(shared)
 		f := s.attack(id)
 		for _, d := range []*scene{s, other} { // each has looked before the other creates
-			d.hear(f)
+			d.deliver(f)
 			d.must(d.r.KeepObservation(t.Context(), scope, "vpc-1"))
 		}
 		s.work()

@@ -45,13 +45,13 @@ func TestFirstAttemptsGoByTheAgeOfTheLineage(t *testing.T) {
 	young := s.plant("vpc-young", unlike(3))
 	s.refresh()
 	s.sleep(time.Hour)
-	s.hear(s.attack(old))
-	s.pass(20 * time.Minute)
+	s.deliver(s.attack(old))
+	s.advance(20 * time.Minute)
 	replacement := s.here("vpc-old")[0].ID
 	before := s.creates()
 	s.r.Parallel = inOrder
-	s.hear(s.attack(late, young, replacement))
-	s.pass(time.Minute)
+	s.deliver(s.attack(late, young, replacement))
+	s.advance(time.Minute)
 	var order []string
 	for _, c := range s.world.Calls("CreateFlowLogs")[before:] {
 		order = append(order, c.Form.Get("ResourceId.1"))
@@ -107,9 +107,9 @@ func TestOldFailuresDoNotDelayANewOne(t *testing.T) {
 				}
 			}
 			breaks(s)
-			s.hear(s.attack(ids...))
+			s.deliver(s.attack(ids...))
 			tick(5 * time.Minute)
-			s.hear(s.attack(young))
+			s.deliver(s.attack(young))
 			s.world.Remove(account, region, gone) // no event
 			s.refresh()
 			tick(20 * time.Second)
@@ -163,7 +163,7 @@ func TestHangingRetriesDoNotHoldAStep(t *testing.T) {
 	}})
 	since := s.now
 	s.step()
-	s.hear(s.attack(young))
+	s.deliver(s.attack(young))
 	s.step()
 	if i := s.incident(young); i.Tried == 0 || s.now.Sub(since) > 2*time.Minute {
 		t.Errorf("tried %d times, %s later", i.Tried, s.now.Sub(since))
@@ -176,9 +176,9 @@ func TestI12UnknownOnesComeLast(t *testing.T) {
 	t.Parallel()
 	s, id := protectedOne(t)
 	for m := range 3 {
-		s.hear(s.record(madeUpIDs(1000, 1000*m)...))
+		s.deliver(s.record(madeUpIDs(1000, 1000*m)...))
 	}
-	s.hear(s.attack(id))
+	s.deliver(s.attack(id))
 	s.step()
 	s.is(id, incident.Restored, "")
 }
@@ -188,12 +188,12 @@ func TestI12UnknownOnesComeLast(t *testing.T) {
 func (s *scene) restoredAmong(id string, forged func(n int) detection.Finding) {
 	s.t.Helper()
 	for n := range 60 {
-		s.hear(forged(n))
+		s.deliver(forged(n))
 	}
-	s.hear(s.attack(id))
+	s.deliver(s.attack(id))
 	for n := range 100 { // 50 a second
 		s.now = s.now.Add(20 * time.Millisecond)
-		s.hear(forged(100 + n))
+		s.deliver(forged(100 + n))
 		s.step()
 	}
 	s.is(id, incident.Restored, "")
@@ -220,12 +220,12 @@ func TestI9ForgedRecordsOfOthersDelayNoRestore(t *testing.T) {
 	s, ids := protected(t, 450)
 	young := s.plant("vpc-young", nil)
 	s.learn()
-	s.hear(s.decoded(nobody, "", "", ids...))
+	s.deliver(s.decoded(nobody, "", "", ids...))
 	for range 16 { // each of the forged ones was observed, and is due again
 		s.step()
 		s.now = s.now.Add(5 * time.Second)
 	}
-	s.hear(s.attack(young))
+	s.deliver(s.attack(young))
 	for range 2 {
 		s.step()
 		s.now = s.now.Add(5 * time.Second)
@@ -239,7 +239,7 @@ func TestI12RecordsOfCreatesKeepThePace(t *testing.T) {
 	s, _ := protectedOne(t)
 	c := s.answering(&calls{})
 	for n := range 500 {
-		s.hear(madeUp(n))
+		s.deliver(madeUp(n))
 	}
 	if n := c.describes.Load(); n > 100 {
 		t.Errorf("%d looks in one moment", n)

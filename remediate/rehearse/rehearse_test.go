@@ -124,7 +124,7 @@ func TestThePipelineOfEvents(t *testing.T) {
 		*heard = nil
 		s.rehearse()
 		if s.now = s.now.Add(10 * time.Minute); comes {
-			s.hear(*heard...)
+			s.deliver(*heard...)
 		}
 		s.now = s.now.Add(50 * time.Minute)
 		s.refresh()
@@ -149,7 +149,7 @@ func TestThePipelineOfEvents(t *testing.T) {
 	// Another daemon on the queue takes its part: one hour's silence is no news.
 	other := (*heard)[0]
 	other.Record.ClientToken = detection.RehearsalToken + "other-1-1"
-	s.hear(other)
+	s.deliver(other)
 	for range 5 {
 		hour(false)
 	}
@@ -164,7 +164,7 @@ func TestAClockThatWentBackHidesNoSilence(t *testing.T) {
 	t.Parallel()
 	s, heard := recorded(t)
 	s.rehearse()
-	s.hear(*heard...)
+	s.deliver(*heard...)
 	s.now = s.now.Add(-10 * 24 * time.Hour)
 	s.hours(3)
 	s.wantCounts(1)
@@ -179,7 +179,7 @@ func TestAStrangersDryRunIsNoRehearsal(t *testing.T) {
 	untilTold := func(strangers bool) time.Duration {
 		s, heard := recorded(t)
 		s.rehearse()
-		s.hear(*heard...)
+		s.deliver(*heard...)
 		own := (*heard)[0]
 		forge := func(token string) {
 			if strangers {
@@ -187,7 +187,7 @@ func TestAStrangersDryRunIsNoRehearsal(t *testing.T) {
 				f := own
 				f.Record.EventID, f.Record.EventTime, f.Record.ClientToken = fmt.Sprintf("r-%d", s.events), s.now, token
 				f.Record.ErrorCode, f.Record.Identity = "Client.UnauthorizedOperation", cloudtrail.Identity{Type: "IAMUser", ARN: mallory}
-				s.hear(f)
+				s.deliver(f)
 			}
 		}
 		cut := s.now
@@ -216,7 +216,7 @@ func TestAStrangerBeforeTheFirstRehearsal(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
 	s.protect(1)
-	s.hear(detection.Finding{Kind: detection.Rehearsed, Record: cloudtrail.Record{EventName: cloudtrail.CreateFlowLogs, EventSource: cloudtrail.EC2,
+	s.deliver(detection.Finding{Kind: detection.Rehearsed, Record: cloudtrail.Record{EventName: cloudtrail.CreateFlowLogs, EventSource: cloudtrail.EC2,
 		Account: account, Region: region, DryRun: true, ClientToken: detection.RehearsalToken + "x-1-1"}}) // of nobody
 	s.hours(3)
 	s.wantCounts(0)
@@ -242,7 +242,7 @@ func TestAnotherFlowkeepersRehearsalCounts(t *testing.T) {
 	s.rehearse()
 	f := (*heard)[0]
 	f.Record.Identity = cloudtrail.Identity{ARN: "arn:aws:sts::111122223333:assumed-role/flowkeeper-b/i-0a"}
-	s.hear(f)
+	s.deliver(f)
 	if h := s.health(); h.BackAt.IsZero() {
 		t.Errorf("%+v", h)
 	}
@@ -265,7 +265,7 @@ func TestAnotherPrincipalMakesTheRehearsals(t *testing.T) {
 			*heard = nil
 			s.rehearse()
 			s.refresh()
-			s.hear(*heard...)
+			s.deliver(*heard...)
 			s.now = s.now.Add(time.Hour)
 			s.refresh()
 		}
@@ -281,7 +281,7 @@ func TestARehearsalWithoutAnAnswerOfWhoMadeIt(t *testing.T) {
 	s.own = ""
 	*heard = nil
 	s.rehearse()
-	s.hear(*heard...)
+	s.deliver(*heard...)
 	if h := s.health(); h.BackAt.IsZero() || h.Unanswered != 0 {
 		t.Errorf("%+v", h)
 	}

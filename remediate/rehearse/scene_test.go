@@ -150,7 +150,7 @@ func (s *scene) refresh() inventory.Counts {
 	return c
 }
 
-func (s *scene) hear(fs ...detection.Finding) {
+func (s *scene) deliver(fs ...detection.Finding) {
 	s.t.Helper()
 	s.must(s.remediator.RecordFindings(s.t.Context(), fs, func() {}))
 	s.remediator.Wait()
