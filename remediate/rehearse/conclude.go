@@ -76,29 +76,47 @@ func save(tx Tx, before []Rehearsal, found verdicts, complete bool) error {
 	return nil
 }
 
-// addAlerts puts the alerts of one rehearsal into the outbox. The first refusal opens an
-// incident at a pager. The alert that all restores would be allowed again closes it.
+// addAlerts puts the alerts of one rehearsal into the outbox, and notes whether rehearsals fail.
 func addAlerts(tx Tx, s inventory.Scope, alerts []alert.Alert, allAllowed bool, now time.Time) error {
 	alerted, err := tx.OutageAlerted(s, notify.Rehearsing)
 	if err != nil {
 		return err
 	}
-	if allAllowed && alerted && len(alerts) == 0 {
-		alerts = append(alerts, notify.OutageEnd(s, notify.Rehearsing, "AWS would allow every restore that was rehearsed", now))
-	}
-	fails := slices.ContainsFunc(alerts, func(a alert.Alert) bool { return a.Level == alert.High })
-	if fails || allAllowed && len(alerts) > 0 {
-		if err := tx.SetOutageAlerted(s, notify.Rehearsing, fails); err != nil {
+	o := outcomeOf(s, alerts, alerted, allAllowed, now)
+	if o.changes {
+		if err := tx.SetOutageAlerted(s, notify.Rehearsing, o.fails); err != nil {
 			return err
 		}
 	}
-	for n, a := range alerts {
-		if a.Level == alert.High || allAllowed && n == len(alerts)-1 {
-			a.DedupKey = notify.OutageKey(s, notify.Rehearsing)
-		}
+	for _, a := range o.alerts {
 		if err := add(tx, a); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// outcome is what one rehearsal comes to for people.
+type outcome struct {
+	alerts  []alert.Alert
+	changes bool // whether rehearsals fail is to be noted
+	fails   bool
+}
+
+// outcomeOf says which alerts one rehearsal owes, of which there are these already, and which of them open and
+// close an incident at a pager: the first refusal opens it, and the alert that all restores would be allowed
+// again closes it. alerted says that an incident is open.
+func outcomeOf(s inventory.Scope, alerts []alert.Alert, alerted, allAllowed bool, now time.Time) outcome {
+	o := outcome{alerts: slices.Clone(alerts)}
+	if allAllowed && alerted && len(alerts) == 0 {
+		o.alerts = append(o.alerts, notify.OutageEnd(s, notify.Rehearsing, "AWS would allow every restore that was rehearsed", now))
+	}
+	o.fails = slices.ContainsFunc(o.alerts, func(a alert.Alert) bool { return a.Level == alert.High })
+	o.changes = o.fails || allAllowed && len(o.alerts) > 0
+	for n, a := range o.alerts {
+		if a.Level == alert.High || allAllowed && n == len(o.alerts)-1 {
+			o.alerts[n].DedupKey = notify.OutageKey(s, notify.Rehearsing)
+		}
+	}
+	return o
 }
