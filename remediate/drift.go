@@ -8,6 +8,7 @@ import (
 	"flowkeeper/alert"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate/incident"
+	"flowkeeper/remediate/notify"
 )
 
 // recordDrift opens incidents for rows that a refresh, begun at a time, found gone, and makes
@@ -44,9 +45,7 @@ func (r refresher) recordDrift(ctx context.Context, rows []inventory.Row, starte
 		if err != nil || len(opened) == 0 {
 			return err
 		}
-		e.DueAt = incident.Soonest(e.DueAt, tx.now.Add(incident.NotifyDriftAfter))
-		e.OverdueAt = incident.Soonest(e.OverdueAt, incident.FirstOverdue(opened, tx.policy, tx.now))
-		return tx.PutEvent(e)
+		return tx.PutEvent(notify.AfterDrift(e, opened, tx.policy, tx.now))
 	})
 	if err == nil && len(opened) > 0 {
 		r.log.Warn("flow logs gone without an event: the way of events may be blind too", "flow_logs", len(opened))
@@ -62,7 +61,7 @@ func driftEvent(tx scopeTx, started time.Time) (incident.Event, error) {
 	if err != nil || !ok {
 		return e, err
 	}
-	if notified := !old.DeletionAlertedAt.IsZero() || !old.RestoredAlertedAt.IsZero() || !old.ClosedAlertedAt.IsZero(); !notified {
+	if !notify.HasAlerts(old) {
 		return old, nil
 	}
 	e.ID += fmt.Sprintf("-%d", tx.now.UnixMilli())

@@ -43,6 +43,19 @@ func EvaluateLoss(e incident.Event, incidents []incident.Incident, late bool, no
 	return l
 }
 
+// AfterDrift is the event of a refresh after some incidents were opened for it, with the times when the
+// alerts about them are due.
+func AfterDrift(e incident.Event, opened []incident.Incident, p incident.Policy, now time.Time) incident.Event {
+	e.DueAt = incident.Soonest(e.DueAt, now.Add(incident.NotifyDriftAfter))
+	e.OverdueAt = incident.Soonest(e.OverdueAt, incident.FirstOverdue(opened, p, now))
+	return e
+}
+
+// HasAlerts reports whether there was an alert about the flow logs of an event being gone, back, or done with.
+func HasAlerts(e incident.Event) bool {
+	return !e.DeletionAlertedAt.IsZero() || !e.RestoredAlertedAt.IsZero() || !e.ClosedAlertedAt.IsZero()
+}
+
 // IsDecidedLoss reports whether the deletion alert of a refresh names an incident, and
 // either it is known how the incident goes on, or a create was tried.
 func IsDecidedLoss(i incident.Incident) bool { return isLoss(i) && isDecided(i) }

@@ -109,3 +109,31 @@ func TestLossAlert(t *testing.T) {
 		t.Errorf("a loss that was allowed is %s, raised by %v", a.Level, a.RaisedBy)
 	}
 }
+
+// TestAfterDrift: the event is due a while after the loss, and its overdue flow logs when the first of them is.
+// What is due sooner stays so.
+func TestAfterDrift(t *testing.T) {
+	t.Parallel()
+	opened := []incident.Incident{drift("fl-1", nil)} // a minute ago
+	e := notify.AfterDrift(incident.Event{ID: "e-1", Source: incident.ByDrift}, opened, incident.Policy{}, noon)
+	wantTimes(t, e, incident.NotifyDriftAfter, 4*time.Minute, never)
+	soon := incident.Event{ID: "e-1", Source: incident.ByDrift, DueAt: noon.Add(time.Second), OverdueAt: noon.Add(time.Minute)}
+	wantTimes(t, notify.AfterDrift(soon, opened, incident.Policy{}, noon), time.Second, time.Minute, never)
+}
+
+func TestHasAlerts(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		event incident.Event
+		want  bool
+	}{
+		"none yet": {incident.Event{DueAt: noon, OverdueAt: noon}, false},
+		"gone":     {incident.Event{DeletionAlertedAt: noon}, true},
+		"back":     {incident.Event{RestoredAlertedAt: noon}, true},
+		"closed":   {incident.Event{ClosedAlertedAt: noon}, true},
+	} {
+		if got := notify.HasAlerts(tt.event); got != tt.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}
