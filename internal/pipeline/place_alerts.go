@@ -40,7 +40,7 @@ func (o *Places) Run(ctx context.Context) error {
 // addAlerts adds the alerts and the ends that are due, and reports whether all ends are stored.
 func (o *Places) addAlerts(ctx context.Context) bool {
 	o.mu.Lock()
-	changed, settled := slices.Collect(maps.Keys(o.changed)), o.settled
+	changed, allTried := slices.Collect(maps.Keys(o.changed)), o.allTried
 	clear(o.changed)
 	o.mu.Unlock()
 	for _, p := range changed {
@@ -49,7 +49,7 @@ func (o *Places) addAlerts(ctx context.Context) bool {
 		}
 		o.update(ctx, p)
 	}
-	return o.addEnds(ctx, settled)
+	return o.addEnds(ctx, allTried)
 }
 
 // update adds the alert that a place owes after something has changed there, or has its end added by addEnds.
@@ -89,7 +89,7 @@ func (o *Places) own(p Place) Graded {
 }
 
 // addEnds adds the ends that are due, and reports whether all are stored.
-func (o *Places) addEnds(ctx context.Context, settled bool) bool {
+func (o *Places) addEnds(ctx context.Context, allTried bool) bool {
 	for p, own := range o.ending {
 		text := o.kind.Recovery
 		for q := range o.alerted {
@@ -109,7 +109,7 @@ func (o *Places) addEnds(ctx context.Context, settled bool) bool {
 		covers = covers || a.covered
 	}
 	done := stored && len(o.ending) == 0
-	if covers || !o.covered && !settled { // not all that the alert of a daemon before stands for have been tried
+	if covers || !o.covered && !allTried { // not all that the alert of a daemon before stands for have been tried
 		return done
 	}
 	o.together.End(ctx)

@@ -67,12 +67,12 @@ type Places struct {
 	began time.Time
 	wake  chan struct{} // holds one if changed has got something
 
-	mu      sync.Mutex // guards what follows
-	failing map[Place]*failingPlace
-	of      map[inventory.Scope]Place // of each scope that fails
-	known   map[string]bool           // accounts that work, and whose alerts by a daemon before are ended
-	settled bool                      // the same for the alert that stands for several places
-	changed map[Place]bool            // what Run has not seen yet
+	mu       sync.Mutex // guards what follows
+	failing  map[Place]*failingPlace
+	of       map[inventory.Scope]Place // of each scope that fails
+	known    map[string]bool           // accounts that work, and whose alerts by a daemon before are ended
+	allTried bool                      // all places have been tried, so that the alert of a daemon before that stands for several may end
+	changed  map[Place]bool            // what Run has not seen yet
 
 	// What follows is used by the goroutine of Run only.
 	alerted  map[Place]*alertedPlace
@@ -143,8 +143,8 @@ func (o *Places) Works(s inventory.Scope) {
 			o.change(p)
 		}
 	}
-	if old && !o.settled {
-		o.settled = true
+	if old && !o.allTried {
+		o.allTried = true
 		retry.Wake(o.wake)
 	}
 }

@@ -32,9 +32,9 @@ func (t incidents) PutIncident(i incident.Incident) error {
 			}
 		}
 	}
-	var settled any
+	var terminalAt any
 	if i.Terminal() {
-		settled = t.f.now().UnixMilli()
+		terminalAt = t.f.now().UnixMilli()
 	}
 	text, cost := body(i), int64(0)
 	if !i.Known {
@@ -44,11 +44,11 @@ func (t incidents) PutIncident(i incident.Incident) error {
 		(account, region, id, root_id, resource_id, state, reason, known, event_id, detected_at, first_seen_at, restored_at, wait_until, next_at, settled_at, cost, tried, call_key, body)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		i.Scope.Account, i.Scope.Region, i.FlowLogID, i.RootID, i.ResourceID, i.State, i.Reason, i.Known, i.EventID,
-		i.DetectedAt.UnixMilli(), i.Seniority().UnixMilli(), millis(i.RestoredAt), millis(i.WaitUntil), t.dueBy(i.NextAttemptAt), settled, cost, i.Tried+i.TimesAlive, i.CallKey(), text)
+		i.DetectedAt.UnixMilli(), i.Seniority().UnixMilli(), millis(i.RestoredAt), millis(i.WaitUntil), t.dueBy(i.NextAttemptAt), terminalAt, cost, i.Tried+i.TimesAlive, i.CallKey(), text)
 }
 
 // dropUnknown forgets the incidents of unknown flow logs when they are too many, the
-// settled ones first: a tenth more than needed, as finding them costs.
+// terminal ones first: a tenth more than needed, as finding them costs.
 func (t incidents) dropUnknown(s inventory.Scope) error {
 	n, err := value[int](t, `SELECT count(*) FROM incidents WHERE known = 0 AND account = ? AND region = ?`, s.Account, s.Region)
 	if err != nil || n <= maxUnknown {

@@ -38,13 +38,13 @@ func paced(rows int64, took time.Duration) int64 {
 }
 
 // mostKept is how many rows of a table wait for the end of the retention: of
-// settled incidents, gone flow logs, events, and alerts. Beyond that the oldest go
+// terminal incidents, gone flow logs, events, and alerts. Beyond that the oldest go
 // earlier.
 const mostKept = 200_000
 
-// Prune forgets what is settled for longer than the retention, or more than
+// Prune forgets what has been terminal or gone for longer than the retention, or more than
 // mostKept: incidents with their history, gone rows, events that no incident belongs
-// to and that name none that is not settled, alerts that no sink waits for; what
+// to and that name only terminal ones, alerts that no sink waits for; what
 // principals did more than a day ago; and dependencies of no flow log. It also drops
 // what is beyond the budget. Each table is read once, by an index, in transactions of
 // at most rowsAtOnce rows, with the writer free between two of them. It goes on with

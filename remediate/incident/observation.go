@@ -37,7 +37,7 @@ func (c *Case) ApplyObservation(id string, o Observation) {
 	}
 }
 
-// Finish is the last step of an incident that is settled.
+// Finish is the last step of an incident that is terminal: verified or closed.
 func (c *Case) Finish(id string) {
 	if t, ok := c.begin(id); ok && t.Terminal() { // else it was opened again meanwhile
 		t.finish()

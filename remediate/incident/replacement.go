@@ -151,7 +151,7 @@ func (t *transition) handOnCall(newID string) {
 	sent := *t.Call
 	sent.Final = true
 	if next.Call != nil {
-		sent.Before, sent.At = Later(sent.Before, sent.At), Later(sent.At, next.Call.At) // a refusal of the later one settles nothing about the other
+		sent.Before, sent.At = Later(sent.Before, sent.At), Later(sent.At, next.Call.At) // a refusal of the later one says nothing about the other
 		if next.Call.Token == t.c.Policy.TokenKey.Token(next) {
 			sent.Token = next.Call.Token // which is used up by then: see withFreshToken
 		}

@@ -113,7 +113,7 @@ func (s Sharing) Share(ids []string, observed func(Incident) Observation, most i
 			if changed(i) { // another one has handed its call on to it: the next step plans
 				continue
 			}
-			if i, madeNothing := s.settleDoubt(i, at[i.FlowLogID]); madeNothing {
+			if i, madeNothing := s.resolveDoubt(i, at[i.FlowLogID]); madeNothing {
 				free = append(free, i)
 			}
 		}
@@ -136,9 +136,9 @@ func (s Sharing) Share(ids []string, observed func(Incident) Observation, most i
 	return calls
 }
 
-// settleDoubt is an incident whose call in doubt is not repeated, as it may be created anew, where that call
+// resolveDoubt is an incident whose call in doubt is not repeated, as it may be created anew, where that call
 // has made nothing: as far as an observation at a time shows. Else it goes on, or is to be observed again.
-func (s Sharing) settleDoubt(i Incident, observed time.Time) (_ Incident, madeNothing bool) {
+func (s Sharing) resolveDoubt(i Incident, observed time.Time) (_ Incident, madeNothing bool) {
 	c := s.c
 	t := &transition{i, c}
 	if row, lost := c.place(i.ResourceID).madeAndLost(i); lost {

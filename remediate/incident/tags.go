@@ -211,9 +211,9 @@ func keysAre(keys []string, one, several string) string {
 	return s + several
 }
 
-// settled reports whether AWS has shown all tags of a replacement for so long that no
+// shownLongEnough reports whether AWS has shown all tags of a replacement for so long that no
 // stale listing shows fewer. The row needs to keep them no more then.
-func (t tagging) settled(f inventory.FlowLog) bool {
+func (t tagging) shownLongEnough(f inventory.FlowLog) bool {
 	row, ok := t.c.Row(f.ID)
 	if !ok || row.OwnTags == nil {
 		return true

@@ -50,7 +50,7 @@ func (t *transition) close(reason Reason, advice string) {
 	t.finish()
 }
 
-// finish is the last step of an incident that is settled: nothing is left to do, unless a
+// finish is the last step of an incident that is terminal: nothing is left to do, unless a
 // record may open it again.
 func (t *transition) finish() {
 	if awaitsRecord(t.Incident, t.c.Now) {

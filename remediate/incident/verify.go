@@ -47,7 +47,7 @@ func (t *transition) verify(f inventory.FlowLog) {
 		t.notDelivering(f)
 	case ours && len(missing) > 0 && t.TagRounds < mostTagRounds:
 		tagging{t}.again(missing)
-	case !tagging{t}.settled(f):
+	case !tagging{t}.shownLongEnough(f):
 		t.dueAt(wholeSecond(t.TaggedAt.Add(t.c.Policy.Settle)))
 	case now.Before(done):
 		t.dueAt(wholeSecond(done))
