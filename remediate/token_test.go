@@ -241,15 +241,15 @@ func TestI9AUsedTokenWhereNothingIsShown(t *testing.T) {
 			return nil, nil
 		},
 	})
-	s.hear(s.attack(id))
-	s.pass(13 * time.Second)
+	s.deliver(s.attack(id))
+	s.advance(13 * time.Second)
 	if told := s.alerts(alert.Blocked); len(told) != 1 || told[0].FlowLogs[0].Reason != string(incident.TokenUsed) {
 		t.Errorf("alerts after 13 s: %+v", told)
 	}
 	if n := c.creates.Load(); n != 1 {
 		t.Errorf("%d creates with a token that was used", n)
 	}
-	s.pass(7 * time.Second)
+	s.advance(7 * time.Second)
 	s.is(id, incident.Restored, "")
 	s.restored("vpc-1")
 }

@@ -67,14 +67,14 @@ func TestI2ALateDestinationThatBecomesKnownAfterItsRecordComesLast(t *testing.T)
 	t.Parallel()
 	for name, learn := range map[string]func(s *scene, id string){
 		"by a refresh":  func(s *scene, _ string) { s.refresh() },
-		"by its record": func(s *scene, id string) { s.hear(s.made(id)) },
+		"by its record": func(s *scene, id string) { s.deliver(s.made(id)) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s, _ := protected(t, 1)
 			late := s.plant("vpc-late", func(f *fakeaws.FlowLog) { f.LogDestination = bucket + "/later" })
 			known := s.plant("vpc-known", nil)
-			s.hear(s.record(late, known))
+			s.deliver(s.record(late, known))
 			learn(s, late)
 			learn(s, known)
 			for id, want := range map[string]bool{late: true, known: false} {
@@ -259,7 +259,7 @@ func TestI9DecoysInTheWayOfAGroupDelayNoFirstAttempt(t *testing.T) {
 	for n := range ids {
 		s.plant(fmt.Sprintf("vpc-%d", n+1), rejects)
 	}
-	s.hear(f)
+	s.deliver(f)
 	tick := func(d time.Duration) {
 		for end := s.now.Add(d); s.now.Before(end); s.now = s.now.Add(100 * time.Millisecond) {
 			s.step()
@@ -269,7 +269,7 @@ func TestI9DecoysInTheWayOfAGroupDelayNoFirstAttempt(t *testing.T) {
 	if n := s.creates(); n > 60 {
 		t.Fatalf("%d creates in two seconds: that is not AWS's rate", n)
 	}
-	s.hear(s.attack(young))
+	s.deliver(s.attack(young))
 	since := s.now
 	tick(3 * time.Second)
 	s.is(young, incident.Restored, "")
