@@ -23,7 +23,7 @@ func (s scopeStore) applyFound(ctx context.Context, list []inventory.FlowLog, at
 				since = time.Time{} // it may have been there for long
 			}
 			added = 0
-			facts := trust.Facts{Tx: tx, Scope: tx.scope, MayHold: c.MayHold}
+			facts := trust.Facts{Tx: tx, Scope: tx.scope, MayHold: c.Rows().MayHold()}
 			for _, f := range list {
 				var to incident.DestinationFacts
 				if c.Rows().Learns(f.ID, at) {

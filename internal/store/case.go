@@ -15,10 +15,10 @@ type cases struct{ *tx }
 // Case loads what decisions about some flow logs depend on.
 func (t cases) Case(s inventory.Scope, of incident.Selection, now time.Time) (*incident.Case, error) {
 	c := &incident.Case{Scope: s, Now: now}
-	_, err := first(t, []any{&c.RefreshedAt, &c.FirstRefreshAt, &c.Stale, &c.MayHold}, `SELECT refreshed_at, first_at, coalesce(stale, 0) = 1, coalesce(holds, 0) = 1 FROM scopes WHERE account = ? AND region = ?`, s.Account, s.Region)
+	_, err := first(t, []any{&c.RefreshedAt, &c.FirstRefreshAt, &c.Stale, &c.Holds}, `SELECT refreshed_at, first_at, coalesce(stale, 0) = 1, coalesce(holds, 0) = 1 FROM scopes WHERE account = ? AND region = ?`, s.Account, s.Region)
 	c.Complete = !c.FirstRefreshAt.IsZero()
-	if err == nil && !c.MayHold {
-		c.MayHold, err = value[bool](t.tx, lateRegion, s.Account, s.Region, now.Add(-installation).UnixMilli())
+	if err == nil && !c.Holds {
+		c.AccountSince, err = value[time.Time](t.tx, accountSince, s.Account, s.Region)
 	}
 	if err != nil {
 		return nil, err
@@ -33,13 +33,8 @@ func (t cases) Case(s inventory.Scope, of incident.Selection, now time.Time) (*i
 	return c, l.besides()
 }
 
-// lateRegion reports whether a scope is another Region of an account that has been watched
-// for longer than installation. What the first refresh of such a Region finds may be an
-// attacker's, who has enabled the Region for it.
-const lateRegion = `SELECT EXISTS (SELECT 1 FROM scopes WHERE account = ? AND region <> ? AND holds = 1 AND first_at < ?)`
-
-// installation is how long the first refreshes of an account's Regions may follow each other.
-const installation = 24 * time.Hour
+// accountSince is when the first refresh ended of any other Region of an account that holds.
+const accountSince = `SELECT min(first_at) FROM scopes WHERE account = ? AND region <> ? AND holds = 1`
 
 // Queries that load a case. Their columns are: 'row' or 'incident', the ID, the body.
 const (

@@ -90,27 +90,26 @@ const unrecorded = `SELECT k.value, coalesce(f.resource_id, '') FROM json_each(?
 	WHERE NOT EXISTS (SELECT 1 FROM history h WHERE h.account = ?1 AND h.region = ?2 AND h.id = k.value AND h.event_id = ?4 AND json_extract(h.body, '$.Claim') = ?5)`
 
 func (t incidents) Due(s inventory.Scope, now time.Time, turns incident.Turns) ([]incident.Incident, error) {
-	of := map[string][]any{} // bodies, by class
+	var due incident.Due[any] // bodies
+	classes := map[string]*[]any{"first": &due.First, "again": &due.Again, "tags": &due.Tags, "back": &due.Back, "unknown": &due.Unknown}
 	err := t.rows(func(scan func(...any) error) error {
 		var class string
 		var text any
 		err := scan(&class, &text)
-		of[class] = append(of[class], text)
+		if of := classes[class]; of != nil {
+			*of = append(*of, text)
+		}
 		return err
 	}, dueIncidents, s.Account, s.Region, now.UnixMilli(), now.Add(farthest).UnixMilli(),
 		max(0, turns.Creates), max(0, turns.Retries, turns.Creates), max(0, turns.Tags), max(0, turns.Others))
 	if err != nil {
 		return nil, err
 	}
-	upTo := func(n int, class string) []any { return of[class][:max(0, min(n, len(of[class])))] }
-	again := upTo(max(turns.Retries, turns.Creates-len(of["first"])), "again")
 	var out []incident.Incident
-	for _, class := range [][]any{upTo(turns.Creates-len(again), "first"), again, of["tags"], of["back"], upTo(turns.Others-len(of["back"]), "unknown")} {
-		for _, text := range class {
-			out = append(out, incident.Incident{})
-			if err := (asJSON{&out[len(out)-1]}).Scan(text); err != nil {
-				return nil, t.failed("read", dueIncidents, []any{s.Account, s.Region}, err)
-			}
+	for _, text := range due.Pick(turns) {
+		out = append(out, incident.Incident{})
+		if err := (asJSON{&out[len(out)-1]}).Scan(text); err != nil {
+			return nil, t.failed("read", dueIncidents, []any{s.Account, s.Region}, err)
 		}
 	}
 	return out, nil

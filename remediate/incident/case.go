@@ -14,7 +14,8 @@ type Case struct {
 	Scope          inventory.Scope
 	Complete       bool      // the scope has had its first complete refresh
 	FirstRefreshAt time.Time // when that ended; zero: it has not
-	MayHold        bool      // the scope had one since the state file was made or adopted: flow logs that appear from now on may be held
+	Holds          bool      // the scope had one since the state file was made or adopted: see Rows.MayHold
+	AccountSince   time.Time // when the first one of any other Region of the account ended that holds; zero: there is none
 	Stale          bool      // the snapshot is from a copy so old that a loss by drift is only alerted
 	// KnownDestinations are the destinations that the caller asked the store for, and that
 	// flow logs deliver to, or did; with the time when the first one was seen. Zero: before

@@ -13,6 +13,19 @@ type Rows struct{ c *Case }
 // Rows is what may be changed about the snapshot's rows of the case.
 func (c *Case) Rows() Rows { return Rows{c} }
 
+// installation is how long the first refreshes of an account's Regions may follow each other.
+const installation = 24 * time.Hour
+
+// MayHold reports whether a flow log that AWS has not shown before may be held. What the first
+// refresh of a scope shows was there before Flowkeeper; but if the account's other Regions have been
+// watched for longer than it takes to install Flowkeeper, it may be an attacker's, who has enabled the
+// Region for it.
+func (r Rows) MayHold() bool {
+	c := r.c
+	isLateRegion := !c.AccountSince.IsZero() && c.AccountSince.Before(c.Now.Add(-installation))
+	return c.Holds || isLateRegion
+}
+
 // Learns reports whether ApplyFound would take up a flow log that AWS showed at a time as
 // one that AWS has not shown before.
 func (r Rows) Learns(id string, at time.Time) bool {
@@ -45,7 +58,7 @@ func (r Rows) ApplyFound(f inventory.FlowLog, to DestinationFacts, at time.Time)
 	case !ok && p.isStale(f): // it is gone
 	case !ok:
 		allowed := Protects(c.Policy.Destinations, f.Destination(c.Scope))
-		held := c.MayHold && !to.Trusted && !c.Policy.lists(f.Destination(c.Scope))
+		held := r.MayHold() && !to.Trusted && !c.Policy.lists(f.Destination(c.Scope))
 		isDecoy := isDecoyOfAny(f, mayComeBack(p)) || p.precedesReplacement(f)
 		isNew := to.New && (c.Complete || !allowed)
 		c.putRow(inventory.Row{

@@ -71,7 +71,7 @@ func lines(s string) (out []string) {
 
 // given is a case of rows and incidents, and what functions make of it.
 func given(things ...any) *Case {
-	c := &Case{Scope: scope, Complete: true, MayHold: true, Policy: policy, Now: now}
+	c := &Case{Scope: scope, Complete: true, Holds: true, Policy: policy, Now: now}
 	for _, x := range things {
 		switch x := x.(type) {
 		case inventory.Row:

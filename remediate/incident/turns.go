@@ -16,6 +16,26 @@ type Turns struct {
 	Others  int // that need none
 }
 
+// Due is what is due in a scope, by class, each in the order of its turns. T is an incident, or what one is read from.
+type Due[T any] struct {
+	First   []T // attempts
+	Again   []T // tried before, or shown alive by the last observation
+	Tags    []T // restored, and the replacement lacks tags; at most Turns.Tags
+	Back    []T // restored or ended otherwise; at most Turns.Others
+	Unknown []T // the snapshot does not know the flow log
+}
+
+// Pick is what a step takes up of that, in the order of the turns. What was tried before has the
+// places of Retries, and those that first attempts leave free.
+func (d Due[T]) Pick(t Turns) (out []T) {
+	upTo := func(n int, of []T) []T { return of[:max(0, min(n, len(of)))] }
+	again := upTo(max(t.Retries, t.Creates-len(d.First)), d.Again)
+	for _, class := range [][]T{upTo(t.Creates-len(again), d.First), again, d.Tags, d.Back, upTo(t.Others-len(d.Back), d.Unknown)} {
+		out = append(out, class...)
+	}
+	return out
+}
+
 // Seniority orders first attempts: an earlier time comes first. A replacement is as old as
 // its root, so that restores make nothing younger; and whatever delivers to where nothing
 // did at the first refresh comes after all others: an attacker's new flow logs delay none
