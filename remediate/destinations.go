@@ -35,7 +35,7 @@ func (r refresher) reconsider(ctx context.Context) error {
 		return fmt.Errorf("apply inventory.destinations to the snapshot of %s: %w", r.store.scope, err)
 	}
 	if changed > 0 {
-		r.log.Info("inventory.destinations is another than it was: flow logs are protected now, or not any more", "flow_logs", changed)
+		r.log.Info("inventory.destinations has changed: some flow logs are protected now, or not any more", "flow_logs", changed)
 	}
 	r.memory.reconsidered.Store(true)
 	return nil

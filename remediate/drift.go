@@ -48,7 +48,7 @@ func (r refresher) recordDrift(ctx context.Context, rows []inventory.Row, starte
 		return tx.PutEvent(notify.AfterDrift(e, opened, tx.policy, tx.now))
 	})
 	if err == nil && len(opened) > 0 {
-		r.log.Warn("flow logs gone without an event: the way of events may be blind too", "flow_logs", len(opened))
+		r.log.Warn("flow logs are gone, and no event has reported it: events may not arrive", "flow_logs", len(opened))
 	}
 	return err
 }

@@ -56,7 +56,7 @@ func refusals(s inventory.Scope, about map[delivery.Target]Rehearsal, affected m
 func silence(s inventory.Scope, since, now time.Time) *alert.Alert {
 	a := notify.ScopeAlert(s, alert.Pipeline, alert.High, nil, now)
 	a.DedupKey = notify.OutageKey(s, notify.Returning)
-	a.Cause = fmt.Sprintf("no rehearsal has come back through the queue since %s: deletions may go unheard, and only the refresh finds them", since.UTC().Format("2006-01-02 15:04 UTC"))
+	a.Cause = fmt.Sprintf("no rehearsal has come back through the queue since %s: events of deletions may not arrive either, and only the refresh finds deletions", since.UTC().Format("2006-01-02 15:04 UTC"))
 	a.Advice = "see that the trail logs, that the EventBridge rule is enabled and sends to the queue, and that nobody else takes its messages"
 	return &a
 }
