@@ -145,6 +145,20 @@ func (p *play) sharedWritten(d *daemon, was, is incident.Incident) {
 	}
 }
 
+// loneWritten is what must hold where AWS has said that the token of a create for one flow log was used:
+// what is written of that create keeps the answer, whatever else fails.
+func (p *play) loneWritten(d *daemon, was, is incident.Incident) {
+	token := p.policy.TokenKey.Token(was)
+	said := d.answers[token]
+	if was.Call != nil || is.Tried <= was.Tried || len(said) == 0 {
+		return
+	}
+	delete(d.answers, token)
+	if said[len(said)-1] == usedByOther && is.Pending() && is.MismatchAt.IsZero() && is.RandomToken == was.RandomToken {
+		p.fail("the token of %s was used, and that is forgotten: %s", is.FlowLogID, is.LastError)
+	}
+}
+
 // tokensWritten notes the tokens that were just written, and what must hold where another one
 // is taken: it is looked for what the first one may have made.
 func (p *play) tokensWritten(d *daemon, written []incident.Incident) {
@@ -162,6 +176,7 @@ func (p *play) tokensWritten(d *daemon, written []incident.Incident) {
 			}
 		}
 		p.sharedWritten(d, was, i)
+		p.loneWritten(d, was, i)
 		p.expectTokenAlert(d, was, i)
 		p.waited(was, i)
 	}

@@ -104,6 +104,10 @@ var teeth = []tooth{
 		t.put()
 	}
 }`}}},
+	{"a used token forgotten", []patch{{"remediate/create.go",
+		`		case after.err != nil && a.Class == incident.AlreadyThere:
+`, `		case after.err != nil && !a.Fails():
+`}}},
 	{"a used token of a shared call in silence", []patch{{"remediate/incident/creation_answer.go",
 		`	case a.Class == TokenMismatch:
 		t.sharedTokenUsed()
@@ -116,7 +120,7 @@ var teeth = []tooth{
 `, `	missing := missingTags(nil, nil)
 `}}},
 	{"I2 an attacker's flow log", []patch{{"remediate/incident/found.go",
-		`		held := c.MayHold && !to.Trusted && !c.Policy.lists(f.Destination(c.Scope))
+		`		held := r.MayHold() && !to.Trusted && !c.Policy.lists(f.Destination(c.Scope))
 `, `		held := false
 `}}},
 	{"I5 no tombstone", []patch{{"remediate/incident/transition.go",
