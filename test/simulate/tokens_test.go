@@ -130,7 +130,7 @@ func (p *play) sharedWritten(d *daemon, was, is incident.Incident) {
 		}
 		delete(d.sharedUsed, is.FlowLogID)
 	}
-	if was.Call == nil {
+	if was.Call == nil || was.Call.Final { // its answer was written before, maybe of another one that has handed the call on
 		return
 	}
 	said := d.answers[was.Call.Token]
