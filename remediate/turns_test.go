@@ -61,7 +61,7 @@ func TestFirstAttemptsGoByTheAgeOfTheLineage(t *testing.T) {
 	}
 }
 
-// TestI2ALateDestinationThatBecomesKnownAfterItsRecordComesLast: the record of the deletion is heard before AWS has
+// TestI2ALateDestinationThatBecomesKnownAfterItsRecordComesLast: the record of the deletion comes before AWS has
 // shown the flow log, which delivers to where nothing did at the first refresh.
 func TestI2ALateDestinationThatBecomesKnownAfterItsRecordComesLast(t *testing.T) {
 	t.Parallel()

@@ -95,11 +95,12 @@ func (t incidents) Due(s inventory.Scope, now time.Time, turns incident.Turns) (
 	err := t.rows(func(scan func(...any) error) error {
 		var class string
 		var text any
-		err := scan(&class, &text)
-		if of := classes[class]; of != nil {
-			*of = append(*of, text)
+		if err := scan(&class, &text); err != nil {
+			return err
 		}
-		return err
+		of := classes[class]
+		*of = append(*of, text)
+		return nil
 	}, dueIncidents, s.Account, s.Region, now.UnixMilli(), now.Add(farthest).UnixMilli(),
 		max(0, turns.Creates), max(0, turns.Retries, turns.Creates), max(0, turns.Tags), max(0, turns.Others))
 	if err != nil {
