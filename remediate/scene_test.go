@@ -86,10 +86,7 @@ func (s *scene) clock() time.Time {
 // start opens the store and wires the parts; after a crash it is called again.
 func (s *scene) start() {
 	s.t.Helper()
-	o := store.Options{Daemon: true, Now: s.clock, Route: func(a alert.Alert) []string {
-		s.routed(a)
-		return append([]string{"log"}, s.sinks...)
-	}}
+	o := store.Options{Daemon: true, Now: s.clock, Routes: routes{s}}
 	if s.disk > 0 {
 		o.MaxBytes = s.disk / 2 // the other half is for what SQLite writes before it is in the file
 		o.Free = func() (int64, error) { return s.disk - s.size(), nil }
@@ -102,6 +99,14 @@ func (s *scene) start() {
 	s.rehearser = &rehearse.Rehearser{Store: st.Rehearsals(), Fleet: daemon{s},
 		Restores: s.r, Now: s.clock, Log: s.r.Log, Senders: daemon{s}}
 	s.r.Rehearsals = s.rehearser
+}
+
+// routes are the sinks that an alert goes to.
+type routes struct{ s *scene }
+
+func (r routes) For(a alert.Alert) []string {
+	r.s.routed(a)
+	return append([]string{"log"}, r.s.sinks...)
 }
 
 // daemon is what the packages under test know of the daemon. Nothing of it acts by itself.
@@ -165,7 +170,8 @@ func (s *scene) adopt(a store.Adoption) {
 	s.t.Helper()
 	s.must(s.store.CopyTo(s.t.Context(), s.path+".copy"))
 	s.must(s.store.Close())
-	s.must(store.Adopt(s.t.Context(), s.path+".copy", s.path+".back", a))
+	_, err := store.Adopt(s.t.Context(), s.path+".copy", s.path+".back", a)
+	s.must(err)
 	s.path += ".back"
 	s.start()
 }

@@ -3,6 +3,7 @@ package alerttest
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -26,6 +27,12 @@ var Hostile = []string{
 	"\u202egpj.exe", "\u2066isolated\u2069", "\u200bzero\u200dwidth\ufeff", "\u2028line\u2029paragraph",
 	"\x00nul", "\x7fdel", "\u0085next", "broken \xff\xfe utf8 \xed\xa0\x80", "\U000e0041tag", "\ue000private",
 }
+
+// To are the names of the sinks that each alert goes to.
+type To []string
+
+// For returns all of them.
+func (t To) For(alert.Alert) []string { return slices.Clone(t) }
 
 // At parses a time in RFC 3339; it panics if s is not one.
 func At(s string) alert.Time {

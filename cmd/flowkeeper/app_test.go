@@ -8,7 +8,8 @@ import (
 	"testing"
 	"time"
 
-	"flowkeeper/alert"
+	"flowkeeper/alert/alerttest"
+
 	"flowkeeper/internal/store"
 	"flowkeeper/internal/term"
 	"flowkeeper/remediate/incident"
@@ -43,7 +44,7 @@ func printed(t *testing.T, print func(a *app)) string {
 func stateFile(t *testing.T, write func(*store.Tx) error, sinks ...string) (path string) {
 	t.Helper()
 	path = filepath.Join(t.TempDir(), "state.db")
-	s, err := store.Open(t.Context(), path, store.Options{Daemon: true, Route: func(alert.Alert) []string { return sinks }})
+	s, err := store.Open(t.Context(), path, store.Options{Daemon: true, Routes: alerttest.To(sinks)})
 	if err != nil {
 		t.Fatal(err)
 	}

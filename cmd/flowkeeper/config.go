@@ -102,7 +102,7 @@ func openState(ctx context.Context, c configs.Config) (*store.Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the state file: %w", err)
 	}
-	return store.Open(ctx, c.State.Path, store.Options{Route: daemon.Routes(c).For, Names: daemon.Names(c)})
+	return store.Open(ctx, c.State.Path, store.Options{Routes: daemon.Routes(c), Names: daemon.Names(c)})
 }
 
 // state is what a command on the state file works with: that file, open, and the

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"flowkeeper/alert/alerttest"
+
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"flowkeeper/alert"
@@ -107,7 +109,7 @@ func seed(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("usage: seed FILE [trouble|members|several|named]")
 	}
 	ctx := context.Background()
-	s, err := store.Open(ctx, ts.MkAbs(args[0]), store.Options{Daemon: true, Route: func(alert.Alert) []string { return []string{"hook", "log"} }})
+	s, err := store.Open(ctx, ts.MkAbs(args[0]), store.Options{Daemon: true, Routes: alerttest.To{"hook", "log"}})
 	ts.Check(err)
 	ts.Check(s.Update(ctx, fill))
 	more, known := map[string]func(*store.Tx) error{"trouble": trouble, "members": members, "several": several, "named": func(*store.Tx) error { return nil }}[strings.Join(args[1:], " ")]

@@ -8,9 +8,10 @@ import (
 	"strings"
 	"testing"
 
+	"flowkeeper/alert/alerttest"
+
 	"github.com/aws/aws-sdk-go-v2/credentials"
 
-	"flowkeeper/alert"
 	"flowkeeper/configs"
 	"flowkeeper/internal/store"
 	"flowkeeper/inventory"
@@ -122,7 +123,7 @@ func TestAccessTakenAwayBeforeARestart(t *testing.T) {
 // without one, the state file's own.
 func TestTokenKey(t *testing.T) {
 	t.Parallel()
-	s, err := store.Open(t.Context(), filepath.Join(t.TempDir(), "state.db"), store.Options{Daemon: true, Route: func(alert.Alert) []string { return nil }})
+	s, err := store.Open(t.Context(), filepath.Join(t.TempDir(), "state.db"), store.Options{Daemon: true, Routes: alerttest.To{}})
 	if err != nil {
 		t.Fatal(err)
 	}

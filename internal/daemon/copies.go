@@ -158,9 +158,7 @@ func (d *Daemon) adoptCopy(ctx context.Context) (unread, err error) {
 	}
 	d.report(systemd.Starting(startWithin)) // every row is written again
 	now := time.Now()
-	var found store.Adopted
-	err = store.Adopt(ctx, copied, path, store.Adoption{Now: now, Made: from.Made, Stale: staleAfter, Route: d.route,
-		Alert: func(a store.Adopted) alert.Alert { found = a; return adoptedAlert(from, a, now) }})
+	found, err := store.Adopt(ctx, copied, path, store.Adoption{Now: now, Made: from.Made, Stale: staleAfter, Routes: routes{d}, Announcer: announcer{from, now}})
 	if err != nil {
 		return nil, fmt.Errorf("state.backup: the copy in %s: %w", d.backup.Place, err)
 	}
@@ -169,9 +167,16 @@ func (d *Daemon) adoptCopy(ctx context.Context) (unread, err error) {
 	return nil, nil
 }
 
-// adoptedAlert says that the state file was written from a copy, from which one, and what
-// of it was not taken.
-func adoptedAlert(from backup.Copy, found store.Adopted, now time.Time) alert.Alert {
+// announcer writes the alert about an adoption.
+type announcer struct {
+	from backup.Copy
+	now  time.Time
+}
+
+// Adopted says that the state file was written from a copy, from which one, and what of it
+// was not taken.
+func (n announcer) Adopted(found store.Adopted) alert.Alert {
+	from, now := n.from, n.now
 	var text strings.Builder
 	part := func(is bool, format string, args ...any) {
 		if is {

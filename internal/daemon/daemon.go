@@ -124,7 +124,7 @@ func (d *Daemon) open(ctx context.Context) (err error) {
 		return err
 	}
 	d.report(systemd.Starting(startWithin)) // a new schema of a large file takes a while
-	if d.store, err = store.Open(ctx, d.Config.State.Path, store.Options{Daemon: true, Route: d.route, Names: Names(d.Config), CommitDelay: commitDelay}); err != nil {
+	if d.store, err = store.Open(ctx, d.Config.State.Path, store.Options{Daemon: true, Routes: routes{d}, Names: Names(d.Config), CommitDelay: commitDelay}); err != nil {
 		return err
 	}
 	d.untaken = &untaken{store: d.store}
@@ -156,9 +156,11 @@ func (d *Daemon) close() {
 	}
 }
 
-// route returns the names of the sinks that get an alert.
-func (d *Daemon) route(a alert.Alert) []string {
-	return slices.AppendSeq(Routes(d.Config).For(a), maps.Keys(d.Sinks))
+// routes names the sinks that get an alert: those of the configuration, and all of [Daemon.Sinks].
+type routes struct{ d *Daemon }
+
+func (r routes) For(a alert.Alert) []string {
+	return slices.AppendSeq(Routes(r.d.Config).For(a), maps.Keys(r.d.Sinks))
 }
 
 // report logs that systemd could not be notified: once, until it can be again.

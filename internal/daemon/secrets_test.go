@@ -61,7 +61,7 @@ func TestI11NoSecretLeavesTheConfiguration(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := store.Open(t.Context(), c.State.Path, store.Options{Daemon: true, Route: Routes(c).For})
+	s, err := store.Open(t.Context(), c.State.Path, store.Options{Daemon: true, Routes: Routes(c)})
 	if err != nil {
 		t.Fatal(err)
 	}

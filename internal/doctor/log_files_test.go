@@ -9,7 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 
-	"flowkeeper/alert"
+	"flowkeeper/alert/alerttest"
 	"flowkeeper/configs"
 	"flowkeeper/internal/fakeaws/fakeawstest"
 	"flowkeeper/internal/organization"
@@ -89,7 +89,7 @@ func TestKeysOfLogFiles(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			path := filepath.Join(t.TempDir(), "state.db")
-			s, err := store.Open(t.Context(), path, store.Options{Daemon: true, Route: func(alert.Alert) []string { return nil }})
+			s, err := store.Open(t.Context(), path, store.Options{Daemon: true, Routes: alerttest.To{}})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -22,9 +22,16 @@ type Adoption struct {
 	Now   time.Time
 	Made  time.Time     // when the copy was written, as its keeper says
 	Stale time.Duration // if a copy, or a scope's last refresh in it, is older, what its next refresh does not find is alerted and not restored
-	Route func(alert.Alert) []string
-	// Alert returns the alert about the adoption. It is in the state file from the start.
-	Alert func(Adopted) alert.Alert
+	// Routes is that of Options.
+	Routes Routes
+	// Announcer writes the alert about the adoption, which is in the state file from the
+	// start; nil: there is none.
+	Announcer Announcer
+}
+
+// Announcer writes the alert about an adoption.
+type Announcer interface {
+	Adopted(found Adopted) alert.Alert
 }
 
 // Adopted is what a copy contains, and what of it does not count any more. An attacker with
@@ -48,23 +55,38 @@ const mostAdopted = 1000
 // today's schema first. What it says of flow logs that were there, or are to come back,
 // counts; what weakens protection does not. With an adopted copy, a daemon applies every
 // record that it would apply with a new state file.
-func Adopt(ctx context.Context, copied, path string, a Adoption) error {
+func Adopt(ctx context.Context, copied, path string, a Adoption) (found Adopted, err error) {
 	lock, err := lockFile(path + ".lock") // or a daemon whose file was just deleted would find another in its place
 	if err != nil {
-		return err
+		return found, err
 	}
 	defer lock.Close()
+	if found, err = examine(ctx, copied, a); err != nil {
+		return found, err
+	}
+	return found, install(copied, path)
+}
+
+// examine takes out of a copy what does not count any more.
+func examine(ctx context.Context, copied string, a Adoption) (found Adopted, err error) {
 	if err := oursAlone(ctx, copied); err != nil {
-		return err
+		return found, err
 	}
-	s, err := Open(ctx, copied, Options{Daemon: true, Route: a.Route, Now: func() time.Time { return a.Now }})
+	s, err := Open(ctx, copied, Options{Daemon: true, Routes: a.Routes, Now: func() time.Time { return a.Now }})
 	if err != nil {
-		return err
+		return found, err
 	}
-	err = s.Update(ctx, func(t *Tx) error { return (&adoption{Tx: t, Adoption: a}).run() })
-	if err = errors.Join(err, s.Close(), os.RemoveAll(copied+".lock")); err != nil {
+	err = s.Update(ctx, func(t *Tx) error {
+		this := adoption{Tx: t, Adoption: a}
+		err := this.run()
+		found = this.found
 		return err
-	}
+	})
+	return found, errors.Join(err, s.Close(), os.RemoveAll(copied+".lock"))
+}
+
+// install puts a copy in the place of the state file.
+func install(copied, path string) error {
 	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("%s is there by now: start again", path)
 	}
@@ -97,10 +119,10 @@ func (a *adoption) run() error {
 			return err
 		}
 	}
-	if a.Alert == nil {
+	if a.Announcer == nil {
 		return nil
 	}
-	return a.AddAlert(a.Alert(a.found))
+	return a.AddAlert(a.Announcer.Adopted(a.found))
 }
 
 // forgetFacts forgets which outages were alerted of, and what AWS said of the credentials: with these

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"flowkeeper/alert/alerttest"
+
 	"flowkeeper/alert"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate/campaign"
@@ -18,17 +20,22 @@ import (
 	"flowkeeper/remediate/repeat"
 )
 
+// announcement is the alert about an adoption.
+type announcement alert.Alert
+
+func (n announcement) Adopted(Adopted) alert.Alert { return alert.Alert(n) }
+
 // adopted is the state file that a copy of s becomes.
 func (s *Store) adopted(t *testing.T, a Adoption) (*Store, Adopted) {
 	t.Helper()
-	var found Adopted
 	copied, path := filepath.Join(t.TempDir(), "copy"), filepath.Join(t.TempDir(), "state.db")
-	a.Route = func(alert.Alert) []string { return []string{"pager"} }
-	a.Alert = func(x Adopted) alert.Alert {
-		found = x
-		return alert.Alert{ID: "adopted", Time: alert.Time{Time: a.Now}}
+	a.Routes = alerttest.To{"pager"}
+	a.Announcer = announcement{ID: "adopted", Time: alert.Time{Time: a.Now}}
+	if err := s.CopyTo(t.Context(), copied); err != nil {
+		t.Fatal(err)
 	}
-	if err := errors.Join(s.CopyTo(t.Context(), copied), Adopt(t.Context(), copied, path, a)); err != nil {
+	found, err := Adopt(t.Context(), copied, path, a)
+	if err != nil {
 		t.Fatal(err)
 	}
 	return open(t, path), found
@@ -218,7 +225,7 @@ func TestOlderCopiesAreAdopted(t *testing.T) {
 			db := raw(t, copied)
 			exec(t, db, strange)
 			db.Close()
-			err := Adopt(t.Context(), copied, filepath.Join(t.TempDir(), "state.db"), Adoption{Now: noon, Made: noon, Stale: time.Hour})
+			_, err := Adopt(t.Context(), copied, filepath.Join(t.TempDir(), "state.db"), Adoption{Now: noon, Made: noon, Stale: time.Hour})
 			if errors.Is(err, ErrStrange) != (strange != "") || strange == "" && err != nil {
 				t.Errorf("schema %d with %q: %v", version, strange, err)
 			}

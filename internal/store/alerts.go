@@ -17,7 +17,7 @@ func (t alerts) AddAlert(a alert.Alert) error {
 	if err != nil {
 		return err
 	}
-	return t.addAlert(a, t.f.route(a))
+	return t.addAlert(a, t.f.sinksOf(a))
 }
 
 func (t alerts) HasAlert(id string) (bool, error) {

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"flowkeeper/alert/alerttest"
+
 	"flowkeeper/alert"
 	"flowkeeper/remediate/incident"
 	"flowkeeper/remediate/repeat"
@@ -283,7 +285,7 @@ func TestAFullDiskHasRoomForDeletions(t *testing.T) {
 	t.Parallel()
 	now := noon
 	s := openAs(t, filepath.Join(t.TempDir(), "state.db"), Options{Daemon: true, Now: func() time.Time { return now }, MaxBytes: 2 << 20,
-		Route: func(alert.Alert) []string { return []string{"hook"} }})
+		Routes: alerttest.To{"hook"}})
 	long := strings.Repeat("x", 3000)
 	for n := range 600 {
 		id := fmt.Sprint("real-", n)

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"flowkeeper/alert"
+	"flowkeeper/alert/alerttest"
 	"flowkeeper/alert/sink"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate/incident"
@@ -108,7 +109,7 @@ func TestFindIncidentsGoesOn(t *testing.T) {
 func TestFindAlerts(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
-	s.route = func(alert.Alert) []string { return []string{"log", "pager"} }
+	s.routes = alerttest.To{"log", "pager"}
 	s.put(t, func(tx *Tx) error {
 		var errs []error
 		for n, id := range []string{"one", "two", "three"} {

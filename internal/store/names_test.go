@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"flowkeeper/alert/alerttest"
+
 	"flowkeeper/alert"
 	"flowkeeper/alert/sink"
 	"flowkeeper/inventory"
@@ -28,7 +30,7 @@ func (s *Store) listed(t *testing.T) map[string]alert.Alert {
 func TestAnAlertIsStoredWithNames(t *testing.T) {
 	t.Parallel()
 	s, err := Open(t.Context(), filepath.Join(t.TempDir(), "state.db"), Options{
-		Daemon: true, Names: map[string]string{scope.Account: "payments-prod"}, Route: func(alert.Alert) []string { return []string{"log"} },
+		Daemon: true, Names: map[string]string{scope.Account: "payments-prod"}, Routes: alerttest.To{"log"},
 	})
 	if err != nil {
 		t.Fatal(err)

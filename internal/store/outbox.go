@@ -72,7 +72,7 @@ const sinkTrouble = "trouble sink "
 
 // addForOthers adds an alert about one sink for the others.
 func (t alerts) addForOthers(a alert.Alert, sink string) error {
-	return t.addAlert(a, slices.DeleteFunc(t.f.route(a), func(name string) bool { return name == sink }))
+	return t.addAlert(a, slices.DeleteFunc(t.f.sinksOf(a), func(name string) bool { return name == sink }))
 }
 
 // Failed implements sink.Outbox.

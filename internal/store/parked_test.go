@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"flowkeeper/alert/alerttest"
+
 	"flowkeeper/alert"
 	"flowkeeper/alert/sink"
 )
@@ -17,7 +19,7 @@ func withOutbox(t *testing.T) (s *Store, now *time.Time) {
 	now = new(time.Time)
 	*now = noon.Add(73 * time.Hour)
 	return openAs(t, filepath.Join(t.TempDir(), "state.db"), Options{Daemon: true, Now: func() time.Time { return *now },
-		Route: func(alert.Alert) []string { return []string{"log", "chat", "pager"} }}), now
+		Routes: alerttest.To{"log", "chat", "pager"}}), now
 }
 
 // park adds an alert of noon and gives it up at the sink.

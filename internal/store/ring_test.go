@@ -114,8 +114,7 @@ func TestI7ACampaignIsResolvedAfterAllOfIt(t *testing.T) {
 func TestI7WhatACampaignOpenedItResolves(t *testing.T) {
 	t.Parallel()
 	s, now := withOutbox(t)
-	routes := sink.Routes{{Name: "pager", MinLevel: alert.Critical}}
-	s.route = routes.For
+	s.routes = sink.Routes{{Name: "pager", MinLevel: alert.Critical}}
 	s.put(t, func(tx *Tx) error {
 		id, err := tx.JoinCampaign(campaign.Strike{Account: "1", Principal: "p", EventID: "e1", At: *now})
 		if err != nil {

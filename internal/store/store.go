@@ -16,8 +16,8 @@ type Options struct {
 	// Daemon: create the file if it is not there, and be the only daemon on
 	// it. Commands leave both to the daemon.
 	Daemon bool
-	// Route names the sinks that an alert goes to.
-	Route func(alert.Alert) []string
+	// Routes names the sinks that an alert goes to; nil: it goes to none.
+	Routes Routes
 	// Names are the names of accounts, by their numbers, as alerts and lists show them.
 	Names map[string]string
 	Now   func() time.Time
@@ -31,6 +31,12 @@ type Options struct {
 	// commit to share, while that sink has nothing else to get; 0: not at all. A
 	// daemon that is killed meanwhile sends that alert again.
 	CommitDelay time.Duration
+}
+
+// Routes names the sinks that an alert goes to: see sink.Routes. It is called within
+// transactions, by one goroutine at a time, which may change the list that it returns.
+type Routes interface {
+	For(a alert.Alert) []string
 }
 
 // Store is an open state file. It is safe for concurrent use. Each of its parts is for
@@ -51,7 +57,7 @@ type file struct {
 	opened []identity // what was opened
 	taken  atomic.Bool
 
-	route    func(alert.Alert) []string
+	routes   Routes
 	accounts map[string]string // Options.Names
 	now      func() time.Time
 	delay    time.Duration // Options.CommitDelay
@@ -63,20 +69,25 @@ type file struct {
 	outlets outlets
 }
 
+// sinksOf names the sinks that an alert goes to.
+func (f *file) sinksOf(a alert.Alert) []string {
+	if f.routes == nil {
+		return nil
+	}
+	return f.routes.For(a)
+}
+
 // ErrMissing is returned by Open for a command when there is no state file.
 var ErrMissing = errors.New("no state file")
 
 // Open opens the state file.
 func Open(ctx context.Context, path string, o Options) (*Store, error) {
-	f := &file{path: path, route: o.Route, accounts: o.Names, now: o.Now, delay: o.CommitDelay, daemon: o.Daemon, space: space{free: o.Free}}
+	f := &file{path: path, routes: o.Routes, accounts: o.Names, now: o.Now, delay: o.CommitDelay, daemon: o.Daemon, space: space{free: o.Free}}
 	if f.free == nil {
 		f.free = func() (int64, error) { return freeOn(path) }
 	}
 	if f.now == nil {
 		f.now = time.Now
-	}
-	if f.route == nil {
-		f.route = func(alert.Alert) []string { return nil }
 	}
 	if err := foreign(ctx, path); err != nil {
 		return nil, err

@@ -13,9 +13,10 @@ import (
 	"testing"
 	"time"
 
+	"flowkeeper/alert/alerttest"
+
 	"go.uber.org/goleak"
 
-	"flowkeeper/alert"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate/incident"
 	"flowkeeper/remediate/rehearse"
@@ -41,7 +42,7 @@ func openAs(t *testing.T, path string, o Options) *Store {
 // open opens a file as a daemon does, at noon.
 func open(t *testing.T, path string) *Store {
 	t.Helper()
-	return openAs(t, path, Options{Daemon: true, Now: func() time.Time { return noon }, Route: func(alert.Alert) []string { return []string{"log", "hook"} }})
+	return openAs(t, path, Options{Daemon: true, Now: func() time.Time { return noon }, Routes: alerttest.To{"log", "hook"}})
 }
 
 // raw opens a file, and makes it where there is none, as any program with SQLite does.

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"flowkeeper/alert/alerttest"
+
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 
@@ -76,7 +78,7 @@ func (s *scene) clock() time.Time {
 // start opens the store and wires the parts; after a crash it is called again.
 func (s *scene) start() {
 	s.t.Helper()
-	st, err := store.Open(context.Background(), s.path, store.Options{Daemon: true, Now: s.clock, Route: func(alert.Alert) []string { return []string{"log"} }})
+	st, err := store.Open(context.Background(), s.path, store.Options{Daemon: true, Now: s.clock, Routes: alerttest.To{"log"}})
 	s.must(err)
 	s.store = st
 	log := slog.New(slog.DiscardHandler)

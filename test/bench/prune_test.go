@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"flowkeeper/alert/alerttest"
+
 	"flowkeeper/alert"
 	"flowkeeper/alert/sink"
 	"flowkeeper/internal/store"
@@ -24,7 +26,7 @@ func BenchmarkPrune(b *testing.B) {
 	now := time.Now()
 	path := filepath.Join(disk(b), "state.db")
 	open := func() *store.Store {
-		s, err := store.Open(b.Context(), path, store.Options{Daemon: true, Route: func(alert.Alert) []string { return nil }})
+		s, err := store.Open(b.Context(), path, store.Options{Daemon: true, Routes: alerttest.To{}})
 		must(b, err)
 		return s
 	}

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"flowkeeper/alert/alerttest"
+
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
@@ -199,7 +201,7 @@ func TestAlertSinks(t *testing.T) {
 
 	// One that takes nothing, and one that has.
 	path := filepath.Join(t.TempDir(), "state.db")
-	s, err := store.Open(t.Context(), path, store.Options{Daemon: true, Route: func(alert.Alert) []string { return []string{"far", "gone"} }})
+	s, err := store.Open(t.Context(), path, store.Options{Daemon: true, Routes: alerttest.To{"far", "gone"}})
 	must(t, err)
 	must(t, s.Update(t.Context(), func(tx *store.Tx) error {
 		return errors.Join(tx.AddAlert(alert.Alert{ID: "alrt_1", Kind: alert.Deletion}), tx.AddAlert(alert.Alert{ID: "alrt_2", Kind: alert.Deletion}),

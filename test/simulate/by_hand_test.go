@@ -9,9 +9,10 @@ import (
 	"strings"
 	"time"
 
+	"flowkeeper/alert/alerttest"
+
 	"github.com/aws/aws-sdk-go-v2/aws"
 
-	"flowkeeper/alert"
 	"flowkeeper/internal/fakeaws"
 	"flowkeeper/internal/scopes"
 	"flowkeeper/internal/store"
@@ -140,7 +141,7 @@ func newCommand(d *daemon) *daemon {
 	ctx, cancel := context.WithCancel(context.Background())
 	c.ctx = ctx
 	c.mortal = &mortal{left: -1, cancel: cancel, tick: p.meanwhile}
-	st, err := store.Open(ctx, c.path, store.Options{Now: p.theirs, Route: func(alert.Alert) []string { return []string{"pager"} }})
+	st, err := store.Open(ctx, c.path, store.Options{Now: p.theirs, Routes: alerttest.To{"pager"}})
 	p.must(err)
 	c.store = st
 	c.keys = aws.NewCredentialsCache(aws.CredentialsProviderFunc(c.credentials))

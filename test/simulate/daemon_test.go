@@ -10,6 +10,8 @@ import (
 	"slices"
 	"time"
 
+	"flowkeeper/alert/alerttest"
+
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/ratelimit"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
@@ -76,7 +78,7 @@ func (d *daemon) start() {
 	d.later, d.watches = nil, map[inventory.Scope]watch{}
 	clear(d.answers) // nobody knows which of them are on disk
 	d.unstored = nil
-	st, err := store.Open(ctx, d.path, store.Options{Daemon: true, Now: d.p.theirs, Route: func(alert.Alert) []string { return []string{"pager"} }})
+	st, err := store.Open(ctx, d.path, store.Options{Daemon: true, Now: d.p.theirs, Routes: alerttest.To{"pager"}})
 	d.p.must(err)
 	d.store = st
 	d.keys = aws.NewCredentialsCache(aws.CredentialsProviderFunc(d.credentials)) // as read once from a file
