@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"flowkeeper/alert"
+	"flowkeeper/alert/sink"
 	"flowkeeper/internal/cloudtrail"
 	"flowkeeper/internal/detection"
 	"flowkeeper/internal/store"
@@ -369,8 +370,9 @@ func TestI7TheDeletionComesBeforeAFloodOfAttempts(t *testing.T) {
 	}
 	s.attackAndWork(id)
 	var before []alert.Kind
+	var turns sink.Turns
 	for {
-		d, ok, err := s.store.Next(t.Context(), "log", s.now)
+		d, ok, err := s.store.Next(t.Context(), "log", turns.Next(s.now))
 		if err != nil || !ok {
 			t.Fatal(err, ok)
 		}

@@ -12,12 +12,12 @@ import (
 // (I7).
 type Outbox interface {
 	// Next returns the delivery to try now, from this sink's pending ones (neither sent
-	// nor parked) whose NextAt is not after now: the most urgent one, of equally urgent
-	// ones the oldest, and now and then the one that has waited longest. An alert that
+	// nor parked) whose NextAt is not after turn.Now: the most urgent one, of equally urgent
+	// ones the oldest, or by age, if it is the turn for that. An alert that
 	// answers an earlier one comes only after that one is sent or parked. If there is
 	// none, Next returns false, and NextAt of the Delivery is the time when the next one
 	// is due; zero: nothing is pending.
-	Next(ctx context.Context, sink string, now time.Time) (Delivery, bool, error)
+	Next(ctx context.Context, sink string, turn Turn) (Delivery, bool, error)
 	// Sent records that the sink has the alert.
 	Sent(ctx context.Context, sink, alertID string, at time.Time) error
 	// Failed records a try that failed. If NotifyOthers is set, it also adds an alert

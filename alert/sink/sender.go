@@ -44,6 +44,7 @@ type Sender struct {
 	pausedUntil       time.Time // until then only alerts more urgent than mostUrgentRefused are tried
 	mostUrgentRefused int       // urgency of the most urgent of these failures, if each was a refusal; 0: nothing is more urgent
 	sent              bool      // the sink has taken an alert since the start
+	turns             Turns
 }
 
 // Others are the senders of the other sinks. The sender itself may be among them.
@@ -110,7 +111,7 @@ func (s *Sender) Step(ctx context.Context) (rest time.Duration) {
 		ok bool
 	)
 	s.persist(ctx, "read the outbox", func(ctx context.Context) (err error) {
-		d, ok, err = s.outbox.Next(ctx, s.name, s.Now())
+		d, ok, err = s.outbox.Next(ctx, s.name, s.turns.Next(s.Now()))
 		return err
 	})
 	switch {
@@ -133,7 +134,7 @@ func (s *Sender) moreUrgent(ctx context.Context) (Delivery, bool) {
 		return Delivery{}, false
 	}
 	for range 2 { // the outbox may return one chosen by age, but not twice in a row
-		d, ok, err := s.outbox.Next(ctx, s.name, s.Now())
+		d, ok, err := s.outbox.Next(ctx, s.name, s.turns.Next(s.Now()))
 		if err != nil || !ok {
 			break
 		}

@@ -324,11 +324,11 @@ type pastDue struct {
 	asked int
 }
 
-func (o *pastDue) Next(ctx context.Context, sink string, now time.Time) (Delivery, bool, error) {
+func (o *pastDue) Next(ctx context.Context, sink string, turn Turn) (Delivery, bool, error) {
 	if o.asked++; o.asked == 1 {
-		return Delivery{NextAt: now.Add(-time.Nanosecond)}, false, nil
+		return Delivery{NextAt: turn.Now.Add(-time.Nanosecond)}, false, nil
 	}
-	return o.memory.Next(ctx, sink, now)
+	return o.memory.Next(ctx, sink, turn)
 }
 
 func TestSenderDoesNotWaitForATimeInThePast(t *testing.T) {
@@ -345,7 +345,7 @@ func TestSenderDoesNotWaitForATimeInThePast(t *testing.T) {
 // noticeCounter is an outbox that counts the alerts for the other sinks, and how often these are woken.
 type noticeCounter struct{ notices, woken int }
 
-func (*noticeCounter) Next(context.Context, string, time.Time) (Delivery, bool, error) {
+func (*noticeCounter) Next(context.Context, string, Turn) (Delivery, bool, error) {
 	return Delivery{}, false, nil
 }
 func (*noticeCounter) Sent(context.Context, string, string, time.Time) error { return nil }

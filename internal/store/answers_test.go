@@ -73,14 +73,21 @@ func addAlert(t *testing.T, s *Store, id, key string, at time.Time, k alert.Kind
 	addAll(t, s, at, alert.Alert{ID: id, Title: id, DedupKey: key, Kind: k, Level: l})
 }
 
-// nextID is the alert that a sink gets next, or when.
-func nextID(t *testing.T, s *Store, sink string, at time.Time) string {
-	d, ok, err := s.Next(t.Context(), sink, at)
+// nextID is the most urgent alert for a sink, or when there is one.
+func nextID(t *testing.T, s *Store, name string, at time.Time) string {
+	t.Helper()
+	return inTurn(t, s, name, sink.Turn{Now: at})
+}
+
+// inTurn is the alert that a sink gets in a turn, or when there is one.
+func inTurn(t *testing.T, s *Store, name string, turn sink.Turn) string {
+	t.Helper()
+	d, ok, err := s.Next(t.Context(), name, turn)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if !ok {
-		return "none until " + d.NextAt.Sub(at).String()
+		return "none until " + d.NextAt.Sub(turn.Now).String()
 	}
 	return d.Alert.ID
 }

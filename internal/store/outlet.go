@@ -8,16 +8,14 @@ import (
 	"flowkeeper/alert/sink"
 )
 
-// outlets are what the store counts of the sinks, in memory only: a restart gives the
-// urgent alerts a few turns more, and no commit is waited for until the sink has all
-// that is due.
+// outlets are what the store counts of the sinks, in memory only: after a restart no commit is
+// waited for until the sink has all that is due.
 type outlets struct {
 	mu sync.Mutex
 	of map[string]*outlet // by sink; mu guards it
 }
 
 type outlet struct {
-	turns int   // of Next, up to ageTurn
 	added int64 // deliveries since the start
 	sent  int64 // how many of these the sink has; with known alone
 	known bool  // the sink had all that was due, once
@@ -47,14 +45,10 @@ func (o *outlets) use(sink string, fn func(*outlet)) {
 	fn(o.of[sink])
 }
 
-// turn counts the deliveries of a sink, and reports whether the next goes by age. It
-// also returns how many were added so far.
-func (o *outlets) turn(sink string) (byAge bool, added int64) {
-	o.use(sink, func(x *outlet) {
-		x.turns = (x.turns + 1) % ageTurn
-		byAge, added = x.turns == 0, x.added
-	})
-	return byAge, added
+// addedTo is how many deliveries a sink has been owed so far.
+func (o *outlets) addedTo(sink string) (added int64) {
+	o.use(sink, func(x *outlet) { added = x.added })
+	return added
 }
 
 // owe counts deliveries that were added, once they are on disk.

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"time"
 
 	"flowkeeper/alert/sink"
 )
@@ -42,17 +41,9 @@ const (
 		WHERE ` + ready + ` ORDER BY d.next_at LIMIT 1`
 )
 
-const (
-	// longWait is after what time an alert's age counts, and ageTurn which of so
-	// many goes by age alone then: a stream of urgent ones without end holds
-	// nothing up for ever, and before an urgent one comes one old one at most.
-	longWait = 5 * time.Minute
-	ageTurn  = 8
-)
-
 // Next implements sink.Outbox.
-func (s outbox) Next(ctx context.Context, sink string, now time.Time) (d sink.Delivery, ok bool, err error) {
-	byAge, added := s.outlets.turn(sink)
+func (s outbox) Next(ctx context.Context, sink string, turn sink.Turn) (d sink.Delivery, ok bool, err error) {
+	now, added := turn.Now, s.outlets.addedTo(sink)
 	err = s.View(ctx, func(t *Tx) error {
 		var waiting, num int64
 		if _, err := first(t, []any{&waiting, &num}, pending, sink); err != nil || waiting == 0 {
@@ -64,8 +55,8 @@ func (s outbox) Next(ctx context.Context, sink string, now time.Time) (d sink.De
 			}
 		}
 		args := []any{sink, now.UnixMilli(), now.Add(farthestTry).UnixMilli()}
-		if byAge {
-			if d, ok, err = t.firstOf(longestWaiting, append(args, now.Add(-longWait).UnixMilli())...); err != nil || ok {
+		if !turn.WaitingSince.IsZero() {
+			if d, ok, err = t.firstOf(longestWaiting, append(args, turn.WaitingSince.UnixMilli())...); err != nil || ok {
 				return err
 			}
 		}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"flowkeeper/alert"
+	"flowkeeper/alert/sink"
 )
 
 var (
@@ -33,15 +34,16 @@ func addAll(t *testing.T, s *Store, at time.Time, all ...alert.Alert) {
 }
 
 // drain is the order in which a sink gets what is due.
-func drain(t *testing.T, s *Store, sink string, at time.Time) (ids []string) {
+func drain(t *testing.T, s *Store, name string, at time.Time) (ids []string) {
 	t.Helper()
+	var turns sink.Turns
 	for {
-		id := nextID(t, s, sink, at)
+		id := inTurn(t, s, name, turns.Next(at))
 		if strings.HasPrefix(id, "none") {
 			return ids
 		}
 		ids = append(ids, id)
-		s.sent(t, sink, id, at)
+		s.sent(t, name, id, at)
 	}
 }
 
@@ -97,8 +99,9 @@ func TestI7NothingStarves(t *testing.T) {
 	for n := range 30 {
 		addAll(t, s, *now, alert.Alert{ID: fmt.Sprintf("deletion-%02d", n), Kind: alert.Deletion, Level: alert.High, FlowLogs: knownLogs})
 	}
+	var turns sink.Turns
 	for range 10 {
-		id := nextID(t, s, "pager", *now)
+		id := inTurn(t, s, "pager", turns.Next(*now))
 		if id == "attempt" {
 			t.Fatal("it comes first before it has waited for five minutes")
 		}
@@ -121,12 +124,13 @@ func TestI7AFloodDelaysNoDeletion(t *testing.T) {
 	}
 	addAll(t, s, *now, flood...)
 	*now = now.Add(20 * time.Minute)
-	for turn := range 16 {
-		key := fmt.Sprintf("deletion-%02d", turn)
+	var turns sink.Turns
+	for n := range 16 {
+		key := fmt.Sprintf("deletion-%02d", n)
 		addAll(t, s, *now, alert.Alert{ID: key, Kind: alert.Deletion, Level: alert.High, FlowLogs: knownLogs})
 		var before []string
 		for {
-			id := nextID(t, s, "pager", *now)
+			id := inTurn(t, s, "pager", turns.Next(*now))
 			s.sent(t, "pager", id, *now)
 			if id == key {
 				break

@@ -99,8 +99,8 @@ type memory struct {
 	d *daemon
 }
 
-func (s memory) Next(ctx context.Context, sink string, now time.Time) (d sink.Delivery, ok bool, err error) {
-	err = s.m.reading(func() (err error) { d, ok, err = s.Store.Next(ctx, sink, now); return err })
+func (s memory) Next(ctx context.Context, name string, turn sink.Turn) (d sink.Delivery, ok bool, err error) {
+	err = s.m.reading(func() (err error) { d, ok, err = s.Store.Next(ctx, name, turn); return err })
 	return d, ok, err
 }
 
