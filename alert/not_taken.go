@@ -8,24 +8,26 @@ import (
 // NotTaken is the alert for the other sinks that a sink refuses an alert, fails to take it
 // for a while, or did not take it before it was given up, so that nobody misses an alert
 // without notice. There is one for each sink and day (UTC), however many alerts the sink
-// does not take. There is none about an alert of this kind (ok is false): between two
-// failing sinks that would never end. The daemon's log still has it.
-func NotTaken(sink string, given Alert, why string, now time.Time) (notice Alert, ok bool) {
-	if given.aboutSink() {
-		return Alert{}, false
+// does not take: day is the day of this one, and last that of the one before it (empty: there was
+// none, or TakesAgain has followed it). There is none about an alert of this kind: between two
+// failing sinks that would never end. The daemon's log still has it. ok is false if there is none.
+func NotTaken(sink string, given Alert, why, last string, now time.Time) (notice Alert, day string, ok bool) {
+	day = now.UTC().Format(time.DateOnly)
+	if given.aboutSink() || last == day {
+		return Alert{}, last, false
 	}
 	since := ""
 	if days := int(now.Sub(given.Time.Time) / (24 * time.Hour)); days > 0 {
 		since = " for " + Plural(days, "day")
 	}
 	notice = Alert{
-		ID: ID("not taken", sink, given.ID, now.UTC().Format(time.DateOnly)), DedupKey: sinkKey(sink),
+		ID: ID("not taken", sink, given.ID, day), DedupKey: sinkKey(sink),
 		Time: Time{now}, Kind: Pipeline, Level: High, Target: sink,
 		Cause:  fmt.Sprintf("sink %s has not taken alert %s%s: %s", sink, given.ID, since, why),
 		Advice: fmt.Sprintf("fix the sink, then run `flowkeeper alerts retry %s`; `flowkeeper alerts list --failed` lists all alerts that it has not taken, and why", given.ID),
 	}
 	notice.Write()
-	return notice, true
+	return notice, day, true
 }
 
 // TakesAgain is the alert that the sink takes alerts again. It resolves what NotTaken has

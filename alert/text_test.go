@@ -124,7 +124,7 @@ func TestTitles(t *testing.T) {
 	one := []alert.FlowLog{{FlowLogID: "fl-1", ResourceID: "vpc-1"}}
 	two := []alert.FlowLog{{FlowLogID: "fl-1", ResourceID: "vpc-1", NewFlowLogID: "fl-3"}, {FlowLogID: "fl-2", State: "open"}}
 	who := &alert.Actor{ARN: "arn:aws:sts::111122223333:assumed-role/Admin/eve"}
-	notTaken, _ := alert.NotTaken("pager", alert.Alert{ID: "alrt_1"}, "pagerduty pager: answered 400 Bad Request", time.Time{}.Add(73*time.Hour))
+	notTaken, _, _ := alert.NotTaken("pager", alert.Alert{ID: "alrt_1"}, "pagerduty pager: answered 400 Bad Request", "", time.Time{}.Add(73*time.Hour))
 	for _, c := range []struct {
 		a    alert.Alert
 		want string

@@ -66,7 +66,7 @@ func samples() map[alert.Kind]alert.Alert {
 		a.FlowLogs[0].State = ""
 	})
 	add(alert.Pipeline, alert.High, func(a *alert.Alert) {
-		*a, _ = alert.NotTaken("pager", alert.Alert{ID: "alrt_given", Time: alerttest.At("2026-02-26T12:00:00Z")}, "pagerduty pager: answered 400 Bad Request: check its routing_key", a.Time.Time)
+		*a, _, _ = alert.NotTaken("pager", alert.Alert{ID: "alrt_given", Time: alerttest.At("2026-02-26T12:00:00Z")}, "pagerduty pager: answered 400 Bad Request: check its routing_key", "", a.Time.Time)
 	})
 	add(alert.Destination, alert.High, func(a *alert.Alert) {
 		a.Actor, a.DeletedAt, a.EventID, a.Source, a.Rule = nil, nil, "", "", nil

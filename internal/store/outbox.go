@@ -93,20 +93,22 @@ func (s outbox) Failed(ctx context.Context, name, alertID string, f sink.Failure
 	})
 }
 
-// addNotTaken alerts the other sinks of an alert that one does not take, once a day.
+// addNotTaken alerts the other sinks of an alert that one does not take.
 func (t alerts) addNotTaken(sink, alertID, cause string) error {
 	ds, err := t.deliveries(`deliveries d JOIN alerts a ON a.num = d.alert WHERE d.sink = ? AND a.id = ?`, sink, alertID)
 	if err != nil || len(ds) == 0 {
 		return err
 	}
 	last, err := facts(t).fact(sinkTrouble + sink)
-	today := t.f.now().UTC().Format(time.DateOnly)
-	notice, ok := alert.NotTaken(sink, ds[0].Alert, cause, t.f.now())
-	if err != nil || !ok || last == today {
+	if err != nil {
 		return err
 	}
+	notice, day, ok := alert.NotTaken(sink, ds[0].Alert, cause, last, t.f.now())
+	if !ok {
+		return nil
+	}
 	t.f.outlets.setCalm(sink, false)
-	if err := facts(t).setFact(sinkTrouble+sink, today); err != nil {
+	if err := facts(t).setFact(sinkTrouble+sink, day); err != nil {
 		return err
 	}
 	return t.addForOthers(notice, sink)
