@@ -72,9 +72,10 @@ func (r restorer) logOutage(ctx context.Context, p *progress, done int, err erro
 	}
 }
 
-func (r restorer) nextDue(ctx context.Context) (at time.Time, err error) {
-	err = r.ask(ctx, func(tx scopeTx) (err error) { at, err = tx.NextDue(tx.scope); return err })
-	return at, err
+func (r restorer) nextDue(ctx context.Context) (time.Time, error) {
+	var upcoming Upcoming
+	err := r.ask(ctx, func(tx scopeTx) (err error) { upcoming, err = tx.NextDue(tx.scope); return err })
+	return upcoming.At(), err
 }
 
 // ask has fn ask the store what is due.

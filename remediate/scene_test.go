@@ -269,8 +269,9 @@ func (s *scene) advance(d time.Duration) {
 	held := time.Millisecond
 	for end := s.now.Add(d); ; {
 		s.work()
-		var due time.Time
-		s.must(s.store.View(s.t.Context(), func(tx *store.Tx) (err error) { due, err = tx.NextDue(scope); return err }))
+		var next remediate.Upcoming
+		s.must(s.store.View(s.t.Context(), func(tx *store.Tx) (err error) { next, err = tx.NextDue(scope); return err }))
+		due := next.At()
 		if due.IsZero() || due.After(end) {
 			s.now = end
 			return

@@ -94,7 +94,9 @@ type work struct {
 func (r restorer) due(ctx context.Context, inAnyCase bool) (w work, err error) {
 	err = r.ask(ctx, func(tx scopeTx) (err error) {
 		var noTime, noEvents, noBursts error
-		w.next, noTime = tx.NextDue(tx.scope) // which also reads tables of alerts: no restore waits for these (I7)
+		var upcoming Upcoming
+		upcoming, noTime = tx.NextDue(tx.scope) // which also reads tables of alerts: no restore waits for these (I7)
+		w.next = upcoming.At()
 		w.isDue = noTime != nil || isDue(w.next, tx.now)
 		if !inAnyCase && !w.isDue {
 			return nil
@@ -105,7 +107,7 @@ func (r restorer) due(ctx context.Context, inAnyCase bool) (w work, err error) {
 		if w.events, noEvents = tx.DueEvents(tx.scope, tx.now); noEvents != nil {
 			w.events = nil
 		}
-		if w.bursts, noBursts = tx.DueBursts(tx.scope, tx.now); noBursts != nil {
+		if w.bursts, noBursts = tx.DueBursts(tx.scope, tx.now, tx.now.Add(-repeat.Orphaned)); noBursts != nil {
 			w.bursts = nil
 		}
 		w.unread = errors.Join(noTime, noEvents, noBursts)

@@ -64,9 +64,9 @@ type Turns interface {
 	// DueEvents are events whose time has come, DueScopes the scopes that have any.
 	DueEvents(scope inventory.Scope, now time.Time) ([]incident.Event, error)
 	DueScopes(now time.Time) ([]inventory.Scope, error)
-	// NextDue is when the next incident, event or burst of the scope is due, or a
-	// burst of no scope; zero: never.
-	NextDue(scope inventory.Scope) (time.Time, error)
+	// NextDue is when the next incident, event or burst of the scope is due, and the next
+	// burst of no scope.
+	NextDue(scope inventory.Scope) (Upcoming, error)
 }
 
 // Events are calls that deleted flow logs, or refreshes that found some gone.

@@ -163,7 +163,7 @@ func TestAnAdoptedCopyHoldsNoAlertsBack(t *testing.T) {
 		UNION ALL SELECT 'no burst', '[]') x`)
 	b, _ := s.adopted(t, Adoption{Now: noon, Made: noon, Stale: time.Hour})
 	b.put(t, func(tx *Tx) (err error) {
-		due, err := tx.DueBursts(scope, noon)
+		due, err := tx.DueBursts(scope, noon, noon)
 		if err != nil || len(due) != 2 {
 			t.Errorf("%v, %v", due, err)
 		}

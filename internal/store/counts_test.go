@@ -155,10 +155,10 @@ func TestABurstOfNoScopeIsDueInOne(t *testing.T) {
 	s.put(t, func(tx *Tx) error { return tx.PutBurst(repeat.Burst{Key: "any", Class: repeat.Tampering, DueAt: noon}) })
 	for sc, want := range map[inventory.Scope]time.Time{scope: noon, other: noon.Add(time.Minute)} {
 		err := s.View(t.Context(), func(tx *Tx) error {
-			at, err := tx.NextDue(sc)
-			due, berr := tx.DueBursts(sc, noon)
-			if !at.Equal(want) || len(due) != 1 {
-				t.Errorf("%s: at %s, %d bursts", sc, at, len(due))
+			next, err := tx.NextDue(sc)
+			due, berr := tx.DueBursts(sc, noon, noon)
+			if !next.At().Equal(want) || len(due) != 1 {
+				t.Errorf("%s: at %s, %d bursts", sc, next.At(), len(due))
 			}
 			return errors.Join(err, berr)
 		})
@@ -178,9 +178,9 @@ func TestNextDueAfterTheClockWentBack(t *testing.T) {
 	})
 	exec(t, s.w, `UPDATE incidents SET next_at = ?`, time.Now().Add(time.Hour).UnixMilli())
 	err := s.View(t.Context(), func(tx *Tx) error {
-		at, err := tx.NextDue(scope)
-		if at.After(time.Now()) {
-			t.Errorf("due in %s", time.Until(at))
+		next, err := tx.NextDue(scope)
+		if next.At().After(time.Now()) {
+			t.Errorf("due in %s", time.Until(next.At()))
 		}
 		return err
 	})

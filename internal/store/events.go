@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"flowkeeper/inventory"
+	"flowkeeper/remediate"
 	"flowkeeper/remediate/incident"
 )
 
@@ -64,18 +65,18 @@ func (t events) DueScopes(now time.Time) ([]inventory.Scope, error) {
 	return scopesOf(t, `SELECT DISTINCT account, region FROM events WHERE due_at IS NOT NULL AND (due_at <= ? OR due_at > ?)`, now.UnixMilli(), now.Add(farthest).UnixMilli())
 }
 
-// deputy is how much later than the restorer of the first scope the others handle a burst of no scope: that
-// restorer may be gone.
-const deputy = time.Minute
-
-func (t events) NextDue(s inventory.Scope) (at time.Time, err error) {
-	_, err = first(t, []any{&at}, `SELECT min(at) FROM (SELECT min(next_at) AS at FROM incidents WHERE account = ?1 AND region = ?2 AND next_at IS NOT NULL
-		UNION ALL SELECT min(due_at) FROM events WHERE account = ?1 AND region = ?2 AND due_at IS NOT NULL
-		UNION ALL SELECT min(due_at) FROM bursts WHERE account = ?1 AND region = ?2
-		UNION ALL SELECT min(due_at) + iif((?1, ?2) = (SELECT account, region FROM scopes ORDER BY account, region LIMIT 1), 0, ?3)
-			FROM bursts WHERE account = '' AND region = '')`, s.Account, s.Region, deputy.Milliseconds())
-	if now := t.f.now(); at.After(now.Add(farthest)) { // it was written before the clock went back
-		at = now
+func (t events) NextDue(s inventory.Scope) (next remediate.Upcoming, err error) {
+	_, err = first(t, []any{&next.Own, &next.Unscoped, &next.First}, `SELECT (SELECT min(at) FROM (
+			SELECT min(next_at) AS at FROM incidents WHERE account = ?1 AND region = ?2 AND next_at IS NOT NULL
+			UNION ALL SELECT min(due_at) FROM events WHERE account = ?1 AND region = ?2 AND due_at IS NOT NULL
+			UNION ALL SELECT min(due_at) FROM bursts WHERE account = ?1 AND region = ?2)),
+		(SELECT min(due_at) FROM bursts WHERE account = '' AND region = ''),
+		coalesce((?1, ?2) = (SELECT account, region FROM scopes ORDER BY account, region LIMIT 1), 0)`, s.Account, s.Region)
+	now := t.f.now()
+	for _, at := range []*time.Time{&next.Own, &next.Unscoped} {
+		if at.After(now.Add(farthest)) { // it was written before the clock went back
+			*at = now
+		}
 	}
-	return at, err
+	return next, err
 }

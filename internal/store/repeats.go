@@ -26,19 +26,16 @@ func (t repeats) Bursts(class repeat.Class) (int, error) {
 	return value[int](t, `SELECT count(*) FROM bursts WHERE class = ?`, class)
 }
 
-func (t repeats) DueBursts(s inventory.Scope, now time.Time) (out []repeat.Burst, err error) {
-	return each[repeat.Burst](t, dueBursts, s.Account, s.Region, now.UnixMilli(), now.Add(farthest).UnixMilli(), now.Add(-orphaned).UnixMilli())
+func (t repeats) DueBursts(s inventory.Scope, now, orphaned time.Time) (out []repeat.Burst, err error) {
+	return each[repeat.Burst](t, dueBursts, s.Account, s.Region, now.UnixMilli(), now.Add(farthest).UnixMilli(), orphaned.UnixMilli())
 }
 
-// dueBursts selects those of a scope, those of none, and those of scopes that are not
-// configured any more: these have no restorer.
+// dueBursts selects those of a scope (?1, ?2) and those of none that are due (?3, or after ?4), and
+// those of any scope that were due before ?5.
 const dueBursts = `SELECT body FROM (SELECT body FROM bursts WHERE account = ?1 AND region = ?2 AND (due_at <= ?3 OR due_at > ?4) ORDER BY due_at LIMIT 100)
 	UNION ALL SELECT body FROM (SELECT body FROM bursts WHERE account = '' AND region = '' AND (due_at <= ?3 OR due_at > ?4) ORDER BY due_at LIMIT 100)
 	UNION ALL SELECT body FROM bursts WHERE key IN (SELECT key FROM bursts INDEXED BY bursts_due WHERE due_at <= ?5 LIMIT 100)
 		AND NOT (account = ?1 AND region = ?2) AND account <> ''`
-
-// orphaned is how long a burst is overdue before any scope's restorer sees to it.
-const orphaned = time.Hour
 
 func (t repeats) AddActorCall(d repeat.ActorCall) error {
 	cost := t.charge(int64(3*(len(d.Principal)+len(d.EventID)+len(d.EventName)) + 128))

@@ -18,8 +18,9 @@ type Tx interface {
 	DropBurst(key string) error
 	// Bursts counts those of a class.
 	Bursts(class Class) (int, error)
-	// DueBursts are those of the scope, and of none, whose time has come.
-	DueBursts(scope inventory.Scope, now time.Time) ([]Burst, error)
+	// DueBursts are those of the scope, and of none, whose time has come, and those of any
+	// scope that were due before orphaned.
+	DueBursts(scope inventory.Scope, now, orphaned time.Time) ([]Burst, error)
 	// AddAlert puts an alert and its deliveries into the outbox; one whose ID
 	// is there already changes nothing. HasAlert reports whether it is.
 	AddAlert(a alert.Alert) error
@@ -29,6 +30,10 @@ type Tx interface {
 	RecentCalls(principal string, from, to time.Time, but string) ([]alert.RecentCalls, error)
 	AddActorCall(d ActorCall) error
 }
+
+// Orphaned is how long a burst is overdue when it has no restorer of its own any more, because
+// its scope is not configured now: the restorers of all scopes handle it then.
+const Orphaned = time.Hour
 
 // AlertOrHold puts the alert about a call into the outbox, or holds it back to be summed up. atOnce
 // says that it is in the outbox. One that was there before changes nothing.

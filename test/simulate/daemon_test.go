@@ -317,8 +317,9 @@ func (d *daemon) deliver() bool { return d.sender.Step(d.ctx) == 0 && !d.dead }
 // due is when there is something to do again.
 func (d *daemon) due() (at time.Time) {
 	for _, s := range d.scopes() {
-		var next time.Time
-		d.p.must(d.store.View(context.Background(), func(tx *store.Tx) (err error) { next, err = tx.NextDue(s); return err }))
+		var upcoming remediate.Upcoming
+		d.p.must(d.store.View(context.Background(), func(tx *store.Tx) (err error) { upcoming, err = tx.NextDue(s); return err }))
+		next := upcoming.At()
 		if !next.IsZero() && (at.IsZero() || next.Before(at)) {
 			at = next
 		}
@@ -344,7 +345,7 @@ func (d *daemon) unsettled() (out []incident.Incident) {
 func (d *daemon) repeated() (n int) {
 	d.p.must(d.store.View(context.Background(), func(tx *store.Tx) error {
 		for _, s := range d.p.scopes() {
-			all, err := tx.DueBursts(s, d.p.theirs().Add(time.Hour))
+			all, err := tx.DueBursts(s, d.p.theirs().Add(time.Hour), d.p.theirs())
 			if err != nil {
 				return err
 			}

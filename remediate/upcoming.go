@@ -1,0 +1,27 @@
+package remediate
+
+import "time"
+
+// Upcoming is when the next things of a scope are due; the zero time: never.
+type Upcoming struct {
+	Own      time.Time // an incident, an event or a burst of the scope
+	Unscoped time.Time // a burst of no scope
+	First    bool      // the scope is the first one that the state file names
+}
+
+// deputy is how much later than the restorer of the first scope the other restorers handle a
+// burst of no scope. So thousands of restorers do not wake for one burst at the same moment,
+// and one of them handles it, should the first not work.
+const deputy = time.Minute
+
+// At is when the restorer of the scope has something to do; the zero time: never.
+func (u Upcoming) At() time.Time {
+	unscoped := u.Unscoped
+	if !unscoped.IsZero() && !u.First {
+		unscoped = unscoped.Add(deputy)
+	}
+	if u.Own.IsZero() || !unscoped.IsZero() && unscoped.Before(u.Own) {
+		return unscoped
+	}
+	return u.Own
+}
