@@ -36,6 +36,19 @@ func (a Alert) RoutingLevel() Level {
 	return Highest(a.Level, a.RouteLevel)
 }
 
+// InCampaign is the alert of a campaign whose most urgent alert so far has a level (empty: there
+// was none), and that level with this alert. What ends the campaign goes to each sink that got one
+// of its alerts.
+func (a Alert) InCampaign(most Level) (Alert, Level) {
+	switch {
+	case a.EndsCampaign():
+		a.RouteLevel = Highest(a.RouteLevel, most)
+	case !a.Answers():
+		most = Highest(most, a.Level)
+	}
+	return a, most
+}
+
 // urgencies are the urgencies of each level above informational: of an alert about a loss,
 // and of one that anybody can cause.
 var urgencies = map[Level][2]int{Critical: {0, 2}, High: {1, 3}, Medium: {4, 5}, Low: {6, 7}}

@@ -34,3 +34,33 @@ func TestRaisedBy(t *testing.T) {
 		}
 	}
 }
+
+// TestInCampaign: what ends a campaign goes where its most urgent alert went; the answer to one
+// deletion of several changes nothing.
+func TestInCampaign(t *testing.T) {
+	t.Parallel()
+	closed := alert.Alert{Kind: alert.Closed, Level: alert.Informational, RouteLevel: alert.High, CampaignID: "c"}
+	open := closed
+	open.CampaignOpen = true
+	for name, tt := range map[string]struct {
+		of          alert.Alert
+		before      alert.Level
+		route, most alert.Level
+	}{
+		"the first one":         {alert.Alert{Kind: alert.Deletion, Level: alert.High}, "", "", alert.High},
+		"a more urgent one":     {alert.Alert{Kind: alert.Blocked, Level: alert.Critical}, alert.High, "", alert.Critical},
+		"a less urgent one":     {alert.Alert{Kind: alert.Deletion, Level: alert.High}, alert.Critical, "", alert.Critical},
+		"one is restored":       {alert.Alert{Kind: alert.Restored, Level: alert.Low}, "", "", ""},
+		"one event of two ends": {open, alert.Critical, alert.High, alert.Critical},
+		"the campaign ends":     {closed, alert.Critical, alert.Critical, alert.Critical},
+		"it ends, by this file": {closed, "", alert.High, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a, most := tt.of.InCampaign(tt.before)
+			if a.RouteLevel != tt.route || most != tt.most {
+				t.Errorf("routed by %q, the most urgent is %q; want %q, %q", a.RouteLevel, most, tt.route, tt.most)
+			}
+		})
+	}
+}

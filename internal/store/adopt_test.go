@@ -152,7 +152,7 @@ func TestAnAdoptedCopyHoldsNoAlertsBack(t *testing.T) {
 	strike := campaign.Strike{Account: scope.Account, Principal: "mallory", EventID: "e-1", At: noon}
 	var before, after string
 	s.put(t, func(tx *Tx) (err error) {
-		if before, err = tx.JoinCampaign(strike); err != nil {
+		if before, err = strike.Join(tx); err != nil {
 			return err
 		}
 		return tx.PutBurst(repeat.Burst{Key: "k", Class: "attempt", Scope: scope, DueAt: noon.Add(20 * time.Minute)})
@@ -173,7 +173,7 @@ func TestAnAdoptedCopyHoldsNoAlertsBack(t *testing.T) {
 			}
 		}
 		strike.EventID = "e-2"
-		after, err = tx.JoinCampaign(strike)
+		after, err = strike.Join(tx)
 		return err
 	})
 	if before == after || after == "" {

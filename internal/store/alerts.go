@@ -13,7 +13,7 @@ type alerts struct{ *tx }
 // AddAlert puts an alert into the outbox, with a delivery for each sink it
 // goes to. One whose ID is there already changes nothing.
 func (t alerts) AddAlert(a alert.Alert) error {
-	a, err := campaigns(t).route(a)
+	a, err := campaigns(t).inCampaign(a)
 	if err != nil {
 		return err
 	}

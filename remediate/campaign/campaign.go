@@ -17,14 +17,28 @@ const (
 	Length = time.Hour
 )
 
+// Campaign is one that has not ended.
+type Campaign struct {
+	ID        string
+	Account   string
+	Principal string
+	First     time.Time // the times of its deletions, to the millisecond
+	Last      time.Time
+}
+
 // Tx is what is stored of campaigns, in a transaction of the caller.
 type Tx interface {
-	// JoinCampaign returns the campaign that a deletion belongs to: one that it
-	// begins, or one of the same principal in the same account that goes on.
-	JoinCampaign(s Strike) (id string, err error)
-	// EndCampaign reports whether every other event of an event's campaign is
-	// over, and notes then that the campaign has ended: no deletion joins it.
-	EndCampaign(e incident.Event) (ended bool, err error)
+	// OpenCampaigns are those of a principal in an account that have not ended and have
+	// deletions in a span of time, or before and after it: the latest one first.
+	OpenCampaigns(account, principal string, from, to time.Time) ([]Campaign, error)
+	// PutCampaign writes one. If it had ended, it has not any more.
+	PutCampaign(c Campaign) error
+	// EndCampaign notes that a campaign has ended.
+	EndCampaign(id string) error
+	// OthersOpen reports whether an event of a campaign but this one is not over.
+	OthersOpen(e incident.Event) (bool, error)
+	// FileID identifies the state file.
+	FileID() (string, error)
 }
 
 // Strike is what decides to which campaign a deletion belongs.
@@ -42,18 +56,57 @@ func Join(tx Tx, e incident.Event, incidents []incident.Incident, now time.Time)
 		return e, nil
 	}
 	var err error
-	e.CampaignID, err = tx.JoinCampaign(strike)
+	e.CampaignID, err = strike.Join(tx)
 	return e, err
 }
 
+// Join returns the ID of the campaign that the deletion belongs to: one that goes on, or one that
+// it begins.
+func (s Strike) Join(tx Tx) (id string, err error) {
+	s.At = s.At.Truncate(time.Millisecond)
+	open, err := tx.OpenCampaigns(s.Account, s.Principal, s.At.Add(-Gap), s.At.Add(Gap))
+	if err != nil {
+		return "", err
+	}
+	c, found := s.in(open)
+	if !found {
+		// The state file's own ID is in that of the campaign: another daemon on the queue, which
+		// receives other deletions of the same campaign, must not resolve it.
+		file, err := tx.FileID()
+		if err != nil {
+			return "", err
+		}
+		c.ID = alert.CampaignID(file, s.Account, s.Principal, s.EventID)
+	}
+	return c.ID, tx.PutCampaign(c)
+}
+
+// in is the first campaign that the deletion belongs to, with it; or else one that it begins, still
+// without an ID.
+func (s Strike) in(open []Campaign) (c Campaign, found bool) {
+	for _, c := range open {
+		if s.At.Before(c.First) {
+			c.First = s.At
+		}
+		c.Last = incident.Later(c.Last, s.At)
+		if c.Last.Sub(c.First) <= Length {
+			return c, true
+		}
+	}
+	return Campaign{Account: s.Account, Principal: s.Principal, First: s.At, Last: s.At}, false
+}
+
 // GoesOn reports whether the campaign of an event that is over has other events that are
-// not.
+// not. If it has none, the campaign ends.
 func GoesOn(tx Tx, e incident.Event) (bool, error) {
 	if e.CampaignID == "" {
 		return false, nil
 	}
-	ended, err := tx.EndCampaign(e)
-	return err == nil && !ended, err
+	open, err := tx.OthersOpen(e)
+	if err != nil || open {
+		return open, err
+	}
+	return false, tx.EndCampaign(e.CampaignID)
 }
 
 // strikeOf is the strike by which an event joins a campaign. ok is false if the event joins
