@@ -1,8 +1,6 @@
 package store
 
 import (
-	"slices"
-
 	"flowkeeper/inventory"
 )
 
@@ -20,39 +18,28 @@ func (t approvals) Held() ([]inventory.Row, error) {
 	return each[inventory.Row](t, `SELECT body FROM flow_logs WHERE held = 1 ORDER BY account, region, id`)
 }
 
-// What has ever depended on a recipient, and whether a protected flow log with the same
-// target is there.
+// Approved is trust.Tx's.
+func (t approvals) Approved(r inventory.Recipient) (bool, error) {
+	return value[bool](t, `SELECT EXISTS (SELECT 1 FROM approved WHERE recipient = ?)`, r)
+}
+
+// DeliversTo is trust.Tx's.
+func (t approvals) DeliversTo(r inventory.Recipient) (bool, error) { return value[bool](t, liveTo, r) }
+
+// EverDelivered is trust.Tx's.
+func (t approvals) EverDelivered(r inventory.Recipient) ([]inventory.Scope, error) {
+	return scopesOf(t, everTo, r)
+}
+
+// LostFlowLogs is trust.Tx's.
+func (t approvals) LostFlowLogs(s inventory.Scope) ([]inventory.Row, error) {
+	return each[inventory.Row](t, goneIn, s.Account, s.Region)
+}
+
+// What has ever depended on a recipient, whether a protected flow log with the same target is
+// there, and what a scope has lost.
 const (
 	liveTo = `SELECT EXISTS (SELECT 1 FROM depends d CROSS JOIN targets t USING (account, region, needs) CROSS JOIN flow_logs f ON f.target = t.num WHERE d.thing = ?)`
 	everTo = `SELECT DISTINCT account, region FROM depends WHERE thing = ?`
 	goneIn = `SELECT body FROM flow_logs WHERE account = ? AND region = ? AND gone_at IS NOT NULL AND state = 'gone' AND protected = 1`
 )
-
-// Trusted is trust.Tx's. What the snapshot still has of flow logs that are lost counts:
-// what restores them is no stranger's.
-func (t approvals) Trusted(r inventory.Recipient) (bool, error) {
-	approved, err := value[bool](t, `SELECT EXISTS (SELECT 1 FROM approved WHERE recipient = ?)`, r)
-	if err != nil || approved {
-		return approved, err
-	}
-	live, err := value[bool](t, liveTo, r)
-	if err != nil || live {
-		return live, err
-	}
-	scopes, err := scopesOf(t, everTo, r)
-	if err != nil {
-		return false, err
-	}
-	for _, s := range scopes {
-		gone, err := each[inventory.Row](t, goneIn, s.Account, s.Region)
-		if err != nil {
-			return false, err
-		}
-		if slices.ContainsFunc(gone, func(row inventory.Row) bool {
-			return !row.Imported && inventory.RecipientOf(row.Destination(row.Scope)) == r
-		}) {
-			return true, nil
-		}
-	}
-	return false, nil
-}

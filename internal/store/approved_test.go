@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"flowkeeper/inventory"
+	"flowkeeper/remediate/trust"
 )
 
 // TestTrusted: a recipient counts as ours while the snapshot has a protected flow log that
@@ -23,7 +24,7 @@ func TestTrusted(t *testing.T) {
 	}
 	trusted := func(destination string, want bool) {
 		t.Helper()
-		got, err := viewed(t.Context(), s.file, func(tx *Tx) (bool, error) { return tx.Trusted(inventory.RecipientOf(destination)) })
+		got, err := viewed(t.Context(), s.file, func(tx *Tx) (bool, error) { return trust.Trusted(tx, inventory.RecipientOf(destination)) })
 		if err != nil || got != want {
 			t.Errorf("%s: %t, %v", destination, got, err)
 		}

@@ -16,9 +16,14 @@ type Tx interface {
 	NewDestination(scope inventory.Scope, destination string, at time.Time) (bool, error)
 	// DestinationsSince are those of some destinations that are noted, with that time.
 	DestinationsSince(scope inventory.Scope, destinations []string) (map[string]time.Time, error)
-	// Trusted reports whether a recipient was approved, or a protected flow log of any scope
-	// delivers to it, or did until it was lost.
-	Trusted(r inventory.Recipient) (bool, error)
+	// Approved reports whether a recipient was approved.
+	Approved(r inventory.Recipient) (bool, error)
+	// DeliversTo reports whether a protected live flow log of any scope delivers to a recipient.
+	DeliversTo(r inventory.Recipient) (bool, error)
+	// EverDelivered are the scopes where any flow log has ever delivered to a recipient.
+	EverDelivered(r inventory.Recipient) ([]inventory.Scope, error)
+	// LostFlowLogs are the protected ones that a scope has lost.
+	LostFlowLogs(scope inventory.Scope) ([]inventory.Row, error)
 	// Approve notes that a recipient was approved.
 	Approve(r inventory.Recipient) error
 	// Held are the flow logs of all scopes that are held, or were until they were lost.
@@ -49,13 +54,41 @@ func (t *Facts) Of(f inventory.FlowLog, since time.Time) (to incident.Destinatio
 		to.Trusted = true
 		return to, nil
 	}
-	if to.Trusted, err = t.Tx.Trusted(recipient); to.Trusted {
+	if to.Trusted, err = Trusted(t.Tx, recipient); to.Trusted {
 		if t.trusted == nil {
 			t.trusted = map[inventory.Recipient]bool{}
 		}
 		t.trusted[recipient] = true
 	}
 	return to, err
+}
+
+// Trusted reports whether a recipient was approved, or a protected flow log of any scope
+// delivers to it, or did until it was lost: what restores that one is no stranger's.
+func Trusted(tx Tx, r inventory.Recipient) (bool, error) {
+	if approved, err := tx.Approved(r); err != nil || approved {
+		return approved, err
+	}
+	if delivers, err := tx.DeliversTo(r); err != nil || delivers {
+		return delivers, err
+	}
+	scopes, err := tx.EverDelivered(r)
+	if err != nil {
+		return false, err
+	}
+	for _, s := range scopes {
+		lost, err := tx.LostFlowLogs(s)
+		if err != nil || slices.ContainsFunc(lost, func(row inventory.Row) bool { return deliveredTo(row, r) }) {
+			return err == nil, err
+		}
+	}
+	return false, nil
+}
+
+// deliveredTo reports whether a flow log that is lost vouches for a recipient. One that was only
+// imported does not: AWS has never shown it.
+func deliveredTo(lost inventory.Row, r inventory.Recipient) bool {
+	return !lost.Imported && inventory.RecipientOf(lost.Destination(lost.Scope)) == r
 }
 
 // Approve notes that the recipients of some destinations are approved. It returns the IDs of
@@ -70,7 +103,7 @@ func Approve(tx Tx, destinations []string) (map[inventory.Scope][]string, error)
 	for _, destination := range destinations {
 		to := inventory.RecipientOf(destination)
 		these := slices.DeleteFunc(slices.Clone(held), func(row inventory.Row) bool { return inventory.RecipientOf(row.Destination(row.Scope)) != to })
-		known, err := tx.Trusted(to)
+		known, err := Trusted(tx, to)
 		if err != nil {
 			return nil, err
 		}

@@ -1,6 +1,7 @@
 package trust_test
 
 import (
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -21,7 +22,9 @@ var (
 type stored struct {
 	trust.Tx
 	noted    map[string]time.Time
-	trusted  map[inventory.Recipient]bool
+	trusted  map[inventory.Recipient]bool // were approved
+	live     map[inventory.Recipient]bool
+	lost     map[inventory.Scope][]inventory.Row
 	held     []inventory.Row
 	asked    []inventory.Recipient
 	approved []inventory.Recipient
@@ -35,10 +38,18 @@ func (s *stored) NewDestination(_ inventory.Scope, destination string, at time.T
 	return !known, nil
 }
 
-func (s *stored) Trusted(r inventory.Recipient) (bool, error) {
+func (s *stored) Approved(r inventory.Recipient) (bool, error) {
 	s.asked = append(s.asked, r)
 	return s.trusted[r], nil
 }
+
+func (s *stored) DeliversTo(r inventory.Recipient) (bool, error) { return s.live[r], nil }
+
+func (s *stored) EverDelivered(inventory.Recipient) ([]inventory.Scope, error) {
+	return slices.Collect(maps.Keys(s.lost)), nil
+}
+
+func (s *stored) LostFlowLogs(scope inventory.Scope) ([]inventory.Row, error) { return s.lost[scope], nil }
 
 func (s *stored) Approve(r inventory.Recipient) error {
 	s.approved = append(s.approved, r)
@@ -135,6 +146,36 @@ func TestApprove(t *testing.T) {
 			}
 			if err != nil || !reflect.DeepEqual(got, tt.want) || !slices.Equal(s.approved, []inventory.Recipient{inventory.RecipientOf(tt.destination)}) {
 				t.Errorf("%v are held no more, %q is approved, %v; want %v", got, s.approved, err, tt.want)
+			}
+		})
+	}
+}
+
+// TestWhomToTrust: who was approved, and to whom protected flow logs deliver, or did until they
+// were lost. What somebody has only imported says nothing.
+func TestWhomToTrust(t *testing.T) {
+	t.Parallel()
+	other := inventory.Scope{Account: "444455556666", Region: "us-east-1"}
+	lost := func(bucket string, imported bool) map[inventory.Scope][]inventory.Row {
+		return map[inventory.Scope][]inventory.Row{scope: {{FlowLog: to("fl-1", "another")}}, other: {{FlowLog: to("fl-2", bucket), Imported: imported}}}
+	}
+	ours := inventory.RecipientOf("arn:aws:s3:::ours")
+	only := map[inventory.Recipient]bool{ours: true}
+	for name, tt := range map[string]struct {
+		stored stored
+		want   bool
+	}{
+		"nobody":                   {stored{}, false},
+		"approved":                 {stored{trusted: only}, true},
+		"of a live one":            {stored{live: only}, true},
+		"of a lost one":            {stored{lost: lost("ours/prefix", false)}, true},
+		"of a lost one, elsewhere": {stored{lost: lost("ours-2", false)}, false},
+		"imported, then lost":      {stored{lost: lost("ours", true)}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if got, err := trust.Trusted(&tt.stored, ours); err != nil || got != tt.want {
+				t.Errorf("%v, %v; want %v", got, err, tt.want)
 			}
 		})
 	}
