@@ -63,7 +63,7 @@ func TestI7EveryPagerResolves(t *testing.T) {
 		}
 		s.wantAlerts(alert.Deletion, 4)
 		s.now = s.now.Add(6 * time.Minute)
-		s.must(s.r.NotifyDue(t.Context(), func() {}))
+		s.must(s.r.NotifyDue(t.Context(), scope))
 		s.is("fl-0000dead", incident.Open, "")
 		s.refresh()
 		s.advance(time.Hour)

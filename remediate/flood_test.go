@@ -208,7 +208,7 @@ func TestARepeatedCallOfAScopeThatIsNoMore(t *testing.T) {
 	s.must(s.store.Update(t.Context(), func(tx *store.Tx) error {
 		other := inventory.Scope{Account: account, Region: "eu-west-2"}
 		a := alert.Alert{ID: "held", Kind: alert.Attempt, Level: alert.Medium}
-		return tx.PutBurst(repeat.Burst{Key: "other", Class: "attempt", Scope: other, Began: s.now, Since: s.now, DueAt: s.now.Add(5 * time.Minute), Held: repeat.Held{Calls: 7, Gravest: &a}})
+		return tx.SaveBursts(map[string]*repeat.Burst{"other": {Key: "other", Class: "attempt", Scope: other, Began: s.now, Since: s.now, DueAt: s.now.Add(5 * time.Minute), Held: repeat.Held{Calls: 7, Gravest: &a}}})
 	}))
 	s.advance(2 * time.Hour)
 	s.work()

@@ -123,7 +123,7 @@ func TestAPagerIsResolvedThoughItsIncidentWasDropped(t *testing.T) {
 		t.Fatalf("the incident is not dropped: %v", err)
 	}
 	s.now = s.now.Add(6 * time.Minute)
-	s.must(s.r.NotifyDue(t.Context(), func() {}))
+	s.must(s.r.NotifyDue(t.Context(), scope))
 	opened, closed := s.alerts(alert.Deletion), s.alerts(alert.Closed)
 	if opened[0].EventID != first.Record.EventID || len(closed) != 1 || closed[0].DedupKey != opened[0].DedupKey {
 		t.Fatalf("%d ends: %+v", len(closed), closed)

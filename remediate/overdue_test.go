@@ -214,7 +214,7 @@ func TestTheClockGoesBackWhileNothingIsTried(t *testing.T) {
 	alerts := func(want int, after time.Duration) {
 		t.Helper()
 		for end := s.now.Add(after); s.now.Before(end); s.now = s.now.Add(time.Minute) {
-			s.must(s.r.NotifyDue(t.Context(), func() {}))
+			s.must(s.r.NotifyDue(t.Context(), scope))
 		}
 		s.wantAlerts(alert.Blocked, want)
 	}
@@ -232,14 +232,14 @@ func TestNotifyDueNeedsNoStep(t *testing.T) {
 	s.attackAndWork(ids[0])
 	s.r.Fleet = fleet{}
 	s.now = s.now.Add(5 * time.Minute)
-	s.must(s.r.NotifyDue(t.Context(), func() {}))
+	s.must(s.r.NotifyDue(t.Context(), scope))
 	if a := s.alerts(alert.Blocked); len(a) != 1 || a[0].FlowLogs[0].NextAttemptAt != nil || !strings.Contains(a[0].Advice, "inventory release") ||
 		a[0].FlowLogs[0].ErrorMessage != "RequestLimitExceeded: injected" || !strings.HasPrefix(a[0].Title, "Still not restored, and nothing is tried: the flow log of vpc-1 in ") || !strings.Contains(a[0].Text, "Flowkeeper: tries nothing until") {
 		t.Fatalf("told %+v", a)
 	}
 	s.now = s.now.Add(25 * time.Hour)
 	for range 3 {
-		s.must(s.r.NotifyDue(t.Context(), func() {}))
+		s.must(s.r.NotifyDue(t.Context(), scope))
 	}
 	s.wantAlerts(alert.Blocked, 2)
 }

@@ -196,21 +196,10 @@ func (r *Remediator) refresh(ctx context.Context, parts scopeParts, api inventor
 	return counts, err
 }
 
-// NotifyDue alerts of what is due in every scope that the store has events of: also of those
-// that have no client, or whose step in hand takes long. It may run at the same time as restorers. beat is
-// called after each scope.
-func (r *Remediator) NotifyDue(ctx context.Context, beat func()) error {
-	var scopes []inventory.Scope
-	err := r.Store.View(ctx, func(tx Tx) (err error) { scopes, err = tx.DueScopes(r.Now()); return err })
-	if err != nil {
-		return err
-	}
-	var errs []error
-	for _, s := range scopes {
-		errs = append(errs, r.parts(s).notifier.notifyDue(ctx))
-		beat()
-	}
-	return errors.Join(errs...)
+// NotifyDue alerts of what is due in a scope, also if that has no client, or if its step in hand takes
+// long. It may run at the same time as the scope's restorer.
+func (r *Remediator) NotifyDue(ctx context.Context, s inventory.Scope) error {
+	return r.parts(s).notifier.notifyDue(ctx)
 }
 
 // WakeRestorers has every restorer ask the store what is due. It is called after another

@@ -28,6 +28,7 @@ type Tx interface {
 	campaign.Tx
 	trust.Tx
 	repeat.Tx
+	repeat.Calls
 }
 
 // Cases are what decisions are about.
@@ -61,9 +62,11 @@ type Turns interface {
 	// Sharing are the incidents that may share one call, by their CallKey: those whose time
 	// has come, or all of a call that was sent; at most limit.
 	Sharing(scope inventory.Scope, key string, now time.Time, limit int) ([]incident.Incident, error)
-	// DueEvents are events whose time has come, DueScopes the scopes that have any.
+	// DueEvents are events whose time has come.
 	DueEvents(scope inventory.Scope, now time.Time) ([]incident.Event, error)
-	DueScopes(now time.Time) ([]inventory.Scope, error)
+	// DueBursts are those of the scope, and of none, whose time has come, and those of any
+	// scope that were due before orphaned.
+	DueBursts(scope inventory.Scope, now, orphaned time.Time) ([]repeat.Burst, error)
 	// NextDue is when the next incident, event or burst of the scope is due, and the next
 	// burst of no scope.
 	NextDue(scope inventory.Scope) (Upcoming, error)

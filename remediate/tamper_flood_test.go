@@ -108,7 +108,7 @@ func TestI12ForgedAccountsAreBounded(t *testing.T) {
 		s.deliver(s.tampering("s3", "PutBucketPolicy", "flow-logs", func(r *cloudtrail.Record) { r.Account = fmt.Sprintf("%012d", k) }))
 	}
 	s.must(s.store.View(t.Context(), func(tx *store.Tx) error {
-		n, err := tx.Bursts(repeat.Tampering)
+		n, err := tx.CountBursts(repeat.Tampering)
 		if n > 210 {
 			t.Errorf("%d bursts are remembered", n)
 		}

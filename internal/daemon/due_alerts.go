@@ -2,10 +2,12 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"flowkeeper/internal/outage"
 	"flowkeeper/internal/retry"
+	"flowkeeper/internal/store"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate"
 )
@@ -26,12 +28,22 @@ func (d *Daemon) writeDueAlerts(ctx context.Context) error {
 		if d.connected.Load() {
 			r = d.remediator
 		}
-		err := r.NotifyDue(ctx, beat)
+		scopes, err := d.dueScopes(ctx)
+		for _, s := range scopes {
+			err = errors.Join(err, r.NotifyDue(ctx, s))
+			beat()
+		}
 		if writing.Note(err) == outage.Began && ctx.Err() == nil {
 			d.Log.Error("alerts that are due can't be written, and are tried every two seconds", "error", err)
 		}
 	}
 	return nil
+}
+
+// dueScopes are those that have alerts which are due.
+func (d *Daemon) dueScopes(ctx context.Context) (scopes []inventory.Scope, err error) {
+	err = d.store.View(ctx, func(tx *store.Tx) (err error) { scopes, err = tx.DueScopes(time.Now()); return err })
+	return scopes, err
 }
 
 // noFleet has no client: AWS has not been reached yet.

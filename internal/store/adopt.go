@@ -259,7 +259,7 @@ func (a *adoption) endBursts() error {
 		}
 		b.Key = key
 		if b, ok := b.FromCopy(a.Now); ok {
-			err = errors.Join(err, a.PutBurst(b))
+			err = errors.Join(err, a.putBurst(b))
 		}
 	}
 	return err

@@ -322,7 +322,7 @@ func TestAFullDiskOfBursts(t *testing.T) {
 	s := openAs(t, filepath.Join(t.TempDir(), "state.db"), Options{Daemon: true, Now: func() time.Time { return noon }, MaxBytes: 2 << 20})
 	for n := range 300 {
 		b := repeat.Burst{Key: fmt.Sprint(n), Class: "attempt", Scope: scope, DueAt: noon, Held: repeat.Held{Calls: 40, Gravest: &alert.Alert{Kind: alert.Attempt}}}
-		s.put(t, func(tx *Tx) error { return tx.PutBurst(b) })
+		s.put(t, func(tx *Tx) error { return tx.putBurst(b) })
 		s.put(t, func(tx *Tx) error {
 			return tx.exec(`UPDATE bursts SET body = json_set(body, '$.Held.Examples', json_array(?1, ?1)) WHERE key = ?2`, strings.Repeat("x", 6000), b.Key)
 		})

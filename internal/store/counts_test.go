@@ -152,7 +152,7 @@ func TestABurstOfNoScopeIsDueInOne(t *testing.T) {
 	if err := errors.Join(s.Refreshed(t.Context(), other, noon, noon), s.Refreshed(t.Context(), scope, noon, noon)); err != nil {
 		t.Fatal(err)
 	}
-	s.put(t, func(tx *Tx) error { return tx.PutBurst(repeat.Burst{Key: "any", Class: repeat.Tampering, DueAt: noon}) })
+	s.put(t, func(tx *Tx) error { return tx.putBurst(repeat.Burst{Key: "any", Class: repeat.Tampering, DueAt: noon}) })
 	for sc, want := range map[inventory.Scope]time.Time{scope: noon, other: noon.Add(time.Minute)} {
 		err := s.View(t.Context(), func(tx *Tx) error {
 			next, err := tx.NextDue(sc)

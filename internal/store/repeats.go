@@ -1,6 +1,8 @@
 package store
 
 import (
+	"maps"
+	"slices"
 	"time"
 
 	"flowkeeper/alert"
@@ -11,18 +13,32 @@ import (
 // repeats has what principals repeat, and the calls that they made: tables bursts and deeds.
 type repeats struct{ *tx }
 
-func (t repeats) Burst(key string) (repeat.Burst, bool, error) {
-	return find[repeat.Burst](t, `SELECT body FROM bursts WHERE key = ?`, key)
+func (t repeats) Bursts(keys ...string) (map[string]repeat.Burst, error) {
+	query, list := among(`SELECT key, body FROM bursts WHERE key IN (SELECT value FROM json_each(?1))`, `?1`, keys)
+	return byKey(t, func(key *string, b *repeat.Burst) []any { return []any{key, asJSON{b}} }, query, list)
 }
 
-func (t repeats) PutBurst(b repeat.Burst) error {
+func (t repeats) SaveBursts(written map[string]*repeat.Burst) error {
+	for _, key := range slices.Sorted(maps.Keys(written)) {
+		var err error
+		if b := written[key]; b != nil {
+			err = t.putBurst(*b)
+		} else {
+			err = t.exec(`DELETE FROM bursts WHERE key = ?`, key)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t repeats) putBurst(b repeat.Burst) error {
 	return t.exec(`INSERT OR REPLACE INTO bursts (key, class, account, region, due_at, body) VALUES (?, ?, ?, ?, ?, ?)`,
 		b.Key, b.Class, b.Scope.Account, b.Scope.Region, t.dueBy(b.DueAt), body(b))
 }
 
-func (t repeats) DropBurst(key string) error { return t.exec(`DELETE FROM bursts WHERE key = ?`, key) }
-
-func (t repeats) Bursts(class repeat.Class) (int, error) {
+func (t repeats) CountBursts(class repeat.Class) (int, error) {
 	return value[int](t, `SELECT count(*) FROM bursts WHERE class = ?`, class)
 }
 

@@ -32,7 +32,7 @@ func shortName(s string) string {
 
 // RecordCall notes the call of a finding, and returns what else its principal did within the hour
 // before. flowLogs is how many flow logs the call names.
-func RecordCall(tx Tx, f detection.Finding, flowLogs int, now time.Time) ([]alert.RecentCalls, error) {
+func RecordCall(tx Calls, f detection.Finding, flowLogs int, now time.Time) ([]alert.RecentCalls, error) {
 	actor := f.Actor()
 	who, eventID := shortName(actor.Principal()), shortName(f.Record.EventID)
 	if who == "" {

@@ -1,33 +1,30 @@
 package repeat
 
 import (
-	"maps"
-	"slices"
 	"time"
 
 	"flowkeeper/alert"
-	"flowkeeper/inventory"
 )
 
 // Tx is what this package asks of a transaction of the state file.
 type Tx interface {
-	// Burst finds what a principal repeats, by its key; PutBurst and DropBurst
-	// change it.
-	Burst(key string) (Burst, bool, error)
-	PutBurst(b Burst) error
-	DropBurst(key string) error
-	// Bursts counts those of a class.
-	Bursts(class Class) (int, error)
-	// DueBursts are those of the scope, and of none, whose time has come, and those of any
-	// scope that were due before orphaned.
-	DueBursts(scope inventory.Scope, now, orphaned time.Time) ([]Burst, error)
+	// Bursts are those of some keys.
+	Bursts(keys ...string) (map[string]Burst, error)
+	// CountBursts counts those of a class.
+	CountBursts(class Class) (int, error)
+	// SaveBursts writes bursts by their keys; nil: it is dropped.
+	SaveBursts(written map[string]*Burst) error
 	// AddAlert puts an alert and its deliveries into the outbox; one whose ID
 	// is there already changes nothing. HasAlert reports whether it is.
 	AddAlert(a alert.Alert) error
 	HasAlert(id string) (bool, error)
-	// RecentCalls sums up what a principal did within a time, but for one event;
-	// AddActorCall notes one.
+}
+
+// Calls are what principals did.
+type Calls interface {
+	// RecentCalls sums up what a principal did within a time, but for one event.
 	RecentCalls(principal string, from, to time.Time, but string) ([]alert.RecentCalls, error)
+	// AddActorCall notes one. One that is noted already changes nothing.
 	AddActorCall(d ActorCall) error
 }
 
@@ -51,12 +48,11 @@ func AlertOrHold(tx Tx, a alert.Alert, c Call, now time.Time) (atOnce bool, err 
 
 // EndWindow alerts of what a burst's window held, if that is over.
 func EndWindow(tx Tx, key string, now time.Time) error {
-	b, there, err := tx.Burst(key)
-	if err != nil || !there {
+	l := newLedger(now)
+	var err error
+	if l.bursts, err = tx.Bursts(key); err != nil {
 		return err
 	}
-	l := newLedger(now)
-	l.bursts[key] = b
 	l.burst(key)
 	return l.save(tx)
 }
@@ -66,32 +62,23 @@ func EndWindow(tx Tx, key string, now time.Time) error {
 func load(tx Tx, c Call, now time.Time) (*ledger, error) {
 	l := newLedger(now)
 	own, bounds := c.keys()
-	for _, x := range append(bounds, bound{key: own}) {
-		b, there, err := tx.Burst(x.key)
-		if err != nil {
-			return nil, err
-		}
-		if there {
-			l.bursts[x.key] = b
-		}
+	keys := []string{own}
+	for _, x := range bounds {
+		keys = append(keys, x.key)
 	}
 	var err error
+	if l.bursts, err = tx.Bursts(keys...); err != nil {
+		return nil, err
+	}
 	if b, there := l.bursts[own]; !there || b.over(now) {
-		l.inClass, err = tx.Bursts(c.Class)
+		l.inClass, err = tx.CountBursts(c.Class)
 	}
 	return l, err
 }
 
-func (l *ledger) save(tx Tx) (err error) {
-	for _, key := range slices.Sorted(maps.Keys(l.written)) {
-		if b := l.written[key]; b != nil {
-			err = tx.PutBurst(*b)
-		} else {
-			err = tx.DropBurst(key)
-		}
-		if err != nil {
-			return err
-		}
+func (l *ledger) save(tx Tx) error {
+	if err := tx.SaveBursts(l.written); err != nil {
+		return err
 	}
 	for _, a := range l.alerts {
 		a.Write()

@@ -18,6 +18,7 @@ type Store interface {
 // Tx is what this package asks of one transaction.
 type Tx interface {
 	repeat.Tx
+	repeat.Calls
 
 	// Usages are those of a resource; UsagesUnder those of resources whose keys begin so.
 	Usages(key delivery.ResourceKey) ([]Usage, error)

@@ -295,9 +295,21 @@ func (d *daemon) rehearse(s inventory.Scope) {
 	}
 }
 
+// notifyDue alerts of what is due in any scope.
+func (d *daemon) notifyDue() {
+	var scopes []inventory.Scope
+	err := d.reading(func() error {
+		return d.store.View(d.ctx, func(tx *store.Tx) (err error) { scopes, err = tx.DueScopes(d.p.theirs()); return err })
+	})
+	for _, s := range scopes {
+		err = errors.Join(err, d.remediator.NotifyDue(d.ctx, s))
+	}
+	d.p.expected(d, err)
+}
+
 func (d *daemon) step(s inventory.Scope) int {
 	if d.away { // of what is due all the same, another loop of the daemon alerts
-		d.p.expected(d, d.remediator.NotifyDue(d.ctx, func() {}))
+		d.notifyDue()
 		return 0
 	}
 	began := d.p.now
