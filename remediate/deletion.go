@@ -14,20 +14,12 @@ import (
 	"flowkeeper/remediate/repeat"
 )
 
-// deletion is what a record of a deletion comes to.
-type deletion struct {
-	event     incident.Event // as if it had no record before
-	incidents []incident.Incident
-	neverSaw  bool // the snapshot has none of the flow logs, nor had
-	alert     alert.Alert
-}
-
 // recordDeletion opens an incident for each flow log that a record says is gone, and
 // alerts. The same record again changes nothing. Another record with the same event ID is
 // applied like any other: a forged one must not hide the real one (I2).
 func recordDeletion(tx scopeTx, f detection.Finding) (news bool, err error) {
 	before, merges, err := tx.event(f.Record.EventID)
-	if merges && before.Source == incident.ByDrift { // a record with an ID that is ours
+	if merges && notify.IsForged(before) {
 		f.Record.EventID = alert.ForgedEvent.ID(f.Record.EventID)
 		before, merges, err = tx.event(f.Record.EventID)
 	}
@@ -35,84 +27,50 @@ func recordDeletion(tx scopeTx, f detection.Finding) (news bool, err error) {
 		return false, err
 	}
 	c, named, err := applyRecord(tx, f)
+	if err != nil || merges && !notify.SaysMore(named) {
+		return false, err
+	}
+	d, a, err := newDeletion(tx, f, c, named, before.CampaignID)
 	if err != nil {
 		return false, err
 	}
-	saysMore := func(n incident.Named) bool { return n.News }
-	if merges && !slices.ContainsFunc(named, saysMore) {
-		return false, nil
-	}
-	d, err := newDeletion(tx, f, c, named, before.CampaignID)
+	alerted, err := alertOrHold(tx, d, f, a)
 	if err != nil {
 		return false, err
 	}
-	alerted, err := d.alertOrHold(tx, f)
-	if err != nil {
-		return false, err
-	}
-	if merges {
-		d.event = d.event.MergeRecord(before, d.incidents)
-	}
-	d.event.Unknown = d.neverSaw && (!merges || before.Unknown)
-	return true, d.putEvent(tx, before, alerted)
+	return true, putDeletion(tx, d, d.EventAfter(before, merges, alerted, tx.policy, tx.now), alerted)
 }
 
 // newDeletion notes the call and its campaign, and makes the alert. campaignID is that of an
 // earlier record of the event; empty: none.
-func newDeletion(tx scopeTx, f detection.Finding, c *incident.Case, named []incident.Named, campaignID string) (d deletion, err error) {
-	allowed := len(f.Deleted) > 0 && len(f.Failed) == 0
-	for _, n := range named {
-		d.incidents = append(d.incidents, n.Incident)
-		allowed = allowed && n.Allowed
-	}
+func newDeletion(tx scopeTx, f detection.Finding, c *incident.Case, named []incident.Named, campaignID string) (d notify.Deletion, a alert.Alert, err error) {
 	recent, err := repeat.RecordCall(tx, f, len(f.Deleted), tx.now)
 	if err != nil {
-		return d, err
+		return d, a, err
 	}
-	d.event = notify.NewEvent(tx.scope, f, tx.policy, tx.now)
-	var facts []string
-	if allowed {
-		d.event.Level = alert.Informational
-	} else {
-		facts = notify.DeletionFacts(tx.policy, c, d.event.Actor, notify.FlowLogs(d.incidents))
-		d.event.Level = d.event.Level.RaisedBy(facts)
+	d = notify.NewDeletion(c, f, named, tx.now)
+	d.Event.CampaignID = campaignID
+	if d.Event, err = campaign.Join(tx, d.Event, d.Incidents, tx.now); err != nil {
+		return d, a, err
 	}
-	d.event.CampaignID = campaignID
-	if d.event, err = campaign.Join(tx, d.event, d.incidents, tx.now); err != nil {
-		return d, err
-	}
-	d.neverSaw = c.NeverSaw(f.Deleted)
-	d.alert = notify.DeletionAlert(d.event, d.incidents, facts, tx.now)
-	d.alert.Recent = recent
-	for k, n := range named {
-		d.alert.FlowLogs[k].Foreseen = string(n.Foreseen)
-	}
-	return d, nil
+	return d, d.Alert(recent, tx.now), nil
 }
 
 // alertOrHold alerts of a deletion, or holds the alert back if a principal deletes unknown
 // flow logs again and again.
-func (d deletion) alertOrHold(tx scopeTx, f detection.Finding) (alerted bool, err error) {
-	if d.neverSaw {
-		return repeat.AlertOrHold(tx, d.alert, deletionOfUnknown(f, d.alert), tx.now)
+func alertOrHold(tx scopeTx, d notify.Deletion, f detection.Finding, a alert.Alert) (alerted bool, err error) {
+	if d.NeverSaw {
+		return repeat.AlertOrHold(tx, a, deletionOfUnknown(f, a), tx.now)
 	}
-	return true, add(tx, d.alert)
+	return true, add(tx, a)
 }
 
-// putEvent writes the event. While the alert is held back, the times of earlier alerts stay.
-// Else the deletion is alerted once more, and so its end must be: no RestoredAlertedAt and no
-// ClosedAlertedAt of before stays.
-func (d deletion) putEvent(tx scopeTx, before incident.Event, alerted bool) error {
-	e := d.event
-	if !alerted {
-		e.DeletionAlertedAt, e.RestoredAlertedAt, e.ClosedAlertedAt, e.DueAt = before.DeletionAlertedAt, before.RestoredAlertedAt, before.ClosedAlertedAt, before.DueAt
-		return tx.PutEvent(e)
-	}
-	e = notify.Alerted(e, d.incidents, tx.policy, tx.now)
-	if err := tx.PutEvent(e); err != nil {
+// putDeletion writes the event of a deletion, and alerts of what follows from it.
+func putDeletion(tx scopeTx, d notify.Deletion, e incident.Event, alerted bool) error {
+	if err := tx.PutEvent(e); err != nil || !alerted {
 		return err
 	}
-	if err := tx.overdueEarlier(e.ID, d.incidents); err != nil {
+	if err := tx.overdueEarlier(e.ID, d.Incidents); err != nil {
 		return err
 	}
 	return tx.notifyEvent(e.ID)

@@ -49,7 +49,9 @@ func (s *stored) EverDelivered(inventory.Recipient) ([]inventory.Scope, error) {
 	return slices.Collect(maps.Keys(s.lost)), nil
 }
 
-func (s *stored) LostFlowLogs(scope inventory.Scope) ([]inventory.Row, error) { return s.lost[scope], nil }
+func (s *stored) LostFlowLogs(scope inventory.Scope) ([]inventory.Row, error) {
+	return s.lost[scope], nil
+}
 
 func (s *stored) Approve(r inventory.Recipient) error {
 	s.approved = append(s.approved, r)

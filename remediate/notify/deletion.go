@@ -1,0 +1,78 @@
+package notify
+
+import (
+	"slices"
+	"time"
+
+	"flowkeeper/alert"
+	"flowkeeper/internal/detection"
+	"flowkeeper/remediate/incident"
+)
+
+// Deletion is what a record of a deletion comes to, once its case has the record.
+type Deletion struct {
+	// Event is that of the record, as if it had no record before. The caller adds the
+	// campaign that it belongs to.
+	Event     incident.Event
+	Incidents []incident.Incident // in the order of the record
+	NeverSaw  bool                // the snapshot has none of the flow logs, nor had
+
+	facts    []string // that have raised the level
+	foreseen []incident.Reason
+}
+
+// NewDeletion is what a record comes to. named is what the case has of its flow logs, in the order of
+// the record. The deletion is informational if all of it was allowed; otherwise facts may raise its level.
+func NewDeletion(c *incident.Case, f detection.Finding, named []incident.Named, now time.Time) Deletion {
+	d := Deletion{Event: NewEvent(c.Scope, f, c.Policy, now), NeverSaw: c.NeverSaw(f.Deleted)}
+	allowed := len(f.Deleted) > 0 && len(f.Failed) == 0
+	for _, n := range named {
+		d.Incidents, d.foreseen = append(d.Incidents, n.Incident), append(d.foreseen, n.Foreseen)
+		allowed = allowed && n.Allowed
+	}
+	if allowed {
+		d.Event.Level = alert.Informational
+		return d
+	}
+	d.facts = DeletionFacts(c.Policy, c, d.Event.Actor, FlowLogs(d.Incidents))
+	d.Event.Level = d.Event.Level.RaisedBy(d.facts)
+	return d
+}
+
+// Alert is the alert of the deletion. recent is what else its principal did.
+func (d Deletion) Alert(recent []alert.RecentCalls, now time.Time) alert.Alert {
+	a := DeletionAlert(d.Event, d.Incidents, d.facts, now)
+	a.Recent = recent
+	for n, reason := range d.foreseen {
+		a.FlowLogs[n].Foreseen = string(reason)
+	}
+	return a
+}
+
+// EventAfter is the event to store. before is the event of an earlier record with the same event ID;
+// merges: there was one. alerted: the alert is in the outbox, and not held back.
+//
+// While the alert is held back, the times of earlier alerts stay. Otherwise the deletion is alerted once
+// more, and so its end must be: no RestoredAlertedAt and no ClosedAlertedAt of before stays.
+func (d Deletion) EventAfter(before incident.Event, merges, alerted bool, p incident.Policy, now time.Time) incident.Event {
+	e := d.Event
+	if merges {
+		e = e.MergeRecord(before, d.Incidents)
+	}
+	e.Unknown = d.NeverSaw && (!merges || before.Unknown)
+	if alerted {
+		return Alerted(e, d.Incidents, p, now)
+	}
+	e.DeletionAlertedAt, e.RestoredAlertedAt, e.ClosedAlertedAt, e.DueAt = before.DeletionAlertedAt, before.RestoredAlertedAt, before.ClosedAlertedAt, before.DueAt
+	return e
+}
+
+// SaysMore reports whether a record says something of one of its flow logs that its event ID's earlier
+// records did not.
+func SaysMore(named []incident.Named) bool {
+	return slices.ContainsFunc(named, func(n incident.Named) bool { return n.News })
+}
+
+// IsForged reports whether a record has the event ID of an event: no record has one that
+// Flowkeeper made for a refresh.
+func IsForged(e incident.Event) bool { return e.Source == incident.ByDrift }
