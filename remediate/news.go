@@ -27,11 +27,11 @@ type NewsTx interface {
 	// log fails, and none since that it works.
 	AnyFailing(scope inventory.Scope) (bool, error)
 	// OutageAlerted reports whether an alert has said that a part of the pipeline fails, and
-	// none since that it works; SetOutageAlerted notes it.
+	// none since that it works.
 	OutageAlerted(scope inventory.Scope, p notify.Part) (bool, error)
-	SetOutageAlerted(scope inventory.Scope, p notify.Part, on bool) error
-	// AddAlert is Tx's.
-	AddAlert(a alert.Alert) error
+	// AddAlerts puts alerts into the outbox, and notes what they say of a part: see
+	// notify.OutageAfter. Those whose ID is there already change nothing there.
+	AddAlerts(scope inventory.Scope, p notify.Part, alerts []alert.Alert) error
 }
 
 // mostNews is how many flow logs one alert of notifyNews names.
@@ -64,6 +64,7 @@ func (n notifier) notifyNews(ctx context.Context) error {
 	}
 }
 
+// notifyRows adds the alerts of rows about which there is something to say.
 func notifyRows(tx NewsTx, s inventory.Scope, rows []inventory.Row, now time.Time) error {
 	news := notify.NewsOf(rows, now)
 	for _, row := range news.Rows {
@@ -71,41 +72,38 @@ func notifyRows(tx NewsTx, s inventory.Scope, rows []inventory.Row, now time.Tim
 			return err
 		}
 	}
-	over := false
-	if len(news.Working) > 0 {
-		failing, err := tx.AnyFailing(s)
-		if err != nil {
-			return err
-		}
-		over = !failing
+	failing, err := tx.AnyFailing(s)
+	if err != nil {
+		return err
 	}
-	for _, a := range news.Alerts(s, over, now) {
-		if err := add(tx, a); err != nil {
-			return err
-		}
+	return addNews(tx, s, news.Alerts(s, !failing, now))
+}
+
+// addNews writes the words of alerts and puts them into the outbox.
+func addNews(tx NewsTx, s inventory.Scope, alerts []alert.Alert) error {
+	for n := range alerts {
+		alerts[n].Write()
 	}
-	if over || len(news.Failing) > 0 {
-		return tx.SetOutageAlerted(s, notify.Delivering, !over)
-	}
-	return nil
+	return tx.AddAlerts(s, notify.Delivering, alerts)
 }
 
 // endDeliveryOutage adds an alert that no flow log fails to deliver any more: those that did
 // work again, or are gone.
 func (n notifier) endDeliveryOutage(ctx context.Context) error {
 	s, alerted := n.store.scope, false
-	err := n.news.View(ctx, func(tx NewsTx) (err error) { alerted, err = tx.OutageAlerted(s, notify.Delivering); return err })
-	if err != nil || !alerted {
+	isAlerted := func(tx NewsTx) (err error) { alerted, err = tx.OutageAlerted(s, notify.Delivering); return err }
+	if err := n.news.View(ctx, isAlerted); err != nil || !alerted {
 		return err
 	}
-	err = n.news.Update(ctx, func(tx NewsTx) error {
+	err := n.news.Update(ctx, func(tx NewsTx) error {
+		if err := isAlerted(tx); err != nil || !alerted { // another goroutine may have added the end
+			return err
+		}
 		if failing, err := tx.AnyFailing(s); err != nil || failing {
 			return err
 		}
-		if err := tx.SetOutageAlerted(s, notify.Delivering, false); err != nil {
-			return err
-		}
-		return add(tx, notify.OutageEnd(s, notify.Delivering, "AWS delivers what every protected flow log records", n.store.now()))
+		end := notify.OutageEnd(s, notify.Delivering, "AWS delivers what every protected flow log records", n.store.now())
+		return addNews(tx, s, []alert.Alert{end})
 	})
 	n.store.senders.Wake()
 	return err

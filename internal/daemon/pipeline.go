@@ -22,9 +22,7 @@ func (o outbox) OwesEnd(ctx context.Context, s inventory.Scope, p notify.Part) (
 func (o outbox) Add(ctx context.Context, a alert.Alert, s inventory.Scope, p notify.Part, remember bool) error {
 	err := o.d.store.Update(ctx, func(tx *store.Tx) error {
 		if remember {
-			if err := tx.SetOutageAlerted(s, p, !a.Resolves()); err != nil {
-				return err
-			}
+			return tx.AddAlerts(s, p, []alert.Alert{a})
 		}
 		return tx.AddAlert(a)
 	})

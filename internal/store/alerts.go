@@ -5,6 +5,8 @@ import (
 
 	"flowkeeper/alert"
 	"flowkeeper/alert/sink"
+	"flowkeeper/inventory"
+	"flowkeeper/remediate/notify"
 )
 
 // alerts has alerts and their deliveries, the outbox: tables alerts and deliveries.
@@ -18,6 +20,22 @@ func (t alerts) AddAlert(a alert.Alert) error {
 		return err
 	}
 	return t.addAlert(a, t.f.sinksOf(a))
+}
+
+// AddAlerts puts alerts into the outbox. Where they say that a part of the scope fails, or that it works
+// again ([notify.OutageAfter]), it notes that in the same transaction.
+func (t alerts) AddAlerts(s inventory.Scope, p notify.Part, added []alert.Alert) error {
+	if alerted, told := notify.OutageAfter(s, p, added); told {
+		if err := facts(t).SetOutageAlerted(s, p, alerted); err != nil {
+			return err
+		}
+	}
+	for _, a := range added {
+		if err := t.AddAlert(a); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (t alerts) HasAlert(id string) (bool, error) {

@@ -30,6 +30,18 @@ func OutageKey(s inventory.Scope, p Part) string {
 	return alert.DedupKey(s.String(), "pipeline "+string(p))
 }
 
+// OutageAfter says what alerts that are added in one commit, in this order, make known of a part:
+// that it fails (alerted), or that it works again. Only an alert with the part's OutageKey says so;
+// told is false if there is none.
+func OutageAfter(s inventory.Scope, p Part, alerts []alert.Alert) (alerted, told bool) {
+	for _, a := range alerts {
+		if a.DedupKey == OutageKey(s, p) {
+			alerted, told = !a.Resolves(), true
+		}
+	}
+	return alerted, told
+}
+
 // OutageEnd is the alert that a part works again. text says what works.
 func OutageEnd(s inventory.Scope, p Part, text string, now time.Time) alert.Alert {
 	a := ScopeAlert(s, alert.Pipeline, alert.Informational, nil, now)

@@ -5,8 +5,10 @@ import (
 	"time"
 
 	"flowkeeper/alert"
+	"flowkeeper/inventory"
 	"flowkeeper/remediate"
 	"flowkeeper/remediate/incident"
+	"flowkeeper/remediate/notify"
 	"flowkeeper/remediate/rehearse"
 	"flowkeeper/remediate/tamper"
 )
@@ -81,9 +83,13 @@ func (w remediates) SaveCase(c *incident.Case) error {
 }
 
 func (w remediates) AddAlert(a alert.Alert) error { return w.add(a, w.Tx) }
-func (w newsOf) AddAlert(a alert.Alert) error     { return w.add(a, w.NewsTx) }
 func (w rehearses) AddAlert(a alert.Alert) error  { return w.add(a, w.Tx) }
 func (w tampers) AddAlert(a alert.Alert) error    { return w.add(a, w.Tx) }
+
+func (w newsOf) AddAlerts(s inventory.Scope, p notify.Part, alerts []alert.Alert) error {
+	w.alerts = append(w.alerts, alerts...)
+	return w.NewsTx.AddAlerts(s, p, alerts)
+}
 
 func (w *writes) add(a alert.Alert, tx interface{ AddAlert(alert.Alert) error }) error {
 	w.alerts = append(w.alerts, a)

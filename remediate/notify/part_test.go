@@ -1,0 +1,42 @@
+package notify_test
+
+import (
+	"testing"
+
+	"flowkeeper/alert"
+	"flowkeeper/inventory"
+	"flowkeeper/remediate/notify"
+)
+
+// TestOutageAfter: only an alert by the part's own key says whether the part fails, and the last one counts.
+func TestOutageAfter(t *testing.T) {
+	t.Parallel()
+	fails := alert.Alert{Kind: alert.Pipeline, Level: alert.High, DedupKey: notify.OutageKey(scope, notify.Delivering)}
+	works := notify.OutageEnd(scope, notify.Delivering, "it works", noon)
+	other := notify.OutageEnd(scope, notify.Rehearsing, "another part works", noon)
+	single := works
+	single.DedupKey = "some work, others fail"
+	elsewhere := fails
+	elsewhere.DedupKey = notify.OutageKey(inventory.Scope{Account: scope.Account, Region: "eu-north-1"}, notify.Delivering)
+	for name, tt := range map[string]struct {
+		alerts        []alert.Alert
+		alerted, told bool
+	}{
+		"no alert":                 {},
+		"it fails":                 {[]alert.Alert{fails}, true, true},
+		"it works":                 {[]alert.Alert{works}, false, true},
+		"it fails, and then works": {[]alert.Alert{fails, works}, false, true},
+		"it works, and then fails": {[]alert.Alert{works, fails}, true, true},
+		"another part works":       {[]alert.Alert{other}, false, false},
+		"another scope fails":      {[]alert.Alert{elsewhere}, false, false},
+		"some work":                {[]alert.Alert{single}, false, false},
+		"among others":             {[]alert.Alert{other, fails, single}, true, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if alerted, told := notify.OutageAfter(scope, notify.Delivering, tt.alerts); alerted != tt.alerted || told != tt.told {
+				t.Errorf("alerted %v, told %v", alerted, told)
+			}
+		})
+	}
+}
