@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"flowkeeper/internal/outage"
 	"flowkeeper/internal/pipeline"
 	"flowkeeper/internal/scopes"
 	"flowkeeper/inventory"
@@ -27,12 +28,12 @@ type discovery struct {
 	d *Daemon
 	rounds
 
-	failures map[string]int // in a row, by account; owned by run's goroutine
-	outages  *pipeline.Places
+	failing map[string]*outage.Outage // by account; owned by run's goroutine
+	outages *pipeline.Places
 }
 
 func newDiscovery(d *Daemon) *discovery {
-	return &discovery{d: d, rounds: newRounds(), failures: map[string]int{}, outages: places{d}.alerts(pipeline.Kind{
+	return &discovery{d: d, rounds: newRounds(), failing: map[string]*outage.Outage{}, outages: places{d}.alerts(pipeline.Kind{
 		Part: pipeline.ListingRegions, Whole: true, Urgent: true, Earlier: notify.Refreshing,
 		One: func(_ context.Context, f pipeline.Failing) string {
 			return fmt.Sprintf("Flowkeeper can't ask AWS which Regions the account %s has enabled, so that a newly enabled one would not be protected: %s", f.Name, scopes.Said(f.Err))
@@ -77,9 +78,14 @@ func (v *discovery) report(ctx context.Context, failed map[string]error) {
 	}
 	var began []string
 	for account, err := range failed {
-		if v.failures[account]++; v.failures[account] == 1 {
+		asking := v.failing[account]
+		if asking == nil {
+			asking = &outage.Outage{}
+			v.failing[account] = asking
+		}
+		if asking.Note(err) == outage.Began {
 			began = append(began, account)
-		} else if v.failures[account] >= 3 && !scopes.Passes(err) && v.d.refreshes.overview().refreshed(account) {
+		} else if asking.Failures() >= 3 && !scopes.Passes(err) && v.d.refreshes.overview().refreshed(account) {
 			v.outages.Fail(inventory.Scope{Account: account}, "", err)
 		}
 	}
@@ -87,7 +93,7 @@ func (v *discovery) report(ctx context.Context, failed map[string]error) {
 		slices.Sort(began)
 		v.d.Log.Warn("AWS does not say which Regions accounts have enabled; those that are known stay", "accounts", len(began), "first", began[0], "error", failed[began[0]])
 	}
-	maps.DeleteFunc(v.failures, func(account string, _ int) bool { return failed[account] == nil })
+	maps.DeleteFunc(v.failing, func(account string, _ *outage.Outage) bool { return failed[account] == nil })
 	for _, account := range v.d.fleet.Accounts() {
 		if v.d.fleet.Lists(account) && failed[account] == nil {
 			v.outages.Works(inventory.Scope{Account: account})

@@ -12,6 +12,7 @@ import (
 	"flowkeeper/alert"
 	"flowkeeper/internal/logbucket"
 	"flowkeeper/internal/logfile"
+	"flowkeeper/internal/outage"
 	"flowkeeper/internal/pipeline"
 	"flowkeeper/internal/scopes"
 	"flowkeeper/internal/store"
@@ -44,9 +45,9 @@ type logBucket struct {
 
 // failingFolder is a folder of which a file could not be read, and none since.
 type failingFolder struct {
-	failures int // in a row
-	last     time.Time
-	alerted  bool
+	outage.Outage
+	last    time.Time // when it last failed
+	alerted bool
 }
 
 // repeatedLine is a line of the log that would be repeated.
@@ -149,8 +150,9 @@ func (b *logBucket) noteFailing(key string, err error, now time.Time) bool {
 		b.dropOne()
 		b.failing[folderOf(key)] = f
 	}
-	f.failures, f.last = f.failures+1, now
-	return !f.alerted && (!b.passes(err) || f.failures >= failuresBefore)
+	f.Note(err)
+	f.last = now
+	return !f.alerted && (!b.passes(err) || f.Failures() >= failuresBefore)
 }
 
 // noteAlerted notes that the folder of a key has its alert, if it fails still.
@@ -174,7 +176,7 @@ func (b *logBucket) dropOne() {
 	var least string
 	for folder, f := range b.failing {
 		was := b.failing[least]
-		if was == nil || cmp.Or(cmp.Compare(f.failures, was.failures), f.last.Compare(was.last)) < 0 {
+		if was == nil || cmp.Or(cmp.Compare(f.Failures(), was.Failures()), f.last.Compare(was.last)) < 0 {
 			least = folder
 		}
 	}

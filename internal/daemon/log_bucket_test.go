@@ -140,7 +140,7 @@ func TestInventedFoldersOfABucket(t *testing.T) {
 		for range 2 * maxFolders {
 			fail()
 		}
-		if f := b.failing[folderOf(fileKey)]; f == nil || f.failures != 2 {
+		if f := b.failing[folderOf(fileKey)]; f == nil || f.Failures() != 2 {
 			t.Errorf("the one that really fails: %+v", f)
 		}
 		for range 3 * mostBucketAlerts {

@@ -326,7 +326,7 @@ func TestOneSilenceIsOneFailure(t *testing.T) {
 			if err := l.Read(t.Context(), watcher.Object{Bucket: trail, Key: fileKey}, nil); err == nil {
 				t.Fatal("it was read")
 			}
-			if f := b.failing[folderOf(fileKey)]; client.calls != 1 || f == nil || f.failures != 1 {
+			if f := b.failing[folderOf(fileKey)]; client.calls != 1 || f == nil || f.Failures() != 1 {
 				t.Fatalf("%d calls, %+v", client.calls, f)
 			}
 		}
