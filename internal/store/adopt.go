@@ -240,7 +240,8 @@ func (a *adoption) takePipelines() error {
 		return []any{&s.Account, &s.Region, asJSON{h}}
 	}, `SELECT account, region, body FROM ways`)
 	for s, h := range known {
-		err = errors.Join(err, a.PutPipelineHealth(s, h.FromCopy()))
+		h = h.FromCopy()
+		err = errors.Join(err, a.SaveRehearsals(s, rehearse.Changes{Health: &h}))
 	}
 	return err
 }

@@ -89,8 +89,10 @@ func TestWhatAnAdoptedCopyDoesNotDecide(t *testing.T) {
 		return nil
 	})
 	s.rehearsed(t, func(tx rehearse.Tx) error {
-		return errors.Join(tx.PutRehearsal(rehearse.Rehearsal{Scope: scope, Target: delivery.TargetOf(flowLog("fl-1"))}),
-			tx.PutPipelineHealth(scope, rehearse.PipelineHealth{Instance: "mine", By: "111122223333:user/mallory", BackAt: noon, OthersAt: noon.Add(24 * 365 * time.Hour), Told: true}))
+		return tx.SaveRehearsals(scope, rehearse.Changes{
+			Verdicts: []rehearse.Rehearsal{{Scope: scope, Target: delivery.TargetOf(flowLog("fl-1"))}},
+			Health:   &rehearse.PipelineHealth{Instance: "mine", By: "111122223333:user/mallory", BackAt: noon, OthersAt: noon.Add(24 * 365 * time.Hour), Told: true},
+		})
 	})
 	s.put(t, func(tx *Tx) error {
 		return errors.Join(tx.SetOutageAlerted(scope, notify.Refreshing, true), tx.setFact("partition", "aws-cn"))
@@ -110,8 +112,8 @@ func TestWhatAnAdoptedCopyDoesNotDecide(t *testing.T) {
 		return errors.Join(err, ferr)
 	})
 	b.rehearsed(t, func(tx rehearse.Tx) error {
-		w, err := tx.PipelineHealth(scope)
-		if w != (rehearse.PipelineHealth{Instance: "mine", BackAt: w.BackAt, Told: true}) || !w.BackAt.Equal(noon) {
+		stored, err := tx.Rehearsals(scope)
+		if w := stored.Health; w != (rehearse.PipelineHealth{Instance: "mine", BackAt: w.BackAt, Told: true}) || !w.BackAt.Equal(noon) {
 			t.Errorf("%+v", w)
 		}
 		return err

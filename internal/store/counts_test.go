@@ -37,8 +37,10 @@ func TestCounts(t *testing.T) {
 			tx.PutIncident(incident.Incident{Scope: scope, FlowLogID: "fl-5", State: incident.Blocked, Reason: incident.Limit}))
 	})
 	s.rehearsed(t, func(tx rehearse.Tx) error {
-		return errors.Join(tx.PutRehearsal(rehearse.Rehearsal{Scope: scope, Target: delivery.TargetOf(to("", "good")), At: noon}),
-			tx.PutRehearsal(rehearse.Rehearsal{Scope: scope, Target: delivery.TargetOf(to("", "bad")), At: noon, Reason: incident.Permission}))
+		return tx.SaveRehearsals(scope, rehearse.Changes{Verdicts: []rehearse.Rehearsal{
+			{Scope: scope, Target: delivery.TargetOf(to("", "good")), At: noon},
+			{Scope: scope, Target: delivery.TargetOf(to("", "bad")), At: noon, Reason: incident.Permission},
+		}})
 	})
 	if err := s.Refreshed(t.Context(), scope, noon, noon.Add(time.Second)); err != nil {
 		t.Fatal(err)

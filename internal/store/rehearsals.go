@@ -5,6 +5,7 @@ import (
 
 	"flowkeeper/inventory"
 	"flowkeeper/remediate/delivery"
+	"flowkeeper/remediate/notify"
 	"flowkeeper/remediate/rehearse"
 )
 
@@ -17,25 +18,34 @@ func (t rehearsals) Rehearsable(s inventory.Scope, ofEach int) ([]inventory.Row,
 			FROM targets t CROSS JOIN flow_logs f ON f.target = t.num WHERE t.account = ? AND t.region = ?) WHERE place <= ?) ORDER BY id`, s.Account, s.Region, ofEach)
 }
 
-func (t rehearsals) Rehearsals(s inventory.Scope) ([]rehearse.Rehearsal, error) {
-	return each[rehearse.Rehearsal](t, `SELECT body FROM rehearsals WHERE account = ? AND region = ? ORDER BY needs`, s.Account, s.Region)
+func (t rehearsals) Rehearsals(s inventory.Scope) (stored rehearse.Stored, err error) {
+	stored.Verdicts, err = each[rehearse.Rehearsal](t, `SELECT body FROM rehearsals WHERE account = ? AND region = ? ORDER BY needs`, s.Account, s.Region)
+	if err == nil {
+		stored.Health, _, err = find[rehearse.PipelineHealth](t, `SELECT body FROM ways WHERE account = ? AND region = ?`, s.Account, s.Region)
+	}
+	if err == nil {
+		stored.Alerted, err = facts(t).OutageAlerted(s, notify.Rehearsing)
+	}
+	return stored, err
 }
 
-func (t rehearsals) PutRehearsal(r rehearse.Rehearsal) error {
-	return t.exec(`INSERT OR REPLACE INTO rehearsals (account, region, needs, body) VALUES (?, ?, ?, ?)`, r.Scope.Account, r.Scope.Region, body(r.Target), body(r))
-}
-
-func (t rehearsals) DropRehearsal(r rehearse.Rehearsal) error {
-	return t.exec(`DELETE FROM rehearsals WHERE account = ? AND region = ? AND needs = ?`, r.Scope.Account, r.Scope.Region, body(r.Target))
-}
-
-func (t rehearsals) PipelineHealth(s inventory.Scope) (rehearse.PipelineHealth, error) {
-	w, _, err := find[rehearse.PipelineHealth](t, `SELECT body FROM ways WHERE account = ? AND region = ?`, s.Account, s.Region)
-	return w, err
-}
-
-func (t rehearsals) PutPipelineHealth(s inventory.Scope, w rehearse.PipelineHealth) error {
-	return t.exec(`INSERT OR REPLACE INTO ways (account, region, body) VALUES (?, ?, ?)`, s.Account, s.Region, body(w))
+func (t rehearsals) SaveRehearsals(s inventory.Scope, c rehearse.Changes) error {
+	for _, r := range c.Verdicts {
+		if err := t.exec(`INSERT OR REPLACE INTO rehearsals (account, region, needs, body) VALUES (?, ?, ?, ?)`, s.Account, s.Region, body(r.Target), body(r)); err != nil {
+			return err
+		}
+	}
+	for _, of := range c.Dropped {
+		if err := t.exec(`DELETE FROM rehearsals WHERE account = ? AND region = ? AND needs = ?`, s.Account, s.Region, body(of)); err != nil {
+			return err
+		}
+	}
+	if c.Health != nil {
+		if err := t.exec(`INSERT OR REPLACE INTO ways (account, region, body) VALUES (?, ?, ?)`, s.Account, s.Region, body(*c.Health)); err != nil {
+			return err
+		}
+	}
+	return alerts(t).AddAlerts(s, notify.Rehearsing, c.Alerts)
 }
 
 // Rehearsed finds the rehearsal that stands for a flow log; false: there was

@@ -6,6 +6,9 @@
 // other functions add what differs between the kinds of alerts. Package alert writes the
 // title and the text when an alert is added to the outbox.
 //
+// A part of the pipeline that fails has one alert when that begins, and one when it ends: both have its
+// [OutageKey], and [OutageAfter] says what is to be noted in the commit that adds them.
+//
 // Package remediate loads the values, calls this package, and saves the results in the same
 // transaction. This package must never read or write anything itself.
 package notify

@@ -8,7 +8,10 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
 
+	"flowkeeper/alert"
 	"flowkeeper/internal/detection"
+	"flowkeeper/inventory"
+	"flowkeeper/remediate/notify"
 )
 
 // PipelineHealth is what rehearsals show of the pipeline of events: their own
@@ -70,8 +73,32 @@ func (h PipelineHealth) returned(token string, now time.Time) PipelineHealth {
 	if instance != h.Instance {
 		h.OthersAt = now
 	}
-	h.BackAt, h.Unanswered, h.Told = now, 0, false
+	h.BackAt, h.Unanswered = now, 0
 	return h
+}
+
+// alerted notes what alerts that are added in the same commit say of notify.Returning.
+func (h PipelineHealth) alerted(s inventory.Scope, alerts []alert.Alert) PipelineHealth {
+	if alerted, told := notify.OutageAfter(s, notify.Returning, alerts); told {
+		h.Told = alerted
+	}
+	return h
+}
+
+// silenceAlerts returns the alert that rehearsals do not come back any more, if it is due.
+func (h PipelineHealth) silenceAlerts(s inventory.Scope, now time.Time) []alert.Alert {
+	if h.Told || !h.silent(now) {
+		return nil
+	}
+	return []alert.Alert{silence(s, h.BackAt, now)}
+}
+
+// endAlerts returns the alert that rehearsals come back again, if there was one that they do not.
+func (h PipelineHealth) endAlerts(s inventory.Scope, now time.Time) []alert.Alert {
+	if !h.Told {
+		return nil
+	}
+	return []alert.Alert{backAgain(s, now)}
 }
 
 // silent reports whether the pipeline seems to be cut: it has worked before, and rehearsals do not

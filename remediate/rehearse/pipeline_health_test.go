@@ -4,8 +4,12 @@ import (
 	"testing"
 	"time"
 
+	"flowkeeper/alert"
 	"flowkeeper/internal/detection"
+	"flowkeeper/inventory"
 )
+
+var home = inventory.Scope{Account: "111122223333", Region: "eu-west-1"}
 
 var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
@@ -64,6 +68,42 @@ func TestSilent(t *testing.T) {
 	}
 }
 
+// TestSilenceIsAlertedOnce, and so is its end.
+func TestSilenceIsAlertedOnce(t *testing.T) {
+	t.Parallel()
+	silent := PipelineHealth{By: "someone", BackAt: noon.Add(-time.Hour), Unanswered: 1, UnansweredSince: noon.Add(-patience)}
+	arrives := PipelineHealth{By: "someone", BackAt: noon.Add(-time.Hour)}
+	for name, tt := range map[string]struct {
+		health      PipelineHealth
+		told        bool // before
+		silence     int  // alerts
+		silenceTold bool
+		ends        int // alerts, when one comes back
+	}{
+		"it is silent":              {silent, false, 1, true, 0},
+		"it is silent still":        {silent, true, 0, true, 1},
+		"it arrives":                {arrives, false, 0, false, 0},
+		"it is silent and may come": {arrives, true, 0, true, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := tt.health
+			h.Told = tt.told
+			fails, works := h.silenceAlerts(home, noon), h.endAlerts(home, noon)
+			if len(fails) != tt.silence || h.alerted(home, fails).Told != tt.silenceTold {
+				t.Errorf("%d alerts of silence, told %v", len(fails), h.alerted(home, fails).Told)
+			}
+			if len(works) != tt.ends || h.alerted(home, works).Told {
+				t.Errorf("%d alerts of its end, told %v", len(works), h.alerted(home, works).Told)
+			}
+		})
+	}
+	both := append(silent.silenceAlerts(home, noon), PipelineHealth{Told: true}.endAlerts(home, noon)...)
+	if both[0].Level != alert.High || !both[1].Resolves() || both[0].DedupKey != both[1].DedupKey || both[1].RouteLevel != alert.High {
+		t.Errorf("%+v", both)
+	}
+}
+
 func TestSentAndReturned(t *testing.T) {
 	t.Parallel()
 	h := PipelineHealth{Instance: "x"}
@@ -78,9 +118,8 @@ func TestSentAndReturned(t *testing.T) {
 	if back := second.sent(noon.Add(-time.Hour), noon); !back.UnansweredSince.Equal(noon.Add(-time.Hour)) {
 		t.Errorf("after the clock went back: %+v", back)
 	}
-	second.Told = true
 	ours := second.returned(detection.RehearsalToken+"x-1-1", noon.Add(2*time.Hour))
-	if ours.Unanswered != 0 || ours.Told || !ours.OthersAt.IsZero() || !ours.BackAt.Equal(noon.Add(2*time.Hour)) {
+	if ours.Unanswered != 0 || !ours.OthersAt.IsZero() || !ours.BackAt.Equal(noon.Add(2*time.Hour)) {
 		t.Errorf("ours: %+v", ours)
 	}
 	if later := ours.sent(noon.Add(time.Hour), noon.Add(2*time.Hour)); later != ours {

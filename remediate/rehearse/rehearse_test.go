@@ -255,7 +255,7 @@ func TestAnotherPrincipalMakesTheRehearsals(t *testing.T) {
 	for _, before := range []string{"", "111122223333:role/another"} {
 		s, heard := recorded(t)
 		s.must(s.store.Rehearsals().Update(t.Context(), func(tx rehearse.Tx) error {
-			return tx.PutPipelineHealth(scope, rehearse.PipelineHealth{Instance: "x", By: before, BackAt: s.now.Add(-time.Hour), Unanswered: 1, UnansweredSince: s.now.Add(-20 * time.Minute)})
+			return tx.SaveRehearsals(scope, rehearse.Changes{Health: &rehearse.PipelineHealth{Instance: "x", By: before, BackAt: s.now.Add(-time.Hour), Unanswered: 1, UnansweredSince: s.now.Add(-20 * time.Minute)}})
 		}))
 		if before == "" {
 			s.now = s.now.Add(20 * time.Minute)

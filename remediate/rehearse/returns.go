@@ -19,7 +19,7 @@ func (r *Rehearser) setOut(ctx context.Context, s inventory.Scope) (PipelineHeal
 	if err != nil && ctx.Err() == nil {
 		r.Log.Warn("AWS does not say who makes this rehearsal: it is assumed to be the same as the last time", "account", s.Account, "region", s.Region, "error", err)
 	}
-	return r.changeHealth(ctx, s, func(h PipelineHealth) (PipelineHealth, *alert.Alert) {
+	return r.changeHealth(ctx, s, func(h PipelineHealth) (PipelineHealth, []alert.Alert) {
 		if h = h.madeBy(callerOf(arn)); h.Instance == "" {
 			h.Instance = strconv.FormatUint(uint64(r.random()*(1<<40)), 36)
 		}
@@ -37,7 +37,7 @@ func (r *Rehearser) random() float64 {
 // noteSent notes that AWS has answered calls of a rehearsal, so that their records
 // are on the way.
 func (r *Rehearser) noteSent(ctx context.Context, s inventory.Scope, started time.Time) error {
-	_, err := r.changeHealth(ctx, s, func(h PipelineHealth) (PipelineHealth, *alert.Alert) { return h.sent(started, r.Now()), nil })
+	_, err := r.changeHealth(ctx, s, func(h PipelineHealth) (PipelineHealth, []alert.Alert) { return h.sent(started, r.Now()), nil })
 	return err
 }
 
@@ -45,16 +45,12 @@ func (r *Rehearser) noteSent(ctx context.Context, s inventory.Scope, started tim
 // queue, ours or that of another daemon. A stranger's dry run with a token like
 // ours does not count: it could put off the alert that the pipeline is cut.
 func (r *Rehearser) Returned(ctx context.Context, s inventory.Scope, f detection.Finding) error {
-	_, err := r.changeHealth(ctx, s, func(h PipelineHealth) (PipelineHealth, *alert.Alert) {
+	_, err := r.changeHealth(ctx, s, func(h PipelineHealth) (PipelineHealth, []alert.Alert) {
 		if !h.isOurs(f.Record.Identity.ARN, r.Others) {
 			return h, nil
 		}
 		now := r.Now()
-		after := h.returned(f.Record.ClientToken, now)
-		if !h.Told {
-			return after, nil
-		}
-		return after, backAgain(s, now)
+		return h.returned(f.Record.ClientToken, now), h.endAlerts(s, now)
 	})
 	if err != nil {
 		return fmt.Errorf("note that a rehearsal in %s came back: %w", s, err)
@@ -64,35 +60,27 @@ func (r *Rehearser) Returned(ctx context.Context, s inventory.Scope, f detection
 
 // AlertSilence alerts once when rehearsals do not come back any more.
 func (r *Rehearser) AlertSilence(ctx context.Context, s inventory.Scope) error {
-	_, err := r.changeHealth(ctx, s, func(h PipelineHealth) (PipelineHealth, *alert.Alert) {
-		now := r.Now()
-		if h.Told || !h.silent(now) {
-			return h, nil
-		}
-		h.Told = true
-		return h, silence(s, h.BackAt, now)
-	})
+	_, err := r.changeHealth(ctx, s, func(h PipelineHealth) (PipelineHealth, []alert.Alert) { return h, h.silenceAlerts(s, r.Now()) })
 	return err
 }
 
-// changeHealth changes what rehearsals show of the pipeline, and adds the alert of that, if
-// there is one, in one commit. It returns what they show then.
-func (r *Rehearser) changeHealth(ctx context.Context, s inventory.Scope, change func(PipelineHealth) (PipelineHealth, *alert.Alert)) (after PipelineHealth, err error) {
-	var a *alert.Alert
+// changeHealth changes what rehearsals show of the pipeline, and adds the alerts of that, in one
+// commit. It returns what they show then.
+func (r *Rehearser) changeHealth(ctx context.Context, s inventory.Scope, change func(PipelineHealth) (PipelineHealth, []alert.Alert)) (after PipelineHealth, err error) {
+	var c Changes
 	err = r.Store.Update(ctx, func(tx Tx) error {
-		before, err := tx.PipelineHealth(s)
+		before, err := tx.Rehearsals(s)
 		if err != nil {
 			return err
 		}
-		if after, a = change(before); after == before {
+		after, c.Alerts = change(before.Health)
+		if after = after.alerted(s, c.Alerts); after == before.Health {
 			return nil
 		}
-		if err := tx.PutPipelineHealth(s, after); err != nil || a == nil {
-			return err
-		}
-		return add(tx, *a)
+		c.Health = &after
+		return save(tx, s, c)
 	})
-	if err == nil && a != nil {
+	if err == nil && len(c.Alerts) > 0 {
 		r.Senders.Wake()
 	}
 	return after, err

@@ -165,10 +165,11 @@ func (s *scene) rehearse() rehearse.Result {
 	return c
 }
 
-func (s *scene) health() (h rehearse.PipelineHealth) {
+func (s *scene) health() rehearse.PipelineHealth {
 	s.t.Helper()
-	s.must(s.Store.View(s.t.Context(), func(tx rehearse.Tx) (err error) { h, err = tx.PipelineHealth(scope); return err }))
-	return h
+	var stored rehearse.Stored
+	s.must(s.Store.View(s.t.Context(), func(tx rehearse.Tx) (err error) { stored, err = tx.Rehearsals(scope); return err }))
+	return stored.Health
 }
 
 // hours go by with a rehearsal in each, the record of which does not come back.

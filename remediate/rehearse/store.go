@@ -6,7 +6,6 @@ import (
 	"flowkeeper/alert"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate/delivery"
-	"flowkeeper/remediate/notify"
 )
 
 // Store keeps rehearsals. Update runs one transaction: all of fn's changes are on disk
@@ -24,19 +23,33 @@ type Tx interface {
 	Rehearsable(scope inventory.Scope, ofEach int) ([]inventory.Row, error)
 	// LiveWith are protected live rows with the same target.
 	LiveWith(scope inventory.Scope, t delivery.Target, limit int) ([]inventory.Row, error)
-	// Rehearsals are the last ones of each kind of restore.
-	Rehearsals(scope inventory.Scope) ([]Rehearsal, error)
-	PutRehearsal(r Rehearsal) error
-	DropRehearsal(r Rehearsal) error
-	// PipelineHealth is the zero value where there was no rehearsal yet.
-	PipelineHealth(scope inventory.Scope) (PipelineHealth, error)
-	PutPipelineHealth(scope inventory.Scope, h PipelineHealth) error
+	// Rehearsals loads what is stored of the rehearsals of a scope. SaveRehearsals writes what
+	// changes of it, puts the alerts into the outbox, and notes what they say of
+	// notify.Rehearsing: see notify.OutageAfter. An alert whose ID is there already changes
+	// nothing there.
+	Rehearsals(scope inventory.Scope) (Stored, error)
+	SaveRehearsals(scope inventory.Scope, c Changes) error
+}
 
-	// OutageAlerted reports whether there is an alert that a part of the pipeline fails,
-	// and none since that it works; SetOutageAlerted notes it.
-	OutageAlerted(scope inventory.Scope, p notify.Part) (bool, error)
-	SetOutageAlerted(scope inventory.Scope, p notify.Part, on bool) error
-	// AddAlert puts an alert and its deliveries into the outbox; one whose ID
-	// is there already changes nothing.
-	AddAlert(a alert.Alert) error
+// Stored is what is stored of the rehearsals of a scope. The zero value is that of a scope without any.
+type Stored struct {
+	Verdicts []Rehearsal    // the last one of each kind of restore
+	Health   PipelineHealth // of the pipeline of events
+	Alerted  bool           // an alert has said that AWS would refuse restores, and none since that it allows all
+}
+
+// Changes are what one transaction changes of what is stored. The zero value changes nothing.
+type Changes struct {
+	Verdicts []Rehearsal       // to be written
+	Dropped  []delivery.Target // whose verdicts are to be dropped
+	Health   *PipelineHealth   // nil: it stays as it is
+	Alerts   []alert.Alert     // to be added, with their words
+}
+
+// save writes the words of the alerts, and saves the changes.
+func save(tx Tx, s inventory.Scope, c Changes) error {
+	for n := range c.Alerts {
+		c.Alerts[n].Write()
+	}
+	return tx.SaveRehearsals(s, c)
 }

@@ -203,7 +203,9 @@ func TestEventRuleByATopic(t *testing.T) {
 	path, now := t.TempDir()+"/state.db", time.Now()
 	scope := inventory.Scope{Account: c.account, Region: region}
 	remembersOf(t, path, scope, func(*store.Tx) error { return nil })
-	rehearsed(t, path, func(tx rehearse.Tx) error { return tx.PutPipelineHealth(scope, rehearse.PipelineHealth{BackAt: now}) })
+	rehearsed(t, path, func(tx rehearse.Tx) error {
+		return tx.SaveRehearsals(scope, rehearse.Changes{Health: &rehearse.PipelineHealth{BackAt: now}})
+	})
 	c.examine(t, func(d *doctor.Doctor) { d.Config.State.Path = path }).expect(t, "event-rule", doctor.OK, "ours to "+topic)
 	c.examine(t, func(d *doctor.Doctor) {
 		d.Config.State.Path, d.Now = path, func() time.Time { return now.Add(24 * time.Hour) }
@@ -258,7 +260,9 @@ func TestQueueKey(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "state.db")
 		here := inventory.Scope{Account: c.account, Region: region}
 		remembersOf(t, path, here, func(*store.Tx) error { return nil })
-		rehearsed(t, path, func(tx rehearse.Tx) error { return tx.PutPipelineHealth(here, rehearse.PipelineHealth{BackAt: back}) })
+		rehearsed(t, path, func(tx rehearse.Tx) error {
+			return tx.SaveRehearsals(here, rehearse.Changes{Health: &rehearse.PipelineHealth{BackAt: back}})
+		})
 		c.examine(t, func(d *doctor.Doctor) { d.Config.State.Path, d.Now = path, func() time.Time { return now } }).expect(t, "queue-key", want)
 	}
 }

@@ -143,7 +143,7 @@ func TestRoundTrip(t *testing.T) {
 	} {
 		path := filepath.Join(t.TempDir(), "state.db")
 		remembers(t, path, func(*store.Tx) error { return nil })
-		rehearsed(t, path, func(tx rehearse.Tx) error { return tx.PutPipelineHealth(scope, c.way) })
+		rehearsed(t, path, func(tx rehearse.Tx) error { return tx.SaveRehearsals(scope, rehearse.Changes{Health: &c.way}) })
 		f.examine(t, func(d *doctor.Doctor) {
 			d.Config.State.Path, d.Now = path, func() time.Time { return now } // a slow machine is no later
 		}).expect(t, "round-trip", c.want, c.says)

@@ -83,12 +83,16 @@ func (w remediates) SaveCase(c *incident.Case) error {
 }
 
 func (w remediates) AddAlert(a alert.Alert) error { return w.add(a, w.Tx) }
-func (w rehearses) AddAlert(a alert.Alert) error  { return w.add(a, w.Tx) }
 func (w tampers) AddAlert(a alert.Alert) error    { return w.add(a, w.Tx) }
 
 func (w newsOf) AddAlerts(s inventory.Scope, p notify.Part, alerts []alert.Alert) error {
 	w.alerts = append(w.alerts, alerts...)
 	return w.NewsTx.AddAlerts(s, p, alerts)
+}
+
+func (w rehearses) SaveRehearsals(s inventory.Scope, c rehearse.Changes) error {
+	w.alerts = append(w.alerts, c.Alerts...)
+	return w.Tx.SaveRehearsals(s, c)
 }
 
 func (w *writes) add(a alert.Alert, tx interface{ AddAlert(alert.Alert) error }) error {

@@ -1,0 +1,55 @@
+package store
+
+import (
+	"testing"
+
+	"flowkeeper/alert"
+	"flowkeeper/inventory"
+	"flowkeeper/remediate/delivery"
+	"flowkeeper/remediate/incident"
+	"flowkeeper/remediate/notify"
+	"flowkeeper/remediate/rehearse"
+)
+
+// TestRehearsals: what is saved is loaded again, of its own scope alone. What does not change stays, and the alerts
+// decide whether restores count as refused.
+func TestRehearsals(t *testing.T) {
+	t.Parallel()
+	s := fresh(t)
+	a := rehearse.Rehearsal{Scope: scope, Target: delivery.Target{Destination: "a"}, At: noon}
+	b := rehearse.Rehearsal{Scope: scope, Target: delivery.Target{Destination: "b"}, At: noon, Reason: incident.Permission}
+	health := rehearse.PipelineHealth{Instance: "x", Unanswered: 2, Told: true}
+	key := notify.OutageKey(scope, notify.Rehearsing)
+	changed := func(c rehearse.Changes) (now rehearse.Stored) {
+		t.Helper()
+		s.rehearsed(t, func(tx rehearse.Tx) (err error) {
+			if err = tx.SaveRehearsals(scope, c); err == nil {
+				now, err = tx.Rehearsals(scope)
+			}
+			return err
+		})
+		return now
+	}
+	now := changed(rehearse.Changes{Verdicts: []rehearse.Rehearsal{a, b}, Health: &health, Alerts: []alert.Alert{{ID: "1", Kind: alert.Pipeline, Level: alert.High, DedupKey: key}}})
+	if len(now.Verdicts) != 2 || now.Verdicts[0] != a || now.Verdicts[1] != b || now.Health != health || !now.Alerted {
+		t.Errorf("%+v", now)
+	}
+	if again := changed(rehearse.Changes{}); len(again.Verdicts) != 2 || again.Health != health || !again.Alerted {
+		t.Errorf("nothing was to change: %+v", again)
+	}
+	b.Reason = ""
+	now = changed(rehearse.Changes{Verdicts: []rehearse.Rehearsal{b}, Dropped: []delivery.Target{a.Target}, Alerts: []alert.Alert{{ID: "2", Kind: alert.Pipeline, Level: alert.Informational, DedupKey: key}}})
+	if len(now.Verdicts) != 1 || now.Verdicts[0] != b || now.Health != health || now.Alerted {
+		t.Errorf("%+v", now)
+	}
+	s.rehearsed(t, func(tx rehearse.Tx) error {
+		elsewhere, err := tx.Rehearsals(inventory.Scope{Account: scope.Account, Region: "eu-north-1"})
+		if len(elsewhere.Verdicts) > 0 || elsewhere.Health != (rehearse.PipelineHealth{}) || elsewhere.Alerted {
+			t.Errorf("elsewhere: %+v", elsewhere)
+		}
+		return err
+	})
+	if n, err := viewed(t.Context(), s.file, func(tx *Tx) (int, error) { return value[int](tx, `SELECT count(*) FROM alerts`) }); n != 2 || err != nil {
+		t.Errorf("%d alerts, %v", n, err)
+	}
+}

@@ -1,0 +1,95 @@
+package rehearse
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"flowkeeper/alert"
+	"flowkeeper/inventory"
+	"flowkeeper/remediate/delivery"
+	"flowkeeper/remediate/incident"
+	"flowkeeper/remediate/notify"
+)
+
+// TestWithOutage: which alerts of a rehearsal begin or end the outage, and what is noted.
+func TestWithOutage(t *testing.T) {
+	t.Parallel()
+	refused, mended := alert.Alert{Kind: alert.Pipeline, Level: alert.High, DedupKey: "own"}, alert.Alert{Kind: alert.Pipeline, Level: alert.Informational, DedupKey: "own"}
+	for name, tt := range map[string]struct {
+		alerts              []alert.Alert
+		alerted, allAllowed bool
+		keyed               []bool // by the outage's key, of each alert
+		changes, fails      bool
+	}{
+		"nothing is new":                         {allAllowed: true},
+		"some are refused as before":             {alerted: true},
+		"one is refused":                         {alerts: []alert.Alert{refused}, keyed: []bool{true}, changes: true, fails: true},
+		"one is mended, others are refused":      {alerts: []alert.Alert{mended}, alerted: true, keyed: []bool{false}},
+		"one is refused, another is mended":      {alerts: []alert.Alert{refused, mended}, alerted: true, keyed: []bool{true, false}, changes: true, fails: true},
+		"the last two are mended":                {alerts: []alert.Alert{mended, mended}, alerted: true, allAllowed: true, keyed: []bool{false, true}, changes: true},
+		"what was refused has no flow logs left": {alerted: true, allAllowed: true, keyed: []bool{true}, changes: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			owed := withOutage(home, tt.alerts, tt.alerted, tt.allAllowed, time.Now())
+			var keyed []bool
+			for _, a := range owed {
+				keyed = append(keyed, a.DedupKey == notify.OutageKey(home, notify.Rehearsing))
+			}
+			fails, changes := notify.OutageAfter(home, notify.Rehearsing, owed)
+			if !slices.Equal(keyed, tt.keyed) || changes != tt.changes || fails != tt.fails {
+				t.Errorf("keyed %v, changes %v, fails %v; want %v, %v, %v", keyed, changes, fails, tt.keyed, tt.changes, tt.fails)
+			}
+		})
+	}
+}
+
+// TestChanges: what the verdicts of a rehearsal change, by what was stored before.
+func TestChanges(t *testing.T) {
+	t.Parallel()
+	verdict := func(destination string, reason incident.Reason) Rehearsal {
+		return Rehearsal{Scope: home, Target: delivery.Target{Destination: destination}, Reason: reason}
+	}
+	allowed, refused, other := verdict("a", ""), verdict("a", incident.Permission), verdict("b", "")
+	for name, tt := range map[string]struct {
+		before   Stored
+		found    Rehearsal
+		complete bool
+		dropped  int
+		levels   []alert.Level
+		alerted  bool // after
+	}{
+		"it is allowed for the first time": {Stored{}, allowed, true, 0, nil, false},
+		"it is refused":                    {Stored{Verdicts: []Rehearsal{allowed}}, refused, true, 0, []alert.Level{alert.High}, true},
+		"it is refused still":              {Stored{Verdicts: []Rehearsal{refused}, Alerted: true}, refused, true, 0, nil, true},
+		"it is mended":                     {Stored{Verdicts: []Rehearsal{refused}, Alerted: true}, allowed, true, 0, []alert.Level{alert.Informational}, false},
+		"it is mended, others had no turn": {Stored{Verdicts: []Rehearsal{refused}, Alerted: true}, allowed, false, 0, []alert.Level{alert.Informational}, true},
+		"another target is gone":           {Stored{Verdicts: []Rehearsal{other}}, allowed, true, 1, nil, false},
+		"another target had no turn":       {Stored{Verdicts: []Rehearsal{other}}, allowed, false, 0, nil, false},
+		"the refused target is gone":       {Stored{Verdicts: []Rehearsal{verdict("b", incident.Permission)}, Alerted: true}, allowed, true, 1, []alert.Level{alert.Informational}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			affected := map[delivery.Target][]inventory.Row{tt.found.Target: {{FlowLog: inventory.FlowLog{ID: "fl-1"}}}}
+			c := verdicts{tt.found.Target: tt.found}.changes(home, tt.before, affected, tt.complete, noon)
+			alerted := tt.before.Alerted
+			if now, told := notify.OutageAfter(home, notify.Rehearsing, c.Alerts); told {
+				alerted = now
+			}
+			var levels []alert.Level
+			for _, a := range c.Alerts {
+				levels = append(levels, a.Level)
+			}
+			if !slices.Equal(levels, tt.levels) || alerted != tt.alerted {
+				t.Errorf("alerts %v, alerted %v; want %v, %v", levels, alerted, tt.levels, tt.alerted)
+			}
+			if len(c.Verdicts) != 1 || c.Verdicts[0] != tt.found || len(c.Dropped) != tt.dropped || c.Health != nil {
+				t.Errorf("%+v", c)
+			}
+			if tt.dropped > 0 && c.Dropped[0] != tt.before.Verdicts[0].Target {
+				t.Errorf("dropped %+v", c.Dropped)
+			}
+		})
+	}
+}
