@@ -1,13 +1,16 @@
 // Package docs_test checks that the documentation and the comments point to what
-// is there: links and their anchors, and the pages that comments cite.
+// is there: links and their anchors, the pages that comments cite, and the functions
+// where the steps of an event begin.
 package docs_test
 
 import (
+	"go/ast"
 	"go/parser"
 	"go/token"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -20,6 +23,8 @@ var (
 	fence   = regexp.MustCompile("(?ms)^```.*?^```$")
 	// A page, as `docs/aws.md, "Deleted flow logs"` or `docs/glossary.md`.
 	citation = regexp.MustCompile(`([\w./-]+\.md)\b(?:, "([^"]+)"(?: and "([^"]+)")?)?`)
+	// A step of the way of an event: its package, file, and function or method.
+	step = regexp.MustCompile("(?m)^\\d\\. \\*\\*\\w+\\*\\*: `([\\w/]+)`, `(\\w+\\.go)`, `(?:(\\w+)\\.)?(\\w+)`")
 )
 
 // page is one Markdown file, without blocks of code.
@@ -117,4 +122,40 @@ func TestCommentsCiteWhatIsThere(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestStepsBeginWhereTheDocsSay: each step in docs/architecture.md names a function of that file.
+func TestStepsBeginWhereTheDocsSay(t *testing.T) {
+	t.Parallel()
+	steps := step.FindAllStringSubmatch(page(t, filepath.Join(root, "docs", "architecture.md")), -1)
+	if len(steps) != 8 {
+		t.Fatalf("docs/architecture.md has %d steps that name a package, a file and a function, want 8", len(steps))
+	}
+	for _, s := range steps {
+		file := filepath.Join(root, s[1], s[2])
+		parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !slices.ContainsFunc(parsed.Decls, func(d ast.Decl) bool { return declares(d, s[3], s[4]) }) {
+			t.Errorf("%s has no function %s of %q", file, s[4], s[3])
+		}
+	}
+}
+
+// declares reports whether a declaration is the function called name of a type; empty: of none.
+func declares(d ast.Decl, of, name string) bool {
+	f, ok := d.(*ast.FuncDecl)
+	if !ok || f.Name.Name != name || (f.Recv == nil) != (of == "") {
+		return false
+	}
+	if f.Recv == nil {
+		return true
+	}
+	receiver := f.Recv.List[0].Type
+	if p, is := receiver.(*ast.StarExpr); is {
+		receiver = p.X
+	}
+	id, ok := receiver.(*ast.Ident)
+	return ok && id.Name == of
 }
