@@ -20,12 +20,12 @@ func TestI7EveryPagerResolves(t *testing.T) {
 		f := s.attack(id)
 		s.refresh()
 		s.advance(5 * time.Minute)
-		s.is(id, incident.Restored, "")
+		s.wantState(id, incident.Restored, "")
 		s.deliver(f)
 		s.advance(time.Hour)
-		s.is(id, incident.Verified, "")
-		s.resolved()
-		s.wantCounts(map[alert.Kind]int{alert.Deletion: 2, alert.Restored: 1, alert.Closed: 2})
+		s.wantState(id, incident.Verified, "")
+		s.wantResolved()
+		s.wantAlertCounts(map[alert.Kind]int{alert.Deletion: 2, alert.Restored: 1, alert.Closed: 2})
 	})
 	t.Run("the event of a drift that is blocked", func(t *testing.T) {
 		t.Parallel()
@@ -34,12 +34,12 @@ func TestI7EveryPagerResolves(t *testing.T) {
 		f := s.attack(id)
 		s.refresh()
 		s.advance(5 * time.Minute)
-		s.is(id, incident.Blocked, incident.Permission)
+		s.wantState(id, incident.Blocked, incident.Permission)
 		s.deliver(f)
 		s.world.Allow("flowkeeper", "CreateFlowLogs")
 		s.advance(time.Hour)
-		s.is(id, incident.Verified, "")
-		s.resolved()
+		s.wantState(id, incident.Verified, "")
+		s.wantResolved()
 	})
 	t.Run("several records of one loss, and of what is unknown", func(t *testing.T) {
 		t.Parallel()
@@ -47,13 +47,13 @@ func TestI7EveryPagerResolves(t *testing.T) {
 		f := s.attack(id)
 		s.deliver(f)
 		s.deliver(s.record(id, "fl-0000dead"))
-		s.work()
+		s.reconcile()
 		s.deliver(s.record(id))
 		s.deliver(s.record("fl-0000dead"))
 		s.advance(time.Hour)
 		s.deliver(s.record(id))
 		s.advance(time.Hour)
-		s.resolved()
+		s.wantResolved()
 	})
 	t.Run("as many records of what is unknown as its history has lines", func(t *testing.T) {
 		t.Parallel()
@@ -64,11 +64,11 @@ func TestI7EveryPagerResolves(t *testing.T) {
 		s.wantAlerts(alert.Deletion, 4)
 		s.now = s.now.Add(6 * time.Minute)
 		s.must(s.r.NotifyDue(t.Context(), scope))
-		s.is("fl-0000dead", incident.Open, "")
+		s.wantState("fl-0000dead", incident.Open, "")
 		s.refresh()
 		s.advance(time.Hour)
-		s.is("fl-0000dead", incident.Closed, incident.Unknown)
-		s.resolved()
+		s.wantState("fl-0000dead", incident.Closed, incident.Unknown)
+		s.wantResolved()
 	})
 }
 
@@ -101,7 +101,7 @@ func TestRestoredAfterTheFirstFiveMinutes(t *testing.T) {
 	s.wantAlerts(alert.Restored, 0) // neither is back
 	s.world.AddDestination(bucket)
 	s.advance(time.Hour)
-	s.is(a, incident.Verified, "")
+	s.wantState(a, incident.Verified, "")
 	s.wantAlerts(alert.Restored, 1) // one is back
 }
 
@@ -111,13 +111,13 @@ func TestADeletionAlertPromisesNothingThatWillNotCome(t *testing.T) {
 	s, id := protectedOne(t)
 	s.deliver(s.record("fl-0000dead"))
 	s.release(time.Hour)
-	s.attackAndWork(id)
+	s.attackAndReconcile(id)
 	for n, want := range []string{"never seen in AWS", "it was released"} {
 		if a := s.alerts(alert.Deletion)[n]; !strings.Contains(a.Text, want) || !strings.Contains(a.Text, "Flowkeeper: does not restore it") {
 			t.Errorf("%s", a.Text)
 		}
 	}
-	s.is(id, incident.Closed, incident.Released)
+	s.wantState(id, incident.Closed, incident.Released)
 }
 
 // TestAnotherReasonIsOneAlert of an event, too.

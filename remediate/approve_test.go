@@ -25,7 +25,7 @@ func withHeldFlowLog(t *testing.T) (s *scene, id string) {
 	s.world.AddDestination(evil)
 	s.protect(1)
 	id = s.plant("vpc-2", toEvil)
-	s.deliver(s.made(id))
+	s.deliver(s.recordOfCreate(id))
 	return s, id
 }
 
@@ -53,15 +53,15 @@ func TestAHeldFlowLogIsNotRestored(t *testing.T) {
 				s.refresh()
 			}
 			s.advance(time.Hour)
-			s.is(id, incident.Closed, incident.Held)
-			s.wantCounts(map[alert.Kind]int{alert.Destination: 1, alert.Deletion: 1, alert.Closed: 1})
+			s.wantState(id, incident.Closed, incident.Held)
+			s.wantAlertCounts(map[alert.Kind]int{alert.Destination: 1, alert.Deletion: 1, alert.Closed: 1})
 			if d := s.alerts(alert.Deletion)[0]; d.Level == alert.Informational || !strings.Contains(d.Text, "its destination is held") {
 				t.Errorf("%+v", d)
 			}
 			_, err := s.r.Approve(t.Context(), []string{evil})
 			s.must(err)
 			s.advance(time.Hour)
-			s.is(id, incident.Closed, incident.Held)
+			s.wantState(id, incident.Closed, incident.Held)
 			if n := s.creates(); n != 0 {
 				t.Errorf("%d creates", n)
 			}
@@ -146,7 +146,7 @@ func TestApprove(t *testing.T) {
 	s.world.Remove(account, region, id)
 	s.deliver(s.record(id))
 	s.advance(time.Hour)
-	s.is(id, incident.Verified, "")
+	s.wantState(id, incident.Verified, "")
 	if rows, err := s.r.Approve(t.Context(), []string{evil}); err != nil || len(rows) != 0 {
 		t.Errorf("the second time: %+v, %v", rows, err)
 	}
@@ -187,7 +187,7 @@ func TestTheLimitNamesWhoHoldsThePlaces(t *testing.T) {
 	s.world.Fail("CreateFlowLogs", 100, "FlowLogsLimitExceeded", 400)
 	s.deliver(s.attack(lost))
 	s.advance(time.Minute)
-	i := s.is(lost, incident.Blocked, incident.Limit)
+	i := s.wantState(lost, incident.Blocked, incident.Limit)
 	for _, part := range []string{id + " (to " + evil + "/a, not protected: its destination is held, made by " + mallory + ")", ours + " (to " + bucket + "/other, protected: release it before)",
 		"`aws ec2 delete-flow-logs --region " + region + " --flow-log-ids " + id + "`"} {
 		if !strings.Contains(i.Advice, part) {

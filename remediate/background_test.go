@@ -44,7 +44,7 @@ func TestAScopeThatDoesNotAnswerHoldsNoHandler(t *testing.T) {
 		var looks sync.WaitGroup
 		s.r.Background = func(task func()) {
 			looks.Go(task)
-			synctest.Wait() // a look that begins after the commit asks nothing
+			synctest.Wait() // an observation that begins after the commit asks nothing
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
@@ -105,8 +105,8 @@ func TestTheObservationBesideAMessageIsTheRestorers(t *testing.T) {
 	t.Parallel()
 	s, id := protectedOne(t)
 	c := s.answering(&calls{})
-	s.attackAndWork(id)
-	s.is(id, incident.Restored, "")
+	s.attackAndReconcile(id)
+	s.wantState(id, incident.Restored, "")
 	if n := c.describes.Load(); n != 1 {
 		t.Errorf("%d looks", n)
 	}
@@ -184,9 +184,9 @@ func TestAnObservationThatIsTooEarlyMakesNoLoop(t *testing.T) {
 	s.sleep(s.policy.Settle - time.Second)
 	s.deliver(s.attack(id))
 	s.sleep(1500 * time.Millisecond)
-	s.work() // which fails where there is no end
+	s.reconcile() // which fails where there is no end
 	s.advance(5 * time.Second)
-	s.is(id, incident.Closed, incident.Released)
+	s.wantState(id, incident.Closed, incident.Released)
 }
 
 // TestAnObservationBesideACommitEndsNoDoubt: whether a shared call without an answer has made something is seen once each
@@ -194,7 +194,7 @@ func TestAnObservationThatIsTooEarlyMakesNoLoop(t *testing.T) {
 func TestAnObservationBesideACommitEndsNoDoubt(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
-	ids, were := s.mass(6, 0, 0)
+	ids, were := s.plantMany(6, 0, 0)
 	s.deliver(s.attack(ids...))
 	shown := s.now.Add(500 * time.Millisecond)
 	s.must(s.store.Update(t.Context(), func(tx *store.Tx) error {
@@ -214,7 +214,7 @@ func TestAnObservationBesideACommitEndsNoDoubt(t *testing.T) {
 		s.must(s.r.KeepObservation(t.Context(), scope, f.ResourceID))
 	}
 	s.sleep(time.Second)
-	s.work() // which fails where there is no end
+	s.reconcile() // which fails where there is no end
 	s.advance(time.Minute)
-	s.asWere(were)
+	s.wantAllRestored(were)
 }

@@ -17,13 +17,13 @@ func TestRestoreByHand(t *testing.T) {
 	s.policy.AlertOnly = true
 	s.crash()
 	s.release(time.Hour)
-	s.attackAndWork(id)
-	s.is(id, incident.Closed, incident.Released)
+	s.attackAndReconcile(id)
+	s.wantState(id, incident.Closed, incident.Released)
 	i, alive, err := s.r.RestoreByHand(t.Context(), scope, id)
 	if err != nil || alive || i.State != incident.Restored {
 		t.Fatalf("%+v, %v, %v", i, alive, err)
 	}
-	s.restored("vpc-1")
+	s.wantRestored("vpc-1")
 	if _, alive, err := s.r.RestoreByHand(t.Context(), scope, i.NewID); err != nil || !alive {
 		t.Errorf("of one that is alive: %v, %v", alive, err)
 	}
@@ -37,8 +37,8 @@ func TestRestoreByHandAfterTheClockWentBack(t *testing.T) {
 	t.Parallel()
 	s, id := protectedOne(t)
 	s.world.Deny("flowkeeper", "CreateFlowLogs")
-	s.attackAndWork(id)
-	s.is(id, incident.Blocked, incident.Permission)
+	s.attackAndReconcile(id)
+	s.wantState(id, incident.Blocked, incident.Permission)
 	s.world.Allow("flowkeeper", "CreateFlowLogs")
 	s.now = s.now.Add(-24 * time.Hour)
 	s.r.Now = func() time.Time { // each question takes a moment
@@ -57,15 +57,15 @@ func TestWhatIsBackIsLeftAlone(t *testing.T) {
 	s, id := protectedOne(t)
 	s.deliver(s.attack(id))
 	s.advance(time.Hour)
-	s.is(id, incident.Verified, "")
+	s.wantState(id, incident.Verified, "")
 	i, _, err := s.r.RestoreByHand(t.Context(), scope, id)
 	if s.must(err); i.State != incident.Verified {
 		t.Errorf("%+v", i)
 	}
-	s.due(id, 0) // as an older version left it
+	s.setDue(id, 0) // as an older version left it
 	c := s.answering(&calls{})
 	for range 10 {
-		s.work()
+		s.reconcile()
 		s.now = s.now.Add(time.Second)
 	}
 	if n := c.describes.Load(); n > 1 || s.creates() != 1 {
@@ -81,11 +81,11 @@ func TestI7WhatAPersonAskedForResolves(t *testing.T) {
 	s.attack(id)
 	_, _, err := s.r.RestoreByHand(t.Context(), scope, id)
 	s.must(err)
-	s.is(id, incident.Blocked, incident.Permission)
+	s.wantState(id, incident.Blocked, incident.Permission)
 	s.world.Allow("flowkeeper", "CreateFlowLogs")
 	s.advance(time.Hour)
-	s.is(id, incident.Verified, "")
-	s.resolved()
+	s.wantState(id, incident.Verified, "")
+	s.wantResolved()
 }
 
 // TestLetGo: what nobody wants back is over, for the pager as well, and no later
@@ -97,29 +97,29 @@ func TestLetGo(t *testing.T) {
 	attack := s.attack(id)
 	s.deliver(attack)
 	s.advance(time.Hour)
-	s.is(id, incident.Blocked, incident.Destination)
+	s.wantState(id, incident.Blocked, incident.Destination)
 	if done, err := s.r.LetGo(t.Context(), scope, id, "the bucket is gone"); !done || err != nil {
 		t.Fatal(done, err)
 	}
-	i := s.is(id, incident.Closed, incident.Released)
+	i := s.wantState(id, incident.Closed, incident.Released)
 	if i.Advice != "an operator let it go: the bucket is gone" {
 		t.Errorf("it says %q", i.Advice)
 	}
-	s.resolved()
+	s.wantResolved()
 	s.world.AddDestination(bucket)
 	s.deliver(attack, s.record(id))
 	s.refresh()
 	s.advance(3 * time.Hour)
-	s.is(id, incident.Closed, incident.Released)
-	s.resolved()
+	s.wantState(id, incident.Closed, incident.Released)
+	s.wantResolved()
 	if done, err := s.r.LetGo(t.Context(), scope, id, ""); done || err != nil {
 		t.Error(done, err)
 	}
 	if _, _, err := s.r.RestoreByHand(t.Context(), scope, id); err != nil {
 		t.Fatal(err)
 	}
-	s.is(id, incident.Restored, "")
-	s.restored("vpc-1")
+	s.wantState(id, incident.Restored, "")
+	s.wantRestored("vpc-1")
 }
 
 // TestI4ByHandWhatWasLostInTurn: while a person asks for a flow log, a step restores it, and the replacement is
@@ -128,17 +128,17 @@ func TestI4ByHandWhatWasLostInTurn(t *testing.T) {
 	t.Parallel()
 	s, id := protectedOne(t)
 	s.world.AllowDuplicates(true)
-	s.attackAndWork(id)
-	second := s.is(id, incident.Restored, "").NewID
-	s.attackAndWork(second)
+	s.attackAndReconcile(id)
+	second := s.wantState(id, incident.Restored, "").NewID
+	s.attackAndReconcile(second)
 	s.advance(2 * time.Minute)
-	s.is(id, incident.Closed, incident.Superseded)
-	s.attackAndWork(s.is(second, incident.Restored, "").NewID)
+	s.wantState(id, incident.Closed, incident.Superseded)
+	s.attackAndReconcile(s.wantState(second, incident.Restored, "").NewID)
 	if i, alive, err := s.r.RestoreByHand(t.Context(), scope, id); err != nil || alive || !strings.Contains(i.Advice, second) {
 		t.Errorf("%t, %v: %s %s %s", alive, err, i.State, i.Reason, i.Advice)
 	}
 	s.advance(time.Hour)
-	s.restored("vpc-1")
+	s.wantRestored("vpc-1")
 }
 
 // TestI9ARequestIsOverdueByItself: a rule waits for hours, and a person does not. What that person asked for, and
@@ -148,14 +148,14 @@ func TestI9ARequestIsOverdueByItself(t *testing.T) {
 	s, id := protectedOne(t)
 	s.policy.Rules = []incident.Rule{{Principal: "*", Action: incident.Wait, Wait: 3 * time.Hour}}
 	s.crash()
-	s.attackAndWork(id)
+	s.attackAndReconcile(id)
 	s.advance(time.Hour)
 	s.world.Throttle("CreateFlowLogs", 1<<30)
 	s.r.Pause = func(_ context.Context, d time.Duration) bool { s.now = s.now.Add(d); return true }
 	if _, _, err := s.r.RestoreByHand(t.Context(), scope, id); err != nil {
 		t.Fatal(err)
 	}
-	s.is(id, incident.Open, "")
+	s.wantState(id, incident.Open, "")
 	s.advance(4 * time.Minute)
 	s.wantAlerts(alert.Blocked, 0)
 	s.advance(time.Minute + 5*time.Second)
@@ -168,14 +168,14 @@ func TestI4ByHandWhatAWSDoesNotShowYet(t *testing.T) {
 	t.Parallel()
 	s, id := protectedOne(t)
 	s.world.AllowDuplicates(true)
-	s.attackAndWork(id)
-	second := s.is(id, incident.Restored, "").NewID
+	s.attackAndReconcile(id)
+	second := s.wantState(id, incident.Restored, "").NewID
 	s.world.SetConsistencyDelay(time.Minute)
 	s.now = s.now.Add(30 * time.Second)
 	if _, _, err := s.r.RestoreByHand(t.Context(), scope, second); !errors.Is(err, incident.ErrYoung) {
 		t.Errorf("%v, want that it is too young", err)
 	}
-	s.restored("vpc-1")
+	s.wantRestored("vpc-1")
 	s.advance(2 * time.Minute)
 	s.attack(second)
 	s.advance(2 * time.Minute)
@@ -183,5 +183,5 @@ func TestI4ByHandWhatAWSDoesNotShowYet(t *testing.T) {
 	if err != nil || alive || i.State != incident.Restored {
 		t.Fatalf("%+v, %v, %v", i, alive, err)
 	}
-	s.restored("vpc-1")
+	s.wantRestored("vpc-1")
 }

@@ -24,9 +24,9 @@ import (
 	"flowkeeper/remediate/incident"
 )
 
-// onCall is PagerDuty, as an HTTP receiver and the sink that posts to it, behind the
+// pager is PagerDuty, as an HTTP receiver and the sink that posts to it, behind the
 // scene's outbox.
-type onCall struct {
+type pager struct {
 	s      *scene
 	sink   sink.Sink
 	sender *sink.Sender
@@ -36,9 +36,9 @@ type onCall struct {
 	rang []string // keys, as they were opened
 }
 
-func (s *scene) onCall() *onCall {
+func (s *scene) startPager() *pager {
 	s.t.Helper()
-	p := &onCall{s: s, open: map[string]bool{}}
+	p := &pager{s: s, open: map[string]bool{}}
 	server := httptest.NewServer(p)
 	s.t.Cleanup(server.Close)
 	sink := sink.NewPagerDuty("pager", "R0utingKeyR0utingKeyR0utingKey12", server.URL, "test")
@@ -50,7 +50,7 @@ func (s *scene) onCall() *onCall {
 }
 
 // connect makes a sender on the store that is open now.
-func (p *onCall) connect() {
+func (p *pager) connect() {
 	p.sender = sink.NewSender("pager", p.sink, p.s.store, slog.New(slog.DiscardHandler))
 	p.sender.Now = p.s.clock
 }
@@ -65,7 +65,7 @@ func (p paging) Send(ctx context.Context, a alert.Alert) error {
 	return p.Sink.Send(ctx, a)
 }
 
-func (p *onCall) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (p *pager) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, _ := io.ReadAll(r.Body)
 	var e struct {
 		Action string `json:"event_action"`
@@ -81,8 +81,8 @@ func (p *onCall) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusAccepted)
 }
 
-// takes delivers all that is due, and returns the keys that are open then.
-func (p *onCall) takes() (open []string) {
+// deliver delivers all that is due, and returns the keys that are open then.
+func (p *pager) deliver() (open []string) {
 	p.s.t.Helper()
 	for p.sender.Step(p.s.t.Context()) == 0 {
 	}
@@ -110,11 +110,11 @@ func (s *scene) campaigns(k alert.Kind) (ids []string) {
 func TestACampaignIsOneIncident(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
-	p := s.onCall()
+	p := s.startPager()
 	ids := s.protect(3)
 	for _, id := range ids {
 		s.deliver(s.attack(id))
-		p.takes()
+		p.deliver()
 		s.advance(9 * time.Minute)
 	}
 	c := s.campaigns(alert.Deletion)
@@ -122,12 +122,12 @@ func TestACampaignIsOneIncident(t *testing.T) {
 		t.Fatalf("campaigns %q", c)
 	}
 	for len(s.alerts(alert.Closed)) < 3 {
-		if open := p.takes(); !slices.Equal(open, c[:1]) {
+		if open := p.deliver(); !slices.Equal(open, c[:1]) {
 			t.Fatalf("%d of 3 are settled, and open is %q", len(s.alerts(alert.Closed)), open)
 		}
 		s.advance(time.Minute)
 	}
-	if open := p.takes(); len(open) > 0 || len(p.rang) != 1 {
+	if open := p.deliver(); len(open) > 0 || len(p.rang) != 1 {
 		t.Errorf("open is %q; it rang %q", open, p.rang)
 	}
 	if closed := s.alerts(alert.Closed); !closed[0].CampaignOpen || !closed[1].CampaignOpen || closed[2].CampaignOpen {
@@ -135,7 +135,7 @@ func TestACampaignIsOneIncident(t *testing.T) {
 	}
 	s.now = s.now.Add(time.Hour)
 	s.refresh()
-	s.deliver(s.attack(s.here("vpc-1")[0].ID))
+	s.deliver(s.attack(s.flowLogsOn("vpc-1")[0].ID))
 	if again := s.campaigns(alert.Deletion)[3]; again == c[0] {
 		t.Error("an hour later it is the same campaign")
 	}
@@ -147,7 +147,7 @@ var scope2 = inventory.Scope{Account: account, Region: "us-east-1"}
 func TestACampaignAcrossRegions(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
-	p := s.onCall()
+	p := s.startPager()
 	options := s.api.Options()
 	options.Region = scope2.Region
 	s.r.Fleet = fleet{scope: s.api, scope2: ec2.New(options)}
@@ -177,16 +177,16 @@ func TestACampaignAcrossRegions(t *testing.T) {
 	s.advance(3 * time.Minute)
 	step() // AWS shows what the second Region has made
 	s.advance(17 * time.Minute)
-	s.is(here, incident.Verified, "")
-	if open := p.takes(); !slices.Equal(open, c[:1]) {
+	s.wantState(here, incident.Verified, "")
+	if open := p.deliver(); !slices.Equal(open, c[:1]) {
 		t.Fatalf("one Region is not settled, and open is %q", open)
 	}
 	for range 30 {
 		step()
 		s.now = s.now.Add(time.Minute)
 	}
-	s.is(there, incident.Verified, "")
-	if open := p.takes(); len(open) > 0 || len(p.rang) != 1 {
+	s.wantState(there, incident.Verified, "")
+	if open := p.deliver(); len(open) > 0 || len(p.rang) != 1 {
 		t.Errorf("open is %q; it rang %q", open, p.rang)
 	}
 }
@@ -197,7 +197,7 @@ func TestACampaignAcrossRegions(t *testing.T) {
 func TestI2ForgedRecordsHoldNoCampaign(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
-	p := s.onCall()
+	p := s.startPager()
 	ids := s.protect(2)
 	s.deliver(s.record(ids[1])) // forged: it is there
 	s.deliver(s.attack(ids[0]))
@@ -208,13 +208,13 @@ func TestI2ForgedRecordsHoldNoCampaign(t *testing.T) {
 			s.deliver(s.record(ids[1], fmt.Sprintf("fl-%017x", 0xbeef0000+n)))
 		}
 		s.advance(30 * time.Second)
-		p.takes()
+		p.deliver()
 		if s.incident(ids[0]).State != incident.Verified && !p.open[c] {
 			t.Fatal("it is resolved before the real deletion is settled")
 		}
 	}
-	s.is(ids[0], incident.Verified, "")
-	s.is(ids[1], incident.Closed, incident.StillThere)
+	s.wantState(ids[0], incident.Verified, "")
+	s.wantState(ids[1], incident.Closed, incident.StillThere)
 	if p.open[c] {
 		t.Error("made-up records keep the campaign open")
 	}
@@ -224,7 +224,7 @@ func TestI2ForgedRecordsHoldNoCampaign(t *testing.T) {
 		}
 	}
 	s.advance(10 * time.Minute)
-	if open := p.takes(); len(open) > 0 {
+	if open := p.deliver(); len(open) > 0 {
 		t.Errorf("open are %q", open)
 	}
 }
@@ -234,7 +234,7 @@ func TestI2ForgedRecordsHoldNoCampaign(t *testing.T) {
 func TestI2ACampaignIsNotHeldForEver(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
-	p := s.onCall()
+	p := s.startPager()
 	ids := s.protect(2)
 	s.deliver(s.attack(ids[0]))
 	c := s.campaigns(alert.Deletion)[0]
@@ -242,7 +242,7 @@ func TestI2ACampaignIsNotHeldForEver(t *testing.T) {
 	for s.now.Sub(start) < 65*time.Minute || p.open[c] {
 		s.deliver(s.record(ids[1]))
 		s.advance(time.Minute)
-		p.takes()
+		p.deliver()
 		if s.now.Sub(start) > 70*time.Minute {
 			t.Fatal("it is still open")
 		}
@@ -254,7 +254,7 @@ func TestI2ACampaignIsNotHeldForEver(t *testing.T) {
 func TestI7ACrashLeavesNoCampaignOpen(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
-	p := s.onCall()
+	p := s.startPager()
 	ids := s.protect(2)
 	one, two := s.attack(ids[0]), s.attack(ids[1])
 	for _, f := range []detection.Finding{one, two} {
@@ -270,16 +270,16 @@ func TestI7ACrashLeavesNoCampaignOpen(t *testing.T) {
 		s.must(sink.SendAll(t.Context(), map[string]sink.Sink{"pager": p.sink}, a))
 	}
 	p.connect()
-	if open := p.takes(); len(open) != 3 {
+	if open := p.deliver(); len(open) != 3 {
 		t.Errorf("open are %q", open)
 	}
 	for range 30 {
 		s.advance(time.Minute)
 		s.crash()
 		p.connect()
-		p.takes()
+		p.deliver()
 	}
-	if open := p.takes(); len(open) > 0 {
+	if open := p.deliver(); len(open) > 0 {
 		t.Errorf("open are %q", open)
 	}
 }
@@ -304,16 +304,16 @@ func TestWhatIsAllowedIsNoCampaign(t *testing.T) {
 func TestI7AnUnknownFlowLogRings(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
-	p := s.onCall()
+	p := s.startPager()
 	s.protect(1)
 	s.deliver(s.record("fl-0123456789abcdef0"))
-	p.takes()
+	p.deliver()
 	rang := s.now
 	s.advance(2*time.Minute + time.Second)
 	s.refresh()
 	s.advance(time.Second)
 	s.wantAlerts(alert.Closed, 1)
-	for len(p.takes()) > 0 {
+	for len(p.deliver()) > 0 {
 		s.advance(time.Second)
 	}
 	if d := s.now.Sub(rang); d != 5*time.Minute {
@@ -326,7 +326,7 @@ func TestI7ALateRecordRings(t *testing.T) {
 	t.Parallel()
 	for _, late := range []time.Duration{30 * time.Second, 2 * time.Minute} {
 		s := newScene(t)
-		p := s.onCall()
+		p := s.startPager()
 		id := s.protect(1)[0]
 		s.policy.AlertOnly = true
 		s.crash()
@@ -334,11 +334,11 @@ func TestI7ALateRecordRings(t *testing.T) {
 		f := s.attack(id)
 		s.now = s.now.Add(late)
 		s.deliver(f)
-		p.takes()
+		p.deliver()
 		received := s.now
 		s.advance(time.Second)
-		s.is(id, incident.Closed, incident.AlertOnly)
-		for len(p.takes()) > 0 {
+		s.wantState(id, incident.Closed, incident.AlertOnly)
+		for len(p.deliver()) > 0 {
 			s.advance(time.Second)
 		}
 		if d := s.now.Sub(received); (d >= 5*time.Minute) != (late > time.Minute) {

@@ -22,7 +22,8 @@ func (s *scene) incident(id string) incident.Incident {
 	return i
 }
 
-func (s *scene) is(id string, state incident.State, reason incident.Reason) incident.Incident {
+// wantState checks the state of a flow log's incident, and its reason.
+func (s *scene) wantState(id string, state incident.State, reason incident.Reason) incident.Incident {
 	s.t.Helper()
 	i := s.incident(id)
 	if i.State != state || i.Reason != reason {
@@ -81,8 +82,8 @@ func (s *scene) wantAlerts(k alert.Kind, want int) {
 	}
 }
 
-// wantCounts checks how many alerts of each kind there are; kinds not named: none.
-func (s *scene) wantCounts(want map[alert.Kind]int) {
+// wantAlertCounts checks how many alerts of each kind there are; kinds not named: none.
+func (s *scene) wantAlertCounts(want map[alert.Kind]int) {
 	s.t.Helper()
 	for _, k := range []alert.Kind{alert.Deletion, alert.Attempt, alert.Restored, alert.Blocked, alert.Closed, alert.Flapping, alert.Decoy, alert.Pipeline, alert.Destination} {
 		if got := len(s.alerts(k)); got != want[k] {
@@ -91,15 +92,15 @@ func (s *scene) wantCounts(want map[alert.Kind]int) {
 	}
 }
 
-// here is what AWS truly has on a VPC.
-func (s *scene) here(vpc string) []fakeaws.FlowLog {
+// flowLogsOn are the flow logs that AWS truly has on a VPC.
+func (s *scene) flowLogsOn(vpc string) []fakeaws.FlowLog {
 	return slices.DeleteFunc(s.world.FlowLogs(account, region), func(f fakeaws.FlowLog) bool { return f.ResourceID != vpc })
 }
 
-// restored checks that exactly one flow log is on the VPC, as it was.
-func (s *scene) restored(vpc string) fakeaws.FlowLog {
+// wantRestored checks that exactly one flow log is on the VPC, as it was.
+func (s *scene) wantRestored(vpc string) fakeaws.FlowLog {
 	s.t.Helper()
-	all := s.here(vpc)
+	all := s.flowLogsOn(vpc)
 	if len(all) != 1 {
 		s.t.Fatalf("%d flow logs on %s", len(all), vpc)
 	}
@@ -112,7 +113,7 @@ func (s *scene) restored(vpc string) fakeaws.FlowLog {
 
 func (s *scene) creates() int { return len(s.world.Calls("CreateFlowLogs")) }
 
-// critical are the alerts that tell that something is not back.
+// critical are the alerts which say that something is not back.
 func (s *scene) critical() (out []alert.Alert) {
 	s.t.Helper()
 	for _, k := range []alert.Kind{alert.Blocked, alert.Decoy, alert.Flapping} {
@@ -125,8 +126,8 @@ func (s *scene) critical() (out []alert.Alert) {
 	return out
 }
 
-// resolved checks that a pager that was opened is closed again.
-func (s *scene) resolved() {
+// wantResolved checks that a pager that was opened is closed again.
+func (s *scene) wantResolved() {
 	s.t.Helper()
 	closed := map[string]time.Time{}
 	for _, a := range s.alerts(alert.Closed) {

@@ -14,29 +14,29 @@ func TestAClockThatGoesBack(t *testing.T) {
 	t.Parallel()
 	s, ids := protected(t, 2)
 	s.world.Deny("flowkeeper", "CreateFlowLogs")
-	s.attackAndWork(ids...)
-	s.is(ids[0], incident.Blocked, incident.Permission)
+	s.attackAndReconcile(ids...)
+	s.wantState(ids[0], incident.Blocked, incident.Permission)
 	s.world.Allow("flowkeeper", "CreateFlowLogs")
 	s.now = s.now.Add(-24 * time.Hour)
 	s.advance(time.Minute)
-	s.is(ids[0], incident.Restored, "")
-	s.restored("vpc-1")
+	s.wantState(ids[0], incident.Restored, "")
+	s.wantRestored("vpc-1")
 	s.advance(time.Hour)
-	s.is(ids[1], incident.Verified, "")
-	s.wantCounts(map[alert.Kind]int{alert.Deletion: 1, alert.Blocked: 1, alert.Restored: 1, alert.Closed: 1})
+	s.wantState(ids[1], incident.Verified, "")
+	s.wantAlertCounts(map[alert.Kind]int{alert.Deletion: 1, alert.Blocked: 1, alert.Restored: 1, alert.Closed: 1})
 }
 
 // TestAClockThatLeapsForward: what then seems old enough to be believed is
-// looked at once more before anything is made.
+// observed once more before anything is made.
 func TestAClockThatLeapsForward(t *testing.T) {
 	t.Parallel()
 	s, ids := protected(t, 1)
 	s.deliver(s.record(ids[0])) // of a flow log that is alive
-	s.work()
+	s.reconcile()
 	s.now = s.now.Add(24 * time.Hour)
 	s.advance(time.Hour)
-	s.is(ids[0], incident.Closed, incident.StillThere)
-	if s.restored("vpc-1").ID != ids[0] || s.creates() != 0 {
+	s.wantState(ids[0], incident.Closed, incident.StillThere)
+	if s.wantRestored("vpc-1").ID != ids[0] || s.creates() != 0 {
 		t.Error("something was made")
 	}
 }
@@ -57,7 +57,7 @@ func TestAClockThatWasAhead(t *testing.T) {
 		s.attack(id) // and no event
 		s.refresh()
 		s.advance(10 * time.Minute)
-		s.restored("vpc-1")
+		s.wantRestored("vpc-1")
 	})
 	t.Run("drift_wait", func(t *testing.T) {
 		t.Parallel()
@@ -66,18 +66,18 @@ func TestAClockThatWasAhead(t *testing.T) {
 		s.refresh()
 		s.now = s.now.Add(-ahead)
 		s.advance(10 * time.Minute)
-		s.restored("vpc-1")
+		s.wantRestored("vpc-1")
 	})
 	t.Run("flapping", func(t *testing.T) {
 		t.Parallel()
 		s, _ := protectedOne(t)
 		for range 5 {
-			s.attackAndWork(s.restored("vpc-1").ID)
+			s.attackAndReconcile(s.wantRestored("vpc-1").ID)
 		}
 		s.now = s.now.Add(-ahead)
-		s.deliver(s.attack(s.restored("vpc-1").ID))
+		s.deliver(s.attack(s.wantRestored("vpc-1").ID))
 		s.advance(time.Minute)
-		s.restored("vpc-1")
+		s.wantRestored("vpc-1")
 	})
 	t.Run("a resource that is gone", func(t *testing.T) {
 		t.Parallel()
@@ -85,10 +85,10 @@ func TestAClockThatWasAhead(t *testing.T) {
 		f := s.attack(id)
 		s.world.RemoveResource(account, region, "vpc-1")
 		s.deliver(f)
-		s.work()
+		s.reconcile()
 		s.now = s.now.Add(-ahead)
 		s.advance(30 * time.Minute)
-		s.is(id, incident.Closed, incident.ResourceGone)
+		s.wantState(id, incident.Closed, incident.ResourceGone)
 	})
 }
 
@@ -101,7 +101,7 @@ func TestAClockThatGoesBackPutsOffNoAlert(t *testing.T) {
 	s.deliver(s.attack(a, b))
 	s.now = s.now.Add(-48 * time.Hour)
 	s.advance(time.Hour)
-	s.is(a, incident.Verified, "")
+	s.wantState(a, incident.Verified, "")
 	s.wantAlerts(alert.Restored, 1) // one is back
 	s.wantAlerts(alert.Blocked, 1)
 }

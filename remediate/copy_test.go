@@ -22,21 +22,17 @@ func TestI2AnOldCopyOnlyAlerts(t *testing.T) {
 	late := s.attack(ids[1])
 	s.refresh()
 	s.now = s.now.Add(5 * time.Minute)
-	s.work()
+	s.reconcile()
 	for _, id := range ids[:2] {
-		if i := s.incident(id); i.State != incident.Closed || i.Reason != incident.AlertOnly {
-			t.Errorf("%s: %s %s", id, i.State, i.Reason)
-		}
+		s.wantState(id, incident.Closed, incident.AlertOnly)
 	}
 	s.world.Remove(account, region, ids[2])
 	s.refresh()
 	s.deliver(late)
 	s.now = s.now.Add(5 * time.Minute)
-	s.work()
+	s.reconcile()
 	for _, id := range ids[1:] {
-		if i := s.incident(id); i.State != incident.Restored {
-			t.Errorf("%s: %s %s", id, i.State, i.Reason)
-		}
+		s.wantState(id, incident.Restored, "")
 	}
 }
 
@@ -47,11 +43,11 @@ func TestReopenedWithWhatAWSHasShownSince(t *testing.T) {
 	s, id := protectedOne(t)
 	s.deliver(s.record(id)) // forged: it is there
 	s.advance(3 * time.Minute)
-	s.is(id, incident.Closed, incident.StillThere)
-	s.change(id, func(i *incident.Incident) { i.Frozen.LogDestination = "arn:aws:s3:::elsewhere" }) // as a copy of the state file could have it
+	s.wantState(id, incident.Closed, incident.StillThere)
+	s.changeIncident(id, func(i *incident.Incident) { i.Frozen.LogDestination = "arn:aws:s3:::elsewhere" }) // as a copy of the state file could have it
 	s.deliver(s.attack(id))
 	s.advance(time.Minute)
-	s.restored("vpc-1")
+	s.wantRestored("vpc-1")
 }
 
 // TestAnAdoptedCopyMakesNoFalseAlarms: what the copy had as restored, released or
@@ -63,9 +59,9 @@ func TestAnAdoptedCopyMakesNoFalseAlarms(t *testing.T) {
 	s.now = s.now.Add(time.Second)
 	s.deliver(s.attack(ids[0], ids[1]))
 	s.advance(time.Second)
-	s.is(ids[0], incident.Restored, "")
-	s.is(ids[1], incident.Closed, incident.Released)
-	before := len(s.here("vpc-1")) + len(s.here("vpc-2")) + len(s.here("vpc-3"))
+	s.wantState(ids[0], incident.Restored, "")
+	s.wantState(ids[1], incident.Closed, incident.Released)
+	before := len(s.flowLogsOn("vpc-1")) + len(s.flowLogsOn("vpc-2")) + len(s.flowLogsOn("vpc-3"))
 	s.adopt(store.Adoption{Now: s.now, Made: s.now, Stale: 48 * time.Hour})
 	s.world.SetConsistencyDelay(90 * time.Second) // the listing is of before the deletion
 	s.refresh()
@@ -74,9 +70,9 @@ func TestAnAdoptedCopyMakesNoFalseAlarms(t *testing.T) {
 		s.advance(5 * time.Minute)
 		s.refresh()
 	}
-	s.is(ids[0], incident.Verified, "")
-	s.is(ids[1], incident.Closed, incident.Released)
-	if got := len(s.here("vpc-1")) + len(s.here("vpc-2")) + len(s.here("vpc-3")); got != before || len(s.here("vpc-1")) != 1 || s.creates() != 1 {
+	s.wantState(ids[0], incident.Verified, "")
+	s.wantState(ids[1], incident.Closed, incident.Released)
+	if got := len(s.flowLogsOn("vpc-1")) + len(s.flowLogsOn("vpc-2")) + len(s.flowLogsOn("vpc-3")); got != before || len(s.flowLogsOn("vpc-1")) != 1 || s.creates() != 1 {
 		t.Errorf("%d flow logs instead of %d; %d creates", got, before, s.creates())
 	}
 }
@@ -93,7 +89,7 @@ func TestAnAdoptedCopyLeavesNothingDarkInSilence(t *testing.T) {
 		s.changeEvent(s.incident(id).EventID, func(e *incident.Event) {
 			e.ClosedAlertedAt, e.DueAt, e.StuckAt, e.OverdueAt = s.now, time.Time{}, time.Time{}, time.Time{}
 		})
-		s.change(id, func(i *incident.Incident) {
+		s.changeIncident(id, func(i *incident.Incident) {
 			i.StuckAlertedAt = s.now.Add(1000 * time.Hour)
 			if !there {
 				i.EventID = "another"
@@ -110,7 +106,7 @@ func TestAnAdoptedCopyLeavesNothingDarkInSilence(t *testing.T) {
 		s.advance(time.Hour)
 		s.refresh()
 		s.advance(time.Hour)
-		s.restored("vpc-1")
+		s.wantRestored("vpc-1")
 		if len(s.alerts(alert.Closed)) != 1 {
 			t.Errorf("event %v: %d ends", there, len(s.alerts(alert.Closed)))
 		}

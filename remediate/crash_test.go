@@ -104,11 +104,11 @@ func diesAt(t *testing.T, point int) bool {
 	acknowledged := s.r.RecordFindings(t.Context(), []detection.Finding{f}, func() {}) == nil
 	s.r.Wait()
 	for range 12 {
-		_, _ = s.r.Step(t.Context(), scope, func() {}) // the dead one's errors tell nobody anything
+		_, _ = s.r.Step(t.Context(), scope, func() {}) // nobody gets the dead one's errors
 		s.now = s.now.Add(time.Minute)
 	}
 	s.crash()
-	dark := 0 // it was not back for twelve minutes, and people hear that
+	dark := 0 // it was not back for twelve minutes, and people are alerted of that
 	if i, _, ok, err := s.store.FindIncident(t.Context(), id); ok && (i.State == incident.Open || i.State == incident.Restored && !i.Confirmed) {
 		s.must(err)
 		dark = 1
@@ -117,9 +117,9 @@ func diesAt(t *testing.T, point int) bool {
 		s.deliver(f)
 	}
 	s.advance(15 * time.Minute)
-	s.is(id, incident.Verified, "")
-	s.restored("vpc-1")
-	s.wantCounts(map[alert.Kind]int{alert.Deletion: 1, alert.Blocked: dark, alert.Restored: 1, alert.Closed: 1})
+	s.wantState(id, incident.Verified, "")
+	s.wantRestored("vpc-1")
+	s.wantAlertCounts(map[alert.Kind]int{alert.Deletion: 1, alert.Blocked: dark, alert.Restored: 1, alert.Closed: 1})
 	s.must(s.store.Close())
 	return c.dead
 }

@@ -78,14 +78,14 @@ func TestADecoyIsAlertedOnce(t *testing.T) {
 		want map[alert.Kind]int // without tamper
 		made int                // alerts of tampering
 	}{
-		"it prevents a restore":                               {func(s *scene, _, _ string) { s.work() }, map[alert.Kind]int{alert.Deletion: 1, alert.Decoy: 1}, 0},
-		"it prevents a restore, and a refresh shows it later": {func(s *scene, _, _ string) { s.work(); s.refresh() }, map[alert.Kind]int{alert.Deletion: 1, alert.Decoy: 1}, 0},
+		"it prevents a restore":                               {func(s *scene, _, _ string) { s.reconcile() }, map[alert.Kind]int{alert.Deletion: 1, alert.Decoy: 1}, 0},
+		"it prevents a restore, and a refresh shows it later": {func(s *scene, _, _ string) { s.reconcile(); s.refresh() }, map[alert.Kind]int{alert.Deletion: 1, alert.Decoy: 1}, 0},
 		"a record says who made it": {func(s *scene, _, decoy string) {
 			s.world.AllowDuplicates(true)
 			s.world.Deny("flowkeeper", "CreateFlowLogs")
 			s.refresh()
 			s.now = s.now.Add(time.Minute)
-			s.deliver(s.made(decoy))
+			s.deliver(s.recordOfCreate(decoy))
 		}, map[alert.Kind]int{alert.Deletion: 1, alert.Blocked: 1}, 1},
 		"a record says that it is deleted": {func(s *scene, _, decoy string) {
 			s.world.AllowDuplicates(true)
@@ -107,7 +107,7 @@ func TestADecoyIsAlertedOnce(t *testing.T) {
 			tt.play(s, id, decoy)
 			s.advance(time.Hour)
 			s.refresh()
-			s.wantCounts(tt.want)
+			s.wantAlertCounts(tt.want)
 			s.wantAlerts(alert.Tamper, tt.made)
 		})
 	}
@@ -154,12 +154,12 @@ func TestANoticeWaitsForARule(t *testing.T) {
 	s.refresh()
 	s.advance(time.Minute)
 	s.deliver(f)
-	s.deliver(s.made(other))
+	s.deliver(s.recordOfCreate(other))
 	s.advance(12 * time.Minute)
 	s.refresh()
 	s.advance(time.Hour)
 	s.refresh()
-	s.is(id, incident.Closed, incident.Replaced)
+	s.wantState(id, incident.Closed, incident.Replaced)
 	s.wantAlerts(alert.Tamper, 0)
 }
 
@@ -207,16 +207,16 @@ func TestAReplacementThatIsReplaced(t *testing.T) {
 	id, _ := s.protectTwo()
 	s.deliver(as(s.attack(id), terraformRole))
 	first := s.plant("vpc-1", rejects)
-	s.deliver(as(s.made(first), terraformRole))
+	s.deliver(as(s.recordOfCreate(first), terraformRole))
 	s.advance(4 * time.Minute)
 	f := as(s.attack(first), terraformRole)
 	second := s.plant("vpc-1", func(f *fakeaws.FlowLog) { f.TrafficType = "ACCEPT" })
 	s.refresh()
 	s.deliver(f)
-	s.deliver(as(s.made(second), terraformRole))
+	s.deliver(as(s.recordOfCreate(second), terraformRole))
 	s.advance(2 * time.Hour)
 	s.refresh()
-	s.is(id, incident.Closed, incident.Replaced)
+	s.wantState(id, incident.Closed, incident.Replaced)
 	s.wantAlerts(alert.Tamper, 0)
 }
 
@@ -248,7 +248,7 @@ func TestANoticeIsNotPutOffForEver(t *testing.T) {
 	s.refresh()
 	for range 4 {
 		s.advance(12*time.Hour + 20*time.Second)
-		for _, f := range s.here("vpc-1") {
+		for _, f := range s.flowLogsOn("vpc-1") {
 			if f.ID != decoy {
 				s.deliver(s.attack(f.ID))
 			}

@@ -37,27 +37,27 @@ func TestTwoToOneDestination(t *testing.T) {
 			s.plant("vpc-1", rejects)
 			s.refresh()
 			for _, vpc := range []string{"vpc-1", "vpc-2"} {
-				for _, f := range s.here(vpc) {
+				for _, f := range s.flowLogsOn(vpc) {
 					if !s.row(f.ID).Protected {
 						t.Errorf("%s of %s is not protected", f.ID, vpc)
 					}
 				}
 			}
 			s.now = s.now.Add(time.Hour)
-			second := s.here("vpc-1")
+			second := s.flowLogsOn("vpc-1")
 			second = slices.DeleteFunc(second, func(f fakeaws.FlowLog) bool { return f.ID == ids[0] })
 			s.deliver(s.attack(ids[0]))
 			s.advance(time.Hour)
-			if !s.row(second[0].ID).Protected || len(s.here("vpc-1")) != 2 {
-				t.Errorf("%+v", s.here("vpc-1"))
+			if !s.row(second[0].ID).Protected || len(s.flowLogsOn("vpc-1")) != 2 {
+				t.Errorf("%+v", s.flowLogsOn("vpc-1"))
 			}
 			s.deliver(s.attack(second[0].ID))
 			s.advance(time.Hour)
-			here := s.here("vpc-1")
+			here := s.flowLogsOn("vpc-1")
 			if len(here) != 2 || here[0].TrafficType == here[1].TrafficType {
 				t.Errorf("%+v", here)
 			}
-			s.wantCounts(map[alert.Kind]int{alert.Deletion: 2, alert.Restored: 2, alert.Closed: 2})
+			s.wantAlertCounts(map[alert.Kind]int{alert.Deletion: 2, alert.Restored: 2, alert.Closed: 2})
 		})
 	}
 }
@@ -75,7 +75,7 @@ func TestADecoyThatAWSAllows(t *testing.T) {
 			id := s.protect(1)[0]
 			all := []*scene{s}
 			if guard == fakeaws.SameConfiguration {
-				all = append(all, s.beside()) // without a guard there would be doubles
+				all = append(all, s.secondDaemon()) // without a guard there would be doubles
 				all[1].refresh()
 				s.now = s.now.Add(time.Hour)
 				all[1].now = s.now
@@ -100,13 +100,13 @@ func TestADecoyThatAWSAllows(t *testing.T) {
 				}
 			}
 			for _, d := range all {
-				d.is(id, incident.Verified, "")
+				d.wantState(id, incident.Verified, "")
 				if !d.row(other).Protected {
 					t.Error("it stands beside what came back, and is not protected")
 				}
-				d.wantCounts(map[alert.Kind]int{alert.Deletion: 1, alert.Restored: 1, alert.Closed: 1})
+				d.wantAlertCounts(map[alert.Kind]int{alert.Deletion: 1, alert.Restored: 1, alert.Closed: 1})
 			}
-			if n := len(s.here("vpc-1")); n != 2 {
+			if n := len(s.flowLogsOn("vpc-1")); n != 2 {
 				t.Errorf("%d are there", n)
 			}
 		})
@@ -121,16 +121,16 @@ func TestADecoySeenBeforeTheLoss(t *testing.T) {
 	deletion := s.attack(id)
 	s.now = s.now.Add(time.Second)
 	decoy := s.plant("vpc-1", rejects)
-	s.deliver(s.made(decoy))
+	s.deliver(s.recordOfCreate(decoy))
 	if !s.row(decoy).Protected {
 		t.Error("what stands beside a live one is not protected")
 	}
 	deleted := s.attack(decoy)
 	s.deliver(deletion, deleted)
 	s.advance(time.Hour)
-	s.is(id, incident.Verified, "")
-	s.is(decoy, incident.Closed, incident.Exempt)
-	if f := s.restored("vpc-1"); f.TrafficType != "ALL" {
+	s.wantState(id, incident.Verified, "")
+	s.wantState(decoy, incident.Closed, incident.Exempt)
+	if f := s.wantRestored("vpc-1"); f.TrafficType != "ALL" {
 		t.Errorf("%+v", f)
 	}
 }
@@ -141,15 +141,15 @@ func TestADecoyBlocksUntilItIsGone(t *testing.T) {
 	f := s.attack(id)
 	decoy := s.plant("vpc-1", func(f *fakeaws.FlowLog) { f.TrafficType = "REJECT" })
 	s.deliver(f)
-	s.work()
-	if i := s.is(id, incident.Blocked, incident.Decoy); i.Advice == "" {
+	s.reconcile()
+	if i := s.wantState(id, incident.Blocked, incident.Decoy); i.Advice == "" {
 		t.Error("no advice")
 	}
 	s.refresh()
 	if s.row(decoy).Protected {
 		t.Error("the decoy is protected")
 	}
-	s.wantCounts(map[alert.Kind]int{alert.Deletion: 1, alert.Decoy: 1})
+	s.wantAlertCounts(map[alert.Kind]int{alert.Deletion: 1, alert.Decoy: 1})
 	if a := s.alerts(alert.Decoy)[0]; a.Level != alert.Critical || !slices.Equal(a.FlowLogs[0].DifferencesFound, []string{`traffic_type: "REJECT" instead of "ALL"`}) ||
 		!strings.Contains(a.Text, "differs in traffic_type") || !strings.Contains(a.Text, decoy+" is in the way") {
 		t.Errorf("%s\n%+v", a.Text, a)
@@ -157,9 +157,9 @@ func TestADecoyBlocksUntilItIsGone(t *testing.T) {
 	if s.creates() == 0 {
 		t.Error("I3: a decoy does not stop the attempt")
 	}
-	s.attackAndWork(decoy)
-	s.is(id, incident.Restored, "")
-	s.restored("vpc-1")
+	s.attackAndReconcile(decoy)
+	s.wantState(id, incident.Restored, "")
+	s.wantRestored("vpc-1")
 }
 
 // TestI2ADecoyBeforeAnyReport: the refresh that first shows what has taken the
@@ -178,7 +178,7 @@ func TestI2ADecoyBeforeAnyReport(t *testing.T) {
 	}
 	s.r.Policy.AlertOnly = true
 	s.deliver(f)
-	s.work()
+	s.reconcile()
 	if !s.row(decoy).Protected {
 		t.Error("with the incident closed, what stands there is protected")
 	}
@@ -202,7 +202,7 @@ func TestI6ALostDecoyMakesNoDecoys(t *testing.T) {
 	again := s.attack(back) // before anything was decided
 	s.deliver(again)
 	s.advance(time.Hour)
-	s.restored("vpc-1")
+	s.wantRestored("vpc-1")
 }
 
 // TestDecoyMadeIsAlerted: who put something worse in the place of a lost flow log.
@@ -234,7 +234,7 @@ func TestI2ADecoyBesideAReleaseThatEnded(t *testing.T) {
 	}{
 		"a record comes":               {true, 2 * time.Minute},
 		"none comes":                   {false, 2 * time.Minute},
-		"a record comes after an hour": {true, 90 * time.Minute}, // what is due so far ahead is looked at before
+		"a record comes after an hour": {true, 90 * time.Minute}, // what is due so far ahead is evaluated before
 		"none comes for an hour":       {false, 90 * time.Minute},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -253,17 +253,17 @@ func TestI2ADecoyBesideAReleaseThatEnded(t *testing.T) {
 			s.advance((c.wait - time.Minute) / 2)
 			s.refresh()
 			s.wantAlerts(alert.Tamper, 0)
-			s.is(id, incident.Closed, incident.Released)
+			s.wantState(id, incident.Closed, incident.Released)
 			if s.row(decoy).Protected {
 				t.Error("what may be a decoy is protected before a record could come")
 			}
 			if c.recorded {
 				s.deliver(deletion)
 				s.advance(10 * time.Second)
-				s.is(id, incident.Blocked, incident.Decoy)
+				s.wantState(id, incident.Blocked, incident.Decoy)
 				s.world.Remove(account, region, decoy)
 				s.advance(time.Hour)
-				s.restored("vpc-1")
+				s.wantRestored("vpc-1")
 				return
 			}
 			s.advance(3 * time.Minute)
@@ -287,7 +287,7 @@ func restoredBesideADecoy(t *testing.T) (s *scene, lost, decoy string) {
 	s.now = s.now.Add(5 * time.Second)
 	s.deliver(f)
 	s.advance(12 * time.Minute)
-	s.is(lost, incident.Verified, "")
+	s.wantState(lost, incident.Verified, "")
 	return s, lost, decoy
 }
 
@@ -351,8 +351,8 @@ func TestAPairOfWhichOneIsReported(t *testing.T) {
 	s.attack(older)
 	s.deliver(s.attack(younger))
 	s.advance(10 * time.Second)
-	s.is(younger, incident.Restored, "")
+	s.wantState(younger, incident.Restored, "")
 	s.refresh()
 	s.advance(10 * time.Second)
-	s.is(older, incident.Restored, "")
+	s.wantState(older, incident.Restored, "")
 }

@@ -68,16 +68,16 @@ var errFull = errors.New("no space left on device")
 // fullTampering is such a store as package tamper has it.
 type fullTampering struct{ tamper.Store }
 
-// fill makes the disk full, as far as the remediator can tell; empty ends that.
-func (s *scene) fill() {
+// fillDisk makes the disk full, as far as the remediator can tell; emptyDisk ends that.
+func (s *scene) fillDisk() {
 	s.r.Store, s.r.Tampering = full{s.store.Remediation()}, s.tamperHandler(fullTampering{s.store.Tampering()})
 }
 
-func (s *scene) empty() {
+func (s *scene) emptyDisk() {
 	s.r.Store, s.r.Tampering = s.store.Remediation(), s.tamperHandler(s.store.Tampering())
 }
 
-// slow is an AWS that looks at once, and takes its time to create.
+// slow is an AWS that answers other calls at once, and takes its time to create.
 type slow struct {
 	remediate.EC2
 	takes time.Duration
@@ -90,22 +90,22 @@ func (a slow) CreateFlowLogs(ctx context.Context, in *ec2.CreateFlowLogsInput, o
 	return a.EC2.CreateFlowLogs(ctx, in, opts...)
 }
 
-// beats notes the longest silence between two.
-type beats struct {
+// heartbeats notes the longest silence between two calls of note.
+type heartbeats struct {
 	mu      sync.Mutex
 	last    time.Time
 	silence time.Duration
 }
 
-func (b *beats) beat() {
+func (b *heartbeats) note() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.silence, b.last = max(b.silence, time.Since(b.last)), time.Now()
 }
 
 // longest is the silence until now.
-func (b *beats) longest() time.Duration {
-	b.beat()
+func (b *heartbeats) longest() time.Duration {
+	b.note()
 	return b.silence
 }
 

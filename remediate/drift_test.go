@@ -27,7 +27,7 @@ func TestADriftThatIsPartlyAllowed(t *testing.T) {
 			s.attack(ids...)
 			s.refresh()
 			s.advance(15 * time.Minute)
-			s.is(ids[n], incident.Closed, incident.Released)
+			s.wantState(ids[n], incident.Closed, incident.Released)
 			a := s.alerts(alert.Deletion)
 			if len(a) != 1 || a[0].Level != alert.Critical || !slices.Contains(a[0].RaisedBy, alert.WholeVPC) || len(a[0].FlowLogs) != 2 {
 				t.Fatalf("told %+v", a)
@@ -76,36 +76,36 @@ func TestADriftIsAlertedWithinHalfAMinute(t *testing.T) {
 			s.release(24*time.Hour, ids[0])
 			s.attack(ids...)
 			s.refresh()
-			s.due(ids[1], time.Hour) // as when thousands are before it
+			s.setDue(ids[1], time.Hour) // as when thousands are before it
 			s.now = s.now.Add(c.late)
 			if c.late == 0 {
 				s.advance(20 * time.Second)
-				s.wantCounts(map[alert.Kind]int{}) // what is decided is quiet, and the other may be, too
+				s.wantAlertCounts(map[alert.Kind]int{}) // what is decided is quiet, and the other may be, too
 			}
 			if c.adopt {
 				s.plant("vpc-2", nil)
-				s.due(ids[1], 0)
+				s.setDue(ids[1], 0)
 			}
 			if c.late == 0 {
 				s.advance(10 * time.Second)
 			} else {
-				s.work()
+				s.reconcile()
 			}
 			if a := s.alerts(alert.Deletion); len(a) != 1 || a[0].Level != c.level {
 				t.Fatalf("told %+v", a)
 			}
 			s.advance(2 * time.Hour)
-			s.restored("vpc-2")
+			s.wantRestored("vpc-2")
 			if len(s.alerts(alert.Deletion)) != 1 || len(s.alerts(alert.Restored)) != 1 || len(s.alerts(alert.Closed)) != 1 {
 				t.Error("told too little, or twice")
 			}
-			s.resolved()
+			s.wantResolved()
 		})
 	}
 }
 
 // TestTheAlertOfAnAdoptedDriftIsClosed: what was adopted at once needs no alert of
-// its loss. Where no look shows it then, there is one, and that is closed, too.
+// its loss. Where no observation shows it then, there is one, and that is closed, too.
 func TestTheAlertOfAnAdoptedDriftIsClosed(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
@@ -120,7 +120,7 @@ func TestTheAlertOfAnAdoptedDriftIsClosed(t *testing.T) {
 	}
 	s.world.Allow("flowkeeper", "DescribeFlowLogs")
 	s.advance(2 * time.Hour)
-	s.resolved()
+	s.wantResolved()
 }
 
 // TestADriftThatIsOverBeforeItIsAlerted has an end all the same.
@@ -130,10 +130,10 @@ func TestADriftThatIsOverBeforeItIsAlerted(t *testing.T) {
 	s.release(24*time.Hour, ids[0])
 	s.attack(ids...)
 	s.refresh()
-	s.due(ids[1], time.Hour)
+	s.setDue(ids[1], time.Hour)
 	s.advance(time.Second)
 	i := s.incident(ids[1]) // AWS shows it after all
-	s.change(i.FlowLogID, func(i *incident.Incident) {
+	s.changeIncident(i.FlowLogID, func(i *incident.Incident) {
 		i.State, i.Reason, i.NextAttemptAt = incident.Closed, incident.StillThere, time.Time{}
 	})
 	s.changeEvent(i.EventID, func(e *incident.Event) { e.ClosedAlertedAt = s.now })
@@ -141,7 +141,7 @@ func TestADriftThatIsOverBeforeItIsAlerted(t *testing.T) {
 	if a := s.alerts(alert.Deletion); len(a) != 1 || a[0].Level != alert.Informational || len(a[0].FlowLogs) != 1 {
 		t.Errorf("told %+v", a)
 	}
-	s.resolved()
+	s.wantResolved()
 }
 
 // TestADriftLearnsWhoItWas, though it is back by then: who, and for how long it was
@@ -157,18 +157,18 @@ func TestADriftLearnsWhoItWas(t *testing.T) {
 			forged.Record.Identity.ARN = "arn:aws:iam::111122223333:user/alice"
 			s.refresh()
 			s.advance(pause)
-			before := s.is(id, state, "")
+			before := s.wantState(id, state, "")
 			s.deliver(f)
 			s.deliver(forged)
-			i := s.is(id, state, "")
+			i := s.wantState(id, state, "")
 			was, _ := before.BlindSeconds()
 			blind, _ := i.BlindSeconds()
 			if i.Source != incident.ByEvent || i.Actor == nil || i.Actor.ARN != mallory || i.EventID != before.EventID || i.NewID != before.NewID || blind != was-60 {
 				t.Errorf("by %v %+v, dark for %v s instead of %v", i.Source, i.Actor, blind, was-60)
 			}
 			s.advance(3 * time.Hour)
-			s.is(id, incident.Verified, "")
-			s.resolved()
+			s.wantState(id, incident.Verified, "")
+			s.wantResolved()
 		})
 	}
 }
@@ -190,8 +190,8 @@ func TestADriftIsAlertedThoughAStepTookLonger(t *testing.T) {
 	s.wantAlerts(alert.Deletion, 1)
 }
 
-// unreported compares how many losses of the last day no event has reported.
-func (s *scene) unreported(want int) {
+// wantUnreported compares how many losses of the last day no event has reported.
+func (s *scene) wantUnreported(want int) {
 	s.t.Helper()
 	n, err := s.store.Unreported(s.t.Context())
 	s.must(err)
@@ -205,12 +205,12 @@ func TestI5DeletedWithoutAnEvent(t *testing.T) {
 	s, id := protectedOne(t)
 	s.attack(id) // its record never comes
 	s.refresh()
-	s.work()
-	s.is(id, incident.Restored, "") // at once: no rule could excuse it
-	s.restored("vpc-1")
-	s.wantCounts(map[alert.Kind]int{alert.Deletion: 1, alert.Restored: 1})
+	s.reconcile()
+	s.wantState(id, incident.Restored, "") // at once: no rule could excuse it
+	s.wantRestored("vpc-1")
+	s.wantAlertCounts(map[alert.Kind]int{alert.Deletion: 1, alert.Restored: 1})
 	s.advance(time.Hour)
-	s.unreported(1)
+	s.wantUnreported(1)
 	if a := s.alerts(alert.Deletion)[0]; a.Source != incident.ByDrift || a.Actor != nil || a.Level != alert.Critical {
 		t.Errorf("alert %+v", a)
 	}
@@ -231,15 +231,15 @@ func TestADriftThatARuleCouldExcuseWaits(t *testing.T) {
 			s.now = s.now.Add(time.Hour)
 			s.attack(id)
 			s.refresh()
-			s.work()
-			s.wantCounts(nil)
+			s.reconcile()
+			s.wantAlertCounts(nil)
 			s.advance(30 * time.Second)
-			s.is(id, incident.Open, "")
-			s.wantCounts(map[alert.Kind]int{alert.Deletion: 1}) // decided or not
+			s.wantState(id, incident.Open, "")
+			s.wantAlertCounts(map[alert.Kind]int{alert.Deletion: 1}) // decided or not
 			s.advance(2 * time.Minute)
-			s.is(id, incident.Restored, "")
-			s.restored("vpc-1")
-			s.wantCounts(map[alert.Kind]int{alert.Deletion: 1, alert.Restored: 1})
+			s.wantState(id, incident.Restored, "")
+			s.wantRestored("vpc-1")
+			s.wantAlertCounts(map[alert.Kind]int{alert.Deletion: 1, alert.Restored: 1})
 		})
 	}
 }
@@ -268,20 +268,20 @@ func TestDriftWhoseEventComesLater(t *testing.T) {
 			id := s.protect(1)[0]
 			f := s.attack(id)
 			s.refresh()
-			s.unreported(1)
+			s.wantUnreported(1)
 			s.advance(after)
 			s.deliver(f)
-			s.work()
-			s.unreported(0)
-			if i := s.is(id, incident.Restored, ""); i.Source != incident.ByEvent || i.Actor == nil || i.DeletedAt.IsZero() {
+			s.reconcile()
+			s.wantUnreported(0)
+			if i := s.wantState(id, incident.Restored, ""); i.Source != incident.ByEvent || i.Actor == nil || i.DeletedAt.IsZero() {
 				t.Errorf("incident %+v", i)
 			}
 			s.advance(12 * time.Minute)
-			s.wantCounts(map[alert.Kind]int{alert.Deletion: alerts, alert.Restored: c.restored, alert.Closed: alerts})
+			s.wantAlertCounts(map[alert.Kind]int{alert.Deletion: alerts, alert.Restored: c.restored, alert.Closed: alerts})
 			if a := s.alerts(alert.Deletion); a[alerts-1].Actor == nil {
 				t.Errorf("nobody was told who it was: %+v", a)
 			}
-			s.resolved()
+			s.wantResolved()
 		})
 	}
 }
@@ -295,9 +295,9 @@ func TestDriftAdopted(t *testing.T) {
 	s.plant("vpc-1", nil)
 	s.refresh()
 	s.advance(3 * time.Minute)
-	s.is(id, incident.Restored, "")
-	s.wantCounts(map[alert.Kind]int{alert.Restored: 1})
-	s.unreported(0) // the other one may have heard it
+	s.wantState(id, incident.Restored, "")
+	s.wantAlertCounts(map[alert.Kind]int{alert.Restored: 1})
+	s.wantUnreported(0) // the other one may have had the event
 	if a := s.alerts(alert.Restored)[0]; a.Level != alert.Informational {
 		t.Errorf("level %s", a.Level)
 	}
@@ -322,14 +322,14 @@ func TestADriftOfManyIsAlertedWhole(t *testing.T) {
 			for n := range c.back {
 				s.plant(fmt.Sprintf("vpc-%d", n+1), nil)
 			}
-			s.refreshWhile(s.work)
+			s.refreshWhile(s.reconcile)
 			s.advance(time.Hour)
 			for _, k := range c.named {
 				if n := len(s.named(k)); n != 250 {
 					t.Errorf("%d of 250 named by %s alerts", n, k)
 				}
 			}
-			s.resolved()
+			s.wantResolved()
 		})
 	}
 }

@@ -50,8 +50,8 @@ func as(f detection.Finding, role string) detection.Finding {
 	return f
 }
 
-// made is the record by which mallory made a flow log.
-func (s *scene) made(id string) detection.Finding {
+// recordOfCreate is the record by which mallory made a flow log.
+func (s *scene) recordOfCreate(id string) detection.Finding {
 	f := s.record()
 	f.Kind, f.Record.IDsUnknown, f.Record.CreatedIDs, f.Record.ResourceIDs = detection.Created, false, []string{id}, []string{"vpc-1"}
 	return f
@@ -76,9 +76,9 @@ func madeUpIDs(n, from int) (ids []string) {
 	return ids
 }
 
-// decoded is the finding of a DeleteFlowLogs call, read from the record that
+// recordBy is the finding of a DeleteFlowLogs call, read from the record that
 // CloudTrail writes of it. code: how AWS refused it.
-func (s *scene) decoded(who, code, text string, ids ...string) detection.Finding {
+func (s *scene) recordBy(who, code, text string, ids ...string) detection.Finding {
 	s.t.Helper()
 	s.events++
 	content := make([]map[string]any, len(ids))
@@ -126,18 +126,18 @@ func TestI12AFloodOfAttempts(t *testing.T) {
 	before := s.size()
 	s.start()
 	for k := range 300 {
-		s.deliver(s.decoded(nobody, refusal, refusalText, madeUpIDs(1000, 1000*k)...))
+		s.deliver(s.recordBy(nobody, refusal, refusalText, madeUpIDs(1000, 1000*k)...))
 		s.advance(200 * time.Millisecond)
 	}
 	for range 300 {
-		s.deliver(s.decoded(nobody, dryRun, "Request would have succeeded, but DryRun flag is set.", id))
+		s.deliver(s.recordBy(nobody, dryRun, "Request would have succeeded, but DryRun flag is set.", id))
 		s.advance(200 * time.Millisecond)
 	}
 	deletion := s.attack(id)
 	s.deliver(deletion)
 	s.wantAlerts(alert.Deletion, 1)
-	s.work()
-	s.restored("vpc-1")
+	s.reconcile()
+	s.wantRestored("vpc-1")
 	s.advance(time.Hour)
 	all := s.alerts(alert.Attempt)
 	calls := 0
@@ -198,9 +198,9 @@ func dependent(t *testing.T) *scene {
 	return s
 }
 
-// call writes a CloudTrail record of one call as AWS does; more are further
+// rawRecord writes a CloudTrail record of one call as AWS does; more are further
 // fields of it, which come last.
-func (s *scene) call(service, event, request string, more ...string) string {
+func (s *scene) rawRecord(service, event, request string, more ...string) string {
 	fields := append([]string{
 		`"eventVersion":"1.11","eventType":"AwsApiCall","eventCategory":"Management","managementEvent":true`,
 		fmt.Sprintf(`"eventTime":%q,"eventSource":"%s.amazonaws.com","eventName":%q`, s.now.UTC().Format(time.RFC3339), service, event),
@@ -218,8 +218,8 @@ func deleting(ids ...string) string {
 	return `{"DeleteFlowLogsRequest":{"FlowLogId":[` + strings.Join(items, ",") + `]}}`
 }
 
-// read handles records as they come through the queue.
-func (s *scene) read(records ...string) {
+// deliverRaw decodes records and delivers their findings, as they come through the queue.
+func (s *scene) deliverRaw(records ...string) {
 	s.t.Helper()
 	for _, raw := range records {
 		r, err := cloudtrail.Decode([]byte(raw))

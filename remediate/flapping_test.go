@@ -14,16 +14,16 @@ func TestI9FlappingNeverStops(t *testing.T) {
 	t.Parallel()
 	s, _ := protectedOne(t)
 	for range 8 {
-		f := s.restored("vpc-1")
-		s.attackAndWork(f.ID)
-		for n := 0; len(s.here("vpc-1")) == 0; n++ {
+		f := s.wantRestored("vpc-1")
+		s.attackAndReconcile(f.ID)
+		for n := 0; len(s.flowLogsOn("vpc-1")) == 0; n++ {
 			if n > 700 {
 				t.Fatal("not restored within eleven minutes: the attacker wins by insisting")
 			}
 			s.advance(time.Second)
 		}
 	}
-	s.wantCounts(map[alert.Kind]int{alert.Deletion: 8, alert.Restored: 8, alert.Flapping: 1,
+	s.wantAlertCounts(map[alert.Kind]int{alert.Deletion: 8, alert.Restored: 8, alert.Flapping: 1,
 		alert.Blocked: 2, // the two that were held back for more than five minutes after the first had its alert
 		alert.Closed:  len(s.alerts(alert.Closed))})
 	if s.creates() != 8 {
@@ -37,17 +37,17 @@ func TestFlappingIsAlertedThoughItIsBackAtOnce(t *testing.T) {
 	t.Parallel()
 	s, _ := protectedOne(t)
 	for range 5 {
-		s.attackAndWork(s.restored("vpc-1").ID)
+		s.attackAndReconcile(s.wantRestored("vpc-1").ID)
 	}
-	last := s.restored("vpc-1").ID
-	s.attackAndWork(last)
-	s.is(last, incident.Open, "")
+	last := s.wantRestored("vpc-1").ID
+	s.attackAndReconcile(last)
+	s.wantState(last, incident.Open, "")
 	if _, _, err := s.r.RestoreByHand(t.Context(), scope, last); err != nil {
 		t.Fatal(err)
 	}
-	s.deliver(s.attack(s.restored("vpc-1").ID))
+	s.deliver(s.attack(s.wantRestored("vpc-1").ID))
 	s.advance(15 * time.Minute)
-	s.restored("vpc-1")
+	s.wantRestored("vpc-1")
 	s.wantAlerts(alert.Flapping, 1)
 }
 
@@ -63,7 +63,7 @@ func TestFlappingIsAlwaysAlerted(t *testing.T) {
 			s := configured(t, func(p *incident.Policy) { p.RestoreInterval = c.interval })
 			s.protect(1)
 			for range c.times {
-				if here := s.here("vpc-1"); len(here) == 1 {
+				if here := s.flowLogsOn("vpc-1"); len(here) == 1 {
 					s.deliver(s.attack(here[0].ID))
 				}
 				s.advance(c.pause)
@@ -87,15 +87,15 @@ func TestFlappingIsAlertedBeforeTheEnd(t *testing.T) {
 	id := s.protect(1)[0]
 	s.deliver(s.attack(id))
 	s.advance(time.Minute)
-	id = s.restored("vpc-1").ID
+	id = s.wantRestored("vpc-1").ID
 	s.world.RemoveDestination(elsewhere)
 	s.deliver(s.attack(id, other))
-	s.due(id, 2*time.Minute)
+	s.setDue(id, 2*time.Minute)
 	s.advance(time.Minute)
-	s.is(other, incident.Blocked, incident.Destination)
-	s.wantCounts(map[alert.Kind]int{alert.Deletion: 2, alert.Restored: 1, alert.Closed: 1, alert.Blocked: 1})
+	s.wantState(other, incident.Blocked, incident.Destination)
+	s.wantAlertCounts(map[alert.Kind]int{alert.Deletion: 2, alert.Restored: 1, alert.Closed: 1, alert.Blocked: 1})
 	s.world.AddDestination(elsewhere)
 	s.advance(time.Hour)
 	s.wantAlerts(alert.Flapping, 1)
-	s.resolved()
+	s.wantResolved()
 }

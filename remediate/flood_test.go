@@ -26,7 +26,7 @@ func TestI12ARefusedCallKeepsItsTextOnce(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
 	known := s.protect(1)[0]
-	s.deliver(s.decoded(nobody, refusal, refusalText, append(madeUpIDs(999, 0), known)...))
+	s.deliver(s.recordBy(nobody, refusal, refusalText, append(madeUpIDs(999, 0), known)...))
 	a := s.alerts(alert.Attempt)[0]
 	texts := 0
 	for _, f := range a.FailedFlowLogs {
@@ -52,11 +52,11 @@ func TestI12ARefusedCallKeepsItsTextOnce(t *testing.T) {
 func TestI2AHarmlessCallSilencesNone(t *testing.T) {
 	t.Parallel()
 	s := dependent(t)
-	id := s.row(s.here("vpc-1")[0].ID).ID
-	s.deliver(s.decoded(nobody, refusal, "no", madeUpIDs(1, 0)...))
-	s.deliver(s.decoded(nobody, refusal, "no", madeUpIDs(1, 1)...)) // held
-	s.deliver(s.decoded(nobody, refusal, "no", id))                 // one of ours
-	s.deliver(s.decoded(nobody, refusal, "no", id))                 // held
+	id := s.row(s.flowLogsOn("vpc-1")[0].ID).ID
+	s.deliver(s.recordBy(nobody, refusal, "no", madeUpIDs(1, 0)...))
+	s.deliver(s.recordBy(nobody, refusal, "no", madeUpIDs(1, 1)...)) // held
+	s.deliver(s.recordBy(nobody, refusal, "no", id))                 // one of ours
+	s.deliver(s.recordBy(nobody, refusal, "no", id))                 // held
 	s.wantAlerts(alert.Attempt, 2)
 	quiet := func(r *cloudtrail.Record) { r.Identity.InvokedBy = "delivery.logs.amazonaws.com" }
 	s.deliver(s.tampering("s3", "PutBucketPolicy", "flow-logs", quiet))
@@ -72,7 +72,7 @@ func TestI2AHarmlessCallSilencesNone(t *testing.T) {
 		t.Errorf("tampering alerted as %s", got)
 	}
 	s.advance(6 * time.Minute)
-	s.work()
+	s.reconcile()
 	all := s.alerts(alert.Attempt)
 	if last := all[len(all)-1]; len(all) != 3 || last.Repeats == nil || last.Repeats.Calls != 2 || last.Level != alert.High || last.Repeats.Examples[0].FlowLogID != id {
 		t.Errorf("%d alerts, the last %+v", len(all), last)
@@ -84,7 +84,7 @@ func TestARepeatedCallIsAlertedAfterACrash(t *testing.T) {
 	t.Parallel()
 	s, _ := protectedOne(t)
 	for k := range 3 {
-		s.deliver(s.decoded(nobody, refusal, "no", madeUpIDs(2, k)...))
+		s.deliver(s.recordBy(nobody, refusal, "no", madeUpIDs(2, k)...))
 	}
 	s.crash()
 	s.advance(time.Hour)
@@ -104,7 +104,7 @@ func TestARepeatedCallIsAlertedAfterACrash(t *testing.T) {
 func TestARepeatedRecordIsNoRepeatedCall(t *testing.T) {
 	t.Parallel()
 	s, _ := protectedOne(t)
-	a, b := s.decoded(nobody, refusal, "no", madeUpIDs(1, 0)...), s.decoded(nobody, refusal, "no", madeUpIDs(1, 1)...)
+	a, b := s.recordBy(nobody, refusal, "no", madeUpIDs(1, 0)...), s.recordBy(nobody, refusal, "no", madeUpIDs(1, 1)...)
 	for range 3 {
 		s.deliver(a)
 		s.deliver(b)
@@ -125,7 +125,7 @@ func TestI12AnEndlessFloodHasARate(t *testing.T) {
 	s, _ := protectedOne(t)
 	calls := 0
 	for range 60 * 12 {
-		s.deliver(s.decoded(nobody, refusal, "no", madeUpIDs(1, calls)...))
+		s.deliver(s.recordBy(nobody, refusal, "no", madeUpIDs(1, calls)...))
 		calls++
 		s.advance(5 * time.Second)
 	}
@@ -148,12 +148,12 @@ func TestI12ForgedPrincipalsAreBounded(t *testing.T) {
 	t.Parallel()
 	s, id := protectedOne(t)
 	for k := range 600 {
-		s.deliver(s.decoded(fmt.Sprintf("arn:aws:iam::111122223333:user/forged-%d", k), refusal, "no", madeUpIDs(1, k)...))
+		s.deliver(s.recordBy(fmt.Sprintf("arn:aws:iam::111122223333:user/forged-%d", k), refusal, "no", madeUpIDs(1, k)...))
 		s.advance(20 * time.Millisecond)
 	}
 	s.wantAlerts(alert.Attempt, 20)
-	s.deliver(s.decoded(nobody, refusal, "no", id)) // graver than all before
-	s.wantAlerts(alert.Attempt, 21)                 // the graver one is not held
+	s.deliver(s.recordBy(nobody, refusal, "no", id)) // graver than all before
+	s.wantAlerts(alert.Attempt, 21)                  // the graver one is not held
 	s.advance(time.Hour)
 	all := s.alerts(alert.Attempt)
 	last := all[len(all)-1]
@@ -168,11 +168,11 @@ func TestI12AFloodOfUnknownDeletions(t *testing.T) {
 	t.Parallel()
 	s, id := protectedOne(t)
 	for k := range 100 {
-		s.deliver(s.decoded(nobody, "", "", madeUpIDs(2, 2*k)...))
+		s.deliver(s.recordBy(nobody, "", "", madeUpIDs(2, 2*k)...))
 		s.advance(time.Second)
 	}
 	s.wantAlerts(alert.Deletion, 1)
-	s.deliver(s.decoded(nobody, "", "", append(madeUpIDs(20, 5000), id)...)) // one is ours: it is never held
+	s.deliver(s.recordBy(nobody, "", "", append(madeUpIDs(20, 5000), id)...)) // one is ours: it is never held
 	if all := s.alerts(alert.Deletion); len(all) != 2 || len(all[1].FlowLogs) != 21 || all[1].Minor {
 		t.Fatalf("%d alerts", len(all))
 	}
@@ -211,7 +211,7 @@ func TestARepeatedCallOfAScopeThatIsNoMore(t *testing.T) {
 		return tx.SaveBursts(map[string]*repeat.Burst{"other": {Key: "other", Class: "attempt", Scope: other, Began: s.now, Since: s.now, DueAt: s.now.Add(5 * time.Minute), Held: repeat.Held{Calls: 7, Gravest: &a}}})
 	}))
 	s.advance(2 * time.Hour)
-	s.work()
+	s.reconcile()
 	if all := s.alerts(alert.Attempt); len(all) != 1 || all[0].Repeats.Calls != 7 {
 		t.Errorf("%+v", all)
 	}
@@ -221,8 +221,8 @@ func TestARepeatedCallOfAScopeThatIsNoMore(t *testing.T) {
 func TestARepeatedCallAfterTheClockWentBack(t *testing.T) {
 	t.Parallel()
 	s, _ := protectedOne(t)
-	s.deliver(s.decoded(nobody, refusal, "no", madeUpIDs(1, 0)...))
-	s.deliver(s.decoded(nobody, refusal, "no", madeUpIDs(1, 1)...))
+	s.deliver(s.recordBy(nobody, refusal, "no", madeUpIDs(1, 0)...))
+	s.deliver(s.recordBy(nobody, refusal, "no", madeUpIDs(1, 1)...))
 	s.now = s.now.Add(-3 * time.Hour)
 	s.advance(10 * time.Minute)
 	s.wantAlerts(alert.Attempt, 2)
@@ -238,16 +238,16 @@ func TestI12AFloodOnASmallDisk(t *testing.T) {
 	s.start()
 	id := s.protect(1)[0]
 	for k := range 40 {
-		s.deliver(s.decoded(fmt.Sprintf("arn:aws:iam::111122223333:user/a-%d", k), refusal, refusalText, madeUpIDs(1000, 1000*k)...))
-		s.deliver(s.decoded(fmt.Sprintf("arn:aws:iam::111122223333:user/b-%d", k), "", "", madeUpIDs(250, 250*k)...))
+		s.deliver(s.recordBy(fmt.Sprintf("arn:aws:iam::111122223333:user/a-%d", k), refusal, refusalText, madeUpIDs(1000, 1000*k)...))
+		s.deliver(s.recordBy(fmt.Sprintf("arn:aws:iam::111122223333:user/b-%d", k), "", "", madeUpIDs(250, 250*k)...))
 		for m := range 10 {
-			s.deliver(s.decoded(fmt.Sprintf("arn:aws:iam::111122223333:user/%d-%s", k, strings.Repeat(fmt.Sprint(m), 1500)), dryRun, refusalText, id))
+			s.deliver(s.recordBy(fmt.Sprintf("arn:aws:iam::111122223333:user/%d-%s", k, strings.Repeat(fmt.Sprint(m), 1500)), dryRun, refusalText, id))
 		}
 		s.now = s.now.Add(30 * time.Second)
 	}
 	s.deliver(s.attack(id))
 	s.step()
-	s.restored("vpc-1")
+	s.wantRestored("vpc-1")
 	if len(s.direct) > 0 {
 		t.Errorf("%d alerts past the store", len(s.direct))
 	}
@@ -318,7 +318,7 @@ func TestI12AMessageOfManyRecordsHoldsNoOther(t *testing.T) {
 	s, _ := protectedOne(t)
 	var fs []detection.Finding
 	for k := range 6 {
-		fs = append(fs, s.decoded(nobody, "", "", madeUpIDs(400, 400*k)...))
+		fs = append(fs, s.recordBy(nobody, "", "", madeUpIDs(400, 400*k)...))
 	}
 	counting := &countingStore{Store: s.store.Remediation()}
 	s.r.Store = counting
@@ -368,7 +368,7 @@ func TestI7TheDeletionComesBeforeAFloodOfAttempts(t *testing.T) {
 		s.deliver(f)
 		s.now = s.now.Add(200 * time.Millisecond)
 	}
-	s.attackAndWork(id)
+	s.attackAndReconcile(id)
 	var before []alert.Kind
 	var turns sink.Turns
 	for {

@@ -17,7 +17,7 @@ import (
 const ci = "arn:aws:iam::111122223333:role/ci"
 
 // TestI2ATimeWithinAnOldReleaseReleasesNothing: a forged record that bears it
-// comes before the real one, or while nobody has looked yet.
+// comes before the real one, or before the first observation.
 func TestI2ATimeWithinAnOldReleaseReleasesNothing(t *testing.T) {
 	t.Parallel()
 	for _, looked := range []bool{false, true} {
@@ -33,40 +33,40 @@ func TestI2ATimeWithinAnOldReleaseReleasesNothing(t *testing.T) {
 			forged.Record.EventTime = within
 			s.deliver(forged)
 			if looked {
-				s.work()
-				s.is(id, incident.Closed, incident.Released)
+				s.reconcile()
+				s.wantState(id, incident.Closed, incident.Released)
 			}
 			s.deliver(real)
-			s.work()
-			s.is(id, incident.Restored, "")
-			s.restored("vpc-1")
+			s.reconcile()
+			s.wantState(id, incident.Restored, "")
+			s.wantRestored("vpc-1")
 		})
 	}
 }
 
 // TestI2AYoungFlowLogIsNotForgotten: a forged record of one who may delete
-// names a flow log that not every look shows yet.
+// names a flow log that not every observation shows yet.
 func TestI2AYoungFlowLogIsNotForgotten(t *testing.T) {
 	t.Parallel()
 	s := ruled(t, ci, incident.Ignore, 0)
 	s.protect(1)
 	young := s.plant("vpc-2", nil)
-	s.deliver(s.made(young))
+	s.deliver(s.recordOfCreate(young))
 	s.now = s.now.Add(2 * time.Second)
 	s.world.SetConsistencyDelay(10 * time.Second)
 	s.deliver(as(s.record(young), ci))
-	s.work()
-	s.is(young, incident.Open, "")
+	s.reconcile()
+	s.wantState(young, incident.Open, "")
 	s.world.SetConsistencyDelay(0)
 	s.advance(time.Hour)
-	s.is(young, incident.Closed, incident.StillThere)
+	s.wantState(young, incident.Closed, incident.StillThere)
 	if r := s.row(young); r.State != inventory.Live {
 		t.Fatalf("AWS shows it, and its row is %s", r.State)
 	}
 	s.attack(young) // and no event
 	s.refresh()
 	s.advance(time.Hour)
-	s.restored("vpc-2")
+	s.wantRestored("vpc-2")
 }
 
 // TestI2AForgedRecordOfTheReplacement does not loosen what is done about its
@@ -75,16 +75,16 @@ func TestI2AForgedRecordOfTheReplacement(t *testing.T) {
 	t.Parallel()
 	s := configured(t, func(p *incident.Policy) { p.DriftAlerts = true })
 	id := s.protect(1)[0]
-	s.attackAndWork(id)
-	second := s.is(id, incident.Restored, "").NewID
+	s.attackAndReconcile(id)
+	second := s.wantState(id, incident.Restored, "").NewID
 	s.deliver(s.record(second))
 	s.advance(5 * time.Minute)
-	s.is(second, incident.Closed, incident.StillThere)
+	s.wantState(second, incident.Closed, incident.StillThere)
 	s.attack(second) // and no event
 	s.advance(time.Hour)
 	s.refresh()
 	s.advance(time.Hour)
-	s.restored("vpc-1")
+	s.wantRestored("vpc-1")
 }
 
 // TestI2AForgedTwinLowersNothing: neither the level nor the actor of the real
@@ -98,7 +98,7 @@ func TestI2AForgedTwinLowersNothing(t *testing.T) {
 	forged.Record.EventID = real.Record.EventID
 	s.deliver(forged)
 	s.deliver(real)
-	s.work()
+	s.reconcile()
 	for _, kind := range []alert.Kind{alert.Deletion, alert.Restored} {
 		all := s.alerts(kind)
 		if a := all[len(all)-1]; a.Actor == nil || a.Actor.ARN != mallory || kind == alert.Deletion && a.Level != alert.Critical {
@@ -116,7 +116,7 @@ func TestI2AForgedTwinLowersNothing(t *testing.T) {
 }
 
 // TestI2ForgedRecordsWithoutEnd leave room for the real one, and for what
-// became of it: a record that comes again tells nothing again.
+// became of it: a record that comes again adds no alert.
 func TestI2ForgedRecordsWithoutEnd(t *testing.T) {
 	t.Parallel()
 	s, id := protectedOne(t)
@@ -130,7 +130,7 @@ func TestI2ForgedRecordsWithoutEnd(t *testing.T) {
 		s.deliver(f)
 		s.advance(15 * time.Minute)
 	}
-	s.is(id, incident.Verified, "")
+	s.wantState(id, incident.Verified, "")
 	for _, kind := range []alert.Kind{alert.Restored, alert.Closed} {
 		if n := len(s.alertsOf(kind, f.Record.EventID)); n != 1 {
 			t.Errorf("%d alerts %s of one event", n, kind)
@@ -163,13 +163,13 @@ func TestI2AForgedTwinInEverythingButTheActor(t *testing.T) {
 	real := s.attack(id)
 	forged := as(real, ci)
 	s.deliver(forged)
-	s.work()
-	s.is(id, incident.Closed, incident.Exempt)
+	s.reconcile()
+	s.wantState(id, incident.Closed, incident.Exempt)
 	s.deliver(real)
 	s.deliver(real)
-	s.work()
-	s.is(id, incident.Restored, "")
-	s.restored("vpc-1")
+	s.reconcile()
+	s.wantState(id, incident.Restored, "")
+	s.wantRestored("vpc-1")
 	all := s.alerts(alert.Deletion)
 	if len(all) != 2 || all[1].Level != alert.Critical || all[1].Actor.ARN != mallory {
 		t.Errorf("%+v", all)
@@ -221,10 +221,10 @@ func TestI2WhatWasLetGoStaysGone(t *testing.T) {
 	s.now = s.now.Add(time.Minute)
 	s.deliver(s.attack(id))
 	s.advance(30 * 24 * time.Hour)
-	s.is(id, incident.Closed, incident.Released)
+	s.wantState(id, incident.Closed, incident.Released)
 	s.deliver(s.record(id))
 	s.advance(time.Hour)
-	if n := len(s.here("vpc-1")); n != 0 {
+	if n := len(s.flowLogsOn("vpc-1")); n != 0 {
 		t.Errorf("%s is back 30 days after its released deletion: %d creates", id, s.creates())
 	}
 }
@@ -234,17 +234,17 @@ func TestI2AForgedRecordDoesNothing(t *testing.T) {
 	s, id := protectedOne(t)
 	s.deliver(s.record(id, "fl-0000dead"))
 	s.advance(time.Minute)
-	s.is(id, incident.Open, "")
-	s.is("fl-0000dead", incident.Closed, incident.Unknown)
+	s.wantState(id, incident.Open, "")
+	s.wantState("fl-0000dead", incident.Closed, incident.Unknown)
 	s.advance(2 * time.Minute)
-	s.is(id, incident.Closed, incident.StillThere)
+	s.wantState(id, incident.Closed, incident.StillThere)
 	if s.row(id).State != inventory.Live || s.creates() != 0 {
 		t.Error("a forged record had an effect")
 	}
 	// It does not make us deaf to the real one.
-	s.attackAndWork(id)
-	s.is(id, incident.Restored, "")
-	s.restored("vpc-1")
+	s.attackAndReconcile(id)
+	s.wantState(id, incident.Restored, "")
+	s.wantRestored("vpc-1")
 }
 
 func TestI2AForgedTwinOfAnEventIDDoesNotHideTheRealOne(t *testing.T) {
@@ -255,9 +255,9 @@ func TestI2AForgedTwinOfAnEventIDDoesNotHideTheRealOne(t *testing.T) {
 	real.Record.EventID = forged.Record.EventID
 	s.deliver(forged)
 	s.deliver(real)
-	s.work()
-	s.is(ids[1], incident.Restored, "")
-	s.restored("vpc-2")
+	s.reconcile()
+	s.wantState(ids[1], incident.Restored, "")
+	s.wantRestored("vpc-2")
 	s.wantAlerts(alert.Deletion, 2)
 }
 
@@ -265,11 +265,11 @@ func TestI2NothingUnseenIsCreated(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
 	s.deliver(s.record("fl-0000dead"))
-	s.work()
-	s.is("fl-0000dead", incident.Open, "") // the first refresh may still know it
+	s.reconcile()
+	s.wantState("fl-0000dead", incident.Open, "") // the first refresh may still know it
 	s.refresh()
-	s.work()
-	s.is("fl-0000dead", incident.Closed, incident.Unknown)
+	s.reconcile()
+	s.wantState("fl-0000dead", incident.Closed, incident.Unknown)
 	if s.creates() != 0 {
 		t.Error("created what was never seen")
 	}
@@ -283,8 +283,8 @@ func (s *scene) shownByAFailedRefresh() (young string) {
 	s.protect(1)
 	young = s.plant("vpc-2", nil)
 	s.deliver(s.record(young))
-	s.work()
-	s.is(young, incident.Closed, incident.Unknown)
+	s.reconcile()
+	s.wantState(young, incident.Closed, incident.Unknown)
 	s.world.SetPageSize(2)
 	s.plant("vpc-3", nil)
 	s.answering(&calls{describe: func(n int, _ *ec2.DescribeFlowLogsInput) (*ec2.DescribeFlowLogsOutput, error) {
@@ -313,12 +313,12 @@ func TestI2ForgedBeforeAWSShowedIt(t *testing.T) {
 	s.deliver(real)
 	s.now = s.now.Add(time.Second)
 	s.advance(time.Minute)
-	s.restored("vpc-2")
+	s.wantRestored("vpc-2")
 	if a := s.alertsOf(alert.Restored, real.Record.EventID); len(a) != 1 {
 		t.Errorf("%d alerts say that it is back", len(a))
 	}
 	s.advance(time.Hour)
-	s.resolved()
+	s.wantResolved()
 }
 
 // TestI2ForgedBeforeADrift: as before, but it is deleted without an event. The next refresh alerts of that like of
@@ -332,8 +332,8 @@ func TestI2ForgedBeforeADrift(t *testing.T) {
 	s.advance(10 * time.Minute)
 	s.refresh()
 	s.advance(time.Minute)
-	s.restored("vpc-2")
-	i := s.is(young, incident.Restored, "")
+	s.wantRestored("vpc-2")
+	i := s.wantState(young, incident.Restored, "")
 	if i.Source != incident.ByDrift || i.Actor != nil {
 		t.Errorf("lost by %s, %+v", i.Source, i.Actor)
 	}
@@ -341,7 +341,7 @@ func TestI2ForgedBeforeADrift(t *testing.T) {
 		t.Errorf("%d alerts of the loss: %+v", len(a), a)
 	}
 	s.advance(time.Hour)
-	s.resolved()
+	s.wantResolved()
 }
 
 // TestI2ManyUnknownHideNone: what a refresh has shown of the flow logs that records named before is known
@@ -355,9 +355,9 @@ func TestI2ManyUnknownHideNone(t *testing.T) {
 	s.now = s.now.Add(time.Second)
 	s.deliver(s.record(madeUpIDs(1000, 0)...), s.record(madeUpIDs(200, 1000)...))
 	s.step()
-	s.is(young, incident.Closed, incident.Unknown)
+	s.wantState(young, incident.Closed, incident.Unknown)
 	s.refresh()
-	if i := s.is(young, incident.Open, ""); !i.Known {
+	if i := s.wantState(young, incident.Open, ""); !i.Known {
 		t.Error("it is unknown")
 	}
 }

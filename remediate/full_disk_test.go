@@ -50,24 +50,24 @@ func TestI1AlertsGoOutEvenIfTheDiskIsFull(t *testing.T) {
 }
 
 // TestProgressPastAFullDisk: a message may name so much, and the sinks be so
-// slow, that to tell it all takes longer than a hang may.
+// slow, that to send all alerts takes longer than a hang may.
 func TestProgressPastAFullDisk(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := dependent(t)
 		s.bubble = true
-		beats := &beats{last: time.Now()}
-		s.fill()
+		progress := &heartbeats{last: time.Now()}
+		s.fillDisk()
 		s.slow = time.Minute
 		fs := []detection.Finding{s.record("fl-00000001"), s.record("fl-00000002"), s.record("fl-00000003")}
 		for range 3 {
 			fs = append(fs, s.tampering("logs", "DeleteLogGroup", "/vpc/flow", nil))
 		}
 		begun := time.Now()
-		if err := s.r.RecordFindings(t.Context(), fs, beats.beat); err == nil {
+		if err := s.r.RecordFindings(t.Context(), fs, progress.note); err == nil {
 			t.Error("acknowledged what is not stored")
 		}
-		if took, silence := time.Since(begun), beats.longest(); took != 6*time.Minute || silence > time.Minute {
+		if took, silence := time.Since(begun), progress.longest(); took != 6*time.Minute || silence > time.Minute {
 			t.Errorf("it took %s, with nothing for %s", took, silence)
 		}
 	})
@@ -78,14 +78,14 @@ func TestProgressPastAFullDisk(t *testing.T) {
 func TestI1TamperPastAFullDisk(t *testing.T) {
 	t.Parallel()
 	s := dependent(t)
-	s.fill()
+	s.fillDisk()
 	if err := s.r.RecordFindings(t.Context(), []detection.Finding{s.tampering("logs", "DeleteLogGroup", "/vpc/flow", nil)}, func() {}); err == nil {
 		t.Error("acknowledged what is not stored")
 	}
 	if len(s.direct) != 1 || s.direct[0].Kind != alert.Tamper || s.direct[0].Title == "" || !strings.Contains(s.direct[0].Text, "restores NOTHING until") {
 		t.Fatalf("%+v", s.direct)
 	}
-	s.empty()
+	s.emptyDisk()
 	s.events-- // the same record
 	s.deliver(s.tampering("logs", "DeleteLogGroup", "/vpc/flow", nil))
 	if a := s.alerts(alert.Tamper); len(a) != 1 || a[0].ID == s.direct[0].ID || a[0].DedupKey != s.direct[0].DedupKey || strings.Contains(a[0].Text, "NOTHING") {
@@ -98,13 +98,13 @@ func TestI1TamperPastAFullDisk(t *testing.T) {
 func TestI12AFloodPastAFullStore(t *testing.T) {
 	t.Parallel()
 	s := dependent(t)
-	id := s.here("vpc-1")[0].ID
-	s.fill()
+	id := s.flowLogsOn("vpc-1")[0].ID
+	s.fillDisk()
 	for k := range 10 {
 		for _, f := range []detection.Finding{
 			s.tampering("s3", "PutBucketPolicy", "flow-logs", func(r *cloudtrail.Record) { r.RequestHash = fmt.Sprint(k) }),
-			s.decoded(nobody, "", "", madeUpIDs(3, 3*k)...),
-			s.decoded(nobody, "", "", append(madeUpIDs(3, 3*k), id)...),
+			s.recordBy(nobody, "", "", madeUpIDs(3, 3*k)...),
+			s.recordBy(nobody, "", "", append(madeUpIDs(3, 3*k), id)...),
 		} {
 			if err := s.r.RecordFindings(t.Context(), []detection.Finding{f}, func() {}); err == nil {
 				t.Fatal("acknowledged what is not stored")

@@ -56,18 +56,18 @@ func TestI4AGroupWhateverAWSAnswers(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newScene(t)
-			ids, were := s.mass(6, 0, 0)
+			ids, were := s.plantMany(6, 0, 0)
 			c.breaks(s)
 			s.deliver(s.attack(ids...))
 			s.advance(4 * time.Minute)
 			c.heals(s)
 			s.advance(40 * time.Minute)
-			s.asWere(were)
+			s.wantAllRestored(were)
 			if n := s.creates(); n < c.least {
 				t.Errorf("%d creates", n)
 			}
 			for _, id := range ids {
-				s.is(id, incident.Verified, "")
+				s.wantState(id, incident.Verified, "")
 			}
 		})
 	}
@@ -101,7 +101,7 @@ func TestACauseThatAllShare(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newScene(t)
-			ids, were := s.mass(40, 0, 0)
+			ids, were := s.plantMany(40, 0, 0)
 			refuse(s, true)
 			s.deliver(s.attack(ids...))
 			s.advance(30 * time.Second)
@@ -117,7 +117,7 @@ func TestACauseThatAllShare(t *testing.T) {
 			s.wantAlerts(alert.Blocked, 1)
 			refuse(s, false)
 			s.advance(2 * time.Minute)
-			s.asWere(were)
+			s.wantAllRestored(were)
 			if n := s.creates() - before; n != 1 {
 				t.Errorf("%d creates after that, want 1", n)
 			}
@@ -130,7 +130,7 @@ func TestACauseThatAllShare(t *testing.T) {
 func TestAPolicyThatDemandsATag(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
-	ids, were := s.mass(12, 0, 0)
+	ids, were := s.plantMany(12, 0, 0)
 	refused := 0
 	s.world.Meet(func(q *fakeaws.Request) fakeawstest.Refusal {
 		if q.Operation != "CreateFlowLogs" || strings.Contains(fmt.Sprint(q.Form), "Name") {
@@ -141,12 +141,12 @@ func TestAPolicyThatDemandsATag(t *testing.T) {
 			"is not authorized to perform: ec2:CreateFlowLogs on resource: arn:aws:ec2:eu-west-1:111122223333:vpc-flow-log/* with an explicit deny in a service control policy"}
 	})
 	s.deliver(s.attack(ids...))
-	s.work()
-	s.asWere(were)
+	s.reconcile()
+	s.wantAllRestored(were)
 	if refused != 1 {
 		t.Errorf("%d calls were refused", refused)
 	}
-	s.wantCounts(map[alert.Kind]int{alert.Deletion: 1, alert.Restored: 1})
+	s.wantAlertCounts(map[alert.Kind]int{alert.Deletion: 1, alert.Restored: 1})
 }
 
 // TestAnItemWhoseTagsAreRefused: AWS refuses one of a common call for its tags. Alone, with all of its own, it
@@ -154,14 +154,14 @@ func TestAPolicyThatDemandsATag(t *testing.T) {
 func TestAnItemWhoseTagsAreRefused(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
-	ids, were := s.mass(4, 0, 0)
+	ids, were := s.plantMany(4, 0, 0)
 	s.world.RefuseCreate("vpc-2", "TagPolicyViolation", "The tag policy requires the following tag key: 'Name'.")
 	s.deliver(s.attack(ids...))
 	s.step()
 	s.world.RefuseCreate("vpc-2", "", "")
-	s.work()
-	s.asWere(were)
-	if f := s.here("vpc-2")[0]; f.Tags[incident.RestoredFrom] != ids[2] {
+	s.reconcile()
+	s.wantAllRestored(were)
+	if f := s.flowLogsOn("vpc-2")[0]; f.Tags[incident.RestoredFrom] != ids[2] {
 		t.Errorf("restored with the tags %v", f.Tags)
 	}
 }
@@ -171,7 +171,7 @@ func TestAnItemWhoseTagsAreRefused(t *testing.T) {
 func TestTagsThatSomebodyTakesAway(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
-	ids, _ := s.mass(2, 0, 0)
+	ids, _ := s.plantMany(2, 0, 0)
 	s.answering(&calls{describe: func(_ int, in *ec2.DescribeFlowLogsInput) (*ec2.DescribeFlowLogsOutput, error) {
 		out, err := s.api.DescribeFlowLogs(t.Context(), in)
 		if err == nil {
@@ -184,12 +184,12 @@ func TestTagsThatSomebodyTakesAway(t *testing.T) {
 	}})
 	s.deliver(s.attack(ids...))
 	s.advance(time.Hour)
-	s.is(ids[0], incident.Verified, "")
-	s.is(ids[1], incident.Verified, "")
+	s.wantState(ids[0], incident.Verified, "")
+	s.wantState(ids[1], incident.Verified, "")
 	if n := len(s.world.Calls("CreateTags")); n != 10 {
 		t.Errorf("%d calls of CreateTags for 2 flow logs", n)
 	}
-	s.wantCounts(map[alert.Kind]int{alert.Deletion: 1, alert.Restored: 1, alert.Closed: 1})
+	s.wantAlertCounts(map[alert.Kind]int{alert.Deletion: 1, alert.Restored: 1, alert.Closed: 1})
 	if a := s.alerts(alert.Closed)[0]; strings.Count(a.Text, "verified; not all of its tags are as they were (Name is missing)") != 2 {
 		t.Errorf("nobody reads it:\n%s", a.Text)
 	}
@@ -199,19 +199,19 @@ func TestTagsThatSomebodyTakesAway(t *testing.T) {
 func TestAGroupWithSomeResourcesGone(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
-	ids, were := s.mass(40, 0, 0)
+	ids, were := s.plantMany(40, 0, 0)
 	f := s.attack(ids...)
 	s.world.RemoveResource(account, region, "vpc-3")
 	s.world.RemoveResource(account, region, "vpc-30")
 	s.deliver(f)
-	s.work()
+	s.reconcile()
 	if n := len(s.world.FlowLogs(account, region)); n != 38 {
 		t.Errorf("%d are back at once", n)
 	}
 	s.advance(20 * time.Minute)
-	s.asWere(slices.DeleteFunc(slices.Clone(were), func(f fakeaws.FlowLog) bool { return f.ResourceID == "vpc-3" || f.ResourceID == "vpc-30" }))
-	s.is(ids[3], incident.Closed, incident.ResourceGone)
-	s.is(ids[30], incident.Closed, incident.ResourceGone)
+	s.wantAllRestored(slices.DeleteFunc(slices.Clone(were), func(f fakeaws.FlowLog) bool { return f.ResourceID == "vpc-3" || f.ResourceID == "vpc-30" }))
+	s.wantState(ids[3], incident.Closed, incident.ResourceGone)
+	s.wantState(ids[30], incident.Closed, incident.ResourceGone)
 	if n := s.creates(); n > 8 {
 		t.Errorf("%d creates", n)
 	}
@@ -231,10 +231,10 @@ func TestAShortOutageDelaysNoGroup(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newScene(t)
-			ids, were := s.mass(0, 20, 0)
+			ids, were := s.plantMany(0, 20, 0)
 			breaks(s)
 			s.deliver(s.attack(ids...))
-			s.backByOneCall(were, 70*time.Second) // the pauses are 62 seconds together at most
+			s.wantRestoredByOneCall(were, 70*time.Second) // the pauses are 62 seconds together at most
 		})
 	}
 }
@@ -244,20 +244,20 @@ func TestAShortOutageDelaysNoGroup(t *testing.T) {
 func TestTogetherAfterADenial(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
-	ids, were := s.mass(0, 20, 0)
+	ids, were := s.plantMany(0, 20, 0)
 	s.world.Deny("flowkeeper", "DescribeFlowLogs")
 	s.deliver(s.attack(ids...))
-	s.work()
-	s.is(ids[0], incident.Blocked, incident.Permission)
+	s.reconcile()
+	s.wantState(ids[0], incident.Blocked, incident.Permission)
 	s.world.Allow("flowkeeper", "DescribeFlowLogs")
-	s.backByOneCall(were, 15*time.Second)
+	s.wantRestoredByOneCall(were, 15*time.Second)
 }
 
-// backByOneCall wants flow logs to be as they were after some time, by one call that made them.
-func (s *scene) backByOneCall(were []fakeaws.FlowLog, after time.Duration) {
+// wantRestoredByOneCall wants flow logs to be as they were after some time, by one call that made them.
+func (s *scene) wantRestoredByOneCall(were []fakeaws.FlowLog, after time.Duration) {
 	s.t.Helper()
 	s.advance(after)
-	s.asWere(were)
+	s.wantAllRestored(were)
 	if n := s.creates(); n != 1 {
 		s.t.Errorf("%d creates", n)
 	}
@@ -268,8 +268,8 @@ func (s *scene) backByOneCall(were []fakeaws.FlowLog, after time.Duration) {
 func TestI4ThreeDaemonsShareAMassDeletion(t *testing.T) {
 	t.Parallel()
 	first := newScene(t)
-	ids, were := first.mass(30, 10, 5)
-	all := []*scene{first, first.beside(), first.beside()}
+	ids, were := first.plantMany(30, 10, 5)
+	all := []*scene{first, first.secondDaemon(), first.secondDaemon()}
 	for _, s := range all {
 		s.refresh()
 	}
@@ -288,10 +288,10 @@ func TestI4ThreeDaemonsShareAMassDeletion(t *testing.T) {
 			s.now = s.now.Add(5 * time.Second)
 		}
 	}
-	first.asWere(were)
+	first.wantAllRestored(were)
 	for _, s := range all {
 		for _, id := range ids {
-			s.is(id, incident.Verified, "")
+			s.wantState(id, incident.Verified, "")
 		}
 	}
 }
@@ -321,7 +321,7 @@ func TestI4EveryCrashPointOfAGroup(t *testing.T) {
 func groupDiesAt(t *testing.T, point int, lets bool, stale time.Duration) bool {
 	s := newScene(t)
 	s.world.AllowDuplicates(true)
-	ids, were := s.mass(4, 0, 0)
+	ids, were := s.plantMany(4, 0, 0)
 	f := s.attack(ids...)
 	s.now = s.now.Add(stale)
 	s.world.SetConsistencyDelay(stale)
@@ -330,7 +330,7 @@ func groupDiesAt(t *testing.T, point int, lets bool, stale time.Duration) bool {
 	acknowledged := s.r.RecordFindings(t.Context(), []detection.Finding{f}, func() {}) == nil
 	s.r.Wait()
 	for range 4 {
-		_, _ = s.r.Step(t.Context(), scope, func() {}) // the dead one's errors tell nobody anything
+		_, _ = s.r.Step(t.Context(), scope, func() {}) // nobody gets the dead one's errors
 		s.now = s.now.Add(time.Second)
 	}
 	s.crash()
@@ -347,20 +347,20 @@ func groupDiesAt(t *testing.T, point int, lets bool, stale time.Duration) bool {
 	s.advance(20 * time.Minute)
 	if gone != "" { // what AWS had made of it, before it was let go, may be there, and lack a tag
 		were = slices.DeleteFunc(were, func(f fakeaws.FlowLog) bool { return f.ResourceID == gone })
-		if n := len(s.here(gone)); n > 1 {
+		if n := len(s.flowLogsOn(gone)); n > 1 {
 			t.Errorf("dead at %d: %d of what was let go", point, n)
 		}
 	}
-	s.asWere(were)
+	s.wantAllRestored(were)
 	for _, id := range ids[1:] {
-		s.is(id, incident.Verified, "")
+		s.wantState(id, incident.Verified, "")
 	}
 	s.must(s.store.Close())
 	return c.dead
 }
 
-// beside is another Flowkeeper on the same AWS, with a state file of its own.
-func (s *scene) beside() *scene {
+// secondDaemon starts another Flowkeeper on the same AWS, with a state file of its own.
+func (s *scene) secondDaemon() *scene {
 	other := *s
 	other.path = filepath.Join(s.t.TempDir(), "beside.db")
 	other.start()

@@ -21,19 +21,19 @@ func held(t *testing.T) (s *scene, young, event string) {
 	s = newScene(t)
 	s.protect(1)
 	young = s.plant("vpc-9", nil)
-	s.deliver(s.decoded(nobody, "", "", madeUpIDs(1, 0)...))
-	s.work()
-	f := s.decoded(nobody, "", "", young)
+	s.deliver(s.recordBy(nobody, "", "", madeUpIDs(1, 0)...))
+	s.reconcile()
+	f := s.recordBy(nobody, "", "", young)
 	s.deliver(f)
 	s.wantAlerts(alert.Deletion, 1)
 	return s, young, f.Record.EventID
 }
 
-// seen writes a flow log into the snapshot as a refresh does, page by page, before it
+// addToSnapshot writes a flow log into the snapshot as a refresh does, page by page, before it
 // asks what was not known.
-func (s *scene) seen(id string) {
+func (s *scene) addToSnapshot(id string) {
 	s.t.Helper()
-	f := s.row(s.here("vpc-1")[0].ID).FlowLog
+	f := s.row(s.flowLogsOn("vpc-1")[0].ID).FlowLog
 	f.ID, f.ResourceID, f.CreatedAt = id, "vpc-9", s.now.Add(-time.Hour)
 	s.must(s.store.Update(s.t.Context(), func(tx *store.Tx) error {
 		return tx.PutFlowLog(inventory.Row{FlowLog: f, RootID: id, State: inventory.Live, Protected: true, FirstSeenAt: s.now, LastSeenAt: s.now, WrittenAt: s.now})
@@ -46,8 +46,8 @@ func TestAHeldDeletionThatTheRestorerFindsKnown(t *testing.T) {
 	t.Parallel()
 	s, young, event := held(t)
 	s.world.Remove(account, region, young)
-	s.seen(young)
-	s.work()
+	s.addToSnapshot(young)
+	s.reconcile()
 	all := s.alerts(alert.Deletion)
 	if last := all[len(all)-1]; len(all) != 2 || last.EventID != event || len(last.FlowLogs) != 1 || last.FlowLogs[0].ResourceID != "vpc-9" {
 		t.Fatalf("%d alerts of deletions, the last %+v", len(all), last)
@@ -65,8 +65,8 @@ func TestAHeldDeletionThatRaisesItsLevel(t *testing.T) {
 	s, young, event := held(t)
 	s.changeEvent(event, func(e *incident.Event) { e.Level = alert.High }) // the role of a service, say
 	s.world.Remove(account, region, young)
-	s.seen(young)
-	s.work()
+	s.addToSnapshot(young)
+	s.reconcile()
 	var level alert.Level
 	s.changeEvent(event, func(e *incident.Event) { level = e.Level })
 	if all := s.alerts(alert.Deletion); all[len(all)-1].Level != alert.Critical || level != alert.Critical {
@@ -79,22 +79,22 @@ func TestAHeldDeletionThatRaisesItsLevel(t *testing.T) {
 func TestAHeldDeletionOfAReplacement(t *testing.T) {
 	t.Parallel()
 	s, id := protectedOne(t)
-	s.deliver(s.decoded(nobody, "", "", madeUpIDs(1, 0)...))
+	s.deliver(s.recordBy(nobody, "", "", madeUpIDs(1, 0)...))
 	s.deliver(s.attack(id))
 	var event string
 	s.answering(&calls{create: func(n int, in *ec2.CreateFlowLogsInput) (*ec2.CreateFlowLogsOutput, error) {
 		out, err := s.api.CreateFlowLogs(t.Context(), in)
 		if n == 1 && err == nil { // its own deletion comes before the answer
-			f := s.decoded(nobody, "", "", out.FlowLogIds[0])
+			f := s.recordBy(nobody, "", "", out.FlowLogIds[0])
 			s.world.Remove(account, region, out.FlowLogIds[0])
 			event = f.Record.EventID
 			s.deliver(f)
 		}
 		return out, err
 	}})
-	s.work()
+	s.reconcile()
 	s.advance(time.Hour)
-	s.restored("vpc-1")
+	s.wantRestored("vpc-1")
 	for _, kind := range []alert.Kind{alert.Deletion, alert.Restored, alert.Closed} {
 		if all := slices.DeleteFunc(s.alertsOf(kind, event), func(a alert.Alert) bool { return a.Repeats != nil }); len(all) != 1 {
 			t.Errorf("%d alerts %s", len(all), kind)
@@ -107,7 +107,7 @@ func TestAHeldDeletionOfAReplacement(t *testing.T) {
 func TestAPagerIsResolvedThoughItsIncidentWasDropped(t *testing.T) {
 	t.Parallel()
 	s := newScene(t) // its first refresh is not complete: nothing is known to be unknown
-	first := s.decoded(nobody, "", "", madeUpIDs(1, 0)...)
+	first := s.recordBy(nobody, "", "", madeUpIDs(1, 0)...)
 	s.deliver(first)
 	s.advance(time.Second)
 	for _, n := range []int{10_000, 1} {
@@ -136,11 +136,11 @@ func TestAPagerIsResolvedThoughItsIncidentWasDropped(t *testing.T) {
 func TestRepeatsAreInNoCampaign(t *testing.T) {
 	t.Parallel()
 	s, id := protectedOne(t)
-	s.deliver(s.decoded(nobody, "", "", madeUpIDs(1, 0)...))
+	s.deliver(s.recordBy(nobody, "", "", madeUpIDs(1, 0)...))
 	s.world.Remove(account, region, id)
-	real := s.decoded(nobody, "", "", id)
+	real := s.recordBy(nobody, "", "", id)
 	s.deliver(real)
-	twin := s.decoded(nobody, "", "", madeUpIDs(1, 1)...)
+	twin := s.recordBy(nobody, "", "", madeUpIDs(1, 1)...)
 	twin.Record.EventID = real.Record.EventID
 	s.deliver(twin)
 	s.advance(time.Hour)
@@ -162,8 +162,8 @@ func TestAHeldDeletionOfAKnownFlowLog(t *testing.T) {
 	t.Parallel()
 	s, _ := protectedOne(t)
 	young := s.plant("vpc-9", nil)
-	s.deliver(s.decoded(nobody, "", "", madeUpIDs(1, 0)...))
-	held := s.decoded(nobody, "", "", append(madeUpIDs(1, 1), young)...)
+	s.deliver(s.recordBy(nobody, "", "", madeUpIDs(1, 0)...))
+	held := s.recordBy(nobody, "", "", append(madeUpIDs(1, 1), young)...)
 	s.deliver(held)
 	s.wantAlerts(alert.Deletion, 1)
 	s.now = s.now.Add(time.Second)
@@ -174,7 +174,7 @@ func TestAHeldDeletionOfAKnownFlowLog(t *testing.T) {
 	}
 	s.world.Remove(account, region, young)
 	s.advance(time.Hour)
-	s.restored("vpc-9")
+	s.wantRestored("vpc-9")
 	if n := len(s.alertsOf(alert.Closed, held.Record.EventID)); n != 1 {
 		t.Errorf("%d ends", n)
 	}

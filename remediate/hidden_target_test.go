@@ -27,8 +27,8 @@ func TestTamperThatHidesItsTarget(t *testing.T) {
 		t.Run(c.event, func(t *testing.T) {
 			t.Parallel()
 			s := dependent(t)
-			s.read(s.call(c.service, c.event, omitted, eventID, c.more))
-			s.read(s.call(c.service, c.event, omitted, eventID, c.more))
+			s.deliverRaw(s.rawRecord(c.service, c.event, omitted, eventID, c.more))
+			s.deliverRaw(s.rawRecord(c.service, c.event, omitted, eventID, c.more))
 			all := s.alerts(alert.Tamper)
 			if len(all) != 1 {
 				t.Fatalf("%d alerts", len(all))
@@ -47,7 +47,7 @@ func TestAHiddenTargetWhereFlowLogsLive(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
 	s.protect(2)
-	s.read(s.call("iam", "PutRolePolicy", omitted, eventID, `"awsRegion":"us-east-1"`), s.call("events", "PutRule", omitted, eventID))
+	s.deliverRaw(s.rawRecord("iam", "PutRolePolicy", omitted, eventID, `"awsRegion":"us-east-1"`), s.rawRecord("events", "PutRule", omitted, eventID))
 	all := s.alerts(alert.Tamper)
 	if len(all) != 2 || all[0].Level != alert.High || !strings.Contains(all[0].Cause, "2 protected flow logs live in this account;") || !strings.Contains(all[1].Cause, "2 protected flow logs live in this account and Region;") {
 		t.Fatalf("%+v", all)
@@ -59,17 +59,17 @@ func TestAHiddenTargetWhereFlowLogsLive(t *testing.T) {
 func TestAHiddenTargetElsewhere(t *testing.T) {
 	t.Parallel()
 	s := dependent(t)
-	s.read(
-		s.call("iam", "PutRolePolicy", omitted, eventID, `"recipientAccountId":"999900001111"`),
-		s.call("events", "PutRule", omitted, eventID, `"awsRegion":"eu-west-2"`),
-		s.call("firehose", "UpdateDestination", omitted, eventID, `"awsRegion":"eu-west-2"`),
-		s.call("sqs", "SetQueueAttributes", omitted, eventID, `"recipientAccountId":"999900001111"`),
-		s.call("cloudtrail", "PutEventSelectors", omitted, eventID, `"recipientAccountId":"999900001111"`),
-		s.call("iam", "PutRolePolicy", omitted, eventID, `"errorCode":"AccessDenied"`),
+	s.deliverRaw(
+		s.rawRecord("iam", "PutRolePolicy", omitted, eventID, `"recipientAccountId":"999900001111"`),
+		s.rawRecord("events", "PutRule", omitted, eventID, `"awsRegion":"eu-west-2"`),
+		s.rawRecord("firehose", "UpdateDestination", omitted, eventID, `"awsRegion":"eu-west-2"`),
+		s.rawRecord("sqs", "SetQueueAttributes", omitted, eventID, `"recipientAccountId":"999900001111"`),
+		s.rawRecord("cloudtrail", "PutEventSelectors", omitted, eventID, `"recipientAccountId":"999900001111"`),
+		s.rawRecord("iam", "PutRolePolicy", omitted, eventID, `"errorCode":"AccessDenied"`),
 	)
 	s.wantAlerts(alert.Tamper, 0)
 	empty := newScene(t)
-	empty.read(empty.call("iam", "PutRolePolicy", omitted, eventID), empty.call("s3", "PutBucketPolicy", omitted, eventID))
+	empty.deliverRaw(empty.rawRecord("iam", "PutRolePolicy", omitted, eventID), empty.rawRecord("s3", "PutBucketPolicy", omitted, eventID))
 	if all := empty.alerts(alert.Tamper); len(all) != 0 {
 		t.Errorf("%+v", all)
 	}
@@ -80,7 +80,7 @@ func TestIgnoredWhoHidesTheTarget(t *testing.T) {
 	t.Parallel()
 	s := ruled(t, ci, incident.Ignore, 0)
 	s.protect(1)
-	s.read(s.call("iam", "PutRolePolicy", omitted, eventID, asCI))
+	s.deliverRaw(s.rawRecord("iam", "PutRolePolicy", omitted, eventID, asCI))
 	if all := s.alerts(alert.Tamper); len(all) != 1 || all[0].Level != alert.Informational {
 		t.Errorf("%+v", all)
 	}
@@ -90,7 +90,7 @@ func TestIgnoredWhoHidesTheTarget(t *testing.T) {
 func TestACreationThatHidesItsAnswer(t *testing.T) {
 	t.Parallel()
 	s, _ := protectedOne(t)
-	s.read(s.call("ec2", "CreateFlowLogs", omitted, eventID, `"responseElements":`+omitted))
+	s.deliverRaw(s.rawRecord("ec2", "CreateFlowLogs", omitted, eventID, `"responseElements":`+omitted))
 	if len(s.soon) != 1 || s.soon[0] != scope {
 		t.Errorf("refreshes asked for: %v", s.soon)
 	}

@@ -18,7 +18,7 @@ import (
 func TestI5AStalePageRevivesNothing(t *testing.T) {
 	t.Parallel()
 	s, id := protectedOne(t)
-	s.attackAndWork(id)
+	s.attackAndReconcile(id)
 	s.world.SetConsistencyDelay(time.Minute)
 	before := s.row(id)
 	if c := s.refresh(); c.Listed != 1 || c.Changed+c.New+c.Lost != 0 {
@@ -35,16 +35,16 @@ func TestANewDestinationIsAlerted(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
 	s.protect(2)
-	s.wantCounts(nil)
+	s.wantAlertCounts(nil)
 	s.world.AddDestination(evil)
 	id := s.plant("vpc-1", func(f *fakeaws.FlowLog) { f.LogDestination = evil })
-	s.deliver(s.made(id))
+	s.deliver(s.recordOfCreate(id))
 	s.refresh()
 	s.plant("vpc-2", func(f *fakeaws.FlowLog) { f.LogDestination = bucket + "/new" })
 	s.refresh()
 	s.plant("vpc-1", func(f *fakeaws.FlowLog) { f.LogDestination = bucket + "/new" })
 	s.refresh()
-	s.wantCounts(map[alert.Kind]int{alert.Destination: 2})
+	s.wantAlertCounts(map[alert.Kind]int{alert.Destination: 2})
 	if a := s.alerts(alert.Destination)[0]; a.Level != alert.High || a.Cause != evil || a.FlowLogs[0].FlowLogID != id || !strings.Contains(a.Text, "made by "+mallory) {
 		t.Errorf("%+v", a)
 	}
@@ -62,10 +62,10 @@ func TestADestinationThatIsNotOursIsAlertedAtFirst(t *testing.T) {
 	if !s.row(ours).Protected || s.row(theirs).Protected {
 		t.Error("the wrong ones are protected")
 	}
-	s.wantCounts(map[alert.Kind]int{alert.Destination: 1})
+	s.wantAlertCounts(map[alert.Kind]int{alert.Destination: 1})
 	s.deliver(s.attack(theirs))
 	s.advance(time.Hour)
-	s.is(theirs, "closed", "exempt")
+	s.wantState(theirs, "closed", "exempt")
 }
 
 // TestI2ImportedActsOnlyByHand: a row that came from a file was never seen in
@@ -82,7 +82,7 @@ func TestI2ImportedActsOnlyByHand(t *testing.T) {
 	seen := s.plant("vpc-8", elsewhere("vpc-8"))
 	at := s.now
 	for id, vpc := range map[string]string{"fl-0000000000000beef": "vpc-7", "fl-0000000000000cafe": "vpc-9", seen: "vpc-8"} {
-		row := s.row(s.here("vpc-1")[0].ID)
+		row := s.row(s.flowLogsOn("vpc-1")[0].ID)
 		row.ID, row.RootID, row.ResourceID, row.Tags = id, id, vpc, map[string]string{"Name": vpc}
 		row.LogDestination += "/" + vpc
 		s.world.AddResource(account, region, vpc)
@@ -93,7 +93,7 @@ func TestI2ImportedActsOnlyByHand(t *testing.T) {
 	}
 	s.deliver(s.record("fl-0000000000000beef"))
 	s.advance(10 * time.Minute)
-	s.is("fl-0000000000000beef", incident.Closed, incident.Unknown)
+	s.wantState("fl-0000000000000beef", incident.Closed, incident.Unknown)
 	s.refresh()
 	s.advance(10 * time.Minute)
 	if n := s.creates(); n != 0 {
@@ -101,13 +101,13 @@ func TestI2ImportedActsOnlyByHand(t *testing.T) {
 	}
 	s.deliver(s.record("fl-0000000000000beef"))
 	s.advance(10 * time.Minute)
-	s.is("fl-0000000000000beef", incident.Closed, incident.Unknown)
+	s.wantState("fl-0000000000000beef", incident.Closed, incident.Unknown)
 
 	if _, _, err := s.r.RestoreByHand(t.Context(), scope, "fl-0000000000000cafe"); err != nil {
 		t.Fatal(err)
 	}
-	s.is("fl-0000000000000cafe", incident.Restored, "")
-	if n := len(s.here("vpc-9")); n != 1 {
+	s.wantState("fl-0000000000000cafe", incident.Restored, "")
+	if n := len(s.flowLogsOn("vpc-9")); n != 1 {
 		t.Errorf("%d flow logs", n)
 	}
 
@@ -117,9 +117,9 @@ func TestI2ImportedActsOnlyByHand(t *testing.T) {
 	s.plant("vpc-6", elsewhere("vpc-8"))
 	s.refresh()
 	s.wantAlerts(alert.Destination, 0) // the destination was imported
-	s.attackAndWork(seen)
-	s.is(seen, incident.Restored, "")
-	if n := len(s.here("vpc-8")); n != 1 {
+	s.attackAndReconcile(seen)
+	s.wantState(seen, incident.Restored, "")
+	if n := len(s.flowLogsOn("vpc-8")); n != 1 {
 		t.Errorf("%d flow logs", n)
 	}
 }
@@ -149,7 +149,7 @@ func TestDestinationsOfAnotherConfiguration(t *testing.T) {
 	}
 	s.deliver(s.attack(id))
 	s.advance(time.Hour)
-	s.is(id, incident.Closed, incident.Exempt)
+	s.wantState(id, incident.Closed, incident.Exempt)
 	if a := s.alerts(alert.Deletion)[0]; a.Level != alert.Informational {
 		t.Errorf("its deletion is told as %s", a.Level)
 	}
@@ -170,7 +170,7 @@ func (l *learning) Update(ctx context.Context, fn func(remediate.Tx) error) erro
 }
 
 // TestI5AnObservationThatCoversNothingShowsNothing: a flow log that was not known when a step
-// began has no resource to look at. If a refresh learns it meanwhile, that step has not
+// began has no resource to observe. If a refresh learns it meanwhile, that step has not
 // seen it gone.
 func TestI5AnObservationThatCoversNothingShowsNothing(t *testing.T) {
 	t.Parallel()
@@ -183,5 +183,5 @@ func TestI5AnObservationThatCoversNothingShowsNothing(t *testing.T) {
 		t.Error("a live flow log is marked gone")
 	}
 	s.advance(10 * time.Minute)
-	s.is(id, incident.Closed, incident.StillThere)
+	s.wantState(id, incident.Closed, incident.StillThere)
 }

@@ -16,19 +16,19 @@ import (
 func TestDeletedByEvent(t *testing.T) {
 	t.Parallel()
 	s, id := protectedOne(t)
-	s.attackAndWork(id)
-	i := s.is(id, incident.Restored, "")
-	f := s.restored("vpc-1")
+	s.attackAndReconcile(id)
+	i := s.wantState(id, incident.Restored, "")
+	f := s.wantRestored("vpc-1")
 	if f.ID != i.NewID || f.Tags[incident.RestoredFrom] != id || i.Actor.ARN != mallory || i.Source != incident.ByEvent {
 		t.Errorf("incident %+v, flow log %+v", i, f)
 	}
 	if s.row(id).State != inventory.Gone || s.row(f.ID).RootID != id || !s.row(f.ID).Protected {
 		t.Error("I6: the replacement is in the snapshot, of the same lineage")
 	}
-	s.wantCounts(map[alert.Kind]int{alert.Deletion: 1, alert.Restored: 1})
+	s.wantAlertCounts(map[alert.Kind]int{alert.Deletion: 1, alert.Restored: 1})
 	s.advance(11 * time.Minute)
-	s.is(id, incident.Verified, "")
-	s.wantCounts(map[alert.Kind]int{alert.Deletion: 1, alert.Restored: 1, alert.Closed: 1})
+	s.wantState(id, incident.Verified, "")
+	s.wantAlertCounts(map[alert.Kind]int{alert.Deletion: 1, alert.Restored: 1, alert.Closed: 1})
 	if s.creates() != 1 {
 		t.Errorf("%d creates", s.creates())
 	}
@@ -40,18 +40,18 @@ func TestI4TheSameRecordAgainChangesNothing(t *testing.T) {
 	f := s.attack(ids...)
 	for range 3 {
 		s.deliver(f, f)
-		s.work()
+		s.reconcile()
 	}
 	s.crash()
 	s.deliver(f)
 	s.advance(12 * time.Minute)
 	for n := range ids {
-		s.restored("vpc-" + string(rune('1'+n)))
+		s.wantRestored("vpc-" + string(rune('1'+n)))
 	}
 	if s.creates() != 1 {
 		t.Errorf("%d calls for 5 flow logs that are alike", s.creates())
 	}
-	s.wantCounts(map[alert.Kind]int{alert.Deletion: 1, alert.Restored: 1, alert.Closed: 1})
+	s.wantAlertCounts(map[alert.Kind]int{alert.Deletion: 1, alert.Restored: 1, alert.Closed: 1})
 }
 
 // TestAFlowLogMadeAndDeletedBetweenRefreshes is known by its CreateFlowLogs
@@ -60,29 +60,29 @@ func TestAFlowLogMadeAndDeletedBetweenRefreshes(t *testing.T) {
 	t.Parallel()
 	s, _ := protectedOne(t)
 	id := s.plant("vpc-9", nil)
-	s.deliver(s.made(id))
+	s.deliver(s.recordOfCreate(id))
 	if s.row(id).CreatedBy != mallory {
 		t.Errorf("created by %q", s.row(id).CreatedBy)
 	}
-	s.attackAndWork(id)
-	s.is(id, incident.Restored, "")
-	s.restored("vpc-9")
+	s.attackAndReconcile(id)
+	s.wantState(id, incident.Restored, "")
+	s.wantRestored("vpc-9")
 }
 
 func TestI6TheReplacementIsProtectedAtOnce(t *testing.T) {
 	t.Parallel()
 	s, id := protectedOne(t)
-	s.attackAndWork(id)
-	second := s.restored("vpc-1").ID
-	s.attackAndWork(second)
-	s.is(second, incident.Restored, "")
-	if f := s.restored("vpc-1"); s.row(f.ID).RootID != id {
+	s.attackAndReconcile(id)
+	second := s.wantRestored("vpc-1").ID
+	s.attackAndReconcile(second)
+	s.wantState(second, incident.Restored, "")
+	if f := s.wantRestored("vpc-1"); s.row(f.ID).RootID != id {
 		t.Error("the lineage is lost")
 	}
 	s.advance(12 * time.Minute)
-	s.is(id, incident.Closed, incident.Superseded)
-	s.is(second, incident.Verified, "")
-	s.restored("vpc-1")
+	s.wantState(id, incident.Closed, incident.Superseded)
+	s.wantState(second, incident.Verified, "")
+	s.wantRestored("vpc-1")
 }
 
 func TestI3AdoptsWhatSomebodyElseMade(t *testing.T) {
@@ -91,8 +91,8 @@ func TestI3AdoptsWhatSomebodyElseMade(t *testing.T) {
 	f := s.attack(id)
 	other := s.plant("vpc-1", nil)
 	s.deliver(f)
-	s.work()
-	if i := s.is(id, incident.Restored, ""); i.NewID != other || !i.Adopted {
+	s.reconcile()
+	if i := s.wantState(id, incident.Restored, ""); i.NewID != other || !i.Adopted {
 		t.Errorf("incident %+v", i)
 	}
 	if s.creates() != 0 || s.row(other).RootID != id {
@@ -110,20 +110,20 @@ func TestI9BlockedHealsByItself(t *testing.T) {
 			t.Parallel()
 			s, id := protectedOne(t)
 			c.breakIt(s.world)
-			s.attackAndWork(id)
-			if i := s.is(id, incident.Blocked, reason); i.Advice == "" {
+			s.attackAndReconcile(id)
+			if i := s.wantState(id, incident.Blocked, reason); i.Advice == "" {
 				t.Error("no advice")
 			}
 			s.advance(2 * time.Hour)
-			s.wantCounts(map[alert.Kind]int{alert.Deletion: 1, alert.Blocked: 1})
+			s.wantAlertCounts(map[alert.Kind]int{alert.Deletion: 1, alert.Blocked: 1})
 			if n := s.creates(); n < 8 || n > 20 {
 				t.Errorf("%d tries in two hours", n)
 			}
 			s.advance(23 * time.Hour)
-			s.wantCounts(map[alert.Kind]int{alert.Deletion: 1, alert.Blocked: 2})
+			s.wantAlertCounts(map[alert.Kind]int{alert.Deletion: 1, alert.Blocked: 2})
 			c.mend(s.world)
 			s.advance(16 * time.Minute)
-			s.restored("vpc-1")
+			s.wantRestored("vpc-1")
 		})
 	}
 }
@@ -135,9 +135,9 @@ func TestI9ThrottledIsRetried(t *testing.T) {
 	s.world.Fail("DescribeFlowLogs", 2, "InternalError", 500)
 	s.deliver(s.attack(id))
 	s.advance(5 * time.Minute)
-	s.is(id, incident.Restored, "")
-	s.restored("vpc-1")
-	s.wantCounts(map[alert.Kind]int{alert.Deletion: 1, alert.Restored: 1})
+	s.wantState(id, incident.Restored, "")
+	s.wantRestored("vpc-1")
+	s.wantAlertCounts(map[alert.Kind]int{alert.Deletion: 1, alert.Restored: 1})
 }
 
 // TestLastErrorIsKept: who looks at an incident sees what AWS answered, while
@@ -147,33 +147,33 @@ func TestLastErrorIsKept(t *testing.T) {
 	for code, want := range map[string]incident.State{"InternalError": incident.Open, "UnauthorizedOperation": incident.Blocked} {
 		s, id := protectedOne(t)
 		s.world.Fail("CreateFlowLogs", 1, code, 400)
-		s.attackAndWork(id)
+		s.attackAndReconcile(id)
 		if i := s.incident(id); i.State != want || !strings.HasPrefix(i.LastError, code) {
 			t.Errorf("%s: %s, %q", code, i.State, i.LastError)
 		}
 		s.advance(5 * time.Minute)
-		if i := s.is(id, incident.Restored, ""); i.LastError != "" {
+		if i := s.wantState(id, incident.Restored, ""); i.LastError != "" {
 			t.Errorf("%s: restored, %q", code, i.LastError)
 		}
 	}
 }
 
 // TestI4ALostAnswerIsNoSecondFlowLog, with AWS's own guard switched off: only
-// the look and the token prevent the double.
+// the observation and the token prevent the double.
 func TestI4ALostAnswerIsNoSecondFlowLog(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
 	s.world.AllowDuplicates(true)
 	id := s.protect(1)[0]
-	s.world.SetConsistencyDelay(30 * time.Second) // the look does not show it yet either
+	s.world.SetConsistencyDelay(30 * time.Second) // the observation does not show it yet either
 	s.world.LoseAnswers("CreateFlowLogs", 2)
 	f := s.attack(id)
 	s.deliver(f)
 	s.advance(time.Minute)
 	s.crash()
 	s.advance(12 * time.Minute)
-	s.is(id, incident.Verified, "")
-	s.restored("vpc-1")
+	s.wantState(id, incident.Verified, "")
+	s.wantRestored("vpc-1")
 }
 
 func TestI8UnknownIDsAskForARefresh(t *testing.T) {
@@ -183,7 +183,7 @@ func TestI8UnknownIDsAskForARefresh(t *testing.T) {
 	if !slices.Equal(s.soon, []inventory.Scope{scope}) {
 		t.Errorf("refreshes asked for: %v", s.soon)
 	}
-	s.wantCounts(map[alert.Kind]int{alert.Deletion: 1})
+	s.wantAlertCounts(map[alert.Kind]int{alert.Deletion: 1})
 }
 
 func TestAnotherAccountsRecordIsNotOurs(t *testing.T) {
@@ -192,7 +192,7 @@ func TestAnotherAccountsRecordIsNotOurs(t *testing.T) {
 	f := s.record(s.protect(1)[0])
 	f.Record.Account = "999988887777"
 	s.deliver(f, f)
-	s.wantCounts(nil)
+	s.wantAlertCounts(nil)
 }
 
 func TestAnAttemptIsAlerted(t *testing.T) {
@@ -203,7 +203,7 @@ func TestAnAttemptIsAlerted(t *testing.T) {
 	f = s.judge(f.Record)
 	s.deliver(f, f)
 	s.advance(time.Minute)
-	s.wantCounts(map[alert.Kind]int{alert.Attempt: 1})
+	s.wantAlertCounts(map[alert.Kind]int{alert.Attempt: 1})
 	if a := s.alerts(alert.Attempt)[0]; a.Level != alert.High || a.RaisedBy[0] != alert.WholeVPC || a.DeletedAt != nil || a.FailedFlowLogs[0].ResourceID != "vpc-1" || a.FailedFlowLogs[0].ErrorCode == "" {
 		t.Errorf("alert %+v", a)
 	}

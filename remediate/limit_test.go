@@ -16,15 +16,15 @@ import (
 
 func besideTheBucket(f *fakeaws.FlowLog) { f.LogDestination = bucket + "/evil" }
 
-// quota lets AWS allow so many flow logs of one resource.
-func (s *scene) quota(n int) {
+// setQuota lets AWS allow so many flow logs of one resource.
+func (s *scene) setQuota(n int) {
 	s.world.Configure(func(e *fakeaws.EC2Settings) { e.Quota = n })
 }
 
 // wantAdvice checks that the one alert of the block says the same as its incident: these parts.
 func (s *scene) wantAdvice(lost string, parts ...string) {
 	s.t.Helper()
-	i := s.is(lost, incident.Blocked, incident.Limit)
+	i := s.wantState(lost, incident.Blocked, incident.Limit)
 	all := s.alerts(alert.Blocked)
 	if len(all) != 1 {
 		s.t.Fatalf("%d alerts", len(all))
@@ -55,13 +55,13 @@ func TestTheLimitNamesWhatHasJustAppeared(t *testing.T) {
 			s.learn()
 			f := s.attack(lost)
 			his := s.plant("vpc-1", besideTheBucket)
-			s.quota(1 + ours)
+			s.setQuota(1 + ours)
 			s.deliver(f)
 			s.advance(time.Minute)
 			s.wantAdvice(lost, "on vpc-1 are "+his+" (to "+bucket+"/evil, not protected: it has just appeared)", remove(his))
 			s.world.Remove(account, region, his)
 			s.advance(20 * time.Minute)
-			s.is(lost, incident.Verified, "")
+			s.wantState(lost, incident.Verified, "")
 		})
 	}
 }
@@ -71,25 +71,25 @@ func TestTheLimitNamesWhatHasJustAppeared(t *testing.T) {
 func TestTheLimitWithinAGroup(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
-	ids, were := s.mass(20, 0, 0)
+	ids, were := s.plantMany(20, 0, 0)
 	f := s.attack(ids...)
 	his := []string{s.plant("vpc-3", besideTheBucket), s.plant("vpc-4", besideTheBucket)}
-	s.quota(1)
+	s.setQuota(1)
 	s.deliver(f)
-	s.work()
+	s.reconcile()
 	if n := len(s.world.FlowLogs(account, region)); n != 20 {
 		t.Errorf("%d are there at once", n)
 	}
 	s.advance(time.Minute)
 	s.wantAdvice(ids[3], remove(his[0]))
-	if i := s.is(ids[4], incident.Blocked, incident.Limit); !strings.Contains(i.Advice, remove(his[1])) {
+	if i := s.wantState(ids[4], incident.Blocked, incident.Limit); !strings.Contains(i.Advice, remove(his[1])) {
 		t.Error(i.Advice)
 	}
 	for _, id := range his {
 		s.world.Remove(account, region, id)
 	}
 	s.advance(40 * time.Minute)
-	s.asWere(were)
+	s.wantAllRestored(were)
 }
 
 // TestTheLimitSaysToReleaseFirst: where all that holds the places is protected, deleting one of these
@@ -100,14 +100,14 @@ func TestTheLimitSaysToReleaseFirst(t *testing.T) {
 	lost := s.plant("vpc-1", nil)
 	ours := s.plant("vpc-1", func(f *fakeaws.FlowLog) { f.LogDestination = bucket + "/ours" })
 	s.learn()
-	s.quota(1) // AWS has taken back a higher one
+	s.setQuota(1) // AWS has taken back a higher one
 	s.deliver(s.attack(lost))
 	s.advance(time.Minute)
 	s.wantAdvice(lost, "such as "+ours+": `flowkeeper inventory release "+ours+" --for 1h`, then `aws ec2 delete-flow-logs --region "+region+" --flow-log-ids "+ours+"`")
 	s.release(time.Hour, ours)
 	s.deliver(s.attack(ours))
 	s.advance(20 * time.Minute)
-	s.is(lost, incident.Verified, "")
+	s.wantState(lost, incident.Verified, "")
 }
 
 // TestTheLimitWhereNothingIsShown: AWS refuses the create for its limit, and then to show what is
@@ -118,7 +118,7 @@ func TestTheLimitWhereNothingIsShown(t *testing.T) {
 	lost := s.plant("vpc-1", nil)
 	ours := s.plant("vpc-1", func(f *fakeaws.FlowLog) { f.LogDestination = bucket + "/ours" })
 	s.learn()
-	s.quota(1)
+	s.setQuota(1)
 	s.deliver(s.attack(lost))
 	refused := false
 	s.answering(&calls{
@@ -134,7 +134,7 @@ func TestTheLimitWhereNothingIsShown(t *testing.T) {
 			return nil, nil
 		},
 	})
-	s.work()
+	s.reconcile()
 	s.advance(time.Minute)
 	s.wantAdvice(lost, "on vpc-1 are "+ours)
 }

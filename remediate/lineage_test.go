@@ -23,19 +23,19 @@ func TestI3AStaleObservationShowsAnAncestor(t *testing.T) {
 	}
 	s.now = s.now.Add(time.Second)
 	second := s.plant("vpc-1", nil)
-	s.deliver(s.made(second))
+	s.deliver(s.recordOfCreate(second))
 	s.now = s.now.Add(time.Second)
 	f := s.attack(second)
 	s.world.SetConsistencyDelay(2500 * time.Millisecond)
 	s.deliver(f)
-	s.work()
-	if i := s.is(second, incident.Restored, ""); i.Adopted {
+	s.reconcile()
+	if i := s.wantState(second, incident.Restored, ""); i.Adopted {
 		t.Fatalf("adopted %s", i.NewID)
 	}
 	s.world.SetConsistencyDelay(0)
 	s.refresh()
 	s.advance(time.Hour)
-	s.restored("vpc-1")
+	s.wantRestored("vpc-1")
 }
 
 // TestI4ALineageThatLeadsBack: should an incident have taken an ancestor for
@@ -47,8 +47,8 @@ func TestI4ALineageThatLeadsBack(t *testing.T) {
 	first := s.protect(1)[0]
 	f := s.attack(first)
 	s.deliver(f)
-	s.work()
-	second := s.is(first, incident.Restored, "").NewID
+	s.reconcile()
+	second := s.wantState(first, incident.Restored, "").NewID
 	if !s.world.Remove(account, region, second) {
 		t.Fatal("not there")
 	}
@@ -66,13 +66,13 @@ func TestI4ALineageThatLeadsBack(t *testing.T) {
 		return tx.PutIncident(back)
 	}))
 	s.advance(time.Hour)
-	s.is(first, incident.Closed, incident.Superseded)
-	s.is(second, incident.Verified, "")
-	s.restored("vpc-1")
+	s.wantState(first, incident.Closed, incident.Superseded)
+	s.wantState(second, incident.Verified, "")
+	s.wantRestored("vpc-1")
 }
 
 // TestI4TakenForGoneByMistake: a forged record names a replacement that is too
-// young for every look to show, and the look shows an equivalent that is gone:
+// young for every observation to show, and this one shows an equivalent that is gone:
 // that one is adopted, and the living one counts as gone. When nothing can be
 // made in its place, because it stands there, it is known to be alive.
 func TestI4TakenForGoneByMistake(t *testing.T) {
@@ -87,26 +87,26 @@ func TestI4TakenForGoneByMistake(t *testing.T) {
 	}
 	s.now = s.now.Add(time.Second)
 	s.deliver(f)
-	s.work()
-	second := s.is(first, incident.Restored, "").NewID
+	s.reconcile()
+	second := s.wantState(first, incident.Restored, "").NewID
 	s.now = s.now.Add(500 * time.Millisecond)
 	s.world.SetConsistencyDelay(2 * time.Second) // third is there, second is not yet
 	s.deliver(s.record(second))
-	s.work()
-	if i := s.is(second, incident.Restored, ""); i.NewID != third || !i.Adopted {
+	s.reconcile()
+	if i := s.wantState(second, incident.Restored, ""); i.NewID != third || !i.Adopted {
 		t.Fatalf("incident %+v", i)
 	}
 	s.world.SetConsistencyDelay(0)
 	s.refresh()
 	s.advance(time.Hour)
-	s.is(third, incident.Closed, incident.Superseded)
-	s.is(second, incident.Closed, incident.StillThere)
-	s.is(first, incident.Verified, "")
-	if f := s.restored("vpc-1"); f.ID != second || s.row(second).State != inventory.Live || !s.row(second).Protected {
+	s.wantState(third, incident.Closed, incident.Superseded)
+	s.wantState(second, incident.Closed, incident.StillThere)
+	s.wantState(first, incident.Verified, "")
+	if f := s.wantRestored("vpc-1"); f.ID != second || s.row(second).State != inventory.Live || !s.row(second).Protected {
 		t.Errorf("flow log %+v, row %+v", f, s.row(second))
 	}
 	s.wantAlerts(alert.Decoy, 0) // what does the same is no decoy
-	s.attackAndWork(second)
-	s.is(second, incident.Restored, "")
-	s.restored("vpc-1")
+	s.attackAndReconcile(second)
+	s.wantState(second, incident.Restored, "")
+	s.wantRestored("vpc-1")
 }

@@ -15,9 +15,9 @@ import (
 	"flowkeeper/remediate/incident"
 )
 
-// asWere checks that what is there is what was there: one for each, in every setting and tag,
+// wantAllRestored checks that what is there is what was there: one for each, in every setting and tag,
 // but for the tag that says what was restored.
-func (s *scene) asWere(were []fakeaws.FlowLog) {
+func (s *scene) wantAllRestored(were []fakeaws.FlowLog) {
 	s.t.Helper()
 	is := map[string][]fakeaws.FlowLog{}
 	for _, f := range s.world.FlowLogs(account, region) {
@@ -38,9 +38,9 @@ func (s *scene) asWere(were []fakeaws.FlowLog) {
 	}
 }
 
-// mass plants flow logs, one a VPC: some that are equal but for their tags, some that are
+// plantMany plants flow logs, one a VPC: some that are equal but for their tags, some that are
 // equal, and some of which each is unlike all others.
-func (s *scene) mass(tagged, equal, unlike int) (ids []string, were []fakeaws.FlowLog) {
+func (s *scene) plantMany(tagged, equal, unlike int) (ids []string, were []fakeaws.FlowLog) {
 	s.t.Helper()
 	for n := range tagged + equal + unlike {
 		ids = append(ids, s.plant(fmt.Sprintf("vpc-%d", n), func(f *fakeaws.FlowLog) {
@@ -163,10 +163,10 @@ const callsAtOnce = 4
 func (m massRestore) play(t *testing.T) {
 	s := newScene(t)
 	s.bubble = true
-	ids, were := s.mass(m.tagged, m.equal, m.unlike)
+	ids, were := s.plantMany(m.tagged, m.equal, m.unlike)
 	daemons := []*scene{s}
 	for len(daemons) < m.daemons {
-		daemons = append(daemons, s.beside())
+		daemons = append(daemons, s.secondDaemon())
 	}
 	for _, d := range daemons[1:] {
 		d.learn()
@@ -211,7 +211,7 @@ func (m massRestore) play(t *testing.T) {
 		t.Errorf("%d creates", n)
 	}
 	time.Sleep(20 * time.Minute)
-	s.asWere(slices.DeleteFunc(slices.Clone(were), func(f fakeaws.FlowLog) bool { return slices.Contains(m.gone, f.ResourceID) }))
+	s.wantAllRestored(slices.DeleteFunc(slices.Clone(were), func(f fakeaws.FlowLog) bool { return slices.Contains(m.gone, f.ResourceID) }))
 	want := map[alert.Kind]int{alert.Deletion: 1, alert.Restored: 1, alert.Closed: 1}
 	if len(m.kept) > 0 {
 		want[alert.Blocked] = 1
@@ -219,12 +219,12 @@ func (m massRestore) play(t *testing.T) {
 	for _, d := range daemons {
 		for n, id := range ids {
 			if slices.Contains(m.gone, were[n].ResourceID) {
-				d.is(id, incident.Closed, incident.ResourceGone)
+				d.wantState(id, incident.Closed, incident.ResourceGone)
 			} else {
-				d.is(id, incident.Verified, "")
+				d.wantState(id, incident.Verified, "")
 			}
 		}
-		d.wantCounts(want)
+		d.wantAlertCounts(want)
 	}
 }
 

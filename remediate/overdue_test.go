@@ -17,7 +17,7 @@ import (
 )
 
 // TestNothingStaysDarkInSilence: whatever keeps a flow log from coming back, people
-// hear of it after five minutes, with AWS's last words and how often Flowkeeper
+// are alerted of it after five minutes, with AWS's last words and how often Flowkeeper
 // tried, and again each day; and the pager is resolved when it is back.
 func TestNothingStaysDarkInSilence(t *testing.T) {
 	t.Parallel()
@@ -97,7 +97,7 @@ func TestNothingStaysDarkInSilence(t *testing.T) {
 			if got.NextAttemptAt == nil || !strings.Contains(last.Text, "next attempt at 2026-03-01 13:0") {
 				t.Errorf("next attempt at %v: %s", got.NextAttemptAt, last.Text)
 			}
-			if c.least == 0 { // its lineage flaps, of which people hear each hour
+			if c.least == 0 { // its lineage flaps, of which people are alerted each hour
 				s.advance(25 * time.Hour)
 				if all := s.critical(); all[len(all)-1].Time.Sub(last.Time.Time) < 24*time.Hour {
 					t.Errorf("the last alert is of %s", all[len(all)-1].Time)
@@ -159,9 +159,9 @@ func TestWhatIsNotBackIsAlertedDaily(t *testing.T) {
 			c.heals(s)
 			s.advance(time.Hour)
 			for n := range ids {
-				s.restored(fmt.Sprintf("vpc-%d", n+1))
+				s.wantRestored(fmt.Sprintf("vpc-%d", n+1))
 			}
-			s.resolved()
+			s.wantResolved()
 		})
 	}
 }
@@ -177,11 +177,11 @@ func TestTheEndOfWhatWasOverdueGoesAsFar(t *testing.T) {
 	s.world.Throttle("CreateFlowLogs", 40)
 	s.deliver(s.attack(ids[0]))
 	s.advance(time.Hour)
-	s.is(ids[0], incident.Verified, "")
+	s.wantState(ids[0], incident.Verified, "")
 	if len(s.alerts(alert.Blocked)) != 1 || ends[alert.Restored] != alert.Critical || ends[alert.Closed] != alert.Critical {
 		t.Errorf("%d alerts, and its ends go to %v", len(s.alerts(alert.Blocked)), ends)
 	}
-	s.resolved()
+	s.wantResolved()
 }
 
 // TestAnUnlistedScopeIsLogged: before the first complete refresh a flow log that a
@@ -219,7 +219,7 @@ func TestTheClockGoesBackWhileNothingIsTried(t *testing.T) {
 		s.wantAlerts(alert.Blocked, want)
 	}
 	alerts(1, 15*time.Minute)
-	s.change(id, func(i *incident.Incident) { i.StuckAlertedAt = s.now.Add(72 * time.Hour) })
+	s.changeIncident(id, func(i *incident.Incident) { i.StuckAlertedAt = s.now.Add(72 * time.Hour) })
 	alerts(2, 50*time.Hour)
 }
 
@@ -229,7 +229,7 @@ func TestNotifyDueNeedsNoStep(t *testing.T) {
 	t.Parallel()
 	s, ids := protected(t, 2)
 	s.world.Throttle("CreateFlowLogs", 1<<30)
-	s.attackAndWork(ids[0])
+	s.attackAndReconcile(ids[0])
 	s.r.Fleet = fleet{}
 	s.now = s.now.Add(5 * time.Minute)
 	s.must(s.r.NotifyDue(t.Context(), scope))
@@ -266,15 +266,15 @@ func TestAnIncidentOpenedAgainIsOverdueByItself(t *testing.T) {
 	}})
 	f := s.attack(ids[0])
 	s.deliver(f)
-	s.work()
+	s.reconcile()
 	both := s.attack(second, ids[1])
 	s.deliver(both)
 	s.advance(10 * time.Minute)
-	s.is(second, incident.Closed, incident.Unknown)
+	s.wantState(second, incident.Closed, incident.Unknown)
 	before := len(s.alerts(alert.Blocked))
 	answers = true
 	s.advance(3 * time.Minute)
-	s.is(second, incident.Open, "")
+	s.wantState(second, incident.Open, "")
 	s.advance(5 * time.Minute)
 	all := s.alerts(alert.Blocked)
 	if len(all) != before+1 || all[before].EventID != both.Record.EventID || !strings.Contains(all[before].Text, second) {

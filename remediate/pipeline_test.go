@@ -17,8 +17,8 @@ import (
 	"flowkeeper/remediate/rehearse"
 )
 
-// ends reports the keys that are open at a pager at the end.
-func (s *scene) open(t *testing.T) map[string]string {
+// openPipelineAlerts are the titles of pipeline alerts that nothing has resolved, by key.
+func (s *scene) openPipelineAlerts(t *testing.T) map[string]string {
 	open := map[string]string{}
 	for _, a := range s.alerts(alert.Pipeline) {
 		if a.Resolves() {
@@ -46,7 +46,7 @@ func TestDeliveryThatFailsAndHeals(t *testing.T) {
 		s.refresh()
 		s.now = s.now.Add(time.Minute)
 	}
-	s.wantCounts(map[alert.Kind]int{alert.Pipeline: 1})
+	s.wantAlertCounts(map[alert.Kind]int{alert.Pipeline: 1})
 	if a := s.alerts(alert.Pipeline)[0]; a.Level != alert.High || len(a.FlowLogs) != 2 || a.FlowLogs[0].FlowLogID != ids[0] ||
 		a.Title != "Does not deliver: 2 flow logs in 111122223333 eu-west-1" || !strings.Contains(a.Text, "Rate limited") {
 		t.Errorf("%+v", a)
@@ -55,7 +55,7 @@ func TestDeliveryThatFailsAndHeals(t *testing.T) {
 	s.world.FailDelivery(account, region, ids[0], "")
 	s.refresh()
 	s.refresh()
-	s.wantCounts(map[alert.Kind]int{alert.Pipeline: 2})
+	s.wantAlertCounts(map[alert.Kind]int{alert.Pipeline: 2})
 	if a := s.alerts(alert.Pipeline)[1]; a.Level != alert.Informational || len(a.FlowLogs) != 1 || !strings.HasPrefix(a.Title, "Delivers again: the flow log of vpc-1") || a.DedupKey == s.alerts(alert.Pipeline)[0].DedupKey {
 		t.Errorf("%+v", a)
 	}
@@ -63,7 +63,7 @@ func TestDeliveryThatFailsAndHeals(t *testing.T) {
 	s.now = s.now.Add(time.Minute)
 	s.refresh()
 	s.refresh()
-	s.wantCounts(map[alert.Kind]int{alert.Pipeline: 3})
+	s.wantAlertCounts(map[alert.Kind]int{alert.Pipeline: 3})
 	if a := s.alerts(alert.Pipeline); !a[2].Resolves() || a[2].DedupKey != a[0].DedupKey {
 		t.Errorf("a pager that was opened by %s is not closed by %s", a[0].DedupKey, a[2].DedupKey)
 	}
@@ -81,7 +81,7 @@ func TestAReplacementThatDoesNotDeliverIsAlertedOnce(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s, id := protectedOne(t)
-			s.attackAndWork(id)
+			s.attackAndReconcile(id)
 			s.world.FailDelivery(account, region, s.incident(id).NewID, "Access error")
 			if c.before {
 				s.now = s.now.Add(time.Second)
@@ -91,8 +91,8 @@ func TestAReplacementThatDoesNotDeliverIsAlertedOnce(t *testing.T) {
 			if c.after {
 				s.refresh()
 			}
-			s.is(id, incident.Restored, incident.NotDelivering)
-			s.wantCounts(map[alert.Kind]int{alert.Deletion: 1, alert.Restored: 1, alert.Pipeline: 1})
+			s.wantState(id, incident.Restored, incident.NotDelivering)
+			s.wantAlertCounts(map[alert.Kind]int{alert.Deletion: 1, alert.Restored: 1, alert.Pipeline: 1})
 			if a := s.alerts(alert.Pipeline)[0]; !c.before && (a.Part != alert.PartDelivery || a.Title != "Does not deliver: Access error (the flow log of vpc-1) in 111122223333 eu-west-1" ||
 				!strings.Contains(a.Text, "but it does not deliver: Access error")) {
 				t.Errorf("told %+v", a)
@@ -104,8 +104,8 @@ func TestAReplacementThatDoesNotDeliverIsAlertedOnce(t *testing.T) {
 				again = 2
 			}
 			s.advance(20 * time.Minute)
-			s.is(id, incident.Verified, "")
-			s.wantCounts(map[alert.Kind]int{alert.Deletion: 1, alert.Restored: 1, alert.Closed: 1, alert.Pipeline: again})
+			s.wantState(id, incident.Verified, "")
+			s.wantAlertCounts(map[alert.Kind]int{alert.Deletion: 1, alert.Restored: 1, alert.Closed: 1, alert.Pipeline: again})
 		})
 	}
 }
@@ -120,8 +120,8 @@ func TestDeliveryTroubleEndsWithItsFlowLog(t *testing.T) {
 	s.advance(3 * time.Minute)
 	s.refresh()
 	s.refresh()
-	if len(s.open(t)) != 1 {
-		t.Fatalf("not opened: %v", s.open(t))
+	if len(s.openPipelineAlerts(t)) != 1 {
+		t.Fatalf("not opened: %v", s.openPipelineAlerts(t))
 	}
 	s.release(24 * time.Hour)
 	s.deliver(s.attack(id))
@@ -132,7 +132,7 @@ func TestDeliveryTroubleEndsWithItsFlowLog(t *testing.T) {
 	if row := s.row(id); row.State != inventory.Gone {
 		t.Fatalf("not gone: %s", row.State)
 	}
-	if open := s.open(t); len(open) != 0 {
+	if open := s.openPipelineAlerts(t); len(open) != 0 {
 		t.Errorf("open for ever: %v", open)
 	}
 }
@@ -147,7 +147,7 @@ func TestANewDestinationThatFails(t *testing.T) {
 		s.refresh()
 		s.now = s.now.Add(time.Hour)
 	}
-	s.wantCounts(map[alert.Kind]int{alert.Destination: 1, alert.Pipeline: 1})
+	s.wantAlertCounts(map[alert.Kind]int{alert.Destination: 1, alert.Pipeline: 1})
 }
 
 // The needs that a rehearsal was refused for are gone: nothing is left to be
@@ -159,19 +159,19 @@ func TestARehearsalsAlertEndsWithItsFlowLog(t *testing.T) {
 	s.refresh()
 	s.world.Fail("CreateFlowLogs", 1, "UnauthorizedOperation", 403)
 	s.rehearse()
-	if len(s.open(t)) != 1 {
-		t.Fatalf("not opened: %v", s.open(t))
+	if len(s.openPipelineAlerts(t)) != 1 {
+		t.Fatalf("not opened: %v", s.openPipelineAlerts(t))
 	}
 	// The refused one is whichever came first: take both away, and plant a third.
 	s.release(24 * time.Hour)
-	s.deliver(s.attack(id, s.here("vpc-9")[0].ID))
+	s.deliver(s.attack(id, s.flowLogsOn("vpc-9")[0].ID))
 	s.plant("vpc-10", func(f *fakeaws.FlowLog) { f.LogDestination = bucket + "/third/" })
 	for range 4 {
 		s.advance(5 * time.Minute)
 		s.refresh()
 	}
 	s.rehearse()
-	if open := s.open(t); len(open) != 0 {
+	if open := s.openPipelineAlerts(t); len(open) != 0 {
 		t.Errorf("open for ever: %v", open)
 	}
 }
@@ -206,15 +206,15 @@ func TestRehearsalOfManyAlertsOfEachKind(t *testing.T) {
 	}
 }
 
-// TestRehearsalObservesFirst: a restore begins with a look, and is refused with it.
+// TestRehearsalObservesFirst: a restore begins with an observation, and fails if that is refused.
 // What is mended is tried at once.
 func TestRehearsalObservesFirst(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
 	id := s.protect(2)[0]
 	s.world.Deny("flowkeeper", "DescribeFlowLogs")
-	s.attackAndWork(id)
-	s.is(id, incident.Blocked, incident.Permission)
+	s.attackAndReconcile(id)
+	s.wantState(id, incident.Blocked, incident.Permission)
 	if c := s.rehearse(); c != (rehearse.Result{Tried: 1, Refused: 1}) {
 		t.Errorf("%+v", c)
 	}
@@ -224,8 +224,8 @@ func TestRehearsalObservesFirst(t *testing.T) {
 	if c := s.rehearse(); c != (rehearse.Result{Tried: 1}) {
 		t.Errorf("%+v", c)
 	}
-	s.work()
-	s.is(id, incident.Restored, "")
+	s.reconcile()
+	s.wantState(id, incident.Restored, "")
 }
 
 // TestI4ARehearsalSpendsNoToken: the create after it is another call.
@@ -233,8 +233,6 @@ func TestI4ARehearsalSpendsNoToken(t *testing.T) {
 	t.Parallel()
 	s, id := protectedOne(t)
 	s.rehearse()
-	s.attackAndWork(id)
-	if i := s.incident(id); i.State != incident.Restored {
-		t.Errorf("%+v", i)
-	}
+	s.attackAndReconcile(id)
+	s.wantState(id, incident.Restored, "")
 }

@@ -19,15 +19,15 @@ func TestAnAddendumBelongsToItsEvent(t *testing.T) {
 			t.Parallel()
 			s, id := protectedOne(t)
 			s.attack(id)
-			s.read(s.call("ec2", "DeleteFlowLogs", deleting(id), eventID))
-			s.work()
-			s.read(s.call("ec2", "DeleteFlowLogs", deleting(id), addendum, who))
+			s.deliverRaw(s.rawRecord("ec2", "DeleteFlowLogs", deleting(id), eventID))
+			s.reconcile()
+			s.deliverRaw(s.rawRecord("ec2", "DeleteFlowLogs", deleting(id), addendum, who))
 			s.advance(time.Hour)
-			s.restored("vpc-1")
+			s.wantRestored("vpc-1")
 			if n := s.creates(); n != 1 {
 				t.Errorf("%d creates", n)
 			}
-			s.wantCounts(map[alert.Kind]int{alert.Deletion: 1, alert.Restored: 1, alert.Closed: 1})
+			s.wantAlertCounts(map[alert.Kind]int{alert.Deletion: 1, alert.Restored: 1, alert.Closed: 1})
 		})
 	}
 }
@@ -38,52 +38,52 @@ func TestAnAddendumWithoutItsEventActs(t *testing.T) {
 	t.Parallel()
 	s, id := protectedOne(t)
 	s.attack(id)
-	s.read(s.call("ec2", "DeleteFlowLogs", deleting(id), addendum))
-	s.work()
-	s.restored("vpc-1")
+	s.deliverRaw(s.rawRecord("ec2", "DeleteFlowLogs", deleting(id), addendum))
+	s.reconcile()
+	s.wantRestored("vpc-1")
 	all := s.alerts(alert.Deletion)
 	if len(all) != 1 || all[0].EventID != "6f0c0000-0000-4000-8000-000000000001" {
 		t.Fatalf("%+v", all)
 	}
-	s.read(s.call("ec2", "DeleteFlowLogs", deleting(id), eventID)) // and late, the original
+	s.deliverRaw(s.rawRecord("ec2", "DeleteFlowLogs", deleting(id), eventID)) // and late, the original
 	s.advance(time.Hour)
-	s.wantCounts(map[alert.Kind]int{alert.Deletion: 1, alert.Restored: 1, alert.Closed: 1})
+	s.wantAlertCounts(map[alert.Kind]int{alert.Deletion: 1, alert.Restored: 1, alert.Closed: 1})
 }
 
 // TestAnAddendumOfARefusedCallOrTampering is of its event, too.
 func TestAnAddendumOfARefusedCallOrTampering(t *testing.T) {
 	t.Parallel()
 	s := dependent(t)
-	s.read(
-		s.call("ec2", "DeleteFlowLogs", deleting("fl-00000001"), eventID, `"errorCode":"Client.UnauthorizedOperation"`),
-		s.call("ec2", "DeleteFlowLogs", deleting("fl-00000001"), addendum, `"errorCode":"Client.UnauthorizedOperation"`),
-		s.call("logs", "PutRetentionPolicy", `{"logGroupName":"/vpc/flow","retentionInDays":1}`, eventID),
-		s.call("logs", "PutRetentionPolicy", `{"logGroupName":"/vpc/flow","retentionInDays":1}`, addendum),
-		s.call("iam", "PutRolePolicy", omitted, eventID),
-		s.call("iam", "PutRolePolicy", omitted, addendum),
+	s.deliverRaw(
+		s.rawRecord("ec2", "DeleteFlowLogs", deleting("fl-00000001"), eventID, `"errorCode":"Client.UnauthorizedOperation"`),
+		s.rawRecord("ec2", "DeleteFlowLogs", deleting("fl-00000001"), addendum, `"errorCode":"Client.UnauthorizedOperation"`),
+		s.rawRecord("logs", "PutRetentionPolicy", `{"logGroupName":"/vpc/flow","retentionInDays":1}`, eventID),
+		s.rawRecord("logs", "PutRetentionPolicy", `{"logGroupName":"/vpc/flow","retentionInDays":1}`, addendum),
+		s.rawRecord("iam", "PutRolePolicy", omitted, eventID),
+		s.rawRecord("iam", "PutRolePolicy", omitted, addendum),
 	)
 	if a, b := s.alerts(alert.Attempt), s.alerts(alert.Tamper); len(a) != 1 || len(b) != 2 {
 		t.Errorf("%d alerts about the refused call, %d about tampering", len(a), len(b))
 	}
-	s.read(s.call("iam", "PutRolePolicy", `{"roleName":"delivery","policyName":"p"}`, addendum)) // it states now what was changed
+	s.deliverRaw(s.rawRecord("iam", "PutRolePolicy", `{"roleName":"delivery","policyName":"p"}`, addendum)) // it states now what was changed
 	if all := s.alerts(alert.Tamper); len(all) != 3 || all[2].EventID != all[1].EventID || all[2].DedupKey != all[1].DedupKey || all[2].Target == "" {
 		t.Errorf("%+v", all)
 	}
 }
 
-// TestAnAddendumThatNamesMore: what the original hid, people hear of under the
+// TestAnAddendumThatNamesMore: what the original hid, people are alerted of under the
 // same event.
 func TestAnAddendumThatNamesMore(t *testing.T) {
 	t.Parallel()
 	s, id := protectedOne(t)
 	s.attack(id)
-	s.read(s.call("ec2", "DeleteFlowLogs", omitted, eventID))
+	s.deliverRaw(s.rawRecord("ec2", "DeleteFlowLogs", omitted, eventID))
 	if len(s.soon) != 1 || s.soon[0] != scope {
 		t.Errorf("refreshes asked for: %v", s.soon)
 	}
-	s.read(s.call("ec2", "DeleteFlowLogs", deleting(id), addendum))
-	s.work()
-	s.restored("vpc-1")
+	s.deliverRaw(s.rawRecord("ec2", "DeleteFlowLogs", deleting(id), addendum))
+	s.reconcile()
+	s.wantRestored("vpc-1")
 	all := s.alerts(alert.Deletion)
 	if len(all) != 2 || all[0].DedupKey != all[1].DedupKey || len(all[1].FlowLogs) != 1 {
 		t.Fatalf("%+v", all)
@@ -97,19 +97,19 @@ func TestI2AForgedAddendumHidesNothing(t *testing.T) {
 	t.Parallel()
 	for name, play := range map[string]func(s *scene, id string){
 		"before the event": func(s *scene, id string) {
-			s.read(s.call("ec2", "DeleteFlowLogs", deleting(id), addendum, asCI), s.call("ec2", "DeleteFlowLogs", deleting(id), eventID))
+			s.deliverRaw(s.rawRecord("ec2", "DeleteFlowLogs", deleting(id), addendum, asCI), s.rawRecord("ec2", "DeleteFlowLogs", deleting(id), eventID))
 		},
 		"of others, before the event": func(s *scene, id string) {
-			s.read(s.call("ec2", "DeleteFlowLogs", deleting("fl-00000001"), addendum, asCI), s.call("ec2", "DeleteFlowLogs", deleting(id), eventID))
+			s.deliverRaw(s.rawRecord("ec2", "DeleteFlowLogs", deleting("fl-00000001"), addendum, asCI), s.rawRecord("ec2", "DeleteFlowLogs", deleting(id), eventID))
 		},
 		"a forged event before the true addendum": func(s *scene, id string) {
-			s.read(s.call("ec2", "DeleteFlowLogs", deleting(id), eventID, asCI), s.call("ec2", "DeleteFlowLogs", deleting(id), addendum))
+			s.deliverRaw(s.rawRecord("ec2", "DeleteFlowLogs", deleting(id), eventID, asCI), s.rawRecord("ec2", "DeleteFlowLogs", deleting(id), addendum))
 		},
 		"of nothing, before the true addendum": func(s *scene, id string) {
-			s.read(s.call("ec2", "DeleteFlowLogs", omitted, addendum, asCI), s.call("ec2", "DeleteFlowLogs", deleting(id), addendum))
+			s.deliverRaw(s.rawRecord("ec2", "DeleteFlowLogs", omitted, addendum, asCI), s.rawRecord("ec2", "DeleteFlowLogs", deleting(id), addendum))
 		},
 		"after the event": func(s *scene, id string) {
-			s.read(s.call("ec2", "DeleteFlowLogs", deleting(id), eventID), s.call("ec2", "DeleteFlowLogs", deleting(id), addendum, asCI))
+			s.deliverRaw(s.rawRecord("ec2", "DeleteFlowLogs", deleting(id), eventID), s.rawRecord("ec2", "DeleteFlowLogs", deleting(id), addendum, asCI))
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -119,7 +119,7 @@ func TestI2AForgedAddendumHidesNothing(t *testing.T) {
 			s.attack(id)
 			play(s, id)
 			s.advance(time.Hour)
-			s.restored("vpc-1")
+			s.wantRestored("vpc-1")
 			by := 0
 			for _, a := range s.alerts(alert.Deletion) {
 				if a.Level == alert.High || a.Level == alert.Critical {
@@ -138,16 +138,16 @@ func TestI2AForgedAddendumHidesNothing(t *testing.T) {
 func TestI2AForgedAddendumOfWhatLives(t *testing.T) {
 	t.Parallel()
 	s, id := protectedOne(t)
-	s.read(s.call("ec2", "DeleteFlowLogs", deleting(id), addendum))
+	s.deliverRaw(s.rawRecord("ec2", "DeleteFlowLogs", deleting(id), addendum))
 	s.advance(time.Hour)
-	s.is(id, incident.Closed, incident.StillThere)
+	s.wantState(id, incident.Closed, incident.StillThere)
 	if n := s.creates(); n != 0 {
 		t.Fatalf("%d creates", n)
 	}
 	s.attack(id)
-	s.read(s.call("ec2", "DeleteFlowLogs", deleting(id), addendum)) // CloudTrail's own, of an event that was lost
+	s.deliverRaw(s.rawRecord("ec2", "DeleteFlowLogs", deleting(id), addendum)) // CloudTrail's own, of an event that was lost
 	s.advance(time.Hour)
-	s.restored("vpc-1")
+	s.wantRestored("vpc-1")
 	s.wantAlerts(alert.Deletion, 2)
 }
 
@@ -156,12 +156,12 @@ func TestI2AForgedAddendumOfWhatLives(t *testing.T) {
 func TestTargetsOfOurRule(t *testing.T) {
 	t.Parallel()
 	s := dependent(t)
-	s.read(
-		s.call("events", "PutTargets", `{"rule":"flowkeeper","targets":[{"id":"queue","arn":"arn:aws:sqs:eu-west-1:111122223333:nowhere"}]}`, eventID),
-		s.call("events", "PutTargets", `{"rule":"another","targets":[{"id":"queue","arn":"arn:aws:sqs:eu-west-1:111122223333:nowhere"}]}`, eventID),
-		s.call("events", "PutTargets", `{"rule":"flowkeeper","eventBusName":"another","targets":[]}`, eventID),
-		s.call("firehose", "UpdateDestination", `{"deliveryStreamName":"flow","destinationId":"d","extendedS3DestinationUpdate":{"bucketARN":"arn:aws:s3:::elsewhere"}}`, eventID),
-		s.call("firehose", "UpdateDestination", `{"deliveryStreamName":"another","destinationId":"d"}`, eventID),
+	s.deliverRaw(
+		s.rawRecord("events", "PutTargets", `{"rule":"flowkeeper","targets":[{"id":"queue","arn":"arn:aws:sqs:eu-west-1:111122223333:nowhere"}]}`, eventID),
+		s.rawRecord("events", "PutTargets", `{"rule":"another","targets":[{"id":"queue","arn":"arn:aws:sqs:eu-west-1:111122223333:nowhere"}]}`, eventID),
+		s.rawRecord("events", "PutTargets", `{"rule":"flowkeeper","eventBusName":"another","targets":[]}`, eventID),
+		s.rawRecord("firehose", "UpdateDestination", `{"deliveryStreamName":"flow","destinationId":"d","extendedS3DestinationUpdate":{"bucketARN":"arn:aws:s3:::elsewhere"}}`, eventID),
+		s.rawRecord("firehose", "UpdateDestination", `{"deliveryStreamName":"another","destinationId":"d"}`, eventID),
 	)
 	all := s.alerts(alert.Tamper)
 	if len(all) != 2 {
@@ -195,9 +195,9 @@ func TestNoNameButAnARNMatchesARule(t *testing.T) {
 			s.crash()
 			id := s.protect(1)[0]
 			s.attack(id)
-			s.read(s.call("ec2", "DeleteFlowLogs", deleting(id), eventID, who))
-			s.work()
-			s.restored("vpc-1")
+			s.deliverRaw(s.rawRecord("ec2", "DeleteFlowLogs", deleting(id), eventID, who))
+			s.reconcile()
+			s.wantRestored("vpc-1")
 			if all := s.alerts(alert.Deletion); len(all) != 1 || all[0].Level.AtLeast(alert.High) == false {
 				t.Errorf("%+v", all)
 			}
@@ -214,7 +214,7 @@ func TestI2TwinsWithoutAnARN(t *testing.T) {
 	}
 	s, id := protectedOne(t)
 	s.attack(id)
-	s.read(s.call("ec2", "DeleteFlowLogs", deleting(id), eventID, user("one")), s.call("ec2", "DeleteFlowLogs", deleting(id), eventID, user("two")), s.call("ec2", "DeleteFlowLogs", deleting(id), eventID, user("two")))
+	s.deliverRaw(s.rawRecord("ec2", "DeleteFlowLogs", deleting(id), eventID, user("one")), s.rawRecord("ec2", "DeleteFlowLogs", deleting(id), eventID, user("two")), s.rawRecord("ec2", "DeleteFlowLogs", deleting(id), eventID, user("two")))
 	all := s.alerts(alert.Deletion)
 	if len(all) != 2 || !strings.Contains(all[0].Title, "by IdentityCenterUser one") || !strings.Contains(all[1].Title, "by IdentityCenterUser two") {
 		t.Errorf("%+v", all)
@@ -225,7 +225,7 @@ func TestI2TwinsWithoutAnARN(t *testing.T) {
 		return `"userIdentity":{"type":"AssumedRole","arn":"arn:aws:sts::111122223333:assumed-role/ops/x","sessionContext":{"sourceIdentity":"` + who + `"}}`
 	}
 	for _, who := range []string{"alice", "bob", "bob"} {
-		d.read(d.call("logs", "PutRetentionPolicy", `{"logGroupName":"/vpc/flow","retentionInDays":1}`, eventID, as(who)))
+		d.deliverRaw(d.rawRecord("logs", "PutRetentionPolicy", `{"logGroupName":"/vpc/flow","retentionInDays":1}`, eventID, as(who)))
 	}
 	if n := len(d.alerts(alert.Tamper)); n != 2 {
 		t.Errorf("%d alerts of tampering", n)
@@ -245,12 +245,12 @@ func TestWhoMadeADestination(t *testing.T) {
 		s := ruled(t, ci, incident.Wait, 10*time.Minute)
 		id := s.protect(1)[0]
 		s.attack(id)
-		s.read(s.call("ec2", "DeleteFlowLogs", deleting(id), eventID, asCI))
-		s.work()
+		s.deliverRaw(s.rawRecord("ec2", "DeleteFlowLogs", deleting(id), eventID, asCI))
+		s.reconcile()
 		s.advance(time.Minute)
 		s.world.AddDestination("arn:aws:s3:::other")
 		other := s.plant("vpc-1", func(f *fakeaws.FlowLog) { f.LogDestination = "arn:aws:s3:::other" })
-		s.read(s.call("ec2", "CreateFlowLogs", `{"CreateFlowLogsRequest":{"ResourceId":{"content":"vpc-1"}}}`, `"eventID":"made"`, `"userIdentity":`+who, `"responseElements":{"CreateFlowLogsResponse":{"flowLogIdSet":{"item":"`+other+`"}}}`))
+		s.deliverRaw(s.rawRecord("ec2", "CreateFlowLogs", `{"CreateFlowLogsRequest":{"ResourceId":{"content":"vpc-1"}}}`, `"eventID":"made"`, `"userIdentity":`+who, `"responseElements":{"CreateFlowLogsResponse":{"flowLogIdSet":{"item":"`+other+`"}}}`))
 		s.refresh()
 		if got := s.row(other).CreatedBy; got != want {
 			t.Errorf("%s: made by %q, want %q", who, got, want)

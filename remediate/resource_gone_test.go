@@ -17,13 +17,13 @@ func TestResourceGone(t *testing.T) {
 	f := s.attack(id)
 	s.world.RemoveResource(account, region, "vpc-1")
 	s.deliver(f)
-	s.work()
-	s.is(id, incident.Open, "")
+	s.reconcile()
+	s.wantState(id, incident.Open, "")
 	s.advance(time.Minute)
-	s.is(id, incident.Open, "")
+	s.wantState(id, incident.Open, "")
 	s.advance(90 * time.Second)
-	s.is(id, incident.Closed, incident.ResourceGone)
-	s.wantCounts(map[alert.Kind]int{alert.Deletion: 1, alert.Closed: 1})
+	s.wantState(id, incident.Closed, incident.ResourceGone)
+	s.wantAlertCounts(map[alert.Kind]int{alert.Deletion: 1, alert.Closed: 1})
 	if s.creates() != 2 {
 		t.Errorf("%d creates", s.creates())
 	}
@@ -46,8 +46,8 @@ func TestResourceGoneNeedsTwoRefusalsInARow(t *testing.T) {
 			s.world.Fail("CreateFlowLogs", 1, notFound, http.StatusBadRequest)
 			s.deliver(s.attack(id))
 			s.advance(10 * time.Hour)
-			s.is(id, incident.Verified, "")
-			s.restored("vpc-1")
+			s.wantState(id, incident.Verified, "")
+			s.wantRestored("vpc-1")
 		})
 	}
 }
@@ -71,13 +71,13 @@ func TestAnObservationSaysNothingOfTheResource(t *testing.T) {
 	})
 	s.deliver(s.attack(id))
 	s.advance(9 * time.Minute)
-	s.is(id, incident.Open, "")
+	s.wantState(id, incident.Open, "")
 	s.advance(10 * time.Minute)
-	s.restored("vpc-1")
+	s.wantRestored("vpc-1")
 }
 
 // TestAWSRemovesADeadVPCsFlowLogs with no call: informational where that is known
-// when people hear of it. Within drift_wait no create may ask.
+// when people are alerted of it. Within drift_wait no create may ask.
 func TestAWSRemovesADeadVPCsFlowLogs(t *testing.T) {
 	t.Parallel()
 	for level, prepare := range map[alert.Level]func(*scene){
@@ -95,12 +95,12 @@ func TestAWSRemovesADeadVPCsFlowLogs(t *testing.T) {
 			s.world.RemoveResource(account, region, "vpc-1")
 			s.refresh()
 			s.advance(10 * time.Minute)
-			s.is(id, incident.Closed, incident.ResourceGone)
-			s.wantCounts(map[alert.Kind]int{alert.Deletion: 1, alert.Closed: 1})
+			s.wantState(id, incident.Closed, incident.ResourceGone)
+			s.wantAlertCounts(map[alert.Kind]int{alert.Deletion: 1, alert.Closed: 1})
 			if a := s.alerts(alert.Deletion)[0]; a.Level != level {
 				t.Errorf("level %s", a.Level)
 			}
-			s.resolved()
+			s.wantResolved()
 		})
 	}
 }
@@ -123,11 +123,11 @@ func TestATornDownVPCIsRefreshed(t *testing.T) {
 	s.world.RemoveResource(account, region, "vpc-1")
 	s.refresh()
 	s.advance(time.Hour)
-	s.wantCounts(map[alert.Kind]int{alert.Deletion: 1, alert.Closed: 1})
+	s.wantAlertCounts(map[alert.Kind]int{alert.Deletion: 1, alert.Closed: 1})
 	if a := s.alerts(alert.Deletion)[0]; a.Level != alert.Informational {
 		t.Errorf("%+v", a)
 	}
-	s.restored("vpc-2")
+	s.wantRestored("vpc-2")
 }
 
 // TestATornDownVPCNeedsNoEvent: the loss of its flow logs has no record to wait for,
@@ -159,17 +159,17 @@ func TestATornDownVPCNeedsNoEvent(t *testing.T) {
 			}
 			s.advance(20 * time.Minute)
 			if c.lies {
-				s.restored("vpc-1")
+				s.wantRestored("vpc-1")
 			} else {
-				s.is(id, incident.Closed, incident.ResourceGone)
+				s.wantState(id, incident.Closed, incident.ResourceGone)
 			}
-			s.resolved()
+			s.wantResolved()
 		})
 	}
 }
 
 // TestATornDownVPCIsOverdueInTime: where a record says that the VPC was deleted, there
-// is no wait, and people hear after five minutes that the flow log is not back.
+// is no wait, and people are alerted after five minutes that the flow log is not back.
 func TestATornDownVPCIsOverdueInTime(t *testing.T) {
 	t.Parallel()
 	for name, first := range map[string]bool{"the record is first": true, "the refresh is first": false} {

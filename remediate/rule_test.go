@@ -63,9 +63,9 @@ func TestAnotherAccountsPrincipalOfTheSameName(t *testing.T) {
 			s.deliver(as(s.attack(id), role))
 			s.advance(10 * time.Second)
 			if ours {
-				s.is(id, incident.Open, "")
+				s.wantState(id, incident.Open, "")
 			} else {
-				s.is(id, incident.Restored, "")
+				s.wantState(id, incident.Restored, "")
 			}
 
 			d := dependent(t)
@@ -116,7 +116,7 @@ func TestRules(t *testing.T) {
 			s.now = s.now.Add(time.Minute)
 			s.deliver(s.attack(id))
 			s.advance(time.Minute)
-			s.is(id, c.state, c.reason)
+			s.wantState(id, c.state, c.reason)
 			if a := s.alerts(alert.Deletion); len(a) != 1 || a[0].Level != c.level {
 				t.Errorf("alerts %+v", a)
 			}
@@ -125,8 +125,8 @@ func TestRules(t *testing.T) {
 			}
 			if name == "wait" {
 				s.advance(10 * time.Minute)
-				s.is(id, incident.Restored, "")
-				s.restored("vpc-1")
+				s.wantState(id, incident.Restored, "")
+				s.wantRestored("vpc-1")
 			}
 		})
 	}
@@ -146,14 +146,14 @@ func TestWaitReplaced(t *testing.T) {
 			id, _ := s.protectTwo()
 			s.policy.Rules = []incident.Rule{{Principal: mallory, Action: incident.Wait, Wait: 10 * time.Minute}}
 			s.crash()
-			s.attackAndWork(id)
+			s.attackAndReconcile(id)
 			s.advance(time.Minute)
 			s.world.AddDestination("arn:aws:s3:::other")
 			other := s.plant("vpc-1", change)
-			s.deliver(s.made(other))
+			s.deliver(s.recordOfCreate(other))
 			s.refresh()
 			s.advance(10 * time.Minute)
-			s.is(id, incident.Closed, incident.Replaced)
+			s.wantState(id, incident.Closed, incident.Replaced)
 			s.advance(time.Hour)
 			s.refresh()
 			if s.creates() != 0 || len(s.alerts(alert.Decoy))+len(s.alerts(alert.Tamper)) != 0 {
@@ -173,11 +173,11 @@ func TestWaitAgain(t *testing.T) {
 	id := s.protect(1)[0]
 	s.deliver(s.record(id)) // alive
 	s.advance(time.Hour)
-	s.is(id, incident.Closed, incident.StillThere)
-	s.attackAndWork(id)
-	s.is(id, incident.Open, "")
+	s.wantState(id, incident.Closed, incident.StillThere)
+	s.attackAndReconcile(id)
+	s.wantState(id, incident.Open, "")
 	s.advance(11 * time.Minute)
-	s.is(id, incident.Restored, "")
+	s.wantState(id, incident.Restored, "")
 }
 
 // TestWaitingByARuleIsNoDelay: the five minutes begin when the wait ends; and what
@@ -194,7 +194,7 @@ func TestWaitingByARuleIsNoDelay(t *testing.T) {
 			}
 			s.deliver(s.attack(id))
 			s.advance(19 * time.Minute)
-			s.wantCounts(map[alert.Kind]int{alert.Deletion: 1, alert.Restored: len(s.alerts(alert.Restored))})
+			s.wantAlertCounts(map[alert.Kind]int{alert.Deletion: 1, alert.Restored: len(s.alerts(alert.Restored))})
 			s.advance(2 * time.Minute)
 			if n := len(s.alerts(alert.Blocked)); (n == 1) != broken {
 				t.Errorf("%d alerts", n)
@@ -221,7 +221,7 @@ func TestAWaitThatAnotherRecordEndsIsNoDelay(t *testing.T) {
 }
 
 // TestModeAlertIsNoFailure: nothing is overdue where nothing is to be restored,
-// though AWS refuses every look.
+// though AWS refuses every observation.
 func TestModeAlertIsNoFailure(t *testing.T) {
 	t.Parallel()
 	for name, breaks := range map[string]func(*scene){
@@ -246,7 +246,7 @@ func TestModeAlertIsNoFailure(t *testing.T) {
 				breaks(s)
 				s.deliver(f)
 				s.advance(12 * time.Hour)
-				s.wantCounts(map[alert.Kind]int{alert.Deletion: 1, alert.Closed: 1})
+				s.wantAlertCounts(map[alert.Kind]int{alert.Deletion: 1, alert.Closed: 1})
 			})
 		}
 	}
@@ -285,7 +285,7 @@ func TestAReplacementExcusesLittle(t *testing.T) {
 			}
 			s.deliver(s.attack(ids...))
 			s.now = s.now.Add(time.Second)
-			s.deliver(s.made(s.plant("vpc-1", elsewhere)))
+			s.deliver(s.recordOfCreate(s.plant("vpc-1", elsewhere)))
 			s.advance(time.Hour)
 			closed := 0
 			for _, id := range ids {
@@ -313,8 +313,8 @@ func TestAPlaceIsNotKnownForLongerThanAWSSays(t *testing.T) {
 	replacement := s.plant("vpc-1", func(f *fakeaws.FlowLog) { f.LogDestination, f.CreatedAt = other, right })
 	s.refresh()
 	s.now = right.Add(3 * time.Minute)
-	s.deliver(s.made(replacement))
+	s.deliver(s.recordOfCreate(replacement))
 	s.deliver(s.attack(id))
 	s.advance(time.Hour)
-	s.is(id, incident.Verified, "")
+	s.wantState(id, incident.Verified, "")
 }

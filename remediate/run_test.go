@@ -20,8 +20,8 @@ import (
 	"flowkeeper/remediate/incident"
 )
 
-// TestThousandsAtOnce: all are restored, at the pace that EC2 allows, by looks
-// that many share, and the log tells how far it is.
+// TestThousandsAtOnce: all are restored, at the pace that EC2 allows, by observations
+// that many share, and the log says how far it is.
 func TestThousandsAtOnce(t *testing.T) {
 	t.Parallel()
 	const many = 400 // each unlike the others
@@ -30,7 +30,7 @@ func TestThousandsAtOnce(t *testing.T) {
 		s.bubble = true
 		log := &bytes.Buffer{}
 		s.r.Log = slog.New(slog.NewTextHandler(log, nil))
-		ids, _ := s.mass(0, 0, many)
+		ids, _ := s.plantMany(0, 0, many)
 		s.deliver(s.attack(ids...))
 		stop := s.run(func() {})
 		begun := time.Now()
@@ -48,7 +48,7 @@ func TestThousandsAtOnce(t *testing.T) {
 		if !strings.Contains(log.String(), "restoring goes on") || strings.Count(log.String(), "restoring goes on") > 8 {
 			t.Errorf("%d lines of progress", strings.Count(log.String(), "restoring goes on"))
 		}
-		s.is(ids[many-1], incident.Restored, "")
+		s.wantState(ids[many-1], incident.Restored, "")
 	})
 }
 
@@ -150,7 +150,7 @@ func TestI9ARestorerWaitsAsTheStoreSays(t *testing.T) {
 		back := func(id, vpc string) time.Duration {
 			t.Helper()
 			for begun := time.Now(); ; time.Sleep(100 * time.Millisecond) {
-				if len(s.here(vpc)) == 1 {
+				if len(s.flowLogsOn(vpc)) == 1 {
 					return time.Since(begun).Round(time.Second)
 				}
 				if time.Since(begun) > time.Hour {
@@ -170,7 +170,7 @@ func TestI9ARestorerWaitsAsTheStoreSays(t *testing.T) {
 		synctest.Wait() // AWS shows it before it is committed
 		s.r.Policy.Rules = nil
 		s.world.Throttle("CreateFlowLogs", 4)
-		s.deliver(s.attack(s.here("vpc-2")[0].ID))
+		s.deliver(s.attack(s.flowLogsOn("vpc-2")[0].ID))
 		if d := back("it", "vpc-2"); d < 5*time.Second || d > 15*time.Second {
 			t.Errorf("four refusals, with backoffs of 1, 2, 4 and 8 seconds, took %s", d)
 		}
@@ -197,14 +197,14 @@ func TestProgressWhileCreatesAreSlow(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := newScene(t)
 				s.bubble = true
-				ids, _ := s.mass(c.alike, 0, c.other)
+				ids, _ := s.plantMany(c.alike, 0, c.other)
 				s.deliver(s.attack(ids...))
 				s.r.Fleet = fleet{scope: slow{s.api, c.takes}}
-				beats := &beats{last: time.Now()}
-				stop := s.run(beats.beat)
+				progress := &heartbeats{last: time.Now()}
+				stop := s.run(progress.note)
 				time.Sleep(time.Hour)
 				stop()
-				if silence := beats.longest(); silence > time.Minute {
+				if silence := progress.longest(); silence > time.Minute {
 					t.Errorf("nothing for %s, as of a loop that hangs", silence)
 				}
 				if here := len(s.world.FlowLogs(account, region)); here != c.back {
@@ -267,11 +267,11 @@ func TestAnIdleRestorerReadsLittle(t *testing.T) {
 		s.bubble = true
 		reads := &readsStore{Store: s.r.Store}
 		s.r.Store = reads
-		beats := &beats{last: time.Now()}
-		stop := s.run(beats.beat)
+		progress := &heartbeats{last: time.Now()}
+		stop := s.run(progress.note)
 		time.Sleep(time.Hour)
 		stop()
-		if silence := beats.longest(); silence > time.Minute {
+		if silence := progress.longest(); silence > time.Minute {
 			t.Errorf("no progress for %s", silence)
 		}
 		if n := reads.reads.Load(); n > 120 {
@@ -280,8 +280,8 @@ func TestAnIdleRestorerReadsLittle(t *testing.T) {
 	})
 }
 
-// exec changes the state file as no Flowkeeper does.
-func (s *scene) exec(query string, args ...any) {
+// execSQL changes the state file as no Flowkeeper does.
+func (s *scene) execSQL(query string, args ...any) {
 	s.t.Helper()
 	db, err := sql.Open("sqlite", s.path)
 	s.must(err)
@@ -295,14 +295,14 @@ func TestI9ARowThatCantBeReadHoldsNoOther(t *testing.T) {
 	t.Parallel()
 	s, ids := protected(t, 3)
 	s.deliver(s.attack(ids...))
-	s.exec(`UPDATE flow_logs SET body = 'damaged' WHERE id = ?`, ids[0])
+	s.execSQL(`UPDATE flow_logs SET body = 'damaged' WHERE id = ?`, ids[0])
 	for range 5 {
 		if _, err := s.r.Step(t.Context(), scope, func() {}); err == nil || !strings.Contains(err.Error(), ids[0]) {
 			t.Errorf("the error does not name it: %v", err)
 		}
 	}
-	s.restored("vpc-2")
-	s.restored("vpc-3")
+	s.wantRestored("vpc-2")
+	s.wantRestored("vpc-3")
 }
 
 // TestI7AnEventThatCantBeReadHoldsNoRestore, nor does a burst, nor a whole table of them: alerts are not
@@ -318,14 +318,14 @@ func TestI7AnEventThatCantBeReadHoldsNoRestore(t *testing.T) {
 			t.Parallel()
 			s, ids := protected(t, 2)
 			s.deliver(s.attack(ids...))
-			s.exec(damage)
+			s.execSQL(damage)
 			for range 5 {
 				if _, err := s.r.Step(t.Context(), scope, func() {}); err == nil {
 					t.Error("nothing is said of it")
 				}
 			}
-			s.restored("vpc-1")
-			s.restored("vpc-2")
+			s.wantRestored("vpc-1")
+			s.wantRestored("vpc-2")
 		})
 	}
 }

@@ -236,11 +236,11 @@ func (s *scene) deliver(fs ...detection.Finding) {
 	s.r.Wait()
 }
 
-// attackAndWork is an attack whose record is handled, and all that is due then.
-func (s *scene) attackAndWork(ids ...string) {
+// attackAndReconcile delivers the record of an attack, and does all that is due then.
+func (s *scene) attackAndReconcile(ids ...string) {
 	s.t.Helper()
 	s.deliver(s.attack(ids...))
-	s.work()
+	s.reconcile()
 }
 
 // step is one of the restorer's.
@@ -250,8 +250,8 @@ func (s *scene) step() {
 	s.must(err)
 }
 
-// work does all that is due now.
-func (s *scene) work() {
+// reconcile does all that is due now.
+func (s *scene) reconcile() {
 	s.t.Helper()
 	for range 100 {
 		n, err := s.r.Step(s.t.Context(), scope, func() {})
@@ -268,7 +268,7 @@ func (s *scene) advance(d time.Duration) {
 	s.t.Helper()
 	held := time.Millisecond
 	for end := s.now.Add(d); ; {
-		s.work()
+		s.reconcile()
 		var next remediate.Upcoming
 		s.must(s.store.View(s.t.Context(), func(tx *store.Tx) (err error) { next, err = tx.NextDue(scope); return err }))
 		due := next.At()
@@ -285,8 +285,8 @@ func (s *scene) advance(d time.Duration) {
 	}
 }
 
-// change changes the incident of a flow log in the state file.
-func (s *scene) change(id string, change func(*incident.Incident)) {
+// changeIncident changes the incident of a flow log in the state file.
+func (s *scene) changeIncident(id string, change func(*incident.Incident)) {
 	s.t.Helper()
 	s.must(s.store.Update(s.t.Context(), func(tx *store.Tx) error {
 		i, _, err := tx.Incident(scope, id)
@@ -341,10 +341,10 @@ func (s *scene) protectTwo() (a, b string) {
 	return s.protect(1)[0], b
 }
 
-// due makes the restorer's next turn at an incident come after some time.
-func (s *scene) due(id string, after time.Duration) {
+// setDue makes the restorer's next turn at an incident come after some time.
+func (s *scene) setDue(id string, after time.Duration) {
 	s.t.Helper()
-	s.change(id, func(i *incident.Incident) { i.NextAttemptAt = s.now.Add(after) })
+	s.changeIncident(id, func(i *incident.Incident) { i.NextAttemptAt = s.now.Add(after) })
 }
 
 func (s *scene) sleep(d time.Duration) {

@@ -32,7 +32,7 @@ func TestI12TamperByAScript(t *testing.T) {
 	s.deliver(s.tampering("logs", "PutRetentionPolicy", "/vpc/flow", func(r *cloudtrail.Record) { r.Identity.InvokedBy = "delivery.logs.amazonaws.com" }))
 	s.wantAlerts(alert.Tamper, 3)
 	s.advance(5 * time.Minute)
-	s.work()
+	s.reconcile()
 	s.wantAlerts(alert.Tamper, 4)
 	if all := s.alerts(alert.Tamper); all[3].Repeats == nil || all[3].Repeats.Calls != 49 || len(all[3].Repeats.Examples) != 20 {
 		t.Errorf("%+v", all[3].Repeats)
@@ -42,7 +42,7 @@ func TestI12TamperByAScript(t *testing.T) {
 	s.advance(10 * time.Minute)
 	s.wantAlerts(alert.Tamper, 5)
 	s.advance(5 * time.Minute) // and is over
-	s.work()
+	s.reconcile()
 	s.deliver(s.tampering("logs", "PutRetentionPolicy", "/vpc/flow", nil))
 	s.wantAlerts(alert.Tamper, 6)
 	if all := s.alerts(alert.Tamper); all[5].Repeats != nil || all[5].Recent[0].Calls != 52 {
@@ -89,7 +89,7 @@ func TestI12AFloodOfTampering(t *testing.T) {
 		t.Fatalf("%d bytes, %d flow logs, %d left out: %s", len(b), len(a.FlowLogs), a.Omitted, a.Cause)
 	}
 	s.advance(6 * time.Minute)
-	s.work()
+	s.reconcile()
 	all = s.alerts(alert.Tamper)
 	if len(all) != 2 {
 		t.Fatalf("%d alerts after the window", len(all))
@@ -116,7 +116,7 @@ func TestI12ForgedAccountsAreBounded(t *testing.T) {
 	}))
 	first := len(s.alerts(alert.Tamper))
 	s.advance(6 * time.Minute)
-	s.work()
+	s.reconcile()
 	all, calls := s.alerts(alert.Tamper), 0
 	for _, a := range all {
 		if a.Repeats != nil {
@@ -141,7 +141,7 @@ func TestI12OnePrincipalTampersWithAll(t *testing.T) {
 		t.Error("a destination is gone, and that is held")
 	}
 	s.advance(6 * time.Minute)
-	s.work()
+	s.reconcile()
 	all := s.alerts(alert.Tamper)
 	if last := all[len(all)-1]; len(all) != 12 || last.Repeats == nil || last.Repeats.Calls != 190 || last.Repeats.Examples[0].Target == last.Repeats.Examples[1].Target {
 		t.Errorf("%d alerts, the last %+v", len(all), last)
@@ -158,7 +158,7 @@ func TestI12AGraverCallIsNotHeldByALongFlood(t *testing.T) {
 			s.deliver(s.tampering("cloudtrail", "StopLogging", fmt.Sprintf("trail-%d-%d", window, k), nil))
 		}
 		s.advance(5*time.Minute + time.Second)
-		s.work()
+		s.reconcile()
 	}
 	s.deliver(s.tampering("s3", "DeleteBucket", "flow-logs", nil))
 	if all := s.alerts(alert.Tamper); all[len(all)-1].Level != alert.Critical {

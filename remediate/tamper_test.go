@@ -95,7 +95,7 @@ func TestTamperAfterADeletion(t *testing.T) {
 	s.world.Fail("CreateFlowLogs", 100, "UnauthorizedOperation", 403)
 	s.deliver(s.attack(id))
 	s.advance(time.Minute)
-	s.is(id, incident.Blocked, incident.Permission)
+	s.wantState(id, incident.Blocked, incident.Permission)
 	s.deliver(s.tampering("s3", "DeleteBucket", "flow-logs", nil))
 	all := s.alerts(alert.Tamper)
 	if len(all) != 1 || len(all[0].FlowLogs) != 1 || all[0].FlowLogs[0].State != "blocked" || all[0].Level != alert.Critical {
@@ -104,7 +104,7 @@ func TestTamperAfterADeletion(t *testing.T) {
 	if want := []alert.RecentCalls{{EventName: "DeleteFlowLogs", Calls: 1, FlowLogs: 1}}; !slices.Equal(all[0].Recent, want) {
 		t.Errorf("recent %+v", all[0].Recent)
 	}
-	s.read(s.call("iam", "PutRolePolicy", omitted, eventID, `"awsRegion":"us-east-1"`))
+	s.deliverRaw(s.rawRecord("iam", "PutRolePolicy", omitted, eventID, `"awsRegion":"us-east-1"`))
 	s.wantAlerts(alert.Tamper, 2)
 }
 
@@ -126,7 +126,7 @@ func TestI2AForgedTwinCannotQuietTampering(t *testing.T) {
 	t.Errorf("no critical alert: %+v", s.alerts(alert.Tamper))
 }
 
-// Deleted, not yet looked at, and its destination goes too: one flow log.
+// Deleted, not yet observed, and its destination goes too: one flow log.
 func TestAFlowLogIsThreatenedOnce(t *testing.T) {
 	t.Parallel()
 	s, id := protectedOne(t)
@@ -136,7 +136,7 @@ func TestAFlowLogIsThreatenedOnce(t *testing.T) {
 	if len(all) != 1 || len(all[0].FlowLogs) != 1 || !strings.HasSuffix(all[0].Cause, "the destination of 1 flow log") {
 		t.Errorf("%d flow logs: %s", len(all[0].FlowLogs), all[0].Cause)
 	}
-	s.read(s.call("s3", "PutBucketPolicy", omitted, eventID))
+	s.deliverRaw(s.rawRecord("s3", "PutBucketPolicy", omitted, eventID))
 	if all := s.alerts(alert.Tamper); len(all) != 2 || !strings.Contains(all[1].Cause, "it may be the destination of 1 flow log;") {
 		t.Errorf("its target not stated: %+v", all)
 	}

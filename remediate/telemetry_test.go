@@ -35,8 +35,8 @@ func managed(t *testing.T) (s *scene, id string) {
 	return s, id
 }
 
-// creates is the record by which a role made a flow log.
-func (s *scene) createdAs(role, id string) { s.deliver(as(s.made(id), role)) }
+// createdAs delivers the record by which a role made a flow log.
+func (s *scene) createdAs(role, id string) { s.deliver(as(s.recordOfCreate(id), role)) }
 
 // TestTelemetryRulesReplaceTheirFlowLogs: what CloudWatch's role deletes and makes is
 // neither restored nor tampering, whichever comes first and wherever it delivers.
@@ -59,13 +59,13 @@ func TestTelemetryRulesReplaceTheirFlowLogs(t *testing.T) {
 				}
 				s.deliver(as(s.attack(old), role))
 				s.advance(5 * time.Minute)
-				s.is(old, incident.Open, "")
+				s.wantState(old, incident.Open, "")
 				if !createFirst {
 					create()
 				}
 				s.refresh()
 				s.advance(15 * time.Minute)
-				s.is(old, incident.Closed, incident.Replaced)
+				s.wantState(old, incident.Closed, incident.Replaced)
 				if s.creates() != 0 || len(s.alerts(alert.Decoy)) != 0 || len(s.alerts(alert.Tamper)) != 0 {
 					t.Error("something was created, or called a decoy or tampering")
 				}
@@ -75,10 +75,10 @@ func TestTelemetryRulesReplaceTheirFlowLogs(t *testing.T) {
 				if !s.row(made).Protected {
 					t.Error("the new one is not protected")
 				}
-				s.attackAndWork(made)
-				s.is(made, incident.Restored, "")
+				s.attackAndReconcile(made)
+				s.wantState(made, incident.Restored, "")
 				s.advance(time.Hour)
-				s.resolved()
+				s.wantResolved()
 			})
 		}
 	}
@@ -106,11 +106,11 @@ func TestTelemetryRulesThatOnlyDelete(t *testing.T) {
 			s.deliver(as(s.attack(id), role))
 			if c.after > 0 {
 				s.advance(c.after - time.Second)
-				s.is(id, incident.Open, "")
+				s.wantState(id, incident.Open, "")
 			}
 			s.advance(time.Second)
-			s.is(id, incident.Restored, "")
-			if all := s.here("vpc-1"); len(all) != 1 || all[0].LogGroupName != "/vpc/flow" || all[0].Tags[incident.TelemetryTag] != "true" {
+			s.wantState(id, incident.Restored, "")
+			if all := s.flowLogsOn("vpc-1"); len(all) != 1 || all[0].LogGroupName != "/vpc/flow" || all[0].Tags[incident.TelemetryTag] != "true" {
 				t.Errorf("on the VPC is %+v", all)
 			}
 			if a := s.alerts(alert.Deletion); len(a) != 1 || a[0].Level != c.level {
@@ -127,9 +127,9 @@ func TestTheTelemetryTagExcusesNothing(t *testing.T) {
 	s, id := managed(t)
 	deletion := s.attack(id)
 	decoy := s.plant("vpc-1", toLogs("/vpc/flow", rejected))
-	s.deliver(s.made(decoy), deletion)
+	s.deliver(s.recordOfCreate(decoy), deletion)
 	s.advance(time.Minute)
-	s.is(id, incident.Blocked, incident.Decoy)
+	s.wantState(id, incident.Blocked, incident.Decoy)
 	if s.row(decoy).Protected {
 		t.Error("a decoy is protected for its tag")
 	}
@@ -141,7 +141,7 @@ func TestTheTelemetryTagExcusesNothing(t *testing.T) {
 	}
 	s.world.Remove(account, region, decoy)
 	s.advance(time.Hour)
-	if all := s.here("vpc-1"); len(all) != 1 || all[0].TrafficType != "ALL" {
+	if all := s.flowLogsOn("vpc-1"); len(all) != 1 || all[0].TrafficType != "ALL" {
 		t.Errorf("on the VPC is %+v", all)
 	}
 }
@@ -161,8 +161,8 @@ func TestWhoLooksLikeTheTelemetryRole(t *testing.T) {
 			t.Parallel()
 			s, id := managed(t)
 			s.deliver(as(s.attack(id), who))
-			s.work()
-			s.is(id, incident.Restored, "")
+			s.reconcile()
+			s.wantState(id, incident.Restored, "")
 			if a := s.alerts(alert.Deletion); len(a) != 1 || a[0].Level == alert.Low {
 				t.Errorf("alerts %+v", a)
 			}
@@ -180,11 +180,11 @@ func TestATelemetryFlowLogInTheWay(t *testing.T) {
 	s.createdAs(incident.TelemetryRole(scope), made)
 	s.deliver(deletion)
 	s.advance(time.Minute)
-	i := s.is(id, incident.Blocked, incident.Managed)
+	i := s.wantState(id, incident.Blocked, incident.Managed)
 	if !strings.Contains(i.Advice, "traffic_type") || !strings.Contains(i.Advice, "release "+id) {
 		t.Errorf("it says %q", i.Advice)
 	}
-	if s.wantCounts(map[alert.Kind]int{alert.Deletion: 1, alert.Blocked: 1}); len(s.alerts(alert.Tamper)) != 0 {
+	if s.wantAlertCounts(map[alert.Kind]int{alert.Deletion: 1, alert.Blocked: 1}); len(s.alerts(alert.Tamper)) != 0 {
 		t.Error("it is called tampering")
 	}
 	if !slices.ContainsFunc(s.critical(), func(a alert.Alert) bool { return a.Kind == alert.Blocked }) {
@@ -192,7 +192,7 @@ func TestATelemetryFlowLogInTheWay(t *testing.T) {
 	}
 	s.world.Remove(account, region, made)
 	s.advance(time.Hour)
-	s.is(id, incident.Verified, "")
+	s.wantState(id, incident.Verified, "")
 }
 
 // TestI2AForgedMakerOfADecoy: a record that the telemetry role made mallory's decoy arrives before
@@ -214,16 +214,16 @@ func TestI2AForgedMakerOfADecoy(t *testing.T) {
 				s.deliver(deletion)
 			}
 			s.advance(time.Minute)
-			s.is(id, incident.Blocked, incident.Managed)
-			s.deliver(s.made(decoy))
+			s.wantState(id, incident.Blocked, incident.Managed)
+			s.deliver(s.recordOfCreate(decoy))
 			s.advance(time.Minute)
-			s.is(id, incident.Blocked, incident.Decoy)
+			s.wantState(id, incident.Blocked, incident.Decoy)
 			s.wantAlerts(alert.Tamper, 1)
 			s.deliver(s.attack(decoy))
 			s.advance(time.Hour)
-			s.is(decoy, incident.Closed, incident.Exempt)
-			s.is(id, incident.Verified, "")
-			if all := s.here("vpc-1"); len(all) != 1 || all[0].TrafficType != "ALL" {
+			s.wantState(decoy, incident.Closed, incident.Exempt)
+			s.wantState(id, incident.Verified, "")
+			if all := s.flowLogsOn("vpc-1"); len(all) != 1 || all[0].TrafficType != "ALL" {
 				t.Errorf("on the VPC is %+v", all)
 			}
 		})

@@ -51,7 +51,7 @@ func (s *scene) withTokenKey() *scene {
 	return s
 }
 
-// TestI4TokensCantBeUsedUpBeforehand: what everybody knows of a flow log does not tell the
+// TestI4TokensCantBeUsedUpBeforehand: what everybody knows of a flow log does not give away the
 // token that restores it.
 func TestI4TokensCantBeUsedUpBeforehand(t *testing.T) {
 	t.Parallel()
@@ -60,8 +60,8 @@ func TestI4TokensCantBeUsedUpBeforehand(t *testing.T) {
 	s.useUp(publicToken(id))
 	s.deliver(s.attack(id))
 	s.advance(5 * time.Second)
-	s.is(id, incident.Restored, "")
-	s.restored("vpc-1")
+	s.wantState(id, incident.Restored, "")
+	s.wantRestored("vpc-1")
 }
 
 // TestI4AnOpenIncidentKeepsItsToken over the upgrade to tokens with a key: a create that was
@@ -73,12 +73,12 @@ func TestI4AnOpenIncidentKeepsItsToken(t *testing.T) {
 	s.world.LoseAnswers("CreateFlowLogs", 1)
 	s.deliver(s.attack(id))
 	s.must(s.r.KeepObservation(t.Context(), scope, "vpc-1"))
-	s.change(id, func(i *incident.Incident) { i.Keyed = false }) // as an older version wrote it
+	s.changeIncident(id, func(i *incident.Incident) { i.Keyed = false }) // as an older version wrote it
 	s.world.SetConsistencyDelay(30 * time.Second)
 	s.advance(10 * time.Second)
 	s.world.SetConsistencyDelay(0)
 	s.advance(time.Minute)
-	s.restored("vpc-1")
+	s.wantRestored("vpc-1")
 	if got := s.tokens(); len(got) < 2 || slices.ContainsFunc(got, func(token string) bool { return token != publicToken(id) }) {
 		t.Errorf("tokens %q, want %s alone", got, publicToken(id))
 	}
@@ -86,7 +86,7 @@ func TestI4AnOpenIncidentKeepsItsToken(t *testing.T) {
 
 // TestI4AUsedToken: somebody knows the key, and uses the token up. The flow log is back
 // after 15 seconds all the same, with a token that is on disk before the call, and people
-// hear of it, whether or not other flow logs of the event are missing.
+// are alerted of it, whether or not other flow logs of the event are missing.
 func TestI4AUsedToken(t *testing.T) {
 	t.Parallel()
 	for _, n := range []int{1, 3} {
@@ -101,7 +101,7 @@ func TestI4AUsedToken(t *testing.T) {
 		began := s.now
 		s.deliver(s.attack(ids...))
 		s.advance(14 * time.Second)
-		if i := s.is(ids[0], incident.Blocked, incident.TokenUsed); i.RandomToken != "" || i.Advice == "" {
+		if i := s.wantState(ids[0], incident.Blocked, incident.TokenUsed); i.RandomToken != "" || i.Advice == "" {
 			t.Errorf("a token after 14 s: %q; advice %q", i.RandomToken, i.Advice)
 		}
 		for s.incident(ids[0]).RandomToken == "" {
@@ -114,11 +114,11 @@ func TestI4AUsedToken(t *testing.T) {
 		}
 		s.crash() // between the commit and the call
 		s.advance(time.Second)
-		i := s.is(ids[0], incident.Restored, "")
+		i := s.wantState(ids[0], incident.Restored, "")
 		if blind := i.RestoredAt.Sub(began); blind > 17*time.Second || len(random) != 64 || s.tokens()[len(s.tokens())-1] != random {
 			t.Errorf("back after %s, with the token %q of %q", blind, random, s.tokens())
 		}
-		s.restored("vpc-1")
+		s.wantRestored("vpc-1")
 		if told := s.alerts(alert.Blocked); len(told) != 1 || told[0].FlowLogs[0].FlowLogID != ids[0] || told[0].FlowLogs[0].Reason != string(incident.TokenUsed) {
 			t.Errorf("%d flow logs: alerts %+v", n, told)
 		}
@@ -126,7 +126,7 @@ func TestI4AUsedToken(t *testing.T) {
 			t.Errorf("%d tokens used, %v", n, err)
 		}
 		s.advance(15 * time.Minute)
-		s.wantCounts(map[alert.Kind]int{alert.Deletion: 1, alert.Blocked: 1, alert.Restored: 1, alert.Closed: 1})
+		s.wantAlertCounts(map[alert.Kind]int{alert.Deletion: 1, alert.Blocked: 1, alert.Restored: 1, alert.Closed: 1})
 	}
 }
 
@@ -150,7 +150,7 @@ func TestI4AUsedTokenOfAnUnseenCreate(t *testing.T) {
 	s.world.SetConsistencyDelay(10 * time.Second)
 	s.deliver(f)
 	s.advance(2 * time.Minute)
-	s.restored("vpc-1")
+	s.wantRestored("vpc-1")
 	if i := s.incident(id); !i.Adopted || c.creates.Load() != 2 {
 		t.Errorf("after %d creates, adopted: %v", c.creates.Load(), i.Adopted)
 	}
@@ -161,7 +161,7 @@ func TestI4AUsedTokenOfAnUnseenCreate(t *testing.T) {
 func TestI4AUsedTokenOfAGroup(t *testing.T) {
 	t.Parallel()
 	s := newScene(t).withTokenKey()
-	ids, were := s.mass(6, 0, 0)
+	ids, were := s.plantMany(6, 0, 0)
 	used := ""
 	s.world.Meet(func(q *fakeaws.Request) fakeawstest.Refusal {
 		if q.Operation == "CreateFlowLogs" && used == "" {
@@ -185,13 +185,13 @@ func TestI4AUsedTokenOfAGroup(t *testing.T) {
 	}
 	s.crash() // between the commit and the call
 	s.advance(time.Second)
-	s.asWere(were)
+	s.wantAllRestored(were)
 	tokens := s.tokens()
 	if n := len(tokens); n != 2 || tokens[0] != used || tokens[1] == used {
 		t.Errorf("tokens %q", tokens)
 	}
 	s.advance(15 * time.Minute)
-	s.wantCounts(map[alert.Kind]int{alert.Deletion: 1, alert.Blocked: 1, alert.Restored: 1, alert.Closed: 1})
+	s.wantAlertCounts(map[alert.Kind]int{alert.Deletion: 1, alert.Blocked: 1, alert.Restored: 1, alert.Closed: 1})
 }
 
 // TestI4AUsedTokenOfAnUnseenGroup: the first call has made them, its answer was lost, and AWS shows them long
@@ -200,7 +200,7 @@ func TestI4AUsedTokenOfAnUnseenGroup(t *testing.T) {
 	t.Parallel()
 	s := newScene(t).withTokenKey()
 	s.world.AllowDuplicates(true)
-	ids, were := s.mass(6, 0, 0)
+	ids, were := s.plantMany(6, 0, 0)
 	c := s.answering(&calls{create: func(n int, in *ec2.CreateFlowLogsInput) (*ec2.CreateFlowLogsOutput, error) {
 		if n == 2 {
 			in.TrafficType = types.TrafficTypeReject // what the version before asked for was another call
@@ -213,15 +213,15 @@ func TestI4AUsedTokenOfAnUnseenGroup(t *testing.T) {
 	s.world.SetConsistencyDelay(100 * time.Second)
 	s.deliver(f)
 	s.advance(20 * time.Minute)
-	s.asWere(were)
+	s.wantAllRestored(were)
 	if n := c.creates.Load(); n != 2 {
 		t.Errorf("%d creates", n)
 	}
-	s.wantCounts(map[alert.Kind]int{alert.Deletion: 1, alert.Blocked: 1, alert.Restored: 1, alert.Closed: 1})
+	s.wantAlertCounts(map[alert.Kind]int{alert.Deletion: 1, alert.Blocked: 1, alert.Restored: 1, alert.Closed: 1})
 }
 
 // TestI9AUsedTokenWhereNothingIsShown: somebody has used the token, and has used up AWS's rate, too, so that
-// AWS shows nothing after the create. People hear of the token all the same, and it is tried no more.
+// AWS shows nothing after the create. People are alerted of the token all the same, and it is tried no more.
 func TestI9AUsedTokenWhereNothingIsShown(t *testing.T) {
 	t.Parallel()
 	s := newScene(t).withTokenKey()
@@ -250,8 +250,8 @@ func TestI9AUsedTokenWhereNothingIsShown(t *testing.T) {
 		t.Errorf("%d creates with a token that was used", n)
 	}
 	s.advance(7 * time.Second)
-	s.is(id, incident.Restored, "")
-	s.restored("vpc-1")
+	s.wantState(id, incident.Restored, "")
+	s.wantRestored("vpc-1")
 }
 
 // TestAUsedTokenByHand: a restore by hand, without a daemon, waits for the random
@@ -269,7 +269,7 @@ func TestAUsedTokenByHand(t *testing.T) {
 		if i, _, err := s.r.RestoreByHand(t.Context(), scope, id); err != nil || i.State != incident.Restored || i.RandomToken == "" {
 			t.Errorf("%s %s: %v", i.State, i.Reason, err)
 		}
-		s.restored("vpc-1")
+		s.wantRestored("vpc-1")
 		s.must(s.store.Close())
 	})
 }
@@ -304,10 +304,10 @@ func TestI9TokensUsedWithoutEnd(t *testing.T) {
 	if len(slices.Compact(seen)) != len(times) {
 		t.Errorf("%d creates, and not as many tokens", len(times))
 	}
-	s.wantCounts(map[alert.Kind]int{alert.Deletion: 1, alert.Blocked: 1})
+	s.wantAlertCounts(map[alert.Kind]int{alert.Deletion: 1, alert.Blocked: 1})
 	mismatch = false
 	s.advance(16 * time.Minute)
-	s.restored("vpc-1")
+	s.wantRestored("vpc-1")
 }
 
 // TestI4TheLostOnesIDIsNoReplacement: AWS answers a create with the ID of what was lost.
@@ -323,8 +323,8 @@ func TestI4TheLostOnesIDIsNoReplacement(t *testing.T) {
 	}})
 	s.deliver(s.attack(id))
 	s.advance(20 * time.Second)
-	s.is(id, incident.Restored, "")
-	s.restored("vpc-1")
+	s.wantState(id, incident.Restored, "")
+	s.wantRestored("vpc-1")
 }
 
 // TestI4DaemonsWithOneKey make the same call, and AWS one flow log, though it would make a
@@ -343,13 +343,13 @@ func TestI4DaemonsWithOneKey(t *testing.T) {
 		other.refresh()
 		s.world.AllowDuplicates(shared)
 		f := s.attack(id)
-		for _, d := range []*scene{s, other} { // each has looked before the other creates
+		for _, d := range []*scene{s, other} { // each has observed before the other creates
 			d.deliver(f)
 			d.must(d.r.KeepObservation(t.Context(), scope, "vpc-1"))
 		}
-		s.work()
-		other.work()
-		s.restored("vpc-1")
+		s.reconcile()
+		other.reconcile()
+		s.wantRestored("vpc-1")
 		if tokens := s.tokens(); len(tokens) != 2 || (tokens[0] == tokens[1]) != shared {
 			t.Errorf("with one key: %v; tokens %q", shared, tokens)
 		}

@@ -47,7 +47,7 @@ func TestFirstAttemptsGoByTheAgeOfTheLineage(t *testing.T) {
 	s.sleep(time.Hour)
 	s.deliver(s.attack(old))
 	s.advance(20 * time.Minute)
-	replacement := s.here("vpc-old")[0].ID
+	replacement := s.flowLogsOn("vpc-old")[0].ID
 	before := s.creates()
 	s.r.Parallel = inOrder
 	s.deliver(s.attack(late, young, replacement))
@@ -67,7 +67,7 @@ func TestI2ALateDestinationThatBecomesKnownAfterItsRecordComesLast(t *testing.T)
 	t.Parallel()
 	for name, learn := range map[string]func(s *scene, id string){
 		"by a refresh":  func(s *scene, _ string) { s.refresh() },
-		"by its record": func(s *scene, id string) { s.deliver(s.made(id)) },
+		"by its record": func(s *scene, id string) { s.deliver(s.recordOfCreate(id)) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -155,7 +155,7 @@ func TestHangingRetriesDoNotHoldAStep(t *testing.T) {
 	young := s.plant("vpc-young", nil)
 	s.learn()
 	s.world.Fail("CreateFlowLogs", 40, "InternalError", http.StatusInternalServerError)
-	s.attackAndWork(ids...)
+	s.attackAndReconcile(ids...)
 	s.now = s.now.Add(time.Minute) // all are due again
 	s.answering(&calls{create: func(int, *ec2.CreateFlowLogsInput) (*ec2.CreateFlowLogsOutput, error) {
 		s.now = s.now.Add(25 * time.Second)
@@ -180,12 +180,12 @@ func TestI12UnknownOnesComeLast(t *testing.T) {
 	}
 	s.deliver(s.attack(id))
 	s.step()
-	s.is(id, incident.Restored, "")
+	s.wantState(id, incident.Restored, "")
 }
 
-// restoredAmong checks that a flow log is back within two seconds, though other records come
+// wantRestoredAmong checks that a flow log is back within two seconds, though other records come
 // before its deletion, and then as fast as the pace allows calls.
-func (s *scene) restoredAmong(id string, forged func(n int) detection.Finding) {
+func (s *scene) wantRestoredAmong(id string, forged func(n int) detection.Finding) {
 	s.t.Helper()
 	for n := range 60 {
 		s.deliver(forged(n))
@@ -196,20 +196,20 @@ func (s *scene) restoredAmong(id string, forged func(n int) detection.Finding) {
 		s.deliver(forged(100 + n))
 		s.step()
 	}
-	s.is(id, incident.Restored, "")
+	s.wantState(id, incident.Restored, "")
 }
 
 func TestI9RecordsOfCreatesStarveNoRestore(t *testing.T) {
 	t.Parallel()
 	s, id := protectedOne(t)
-	s.restoredAmong(id, madeUp)
+	s.wantRestoredAmong(id, madeUp)
 }
 
 // TestI9RepeatedRecordsStarveNoRestore, of a flow log that is alive.
 func TestI9RepeatedRecordsStarveNoRestore(t *testing.T) {
 	t.Parallel()
 	s, ids := protected(t, 2)
-	s.restoredAmong(ids[0], func(int) detection.Finding { return s.record(ids[1]) })
+	s.wantRestoredAmong(ids[0], func(int) detection.Finding { return s.record(ids[1]) })
 }
 
 // TestI9ForgedRecordsOfOthersDelayNoRestore: records name flow logs that are there,
@@ -220,7 +220,7 @@ func TestI9ForgedRecordsOfOthersDelayNoRestore(t *testing.T) {
 	s, ids := protected(t, 450)
 	young := s.plant("vpc-young", nil)
 	s.learn()
-	s.deliver(s.decoded(nobody, "", "", ids...))
+	s.deliver(s.recordBy(nobody, "", "", ids...))
 	for range 16 { // each of the forged ones was observed, and is due again
 		s.step()
 		s.now = s.now.Add(5 * time.Second)
@@ -230,7 +230,7 @@ func TestI9ForgedRecordsOfOthersDelayNoRestore(t *testing.T) {
 		s.step()
 		s.now = s.now.Add(5 * time.Second)
 	}
-	s.restored("vpc-young")
+	s.wantRestored("vpc-young")
 }
 
 // TestI12RecordsOfCreatesKeepThePace, however many come.
@@ -272,9 +272,9 @@ func TestI9DecoysInTheWayOfAGroupDelayNoFirstAttempt(t *testing.T) {
 	s.deliver(s.attack(young))
 	since := s.now
 	tick(3 * time.Second)
-	s.is(young, incident.Restored, "")
+	s.wantState(young, incident.Restored, "")
 	tick(40*time.Second - s.now.Sub(since)) // each is still tried
 	for _, id := range ids {
-		s.is(id, incident.Blocked, incident.Decoy)
+		s.wantState(id, incident.Blocked, incident.Decoy)
 	}
 }

@@ -41,7 +41,7 @@ func (s *scene) restorable(want map[string]int) {
 }
 
 // TestRehearsalFindsAMissingPermissionOfOneClass: only the flow logs that need
-// it are refused, and people hear what is missing.
+// it are refused, and an alert says what is missing.
 func TestRehearsalFindsAMissingPermissionOfOneClass(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
@@ -53,7 +53,7 @@ func TestRehearsalFindsAMissingPermissionOfOneClass(t *testing.T) {
 		t.Errorf("%+v", c)
 	}
 	s.restorable(map[string]int{"yes": 2, "no": 1})
-	s.wantCounts(1)
+	s.wantAlerts(1)
 	if a := s.alerts()[0]; len(a.FlowLogs) != 1 || a.FlowLogs[0].FlowLogID != ecs || !strings.Contains(a.Cause, "ecs:ListClusters") {
 		t.Errorf("%+v", a)
 	}

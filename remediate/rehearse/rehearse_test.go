@@ -50,17 +50,17 @@ func TestRehearsalTriesEachDestinationOnceAndCreatesNothing(t *testing.T) {
 	s.world.AddDestination("arn:aws:s3:::elsewhere")
 	s.plant("vpc-9", func(f *fakeaws.FlowLog) { f.LogDestination = "arn:aws:s3:::elsewhere" })
 	s.protect(3)
-	heard := s.trail()
+	trail := s.trail()
 	if c := s.rehearse(); c != (rehearse.Result{Tried: 2}) {
 		t.Errorf("%+v", c)
 	}
 	if c := s.refresh(); c.Listed != 4 || c.New != 0 {
 		t.Errorf("a rehearsal made something: %+v", c)
 	}
-	if len(*heard) != 2 || (*heard)[0].Kind != detection.Rehearsed || len((*heard)[0].Record.ClientToken) > 64 {
-		t.Fatalf("%+v", *heard)
+	if len(*trail) != 2 || (*trail)[0].Kind != detection.Rehearsed || len((*trail)[0].Record.ClientToken) > 64 {
+		t.Fatalf("%+v", *trail)
 	}
-	s.wantCounts(0)
+	s.wantAlerts(0)
 }
 
 func TestRehearsalAlertsBeforeTheAttack(t *testing.T) {
@@ -68,7 +68,7 @@ func TestRehearsalAlertsBeforeTheAttack(t *testing.T) {
 	s := newScene(t)
 	s.protect(3)
 	s.rehearse()
-	s.wantCounts(0)
+	s.wantAlerts(0)
 	s.world.Deny("flowkeeper", "CreateFlowLogs")
 	for range 2 {
 		if c := s.rehearse(); c != (rehearse.Result{Tried: 1, Refused: 1}) {
@@ -76,7 +76,7 @@ func TestRehearsalAlertsBeforeTheAttack(t *testing.T) {
 		}
 		s.crash()
 	}
-	s.wantCounts(1)
+	s.wantAlerts(1)
 	a := s.alerts()[0]
 	if a.Level != alert.High || len(a.FlowLogs) != 3 || !strings.HasPrefix(a.Title, "A restore would be refused: 3 flow logs (permission)") || !strings.Contains(a.Advice, "ec2:CreateFlowLogs") {
 		t.Errorf("%+v", a)
@@ -84,7 +84,7 @@ func TestRehearsalAlertsBeforeTheAttack(t *testing.T) {
 	s.world.Allow("flowkeeper", "CreateFlowLogs")
 	s.rehearse()
 	s.rehearse()
-	s.wantCounts(2)
+	s.wantAlerts(2)
 	if a := s.alerts()[1]; a.Level != alert.Informational || a.RouteLevel != alert.High && a.RouteLevel != "" || !strings.HasPrefix(a.Title, "A restore would be allowed again: 3 flow logs") || !a.Resolves() || a.DedupKey != s.alerts()[0].DedupKey {
 		t.Errorf("%+v", a)
 	}
@@ -101,7 +101,7 @@ func TestRehearsalWithoutAVerdictChangesNothing(t *testing.T) {
 	if _, err := s.Rehearse(t.Context(), scope, func() {}); err == nil {
 		t.Error("a throttled rehearsal is no success")
 	}
-	s.wantCounts(1)
+	s.wantAlerts(1)
 }
 
 func TestRehearsalInModeAlertMakesNoCall(t *testing.T) {
@@ -109,8 +109,8 @@ func TestRehearsalInModeAlertMakesNoCall(t *testing.T) {
 	s := newScene(t)
 	s.protect(1)
 	s.AlertOnly = true
-	heard := s.trail()
-	if c := s.rehearse(); c.Tried != 0 || len(*heard) != 0 {
+	trail := s.trail()
+	if c := s.rehearse(); c.Tried != 0 || len(*trail) != 0 {
 		t.Errorf("%+v", c)
 	}
 }
@@ -119,12 +119,12 @@ func TestRehearsalInModeAlertMakesNoCall(t *testing.T) {
 // absence of later ones is alerted, and so is its end.
 func TestThePipelineOfEvents(t *testing.T) {
 	t.Parallel()
-	s, heard := recorded(t)
+	s, trail := recorded(t)
 	hour := func(comes bool) {
-		*heard = nil
+		*trail = nil
 		s.rehearse()
 		if s.now = s.now.Add(10 * time.Minute); comes {
-			s.deliver(*heard...)
+			s.deliver(*trail...)
 		}
 		s.now = s.now.Add(50 * time.Minute)
 		s.refresh()
@@ -133,54 +133,54 @@ func TestThePipelineOfEvents(t *testing.T) {
 		hour(false) // never proven: nothing to miss
 	}
 	hour(true)
-	s.wantCounts(0)
+	s.wantAlerts(0)
 	hour(false)
 	hour(false)
-	s.wantCounts(1)
+	s.wantAlerts(1)
 	if a := s.alerts()[0]; a.Level != alert.High || !strings.Contains(a.Title, "no rehearsal has come back") || a.Advice == "" {
 		t.Errorf("%+v", a)
 	}
 	hour(true)
 	hour(true)
-	s.wantCounts(2)
+	s.wantAlerts(2)
 	if a := s.alerts()[1]; a.Level != alert.Informational || !strings.HasPrefix(a.Title, "Works again: events come through the queue again") {
 		t.Errorf("%+v", a)
 	}
 	// Another daemon on the queue takes its part: one hour's silence is no news.
-	other := (*heard)[0]
+	other := (*trail)[0]
 	other.Record.ClientToken = detection.RehearsalToken + "other-1-1"
 	s.deliver(other)
 	for range 5 {
 		hour(false)
 	}
-	s.wantCounts(2)
+	s.wantAlerts(2)
 	hour(false)
-	s.wantCounts(3)
+	s.wantAlerts(3)
 }
 
 // TestAClockThatWentBackHidesNoSilence: what came back at a time that is yet to come
 // does not count for long.
 func TestAClockThatWentBackHidesNoSilence(t *testing.T) {
 	t.Parallel()
-	s, heard := recorded(t)
+	s, trail := recorded(t)
 	s.rehearse()
-	s.deliver(*heard...)
+	s.deliver(*trail...)
 	s.now = s.now.Add(-10 * 24 * time.Hour)
-	s.hours(3)
-	s.wantCounts(1)
+	s.rehearseHourly(3)
+	s.wantAlerts(1)
 }
 
 // TestAStrangersDryRunIsNoRehearsal: everybody who may call EC2 can make dry
 // runs with a rehearsal's token. They neither prove that events come through nor
-// make other daemons, so that people hear as soon as without them that the
+// make other daemons, so that people are alerted as soon as without them that the
 // pipeline is cut.
 func TestAStrangersDryRunIsNoRehearsal(t *testing.T) {
 	t.Parallel()
 	untilTold := func(strangers bool) time.Duration {
-		s, heard := recorded(t)
+		s, trail := recorded(t)
 		s.rehearse()
-		s.deliver(*heard...)
-		own := (*heard)[0]
+		s.deliver(*trail...)
+		own := (*trail)[0]
 		forge := func(token string) {
 			if strangers {
 				s.events++
@@ -218,18 +218,18 @@ func TestAStrangerBeforeTheFirstRehearsal(t *testing.T) {
 	s.protect(1)
 	s.deliver(detection.Finding{Kind: detection.Rehearsed, Record: cloudtrail.Record{EventName: cloudtrail.CreateFlowLogs, EventSource: cloudtrail.EC2,
 		Account: account, Region: region, DryRun: true, ClientToken: detection.RehearsalToken + "x-1-1"}}) // of nobody
-	s.hours(3)
-	s.wantCounts(0)
+	s.rehearseHourly(3)
+	s.wantAlerts(0)
 }
 
 // TestARecordThatCantBeNotedIsNotAcknowledged, and the error says why.
 func TestARecordThatCantBeNotedIsNotAcknowledged(t *testing.T) {
 	t.Parallel()
-	s, heard := recorded(t)
+	s, trail := recorded(t)
 	s.rehearse()
 	full := errors.New("no room")
 	s.Store = broken{s.Store, full}
-	if err := s.remediator.RecordFindings(t.Context(), *heard, func() {}); !errors.Is(err, full) {
+	if err := s.remediator.RecordFindings(t.Context(), *trail, func() {}); !errors.Is(err, full) {
 		t.Errorf("%v", err)
 	}
 }
@@ -237,10 +237,10 @@ func TestARecordThatCantBeNotedIsNotAcknowledged(t *testing.T) {
 // TestAnotherFlowkeepersRehearsalCounts where the configuration names its principal.
 func TestAnotherFlowkeepersRehearsalCounts(t *testing.T) {
 	t.Parallel()
-	s, heard := recorded(t)
+	s, trail := recorded(t)
 	s.Others = []string{"arn:aws:iam::111122223333:role/of/teams/flowkeeper-b"}
 	s.rehearse()
-	f := (*heard)[0]
+	f := (*trail)[0]
 	f.Record.Identity = cloudtrail.Identity{ARN: "arn:aws:sts::111122223333:assumed-role/flowkeeper-b/i-0a"}
 	s.deliver(f)
 	if h := s.health(); h.BackAt.IsZero() {
@@ -253,7 +253,7 @@ func TestAnotherFlowkeepersRehearsalCounts(t *testing.T) {
 func TestAnotherPrincipalMakesTheRehearsals(t *testing.T) {
 	t.Parallel()
 	for _, before := range []string{"", "111122223333:role/another"} {
-		s, heard := recorded(t)
+		s, trail := recorded(t)
 		s.must(s.store.Rehearsals().Update(t.Context(), func(tx rehearse.Tx) error {
 			return tx.SaveRehearsals(scope, rehearse.Changes{Health: &rehearse.PipelineHealth{Instance: "x", By: before, BackAt: s.now.Add(-time.Hour), Unanswered: 1, UnansweredSince: s.now.Add(-20 * time.Minute)}})
 		}))
@@ -262,26 +262,26 @@ func TestAnotherPrincipalMakesTheRehearsals(t *testing.T) {
 			s.refresh()
 		}
 		for range 3 {
-			*heard = nil
+			*trail = nil
 			s.rehearse()
 			s.refresh()
-			s.deliver(*heard...)
+			s.deliver(*trail...)
 			s.now = s.now.Add(time.Hour)
 			s.refresh()
 		}
-		s.wantCounts(0)
+		s.wantAlerts(0)
 	}
 }
 
 // TestARehearsalWithoutAnAnswerOfWhoMadeIt is taken for whose the last one was.
 func TestARehearsalWithoutAnAnswerOfWhoMadeIt(t *testing.T) {
 	t.Parallel()
-	s, heard := recorded(t)
+	s, trail := recorded(t)
 	s.rehearse()
 	s.own = ""
-	*heard = nil
+	*trail = nil
 	s.rehearse()
-	s.deliver(*heard...)
+	s.deliver(*trail...)
 	if h := s.health(); h.BackAt.IsZero() || h.Unanswered != 0 {
 		t.Errorf("%+v", h)
 	}
@@ -311,11 +311,11 @@ func TestProgressWhileARehearsalIsSlow(t *testing.T) {
 		}
 		s.refresh()
 		s.api = slow{s.api}
-		beats := &beats{last: time.Now()}
-		c, err := s.Rehearse(t.Context(), scope, beats.beat)
+		progress := &heartbeats{last: time.Now()}
+		c, err := s.Rehearse(t.Context(), scope, progress.note)
 		s.must(err)
-		if beats.beat(); c.Tried != 12 || beats.silence > time.Minute {
-			t.Errorf("%+v, with nothing for %s", c, beats.silence)
+		if progress.note(); c.Tried != 12 || progress.silence > time.Minute {
+			t.Errorf("%+v, with nothing for %s", c, progress.silence)
 		}
 	})
 }

@@ -172,8 +172,8 @@ func (s *scene) health() rehearse.PipelineHealth {
 	return stored.Health
 }
 
-// hours go by with a rehearsal in each, the record of which does not come back.
-func (s *scene) hours(n int) {
+// rehearseHourly rehearses once an hour, and no record of that comes back.
+func (s *scene) rehearseHourly(n int) {
 	s.t.Helper()
 	for range n {
 		s.rehearse()
@@ -193,8 +193,8 @@ func (s *scene) alerts() (out []alert.Alert) {
 	return out
 }
 
-// wantCounts checks how many alerts about the pipeline there are, and that there are no others.
-func (s *scene) wantCounts(want int) {
+// wantAlerts checks how many alerts about the pipeline there are, and that there are no others.
+func (s *scene) wantAlerts(want int) {
 	s.t.Helper()
 	all := s.alerts()
 	if len(all) != want || slices.ContainsFunc(all, func(a alert.Alert) bool { return a.Kind != alert.Pipeline }) {
@@ -218,14 +218,14 @@ func (a slow) CreateFlowLogs(ctx context.Context, in *ec2.CreateFlowLogsInput, o
 	return a.EC2.CreateFlowLogs(ctx, in, opts...)
 }
 
-// beats notes the longest silence between two.
-type beats struct {
+// heartbeats notes the longest silence between two calls of note.
+type heartbeats struct {
 	mu      sync.Mutex
 	last    time.Time
 	silence time.Duration
 }
 
-func (b *beats) beat() {
+func (b *heartbeats) note() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.silence, b.last = max(b.silence, time.Since(b.last)), time.Now()
