@@ -89,7 +89,7 @@ func (t flowLogs) target(s inventory.Scope, needs string) (int64, error) {
 	return value[int64](t, `INSERT INTO targets (account, region, needs) VALUES (?, ?, ?) RETURNING num`, s.Account, s.Region, needs)
 }
 
-// pendingNotices are the rows that are untold, and those whose notice of a decoy is due.
+// pendingNotices are the rows that an alert is still to be made of (untold), and those whose notice of a decoy is due.
 const pendingNotices = `SELECT body FROM flow_logs WHERE num IN (
 	SELECT num FROM flow_logs WHERE account = ?1 AND region = ?2 AND untold = 1
 	UNION SELECT num FROM flow_logs WHERE account = ?1 AND region = ?2 AND decoy > 0 AND (decoy <= ?3 OR decoy > ?4)) LIMIT ?5`
