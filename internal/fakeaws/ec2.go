@@ -11,18 +11,18 @@ type ec2Operation struct {
 	// refused call.
 	changes bool
 	allowed []string // parameters, see UnknownParameter
-	do      func(*ec2Scope, params) (reply, error)
+	do      func(*Scope, params) (reply, error)
 }
 
 var ec2Operations = map[string]ec2Operation{
-	"DescribeFlowLogs": {false, []string{"Filter.", "FlowLogId.", "MaxResults", "NextToken", "DryRun"}, (*ec2Scope).describeFlowLogs},
+	"DescribeFlowLogs": {false, []string{"Filter.", "FlowLogId.", "MaxResults", "NextToken", "DryRun"}, (*Scope).describeFlowLogs},
 	"CreateFlowLogs": {true, []string{"ResourceId.", "ResourceType", "ClientToken", "DeliverCrossAccountRole", "DeliverLogsPermissionArn", "DestinationOptions.",
 		"DryRun", "LogDestination", "LogDestinationType", "LogFormat", "LogGroupName", "MaxAggregationInterval", "TagFieldSpecification.", "TagSpecification.", "TrafficType"},
-		(*ec2Scope).createFlowLogs},
-	"CreateTags":      {true, []string{"ResourceId.", "Tag.", "DryRun"}, (*ec2Scope).createTags},
-	"DeleteFlowLogs":  {true, []string{"FlowLogId.", "DryRun"}, (*ec2Scope).deleteFlowLogs},
-	"DescribeTags":    {false, []string{"Filter.", "MaxResults", "NextToken", "DryRun"}, (*ec2Scope).describeTags},
-	"DescribeRegions": {false, []string{"Filter."}, (*ec2Scope).describeRegions},
+		(*Scope).createFlowLogs},
+	"CreateTags":      {true, []string{"ResourceId.", "Tag.", "DryRun"}, (*Scope).createTags},
+	"DeleteFlowLogs":  {true, []string{"FlowLogId.", "DryRun"}, (*Scope).deleteFlowLogs},
+	"DescribeTags":    {false, []string{"Filter.", "MaxResults", "NextToken", "DryRun"}, (*Scope).describeTags},
+	"DescribeRegions": {false, []string{"Filter."}, (*Scope).describeRegions},
 }
 
 // reply is what an operation answers, and the flow logs that it made, deleted or tagged.
@@ -130,7 +130,7 @@ type deleteResult struct {
 }
 
 // deleteFlowLogs answers for each ID; unknown ones are unsuccessful.
-func (s *ec2Scope) deleteFlowLogs(p params) (reply, error) {
+func (s *Scope) deleteFlowLogs(p params) (reply, error) {
 	ids := numbered[string](p, "FlowLogId")
 	if len(ids) == 0 {
 		return reply{}, Errorf("MissingParameter", "The request must contain the parameter FlowLogId")
@@ -144,12 +144,10 @@ func (s *ec2Scope) deleteFlowLogs(p params) (reply, error) {
 	var gone []string
 	var failed []unsuccessful
 	for _, id := range ids {
-		f := s.byID[id]
-		if f == nil {
+		if !s.Remove(id) {
 			failed = append(failed, unsuccessful{"InvalidFlowLogId.NotFound", "These flow log ids in the input list are not found: [" + id + "]", id})
 			continue
 		}
-		s.remove(f)
 		gone = append(gone, id)
 	}
 	if len(gone) == 0 && len(ids) == 1 {
@@ -171,13 +169,13 @@ type regionsResult struct {
 
 var regionFields = map[string]func(region) string{"opt-in-status": func(r region) string { return r.OptIn }}
 
-func (s *ec2Scope) describeRegions(p params) (reply, error) {
+func (s *Scope) describeRegions(p params) (reply, error) {
 	filters, err := parseFilters(p, regionFields)
 	if err != nil {
 		return reply{}, err
 	}
 	var result regionsResult
-	for _, name := range s.settings.Regions {
+	for _, name := range s.ec2.settings.Regions {
 		if r := (region{name, "ec2." + name + ".amazonaws.com", "opt-in-not-required"}); passes(r, filters, regionFields) {
 			result.Regions = append(result.Regions, r)
 		}

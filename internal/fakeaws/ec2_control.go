@@ -1,10 +1,7 @@
 package fakeaws
 
 import (
-	"fmt"
-	"maps"
 	"net/url"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -20,7 +17,7 @@ type EC2 struct {
 
 	mu       sync.Mutex // guards what follows
 	settings EC2Settings
-	scopes   map[string]*ec2Scope    // by account/region
+	scopes   map[string]*Scope       // by account/region
 	exists   map[string]bool         // destinations and delivery roles, by ARN
 	refused  map[string]unsuccessful // creates, by resource
 	calls    []Call
@@ -52,21 +49,7 @@ func (e *EC2) Configure(change func(*EC2Settings)) {
 // AddResource makes a resource that flow logs can watch; its ID's prefix says
 // what it is.
 func (e *EC2) AddResource(account, region, id string) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.scope(account, region).resources[id] = true
-}
-
-// RemoveResource deletes a resource. AWS then removes its flow logs itself,
-// with no DeleteFlowLogs call.
-func (e *EC2) RemoveResource(account, region, id string) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	s := e.scope(account, region)
-	delete(s.resources, id)
-	for _, f := range slices.Clone(s.byResource[id]) {
-		s.remove(f)
-	}
+	e.In(account, region, func(s *Scope) { s.Resources[id] = true })
 }
 
 // AddDestination makes a log group, bucket or delivery stream to deliver to.
@@ -84,19 +67,6 @@ func (e *EC2) RefuseCreate(resourceID, code, message string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.refused[resourceID] = unsuccessful{code, message, resourceID}
-}
-
-// UseToken makes a ClientToken one that another principal of the account has used for a
-// call with other parameters; no call, no record. What has been used stays as it is, and
-// an empty token is none.
-// A function that Intercept has set may use the token of a call so, before that call.
-func (e *EC2) UseToken(account, region, clientToken string) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	s := e.scope(account, region)
-	if _, used := s.tokens[clientToken]; !used && clientToken != "" {
-		s.tokens[clientToken] = token{}
-	}
 }
 
 func (e *EC2) set(arn string, there bool) {
@@ -131,74 +101,6 @@ type FlowLog struct {
 type TagField struct {
 	ResourceType string   `xml:"resourceType"`
 	Keys         []string `xml:"tagKeySet>item"`
-}
-
-// FlowLogs is the truth, whatever stale reads show: the flow logs that exist,
-// oldest first.
-func (e *EC2) FlowLogs(account, region string) []FlowLog {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	var out []FlowLog
-	for _, f := range e.scope(account, region).order {
-		c := f.FlowLog
-		c.Tags = maps.Clone(f.Tags)
-		out = append(out, c)
-	}
-	return out
-}
-
-// Plant makes a flow log as if it had been there before: no call, no record.
-func (e *EC2) Plant(account, region string, f FlowLog) (id string) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	s := e.scope(account, region)
-	s.resources[f.ResourceID] = true
-	if f.ID == "" {
-		f.ID = e.newFlowLogID()
-	}
-	if f.CreatedAt.IsZero() {
-		f.CreatedAt = e.now()
-	}
-	s.add(&flowLog{FlowLog: f})
-	return f.ID
-}
-
-// Remove deletes a flow log with no call and no record. It reports whether
-// it was there.
-func (e *EC2) Remove(account, region, id string) bool {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	s := e.scope(account, region)
-	f := s.byID[id]
-	if f != nil {
-		s.remove(f)
-	}
-	return f != nil
-}
-
-// Change changes a flow log that is there, with no call and no record. It replaces
-// maps and slices, and leaves the ID, the resource and the time as they are.
-func (e *EC2) Change(account, region, id string, change func(*FlowLog)) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if f := e.scope(account, region).byID[id]; f != nil {
-		change(&f.FlowLog)
-	}
-}
-
-func (e *EC2) scope(account, region string) *ec2Scope {
-	key := account + "/" + region
-	s := e.scopes[key]
-	if s == nil {
-		s = &ec2Scope{EC2: e, resources: map[string]bool{}, tags: map[string]map[string]string{}, byID: map[string]*flowLog{},
-			byResource: map[string][]*flowLog{}, tokens: map[string]token{}, buckets: map[string]bucket{}}
-		e.scopes[key] = s
-	}
-	return s
-}
-
-func (e *EC2) newFlowLogID() string {
-	return fmt.Sprintf("fl-%017x", e.serial.Add(1))
 }
 
 // Call is one request that changed something, or tried to.

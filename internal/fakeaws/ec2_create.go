@@ -33,7 +33,7 @@ type createResult struct {
 
 // createFlowLogs checks the parameters, then the dry run, then the ClientToken,
 // and creates.
-func (s *ec2Scope) createFlowLogs(p params) (reply, error) {
+func (s *Scope) createFlowLogs(p params) (reply, error) {
 	proto, err := parseCreate(p)
 	if err != nil {
 		return reply{}, err
@@ -54,7 +54,7 @@ func (s *ec2Scope) createFlowLogs(p params) (reply, error) {
 		return reply{}, err
 	}
 	result.IDs, result.Unsuccessful = t.ids(resources), t.failed
-	if n := len(result.IDs); n > 0 && s.settings.MixedIDs {
+	if n := len(result.IDs); n > 0 && s.ec2.settings.MixedIDs {
 		result.IDs = append(result.IDs[1:n:n], result.IDs[0])
 	}
 	return reply{&result, result.IDs}, nil

@@ -13,7 +13,7 @@ const mostPerPage = 1000
 
 // describeFlowLogs lists, filters and pages. IDs that do not exist are not in
 // the answer, and no error.
-func (s *ec2Scope) describeFlowLogs(p params) (reply, error) {
+func (s *Scope) describeFlowLogs(p params) (reply, error) {
 	size, after, err := s.paging(p, 1)
 	if err != nil {
 		return reply{}, err
@@ -32,15 +32,15 @@ func (s *ec2Scope) describeFlowLogs(p params) (reply, error) {
 }
 
 // paging reads how much a page has, of least to mostPerPage, and what was on the page before.
-func (s *ec2Scope) paging(p params, least int) (size int, after uint64, err error) {
+func (s *Scope) paging(p params, least int) (size int, after uint64, err error) {
 	size = mostPerPage
 	if v := p.text("MaxResults"); v != "" {
 		if size, err = strconv.Atoi(v); err != nil || size < least || size > mostPerPage {
 			return 0, 0, Errorf("InvalidParameterValue", "MaxResults must be between %d and %d", least, mostPerPage)
 		}
 	}
-	if s.settings.PageSize > 0 {
-		size = min(size, s.settings.PageSize)
+	if s.ec2.settings.PageSize > 0 {
+		size = min(size, s.ec2.settings.PageSize)
 	}
 	if v := p.text("NextToken"); v != "" {
 		if after, err = strconv.ParseUint(strings.TrimPrefix(v, "page-"), 16, 64); err != nil {
@@ -85,8 +85,8 @@ func passes[T any](x T, filters []filter, fields map[string]func(T) string) bool
 }
 
 // candidates narrows the list where an index can: by resource and by ID.
-func (s *ec2Scope) candidates(filters []filter) []*flowLog {
-	if s.settings.Delay > 0 {
+func (s *Scope) candidates(filters []filter) []*flowLog {
+	if s.ec2.settings.Delay > 0 {
 		return s.visible()
 	}
 	for _, f := range filters {

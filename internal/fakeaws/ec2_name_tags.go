@@ -6,19 +6,6 @@ import (
 	"slices"
 )
 
-// TagResource sets a tag of a resource that flow logs can watch; an empty value removes it.
-func (e *EC2) TagResource(account, region, id, key, value string) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	s := e.scope(account, region)
-	if s.tags[id] == nil {
-		s.tags[id] = map[string]string{}
-	}
-	if s.tags[id][key] = value; value == "" {
-		delete(s.tags[id], key)
-	}
-}
-
 type describeTagsResult struct {
 	answered
 	Tags      []describedTag `xml:"tagSet>item"`
@@ -42,7 +29,7 @@ var tagFields = map[string]func(describedTag) string{
 // describeTags filters and pages. With MaxResults there are 5 to 1000 tags on a page
 // (docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeTags.html). IDs that do not exist
 // are not in the answer, and no error. Flow logs are left out: their tags come with them.
-func (s *ec2Scope) describeTags(p params) (reply, error) {
+func (s *Scope) describeTags(p params) (reply, error) {
 	size, after, err := s.paging(p, 5)
 	if err != nil {
 		return reply{}, err
@@ -55,9 +42,9 @@ func (s *ec2Scope) describeTags(p params) (reply, error) {
 		return reply{}, err
 	}
 	var found []describedTag
-	for _, id := range slices.Sorted(maps.Keys(s.tags)) {
-		for _, key := range slices.Sorted(maps.Keys(s.tags[id])) {
-			if t := (describedTag{id, kindOf(id).tagged, key, s.tags[id][key]}); passes(t, filters, tagFields) {
+	for _, id := range slices.Sorted(maps.Keys(s.Tags)) {
+		for _, key := range slices.Sorted(maps.Keys(s.Tags[id])) {
+			if t := (describedTag{id, kindOf(id).tagged, key, s.Tags[id][key]}); passes(t, filters, tagFields) {
 				found = append(found, t)
 			}
 		}

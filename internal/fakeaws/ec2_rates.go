@@ -40,13 +40,13 @@ func (b *bucket) take(now time.Time, r Rate) bool {
 	return enough
 }
 
-func (s *ec2Scope) limit(action string) error {
-	rate, limited := s.settings.Rates[action]
+func (s *Scope) limit(action string) error {
+	rate, limited := s.ec2.settings.Rates[action]
 	if !limited {
 		return nil
 	}
 	b := s.buckets[action]
-	enough := b.take(s.now(), rate)
+	enough := b.take(s.ec2.now(), rate)
 	s.buckets[action] = b
 	if !enough {
 		return Errorf("RequestLimitExceeded", "Request limit exceeded.").WithStatus(http.StatusServiceUnavailable)

@@ -2,22 +2,47 @@ package fakeaws
 
 import (
 	"cmp"
+	"fmt"
+	"iter"
 	"slices"
 	"time"
 )
 
-// ec2Scope is EC2 in one account and one Region. It is guarded by EC2.mu.
-type ec2Scope struct {
-	*EC2
-	resources  map[string]bool
-	tags       map[string]map[string]string // of resources, by ID
+// Scope is EC2 in one account and one Region, as it truly is, whatever stale reads show.
+// It is guarded by the lock of EC2: only In lends it.
+type Scope struct {
+	Resources map[string]bool              // that flow logs can watch; an ID's prefix says what the resource is
+	Tags      map[string]map[string]string // of resources, by ID
+	Tokens    map[string]Token             // the ClientTokens that were used
+
+	ec2        *EC2
 	byID       map[string]*flowLog
 	byResource map[string][]*flowLog
-	order      []*flowLog // by number
-	deleted    []*flowLog // perhaps still shown
-	tokens     map[string]token
+	order      []*flowLog        // by number
+	deleted    []*flowLog        // perhaps still shown
 	buckets    map[string]bucket // by action
 	lastNum    uint64
+}
+
+// In calls f with the scope of an account and a Region. What f changes makes no call and no
+// record. EC2 is locked meanwhile: f calls neither its methods nor its clients, and keeps
+// nothing of the scope.
+func (e *EC2) In(account, region string, f func(*Scope)) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	f(e.scope(account, region))
+}
+
+// scope makes it if it is new. The caller holds e.mu.
+func (e *EC2) scope(account, region string) *Scope {
+	key := account + "/" + region
+	s := e.scopes[key]
+	if s == nil {
+		s = &Scope{Resources: map[string]bool{}, Tags: map[string]map[string]string{}, Tokens: map[string]Token{},
+			ec2: e, byID: map[string]*flowLog{}, byResource: map[string][]*flowLog{}, buckets: map[string]bucket{}}
+		e.scopes[key] = s
+	}
+	return s
 }
 
 // flowLog is a FlowLog with what only the fake knows.
@@ -28,24 +53,47 @@ type flowLog struct {
 	earlier []earlierTags // oldest first; perhaps still shown
 }
 
-func (s *ec2Scope) add(f *flowLog) {
-	s.lastNum++
-	f.num = s.lastNum
-	s.byID[f.ID] = f
-	s.byResource[f.ResourceID] = append(s.byResource[f.ResourceID], f)
-	s.order = append(s.order, f)
+// FlowLogs are those that exist, oldest first. None may be added or removed meanwhile. What a
+// flow log has may be replaced, but for its ID, its resource and its time.
+func (s *Scope) FlowLogs() iter.Seq[*FlowLog] {
+	return func(yield func(*FlowLog) bool) {
+		for _, f := range s.order {
+			if !yield(&f.FlowLog) {
+				return
+			}
+		}
+	}
 }
 
-func (s *ec2Scope) remove(f *flowLog) {
-	delete(s.byID, f.ID)
+// Add adds a flow log, with a new ID if it has none, and returns the ID. Nothing of it is checked.
+func (s *Scope) Add(f FlowLog) (id string) {
+	if f.ID == "" {
+		f.ID = fmt.Sprintf("fl-%017x", s.ec2.serial.Add(1))
+	}
+	s.lastNum++
+	x := &flowLog{FlowLog: f, num: s.lastNum}
+	s.byID[f.ID] = x
+	s.byResource[f.ResourceID] = append(s.byResource[f.ResourceID], x)
+	s.order = append(s.order, x)
+	return f.ID
+}
+
+// Remove deletes a flow log. It reports whether it was there.
+func (s *Scope) Remove(id string) bool {
+	f := s.byID[id]
+	if f == nil {
+		return false
+	}
+	delete(s.byID, id)
 	s.byResource[f.ResourceID] = slices.DeleteFunc(s.byResource[f.ResourceID], func(other *flowLog) bool { return other == f })
 	n := place(s.order, f.num)
 	s.order = slices.Delete(s.order, n, n+1)
-	f.gone = s.now()
+	f.gone = s.ec2.now()
 	for len(s.deleted) > 0 && f.gone.Sub(s.deleted[0].gone) > longestDelay {
 		s.deleted = s.deleted[1:]
 	}
 	s.deleted = append(s.deleted, f)
+	return true
 }
 
 func byNumber(a, b *flowLog) int { return cmp.Compare(a.num, b.num) }
@@ -61,8 +109,8 @@ const longestDelay = time.Hour
 
 // visible are the flow logs that an eventually consistent Describe shows, by number:
 // those of a moment ago, with the tags of that moment.
-func (s *ec2Scope) visible() []*flowLog {
-	at := s.now().Add(-s.settings.Delay)
+func (s *Scope) visible() []*flowLog {
+	at := s.ec2.now().Add(-s.ec2.settings.Delay)
 	out := slices.DeleteFunc(slices.Concat(s.order, s.deleted), func(f *flowLog) bool {
 		return f.CreatedAt.After(at) || !f.gone.IsZero() && !f.gone.After(at)
 	})

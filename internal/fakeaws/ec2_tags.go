@@ -16,7 +16,7 @@ type createTagsResult struct {
 }
 
 // createTags tags each flow log, or none. Flow logs are all that it tags.
-func (s *ec2Scope) createTags(p params) (reply, error) {
+func (s *Scope) createTags(p params) (reply, error) {
 	ids := numbered[string](p, "ResourceId")
 	switch {
 	case len(ids) == 0:
@@ -34,7 +34,7 @@ func (s *ec2Scope) createTags(p params) (reply, error) {
 	if err := dryRun(p); err != nil {
 		return reply{}, err
 	}
-	if err := s.settings.TagPolicy.check(tags); err != nil {
+	if err := s.ec2.settings.TagPolicy.check(tags); err != nil {
 		return reply{}, err
 	}
 	for _, id := range ids {
@@ -43,12 +43,12 @@ func (s *ec2Scope) createTags(p params) (reply, error) {
 		}
 	}
 	for _, id := range ids {
-		s.byID[id].tag(tags, s.now())
+		s.byID[id].tag(tags, s.ec2.now())
 	}
 	return reply{&createTagsResult{Return: true}, ids}, nil
 }
 
-func (s *ec2Scope) checkTaggable(id string, tags map[string]string) error {
+func (s *Scope) checkTaggable(id string, tags map[string]string) error {
 	f := s.byID[id]
 	switch {
 	case !strings.HasPrefix(id, "fl-"):

@@ -87,9 +87,8 @@ func (w *World) linked(account string, p permission) bool {
 	return r.linked[key]
 }
 
-// Plant is that of fakeaws.World. The account has the service-linked roles that the
-// flow log needs.
-func (w *World) Plant(account, region string, f fakeaws.FlowLog) (id string) {
+// link makes the service-linked roles that a flow log needs, as AWS does.
+func (w *World) link(account string, f fakeaws.FlowLog) {
 	w.roles.mu.Lock()
 	defer w.roles.mu.Unlock()
 	if f.LogDestinationType == "kinesis-data-firehose" {
@@ -98,7 +97,6 @@ func (w *World) Plant(account, region string, f fakeaws.FlowLog) (id string) {
 	if len(f.TagFields) > 0 {
 		w.roles.linked[account+"/"+vpcFlowLogs] = true
 	}
-	return w.World.Plant(account, region, f)
 }
 
 // RemoveServiceLinkedRoles deletes those that flow logs need: the next create

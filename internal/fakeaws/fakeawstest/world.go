@@ -10,6 +10,7 @@ import (
 // is safe for concurrent use.
 type World struct {
 	*fakeaws.World
+	now    func() time.Time
 	sns    *snsService
 	s3     *s3Service
 	sts    *stsService
@@ -29,7 +30,7 @@ func New(o Options) *World {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	w := &World{World: fakeaws.New(o.Now)}
+	w := &World{World: fakeaws.New(o.Now), now: o.Now}
 	w.faults = faults{latency: o.Latency, spared: map[string]bool{}, asked: map[Asked]bool{}, refusedKeys: map[string]*refusedKey{}}
 	w.roles = linkedRoles{linked: map[string]bool{}, removed: map[string]int{}}
 	w.sns = &snsService{Query: fakeaws.Query{Namespace: "http://sns.amazonaws.com/doc/2010-03-31/"}, now: o.Now, send: w.Send, topics: map[string]*topic{}}
@@ -73,15 +74,4 @@ func (w *World) AllowDuplicates(on bool) {
 // SetRates limits actions, say to fakeaws.AWSRates; nil: no action has a limit.
 func (w *World) SetRates(rates map[string]fakeaws.Rate) {
 	w.Configure(func(s *fakeaws.EC2Settings) { s.Rates = rates })
-}
-
-// FailDelivery makes AWS say that a flow log's delivery fails; with an empty message,
-// that it works.
-func (w *World) FailDelivery(account, region, id, message string) {
-	w.Change(account, region, id, func(f *fakeaws.FlowLog) {
-		f.DeliverStatus, f.DeliverError = "FAILED", message
-		if message == "" {
-			f.DeliverStatus = "SUCCESS"
-		}
-	})
 }
