@@ -11,6 +11,7 @@ import (
 	"flowkeeper/alert"
 	"flowkeeper/internal/cloudtrail"
 	"flowkeeper/internal/fakeaws"
+	"flowkeeper/internal/fakeaws/fakeawstest"
 	"flowkeeper/internal/store"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate/incident"
@@ -20,7 +21,7 @@ func rejects(f *fakeaws.FlowLog) { f.TrafficType = "REJECT" }
 
 // sideBySide are AWS's guards that allow two flow logs of one resource to one destination: none, and that by
 // configuration, which refuses equal ones only.
-var sideBySide = map[string]fakeaws.Guard{"no guard": fakeaws.NoGuard, "by configuration": fakeaws.SameConfiguration}
+var sideBySide = map[string]fakeawstest.Guard{"no guard": fakeawstest.NoGuard, "by configuration": fakeawstest.SameConfiguration}
 
 // TestTwoToOneDestination: where AWS allows two flow logs of one resource to one destination,
 // both are protected, whether the first refresh finds them or one comes later, and each comes
@@ -31,7 +32,7 @@ func TestTwoToOneDestination(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newScene(t)
-			s.world.Configure(func(e *fakeaws.EC2Settings) { e.Guard = guard })
+			s.world.Configure(func(e *fakeawstest.EC2Settings) { e.Guard = guard })
 			s.plant("vpc-2", rejects)
 			ids := s.protect(2)
 			s.plant("vpc-1", rejects)
@@ -71,10 +72,10 @@ func TestADecoyThatAWSAllows(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newScene(t)
-			s.world.Configure(func(e *fakeaws.EC2Settings) { e.Guard = guard })
+			s.world.Configure(func(e *fakeawstest.EC2Settings) { e.Guard = guard })
 			id := s.protect(1)[0]
 			all := []*scene{s}
-			if guard == fakeaws.SameConfiguration {
+			if guard == fakeawstest.SameConfiguration {
 				all = append(all, s.secondDaemon()) // without a guard there would be doubles
 				all[1].refresh()
 				s.now = s.now.Add(time.Hour)
@@ -279,7 +280,7 @@ func TestI2ADecoyBesideAReleaseThatEnded(t *testing.T) {
 func restoredBesideADecoy(t *testing.T) (s *scene, lost, decoy string) {
 	t.Helper()
 	s = newScene(t)
-	s.world.Configure(func(e *fakeaws.EC2Settings) { e.Guard = fakeaws.NoGuard })
+	s.world.Configure(func(e *fakeawstest.EC2Settings) { e.Guard = fakeawstest.NoGuard })
 	lost = s.protect(1)[0]
 	f := s.attack(lost)
 	s.now = s.now.Add(time.Second)
@@ -335,7 +336,7 @@ func TestMoreDecoysThanAPage(t *testing.T) {
 func TestAPairOfWhichOneIsReported(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
-	s.world.Configure(func(e *fakeaws.EC2Settings) { e.Guard = fakeaws.NoGuard })
+	s.world.Configure(func(e *fakeawstest.EC2Settings) { e.Guard = fakeawstest.NoGuard })
 	older := s.protect(1)[0]
 	s.advance(time.Hour)
 	younger := s.plant("vpc-1", rejects)

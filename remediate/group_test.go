@@ -39,9 +39,9 @@ func TestI4AGroupWhateverAWSAnswers(t *testing.T) {
 		"one is refused":                      {func(s *scene) { s.world.RefuseCreate("vpc-3", "400", denied) }, func(s *scene) { s.world.RefuseCreate("vpc-3", "", "") }, 3},
 		"all are refused":                     {func(s *scene) { s.world.Deny("flowkeeper", "CreateFlowLogs") }, func(s *scene) { s.world.Allow("flowkeeper", "CreateFlowLogs") }, 12},
 		"the common call lacks a tag": {func(s *scene) {
-			s.world.Configure(func(e *fakeaws.EC2Settings) { e.TagPolicy = fakeaws.TagPolicy{Required: []string{"Name"}} })
+			s.world.Configure(func(e *fakeawstest.EC2Settings) { e.TagPolicy = fakeawstest.TagPolicy{Required: []string{"Name"}} })
 		}, func(*scene) {}, 7},
-		"IDs in another order":    {func(s *scene) { s.world.Configure(func(e *fakeaws.EC2Settings) { e.MixedIDs = true }) }, func(*scene) {}, 1},
+		"IDs in another order":    {func(s *scene) { s.world.Configure(func(e *fakeawstest.EC2Settings) { e.MixedIDs = true }) }, func(*scene) {}, 1},
 		"CreateTags is throttled": {func(s *scene) { s.world.Throttle("CreateTags", 3) }, func(*scene) {}, 1},
 		"CreateTags is refused":   {func(s *scene) { s.world.Deny("flowkeeper", "CreateTags") }, func(s *scene) { s.world.Allow("flowkeeper", "CreateTags") }, 1},
 		"tokens of another": {func(s *scene) {

@@ -11,6 +11,7 @@ import (
 
 	"flowkeeper/alert"
 	"flowkeeper/internal/fakeaws"
+	"flowkeeper/internal/fakeaws/fakeawstest"
 	"flowkeeper/remediate/incident"
 )
 
@@ -18,7 +19,7 @@ func besideTheBucket(f *fakeaws.FlowLog) { f.LogDestination = bucket + "/evil" }
 
 // setQuota lets AWS allow so many flow logs of one resource.
 func (s *scene) setQuota(n int) {
-	s.world.Configure(func(e *fakeaws.EC2Settings) { e.Quota = n })
+	s.world.Configure(func(e *fakeawstest.EC2Settings) { e.Quota = n })
 }
 
 // wantAdvice checks that the one alert of the block says the same as its incident: these parts.

@@ -12,6 +12,7 @@ import (
 
 	"flowkeeper/alert"
 	"flowkeeper/internal/fakeaws"
+	"flowkeeper/internal/fakeaws/fakeawstest"
 	"flowkeeper/remediate/incident"
 )
 
@@ -129,7 +130,7 @@ func TestMassRestoreAtAWSRates(t *testing.T) {
 		// The tagged go alone, after the call that is refused: 212 calls, of which 162 wait for the rate of five a second.
 		"a tag policy refuses the common call": ofAll.with(func(m *massRestore) {
 			m.breaks = func(s *scene) {
-				s.world.Configure(func(e *fakeaws.EC2Settings) { e.TagPolicy = fakeaws.TagPolicy{Required: []string{"Name"}} })
+				s.world.Configure(func(e *fakeawstest.EC2Settings) { e.TagPolicy = fakeawstest.TagPolicy{Required: []string{"Name"}} })
 			}
 			m.creates += 180
 			m.half, m.last = 5*time.Second, 34*time.Second
@@ -178,7 +179,7 @@ func (m massRestore) play(t *testing.T) {
 	if m.breaks != nil {
 		m.breaks(s)
 	}
-	s.world.SetRates(fakeaws.AWSRates())
+	s.world.SetRates(fakeawstest.AWSRates())
 	began := time.Now()
 	back := func(n int) time.Duration {
 		for len(s.world.FlowLogs(account, region)) < n && time.Since(began) < time.Hour {

@@ -13,6 +13,7 @@ import (
 	"flowkeeper/alert"
 	"flowkeeper/internal/detection"
 	"flowkeeper/internal/fakeaws"
+	"flowkeeper/internal/fakeaws/fakeawstest"
 	"flowkeeper/remediate/incident"
 )
 
@@ -254,7 +255,7 @@ func TestI9DecoysInTheWayOfAGroupDelayNoFirstAttempt(t *testing.T) {
 	s, ids := protected(t, 200)
 	young := s.plant("vpc-young", nil)
 	s.learn()
-	s.world.Configure(func(e *fakeaws.EC2Settings) { e.Rates = fakeaws.AWSRates() })
+	s.world.Configure(func(e *fakeawstest.EC2Settings) { e.Rates = fakeawstest.AWSRates() })
 	f := s.attack(ids...)
 	for n := range ids {
 		s.plant(fmt.Sprintf("vpc-%d", n+1), rejects)

@@ -9,7 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
-	"flowkeeper/internal/fakeaws"
+	"flowkeeper/internal/fakeaws/fakeawstest"
 	"flowkeeper/inventory"
 )
 
@@ -30,7 +30,7 @@ func TestDescribeTags(t *testing.T) {
 	delete(want, "vpc-6")
 	w.TagResource(acct, "eu-west-1", "vpc-other", "Name", "not asked for")
 	for _, size := range []int{0, 2} {
-		w.Configure(func(s *fakeaws.EC2Settings) { s.PageSize = size })
+		w.Configure(func(s *fakeawstest.EC2Settings) { s.PageSize = size })
 		if got, err := inventory.NameTags(t.Context(), api, ids); err != nil || !maps.Equal(got, want) {
 			t.Errorf("pages of %d: %v, %v; want %v", size, got, err, want)
 		}

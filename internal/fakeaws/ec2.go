@@ -7,7 +7,7 @@ import (
 
 // ec2Operation is one action of EC2.
 type ec2Operation struct {
-	// changes: EC2.Calls returns it and the trail records it, also a dry run and a
+	// changes: Hooks.After sees it and the trail records it, also a dry run and a
 	// refused call.
 	changes bool
 	allowed []string // parameters, see UnknownParameter
@@ -82,7 +82,7 @@ func (e *EC2) do(q *Request, namespace string) (answer string, deliver func() er
 		answer = Element(q.Operation+"Response", rep.result)
 	}
 	if ec2Operations[q.Operation].changes {
-		e.addCall(q, rep, err)
+		e.hooks.After(q, rep.ids, err)
 		deliver = e.trail.record(call{q, p, requestID, answer, err})
 	}
 	return answer, deliver, err
@@ -90,7 +90,7 @@ func (e *EC2) do(q *Request, namespace string) (answer string, deliver func() er
 
 func (e *EC2) try(q *Request, p params) (reply, error) {
 	s := e.scope(q.Account, q.Region)
-	if err := s.limit(q.Operation); err != nil {
+	if err := e.hooks.Before(q); err != nil {
 		return reply{}, err
 	}
 	for _, action := range append([]string{"ec2:" + q.Operation}, q.Permissions...) {

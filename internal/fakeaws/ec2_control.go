@@ -1,7 +1,6 @@
 package fakeaws
 
 import (
-	"net/url"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -17,24 +16,18 @@ type EC2 struct {
 
 	mu       sync.Mutex // guards what follows
 	settings EC2Settings
-	scopes   map[string]*Scope       // by account/region
-	exists   map[string]bool         // destinations and delivery roles, by ARN
-	refused  map[string]unsuccessful // creates, by resource
-	calls    []Call
+	hooks    Hooks
+	scopes   map[string]*Scope // by account/region
+	exists   map[string]bool   // destinations and delivery roles, by ARN
 }
 
 // EC2Settings are how this EC2 behaves.
 type EC2Settings struct {
-	Regions   []string        // that DescribeRegions names
-	PageSize  int             // a page of a Describe is no longer; 0: as AWS allows
-	Delay     time.Duration   // of eventual consistency: a Describe shows what was so long ago, an hour at most
-	Rates     map[string]Rate // by action; an action that is not in it has no limit
-	TagPolicy TagPolicy
-	Quota     int // flow logs of one resource; 0: any number
-	Guard     Guard
+	Regions  []string      // that DescribeRegions names
+	PageSize int           // a page of a Describe is no longer; 0: as AWS allows
+	Delay    time.Duration // of eventual consistency: a Describe shows what was so long ago, an hour at most
 
 	// Of these AWS was seen to do both, or it is not known which it does:
-	ExistsFails bool // FlowLogAlreadyExists is the error of the whole call; false: an item of Unsuccessful
 	MixedIDs    bool // FlowLogIds of several resources come in another order than the resources
 	FirstAnswer bool // a repeated ClientToken that made something has its first answer again, failures too; false: what failed is tried again
 }
@@ -60,14 +53,6 @@ func (e *EC2) RemoveDestination(arn string) { e.set(arn, false) }
 
 // AddDeliveryRole makes a role that delivery can assume.
 func (e *EC2) AddDeliveryRole(arn string) { e.set(arn, true) }
-
-// RefuseCreate has every create on a resource come back in Unsuccessful, with this code
-// and message. An empty code ends that.
-func (e *EC2) RefuseCreate(resourceID, code, message string) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.refused[resourceID] = unsuccessful{code, message, resourceID}
-}
 
 func (e *EC2) set(arn string, there bool) {
 	e.mu.Lock()
@@ -101,49 +86,4 @@ type FlowLog struct {
 type TagField struct {
 	ResourceType string   `xml:"resourceType"`
 	Keys         []string `xml:"tagKeySet>item"`
-}
-
-// Call is one request that changed something, or tried to.
-type Call struct {
-	Time      time.Time // when it was answered
-	Operation string
-	Account   string
-	Region    string
-	ARN       string // of the caller
-	Code      string // of the error; empty: it succeeded
-	DryRun    bool
-	Form      url.Values
-	IDs       []string // flow logs made, deleted or tagged
-}
-
-// Calls are the changing calls so far, in order; of one operation, or all.
-func (e *EC2) Calls(operation string) []Call {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	var out []Call
-	for _, c := range e.calls {
-		if operation == "" || c.Operation == operation {
-			out = append(out, c)
-		}
-	}
-	return out
-}
-
-// TakeCalls returns the changing calls so far and forgets them, which a run of days needs: Calls
-// begins anew.
-func (e *EC2) TakeCalls() []Call {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	out := e.calls
-	e.calls = nil
-	return out
-}
-
-// addCall adds a call to those that Calls returns. The caller holds e.mu.
-func (e *EC2) addCall(q *Request, rep reply, err error) {
-	call := Call{Time: e.now(), Operation: q.Operation, Account: q.Account, Region: q.Region, ARN: q.ARN, Form: q.Form, IDs: rep.ids, DryRun: q.Form.Get("DryRun") == "true"}
-	if err != nil {
-		call.Code = asError(err).Code
-	}
-	e.calls = append(e.calls, call)
 }

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// defaultFormat is what AWS writes where a create names no format.
-const defaultFormat = "${version} ${account-id} ${interface-id} ${srcaddr} ${dstaddr} ${srcport} ${dstport} ${protocol} ${packets} ${bytes} ${start} ${end} ${action} ${log-status}"
+// DefaultFormat is what AWS writes where a create names no format.
+const DefaultFormat = "${version} ${account-id} ${interface-id} ${srcaddr} ${dstaddr} ${srcport} ${dstport} ${protocol} ${packets} ${bytes} ${start} ${end} ${action} ${log-status}"
 
 // kind of resource: the type, its ID's prefix, the error when it is missing, and the type
 // as DescribeTags names it.
@@ -65,7 +65,7 @@ func parseCreate(p params) (f FlowLog, err error) {
 	f = FlowLog{
 		TrafficType: p.text("TrafficType"), LogDestinationType: cmp.Or(p.text("LogDestinationType"), "cloud-watch-logs"), LogDestination: p.text("LogDestination"),
 		LogGroupName: p.text("LogGroupName"), DeliverLogsPermissionARN: p.text("DeliverLogsPermissionArn"),
-		DeliverCrossAccountRole: p.text("DeliverCrossAccountRole"), LogFormat: cmp.Or(p.text("LogFormat"), defaultFormat), MaxAggregationInterval: 600,
+		DeliverCrossAccountRole: p.text("DeliverCrossAccountRole"), LogFormat: cmp.Or(p.text("LogFormat"), DefaultFormat), MaxAggregationInterval: 600,
 	}
 	if err := f.checkTraffic(p); err != nil {
 		return f, err

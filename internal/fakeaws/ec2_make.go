@@ -1,11 +1,9 @@
 package fakeaws
 
 import (
-	"cmp"
 	"maps"
 	"reflect"
 	"strings"
-	"time"
 )
 
 // Token is what a ClientToken made, and what it could not make. The zero Token was used for a
@@ -53,7 +51,7 @@ func (s *Scope) createOnce(p params, proto FlowLog, resources []string) (Token, 
 // are made. Real failures come back as unsuccessful, with a code that says little, often
 // "400".
 func (s *Scope) createEach(proto FlowLog, resources []string, made map[string]string) (all map[string]string, failed []unsuccessful, err error) {
-	if err := s.ec2.settings.TagPolicy.check(proto.Tags); err != nil {
+	if err := s.ec2.hooks.CheckTags(proto.Tags); err != nil {
 		return nil, nil, err
 	}
 	var creates []FlowLog
@@ -67,12 +65,12 @@ func (s *Scope) createEach(proto FlowLog, resources []string, made map[string]st
 		f := proto
 		f.ResourceID, f.CreatedAt, f.DeliverStatus = id, s.ec2.now(), "SUCCESS"
 		f.Tags = maps.Clone(proto.Tags)
-		code, message := s.refusal(f)
+		refused, err := s.checkCreate(f)
 		switch {
-		case code == alreadyExists && s.ec2.settings.ExistsFails:
-			return nil, nil, Errorf(code, "%s", message)
-		case code != "":
-			failed = append(failed, unsuccessful{code, message, id})
+		case err != nil:
+			return nil, nil, err
+		case refused != nil:
+			failed = append(failed, unsuccessful{refused.Code, refused.Message, id})
 		default:
 			creates = append(creates, f)
 		}
@@ -85,67 +83,20 @@ func (s *Scope) createEach(proto FlowLog, resources []string, made map[string]st
 	return all, failed, nil
 }
 
-const alreadyExists = "FlowLogAlreadyExists"
-
-// refusal is why a flow log can't be created; without a code it can.
-func (s *Scope) refusal(f FlowLog) (code, message string) {
+// checkCreate says why a flow log can't be made, as Hooks.CheckCreate does.
+func (s *Scope) checkCreate(f FlowLog) (unsuccessful *Error, err error) {
 	bucket, _, _ := strings.Cut(f.LogDestination, "/")
 	switch {
 	case f.LogDestinationType == "s3" && !s.ec2.exists[bucket]:
-		return "400", "LogDestination: " + strings.TrimPrefix(bucket, "arn:aws:s3:::") + " does not exist"
+		return Errorf("400", "LogDestination: %s does not exist", strings.TrimPrefix(bucket, "arn:aws:s3:::")), nil
 	case f.LogDestinationType == "kinesis-data-firehose" && !s.ec2.exists[f.LogDestination]:
-		return "400", "LogDestination: " + f.LogDestination + " is undeliverable"
+		return Errorf("400", "LogDestination: %s is undeliverable", f.LogDestination), nil
 	case f.DeliverLogsPermissionARN != "" && !s.ec2.exists[f.DeliverLogsPermissionARN]:
-		return "400", "Unable to assume given IAM role"
+		return Errorf("400", "Unable to assume given IAM role"), nil
 	}
-	there := s.byResource[f.ResourceID]
-	for _, other := range there {
-		if s.ec2.settings.Guard.refuses(f, other.FlowLog) {
-			return alreadyExists, "Error. There is an existing Flow Log with the same configuration and log destination."
-		}
+	var there []FlowLog
+	for _, other := range s.byResource[f.ResourceID] {
+		there = append(there, other.FlowLog)
 	}
-	if n := s.ec2.settings.Quota; n > 0 && len(there) >= n {
-		return "FlowLogsLimitExceeded", "You have reached the maximum number of flow logs for " + f.ResourceID
-	}
-	r := s.ec2.refused[f.ResourceID]
-	return r.Code, r.Message
-}
-
-// Guard is which flow logs of one resource can't stand side by side: AWS answers
-// FlowLogAlreadyExists. What AWS compares is not known.
-type Guard int
-
-// Guards.
-const (
-	SameDestination   Guard = iota // those to one destination, as LocalStack has it
-	SameConfiguration              // those that are equal but for tags
-	NoGuard                        // none: even doubles are made
-)
-
-// refuses says whether a flow log can't be made while another one is on its resource.
-func (g Guard) refuses(f, there FlowLog) bool {
-	switch g {
-	case SameDestination:
-		return there.LogDestination == f.LogDestination && there.LogGroupName == f.LogGroupName
-	case SameConfiguration:
-		return reflect.DeepEqual(f.configuration(), there.configuration())
-	case NoGuard:
-	}
-	return false
-}
-
-// configuration is the flow log with what its creator can set, but for tags, and with the
-// defaults of what is not set.
-func (f FlowLog) configuration() FlowLog {
-	f.ID, f.Tags, f.CreatedAt, f.DeliverStatus, f.DeliverError = "", nil, time.Time{}, "", ""
-	f.LogDestinationType = cmp.Or(f.LogDestinationType, "cloud-watch-logs")
-	f.LogFormat = cmp.Or(f.LogFormat, defaultFormat)
-	f.MaxAggregationInterval = cmp.Or(f.MaxAggregationInterval, 600)
-	if f.LogDestinationType == "s3" {
-		f.FileFormat = cmp.Or(f.FileFormat, "plain-text")
-	}
-	if len(f.TagFields) == 0 {
-		f.TagFields = nil
-	}
-	return f
+	return s.ec2.hooks.CheckCreate(f, there)
 }

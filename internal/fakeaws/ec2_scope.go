@@ -18,9 +18,8 @@ type Scope struct {
 	ec2        *EC2
 	byID       map[string]*flowLog
 	byResource map[string][]*flowLog
-	order      []*flowLog        // by number
-	deleted    []*flowLog        // perhaps still shown
-	buckets    map[string]bucket // by action
+	order      []*flowLog // by number
+	deleted    []*flowLog // perhaps still shown
 	lastNum    uint64
 }
 
@@ -39,7 +38,7 @@ func (e *EC2) scope(account, region string) *Scope {
 	s := e.scopes[key]
 	if s == nil {
 		s = &Scope{Resources: map[string]bool{}, Tags: map[string]map[string]string{}, Tokens: map[string]Token{},
-			ec2: e, byID: map[string]*flowLog{}, byResource: map[string][]*flowLog{}, buckets: map[string]bucket{}}
+			ec2: e, byID: map[string]*flowLog{}, byResource: map[string][]*flowLog{}}
 		e.scopes[key] = s
 	}
 	return s

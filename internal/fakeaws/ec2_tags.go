@@ -34,7 +34,7 @@ func (s *Scope) createTags(p params) (reply, error) {
 	if err := dryRun(p); err != nil {
 		return reply{}, err
 	}
-	if err := s.ec2.settings.TagPolicy.check(tags); err != nil {
+	if err := s.ec2.hooks.CheckTags(tags); err != nil {
 		return reply{}, err
 	}
 	for _, id := range ids {
@@ -91,28 +91,6 @@ func merged(have, add map[string]string) map[string]string {
 	maps.Copy(out, have)
 	maps.Copy(out, add)
 	return out
-}
-
-// TagPolicy is what an organization asks of the tags of each create and of each CreateTags;
-// its zero value asks for nothing. A dry run does not check it; whether AWS's does is not known.
-type TagPolicy struct {
-	Required []string            // keys that each call sets
-	Allowed  map[string][]string // values, by key; a key that is not in it has any
-}
-
-// check refuses the whole call.
-func (p TagPolicy) check(tags map[string]string) error {
-	for _, key := range p.Required {
-		if _, set := tags[key]; !set {
-			return Errorf("TagPolicyViolation", "The tag policy requires the following tag key: '%s'.", key)
-		}
-	}
-	for _, key := range slices.Sorted(maps.Keys(tags)) {
-		if values, ok := p.Allowed[key]; ok && !slices.Contains(values, tags[key]) {
-			return Errorf("TagPolicyViolation", "The tag policy does not allow the specified value for the following tag key: '%s'.", key)
-		}
-	}
-	return nil
 }
 
 // parseTags reads Tag.N and refuses what no flow log can have: AWS's own tags, which

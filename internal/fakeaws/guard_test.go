@@ -7,37 +7,37 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
-	"flowkeeper/internal/fakeaws"
+	"flowkeeper/internal/fakeaws/fakeawstest"
 )
 
 // TestGuards: which creates are refused beside a plain flow log to the bucket.
 func TestGuards(t *testing.T) {
 	t.Parallel()
-	const destination, configuration, none = fakeaws.SameDestination, fakeaws.SameConfiguration, fakeaws.NoGuard
+	const destination, configuration, none = fakeawstest.SameDestination, fakeawstest.SameConfiguration, fakeawstest.NoGuard
 	for name, c := range map[string]struct {
 		create  func(*ec2.CreateFlowLogsInput)
-		refused map[fakeaws.Guard]bool
+		refused map[fakeawstest.Guard]bool
 	}{
-		"equal": {nil, map[fakeaws.Guard]bool{destination: true, configuration: true}},
+		"equal": {nil, map[fakeawstest.Guard]bool{destination: true, configuration: true}},
 		"equal, by AWS's defaults": {func(in *ec2.CreateFlowLogsInput) {
 			in.MaxAggregationInterval, in.DestinationOptions = aws.Int32(600), &types.DestinationOptionsRequest{FileFormat: "plain-text"}
-		}, map[fakeaws.Guard]bool{destination: true, configuration: true}},
+		}, map[fakeawstest.Guard]bool{destination: true, configuration: true}},
 		"other tags": {func(in *ec2.CreateFlowLogsInput) {
 			in.TagSpecifications = []types.TagSpecification{{ResourceType: "vpc-flow-log", Tags: tagsOf("k", "v")}}
-		}, map[fakeaws.Guard]bool{destination: true, configuration: true}},
-		"other traffic":  {func(in *ec2.CreateFlowLogsInput) { in.TrafficType = "REJECT" }, map[fakeaws.Guard]bool{destination: true}},
-		"other interval": {func(in *ec2.CreateFlowLogsInput) { in.MaxAggregationInterval = aws.Int32(60) }, map[fakeaws.Guard]bool{destination: true}},
-		"other format":   {func(in *ec2.CreateFlowLogsInput) { in.LogFormat = aws.String("${version}") }, map[fakeaws.Guard]bool{destination: true}},
+		}, map[fakeawstest.Guard]bool{destination: true, configuration: true}},
+		"other traffic":  {func(in *ec2.CreateFlowLogsInput) { in.TrafficType = "REJECT" }, map[fakeawstest.Guard]bool{destination: true}},
+		"other interval": {func(in *ec2.CreateFlowLogsInput) { in.MaxAggregationInterval = aws.Int32(60) }, map[fakeawstest.Guard]bool{destination: true}},
+		"other format":   {func(in *ec2.CreateFlowLogsInput) { in.LogFormat = aws.String("${version}") }, map[fakeawstest.Guard]bool{destination: true}},
 		"other files": {func(in *ec2.CreateFlowLogsInput) {
 			in.DestinationOptions = &types.DestinationOptionsRequest{FileFormat: "parquet"}
-		}, map[fakeaws.Guard]bool{destination: true}},
+		}, map[fakeawstest.Guard]bool{destination: true}},
 		"other prefix":   {func(in *ec2.CreateFlowLogsInput) { in.LogDestination = aws.String(bucketARN + "/p") }, nil},
 		"other resource": {func(in *ec2.CreateFlowLogsInput) { in.ResourceIds = []string{"vpc-2"} }, nil},
 	} {
-		for _, guard := range []fakeaws.Guard{destination, configuration, none} {
+		for _, guard := range []fakeawstest.Guard{destination, configuration, none} {
 			for _, fails := range []bool{false, true} {
 				w, api, _ := testWorld(t)
-				w.Configure(func(s *fakeaws.EC2Settings) { s.Guard, s.ExistsFails = guard, fails })
+				w.Configure(func(s *fakeawstest.EC2Settings) { s.Guard, s.ExistsFails = guard, fails })
 				f := inS3("vpc-1", map[string]string{"Name": "first"})
 				f.TrafficType = "ALL"
 				w.Plant(acct, region, f)
@@ -57,7 +57,7 @@ func TestGuards(t *testing.T) {
 func TestQuota(t *testing.T) {
 	t.Parallel()
 	w, api, _ := testWorld(t)
-	w.Configure(func(s *fakeaws.EC2Settings) { s.Quota = 2 })
+	w.Configure(func(s *fakeawstest.EC2Settings) { s.Quota = 2 })
 	to := func(prefix string) string {
 		t.Helper()
 		out, err := api.CreateFlowLogs(t.Context(), toBucket("vpc-1", func(in *ec2.CreateFlowLogsInput) { in.LogDestination = aws.String(bucketARN + "/" + prefix) }))
@@ -84,8 +84,8 @@ func TestTagPolicy(t *testing.T) {
 	t.Parallel()
 	w, api, _ := testWorld(t)
 	id := w.Plant(acct, region, inS3("vpc-1", nil))
-	w.Configure(func(s *fakeaws.EC2Settings) {
-		s.TagPolicy = fakeaws.TagPolicy{Required: []string{"owner"}, Allowed: map[string][]string{"env": {"prod", "test"}}}
+	w.Configure(func(s *fakeawstest.EC2Settings) {
+		s.TagPolicy = fakeawstest.TagPolicy{Required: []string{"owner"}, Allowed: map[string][]string{"env": {"prod", "test"}}}
 	})
 	for name, c := range map[string]struct {
 		tags []types.Tag

@@ -7,14 +7,14 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 
-	"flowkeeper/internal/fakeaws"
+	"flowkeeper/internal/fakeaws/fakeawstest"
 )
 
 // TestRates: each action has a bucket of its own, and so has each account and Region.
 func TestRates(t *testing.T) {
 	t.Parallel()
 	w, api, c := testWorld(t)
-	w.SetRates(fakeaws.AWSRates())
+	w.SetRates(fakeawstest.AWSRates())
 	other := ec2Client(w, w.User("444455556666", "other", false))
 	calls := map[string]func(*ec2.Client, ...func(*ec2.Options)) error{
 		"CreateFlowLogs": func(api *ec2.Client, o ...func(*ec2.Options)) error {
@@ -73,7 +73,7 @@ func TestRates(t *testing.T) {
 			t.Errorf("%s: not %d a second after the clock went back", action, want.second)
 		}
 	}
-	var throttled fakeaws.Call
+	var throttled fakeawstest.Call
 	for _, c := range w.Calls("CreateFlowLogs") {
 		if c.Code == "RequestLimitExceeded" {
 			throttled = c
@@ -91,7 +91,7 @@ func TestRates(t *testing.T) {
 func TestHalfAToken(t *testing.T) {
 	t.Parallel()
 	w, api, c := testWorld(t)
-	w.SetRates(map[string]fakeaws.Rate{"DescribeFlowLogs": {Burst: 1, PerSecond: 5}})
+	w.SetRates(map[string]fakeawstest.Rate{"DescribeFlowLogs": {Burst: 1, PerSecond: 5}})
 	describe := func() string {
 		_, err := api.DescribeFlowLogs(t.Context(), &ec2.DescribeFlowLogsInput{})
 		return code(err)

@@ -49,7 +49,7 @@ func TestMixedIDs(t *testing.T) {
 	t.Parallel()
 	for _, mixed := range []bool{false, true} {
 		w, api := threeVPCs(t)
-		w.Configure(func(s *fakeaws.EC2Settings) { s.MixedIDs = mixed })
+		w.Configure(func(s *fakeawstest.EC2Settings) { s.MixedIDs = mixed })
 		out, err := api.CreateFlowLogs(t.Context(), onThree(nil))
 		if err != nil {
 			t.Fatal(err)
@@ -79,14 +79,14 @@ func TestPartlyRefused(t *testing.T) {
 		"a VPC twice":     {func(in *ec2.CreateFlowLogsInput) { in.ResourceIds[1] = "vpc-1" }, false, "InvalidParameterValue"},
 		"one that exists": {func(*ec2.CreateFlowLogsInput) {}, true, "FlowLogAlreadyExists"},
 	} {
-		w.Configure(func(s *fakeaws.EC2Settings) { s.ExistsFails = c.fails })
+		w.Configure(func(s *fakeawstest.EC2Settings) { s.ExistsFails = c.fails })
 		in := onThree(nil)
 		c.change(in)
 		if _, err := api.CreateFlowLogs(t.Context(), in); code(err) != c.code || len(on(w)) != 1 {
 			t.Errorf("%s: %v, there is %v", name, err, on(w))
 		}
 	}
-	w.Configure(func(s *fakeaws.EC2Settings) { s.ExistsFails = false })
+	w.Configure(func(s *fakeawstest.EC2Settings) { s.ExistsFails = false })
 	out, err := api.CreateFlowLogs(t.Context(), onThree(nil))
 	if want := map[string]string{"vpc-2": "400", "vpc-3": "FlowLogAlreadyExists"}; err != nil || !maps.Equal(failures(out.Unsuccessful), want) {
 		t.Errorf("answered %+v, %v; want failures %v", out, err, want)
@@ -106,7 +106,7 @@ func TestTokenOfSeveral(t *testing.T) {
 	t.Parallel()
 	for _, final := range []bool{false, true} {
 		w, api := threeVPCs(t)
-		w.Configure(func(s *fakeaws.EC2Settings) { s.FirstAnswer, s.Guard = final, fakeaws.NoGuard })
+		w.Configure(func(s *fakeawstest.EC2Settings) { s.FirstAnswer, s.Guard = final, fakeawstest.NoGuard })
 		w.RefuseCreate("vpc-2", "400", "Access Denied for LogDestination")
 		in := onThree(func(in *ec2.CreateFlowLogsInput) { in.ClientToken = aws.String("t") })
 		create := func() *ec2.CreateFlowLogsOutput {
@@ -146,7 +146,7 @@ func TestTokenThatMadeNothing(t *testing.T) {
 	t.Parallel()
 	for _, final := range []bool{false, true} {
 		w, api := threeVPCs(t)
-		w.Configure(func(s *fakeaws.EC2Settings) { s.FirstAnswer = final })
+		w.Configure(func(s *fakeawstest.EC2Settings) { s.FirstAnswer = final })
 		w.RefuseCreate("vpc-1", "400", "Access Denied for LogDestination")
 		in := toBucket("vpc-1", func(in *ec2.CreateFlowLogsInput) { in.ClientToken = aws.String("t") })
 		if out, err := api.CreateFlowLogs(t.Context(), in); err != nil || len(out.Unsuccessful) != 1 {

@@ -36,8 +36,8 @@ func New(now func() time.Time) *World {
 		intercept: func(*Request) (bool, error) { return false, nil },
 	}
 	w.Trail = &Trail{now: now, send: w.Send}
-	w.EC2 = &EC2{now: now, serial: &serial, iam: w.IAM, trail: w.Trail, settings: EC2Settings{Regions: []string{"eu-west-1", "us-east-1"}},
-		scopes: map[string]*Scope{}, exists: map[string]bool{}, refused: map[string]unsuccessful{}}
+	w.EC2 = &EC2{now: now, serial: &serial, iam: w.IAM, trail: w.Trail, hooks: usual{}, settings: EC2Settings{Regions: []string{"eu-west-1", "us-east-1"}},
+		scopes: map[string]*Scope{}, exists: map[string]bool{}}
 	w.services = map[string]Service{
 		"ec2": ec2Service{Query{"http://ec2.amazonaws.com/doc/2016-11-15/"}, w.EC2},
 		"sts": NewSTS(w.IAM),

@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"flowkeeper/internal/fakeaws"
+	"flowkeeper/internal/fakeaws/fakeawstest"
 	"flowkeeper/inventory"
 )
 
@@ -66,7 +66,7 @@ func benchLife(b *testing.B, regions []string) {
 // atRate starts a program, deletes at a steady rate in Regions by turns, waits until all is
 // restored and alerted, stops it, and says how long that took after each deletion was sent.
 func (s *bed) atRate(b *testing.B, regions []string, start func(*bed, *lifePager) (stop func())) (create, alert spread) {
-	s.world.SetRates(fakeaws.AWSRates())
+	s.world.SetRates(fakeawstest.AWSRates())
 	scope := func(n int) inventory.Scope { return inventory.Scope{Account: account, Region: regions[n%len(regions)]} }
 	var ids []string
 	for n := range lasts * perRegion * len(regions) {

@@ -21,6 +21,7 @@ import (
 	"github.com/aws/smithy-go"
 
 	"flowkeeper/internal/fakeaws"
+	"flowkeeper/internal/fakeaws/fakeawstest"
 )
 
 const (
@@ -83,7 +84,7 @@ func (s *bed) mass(b *testing.B, start func(*bed) (stop func())) (m massTimes) {
 		ids = append(ids, f.ID)
 	}
 	stop := start(s)
-	s.world.SetRates(fakeaws.AWSRates())
+	s.world.SetRates(fakeawstest.AWSRates())
 	s.world.TrailTo(s.queue)
 	mallory := s.world.User(account, "mallory", true)
 	_, err := ec2.New(ec2.Options{Region: region, BaseEndpoint: &s.url, Credentials: credentials.NewStaticCredentialsProvider(mallory.AccessKeyID, mallory.SecretAccessKey, "")}).

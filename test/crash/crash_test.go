@@ -25,7 +25,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
-	"flowkeeper/internal/fakeaws"
 	"flowkeeper/internal/fakeaws/fakeawstest"
 )
 
@@ -301,7 +300,7 @@ func (w *world) change(random *rand.Rand) {
 	}
 	w.refuse(some)
 	mixed, first, fails := random.IntN(2) == 0, random.IntN(2) == 0, random.IntN(2) == 0
-	w.aws.Configure(func(s *fakeaws.EC2Settings) { s.MixedIDs, s.FirstAnswer, s.ExistsFails = mixed, first, fails })
+	w.aws.Configure(func(s *fakeawstest.EC2Settings) { s.MixedIDs, s.FirstAnswer, s.ExistsFails = mixed, first, fails })
 	w.aws.LoseAnswers("CreateFlowLogs", random.IntN(2))
 }
 

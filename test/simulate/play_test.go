@@ -117,14 +117,14 @@ func newPlay(seed uint64, dir string, daemons int, verbose bool) *play {
 	p.world.PassDeadlines(p.hangs)
 	p.world.SetPageSize(1 + p.random.IntN(5))
 	p.twins = p.random.IntN(2) == 0 && daemons == 1 // several daemons rely on AWS's guard for creates that share a call
-	p.world.Configure(func(s *fakeaws.EC2Settings) {
+	p.world.Configure(func(s *fakeawstest.EC2Settings) {
 		s.MixedIDs, s.ExistsFails, s.FirstAnswer = p.random.IntN(2) == 0, p.random.IntN(2) == 0, p.random.IntN(2) == 0
 	})
 	p.world.AllowDuplicates(p.twins)
 	p.demandsName = demandsName(seed)
 	if guardedByConfiguration(seed) { // a decoy may stand beside the true one, as without a guard
 		p.twins = true
-		p.world.Configure(func(s *fakeaws.EC2Settings) { s.Guard = fakeaws.SameConfiguration })
+		p.world.Configure(func(s *fakeawstest.EC2Settings) { s.Guard = fakeawstest.SameConfiguration })
 		p.happened[configurationPlays]++
 	}
 	p.queue, p.arn = p.world.CreateQueue(account, region, "flowkeeper", nil)

@@ -78,8 +78,8 @@ func world(t *testing.T) (*fakeawstest.World, Options) {
 		w.AddResource(account, here, id)
 	}
 	w.AddResource(account, there, "vpc-2")
-	w.Configure(func(s *fakeaws.EC2Settings) {
-		s.TagPolicy = fakeaws.TagPolicy{Allowed: map[string][]string{"owner": {"platform"}}}
+	w.Configure(func(s *fakeawstest.EC2Settings) {
+		s.TagPolicy = fakeawstest.TagPolicy{Allowed: map[string][]string{"owner": {"platform"}}}
 	})
 	w.Meet(policies)
 	theirs := w.Plant(account, here, fakeaws.FlowLog{ResourceID: "vpc-1", TrafficType: "ALL", LogDestinationType: "s3", LogDestination: bucket, Tags: maps.Clone(theirTags)})

@@ -11,6 +11,7 @@ import (
 type World struct {
 	*fakeaws.World
 	now    func() time.Time
+	ec2    *ec2Hooks
 	sns    *snsService
 	s3     *s3Service
 	sts    *stsService
@@ -37,6 +38,8 @@ func New(o Options) *World {
 	w.s3 = &s3Service{now: o.Now, buckets: map[string]*bucket{}}
 	w.sts = &stsService{STS: fakeaws.NewSTS(w.IAM), now: o.Now, roles: map[string]string{}, sessions: map[string]session{}, lifetime: time.Hour}
 	w.org = &organization{users: w.IAM}
+	w.ec2 = &ec2Hooks{now: o.Now, refused: map[string]*fakeaws.Error{}, buckets: map[rateKey]tokenBucket{}}
+	w.SetHooks(w.ec2)
 	w.Handle("sns", w.sns)
 	w.Handle("s3", w.s3)
 	w.Handle("sts", w.sts)
@@ -47,31 +50,31 @@ func New(o Options) *World {
 
 // SetRegions sets the Regions that DescribeRegions names.
 func (w *World) SetRegions(names ...string) {
-	w.Configure(func(s *fakeaws.EC2Settings) { s.Regions = names })
+	w.Configure(func(s *EC2Settings) { s.Regions = names })
 }
 
 // SetPageSize makes a page of a Describe no longer than this; 0: as AWS allows.
 func (w *World) SetPageSize(n int) {
-	w.Configure(func(s *fakeaws.EC2Settings) { s.PageSize = n })
+	w.Configure(func(s *EC2Settings) { s.PageSize = n })
 }
 
 // SetConsistencyDelay makes every Describe show the flow logs as they were so
 // long ago, an hour at most: AWS is eventually consistent.
 func (w *World) SetConsistencyDelay(d time.Duration) {
-	w.Configure(func(s *fakeaws.EC2Settings) { s.Delay = d })
+	w.Configure(func(s *EC2Settings) { s.Delay = d })
 }
 
 // AllowDuplicates switches FlowLogAlreadyExists off.
 func (w *World) AllowDuplicates(on bool) {
-	w.Configure(func(s *fakeaws.EC2Settings) {
-		s.Guard = fakeaws.SameDestination
+	w.Configure(func(s *EC2Settings) {
+		s.Guard = SameDestination
 		if on {
-			s.Guard = fakeaws.NoGuard
+			s.Guard = NoGuard
 		}
 	})
 }
 
-// SetRates limits actions, say to fakeaws.AWSRates; nil: no action has a limit.
-func (w *World) SetRates(rates map[string]fakeaws.Rate) {
-	w.Configure(func(s *fakeaws.EC2Settings) { s.Rates = rates })
+// SetRates limits actions, say to AWSRates; nil: no action has a limit.
+func (w *World) SetRates(rates map[string]Rate) {
+	w.Configure(func(s *EC2Settings) { s.Rates = rates })
 }

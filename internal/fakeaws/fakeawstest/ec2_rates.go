@@ -1,8 +1,10 @@
-package fakeaws
+package fakeawstest
 
 import (
 	"net/http"
 	"time"
+
+	"flowkeeper/internal/fakeaws"
 )
 
 // Rate is how often an action may be called: a bucket of tokens, of which each call takes
@@ -23,13 +25,13 @@ func AWSRates() map[string]Rate {
 	}
 }
 
-// bucket of tokens. Its zero value is full.
-type bucket struct {
+// tokenBucket is a bucket of tokens. Its zero value is full.
+type tokenBucket struct {
 	full time.Time // when it is full, if nothing more is taken
 }
 
 // take takes a token. Of a clock that goes back the bucket is empty at worst.
-func (b *bucket) take(now time.Time, r Rate) bool {
+func (b *tokenBucket) take(now time.Time, r Rate) bool {
 	gain := time.Second / time.Duration(r.PerSecond) // of one token
 	lacks := min(max(b.full.Sub(now), 0), time.Duration(r.Burst)*gain)
 	enough := lacks <= time.Duration(r.Burst-1)*gain
@@ -40,16 +42,21 @@ func (b *bucket) take(now time.Time, r Rate) bool {
 	return enough
 }
 
-func (s *Scope) limit(action string) error {
-	rate, limited := s.ec2.settings.Rates[action]
+// rateKey is whose bucket it is.
+type rateKey struct{ account, region, action string }
+
+// limit takes a token for a call. The caller holds h.mu.
+func (h *ec2Hooks) limit(q *fakeaws.Request) error {
+	rate, limited := h.settings.Rates[q.Operation]
 	if !limited {
 		return nil
 	}
-	b := s.buckets[action]
-	enough := b.take(s.ec2.now(), rate)
-	s.buckets[action] = b
+	key := rateKey{q.Account, q.Region, q.Operation}
+	b := h.buckets[key]
+	enough := b.take(h.now(), rate)
+	h.buckets[key] = b
 	if !enough {
-		return Errorf("RequestLimitExceeded", "Request limit exceeded.").WithStatus(http.StatusServiceUnavailable)
+		return fakeaws.Errorf("RequestLimitExceeded", "Request limit exceeded.").WithStatus(http.StatusServiceUnavailable)
 	}
 	return nil
 }

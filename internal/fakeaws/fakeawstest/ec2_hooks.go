@@ -1,0 +1,131 @@
+package fakeawstest
+
+import (
+	"errors"
+	"net/url"
+	"slices"
+	"sync"
+	"time"
+
+	"flowkeeper/internal/fakeaws"
+)
+
+// EC2Settings are how EC2 behaves.
+type EC2Settings struct {
+	*fakeaws.EC2Settings
+
+	Rates       map[string]Rate // by action; an action that is not in it has no limit
+	TagPolicy   TagPolicy
+	Quota       int // flow logs of one resource; 0: any number
+	Guard       Guard
+	ExistsFails bool // FlowLogAlreadyExists is the error of the whole call; false: an item of Unsuccessful. AWS was seen to do both
+}
+
+// ec2Hooks are what EC2 refuses by these settings, and the calls that it saw. EC2 may be locked
+// when mu is taken, never the other way round.
+type ec2Hooks struct {
+	now func() time.Time
+
+	mu       sync.Mutex // guards what follows
+	settings EC2Settings
+	refused  map[string]*fakeaws.Error // creates, by resource
+	buckets  map[rateKey]tokenBucket
+	calls    []Call
+}
+
+// Configure changes the settings.
+func (w *World) Configure(change func(*EC2Settings)) {
+	w.World.Configure(func(s *fakeaws.EC2Settings) {
+		w.ec2.mu.Lock()
+		defer w.ec2.mu.Unlock()
+		w.ec2.settings.EC2Settings = s
+		change(&w.ec2.settings)
+	})
+}
+
+// RefuseCreate has every create on a resource come back in Unsuccessful, with this code
+// and message. An empty code ends that.
+func (w *World) RefuseCreate(resourceID, code, message string) {
+	w.ec2.mu.Lock()
+	defer w.ec2.mu.Unlock()
+	w.ec2.refused[resourceID] = fakeaws.Errorf(code, "%s", message)
+	if code == "" {
+		delete(w.ec2.refused, resourceID)
+	}
+}
+
+// Before implements fakeaws.Hooks.
+func (h *ec2Hooks) Before(q *fakeaws.Request) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.limit(q)
+}
+
+// CheckTags implements fakeaws.Hooks.
+func (h *ec2Hooks) CheckTags(tags map[string]string) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.settings.TagPolicy.check(tags)
+}
+
+// CheckCreate implements fakeaws.Hooks.
+func (h *ec2Hooks) CheckCreate(f fakeaws.FlowLog, there []fakeaws.FlowLog) (unsuccessful *fakeaws.Error, err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if slices.ContainsFunc(there, func(other fakeaws.FlowLog) bool { return h.settings.Guard.refuses(f, other) }) {
+		if h.settings.ExistsFails {
+			return nil, fakeaws.AlreadyExists()
+		}
+		return fakeaws.AlreadyExists(), nil
+	}
+	if n := h.settings.Quota; n > 0 && len(there) >= n {
+		return fakeaws.Errorf("FlowLogsLimitExceeded", "You have reached the maximum number of flow logs for %s", f.ResourceID), nil
+	}
+	return h.refused[f.ResourceID], nil
+}
+
+// Call is one request that changed something, or tried to.
+type Call struct {
+	Time      time.Time // when it was answered
+	Operation string
+	Account   string
+	Region    string
+	ARN       string // of the caller
+	Code      string // of the error; empty: it succeeded
+	DryRun    bool
+	Form      url.Values
+	IDs       []string // flow logs made, deleted or tagged
+}
+
+// After implements fakeaws.Hooks.
+func (h *ec2Hooks) After(q *fakeaws.Request, ids []string, err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	call := Call{Time: h.now(), Operation: q.Operation, Account: q.Account, Region: q.Region, ARN: q.ARN, Form: q.Form, IDs: ids, DryRun: q.Form.Get("DryRun") == "true"}
+	if refused, ok := errors.AsType[*fakeaws.Error](err); ok {
+		call.Code = refused.Code
+	}
+	h.calls = append(h.calls, call)
+}
+
+// Calls are the changing calls of EC2 so far, in order; of one operation, or all.
+func (w *World) Calls(operation string) (all []Call) {
+	w.ec2.mu.Lock()
+	defer w.ec2.mu.Unlock()
+	for _, c := range w.ec2.calls {
+		if operation == "" || c.Operation == operation {
+			all = append(all, c)
+		}
+	}
+	return all
+}
+
+// TakeCalls returns the changing calls so far and forgets them, which a run of days needs: Calls
+// begins anew.
+func (w *World) TakeCalls() []Call {
+	w.ec2.mu.Lock()
+	defer w.ec2.mu.Unlock()
+	calls := w.ec2.calls
+	w.ec2.calls = nil
+	return calls
+}

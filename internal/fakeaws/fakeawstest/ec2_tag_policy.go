@@ -1,0 +1,30 @@
+package fakeawstest
+
+import (
+	"maps"
+	"slices"
+
+	"flowkeeper/internal/fakeaws"
+)
+
+// TagPolicy is what an organization asks of the tags of each create and of each CreateTags;
+// its zero value asks for nothing. A dry run does not check it; whether AWS's does is not known.
+type TagPolicy struct {
+	Required []string            // keys that each call sets
+	Allowed  map[string][]string // values, by key; a key that is not in it has any
+}
+
+// check refuses the whole call.
+func (p TagPolicy) check(tags map[string]string) error {
+	for _, key := range p.Required {
+		if _, set := tags[key]; !set {
+			return fakeaws.Errorf("TagPolicyViolation", "The tag policy requires the following tag key: '%s'.", key)
+		}
+	}
+	for _, key := range slices.Sorted(maps.Keys(tags)) {
+		if values, ok := p.Allowed[key]; ok && !slices.Contains(values, tags[key]) {
+			return fakeaws.Errorf("TagPolicyViolation", "The tag policy does not allow the specified value for the following tag key: '%s'.", key)
+		}
+	}
+	return nil
+}
