@@ -61,7 +61,7 @@ func play(ctx context.Context, s *stage, d *daemon.Daemon, t *timeline) error {
 
 // attempt deletes flow logs as intern, which AWS refuses.
 func (s *stage) attempt(ctx context.Context, t *timeline, ids []string) error {
-	s.world.Deny("intern", "DeleteFlowLogs")
+	s.world.SetDenied("intern", "DeleteFlowLogs", true)
 	t.markCall()
 	if _, err := s.intern.DeleteFlowLogs(ctx, &ec2.DeleteFlowLogsInput{FlowLogIds: ids}); err == nil {
 		return errors.New("the refused attempt was not refused")

@@ -85,9 +85,8 @@ func (s *stage) build(ctx context.Context) (err error) {
 	_, arn := w.CreateQueue(account, region, "flowkeeper", nil)
 	s.queueARN = arn
 	s.queueURL = s.url + "/queue/" + region + "/" + account + "/flowkeeper"
-	w.AddDeliveryRole(roleARN)
-	for _, d := range []string{groupARN, bucketARN, streamARN} {
-		w.AddDestination(d)
+	for _, target := range []string{roleARN, groupARN, bucketARN, streamARN} {
+		w.SetDeliveryTarget(target, true)
 	}
 	user := func(name string, mfa bool) aws.Config {
 		c := w.User(account, name, mfa)
@@ -113,7 +112,7 @@ func (s *stage) build(ctx context.Context) (err error) {
 			}
 		}
 	}
-	w.TrailTo(arn)
+	w.TrailWith(func(body string) error { return w.Send(arn, body) })
 	return nil
 }
 

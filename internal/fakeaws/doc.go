@@ -5,13 +5,15 @@
 //  1. world.go finds the service and the caller by the signature, has the
 //     Service parse the request, and asks the function that Intercept has set
 //     whether to refuse it, or to lose its answer.
-//  2. The Service (ec2*.go, sqs*.go, iam.go) answers as AWS does.
+//  2. The Service (ec2*.go, sqs*.go, iam.go) answers as AWS does. EC2 asks its Hooks (ec2_hooks.go)
+//     what else refuses a call.
 //  3. For calls that change flow logs, record.go makes the CloudTrail record and
 //     delivers it to the queue.
 //
-// The demo uses this package alone. Package fakeawstest adds what only tests need,
-// by Handle and Intercept: SNS, S3, roles to assume, the permissions of a create,
-// faults, and a client without sockets.
+// The demo uses this package alone. Package fakeawstest adds what only tests need. It adds
+// services by Handle: SNS, S3, Organizations, roles to assume. By Intercept calls meet faults, and
+// creates need more permissions. By SetHooks EC2 has rates, quotas and tag policies, and calls
+// are kept. In lends a scope of EC2, which tests look at and change.
 //
 // A World is safe for concurrent use: EC2, IAM, Trail and SQS each have a mutex of
 // their own. Listen serves in one goroutine until the function that it
@@ -19,6 +21,6 @@
 //
 // It never guesses: it refuses what AWS refuses, and everything that it does not
 // know. The pages of AWS that it follows are in docs/aws.md; what S3 and Organizations follow is in
-// fakeawstest. Where it is not known what AWS does, EC2Settings chooses between the answers
+// fakeawstest. Where it is not known what AWS does, EC2Settings there chooses between the answers
 // that are possible. The package test/contract runs one suite against it and LocalStack.
 package fakeaws

@@ -45,19 +45,12 @@ func (e *EC2) AddResource(account, region, id string) {
 	e.In(account, region, func(s *Scope) { s.Resources[id] = true })
 }
 
-// AddDestination makes a log group, bucket or delivery stream to deliver to.
-func (e *EC2) AddDestination(arn string) { e.set(arn, true) }
-
-// RemoveDestination deletes it.
-func (e *EC2) RemoveDestination(arn string) { e.set(arn, false) }
-
-// AddDeliveryRole makes a role that delivery can assume.
-func (e *EC2) AddDeliveryRole(arn string) { e.set(arn, true) }
-
-func (e *EC2) set(arn string, there bool) {
+// SetDeliveryTarget makes or removes what a create checks: a log group, bucket or delivery
+// stream to deliver to, or a role that delivery can assume.
+func (e *EC2) SetDeliveryTarget(arn string, exists bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.exists[strings.TrimSuffix(arn, ":*")] = there
+	e.exists[strings.TrimSuffix(arn, ":*")] = exists
 }
 
 // FlowLog is one flow log of the world, as it truly is.

@@ -63,20 +63,15 @@ func (i *IAM) caller(key string) (Caller, error) {
 	return c, nil
 }
 
-// Deny refuses an action (say ec2:CreateTags, or the name alone) to a user, named as
-// at User; "*" is everybody.
-func (i *IAM) Deny(user, action string) { i.permit(user, action, true) }
-
-// Allow ends a Deny.
-func (i *IAM) Allow(user, action string) { i.permit(user, action, false) }
-
-func (i *IAM) permit(user, action string, denied bool) {
+// SetDenied refuses an action (say ec2:CreateTags, or the name alone) to a user, named as
+// at User, or ends that; "*" is everybody.
+func (i *IAM) SetDenied(user, action string, denied bool) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.denied[user+"/"+action] = denied
 }
 
-// IsDenied says whether Deny refuses an action, as ec2:CreateTags, to a caller.
+// IsDenied says whether SetDenied refuses an action, as ec2:CreateTags, to a caller.
 func (i *IAM) IsDenied(c Caller, action string) bool {
 	i.mu.Lock()
 	defer i.mu.Unlock()

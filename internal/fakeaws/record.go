@@ -11,8 +11,7 @@ import (
 
 // Trail is where CloudTrail records go.
 type Trail struct {
-	now  func() time.Time
-	send func(queueARN, body string) error
+	now func() time.Time
 
 	mu    sync.Mutex              // guards what follows
 	to    func(body string) error // nil: nowhere
@@ -20,14 +19,8 @@ type Trail struct {
 	count uint64
 }
 
-// TrailTo sends the records of EC2's changing calls to a queue in the
-// EventBridge envelope.
-func (t *Trail) TrailTo(queueARN string) {
-	t.TrailWith(func(body string) error { return t.send(queueARN, body) })
-}
-
-// TrailWith hands the records to a function instead. It is called with no lock of
-// the world held.
+// TrailWith hands the records of EC2's changing calls to a function, in the
+// EventBridge envelope. It is called with no lock of the world held.
 func (t *Trail) TrailWith(to func(body string) error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -14,8 +14,8 @@ import (
 )
 
 // World is one AWS with any number of accounts and Regions. It is safe for
-// concurrent use: each part has a mutex of its own. EC2 asks IAM and Trail while it
-// holds its own; nothing asks EC2.
+// concurrent use: each part has a mutex of its own. EC2 asks IAM, Trail and its Hooks
+// while it holds its own; nothing asks EC2.
 type World struct {
 	*IAM
 	*EC2
@@ -35,7 +35,7 @@ func New(now func() time.Time) *World {
 		SQS:       &SQS{now: now, queues: map[string]*queue{}},
 		intercept: func(*Request) (bool, error) { return false, nil },
 	}
-	w.Trail = &Trail{now: now, send: w.Send}
+	w.Trail = &Trail{now: now}
 	w.EC2 = &EC2{now: now, serial: &serial, iam: w.IAM, trail: w.Trail, hooks: usual{}, settings: EC2Settings{Regions: []string{"eu-west-1", "us-east-1"}},
 		scopes: map[string]*Scope{}, exists: map[string]bool{}}
 	w.services = map[string]Service{

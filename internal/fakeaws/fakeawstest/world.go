@@ -48,6 +48,28 @@ func New(o Options) *World {
 	return w
 }
 
+// TrailTo sends the records of EC2's changing calls to a queue in the
+// EventBridge envelope.
+func (w *World) TrailTo(queueARN string) {
+	w.TrailWith(func(body string) error { return w.Send(queueARN, body) })
+}
+
+// Deny refuses an action (say ec2:CreateTags, or the name alone) to a user, named as
+// at User; "*" is everybody.
+func (w *World) Deny(user, action string) { w.SetDenied(user, action, true) }
+
+// Allow ends a Deny.
+func (w *World) Allow(user, action string) { w.SetDenied(user, action, false) }
+
+// AddDestination makes a log group, bucket or delivery stream to deliver to.
+func (w *World) AddDestination(arn string) { w.SetDeliveryTarget(arn, true) }
+
+// RemoveDestination deletes it.
+func (w *World) RemoveDestination(arn string) { w.SetDeliveryTarget(arn, false) }
+
+// AddDeliveryRole makes a role that delivery can assume.
+func (w *World) AddDeliveryRole(arn string) { w.SetDeliveryTarget(arn, true) }
+
 // SetRegions sets the Regions that DescribeRegions names.
 func (w *World) SetRegions(names ...string) {
 	w.Configure(func(s *EC2Settings) { s.Regions = names })
