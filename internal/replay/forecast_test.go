@@ -16,8 +16,10 @@ import (
 	"flowkeeper/remediate/tamper"
 )
 
+const atOnce = "at once, unless AWS shows it alive or an equivalent one in its place"
+
 // TestPlanFollowsTheOrderOfDeciding: replay names the reason that the daemon would
-// give, also if there are several.
+// give, also if there are several, and says what decided.
 func TestPlanFollowsTheOrderOfDeciding(t *testing.T) {
 	t.Parallel()
 	const ops = "arn:aws:iam::111122223333:role/ops"
@@ -33,22 +35,24 @@ func TestPlanFollowsTheOrderOfDeciding(t *testing.T) {
 		restored []incident.Incident // within the hour, of the same lineage
 		untimed  bool                // the record has no time
 		want     string
+		why      string
 	}{
-		{name: "nothing speaks against it", want: "restore"},
-		{name: "released", change: released, want: "released"},
-		{name: "released too late", change: func(r *inventory.Row) { r.ReleasedAt, r.ReleasedUntil = noon.Add(time.Second), noon.Add(time.Hour) }, want: "restore"},
-		{name: "not protected", change: func(r *inventory.Row) { r.Protected = false }, want: "exempt"},
-		{name: "imported only", change: func(r *inventory.Row) { r.Imported = true }, want: "unknown"},
-		{name: "ignored", policy: incident.Policy{Rules: rule(incident.Ignore)}, want: "exempt"},
-		{name: "alert by rule", policy: incident.Policy{Rules: rule(incident.Alert)}, want: "alert_only"},
-		{name: "alert by mode", policy: incident.Policy{AlertOnly: true}, want: "alert_only"},
-		{name: "the mode is above a wait", policy: incident.Policy{AlertOnly: true, Rules: rule(incident.Wait)}, want: "alert_only"},
-		{name: "a release is above the mode", change: released, policy: incident.Policy{AlertOnly: true}, want: "released"},
-		{name: "wait", policy: incident.Policy{Rules: rule(incident.Wait)}, want: "wait"},
-		{name: "{account} is the flow log's own", policy: incident.Policy{Rules: []incident.Rule{{Principal: "arn:aws:iam::{account}:role/ops", Action: incident.Alert}}}, want: "alert_only"},
-		{name: "restore by rule", policy: incident.Policy{Rules: append(rule(incident.Restore), rule(incident.Ignore)...)}, want: "restore"},
-		{name: "released now, by a record without a time", change: released, untimed: true, want: "released"},
-		{name: "restored too often", policy: incident.Policy{MaxRestores: 1, RestoreInterval: time.Hour}, restored: restoredBefore, want: "wait"},
+		{name: "nothing speaks against it", want: "restore", why: atOnce},
+		{name: "released", change: released, want: "released", why: "released at the time of the deletion"},
+		{name: "released too late", change: func(r *inventory.Row) { r.ReleasedAt, r.ReleasedUntil = noon.Add(time.Second), noon.Add(time.Hour) }, want: "restore", why: atOnce},
+		{name: "not protected", change: func(r *inventory.Row) { r.Protected = false }, want: "exempt", why: "it is not protected: a decoy, or outside inventory.destinations"},
+		{name: "held", change: func(r *inventory.Row) { r.Protected, r.Held = false, true }, want: "held", why: "its destination is held: `flowkeeper inventory approve` ends that"},
+		{name: "imported only", change: func(r *inventory.Row) { r.Imported = true }, want: "unknown", why: "imported and not seen in AWS yet: only `flowkeeper restore` acts on it"},
+		{name: "ignored", policy: incident.Policy{Rules: rule(incident.Ignore)}, want: "exempt", why: "rule: arn:aws:iam::111122223333:role/o* may delete flow logs"},
+		{name: "alert by rule", policy: incident.Policy{Rules: rule(incident.Alert)}, want: "alert_only", why: "rule: deletions by arn:aws:iam::111122223333:role/o* only alert"},
+		{name: "alert by mode", policy: incident.Policy{AlertOnly: true}, want: "alert_only", why: "remediate.mode is alert"},
+		{name: "the mode is above a wait", policy: incident.Policy{AlertOnly: true, Rules: rule(incident.Wait)}, want: "alert_only", why: "remediate.mode is alert"},
+		{name: "a release is above the mode", change: released, policy: incident.Policy{AlertOnly: true}, want: "released", why: "released at the time of the deletion"},
+		{name: "wait", policy: incident.Policy{Rules: rule(incident.Wait)}, want: "wait", why: "rule: arn:aws:iam::111122223333:role/o* has 1h to replace it, then it is restored"},
+		{name: "{account} is the flow log's own", policy: incident.Policy{Rules: []incident.Rule{{Principal: "arn:aws:iam::{account}:role/ops", Action: incident.Alert}}}, want: "alert_only", why: "rule: deletions by arn:aws:iam::{account}:role/ops only alert"},
+		{name: "restore by rule", policy: incident.Policy{Rules: append(rule(incident.Restore), rule(incident.Ignore)...)}, want: "restore", why: atOnce},
+		{name: "released now, by a record without a time", change: released, untimed: true, want: "released", why: "released at the time of the deletion"},
+		{name: "restored too often", policy: incident.Policy{MaxRestores: 1, RestoreInterval: time.Hour}, restored: restoredBefore, want: "wait", why: "it was restored often within the hour: the next time at 2026-03-01T12:59:00Z"},
 	} {
 		row := inventory.Row{Protected: true, State: inventory.Live, FlowLog: inventory.FlowLog{ID: "fl-1", Scope: scope}, RootID: "fl-1"}
 		if c.change != nil {
@@ -61,8 +65,8 @@ func TestPlanFollowsTheOrderOfDeciding(t *testing.T) {
 		if c.untimed {
 			rec.Time = time.Time{}
 		}
-		if got, why := forecast(of, row, rec); got != c.want || why == "" {
-			t.Errorf("%s: %s (%s) instead of %s", c.name, got, why, c.want)
+		if got := planOne(of, row.ID, rec); got.Would != c.want || got.Why != c.why {
+			t.Errorf("%s: %s (%s) instead of %s (%s)", c.name, got.Would, got.Why, c.want, c.why)
 		}
 	}
 }
@@ -92,19 +96,20 @@ func TestPlanKnowsTheSnapshot(t *testing.T) {
 	for _, c := range []struct {
 		region, id, would string
 		incident          incident.State
+		why               string
 	}{
-		{"eu-west-1", "fl-1", Restore, ""},
-		{"eu-west-1", "fl-2", Restored, incident.Verified},
-		{"us-east-1", "fl-1", string(incident.Unknown), ""},
-		{"eu-west-1", "fl-9", string(incident.Unknown), ""},
-		{"eu-central-1", "fl-1", NotConfigured, ""},
+		{"eu-west-1", "fl-1", Restore, "", atOnce},
+		{"eu-west-1", "fl-2", Restored, incident.Verified, "as fl-3"},
+		{"us-east-1", "fl-1", string(incident.Unknown), "", "the snapshot never saw it in 111122223333/us-east-1: there is nothing to recreate it from"},
+		{"eu-west-1", "fl-9", string(incident.Unknown), "", "the snapshot never saw it in 111122223333/eu-west-1: there is nothing to recreate it from"},
+		{"eu-central-1", "fl-1", NotConfigured, "", "its account or Region is not configured: nothing is done about its records"},
 	} {
 		f := detection.Finding{Kind: detection.Deleted, Deleted: []string{c.id}, Record: cloudtrail.Record{Account: scope.Account, Region: c.region, EventTime: noon}}
 		v, err := Planner{Cases: snapshot{}, Watched: func(s inventory.Scope) bool { return s.Region != "eu-central-1" }}.Explain(t.Context(), f)
 		if err != nil || len(v.FlowLogs) != 1 {
 			t.Fatalf("%+v, %v", v, err)
 		}
-		if got := v.FlowLogs[0]; got.Would != c.would || got.Incident != c.incident || (got.FlowLog != nil) != (c.would == Restore) {
+		if got := v.FlowLogs[0]; got.Would != c.would || got.Why != c.why || got.Incident != c.incident || (got.FlowLog != nil) != (c.would == Restore) {
 			t.Errorf("%s in %s: %+v", c.id, c.region, got)
 		}
 	}
