@@ -88,22 +88,13 @@ func (p Planner) plan(ctx context.Context, f detection.Finding) (all []Planned, 
 
 // planOne says what would be done about one flow log of a case.
 func planOne(c *incident.Case, id string, rec incident.Record) Planned {
-	out := Planned{FlowLogID: id}
-	i, found := c.Incident(id)
-	if found {
-		out.Incident = i.State
-	}
+	i, _ := c.Incident(id)
+	out := Planned{FlowLogID: id, Incident: i.State}
 	row, known := c.Row(id)
-	if !known {
-		out.Would, out.Why = string(incident.Unknown), "the snapshot never saw it in "+c.Scope.String()+": there is nothing to recreate it from"
-		return out
+	if known {
+		out.ResourceID, out.Destination = row.ResourceID, row.Destination(c.Scope)
 	}
-	out.ResourceID, out.Destination = row.ResourceID, row.Destination(c.Scope)
-	if found && i.HasReplacement() {
-		out.Would, out.Why = Restored, "as "+i.NewID
-		return out
-	}
-	out.Would, out.Why = forecast(c, row, rec)
+	out.Would, out.Why = inWords(c.Forecast(id, rec), rec.Rule, c.Scope)
 	if out.Would == Restore || out.Would == Wait {
 		out.FlowLog = &row.Settings
 	}
@@ -118,30 +109,33 @@ const (
 	NotConfigured = "not_configured"
 )
 
-// forecast is what the daemon decides about a flow log that the snapshot has, once AWS
-// shows it absent and nothing in its place.
-func forecast(c *incident.Case, row inventory.Row, rec incident.Record) (would, why string) {
-	if row.Imported {
+// inWords says what a forecast is, and why. rule is the policy's for who deleted the flow log. The other causes
+// are of drift, or of what AWS shows.
+func inWords(d incident.Decision, rule incident.Rule, in inventory.Scope) (would, why string) {
+	switch d.Cause {
+	case incident.NotSeen:
+		return string(incident.Unknown), "the snapshot never saw it in " + in.String() + ": there is nothing to recreate it from"
+	case incident.ImportedOnly:
 		return string(incident.Unknown), "imported and not seen in AWS yet: only `flowkeeper restore` acts on it"
-	}
-	d := c.Forecast(row.ID, rec)
-	switch {
-	case d.Next == incident.Hold:
-		return Wait, fmt.Sprintf("rule: %s has %s to replace it, then it is restored", rec.Rule.Principal, configs.Tidy(rec.Rule.Wait))
-	case d.Next == incident.HoldFlapping:
-		return Wait, "it was restored often within the hour: the next time at " + d.At.UTC().Format(time.RFC3339)
-	case d.Next != incident.Close:
-		return Restore, "at once, unless AWS shows it alive or an equivalent one in its place"
-	case d.Reason == incident.Released:
+	case incident.WasReleased:
 		return string(d.Reason), "released at the time of the deletion"
-	case d.Reason == incident.Held:
+	case incident.NotApproved:
 		return string(d.Reason), "its destination is held: `flowkeeper inventory approve` ends that"
-	case !row.Protected:
+	case incident.NotProtected:
 		return string(d.Reason), "it is not protected: a decoy, or outside inventory.destinations"
-	case d.Reason == incident.Exempt:
-		return string(d.Reason), "rule: " + rec.Rule.Principal + " may delete flow logs"
-	case c.Policy.AlertOnly:
+	case incident.RuleIgnores:
+		return string(d.Reason), "rule: " + rule.Principal + " may delete flow logs"
+	case incident.ModeAlerts:
 		return string(d.Reason), "remediate.mode is alert"
+	case incident.RuleAlerts:
+		return string(d.Reason), "rule: deletions by " + rule.Principal + " only alert"
+	case incident.AwaitsCaller:
+		return Wait, fmt.Sprintf("rule: %s has %s to replace it, then it is restored", rule.Principal, configs.Tidy(rule.Wait))
+	case incident.HeldBack:
+		return Wait, "it was restored often within the hour: the next time at " + d.At.UTC().Format(time.RFC3339)
 	}
-	return string(d.Reason), "rule: deletions by " + rec.Rule.Principal + " only alert"
+	if d.Next == incident.Adopt {
+		return Restored, "as " + d.Found.ID
+	}
+	return Restore, "at once, unless AWS shows it alive or an equivalent one in its place"
 }

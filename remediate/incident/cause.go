@@ -2,22 +2,39 @@ package incident
 
 import "time"
 
-// Cause is what keeps the flow log of a pending incident from coming back, apart from what AWS has
-// answered (Incident.LastError).
+// Cause is what keeps a lost flow log from coming back, for now or for good, apart from what AWS has
+// answered to a create (Incident.LastError).
 type Cause string
 
-// The causes.
+// The causes. All but the first are causes of decisions too, in the order of Decide's checks.
 const (
 	NeverShown   Cause = "never shown"   // AWS answered each create, and never showed what it made
 	NotSeen      Cause = "not seen"      // the snapshot does not have it
+	ImportedOnly Cause = "imported only" // a person has imported it from a file, and AWS has not shown it
 	StillShown   Cause = "still shown"   // AWS shows the lost flow log
+	PerhapsDecoy Cause = "perhaps decoy" // the record of another loss on its resource may still come
+	WasReleased  Cause = "was released"  // an operator had allowed the deletion
+	NotApproved  Cause = "not approved"  // nobody has approved its destination
+	NotProtected Cause = "not protected" // a decoy, or outside inventory.destinations
+	RuleIgnores  Cause = "rule ignores"  // a rule lets the caller delete flow logs
+	ModeAlerts   Cause = "mode alerts"   // remediate.mode only alerts
+	RuleAlerts   Cause = "rule alerts"   // a rule only alerts of the caller's deletions
 	AwaitsRecord Cause = "awaits record" // within remediate.drift_wait
 	AwaitsCaller Cause = "awaits caller" // a rule gives the caller time to replace it
+	WasReplaced  Cause = "was replaced"  // by the caller, within that time
 	HeldBack     Cause = "held back"     // it was restored too often within the hour; the time may be over
 )
 
-// Causes are the causes of an incident at a time. After NeverShown there is the first that applies of the others, in the
-// order of Decide's checks; of a blocked incident these are over.
+// awaits is the cause until an incident's WaitUntil.
+func awaits(i Incident) Cause {
+	if i.Source == ByDrift {
+		return AwaitsRecord
+	}
+	return AwaitsCaller
+}
+
+// Causes are the causes of an incident at a time, as far as it shows them by itself. After NeverShown there is the first
+// that applies of the others, in the order of Decide's checks; of a blocked incident these are over.
 func Causes(i Incident, now time.Time) (all []Cause) {
 	if !i.MissingSince.IsZero() {
 		all = append(all, NeverShown)
@@ -29,10 +46,8 @@ func Causes(i Incident, now time.Time) (all []Cause) {
 		all = append(all, NotSeen)
 	case !i.AliveSince.IsZero():
 		all = append(all, StillShown)
-	case waits && i.Source == ByDrift:
-		all = append(all, AwaitsRecord)
 	case waits:
-		all = append(all, AwaitsCaller)
+		all = append(all, awaits(i))
 	case i.Flapping:
 		all = append(all, HeldBack)
 	}

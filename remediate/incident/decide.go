@@ -28,6 +28,9 @@ type Decision struct {
 	Reason Reason    // of Close
 	Advice string    // of Close
 	Found  Other     // of Adopt and DecoyInTheWay, and of Close where it was replaced
+	// Cause is what keeps the flow log from coming back; empty: nothing does, or AWS has not been asked
+	// yet, or what it answered to a create does.
+	Cause Cause
 }
 
 // Decide says what to do next about an open or blocked incident: what the first check says that
@@ -58,7 +61,7 @@ var checks = [...]func(situation) (Decision, bool){
 	// Is it lost at all?
 	neverSeen, notKnownYet, notObserved, stillThere, perhapsDecoy,
 	// Is it to be restored?
-	wasReleased, isHeld, notProtected, ignoredByRule, alertOnly,
+	wasReleased, isHeld, notProtected, ignoredByRule, alertOnlyByMode, alertOnlyByRule,
 	// Is it, or will it be, replaced without us?
 	equivalentThere, waitingByRule, replacedByRule,
 	// May it be created now?
@@ -73,13 +76,13 @@ var (
 )
 
 func neverSeen(s situation) (Decision, bool) {
-	return Decision{Next: Close, Reason: Unknown, Advice: "Flowkeeper never saw this flow log: if it should be kept, recreate it by hand"},
+	return Decision{Next: Close, Reason: Unknown, Cause: s.unseen(), Advice: "Flowkeeper never saw this flow log: if it should be kept, recreate it by hand"},
 		!s.i.Known && !s.o.InSnapshot && s.o.Complete
 }
 
 // notKnownYet: a complete observation may bring it into the snapshot.
 func notKnownYet(s situation) (Decision, bool) {
-	return Decision{Next: Requeue, At: s.now.Add(15 * time.Second)}, !s.i.Known && !s.o.InSnapshot
+	return Decision{Next: Requeue, At: s.now.Add(15 * time.Second), Cause: s.unseen()}, !s.i.Known && !s.o.InSnapshot
 }
 
 func notObserved(s situation) (Decision, bool) {
@@ -95,9 +98,9 @@ func stillThere(s situation) (Decision, bool) {
 	}
 	end := since.Add(s.p.Settle)
 	if !s.observed().Before(end) {
-		return Decision{Next: Close, Reason: StillThere, Advice: "AWS shows it alive: the record was wrong, forged or about something else"}, s.o.Alive
+		return Decision{Next: Close, Reason: StillThere, Cause: StillShown, Advice: "AWS shows it alive: the record was wrong, forged or about something else"}, s.o.Alive
 	}
-	return Decision{Next: Requeue, At: Earlier(s.now.Add(aliveObservations.Pause(s.i.TimesAlive)), end)}, s.o.Alive
+	return Decision{Next: Requeue, At: Earlier(s.now.Add(aliveObservations.Pause(s.i.TimesAlive)), end), Cause: StillShown}, s.o.Alive
 }
 
 // perhapsDecoy waits for the record of another loss on the resource, which tells whether the
@@ -108,33 +111,32 @@ func perhapsDecoy(s situation) (Decision, bool) {
 	pause := min(max(s.now.Sub(s.i.OpenedAt), time.Second), 15*time.Second)
 	// The end may be over by now, and the same observation may count for a moment: see observationFresh.
 	at := Earlier(s.now.Add(pause), Later(end, s.now.Add(time.Second)))
-	return Decision{Next: Hold, At: at}, s.o.MayBeDecoy && !s.i.Requested && s.observed().Before(end)
+	return Decision{Next: Hold, At: at, Cause: PerhapsDecoy}, s.o.MayBeDecoy && !s.i.Requested && s.observed().Before(end)
 }
 
 func wasReleased(s situation) (Decision, bool) {
-	return s.notRestored(Released, "an operator released it: "+s.putsBack()), s.o.Released && !s.i.Requested
+	return s.notRestored(Released, WasReleased, "an operator released it: "+s.putsBack()), s.o.Released && !s.i.Requested
 }
 
 func isHeld(s situation) (Decision, bool) {
-	return s.notRestored(Held, "its destination is held, as nobody has approved it: "+s.putsBack()), s.o.Held && !s.i.Requested
+	return s.notRestored(Held, NotApproved, "its destination is held, as nobody has approved it: "+s.putsBack()), s.o.Held && !s.i.Requested
 }
 
 func notProtected(s situation) (Decision, bool) {
-	return s.notRestored(Exempt, "it was not protected: a decoy, or outside inventory.destinations"),
+	return s.notRestored(Exempt, NotProtected, "it was not protected: a decoy, or outside inventory.destinations"),
 		s.o.InSnapshot && s.o.unprotected() && !s.i.Requested
 }
 
 func ignoredByRule(s situation) (Decision, bool) {
-	return s.notRestored(Exempt, "a rule lets this principal delete flow logs"), s.i.Action == Ignore && !s.i.Requested
+	return s.notRestored(Exempt, RuleIgnores, "a rule lets this principal delete flow logs"), s.i.Action == Ignore && !s.i.Requested
 }
 
-// alertOnly is so by remediate.mode, or by a rule.
-func alertOnly(s situation) (Decision, bool) {
-	advice := s.putsBack()
-	if s.p.AlertOnly {
-		advice = "remediate.mode is alert: " + advice
-	}
-	return s.notRestored(AlertOnly, advice), (s.p.AlertOnly || s.i.Action == Alert) && !s.i.Requested
+func alertOnlyByMode(s situation) (Decision, bool) {
+	return s.notRestored(AlertOnly, ModeAlerts, "remediate.mode is alert: "+s.putsBack()), s.p.AlertOnly && !s.i.Requested
+}
+
+func alertOnlyByRule(s situation) (Decision, bool) {
+	return s.notRestored(AlertOnly, RuleAlerts, s.putsBack()), s.i.Action == Alert && !s.i.Requested
 }
 
 // equivalentThere adopts what does the same. A rule's wait is for the principal that deleted
@@ -145,12 +147,12 @@ func equivalentThere(s situation) (Decision, bool) {
 }
 
 func waitingByRule(s situation) (Decision, bool) {
-	return Decision{Next: Hold, At: s.i.WaitUntil}, s.waits()
+	return Decision{Next: Hold, At: s.i.WaitUntil, Cause: awaits(s.i)}, s.waits()
 }
 
 func replacedByRule(s situation) (Decision, bool) {
 	other, ok := s.replacedBy()
-	d := s.notRestored(Replaced, "replaced by "+other.ID)
+	d := s.notRestored(Replaced, WasReplaced, "replaced by "+other.ID)
 	if d.Next == Close {
 		d.Found = other
 	}
@@ -204,12 +206,20 @@ func flapping(s situation) (Decision, bool) {
 	}
 	last := slices.MaxFunc(s.o.Restores, func(a, b Incident) int { return a.RestoredAt.Compare(b.RestoredAt) })
 	at := last.RestoredAt.Add(s.p.RestoreInterval)
-	return Decision{Next: HoldFlapping, At: at}, s.now.Before(at)
+	return Decision{Next: HoldFlapping, At: at, Cause: HeldBack}, s.now.Before(at)
 }
 
 // waits reports whether a rule, or the wait for a record, gives time before a restore. A
 // person's request does not wait.
 func (s situation) waits() bool { return !s.i.Requested && s.now.Before(s.i.WaitUntil) }
+
+// unseen is the cause of a flow log that AWS has never shown.
+func (s situation) unseen() Cause {
+	if s.o.Imported {
+		return ImportedOnly
+	}
+	return NotSeen
+}
 
 func (s situation) putsBack() string {
 	return "`flowkeeper restore " + s.i.FlowLogID + "` puts it back"
@@ -219,7 +229,7 @@ func (s situation) putsBack() string {
 // not show the lost flow log yet, because that is younger than AWS's delay: it would be forgotten.
 // A replacement that an unanswered shared call has made is adopted even so: it is there, but lacks its
 // own tags, and nothing else adds them (I2).
-func (s situation) notRestored(reason Reason, advice string) Decision {
+func (s situation) notRestored(reason Reason, cause Cause, advice string) Decision {
 	observed := s.observed()
 	if call := s.i.Call; call != nil {
 		if other, there := s.equivalent(); there && isRestored(other.FlowLog) {
@@ -227,16 +237,16 @@ func (s situation) notRestored(reason Reason, advice string) Decision {
 		}
 		goneBack := call.At.After(s.now.Add(s.p.Settle)) // the clock: the call is not as young as it seems
 		if !goneBack && call.showsBy(s.p).After(observed) {
-			return Decision{Next: Hold, At: call.observeAt(s.p, s.now)}
+			return Decision{Next: Hold, At: call.observeAt(s.p, s.now), Cause: cause}
 		}
 	}
 	if !s.p.mayLack(s.o.CreatedAt, observed) {
-		return Decision{Next: Close, Reason: reason, Advice: advice}
+		return Decision{Next: Close, Reason: reason, Advice: advice, Cause: cause}
 	}
 	age := max(0, observed.Sub(s.o.CreatedAt))
 	shows := observed.Add(s.p.Settle - age)
 	// That may be over by now, and the same observation may count for a moment: see observationFresh.
-	return Decision{Next: Hold, At: Later(shows, s.now.Add(time.Second))}
+	return Decision{Next: Hold, At: Later(shows, s.now.Add(time.Second)), Cause: cause}
 }
 
 // equivalent finds one that may be adopted (I3). What is older than the lost

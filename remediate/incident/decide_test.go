@@ -219,11 +219,82 @@ func TestDecide(t *testing.T) {
 			if d.Next != c.next || d.Reason != c.reason {
 				t.Fatalf("decision %+v, want next %s, reason %q", d, c.next, c.reason)
 			}
+			keeps := d.Next == Close || d.Next == Hold || d.Next == HoldFlapping
+			if d.Next != Requeue && keeps != (d.Cause != "") {
+				t.Errorf("the cause of %s is %q", d.Next, d.Cause)
+			}
 			if c.at != 0 && !d.At.Equal(noon.Add(c.at)) {
 				t.Errorf("at %s after noon, want %s", d.At.Sub(noon), c.at)
 			}
 			if named := d.Next == Adopt || d.Next == DecoyInTheWay || d.Reason == Replaced; named && d.Found.ID != o.Others[0].ID {
 				t.Errorf("it is about %q, want %q", d.Found.ID, o.Others[0].ID)
+			}
+		})
+	}
+}
+
+// TestTheCauseOfADecision: what replay and people are told of it is not a guess.
+func TestTheCauseOfADecision(t *testing.T) {
+	t.Parallel()
+	facts := Facts{ResourceID: "vpc-1", At: noon, InSnapshot: true, Protected: true, Complete: true}
+	waits := func(i *Incident) { i.Action, i.WaitUntil, i.Waited = Wait, noon.Add(time.Minute), time.Minute }
+	for _, c := range []struct {
+		name   string
+		change func(*Incident, *Facts, *Policy)
+		next   Next
+		cause  Cause
+	}{
+		{"never seen", func(i *Incident, o *Facts, _ *Policy) { i.Known, o.InSnapshot = false, false }, Close, NotSeen},
+		{"never seen, before the first refresh", func(i *Incident, o *Facts, _ *Policy) { i.Known, o.InSnapshot, o.Complete = false, false, false }, Requeue, NotSeen},
+		{"imported", func(i *Incident, o *Facts, _ *Policy) { i.Known, o.InSnapshot, o.Imported = false, false, true }, Close, ImportedOnly},
+		{"imported, before the first refresh", func(i *Incident, o *Facts, _ *Policy) {
+			i.Known, o.InSnapshot, o.Imported, o.Complete = false, false, true, false
+		}, Requeue, ImportedOnly},
+		{"the snapshot has forgotten it", func(_ *Incident, o *Facts, _ *Policy) { o.InSnapshot, o.Protected = false, false }, Create, ""},
+		{"not observed", func(_ *Incident, o *Facts, _ *Policy) { o.ResourceID = "vpc-2" }, Requeue, ""},
+		{"shown alive", func(_ *Incident, o *Facts, _ *Policy) { o.Alive = true }, Requeue, StillShown},
+		{"shown alive for settle", func(i *Incident, o *Facts, _ *Policy) { o.Alive, i.AliveSince = true, noon.Add(-2*time.Minute) }, Close, StillShown},
+		{"perhaps a decoy", func(_ *Incident, o *Facts, _ *Policy) { o.MayBeDecoy = true }, Hold, PerhapsDecoy},
+		{"perhaps a decoy, for settle", func(i *Incident, o *Facts, _ *Policy) { o.MayBeDecoy, i.OpenedAt = true, noon.Add(-2*time.Minute) }, Close, NotProtected},
+		{"released", func(_ *Incident, o *Facts, _ *Policy) { o.Released = true }, Close, WasReleased},
+		{"released, and too young", func(_ *Incident, o *Facts, _ *Policy) { o.Released, o.CreatedAt = true, noon }, Hold, WasReleased},
+		{"released, and a shared call is in doubt", func(i *Incident, o *Facts, _ *Policy) {
+			o.Released, i.Call = true, &SentCall{At: noon}
+		}, Hold, WasReleased},
+		{"released, and held", func(_ *Incident, o *Facts, _ *Policy) { o.Released, o.Held, o.Protected = true, true, false }, Close, WasReleased},
+		{"held", func(_ *Incident, o *Facts, _ *Policy) { o.Held, o.Protected = true, false }, Close, NotApproved},
+		{"not protected", func(_ *Incident, o *Facts, _ *Policy) { o.Protected = false }, Close, NotProtected},
+		{"not protected, by whom a rule lets delete, in mode alert", func(i *Incident, o *Facts, p *Policy) {
+			o.Protected, i.Action, p.AlertOnly = false, Ignore, true
+		}, Close, NotProtected},
+		{"by whom a rule lets delete", func(i *Incident, _ *Facts, _ *Policy) { i.Action = Ignore }, Close, RuleIgnores},
+		{"by whom a rule lets delete, in mode alert", func(i *Incident, _ *Facts, p *Policy) { i.Action, p.AlertOnly = Ignore, true }, Close, RuleIgnores},
+		{"mode alert", func(_ *Incident, _ *Facts, p *Policy) { p.AlertOnly = true }, Close, ModeAlerts},
+		{"mode alert, by whom a rule only reports", func(i *Incident, _ *Facts, p *Policy) { i.Action, p.AlertOnly = Alert, true }, Close, ModeAlerts},
+		{"mode alert, by whom a rule waits for", func(i *Incident, _ *Facts, p *Policy) { waits(i); p.AlertOnly = true }, Close, ModeAlerts},
+		{"by whom a rule only reports", func(i *Incident, _ *Facts, _ *Policy) { i.Action = Alert }, Close, RuleAlerts},
+		{"an equivalent is there", func(_ *Incident, o *Facts, _ *Policy) { o.Others = []Other{other("fl-new", nil)} }, Adopt, ""},
+		{"by whom a rule waits for", func(i *Incident, _ *Facts, _ *Policy) { waits(i) }, Hold, AwaitsCaller},
+		{"found by a refresh", func(i *Incident, _ *Facts, _ *Policy) { i.Source, i.WaitUntil = ByDrift, noon.Add(time.Minute) }, Hold, AwaitsRecord},
+		{"replaced within the wait", func(i *Incident, o *Facts, _ *Policy) {
+			i.Action, i.WaitUntil, i.Waited = Wait, noon, time.Minute
+			o.Others = []Other{other("fl-new", func(x *Other) { x.LogDestination, x.CreatedBy = "arn:aws:s3:::other", i.Actor.ARN })}
+		}, Close, WasReplaced},
+		{"AWS says it exists", func(_ *Incident, o *Facts, _ *Policy) { o.AlreadyExists = true }, Requeue, ""},
+		{"its token is used", func(i *Incident, _ *Facts, _ *Policy) { i.MismatchAt = noon }, Requeue, ""},
+		{"flapping", func(_ *Incident, o *Facts, p *Policy) { p.MaxRestores, o.Restores = 1, []Incident{{RestoredAt: noon}} }, HoldFlapping, HeldBack},
+		{"a person asks, whatever speaks against it", func(i *Incident, o *Facts, p *Policy) {
+			waits(i)
+			i.Requested, o.Released, o.Held, o.Protected, p.AlertOnly = true, true, true, false, true
+		}, Create, ""},
+		{"nothing speaks against it", func(*Incident, *Facts, *Policy) {}, Create, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			i, o, p := lost(), facts, policy
+			c.change(&i, &o, &p)
+			if d := Decide(i, o, p, noon); d.Next != c.next || d.Cause != c.cause {
+				t.Errorf("%s, because %q, instead of %s, because %q", d.Next, d.Cause, c.next, c.cause)
 			}
 		})
 	}

@@ -18,6 +18,7 @@ type Facts struct {
 	Others        []Other    // other flow logs on the resource, the oldest first
 	Restores      []Incident // of the lineage within the last hour
 	InSnapshot    bool       // the snapshot has a row of the lost flow log
+	Imported      bool       // it has one that counts for nothing yet: see ImportedOnly
 	CreatedAt     time.Time  // when the lost one was created
 	Protected     bool       // its row is protected
 	MayBeDecoy    bool       // of a flow log whose loss nothing has reported yet
@@ -71,12 +72,14 @@ func (c *Case) facts(i Incident, o Observation) Facts {
 	slices.SortFunc(f.Others, func(a, b Other) int {
 		return cmp.Or(a.CreatedAt.Compare(b.CreatedAt), strings.Compare(a.ID, b.ID)) // every daemon adopts the same one
 	})
-	if row, ok := seenRow(c, i); ok {
+	row, ok := seenRow(c, i)
+	if ok {
 		f.Held = row.Held
 		f.InSnapshot, f.CreatedAt, f.Released = true, row.CreatedAt, row.Released(i.lostAt())
 		f.Protected = row.Protected && !c.place(row.ResourceID).takenFor(row, o)
 		f.MayBeDecoy = f.Protected && c.place(row.ResourceID).mayBeTakenFor(row, i.OpenedAt, o)
 	}
+	f.Imported = row.Imported && !ok
 	return f
 }
 

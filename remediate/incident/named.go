@@ -87,10 +87,14 @@ func (c *Case) Foresee(i Incident) Reason {
 	return c.decideAbsent(i).Reason
 }
 
-// Forecast is what is decided about the incident that a record opens of a flow log that
-// has none, once AWS has shown nothing on its resource for long enough.
+// Forecast is what is decided about the loss of a flow log that a record names, once AWS has shown
+// nothing on its resource for long enough: to adopt what has replaced it already, else what the
+// incident that the record opens of it would lead to, had it none.
 func (c *Case) Forecast(id string, rec Record) Decision {
 	row, known := c.Row(id)
+	if i, _ := c.Incident(id); known && i.HasReplacement() {
+		return Decision{Next: Adopt, Found: Other{FlowLog: inventory.FlowLog{ID: i.NewID}}}
+	}
 	return c.decideAbsent(rec.open(New(c.Scope, id, row, known && !row.Imported, c.Now), c.Now))
 }
 

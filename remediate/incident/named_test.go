@@ -177,3 +177,52 @@ func TestForesee(t *testing.T) {
 		})
 	}
 }
+
+// TestForecast: what is decided, and why, once AWS has shown nothing for long enough.
+func TestForecast(t *testing.T) {
+	t.Parallel()
+	rec := func(r Rule) Record { return Record{EventID: "e-2", Time: now.Add(-5 * time.Second), Rule: r} }
+	restores, alerts := rec(Rule{Action: Restore}), rec(Rule{Action: Alert})
+	incomplete := func(c *Case) { c.Complete = false }
+	young := func(r *inventory.Row) { r.CreatedAt = now }
+	lateDecoy := func(r *inventory.Row) { r.CreatedAt = noon.Add(10 * time.Second); rejects(&r.FlowLog) }
+	flapped := func(c *Case) {
+		c.Policy.MaxRestores = 1
+		c.Load(nil, []Incident{back("fl-0", "fl-1", func(i *Incident) { i.RootID = "fl-1" })})
+	}
+	for _, c := range []struct {
+		name  string
+		given *Case
+		rec   Record
+		next  Next
+		cause Cause
+	}{
+		{"nothing prevents it", given(live("fl-1")), restores, Create, ""},
+		{"AWS never showed it", given(), restores, Close, NotSeen},
+		{"AWS never showed it, nor anything", given(incomplete), restores, Requeue, NotSeen},
+		{"a file has it", given(live("fl-1", imported)), restores, Close, ImportedOnly},
+		{"a file has it, and AWS never showed anything", given(live("fl-1", imported), incomplete), restores, Requeue, ImportedOnly},
+		{"it is released", given(live("fl-1", released)), restores, Close, WasReleased},
+		{"it is released, and young", given(live("fl-1", released, young)), restores, Close, WasReleased},
+		{"its destination is not approved", given(live("fl-1", unprotected, func(r *inventory.Row) { r.Held = true })), restores, Close, NotApproved},
+		{"it is not protected", given(live("fl-1", unprotected)), alerts, Close, NotProtected},
+		{"it is protected, and a late decoy of what is lost", given(live("fl-0"), pending("fl-0"), live("fl-1", lateDecoy)), restores, Close, NotProtected},
+		{"by whom a rule lets delete", given(live("fl-1")), rec(Rule{Action: Ignore}), Close, RuleIgnores},
+		{"by whom a rule only reports", given(live("fl-1")), alerts, Close, RuleAlerts},
+		{"so in mode alert", given(live("fl-1"), func(c *Case) { c.Policy.AlertOnly = true }), alerts, Close, ModeAlerts},
+		{"by whom a rule waits for", given(live("fl-1")), rec(Rule{Action: Wait, Wait: time.Hour}), Hold, AwaitsCaller},
+		{"restored often", given(live("fl-1"), flapped), restores, HoldFlapping, HeldBack},
+		{"it is lost already, and asked for", given(gone("fl-1"), pending("fl-1", func(i *Incident) { i.Requested = true })), alerts, Close, RuleAlerts},
+		{"it is back", given(gone("fl-1"), back("fl-1", "fl-2")), alerts, Adopt, ""},
+		{"it is back, of a file", given(gone("fl-1", imported), back("fl-1", "fl-2")), alerts, Adopt, ""},
+		{"it is back, and the snapshot has forgotten it", given(back("fl-1", "fl-2")), restores, Close, NotSeen},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			d := c.given.Forecast("fl-1", c.rec)
+			if d.Next != c.next || d.Cause != c.cause || (d.Found.ID == "fl-2") != (c.next == Adopt) {
+				t.Errorf("%s %s, because %q, instead of %s, because %q", d.Next, d.Found.ID, d.Cause, c.next, c.cause)
+			}
+		})
+	}
+}

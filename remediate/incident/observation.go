@@ -105,7 +105,7 @@ func (t *transition) follow(d Decision, f Facts) {
 	case Close:
 		switch d.Reason {
 		case AlertOnly:
-			t.ModeOnly = t.c.Policy.AlertOnly
+			t.ModeOnly = d.Cause == ModeAlerts
 		case Replaced:
 			t.excuse(d.Found.ID)
 		case Exempt:
