@@ -174,8 +174,7 @@ func showIncident(ctx context.Context, s state, args []string) error {
 }
 
 func incidentSheet(a *app, i incident.Incident, accountName, resourceName string) *term.Sheet {
-	s := &term.Sheet{}
-	putFlowLog(s, i.FlowLogID, i.RootID, alert.WithAccount(i.Scope.Account, accountName), i.Scope.Region, alert.WithResource(i.ResourceID, resourceName))
+	s := subject{i.FlowLogID, i.RootID, i.Scope, accountName, i.ResourceID, resourceName}.sheet()
 	s.Put("state", incidentState(i).Text)
 	for _, reason := range whyNotRestored(a, i) {
 		s.Put("because", reason)

@@ -307,8 +307,7 @@ func (s state) flowLog(ctx context.Context, id string) (inventory.Row, error) {
 }
 
 func (x flowLog) sheet(a *app) *term.Sheet {
-	s := &term.Sheet{}
-	putFlowLog(s, x.ID, x.RootID, alert.WithAccount(x.Scope.Account, x.accountName), x.Scope.Region, alert.WithResource(x.ResourceID, x.resourceName))
+	s := subject{x.ID, x.RootID, x.Scope, x.accountName, x.ResourceID, x.resourceName}.sheet()
 	s.Put("state", x.state(a).Text)
 	switch {
 	case x.last == nil:
@@ -327,15 +326,25 @@ func (x flowLog) sheet(a *app) *term.Sheet {
 	return s
 }
 
-// putFlowLog adds which flow log a sheet is about.
-func putFlowLog(s *term.Sheet, id, rootID, account, region, resource string) {
-	s.Put("flow log", id)
-	if rootID != id {
-		s.Put("descends from", rootID)
+// subject is the flow log that a sheet is about.
+type subject struct {
+	id, rootID               string
+	scope                    inventory.Scope
+	accountName              string // empty: not known
+	resourceID, resourceName string // empty: not known
+}
+
+// sheet is one that begins with which flow log it is about.
+func (x subject) sheet() *term.Sheet {
+	s := &term.Sheet{}
+	s.Put("flow log", x.id)
+	if x.rootID != x.id {
+		s.Put("descends from", x.rootID)
 	}
-	s.Put("account", account)
-	s.Put("region", region)
-	s.Put("resource", resource)
+	s.Put("account", alert.WithAccount(x.scope.Account, x.accountName))
+	s.Put("region", x.scope.Region)
+	s.Put("resource", alert.WithResource(x.resourceID, x.resourceName))
+	return s
 }
 
 // putSettings adds the settings that a create sets.

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"iter"
 	"strings"
 	"time"
 )
@@ -64,23 +65,23 @@ func (w where) String() string {
 const page = 500
 
 // pages reads a list of at most limit rows (0: all), so many at once, each time those
-// after the last one, and hands them to use. With the first ones, last is nil.
-func pages[T any](ctx context.Context, f *file, limit, size int, read func(t *Tx, last *T, size int) ([]T, error), use func([]T) error) error {
-	var last *T
-	for n := 0; ; {
-		if limit > 0 {
-			size = min(size, limit-n)
+// after the last one. With the first ones, last is nil. An error is the last that it yields.
+func pages[T any](ctx context.Context, f *file, limit, size int, read func(t *Tx, last *T, size int) ([]T, error)) iter.Seq2[[]T, error] {
+	return func(yield func([]T, error) bool) {
+		var last *T
+		for n := 0; ; {
+			most := size
+			if limit > 0 {
+				most = min(size, limit-n)
+			}
+			part, err := viewed(ctx, f, func(t *Tx) ([]T, error) { return read(t, last, most) })
+			if !yield(part, err) || err != nil {
+				return
+			}
+			if n += len(part); len(part) < most || n == limit {
+				return
+			}
+			last = &part[len(part)-1]
 		}
-		part, err := viewed(ctx, f, func(t *Tx) ([]T, error) { return read(t, last, size) })
-		if err != nil {
-			return err
-		}
-		if err := use(part); err != nil {
-			return err
-		}
-		if n += len(part); len(part) < size || n == limit {
-			return nil
-		}
-		last = &part[len(part)-1]
 	}
 }

@@ -42,7 +42,7 @@ func (s lists) FindFlowLogs(ctx context.Context, f Filter, yield func(inventory.
 	if f.Held {
 		w.and(`f.held = 1 AND f.state = 'live'`)
 	}
-	return pages(ctx, s.file, f.Limit, page, func(t *Tx, last *found, size int) ([]found, error) {
+	parts := pages(ctx, s.file, f.Limit, page, func(t *Tx, last *found, size int) ([]found, error) {
 		next := w
 		if last != nil {
 			next.and(`(account, region, id) > (?, ?, ?)`, last.row.Scope.Account, last.row.Scope.Region, last.row.ID)
@@ -51,14 +51,18 @@ func (s lists) FindFlowLogs(ctx context.Context, f Filter, yield func(inventory.
 			`SELECT f.body, coalesce(i.state, ''), coalesce(i.reason, ''), coalesce(json_extract(i.body, '$.NewID'), '')
 				FROM flow_logs f LEFT JOIN incidents i USING (account, region, id)
 				WHERE `+next.String()+` ORDER BY account, region, id LIMIT ?`, append(next.args, size)...)
-	}, func(part []found) error {
+	})
+	for part, err := range parts {
+		if err != nil {
+			return err
+		}
 		for _, x := range part {
 			if err := yield(x.row.ListedBy(refreshed[x.row.Scope]), x.fate); err != nil {
 				return err
 			}
 		}
-		return nil
-	})
+	}
+	return nil
 }
 
 // FindFlowLog finds a row by its ID alone, in whichever scope it is.
@@ -80,14 +84,18 @@ type incidentKey struct {
 // FindIncidents lists the incidents that f chooses, the latest first.
 func (s lists) FindIncidents(ctx context.Context, f Filter, yield func(incident.Incident) error) error {
 	w := f.where(fields{`state`, `account`, `region`, `resource_id`, `id`, `detected_at >= ?`})
-	return pages(ctx, s.file, f.Limit, keysHeld, func(t *Tx, last *incidentKey, size int) ([]incidentKey, error) {
+	parts := pages(ctx, s.file, f.Limit, keysHeld, func(t *Tx, last *incidentKey, size int) ([]incidentKey, error) {
 		next := w
 		if last != nil {
 			next.and(`detected_at < ? OR detected_at = ? AND (account, region, id) > (?, ?, ?)`, last.At, last.At, last.Account, last.Region, last.ID)
 		}
 		return all(t, func(k *incidentKey) []any { return []any{&k.At, &k.Account, &k.Region, &k.ID} },
 			`SELECT detected_at, account, region, id FROM incidents WHERE `+next.String()+` ORDER BY detected_at DESC, account, region, id LIMIT ?`, append(next.args, size)...)
-	}, func(keys []incidentKey) error {
+	})
+	for keys, err := range parts {
+		if err != nil {
+			return err
+		}
 		for these := range slices.Chunk(keys, page) {
 			part, err := viewed(ctx, s.file, func(t *Tx) ([]incident.Incident, error) {
 				return each[incident.Incident](t, `SELECT i.body FROM json_each(?) k CROSS JOIN incidents i ON i.account = json_extract(k.value, '$.Account')
@@ -102,8 +110,8 @@ func (s lists) FindIncidents(ctx context.Context, f Filter, yield func(incident.
 				}
 			}
 		}
-		return nil
-	})
+	}
+	return nil
 }
 
 // FindIncident finds an incident by its flow log's ID alone, with its history.
@@ -150,7 +158,7 @@ func (s lists) FindAlerts(ctx context.Context, f Filter, yield func(alert.Alert,
 		}
 		w.and(`EXISTS (SELECT 1 FROM sinks CROSS JOIN deliveries d WHERE `+d.String()+`)`, d.args...)
 	}
-	return pages(ctx, s.file, f.Limit, page, func(t *Tx, last *found, size int) ([]found, error) {
+	parts := pages(ctx, s.file, f.Limit, page, func(t *Tx, last *found, size int) ([]found, error) {
 		next := w
 		if last != nil {
 			next.and(`a.num < ?`, last.num)
@@ -163,14 +171,18 @@ func (s lists) FindAlerts(ctx context.Context, f Filter, yield func(alert.Alert,
 				WHERE d.alert = ? AND d.sink IN (`+sinks+`SELECT sink FROM sinks) ORDER BY d.sink`, part[n].num)
 		}
 		return part, err
-	}, func(part []found) error {
+	})
+	for part, err := range parts {
+		if err != nil {
+			return err
+		}
 		for _, x := range part {
 			if err := yield(x.alert, x.deliveries); err != nil {
 				return err
 			}
 		}
-		return nil
-	})
+	}
+	return nil
 }
 
 // Scopes are the accounts and Regions in which the file knows of flow logs or
