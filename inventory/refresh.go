@@ -23,15 +23,21 @@ type Listed struct {
 	Digest [16]byte
 }
 
+// Listing is what AWS has listed of a scope so far, as its snapshot remembers that.
+type Listing struct {
+	Scope  Scope
+	Seen   Seen      // the rows that it has
+	Before time.Time // it must have all flow logs whose rows were written before
+}
+
 // Snapshot is the durable set of rows.
 type Snapshot interface {
-	// Compare returns, in their order, the places in the list of those flow logs that have no row, or
-	// a live one with another digest, and adds all rows that the list has to seen.
-	Compare(ctx context.Context, scope Scope, list []Listed, seen *Seen) (changed []int, err error)
-	// Unseen returns live rows by ID, after one, that were written before a time and
-	// are not in seen; at most limit. last is the ID to go on after, unless rows is empty:
-	// then there are no more.
-	Unseen(ctx context.Context, scope Scope, seen *Seen, before time.Time, after string, limit int) (rows []Row, last string, err error)
+	// Compare returns, in their order, the places in a page of a listing of those flow logs that have no
+	// row, or a live one with another digest, and adds all rows that the page has to those seen.
+	Compare(ctx context.Context, l *Listing, page []Listed) (changed []int, err error)
+	// Unseen returns live rows by ID, after one, that a complete listing must have and has not; at
+	// most limit. last is the ID to go on after, unless rows is empty: then there are no more.
+	Unseen(ctx context.Context, l *Listing, after string, limit int) (rows []Row, last string, err error)
 	// LiveUnless returns live rows by ID, after one; at most limit. It leaves out those that are
 	// restored when they are deleted and deliver to a destination that is fine.
 	LiveUnless(ctx context.Context, scope Scope, fine func(destination string) bool, after string, limit int) ([]Row, error)
@@ -72,18 +78,16 @@ type Diff struct {
 	Listed  int       // flow logs on the pages that Changed was asked about
 
 	snapshot Snapshot
-	scope    Scope
 	api      Describer
-	settle   time.Duration
+	listing  Listing
 	next     *ec2.DescribeFlowLogsInput // the page to be asked for
-	seen     Seen
-	after    string // the ID up to which Lost has looked
+	after    string                     // the ID up to which Lost has looked
 }
 
 // NewDiff begins a listing at a time. A row that was written within settle before is not lost:
 // AWS may not show it in all answers yet.
 func NewDiff(snapshot Snapshot, scope Scope, api Describer, settle time.Duration, started time.Time) *Diff {
-	return &Diff{Started: started, snapshot: snapshot, scope: scope, api: api, settle: settle,
+	return &Diff{Started: started, snapshot: snapshot, api: api, listing: Listing{Scope: scope, Before: started.Add(-settle)},
 		next: &ec2.DescribeFlowLogsInput{MaxResults: aws.Int32(pageSize)}}
 }
 
@@ -103,7 +107,7 @@ func (d *Diff) Page(ctx context.Context) (page []types.FlowLog, more bool, err e
 		err = errSameToken
 	}
 	if err != nil {
-		return nil, false, fmt.Errorf("list flow logs of %s: %w", d.scope, err)
+		return nil, false, fmt.Errorf("list flow logs of %s: %w", d.listing.Scope, err)
 	}
 	d.next = &ec2.DescribeFlowLogsInput{MaxResults: aws.Int32(pageSize), NextToken: out.NextToken}
 	return out.FlowLogs, aws.ToString(out.NextToken) != "", nil
@@ -125,16 +129,16 @@ func (d *Diff) Changed(ctx context.Context, page []types.FlowLog) ([]FlowLog, er
 	d.Listed += len(page)
 	list := make([]Listed, len(page))
 	for n, p := range page {
-		f := FromEC2(d.scope, p)
+		f := FromEC2(d.listing.Scope, p)
 		list[n] = Listed{f.ID, f.Digest()}
 	}
-	places, err := d.snapshot.Compare(ctx, d.scope, list, &d.seen)
+	places, err := d.snapshot.Compare(ctx, &d.listing, list)
 	if err != nil {
-		return nil, fmt.Errorf("compare flow logs of %s with the snapshot: %w", d.scope, err)
+		return nil, fmt.Errorf("compare flow logs of %s with the snapshot: %w", d.listing.Scope, err)
 	}
 	changed := make([]FlowLog, len(places))
 	for n, place := range places {
-		changed[n] = FromEC2(d.scope, page[place])
+		changed[n] = FromEC2(d.listing.Scope, page[place])
 	}
 	return changed, nil
 }
@@ -142,12 +146,12 @@ func (d *Diff) Changed(ctx context.Context, page []types.FlowLog) ([]FlowLog, er
 // Lost are the next live rows that the listing lacked and that AWS does not show by ID
 // either; more is false after the last ones. It is asked after the whole listing.
 func (d *Diff) Lost(ctx context.Context) (lost []Row, more bool, err error) {
-	rows, last, err := d.snapshot.Unseen(ctx, d.scope, &d.seen, d.Started.Add(-d.settle), d.after, confirmSize)
+	rows, last, err := d.snapshot.Unseen(ctx, &d.listing, d.after, confirmSize)
 	if err != nil || len(rows) == 0 {
 		return nil, false, err
 	}
 	d.after = last
-	lost, err = absent(ctx, d.scope, d.api, rows)
+	lost, err = absent(ctx, d.listing.Scope, d.api, rows)
 	return lost, err == nil, err
 }
 

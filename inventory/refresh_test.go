@@ -61,11 +61,11 @@ type memory struct {
 	learned []string
 }
 
-func (m *memory) Compare(_ context.Context, _ Scope, list []Listed, seen *Seen) (changed []int, err error) {
-	for place, l := range list {
+func (m *memory) Compare(_ context.Context, of *Listing, page []Listed) (changed []int, err error) {
+	for place, l := range page {
 		n := slices.IndexFunc(m.rows, func(r Row) bool { return r.ID == l.ID })
 		if n >= 0 {
-			seen.Add(int64(n + 1))
+			of.Seen.Add(int64(n + 1))
 		}
 		if n < 0 || m.rows[n].State == Live && m.rows[n].Digest() != l.Digest {
 			changed = append(changed, place)
@@ -74,7 +74,7 @@ func (m *memory) Compare(_ context.Context, _ Scope, list []Listed, seen *Seen) 
 	return changed, nil
 }
 
-func (m *memory) Unseen(_ context.Context, _ Scope, seen *Seen, before time.Time, after string, limit int) (rows []Row, last string, err error) {
+func (m *memory) Unseen(_ context.Context, of *Listing, after string, limit int) (rows []Row, last string, err error) {
 	last = after
 	var nums []int64 // by ID
 	for n := range m.rows {
@@ -87,7 +87,7 @@ func (m *memory) Unseen(_ context.Context, _ Scope, seen *Seen, before time.Time
 			continue
 		}
 		last = r.ID
-		if r.State == Live && r.WrittenAt.Before(before) && !seen.Has(num) {
+		if r.State == Live && r.WrittenAt.Before(of.Before) && !of.Seen.Has(num) {
 			rows = append(rows, r)
 		}
 	}

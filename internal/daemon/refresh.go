@@ -104,15 +104,15 @@ func (p observedSnapshot) beat(s inventory.Scope) {
 }
 
 // Compare implements inventory.Snapshot.
-func (p observedSnapshot) Compare(ctx context.Context, s inventory.Scope, list []inventory.Listed, seen *inventory.Seen) ([]int, error) {
-	p.beat(s)
-	return p.Snapshot.Compare(ctx, s, list, seen)
+func (p observedSnapshot) Compare(ctx context.Context, l *inventory.Listing, page []inventory.Listed) ([]int, error) {
+	p.beat(l.Scope)
+	return p.Snapshot.Compare(ctx, l, page)
 }
 
 // Unseen implements inventory.Snapshot.
-func (p observedSnapshot) Unseen(ctx context.Context, s inventory.Scope, seen *inventory.Seen, before time.Time, after string, limit int) ([]inventory.Row, string, error) {
-	p.beat(s)
-	return p.Snapshot.Unseen(ctx, s, seen, before, after, limit)
+func (p observedSnapshot) Unseen(ctx context.Context, l *inventory.Listing, after string, limit int) ([]inventory.Row, string, error) {
+	p.beat(l.Scope)
+	return p.Snapshot.Unseen(ctx, l, after, limit)
 }
 
 // recovered calls fn, and turns a panic into an error.

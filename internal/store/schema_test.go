@@ -93,10 +93,10 @@ func TestUpgradeFromTheFirstSchema(t *testing.T) {
 	exec(t, db, `INSERT INTO flow_logs (account, region, id, root_id, resource_id, state, protected, written_at, digest, body) VALUES (?, ?, 'fl-1', 'fl-1', 'vpc-1', 'live', 1, 1, ?, ?)`,
 		scope.Account, scope.Region, digest[:], body(row))
 	s := open(t, path)
-	seen := &inventory.Seen{}
-	changed, err := s.Compare(t.Context(), scope, []inventory.Listed{{ID: "fl-1", Digest: digest}}, seen)
-	if err != nil || !slices.Equal(changed, []int{0}) || !seen.Has(1) {
-		t.Errorf("changed %v, seen %v, %v", changed, seen, err)
+	l := &inventory.Listing{Scope: scope}
+	changed, err := s.Compare(t.Context(), l, []inventory.Listed{{ID: "fl-1", Digest: digest}})
+	if err != nil || !slices.Equal(changed, []int{0}) || !l.Seen.Has(1) {
+		t.Errorf("changed %v, seen %v, %v", changed, l.Seen, err)
 	}
 	if first, err := s.FirstRefreshed(t.Context()); err != nil || first[scope] {
 		t.Errorf("the next refresh would not count as the first: %v, %v", first, err)

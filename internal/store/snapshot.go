@@ -17,21 +17,21 @@ import (
 type snapshot struct{ *file }
 
 // Compare compares what AWS lists with the rows (inventory.Snapshot).
-func (s snapshot) Compare(ctx context.Context, scope inventory.Scope, list []inventory.Listed, seen *inventory.Seen) (changed []int, err error) {
-	ids, digests := make([]string, len(list)), make([]byte, 0, len(list)*len(inventory.Listed{}.Digest))
-	for n, l := range list {
-		ids[n], digests = l.ID, append(digests, l.Digest[:]...)
+func (s snapshot) Compare(ctx context.Context, l *inventory.Listing, page []inventory.Listed) (changed []int, err error) {
+	ids, digests := make([]string, len(page)), make([]byte, 0, len(page)*len(inventory.Listed{}.Digest))
+	for n, x := range page {
+		ids[n], digests = x.ID, append(digests, x.Digest[:]...)
 	}
 	var nums, places string
 	err = s.View(ctx, func(t *Tx) error {
-		_, err := first(t, []any{&nums, &places}, compared, scope.Account, scope.Region, body(ids), digests)
+		_, err := first(t, []any{&nums, &places}, compared, l.Scope.Account, l.Scope.Region, body(ids), digests)
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
 	for num := range numbers(nums) {
-		seen.Add(num)
+		l.Seen.Add(num)
 	}
 	for place := range numbers(places) {
 		changed = append(changed, int(place))
@@ -59,7 +59,7 @@ func numbers(text string) iter.Seq[int64] {
 }
 
 // Unseen returns live rows that a listing did not show (inventory.Snapshot).
-func (s snapshot) Unseen(ctx context.Context, scope inventory.Scope, seen *inventory.Seen, before time.Time, after string, limit int) (out []inventory.Row, last string, err error) {
+func (s snapshot) Unseen(ctx context.Context, l *inventory.Listing, after string, limit int) (out []inventory.Row, last string, err error) {
 	last = after
 	err = s.View(ctx, func(t *Tx) error {
 		for {
@@ -70,11 +70,11 @@ func (s snapshot) Unseen(ctx context.Context, scope inventory.Scope, seen *inven
 					return errEnough
 				}
 				err := scan(&end)
-				if !seen.Has(end) {
+				if !l.Seen.Has(end) {
 					nums = append(nums, end)
 				}
 				return err
-			}, numbersOf, scope.Account, scope.Region, last)
+			}, numbersOf, l.Scope.Account, l.Scope.Region, last)
 			if err != nil || len(nums) == 0 {
 				return err
 			}
@@ -86,7 +86,7 @@ func (s snapshot) Unseen(ctx context.Context, scope inventory.Scope, seen *inven
 				return err
 			}
 			out, err = each[inventory.Row](t, `SELECT body FROM flow_logs WHERE num IN (SELECT value FROM json_each(?))
-				AND state = 'live' AND (written_at < ? OR written_at > ?) ORDER BY id`, body(nums), before.UnixMilli(), s.now().Add(time.Minute).UnixMilli())
+				AND state = 'live' AND (written_at < ? OR written_at > ?) ORDER BY id`, body(nums), l.Before.UnixMilli(), s.now().Add(time.Minute).UnixMilli())
 			if err != nil || len(out) > 0 {
 				return err
 			}

@@ -258,7 +258,7 @@ func TestUnseenOfADamagedFile(t *testing.T) {
 	damaged := openAs(t, s.path, Options{})
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	if _, _, err := damaged.Unseen(ctx, scope, &inventory.Seen{}, noon.Add(time.Minute), "", 2); err == nil || !strings.Contains(err.Error(), "in an index alone") {
+	if _, _, err := damaged.Unseen(ctx, &inventory.Listing{Scope: scope, Before: noon.Add(time.Minute)}, "", 2); err == nil || !strings.Contains(err.Error(), "in an index alone") {
 		t.Error(err)
 	}
 }
@@ -287,13 +287,13 @@ func TestCompare(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			seen := &inventory.Seen{}
-			changed, err := s.Compare(t.Context(), scope, c.list, seen)
+			l := &inventory.Listing{Scope: scope}
+			changed, err := s.Compare(t.Context(), l, c.list)
 			if err != nil || !slices.Equal(changed, c.changed) {
 				t.Errorf("changed %v, %v", changed, err)
 			}
 			for _, id := range []string{"fl-same", "fl-changed", "fl-gone", "fl-unlisted", "fl-elsewhere"} {
-				if want := slices.Contains(strings.Fields(c.seen), id); seen.Has(s.num(t, id)) != want {
+				if want := slices.Contains(strings.Fields(c.seen), id); l.Seen.Has(s.num(t, id)) != want {
 					t.Errorf("%s seen: %t", id, !want)
 				}
 			}
@@ -308,14 +308,14 @@ func TestUnseen(t *testing.T) {
 	for n := range 10 {
 		s.learnAt(t, noon.Add(time.Duration(n-9)*time.Minute), flowLog(fmt.Sprintf("fl-%d", n)))
 	}
-	seen := &inventory.Seen{}
-	if _, err := s.Compare(t.Context(), scope, []inventory.Listed{{ID: "fl-1"}, {ID: "fl-3"}, {ID: "fl-9"}, {ID: "fl-none"}}, seen); err != nil {
+	l := &inventory.Listing{Scope: scope, Before: noon.Add(-2 * time.Minute)}
+	if _, err := s.Compare(t.Context(), l, []inventory.Listed{{ID: "fl-1"}, {ID: "fl-3"}, {ID: "fl-9"}, {ID: "fl-none"}}); err != nil {
 		t.Fatal(err)
 	}
 	var ids []string
 	after := ""
 	for {
-		rows, last, err := s.Unseen(t.Context(), scope, seen, noon.Add(-2*time.Minute), after, 2)
+		rows, last, err := s.Unseen(t.Context(), l, after, 2)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -354,11 +354,12 @@ func TestUnseenBehindWhatIsGone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	rows, last, err := s.Unseen(t.Context(), scope, &inventory.Seen{}, noon.Add(time.Second), "", 2)
+	l := &inventory.Listing{Scope: scope, Before: noon.Add(time.Second)}
+	rows, last, err := s.Unseen(t.Context(), l, "", 2)
 	if err != nil || len(rows) != 1 || rows[0].ID != "fl-8" || last != "fl-8" {
 		t.Errorf("%v up to %q, %v", rows, last, err)
 	}
-	if rows, _, err = s.Unseen(t.Context(), scope, &inventory.Seen{}, noon.Add(time.Second), last, 2); err != nil || len(rows) > 0 {
+	if rows, _, err = s.Unseen(t.Context(), l, last, 2); err != nil || len(rows) > 0 {
 		t.Errorf("%v, %v", rows, err)
 	}
 }

@@ -116,14 +116,14 @@ func (s memory) Failed(ctx context.Context, name, id string, f sink.Failure) err
 	return s.m.around(func() error { return s.Store.Failed(ctx, name, id, f) })
 }
 
-func (s memory) Compare(ctx context.Context, sc inventory.Scope, list []inventory.Listed, seen *inventory.Seen) (changed []int, err error) {
-	err = s.m.reading(func() (err error) { changed, err = s.Store.Compare(ctx, sc, list, seen); return err })
+func (s memory) Compare(ctx context.Context, l *inventory.Listing, page []inventory.Listed) (changed []int, err error) {
+	err = s.m.reading(func() (err error) { changed, err = s.Store.Compare(ctx, l, page); return err })
 	return changed, err
 }
 
-func (s memory) Unseen(ctx context.Context, sc inventory.Scope, seen *inventory.Seen, before time.Time, after string, limit int) (rows []inventory.Row, last string, err error) {
+func (s memory) Unseen(ctx context.Context, l *inventory.Listing, after string, limit int) (rows []inventory.Row, last string, err error) {
 	err = s.m.reading(func() (err error) {
-		rows, last, err = s.Store.Unseen(ctx, sc, seen, before, after, limit)
+		rows, last, err = s.Store.Unseen(ctx, l, after, limit)
 		return err
 	})
 	return rows, last, err

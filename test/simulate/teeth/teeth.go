@@ -136,7 +136,7 @@ var teeth = []tooth{
 	}
 	if err != nil {
 		return nil, false, fmt.Errorf("list`}, {"inventory/refresh.go",
-		`	lost, err = absent(ctx, d.scope, d.api, rows)
+		`	lost, err = absent(ctx, d.listing.Scope, d.api, rows)
 `, `	lost = rows
 `}}},
 	{"I5 revived by a stale page", []patch{{"remediate/incident/found.go",
