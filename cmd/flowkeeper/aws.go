@@ -35,8 +35,8 @@ func (s state) connect(ctx context.Context) (*scopes.Fleet, error) {
 	if !listed {
 		return nil, errors.New("the accounts of the organisation have not been listed yet: the daemon does that when it starts (flowkeeper run)")
 	}
-	fleet, err := scopes.Connect(ctx, base, accounts, s.conf.Inventory.Regions, log)
-	if err != nil {
+	fleet := scopes.NewFleet(base, s.conf.Inventory.Regions, log)
+	if err := fleet.Connect(ctx, accounts); err != nil {
 		return nil, fmt.Errorf("%w: %s", err, hintFor(err))
 	}
 	return fleet, nil

@@ -38,8 +38,8 @@ func (d *Daemon) connect(ctx context.Context) error {
 			return err
 		}
 	}
-	fleet, err := scopes.Connect(ctx, d.base, accounts, d.Config.Inventory.Regions, d.Log, remembered...)
-	if err != nil {
+	fleet := scopes.NewFleet(d.base, d.Config.Inventory.Regions, d.Log)
+	if err := fleet.Connect(ctx, accounts, remembered...); err != nil {
 		return err
 	}
 	if err := d.sameAccount(ctx, fleet, remembered); err != nil {

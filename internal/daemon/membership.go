@@ -205,7 +205,7 @@ func (m *membership) join(ctx context.Context, joined []scopes.Account, members 
 	if err != nil {
 		return err
 	}
-	added, err := d.fleet.Join(ctx, joined, d.Log, remembered...)
+	added, err := d.fleet.Join(ctx, joined, remembered...)
 	for _, s := range added {
 		d.loopsOf.start(s)
 	}

@@ -15,7 +15,7 @@ type Account struct {
 	ID         string
 	RoleARN    string
 	ExternalID string
-	Regions    []string // as those of Connect; empty: those
+	Regions    []string // as those of the fleet; empty: those
 }
 
 // Reach returns the base configuration with this account's credentials. Their account is not

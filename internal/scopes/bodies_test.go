@@ -62,7 +62,7 @@ func TestBaseHasAClient(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := Connect(t.Context(), cfg, nil, []string{"eu-west-1"}, silent); err != nil {
+		if err := NewFleet(cfg, []string{"eu-west-1"}, silent).Connect(t.Context(), nil); err != nil {
 			t.Errorf("with AWS_CA_BUNDLE=%q: %v", v, err)
 		}
 	}

@@ -1,7 +1,7 @@
 // Package scopes connects to AWS: one EC2 client for each scope (an account in one
 // Region), with credentials that are known to belong to that account (I13).
 //
-//  1. Base reads the SDK's configuration; Connect makes a Fleet of the configured
+//  1. Base reads the SDK's configuration; Fleet.Connect makes the clients of the configured
 //     accounts and their Regions.
 //  2. Before credentials sign any call, sts:GetCallerIdentity says whose they are;
 //     the answer is kept for each access key.

@@ -20,10 +20,11 @@ import (
 
 // Fleet is the clients of all scopes: those configured, and for AllRegions those that AWS has
 // named so far. Accounts may join it and leave it; the scopes of an account that is there only
-// become more. It is safe for concurrent use.
+// become more. It is safe for concurrent use. Make it with NewFleet.
 type Fleet struct {
 	base    aws.Config // with credentials that are not verified
 	regions []string   // of accounts that name none
+	log     *slog.Logger
 
 	mu       sync.RWMutex // guards what follows
 	members  []*member    // never changed in place; in the order in which they came
@@ -129,41 +130,43 @@ const (
 // AllRegions stands for every Region that the account has enabled.
 const AllRegions = "all"
 
-// Connect makes the clients of every account and Region. It asks AWS only for what the
-// configuration leaves open: the account of the credentials, and the enabled Regions for
-// AllRegions. An account that can't be asked delays no other: its Regions are those of the
-// remembered scopes, else those of the credentials' own account, until Discover has them from
-// AWS. Remembered scopes whose Region is not enabled any more are in the fleet too (see
-// Enabled). It takes connectTimeout at most.
-func Connect(ctx context.Context, base aws.Config, accounts []Account, regions []string, log *slog.Logger, remembered ...inventory.Scope) (*Fleet, error) {
+// NewFleet is a fleet without accounts, for Connect. regions are those of accounts that name none.
+func NewFleet(base aws.Config, regions []string, log *slog.Logger) *Fleet {
+	return &Fleet{base: Account{}.Reach(base), regions: regions, log: log, accounts: map[string]*member{}, clients: map[inventory.Scope]*ec2.Client{}}
+}
+
+// Connect makes the clients of every account and Region; if there is no account, of that of the
+// credentials. It asks AWS only for what the configuration leaves open: the account of the
+// credentials, and the enabled Regions for AllRegions. An account that can't be asked delays no
+// other: its Regions are those of the remembered scopes, else those of the credentials' own
+// account, until Discover has them from AWS. Remembered scopes whose Region is not enabled any
+// more are in the fleet too (see Enabled). It takes connectTimeout at most. After an error the
+// fleet is of no use.
+func (f *Fleet) Connect(ctx context.Context, accounts []Account, remembered ...inventory.Scope) error {
 	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
 	defer cancel()
 	if len(accounts) == 0 {
 		accounts = []Account{{}}
 	}
-	f := &Fleet{base: Account{}.Reach(base), regions: regions, accounts: map[string]*member{}, clients: map[inventory.Scope]*ec2.Client{}}
 	var members []*member
 	for _, a := range accounts {
 		if a.ID == "" {
 			id, _, err := whoAmI(ctx, a.Reach(f.base))
 			if err != nil {
-				return nil, fmt.Errorf("ask AWS whose credentials these are: %w", Plain(err))
+				return fmt.Errorf("ask AWS whose credentials these are: %w", Plain(err))
 			}
 			a.ID = id
 		}
 		members = append(members, f.newMember(a))
 	}
-	_, err := f.join(ctx, members, log, remembered)
-	if err != nil {
-		return nil, err
-	}
-	return f, nil
+	_, err := f.join(ctx, members, remembered)
+	return err
 }
 
 // Join adds accounts while others are at work, and makes the clients of their Regions, as
 // Connect does. It returns the scopes that were added. Accounts that are there already stay as
 // they are. err says why accounts have no scopes yet: Discover finds these.
-func (f *Fleet) Join(ctx context.Context, accounts []Account, log *slog.Logger, remembered ...inventory.Scope) (added []inventory.Scope, err error) {
+func (f *Fleet) Join(ctx context.Context, accounts []Account, remembered ...inventory.Scope) (added []inventory.Scope, err error) {
 	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
 	defer cancel()
 	var members []*member
@@ -172,7 +175,7 @@ func (f *Fleet) Join(ctx context.Context, accounts []Account, log *slog.Logger, 
 			members = append(members, f.newMember(a))
 		}
 	}
-	return f.join(ctx, members, log, remembered)
+	return f.join(ctx, members, remembered)
 }
 
 func (f *Fleet) newMember(a Account) *member {
@@ -210,7 +213,7 @@ func (f *Fleet) Leave(accounts ...string) (removed []inventory.Scope) {
 
 // join adds members with the clients of their Regions. Those that have no Regions are the
 // reason for err, and are members too.
-func (f *Fleet) join(ctx context.Context, members []*member, log *slog.Logger, remembered []inventory.Scope) (added []inventory.Scope, err error) {
+func (f *Fleet) join(ctx context.Context, members []*member, remembered []inventory.Scope) (added []inventory.Scope, err error) {
 	known := map[string][]string{}
 	for _, s := range remembered {
 		known[s.Account] = append(known[s.Account], s.Region)
@@ -258,7 +261,7 @@ func (f *Fleet) join(ctx context.Context, members []*member, log *slog.Logger, r
 		added = append(added, f.add(m, names)...)
 	}
 	if len(unlisted) > 0 { // hundreds that refuse the same are one line
-		log.Warn("can't list the Regions of accounts: taking those that are remembered, or that our own account has enabled, until they can be asked",
+		f.log.Warn("can't list the Regions of accounts: taking those that are remembered, or that our own account has enabled, until they can be asked",
 			"accounts", len(unlisted), "first", unlisted[0], "error", failed[unlisted[0]])
 	}
 	return added, errors.Join(errs...)

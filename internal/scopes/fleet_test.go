@@ -73,8 +73,8 @@ func TestAnAccountThatDoesNotAnswerDelaysNoStart(t *testing.T) {
 		cfg.HTTPClient = silence{cfg.HTTPClient, func(key, service string) bool { return strings.HasPrefix(key, "ASIA") }}
 		remembered := []inventory.Scope{{Account: theirs, Region: "ap-south-2"}, {Account: ours, Region: "eu-west-1"}}
 		begun := time.Now()
-		f, err := Connect(t.Context(), cfg, []Account{{ID: theirs, RoleARN: role}, {ID: ours}}, []string{AllRegions}, silent, remembered...)
-		if err != nil {
+		f := NewFleet(cfg, []string{AllRegions}, silent)
+		if err := f.Connect(t.Context(), []Account{{ID: theirs, RoleARN: role}, {ID: ours}}, remembered...); err != nil {
 			t.Fatal(err)
 		}
 		if took := time.Since(begun); took > startPatience+time.Second {
@@ -93,11 +93,11 @@ func TestOurOwnRegionsAreRemembered(t *testing.T) {
 	w := world()
 	w.Deny("flowkeeper", "DescribeRegions")
 	s := inventory.Scope{Account: ours, Region: "us-east-1"}
-	if _, err := Connect(t.Context(), base(w), nil, []string{AllRegions}, silent); err == nil {
+	if err := NewFleet(base(w), []string{AllRegions}, silent).Connect(t.Context(), nil); err == nil {
 		t.Error("nothing says which Regions there are")
 	}
-	f, err := Connect(t.Context(), base(w), nil, []string{AllRegions}, silent, s)
-	if err != nil || !slices.Equal(f.Scopes(), []inventory.Scope{s}) || !f.Enabled(s) {
+	f := NewFleet(base(w), []string{AllRegions}, silent)
+	if err := f.Connect(t.Context(), nil, s); err != nil || !slices.Equal(f.Scopes(), []inventory.Scope{s}) || !f.Enabled(s) {
 		t.Errorf("%v", err)
 	}
 }
@@ -109,10 +109,7 @@ func TestAVerificationDelaysNoOtherCall(t *testing.T) {
 		w := world()
 		cfg := base(w)
 		cfg.HTTPClient = silence{cfg.HTTPClient, func(_, service string) bool { return service == "sts" }}
-		f, err := Connect(t.Context(), cfg, []Account{{ID: ours}}, []string{"eu-west-1", "us-east-1", "us-east-2", "us-west-1"}, silent)
-		if err != nil {
-			t.Fatal(err)
-		}
+		f := connect(t, cfg, []string{"eu-west-1", "us-east-1", "us-east-2", "us-west-1"}, Account{ID: ours})
 		begun := time.Now()
 		done := make(chan error)
 		for _, s := range f.Scopes() {
@@ -146,10 +143,7 @@ func TestAnAssumeRoleThatHangsOnceIsNotWaitedForEver(t *testing.T) {
 		var hang atomic.Bool // the SDK asks in a goroutine of its own
 		hang.Store(true)
 		cfg.HTTPClient = silence{cfg.HTTPClient, func(_, service string) bool { return hang.Load() && service == "sts" }}
-		f, err := Connect(t.Context(), cfg, []Account{{ID: theirs, RoleARN: role}}, []string{"eu-west-1"}, silent)
-		if err != nil {
-			t.Fatal(err)
-		}
+		f := connect(t, cfg, []string{"eu-west-1"}, Account{ID: theirs, RoleARN: role})
 		api, _ := f.EC2(inventory.Scope{Account: theirs, Region: "eu-west-1"})
 		ask := func() error {
 			ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second)
@@ -248,7 +242,7 @@ func TestAccountsComeAndGo(t *testing.T) {
 	if got := f.Scopes(); !slices.Equal(got, before) {
 		t.Fatal(got)
 	}
-	added, err := f.Join(t.Context(), []Account{{ID: theirs, RoleARN: role, Regions: []string{AllRegions}}, {ID: ours, Regions: []string{"us-east-1"}}}, silent)
+	added, err := f.Join(t.Context(), []Account{{ID: theirs, RoleARN: role, Regions: []string{AllRegions}}, {ID: ours, Regions: []string{"us-east-1"}}})
 	if all := of(theirs, "us-east-1", "eu-west-1"); err != nil || len(added) != 2 || !slices.Contains(added, all[0]) || !slices.Contains(added, all[1]) {
 		t.Errorf("%v, %v", added, err)
 	}
@@ -275,7 +269,7 @@ func TestAccountsComeAndGo(t *testing.T) {
 	if added, failed := f.Discover(t.Context()); len(added) != 0 || len(failed) != 0 {
 		t.Errorf("%v %v", added, failed)
 	}
-	if added, err := f.Join(t.Context(), []Account{{ID: theirs, RoleARN: role}}, silent); err != nil || !slices.Equal(added, of(theirs, "eu-west-1")) {
+	if added, err := f.Join(t.Context(), []Account{{ID: theirs, RoleARN: role}}); err != nil || !slices.Equal(added, of(theirs, "eu-west-1")) {
 		t.Errorf("back: %v, %v", added, err)
 	}
 }
@@ -303,7 +297,7 @@ func TestI13AnAccountThatJoins(t *testing.T) {
 	w := world()
 	w.AddRole(role, "")
 	f := connect(t, base(w), []string{"eu-west-1"}, Account{ID: ours})
-	if _, err := f.Join(t.Context(), []Account{{ID: "333344445555", RoleARN: role}}, silent); err != nil {
+	if _, err := f.Join(t.Context(), []Account{{ID: "333344445555", RoleARN: role}}); err != nil {
 		t.Fatal(err)
 	}
 	err := try(t, f, "333344445555", "eu-west-1")

@@ -51,8 +51,8 @@ func with(w *fakeawstest.World, c aws.CredentialsProvider) aws.Config {
 
 func connect(t *testing.T, cfg aws.Config, regions []string, accounts ...Account) *Fleet {
 	t.Helper()
-	f, err := Connect(t.Context(), cfg, accounts, regions, silent)
-	if err != nil {
+	f := NewFleet(cfg, regions, silent)
+	if err := f.Connect(t.Context(), accounts); err != nil {
 		t.Fatal(err)
 	}
 	return f
@@ -115,7 +115,7 @@ func TestOwnAccountAndRegionAreFoundOut(t *testing.T) {
 	}
 	cfg := base(w)
 	cfg.Region = ""
-	if _, err := Connect(t.Context(), cfg, []Account{{ID: ours}}, nil, silent); err == nil || !strings.Contains(err.Error(), "aws.region") {
+	if err := NewFleet(cfg, nil, silent).Connect(t.Context(), []Account{{ID: ours}}); err == nil || !strings.Contains(err.Error(), "aws.region") {
 		t.Errorf("no Region: %v", err)
 	}
 }
@@ -250,13 +250,13 @@ func TestPasses(t *testing.T) {
 		"AccessDenied": {403, false}, "InvalidClientTokenId": {403, false},
 	} {
 		w.Fail("GetCallerIdentity", 1, code, c.status)
-		if _, err := Connect(t.Context(), base(w), nil, nil, silent); err == nil || Passes(err) != c.passes {
+		if err := NewFleet(base(w), nil, silent).Connect(t.Context(), nil); err == nil || Passes(err) != c.passes {
 			t.Errorf("%s: %v", code, err)
 		}
 	}
 	nowhere := base(w)
 	nowhere.HTTPClient, nowhere.BaseEndpoint = nil, aws.String("http://127.0.0.1:1")
-	if _, err := Connect(t.Context(), nowhere, nil, nil, silent); err == nil || !Passes(err) {
+	if err := NewFleet(nowhere, nil, silent).Connect(t.Context(), nil); err == nil || !Passes(err) {
 		t.Errorf("nobody listens: %v", err)
 	}
 	if Passes(errors.New("no credentials")) || Passes(io.EOF) {

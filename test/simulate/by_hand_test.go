@@ -147,8 +147,8 @@ func newCommand(d *daemon) *daemon {
 	c.keys = aws.NewCredentialsCache(aws.CredentialsProviderFunc(c.credentials))
 	base := scopes.Account{}.Reach(scopes.OnClock(aws.Config{Region: region, HTTPClient: wire{c.mortal, c, p.world.HTTPClient().Transport},
 		Credentials: c.keys, Retryer: impatient}, p.theirs))
-	c.fleet, err = scopes.Connect(ctx, base, []scopes.Account{{ID: account}}, p.regions, slog.New(slog.DiscardHandler))
-	p.must(err)
+	c.fleet = scopes.NewFleet(base, p.regions, slog.New(slog.DiscardHandler))
+	p.must(c.fleet.Connect(ctx, []scopes.Account{{ID: account}}))
 	mem := memory{st, c.mortal, c}
 	c.remediator = &remediate.Remediator{
 		Store:    room[remediate.Tx]{mem, st.Remediation(), func(tx remediate.Tx, w *writes) remediate.Tx { return remediates{tx, w} }},

@@ -84,8 +84,8 @@ func (d *daemon) start() {
 	d.keys = aws.NewCredentialsCache(aws.CredentialsProviderFunc(d.credentials)) // as read once from a file
 	base := scopes.Account{}.Reach(scopes.OnClock(aws.Config{Region: region, HTTPClient: wire{d.mortal, d, d.p.world.HTTPClient().Transport},
 		Credentials: d.keys, Retryer: impatient}, d.p.theirs))
-	d.fleet, err = scopes.Connect(ctx, base, []scopes.Account{{ID: account}}, d.p.regions, slog.New(slog.DiscardHandler))
-	d.p.must(err)
+	d.fleet = scopes.NewFleet(base, d.p.regions, slog.New(slog.DiscardHandler))
+	d.p.must(d.fleet.Connect(ctx, []scopes.Account{{ID: account}}))
 	if d.away {
 		d.fleet.Leave(account)
 	}

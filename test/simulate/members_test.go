@@ -3,7 +3,6 @@ package simulate
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"maps"
 	"slices"
 
@@ -59,7 +58,7 @@ func (d *daemon) comeBack() {
 		}
 	}
 	d.p.say("a daemon learns that the account is back")
-	_, err := d.fleet.Join(context.Background(), []scopes.Account{{ID: account}}, slog.New(slog.DiscardHandler))
+	_, err := d.fleet.Join(context.Background(), []scopes.Account{{ID: account}})
 	d.p.must(err)
 	d.away = false
 	for _, s := range d.scopes() {
