@@ -181,7 +181,7 @@ func TestAnObservationThatIsTooEarlyMakesNoLoop(t *testing.T) {
 	id := s.plant("vpc-1", nil)
 	s.refresh()
 	s.release(time.Hour)
-	s.sleep(s.policy.Settle - time.Second)
+	s.sleep(s.policy.ConsistencyWindow - time.Second)
 	s.deliver(s.attack(id))
 	s.sleep(1500 * time.Millisecond)
 	s.reconcile() // which fails where there is no end
@@ -203,7 +203,7 @@ func TestAnObservationBesideACommitEndsNoDoubt(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			i.Call = &incident.SentCall{Token: "answered", Final: true, At: shown.Add(-30*time.Second - s.policy.Settle)}
+			i.Call = &incident.SentCall{Token: "answered", Final: true, At: shown.Add(-30*time.Second - s.policy.ConsistencyWindow)}
 			if err := tx.PutIncident(i); err != nil {
 				return err
 			}

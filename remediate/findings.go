@@ -12,9 +12,9 @@ import (
 
 // RecordFindings records the findings of one message. It returns nil once everything
 // that they ask for is on disk, so that the message may be acknowledged (I1). What it asks
-// AWS for meanwhile goes on by itself: see Wait. beat is called after each scope, after each
+// AWS for meanwhile goes on by itself: see Wait. keepAlive is called after each scope, after each
 // record of a rehearsal, and after each alert that goes past a full disk: sinks may be slow.
-func (r *Remediator) RecordFindings(ctx context.Context, findings []detection.Finding, beat func()) error {
+func (r *Remediator) RecordFindings(ctx context.Context, findings []detection.Finding, keepAlive func()) error {
 	byScope := map[inventory.Scope][]detection.Finding{}
 	var order []inventory.Scope
 	var tampers, rehearsed []detection.Finding
@@ -37,17 +37,17 @@ func (r *Remediator) RecordFindings(ctx context.Context, findings []detection.Fi
 	}
 	var errs []error
 	for _, s := range order {
-		errs = append(errs, r.intake(s).recordAll(ctx, byScope[s], beat))
-		beat()
+		errs = append(errs, r.intake(s).recordAll(ctx, byScope[s], keepAlive))
+		keepAlive()
 	}
 	if len(tampers) > 0 {
-		errs = append(errs, r.Tampering.Alert(ctx, tampers, beat))
+		errs = append(errs, r.Tampering.Alert(ctx, tampers, keepAlive))
 	}
 	for _, f := range rehearsed {
 		if r.Rehearsals != nil {
 			errs = append(errs, r.Rehearsals.Returned(ctx, scopeOf(f), f))
 		}
-		beat()
+		keepAlive()
 	}
 	return errors.Join(errs...)
 }

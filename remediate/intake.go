@@ -19,9 +19,9 @@ type intake struct {
 }
 
 // recordAll returns nil once everything that the findings ask for is on disk.
-func (in intake) recordAll(ctx context.Context, fs []detection.Finding, beat func()) error {
+func (in intake) recordAll(ctx context.Context, fs []detection.Finding, keepAlive func()) error {
 	now := in.store.now()
-	err := in.commitWhileAsking(ctx, fs, func() error { return in.commit(ctx, fs, now, beat) })
+	err := in.commitWhileAsking(ctx, fs, func() error { return in.commit(ctx, fs, now, keepAlive) })
 	for _, f := range fs {
 		if in.needsRefresh(ctx, f) {
 			in.refreshes.Soon(in.store.scope)
@@ -54,7 +54,7 @@ func (in intake) hasLiveFlowLog(ctx context.Context, resource string) bool {
 
 // commit writes incidents and alerts of one message in one transaction, or in
 // several where it names more flow logs than one call may: others wait for each.
-func (in intake) commit(ctx context.Context, fs []detection.Finding, now time.Time, beat func()) error {
+func (in intake) commit(ctx context.Context, fs []detection.Finding, now time.Time, keepAlive func()) error {
 	for len(fs) > 0 {
 		n := together(fs)
 		err := in.commitTogether(ctx, fs[:n], now)
@@ -65,7 +65,7 @@ func (in intake) commit(ctx context.Context, fs []detection.Finding, now time.Ti
 		for _, f := range fs {
 			if f.Kind == detection.Deleted {
 				in.alertDirectly(ctx, f, now)
-				beat()
+				keepAlive()
 			}
 		}
 		return fmt.Errorf("record what was done to flow logs in %s: %w", in.store.scope, err)

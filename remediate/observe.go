@@ -18,7 +18,7 @@ type observed struct {
 
 // observe asks AWS what is on the resources of the incidents, in shared calls, and takes
 // observations made during a commit where they are fresh. They are by resource.
-func (r restorer) observe(ctx context.Context, due []incident.Incident, beat func()) map[string]observed {
+func (r restorer) observe(ctx context.Context, due []incident.Incident, keepAlive func()) map[string]observed {
 	out := map[string]observed{}
 	var ask []string
 	for _, i := range due {
@@ -37,7 +37,7 @@ func (r restorer) observe(ctx context.Context, due []incident.Incident, beat fun
 	var mu sync.Mutex // guards out
 	for ids := range slices.Chunk(ask, perObservation) {
 		tasks = append(tasks, func() error {
-			defer beat()
+			defer keepAlive()
 			r.client.pace.describes.reserve(r.store.now())
 			o, err := r.client.observe(ctx, ids)
 			mu.Lock()

@@ -39,7 +39,7 @@ func (r refresher) refresh(ctx context.Context) (inventory.Counts, error) {
 	if err := r.reconsider(ctx); err != nil {
 		return inventory.Counts{}, err
 	}
-	counts, err := r.applyDiff(ctx, inventory.NewDiff(r.snapshot, r.store.scope, r.api, r.store.policy.Settle, r.store.now()))
+	counts, err := r.applyDiff(ctx, inventory.NewDiff(r.snapshot, r.store.scope, r.api, r.store.policy.ConsistencyWindow, r.store.now()))
 	if err != nil {
 		return counts, err
 	}

@@ -37,10 +37,10 @@ type Rehearsals interface {
 }
 
 // Tampering adds alerts of calls that change what flow logs or Flowkeeper depend on. Alert
-// returns nil once everything that the findings ask for is on disk (I1), and calls beat
+// returns nil once everything that the findings ask for is on disk (I1), and calls keepAlive
 // after each alert that goes past a full disk.
 type Tampering interface {
-	Alert(ctx context.Context, findings []detection.Finding, beat func()) error
+	Alert(ctx context.Context, findings []detection.Finding, keepAlive func()) error
 }
 
 // Refreshes decide when each scope is refreshed, and follow the refreshes. They are called by many goroutines at the
@@ -127,14 +127,14 @@ func (r *Remediator) Wait() { r.tasks.Wait() }
 
 // Start begins to restore what is due in one scope, and returns at once. That goes on until ctx ends; the
 // step in hand is finished first (I10), and then ended is called, on another goroutine.
-// beat is called at least every 45 seconds, and in a step whenever AWS has answered: many
+// keepAlive is called at least every 45 seconds, and in a step whenever AWS has answered: many
 // slow creates are no hang.
-func (r *Remediator) Start(ctx context.Context, s inventory.Scope, beat, ended func()) {
+func (r *Remediator) Start(ctx context.Context, s inventory.Scope, keepAlive, ended func()) {
 	api, configured := r.Fleet.EC2(s) // the restorer keeps it, also while the scope leaves the fleet
 	m, jitter := r.memory(s), jitterOf(r)
 	t := &turns{
 		restorer: func() restorer { return newRestorer(r, newParts(r, s, api, configured)) },
-		ctx:      ctx, beat: beat,
+		ctx:      ctx, keepAlive: keepAlive,
 		ended: func() {
 			m.setWake(nil) // which would keep the client of an account that has left
 			ended()
@@ -147,15 +147,15 @@ func (r *Remediator) Start(ctx context.Context, s inventory.Scope, beat, ended f
 // Step does what is due in one scope, once, as far as the scope's pace allows at this
 // moment: the alerts that are due; then a shared observation, and one commit for all that
 // needs no create, and at the same time at most one create for each of the others. One call may
-// create the flow logs of up to 300 incidents; each call has one commit after it, and a beat. It
+// create the flow logs of up to 300 incidents; each call has one commit after it, and then keepAlive is called. It
 // reports how many incidents it worked on; unless that is 0, more may be due.
-func (r *Remediator) Step(ctx context.Context, s inventory.Scope, beat func()) (int, error) {
+func (r *Remediator) Step(ctx context.Context, s inventory.Scope, keepAlive func()) (int, error) {
 	re := r.restorer(s)
 	w, err := re.due(ctx, true)
 	if err != nil {
 		return 0, err
 	}
-	return re.step(ctx, w, beat)
+	return re.step(ctx, w, keepAlive)
 }
 
 // Refresh brings the snapshot of one scope up to date with AWS. What AWS does

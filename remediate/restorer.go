@@ -23,10 +23,10 @@ type restorer struct {
 
 // workOff does a step about what is due, unless that could not be read for an error. It logs how far the scope
 // is, and returns how long to wait before the next one; 0: there may be more to do.
-func (r restorer) workOff(ctx context.Context, w work, err error, beat func(), p *progress) (pause time.Duration) {
+func (r restorer) workOff(ctx context.Context, w work, err error, keepAlive func(), p *progress) (pause time.Duration) {
 	n := 0
 	if err == nil {
-		n, err = r.step(ctx, w, beat)
+		n, err = r.step(ctx, w, keepAlive)
 	}
 	if ctx.Err() != nil {
 		return 0

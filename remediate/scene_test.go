@@ -64,7 +64,7 @@ type scene struct {
 func newScene(t *testing.T) *scene {
 	t.Helper()
 	s := &scene{t: t, routed: func(alert.Alert) {}, now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), path: filepath.Join(t.TempDir(), "state.db"),
-		policy: incident.Policy{Settle: 2 * time.Minute, VerifyAfter: 10 * time.Minute, DriftWait: 2 * time.Minute, MaxRestores: 5, RestoreInterval: 10 * time.Minute}}
+		policy: incident.Policy{ConsistencyWindow: 2 * time.Minute, VerifyAfter: 10 * time.Minute, DriftWait: 2 * time.Minute, MaxRestores: 5, RestoreInterval: 10 * time.Minute}}
 	s.world = fakeawstest.New(fakeawstest.Options{Now: s.clock})
 	s.world.AddDestination(bucket)
 	user := s.world.User(account, "flowkeeper", true)
@@ -155,10 +155,10 @@ func configured(t *testing.T, change func(*incident.Policy)) *scene {
 }
 
 // run starts the restorer; stop ends it.
-func (s *scene) run(beat func()) (stop func()) {
+func (s *scene) run(keepAlive func()) (stop func()) {
 	ctx, cancel := context.WithCancel(s.t.Context())
 	ended := make(chan struct{})
-	s.r.Start(ctx, scope, beat, func() { close(ended) })
+	s.r.Start(ctx, scope, keepAlive, func() { close(ended) })
 	return func() {
 		cancel()
 		<-ended

@@ -22,21 +22,21 @@ const (
 
 // step is [Remediator.Step], about what is due. It also adds the alerts that are; no restore waits for one that
 // can't be (I7).
-func (r restorer) step(ctx context.Context, w work, beat func()) (int, error) {
+func (r restorer) step(ctx context.Context, w work, keepAlive func()) (int, error) {
 	began := r.store.now()
 	unalerted := errors.Join(w.unread, r.notifier.notifyEvents(ctx, w.events), r.notifier.endBursts(ctx, w.bursts))
 	if len(w.incidents) == 0 {
 		return 0, unalerted
 	}
 	tagging, due := r.toTag(w.incidents, began)
-	shown := r.observe(ctx, due, beat)
-	beat()
+	shown := r.observe(ctx, due, keepAlive)
+	keepAlive()
 	s, unread := r.split(ctx, due, shown)
 	calls, unnoted := r.share(ctx, s.shared, shown)
 	noted := r.store.now()
 	var tasks []func() error
 	do := func(task func() error) {
-		tasks = append(tasks, func() error { defer beat(); return task() })
+		tasks = append(tasks, func() error { defer keepAlive(); return task() })
 	}
 	if len(s.others) > 0 {
 		do(func() error { return r.record(ctx, s.others, shown) })

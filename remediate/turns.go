@@ -15,10 +15,10 @@ const (
 // and does a step if something is. Between two turns there is a timer and no goroutine, so that thousands of
 // scopes can wait.
 type turns struct {
-	restorer func() restorer // makes one for each turn: one for each of thousands of scopes would take megabytes
-	ctx      context.Context
-	beat     func()
-	ended    func()
+	restorer  func() restorer // makes one for each turn: one for each of thousands of scopes would take megabytes
+	ctx       context.Context
+	keepAlive func()
+	ended     func()
 
 	// Those of the turn under way, once start has set them.
 	progress progress
@@ -84,13 +84,13 @@ func (t *turns) restsFor(pause time.Duration) bool {
 // next turn; 0: there may be more to do.
 func (t *turns) turn() (pause time.Duration) {
 	r := t.restorer()
-	t.beat()
+	t.keepAlive()
 	now := r.store.now()
 	longAgo := now.Sub(t.stepped) >= unasked || now.Before(t.stepped) // the clock has gone back
 	w, err := r.due(t.ctx, longAgo)
 	if err != nil || longAgo || w.isDue {
 		t.stepped = now
-		return r.workOff(t.ctx, w, err, t.beat, &t.progress)
+		return r.workOff(t.ctx, w, err, t.keepAlive, &t.progress)
 	}
 	pause = min(r.rest(w.next), t.most)
 	t.most = idle

@@ -7,7 +7,7 @@ import (
 )
 
 // Progress knows which loops of the daemon still make progress. A ticker would feed the
-// watchdog of a process that runs but does no work; so each loop calls beat where it has
+// watchdog of a process that runs but does no work; so each loop calls keepAlive where it has
 // really done a round. The zero Progress is ready to use.
 type Progress struct {
 	mu    sync.Mutex // guards what follows
@@ -16,15 +16,15 @@ type Progress struct {
 
 type loop struct {
 	silence time.Duration // longer than this means stalled
-	last    time.Time     // of the last beat; with its monotonic part, so that setting the clock stalls no loop
+	last    time.Time     // of the last sign of life; with its monotonic part, so that setting the clock stalls no loop
 }
 
 // Loop registers a loop and returns what it calls once a round, at least every maxSilence:
 // longer than its longest intended wait (a long poll, a step and a backoff together). A name
 // that is there already begins anew.
-func (p *Progress) Loop(name string, maxSilence time.Duration) (beat func()) {
+func (p *Progress) Loop(name string, maxSilence time.Duration) (keepAlive func()) {
 	p.register(name, maxSilence)
-	return func() { p.Beat(name) }
+	return func() { p.KeepAlive(name) }
 }
 
 // Task registers work that is not always under way: until done is called, it must make
@@ -38,8 +38,8 @@ func (p *Progress) Task(name string, maxSilence time.Duration) (done func()) {
 	}
 }
 
-// Beat notes that a loop, or a task that is under way, has made progress.
-func (p *Progress) Beat(name string) {
+// KeepAlive notes that a loop, or a task that is under way, has made progress.
+func (p *Progress) KeepAlive(name string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if l, ok := p.loops[name]; ok {

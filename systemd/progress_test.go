@@ -47,17 +47,17 @@ func TestProgressOfTasks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var p Progress
 		check := checked(t, &p)
-		p.Beat("refresh") // not under way: nothing to note
+		p.KeepAlive("refresh") // not under way: nothing to note
 		done := p.Task("refresh", time.Minute)
 		for range 3 {
 			time.Sleep(time.Minute)
-			p.Beat("refresh")
+			p.KeepAlive("refresh")
 		}
 		check()
 		time.Sleep(time.Minute + 1)
 		check("refresh")
 		done()
-		p.Beat("refresh")
+		p.KeepAlive("refresh")
 		time.Sleep(time.Hour)
 		check()
 	})
@@ -68,10 +68,10 @@ func TestProgressFromManyLoops(t *testing.T) {
 	var p Progress
 	var wg sync.WaitGroup
 	for _, name := range []string{"a", "b", "c"} {
-		beat := p.Loop(name, time.Hour)
+		keepAlive := p.Loop(name, time.Hour)
 		wg.Go(func() {
 			for range 1000 {
-				beat()
+				keepAlive()
 				if stalled := p.Stalled(time.Now()); len(stalled) > 0 {
 					t.Error(stalled)
 				}

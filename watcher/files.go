@@ -62,7 +62,7 @@ func (w *Watcher) readFiles(ctx context.Context, m types.Message, objects []Obje
 	defer w.reading.Release(1)
 	outcome = Ignored
 	for n, o := range objects {
-		w.Beat() // the receivers may wait for this handler
+		w.KeepAlive() // the receivers may wait for this handler
 		became := w.readFile(ctx, fmt.Sprintf("%s/%d", id, n), o)
 		if outcome = worse(outcome, became); became == Failed {
 			break // the store: the records of the next object could not be stored either

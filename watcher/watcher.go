@@ -45,9 +45,9 @@ type Config struct {
 	VisibilityTimeout time.Duration
 	// Health follows whether the queue answers. It must not be nil if Run is called.
 	Health QueueHealth
-	// Beat is called at least once in each long poll or backoff, and for each message
+	// KeepAlive is called at least once in each long poll or backoff, and for each message
 	// that a handler takes.
-	Beat func()
+	KeepAlive func()
 	// ShowAgain makes messages visible in the queue again on which the handler failed.
 	ShowAgain <-chan struct{}
 	// Meter counts what happens; nil: nothing does.
@@ -172,9 +172,9 @@ func (w *Watcher) Run(ctx context.Context) error {
 func (w *Watcher) receive(ctx context.Context, others *sync.WaitGroup) error {
 	next := receiving{most: batchSize, limit: patience}
 	for ctx.Err() == nil {
-		w.Beat()
+		w.KeepAlive()
 		begun := time.Now()
-		n, err := w.poll(ctx, next, w.Beat)
+		n, err := w.poll(ctx, next, w.KeepAlive)
 		switch {
 		case ctx.Err() != nil:
 			return nil
@@ -249,13 +249,13 @@ func (w *Watcher) Turn(ctx context.Context) (int, error) {
 	return len(messages), err
 }
 
-// poll receives once and hands the messages to the handlers. It calls beat for each, because
+// poll receives once and hands the messages to the handlers. It calls keepAlive for each, because
 // it waits while all handlers are busy.
-func (w *Watcher) poll(ctx context.Context, how receiving, beat func()) (int, error) {
+func (w *Watcher) poll(ctx context.Context, how receiving, keepAlive func()) (int, error) {
 	messages, err := w.receiveOnce(ctx, how)
 	for _, m := range messages {
 		w.jobs <- m // handlers always end, and past the end of ctx they only give messages back
-		beat()
+		keepAlive()
 	}
 	if len(messages) > 0 {
 		runtime.Gosched() // handlers go first: they would wait until this goroutine has begun the next poll

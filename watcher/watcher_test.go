@@ -74,7 +74,7 @@ func (h health) Failed(context.Context, error) bool { return h.failed != nil && 
 func watch(t testing.TB, api SQS, url string, h handlerFunc, change func(*Config)) (stop func() error) {
 	t.Helper()
 	c := Config{QueueURL: url, WaitTime: time.Second, VisibilityTimeout: time.Minute,
-		Health: health{}, Beat: func() {}}
+		Health: health{}, KeepAlive: func() {}}
 	if change != nil {
 		change(&c)
 	}
@@ -364,7 +364,7 @@ func TestAFailureThatMakesNoSenseEndsIt(t *testing.T) {
 	t.Parallel()
 	gone := errors.New("the queue does not exist")
 	c := &calls{receive: func(context.Context) (*sqs.ReceiveMessageOutput, error) { return nil, gone }}
-	w := New(Config{QueueURL: "q", Beat: func() {}, Health: health{failed: func() bool { return true }}}, c, nil, slog.New(slog.DiscardHandler))
+	w := New(Config{QueueURL: "q", KeepAlive: func() {}, Health: health{failed: func() bool { return true }}}, c, nil, slog.New(slog.DiscardHandler))
 	if err := w.Run(t.Context()); !errors.Is(err, gone) {
 		t.Errorf("ended with %v", err)
 	}
@@ -412,7 +412,7 @@ func TestProgressWhileHandlersAreSlow(t *testing.T) {
 			time.Sleep(time.Minute) // fake time: a sink that is out of reach, while the disk is full
 			return errors.New("not stored")
 		}, func(c *Config) {
-			c.Beat = func() { last, silence = time.Now(), max(silence, time.Since(last)) }
+			c.KeepAlive = func() { last, silence = time.Now(), max(silence, time.Since(last)) }
 		})
 		time.Sleep(time.Hour) // fake time
 		if err := stop(); err != nil {

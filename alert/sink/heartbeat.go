@@ -17,9 +17,9 @@ func NewHeartbeat(target, version string) *Heartbeat {
 	return &Heartbeat{httpClient: newHTTPClient("heartbeat", version), url: target}
 }
 
-// Beat sends one request, with a timeout of ten seconds. Any 2xx is success. Its errors
+// Send sends one request, with a timeout of ten seconds. Any 2xx is success. Its errors
 // contain no URL (I11).
-func (h *Heartbeat) Beat(ctx context.Context) error {
+func (h *Heartbeat) Send(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, sendTimeout)
 	defer cancel()
 	reply, err := h.request(ctx, http.MethodGet, h.url, nil, nil)

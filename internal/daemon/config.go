@@ -23,7 +23,7 @@ func Policy(c configs.Config, key incident.TokenKey) incident.Policy {
 	p := incident.Policy{
 		AlertOnly:   c.Remediate.Mode == "alert",
 		DriftAlerts: c.Remediate.OnDrift == "alert",
-		DriftWait:   c.Remediate.DriftWait, Settle: c.Inventory.Settle, VerifyAfter: c.Remediate.VerifyAfter,
+		DriftWait:   c.Remediate.DriftWait, ConsistencyWindow: c.Inventory.Settle, VerifyAfter: c.Remediate.VerifyAfter,
 		MaxRestores: c.Remediate.MaxRestores, RestoreInterval: c.Remediate.RestoreInterval,
 		Destinations: c.Inventory.Destinations, TokenKey: key,
 		LateRecords: len(c.LogFiles.Buckets) > 0,

@@ -36,7 +36,7 @@ func TestPolicy(t *testing.T) {
 	c.Remediate.Mode, c.Remediate.OnDrift = "alert", "alert"
 	c.Remediate.Rules = []configs.Rule{{Principal: "a", Action: "ignore"}, {Principal: "b", Action: "wait", Wait: time.Minute}}
 	want := incident.Policy{
-		AlertOnly: true, DriftAlerts: true, DriftWait: 2 * time.Minute, Settle: 2 * time.Minute, VerifyAfter: 10 * time.Minute,
+		AlertOnly: true, DriftAlerts: true, DriftWait: 2 * time.Minute, ConsistencyWindow: 2 * time.Minute, VerifyAfter: 10 * time.Minute,
 		MaxRestores: 5, RestoreInterval: 10 * time.Minute,
 		Rules: []incident.Rule{{Principal: "a", Action: incident.Ignore}, {Principal: "b", Action: incident.Wait, Wait: time.Minute}},
 	}

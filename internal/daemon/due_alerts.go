@@ -19,11 +19,11 @@ const dueAlertsEvery = 2 * time.Second
 // scope in the state file, also if the scope has no client, if its restorer waits for AWS,
 // and before AWS has been reached.
 func (d *Daemon) writeDueAlerts(ctx context.Context) error {
-	beat := d.progress.Loop("due alerts", maxSilence)
+	keepAlive := d.progress.Loop("due alerts", maxSilence)
 	withoutAWS := &remediate.Remediator{Store: d.store.Remediation(), Fleet: noFleet{}, Policy: Policy(d.Config, ""), Now: time.Now, Log: d.Log, Senders: alertSenders{d}}
 	var writing outage.Outage
 	for retry.Sleep(ctx, dueAlertsEvery) {
-		beat()
+		keepAlive()
 		r := withoutAWS
 		if d.connected.Load() {
 			r = d.remediator
@@ -31,7 +31,7 @@ func (d *Daemon) writeDueAlerts(ctx context.Context) error {
 		scopes, err := d.dueScopes(ctx)
 		for _, s := range scopes {
 			err = errors.Join(err, r.NotifyDue(ctx, s))
-			beat()
+			keepAlive()
 		}
 		if writing.Note(err) == outage.Began && ctx.Err() == nil {
 			d.Log.Error("alerts that are due can't be written, and are tried every two seconds", "error", err)

@@ -111,7 +111,7 @@ func (h health) sendHeartbeats(ctx context.Context) error {
 		unwell := h.unwell()
 		var err error
 		if unwell == nil {
-			err = monitor.Beat(ctx)
+			err = monitor.Send(ctx)
 		}
 		if ctx.Err() != nil {
 			return nil

@@ -54,7 +54,7 @@ func (d *Daemon) startAWSLoops(ctx context.Context, g *errgroup.Group) {
 	d.depends.loadQueueAttributes(ctx)
 	w := watcher.New(watcher.Config{
 		QueueURL: d.queue.URL, WaitTime: d.Config.Queue.WaitTime, VisibilityTimeout: d.Config.Queue.VisibilityTimeout,
-		Health: d.queue, Beat: d.progress.Loop("receive", maxSilence),
+		Health: d.queue, KeepAlive: d.progress.Loop("receive", maxSilence),
 		ShowAgain: d.storeHealth.showAgain, Meter: d.meters, Files: newLogFiles(d),
 	}, d.sqs, handler{d}, d.Log)
 	d.startScopes(ctx, g)

@@ -94,7 +94,7 @@ func (h handler) RecordMessage(ctx context.Context, m watcher.Message) error {
 	}
 	task := fmt.Sprintf("message %s (%d)", m.ID, h.d.handled.Add(1)) // one message may be handled twice at the same time
 	defer h.d.progress.Task(task, maxSilence)()
-	err := h.d.remediator.RecordFindings(ctx, findings, func() { h.d.progress.Beat(task) })
+	err := h.d.remediator.RecordFindings(ctx, findings, func() { h.d.progress.KeepAlive(task) })
 	if err != nil && ctx.Err() == nil {
 		h.d.storeHealth.failed(err)
 	}

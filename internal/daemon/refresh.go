@@ -99,19 +99,19 @@ type observedSnapshot struct {
 	d *Daemon
 }
 
-func (p observedSnapshot) beat(s inventory.Scope) {
-	p.d.progress.Beat(refreshOf(s))
+func (p observedSnapshot) keepAlive(s inventory.Scope) {
+	p.d.progress.KeepAlive(refreshOf(s))
 }
 
 // Compare implements inventory.Snapshot.
 func (p observedSnapshot) Compare(ctx context.Context, l *inventory.Listing, page []inventory.Listed) ([]int, error) {
-	p.beat(l.Scope)
+	p.keepAlive(l.Scope)
 	return p.Snapshot.Compare(ctx, l, page)
 }
 
 // Unseen implements inventory.Snapshot.
 func (p observedSnapshot) Unseen(ctx context.Context, l *inventory.Listing, after string, limit int) ([]inventory.Row, string, error) {
-	p.beat(l.Scope)
+	p.keepAlive(l.Scope)
 	return p.Snapshot.Unseen(ctx, l, after, limit)
 }
 

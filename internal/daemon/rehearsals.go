@@ -81,7 +81,7 @@ func (r *rehearsals) once(ctx context.Context, s inventory.Scope) (result rehear
 	task := "rehearsal " + s.String()
 	defer r.d.progress.Task(task, maxSilence)()
 	err = recovered("rehearsal of "+s.String(), func() (err error) {
-		result, err = r.d.rehearser.Rehearse(ctx, s, func() { r.d.progress.Beat(task) })
+		result, err = r.d.rehearser.Rehearse(ctx, s, func() { r.d.progress.KeepAlive(task) })
 		return err
 	})
 	log := r.d.Log.With("account", s.Account, "region", s.Region, "tried", result.Tried, "refused", result.Refused)

@@ -78,7 +78,7 @@ func (l *scopeLoops) run(s inventory.Scope, this *scopeLoop) {
 	name := "restore " + s.String()
 	restored := l.d.progress.Task(name, maxSilence)
 	l.d.refreshes.begin(s)
-	l.d.remediator.Start(this.ctx, s, func() { l.d.progress.Beat(name) }, func() {
+	l.d.remediator.Start(this.ctx, s, func() { l.d.progress.KeepAlive(name) }, func() {
 		restored()
 		this.cancel() // no more tasks begin
 		l.done(s, this)

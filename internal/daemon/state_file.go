@@ -23,12 +23,12 @@ type stateFileWatch struct{ *Daemon }
 // back and returns an error, which ends the daemon; the next one opens the file that was
 // written.
 func (w stateFileWatch) run(ctx context.Context) error {
-	beat := w.progress.Loop("store", maxSilence)
+	keepAlive := w.progress.Loop("store", maxSilence)
 	last, _ := w.store.Version(ctx)
 	released := w.warnReleases(ctx, store.Released{})
 	var dropped droppedNotice
 	for retry.Sleep(ctx, time.Second) {
-		beat()
+		keepAlive()
 		if err := w.store.Intact(); errors.Is(err, store.ErrTaken) {
 			w.newOutage(pipeline.StateFile, "").Alert(ctx, err.Error())
 			return errors.Join(err, w.store.Rescue(context.WithoutCancel(ctx)))

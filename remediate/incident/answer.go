@@ -196,13 +196,13 @@ func (t refusal) fail() {
 // notFound closes the incident once AWS has said for long enough that its resource does
 // not exist.
 func (t refusal) notFound() {
-	now, settle := t.c.Now, t.c.Policy.Settle
-	if !t.NotFoundAt.IsZero() && now.Sub(t.NotFoundAt) >= settle {
+	now, window := t.c.Now, t.c.Policy.ConsistencyWindow
+	if !t.NotFoundAt.IsZero() && now.Sub(t.NotFoundAt) >= window {
 		t.close(ResourceGone, "its resource no longer exists: "+t.a.Message)
 		return
 	}
 	t.NotFoundAt = Soonest(t.NotFoundAt, now)
-	t.dueAt(t.NotFoundAt.Add(settle))
+	t.dueAt(t.NotFoundAt.Add(window))
 }
 
 // block records that a person is needed, and notes it once for each reason.

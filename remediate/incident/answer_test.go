@@ -37,8 +37,8 @@ func TestApplyAnswer(t *testing.T) {
 	untagged := func(i *Incident) { i.AbsentAt, i.Untagged = noon, true }
 	heard := func(i *Incident) { i.StuckNews, i.StuckAlertedAt = false, noon }
 	by := func(who string) func(*inventory.Row) { return func(r *inventory.Row) { r.CreatedBy = who } }
-	lostLately := func(r *inventory.Row) { r.GoneAt = now.Add(-policy.Settle + 1) }
-	lostLongAgo := func(r *inventory.Row) { r.GoneAt = now.Add(-policy.Settle) }
+	lostLately := func(r *inventory.Row) { r.GoneAt = now.Add(-policy.ConsistencyWindow + 1) }
+	lostLongAgo := func(r *inventory.Row) { r.GoneAt = now.Add(-policy.ConsistencyWindow) }
 	denied := Answer{Class: NeedsPerson, Reason: Permission, Message: "not authorized", Advice: "allow it"}
 	slow := Answer{Class: RoleSlow, Reason: Role, Message: "cannot assume"}
 	notThere := Answer{Class: ResourceAbsent, Message: "vpc-1 does not exist"}
@@ -109,13 +109,13 @@ func TestApplyAnswer(t *testing.T) {
 
 		{"the resource is absent", given(fl1, pending("fl-1", absentBefore)), answer(notThere),
 			`fl-1: NextAttemptAt=+2m0s Tried=1 Attempts=1 LastError="vpc-1 does not exist" NotFoundAt=now`},
-		{"the resource is absent still, too soon", given(fl1, pending("fl-1", notFound(policy.Settle-1))), answer(notThere),
+		{"the resource is absent still, too soon", given(fl1, pending("fl-1", notFound(policy.ConsistencyWindow-1))), answer(notThere),
 			`fl-1: NextAttemptAt=+1ns Tried=1 Attempts=1 LastError="vpc-1 does not exist"`},
-		{"the resource is absent still", given(fl1, pending("fl-1", notFound(policy.Settle)), live("fl-2", unprotected)), answer(notThere), `
+		{"the resource is absent still", given(fl1, pending("fl-1", notFound(policy.ConsistencyWindow)), live("fl-2", unprotected)), answer(notThere), `
 			row fl-2: Protected=true
 			fl-1: State=closed Reason=resource_gone Advice="its resource no longer exists: vpc-1 doe…" NextAttemptAt=never Tried=1 Attempts=1 LastError="vpc-1 does not exist"
 			logged fl-1 closed/resource_gone: its resource no longer exists: vpc-1 does not exist`},
-		{"I9: another answer between two that it is absent", given(fl1, pending("fl-1", notFound(policy.Settle))), answer(Answer{Class: TryAgain, Message: "throttled"}),
+		{"I9: another answer between two that it is absent", given(fl1, pending("fl-1", notFound(policy.ConsistencyWindow))), answer(Answer{Class: TryAgain, Message: "throttled"}),
 			`fl-1: NextAttemptAt=+1s Tried=1 Attempts=1 LastError=throttled NotFoundAt=never | retry fl-1 open: throttled`},
 
 		{"the tags are refused", given(fl1, pending("fl-1", absentBefore)), answer(Answer{Class: TagRefused, Message: "no tags"}),
@@ -164,12 +164,12 @@ func TestApplyAnswer(t *testing.T) {
 		{"one exists, and is not shown", given(fl1, pending("fl-1", times(2))), answer(exists),
 			`fl-1: NextAttemptAt=+8s Tried=3 Attempts=3 LastError=exists ExistsAt=now`},
 		{"I2: one exists for long, and only what was there before the loss is shown: it stays protected",
-			given(fl1, pending("fl-1", refusedFor(policy.Settle)), live("fl-2")), answer(exists, flowLog("fl-2", rejects)), `
+			given(fl1, pending("fl-1", refusedFor(policy.ConsistencyWindow)), live("fl-2")), answer(exists, flowLog("fl-2", rejects)), `
 			fl-1: State=blocked Reason=decoy Advice="fl-2 delivers from the same resource to …" NextAttemptAt=+15s Tried=1 LastError="fl-2 is in the way" Stuck=decoy("fl-2 is in the way") StuckNews=true
 			logged fl-1 blocked/decoy: fl-2 is in the way
 			note stuck fl-1`},
 		{"one exists for long, and is found: AWS may hide another once it is gone",
-			given(fl1, pending("fl-1", refusedFor(policy.Settle)), live("fl-2", unprotected)), answer(exists, made("fl-2", rejects)), `
+			given(fl1, pending("fl-1", refusedFor(policy.ConsistencyWindow)), live("fl-2", unprotected)), answer(exists, made("fl-2", rejects)), `
 			fl-1: State=blocked Reason=decoy Advice="fl-2 delivers from the same resource to …" NextAttemptAt=+15s Tried=1 LastError="fl-2 is in the way" ExistsAt=never Stuck=decoy("fl-2 is in the way") StuckNews=true
 			logged fl-1 blocked/decoy: fl-2 is in the way
 			note stuck fl-1`},
@@ -332,7 +332,7 @@ func TestHinted(t *testing.T) {
 // TestAdviceAboutWhatIsProtected and in the way: once deleted, it comes back first, unless it is released before.
 func TestAdviceAboutWhatIsProtected(t *testing.T) {
 	t.Parallel()
-	refused := func(i *Incident) { i.AbsentAt, i.ExistsAt = noon, now.Add(-policy.Settle) }
+	refused := func(i *Incident) { i.AbsentAt, i.ExistsAt = noon, now.Add(-policy.ConsistencyWindow) }
 	for name, is := range map[string]struct {
 		shown       inventory.FlowLog
 		row         inventory.Row

@@ -54,7 +54,7 @@ func (h ByHand) Request(id string, asked time.Time) error {
 		return err
 	}
 	if row, _ := c.Row(id); !was.Pending() && h.isYoung(row, asked) {
-		return fmt.Errorf("%s is younger than %s, and %w: if it is gone, try again after that time", id, c.Policy.Settle, ErrYoung)
+		return fmt.Errorf("%s is younger than %s, and %w: if it is gone, try again after that time", id, c.Policy.ConsistencyWindow, ErrYoung)
 	}
 	t := &transition{i.ClampTimes(c.Now, c.Policy), c}
 	t.markGone()

@@ -44,7 +44,7 @@ func (c *Case) Row(id string) (inventory.Row, bool) {
 // what became live just before (see inventory.NewDiff).
 func hadToList(c *Case, r inventory.Row) bool {
 	isAhead := r.WrittenAt.After(c.Now.Add(time.Minute)) // the clock went back since
-	return isAhead || r.WrittenAt.Before(c.RefreshedAt.Add(-c.Policy.Settle))
+	return isAhead || r.WrittenAt.Before(c.RefreshedAt.Add(-c.Policy.ConsistencyWindow))
 }
 
 // seenRow is the row of an incident's flow log, where AWS has shown that, or a person asked

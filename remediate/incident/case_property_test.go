@@ -234,7 +234,7 @@ func (w *world) checkRow(what string, before world, r inventory.Row) {
 // does not do the same.
 func (w *world) tookThePlace(r inventory.Row) bool {
 	for _, i := range w.incidents {
-		if i.Known && i.RootID != r.RootID && !mayPredate(i, r.FlowLog, w.policy.Settle) && IsDecoyOf(scope, i.Frozen, r.FlowLog) {
+		if i.Known && i.RootID != r.RootID && !mayPredate(i, r.FlowLog, w.policy.ConsistencyWindow) && IsDecoyOf(scope, i.Frozen, r.FlowLog) {
 			return true
 		}
 	}
@@ -244,12 +244,12 @@ func (w *world) tookThePlace(r inventory.Row) bool {
 // tookALivingPlace is tookThePlace for a flow log that the snapshot has as live, and that AWS does not
 // show though it must by now: nothing has reported its loss for as long as a record may take.
 func (w *world) tookALivingPlace(r inventory.Row) bool {
-	reported := w.incidents[r.ID].OpenedAt.Add(w.policy.Settle)
+	reported := w.incidents[r.ID].OpenedAt.Add(w.policy.ConsistencyWindow)
 	for _, other := range w.rows {
 		asLost := Incident{LastSeenAt: other.LastSeenAt}
 		_, shown := w.last.FlowLogs[other.ID]
-		unseen := !shown && w.last.At.Sub(other.CreatedAt) >= w.policy.Settle && !w.now.Before(reported)
-		if unseen && other.State == inventory.Live && other.RootID != r.RootID && !mayPredate(asLost, r.FlowLog, w.policy.Settle) && IsDecoyOf(scope, other.Settings, r.FlowLog) {
+		unseen := !shown && w.last.At.Sub(other.CreatedAt) >= w.policy.ConsistencyWindow && !w.now.Before(reported)
+		if unseen && other.State == inventory.Live && other.RootID != r.RootID && !mayPredate(asLost, r.FlowLog, w.policy.ConsistencyWindow) && IsDecoyOf(scope, other.Settings, r.FlowLog) {
 			return true
 		}
 	}

@@ -13,11 +13,11 @@ func TestProtect(t *testing.T) {
 	play(t, []scenario{
 		{"I6: a decoy of nothing", given(live("fl-1", unprotected)), protect, `row fl-1: Protected=true`},
 		{"a decoy of a lost one", given(live("fl-1", unprotected, does(rejects)), gone("fl-2"), pending("fl-2")), protect, ``},
-		{"beside a live one, and perhaps gone when that was made", given(live("fl-1", unprotected, does(rejects)), live("fl-2"), refreshedAt(noon.Add(-24*time.Hour+policy.Settle))), protect, ``},
-		{"beside a live one, as the last refresh shows", given(live("fl-1", unprotected, does(rejects)), live("fl-2"), refreshedAt(noon.Add(-24*time.Hour+policy.Settle+1))), protect, `row fl-1: Protected=true`},
+		{"beside a live one, and perhaps gone when that was made", given(live("fl-1", unprotected, does(rejects)), live("fl-2"), refreshedAt(noon.Add(-24*time.Hour+policy.ConsistencyWindow))), protect, ``},
+		{"beside a live one, as the last refresh shows", given(live("fl-1", unprotected, does(rejects)), live("fl-2"), refreshedAt(noon.Add(-24*time.Hour+policy.ConsistencyWindow+1))), protect, `row fl-1: Protected=true`},
 		{"beside a live one, and never refreshed", given(live("fl-1", unprotected, does(rejects)), live("fl-2")), protect, ``},
-		{"beside a live one that the last refresh did not have to show", given(live("fl-1", unprotected, does(rejects)), live("fl-2", writtenAt(noon.Add(-policy.Settle))), refreshedAt(noon)), protect, ``},
-		{"beside a live one that the last refresh had to show", given(live("fl-1", unprotected, does(rejects)), live("fl-2", writtenAt(noon.Add(-policy.Settle-1))), refreshedAt(noon)), protect, `row fl-1: Protected=true`},
+		{"beside a live one that the last refresh did not have to show", given(live("fl-1", unprotected, does(rejects)), live("fl-2", writtenAt(noon.Add(-policy.ConsistencyWindow))), refreshedAt(noon)), protect, ``},
+		{"beside a live one that the last refresh had to show", given(live("fl-1", unprotected, does(rejects)), live("fl-2", writtenAt(noon.Add(-policy.ConsistencyWindow-1))), refreshedAt(noon)), protect, `row fl-1: Protected=true`},
 		{"beside a live one, and the clock went back", given(live("fl-1", unprotected, does(rejects)), live("fl-2", writtenAt(now.Add(time.Hour))), refreshedAt(noon)), protect, `row fl-1: Protected=true`},
 		{"I2: a decoy of a released one, of which a record may come", given(live("fl-1", unprotected, does(rejects)), gone("fl-2"), letGo("fl-2", now.Add(1))), protect, ``},
 		{"of a released one, and no record came", given(live("fl-1", unprotected, does(rejects)), gone("fl-2"), letGo("fl-2", now)), protect, `row fl-1: Protected=true`},
@@ -54,7 +54,7 @@ func TestWakeBlocked(t *testing.T) {
 func TestRow(t *testing.T) {
 	t.Parallel()
 	c := given(live("fl-1"), gone("fl-2"), live("fl-3", func(r *inventory.Row) { r.LastSeenAt = now }),
-		live("fl-young", func(r *inventory.Row) { r.WrittenAt = noon.Add(-policy.Settle) }), refreshedAt(noon))
+		live("fl-young", func(r *inventory.Row) { r.WrittenAt = noon.Add(-policy.ConsistencyWindow) }), refreshedAt(noon))
 	for id, want := range map[string]time.Time{"fl-1": noon, "fl-2": noon.Add(-time.Hour), "fl-3": now, "fl-young": noon.Add(-time.Hour)} {
 		if r, ok := c.Row(id); !ok || !r.LastSeenAt.Equal(want) {
 			t.Errorf("%s (there: %t) was last seen %s", id, ok, r.LastSeenAt)

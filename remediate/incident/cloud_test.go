@@ -92,7 +92,7 @@ func (w *cloud) useUp(token string) {
 func (w *cloud) describe(now time.Time, fresh bool) map[string]inventory.FlowLog {
 	out := map[string]inventory.FlowLog{}
 	stale := func(since time.Time) bool {
-		return !fresh && !since.IsZero() && now.Sub(since) < policy.Settle && rapid.Bool().Draw(w.t, "stale")
+		return !fresh && !since.IsZero() && now.Sub(since) < policy.ConsistencyWindow && rapid.Bool().Draw(w.t, "stale")
 	}
 	for _, f := range w.flowLogs {
 		there := f.deletedAt.IsZero() || stale(f.deletedAt)

@@ -90,13 +90,13 @@ func notObserved(s situation) (Decision, bool) {
 }
 
 // stillThere waits while AWS shows the lost flow log, until AWS still shows it when asked after
-// Policy.Settle.
+// Policy.ConsistencyWindow.
 func stillThere(s situation) (Decision, bool) {
 	since := s.i.AliveSince
 	if since.IsZero() {
 		since = s.now
 	}
-	end := since.Add(s.p.Settle)
+	end := since.Add(s.p.ConsistencyWindow)
 	if !s.observed().Before(end) {
 		return Decision{Next: Close, Reason: StillThere, Cause: StillShown, Advice: "AWS shows it alive: the record was wrong, forged or about something else"}, s.o.Alive
 	}
@@ -104,10 +104,10 @@ func stillThere(s situation) (Decision, bool) {
 }
 
 // perhapsDecoy waits for the record of another loss on the resource, which tells whether the
-// flow log was made before or after that, until AWS is asked after Policy.Settle. Then it counts as
+// flow log was made before or after that, until AWS is asked after Policy.ConsistencyWindow. Then it counts as
 // unprotected.
 func perhapsDecoy(s situation) (Decision, bool) {
-	end := s.i.OpenedAt.Add(s.p.Settle)
+	end := s.i.OpenedAt.Add(s.p.ConsistencyWindow)
 	pause := min(max(s.now.Sub(s.i.OpenedAt), time.Second), 15*time.Second)
 	// The end may be over by now, and the same observation may count for a moment: see observationFresh.
 	at := Earlier(s.now.Add(pause), Later(end, s.now.Add(time.Second)))
@@ -173,7 +173,7 @@ func somethingInTheWay(s situation) (Decision, bool) {
 
 // tokenDoubt is how long after IdempotentParameterMismatch an equivalent is looked for. A
 // create of ours with that token may have succeeded without an answer, and AWS may not show
-// it yet. A wait as long as Policy.Settle would let an attacker who uses up tokens win two minutes.
+// it yet. A wait as long as Policy.ConsistencyWindow would let an attacker who uses up tokens win two minutes.
 const tokenDoubt = 15 * time.Second
 
 // tokenSpent looks for an equivalent for a while, and then takes the next ClientToken. If
@@ -183,7 +183,7 @@ func tokenSpent(s situation) (Decision, bool) {
 	if s.i.MismatchAt.IsZero() {
 		return Decision{}, false
 	}
-	looksUntil := s.i.MismatchAt.Add(min(tokenDoubt, s.p.Settle))
+	looksUntil := s.i.MismatchAt.Add(min(tokenDoubt, s.p.ConsistencyWindow))
 	next := looksUntil
 	if s.i.RandomToken != "" {
 		next = Later(next, s.i.MismatchAt.Add(blockedAttempts.Pause(s.i.Attempts)))
@@ -235,7 +235,7 @@ func (s situation) notRestored(reason Reason, cause Cause, advice string) Decisi
 		if other, there := s.equivalent(); there && isRestored(other.FlowLog) {
 			return Decision{Next: Adopt, Found: other}
 		}
-		goneBack := call.At.After(s.now.Add(s.p.Settle)) // the clock: the call is not as young as it seems
+		goneBack := call.At.After(s.now.Add(s.p.ConsistencyWindow)) // the clock: the call is not as young as it seems
 		if !goneBack && call.showsBy(s.p).After(observed) {
 			return Decision{Next: Hold, At: call.observeAt(s.p, s.now), Cause: cause}
 		}
@@ -244,7 +244,7 @@ func (s situation) notRestored(reason Reason, cause Cause, advice string) Decisi
 		return Decision{Next: Close, Reason: reason, Advice: advice, Cause: cause}
 	}
 	age := max(0, observed.Sub(s.o.CreatedAt))
-	shows := observed.Add(s.p.Settle - age)
+	shows := observed.Add(s.p.ConsistencyWindow - age)
 	// That may be over by now, and the same observation may count for a moment: see observationFresh.
 	return Decision{Next: Hold, At: Later(shows, s.now.Add(time.Second)), Cause: cause}
 }
@@ -253,7 +253,7 @@ func (s situation) notRestored(reason Reason, cause Cause, advice string) Decisi
 // one was gone before that could be made: only a stale read shows it.
 func (s situation) equivalent() (Other, bool) {
 	for _, f := range s.o.Others {
-		wasGone := f.CreatedAt.Before(s.o.CreatedAt) || madeEarlier(s.i, f.FlowLog, s.p.Settle)
+		wasGone := f.CreatedAt.Before(s.o.CreatedAt) || madeEarlier(s.i, f.FlowLog, s.p.ConsistencyWindow)
 		if wasGone && !s.o.AlreadyExists {
 			continue
 		}

@@ -10,7 +10,7 @@ import (
 
 var (
 	noon   = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
-	policy = Policy{Settle: 2 * time.Minute, VerifyAfter: 10 * time.Minute, MaxRestores: 5, RestoreInterval: 10 * time.Minute}
+	policy = Policy{ConsistencyWindow: 2 * time.Minute, VerifyAfter: 10 * time.Minute, MaxRestores: 5, RestoreInterval: 10 * time.Minute}
 	wanted = inventory.Settings{ResourceID: "vpc-1", TrafficType: "ALL", LogDestinationType: "s3", LogDestination: "arn:aws:s3:::b", LogFormat: "${version}", MaxAggregationInterval: 600}
 )
 
@@ -188,7 +188,7 @@ func TestDecide(t *testing.T) {
 		{"a token mismatch, 15 s ago, and the observation is older", func(i *Incident, o *Facts, _ *Policy) {
 			i.MismatchAt, i.OpenedAt, o.At = noon.Add(-15*time.Second), noon.Add(-time.Minute), noon.Add(-time.Second)
 		}, Requeue, "", time.Second},
-		{"a token mismatch, and AWS shows at once what there is", func(i *Incident, _ *Facts, p *Policy) { i.MismatchAt, p.Settle = noon, 0 }, NextToken, "", 0},
+		{"a token mismatch, and AWS shows at once what there is", func(i *Incident, _ *Facts, p *Policy) { i.MismatchAt, p.ConsistencyWindow = noon, 0 }, NextToken, "", 0},
 		{"I3: a token mismatch, and an equivalent is there", func(i *Incident, o *Facts, _ *Policy) {
 			i.MismatchAt, o.Others = noon.Add(-15*time.Second), []Other{other("fl-new", nil)}
 		}, Adopt, "", 0},

@@ -44,20 +44,20 @@ func isGuarded(r inventory.Row) bool { return r.Protected && !r.Imported }
 
 // mayPredate reports whether a flow log may have been made before an incident's was lost,
 // whatever a record says of when that was (I2): then nobody has put it in the place of that. A
-// listing may show for settle what is gone.
-func mayPredate(i Incident, f inventory.FlowLog, settle time.Duration) bool {
-	return !f.CreatedAt.After(i.LastSeenAt.Add(-settle))
+// listing may go on showing what is gone for the consistency window.
+func mayPredate(i Incident, f inventory.FlowLog, window time.Duration) bool {
+	return !f.CreatedAt.After(i.LastSeenAt.Add(-window))
 }
 
 // isLateDecoy reports whether a row is a decoy of a lost flow log though it was seen before
 // the loss was reported: it was made after that, or may have been where only a refresh shows
 // when that was. What came back itself is none, in whose place it may be.
-func isLateDecoy(i Incident, r inventory.Row, settle time.Duration) bool {
+func isLateDecoy(i Incident, r inventory.Row, window time.Duration) bool {
 	if cameBack := r.IsReplacement() || i.RootID == r.ID; cameBack || !i.Known {
 		return false
 	}
 	mayBeLater := i.DeletedAt.IsZero() || !r.CreatedAt.Before(i.DeletedAt)
-	return mayBeLater && !mayPredate(i, r.FlowLog, settle) && differs(i.Frozen, r)
+	return mayBeLater && !mayPredate(i, r.FlowLog, window) && differs(i.Frozen, r)
 }
 
 // inTheWay is what prevents the create that AWS has refused: of the decoys shown, one that
@@ -68,7 +68,7 @@ func (s situation) inTheWay() (f Other, ok bool) {
 		if !IsDecoyOf(s.i.Scope, s.i.Frozen, other.FlowLog) {
 			continue
 		}
-		if !mayPredate(s.i, other.FlowLog, s.p.Settle) {
+		if !mayPredate(s.i, other.FlowLog, s.p.ConsistencyWindow) {
 			return other, true
 		}
 		f, ok = other, s.refusedForLong()
@@ -79,7 +79,7 @@ func (s situation) inTheWay() (f Other, ok bool) {
 // refusedForLong reports whether AWS has answered FlowLogAlreadyExists for longer than it may hide
 // what was made.
 func (s situation) refusedForLong() bool {
-	return !s.i.ExistsAt.IsZero() && s.observed().Sub(s.i.ExistsAt) >= s.p.Settle
+	return !s.i.ExistsAt.IsZero() && s.observed().Sub(s.i.ExistsAt) >= s.p.ConsistencyWindow
 }
 
 // takenFor reports whether a row is a late decoy of a flow log whose loss an observation
@@ -88,24 +88,24 @@ func (p place) takenFor(row inventory.Row, o Observation) bool {
 	return p.mayCountAsDecoy(row) && slices.ContainsFunc(p.lost(), func(i Incident) bool {
 		lacked := o.lacks(i.FlowLogID, i.ResourceID) && !o.At.Before(i.OpenedAt)
 		isGone := lacked || !i.AbsentAt.IsZero()
-		return isGone && i.FlowLogID != row.ID && isLateDecoy(i, row, p.c.Policy.Settle)
+		return isGone && i.FlowLogID != row.ID && isLateDecoy(i, row, p.c.Policy.ConsistencyWindow)
 	})
 }
 
 // mayBeTakenFor is takenFor for a loss that nothing has reported yet: its record, which tells
-// which of the two was there first, may come within Policy.Settle after opened. A flow log that is younger than
+// which of the two was there first, may come within Policy.ConsistencyWindow after opened. A flow log that is younger than
 // AWS's delay may be there though the observation does not show it: it counts for no longer than that.
 func (p place) mayBeTakenFor(row inventory.Row, opened time.Time, o Observation) bool {
 	return p.mayCountAsDecoy(row) && slices.ContainsFunc(p.live(), func(r inventory.Row) bool {
-		isOldEnough := o.At.Sub(r.CreatedAt) >= p.c.Policy.Settle
-		recordMayCome := o.At.Before(opened.Add(p.c.Policy.Settle))
+		isOldEnough := o.At.Sub(r.CreatedAt) >= p.c.Policy.ConsistencyWindow
+		recordMayCome := o.At.Before(opened.Add(p.c.Policy.ConsistencyWindow))
 		mayBeGone := o.lacks(r.ID, r.ResourceID) && (isOldEnough || recordMayCome)
 		if !mayBeGone || r.ID == row.ID || !isGuarded(r) {
 			return false
 		}
 		seen, _ := p.c.Row(r.ID)
 		asLost := Incident{Known: true, RootID: r.RootID, Frozen: r.Settings, LastSeenAt: seen.LastSeenAt}
-		return isLateDecoy(asLost, row, p.c.Policy.Settle)
+		return isLateDecoy(asLost, row, p.c.Policy.ConsistencyWindow)
 	})
 }
 
@@ -133,7 +133,7 @@ func (p place) takesLostPlace(row inventory.Row) bool {
 func (p place) wasLateDecoy(i Incident) bool {
 	row, ok := p.c.Row(i.FlowLogID)
 	return ok && slices.ContainsFunc(p.lost(), func(other Incident) bool {
-		return other.FlowLogID != row.ID && isLateDecoy(other, row, p.c.Policy.Settle)
+		return other.FlowLogID != row.ID && isLateDecoy(other, row, p.c.Policy.ConsistencyWindow)
 	})
 }
 
@@ -145,7 +145,7 @@ func (p place) unprotectLate(i Incident) {
 	}
 	for _, id := range p.c.on(p.resource) {
 		row := p.c.rows.byID[id] // zero if there is none
-		if isGuarded(row) && p.mayCountAsDecoy(row) && isLateDecoy(i, row, p.c.Policy.Settle) {
+		if isGuarded(row) && p.mayCountAsDecoy(row) && isLateDecoy(i, row, p.c.Policy.ConsistencyWindow) {
 			p.setProtected(row, false)
 		}
 	}
@@ -169,7 +169,7 @@ func (p place) distrust(row inventory.Row) {
 			return false
 		}
 		seenLater := !row.FirstSeenAt.Before(i.OpenedAt)
-		return seenLater || isLateDecoy(i, row, p.c.Policy.Settle)
+		return seenLater || isLateDecoy(i, row, p.c.Policy.ConsistencyWindow)
 	}
 	if row.Protected && !p.takesLostPlace(row) && slices.ContainsFunc(p.lost(), decoy) {
 		p.setProtected(row, false)
@@ -197,7 +197,7 @@ func (p place) protect() {
 // found its loss.
 func (p place) shownTogether(a, b inventory.Row) bool {
 	refresh := p.c.RefreshedAt
-	since := refresh.Add(-p.c.Policy.Settle)
+	since := refresh.Add(-p.c.Policy.ConsistencyWindow)
 	listed := func(r inventory.Row) bool { return hadToList(p.c, r) || !r.FirstSeenAt.Before(refresh) }
 	return listed(a) && listed(b) && !since.Before(Later(a.CreatedAt, b.CreatedAt))
 }

@@ -39,7 +39,7 @@ func TestLateDecoy(t *testing.T) {
 		{"I2: the loss is not confirmed", given(live("fl-1"), pending("fl-1"), live("fl-2", after)), observe(flowLog("fl-1"), decoy), `fl-1: AliveSince=now TimesAlive=1 NextAttemptAt=+1s`},
 		{"I6: it came back itself, in the place of another", given(live("fl-1"), pending("fl-1"), live("fl-2", after, func(r *inventory.Row) { r.RootID = "fl-0" })), observe(decoy), isGone + `|` + absent},
 		{"made before the loss", given(live("fl-1"), pending("fl-1", claims(noon.Add(11*time.Second))), live("fl-2", after)), observe(decoy), isGone + `|` + absent},
-		{"I2: seen with it, whatever the record claims", given(live("fl-1"), pending("fl-1", claims(noon.Add(-time.Hour)), seenAt(noon)), live("fl-2", after, func(r *inventory.Row) { r.CreatedAt = noon.Add(-policy.Settle) })), observe(decoy), isGone + `|` + absent},
+		{"I2: seen with it, whatever the record claims", given(live("fl-1"), pending("fl-1", claims(noon.Add(-time.Hour)), seenAt(noon)), live("fl-2", after, func(r *inventory.Row) { r.CreatedAt = noon.Add(-policy.ConsistencyWindow) })), observe(decoy), isGone + `|` + absent},
 		{"it delivers elsewhere", given(live("fl-1"), pending("fl-1"), live("fl-2", after, does(elsewhere))), observe(decoy), isGone + `|` + absent},
 		{"of the same lineage", given(live("fl-1"), pending("fl-1"), live("fl-2", after, func(r *inventory.Row) { r.RootID = "fl-1" })), observe(decoy), isGone + `|` + absent},
 		{"of what is not restored", given(live("fl-1", func(r *inventory.Row) { r.Protected = false }), pending("fl-1"), live("fl-2", after)), observe(decoy), `
@@ -71,7 +71,7 @@ func TestALateDecoyStaysOne(t *testing.T) {
 	t.Parallel()
 	after := func(r *inventory.Row) { r.CreatedAt = noon.Add(10 * time.Second); rejects(&r.FlowLog) }
 	c := given(live("fl-1"), live("fl-2", after), pending("fl-2", freezes(rejects)))
-	c.Now = noon.Add(10*time.Second + policy.Settle) // AWS must show by now what it has
+	c.Now = noon.Add(10*time.Second + policy.ConsistencyWindow) // AWS must show by now what it has
 	c.ApplyObservation("fl-2", Observation{At: c.Now, Resources: map[string]bool{"vpc-1": true}, FlowLogs: map[string]inventory.FlowLog{}})
 	row, _ := c.Row("fl-2")
 	if i, _ := c.Incident("fl-2"); i.Reason != Exempt || row.Protected {
@@ -117,7 +117,7 @@ func TestTheOrderOfRecordsDecidesNothing(t *testing.T) {
 // CloudWatch's telemetry role made it. Both come back at once.
 func TestWhoIsNoLateDecoy(t *testing.T) {
 	t.Parallel()
-	at := noon.Add(10*time.Second + policy.Settle) // AWS must show by then what was made at 10 s
+	at := noon.Add(10*time.Second + policy.ConsistencyWindow) // AWS must show by then what was made at 10 s
 	for name, c := range map[string]*Case{
 		"of a young replacement": given(live("fl-1", func(r *inventory.Row) { r.RootID, r.CreatedAt, r.LastSeenAt = "fl-0", at, at }),
 			live("fl-2", does(rejects), func(r *inventory.Row) { r.CreatedAt = noon.Add(10 * time.Second) }), pending("fl-2", freezes(rejects))),
@@ -137,7 +137,7 @@ func TestWhoIsNoLateDecoy(t *testing.T) {
 
 // TestI2ADecoyOfAYoungReplacement: somebody deletes a replacement before AWS need show it, makes a decoy in its
 // place, and deletes that one, too. The record of the first deletion is late. The decoy waits for it, for
-// Policy.Settle at most, and is not restored.
+// Policy.ConsistencyWindow at most, and is not restored.
 func TestI2ADecoyOfAYoungReplacement(t *testing.T) {
 	t.Parallel()
 	c := given(live("fl-1", func(r *inventory.Row) { r.RootID, r.CreatedAt, r.LastSeenAt, r.WrittenAt = "fl-0", noon, noon, noon }),
@@ -152,7 +152,7 @@ func TestI2ADecoyOfAYoungReplacement(t *testing.T) {
 	if d := after(time.Second); d.Next != Hold {
 		t.Errorf("at first, next is %s %s", d.Next, d.Reason)
 	}
-	if d := after(policy.Settle); d.Next != Close || d.Reason != Exempt {
+	if d := after(policy.ConsistencyWindow); d.Next != Close || d.Reason != Exempt {
 		t.Errorf("in the end, next is %s %s", d.Next, d.Reason)
 	}
 }
@@ -161,7 +161,7 @@ func TestI2ADecoyOfAYoungReplacement(t *testing.T) {
 // after that. A replacement that AWS need not show yet is no reason to let the flow log go: AWS is asked again.
 func TestI2AnEarlyAnswerMakesNoDecoy(t *testing.T) {
 	t.Parallel()
-	end := noon.Add(policy.Settle)
+	end := noon.Add(policy.ConsistencyWindow)
 	young := end.Add(-10 * time.Second)
 	c := given(live("fl-1", func(r *inventory.Row) { r.RootID, r.CreatedAt, r.LastSeenAt, r.WrittenAt = "fl-0", young, young, young }),
 		live("fl-2", does(rejects), func(r *inventory.Row) { r.CreatedAt, r.LastSeenAt = noon.Add(-time.Second), noon }),
@@ -187,7 +187,7 @@ func TestAReplacementIsNoDecoy(t *testing.T) {
 	c := given(gone("fl-1"), pending("fl-1"), gone("fl-2"), pending("fl-2"))
 	c.ApplyAnswer("fl-2", Answer{Class: Created, ID: "fl-3"}, Observation{}, 0)
 	lost, _ := c.Incident("fl-1")
-	if row, ok := c.Row("fl-3"); !ok || isLateDecoy(lost, row, policy.Settle) {
+	if row, ok := c.Row("fl-3"); !ok || isLateDecoy(lost, row, policy.ConsistencyWindow) {
 		t.Errorf("%t, %+v is taken for a decoy of fl-1", ok, row)
 	}
 }
@@ -206,8 +206,8 @@ func TestProtectShown(t *testing.T) {
 			return ""
 		}
 	}
-	longAgo := func(i *Incident) { i.RestoredAt = now.Add(-policy.Settle) }
-	lately := func(i *Incident) { i.RestoredAt = now.Add(-policy.Settle + 1) }
+	longAgo := func(i *Incident) { i.RestoredAt = now.Add(-policy.ConsistencyWindow) }
+	lately := func(i *Incident) { i.RestoredAt = now.Add(-policy.ConsistencyWindow + 1) }
 	of := func(change func(*Incident), more ...any) *Case {
 		return given(append(more, gone("fl-1"), back("fl-1", "fl-3", change), live("fl-3"), live("fl-2", unprotected, does(rejects)))...)
 	}
@@ -228,7 +228,7 @@ func TestProtectShown(t *testing.T) {
 func TestMayBeTakenFor(t *testing.T) {
 	t.Parallel()
 	refresh := now.Add(-time.Minute)
-	since := refresh.Add(-policy.Settle)
+	since := refresh.Add(-policy.ConsistencyWindow)
 	lost := func(made time.Time) func(*inventory.Row) {
 		return func(r *inventory.Row) { r.CreatedAt = made; rejects(&r.FlowLog) }
 	}

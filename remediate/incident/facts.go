@@ -89,7 +89,7 @@ func (p place) other(i Incident, f inventory.FlowLog, o Observation) Other {
 	own, found := p.c.Incident(f.ID)
 	gone := known && row.State == inventory.Gone
 	lost := found && own.Pending()
-	if o.AlreadyExists && o.At.Sub(row.GoneAt) >= p.c.Policy.Settle {
+	if o.AlreadyExists && o.At.Sub(row.GoneAt) >= p.c.Policy.ConsistencyWindow {
 		gone = false // no observation is as stale as that: it was taken for gone by mistake
 	}
 	telemetry := p.c.Policy.trustsTelemetry(p.c.Scope.Account, row.CreatedBy)

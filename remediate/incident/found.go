@@ -37,7 +37,7 @@ func (r Rows) Learns(id string, at time.Time) bool {
 // hasJustGone reports whether a row that a copy of the state file had as gone went
 // so lately that a listing may show it all the same.
 func hasJustGone(row inventory.Row, at time.Time, p Policy) bool {
-	return IsRecent(row.GoneAt, at, p.Settle)
+	return IsRecent(row.GoneAt, at, p.ConsistencyWindow)
 }
 
 // DestinationFacts are what the state file knows of where a new flow log delivers.

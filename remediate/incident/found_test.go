@@ -65,11 +65,11 @@ func TestApplyFound(t *testing.T) {
 		{"new, and does not what the lost one did", given(gone("fl-1"), pending("fl-1", calling)), found(made("fl-2", ours, elsewhere)), `
 			= new true, learns true
 			new row fl-2: LogDestination=arn:aws:s3:::elsewhere Tags=map[flowkeeper:restored-from:e-1] RootID=fl-2 State=live Protected=true FirstSeenAt=now LastSeenAt=now WrittenAt=now`},
-		{"I4: new, and made by a call of which nothing is left", given(gone("fl-1"), back("fl-1", "fl-9", nothingLeft)), found(madeAgo(policy.Settle/2 + 1)), `= new false, learns true`},
-		{"new, and made by a later call than that of which nothing is left", given(gone("fl-1"), back("fl-1", "fl-9", nothingLeft)), found(madeAgo(policy.Settle / 2)), `
+		{"I4: new, and made by a call of which nothing is left", given(gone("fl-1"), back("fl-1", "fl-9", nothingLeft)), found(madeAgo(policy.ConsistencyWindow/2 + 1)), `= new false, learns true`},
+		{"new, and made by a later call than that of which nothing is left", given(gone("fl-1"), back("fl-1", "fl-9", nothingLeft)), found(madeAgo(policy.ConsistencyWindow / 2)), `
 			= new true, learns true
 			new row fl-2: Tags=map[flowkeeper:restored-from:e-1] CreatedAt=-1m0s RootID=fl-2 State=live Protected=true FirstSeenAt=now LastSeenAt=now WrittenAt=now`},
-		{"new, to another destination than a call of which nothing is left", given(gone("fl-1"), back("fl-1", "fl-9", nothingLeft, freezes(elsewhere))), found(madeAgo(policy.Settle)), `
+		{"new, to another destination than a call of which nothing is left", given(gone("fl-1"), back("fl-1", "fl-9", nothingLeft, freezes(elsewhere))), found(madeAgo(policy.ConsistencyWindow)), `
 			= new true, learns true
 			new row fl-2: Tags=map[flowkeeper:restored-from:e-1] CreatedAt=-2m0s RootID=fl-2 State=live Protected=true FirstSeenAt=now LastSeenAt=now WrittenAt=now`},
 		{"new, and the clock went back", given(gone("fl-1"), back("fl-1", "fl-9", ahead)), found(madeAgo(time.Second)), `
@@ -146,9 +146,9 @@ func TestApplyFound(t *testing.T) {
 
 		{"imported", given(live("fl-1", imported)), found(flowLog("fl-1", rejects)),
 			`= new false, learns true | row fl-1: TrafficType=REJECT Imported=false WrittenAt=now`},
-		{"imported as gone, long ago", given(gone("fl-1", imported, goneAt(policy.Settle))), found(flowLog("fl-1")),
+		{"imported as gone, long ago", given(gone("fl-1", imported, goneAt(policy.ConsistencyWindow))), found(flowLog("fl-1")),
 			`= new false, learns true | row fl-1: State=live Imported=false WrittenAt=now GoneAt=never`},
-		{"I5: imported as gone, just now", given(gone("fl-1", imported, goneAt(policy.Settle-1))), found(flowLog("fl-1")), `= new false, learns false`},
+		{"I5: imported as gone, just now", given(gone("fl-1", imported, goneAt(policy.ConsistencyWindow-1))), found(flowLog("fl-1")), `= new false, learns false`},
 		{"imported as gone, by a clock that was ahead", given(gone("fl-1", imported, goneAt(-time.Hour))), found(flowLog("fl-1")),
 			`= new false, learns true | row fl-1: State=live Imported=false WrittenAt=now GoneAt=never`},
 		{"imported, and lost", given(live("fl-1", imported), pending("fl-1", unknown)), found(flowLog("fl-1", rejects)), `
@@ -236,7 +236,7 @@ func TestShownBeside(t *testing.T) {
 			r.CreatedAt, r.WrittenAt, r.FirstSeenAt, r.LastSeenAt = refresh.Add(-created), refresh.Add(-written), refresh.Add(-first), refresh.Add(-first)
 		}
 	}
-	settle := policy.Settle
+	settle := policy.ConsistencyWindow
 	beside := func(decoy, other func(*inventory.Row)) *Case {
 		return given(live("fl-1", does(rejects), unprotected, decoy), live("fl-2", other), refreshedAt(refresh))
 	}

@@ -101,7 +101,7 @@ type Incident struct {
 	LastSeenAt  time.Time
 	DeletedAt   time.Time // zero for drift
 	DetectedAt  time.Time
-	OpenedAt    time.Time // of this opening: the time that Policy.Settle counts from
+	OpenedAt    time.Time // of this opening: the time that Policy.ConsistencyWindow counts from
 
 	// What becomes of it.
 	State  State
@@ -153,7 +153,7 @@ type Incident struct {
 	// The replacement.
 	NewID        string
 	Adopted      bool
-	Confirmed    bool // an observation after Policy.Settle showed NewID
+	Confirmed    bool // an observation after Policy.ConsistencyWindow showed NewID
 	RestoredAt   time.Time
 	VerifiedAt   time.Time
 	MissingSince time.Time         // earlier than OpenedAt, where it is a replacement that AWS answered and never showed

@@ -89,7 +89,7 @@ func (t *transition) follow(d Decision, f Facts) {
 	case Create:
 		t.dueAt(t.c.Now)
 	case DecoyInTheWay:
-		wasBeside := mayPredate(t.Incident, d.Found.FlowLog, t.c.Policy.Settle)
+		wasBeside := mayPredate(t.Incident, d.Found.FlowLog, t.c.Policy.ConsistencyWindow)
 		if !wasBeside { // else it may be nobody's decoy, and stays protected
 			t.c.place(t.ResourceID).unprotect(d.Found.FlowLog)
 			t.ExistsAt = time.Time{} // it is found: once it is gone, AWS may hide another one

@@ -65,16 +65,16 @@ func TestApplyObservation(t *testing.T) {
 			`= requeue | fl-1: TimesAlive=2 NextAttemptAt=+2s`},
 		{"it is alive, after a create that found no resource", given(gone("fl-1"), pending("fl-1", func(i *Incident) { i.NotFoundAt = noon })), observe(flowLog("fl-1")),
 			`= requeue | fl-1: AliveSince=now TimesAlive=1 NextAttemptAt=+1s NotFoundAt=never`},
-		{"I2: it is alive, for long enough", given(live("fl-1"), pending("fl-1", alive(9, now.Add(-policy.Settle)))), observe(flowLog("fl-1")), `
+		{"I2: it is alive, for long enough", given(live("fl-1"), pending("fl-1", alive(9, now.Add(-policy.ConsistencyWindow)))), observe(flowLog("fl-1")), `
 			= close
 			fl-1: State=closed Reason=still_there Advice="AWS shows it alive: the record was wrong…" NextAttemptAt=never
 			logged fl-1 closed/still_there: AWS shows it alive: the record was wrong, forged or about something else`},
-		{"I5: it is alive, and was taken for gone", given(gone("fl-1"), pending("fl-1", alive(9, now.Add(-policy.Settle)))), observe(flowLog("fl-1")), `
+		{"I5: it is alive, and was taken for gone", given(gone("fl-1"), pending("fl-1", alive(9, now.Add(-policy.ConsistencyWindow)))), observe(flowLog("fl-1")), `
 			= close
 			row fl-1: State=live WrittenAt=now GoneAt=never
 			fl-1: State=closed Reason=still_there Advice="AWS shows it alive: the record was wrong…" NextAttemptAt=never
 			logged fl-1 closed/still_there: AWS shows it alive: the record was wrong, forged or about something else`},
-		{"it is alive, and a decoy kept in its place is none", given(gone("fl-1"), pending("fl-1", alive(9, now.Add(-policy.Settle))), live("fl-2", unprotected)), observe(flowLog("fl-1"), flowLog("fl-2")), `
+		{"it is alive, and a decoy kept in its place is none", given(gone("fl-1"), pending("fl-1", alive(9, now.Add(-policy.ConsistencyWindow))), live("fl-2", unprotected)), observe(flowLog("fl-1"), flowLog("fl-2")), `
 			= close
 			row fl-1: State=live WrittenAt=now GoneAt=never
 			row fl-2: Protected=true

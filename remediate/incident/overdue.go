@@ -12,13 +12,13 @@ const (
 	// OverdueAfter is after what time an alert says that a flow log is not back, for
 	// whatever reason. The time of a rule's wait does not count.
 	OverdueAfter = 5 * time.Minute
-	// shownWithin is how long after Policy.Settle an observation may come that shows
+	// shownWithin is how long after Policy.ConsistencyWindow an observation may come that shows
 	// the replacement.
 	shownWithin = time.Minute
 )
 
 // Missing reports whether the flow log is to come back and is not known to be there: a
-// replacement counts once an observation after Policy.Settle has shown it.
+// replacement counts once an observation after Policy.ConsistencyWindow has shown it.
 func (i Incident) Missing() bool {
 	return i.Pending() || i.State == Restored && !i.Confirmed
 }
@@ -41,7 +41,7 @@ func (i Incident) OverdueAt(p Policy) time.Time {
 	case !i.StuckAlertedAt.IsZero():
 		return i.StuckAlertedAt.Add(RemindAfter)
 	case i.State == Restored && i.MissingSince.IsZero():
-		return Later(i.darkSince().Add(OverdueAfter), i.RestoredAt.Add(p.Settle+shownWithin))
+		return Later(i.darkSince().Add(OverdueAfter), i.RestoredAt.Add(p.ConsistencyWindow+shownWithin))
 	}
 	return i.darkSince().Add(OverdueAfter)
 }

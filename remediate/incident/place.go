@@ -73,7 +73,7 @@ func (p place) ownTagsOf(f inventory.FlowLog) map[string]string {
 func (p place) madeAndLost(i Incident) (row inventory.Row, lost bool) {
 	for _, other := range p.c.pending(p.resource) {
 		row, ok := p.c.Row(other.FlowLogID)
-		madeSince := ok && isRestored(row.FlowLog) && !row.CreatedAt.Before(i.OpenedAt.Add(-p.c.Policy.Settle))
+		madeSince := ok && isRestored(row.FlowLog) && !row.CreatedAt.Before(i.OpenedAt.Add(-p.c.Policy.ConsistencyWindow))
 		if madeSince && other.FlowLogID != i.FlowLogID && inventory.SameSettings(p.c.Scope, i.Frozen, row.Settings) {
 			return row, true
 		}
@@ -99,12 +99,12 @@ func (p place) takeAnswer(f inventory.FlowLog) {
 func (p place) isStale(f inventory.FlowLog) bool {
 	return slices.ContainsFunc(p.c.on(p.resource), func(id string) bool {
 		t, ok := p.c.begin(id)
-		return ok && madeEarlier(t.Incident, f, p.c.Policy.Settle) && wasSame(t.Incident, f)
+		return ok && madeEarlier(t.Incident, f, p.c.Policy.ConsistencyWindow) && wasSame(t.Incident, f)
 	})
 }
 
 // madeEarlier reports whether a flow log was made in an incident's place by an earlier call: later
-// observations have shown that it is gone by now. Clocks may differ by half of settle.
-func madeEarlier(i Incident, f inventory.FlowLog, settle time.Duration) bool {
-	return isRestored(f) && f.CreatedAt.Before(i.NothingMadeAt.Add(-settle/2))
+// observations have shown that it is gone by now. Clocks may differ by half of the consistency window.
+func madeEarlier(i Incident, f inventory.FlowLog, window time.Duration) bool {
+	return isRestored(f) && f.CreatedAt.Before(i.NothingMadeAt.Add(-window/2))
 }

@@ -12,17 +12,17 @@ import (
 // Policy is what the configuration says about deletions. The zero value restores
 // everything at once, but for what AWS's telemetry rules delete: see [TelemetryWait].
 type Policy struct {
-	AlertOnly       bool          // mode alert: nothing is created
-	DriftAlerts     bool          // on_drift alert: what a refresh finds gone is not restored
-	DriftWait       time.Duration // how long a loss by drift waits for its record: see driftWait
-	Settle          time.Duration // how long AWS may show what was before
-	VerifyAfter     time.Duration // how long a replacement must be fine until it is verified
-	MaxRestores     int           // of one lineage within an hour, then it flaps; zero: no limit
-	RestoreInterval time.Duration // between the restores of a lineage that flaps
-	Rules           []Rule        // the first that matches counts
-	TokenKey        TokenKey      // that ClientTokens are made with
-	LateRecords     bool          // records may come by log files, minutes later: alerts of a drift say so
-	Destinations    []string      // patterns of those that may be protected; none: all
+	AlertOnly         bool          // mode alert: nothing is created
+	DriftAlerts       bool          // on_drift alert: what a refresh finds gone is not restored
+	DriftWait         time.Duration // how long a loss by drift waits for its record: see driftWait
+	ConsistencyWindow time.Duration // how long AWS may go on showing what was there before: the key inventory.settle
+	VerifyAfter       time.Duration // how long a replacement must be fine until it is verified
+	MaxRestores       int           // of one lineage within an hour, then it flaps; zero: no limit
+	RestoreInterval   time.Duration // between the restores of a lineage that flaps
+	Rules             []Rule        // the first that matches counts
+	TokenKey          TokenKey      // that ClientTokens are made with
+	LateRecords       bool          // records may come by log files, minutes later: alerts of a drift say so
+	Destinations      []string      // patterns of those that may be protected; none: all
 }
 
 // Rule says what the deletions of some principals ask for. In the pattern `*` stands for
@@ -77,7 +77,7 @@ func (p Policy) RuleFor(account, principal string) Rule {
 // the clock has gone back, and it is not young.
 func (p Policy) mayLack(created, at time.Time) bool {
 	age := at.Sub(created)
-	return age < p.Settle && age >= -p.Settle
+	return age < p.ConsistencyWindow && age >= -p.ConsistencyWindow
 }
 
 // driftWait is how long the restore of a flow log that a refresh found gone waits for the

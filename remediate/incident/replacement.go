@@ -37,7 +37,7 @@ func (t *transition) restored(f inventory.FlowLog, from origin) {
 	if adopted && f.CreatedAt.Before(now) {
 		t.RestoredAt = Later(f.CreatedAt, t.DeletedAt)
 	}
-	t.NextAttemptAt = wholeSecond(t.RestoredAt.Add(t.c.Policy.Settle))
+	t.NextAttemptAt = wholeSecond(t.RestoredAt.Add(t.c.Policy.ConsistencyWindow))
 	t.Attempts, t.TimesAlive = 0, 0
 	t.Group, t.AtMost, t.Call, t.MissingTags, t.TaggedAt, t.TagRounds = "", 0, nil, nil, time.Time{}, 0
 	if hasOurTags(t.Incident, f) {

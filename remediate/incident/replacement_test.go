@@ -87,7 +87,7 @@ func TestI2AReplacementLostInTurnComesBackWithItsOwnTags(t *testing.T) {
 	replacement := func(own map[string]string, kv ...string) inventory.Row {
 		return live("fl-2", func(r *inventory.Row) { r.RootID, r.Tags, r.OwnTags = "fl-1", tagMap(kv...), own })
 	}
-	replaced := back("fl-1", "fl-2", tags("env", "1"), func(i *Incident) { i.RestoredAt = now.Add(-policy.Settle) })
+	replaced := back("fl-1", "fl-2", tags("env", "1"), func(i *Incident) { i.RestoredAt = now.Add(-policy.ConsistencyWindow) })
 	adopted := replaced
 	adopted.Adopted = true
 	for _, c := range []struct {
@@ -156,7 +156,7 @@ func TestI2AForgedRecordExcusesNoLaterLoss(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			replacement := live("fl-2", is.row, func(r *inventory.Row) { r.RootID, r.Tags = "fl-1", tagMap("env", "1") })
-			c := given(gone("fl-1"), replacement, back("fl-1", "fl-2", func(i *Incident) { i.RestoredAt, i.Confirmed = now.Add(-policy.Settle), true }),
+			c := given(gone("fl-1"), replacement, back("fl-1", "fl-2", func(i *Incident) { i.RestoredAt, i.Confirmed = now.Add(-policy.ConsistencyWindow), true }),
 				closed("fl-2", StillThere, is.forged))
 			c.Verify("fl-1", seen())
 			i, _ := c.Incident("fl-2")
@@ -202,7 +202,7 @@ func TestI2AHandedOnLossMakesNoDecoyOfWhatWasBeside(t *testing.T) {
 // replacement of a replacement.
 func TestAHandedOnLossKeepsItsTurn(t *testing.T) {
 	t.Parallel()
-	c := given(gone("fl-1"), live("fl-2"), back("fl-1", "fl-2", func(i *Incident) { i.RestoredAt, i.LateDestination = now.Add(-policy.Settle), true }))
+	c := given(gone("fl-1"), live("fl-2"), back("fl-1", "fl-2", func(i *Incident) { i.RestoredAt, i.LateDestination = now.Add(-policy.ConsistencyWindow), true }))
 	c.Verify("fl-1", seen())
 	if next, _ := c.Incident("fl-2"); !next.Pending() || !next.LateDestination {
 		t.Errorf("fl-2 is %s, with a late destination: %v", next.State, next.LateDestination)

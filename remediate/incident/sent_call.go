@@ -20,7 +20,7 @@ const SendWithin = 5 * time.Second
 const doneWithin = SendWithin + 25*time.Second
 
 // showsBy is the time from which on every observation shows what the call made.
-func (s SentCall) showsBy(p Policy) time.Time { return s.At.Add(doneWithin + p.Settle) }
+func (s SentCall) showsBy(p Policy) time.Time { return s.At.Add(doneWithin + p.ConsistencyWindow) }
 
 // observeAt is when to observe again whether the call made something: 1, 2, 4, 8 seconds after
 // it, then every 15 seconds.

@@ -100,7 +100,7 @@ func TestShare(t *testing.T) {
 		return func(f *inventory.FlowLog) { f.Tags = tagMap(RestoredFrom, id) }
 	}
 	final := func(i *Incident) { i.Call = &SentCall{Final: true} }
-	shows := policy.Settle + doneWithin
+	shows := policy.ConsistencyWindow + doneWithin
 	nothingLeft := func(i *Incident) { i.NothingMadeAt = now }
 	madeAgo := func(ago time.Duration, change ...func(*inventory.FlowLog)) inventory.FlowLog {
 		f := madeOn("1", change...)
@@ -148,9 +148,9 @@ func TestShare(t *testing.T) {
 		{"I4: in doubt, and one is there: once each observation shows it", given(inDoubt(shows, []string{"1", "2", "3"})), shared(9, now, madeOn("2", ofEvent("e-1"))), `= call fl-1 fl-3 | fl-1: Generation=1 Call=sent(now) NothingMadeAt=now | fl-3: Generation=1 Call=sent(now) NothingMadeAt=now`},
 		{"I4: in doubt, and one is there: just before each observation shows it", given(inDoubt(shows-1, []string{"1", "2", "3"})), shared(9, now, madeOn("2", ofEvent("e-1"))), `fl-1: NextAttemptAt=+1ns | fl-3: NextAttemptAt=+1ns`},
 		{"I4: in doubt for long, and observed before", given(inDoubt(shows+time.Second, []string{"1", "2", "3"})), shared(9, now.Add(-2*time.Second), madeOn("2", ofEvent("e-1"))), `fl-1: NextAttemptAt=now | fl-3: NextAttemptAt=now`},
-		{"I3: what an earlier call has made is gone, whatever is shown", given(lostOn("1", nothingLeft)), shared(9, now, madeAgo(policy.Settle/2+1, ofEvent("e-1"))), `= call fl-1 | fl-1: Call=sent(now)`},
-		{"I3: what a later call has made is there", given(lostOn("1", nothingLeft)), shared(9, now, madeAgo(policy.Settle/2, ofEvent("e-1"))), ``},
-		{"I3: what somebody else has made is there", given(lostOn("1", nothingLeft)), shared(9, now, madeAgo(policy.Settle)), ``},
+		{"I3: what an earlier call has made is gone, whatever is shown", given(lostOn("1", nothingLeft)), shared(9, now, madeAgo(policy.ConsistencyWindow/2+1, ofEvent("e-1"))), `= call fl-1 | fl-1: Call=sent(now)`},
+		{"I3: what a later call has made is there", given(lostOn("1", nothingLeft)), shared(9, now, madeAgo(policy.ConsistencyWindow/2, ofEvent("e-1"))), ``},
+		{"I3: what somebody else has made is there", given(lostOn("1", nothingLeft)), shared(9, now, madeAgo(policy.ConsistencyWindow)), ``},
 		{"I4: in doubt, with another key", given(inDoubt(10*time.Second, []string{"1", "2"}), func(c *Case) { c.Policy.TokenKey = "other" }), shared(9, now), `fl-1: NextAttemptAt=+10s | fl-2: NextAttemptAt=+10s`},
 		{"I4: in doubt, of another event by now: its group stays", given(inDoubt(shows, []string{"1", "2"}), with("1", func(i *Incident) { i.EventID = "e-2" })), shared(9, now), `= again fl-1 fl-2 | fl-1: Call=sent(now, before -2m30s) | fl-2: Call=sent(now, before -2m30s)`},
 		{"in doubt no longer, and one that was not", given(inDoubt(shows, []string{"1", "2"}, final), lostOn("3")), shared(9, now), `

@@ -64,7 +64,7 @@ func hasOurTags(i Incident, f inventory.FlowLog) bool { return !i.Adopted || isR
 // observation must show first that the replacement is still there.
 func (i Incident) LacksTags(p Policy, now time.Time) (lacks, atOnce bool) {
 	lacks = i.State == Restored && len(i.MissingTags) > 0
-	return lacks, lacks && i.Attempts == 0 && now.Before(i.RestoredAt.Add(p.Settle))
+	return lacks, lacks && i.Attempts == 0 && now.Before(i.RestoredAt.Add(p.ConsistencyWindow))
 }
 
 // StillLacks reports whether AWS shows the replacement without a tag that it is to get: a person
@@ -125,7 +125,7 @@ func (t tagging) done() {
 	if t.Reason == NotTagged {
 		t.Reason, t.Advice = "", ""
 	}
-	t.dueAt(wholeSecond(Later(t.RestoredAt, c.Now).Add(c.Policy.Settle)))
+	t.dueAt(wholeSecond(Later(t.RestoredAt, c.Now).Add(c.Policy.ConsistencyWindow)))
 }
 
 // refused sets the time of the next attempt, which is for this incident alone: AWS may have
@@ -160,7 +160,7 @@ const mostTagRounds = 5
 // an earlier CreateTags only once AWS must show what that has set.
 func (t tagging) again(missing map[string]string) {
 	now := t.c.Now
-	if shows := t.TaggedAt.Add(t.c.Policy.Settle); !t.TaggedAt.IsZero() && now.Before(shows) {
+	if shows := t.TaggedAt.Add(t.c.Policy.ConsistencyWindow); !t.TaggedAt.IsZero() && now.Before(shows) {
 		t.dueAt(wholeSecond(shows))
 		return
 	}
@@ -221,7 +221,7 @@ func (t tagging) shownLongEnough(f inventory.FlowLog) bool {
 	if t.TaggedAt.IsZero() {
 		t.TaggedAt = t.c.Now // another daemon may have set them
 	}
-	if t.c.Now.Before(t.TaggedAt.Add(t.c.Policy.Settle)) {
+	if t.c.Now.Before(t.TaggedAt.Add(t.c.Policy.ConsistencyWindow)) {
 		return false
 	}
 	row.FlowLog, row.OwnTags = f, nil

@@ -97,8 +97,8 @@ func TestLacksTags(t *testing.T) {
 		lacks, atOnce bool
 	}{
 		"restored":                       {restored(), true, true},
-		"restored a while ago":           {restored(ago(policy.Settle - 1)), true, true},
-		"restored long ago":              {restored(ago(policy.Settle)), true, false},
+		"restored a while ago":           {restored(ago(policy.ConsistencyWindow - 1)), true, true},
+		"restored long ago":              {restored(ago(policy.ConsistencyWindow)), true, false},
 		"AWS has refused them":           {restored(func(i *Incident) { i.Attempts = 1 }), true, false},
 		"AWS has only throttled the try": {restored(func(i *Incident) { i.Tried = 1 }), true, true},
 		"it lacks none":                  {restored(lacks()), false, false},

@@ -13,7 +13,7 @@ func (c *Case) Verify(id string, o Observation) {
 	if !ok || t.State != Restored {
 		return
 	}
-	shownBy := t.RestoredAt.Add(c.Policy.Settle)
+	shownBy := t.RestoredAt.Add(c.Policy.ConsistencyWindow)
 	isOldEnough := !Earlier(o.At, c.Now).Before(shownBy) // what it does not show is not there
 	switch f, shown := o.FlowLogs[t.NewID]; {
 	case shown:
@@ -48,7 +48,7 @@ func (t *transition) verify(f inventory.FlowLog) {
 	case ours && len(missing) > 0 && t.TagRounds < mostTagRounds:
 		tagging{t}.again(missing)
 	case !tagging{t}.shownLongEnough(f):
-		t.dueAt(wholeSecond(t.TaggedAt.Add(t.c.Policy.Settle)))
+		t.dueAt(wholeSecond(t.TaggedAt.Add(t.c.Policy.ConsistencyWindow)))
 	case now.Before(done):
 		t.dueAt(wholeSecond(done))
 	case f.Status != "ACTIVE":

@@ -16,7 +16,7 @@ func TestVerify(t *testing.T) {
 	ago := func(d time.Duration) func(*Incident) {
 		return func(i *Incident) { i.RestoredAt = now.Add(-d) }
 	}
-	settled, verified := ago(policy.Settle), ago(policy.VerifyAfter)
+	settled, verified := ago(policy.ConsistencyWindow), ago(policy.VerifyAfter)
 	confirmed := func(i *Incident) { i.Confirmed = true }
 	adopted := func(i *Incident) { i.Adopted = true }
 	troubled := func(i *Incident) {
@@ -55,7 +55,7 @@ func TestVerify(t *testing.T) {
 		{"it delivers again", given(fl1, fl2, back("fl-1", "fl-2", verified, troubled)), verify(made("fl-2")), `
 			fl-1: State=verified Reason="" Advice="" NextAttemptAt=never Attempts=0 LastError="" VerifiedAt=now
 			logged fl-1 verified: fl-2 is active and no failure of delivery is known`},
-		{"I5: not shown yet", given(fl1, fl2, back("fl-1", "fl-2", ago(policy.Settle-1))), verify(), `fl-1: NextAttemptAt=+1s`},
+		{"I5: not shown yet", given(fl1, fl2, back("fl-1", "fl-2", ago(policy.ConsistencyWindow-1))), verify(), `fl-1: NextAttemptAt=+1s`},
 		{"I5: not shown when that was too early to know", given(fl1, fl2, back("fl-1", "fl-2", settled)), func(c *Case) string {
 			o := seen()
 			o.At = now.Add(-time.Second)
@@ -104,13 +104,13 @@ func TestVerify(t *testing.T) {
 		{"somebody has changed a tag since: that stays", given(fl1, fl2, back("fl-1", "fl-2", verified, tags("a", "1", "b", "2"))), verify(made("fl-2", tagged("a", "1", "b", "3"))), `
 			fl-1: State=verified Advice="not all of its tags are as they were (b …" NextAttemptAt=never Confirmed=true VerifiedAt=now
 			logged fl-1 verified: fl-2 is active and no failure of delivery is known`},
-		{"somebody has taken them away again and again: that stays, and people read it", given(fl1, fl2, back("fl-1", "fl-2", verified, confirmed, tags("a", "1", "b", "2"), rounds(mostTagRounds), taggedAgo(policy.Settle))), verify(made("fl-2", tagged("a", "1"))), `
+		{"somebody has taken them away again and again: that stays, and people read it", given(fl1, fl2, back("fl-1", "fl-2", verified, confirmed, tags("a", "1", "b", "2"), rounds(mostTagRounds), taggedAgo(policy.ConsistencyWindow))), verify(made("fl-2", tagged("a", "1"))), `
 			fl-1: State=verified Advice="not all of its tags are as they were (b …" NextAttemptAt=never VerifiedAt=now
 			logged fl-1 verified: fl-2 is active and no failure of delivery is known`},
-		{"somebody has taken them away, and one round is left", given(fl1, fl2, back("fl-1", "fl-2", verified, confirmed, tags("a", "1"), rounds(mostTagRounds-1), taggedAgo(policy.Settle))), verify(made("fl-2")), `fl-1: MissingTags=map[a:1]`},
-		{"the last round was so lately that its tags may not show", given(fl1, lacking("a", "1"), back("fl-1", "fl-2", verified, confirmed, tags("a", "1"), rounds(mostTagRounds), taggedAgo(policy.Settle-1))), verify(made("fl-2")), `fl-1: NextAttemptAt=+1s`},
-		{"its tags are not there, and were set so lately that they may not show", given(fl1, fl2, back("fl-1", "fl-2", verified, tags("a", "1"), taggedAgo(policy.Settle-1))), verify(made("fl-2")), `fl-1: NextAttemptAt=+1s Confirmed=true`},
-		{"its tags are not there, and were set long ago", given(fl1, fl2, back("fl-1", "fl-2", verified, tags("a", "1"), taggedAgo(policy.Settle))), verify(made("fl-2")), `fl-1: Confirmed=true MissingTags=map[a:1]`},
+		{"somebody has taken them away, and one round is left", given(fl1, fl2, back("fl-1", "fl-2", verified, confirmed, tags("a", "1"), rounds(mostTagRounds-1), taggedAgo(policy.ConsistencyWindow))), verify(made("fl-2")), `fl-1: MissingTags=map[a:1]`},
+		{"the last round was so lately that its tags may not show", given(fl1, lacking("a", "1"), back("fl-1", "fl-2", verified, confirmed, tags("a", "1"), rounds(mostTagRounds), taggedAgo(policy.ConsistencyWindow-1))), verify(made("fl-2")), `fl-1: NextAttemptAt=+1s`},
+		{"its tags are not there, and were set so lately that they may not show", given(fl1, fl2, back("fl-1", "fl-2", verified, tags("a", "1"), taggedAgo(policy.ConsistencyWindow-1))), verify(made("fl-2")), `fl-1: NextAttemptAt=+1s Confirmed=true`},
+		{"its tags are not there, and were set long ago", given(fl1, fl2, back("fl-1", "fl-2", verified, tags("a", "1"), taggedAgo(policy.ConsistencyWindow))), verify(made("fl-2")), `fl-1: Confirmed=true MissingTags=map[a:1]`},
 		{"its tags are not there, and the snapshot has no row of it", given(fl1, back("fl-1", "fl-2", verified, tags("a", "1"))), verify(made("fl-2")), `fl-1: Confirmed=true MissingTags=map[a:1]`},
 		{"its tags are not there, and it does not deliver", given(fl1, fl2, back("fl-1", "fl-2", verified, confirmed, tags("a", "1"))), verify(made("fl-2", failing)), `
 			row fl-2: DeliverLogsStatus=FAILED DeliverLogsErrorMessage="Access error" FailingAlerted=true
@@ -118,15 +118,15 @@ func TestVerify(t *testing.T) {
 			logged fl-1 restored/not_delivering: not delivering: Access error
 			note not delivering fl-1: Access error`},
 		{"its tags are there", given(fl1, lacking("a", "1"), back("fl-1", "fl-2", verified, confirmed, tags("a", "1"))), verify(made("fl-2", tagged("a", "1", "c", "3"))), `fl-1: NextAttemptAt=+2m0s TaggedAt=now`},
-		{"a person has set the tags that AWS refused to us", given(fl1, lacking("a", "1"), back("fl-1", "fl-2", verified, confirmed, tags("a", "1"), taggedAgo(policy.Settle), func(i *Incident) { i.Reason, i.MissingTags = NotTagged, tagMap("a", "1") })), verify(made("fl-2", tagged("a", "1"))), `
+		{"a person has set the tags that AWS refused to us", given(fl1, lacking("a", "1"), back("fl-1", "fl-2", verified, confirmed, tags("a", "1"), taggedAgo(policy.ConsistencyWindow), func(i *Incident) { i.Reason, i.MissingTags = NotTagged, tagMap("a", "1") })), verify(made("fl-2", tagged("a", "1"))), `
 			row fl-2: Tags=map[a:1] CreatedAt=-50s OwnTags=map[]
 			fl-1: State=verified Reason="" NextAttemptAt=never VerifiedAt=now MissingTags=map[]
 			logged fl-1 verified: fl-2 is active and no failure of delivery is known`},
-		{"its tags are there, for so long that each observation shows them", given(fl1, lacking("a", "1"), back("fl-1", "fl-2", verified, confirmed, tags("a", "1"), taggedAgo(policy.Settle))), verify(made("fl-2", tagged("a", "1", "c", "3"))), `
+		{"its tags are there, for so long that each observation shows them", given(fl1, lacking("a", "1"), back("fl-1", "fl-2", verified, confirmed, tags("a", "1"), taggedAgo(policy.ConsistencyWindow))), verify(made("fl-2", tagged("a", "1", "c", "3"))), `
 			row fl-2: Tags=map[a:1 c:3] CreatedAt=-50s OwnTags=map[]
 			fl-1: State=verified NextAttemptAt=never VerifiedAt=now
 			logged fl-1 verified: fl-2 is active and no failure of delivery is known`},
-		{"its tags are there, since so lately that a stale listing may show fewer", given(fl1, lacking("a", "1"), back("fl-1", "fl-2", verified, confirmed, tags("a", "1"), taggedAgo(policy.Settle-1))), verify(made("fl-2", tagged("a", "1"))), `fl-1: NextAttemptAt=+1s`},
+		{"its tags are there, since so lately that a stale listing may show fewer", given(fl1, lacking("a", "1"), back("fl-1", "fl-2", verified, confirmed, tags("a", "1"), taggedAgo(policy.ConsistencyWindow-1))), verify(made("fl-2", tagged("a", "1"))), `fl-1: NextAttemptAt=+1s`},
 		{"its tags are there, and it is too young", given(fl1, lacking("a", "1"), back("fl-1", "fl-2", settled, confirmed, tags("a", "1"))), verify(made("fl-2", tagged("a", "1"))), `fl-1: NextAttemptAt=+2m0s TaggedAt=now`},
 		{"AWS's own tags are never there", given(fl1, fl2, back("fl-1", "fl-2", verified, confirmed, tags("aws:a", "1", RestoredFrom, "fl-0"))), verify(made("fl-2")), `fl-1: State=verified NextAttemptAt=never VerifiedAt=now | logged fl-1 verified: fl-2 is active and no failure of delivery is known`},
 		{"adopted: it has the tags that its maker wants", given(fl1, fl2, back("fl-1", "fl-2", verified, confirmed, adopted, tags("a", "1"))), verify(made("fl-2")), `fl-1: State=verified NextAttemptAt=never VerifiedAt=now | logged fl-1 verified: fl-2 is active and no failure of delivery is known`},

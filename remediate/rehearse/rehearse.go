@@ -71,8 +71,8 @@ var ErrBusy = errors.New("restores go first; the next rehearsal tries the rest")
 // Rehearse tries, as a dry run, to restore one protected flow log of each delivery target, and
 // alerts if AWS would refuse what it allowed before, or was never asked. It creates nothing.
 // Restores go first: if they need all calls that AWS allows, the rest is left for the next time
-// ([ErrBusy]). beat is called before each try.
-func (r *Rehearser) Rehearse(ctx context.Context, s inventory.Scope, beat func()) (Result, error) {
+// ([ErrBusy]). keepAlive is called before each try.
+func (r *Rehearser) Rehearse(ctx context.Context, s inventory.Scope, keepAlive func()) (Result, error) {
 	api, ours := r.Fleet.EC2(s)
 	if !ours || r.AlertOnly {
 		return Result{}, nil
@@ -86,7 +86,7 @@ func (r *Rehearser) Rehearse(ctx context.Context, s inventory.Scope, beat func()
 	if err != nil {
 		return Result{}, fmt.Errorf("rehearse restores in %s: %w", s, err)
 	}
-	t := &trial{Rehearser: r, scope: s, api: api, health: health, started: r.Now(), beat: beat, found: verdicts{}}
+	t := &trial{Rehearser: r, scope: s, api: api, health: health, started: r.Now(), keepAlive: keepAlive, found: verdicts{}}
 	err = t.tryAll(ctx, rows)
 	if t.answered {
 		err = errors.Join(err, r.noteSent(ctx, s, t.started))

@@ -82,7 +82,7 @@ func (s *scene) start() {
 	s.must(err)
 	s.store = st
 	log := slog.New(slog.DiscardHandler)
-	s.remediator = &remediate.Remediator{Store: st.Remediation(), News: st.News(), Snapshot: st, Fleet: s, Policy: incident.Policy{Settle: 2 * time.Minute}, Now: s.clock, Log: log,
+	s.remediator = &remediate.Remediator{Store: st.Remediation(), News: st.News(), Snapshot: st, Fleet: s, Policy: incident.Policy{ConsistencyWindow: 2 * time.Minute}, Now: s.clock, Log: log,
 		Refreshes: daemon{s}, Senders: daemon{s}}
 	s.Rehearser = &rehearse.Rehearser{Store: st.Rehearsals(), Fleet: daemon{s},
 		Restores: s.remediator, Now: s.clock, Log: log, Senders: daemon{s},

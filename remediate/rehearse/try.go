@@ -27,11 +27,11 @@ const callTimeout = 25 * time.Second // of one dry run, as of a create
 // trial is one rehearsal of a scope.
 type trial struct {
 	*Rehearser
-	scope   inventory.Scope
-	api     EC2
-	health  PipelineHealth
-	started time.Time
-	beat    func()
+	scope     inventory.Scope
+	api       EC2
+	health    PipelineHealth
+	started   time.Time
+	keepAlive func()
 
 	found    verdicts
 	calls    int  // dry runs so far; each has a token of its own
@@ -49,7 +49,7 @@ func (t *trial) tryAll(ctx context.Context, rows []inventory.Row) (err error) {
 		if !t.awaitTurn(ctx) {
 			return ErrBusy
 		}
-		t.beat()
+		t.keepAlive()
 		if n == 0 {
 			if blind, err = t.observe(ctx, row.ResourceID); err != nil {
 				return err
@@ -82,7 +82,7 @@ func (t *trial) awaitTurn(ctx context.Context) bool {
 		if t.Restores.AllowDryRun(t.scope) {
 			return true
 		}
-		t.beat()
+		t.keepAlive()
 		if !pause(ctx, time.Second) {
 			return false
 		}

@@ -54,8 +54,8 @@ const callsAtOnce = 50
 // configured: IAM's records are in one Region, and a bucket may be another account's.
 //
 // It returns nil once the alerts are on disk. Otherwise it has sent them without the outbox
-// (I1), with a beat after each: sinks may be slow.
-func (h *Handler) Alert(ctx context.Context, findings []detection.Finding, beat func()) error {
+// (I1), with a keepAlive after each: sinks may be slow.
+func (h *Handler) Alert(ctx context.Context, findings []detection.Finding, keepAlive func()) error {
 	now := h.Now()
 	all, err := h.harm(ctx, findings, now)
 	for _, x := range all {
@@ -75,7 +75,7 @@ func (h *Handler) Alert(ctx context.Context, findings []detection.Finding, beat 
 	for _, x := range all {
 		x.alert.ID = repeat.BypassID(x.alert, incident.PrincipalOrName(x.alert.Actor)+" "+x.Record.Identity.InvokedBy, now)
 		h.Senders.Bypass(ctx, notify.NotStored(x.alert))
-		beat()
+		keepAlive()
 	}
 	return fmt.Errorf("record what was done to what flow logs depend on: %w", err)
 }

@@ -82,7 +82,7 @@ func (s *bed) bareDrain(ctx context.Context) {
 func (s *bed) watch(ctx context.Context) error {
 	w := watcher.New(watcher.Config{
 		QueueURL: s.queueURL, WaitTime: time.Second, VisibilityTimeout: time.Minute,
-		Health: nobody{}, Beat: func() {},
+		Health: nobody{}, KeepAlive: func() {},
 	}, s.sqs, nobody{}, slog.New(slog.DiscardHandler))
 	return w.Run(ctx)
 }

@@ -106,7 +106,7 @@ func (d *daemon) start() {
 	d.remediator.Rehearsals = d.rehearser
 	d.sender = sink.NewSender("pager", pager{d.mortal, d}, mem, d.p.log)
 	d.sender.Now, d.sender.Rand = d.p.theirs, d.p.random.Float64
-	d.watcher = watcher.New(watcher.Config{QueueURL: d.p.queue, VisibilityTimeout: time.Minute, Files: newFiles(base), Beat: func() {}},
+	d.watcher = watcher.New(watcher.Config{QueueURL: d.p.queue, VisibilityTimeout: time.Minute, Files: newFiles(base), KeepAlive: func() {}},
 		sqs.NewFromConfig(base, func(o *sqs.Options) { o.RetryMaxAttempts = 1 }), d, d.p.log)
 }
 

@@ -409,7 +409,7 @@ func (p *play) tookForStale(id string) bool {
 	}
 	return slices.ContainsFunc(p.daemons, func(d *daemon) bool {
 		for lost, i := range d.wrote {
-			stale := p.born[id].Before(i.NothingMadeAt.Add(-p.policy.Settle / 2))
+			stale := p.born[id].Before(i.NothingMadeAt.Add(-p.policy.ConsistencyWindow / 2))
 			if p.known[lost] == p.known[id] && p.named[lost] && i.NewID != id && stale {
 				return true
 			}

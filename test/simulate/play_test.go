@@ -92,7 +92,7 @@ type play struct {
 func newPlay(seed uint64, dir string, daemons int, verbose bool) *play {
 	p := &play{random: rand.New(rand.NewPCG(seed, 0)), now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), dir: dir, trace: &strings.Builder{}, truth: newTruth(),
 		regions: []string{region, region2}[:1+seed%3/2], troubles: map[string]*trouble{},
-		policy: incident.Policy{Rules: []incident.Rule{{Principal: terraform + "*", Action: incident.Wait, Wait: 15 * time.Minute}, {Principal: janitor, Action: incident.Ignore}}, Settle: 2 * time.Minute, VerifyAfter: 10 * time.Minute, DriftWait: 2 * time.Minute, MaxRestores: 5, RestoreInterval: 10 * time.Minute, TokenKey: "of this play",
+		policy: incident.Policy{Rules: []incident.Rule{{Principal: terraform + "*", Action: incident.Wait, Wait: 15 * time.Minute}, {Principal: janitor, Action: incident.Ignore}}, ConsistencyWindow: 2 * time.Minute, VerifyAfter: 10 * time.Minute, DriftWait: 2 * time.Minute, MaxRestores: 5, RestoreInterval: 10 * time.Minute, TokenKey: "of this play",
 			Destinations: []string{"arn:aws:s3:::bucket-*", "arn:aws:logs:*"}}} // all that somebody sets up is listed, so that nothing is held
 	p.tokens = rand.NewChaCha8([32]byte{byte(seed), byte(seed >> 8), byte(seed >> 16), byte(seed >> 24)})
 	if p.holds = seed%5 == 2; p.holds {
@@ -362,7 +362,7 @@ func (p *play) misset() {
 func (p *play) drift() {
 	if !p.leapt && len(p.releases) == 0 {
 		p.skewed = true
-		p.skew = time.Duration(p.random.Int64N(int64(p.policy.Settle/2))) - p.policy.Settle/4
+		p.skew = time.Duration(p.random.Int64N(int64(p.policy.ConsistencyWindow/2))) - p.policy.ConsistencyWindow/4
 		p.happened["clock a little wrong"]++
 		p.say("  the clock is %s off", p.skew)
 	}

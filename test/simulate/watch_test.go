@@ -252,5 +252,5 @@ func (d *daemon) guards(id string) bool {
 	row, ok, err := d.store.FindFlowLog(context.Background(), id)
 	d.p.must(err)
 	_, named := d.wrote[id]
-	return ok && !named && row.State == inventory.Live && row.Protected && d.p.theirs().Sub(row.WrittenAt) > d.p.policy.Settle
+	return ok && !named && row.State == inventory.Live && row.Protected && d.p.theirs().Sub(row.WrittenAt) > d.p.policy.ConsistencyWindow
 }

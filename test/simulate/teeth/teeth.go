@@ -16,8 +16,8 @@ var teeth = []tooth{
 	w.deleteOnce(ctx, []*string{m.ReceiptHandle})
 `}}},
 	{"I1 alert outside the commit", []patch{{"remediate/deletion.go",
-		`	return true, add(tx, d.alert)
-`, `	*tx.late = append(*tx.late, d.alert)
+		`	return true, add(tx, a)
+`, `	*tx.late = append(*tx.late, a)
 	return true, nil
 `}, {"remediate/intake.go",
 		`	"flowkeeper/internal/detection"
