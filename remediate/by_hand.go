@@ -52,7 +52,7 @@ func (r *Remediator) RestoreByHand(ctx context.Context, s inventory.Scope, id st
 		wait = retry.Sleep
 	}
 	for range 5 {
-		if i, err = by.stepByHand(ctx, id); err != nil || !i.Pending() {
+		if i, err = by.reconcileByHand(ctx, id); err != nil || !i.Pending() {
 			return i, false, err
 		}
 		pause := i.NextAttemptAt.Sub(r.Now())
@@ -91,8 +91,8 @@ func (r *Remediator) RetryBlocked(ctx context.Context, s inventory.Scope) error 
 	})
 }
 
-// stepByHand is step for one incident, due or not.
-func (r restorer) stepByHand(ctx context.Context, id string) (i incident.Incident, err error) {
+// reconcileByHand is reconcile for one incident, due or not.
+func (r restorer) reconcileByHand(ctx context.Context, id string) (i incident.Incident, err error) {
 	if i, err = r.stored(ctx, id); err != nil || i.HasReplacement() {
 		return i, err
 	}

@@ -84,7 +84,7 @@ func (p *pager) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // deliver delivers all that is due, and returns the keys that are open then.
 func (p *pager) deliver() (open []string) {
 	p.s.t.Helper()
-	for p.sender.Step(p.s.t.Context()) == 0 {
+	for p.sender.TryNext(p.s.t.Context()) == 0 {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -153,7 +153,7 @@ func TestACampaignAcrossRegions(t *testing.T) {
 	s.r.Fleet = fleet{scope: s.api, scope2: ec2.New(options)}
 	there := s.world.Plant(account, scope2.Region, fakeaws.FlowLog{ResourceID: "vpc-9", TrafficType: "ALL", LogDestinationType: "s3", LogDestination: bucket, LogFormat: "${version}", MaxAggregationInterval: 60, CreatedAt: s.now})
 	step := func() {
-		_, err := s.r.Step(t.Context(), scope2, func() {})
+		_, err := s.r.Reconcile(t.Context(), scope2, func() {})
 		s.must(err)
 	}
 	learn := func() {

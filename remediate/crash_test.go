@@ -104,7 +104,7 @@ func diesAt(t *testing.T, point int) bool {
 	acknowledged := s.r.RecordFindings(t.Context(), []detection.Finding{f}, func() {}) == nil
 	s.r.Wait()
 	for range 12 {
-		_, _ = s.r.Step(t.Context(), scope, func() {}) // nobody gets the dead one's errors
+		_, _ = s.r.Reconcile(t.Context(), scope, func() {}) // nobody gets the dead one's errors
 		s.now = s.now.Add(time.Minute)
 	}
 	s.crash()

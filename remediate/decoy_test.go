@@ -94,7 +94,7 @@ func TestADecoyThatAWSAllows(t *testing.T) {
 			}
 			for range 120 {
 				for _, d := range all {
-					d.step()
+					d.reconcileOnce()
 				}
 				for _, d := range all {
 					d.now = d.now.Add(30 * time.Second)

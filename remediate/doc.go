@@ -16,7 +16,7 @@
 //
 //  1. An intake (deletion.go) or a refresher (drift.go) opens it. A deletion is alerted in
 //     the same transaction.
-//  2. The restorer takes what is due (step.go) and asks AWS which flow logs the
+//  2. The restorer takes what is due (reconcile.go) and asks AWS which flow logs the
 //     resource has (observe.go).
 //  3. Package incident decides, as a pure function of the incident, what the case and
 //     that observation show, and the policy.

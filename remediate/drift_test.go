@@ -185,7 +185,7 @@ func TestADriftIsAlertedThoughAStepTookLonger(t *testing.T) {
 		return nil, context.DeadlineExceeded
 	}})
 	for range 2 {
-		s.step()
+		s.reconcileOnce()
 	}
 	s.wantAlerts(alert.Deletion, 1)
 }

@@ -246,7 +246,7 @@ func TestI12AFloodOnASmallDisk(t *testing.T) {
 		s.now = s.now.Add(30 * time.Second)
 	}
 	s.deliver(s.attack(id))
-	s.step()
+	s.reconcileOnce()
 	s.wantRestored("vpc-1")
 	if len(s.direct) > 0 {
 		t.Errorf("%d alerts past the store", len(s.direct))

@@ -354,7 +354,7 @@ func TestI2ManyUnknownHideNone(t *testing.T) {
 	s.deliver(s.record(young))
 	s.now = s.now.Add(time.Second)
 	s.deliver(s.record(madeUpIDs(1000, 0)...), s.record(madeUpIDs(200, 1000)...))
-	s.step()
+	s.reconcileOnce()
 	s.wantState(young, incident.Closed, incident.Unknown)
 	s.refresh()
 	if i := s.wantState(young, incident.Open, ""); !i.Known {

@@ -157,7 +157,7 @@ func TestAnItemWhoseTagsAreRefused(t *testing.T) {
 	ids, were := s.plantMany(4, 0, 0)
 	s.world.RefuseCreate("vpc-2", "TagPolicyViolation", "The tag policy requires the following tag key: 'Name'.")
 	s.deliver(s.attack(ids...))
-	s.step()
+	s.reconcileOnce()
 	s.world.RefuseCreate("vpc-2", "", "")
 	s.reconcile()
 	s.wantAllRestored(were)
@@ -282,7 +282,7 @@ func TestI4ThreeDaemonsShareAMassDeletion(t *testing.T) {
 	}
 	for range 400 {
 		for _, s := range all {
-			s.step()
+			s.reconcileOnce()
 		}
 		for _, s := range all {
 			s.now = s.now.Add(5 * time.Second)
@@ -330,7 +330,7 @@ func groupDiesAt(t *testing.T, point int, lets bool, stale time.Duration) bool {
 	acknowledged := s.r.RecordFindings(t.Context(), []detection.Finding{f}, func() {}) == nil
 	s.r.Wait()
 	for range 4 {
-		_, _ = s.r.Step(t.Context(), scope, func() {}) // nobody gets the dead one's errors
+		_, _ = s.r.Reconcile(t.Context(), scope, func() {}) // nobody gets the dead one's errors
 		s.now = s.now.Add(time.Second)
 	}
 	s.crash()

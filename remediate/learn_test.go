@@ -178,7 +178,7 @@ func TestI5AnObservationThatCoversNothingShowsNothing(t *testing.T) {
 	id := s.plant("vpc-young", nil)
 	s.deliver(s.record(id)) // it is there all the same
 	s.r.Store = &learning{s.store.Remediation(), func() { s.refresh() }}
-	s.step()
+	s.reconcileOnce()
 	if s.row(id).State != inventory.Live {
 		t.Error("a live flow log is marked gone")
 	}

@@ -76,7 +76,7 @@ type Meter interface {
 
 // Remediator does what is to be done about deletions in every configured scope. Its
 // exported fields are set before its first call. It is safe for concurrent use, except that
-// Step of a scope, and what Start began there, must not overlap.
+// Reconcile of a scope, and what Start began there, must not overlap.
 //
 // Each method puts together, for one scope, an intake, a restorer, a refresher or a
 // notifier, and calls that. What these remember from call to call is in scopeMemory.
@@ -144,18 +144,18 @@ func (r *Remediator) Start(ctx context.Context, s inventory.Scope, keepAlive, en
 	t.start(r.Now(), jitter())
 }
 
-// Step does what is due in one scope, once, as far as the scope's pace allows at this
+// Reconcile does what is due in one scope, once, as far as the scope's pace allows at this
 // moment: the alerts that are due; then a shared observation, and one commit for all that
 // needs no create, and at the same time at most one create for each of the others. One call may
 // create the flow logs of up to 300 incidents; each call has one commit after it, and then keepAlive is called. It
-// reports how many incidents it worked on; unless that is 0, more may be due.
-func (r *Remediator) Step(ctx context.Context, s inventory.Scope, keepAlive func()) (int, error) {
+// reports how many incidents it worked on; unless that is 0, more may be due. One call is one step.
+func (r *Remediator) Reconcile(ctx context.Context, s inventory.Scope, keepAlive func()) (int, error) {
 	re := r.restorer(s)
 	w, err := re.due(ctx, true)
 	if err != nil {
 		return 0, err
 	}
-	return re.step(ctx, w, keepAlive)
+	return re.reconcile(ctx, w, keepAlive)
 }
 
 // Refresh brings the snapshot of one scope up to date with AWS. What AWS does

@@ -26,7 +26,7 @@ type restorer struct {
 func (r restorer) workOff(ctx context.Context, w work, err error, keepAlive func(), p *progress) (pause time.Duration) {
 	n := 0
 	if err == nil {
-		n, err = r.step(ctx, w, keepAlive)
+		n, err = r.reconcile(ctx, w, keepAlive)
 	}
 	if ctx.Err() != nil {
 		return 0
@@ -90,7 +90,7 @@ func (r restorer) ask(ctx context.Context, fn func(scopeTx) error) error {
 }
 
 // logProgress logs now and then how many flow logs are left to be restored, while they
-// become fewer and are more than one Step takes.
+// become fewer and are more than one step takes.
 func (r restorer) logProgress(ctx context.Context, p *progress) {
 	now := r.store.now()
 	if now.Sub(p.said) < sayEvery {

@@ -297,7 +297,7 @@ func TestI9ARowThatCantBeReadHoldsNoOther(t *testing.T) {
 	s.deliver(s.attack(ids...))
 	s.execSQL(`UPDATE flow_logs SET body = 'damaged' WHERE id = ?`, ids[0])
 	for range 5 {
-		if _, err := s.r.Step(t.Context(), scope, func() {}); err == nil || !strings.Contains(err.Error(), ids[0]) {
+		if _, err := s.r.Reconcile(t.Context(), scope, func() {}); err == nil || !strings.Contains(err.Error(), ids[0]) {
 			t.Errorf("the error does not name it: %v", err)
 		}
 	}
@@ -320,7 +320,7 @@ func TestI7AnEventThatCantBeReadHoldsNoRestore(t *testing.T) {
 			s.deliver(s.attack(ids...))
 			s.execSQL(damage)
 			for range 5 {
-				if _, err := s.r.Step(t.Context(), scope, func() {}); err == nil {
+				if _, err := s.r.Reconcile(t.Context(), scope, func() {}); err == nil {
 					t.Error("nothing is said of it")
 				}
 			}

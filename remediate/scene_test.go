@@ -244,9 +244,9 @@ func (s *scene) attackAndReconcile(ids ...string) {
 }
 
 // step is one of the restorer's.
-func (s *scene) step() {
+func (s *scene) reconcileOnce() {
 	s.t.Helper()
-	_, err := s.r.Step(s.t.Context(), scope, func() {})
+	_, err := s.r.Reconcile(s.t.Context(), scope, func() {})
 	s.must(err)
 }
 
@@ -254,7 +254,7 @@ func (s *scene) step() {
 func (s *scene) reconcile() {
 	s.t.Helper()
 	for range 100 {
-		n, err := s.r.Step(s.t.Context(), scope, func() {})
+		n, err := s.r.Reconcile(s.t.Context(), scope, func() {})
 		s.must(err)
 		if n == 0 {
 			return

@@ -106,7 +106,7 @@ func TestI4AUsedToken(t *testing.T) {
 		}
 		for s.incident(ids[0]).RandomToken == "" {
 			s.now = s.now.Add(100 * time.Millisecond)
-			s.step()
+			s.reconcileOnce()
 		}
 		random := s.incident(ids[0]).RandomToken
 		if slices.Contains(s.tokens(), random) {
@@ -178,7 +178,7 @@ func TestI4AUsedTokenOfAGroup(t *testing.T) {
 	}
 	for s.incident(ids[0]).RandomToken == "" && s.now.Sub(began) < time.Minute {
 		s.now = s.now.Add(100 * time.Millisecond)
-		s.step()
+		s.reconcileOnce()
 	}
 	if looked := s.now.Sub(began); looked < 15*time.Second || looked == time.Minute || s.creates() != 1 {
 		t.Errorf("%d creates, and another token after %s", s.creates(), looked)

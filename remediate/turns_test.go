@@ -104,7 +104,7 @@ func TestOldFailuresDoNotDelayANewOne(t *testing.T) {
 			s.learn()
 			tick := func(d time.Duration) {
 				for end := s.now.Add(d); s.now.Before(end); s.now = s.now.Add(time.Second) {
-					s.step()
+					s.reconcileOnce()
 				}
 			}
 			breaks(s)
@@ -163,9 +163,9 @@ func TestHangingRetriesDoNotHoldAStep(t *testing.T) {
 		return nil, context.DeadlineExceeded
 	}})
 	since := s.now
-	s.step()
+	s.reconcileOnce()
 	s.deliver(s.attack(young))
-	s.step()
+	s.reconcileOnce()
 	if i := s.incident(young); i.Tried == 0 || s.now.Sub(since) > 2*time.Minute {
 		t.Errorf("tried %d times, %s later", i.Tried, s.now.Sub(since))
 	}
@@ -180,7 +180,7 @@ func TestI12UnknownOnesComeLast(t *testing.T) {
 		s.deliver(s.record(madeUpIDs(1000, 1000*m)...))
 	}
 	s.deliver(s.attack(id))
-	s.step()
+	s.reconcileOnce()
 	s.wantState(id, incident.Restored, "")
 }
 
@@ -195,7 +195,7 @@ func (s *scene) wantRestoredAmong(id string, forged func(n int) detection.Findin
 	for n := range 100 { // 50 a second
 		s.now = s.now.Add(20 * time.Millisecond)
 		s.deliver(forged(100 + n))
-		s.step()
+		s.reconcileOnce()
 	}
 	s.wantState(id, incident.Restored, "")
 }
@@ -223,12 +223,12 @@ func TestI9ForgedRecordsOfOthersDelayNoRestore(t *testing.T) {
 	s.learn()
 	s.deliver(s.recordBy(nobody, "", "", ids...))
 	for range 16 { // each of the forged ones was observed, and is due again
-		s.step()
+		s.reconcileOnce()
 		s.now = s.now.Add(5 * time.Second)
 	}
 	s.deliver(s.attack(young))
 	for range 2 {
-		s.step()
+		s.reconcileOnce()
 		s.now = s.now.Add(5 * time.Second)
 	}
 	s.wantRestored("vpc-young")
@@ -263,7 +263,7 @@ func TestI9DecoysInTheWayOfAGroupDelayNoFirstAttempt(t *testing.T) {
 	s.deliver(f)
 	tick := func(d time.Duration) {
 		for end := s.now.Add(d); s.now.Before(end); s.now = s.now.Add(100 * time.Millisecond) {
-			s.step()
+			s.reconcileOnce()
 		}
 	}
 	tick(2 * time.Second)

@@ -219,7 +219,7 @@ func TestI7NothingIsRepeatedAfterA2xx(t *testing.T) {
 				a.Write()
 				box.add("s", a)
 				sender := NewSender("s", sink(t, serve(t, r.ServeHTTP)), &box, slog.New(slog.DiscardHandler))
-				for sender.Step(t.Context()) == 0 {
+				for sender.TryNext(t.Context()) == 0 {
 				}
 				if d := box.get("s", a.ID); d.SentAt.IsZero() || r.count() != 1 {
 					t.Errorf("sent %d times; %+v", r.count(), d.Error)

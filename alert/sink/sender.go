@@ -83,7 +83,7 @@ func (s *Sender) Hurry() {
 // alert that was sent but not recorded would be sent again (I10).
 func (s *Sender) Run(ctx context.Context) error {
 	for ctx.Err() == nil {
-		switch rest := s.Step(ctx); {
+		switch rest := s.TryNext(ctx); {
 		case rest > 0:
 			retry.Wait(ctx, rest, s.wake)
 		case rest < 0:
@@ -93,9 +93,9 @@ func (s *Sender) Run(ctx context.Context) error {
 	return nil
 }
 
-// Step tries the delivery that is due, if there is one, and returns how long to wait before
-// the next Step: 0 if another delivery may be due now, negative to wait for Wake.
-func (s *Sender) Step(ctx context.Context) (rest time.Duration) {
+// TryNext tries the delivery that is due, if there is one, and returns how long to wait before
+// the next TryNext: 0 if another delivery may be due now, negative to wait for Wake.
+func (s *Sender) TryNext(ctx context.Context) (rest time.Duration) {
 	if s.hurry.Swap(false) {
 		s.pausedUntil = time.Time{}
 	}

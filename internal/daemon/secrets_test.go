@@ -157,7 +157,7 @@ func giveUpEverywhere(t *testing.T, s *store.Store, sinks map[string]sink.Sink, 
 		for name, to := range sinks {
 			sender := sink.NewSender(name, to, s, log)
 			sender.Now = func() time.Time { return now }
-			sender.Step(t.Context())
+			sender.TryNext(t.Context())
 		}
 	}
 	parked := 0

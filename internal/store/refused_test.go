@@ -39,19 +39,19 @@ func TestI7RefusedAttemptsHoldUpNoDeletion(t *testing.T) {
 	sender.Now, sender.Rand = func() time.Time { return *now }, func() float64 { return 1 }
 	rest := time.Duration(0)
 	for range 40 {
-		if rest = sender.Step(t.Context()); rest > 0 {
+		if rest = sender.TryNext(t.Context()); rest > 0 {
 			*now = now.Add(rest)
 		}
 	}
-	if rest = sender.Step(t.Context()); rest < time.Minute {
-		rest = sender.Step(t.Context())
+	if rest = sender.TryNext(t.Context()); rest < time.Minute {
+		rest = sender.TryNext(t.Context())
 	}
 	if rest < time.Minute {
 		t.Fatalf("it pauses for %s only", rest)
 	}
 	addAll(t, s, *now, alert.Alert{ID: "deletion", Kind: alert.Deletion, Level: alert.High, FlowLogs: knownLogs})
 	before := len(receiver.got)
-	for sender.Step(t.Context()) == 0 {
+	for sender.TryNext(t.Context()) == 0 {
 		if len(receiver.got) > before+2 {
 			break
 		}

@@ -314,7 +314,7 @@ func (d *daemon) step(s inventory.Scope) int {
 	}
 	began := d.p.now
 	d.stepSince = d.p.theirs()
-	n, err := d.remediator.Step(d.ctx, s, func() {})
+	n, err := d.remediator.Reconcile(d.ctx, s, func() {})
 	d.stepSince = time.Time{}
 	d.p.expected(d, err)
 	if err == nil && !d.dead {
@@ -324,7 +324,7 @@ func (d *daemon) step(s inventory.Scope) int {
 }
 
 // deliver reports whether another alert may be due at once.
-func (d *daemon) deliver() bool { return d.sender.Step(d.ctx) == 0 && !d.dead }
+func (d *daemon) deliver() bool { return d.sender.TryNext(d.ctx) == 0 && !d.dead }
 
 // due is when there is something to do again.
 func (d *daemon) due() (at time.Time) {
@@ -336,7 +336,7 @@ func (d *daemon) due() (at time.Time) {
 			at = next
 		}
 	}
-	if rest := d.sender.Step(d.ctx); rest >= 0 {
+	if rest := d.sender.TryNext(d.ctx); rest >= 0 {
 		if next := d.p.theirs().Add(rest); at.IsZero() || next.Before(at) {
 			at = next
 		}

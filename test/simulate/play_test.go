@@ -477,7 +477,7 @@ func (p *play) unrest() string {
 		for _, i := range d.unsettled() {
 			return fmt.Sprintf("daemon %d: %s is %s %s (%s), next at %s", n, i.FlowLogID, i.State, i.Reason, i.Advice, i.NextAttemptAt)
 		}
-		if d.sender.Step(d.ctx) >= 0 {
+		if d.sender.TryNext(d.ctx) >= 0 {
 			return fmt.Sprintf("daemon %d has alerts to deliver", n)
 		}
 		if d.repeated() > 0 {

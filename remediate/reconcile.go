@@ -20,9 +20,9 @@ const (
 	longStep   = 5 * time.Second // a step begins no retry after that: AWS answers slowly
 )
 
-// step is [Remediator.Step], about what is due. It also adds the alerts that are; no restore waits for one that
+// reconcile is [Remediator.Reconcile], about what is due. It also adds the alerts that are; no restore waits for one that
 // can't be (I7).
-func (r restorer) step(ctx context.Context, w work, keepAlive func()) (int, error) {
+func (r restorer) reconcile(ctx context.Context, w work, keepAlive func()) (int, error) {
 	began := r.store.now()
 	unalerted := errors.Join(w.unread, r.notifier.notifyEvents(ctx, w.events), r.notifier.endBursts(ctx, w.bursts))
 	if len(w.incidents) == 0 {
