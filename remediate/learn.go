@@ -57,25 +57,25 @@ func (s scopeStore) relearn(ctx context.Context) error {
 		if err := tx.changeEach(unknown, func(c *incident.Case, id string) { c.Rows().Relearn(id) }); err != nil {
 			return err
 		}
-		decoys, err = tx.shownBeside("")
+		decoys, err = tx.protectShown("")
 		return err
 	})
 	for err == nil && len(decoys) == mostRelearned { // all pages: those that stay decoys keep no others waiting
 		after := decoys[mostRelearned-1]
-		err = s.update(ctx, func(tx scopeTx) (err error) { decoys, err = tx.shownBeside(after); return err })
+		err = s.update(ctx, func(tx scopeTx) (err error) { decoys, err = tx.protectShown(after); return err })
 	}
 	return err
 }
 
-// shownBeside calls [incident.Rows.ShownBeside] for the next decoys, in the order of their IDs, and returns
+// protectShown calls [incident.Rows.ProtectShown] for the next decoys, in the order of their IDs, and returns
 // these. after is the last ID of those before; empty: it begins with the first.
-func (tx scopeTx) shownBeside(after string) ([]string, error) {
+func (tx scopeTx) protectShown(after string) ([]string, error) {
 	decoys, err := tx.Decoys(tx.scope, after, mostRelearned)
 	if err != nil || len(decoys) == 0 {
 		return nil, err
 	}
 	return decoys, tx.change(incident.Selection{IDs: decoys}, func(c *incident.Case) error {
-		c.Rows().ShownBeside(decoys)
+		c.Rows().ProtectShown(decoys)
 		return nil
 	})
 }

@@ -37,7 +37,7 @@ func TestCounts(t *testing.T) {
 			tx.PutIncident(incident.Incident{Scope: scope, FlowLogID: "fl-5", State: incident.Blocked, Reason: incident.Limit}))
 	})
 	s.rehearsed(t, func(tx rehearse.Tx) error {
-		return tx.SaveRehearsals(scope, rehearse.Changes{Verdicts: []rehearse.Rehearsal{
+		return tx.SaveRehearsals(scope, rehearse.Changes{Rehearsals: []rehearse.Rehearsal{
 			{Scope: scope, Target: delivery.TargetOf(to("", "good")), At: noon},
 			{Scope: scope, Target: delivery.TargetOf(to("", "bad")), At: noon, Reason: incident.Permission},
 		}})

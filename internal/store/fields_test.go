@@ -38,7 +38,7 @@ func TestRestorableCountsOnlyWhatWasTried(t *testing.T) {
 	plain, others := withFields()
 	s.learnAt(t, noon, append(others, plain)...)
 	s.rehearsed(t, func(tx rehearse.Tx) error {
-		return tx.SaveRehearsals(scope, rehearse.Changes{Verdicts: []rehearse.Rehearsal{{Scope: scope, Target: delivery.TargetOf(plain), At: noon}}})
+		return tx.SaveRehearsals(scope, rehearse.Changes{Rehearsals: []rehearse.Rehearsal{{Scope: scope, Target: delivery.TargetOf(plain), At: noon}}})
 	})
 	got, err := s.Counts(t.Context())
 	if err != nil || got.Restorable["yes"] != 1 || got.Restorable["unknown"] != len(others) {

@@ -19,7 +19,7 @@ func (t rehearsals) Rehearsable(s inventory.Scope, ofEach int) ([]inventory.Row,
 }
 
 func (t rehearsals) Rehearsals(s inventory.Scope) (stored rehearse.Stored, err error) {
-	stored.Verdicts, err = each[rehearse.Rehearsal](t, `SELECT body FROM rehearsals WHERE account = ? AND region = ? ORDER BY needs`, s.Account, s.Region)
+	stored.Rehearsals, err = each[rehearse.Rehearsal](t, `SELECT body FROM rehearsals WHERE account = ? AND region = ? ORDER BY needs`, s.Account, s.Region)
 	if err == nil {
 		stored.Health, _, err = find[rehearse.PipelineHealth](t, `SELECT body FROM ways WHERE account = ? AND region = ?`, s.Account, s.Region)
 	}
@@ -30,7 +30,7 @@ func (t rehearsals) Rehearsals(s inventory.Scope) (stored rehearse.Stored, err e
 }
 
 func (t rehearsals) SaveRehearsals(s inventory.Scope, c rehearse.Changes) error {
-	for _, r := range c.Verdicts {
+	for _, r := range c.Rehearsals {
 		if err := t.exec(`INSERT OR REPLACE INTO rehearsals (account, region, needs, body) VALUES (?, ?, ?, ?)`, s.Account, s.Region, body(r.Target), body(r)); err != nil {
 			return err
 		}

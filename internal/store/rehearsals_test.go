@@ -30,21 +30,21 @@ func TestRehearsals(t *testing.T) {
 		})
 		return now
 	}
-	now := changed(rehearse.Changes{Verdicts: []rehearse.Rehearsal{a, b}, Health: &health, Alerts: []alert.Alert{{ID: "1", Kind: alert.Pipeline, Level: alert.High, DedupKey: key}}})
-	if len(now.Verdicts) != 2 || now.Verdicts[0] != a || now.Verdicts[1] != b || now.Health != health || !now.Alerted {
+	now := changed(rehearse.Changes{Rehearsals: []rehearse.Rehearsal{a, b}, Health: &health, Alerts: []alert.Alert{{ID: "1", Kind: alert.Pipeline, Level: alert.High, DedupKey: key}}})
+	if len(now.Rehearsals) != 2 || now.Rehearsals[0] != a || now.Rehearsals[1] != b || now.Health != health || !now.Alerted {
 		t.Errorf("%+v", now)
 	}
-	if again := changed(rehearse.Changes{}); len(again.Verdicts) != 2 || again.Health != health || !again.Alerted {
+	if again := changed(rehearse.Changes{}); len(again.Rehearsals) != 2 || again.Health != health || !again.Alerted {
 		t.Errorf("nothing was to change: %+v", again)
 	}
 	b.Reason = ""
-	now = changed(rehearse.Changes{Verdicts: []rehearse.Rehearsal{b}, Dropped: []delivery.Target{a.Target}, Alerts: []alert.Alert{{ID: "2", Kind: alert.Pipeline, Level: alert.Informational, DedupKey: key}}})
-	if len(now.Verdicts) != 1 || now.Verdicts[0] != b || now.Health != health || now.Alerted {
+	now = changed(rehearse.Changes{Rehearsals: []rehearse.Rehearsal{b}, Dropped: []delivery.Target{a.Target}, Alerts: []alert.Alert{{ID: "2", Kind: alert.Pipeline, Level: alert.Informational, DedupKey: key}}})
+	if len(now.Rehearsals) != 1 || now.Rehearsals[0] != b || now.Health != health || now.Alerted {
 		t.Errorf("%+v", now)
 	}
 	s.rehearsed(t, func(tx rehearse.Tx) error {
 		elsewhere, err := tx.Rehearsals(inventory.Scope{Account: scope.Account, Region: "eu-north-1"})
-		if len(elsewhere.Verdicts) > 0 || elsewhere.Health != (rehearse.PipelineHealth{}) || elsewhere.Alerted {
+		if len(elsewhere.Rehearsals) > 0 || elsewhere.Health != (rehearse.PipelineHealth{}) || elsewhere.Alerted {
 			t.Errorf("elsewhere: %+v", elsewhere)
 		}
 		return err

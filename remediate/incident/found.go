@@ -179,9 +179,9 @@ func (r Rows) Exclude(id string) {
 	}
 }
 
-// ShownBeside protects those of some decoys that complete refreshes show beside the other one. The notices
+// ProtectShown protects those of some decoys that complete refreshes show beside the other one. The notices
 // of those that stay decoys are brought forward, because the clock may have gone back since they were noted.
-func (r Rows) ShownBeside(ids []string) {
+func (r Rows) ProtectShown(ids []string) {
 	seen := map[string]bool{} // resources: there may be many decoys on one
 	for _, id := range ids {
 		if row, ok := r.c.Row(id); ok && !seen[row.ResourceID] {

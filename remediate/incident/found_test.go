@@ -225,12 +225,12 @@ func TestCreatedBy(t *testing.T) {
 	})
 }
 
-// TestShownBeside: a complete refresh shows two live flow logs beside each other, unless one of them became live so short a
+// TestProtectShown: a complete refresh shows two live flow logs beside each other, unless one of them became live so short a
 // time before that it stays live though it was not listed.
-func TestShownBeside(t *testing.T) {
+func TestProtectShown(t *testing.T) {
 	t.Parallel()
 	refresh := now.Add(-time.Minute)
-	shown := func(c *Case) string { c.Rows().ShownBeside([]string{"fl-1"}); return "" }
+	shown := func(c *Case) string { c.Rows().ProtectShown([]string{"fl-1"}); return "" }
 	times := func(created, written, first time.Duration) func(*inventory.Row) {
 		return func(r *inventory.Row) {
 			r.CreatedAt, r.WrittenAt, r.FirstSeenAt, r.LastSeenAt = refresh.Add(-created), refresh.Add(-written), refresh.Add(-first), refresh.Add(-first)
@@ -285,7 +285,7 @@ func TestManyDecoysOnOneResource(t *testing.T) {
 		ids[n] = fmt.Sprintf("fl-%d", n)
 		c.Load([]inventory.Row{live(ids[n], unprotected, does(rejects))}, nil)
 	}
-	c.Rows().ShownBeside(ids)
+	c.Rows().ProtectShown(ids)
 	if rows, _ := c.Changes(); len(rows) != 0 {
 		t.Errorf("%d are changed", len(rows))
 	}

@@ -12,15 +12,15 @@ import (
 	"flowkeeper/remediate/notify"
 )
 
-// conclude writes the verdicts, and alerts of those that have changed, in one commit. If
-// the rehearsal was complete, the verdicts on targets that no flow log has any more are dropped.
-func (r *Rehearser) conclude(ctx context.Context, s inventory.Scope, found verdicts, complete bool) error {
+// conclude writes the rehearsals of a round, and alerts of answers that have changed, in one commit. If
+// the round was complete, rehearsals of targets that no flow log has any more are dropped.
+func (r *Rehearser) conclude(ctx context.Context, s inventory.Scope, found rehearsals, complete bool) error {
 	var stored Stored
 	load := func(tx Tx) (err error) { stored, err = tx.Rehearsals(s); return err }
 	if err := r.Store.View(ctx, load); err != nil {
 		return err
 	}
-	if _, mended := found.since(stored.Verdicts); len(mended) > 0 { // before that is on disk: after a crash, the next rehearsal does it again
+	if _, mended := found.since(stored.Rehearsals); len(mended) > 0 { // before that is on disk: after a crash, the next rehearsal does it again
 		if err := r.Restores.RetryBlocked(ctx, s); err != nil {
 			return err
 		}
@@ -41,12 +41,12 @@ func (r *Rehearser) conclude(ctx context.Context, s inventory.Scope, found verdi
 	return err
 }
 
-// affectedBy are flow logs of the targets whose verdict has changed: some of each target, and
+// affectedBy are flow logs of the targets whose answer has changed: some of each target, and
 // mostNamed of all together.
-func affectedBy(tx Tx, s inventory.Scope, found verdicts, before Stored) (map[delivery.Target][]inventory.Row, error) {
-	refused, mended := found.since(before.Verdicts)
+func affectedBy(tx Tx, s inventory.Scope, found rehearsals, before Stored) (map[delivery.Target][]inventory.Row, error) {
+	refused, mended := found.since(before.Rehearsals)
 	affected := map[delivery.Target][]inventory.Row{}
-	for _, changed := range []verdicts{refused, mended} { // no target is in both
+	for _, changed := range []rehearsals{refused, mended} { // no target is in both
 		for t := range changed {
 			rows, err := tx.LiveWith(s, t, max(1, mostNamed/(len(refused)+len(mended))))
 			if err != nil {
@@ -58,16 +58,16 @@ func affectedBy(tx Tx, s inventory.Scope, found verdicts, before Stored) (map[de
 	return affected, nil
 }
 
-// changes are what the verdicts of one rehearsal change of what is stored, with the alerts, which name the
-// affected flow logs. If the verdicts are complete, those on other targets are dropped.
-func (v verdicts) changes(s inventory.Scope, before Stored, affected map[delivery.Target][]inventory.Row, complete bool, now time.Time) Changes {
-	c := Changes{Verdicts: slices.Collect(maps.Values(v))}
-	for _, old := range before.Verdicts {
+// changes are what a round changes of what is stored, with the alerts, which name the
+// affected flow logs. If the round was complete, rehearsals of other targets are dropped.
+func (v rehearsals) changes(s inventory.Scope, before Stored, affected map[delivery.Target][]inventory.Row, complete bool, now time.Time) Changes {
+	c := Changes{Rehearsals: slices.Collect(maps.Values(v))}
+	for _, old := range before.Rehearsals {
 		if _, still := v[old.Target]; complete && !still {
 			c.Dropped = append(c.Dropped, old.Target)
 		}
 	}
-	refused, mended := v.since(before.Verdicts)
+	refused, mended := v.since(before.Rehearsals)
 	alerts := append(refusals(s, refused, affected, alert.High, now), refusals(s, mended, affected, alert.Informational, now)...)
 	c.Alerts = withOutage(s, alerts, before.Alerted, complete && v.result().Refused == 0, now)
 	return c

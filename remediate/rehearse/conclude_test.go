@@ -45,13 +45,13 @@ func TestWithOutage(t *testing.T) {
 	}
 }
 
-// TestChanges: what the verdicts of a rehearsal change, by what was stored before.
+// TestChanges: what a round of rehearsals changes, by what was stored before.
 func TestChanges(t *testing.T) {
 	t.Parallel()
-	verdict := func(destination string, reason incident.Reason) Rehearsal {
+	answer := func(destination string, reason incident.Reason) Rehearsal {
 		return Rehearsal{Scope: home, Target: delivery.Target{Destination: destination}, Reason: reason}
 	}
-	allowed, refused, other := verdict("a", ""), verdict("a", incident.Permission), verdict("b", "")
+	allowed, refused, other := answer("a", ""), answer("a", incident.Permission), answer("b", "")
 	for name, tt := range map[string]struct {
 		before   Stored
 		found    Rehearsal
@@ -61,18 +61,18 @@ func TestChanges(t *testing.T) {
 		alerted  bool // after
 	}{
 		"it is allowed for the first time": {Stored{}, allowed, true, 0, nil, false},
-		"it is refused":                    {Stored{Verdicts: []Rehearsal{allowed}}, refused, true, 0, []alert.Level{alert.High}, true},
-		"it is refused still":              {Stored{Verdicts: []Rehearsal{refused}, Alerted: true}, refused, true, 0, nil, true},
-		"it is mended":                     {Stored{Verdicts: []Rehearsal{refused}, Alerted: true}, allowed, true, 0, []alert.Level{alert.Informational}, false},
-		"it is mended, others had no turn": {Stored{Verdicts: []Rehearsal{refused}, Alerted: true}, allowed, false, 0, []alert.Level{alert.Informational}, true},
-		"another target is gone":           {Stored{Verdicts: []Rehearsal{other}}, allowed, true, 1, nil, false},
-		"another target had no turn":       {Stored{Verdicts: []Rehearsal{other}}, allowed, false, 0, nil, false},
-		"the refused target is gone":       {Stored{Verdicts: []Rehearsal{verdict("b", incident.Permission)}, Alerted: true}, allowed, true, 1, []alert.Level{alert.Informational}, false},
+		"it is refused":                    {Stored{Rehearsals: []Rehearsal{allowed}}, refused, true, 0, []alert.Level{alert.High}, true},
+		"it is refused still":              {Stored{Rehearsals: []Rehearsal{refused}, Alerted: true}, refused, true, 0, nil, true},
+		"it is mended":                     {Stored{Rehearsals: []Rehearsal{refused}, Alerted: true}, allowed, true, 0, []alert.Level{alert.Informational}, false},
+		"it is mended, others had no turn": {Stored{Rehearsals: []Rehearsal{refused}, Alerted: true}, allowed, false, 0, []alert.Level{alert.Informational}, true},
+		"another target is gone":           {Stored{Rehearsals: []Rehearsal{other}}, allowed, true, 1, nil, false},
+		"another target had no turn":       {Stored{Rehearsals: []Rehearsal{other}}, allowed, false, 0, nil, false},
+		"the refused target is gone":       {Stored{Rehearsals: []Rehearsal{answer("b", incident.Permission)}, Alerted: true}, allowed, true, 1, []alert.Level{alert.Informational}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			affected := map[delivery.Target][]inventory.Row{tt.found.Target: {{FlowLog: inventory.FlowLog{ID: "fl-1"}}}}
-			c := verdicts{tt.found.Target: tt.found}.changes(home, tt.before, affected, tt.complete, noon)
+			c := rehearsals{tt.found.Target: tt.found}.changes(home, tt.before, affected, tt.complete, noon)
 			alerted := tt.before.Alerted
 			if now, told := notify.OutageAfter(home, notify.Rehearsing, c.Alerts); told {
 				alerted = now
@@ -84,10 +84,10 @@ func TestChanges(t *testing.T) {
 			if !slices.Equal(levels, tt.levels) || alerted != tt.alerted {
 				t.Errorf("alerts %v, alerted %v; want %v, %v", levels, alerted, tt.levels, tt.alerted)
 			}
-			if len(c.Verdicts) != 1 || c.Verdicts[0] != tt.found || len(c.Dropped) != tt.dropped || c.Health != nil {
+			if len(c.Rehearsals) != 1 || c.Rehearsals[0] != tt.found || len(c.Dropped) != tt.dropped || c.Health != nil {
 				t.Errorf("%+v", c)
 			}
-			if tt.dropped > 0 && c.Dropped[0] != tt.before.Verdicts[0].Target {
+			if tt.dropped > 0 && c.Dropped[0] != tt.before.Rehearsals[0].Target {
 				t.Errorf("dropped %+v", c.Dropped)
 			}
 		})

@@ -86,7 +86,7 @@ func (r *Rehearser) Rehearse(ctx context.Context, s inventory.Scope, keepAlive f
 	if err != nil {
 		return Result{}, fmt.Errorf("rehearse restores in %s: %w", s, err)
 	}
-	t := &trial{Rehearser: r, scope: s, api: api, health: health, started: r.Now(), keepAlive: keepAlive, found: verdicts{}}
+	t := &trial{Rehearser: r, scope: s, api: api, health: health, started: r.Now(), keepAlive: keepAlive, found: rehearsals{}}
 	err = t.tryAll(ctx, rows)
 	if t.answered {
 		err = errors.Join(err, r.noteSent(ctx, s, t.started))

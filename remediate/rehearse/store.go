@@ -33,17 +33,17 @@ type Tx interface {
 
 // Stored is what is stored of the rehearsals of a scope. The zero value is that of a scope without any.
 type Stored struct {
-	Verdicts []Rehearsal    // the last one of each kind of restore
-	Health   PipelineHealth // of the pipeline of events
-	Alerted  bool           // an alert has said that AWS would refuse restores, and none since that it allows all
+	Rehearsals []Rehearsal    // the last one of each kind of restore
+	Health     PipelineHealth // of the pipeline of events
+	Alerted    bool           // an alert has said that AWS would refuse restores, and none since that it allows all
 }
 
 // Changes are what one transaction changes of what is stored. The zero value changes nothing.
 type Changes struct {
-	Verdicts []Rehearsal       // to be written
-	Dropped  []delivery.Target // whose verdicts are to be dropped
-	Health   *PipelineHealth   // nil: it stays as it is
-	Alerts   []alert.Alert     // to be added, with their words
+	Rehearsals []Rehearsal       // to be written
+	Dropped    []delivery.Target // whose rehearsal is to be dropped
+	Health     *PipelineHealth   // nil: it stays as it is
+	Alerts     []alert.Alert     // to be added, with their words
 }
 
 // save writes the words of the alerts, and saves the changes.

@@ -33,12 +33,12 @@ type trial struct {
 	started   time.Time
 	keepAlive func()
 
-	found    verdicts
+	found    rehearsals
 	calls    int  // dry runs so far; each has a token of its own
 	answered bool // by AWS, one of them
 }
 
-// tryAll tries the rows until each target has a verdict. What it found before an error is kept.
+// tryAll tries the rows until each target has an answer. What it found before an error is kept.
 func (t *trial) tryAll(ctx context.Context, rows []inventory.Row) (err error) {
 	var blind *incident.Answer // AWS's refusal of the observation that a restore begins with
 	for n, row := range rows {
@@ -109,7 +109,7 @@ func (t *trial) observe(ctx context.Context, resource string) (refused *incident
 }
 
 // tryDry makes the call that would restore a flow log, as a dry run with a token of its own. It
-// returns an error only if AWS gave no verdict.
+// returns an error only if AWS gave no answer.
 func (t *trial) tryDry(ctx context.Context, row inventory.Row) (incident.Answer, error) {
 	t.calls++
 	i := incident.Incident{Scope: t.scope, FlowLogID: row.ID, Frozen: row.Settings}

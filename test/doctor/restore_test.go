@@ -130,7 +130,7 @@ func TestRestorable(t *testing.T) {
 	examined := func(more func(*store.Tx) error, rehearsals ...rehearse.Rehearsal) results {
 		path := filepath.Join(t.TempDir(), "state.db")
 		remembers(t, path, more)
-		rehearsed(t, path, func(tx rehearse.Tx) error { return tx.SaveRehearsals(scope, rehearse.Changes{Verdicts: rehearsals}) })
+		rehearsed(t, path, func(tx rehearse.Tx) error { return tx.SaveRehearsals(scope, rehearse.Changes{Rehearsals: rehearsals}) })
 		return f.examine(t, func(d *doctor.Doctor) { d.Config.State.Path = path })
 	}
 	examined(func(*store.Tx) error { return nil }).expect(t, "restorable", doctor.OK, "2 not rehearsed yet")

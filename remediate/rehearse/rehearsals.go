@@ -19,15 +19,15 @@ type Rehearsal struct {
 	Message string // AWS's own words
 }
 
-// verdicts are those of one rehearsal, by target.
-type verdicts map[delivery.Target]Rehearsal
+// rehearsals are those of one round, by target.
+type rehearsals map[delivery.Target]Rehearsal
 
-func (v verdicts) add(s inventory.Scope, t delivery.Target, a incident.Answer, at time.Time) {
+func (v rehearsals) add(s inventory.Scope, t delivery.Target, a incident.Answer, at time.Time) {
 	v[t] = Rehearsal{Scope: s, Target: t, At: at, Reason: a.Reason, Advice: a.Advice, Message: a.Message}
 }
 
 // result counts them.
-func (v verdicts) result() Result {
+func (v rehearsals) result() Result {
 	c := Result{Tried: len(v)}
 	for _, x := range v {
 		if x.Reason != "" {
@@ -37,11 +37,11 @@ func (v verdicts) result() Result {
 	return c
 }
 
-// since compares the verdicts with earlier ones. refused are the refusals that are new, or have another
+// since compares a round with earlier rehearsals. refused are the refusals that are new, or have another
 // reason than before; mended are the earlier refusals of what is allowed now.
-func (v verdicts) since(before []Rehearsal) (refused, mended verdicts) {
-	refused, mended = verdicts{}, verdicts{}
-	last := verdicts{}
+func (v rehearsals) since(before []Rehearsal) (refused, mended rehearsals) {
+	refused, mended = rehearsals{}, rehearsals{}
+	last := rehearsals{}
 	for _, old := range before {
 		last[old.Target] = old
 	}

@@ -34,7 +34,7 @@ func TestVerdictsSinceTheLast(t *testing.T) {
 			if c.before != notTried {
 				before = []Rehearsal{{Target: target, Reason: c.before}}
 			}
-			found := verdicts{}
+			found := rehearsals{}
 			if c.now != notTried {
 				found[target] = Rehearsal{Target: target, Reason: c.now}
 			}
