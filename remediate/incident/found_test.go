@@ -225,9 +225,9 @@ func TestCreatedBy(t *testing.T) {
 	})
 }
 
-// TestProtectShown: a complete refresh shows two live flow logs beside each other, unless one of them became live so short a
+// TestProtectShownByARefresh: a complete refresh shows two live flow logs beside each other, unless one of them became live so short a
 // time before that it stays live though it was not listed.
-func TestProtectShown(t *testing.T) {
+func TestProtectShownByARefresh(t *testing.T) {
 	t.Parallel()
 	refresh := now.Add(-time.Minute)
 	shown := func(c *Case) string { c.Rows().ProtectShown([]string{"fl-1"}); return "" }
