@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws/arn"
 )
 
 // Scope is one AWS account in one Region. Everything stored or done is keyed
@@ -202,4 +204,10 @@ func Partition(region string) string {
 		}
 	}
 	return "aws"
+}
+
+// ParseARN takes an ARN apart, or a pattern of some. All parts are empty if the text is none.
+func ParseARN(text string) arn.ARN {
+	parts, _ := arn.Parse(text)
+	return parts
 }

@@ -10,6 +10,7 @@ import (
 
 	"flowkeeper/alert"
 	"flowkeeper/configs"
+	"flowkeeper/inventory"
 )
 
 // alertSinks judges where alerts of deletions go, and whether the sinks take their alerts.
@@ -73,7 +74,7 @@ func judgeSinks(all []configs.Sink, sinks []string, watched map[string]bool) fin
 // suppress the alerts of a sink. Empty: the attacker can't.
 func insideWatched(s configs.Sink, watched map[string]bool) string {
 	if s.Type == "sns" {
-		if account := partsOf(s.TopicARN).AccountID; watched[account] {
+		if account := inventory.ParseARN(s.TopicARN).AccountID; watched[account] {
 			return "a topic of the watched account " + account
 		}
 		return ""

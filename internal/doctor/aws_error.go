@@ -5,7 +5,6 @@ import (
 	"net"
 	"strings"
 
-	"github.com/aws/aws-sdk-go-v2/aws/arn"
 	"github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
@@ -72,10 +71,4 @@ func serverDate(err error) string {
 		return r.Response.Header.Get("Date")
 	}
 	return ""
-}
-
-// partsOf parses an ARN. All parts are empty if the text is none.
-func partsOf(text string) arn.ARN {
-	parts, _ := arn.Parse(text)
-	return parts
 }

@@ -87,7 +87,7 @@ func (r rule) judge(proven bool) finding {
 
 func (r rule) judgeTarget(proven bool) finding {
 	arn := aws.ToString(r.target.Arn)
-	parts := partsOf(arn)
+	parts := inventory.ParseARN(arn)
 	switch {
 	case !r.enabled:
 		return finding{Fail, "the rule " + r.name + " is disabled", "aws events enable-rule --name " + shellWord(r.name) + " " + r.on.options()}

@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"flowkeeper/remediate/delivery"
+
+	"flowkeeper/inventory"
 )
 
 // permission is one that AWS requires to create a flow log, because of what it records or where
@@ -237,7 +239,7 @@ func (s Statement) String() string {
 
 // denyTo returns the command that denies ec2:DeleteFlowLogs to a user or role.
 func denyTo(arn string) string {
-	kind, _, _ := strings.Cut(partsOf(arn).Resource, "/")
+	kind, _, _ := strings.Cut(inventory.ParseARN(arn).Resource, "/")
 	return fmt.Sprintf(`aws iam put-%[1]s-policy --%[1]s-name %[2]s --policy-name never-delete-flow-logs --policy-document '{"Version":"2012-10-17","Statement":[{"Sid":"NeverDelete","Effect":"Deny","Action":"ec2:DeleteFlowLogs","Resource":"*"}]}'`,
 		kind, arn[strings.LastIndex(arn, "/")+1:])
 }

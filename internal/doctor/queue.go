@@ -271,7 +271,7 @@ func (q *queue) sources() queuepolicy.Sources {
 
 // roleOf returns the role of a session, without the path that its ARN does not have; of a user, the user.
 func roleOf(arn string) string {
-	of := partsOf(arn)
+	of := inventory.ParseARN(arn)
 	if session, is := strings.CutPrefix(of.Resource, "assumed-role/"); is {
 		name, _, _ := strings.Cut(session, "/")
 		return "arn:" + of.Partition + ":iam::" + of.AccountID + ":role/" + name
@@ -331,7 +331,7 @@ func (q answered) redrive(ctx context.Context) []finding {
 
 // create returns the command that makes a queue.
 func (q *queue) create(arn string) string {
-	return q.command("create-queue", "--queue-name "+shellWord(partsOf(arn).Resource))
+	return q.command("create-queue", "--queue-name "+shellWord(inventory.ParseARN(arn).Resource))
 }
 
 func judgeRedrive(text string) (r redrive, f finding) {
@@ -346,7 +346,7 @@ func judgeRedrive(text string) (r redrive, f finding) {
 	case err != nil:
 		return r, finding{Unknown, "can't tell: the redrive policy has no maxReceiveCount", ""}
 	case most >= receivesGood:
-		return r, fine("to %s after %d receives", partsOf(r.Target).Resource, most)
+		return r, fine("to %s after %d receives", inventory.ParseARN(r.Target).Resource, most)
 	}
 	return r, finding{failIf(most < receivesLeast), fmt.Sprintf("after %d receives a message is given up: a full disk or an outage of some minutes loses it", most), ""}
 }
@@ -354,7 +354,7 @@ func judgeRedrive(text string) (r redrive, f finding) {
 // deadLetters judges the dead-letter queue, which is in the queue's account and Region. bad is
 // empty if nothing is wrong; note says what is not known.
 func (q *queue) deadLetters(ctx context.Context, arn string) (bad finding, note string) {
-	url := q.URL[:strings.LastIndex(q.URL, "/")+1] + partsOf(arn).Resource
+	url := q.URL[:strings.LastIndex(q.URL, "/")+1] + inventory.ParseARN(arn).Resource
 	attributes, err := attributesOf(ctx, q.api, url)
 	switch n, _ := strconv.Atoi(attributes["ApproximateNumberOfMessages"]); { // 0 where there is no answer
 	case gone(err):

@@ -12,6 +12,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/iam/types"
+
+	"flowkeeper/inventory"
 )
 
 // simulator is what doctor calls of *iam.Client: IAM's policy simulator, which includes
@@ -44,7 +46,7 @@ var regionKeys = []string{"aws:RequestedRegion", "ec2:Region"}
 // everything.
 func (q question) entries() (out []types.ContextEntry) {
 	known := map[string]string{"aws:PrincipalArn": q.principal}
-	if of := partsOf(q.principal); of.AccountID != "" {
+	if of := inventory.ParseARN(q.principal); of.AccountID != "" {
 		known["aws:PrincipalAccount"], known["aws:ResourceAccount"] = of.AccountID, of.AccountID
 		if strings.HasPrefix(of.Resource, "user/") {
 			known["aws:username"] = of.Resource[strings.LastIndex(of.Resource, "/")+1:]
@@ -202,7 +204,7 @@ func isRegion(key string) bool {
 // principalOf returns the ARN of the user or role of an identity, which the simulator needs;
 // empty: it is neither.
 func principalOf(ctx context.Context, api *iam.Client, arn, configured string) string {
-	of := partsOf(arn)
+	of := inventory.ParseARN(arn)
 	kind, rest, _ := strings.Cut(of.Resource, "/")
 	switch {
 	case of.Service == "iam" && kind == "user":
