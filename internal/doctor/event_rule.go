@@ -223,25 +223,29 @@ type sample struct {
 // first.
 func samples(s inventory.Scope, at time.Time) []sample {
 	const noID = `"FlowLogId":{"tag":1,"content":"fl-00000000000000000"}`
+	sampleOf := func(name string, must bool, c apiCall) sample { return sample{name, must, c.event(s, at)} }
 	return []sample{
-		{"a deletion", true, event(s, at, "ec2", "DeleteFlowLogs", `{"DeleteFlowLogsRequest":{`+noID+`}}`, `{"DeleteFlowLogsResponse":{"unsuccessful":""}}`, "")},
-		{"a refused deletion", true, event(s, at, "ec2", "DeleteFlowLogs", `{"DeleteFlowLogsRequest":{`+noID+`}}`, "", "Client.UnauthorizedOperation")},
-		{"a rehearsal", true, event(s, at, "ec2", "CreateFlowLogs", `{"CreateFlowLogsRequest":{"DryRun":true,"ResourceId":{"tag":1,"content":"vpc-00000000000000000"},"ClientToken":"flowkeeper-rehearsal-sample"}}`, "", "Client.DryRunOperation")},
-		{"a creation", true, event(s, at, "ec2", "CreateFlowLogs", `{"CreateFlowLogsRequest":{"ResourceId":{"tag":1,"content":"vpc-00000000000000000"}}}`, `{"CreateFlowLogsResponse":{"unsuccessful":"","flowLogIdSet":{"item":"fl-00000000000000000"}}}`, "")},
-		{"the end of a VPC", false, event(s, at, "ec2", "DeleteVpc", `{"vpcId":"vpc-00000000000000000"}`, `{"_return":true}`, "")},
-		{"a stopped trail", false, event(s, at, "cloudtrail", "StopLogging", `{"name":"sample"}`, "", "")},
+		sampleOf("a deletion", true, apiCall{"ec2", "DeleteFlowLogs", `{"DeleteFlowLogsRequest":{` + noID + `}}`, `{"DeleteFlowLogsResponse":{"unsuccessful":""}}`, ""}),
+		sampleOf("a refused deletion", true, apiCall{"ec2", "DeleteFlowLogs", `{"DeleteFlowLogsRequest":{` + noID + `}}`, "", "Client.UnauthorizedOperation"}),
+		sampleOf("a rehearsal", true, apiCall{"ec2", "CreateFlowLogs", `{"CreateFlowLogsRequest":{"DryRun":true,"ResourceId":{"tag":1,"content":"vpc-00000000000000000"},"ClientToken":"flowkeeper-rehearsal-sample"}}`, "", "Client.DryRunOperation"}),
+		sampleOf("a creation", true, apiCall{"ec2", "CreateFlowLogs", `{"CreateFlowLogsRequest":{"ResourceId":{"tag":1,"content":"vpc-00000000000000000"}}}`, `{"CreateFlowLogsResponse":{"unsuccessful":"","flowLogIdSet":{"item":"fl-00000000000000000"}}}`, ""}),
+		sampleOf("the end of a VPC", false, apiCall{"ec2", "DeleteVpc", `{"vpcId":"vpc-00000000000000000"}`, `{"_return":true}`, ""}),
+		sampleOf("a stopped trail", false, apiCall{"cloudtrail", "StopLogging", `{"name":"sample"}`, "", ""}),
 	}
 }
 
-// event returns an event of EventBridge with the record of a call. request and response are JSON;
-// an empty response: there was none.
-func event(s inventory.Scope, at time.Time, service, name, request, response, errorCode string) string {
+// apiCall is a call that CloudTrail records. request and response are JSON; an empty response: there was none; an empty
+// errorCode: it succeeded.
+type apiCall struct{ service, name, request, response, errorCode string }
+
+// event returns an event of EventBridge with the record of the call.
+func (c apiCall) event(s inventory.Scope, at time.Time) string {
 	failure := ""
-	if errorCode != "" {
-		failure = `"errorCode":"` + errorCode + `","errorMessage":"sample",`
+	if c.errorCode != "" {
+		failure = `"errorCode":"` + c.errorCode + `","errorMessage":"sample",`
 	}
 	return strings.NewReplacer("ACCOUNT", s.Account, "REGION", s.Region, "PARTITION", inventory.Partition(s.Region), "TIME", at.UTC().Format(time.RFC3339),
-		"SERVICE", service, "CALL", name, "REQUEST", request, "RESPONSE", cmp.Or(response, "null"), "FAILURE", failure).Replace(envelope)
+		"SERVICE", c.service, "CALL", c.name, "REQUEST", c.request, "RESPONSE", cmp.Or(c.response, "null"), "FAILURE", failure).Replace(envelope)
 }
 
 const envelope = `{"version":"0","id":"00000000-0000-4000-8000-000000000000","account":"ACCOUNT","region":"REGION","time":"TIME","source":"aws.SERVICE","resources":[],
