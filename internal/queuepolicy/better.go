@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"slices"
 	"strings"
+
+	"flowkeeper/inventory"
 )
 
 // Better returns a policy by which the known sources may send, those whom the old policy
@@ -12,29 +14,25 @@ import (
 // take access from somebody unknown, or from Flowkeeper.
 func Better(text, queueARN string, known Sources) (better string, ok bool) {
 	p, err := readPolicy(text)
-	if err != nil {
+	d := p.sending(queueARN, known.Ours)
+	if err != nil || len(known.ByRole)+len(d.unread) > 0 {
 		return "", false
 	}
-	all, unread := p.senders(queueARN, known.Ours, p.denials(queueARN))
 	from, exempt := slices.Clone(known.Rules), []string(nil)
-	for _, s := range all {
+	for _, x := range d.all {
+		pattern := x.source == "" && wild(x.who)
 		switch {
-		case strings.Contains(s.who, ":role/") && wild(s.who):
-			return "", false // of an organisation: the Allow for it would be lost
-		case s.status == Fail && !known.All:
-			return "", false
-		case s.status == OK && s.source == "":
-			exempt = append(exempt, s.text)
-		case s.status == OK:
-			from = append(from, s.source)
+		case x.organization != "", pattern, x.status == Fail && !known.All:
+			return "", false // who uses it is not known
+		case x.status == OK && x.source == "":
+			exempt = append(exempt, x.who)
+		case x.status == OK:
+			from = append(from, x.source)
 		}
 	}
 	slices.Sort(from)
 	from = slices.Compact(from)
-	if len(from) == 0 || len(known.ByRole) > 0 || len(unread) > 0 {
-		return "", false
-	}
-	own := partsOf(queueARN).AccountID
+	own := inventory.ParseARN(queueARN).AccountID
 	p.document.Statement = onlyFrom(queueARN, from, exempt)
 	for _, s := range p.statements {
 		strangers, ok := s.strangers([]string{own, known.Self})
@@ -55,7 +53,7 @@ func Better(text, queueARN string, known Sources) (better string, ok bool) {
 		}
 	}
 	better, known.Rules = string(marshal(p.document)), from
-	return better, Judge(better, queueARN, known).Status == OK
+	return better, len(from) > 0 && Judge(better, queueARN, known).Status == OK
 }
 
 // onlyFrom are the statements of deploy/queue-policy.json for some sources; exempt
@@ -64,7 +62,7 @@ func onlyFrom(queueARN string, from, exempt []string) []json.RawMessage {
 	type object = map[string]any
 	var services []string
 	for _, arn := range from {
-		services = append(services, partsOf(arn).Service+".amazonaws.com")
+		services = append(services, inventory.ParseARN(arn).Service+".amazonaws.com")
 	}
 	slices.Sort(services)
 	others := object{"aws:SourceArn": from}

@@ -1,12 +1,12 @@
 package queuepolicy
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
-	"github.com/aws/aws-sdk-go-v2/aws/arn"
-
 	"flowkeeper/alert"
+	"flowkeeper/inventory"
 )
 
 // Status of a policy.
@@ -18,6 +18,12 @@ const (
 	Fail    Status = "fail"
 	Unknown Status = "unknown" // a person has to read it
 )
+
+// Worse reports whether s is worse than t: of several findings the worst counts.
+func (s Status) Worse(t Status) bool {
+	order := []Status{OK, Unknown, Warn, Fail}
+	return slices.Index(order, s) > slices.Index(order, t)
+}
 
 // Verdict about a policy.
 type Verdict struct {
@@ -32,7 +38,7 @@ type Sources struct {
 	All    bool              // whether every scope could be asked for its rules
 	Ours   []string          // the accounts that are watched, and the queue's
 	Self   string            // the account of our own credentials, which receive
-	Us     string            // their user, or their role without its path; empty: not known
+	Us     string            // their user, or their role without its path
 }
 
 // Judge judges a queue's policy. It must allow exactly those rules or topics to send that
@@ -48,9 +54,9 @@ func Judge(text, queueARN string, known Sources) Verdict {
 		return Verdict{Unknown, "can't tell: the policy can't be read: " + err.Error(), ""}
 	}
 	v := p.judgeSenders(queueARN, known)
-	for _, x := range []Verdict{p.judgeReceivers(queueARN, []string{partsOf(queueARN).AccountID, known.Self}), p.judgeOwn(queueARN, known)} {
+	for _, x := range []Verdict{p.judgeReceivers(queueARN, []string{inventory.ParseARN(queueARN).AccountID, known.Self}), p.judgeOwn(queueARN, known)} {
 		switch {
-		case rank(x.Status) > rank(v.Status):
+		case x.Status.Worse(v.Status):
 			v = x
 		case x.Status == Fail:
 			v.Text += "; " + x.Text
@@ -59,18 +65,65 @@ func Judge(text, queueARN string, known Sources) Verdict {
 	return v
 }
 
+// judgeSenders judges who may send.
+func (p policy) judgeSenders(queueARN string, known Sources) Verdict {
+	d := p.sending(queueARN, known.Ours)
+	status, texts, separator := OK, []string{}, ", "
+	for _, s := range d.all {
+		if s.status.Worse(status) {
+			status, texts, separator = s.status, nil, "; "
+		}
+		if s.status == status && !slices.Contains(texts, s.text) {
+			texts = append(texts, s.text)
+		}
+	}
+	who := alert.Clean(strings.Join(texts, separator), 500)
+	missing := missingSender(d.all, who, known)
+	byRole := p.judgeRoles(queueARN, d, known)
+	if missing != "" && len(d.denials) > 0 {
+		missing += " (denied by " + alert.Clean(strings.Join(d.denials, ", "), 300) + ")"
+	}
+	switch {
+	case d.nobody != "":
+		return Verdict{Fail, "the policy lets nobody send: " + d.nobody + " denies it to everybody", ""}
+	case byRole.Status == Fail:
+		return byRole
+	case len(d.unreadDeny) > 0:
+		return readStatements(d.unreadDeny, "does this Deny keep the rule from sending? Without it "+cmp.Or(who, "nobody")+" may")
+	case len(d.unread) == 0 && missing != "":
+		return Verdict{Fail, missing, ""}
+	case status == Fail:
+		return Verdict{Fail, "by the policy these may send: " + who, ""}
+	case len(d.unread) > 0 && (missing != "" || d.only == nil):
+		return readStatements(d.unread, "does it let the rule send, and nobody else?")
+	case status == Warn:
+		return Verdict{Warn, "by the policy these may send: " + who, ""}
+	case byRole.Status != OK:
+		return byRole
+	}
+	return Verdict{OK, "only " + who + " may send", ""}
+}
+
+// missingSender says which rule was found and may not send, or that no rule may; empty: none is
+// missing.
+func missingSender(all []sender, who string, known Sources) string {
+	if len(all) == 0 {
+		return "the policy lets nobody send"
+	}
+	for _, rule := range known.Rules {
+		if !slices.ContainsFunc(all, func(x sender) bool { return x.covers(rule) }) {
+			return "by the policy only " + who + " may send, and not " + rule + ", which leads here"
+		}
+	}
+	if len(known.ByRole) > 0 || slices.ContainsFunc(all, func(x sender) bool { return x.source != "" }) {
+		return ""
+	}
+	return "by the policy no rule and no topic may send, but " + who
+}
+
 // readStatements names the statements that a person has to read.
 func readStatements(statements []string, why string) Verdict {
 	slices.Sort(statements)
 	return Verdict{Unknown, "can't tell: read " + alert.Clean(strings.Join(slices.Compact(statements), " and "), 200) + " of the queue's policy: " + why,
 		"compare it with deploy/queue-policy.json, all statements of which are judged"}
-}
-
-// rank orders statuses: of several the one with the highest rank counts.
-func rank(s Status) int { return slices.Index([]Status{OK, Unknown, Warn, Fail}, s) }
-
-// partsOf parses an ARN. All parts are empty if the text is none.
-func partsOf(text string) arn.ARN {
-	parts, _ := arn.Parse(text)
-	return parts
 }

@@ -110,6 +110,7 @@ func strangePolicies() (out []policyCase) {
 		{"one of our own may take", with(rule, `,{"Effect":"Allow","Principal":{"AWS":["arn:aws:iam::111122223333:role/flowkeeper","arn:aws:iam::444455556666:root"]},"Action":"sqs:ReceiveMessage","Resource":"*"}`), OK, "only " + ruleARN},
 		{"some may take", with(rule, `,{"Effect":"Allow","Principal":"*","Action":"sqs:ReceiveMessage","Resource":"*","Condition":{"ArnEquals":{"aws:PrincipalArn":"arn:aws:iam::111122223333:role/flowkeeper"}}}`), Unknown, "read statement 2 of"},
 		{"the world may take, in the clear not", with(rule, `,{"Effect":"Allow","Principal":"*","Action":"sqs:DeleteMessage","Resource":"*"},{"Effect":"Deny","Principal":"*","Action":"sqs:*","Resource":"*","Condition":{"Bool":{"aws:SecureTransport":"false"}}}`), Fail, "(DeleteMessage)"},
+		{"the world may take, but an account may not", with(rule, `,{"Effect":"Allow","Principal":"*","Action":"sqs:PurgeQueue","Resource":"*"},{"Effect":"Deny","Principal":"*","Action":"sqs:*","Resource":"*","Condition":{"StringEquals":{"aws:PrincipalAccount":"222233334444"},"Bool":{"aws:PrincipalIsAWSService":"false"}}}`), Unknown, "read statement 3 of"},
 		{"the world may take, but nobody may", with(rule, `,{"Effect":"Allow","Principal":"*","Action":"sqs:PurgeQueue","Resource":"*"},{"Effect":"Deny","Principal":"*","Action":"sqs:PurgeQueue","Resource":"*"}`), Unknown, "read statement 3 of"},
 		{"the world may take, but one may not", with(rule, `,{"Effect":"Allow","Principal":"*","Action":"sqs:PurgeQueue","Resource":"*"},{"Effect":"Deny","Principal":{"AWS":"222233334444"},"Action":"sqs:*","Resource":"*"}`), Fail, "(PurgeQueue)"},
 		{"the world may take, but for a Deny", with(rule, `,{"Effect":"Allow","Principal":"*","Action":"sqs:PurgeQueue","Resource":"*"},{"Sid":"Outside","Effect":"Deny","Principal":"*","Action":"sqs:PurgeQueue","Resource":"*","Condition":{"StringNotEquals":{"aws:PrincipalAccount":"111122223333"}}}`), Unknown, "read statement 3 (Outside) of"},
@@ -140,7 +141,7 @@ func strangePolicies() (out []policyCase) {
 		{"a Deny that spares a role", with(rule, strings.Replace(denyOthers, `"aws:SourceArn":`, `"aws:PrincipalArn":"arn:aws:iam::111122223333:role/replay","aws:SourceArn":`, 1)), OK, "only " + ruleARN + ", " + replayARN + " may"},
 		{"a Deny that spares a stranger", with(rule, strings.Replace(denyOthers, `"aws:SourceArn":`, `"aws:PrincipalArn":"arn:aws:iam::999988887777:role/replay","aws:SourceArn":`, 1)), Warn, "999988887777"},
 		{"a variable in the queue's name", with(rule, `,{"Effect":"Allow","Principal":"*","Action":"sqs:*","Resource":"arn:aws:sqs:*:${aws:PrincipalAccount}:*"}`), Unknown, "read statement 2 of"},
-		{"a variable in the rule's name", allow(events + source("ArnLike", `"`+ruleARN+`${aws:PrincipalTag/x}"`)), Warn, "more than one rule"},
+		{"a variable in the rule's name", allow(events + source("ArnLike", `"`+ruleARN+`${aws:PrincipalTag/x}"`)), Unknown, "read statement 1 of"},
 		{"a pattern that StringNotEquals takes for a name", with(allow(anyone), deny("StringNotEquals", "*")), Unknown, "read statement 2 of"},
 
 		{"a Deny to a role with a condition", with(rule, `,{"Effect":"Deny","Principal":{"AWS":"arn:aws:iam::111122223333:role/intern"},"Action":"sqs:*","Resource":"*","Condition":{"StringNotEquals":{"aws:SourceVpc":"vpc-1"}}}`), OK, "only " + ruleARN},
@@ -186,8 +187,9 @@ func policiesOfRules() (out []policyCase) {
 		{"a pattern, in the account", policy(pattern("arn:aws:events:*:*:rule/flowkeeper", "111122223333")), known, Warn, "of account 111122223333", ""},
 		{"a pattern, in another account", policy(pattern("arn:aws:events:*:*:rule/flowkeeper", "999988887777")), known, Fail, "not " + ruleARN, ""},
 		{"a pattern, in another account, and all else denied", policy(pattern("arn:aws:events:*:*:rule/flowkeeper", "999988887777"), onlyTheRule), known, Fail, "lets nobody send", ""},
-		{"any ARN, in another account, and all else denied", policy(pattern("*", "999988887777"), onlyTheRule), known, Fail, "lets nobody send", ""},
+		{"any ARN, in another account, and all else denied", policy(pattern("*", "999988887777"), onlyTheRule), known, Unknown, "read statement 1 of", ""},
 		{"a pattern, in the account, and all else denied", policy(pattern("arn:aws:events:*:*:rule/*", "111122223333"), onlyTheRule), known, OK, "only " + ruleARN, ""},
+		{"a pattern, in two accounts", policy(strings.Replace(pattern("arn:aws:events:*:*:rule/flowkeeper", "999988887777"), `"999988887777"`, `["999988887777","111122223333"]`, 1)), known, Warn, "of account 999988887777; whatever matches arn:aws:events:*:*:rule/flowkeeper, of account 111122223333", ""},
 		{"both", policy(statement(ruleARN, ruleARN+"-2")), Sources{Rules: []string{ruleARN, ruleARN + "-2"}}, OK, "only " + ruleARN + ", " + ruleARN + "-2", ""},
 		{"one of two", policy(statement(ruleARN)), Sources{Rules: []string{ruleARN, ruleARN + "-2"}}, Fail, "not " + ruleARN + "-2", ""},
 		{"one of two, and the owner", policy(statement(ruleARN), owner), Sources{Rules: []string{ruleARN, ruleARN + "-2"}}, Fail, "not " + ruleARN + "-2", ""},
@@ -246,6 +248,7 @@ func TestBetterKeepsTheKnownSenders(t *testing.T) {
 		{"none", nil, Sources{Rules: []string{ruleARN}, All: true}, []string{ruleARN}, nil},
 		{"none, and no rule", nil, Sources{All: true}, nil, nil},
 		{"all may, and who does is not known", []string{stmt(`"*"`, sendMessage, "")}, Sources{Rules: []string{ruleARN}}, nil, nil},
+		{"one of an organisation sends", []string{stmt(events, sendMessage, from(ruleARN)), stmt(`"*"`, sendMessage, `,"Condition":{"StringEquals":{"aws:PrincipalOrgID":"o-1"},"ArnEquals":{"aws:PrincipalArn":"`+senderARN+`"}}`), owner}, Sources{Rules: []string{ruleARN}, All: true}, nil, nil},
 		{"one sends as a role", []string{stmt(events, sendMessage, from(ruleARN)), owner}, Sources{Rules: []string{ruleARN}, ByRole: map[string]string{ruleARN + "-2": senderARN}, All: true}, nil, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {

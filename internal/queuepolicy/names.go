@@ -1,6 +1,6 @@
 package queuepolicy
 
-import "strings"
+import "flowkeeper/inventory"
 
 // Rules returns the ARNs of the rules that a policy allows to send, by its conditions on
 // aws:SourceArn, whatever else it says: also if some of it can't be read.
@@ -8,13 +8,10 @@ func Rules(text string) (out []string) {
 	p, _ := readPolicy(text) // with the statements that can be read
 	for _, s := range p.statements {
 		for _, c := range s.conditions() {
-			denies := s.Effect == "Deny" // all but those that the condition names, if it is a negated one
-			if c.key != sourceArn || strings.Contains(c.operator, "Not") != denies {
-				continue
-			}
-			for _, arn := range c.values {
-				if partsOf(arn).Service == "events" {
-					out = append(out, arn)
+			spares := c.negated == (s.Effect == "Deny")
+			for _, source := range c.values {
+				if c.key == sourceArn && spares && inventory.ParseARN(source).Service == "events" {
+					out = append(out, source)
 				}
 			}
 		}
@@ -28,10 +25,9 @@ func Topics(text, queueARN string) (out []string) {
 	if err != nil {
 		return nil
 	}
-	all, _ := p.senders(queueARN, nil, p.denials(queueARN))
-	for _, s := range all {
-		if partsOf(s.source).Service == "sns" && !wild(s.source) {
-			out = append(out, s.source)
+	for _, x := range p.sending(queueARN, nil).all {
+		if inventory.ParseARN(x.source).Service == "sns" && !wild(x.source) {
+			out = append(out, x.source)
 		}
 	}
 	return out

@@ -12,16 +12,6 @@ import (
 var losses = []string{"ReceiveMessage", "ChangeMessageVisibility", "DeleteMessage", "PurgeQueue", "DeleteQueue",
 	"SetQueueAttributes", "AddPermission", "RemovePermission", "StartMessageMoveTask"}
 
-// losses returns those of the losses that the statement is about.
-func (s statement) losses(queueARN string) (out []string) {
-	for _, action := range losses {
-		if s.about("sqs:"+action, queueARN) {
-			out = append(out, action)
-		}
-	}
-	return out
-}
-
 // judgeReceivers fails if the policy allows everybody, or a whole account that is not one's own,
 // to receive from the queue or to change it. A role or user of another account that the policy names one
 // by one is meant. What IAM policies allow within the own accounts is not judged.
@@ -34,9 +24,12 @@ func (p policy) judgeReceivers(queueARN string, own []string) Verdict {
 		if s.Effect != "Allow" || len(may) == 0 || onlyOwn {
 			continue
 		}
-		switch denying := p.denying(may, queueARN); {
-		case len(denying) > 0:
-			unread = append(unread, denying...)
+		denied, perhaps := p.denying(caller{}, func(s statement) bool {
+			return slices.ContainsFunc(may, func(action string) bool { return s.about("sqs:"+action, queueARN) })
+		})
+		switch denials := slices.Concat(denied, perhaps); {
+		case len(denials) > 0:
+			unread = append(unread, denials...)
 		case !ok:
 			unread = append(unread, s.where)
 		default:
@@ -52,12 +45,22 @@ func (p policy) judgeReceivers(queueARN string, own []string) Verdict {
 	return Verdict{Status: OK}
 }
 
+// losses returns those of the losses that the statement is about.
+func (s statement) losses(queueARN string) (out []string) {
+	for _, action := range losses {
+		if s.about("sqs:"+action, queueARN) {
+			out = append(out, action)
+		}
+	}
+	return out
+}
+
 // strangers returns the principals of an Allow outside the own accounts. ok is false if there are
 // some, and the statement's form is not judged.
 func (s statement) strangers(own []string) (out []string, ok bool) {
-	source, accounts, ok := s.limits()
+	l, ok := s.limits()
 	switch {
-	case len(source.values)+len(accounts) > 0:
+	case len(l.sources)+len(l.accounts) > 0:
 		return nil, true // who calls for himself has no such key
 	case !s.plainPrincipals():
 		return nil, false
@@ -67,19 +70,5 @@ func (s statement) strangers(own []string) (out []string, ok bool) {
 			out = append(out, x.text)
 		}
 	}
-	return out, len(out) == 0 || ok && s.plain()
-}
-
-// denying returns the Deny statements that may keep outsiders from some of the actions.
-func (p policy) denying(actions []string, queueARN string) (where []string) {
-	for _, s := range p.statements {
-		onlySome := s.plain() && !s.everybody()
-		if s.Effect != "Deny" || s.ifFalse(secureTransport) || onlySome {
-			continue
-		}
-		if slices.ContainsFunc(s.losses(queueARN), func(action string) bool { return slices.Contains(actions, action) }) {
-			where = append(where, s.where)
-		}
-	}
-	return where
+	return out, len(out) == 0 || ok && s.plain() && len(l.principals)+len(l.organizations) == 0
 }

@@ -1,283 +1,245 @@
 package queuepolicy
 
 import (
-	"cmp"
 	"slices"
 	"strings"
 
-	"flowkeeper/alert"
+	"flowkeeper/inventory"
 )
-
-func (p policy) judgeSenders(queueARN string, known Sources) Verdict {
-	d := p.denials(queueARN)
-	all, unread := p.senders(queueARN, known.Ours, d)
-	status, texts, separator := OK, []string{}, ", "
-	for _, s := range all {
-		if rank(s.status) > rank(status) {
-			status, texts, separator = s.status, nil, "; "
-		}
-		if s.status == status && !slices.Contains(texts, s.text) {
-			texts = append(texts, s.text)
-		}
-	}
-	who := alert.Clean(strings.Join(texts, separator), 500)
-	missing := missingSender(all, who, known)
-	byRole := p.judgeRoles(queueARN, all, len(unread) == 0, known)
-	switch {
-	case d.all != "":
-		return Verdict{Fail, "the policy lets nobody send: " + d.all + " denies it to everybody", ""}
-	case byRole.Status == Fail:
-		return byRole
-	case len(d.unread) > 0:
-		return readStatements(d.unread, "does this Deny keep the rule from sending? Without it "+cmp.Or(who, "nobody")+" may")
-	case len(unread) == 0 && missing != "" && len(d.read) > 0:
-		return Verdict{Fail, missing + " (denied by " + alert.Clean(strings.Join(d.read, ", "), 300) + ")", ""}
-	case len(unread) == 0 && missing != "":
-		return Verdict{Fail, missing, ""}
-	case status == Fail:
-		return Verdict{Fail, "by the policy these may send: " + who, ""}
-	case len(unread) > 0 && (missing != "" || d.only == nil):
-		return readStatements(unread, "does it let the rule send, and nobody else?")
-	case status == Warn:
-		return Verdict{Warn, "by the policy these may send: " + who, ""}
-	}
-	if byRole.Status != OK {
-		return byRole
-	}
-	return Verdict{OK, "only " + who + " may send", ""}
-}
-
-// missingSender says which rule was found and may not send, or that no rule may; empty: none is
-// missing.
-func missingSender(all []sender, who string, known Sources) string {
-	if len(all) == 0 {
-		return "the policy lets nobody send"
-	}
-	for _, rule := range known.Rules {
-		if !slices.ContainsFunc(all, func(s sender) bool { return s.covers(rule) }) {
-			return "by the policy only " + who + " may send, and not " + rule + ", which leads here"
-		}
-	}
-	if len(known.ByRole) > 0 || slices.ContainsFunc(all, func(s sender) bool { return s.source != "" }) {
-		return ""
-	}
-	return "by the policy no rule and no topic may send, but " + who
-}
-
-// denials is what the Deny statements about sending say.
-type denials struct {
-	all    string   // the statement that denies it to everybody; empty: none
-	names  []string // principals to whom it is denied
-	only   []string // each aws:SourceArn that is left; nil: they are not limited
-	exempt []string // each aws:PrincipalArn that is left
-	read   []string // statements that leave less than all
-	unread []string // statements whose form is not judged
-}
-
-func (p policy) denials(queueARN string) (d denials) {
-	for _, s := range p.statements {
-		if s.Effect != "Deny" || !s.about(sendMessage, queueARN) || s.sparesServices() {
-			continue
-		}
-		sources, exempt, limits := s.spares()
-		names, always := slices.Concat(s.Principal["AWS"], s.Principal["Service"]), len(s.Condition) == 0
-		switch {
-		case !s.plain():
-			d.unread = append(d.unread, s.where)
-		case s.everybody() && always:
-			d.all = s.where
-		case s.everybody() && limits && d.only == nil:
-			d.read, d.only, d.exempt = append(d.read, s.where), sources, exempt
-		case !s.everybody() && always && !anyWild(names) && !slices.ContainsFunc(s.Principal["Service"], regional):
-			d.read, d.names = append(d.read, s.where), append(d.names, names...)
-		case !s.everybody() && len(s.Principal["Service"]) == 0: // judgeRoles judges it: other rules send as no user or role
-		default:
-			d.unread = append(d.unread, s.where)
-		}
-	}
-	return d
-}
 
 // sender is a principal that a policy allows to send.
 type sender struct {
-	status Status // of letting it
-	text   string
-	who    string // the principal of the statement, or the pattern of roles that it is limited to
-	source string // pattern of the aws:SourceArn that it sends with; empty: a user or role, which has none
-
-	byParts bool   // whether source is compared part by part, as an ARN
-	account string // the only account of which it may be; empty: any
+	status       Status // of letting it
+	text         string
+	who          string // the principal, or the pattern of roles of an organisation
+	source       string // pattern of the aws:SourceArn that it sends with; empty: a user or role, which has none
+	organization string // whose roles these are; empty: not limited to one
 }
+
+// anySource is the pattern of all that sends, with an aws:SourceArn or without one.
+const anySource = "arn:*:*:*:*:*"
 
 // covers reports whether the rule or topic sends as this sender.
-func (x sender) covers(arn string) bool {
-	of := partsOf(arn)
-	name, isService := serviceOf(x.who)
-	ofAnother := x.account != "" && of.AccountID != "" && of.AccountID != x.account // buckets have no account in their ARN
-	switch {
-	case ofAnother, isService && of.Service != name:
-		return false
-	case x.byParts:
-		return globARN(x.source, arn)
-	}
-	return glob(x.source, arn)
+func (x sender) covers(arn string) bool { return globARN(x.source, arn) }
+
+// sending is what a policy says about sending.
+type sending struct {
+	allowed []sender // by an Allow
+	all     []sender // by an Allow, and by no Deny kept from it
+	unread  []string // Allow statements whose form is not judged: they may allow others
+
+	nobody     string   // the Deny to everybody; empty: none
+	only       []string // each aws:SourceArn that a Deny to everybody spares; empty: there is none
+	exempt     []string // each aws:PrincipalArn that it spares
+	names      []string // principals to whom it is denied
+	denials    []string // the statements of only and names
+	unreadDeny []string // Deny statements whose form is not judged
 }
 
-// serviceOf returns the name of an AWS service by its principal. SNS has one for each Region that has to be enabled,
-// which sends to and from there. is is false if who is no service.
-func serviceOf(who string) (name string, is bool) {
-	name, is = strings.CutSuffix(who, ".amazonaws.com")
-	name, _, _ = strings.Cut(name, ".")
-	return name, is
-}
-
-// regional reports whether it is a service's principal for a Region.
-func regional(who string) bool {
-	name, is := serviceOf(who)
-	return is && who != name+".amazonaws.com"
-}
-
-// senders returns whom the policy allows to send to the queue, and the statements that are not
-// judged and may allow others. ours are the accounts whose rules and topics may send.
-func (p policy) senders(queueARN string, ours []string, d denials) (out []sender, unread []string) {
-	var limited []sender // roles of an organisation
+// sending judges the statements about sending. ours are the accounts whose rules and topics may send.
+func (p policy) sending(queueARN string, ours []string) (d sending) {
 	for _, s := range p.statements {
-		if s.Effect != "Allow" || !s.about(sendMessage, queueARN) {
-			continue
-		}
-		if roles, organization, ok := s.roles(); ok {
-			for _, role := range roles.values {
-				limited = append(limited, ofOrganization(role, organization))
+		switch {
+		case !s.about(sendMessage, queueARN):
+		case s.Effect == "Deny":
+			d.deny(s)
+		case s.Effect == "Allow":
+			allowed, ok := s.senders(inventory.ParseARN(queueARN).AccountID, ours)
+			if !ok {
+				d.unread = append(d.unread, s.where)
 			}
-			continue
+			d.allowed = append(d.allowed, allowed...)
 		}
-		allowed, ok := s.senders(partsOf(queueARN).AccountID, ours)
-		if !ok {
-			unread = append(unread, s.where)
-		}
-		out = append(out, allowed...)
 	}
-	if d.only == nil {
-		out = append(out, limited...)
-	} else {
-		allowed := out
-		out = nil
-		for _, arn := range d.only {
-			if slices.ContainsFunc(allowed, func(x sender) bool { return x.covers(arn) }) {
-				out = append(out, bySource("*", arn, ours))
-			}
+	left := slices.Clone(d.allowed)
+	if len(d.only) > 0 {
+		left = d.spared(ours)
+	}
+	d.all = slices.DeleteFunc(left, func(x sender) bool {
+		return slices.Contains(d.names, x.who) || slices.Contains(d.names, inventory.ParseARN(x.source).Service+".amazonaws.com")
+	})
+	return d
+}
+
+// deny notes a Deny statement. What is for users and roles alone does not matter here: judgeRoles judges it.
+func (d *sending) deny(s statement) {
+	l, ok := s.limits()
+	allBut := ok && len(l.sources) > 0 && !anyWild(l.sources) && len(l.accounts)+len(l.organizations) == 0
+	everybody, always := s.everybody(), len(s.Condition) == 0
+	switch {
+	case s.sparesServices():
+	case !s.plain():
+		d.unreadDeny = append(d.unreadDeny, s.where)
+	case everybody && always:
+		d.nobody = s.where
+	case everybody && allBut && d.only == nil:
+		d.denials, d.only, d.exempt = append(d.denials, s.where), l.sources, l.principals
+	case !everybody && always && !slices.ContainsFunc(s.Principal["Service"], regional):
+		d.denials, d.names = append(d.denials, s.where), slices.Concat(d.names, s.Principal["AWS"], s.Principal["Service"])
+	case everybody, len(s.Principal["Service"]) > 0:
+		d.unreadDeny = append(d.unreadDeny, s.where)
+	}
+}
+
+// spared returns the senders that a Deny to everybody but some sources and principals leaves.
+func (d *sending) spared(ours []string) (out []sender) {
+	for _, source := range d.only {
+		if slices.ContainsFunc(d.allowed, func(x sender) bool { return x.covers(source) }) {
+			out = append(out, bySource("*", source, ours))
 		}
 	}
 	for _, who := range d.exempt {
-		if n := slices.IndexFunc(limited, func(x sender) bool { return x.who == who }); n >= 0 {
-			out = append(out, limited[n])
-			continue
-		}
 		x := named(who, ours)
-		if x.status == Warn && !wild(who) && slices.Contains(ours, partsOf(who).AccountID) {
+		if n := slices.IndexFunc(d.allowed, func(x sender) bool { return x.who == who && x.organization != "" }); n >= 0 {
+			x = d.allowed[n]
+		} else if x.status == Warn && !wild(who) && slices.Contains(ours, inventory.ParseARN(who).AccountID) {
 			x.status, x.text = OK, who // as deploy/ has it with ReplayRoleArn
 		}
 		out = append(out, x)
 	}
-	return slices.DeleteFunc(out, func(x sender) bool {
-		return slices.Contains(d.names, x.who) || slices.Contains(d.names, partsOf(x.source).Service+".amazonaws.com")
-	}), unread
+	return out
 }
 
 // senders returns whom an Allow statement allows to send. ok is false if its form is not judged, and it
 // may allow others, or none.
 func (s statement) senders(own string, ours []string) (out []sender, ok bool) {
-	source, accounts, ok := s.limits()
-	if !ok || !s.plain() {
+	l, ok := s.limits()
+	everybody := slices.Equal(s.Principal["AWS"], texts{"*"})
+	switch {
+	case !ok || !s.plain():
 		return nil, false
+	case len(l.principals)+len(l.organizations) > 0:
+		return s.ofOrganization(l)
 	}
 	for _, who := range s.Principal["Service"] {
-		if name, _ := serviceOf(who); name != "sns" && regional(who) {
-			return nil, false
-		}
-		out = append(out, service(who, source, accounts, ours)...)
+		of, judged := service(who, l, ours)
+		out, ok = append(out, of...), ok && judged
+	}
+	switch {
+	case everybody && len(l.sources) > 0:
+		of, judged := fromSources("*", l, ours)
+		return append(out, of...), ok && judged
+	case len(s.Principal["AWS"]) > 0 && len(l.sources)+len(l.accounts) > 0:
+		return nil, false // users and roles send with no such key
 	}
 	for _, who := range s.Principal["AWS"] {
-		switch {
-		case who == "*" && len(source.values) > 0:
-			out = append(out, service(who, source, accounts, ours)...)
-		case len(source.values)+len(accounts) > 0:
-			return nil, false // users and roles send with no such key
-		default:
-			out = append(out, named(who, []string{own}))
-		}
+		out = append(out, named(who, []string{own}))
 	}
-	isOurs := func(account string) bool { return slices.Contains(ours, account) }
-	noARN := func(pattern string) bool { return !isARN(pattern) } // whether AWS matches it to any is not documented
-	ok = !source.byParts() || !slices.ContainsFunc(source.values, noARN) || len(accounts) > 0 && !slices.ContainsFunc(accounts, isOurs)
 	return out, ok
 }
 
-// service judges an AWS service that may send, or any (*): for some rules or topics, for all of
-// some accounts, or for everybody.
-func service(who string, source condition, accounts, ours []string) (out []sender) {
-	name, _ := serviceOf(who)
+// serviceOf returns the name of an AWS service by its principal; empty: it is none that is judged. SNS has one for
+// each Region that has to be enabled, which sends to and from there.
+func serviceOf(who string) string {
+	name := strings.TrimSuffix(who, ".amazonaws.com")
 	switch {
-	case len(source.values)+len(accounts) == 0:
-		return []sender{{status: Fail, text: who + " for any rule or topic of any account (there is no aws:SourceArn in its condition)", who: who, source: "arn:*:" + name + ":*"}}
-	case len(source.values) == 0:
-		for _, account := range accounts {
-			out = append(out, sender{status: Warn, text: who + " for anything of account " + account + ", not just for one rule or topic", who: who, source: "arn:*:" + name + ":*", account: account})
-		}
+	case strings.HasPrefix(name, "sns."):
+		return "sns"
+	case strings.Contains(name, "."):
+		return ""
 	}
-	for _, arn := range source.values {
-		of, x := partsOf(arn), bySource(who, arn, ours)
-		x.byParts = source.byParts()
-		itsOwn := who == "*" || of.Service == "" || wild(of.Service) || of.Service == name
-		switch {
-		case !itsOwn:
-		case len(accounts) > 0 && x.status == Fail:
-			for _, account := range accounts {
-				if of.AccountID == "" || glob(of.AccountID, account) {
-					x.status, x.text, x.account = Warn, "whatever matches "+arn+", of account "+account, account
-					out = append(out, x)
-				}
-			}
-		case len(accounts) == 0 || of.AccountID == "" || slices.ContainsFunc(accounts, func(a string) bool { return glob(of.AccountID, a) }):
-			out = append(out, x)
-		}
-	}
-	return out
+	return name
 }
 
-const theWorld = "everybody in the world (its principal is *, and no condition holds anybody back)"
+// regional reports a principal of a service for one Region, or one that is not judged.
+func regional(who string) bool { return who != serviceOf(who)+".amazonaws.com" }
+
+// service judges an AWS service that may send: for some rules or topics, for all of
+// some accounts, or for everybody.
+func service(who string, l limits, ours []string) (out []sender, ok bool) {
+	name := serviceOf(who)
+	switch {
+	case name == "":
+		return nil, false
+	case len(l.sources) > 0:
+		return fromSources(who, l, ours)
+	case len(l.accounts) == 0:
+		return []sender{{status: Fail, text: who + " for any rule or topic of any account (there is no aws:SourceArn in its condition)", who: who, source: "arn:*:" + name + ":*:*:*"}}, true
+	}
+	for _, account := range l.accounts {
+		text := who + " for anything of account " + account + ", not just for one rule or topic"
+		out = append(out, sender{status: Warn, text: text, who: who, source: inAccount("arn:*:"+name+":*:*:*", account)})
+	}
+	return out, true
+}
+
+// fromSources judges a service, or any (*), that may send for some rules or topics, or patterns of them. ok is false if
+// one is no pattern of one service's ARNs.
+func fromSources(who string, l limits, ours []string) (out []sender, ok bool) {
+	ok = true
+	for _, source := range l.sources {
+		of, x := inventory.ParseARN(source), bySource(who, source, ours)
+		switch {
+		case of.Service == "" || wild(of.Service):
+			ok, x.source = false, "" // it is known only that it is open to any account
+		case who != "*" && of.Service != serviceOf(who):
+			continue // the service has no such ARNs
+		}
+		if len(l.accounts) == 0 {
+			out = append(out, x)
+		}
+		for _, account := range l.accounts {
+			switch {
+			case x.source == "", of.AccountID != "" && !glob(of.AccountID, account):
+			case x.status == Fail:
+				out = append(out, sender{status: Warn, text: "whatever matches " + source + ", of account " + account, who: who, source: inAccount(source, account)})
+			default:
+				out = append(out, x)
+			}
+		}
+	}
+	return out, ok
+}
+
+// inAccount limits a pattern of ARNs to an account. Those of buckets name none.
+func inAccount(pattern, account string) string {
+	of := inventory.ParseARN(pattern)
+	if of.AccountID = account; of.Service == "s3" {
+		of.AccountID = "*"
+	}
+	return of.String()
+}
 
 // bySource judges an aws:SourceArn that is allowed to send.
-func bySource(who, arn string, ours []string) sender {
-	of := partsOf(arn)
+func bySource(who, source string, ours []string) sender {
+	of, x := inventory.ParseARN(source), sender{status: OK, text: source, who: who, source: source}
 	switch {
 	case of.Resource == "", wild(of.Service + of.AccountID), of.AccountID == "" && wild(of.Resource):
-		return sender{status: Fail, text: "whatever matches " + arn + " (by " + who + "), of any account", who: who, source: arn}
-	case wild(arn):
-		return sender{status: Warn, text: "whatever matches " + arn + ", more than one rule or topic", who: who, source: arn}
+		x.status, x.text = Fail, "whatever matches "+source+" (by "+who+"), of any account"
+	case wild(source):
+		x.status, x.text = Warn, "whatever matches "+source+", more than one rule or topic"
 	case of.AccountID != "" && !slices.Contains(ours, of.AccountID):
-		return sender{status: Warn, text: arn + ", of account " + of.AccountID + ", whose flow logs are not kept here", who: who, source: arn}
+		x.status, x.text = Warn, source+", of account "+of.AccountID+", whose flow logs are not kept here"
 	}
-	return sender{status: OK, text: arn, who: who, source: arn}
+	return x
 }
 
 // ofOrganization judges roles that are allowed to send, of any account of an organisation.
-func ofOrganization(role, organization string) sender {
-	if name := partsOf(role).Resource; partsOf(role).Service != "iam" || !strings.HasPrefix(name, "role/") || wild(name) {
-		return sender{status: Warn, text: "whoever matches " + role + ", in any account of " + organization, who: role}
+func (s statement) ofOrganization(l limits) (out []sender, ok bool) {
+	everybody := slices.Equal(s.Principal["AWS"], texts{"*"}) && len(s.Principal) == 1
+	if !everybody || len(l.principals) == 0 || len(l.organizations) != 1 || len(l.sources)+len(l.accounts) > 0 {
+		return nil, false
 	}
-	return sender{status: OK, text: role + " of " + organization, who: role} // as deploy/ has it with DirectToQueue
+	organization := l.organizations[0]
+	for _, role := range l.principals {
+		x := sender{status: OK, text: role + " of " + organization, who: role, organization: organization} // as deploy/ has it with DirectToQueue
+		if of := inventory.ParseARN(role); of.Service != "iam" || !strings.HasPrefix(of.Resource, "role/") || wild(of.Resource) {
+			x.status, x.text = Warn, "whoever matches "+role+", in any account of "+organization
+		}
+		out = append(out, x)
+	}
+	return out, true
 }
 
 // named judges a user, role or account that is allowed to send, or everybody.
 func named(who string, ours []string) sender {
-	account, whole := partsOf(who).AccountID, strings.HasSuffix(who, ":root")
+	account, whole := inventory.ParseARN(who).AccountID, strings.HasSuffix(who, ":root")
 	if !strings.Contains(who, ":") {
 		account, whole = who, true
 	}
 	switch {
 	case who == "*":
-		return sender{status: Fail, text: theWorld, who: who, source: "*"}
+		return sender{status: Fail, text: "everybody in the world (its principal is *, and no condition holds anybody back)", who: who, source: anySource}
 	case whole && slices.Contains(ours, account):
 		return sender{status: Warn, text: "every principal of account " + account + " whom IAM lets", who: who}
 	case whole:
