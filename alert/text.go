@@ -16,6 +16,12 @@ func (a *Alert) Write() {
 	a.Title, a.Text = Clean(headline{a.Words()}.title(), MaxTitle), a.Words().text()
 }
 
+// AddTo writes the alert and puts it into an outbox. It returns the outbox's error.
+func (a Alert) AddTo(outbox interface{ AddAlert(a Alert) error }) error {
+	a.Write()
+	return outbox.AddAlert(a)
+}
+
 // Words are the sentences of an alert, for its text and for sinks that arrange them in their
 // own way. Each is empty where there is nothing to say. Write has cleaned the alert; a
 // sentence can be longer than MaxField, so that a sink cuts it to what it shows.

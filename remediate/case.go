@@ -79,7 +79,7 @@ func (tx scopeTx) apply(n incident.Note) error {
 	case incident.NoteKnown:
 		return tx.notifyKnown(e, found, n.Incident)
 	case incident.NoteNotDelivering:
-		return add(tx, notify.NotDelivering(e, found, n, tx.now))
+		return notify.NotDelivering(e, found, n, tx.now).AddTo(tx)
 	case incident.NoteNotTagged:
 		e, a, due := notify.NotTagged(e, found, n, tx.now)
 		switch {
@@ -88,7 +88,7 @@ func (tx scopeTx) apply(n incident.Note) error {
 		case found:
 			return tx.putAlerted(e, a)
 		}
-		return add(tx, a)
+		return a.AddTo(tx)
 	}
 	if e, changed := notify.AfterNote(e, found, n, tx.policy, tx.now); changed {
 		return tx.PutEvent(e)

@@ -62,7 +62,7 @@ func alertOrHold(tx scopeTx, d notify.Deletion, f detection.Finding, a alert.Ale
 	if d.NeverSaw {
 		return repeat.AlertOrHold(tx, a, deletionOfUnknown(f, a), tx.now)
 	}
-	return true, add(tx, a)
+	return true, a.AddTo(tx)
 }
 
 // putDeletion writes the event of a deletion, and alerts of what follows from it.

@@ -115,7 +115,7 @@ func (tx scopeTx) notifyEnd(e incident.Event, restored, closed bool) error {
 		return err
 	}
 	if a, ok := notify.RestoredAlert(e, incidents, tx.now); ok && restored {
-		if err := add(tx, a); err != nil {
+		if err := a.AddTo(tx); err != nil {
 			return err
 		}
 	}
@@ -126,7 +126,7 @@ func (tx scopeTx) notifyEnd(e incident.Event, restored, closed bool) error {
 	if err != nil {
 		return err
 	}
-	return add(tx, notify.ClosedAlert(e, incidents, open, tx.now))
+	return notify.ClosedAlert(e, incidents, open, tx.now).AddTo(tx)
 }
 
 // notifyNotBack alerts of those of an event's incidents that are stuck or overdue. It
@@ -155,7 +155,7 @@ func (tx scopeTx) notifyNotBack(e incident.Event) (incident.Event, error) {
 		if !tx.configured {
 			a = notify.NotTried(a)
 		}
-		if err := add(tx, a); err != nil {
+		if err := a.AddTo(tx); err != nil {
 			return e, err
 		}
 	}
@@ -225,7 +225,7 @@ func (tx scopeTx) putAlerted(e incident.Event, a alert.Alert) error {
 	if err := tx.PutEvent(e); err != nil {
 		return err
 	}
-	return add(tx, a)
+	return a.AddTo(tx)
 }
 
 // overdueEarlier brings forward when other events than one are to alert of incidents
@@ -251,10 +251,4 @@ func (tx scopeTx) overdueEarlier(but string, incidents []incident.Incident) erro
 		}
 	}
 	return nil
-}
-
-// add writes an alert's words and puts it into the outbox.
-func add(tx interface{ AddAlert(alert.Alert) error }, a alert.Alert) error {
-	a.Write()
-	return tx.AddAlert(a)
 }

@@ -81,8 +81,7 @@ func (l *ledger) save(tx Tx) error {
 		return err
 	}
 	for _, a := range l.alerts {
-		a.Write()
-		if err := tx.AddAlert(a); err != nil {
+		if err := a.AddTo(tx); err != nil {
 			return err
 		}
 	}

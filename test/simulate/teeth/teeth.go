@@ -16,7 +16,7 @@ var teeth = []tooth{
 	w.deleteOnce(ctx, []*string{m.ReceiptHandle})
 `}}},
 	{"I1 alert outside the commit", []patch{{"remediate/deletion.go",
-		`	return true, add(tx, a)
+		`	return true, a.AddTo(tx)
 `, `	*tx.late = append(*tx.late, a)
 	return true, nil
 `}, {"remediate/intake.go",
@@ -37,7 +37,7 @@ var teeth = []tooth{
 		if f.Kind == detection.TornDown {
 `, `	for _, a := range late {
 		if err == nil {
-			err = in.store.update(ctx, func(tx scopeTx) error { return add(tx, a) })
+			err = in.store.update(ctx, func(tx scopeTx) error { return a.AddTo(tx) })
 		}
 	}
 	if err != nil {
