@@ -53,7 +53,7 @@ func (s *subject) noRule() finding {
 // records came back through the queue.
 func judgeRules(rules []rule, proven bool) (best finding) {
 	for _, r := range rules {
-		if f := r.judge(proven); best.status == "" || rank(f.status) < rank(best.status) {
+		if f := r.judge(proven); best.status == "" || best.status.Worse(f.status) {
 			best = f
 		}
 	}
@@ -79,7 +79,7 @@ func (r rule) judge(proven bool) finding {
 		return then
 	}
 	f.detail += ", from there " + then.detail
-	if rank(then.status) > rank(f.status) {
+	if then.status.Worse(f.status) {
 		f.status, f.fix = then.status, then.fix
 	}
 	return f

@@ -283,7 +283,7 @@ func roleOf(arn string) string {
 func (q answered) policy(context.Context) finding {
 	text, arn, known := q.attribute("Policy"), q.arn(), q.sources()
 	v := queuepolicy.Judge(text, arn, known)
-	f := finding{Status(v.Status), v.Text, v.Fix}
+	f := finding{v.Status, v.Text, v.Fix}
 	if f.fix == "" && (f.status == Fail || f.status == Warn) {
 		f.fix = "let nobody but the rule that brings the events send, as deploy/queue-policy.json does, and nobody from outside receive or change anything; keep what else the policy says"
 		if better, ok := queuepolicy.Better(text, arn, known); ok {

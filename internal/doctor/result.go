@@ -3,21 +3,22 @@ package doctor
 import (
 	"fmt"
 	"regexp"
-	"slices"
 	"strings"
 
 	"flowkeeper/alert"
+	"flowkeeper/internal/queuepolicy"
 	"flowkeeper/inventory"
 )
 
-// Status of a check.
-type Status string
+// Status of a check: that of a policy, or one of those below.
+type Status = queuepolicy.Status
 
 const (
-	OK      Status = "ok"
-	Warn    Status = "warn"
-	Fail    Status = "fail"
-	Unknown Status = "unknown" // can't tell; no failure
+	OK      = queuepolicy.OK
+	Warn    = queuepolicy.Warn
+	Fail    = queuepolicy.Fail
+	Unknown = queuepolicy.Unknown // can't tell; no failure
+
 	Skipped Status = "skipped" // not made: what it needs failed
 
 	noted Status = "noted" // of a finding: OK, and people should read why, however much else is fine
@@ -81,11 +82,6 @@ func failIf(bad bool) Status {
 		return Fail
 	}
 	return Warn
-}
-
-// rank orders statuses: of several findings the one with the highest rank counts.
-func rank(s Status) int {
-	return slices.Index([]Status{Skipped, OK, Unknown, Warn, Fail}, s)
 }
 
 // plural is a number of things with a verb, as 1 flow log is, 2 flow logs are. alert.Plural has those without.

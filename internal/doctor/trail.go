@@ -125,7 +125,7 @@ func (t trail) logsWrites() Status {
 	}
 	best := Fail
 	for _, s := range t.advanced {
-		if status := advancedTakes(s); rank(status) < rank(best) {
+		if status := advancedTakes(s); best.Worse(status) {
 			best = status
 		}
 	}

@@ -9,7 +9,7 @@ import (
 	"flowkeeper/inventory"
 )
 
-// Status of a policy.
+// Status of a policy. The doctor's checks have the same, and some more.
 type Status string
 
 const (
@@ -19,7 +19,7 @@ const (
 	Unknown Status = "unknown" // a person has to read it
 )
 
-// Worse reports whether s is worse than t: of several findings the worst counts.
+// Worse reports whether s is worse than t, from OK by Unknown and Warn to Fail. Any other status is better than these.
 func (s Status) Worse(t Status) bool {
 	order := []Status{OK, Unknown, Warn, Fail}
 	return slices.Index(order, s) > slices.Index(order, t)
