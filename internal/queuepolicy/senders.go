@@ -233,7 +233,8 @@ func (s statement) ofOrganization(l limits) (out []sender, ok bool) {
 
 // named judges a user, role or account that is allowed to send, or everybody.
 func named(who string, ours []string) sender {
-	account, whole := inventory.ParseARN(who).AccountID, strings.HasSuffix(who, ":root")
+	of := inventory.ParseARN(who)
+	account, whole := of.AccountID, of.Resource == "root"
 	if !strings.Contains(who, ":") {
 		account, whole = who, true
 	}
