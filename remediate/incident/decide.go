@@ -11,20 +11,20 @@ import (
 type Next int
 
 const (
-	Requeue       Next = iota // nothing yet: observe again at Decision.At
-	Close                     // it is over, for Decision.Reason
-	Adopt                     // Decision.Found does the same: it is the replacement
-	Create                    // call CreateFlowLogs
-	DecoyInTheWay             // Decision.Found prevents the restore: a person is needed
-	Hold                      // the flow log is absent, and is not to be created before Decision.At
-	HoldFlapping              // as Hold, with an alert that it was restored too often
-	NextToken                 // the ClientToken is spent: take a random one
+	Requeue          Next = iota // nothing yet: observe again at Decision.At
+	Close                        // it is over, for Decision.Reason
+	Adopt                        // Decision.Found does the same: it is the replacement
+	Create                       // call CreateFlowLogs
+	DecoyInTheWay                // Decision.Found prevents the restore: a person is needed
+	Postpone                     // the flow log is absent, and is not to be created before Decision.At
+	PostponeFlapping             // as Postpone, with an alert that it was restored too often
+	NextToken                    // the ClientToken is spent: take a random one
 )
 
 // Decision is what Decide answers.
 type Decision struct {
 	Next   Next
-	At     time.Time // of Requeue, Hold and HoldFlapping
+	At     time.Time // of Requeue, Postpone and PostponeFlapping
 	Reason Reason    // of Close
 	Advice string    // of Close
 	Found  Other     // of Adopt and DecoyInTheWay, and of Close where it was replaced
@@ -35,8 +35,8 @@ type Decision struct {
 
 // Decide says what to do next about an open or blocked incident: what the first check says that
 // applies, else to create.
-func Decide(i Incident, o Facts, p Policy, now time.Time) Decision {
-	s := situation{i, o, p, now}
+func Decide(i Incident, facts Facts, p Policy, now time.Time) Decision {
+	s := situation{i, facts, p, now}
 	for _, applies := range checks {
 		if d, ok := applies(s); ok {
 			return d
@@ -47,14 +47,17 @@ func Decide(i Incident, o Facts, p Policy, now time.Time) Decision {
 
 // situation is what Decide decides about.
 type situation struct {
-	i   Incident
-	o   Facts
-	p   Policy
-	now time.Time
+	i     Incident
+	facts Facts
+	p     Policy
+	now   time.Time
 }
 
+// no is the answer of a check that does not apply.
+func no() (Decision, bool) { return Decision{}, false }
+
 // observed is when AWS was asked; the clock may have gone back since.
-func (s situation) observed() time.Time { return Earlier(s.o.At, s.now) }
+func (s situation) observed() time.Time { return Earlier(s.facts.At, s.now) }
 
 // checks look for reasons not to create, in this order. Each reports whether it applies.
 var checks = [...]func(situation) (Decision, bool){
@@ -76,31 +79,42 @@ var (
 )
 
 func neverSeen(s situation) (Decision, bool) {
-	return Decision{Next: Close, Reason: Unknown, Cause: s.unseen(), Advice: "Flowkeeper never saw this flow log: if it should be kept, recreate it by hand"},
-		!s.i.Known && !s.o.InSnapshot && s.o.Complete
+	if s.i.Known || s.facts.InSnapshot || !s.facts.Complete {
+		return no()
+	}
+	return Decision{Next: Close, Reason: Unknown, Cause: s.unseen(), Advice: "Flowkeeper never saw this flow log: if it should be kept, recreate it by hand"}, true
 }
 
 // notKnownYet: a complete observation may bring it into the snapshot.
 func notKnownYet(s situation) (Decision, bool) {
-	return Decision{Next: Requeue, At: s.now.Add(15 * time.Second), Cause: s.unseen()}, !s.i.Known && !s.o.InSnapshot
+	if s.i.Known || s.facts.InSnapshot {
+		return no()
+	}
+	return Decision{Next: Requeue, At: s.now.Add(15 * time.Second), Cause: s.unseen()}, true
 }
 
 func notObserved(s situation) (Decision, bool) {
-	return Decision{Next: Requeue, At: s.now}, !s.o.covers(s.i)
+	if s.facts.covers(s.i) {
+		return no()
+	}
+	return Decision{Next: Requeue, At: s.now}, true
 }
 
 // stillThere waits while AWS shows the lost flow log, until AWS still shows it when asked after
 // Policy.ConsistencyWindow.
 func stillThere(s situation) (Decision, bool) {
+	if !s.facts.Alive {
+		return no()
+	}
 	since := s.i.AliveSince
 	if since.IsZero() {
 		since = s.now
 	}
 	end := since.Add(s.p.ConsistencyWindow)
 	if !s.observed().Before(end) {
-		return Decision{Next: Close, Reason: StillThere, Cause: StillShown, Advice: "AWS shows it alive: the record was wrong, forged or about something else"}, s.o.Alive
+		return Decision{Next: Close, Reason: StillThere, Cause: StillShown, Advice: "AWS shows it alive: the record was wrong, forged or about something else"}, true
 	}
-	return Decision{Next: Requeue, At: Earlier(s.now.Add(aliveObservations.Pause(s.i.TimesAlive)), end), Cause: StillShown}, s.o.Alive
+	return Decision{Next: Requeue, At: Earlier(s.now.Add(aliveObservations.Pause(s.i.TimesAlive)), end), Cause: StillShown}, true
 }
 
 // perhapsDecoy waits for the record of another loss on the resource, which tells whether the
@@ -108,67 +122,99 @@ func stillThere(s situation) (Decision, bool) {
 // unprotected.
 func perhapsDecoy(s situation) (Decision, bool) {
 	end := s.i.OpenedAt.Add(s.p.ConsistencyWindow)
+	if !s.facts.MayBeDecoy || s.i.Requested || !s.observed().Before(end) {
+		return no()
+	}
 	pause := min(max(s.now.Sub(s.i.OpenedAt), time.Second), 15*time.Second)
-	// The end may be over by now, and the same observation may count for a moment: see observationFresh.
+	// The end may be over by now, and the caller may use the same observation for a moment.
 	at := Earlier(s.now.Add(pause), Later(end, s.now.Add(time.Second)))
-	return Decision{Next: Hold, At: at, Cause: PerhapsDecoy}, s.o.MayBeDecoy && !s.i.Requested && s.observed().Before(end)
+	return Decision{Next: Postpone, At: at, Cause: PerhapsDecoy}, true
 }
 
 func wasReleased(s situation) (Decision, bool) {
-	return s.notRestored(Released, WasReleased, "an operator released it: "+s.putsBack()), s.o.Released && !s.i.Requested
+	if !s.facts.Released || s.i.Requested {
+		return no()
+	}
+	return s.notRestored(Released, WasReleased, "an operator released it: "+s.putsBack()), true
 }
 
 func isHeld(s situation) (Decision, bool) {
-	return s.notRestored(Held, NotApproved, "its destination is held, as nobody has approved it: "+s.putsBack()), s.o.Held && !s.i.Requested
+	if !s.facts.Held || s.i.Requested {
+		return no()
+	}
+	return s.notRestored(Held, NotApproved, "its destination is held, as nobody has approved it: "+s.putsBack()), true
 }
 
 func notProtected(s situation) (Decision, bool) {
-	return s.notRestored(Exempt, NotProtected, "it was not protected: a decoy, or outside inventory.destinations"),
-		s.o.InSnapshot && s.o.unprotected() && !s.i.Requested
+	if !s.facts.InSnapshot || !s.facts.unprotected() || s.i.Requested {
+		return no()
+	}
+	return s.notRestored(Exempt, NotProtected, "it was not protected: a decoy, or outside inventory.destinations"), true
 }
 
 func ignoredByRule(s situation) (Decision, bool) {
-	return s.notRestored(Exempt, RuleIgnores, "a rule lets this principal delete flow logs"), s.i.Action == Ignore && !s.i.Requested
+	if s.i.Action != Ignore || s.i.Requested {
+		return no()
+	}
+	return s.notRestored(Exempt, RuleIgnores, "a rule lets this principal delete flow logs"), true
 }
 
 func alertOnlyByMode(s situation) (Decision, bool) {
-	return s.notRestored(AlertOnly, ModeAlerts, "remediate.mode is alert: "+s.putsBack()), s.p.AlertOnly && !s.i.Requested
+	if !s.p.AlertOnly || s.i.Requested {
+		return no()
+	}
+	return s.notRestored(AlertOnly, ModeAlerts, "remediate.mode is alert: "+s.putsBack()), true
 }
 
 func alertOnlyByRule(s situation) (Decision, bool) {
-	return s.notRestored(AlertOnly, RuleAlerts, s.putsBack()), s.i.Action == Alert && !s.i.Requested
+	if s.i.Action != Alert || s.i.Requested {
+		return no()
+	}
+	return s.notRestored(AlertOnly, RuleAlerts, s.putsBack()), true
 }
 
 // equivalentThere adopts what does the same. A rule's wait is for the principal that deleted
 // the flow log; after a drift, only for the record.
 func equivalentThere(s situation) (Decision, bool) {
 	other, there := s.equivalent()
-	return Decision{Next: Adopt, Found: other}, there && (!s.waits() || s.i.Source == ByDrift)
+	if !there || s.waits() && s.i.Source != ByDrift {
+		return no()
+	}
+	return Decision{Next: Adopt, Found: other}, true
 }
 
 func waitingByRule(s situation) (Decision, bool) {
-	return Decision{Next: Hold, At: s.i.WaitUntil, Cause: awaits(s.i)}, s.waits()
+	if !s.waits() {
+		return no()
+	}
+	return Decision{Next: Postpone, At: s.i.WaitUntil, Cause: awaits(s.i)}, true
 }
 
 func replacedByRule(s situation) (Decision, bool) {
 	other, ok := s.replacedBy()
+	if !ok {
+		return no()
+	}
 	d := s.notRestored(Replaced, WasReplaced, "replaced by "+other.ID)
 	if d.Next == Close {
 		d.Found = other
 	}
-	return d, ok
+	return d, true
 }
 
 // somethingInTheWay: AWS has just said so. It may not show it yet.
 func somethingInTheWay(s situation) (Decision, bool) {
+	if !s.facts.AlreadyExists {
+		return no()
+	}
 	if f, ok := s.inTheWay(); ok {
-		return Decision{Next: DecoyInTheWay, Found: f}, s.o.AlreadyExists
+		return Decision{Next: DecoyInTheWay, Found: f}, true
 	}
 	pause := hiddenObservations.Pause(s.i.Attempts - 1)
 	if s.refusedForLong() {
 		pause = time.Minute
 	}
-	return Decision{Next: Requeue, At: s.now.Add(pause)}, s.o.AlreadyExists
+	return Decision{Next: Requeue, At: s.now.Add(pause)}, true
 }
 
 // tokenDoubt is how long after IdempotentParameterMismatch an equivalent is looked for. A
@@ -181,7 +227,7 @@ const tokenDoubt = 15 * time.Second
 // are tried.
 func tokenSpent(s situation) (Decision, bool) {
 	if s.i.MismatchAt.IsZero() {
-		return Decision{}, false
+		return no()
 	}
 	looksUntil := s.i.MismatchAt.Add(min(tokenDoubt, s.p.ConsistencyWindow))
 	next := looksUntil
@@ -193,20 +239,23 @@ func tokenSpent(s situation) (Decision, bool) {
 		return Decision{Next: Requeue, At: Earlier(s.now.Add(5*time.Second), looksUntil)}, true
 	case s.now.Before(next):
 		return Decision{Next: Requeue, At: next}, true
-	case s.o.At.Before(next):
-		return Decision{Next: Requeue, At: s.now.Add(time.Second)}, true // look once more, after all that time
+	case s.facts.At.Before(next):
+		return Decision{Next: Requeue, At: s.now.Add(time.Second)}, true // observe once more, after all that time
 	}
 	return Decision{Next: NextToken}, true
 }
 
 // flapping: its lineage was restored too often within the hour. A person's request does not wait.
 func flapping(s situation) (Decision, bool) {
-	if s.i.Requested || s.p.MaxRestores == 0 || len(s.o.Restores) < s.p.MaxRestores {
-		return Decision{}, false
+	if s.i.Requested || s.p.MaxRestores == 0 || len(s.facts.Restores) < s.p.MaxRestores {
+		return no()
 	}
-	last := slices.MaxFunc(s.o.Restores, func(a, b Incident) int { return a.RestoredAt.Compare(b.RestoredAt) })
+	last := slices.MaxFunc(s.facts.Restores, func(a, b Incident) int { return a.RestoredAt.Compare(b.RestoredAt) })
 	at := last.RestoredAt.Add(s.p.RestoreInterval)
-	return Decision{Next: HoldFlapping, At: at, Cause: HeldBack}, s.now.Before(at)
+	if !s.now.Before(at) {
+		return no()
+	}
+	return Decision{Next: PostponeFlapping, At: at, Cause: HeldBack}, true
 }
 
 // waits reports whether a rule, or the wait for a record, gives time before a restore. A
@@ -215,7 +264,7 @@ func (s situation) waits() bool { return !s.i.Requested && s.now.Before(s.i.Wait
 
 // unseen is the cause of a flow log that AWS has never shown.
 func (s situation) unseen() Cause {
-	if s.o.Imported {
+	if s.facts.Imported {
 		return ImportedOnly
 	}
 	return NotSeen
@@ -237,24 +286,24 @@ func (s situation) notRestored(reason Reason, cause Cause, advice string) Decisi
 		}
 		goneBack := call.At.After(s.now.Add(s.p.ConsistencyWindow)) // the clock: the call is not as young as it seems
 		if !goneBack && call.showsBy(s.p).After(observed) {
-			return Decision{Next: Hold, At: call.observeAt(s.p, s.now), Cause: cause}
+			return Decision{Next: Postpone, At: call.observeAt(s.p, s.now), Cause: cause}
 		}
 	}
-	if !s.p.mayLack(s.o.CreatedAt, observed) {
+	if !s.p.mayLack(s.facts.CreatedAt, observed) {
 		return Decision{Next: Close, Reason: reason, Advice: advice, Cause: cause}
 	}
-	age := max(0, observed.Sub(s.o.CreatedAt))
+	age := max(0, observed.Sub(s.facts.CreatedAt))
 	shows := observed.Add(s.p.ConsistencyWindow - age)
-	// That may be over by now, and the same observation may count for a moment: see observationFresh.
-	return Decision{Next: Hold, At: Later(shows, s.now.Add(time.Second)), Cause: cause}
+	// That may be over by now, and the caller may use the same observation for a moment.
+	return Decision{Next: Postpone, At: Later(shows, s.now.Add(time.Second)), Cause: cause}
 }
 
 // equivalent finds one that may be adopted (I3). What is older than the lost
 // one was gone before that could be made: only a stale read shows it.
 func (s situation) equivalent() (Other, bool) {
-	for _, f := range s.o.Others {
-		wasGone := f.CreatedAt.Before(s.o.CreatedAt) || madeEarlier(s.i, f.FlowLog, s.p.ConsistencyWindow)
-		if wasGone && !s.o.AlreadyExists {
+	for _, f := range s.facts.Others {
+		wasGone := f.CreatedAt.Before(s.facts.CreatedAt) || madeEarlier(s.i, f.FlowLog, s.p.ConsistencyWindow)
+		if wasGone && !s.facts.AlreadyExists {
 			continue
 		}
 		if f.Adoptable && wasSame(s.i, f.FlowLog) {
@@ -273,7 +322,7 @@ func (s situation) replacedBy() (Other, bool) {
 	if by == "" {
 		return Other{}, false
 	}
-	for _, f := range s.o.Others {
+	for _, f := range s.facts.Others {
 		mayReplace := f.CreatedBy == by && f.MayExcuse && f.Adoptable
 		inTime := f.CreatedAt.Sub(s.i.DeletedAt).Abs() <= s.i.Waited
 		if mayReplace && inTime && !wasSame(s.i, f.FlowLog) {

@@ -67,10 +67,10 @@ func TestDecide(t *testing.T) {
 		{"never seen", func(i *Incident, o *Facts, _ *Policy) { i.Known, o.InSnapshot = false, false }, Close, Unknown, 0},
 		{"released", func(_ *Incident, o *Facts, _ *Policy) { o.Released = true }, Close, Released, 0},
 		{"released, but a person asks", func(i *Incident, o *Facts, _ *Policy) { o.Released, i.Requested = true, true }, Create, "", 0},
-		{"released, and too young for every look", func(_ *Incident, o *Facts, _ *Policy) { o.Released, o.CreatedAt = true, noon.Add(-time.Minute) }, Hold, "", time.Minute},
+		{"released, and too young for every look", func(_ *Incident, o *Facts, _ *Policy) { o.Released, o.CreatedAt = true, noon.Add(-time.Minute) }, Postpone, "", time.Minute},
 		{"I5: released, and too young when it was observed", func(i *Incident, o *Facts, _ *Policy) {
 			i.OpenedAt, o.Released, o.CreatedAt, o.At = noon.Add(-time.Minute), true, noon.Add(-2*time.Minute), noon.Add(-time.Second)
-		}, Hold, "", time.Second},
+		}, Postpone, "", time.Second},
 		{"released, and old enough", func(_ *Incident, o *Facts, _ *Policy) { o.Released, o.CreatedAt = true, noon.Add(-2*time.Minute) }, Close, Released, 0},
 		{"released, and made when the clock was ahead", func(_ *Incident, o *Facts, _ *Policy) { o.Released, o.CreatedAt = true, noon.Add(time.Hour) }, Close, Released, 0},
 		{"I2: released, but a shared call has made it", func(i *Incident, o *Facts, _ *Policy) {
@@ -78,7 +78,7 @@ func TestDecide(t *testing.T) {
 		}, Adopt, "", 0},
 		{"I2: released, and what a shared call may have made would not show yet", func(i *Incident, o *Facts, _ *Policy) {
 			o.Released, i.Call = true, &SentCall{At: noon.Add(-5 * time.Second)}
-		}, Hold, "", 5 * time.Second},
+		}, Postpone, "", 5 * time.Second},
 		{"I2: released, and every observation shows what a shared call may have made", func(i *Incident, o *Facts, p *Policy) {
 			sent := SentCall{}
 			o.Released, i.Call = true, &SentCall{At: noon.Add(-sent.showsBy(*p).Sub(sent.At))}
@@ -92,10 +92,10 @@ func TestDecide(t *testing.T) {
 		{"released, and a shared call has made nothing", func(i *Incident, o *Facts, _ *Policy) {
 			o.Released, i.Call = true, &SentCall{At: noon.Add(-time.Hour)}
 		}, Close, Released, 0},
-		{"perhaps a decoy, opened just now", func(_ *Incident, o *Facts, _ *Policy) { o.MayBeDecoy = true }, Hold, "", time.Second},
-		{"perhaps a decoy, for a while", func(i *Incident, o *Facts, _ *Policy) { o.MayBeDecoy, i.OpenedAt = true, noon.Add(-5*time.Second) }, Hold, "", 5 * time.Second},
-		{"perhaps a decoy, for longer", func(i *Incident, o *Facts, _ *Policy) { o.MayBeDecoy, i.OpenedAt = true, noon.Add(-time.Minute) }, Hold, "", 15 * time.Second},
-		{"perhaps a decoy, near the end of settle", func(i *Incident, o *Facts, _ *Policy) { o.MayBeDecoy, i.OpenedAt = true, noon.Add(-110*time.Second) }, Hold, "", 10 * time.Second},
+		{"perhaps a decoy, opened just now", func(_ *Incident, o *Facts, _ *Policy) { o.MayBeDecoy = true }, Postpone, "", time.Second},
+		{"perhaps a decoy, for a while", func(i *Incident, o *Facts, _ *Policy) { o.MayBeDecoy, i.OpenedAt = true, noon.Add(-5*time.Second) }, Postpone, "", 5 * time.Second},
+		{"perhaps a decoy, for longer", func(i *Incident, o *Facts, _ *Policy) { o.MayBeDecoy, i.OpenedAt = true, noon.Add(-time.Minute) }, Postpone, "", 15 * time.Second},
+		{"perhaps a decoy, near the end of settle", func(i *Incident, o *Facts, _ *Policy) { o.MayBeDecoy, i.OpenedAt = true, noon.Add(-110*time.Second) }, Postpone, "", 10 * time.Second},
 		{"perhaps a decoy, for settle: it counts as one", func(i *Incident, o *Facts, _ *Policy) { o.MayBeDecoy, i.OpenedAt = true, noon.Add(-2*time.Minute) }, Close, Exempt, 0},
 		{"perhaps a decoy, but a person asks", func(i *Incident, o *Facts, _ *Policy) { o.MayBeDecoy, i.Requested = true, true }, Create, "", 0},
 		{"held", func(_ *Incident, o *Facts, _ *Policy) { o.Held, o.Protected = true, false }, Close, Held, 0},
@@ -107,10 +107,10 @@ func TestDecide(t *testing.T) {
 		{"alert only", func(i *Incident, _ *Facts, _ *Policy) { i.Action = Alert }, Close, AlertOnly, 0},
 		{"mode alert", func(_ *Incident, _ *Facts, p *Policy) { p.AlertOnly = true }, Close, AlertOnly, 0},
 		{"mode alert, but a person asks", func(i *Incident, _ *Facts, p *Policy) { p.AlertOnly, i.Requested = true, true }, Create, "", 0},
-		{"waiting", func(i *Incident, _ *Facts, _ *Policy) { i.Action, i.WaitUntil = Wait, noon.Add(time.Minute) }, Hold, "", time.Minute},
+		{"waiting", func(i *Incident, _ *Facts, _ *Policy) { i.Action, i.WaitUntil = Wait, noon.Add(time.Minute) }, Postpone, "", time.Minute},
 		{"waiting, and an equivalent is there", func(i *Incident, o *Facts, _ *Policy) {
 			i.Action, i.WaitUntil, o.Others = Wait, noon.Add(time.Minute), []Other{other("fl-new", nil)}
-		}, Hold, "", time.Minute},
+		}, Postpone, "", time.Minute},
 		{"waiting, but a person asks", func(i *Incident, _ *Facts, _ *Policy) {
 			i.Action, i.WaitUntil, i.Requested = Wait, noon.Add(time.Minute), true
 		}, Create, "", 0},
@@ -151,7 +151,7 @@ func TestDecide(t *testing.T) {
 		{"drift, and an equivalent is there within the wait", func(i *Incident, o *Facts, _ *Policy) {
 			i.Source, i.WaitUntil, o.Others = ByDrift, noon.Add(time.Minute), []Other{other("fl-new", nil)}
 		}, Adopt, "", 0},
-		{"drift, and nothing is there within the wait", func(i *Incident, _ *Facts, _ *Policy) { i.Source, i.WaitUntil = ByDrift, noon.Add(time.Minute) }, Hold, "", time.Minute},
+		{"drift, and nothing is there within the wait", func(i *Incident, _ *Facts, _ *Policy) { i.Source, i.WaitUntil = ByDrift, noon.Add(time.Minute) }, Postpone, "", time.Minute},
 		{"replaced by somebody else", func(i *Incident, o *Facts, _ *Policy) {
 			i.Action, i.WaitUntil, i.Waited = Wait, noon, time.Minute
 			o.Others = []Other{other("fl-new", func(x *Other) {
@@ -202,7 +202,7 @@ func TestDecide(t *testing.T) {
 			for n := range 5 {
 				o.Restores = append(o.Restores, Incident{RestoredAt: noon.Add(-time.Duration(n) * time.Minute)})
 			}
-		}, HoldFlapping, "", 10 * time.Minute},
+		}, PostponeFlapping, "", 10 * time.Minute},
 		{"flapping, the interval has passed", func(_ *Incident, o *Facts, _ *Policy) {
 			for n := range 5 {
 				o.Restores = append(o.Restores, Incident{RestoredAt: noon.Add(-time.Duration(n+10) * time.Minute)})
@@ -219,7 +219,7 @@ func TestDecide(t *testing.T) {
 			if d.Next != c.next || d.Reason != c.reason {
 				t.Fatalf("decision %+v, want next %s, reason %q", d, c.next, c.reason)
 			}
-			keeps := d.Next == Close || d.Next == Hold || d.Next == HoldFlapping
+			keeps := d.Next == Close || d.Next == Postpone || d.Next == PostponeFlapping
 			if d.Next != Requeue && keeps != (d.Cause != "") {
 				t.Errorf("the cause of %s is %q", d.Next, d.Cause)
 			}
@@ -254,13 +254,13 @@ func TestTheCauseOfADecision(t *testing.T) {
 		{"not observed", func(_ *Incident, o *Facts, _ *Policy) { o.ResourceID = "vpc-2" }, Requeue, ""},
 		{"shown alive", func(_ *Incident, o *Facts, _ *Policy) { o.Alive = true }, Requeue, StillShown},
 		{"shown alive for settle", func(i *Incident, o *Facts, _ *Policy) { o.Alive, i.AliveSince = true, noon.Add(-2*time.Minute) }, Close, StillShown},
-		{"perhaps a decoy", func(_ *Incident, o *Facts, _ *Policy) { o.MayBeDecoy = true }, Hold, PerhapsDecoy},
+		{"perhaps a decoy", func(_ *Incident, o *Facts, _ *Policy) { o.MayBeDecoy = true }, Postpone, PerhapsDecoy},
 		{"perhaps a decoy, for settle", func(i *Incident, o *Facts, _ *Policy) { o.MayBeDecoy, i.OpenedAt = true, noon.Add(-2*time.Minute) }, Close, NotProtected},
 		{"released", func(_ *Incident, o *Facts, _ *Policy) { o.Released = true }, Close, WasReleased},
-		{"released, and too young", func(_ *Incident, o *Facts, _ *Policy) { o.Released, o.CreatedAt = true, noon }, Hold, WasReleased},
+		{"released, and too young", func(_ *Incident, o *Facts, _ *Policy) { o.Released, o.CreatedAt = true, noon }, Postpone, WasReleased},
 		{"released, and a shared call is in doubt", func(i *Incident, o *Facts, _ *Policy) {
 			o.Released, i.Call = true, &SentCall{At: noon}
-		}, Hold, WasReleased},
+		}, Postpone, WasReleased},
 		{"released, and held", func(_ *Incident, o *Facts, _ *Policy) { o.Released, o.Held, o.Protected = true, true, false }, Close, WasReleased},
 		{"held", func(_ *Incident, o *Facts, _ *Policy) { o.Held, o.Protected = true, false }, Close, NotApproved},
 		{"not protected", func(_ *Incident, o *Facts, _ *Policy) { o.Protected = false }, Close, NotProtected},
@@ -274,15 +274,15 @@ func TestTheCauseOfADecision(t *testing.T) {
 		{"mode alert, by whom a rule waits for", func(i *Incident, _ *Facts, p *Policy) { waits(i); p.AlertOnly = true }, Close, ModeAlerts},
 		{"by whom a rule only reports", func(i *Incident, _ *Facts, _ *Policy) { i.Action = Alert }, Close, RuleAlerts},
 		{"an equivalent is there", func(_ *Incident, o *Facts, _ *Policy) { o.Others = []Other{other("fl-new", nil)} }, Adopt, ""},
-		{"by whom a rule waits for", func(i *Incident, _ *Facts, _ *Policy) { waits(i) }, Hold, AwaitsCaller},
-		{"found by a refresh", func(i *Incident, _ *Facts, _ *Policy) { i.Source, i.WaitUntil = ByDrift, noon.Add(time.Minute) }, Hold, AwaitsRecord},
+		{"by whom a rule waits for", func(i *Incident, _ *Facts, _ *Policy) { waits(i) }, Postpone, AwaitsCaller},
+		{"found by a refresh", func(i *Incident, _ *Facts, _ *Policy) { i.Source, i.WaitUntil = ByDrift, noon.Add(time.Minute) }, Postpone, AwaitsRecord},
 		{"replaced within the wait", func(i *Incident, o *Facts, _ *Policy) {
 			i.Action, i.WaitUntil, i.Waited = Wait, noon, time.Minute
 			o.Others = []Other{other("fl-new", func(x *Other) { x.LogDestination, x.CreatedBy = "arn:aws:s3:::other", i.Actor.ARN })}
 		}, Close, WasReplaced},
 		{"AWS says it exists", func(_ *Incident, o *Facts, _ *Policy) { o.AlreadyExists = true }, Requeue, ""},
 		{"its token is used", func(i *Incident, _ *Facts, _ *Policy) { i.MismatchAt = noon }, Requeue, ""},
-		{"flapping", func(_ *Incident, o *Facts, p *Policy) { p.MaxRestores, o.Restores = 1, []Incident{{RestoredAt: noon}} }, HoldFlapping, HeldBack},
+		{"flapping", func(_ *Incident, o *Facts, p *Policy) { p.MaxRestores, o.Restores = 1, []Incident{{RestoredAt: noon}} }, PostponeFlapping, HeldBack},
 		{"a person asks, whatever speaks against it", func(i *Incident, o *Facts, p *Policy) {
 			waits(i)
 			i.Requested, o.Released, o.Held, o.Protected, p.AlertOnly = true, true, true, false, true

@@ -64,7 +64,7 @@ func isLateDecoy(i Incident, r inventory.Row, window time.Duration) bool {
 // can't have been there before the loss. What was there beside the lost one is none, as AWS
 // allows both, unless AWS has refused the create for longer than it may hide an equal one.
 func (s situation) inTheWay() (f Other, ok bool) {
-	for _, other := range s.o.Others {
+	for _, other := range s.facts.Others {
 		if !IsDecoyOf(s.i.Scope, s.i.Frozen, other.FlowLog) {
 			continue
 		}

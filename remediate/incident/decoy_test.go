@@ -56,7 +56,7 @@ func TestALateDecoyIsNotRestored(t *testing.T) {
 	after := func(r *inventory.Row) { r.CreatedAt = noon.Add(10 * time.Second); rejects(&r.FlowLog) }
 	c := given(live("fl-1"), pending("fl-1"), live("fl-2", after), pending("fl-2", freezes(rejects)))
 	o := Observation{At: now, Resources: map[string]bool{"vpc-1": true}}
-	for id, want := range map[string]Next{"fl-1": Create, "fl-2": Hold} {
+	for id, want := range map[string]Next{"fl-1": Create, "fl-2": Postpone} {
 		i, _ := c.Incident(id)
 		if d := c.Decide(i, o); d.Next != want {
 			t.Errorf("%s: %+v", id, d)
@@ -149,7 +149,7 @@ func TestI2ADecoyOfAYoungReplacement(t *testing.T) {
 		i, _ := c.Incident("fl-2")
 		return c.Decide(i, Observation{At: c.Now, Resources: map[string]bool{"vpc-1": true}, FlowLogs: map[string]inventory.FlowLog{}})
 	}
-	if d := after(time.Second); d.Next != Hold {
+	if d := after(time.Second); d.Next != Postpone {
 		t.Errorf("at first, next is %s %s", d.Next, d.Reason)
 	}
 	if d := after(policy.ConsistencyWindow); d.Next != Close || d.Reason != Exempt {
@@ -169,11 +169,11 @@ func TestI2AnEarlyAnswerMakesNoDecoy(t *testing.T) {
 	for name, x := range map[string]struct {
 		asked time.Time
 		next  Next
-	}{"before the end": {end.Add(-time.Second), Hold}, "at the end": {end, Create}} {
+	}{"before the end": {end.Add(-time.Second), Postpone}, "at the end": {end, Create}} {
 		c.Now = end.Add(time.Second)
 		i, _ := c.Incident("fl-2")
 		d := c.Decide(i, Observation{At: x.asked, Resources: map[string]bool{"vpc-1": true}, FlowLogs: map[string]inventory.FlowLog{}})
-		if d.Next != x.next || d.Next == Hold && !d.At.After(c.Now) {
+		if d.Next != x.next || d.Next == Postpone && !d.At.After(c.Now) {
 			t.Errorf("asked %s: next is %s %s at %s", name, d.Next, d.Reason, d.At)
 		}
 	}

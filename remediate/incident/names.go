@@ -6,7 +6,7 @@ import "strconv"
 var (
 	nextNames = []string{
 		Requeue: "requeue", Close: "close", Adopt: "adopt", Create: "create",
-		DecoyInTheWay: "decoy", Hold: "hold", HoldFlapping: "flapping", NextToken: "next token",
+		DecoyInTheWay: "decoy", Postpone: "hold", PostponeFlapping: "flapping", NextToken: "next token",
 	}
 	classNames = []string{
 		Created: "created", TryAgain: "try again", RoleSlow: "role slow", NeedsPerson: "needs person",

@@ -75,12 +75,12 @@ func (t *transition) observe(o Observation) {
 // follow does what was decided by some facts, but for a create.
 func (t *transition) follow(d Decision, f Facts) {
 	switch d.Next {
-	case Requeue, Hold:
+	case Requeue, Postpone:
 		if f.AlreadyExists && !f.Alive {
 			t.ExistsAt = Soonest(t.ExistsAt, t.c.Now)
 		}
 		t.dueAt(d.At)
-	case HoldFlapping:
+	case PostponeFlapping:
 		t.holdFlapping(f.Restores, d.At)
 	case NextToken:
 		t.Generation++

@@ -91,7 +91,7 @@ func (p *play) darknessAlerted(d *daemon, i incident.Incident, at time.Time) {
 			from = at // of a drift, to which a record brought the rule
 		}
 	}
-	for _, at := range []time.Time{i.WaitUntil, d.mightStay[i.FlowLogID], i.FirstSeenAt} { // a record may name it before it is known
+	for _, at := range []time.Time{i.WaitUntil, d.mightStay[i.FlowLogID], d.knownSince[i.FlowLogID]} { // a record may name it before it is known
 		since = incident.Later(since, at)
 	}
 	var last time.Time

@@ -27,6 +27,7 @@ type commits struct {
 	heardAt map[string][]hearing // of the same
 
 	wrote       map[string]incident.Incident // as last written, by flow log
+	knownSince  map[string]time.Time         // when the snapshot got to know of the flow log of an incident, by its ID
 	tokens      map[string]bool              // that creates may be sent with
 	usedTokens  []usedToken                  // that people are to be alerted of
 	tokenEvents map[string]bool              // events of which a token was used
@@ -40,7 +41,7 @@ type commits struct {
 
 func newCommits() *commits {
 	return &commits{has: map[string]bool{}, tried: map[string]bool{}, sent: map[string]bool{}, answers: map[string][]string{}, hidden: map[target]bool{}, ended: map[string]bool{}, heard: map[string]bool{}, heardAt: map[string][]hearing{}, couldTell: map[string]time.Time{}, mightStay: map[string]time.Time{}, rang: map[string]time.Time{},
-		wrote: map[string]incident.Incident{}, tokens: map[string]bool{}, tokenEvents: map[string]bool{}, sharedUsed: map[string]time.Time{}, couldTake: map[string]time.Time{}}
+		wrote: map[string]incident.Incident{}, knownSince: map[string]time.Time{}, tokens: map[string]bool{}, tokenEvents: map[string]bool{}, sharedUsed: map[string]time.Time{}, couldTake: map[string]time.Time{}}
 }
 
 // hearing is a record of a deletion as a daemon received it.

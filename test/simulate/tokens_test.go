@@ -169,6 +169,9 @@ func (p *play) tokensWritten(d *daemon, written []incident.Incident) {
 		}
 		was := d.wrote[i.FlowLogID]
 		d.wrote[i.FlowLogID] = i
+		if i.Known && !was.Known {
+			d.knownSince[i.FlowLogID] = d.p.theirs()
+		}
 		if i.RandomToken != "" && i.RandomToken != was.RandomToken {
 			p.happened["random tokens"]++
 			if took := p.theirs().Sub(was.MismatchAt); !was.MismatchAt.IsZero() && took < looksFor && !p.skewed {
