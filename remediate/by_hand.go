@@ -111,7 +111,7 @@ func (r restorer) reconcileByHand(ctx context.Context, id string) (i incident.In
 	case len(calls) > 0:
 		err = r.createTogether(ctx, calls[0])
 	case len(s.shared) == 0:
-		err = r.record(ctx, s.others, shown)
+		err = r.saveObserved(ctx, s.others, shown)
 	}
 	if err != nil {
 		return i, err

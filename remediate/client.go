@@ -24,7 +24,7 @@ type client struct {
 }
 
 // observe asks AWS what is on the resources.
-func (c client) observe(ctx context.Context, resources []string) (incident.Observation, error) {
+func (c client) observe(ctx context.Context, resources []string) incident.Observation {
 	o := incident.Observation{At: c.now(), Resources: map[string]bool{}}
 	for _, id := range resources {
 		o.Resources[id] = true
@@ -32,10 +32,12 @@ func (c client) observe(ctx context.Context, resources []string) (incident.Obser
 	found, err := inventory.OnResources(ctx, c.scope, c, resources)
 	c.recordThrottle(c.pace.describes, err)
 	if err != nil {
-		return o, fmt.Errorf("observe %d resources in %s: %w", len(resources), c.scope, err)
+		failure := answer.OfError(fmt.Errorf("observe %d resources in %s: %w", len(resources), c.scope, err))
+		o.Failure = &failure
+		return o
 	}
 	o.FlowLogs = found
-	return o, nil
+	return o
 }
 
 // recordThrottle slows the calls of one action if the error, which may be nil, is AWS's refusal

@@ -27,23 +27,20 @@ func (r restorer) createOne(ctx context.Context, i incident.Incident) error {
 	out, err := r.client.CreateFlowLogs(call, incident.CreateInput(i, r.store.policy.TokenKey.Token(i)), oneAttempt)
 	a := answer.OfCreate(out, err)
 	r.client.recordThrottle(r.client.pace.creates, err)
-	var after observed
+	var after incident.Observation
 	if a.AsksToObserve() {
-		after.Observation, after.err = r.client.observe(call, []string{i.ResourceID})
+		after = r.client.observe(call, []string{i.ResourceID})
 	}
-	of := selection([]incident.Incident{i}, map[string]observed{i.ResourceID: after})
+	of := selection([]incident.Incident{i}, map[string]incident.Observation{i.ResourceID: after})
 	if a.ID != "" {
 		of.IDs = append(of.IDs, a.ID)
 	}
 	return r.change(context.WithoutCancel(ctx), []string{i.FlowLogID}, of, func(c *incident.Case) {
-		switch {
-		case after.err != nil && a.Class == incident.AlreadyThere:
-			c.ApplyFailure(i.FlowLogID, answer.OfError(after.err), r.jitter())
-		case a.Fails():
-			c.ApplyAnswer(i.FlowLogID, a, after.Observation, r.jitter())
-		default:
-			c.ApplyAnswer(i.FlowLogID, a, after.Observation, 0)
+		jitter := 0.0
+		if a.Fails(after) {
+			jitter = r.jitter()
 		}
+		c.ApplyAnswer(i.FlowLogID, a, after, jitter)
 	})
 }
 

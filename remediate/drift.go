@@ -28,13 +28,9 @@ func (r refresher) recordDrift(ctx context.Context, rows []inventory.Row, starte
 			}
 		}
 		err = tx.change(incident.Selection{IDs: ids}, func(c *incident.Case) error {
-			action := incident.Restore
-			if tx.policy.DriftAlerts || c.Stale {
-				action = incident.Alert
-			}
 			opened = nil // the transaction may run again
 			for _, id := range ids {
-				if c.ApplyDrift(id, e.ID, action, tornDown) {
+				if c.ApplyDrift(id, e.ID, tornDown) {
 					i, _ := c.Incident(id)
 					opened = append(opened, i)
 				}

@@ -2,6 +2,7 @@ package remediate
 
 import (
 	"context"
+	"errors"
 
 	"flowkeeper/inventory"
 )
@@ -10,7 +11,10 @@ import (
 // where its call is quicker than its commit.
 func (r *Remediator) KeepObservation(ctx context.Context, s inventory.Scope, resource string) error {
 	parts := r.parts(s)
-	o, err := parts.client.observe(ctx, []string{resource})
+	o := parts.client.observe(ctx, []string{resource})
 	parts.memory.keepObservation(o)
-	return err
+	if o.Failure != nil {
+		return errors.New(o.Failure.Message)
+	}
+	return nil
 }

@@ -6,31 +6,24 @@ import (
 	"slices"
 	"sync"
 
-	"flowkeeper/remediate/answer"
 	"flowkeeper/remediate/incident"
 )
 
-// observed is an observation for one incident, or why there is none.
-type observed struct {
-	incident.Observation
-	err error
-}
-
 // observe asks AWS what is on the resources of the incidents, in shared calls, and takes
 // observations made during a commit where they are fresh. They are by resource.
-func (r restorer) observe(ctx context.Context, due []incident.Incident, keepAlive func()) map[string]observed {
-	out := map[string]observed{}
+func (r restorer) observe(ctx context.Context, due []incident.Incident, keepAlive func()) map[string]incident.Observation {
+	out := map[string]incident.Observation{}
 	var ask []string
 	for _, i := range due {
 		if _, done := out[i.ResourceID]; done || i.ResourceID == "" {
 			continue
 		}
 		kept, ok := r.memory.freshObservation(i.ResourceID, i.OpenedAt, r.store.now())
-		if isNew := i.State == incident.Open && i.TimesAlive == 0 && i.Call == nil; ok && isNew {
-			out[i.ResourceID] = observed{Observation: kept}
+		if ok && i.MayTakeKept() {
+			out[i.ResourceID] = kept
 			continue
 		}
-		out[i.ResourceID] = observed{}
+		out[i.ResourceID] = incident.Observation{}
 		ask = append(ask, i.ResourceID)
 	}
 	var tasks []func() error
@@ -39,11 +32,11 @@ func (r restorer) observe(ctx context.Context, due []incident.Incident, keepAliv
 		tasks = append(tasks, func() error {
 			defer keepAlive()
 			r.client.pace.describes.reserve(r.store.now())
-			o, err := r.client.observe(ctx, ids)
+			o := r.client.observe(ctx, ids)
 			mu.Lock()
 			defer mu.Unlock()
 			for _, id := range ids {
-				out[id] = observed{o, err}
+				out[id] = o
 			}
 			return nil
 		})
@@ -52,24 +45,14 @@ func (r restorer) observe(ctx context.Context, due []incident.Incident, keepAliv
 	return out
 }
 
-// on are the IDs of the flow logs that an observation shows on a resource.
-func (o observed) on(resource string) (ids []string) {
-	for id, f := range o.FlowLogs {
-		if f.ResourceID == resource {
-			ids = append(ids, id)
-		}
-	}
-	return ids
-}
-
 // selection are the flow logs of incidents, and those that were observed on the same resources.
-func selection(incidents []incident.Incident, shown map[string]observed) (of incident.Selection) {
+func selection(incidents []incident.Incident, shown map[string]incident.Observation) (of incident.Selection) {
 	done := map[string]bool{}
 	for _, i := range incidents {
 		of.IDs = append(of.IDs, i.FlowLogID)
 		if !done[i.ResourceID] {
 			done[i.ResourceID] = true
-			of.IDs = append(of.IDs, shown[i.ResourceID].on(i.ResourceID)...)
+			of.IDs = append(of.IDs, shown[i.ResourceID].On(i.ResourceID)...)
 		}
 	}
 	return of
@@ -85,7 +68,7 @@ type split struct {
 
 // split says what is to be done about incidents, as they now are. It changes nothing. One that
 // can't be read is left out.
-func (r restorer) split(ctx context.Context, due []incident.Incident, shown map[string]observed) (all split, err error) {
+func (r restorer) split(ctx context.Context, due []incident.Incident, shown map[string]incident.Observation) (all split, err error) {
 	err = togetherOrAlone(due, func(due []incident.Incident) error {
 		some, err := read(ctx, r.store, func(tx scopeTx) (split, error) { return splitOf(tx, due, shown) })
 		all.lone, all.shared = append(all.lone, some.lone...), append(all.shared, some.shared...)
@@ -95,25 +78,21 @@ func (r restorer) split(ctx context.Context, due []incident.Incident, shown map[
 	return all, err
 }
 
-func splitOf(tx scopeTx, due []incident.Incident, shown map[string]observed) (s split, err error) {
+func splitOf(tx scopeTx, due []incident.Incident, shown map[string]incident.Observation) (s split, err error) {
 	c, err := tx.load(selection(due, shown))
 	if err != nil {
 		return s, err
 	}
 	for _, i := range due {
-		now, _ := c.Incident(i.FlowLogID)
-		o := shown[i.ResourceID]
-		lacksTags, _ := now.LacksTags(tx.policy, tx.now)
-		f, there := o.FlowLogs[now.NewID]
-		switch {
-		case lacksTags && there && now.StillLacks(f):
-			s.tagging = append(s.tagging, now)
-		case o.err != nil || !now.Pending() || c.Decide(now, o.Observation).Next != incident.Create:
-			s.others = append(s.others, i)
-		case now.Shares():
-			s.shared = append(s.shared, now)
+		switch current, step := c.Step(i.FlowLogID, shown[i.ResourceID]); step {
+		case incident.StepTag:
+			s.tagging = append(s.tagging, current)
+		case incident.StepShare:
+			s.shared = append(s.shared, current)
+		case incident.StepCreate:
+			s.lone = append(s.lone, current)
 		default:
-			s.lone = append(s.lone, now)
+			s.others = append(s.others, i)
 		}
 	}
 	return s, nil
@@ -121,7 +100,7 @@ func splitOf(tx scopeTx, due []incident.Incident, shown map[string]observed) (s 
 
 // share plans the calls for incidents whose creates may share one, and stores which call is
 // sent for each, before it is (I4).
-func (r restorer) share(ctx context.Context, incidents []incident.Incident, shown map[string]observed) (calls []incident.Creation, err error) {
+func (r restorer) share(ctx context.Context, incidents []incident.Incident, shown map[string]incident.Observation) (calls []incident.Creation, err error) {
 	if len(incidents) == 0 {
 		return nil, nil
 	}
@@ -131,7 +110,7 @@ func (r restorer) share(ctx context.Context, incidents []incident.Incident, show
 		return nil, nil
 	}
 	err = r.change(ctx, idsOf(incidents), selection(incidents, shown), func(c *incident.Case) {
-		calls = c.Sharing().Share(idsOf(incidents), func(i incident.Incident) incident.Observation { return shown[i.ResourceID].Observation }, most)
+		calls = c.Sharing().Share(idsOf(incidents), func(i incident.Incident) incident.Observation { return shown[i.ResourceID] }, most)
 	})
 	if err != nil {
 		return nil, err // no call is sent that may not be on disk
@@ -142,25 +121,20 @@ func (r restorer) share(ctx context.Context, incidents []incident.Incident, show
 	return calls, nil
 }
 
-// record records what was observed of incidents that get no create now, in one commit if that
+// saveObserved records what was observed of incidents that get no create now, in one commit if that
 // is possible.
-func (r restorer) record(ctx context.Context, incidents []incident.Incident, shown map[string]observed) error {
+func (r restorer) saveObserved(ctx context.Context, incidents []incident.Incident, shown map[string]incident.Observation) error {
 	if ctx.Err() != nil { // stopping: the next start observes again
-		incidents = slices.DeleteFunc(incidents, func(i incident.Incident) bool { return shown[i.ResourceID].err != nil && !i.Terminal() })
+		incidents = slices.DeleteFunc(incidents, func(i incident.Incident) bool { return shown[i.ResourceID].Failure != nil && !i.Terminal() })
 	}
 	return togetherOrAlone(incidents, func(incidents []incident.Incident) error {
 		return r.change(ctx, idsOf(incidents), selection(incidents, shown), func(c *incident.Case) {
 			for _, i := range incidents {
-				switch o := shown[i.ResourceID]; {
-				case i.Terminal():
-					c.Finish(i.FlowLogID)
-				case o.err != nil:
-					c.ApplyFailure(i.FlowLogID, answer.OfError(o.err), r.jitter())
-				case i.State == incident.Restored:
-					c.Verify(i.FlowLogID, o.Observation)
-				default:
-					c.ApplyObservation(i.FlowLogID, o.Observation)
+				o, jitter := shown[i.ResourceID], 0.0
+				if o.Failure != nil && !i.Terminal() {
+					jitter = r.jitter()
 				}
+				c.ApplyStep(i, o, jitter)
 			}
 		})
 	})

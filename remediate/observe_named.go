@@ -22,7 +22,7 @@ func (in intake) observeNamed(ctx context.Context, fs []detection.Finding) {
 	if !in.client.pace.describes.allowBesideRestores(in.store.now()) {
 		return
 	}
-	if o, err := in.client.observe(ctx, resources); err == nil {
+	if o := in.client.observe(ctx, resources); o.Failure == nil {
 		in.memory.keepObservation(o)
 	}
 }

@@ -39,7 +39,7 @@ func (r restorer) reconcile(ctx context.Context, w work, keepAlive func()) (int,
 		tasks = append(tasks, func() error { defer keepAlive(); return task() })
 	}
 	if len(s.others) > 0 {
-		do(func() error { return r.record(ctx, s.others, shown) })
+		do(func() error { return r.saveObserved(ctx, s.others, shown) })
 	}
 	var left atomic.Int32
 	doIf := func(n int, task func() (bool, error)) {

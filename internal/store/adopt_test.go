@@ -91,7 +91,7 @@ func TestWhatAnAdoptedCopyDoesNotDecide(t *testing.T) {
 	s.rehearsed(t, func(tx rehearse.Tx) error {
 		return tx.SaveRehearsals(scope, rehearse.Changes{
 			Rehearsals: []rehearse.Rehearsal{{Scope: scope, Target: delivery.TargetOf(flowLog("fl-1"))}},
-			Health:   &rehearse.PipelineHealth{Instance: "mine", By: "111122223333:user/mallory", BackAt: noon, OthersAt: noon.Add(24 * 365 * time.Hour), Told: true},
+			Health:     &rehearse.PipelineHealth{Instance: "mine", By: "111122223333:user/mallory", BackAt: noon, OthersAt: noon.Add(24 * 365 * time.Hour), Told: true},
 		})
 	})
 	s.put(t, func(tx *Tx) error {

@@ -163,7 +163,7 @@ func TestSaveCase(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		c.ApplyDrift("fl-1", "drift-1", incident.Restore, nil)
+		c.ApplyDrift("fl-1", "drift-1", nil)
 		other, _ := c.Row("fl-2")
 		other.CreatedBy = "somebody" // beside the case, which does not write over it
 		if err := tx.PutFlowLog(other); err != nil {

@@ -39,9 +39,15 @@ type Answer struct {
 	Differences []string // of a decoy
 }
 
-// Fails reports whether the answer is no success, and what is on the resource can't make it one.
-func (a Answer) Fails() bool {
-	return a.Class != Created && a.Class != AlreadyThere && a.Class != TokenMismatch
+// Fails reports whether the answer is no success, and what is on the resource can't make it one, or can't be
+// observed (after).
+func (a Answer) Fails(after Observation) bool {
+	return a.Class != Created && a.Class != AlreadyThere && a.Class != TokenMismatch || a.isUnseen(after)
+}
+
+// isUnseen reports whether AWS says that a flow log is there which it can't be asked about now.
+func (a Answer) isUnseen(after Observation) bool {
+	return a.Class == AlreadyThere && after.Failure != nil
 }
 
 // AsksToObserve reports whether the answer says something about what is on the resource, so that
@@ -71,6 +77,10 @@ const roleGrace = 5 * time.Minute
 // ApplyAnswer records what a create came to. after is what AWS showed after an answer that
 // asks to observe. jitter, in [0, 1), spreads the next attempt.
 func (c *Case) ApplyAnswer(id string, a Answer, after Observation, jitter float64) {
+	if a.isUnseen(after) {
+		c.ApplyFailure(id, *after.Failure, jitter)
+		return
+	}
 	t, ok := c.begin(id)
 	if !ok || !t.Pending() {
 		return // another step, or a command, was faster: what a create made all the same, a refresh finds

@@ -138,7 +138,8 @@ func (w *world) change(c *Case) string {
 		c.ApplyObservation(id, w.observation())
 		return "observation"
 	case 6:
-		c.ApplyDrift(id, "drift-1", rapid.SampledFrom([]Action{Alert, Restore}).Draw(w.t, "on drift"), nil)
+		c.Policy.DriftAlerts = rapid.Bool().Draw(w.t, "drift alerts")
+		c.ApplyDrift(id, "drift-1", nil)
 		return "drift"
 	case 7, 8:
 		c.Rows().ApplyFound(w.shown(id), DestinationFacts{New: rapid.Bool().Draw(w.t, "new destination"), Trusted: true}, w.now)

@@ -10,7 +10,7 @@ import (
 // opens an incident for it (I5). It reports whether it opened one. The incident may wait for the
 // record of the deletion (see driftWait), but not if its resource is in tornDown: a record says that
 // this is deleted, and AWS removes the flow logs of a deleted resource without a record.
-func (c *Case) ApplyDrift(id, eventID string, action Action, tornDown map[string]bool) (opened bool) {
+func (c *Case) ApplyDrift(id, eventID string, tornDown map[string]bool) (opened bool) {
 	row, ok := c.Row(id)
 	if !ok || row.State == inventory.Gone {
 		return false
@@ -35,7 +35,7 @@ func (c *Case) ApplyDrift(id, eventID string, action Action, tornDown map[string
 		i.LateDestination = c.isLate(row)
 	}
 	i.Source, i.EventID, i.Actor, i.DeletedAt = ByDrift, eventID, nil, time.Time{}
-	i.Action = max(i.Action, action) // the strictest of all that was said of it
+	i.Action = max(i.Action, c.driftAction()) // the strictest of all that was said of it
 	i.WaitUntil = c.Now
 	if !tornDown[row.ResourceID] {
 		i.WaitUntil = c.Now.Add(c.Policy.driftWait(row, i.lostAt()))
@@ -45,6 +45,15 @@ func (c *Case) ApplyDrift(id, eventID string, action Action, tornDown map[string
 	c.place(i.ResourceID).unprotectLate(i)
 	c.Effects.addHistory(id, Entry{At: c.Now, State: Open, Text: "a refresh no longer finds it", EventID: eventID})
 	return true
+}
+
+// driftAction is what a loss asks for that only a refresh has found. What an old copy of the state file has is
+// not restored without a person: see Case.Stale.
+func (c *Case) driftAction() Action {
+	if c.Policy.DriftAlerts || c.Stale {
+		return Alert
+	}
+	return Restore
 }
 
 // TornDown ends the waits on a resource that a record says is deleted: the create that

@@ -11,9 +11,10 @@ import (
 // drift is a refresh, e-2, that does not find flow logs any more.
 func drift(action Action, ids ...string) func(*Case) string {
 	return func(c *Case) string {
+		c.Policy.DriftAlerts = action == Alert
 		opened := 0
 		for _, id := range ids {
-			if c.ApplyDrift(id, "e-2", action, nil) {
+			if c.ApplyDrift(id, "e-2", nil) {
 				opened++
 			}
 		}
@@ -39,7 +40,7 @@ func TestApplyDrift(t *testing.T) {
 			history fl-1 open: a refresh no longer finds it (e-2)`
 	}
 	torn := func(c *Case) string {
-		return fmt.Sprint("opened: ", c.ApplyDrift("fl-1", "e-2", Restore, map[string]bool{"vpc-1": true}))
+		return fmt.Sprint("opened: ", c.ApplyDrift("fl-1", "e-2", map[string]bool{"vpc-1": true}))
 	}
 	play(t, []scenario{
 		{"I5: a live one", given(live("fl-1"), wait), drift(Restore, "fl-1"), `

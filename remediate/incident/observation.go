@@ -13,6 +13,18 @@ type Observation struct {
 	FlowLogs  map[string]inventory.FlowLog
 	// AlreadyExists: it was made because a create answered FlowLogAlreadyExists.
 	AlreadyExists bool
+	// Failure is why AWS has not answered; nil: it has.
+	Failure *Answer
+}
+
+// On are the IDs of the flow logs that it shows on a resource.
+func (o Observation) On(resource string) (ids []string) {
+	for id, f := range o.FlowLogs {
+		if f.ResourceID == resource {
+			ids = append(ids, id)
+		}
+	}
+	return ids
 }
 
 // lacks reports whether AWS was asked about a resource, and did not show a flow log of it.

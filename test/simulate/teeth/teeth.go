@@ -104,9 +104,9 @@ var teeth = []tooth{
 		t.put()
 	}
 }`}}},
-	{"a used token forgotten", []patch{{"remediate/create.go",
-		`		case after.err != nil && a.Class == incident.AlreadyThere:
-`, `		case after.err != nil && !a.Fails():
+	{"a used token forgotten", []patch{{"remediate/incident/answer.go",
+		`	if a.isUnseen(after) {
+`, `	if after.Failure != nil && a.AsksToObserve() {
 `}}},
 	{"a used token of a shared call in silence", []patch{{"remediate/incident/creation_answer.go",
 		`	case a.Class == TokenMismatch:

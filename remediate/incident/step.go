@@ -1,0 +1,48 @@
+package incident
+
+// Step is what a step of the restorer does about one incident.
+type Step int
+
+const (
+	StepRecord Step = iota // no call: what was observed is recorded
+	StepCreate             // CreateFlowLogs for it alone
+	StepShare              // CreateFlowLogs, by a call that it may share: see Sharing.Share
+	StepTag                // CreateTags: its replacement is there, and lacks tags
+)
+
+// Step is an incident as the case has it, and what a step does about it after an observation of its
+// resource.
+func (c *Case) Step(id string, o Observation) (Incident, Step) {
+	i, _ := c.Incident(id)
+	replacement, there := o.FlowLogs[i.NewID]
+	lacksTags, _ := i.LacksTags(c.Policy, c.Now)
+	switch {
+	case lacksTags && there && i.StillLacks(replacement):
+		return i, StepTag
+	case o.Failure != nil || !i.Pending() || c.Decide(i, o).Next != Create:
+		return i, StepRecord
+	case i.Shares():
+		return i, StepShare
+	}
+	return i, StepCreate
+}
+
+// ApplyStep records what was observed for an incident of which a step makes no call. was is the incident as the
+// step began with it: what was asked for then says what the observation is about. jitter, in [0, 1), spreads the
+// next attempt after an observation that failed.
+func (c *Case) ApplyStep(was Incident, o Observation, jitter float64) {
+	switch id := was.FlowLogID; {
+	case was.Terminal():
+		c.Finish(id)
+	case o.Failure != nil:
+		c.ApplyFailure(id, *o.Failure, jitter)
+	case was.State == Restored:
+		c.Verify(id, o)
+	default:
+		c.ApplyObservation(id, o)
+	}
+}
+
+// MayTakeKept reports whether an observation that was made while the record of the loss was committed may
+// count: nothing was tried since, and AWS has not shown the flow log.
+func (i Incident) MayTakeKept() bool { return i.State == Open && i.TimesAlive == 0 && i.Call == nil }
