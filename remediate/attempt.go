@@ -14,25 +14,22 @@ func recordAttempt(tx scopeTx, f detection.Finding) error {
 	for _, x := range f.Failed {
 		ids = append(ids, x.FlowLogID)
 	}
-	known, err := tx.Names(tx.scope, ids)
+	c, err := tx.Case(tx.scope, incident.Selection{IDs: ids}, tx.now)
 	if err != nil {
 		return err
 	}
-	attempt := notify.NewAttempt(tx.scope, f, known)
+	attempt := notify.NewAttempt(f, c)
 	recent, err := repeat.RecordCall(tx, f, len(ids), tx.now)
 	if err != nil {
 		return err
 	}
-	facts, err := tx.facts(incident.BoundActor(f.Actor()), attempt.Known)
-	if err != nil {
-		return err
-	}
+	facts := notify.DeletionFacts(tx.policy, c, incident.BoundActor(f.Actor()), attempt.Known)
 	a := attempt.Alert(f, facts, tx.now)
 	a.Recent = recent
-	c := repeat.CallOf(repeat.Attempt, f, a, len(ids), len(known) > 0)
+	call := repeat.CallOf(repeat.Attempt, f, a, len(ids), len(attempt.Known) > 0)
 	if len(attempt.Failed) > 0 {
-		c.Example.FlowLogID = attempt.Failed[0].FlowLogID
+		call.Example.FlowLogID = attempt.Failed[0].FlowLogID
 	}
-	_, err = repeat.AlertOrHold(tx, a, c, tx.now)
+	_, err = repeat.AlertOrHold(tx, a, call, tx.now)
 	return err
 }

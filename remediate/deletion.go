@@ -7,7 +7,6 @@ import (
 
 	"flowkeeper/alert"
 	"flowkeeper/internal/detection"
-	"flowkeeper/inventory"
 	"flowkeeper/remediate/campaign"
 	"flowkeeper/remediate/incident"
 	"flowkeeper/remediate/notify"
@@ -149,22 +148,16 @@ func wasNamed(tx scopeTx, c *incident.Case, id string, rec incident.Record) (boo
 // stored later says that the restore goes on, and a receiver that drops repeats must take it.
 func (in intake) alertDirectly(ctx context.Context, f detection.Finding, now time.Time) {
 	s := in.store.scope
-	rows, err := read(ctx, in.store, func(tx scopeTx) (map[string]inventory.Row, error) { return tx.Names(tx.scope, f.Deleted) })
-	knowsNone := err == nil && len(rows) == 0
-	incidents := make([]incident.Incident, len(f.Deleted))
-	for n, id := range f.Deleted {
-		row, known := rows[id]
-		incidents[n] = incident.New(s, id, row, known, now)
-	}
-	e := notify.NewEvent(s, f, in.store.policy, now)
-	facts, err := read(ctx, in.store, func(tx scopeTx) ([]string, error) { return tx.facts(e.Actor, notify.FlowLogs(incidents)) })
+	c, err := read(ctx, in.store, func(tx scopeTx) (*incident.Case, error) {
+		return tx.Case(tx.scope, incident.Selection{IDs: f.Deleted}, now)
+	})
 	if err != nil { // the flow logs can't be looked up
-		facts = notify.ActorFacts(in.store.policy, s.Account, e.Actor)
+		c = &incident.Case{Scope: s, Now: now}
 	}
-	e.Level = e.Level.RaisedBy(facts)
-	a := notify.DeletionAlert(e, incidents, facts, now)
-	if knowsNone && len(f.Deleted) > 0 {
-		a.ID = repeat.BypassID(a, incident.PrincipalOrName(e.Actor), now)
+	c.Policy = in.store.policy
+	a, namesNone := notify.UnrecordedDeletion(f, c)
+	if err == nil && namesNone {
+		a.ID = repeat.BypassID(a, incident.PrincipalOrName(a.Actor), now)
 	}
 	in.store.senders.Bypass(ctx, notify.NotStored(a))
 }

@@ -1,8 +1,6 @@
 package remediate
 
 import (
-	"time"
-
 	"flowkeeper/alert"
 	"flowkeeper/remediate/campaign"
 	"flowkeeper/remediate/incident"
@@ -39,7 +37,7 @@ func (tx scopeTx) notifyDueEvent(id string) error {
 	if e.Due().After(tx.now) { // the clock went back, or it is due so far ahead that it is looked at before
 		return tx.PutEvent(e.ClampTimes(tx.now))
 	}
-	if e.Source == incident.ByDrift && e.DeletionAlertedAt.IsZero() {
+	if notify.AwaitsLoss(e) {
 		if _, err := tx.notifyLoss(e, true); err != nil {
 			return err
 		}
@@ -51,11 +49,10 @@ func (tx scopeTx) notifyDueEvent(id string) error {
 	if err != nil || !ok {
 		return err
 	}
-	if !after.SameTimes(e) || after.Due().After(tx.now) {
-		return nil
+	if after, ok := notify.NothingOwed(e, after, tx.now); ok {
+		return tx.PutEvent(after)
 	}
-	after.DueAt, after.StuckAt, after.OverdueAt = time.Time{}, time.Time{}, time.Time{} // it owes nothing: it is not due for ever
-	return tx.PutEvent(after)
+	return nil
 }
 
 // notifyEvent alerts of what an event has come to, as far as that is due. It runs in the
@@ -78,7 +75,7 @@ func (tx scopeTx) notifyEvent(id string) error {
 			return tx.putTimes(e, notify.WhileMissing(e, tx.now))
 		}
 	}
-	tally, err := tx.EventStates(tx.scope, id, !e.DeletionAlertedAt.IsZero(), tx.now)
+	tally, err := tx.EventStates(tx.scope, id, notify.CountsEver(e), tx.now)
 	if err != nil {
 		return err
 	}
@@ -110,7 +107,7 @@ func (tx scopeTx) notifyEnd(e incident.Event, restored, closed bool) error {
 	if !restored && !closed {
 		return nil
 	}
-	incidents, err := tx.EventIncidents(tx.scope, e.ID, !e.DeletionAlertedAt.IsZero())
+	incidents, err := tx.EventIncidents(tx.scope, e.ID, notify.CountsEver(e))
 	if err != nil {
 		return err
 	}
@@ -231,13 +228,7 @@ func (tx scopeTx) putAlerted(e incident.Event, a alert.Alert) error {
 // overdueEarlier brings forward when other events than one are to alert of incidents
 // that are not back: a record may have ended a wait that another event began.
 func (tx scopeTx) overdueEarlier(but string, incidents []incident.Incident) error {
-	due := map[string]time.Time{} // by event
-	for _, i := range incidents {
-		if at := i.ClampTimes(tx.now, tx.policy).OverdueAt(tx.policy); i.EventID != but && !at.IsZero() {
-			due[i.EventID] = incident.Soonest(due[i.EventID], at)
-		}
-	}
-	for id, at := range due {
+	for id, at := range notify.OverdueTimes(incidents, but, tx.policy, tx.now) {
 		e, ok, err := tx.event(id)
 		if err != nil {
 			return err

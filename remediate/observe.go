@@ -19,7 +19,7 @@ func (r restorer) observe(ctx context.Context, due []incident.Incident, keepAliv
 			continue
 		}
 		kept, ok := r.memory.freshObservation(i.ResourceID, i.OpenedAt, r.store.now())
-		if ok && i.MayTakeKept() {
+		if ok && incident.TakesKept(i) {
 			out[i.ResourceID] = kept
 			continue
 		}
@@ -84,7 +84,7 @@ func splitOf(tx scopeTx, due []incident.Incident, shown map[string]incident.Obse
 		return s, err
 	}
 	for _, i := range due {
-		switch current, step := c.Step(i.FlowLogID, shown[i.ResourceID]); step {
+		switch current, step := incident.StepFor(c, i.FlowLogID, shown[i.ResourceID]); step {
 		case incident.StepTag:
 			s.tagging = append(s.tagging, current)
 		case incident.StepShare:
@@ -134,7 +134,7 @@ func (r restorer) saveObserved(ctx context.Context, incidents []incident.Inciden
 				if o.Failure != nil && !i.Terminal() {
 					jitter = r.jitter()
 				}
-				c.ApplyStep(i, o, jitter)
+				incident.ApplyStep(c, i, o, jitter)
 			}
 		})
 	})

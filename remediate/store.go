@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"flowkeeper/alert"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate/campaign"
 	"flowkeeper/remediate/incident"
@@ -51,8 +52,6 @@ type Cases interface {
 	UnknownOpen(scope inventory.Scope, limit int) (ids []string, err error)
 	// Decoys are the live flow logs that count as decoys, in the order of their IDs: those after an ID.
 	Decoys(scope inventory.Scope, after string, limit int) (ids []string, err error)
-	// Names are the rows of flow logs by their ID: of those that there are.
-	Names(scope inventory.Scope, ids []string) (map[string]inventory.Row, error)
 }
 
 // Turns are what is due, and when.
@@ -85,6 +84,9 @@ type Events interface {
 	// EventOpen reports whether an incident that the event ever named is open,
 	// and does not wait beyond now.
 	EventOpen(scope inventory.Scope, eventID string, now time.Time) (bool, error)
+	// AddAlert puts an alert and its deliveries into the outbox; one whose ID is there already
+	// changes nothing.
+	AddAlert(a alert.Alert) error
 	// EventsOf are the events that named any of some incidents, as far as their history
 	// goes, and those that they belong to.
 	EventsOf(scope inventory.Scope, ids ...string) ([]string, error)

@@ -109,11 +109,6 @@ func (t flowLogs) AnyFailing(s inventory.Scope) (bool, error) {
 	return value[bool](t, `SELECT EXISTS (SELECT 1 FROM flow_logs WHERE account = ? AND region = ? AND failing = 1)`, s.Account, s.Region)
 }
 
-func (t flowLogs) Names(s inventory.Scope, ids []string) (map[string]inventory.Row, error) {
-	return byKey(t, func(id *string, r *inventory.Row) []any { return []any{id, asJSON{r}} },
-		`SELECT id, body FROM flow_logs WHERE account = ? AND region = ? AND id IN (SELECT value FROM json_each(?))`, s.Account, s.Region, body(ids))
-}
-
 func (t flowLogs) LiveWith(s inventory.Scope, of delivery.Target, limit int) ([]inventory.Row, error) {
 	return each[inventory.Row](t, `SELECT f.body FROM targets t CROSS JOIN flow_logs f ON f.target = t.num
 		WHERE t.account = ? AND t.region = ? AND t.needs = ? ORDER BY f.num LIMIT ?`, s.Account, s.Region, body(of), limit)

@@ -35,7 +35,7 @@ func (c *Case) ApplyDrift(id, eventID string, tornDown map[string]bool) (opened 
 		i.LateDestination = c.isLate(row)
 	}
 	i.Source, i.EventID, i.Actor, i.DeletedAt = ByDrift, eventID, nil, time.Time{}
-	i.Action = max(i.Action, c.driftAction()) // the strictest of all that was said of it
+	i.Action = max(i.Action, c.Policy.driftAction(c.Stale)) // the strictest of all that was said of it
 	i.WaitUntil = c.Now
 	if !tornDown[row.ResourceID] {
 		i.WaitUntil = c.Now.Add(c.Policy.driftWait(row, i.lostAt()))
@@ -49,8 +49,8 @@ func (c *Case) ApplyDrift(id, eventID string, tornDown map[string]bool) (opened 
 
 // driftAction is what a loss asks for that only a refresh has found. What an old copy of the state file has is
 // not restored without a person: see Case.Stale.
-func (c *Case) driftAction() Action {
-	if c.Policy.DriftAlerts || c.Stale {
+func (p Policy) driftAction(stale bool) Action {
+	if p.DriftAlerts || stale {
 		return Alert
 	}
 	return Restore

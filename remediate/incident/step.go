@@ -10,9 +10,9 @@ const (
 	StepTag                // CreateTags: its replacement is there, and lacks tags
 )
 
-// Step is an incident as the case has it, and what a step does about it after an observation of its
+// StepFor is an incident as its case has it, and what a step does about it after an observation of its
 // resource.
-func (c *Case) Step(id string, o Observation) (Incident, Step) {
+func StepFor(c *Case, id string, o Observation) (Incident, Step) {
 	i, _ := c.Incident(id)
 	replacement, there := o.FlowLogs[i.NewID]
 	lacksTags, _ := i.LacksTags(c.Policy, c.Now)
@@ -30,7 +30,7 @@ func (c *Case) Step(id string, o Observation) (Incident, Step) {
 // ApplyStep records what was observed for an incident of which a step makes no call. was is the incident as the
 // step began with it: what was asked for then says what the observation is about. jitter, in [0, 1), spreads the
 // next attempt after an observation that failed.
-func (c *Case) ApplyStep(was Incident, o Observation, jitter float64) {
+func ApplyStep(c *Case, was Incident, o Observation, jitter float64) {
 	switch id := was.FlowLogID; {
 	case was.Terminal():
 		c.Finish(id)
@@ -43,6 +43,6 @@ func (c *Case) ApplyStep(was Incident, o Observation, jitter float64) {
 	}
 }
 
-// MayTakeKept reports whether an observation that was made while the record of the loss was committed may
+// TakesKept reports whether an observation that was made while the record of the loss was committed may
 // count: nothing was tried since, and AWS has not shown the flow log.
-func (i Incident) MayTakeKept() bool { return i.State == Open && i.TimesAlive == 0 && i.Call == nil }
+func TakesKept(i Incident) bool { return i.State == Open && i.TimesAlive == 0 && i.Call == nil }

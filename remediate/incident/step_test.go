@@ -7,8 +7,8 @@ import (
 	"flowkeeper/inventory"
 )
 
-// TestStep: what a step does about an incident after an observation.
-func TestStep(t *testing.T) {
+// TestStepFor: what a step does about an incident after an observation.
+func TestStepFor(t *testing.T) {
 	t.Parallel()
 	at := now
 	nothing := Observation{At: at, Resources: map[string]bool{"vpc-1": true}}
@@ -39,7 +39,7 @@ func TestStep(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			c := given(gone("fl-1"), pending("fl-1", tt.change))
-			if i, got := c.Step("fl-1", tt.o); got != tt.want || i.FlowLogID != "fl-1" {
+			if i, got := StepFor(c, "fl-1", tt.o); got != tt.want || i.FlowLogID != "fl-1" {
 				t.Errorf("%d for %s, want %d", got, i.FlowLogID, tt.want)
 			}
 		})

@@ -8,7 +8,7 @@ import (
 	"flowkeeper/alert"
 	"flowkeeper/internal/cloudtrail"
 	"flowkeeper/internal/detection"
-	"flowkeeper/inventory"
+	"flowkeeper/remediate/incident"
 )
 
 // Attempt is a call that was to delete flow logs and deleted none: AWS refused it, or it was a dry run.
@@ -18,12 +18,12 @@ type Attempt struct {
 	Omitted int             // how many more than Failed there are
 }
 
-// NewAttempt is the attempt of a finding in a scope. known are the rows of the flow logs that it names, by
-// ID, as far as the snapshot has them.
-func NewAttempt(s inventory.Scope, f detection.Finding, known map[string]inventory.Row) (a Attempt) {
+// NewAttempt is the attempt of a finding. The case has the rows of the flow logs that the finding names, as far as
+// the snapshot has them.
+func NewAttempt(f detection.Finding, c *incident.Case) (a Attempt) {
 	var named, unknown []cloudtrail.Refusal
 	for _, x := range f.Failed {
-		if row, ok := known[x.FlowLogID]; ok {
+		if row, ok := c.Row(x.FlowLogID); ok {
 			named, a.Known = append(named, x), append(a.Known, alert.FlowLog{FlowLogID: row.ID, ResourceID: row.ResourceID})
 		} else {
 			unknown = append(unknown, x)
@@ -31,8 +31,8 @@ func NewAttempt(s inventory.Scope, f detection.Finding, known map[string]invento
 	}
 	a.Failed, a.Omitted = Refused(append(named, unknown...))
 	for n, l := range a.Failed {
-		if row, ok := known[l.FlowLogID]; ok {
-			l.ResourceID, l.Destination, l.LogFormat, l.Tags = row.ResourceID, row.Destination(s), row.LogFormat, row.Tags
+		if row, ok := c.Row(l.FlowLogID); ok {
+			l.ResourceID, l.Destination, l.LogFormat, l.Tags = row.ResourceID, row.Destination(c.Scope), row.LogFormat, row.Tags
 			a.Failed[n] = l
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"flowkeeper/internal/cloudtrail"
 	"flowkeeper/internal/detection"
 	"flowkeeper/inventory"
+	"flowkeeper/remediate/incident"
 	"flowkeeper/remediate/notify"
 )
 
@@ -15,7 +16,8 @@ import (
 // what it knows of them. The order of the IDs in the call does not change the ID of the alert.
 func TestAttempt(t *testing.T) {
 	t.Parallel()
-	known := map[string]inventory.Row{"fl-2": row("fl-2", func(*inventory.Row) {})}
+	known := &incident.Case{Scope: scope}
+	known.Load([]inventory.Row{row("fl-2", func(*inventory.Row) {})}, nil)
 	attempt := func(ids ...string) detection.Finding {
 		f := detection.Finding{Kind: detection.Attempted, Rule: detection.Rule{Level: alert.Low}, Record: cloudtrail.Record{Account: scope.Account, Region: scope.Region, EventID: "e-1"}}
 		for _, id := range ids {
@@ -24,7 +26,7 @@ func TestAttempt(t *testing.T) {
 		return f
 	}
 	f := attempt("fl-1", "fl-2", "fl-3")
-	a := notify.NewAttempt(scope, f, known)
+	a := notify.NewAttempt(f, known)
 	var ids []string
 	for _, l := range a.Failed {
 		ids = append(ids, l.FlowLogID)
@@ -43,7 +45,7 @@ func TestAttempt(t *testing.T) {
 		t.Errorf("the alert is %s of level %s, raised by %q", raised.Kind, raised.Level, raised.RaisedBy)
 	}
 	other := attempt("fl-3", "fl-1", "fl-2")
-	if again := notify.NewAttempt(scope, other, known).Alert(other, nil, noon); again.ID != raised.ID {
+	if again := notify.NewAttempt(other, known).Alert(other, nil, noon); again.ID != raised.ID {
 		t.Error("the order of the IDs changes the ID of the alert")
 	}
 }

@@ -1,0 +1,50 @@
+package notify_test
+
+import (
+	"maps"
+	"testing"
+	"time"
+
+	"flowkeeper/remediate/incident"
+	"flowkeeper/remediate/notify"
+)
+
+// TestNothingOwed: an event that is due, and to which no alert was added, is not due for ever.
+func TestNothingOwed(t *testing.T) {
+	t.Parallel()
+	due := incident.Event{ID: "e-1", DueAt: noon, StuckAt: noon.Add(time.Hour)}
+	later := incident.Event{ID: "e-1", DueAt: noon.Add(time.Minute)}
+	for name, tt := range map[string]struct {
+		before, after incident.Event
+		ok            bool
+	}{
+		"its times are the same":    {due, due, true},
+		"an alert has changed them": {due, later, false},
+		"it is due later":           {later, later, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got, ok := notify.NothingOwed(tt.before, tt.after, noon)
+			if ok != tt.ok || ok && !got.Due().IsZero() || !ok && !got.SameTimes(tt.after) {
+				t.Errorf("%v: due %s, %s, %s", ok, got.DueAt, got.StuckAt, got.OverdueAt)
+			}
+		})
+	}
+}
+
+// TestOverdueTimes: of each other event the soonest one.
+func TestOverdueTimes(t *testing.T) {
+	t.Parallel()
+	missing := func(event string, opened time.Time) incident.Incident {
+		return incident.Incident{EventID: event, State: incident.Open, Known: true, OpenedAt: opened}
+	}
+	back := missing("e-4", noon)
+	back.State = incident.Verified
+	got := notify.OverdueTimes([]incident.Incident{
+		missing("e-1", noon), missing("e-2", noon), missing("e-2", noon.Add(-time.Minute)), missing("e-3", noon.Add(-time.Hour)), back,
+	}, "e-3", incident.Policy{}, noon.Add(time.Second))
+	want := map[string]time.Time{"e-1": noon.Add(incident.OverdueAfter), "e-2": noon.Add(incident.OverdueAfter - time.Minute)}
+	if !maps.EqualFunc(got, want, time.Time.Equal) {
+		t.Errorf("%v, want %v", got, want)
+	}
+}
