@@ -4,6 +4,7 @@ import (
 	"flowkeeper/alert"
 	"flowkeeper/remediate/incident"
 	"flowkeeper/remediate/notify"
+	"flowkeeper/remediate/trust"
 )
 
 // load loads the case of some flow logs, to be decided now: Case with the policy, with
@@ -15,19 +16,7 @@ func (tx scopeTx) load(of incident.Selection) (*incident.Case, error) {
 		return nil, err
 	}
 	c.Policy, c.Random = tx.policy, tx.random()
-	var destinations []string
-	for _, id := range of.IDs {
-		if row, ok := c.Row(id); ok {
-			destinations = append(destinations, row.Destination(tx.scope))
-		}
-	}
-	for _, id := range of.IDs {
-		if i, ok := c.Incident(id); !ok || !i.Known || i.WaitsForReplacement() {
-			c.KnownDestinations, err = tx.DestinationsSince(tx.scope, destinations)
-			break
-		}
-	}
-	return c, err
+	return c, trust.LoadKnown(tx, c, of.IDs)
 }
 
 // change loads the case of some flow logs, changes it, and saves it.

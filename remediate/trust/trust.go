@@ -39,6 +39,23 @@ type Facts struct {
 	trusted map[inventory.Recipient]bool // those that were looked up
 }
 
+// LoadKnown gives a case since when the destinations of some of its flow logs are known, if the decisions about
+// these depend on it: an incident that is new, or waits for a replacement.
+func LoadKnown(tx Tx, c *incident.Case, ids []string) (err error) {
+	needed, destinations := false, make([]string, 0, len(ids))
+	for _, id := range ids {
+		i, ok := c.Incident(id)
+		needed = needed || !ok || !i.Known || i.WaitsForReplacement()
+		if row, ok := c.Row(id); ok {
+			destinations = append(destinations, row.Destination(c.Scope))
+		}
+	}
+	if needed {
+		c.KnownDestinations, err = tx.DestinationsSince(c.Scope, destinations)
+	}
+	return err
+}
+
 // Of is what is known of where a flow log delivers, and notes the destination if it is new.
 // since is when the flow log was first seen; zero: by the first refresh.
 func (t *Facts) Of(f inventory.FlowLog, since time.Time) (to incident.DestinationFacts, err error) {
