@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"flowkeeper/alert/alerttest"
-
 	"flowkeeper/internal/store"
 	"flowkeeper/internal/term"
 	"flowkeeper/remediate/incident"

@@ -10,11 +10,10 @@ import (
 	"testing"
 	"time"
 
-	"flowkeeper/alert/alerttest"
-
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"flowkeeper/alert"
+	"flowkeeper/alert/alerttest"
 	"flowkeeper/alert/sink"
 	"flowkeeper/internal/organization"
 	"flowkeeper/internal/store"

@@ -8,10 +8,9 @@ import (
 	"strings"
 	"testing"
 
-	"flowkeeper/alert/alerttest"
-
 	"github.com/aws/aws-sdk-go-v2/credentials"
 
+	"flowkeeper/alert/alerttest"
 	"flowkeeper/configs"
 	"flowkeeper/internal/store"
 	"flowkeeper/inventory"

@@ -8,9 +8,8 @@ import (
 	"slices"
 	"strings"
 
-	"flowkeeper/remediate/delivery"
-
 	"flowkeeper/inventory"
+	"flowkeeper/remediate/delivery"
 )
 
 // permission is one that AWS requires to create a flow log, because of what it records or where

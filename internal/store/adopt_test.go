@@ -8,10 +8,9 @@ import (
 	"testing"
 	"time"
 
+	"flowkeeper/alert"
 	"flowkeeper/alert/alerttest"
 	"flowkeeper/alert/sink"
-
-	"flowkeeper/alert"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate/campaign"
 	"flowkeeper/remediate/delivery"

@@ -9,9 +9,8 @@ import (
 	"testing"
 	"time"
 
-	"flowkeeper/alert/alerttest"
-
 	"flowkeeper/alert"
+	"flowkeeper/alert/alerttest"
 	"flowkeeper/remediate/incident"
 	"flowkeeper/remediate/repeat"
 )

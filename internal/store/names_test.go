@@ -8,9 +8,8 @@ import (
 	"testing"
 	"time"
 
-	"flowkeeper/alert/alerttest"
-
 	"flowkeeper/alert"
+	"flowkeeper/alert/alerttest"
 	"flowkeeper/alert/sink"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate/incident"

@@ -7,9 +7,8 @@ import (
 	"testing"
 	"time"
 
-	"flowkeeper/alert/alerttest"
-
 	"flowkeeper/alert"
+	"flowkeeper/alert/alerttest"
 	"flowkeeper/alert/sink"
 )
 

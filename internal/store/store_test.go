@@ -13,10 +13,9 @@ import (
 	"testing"
 	"time"
 
-	"flowkeeper/alert/alerttest"
-
 	"go.uber.org/goleak"
 
+	"flowkeeper/alert/alerttest"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate/incident"
 	"flowkeeper/remediate/rehearse"

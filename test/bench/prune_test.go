@@ -10,9 +10,8 @@ import (
 	"testing"
 	"time"
 
-	"flowkeeper/alert/alerttest"
-
 	"flowkeeper/alert"
+	"flowkeeper/alert/alerttest"
 	"flowkeeper/alert/sink"
 	"flowkeeper/internal/store"
 	"flowkeeper/inventory"

@@ -9,10 +9,9 @@ import (
 	"strings"
 	"time"
 
-	"flowkeeper/alert/alerttest"
-
 	"github.com/aws/aws-sdk-go-v2/aws"
 
+	"flowkeeper/alert/alerttest"
 	"flowkeeper/internal/fakeaws"
 	"flowkeeper/internal/scopes"
 	"flowkeeper/internal/store"

@@ -10,8 +10,6 @@ import (
 	"slices"
 	"time"
 
-	"flowkeeper/alert/alerttest"
-
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/ratelimit"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
@@ -19,6 +17,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"flowkeeper/alert"
+	"flowkeeper/alert/alerttest"
 	"flowkeeper/alert/sink"
 	"flowkeeper/internal/detection"
 	"flowkeeper/internal/fakeaws"
