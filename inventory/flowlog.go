@@ -211,3 +211,15 @@ func ParseARN(text string) arn.ARN {
 	parts, _ := arn.Parse(text)
 	return parts
 }
+
+// RoleOfSession returns the ARN of a role from that of a session of it. The role's path is missing, because a
+// session's ARN does not have it. Any other text is returned as it is.
+func RoleOfSession(text string) string {
+	of := ParseARN(text)
+	session, is := strings.CutPrefix(of.Resource, "assumed-role/")
+	if !is || of.Service != "sts" {
+		return text
+	}
+	role, _, _ := strings.Cut(session, "/")
+	return arn.ARN{Partition: of.Partition, Service: "iam", AccountID: of.AccountID, Resource: "role/" + role}.String()
+}

@@ -388,17 +388,3 @@ func TestResultsAreClean(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 }
-
-func TestRoleOf(t *testing.T) {
-	t.Parallel()
-	for arn, want := range map[string]string{
-		"arn:aws:iam::111122223333:user/x/flowkeeper":                        "arn:aws:iam::111122223333:user/x/flowkeeper",
-		"arn:aws-cn:sts::111122223333:assumed-role/flowkeeper/i-0123456789a": "arn:aws-cn:iam::111122223333:role/flowkeeper",
-		"arn:aws:sts::111122223333:federated-user/bob":                       "arn:aws:sts::111122223333:federated-user/bob",
-		"": "",
-	} {
-		if got := roleOf(arn); got != want {
-			t.Errorf("%q is %q", arn, got)
-		}
-	}
-}

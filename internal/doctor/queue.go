@@ -241,7 +241,7 @@ func (q answered) backlog(ctx context.Context) finding {
 // a topic, or to a bus.
 func (q *queue) sources() queuepolicy.Sources {
 	who, _ := q.own() // the check is skipped without
-	known := queuepolicy.Sources{All: true, ByRole: map[string]string{}, Ours: []string{q.Account}, Self: who.account, Us: roleOf(who.arn)}
+	known := queuepolicy.Sources{All: true, ByRole: map[string]string{}, Ours: []string{q.Account}, Self: who.account, Us: inventory.RoleOfSession(who.arn)}
 	var rules []rule
 	for _, s := range q.senders {
 		known.Ours = append(known.Ours, s.scope.Account)
@@ -267,16 +267,6 @@ func (q *queue) sources() queuepolicy.Sources {
 	slices.Sort(known.Rules)
 	known.Rules = slices.Compact(known.Rules)
 	return known
-}
-
-// roleOf returns the role of a session, without the path that its ARN does not have; of a user, the user.
-func roleOf(arn string) string {
-	of := inventory.ParseARN(arn)
-	if session, is := strings.CutPrefix(of.Resource, "assumed-role/"); is {
-		name, _, _ := strings.Cut(session, "/")
-		return "arn:" + of.Partition + ":iam::" + of.AccountID + ":role/" + name
-	}
-	return arn
 }
 
 // policy judges who may send to the queue, and who may receive from it.

@@ -204,19 +204,18 @@ func isRegion(key string) bool {
 // principalOf returns the ARN of the user or role of an identity, which the simulator needs;
 // empty: it is neither.
 func principalOf(ctx context.Context, api *iam.Client, arn, configured string) string {
-	of := inventory.ParseARN(arn)
-	kind, rest, _ := strings.Cut(of.Resource, "/")
+	of, role := inventory.ParseARN(arn), inventory.RoleOfSession(arn)
 	switch {
-	case of.Service == "iam" && kind == "user":
+	case of.Service == "iam" && strings.HasPrefix(of.Resource, "user/"):
 		return arn
-	case kind != "assumed-role":
+	case role == arn:
 		return ""
 	case configured != "":
 		return configured
 	}
-	name, _, _ := strings.Cut(rest, "/")
+	name := strings.TrimPrefix(inventory.ParseARN(role).Resource, "role/")
 	if out, err := call(ctx, api.GetRole, &iam.GetRoleInput{RoleName: &name}); err == nil && out.Role != nil {
 		return aws.ToString(out.Role.Arn)
 	}
-	return roleOf(arn) // most have no path
+	return role // most have no path
 }

@@ -6,8 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws/arn"
-
 	"flowkeeper/alert"
 	"flowkeeper/internal/detection"
 	"flowkeeper/inventory"
@@ -125,18 +123,14 @@ func (h PipelineHealth) isOurs(identity string, others []string) bool {
 // whatever way AWS writes it: GetCallerIdentity and CloudTrail leave out a role's path, IAM has
 // it. Empty: the text is not the ARN of a user or role.
 func callerOf(text string) string {
-	id, err := arn.Parse(text)
+	id := inventory.ParseARN(inventory.RoleOfSession(text))
 	hasIdentities := id.Service == "iam" || id.Service == "sts"
-	if err != nil || !hasIdentities || id.AccountID == "" {
+	if !hasIdentities || id.AccountID == "" {
 		return ""
 	}
 	name := id.Resource
-	switch kind, rest, _ := strings.Cut(name, "/"); kind {
-	case "assumed-role":
-		role, _, _ := strings.Cut(rest, "/")
-		name = "role/" + role
-	case "role":
-		name = "role/" + rest[strings.LastIndex(rest, "/")+1:]
+	if path, is := strings.CutPrefix(name, "role/"); is {
+		name = "role/" + path[strings.LastIndex(path, "/")+1:]
 	}
 	return id.AccountID + ":" + name
 }
