@@ -53,11 +53,22 @@ func didYouMean(words []string) string {
 	return ": did you mean " + strings.Join(words, " or ") + "?"
 }
 
+// noSuchCommand names the command, and what was perhaps meant: what begins with these letters or is called so
+// elsewhere (SuggestFor), or else what is nearest.
 func noSuchCommand(c *cobra.Command, name string) error {
-	var near []string
-	if name != "" {
-		c.SuggestionsMinimumDistance = 2
-		near = slices.Compact(c.SuggestionsFor(name)) // cobra has a command twice that is near for two reasons
+	var names, near []string
+	for _, sub := range c.Commands() {
+		if !sub.IsAvailableCommand() {
+			continue
+		}
+		begins := name != "" && strings.HasPrefix(sub.Name(), strings.ToLower(name))
+		if begins || slices.ContainsFunc(sub.SuggestFor, func(word string) bool { return strings.EqualFold(word, name) }) {
+			near = append(near, sub.Name())
+		}
+		names = append(names, sub.Name())
+	}
+	if len(near) == 0 {
+		near = nearest.Words(name, names)
 	}
 	return usagef("there is no command %q%s", name, didYouMean(near))
 }

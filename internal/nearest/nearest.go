@@ -7,7 +7,10 @@ import (
 
 // Word returns the known word with the smallest edit distance to a wrong one,
 // or nothing if more than a third of its letters and one more would change.
-func Word(wrong string, known []string) string {
+func Word(wrong string, known []string) string { return first(Words(wrong, known)) }
+
+// Words is Word that returns all of the nearest, where several are equally near.
+func Words(wrong string, known []string) []string {
 	return within(len(wrong)/3+1, strings.ToLower(wrong), known)
 }
 
@@ -22,17 +25,28 @@ func ID(wrong string, known []string) string {
 		}
 		return known[n]
 	}
-	return within(min(2, len(wrong)/3), wrong, known)
+	return first(within(min(2, len(wrong)/3), wrong, known))
 }
 
-// within is the first of the known words with the smallest distance, of so many at most.
-func within(most int, wrong string, known []string) (best string) {
+func first(words []string) string {
+	if len(words) == 0 {
+		return ""
+	}
+	return words[0]
+}
+
+// within are those of the known words with the smallest distance, of so many at most.
+func within(most int, wrong string, known []string) (nearest []string) {
 	for _, k := range known {
-		if d := distance(wrong, strings.ToLower(k)); d <= most {
-			best, most = k, d-1
+		d := distance(wrong, strings.ToLower(k))
+		if d < most {
+			nearest, most = nil, d
+		}
+		if d == most {
+			nearest = append(nearest, k)
 		}
 	}
-	return best
+	return nearest
 }
 
 // distance is Levenshtein's: how many bytes must be changed, added or dropped.

@@ -1,6 +1,9 @@
 package nearest
 
-import "testing"
+import (
+	"slices"
+	"testing"
+)
 
 func TestID(t *testing.T) {
 	t.Parallel()
@@ -13,6 +16,18 @@ func TestID(t *testing.T) {
 		"":                      "",
 	} {
 		if got := ID(wrong, ids); got != want {
+			t.Errorf("%s: %q instead of %q", wrong, got, want)
+		}
+	}
+}
+
+func TestWords(t *testing.T) {
+	t.Parallel()
+	known := []string{"approve", "export", "import", "list"}
+	for wrong, want := range map[string][]string{
+		"ixport": {"export", "import"}, "exprt": {"export"}, "Lst": {"list"}, "frobnicate": nil, "": nil,
+	} {
+		if got := Words(wrong, known); !slices.Equal(got, want) {
 			t.Errorf("%s: %q instead of %q", wrong, got, want)
 		}
 	}
