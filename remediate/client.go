@@ -10,10 +10,7 @@ import (
 	"flowkeeper/remediate/incident"
 )
 
-const (
-	callTimeout    = 25 * time.Second // of one EC2 call: an alert never waits longer for its answer
-	perObservation = 200              // resources in one call: the most values of one filter
-)
+const perObservation = 200 // resources in one call: the most values of one filter
 
 // client calls EC2 in one scope. Its EC2 is nil where the scope is not configured.
 type client struct {

@@ -22,9 +22,9 @@ func (r restorer) create(ctx context.Context, i incident.Incident) (done bool, e
 
 // createOne is create once the pace allows it.
 func (r restorer) createOne(ctx context.Context, i incident.Incident) error {
-	call, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout) // a step in hand ends (I10)
+	call, cancel := context.WithTimeout(context.WithoutCancel(ctx), answer.Timeout) // a step in hand ends (I10)
 	defer cancel()
-	out, err := r.client.CreateFlowLogs(call, incident.CreateInput(i, r.store.policy.TokenKey.Token(i)), oneAttempt)
+	out, err := r.client.CreateFlowLogs(call, incident.CreateInput(i, r.store.policy.TokenKey.Token(i)), answer.OneAttempt)
 	a := answer.OfCreate(out, err)
 	r.client.recordThrottle(r.client.pace.creates, err)
 	var after incident.Observation
@@ -50,9 +50,9 @@ func (r restorer) createTogether(ctx context.Context, g incident.Creation) error
 	if len(g.Incidents) == 1 {
 		return r.createOne(ctx, g.Incidents[0])
 	}
-	call, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout) // a step in hand ends (I10)
+	call, cancel := context.WithTimeout(context.WithoutCancel(ctx), answer.Timeout) // a step in hand ends (I10)
 	defer cancel()
-	out, err := r.client.CreateFlowLogs(call, g.Input(), oneAttempt)
+	out, err := r.client.CreateFlowLogs(call, g.Input(), answer.OneAttempt)
 	a, ids := answer.OfCreation(out, err)
 	r.client.recordThrottle(r.client.pace.creates, err)
 	a.Made = r.made(call, ids)
@@ -84,7 +84,7 @@ func (r restorer) tag(ctx context.Context, incidents []incident.Incident) (done 
 	if !r.client.pace.tags.allow(r.store.now()) {
 		return false, nil // AWS throttles: they stay due
 	}
-	call, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout)
+	call, cancel := context.WithTimeout(context.WithoutCancel(ctx), answer.Timeout)
 	defer cancel()
 	in := &ec2.CreateTagsInput{Tags: incident.Tags(incidents[0].MissingTags)}
 	of := incident.Selection{IDs: idsOf(incidents)}
@@ -92,7 +92,7 @@ func (r restorer) tag(ctx context.Context, incidents []incident.Incident) (done 
 		in.Resources = append(in.Resources, i.NewID)
 	}
 	of.IDs = append(of.IDs, in.Resources...)
-	_, err = r.client.CreateTags(call, in, oneAttempt)
+	_, err = r.client.CreateTags(call, in, answer.OneAttempt)
 	r.client.recordThrottle(r.client.pace.tags, err)
 	var a incident.Answer
 	if err != nil {
@@ -100,6 +100,3 @@ func (r restorer) tag(ctx context.Context, incidents []incident.Incident) (done 
 	}
 	return true, r.change(context.WithoutCancel(ctx), idsOf(incidents), of, func(c *incident.Case) { c.Sharing().ApplyTags(incidents, a, r.jitter()) })
 }
-
-// oneAttempt leaves retries to the state file (docs/decisions/retries.md).
-func oneAttempt(o *ec2.Options) { o.RetryMaxAttempts = 1 }

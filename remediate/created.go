@@ -8,6 +8,7 @@ import (
 
 	"flowkeeper/internal/detection"
 	"flowkeeper/inventory"
+	"flowkeeper/remediate/answer"
 	"flowkeeper/remediate/incident"
 )
 
@@ -15,7 +16,7 @@ import (
 // before the next refresh is known. It may fail, or go without where the
 // scope's pace is used up: the next refresh finds the flow logs then.
 func (in intake) learnCreated(ctx context.Context, fs []detection.Finding) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	ctx, cancel := context.WithTimeout(ctx, answer.Timeout)
 	defer cancel()
 	for _, f := range fs {
 		if f.Kind != detection.Created {

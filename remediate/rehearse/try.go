@@ -22,8 +22,6 @@ type EC2 interface {
 	CreateFlowLogs(context.Context, *ec2.CreateFlowLogsInput, ...func(*ec2.Options)) (*ec2.CreateFlowLogsOutput, error)
 }
 
-const callTimeout = 25 * time.Second // of one dry run, as of a create
-
 // trial is one rehearsal of a scope.
 type trial struct {
 	*Rehearser
@@ -116,8 +114,8 @@ func (t *trial) tryDry(ctx context.Context, row inventory.Row) (incident.Answer,
 	for {
 		in := incident.CreateInput(i, t.health.token(t.started, t.calls))
 		in.DryRun = aws.Bool(true)
-		call, cancel := context.WithTimeout(ctx, callTimeout)
-		out, err := t.api.CreateFlowLogs(call, in, oneAttempt)
+		call, cancel := context.WithTimeout(ctx, answer.Timeout)
+		out, err := t.api.CreateFlowLogs(call, in, answer.OneAttempt)
 		cancel()
 		if err != nil && ctx.Err() != nil {
 			return incident.Answer{}, ctx.Err()
@@ -139,6 +137,3 @@ func (t *trial) tryDry(ctx context.Context, row inventory.Row) (incident.Answer,
 		}
 	}
 }
-
-// oneAttempt leaves retries to the next rehearsal.
-func oneAttempt(o *ec2.Options) { o.RetryMaxAttempts = 1 }
