@@ -11,7 +11,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"flowkeeper/internal/daemon"
-	"flowkeeper/internal/detection"
 	"flowkeeper/internal/recordsource"
 	"flowkeeper/internal/replay"
 	"flowkeeper/internal/store"
@@ -132,20 +131,7 @@ func replayFiles(ctx context.Context, r *replayCommand, args []string) error {
 	if !out.details {
 		p.Cases = nil // what would be restored is not shown
 	}
-	elsewhere := 0 // findings about things that no flow log here depends on
-	err = r.read(ctx, args, func(_ []byte, f detection.Finding, file string) error {
-		v, err := p.Explain(ctx, f)
-		if err != nil {
-			return err
-		}
-		if v.Kind == replay.Tamper && p.Tampering != nil && len(v.Threatens) == 0 {
-			elsewhere++
-			return nil
-		}
-		v.File = file
-		out.add(v)
-		return nil
-	})
+	elsewhere, err := r.explain(ctx, p, args, &out)
 	if err != nil && (!errors.Is(err, context.Canceled) || r.records() == 0) {
 		return err
 	}
@@ -155,6 +141,24 @@ func replayFiles(ctx context.Context, r *replayCommand, args []string) error {
 	out.end()
 	r.note(elsewhere)
 	return cmp.Or(err, r.incomplete()) // interrupted: what was read so far is shown
+}
+
+// explain adds what the findings mean to out. elsewhere counts those about things that no flow log here depends
+// on, which are left out.
+func (r *replayCommand) explain(ctx context.Context, p replay.Planner, args []string, out *findingPrinter) (elsewhere int, err error) {
+	for x := range r.read(ctx, args) {
+		v, err := p.Explain(ctx, x.Finding)
+		if err != nil {
+			return elsewhere, err
+		}
+		if v.Kind == replay.Tamper && p.Tampering != nil && len(v.Threatens) == 0 {
+			elsewhere++
+			continue
+		}
+		v.File = x.File
+		out.add(v)
+	}
+	return elsewhere, ctx.Err()
 }
 
 // newPlanner opens the state file if there is one, until the function that it returns is called.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"iter"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -13,7 +14,6 @@ import (
 
 	"flowkeeper/alert"
 	"flowkeeper/configs"
-	"flowkeeper/internal/detection"
 	"flowkeeper/internal/queueclient"
 	"flowkeeper/internal/recordsource"
 	"flowkeeper/internal/replay"
@@ -24,17 +24,24 @@ import (
 // maxComplaints is how many errors of files are printed; the rest is counted.
 const maxComplaints = 100
 
-// read reads records, and prints what could not be read.
-func (r *replayCommand) read(ctx context.Context, args []string, found func(raw []byte, f detection.Finding, file string) error) error {
-	r.reader.Found, r.reader.Failed = found, r.failed
+// read yields the results of the reader without those that have an error, which it prints.
+func (r *replayCommand) read(ctx context.Context, args []string) iter.Seq[replay.Result] {
 	r.reader.Finder = &recordsource.Finder{
 		Selection: r.choice.Selection,
 		Stdin:     r.openStdin,
 		Bucket:    (&buckets{app: r.app, owner: r.choice.owner}).open,
 	}
-	progress := r.ProgressOf("reading records", r.volume)
-	defer progress.End()
-	return r.reader.Read(ctx, args)
+	return func(yield func(replay.Result) bool) {
+		progress := r.ProgressOf("reading records", r.volume)
+		defer progress.End()
+		for x := range r.reader.Read(ctx, args) {
+			if x.Err != nil {
+				r.failed(x.Where, x.Err)
+			} else if !yield(x) {
+				return
+			}
+		}
+	}
 }
 
 func (r *replayCommand) records() int { return int(r.reader.Records.Load()) }
@@ -125,20 +132,7 @@ func sendRecords(ctx context.Context, r *replayCommand, args []string) error {
 	if err != nil {
 		return err
 	}
-	r.reader.Raw = true
-	err = r.read(ctx, args, func(raw []byte, f detection.Finding, _ string) error {
-		if f.Kind == 0 {
-			return nil // the daemon would ignore it
-		}
-		text, err := replay.Envelope(raw, f.Record)
-		if err != nil {
-			return err
-		}
-		return q.Send(ctx, text)
-	})
-	if err == nil {
-		err = q.Flush(ctx)
-	}
+	err = r.sendTo(ctx, q, args)
 	out := struct {
 		Records int `json:"records"`
 		Sent    int `json:"sent"`
@@ -149,4 +143,25 @@ func sendRecords(ctx context.Context, r *replayCommand, args []string) error {
 		return plainError(err)
 	}
 	return cmp.Or(err, r.incomplete())
+}
+
+// sendTo sends the records with a finding.
+func (r *replayCommand) sendTo(ctx context.Context, q *queueclient.Sender, args []string) error {
+	r.reader.Raw = true
+	for x := range r.read(ctx, args) {
+		if x.Finding.Kind == 0 {
+			continue // the daemon would ignore it
+		}
+		text, err := replay.Envelope(x.Raw, x.Finding.Record)
+		if err != nil {
+			return err
+		}
+		if err := q.Send(ctx, text); err != nil {
+			return err
+		}
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return q.Flush(ctx)
 }

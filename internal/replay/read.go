@@ -27,19 +27,12 @@ const (
 )
 
 // Reader reads the records in files, and counts them. Several files are read at the same time;
-// what is found in them is handed over, and their errors are reported, in their order.
+// the results come in their order.
 type Reader struct {
 	Finder *recordsource.Finder
-	// Found is called with every record that has a finding, and with those that name a call but are none:
-	// their finding has no kind. raw is a copy of the record if Raw is set, else nil. file is where it was
-	// read. Its error ends the reading.
-	Found func(raw []byte, f detection.Finding, file string) error
-	// Failed is called with what could not be read or understood, after it was counted. Read calls Found and
-	// Failed on its own goroutine.
-	Failed func(where string, err error)
-	Raw    bool // Found needs the raw record
+	Raw    bool // the results have the raw records
 
-	// Counted while Read runs, on its goroutine.
+	// Counted before a result is yielded, on the goroutine of the loop over Read.
 	Findings int
 	NoCalls  int // records that name a call but are none
 	Bad      int // values and records that could not be understood
@@ -60,30 +53,33 @@ type input struct {
 	err  error
 }
 
-// result is one record with a finding, or an error.
-type result struct {
-	file    string
-	raw     []byte
-	finding detection.Finding
+// Result is a record that has a finding, or that names a call but is none: its finding has no kind. If Err is
+// set, it is what could not be read or understood instead.
+type Result struct {
+	File    string // where the record was read
+	Raw     []byte // a copy of the record; nil without Reader.Raw
+	Finding detection.Finding
 
-	err    error  // what could not be understood, or read
-	where  string // in the file
-	unread bool   // err is of reading
+	Err    error
+	Where  string // what Err is about: a file, or a value in it
+	unread bool   // Err is of reading
 }
 
-// Read reads what the arguments name. What can't be read or understood is passed to Failed and counted,
-// and the rest is read. It returns the error of Found, or of ctx.
-func (r *Reader) Read(ctx context.Context, args []string) error {
-	parent := ctx
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	for out := range recordsource.Ordered(ctx, readers, r.inputs(ctx, args), r.readOne) {
-		if err := r.take(out); err != nil {
-			cancel() // before the end of the loop, which waits for all that is running
-			return err
+// Read yields what the files that the arguments name hold. After what can't be read or understood the rest is
+// read. If ctx ends, the results end, too: the caller asks ctx whether these were all. When the loop over the
+// results ends, all goroutines have ended.
+func (r *Reader) Read(ctx context.Context, args []string) iter.Seq[Result] {
+	return func(yield func(Result) bool) {
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel()
+		for out := range recordsource.Ordered(ctx, readers, r.inputs(ctx, args), r.readOne) {
+			r.count(out)
+			if !yield(out) {
+				cancel() // before the end of the loop, which waits for all that is running
+				return
+			}
 		}
 	}
-	return parent.Err()
 }
 
 func (r *Reader) inputs(ctx context.Context, args []string) iter.Seq[input] {
@@ -99,36 +95,30 @@ func (r *Reader) inputs(ctx context.Context, args []string) iter.Seq[input] {
 	}
 }
 
-// take counts one result and passes it on, on the goroutine of Read.
-func (r *Reader) take(out result) error {
+func (r *Reader) count(out Result) {
 	switch {
 	case out.unread:
 		r.Unread++
-	case out.err != nil:
+	case out.Err != nil:
 		r.Bad++
-	case out.finding.Kind == 0:
+	case out.Finding.Kind == 0:
 		r.NoCalls++
 	default:
 		r.Findings++
 	}
-	if out.err != nil {
-		r.Failed(out.where, out.err)
-		return nil
-	}
-	return r.Found(out.raw, out.finding, out.file)
 }
 
 // readOne reads one file, on a goroutine of its own.
-func (r *Reader) readOne(ctx context.Context, in input, yield func(result) bool) {
+func (r *Reader) readOne(ctx context.Context, in input, yield func(Result) bool) {
 	name := in.file.Name
 	if in.err != nil {
-		yield(result{where: name, err: in.err, unread: true})
+		yield(Result{Where: name, Err: in.err, unread: true})
 		return
 	}
 	file, err := in.file.Open(ctx)
 	if err != nil {
 		if ctx.Err() == nil {
-			yield(result{where: name, err: err, unread: true})
+			yield(Result{Where: name, Err: err, unread: true})
 		}
 		return
 	}
@@ -143,10 +133,10 @@ func (r *Reader) readOne(ctx context.Context, in input, yield func(result) bool)
 	switch {
 	case ctx.Err() != nil, errors.Is(err, errStopped):
 	case counted.err != nil:
-		yield(result{where: name, err: counted.err, unread: true})
+		yield(Result{Where: name, Err: counted.err, unread: true})
 		return
 	case err != nil:
-		yield(result{where: name, err: err})
+		yield(Result{Where: name, Err: err})
 	}
 	r.Files.Add(1)
 }
@@ -174,7 +164,7 @@ var errStopped = errors.New("stopped")
 type fileReader struct {
 	*Reader
 	name  string
-	yield func(result) bool
+	yield func(Result) bool
 }
 
 // logFile reads a log file of CloudTrail of any size, in constant memory.
@@ -189,13 +179,13 @@ func (f fileReader) values(in io.Reader) error {
 	return recordfile.Messages(in, func(n int, message []byte, err error) error {
 		where := fmt.Sprintf("%s, value %d", f.name, n)
 		if err != nil {
-			return f.put(result{where: where, err: err})
+			return f.put(Result{Where: where, Err: err})
 		}
 		return f.message(where, message)
 	})
 }
 
-func (f fileReader) put(out result) error {
+func (f fileReader) put(out Result) error {
 	if !f.yield(out) {
 		return errStopped
 	}
@@ -207,9 +197,9 @@ func (f fileReader) message(where string, body []byte) error {
 	c, err := watcher.Unwrap(body)
 	switch {
 	case err != nil:
-		return f.put(result{where: where, err: err})
+		return f.put(Result{Where: where, Err: err})
 	case c.Kind == watcher.LogFile:
-		return f.put(result{where: where, err: noticeError(c.Objects)})
+		return f.put(Result{Where: where, Err: noticeError(c.Objects)})
 	case c.Kind == watcher.NoRecords:
 		f.NoRecords.Add(1)
 	}
@@ -242,7 +232,7 @@ func (f fileReader) record(where string, raw []byte) error {
 	}
 	record, err := cloudtrail.Decode(raw)
 	if err != nil {
-		return f.put(result{where: where, err: err})
+		return f.put(Result{Where: where, Err: err})
 	}
 	finding, ok := detection.Judge(record)
 	if record.NoCall != "" {
@@ -255,9 +245,9 @@ func (f fileReader) record(where string, raw []byte) error {
 		f.Unasked.Add(1)
 		return nil
 	}
-	out := result{file: f.name, finding: finding}
+	out := Result{File: f.name, Finding: finding}
 	if f.Raw {
-		out.raw = bytes.Clone(raw)
+		out.Raw = bytes.Clone(raw)
 	}
 	return f.put(out)
 }
