@@ -16,8 +16,7 @@ func DecoyMade(f detection.Finding, c *incident.Case, id string) (a alert.Alert,
 	actor := f.Actor()
 	row, known := c.Row(id)
 	ours := row.Protected || row.Excluded
-	allowed := c.Policy.RuleFor(c.Scope.Account, actor.Principal()).Action != incident.Restore
-	if !known || ours || allowed {
+	if !known || ours || isExpected(c.Policy, c.Scope.Account, &actor) {
 		return a, false
 	}
 	a = FindingAlert(f, alert.Tamper, c.Now, row.ID)
