@@ -4,7 +4,7 @@
 //  2. Alert.Write writes the title and the text from those fields alone (title.go,
 //     text.go). It first cleans and cuts all text that comes from records (clean.go).
 //  3. Package alert/sink delivers it. Sinks with a layout of their own get the sentences
-//     from methods such as Alert.Facts, Alert.Doing and Alert.ToDo, which return an empty
+//     from Alert.Words: methods such as Words.Facts, Words.Doing and Words.ToDo return an empty
 //     text if there is nothing to say. A sentence can be longer than MaxField; the sink
 //     cuts it to the length that it shows. Alert.Within makes the alert as small as a
 //     receiver needs (fit.go).

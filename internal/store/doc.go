@@ -5,8 +5,9 @@
 //  1. Open creates or migrates the file (schema.go) and checks that it is sound.
 //  2. Update runs a function in a transaction and returns when it is on disk.
 //  3. View runs a function on one consistent state, reading only.
-//  4. Changes that come together share one commit, each in a savepoint of its own:
-//     group commit (docs/decisions/group-commit.md). The caller who comes first commits for all.
+//  4. Changes that come together share one commit: group commit (docs/decisions/group-commit.md).
+//     The caller who comes first commits for all. If one of them fails, all run again, each in a
+//     savepoint of its own.
 //  5. budget.go and prune.go keep each table within its bound.
 //
 // A Store is the open file (store.go, open.go, queue.go, commit.go) and a part for each
