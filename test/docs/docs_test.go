@@ -1,16 +1,16 @@
 // Package docs_test checks that the documentation and the comments point to what
 // is there: links and their anchors, the pages that comments cite, and the functions
-// where the steps of an event begin.
+// where the steps of an event begin and that they call.
 package docs_test
 
 import (
+	"cmp"
 	"go/ast"
 	"go/parser"
 	"go/token"
 	"os"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 	"testing"
 )
@@ -24,7 +24,11 @@ var (
 	// A page, as `docs/aws.md, "Deleted flow logs"` or `docs/glossary.md`.
 	citation = regexp.MustCompile(`([\w./-]+\.md)\b(?:, "([^"]+)"(?: and "([^"]+)")?)?`)
 	// A step of the way of an event: its package, file, and function or method.
-	step = regexp.MustCompile("(?m)^\\d\\. \\*\\*\\w+\\*\\*: `([\\w/]+)`, `(\\w+\\.go)`, `(?:(\\w+)\\.)?(\\w+)`")
+	step = regexp.MustCompile("(?m)^\\d\\. \\*\\*\\w+\\*\\*: `([\\w/]+)`, `(\\w+\\.go)`, `([\\w.]+)`")
+	// A line of the tree of calls: its package, or none for that of the line before, its functions, and what they do.
+	call = regexp.MustCompile(`^  ([\w/]*) +([\w.]+(?:, [\w.]+)*)(?: {2,}(.+))?$`)
+	// A method or a function in what such a line says: Type.method, or package.Function.
+	qualified = regexp.MustCompile(`\b\w+\.\w+\b`)
 )
 
 // page is one Markdown file, without blocks of code.
@@ -133,29 +137,106 @@ func TestStepsBeginWhereTheDocsSay(t *testing.T) {
 	}
 	for _, s := range steps {
 		file := filepath.Join(root, s[1], s[2])
-		parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, 0)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if !slices.ContainsFunc(parsed.Decls, func(d ast.Decl) bool { return declares(d, s[3], s[4]) }) {
-			t.Errorf("%s has no function %s of %q", file, s[4], s[3])
+		if !declared(t, file)[s[3]] {
+			t.Errorf("%s has no function %s", file, s[3])
 		}
 	}
 }
 
-// declares reports whether a declaration is the function called name of a type; empty: of none.
-func declares(d ast.Decl, of, name string) bool {
-	f, ok := d.(*ast.FuncDecl)
-	if !ok || f.Name.Name != name || (f.Recv == nil) != (of == "") {
-		return false
+// TestCallsInTheDocsExist: the tree of calls in docs/architecture.md names functions of the package in its
+// first column, and says what they do with functions of any package.
+func TestCallsInTheDocsExist(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile(filepath.Join(root, "docs", "architecture.md"))
+	if err != nil {
+		t.Fatal(err)
 	}
-	if f.Recv == nil {
+	packages := map[string]map[string]bool{} // by folder: what each declares
+	anywhere := map[string]bool{}            // Type.method, and package.Function
+	for _, file := range files(t, ".go") {
+		if strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		dir, err := filepath.Rel(root, filepath.Dir(file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if packages[dir] == nil {
+			packages[dir] = map[string]bool{}
+		}
+		for name := range declared(t, file) {
+			packages[dir][name] = true
+			if !strings.Contains(name, ".") {
+				name = filepath.Base(dir) + "." + name
+			}
+			anywhere[name] = true
+		}
+	}
+	of, calls := "", 0
+	for line := range strings.Lines(fence.FindString(string(text))) {
+		if !strings.HasPrefix(line, " ") {
+			continue
+		}
+		m := call.FindStringSubmatch(strings.TrimRight(line, "\n"))
+		if m == nil {
+			t.Errorf("a line of the tree of calls names no function: %s", line)
+			continue
+		}
+		calls++
+		of = cmp.Or(m[1], of)
+		for _, name := range strings.Split(m[2], ", ") {
+			if !packages[of][name] && !packages["internal/"+of][name] {
+				t.Errorf("package %s has no function %s: %s", of, name, line)
+			}
+		}
+		for _, name := range qualified.FindAllString(m[3], -1) {
+			if !anywhere[name] {
+				t.Errorf("there is no function %s: %s", name, line)
+			}
+		}
+	}
+	if calls < 10 {
+		t.Errorf("the tree of calls has only %d lines", calls)
+	}
+}
+
+// declared are the functions of a file, and the methods as Type.method, also those of interfaces.
+func declared(t *testing.T, file string) map[string]bool {
+	t.Helper()
+	parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.SkipObjectResolution)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := map[string]bool{}
+	ast.Inspect(parsed, func(n ast.Node) bool {
+		switch n := n.(type) {
+		case *ast.FuncDecl:
+			out[receiver(n)+n.Name.Name] = true
+		case *ast.TypeSpec:
+			if i, is := n.Type.(*ast.InterfaceType); is {
+				for _, m := range i.Methods.List {
+					for _, name := range m.Names {
+						out[n.Name.Name+"."+name.Name] = true
+					}
+				}
+			}
+		}
 		return true
+	})
+	return out
+}
+
+// receiver is the type of a method and a dot; empty: the function is none.
+func receiver(f *ast.FuncDecl) string {
+	if f.Recv == nil {
+		return ""
 	}
-	receiver := f.Recv.List[0].Type
-	if p, is := receiver.(*ast.StarExpr); is {
-		receiver = p.X
+	of := f.Recv.List[0].Type
+	if p, is := of.(*ast.StarExpr); is {
+		of = p.X
 	}
-	id, ok := receiver.(*ast.Ident)
-	return ok && id.Name == of
+	if id, is := of.(*ast.Ident); is {
+		return id.Name + "."
+	}
+	return "?."
 }
