@@ -34,16 +34,21 @@ type discovery struct {
 
 func newDiscovery(d *Daemon) *discovery {
 	return &discovery{d: d, rounds: newRounds(), failing: map[string]*outage.Outage{}, outages: places{d}.alerts(pipeline.Kind{
-		Part: pipeline.ListingRegions, Whole: true, Urgent: true, Earlier: notify.Refreshing,
-		One: func(_ context.Context, f pipeline.Failing) string {
-			return fmt.Sprintf("Flowkeeper can't ask AWS which Regions the account %s has enabled, so that a newly enabled one would not be protected: %s", f.Name, scopes.Said(f.Err))
-		},
-		Many: func(f pipeline.Failing) string {
-			return fmt.Sprintf("Flowkeeper can't ask AWS which Regions more than %d accounts have enabled, so that a newly enabled one would not be protected: `flowkeeper doctor` lists all. One of them is %s: %s", pipeline.MostSingle, f.Name, scopes.Said(f.Err))
-		},
+		Part: pipeline.ListingRegions, Whole: true, Urgent: true, Earlier: notify.Refreshing, Texts: listingTexts{},
 		Recovery:  "AWS says again which Regions the account has enabled",
 		Recovered: "AWS says again which Regions the accounts have enabled",
 	})}
+}
+
+// listingTexts are those of accounts whose enabled Regions can't be listed. It implements pipeline.Texts.
+type listingTexts struct{}
+
+func (listingTexts) One(_ context.Context, f pipeline.Failing) string {
+	return fmt.Sprintf("Flowkeeper can't ask AWS which Regions the account %s has enabled, so that a newly enabled one would not be protected: %s", f.Name, scopes.Said(f.Err))
+}
+
+func (listingTexts) Many(f pipeline.Failing) string {
+	return fmt.Sprintf("Flowkeeper can't ask AWS which Regions more than %d accounts have enabled, so that a newly enabled one would not be protected: `flowkeeper doctor` lists all. One of them is %s: %s", pipeline.MostSingle, f.Name, scopes.Said(f.Err))
 }
 
 // run discovers until ctx ends, and starts the loops of new scopes.

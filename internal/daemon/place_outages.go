@@ -28,17 +28,22 @@ func newAccountOutages(d *Daemon) *accountOutages {
 	lines := &failureLines{log: d.Log, one: "refresh failed: the account can't be reached in any Region; its last snapshot stands",
 		many: "refresh failed: several accounts can't be reached in any Region; their last snapshots stand. This is the error of one; `flowkeeper accounts list --failing` lists all"}
 	return &accountOutages{d: d, lines: lines, expected: map[string]bool{}, Places: places{d}.alerts(pipeline.Kind{
-		Part: pipeline.ReachingAccount, Whole: true,
-		One: func(ctx context.Context, f pipeline.Failing) string {
-			n, regions, err := protectedIn(ctx, d.store, f.Account)
-			return fmt.Sprintf("the account %s can't be reached in any Region. %s. Why: %s", f.Name, unseen(n, regions, err), scopes.Said(f.Err))
-		},
-		Many: func(f pipeline.Failing) string {
-			return fmt.Sprintf("more than %d accounts can't be reached: `flowkeeper accounts list` lists all. One of them is %s: %s", pipeline.MostSingle, f.Name, scopes.Said(f.Err))
-		},
+		Part: pipeline.ReachingAccount, Whole: true, Texts: accountTexts{d},
 		Recovery:  "the account can be reached again",
 		Recovered: "the accounts that had no alert of their own can be reached again",
 	})}
+}
+
+// accountTexts are those of accounts that can't be reached. It implements pipeline.Texts.
+type accountTexts struct{ d *Daemon }
+
+func (t accountTexts) One(ctx context.Context, f pipeline.Failing) string {
+	n, regions, err := protectedIn(ctx, t.d.store, f.Account)
+	return fmt.Sprintf("the account %s can't be reached in any Region. %s. Why: %s", f.Name, unseen(n, regions, err), scopes.Said(f.Err))
+}
+
+func (accountTexts) Many(f pipeline.Failing) string {
+	return fmt.Sprintf("more than %d accounts can't be reached: `flowkeeper accounts list` lists all. One of them is %s: %s", pipeline.MostSingle, f.Name, scopes.Said(f.Err))
 }
 
 // fail notes that a scope can't be refreshed because of the credentials of its account; failures is how often in
@@ -117,23 +122,28 @@ func unseen(flowLogs, regions int, err error) string {
 // that is taken away one for each Region.
 func newRegionOutages(d *Daemon) *pipeline.Places {
 	return places{d}.alerts(pipeline.Kind{
-		Part: notify.Refreshing,
-		One: func(_ context.Context, f pipeline.Failing) string {
-			text := "the inventory can't be refreshed"
-			if len(f.Regions) > 1 {
-				text += " in " + alert.Plural(len(f.Regions), "Region") + " (" + strings.Join(f.Regions, ", ") + ")"
-			}
-			if !f.Urgent {
-				text += "; no protected flow logs are there"
-			}
-			return text + ": " + scopes.Said(f.Err)
-		},
-		Many: func(f pipeline.Failing) string {
-			return fmt.Sprintf("the inventory can't be refreshed in Regions of many accounts: `flowkeeper doctor` lists all. One is %s of %s: %s", f.Regions[0], f.Name, scopes.Said(f.Err))
-		},
+		Part: notify.Refreshing, Texts: regionTexts{},
 		Recovery:  refreshedAgain,
 		Recovered: "the Regions of accounts that had no alert of their own can be refreshed again",
 	})
+}
+
+// regionTexts are those of Regions that can't be refreshed. It implements pipeline.Texts.
+type regionTexts struct{}
+
+func (regionTexts) One(_ context.Context, f pipeline.Failing) string {
+	text := "the inventory can't be refreshed"
+	if len(f.Regions) > 1 {
+		text += " in " + alert.Plural(len(f.Regions), "Region") + " (" + strings.Join(f.Regions, ", ") + ")"
+	}
+	if !f.Urgent {
+		text += "; no protected flow logs are there"
+	}
+	return text + ": " + scopes.Said(f.Err)
+}
+
+func (regionTexts) Many(f pipeline.Failing) string {
+	return fmt.Sprintf("the inventory can't be refreshed in Regions of many accounts: `flowkeeper doctor` lists all. One is %s of %s: %s", f.Regions[0], f.Name, scopes.Said(f.Err))
 }
 
 // newRegionLines logs the Regions that newRegionOutages alerts of.

@@ -75,8 +75,10 @@ func (fleet) AccountName(_ context.Context, account string) string { return "the
 func (fleet) AllRefreshed() time.Time                              { return time.Now().Add(10 * time.Minute) }
 
 // one is "N Regions of the account fail: ERROR".
-func one(_ context.Context, f Failing) string {
+type texts struct{}
+
+func (texts) One(_ context.Context, f Failing) string {
 	return fmt.Sprintf("%d Regions of %s: %s", len(f.Regions), f.Name, f.Err)
 }
 
-func many(f Failing) string { return fmt.Sprintf("many places, such as %s: %s", f.Name, f.Err) }
+func (texts) Many(f Failing) string { return fmt.Sprintf("many places, such as %s: %s", f.Name, f.Err) }

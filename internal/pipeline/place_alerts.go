@@ -176,7 +176,7 @@ func (o *Places) alert(ctx context.Context, p Place, failing []inventory.Scope, 
 		return
 	}
 	o.covered = true
-	text := o.kind.Many(o.failingIn(ctx, p, failing, urgent, err))
+	text := o.kind.Texts.Many(o.failingIn(ctx, p, failing, urgent, err))
 	switch {
 	case !urgent:
 		o.together.AlertOnce(ctx, false, text)
@@ -195,7 +195,7 @@ func (o *Places) alertOwn(ctx context.Context, p Place, a *alertedPlace, failing
 	if len(f.Regions) == 1 {
 		region = f.Regions[0]
 	}
-	out.AlertIn(ctx, region, o.kind.One(ctx, f))
+	out.AlertIn(ctx, region, o.kind.Texts.One(ctx, f))
 }
 
 // failingIn is what an alert says of the scopes that fail in a place.

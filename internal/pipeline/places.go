@@ -30,9 +30,15 @@ type Kind struct {
 	Urgent bool
 	// Earlier is the part under which earlier versions alerted of an account; empty: none.
 	Earlier notify.Part
-	// One is the text of the alert about one place, Many that about the places beyond MostSingle, of which it names one.
-	One  func(context.Context, Failing) string
-	Many func(Failing) string
+	Texts   Texts
+}
+
+// Texts are those of the alerts that places fail. Places calls them on the goroutine of Run.
+type Texts interface {
+	// One is the text of the alert about one place.
+	One(context.Context, Failing) string
+	// Many is the text of the alert about the places beyond MostSingle, of which it names one.
+	Many(Failing) string
 }
 
 // Failing is what an alert says of a place that fails.

@@ -19,7 +19,7 @@ func TestI1UrgentPlacesBeyondTenOnAFullDisk(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		out, protects := newBox(), fleet{}
-		o := NewPlaces(out, protects, Kind{Part: ReachingAccount, Whole: true, One: one, Many: many})
+		o := NewPlaces(out, protects, Kind{Part: ReachingAccount, Whole: true, Texts: texts{}})
 		fail := func(n int, protected bool) {
 			s := inventory.Scope{Account: fmt.Sprint(111100000000 + n)}
 			protects[s.Account] = protected
@@ -56,7 +56,7 @@ func TestI7NoRecoveryWhileItFails(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		out, s := newBox(), inventory.Scope{Account: account, Region: region}
-		o := NewPlaces(out, fleet{account: true}, Kind{Part: notify.Refreshing, Recovery: "it works again", One: one, Many: many})
+		o := NewPlaces(out, fleet{account: true}, Kind{Part: notify.Refreshing, Recovery: "it works again", Texts: texts{}})
 		for range 5 {
 			for _, c := range []scopes.Cause{scopes.Unanswered, scopes.Denied} {
 				time.Sleep(time.Hour)
@@ -80,7 +80,7 @@ func TestI7NoRecoveryWhileItFails(t *testing.T) {
 // TestFailSaysWhatBegins: a place begins to fail once, until it works.
 func TestFailSaysWhatBegins(t *testing.T) {
 	t.Parallel()
-	o := NewPlaces(newBox(), fleet{}, Kind{Part: ReachingAccount, Whole: true, One: one, Many: many})
+	o := NewPlaces(newBox(), fleet{}, Kind{Part: ReachingAccount, Whole: true, Texts: texts{}})
 	fail := func(account string) bool {
 		return o.Fail(inventory.Scope{Account: account}, "", errors.New("refused"))
 	}
