@@ -53,23 +53,26 @@ func TestAdviceRepeatsWhatAWSNamed(t *testing.T) {
 		"credentials":        {"AuthFailure", "AWS was not able to validate the provided access credentials", incident.Credentials, []string{"Region is not enabled", "clock"}, nil},
 		"unknown":            {"QuantumFlux", "The flux is not coherent.", incident.Refused, nil, []string{"parameters", "allow", "policy"}},
 	} {
-		a := classify(c.code, c.message)
-		if a.Reason != c.reason {
-			t.Errorf("%s: reason %q, want %q", name, a.Reason, c.reason)
-		}
-		for _, want := range c.says {
-			if !strings.Contains(a.Advice, want) {
-				t.Errorf("%s: the advice %q does not say %q", name, a.Advice, want)
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a := classify(c.code, c.message)
+			if a.Reason != c.reason {
+				t.Errorf("reason %q, want %q", a.Reason, c.reason)
 			}
-		}
-		for _, not := range c.saysNot {
-			if strings.Contains(a.Advice, not) {
-				t.Errorf("%s: the advice %q says %q", name, a.Advice, not)
+			for _, want := range c.says {
+				if !strings.Contains(a.Advice, want) {
+					t.Errorf("the advice %q does not say %q", a.Advice, want)
+				}
 			}
-		}
-		if !strings.Contains(a.Message, c.code) || strings.Contains(a.Message, "Ab3-") {
-			t.Errorf("%s: AWS's words are %q", name, a.Message)
-		}
+			for _, not := range c.saysNot {
+				if strings.Contains(a.Advice, not) {
+					t.Errorf("the advice %q says %q", a.Advice, not)
+				}
+			}
+			if !strings.Contains(a.Message, c.code) || strings.Contains(a.Message, "Ab3-") {
+				t.Errorf("AWS's words are %q", a.Message)
+			}
+		})
 	}
 }
 
@@ -90,10 +93,13 @@ func TestOfTags(t *testing.T) {
 		"not there yet": {"InvalidFlowLogId.NotFound", "The flow log ID 'fl-0a1' does not exist", incident.ResourceAbsent, ""},
 		"not known":     {"QuantumFlux", "The flux is not coherent.", incident.NeedsPerson, "aws ec2 create-tags"},
 	} {
-		a := OfTags(&smithy.GenericAPIError{Code: c.code, Message: c.message})
-		if a.Class != c.class || !strings.Contains(a.Advice, c.says) || strings.Contains(a.Advice, "restore ID") {
-			t.Errorf("%s: %+v", name, a)
-		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a := OfTags(&smithy.GenericAPIError{Code: c.code, Message: c.message})
+			if a.Class != c.class || !strings.Contains(a.Advice, c.says) || strings.Contains(a.Advice, "restore ID") {
+				t.Errorf("%+v", a)
+			}
+		})
 	}
 }
 
@@ -112,13 +118,16 @@ func TestTryAgainCodesAreTriedAgain(t *testing.T) {
 		{"SignatureDoesNotMatch", "Signature expired: 20260301T120000Z is now earlier than 20260301T121450Z (20260301T121950Z - 5 min.)", true},
 		{"InvalidSignatureException", "Signature not yet current: 20260301T120000Z is still later than 20260301T114500Z (20260301T113000Z + 15 min.)", true},
 	} {
-		a := classify(c.code, c.message)
-		if a.Class != incident.TryAgain {
-			t.Errorf("%s: class %s", c.code, a.Class)
-		}
-		if strings.Contains(a.Hinted(), "clock") != c.clock {
-			t.Errorf("%s: it says %q", c.code, a.Hinted())
-		}
+		t.Run(c.code, func(t *testing.T) {
+			t.Parallel()
+			a := classify(c.code, c.message)
+			if a.Class != incident.TryAgain {
+				t.Errorf("class %s", a.Class)
+			}
+			if strings.Contains(a.Hinted(), "clock") != c.clock {
+				t.Errorf("it says %q", a.Hinted())
+			}
+		})
 	}
 	if a := classify("SignatureDoesNotMatch", "The request signature we calculated does not match"); a.Class != incident.NeedsPerson || a.Reason != incident.Credentials {
 		t.Errorf("a wrong secret: class %s %q", a.Class, a.Reason)
@@ -148,8 +157,11 @@ func TestEachItemOfUnsuccessfulIsRead(t *testing.T) {
 		"gone":                             {[]types.UnsuccessfulItem{gone}, incident.ResourceAbsent, "no such VPC"},
 		"without an error":                 {[]types.UnsuccessfulItem{{}}, incident.TryAgain, "not why"},
 	} {
-		if a := OfCreate(&ec2.CreateFlowLogsOutput{Unsuccessful: c.items}, nil); a.Class != c.class || !strings.Contains(a.Message, c.says) {
-			t.Errorf("%s: class %s %q", name, a.Class, a.Message)
-		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if a := OfCreate(&ec2.CreateFlowLogsOutput{Unsuccessful: c.items}, nil); a.Class != c.class || !strings.Contains(a.Message, c.says) {
+				t.Errorf("class %s %q", a.Class, a.Message)
+			}
+		})
 	}
 }

@@ -70,11 +70,14 @@ func TestI9EveryAnswerHasAClass(t *testing.T) {
 		{"ValidationError", "", incident.NeedsPerson, incident.Invalid},
 		{"SomethingNew", "", incident.NeedsPerson, incident.Refused},
 	} {
-		if a := classify(c.code, c.message); a.Class != c.class || a.Reason != c.reason {
-			t.Errorf("%s %q: class %s %q, want %s %q", c.code, c.message, a.Class, a.Reason, c.class, c.reason)
-		} else if a.Class == incident.NeedsPerson && a.Advice == "" {
-			t.Errorf("%s %q: no advice", c.code, c.message)
-		}
+		t.Run(c.code+" "+c.message, func(t *testing.T) {
+			t.Parallel()
+			if a := classify(c.code, c.message); a.Class != c.class || a.Reason != c.reason {
+				t.Errorf("class %s %q, want %s %q", a.Class, a.Reason, c.class, c.reason)
+			} else if a.Class == incident.NeedsPerson && a.Advice == "" {
+				t.Error("no advice")
+			}
+		})
 	}
 }
 
@@ -95,9 +98,12 @@ func TestI9AnswersThatAreNoErrors(t *testing.T) {
 		"a 503 with any code": {nil, &smithyhttp.ResponseError{Response: &smithyhttp.Response{Response: &http.Response{StatusCode: 503}},
 			Err: &smithy.GenericAPIError{Code: "InvalidSomething"}}, incident.TryAgain},
 	} {
-		if a := OfCreate(c.out, c.err); a.Class != c.class {
-			t.Errorf("%s: class %s, want %s", name, a.Class, c.class)
-		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if a := OfCreate(c.out, c.err); a.Class != c.class {
+				t.Errorf("class %s, want %s", a.Class, c.class)
+			}
+		})
 	}
 }
 
@@ -123,13 +129,16 @@ func TestI9WhetherARefusalHadAnEffect(t *testing.T) {
 		"the connection is gone": {errors.New("connection reset by peer"), incident.Answer{Class: incident.TryAgain, Message: "connection reset by peer"}},
 		"I13: another account":   {fmt.Errorf("sign: %w", wrong{}), incident.Answer{Class: incident.NeedsPerson, Reason: incident.Credentials, Message: "sign: another account"}},
 	} {
-		got := OfError(c.err)
-		if needsPerson := c.want.Class == incident.NeedsPerson; needsPerson != (got.Advice != "") {
-			t.Errorf("%s: the advice is %q", name, got.Advice)
-		}
-		if got.Advice = ""; !reflect.DeepEqual(got, c.want) {
-			t.Errorf("%s: %+v, want %+v", name, got, c.want)
-		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got := OfError(c.err)
+			if needsPerson := c.want.Class == incident.NeedsPerson; needsPerson != (got.Advice != "") {
+				t.Errorf("the advice is %q", got.Advice)
+			}
+			if got.Advice = ""; !reflect.DeepEqual(got, c.want) {
+				t.Errorf("%+v, want %+v", got, c.want)
+			}
+		})
 	}
 }
 
