@@ -47,23 +47,26 @@ func TestDependenciesOfTheQueue(t *testing.T) {
 		return fmt.Sprintf(`{"Statement":[{"Effect":%q,"Condition":{%q:{%q:%s}}}]}`, effect, operator, key, value)
 	}
 	for _, c := range []struct {
-		policy, key string
-		want        []string
+		name, policy, key string
+		want              []string
 	}{
-		{"", "", nil},
-		{"no JSON", "alias/aws/sqs", nil},
-		{allow("Allow", "ArnEquals", "aws:SourceArn", `"arn:aws:events:eu-west-1:111122223333:rule/fk"`), "", []string{"arn:aws:events:eu-west-1:111122223333:rule/fk"}},
-		{allow("Allow", "ArnLike", "AWS:SourceArn", `["arn:aws:events:*:111122223333:rule/fk*","arn:aws:sns:eu-west-1:111122223333:x"]`), "", []string{"arn:aws:events:*:111122223333:rule/fk*"}},
-		{allow("Deny", "ArnNotEquals", "aws:SourceArn", `"arn:aws:events:eu-west-1:111122223333:rule/fk"`), "", []string{"arn:aws:events:eu-west-1:111122223333:rule/fk"}},
-		{allow("Allow", "ArnNotEquals", "aws:SourceArn", `"arn:aws:events:eu-west-1:111122223333:rule/fk"`), "", nil},
-		{allow("Allow", "ForAnyValue:StringLikeIfExists", "aws:SourceArn", `"arn:aws:events:eu-west-1:111122223333:rule/fk"`), "", []string{"arn:aws:events:eu-west-1:111122223333:rule/fk"}},
-		{`{"Statement":{"Effect":"Allow","Condition":{"ArnEquals":{"aws:SourceArn":"arn:aws:events:eu-west-1:111122223333:rule/fk"}}}}`, "", []string{"arn:aws:events:eu-west-1:111122223333:rule/fk"}},
-		{"", "1234abcd", []string{"arn:aws:kms:eu-west-1:111122223333:key/1234abcd"}},
-		{"", "arn:aws:kms:eu-west-1:444455556666:key/1234abcd", []string{"arn:aws:kms:eu-west-1:444455556666:key/1234abcd"}},
+		{"neither", "", "", nil},
+		{"no JSON, and a key of AWS", "no JSON", "alias/aws/sqs", nil},
+		{"allowed", allow("Allow", "ArnEquals", "aws:SourceArn", `"arn:aws:events:eu-west-1:111122223333:rule/fk"`), "", []string{"arn:aws:events:eu-west-1:111122223333:rule/fk"}},
+		{"several, one no rule", allow("Allow", "ArnLike", "AWS:SourceArn", `["arn:aws:events:*:111122223333:rule/fk*","arn:aws:sns:eu-west-1:111122223333:x"]`), "", []string{"arn:aws:events:*:111122223333:rule/fk*"}},
+		{"all others denied", allow("Deny", "ArnNotEquals", "aws:SourceArn", `"arn:aws:events:eu-west-1:111122223333:rule/fk"`), "", []string{"arn:aws:events:eu-west-1:111122223333:rule/fk"}},
+		{"all others allowed", allow("Allow", "ArnNotEquals", "aws:SourceArn", `"arn:aws:events:eu-west-1:111122223333:rule/fk"`), "", nil},
+		{"an operator with affixes", allow("Allow", "ForAnyValue:StringLikeIfExists", "aws:SourceArn", `"arn:aws:events:eu-west-1:111122223333:rule/fk"`), "", []string{"arn:aws:events:eu-west-1:111122223333:rule/fk"}},
+		{"a statement that is no list", `{"Statement":{"Effect":"Allow","Condition":{"ArnEquals":{"aws:SourceArn":"arn:aws:events:eu-west-1:111122223333:rule/fk"}}}}`, "", []string{"arn:aws:events:eu-west-1:111122223333:rule/fk"}},
+		{"the ID of a key", "", "1234abcd", []string{"arn:aws:kms:eu-west-1:111122223333:key/1234abcd"}},
+		{"the ARN of a key", "", "arn:aws:kms:eu-west-1:444455556666:key/1234abcd", []string{"arn:aws:kms:eu-west-1:444455556666:key/1234abcd"}},
 	} {
-		if got := arns(queueDependencies(map[string]string{"Policy": c.policy, "KmsMasterKeyId": c.key, "QueueArn": queue})); !slices.Equal(got, c.want) {
-			t.Errorf("%s %s: %q", c.policy, c.key, got)
-		}
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			if got := arns(queueDependencies(map[string]string{"Policy": c.policy, "KmsMasterKeyId": c.key, "QueueArn": queue})); !slices.Equal(got, c.want) {
+				t.Errorf("%q, want %q", got, c.want)
+			}
+		})
 	}
 }
 

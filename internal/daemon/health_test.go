@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -113,14 +114,16 @@ func TestAFreshRefresh(t *testing.T) {
 		{"0 3 * * *", 23 * time.Hour, time.Minute, true},
 		{"0 3 * * *", 49 * time.Hour, time.Minute, false},
 	} {
-		var err error
-		if h.daemon.refreshing, err = cron.ParseStandard(c.schedule); err != nil {
-			t.Fatal(err)
-		}
-		r.state(s).refreshedAt, r.state(s).took = time.Now().Add(-c.ago), c.took
-		if err := r.overview().fresh(); (err == nil) != c.fresh {
-			t.Errorf("%s, %s ago, which took %s: %v", c.schedule, c.ago, c.took, err)
-		}
+		t.Run(fmt.Sprintf("%s, %s ago, took %s", c.schedule, c.ago, c.took), func(t *testing.T) {
+			var err error
+			if h.daemon.refreshing, err = cron.ParseStandard(c.schedule); err != nil {
+				t.Fatal(err)
+			}
+			r.state(s).refreshedAt, r.state(s).took = time.Now().Add(-c.ago), c.took
+			if err := r.overview().fresh(); (err == nil) != c.fresh {
+				t.Error(err)
+			}
+		})
 	}
 	r.state(s).refreshedAt = time.Time{}
 	if err := r.overview().fresh(); err == nil {

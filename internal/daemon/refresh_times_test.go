@@ -248,17 +248,20 @@ func TestAPlaceOfASchedule(t *testing.T) {
 		{"30 12 * * *", 1, 0, []time.Duration{30*time.Minute + 37082*time.Millisecond, 24*time.Hour + 30*time.Minute + 37082*time.Millisecond}},
 		{"30 12 * * *", 1, 30*time.Minute + 10*time.Second, []time.Duration{30*time.Minute + 37082*time.Millisecond}},
 	} {
-		schedule, err := cron.ParseStandard(c.schedule)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var got []time.Duration
-		for at := noon.Add(c.after); len(got) < len(c.want); {
-			at = spread{noon, c.nth}.next(schedule, at)
-			got = append(got, at.Sub(noon).Truncate(time.Millisecond))
-		}
-		if !slices.Equal(got, c.want) {
-			t.Errorf("scope %d at %s, after %s: %v, want %v", c.nth, c.schedule, c.after, got, c.want)
-		}
+		t.Run(fmt.Sprintf("scope %d at %s, after %s", c.nth, c.schedule, c.after), func(t *testing.T) {
+			t.Parallel()
+			schedule, err := cron.ParseStandard(c.schedule)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []time.Duration
+			for at := noon.Add(c.after); len(got) < len(c.want); {
+				at = spread{noon, c.nth}.next(schedule, at)
+				got = append(got, at.Sub(noon).Truncate(time.Millisecond))
+			}
+			if !slices.Equal(got, c.want) {
+				t.Errorf("%v, want %v", got, c.want)
+			}
+		})
 	}
 }

@@ -102,19 +102,22 @@ func TestI8WhatASuspectRefreshes(t *testing.T) {
 		{Region: region}: {home, sibling, other},
 		{}:               {home, sibling, other},
 	} {
-		r := &refreshes{d: &Daemon{}, scopes: map[inventory.Scope]*scopeRefreshes{}}
-		r.d.refreshes = r
-		for _, s := range []inventory.Scope{home, sibling, other} {
-			r.state(s)
-		}
-		if err := (handler{r.d}).RecordMessage(t.Context(), watcher.Message{Suspects: []watcher.Suspect{suspect}}); err != nil {
-			t.Fatal(err)
-		}
-		for s, st := range r.scopes {
-			if asked := !st.requests.next().IsZero(); asked != slices.Contains(want, s) {
-				t.Errorf("%+v, and %s is refreshed: %v", suspect, s, asked)
+		t.Run(fmt.Sprintf("%+v", suspect), func(t *testing.T) {
+			t.Parallel()
+			r := &refreshes{d: &Daemon{}, scopes: map[inventory.Scope]*scopeRefreshes{}}
+			r.d.refreshes = r
+			for _, s := range []inventory.Scope{home, sibling, other} {
+				r.state(s)
 			}
-		}
+			if err := (handler{r.d}).RecordMessage(t.Context(), watcher.Message{Suspects: []watcher.Suspect{suspect}}); err != nil {
+				t.Fatal(err)
+			}
+			for s, st := range r.scopes {
+				if asked := !st.requests.next().IsZero(); asked != slices.Contains(want, s) {
+					t.Errorf("%s is refreshed: %v", s, asked)
+				}
+			}
+		})
 	}
 }
 
@@ -130,19 +133,21 @@ func TestI8WhatARecordWithoutARegionRefreshes(t *testing.T) {
 		{Region: region}:          {home, far, other},
 		{}:                        {home, far, other},
 	} {
-		d.refreshes.scopes = map[inventory.Scope]*scopeRefreshes{}
-		for _, s := range []inventory.Scope{home, far, other} {
-			d.refreshes.state(s)
-		}
-		m := watcher.Message{Records: []cloudtrail.Record{{EventSource: "ec2.amazonaws.com", EventName: cloudtrail.DeleteFlowLogs, EventID: "e", Account: record.Account, Region: record.Region, FlowLogIDs: []string{"fl-1"}}}}
-		if err := (handler{d}).RecordMessage(t.Context(), m); err != nil {
-			t.Fatal(err)
-		}
-		for s, st := range d.refreshes.scopes {
-			if asked := !st.requests.next().IsZero(); asked != slices.Contains(want, s) {
-				t.Errorf("%+v, and %s is refreshed: %v", record, s, asked)
+		t.Run(fmt.Sprintf("account %q, Region %q", record.Account, record.Region), func(t *testing.T) {
+			d.refreshes.scopes = map[inventory.Scope]*scopeRefreshes{}
+			for _, s := range []inventory.Scope{home, far, other} {
+				d.refreshes.state(s)
 			}
-		}
+			m := watcher.Message{Records: []cloudtrail.Record{{EventSource: "ec2.amazonaws.com", EventName: cloudtrail.DeleteFlowLogs, EventID: "e", Account: record.Account, Region: record.Region, FlowLogIDs: []string{"fl-1"}}}}
+			if err := (handler{d}).RecordMessage(t.Context(), m); err != nil {
+				t.Fatal(err)
+			}
+			for s, st := range d.refreshes.scopes {
+				if asked := !st.requests.next().IsZero(); asked != slices.Contains(want, s) {
+					t.Errorf("%s is refreshed: %v", s, asked)
+				}
+			}
+		})
 	}
 }
 

@@ -38,9 +38,12 @@ func TestStatusLine(t *testing.T) {
 		{store.Counts{Restorable: map[string]int{"yes": 1}, Pending: map[string]int{"pager": 6, "chat": 2, "mail": 1}, Refused: map[string]int{"pager": 4, "mail": 1}}, "",
 			"1 flow log protected in 0 scopes, all restorable, 7 alerts NOT delivered (mail, pager), 2 alerts on the way"},
 	} {
-		if got := statusLine(c.counts, share{len(c.counts.RefreshedAt), len(c.counts.RefreshedAt)}, c.first, now); got != c.want {
-			t.Errorf("%q, want %q", got, c.want)
-		}
+		t.Run(c.want, func(t *testing.T) {
+			t.Parallel()
+			if got := statusLine(c.counts, share{len(c.counts.RefreshedAt), len(c.counts.RefreshedAt)}, c.first, now); got != c.want {
+				t.Errorf("%q, want %q", got, c.want)
+			}
+		})
 	}
 	// Scopes that AWS refuses are not among those refreshed, and the line says so.
 	c := store.Counts{Restorable: map[string]int{"yes": 7}}

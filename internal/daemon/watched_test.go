@@ -59,9 +59,12 @@ func TestWatchedBy(t *testing.T) {
 		"before the organisation is listed":   {organized, nil, false, nil, in(three, "eu-west-1"), ""},
 		"the last one has departed":           {alone, members[1:], true, []inventory.Scope{in("444455556666", "eu-west-1")}, in("444455556666", "eu-west-1"), "(none is): add it under organization.include"},
 	} {
-		err := WatchedBy(c.conf, c.members, c.listed, c.known).Check(c.of)
-		if (err == nil) != (c.refused == "") || err != nil && !strings.Contains(err.Error(), c.refused) {
-			t.Errorf("%s: %v", name, err)
-		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			err := WatchedBy(c.conf, c.members, c.listed, c.known).Check(c.of)
+			if (err == nil) != (c.refused == "") || err != nil && !strings.Contains(err.Error(), c.refused) {
+				t.Error(err)
+			}
+		})
 	}
 }
