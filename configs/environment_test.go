@@ -74,10 +74,13 @@ func TestTheVariableTZ(t *testing.T) {
 		{"UTC", "30 2 * * *", false},
 		{"", "30 2 * * *", false},
 	} {
-		_, warnings, err := Load(write(t, t.TempDir(), "c.yaml", "inventory: {schedule: '"+x.schedule+"'}\n"), Options{Environ: []string{"TZ=" + x.tz}})
-		if err != nil || len(warnings) > 0 != x.warned || x.warned && !strings.Contains(string(warnings[0]), x.tz) {
-			t.Errorf("TZ=%s, %s: %v, %v", x.tz, x.schedule, warnings, err)
-		}
+		t.Run("TZ="+x.tz+", "+x.schedule, func(t *testing.T) {
+			t.Parallel()
+			_, warnings, err := Load(write(t, t.TempDir(), "c.yaml", "inventory: {schedule: '"+x.schedule+"'}\n"), Options{Environ: []string{"TZ=" + x.tz}})
+			if err != nil || len(warnings) > 0 != x.warned || x.warned && !strings.Contains(string(warnings[0]), x.tz) {
+				t.Errorf("%v, %v", warnings, err)
+			}
+		})
 	}
 }
 

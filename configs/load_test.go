@@ -47,7 +47,7 @@ func TestGoodFiles(t *testing.T) {
 	t.Parallel()
 	each(t, "testdata/good/*.yaml", func(t *testing.T, file string) {
 		if _, _, err := Load(file, Options{NeedQueue: true}); err != nil {
-			t.Errorf("%v", err)
+			t.Error(err)
 		}
 	})
 }
@@ -142,12 +142,12 @@ func TestMissingFile(t *testing.T) {
 	t.Parallel()
 	_, _, err := Load(filepath.Join(t.TempDir(), "none.yaml"), Options{})
 	if !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "none.yaml") {
-		t.Errorf("%v", err)
+		t.Error(err)
 	}
 	// A missing secret is a problem of the file that names it, not a missing file.
 	file := write(t, t.TempDir(), "c.yaml", "alerts:\n- {type: webhook, name: a, url_file: /nowhere/at/all}\n")
 	if _, _, err = Load(file, Options{}); errors.Is(err, fs.ErrNotExist) || err == nil {
-		t.Errorf("%v", err)
+		t.Error(err)
 	}
 }
 
@@ -159,11 +159,11 @@ func TestTheServicesCopyHasNoPath(t *testing.T) {
 	file := write(t, dir, "flowkeeper.yaml", "queue:\n  ulr: x\n")
 	_, _, err := Load(file, Options{Environ: []string{"CREDENTIALS_DIRECTORY=" + dir}})
 	if err == nil || !strings.HasPrefix(err.Error(), "flowkeeper.yaml:2: queue.ulr") {
-		t.Errorf("%v", err)
+		t.Error(err)
 	}
 	_, _, err = Load(file, Options{})
 	if err == nil || !strings.HasPrefix(err.Error(), file+":2:") {
-		t.Errorf("%v", err)
+		t.Error(err)
 	}
 }
 
@@ -235,17 +235,19 @@ func TestTokenKey(t *testing.T) {
 		{"several daemons without one", others, "", "", "no remediate.token_key that they share", ""},
 		{"several daemons with one", others + "remediate: {token_key: " + goodTokenKey + "}", "", goodTokenKey, "", ""},
 	} {
-		got, warnings, err := Load(write(t, dir, "c.yaml", c.text), Options{Environ: []string{c.environ}})
-		switch {
-		case c.problem != "":
-			if err == nil || !strings.Contains(err.Error(), c.problem) || strings.Contains(err.Error(), goodTokenKey[:31]) {
-				t.Errorf("%s: %v", c.name, err)
+		t.Run(c.name, func(t *testing.T) {
+			got, warnings, err := Load(write(t, dir, "c.yaml", c.text), Options{Environ: []string{c.environ}})
+			switch {
+			case c.problem != "":
+				if err == nil || !strings.Contains(err.Error(), c.problem) || strings.Contains(err.Error(), goodTokenKey[:31]) {
+					t.Error(err)
+				}
+			case err != nil || got.Remediate.TokenKey != c.key || got.Remediate.TokenKeyFile != "":
+				t.Errorf("%+v, %v", got.Remediate, err)
+			case len(warnings) > 1, (len(warnings) == 1) != (c.warned != ""), c.warned != "" && !strings.Contains(warnings[0].String(), c.warned):
+				t.Errorf("warnings %v", warnings)
 			}
-		case err != nil || got.Remediate.TokenKey != c.key || got.Remediate.TokenKeyFile != "":
-			t.Errorf("%s: %+v, %v", c.name, got.Remediate, err)
-		case len(warnings) > 1, (len(warnings) == 1) != (c.warned != ""), c.warned != "" && !strings.Contains(warnings[0].String(), c.warned):
-			t.Errorf("%s: warnings %v", c.name, warnings)
-		}
+		})
 	}
 }
 
@@ -300,7 +302,7 @@ func TestTooLargeFile(t *testing.T) {
 	t.Parallel()
 	_, _, err := Load(write(t, t.TempDir(), "c.yaml", strings.Repeat("#", maxFile+1)), Options{})
 	if err == nil || !strings.Contains(err.Error(), "too large") {
-		t.Errorf("%v", err)
+		t.Error(err)
 	}
 }
 
@@ -343,13 +345,16 @@ func TestParseQueue(t *testing.T) {
 		"arn:aws-cn:sqs:cn-north-1:111122223333:q":                                   {URL: "https://sqs.cn-north-1.amazonaws.com.cn/111122223333/q", Region: "cn-north-1", Account: "111122223333", Name: "q"},
 		"arn:aws-eusc:sqs:eusc-de-east-1:111122223333:q":                             {URL: "https://sqs.eusc-de-east-1.amazonaws.eu/111122223333/q", Region: "eusc-de-east-1", Account: "111122223333", Name: "q"},
 	} {
-		if want.URL == "" {
-			want.URL = url
-		}
-		got, err := Queue{URL: url}.Parse()
-		if err != nil || got != want {
-			t.Errorf("%s: %+v, %v", url, got, err)
-		}
+		t.Run(url, func(t *testing.T) {
+			t.Parallel()
+			if want.URL == "" {
+				want.URL = url
+			}
+			got, err := Queue{URL: url}.Parse()
+			if err != nil || got != want {
+				t.Errorf("%+v, %v", got, err)
+			}
+		})
 	}
 	for _, url := range []string{"", "q", "http://sqs.eu-west-1.amazonaws.com/111122223333/q", "https://sqs.eu-west-1.amazonaws.com/q", "https://user@x/111122223333/q", "arn:aws:sns:eu-west-1:111122223333:q", "https://x/111122223333/q?a=b",
 		"https://localhost:4566/000000000000/q.fifo", "arn:aws:sqs:us-gov-west-1:111122223333:q", "http://sqs.eu-west-1.api.aws/111122223333/q"} {
