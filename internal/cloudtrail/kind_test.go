@@ -36,13 +36,16 @@ func TestOnlyManagementCallsAct(t *testing.T) {
 		{`"management"`, `"AWSApiCall"`, `"True"`, ""}, {`"DATA"`, `"AwsApiCall"`, `null`, DataEvent}, {`null`, `"awsVpceEvent"`, `null`, NetworkActivity},
 		{`"Management"`, `"AwsTomorrow"`, `true`, OtherRecord}, {`"Tomorrow"`, `"AwsApiCall"`, `null`, OtherRecord}, {`7`, `null`, `null`, OtherRecord},
 	} {
-		r := decoded(t, fmt.Sprintf(`"eventCategory":%s,"eventType":%s,"managementEvent":%s`, c.category, c.kind, c.management))
-		if r.NoCall != c.want || (len(r.FlowLogIDs) == 0) != (c.want != "") {
-			t.Errorf("%s, %s, %s: %q with %v", c.category, c.kind, c.management, r.NoCall, r.FlowLogIDs)
-		}
-		if what, why := c.want.Words(); what == "" || why == "" {
-			t.Errorf("%q has no words", c.want)
-		}
+		t.Run(c.category+", "+c.kind+", "+c.management, func(t *testing.T) {
+			t.Parallel()
+			r := decoded(t, fmt.Sprintf(`"eventCategory":%s,"eventType":%s,"managementEvent":%s`, c.category, c.kind, c.management))
+			if r.NoCall != c.want || (len(r.FlowLogIDs) == 0) != (c.want != "") {
+				t.Errorf("%q with %v", r.NoCall, r.FlowLogIDs)
+			}
+			if what, why := c.want.Words(); what == "" || why == "" {
+				t.Errorf("%q has no words", c.want)
+			}
+		})
 	}
 }
 
@@ -62,10 +65,13 @@ func TestAddendum(t *testing.T) {
 		`{"originalEventID":"e0","updatedFields":"a, b"}`:    {"e0", &Addendum{EventID: "6f0c", Updated: "a, b"}, true},
 		`{"originalEventID":"e0","updatedFields":["a","b"]}`: {"e0", &Addendum{EventID: "6f0c", Updated: "a, b"}, true},
 	} {
-		r := decoded(t, `"addendum":`+in)
-		if d := cmp.Diff(want.of, r.Addendum); d != "" || r.EventID != want.id || r.Repeats() != want.repeats || r.FlowLogIDs[0] != "fl-00000001" {
-			t.Errorf("%s: %+v\n%s", in, r, d)
-		}
+		t.Run(in, func(t *testing.T) {
+			t.Parallel()
+			r := decoded(t, `"addendum":`+in)
+			if d := cmp.Diff(want.of, r.Addendum); d != "" || r.EventID != want.id || r.Repeats() != want.repeats || r.FlowLogIDs[0] != "fl-00000001" {
+				t.Errorf("%+v\n%s", r, d)
+			}
+		})
 	}
 }
 
@@ -99,9 +105,12 @@ func TestIdentities(t *testing.T) {
 		`{"type":"AWSService","invokedBy":"x.amazonaws.com"}`:                                                                                       {Type: "AWSService", InvokedBy: "x.amazonaws.com"},
 		`{"onBehalfOf":"x","sessionContext":{"sourceIdentity":{},"webIdFederationData":[]}}`:                                                        {},
 	} {
-		if d := cmp.Diff(want, decoded(t, `"userIdentity":`+in).Identity); d != "" {
-			t.Errorf("%s: %s", in, d)
-		}
+		t.Run(in, func(t *testing.T) {
+			t.Parallel()
+			if d := cmp.Diff(want, decoded(t, `"userIdentity":`+in).Identity); d != "" {
+				t.Error(d)
+			}
+		})
 	}
 	var many []string
 	for n := range 100 {
@@ -126,10 +135,13 @@ func TestOmittedParameters(t *testing.T) {
 		"an answer left out, too": {other("events", "PutRule") + left + `,"responseElements":{"omitted":true}`, "", "134217"},
 		"a parameter of the name": {other("events", "PutTargets") + `"requestParameters":{"rule":"r","omitted":"no"}`, "r", ""},
 	} {
-		r, err := Decode([]byte(`{` + c.in + `}`))
-		if err != nil || r.Target != c.target || r.OmittedSize != c.size || r.RequestHash == "" {
-			t.Errorf("%s: %+v, %v", name, r, err)
-		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r, err := Decode([]byte(`{` + c.in + `}`))
+			if err != nil || r.Target != c.target || r.OmittedSize != c.size || r.RequestHash == "" {
+				t.Errorf("%+v, %v", r, err)
+			}
+		})
 	}
 	r, err := Decode([]byte(`{` + head + `"eventName":"CreateFlowLogs",` + left + `,"responseElements":{"omitted":true}}`))
 	if err != nil || !r.IDsUnknown || len(r.CreatedIDs) != 0 {
