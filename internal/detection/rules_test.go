@@ -150,10 +150,13 @@ func TestLoadRefuses(t *testing.T) {
 		"no name":     {whole + "[]\n", "needs id"},
 		"odd names":   {whole + "{a: b}\n", "cannot unmarshal"},
 	} {
-		_, err := load(fstest.MapFS{"rules/x.yml": {Data: []byte(c.text)}})
-		if err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "rules/x.yml") {
-			t.Errorf("%s: %v", name, err)
-		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, err := load(fstest.MapFS{"rules/x.yml": {Data: []byte(c.text)}})
+			if err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "rules/x.yml") {
+				t.Error(err)
+			}
+		})
 	}
 	c, err := load(fstest.MapFS{"rules/x.yml": {Data: []byte(whole + "y\n")}, "rules/z.yml": {Data: []byte(whole + "[z, v]\n")}})
 	if err != nil {

@@ -1,6 +1,7 @@
 package detection
 
 import (
+	"fmt"
 	"testing"
 
 	"flowkeeper/internal/cloudtrail"
@@ -23,8 +24,11 @@ func TestVia(t *testing.T) {
 		{cloudtrail.Record{UserAgent: "curl/8"}, ""},
 		{cloudtrail.Record{}, ""},
 	} {
-		if got := via(c.record); got != c.want {
-			t.Errorf("%+v: %q, want %q", c.record, got, c.want)
-		}
+		t.Run(fmt.Sprintf("%q", c.record.UserAgent), func(t *testing.T) {
+			t.Parallel()
+			if got := via(c.record); got != c.want {
+				t.Errorf("%q, want %q", got, c.want)
+			}
+		})
 	}
 }
