@@ -1,6 +1,7 @@
 package logfile_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -39,9 +40,12 @@ func TestParseKey(t *testing.T) {
 		"AWSLogs/111122223333/CloudTrail/eu-west-1/2026/03/01/x.json.gz\n":              {Kind: logfile.Foreign},
 		"AWSLogs/111122223333/CloudTrail/eu-west-1/2026/03/01/two\nlines\u202e.json.gz": log,
 	} {
-		if got := logfile.ParseKey(key); got != want {
-			t.Errorf("%q: %+v, want %+v", key, got, want)
-		}
+		t.Run(fmt.Sprintf("%q", key), func(t *testing.T) {
+			t.Parallel()
+			if got := logfile.ParseKey(key); got != want {
+				t.Errorf("%+v, want %+v", got, want)
+			}
+		})
 	}
 }
 

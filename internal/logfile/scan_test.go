@@ -79,10 +79,13 @@ func TestScanFindsWhatMayMatter(t *testing.T) {
 		{"an escaped key", `{"R\u0065cords":[` + deletion + `]}`, 1, []string{deletion}},
 		{"files put together", file(deletion) + "\n" + file(role), 2, []string{deletion, role}},
 	} {
-		got, sum, err := scan(t, c.in)
-		if err != nil || !slices.Equal(got, c.want) || sum.Records != c.records || sum.Inflated != int64(len(c.in)) || sum.Suspect {
-			t.Errorf("%s: %q, %+v, %v", c.name, got, sum, err)
-		}
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			got, sum, err := scan(t, c.in)
+			if err != nil || !slices.Equal(got, c.want) || sum.Records != c.records || sum.Inflated != int64(len(c.in)) || sum.Suspect {
+				t.Errorf("%q, %+v, %v", got, sum, err)
+			}
+		})
 	}
 }
 
@@ -111,10 +114,13 @@ func TestScanRefusesWhatIsNoLogFile(t *testing.T) {
 		{"more than the file", file(deletion) + "x", "is not JSON", []string{deletion}},
 		{"a brace too many", `{"Records":[` + deletion + `}]}`, "an end without a beginning", []string{deletion}},
 	} {
-		got, _, err := scan(t, c.in)
-		if !errors.Is(err, logfile.ErrNotALogFile) || !strings.Contains(err.Error(), c.says) || !slices.Equal(got, c.want) {
-			t.Errorf("%s: %q, %v", c.name, got, err)
-		}
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			got, _, err := scan(t, c.in)
+			if !errors.Is(err, logfile.ErrNotALogFile) || !strings.Contains(err.Error(), c.says) || !slices.Equal(got, c.want) {
+				t.Errorf("%q, %v", got, err)
+			}
+		})
 	}
 }
 
@@ -136,11 +142,14 @@ func TestScanOfBrokenGzip(t *testing.T) {
 		{"followed by something else", append(bytes.Clone(whole), "followed by something else"...), "can't be inflated", 1},
 		{"a broken block", append(bytes.Clone(whole[:10]), 0xff, 0xff, 0xff), "can't be inflated", 0},
 	} {
-		n := 0
-		_, err := logfile.Scan(bytes.NewReader(c.in), logfile.Limits{}, func([]byte) error { n++; return nil })
-		if !errors.Is(err, logfile.ErrNotALogFile) || !strings.Contains(err.Error(), c.says) || n != c.want {
-			t.Errorf("%s: %d, %v", c.name, n, err)
-		}
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			n := 0
+			_, err := logfile.Scan(bytes.NewReader(c.in), logfile.Limits{}, func([]byte) error { n++; return nil })
+			if !errors.Is(err, logfile.ErrNotALogFile) || !strings.Contains(err.Error(), c.says) || n != c.want {
+				t.Errorf("%d, %v", n, err)
+			}
+		})
 	}
 	got := 0
 	members := append(zip(t, file(deletion)[:20]), zip(t, file(deletion)[20:])...)
@@ -186,12 +195,15 @@ func TestScanIsBounded(t *testing.T) {
 		{"a suspect at once", file(`{"eventName":"DeleteFlowLogs","p":"` + pad + `"}`), logfile.Limits{Record: 300}, true, "a record of more than 300 bytes", nil},
 		{"the usual limit", file(`{"eventName":"DeleteFlowLogs","p":"`+strings.Repeat("x", 1<<20)+`"}`, deletion), logfile.Limits{}, true, "a record of more than 1048576 bytes", []string{deletion}},
 	} {
-		for _, r := range []io.Reader{strings.NewReader(c.in), bytes.NewReader(zip(t, c.in)), iotest.OneByteReader(strings.NewReader(c.in))} {
-			var got []string
-			sum, err := logfile.Scan(r, c.limits, func(raw []byte) error { got = append(got, string(raw)); return nil })
-			if c.says == "" && err != nil || c.says != "" && (!errors.Is(err, logfile.ErrTooLarge) || !strings.Contains(err.Error(), c.says)) || sum.Suspect != c.suspect || !slices.Equal(got, c.want) {
-				t.Errorf("%s: %q, %+v, %v", c.name, got, sum, err)
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			for _, r := range []io.Reader{strings.NewReader(c.in), bytes.NewReader(zip(t, c.in)), iotest.OneByteReader(strings.NewReader(c.in))} {
+				var got []string
+				sum, err := logfile.Scan(r, c.limits, func(raw []byte) error { got = append(got, string(raw)); return nil })
+				if c.says == "" && err != nil || c.says != "" && (!errors.Is(err, logfile.ErrTooLarge) || !strings.Contains(err.Error(), c.says)) || sum.Suspect != c.suspect || !slices.Equal(got, c.want) {
+					t.Errorf("%q, %+v, %v", got, sum, err)
+				}
 			}
-		}
+		})
 	}
 }
