@@ -71,12 +71,15 @@ func TestClassify(t *testing.T) {
 		{"notes.txt", other, other},
 		{"app.log.gz", other, other},
 	} {
-		if got := s.classify(c.key); got != c.want {
-			t.Errorf("%s: %d instead of %d", c.key, got, c.want)
-		}
-		if got := (Selection{}).classify(c.key); got != c.all {
-			t.Errorf("%s, all: %d instead of %d", c.key, got, c.all)
-		}
+		t.Run(c.key, func(t *testing.T) {
+			t.Parallel()
+			if got := s.classify(c.key); got != c.want {
+				t.Errorf("%d instead of %d", got, c.want)
+			}
+			if got := (Selection{}).classify(c.key); got != c.all {
+				t.Errorf("without a selection: %d instead of %d", got, c.all)
+			}
+		})
 	}
 }
 
@@ -97,9 +100,12 @@ func TestSelectionOfRecords(t *testing.T) {
 		{"", "", time.Time{}, true}, // nothing is known of it
 		{"", "eu-west-2", time.Time{}, false},
 	} {
-		if got := s.Has(c.account, c.region, c.at); got != c.want {
-			t.Errorf("%v: %t", c, got)
-		}
+		t.Run(fmt.Sprintf("%s/%s %s", c.account, c.region, c.at), func(t *testing.T) {
+			t.Parallel()
+			if got := s.Has(c.account, c.region, c.at); got != c.want {
+				t.Error(got)
+			}
+		})
 	}
 }
 

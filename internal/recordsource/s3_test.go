@@ -168,10 +168,13 @@ func TestRefusalsNameThePermission(t *testing.T) {
 		{"InvalidObjectState", "no", "s3:GetObject", "archived (Glacier)"},
 		{"SlowDown", "Reduce your request rate", "s3:ListBucket", "SlowDown: Reduce your request rate"},
 	} {
-		err := b.explain(t.Context(), &smithy.GenericAPIError{Code: c.code, Message: c.message}, c.action, "/key")
-		if !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), c.code) {
-			t.Errorf("%s: %v", c.code, err)
-		}
+		t.Run(c.code+" "+c.message, func(t *testing.T) {
+			t.Parallel()
+			err := b.explain(t.Context(), &smithy.GenericAPIError{Code: c.code, Message: c.message}, c.action, "/key")
+			if !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), c.code) {
+				t.Error(err)
+			}
+		})
 	}
 }
 
