@@ -63,10 +63,13 @@ func TestRefused(t *testing.T) {
 		{"UnauthorizedOperation", "… is not authorized to perform: ec2:DescribeFlowLogs with an explicit deny in a service control policy", session, false},
 		{"RequestLimitExceeded", "", key, false},
 	} {
-		err := fmt.Errorf("call: %w", &smithy.GenericAPIError{Code: c.code, Message: c.message})
-		if got := Refused(err, c.used); got != c.want {
-			t.Errorf("%s %q: %v", c.code, c.message, got)
-		}
+		t.Run(c.used.AccessKeyID+" "+c.code+" "+c.message, func(t *testing.T) {
+			t.Parallel()
+			err := fmt.Errorf("call: %w", &smithy.GenericAPIError{Code: c.code, Message: c.message})
+			if got := Refused(err, c.used); got != c.want {
+				t.Error(got)
+			}
+		})
 	}
 	if Refused(nil, key) || Refused(context.DeadlineExceeded, key) {
 		t.Error("no answer is no refusal")
@@ -91,8 +94,11 @@ func TestCauseOf(t *testing.T) {
 		"a disabled Region": {refusal("AuthFailure", "AWS was not able to validate the provided access credentials"), OtherRefusal},
 		"something else":    {errors.New("the same NextToken twice"), OtherRefusal},
 	} {
-		if got := CauseOf(c.err); got != c.want || !slices.Contains(Causes, got) {
-			t.Errorf("%s: %q", name, got)
-		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if got := CauseOf(c.err); got != c.want || !slices.Contains(Causes, got) {
+				t.Errorf("%q", got)
+			}
+		})
 	}
 }

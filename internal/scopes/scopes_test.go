@@ -167,7 +167,7 @@ func TestI13WrongAccount(t *testing.T) {
 	err := try(t, f, ours, "eu-west-1")
 	wrong, ok := errors.AsType[*WrongAccountError](err)
 	if !ok || !wrong.WrongAccount() || wrong.Have != theirs || wrong.Want != ours {
-		t.Errorf("%v", err)
+		t.Error(err)
 	}
 	if n := len(w.Calls("")); n != 0 {
 		t.Errorf("%d calls went out", n)
@@ -249,10 +249,12 @@ func TestPasses(t *testing.T) {
 		"ServiceUnavailable": {503, true}, "InternalFailure": {500, true}, "Throttling": {400, true},
 		"AccessDenied": {403, false}, "InvalidClientTokenId": {403, false},
 	} {
-		w.Fail("GetCallerIdentity", 1, code, c.status)
-		if err := NewFleet(base(w), nil, silent).Connect(t.Context(), nil); err == nil || Passes(err) != c.passes {
-			t.Errorf("%s: %v", code, err)
-		}
+		t.Run(code, func(t *testing.T) {
+			w.Fail("GetCallerIdentity", 1, code, c.status)
+			if err := NewFleet(base(w), nil, silent).Connect(t.Context(), nil); err == nil || Passes(err) != c.passes {
+				t.Error(err)
+			}
+		})
 	}
 	nowhere := base(w)
 	nowhere.HTTPClient, nowhere.BaseEndpoint = nil, aws.String("http://127.0.0.1:1")
