@@ -54,20 +54,23 @@ func TestPlanFollowsTheOrderOfDeciding(t *testing.T) {
 		{name: "released now, by a record without a time", change: released, untimed: true, want: "released", why: "released at the time of the deletion"},
 		{name: "restored too often", policy: incident.Policy{MaxRestores: 1, RestoreInterval: time.Hour}, restored: restoredBefore, want: "wait", why: "it was restored often within the hour: the next time at 2026-03-01T12:59:00Z"},
 	} {
-		row := inventory.Row{Protected: true, State: inventory.Live, FlowLog: inventory.FlowLog{ID: "fl-1", Scope: scope}, RootID: "fl-1"}
-		if c.change != nil {
-			c.change(&row)
-		}
-		of := &incident.Case{Scope: scope, Now: noon, Policy: c.policy}
-		of.Load([]inventory.Row{row}, c.restored)
-		actor := alert.Actor{ARN: "arn:aws:sts::111122223333:assumed-role/ops/x", SessionIssuer: ops}
-		rec := incident.Record{EventID: "event-1", Time: noon, Actor: actor, Rule: c.policy.RuleFor(scope.Account, ops)}
-		if c.untimed {
-			rec.Time = time.Time{}
-		}
-		if got := planOne(of, row.ID, rec); got.Would != c.want || got.Why != c.why {
-			t.Errorf("%s: %s (%s) instead of %s (%s)", c.name, got.Would, got.Why, c.want, c.why)
-		}
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			row := inventory.Row{Protected: true, State: inventory.Live, FlowLog: inventory.FlowLog{ID: "fl-1", Scope: scope}, RootID: "fl-1"}
+			if c.change != nil {
+				c.change(&row)
+			}
+			of := &incident.Case{Scope: scope, Now: noon, Policy: c.policy}
+			of.Load([]inventory.Row{row}, c.restored)
+			actor := alert.Actor{ARN: "arn:aws:sts::111122223333:assumed-role/ops/x", SessionIssuer: ops}
+			rec := incident.Record{EventID: "event-1", Time: noon, Actor: actor, Rule: c.policy.RuleFor(scope.Account, ops)}
+			if c.untimed {
+				rec.Time = time.Time{}
+			}
+			if got := planOne(of, row.ID, rec); got.Would != c.want || got.Why != c.why {
+				t.Errorf("%s (%s) instead of %s (%s)", got.Would, got.Why, c.want, c.why)
+			}
+		})
 	}
 }
 
@@ -104,14 +107,17 @@ func TestPlanKnowsTheSnapshot(t *testing.T) {
 		{"eu-west-1", "fl-9", string(incident.Unknown), "", "the snapshot never saw it in 111122223333/eu-west-1: there is nothing to recreate it from"},
 		{"eu-central-1", "fl-1", NotConfigured, "", "its account or Region is not configured: nothing is done about its records"},
 	} {
-		f := detection.Finding{Kind: detection.Deleted, Deleted: []string{c.id}, Record: cloudtrail.Record{Account: scope.Account, Region: c.region, EventTime: noon}}
-		v, err := Planner{Cases: snapshot{}, Watched: func(s inventory.Scope) bool { return s.Region != "eu-central-1" }}.Explain(t.Context(), f)
-		if err != nil || len(v.FlowLogs) != 1 {
-			t.Fatalf("%+v, %v", v, err)
-		}
-		if got := v.FlowLogs[0]; got.Would != c.would || got.Why != c.why || got.Incident != c.incident || (got.FlowLog != nil) != (c.would == Restore) {
-			t.Errorf("%s in %s: %+v", c.id, c.region, got)
-		}
+		t.Run(c.id+" in "+c.region, func(t *testing.T) {
+			t.Parallel()
+			f := detection.Finding{Kind: detection.Deleted, Deleted: []string{c.id}, Record: cloudtrail.Record{Account: scope.Account, Region: c.region, EventTime: noon}}
+			v, err := Planner{Cases: snapshot{}, Watched: func(s inventory.Scope) bool { return s.Region != "eu-central-1" }}.Explain(t.Context(), f)
+			if err != nil || len(v.FlowLogs) != 1 {
+				t.Fatalf("%+v, %v", v, err)
+			}
+			if got := v.FlowLogs[0]; got.Would != c.would || got.Why != c.why || got.Incident != c.incident || (got.FlowLog != nil) != (c.would == Restore) {
+				t.Errorf("%+v", got)
+			}
+		})
 	}
 }
 
