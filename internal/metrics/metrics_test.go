@@ -306,8 +306,11 @@ func TestRestoreOutcomes(t *testing.T) {
 		{in(incident.Open, false), lostInTurn, ""},
 		{in(incident.Restored, true), in(incident.Verified, true), ""},
 	} {
-		if got := outcomeOf(c.before, c.after); got != c.want {
-			t.Errorf("%s to %s is %q, want %q", c.before.State, c.after.State, got, c.want)
-		}
+		t.Run(fmt.Sprintf("%s to %s %q", c.before.State, c.after.State, c.after.Reason), func(t *testing.T) {
+			t.Parallel()
+			if got := outcomeOf(c.before, c.after); got != c.want {
+				t.Errorf("%q, want %q", got, c.want)
+			}
+		})
 	}
 }
