@@ -165,10 +165,13 @@ func TestWhole(t *testing.T) {
 		"without others": {nil, map[string]string{"b": "2"}, map[string]string{"b": "2"}},
 		"another value":  {map[string]string{"a": "1"}, map[string]string{"a": "2"}, map[string]string{"a": "2"}},
 	} {
-		before := maps.Clone(c.tags)
-		row := Row{FlowLog: FlowLog{Settings: Settings{Tags: c.tags}}, OwnTags: c.own}
-		if got := row.Whole().Tags; !maps.Equal(got, c.want) || !maps.Equal(row.Tags, before) {
-			t.Errorf("%s: %v, and the row has %v", name, got, row.Tags)
-		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			before := maps.Clone(c.tags)
+			row := Row{FlowLog: FlowLog{Settings: Settings{Tags: c.tags}}, OwnTags: c.own}
+			if got := row.Whole().Tags; !maps.Equal(got, c.want) || !maps.Equal(row.Tags, before) {
+				t.Errorf("%v, and the row has %v", got, row.Tags)
+			}
+		})
 	}
 }

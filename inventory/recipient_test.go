@@ -1,6 +1,9 @@
 package inventory
 
-import "testing"
+import (
+	"fmt"
+	"testing"
+)
 
 func TestRecipientOf(t *testing.T) {
 	t.Parallel()
@@ -18,11 +21,14 @@ func TestRecipientOf(t *testing.T) {
 		"b":                                                {"b", ""},
 		"":                                                 {"", ""},
 	} {
-		if got := RecipientOf(destination); got != want.recipient {
-			t.Errorf("%s: %q", destination, got)
-		}
-		if got := ApprovalOf(destination); got != want.approval {
-			t.Errorf("%s: %q", destination, got)
-		}
+		t.Run(fmt.Sprintf("%q", destination), func(t *testing.T) {
+			t.Parallel()
+			if got := RecipientOf(destination); got != want.recipient {
+				t.Errorf("%q", got)
+			}
+			if got := ApprovalOf(destination); got != want.approval {
+				t.Errorf("%q", got)
+			}
+		})
 	}
 }
