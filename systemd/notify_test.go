@@ -152,18 +152,20 @@ func TestWatchdogRefusesNonsense(t *testing.T) {
 func TestService(t *testing.T) {
 	own := strconv.Itoa(syscall.Getpid())
 	for _, c := range []struct {
-		invocation, pid string
-		want            bool
+		name, invocation, pid string
+		want                  bool
 	}{
-		{"", "", false},
-		{"", own, false},
-		{"0123456789abcdef0123456789abcdef", own, true},
-		{"0123456789abcdef0123456789abcdef", "1", false},
+		{"no service", "", "", false},
+		{"no invocation", "", own, false},
+		{"its process", "0123456789abcdef0123456789abcdef", own, true},
+		{"another process", "0123456789abcdef0123456789abcdef", "1", false},
 	} {
-		t.Setenv("INVOCATION_ID", c.invocation)
-		t.Setenv("SYSTEMD_EXEC_PID", c.pid)
-		if got := Service(); got != c.want {
-			t.Errorf("%+v: %v", c, got)
-		}
+		t.Run(c.name, func(t *testing.T) {
+			t.Setenv("INVOCATION_ID", c.invocation)
+			t.Setenv("SYSTEMD_EXEC_PID", c.pid)
+			if got := Service(); got != c.want {
+				t.Error(got)
+			}
+		})
 	}
 }
