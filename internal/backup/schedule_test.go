@@ -25,9 +25,12 @@ func TestWhenCopiesAreDue(t *testing.T) {
 		"failed, and time has passed":  {Schedule{saved: ago(2 * time.Minute), failures: 1}, true},
 		"failed for long":              {Schedule{saved: ago(16 * time.Minute), failures: 100}, true},
 	} {
-		if got := c.schedule.Due(now); got != c.due {
-			t.Errorf("%s: due %v", name, got)
-		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if got := c.schedule.Due(now); got != c.due {
+				t.Errorf("due %v", got)
+			}
+		})
 	}
 }
 
