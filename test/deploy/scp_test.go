@@ -1,6 +1,7 @@
 package deploy_test
 
 import (
+	"fmt"
 	"path"
 	"path/filepath"
 	"regexp"
@@ -135,9 +136,12 @@ func TestWhoIsDenied(t *testing.T) {
 		{request{mallory, "", "cloudwatch:DeleteAlarms", alarm}, true},
 		{request{mallory, "", "cloudwatch:DeleteAlarms", "arn:aws:cloudwatch:eu-west-1:111122223333:alarm:another"}, false},
 	} {
-		if got := flowLogs.denied(t, tt.request) || parts.denied(t, tt.request); got != tt.want {
-			t.Errorf("%+v: denied %v, want %v", tt.request, got, tt.want)
-		}
+		t.Run(fmt.Sprintf("%s, MFA %q, %s on %s", path.Base(tt.arn), tt.mfa, tt.action, tt.resource), func(t *testing.T) {
+			t.Parallel()
+			if got := flowLogs.denied(t, tt.request) || parts.denied(t, tt.request); got != tt.want {
+				t.Errorf("denied %v, want %v", got, tt.want)
+			}
+		})
 	}
 }
 
