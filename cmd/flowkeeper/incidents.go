@@ -63,7 +63,7 @@ flow log replaced it. On a narrow terminal some columns are left out.`,
 func listIncidents(ctx context.Context, s state, f *filters) error {
 	t := s.Table(term.Whole("FLOW LOG"), term.CutTo(resourceWidth, "RESOURCE").OrDrop(4), term.CutTo(12, "STATE"), term.CutTo(14, "WHO").KeepEnd(), term.Whole("DETECTED").OrDrop(5),
 		term.Whole("GAP"), term.Whole("REPLACED BY").OrDrop(3), term.CutTo(accountWidth, "ACCOUNT").KeepEnd().OrDrop(2), term.Whole("REGION").OrDrop(1))
-	names, err := s.names(ctx)
+	lookup, err := s.names(ctx)
 	if err != nil {
 		return err
 	}
@@ -71,7 +71,7 @@ func listIncidents(ctx context.Context, s state, f *filters) error {
 		if !f.next() {
 			return nil
 		}
-		x, err := names.incident(ctx, i, nil)
+		x, err := lookup.incident(ctx, i, nil)
 		t.Add(x, i.FlowLogID, alert.WithResource(i.ResourceID, x.ResourceName), incidentState(i), who(i), s.ago(i.DetectedAt),
 			gapCell(i), i.NewID, alert.WithAccount(i.Scope.Account, x.AccountName), i.Scope.Region)
 		return err
@@ -153,11 +153,11 @@ func showIncident(ctx context.Context, s state, args []string) error {
 	if err != nil {
 		return err
 	}
-	names, err := s.names(ctx)
+	lookup, err := s.names(ctx)
 	if err != nil {
 		return err
 	}
-	x, err := names.incident(ctx, i, history)
+	x, err := lookup.incident(ctx, i, history)
 	if err != nil {
 		return err
 	}

@@ -124,13 +124,13 @@ type flowLog struct {
 // describer returns what adds to a row the last rehearsal and the names.
 func (s state) describer(ctx context.Context) (func(inventory.Row, store.Fate) (flowLog, error), error) {
 	rehearsed, err := s.Rehearsed(ctx)
-	names, unnamed := s.names(ctx)
+	lookup, unnamed := s.names(ctx)
 	return func(row inventory.Row, fate store.Fate) (x flowLog, err error) {
-		x = flowLog{Row: row, fate: fate, accountName: names.nameOf(row.Scope.Account)}
+		x = flowLog{Row: row, fate: fate, accountName: lookup.nameOf(row.Scope.Account)}
 		if last, ok := rehearsed(row); ok {
 			x.last = &last
 		}
-		x.resourceName, err = names.resource(ctx, row.Scope, row.ResourceID)
+		x.resourceName, err = lookup.resource(ctx, row.Scope, row.ResourceID)
 		return x, err
 	}, errors.Join(err, unnamed)
 }

@@ -47,7 +47,7 @@ func refreshAll(ctx context.Context, s state, _ []string) error {
 	if err != nil {
 		return err
 	}
-	names, err := s.names(ctx)
+	lookup, err := s.names(ctx)
 	if err != nil {
 		return err
 	}
@@ -60,7 +60,7 @@ func refreshAll(ctx context.Context, s state, _ []string) error {
 		scopes.Go(func() error {
 			defer progress.Step()
 			counts, err := r.Refresh(ctx, scope)
-			results[n] = refreshed{Account: scope.Account, AccountName: names.nameOf(scope.Account), Region: scope.Region, Counts: counts}
+			results[n] = refreshed{Account: scope.Account, AccountName: lookup.nameOf(scope.Account), Region: scope.Region, Counts: counts}
 			if err != nil {
 				results[n].Error = plainText(err)
 			}

@@ -81,11 +81,11 @@ func newExam(ctx context.Context, d *Doctor) *exam {
 		base = e.subjects[n].cfg
 	}
 	home := e.machine.subject(ctx, scopes.Account{ID: e.queue.Account}, base, e.queue.Region)
-	routes := newRoutes(ctx, e.queue, home)
-	routes.away = sync.OnceValue(func() bool { return anyRule(e.subjects, home.scope) })
-	home.rules = routes.ask(ctx, home)
+	r := newRoutes(ctx, e.queue, home)
+	r.away = sync.OnceValue(func() bool { return anyRule(e.subjects, home.scope) })
+	home.rules = r.ask(ctx, home)
 	for _, s := range e.subjects {
-		s.routes, s.rules = routes, routes.ask(ctx, s)
+		s.routes, s.rules = r, r.ask(ctx, s)
 		s.trials = once(ctx, s.try)
 	}
 	e.queue.senders = append([]*subject{home}, e.subjects...)

@@ -133,10 +133,10 @@ func unitsWithin(ctx context.Context, api API, needed bool, atOnce int) (*tree, 
 func selected(accounts map[string]Account, units *tree, include, exclude []string, noPaths error) Listing {
 	l := Listing{NoPaths: noPaths}
 	for _, a := range accounts {
-		place := units.place(a.ID)
-		a.Path = place.path
+		at := units.place(a.ID)
+		a.Path = at.path
 		in := func(list []string) bool {
-			return slices.ContainsFunc(list, func(id string) bool { return id == a.ID || slices.Contains(place.above, id) })
+			return slices.ContainsFunc(list, func(id string) bool { return id == a.ID || slices.Contains(at.above, id) })
 		}
 		a.Selected = (len(include) == 0 || in(include)) && !in(exclude)
 		l.Accounts = append(l.Accounts, a)
