@@ -37,7 +37,7 @@ type Sender struct {
 	outbox Outbox
 	log    *slog.Logger
 	wake   chan struct{}
-	hurry  atomic.Bool
+	hurry  atomic.Bool // set by Hurry, read and cleared by TryNext
 
 	// Only Run's goroutine uses these.
 	failures          int       // consecutive tries that failed, of any alerts

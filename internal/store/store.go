@@ -53,9 +53,9 @@ type Store struct {
 type file struct {
 	path   string
 	w, r   *sql.DB
-	lock   *os.File   // of a daemon, as what follows
-	opened []identity // what was opened
-	taken  atomic.Bool
+	lock   *os.File    // of a daemon, as what follows
+	opened []identity  // what was opened
+	taken  atomic.Bool // set by Rescue, read by each commit, which then fails
 
 	routes   Routes
 	accounts map[string]string // Options.Names

@@ -114,8 +114,8 @@ func cleanEnv(extra ...string) []string {
 
 // tail keeps the last lines written to it. Safe for concurrent use.
 type tail struct {
-	mu    sync.Mutex
-	lines []string // the last is not yet ended
+	mu    sync.Mutex // guards lines
+	lines []string   // the last is not yet ended
 }
 
 func (t *tail) Write(b []byte) (int, error) {

@@ -28,7 +28,7 @@ type snsService struct {
 	now  func() time.Time
 	send func(queueARN, body string) error
 
-	mu     sync.Mutex
+	mu     sync.Mutex        // guards topics, what they hold, and seq
 	topics map[string]*topic // by ARN
 	seq    int               // of the subscription or notification made last
 }
