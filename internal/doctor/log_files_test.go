@@ -183,3 +183,35 @@ func TestNoRuleWhereLogFilesBringTheEvents(t *testing.T) {
 		})
 	}
 }
+
+// TestOwnersOfLogFilesMayAnnounceThem: the account of a bucket of log_files.buckets need not be watched. Of another
+// account's topic or bucket the policy check warns.
+func TestOwnersOfLogFilesMayAnnounceThem(t *testing.T) {
+	t.Parallel()
+	allow := func(service, source string) string {
+		return `{"Statement":{"Effect":"Allow","Principal":{"Service":"` + service + `.amazonaws.com"},"Action":"sqs:SendMessage","Resource":"` + queueARN +
+			`","Condition":{"ArnEquals":{"aws:SourceArn":"` + source + `"},"StringEquals":{"aws:SourceAccount":"999988887777"}}}}`
+	}
+	for name, policy := range map[string]string{
+		"a topic":  allow("sns", "arn:aws:sns:eu-west-1:999988887777:flowkeeper-log-files"),
+		"a bucket": allow("s3", "arn:aws:s3:::org-trail"),
+	} {
+		for owner, want := range map[string]Status{"999988887777": OK, "222233334444": Warn} {
+			t.Run(name+" of "+owner, func(t *testing.T) {
+				t.Parallel()
+				buckets := []configs.LogBucket{{Name: "org-trail", Owner: owner}}
+				q := &queue{
+					QueueRef: configs.QueueRef{Account: "111122223333", Region: "eu-west-1"},
+					machine:  &machine{Doctor: &Doctor{Config: configs.Config{LogFiles: configs.LogFiles{Buckets: buckets}}}},
+					own:      func() (identity, error) { return identity{account: "111122223333"}, nil },
+					attrs: func() (map[string]string, error) {
+						return map[string]string{"QueueArn": queueARN, "Policy": policy}, nil
+					},
+				}
+				if got := (answered{q}).policy(t.Context()); got.status != want {
+					t.Errorf("%+v", got)
+				}
+			})
+		}
+	}
+}

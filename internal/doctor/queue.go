@@ -242,6 +242,9 @@ func (q answered) backlog(ctx context.Context) finding {
 func (q *queue) sources() queuepolicy.Sources {
 	who, _ := q.own() // the check is skipped without
 	known := queuepolicy.Sources{All: true, ByRole: map[string]string{}, Ours: []string{q.Account}, Self: who.account, Us: inventory.RoleOfSession(who.arn)}
+	for _, b := range q.machine.Config.LogFiles.Buckets { // which announce the files, or a topic beside them does
+		known.Ours = append(known.Ours, b.Owner)
+	}
 	var rules []rule
 	for _, s := range q.senders {
 		known.Ours = append(known.Ours, s.scope.Account)
