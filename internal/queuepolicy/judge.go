@@ -36,7 +36,7 @@ type Sources struct {
 	Rules  []string          // ARNs of the rules that the policy must let send
 	ByRole map[string]string // ARNs of the rules that send as a role of theirs, with that role's
 	All    bool              // whether every scope could be asked for its rules
-	Ours   []string          // the accounts that are watched, and the queue's
+	Ours   []string          // the accounts that are watched, the queue's, and those of buckets with log files
 	Self   string            // the account of our own credentials, which receive
 	Us     string            // their user, or their role without its path
 }
@@ -68,13 +68,16 @@ func Judge(text, queueARN string, known Sources) Verdict {
 // judgeSenders judges who may send.
 func (p policy) judgeSenders(queueARN string, known Sources) Verdict {
 	d := p.sending(queueARN, known.Ours)
-	status, texts, separator := OK, []string{}, ", "
+	status, texts, separator, fix := OK, []string{}, ", ", ""
 	for _, s := range d.all {
 		if s.status.Worse(status) {
-			status, texts, separator = s.status, nil, "; "
+			status, texts, separator, fix = s.status, nil, "; ", s.fix
 		}
 		if s.status == status && !slices.Contains(texts, s.text) {
 			texts = append(texts, s.text)
+			if s.fix != fix {
+				fix = ""
+			}
 		}
 	}
 	who := alert.Clean(strings.Join(texts, separator), 500)
@@ -94,10 +97,10 @@ func (p policy) judgeSenders(queueARN string, known Sources) Verdict {
 		return Verdict{Fail, missing, ""}
 	case status == Fail:
 		return Verdict{Fail, "by the policy these may send: " + who, ""}
-	case len(d.unread) > 0 && (missing != "" || d.only == nil):
+	case len(d.unread) > 0 && (missing != "" || !d.closed()):
 		return readStatements(d.unread, "does it let the rule send, and nobody else?")
 	case status == Warn:
-		return Verdict{Warn, "by the policy these may send: " + who, ""}
+		return Verdict{Warn, "by the policy these may send: " + who, fix}
 	case byRole.Status != OK:
 		return byRole
 	}

@@ -48,6 +48,17 @@ func strangePolicies() (out []policyCase) {
 	}
 	rule, capitals := allow(events+source("ArnEquals", `"`+ruleARN+`"`)), strings.Replace(queueARN, "flowkeeper", "FLOWKEEPER", 1)
 	with := func(policy, statement string) string { return strings.TrimSuffix(policy, "]}") + statement + "]}" }
+	const service = `"Principal":{"Service":"lambda.amazonaws.com"}`
+	takes := func(principal, action, condition string) string {
+		return `,{"Effect":"Allow",` + principal + `,"Action":` + action + `,"Resource":"*"` + condition + `}`
+	}
+	onlyTheBucket := strings.Replace(denyOthers, ruleARN, "arn:aws:s3:::trail-logs", 1)
+	bucket := func(account string) string {
+		if account != "" {
+			account = `,"StringEquals":{"aws:SourceAccount":["` + account + `"]}`
+		}
+		return `"Principal":{"Service":"s3.amazonaws.com"},"Condition":{"ArnLike":{"aws:SourceArn":"arn:aws:s3:::trail-logs"}` + account + `}`
+	}
 	known := Sources{Ours: []string{"111122223333", "222233334444"}, Self: "444455556666"}
 	for _, c := range []struct {
 		name, policy string
@@ -61,7 +72,17 @@ func strangePolicies() (out []policyCase) {
 		{"a topic, where one Region has to be enabled", allow(`"Principal":{"Service":"sns.af-south-1.amazonaws.com"}` + source("ArnEquals", `"`+topicARN+`"`)), OK, "only " + topicARN},
 		{"the rule by a service of a Region", strings.Replace(rule, "events.amazonaws", "events.eu-west-1.amazonaws", 1), Unknown, "read statement 1 of"},
 		{"a Deny to the service of a Region", with(rule, strings.Replace(denyService, "events.", "events.eu-west-1.", 1)), Unknown, "read statement 2 of"},
-		{"a bucket", allow(`"Principal":{"Service":"s3.amazonaws.com"}` + source("ArnLike", `"arn:aws:s3:::trail-logs"`)), OK, "trail-logs"},
+		{"a bucket", allow(bucket("")), Warn, "arn:aws:s3:::trail-logs, of whatever account: the ARN names none"},
+		{"a bucket, and all others are denied", with(allow(bucket("")), onlyTheBucket), Warn, "of whatever account"},
+		{"a bucket of anybody's, and all others are denied", with(allow(anyone), onlyTheBucket), Warn, "of whatever account"},
+		{"a bucket of an account", allow(bucket("222233334444")), OK, "only arn:aws:s3:::trail-logs may send"},
+		{"a bucket of an account, and all others are denied", with(allow(bucket("222233334444")), onlyTheBucket), OK, "only arn:aws:s3:::trail-logs may send"},
+		{"a bucket of a stranger", allow(bucket("999988887777")), Warn, "arn:aws:s3:::trail-logs, of account 999988887777, whose flow logs are not kept here"},
+		{"a bucket of a stranger, and all others are denied", with(allow(bucket("999988887777")), onlyTheBucket), Warn, "of account 999988887777"},
+		{"a bucket of a stranger, or of an account", allow(bucket(`222233334444","999988887777`)), Warn, "of account 999988887777"},
+		{"a bucket of an account, and of whatever account", with(allow(bucket("222233334444")), `,{"Effect":"Allow","Action":"sqs:*","Resource":"*",`+bucket("")+`}`+onlyTheBucket), Warn, "of whatever account"},
+		{"a bucket of an account, and whatever the other Allow lets, all others are denied", with(allow(bucket("222233334444")), `,{"Effect":"Allow","Action":"sqs:SendMessage","Resource":"*",`+anyone+source("ArnEqualsIfExists", `"arn:aws:s3:::trail-logs"`)+`}`+onlyTheBucket), Unknown, "read statement 2 of the queue's policy: does it let the rule send, and nobody else?"},
+		{"a source of a service that is none of its ARNs", with(rule, `,{"Effect":"Allow","Principal":{"Service":"costalerts.amazonaws.com"},"Action":"sqs:SendMessage","Resource":"*"`+source("ArnLike", `"arn:aws:ce::999988887777:anomalysubscription/x"`)+`}`), Unknown, "read statement 2 of"},
 		{"none", "", Fail, "no policy"},
 		{"nothing", `{"Statement":[]}`, Fail, "lets nobody send"},
 		{"receiving only", `{"Statement":{"Effect":"Allow","Principal":"*","Action":"sqs:ReceiveMessage","Resource":"*"}}`, Fail, "lets nobody send"},
@@ -105,6 +126,18 @@ func strangePolicies() (out []policyCase) {
 		{"the world may do all but send", with(rule, `,{"Effect":"Allow","Principal":{"AWS":"*"},"Action":"SQS:*","Resource":"*"}`+denyOthers), Fail, "everybody in the world (its principal is *, and no condition holds anybody back) (ReceiveMessage, ChangeMessageVisibility, DeleteMessage, PurgeQueue"},
 		{"the world may send and take", allow(anyone + `},{"Effect":"Allow","Principal":"*","Action":"sqs:Purge*","Resource":"*"`), Fail, "(its principal is *, and no condition holds anybody back); by the policy these may take"},
 		{"another account may change it", with(rule, `,{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::999988887777:root"},"Action":["sqs:SetQueueAttributes","sqs:AddPermission"],"Resource":"*"}`), Fail, "the account 999988887777 (SetQueueAttributes, AddPermission)"},
+		{"a service may take", with(rule, takes(service, `"sqs:ReceiveMessage"`, "")), Unknown, "read statement 2 of the queue's policy: can strangers take deletions out of the queue, or change it?"},
+		{"a service may delete", with(rule, takes(service, `"sqs:DeleteMessage"`, "")), Unknown, "read statement 2 of"},
+		{"a service may purge", with(rule, takes(service, `"sqs:PurgeQueue"`, "")), Unknown, "read statement 2 of"},
+		{"a service may change it", with(rule, takes(service, `"sqs:SetQueueAttributes"`, "")), Unknown, "read statement 2 of"},
+		{"a service may do all, over TLS", with(rule, takes(service, `"sqs:*"`, `,"Condition":{"Bool":{"aws:SecureTransport":"true"}}`)), Fail, "lambda.amazonaws.com for any rule or topic of any account"},
+		{"a service may take, and people are denied", with(rule, takes(service, `"sqs:ReceiveMessage"`, "")+`,{"Effect":"Deny","Principal":"*","Action":"sqs:PurgeQueue","Resource":"*","Condition":{"Bool":{"aws:PrincipalIsAWSService":"false"}}}`), Unknown, "read statement 2 of"},
+		{"a service may take, for an account of ours", with(rule, takes(service, `"sqs:ReceiveMessage"`, `,"Condition":{"StringEquals":{"aws:SourceAccount":"111122223333"}}`)), OK, "only " + ruleARN},
+		{"a service may take, for a rule of ours", with(rule, takes(events, `"sqs:*"`, source("ArnEquals", `"`+ruleARN+`"`))), OK, "only " + ruleARN},
+		{"a service may take, for a stranger's account", with(rule, takes(service, `"sqs:ReceiveMessage"`, `,"Condition":{"StringEquals":{"aws:SourceAccount":"999988887777"}}`)), Unknown, "read statement 2 of"},
+		{"a service may take, for a bucket too", with(rule, takes(service, `"sqs:ReceiveMessage"`, source("ArnEquals", `["`+ruleARN+`","arn:aws:s3:::trail-logs"]`))), Unknown, "read statement 2 of"},
+		{"any service may take, for a stranger's topic", with(rule, takes(anyone, `"sqs:ReceiveMessage"`, source("ArnEquals", `"arn:aws:sns:eu-west-1:999988887777:t"`))), Unknown, "read statement 2 of"},
+		{"a role may take, for a stranger's topic, which it never has", with(rule, takes(`"Principal":{"AWS":"999988887777"}`, `"sqs:ReceiveMessage"`, source("ArnEquals", `"arn:aws:sns:eu-west-1:999988887777:t"`))), OK, "only " + ruleARN},
 		{"the world may take, and of another queue", with(rule, `,{"Effect":"Allow","Principal":"*","Action":"sqs:ReceiveMessage","Resource":"`+queueARN+`-2"}`), OK, "only " + ruleARN},
 		{"the world may look", with(rule, `,{"Effect":"Allow","Principal":"*","Action":["sqs:GetQueueAttributes","sqs:GetQueueUrl"],"Resource":"*"}`), OK, "only " + ruleARN},
 		{"one of our own may take", with(rule, `,{"Effect":"Allow","Principal":{"AWS":["arn:aws:iam::111122223333:role/flowkeeper","arn:aws:iam::444455556666:root"]},"Action":"sqs:ReceiveMessage","Resource":"*"}`), OK, "only " + ruleARN},
@@ -167,6 +200,20 @@ func strangePolicies() (out []policyCase) {
 		out = append(out, policyCase{name: c.name, policy: c.policy, known: known, want: c.want, says: c.says})
 	}
 	return out
+}
+
+// TestAdviceAboutABucket: the statement lacks a condition, and no better policy that is made from it has one.
+func TestAdviceAboutABucket(t *testing.T) {
+	t.Parallel()
+	for _, c := range strangePolicies() {
+		v := Judge(c.policy, queueARN, c.known)
+		if strings.Contains(v.Text, "of whatever account") != strings.Contains(v.Fix, "add aws:SourceAccount") {
+			t.Errorf("%s: %s, %q", c.name, v.Text, v.Fix)
+		}
+		if better, ok := Better(c.policy, queueARN, c.known); ok && strings.Contains(better, "arn:aws:s3") {
+			t.Errorf("%s: %s", c.name, better)
+		}
+	}
 }
 
 // policiesOfRules are judged by the rules that were found.

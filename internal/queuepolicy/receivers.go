@@ -14,7 +14,7 @@ var losses = []string{"ReceiveMessage", "ChangeMessageVisibility", "DeleteMessag
 
 // judgeReceivers fails if the policy allows everybody, or a whole account that is not one's own,
 // to receive from the queue or to change it. A role or user of another account that the policy names one
-// by one is meant. What IAM policies allow within the own accounts is not judged.
+// by one is meant. Of a service it is not known for whom it does so, unless the policy names the account. What IAM policies allow within the own accounts is not judged.
 func (p policy) judgeReceivers(queueARN string, own []string) Verdict {
 	var found, unread []string
 	for _, s := range p.statements {
@@ -28,10 +28,10 @@ func (p policy) judgeReceivers(queueARN string, own []string) Verdict {
 			return slices.ContainsFunc(may, func(action string) bool { return s.about("sqs:"+action, queueARN) })
 		})
 		switch denials := slices.Concat(denied, perhaps); {
+		case !ok:
+			unread = append(unread, append(denials, s.where)...)
 		case len(denials) > 0:
 			unread = append(unread, denials...)
-		case !ok:
-			unread = append(unread, s.where)
 		default:
 			found = append(found, strings.Join(who, ", ")+" ("+strings.Join(may, ", ")+")")
 		}
@@ -56,12 +56,13 @@ func (s statement) losses(queueARN string) (out []string) {
 }
 
 // strangers returns the principals of an Allow outside the own accounts. ok is false if there are
-// some, and the statement's form is not judged.
+// some, or a service that may act for some, and the statement's form is not judged.
 func (s statement) strangers(own []string) (out []string, ok bool) {
 	l, ok := s.limits()
+	services := !s.plainPrincipals() || s.everybody() || len(s.Principal["Service"]) > 0
 	switch {
 	case len(l.sources)+len(l.accounts) > 0:
-		return nil, true // who calls for himself has no such key
+		return nil, !services || l.within(own) // users and roles have no such key
 	case !s.plainPrincipals():
 		return nil, false
 	}
@@ -70,5 +71,8 @@ func (s statement) strangers(own []string) (out []string, ok bool) {
 			out = append(out, x.text)
 		}
 	}
-	return out, len(out) == 0 || ok && s.plain() && len(l.principals)+len(l.organizations) == 0
+	if len(out) == 0 {
+		return nil, !services
+	}
+	return out, ok && s.plain() && len(l.principals)+len(l.organizations) == 0
 }

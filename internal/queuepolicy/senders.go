@@ -1,6 +1,7 @@
 package queuepolicy
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -10,9 +11,10 @@ import (
 // sender is a principal that a policy allows to send.
 type sender struct {
 	status       Status // of letting it
-	text         string
+	text, fix    string // fix is empty where Better may have one
 	who          string // the principal, or the pattern of roles of an organisation
 	source       string // pattern of the aws:SourceArn that it sends with; empty: a user or role, which has none
+	account      string // the aws:SourceAccount that it sends with; empty: any
 	organization string // whose roles these are; empty: not limited to one
 }
 
@@ -81,11 +83,18 @@ func (d *sending) deny(s statement) {
 	}
 }
 
+// closed reports whether the Denies leave the same senders, whatever else an Allow lets: sources whose account is known.
+func (d *sending) closed() bool {
+	return d.only != nil && !slices.ContainsFunc(d.only, func(source string) bool { return inventory.ParseARN(source).AccountID == "" })
+}
+
 // spared returns the senders that a Deny to everybody but some sources and principals leaves.
 func (d *sending) spared(ours []string) (out []sender) {
 	for _, source := range d.only {
-		if slices.ContainsFunc(d.allowed, func(x sender) bool { return x.covers(source) }) {
-			out = append(out, bySource("*", source, ours))
+		for _, x := range d.allowed {
+			if x.covers(source) {
+				out = append(out, bySource("*", source, x.account, ours))
+			}
 		}
 	}
 	for _, who := range d.exempt {
@@ -158,33 +167,40 @@ func service(who string, l limits, ours []string) (out []sender, ok bool) {
 	}
 	for _, account := range l.accounts {
 		text := who + " for anything of account " + account + ", not just for one rule or topic"
-		out = append(out, sender{status: Warn, text: text, who: who, source: inAccount("arn:*:"+name+":*:*:*", account)})
+		out = append(out, sender{status: Warn, text: text, who: who, source: inAccount("arn:*:"+name+":*:*:*", account), account: account})
 	}
 	return out, true
 }
 
+// withOwnARNs are the services that send for their own rules, topics and buckets alone.
+var withOwnARNs = []string{"events", "sns", "s3"}
+
 // fromSources judges a service, or any (*), that may send for some rules or topics, or patterns of them. ok is false if
-// one is no pattern of one service's ARNs.
+// one is no pattern of one service's ARNs, or of another service's than the one that sends.
 func fromSources(who string, l limits, ours []string) (out []sender, ok bool) {
 	ok = true
+	accounts := l.accounts
+	if len(accounts) == 0 {
+		accounts = texts{""}
+	}
 	for _, source := range l.sources {
-		of, x := inventory.ParseARN(source), bySource(who, source, ours)
+		of := inventory.ParseARN(source)
 		switch {
 		case of.Service == "" || wild(of.Service):
-			ok, x.source = false, "" // it is known only that it is open to any account
-		case who != "*" && of.Service != serviceOf(who):
-			continue // the service has no such ARNs
-		}
-		if len(l.accounts) == 0 {
-			out = append(out, x)
-		}
-		for _, account := range l.accounts {
-			switch {
-			case x.source == "", of.AccountID != "" && !glob(of.AccountID, account):
-			case x.status == Fail:
-				out = append(out, sender{status: Warn, text: "whatever matches " + source + ", of account " + account, who: who, source: inAccount(source, account)})
-			default:
+			ok = false
+			if len(l.accounts) == 0 {
+				x := bySource(who, source, "", ours)
+				x.source = "" // it is known only that it is open to any account
 				out = append(out, x)
+			}
+			continue
+		case who != "*" && of.Service != serviceOf(who):
+			ok = ok && slices.Contains(withOwnARNs, serviceOf(who))
+			continue
+		}
+		for _, account := range accounts {
+			if of.AccountID == "" || account == "" || glob(of.AccountID, account) {
+				out = append(out, bySource(who, source, account, ours))
 			}
 		}
 	}
@@ -200,16 +216,22 @@ func inAccount(pattern, account string) string {
 	return of.String()
 }
 
-// bySource judges an aws:SourceArn that is allowed to send.
-func bySource(who, source string, ours []string) sender {
-	of, x := inventory.ParseARN(source), sender{status: OK, text: source, who: who, source: source}
+// bySource judges an aws:SourceArn that is allowed to send, with an aws:SourceAccount or any (empty).
+func bySource(who, source, account string, ours []string) sender {
+	of, x := inventory.ParseARN(source), sender{status: OK, text: source, who: who, source: source, account: account}
+	owner, open := cmp.Or(of.AccountID, account), of.Resource == "" || wild(of.Service+of.AccountID) || of.AccountID == "" && wild(of.Resource)
 	switch {
-	case of.Resource == "", wild(of.Service + of.AccountID), of.AccountID == "" && wild(of.Resource):
+	case open && account != "":
+		x.status, x.text, x.source = Warn, "whatever matches "+source+", of account "+account, inAccount(source, account)
+	case open:
 		x.status, x.text = Fail, "whatever matches "+source+" (by "+who+"), of any account"
 	case wild(source):
 		x.status, x.text = Warn, "whatever matches "+source+", more than one rule or topic"
-	case of.AccountID != "" && !slices.Contains(ours, of.AccountID):
-		x.status, x.text = Warn, source+", of account "+of.AccountID+", whose flow logs are not kept here"
+	case owner == "": // whoever creates a bucket of that name, once it is deleted, has its ARN
+		x.status, x.text = Warn, source+", of whatever account: the ARN names none"
+		x.fix = "add aws:SourceAccount, with the account of the bucket, to the conditions of the statement that allows " + source
+	case !slices.Contains(ours, owner):
+		x.status, x.text = Warn, source+", of account "+owner+", whose flow logs are not kept here"
 	}
 	return x
 }

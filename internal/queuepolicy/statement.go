@@ -102,6 +102,17 @@ func (s statement) sparesServices() bool {
 // limits are values of condition keys; empty: there is no condition on the key.
 type limits struct{ sources, accounts, principals, organizations texts }
 
+// within reports whether limits on the source or its account leave a service nobody to act for but some accounts.
+func (l limits) within(accounts []string) bool {
+	named := slices.Clone(l.accounts)
+	if len(named) == 0 {
+		for _, source := range l.sources {
+			named = append(named, inventory.ParseARN(source).AccountID)
+		}
+	}
+	return !slices.ContainsFunc(named, func(a string) bool { return !slices.Contains(accounts, a) })
+}
+
 // limits returns the values that an Allow statement is limited to, or that a Deny statement is not for. ok is false if
 // it has any other condition. That an Allow asks for TLS does not count.
 func (s statement) limits() (l limits, ok bool) {
