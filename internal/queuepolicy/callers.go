@@ -20,8 +20,7 @@ type caller struct {
 // roleOf is a rule's role.
 func roleOf(arn string) caller { return caller{arn: arn, account: inventory.ParseARN(arn).AccountID} }
 
-// answer says whether a Deny is for a caller. That it is under several conditions holds as far as the least
-// certain of them.
+// answer says whether a Deny is for a caller.
 type answer int
 
 const (
@@ -30,16 +29,58 @@ const (
 	yes
 )
 
-// isFor judges whether a Deny statement is for what a caller does.
-func (s statement) isFor(who caller) answer {
-	a := s.names(who)
-	if !s.plain() {
-		a = min(a, maybe)
-	}
+// form says for which users and roles of its principals a Deny is, if they call over TLS.
+type form int
+
+const (
+	unread  form = iota // a person has to read it
+	forNone             // it needs a request without TLS, or of a service
+	forAll
+	forSome   // whom a condition names
+	forOthers // whom a condition does not name
+)
+
+// form returns the form of a Deny, and the condition on aws:PrincipalArn or aws:PrincipalAccount of forSome and forOthers.
+func (s statement) form() (f form, named condition) {
+	f = forAll
 	for _, c := range s.conditions() {
-		a = min(a, c.holdsFor(who))
+		byPrincipal := c.compares() && (c.key == principalArn || c.key == principalAccount)
+		bySource := c.compares() && (c.key == sourceArn || c.key == sourceAccount) // only services have these
+		switch {
+		case inTheClear(c), bySource && !c.negated:
+			return forNone, condition{}
+		case bySource, c.isBool(byService, "false"): // holds for all of them
+		case f != forAll, !byPrincipal:
+			f = unread
+		case c.negated:
+			f, named = forOthers, c
+		default:
+			f, named = forSome, c
+		}
 	}
-	return a
+	if !s.plain() {
+		f = unread
+	}
+	return f, named
+}
+
+// isFor judges whether a Deny is for what a caller does.
+func (s statement) isFor(who caller) answer {
+	principal := s.names(who)
+	f, named := s.form()
+	switch {
+	case principal == no, f == forNone:
+		return no
+	case f == forAll:
+		return principal
+	case f == unread, principal == maybe:
+		return maybe
+	}
+	among := who.among(named)
+	if f == forOthers {
+		return map[answer]answer{no: yes, maybe: maybe, yes: no}[among]
+	}
+	return among
 }
 
 // names judges whether the caller is one of the statement's principals.
@@ -60,38 +101,18 @@ func (s statement) names(who caller) (a answer) {
 	return a
 }
 
-// holdsFor judges whether a condition holds for a request of a caller.
-func (c condition) holdsFor(who caller) (a answer) {
+// among judges whether the caller is one of those that a condition on aws:PrincipalArn or aws:PrincipalAccount names.
+func (who caller) among(c condition) answer {
+	match, value := glob, who.account
+	if c.key == principalArn {
+		match, value = globARN, who.arn
+	}
+	// What matches a value that is no ARN is not documented.
+	noARN := func(v string) bool { return c.key == principalArn && inventory.ParseARN(v).Resource == "" }
 	switch {
-	case inTheClear(c):
-		return no
-	case c.isBool(byService, "false"):
+	case slices.ContainsFunc(c.values, func(v string) bool { return match(v, value) }):
 		return yes
-	case !c.compares():
-		return maybe
-	}
-	for _, value := range c.values {
-		switch c.key {
-		case sourceArn, sourceAccount: // only services have these
-		case principalArn, principalAccount:
-			a = max(a, who.matches(c.key, value))
-		default:
-			return maybe
-		}
-	}
-	if c.negated {
-		return yes - a
-	}
-	return a
-}
-
-// matches judges whether a value of aws:PrincipalArn or aws:PrincipalAccount stands for the caller.
-func (who caller) matches(key, value string) answer {
-	byARN := key == principalArn
-	switch {
-	case byARN && globARN(value, who.arn), !byARN && glob(value, who.account):
-		return yes
-	case who.arn == "", byARN && who.noPath, byARN && inventory.ParseARN(value).Resource == "": // what matches a value that is no ARN is not documented
+	case who.arn == "", c.key == principalArn && who.noPath, slices.ContainsFunc(c.values, noARN):
 		return maybe
 	}
 	return no
