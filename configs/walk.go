@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -27,7 +28,7 @@ func (l *loader) walkFile(text []byte) (isYAML bool) {
 	case errors.Is(err, io.EOF):
 		return true // an empty file is all defaults
 	case err != nil:
-		l.syntax(err)
+		l.syntax(text, err)
 		return false
 	}
 	isYAML = true
@@ -35,7 +36,7 @@ func (l *loader) walkFile(text []byte) (isYAML bool) {
 	if err := d.Decode(&second); err == nil {
 		l.fileProblem(second.Line, "", "a second YAML document: it would be ignored; put everything into one")
 	} else if !errors.Is(err, io.EOF) {
-		l.syntax(err)
+		l.syntax(text, err)
 		isYAML = false
 	}
 	if len(doc.Content) != 1 || isNull(doc.Content[0]) {
@@ -51,25 +52,32 @@ func isNull(n *yaml.Node) bool { return n.Kind == yaml.ScalarNode && n.ShortTag(
 
 // syntax notes that the text is no YAML, in the library's words but for those
 // that quote the file: it may hold secrets.
-func (l *loader) syntax(err error) {
-	text := strings.TrimPrefix(err.Error(), "yaml: ")
+func (l *loader) syntax(text []byte, err error) {
+	if !utf8.Valid(text) || bytes.ContainsFunc(text, isControl) {
+		l.fileProblem(0, "", "is no plain text: it holds control characters, or bytes that are not UTF-8: write YAML in UTF-8, or name another file with --config")
+		return
+	}
+	why := strings.TrimPrefix(err.Error(), "yaml: ")
 	line := 0
-	if rest, ok := strings.CutPrefix(text, "line "); ok {
+	if rest, ok := strings.CutPrefix(why, "line "); ok {
 		if n, words, ok := strings.Cut(rest, ": "); ok {
 			line, _ = strconv.Atoi(n)
-			text = words
+			why = words
 		}
 	}
 	switch {
-	case strings.Contains(text, "anchor"):
-		text = noAliases
-	case strings.Contains(text, "cannot start any token"):
-		text += ": indent with spaces, not tabs, and quote what begins with @, % or `"
+	case strings.Contains(why, "anchor"):
+		why = noAliases
+	case strings.Contains(why, "cannot start any token"):
+		why += ": indent with spaces, not tabs, and quote what begins with @, % or `"
 	default:
-		text += ": mend this line, or the one above it"
+		why += ": mend this line, or the one above it"
 	}
-	l.fileProblem(line, "", "not valid YAML: "+text)
+	l.fileProblem(line, "", "not valid YAML: "+why)
 }
+
+// isControl reports a control character that YAML does not allow.
+func isControl(r rune) bool { return unicode.IsControl(r) && !strings.ContainsRune("\t\n\r\u0085", r) }
 
 const noAliases = "anchors and aliases are not supported: write the value out"
 
@@ -117,7 +125,15 @@ func (l *loader) walkList(key string, n *yaml.Node, t reflect.Type) (any, bool) 
 }
 
 func (l *loader) walkMapping(key string, n *yaml.Node, t reflect.Type) (any, bool) {
-	if n.Kind != yaml.MappingNode {
+	switch {
+	case n.Kind == yaml.MappingNode:
+	case key == "" && n.Kind == yaml.SequenceNode:
+		l.problem(key, "", "the file is a list: write keys such as queue: at its top")
+		return nil, false
+	case key == "":
+		l.problem(key, "", "the file is a single value: write keys such as queue: at its top")
+		return nil, false
+	default:
 		l.problem(key, n.Value, "write keys below it: one of %s", strings.Join(keysOf(t), ", "))
 		return nil, false
 	}
@@ -250,21 +266,29 @@ func fieldOf(t reflect.Type, name string) (reflect.Type, bool) {
 	return nil, false
 }
 
-// didYouMean names the key that is most like a wrong one, or the section that
+// didYouMean names the key that is most like a wrong one, or the sections that
 // a right one belongs to.
 func didYouMean(wrong string, known []string) string {
 	if near := nearest.Word(wrong, known); near != "" {
 		return ": did you mean " + near + "?"
 	}
 	var found []string
-	for _, s := range scalars {
+	for _, s := range slices.Concat(scalars, lists) {
 		if s.key == wrong || strings.HasSuffix(s.key, "."+wrong) {
 			found = append(found, s.key)
 		}
 	}
-	if len(found) == 1 {
-		section, key, _ := strings.Cut(found[0], ".")
-		return fmt.Sprintf(": write %s: and, indented below it, %s:", section, key)
+	if len(found) == 0 {
+		return ": the keys here are " + strings.Join(known, ", ")
 	}
-	return ": the keys here are " + strings.Join(known, ", ")
+	section, key, _ := strings.Cut(found[0], ".")
+	fix := fmt.Sprintf("write %s: and, indented below it, %s:", section, key)
+	if found[0] == wrong {
+		return ": " + fix
+	}
+	meant := ": did you mean " + strings.Join(found, " or ") + "?"
+	if len(found) > 1 {
+		return meant
+	}
+	return meant + " " + fix
 }

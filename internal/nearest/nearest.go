@@ -6,12 +6,12 @@ import (
 )
 
 // Word returns the known word with the smallest edit distance to a wrong one,
-// or nothing if more than a third of its letters and one more would change.
+// or nothing if more than a third of its letters would change. One always may.
 func Word(wrong string, known []string) string { return first(Words(wrong, known)) }
 
 // Words is Word that returns all of the nearest, where several are equally near.
 func Words(wrong string, known []string) []string {
-	return within(len(wrong)/3+1, strings.ToLower(wrong), known)
+	return within(max(1, len(wrong)/3), strings.ToLower(wrong), known)
 }
 
 // ID returns the known ID that a wrong one is the beginning of, if there is one such, or else the
@@ -49,26 +49,29 @@ func within(most int, wrong string, known []string) (nearest []string) {
 	return nearest
 }
 
-// distance is Levenshtein's: how many bytes must be changed, added or dropped.
+// distance is how many bytes must be changed, added or dropped. Two neighbours in the wrong order are one change.
 func distance(a, b string) int {
 	if len(a) > 100 || len(b) > 100 {
 		return 100
 	}
-	row := make([]int, len(b)+1)
+	before, row := []int(nil), make([]int, len(b)+1)
 	for j := range row {
 		row[j] = j
 	}
 	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
+		next := make([]int, len(b)+1)
+		next[0] = i + 1
 		for j := range len(b) {
-			change := diagonal
+			change := row[j]
 			if a[i] != b[j] {
 				change++
 			}
-			diagonal = row[j+1]
-			row[j+1] = min(change, row[j]+1, row[j+1]+1)
+			if i > 0 && j > 0 && a[i] == b[j-1] && a[i-1] == b[j] {
+				change = min(change, before[j-1]+1)
+			}
+			next[j+1] = min(change, row[j+1]+1, next[j]+1)
 		}
+		before, row = row, next
 	}
 	return row[len(b)]
 }

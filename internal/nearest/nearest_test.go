@@ -35,9 +35,9 @@ func TestWords(t *testing.T) {
 
 func TestWord(t *testing.T) {
 	t.Parallel()
-	words := []string{"account", "json", "limit", "region", "since", "state"}
+	words := []string{"account", "json", "limit", "region", "since", "sink", "state"}
 	for wrong, want := range map[string]string{
-		"jsn": "json", "JSON": "json", "statee": "state", "accuont": "account", "regoin": "region", "colour": "", "x": "", "": "",
+		"jsn": "json", "JSON": "json", "statee": "state", "accuont": "account", "regoin": "region", "kind": "", "jsno": "json", "snik": "sink", "ision": "", "colour": "", "x": "", "": "",
 	} {
 		t.Run(wrong, func(t *testing.T) {
 			t.Parallel()
