@@ -66,7 +66,12 @@ func newFilters(a *app, c *cobra.Command, allowed []string, since string, shown 
 	if shown > 0 {
 		limit = fmt.Sprintf("at most `n`, the latest; 0: all (default: %d on a terminal, else all)", shown)
 	}
-	flags.IntVar(&f.Limit, "limit", 0, limit)
+	flags.Func("limit", limit, func(v string) (err error) {
+		if f.Limit, err = strconv.Atoi(v); err != nil || f.Limit < 0 {
+			return usagef("write a whole number, or 0 for all")
+		}
+		return nil
+	})
 	completeFlag(c, "limit", cobra.FixedCompletions([]string{"10", "100", "0"}, cobra.ShellCompDirectiveNoFileComp))
 	return f
 }
@@ -95,13 +100,7 @@ func (f *filters) check() error {
 			return err
 		}
 	}
-	if err := checkRegions(f.Regions); err != nil {
-		return err
-	}
-	if f.Limit < 0 {
-		return usagef("--limit %d: how many, or 0 for all", f.Limit)
-	}
-	return nil
+	return checkRegions(f.Regions)
 }
 
 // refuseEmpty refuses flags for names without one, as of a variable of the shell that is not set:

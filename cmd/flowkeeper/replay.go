@@ -26,11 +26,13 @@ type replayCommand struct {
 	reader  replay.Reader
 }
 
+const whatToRead = "files or folders with CloudTrail records, or s3://bucket/prefix (- for stdin)"
+
 func newReplayCommand(a *app) *cobra.Command {
 	r := &replayCommand{app: a}
 	c := a.withJSON("one JSON object a line, for each record with a finding, or that is ignored (--summary: for each line of the table; --send: the counts)", &cobra.Command{
 		Use: "replay FILE|FOLDER|s3://BUCKET/PREFIX...", Short: "Show what CloudTrail records mean, and what would be restored",
-		Args: someArgs(1, 0, "files or folders with CloudTrail records, or s3://bucket/prefix (- for stdin)"),
+		Args: someArgs(1, 0, whatToRead),
 		Long: `Read CloudTrail records, log files (.json, .json.gz) or queue messages and show
 the findings: who deleted which flow logs, from where, with MFA or not. If there
 is a state file, it also shows what would be restored. It changes nothing. With
@@ -138,6 +140,9 @@ func replayFiles(ctx context.Context, r *replayCommand, args []string) error {
 	if err == nil && r.reader.ReadNothing() {
 		return r.incomplete()
 	}
+	if p.Tampering == nil && r.records() > 0 {
+		r.Note("no state file: what would be restored is not known")
+	}
 	out.end()
 	r.note(elsewhere)
 	return cmp.Or(err, r.incomplete()) // interrupted: what was read so far is shown
@@ -161,7 +166,8 @@ func (r *replayCommand) explain(ctx context.Context, p replay.Planner, args []st
 	return elsewhere, ctx.Err()
 }
 
-// newPlanner opens the state file if there is one, until the function that it returns is called.
+// newPlanner opens the state file until the function that it returns is called. If there is none, the planner has no
+// Cases and no Tampering.
 func newPlanner(ctx context.Context, a *app) (p replay.Planner, closeState func(), err error) {
 	c, _, err := a.config(needs{})
 	if err != nil {
@@ -169,7 +175,6 @@ func newPlanner(ctx context.Context, a *app) (p replay.Planner, closeState func(
 	}
 	s, err := openState(ctx, c)
 	if errors.Is(err, store.ErrMissing) {
-		a.Note("no state file: what would be restored is not known")
 		return replay.Planner{Names: daemon.Names(c)}, func() {}, nil
 	}
 	if err != nil {

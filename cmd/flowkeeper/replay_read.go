@@ -52,9 +52,13 @@ func (r *replayCommand) volume() string {
 }
 
 func (r *replayCommand) failed(where string, err error) {
+	hint := ""
+	if errors.Is(err, fs.ErrNotExist) {
+		hint = ": name " + whatToRead
+	}
 	switch n := r.reader.Bad + r.reader.Unread; {
 	case n <= maxComplaints:
-		r.complain(where + ": " + plainError(err).Error())
+		r.complain(where + ": " + plainError(err).Error() + hint)
 	case n == maxComplaints+1:
 		r.complain("further errors are counted, not shown")
 	}
