@@ -73,6 +73,9 @@ func TestDescribeRegions(t *testing.T) {
 		"RegionNames":           {RegionNames: []string{"eu-west-1"}},
 		"DryRun":                {DryRun: aws.Bool(true)},
 		"a filter of endpoints": {Filters: []types.Filter{{Name: aws.String("endpoint"), Values: []string{"ec2.eu-west-1.amazonaws.com"}}}},
+		"a filter of no name":   {Filters: []types.Filter{{Values: []string{"opted-in"}}}},
+		"a second filter":       {Filters: []types.Filter{{Name: aws.String("opt-in-status"), Values: []string{"opted-in"}}, {Name: aws.String("endpoint")}}},
+		"201 values":            {Filters: []types.Filter{{Name: aws.String("opt-in-status"), Values: make([]string, 201)}}},
 	} {
 		if got, err := api.DescribeRegions(t.Context(), in); err == nil {
 			t.Errorf("%s is ignored: %d Regions", name, len(got.Regions))

@@ -19,10 +19,9 @@ var ec2Operations = map[string]ec2Operation{
 	"CreateFlowLogs": {true, []string{"ResourceId.", "ResourceType", "ClientToken", "DeliverCrossAccountRole", "DeliverLogsPermissionArn", "DestinationOptions.",
 		"DryRun", "LogDestination", "LogDestinationType", "LogFormat", "LogGroupName", "MaxAggregationInterval", "TagFieldSpecification.", "TagSpecification.", "TrafficType"},
 		(*Scope).createFlowLogs},
-	"CreateTags":      {true, []string{"ResourceId.", "Tag.", "DryRun"}, (*Scope).createTags},
-	"DeleteFlowLogs":  {true, []string{"FlowLogId.", "DryRun"}, (*Scope).deleteFlowLogs},
-	"DescribeTags":    {false, []string{"Filter.", "MaxResults", "NextToken", "DryRun"}, (*Scope).describeTags},
-	"DescribeRegions": {false, []string{"Filter."}, (*Scope).describeRegions},
+	"CreateTags":     {true, []string{"ResourceId.", "Tag.", "DryRun"}, (*Scope).createTags},
+	"DeleteFlowLogs": {true, []string{"FlowLogId.", "DryRun"}, (*Scope).deleteFlowLogs},
+	"DescribeTags":   {false, []string{"Filter.", "MaxResults", "NextToken", "DryRun"}, (*Scope).describeTags},
 }
 
 // reply is what an operation answers, and the flow logs that it made, deleted or tagged.
@@ -41,6 +40,12 @@ type answered struct {
 
 func (a *answered) answers(namespace, requestID string) {
 	a.Namespace, a.RequestID = namespace, requestID
+}
+
+// otherResult is what Hooks.Other answers.
+type otherResult struct {
+	answered
+	Elements string `xml:",innerxml"`
 }
 
 // ec2Service is EC2 as its own form of the query protocol shows it.
@@ -101,7 +106,8 @@ func (e *EC2) try(q *Request, p params) (reply, error) {
 	}
 	operation, ok := ec2Operations[q.Operation]
 	if !ok {
-		return reply{}, Errorf("InvalidAction", "The action %s is not valid for this web service.", q.Operation)
+		elements, err := e.hooks.Other(q)
+		return reply{result: &otherResult{Elements: elements}}, err
 	}
 	if name := UnknownParameter(q.Form, operation.allowed...); name != "" {
 		return reply{}, Errorf("UnknownParameter", "The parameter %s is not recognized", name)
@@ -154,31 +160,4 @@ func (s *Scope) deleteFlowLogs(p params) (reply, error) {
 		return reply{}, Errorf(failed[0].Code, "%s", failed[0].Message)
 	}
 	return reply{&deleteResult{Unsuccessful: failed}, gone}, nil
-}
-
-type region struct {
-	Name     string `xml:"regionName"`
-	Endpoint string `xml:"regionEndpoint"`
-	OptIn    string `xml:"optInStatus"`
-}
-
-type regionsResult struct {
-	answered
-	Regions []region `xml:"regionInfo>item"`
-}
-
-var regionFields = map[string]func(region) string{"opt-in-status": func(r region) string { return r.OptIn }}
-
-func (s *Scope) describeRegions(p params) (reply, error) {
-	filters, err := parseFilters(p, regionFields)
-	if err != nil {
-		return reply{}, err
-	}
-	var result regionsResult
-	for _, name := range s.ec2.settings.Regions {
-		if r := (region{name, "ec2." + name + ".amazonaws.com", "opt-in-not-required"}); passes(r, filters, regionFields) {
-			result.Regions = append(result.Regions, r)
-		}
-	}
-	return reply{result: &result}, nil
 }

@@ -23,7 +23,6 @@ type EC2 struct {
 
 // EC2Settings are how this EC2 behaves.
 type EC2Settings struct {
-	Regions  []string      // that DescribeRegions names
 	PageSize int           // a page of a Describe is no longer; 0: as AWS allows
 	Delay    time.Duration // of eventual consistency: a Describe shows what was so long ago, an hour at most
 

@@ -14,6 +14,9 @@ type Hooks interface {
 	// CheckCreate says what keeps a flow log from being made beside those on its resource:
 	// unsuccessful concerns this resource alone, err the whole call.
 	CheckCreate(f FlowLog, there []FlowLog) (unsuccessful *Error, err error)
+	// Other answers a call of an operation that this package does not have, with the elements
+	// of the answer, as Element makes them, or InvalidAction. It changes nothing.
+	Other(*Request) (elements string, err error)
 	// After sees each call that changes something, or tries to, also a dry run, and its error;
 	// ids are the flow logs that it made, deleted or tagged. It is called in the order of their effects.
 	After(q *Request, ids []string, err error)
@@ -44,6 +47,9 @@ func (usual) CheckCreate(f FlowLog, there []FlowLog) (unsuccessful *Error, err e
 	return nil, nil
 }
 
+// Other implements Hooks.
+func (usual) Other(q *Request) (string, error) { return "", InvalidAction(q) }
+
 // After implements Hooks.
 func (usual) After(*Request, []string, error) {}
 
@@ -55,4 +61,9 @@ func (f FlowLog) SameDestination(other FlowLog) bool {
 // AlreadyExists refuses a flow log that can't stand beside one that is there.
 func AlreadyExists() *Error {
 	return Errorf("FlowLogAlreadyExists", "Error. There is an existing Flow Log with the same configuration and log destination.")
+}
+
+// InvalidAction refuses an operation that EC2 does not have.
+func InvalidAction(q *Request) *Error {
+	return Errorf("InvalidAction", "The action %s is not valid for this web service.", q.Operation)
 }

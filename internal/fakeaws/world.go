@@ -36,7 +36,7 @@ func New(now func() time.Time) *World {
 		intercept: func(*Request) (bool, error) { return false, nil },
 	}
 	w.Trail = &Trail{now: now}
-	w.EC2 = &EC2{now: now, serial: &serial, iam: w.IAM, trail: w.Trail, hooks: usual{}, settings: EC2Settings{Regions: []string{"eu-west-1", "us-east-1"}},
+	w.EC2 = &EC2{now: now, serial: &serial, iam: w.IAM, trail: w.Trail, hooks: usual{},
 		scopes: map[string]*Scope{}, exists: map[string]bool{}}
 	w.services = map[string]Service{
 		"ec2": ec2Service{Query{"http://ec2.amazonaws.com/doc/2016-11-15/"}, w.EC2},

@@ -14,6 +14,7 @@ import (
 type EC2Settings struct {
 	*fakeaws.EC2Settings
 
+	Regions     []string        // that DescribeRegions names
 	Rates       map[string]Rate // by action; an action that is not in it has no limit
 	TagPolicy   TagPolicy
 	Quota       int // flow logs of one resource; 0: any number

@@ -38,7 +38,7 @@ func New(o Options) *World {
 	w.s3 = &s3Service{now: o.Now, buckets: map[string]*bucket{}}
 	w.sts = &stsService{STS: fakeaws.NewSTS(w.IAM), now: o.Now, roles: map[string]string{}, sessions: map[string]session{}, lifetime: time.Hour}
 	w.org = &organization{users: w.IAM}
-	w.ec2 = &ec2Hooks{now: o.Now, refused: map[string]*fakeaws.Error{}, buckets: map[rateKey]tokenBucket{}}
+	w.ec2 = &ec2Hooks{now: o.Now, refused: map[string]*fakeaws.Error{}, buckets: map[rateKey]tokenBucket{}, settings: EC2Settings{Regions: []string{"eu-west-1", "us-east-1"}}}
 	w.SetHooks(w.ec2)
 	w.Handle("sns", w.sns)
 	w.Handle("s3", w.s3)
