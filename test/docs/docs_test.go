@@ -184,7 +184,7 @@ func TestCallsInTheDocsExist(t *testing.T) {
 		}
 		calls++
 		of = cmp.Or(m[1], of)
-		for _, name := range strings.Split(m[2], ", ") {
+		for name := range strings.SplitSeq(m[2], ", ") {
 			if !packages[of][name] && !packages["internal/"+of][name] {
 				t.Errorf("package %s has no function %s: %s", of, name, line)
 			}
