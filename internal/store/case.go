@@ -87,7 +87,7 @@ func (l *loader) flowLogs(ids []string) error {
 }
 
 // besides loads what else is on the resources, and what was restored of the lineages within
-// the hour.
+// incident.FlappingWindow.
 func (l *loader) besides() error {
 	delete(l.resources, "")
 	if len(l.resources)+len(l.roots) == 0 {
@@ -95,7 +95,7 @@ func (l *loader) besides() error {
 	}
 	query, resources := among(besides, `?3`, slices.Collect(maps.Keys(l.resources)))
 	query, roots := among(query, `?4`, slices.Collect(maps.Keys(l.roots)))
-	_, _, err := l.load(query, resources, roots, l.c.Now.Add(-time.Hour).UnixMilli())
+	_, _, err := l.load(query, resources, roots, l.c.Now.Add(-incident.FlappingWindow).UnixMilli())
 	return err
 }
 

@@ -57,9 +57,13 @@ func (t *Tables) circle(i Incident, lostID string) (back Incident, found bool) {
 	return back, false
 }
 
-// restores are the incidents of one root that were restored within the hour before a time.
+// FlappingWindow is how long a restore counts as one of many of its lineage: see Policy.MaxRestores. A Case
+// must have the incidents of its lineages that were restored so short a time before its Now.
+const FlappingWindow = time.Hour
+
+// restores are the incidents of one root that were restored within FlappingWindow before a time.
 func (t *Tables) restores(root string, now time.Time) (out []Incident) {
-	since := now.Add(-time.Hour)
+	since := now.Add(-FlappingWindow)
 	for _, i := range t.incidents.byID {
 		if i.RootID == root && i.RestoredAt.After(since) && !i.RestoredAt.After(now) { // the clock may have gone back
 			out = append(out, i)

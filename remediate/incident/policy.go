@@ -17,7 +17,7 @@ type Policy struct {
 	DriftWait         time.Duration // how long a loss by drift waits for its record: see driftWait
 	ConsistencyWindow time.Duration // how long AWS may go on showing what was there before: the key inventory.settle
 	VerifyAfter       time.Duration // how long a replacement must be fine until it is verified
-	MaxRestores       int           // of one lineage within an hour, then it flaps; zero: no limit
+	MaxRestores       int           // of one lineage within FlappingWindow, then it flaps; zero: no limit
 	RestoreInterval   time.Duration // between the restores of a lineage that flaps
 	Rules             []Rule        // the first that matches counts
 	TokenKey          TokenKey      // that ClientTokens are made with
