@@ -19,13 +19,15 @@ const (
 
 	// A failing alert delays the later ones of its sink for this many tries, so that a
 	// short outage does not change the order. Then the others are tried, too: one alert
-	// that a receiver can't handle must not delay all others. A refusal (4xx) is most
-	// likely about this alert alone. An attacker may even choose a user agent that a web
-	// application firewall refuses, so a refused alert delays the others for seconds
-	// only.
-	holdTries        = 10
-	holdTriesRefused = 3
+	// that a receiver can't handle must not delay all others.
+	holdTries = 10
 )
+
+// HoldTriesRefused is how many tries of an alert that its sink refuses (4xx) delay the later ones. A
+// refusal is most likely about this alert alone. An attacker may even choose a user agent that a web
+// application firewall refuses, so a refused alert delays the others for seconds only. No alert is set
+// aside after fewer tries.
+const HoldTriesRefused = 3
 
 // backoff gives the pauses between the tries of an alert, and of a sink. With full jitter,
 // daemons that failed at the same time do not retry at the same time.
@@ -38,7 +40,7 @@ func failure(d Delivery, err error, pausedUntil, now time.Time, random func() fl
 	f := Failure{Attempts: d.Attempts + 1, NextAt: pausedUntil, Cause: alert.Clean(err.Error(), alert.MaxField)}
 	hold := holdTries
 	if asError(err).Refused {
-		hold = holdTriesRefused
+		hold = HoldTriesRefused
 	}
 	// An alert that is set aside no longer delays the later ones. If it is urgent, the other
 	// sinks get an alert that this one does not take it.

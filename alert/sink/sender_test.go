@@ -118,7 +118,7 @@ func TestI7PoisonousAlertHoldsOthersUpForALimitedTime(t *testing.T) {
 		tries int
 		limit time.Duration
 	}{
-		"refused": {&Error{Cause: "413", Refused: true}, holdTriesRefused, 10 * time.Second},
+		"refused": {&Error{Cause: "413", Refused: true}, HoldTriesRefused, 10 * time.Second},
 		"500":     {&Error{Cause: "500"}, holdTries, 15 * time.Minute},
 	} {
 		t.Run(name, func(t *testing.T) {

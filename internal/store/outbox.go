@@ -63,7 +63,9 @@ func (t alerts) endSinkTrouble(sink string) error {
 	return t.addForOthers(alert.TakesAgain(sink, t.f.now()), sink)
 }
 
-// leftOver is whether there is an alert that a sink has not taken in three tries.
+// leftOver is whether there is an alert that a sink has not taken in sink.HoldTriesRefused tries, after which
+// it may be set aside. The number is written out, as in the index: SQLite uses a partial index only for a
+// query with the condition of that.
 const leftOver = `SELECT EXISTS (SELECT 1 FROM deliveries INDEXED BY deliveries_refused WHERE sink = ?1 AND sent_at IS NULL AND attempts >= 3)`
 
 // sinkTrouble begins the fact on which day an alert last said that a sink takes none;

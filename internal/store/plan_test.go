@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"flowkeeper/alert"
+	"flowkeeper/alert/sink"
 )
 
 // TestTheOutboxIsReadByItsIndexes: with a million alerts delivered and a hundred
@@ -36,6 +37,23 @@ func TestTheOutboxIsReadByItsIndexes(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestLeftOverAreThoseSetAside: SQL has the number of tries that package sink decides by, twice.
+func TestLeftOverAreThoseSetAside(t *testing.T) {
+	t.Parallel()
+	index, err := viewed(t.Context(), fresh(t).file, func(tx *Tx) (string, error) {
+		return value[string](tx, `SELECT sql FROM sqlite_schema WHERE name = 'deliveries_refused'`)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := fmt.Sprintf("sent_at IS NULL AND attempts >= %d", sink.HoldTriesRefused)
+	for name, text := range map[string]string{"query": strings.TrimSuffix(leftOver, ")"), "index": index} {
+		if !strings.HasSuffix(text, want) {
+			t.Errorf("the %s does not end with %q: %s", name, want, text)
+		}
 	}
 }
 
