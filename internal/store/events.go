@@ -7,6 +7,7 @@ import (
 	"flowkeeper/inventory"
 	"flowkeeper/remediate"
 	"flowkeeper/remediate/incident"
+	"flowkeeper/remediate/notify"
 )
 
 // events has the table of that name.
@@ -35,15 +36,20 @@ func (t events) EventIncidents(s inventory.Scope, eventID string, ever bool) ([]
 	return each[incident.Incident](t, `SELECT body `+ofEvent+` ORDER BY id`, s.Account, s.Region, eventID, ever)
 }
 
+// isWaiting is the condition that an incident counts as notify.Waiting; the time of that follows, in
+// milliseconds. Package notify has the same rule in Go, also by the name isWaiting.
+const isWaiting = `state = 'open' AND coalesce(wait_until, 0) > `
+
+const eventOpen = `SELECT EXISTS (SELECT 1 FROM incidents WHERE account = ?1 AND region = ?2 AND event_id = ?3 AND state = 'open' AND NOT (` + isWaiting + `?4))
+	OR EXISTS (SELECT 1 FROM history h CROSS JOIN incidents i ON i.account = h.account AND i.region = h.region AND i.id = h.id
+		WHERE h.account = ?1 AND h.region = ?2 AND h.event_id = ?3 AND state = 'open' AND NOT (` + isWaiting + `?4))`
+
 func (t events) EventOpen(s inventory.Scope, eventID string, now time.Time) (bool, error) {
-	return value[bool](t, `SELECT EXISTS (SELECT 1 FROM incidents WHERE account = ?1 AND region = ?2 AND event_id = ?3 AND state = 'open'
-			AND (wait_until IS NULL OR wait_until <= ?4))
-		OR EXISTS (SELECT 1 FROM history h CROSS JOIN incidents i ON i.account = h.account AND i.region = h.region AND i.id = h.id
-			WHERE h.account = ?1 AND h.region = ?2 AND h.event_id = ?3 AND i.state = 'open' AND (i.wait_until IS NULL OR i.wait_until <= ?4))`, s.Account, s.Region, eventID, now.UnixMilli())
+	return value[bool](t, eventOpen, s.Account, s.Region, eventID, now.UnixMilli())
 }
 
 func (t events) EventStates(s inventory.Scope, eventID string, ever bool, now time.Time) (map[incident.State]int, error) {
-	return pairs[incident.State, int](t, `SELECT CASE WHEN state = 'open' AND wait_until > ?5 THEN 'waiting' ELSE state END, count(*) `+ofEvent+` GROUP BY 1`,
+	return pairs[incident.State, int](t, `SELECT CASE WHEN `+isWaiting+`?5 THEN '`+string(notify.Waiting)+`' ELSE state END, count(*) `+ofEvent+` GROUP BY 1`,
 		s.Account, s.Region, eventID, ever, now.UnixMilli())
 }
 

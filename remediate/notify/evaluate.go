@@ -10,6 +10,12 @@ import (
 // incidents of the event do not wait for them.
 const Waiting incident.State = "waiting"
 
+// isWaiting reports whether an incident counts as Waiting at a time. The store counts the incidents of a
+// [Tally] in SQL, by the same rule (isWaiting in internal/store/events.go).
+func isWaiting(i incident.Incident, now time.Time) bool {
+	return i.State == incident.Open && i.WaitUntil.After(now)
+}
+
 // Tally counts the incidents of an event by state. [Waiting] is one of the states.
 type Tally map[incident.State]int
 

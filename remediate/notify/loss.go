@@ -83,7 +83,7 @@ func (l Loss) Alert(facts []string, now time.Time) (incident.Event, alert.Alert)
 	e.DeletionAlertedAt, e.ClosedAlertedAt, e.DueAt = now, time.Time{}, now.Add(incident.NotifyRestoredAfter) // people do not know of an end before this alert
 	a := DeletionAlert(e, l.Incidents, facts, now)
 	for n, i := range l.Incidents {
-		if i.State == incident.Open && i.WaitUntil.After(now) {
+		if isWaiting(i, now) {
 			a.FlowLogs[n].NextAttemptAt = alert.At(i.WaitUntil)
 		}
 	}

@@ -137,3 +137,27 @@ func TestHasAlerts(t *testing.T) {
 		}
 	}
 }
+
+// TestIsWaiting has the rule of Waiting that the store has in SQL.
+func TestIsWaiting(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		state incident.State
+		until time.Time
+		want  bool
+	}{
+		"open":                   {incident.Open, time.Time{}, false},
+		"open, and waits":        {incident.Open, noon.Add(time.Millisecond), true},
+		"open, until this time":  {incident.Open, noon, false},
+		"open, and has waited":   {incident.Open, noon.Add(-time.Millisecond), false},
+		"blocked before its end": {incident.Blocked, noon.Add(time.Hour), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, a := notify.Loss{Incidents: []incident.Incident{{State: tt.state, WaitUntil: tt.until}}}.Alert(nil, noon)
+			if got := a.FlowLogs[0].NextAttemptAt != nil; got != tt.want {
+				t.Errorf("waits: %v, want %v", got, tt.want)
+			}
+		})
+	}
+}
