@@ -44,7 +44,7 @@ func (t incidents) PutIncident(i incident.Incident) error {
 		(account, region, id, root_id, resource_id, state, reason, known, event_id, detected_at, first_seen_at, restored_at, wait_until, next_at, settled_at, cost, tried, call_key, body)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		i.Scope.Account, i.Scope.Region, i.FlowLogID, i.RootID, i.ResourceID, i.State, i.Reason, i.Known, i.EventID,
-		i.DetectedAt.UnixMilli(), i.Seniority().UnixMilli(), millis(i.RestoredAt), millis(i.WaitUntil), t.dueBy(i.NextAttemptAt), terminalAt, cost, i.Tried+i.TimesAlive, i.CallKey(), text)
+		i.DetectedAt.UnixMilli(), i.Seniority().UnixMilli(), millis(i.RestoredAt), millis(i.WaitUntil), t.dueBy(i.NextAttemptAt), terminalAt, cost, incident.PastTurns(i), i.CallKey(), text)
 }
 
 // dropUnknown forgets the incidents of unknown flow logs when they are too many, the
@@ -121,14 +121,17 @@ func (t incidents) Sharing(s inventory.Scope, key string, now time.Time, limit i
 }
 
 // sharing selects what may share a call. (The sum: see dueOf.)
-const sharing = `SELECT body FROM incidents WHERE account = ? AND region = ? AND call_key = ? AND (next_at <= ? OR call_key LIKE 'call %') ORDER BY id LIMIT 0 + ?`
+const sharing = `SELECT body FROM incidents WHERE account = ? AND region = ? AND call_key = ? AND (next_at <= ? OR call_key LIKE '` + incident.SentCalls + `%') ORDER BY id LIMIT 0 + ?`
+
+// lacksTags is whether an incident waits for a CreateTags call.
+const lacksTags = `call_key LIKE '` + incident.TagsCalls + `%'`
 
 // dueIncidents selects what is due (?3, or after ?4) by its class, each in the order of its turns and
 // within its limit. (The plus: SQLite is to begin with what is due, not with all unknown ones.)
 var dueIncidents = `SELECT 'first', body FROM ` + dueOf(`known = 1 AND tried = 0 AND state = 'open'`, `first_seen_at, id`, `?5`) + `
 	UNION ALL SELECT 'again', body FROM ` + dueOf(`known = 1 AND (tried > 0 AND state = 'open' OR state = 'blocked')`, `next_at, first_seen_at, id`, `?6`) + `
-	UNION ALL SELECT 'tags', body FROM ` + dueOf(`known = 1 AND call_key LIKE 'tags %'`, `next_at, first_seen_at, id`, `?7`) + `
-	UNION ALL SELECT 'back', body FROM ` + dueOf(`known = 1 AND state NOT IN ('open', 'blocked') AND call_key NOT LIKE 'tags %'`, `next_at, first_seen_at, id`, `?8`) + `
+	UNION ALL SELECT 'tags', body FROM ` + dueOf(`known = 1 AND `+lacksTags, `next_at, first_seen_at, id`, `?7`) + `
+	UNION ALL SELECT 'back', body FROM ` + dueOf(`known = 1 AND state NOT IN ('open', 'blocked') AND NOT `+lacksTags, `next_at, first_seen_at, id`, `?8`) + `
 	UNION ALL SELECT 'unknown', body FROM ` + dueOf(`+known = 0`, `detected_at, id`, `?8`)
 
 // dueOf is a class of what is due. (The sum: SQLite plans a query anew for each other LIMIT that

@@ -214,6 +214,11 @@ func TestCallKey(t *testing.T) {
 			t.Errorf("%s: %q", name, got)
 		}
 	}
+	for got, begins := range map[string]string{key(): "like ", key(sent("T")): SentCalls, key(restored("a", "1")): TagsCalls} {
+		if !strings.HasPrefix(got, begins) {
+			t.Errorf("%q does not begin with %q", got, begins)
+		}
+	}
 	for name, c := range map[string]struct {
 		a, b string
 		same bool

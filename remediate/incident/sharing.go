@@ -222,16 +222,24 @@ func likeness(i Incident) string {
 	return hex.EncodeToString(sum[:16])
 }
 
+// The CallKeys of different kinds of calls begin differently: of CreateTags calls, of creates that were
+// sent, and of creates to come. The store tells the kinds apart by that.
+const (
+	TagsCalls   = "tags "
+	SentCalls   = "call "
+	callsToCome = "like "
+)
+
 // CallKey is equal for the incidents that may share one call, or already do: a create that was
 // sent, a create to come, or a CreateTags call. Empty: it shares none.
 func (i Incident) CallKey() string {
 	switch {
 	case i.State == Restored && len(i.MissingTags) > 0 && i.Attempts == 0:
-		return "tags " + tagsDigest(i.MissingTags)
+		return TagsCalls + tagsDigest(i.MissingTags)
 	case i.Pending() && i.Call != nil:
-		return "call " + i.Call.Token
+		return SentCalls + i.Call.Token
 	case i.Pending() && i.Known && i.Group != "":
-		return "like " + likeness(i)
+		return callsToCome + likeness(i)
 	}
 	return ""
 }

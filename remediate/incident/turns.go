@@ -36,6 +36,11 @@ func (d Due[T]) Pick(t Turns) (out []T) {
 	return out
 }
 
+// PastTurns counts the tries since an incident was opened, and the observations in a row that showed the
+// flow log alive. While it is 0, an open incident is among the first attempts of what is due, else among
+// what was tried before: see Due.
+func PastTurns(i Incident) int { return i.Tried + i.TimesAlive }
+
 // Seniority orders first attempts: an earlier time comes first. A replacement is as old as
 // its root, so that restores make nothing younger; and whatever delivers to where nothing
 // did at the first refresh comes after all others: an attacker's new flow logs delay none

@@ -29,3 +29,23 @@ func TestPick(t *testing.T) {
 		})
 	}
 }
+
+func TestPastTurns(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		i    Incident
+		want int
+	}{
+		"new":                    {Incident{}, 0},
+		"tried":                  {Incident{Tried: 2, Attempts: 1}, 2},
+		"shown alive":            {Incident{TimesAlive: 3}, 3},
+		"tried, and shown alive": {Incident{Tried: 1, TimesAlive: 1}, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if got := PastTurns(tt.i); got != tt.want {
+				t.Errorf("%d, want %d", got, tt.want)
+			}
+		})
+	}
+}
