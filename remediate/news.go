@@ -29,9 +29,9 @@ type NewsTx interface {
 	// OutageAlerted reports whether an alert has said that a part of the pipeline fails, and
 	// none since that it works.
 	OutageAlerted(scope inventory.Scope, p notify.Part) (bool, error)
-	// AddAlerts puts alerts into the outbox, and notes what they say of a part: see
-	// notify.OutageAfter. Those whose ID is there already change nothing there.
-	AddAlerts(scope inventory.Scope, p notify.Part, alerts []alert.Alert) error
+	// AddAlerts puts alerts into the outbox, and notes what they say of an outage; nil:
+	// nothing. Alerts whose ID is there already change nothing there.
+	AddAlerts(alerts []alert.Alert, note *notify.OutageNote) error
 }
 
 // mostNews is how many flow logs one alert of notifyNews names.
@@ -79,12 +79,12 @@ func notifyRows(tx NewsTx, s inventory.Scope, rows []inventory.Row, now time.Tim
 	return addNews(tx, s, news.Alerts(s, !failing, now))
 }
 
-// addNews writes the words of alerts and puts them into the outbox.
+// addNews writes the words of alerts, puts them into the outbox, and notes what they say of deliveries.
 func addNews(tx NewsTx, s inventory.Scope, alerts []alert.Alert) error {
 	for n := range alerts {
 		alerts[n].Write()
 	}
-	return tx.AddAlerts(s, notify.Delivering, alerts)
+	return tx.AddAlerts(alerts, notify.OutageAfter(s, notify.Delivering, alerts))
 }
 
 // endDeliveryOutage adds an alert that no flow log fails to deliver any more: those that did

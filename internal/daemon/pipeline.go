@@ -22,7 +22,8 @@ func (o outbox) OwesEnd(ctx context.Context, s inventory.Scope, p notify.Part) (
 func (o outbox) Add(ctx context.Context, a alert.Alert, s inventory.Scope, p notify.Part, remember bool) error {
 	err := o.d.store.Update(ctx, func(tx *store.Tx) error {
 		if remember {
-			return tx.AddAlerts(s, p, []alert.Alert{a})
+			alerts := []alert.Alert{a}
+			return tx.AddAlerts(alerts, notify.OutageAfter(s, p, alerts))
 		}
 		return tx.AddAlert(a)
 	})

@@ -5,7 +5,6 @@ import (
 
 	"flowkeeper/alert"
 	"flowkeeper/alert/sink"
-	"flowkeeper/inventory"
 	"flowkeeper/remediate/notify"
 )
 
@@ -22,11 +21,11 @@ func (t alerts) AddAlert(a alert.Alert) error {
 	return t.addAlert(a, t.f.sinksOf(a))
 }
 
-// AddAlerts puts alerts into the outbox. Where they say that a part of the scope fails, or that it works
-// again ([notify.OutageAfter]), it notes that in the same transaction.
-func (t alerts) AddAlerts(s inventory.Scope, p notify.Part, added []alert.Alert) error {
-	if alerted, told := notify.OutageAfter(s, p, added); told {
-		if err := facts(t).SetOutageAlerted(s, p, alerted); err != nil {
+// AddAlerts puts alerts into the outbox, and notes in the same transaction what they say of an outage; nil:
+// nothing.
+func (t alerts) AddAlerts(added []alert.Alert, note *notify.OutageNote) error {
+	if note != nil {
+		if err := facts(t).SetOutageAlerted(note.Scope, note.Part, note.Alerted); err != nil {
 			return err
 		}
 	}

@@ -45,7 +45,7 @@ func (t rehearsals) SaveRehearsals(s inventory.Scope, c rehearse.Changes) error 
 			return err
 		}
 	}
-	return alerts(t).AddAlerts(s, notify.Rehearsing, c.Alerts)
+	return alerts(t).AddAlerts(c.Alerts, c.Outage)
 }
 
 // Rehearsed finds the rehearsal that stands for a flow log; false: there was

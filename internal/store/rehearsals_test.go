@@ -11,15 +11,14 @@ import (
 	"flowkeeper/remediate/rehearse"
 )
 
-// TestRehearsals: what is saved is loaded again, of its own scope alone. What does not change stays, and the alerts
-// decide whether restores count as refused.
+// TestRehearsals: what is saved is loaded again, of its own scope alone. What does not change stays, and the
+// note that restores are refused is written with the alerts of that.
 func TestRehearsals(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
 	a := rehearse.Rehearsal{Scope: scope, Target: delivery.Target{Destination: "a"}, At: noon}
 	b := rehearse.Rehearsal{Scope: scope, Target: delivery.Target{Destination: "b"}, At: noon, Reason: incident.Permission}
 	health := rehearse.PipelineHealth{Instance: "x", Unanswered: 2, Told: true}
-	key := notify.OutageKey(scope, notify.Rehearsing)
 	changed := func(c rehearse.Changes) (now rehearse.Stored) {
 		t.Helper()
 		s.rehearsed(t, func(tx rehearse.Tx) (err error) {
@@ -30,7 +29,7 @@ func TestRehearsals(t *testing.T) {
 		})
 		return now
 	}
-	now := changed(rehearse.Changes{Rehearsals: []rehearse.Rehearsal{a, b}, Health: &health, Alerts: []alert.Alert{{ID: "1", Kind: alert.Pipeline, Level: alert.High, DedupKey: key}}})
+	now := changed(rehearse.Changes{Rehearsals: []rehearse.Rehearsal{a, b}, Health: &health, Alerts: []alert.Alert{{ID: "1", Kind: alert.Pipeline, Level: alert.High}}, Outage: &notify.OutageNote{Scope: scope, Part: notify.Rehearsing, Alerted: true}})
 	if len(now.Rehearsals) != 2 || now.Rehearsals[0] != a || now.Rehearsals[1] != b || now.Health != health || !now.Alerted {
 		t.Errorf("%+v", now)
 	}
@@ -38,7 +37,7 @@ func TestRehearsals(t *testing.T) {
 		t.Errorf("nothing was to change: %+v", again)
 	}
 	b.Reason = ""
-	now = changed(rehearse.Changes{Rehearsals: []rehearse.Rehearsal{b}, Dropped: []delivery.Target{a.Target}, Alerts: []alert.Alert{{ID: "2", Kind: alert.Pipeline, Level: alert.Informational, DedupKey: key}}})
+	now = changed(rehearse.Changes{Rehearsals: []rehearse.Rehearsal{b}, Dropped: []delivery.Target{a.Target}, Alerts: []alert.Alert{{ID: "2", Kind: alert.Pipeline, Level: alert.Informational}}, Outage: &notify.OutageNote{Scope: scope, Part: notify.Rehearsing}})
 	if len(now.Rehearsals) != 1 || now.Rehearsals[0] != b || now.Health != health || now.Alerted {
 		t.Errorf("%+v", now)
 	}

@@ -30,16 +30,22 @@ func OutageKey(s inventory.Scope, p Part) string {
 	return alert.DedupKey(s.String(), "pipeline "+string(p))
 }
 
-// OutageAfter says what alerts that are added in one commit, in this order, make known of a part:
-// that it fails (alerted), or that it works again. Only an alert with the part's OutageKey says so;
-// told is false if there is none.
-func OutageAfter(s inventory.Scope, p Part, alerts []alert.Alert) (alerted, told bool) {
+// OutageNote is what the commit that adds alerts has to note of a part.
+type OutageNote struct {
+	Scope   inventory.Scope
+	Part    Part
+	Alerted bool // the last alert says that the part fails; false: that it works again
+}
+
+// OutageAfter says what alerts that are added in one commit, in this order, make known of a part. Only an
+// alert with the part's OutageKey says anything of it; nil: there is none, so that nothing is to be noted.
+func OutageAfter(s inventory.Scope, p Part, alerts []alert.Alert) (note *OutageNote) {
 	for _, a := range alerts {
 		if a.DedupKey == OutageKey(s, p) {
-			alerted, told = !a.Resolves(), true
+			note = &OutageNote{Scope: s, Part: p, Alerted: !a.Resolves()}
 		}
 	}
-	return alerted, told
+	return note
 }
 
 // OutageEnd is the alert that a part works again. text says what works.

@@ -1,6 +1,7 @@
 package notify_test
 
 import (
+	"reflect"
 	"testing"
 
 	"flowkeeper/alert"
@@ -34,8 +35,12 @@ func TestOutageAfter(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			if alerted, told := notify.OutageAfter(scope, notify.Delivering, tt.alerts); alerted != tt.alerted || told != tt.told {
-				t.Errorf("alerted %v, told %v", alerted, told)
+			var want *notify.OutageNote
+			if tt.told {
+				want = &notify.OutageNote{Scope: scope, Part: notify.Delivering, Alerted: tt.alerted}
+			}
+			if got := notify.OutageAfter(scope, notify.Delivering, tt.alerts); !reflect.DeepEqual(got, want) {
+				t.Errorf("%+v, want %+v", got, want)
 			}
 		})
 	}

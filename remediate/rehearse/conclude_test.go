@@ -1,6 +1,7 @@
 package rehearse
 
 import (
+	"reflect"
 	"slices"
 	"testing"
 	"time"
@@ -37,7 +38,9 @@ func TestWithOutage(t *testing.T) {
 			for _, a := range owed {
 				keyed = append(keyed, a.DedupKey == notify.OutageKey(home, notify.Rehearsing))
 			}
-			fails, changes := notify.OutageAfter(home, notify.Rehearsing, owed)
+			note := notify.OutageAfter(home, notify.Rehearsing, owed)
+			changes := note != nil
+			fails := changes && note.Alerted
 			if !slices.Equal(keyed, tt.keyed) || changes != tt.changes || fails != tt.fails {
 				t.Errorf("keyed %v, changes %v, fails %v; want %v, %v, %v", keyed, changes, fails, tt.keyed, tt.changes, tt.fails)
 			}
@@ -74,8 +77,8 @@ func TestChanges(t *testing.T) {
 			affected := map[delivery.Target][]inventory.Row{tt.found.Target: {{FlowLog: inventory.FlowLog{ID: "fl-1"}}}}
 			c := rehearsals{tt.found.Target: tt.found}.changes(home, tt.before, affected, tt.complete, noon)
 			alerted := tt.before.Alerted
-			if now, told := notify.OutageAfter(home, notify.Rehearsing, c.Alerts); told {
-				alerted = now
+			if note := notify.OutageAfter(home, notify.Rehearsing, c.Alerts); note != nil {
+				alerted = note.Alerted
 			}
 			var levels []alert.Level
 			for _, a := range c.Alerts {
@@ -89,6 +92,39 @@ func TestChanges(t *testing.T) {
 			}
 			if tt.dropped > 0 && c.Dropped[0] != tt.before.Rehearsals[0].Target {
 				t.Errorf("dropped %+v", c.Dropped)
+			}
+		})
+	}
+}
+
+// saves keeps what was saved.
+type saves struct {
+	Tx
+	saved Changes
+}
+
+func (t *saves) SaveRehearsals(_ inventory.Scope, c Changes) error { t.saved = c; return nil }
+
+// TestSaveNotesTheOutage in the commit that adds the alerts of its beginning and its end.
+func TestSaveNotesTheOutage(t *testing.T) {
+	t.Parallel()
+	key := notify.OutageKey(home, notify.Rehearsing)
+	for name, tt := range map[string]struct {
+		added alert.Alert
+		want  *notify.OutageNote
+	}{
+		"it begins":       {alert.Alert{Kind: alert.Pipeline, Level: alert.High, DedupKey: key}, &notify.OutageNote{Scope: home, Part: notify.Rehearsing, Alerted: true}},
+		"it ends":         {alert.Alert{Kind: alert.Pipeline, Level: alert.Informational, DedupKey: key}, &notify.OutageNote{Scope: home, Part: notify.Rehearsing}},
+		"of another part": {silence(home, noon, noon), nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			tx := &saves{}
+			if err := save(tx, home, Changes{Alerts: []alert.Alert{tt.added}}); err != nil {
+				t.Fatal(err)
+			}
+			if got := tx.saved.Outage; !reflect.DeepEqual(got, tt.want) || tx.saved.Alerts[0].Title == "" {
+				t.Errorf("%+v, want %+v", got, tt.want)
 			}
 		})
 	}

@@ -77,8 +77,8 @@ func (h PipelineHealth) returned(token string, now time.Time) PipelineHealth {
 
 // alerted notes what alerts that are added in the same commit say of notify.Returning.
 func (h PipelineHealth) alerted(s inventory.Scope, alerts []alert.Alert) PipelineHealth {
-	if alerted, told := notify.OutageAfter(s, notify.Returning, alerts); told {
-		h.Told = alerted
+	if note := notify.OutageAfter(s, notify.Returning, alerts); note != nil {
+		h.Told = note.Alerted
 	}
 	return h
 }

@@ -6,6 +6,7 @@ import (
 	"flowkeeper/alert"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate/delivery"
+	"flowkeeper/remediate/notify"
 )
 
 // Store keeps rehearsals. Update runs one transaction: all of fn's changes are on disk
@@ -24,9 +25,8 @@ type Tx interface {
 	// LiveWith are protected live rows with the same target.
 	LiveWith(scope inventory.Scope, t delivery.Target, limit int) ([]inventory.Row, error)
 	// Rehearsals loads what is stored of the rehearsals of a scope. SaveRehearsals writes what
-	// changes of it, puts the alerts into the outbox, and notes what they say of
-	// notify.Rehearsing: see notify.OutageAfter. An alert whose ID is there already changes
-	// nothing there.
+	// changes of it, and puts the alerts into the outbox. An alert whose ID is there already
+	// changes nothing there.
 	Rehearsals(scope inventory.Scope) (Stored, error)
 	SaveRehearsals(scope inventory.Scope, c Changes) error
 }
@@ -40,14 +40,16 @@ type Stored struct {
 
 // Changes are what one transaction changes of what is stored. The zero value changes nothing.
 type Changes struct {
-	Rehearsals []Rehearsal       // to be written
-	Dropped    []delivery.Target // whose rehearsal is to be dropped
-	Health     *PipelineHealth   // nil: it stays as it is
-	Alerts     []alert.Alert     // to be added, with their words
+	Rehearsals []Rehearsal        // to be written
+	Dropped    []delivery.Target  // whose rehearsal is to be dropped
+	Health     *PipelineHealth    // nil: it stays as it is
+	Alerts     []alert.Alert      // to be added, with their words
+	Outage     *notify.OutageNote // of notify.Rehearsing, as the alerts say; nil: it stays as it is
 }
 
-// save writes the words of the alerts, and saves the changes.
+// save writes the words of the alerts, notes what they say of the outage, and saves the changes.
 func save(tx Tx, s inventory.Scope, c Changes) error {
+	c.Outage = notify.OutageAfter(s, notify.Rehearsing, c.Alerts)
 	for n := range c.Alerts {
 		c.Alerts[n].Write()
 	}

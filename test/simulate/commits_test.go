@@ -86,9 +86,9 @@ func (w remediates) SaveCase(c *incident.Case) error {
 func (w remediates) AddAlert(a alert.Alert) error { return w.add(a, w.Tx) }
 func (w tampers) AddAlert(a alert.Alert) error    { return w.add(a, w.Tx) }
 
-func (w newsOf) AddAlerts(s inventory.Scope, p notify.Part, alerts []alert.Alert) error {
+func (w newsOf) AddAlerts(alerts []alert.Alert, note *notify.OutageNote) error {
 	w.alerts = append(w.alerts, alerts...)
-	return w.NewsTx.AddAlerts(s, p, alerts)
+	return w.NewsTx.AddAlerts(alerts, note)
 }
 
 func (w rehearses) SaveRehearsals(s inventory.Scope, c rehearse.Changes) error {
