@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"flowkeeper/alert"
 	"flowkeeper/alert/sink"
 	"flowkeeper/internal/outage"
 	"flowkeeper/internal/retry"
@@ -65,6 +66,9 @@ const (
 	untakenEvery = 10 * time.Second
 )
 
+// urgentLevels are the levels of these alerts.
+var urgentLevels = []alert.Level{alert.High, alert.Critical}
+
 // untaken knows whether an urgent alert has reached no sink but the log for too long. It is
 // safe for concurrent use.
 type untaken struct {
@@ -89,7 +93,7 @@ func (u *untaken) why(now time.Time) error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), untakenEvery)
 	defer cancel()
-	a, ok, err := u.store.Untaken(ctx, u.sinks, now.Add(-untakenAfter))
+	a, ok, err := u.store.Untaken(ctx, u.sinks, urgentLevels, now.Add(-untakenAfter))
 	u.asked, u.answer = now, nil
 	if err == nil && ok {
 		u.answer = fmt.Errorf("no sink but the log has taken the alert %s (%s) for %s", a.ID, a.Level, now.Sub(a.Time.Time).Truncate(time.Minute))

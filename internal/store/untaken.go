@@ -7,7 +7,7 @@ import (
 	"flowkeeper/alert"
 )
 
-// untaken finds the oldest alert of two levels (?3, ?4) from a time (?2) or before that is
+// untaken finds the oldest alert of some levels (?3) from a time (?2) or before that is
 // pending, or was given up, at one of some sinks (?1), and that none of them has. CASE: of
 // thousands that wait for one sink, others have taken nearly all, and no body is read for
 // them. The plus: SQLite is to begin with what waits.
@@ -15,15 +15,15 @@ const untaken = `SELECT body FROM alerts a WHERE +at <= ?2 AND num IN
 		(SELECT alert FROM deliveries INDEXED BY deliveries_pending WHERE sent_at IS NULL AND parked_at IS NULL AND sink IN (SELECT value FROM json_each(?1))
 		UNION ALL SELECT alert FROM deliveries INDEXED BY deliveries_parked WHERE parked_at IS NOT NULL AND sent_at IS NULL AND sink IN (SELECT value FROM json_each(?1)))
 	AND CASE WHEN EXISTS (SELECT 1 FROM deliveries d WHERE d.alert = a.num AND d.sink IN (SELECT value FROM json_each(?1)) AND d.sent_at IS NOT NULL)
-		THEN 0 ELSE json_extract(body, '$.level') IN (?3, ?4) END
+		THEN 0 ELSE json_extract(body, '$.level') IN (SELECT value FROM json_each(?3)) END
 	ORDER BY +at, num LIMIT 1`
 
-// Untaken finds the oldest alert of level high or above from a time or before that
-// none of these sinks has taken, though it was routed to one of them. ok is false
-// where there is none.
-func (s outbox) Untaken(ctx context.Context, sinks []string, from time.Time) (a alert.Alert, ok bool, err error) {
+// Untaken finds the oldest alert of some levels from a time or before that none of
+// these sinks has taken, though it was routed to one of them. ok is false where
+// there is none.
+func (s outbox) Untaken(ctx context.Context, sinks []string, levels []alert.Level, from time.Time) (a alert.Alert, ok bool, err error) {
 	err = s.View(ctx, func(t *Tx) (err error) {
-		a, ok, err = find[alert.Alert](t, untaken, body(sinks), from.UnixMilli(), alert.High, alert.Critical)
+		a, ok, err = find[alert.Alert](t, untaken, body(sinks), from.UnixMilli(), body(levels))
 		return err
 	})
 	return a, ok, err

@@ -18,7 +18,7 @@ func TestUntaken(t *testing.T) {
 		if len(sinks) == 0 {
 			sinks = []string{"chat", "pager"}
 		}
-		a, ok, err := s.Untaken(t.Context(), sinks, now.Add(-15*time.Minute))
+		a, ok, err := s.Untaken(t.Context(), sinks, []alert.Level{alert.High, alert.Critical}, now.Add(-15*time.Minute))
 		if err != nil || ok != (want != "") || a.ID != want {
 			t.Errorf("%q %v %v, want %q", a.ID, ok, err, want)
 		}
