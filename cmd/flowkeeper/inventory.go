@@ -141,7 +141,7 @@ func (x flowLog) json() exportfile.FlowLog {
 	out := exportfile.New(x.Row)
 	out.AccountName, out.ResourceName = x.accountName, x.resourceName
 	if x.last != nil {
-		out.Restorable = new(x.last.Reason == "")
+		out.Restorable = new(x.last.Allowed())
 	}
 	if x.State == inventory.Gone {
 		out.NewFlowLogID = x.fate.NewID
@@ -181,7 +181,7 @@ func (x flowLog) state(a *app) term.Cell {
 		return term.Colored("imported, not seen in AWS yet", term.Yellow)
 	case !x.Protected:
 		return term.Colored("not protected: a decoy", term.Red)
-	case x.last != nil && x.last.Reason != "":
+	case x.last != nil && !x.last.Allowed():
 		return term.Colored("not restorable: "+string(x.last.Reason), term.Red)
 	}
 	return term.Colored("live", term.Green)
@@ -222,7 +222,7 @@ func (t *tally) add(x flowLog, now time.Time) {
 		}
 	case x.last == nil:
 		t.notRehearsed++
-	case x.last.Reason == "":
+	case x.last.Allowed():
 		t.restorable++
 	default:
 		t.refused++
@@ -311,7 +311,7 @@ func (x flowLog) sheet(a *app) *term.Sheet {
 	s.Put("state", x.state(a).Text)
 	switch {
 	case x.last == nil:
-	case x.last.Reason == "":
+	case x.last.Allowed():
 		s.Put("restorable", "yes, rehearsed "+a.ago(x.last.At))
 	default:
 		s.Put("restorable", "no, rehearsed "+a.ago(x.last.At)+": "+x.last.Message)

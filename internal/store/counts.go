@@ -44,7 +44,7 @@ type Released struct {
 	Until    time.Time
 }
 
-// answer of the rehearsal r that stands for a flow log.
+// answer of the rehearsal r that stands for a flow log: rehearse.Rehearsal has it as Allowed.
 const answer = `CASE json_extract(r.body, '$.Reason') WHEN '' THEN 'yes' ELSE iif(r.body IS NULL, 'unknown', 'no') END`
 
 // perTarget counts the protected live flow logs of each target, by an index alone.

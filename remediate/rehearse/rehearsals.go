@@ -19,6 +19,9 @@ type Rehearsal struct {
 	Message string // AWS's own words
 }
 
+// Allowed reports whether AWS would allow the restores.
+func (r Rehearsal) Allowed() bool { return r.Reason == "" }
+
 // rehearsals are those of one round, by target.
 type rehearsals map[delivery.Target]Rehearsal
 
@@ -30,7 +33,7 @@ func (v rehearsals) add(s inventory.Scope, t delivery.Target, a incident.Answer,
 func (v rehearsals) result() Result {
 	c := Result{Tried: len(v)}
 	for _, x := range v {
-		if x.Reason != "" {
+		if !x.Allowed() {
 			c.Refused++
 		}
 	}
@@ -49,7 +52,7 @@ func (v rehearsals) since(before []Rehearsal) (refused, mended rehearsals) {
 		old, known := last[t]
 		switch {
 		case known && x.Reason == old.Reason:
-		case x.Reason != "":
+		case !x.Allowed():
 			refused[t] = x
 		case known:
 			mended[t] = old
