@@ -120,9 +120,14 @@ func (r Row) LiveDecoy() bool { return r.State == Live && !r.Imported && r.KeptA
 // NoticePending reports whether there is something about the row that there was no alert
 // of yet, and that is due at once.
 func (r Row) NoticePending() bool {
-	isWatched := r.State == Live && r.Protected
-	return r.NewDestination || isWatched && r.Failing() != r.FailingAlerted
+	return r.NewDestination || r.isWatched() && r.Failing() != r.FailingAlerted
 }
+
+// OwesDeliveryEnd reports whether the outage of deliveries goes on because of the row: AWS shows the flow
+// log, it is protected, and the last alert of its delivery says that it fails.
+func (r Row) OwesDeliveryEnd() bool { return r.isWatched() && r.FailingAlerted }
+
+func (r Row) isWatched() bool { return r.State == Live && r.Protected }
 
 // ListedBy is the row after its scope's last complete refresh, which began at a time and has
 // listed it, as it has all live rows that it had to list. They are not written for that.
@@ -157,7 +162,7 @@ func (r Row) Whole() Settings {
 
 // Rehearsable reports whether the row is restored by itself when it is deleted,
 // so that a rehearsal tries it.
-func (r Row) Rehearsable() bool { return r.State == Live && r.Protected && !r.Imported }
+func (r Row) Rehearsable() bool { return r.isWatched() && !r.Imported }
 
 // Released reports whether the row may go at t without being restored.
 // CloudTrail's times are whole seconds, so the release begins with its second:

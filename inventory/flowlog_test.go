@@ -27,3 +27,34 @@ func TestRoleOfSession(t *testing.T) {
 		})
 	}
 }
+
+// TestDeliveryOutageOfARow: whether there is something to say of a row's delivery, and whether the outage of
+// deliveries goes on because of it.
+func TestDeliveryOutageOfARow(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		state                       inventory.State
+		protected, failing, alerted bool
+		pending, goesOn             bool
+	}{
+		"it delivers":                     {inventory.Live, true, false, false, false, false},
+		"it fails":                        {inventory.Live, true, true, false, true, false},
+		"it fails, and that was alerted":  {inventory.Live, true, true, true, false, true},
+		"it works again":                  {inventory.Live, true, false, true, true, true},
+		"it fails, and is not protected":  {inventory.Live, false, true, false, false, false},
+		"it is not protected any more":    {inventory.Live, false, true, true, false, false},
+		"it is gone, and failed at last":  {inventory.Gone, true, true, true, false, false},
+		"it is gone, and had worked then": {inventory.Gone, true, false, true, false, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := inventory.Row{State: tt.state, Protected: tt.protected, FailingAlerted: tt.alerted}
+			if tt.failing {
+				r.DeliverLogsStatus = "FAILED"
+			}
+			if r.NoticePending() != tt.pending || r.OwesDeliveryEnd() != tt.goesOn {
+				t.Errorf("pending %v, goes on %v; want %v, %v", r.NoticePending(), r.OwesDeliveryEnd(), tt.pending, tt.goesOn)
+			}
+		})
+	}
+}

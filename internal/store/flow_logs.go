@@ -65,7 +65,7 @@ func (t flowLogs) PutFlowLog(r inventory.Row) error {
 			state = excluded.state, protected = excluded.protected, written_at = excluded.written_at,
 			gone_at = excluded.gone_at, digest = excluded.digest, untold = excluded.untold,
 			target = excluded.target, released_until = excluded.released_until, held = excluded.held, failing = excluded.failing, decoy = excluded.decoy, body = excluded.body`,
-		r.Scope.Account, r.Scope.Region, r.ID, r.RootID, r.ResourceID, r.State, r.Protected, r.WrittenAt.UnixMilli(), millis(r.GoneAt), digest[:], r.NoticePending(), target, released, r.Held, r.State == inventory.Live && r.Protected && r.FailingAlerted, decoyDue(r), pack(body(r)))
+		r.Scope.Account, r.Scope.Region, r.ID, r.RootID, r.ResourceID, r.State, r.Protected, r.WrittenAt.UnixMilli(), millis(r.GoneAt), digest[:], r.NoticePending(), target, released, r.Held, r.OwesDeliveryEnd(), decoyDue(r), pack(body(r)))
 }
 
 // decoyDue is when the notice of a decoy is due: 0 if there is none to send, nil for what is
