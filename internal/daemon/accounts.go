@@ -51,10 +51,6 @@ func isConfigured(c configs.Config, account string) bool {
 	return slices.ContainsFunc(c.Accounts, func(a configs.Account) bool { return a.ID == account })
 }
 
-// factPartition is the partition of the credentials, as AWS said: later starts work without an
-// answer of STS.
-const factPartition = "partition"
-
 // StoredAccounts returns the accounts to protect by the last list of the organisation's that is
 // in the state file. listed is false if there is none yet.
 func StoredAccounts(ctx context.Context, c configs.Config, base aws.Config, s *store.Store) (accounts []scopes.Account, listed bool, err error) {
@@ -81,7 +77,7 @@ var partitionName = regexp.MustCompile(`^aws(-[a-z]+)*$`)
 // StoredPartition is the partition of the credentials as the state file has it; empty: AWS was not
 // asked yet.
 func StoredPartition(ctx context.Context, s *store.Store) (string, error) {
-	known, err := s.Fact(ctx, factPartition)
+	known, err := s.Fact(ctx, store.PartitionFact)
 	if !partitionName.MatchString(known) {
 		known = ""
 	}
@@ -97,7 +93,7 @@ func partitionOf(ctx context.Context, base aws.Config, s *store.Store) (string, 
 	if err != nil {
 		return "", err
 	}
-	return partition, s.SetFact(ctx, factPartition, partition)
+	return partition, s.SetFact(ctx, store.PartitionFact, partition)
 }
 
 var errNoAccount = errors.New("no account of the organisation is to be protected: see organization.include and organization.exclude, and `flowkeeper accounts list`")

@@ -10,6 +10,7 @@ import (
 	"flowkeeper/alert"
 	"flowkeeper/internal/organization"
 	"flowkeeper/internal/pipeline"
+	"flowkeeper/internal/store"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate/notify"
 )
@@ -24,10 +25,6 @@ type departures struct {
 
 // mostSingle accounts that depart together have an alert each. More have one together.
 const mostSingle = 5
-
-// factTogether is the fact that says which departures had one alert together: a JSON list of
-// when they were noticed.
-const factTogether = "departed together"
 
 // alertAll adds the alerts that the stored list of accounts asks for, and the ends of those that are
 // over.
@@ -134,7 +131,7 @@ func whyDeparted(m organization.Member) string {
 }
 
 func (v departures) together(ctx context.Context) (at []int64) {
-	text, err := v.d.store.Fact(ctx, factTogether)
+	text, err := v.d.store.Fact(ctx, store.DepartedTogetherFact)
 	if err == nil && text != "" {
 		err = json.Unmarshal([]byte(text), &at)
 	}
@@ -148,7 +145,7 @@ func (v departures) together(ctx context.Context) (at []int64) {
 func (v departures) remember(ctx context.Context, at []int64) {
 	text, err := json.Marshal(at)
 	if err == nil {
-		err = v.d.store.SetFact(ctx, factTogether, string(text))
+		err = v.d.store.SetFact(ctx, store.DepartedTogetherFact, string(text))
 	}
 	if err != nil {
 		v.d.Log.Warn("which accounts departed together can't be stored: there may be an alert about each", "error", err)

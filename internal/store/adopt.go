@@ -125,10 +125,10 @@ func (a *adoption) run() error {
 	return a.AddAlert(a.Announcer.Adopted(a.found))
 }
 
-// forgetFacts forgets which outages were alerted of, and what AWS said of the credentials: with these
-// in a copy, somebody could keep an alert from being sent, or name roles of another partition.
+// forgetFacts forgets which outages were alerted of, and what the daemon noted that somebody could misuse
+// (see PartitionFact).
 func (a *adoption) forgetFacts() error {
-	return a.exec(`DELETE FROM facts WHERE name LIKE 'trouble %' OR name IN ('partition', 'departed together')`)
+	return a.exec(`DELETE FROM facts WHERE name LIKE '`+outageFacts+`%' OR name IN (?, ?)`, PartitionFact, DepartedTogetherFact)
 }
 
 // dropForged deletes rows whose numbers are below 1. No daemon writes such numbers, and the paged reading of

@@ -94,7 +94,7 @@ func TestWhatAnAdoptedCopyDoesNotDecide(t *testing.T) {
 		})
 	})
 	s.put(t, func(tx *Tx) error {
-		return errors.Join(tx.SetOutageAlerted(scope, notify.Refreshing, true), tx.setFact("partition", "aws-cn"))
+		return errors.Join(tx.SetOutageAlerted(scope, notify.Refreshing, true), tx.setFact(PartitionFact, "aws-cn"), tx.setFact(DepartedTogetherFact, "[1]"))
 	})
 	exec(t, s.w, `INSERT INTO deliveries (alert, sink, next_at) SELECT num, 'pager', 0 FROM alerts`)
 	b, found := s.adopted(t, Adoption{Now: noon, Made: noon, Stale: time.Hour})
@@ -104,11 +104,12 @@ func TestWhatAnAdoptedCopyDoesNotDecide(t *testing.T) {
 	}
 	b.put(t, func(tx *Tx) error {
 		alerted, err := tx.OutageAlerted(scope, notify.Refreshing)
-		partition, ferr := tx.fact("partition")
-		if alerted || partition != "" {
-			t.Errorf("alerted %t, partition %q", alerted, partition)
+		partition, ferr := tx.fact(PartitionFact)
+		together, derr := tx.fact(DepartedTogetherFact)
+		if alerted || partition != "" || together != "" {
+			t.Errorf("alerted %t, partition %q, departed together %q", alerted, partition, together)
 		}
-		return errors.Join(err, ferr)
+		return errors.Join(err, ferr, derr)
 	})
 	b.rehearsed(t, func(tx rehearse.Tx) error {
 		stored, err := tx.Rehearsals(scope)

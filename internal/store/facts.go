@@ -32,8 +32,23 @@ func (t facts) fact(name string) (string, error) {
 	return value[string](t, `SELECT value FROM facts WHERE name = ?`, name)
 }
 
+// outageFacts begins the names of facts about outages.
+const outageFacts = "trouble "
+
+// Facts of the daemon that an adopted copy does not keep. They stand here, so that Adopt forgets them
+// whoever calls it: with these in a copy, somebody could name roles of another partition, or keep the alert
+// that an account departed from being sent.
+const (
+	// PartitionFact is the partition of the credentials, as AWS said: later starts work without an
+	// answer of STS.
+	PartitionFact = "partition"
+	// DepartedTogetherFact says which departures of accounts had one alert together: a JSON list of when
+	// they were noticed.
+	DepartedTogetherFact = "departed together"
+)
+
 func factOutage(s inventory.Scope, p notify.Part) string {
-	return "trouble " + string(p) + " " + s.String()
+	return outageFacts + string(p) + " " + s.String()
 }
 
 func (t facts) OutageAlerted(s inventory.Scope, p notify.Part) (bool, error) {

@@ -70,7 +70,7 @@ const leftOver = `SELECT EXISTS (SELECT 1 FROM deliveries INDEXED BY deliveries_
 
 // sinkTrouble begins the fact on which day an alert last said that a sink takes none;
 // empty: none did, or another has said since that it takes alerts again.
-const sinkTrouble = "trouble sink "
+const sinkTrouble = outageFacts + "sink "
 
 // addForOthers adds an alert about one sink for the others.
 func (t alerts) addForOthers(a alert.Alert, sink string) error {
