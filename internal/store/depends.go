@@ -79,7 +79,7 @@ func (t dependencies) usages(query string, args ...any) ([]tamper.Usage, error) 
 	}, query, args...)
 }
 
-func (t dependencies) Lost(s inventory.Scope, limit int) ([]incident.Incident, error) {
+func (t dependencies) KnownMissing(s inventory.Scope, limit int) ([]incident.Incident, error) {
 	return each[incident.Incident](t, `SELECT body FROM incidents i WHERE account = ? AND region = ? AND known = 1 AND state IN ('open', 'blocked')
 		AND NOT EXISTS (SELECT 1 FROM flow_logs f WHERE f.account = i.account AND f.region = i.region AND f.id = i.id AND f.target IS NOT NULL) LIMIT ?`, s.Account, s.Region, limit)
 }

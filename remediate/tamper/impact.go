@@ -86,7 +86,7 @@ func load(tx Tx, usages []Usage, live int) (out []used, err error) {
 		}
 		if !scopes[u.Scope] {
 			scopes[u.Scope] = true
-			if u.lost, err = tx.Lost(u.Scope, mostCounted); err != nil {
+			if u.lost, err = tx.KnownMissing(u.Scope, mostCounted); err != nil {
 				return nil, err
 			}
 		}

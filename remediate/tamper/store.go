@@ -25,9 +25,9 @@ type Tx interface {
 	UsagesUnder(prefix string) ([]Usage, error)
 	// LiveWith are protected live rows with the same target.
 	LiveWith(scope inventory.Scope, of delivery.Target, limit int) ([]inventory.Row, error)
-	// Lost are the open and blocked incidents of known flow logs, but of those whose
-	// rows are protected and live still: AWS shows them for a while.
-	Lost(scope inventory.Scope, limit int) ([]incident.Incident, error)
+	// KnownMissing are the open and blocked incidents of known flow logs, but of those
+	// whose rows are protected and live still: AWS shows them for a while.
+	KnownMissing(scope inventory.Scope, limit int) ([]incident.Incident, error)
 	// CountProtected counts, up to a limit, the protected flow logs of an account that
 	// live or are to come back; an empty Region means all.
 	CountProtected(account, region string, limit int) (int, error)
