@@ -131,6 +131,11 @@ func (r Row) isWatched() bool { return r.State == Live && r.Protected }
 
 // ListedBy is the row after its scope's last complete refresh, which began at a time and has
 // listed it, as it has all live rows that it had to list. They are not written for that.
+//
+// Decisions ask before whether the refresh had to list the row: incident.Case.Row. What people see of the
+// snapshot does not, for that depends on the policy, which the state file does not have. So a row that became
+// live within the policy's ConsistencyWindow before a refresh, and that AWS did not list, has too late a
+// LastSeenAt there, by that window at most. The next refresh lists it, or finds it gone.
 func (r Row) ListedBy(refresh time.Time) Row {
 	if r.State == Live && refresh.After(r.LastSeenAt) {
 		r.LastSeenAt = refresh
