@@ -1,0 +1,92 @@
+package store
+
+import (
+	"os"
+	"reflect"
+	"regexp"
+	"strings"
+	"testing"
+
+	"flowkeeper/alert"
+	"flowkeeper/inventory"
+	"flowkeeper/remediate/incident"
+	"flowkeeper/remediate/rehearse"
+	"flowkeeper/remediate/repeat"
+)
+
+// inJSON are the names that SQL reads out of JSON, each with the types that have it.
+var inJSON = map[string][]any{
+	"Account":          {incidentKey{}, alert.Resource{}},
+	"Region":           {incidentKey{}, alert.Resource{}},
+	"ID":               {incidentKey{}, alert.Resource{}},
+	"Adopted":          {incident.Incident{}},
+	"NewID":            {incident.Incident{}},
+	"Source":           {incident.Incident{}},
+	"Claim":            {incident.Entry{}},
+	"TokenUsed":        {incident.Event{}},
+	"FirstSeenAt":      {inventory.Row{}},
+	"Imported":         {inventory.Row{}},
+	"Reason":           {rehearse.Rehearsal{}},
+	"Held.Examples":    {repeat.Burst{}},
+	"Held.Seen":        {repeat.Burst{}},
+	"account":          {alert.Alert{}},
+	"region":           {alert.Alert{}},
+	"level":            {alert.Alert{}},
+	"flow_logs":        {alert.Alert{}},
+	"failed_flow_logs": {alert.Alert{}},
+	"resource_id":      {alert.FlowLog{}},
+}
+
+// namesIn finds what SQL reads out of JSON: `$.name`, or ->> 'name'.
+var namesIn = regexp.MustCompile(`\$\.([A-Za-z_.]+)|->> '([A-Za-z_]+)'`)
+
+// TestSQLReadsNamesThatTheTypesHave: a field that is renamed would be NULL for SQL. The migrations read what
+// earlier versions have written.
+func TestSQLReadsNamesThatTheTypesHave(t *testing.T) {
+	t.Parallel()
+	files, err := os.ReadDir(".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	read := map[string]bool{}
+	for _, f := range files {
+		if name := f.Name(); name == "schema.go" || strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		text, err := os.ReadFile(f.Name())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range namesIn.FindAllStringSubmatch(string(text), -1) {
+			path := m[1] + m[2]
+			read[path] = true
+			if inJSON[path] == nil {
+				t.Errorf("%s reads %s: say of which type", f.Name(), path)
+			}
+		}
+	}
+	for path, types := range inJSON {
+		if !read[path] {
+			t.Errorf("no SQL reads %s", path)
+		}
+		for _, v := range types {
+			if !hasName(reflect.TypeOf(v), strings.Split(path, ".")) {
+				t.Errorf("%T has no %s in JSON", v, path)
+			}
+		}
+	}
+}
+
+// hasName reports whether the JSON of a struct has a name, within those before it.
+func hasName(of reflect.Type, path []string) bool {
+	for _, f := range reflect.VisibleFields(of) {
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		if name == "" {
+			name = f.Name
+		}
+		if f.IsExported() && name == path[0] {
+			return len(path) == 1 || hasName(f.Type, path[1:])
+		}
+	}
+	return false
+}
