@@ -69,7 +69,7 @@ func (r *Remediator) RestoreByHand(ctx context.Context, s inventory.Scope, id st
 // LetGo closes the incident of a flow log that is gone and not back: a person does
 // not want it any more. done is false where there is nothing to close.
 func (r *Remediator) LetGo(ctx context.Context, s inventory.Scope, id, why string) (done bool, err error) {
-	text := "an operator let it go"
+	text := "an operator released it"
 	if why != "" {
 		text += ": " + why
 	}

@@ -102,7 +102,7 @@ func TestLetGo(t *testing.T) {
 		t.Fatal(done, err)
 	}
 	i := s.wantState(id, incident.Closed, incident.Released)
-	if i.Advice != "an operator let it go: the bucket is gone" {
+	if i.Advice != "an operator released it: the bucket is gone" {
 		t.Errorf("it says %q", i.Advice)
 	}
 	s.wantResolved()

@@ -209,7 +209,7 @@ func helpFor(blocked map[string]int) (help string) {
 		help += "; token_used: " + tokenHelp
 	}
 	if blocked[string(incident.Managed)] > 0 {
-		help += "; managed: change the telemetry rule so that it makes the same, or let the lost one go: flowkeeper inventory release ID"
+		help += "; managed: change the telemetry rule so that it makes the same, or close the incident: flowkeeper inventory release ID"
 	}
 	return help
 }

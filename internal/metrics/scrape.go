@@ -23,7 +23,7 @@ var (
 	flowLogsMetric   = prometheus.NewDesc("flowkeeper_flow_logs", "Flow logs of the snapshot, by state.", []string{"state"}, nil)
 	incidentsMetric  = prometheus.NewDesc("flowkeeper_incidents", "Incidents that are remembered, by state.", []string{"state"}, nil)
 	blockedMetric    = prometheus.NewDesc("flowkeeper_incidents_blocked", "Incidents that are blocked, by the reason; other: one that this version does not know.", []string{"reason"}, nil)
-	unreportedMetric = prometheus.NewDesc("flowkeeper_incidents_unreported", "Incidents of the last day that a refresh found and that no event has reported, 10000 at most. Not counted are closed ones (AWS removes the flow logs of a deleted resource without an event) and adopted ones (another daemon on the queue may have heard of them).", nil, nil)
+	unreportedMetric = prometheus.NewDesc("flowkeeper_incidents_unreported", "Incidents of the last day that a refresh found and that no event has reported, 10000 at most. Not counted are closed ones (AWS removes the flow logs of a deleted resource without an event) and adopted ones (another daemon on the queue may have received their events).", nil, nil)
 	restorableMetric = prometheus.NewDesc("flowkeeper_restorable",
 		"Protected flow logs that are not released, by whether the last rehearsal showed that AWS would allow their restore (yes, no; unknown: not rehearsed yet).", []string{"answer"}, nil)
 	releasedMetric  = prometheus.NewDesc("flowkeeper_flow_logs_released", "Flow logs that a release lets be deleted without being restored; not among the restorable.", nil, nil)

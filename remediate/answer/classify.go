@@ -182,7 +182,7 @@ func classify(code, message string) incident.Answer {
 	case has("access denied for logdestination"):
 		return block(incident.Destination, "the destination's own policy refuses delivery: let delivery.logs.amazonaws.com write there")
 	case has("logdestination", "does not exist"), has("logdestination", "undeliverable"), has("bucket", "does not exist"):
-		return block(incident.Destination, "make the destination again under the same name, or let the flow log go: `flowkeeper inventory release ID`")
+		return block(incident.Destination, "make the destination again under the same name, or close the incident: `flowkeeper inventory release ID`")
 	case accountAdvice(code) != "":
 		return block(incident.Account, accountAdvice(code))
 	case credentialCode(code):

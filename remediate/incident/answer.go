@@ -268,20 +268,20 @@ func (t refusal) hadNoEffect() {
 func inTheWay(i Incident, decoy Other, wasBeside, isProtected bool) Answer {
 	a := Answer{Class: NeedsPerson, Reason: Decoy,
 		Message:     decoy.ID + " is in the way",
-		Advice:      decoy.ID + " delivers from the same resource to the same destination, but not the same: delete it, and this one comes back",
+		Advice:      decoy.ID + " has the same resource and destination, but other settings: delete it, and this one comes back",
 		Differences: inventory.Differences(i.Scope, i.Frozen, decoy.Settings),
 	}
 	if isProtected {
-		a.Advice = decoy.ID + " delivers from the same resource to the same destination, but not the same. It is protected: release it (`flowkeeper inventory release " +
+		a.Advice = decoy.ID + " has the same resource and destination, but other settings. It is protected: release it (`flowkeeper inventory release " +
 			decoy.ID + "`), then delete it, and this one comes back"
 	}
 	if wasBeside {
-		a.Advice += "; if it is the one that you want, let the lost one go: `flowkeeper inventory release " + i.FlowLogID + "`"
+		a.Advice += "; if you want to keep that one, close this incident: `flowkeeper inventory release " + i.FlowLogID + "`"
 	}
 	if decoy.Telemetry {
 		a.Reason = Managed
 		a.Advice = "a telemetry rule of CloudWatch made " + decoy.ID + " in its place, which differs in " + strings.Join(a.Differences, ", ") +
-			": change that rule, or let the lost one go: `flowkeeper inventory release " + i.FlowLogID + "`"
+			": change that rule, or close this incident: `flowkeeper inventory release " + i.FlowLogID + "`"
 	}
 	if decoy.Status != "ACTIVE" {
 		a.Differences = append(a.Differences, "status: "+cmp.Or(decoy.Status, "nothing")+" instead of ACTIVE")

@@ -147,30 +147,30 @@ func TestApplyAnswer(t *testing.T) {
 		{"I3: one exists that counts as gone, since shortly", given(fl1, pending("fl-1", absentBefore), gone("fl-2", lostLately)), answer(exists, made("fl-2")),
 			`fl-1: NextAttemptAt=+2s Tried=1 Attempts=1 LastError=exists ExistsAt=now`},
 		{"one exists: a decoy", given(fl1, pending("fl-1", absentBefore), live("fl-2", unprotected, by("arn:eve"))), answer(exists, made("fl-2", rejects)), `
-			fl-1: State=blocked Reason=decoy Advice="fl-2 delivers from the same resource to …" NextAttemptAt=+15s Tried=1 LastError="fl-2 is in the way, made by arn:eve" Stuck=decoy("fl-2 is in the way, made by arn:eve") StuckNews=true
+			fl-1: State=blocked Reason=decoy Advice="fl-2 has the same resource and destinati…" NextAttemptAt=+15s Tried=1 LastError="fl-2 is in the way, made by arn:eve" Stuck=decoy("fl-2 is in the way, made by arn:eve") StuckNews=true
 			logged fl-1 blocked/decoy: fl-2 is in the way, made by arn:eve
 			note stuck fl-1`},
 		{"one exists: a decoy that was protected", given(fl1, pending("fl-1", absentBefore), live("fl-2", does(rejects))), answer(exists, made("fl-2", rejects)), `
 			row fl-2: Protected=false DecoyNotice=(of fl-1, due +5m0s)
-			fl-1: State=blocked Reason=decoy Advice="fl-2 delivers from the same resource to …" NextAttemptAt=+15s Tried=1 LastError="fl-2 is in the way" Stuck=decoy("fl-2 is in the way") StuckNews=true
+			fl-1: State=blocked Reason=decoy Advice="fl-2 has the same resource and destinati…" NextAttemptAt=+15s Tried=1 LastError="fl-2 is in the way" Stuck=decoy("fl-2 is in the way") StuckNews=true
 			logged fl-1 blocked/decoy: fl-2 is in the way
 			note stuck fl-1`},
 		{"one exists: a decoy that is not active", given(fl1, pending("fl-1", absentBefore), live("fl-2", unprotected)), answer(exists, made("fl-2", pendingDelivery)), `
-			fl-1: State=blocked Reason=decoy Advice="fl-2 delivers from the same resource to …" NextAttemptAt=+15s Tried=1 LastError="fl-2 is in the way" Stuck=decoy("fl-2 is in the way") StuckNews=true
+			fl-1: State=blocked Reason=decoy Advice="fl-2 has the same resource and destinati…" NextAttemptAt=+15s Tried=1 LastError="fl-2 is in the way" Stuck=decoy("fl-2 is in the way") StuckNews=true
 			logged fl-1 blocked/decoy: fl-2 is in the way
 			note stuck fl-1`},
 		{"one exists: a decoy, as before", given(fl1, blocked("fl-1", Decoy, absentBefore), live("fl-2", unprotected)), answer(exists, made("fl-2", rejects)),
-			`fl-1: Advice="fl-2 delivers from the same resource to …" NextAttemptAt=+30s Tried=1 Attempts=1 LastError="fl-2 is in the way"`},
+			`fl-1: Advice="fl-2 has the same resource and destinati…" NextAttemptAt=+30s Tried=1 Attempts=1 LastError="fl-2 is in the way"`},
 		{"one exists, and is not shown", given(fl1, pending("fl-1", times(2))), answer(exists),
 			`fl-1: NextAttemptAt=+8s Tried=3 Attempts=3 LastError=exists ExistsAt=now`},
 		{"I2: one exists for long, and only what was there before the loss is shown: it stays protected",
 			given(fl1, pending("fl-1", refusedFor(policy.ConsistencyWindow)), live("fl-2")), answer(exists, flowLog("fl-2", rejects)), `
-			fl-1: State=blocked Reason=decoy Advice="fl-2 delivers from the same resource to …" NextAttemptAt=+15s Tried=1 LastError="fl-2 is in the way" Stuck=decoy("fl-2 is in the way") StuckNews=true
+			fl-1: State=blocked Reason=decoy Advice="fl-2 has the same resource and destinati…" NextAttemptAt=+15s Tried=1 LastError="fl-2 is in the way" Stuck=decoy("fl-2 is in the way") StuckNews=true
 			logged fl-1 blocked/decoy: fl-2 is in the way
 			note stuck fl-1`},
 		{"one exists for long, and is found: AWS may hide another once it is gone",
 			given(fl1, pending("fl-1", refusedFor(policy.ConsistencyWindow)), live("fl-2", unprotected)), answer(exists, made("fl-2", rejects)), `
-			fl-1: State=blocked Reason=decoy Advice="fl-2 delivers from the same resource to …" NextAttemptAt=+15s Tried=1 LastError="fl-2 is in the way" ExistsAt=never Stuck=decoy("fl-2 is in the way") StuckNews=true
+			fl-1: State=blocked Reason=decoy Advice="fl-2 has the same resource and destinati…" NextAttemptAt=+15s Tried=1 LastError="fl-2 is in the way" ExistsAt=never Stuck=decoy("fl-2 is in the way") StuckNews=true
 			logged fl-1 blocked/decoy: fl-2 is in the way
 			note stuck fl-1`},
 		{"AWS refuses it for something else", given(fl1, pending("fl-1", refusedFor(time.Minute))), answer(Answer{Class: TryAgain, Message: "throttled"}), `
@@ -244,9 +244,9 @@ func TestStuckSays(t *testing.T) {
 		"a limit names who holds the places":  {[]inventory.FlowLog{made("fl-2", elsewhere)}, limit, "on vpc-1 are fl-2", nil},
 		"a limit, and no place is taken":      {nil, limit, "ask AWS", nil},
 		"any other reason names nobody":       {[]inventory.FlowLog{made("fl-2")}, denied, "allow it", nil},
-		"a decoy":                             {[]inventory.FlowLog{made("fl-2", rejects)}, exists, "fl-2 delivers from the same resource", []string{rejects1}},
-		"a decoy that is not active":          {[]inventory.FlowLog{made("fl-2", pendingDelivery)}, exists, "fl-2 delivers from the same resource", []string{inactive}},
-		"a decoy that differs, and is not so": {[]inventory.FlowLog{made("fl-2", rejects, pendingDelivery)}, exists, "fl-2 delivers from the same resource", []string{rejects1, inactive}},
+		"a decoy":                             {[]inventory.FlowLog{made("fl-2", rejects)}, exists, "fl-2 has the same resource and destination", []string{rejects1}},
+		"a decoy that is not active":          {[]inventory.FlowLog{made("fl-2", pendingDelivery)}, exists, "fl-2 has the same resource and destination", []string{inactive}},
+		"a decoy that differs, and is not so": {[]inventory.FlowLog{made("fl-2", rejects, pendingDelivery)}, exists, "fl-2 has the same resource and destination", []string{rejects1, inactive}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -100,18 +100,18 @@ func TestPlannedChangesNothing(t *testing.T) {
 
 func TestLetGo(t *testing.T) {
 	t.Parallel()
-	letGo := func(c *Case) string { return fmt.Sprint(c.ByHand().LetGo("fl-1", "an operator let it go")) }
+	letGo := func(c *Case) string { return fmt.Sprint(c.ByHand().LetGo("fl-1", "an operator released it")) }
 	requested := func(i *Incident) { i.Requested = true }
 	play(t, []scenario{
 		{"what is open", given(gone("fl-1"), pending("fl-1", requested), live("fl-2", unprotected, does(rejects))), letGo, `
 			= true
 			row fl-2: Protected=true
-			fl-1: State=closed Reason=released Advice="an operator let it go" Requested=false NextAttemptAt=never
-			logged fl-1 closed/released: an operator let it go`},
+			fl-1: State=closed Reason=released Advice="an operator released it" Requested=false NextAttemptAt=never
+			logged fl-1 closed/released: an operator released it`},
 		{"what is blocked", given(gone("fl-1"), blocked("fl-1", Decoy)), letGo, `
 			= true
-			fl-1: State=closed Reason=released Advice="an operator let it go" NextAttemptAt=never Stuck=nothing
-			logged fl-1 closed/released: an operator let it go`},
+			fl-1: State=closed Reason=released Advice="an operator released it" NextAttemptAt=never Stuck=nothing
+			logged fl-1 closed/released: an operator released it`},
 		{"what is back", given(gone("fl-1"), back("fl-1", "fl-2")), letGo, `= false`},
 		{"what is over", given(gone("fl-1"), closed("fl-1", Exempt)), letGo, `= false`},
 		{"what is not lost", given(live("fl-1")), letGo, `= false`},

@@ -56,7 +56,7 @@ const (
 	// Of closed incidents.
 	ResourceGone Reason = "resource_gone" // two creates in a row said so
 	Replaced     Reason = "replaced"      // by whom a rule gives time to
-	Released     Reason = "released"      // an operator allowed it, or let it go
+	Released     Reason = "released"      // an operator released the flow log, before or after its deletion
 	Superseded   Reason = "superseded"    // its replacement was lost: that one's incident goes on
 	StillThere   Reason = "still_there"   // AWS shows it alive
 	Exempt       Reason = "exempt"        // it was not protected, or a rule ignores who deleted it

@@ -94,7 +94,7 @@ func holder(r inventory.Row) string {
 	what := "not protected: a decoy"
 	switch onlyObserved := r.State == ""; { // see unknown
 	case r.Protected && onlyObserved:
-		what = "as restored by another Flowkeeper: keep it"
+		what = "probably restored by another Flowkeeper: keep it"
 	case r.Protected:
 		what = "protected: release it before"
 	case onlyObserved:
