@@ -81,9 +81,9 @@ func (a headline) pipelineTitle() string {
 	}
 	text := a.shortly("a part of the pipeline fails")
 	if a.Level == Medium { // where it fails, no flow log is known that is protected
-		return "Not protected: " + text + a.besides(text)
+		return "Not protected: " + text + a.place(text)
 	}
-	return "Flow logs at risk: " + text + a.besides(text)
+	return "Flow logs at risk: " + text + a.place(text)
 }
 
 // blockedTitle says what a person has to fix, or, if Flowkeeper still tries by itself, how
@@ -192,8 +192,8 @@ func (a headline) because(otherwise string) string {
 	return Clean(a.Cause, 100)
 }
 
-// besides is where it happened, as far as a text does not say that.
-func (a headline) besides(text string) string {
+// place is where it happened, as far as a text does not say that.
+func (a headline) place(text string) string {
 	switch {
 	case a.Account == "" || !strings.Contains(text, a.Account):
 		return a.in()

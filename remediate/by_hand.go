@@ -66,14 +66,14 @@ func (r *Remediator) RestoreByHand(ctx context.Context, s inventory.Scope, id st
 	return i, false, nil
 }
 
-// LetGo closes the incident of a flow log that is gone and not back: a person does
+// CloseReleased closes the incident of a flow log that is gone and not back: a person does
 // not want it any more. done is false where there is nothing to close.
-func (r *Remediator) LetGo(ctx context.Context, s inventory.Scope, id, why string) (done bool, err error) {
+func (r *Remediator) CloseReleased(ctx context.Context, s inventory.Scope, id, why string) (done bool, err error) {
 	text := "an operator released it"
 	if why != "" {
 		text += ": " + why
 	}
-	err = r.restorer(s).change(ctx, []string{id}, incident.Selection{IDs: []string{id}}, func(c *incident.Case) { done = c.ByHand().LetGo(id, text) })
+	err = r.restorer(s).change(ctx, []string{id}, incident.Selection{IDs: []string{id}}, func(c *incident.Case) { done = c.ByHand().CloseReleased(id, text) })
 	return done && err == nil, err
 }
 

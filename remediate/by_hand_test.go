@@ -88,9 +88,9 @@ func TestI7WhatAPersonAskedForResolves(t *testing.T) {
 	s.wantResolved()
 }
 
-// TestLetGo: what nobody wants back is over, for the pager as well, and no later
+// TestCloseReleased: what nobody wants back is over, for the pager as well, and no later
 // record brings it back; a person may.
-func TestLetGo(t *testing.T) {
+func TestCloseReleased(t *testing.T) {
 	t.Parallel()
 	s, id := protectedOne(t)
 	s.world.RemoveDestination(bucket)
@@ -98,7 +98,7 @@ func TestLetGo(t *testing.T) {
 	s.deliver(attack)
 	s.advance(time.Hour)
 	s.wantState(id, incident.Blocked, incident.Destination)
-	if done, err := s.r.LetGo(t.Context(), scope, id, "the bucket is gone"); !done || err != nil {
+	if done, err := s.r.CloseReleased(t.Context(), scope, id, "the bucket is gone"); !done || err != nil {
 		t.Fatal(done, err)
 	}
 	i := s.wantState(id, incident.Closed, incident.Released)
@@ -112,7 +112,7 @@ func TestLetGo(t *testing.T) {
 	s.advance(3 * time.Hour)
 	s.wantState(id, incident.Closed, incident.Released)
 	s.wantResolved()
-	if done, err := s.r.LetGo(t.Context(), scope, id, ""); done || err != nil {
+	if done, err := s.r.CloseReleased(t.Context(), scope, id, ""); done || err != nil {
 		t.Error(done, err)
 	}
 	if _, _, err := s.r.RestoreByHand(t.Context(), scope, id); err != nil {

@@ -23,7 +23,7 @@ func (in intake) learnCreated(ctx context.Context, fs []detection.Finding) {
 			continue
 		}
 		for ids := range slices.Chunk(f.Record.CreatedIDs, perObservation) {
-			if !in.client.pace.describes.allowBesideRestores(in.store.now()) {
+			if !in.client.pace.describes.allowSpare(in.store.now()) {
 				in.refreshes.Soon(in.store.scope)
 				return
 			}

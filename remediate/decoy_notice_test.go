@@ -128,7 +128,7 @@ func TestADecoyThatDoesNotDeliver(t *testing.T) {
 				s.refresh()
 				s.wantAlerts(alert.Tamper, 1)
 			}
-			_, err := s.r.LetGo(t.Context(), scope, id, "")
+			_, err := s.r.CloseReleased(t.Context(), scope, id, "")
 			s.must(err)
 			for range 2 {
 				s.advance(20 * time.Minute)

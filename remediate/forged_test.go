@@ -213,8 +213,8 @@ func TestI2AForgedTwinOfADrift(t *testing.T) {
 	}
 }
 
-// TestI2WhatWasLetGoStaysGone: a record of weeks later is about no loss of it.
-func TestI2WhatWasLetGoStaysGone(t *testing.T) {
+// TestI2WhatWasReleasedStaysGone: a record of weeks later is about no loss of it.
+func TestI2WhatWasReleasedStaysGone(t *testing.T) {
 	t.Parallel()
 	s, id := protectedOne(t)
 	s.release(time.Hour)

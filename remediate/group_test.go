@@ -340,7 +340,7 @@ func groupDiesAt(t *testing.T, point int, lets bool, stale time.Duration) bool {
 	}
 	gone := ""
 	if i := s.incident(ids[0]); lets && i.Pending() {
-		_, err := s.r.LetGo(t.Context(), scope, ids[0], "not wanted")
+		_, err := s.r.CloseReleased(t.Context(), scope, ids[0], "not wanted")
 		s.must(err)
 		gone = i.ResourceID
 	}

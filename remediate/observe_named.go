@@ -19,7 +19,7 @@ func (in intake) observeNamed(ctx context.Context, fs []detection.Finding) {
 	if n := len(resources); err != nil || n == 0 || n > perObservation {
 		return
 	}
-	if !in.client.pace.describes.allowBesideRestores(in.store.now()) {
+	if !in.client.pace.describes.allowSpare(in.store.now()) {
 		return
 	}
 	if o := in.client.observe(ctx, resources); o.Failure == nil {

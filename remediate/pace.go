@@ -98,9 +98,9 @@ func (b *bucket) allow(now time.Time) bool {
 	return b.take(now, func() float64 { return 0 })
 }
 
-// allowBesideRestores is allow for a call that no restore waits for: it leaves them what a
-// step begins with.
-func (b *bucket) allowBesideRestores(now time.Time) bool { return b.take(now, b.least) }
+// allowSpare is allow for a call that no restore waits for: it leaves as many tokens as a
+// step of the restorer begins with.
+func (b *bucket) allowSpare(now time.Time) bool { return b.take(now, b.least) }
 
 // allowHalf is allow for a call that leaves half of the bucket to others.
 func (b *bucket) allowHalf(now time.Time) bool {

@@ -73,8 +73,8 @@ func TestRestorersWakeUpApart(t *testing.T) {
 	}
 }
 
-// TestTheClientOfAScopeThatLeftIsLetGo: it holds the credentials of an account that has departed.
-func TestTheClientOfAScopeThatLeftIsLetGo(t *testing.T) {
+// TestTheClientOfAScopeThatLeftIsDropped: it holds the credentials of an account that has departed.
+func TestTheClientOfAScopeThatLeftIsDropped(t *testing.T) {
 	t.Parallel()
 	var s *scene
 	gone := make(chan struct{})

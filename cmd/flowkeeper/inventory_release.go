@@ -155,7 +155,7 @@ func releaseFlowLogs(ctx context.Context, s state, r release) error {
 		return err
 	}
 	for n, row := range gone {
-		if _, err := rem.LetGo(ctx, row.Scope, row.ID, r.reason); err != nil {
+		if _, err := rem.CloseReleased(ctx, row.Scope, row.ID, r.reason); err != nil {
 			printReleased(s.app, r, changed, gone[:n])
 			return err
 		}

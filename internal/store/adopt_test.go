@@ -90,7 +90,7 @@ func TestWhatAnAdoptedCopyDoesNotDecide(t *testing.T) {
 	s.rehearsed(t, func(tx rehearse.Tx) error {
 		return tx.SaveRehearsals(scope, rehearse.Changes{
 			Rehearsals: []rehearse.Rehearsal{{Scope: scope, Target: delivery.TargetOf(flowLog("fl-1"))}},
-			Health:     &rehearse.PipelineHealth{Instance: "mine", By: "111122223333:user/mallory", BackAt: noon, OthersAt: noon.Add(24 * 365 * time.Hour), Told: true},
+			Health:     &rehearse.PipelineHealth{Instance: "mine", By: "111122223333:user/mallory", BackAt: noon, OthersAt: noon.Add(24 * 365 * time.Hour), SilenceAlerted: true},
 		})
 	})
 	s.put(t, func(tx *Tx) error {
@@ -113,7 +113,7 @@ func TestWhatAnAdoptedCopyDoesNotDecide(t *testing.T) {
 	})
 	b.rehearsed(t, func(tx rehearse.Tx) error {
 		stored, err := tx.Rehearsals(scope)
-		if w := stored.Health; w != (rehearse.PipelineHealth{Instance: "mine", BackAt: w.BackAt, Told: true}) || !w.BackAt.Equal(noon) {
+		if w := stored.Health; w != (rehearse.PipelineHealth{Instance: "mine", BackAt: w.BackAt, SilenceAlerted: true}) || !w.BackAt.Equal(noon) {
 			t.Errorf("%+v", w)
 		}
 		return err
@@ -151,10 +151,10 @@ func TestAnAdoptedCopyKeepsWhatIsToComeBack(t *testing.T) {
 func TestAnAdoptedCopyHoldsNoAlertsBack(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
-	strike := campaign.Strike{Account: scope.Account, Principal: "mallory", EventID: "e-1", At: noon}
+	deletion := campaign.Deletion{Account: scope.Account, Principal: "mallory", EventID: "e-1", At: noon}
 	var before, after string
 	s.put(t, func(tx *Tx) (err error) {
-		if before, err = strike.Join(tx); err != nil {
+		if before, err = deletion.Join(tx); err != nil {
 			return err
 		}
 		return tx.putBurst(repeat.Burst{Key: "k", Class: "attempt", Scope: scope, DueAt: noon.Add(20 * time.Minute)})
@@ -174,8 +174,8 @@ func TestAnAdoptedCopyHoldsNoAlertsBack(t *testing.T) {
 				t.Errorf("%+v, %v, %v", x, found, err)
 			}
 		}
-		strike.EventID = "e-2"
-		after, err = strike.Join(tx)
+		deletion.EventID = "e-2"
+		after, err = deletion.Join(tx)
 		return err
 	})
 	if before == after || after == "" {

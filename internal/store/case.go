@@ -30,7 +30,7 @@ func (t cases) Case(s inventory.Scope, of incident.Selection, now time.Time) (*i
 	if err := l.flowLogs(of.IDs); err != nil {
 		return nil, err
 	}
-	return c, l.besides()
+	return c, l.around()
 }
 
 // accountSince is when the first refresh ended of any other Region of an account that holds.
@@ -41,9 +41,9 @@ const (
 	byIDs = `SELECT 'row', id, body FROM flow_logs WHERE account = ?1 AND region = ?2 AND id IN (SELECT value FROM json_each(?3))
 		UNION ALL SELECT 'incident', id, body FROM incidents WHERE account = ?1 AND region = ?2 AND id IN (SELECT value FROM json_each(?3))`
 
-	// besides is what is live or to come back on some resources (?3), with the rows of that, what
+	// around is what is live or to come back on some resources (?3), with the rows of that, what
 	// a record may still open again there, and what was restored of some lineages (?4) since a time.
-	besides = `SELECT 'row', id, body FROM flow_logs WHERE account = ?1 AND region = ?2 AND resource_id IN (SELECT value FROM json_each(?3)) AND state = 'live'
+	around = `SELECT 'row', id, body FROM flow_logs WHERE account = ?1 AND region = ?2 AND resource_id IN (SELECT value FROM json_each(?3)) AND state = 'live'
 		UNION ALL SELECT 'incident', id, body FROM incidents WHERE account = ?1 AND region = ?2 AND resource_id IN (SELECT value FROM json_each(?3))
 			AND (state IN ('open', 'blocked') OR state = 'closed' AND reason = 'released' AND next_at IS NOT NULL)
 		UNION ALL SELECT 'row', f.id, f.body FROM incidents i CROSS JOIN flow_logs f ON f.account = i.account AND f.region = i.region AND f.id = i.id
@@ -86,14 +86,14 @@ func (l *loader) flowLogs(ids []string) error {
 	return nil
 }
 
-// besides loads what else is on the resources, and what was restored of the lineages within
+// around loads what else is on the resources, and what was restored of the lineages within
 // incident.FlappingWindow.
-func (l *loader) besides() error {
+func (l *loader) around() error {
 	delete(l.resources, "")
 	if len(l.resources)+len(l.roots) == 0 {
 		return nil
 	}
-	query, resources := among(besides, `?3`, slices.Collect(maps.Keys(l.resources)))
+	query, resources := among(around, `?3`, slices.Collect(maps.Keys(l.resources)))
 	query, roots := among(query, `?4`, slices.Collect(maps.Keys(l.roots)))
 	_, _, err := l.load(query, resources, roots, l.c.Now.Add(-incident.FlappingWindow).UnixMilli())
 	return err

@@ -32,7 +32,7 @@ func (s outbox) Sent(ctx context.Context, name, alertID string, at time.Time) er
 		if err != nil || s.outlets.isCalm(name) {
 			return err
 		}
-		return t.endSinkTrouble(name)
+		return t.endSinkOutage(name)
 	})
 	if err == nil {
 		s.outlets.sentOne(name)
@@ -45,10 +45,10 @@ func (s outbox) Sent(ctx context.Context, name, alertID string, at time.Time) er
 const markSent = `UPDATE deliveries SET sent_at = ?1, error = '' WHERE sink = ?2 AND alert = (SELECT num FROM alerts WHERE id = ?3)
 	RETURNING alert, (SELECT NOT answers AND (at < ?4 OR rings_on AND ?2 <> ?5) FROM alerts WHERE num = alert)`
 
-// endSinkTrouble alerts the other sinks that one takes alerts again, where an alert
+// endSinkOutage alerts the other sinks that one takes alerts again, where an alert
 // has said that it does not, and nothing is left that it has not taken.
-func (t alerts) endSinkTrouble(sink string) error {
-	since, err := facts(t).fact(sinkTrouble + sink)
+func (t alerts) endSinkOutage(sink string) error {
+	since, err := facts(t).fact(sinkOutage + sink)
 	t.f.outlets.setCalm(sink, err == nil && since == "")
 	if err != nil || since == "" {
 		return err
@@ -57,7 +57,7 @@ func (t alerts) endSinkTrouble(sink string) error {
 	if err != nil || left {
 		return err
 	}
-	if err := facts(t).setFact(sinkTrouble+sink, ""); err != nil {
+	if err := facts(t).setFact(sinkOutage+sink, ""); err != nil {
 		return err
 	}
 	return t.addForOthers(alert.TakesAgain(sink, t.f.now()), sink)
@@ -68,9 +68,9 @@ func (t alerts) endSinkTrouble(sink string) error {
 // query with the condition of that.
 const leftOver = `SELECT EXISTS (SELECT 1 FROM deliveries INDEXED BY deliveries_refused WHERE sink = ?1 AND sent_at IS NULL AND attempts >= 3)`
 
-// sinkTrouble begins the fact on which day an alert last said that a sink takes none;
-// empty: none did, or another has said since that it takes alerts again.
-const sinkTrouble = outageFacts + "sink "
+// sinkOutage begins the fact on which day an alert last said that a sink takes none;
+// empty: none did, or another has said since that it takes alerts again. State files have it under this name.
+const sinkOutage = outageFacts + "sink "
 
 // addForOthers adds an alert about one sink for the others.
 func (t alerts) addForOthers(a alert.Alert, sink string) error {
@@ -101,7 +101,7 @@ func (t alerts) addNotTaken(sink, alertID, cause string) error {
 	if err != nil || len(ds) == 0 {
 		return err
 	}
-	last, err := facts(t).fact(sinkTrouble + sink)
+	last, err := facts(t).fact(sinkOutage + sink)
 	if err != nil {
 		return err
 	}
@@ -110,7 +110,7 @@ func (t alerts) addNotTaken(sink, alertID, cause string) error {
 		return nil
 	}
 	t.f.outlets.setCalm(sink, false)
-	if err := facts(t).setFact(sinkTrouble+sink, day); err != nil {
+	if err := facts(t).setFact(sinkOutage+sink, day); err != nil {
 		return err
 	}
 	return t.addForOthers(notice, sink)

@@ -91,7 +91,7 @@ func TestACaseIsLoadedByItsIndexes(t *testing.T) {
 	s := fresh(t)
 	steps := func(list ...string) (got []string) {
 		ofIDs, ids := among(byIDs, `?3`, list)
-		ofOthers, resources := among(besides, `?3`, list)
+		ofOthers, resources := among(around, `?3`, list)
 		ofOthers, roots := among(ofOthers, `?4`, list)
 		for _, plan := range [][]string{explain(t, s, ofIDs, "a", "r", ids), explain(t, s, ofOthers, "a", "r", resources, roots, 0)} {
 			for _, step := range plan {

@@ -18,7 +18,7 @@ func TestRehearsals(t *testing.T) {
 	s := fresh(t)
 	a := rehearse.Rehearsal{Scope: scope, Target: delivery.Target{Destination: "a"}, At: noon}
 	b := rehearse.Rehearsal{Scope: scope, Target: delivery.Target{Destination: "b"}, At: noon, Reason: incident.Permission}
-	health := rehearse.PipelineHealth{Instance: "x", Unanswered: 2, Told: true}
+	health := rehearse.PipelineHealth{Instance: "x", Unanswered: 2, SilenceAlerted: true}
 	changed := func(c rehearse.Changes) (now rehearse.Stored) {
 		t.Helper()
 		s.rehearsed(t, func(tx rehearse.Tx) (err error) {

@@ -116,7 +116,7 @@ func TestI7WhatACampaignOpenedItResolves(t *testing.T) {
 	s, now := withOutbox(t)
 	s.routes = sink.Routes{{Name: "pager", MinLevel: alert.Critical}}
 	s.put(t, func(tx *Tx) error {
-		id, err := campaign.Strike{Account: "1", Principal: "p", EventID: "e1", At: *now}.Join(tx)
+		id, err := campaign.Deletion{Account: "1", Principal: "p", EventID: "e1", At: *now}.Join(tx)
 		if err != nil {
 			return err
 		}
@@ -141,7 +141,7 @@ func TestCampaignsEnd(t *testing.T) {
 	join := func(account, who string, after time.Duration) (id string) {
 		n++
 		s.put(t, func(tx *Tx) (err error) {
-			id, err = campaign.Strike{Account: account, Principal: who, EventID: string(rune('a' + n)), At: now.Add(after)}.Join(tx)
+			id, err = campaign.Deletion{Account: account, Principal: who, EventID: string(rune('a' + n)), At: now.Add(after)}.Join(tx)
 			return err
 		})
 		return id
@@ -195,7 +195,7 @@ func TestCampaignsAreForgotten(t *testing.T) {
 	s, now := withOutbox(t)
 	s.put(t, func(tx *Tx) error {
 		for _, who := range []string{"a", "b"} {
-			id, err := campaign.Strike{Account: "1", Principal: who, EventID: who, At: *now}.Join(tx)
+			id, err := campaign.Deletion{Account: "1", Principal: who, EventID: who, At: *now}.Join(tx)
 			if err != nil {
 				return err
 			}
@@ -247,7 +247,7 @@ func TestTwoDaemonsHaveTwoCampaigns(t *testing.T) {
 	for n := range ids {
 		s, now := withOutbox(t)
 		s.put(t, func(tx *Tx) (err error) {
-			ids[n], err = campaign.Strike{Account: "1", Principal: "p", EventID: "e", At: *now}.Join(tx)
+			ids[n], err = campaign.Deletion{Account: "1", Principal: "p", EventID: "e", At: *now}.Join(tx)
 			return err
 		})
 	}

@@ -41,8 +41,8 @@ type Tx interface {
 	FileID() (string, error)
 }
 
-// Strike is what decides to which campaign a deletion belongs.
-type Strike struct {
+// Deletion is what decides to which campaign a deletion belongs.
+type Deletion struct {
 	Account   string
 	Principal string
 	EventID   string
@@ -51,24 +51,24 @@ type Strike struct {
 
 // Join is an event with the campaign that it belongs to, if there is one.
 func Join(tx Tx, e incident.Event, incidents []incident.Incident, now time.Time) (incident.Event, error) {
-	strike, ok := strikeOf(e, incidents, now)
+	deletion, ok := deletionOf(e, incidents, now)
 	if !ok {
 		return e, nil
 	}
 	var err error
-	e.CampaignID, err = strike.Join(tx)
+	e.CampaignID, err = deletion.Join(tx)
 	return e, err
 }
 
 // Join returns the ID of the campaign that the deletion belongs to: one that goes on, or one that
 // it begins.
-func (s Strike) Join(tx Tx) (id string, err error) {
-	s.At = s.At.Truncate(time.Millisecond)
-	open, err := tx.OpenCampaigns(s.Account, s.Principal, s.At.Add(-Gap), s.At.Add(Gap))
+func (d Deletion) Join(tx Tx) (id string, err error) {
+	d.At = d.At.Truncate(time.Millisecond)
+	open, err := tx.OpenCampaigns(d.Account, d.Principal, d.At.Add(-Gap), d.At.Add(Gap))
 	if err != nil {
 		return "", err
 	}
-	c, found := s.in(open)
+	c, found := d.in(open)
 	if !found {
 		// The state file's own ID is in that of the campaign: another daemon on the queue, which
 		// receives other deletions of the same campaign, must not resolve it.
@@ -76,24 +76,24 @@ func (s Strike) Join(tx Tx) (id string, err error) {
 		if err != nil {
 			return "", err
 		}
-		c.ID = alert.CampaignID(file, s.Account, s.Principal, s.EventID)
+		c.ID = alert.CampaignID(file, d.Account, d.Principal, d.EventID)
 	}
 	return c.ID, tx.PutCampaign(c)
 }
 
 // in is the first campaign that the deletion belongs to, with it; or else one that it begins, still
 // without an ID.
-func (s Strike) in(open []Campaign) (c Campaign, found bool) {
+func (d Deletion) in(open []Campaign) (c Campaign, found bool) {
 	for _, c := range open {
-		if s.At.Before(c.First) {
-			c.First = s.At
+		if d.At.Before(c.First) {
+			c.First = d.At
 		}
-		c.Last = incident.Later(c.Last, s.At)
+		c.Last = incident.Later(c.Last, d.At)
 		if c.Last.Sub(c.First) <= Length {
 			return c, true
 		}
 	}
-	return Campaign{Account: s.Account, Principal: s.Principal, First: s.At, Last: s.At}, false
+	return Campaign{Account: d.Account, Principal: d.Principal, First: d.At, Last: d.At}, false
 }
 
 // GoesOn reports whether the campaign of an event that is over has other events that are
@@ -109,22 +109,22 @@ func GoesOn(tx Tx, e incident.Event) (bool, error) {
 	return false, tx.EndCampaign(e.CampaignID)
 }
 
-// strikeOf is the strike by which an event joins a campaign. ok is false if the event joins
+// deletionOf is the deletion by which an event joins a campaign. ok is false if the event joins
 // none: if its principal is unknown, if the deletion was allowed, or if it names a flow log
 // that the snapshot does not know. Records of unknown flow logs can be forged without end,
 // and their incidents are dropped when there are too many, so they must not keep the
 // campaign of other deletions open. ok is false, too, if the event has a campaign: it keeps
 // that, because a pager may have opened an incident by it.
-func strikeOf(e incident.Event, incidents []incident.Incident, now time.Time) (s Strike, ok bool) {
+func deletionOf(e incident.Event, incidents []incident.Incident, now time.Time) (d Deletion, ok bool) {
 	unknown := slices.ContainsFunc(incidents, func(i incident.Incident) bool { return !i.Known })
 	allowed := e.Level == alert.Informational
-	s = Strike{Account: e.Scope.Account, Principal: e.Actor.Principal(), EventID: e.ID, At: e.DeletedAt}
+	d = Deletion{Account: e.Scope.Account, Principal: e.Actor.Principal(), EventID: e.ID, At: e.DeletedAt}
 	switch {
-	case e.CampaignID != "", s.Principal == "", allowed, len(incidents) == 0, unknown:
-		return Strike{}, false
+	case e.CampaignID != "", d.Principal == "", allowed, len(incidents) == 0, unknown:
+		return Deletion{}, false
 	}
-	if s.At.IsZero() || s.At.After(now) {
-		s.At = now
+	if d.At.IsZero() || d.At.After(now) {
+		d.At = now
 	}
-	return s, true
+	return d, true
 }

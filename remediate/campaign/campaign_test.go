@@ -108,7 +108,7 @@ func TestWhichCampaignADeletionJoins(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			store := &stored{open: tt.open}
-			id, err := campaign.Strike{Account: "1", Principal: mallory, EventID: "e-1", At: noon.Add(time.Microsecond)}.Join(store)
+			id, err := campaign.Deletion{Account: "1", Principal: mallory, EventID: "e-1", At: noon.Add(time.Microsecond)}.Join(store)
 			if err != nil || id != tt.want.ID || !slices.Equal(store.put, []campaign.Campaign{tt.want}) {
 				t.Errorf("it joins %q, %v, and %+v is written; want %+v", id, err, store.put, tt.want)
 			}

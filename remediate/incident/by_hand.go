@@ -71,9 +71,9 @@ func (h ByHand) isYoung(row inventory.Row, asked time.Time) bool {
 	return row.State == inventory.Live && !row.Imported && h.c.Policy.mayLack(row.CreatedAt, asked)
 }
 
-// LetGo closes the incident of a flow log that is gone and not back: a person does not
+// CloseReleased closes the incident of a flow log that is gone and not back: a person does not
 // want it any more. It reports whether there was anything to close.
-func (h ByHand) LetGo(id, text string) bool {
+func (h ByHand) CloseReleased(id, text string) bool {
 	t, ok := h.c.begin(id)
 	if !ok || !t.Pending() {
 		return false

@@ -98,23 +98,23 @@ func TestPlannedChangesNothing(t *testing.T) {
 	}
 }
 
-func TestLetGo(t *testing.T) {
+func TestCloseReleased(t *testing.T) {
 	t.Parallel()
-	letGo := func(c *Case) string { return fmt.Sprint(c.ByHand().LetGo("fl-1", "an operator released it")) }
+	closeReleased := func(c *Case) string { return fmt.Sprint(c.ByHand().CloseReleased("fl-1", "an operator released it")) }
 	requested := func(i *Incident) { i.Requested = true }
 	play(t, []scenario{
-		{"what is open", given(gone("fl-1"), pending("fl-1", requested), live("fl-2", unprotected, does(rejects))), letGo, `
+		{"what is open", given(gone("fl-1"), pending("fl-1", requested), live("fl-2", unprotected, does(rejects))), closeReleased, `
 			= true
 			row fl-2: Protected=true
 			fl-1: State=closed Reason=released Advice="an operator released it" Requested=false NextAttemptAt=never
 			logged fl-1 closed/released: an operator released it`},
-		{"what is blocked", given(gone("fl-1"), blocked("fl-1", Decoy)), letGo, `
+		{"what is blocked", given(gone("fl-1"), blocked("fl-1", Decoy)), closeReleased, `
 			= true
 			fl-1: State=closed Reason=released Advice="an operator released it" NextAttemptAt=never Stuck=nothing
 			logged fl-1 closed/released: an operator released it`},
-		{"what is back", given(gone("fl-1"), back("fl-1", "fl-2")), letGo, `= false`},
-		{"what is over", given(gone("fl-1"), closed("fl-1", Exempt)), letGo, `= false`},
-		{"what is not lost", given(live("fl-1")), letGo, `= false`},
+		{"what is back", given(gone("fl-1"), back("fl-1", "fl-2")), closeReleased, `= false`},
+		{"what is over", given(gone("fl-1"), closed("fl-1", Exempt)), closeReleased, `= false`},
+		{"what is not lost", given(live("fl-1")), closeReleased, `= false`},
 	})
 }
 

@@ -156,7 +156,7 @@ func (w *world) change(c *Case) string {
 		return "request"
 	case 12:
 		if r, ok := c.Row(id); ok && r.State == inventory.Gone { // what is live is released instead
-			c.ByHand().LetGo(id, "an operator released it")
+			c.ByHand().CloseReleased(id, "an operator released it")
 		}
 		return "let go"
 	case 13:

@@ -19,8 +19,8 @@ func TestProtect(t *testing.T) {
 		{"beside a live one that the last refresh did not have to show", given(live("fl-1", unprotected, does(rejects)), live("fl-2", writtenAt(noon.Add(-policy.ConsistencyWindow))), refreshedAt(noon)), protect, ``},
 		{"beside a live one that the last refresh had to show", given(live("fl-1", unprotected, does(rejects)), live("fl-2", writtenAt(noon.Add(-policy.ConsistencyWindow-1))), refreshedAt(noon)), protect, `row fl-1: Protected=true`},
 		{"beside a live one, and the clock went back", given(live("fl-1", unprotected, does(rejects)), live("fl-2", writtenAt(now.Add(time.Hour))), refreshedAt(noon)), protect, `row fl-1: Protected=true`},
-		{"I2: a decoy of a released one, of which a record may come", given(live("fl-1", unprotected, does(rejects)), gone("fl-2"), letGo("fl-2", now.Add(1))), protect, ``},
-		{"of a released one, and no record came", given(live("fl-1", unprotected, does(rejects)), gone("fl-2"), letGo("fl-2", now)), protect, `row fl-1: Protected=true`},
+		{"I2: a decoy of a released one, of which a record may come", given(live("fl-1", unprotected, does(rejects)), gone("fl-2"), releaseLost("fl-2", now.Add(1))), protect, ``},
+		{"of a released one, and no record came", given(live("fl-1", unprotected, does(rejects)), gone("fl-2"), releaseLost("fl-2", now)), protect, `row fl-1: Protected=true`},
 		{"outside of the destinations", given(live("fl-1", excluded)), protect, ``},
 		{"gone", given(gone("fl-1", unprotected)), protect, ``},
 		{"on another resource", given(live("fl-1", unprotected, func(r *inventory.Row) { r.ResourceID = "vpc-2" })), protect, ``},
@@ -30,9 +30,9 @@ func TestProtect(t *testing.T) {
 
 func writtenAt(at time.Time) func(*inventory.Row) { return func(r *inventory.Row) { r.WrittenAt = at } }
 
-// letGo is the incident of a flow log that a refresh found gone, and that was released when it was
+// releaseLost is the incident of a flow log that a refresh found gone, and that was released when it was
 // last seen. A record of its deletion may come until a time.
-func letGo(id string, until time.Time) Incident {
+func releaseLost(id string, until time.Time) Incident {
 	return pending(id, func(i *Incident) { i.State, i.Reason, i.Source, i.WaitUntil = Closed, Released, ByDrift, until })
 }
 

@@ -158,7 +158,7 @@ func TestI2ADecoyOfAYoungReplacement(t *testing.T) {
 }
 
 // TestI2AnEarlyAnswerMakesNoDecoy: AWS was asked just before the wait for a record ended, and the answer is recorded
-// after that. A replacement that AWS need not show yet is no reason to let the flow log go: AWS is asked again.
+// after that. A replacement that AWS need not show yet is no reason to close the incident: AWS is asked again.
 func TestI2AnEarlyAnswerMakesNoDecoy(t *testing.T) {
 	t.Parallel()
 	end := noon.Add(policy.ConsistencyWindow)

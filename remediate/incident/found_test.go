@@ -115,7 +115,7 @@ func TestApplyFound(t *testing.T) {
 			`= new true, learns true | new row fl-1: TrafficType=REJECT RootID=fl-1 State=live DecoyNotice=(of fl-2, due +5m0s) FirstSeenAt=now LastSeenAt=now WrittenAt=now`},
 		{"a decoy, where an alert has named another one", given(gone("fl-2"), blocked("fl-2", Decoy, func(i *Incident) { i.Stuck = &Stuck{Message: "fl-11 is in the way"}; i.StuckNews = false })), found(made("fl-1", rejects)),
 			`= new true, learns true | new row fl-1: TrafficType=REJECT RootID=fl-1 State=live DecoyNotice=(of fl-2, due +5m0s) FirstSeenAt=now LastSeenAt=now WrittenAt=now`},
-		{"I2: a decoy of a released one, of which a record may come", given(gone("fl-2"), letGo("fl-2", now.Add(time.Hour))), found(made("fl-1", rejects)),
+		{"I2: a decoy of a released one, of which a record may come", given(gone("fl-2"), releaseLost("fl-2", now.Add(time.Hour))), found(made("fl-1", rejects)),
 			`= new true, learns true | new row fl-1: TrafficType=REJECT RootID=fl-1 State=live DecoyNotice=(of fl-2, due +1h5m0s) FirstSeenAt=now LastSeenAt=now WrittenAt=now`},
 		{"a decoy that people know of", given(live("fl-1", unprotected, does(rejects)), gone("fl-2"), pending("fl-2")), found(flowLog("fl-1", rejects)),
 			`= new false, learns false`},

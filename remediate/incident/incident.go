@@ -17,7 +17,7 @@ type State string
 //	                                Rows.ApplyFound (a refresh shows what a call in doubt has made: takeAnswer)
 //	open               -> blocked   ApplyAnswer (a refusal, a decoy), ApplyFailure, Sharing.ApplyCreation (a refusal of one, a used token)
 //	blocked            -> open      Rows.Created (what was taken for a decoy is AWS's own)
-//	open, blocked      -> closed    ApplyObservation, ApplyAnswer (its resource is gone), ByHand.LetGo,
+//	open, blocked      -> closed    ApplyObservation, ApplyAnswer (its resource is gone), ByHand.CloseReleased,
 //	                                and as superseded (its replacement was lost in turn) by what leads to restored, and Sharing.Share
 //	restored           -> verified  Verify
 //	restored           -> closed    Verify (lost in turn)

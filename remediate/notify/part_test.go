@@ -20,8 +20,8 @@ func TestOutageAfter(t *testing.T) {
 	elsewhere := fails
 	elsewhere.DedupKey = notify.OutageKey(inventory.Scope{Account: scope.Account, Region: "eu-north-1"}, notify.Delivering)
 	for name, tt := range map[string]struct {
-		alerts        []alert.Alert
-		alerted, told bool
+		alerts         []alert.Alert
+		alerted, found bool
 	}{
 		"no alert":                 {},
 		"it fails":                 {[]alert.Alert{fails}, true, true},
@@ -36,7 +36,7 @@ func TestOutageAfter(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var want *notify.OutageNote
-			if tt.told {
+			if tt.found {
 				want = &notify.OutageNote{Scope: scope, Part: notify.Delivering, Alerted: tt.alerted}
 			}
 			if got := notify.OutageAfter(scope, notify.Delivering, tt.alerts); !reflect.DeepEqual(got, want) {

@@ -22,7 +22,7 @@ type PipelineHealth struct {
 	BackAt          time.Time // when one last came back; zero: never
 	OthersAt        time.Time // when one of another daemon on the queue did
 	By              string    // who made the last rehearsal, see callerOf; empty: not known yet
-	Told            bool      // there was an alert that they do not come back any more
+	SilenceAlerted  bool      `json:"Told"` // there was an alert that they do not come back any more
 }
 
 const (
@@ -78,14 +78,14 @@ func (h PipelineHealth) returned(token string, now time.Time) PipelineHealth {
 // alerted notes what alerts that are added in the same commit say of notify.Returning.
 func (h PipelineHealth) alerted(s inventory.Scope, alerts []alert.Alert) PipelineHealth {
 	if note := notify.OutageAfter(s, notify.Returning, alerts); note != nil {
-		h.Told = note.Alerted
+		h.SilenceAlerted = note.Alerted
 	}
 	return h
 }
 
 // silenceAlerts returns the alert that rehearsals do not come back any more, if it is due.
 func (h PipelineHealth) silenceAlerts(s inventory.Scope, now time.Time) []alert.Alert {
-	if h.Told || !h.silent(now) {
+	if h.SilenceAlerted || !h.silent(now) {
 		return nil
 	}
 	return []alert.Alert{silence(s, h.BackAt, now)}
@@ -93,7 +93,7 @@ func (h PipelineHealth) silenceAlerts(s inventory.Scope, now time.Time) []alert.
 
 // endAlerts returns the alert that rehearsals come back again, if there was one that they do not.
 func (h PipelineHealth) endAlerts(s inventory.Scope, now time.Time) []alert.Alert {
-	if !h.Told {
+	if !h.SilenceAlerted {
 		return nil
 	}
 	return []alert.Alert{backAgain(s, now)}

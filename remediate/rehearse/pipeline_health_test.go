@@ -74,11 +74,11 @@ func TestSilenceIsAlertedOnce(t *testing.T) {
 	silent := PipelineHealth{By: "someone", BackAt: noon.Add(-time.Hour), Unanswered: 1, UnansweredSince: noon.Add(-patience)}
 	arrives := PipelineHealth{By: "someone", BackAt: noon.Add(-time.Hour)}
 	for name, tt := range map[string]struct {
-		health      PipelineHealth
-		told        bool // before
-		silence     int  // alerts
-		silenceTold bool
-		ends        int // alerts, when one comes back
+		health         PipelineHealth
+		alerted        bool // before
+		silence        int  // alerts
+		silenceAlerted bool
+		ends           int // alerts, when one comes back
 	}{
 		"it is silent":              {silent, false, 1, true, 0},
 		"it is silent still":        {silent, true, 0, true, 1},
@@ -88,17 +88,17 @@ func TestSilenceIsAlertedOnce(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			h := tt.health
-			h.Told = tt.told
+			h.SilenceAlerted = tt.alerted
 			fails, works := h.silenceAlerts(home, noon), h.endAlerts(home, noon)
-			if len(fails) != tt.silence || h.alerted(home, fails).Told != tt.silenceTold {
-				t.Errorf("%d alerts of silence, told %v", len(fails), h.alerted(home, fails).Told)
+			if len(fails) != tt.silence || h.alerted(home, fails).SilenceAlerted != tt.silenceAlerted {
+				t.Errorf("%d alerts of silence, alerted %v", len(fails), h.alerted(home, fails).SilenceAlerted)
 			}
-			if len(works) != tt.ends || h.alerted(home, works).Told {
-				t.Errorf("%d alerts of its end, told %v", len(works), h.alerted(home, works).Told)
+			if len(works) != tt.ends || h.alerted(home, works).SilenceAlerted {
+				t.Errorf("%d alerts of its end, alerted %v", len(works), h.alerted(home, works).SilenceAlerted)
 			}
 		})
 	}
-	both := append(silent.silenceAlerts(home, noon), PipelineHealth{Told: true}.endAlerts(home, noon)...)
+	both := append(silent.silenceAlerts(home, noon), PipelineHealth{SilenceAlerted: true}.endAlerts(home, noon)...)
 	if both[0].Level != alert.High || !both[1].Resolves() || both[0].DedupKey != both[1].DedupKey || both[1].RouteLevel != alert.High {
 		t.Errorf("%+v", both)
 	}

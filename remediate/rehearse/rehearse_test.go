@@ -176,7 +176,7 @@ func TestAClockThatWentBackHidesNoSilence(t *testing.T) {
 // pipeline is cut.
 func TestAStrangersDryRunIsNoRehearsal(t *testing.T) {
 	t.Parallel()
-	untilTold := func(strangers bool) time.Duration {
+	untilAlerted := func(strangers bool) time.Duration {
 		s, trail := recorded(t)
 		s.rehearse()
 		s.deliver(*trail...)
@@ -205,7 +205,7 @@ func TestAStrangersDryRunIsNoRehearsal(t *testing.T) {
 		}
 		return s.now.Sub(cut)
 	}
-	alone, among := untilTold(false), untilTold(true)
+	alone, among := untilAlerted(false), untilAlerted(true)
 	if alone > 90*time.Minute || among != alone {
 		t.Errorf("people hear after %s; with a stranger's dry runs after %s", alone, among)
 	}

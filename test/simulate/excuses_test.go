@@ -390,10 +390,10 @@ func (p *play) choose() {
 			if !i.Pending() || !blocked || !held || there == t || !p.stuck[i.FlowLogID] {
 				continue
 			}
-			p.say("  let %s go: %v is in its place", i.FlowLogID, there)
+			p.say("  close the incident of %s: %v is in its place", i.FlowLogID, there)
 			p.happened["let go for a replacement"]++
 			p.released[t] = true
-			_, err := d.remediator.LetGo(d.ctx, i.Scope, i.FlowLogID, "replaced")
+			_, err := d.remediator.CloseReleased(d.ctx, i.Scope, i.FlowLogID, "replaced")
 			p.must(err)
 		}
 	}

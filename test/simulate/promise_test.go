@@ -167,7 +167,7 @@ func (p *play) promise() {
 		}
 	}
 	for id := range p.releases {
-		if p.letGo(id) {
+		if p.closedAsReleased(id) {
 			excused[p.known[id]] = true
 		}
 	}
@@ -215,11 +215,11 @@ func (p *play) tombstones(alive map[string]bool) {
 	}
 }
 
-// letGo reports whether a daemon has closed the incident of a flow log as released, because a refresh found it gone
+// closedAsReleased reports whether a daemon has closed the incident of a flow log as released, because a refresh found it gone
 // or a forged record said that it was deleted during the release, and received no true record within a day; or
 // that it receives none, because another daemon did, which takes the flow log for a decoy.
 // Then the flow log stays gone (docs/failure-modes.md).
-func (p *play) letGo(id string) (yes bool) {
+func (p *play) closedAsReleased(id string) (yes bool) {
 	for _, d := range p.daemons {
 		p.must(d.store.View(context.Background(), func(tx *store.Tx) error {
 			i, found, err := tx.Incident(inventory.Scope{Account: account, Region: regionOf(p.known[id].resource)}, id)

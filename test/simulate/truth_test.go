@@ -160,7 +160,7 @@ func (p *play) here() (all []fakeaws.FlowLog) {
 	return all
 }
 
-// release lets a flow log go for half an hour, in every daemon's state, as the
+// release allows the deletion of a flow log for half an hour, in every daemon's state, as the
 // command does. It is not one that shares its place with a decoy: that would
 // be protected from then on.
 func (p *play) release() {

@@ -174,7 +174,7 @@ func (p *play) cut() {
 }
 
 // mustNotice reports whether the loss of a flow log is to be alerted: it is old, wanted, and no
-// person has let it go.
+// person has released it.
 func (p *play) mustNotice(id string) bool {
 	_, released := p.releases[id]
 	if released || p.decoys[id] || p.inPlace[id] || p.sneaked[id] || p.waved[id] || p.skewed || p.stormy || len(p.troubles) > 0 {
