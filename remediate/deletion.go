@@ -17,16 +17,16 @@ import (
 // alerts. The same record again changes nothing. Another record with the same event ID is
 // applied like any other: a forged one must not hide the real one (I2).
 func recordDeletion(tx scopeTx, f detection.Finding) (news bool, err error) {
-	before, merges, err := tx.event(f.Record.EventID)
-	if merges && notify.IsForged(before) {
+	before, seenBefore, err := tx.event(f.Record.EventID)
+	if seenBefore && notify.IsForged(before) {
 		f.Record.EventID = alert.ForgedEvent.ID(f.Record.EventID)
-		before, merges, err = tx.event(f.Record.EventID)
+		before, seenBefore, err = tx.event(f.Record.EventID)
 	}
 	if err != nil {
 		return false, err
 	}
-	c, named, err := applyRecord(tx, f)
-	if err != nil || merges && !notify.SaysMore(named) {
+	c, named, err := openIncidents(tx, f)
+	if err != nil || seenBefore && !notify.SaysMore(named) {
 		return false, err
 	}
 	d, a, err := newDeletion(tx, f, c, named, before.CampaignID)
@@ -37,7 +37,7 @@ func recordDeletion(tx scopeTx, f detection.Finding) (news bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	return true, putDeletion(tx, d, d.EventAfter(before, merges, alerted, tx.policy, tx.now), alerted)
+	return true, putDeletion(tx, d, d.EventAfter(before, seenBefore, alerted, tx.policy, tx.now), alerted)
 }
 
 // newDeletion notes the call and its campaign, and makes the alert. campaignID is that of an
@@ -87,9 +87,9 @@ func deletionOfUnknown(f detection.Finding, a alert.Alert) repeat.Call {
 	return c
 }
 
-// applyRecord opens or finds the incident of each flow log that a record names, in the
+// openIncidents opens or finds the incident of each flow log that a record names, in the
 // order of the record. It returns the case as it is then.
-func applyRecord(tx scopeTx, f detection.Finding) (*incident.Case, []incident.Named, error) {
+func openIncidents(tx scopeTx, f detection.Finding) (*incident.Case, []incident.Named, error) {
 	c, err := tx.load(incident.Selection{IDs: f.Deleted})
 	if err != nil {
 		return nil, nil, err
@@ -102,7 +102,7 @@ func applyRecord(tx scopeTx, f detection.Finding) (*incident.Case, []incident.Na
 	named := make([]incident.Named, 0, len(f.Deleted))
 	for _, id := range f.Deleted {
 		rec.Applied = applied[id]
-		if rec.Named, err = wasNamed(tx, c, id, rec); err != nil {
+		if rec.NamedBefore, err = namedBefore(tx, c, id, rec); err != nil {
 			return nil, nil, err
 		}
 		named = append(named, c.ApplyRecord(id, rec))
@@ -132,9 +132,9 @@ func appliedTo(tx scopeTx, c *incident.Case, ids []string, rec incident.Record) 
 	return applied, err
 }
 
-// wasNamed reports whether an addendum that was not applied yet is to an event that had named the
+// namedBefore reports whether an addendum that was not applied yet is to an event that had named the
 // flow log.
-func wasNamed(tx scopeTx, c *incident.Case, id string, rec incident.Record) (bool, error) {
+func namedBefore(tx scopeTx, c *incident.Case, id string, rec incident.Record) (bool, error) {
 	if _, found := c.Incident(id); !found || !rec.Addendum || rec.Applied {
 		return false, nil
 	}

@@ -37,7 +37,7 @@ func (r *Remediator) RecordFindings(ctx context.Context, findings []detection.Fi
 	}
 	var errs []error
 	for _, s := range order {
-		errs = append(errs, r.intake(s).recordAll(ctx, byScope[s], keepAlive))
+		errs = append(errs, r.intake(s).commitAll(ctx, byScope[s], keepAlive))
 		keepAlive()
 	}
 	if len(tampers) > 0 {

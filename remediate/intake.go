@@ -18,8 +18,8 @@ type intake struct {
 	refreshes  Refreshes
 }
 
-// recordAll returns nil once everything that the findings ask for is on disk.
-func (in intake) recordAll(ctx context.Context, fs []detection.Finding, keepAlive func()) error {
+// commitAll returns nil once everything that the findings ask for is on disk.
+func (in intake) commitAll(ctx context.Context, fs []detection.Finding, keepAlive func()) error {
 	now := in.store.now()
 	err := in.commitWhileAsking(ctx, fs, func() error { return in.commit(ctx, fs, now, keepAlive) })
 	for _, f := range fs {
@@ -95,7 +95,7 @@ func (in intake) commitTogether(ctx context.Context, fs []detection.Finding, now
 	err := in.store.at(now).update(ctx, func(tx scopeTx) error {
 		deletions = nil
 		for _, f := range fs {
-			isNew, err := in.record(tx, f)
+			isNew, err := in.applyFinding(tx, f)
 			if err != nil {
 				return err
 			}
@@ -124,8 +124,8 @@ func (in intake) commitTogether(ctx context.Context, fs []detection.Finding, now
 	return nil
 }
 
-// record records one finding. isNew: it is a deletion that was not recorded before.
-func (in intake) record(tx scopeTx, f detection.Finding) (isNew bool, err error) {
+// applyFinding writes what one finding asks for. isNew: it is a deletion that was not recorded before.
+func (in intake) applyFinding(tx scopeTx, f detection.Finding) (isNew bool, err error) {
 	switch f.Kind {
 	case detection.Deleted:
 		return recordDeletion(tx, f)

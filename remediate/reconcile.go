@@ -61,7 +61,7 @@ func (r restorer) reconcile(ctx context.Context, w work, keepAlive func()) (int,
 	}
 	for _, i := range s.lone {
 		doIf(1, func() (bool, error) {
-			if r.isLate(i, began) {
+			if r.leftToNextStep(i, began) {
 				return false, nil
 			}
 			return r.create(ctx, i)
@@ -74,9 +74,9 @@ func (r restorer) reconcile(ctx context.Context, w work, keepAlive func()) (int,
 	return len(due) + len(tagging) - int(left.Load()), errors.Join(unalerted, unread, unnoted, err)
 }
 
-// isLate reports whether a retry is left to the next step, for a first attempt may have come
+// leftToNextStep reports whether a retry is left to the next step, for a first attempt may have come
 // meanwhile: that step begins with it.
-func (r restorer) isLate(i incident.Incident, began time.Time) bool {
+func (r restorer) leftToNextStep(i incident.Incident, began time.Time) bool {
 	return i.Tried > 0 && r.store.now().Sub(began) > longStep
 }
 

@@ -103,12 +103,12 @@ func (c *Case) ApplyAnswer(id string, a Answer, after Observation, jitter float6
 		t.Group = "" // what AWS says of this one alone holds no other back
 	}
 	refused := refusal{t, a, jitter}
-	refused.hadNoEffect()
-	t.absent() // the observation before showed that
+	refused.settleDoubt()
+	t.markAbsent() // the observation before showed that
 	switch a.Class {
 	case Created:
 		t.Call = nil // it is answered
-		t.restored(t.created(a.ID), fromAnswer)
+		t.markRestored(t.created(a.ID), fromAnswer)
 	case AlreadyThere:
 		after.AlreadyExists = true
 		t.observe(after)
@@ -249,10 +249,10 @@ func (t *transition) stuck(why Stuck) {
 	t.c.Effects.note(NoteStuck, t.Incident)
 }
 
-// hadNoEffect notes that AWS refused a call, and made nothing by it. If the call may have been
+// settleDoubt notes that AWS refused a call, and made nothing by it. If the call may have been
 // sent before, it stays in doubt: AWS may have refused the repeat because of what it made
 // the first time.
-func (t refusal) hadNoEffect() {
+func (t refusal) settleDoubt() {
 	switch {
 	case t.Call == nil || !t.a.NoEffect:
 	case t.Call.Before.IsZero():

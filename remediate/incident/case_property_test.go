@@ -92,7 +92,7 @@ func (w *world) record(c *Case, id string) string {
 	rec := Record{EventID: rapid.SampledFrom([]string{"e-1", "e-2", "e-3"}).Draw(w.t, "event"), Time: w.now.Add(-time.Second),
 		Actor:    alert.Actor{ARN: "arn:aws:iam::111122223333:user/mallory"},
 		Rule:     Rule{Action: rapid.SampledFrom([]Action{Ignore, Alert, Wait, Restore, Restore}).Draw(w.t, "rule"), Wait: time.Minute},
-		Addendum: rapid.Bool().Draw(w.t, "addendum"), Named: rapid.Bool().Draw(w.t, "named")}
+		Addendum: rapid.Bool().Draw(w.t, "addendum"), NamedBefore: rapid.Bool().Draw(w.t, "named before")}
 	claim := id + rec.EventID + ClaimOf(&rec.Actor, rec.Time)
 	rec.Applied = w.applied[claim]
 	c.ApplyRecord(id, rec)

@@ -46,9 +46,9 @@ func (s Sharing) ApplyCreation(g Creation, a CreationAnswer, jitter float64) {
 			refusal{t, Answer{Message: lostOnesID + made.ID, NoEffect: true}, jitter}.goAlone()
 		case shown:
 			t.countAttempt()
-			t.absent()
+			t.markAbsent()
 			t.Call = nil // it is answered
-			t.restored(made, foundOurs)
+			t.markRestored(made, foundOurs)
 		default:
 			sent := *t.Call
 			sent.Final, t.Call = true, &sent
@@ -120,8 +120,8 @@ func (t refusal) ofCreation(alone, others bool, half int) {
 	t.LastError = a.Message
 	switch {
 	case a.Class == TryAgain:
-		t.absent()
-		t.hadNoEffect()
+		t.markAbsent()
+		t.settleDoubt()
 		most := patience
 		if t.Call != nil {
 			most = patienceInDoubt
@@ -138,14 +138,14 @@ func (t refusal) ofCreation(alone, others bool, half int) {
 		if t.Attempts%patience == 0 { // AWS may mean one of them all the same
 			t.AtMost = half
 		}
-		t.absent()
-		t.hadNoEffect()
+		t.markAbsent()
+		t.settleDoubt()
 		t.fail()
 	default:
 		if !others {
 			t.AtMost = half
 		}
-		t.hadNoEffect()
+		t.settleDoubt()
 		t.dueAt(t.c.Now)
 	}
 }
@@ -163,7 +163,7 @@ const (
 // used, too, it goes alone.
 //
 // A daemon alone makes no double by this, even if AWS has no guard and is slow to show what there is: a
-// call that may have been sent before stays in doubt (hadNoEffect), and whatever its token, Share
+// call that may have been sent before stays in doubt (settleDoubt), and whatever its token, Share
 // creates nothing until an observation must show what that call has made. The look before the random
 // token is for what another daemon with the same key has made by the same token.
 func (t refusal) sharedTokenUsed() {
@@ -171,8 +171,8 @@ func (t refusal) sharedTokenUsed() {
 	if t.RandomToken != "" {
 		t.Group = ""
 	}
-	t.hadNoEffect()
-	t.absent() // the observation before showed that
+	t.settleDoubt()
+	t.markAbsent() // the observation before showed that
 	t.a.Reason, t.a.Advice = TokenUsed, tokenUsedAdvice
 	t.blockUntil(t.c.Now)
 }
@@ -180,7 +180,7 @@ func (t refusal) sharedTokenUsed() {
 // goAlone lets the incident share no call from now on.
 func (t refusal) goAlone() {
 	t.Group, t.LastError = "", t.a.Message
-	t.hadNoEffect()
+	t.settleDoubt()
 	t.dueAt(t.c.Now)
 }
 

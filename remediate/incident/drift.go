@@ -32,7 +32,7 @@ func (c *Case) ApplyDrift(id, eventID string, tornDown map[string]bool) (opened 
 		i = i.reopen(c.Now).freezeSettings(row)
 	default:
 		i = New(c.Scope, id, row, true, c.Now)
-		i.LateDestination = c.isLate(row)
+		i.LateDestination = c.toNewDestination(row)
 	}
 	i.Source, i.EventID, i.Actor, i.DeletedAt = ByDrift, eventID, nil, time.Time{}
 	i.Action = max(i.Action, c.Policy.driftAction(c.Stale)) // the strictest of all that was said of it

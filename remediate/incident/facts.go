@@ -116,9 +116,9 @@ func mayExcuse(i Incident, by inventory.Row, telemetry bool, destinations map[st
 	return known && (since.IsZero() || since.Before(waitBegan))
 }
 
-// isLate reports whether nothing delivered to a flow log's destination at the first refresh. The state file
+// toNewDestination reports whether nothing delivered to a flow log's destination at the first refresh. The state file
 // has a bounded number of destinations: of any other, what was seen only after that refresh is late.
-func (c *Case) isLate(row inventory.Row) bool {
+func (c *Case) toNewDestination(row inventory.Row) bool {
 	if since, known := c.KnownDestinations[row.Destination(c.Scope)]; known {
 		return !since.IsZero()
 	}
@@ -132,7 +132,7 @@ func (c *Case) isLate(row inventory.Row) bool {
 // nowKnown is the incident of a flow log that the snapshot has come to know since a record named it.
 func nowKnown(c *Case, i Incident, row inventory.Row) Incident {
 	if !i.Known {
-		i.LateDestination = c.isLate(row)
+		i.LateDestination = c.toNewDestination(row)
 	}
 	return i.freezeSettings(row)
 }

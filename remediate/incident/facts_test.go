@@ -58,7 +58,7 @@ func TestIsLate(t *testing.T) {
 		})
 		row := inventory.Row{FirstSeenAt: x.seen, LineageSince: x.lineage}
 		row.LogDestination = x.destination
-		if got := c.isLate(row); got != x.want {
+		if got := c.toNewDestination(row); got != x.want {
 			t.Errorf("%s: %v", x.name, got)
 		}
 	}

@@ -26,7 +26,7 @@ func (c *Case) ApplyRecord(id string, rec Record) (n Named) {
 	i, found := c.Incident(id)
 	if !found || !rec.Applied {
 		rec.Unreleased = known && !released && row.Released(i.lostAt())
-		i, n.News = c.record(id, rec, row, known)
+		i, n.News = c.openOrUpdate(id, rec, row, known)
 	}
 	n.Incident = i
 	if i.State == Open {
@@ -35,9 +35,9 @@ func (c *Case) ApplyRecord(id string, rec Record) (n Named) {
 	return n
 }
 
-// record writes the incident of a flow log as a record opens or changes it. known: row is
+// openOrUpdate writes the incident of a flow log as a record opens or changes it. known: row is
 // what the snapshot has of it. news: see Named.
-func (c *Case) record(id string, rec Record, row inventory.Row, known bool) (i Incident, news bool) {
+func (c *Case) openOrUpdate(id string, rec Record, row inventory.Row, known bool) (i Incident, news bool) {
 	if before, found := c.Incident(id); found {
 		if known && before.closedAs(Unknown) { // AWS has shown it since: a refresh may have failed after that
 			c.Rows().Relearn(id)
@@ -51,7 +51,7 @@ func (c *Case) record(id string, rec Record, row inventory.Row, known bool) (i I
 		news = rec.saysMore(before, i)
 	} else {
 		i, news = rec.open(New(c.Scope, id, row, known, c.Now), c.Now), true
-		i.LateDestination = known && c.isLate(row)
+		i.LateDestination = known && c.toNewDestination(row)
 	}
 	if i.State == Blocked || i.State == Open && i.WaitUntil.IsZero() {
 		i.NextAttemptAt = c.Now
@@ -72,7 +72,7 @@ func (c *Case) record(id string, rec Record, row inventory.Row, known bool) (i I
 // and by which nothing changes. A forged one so hides nothing: the event that it
 // claims to repeat was recorded already, or says more itself (I2).
 func (rec Record) saysMore(before, after Incident) bool {
-	repeats := rec.Addendum && rec.Named
+	repeats := rec.Addendum && rec.NamedBefore
 	unchanged := before.State == after.State && before.Action == after.Action && before.Source == after.Source
 	return !repeats || !unchanged
 }

@@ -38,7 +38,7 @@ func record(id string, change ...func(*Record)) func(*Case) string {
 func rule(r Rule) func(*Record)    { return func(rec *Record) { rec.Rule = r } }
 func at(t time.Time) func(*Record) { return func(rec *Record) { rec.Time = t } }
 func applied(rec *Record)          { rec.Applied = true }
-func addendum(rec *Record)         { rec.Addendum, rec.Named = true, true }
+func addendum(rec *Record)         { rec.Addendum, rec.NamedBefore = true, true }
 
 func TestApplyRecord(t *testing.T) {
 	t.Parallel()
@@ -88,7 +88,7 @@ func TestApplyRecord(t *testing.T) {
 			`= excused, foreseen released`},
 		{"another of the same loss", given(live("fl-1"), pending("fl-1")), record("fl-1"), `= news | fl-1: NextAttemptAt=now | history fl-1 open: named`},
 		{"an addendum", given(live("fl-1"), pending("fl-1")), record("fl-1", addendum), `fl-1: NextAttemptAt=now | history fl-1 open: named`},
-		{"I2: an addendum of an event that did not name it", given(live("fl-1"), pending("fl-1")), record("fl-1", addendum, func(r *Record) { r.Named = false }),
+		{"I2: an addendum of an event that did not name it", given(live("fl-1"), pending("fl-1")), record("fl-1", addendum, func(r *Record) { r.NamedBefore = false }),
 			`= news | fl-1: NextAttemptAt=now | history fl-1 open: named`},
 		{"I2: an addendum that is stricter", given(live("fl-1"), pending("fl-1", asked(Alert))), record("fl-1", addendum),
 			`= news | fl-1: Action=restore NextAttemptAt=now | history fl-1 open: named`},

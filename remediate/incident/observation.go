@@ -71,7 +71,7 @@ func (t *transition) observe(o Observation) {
 		return
 	}
 	if t.Known && !f.Alive {
-		t.absent()
+		t.markAbsent()
 	}
 	if f.Alive {
 		t.NotFoundAt = time.Time{} // its resource is there, too
@@ -113,7 +113,7 @@ func (t *transition) follow(d Decision, f Facts) {
 		if mayHaveMade(t.Incident, d.Found.FlowLog) {
 			from = foundOurs
 		}
-		t.restored(d.Found.FlowLog, from)
+		t.markRestored(d.Found.FlowLog, from)
 	case Close:
 		switch d.Reason {
 		case AlertOnly:

@@ -87,8 +87,8 @@ func (p place) takeAnswer(f inventory.FlowLog) {
 	for _, i := range p.lost() {
 		if mayHaveMade(i, f) && wasSame(i, f) {
 			t, _ := p.c.begin(i.FlowLogID)
-			t.absent()
-			t.restored(f, foundOurs)
+			t.markAbsent()
+			t.markRestored(f, foundOurs)
 			return
 		}
 	}

@@ -18,9 +18,9 @@ type Record struct {
 	Unreleased bool
 	// Applied: the incident's history has this record already.
 	Applied bool
-	// Addendum: the record repeats an earlier one with corrections. Named: that one is
+	// Addendum: the record repeats an earlier one with corrections. NamedBefore: that one is
 	// known to have named the flow log.
-	Addendum, Named bool
+	Addendum, NamedBefore bool
 }
 
 // ApplyRecord applies one more record to an incident. A record may only tighten the

@@ -16,25 +16,25 @@ const (
 	adopted                  // somebody else has made it, and it does the same
 )
 
-// restored records the replacement, made or adopted, and puts it into the
+// markRestored notes the replacement, made or adopted, and puts it into the
 // snapshot (I6).
-func (t *transition) restored(f inventory.FlowLog, from origin) {
-	now, adopted := t.c.Now, from == adopted
+func (t *transition) markRestored(f inventory.FlowLog, from origin) {
+	now, isAdopted := t.c.Now, from == adopted
 	next, lost := t.c.wasLost(f.ID)
 	lostOurs := lost && from == foundOurs
-	if lostOurs && next.closedAs(Unknown) { // a record named it before it was known: nobody has looked
+	if lostOurs && next.closedAs(Unknown) { // a record named it before it was known: no observation has looked for it
 		t.handOn(next, t.lostReplacement(f.ID), "a create call whose answer was lost has made it")
 		t.handOnCall(f.ID)
 		next, _ = t.c.Incident(f.ID)
 	}
 	unconfirmed := lostOurs && next.Pending() && next.AbsentAt.IsZero() // its own incident finds it alive, or not
 	if lost && !unconfirmed {
-		t.supersede(f.ID, next, adopted) // what was adopted was shown: it is alive
+		t.supersede(f.ID, next, isAdopted) // what was adopted was shown: it is alive
 		return
 	}
 	t.State, t.Reason, t.Advice, t.LastError = Restored, "", "", ""
-	t.NewID, t.Adopted, t.RestoredAt = f.ID, adopted, now
-	if adopted && f.CreatedAt.Before(now) {
+	t.NewID, t.Adopted, t.RestoredAt = f.ID, isAdopted, now
+	if isAdopted && f.CreatedAt.Before(now) {
 		t.RestoredAt = Later(f.CreatedAt, t.DeletedAt)
 	}
 	t.NextAttemptAt = wholeSecond(t.RestoredAt.Add(t.c.Policy.ConsistencyWindow))
@@ -48,7 +48,7 @@ func (t *transition) restored(f inventory.FlowLog, from origin) {
 	}
 	t.succeed(f)
 	text := "recreated as " + f.ID
-	if adopted {
+	if isAdopted {
 		text = "adopted " + f.ID + ", which does the same"
 	}
 	t.putWithHistory(text)
@@ -89,12 +89,12 @@ func (t *transition) supersede(newID string, next Incident, alive bool) {
 		t.handOn(next, replacement, text)
 	case alive:
 		text = "AWS shows its replacement, which counted as lost"
-		t.reopened(next.reopen(c.Now), text)
+		t.putReopened(next.reopen(c.Now), text)
 	case next.closedAs(StillThere): // what reported a loss then says nothing of this one (I2)
-		t.reopened(t.unreported(next.reopen(c.Now).freezeSettings(replacement)), text)
+		t.putReopened(t.unreported(next.reopen(c.Now).freezeSettings(replacement)), text)
 	default:
 		if back, found := c.circle(next, t.FlowLogID); found {
-			t.reopened(back.reopen(c.Now), "what it adopted was lost before: "+back.NewID)
+			t.putReopened(back.reopen(c.Now), "what it adopted was lost before: "+back.NewID)
 		}
 	}
 	t.handOnCall(newID)
@@ -128,7 +128,7 @@ func (t *transition) handOn(next Incident, replacement inventory.Row, text strin
 	if neverShown := !reported && !t.Confirmed && !t.Adopted; neverShown { // the same loss goes on
 		next.MissingSince, next.Tried, next.StuckAlertedAt = t.darkSince(), t.Tried, t.StuckAlertedAt
 	}
-	t.reopened(next, text)
+	t.putReopened(next, text)
 	c.Effects.note(NoteKnown, next)
 }
 
@@ -160,8 +160,8 @@ func (t *transition) handOnCall(newID string) {
 	t.c.Put(next)
 }
 
-// reopened writes another incident of the lineage, which was opened once more.
-func (t *transition) reopened(i Incident, text string) {
+// putReopened writes another incident of the lineage, which was opened once more.
+func (t *transition) putReopened(i Incident, text string) {
 	c := t.c
 	c.Put(i)
 	c.Effects.note(NoteReopened, i)

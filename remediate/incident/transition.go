@@ -63,9 +63,9 @@ func (t *transition) finish() {
 	}
 }
 
-// absent notes that AWS does not show the flow log any more: what may show it alive again
+// markAbsent notes that AWS does not show the flow log any more: what may show it alive again
 // begins anew.
-func (t *transition) absent() {
+func (t *transition) markAbsent() {
 	t.markGone()
 	t.AliveSince, t.TimesAlive = time.Time{}, 0
 	if t.AbsentAt.IsZero() {

@@ -50,16 +50,16 @@ func (d Deletion) Alert(recent []alert.RecentCalls, now time.Time) alert.Alert {
 }
 
 // EventAfter is the event to store. before is the event of an earlier record with the same event ID;
-// merges: there was one. alerted: the alert is in the outbox, and not held back.
+// seenBefore: there was one. alerted: the alert is in the outbox, and not held back.
 //
 // While the alert is held back, the times of earlier alerts stay. Otherwise the deletion is alerted once
 // more, and so its end must be: no RestoredAlertedAt and no ClosedAlertedAt of before stays.
-func (d Deletion) EventAfter(before incident.Event, merges, alerted bool, p incident.Policy, now time.Time) incident.Event {
+func (d Deletion) EventAfter(before incident.Event, seenBefore, alerted bool, p incident.Policy, now time.Time) incident.Event {
 	e := d.Event
-	if merges {
+	if seenBefore {
 		e = e.MergeRecord(before, d.Incidents)
 	}
-	e.Unknown = d.NeverSaw && (!merges || before.Unknown)
+	e.Unknown = d.NeverSaw && (!seenBefore || before.Unknown)
 	if alerted {
 		return Alerted(e, d.Incidents, p, now)
 	}

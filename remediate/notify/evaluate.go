@@ -42,11 +42,11 @@ func LossIsDue(e incident.Event, now time.Time) bool {
 
 // IsDue reports whether a time of the event has come, so that an alert may be due although
 // some of its incidents are open.
-func IsDue(e incident.Event, now time.Time) bool { return isLate(e, now) || isNotBackDue(e, now) }
+func IsDue(e incident.Event, now time.Time) bool { return mayAlertPart(e, now) || isNotBackDue(e, now) }
 
-// isLate reports whether an alert about some of the flow logs no longer waits for the
+// mayAlertPart reports whether an alert about some of the flow logs no longer waits for the
 // others: its time has come, or there is none (zero).
-func isLate(e incident.Event, now time.Time) bool { return !now.Before(e.DueAt) }
+func mayAlertPart(e incident.Event, now time.Time) bool { return !now.Before(e.DueAt) }
 
 func isNotBackDue(e incident.Event, now time.Time) bool {
 	at := incident.Soonest(e.StuckAt, e.OverdueAt)
@@ -92,7 +92,7 @@ func Evaluate(e incident.Event, n Tally, now time.Time) Owed {
 	if owed.Closed {
 		e.ClosedAlertedAt = now
 	}
-	if isLate(e, now) || !e.ClosedAlertedAt.IsZero() {
+	if mayAlertPart(e, now) || !e.ClosedAlertedAt.IsZero() {
 		e.DueAt = time.Time{}
 	}
 	switch {
@@ -119,7 +119,7 @@ func owesNotBack(e incident.Event, n Tally, now time.Time) bool {
 
 func owesRestored(e incident.Event, n Tally, now time.Time) bool {
 	back := n[incident.Restored] + n[incident.Verified]
-	waits := n.missing() > 0 && !isLate(e, now)
+	waits := n.missing() > 0 && !mayAlertPart(e, now)
 	return e.RestoredAlertedAt.IsZero() && back > 0 && !waits
 }
 
@@ -136,7 +136,7 @@ func wasDropped(e incident.Event, n Tally, now time.Time) bool {
 	if len(n) > 0 || e.DeletionAlertedAt.IsZero() {
 		return false
 	}
-	return isNotBackDue(e, now) || !e.DueAt.IsZero() && isLate(e, now)
+	return isNotBackDue(e, now) || !e.DueAt.IsZero() && mayAlertPart(e, now)
 }
 
 // WasAlerted reports whether a pager may have opened an incident for the event.
