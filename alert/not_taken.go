@@ -5,12 +5,12 @@ import (
 	"time"
 )
 
-// NotTaken is the alert for the other sinks that a sink refuses an alert, fails to take it
-// for a while, or did not take it before it was given up, so that nobody misses an alert
-// without notice. There is one for each sink and day (UTC), however many alerts the sink
-// does not take: day is the day of this one, and last that of the one before it (empty: there was
-// none, or TakesAgain has followed it). There is none about an alert of this kind: between two
-// failing sinks that would never end. The daemon's log still has it. ok is false if there is none.
+// NotTaken tells the other sinks that one sink does not take an alert. There is at most one for each sink and
+// day (UTC). ok is false if none is due.
+//
+// day is the day of this alert, and last the day of the one before it; empty: there was none, or TakesAgain has
+// followed it. NotTaken is never about an alert that it has made itself: between two failing sinks that would never
+// end. The daemon's log has that.
 func NotTaken(sink string, given Alert, why, last string, now time.Time) (notice Alert, day string, ok bool) {
 	day = now.UTC().Format(time.DateOnly)
 	if given.aboutSink() || last == day {

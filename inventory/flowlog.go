@@ -75,15 +75,15 @@ type Row struct {
 	FlowLog
 	RootID        string // first of its lineage; its own ID where it replaces nothing
 	State         State
-	Protected     bool // restored when deleted; a decoy is not
-	ReleasedUntil time.Time
+	Protected     bool      // restored when deleted; a decoy is not
+	ReleasedUntil time.Time // zero: it is not released
 	ReleaseReason string
-	ReleasedAt    time.Time
-	CreatedBy     string // principal of its CreateFlowLogs record, where one was seen; without an ARN, a name
-	Excuses       string // the lost flow log that it replaced for a wait rule: it excuses no other
-	Excluded      bool   // outside inventory.destinations: never protected
-	Held          bool   `json:",omitempty"` // its recipient is not known to be ours, and not approved: not protected
-	Imported      bool   // from a file, not yet shown by a listing: acts only by hand
+	ReleasedAt    time.Time // zero: it is not released
+	CreatedBy     string    // principal of its CreateFlowLogs record, where one was seen; without an ARN, a name
+	Excuses       string    // the lost flow log that it replaced for a wait rule: it excuses no other
+	Excluded      bool      // outside inventory.destinations: never protected
+	Held          bool      `json:",omitempty"` // its recipient is not known to be ours, and not approved: not protected
+	Imported      bool      // from a file, not yet shown by a listing: acts only by hand
 	// NewDestination: it delivers to where nothing did before, or is held, and there was no
 	// alert of that yet. FailingAlerted: the last alert of its delivery says that it fails.
 	NewDestination bool
@@ -99,7 +99,7 @@ type Row struct {
 	LineageSince time.Time `json:",omitzero"`
 	LastSeenAt   time.Time // start of the last complete refresh (live rows: the scope's)
 	WrittenAt    time.Time // when this row last became live
-	GoneAt       time.Time
+	GoneAt       time.Time // when it was marked as gone; zero: it is live
 }
 
 // DecoyNotice is an alert that is still to come: that a flow log is not protected, because it counts as
@@ -129,8 +129,8 @@ func (r Row) OwesDeliveryEnd() bool { return r.isWatched() && r.FailingAlerted }
 
 func (r Row) isWatched() bool { return r.State == Live && r.Protected }
 
-// ListedBy is the row after its scope's last complete refresh, which began at a time and has
-// listed it, as it has all live rows that it had to list. They are not written for that.
+// ListedBy returns a live row with LastSeenAt moved to the scope's last complete refresh, which listed it without
+// writing it.
 //
 // Decisions ask before whether the refresh had to list the row: incident.Case.Row. What people see of the
 // snapshot does not, for that depends on the policy, which the state file does not have. So a row that became
@@ -170,8 +170,8 @@ func (r Row) Whole() Settings {
 func (r Row) Rehearsable() bool { return r.isWatched() && !r.Imported }
 
 // Released reports whether the row may go at t without being restored.
-// CloudTrail's times are whole seconds, so the release begins with its second:
-// who deletes right after it has released.
+// CloudTrail's times are whole seconds, so the release begins with its second,
+// so that a deletion in the same second is covered.
 func (r Row) Released(t time.Time) bool {
 	return !r.ReleasedUntil.IsZero() && !t.Before(r.ReleasedAt.Truncate(time.Second)) && t.Before(r.ReleasedUntil)
 }

@@ -61,12 +61,12 @@ func (s *Seen) Add(n int64) {
 // Has reports whether the row number is in the set.
 func (s *Seen) Has(n int64) bool { return s.words[n/64]&(1<<(n%64)) != 0 }
 
-// Counts of one refresh.
+// Counts are how many flow logs one refresh was about.
 type Counts struct {
-	Listed  int `json:"listed"`
-	New     int `json:"new"`
-	Changed int `json:"changed"`
-	Lost    int `json:"lost"`
+	Listed  int `json:"listed"`  // that AWS listed
+	New     int `json:"new"`     // of these, that the snapshot did not have
+	Changed int `json:"changed"` // of these, whose row was changed
+	Lost    int `json:"lost"`    // that AWS showed neither in the list nor by ID
 }
 
 // Diff compares what AWS lists of one scope with the snapshot. Its caller asks for each

@@ -77,9 +77,9 @@ func (m *scopeMemory) freshObservation(resource string, opened, now time.Time) (
 	return m.observations[n], true
 }
 
-// noteTornDown notes, after the commit of the record, that a record says that a resource was deleted. AWS removes its
-// flow logs without a record, so that a loss which a refresh finds there has none to wait for: the answer to the create
-// that follows at once shows whether the resource is gone.
+// noteTornDown remembers, after the commit of the record, that a record says a resource was deleted. AWS removes its
+// flow logs without a record, so a loss that a refresh finds there does not wait for one: the answer to the create that
+// follows at once shows whether the resource is gone.
 func (m *scopeMemory) noteTornDown(resource string, now time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

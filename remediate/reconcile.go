@@ -20,8 +20,8 @@ const (
 	longStep   = 5 * time.Second // a step begins no retry after that: AWS answers slowly
 )
 
-// reconcile is [Remediator.Reconcile], about what is due. It also adds the alerts that are; no restore waits for one that
-// can't be (I7).
+// reconcile does one step: it observes the incidents of w, and creates, tags, closes or postpones them. First it adds the
+// alerts that are due; no restore waits for one that can't be added (I7). It returns how many incidents it worked on.
 func (r restorer) reconcile(ctx context.Context, w work, keepAlive func()) (int, error) {
 	began := r.store.now()
 	unalerted := errors.Join(w.unread, r.notifier.notifyEvents(ctx, w.events), r.notifier.endBursts(ctx, w.bursts))

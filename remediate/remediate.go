@@ -23,12 +23,14 @@ type EC2 interface {
 }
 
 // Fleet gives the client of a scope, with the credentials of that scope and
-// no others (I13). A scope that has a client keeps it: Start asks for it once.
+// no others (I13). A scope that has a client keeps it: Start asks for it once. EC2 returns
+// false if the scope is not configured, or no longer is. Many goroutines call it at the same time.
 type Fleet interface {
 	EC2(scope inventory.Scope) (EC2, bool)
 }
 
-// Rehearsals prove that restores would be allowed, and that events arrive.
+// Rehearsals prove that restores would be allowed, and that events arrive. They are called by many goroutines at
+// the same time.
 type Rehearsals interface {
 	// Returned notes that the record of a rehearsal has come through the queue.
 	Returned(ctx context.Context, scope inventory.Scope, f detection.Finding) error
@@ -38,7 +40,7 @@ type Rehearsals interface {
 
 // Tampering adds alerts of calls that change what flow logs or Flowkeeper depend on. Alert
 // returns nil once everything that the findings ask for is on disk (I1), and calls keepAlive
-// after each alert that goes past a full disk.
+// after each alert that goes past a full disk. It is called by many goroutines at the same time.
 type Tampering interface {
 	Alert(ctx context.Context, findings []detection.Finding, keepAlive func()) error
 }
@@ -65,7 +67,7 @@ type Senders interface {
 	Bypass(ctx context.Context, a alert.Alert)
 }
 
-// Meter counts what the remediator has done.
+// Meter counts what the remediator has done. It is called by many goroutines at the same time.
 type Meter interface {
 	// DeletionRecorded is called once for each record of a deletion that was news, with the
 	// time from the deletion to its commit. A clock that lags makes it negative.

@@ -14,7 +14,9 @@ import (
 
 // Store keeps incidents, rows and alerts. Update runs one transaction: all of fn's changes
 // are on disk when it returns nil. After an error none are, unless the commit itself failed:
-// then all of them may be. fn may run again or share a transaction with others; it must not keep Tx.
+// then all of them may be. View runs fn on one consistent state, in which it must change nothing.
+// fn may run again or share a transaction with others; it must not keep Tx. Many goroutines may call
+// both at the same time.
 type Store interface {
 	Update(ctx context.Context, fn func(Tx) error) error
 	View(ctx context.Context, fn func(Tx) error) error
@@ -73,6 +75,8 @@ type Turns interface {
 
 // Events are calls that deleted flow logs, or refreshes that found some gone.
 type Events interface {
+	// Event returns an event of a scope, and false if there is none. PutEvent writes one, in place of
+	// that with the same scope and ID.
 	Event(scope inventory.Scope, id string) (incident.Event, bool, error)
 	PutEvent(e incident.Event) error
 	// EventIncidents are the incidents that an event opened, reopened or claimed;

@@ -212,8 +212,8 @@ func s3Notice(records []json.RawMessage) Content {
 // be refreshed (I8). Account and Region are empty if they were not found.
 type Suspect struct {
 	Account, Region string
-	// ByKey: the key of a log file names the scope. Else a text was searched for it that can't be
-	// parsed, in which an attacker may have written another one.
+	// ByKey: account and Region are from a log file's key. Otherwise they are from text that can't be
+	// parsed, where an attacker may have written others.
 	ByKey bool
 }
 

@@ -84,11 +84,9 @@ func distinct(objects []Object) []Object {
 	return out
 }
 
-// mayRead takes the room to read files for one message, and reports whether there was any. Files
-// that come as they should make room within a moment, which the handler waits: each time that a
-// message is given back counts towards its end in the dead-letter queue. Nobody waits for longer,
-// because the receivers wait for handlers: slow files, or a flood of notices, would hold up the
-// messages that have their records with them.
+// mayRead waits up to roomPatience for one of maxReading places, and reports whether it got one. Each message that
+// is given back counts towards the dead-letter queue, so a short wait pays. A longer one would block the receivers,
+// and with them messages that carry their records.
 func (w *Watcher) mayRead(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, roomPatience)
 	defer cancel()

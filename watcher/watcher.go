@@ -26,7 +26,7 @@ type SQS interface {
 }
 
 // Handler gets the records of one message that may matter. It returns nil once what they ask
-// for is on disk; then the message is acknowledged.
+// for is on disk; then the message is acknowledged. Up to 16 goroutines call it at the same time.
 type Handler interface {
 	RecordMessage(context.Context, Message) error
 }
@@ -42,7 +42,7 @@ type Message struct {
 type Config struct {
 	QueueURL          string
 	WaitTime          time.Duration // of a long poll, whole seconds
-	VisibilityTimeout time.Duration
+	VisibilityTimeout time.Duration // of a received message, whole seconds, at most 12 hours; it is extended while the handler works
 	// Health follows whether the queue answers. It must not be nil if Run is called.
 	Health QueueHealth
 	// KeepAlive is called at least once in each long poll or backoff, and for each message
@@ -65,7 +65,7 @@ type QueueHealth interface {
 	Failed(context.Context, error) (stop bool)
 }
 
-// Meter counts what the watcher does.
+// Meter counts what the watcher does. It is called by many goroutines at the same time.
 type Meter interface {
 	// Counted is called for each message, with one of Outcomes.
 	Counted(kind Kind, outcome string)

@@ -8,13 +8,15 @@ import (
 	"flowkeeper/alert/sink"
 )
 
-// outlets are what the store counts of the sinks, in memory only: after a restart no commit is
-// waited for until the sink has all that is due.
+// outlets count, for each sink, the deliveries that were added and those that it has got. So Next need not read the
+// delivery that was just committed, and Sent knows whether its commit may wait for others. They are in memory only:
+// after a restart no commit is waited for until the sink has all that is due.
 type outlets struct {
 	mu sync.Mutex
 	of map[string]*outlet // by sink; mu guards it
 }
 
+// outlet is what is counted of one sink.
 type outlet struct {
 	added int64 // deliveries since the start
 	sent  int64 // how many of these the sink has; with known alone

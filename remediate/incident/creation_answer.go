@@ -164,8 +164,8 @@ const (
 //
 // A daemon alone makes no double by this, even if AWS has no guard and is slow to show what there is: a
 // call that may have been sent before stays in doubt (settleDoubt), and whatever its token, Share
-// creates nothing until an observation must show what that call has made. The look before the random
-// token is for what another daemon with the same key has made by the same token.
+// creates nothing until an observation must show what that call has made. The observation before the
+// random token finds what another daemon with the same key has created with the same token.
 func (t refusal) sharedTokenUsed() {
 	t.MismatchAt = Soonest(t.MismatchAt, t.c.Now)
 	if t.RandomToken != "" {

@@ -274,8 +274,8 @@ func (s situation) putsBack() string {
 	return "`flowkeeper restore " + s.i.FlowLogID + "` puts it back"
 }
 
-// notRestored ends the incident without a create. It holds that back while the observation may
-// not show the lost flow log yet, because that is younger than AWS's delay: it would be forgotten.
+// notRestored closes the incident without a create. If the lost flow log is so young that AWS may not show it yet, it
+// waits first: the flow log may exist, and nothing would look for it again.
 // A replacement that an unanswered shared call has made is adopted even so: it is there, but lacks its
 // own tags, and nothing else adds them (I2).
 func (s situation) notRestored(reason Reason, cause Cause, advice string) Decision {
@@ -298,8 +298,8 @@ func (s situation) notRestored(reason Reason, cause Cause, advice string) Decisi
 	return Decision{Next: Postpone, At: Later(shows, s.now.Add(time.Second)), Cause: cause}
 }
 
-// equivalent finds one that may be adopted (I3). What is older than the lost
-// one was gone before that could be made: only a stale read shows it.
+// equivalent finds one that may be adopted (I3). AWS allows no two equal flow logs, so an equivalent that is older than
+// the lost one was gone when that was created: an answer that shows it is stale.
 func (s situation) equivalent() (Other, bool) {
 	for _, f := range s.facts.Others {
 		wasGone := f.CreatedAt.Before(s.facts.CreatedAt) || madeEarlier(s.i, f.FlowLog, s.p.ConsistencyWindow)

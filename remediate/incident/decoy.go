@@ -9,15 +9,15 @@ import (
 
 // A decoy is a flow log in the place of a lost one, on its resource and to its destination,
 // that does not do the same. Whether AWS allows two there is not known (docs/aws.md, "Creating
-// flow logs"): a pair that differs in traffic type may be what somebody wants. So what stands
-// beside a live flow log is none. A decoy is
+// flow logs"): a pair that differs in traffic type may be what somebody wants. So a flow log
+// that AWS shows together with a live one is not a decoy. A decoy is
 //
 //   - what is first seen while the other one is lost: isDecoyOfAny;
 //   - what was seen before, but made after the loss: the loss was reported late;
 //   - what is first seen after the other one came back, and was made before that;
 //   - what AWS names by FlowLogAlreadyExists.
 //
-// It is not protected until it is shown beside what it was taken for a decoy of.
+// It stays unprotected until AWS shows it together with the flow log in whose place it stood.
 
 // isDecoyOfAny reports whether a flow log that is first seen now stands in the place of one of
 // the lost, and does not do the same as any of them.
@@ -42,16 +42,15 @@ func differs(settings inventory.Settings, r inventory.Row) bool {
 // isGuarded reports whether a row is protected, and not from a file alone.
 func isGuarded(r inventory.Row) bool { return r.Protected && !r.Imported }
 
-// mayPredate reports whether a flow log may have been made before an incident's was lost,
-// whatever a record says of when that was (I2): then nobody has put it in the place of that. A
-// listing may go on showing what is gone for the consistency window.
+// mayPredate reports whether f may have existed before the incident's flow log was lost, whatever a record
+// says (I2). Then nobody put it in the lost one's place. A listing may show a deleted flow log for window, so
+// that much is subtracted.
 func mayPredate(i Incident, f inventory.FlowLog, window time.Duration) bool {
 	return !f.CreatedAt.After(i.LastSeenAt.Add(-window))
 }
 
-// isLateDecoy reports whether a row is a decoy of a lost flow log though it was seen before
-// the loss was reported: it was made after that, or may have been where only a refresh shows
-// when that was. What came back itself is none, in whose place it may be.
+// isLateDecoy reports whether a row is a decoy that the snapshot had before the loss was reported: it was created
+// after the loss, or may have been if only a refresh found the loss. A replacement is never one.
 func isLateDecoy(i Incident, r inventory.Row, window time.Duration) bool {
 	if cameBack := r.IsReplacement() || i.RootID == r.ID; cameBack || !i.Known {
 		return false
@@ -60,9 +59,9 @@ func isLateDecoy(i Incident, r inventory.Row, window time.Duration) bool {
 	return mayBeLater && !mayPredate(i, r.FlowLog, window) && differs(i.Frozen, r)
 }
 
-// inTheWay is what prevents the create that AWS has refused: of the decoys shown, one that
-// can't have been there before the loss. What was there beside the lost one is none, as AWS
-// allows both, unless AWS has refused the create for longer than it may hide an equal one.
+// inTheWay returns the decoy because of which AWS refuses the create. One that may have existed before the loss
+// counts only after AWS has refused for a whole ConsistencyWindow: until then an equal flow log that AWS does not
+// show yet may be the reason.
 func (s situation) inTheWay() (f Other, ok bool) {
 	for _, other := range s.facts.Others {
 		if !IsDecoyOf(s.i.Scope, s.i.Frozen, other.FlowLog) {

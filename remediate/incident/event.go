@@ -28,7 +28,8 @@ const (
 )
 
 // Event groups the incidents of one record, or of one refresh that found flow logs gone:
-// people get one alert of each kind about all of them. Its JSON is in the state file.
+// people get one alert of each kind about all of them. Its JSON is in the state file. JSON names that differ from
+// those of the fields are of earlier versions: state files keep them.
 type Event struct {
 	Scope      inventory.Scope
 	ID         string
@@ -36,7 +37,7 @@ type Event struct {
 	Rule       *alert.Rule
 	Level      alert.Level
 	Actor      *alert.Actor
-	DeletedAt  time.Time
+	DeletedAt  time.Time // as the record says; zero: a refresh found the loss, or the record does not say
 	DetectedAt time.Time
 	Failed     []alert.FlowLog
 	CampaignID string // empty: it belongs to none

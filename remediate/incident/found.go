@@ -123,8 +123,8 @@ func (r Rows) Relearn(id string) {
 	c.Put(i)
 }
 
-// Created notes which principal made a flow log. Of two that records name, the one counts whose
-// deletions ask for more: a forged record may come first, and must not lend its trust for good (I2).
+// Created notes which principal made a flow log. If records name two makers, the one whose deletions get the stricter
+// action counts: a forged record can't lend a flow log a trusted maker (I2).
 func (r Rows) Created(id, by string) {
 	c := r.c
 	row, ok := c.Row(id)

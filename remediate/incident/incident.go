@@ -65,10 +65,10 @@ const (
 	Unknown      Reason = "unknown"       // Flowkeeper never saw the flow log
 )
 
-// Sources of an incident.
+// Sources of an incident: what reported the loss.
 const (
-	ByEvent = "event"
-	ByDrift = "drift"
+	ByEvent = "event" // a record of DeleteFlowLogs
+	ByDrift = "drift" // a refresh, an observation or a person; no record yet
 )
 
 // Action is what a deletion asks for. A larger one is stricter: the strictest
@@ -76,14 +76,15 @@ const (
 type Action int
 
 const (
-	Ignore Action = iota + 1
-	Alert
-	Wait
-	Restore
+	Ignore  Action = iota + 1 // the deletion is allowed: nothing is restored
+	Alert                     // it is alerted, and nothing is restored
+	Wait                      // it is restored unless the principal replaces the flow log within Rule.Wait
+	Restore                   // it is restored at once
 )
 
 // Incident is what Flowkeeper does about the loss of one flow log. There is one for each
-// flow log of a scope, which may be opened again. Its JSON is in the state file.
+// flow log of a scope, which may be opened again. Its JSON is in the state file. JSON names that differ from those
+// of the fields are of earlier versions: state files keep them.
 type Incident struct {
 	// What was lost.
 	Scope      inventory.Scope
@@ -98,7 +99,7 @@ type Incident struct {
 	EventID     string // of the record that opened or reopened it; for drift one made from the refresh
 	Actor       *alert.Actor
 	FirstSeenAt time.Time // of the root of its lineage
-	LastSeenAt  time.Time
+	LastSeenAt  time.Time // start of the last complete refresh that listed the flow log
 	DeletedAt   time.Time // zero for drift
 	DetectedAt  time.Time
 	OpenedAt    time.Time // of this opening: the time that Policy.ConsistencyWindow counts from
@@ -110,11 +111,11 @@ type Incident struct {
 
 	// What rules and people say.
 	Action          Action
-	ModeOnly        bool      // closed alert_only because of the mode: no record reopens it
-	WaitUntil       time.Time // end of a wait rule's time, or of drift_wait
-	Waited          time.Duration
-	Requested       bool // a person asked (`flowkeeper restore`): rules no longer count
-	LateDestination bool `json:",omitempty"` // it delivers to where nothing did at the first refresh
+	ModeOnly        bool          // closed alert_only because of the mode: no record reopens it
+	WaitUntil       time.Time     // end of a wait rule's time, or of drift_wait
+	Waited          time.Duration // how long a wait rule's time is, of which WaitUntil is the end; 0: no such rule
+	Requested       bool          // a person asked (`flowkeeper restore`): rules no longer count
+	LateDestination bool          `json:",omitempty"` // it delivers to where nothing did at the first refresh
 
 	// What AWS showed of it.
 	AliveSince time.Time // first of the observations in a row that showed the lost flow log
@@ -148,14 +149,14 @@ type Incident struct {
 	FailingSince  time.Time // first of the current run of "role" failures
 	NotFoundAt    time.Time // first create that answered …NotFound
 	ExistsAt      time.Time `json:",omitzero"` // first of the creates in a row that answered FlowLogAlreadyExists, and AWS did not show which
-	Flapping      bool
+	Flapping      bool      // it was held back because its lineage was restored too often
 
 	// The replacement.
 	NewID        string
 	Adopted      bool
-	Confirmed    bool // an observation after Policy.ConsistencyWindow showed NewID
-	RestoredAt   time.Time
-	VerifiedAt   time.Time
+	Confirmed    bool              // an observation after Policy.ConsistencyWindow showed NewID
+	RestoredAt   time.Time         // when AWS answered the create, or when the adopted one was created; zero: it is not back
+	VerifiedAt   time.Time         // when it became Verified; zero: it did not
 	MissingSince time.Time         // earlier than OpenedAt, where it is a replacement that AWS answered and never showed
 	MissingTags  map[string]string `json:",omitempty"` // own tags that the replacement is to get by CreateTags
 	TaggedAt     time.Time         `json:",omitzero"`  // when CreateTags was last answered

@@ -34,9 +34,8 @@ func (t *Tables) wasLost(id string) (next Incident, lost bool) {
 	return next, known && row.State == inventory.Gone
 }
 
-// circle finds, in a lineage that leads back to a lost flow log, the incident that took
-// an ancestor for a replacement: a stale observation may have shown it alive. Each would
-// count on the other.
+// circle returns the incident that adopted an ancestor of its own flow log, so that the lineage leads back to lostID.
+// A stale observation may have shown the ancestor alive. Without circle, each incident would rely on the other.
 func (t *Tables) circle(i Incident, lostID string) (back Incident, found bool) {
 	for range MaxLineage {
 		if i.Pending() || i.NewID == "" {

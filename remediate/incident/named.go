@@ -19,7 +19,7 @@ type Named struct {
 // this flow log.
 func (c *Case) ApplyRecord(id string, rec Record) (n Named) {
 	row, known := c.Row(id)
-	known = known && !row.Imported // a file's word is none that AWS gave (I2)
+	known = known && !row.Imported // AWS has not shown it: only a file says that it exists (I2)
 	released := known && row.Released(rec.Time)
 	unprotected := known && !row.Protected && !row.Held // that one waits for a person to say whether it is wanted
 	n.Allowed = released || unprotected || rec.Rule.Action == Ignore
@@ -67,10 +67,8 @@ func (c *Case) openOrUpdate(id string, rec Record, row inventory.Row, known bool
 	return i, news
 }
 
-// saysMore reports whether a record says anything new of an incident: any
-// record does, but for an addendum of an event that is known to have named it
-// and by which nothing changes. A forged one so hides nothing: the event that it
-// claims to repeat was recorded already, or says more itself (I2).
+// saysMore reports whether a record adds anything to an incident. Every record does, except an addendum whose original
+// is known to have named the flow log, if it changes nothing. So a forged addendum hides no record (I2).
 func (rec Record) saysMore(before, after Incident) bool {
 	repeats := rec.Addendum && rec.NamedBefore
 	unchanged := before.State == after.State && before.Action == after.Action && before.Source == after.Source
@@ -87,9 +85,8 @@ func (c *Case) Foresee(i Incident) Reason {
 	return c.decideAbsent(i).Reason
 }
 
-// Forecast is what is decided about the loss of a flow log that a record names, once AWS has shown
-// nothing on its resource for long enough: to adopt what has replaced it already, else what the
-// incident that the record opens of it would lead to, had it none.
+// Forecast returns what would be decided about a flow log that a record names, if AWS did not show it: adopt its
+// replacement, or else what Decide says of a new incident that this record opens.
 func (c *Case) Forecast(id string, rec Record) Decision {
 	row, known := c.Row(id)
 	if i, _ := c.Incident(id); known && i.HasReplacement() {

@@ -77,9 +77,8 @@ func (t *transition) succeed(f inventory.FlowLog) {
 	c.putRow(row)
 }
 
-// supersede ends the incident, whose replacement was lost in turn: the incident of the replacement goes
-// on. next is that incident; zero: there is none. alive: AWS shows the replacement, so that its
-// incident was wrong, and is opened again to find that.
+// supersede closes the incident because its replacement was lost: the replacement's own incident, next, goes on (zero:
+// there is none). alive: AWS shows the replacement, so next is reopened and will find it alive.
 func (t *transition) supersede(newID string, next Incident, alive bool) {
 	c, text := t.c, "its replacement was lost in turn"
 	replacement := t.lostReplacement(newID)

@@ -136,8 +136,8 @@ func (s Sharing) Share(ids []string, observed func(Incident) Observation, most i
 	return calls
 }
 
-// resolveDoubt is an incident whose call in doubt is not repeated, as it may be created anew, where that call
-// has made nothing: as far as an observation at a time shows. Else it goes on, or is to be observed again.
+// resolveDoubt decides about a call in doubt that is not repeated. madeNothing: the observation shows that it made
+// nothing, and the returned incident may be created anew. Otherwise the incident goes on, or is observed later.
 func (s Sharing) resolveDoubt(i Incident, observed time.Time) (_ Incident, madeNothing bool) {
 	c := s.c
 	t := &transition{i, c}
