@@ -33,7 +33,7 @@ func withHeldFlowLog(t *testing.T) (s *scene, id string) {
 // approves its destination. It is not put back, whether a record or a refresh shows its loss.
 func TestAHeldFlowLogIsNotRestored(t *testing.T) {
 	t.Parallel()
-	for name, heard := range map[string]bool{"by a record": true, "by a refresh": false} {
+	for name, byRecord := range map[string]bool{"by a record": true, "by a refresh": false} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s, id := withHeldFlowLog(t)
@@ -47,7 +47,7 @@ func TestAHeldFlowLogIsNotRestored(t *testing.T) {
 			}
 			s.now = s.now.Add(time.Hour)
 			deletion := s.attack(id)
-			if heard {
+			if byRecord {
 				s.deliver(deletion)
 			} else {
 				s.refresh()

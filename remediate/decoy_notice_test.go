@@ -117,13 +117,13 @@ func TestADecoyIsAlertedOnce(t *testing.T) {
 // also if an alert has said before that it is not protected.
 func TestADecoyThatDoesNotDeliver(t *testing.T) {
 	t.Parallel()
-	for name, heard := range map[string]bool{"protected before the alert": false, "after it": true} {
+	for name, isAlerted := range map[string]bool{"protected before the alert": false, "after it": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s, id, decoy := decoyBesideALostOne(t)
 			s.world.FailDelivery(account, region, decoy, "Access error")
 			s.refresh()
-			if heard {
+			if isAlerted {
 				s.advance(20 * time.Minute)
 				s.refresh()
 				s.wantAlerts(alert.Tamper, 1)

@@ -30,7 +30,7 @@ func TestADriftThatIsPartlyAllowed(t *testing.T) {
 			s.wantState(ids[n], incident.Closed, incident.Released)
 			a := s.alerts(alert.Deletion)
 			if len(a) != 1 || a[0].Level != alert.Critical || !slices.Contains(a[0].RaisedBy, alert.WholeVPC) || len(a[0].FlowLogs) != 2 {
-				t.Fatalf("told %+v", a)
+				t.Fatalf("alerted %+v", a)
 			}
 			if r := s.alerts(alert.Restored); len(r) != 1 || r[0].RouteLevel == alert.Informational {
 				t.Errorf("then %+v %+v", r[0].RouteLevel, r)
@@ -52,7 +52,7 @@ func TestADriftThatIsAllowed(t *testing.T) {
 	s.refresh()
 	s.advance(15 * time.Minute)
 	if a := s.alerts(alert.Deletion); len(a) != 1 || a[0].Level != alert.Informational || len(a[0].FlowLogs) != 4 {
-		t.Errorf("told %+v", a)
+		t.Errorf("alerted %+v", a)
 	}
 }
 
@@ -92,12 +92,12 @@ func TestADriftIsAlertedWithinHalfAMinute(t *testing.T) {
 				s.reconcile()
 			}
 			if a := s.alerts(alert.Deletion); len(a) != 1 || a[0].Level != c.level {
-				t.Fatalf("told %+v", a)
+				t.Fatalf("alerted %+v", a)
 			}
 			s.advance(2 * time.Hour)
 			s.wantRestored("vpc-2")
 			if len(s.alerts(alert.Deletion)) != 1 || len(s.alerts(alert.Restored)) != 1 || len(s.alerts(alert.Closed)) != 1 {
-				t.Error("told too little, or twice")
+				t.Error("alerted too little, or twice")
 			}
 			s.wantResolved()
 		})
@@ -116,7 +116,7 @@ func TestTheAlertOfAnAdoptedDriftIsClosed(t *testing.T) {
 	s.world.Deny("flowkeeper", "DescribeFlowLogs")
 	s.advance(15 * time.Minute)
 	if got := s.critical(); len(got) != 1 || got[0].Kind == alert.Deletion {
-		t.Fatalf("told %+v", got)
+		t.Fatalf("alerted %+v", got)
 	}
 	s.world.Allow("flowkeeper", "DescribeFlowLogs")
 	s.advance(2 * time.Hour)
@@ -139,7 +139,7 @@ func TestADriftThatIsOverBeforeItIsAlerted(t *testing.T) {
 	s.changeEvent(i.EventID, func(e *incident.Event) { e.ClosedAlertedAt = s.now })
 	s.advance(time.Hour)
 	if a := s.alerts(alert.Deletion); len(a) != 1 || a[0].Level != alert.Informational || len(a[0].FlowLogs) != 1 {
-		t.Errorf("told %+v", a)
+		t.Errorf("alerted %+v", a)
 	}
 	s.wantResolved()
 }
@@ -279,7 +279,7 @@ func TestDriftWhoseEventComesLater(t *testing.T) {
 			s.advance(12 * time.Minute)
 			s.wantAlertCounts(map[alert.Kind]int{alert.Deletion: alerts, alert.Restored: c.restored, alert.Closed: alerts})
 			if a := s.alerts(alert.Deletion); a[alerts-1].Actor == nil {
-				t.Errorf("nobody was told who it was: %+v", a)
+				t.Errorf("no alert says who it was: %+v", a)
 			}
 			s.wantResolved()
 		})

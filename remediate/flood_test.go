@@ -64,11 +64,11 @@ func TestI2AHarmlessCallSilencesNone(t *testing.T) {
 	s.deliver(s.tampering("s3", "PutBucketPolicy", "flow-logs", func(r *cloudtrail.Record) { r.RequestHash = "another" }))        // held
 	s.deliver(s.tampering("s3", "DeleteBucketPolicy", "flow-logs", nil), s.tampering("logs", "DeleteLogGroup", "/vpc/flow", nil)) // others
 	s.deliver(s.tampering("s3", "DeleteBucket", "flow-logs", nil))
-	var told []string
+	var levels []string
 	for _, a := range s.alerts(alert.Tamper) {
-		told = append(told, string(a.Level))
+		levels = append(levels, string(a.Level))
 	}
-	if got := strings.Join(told, " "); got != "informational high high critical critical" {
+	if got := strings.Join(levels, " "); got != "informational high high critical critical" {
 		t.Errorf("tampering alerted as %s", got)
 	}
 	s.advance(6 * time.Minute)

@@ -209,7 +209,7 @@ func TestI2AForgedTwinOfADrift(t *testing.T) {
 	s.deliver(forged)
 	s.advance(time.Hour)
 	if !s.named(alert.Deletion)[id] {
-		t.Errorf("the deletion of %s (%s) was never told", id, s.incident(id).State)
+		t.Errorf("the deletion of %s (%s) was never alerted", id, s.incident(id).State)
 	}
 }
 

@@ -151,7 +151,7 @@ func TestDestinationsOfAnotherConfiguration(t *testing.T) {
 	s.advance(time.Hour)
 	s.wantState(id, incident.Closed, incident.Exempt)
 	if a := s.alerts(alert.Deletion)[0]; a.Level != alert.Informational {
-		t.Errorf("its deletion is told as %s", a.Level)
+		t.Errorf("its deletion is alerted as %s", a.Level)
 	}
 }
 

@@ -45,9 +45,9 @@ func TestNothingStaysDarkInSilence(t *testing.T) {
 		"the tags are refused":            {fail("CreateFlowLogs", "TagPolicyViolation", http.StatusBadRequest), "TagPolicyViolation", 1},
 		"the bucket's policy is full":     {fail("CreateFlowLogs", "LogDestinationPermissionIssueException", http.StatusBadRequest), "LogDestinationPermissionIssue", 1},
 		"the destination is gone":         {func(s *scene, _ *calls) { s.world.RemoveDestination(bucket) }, "does not exist", 1},
-		"looks are refused":               {fail("DescribeFlowLogs", "UnauthorizedOperation", http.StatusForbidden), "UnauthorizedOperation", 1},
-		"looks are throttled":             {func(s *scene, _ *calls) { s.world.Throttle("DescribeFlowLogs", forever) }, "RequestLimitExceeded", 2},
-		"looks time out": {func(_ *scene, c *calls) {
+		"observations are refused":        {fail("DescribeFlowLogs", "UnauthorizedOperation", http.StatusForbidden), "UnauthorizedOperation", 1},
+		"observations are throttled":      {func(s *scene, _ *calls) { s.world.Throttle("DescribeFlowLogs", forever) }, "RequestLimitExceeded", 2},
+		"observations time out": {func(_ *scene, c *calls) {
 			c.describe = func(int, *ec2.DescribeFlowLogsInput) (*ec2.DescribeFlowLogsOutput, error) {
 				return nil, context.DeadlineExceeded
 			}
@@ -77,11 +77,11 @@ func TestNothingStaysDarkInSilence(t *testing.T) {
 			c.breaks(s, api)
 			s.advance(5 * time.Minute)
 			s.advance(time.Minute)
-			told := s.critical()
-			if len(told) == 0 || told[0].DedupKey == "" {
-				t.Fatalf("after six minutes people have heard of %d things", len(told))
+			alerts := s.critical()
+			if len(alerts) == 0 || alerts[0].DedupKey == "" {
+				t.Fatalf("after six minutes there are %d alerts", len(alerts))
 			}
-			last := told[len(told)-1]
+			last := alerts[len(alerts)-1]
 			if b := s.alerts(alert.Blocked); len(b) != 1 {
 				t.Fatalf("%d alerts that it is not back, want 1: %+v", len(b), b)
 			} else {
@@ -128,9 +128,9 @@ func TestNothingStaysDarkInSilence(t *testing.T) {
 func TestWhatIsNotBackIsAlertedDaily(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ breaks, heals func(*scene) }{
-		"already exists": {func(s *scene) { s.world.Fail("CreateFlowLogs", 1<<30, "FlowLogAlreadyExists", http.StatusBadRequest) }, nil},
-		"refused":        {func(s *scene) { s.world.Deny("flowkeeper", "CreateFlowLogs") }, func(s *scene) { s.world.Allow("flowkeeper", "CreateFlowLogs") }},
-		"looks refused":  {func(s *scene) { s.world.Deny("flowkeeper", "DescribeFlowLogs") }, func(s *scene) { s.world.Allow("flowkeeper", "DescribeFlowLogs") }},
+		"already exists":       {func(s *scene) { s.world.Fail("CreateFlowLogs", 1<<30, "FlowLogAlreadyExists", http.StatusBadRequest) }, nil},
+		"refused":              {func(s *scene) { s.world.Deny("flowkeeper", "CreateFlowLogs") }, func(s *scene) { s.world.Allow("flowkeeper", "CreateFlowLogs") }},
+		"observations refused": {func(s *scene) { s.world.Deny("flowkeeper", "DescribeFlowLogs") }, func(s *scene) { s.world.Allow("flowkeeper", "DescribeFlowLogs") }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -195,7 +195,7 @@ func TestAnUnlistedScopeIsLogged(t *testing.T) {
 	s.advance(6 * time.Minute)
 	a := s.alerts(alert.Blocked)
 	if len(a) != 1 || !strings.Contains(a[0].Text, "first refresh") {
-		t.Errorf("told %+v", a)
+		t.Errorf("alerted %+v", a)
 	}
 }
 
@@ -235,7 +235,7 @@ func TestNotifyDueNeedsNoStep(t *testing.T) {
 	s.must(s.r.NotifyDue(t.Context(), scope))
 	if a := s.alerts(alert.Blocked); len(a) != 1 || a[0].FlowLogs[0].NextAttemptAt != nil || !strings.Contains(a[0].Advice, "inventory release") ||
 		a[0].FlowLogs[0].ErrorMessage != "RequestLimitExceeded: injected" || !strings.HasPrefix(a[0].Title, "Still not restored, and nothing is tried: the flow log of vpc-1 in ") || !strings.Contains(a[0].Text, "Flowkeeper: tries nothing until") {
-		t.Fatalf("told %+v", a)
+		t.Fatalf("alerted %+v", a)
 	}
 	s.now = s.now.Add(25 * time.Hour)
 	for range 3 {
@@ -298,8 +298,8 @@ func TestI9WhatBecomesKnownIsOverdueByItself(t *testing.T) {
 	s.refresh() // which shows what is gone by now
 	s.world.SetConsistencyDelay(0)
 	s.advance(incident.OverdueAfter + 2*time.Minute)
-	told := s.alerts(alert.Blocked)
-	if last := told[len(told)-1]; len(told) != 2 || last.Level != alert.Critical || len(last.FlowLogs) != 1 || last.FlowLogs[0].FlowLogID != late {
-		t.Errorf("%d alerts, the last is %+v", len(told), last)
+	alerts := s.alerts(alert.Blocked)
+	if last := alerts[len(alerts)-1]; len(alerts) != 2 || last.Level != alert.Critical || len(last.FlowLogs) != 1 || last.FlowLogs[0].FlowLogID != late {
+		t.Errorf("%d alerts, the last is %+v", len(alerts), last)
 	}
 }

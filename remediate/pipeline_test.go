@@ -95,7 +95,7 @@ func TestAReplacementThatDoesNotDeliverIsAlertedOnce(t *testing.T) {
 			s.wantAlertCounts(map[alert.Kind]int{alert.Deletion: 1, alert.Restored: 1, alert.Pipeline: 1})
 			if a := s.alerts(alert.Pipeline)[0]; !c.before && (a.Part != alert.PartDelivery || a.Title != "Does not deliver: Access error (the flow log of vpc-1) in 111122223333 eu-west-1" ||
 				!strings.Contains(a.Text, "but it does not deliver: Access error")) {
-				t.Errorf("told %+v", a)
+				t.Errorf("alerted %+v", a)
 			}
 			s.world.FailDelivery(account, region, s.incident(id).NewID, "")
 			again := 1
@@ -195,14 +195,14 @@ func TestRehearsalOfManyAlertsOfEachKind(t *testing.T) {
 		return nil, &smithy.GenericAPIError{Code: "UnauthorizedOperation", Message: "not authorized to perform: " + what}
 	}})
 	s.rehearse()
-	told := map[string]bool{}
+	alerted := map[string]bool{}
 	for _, a := range s.alerts(alert.Pipeline) {
 		for _, f := range a.FlowLogs {
-			told[f.ResourceID] = true
+			alerted[f.ResourceID] = true
 		}
 	}
-	if !told["vpc-z"] || !told["vpc-0"] {
-		t.Errorf("%d alerts name %d flow logs, not all kinds", len(s.alerts(alert.Pipeline)), len(told))
+	if !alerted["vpc-z"] || !alerted["vpc-0"] {
+		t.Errorf("%d alerts name %d flow logs, not all kinds", len(s.alerts(alert.Pipeline)), len(alerted))
 	}
 }
 

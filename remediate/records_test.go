@@ -127,7 +127,7 @@ func TestI2AForgedAddendumHidesNothing(t *testing.T) {
 				}
 			}
 			if by == 0 {
-				t.Errorf("nobody heard of mallory's deletion: %+v", s.alerts(alert.Deletion))
+				t.Errorf("there is no alert of mallory's deletion: %+v", s.alerts(alert.Deletion))
 			}
 		})
 	}

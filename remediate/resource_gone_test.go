@@ -155,7 +155,7 @@ func TestATornDownVPCNeedsNoEvent(t *testing.T) {
 			s.advance(30 * time.Second)
 			a := s.alerts(alert.Deletion)
 			if len(a) != 1 || (a[0].Level == alert.Informational) == c.lies {
-				t.Fatalf("told %+v", a)
+				t.Fatalf("alerted %+v", a)
 			}
 			s.advance(20 * time.Minute)
 			if c.lies {

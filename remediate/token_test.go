@@ -119,8 +119,8 @@ func TestI4AUsedToken(t *testing.T) {
 			t.Errorf("back after %s, with the token %q of %q", blind, random, s.tokens())
 		}
 		s.wantRestored("vpc-1")
-		if told := s.alerts(alert.Blocked); len(told) != 1 || told[0].FlowLogs[0].FlowLogID != ids[0] || told[0].FlowLogs[0].Reason != string(incident.TokenUsed) {
-			t.Errorf("%d flow logs: alerts %+v", n, told)
+		if alerts := s.alerts(alert.Blocked); len(alerts) != 1 || alerts[0].FlowLogs[0].FlowLogID != ids[0] || alerts[0].FlowLogs[0].Reason != string(incident.TokenUsed) {
+			t.Errorf("%d flow logs: alerts %+v", n, alerts)
 		}
 		if n, err := s.store.TokensUsed(t.Context()); n != 1 || err != nil {
 			t.Errorf("%d tokens used, %v", n, err)
@@ -173,8 +173,8 @@ func TestI4AUsedTokenOfAGroup(t *testing.T) {
 	s.deliver(s.attack(ids...))
 	began := s.now
 	s.advance(10 * time.Second)
-	if told := s.alerts(alert.Blocked); len(told) != 1 || len(told[0].FlowLogs) != len(ids) || told[0].FlowLogs[0].Reason != string(incident.TokenUsed) || told[0].FlowLogs[0].Advice == "" {
-		t.Errorf("alerts after 10 s: %+v", told)
+	if alerts := s.alerts(alert.Blocked); len(alerts) != 1 || len(alerts[0].FlowLogs) != len(ids) || alerts[0].FlowLogs[0].Reason != string(incident.TokenUsed) || alerts[0].FlowLogs[0].Advice == "" {
+		t.Errorf("alerts after 10 s: %+v", alerts)
 	}
 	for s.incident(ids[0]).RandomToken == "" && s.now.Sub(began) < time.Minute {
 		s.now = s.now.Add(100 * time.Millisecond)
@@ -243,8 +243,8 @@ func TestI9AUsedTokenWhereNothingIsShown(t *testing.T) {
 	})
 	s.deliver(s.attack(id))
 	s.advance(13 * time.Second)
-	if told := s.alerts(alert.Blocked); len(told) != 1 || told[0].FlowLogs[0].Reason != string(incident.TokenUsed) {
-		t.Errorf("alerts after 13 s: %+v", told)
+	if alerts := s.alerts(alert.Blocked); len(alerts) != 1 || alerts[0].FlowLogs[0].Reason != string(incident.TokenUsed) {
+		t.Errorf("alerts after 13 s: %+v", alerts)
 	}
 	if n := c.creates.Load(); n != 1 {
 		t.Errorf("%d creates with a token that was used", n)

@@ -118,14 +118,14 @@ func TestOldFailuresDoNotDelayANewOne(t *testing.T) {
 				t.Errorf("not tried within 20 s: %+v", i)
 			}
 			tick(10 * time.Second)
-			told := 0
+			alerts := 0
 			for _, a := range s.alerts(alert.Deletion) {
 				if a.Source == incident.ByDrift {
-					told++
+					alerts++
 				}
 			}
-			if told != 1 {
-				t.Errorf("%d alerts of the drift within half a minute", told)
+			if alerts != 1 {
+				t.Errorf("%d alerts of the drift within half a minute", alerts)
 			}
 			before := 0
 			for _, id := range ids {
@@ -243,7 +243,7 @@ func TestI12RecordsOfCreatesKeepThePace(t *testing.T) {
 		s.deliver(madeUp(n))
 	}
 	if n := c.describes.Load(); n > 100 {
-		t.Errorf("%d looks in one moment", n)
+		t.Errorf("%d observations in one moment", n)
 	}
 }
 

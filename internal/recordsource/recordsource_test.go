@@ -291,7 +291,7 @@ func read(t *testing.T, f File) (string, error) {
 	return string(body), err
 }
 
-func TestOtherWaysToNameABucketAreTold(t *testing.T) {
+func TestOtherWaysToNameABucketAreSuggested(t *testing.T) {
 	t.Parallel()
 	for arg, want := range map[string]string{
 		"arn:aws:s3:::trail":                                                "write s3://trail",

@@ -123,7 +123,7 @@ func TestI7AStillRefusedAlertEndsNothing(t *testing.T) {
 	s.Sent(t.Context(), "pager", "b", *now)
 	for _, d := range s.pipelineDeliveries(t) {
 		if d.Sink == "chat" && strings.Contains(d.Alert.Title, "again") {
-			t.Errorf("a is still refused, and told: %q resolves=%v", d.Alert.Title, d.Alert.Resolves())
+			t.Errorf("a is still refused, and alerted: %q resolves=%v", d.Alert.Title, d.Alert.Resolves())
 		}
 	}
 }

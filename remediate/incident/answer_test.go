@@ -35,7 +35,7 @@ func TestApplyAnswer(t *testing.T) {
 		return func(i *Incident) { i.AbsentAt, i.ExistsAt = noon, now.Add(-d) }
 	}
 	untagged := func(i *Incident) { i.AbsentAt, i.Untagged = noon, true }
-	heard := func(i *Incident) { i.StuckNews, i.StuckAlertedAt = false, noon }
+	alerted := func(i *Incident) { i.StuckNews, i.StuckAlertedAt = false, noon }
 	by := func(who string) func(*inventory.Row) { return func(r *inventory.Row) { r.CreatedBy = who } }
 	lostLately := func(r *inventory.Row) { r.GoneAt = now.Add(-policy.ConsistencyWindow + 1) }
 	lostLongAgo := func(r *inventory.Row) { r.GoneAt = now.Add(-policy.ConsistencyWindow) }
@@ -98,13 +98,13 @@ func TestApplyAnswer(t *testing.T) {
 			`fl-1: NextAttemptAt=+1s Tried=1 Attempts=1 LastError=throttled | retry fl-1 open: throttled`},
 		{"I9: a person is needed still", given(fl1, blocked("fl-1", Permission, times(1))), answer(denied),
 			`fl-1: Advice="allow it" Tried=2 Attempts=2 LastError="not authorized"`},
-		{"a person is needed still, and has heard so", given(fl1, blocked("fl-1", Permission, times(9), heard)), answer(denied),
+		{"a person is needed still, and was alerted", given(fl1, blocked("fl-1", Permission, times(9), alerted)), answer(denied),
 			`fl-1: Advice="allow it" NextAttemptAt=+15m0s Tried=10 Attempts=10 LastError="not authorized"`},
-		{"a person is needed for another reason", given(fl1, blocked("fl-1", Role, times(1), heard)), answer(denied), `
+		{"a person is needed for another reason", given(fl1, blocked("fl-1", Role, times(1), alerted)), answer(denied), `
 			fl-1: Reason=permission Advice="allow it" Tried=2 Attempts=2 LastError="not authorized" Stuck=blocked("not authorized") StuckNews=true
 			logged fl-1 blocked/permission: not authorized
 			note stuck fl-1`},
-		{"a person is needed again, and nobody has heard so", given(fl1, blocked("fl-1", Permission, times(1), func(i *Incident) { i.StuckNews, i.Stuck = false, nil })), answer(denied),
+		{"a person is needed again, and nobody was alerted", given(fl1, blocked("fl-1", Permission, times(1), func(i *Incident) { i.StuckNews, i.Stuck = false, nil })), answer(denied),
 			`fl-1: Advice="allow it" Tried=2 Attempts=2 LastError="not authorized" Stuck=blocked("not authorized") StuckNews=true | note stuck fl-1`},
 
 		{"the resource is absent", given(fl1, pending("fl-1", absentBefore)), answer(notThere),
@@ -285,7 +285,7 @@ func TestLimitNames(t *testing.T) {
 		"ours":                          {[]any{ours}, []inventory.FlowLog{ours.FlowLog}, "fl-2 (", "fl-2: " + release + "fl-2 --for 1h`, then " + remove + "fl-2`"},
 		"ours, and AWS can't be asked":  {[]any{ours}, nil, "fl-2 (", "fl-2: " + release + "fl-2 --for 1h`, then " + remove + "fl-2`"},
 		"another's replacement is ours": {[]any{gone("fl-5", func(r *inventory.Row) { back(&r.FlowLog) }), pending("fl-5", func(i *Incident) { i.Frozen.TrafficType = "ACCEPT" })}, []inventory.FlowLog{made("fl-8", back), made("fl-9", elsewhere)}, "fl-9 (", "fl-9: " + remove + "fl-9`"},
-		"another Flowkeeper's, of a loss not heard of": {[]any{live("fl-5", func(r *inventory.Row) { back(&r.FlowLog) })}, []inventory.FlowLog{made("fl-8", back), made("fl-9", elsewhere)}, "fl-9 (", "fl-9: " + remove + "fl-9`"},
+		"another Flowkeeper's, of a loss that is not known": {[]any{live("fl-5", func(r *inventory.Row) { back(&r.FlowLog) })}, []inventory.FlowLog{made("fl-8", back), made("fl-9", elsewhere)}, "fl-9 (", "fl-9: " + remove + "fl-9`"},
 		"only such a one":              {[]any{live("fl-5", func(r *inventory.Row) { back(&r.FlowLog) })}, []inventory.FlowLog{made("fl-8", back)}, "fl-5 (", "fl-5: " + release},
 		"one that is gone, shown late": {[]any{ours, gone("fl-4")}, []inventory.FlowLog{flowLog("fl-4", elsewhere)}, "fl-2 (", "fl-2: " + release},
 	} {

@@ -233,7 +233,7 @@ func TestDecide(t *testing.T) {
 	}
 }
 
-// TestTheCauseOfADecision: what replay and people are told of it is not a guess.
+// TestTheCauseOfADecision: what replay and alerts say of it is not a guess.
 func TestTheCauseOfADecision(t *testing.T) {
 	t.Parallel()
 	facts := Facts{ResourceID: "vpc-1", At: noon, InSnapshot: true, Protected: true, Complete: true}

@@ -25,9 +25,9 @@ func TestHoldFlapping(t *testing.T) {
 			= flapping
 			fl-1: NextAttemptAt=+9m0s Flapping=true Stuck=flapping("5 restores within an hour") StuckNews=true FlapAlerted=true
 			note stuck fl-1`},
-		{"I9: people have heard so of another", given(gone("fl-1"), pending("fl-1", absentBefore), five(func(i *Incident) { i.FlapAlerted = true })), observe(),
+		{"I9: people were alerted of another", given(gone("fl-1"), pending("fl-1", absentBefore), five(func(i *Incident) { i.FlapAlerted = true })), observe(),
 			`= flapping | fl-1: NextAttemptAt=+9m0s Flapping=true`},
-		{"I9: people have heard so of this one", given(gone("fl-1"), pending("fl-1", absentBefore, func(i *Incident) { i.Flapping, i.FlapAlerted = true, true }), five()), observe(),
+		{"I9: people were alerted of this one", given(gone("fl-1"), pending("fl-1", absentBefore, func(i *Incident) { i.Flapping, i.FlapAlerted = true, true }), five()), observe(),
 			`= flapping | fl-1: NextAttemptAt=+9m0s`},
 		{"I9: it goes on after the interval", given(gone("fl-1"), pending("fl-1", absentBefore), five(), func(c *Case) { c.Now = now.Add(9 * time.Minute) }), func(c *Case) string {
 			o := seen()

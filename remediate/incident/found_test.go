@@ -30,7 +30,7 @@ func TestApplyFound(t *testing.T) {
 	goneAt := func(before time.Duration) func(*inventory.Row) {
 		return func(r *inventory.Row) { r.GoneAt = now.Add(-before) }
 	}
-	told := func(i *Incident) { i.StuckAlertedAt = noon }
+	wasAlerted := func(i *Incident) { i.StuckAlertedAt = noon }
 	ours := func(f *inventory.FlowLog) { f.Tags = tagMap(RestoredFrom, "e-1") }
 	calling := func(i *Incident) { i.Call = &SentCall{Token: "T", At: noon} }
 	nothingLeft := func(i *Incident) { i.NothingMadeAt = now }
@@ -155,7 +155,7 @@ func TestApplyFound(t *testing.T) {
 			= new false, learns true
 			row fl-1: TrafficType=REJECT Imported=false WrittenAt=now
 			fl-1: ResourceID=vpc-1 Known=true Frozen=traffic_type: "REJECT" instead of "ALL" FirstSeenAt=-24h1m0s LastSeenAt=-1h1m0s NextAttemptAt=now`},
-		{"imported, and back", given(live("fl-1", imported), back("fl-1", "fl-2", told)), found(flowLog("fl-1")), `
+		{"imported, and back", given(live("fl-1", imported), back("fl-1", "fl-2", wasAlerted)), found(flowLog("fl-1")), `
 			= new false, learns true
 			row fl-1: Imported=false WrittenAt=now
 			fl-1: OpenedAt=now State=closed Reason=still_there Advice="AWS shows it alive, whatever the copy of…" Generation=1 NextAttemptAt=never NewID="" RestoredAt=never StuckAlertedAt=never
@@ -261,19 +261,19 @@ func TestStuckAlerted(t *testing.T) {
 		unprotected(r)
 		r.DecoyNotice = &inventory.DecoyNotice{Of: "fl-9", Due: now}
 	}
-	told := func(i *Incident) { i.Stuck, i.StuckNews = &Stuck{Message: "fl-1 is in the way"}, false }
+	wasAlerted := func(i *Incident) { i.Stuck, i.StuckNews = &Stuck{Message: "fl-1 is in the way"}, false }
 	alerted := func(c *Case) string {
 		i, _ := c.Incident("fl-9")
 		c.Rows().StuckAlerted([]Incident{i})
 		return ""
 	}
 	decoys := func(change func(*Incident)) *Case {
-		return given(live("fl-1", does(rejects), notice), live("fl-11", does(rejects), notice), gone("fl-9"), blocked("fl-9", Decoy, told, change))
+		return given(live("fl-1", does(rejects), notice), live("fl-11", does(rejects), notice), gone("fl-9"), blocked("fl-9", Decoy, wasAlerted, change))
 	}
 	play(t, []scenario{
 		{"it was named", decoys(func(*Incident) {}), alerted, `row fl-1: DecoyNotice=none`},
 		{"it is to be named", decoys(func(i *Incident) { i.StuckNews = true }), alerted, ``},
-		{"people heard of another reason", decoys(func(i *Incident) { i.LastError = "you are not authorized" }), alerted, ``},
+		{"people were alerted of another reason", decoys(func(i *Incident) { i.LastError = "you are not authorized" }), alerted, ``},
 	})
 }
 
