@@ -13,7 +13,7 @@ import (
 	"flowkeeper/watcher"
 )
 
-// The bounds within which people hear. Each is checked at the moment from which
+// The bounds within which people are alerted. Each is checked at the moment from which
 // it must hold, by what is on disk then.
 
 // handled is what must hold when a daemon has dealt with a message and is about
@@ -43,7 +43,7 @@ func (p *play) stepped(d *daemon, s inventory.Scope, at time.Time) {
 
 const driftBound = 30 * time.Second // an alert, after the refresh that found a loss
 
-// lossAlerted: people hear of what a refresh found gone, whatever AWS says to a
+// lossAlerted: people are alerted of what a refresh found gone, whatever AWS says to a
 // restore, unless it turned out not to be lost, or a person knew it before: who restores it by hand.
 func (p *play) lossAlerted(d *daemon, i incident.Incident, at time.Time) {
 	if ofRequest(i.EventID) || i.Source != incident.ByDrift || !i.Known || i.Adopted || at.Sub(i.OpenedAt) < driftBound {
@@ -58,7 +58,7 @@ func (p *play) lossAlerted(d *daemon, i incident.Incident, at time.Time) {
 		return !alerted
 	})
 	if !alerted {
-		p.fail("%s after a refresh found %s gone, no alert tells: %s, %s", at.Sub(i.OpenedAt), i.FlowLogID, i.State, i.Reason)
+		p.fail("%s after a refresh found %s gone, there is no alert: %s, %s", at.Sub(i.OpenedAt), i.FlowLogID, i.State, i.Reason)
 	}
 }
 
@@ -69,10 +69,10 @@ const (
 	remindLate  = 20 * time.Minute
 )
 
-// darknessAlerted: people hear, critically, of what is not back after five
+// darknessAlerted: people are alerted, critically, of what is not back after five
 // minutes, and then daily, however AWS answers. The time that it waits, by a rule or
 // for the record of a drift, does not count. What is late counts from the first step
-// that could have told.
+// that could have alerted.
 func (p *play) darknessAlerted(d *daemon, i incident.Incident, at time.Time) {
 	_, released := p.releases[i.FlowLogID]
 	if i.State == incident.Restored || !i.Known || i.Action == incident.Ignore || released || p.decoys[i.FlowLogID] || p.inPlace[i.FlowLogID] || p.sneaked[i.FlowLogID] || p.waved[i.FlowLogID] {
@@ -85,7 +85,7 @@ func (p *play) darknessAlerted(d *daemon, i incident.Incident, at time.Time) {
 	since := i.OpenedAt
 	from := since
 	if !i.MissingSince.IsZero() {
-		since = i.MissingSince // its lineage is, from the end of a rule's wait on, before which people may have heard
+		since = i.MissingSince // its lineage is, from the end of a rule's wait on, before which people may have been alerted
 		from = since.Add(-p.policy.Rules[0].Wait)
 		if at := i.StuckAlertedAt; !at.IsZero() && at.Before(from) {
 			from = at // of a drift, to which a record brought the rule
@@ -109,11 +109,11 @@ func (p *play) darknessAlerted(d *daemon, i incident.Incident, at time.Time) {
 		return
 	}
 	key := i.FlowLogID + due.String()
-	first, seen := d.couldTell[key]
+	first, seen := d.couldAlert[key]
 	if !seen {
-		d.couldTell[key] = at
+		d.couldAlert[key] = at
 	} else if at.Sub(first) >= late {
-		p.fail("%s after %s was lost it is not back, and no alert tells so %s: %s, %s, %d tries: %s", at.Sub(since), i.FlowLogID, what, i.State, i.Reason, i.Attempts, i.LastError)
+		p.fail("%s after %s was lost it is not back, and no alert says so %s: %s, %s, %d tries: %s", at.Sub(since), i.FlowLogID, what, i.State, i.Reason, i.Attempts, i.LastError)
 	}
 }
 
@@ -154,8 +154,8 @@ func (p *play) urgentFirst(d *daemon, a alert.Alert) {
 const ringBound = 5 * time.Minute // a pager rings at the least for what nobody could have seen otherwise
 
 // rings is what must hold of a pager that took an alert: it is resolved by the end
-// of all that opened it, and not before people could hear it ring for a deletion
-// that was heard of late, or of a flow log that nobody knew.
+// of all that opened it, and not before people could notice it ring for a deletion
+// that was received late, or of a flow log that nobody knew.
 func (p *play) rings(d *daemon, a alert.Alert) {
 	late := a.DeletedAt != nil && a.Time.Sub(a.DeletedAt.Time) > time.Minute
 	unknown := slices.ContainsFunc(a.FlowLogs, func(f alert.FlowLog) bool { return f.ResourceID == "" })
@@ -209,7 +209,7 @@ func (p *play) closed(d *daemon, written []incident.Incident) {
 }
 
 // frozen: what is to come back has all that it had (I2), its tags too, however young it was. Of
-// several daemons one may hear of the loss of what another has made and not tagged yet; the
+// several daemons one may receive the record of the loss of what another has made and not tagged yet; the
 // other one sets the tags in the end.
 func (p *play) frozen(written []incident.Incident) {
 	if len(p.daemons) > 1 {
@@ -278,7 +278,7 @@ func (p *play) summedUp(d *daemon, a alert.Alert) {
 // knew, an alert is on disk before the message is gone.
 func (p *play) alertedAtCommit(d *daemon, f detection.Finding) {
 	for _, id := range p.deleted[f.Record.EventID] {
-		alerted := !slices.Contains(f.Deleted, id) || !d.heard[f.Record.EventID+id]
+		alerted := !slices.Contains(f.Deleted, id) || !d.received[f.Record.EventID+id]
 		d.commits.naming(id, func(a alert.Alert) bool {
 			alerted = alerted || a.Kind == alert.Deletion && a.EventID == f.Record.EventID
 			return !alerted

@@ -20,11 +20,11 @@ type commits struct {
 	tried  map[string]bool // by the pager
 	sent   map[string]bool // to the pager
 
-	answers map[string][]string  // to its creates in this life, the codes by token; empty: made
-	hidden  map[target]bool      // whose creates were answered NotFound last, by the trouble that hides resources
-	ended   map[string]bool      // incidents, as they were opened, that are known to be closed
-	heard   map[string]bool      // of deletions, by event and flow log: the snapshot had it
-	heardAt map[string][]hearing // of the same
+	answers    map[string][]string  // to its creates in this life, the codes by token; empty: made
+	hidden     map[target]bool      // whose creates were answered NotFound last, by the trouble that hides resources
+	ended      map[string]bool      // incidents, as they were opened, that are known to be closed
+	received   map[string]bool      // of deletions, by event and flow log: the snapshot had it
+	receivedAt map[string][]receipt // of the same
 
 	wrote       map[string]incident.Incident // as last written, by flow log
 	knownSince  map[string]time.Time         // when the snapshot got to know of the flow log of an incident, by its ID
@@ -34,18 +34,18 @@ type commits struct {
 	sharedUsed  map[string]time.Time         // when AWS said that the token of a shared call was used, by flow log
 	couldTake   map[string]time.Time         // when a step first could have taken another token
 
-	couldTell map[string]time.Time // when a step first could have told of what is due
-	mightStay map[string]time.Time // when a step last found that a flow log is disputed, by ID
-	rang      map[string]time.Time // when a pager last began that has to ring for a while, by its key
+	couldAlert map[string]time.Time // when a step first could have alerted of what is due
+	mightStay  map[string]time.Time // when a step last found that a flow log is disputed, by ID
+	rang       map[string]time.Time // when a pager last began that has to ring for a while, by its key
 }
 
 func newCommits() *commits {
-	return &commits{has: map[string]bool{}, tried: map[string]bool{}, sent: map[string]bool{}, answers: map[string][]string{}, hidden: map[target]bool{}, ended: map[string]bool{}, heard: map[string]bool{}, heardAt: map[string][]hearing{}, couldTell: map[string]time.Time{}, mightStay: map[string]time.Time{}, rang: map[string]time.Time{},
+	return &commits{has: map[string]bool{}, tried: map[string]bool{}, sent: map[string]bool{}, answers: map[string][]string{}, hidden: map[target]bool{}, ended: map[string]bool{}, received: map[string]bool{}, receivedAt: map[string][]receipt{}, couldAlert: map[string]time.Time{}, mightStay: map[string]time.Time{}, rang: map[string]time.Time{},
 		wrote: map[string]incident.Incident{}, knownSince: map[string]time.Time{}, tokens: map[string]bool{}, tokenEvents: map[string]bool{}, sharedUsed: map[string]time.Time{}, couldTake: map[string]time.Time{}}
 }
 
-// hearing is a record of a deletion as a daemon received it.
-type hearing struct {
+// receipt is a record of a deletion as a daemon received it.
+type receipt struct {
 	at   time.Time // by the daemon's clock
 	by   string    // who deleted, as the record says
 	says time.Time // when, as it says

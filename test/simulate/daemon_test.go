@@ -185,7 +185,7 @@ func (d *daemon) RecordMessage(ctx context.Context, m watcher.Message) error {
 				d.attacked()
 			}
 		}
-		d.hears(fs)
+		d.noteReceived(fs)
 		if err := d.remediator.RecordFindings(ctx, fs, func() {}); err != nil || d.dead {
 			return err
 		}
@@ -239,18 +239,18 @@ func (d *daemon) refreshBy(s inventory.Scope, refresh func(context.Context, inve
 	}
 }
 
-// hears notes, of deletions that are heard of the first time, whether the snapshot
+// noteReceived notes, of deletions that are received for the first time, whether the snapshot
 // has what they are about: what it has not may be summed up.
-func (d *daemon) hears(fs []detection.Finding) {
+func (d *daemon) noteReceived(fs []detection.Finding) {
 	for _, f := range fs {
 		actor := f.Actor()
 		for _, id := range d.p.deleted[f.Record.EventID] {
 			key := f.Record.EventID + id
 			if slices.Contains(f.Deleted, id) {
-				d.heardAt[key] = append(d.heardAt[key], hearing{d.p.theirs(), incident.PrincipalOrName(&actor), f.Record.EventTime})
+				d.receivedAt[key] = append(d.receivedAt[key], receipt{d.p.theirs(), incident.PrincipalOrName(&actor), f.Record.EventTime})
 			}
-			if _, again := d.heard[key]; !again {
-				d.heard[key] = d.knew(id)
+			if _, again := d.received[key]; !again {
+				d.received[key] = d.knew(id)
 			}
 		}
 	}

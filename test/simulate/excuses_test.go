@@ -216,7 +216,7 @@ const excuseWait = incident.TelemetryWait // and that of terraform's rule
 func (p *play) excuses(id, lost string) bool {
 	n, on := p.makers[id], p.known[id]
 	by := p.losers[lost]
-	if p.unheard[lost] || len(p.daemons) > 1 {
+	if p.unrecorded[lost] || len(p.daemons) > 1 {
 		by = append(slices.Clone(by), p.blamed[lost]...) // a forged record says so, and no record that this daemon gets says otherwise
 	}
 	return on.resource == p.known[lost].resource && slices.ContainsFunc(by, func(l made) bool {

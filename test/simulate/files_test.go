@@ -28,7 +28,7 @@ func (p *play) file() {
 	}
 }
 
-// writeFile puts records that no file has into one, and tells the queue of it.
+// writeFile puts records that no file has into one, and announces it in the queue.
 func (p *play) writeFile(n int) {
 	p.filing.Shuffle(len(p.unfiled), func(i, j int) { p.unfiled[i], p.unfiled[j] = p.unfiled[j], p.unfiled[i] })
 	var content struct{ Records []json.RawMessage }

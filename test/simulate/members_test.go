@@ -81,8 +81,8 @@ func (d *daemon) knows() map[string]string {
 	return out
 }
 
-// overlook notes the deletions that a message told to a daemon for which the account is away: by this record
-// nobody hears of them any more.
+// overlook notes the deletions that a message reported to a daemon for which the account is away: by this record
+// nobody receives them any more.
 func (p *play) overlook(m watcher.Message) {
 	for _, f := range detection.Findings(m.Records) {
 		for _, id := range p.deleted[f.Record.EventID] {

@@ -10,7 +10,7 @@ import (
 )
 
 // FuzzMessage puts any text into the queue of a daemon: it makes and unmakes
-// nothing in AWS (I2), ends nothing (I8), and the next real deletion is heard
+// nothing in AWS (I2), ends nothing (I8), and the next real deletion is alerted
 // of and answered all the same.
 func FuzzMessage(f *testing.F) {
 	for _, body := range messages() {

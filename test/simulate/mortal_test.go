@@ -204,7 +204,7 @@ func (p pager) Send(_ context.Context, a alert.Alert) error {
 		if p.d.p.down {
 			return errors.New("down")
 		}
-		p.d.p.heard(p.d, a)
+		p.d.p.noteAlert(p.d, a)
 		p.d.p.rings(p.d, a)
 		return nil
 	})

@@ -3,7 +3,7 @@
 // that only the loop moves, the real SDK on the strict AWS in this process.
 // The promise is then checked from outside, on the world: for every protected
 // flow log that disappeared exactly one equivalent is there, and people were
-// told. A seed that fails prints itself, and replays exactly.
+// alerted. A seed that fails prints itself, and replays exactly.
 package simulate
 
 import (

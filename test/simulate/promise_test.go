@@ -47,8 +47,8 @@ func (p *play) remembered(s inventory.Scope, before, after map[string]row) {
 	}
 }
 
-// heard notes an alert that reached people.
-func (p *play) heard(d *daemon, a alert.Alert) {
+// noteAlert notes an alert that reached people.
+func (p *play) noteAlert(d *daemon, a alert.Alert) {
 	p.kinds[a.Kind]++
 	d.noteNamed(a)
 	p.log.Info("TOLD", "kind", a.Kind, "event", a.EventID, "flow_logs", len(a.FlowLogs))
@@ -162,7 +162,7 @@ func (p *play) promise() {
 	}
 	excused := maps.Clone(p.released)
 	for id := range p.waved {
-		if p.unheard[id] || len(p.daemons) > 1 { // a rule says so, and nothing that this one hears says otherwise
+		if p.unrecorded[id] || len(p.daemons) > 1 { // a rule says so, and no record that this one receives says otherwise
 			excused[p.known[id]] = true
 		}
 	}
@@ -184,18 +184,18 @@ func (p *play) promise() {
 	}
 	for _, r := range p.sent {
 		if r.tamper && !p.tampers[r.event] {
-			p.fail("nobody was told that %s stopped the trail", r.event)
+			p.fail("there is no alert that %s stopped the trail", r.event)
 		}
 		for _, id := range r.deleted {
 			known := p.seen[id] && len(p.daemons) == 1 && !p.skewed // of several, another than the one that saw it may get the record; by a wrong clock it may count as long gone
 			if !p.event[r.event][id] && !p.overlooked[r.event+id] && (known || !p.summed[r.event] && !p.takesUnlisted(r.event, id)) {
-				p.fail("nobody was told that %s deleted %s", r.event, id)
+				p.fail("there is no alert that %s deleted %s", r.event, id)
 			}
 		}
 	}
 	for id := range p.seen {
 		if !alive[id] && !p.named[id] && !p.decoys[id] && !p.inPlace[id] && !p.tookForStale(id) {
-			p.fail("nobody was told that %s is gone", id)
+			p.fail("there is no alert that %s is gone", id)
 		}
 	}
 }
@@ -223,19 +223,19 @@ func (p *play) closedAsReleased(id string) (yes bool) {
 	for _, d := range p.daemons {
 		p.must(d.store.View(context.Background(), func(tx *store.Tx) error {
 			i, found, err := tx.Incident(inventory.Scope{Account: account, Region: regionOf(p.known[id].resource)}, id)
-			closed := found && i.State == incident.Closed && i.Reason == incident.Released && (p.theirs().Sub(i.OpenedAt) >= 24*time.Hour || p.heardInVain(id))
-			yes = yes || closed && (i.Source == incident.ByDrift || p.liedOfRelease(i)) && !p.heardInTime(d, i)
+			closed := found && i.State == incident.Closed && i.Reason == incident.Released && (p.theirs().Sub(i.OpenedAt) >= 24*time.Hour || p.receivedInVain(id))
+			yes = yes || closed && (i.Source == incident.ByDrift || p.liedOfRelease(i)) && !p.receivedInTime(d, i)
 			return err
 		}))
 	}
 	return yes
 }
 
-// heardInVain reports whether some of several daemons received a true record of the loss of a flow log after its
+// receivedInVain reports whether some of several daemons received a true record of the loss of a flow log after its
 // release, and all of these take it for a decoy.
-func (p *play) heardInVain(id string) bool {
-	heard := slices.DeleteFunc(slices.Clone(p.daemons), func(d *daemon) bool { return len(p.heardOf(d, id)) == 0 })
-	return len(heard) > 0 && !slices.ContainsFunc(heard, func(d *daemon) bool { return !p.disputed(d, id) })
+func (p *play) receivedInVain(id string) bool {
+	received := slices.DeleteFunc(slices.Clone(p.daemons), func(d *daemon) bool { return len(p.receivedOf(d, id)) == 0 })
+	return len(received) > 0 && !slices.ContainsFunc(received, func(d *daemon) bool { return !p.disputed(d, id) })
 }
 
 // liedOfRelease reports whether a forged record gave an incident its time, and that lies in the release.
@@ -244,18 +244,18 @@ func (p *play) liedOfRelease(i incident.Incident) bool {
 	return within(r, i.DeletedAt) && slices.ContainsFunc(p.blamed[i.FlowLogID], func(m made) bool { return m.at.Truncate(time.Second).Equal(i.DeletedAt) })
 }
 
-// heardInTime reports whether a daemon received a record that says that a flow log went after its release, within a
+// receivedInTime reports whether a daemon received a record that says that a flow log went after its release, within a
 // day of the incident: that opens it again.
-func (p *play) heardInTime(d *daemon, i incident.Incident) bool {
-	return slices.ContainsFunc(p.heardOf(d, i.FlowLogID), func(h hearing) bool {
+func (p *play) receivedInTime(d *daemon, i incident.Incident) bool {
+	return slices.ContainsFunc(p.receivedOf(d, i.FlowLogID), func(h receipt) bool {
 		return !h.at.Before(i.OpenedAt) && h.at.Sub(i.OpenedAt) < 24*time.Hour
 	})
 }
 
-// heardOf are the true records of the loss of a flow log after its release that a daemon received.
-func (p *play) heardOf(d *daemon, id string) (all []hearing) {
+// receivedOf are the true records of the loss of a flow log after its release that a daemon received.
+func (p *play) receivedOf(d *daemon, id string) (all []receipt) {
 	for event, ids := range p.deleted {
-		for _, h := range d.heardAt[event+id] {
+		for _, h := range d.receivedAt[event+id] {
 			if slices.Contains(ids, id) && !within(p.releases[id], h.says) {
 				all = append(all, h)
 			}

@@ -59,7 +59,7 @@ func (p *play) sendNth(n int) {
 func (p *play) lose() {
 	if len(p.records) > 0 {
 		n := p.random.IntN(len(p.records))
-		if p.filing == nil { // else its log file tells
+		if p.filing == nil { // else its log file has it
 			for _, id := range p.records[n].deleted {
 				p.vanished(id)
 			}
@@ -68,9 +68,9 @@ func (p *play) lose() {
 	}
 }
 
-// vanished notes a flow log of whose deletion no record tells.
+// vanished notes a flow log of whose deletion there is no record.
 func (p *play) vanished(id string) {
-	p.unheard[id] = true
+	p.unrecorded[id] = true
 	if _, ok := p.releases[id]; ok { // when it went is not known
 		p.released[p.known[id]] = true
 	}

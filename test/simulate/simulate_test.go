@@ -105,15 +105,15 @@ func tail(s string, n int) string {
 }
 
 // TestI4EveryDeath lets the daemon die at each edge of its calls while it deals
-// with one deletion, heard of by an event or found by a refresh, which waits for the
+// with one deletion, received by an event or found by a refresh, which waits for the
 // record or does not; AWS does not refuse doubles. With SIM_AGAIN, once more at each of so
 // many edges after its start.
 func TestI4EveryDeath(t *testing.T) {
 	t.Parallel()
 	again := int(number(t, "SIM_AGAIN", 0))
 	for name, l := range map[string]loss{
-		"event": {hears: true, deleted: 1}, "drift": {deleted: 1}, "drift at once": {atOnce: true, deleted: 1},
-		"several by one event": {hears: true, deleted: 4}, "several by one drift": {deleted: 4},
+		"event": {byRecord: true, deleted: 1}, "drift": {deleted: 1}, "drift at once": {atOnce: true, deleted: 1},
+		"several by one event": {byRecord: true, deleted: 4}, "several by one drift": {deleted: 4},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -137,9 +137,9 @@ func TestI4EveryDeath(t *testing.T) {
 
 // loss is one call that deletes flow logs, and how Flowkeeper learns of it.
 type loss struct {
-	hears   bool // by its record; else by a refresh
-	atOnce  bool // a refresh does not wait for the record
-	deleted int
+	byRecord bool // by its record; else by a refresh
+	atOnce   bool // a refresh does not wait for the record
+	deleted  int
 }
 
 // dying plays one call that deletes flow logs, with a death at an edge, and one at an edge after
@@ -157,7 +157,7 @@ func dying(dir string, l loss, first, second int) (died bool, err error) {
 	p.pass(time.Hour)
 	p.refreshAll()
 	p.strike(p.attacker, l.deleted)
-	if l.hears {
+	if l.byRecord {
 		p.send(false)
 	} else {
 		p.lose()

@@ -47,14 +47,14 @@ func (p *play) sums(d *daemon, a alert.Alert) {
 func (p *play) takesUnlisted(event, id string) bool {
 	for n := range p.unlisted {
 		u := &p.unlisted[n]
-		had, heard := u.of.heard[event+id]
-		if !heard || had || u.calls == 0 {
+		had, received := u.of.received[event+id]
+		if !received || had || u.calls == 0 {
 			continue
 		}
-		counts := func(h hearing) bool { // an alert's times are in milliseconds
+		counts := func(h receipt) bool { // an alert's times are in milliseconds
 			return (u.by == "" || u.by == h.by) && !h.at.Before(u.from) && !h.at.Truncate(time.Millisecond).After(u.to)
 		}
-		if slices.ContainsFunc(u.of.heardAt[event+id], counts) {
+		if slices.ContainsFunc(u.of.receivedAt[event+id], counts) {
 			u.calls--
 			p.summed[event] = true
 			return true

@@ -213,7 +213,7 @@ func (p *play) expectTokenAlert(d *daemon, was, is incident.Incident) {
 	}
 }
 
-// tokensAlerted: people hear of a used token soon, though the flow log may be back by then.
+// tokensAlerted: a used token is alerted soon, though the flow log may be back by then.
 func (p *play) tokensAlerted(d *daemon, s inventory.Scope, at time.Time) {
 	d.usedTokens = slices.DeleteFunc(d.usedTokens, func(u usedToken) bool {
 		_, released := p.releases[u.id]
@@ -234,7 +234,7 @@ func (p *play) tokensAlerted(d *daemon, s inventory.Scope, at time.Time) {
 		if alerted {
 			p.happened["used tokens alerted"]++
 		} else if !at.Before(u.due) {
-			p.fail("%s after the token of %s was used, no alert tells", at.Sub(u.at), u.id)
+			p.fail("%s after the token of %s was used, there is no alert", at.Sub(u.at), u.id)
 		}
 		return alerted
 	})

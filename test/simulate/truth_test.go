@@ -54,7 +54,7 @@ type truth struct {
 	event         map[string]map[string]bool // flow logs named by the deletion alerts of an event
 	kinds         map[alert.Kind]int         // of alerts that reached people
 	opened        map[string]string          // what opened a pager, by the event's key or the campaign's that closes it
-	unheard       map[string]bool            // flow logs whose deletion no record tells
+	unrecorded    map[string]bool            // flow logs of whose deletion there is no record
 	waved         map[string]bool            // flow logs of which a forged record says that one deleted them whom a rule ignores
 	deleted       map[string][]string        // flow logs, by the event of their true deletion
 	happened      map[string]int             // moves, by name
@@ -76,7 +76,7 @@ type truth struct {
 
 func newTruth() truth {
 	return truth{wanted: map[target]fakeaws.FlowLog{}, tampers: map[string]bool{}, summed: map[string]bool{}, madeBy: map[string]bool{}, born: map[string]time.Time{}, decoys: map[string]bool{}, sneaked: map[string]bool{}, known: map[string]target{},
-		gone: map[string]bool{}, released: map[target]bool{}, halfTagged: map[target]bool{}, releases: map[string][2]time.Time{}, seen: map[string]bool{}, shown: map[target]map[*daemon]bool{}, named: map[string]bool{}, opened: map[string]string{}, event: map[string]map[string]bool{}, kinds: map[alert.Kind]int{}, unheard: map[string]bool{}, waved: map[string]bool{}, happened: map[string]int{}, stolen: map[string]bool{}, overlooked: map[string]bool{}, makers: map[string]made{}, inPlace: map[string]bool{}, paired: map[target]bool{}, losers: map[string][]made{}, blamed: map[string][]made{}, deliversSince: map[string]time.Time{}, stuck: map[string]bool{}, deleted: map[string][]string{}, asked: map[target]bool{}}
+		gone: map[string]bool{}, released: map[target]bool{}, halfTagged: map[target]bool{}, releases: map[string][2]time.Time{}, seen: map[string]bool{}, shown: map[target]map[*daemon]bool{}, named: map[string]bool{}, opened: map[string]string{}, event: map[string]map[string]bool{}, kinds: map[alert.Kind]int{}, unrecorded: map[string]bool{}, waved: map[string]bool{}, happened: map[string]int{}, stolen: map[string]bool{}, overlooked: map[string]bool{}, makers: map[string]made{}, inPlace: map[string]bool{}, paired: map[target]bool{}, losers: map[string][]made{}, blamed: map[string][]made{}, deliversSince: map[string]time.Time{}, stuck: map[string]bool{}, deleted: map[string][]string{}, asked: map[target]bool{}}
 }
 
 // client of somebody in the account.

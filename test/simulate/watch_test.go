@@ -218,7 +218,7 @@ func (p *play) noticed(d *daemon, id string, since time.Time) {
 		}
 	}
 	if !alerted {
-		p.fail("%s after %s was deleted without an event, which an attack announced, no alert tells", p.now.Sub(since), id)
+		p.fail("%s after %s was deleted without an event, which an attack announced, there is no alert", p.now.Sub(since), id)
 	}
 }
 
