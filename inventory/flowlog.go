@@ -70,7 +70,8 @@ const (
 	Gone State = "gone" // shown absent; a listing never makes it live again (I5)
 )
 
-// Row is one flow log of the snapshot, live or gone.
+// Row is one flow log of the snapshot, live or gone. Its JSON is in the state file. JSON names that differ from those of
+// the fields are of earlier versions: state files keep them.
 type Row struct {
 	FlowLog
 	RootID        string // first of its lineage; its own ID where it replaces nothing

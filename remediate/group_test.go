@@ -345,10 +345,10 @@ func groupDiesAt(t *testing.T, point int, lets bool, stale time.Duration) bool {
 		gone = i.ResourceID
 	}
 	s.advance(20 * time.Minute)
-	if gone != "" { // what AWS had made of it, before it was let go, may be there, and lack a tag
+	if gone != "" { // what AWS had made of it, before it was released, may be there, and lack a tag
 		were = slices.DeleteFunc(were, func(f fakeaws.FlowLog) bool { return f.ResourceID == gone })
 		if n := len(s.flowLogsOn(gone)); n > 1 {
-			t.Errorf("dead at %d: %d of what was let go", point, n)
+			t.Errorf("dead at %d: %d of what was released", point, n)
 		}
 	}
 	s.wantAllRestored(were)

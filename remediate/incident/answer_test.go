@@ -193,7 +193,7 @@ func TestApplyAnswer(t *testing.T) {
 			row fl-2: RootID=fl-1 LineageSince=-24h1m0s WrittenAt=now
 			fl-1: State=restored MismatchAt=now NextAttemptAt=+1m10s Tried=1 NewID=fl-2 Adopted=true RestoredAt=-50s
 			logged fl-1 restored: adopted fl-2, which does the same`},
-		{"the token was used otherwise, and it was let go meanwhile", given(gone("fl-1", released), pending("fl-1", absentBefore)), answer(Answer{Class: TokenMismatch, Message: "mismatch"}), `
+		{"the token was used otherwise, and it was released meanwhile", given(gone("fl-1", released), pending("fl-1", absentBefore)), answer(Answer{Class: TokenMismatch, Message: "mismatch"}), `
 			fl-1: State=closed Reason=released Advice="an operator released it: 'flowkeeper res…" MismatchAt=now NextAttemptAt=never Tried=1 Attempts=1 LastError=mismatch
 			logged fl-1 closed/released: an operator released it: 'flowkeeper restore fl-1' puts it back`},
 

@@ -14,7 +14,7 @@ import (
 
 // PipelineHealth is what rehearsals show of the pipeline of events: their own
 // CloudTrail records come through it as those of deletions do. The state file has it as
-// JSON.
+// JSON; a JSON name that differs from that of its field is of an earlier version.
 type PipelineHealth struct {
 	Instance        string    // names this state file in the tokens
 	Unanswered      int       // rehearsals since one last came back
