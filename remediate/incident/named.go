@@ -22,6 +22,8 @@ func (c *Case) ApplyRecord(id string, rec Record) (n Named) {
 	known = known && !row.Imported // AWS has not shown it: only a file says that it exists (I2)
 	released := known && row.Released(rec.Time)
 	unprotected := known && !row.Protected && !row.Held // that one waits for a person to say whether it is wanted
+	// What Decide says later is about the incident, which several records may have named. The level of this
+	// record's alert is about its call alone: whether it was allowed when it was made.
 	n.Allowed = released || unprotected || rec.Rule.Action == Ignore
 	i, found := c.Incident(id)
 	if !found || !rec.Applied {
