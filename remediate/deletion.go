@@ -151,12 +151,12 @@ func (in intake) alertDirectly(ctx context.Context, f detection.Finding, now tim
 	c, err := read(ctx, in.store, func(tx scopeTx) (*incident.Case, error) {
 		return tx.Case(tx.scope, incident.Selection{IDs: f.Deleted}, now)
 	})
-	if err != nil { // the flow logs can't be looked up
+	if c == nil { // the flow logs can't be looked up
 		c = &incident.Case{Scope: s, Now: now}
 	}
 	c.Policy = in.store.policy
-	a, namesNone := notify.UnrecordedDeletion(f, c)
-	if err == nil && namesNone {
+	a, namesNone := notify.UnrecordedDeletion(f, c, err == nil)
+	if namesNone {
 		a.ID = repeat.BypassID(a, incident.PrincipalOrName(a.Actor), now)
 	}
 	in.store.senders.Bypass(ctx, notify.NotStored(a))

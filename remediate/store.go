@@ -36,8 +36,8 @@ type Tx interface {
 
 // Cases are what decisions are about.
 type Cases interface {
-	// Case loads what decisions about some flow logs of a scope depend on. SaveCase
-	// writes what was changed in it.
+	// Case loads what decisions about some flow logs of a scope depend on. With an error it may have
+	// some of that, or be nil. SaveCase writes what was changed in it.
 	Case(scope inventory.Scope, of incident.Selection, now time.Time) (*incident.Case, error)
 	SaveCase(c *incident.Case) error
 

@@ -7,6 +7,8 @@ type Upcoming struct {
 	Own      time.Time // an incident, an event or a burst of the scope
 	Unscoped time.Time // a burst of no scope
 	First    bool      // the scope is the first one that the state file names
+	Now      time.Time
+	Latest   time.Time // what seems due after that was written before the clock went back, and is due now
 }
 
 // deputy is how much later than the restorer of the first scope the other restorers handle a
@@ -20,8 +22,12 @@ func (u Upcoming) At() time.Time {
 	if !unscoped.IsZero() && !u.First {
 		unscoped = unscoped.Add(deputy)
 	}
-	if u.Own.IsZero() || !unscoped.IsZero() && unscoped.Before(u.Own) {
-		return unscoped
+	at := u.Own
+	if at.IsZero() || !unscoped.IsZero() && unscoped.Before(at) {
+		at = unscoped
 	}
-	return u.Own
+	if at.After(u.Latest) {
+		return u.Now
+	}
+	return at
 }

@@ -24,10 +24,13 @@ func TestUpcoming(t *testing.T) {
 		"its own before that of no scope":   {remediate.Upcoming{Own: noon, Unscoped: after(time.Second), First: true}, noon},
 		"that of no scope before its own":   {remediate.Upcoming{Own: after(time.Second), Unscoped: noon, First: true}, noon},
 		"its own within the minute":         {remediate.Upcoming{Own: after(time.Second), Unscoped: noon}, after(time.Second)},
-		"that of no scope after the minute": {remediate.Upcoming{Own: after(time.Hour), Unscoped: noon}, after(time.Minute)},
+		"that of no scope after the minute": {remediate.Upcoming{Own: after(10 * time.Minute), Unscoped: noon}, after(time.Minute)},
+		"the clock went back":               {remediate.Upcoming{Own: after(time.Hour)}, noon},
+		"that of no scope, too":             {remediate.Upcoming{Unscoped: after(time.Hour)}, noon},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
+			tt.upcoming.Now, tt.upcoming.Latest = noon, after(20*time.Minute)
 			if got := tt.upcoming.At(); !got.Equal(tt.want) {
 				t.Errorf("%s, want %s", got, tt.want)
 			}

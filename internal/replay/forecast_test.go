@@ -134,7 +134,7 @@ func (manyDepend) LiveWith(_ inventory.Scope, _ delivery.Target, limit int) ([]i
 	return slices.Repeat([]inventory.Row{{FlowLog: toLogs}}, limit), nil
 }
 
-func (manyDepend) Lost(inventory.Scope, int) ([]incident.Incident, error) { return nil, nil }
+func (manyDepend) KnownMissing(inventory.Scope, int) ([]incident.Incident, error) { return nil, nil }
 
 var toLogs = inventory.FlowLog{ID: "fl-1", Scope: scope, Settings: inventory.Settings{LogDestinationType: "s3", LogDestination: "arn:aws:s3:::logs"}}
 

@@ -21,7 +21,7 @@ func (t campaigns) OpenCampaigns(account, principal string, from, to time.Time) 
 
 func (t campaigns) PutCampaign(c campaign.Campaign) error {
 	return t.exec(`INSERT INTO campaigns (id, account, principal, first_at, last_at, level) VALUES (?, ?, ?, ?, ?, '')
-		ON CONFLICT (id) DO UPDATE SET first_at = excluded.first_at, last_at = excluded.last_at, ended_at = NULL`,
+		ON CONFLICT (id) DO UPDATE SET first_at = min(first_at, excluded.first_at), last_at = max(last_at, excluded.last_at), ended_at = NULL`,
 		c.ID, c.Account, c.Principal, c.First.UnixMilli(), c.Last.UnixMilli())
 }
 

@@ -12,7 +12,7 @@ import (
 // cases loads and saves cases, of several tables.
 type cases struct{ *tx }
 
-// Case loads what decisions about some flow logs depend on.
+// Case loads what decisions about some flow logs depend on. After an error it has what was read before.
 func (t cases) Case(s inventory.Scope, of incident.Selection, now time.Time) (*incident.Case, error) {
 	c := &incident.Case{Scope: s, Now: now}
 	_, err := first(t, []any{&c.RefreshedAt, &c.FirstRefreshAt, &c.Stale, &c.Holds}, `SELECT refreshed_at, first_at, coalesce(stale, 0) = 1, coalesce(holds, 0) = 1 FROM scopes WHERE account = ? AND region = ?`, s.Account, s.Region)
@@ -28,7 +28,7 @@ func (t cases) Case(s inventory.Scope, of incident.Selection, now time.Time) (*i
 		l.resources[id] = true
 	}
 	if err := l.flowLogs(of.IDs); err != nil {
-		return nil, err
+		return c, err
 	}
 	return c, l.around()
 }

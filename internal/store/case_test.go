@@ -251,3 +251,24 @@ func TestUnrecorded(t *testing.T) {
 		t.Errorf("%v, %v", got, err)
 	}
 }
+
+// TestI1WhatIsReadOfADamagedCase: an alert that goes past a damaged state file still says which flow logs went dark.
+func TestI1WhatIsReadOfADamagedCase(t *testing.T) {
+	t.Parallel()
+	s := fresh(t)
+	s.learnAt(t, noon, flowLog("fl-1"))
+	s.put(t, func(tx *Tx) error {
+		return tx.PutIncident(incident.Incident{Scope: scope, FlowLogID: "fl-1", State: incident.Open, Known: true, DetectedAt: noon})
+	})
+	exec(t, s.w, `UPDATE incidents SET body = '{'`)
+	err := s.View(t.Context(), func(tx *Tx) error {
+		c, err := tx.Case(scope, incident.Selection{IDs: []string{"fl-1"}}, noon)
+		if row, ok := c.Row("fl-1"); err == nil || !ok || row.ResourceID != "vpc-1" {
+			t.Errorf("%v, %+v, %v", ok, row, err)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}

@@ -78,11 +78,7 @@ func (t events) NextDue(s inventory.Scope) (next remediate.Upcoming, err error) 
 			UNION ALL SELECT min(due_at) FROM bursts WHERE account = ?1 AND region = ?2)),
 		(SELECT min(due_at) FROM bursts WHERE account = '' AND region = ''),
 		coalesce((?1, ?2) = (SELECT account, region FROM scopes ORDER BY account, region LIMIT 1), 0)`, s.Account, s.Region)
-	now := t.f.now()
-	for _, at := range []*time.Time{&next.Own, &next.Unscoped} {
-		if at.After(now.Add(farthest)) { // it was written before the clock went back
-			*at = now
-		}
-	}
+	next.Now = t.f.now()
+	next.Latest = next.Now.Add(farthest)
 	return next, err
 }

@@ -21,12 +21,17 @@ func (t rehearsals) Rehearsable(s inventory.Scope, ofEach int) ([]inventory.Row,
 func (t rehearsals) Rehearsals(s inventory.Scope) (stored rehearse.Stored, err error) {
 	stored.Rehearsals, err = each[rehearse.Rehearsal](t, `SELECT body FROM rehearsals WHERE account = ? AND region = ? ORDER BY needs`, s.Account, s.Region)
 	if err == nil {
-		stored.Health, _, err = find[rehearse.PipelineHealth](t, `SELECT body FROM ways WHERE account = ? AND region = ?`, s.Account, s.Region)
+		stored.Health, err = t.PipelineHealth(s)
 	}
 	if err == nil {
 		stored.Alerted, err = facts(t).OutageAlerted(s, notify.Rehearsing)
 	}
 	return stored, err
+}
+
+func (t rehearsals) PipelineHealth(s inventory.Scope) (rehearse.PipelineHealth, error) {
+	health, _, err := find[rehearse.PipelineHealth](t, `SELECT body FROM ways WHERE account = ? AND region = ?`, s.Account, s.Region)
+	return health, err
 }
 
 func (t rehearsals) SaveRehearsals(s inventory.Scope, c rehearse.Changes) error {

@@ -52,3 +52,24 @@ func TestRehearsals(t *testing.T) {
 		t.Errorf("%d alerts, %v", n, err)
 	}
 }
+
+// TestADamagedRehearsalHoldsNoRecordBack: what comes back through the queue asks for the health of the pipeline alone.
+func TestADamagedRehearsalHoldsNoRecordBack(t *testing.T) {
+	t.Parallel()
+	s := fresh(t)
+	health := rehearse.PipelineHealth{Instance: "x"}
+	s.rehearsed(t, func(tx rehearse.Tx) error {
+		return tx.SaveRehearsals(scope, rehearse.Changes{Rehearsals: []rehearse.Rehearsal{{Scope: scope, At: noon}}, Health: &health})
+	})
+	exec(t, s.w, `UPDATE rehearsals SET body = '{'`)
+	s.rehearsed(t, func(tx rehearse.Tx) error {
+		if _, err := tx.Rehearsals(scope); err == nil {
+			t.Error("the damaged rehearsal is read")
+		}
+		got, err := tx.PipelineHealth(scope)
+		if got != health {
+			t.Errorf("%+v, want %+v", got, health)
+		}
+		return err
+	})
+}

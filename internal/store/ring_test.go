@@ -255,3 +255,25 @@ func TestTwoDaemonsHaveTwoCampaigns(t *testing.T) {
 		t.Errorf("%q", ids)
 	}
 }
+
+// TestARepeatedEventIDMovesNoCampaign: a record with an event ID that has begun a campaign, in another Region and
+// hours later, begins that again. It does not make later deletions part of what people may have
+// acknowledged.
+func TestARepeatedEventIDMovesNoCampaign(t *testing.T) {
+	t.Parallel()
+	s, now := withOutbox(t)
+	join := func(event string, after time.Duration) (id string) {
+		s.put(t, func(tx *Tx) (err error) {
+			id, err = campaign.Deletion{Account: "1", Principal: "p", EventID: event, At: now.Add(after)}.Join(tx)
+			return err
+		})
+		return id
+	}
+	first := join("e", 0)
+	if again := join("e", 2*time.Hour); again != first {
+		t.Errorf("the same event ID begins %s, not %s", again, first)
+	}
+	if id := join("later", 2*time.Hour+time.Minute); id == first {
+		t.Error("a deletion two hours later belongs to the first campaign")
+	}
+}

@@ -31,7 +31,8 @@ type Tx interface {
 	// OpenCampaigns are those of a principal in an account that have not ended and have
 	// deletions in a span of time, or before and after it: the latest one first.
 	OpenCampaigns(account, principal string, from, to time.Time) ([]Campaign, error)
-	// PutCampaign writes one. If it had ended, it has not any more.
+	// PutCampaign writes one. If it had ended, it has not any more. Its span of time never becomes
+	// shorter: a record with an event ID that began a campaign before can't move that.
 	PutCampaign(c Campaign) error
 	// EndCampaign notes that a campaign has ended.
 	EndCampaign(id string) error

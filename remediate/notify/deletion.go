@@ -78,10 +78,10 @@ func SaysMore(named []incident.Named) bool {
 func IsForged(e incident.Event) bool { return e.Source == incident.ByDrift }
 
 // UnrecordedDeletion is the alert of a deletion that could not be stored. Whether it was allowed is not looked
-// up. The case has the rows of the flow logs, as far as they can be read. namesNone says that the record
-// names flow logs, and the case has none of them.
-func UnrecordedDeletion(f detection.Finding, c *incident.Case) (a alert.Alert, namesNone bool) {
-	namesNone = len(f.Deleted) > 0
+// up. The case has the rows of the flow logs, as far as they can be read; whole: all of it could be. namesNone
+// says that the record names flow logs, and the snapshot has none of them.
+func UnrecordedDeletion(f detection.Finding, c *incident.Case, whole bool) (a alert.Alert, namesNone bool) {
+	namesNone = whole && len(f.Deleted) > 0
 	incidents := make([]incident.Incident, 0, len(f.Deleted))
 	for _, id := range f.Deleted {
 		row, known := c.Row(id)
@@ -89,7 +89,10 @@ func UnrecordedDeletion(f detection.Finding, c *incident.Case) (a alert.Alert, n
 		incidents = append(incidents, incident.New(c.Scope, id, row, known, c.Now))
 	}
 	e := NewEvent(c.Scope, f, c.Policy, c.Now)
-	facts := DeletionFacts(c.Policy, c, e.Actor, FlowLogs(incidents))
+	facts := ActorFacts(c.Policy, c.Scope.Account, e.Actor)
+	if whole {
+		facts = DeletionFacts(c.Policy, c, e.Actor, FlowLogs(incidents))
+	}
 	e.Level = e.Level.RaisedBy(facts)
 	return DeletionAlert(e, incidents, facts, c.Now), namesNone
 }

@@ -69,12 +69,12 @@ func (r *Rehearser) AlertSilence(ctx context.Context, s inventory.Scope) error {
 func (r *Rehearser) changeHealth(ctx context.Context, s inventory.Scope, change func(PipelineHealth) (PipelineHealth, []alert.Alert)) (after PipelineHealth, err error) {
 	var c Changes
 	err = r.Store.Update(ctx, func(tx Tx) error {
-		before, err := tx.Rehearsals(s)
+		before, err := tx.PipelineHealth(s)
 		if err != nil {
 			return err
 		}
-		after, c.Alerts = change(before.Health)
-		if after = after.alerted(s, c.Alerts); after == before.Health {
+		after, c.Alerts = change(before)
+		if after = after.alerted(s, c.Alerts); after == before {
 			return nil
 		}
 		c.Health = &after

@@ -28,6 +28,9 @@ type Tx interface {
 	// changes of it, and puts the alerts into the outbox. An alert whose ID is there already
 	// changes nothing there.
 	Rehearsals(scope inventory.Scope) (Stored, error)
+	// PipelineHealth is that of Rehearsals alone: each record that comes back asks for it, and
+	// a stranger can make many.
+	PipelineHealth(scope inventory.Scope) (PipelineHealth, error)
 	SaveRehearsals(scope inventory.Scope, c Changes) error
 }
 
