@@ -281,7 +281,10 @@ func didYouMean(wrong string, known []string) string {
 	if len(found) == 0 {
 		return ": the keys here are " + strings.Join(known, ", ")
 	}
-	section, key, _ := strings.Cut(found[0], ".")
+	section, key, nested := strings.Cut(found[0], ".")
+	if !nested {
+		return ": write " + found[0] + ": at the top of the file, not indented"
+	}
 	fix := fmt.Sprintf("write %s: and, indented below it, %s:", section, key)
 	if found[0] == wrong {
 		return ": " + fix

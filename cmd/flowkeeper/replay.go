@@ -140,9 +140,6 @@ func replayFiles(ctx context.Context, r *replayCommand, args []string) error {
 	if err == nil && r.reader.ReadNothing() {
 		return r.incomplete()
 	}
-	if p.Tampering == nil && r.records() > 0 {
-		r.Note("no state file: what would be restored is not known")
-	}
 	out.end()
 	r.note(elsewhere)
 	return cmp.Or(err, r.incomplete()) // interrupted: what was read so far is shown
@@ -151,7 +148,12 @@ func replayFiles(ctx context.Context, r *replayCommand, args []string) error {
 // explain adds what the findings mean to out. elsewhere counts those about things that no flow log here depends
 // on, which are left out.
 func (r *replayCommand) explain(ctx context.Context, p replay.Planner, args []string, out *findingPrinter) (elsewhere int, err error) {
+	first := true
 	for x := range r.read(ctx, args) {
+		if first && p.Tampering == nil {
+			r.Note("no state file: what would be restored is not known")
+		}
+		first = false
 		v, err := p.Explain(ctx, x.Finding)
 		if err != nil {
 			return elsewhere, err

@@ -243,7 +243,7 @@ func (q *queue) sources() queuepolicy.Sources {
 	who, _ := q.own() // the check is skipped without
 	known := queuepolicy.Sources{All: true, ByRole: map[string]string{}, Ours: []string{q.Account}, Self: who.account, Us: inventory.RoleOfSession(who.arn)}
 	for _, b := range q.machine.Config.LogFiles.Buckets { // which announce the files, or a topic beside them does
-		known.Ours = append(known.Ours, b.Owner)
+		known.LogFiles = append(known.LogFiles, b.Owner)
 	}
 	var rules []rule
 	for _, s := range q.senders {
@@ -278,7 +278,7 @@ func (q answered) policy(context.Context) finding {
 	v := queuepolicy.Judge(text, arn, known)
 	f := finding{v.Status, v.Text, v.Fix}
 	if f.fix == "" && (f.status == Fail || f.status == Warn) {
-		f.fix = "let nobody but the rule that brings the events send, as deploy/queue-policy.json does, and nobody from outside receive or change anything; keep what else the policy says"
+		f.fix = "let nobody but the rules, topics and buckets that bring the events send, as deploy/queue-policy.json does, and nobody from outside receive or change anything; keep what else the policy says"
 		if better, ok := queuepolicy.Better(text, arn, known); ok {
 			f.fix = q.set(map[string]string{"Policy": better})
 		}

@@ -14,14 +14,18 @@ import (
 // take access from somebody unknown, or from Flowkeeper.
 func Better(text, queueARN string, known Sources) (better string, ok bool) {
 	p, err := readPolicy(text)
-	d := p.sending(queueARN, known.Ours)
+	d := p.sending(queueARN, owners{known.Ours, known.LogFiles})
 	if err != nil || len(known.ByRole)+len(d.unread) > 0 {
 		return "", false
 	}
 	from, exempt := slices.Clone(known.Rules), []string(nil)
 	for _, x := range d.all {
 		pattern := x.source == "" && wild(x.who)
+		service := inventory.ParseARN(x.source).Service
+		mayAnnounce := x.status != OK && (service == "s3" || service == "sns")
 		switch {
+		case mayAnnounce:
+			return "", false // a bucket or topic may bring log files: its notices would be denied
 		case x.organization != "", pattern, x.status == Fail && !known.All:
 			return "", false // who uses it is not known
 		case x.status == OK && x.source == "":

@@ -33,12 +33,13 @@ type Verdict struct {
 
 // Sources are what is known of those who use the queue.
 type Sources struct {
-	Rules  []string          // ARNs of the rules that the policy must let send
-	ByRole map[string]string // ARNs of the rules that send as a role of theirs, with that role's
-	All    bool              // whether every scope could be asked for its rules
-	Ours   []string          // the accounts that are watched, the queue's, and those of buckets with log files
-	Self   string            // the account of our own credentials, which receive
-	Us     string            // their user, or their role without its path
+	Rules    []string          // ARNs of the rules that the policy must let send
+	ByRole   map[string]string // ARNs of the rules that send as a role of theirs, with that role's
+	All      bool              // whether every scope could be asked for its rules
+	Ours     []string          // the accounts that are watched, and the queue's
+	LogFiles []string          // the accounts of buckets with log files: their buckets and topics may announce these
+	Self     string            // the account of our own credentials, which receive
+	Us       string            // their user, or their role without its path
 }
 
 // Judge judges a queue's policy. It must allow exactly those rules or topics to send that
@@ -67,7 +68,7 @@ func Judge(text, queueARN string, known Sources) Verdict {
 
 // judgeSenders judges who may send.
 func (p policy) judgeSenders(queueARN string, known Sources) Verdict {
-	d := p.sending(queueARN, known.Ours)
+	d := p.sending(queueARN, owners{known.Ours, known.LogFiles})
 	status, texts, separator, fix := OK, []string{}, ", ", ""
 	for _, s := range d.all {
 		if s.status.Worse(status) {

@@ -59,7 +59,7 @@ func strangePolicies() (out []policyCase) {
 		}
 		return `"Principal":{"Service":"s3.amazonaws.com"},"Condition":{"ArnLike":{"aws:SourceArn":"arn:aws:s3:::trail-logs"}` + account + `}`
 	}
-	known := Sources{Ours: []string{"111122223333", "222233334444"}, Self: "444455556666"}
+	known := Sources{Ours: []string{"111122223333", "222233334444"}, LogFiles: []string{"555566667777"}, Self: "444455556666"}
 	for _, c := range []struct {
 		name, policy string
 		want         Status
@@ -77,6 +77,10 @@ func strangePolicies() (out []policyCase) {
 		{"a bucket of anybody's, and all others are denied", with(allow(anyone), onlyTheBucket), Warn, "of whatever account"},
 		{"a bucket of an account", allow(bucket("222233334444")), OK, "only arn:aws:s3:::trail-logs may send"},
 		{"a bucket of an account, and all others are denied", with(allow(bucket("222233334444")), onlyTheBucket), OK, "only arn:aws:s3:::trail-logs may send"},
+		{"a role that is deleted", with(rule, `,{"Effect":"Allow","Principal":{"AWS":"AROAEXAMPLEID"},"Action":"sqs:SendMessage","Resource":"*"}`), Warn, "a deleted role or user (AROAEXAMPLEID)"},
+		{"a bucket with log files", allow(bucket("555566667777")), OK, "only arn:aws:s3:::trail-logs may send"},
+		{"a rule of the account of log files", allow(events + source("ArnEquals", `"arn:aws:events:eu-west-1:555566667777:rule/x"`)), Warn, "whose flow logs are not kept here"},
+		{"a pattern with fewer parts, and our account in it", allow(events + source("StringLike", `"arn:aws:events:*:111122223333*"`)), Unknown, "read statement 1 of"},
 		{"a bucket of a stranger", allow(bucket("999988887777")), Warn, "arn:aws:s3:::trail-logs, of account 999988887777, whose flow logs are not kept here"},
 		{"a bucket of a stranger, and all others are denied", with(allow(bucket("999988887777")), onlyTheBucket), Warn, "of account 999988887777"},
 		{"a bucket of a stranger, or of an account", allow(bucket(`222233334444","999988887777`)), Warn, "of account 999988887777"},
@@ -285,6 +289,7 @@ func TestBetterKeepsTheKnownSenders(t *testing.T) {
 		{"one is spared", []string{stmt(events, sendMessage, from(ruleARN)), spares}, Sources{Rules: []string{ruleARN, ruleARN + "-2"}, All: true}, []string{ruleARN, ruleARN + "-2", replay}, nil},
 		{"some may not", []string{stmt(events, sendMessage, from(ruleARN)), owner, intern}, Sources{Rules: []string{ruleARN}, All: true}, []string{ruleARN}, []string{owner, intern}},
 		{"the service may not", []string{stmt(events, sendMessage, from(ruleARN)), strings.Replace(intern, `"AWS":"arn:aws:iam::111122223333:role/intern"`, `"Service":"events.amazonaws.com"`, 1)}, Sources{Rules: []string{ruleARN}, All: true}, nil, nil},
+		{"a bucket of whatever account announces", []string{stmt(events, sendMessage, from(ruleARN)), owner, stmt(`{"Service":"s3.amazonaws.com"}`, sendMessage, from("arn:aws:s3:::trail"))}, Sources{Rules: []string{ruleARN}, All: true}, nil, nil},
 		{"the world takes", []string{stmt(`"*"`, "sqs:*", ""), reader}, Sources{Rules: []string{ruleARN}, All: true}, []string{ruleARN}, []string{reader}},
 		{"the world only takes", []string{stmt(events, sendMessage, from(ruleARN)), stmt(`"*"`, "sqs:ReceiveMessage", ""), stmt(`"*"`, "sqs:GetQueueUrl", "")}, Sources{All: true}, []string{ruleARN}, []string{stmt(`"*"`, "sqs:GetQueueUrl", "")}},
 		{"the world takes, and one by name", []string{stmt(`{"AWS":["*","arn:aws:iam::222233334444:role/flowkeeper"]}`, "sqs:ReceiveMessage", "")}, Sources{Rules: []string{ruleARN}, All: true}, nil, nil},

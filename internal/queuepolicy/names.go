@@ -25,7 +25,7 @@ func Topics(text, queueARN string) (out []string) {
 	if err != nil {
 		return nil
 	}
-	for _, x := range p.sending(queueARN, nil).all {
+	for _, x := range p.sending(queueARN, owners{}).all {
 		if inventory.ParseARN(x.source).Service == "sns" && !wild(x.source) {
 			out = append(out, x.source)
 		}

@@ -67,7 +67,7 @@ func (s statement) strangers(own []string) (out []string, ok bool) {
 		return nil, false
 	}
 	for _, who := range s.Principal["AWS"] {
-		if x := named(who, own); x.status == Fail {
+		if x := named(who, owners{watched: own}); x.status == Fail {
 			out = append(out, x.text)
 		}
 	}

@@ -39,7 +39,7 @@ type sending struct {
 }
 
 // sending judges the statements about sending. ours are the accounts whose rules and topics may send.
-func (p policy) sending(queueARN string, ours []string) (d sending) {
+func (p policy) sending(queueARN string, ours owners) (d sending) {
 	for _, s := range p.statements {
 		switch {
 		case !s.about(sendMessage, queueARN):
@@ -89,7 +89,7 @@ func (d *sending) closed() bool {
 }
 
 // spared returns the senders that a Deny to everybody but some sources and principals leaves.
-func (d *sending) spared(ours []string) (out []sender) {
+func (d *sending) spared(ours owners) (out []sender) {
 	for _, source := range d.only {
 		for _, x := range d.allowed {
 			if x.covers(source) {
@@ -101,7 +101,7 @@ func (d *sending) spared(ours []string) (out []sender) {
 		x := named(who, ours)
 		if n := slices.IndexFunc(d.allowed, func(x sender) bool { return x.who == who && x.organization != "" }); n >= 0 {
 			x = d.allowed[n]
-		} else if x.status == Warn && !wild(who) && slices.Contains(ours, inventory.ParseARN(who).AccountID) {
+		} else if x.status == Warn && !wild(who) && slices.Contains(ours.watched, inventory.ParseARN(who).AccountID) {
 			x.status, x.text = OK, who // as deploy/ has it with ReplayRoleArn
 		}
 		out = append(out, x)
@@ -111,7 +111,7 @@ func (d *sending) spared(ours []string) (out []sender) {
 
 // senders returns whom an Allow statement allows to send. ok is false if its form is not judged, and it
 // may allow others, or none.
-func (s statement) senders(own string, ours []string) (out []sender, ok bool) {
+func (s statement) senders(own string, ours owners) (out []sender, ok bool) {
 	l, ok := s.limits()
 	everybody := slices.Equal(s.Principal["AWS"], texts{"*"})
 	switch {
@@ -132,7 +132,7 @@ func (s statement) senders(own string, ours []string) (out []sender, ok bool) {
 		return nil, false // users and roles send with no such key
 	}
 	for _, who := range s.Principal["AWS"] {
-		out = append(out, named(who, []string{own}))
+		out = append(out, named(who, owners{watched: []string{own}}))
 	}
 	return out, ok
 }
@@ -155,7 +155,7 @@ func regional(who string) bool { return who != serviceOf(who)+".amazonaws.com" }
 
 // service judges an AWS service that may send: for some rules or topics, for all of
 // some accounts, or for everybody.
-func service(who string, l limits, ours []string) (out []sender, ok bool) {
+func service(who string, l limits, ours owners) (out []sender, ok bool) {
 	name := serviceOf(who)
 	switch {
 	case name == "":
@@ -177,7 +177,7 @@ var withOwnARNs = []string{"events", "sns", "s3"}
 
 // fromSources judges a service, or any (*), that may send for some rules or topics, or patterns of them. ok is false if
 // one is no pattern of one service's ARNs, or of another service's than the one that sends.
-func fromSources(who string, l limits, ours []string) (out []sender, ok bool) {
+func fromSources(who string, l limits, ours owners) (out []sender, ok bool) {
 	ok = true
 	accounts := l.accounts
 	if len(accounts) == 0 {
@@ -188,7 +188,7 @@ func fromSources(who string, l limits, ours []string) (out []sender, ok bool) {
 		switch {
 		case of.Service == "" || wild(of.Service):
 			ok = false
-			if len(l.accounts) == 0 {
+			if len(l.accounts) == 0 && ofAnyAccount(source) {
 				x := bySource(who, source, "", ours)
 				x.source = "" // it is known only that it is open to any account
 				out = append(out, x)
@@ -207,6 +207,15 @@ func fromSources(who string, l limits, ours []string) (out []sender, ok bool) {
 	return out, ok
 }
 
+// ofAnyAccount reports whether a pattern of ARNs names no account. One with fewer parts than an ARN
+// may.
+func ofAnyAccount(pattern string) bool {
+	if of := inventory.ParseARN(pattern); of.Service != "" {
+		return of.AccountID == "" || wild(of.AccountID)
+	}
+	return strings.Trim(strings.TrimPrefix(pattern, "arn:aws"), "*?:") == ""
+}
+
 // inAccount limits a pattern of ARNs to an account. Those of buckets name none.
 func inAccount(pattern, account string) string {
 	of := inventory.ParseARN(pattern)
@@ -216,8 +225,17 @@ func inAccount(pattern, account string) string {
 	return of.String()
 }
 
+// owners are the accounts of sources that may send.
+type owners struct{ watched, logFiles []string }
+
+// maySend reports whether a source of a service may send if it is an account's.
+func (o owners) maySend(account, service string) bool {
+	announces := (service == "s3" || service == "sns") && slices.Contains(o.logFiles, account)
+	return announces || slices.Contains(o.watched, account)
+}
+
 // bySource judges an aws:SourceArn that is allowed to send, with an aws:SourceAccount or any (empty).
-func bySource(who, source, account string, ours []string) sender {
+func bySource(who, source, account string, ours owners) sender {
 	of, x := inventory.ParseARN(source), sender{status: OK, text: source, who: who, source: source, account: account}
 	owner, open := cmp.Or(of.AccountID, account), of.Resource == "" || wild(of.Service+of.AccountID) || of.AccountID == "" && wild(of.Resource)
 	switch {
@@ -230,7 +248,7 @@ func bySource(who, source, account string, ours []string) sender {
 	case owner == "": // whoever creates a bucket of that name, once it is deleted, has its ARN
 		x.status, x.text = Warn, source+", of whatever account: the ARN names none"
 		x.fix = "add aws:SourceAccount, with the account of the bucket, to the conditions of the statement that allows " + source
-	case !slices.Contains(ours, owner):
+	case !ours.maySend(owner, of.Service):
 		x.status, x.text = Warn, source+", of account "+owner+", whose flow logs are not kept here"
 	}
 	return x
@@ -254,16 +272,18 @@ func (s statement) ofOrganization(l limits) (out []sender, ok bool) {
 }
 
 // named judges a user, role or account that is allowed to send, or everybody.
-func named(who string, ours []string) sender {
+func named(who string, ours owners) sender {
 	of := inventory.ParseARN(who)
 	account, whole := of.AccountID, of.Resource == "root"
 	if !strings.Contains(who, ":") {
 		account, whole = who, true
 	}
 	switch {
+	case strings.HasPrefix(who, "AROA"), strings.HasPrefix(who, "AIDA"): // what IAM makes of the ARN of one that is deleted
+		return sender{status: Warn, text: "a deleted role or user (" + who + ")", who: who}
 	case who == "*":
 		return sender{status: Fail, text: "everybody in the world (its principal is *, and no condition holds anybody back)", who: who, source: anySource}
-	case whole && slices.Contains(ours, account):
+	case whole && slices.Contains(ours.watched, account):
 		return sender{status: Warn, text: "every principal of account " + account + " whom IAM lets", who: who}
 	case whole:
 		return sender{status: Fail, text: "the account " + account, who: who}
