@@ -18,7 +18,7 @@ import (
 // applied like any other: a forged one must not hide the real one (I2).
 func recordDeletion(tx scopeTx, f detection.Finding) (news bool, err error) {
 	before, seenBefore, err := tx.event(f.Record.EventID)
-	if seenBefore && notify.IsForged(before) {
+	if seenBefore && notify.HasOwnID(before) {
 		f.Record.EventID = alert.ForgedEvent.ID(f.Record.EventID)
 		before, seenBefore, err = tx.event(f.Record.EventID)
 	}

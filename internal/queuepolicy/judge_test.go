@@ -77,6 +77,8 @@ func strangePolicies() (out []policyCase) {
 		{"a bucket of anybody's, and all others are denied", with(allow(anyone), onlyTheBucket), Warn, "of whatever account"},
 		{"a bucket of an account", allow(bucket("222233334444")), OK, "only arn:aws:s3:::trail-logs may send"},
 		{"a bucket of an account, and all others are denied", with(allow(bucket("222233334444")), onlyTheBucket), OK, "only arn:aws:s3:::trail-logs may send"},
+		{"a pattern with fewer parts, and no account in it", allow(events + source("StringLike", `"arn:*"`)), Fail, "of any account"},
+		{"a pattern of one Region, and no account in it", allow(events + source("StringLike", `"arn:aws:events:eu-west-1:*"`)), Fail, "of any account"},
 		{"a role that is deleted", with(rule, `,{"Effect":"Allow","Principal":{"AWS":"AROAEXAMPLEID"},"Action":"sqs:SendMessage","Resource":"*"}`), Warn, "a deleted role or user (AROAEXAMPLEID)"},
 		{"a bucket with log files", allow(bucket("555566667777")), OK, "only arn:aws:s3:::trail-logs may send"},
 		{"a rule of the account of log files", allow(events + source("ArnEquals", `"arn:aws:events:eu-west-1:555566667777:rule/x"`)), Warn, "whose flow logs are not kept here"},

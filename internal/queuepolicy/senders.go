@@ -2,6 +2,7 @@ package queuepolicy
 
 import (
 	"cmp"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -207,13 +208,16 @@ func fromSources(who string, l limits, ours owners) (out []sender, ok bool) {
 	return out, ok
 }
 
-// ofAnyAccount reports whether a pattern of ARNs names no account. One with fewer parts than an ARN
-// may.
+// twelveDigits may be an account.
+var twelveDigits = regexp.MustCompile(`[0-9]{12}`)
+
+// ofAnyAccount reports whether a pattern of ARNs names no account. If it has fewer parts than an ARN, any
+// twelve digits in it may be one.
 func ofAnyAccount(pattern string) bool {
 	if of := inventory.ParseARN(pattern); of.Service != "" {
 		return of.AccountID == "" || wild(of.AccountID)
 	}
-	return strings.Trim(strings.TrimPrefix(pattern, "arn:aws"), "*?:") == ""
+	return !twelveDigits.MatchString(pattern)
 }
 
 // inAccount limits a pattern of ARNs to an account. Those of buckets name none.
@@ -245,7 +249,7 @@ func bySource(who, source, account string, ours owners) sender {
 		x.status, x.text = Fail, "whatever matches "+source+" (by "+who+"), of any account"
 	case wild(source):
 		x.status, x.text = Warn, "whatever matches "+source+", more than one rule or topic"
-	case owner == "": // whoever creates a bucket of that name, once it is deleted, has its ARN
+	case owner == "": // if the bucket is deleted, another account can create one with the same name, and so the same ARN
 		x.status, x.text = Warn, source+", of whatever account: the ARN names none"
 		x.fix = "add aws:SourceAccount, with the account of the bucket, to the conditions of the statement that allows " + source
 	case !ours.maySend(owner, of.Service):

@@ -35,9 +35,9 @@ func (t facts) fact(name string) (string, error) {
 // outageFacts begins the names of facts about outages.
 const outageFacts = "trouble "
 
-// Facts of the daemon that an adopted copy does not keep. They stand here, so that Adopt forgets them
-// whoever calls it: with these in a copy, somebody could name roles of another partition, or keep the alert
-// that an account departed from being sent.
+// Facts of the daemon that an adopted copy does not keep. Somebody who forges them in a copy could name roles
+// of another partition, or suppress the alert that an account has departed. They are named here, and not by
+// the daemon, so that Adopt always forgets them.
 const (
 	// PartitionFact is the partition of the credentials, as AWS said: later starts work without an
 	// answer of STS.

@@ -73,9 +73,9 @@ func SaysMore(named []incident.Named) bool {
 	return slices.ContainsFunc(named, func(n incident.Named) bool { return n.News })
 }
 
-// IsForged reports whether a record has the event ID of an event: no record has one that
-// Flowkeeper made for a refresh.
-func IsForged(e incident.Event) bool { return e.Source == incident.ByDrift }
+// HasOwnID reports whether Flowkeeper made the ID of an event, for a refresh: a record with this event ID is
+// forged.
+func HasOwnID(e incident.Event) bool { return e.Source == incident.ByDrift }
 
 // UnrecordedDeletion is the alert of a deletion that could not be stored. Whether it was allowed is not looked
 // up. The case has the rows of the flow logs, as far as they can be read; whole: all of it could be. namesNone

@@ -1,0 +1,42 @@
+package notify_test
+
+import (
+	"slices"
+	"testing"
+
+	"flowkeeper/alert"
+	"flowkeeper/internal/cloudtrail"
+	"flowkeeper/internal/detection"
+	"flowkeeper/inventory"
+	"flowkeeper/remediate/incident"
+	"flowkeeper/remediate/notify"
+)
+
+// TestI1TheAlertOfADeletionThatCanNotBeStored: it names what could be read, and says that a VPC has no flow log left
+// only if all of its flow logs could be read.
+func TestI1TheAlertOfADeletionThatCanNotBeStored(t *testing.T) {
+	t.Parallel()
+	f := detection.Finding{Kind: detection.Deleted, Deleted: []string{"fl-1", "fl-2"}, Rule: detection.Rule{Level: alert.High},
+		Record: cloudtrail.Record{Account: scope.Account, Region: scope.Region, EventID: "e-1"}}
+	for name, tt := range map[string]struct {
+		rows            []inventory.Row
+		whole, noneSeen bool
+		resource        string
+		darkVPC         bool
+	}{
+		"all is read":                 {[]inventory.Row{row("fl-1", func(*inventory.Row) {})}, true, false, "vpc-1", true},
+		"one row is read":             {[]inventory.Row{row("fl-1", func(*inventory.Row) {})}, false, false, "vpc-1", false},
+		"nothing is read":             {nil, false, false, "", false},
+		"the snapshot has never seen": {nil, true, true, "", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := &incident.Case{Scope: scope, Now: noon}
+			c.Load(tt.rows, nil)
+			a, noneSeen := notify.UnrecordedDeletion(f, c, tt.whole)
+			if noneSeen != tt.noneSeen || len(a.FlowLogs) != 2 || a.FlowLogs[0].ResourceID != tt.resource || slices.Contains(a.RaisedBy, alert.WholeVPC) != tt.darkVPC {
+				t.Errorf("%v, %+v, raised by %q", noneSeen, a.FlowLogs, a.RaisedBy)
+			}
+		})
+	}
+}
