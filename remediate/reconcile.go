@@ -33,51 +33,67 @@ func (r restorer) reconcile(ctx context.Context, w work, keepAlive func()) (int,
 	keepAlive()
 	s, unread := r.split(ctx, due, shown)
 	calls, unnoted := r.share(ctx, s.shared, shown)
-	noted := r.store.now()
-	var tasks []func() error
-	do := func(task func() error) {
-		tasks = append(tasks, func() error { defer keepAlive(); return task() })
-	}
+	s.tagging = append(tagging, s.tagging...)
+	left, err := run(r.tasks(ctx, s, calls, shown, began), r.parallel, keepAlive)
+	return len(due) + len(tagging) - left, errors.Join(unalerted, unread, unnoted, err)
+}
+
+// task is a part of a step: one call to AWS with the commit of its answer, or one commit.
+type task struct {
+	incidents int                           // how many it is about
+	do        func() (done bool, err error) // done is false if the incidents are left to a later step
+}
+
+// tasks are what a step does once AWS was asked: one task for all incidents without a call, then one for each call.
+func (r restorer) tasks(ctx context.Context, s split, calls []incident.Creation, shown map[string]incident.Observation, began time.Time) (out []task) {
 	if len(s.others) > 0 {
-		do(func() error { return r.saveObserved(ctx, s.others, shown) })
+		out = append(out, task{len(s.others), func() (bool, error) { return true, r.saveObserved(ctx, s.others, shown) }})
 	}
+	stored := r.store.now() // when share stored the calls
+	for _, g := range calls {
+		out = append(out, task{len(g.Incidents), func() (bool, error) {
+			if r.store.now().Sub(stored) > incident.SendWithin {
+				return false, nil // AWS answers slowly: the next step stores the call anew
+			}
+			return true, r.createTogether(ctx, g)
+		}})
+	}
+	for _, i := range s.lone {
+		out = append(out, task{1, func() (bool, error) {
+			if leftToNextStep(i, r.store.now().Sub(began)) {
+				return false, nil
+			}
+			return r.create(ctx, i)
+		}})
+	}
+	for _, alike := range incident.SharedTags(s.tagging) {
+		out = append(out, task{len(alike), func() (bool, error) { return r.tag(ctx, alike) }})
+	}
+	return out
+}
+
+// run does tasks, some at the same time, and returns how many incidents are left to a later step.
+func run(tasks []task, parallel func(most int, tasks ...func() error) error, keepAlive func()) (int, error) {
 	var left atomic.Int32
-	doIf := func(n int, task func() (bool, error)) {
-		do(func() error {
-			done, err := task()
+	var all []func() error
+	for _, t := range tasks {
+		all = append(all, func() error {
+			defer keepAlive()
+			done, err := t.do()
 			if !done {
-				left.Add(int32(n))
+				left.Add(int32(t.incidents))
 			}
 			return err
 		})
 	}
-	for _, g := range calls {
-		doIf(len(g.Incidents), func() (bool, error) {
-			if r.store.now().Sub(noted) > incident.SendWithin {
-				return false, nil // AWS answers slowly: the next step notes it anew
-			}
-			return true, r.createTogether(ctx, g)
-		})
-	}
-	for _, i := range s.lone {
-		doIf(1, func() (bool, error) {
-			if r.leftToNextStep(i, began) {
-				return false, nil
-			}
-			return r.create(ctx, i)
-		})
-	}
-	for _, alike := range incident.SharedTags(append(tagging, s.tagging...)) {
-		doIf(len(alike), func() (bool, error) { return r.tag(ctx, alike) })
-	}
-	err := r.parallel(callsAtOnce, tasks...)
-	return len(due) + len(tagging) - int(left.Load()), errors.Join(unalerted, unread, unnoted, err)
+	err := parallel(callsAtOnce, all...)
+	return int(left.Load()), err
 }
 
-// leftToNextStep reports whether a retry is left to the next step, for a first attempt may have come
-// meanwhile: that step begins with it.
-func (r restorer) leftToNextStep(i incident.Incident, began time.Time) bool {
-	return i.Tried > 0 && r.store.now().Sub(began) > longStep
+// leftToNextStep reports whether a retry is left to the next step, because this one has taken long: a first attempt may
+// have become due meanwhile, and the next step begins with it.
+func leftToNextStep(i incident.Incident, taken time.Duration) bool {
+	return i.Tried > 0 && taken > longStep
 }
 
 // work is what a step is about.
