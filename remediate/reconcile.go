@@ -3,7 +3,6 @@ package remediate
 import (
 	"context"
 	"errors"
-	"slices"
 	"sync/atomic"
 	"time"
 
@@ -132,38 +131,21 @@ func (r restorer) due(ctx context.Context, inAnyCase bool) (w work, err error) {
 	return w, err
 }
 
+// dueIncidents are the incidents that a step takes up: as many as the pace allows calls, with those that share a call
+// with them.
 func (r restorer) dueIncidents(tx scopeTx) ([]incident.Incident, error) {
-	now := tx.now
-	if !r.store.configured || r.client.pace.describes.available(now) == 0 {
+	if !r.store.configured || r.client.pace.describes.available(tx.now) == 0 {
 		return nil, nil
 	}
-	creates := min(batch, r.client.pace.creates.available(now))
-	tags := min(batch, r.client.pace.tags.available(now))
+	creates := min(batch, r.client.pace.creates.available(tx.now))
+	tags := min(batch, r.client.pace.tags.available(tx.now))
 	turns, err := tx.Due(tx.scope, tx.now, incident.Turns{Creates: creates, Retries: r.memory.forRetries(creates), Tags: tags, Others: batch})
 	if err != nil {
 		return nil, err
 	}
-	var due []incident.Incident
-	keys := map[string]bool{}
-	for _, i := range turns {
-		key := i.CallKey()
-		switch {
-		case key == "":
-			due = append(due, i)
-		case keys[key] || len(due) >= mostTogether: // it comes with another; or the next step takes it up
-		default:
-			keys[key] = true
-			sharing, err := tx.Sharing(tx.scope, key, tx.now, mostTogether-len(due))
-			if err != nil {
-				return nil, err
-			}
-			due = append(due, sharing...)
-			if !slices.ContainsFunc(sharing, func(o incident.Incident) bool { return o.FlowLogID == i.FlowLogID }) {
-				due = append(due, i) // the clock went back: Sharing takes its time for one to come
-			}
-		}
-	}
-	return due, nil
+	return incident.WithSharing(turns, mostTogether, func(key string, limit int) ([]incident.Incident, error) {
+		return tx.Sharing(tx.scope, key, tx.now, limit)
+	})
 }
 
 // toTag separates the incidents whose replacement is to get tags at once.
