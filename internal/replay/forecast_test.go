@@ -126,7 +126,7 @@ type manyDepend struct{ tamper.Tx }
 
 func (m manyDepend) View(_ context.Context, fn func(tamper.Tx) error) error { return fn(m) }
 
-func (manyDepend) Usages(delivery.ResourceKey) ([]tamper.Usage, error) {
+func (manyDepend) Usages(_, _ delivery.ResourceKey) ([]tamper.Usage, error) {
 	return []tamper.Usage{{Scope: scope, Target: delivery.TargetOf(toLogs), Live: 70}}, nil
 }
 

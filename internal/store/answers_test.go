@@ -56,7 +56,8 @@ func TestDependsIsFilledByTheMigration(t *testing.T) {
 	t.Parallel()
 	path := older(t, 4, inventory.Row{FlowLog: flowLog("fl-1"), RootID: "fl-1", State: inventory.Live, Protected: true})
 	err := open(t, path).Tampering().View(t.Context(), func(tx tamper.Tx) error {
-		all, err := tx.Usages(delivery.KeyOf("arn:aws:s3:::bucket"))
+		key := delivery.KeyOf("arn:aws:s3:::bucket")
+		all, err := tx.Usages(key, key)
 		if len(all) != 1 {
 			t.Errorf("%+v", all)
 		}

@@ -47,16 +47,13 @@ func (t dependencies) fill() error {
 	return nil
 }
 
-// usage selects the columns of a tamper.Usage from d.
-const usage = `SELECT account, region, needs, (SELECT count(*) FROM targets t CROSS JOIN flow_logs f ON f.target = t.num
-	WHERE t.account = d.account AND t.region = d.region AND t.needs = d.needs) `
+// usagesBetween selects the columns of tamper.Usage.
+const usagesBetween = `SELECT account, region, needs, (SELECT count(*) FROM targets t CROSS JOIN flow_logs f ON f.target = t.num
+	WHERE t.account = d.account AND t.region = d.region AND t.needs = d.needs)
+	FROM (SELECT DISTINCT account, region, needs FROM depends WHERE thing BETWEEN ? AND ?) d`
 
-func (t dependencies) Usages(key delivery.ResourceKey) ([]tamper.Usage, error) {
-	return t.usages(usage+`FROM depends d WHERE thing = ?`, key)
-}
-
-func (t dependencies) UsagesUnder(prefix string) ([]tamper.Usage, error) {
-	return t.usages(usage+`FROM (SELECT DISTINCT account, region, needs FROM depends WHERE thing >= ?1 AND thing < ?1 || char(0x10FFFF)) d`, prefix)
+func (t dependencies) Usages(first, last delivery.ResourceKey) ([]tamper.Usage, error) {
+	return t.usages(usagesBetween, first, last)
 }
 
 func (t dependencies) CountProtected(account, region string, limit int) (int, error) {

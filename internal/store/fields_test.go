@@ -87,7 +87,8 @@ func TestUpgradeDistinguishesFields(t *testing.T) {
 		t.Errorf("%v, %v", got.Restorable, err)
 	}
 	err = s.Tampering().View(t.Context(), func(tx tamper.Tx) error {
-		usages, err := tx.Usages(delivery.KeyOf(plain.LogDestination))
+		key := delivery.KeyOf(plain.LogDestination)
+		usages, err := tx.Usages(key, key)
 		live := 0
 		for _, d := range usages {
 			live += d.Live

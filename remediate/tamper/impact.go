@@ -50,7 +50,8 @@ func (d Dependency) within(p place) bool {
 // is what Flowkeeper itself needs.
 func ImpactOf(tx Tx, r cloudtrail.Record, ours []Dependency) (Impact, error) {
 	if target := TargetOf(r); target != "" {
-		usages, err := tx.Usages(delivery.KeyOf(target))
+		key := delivery.KeyOf(target)
+		usages, err := tx.Usages(key, key)
 		if err != nil {
 			return Impact{}, err
 		}
@@ -61,7 +62,7 @@ func ImpactOf(tx Tx, r cloudtrail.Record, ours []Dependency) (Impact, error) {
 	if p.service == "" {
 		return Impact{}, nil
 	}
-	usages, err := tx.UsagesUnder(p.prefix())
+	usages, err := tx.Usages(p.keys())
 	if err != nil {
 		return Impact{}, err
 	}

@@ -20,9 +20,8 @@ type Tx interface {
 	repeat.Tx
 	repeat.Calls
 
-	// Usages are those of a resource; UsagesUnder those of resources whose keys begin so.
-	Usages(key delivery.ResourceKey) ([]Usage, error)
-	UsagesUnder(prefix string) ([]Usage, error)
+	// Usages are those of the resources whose keys are from first to last, both included.
+	Usages(first, last delivery.ResourceKey) ([]Usage, error)
 	// LiveWith are protected live rows with the same target.
 	LiveWith(scope inventory.Scope, of delivery.Target, limit int) ([]inventory.Row, error)
 	// KnownMissing are the open and blocked incidents of known flow logs, but of those

@@ -69,3 +69,8 @@ func placeOfKey(k delivery.ResourceKey) place {
 func (p place) prefix() string {
 	return strings.Join([]string{p.service, p.region, p.account, ""}, ":")
 }
+
+// keys are the bounds of the keys of all resources there.
+func (p place) keys() (first, last delivery.ResourceKey) {
+	return delivery.ResourceKey(p.prefix()), delivery.ResourceKey(p.prefix() + "\U0010FFFF")
+}
