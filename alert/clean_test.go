@@ -15,29 +15,32 @@ import (
 
 func TestCleanTable(t *testing.T) {
 	t.Parallel()
-	for _, c := range []struct {
+	for name, c := range map[string]struct {
 		in    string
 		limit int
 		want  string
 	}{
-		{"plain", 10, "plain"},
-		{"", 10, ""},
-		{"Grüße, 世界 'quoted' \"so\" \\ <b>", 40, "Grüße, 世界 'quoted' \"so\" \\ <b>"},
-		{"\x1b[31m", 20, `\x1b[31m`},
-		{"a\r\nb", 20, `a\r\nb`},
-		{"\u202eabc", 20, `\u202eabc`},
-		{"\xff", 20, `\xff`},
-		{"0123456789", 10, "0123456789"},
-		{"0123456789a", 10, "012345678…"},
-		{"世界世界", 3, "世界…"},
-		{"abcd\x1b", 6, "abcd…"}, // an escape is not cut in the middle
-		{"ab", 1, "…"},
-		{"ab", 0, ""},
-		{"ab", -1, ""},
+		"plain":                              {"plain", 10, "plain"},
+		"empty":                              {"", 10, ""},
+		"letters and quotes":                 {"Grüße, 世界 'quoted' \"so\" \\ <b>", 40, "Grüße, 世界 'quoted' \"so\" \\ <b>"},
+		"escape":                             {"\x1b[31m", 20, `\x1b[31m`},
+		"line end":                           {"a\r\nb", 20, `a\r\nb`},
+		"text direction":                     {"\u202eabc", 20, `\u202eabc`},
+		"no UTF-8":                           {"\xff", 20, `\xff`},
+		"just fits":                          {"0123456789", 10, "0123456789"},
+		"one too long":                       {"0123456789a", 10, "012345678…"},
+		"cut between runes":                  {"世界世界", 3, "世界…"},
+		"an escape is not cut in the middle": {"abcd\x1b", 6, "abcd…"},
+		"room for one":                       {"ab", 1, "…"},
+		"no room":                            {"ab", 0, ""},
+		"negative limit":                     {"ab", -1, ""},
 	} {
-		if got := alert.Clean(c.in, c.limit); got != c.want {
-			t.Errorf("Clean(%q, %d) = %q, want %q", c.in, c.limit, got, c.want)
-		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if got := alert.Clean(c.in, c.limit); got != c.want {
+				t.Errorf("Clean(%q, %d) = %q, want %q", c.in, c.limit, got, c.want)
+			}
+		})
 	}
 }
 

@@ -23,23 +23,25 @@ func TestRepeatedCallsAreSummedUp(t *testing.T) {
 		alert.Tamper:   "Tampering, 299 more calls by user/nobody in 111122223333 eu-west-1: PutBucketPolicy of flow-logs, the destination of 3 flow logs",
 		alert.Closed:   "Finished: 299 records of deletions of flow logs that Flowkeeper never saw in 111122223333 eu-west-1",
 	} {
-		a := base
-		a.Kind = kind
-		a.Write()
-		if a.Title != title {
-			t.Errorf("%s: %s", kind, a.Title)
-		}
-		for _, want := range []string{"Repeated: 299 calls", ", which name 299000 flow logs", "  DeleteFlowLogs of xxx", "Client.UnauthorizedOperation, event e1\\x1b[2J", "  and 298 more"} {
-			if !strings.Contains(a.Text, want) {
-				t.Errorf("%s: no %q in %s", kind, want, a.Text)
+		t.Run(string(kind), func(t *testing.T) {
+			a := base
+			a.Kind = kind
+			a.Write()
+			if a.Title != title {
+				t.Error(a.Title)
 			}
-		}
-		if b, err := json.Marshal(a); err != nil || len(b) > 4000 || strings.Contains(string(b), "\x1b") {
-			t.Errorf("%d bytes, %v", len(b), err)
-		}
-		if kind != alert.Closed && a.Resolves() {
-			t.Errorf("%s resolves", kind)
-		}
+			for _, want := range []string{"Repeated: 299 calls", ", which name 299000 flow logs", "  DeleteFlowLogs of xxx", "Client.UnauthorizedOperation, event e1\\x1b[2J", "  and 298 more"} {
+				if !strings.Contains(a.Text, want) {
+					t.Errorf("no %q in %s", want, a.Text)
+				}
+			}
+			if b, err := json.Marshal(a); err != nil || len(b) > 4000 || strings.Contains(string(b), "\x1b") {
+				t.Errorf("%d bytes, %v", len(b), err)
+			}
+			if kind != alert.Closed && a.Resolves() {
+				t.Error("resolves")
+			}
+		})
 	}
 	several := base
 	several.Kind, several.Repeats = alert.Attempt, &alert.Repeats{Calls: 2, Several: true}

@@ -1,6 +1,9 @@
 package alert
 
-import "testing"
+import (
+	"fmt"
+	"testing"
+)
 
 func TestSpan(t *testing.T) {
 	t.Parallel()
@@ -8,9 +11,12 @@ func TestSpan(t *testing.T) {
 		-1: "0.0 s", 0: "0.0 s", 2.34: "2.3 s", 59.94: "59.9 s", 59.96: "1 min 0 s",
 		250: "4 min 10 s", 3599.9: "1 h 0 min", 11100: "3 h 5 min", 1e18: "277777 h 47 min",
 	} {
-		if got := span(in); got != want {
-			t.Errorf("span(%v) = %q, want %q", in, got, want)
-		}
+		t.Run(fmt.Sprint(in), func(t *testing.T) {
+			t.Parallel()
+			if got := span(in); got != want {
+				t.Errorf("span(%v) = %q, want %q", in, got, want)
+			}
+		})
 	}
 }
 
@@ -20,8 +26,11 @@ func TestPlural(t *testing.T) {
 		"0 flow logs": Plural(0, "flow log"), "1 flow log": Plural(1, "flow log"), "2 flow logs": Plural(2, "flow log"),
 		"2 days": Plural(2, "day"), "1 delivery": Plural(1, "delivery"), "2 deliveries": Plural(2, "delivery"), "once": Times(1), "2 times": Times(2),
 	} {
-		if got != want {
-			t.Errorf("%q instead of %q", got, want)
-		}
+		t.Run(want, func(t *testing.T) {
+			t.Parallel()
+			if got != want {
+				t.Errorf("%q instead of %q", got, want)
+			}
+		})
 	}
 }

@@ -178,9 +178,12 @@ func TestTitles(t *testing.T) {
 		{alert.Alert{Kind: alert.Destination, Cause: "arn:aws:s3:::x"}, "New flow log destination: arn:aws:s3:::x"},
 		{alert.Alert{Kind: alert.Test}, "Test alert from Flowkeeper: nothing has happened"},
 	} {
-		if got, _ := describe(c.a); got != c.want {
-			t.Errorf("%s: %q, want %q", c.a.Kind, got, c.want)
-		}
+		t.Run(c.want, func(t *testing.T) {
+			t.Parallel()
+			if got, _ := describe(c.a); got != c.want {
+				t.Errorf("%s: %q, want %q", c.a.Kind, got, c.want)
+			}
+		})
 	}
 }
 
@@ -201,29 +204,32 @@ func TestWhatToDo(t *testing.T) {
 
 func TestOutcomes(t *testing.T) {
 	t.Parallel()
-	for _, c := range []struct {
+	for name, c := range map[string]struct {
 		f    alert.FlowLog
 		kind alert.Kind
 		want string
 	}{
-		{alert.FlowLog{State: "open"}, alert.Deletion, ""},
-		{alert.FlowLog{State: "open"}, alert.Restored, "not restored yet"},
-		{alert.FlowLog{State: "open", NextAttemptAt: new(alerttest.At("2026-03-01T12:15:00Z"))}, alert.Deletion, "will not be restored before 2026-03-01 12:15:00 UTC"},
-		{alert.FlowLog{State: "closed", Reason: "released"}, alert.Deletion, "closed, it was released, so it may be deleted"},
-		{alert.FlowLog{State: "closed", Reason: "new_word"}, alert.Closed, "closed, new_word"},
-		{alert.FlowLog{State: "blocked", Reason: "limit"}, alert.Blocked, "cannot be restored, AWS's limit of flow logs is reached"},
-		{alert.FlowLog{State: "verified", NewFlowLogID: "fl-2"}, alert.Closed, "back as fl-2, verified"},
-		{alert.FlowLog{State: "restored", NewFlowLogID: "fl-2", Reason: "not_delivering"}, alert.Pipeline, "back as fl-2, but it does not deliver"},
-		{alert.FlowLog{State: "restored", NewFlowLogID: "fl-2", Reason: "not_tagged", ErrorMessage: "no"}, alert.Pipeline, "back as fl-2, but some of its tags are missing: no"},
-		{alert.FlowLog{State: "blocked", Reason: "permission", ErrorMessage: "AWS's words"}, alert.Blocked, "cannot be restored, AWS denies Flowkeeper's role the permission (AWS's words)"},
-		{alert.FlowLog{State: "restored", NewFlowLogID: "fl-2", Reason: "not_delivering", ErrorMessage: "Access error"}, alert.Pipeline, "back as fl-2, but it does not deliver: Access error"},
-		{alert.FlowLog{State: "open", ErrorMessage: "RequestLimitExceeded: slow down", NextAttemptAt: new(alerttest.At("2026-03-01T12:15:00Z"))}, alert.Blocked, "not restored yet (RequestLimitExceeded: slow down)"},
-		{alert.FlowLog{State: "restored", NewFlowLogID: "fl-2"}, alert.Blocked, "AWS answered that it made fl-2, but DescribeFlowLogs has not shown it yet"},
-		{alert.FlowLog{ErrorCode: "400", ErrorMessage: "no"}, alert.Attempt, "400, no"},
+		"undecided in the first alert": {alert.FlowLog{State: "open"}, alert.Deletion, ""},
+		"not restored yet":             {alert.FlowLog{State: "open"}, alert.Restored, "not restored yet"},
+		"a restore is planned":         {alert.FlowLog{State: "open", NextAttemptAt: new(alerttest.At("2026-03-01T12:15:00Z"))}, alert.Deletion, "will not be restored before 2026-03-01 12:15:00 UTC"},
+		"released":                     {alert.FlowLog{State: "closed", Reason: "released"}, alert.Deletion, "closed, it was released, so it may be deleted"},
+		"a reason without words":       {alert.FlowLog{State: "closed", Reason: "new_word"}, alert.Closed, "closed, new_word"},
+		"blocked":                      {alert.FlowLog{State: "blocked", Reason: "limit"}, alert.Blocked, "cannot be restored, AWS's limit of flow logs is reached"},
+		"verified":                     {alert.FlowLog{State: "verified", NewFlowLogID: "fl-2"}, alert.Closed, "back as fl-2, verified"},
+		"does not deliver":             {alert.FlowLog{State: "restored", NewFlowLogID: "fl-2", Reason: "not_delivering"}, alert.Pipeline, "back as fl-2, but it does not deliver"},
+		"lacks tags, and why":          {alert.FlowLog{State: "restored", NewFlowLogID: "fl-2", Reason: "not_tagged", ErrorMessage: "no"}, alert.Pipeline, "back as fl-2, but some of its tags are missing: no"},
+		"blocked, with AWS's words":    {alert.FlowLog{State: "blocked", Reason: "permission", ErrorMessage: "AWS's words"}, alert.Blocked, "cannot be restored, AWS denies Flowkeeper's role the permission (AWS's words)"},
+		"does not deliver, and why":    {alert.FlowLog{State: "restored", NewFlowLogID: "fl-2", Reason: "not_delivering", ErrorMessage: "Access error"}, alert.Pipeline, "back as fl-2, but it does not deliver: Access error"},
+		"the last error":               {alert.FlowLog{State: "open", ErrorMessage: "RequestLimitExceeded: slow down", NextAttemptAt: new(alerttest.At("2026-03-01T12:15:00Z"))}, alert.Blocked, "not restored yet (RequestLimitExceeded: slow down)"},
+		"not shown yet":                {alert.FlowLog{State: "restored", NewFlowLogID: "fl-2"}, alert.Blocked, "AWS answered that it made fl-2, but DescribeFlowLogs has not shown it yet"},
+		"refused deletion":             {alert.FlowLog{ErrorCode: "400", ErrorMessage: "no"}, alert.Attempt, "400, no"},
 	} {
-		if got := c.f.Outcome(alert.Alert{Kind: c.kind}); got != c.want {
-			t.Errorf("%+v: %q, want %q", c.f, got, c.want)
-		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if got := c.f.Outcome(alert.Alert{Kind: c.kind}); got != c.want {
+				t.Errorf("%+v: %q, want %q", c.f, got, c.want)
+			}
+		})
 	}
 }
 
@@ -326,10 +332,13 @@ func TestALineSaysOnceThatTheReplacementWasLost(t *testing.T) {
 func TestFoundIsTheTimeOfTheFirstAlert(t *testing.T) {
 	t.Parallel()
 	for kind, shown := range map[alert.Kind]bool{alert.Deletion: true, alert.Restored: false, alert.Closed: false} {
-		a := alert.Alert{Kind: kind, Source: "drift", Time: alerttest.At("2026-03-01T12:00:00Z"), FlowLogs: []alert.FlowLog{{FlowLogID: "fl-1"}}}
-		if _, text := describe(a); strings.Contains(text, "Found: ") != shown || strings.Contains(text, "When: ") {
-			t.Errorf("%s: %s", kind, text)
-		}
+		t.Run(string(kind), func(t *testing.T) {
+			t.Parallel()
+			a := alert.Alert{Kind: kind, Source: "drift", Time: alerttest.At("2026-03-01T12:00:00Z"), FlowLogs: []alert.FlowLog{{FlowLogID: "fl-1"}}}
+			if _, text := describe(a); strings.Contains(text, "Found: ") != shown || strings.Contains(text, "When: ") {
+				t.Error(text)
+			}
+		})
 	}
 }
 

@@ -20,18 +20,21 @@ func TestASummaryIsNoMoreUrgentThanWhatItSumsUp(t *testing.T) {
 
 func TestRaisedBy(t *testing.T) {
 	t.Parallel()
-	for _, c := range []struct {
+	for name, c := range map[string]struct {
 		level alert.Level
 		facts []string
 		want  alert.Level
 	}{
-		{alert.Medium, nil, alert.Medium},
-		{alert.Medium, []string{alert.ByRoot, alert.NoMFA}, alert.High}, // one step
-		{alert.Critical, []string{alert.ByRoot}, alert.Critical},
+		"no facts":                   {alert.Medium, nil, alert.Medium},
+		"two facts are one step":     {alert.Medium, []string{alert.ByRoot, alert.NoMFA}, alert.High},
+		"no level is above critical": {alert.Critical, []string{alert.ByRoot}, alert.Critical},
 	} {
-		if got := c.level.RaisedBy(c.facts); got != c.want {
-			t.Errorf("%s by %q: %s, want %s", c.level, c.facts, got, c.want)
-		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if got := c.level.RaisedBy(c.facts); got != c.want {
+				t.Errorf("%s by %q: %s, want %s", c.level, c.facts, got, c.want)
+			}
+		})
 	}
 }
 
