@@ -68,28 +68,31 @@ func TestI11CauseKeepsNothingOfTheError(t *testing.T) {
 	dial := func(op string, err error) error {
 		return &net.OpError{Op: op, Net: "tcp", Addr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1}, Err: err}
 	}
-	for _, c := range []struct {
+	for name, c := range map[string]struct {
 		err  error
 		want string
 	}{
-		{&net.DNSError{Err: "no such host", Name: "example.invalid", IsNotFound: true}, "host name does not exist"},
-		{&net.DNSError{Err: "server misbehaving", Name: "example.invalid"}, "could not be looked up"},
-		{&net.DNSError{Err: "i/o timeout", Name: "example.invalid", IsTimeout: true}, "no answer in time"},
-		{dial("dial", syscall.ECONNREFUSED), "connection refused"},
-		{dial("dial", syscall.ENETUNREACH), "not reachable"},
-		{dial("read", syscall.ECONNRESET), "connection reset"},
-		{dial("proxyconnect", syscall.ECONNREFUSED), "the proxy: connection refused"},
-		{&tls.CertificateVerificationError{Err: errors.New("example.invalid")}, "not valid"},
-		{tls.AlertError(42), "handshake was refused"},
-		{context.DeadlineExceeded, "no answer in time"},
-		{context.Canceled, "interrupted"},
-		{io.ErrUnexpectedEOF, "closed without an answer"},
-		{errors.New("parse http://user:" + secretUser + "@example.invalid: bad proxy"), "the request failed"},
+		"unknown host":        {&net.DNSError{Err: "no such host", Name: "example.invalid", IsNotFound: true}, "host name does not exist"},
+		"DNS misbehaves":      {&net.DNSError{Err: "server misbehaving", Name: "example.invalid"}, "could not be looked up"},
+		"DNS is silent":       {&net.DNSError{Err: "i/o timeout", Name: "example.invalid", IsTimeout: true}, "no answer in time"},
+		"connection refused":  {dial("dial", syscall.ECONNREFUSED), "connection refused"},
+		"no route":            {dial("dial", syscall.ENETUNREACH), "not reachable"},
+		"connection reset":    {dial("read", syscall.ECONNRESET), "connection reset"},
+		"proxy refuses":       {dial("proxyconnect", syscall.ECONNREFUSED), "the proxy: connection refused"},
+		"invalid certificate": {&tls.CertificateVerificationError{Err: errors.New("example.invalid")}, "not valid"},
+		"TLS alert":           {tls.AlertError(42), "handshake was refused"},
+		"time is over":        {context.DeadlineExceeded, "no answer in time"},
+		"interrupted":         {context.Canceled, "interrupted"},
+		"answer is cut":       {io.ErrUnexpectedEOF, "closed without an answer"},
+		"URL of a proxy":      {errors.New("parse http://user:" + secretUser + "@example.invalid: bad proxy"), "the request failed"},
 	} {
-		got := cause(wrap(c.err))
-		if !strings.HasPrefix(got, c.want) && !strings.Contains(got, c.want) || leaks(got) {
-			t.Errorf("%v: %q", c.err, got)
-		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got := cause(wrap(c.err))
+			if !strings.HasPrefix(got, c.want) && !strings.Contains(got, c.want) || leaks(got) {
+				t.Errorf("%v: %q", c.err, got)
+			}
+		})
 	}
 }
 

@@ -55,19 +55,22 @@ func TestLogSaysWhy(t *testing.T) {
 		"both":      {alert.Alert{Kind: alert.Tamper, Cause: "this", Advice: "that", FlowLogs: []alert.FlowLog{{ErrorCode: "Denied", Advice: "other"}}}, "this", "Denied", "that"},
 		"untouched": {alert.Alert{Kind: alert.Deletion, FlowLogs: []alert.FlowLog{{State: "open"}}}, "", "", ""},
 	} {
-		var buf bytes.Buffer
-		if err := NewLog(slog.New(slog.NewJSONHandler(&buf, nil))).Send(t.Context(), c.a); err != nil {
-			t.Fatal(err)
-		}
-		var line map[string]any
-		if err := json.Unmarshal(buf.Bytes(), &line); err != nil {
-			t.Fatal(err)
-		}
-		for key, want := range map[string]string{"cause": c.cause, "outcome": c.outcome, "advice": c.advice} {
-			if got, there := line[key]; want != "" && got != want || there != (want != "") {
-				t.Errorf("%s: %s = %v, want %q", name, key, got, want)
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var buf bytes.Buffer
+			if err := NewLog(slog.New(slog.NewJSONHandler(&buf, nil))).Send(t.Context(), c.a); err != nil {
+				t.Fatal(err)
 			}
-		}
+			var line map[string]any
+			if err := json.Unmarshal(buf.Bytes(), &line); err != nil {
+				t.Fatal(err)
+			}
+			for key, want := range map[string]string{"cause": c.cause, "outcome": c.outcome, "advice": c.advice} {
+				if got, there := line[key]; want != "" && got != want || there != (want != "") {
+					t.Errorf("%s = %v, want %q", key, got, want)
+				}
+			}
+		})
 	}
 }
 
@@ -76,8 +79,11 @@ func TestLogLevels(t *testing.T) {
 	for level, want := range map[alert.Level]slog.Level{
 		alert.Informational: slog.LevelInfo, alert.Low: slog.LevelInfo, alert.Medium: slog.LevelWarn, alert.High: slog.LevelError, alert.Critical: slog.LevelError, "": slog.LevelInfo,
 	} {
-		if got := logLevel(level); got != want {
-			t.Errorf("%q: %v", level, got)
-		}
+		t.Run(fmt.Sprintf("%q", level), func(t *testing.T) {
+			t.Parallel()
+			if got := logLevel(level); got != want {
+				t.Error(got)
+			}
+		})
 	}
 }

@@ -33,10 +33,13 @@ func TestEverySinkShowsNames(t *testing.T) {
 		"slack":     {string(h.slack.last(t)), []string{"vpc-0aaa (main)", `payments \u0026amp; \u0026lt;!here\u0026gt; prod (111122223333)`}},
 		"log":       {log.String(), []string{`"account_name":"payments & <!here> prod"`}},
 	} {
-		for _, want := range x.wants {
-			if !strings.Contains(x.body, want) {
-				t.Errorf("%s lacks %s: %s", sink, want, x.body)
+		t.Run(sink, func(t *testing.T) {
+			t.Parallel()
+			for _, want := range x.wants {
+				if !strings.Contains(x.body, want) {
+					t.Errorf("no %s in %s", want, x.body)
+				}
 			}
-		}
+		})
 	}
 }

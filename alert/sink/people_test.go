@@ -234,26 +234,32 @@ func TestPagerOpensAndResolves(t *testing.T) {
 func TestPagerSeverities(t *testing.T) {
 	t.Parallel()
 	for level, want := range map[alert.Level]string{alert.Critical: "critical", alert.High: "error", alert.Medium: "warning", alert.Low: "info", alert.Informational: "info"} {
-		if got := pagerPayload(alert.Alert{Level: level}, 0).Severity; got != want {
-			t.Errorf("%s: %s", level, got)
-		}
+		t.Run(string(level), func(t *testing.T) {
+			t.Parallel()
+			if got := pagerPayload(alert.Alert{Level: level}, 0).Severity; got != want {
+				t.Error(got)
+			}
+		})
 	}
 }
 
 func TestPagerComponent(t *testing.T) {
 	t.Parallel()
-	for _, c := range []struct {
+	for name, c := range map[string]struct {
 		logs []alert.FlowLog
 		want string
 	}{
-		{nil, ""},
-		{[]alert.FlowLog{{FlowLogID: "fl-1", ResourceID: "vpc-1"}}, "fl-1"},
-		{[]alert.FlowLog{{FlowLogID: "fl-1", ResourceID: "vpc-1"}, {FlowLogID: "fl-2", ResourceID: "vpc-1"}}, "vpc-1"},
-		{[]alert.FlowLog{{FlowLogID: "fl-1", ResourceID: "vpc-1"}, {FlowLogID: "fl-2", ResourceID: "vpc-2"}}, ""},
+		"no flow log":          {nil, ""},
+		"one flow log":         {[]alert.FlowLog{{FlowLogID: "fl-1", ResourceID: "vpc-1"}}, "fl-1"},
+		"two of one resource":  {[]alert.FlowLog{{FlowLogID: "fl-1", ResourceID: "vpc-1"}, {FlowLogID: "fl-2", ResourceID: "vpc-1"}}, "vpc-1"},
+		"two of two resources": {[]alert.FlowLog{{FlowLogID: "fl-1", ResourceID: "vpc-1"}, {FlowLogID: "fl-2", ResourceID: "vpc-2"}}, ""},
 	} {
-		if got := component(c.logs); got != c.want {
-			t.Errorf("%v: %q, want %q", c.logs, got, c.want)
-		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if got := component(c.logs); got != c.want {
+				t.Errorf("%v: %q, want %q", c.logs, got, c.want)
+			}
+		})
 	}
 }
 

@@ -13,31 +13,34 @@ func TestRoutes(t *testing.T) {
 	t.Parallel()
 	byLevel := Routes{{Name: "all"}, {Name: "chat", MinLevel: alert.Medium}, {Name: "pager", MinLevel: alert.High}, {Name: "phone", MinLevel: alert.Critical}}
 	byKind := Routes{{Name: "pager", Kinds: PagerKinds}, {Name: "chat", Kinds: []alert.Kind{alert.Deletion, alert.Restored}, MinLevel: alert.High}}
-	for _, c := range []struct {
+	for name, c := range map[string]struct {
 		routes Routes
 		a      alert.Alert
 		want   []string
 	}{
-		{byLevel, alert.Alert{Kind: alert.Deletion, Level: alert.High}, []string{"log", "all", "chat", "pager"}},
-		{byLevel, alert.Alert{Kind: alert.Deletion, Level: alert.Informational}, []string{"log", "all"}},
-		{byLevel, alert.Alert{Kind: alert.Attempt, Level: alert.Medium}, []string{"log", "all", "chat"}},
-		{byLevel, alert.Alert{Kind: alert.Blocked, Level: alert.Critical}, []string{"log", "all", "chat", "pager", "phone"}},
-		{byLevel, alert.Alert{Kind: alert.Closed, Level: alert.Informational, RouteLevel: alert.High}, []string{"log", "all", "chat", "pager"}},
-		{byLevel, alert.Alert{Kind: alert.Closed, Level: alert.Informational, RouteLevel: alert.Critical}, []string{"log", "all", "chat", "pager", "phone"}},
-		{byLevel, alert.Alert{Kind: alert.Restored, Level: alert.Low, RouteLevel: alert.Informational}, []string{"log", "all"}},
-		{byLevel, alert.Alert{Kind: alert.Closed, Level: alert.Informational}, []string{"log", "all", "chat", "pager"}},
-		{byLevel, alert.Alert{Kind: alert.Pipeline, Level: alert.Informational}, []string{"log", "all"}},
-		{byLevel, alert.Alert{Kind: alert.Pipeline, Level: alert.Informational, RouteLevel: alert.High}, []string{"log", "all", "chat", "pager"}},
-		{byLevel, alert.Alert{Kind: alert.Deletion, Level: alert.Low, RouteLevel: alert.Critical}, []string{"log", "all"}},
-		{byKind, alert.Alert{Kind: alert.Deletion, Level: alert.High}, []string{"log", "pager", "chat"}},
-		{byKind, alert.Alert{Kind: alert.Deletion, Level: alert.Low}, []string{"log", "pager"}},
-		{byKind, alert.Alert{Kind: alert.Restored, Level: alert.Low, RouteLevel: alert.High}, []string{"log", "chat"}},
-		{byKind, alert.Alert{Kind: alert.Closed, Level: alert.Informational, RouteLevel: alert.High}, []string{"log", "pager"}},
-		{byKind, alert.Alert{Kind: alert.Tamper, Level: alert.Critical}, []string{"log", "pager"}},
+		"deletion of high level":                 {byLevel, alert.Alert{Kind: alert.Deletion, Level: alert.High}, []string{"log", "all", "chat", "pager"}},
+		"informational deletion":                 {byLevel, alert.Alert{Kind: alert.Deletion, Level: alert.Informational}, []string{"log", "all"}},
+		"medium attempt":                         {byLevel, alert.Alert{Kind: alert.Attempt, Level: alert.Medium}, []string{"log", "all", "chat"}},
+		"critical blocked":                       {byLevel, alert.Alert{Kind: alert.Blocked, Level: alert.Critical}, []string{"log", "all", "chat", "pager", "phone"}},
+		"closed, of a high deletion":             {byLevel, alert.Alert{Kind: alert.Closed, Level: alert.Informational, RouteLevel: alert.High}, []string{"log", "all", "chat", "pager"}},
+		"closed, of a critical deletion":         {byLevel, alert.Alert{Kind: alert.Closed, Level: alert.Informational, RouteLevel: alert.Critical}, []string{"log", "all", "chat", "pager", "phone"}},
+		"restored, of an informational deletion": {byLevel, alert.Alert{Kind: alert.Restored, Level: alert.Low, RouteLevel: alert.Informational}, []string{"log", "all"}},
+		"closed, of a deletion of unknown level": {byLevel, alert.Alert{Kind: alert.Closed, Level: alert.Informational}, []string{"log", "all", "chat", "pager"}},
+		"informational pipeline":                 {byLevel, alert.Alert{Kind: alert.Pipeline, Level: alert.Informational}, []string{"log", "all"}},
+		"end of a high outage":                   {byLevel, alert.Alert{Kind: alert.Pipeline, Level: alert.Informational, RouteLevel: alert.High}, []string{"log", "all", "chat", "pager"}},
+		"a deletion has its own level":           {byLevel, alert.Alert{Kind: alert.Deletion, Level: alert.Low, RouteLevel: alert.Critical}, []string{"log", "all"}},
+		"kinds, high deletion":                   {byKind, alert.Alert{Kind: alert.Deletion, Level: alert.High}, []string{"log", "pager", "chat"}},
+		"kinds, low deletion":                    {byKind, alert.Alert{Kind: alert.Deletion, Level: alert.Low}, []string{"log", "pager"}},
+		"kinds, restored":                        {byKind, alert.Alert{Kind: alert.Restored, Level: alert.Low, RouteLevel: alert.High}, []string{"log", "chat"}},
+		"kinds, closed":                          {byKind, alert.Alert{Kind: alert.Closed, Level: alert.Informational, RouteLevel: alert.High}, []string{"log", "pager"}},
+		"kinds, tamper":                          {byKind, alert.Alert{Kind: alert.Tamper, Level: alert.Critical}, []string{"log", "pager"}},
 	} {
-		if got := c.routes.For(c.a); !slices.Equal(got, c.want) {
-			t.Errorf("%s %s (%s): %v, want %v", c.a.Kind, c.a.Level, c.a.RouteLevel, got, c.want)
-		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if got := c.routes.For(c.a); !slices.Equal(got, c.want) {
+				t.Errorf("%s %s (%s): %v, want %v", c.a.Kind, c.a.Level, c.a.RouteLevel, got, c.want)
+			}
+		})
 	}
 }
 

@@ -3,6 +3,7 @@ package sink
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"slices"
 	"strings"
@@ -19,12 +20,15 @@ import (
 func TestBackoffTable(t *testing.T) {
 	t.Parallel()
 	for n, want := range map[int]time.Duration{1: time.Second, 2: 2 * time.Second, 5: 16 * time.Second, 9: 256 * time.Second, 10: 5 * time.Minute, 99: 5 * time.Minute} {
-		if got := backoff.Pause(n - 1); got != want {
-			t.Errorf("%d: %v", n, got)
-		}
-		if got := backoff.Jittered(n-1, 0.5); got != want/2 {
-			t.Errorf("%d: %v", n, got)
-		}
+		t.Run(fmt.Sprint("try ", n), func(t *testing.T) {
+			t.Parallel()
+			if got := backoff.Pause(n - 1); got != want {
+				t.Error(got)
+			}
+			if got := backoff.Jittered(n-1, 0.5); got != want/2 {
+				t.Error(got)
+			}
+		})
 	}
 }
 
@@ -190,18 +194,21 @@ func TestSenderHonoursRetryAfterWithinBounds(t *testing.T) {
 	for asked, want := range map[time.Duration]time.Duration{
 		0: time.Second, 40 * time.Second: 40 * time.Second, 48 * time.Hour: maxRetryAfter,
 	} {
-		synctest.Test(t, func(t *testing.T) {
-			var o memory
-			o.add("hook", numbered(2)...)
-			sink := run(t, &o, func(n int, _ alert.Alert) error {
-				if n == 1 {
-					return &Error{Cause: "429", RetryAfter: asked}
+		t.Run(asked.String(), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				var o memory
+				o.add("hook", numbered(2)...)
+				sink := run(t, &o, func(n int, _ alert.Alert) error {
+					if n == 1 {
+						return &Error{Cause: "429", RetryAfter: asked}
+					}
+					return nil
+				}, 2*time.Hour)
+				if got := sink.when[1].Sub(sink.when[0]); got != want || len(sink.got) != 3 {
+					t.Errorf("asked %v: waited %v, %v", asked, got, sink.got)
 				}
-				return nil
-			}, 2*time.Hour)
-			if got := sink.when[1].Sub(sink.when[0]); got != want || len(sink.got) != 3 {
-				t.Errorf("asked %v: waited %v, %v", asked, got, sink.got)
-			}
+			})
 		})
 	}
 }

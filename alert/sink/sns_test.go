@@ -64,9 +64,12 @@ func TestI12SubjectIsPlainASCII(t *testing.T) {
 		"": "Flowkeeper alert", "  ": "Flowkeeper alert", "plain": "plain", "Grüße\n": "Gr??e",
 		strings.Repeat("x", 99): strings.Repeat("x", 99), strings.Repeat("x", 100): strings.Repeat("x", 96) + "...",
 	} {
-		if got := subject(in); got != want {
-			t.Errorf("%q: %q", in, got)
-		}
+		t.Run(fmt.Sprintf("%q", in), func(t *testing.T) {
+			t.Parallel()
+			if got := subject(in); got != want {
+				t.Errorf("%q", got)
+			}
+		})
 	}
 	rapid.Check(t, func(t *rapid.T) {
 		s := subject(rapid.String().Draw(t, "title"))
@@ -90,30 +93,33 @@ func answered(status int, code, message string) error {
 
 func TestI11TopicErrorsHoldNoSecret(t *testing.T) {
 	t.Parallel()
-	for _, c := range []struct {
+	for name, c := range map[string]struct {
 		err     error
 		refused bool
 		want    string
 	}{
-		{answered(403, "AuthorizationError", "User … is not authorized"), true, "sns mail: AuthorizationError: allow sns:Publish"},
-		{answered(404, "NotFound", "Topic does not exist"), true, "check topic_arn"},
-		{answered(400, "Throttling", "Rate exceeded"), false, "SNS limits the rate"},
-		{answered(400, "KMSAccessDenied", ""), true, "kms:Decrypt"},
-		{answered(500, "InternalError", ""), false, "InternalError"},
+		"not authorized": {answered(403, "AuthorizationError", "User … is not authorized"), true, "sns mail: AuthorizationError: allow sns:Publish"},
+		"no topic":       {answered(404, "NotFound", "Topic does not exist"), true, "check topic_arn"},
+		"throttled":      {answered(400, "Throttling", "Rate exceeded"), false, "SNS limits the rate"},
+		"key refused":    {answered(400, "KMSAccessDenied", ""), true, "kms:Decrypt"},
+		"internal error": {answered(500, "InternalError", ""), false, "InternalError"},
 		// AWS's message contains the canonical request, with the session token.
-		{answered(403, "SignatureDoesNotMatch", "x-amz-security-token:"+secretUser), true, "SignatureDoesNotMatch"},
-		{fmt.Errorf("Post %q: proxyconnect: %w", secretURL("https://example.invalid"), errors.New("x")), false, "sns mail: the request failed"},
-		{context.DeadlineExceeded, false, "no answer in time"},
+		"message with a session token": {answered(403, "SignatureDoesNotMatch", "x-amz-security-token:"+secretUser), true, "SignatureDoesNotMatch"},
+		"proxy in the message":         {fmt.Errorf("Post %q: proxyconnect: %w", secretURL("https://example.invalid"), errors.New("x")), false, "sns mail: the request failed"},
+		"no answer in time":            {context.DeadlineExceeded, false, "no answer in time"},
 	} {
-		err := NewTopic("mail", topic, publish(func(*sns.PublishInput) error { return c.err })).Send(t.Context(), alerttest.Deletion())
-		var e *Error
-		if !errors.As(err, &e) || e.Refused != c.refused || !strings.Contains(e.Cause, c.want) {
-			t.Errorf("%v: %+v", c.err, err)
-			continue
-		}
-		if leaks(e.Cause) {
-			t.Error(e.Cause)
-		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			err := NewTopic("mail", topic, publish(func(*sns.PublishInput) error { return c.err })).Send(t.Context(), alerttest.Deletion())
+			var e *Error
+			if !errors.As(err, &e) || e.Refused != c.refused || !strings.Contains(e.Cause, c.want) {
+				t.Errorf("%v: %+v", c.err, err)
+				return
+			}
+			if leaks(e.Cause) {
+				t.Error(e.Cause)
+			}
+		})
 	}
 }
 
