@@ -95,20 +95,23 @@ func TestReviewThatIsNotWholeFails(t *testing.T) {
 // the words of the lines above it.
 func TestDoctorSummary(t *testing.T) {
 	t.Parallel()
-	for _, c := range []struct {
+	for name, c := range map[string]struct {
 		counts  map[doctor.Status]int
 		skipped map[string]doctor.Places
 		want    string
 	}{
-		{map[doctor.Status]int{doctor.OK: 3}, nil, "\nnothing fails: 3 ok\n"},
-		{map[doctor.Status]int{doctor.Warn: 1, doctor.Unknown: 7, doctor.Skipped: 2}, nil, "\nnothing fails: 0 ok, 1 warning, 7 can't tell, 2 left out\n"},
-		{map[doctor.Status]int{doctor.Fail: 2, doctor.OK: 1, doctor.Warn: 5}, nil, "\n2 FAILED, 1 ok, 5 warnings\n"},
-		{map[doctor.Status]int{doctor.Skipped: 4}, map[string]doctor.Places{"no": {{}, {Region: "eu-west-1"}, {}}, "never": {{}}},
+		"all is well":           {map[doctor.Status]int{doctor.OK: 3}, nil, "\nnothing fails: 3 ok\n"},
+		"warnings and unknowns": {map[doctor.Status]int{doctor.Warn: 1, doctor.Unknown: 7, doctor.Skipped: 2}, nil, "\nnothing fails: 0 ok, 1 warning, 7 can't tell, 2 left out\n"},
+		"failures":              {map[doctor.Status]int{doctor.Fail: 2, doctor.OK: 1, doctor.Warn: 5}, nil, "\n2 FAILED, 1 ok, 5 warnings\n"},
+		"left out, and why": {map[doctor.Status]int{doctor.Skipped: 4}, map[string]doctor.Places{"no": {{}, {Region: "eu-west-1"}, {}}, "never": {{}}},
 			"left out    1 check: never\nleft out    3 checks of eu-west-1: no\n\nnothing fails: 0 ok, 4 left out\n"},
 	} {
-		if got := printed(t, func(a *app) { writeSummary(a, c.counts, c.skipped, nil) }); got != c.want {
-			t.Errorf("%q instead of %q", got, c.want)
-		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if got := printed(t, func(a *app) { writeSummary(a, c.counts, c.skipped, nil) }); got != c.want {
+				t.Errorf("%q instead of %q", got, c.want)
+			}
+		})
 	}
 }
 

@@ -67,18 +67,21 @@ func TestI12CompletionOffersEachWordOnce(t *testing.T) {
 		"incidents show":          {"fl-000000a1"},
 		"inventory approve":       {"arn:aws:s3:::later"},
 	} {
-		_, got := flowkeeper(t, append(append([]string{"__complete", "--state", path}, strings.Fields(typed)...), "")...)
-		_, offers, _ := strings.Cut(got, "\n") // the first line is for people
-		offers, _, _ = strings.Cut(offers, ":4\n")
-		var words []string
-		for line := range strings.Lines(offers) {
-			word, _, _ := strings.Cut(strings.TrimSpace(line), "\t")
-			words = append(words, word)
-		}
-		slices.Sort(words)
-		if !slices.Equal(words, want) || strings.ContainsAny(offers, "$`\\\"!;&|<>(){}[]*?~#") {
-			t.Errorf("%s: %s", typed, got)
-		}
+		t.Run(typed, func(t *testing.T) {
+			t.Parallel()
+			_, got := flowkeeper(t, append(append([]string{"__complete", "--state", path}, strings.Fields(typed)...), "")...)
+			_, offers, _ := strings.Cut(got, "\n") // the first line is for people
+			offers, _, _ = strings.Cut(offers, ":4\n")
+			var words []string
+			for line := range strings.Lines(offers) {
+				word, _, _ := strings.Cut(strings.TrimSpace(line), "\t")
+				words = append(words, word)
+			}
+			slices.Sort(words)
+			if !slices.Equal(words, want) || strings.ContainsAny(offers, "$`\\\"!;&|<>(){}[]*?~#") {
+				t.Error(got)
+			}
+		})
 	}
 }
 

@@ -29,9 +29,12 @@ func TestLastTry(t *testing.T) {
 		"AWS did not answer in time":    "the last attempt: ",
 		"fl-1 is in the way, made by x": "the last attempt: ",
 	} {
-		if got := lastAttempt(message); got != want+message {
-			t.Errorf("%q", got)
-		}
+		t.Run(message, func(t *testing.T) {
+			t.Parallel()
+			if got := lastAttempt(message); got != want+message {
+				t.Errorf("%q", got)
+			}
+		})
 	}
 }
 

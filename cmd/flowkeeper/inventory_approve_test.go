@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -22,9 +23,12 @@ func TestApproveRefusesWhatIsNoDestination(t *testing.T) {
 		"arn:aws:s3:::nobodys":       {exitFailed, "no flow log that is held delivers to the bucket nobodys: see `flowkeeper inventory list --held`"},
 		"arn:aws:s3:::nobodys/a bad": {exitFailed, "the bucket nobodys"},
 	} {
-		if code, out := flowkeeper(t, "--state", hostileState(t), "inventory", "approve", typed); code != want.code || !strings.Contains(out, want.text) {
-			t.Errorf("%q: %d: %s", typed, code, out)
-		}
+		t.Run(fmt.Sprintf("%q", typed), func(t *testing.T) {
+			t.Parallel()
+			if code, out := flowkeeper(t, "--state", hostileState(t), "inventory", "approve", typed); code != want.code || !strings.Contains(out, want.text) {
+				t.Errorf("%d: %s", code, out)
+			}
+		})
 	}
 	if code, out := flowkeeper(t, "inventory", "approve"); code != exitUsage || !strings.Contains(out, "approve needs the ARN of a bucket") {
 		t.Errorf("%d: %s", code, out)

@@ -43,8 +43,11 @@ func TestReleaseWithoutADaemonAlertsOfTheOthers(t *testing.T) {
 func TestDaysOf(t *testing.T) {
 	t.Parallel()
 	for d, want := range map[time.Duration]string{2 * time.Hour: "2h", 30 * time.Hour: "30h", 51 * time.Hour: "2d3h", 90 * 24 * time.Hour: "90d"} {
-		if got := daysOf(d); got != want {
-			t.Errorf("%q instead of %q", got, want)
-		}
+		t.Run(want, func(t *testing.T) {
+			t.Parallel()
+			if got := daysOf(d); got != want {
+				t.Errorf("%q instead of %q", got, want)
+			}
+		})
 	}
 }

@@ -24,39 +24,42 @@ func deletions(n int) string {
 // TestReplayOnATerminal: few findings in full, many as a table.
 func TestReplayOnATerminal(t *testing.T) {
 	t.Parallel()
-	for _, c := range []struct {
+	for name, c := range map[string]struct {
 		findings       int
 		flags          string
 		details, table int // lines
 		notes          string
 	}{
-		{manyFindings, "", manyFindings, 0, ""},
-		{manyFindings + 1, "", 0, manyFindings + 2, "--summary=false shows each finding"},
-		{manyFindings + 1, "--summary=false", manyFindings + 1, 0, ""},
-		{2, "--summary", 0, 3, ""},
-		{terminalLimit + 5, "", 0, terminalLimit + 1, "5 findings of others, less severe or less frequent"},
+		"each finding":                    {manyFindings, "", manyFindings, 0, ""},
+		"too many, a summary":             {manyFindings + 1, "", 0, manyFindings + 2, "--summary=false shows each finding"},
+		"each of too many, on request":    {manyFindings + 1, "--summary=false", manyFindings + 1, 0, ""},
+		"a summary, on request":           {2, "--summary", 0, 3, ""},
+		"more rows than a terminal shows": {terminalLimit + 5, "", 0, terminalLimit + 1, "5 findings of others, less severe or less frequent"},
 	} {
-		name := filepath.Join(t.TempDir(), "records.json")
-		if err := os.WriteFile(name, []byte(deletions(c.findings)), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		var out, notes bytes.Buffer
-		a := testApp(&out, "NO_COLOR=1")
-		a.Stderr, a.Terminal, a.Columns = &notes, true, 80
-		args := append([]string{"replay", "--state", filepath.Join(t.TempDir(), "missing.db"), name}, strings.Fields(c.flags)...)
-		if code := a.execute(t.Context(), args); code != exitFine {
-			t.Fatalf("%d %s", code, &notes)
-		}
-		details := strings.Count(out.String(), "AWS VPC Flow Logs Deleted (high)\n")
-		table := strings.Count(out.String(), "DeleteFlowLogs") + strings.Count(out.String(), "TIMES")
-		if details != c.details || table != c.table || !strings.Contains(notes.String(), c.notes) {
-			t.Errorf("%d findings %s: %d in full, a table of %d lines\n%s%s", c.findings, c.flags, details, table, &out, &notes)
-		}
-		for line := range strings.Lines(out.String()) {
-			if n := len([]rune(strings.TrimSuffix(line, "\n"))); c.table > 0 && n > 80 {
-				t.Errorf("%d columns: %s", n, line)
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			file := filepath.Join(t.TempDir(), "records.json")
+			if err := os.WriteFile(file, []byte(deletions(c.findings)), 0o600); err != nil {
+				t.Fatal(err)
 			}
-		}
+			var out, notes bytes.Buffer
+			a := testApp(&out, "NO_COLOR=1")
+			a.Stderr, a.Terminal, a.Columns = &notes, true, 80
+			args := append([]string{"replay", "--state", filepath.Join(t.TempDir(), "missing.db"), file}, strings.Fields(c.flags)...)
+			if code := a.execute(t.Context(), args); code != exitFine {
+				t.Fatalf("%d %s", code, &notes)
+			}
+			details := strings.Count(out.String(), "AWS VPC Flow Logs Deleted (high)\n")
+			table := strings.Count(out.String(), "DeleteFlowLogs") + strings.Count(out.String(), "TIMES")
+			if details != c.details || table != c.table || !strings.Contains(notes.String(), c.notes) {
+				t.Errorf("%d findings %s: %d in full, a table of %d lines\n%s%s", c.findings, c.flags, details, table, &out, &notes)
+			}
+			for line := range strings.Lines(out.String()) {
+				if n := len([]rune(strings.TrimSuffix(line, "\n"))); c.table > 0 && n > 80 {
+					t.Errorf("%d columns: %s", n, line)
+				}
+			}
+		})
 	}
 }
 

@@ -29,33 +29,42 @@ func TestTerminalShowsTheLatest(t *testing.T) {
 		}
 		return errors.Join(errs...)
 	}, "log", "a-sink-with-a-long-name")
-	for _, c := range []struct {
+	for name, c := range map[string]struct {
 		what    string
 		columns int // of the terminal; 0: none
 		want    int
 	}{
-		{"incidents list", 80, terminalLimit}, {"incidents list", 60, terminalLimit}, {"incidents list --limit 0", 80, n}, {"incidents list --limit 3", 80, 3}, {"incidents list", 0, n},
-		{"incidents list --json", 80, n - 1}, {"alerts list", 80, terminalLimit}, {"alerts list", 0, n},
+		"incidents":                  {"incidents list", 80, terminalLimit},
+		"incidents, narrow":          {"incidents list", 60, terminalLimit},
+		"incidents, without a limit": {"incidents list --limit 0", 80, n},
+		"incidents, limited":         {"incidents list --limit 3", 80, 3},
+		"incidents, no terminal":     {"incidents list", 0, n},
+		"incidents, JSON":            {"incidents list --json", 80, n - 1},
+		"alerts":                     {"alerts list", 80, terminalLimit},
+		"alerts, no terminal":        {"alerts list", 0, n},
 	} {
-		var out, notes bytes.Buffer
-		a := testApp(&out, "NO_COLOR=1")
-		a.Stderr, a.Terminal, a.Columns = &notes, c.columns > 0, c.columns
-		if code := a.execute(t.Context(), append(strings.Fields(c.what), "--state", path)); code != exitFine {
-			t.Fatalf("%s: %d %s", c.what, code, &notes)
-		}
-		lines := strings.Split(strings.TrimSuffix(out.String(), "\n"), "\n")
-		if len(lines) != c.want+1 {
-			t.Errorf("%s: %d lines", c.what, len(lines))
-		}
-		for _, l := range lines {
-			if w := len([]rune(l)); c.columns > 0 && w > c.columns && l[0] != '{' {
-				t.Errorf("%s: %d columns: %s", c.what, w, l)
-				break
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var out, notes bytes.Buffer
+			a := testApp(&out, "NO_COLOR=1")
+			a.Stderr, a.Terminal, a.Columns = &notes, c.columns > 0, c.columns
+			if code := a.execute(t.Context(), append(strings.Fields(c.what), "--state", path)); code != exitFine {
+				t.Fatalf("%d %s", code, &notes)
 			}
-		}
-		if more := strings.Contains(notes.String(), "--limit 0 shows all"); more != (c.want == terminalLimit) {
-			t.Errorf("%s: notes %q", c.what, &notes)
-		}
+			lines := strings.Split(strings.TrimSuffix(out.String(), "\n"), "\n")
+			if len(lines) != c.want+1 {
+				t.Errorf("%d lines", len(lines))
+			}
+			for _, l := range lines {
+				if w := len([]rune(l)); c.columns > 0 && w > c.columns && l[0] != '{' {
+					t.Errorf("%d columns: %s", w, l)
+					break
+				}
+			}
+			if more := strings.Contains(notes.String(), "--limit 0 shows all"); more != (c.want == terminalLimit) {
+				t.Errorf("notes %q", &notes)
+			}
+		})
 	}
 }
 
