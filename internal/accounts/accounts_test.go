@@ -67,12 +67,15 @@ func TestAll(t *testing.T) {
 		"departed, and in the configuration": {both, []organization.Member{departed(payments, "payments")}, nil, []Account{{
 			ID: payments, Name: "ours", State: organization.Active, ProtectedAt: alert.Time{Time: noon}, Source: fromAccounts, RoleARN: "arn:role"}}},
 	} {
-		k := &Known{conf: c.conf, members: c.members, answers: c.answers}
-		k.UseStored()
-		got := k.All()
-		if !reflect.DeepEqual(got, c.want) {
-			t.Errorf("%s: %+v instead of %+v", name, got, c.want)
-		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			k := &Known{conf: c.conf, members: c.members, answers: c.answers}
+			k.UseStored()
+			got := k.All()
+			if !reflect.DeepEqual(got, c.want) {
+				t.Errorf("%+v instead of %+v", got, c.want)
+			}
+		})
 	}
 }
 
