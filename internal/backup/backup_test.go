@@ -123,9 +123,12 @@ func TestParse(t *testing.T) {
 	for url, want := range map[string]string{
 		"s3://bucket": "state.db.gz", "s3://bucket/": "state.db.gz", "s3://bucket/a": "a/state.db.gz", "s3://bucket/a/b/": "a/b/state.db.gz",
 	} {
-		if p, err := Parse(url); err != nil || p.Bucket != "bucket" || p.key(latest) != want {
-			t.Errorf("%s: %+v, %v", url, p, err)
-		}
+		t.Run(url, func(t *testing.T) {
+			t.Parallel()
+			if p, err := Parse(url); err != nil || p.Bucket != "bucket" || p.key(latest) != want {
+				t.Errorf("%+v, %v", p, err)
+			}
+		})
 	}
 	for _, url := range []string{"", "bucket/a", "s3://", "s3://B/x", "https://bucket.s3.amazonaws.com/a", "arn:aws:s3:::bucket"} {
 		if _, err := Parse(url); err == nil {
