@@ -83,9 +83,12 @@ func TestEventTimes(t *testing.T) {
 		"2026-03-01T03:12:44Z": 0, "2026-03-01T03:12:44.5Z": 500 * time.Millisecond, "2026-03-01T05:12:44+02:00": 0, "2026-03-01T03:12:44+0000": 0, "2026-02-28T22:12:44-0500": 0,
 		"2026-03-01T04:12:44.000+01": 0, "2026-03-01 03:12:44.000": 0, "2026-03-01 03:12:44": 0, "2026-03-01 03:12:44 +0000": 0, "2026-03-01 03:12:44.250 UTC": 250 * time.Millisecond, "2026-03-01T03:12:44": 0,
 	} {
-		if r := decoded(t, fmt.Sprintf(`"eventTime":%q`, in)); !r.EventTime.Equal(want.Add(fraction)) || r.EventTime.Location() != time.UTC {
-			t.Errorf("%s: %s", in, r.EventTime)
-		}
+		t.Run(in, func(t *testing.T) {
+			t.Parallel()
+			if r := decoded(t, fmt.Sprintf(`"eventTime":%q`, in)); !r.EventTime.Equal(want.Add(fraction)) || r.EventTime.Location() != time.UTC {
+				t.Error(r.EventTime)
+			}
+		})
 	}
 	for _, in := range []string{"", "yesterday", "2026-03-01", "2026-03-01 ", "1772334764", "2026-13-01T00:00:00Z", strings.Repeat(" ", 50)} {
 		if r := decoded(t, fmt.Sprintf(`"eventTime":%q`, in)); !r.EventTime.IsZero() {
@@ -156,17 +159,20 @@ func TestWhereTargetsAre(t *testing.T) {
 	for n := range 50 {
 		many = append(many, fmt.Sprintf(`{"id":"%d","arn":"arn:%d"}`, n, n))
 	}
-	for in, want := range map[string]string{
-		other("events", "PutTargets") + `"requestParameters":{"rule":"r","targets":[{"id":"1","arn":"arn:a"},{"id":"2","arn":"arn:a"},{"id":"3","arn":"arn:b","inputTransformer":{}}]}`:           "to arn:a, arn:b",
-		other("events", "PutTargets") + `"requestParameters":{"rule":"r","targets":{"id":"1","arn":"arn:a"}}`:                                                                                     "to arn:a",
-		other("events", "PutTargets") + `"requestParameters":{"rule":"r","targets":[` + strings.Join(many, ",") + `]}`:                                                                            "to arn:0, arn:1, arn:2, arn:3, arn:4, arn:5, arn:6, arn:7, arn:8, arn:9",
-		other("events", "PutTargets") + `"requestParameters":{"rule":"r"}`:                                                                                                                        "",
-		other("firehose", "UpdateDestination") + `"requestParameters":{"deliveryStreamName":"r","extendedS3DestinationUpdate":{"bucketARN":"arn:x"},"s3DestinationUpdate":{"bucketARN":"arn:x"}}`: "to arn:x",
-		other("firehose", "UpdateDestination") + `"requestParameters":{"deliveryStreamName":"r","splunkDestinationUpdate":{}}`:                                                                    "",
+	for name, c := range map[string]struct{ in, want string }{
+		"targets of rules":        {other("events", "PutTargets") + `"requestParameters":{"rule":"r","targets":[{"id":"1","arn":"arn:a"},{"id":"2","arn":"arn:a"},{"id":"3","arn":"arn:b","inputTransformer":{}}]}`, "to arn:a, arn:b"},
+		"one target":              {other("events", "PutTargets") + `"requestParameters":{"rule":"r","targets":{"id":"1","arn":"arn:a"}}`, "to arn:a"},
+		"many targets":            {other("events", "PutTargets") + `"requestParameters":{"rule":"r","targets":[` + strings.Join(many, ",") + `]}`, "to arn:0, arn:1, arn:2, arn:3, arn:4, arn:5, arn:6, arn:7, arn:8, arn:9"},
+		"no targets":              {other("events", "PutTargets") + `"requestParameters":{"rule":"r"}`, ""},
+		"bucket of a stream":      {other("firehose", "UpdateDestination") + `"requestParameters":{"deliveryStreamName":"r","extendedS3DestinationUpdate":{"bucketARN":"arn:x"},"s3DestinationUpdate":{"bucketARN":"arn:x"}}`, "to arn:x"},
+		"stream without a bucket": {other("firehose", "UpdateDestination") + `"requestParameters":{"deliveryStreamName":"r","splunkDestinationUpdate":{}}`, ""},
 	} {
-		r, err := Decode([]byte(`{` + in + `}`))
-		if err != nil || r.Target != "r" || r.Detail != want {
-			t.Errorf("%s: %q of %q, %v", in, r.Detail, r.Target, err)
-		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r, err := Decode([]byte(`{` + c.in + `}`))
+			if err != nil || r.Target != "r" || r.Detail != c.want {
+				t.Errorf("%q of %q, %v", r.Detail, r.Target, err)
+			}
+		})
 	}
 }
