@@ -25,8 +25,11 @@ func TestUnanswered(t *testing.T) {
 		{"denied", call(&smithy.GenericAPIError{Code: "UnauthorizedOperation"}), "ec2:DescribeFlowLogs is not allowed", "allow ec2:DescribeFlowLogs"},
 		{"no call to AWS", errors.New("broken"), "can't tell: broken", ""},
 	} {
-		if f := unanswered(c.err); f.status != Unknown || !strings.Contains(f.detail, c.text) || !strings.Contains(f.fix, c.fix) || c.fix == "" && f.fix != "" {
-			t.Errorf("%s: %+v", c.name, f)
-		}
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			if f := unanswered(c.err); f.status != Unknown || !strings.Contains(f.detail, c.text) || !strings.Contains(f.fix, c.fix) || c.fix == "" && f.fix != "" {
+				t.Errorf("%+v", f)
+			}
+		})
 	}
 }

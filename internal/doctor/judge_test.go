@@ -257,9 +257,12 @@ func TestWords(t *testing.T) {
 		"there are no credentials: none in the environment, no profile, no instance role": errors.New("get credentials: no EC2 IMDS role found"),
 		`a\x1b[2Jb`: errors.New("a\x1b[2Jb"),
 	} {
-		if got := errorText(err); got != want {
-			t.Errorf("%q instead of %q", got, want)
-		}
+		t.Run(fmt.Sprintf("%q", want), func(t *testing.T) {
+			t.Parallel()
+			if got := errorText(err); got != want {
+				t.Errorf("%q instead of %q", got, want)
+			}
+		})
 	}
 	if f := unanswered(&smithy.OperationError{ServiceID: "EventBridge", OperationName: "ListRules", Err: &smithy.GenericAPIError{Code: "AccessDeniedException"}}); f.status != Unknown || f.fix != "allow events:ListRules (deploy/iam-policy-doctor.json)" {
 		t.Errorf("%+v", f)

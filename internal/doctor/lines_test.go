@@ -66,13 +66,16 @@ func TestLines(t *testing.T) {
 		"another cause among many": {slices.Insert(many(4, refused), 1, Result{Account: "9", Status: Fail, Detail: "no role"}), []line{
 			{Fail, 4, "denied: arn:aws:iam::ACCOUNT:role/flowkeeper", []string{"deploy it in ACCOUNT"}}, {Fail, 1, "no role", nil}}},
 	} {
-		var got []line
-		for _, l := range Lines(c.group) {
-			got = append(got, line{l.Status, len(l.Places), l.Detail, l.Fixes})
-		}
-		if !reflect.DeepEqual(got, c.want) {
-			t.Errorf("%s: %+v instead of %+v", name, got, c.want)
-		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var got []line
+			for _, l := range Lines(c.group) {
+				got = append(got, line{l.Status, len(l.Places), l.Detail, l.Fixes})
+			}
+			if !reflect.DeepEqual(got, c.want) {
+				t.Errorf("%+v instead of %+v", got, c.want)
+			}
+		})
 	}
 }
 
@@ -111,9 +114,12 @@ func TestWholeAccounts(t *testing.T) {
 		"two causes, one of them the account's": {[]Result{r("1", "eu", Fail, "a", ""), r("1", "eu", Fail, "b", ""), r("1", "us", Fail, "b", ""), r("1", "", OK, "c", "")},
 			[]Result{r("1", "eu", Fail, "a", ""), r("1", "", Fail, "b", ""), r("1", "", OK, "c", "")}},
 	} {
-		if got := wholeAccounts(c.group); !reflect.DeepEqual(got, c.want) {
-			t.Errorf("%s: %+v instead of %+v", name, got, c.want)
-		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if got := wholeAccounts(c.group); !reflect.DeepEqual(got, c.want) {
+				t.Errorf("%+v instead of %+v", got, c.want)
+			}
+		})
 	}
 }
 
@@ -145,9 +151,12 @@ func TestPlaces(t *testing.T) {
 		"one without any":         {thirty, "60 Regions of 30 accounts", "000000000000, 000000000001: eu, us; 28 more accounts: see --json"},
 		"a Region of each":        {Places{{Account: a, Region: "eu"}, {Account: b, Region: "eu"}, {Account: c, Region: "eu"}, {Account: "1", Region: "eu"}}, "4 accounts", "1, payments (111122223333): eu; 2 more accounts: see --json"},
 	} {
-		if short, list := x.places.Short(names), x.places.list(names, 2); short != x.short || list != x.list {
-			t.Errorf("%s: %q, %q", name, short, list)
-		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if short, list := x.places.Short(names), x.places.list(names, 2); short != x.short || list != x.list {
+				t.Errorf("%q, %q", short, list)
+			}
+		})
 	}
 	if got := (Places{{}, {Region: "us"}, {Region: "eu"}, {}, {Region: "us"}}).Named(); !slices.Equal(got, Places{{Region: "eu"}, {Region: "us"}}) {
 		t.Errorf("%v", got)
@@ -173,8 +182,11 @@ func TestAllPlaces(t *testing.T) {
 		{OK, 12, ""}, {Fail, 3, ""}, {Fail, 4, "0, 1, 2, 3"}, {Unknown, 4, "0, 1, 2, 3"},
 		{Fail, 12, "0, 1, 10, 11, 2, 3, 4, 5, 6, 7, 8, 9"}, {Warn, 12, "0, 1, 10, 11, 2, 3, 4, 5, 6, 7; 2 more accounts: see --json"},
 	} {
-		if got := of(c.status, c.places); got != c.want {
-			t.Errorf("%s in %d places: %q instead of %q", c.status, c.places, got, c.want)
-		}
+		t.Run(fmt.Sprintf("%s in %d", c.status, c.places), func(t *testing.T) {
+			t.Parallel()
+			if got := of(c.status, c.places); got != c.want {
+				t.Errorf("%s in %d places: %q instead of %q", c.status, c.places, got, c.want)
+			}
+		})
 	}
 }

@@ -19,9 +19,12 @@ func TestReadiness(t *testing.T) {
 		"ok, 0 of 1 scopes":              {Warn, "healthy and ready at here, 0 of 1 scopes: not all are refreshed", "flowkeeper alerts list; journalctl -u flowkeeper"},
 		"the queue has not answered yet": {Fail, "not ready: the queue has not answered yet", "journalctl -u flowkeeper"},
 	} {
-		if got := readiness("here", ready); got != want {
-			t.Errorf("%s: %+v", ready, got)
-		}
+		t.Run(ready, func(t *testing.T) {
+			t.Parallel()
+			if got := readiness("here", ready); got != want {
+				t.Errorf("%+v", got)
+			}
+		})
 	}
 }
 

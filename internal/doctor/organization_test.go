@@ -54,15 +54,17 @@ func TestWhatToDoInAnAccountOfTheOrganization(t *testing.T) {
 			"TagWhatIsRestored in the stack of deploy/cloudformation/flowkeeper.yaml", "deploy deploy/cloudformation/flowkeeper.yaml"},
 		"configured": {configured, "aws events put-rule --name flowkeeper --region us-east-1", "allow ec2:CreateTags (TagWhatIsRestored in deploy/iam-policy.json)", ""},
 	} {
-		if got := c.s.noRule(); got.status != Fail || !strings.HasPrefix(got.fix, c.rule) {
-			t.Errorf("%s: %+v", name, got)
-		}
-		if got := c.s.grant(createTags, "TagWhatIsRestored"); !strings.Contains(got, c.grant) {
-			t.Errorf("%s: %s", name, got)
-		}
-		if got := c.s.fixRole(); !strings.Contains(got, c.deploys) {
-			t.Errorf("%s: %s", name, got)
-		}
+		t.Run(name, func(t *testing.T) {
+			if got := c.s.noRule(); got.status != Fail || !strings.HasPrefix(got.fix, c.rule) {
+				t.Errorf("%+v", got)
+			}
+			if got := c.s.grant(createTags, "TagWhatIsRestored"); !strings.Contains(got, c.grant) {
+				t.Error(got)
+			}
+			if got := c.s.fixRole(); !strings.Contains(got, c.deploys) {
+				t.Error(got)
+			}
+		})
 	}
 	const notSet = "organization.external_id is not set"
 	if got := of("333344445555", "us-east-1").fixRole(); !strings.Contains(got, notSet) {
@@ -94,24 +96,27 @@ func TestDepartures(t *testing.T) {
 		12: {"12 accounts are not protected any more: member-0 (000000000000), member-1 (000000000001), member-2 (000000000002), member-3 (000000000003), member-4 (000000000004), " +
 			"member-5 (000000000005), member-6 (000000000006), member-7 (000000000007), member-8 (000000000008), member-9 (000000000009), 2 more (flowkeeper accounts list); 24 flow logs there are neither watched nor restored"},
 	} {
-		names := map[string]string{}
-		facts := stateFacts{protected: map[inventory.Scope]int{}, members: []organization.Member{{Account: organization.Account{ID: "999999999999"}}, {Account: organization.Account{ID: "888888888888"}, LeftAt: at, Why: organization.Left}}}
-		facts.protected[inventory.Scope{Account: "999999999999", Region: "eu"}] = 1
-		for n := range departed {
-			id := fmt.Sprintf("%012d", n)
-			names[id] = fmt.Sprint("member-", n)
-			facts.members = append(facts.members, organization.Member{Account: organization.Account{ID: id}, LeftAt: at, Why: organization.Left})
-			facts.protected[inventory.Scope{Account: id, Region: "eu"}], facts.protected[inventory.Scope{Account: id, Region: "us"}] = 1, 1
-		}
-		var got []string
-		for _, f := range (&machine{names: func() map[string]string { return names }}).judgeDepartures(facts) {
-			if got = append(got, f.detail); f.status != Warn {
-				t.Errorf("%+v", f)
+		t.Run(fmt.Sprint(departed, " accounts"), func(t *testing.T) {
+			t.Parallel()
+			names := map[string]string{}
+			facts := stateFacts{protected: map[inventory.Scope]int{}, members: []organization.Member{{Account: organization.Account{ID: "999999999999"}}, {Account: organization.Account{ID: "888888888888"}, LeftAt: at, Why: organization.Left}}}
+			facts.protected[inventory.Scope{Account: "999999999999", Region: "eu"}] = 1
+			for n := range departed {
+				id := fmt.Sprintf("%012d", n)
+				names[id] = fmt.Sprint("member-", n)
+				facts.members = append(facts.members, organization.Member{Account: organization.Account{ID: id}, LeftAt: at, Why: organization.Left})
+				facts.protected[inventory.Scope{Account: id, Region: "eu"}], facts.protected[inventory.Scope{Account: id, Region: "us"}] = 1, 1
 			}
-		}
-		if !slices.Equal(got, want) {
-			t.Errorf("%d: %q", departed, got)
-		}
+			var got []string
+			for _, f := range (&machine{names: func() map[string]string { return names }}).judgeDepartures(facts) {
+				if got = append(got, f.detail); f.status != Warn {
+					t.Errorf("%+v", f)
+				}
+			}
+			if !slices.Equal(got, want) {
+				t.Errorf("%q", got)
+			}
+		})
 	}
 }
 
