@@ -48,9 +48,11 @@ func TestDescribeTagsRefuses(t *testing.T) {
 		"FilterLimitExceeded":   {Filters: []types.Filter{{Name: aws.String("resource-id"), Values: make([]string, 201)}}},
 		"DryRunOperation":       {DryRun: aws.Bool(true)},
 	} {
-		if _, err := api.DescribeTags(t.Context(), in); code(err) != want {
-			t.Errorf("%v instead of %s", err, want)
-		}
+		t.Run(want, func(t *testing.T) {
+			if _, err := api.DescribeTags(t.Context(), in); code(err) != want {
+				t.Errorf("%v instead of %s", err, want)
+			}
+		})
 	}
 	w.Deny("mallory", "ec2:DescribeTags")
 	if _, err := inventory.NameTags(t.Context(), api, []string{"vpc-1"}); code(err) != "UnauthorizedOperation" {
@@ -77,8 +79,11 @@ func TestDescribeRegions(t *testing.T) {
 		"a second filter":       {Filters: []types.Filter{{Name: aws.String("opt-in-status"), Values: []string{"opted-in"}}, {Name: aws.String("endpoint")}}},
 		"201 values":            {Filters: []types.Filter{{Name: aws.String("opt-in-status"), Values: make([]string, 201)}}},
 	} {
-		if got, err := api.DescribeRegions(t.Context(), in); err == nil {
-			t.Errorf("%s is ignored: %d Regions", name, len(got.Regions))
-		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if got, err := api.DescribeRegions(t.Context(), in); err == nil {
+				t.Errorf("ignored: %d Regions", len(got.Regions))
+			}
+		})
 	}
 }

@@ -34,23 +34,26 @@ func TestGuards(t *testing.T) {
 		"other prefix":   {func(in *ec2.CreateFlowLogsInput) { in.LogDestination = aws.String(bucketARN + "/p") }, nil},
 		"other resource": {func(in *ec2.CreateFlowLogsInput) { in.ResourceIds = []string{"vpc-2"} }, nil},
 	} {
-		for _, guard := range []fakeawstest.Guard{destination, configuration, none} {
-			for _, fails := range []bool{false, true} {
-				w, api, _ := testWorld(t)
-				w.Configure(func(s *fakeawstest.EC2Settings) { s.Guard, s.ExistsFails = guard, fails })
-				f := inS3("vpc-1", map[string]string{"Name": "first"})
-				f.TrafficType = "ALL"
-				w.Plant(acct, region, f)
-				out, err := api.CreateFlowLogs(t.Context(), toBucket("vpc-1", c.create))
-				refused := code(err) == "FlowLogAlreadyExists"
-				if !fails && err == nil && len(out.Unsuccessful) == 1 {
-					refused = *out.Unsuccessful[0].Error.Code == "FlowLogAlreadyExists"
-				}
-				if refused != c.refused[guard] || (len(w.FlowLogs(acct, region)) == 1) != refused {
-					t.Errorf("%s, guard %d, as an error %t: %v, %v", name, guard, fails, out, err)
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for _, guard := range []fakeawstest.Guard{destination, configuration, none} {
+				for _, fails := range []bool{false, true} {
+					w, api, _ := testWorld(t)
+					w.Configure(func(s *fakeawstest.EC2Settings) { s.Guard, s.ExistsFails = guard, fails })
+					f := inS3("vpc-1", map[string]string{"Name": "first"})
+					f.TrafficType = "ALL"
+					w.Plant(acct, region, f)
+					out, err := api.CreateFlowLogs(t.Context(), toBucket("vpc-1", c.create))
+					refused := code(err) == "FlowLogAlreadyExists"
+					if !fails && err == nil && len(out.Unsuccessful) == 1 {
+						refused = *out.Unsuccessful[0].Error.Code == "FlowLogAlreadyExists"
+					}
+					if refused != c.refused[guard] || (len(w.FlowLogs(acct, region)) == 1) != refused {
+						t.Errorf("guard %d, as an error %t: %v, %v", guard, fails, out, err)
+					}
 				}
 			}
-		}
+		})
 	}
 }
 
@@ -97,19 +100,21 @@ func TestTagPolicy(t *testing.T) {
 		"an allowed value":   {tagsOf("owner", "me", "env", "prod"), "<nil>"},
 		"an allowed, no key": {tagsOf("env", "prod"), "TagPolicyViolation"},
 	} {
-		before := len(w.FlowLogs(acct, region))
-		out, err := api.CreateFlowLogs(t.Context(), toBucket("vpc-2", func(in *ec2.CreateFlowLogsInput) {
-			in.ResourceIds = []string{"vpc-1", "vpc-2"}
-			in.LogDestination = aws.String(bucketARN + "/" + name)
-			in.TagSpecifications = []types.TagSpecification{{ResourceType: "vpc-flow-log", Tags: c.tags}}
-		}))
-		if code(err) != c.code || err == nil && len(out.FlowLogIds) != 2 || err != nil && len(w.FlowLogs(acct, region)) != before {
-			t.Errorf("%s: create %v, %v", name, out, err)
-		}
-		_, err = api.CreateTags(t.Context(), &ec2.CreateTagsInput{Resources: []string{id}, Tags: c.tags})
-		if code(err) != c.code {
-			t.Errorf("%s: tags %v", name, err)
-		}
+		t.Run(name, func(t *testing.T) {
+			before := len(w.FlowLogs(acct, region))
+			out, err := api.CreateFlowLogs(t.Context(), toBucket("vpc-2", func(in *ec2.CreateFlowLogsInput) {
+				in.ResourceIds = []string{"vpc-1", "vpc-2"}
+				in.LogDestination = aws.String(bucketARN + "/" + name)
+				in.TagSpecifications = []types.TagSpecification{{ResourceType: "vpc-flow-log", Tags: c.tags}}
+			}))
+			if code(err) != c.code || err == nil && len(out.FlowLogIds) != 2 || err != nil && len(w.FlowLogs(acct, region)) != before {
+				t.Errorf("create %v, %v", out, err)
+			}
+			_, err = api.CreateTags(t.Context(), &ec2.CreateTagsInput{Resources: []string{id}, Tags: c.tags})
+			if code(err) != c.code {
+				t.Errorf("tags %v", err)
+			}
+		})
 	}
 	if tags := w.FlowLogs(acct, region)[0].Tags; tags["other"] != "" || tags["env"] != "prod" {
 		t.Errorf("tags %v", tags)

@@ -22,42 +22,51 @@ func TestPermissionsOfACreate(t *testing.T) {
 	firehose := func(in *ec2.CreateFlowLogsInput) {
 		in.LogDestinationType, in.LogDestination = "kinesis-data-firehose", aws.String(stream)
 	}
-	for _, c := range []struct {
+	for name, c := range map[string]struct {
 		denied string
 		create func(*ec2.CreateFlowLogsInput)
 		first  bool // only the first such flow log of the account asks for it
 	}{
-		{"ecs:ListClusters", ecs, false}, {"ecs:ListContainerInstances", ecs, false}, {"ecs:ListServices", ecs, false},
-		{"ecs:ListTaskDefinitions", ecs, false}, {"ecs:ListTasks", ecs, false},
-		{"ec2:DescribeTags", tags, false}, {"autoscaling:DescribeTags", tags, false}, {"iam:CreateServiceLinkedRole", tags, true},
-		{"firehose:TagDeliveryStream", firehose, false}, {"iam:CreateServiceLinkedRole", firehose, true},
+		"ECS clusters":            {"ecs:ListClusters", ecs, false},
+		"ECS container instances": {"ecs:ListContainerInstances", ecs, false},
+		"ECS services":            {"ecs:ListServices", ecs, false},
+		"ECS task definitions":    {"ecs:ListTaskDefinitions", ecs, false},
+		"ECS tasks":               {"ecs:ListTasks", ecs, false},
+		"tags of instances":       {"ec2:DescribeTags", tags, false},
+		"tags of groups":          {"autoscaling:DescribeTags", tags, false},
+		"role for tags":           {"iam:CreateServiceLinkedRole", tags, true},
+		"tags of a stream":        {"firehose:TagDeliveryStream", firehose, false},
+		"role for Firehose":       {"iam:CreateServiceLinkedRole", firehose, true},
 	} {
-		w, api, _ := testWorld(t)
-		w.AddDestination(stream)
-		refused := func(resource string, change func(*ec2.CreateFlowLogsInput)) bool {
-			_, err := api.CreateFlowLogs(t.Context(), toBucket(resource, change))
-			if err != nil && !strings.HasSuffix(err.Error(), "is not authorized to perform: "+c.denied) {
-				t.Errorf("%s: %v", c.denied, err)
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w, api, _ := testWorld(t)
+			w.AddDestination(stream)
+			refused := func(resource string, change func(*ec2.CreateFlowLogsInput)) bool {
+				_, err := api.CreateFlowLogs(t.Context(), toBucket(resource, change))
+				if err != nil && !strings.HasSuffix(err.Error(), "is not authorized to perform: "+c.denied) {
+					t.Error(err)
+				}
+				return err != nil
 			}
-			return err != nil
-		}
-		w.Deny("mallory", c.denied)
-		if refused("vpc-1", nil) {
-			t.Errorf("%s: a plain flow log does not need it", c.denied)
-		}
-		if !refused("subnet-1", c.create) {
-			t.Errorf("%s: not asked for", c.denied)
-		}
-		w.Allow("mallory", c.denied)
-		if refused("subnet-1", c.create) {
-			t.Errorf("%s: allowed, and refused", c.denied)
-		}
-		w.Deny("mallory", c.denied)
-		if refused("vpc-2", c.create) == c.first {
-			t.Errorf("%s: the second one", c.denied)
-		}
-		if w.RemoveServiceLinkedRoles(acct); !refused("eni-1", c.create) {
-			t.Errorf("%s: with the roles gone", c.denied)
-		}
+			w.Deny("mallory", c.denied)
+			if refused("vpc-1", nil) {
+				t.Error("a plain flow log does not need it")
+			}
+			if !refused("subnet-1", c.create) {
+				t.Error("not asked for")
+			}
+			w.Allow("mallory", c.denied)
+			if refused("subnet-1", c.create) {
+				t.Error("allowed, and refused")
+			}
+			w.Deny("mallory", c.denied)
+			if refused("vpc-2", c.create) == c.first {
+				t.Error("the second one")
+			}
+			if w.RemoveServiceLinkedRoles(acct); !refused("eni-1", c.create) {
+				t.Error("with the roles gone")
+			}
+		})
 	}
 }

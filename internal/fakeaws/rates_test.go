@@ -51,27 +51,29 @@ func TestRates(t *testing.T) {
 	for action, want := range map[string]struct{ burst, second int }{
 		"CreateFlowLogs": {50, 5}, "DeleteFlowLogs": {50, 5}, "DescribeFlowLogs": {100, 20}, "CreateTags": {100, 10}, "DescribeRegions": {tries, tries},
 	} {
-		if n := answered(action); n != want.burst {
-			t.Errorf("%s: %d at once, want %d", action, n, want.burst)
-		}
-		if wait(time.Second); answered(action) != want.second {
-			t.Errorf("%s: not %d after a second", action, want.second)
-		}
-		if wait(time.Hour); answered(action) != want.burst {
-			t.Errorf("%s: the bucket holds more or less than %d after an hour", action, want.burst)
-		}
-		if err := calls[action](other); code(err) == "RequestLimitExceeded" {
-			t.Errorf("%s: another account is throttled", action)
-		}
-		if err := calls[action](api, func(o *ec2.Options) { o.Region = "us-east-1" }); code(err) == "RequestLimitExceeded" {
-			t.Errorf("%s: another Region is throttled", action)
-		}
-		if wait(-time.Hour); answered(action) != 0 && want.burst != tries {
-			t.Errorf("%s: a clock that goes back fills the bucket", action)
-		}
-		if wait(time.Second); answered(action) != want.second {
-			t.Errorf("%s: not %d a second after the clock went back", action, want.second)
-		}
+		t.Run(action, func(t *testing.T) {
+			if n := answered(action); n != want.burst {
+				t.Errorf("%d at once, want %d", n, want.burst)
+			}
+			if wait(time.Second); answered(action) != want.second {
+				t.Errorf("not %d after a second", want.second)
+			}
+			if wait(time.Hour); answered(action) != want.burst {
+				t.Errorf("the bucket holds more or less than %d after an hour", want.burst)
+			}
+			if err := calls[action](other); code(err) == "RequestLimitExceeded" {
+				t.Error("another account is throttled")
+			}
+			if err := calls[action](api, func(o *ec2.Options) { o.Region = "us-east-1" }); code(err) == "RequestLimitExceeded" {
+				t.Error("another Region is throttled")
+			}
+			if wait(-time.Hour); answered(action) != 0 && want.burst != tries {
+				t.Error("a clock that goes back fills the bucket")
+			}
+			if wait(time.Second); answered(action) != want.second {
+				t.Errorf("not %d a second after the clock went back", want.second)
+			}
+		})
 	}
 	var throttled fakeawstest.Call
 	for _, c := range w.Calls("CreateFlowLogs") {

@@ -79,12 +79,14 @@ func TestPartlyRefused(t *testing.T) {
 		"a VPC twice":     {func(in *ec2.CreateFlowLogsInput) { in.ResourceIds[1] = "vpc-1" }, false, "InvalidParameterValue"},
 		"one that exists": {func(*ec2.CreateFlowLogsInput) {}, true, "FlowLogAlreadyExists"},
 	} {
-		w.Configure(func(s *fakeawstest.EC2Settings) { s.ExistsFails = c.fails })
-		in := onThree(nil)
-		c.change(in)
-		if _, err := api.CreateFlowLogs(t.Context(), in); code(err) != c.code || len(on(w)) != 1 {
-			t.Errorf("%s: %v, there is %v", name, err, on(w))
-		}
+		t.Run(name, func(t *testing.T) {
+			w.Configure(func(s *fakeawstest.EC2Settings) { s.ExistsFails = c.fails })
+			in := onThree(nil)
+			c.change(in)
+			if _, err := api.CreateFlowLogs(t.Context(), in); code(err) != c.code || len(on(w)) != 1 {
+				t.Errorf("%v, there is %v", err, on(w))
+			}
+		})
 	}
 	w.Configure(func(s *fakeawstest.EC2Settings) { s.ExistsFails = false })
 	out, err := api.CreateFlowLogs(t.Context(), onThree(nil))
