@@ -118,11 +118,13 @@ func TestWhatCanNotBeRead(t *testing.T) {
 		{"cut", "", true, "validate-logs"},
 		{"lost", "", false, ""},
 	} {
-		_, _, err := read(t, b, c.key)
-		api, _ := errors.AsType[smithy.APIError](err)
-		if err == nil || c.code != "" && (api == nil || api.ErrorCode() != c.code) || OfFile(err) != c.ofFile || !strings.Contains(b.Advice(err), c.advice) || (c.advice == "") != (b.Advice(err) == "") {
-			t.Errorf("%s: %v; of the file: %v; %s", c.key, err, OfFile(err), b.Advice(err))
-		}
+		t.Run(c.key, func(t *testing.T) {
+			_, _, err := read(t, b, c.key)
+			api, _ := errors.AsType[smithy.APIError](err)
+			if err == nil || c.code != "" && (api == nil || api.ErrorCode() != c.code) || OfFile(err) != c.ofFile || !strings.Contains(b.Advice(err), c.advice) || (c.advice == "") != (b.Advice(err) == "") {
+				t.Errorf("%v; of the file: %v; %s", err, OfFile(err), b.Advice(err))
+			}
+		})
 	}
 	w.OwnBucket(name, "444455556666") // somebody else made it anew
 	if n, _, err := read(t, b, key); n != 0 || OfFile(err) || !strings.Contains(b.Advice(err), "account 999988887777 does not own the bucket") {
@@ -196,32 +198,35 @@ func TestASilentBucketIsLeftAlone(t *testing.T) {
 			return resp, err
 		}, mostTime},
 	} {
-		synctest.Test(t, func(t *testing.T) {
-			silent, calls := true, 0
-			_, b := newBucket(t, func(do next, r *http.Request) (*http.Response, error) {
-				if calls++; silent {
-					return c.answer(do, r)
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				silent, calls := true, 0
+				_, b := newBucket(t, func(do next, r *http.Request) (*http.Response, error) {
+					if calls++; silent {
+						return c.answer(do, r)
+					}
+					return do(r)
+				})
+				began := time.Now()
+				if _, _, err := read(t, b, key); !errors.Is(err, ErrSilent) || OfFile(err) || time.Since(began) != c.within {
+					t.Errorf("%v after %s", err, time.Since(began))
 				}
-				return do(r)
+				asked := calls
+				for range 100 {
+					if _, _, err := read(t, b, key); !errors.Is(err, ErrNotAsked) || errors.Is(err, ErrSilent) || OfFile(err) || b.Advice(err) != "" {
+						t.Error(err)
+					}
+				}
+				if calls != asked || time.Since(began) != c.within {
+					t.Errorf("%d calls to a silent bucket, within %s", calls-asked, time.Since(began))
+				}
+				silent = false
+				time.Sleep(pause)
+				if n, _, err := read(t, b, key); n != 1 || err != nil {
+					t.Errorf("and then it answers: %d, %v", n, err)
+				}
 			})
-			began := time.Now()
-			if _, _, err := read(t, b, key); !errors.Is(err, ErrSilent) || OfFile(err) || time.Since(began) != c.within {
-				t.Errorf("%s: %v after %s", what, err, time.Since(began))
-			}
-			asked := calls
-			for range 100 {
-				if _, _, err := read(t, b, key); !errors.Is(err, ErrNotAsked) || errors.Is(err, ErrSilent) || OfFile(err) || b.Advice(err) != "" {
-					t.Errorf("%s: %v", what, err)
-				}
-			}
-			if calls != asked || time.Since(began) != c.within {
-				t.Errorf("%s: %d calls to a silent bucket, within %s", what, calls-asked, time.Since(began))
-			}
-			silent = false
-			time.Sleep(pause)
-			if n, _, err := read(t, b, key); n != 1 || err != nil {
-				t.Errorf("%s, and then it answers: %d, %v", what, n, err)
-			}
 		})
 	}
 }
