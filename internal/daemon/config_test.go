@@ -14,19 +14,21 @@ import (
 // TestBaseRegion: aws.region, then the environment, then the queue. It is not
 // parallel: the environment is the process's.
 func TestBaseRegion(t *testing.T) {
-	for _, c := range []struct{ configured, environment, queue, want string }{
-		{"eu-west-1", "us-east-1", "ap-south-1", "eu-west-1"},
-		{"", "us-east-1", "ap-south-1", "us-east-1"},
-		{"", "", "ap-south-1", "ap-south-1"},
+	for name, c := range map[string]struct{ configured, environment, queue, want string }{
+		"configured":         {"eu-west-1", "us-east-1", "ap-south-1", "eu-west-1"},
+		"of the environment": {"", "us-east-1", "ap-south-1", "us-east-1"},
+		"of the queue":       {"", "", "ap-south-1", "ap-south-1"},
 	} {
-		t.Setenv("AWS_REGION", c.environment)
-		t.Setenv("AWS_CONFIG_FILE", "/dev/null")
-		conf := configs.Default()
-		conf.AWS.Region, conf.Queue.URL = c.configured, "arn:aws:sqs:"+c.queue+":111122223333:flowkeeper"
-		base, err := Base(t.Context(), conf, slog.New(slog.DiscardHandler))
-		if err != nil || base.Region != c.want {
-			t.Errorf("%+v: %q, %v", c, base.Region, err)
-		}
+		t.Run(name, func(t *testing.T) {
+			t.Setenv("AWS_REGION", c.environment)
+			t.Setenv("AWS_CONFIG_FILE", "/dev/null")
+			conf := configs.Default()
+			conf.AWS.Region, conf.Queue.URL = c.configured, "arn:aws:sqs:"+c.queue+":111122223333:flowkeeper"
+			base, err := Base(t.Context(), conf, slog.New(slog.DiscardHandler))
+			if err != nil || base.Region != c.want {
+				t.Errorf("%+v: %q, %v", c, base.Region, err)
+			}
+		})
 	}
 }
 

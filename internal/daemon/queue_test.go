@@ -52,10 +52,13 @@ func TestQueueName(t *testing.T) {
 		"arn:aws:sqs:eu-west-1:111122223333:flowkeeper":               "flowkeeper in 111122223333 eu-west-1",
 		"http://localhost:4566/000000000000/flowkeeper":               "flowkeeper in 000000000000",
 	} {
-		ref, err := configs.Queue{URL: url}.Parse()
-		if got := queueName(ref); got != want || err != nil {
-			t.Errorf("%s: %q, %v, want %q", url, got, err, want)
-		}
+		t.Run(url, func(t *testing.T) {
+			t.Parallel()
+			ref, err := configs.Queue{URL: url}.Parse()
+			if got := queueName(ref); got != want || err != nil {
+				t.Errorf("%q, %v, want %q", got, err, want)
+			}
+		})
 	}
 }
 
