@@ -1,6 +1,7 @@
 package fakeaws_test
 
 import (
+	"maps"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -101,7 +102,8 @@ func TestTagPolicy(t *testing.T) {
 		"an allowed, no key": {tagsOf("env", "prod"), "TagPolicyViolation"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			before := len(w.FlowLogs(acct, region))
+			before, want := len(w.FlowLogs(acct, region)), map[string]string{}
+			maps.Copy(want, w.FlowLogs(acct, region)[0].Tags)
 			out, err := api.CreateFlowLogs(t.Context(), toBucket("vpc-2", func(in *ec2.CreateFlowLogsInput) {
 				in.ResourceIds = []string{"vpc-1", "vpc-2"}
 				in.LogDestination = aws.String(bucketARN + "/" + name)
@@ -114,9 +116,14 @@ func TestTagPolicy(t *testing.T) {
 			if code(err) != c.code {
 				t.Errorf("tags %v", err)
 			}
+			if err == nil {
+				for _, tag := range c.tags {
+					want[*tag.Key] = *tag.Value
+				}
+			}
+			if tags := w.FlowLogs(acct, region)[0].Tags; !maps.Equal(tags, want) {
+				t.Errorf("tags %v, want %v", tags, want)
+			}
 		})
-	}
-	if tags := w.FlowLogs(acct, region)[0].Tags; tags["other"] != "" || tags["env"] != "prod" {
-		t.Errorf("tags %v", tags)
 	}
 }
