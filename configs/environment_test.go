@@ -25,15 +25,18 @@ func TestTimeZonesAreNamed(t *testing.T) {
 		"CRON_TZ=Europe/Berlin 30 2 31 2 *":  "never comes",
 		"CRON_TZ=Europe/Berlin @every 100ms": "whole seconds",
 	} {
-		for _, key := range []string{"inventory", "rehearsal"} {
-			_, _, err := Load(write(t, t.TempDir(), "c.yaml", key+": {schedule: '"+schedule+"'}\n"), Options{})
-			if (want == "") != (err == nil) || want != "" && !strings.Contains(err.Error(), want) {
-				t.Errorf("%s: %v", schedule, err)
+		t.Run(schedule, func(t *testing.T) {
+			t.Parallel()
+			for _, key := range []string{"inventory", "rehearsal"} {
+				_, _, err := Load(write(t, t.TempDir(), "c.yaml", key+": {schedule: '"+schedule+"'}\n"), Options{})
+				if (want == "") != (err == nil) || want != "" && !strings.Contains(err.Error(), want) {
+					t.Error(err)
+				}
+				if want != "" && !strings.Contains(want, "cron") && err != nil && strings.Contains(err.Error(), "cron expression") {
+					t.Errorf("the wrong part is blamed: %v", err)
+				}
 			}
-			if want != "" && !strings.Contains(want, "cron") && err != nil && strings.Contains(err.Error(), "cron expression") {
-				t.Errorf("%s: the wrong part is blamed: %v", schedule, err)
-			}
-		}
+		})
 	}
 }
 
@@ -127,19 +130,21 @@ func TestWhatOnlyShellsReplace(t *testing.T) {
 			"alerts[0].routing_key_file":   "alerts: [{type: pagerduty, name: a, routing_key_file: '" + path + "'}]",
 			"environment FLOWKEEPER_STATE": "",
 		} {
-			environ := []string{"HOME=/somewhere/alice", "CREDENTIALS_DIRECTORY=" + dir}
-			if text == "" {
-				environ = append(environ, "FLOWKEEPER_STATE_PATH="+path)
-			}
-			for _, leave := range []bool{false, true} {
-				_, _, err := Load(write(t, dir, "c.yaml", text+"\n"), Options{Environ: environ, LeaveSecrets: leave})
-				if err == nil || !strings.Contains(err.Error(), key) || !strings.Contains(err.Error(), "replaced here: write ") {
-					t.Errorf("%s %s: %v", key, path, err)
+			t.Run(key+" "+path, func(t *testing.T) {
+				environ := []string{"HOME=/somewhere/alice", "CREDENTIALS_DIRECTORY=" + dir}
+				if text == "" {
+					environ = append(environ, "FLOWKEEPER_STATE_PATH="+path)
 				}
-				if path == "~/x" && err != nil && !strings.Contains(err.Error(), "write /somewhere/alice/x") {
-					t.Errorf("%s: %v", key, err)
+				for _, leave := range []bool{false, true} {
+					_, _, err := Load(write(t, dir, "c.yaml", text+"\n"), Options{Environ: environ, LeaveSecrets: leave})
+					if err == nil || !strings.Contains(err.Error(), key) || !strings.Contains(err.Error(), "replaced here: write ") {
+						t.Error(err)
+					}
+					if path == "~/x" && err != nil && !strings.Contains(err.Error(), "write /somewhere/alice/x") {
+						t.Error(err)
+					}
 				}
-			}
+			})
 		}
 	}
 	for _, path := range []string{"./~/x", "x~", "a/$b", "/~"} {

@@ -280,12 +280,15 @@ func TestI11ProblemsShowNoSecret(t *testing.T) {
 		"heartbeat's URL, twice":   "heartbeat: {url: 'https://monitor.example/" + token + "', url_file: x}\n",
 		"a number's place":         "remediate: {max_restores: whsec_" + token + "}\n",
 	} {
-		_, _, err := Load(write(t, t.TempDir(), "c.yaml", text), Options{})
-		if err == nil {
-			t.Errorf("%s: no problem", name)
-		} else if strings.Contains(err.Error(), token) {
-			t.Errorf("%s is shown: %v", name, err)
-		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, _, err := Load(write(t, t.TempDir(), "c.yaml", text), Options{})
+			if err == nil {
+				t.Error("no problem")
+			} else if strings.Contains(err.Error(), token) {
+				t.Errorf("the secret is shown: %v", err)
+			}
+		})
 	}
 }
 
@@ -323,10 +326,13 @@ func TestWarnings(t *testing.T) {
 func TestPlainHTTPIsWarnedOf(t *testing.T) {
 	t.Parallel()
 	for url, want := range map[string]int{"http://monitor.example/ping": 1, "HTTP://monitor.example/ping": 1, "https://monitor.example/ping": 0, "HTTP://127.0.0.1:8080/ping": 0} {
-		_, warnings, err := Load(write(t, t.TempDir(), "c.yaml", "heartbeat: {url: '"+url+"'}\n"), Options{})
-		if err != nil || len(warnings) != want {
-			t.Errorf("%s: %v, %v", url, warnings, err)
-		}
+		t.Run(url, func(t *testing.T) {
+			t.Parallel()
+			_, warnings, err := Load(write(t, t.TempDir(), "c.yaml", "heartbeat: {url: '"+url+"'}\n"), Options{})
+			if err != nil || len(warnings) != want {
+				t.Errorf("%v, %v", warnings, err)
+			}
+		})
 	}
 }
 
@@ -367,9 +373,12 @@ func TestParseQueue(t *testing.T) {
 func TestTidy(t *testing.T) {
 	t.Parallel()
 	for d, want := range map[time.Duration]string{2 * time.Hour: "2h", 10 * time.Minute: "10m", 90 * time.Second: "1m30s", 1500 * time.Millisecond: "1.5s", 100 * time.Hour: "100h"} {
-		if got := Tidy(d); got != want {
-			t.Errorf("%q instead of %q", got, want)
-		}
+		t.Run(want, func(t *testing.T) {
+			t.Parallel()
+			if got := Tidy(d); got != want {
+				t.Errorf("%q instead of %q", got, want)
+			}
+		})
 	}
 }
 

@@ -50,43 +50,46 @@ func TestRulesThatOthersCanUse(t *testing.T) {
 		"role/AWSServiceRoleForAutoScaling":                                            {never},
 		"role/aws-service-role/autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling": nil,
 	} {
-		for _, action := range []string{"wait", "alert", "ignore", "restore"} {
-			for _, account := range []string{"arn:aws-us-gov:iam::111122223333:", "arn:aws:iam::{account}:"} {
-				wait := ""
-				if action == "wait" {
-					wait = ", wait: 15m"
-				}
-				_, warnings, err := Load(write(t, t.TempDir(), "c.yaml", "remediate: {rules: [{principal: '"+account+resource+"', action: "+action+wait+"}]}\n"), Options{})
-				if err != nil {
-					t.Fatal(err)
-				}
-				var expected []string
-				for _, w := range want {
-					if action != "restore" || w == never {
-						expected = append(expected, w)
+		t.Run(resource, func(t *testing.T) {
+			t.Parallel()
+			for _, action := range []string{"wait", "alert", "ignore", "restore"} {
+				for _, account := range []string{"arn:aws-us-gov:iam::111122223333:", "arn:aws:iam::{account}:"} {
+					wait := ""
+					if action == "wait" {
+						wait = ", wait: 15m"
 					}
-				}
-				if action == "ignore" {
-					expected = append(expected, "ignore lets")
-				}
-				if len(warnings) != len(expected) {
-					t.Errorf("%s %s: %v", action, resource, warnings)
-					continue
-				}
-				for n, w := range expected {
-					if !strings.Contains(string(warnings[n]), w) || !strings.HasPrefix(string(warnings[n]), "remediate.rules[0]") {
-						t.Errorf("%s %s: %v", action, resource, warnings)
+					_, warnings, err := Load(write(t, t.TempDir(), "c.yaml", "remediate: {rules: [{principal: '"+account+resource+"', action: "+action+wait+"}]}\n"), Options{})
+					if err != nil {
+						t.Fatal(err)
+					}
+					var expected []string
+					for _, w := range want {
+						if action != "restore" || w == never {
+							expected = append(expected, w)
+						}
+					}
+					if action == "ignore" {
+						expected = append(expected, "ignore lets")
+					}
+					if len(warnings) != len(expected) {
+						t.Errorf("%s: %v", action, warnings)
+						continue
+					}
+					for n, w := range expected {
+						if !strings.Contains(string(warnings[n]), w) || !strings.HasPrefix(string(warnings[n]), "remediate.rules[0]") {
+							t.Errorf("%s: %v", action, warnings)
+						}
 					}
 				}
 			}
-		}
+		})
 	}
 }
 
 // TestASessionsRoleIsAdvisedAsRecordsNameIt, and the advice is fine itself.
 func TestASessionsRoleIsAdvisedAsRecordsNameIt(t *testing.T) {
 	t.Parallel()
-	load := func(principal string) ([]Warning, error) {
+	load := func(t *testing.T, principal string) ([]Warning, error) {
 		_, warnings, err := Load(write(t, t.TempDir(), "c.yaml", "remediate: {rules: [{principal: '"+principal+"', action: alert}]}\n"), Options{})
 		return warnings, err
 	}
@@ -97,15 +100,18 @@ func TestASessionsRoleIsAdvisedAsRecordsNameIt(t *testing.T) {
 		"arn:aws:sts::111122223333:assumed-role/AWSServiceRoleForAutoScaling/AutoScaling":                     "arn:aws:iam::111122223333:role/aws-service-role/*AWSServiceRoleForAutoScaling",
 		"arn:aws:sts::111122223333:assumed-role/terraform/ci":                                                 "arn:aws:iam::111122223333:role/terraform",
 	} {
-		_, err := load(session)
-		if err == nil || !strings.Contains(err.Error()+" ", advised+" ") && !strings.Contains(err.Error()+" ", advised+" (") {
-			t.Errorf("%s: %v", session, err)
-		}
-		if warnings, err := load(advised); err != nil || len(warnings) > 0 {
-			t.Errorf("the advice %s: %v, %v", advised, warnings, err)
-		}
+		t.Run(session, func(t *testing.T) {
+			t.Parallel()
+			_, err := load(t, session)
+			if err == nil || !strings.Contains(err.Error()+" ", advised+" ") && !strings.Contains(err.Error()+" ", advised+" (") {
+				t.Error(err)
+			}
+			if warnings, err := load(t, advised); err != nil || len(warnings) > 0 {
+				t.Errorf("the advice %s: %v, %v", advised, warnings, err)
+			}
+		})
 	}
-	warnings, err := load("arn:aws:iam::111122223333:role/AWSReservedSSO_NetAdmin_0123456789abcdef")
+	warnings, err := load(t, "arn:aws:iam::111122223333:role/AWSReservedSSO_NetAdmin_0123456789abcdef")
 	if err != nil || len(warnings) != 1 || !strings.HasSuffix(string(warnings[0]), " write arn:aws:iam::111122223333:role/aws-reserved/sso.amazonaws.com/*AWSReservedSSO_NetAdmin_0123456789abcdef") {
 		t.Errorf("%v, %v", warnings, err)
 	}
@@ -130,10 +136,13 @@ func TestPrincipalsOfRules(t *testing.T) {
 		"arn:aws:sts::111122223333:federated-user/alice": "write the ARN of a role or user",
 		"arn:aws:sts::111122223333:assumed-role/":        "write the ARN of a role or user",
 	} {
-		_, _, err := Load(write(t, t.TempDir(), "c.yaml", "accounts: [{id: '111122223333'}]\nremediate: {rules: [{principal: '"+principal+"', action: alert}]}\n"), Options{})
-		if (want == "") != (err == nil) || want != "" && !strings.Contains(err.Error(), want) {
-			t.Errorf("%s: %v", principal, err)
-		}
+		t.Run(principal, func(t *testing.T) {
+			t.Parallel()
+			_, _, err := Load(write(t, t.TempDir(), "c.yaml", "accounts: [{id: '111122223333'}]\nremediate: {rules: [{principal: '"+principal+"', action: alert}]}\n"), Options{})
+			if (want == "") != (err == nil) || want != "" && !strings.Contains(err.Error(), want) {
+				t.Error(err)
+			}
+		})
 	}
 }
 

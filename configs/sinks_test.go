@@ -52,18 +52,21 @@ func TestSlackTakesIncomingWebhooksOnly(t *testing.T) {
 		"https://hooks.slack.com":                                "no incoming webhook",
 		"https://hooks.slack.com/t0kent0ken/services/T0/B0/1111": "no incoming webhook",
 	} {
-		dir := t.TempDir()
-		write(t, dir, "url", url)
-		for _, how := range []string{"url: '" + url + "'", "url_file: " + filepath.Join(dir, "url")} {
-			_, _, err := Load(write(t, dir, "c.yaml", "alerts:\n- {type: slack, name: chat, "+how+"}\n"), Options{})
-			text := fmt.Sprint(err)
-			if (want == "") != (err == nil) || !strings.Contains(text, want) || want != "" && !strings.Contains(text, "https://hooks.slack.com/services/") {
-				t.Errorf("%s: %v", url, err)
+		t.Run(url, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			write(t, dir, "url", url)
+			for _, how := range []string{"url: '" + url + "'", "url_file: " + filepath.Join(dir, "url")} {
+				_, _, err := Load(write(t, dir, "c.yaml", "alerts:\n- {type: slack, name: chat, "+how+"}\n"), Options{})
+				text := fmt.Sprint(err)
+				if (want == "") != (err == nil) || !strings.Contains(text, want) || want != "" && !strings.Contains(text, "https://hooks.slack.com/services/") {
+					t.Error(err)
+				}
+				if strings.Contains(text, "t0kent0ken") || err != nil && strings.Contains(text, "T0/") {
+					t.Errorf("a secret in %v", err)
+				}
 			}
-			if strings.Contains(text, "t0kent0ken") || err != nil && strings.Contains(text, "T0/") {
-				t.Errorf("a secret in %v", err)
-			}
-		}
+		})
 	}
 }
 
@@ -114,14 +117,17 @@ func TestWarningsOfSinks(t *testing.T) {
 		"not at hooks.slack.com":     {Type: "slack", URL: "https://hooks.slack.com.example.com/services/T0/B0/x"},
 		"people resolve what decoy ": {Type: "pagerduty", Kinds: []string{"tamper", "decoy"}},
 	} {
-		c := Default()
-		c.Alerts = []Sink{s}
-		got := c.warnings()
-		if (want == "") != (len(got) == 0) || want != "" && !strings.Contains(got[0].String(), want) {
-			t.Errorf("%q: %v", want, got)
-		}
-		if strings.Contains(fmt.Sprint(got), "services") {
-			t.Errorf("a secret in %v", got)
-		}
+		t.Run(fmt.Sprintf("%q", want), func(t *testing.T) {
+			t.Parallel()
+			c := Default()
+			c.Alerts = []Sink{s}
+			got := c.warnings()
+			if (want == "") != (len(got) == 0) || want != "" && !strings.Contains(got[0].String(), want) {
+				t.Error(got)
+			}
+			if strings.Contains(fmt.Sprint(got), "services") {
+				t.Errorf("a secret in %v", got)
+			}
+		})
 	}
 }

@@ -5,9 +5,12 @@ import "testing"
 func TestSize(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]Size{"1GiB": 1 << 30, "64MiB": 64 << 20, "1536KiB": 1536 << 10, "5B": 5, "0B": 0} {
-		if got, err := parseSize(text); err != nil || got != want || got.String() != text {
-			t.Errorf("%s: %d, %v, written as %s; want %d", text, got, err, got, want)
-		}
+		t.Run(text, func(t *testing.T) {
+			t.Parallel()
+			if got, err := parseSize(text); err != nil || got != want || got.String() != text {
+				t.Errorf("%d, %v, written as %s; want %d", got, err, got, want)
+			}
+		})
 	}
 	for _, text := range []string{"", "GiB", "1", "1GB", "-1MiB", "1.5GiB", "010MiB", "1 GiB", "99999999999GiB"} {
 		if got, err := parseSize(text); err == nil {
