@@ -163,8 +163,11 @@ func TestCompareFindsDifferences(t *testing.T) {
 		"no tag":   {base(func(f *types.FlowLog) { f.Tags = nil })},
 		"options":  {base(func(f *types.FlowLog) { f.DestinationOptions = &types.DestinationOptionsResponse{} })},
 	} {
-		if r := compare(before, after); r[0].Identical || len(r[0].Differences) == 0 {
-			t.Errorf("%s: %+v", name, r[0])
-		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if r := compare(before, after); r[0].Identical || len(r[0].Differences) == 0 {
+				t.Errorf("%+v", r[0])
+			}
+		})
 	}
 }
