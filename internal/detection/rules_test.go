@@ -42,9 +42,12 @@ func TestRules(t *testing.T) {
 		attemptedFile: {Title: "AWS VPC Flow Logs Deletion Attempt Failed", Level: alert.Medium},
 		createdFile:   {Title: "AWS VPC Flow Logs Created", Level: alert.Low},
 	} {
-		if r := ruleOf(file); r.Title != want.Title || r.Level != want.Level {
-			t.Errorf("%s: %+v", file, r)
-		}
+		t.Run(file, func(t *testing.T) {
+			t.Parallel()
+			if r := ruleOf(file); r.Title != want.Title || r.Level != want.Level {
+				t.Errorf("%+v", r)
+			}
+		})
 	}
 }
 
