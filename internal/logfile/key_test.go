@@ -64,8 +64,11 @@ func TestTrail(t *testing.T) {
 		strings.Repeat("a", 2000) + "/AWSLogs/o-x/" + rest: strings.Repeat("a", 2000) + "/AWSLogs/",
 		"": "",
 	} {
-		if got := logfile.Trail(key); got != want {
-			t.Errorf("%q: %q, want %q", key, got, want)
-		}
+		t.Run(fmt.Sprintf("%.40q", key), func(t *testing.T) {
+			t.Parallel()
+			if got := logfile.Trail(key); got != want {
+				t.Errorf("%q, want %q", got, want)
+			}
+		})
 	}
 }

@@ -163,11 +163,14 @@ func TestScanOfBrokenGzip(t *testing.T) {
 func TestScanReturnsErrorsAsTheyAre(t *testing.T) {
 	t.Parallel()
 	for name, in := range map[string][]byte{"plain": []byte(file(deletion)[:30]), "gzip": zip(t, file(deletion))[:30], "at once": nil, "between two documents": []byte(file(deletion))} {
-		lost := fmt.Errorf("connection lost: %w", io.EOF)
-		_, err := logfile.Scan(io.MultiReader(bytes.NewReader(in), iotest.ErrReader(lost)), logfile.Limits{}, func([]byte) error { return nil })
-		if !errors.Is(err, lost) || errors.Is(err, logfile.ErrNotALogFile) {
-			t.Errorf("%s: %v", name, err)
-		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			lost := fmt.Errorf("connection lost: %w", io.EOF)
+			_, err := logfile.Scan(io.MultiReader(bytes.NewReader(in), iotest.ErrReader(lost)), logfile.Limits{}, func([]byte) error { return nil })
+			if !errors.Is(err, lost) || errors.Is(err, logfile.ErrNotALogFile) {
+				t.Error(err)
+			}
+		})
 	}
 	full, calls := fmt.Errorf("the disk is full: %w", io.EOF), 0
 	if _, err := logfile.Scan(strings.NewReader(file(deletion, deletion)), logfile.Limits{}, func([]byte) error { calls++; return full }); err != full || calls != 1 { //nolint:errorlint // as it is
