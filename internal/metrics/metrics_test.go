@@ -64,24 +64,26 @@ func TestAccountsHaveSeries(t *testing.T) {
 	log := &strings.Builder{}
 	scrape := &Scrape{Meters: New(), Store: s, Log: slog.New(slog.NewTextHandler(log, nil))}
 	const listed = "flowkeeper_organization_list_last_success_timestamp_seconds"
-	for _, c := range []struct {
+	for name, c := range map[string]struct {
 		is   Accounts
 		want string // of listed; empty: no series
 	}{
-		{Accounts{Protected: 197, Unreachable: 2, Departed: 1}, ""},
-		{Accounts{Protected: 197, Unreachable: 2, Departed: 1, Organization: true}, "0"},
-		{Accounts{Protected: 197, Unreachable: 2, Departed: 1, Organization: true, Listed: time.Unix(1_800_000_000, 0)}, "1.8e+09"},
+		"no organization": {Accounts{Protected: 197, Unreachable: 2, Departed: 1}, ""},
+		"not listed yet":  {Accounts{Protected: 197, Unreachable: 2, Departed: 1, Organization: true}, "0"},
+		"listed":          {Accounts{Protected: 197, Unreachable: 2, Departed: 1, Organization: true, Listed: time.Unix(1_800_000_000, 0)}, "1.8e+09"},
 	} {
-		scrape.Daemon = daemon{accounts: c.is}
-		text := scraped(t, scrape)
-		for state, n := range map[string]int{"protected": 197, "unreachable": 2, "departed": 1} {
-			if !strings.Contains(text, fmt.Sprintf("flowkeeper_accounts{state=%q} %d\n", state, n)) {
-				t.Errorf("%s is missing: %s", state, text)
+		t.Run(name, func(t *testing.T) {
+			scrape.Daemon = daemon{accounts: c.is}
+			text := scraped(t, scrape)
+			for state, n := range map[string]int{"protected": 197, "unreachable": 2, "departed": 1} {
+				if !strings.Contains(text, fmt.Sprintf("flowkeeper_accounts{state=%q} %d\n", state, n)) {
+					t.Errorf("%s is missing: %s", state, text)
+				}
 			}
-		}
-		if strings.Contains(text, listed) != (c.want != "") || c.want != "" && !strings.Contains(text, listed+" "+c.want+"\n") {
-			t.Errorf("%+v: %s", c.is, text)
-		}
+			if strings.Contains(text, listed) != (c.want != "") || c.want != "" && !strings.Contains(text, listed+" "+c.want+"\n") {
+				t.Errorf("%+v: %s", c.is, text)
+			}
+		})
 	}
 	scrape.Daemon = daemon{err: errors.New("damaged")}
 	if text := scraped(t, scrape); strings.Contains(text, "flowkeeper_accounts") || !strings.Contains(log.String(), "damaged") {
@@ -277,9 +279,12 @@ func TestCallOutcomes(t *testing.T) {
 		"AuthorizationError": "denied", "KMSAccessDenied": "denied", // SNS
 		"KmsAccessDenied": "denied", "KMS.AccessDeniedException": "denied", // SQS, by either protocol
 	} {
-		if got := callOutcome(&smithy.GenericAPIError{Code: code}); got != want {
-			t.Errorf("%s is %s, want %s", code, got, want)
-		}
+		t.Run(code, func(t *testing.T) {
+			t.Parallel()
+			if got := callOutcome(&smithy.GenericAPIError{Code: code}); got != want {
+				t.Errorf("%s, want %s", got, want)
+			}
+		})
 	}
 	if callOutcome(nil) != "ok" || callOutcome(errors.New("no route to host")) != "failed" {
 		t.Error("what is no answer of AWS")
