@@ -1,6 +1,7 @@
 package nearest
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 )
@@ -15,9 +16,12 @@ func TestID(t *testing.T) {
 		"vpc-0aaaaaaaaaaaaabbb": "",                      // another
 		"":                      "",
 	} {
-		if got := ID(wrong, ids); got != want {
-			t.Errorf("%s: %q instead of %q", wrong, got, want)
-		}
+		t.Run(fmt.Sprintf("%q", wrong), func(t *testing.T) {
+			t.Parallel()
+			if got := ID(wrong, ids); got != want {
+				t.Errorf("%q instead of %q", got, want)
+			}
+		})
 	}
 }
 
@@ -27,9 +31,12 @@ func TestWords(t *testing.T) {
 	for wrong, want := range map[string][]string{
 		"ixport": {"export", "import"}, "exprt": {"export"}, "Lst": {"list"}, "frobnicate": nil, "": nil,
 	} {
-		if got := Words(wrong, known); !slices.Equal(got, want) {
-			t.Errorf("%s: %q instead of %q", wrong, got, want)
-		}
+		t.Run(fmt.Sprintf("%q", wrong), func(t *testing.T) {
+			t.Parallel()
+			if got := Words(wrong, known); !slices.Equal(got, want) {
+				t.Errorf("%q instead of %q", got, want)
+			}
+		})
 	}
 }
 
