@@ -79,16 +79,19 @@ func TestTheQueuesOwnHostIsAsked(t *testing.T) {
 		{"http://[::1]:9324/000000000000/q", "http://[::1]:9324", "eu-central-1"},
 		{"https://sqs.internal.example.com/111122223333/q", "https://sqs.internal.example.com", "eu-central-1"},
 	} {
-		w := &wire{}
-		cfg := base(w)
-		ask(t, w, cfg, of(x.url))
-		if w.dialed != x.dialed || w.region != x.region {
-			t.Errorf("%s: dialed %s, signed for %s", x.url, w.dialed, w.region)
-		}
-		cfg.BaseEndpoint = aws.String("http://127.0.0.1:4566") // AWS_ENDPOINT_URL, which is meant for every service
-		if ask(t, w, cfg, of(x.url)); w.dialed != x.dialed || w.region != x.region {
-			t.Errorf("%s, and an endpoint of every service: dialed %s, signed for %s", x.url, w.dialed, w.region)
-		}
+		t.Run(x.url, func(t *testing.T) {
+			t.Parallel()
+			w := &wire{}
+			cfg := base(w)
+			ask(t, w, cfg, of(x.url))
+			if w.dialed != x.dialed || w.region != x.region {
+				t.Errorf("dialed %s, signed for %s", w.dialed, w.region)
+			}
+			cfg.BaseEndpoint = aws.String("http://127.0.0.1:4566") // AWS_ENDPOINT_URL, which is meant for every service
+			if ask(t, w, cfg, of(x.url)); w.dialed != x.dialed || w.region != x.region {
+				t.Errorf("and an endpoint of every service: dialed %s, signed for %s", w.dialed, w.region)
+			}
+		})
 	}
 }
 
@@ -106,35 +109,40 @@ func TestAnARNIsAskedAtItsPartitionsHost(t *testing.T) {
 		"arn:aws-iso-f:sqs:us-isof-south-1:111122223333:q": "sqs.us-isof-south-1.csp.hci.ic.gov",
 		"arn:aws-eusc:sqs:eusc-de-east-1:111122223333:q":   "sqs.eusc-de-east-1.amazonaws.eu",
 	} {
-		w := &wire{}
-		ask(t, w, base(w), of(arn))
-		q, err := of(arn).Queue.Parse()
-		if err != nil || q.URL != "https://"+host+"/111122223333/q" || w.dialed != "https://"+host || w.region != q.Region {
-			t.Errorf("%s: %+v, dialed %s, signed for %s, %v", arn, q, w.dialed, w.region, err)
-		}
+		t.Run(arn, func(t *testing.T) {
+			t.Parallel()
+			w := &wire{}
+			ask(t, w, base(w), of(arn))
+			q, err := of(arn).Queue.Parse()
+			if err != nil || q.URL != "https://"+host+"/111122223333/q" || w.dialed != "https://"+host || w.region != q.Region {
+				t.Errorf("%+v, dialed %s, signed for %s, %v", q, w.dialed, w.region, err)
+			}
+		})
 	}
 }
 
 // TestWhatWinsOverTheQueuesHost: aws.endpoint_url over everything, an endpoint of
 // SQS alone over the host of queue.url.
 func TestWhatWinsOverTheQueuesHost(t *testing.T) {
-	for _, x := range []struct{ url, ofAll, ofSQS, configured, dialed string }{
-		{"https://sqs.eu-west-1.amazonaws.com/111122223333/q", "http://all:1", "http://sqs:2", "http://configured:3", "http://configured:3"},
-		{"https://sqs.eu-west-1.amazonaws.com/111122223333/q", "http://all:1", "http://sqs:2", "", "http://sqs:2"},
-		{"http://own:4/111122223333/q", "http://all:1", "", "", "http://own:4"},
-		{"http://own:4/111122223333/q", "http://all:1", "http://sqs:2", "http://configured:3", "http://configured:3"},
-		{"arn:aws:sqs:eu-west-1:111122223333:q", "http://all:1", "http://sqs:2", "", "http://sqs:2"},
-		{"arn:aws:sqs:eu-west-1:111122223333:q", "http://all:1", "", "", "http://all:1"},
-		{"arn:aws:sqs:eu-west-1:111122223333:q", "", "", "http://configured:3", "http://configured:3"},
+	for name, x := range map[string]struct{ url, ofAll, ofSQS, configured, dialed string }{
+		"AWS's URL, endpoint_url":         {"https://sqs.eu-west-1.amazonaws.com/111122223333/q", "http://all:1", "http://sqs:2", "http://configured:3", "http://configured:3"},
+		"AWS's URL, AWS_ENDPOINT_URL_SQS": {"https://sqs.eu-west-1.amazonaws.com/111122223333/q", "http://all:1", "http://sqs:2", "", "http://sqs:2"},
+		"own URL, AWS_ENDPOINT_URL":       {"http://own:4/111122223333/q", "http://all:1", "", "", "http://own:4"},
+		"own URL, endpoint_url":           {"http://own:4/111122223333/q", "http://all:1", "http://sqs:2", "http://configured:3", "http://configured:3"},
+		"ARN, AWS_ENDPOINT_URL_SQS":       {"arn:aws:sqs:eu-west-1:111122223333:q", "http://all:1", "http://sqs:2", "", "http://sqs:2"},
+		"ARN, AWS_ENDPOINT_URL":           {"arn:aws:sqs:eu-west-1:111122223333:q", "http://all:1", "", "", "http://all:1"},
+		"ARN, endpoint_url":               {"arn:aws:sqs:eu-west-1:111122223333:q", "", "", "http://configured:3", "http://configured:3"},
 	} {
-		for name, value := range map[string]string{"AWS_ENDPOINT_URL": x.ofAll, "AWS_ENDPOINT_URL_SQS": x.ofSQS} {
-			set(t, name, value)
-		}
-		w := &wire{}
-		ask(t, w, loaded(t, w), configs.Config{Queue: configs.Queue{URL: x.url}, AWS: configs.AWS{EndpointURL: x.configured}})
-		if w.dialed != x.dialed || w.region != "eu-west-1" && strings.Contains(x.url, "eu-west-1") {
-			t.Errorf("%+v: dialed %s, signed for %s", x, w.dialed, w.region)
-		}
+		t.Run(name, func(t *testing.T) {
+			for name, value := range map[string]string{"AWS_ENDPOINT_URL": x.ofAll, "AWS_ENDPOINT_URL_SQS": x.ofSQS} {
+				set(t, name, value)
+			}
+			w := &wire{}
+			ask(t, w, loaded(t, w), configs.Config{Queue: configs.Queue{URL: x.url}, AWS: configs.AWS{EndpointURL: x.configured}})
+			if w.dialed != x.dialed || w.region != "eu-west-1" && strings.Contains(x.url, "eu-west-1") {
+				t.Errorf("%+v: dialed %s, signed for %s", x, w.dialed, w.region)
+			}
+		})
 	}
 }
 
@@ -151,10 +159,12 @@ func TestFIPSAndDualStackOfTheEnvironment(t *testing.T) {
 		"https://vpce-1-2.sqs.us-east-1.vpce.amazonaws.com/111122223333/q": "https://vpce-1-2.sqs.us-east-1.vpce.amazonaws.com",
 		"arn:aws:sqs:us-east-1:111122223333:q":                             "https://sqs-fips.us-east-1.amazonaws.com",
 	} {
-		w := &wire{}
-		if ask(t, w, loaded(t, w), of(url)); w.dialed != dialed || w.region != "us-east-1" {
-			t.Errorf("FIPS, %s: dialed %s, signed for %s", url, w.dialed, w.region)
-		}
+		t.Run("FIPS, "+url, func(t *testing.T) {
+			w := &wire{}
+			if ask(t, w, loaded(t, w), of(url)); w.dialed != dialed || w.region != "us-east-1" {
+				t.Errorf("dialed %s, signed for %s", w.dialed, w.region)
+			}
+		})
 	}
 	set(t, "AWS_USE_FIPS_ENDPOINT", "")
 	set(t, "AWS_USE_DUALSTACK_ENDPOINT", "true")
