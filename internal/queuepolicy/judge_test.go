@@ -2,6 +2,7 @@ package queuepolicy
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -344,8 +345,11 @@ func TestGlob(t *testing.T) {
 		{"*a*b", "xaxxb", true}, {"sqs:*", "sqs:sendmessage", true}, {"a", "", false}, {"", "a", false}, {"**", "x", true}, {"*ab", "aab", true},
 		{strings.Repeat("*a", 50) + "b", strings.Repeat("a", 5000), false}, // not for ever
 	} {
-		if got := glob(c.pattern, c.text); got != c.want {
-			t.Errorf("%q matches %q: %v", c.text, c.pattern, got)
-		}
+		t.Run(fmt.Sprintf("%.20q of %.20q", c.pattern, c.text), func(t *testing.T) {
+			t.Parallel()
+			if got := glob(c.pattern, c.text); got != c.want {
+				t.Errorf("%q matches %q: %v", c.text, c.pattern, got)
+			}
+		})
 	}
 }

@@ -64,22 +64,25 @@ func policiesOfParts() (out []policyCase) {
 func TestGlobARN(t *testing.T) {
 	t.Parallel()
 	const pattern, across = "arn:aws:someservice:*:111122223333:finance/*", "arn:aws:someservice:us-east-2:999999999999:store/abc:111122223333:finance/document.txt"
-	for _, c := range []struct {
+	for name, c := range map[string]struct {
 		pattern, text string
 		want          bool
 	}{
-		{pattern, "arn:aws:someservice:us-east-2:111122223333:finance/document.txt", true},
-		{pattern, across, false},
-		{"arn:aws:logs:*:*:log-group:*", "arn:aws:logs:eu-west-1:111122223333:log-group:a:log-stream:b", true},
-		{"arn:*:*:*:*:*", across, true},
-		{"*:*:*:*:*:*", across, false}, // no ARN: it is one to read
-		{"*", across, false},
-		{pattern, "111122223333", false},
-		{strings.TrimSuffix(pattern, ":finance/*"), across, false},
+		"matches":               {pattern, "arn:aws:someservice:us-east-2:111122223333:finance/document.txt", true},
+		"another account":       {pattern, across, false},
+		"resource with colons":  {"arn:aws:logs:*:*:log-group:*", "arn:aws:logs:eu-west-1:111122223333:log-group:a:log-stream:b", true},
+		"a star for each part":  {"arn:*:*:*:*:*", across, true},
+		"no ARN is asked for":   {"*:*:*:*:*:*", across, false}, // no ARN: it is one to read
+		"one star":              {"*", across, false},
+		"text that is no ARN":   {pattern, "111122223333", false},
+		"pattern of five parts": {strings.TrimSuffix(pattern, ":finance/*"), across, false},
 	} {
-		if got := globARN(c.pattern, c.text); got != c.want {
-			t.Errorf("%q matches %q: %v", c.text, c.pattern, got)
-		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if got := globARN(c.pattern, c.text); got != c.want {
+				t.Errorf("%q matches %q: %v", c.text, c.pattern, got)
+			}
+		})
 	}
 	if !glob(pattern, across) {
 		t.Error("as texts they match")
