@@ -39,10 +39,13 @@ func TestSplitFindsRecords(t *testing.T) {
 		{"texts that hold records", `"{\"a\":1}"` + "\n" + `"{\"a\":2}"`, []string{`{"a":1}`, `{"a":2}`}},
 		{"large numbers as they are", `{"n":12345678901234567890}`, []string{`{"n":12345678901234567890}`}},
 	} {
-		got, err := bodies(c.in)
-		if err != nil || !slices.Equal(got, c.want) {
-			t.Errorf("%s: %q, %v", c.name, got, err)
-		}
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			got, err := bodies(c.in)
+			if err != nil || !slices.Equal(got, c.want) {
+				t.Errorf("%q, %v", got, err)
+			}
+		})
 	}
 }
 
@@ -78,22 +81,25 @@ func TestSubscriptions(t *testing.T) {
 		{"another thing of that name", `{"awslogs":"x"}`, []string{`1: {"awslogs":"x"}`}},
 		{"without data", `{"awslogs":{}}`, []string{`1: {"awslogs":{}}`}},
 	} {
-		var got []string
-		err := Messages(strings.NewReader(c.in), func(n int, message []byte, err error) error {
-			if err != nil {
-				got = append(got, fmt.Sprintf("%d! %v", n, err))
-			} else {
-				got = append(got, fmt.Sprintf("%d: %s", n, message))
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			var got []string
+			err := Messages(strings.NewReader(c.in), func(n int, message []byte, err error) error {
+				if err != nil {
+					got = append(got, fmt.Sprintf("%d! %v", n, err))
+				} else {
+					got = append(got, fmt.Sprintf("%d: %s", n, message))
+				}
+				return nil
+			})
+			same := slices.EqualFunc(got, c.want, func(g, w string) bool {
+				head, words, failed := strings.Cut(w, "! ")
+				return g == w || failed && strings.HasPrefix(g, head+"! ") && strings.Contains(g, words)
+			})
+			if err != nil || !same {
+				t.Errorf("%.300q, %v", got, err)
 			}
-			return nil
 		})
-		same := slices.EqualFunc(got, c.want, func(g, w string) bool {
-			head, words, failed := strings.Cut(w, "! ")
-			return g == w || failed && strings.HasPrefix(g, head+"! ") && strings.Contains(g, words)
-		})
-		if err != nil || !same {
-			t.Errorf("%s: %.300q, %v", c.name, got, err)
-		}
 	}
 }
 
@@ -127,9 +133,12 @@ func TestSplitRefusesWhatIsNoLogFile(t *testing.T) {
 		"events, no list":  `{"Events":{"a":1}}`,
 		"a value too many": `{"a":1}}`,
 	} {
-		if got, err := bodies(in); err == nil {
-			t.Errorf("%s: passes as %q", name, got)
-		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if got, err := bodies(in); err == nil {
+				t.Errorf("passes as %q", got)
+			}
+		})
 	}
 }
 
@@ -182,29 +191,32 @@ func TestExpandUnwrapsOneLevel(t *testing.T) {
 	quoted := func(s string) string { b, _ := json.Marshal(s); return string(b) }
 	record := `{"eventName":"X"}`
 	event := `{"CloudTrailEvent":` + quoted(record) + `}`
-	for _, c := range []struct{ in, want string }{
-		{record, record},
-		{event, record},
-		{quoted(record), record},
-		{`{"CloudTrailEvent":` + quoted(event) + `}`, event},
-		{quoted(event), event},
-		{`{"ReceiptHandle":"h","Body":"text"}`, "text"},
-		{`{"receiptHandle":"h","body":"{}"}`, "{}"},
-		{`{"Body":"{}"}`, `{"Body":"{}"}`}, // no message of SQS
-		{`{"logStreamName":"l","timestamp":1,"message":` + quoted(record) + `,"ingestionTime":2,"eventId":"3"}`, record},
-		{`{"id":"1","timestamp":1,"message":` + quoted(record) + `}`, record},
-		{`{"id":"1","detail-type":"x","detail":{"message":"x"}}`, `{"id":"1","detail-type":"x","detail":{"message":"x"}}`}, // the watcher unwraps it
-		{`{"Type":"Notification","MessageId":"1","Message":"x"}`, `{"Type":"Notification","MessageId":"1","Message":"x"}`}, // this, too
-		{`[{"field":"@message","value":` + quoted(record) + `},{"field":"@ptr","value":"p"}]`, record},
-		{`{"CloudTrailEvent":7}`, `{"CloudTrailEvent":7}`},
-		{`"text"`, `"text"`},
-		{`[[]]`, `[[]]`},
-		{`[{"eventData":` + quoted(record) + `},{"n":1}]`, record},
+	for name, c := range map[string]struct{ in, want string }{
+		"record":                     {record, record},
+		"event of lookup-events":     {event, record},
+		"text that holds a record":   {quoted(record), record},
+		"event within an event":      {`{"CloudTrailEvent":` + quoted(event) + `}`, event},
+		"text that holds an event":   {quoted(event), event},
+		"message of SQS":             {`{"ReceiptHandle":"h","Body":"text"}`, "text"},
+		"message of an SDK":          {`{"receiptHandle":"h","body":"{}"}`, "{}"},
+		"body alone":                 {`{"Body":"{}"}`, `{"Body":"{}"}`}, // no message of SQS
+		"event of filter-log-events": {`{"logStreamName":"l","timestamp":1,"message":` + quoted(record) + `,"ingestionTime":2,"eventId":"3"}`, record},
+		"event of a subscription":    {`{"id":"1","timestamp":1,"message":` + quoted(record) + `}`, record},
+		"EventBridge's envelope":     {`{"id":"1","detail-type":"x","detail":{"message":"x"}}`, `{"id":"1","detail-type":"x","detail":{"message":"x"}}`}, // the watcher unwraps it
+		"SNS's envelope":             {`{"Type":"Notification","MessageId":"1","Message":"x"}`, `{"Type":"Notification","MessageId":"1","Message":"x"}`}, // this, too
+		"row of CloudWatch Logs":     {`[{"field":"@message","value":` + quoted(record) + `},{"field":"@ptr","value":"p"}]`, record},
+		"event that is no text":      {`{"CloudTrailEvent":7}`, `{"CloudTrailEvent":7}`},
+		"text":                       {`"text"`, `"text"`},
+		"empty row":                  {`[[]]`, `[[]]`},
+		"row of CloudTrail Lake":     {`[{"eventData":` + quoted(record) + `},{"n":1}]`, record},
 	} {
-		got, err := expand([]byte(c.in))
-		if err != nil || len(got) != 1 || string(got[0]) != c.want {
-			t.Errorf("%s: %q, %v", c.in, got, err)
-		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got, err := expand([]byte(c.in))
+			if err != nil || len(got) != 1 || string(got[0]) != c.want {
+				t.Errorf("%s: %q, %v", c.in, got, err)
+			}
+		})
 	}
 	if got, err := expand([]byte(`[{"eventName":"X"}]`)); !errors.Is(err, errNoRecordInRow) {
 		t.Errorf("%q, %v", got, err)
