@@ -204,10 +204,13 @@ func TestParseURL(t *testing.T) {
 		"s3://trail/AWSLogs/*":   "has no *",
 		"s3://trail/2026-0?/xyz": "has no *",
 	} {
-		bucket, prefix, err := ParseURL(in)
-		if err != nil && !strings.Contains(err.Error(), want) || err == nil && bucket+" "+prefix != want {
-			t.Errorf("%s: %q %q %v", in, bucket, prefix, err)
-		}
+		t.Run(in, func(t *testing.T) {
+			t.Parallel()
+			bucket, prefix, err := ParseURL(in)
+			if err != nil && !strings.Contains(err.Error(), want) || err == nil && bucket+" "+prefix != want {
+				t.Errorf("%q %q %v", bucket, prefix, err)
+			}
+		})
 	}
 }
 
@@ -309,9 +312,12 @@ func TestOtherWaysToNameABucketAreSuggested(t *testing.T) {
 		"https://trail.s3.example.com/a":                                    unreadURL,
 		"arn:aws:s3:eu-west-1:111122223333:accesspoint/trail/object/a.json": unreadARN,
 	} {
-		if got := elsewhere(arg); got != want {
-			t.Errorf("%s: %q, want %q", arg, got, want)
-		}
+		t.Run(arg, func(t *testing.T) {
+			t.Parallel()
+			if got := elsewhere(arg); got != want {
+				t.Errorf("%q, want %q", got, want)
+			}
+		})
 	}
 	for _, arg := range []string{"-", "trail/x.json", "s3://trail/x", "./arn:aws:s3:::x", "https.json", "arn.json"} {
 		if got := elsewhere(arg); got != "" {

@@ -2,6 +2,7 @@ package recordsource
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"slices"
@@ -197,18 +198,20 @@ func TestTheOwnerIsChecked(t *testing.T) {
 	s := newStage(t, "x.json")
 	s.world.OwnBucket("trail", two)
 	for owner, ok := range map[string]bool{"": true, two: true, one: false} {
-		b := &Bucket{API: s, Name: "trail", Owner: owner}
-		var listErr error
-		for _, err := range b.list(t.Context(), "", "", "") {
-			listErr = err
-		}
-		r, getErr := b.open(t.Context(), "x.json")
-		if getErr == nil {
-			r.Close()
-		}
-		if (listErr == nil) != ok || (getErr == nil) != ok {
-			t.Errorf("owner %q: %v, %v", owner, listErr, getErr)
-		}
+		t.Run(fmt.Sprintf("%q", owner), func(t *testing.T) {
+			b := &Bucket{API: s, Name: "trail", Owner: owner}
+			var listErr error
+			for _, err := range b.list(t.Context(), "", "", "") {
+				listErr = err
+			}
+			r, getErr := b.open(t.Context(), "x.json")
+			if getErr == nil {
+				r.Close()
+			}
+			if (listErr == nil) != ok || (getErr == nil) != ok {
+				t.Errorf("owner %q: %v, %v", owner, listErr, getErr)
+			}
+		})
 	}
 }
 
