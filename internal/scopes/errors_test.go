@@ -35,9 +35,12 @@ func TestSaid(t *testing.T) {
 		(&WrongAccountError{Want: "1", Have: "2"}).Error(): fmt.Errorf("verify: %w", &WrongAccountError{Want: "1", Have: "2"}),
 		"something else":                                   errors.New("something else"),
 	} {
-		if got := Said(err); got != want {
-			t.Errorf("%q instead of %q", got, want)
-		}
+		t.Run(want, func(t *testing.T) {
+			t.Parallel()
+			if got := Said(err); got != want {
+				t.Errorf("%q instead of %q", got, want)
+			}
+		})
 	}
 }
 

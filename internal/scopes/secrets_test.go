@@ -39,14 +39,16 @@ func TestI11ARefusedSignatureRepeatsNoHeaders(t *testing.T) {
 		},
 	}
 	for name, call := range calls {
-		err := call()
-		var answer smithy.APIError
-		if !errors.As(err, &answer) || answer.ErrorCode() != "SignatureDoesNotMatch" || answer.ErrorMessage() != said || !strings.Contains(err.Error(), said) {
-			t.Errorf("%s: %v", name, err)
-		}
-		if text := fmt.Sprintf("%v %+v", err, answer); strings.Contains(text, "IQoJtoken") {
-			t.Errorf("%s: the token is in %s", name, text)
-		}
+		t.Run(name, func(t *testing.T) {
+			err := call()
+			var answer smithy.APIError
+			if !errors.As(err, &answer) || answer.ErrorCode() != "SignatureDoesNotMatch" || answer.ErrorMessage() != said || !strings.Contains(err.Error(), said) {
+				t.Error(err)
+			}
+			if text := fmt.Sprintf("%v %+v", err, answer); strings.Contains(text, "IQoJtoken") {
+				t.Errorf("the token is in %s", text)
+			}
+		})
 	}
 }
 
