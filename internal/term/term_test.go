@@ -3,6 +3,7 @@ package term
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
 	"strings"
 	"testing"
@@ -107,12 +108,15 @@ func TestTableFits(t *testing.T) {
 		{45, "ID                    WHO         WHAT\n" + id + "  …s/mallory  it was del…\n"},
 		{10, "ID                    WHO       WHAT\n" + id + "  …mallory  it was …\n"},
 	} {
-		var b bytes.Buffer
-		columns := []Column{Whole("ID"), CutTo(8, "WHO").KeepEnd(), CutTo(8, "WHAT"), Whole("REGION").OrDrop(1)}
-		printTable(t, newOutput(&b, c.columns), columns, []any{id, who, "it was deleted by night", "eu-west-1"})
-		if b.String() != c.want {
-			t.Errorf("%d columns:\n%s instead of\n%s", c.columns, b.String(), c.want)
-		}
+		t.Run(fmt.Sprint(c.columns, " columns"), func(t *testing.T) {
+			t.Parallel()
+			var b bytes.Buffer
+			columns := []Column{Whole("ID"), CutTo(8, "WHO").KeepEnd(), CutTo(8, "WHAT"), Whole("REGION").OrDrop(1)}
+			printTable(t, newOutput(&b, c.columns), columns, []any{id, who, "it was deleted by night", "eu-west-1"})
+			if b.String() != c.want {
+				t.Errorf("%d columns:\n%s instead of\n%s", c.columns, b.String(), c.want)
+			}
+		})
 	}
 }
 
@@ -120,21 +124,24 @@ func TestTableFits(t *testing.T) {
 // those with the lowest order, as long as there is no room.
 func TestTableLeavesOut(t *testing.T) {
 	t.Parallel()
-	for _, c := range []struct {
+	for name, c := range map[string]struct {
 		columns int
 		rows    [][]any
 		want    string
 	}{
-		{30, [][]any{{"fl-1", "111122223333", "east", "replaced by fl-2"}, {"fl-3", "111122223333", "west", "live"}}, "ID    REGION  STATE\nfl-1  east    replaced by fl-2\nfl-3  west    live\n"},
-		{30, [][]any{{"fl-1", "111122223333", "east", "live"}, {"fl-3", "444455556666", "east", "replaced by fl-2"}}, "ID    ACCOUNT       STATE\nfl-1  111122223333  live\nfl-3  444455556666  replaced …\n"},
-		{24, [][]any{{"fl-1", "111122223333", "east", "live"}, {"fl-3", "444455556666", "west", "replaced by fl-2"}}, "ID    REGION  STATE\nfl-1  east    live\nfl-3  west    replaced …\n"},
-		{60, [][]any{{"fl-1", "111122223333", "east", "live"}, {"fl-3", "111122223333", "east", "live"}}, "ID    ACCOUNT       REGION  STATE\nfl-1  111122223333  east    live\nfl-3  111122223333  east    live\n"},
+		"the same account":    {30, [][]any{{"fl-1", "111122223333", "east", "replaced by fl-2"}, {"fl-3", "111122223333", "west", "live"}}, "ID    REGION  STATE\nfl-1  east    replaced by fl-2\nfl-3  west    live\n"},
+		"the same Region":     {30, [][]any{{"fl-1", "111122223333", "east", "live"}, {"fl-3", "444455556666", "east", "replaced by fl-2"}}, "ID    ACCOUNT       STATE\nfl-1  111122223333  live\nfl-3  444455556666  replaced …\n"},
+		"too narrow for both": {24, [][]any{{"fl-1", "111122223333", "east", "live"}, {"fl-3", "444455556666", "west", "replaced by fl-2"}}, "ID    REGION  STATE\nfl-1  east    live\nfl-3  west    replaced …\n"},
+		"room for all":        {60, [][]any{{"fl-1", "111122223333", "east", "live"}, {"fl-3", "111122223333", "east", "live"}}, "ID    ACCOUNT       REGION  STATE\nfl-1  111122223333  east    live\nfl-3  111122223333  east    live\n"},
 	} {
-		var b bytes.Buffer
-		printTable(t, newOutput(&b, c.columns), []Column{Whole("ID"), Whole("ACCOUNT").OrDrop(2), Whole("REGION").OrDrop(1), CutTo(9, "STATE")}, c.rows...)
-		if b.String() != c.want {
-			t.Errorf("%d columns:\n%s instead of\n%s", c.columns, b.String(), c.want)
-		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var b bytes.Buffer
+			printTable(t, newOutput(&b, c.columns), []Column{Whole("ID"), Whole("ACCOUNT").OrDrop(2), Whole("REGION").OrDrop(1), CutTo(9, "STATE")}, c.rows...)
+			if b.String() != c.want {
+				t.Errorf("%d columns:\n%s instead of\n%s", c.columns, b.String(), c.want)
+			}
+		})
 	}
 }
 
@@ -142,9 +149,12 @@ func TestTableLeavesOut(t *testing.T) {
 func TestCellsOfATerminal(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]int{"": 0, "ab": 2, "ü": 1, "u\u0308": 1, "監査": 4, "ログ": 4, "…": 1} {
-		if n := screen.StringWidth(text); n != want {
-			t.Errorf("%q: %d cells instead of %d", text, n, want)
-		}
+		t.Run(fmt.Sprintf("%q", text), func(t *testing.T) {
+			t.Parallel()
+			if n := screen.StringWidth(text); n != want {
+				t.Errorf("%d cells instead of %d", n, want)
+			}
+		})
 	}
 	for _, c := range []struct {
 		c    Column
@@ -256,8 +266,11 @@ func TestTimesForPeople(t *testing.T) {
 		{noon.Add(-80 * 24 * time.Hour), "80 days ago"},
 		{noon.Add(3 * time.Hour), "in 3 h"},
 	} {
-		if got := Ago(c.at, noon); got != c.want {
-			t.Errorf("%q instead of %q", got, c.want)
-		}
+		t.Run(fmt.Sprintf("%q", c.want), func(t *testing.T) {
+			t.Parallel()
+			if got := Ago(c.at, noon); got != c.want {
+				t.Errorf("%q instead of %q", got, c.want)
+			}
+		})
 	}
 }
