@@ -136,9 +136,12 @@ func TestSameTarget(t *testing.T) {
 		"another resource":    {Settings{ResourceID: "vpc-2", LogGroupName: "flow"}, false},
 		"another destination": {Settings{ResourceID: "vpc-1", LogGroupName: "other"}, false},
 	} {
-		if got := SameTarget(scope, a, c.b); got != c.want {
-			t.Errorf("%s: %v", name, got)
-		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if got := SameTarget(scope, a, c.b); got != c.want {
+				t.Error(got)
+			}
+		})
 	}
 }
 
