@@ -130,13 +130,26 @@ func TestJournalStreamIsComparedWithTheFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	right := fmt.Sprintf("%d:%d", st.Dev, st.Ino)
-	for stream, want := range map[string]bool{
-		right: true, fmt.Sprintf("%d:%d", st.Dev, st.Ino+1): false, fmt.Sprintf("%d:%d", st.Dev+1, st.Ino): false,
-		"9:12345": false, "": false, ":": false, "x": false, right + ":": false, " " + right: false, fmt.Sprintf("%d", st.Ino): false,
+	for name, c := range map[string]struct {
+		stream string
+		want   bool
+	}{
+		"its own":                {right, true},
+		"another file":           {fmt.Sprintf("%d:%d", st.Dev, st.Ino+1), false},
+		"another device":         {fmt.Sprintf("%d:%d", st.Dev+1, st.Ino), false},
+		"a made-up one":          {"9:12345", false},
+		"none":                   {"", false},
+		"no numbers":             {":", false},
+		"a word":                 {"x", false},
+		"without an inode":       {right + ":", false},
+		"with a space before it": {" " + right, false},
+		"no device":              {fmt.Sprintf("%d", st.Ino), false},
 	} {
-		if got := OnJournal(mine, stream); got != want {
-			t.Errorf("%q: %v", stream, got)
-		}
+		t.Run(name, func(t *testing.T) {
+			if got := OnJournal(mine, c.stream); got != c.want {
+				t.Error(got)
+			}
+		})
 	}
 	mine.Close()
 	if OnJournal(mine, right) {
