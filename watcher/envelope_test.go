@@ -98,15 +98,21 @@ func TestI8DecodeKeepsTheGoodOnes(t *testing.T) {
 
 func TestSuspect(t *testing.T) {
 	t.Parallel()
-	for raw, want := range map[string]Suspect{
-		`{"eventName":"DeleteFlowLogs`: {},
-		`{"awsRegion":"us-gov-west-1","recipientAccountId":"111122223333","eventName":"DeleteFlowLogs"`:            {Account: "111122223333", Region: "us-gov-west-1"},
-		`"{\"awsRegion\":\"eu-west-1\",\"recipientAccountId\" : \"111122223333\",\"eventName\":\"DeleteFlowLogs\"`: {Account: "111122223333", Region: "eu-west-1"},
-		`DeleteFlowLogs "awsRegion":"` + strings.Repeat("x", 100) + `","recipientAccountId":"1111222233334444"`:    {},
+	for name, c := range map[string]struct {
+		raw  string
+		want Suspect
+	}{
+		"neither account nor Region": {`{"eventName":"DeleteFlowLogs`, Suspect{}},
+		"a record that is cut":       {`{"awsRegion":"us-gov-west-1","recipientAccountId":"111122223333","eventName":"DeleteFlowLogs"`, Suspect{Account: "111122223333", Region: "us-gov-west-1"}},
+		"in a text":                  {`"{\"awsRegion\":\"eu-west-1\",\"recipientAccountId\" : \"111122223333\",\"eventName\":\"DeleteFlowLogs\"`, Suspect{Account: "111122223333", Region: "eu-west-1"}},
+		"values that are too long":   {`DeleteFlowLogs "awsRegion":"` + strings.Repeat("x", 100) + `","recipientAccountId":"1111222233334444"`, Suspect{}},
 	} {
-		if s, ok := suspect([]byte(raw)); !ok || s != want {
-			t.Errorf("%s: %+v, %v", raw, s, ok)
-		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if s, ok := suspect([]byte(c.raw)); !ok || s != c.want {
+				t.Errorf("%+v, %v", s, ok)
+			}
+		})
 	}
 	if _, ok := suspect([]byte(`{"eventName":"DescribeFlowLogs"`)); ok {
 		t.Error("suspects what mentions nothing")

@@ -30,11 +30,14 @@ func TestUnwrapNamesObjects(t *testing.T) {
 		"of a trail with such a prefix": {`{"s3Bucket":"b","s3ObjectKey":["a/CloudTrail-Digest/` + logKey + `"]}`, []Object{{"b", "a/CloudTrail-Digest/" + logKey}}},
 		"without a key":                 {`{"s3Bucket":"b"}`, nil},
 	} {
-		for way, body := range map[string]string{"": c.body, " through SNS": notification(c.body), " through SNS twice": notification(notification(c.body))} {
-			if got, err := Unwrap([]byte(body)); err != nil || got.Kind != LogFile || !slices.Equal(got.Objects, c.want) {
-				t.Errorf("%s%s: %+v, %v", name, way, got, err)
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for way, body := range map[string]string{"": c.body, " through SNS": notification(c.body), " through SNS twice": notification(notification(c.body))} {
+				if got, err := Unwrap([]byte(body)); err != nil || got.Kind != LogFile || !slices.Equal(got.Objects, c.want) {
+					t.Errorf("%s%s: %+v, %v", name, way, got, err)
+				}
 			}
-		}
+		})
 	}
 }
 
@@ -48,27 +51,33 @@ func TestOnlyANewObjectIsAnnounced(t *testing.T) {
 		return fmt.Sprintf(`{"detail-type":%q,"source":"aws.s3","detail":{"bucket":{"name":"b"},"object":{"key":"k"}}}`, detailType)
 	}
 	k := []Object{{"b", "k"}}
-	for body, want := range map[string][]Object{
-		`{"Records":[` + of("ObjectCreated:CompleteMultipartUpload", "k") + `]}`:                                                                     k,
-		`{"Records":[` + of("ObjectCreated:Copy", "k") + `]}`:                                                                                        k,
-		`{"Records":[` + of("ObjectRemoved:Delete", "x") + `,` + of("ObjectCreated:Put", "k") + `]}`:                                                 k,
-		`{"Records":[` + of("ObjectRemoved:Delete", "k") + `]}`:                                                                                      nil,
-		`{"Records":[` + of("ObjectRemoved:DeleteMarkerCreated", "k") + `,` + of("ObjectTagging:Put", "k") + `,` + of("ObjectAcl:Put", "k") + `]}`:   nil,
-		`{"Records":[` + of("LifecycleExpiration:Delete", "k") + `,` + of("ObjectRestore:Completed", "k") + `,` + of("ObjectCreatedNot", "k") + `]}`: nil,
-		through("Object Created"):               k,
-		through("Object Deleted"):               nil,
-		through("Object Tags Added"):            nil,
-		through("Object ACL Updated"):           nil,
-		through("Object Restore Completed"):     nil,
-		through("Object Storage Class Changed"): nil,
+	for name, c := range map[string]struct {
+		body string
+		want []Object
+	}{
+		"multipart upload":            {`{"Records":[` + of("ObjectCreated:CompleteMultipartUpload", "k") + `]}`, k},
+		"copy":                        {`{"Records":[` + of("ObjectCreated:Copy", "k") + `]}`, k},
+		"removed, and put":            {`{"Records":[` + of("ObjectRemoved:Delete", "x") + `,` + of("ObjectCreated:Put", "k") + `]}`, k},
+		"removed":                     {`{"Records":[` + of("ObjectRemoved:Delete", "k") + `]}`, nil},
+		"marked, tagged, and its ACL": {`{"Records":[` + of("ObjectRemoved:DeleteMarkerCreated", "k") + `,` + of("ObjectTagging:Put", "k") + `,` + of("ObjectAcl:Put", "k") + `]}`, nil},
+		"expired, restored, and an unknown event": {`{"Records":[` + of("LifecycleExpiration:Delete", "k") + `,` + of("ObjectRestore:Completed", "k") + `,` + of("ObjectCreatedNot", "k") + `]}`, nil},
+		"EventBridge, created":                    {through("Object Created"), k},
+		"EventBridge, deleted":                    {through("Object Deleted"), nil},
+		"EventBridge, tagged":                     {through("Object Tags Added"), nil},
+		"EventBridge, its ACL":                    {through("Object ACL Updated"), nil},
+		"EventBridge, restored":                   {through("Object Restore Completed"), nil},
+		"EventBridge, moved":                      {through("Object Storage Class Changed"), nil},
 	} {
-		kind := LogFile
-		if want == nil {
-			kind = NoRecords
-		}
-		if got, err := Unwrap([]byte(body)); err != nil || got.Kind != kind || !slices.Equal(got.Objects, want) {
-			t.Errorf("%s: %+v, %v", body, got, err)
-		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			kind := LogFile
+			if c.want == nil {
+				kind = NoRecords
+			}
+			if got, err := Unwrap([]byte(c.body)); err != nil || got.Kind != kind || !slices.Equal(got.Objects, c.want) {
+				t.Errorf("%+v, %v", got, err)
+			}
+		})
 	}
 }
 

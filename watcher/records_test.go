@@ -83,12 +83,15 @@ func TestManagementCallsOfEveryAgeAct(t *testing.T) {
 		"nulls":                 `"eventType":null,"eventCategory":null,"managementEvent":null`,
 		"managementEvent alone": `"managementEvent":true`,
 	} {
-		c, err := Unwrap([]byte(bridge(call(fields))))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if d := decode(c); len(d.records) != 1 || len(d.suspects)+len(d.noCalls)+d.bad != 0 || d.records[0].FlowLogIDs[0] != "fl-00000001" {
-			t.Errorf("%s: %+v", name, d)
-		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c, err := Unwrap([]byte(bridge(call(fields))))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if d := decode(c); len(d.records) != 1 || len(d.suspects)+len(d.noCalls)+d.bad != 0 || d.records[0].FlowLogIDs[0] != "fl-00000001" {
+				t.Errorf("%+v", d)
+			}
+		})
 	}
 }

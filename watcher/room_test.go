@@ -64,16 +64,19 @@ func TestObjectsOfAMessage(t *testing.T) {
 		"as many as can be": {keys(maxObjects, maxObjects), Ignored, maxObjects},
 		"too many":          {keys(maxObjects+1, maxObjects+1), Unparsable, 0},
 	} {
-		q, counts, f := newQueue(t), &tally{}, &files{}
-		stop := watch(t, q.api, q.url, func(context.Context, Message) error { return nil }, func(c *Config) { c.Files, c.Meter = f, counts })
-		q.send(t, announce(c.keys...))
-		eventually(t, "the outcome", func() bool { return counts.of("log_file/"+c.outcome) == 1 })
-		if err := stop(); err != nil {
-			t.Fatal(err)
-		}
-		if len(f.read) != c.read || c.read == 2 && !slices.Equal(f.read, []Object{{"b", "0"}, {"b", "1"}}) {
-			t.Errorf("%s: %d read", name, len(f.read))
-		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			q, counts, f := newQueue(t), &tally{}, &files{}
+			stop := watch(t, q.api, q.url, func(context.Context, Message) error { return nil }, func(c *Config) { c.Files, c.Meter = f, counts })
+			q.send(t, announce(c.keys...))
+			eventually(t, "the outcome", func() bool { return counts.of("log_file/"+c.outcome) == 1 })
+			if err := stop(); err != nil {
+				t.Fatal(err)
+			}
+			if len(f.read) != c.read || c.read == 2 && !slices.Equal(f.read, []Object{{"b", "0"}, {"b", "1"}}) {
+				t.Errorf("%d read", len(f.read))
+			}
+		})
 	}
 	if maxObjects > 100 {
 		t.Errorf("%d objects may hold a handler for long", maxObjects)

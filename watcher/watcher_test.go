@@ -430,18 +430,21 @@ func TestAgeOfTheOldestMessage(t *testing.T) {
 	sent := func(ago time.Duration) types.Message {
 		return types.Message{Attributes: map[string]string{"SentTimestamp": fmt.Sprint(now.Add(-ago).UnixMilli())}}
 	}
-	for _, c := range []struct {
+	for name, c := range map[string]struct {
 		messages []types.Message
 		want     time.Duration
 	}{
-		{nil, 0},
-		{[]types.Message{sent(time.Second), sent(time.Hour), sent(time.Minute)}, time.Hour},
-		{[]types.Message{sent(-time.Second)}, 0}, // a clock behind AWS's
-		{[]types.Message{{Attributes: map[string]string{"SentTimestamp": "x"}}, {}}, 0},
+		"no messages":          {nil, 0},
+		"the oldest counts":    {[]types.Message{sent(time.Second), sent(time.Hour), sent(time.Minute)}, time.Hour},
+		"a clock behind AWS's": {[]types.Message{sent(-time.Second)}, 0},
+		"no time is stated":    {[]types.Message{{Attributes: map[string]string{"SentTimestamp": "x"}}, {}}, 0},
 	} {
-		if got := oldest(c.messages, now); got != c.want {
-			t.Errorf("%v: %s, want %s", c.messages, got, c.want)
-		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if got := oldest(c.messages, now); got != c.want {
+				t.Errorf("%v: %s, want %s", c.messages, got, c.want)
+			}
+		})
 	}
 	// SQS gives the time only to those who ask for it.
 	q := newQueue(t)
