@@ -161,15 +161,19 @@ func TestAssign(t *testing.T) {
 		{&raw, "f", "f", func() any { return string(raw) }},
 		{&raw, nil, true, func() any { return raw == nil }},
 	} {
-		if err := assign(c.to, c.from); err != nil || c.got() != c.want {
-			t.Errorf("assign(%T, %#v): %#v, %v", c.to, c.from, c.got(), err)
-		}
+		t.Run(fmt.Sprintf("%#v to %T", c.from, c.to), func(t *testing.T) {
+			if err := assign(c.to, c.from); err != nil || c.got() != c.want {
+				t.Errorf("assign(%T, %#v): %#v, %v", c.to, c.from, c.got(), err)
+			}
+		})
 	}
 	for _, c := range []struct{ to, from any }{
 		{&text, nil}, {&n, nil}, {&wide, nil}, {&is, nil}, {&n, "twelve"}, {&n, 1.5}, {&is, int64(2)}, {new(int8), int64(1000)}, {&struct{}{}, "a"},
 	} {
-		if err := assign(c.to, c.from); err == nil {
-			t.Errorf("assign(%T, %#v) has no error", c.to, c.from)
-		}
+		t.Run(fmt.Sprintf("%#v to %T", c.from, c.to), func(t *testing.T) {
+			if err := assign(c.to, c.from); err == nil {
+				t.Errorf("assign(%T, %#v) has no error", c.to, c.from)
+			}
+		})
 	}
 }

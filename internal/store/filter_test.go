@@ -31,34 +31,36 @@ func TestListsChoose(t *testing.T) {
 			tx.PutIncident(incident.Incident{Scope: scope, FlowLogID: "fl-2", State: incident.Restored, NewID: "fl-3", DetectedAt: noon.Add(-time.Hour)}),
 			tx.PutIncident(incident.Incident{Scope: other.Scope, FlowLogID: "fl-8", State: incident.Blocked, Reason: incident.Role, DetectedAt: noon, ResourceID: "vpc-8"}))
 	})
-	for _, c := range []struct {
+	for name, c := range map[string]struct {
 		f                   Filter
 		flowLogs, incidents string
 	}{
-		{Filter{}, "[fl-1 fl-2 fl-3 fl-9]", "[fl-8 fl-2]"},
-		{Filter{States: []string{"gone"}}, "[fl-2]", "[]"},
-		{Filter{States: []string{"blocked", "open"}}, "[]", "[fl-8]"},
-		{Filter{Accounts: []string{"444455556666"}}, "[fl-9]", "[fl-8]"},
-		{Filter{Regions: []string{"us-east-1", "eu-west-9"}}, "[fl-9]", "[fl-8]"},
-		{Filter{Accounts: []string{scope.Account}, Regions: []string{"us-east-1"}}, "[]", "[]"},
-		{Filter{Since: noon.Add(-time.Hour)}, "[fl-2 fl-3 fl-9]", "[fl-8 fl-2]"},
-		{Filter{Since: noon}, "[fl-3 fl-9]", "[fl-8]"},
-		{Filter{Begins: "fl-2"}, "[fl-2]", "[fl-2]"},
-		{Filter{Resources: []string{"vpc-2", "vpc-8"}}, "[fl-2]", "[fl-8]"},
-		{Filter{Resources: []string{"vpc-404"}}, "[]", "[]"},
-		{Filter{Limit: 1}, "[fl-1]", "[fl-8]"},
-		{Filter{Limit: 9}, "[fl-1 fl-2 fl-3 fl-9]", "[fl-8 fl-2]"},
+		"all":                {Filter{}, "[fl-1 fl-2 fl-3 fl-9]", "[fl-8 fl-2]"},
+		"one state":          {Filter{States: []string{"gone"}}, "[fl-2]", "[]"},
+		"two states":         {Filter{States: []string{"blocked", "open"}}, "[]", "[fl-8]"},
+		"an account":         {Filter{Accounts: []string{"444455556666"}}, "[fl-9]", "[fl-8]"},
+		"Regions":            {Filter{Regions: []string{"us-east-1", "eu-west-9"}}, "[fl-9]", "[fl-8]"},
+		"account and Region": {Filter{Accounts: []string{scope.Account}, Regions: []string{"us-east-1"}}, "[]", "[]"},
+		"since":              {Filter{Since: noon.Add(-time.Hour)}, "[fl-2 fl-3 fl-9]", "[fl-8 fl-2]"},
+		"since a moment":     {Filter{Since: noon}, "[fl-3 fl-9]", "[fl-8]"},
+		"beginning of an ID": {Filter{Begins: "fl-2"}, "[fl-2]", "[fl-2]"},
+		"resources":          {Filter{Resources: []string{"vpc-2", "vpc-8"}}, "[fl-2]", "[fl-8]"},
+		"no such resource":   {Filter{Resources: []string{"vpc-404"}}, "[]", "[]"},
+		"limit":              {Filter{Limit: 1}, "[fl-1]", "[fl-8]"},
+		"limit above all":    {Filter{Limit: 9}, "[fl-1 fl-2 fl-3 fl-9]", "[fl-8 fl-2]"},
 	} {
-		rows, incidents := []string{}, []string{}
-		err := errors.Join(
-			s.FindFlowLogs(t.Context(), c.f, func(r inventory.Row, _ Fate) error { rows = append(rows, r.ID); return nil }),
-			s.FindIncidents(t.Context(), c.f, func(i incident.Incident) error { incidents = append(incidents, i.FlowLogID); return nil }))
-		if got := fmt.Sprint(rows); err != nil || got != c.flowLogs {
-			t.Errorf("%+v: flow logs %s instead of %s, %v", c.f, got, c.flowLogs, err)
-		}
-		if got := fmt.Sprint(incidents); got != c.incidents {
-			t.Errorf("%+v: incidents %s instead of %s", c.f, got, c.incidents)
-		}
+		t.Run(name, func(t *testing.T) {
+			rows, incidents := []string{}, []string{}
+			err := errors.Join(
+				s.FindFlowLogs(t.Context(), c.f, func(r inventory.Row, _ Fate) error { rows = append(rows, r.ID); return nil }),
+				s.FindIncidents(t.Context(), c.f, func(i incident.Incident) error { incidents = append(incidents, i.FlowLogID); return nil }))
+			if got := fmt.Sprint(rows); err != nil || got != c.flowLogs {
+				t.Errorf("%+v: flow logs %s instead of %s, %v", c.f, got, c.flowLogs, err)
+			}
+			if got := fmt.Sprint(incidents); got != c.incidents {
+				t.Errorf("%+v: incidents %s instead of %s", c.f, got, c.incidents)
+			}
+		})
 	}
 	err := s.FindFlowLogs(t.Context(), Filter{Begins: "fl-2"}, func(_ inventory.Row, f Fate) error {
 		if f != (Fate{State: incident.Restored, NewID: "fl-3"}) {
@@ -126,33 +128,35 @@ func TestFindAlerts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, c := range []struct {
+	for name, c := range map[string]struct {
 		f    Filter
 		want []string
 	}{
-		{Filter{}, []string{"three log:pending pager:given_up", "two log:sent pager:pending", "one log:sent pager:sent"}},
-		{Filter{States: []string{sink.Sent}}, []string{"two log:sent pager:pending", "one log:sent pager:sent"}},
-		{Filter{States: []string{sink.GivenUp}}, []string{"three log:pending pager:given_up"}},
-		{Filter{States: []string{sink.Pending}, Sinks: []string{"pager"}}, []string{"two log:sent pager:pending"}},
-		{Filter{Failed: true}, []string{"three log:pending pager:given_up", "two log:sent pager:pending"}},
-		{Filter{Accounts: []string{"444455556666"}}, []string{"three log:pending pager:given_up"}},
-		{Filter{Regions: []string{scope.Region}, Limit: 1}, []string{"two log:sent pager:pending"}},
-		{Filter{Since: noon.Add(2 * time.Hour)}, []string{"three log:pending pager:given_up"}},
-		{Filter{Begins: "t", Limit: 5, Sinks: []string{"mail"}}, nil},
-		{Filter{Begins: "one"}, []string{"one log:sent pager:sent"}},
+		"all":                {Filter{}, []string{"three log:pending pager:given_up", "two log:sent pager:pending", "one log:sent pager:sent"}},
+		"sent":               {Filter{States: []string{sink.Sent}}, []string{"two log:sent pager:pending", "one log:sent pager:sent"}},
+		"given up":           {Filter{States: []string{sink.GivenUp}}, []string{"three log:pending pager:given_up"}},
+		"pending at a sink":  {Filter{States: []string{sink.Pending}, Sinks: []string{"pager"}}, []string{"two log:sent pager:pending"}},
+		"failed":             {Filter{Failed: true}, []string{"three log:pending pager:given_up", "two log:sent pager:pending"}},
+		"an account":         {Filter{Accounts: []string{"444455556666"}}, []string{"three log:pending pager:given_up"}},
+		"a Region, limited":  {Filter{Regions: []string{scope.Region}, Limit: 1}, []string{"two log:sent pager:pending"}},
+		"since":              {Filter{Since: noon.Add(2 * time.Hour)}, []string{"three log:pending pager:given_up"}},
+		"of another sink":    {Filter{Begins: "t", Limit: 5, Sinks: []string{"mail"}}, nil},
+		"beginning of an ID": {Filter{Begins: "one"}, []string{"one log:sent pager:sent"}},
 	} {
-		var got []string
-		err := s.FindAlerts(t.Context(), c.f, func(a alert.Alert, ds []sink.Delivery) error {
-			line := a.ID
-			for _, d := range ds {
-				line += " " + d.Sink + ":" + d.State()
+		t.Run(name, func(t *testing.T) {
+			var got []string
+			err := s.FindAlerts(t.Context(), c.f, func(a alert.Alert, ds []sink.Delivery) error {
+				line := a.ID
+				for _, d := range ds {
+					line += " " + d.Sink + ":" + d.State()
+				}
+				got = append(got, line)
+				return nil
+			})
+			if diff := cmp.Diff(c.want, got); err != nil || diff != "" {
+				t.Errorf("%+v: %v\n%s", c.f, err, diff)
 			}
-			got = append(got, line)
-			return nil
 		})
-		if diff := cmp.Diff(c.want, got); err != nil || diff != "" {
-			t.Errorf("%+v: %v\n%s", c.f, err, diff)
-		}
 	}
 	scopes, err := s.AlertScopes(t.Context())
 	if want := []inventory.Scope{scope, {Account: "444455556666", Region: "us-east-1"}}; err != nil || !slices.Equal(scopes, want) {
@@ -176,9 +180,11 @@ func TestWords(t *testing.T) {
 		return err
 	})
 	for begins, want := range map[string]string{"": "[subnet-2 vpc-1]", "vpc": "[vpc-1]", "eni": "[]"} {
-		if got, err := s.Words(t.Context(), LiveResources, begins, 9); fmt.Sprint(got) != want || err != nil {
-			t.Errorf("%q: %v %v", begins, got, err)
-		}
+		t.Run(fmt.Sprintf("%q", begins), func(t *testing.T) {
+			if got, err := s.Words(t.Context(), LiveResources, begins, 9); fmt.Sprint(got) != want || err != nil {
+				t.Errorf("%v %v", got, err)
+			}
+		})
 	}
 	if got, err := s.Words(t.Context(), Destinations, "arn:", 1); err != nil || len(got) != 1 {
 		t.Errorf("%v %v", got, err)

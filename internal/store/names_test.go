@@ -2,6 +2,7 @@ package store
 
 import (
 	"errors"
+	"fmt"
 	"maps"
 	"path/filepath"
 	"slices"
@@ -94,20 +95,22 @@ func TestLiveResources(t *testing.T) {
 		t.Fatal(err)
 	}
 	add("fl-5", "vpc-5", inventory.Live)
-	for _, c := range []struct {
+	for name, c := range map[string]struct {
 		row   int64
 		after string
 		limit int
 		want  []string
 	}{
-		{0, "", 9, []string{"vpc-1", "vpc-2", "vpc-5"}},
-		{0, "", 2, []string{"vpc-1", "vpc-2"}},
-		{0, "vpc-2", 9, []string{"vpc-5"}},
-		{row, "", 9, []string{"vpc-5"}},
+		"all":         {0, "", 9, []string{"vpc-1", "vpc-2", "vpc-5"}},
+		"limit":       {0, "", 2, []string{"vpc-1", "vpc-2"}},
+		"after one":   {0, "vpc-2", 9, []string{"vpc-5"}},
+		"since a row": {row, "", 9, []string{"vpc-5"}},
 	} {
-		if got, err := s.LiveResources(t.Context(), scope, c.row, c.after, c.limit); err != nil || !slices.Equal(got, c.want) {
-			t.Errorf("after row %d and %q: %v, %v; want %v", c.row, c.after, got, err, c.want)
-		}
+		t.Run(name, func(t *testing.T) {
+			if got, err := s.LiveResources(t.Context(), scope, c.row, c.after, c.limit); err != nil || !slices.Equal(got, c.want) {
+				t.Errorf("after row %d and %q: %v, %v; want %v", c.row, c.after, got, err, c.want)
+			}
+		})
 	}
 }
 
@@ -187,14 +190,18 @@ func TestWhatAWordMeans(t *testing.T) {
 		t.Fatal(err)
 	}
 	for word, want := range map[string][]string{"main": {"vpc-fl-1", "vpc-fl-2"}, "vpc-fl-1": {"vpc-fl-1"}, "vpc-9": {"vpc-9"}, "mai": nil, "": nil} {
-		if got, err := s.Resources(t.Context(), word); err != nil || !slices.Equal(got, want) {
-			t.Errorf("%q: %v, %v; want %v", word, got, err, want)
-		}
+		t.Run(fmt.Sprintf("%q", word), func(t *testing.T) {
+			if got, err := s.Resources(t.Context(), word); err != nil || !slices.Equal(got, want) {
+				t.Errorf("%v, %v; want %v", got, err, want)
+			}
+		})
 	}
 	for id, want := range map[string]string{"fl-2": "fl-1", "fl-1": "", "fl-3": "", "fl-404": ""} {
-		if i, ok, err := s.ReplacedBy(t.Context(), id); err != nil || i.FlowLogID != want || ok != (want != "") {
-			t.Errorf("%s replaced %q, %v; want %q", id, i.FlowLogID, err, want)
-		}
+		t.Run(id, func(t *testing.T) {
+			if i, ok, err := s.ReplacedBy(t.Context(), id); err != nil || i.FlowLogID != want || ok != (want != "") {
+				t.Errorf("%s replaced %q, %v; want %q", id, i.FlowLogID, err, want)
+			}
+		})
 	}
 }
 

@@ -108,13 +108,22 @@ func TestPruneCoversEveryTable(t *testing.T) {
 // TestPruneGoesEasyOnASlowMachine: fewer rows at once, and more again.
 func TestPruneGoesEasyOnASlowMachine(t *testing.T) {
 	t.Parallel()
-	for _, c := range []struct {
+	for name, c := range map[string]struct {
 		rows, want int64
 		took       time.Duration
-	}{{1000, 500, 100 * time.Millisecond}, {60, 50, time.Second}, {500, 1000, time.Millisecond}, {1000, 1000, time.Millisecond}, {500, 500, 30 * time.Millisecond}} {
-		if got := paced(c.rows, c.took); got != c.want {
-			t.Errorf("after %d rows in %s: %d", c.rows, c.took, got)
-		}
+	}{
+		"slow":                      {1000, 500, 100 * time.Millisecond},
+		"very slow":                 {60, 50, time.Second},
+		"fast":                      {500, 1000, time.Millisecond},
+		"fast, and already at most": {1000, 1000, time.Millisecond},
+		"neither":                   {500, 500, 30 * time.Millisecond},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if got := paced(c.rows, c.took); got != c.want {
+				t.Errorf("after %d rows in %s: %d", c.rows, c.took, got)
+			}
+		})
 	}
 }
 

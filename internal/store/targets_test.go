@@ -33,24 +33,26 @@ func TestLiveUnless(t *testing.T) {
 		}
 		return nil
 	})
-	for _, c := range []struct {
+	for name, c := range map[string]struct {
 		fine        func(string) bool
 		after, want string
 		limit       int
 	}{
-		{func(to string) bool { return strings.HasSuffix(to, "ours") }, "", "[fl-2 fl-3 fl-4]", 3},
-		{func(to string) bool { return strings.HasSuffix(to, "ours") }, "fl-4", "[fl-6 fl-7]", 3},
-		{func(string) bool { return true }, "", "[fl-3 fl-4 fl-6]", 9},
-		{func(string) bool { return false }, "fl-1", "[fl-2 fl-3 fl-4 fl-6 fl-7]", 9},
+		"other buckets":                {func(to string) bool { return strings.HasSuffix(to, "ours") }, "", "[fl-2 fl-3 fl-4]", 3},
+		"other buckets, the next page": {func(to string) bool { return strings.HasSuffix(to, "ours") }, "fl-4", "[fl-6 fl-7]", 3},
+		"every bucket is fine":         {func(string) bool { return true }, "", "[fl-3 fl-4 fl-6]", 9},
+		"no bucket is fine":            {func(string) bool { return false }, "fl-1", "[fl-2 fl-3 fl-4 fl-6 fl-7]", 9},
 	} {
-		rows, err := s.LiveUnless(t.Context(), scope, c.fine, c.after, c.limit)
-		var ids []string
-		for _, r := range rows {
-			ids = append(ids, r.ID)
-		}
-		if fmt.Sprint(ids) != c.want || err != nil {
-			t.Errorf("after %q: %s instead of %s, %v", c.after, ids, c.want, err)
-		}
+		t.Run(name, func(t *testing.T) {
+			rows, err := s.LiveUnless(t.Context(), scope, c.fine, c.after, c.limit)
+			var ids []string
+			for _, r := range rows {
+				ids = append(ids, r.ID)
+			}
+			if fmt.Sprint(ids) != c.want || err != nil {
+				t.Errorf("after %q: %s instead of %s, %v", c.after, ids, c.want, err)
+			}
+		})
 	}
 }
 
