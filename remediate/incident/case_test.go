@@ -56,9 +56,11 @@ func TestRow(t *testing.T) {
 	c := given(live("fl-1"), gone("fl-2"), live("fl-3", func(r *inventory.Row) { r.LastSeenAt = now }),
 		live("fl-young", func(r *inventory.Row) { r.WrittenAt = noon.Add(-policy.ConsistencyWindow) }), refreshedAt(noon))
 	for id, want := range map[string]time.Time{"fl-1": noon, "fl-2": noon.Add(-time.Hour), "fl-3": now, "fl-young": noon.Add(-time.Hour)} {
-		if r, ok := c.Row(id); !ok || !r.LastSeenAt.Equal(want) {
-			t.Errorf("%s (there: %t) was last seen %s", id, ok, r.LastSeenAt)
-		}
+		t.Run(id, func(t *testing.T) {
+			if r, ok := c.Row(id); !ok || !r.LastSeenAt.Equal(want) {
+				t.Errorf("there: %t, last seen %s", ok, r.LastSeenAt)
+			}
+		})
 	}
 	if _, ok := c.Row("fl-4"); ok {
 		t.Error("a row that is not there")

@@ -78,9 +78,12 @@ func TestCreateInputByKind(t *testing.T) {
 	for id, want := range map[string]types.FlowLogsResourceType{
 		"vpc-1": "VPC", "subnet-1": "Subnet", "eni-1": "NetworkInterface", "tgw-1": "TransitGateway", "tgw-attach-1": "TransitGatewayAttachment", "nat-1": "RegionalNatGateway",
 	} {
-		if got := resourceType(id); got != want {
-			t.Errorf("%s is a %s", id, got)
-		}
+		t.Run(id, func(t *testing.T) {
+			t.Parallel()
+			if got := resourceType(id); got != want {
+				t.Errorf("%s is a %s", id, got)
+			}
+		})
 	}
 }
 

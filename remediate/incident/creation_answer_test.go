@@ -1,6 +1,7 @@
 package incident
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -315,8 +316,11 @@ func TestNamesResource(t *testing.T) {
 		{"what?", "", false},
 		{"", "", false},
 	} {
-		if got := names(c.message, c.id); got != c.want {
-			t.Errorf("%q names %q: %t", c.message, c.id, got)
-		}
+		t.Run(fmt.Sprintf("%q in %q", c.id, c.message), func(t *testing.T) {
+			t.Parallel()
+			if got := names(c.message, c.id); got != c.want {
+				t.Errorf("%q names %q: %t", c.message, c.id, got)
+			}
+		})
 	}
 }

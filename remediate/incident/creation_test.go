@@ -210,9 +210,12 @@ func TestCallKey(t *testing.T) {
 		"restored, with all tags": key(restored()), "restored, and AWS has refused its tags": key(restored("a", "1"), func(i *Incident) { i.Attempts = 1 }),
 		"verified": key(restored("a", "1"), state(Verified)),
 	} {
-		if got != "" {
-			t.Errorf("%s: %q", name, got)
-		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if got != "" {
+				t.Errorf("%q", got)
+			}
+		})
 	}
 	for got, begins := range map[string]string{key(): "like ", key(sent("T")): SentCalls, key(restored("a", "1")): TagsCalls} {
 		if !strings.HasPrefix(got, begins) {
@@ -242,9 +245,12 @@ func TestCallKey(t *testing.T) {
 		"one key with an odd value, or two":     {key(restored("a", "1\"\n\"b\"=\"2")), key(restored("a", "1", "b", "2")), false},
 		"it lacks tags, and the call was of it": {key(restored("a", "1"), sent("T")), key(restored("a", "1")), true},
 	} {
-		if c.a == "" || c.b == "" || (c.a == c.b) != c.same {
-			t.Errorf("%s: %q and %q", name, c.a, c.b)
-		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if c.a == "" || c.b == "" || (c.a == c.b) != c.same {
+				t.Errorf("%q and %q", c.a, c.b)
+			}
+		})
 	}
 	for _, i := range []Incident{member(), member(alone, sent("T"))} {
 		if !i.Shares() {

@@ -316,8 +316,11 @@ func TestMatch(t *testing.T) {
 		{"exact", "exactly", false},
 		{"ab*ab", "ab", false},
 	} {
-		if Match(c.pattern, c.text) != c.match {
-			t.Errorf("%q and %q: %v", c.pattern, c.text, !c.match)
-		}
+		t.Run(c.pattern+" and "+c.text, func(t *testing.T) {
+			t.Parallel()
+			if Match(c.pattern, c.text) != c.match {
+				t.Errorf("%q and %q: %v", c.pattern, c.text, !c.match)
+			}
+		})
 	}
 }

@@ -248,9 +248,12 @@ func TestMayBeTakenFor(t *testing.T) {
 		"it may be later": {since.Add(1), since.Add(-24 * time.Hour), "true"},
 		"the older one became live just before that": {since, since, "true"},
 	} {
-		c := given(live("fl-1", older(x.written)), live("fl-2", lost(x.made)), pending("fl-2", freezes(rejects)), refreshedAt(refresh))
-		if got := decided(c); got != x.want {
-			t.Errorf("%s: %s", name, got)
-		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := given(live("fl-1", older(x.written)), live("fl-2", lost(x.made)), pending("fl-2", freezes(rejects)), refreshedAt(refresh))
+			if got := decided(c); got != x.want {
+				t.Error(got)
+			}
+		})
 	}
 }

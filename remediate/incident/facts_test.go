@@ -53,13 +53,16 @@ func TestIsLate(t *testing.T) {
 		{"not stored, the replacement of what was there", unstored, after, before, noon, false},
 		{"not stored, before the first refresh", unstored, after, time.Time{}, time.Time{}, false},
 	} {
-		c := given(func(c *Case) {
-			c.KnownDestinations, c.FirstRefreshAt = map[string]time.Time{first: {}, later: after}, x.scopes
+		t.Run(x.name, func(t *testing.T) {
+			t.Parallel()
+			c := given(func(c *Case) {
+				c.KnownDestinations, c.FirstRefreshAt = map[string]time.Time{first: {}, later: after}, x.scopes
+			})
+			row := inventory.Row{FirstSeenAt: x.seen, LineageSince: x.lineage}
+			row.LogDestination = x.destination
+			if got := c.toNewDestination(row); got != x.want {
+				t.Error(got)
+			}
 		})
-		row := inventory.Row{FirstSeenAt: x.seen, LineageSince: x.lineage}
-		row.LogDestination = x.destination
-		if got := c.toNewDestination(row); got != x.want {
-			t.Errorf("%s: %v", x.name, got)
-		}
 	}
 }

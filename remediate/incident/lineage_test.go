@@ -38,9 +38,11 @@ func TestSuccessor(t *testing.T) {
 	t.Parallel()
 	c := given(closed("fl-1", Superseded, func(i *Incident) { i.NewID = "fl-2" }), back("fl-2", "fl-3"), back("fl-8", "fl-9"), back("fl-9", "fl-8"))
 	for id, want := range map[string]string{"fl-1": "fl-3", "fl-2": "fl-3", "fl-3": "fl-3", "fl-4": "fl-4", "fl-8": "fl-8"} {
-		if got := c.Successor(id); got != want {
-			t.Errorf("%s: %s, not %s", id, got, want)
-		}
+		t.Run(id, func(t *testing.T) {
+			if got := c.Successor(id); got != want {
+				t.Errorf("%s, not %s", got, want)
+			}
+		})
 	}
 }
 

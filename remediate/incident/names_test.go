@@ -50,8 +50,11 @@ func TestNames(t *testing.T) {
 		{Action(0), "none"}, {Ignore, "ignore"}, {Restore, "restore"}, {Restore + 1, "5"}, {Action(-1), "-1"},
 		{NoteLineage, "lineage"}, {NoteRequested, "requested"}, {NoteRequested + 1, "8"},
 	} {
-		if got := c.value.String(); got != c.want {
-			t.Errorf("%T: %s, not %s", c.value, got, c.want)
-		}
+		t.Run(fmt.Sprintf("%T %s", c.value, c.want), func(t *testing.T) {
+			t.Parallel()
+			if got := c.value.String(); got != c.want {
+				t.Errorf("%T: %s, not %s", c.value, got, c.want)
+			}
+		})
 	}
 }

@@ -34,30 +34,33 @@ func TestI2ARecordOnlyTightens(t *testing.T) {
 
 func TestReopening(t *testing.T) {
 	t.Parallel()
-	for _, c := range []struct {
+	for name, c := range map[string]struct {
 		reason   Reason
 		was      Action
 		modeOnly bool
 		says     Action
 		reopens  bool
 	}{
-		{StillThere, Restore, false, Restore, true},
-		{Exempt, Ignore, false, Ignore, false},
-		{Exempt, Ignore, false, Restore, true},
-		{AlertOnly, Alert, false, Restore, true},
-		{AlertOnly, Alert, false, Alert, false},
-		{AlertOnly, Restore, true, Restore, false},
-		{ResourceGone, Restore, false, Restore, false},
-		{Released, Restore, false, Restore, false},
-		{Superseded, Restore, false, Restore, false},
-		{Replaced, Wait, false, Restore, false},
+		"AWS showed it":            {StillThere, Restore, false, Restore, true},
+		"exempt, and still so":     {Exempt, Ignore, false, Ignore, false},
+		"exempt, now restore":      {Exempt, Ignore, false, Restore, true},
+		"alert only, now restore":  {AlertOnly, Alert, false, Restore, true},
+		"alert only, and still so": {AlertOnly, Alert, false, Alert, false},
+		"alert only by the mode":   {AlertOnly, Restore, true, Restore, false},
+		"resource gone":            {ResourceGone, Restore, false, Restore, false},
+		"released":                 {Released, Restore, false, Restore, false},
+		"superseded":               {Superseded, Restore, false, Restore, false},
+		"replaced":                 {Replaced, Wait, false, Restore, false},
 	} {
-		i := lost()
-		i.State, i.Reason, i.Action, i.ModeOnly = Closed, c.reason, c.was, c.modeOnly
-		got := i.ApplyRecord(Record{EventID: "other", Time: noon, Rule: Rule{Action: c.says}}, noon)
-		if (got.State == Open) != c.reopens {
-			t.Errorf("closed %s (action %s, mode %v), then a record that asks for %s: %s", c.reason, c.was, c.modeOnly, c.says, got.State)
-		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			i := lost()
+			i.State, i.Reason, i.Action, i.ModeOnly = Closed, c.reason, c.was, c.modeOnly
+			got := i.ApplyRecord(Record{EventID: "other", Time: noon, Rule: Rule{Action: c.says}}, noon)
+			if (got.State == Open) != c.reopens {
+				t.Errorf("closed %s (action %s, mode %v), then a record that asks for %s: %s", c.reason, c.was, c.modeOnly, c.says, got.State)
+			}
+		})
 	}
 }
 
@@ -191,15 +194,18 @@ func TestI4TheSameRecordAgain(t *testing.T) {
 func TestARecordDelaysNoRequest(t *testing.T) {
 	t.Parallel()
 	for _, rule := range []Rule{{Action: Wait, Wait: time.Hour}, {Action: Ignore}, {Action: Alert}, {Action: Restore}} {
-		i := lost()
-		i.Source, i.Action, i.Requested = ByDrift, Restore, true
-		due := i.OverdueAt(policy)
-		got := i.ApplyRecord(Record{EventID: "e-2", Time: noon, Rule: rule}, noon)
-		if got.Action != Restore || !got.WaitUntil.IsZero() || !got.OverdueAt(policy).Equal(due) {
-			t.Errorf("a record by whom a rule says %s: %s, waits until %s, overdue at %s and not %s", rule.Action, got.Action, got.WaitUntil, got.OverdueAt(policy), due)
-		}
-		if got.Source != ByEvent || got.EventID != "e-2" {
-			t.Errorf("the record does not say who deleted it: %s, %s", got.Source, got.EventID)
-		}
+		t.Run(rule.Action.String(), func(t *testing.T) {
+			t.Parallel()
+			i := lost()
+			i.Source, i.Action, i.Requested = ByDrift, Restore, true
+			due := i.OverdueAt(policy)
+			got := i.ApplyRecord(Record{EventID: "e-2", Time: noon, Rule: rule}, noon)
+			if got.Action != Restore || !got.WaitUntil.IsZero() || !got.OverdueAt(policy).Equal(due) {
+				t.Errorf("a record by whom a rule says %s: %s, waits until %s, overdue at %s and not %s", rule.Action, got.Action, got.WaitUntil, got.OverdueAt(policy), due)
+			}
+			if got.Source != ByEvent || got.EventID != "e-2" {
+				t.Errorf("the record does not say who deleted it: %s, %s", got.Source, got.EventID)
+			}
+		})
 	}
 }

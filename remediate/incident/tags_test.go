@@ -106,9 +106,12 @@ func TestLacksTags(t *testing.T) {
 		"lost in turn":                   {restored(func(i *Incident) { i.State = Closed }), false, false},
 		"open":                           {restored(func(i *Incident) { i.State = Open }), false, false},
 	} {
-		if lacks, atOnce := c.i.LacksTags(policy, now); lacks != c.lacks || atOnce != c.atOnce {
-			t.Errorf("%s: it lacks tags: %t, at once: %t", name, lacks, atOnce)
-		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if lacks, atOnce := c.i.LacksTags(policy, now); lacks != c.lacks || atOnce != c.atOnce {
+				t.Errorf("it lacks tags: %t, at once: %t", lacks, atOnce)
+			}
+		})
 	}
 }
 
@@ -156,9 +159,12 @@ func TestMissingTags(t *testing.T) {
 		"AWS's, and our own":   {tagMap("aws:a", "1", RestoredFrom, "fl-0"), nil, nil},
 		"not AWS's, but alike": {tagMap("aws", "1", "awsome:a", "2", "AWS:a", "3"), nil, tagMap("aws", "1", "awsome:a", "2", "AWS:a", "3")},
 	} {
-		if d := gocmp.Diff(c.want, missingTags(c.lost, c.have)); d != "" {
-			t.Errorf("%s: %s", name, d)
-		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if d := gocmp.Diff(c.want, missingTags(c.lost, c.have)); d != "" {
+				t.Error(d)
+			}
+		})
 	}
 }
 

@@ -1,6 +1,7 @@
 package incident
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -69,12 +70,15 @@ func TestTelemetryOwnLogGroup(t *testing.T) {
 		"arn:aws:s3:::new": false,
 		"":                 false,
 	} {
-		if got := mayExcuse(lost, to(destination), true, nil); got != want {
-			t.Errorf("to %q: %t", destination, got)
-		}
-		if mayExcuse(lost, to(destination), false, nil) {
-			t.Errorf("anybody's to %q", destination)
-		}
+		t.Run(fmt.Sprintf("%q", destination), func(t *testing.T) {
+			t.Parallel()
+			if got := mayExcuse(lost, to(destination), true, nil); got != want {
+				t.Errorf("to %q: %t", destination, got)
+			}
+			if mayExcuse(lost, to(destination), false, nil) {
+				t.Errorf("anybody's to %q", destination)
+			}
+		})
 	}
 	excuses := to("arn:aws:logs:eu-west-1:111122223333:log-group:new")
 	excuses.Excuses = "fl-0"
@@ -134,9 +138,12 @@ func TestReplacedByTelemetry(t *testing.T) {
 		"its resource is gone":     {Incident{State: Closed, Reason: ResourceGone, Actor: by(TelemetryRole(s))}, false},
 		"it waits for replacement": {Incident{State: Open, Actor: by(TelemetryRole(s))}, false},
 	} {
-		c.i.Scope = s
-		if got := ReplacedByTelemetry(c.i); got != c.want {
-			t.Errorf("%s: %t", name, got)
-		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c.i.Scope = s
+			if got := ReplacedByTelemetry(c.i); got != c.want {
+				t.Errorf("%t", got)
+			}
+		})
 	}
 }

@@ -1,6 +1,7 @@
 package incident
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -138,26 +139,29 @@ func TestVerify(t *testing.T) {
 
 func TestTagsAdvice(t *testing.T) {
 	t.Parallel()
-	for _, c := range []struct {
+	for name, c := range map[string]struct {
 		lost, have map[string]string
 		want       string
 	}{
-		{tagMap("a", "1"), tagMap("a", "1", "b", "2"), ""},
-		{tagMap("aws:a", "1", RestoredFrom, "fl-0"), nil, ""},
-		{tagMap("b", "1", "a", ""), nil, "a, b are missing"},
-		{tagMap("a", "1"), nil, "a is missing"},
-		{tagMap("a", "1", "b", "1"), tagMap("a", "2"), "b is missing; a has another value"},
-		{tagMap("a", "1", "b", "1"), tagMap("a", "2", "b", ""), "a, b have other values"},
-		{tagMap("1", "", "2", "", "3", "", "4", "", "5", "", "6", ""), nil, "1, 2, 3, 4, 5 and 1 more are missing"},
-		{tagMap("\x1b"+strings.Repeat("k", 128), ""), nil, `\x1b` + strings.Repeat("k", 35) + "… is missing"},
+		"all are there":                         {tagMap("a", "1"), tagMap("a", "1", "b", "2"), ""},
+		"AWS's, and our own":                    {tagMap("aws:a", "1", RestoredFrom, "fl-0"), nil, ""},
+		"two are missing":                       {tagMap("b", "1", "a", ""), nil, "a, b are missing"},
+		"one is missing":                        {tagMap("a", "1"), nil, "a is missing"},
+		"one is missing, one has another value": {tagMap("a", "1", "b", "1"), tagMap("a", "2"), "b is missing; a has another value"},
+		"two have other values":                 {tagMap("a", "1", "b", "1"), tagMap("a", "2", "b", ""), "a, b have other values"},
+		"many are missing":                      {tagMap("1", "", "2", "", "3", "", "4", "", "5", "", "6", ""), nil, "1, 2, 3, 4, 5 and 1 more are missing"},
+		"a long key with an escape":             {tagMap("\x1b"+strings.Repeat("k", 128), ""), nil, `\x1b` + strings.Repeat("k", 35) + "… is missing"},
 	} {
-		want := ""
-		if c.want != "" {
-			want = "not all of its tags are as they were (" + c.want + "): " + tagsWereChanged
-		}
-		if got := tagsAdvice(c.lost, c.have); got != want {
-			t.Errorf("%q, want %q", got, want)
-		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			want := ""
+			if c.want != "" {
+				want = "not all of its tags are as they were (" + c.want + "): " + tagsWereChanged
+			}
+			if got := tagsAdvice(c.lost, c.have); got != want {
+				t.Errorf("%q, want %q", got, want)
+			}
+		})
 	}
 }
 
@@ -169,8 +173,11 @@ func TestDeliveryAdvice(t *testing.T) {
 		"Access error":  "AWS can't deliver (Access error): see the destination's policy and the delivery role",
 		"a\nb":          "AWS can't deliver (a b): see the destination's policy and the delivery role",
 	} {
-		if got := deliveryAdvice(message); got != want {
-			t.Errorf("%q", got)
-		}
+		t.Run(fmt.Sprintf("%q", message), func(t *testing.T) {
+			t.Parallel()
+			if got := deliveryAdvice(message); got != want {
+				t.Errorf("%q", got)
+			}
+		})
 	}
 }
