@@ -72,12 +72,15 @@ func TestAnEventIsMadeAgain(t *testing.T) {
 		incident.NoteRequested: {Source: incident.ByEvent, Level: alert.Low, Actor: i.Actor, DeletedAt: i.DeletedAt, DeletionAlertedAt: noon},
 		incident.NoteStuck:     {Source: incident.ByEvent, Level: alert.High, Actor: i.Actor, DeletedAt: i.DeletedAt, DeletionAlertedAt: noon},
 	} {
-		want.Scope, want.ID, want.DetectedAt = scope, "e-1", noon
-		e, changed := notify.AfterNote(incident.Event{}, false, incident.Note{Kind: kind, Incident: i}, incident.Policy{}, noon)
-		e.DueAt, e.OverdueAt, e.StuckAt = time.Time{}, time.Time{}, time.Time{} // see TestAfterNote
-		if !changed || !reflect.DeepEqual(e, want) {
-			t.Errorf("%s: the event is %+v, want %+v", kind, e, want)
-		}
+		t.Run(kind.String(), func(t *testing.T) {
+			t.Parallel()
+			want.Scope, want.ID, want.DetectedAt = scope, "e-1", noon
+			e, changed := notify.AfterNote(incident.Event{}, false, incident.Note{Kind: kind, Incident: i}, incident.Policy{}, noon)
+			e.DueAt, e.OverdueAt, e.StuckAt = time.Time{}, time.Time{}, time.Time{} // see TestAfterNote
+			if !changed || !reflect.DeepEqual(e, want) {
+				t.Errorf("the event is %+v, want %+v", e, want)
+			}
+		})
 	}
 }
 
@@ -92,15 +95,18 @@ func TestATokenUsedIsAlertedSoon(t *testing.T) {
 		"another is stuck":        func(e *incident.Event) { e.StuckAt = noon.Add(30 * time.Second) },
 		"another was, for a time": func(e *incident.Event) { e.StuckAlerted = true },
 	} {
-		e := alerted(change)
-		e, changed := notify.AfterNote(e, true, incident.Note{Kind: incident.NoteStuck, Incident: i}, incident.Policy{}, noon)
-		if !changed || !e.StuckAt.Equal(noon.Add(10*time.Second)) {
-			t.Errorf("%s: alerted at %s, %v", name, e.StuckAt, changed)
-		}
-		e.StuckAt, e.StuckAlerted = time.Time{}, true
-		if e, _ = notify.AfterNote(e, true, incident.Note{Kind: incident.NoteStuck, Incident: i}, incident.Policy{}, noon); !e.StuckAt.Equal(noon.Add(16 * time.Minute)) {
-			t.Errorf("%s: alerted again at %s", name, e.StuckAt)
-		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			e := alerted(change)
+			e, changed := notify.AfterNote(e, true, incident.Note{Kind: incident.NoteStuck, Incident: i}, incident.Policy{}, noon)
+			if !changed || !e.StuckAt.Equal(noon.Add(10*time.Second)) {
+				t.Errorf("alerted at %s, %v", e.StuckAt, changed)
+			}
+			e.StuckAt, e.StuckAlerted = time.Time{}, true
+			if e, _ = notify.AfterNote(e, true, incident.Note{Kind: incident.NoteStuck, Incident: i}, incident.Policy{}, noon); !e.StuckAt.Equal(noon.Add(16 * time.Minute)) {
+				t.Errorf("alerted again at %s", e.StuckAt)
+			}
+		})
 	}
 }
 
