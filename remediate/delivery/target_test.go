@@ -1,6 +1,7 @@
 package delivery_test
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 
@@ -24,9 +25,12 @@ func TestKeyOf(t *testing.T) {
 		"a name":                                               "",
 		"":                                                     "",
 	} {
-		if got := delivery.KeyOf(arn); got != want {
-			t.Errorf("%s: %q, want %q", arn, got, want)
-		}
+		t.Run(fmt.Sprintf("%q", arn), func(t *testing.T) {
+			t.Parallel()
+			if got := delivery.KeyOf(arn); got != want {
+				t.Errorf("%q, want %q", got, want)
+			}
+		})
 	}
 }
 
