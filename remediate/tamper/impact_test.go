@@ -86,15 +86,18 @@ func TestStated(t *testing.T) {
 // TestCovers: what depends_on takes, as people copy it from the console, or write it.
 func TestCovers(t *testing.T) {
 	t.Parallel()
-	for pattern, arn := range map[string]string{
-		"arn:aws:logs:eu-west-1:111122223333:log-group:/other:*":  "arn:aws:logs:eu-west-1:111122223333:log-group:/other",
-		"arn:aws:iam::111122223333:role/service/*":                "arn:aws:iam::111122223333:role/forwarder", // a record has no path
-		"arn:aws:s3:::archive/AWSLogs/*":                          "arn:aws:s3:::archive",
-		"arn:aws:events:eu-west-1:111122223333:rule/default/fk-*": "arn:aws:events:eu-west-1:111122223333:rule/fk-forward",
+	for name, c := range map[string]struct{ pattern, arn string }{
+		"log group":               {"arn:aws:logs:eu-west-1:111122223333:log-group:/other:*", "arn:aws:logs:eu-west-1:111122223333:log-group:/other"},
+		"role with a path":        {"arn:aws:iam::111122223333:role/service/*", "arn:aws:iam::111122223333:role/forwarder"}, // a record has no path
+		"bucket with a prefix":    {"arn:aws:s3:::archive/AWSLogs/*", "arn:aws:s3:::archive"},
+		"rule of the default bus": {"arn:aws:events:eu-west-1:111122223333:rule/default/fk-*", "arn:aws:events:eu-west-1:111122223333:rule/fk-forward"},
 	} {
-		if !(Dependency{ARN: pattern}).covers(arn) {
-			t.Errorf("%s does not cover %s", pattern, arn)
-		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if !(Dependency{ARN: c.pattern}).covers(c.arn) {
+				t.Errorf("%s does not cover %s", c.pattern, c.arn)
+			}
+		})
 	}
 }
 
@@ -131,23 +134,26 @@ func TestUnstated(t *testing.T) {
 // TestTargetOf: as records name it.
 func TestTargetOf(t *testing.T) {
 	t.Parallel()
-	for _, c := range []struct{ service, target, bus, want string }{
-		{"logs", "/vpc/flow", "", "arn:aws:logs:eu-west-1:111122223333:log-group:/vpc/flow"},
-		{"s3", "flow-logs", "", "arn:aws:s3:::flow-logs"},
-		{"iam", "delivery", "", "arn:aws:iam::111122223333:role/delivery"},
-		{"firehose", "flow", "", "arn:aws:firehose:eu-west-1:111122223333:deliverystream/flow"},
-		{"kms", "1234", "", "arn:aws:kms:eu-west-1:111122223333:key/1234"},
-		{"kms", "arn:aws:kms:us-east-1:444455556666:key/1234", "", "arn:aws:kms:us-east-1:444455556666:key/1234"},
-		{"cloudtrail", "org", "", "arn:aws:cloudtrail:eu-west-1:111122223333:trail/org"},
-		{"events", "rule", "", "arn:aws:events:eu-west-1:111122223333:rule/rule"},
-		{"events", "rule", "default", "arn:aws:events:eu-west-1:111122223333:rule/rule"},
-		{"events", "rule", "arn:aws:events:eu-west-1:111122223333:event-bus/other", "arn:aws:events:eu-west-1:111122223333:rule/other/rule"},
-		{"sqs", "https://sqs.eu-west-1.amazonaws.com/444455556666/flowkeeper", "", "arn:aws:sqs:eu-west-1:444455556666:flowkeeper"},
-		{"sqs", "", "", ""},
+	for name, c := range map[string]struct{ service, target, bus, want string }{
+		"log group":               {"logs", "/vpc/flow", "", "arn:aws:logs:eu-west-1:111122223333:log-group:/vpc/flow"},
+		"bucket":                  {"s3", "flow-logs", "", "arn:aws:s3:::flow-logs"},
+		"role":                    {"iam", "delivery", "", "arn:aws:iam::111122223333:role/delivery"},
+		"stream":                  {"firehose", "flow", "", "arn:aws:firehose:eu-west-1:111122223333:deliverystream/flow"},
+		"key by its ID":           {"kms", "1234", "", "arn:aws:kms:eu-west-1:111122223333:key/1234"},
+		"key by its ARN":          {"kms", "arn:aws:kms:us-east-1:444455556666:key/1234", "", "arn:aws:kms:us-east-1:444455556666:key/1234"},
+		"trail":                   {"cloudtrail", "org", "", "arn:aws:cloudtrail:eu-west-1:111122223333:trail/org"},
+		"rule":                    {"events", "rule", "", "arn:aws:events:eu-west-1:111122223333:rule/rule"},
+		"rule of the default bus": {"events", "rule", "default", "arn:aws:events:eu-west-1:111122223333:rule/rule"},
+		"rule of another bus":     {"events", "rule", "arn:aws:events:eu-west-1:111122223333:event-bus/other", "arn:aws:events:eu-west-1:111122223333:rule/other/rule"},
+		"queue":                   {"sqs", "https://sqs.eu-west-1.amazonaws.com/444455556666/flowkeeper", "", "arn:aws:sqs:eu-west-1:444455556666:flowkeeper"},
+		"no target":               {"sqs", "", "", ""},
 	} {
-		r := cloudtrail.Record{EventSource: c.service + ".amazonaws.com", Account: scope.Account, Region: scope.Region, Target: c.target, Bus: c.bus}
-		if got := TargetOf(r); got != c.want {
-			t.Errorf("%s %q: %q, want %q", c.service, c.target, got, c.want)
-		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := cloudtrail.Record{EventSource: c.service + ".amazonaws.com", Account: scope.Account, Region: scope.Region, Target: c.target, Bus: c.bus}
+			if got := TargetOf(r); got != c.want {
+				t.Errorf("%s %q: %q, want %q", c.service, c.target, got, c.want)
+			}
+		})
 	}
 }
