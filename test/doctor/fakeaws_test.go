@@ -174,8 +174,10 @@ func TestClock(t *testing.T) {
 	t.Parallel()
 	f := newFake(t)
 	for off, want := range map[time.Duration]doctor.Status{time.Second: doctor.OK, -time.Minute: doctor.Warn, 6 * time.Minute: doctor.Fail, -time.Hour: doctor.Fail} {
-		r := f.examine(t, func(d *doctor.Doctor) { d.Now = func() time.Time { return time.Now().Add(off) } })
-		r.expect(t, "clock", want)
+		t.Run(off.String(), func(t *testing.T) {
+			r := f.examine(t, func(d *doctor.Doctor) { d.Now = func() time.Time { return time.Now().Add(off) } })
+			r.expect(t, "clock", want)
+		})
 	}
 }
 

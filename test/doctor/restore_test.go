@@ -105,21 +105,24 @@ func TestDelegatedByDryRun(t *testing.T) {
 		"ecs:ListTasks": "RecordFieldsOfECSAndTags", "autoscaling:DescribeTags": "RecordFieldsOfECSAndTags",
 		"firehose:TagDeliveryStream": "DeliverToFirehose", "iam:CreateServiceLinkedRole": "MakeTheirServiceLinkedRoles",
 	} {
-		f := newFake(t)
-		for _, log := range []fakeaws.FlowLog{
-			{ResourceID: "vpc-3", LogDestinationType: "s3", LogDestination: "arn:aws:s3:::b", LogFormat: "${ecs-task-arn}"},
-			{ResourceID: "vpc-4", LogDestinationType: "s3", LogDestination: "arn:aws:s3:::b", TagFields: []fakeaws.TagField{{ResourceType: "instance", Keys: []string{"Name"}}}},
-			{ResourceID: "vpc-5", LogDestinationType: "kinesis-data-firehose", LogDestination: stream},
-		} {
-			log.TrafficType, log.MaxAggregationInterval = "ALL", 600
-			f.Plant(acct, region, log)
-		}
-		f.RemoveServiceLinkedRoles(acct)
-		f.examine(t).expect(t, "create", doctor.OK, "dry runs for 5")
-		f.Deny("flowkeeper", action)
-		r := f.examine(t)
-		r.expect(t, "log-delivery", doctor.Fail, "would be refused", "allow "+action+" ("+statement)
-		r.expect(t, "create", doctor.OK)
+		t.Run(action, func(t *testing.T) {
+			t.Parallel()
+			f := newFake(t)
+			for _, log := range []fakeaws.FlowLog{
+				{ResourceID: "vpc-3", LogDestinationType: "s3", LogDestination: "arn:aws:s3:::b", LogFormat: "${ecs-task-arn}"},
+				{ResourceID: "vpc-4", LogDestinationType: "s3", LogDestination: "arn:aws:s3:::b", TagFields: []fakeaws.TagField{{ResourceType: "instance", Keys: []string{"Name"}}}},
+				{ResourceID: "vpc-5", LogDestinationType: "kinesis-data-firehose", LogDestination: stream},
+			} {
+				log.TrafficType, log.MaxAggregationInterval = "ALL", 600
+				f.Plant(acct, region, log)
+			}
+			f.RemoveServiceLinkedRoles(acct)
+			f.examine(t).expect(t, "create", doctor.OK, "dry runs for 5")
+			f.Deny("flowkeeper", action)
+			r := f.examine(t)
+			r.expect(t, "log-delivery", doctor.Fail, "would be refused", "allow "+action+" ("+statement)
+			r.expect(t, "create", doctor.OK)
+		})
 	}
 }
 
