@@ -128,24 +128,26 @@ func TestRoundTrip(t *testing.T) {
 	t.Parallel()
 	f, now := newFake(t), time.Now()
 	scope := inventory.Scope{Account: acct, Region: region}
-	for _, c := range []struct {
+	for name, c := range map[string]struct {
 		way  rehearse.PipelineHealth
 		want doctor.Status
 		says string
 	}{
-		{rehearse.PipelineHealth{}, doctor.Unknown, "nothing was rehearsed"},
-		{rehearse.PipelineHealth{BackAt: now.Add(-time.Minute)}, doctor.OK, "the last one 1m0s ago"},
-		{rehearse.PipelineHealth{BackAt: now.Add(-time.Minute), Unanswered: 1, UnansweredSince: now}, doctor.OK, "the last one 1m0s ago"},
-		{rehearse.PipelineHealth{BackAt: now.Add(-5 * time.Hour)}, doctor.Unknown, "no rehearsal was made since"},
-		{rehearse.PipelineHealth{Unanswered: 1, UnansweredSince: now}, doctor.Unknown, "on its way"},
-		{rehearse.PipelineHealth{Unanswered: 2, UnansweredSince: now.Add(-time.Hour)}, doctor.Fail, "no rehearsal ever came back"},
-		{rehearse.PipelineHealth{BackAt: now.Add(-2 * time.Hour), Unanswered: 2, UnansweredSince: now.Add(-time.Hour)}, doctor.Fail, "2 rehearsals did not come back"},
+		"nothing":                  {rehearse.PipelineHealth{}, doctor.Unknown, "nothing was rehearsed"},
+		"back":                     {rehearse.PipelineHealth{BackAt: now.Add(-time.Minute)}, doctor.OK, "the last one 1m0s ago"},
+		"back, and one on its way": {rehearse.PipelineHealth{BackAt: now.Add(-time.Minute), Unanswered: 1, UnansweredSince: now}, doctor.OK, "the last one 1m0s ago"},
+		"back long ago":            {rehearse.PipelineHealth{BackAt: now.Add(-5 * time.Hour)}, doctor.Unknown, "no rehearsal was made since"},
+		"the first is on its way":  {rehearse.PipelineHealth{Unanswered: 1, UnansweredSince: now}, doctor.Unknown, "on its way"},
+		"none came back":           {rehearse.PipelineHealth{Unanswered: 2, UnansweredSince: now.Add(-time.Hour)}, doctor.Fail, "no rehearsal ever came back"},
+		"two did not come back":    {rehearse.PipelineHealth{BackAt: now.Add(-2 * time.Hour), Unanswered: 2, UnansweredSince: now.Add(-time.Hour)}, doctor.Fail, "2 rehearsals did not come back"},
 	} {
-		path := filepath.Join(t.TempDir(), "state.db")
-		remembers(t, path, func(*store.Tx) error { return nil })
-		rehearsed(t, path, func(tx rehearse.Tx) error { return tx.SaveRehearsals(scope, rehearse.Changes{Health: &c.way}) })
-		f.examine(t, func(d *doctor.Doctor) {
-			d.Config.State.Path, d.Now = path, func() time.Time { return now } // a slow machine is no later
-		}).expect(t, "round-trip", c.want, c.says)
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "state.db")
+			remembers(t, path, func(*store.Tx) error { return nil })
+			rehearsed(t, path, func(tx rehearse.Tx) error { return tx.SaveRehearsals(scope, rehearse.Changes{Health: &c.way}) })
+			f.examine(t, func(d *doctor.Doctor) {
+				d.Config.State.Path, d.Now = path, func() time.Time { return now } // a slow machine is no later
+			}).expect(t, "round-trip", c.want, c.says)
+		})
 	}
 }
