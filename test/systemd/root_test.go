@@ -77,21 +77,27 @@ func groupsOf(self string) (dirs []string) {
 
 func TestGroupsOf(t *testing.T) {
 	t.Parallel()
-	for self, want := range map[string][]string{
-		"0::/\n": {"/sys/fs/cgroup/payload", "/sys/fs/cgroup/unified/supervisor"},
-		"0::/system.slice/runner.service\n": {"/sys/fs/cgroup/system.slice/runner.service/payload",
-			"/sys/fs/cgroup/system.slice/runner.service/supervisor"},
-		"9:name=systemd:/user.slice/a:b.scope\n4:memory:/elsewhere\n": {"/sys/fs/cgroup/systemd/user.slice/a:b.scope/payload"},
+	for name, c := range map[string]struct {
+		self string
+		want []string
+	}{
+		"root": {"0::/\n", []string{"/sys/fs/cgroup/payload", "/sys/fs/cgroup/unified/supervisor"}},
+		"a service": {"0::/system.slice/runner.service\n", []string{"/sys/fs/cgroup/system.slice/runner.service/payload",
+			"/sys/fs/cgroup/system.slice/runner.service/supervisor"}},
+		"the first version": {"9:name=systemd:/user.slice/a:b.scope\n4:memory:/elsewhere\n", []string{"/sys/fs/cgroup/systemd/user.slice/a:b.scope/payload"}},
 	} {
-		got := groupsOf(self)
-		for _, dir := range want {
-			if !slices.Contains(got, dir) {
-				t.Errorf("%q: %s is not among %q", self, dir, got)
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got := groupsOf(c.self)
+			for _, dir := range c.want {
+				if !slices.Contains(got, dir) {
+					t.Errorf("%s is not among %q", dir, got)
+				}
 			}
-		}
-		if len(got) != 6 {
-			t.Errorf("%q: more than ours: %q", self, got)
-		}
+			if len(got) != 6 {
+				t.Errorf("more than ours: %q", got)
+			}
+		})
 	}
 }
 
