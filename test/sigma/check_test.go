@@ -13,7 +13,7 @@ import (
 // TestSigmaCheck: sigma-cli finds no fault in the rules, and would find one.
 func TestSigmaCheck(t *testing.T) {
 	t.Parallel()
-	check := func(files map[string]string) error {
+	check := func(t *testing.T, files map[string]string) error {
 		dir := t.TempDir()
 		for name, text := range files {
 			if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
@@ -24,7 +24,7 @@ func TestSigmaCheck(t *testing.T) {
 		return err
 	}
 	whole := files(t)
-	if err := check(whole); err != nil {
+	if err := check(t, whole); err != nil {
 		t.Error(err)
 	}
 	first, second := detection.Rules()[0], detection.Rules()[1]
@@ -33,8 +33,10 @@ func TestSigmaCheck(t *testing.T) {
 		"an unknown status":      {first.File: strings.Replace(whole[first.File], "status: stable", "status: fine", 1)},
 		"a condition of nothing": {first.File: strings.Replace(whole[first.File], "condition: selection", "condition: another", 1)},
 	} {
-		if err := check(faulty); err == nil {
-			t.Errorf("%s: no complaint", name)
-		}
+		t.Run(name, func(t *testing.T) {
+			if err := check(t, faulty); err == nil {
+				t.Error("no complaint")
+			}
+		})
 	}
 }
