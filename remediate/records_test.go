@@ -236,28 +236,30 @@ func TestI2TwinsWithoutAnARN(t *testing.T) {
 // that passes for the role of a rule.
 func TestWhoMadeADestination(t *testing.T) {
 	t.Parallel()
-	for who, want := range map[string]string{
-		`{"type":"IdentityCenterUser","onBehalfOf":{"userId":"u-1"}}`: "IdentityCenterUser u-1",
-		`{"userName":"` + ci + `"}`:                                   `"` + ci + `"`,
-		`{"type":"SAMLUser","userName":"` + ci + `"}`:                 "SAMLUser " + ci,
-		`{}`: "",
+	for name, c := range map[string]struct{ who, want string }{
+		"IdentityCenter user":   {`{"type":"IdentityCenterUser","onBehalfOf":{"userId":"u-1"}}`, "IdentityCenterUser u-1"},
+		"user name like a role": {`{"userName":"` + ci + `"}`, `"` + ci + `"`},
+		"SAML user":             {`{"type":"SAMLUser","userName":"` + ci + `"}`, "SAMLUser " + ci},
+		"nobody":                {`{}`, ""},
 	} {
-		s := ruled(t, ci, incident.Wait, 10*time.Minute)
-		id := s.protect(1)[0]
-		s.attack(id)
-		s.deliverRaw(s.rawRecord("ec2", "DeleteFlowLogs", deleting(id), eventID, asCI))
-		s.reconcile()
-		s.advance(time.Minute)
-		s.world.AddDestination("arn:aws:s3:::other")
-		other := s.plant("vpc-1", func(f *fakeaws.FlowLog) { f.LogDestination = "arn:aws:s3:::other" })
-		s.deliverRaw(s.rawRecord("ec2", "CreateFlowLogs", `{"CreateFlowLogsRequest":{"ResourceId":{"content":"vpc-1"}}}`, `"eventID":"made"`, `"userIdentity":`+who, `"responseElements":{"CreateFlowLogsResponse":{"flowLogIdSet":{"item":"`+other+`"}}}`))
-		s.refresh()
-		if got := s.row(other).CreatedBy; got != want {
-			t.Errorf("%s: made by %q, want %q", who, got, want)
-		}
-		s.advance(20 * time.Minute)
-		if i := s.incident(id); i.Reason == incident.Replaced {
-			t.Errorf("%s excuses the deletion of %s", who, ci)
-		}
+		t.Run(name, func(t *testing.T) {
+			s := ruled(t, ci, incident.Wait, 10*time.Minute)
+			id := s.protect(1)[0]
+			s.attack(id)
+			s.deliverRaw(s.rawRecord("ec2", "DeleteFlowLogs", deleting(id), eventID, asCI))
+			s.reconcile()
+			s.advance(time.Minute)
+			s.world.AddDestination("arn:aws:s3:::other")
+			other := s.plant("vpc-1", func(f *fakeaws.FlowLog) { f.LogDestination = "arn:aws:s3:::other" })
+			s.deliverRaw(s.rawRecord("ec2", "CreateFlowLogs", `{"CreateFlowLogsRequest":{"ResourceId":{"content":"vpc-1"}}}`, `"eventID":"made"`, `"userIdentity":`+c.who, `"responseElements":{"CreateFlowLogsResponse":{"flowLogIdSet":{"item":"`+other+`"}}}`))
+			s.refresh()
+			if got := s.row(other).CreatedBy; got != c.want {
+				t.Errorf("made by %q, want %q", got, c.want)
+			}
+			s.advance(20 * time.Minute)
+			if i := s.incident(id); i.Reason == incident.Replaced {
+				t.Errorf("%s excuses the deletion of %s", c.who, ci)
+			}
+		})
 	}
 }

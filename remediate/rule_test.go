@@ -18,33 +18,36 @@ import (
 func TestOwnAccountIsTheRecordsAccount(t *testing.T) {
 	t.Parallel()
 	const own, sso = "arn:aws:iam::{account}:role/terraform", "arn:aws:iam::{account}:role/aws-reserved/sso.amazonaws.com/*AWSReservedSSO_NetAdmin_*"
-	for _, x := range []struct {
+	for name, x := range map[string]struct {
 		pattern, account, principal string
 		want                        bool
 	}{
-		{own, "111122223333", "arn:aws:iam::111122223333:role/terraform", true},
-		{own, "222233334444", "arn:aws:iam::222233334444:role/terraform", true},
-		{own, "111122223333", "arn:aws:iam::222233334444:role/terraform", false},
-		{own, "222233334444", "arn:aws:iam::111122223333:role/terraform", false},
-		{own, "111122223333", "arn:aws-cn:iam::111122223333:role/terraform", false},
-		{own, "111122223333", "arn:aws:iam::111122223333:role/terraform2", false},
-		{own, "111122223333", "arn:aws:iam::111122223333:role/ci/terraform", false},
-		{own, "111122223333", "", false},
-		{own, "", "arn:aws:iam:::role/terraform", false},
-		{own, "*", "arn:aws:iam::222233334444:role/terraform", false},
-		{own, "1*2222233333", "arn:aws:iam::111122223333:role/terraform", false},
-		{own, "{account}", "arn:aws:iam::{account}:role/terraform", false},
-		{"arn:aws:iam::{account}:role/deploy-{account}", "111122223333", "arn:aws:iam::111122223333:role/deploy-111122223333", true},
-		{"arn:aws:iam::{account}:role/deploy-{account}", "111122223333", "arn:aws:iam::111122223333:role/deploy-222233334444", false},
-		{sso, "111122223333", "arn:aws:iam::111122223333:role/aws-reserved/sso.amazonaws.com/eu-west-1/AWSReservedSSO_NetAdmin_0123456789abcdef", true},
-		{sso, "111122223333", "arn:aws:iam::111122223333:role/aws-reserved/sso.amazonaws.com/AWSReservedSSO_NetAdmin_0123456789abcdef", true},
-		{sso, "111122223333", "arn:aws:iam::222233334444:role/aws-reserved/sso.amazonaws.com/AWSReservedSSO_NetAdmin_0123456789abcdef", false},
-		{sso, "111122223333", "arn:aws:iam::111122223333:role/AWSReservedSSO_NetAdmin_0123456789abcdef", false},
-		{"arn:aws-us-gov:iam::{account}:role/terraform", "111122223333", "arn:aws-us-gov:iam::111122223333:role/terraform", true},
+		"a role of the account":             {own, "111122223333", "arn:aws:iam::111122223333:role/terraform", true},
+		"another account's own role":        {own, "222233334444", "arn:aws:iam::222233334444:role/terraform", true},
+		"a role of a stranger":              {own, "111122223333", "arn:aws:iam::222233334444:role/terraform", false},
+		"a stranger's, the other way round": {own, "222233334444", "arn:aws:iam::111122223333:role/terraform", false},
+		"another partition":                 {own, "111122223333", "arn:aws-cn:iam::111122223333:role/terraform", false},
+		"a longer name":                     {own, "111122223333", "arn:aws:iam::111122223333:role/terraform2", false},
+		"another path":                      {own, "111122223333", "arn:aws:iam::111122223333:role/ci/terraform", false},
+		"no principal":                      {own, "111122223333", "", false},
+		"no account":                        {own, "", "arn:aws:iam:::role/terraform", false},
+		"a star for an account":             {own, "*", "arn:aws:iam::222233334444:role/terraform", false},
+		"a star in an account":              {own, "1*2222233333", "arn:aws:iam::111122223333:role/terraform", false},
+		"the word itself":                   {own, "{account}", "arn:aws:iam::{account}:role/terraform", false},
+		"twice in a pattern":                {"arn:aws:iam::{account}:role/deploy-{account}", "111122223333", "arn:aws:iam::111122223333:role/deploy-111122223333", true},
+		"twice, and one differs":            {"arn:aws:iam::{account}:role/deploy-{account}", "111122223333", "arn:aws:iam::111122223333:role/deploy-222233334444", false},
+		"Identity Center":                   {sso, "111122223333", "arn:aws:iam::111122223333:role/aws-reserved/sso.amazonaws.com/eu-west-1/AWSReservedSSO_NetAdmin_0123456789abcdef", true},
+		"Identity Center in us-east-1":      {sso, "111122223333", "arn:aws:iam::111122223333:role/aws-reserved/sso.amazonaws.com/AWSReservedSSO_NetAdmin_0123456789abcdef", true},
+		"Identity Center of a stranger":     {sso, "111122223333", "arn:aws:iam::222233334444:role/aws-reserved/sso.amazonaws.com/AWSReservedSSO_NetAdmin_0123456789abcdef", false},
+		"Identity Center without the path":  {sso, "111122223333", "arn:aws:iam::111122223333:role/AWSReservedSSO_NetAdmin_0123456789abcdef", false},
+		"GovCloud":                          {"arn:aws-us-gov:iam::{account}:role/terraform", "111122223333", "arn:aws-us-gov:iam::111122223333:role/terraform", true},
 	} {
-		if got := (incident.Rule{Principal: x.pattern}).Matches(x.account, x.principal); got != x.want {
-			t.Errorf("%s, a record of %s by %s: %v", x.pattern, x.account, x.principal, got)
-		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if got := (incident.Rule{Principal: x.pattern}).Matches(x.account, x.principal); got != x.want {
+				t.Errorf("%s, a record of %s by %s: %v", x.pattern, x.account, x.principal, got)
+			}
+		})
 	}
 }
 
