@@ -156,14 +156,22 @@ func TestCellsOfATerminal(t *testing.T) {
 			}
 		})
 	}
-	for _, c := range []struct {
+	for name, c := range map[string]struct {
 		c    Column
 		n    int
 		want string
-	}{{CutTo(2, "A"), 7, "監査ロ…"}, {CutTo(2, "A"), 6, "監査…"}, {CutTo(2, "A").KeepEnd(), 6, "…ログ"}, {CutTo(2, "A"), 8, "監査ログ"}} {
-		if got := c.c.cut("監査ログ", c.n); got != c.want {
-			t.Errorf("%d: %q instead of %q", c.n, got, c.want)
-		}
+	}{
+		"three of them fit":           {CutTo(2, "A"), 7, "監査ロ…"},
+		"half of the third would fit": {CutTo(2, "A"), 6, "監査…"},
+		"the end is kept":             {CutTo(2, "A").KeepEnd(), 6, "…ログ"},
+		"all of them fit":             {CutTo(2, "A"), 8, "監査ログ"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if got := c.c.cut("監査ログ", c.n); got != c.want {
+				t.Errorf("%d: %q instead of %q", c.n, got, c.want)
+			}
+		})
 	}
 }
 
