@@ -90,17 +90,13 @@ const unrecorded = `SELECT k.value, coalesce(f.resource_id, '') FROM json_each(?
 	WHERE NOT EXISTS (SELECT 1 FROM history h WHERE h.account = ?1 AND h.region = ?2 AND h.id = k.value AND h.event_id = ?4 AND json_extract(h.body, '$.Claim') = ?5)`
 
 func (t incidents) Due(s inventory.Scope, now time.Time, turns incident.Turns) ([]incident.Incident, error) {
-	var due incident.Due[any] // bodies
-	classes := map[string]*[]any{"first": &due.First, "again": &due.Again, "tags": &due.Tags, "back": &due.Back, "unknown": &due.Unknown}
+	due := incident.Due[any]{} // bodies
 	err := t.rows(func(scan func(...any) error) error {
-		var class string
+		var class incident.TurnClass
 		var text any
-		if err := scan(&class, &text); err != nil {
-			return err
-		}
-		of := classes[class]
-		*of = append(*of, text)
-		return nil
+		err := scan(&class, &text)
+		due[class] = append(due[class], text)
+		return err
 	}, dueIncidents, s.Account, s.Region, now.UnixMilli(), now.Add(farthest).UnixMilli(),
 		max(0, turns.Creates), max(0, turns.Retries, turns.Creates), max(0, turns.Tags), max(0, turns.Others))
 	if err != nil {
@@ -126,18 +122,18 @@ const sharing = `SELECT body FROM incidents WHERE account = ? AND region = ? AND
 // lacksTags is whether an incident waits for a CreateTags call.
 const lacksTags = `call_key LIKE '` + incident.TagsCalls + `%'`
 
-// dueIncidents selects what is due (?3, or after ?4) by its class, each in the order of its turns and
-// within its limit. (The plus: SQLite is to begin with what is due, not with all unknown ones.)
-var dueIncidents = `SELECT 'first', body FROM ` + dueOf(`known = 1 AND tried = 0 AND state = 'open'`, `first_seen_at, id`, `?5`) + `
-	UNION ALL SELECT 'again', body FROM ` + dueOf(`known = 1 AND (tried > 0 AND state = 'open' OR state = 'blocked')`, `next_at, first_seen_at, id`, `?6`) + `
-	UNION ALL SELECT 'tags', body FROM ` + dueOf(`known = 1 AND `+lacksTags, `next_at, first_seen_at, id`, `?7`) + `
-	UNION ALL SELECT 'back', body FROM ` + dueOf(`known = 1 AND state NOT IN ('open', 'blocked') AND NOT `+lacksTags, `next_at, first_seen_at, id`, `?8`) + `
-	UNION ALL SELECT 'unknown', body FROM ` + dueOf(`+known = 0`, `detected_at, id`, `?8`)
+// dueIncidents selects what is due (?3, or after ?4) by its class, which is that of incident.TurnClassOf, each in the
+// order of its turns and within its limit. (The plus: SQLite is to begin with what is due, not with all unknown ones.)
+var dueIncidents = dueOf(incident.FirstTry, `known = 1 AND tried = 0 AND state = 'open'`, `first_seen_at, id`, `?5`) + `
+	UNION ALL ` + dueOf(incident.TriedBefore, `known = 1 AND (tried > 0 AND state = 'open' OR state = 'blocked')`, `next_at, first_seen_at, id`, `?6`) + `
+	UNION ALL ` + dueOf(incident.LackingTags, `known = 1 AND `+lacksTags, `next_at, first_seen_at, id`, `?7`) + `
+	UNION ALL ` + dueOf(incident.NotPending, `known = 1 AND state NOT IN ('open', 'blocked') AND NOT `+lacksTags, `next_at, first_seen_at, id`, `?8`) + `
+	UNION ALL ` + dueOf(incident.OfUnknown, `+known = 0`, `detected_at, id`, `?8`)
 
 // dueOf is a class of what is due. (The sum: SQLite plans a query anew for each other LIMIT that
 // it can read.)
-func dueOf(which, order, limit string) string {
-	return `(SELECT body FROM incidents WHERE account = ?1 AND region = ?2 AND (next_at <= ?3 OR next_at > ?4) AND ` + which + ` ORDER BY ` + order + ` LIMIT 0 + ` + limit + `)`
+func dueOf(class incident.TurnClass, which, order, limit string) string {
+	return `SELECT '` + string(class) + `', body FROM (SELECT body FROM incidents WHERE account = ?1 AND region = ?2 AND (next_at <= ?3 OR next_at > ?4) AND ` + which + ` ORDER BY ` + order + ` LIMIT 0 + ` + limit + `)`
 }
 
 func (t incidents) Blocked(s inventory.Scope, limit int) ([]string, error) {

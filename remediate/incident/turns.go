@@ -1,6 +1,9 @@
 package incident
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // Turns are how many incidents of one scope a step takes up.
 //
@@ -16,30 +19,52 @@ type Turns struct {
 	Others  int // that need none
 }
 
-// Due is what is due in a scope, by class, each in the order of its turns. T is an incident, or what one is read from.
-type Due[T any] struct {
-	First   []T // attempts
-	Again   []T // tried before, or shown alive by the last observation
-	Tags    []T // restored, and the replacement lacks tags; at most Turns.Tags
-	Back    []T // restored or ended otherwise; at most Turns.Others
-	Unknown []T // the snapshot does not know the flow log
+// TurnClass is what the turn of an incident that is due goes by.
+type TurnClass string
+
+// Classes, in the order of the turns.
+const (
+	FirstTry    TurnClass = "first"   // it was not tried since it was opened
+	TriedBefore TurnClass = "again"   // or shown alive by the last observation
+	LackingTags TurnClass = "tags"    // restored, and the replacement is to get tags
+	NotPending  TurnClass = "back"    // restored, or ended otherwise
+	OfUnknown   TurnClass = "unknown" // the snapshot does not know the flow log
+)
+
+// TurnClassOf is the class of an incident. The store's SQL decides the same from its columns, because it reads no more
+// incidents of each class than have a turn.
+func TurnClassOf(i Incident) TurnClass {
+	switch {
+	case !i.Known:
+		return OfUnknown
+	case i.State == Open && PastTurns(i) == 0:
+		return FirstTry
+	case i.Pending():
+		return TriedBefore
+	case strings.HasPrefix(i.CallKey(), TagsCalls):
+		return LackingTags
+	}
+	return NotPending
 }
+
+// PastTurns counts the tries since an incident was opened, and the observations in a row that showed the
+// flow log alive.
+func PastTurns(i Incident) int { return i.Tried + i.TimesAlive }
+
+// Due is what is due in a scope, by class, each in the order of its turns: of LackingTags at most Turns.Tags, of
+// NotPending at most Turns.Others. T is an incident, or what one is read from.
+type Due[T any] map[TurnClass][]T
 
 // Pick is what a step takes up of that, in the order of the turns. What was tried before has the
 // places of Retries, and those that first attempts leave free.
 func (d Due[T]) Pick(t Turns) (out []T) {
 	upTo := func(n int, of []T) []T { return of[:max(0, min(n, len(of)))] }
-	again := upTo(max(t.Retries, t.Creates-len(d.First)), d.Again)
-	for _, class := range [][]T{upTo(t.Creates-len(again), d.First), again, d.Tags, d.Back, upTo(t.Others-len(d.Back), d.Unknown)} {
+	again := upTo(max(t.Retries, t.Creates-len(d[FirstTry])), d[TriedBefore])
+	for _, class := range [][]T{upTo(t.Creates-len(again), d[FirstTry]), again, d[LackingTags], d[NotPending], upTo(t.Others-len(d[NotPending]), d[OfUnknown])} {
 		out = append(out, class...)
 	}
 	return out
 }
-
-// PastTurns counts the tries since an incident was opened, and the observations in a row that showed the
-// flow log alive. While it is 0, an open incident is among the first attempts of what is due, else among
-// what was tried before: see Due.
-func PastTurns(i Incident) int { return i.Tried + i.TimesAlive }
 
 // Seniority orders first attempts: an earlier time comes first. A replacement is as old as
 // its root, so that restores make nothing younger; and whatever delivers to where nothing

@@ -13,18 +13,49 @@ func TestPick(t *testing.T) {
 		want  []string
 	}{
 		"nothing":                             {Due[string]{}, Turns{Creates: 5, Retries: 1, Tags: 1, Others: 5}, nil},
-		"all have room":                       {Due[string]{First: []string{"f"}, Again: []string{"a"}, Tags: []string{"t"}, Back: []string{"b"}, Unknown: []string{"u"}}, Turns{Creates: 5, Retries: 1, Tags: 1, Others: 5}, []string{"f", "a", "t", "b", "u"}},
-		"retries keep their places":           {Due[string]{First: []string{"f1", "f2", "f3"}, Again: []string{"a1", "a2"}}, Turns{Creates: 3, Retries: 1}, []string{"f1", "f2", "a1"}},
-		"retries have what is left free":      {Due[string]{First: []string{"f1"}, Again: []string{"a1", "a2", "a3"}}, Turns{Creates: 3, Retries: 1}, []string{"f1", "a1", "a2"}},
-		"no retry is due":                     {Due[string]{First: []string{"f1", "f2", "f3"}}, Turns{Creates: 2, Retries: 1}, []string{"f1", "f2"}},
-		"more retries than creates":           {Due[string]{First: []string{"f1"}, Again: []string{"a1", "a2"}}, Turns{Creates: 1, Retries: 2}, []string{"a1", "a2"}},
-		"the pace allows none":                {Due[string]{First: []string{"f1"}, Again: []string{"a1"}, Back: []string{"b"}}, Turns{Creates: -1, Others: 1}, []string{"b"}},
-		"unknown ones have what others leave": {Due[string]{Back: []string{"b1", "b2"}, Unknown: []string{"u1", "u2"}}, Turns{Others: 3}, []string{"b1", "b2", "u1"}},
+		"all have room":                       {Due[string]{FirstTry: {"f"}, TriedBefore: {"a"}, LackingTags: {"t"}, NotPending: {"b"}, OfUnknown: {"u"}}, Turns{Creates: 5, Retries: 1, Tags: 1, Others: 5}, []string{"f", "a", "t", "b", "u"}},
+		"retries keep their places":           {Due[string]{FirstTry: {"f1", "f2", "f3"}, TriedBefore: {"a1", "a2"}}, Turns{Creates: 3, Retries: 1}, []string{"f1", "f2", "a1"}},
+		"retries have what is left free":      {Due[string]{FirstTry: {"f1"}, TriedBefore: {"a1", "a2", "a3"}}, Turns{Creates: 3, Retries: 1}, []string{"f1", "a1", "a2"}},
+		"no retry is due":                     {Due[string]{FirstTry: {"f1", "f2", "f3"}}, Turns{Creates: 2, Retries: 1}, []string{"f1", "f2"}},
+		"more retries than creates":           {Due[string]{FirstTry: {"f1"}, TriedBefore: {"a1", "a2"}}, Turns{Creates: 1, Retries: 2}, []string{"a1", "a2"}},
+		"the pace allows none":                {Due[string]{FirstTry: {"f1"}, TriedBefore: {"a1"}, NotPending: {"b"}}, Turns{Creates: -1, Others: 1}, []string{"b"}},
+		"unknown ones have what others leave": {Due[string]{NotPending: {"b1", "b2"}, OfUnknown: {"u1", "u2"}}, Turns{Others: 3}, []string{"b1", "b2", "u1"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			if got := tt.due.Pick(tt.turns); !slices.Equal(got, tt.want) {
 				t.Errorf("it takes up %q, want %q", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestTurnClassOf(t *testing.T) {
+	t.Parallel()
+	tags := map[string]string{"team": "net"}
+	for name, tt := range map[string]struct {
+		i    Incident
+		want TurnClass
+	}{
+		"new":                       {Incident{State: Open, Known: true}, FirstTry},
+		"new, requested":            {Incident{State: Open, Known: true, Requested: true}, FirstTry},
+		"tried":                     {Incident{State: Open, Known: true, Tried: 1}, TriedBefore},
+		"shown alive":               {Incident{State: Open, Known: true, TimesAlive: 1}, TriedBefore},
+		"blocked":                   {Incident{State: Blocked, Known: true}, TriedBefore},
+		"its call is in doubt":      {Incident{State: Open, Known: true, Call: &SentCall{Token: "T"}}, FirstTry},
+		"restored":                  {Incident{State: Restored, Known: true, Tried: 1}, NotPending},
+		"restored, and lacks tags":  {Incident{State: Restored, Known: true, MissingTags: tags}, LackingTags},
+		"AWS has refused its tags":  {Incident{State: Restored, Known: true, MissingTags: tags, Attempts: 1}, NotPending},
+		"verified, with tags noted": {Incident{State: Verified, Known: true, MissingTags: tags}, NotPending},
+		"closed":                    {Incident{State: Closed, Known: true}, NotPending},
+		"unknown":                   {Incident{State: Open}, OfUnknown},
+		"unknown, tried":            {Incident{State: Open, Tried: 1}, OfUnknown},
+		"unknown, and over":         {Incident{State: Closed}, OfUnknown},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if got := TurnClassOf(tt.i); got != tt.want {
+				t.Errorf("%s, want %s", got, tt.want)
 			}
 		})
 	}
