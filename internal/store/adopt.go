@@ -47,7 +47,7 @@ type Adopted struct {
 	Alerts      int       // undelivered alerts beyond the newest mostAdopted: dropped
 }
 
-// mostAdopted undelivered alerts come with a copy: more would hold up what comes
+// mostAdopted undelivered alerts come with a copy, and as many bursts: more would hold up what comes
 // after them.
 const mostAdopted = 1000
 
@@ -114,7 +114,7 @@ type adoption struct {
 
 // run takes out of a copy what does not count, and adds the alert of it.
 func (a *adoption) run() error {
-	for _, step := range []func() error{a.dropForged, a.takeRows, a.dropStrays, a.takePipelines, a.takeAccounts, a.forgetFacts, a.forgetNames, a.endBursts, a.reset, a.dropDeliveries, a.writeAlerts} {
+	for _, step := range []func() error{a.dropForged, a.takeRows, a.dropStrays, a.takePipelines, a.takeAccounts, a.forgetFacts, a.forgetNames, a.endBursts, a.reset, a.takeScopes, a.dropDeliveries, a.writeAlerts} {
 		if err := step(); err != nil {
 			return err
 		}
@@ -266,27 +266,28 @@ func (a *adoption) endBursts() error {
 	return err
 }
 
-// reset removes what would delay alerts or restores, and what AWS's answers, or the age of the
-// copy, decide anew.
+// reset removes what would delay alerts or restores, and what AWS's answers decide anew.
 func (a *adoption) reset() error {
-	err := a.execEach([]string{
+	return a.execEach([]string{
 		`UPDATE campaigns SET ended_at = coalesce(ended_at, last_at)`, // later deletions would share a pager's incident
 		`UPDATE incidents SET restored_at = NULL`,                     // lineages that never were restored would hold others back
 		`DELETE FROM rehearsals`,
 		`DELETE FROM approved`,
-		`UPDATE scopes SET holds = NULL`, // or what the copy does not name would be held
+		`UPDATE scopes SET holds = NULL, stale = NULL`, // or what the copy does not name would be held; takeScopes says what is stale
 	})
-	if err != nil {
-		return err
+}
+
+// takeScopes notes which scopes are stale.
+func (a *adoption) takeScopes() error {
+	refreshed, err := byKey(a, func(s *inventory.Scope, at *time.Time) []any { return []any{&s.Account, &s.Region, at} },
+		`SELECT account, region, refreshed_at FROM scopes`)
+	for s, at := range refreshed {
+		a.found.RefreshedAt = incident.Later(a.found.RefreshedAt, at)
+		if err == nil && incident.StaleFromCopy(a.Made, at, a.Now, a.Stale) {
+			a.found.Stale = true
+			err = a.exec(`UPDATE scopes SET stale = 1 WHERE account = ? AND region = ?`, s.Account, s.Region)
+		}
 	}
-	if _, err := first(a, []any{&a.found.RefreshedAt}, `SELECT max(refreshed_at) FROM scopes`); err != nil {
-		return err
-	}
-	err = a.exec(`UPDATE scopes SET stale = iif(?1 OR refreshed_at < ?2, 1, NULL)`, a.Now.Sub(a.Made) > a.Stale, a.Now.Add(-a.Stale).UnixMilli())
-	if err != nil {
-		return err
-	}
-	a.found.Stale, err = value[bool](a, `SELECT EXISTS (SELECT 1 FROM scopes WHERE stale = 1)`)
 	return err
 }
 

@@ -70,6 +70,13 @@ func StaysWithoutRow(i Incident) bool {
 	return !i.Known && (i.State == Open || i.closedAs(Unknown))
 }
 
+// StaleFromCopy reports whether what the next refresh of a scope does not find is alerted and not restored, because the
+// copy was made, or the scope refreshed in it (zero: never), longer ago than a limit. An old copy that is written
+// again has a new date, so that the refresh counts, too.
+func StaleFromCopy(made, refreshed, now time.Time, limit time.Duration) bool {
+	return now.Sub(made) > limit || !refreshed.IsZero() && now.Sub(refreshed) > limit
+}
+
 // EventFromCopy is the event of an incident of a copy, which may not be in the copy. Whatever
 // alerts were sent according to the copy, there is one within five minutes of what is to come
 // back and is not.

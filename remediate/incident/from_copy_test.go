@@ -81,3 +81,32 @@ func TestAdoptEvent(t *testing.T) {
 		})
 	}
 }
+
+func TestStaleFromCopy(t *testing.T) {
+	t.Parallel()
+	const limit = 48 * time.Hour
+	for name, tt := range map[string]struct {
+		made, refreshed time.Duration // ago; refreshed 0: never
+		want            bool
+	}{
+		"young":                             {time.Hour, 2 * time.Hour, false},
+		"as old as it may be":               {limit, limit, false},
+		"the copy is older":                 {limit + 1, limit + 1, true},
+		"only the refresh is older":         {time.Hour, limit + 1, true},
+		"only the copy is, by its own date": {limit + 1, time.Hour, true},
+		"young, and never refreshed":        {time.Hour, 0, false},
+		"old, and never refreshed":          {limit + 1, 0, true},
+		"of the future":                     {-time.Hour, -time.Hour, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var refreshed time.Time
+			if tt.refreshed != 0 {
+				refreshed = noon.Add(-tt.refreshed)
+			}
+			if got := StaleFromCopy(noon.Add(-tt.made), refreshed, noon, limit); got != tt.want {
+				t.Errorf("%t, want %t", got, tt.want)
+			}
+		})
+	}
+}
