@@ -54,6 +54,7 @@ func FromCopy(i Incident, r inventory.Row, now time.Time) (Incident, CopyFate) {
 	case i.Pending() && (live || r.Protected):
 		i.WaitUntil, i.NextAttemptAt = time.Time{}, now // a wait of a rule, or of the copy, does not count
 		i.StuckAlertedAt, i.Stuck, i.StuckNews = time.Time{}, nil, false
+		i.RestoredAt = time.Time{} // it is not back, and would count for flapping
 		return i, KeptDue
 	case i.Pending():
 		return i, NotKept

@@ -36,6 +36,7 @@ func TestAdopt(t *testing.T) {
 	}{
 		"open, shown alive":         {Incident{State: Open}, live, KeptDue},
 		"open, protected":           {Incident{State: Open, WaitUntil: now.Add(time.Hour)}, wasProtected, KeptDue},
+		"open, as if restored":      {Incident{State: Open, RestoredAt: now}, live, KeptDue},
 		"blocked, protected":        {Incident{State: Blocked, StuckAlertedAt: now}, wasProtected, KeptDue},
 		"open, not protected":       {Incident{State: Open}, gone, NotKept},
 		"let go of, but alive":      {Incident{State: Closed, Reason: Released}, live, KeptClosed},
@@ -50,8 +51,8 @@ func TestAdopt(t *testing.T) {
 			if is != c.want {
 				t.Fatalf("%v, not %v", is, c.want)
 			}
-			if is == KeptDue && (!got.NextAttemptAt.Equal(now) || !got.WaitUntil.IsZero() || !got.StuckAlertedAt.IsZero()) {
-				t.Errorf("it waits, or its alert counts: %+v", got)
+			if is == KeptDue && (!got.NextAttemptAt.Equal(now) || !got.WaitUntil.IsZero() || !got.StuckAlertedAt.IsZero() || !got.RestoredAt.IsZero()) {
+				t.Errorf("it waits, or its alert or its restore counts: %+v", got)
 			}
 			if is == KeptClosed && !got.countsRecord() {
 				t.Errorf("no record counts: %+v", got)
