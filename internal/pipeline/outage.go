@@ -114,10 +114,8 @@ func (o *Outage) endAlert() alert.Alert {
 // informational it is about the end.
 func NewAlert(s inventory.Scope, p notify.Part, level alert.Level, text string) alert.Alert {
 	now := time.Now()
-	a := alert.Alert{
-		ID: alert.ID("pipeline", s.String(), string(p), text, now.Format(time.RFC3339)), DedupKey: notify.OutageKey(s, p),
-		Time: alert.Time{Time: now}, Kind: alert.Pipeline, Level: level, RouteLevel: level, Account: s.Account, Region: s.Region, Cause: text,
-	}
+	a := notify.OutageAlert(s, p, level, text, now)
+	a.ID = alert.ID("pipeline", s.String(), string(p), text, now.Format(time.RFC3339))
 	if !a.Resolves() {
 		whole := strings.TrimSuffix(string(p), " medium")
 		kind, _, _ := strings.Cut(whole, " ")

@@ -48,9 +48,21 @@ func OutageAfter(s inventory.Scope, p Part, alerts []alert.Alert) (note *OutageN
 	return note
 }
 
-// OutageEnd is the alert that a part works again. text says what works.
+// OutageAlert is the alert that a part fails, in the words of text, or, at the level informational, that it works again.
+// The latter goes to the sinks that an alert of the level high goes to.
+func OutageAlert(s inventory.Scope, p Part, level alert.Level, text string, now time.Time) alert.Alert {
+	a := ScopeAlert(s, alert.Pipeline, level, nil, now)
+	a.DedupKey, a.Cause = OutageKey(s, p), text
+	if a.Resolves() {
+		a.RouteLevel = alert.High
+	}
+	return a
+}
+
+// OutageEnd is the alert that a part works again. Its ID differs from those of other parts that work again at the
+// same time.
 func OutageEnd(s inventory.Scope, p Part, text string, now time.Time) alert.Alert {
-	a := ScopeAlert(s, alert.Pipeline, alert.Informational, nil, now)
-	a.ID, a.DedupKey, a.RouteLevel, a.Cause = alert.ID(a.ID, string(p)), OutageKey(s, p), alert.High, text
+	a := OutageAlert(s, p, alert.Informational, text, now)
+	a.ID = alert.ID(a.ID, string(p))
 	return a
 }

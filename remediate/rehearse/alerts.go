@@ -48,17 +48,8 @@ func refusals(s inventory.Scope, about map[delivery.Target]Rehearsal, affected m
 
 // silence is the alert that no rehearsal has come back since a time.
 func silence(s inventory.Scope, since, now time.Time) alert.Alert {
-	a := notify.ScopeAlert(s, alert.Pipeline, alert.High, nil, now)
-	a.DedupKey = notify.OutageKey(s, notify.Returning)
-	a.Cause = fmt.Sprintf("no rehearsal has come back through the queue since %s: events of deletions may not arrive either, and only the refresh finds deletions", since.UTC().Format("2006-01-02 15:04 UTC"))
+	text := fmt.Sprintf("no rehearsal has come back through the queue since %s: events of deletions may not arrive either, and only the refresh finds deletions", since.UTC().Format("2006-01-02 15:04 UTC"))
+	a := notify.OutageAlert(s, notify.Returning, alert.High, text, now)
 	a.Advice = "see that the trail logs, that the EventBridge rule is enabled and sends to the queue, and that nobody else takes its messages"
-	return a
-}
-
-// backAgain is the alert that rehearsals come back again.
-func backAgain(s inventory.Scope, now time.Time) alert.Alert {
-	a := notify.ScopeAlert(s, alert.Pipeline, alert.Informational, nil, now)
-	a.DedupKey = notify.OutageKey(s, notify.Returning)
-	a.Cause, a.RouteLevel = "events come through the queue again", alert.High
 	return a
 }
