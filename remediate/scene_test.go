@@ -96,7 +96,7 @@ func (s *scene) start() {
 	s.store = st
 	s.r = &remediate.Remediator{Store: st.Remediation(), News: st.News(), Fleet: fleet{scope: s.api}, Policy: s.policy, Now: s.clock, Log: slog.New(slog.DiscardHandler),
 		Snapshot: st, Refreshes: daemon{s}, Senders: daemon{s}, Tampering: s.tamperHandler(st.Tampering())}
-	s.rehearser = &rehearse.Rehearser{Store: st.Rehearsals(), Fleet: daemon{s},
+	s.rehearser = &rehearse.Rehearser{Store: st.Rehearsals(), Pipelines: st.Pipelines(), Fleet: daemon{s},
 		Restores: s.r, Now: s.clock, Log: s.r.Log, Senders: daemon{s}}
 	s.r.Rehearsals = s.rehearser
 }

@@ -69,7 +69,7 @@ func (d *Daemon) build(fleet *scopes.Fleet, members *membership, policy incident
 		},
 	}
 	d.rehearser = &rehearse.Rehearser{
-		Store: d.store.Rehearsals(), Restores: d.remediator, AlertOnly: policy.AlertOnly, Others: d.Config.Rehearsal.Principals,
+		Store: d.store.Rehearsals(), Pipelines: d.store.Pipelines(), Restores: d.remediator, AlertOnly: policy.AlertOnly, Others: d.Config.Rehearsal.Principals,
 		Fleet: rehearsalFleet{fleet}, Now: time.Now, Log: d.Log, Senders: alertSenders{d},
 	}
 	d.remediator.Rehearsals = d.rehearser

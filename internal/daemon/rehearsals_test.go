@@ -24,12 +24,12 @@ func TestRehearsalsComeBack(t *testing.T) {
 	h.daemon.Config.Rehearsal.Schedule, h.daemon.Config.HTTP.Listen = "@every 1s", "127.0.0.1:0"
 	h.refreshed()
 	h.await("a rehearsal to come back", func() bool {
-		var stored rehearse.Stored
-		err := h.daemon.store.Rehearsals().View(context.Background(), func(tx rehearse.Tx) (err error) {
-			stored, err = tx.Rehearsals(home)
+		var health rehearse.PipelineHealth
+		err := h.daemon.store.Pipelines().View(context.Background(), func(tx rehearse.PipelineTx) (err error) {
+			health, err = tx.PipelineHealth(home)
 			return err
 		})
-		return err == nil && !stored.Health.BackAt.IsZero()
+		return err == nil && !health.BackAt.IsZero()
 	})
 	if n := len(h.world.FlowLogs(account, region)); n != 1 {
 		t.Errorf("%d flow logs after a rehearsal", n)

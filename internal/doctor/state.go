@@ -95,13 +95,11 @@ func (d *Doctor) readState(ctx context.Context) (m stateFacts, err error) {
 		}
 	}
 	m.pipelines = map[inventory.Scope]rehearse.PipelineHealth{}
-	return m, s.Rehearsals().View(ctx, func(tx rehearse.Tx) error {
+	return m, s.Pipelines().View(ctx, func(tx rehearse.PipelineTx) (err error) {
 		for scope := range m.counts.RefreshedAt {
-			stored, err := tx.Rehearsals(scope)
-			if err != nil {
+			if m.pipelines[scope], err = tx.PipelineHealth(scope); err != nil {
 				return err
 			}
-			m.pipelines[scope] = stored.Health
 		}
 		return nil
 	})

@@ -240,8 +240,7 @@ func (a *adoption) takePipelines() error {
 		return []any{&s.Account, &s.Region, asJSON{h}}
 	}, `SELECT account, region, body FROM ways`)
 	for s, h := range known {
-		h = h.FromCopy()
-		err = errors.Join(err, a.SaveRehearsals(s, rehearse.Changes{Health: &h}))
+		err = errors.Join(err, a.SavePipelineHealth(s, h.FromCopy(), nil))
 	}
 	return err
 }

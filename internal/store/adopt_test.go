@@ -87,11 +87,10 @@ func TestWhatAnAdoptedCopyDoesNotDecide(t *testing.T) {
 		}
 		return nil
 	})
-	s.rehearsed(t, func(tx rehearse.Tx) error {
-		return tx.SaveRehearsals(scope, rehearse.Changes{
-			Rehearsals: []rehearse.Rehearsal{{Scope: scope, Target: delivery.TargetOf(flowLog("fl-1"))}},
-			Health:     &rehearse.PipelineHealth{Instance: "mine", By: "111122223333:user/mallory", BackAt: noon, OthersAt: noon.Add(24 * 365 * time.Hour), SilenceAlerted: true},
-		})
+	s.put(t, func(tx *Tx) error {
+		return errors.Join(
+			tx.SaveRehearsals(scope, rehearse.Changes{Rehearsals: []rehearse.Rehearsal{{Scope: scope, Target: delivery.TargetOf(flowLog("fl-1"))}}}),
+			tx.SavePipelineHealth(scope, rehearse.PipelineHealth{Instance: "mine", By: "111122223333:user/mallory", BackAt: noon, OthersAt: noon.Add(24 * 365 * time.Hour), SilenceAlerted: true}, nil))
 	})
 	s.put(t, func(tx *Tx) error {
 		return errors.Join(tx.SetOutageAlerted(scope, notify.Refreshing, true), tx.setFact(PartitionFact, "aws-cn"), tx.setFact(DepartedTogetherFact, "[1]"))
@@ -111,9 +110,9 @@ func TestWhatAnAdoptedCopyDoesNotDecide(t *testing.T) {
 		}
 		return errors.Join(err, ferr, derr)
 	})
-	b.rehearsed(t, func(tx rehearse.Tx) error {
-		stored, err := tx.Rehearsals(scope)
-		if w := stored.Health; w != (rehearse.PipelineHealth{Instance: "mine", BackAt: w.BackAt, SilenceAlerted: true}) || !w.BackAt.Equal(noon) {
+	b.put(t, func(tx *Tx) error {
+		w, err := tx.PipelineHealth(scope)
+		if w != (rehearse.PipelineHealth{Instance: "mine", BackAt: w.BackAt, SilenceAlerted: true}) || !w.BackAt.Equal(noon) {
 			t.Errorf("%+v", w)
 		}
 		return err

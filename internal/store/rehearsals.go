@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 
+	"flowkeeper/alert"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate/delivery"
 	"flowkeeper/remediate/notify"
@@ -21,9 +22,6 @@ func (t rehearsals) Rehearsable(s inventory.Scope, ofEach int) ([]inventory.Row,
 func (t rehearsals) Rehearsals(s inventory.Scope) (stored rehearse.Stored, err error) {
 	stored.Rehearsals, err = each[rehearse.Rehearsal](t, `SELECT body FROM rehearsals WHERE account = ? AND region = ? ORDER BY needs`, s.Account, s.Region)
 	if err == nil {
-		stored.Health, err = t.PipelineHealth(s)
-	}
-	if err == nil {
 		stored.Alerted, err = facts(t).OutageAlerted(s, notify.Rehearsing)
 	}
 	return stored, err
@@ -34,6 +32,13 @@ func (t rehearsals) PipelineHealth(s inventory.Scope) (rehearse.PipelineHealth, 
 	return health, err
 }
 
+func (t rehearsals) SavePipelineHealth(s inventory.Scope, h rehearse.PipelineHealth, added []alert.Alert) error {
+	if err := t.exec(`INSERT OR REPLACE INTO ways (account, region, body) VALUES (?, ?, ?)`, s.Account, s.Region, body(h)); err != nil {
+		return err
+	}
+	return alerts(t).AddAlerts(added, nil)
+}
+
 func (t rehearsals) SaveRehearsals(s inventory.Scope, c rehearse.Changes) error {
 	for _, r := range c.Rehearsals {
 		if err := t.exec(`INSERT OR REPLACE INTO rehearsals (account, region, needs, body) VALUES (?, ?, ?, ?)`, s.Account, s.Region, body(r.Target), body(r)); err != nil {
@@ -42,11 +47,6 @@ func (t rehearsals) SaveRehearsals(s inventory.Scope, c rehearse.Changes) error 
 	}
 	for _, of := range c.Dropped {
 		if err := t.exec(`DELETE FROM rehearsals WHERE account = ? AND region = ? AND needs = ?`, s.Account, s.Region, body(of)); err != nil {
-			return err
-		}
-	}
-	if c.Health != nil {
-		if err := t.exec(`INSERT OR REPLACE INTO ways (account, region, body) VALUES (?, ?, ?)`, s.Account, s.Region, body(*c.Health)); err != nil {
 			return err
 		}
 	}

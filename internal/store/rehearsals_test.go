@@ -1,6 +1,7 @@
 package store
 
 import (
+	"errors"
 	"testing"
 
 	"flowkeeper/alert"
@@ -18,7 +19,6 @@ func TestRehearsals(t *testing.T) {
 	s := fresh(t)
 	a := rehearse.Rehearsal{Scope: scope, Target: delivery.Target{Destination: "a"}, At: noon}
 	b := rehearse.Rehearsal{Scope: scope, Target: delivery.Target{Destination: "b"}, At: noon, Reason: incident.Permission}
-	health := rehearse.PipelineHealth{Instance: "x", Unanswered: 2, SilenceAlerted: true}
 	changed := func(c rehearse.Changes) (now rehearse.Stored) {
 		t.Helper()
 		s.rehearsed(t, func(tx rehearse.Tx) (err error) {
@@ -29,21 +29,21 @@ func TestRehearsals(t *testing.T) {
 		})
 		return now
 	}
-	now := changed(rehearse.Changes{Rehearsals: []rehearse.Rehearsal{a, b}, Health: &health, Alerts: []alert.Alert{{ID: "1", Kind: alert.Pipeline, Level: alert.High}}, Outage: &notify.OutageNote{Scope: scope, Part: notify.Rehearsing, Alerted: true}})
-	if len(now.Rehearsals) != 2 || now.Rehearsals[0] != a || now.Rehearsals[1] != b || now.Health != health || !now.Alerted {
+	now := changed(rehearse.Changes{Rehearsals: []rehearse.Rehearsal{a, b}, Alerts: []alert.Alert{{ID: "1", Kind: alert.Pipeline, Level: alert.High}}, Outage: &notify.OutageNote{Scope: scope, Part: notify.Rehearsing, Alerted: true}})
+	if len(now.Rehearsals) != 2 || now.Rehearsals[0] != a || now.Rehearsals[1] != b || !now.Alerted {
 		t.Errorf("%+v", now)
 	}
-	if again := changed(rehearse.Changes{}); len(again.Rehearsals) != 2 || again.Health != health || !again.Alerted {
+	if again := changed(rehearse.Changes{}); len(again.Rehearsals) != 2 || !again.Alerted {
 		t.Errorf("nothing was to change: %+v", again)
 	}
 	b.Reason = ""
 	now = changed(rehearse.Changes{Rehearsals: []rehearse.Rehearsal{b}, Dropped: []delivery.Target{a.Target}, Alerts: []alert.Alert{{ID: "2", Kind: alert.Pipeline, Level: alert.Informational}}, Outage: &notify.OutageNote{Scope: scope, Part: notify.Rehearsing}})
-	if len(now.Rehearsals) != 1 || now.Rehearsals[0] != b || now.Health != health || now.Alerted {
+	if len(now.Rehearsals) != 1 || now.Rehearsals[0] != b || now.Alerted {
 		t.Errorf("%+v", now)
 	}
 	s.rehearsed(t, func(tx rehearse.Tx) error {
 		elsewhere, err := tx.Rehearsals(inventory.Scope{Account: scope.Account, Region: "eu-north-1"})
-		if len(elsewhere.Rehearsals) > 0 || elsewhere.Health != (rehearse.PipelineHealth{}) || elsewhere.Alerted {
+		if len(elsewhere.Rehearsals) > 0 || elsewhere.Alerted {
 			t.Errorf("elsewhere: %+v", elsewhere)
 		}
 		return err
@@ -53,16 +53,35 @@ func TestRehearsals(t *testing.T) {
 	}
 }
 
+// TestPipelineHealth: what is saved is loaded again, of its own scope alone, and with it its alerts are added.
+func TestPipelineHealth(t *testing.T) {
+	t.Parallel()
+	s := fresh(t)
+	health := rehearse.PipelineHealth{Instance: "x", Unanswered: 2, SilenceAlerted: true}
+	s.put(t, func(tx *Tx) error {
+		return tx.SavePipelineHealth(scope, health, []alert.Alert{{ID: "1", Kind: alert.Pipeline, Level: alert.High}})
+	})
+	s.put(t, func(tx *Tx) error {
+		here, err := tx.PipelineHealth(scope)
+		elsewhere, otherErr := tx.PipelineHealth(inventory.Scope{Account: scope.Account, Region: "eu-north-1"})
+		n, countErr := value[int](tx, `SELECT count(*) FROM alerts`)
+		if here != health || elsewhere != (rehearse.PipelineHealth{}) || n != 1 {
+			t.Errorf("%+v, elsewhere %+v, %d alerts", here, elsewhere, n)
+		}
+		return errors.Join(err, otherErr, countErr)
+	})
+}
+
 // TestADamagedRehearsalHoldsNoRecordBack: what comes back through the queue asks for the health of the pipeline alone.
 func TestADamagedRehearsalHoldsNoRecordBack(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
 	health := rehearse.PipelineHealth{Instance: "x"}
-	s.rehearsed(t, func(tx rehearse.Tx) error {
-		return tx.SaveRehearsals(scope, rehearse.Changes{Rehearsals: []rehearse.Rehearsal{{Scope: scope, At: noon}}, Health: &health})
+	s.put(t, func(tx *Tx) error {
+		return errors.Join(tx.SaveRehearsals(scope, rehearse.Changes{Rehearsals: []rehearse.Rehearsal{{Scope: scope, At: noon}}}), tx.SavePipelineHealth(scope, health, nil))
 	})
 	exec(t, s.w, `UPDATE rehearsals SET body = '{'`)
-	s.rehearsed(t, func(tx rehearse.Tx) error {
+	s.put(t, func(tx *Tx) error {
 		if _, err := tx.Rehearsals(scope); err == nil {
 			t.Error("the damaged rehearsal is read")
 		}

@@ -63,6 +63,11 @@ func (s *Store) Rehearsals() rehearse.Store {
 	return room[rehearse.Tx]{s.file, func(t *Tx) rehearse.Tx { return t }}
 }
 
+// Pipelines is the file as the health of the pipelines sees it.
+func (s *Store) Pipelines() rehearse.PipelineStore {
+	return room[rehearse.PipelineTx]{s.file, func(t *Tx) rehearse.PipelineTx { return t }}
+}
+
 // Tampering is the file as package tamper sees it.
 func (s *Store) Tampering() tamper.Store {
 	return room[tamper.Tx]{s.file, func(t *Tx) tamper.Tx { return t }}

@@ -87,7 +87,7 @@ func TestChanges(t *testing.T) {
 			if !slices.Equal(levels, tt.levels) || alerted != tt.alerted {
 				t.Errorf("alerts %v, alerted %v; want %v, %v", levels, alerted, tt.levels, tt.alerted)
 			}
-			if len(c.Rehearsals) != 1 || c.Rehearsals[0] != tt.found || len(c.Dropped) != tt.dropped || c.Health != nil {
+			if len(c.Rehearsals) != 1 || c.Rehearsals[0] != tt.found || len(c.Dropped) != tt.dropped {
 				t.Errorf("%+v", c)
 			}
 			if tt.dropped > 0 && c.Dropped[0] != tt.before.Rehearsals[0].Target {

@@ -14,6 +14,7 @@ import (
 // at the same time, but Rehearse only once for each scope.
 type Rehearser struct {
 	Store     Store
+	Pipelines PipelineStore
 	Fleet     Fleet
 	Restores  Restores
 	AlertOnly bool     // mode alert: nothing is ever created, so nothing is rehearsed

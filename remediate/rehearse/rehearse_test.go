@@ -228,7 +228,7 @@ func TestARecordThatCantBeNotedIsNotAcknowledged(t *testing.T) {
 	s, trail := recorded(t)
 	s.rehearse()
 	full := errors.New("no room")
-	s.Store = broken{s.Store, full}
+	s.Pipelines = broken{s.Pipelines, full}
 	if err := s.remediator.RecordFindings(t.Context(), *trail, func() {}); !errors.Is(err, full) {
 		t.Errorf("%v", err)
 	}
@@ -254,8 +254,8 @@ func TestAnotherPrincipalMakesTheRehearsals(t *testing.T) {
 	t.Parallel()
 	for _, before := range []string{"", "111122223333:role/another"} {
 		s, trail := recorded(t)
-		s.must(s.store.Rehearsals().Update(t.Context(), func(tx rehearse.Tx) error {
-			return tx.SaveRehearsals(scope, rehearse.Changes{Health: &rehearse.PipelineHealth{Instance: "x", By: before, BackAt: s.now.Add(-time.Hour), Unanswered: 1, UnansweredSince: s.now.Add(-20 * time.Minute)}})
+		s.must(s.Pipelines.Update(t.Context(), func(tx rehearse.PipelineTx) error {
+			return tx.SavePipelineHealth(scope, rehearse.PipelineHealth{Instance: "x", By: before, BackAt: s.now.Add(-time.Hour), Unanswered: 1, UnansweredSince: s.now.Add(-20 * time.Minute)}, nil)
 		}))
 		if before == "" {
 			s.now = s.now.Add(20 * time.Minute)

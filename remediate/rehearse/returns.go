@@ -67,20 +67,20 @@ func (r *Rehearser) AlertSilence(ctx context.Context, s inventory.Scope) error {
 // changeHealth changes what rehearsals show of the pipeline, and adds the alerts of that, in one
 // commit. It returns what they show then.
 func (r *Rehearser) changeHealth(ctx context.Context, s inventory.Scope, change func(PipelineHealth) (PipelineHealth, []alert.Alert)) (after PipelineHealth, err error) {
-	var c Changes
-	err = r.Store.Update(ctx, func(tx Tx) error {
+	var alerts []alert.Alert
+	err = r.Pipelines.Update(ctx, func(tx PipelineTx) error {
 		before, err := tx.PipelineHealth(s)
 		if err != nil {
 			return err
 		}
-		after, c.Alerts = change(before)
-		if after = after.alerted(s, c.Alerts); after == before {
+		after, alerts = change(before)
+		if after = after.alerted(s, alerts); after == before {
 			return nil
 		}
-		c.Health = &after
-		return save(tx, s, c)
+		write(alerts)
+		return tx.SavePipelineHealth(s, after, alerts)
 	})
-	if err == nil && len(c.Alerts) > 0 {
+	if err == nil && len(alerts) > 0 {
 		r.Senders.Wake()
 	}
 	return after, err

@@ -8,18 +8,20 @@ import (
 	"flowkeeper/inventory"
 )
 
-// healthOnly is a store of which a record that comes back may ask nothing but the health of the pipeline: any
-// other method panics.
-type healthOnly struct {
-	Tx
-	asked int
+// untouched is a store of rehearsals that must not be asked: any method panics.
+type untouched struct{ Store }
+
+// asked is a store of the health of pipelines that counts what is asked of it, and to which nothing may be written.
+type asked struct {
+	PipelineTx
+	times int
 }
 
-func (h *healthOnly) Update(_ context.Context, fn func(Tx) error) error { return fn(h) }
-func (h *healthOnly) View(_ context.Context, fn func(Tx) error) error   { return fn(h) }
+func (a *asked) Update(_ context.Context, fn func(PipelineTx) error) error { return fn(a) }
+func (a *asked) View(_ context.Context, fn func(PipelineTx) error) error   { return fn(a) }
 
-func (h *healthOnly) PipelineHealth(inventory.Scope) (PipelineHealth, error) {
-	h.asked++
+func (a *asked) PipelineHealth(inventory.Scope) (PipelineHealth, error) {
+	a.times++
 	return PipelineHealth{Instance: "x"}, nil
 }
 
@@ -27,11 +29,11 @@ func (h *healthOnly) PipelineHealth(inventory.Scope) (PipelineHealth, error) {
 // read all rehearsals of a scope, one after the other, while deletions wait for the commit.
 func TestAStrangersDryRunReadsOneRow(t *testing.T) {
 	t.Parallel()
-	store := &healthOnly{}
-	r := &Rehearser{Store: store}
+	pipelines := &asked{}
+	r := &Rehearser{Store: untouched{}, Pipelines: pipelines}
 	var f detection.Finding
 	f.Record.ClientToken, f.Record.Identity.ARN = "flowkeeper-rehearsal-x", "arn:aws:iam::111122223333:user/mallory"
-	if err := r.Returned(t.Context(), inventory.Scope{Account: "111122223333", Region: "eu-west-1"}, f); err != nil || store.asked != 1 {
-		t.Errorf("%v, asked %d times", err, store.asked)
+	if err := r.Returned(t.Context(), inventory.Scope{Account: "111122223333", Region: "eu-west-1"}, f); err != nil || pipelines.times != 1 {
+		t.Errorf("%v, asked %d times", err, pipelines.times)
 	}
 }

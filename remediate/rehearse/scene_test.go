@@ -83,7 +83,7 @@ func (s *scene) start() {
 	log := slog.New(slog.DiscardHandler)
 	s.remediator = &remediate.Remediator{Store: st.Remediation(), News: st.News(), Snapshot: st, Fleet: s, Policy: incident.Policy{ConsistencyWindow: 2 * time.Minute}, Now: s.clock, Log: log,
 		Refreshes: daemon{s}, Senders: daemon{s}}
-	s.Rehearser = &rehearse.Rehearser{Store: st.Rehearsals(), Fleet: daemon{s},
+	s.Rehearser = &rehearse.Rehearser{Store: st.Rehearsals(), Pipelines: st.Pipelines(), Fleet: daemon{s},
 		Restores: s.remediator, Now: s.clock, Log: log, Senders: daemon{s},
 		Pause: func(_ context.Context, d time.Duration) bool { s.now = s.now.Add(d); return true }}
 	s.remediator.Rehearsals = s.Rehearser
@@ -164,11 +164,10 @@ func (s *scene) rehearse() rehearse.Result {
 	return c
 }
 
-func (s *scene) health() rehearse.PipelineHealth {
+func (s *scene) health() (h rehearse.PipelineHealth) {
 	s.t.Helper()
-	var stored rehearse.Stored
-	s.must(s.Store.View(s.t.Context(), func(tx rehearse.Tx) (err error) { stored, err = tx.Rehearsals(scope); return err }))
-	return stored.Health
+	s.must(s.Pipelines.View(s.t.Context(), func(tx rehearse.PipelineTx) (err error) { h, err = tx.PipelineHealth(scope); return err }))
+	return h
 }
 
 // rehearseHourly rehearses once an hour, and no record of that comes back.
@@ -203,11 +202,11 @@ func (s *scene) wantAlerts(want int) {
 
 // broken is a store that can't commit.
 type broken struct {
-	rehearse.Store
+	rehearse.PipelineStore
 	err error
 }
 
-func (b broken) Update(context.Context, func(rehearse.Tx) error) error { return b.err }
+func (b broken) Update(context.Context, func(rehearse.PipelineTx) error) error { return b.err }
 
 // slow is EC2 whose creates take 20 seconds.
 type slow struct{ remediate.EC2 }

@@ -28,24 +28,34 @@ type Tx interface {
 	// changes of it, and puts the alerts into the outbox. An alert whose ID is there already
 	// changes nothing there.
 	Rehearsals(scope inventory.Scope) (Stored, error)
-	// PipelineHealth is that of Rehearsals alone: each record that comes back asks for it, and
-	// a stranger can make many.
-	PipelineHealth(scope inventory.Scope) (PipelineHealth, error)
 	SaveRehearsals(scope inventory.Scope, c Changes) error
+}
+
+// PipelineStore runs transactions about the health of pipelines: see Store.
+type PipelineStore interface {
+	Update(ctx context.Context, fn func(PipelineTx) error) error
+	View(ctx context.Context, fn func(PipelineTx) error) error
+}
+
+// PipelineTx is one such transaction. It reads one row: each record of a rehearsal that comes back needs one, and a
+// stranger can make many.
+type PipelineTx interface {
+	// PipelineHealth is that of a scope. SavePipelineHealth writes it, and puts the alerts into the outbox as
+	// SaveRehearsals does.
+	PipelineHealth(scope inventory.Scope) (PipelineHealth, error)
+	SavePipelineHealth(scope inventory.Scope, h PipelineHealth, alerts []alert.Alert) error
 }
 
 // Stored is what is stored of the rehearsals of a scope. The zero value is that of a scope without any.
 type Stored struct {
-	Rehearsals []Rehearsal    // the last one of each kind of restore
-	Health     PipelineHealth // of the pipeline of events
-	Alerted    bool           // an alert has said that AWS would refuse restores, and none since that it allows all
+	Rehearsals []Rehearsal // the last one of each kind of restore
+	Alerted    bool        // an alert has said that AWS would refuse restores, and none since that it allows all
 }
 
 // Changes are what one transaction changes of what is stored. The zero value changes nothing.
 type Changes struct {
 	Rehearsals []Rehearsal        // to be written
 	Dropped    []delivery.Target  // whose rehearsal is to be dropped
-	Health     *PipelineHealth    // nil: it stays as it is
 	Alerts     []alert.Alert      // to be added, with their words
 	Outage     *notify.OutageNote // of notify.Rehearsing, as the alerts say; nil: it stays as it is
 }
@@ -53,8 +63,13 @@ type Changes struct {
 // save writes the words of the alerts, notes what they say of the outage, and saves the changes.
 func save(tx Tx, s inventory.Scope, c Changes) error {
 	c.Outage = notify.OutageAfter(s, notify.Rehearsing, c.Alerts)
-	for n := range c.Alerts {
-		c.Alerts[n].Write()
-	}
+	write(c.Alerts)
 	return tx.SaveRehearsals(s, c)
+}
+
+// write writes the words of alerts.
+func write(alerts []alert.Alert) {
+	for n := range alerts {
+		alerts[n].Write()
+	}
 }

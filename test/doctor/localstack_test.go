@@ -202,9 +202,8 @@ func TestEventRuleByATopic(t *testing.T) {
 	c.examine(t).expect(t, "event-rule", doctor.Unknown, "ours leads to "+topic, "aws sns list-subscriptions-by-topic --topic-arn "+topic+" --region eu-west-1")
 	path, now := t.TempDir()+"/state.db", time.Now()
 	scope := inventory.Scope{Account: c.account, Region: region}
-	remembersOf(t, path, scope, func(*store.Tx) error { return nil })
-	rehearsed(t, path, func(tx rehearse.Tx) error {
-		return tx.SaveRehearsals(scope, rehearse.Changes{Health: &rehearse.PipelineHealth{BackAt: now}})
+	remembersOf(t, path, scope, func(tx *store.Tx) error {
+		return tx.SavePipelineHealth(scope, rehearse.PipelineHealth{BackAt: now}, nil)
 	})
 	c.examine(t, func(d *doctor.Doctor) { d.Config.State.Path = path }).expect(t, "event-rule", doctor.OK, "ours to "+topic)
 	c.examine(t, func(d *doctor.Doctor) {
@@ -259,9 +258,8 @@ func TestQueueKey(t *testing.T) {
 	for back, want := range map[time.Time]doctor.Status{now.Add(-time.Minute): doctor.OK, now.Add(-90 * 24 * time.Hour): doctor.Unknown} {
 		path := filepath.Join(t.TempDir(), "state.db")
 		here := inventory.Scope{Account: c.account, Region: region}
-		remembersOf(t, path, here, func(*store.Tx) error { return nil })
-		rehearsed(t, path, func(tx rehearse.Tx) error {
-			return tx.SaveRehearsals(here, rehearse.Changes{Health: &rehearse.PipelineHealth{BackAt: back}})
+		remembersOf(t, path, here, func(tx *store.Tx) error {
+			return tx.SavePipelineHealth(here, rehearse.PipelineHealth{BackAt: back}, nil)
 		})
 		c.examine(t, func(d *doctor.Doctor) { d.Config.State.Path, d.Now = path, func() time.Time { return now } }).expect(t, "queue-key", want)
 	}

@@ -143,8 +143,7 @@ func TestRoundTrip(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "state.db")
-			remembers(t, path, func(*store.Tx) error { return nil })
-			rehearsed(t, path, func(tx rehearse.Tx) error { return tx.SaveRehearsals(scope, rehearse.Changes{Health: &c.way}) })
+			remembers(t, path, func(tx *store.Tx) error { return tx.SavePipelineHealth(scope, c.way, nil) })
 			f.examine(t, func(d *doctor.Doctor) {
 				d.Config.State.Path, d.Now = path, func() time.Time { return now } // a slow machine is no later
 			}).expect(t, "round-trip", c.want, c.says)

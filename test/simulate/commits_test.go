@@ -71,6 +71,10 @@ type (
 		rehearse.Tx
 		*writes
 	}
+	pipelines struct {
+		rehearse.PipelineTx
+		*writes
+	}
 	tampers struct {
 		tamper.Tx
 		*writes
@@ -94,6 +98,11 @@ func (w newsOf) AddAlerts(alerts []alert.Alert, note *notify.OutageNote) error {
 func (w rehearses) SaveRehearsals(s inventory.Scope, c rehearse.Changes) error {
 	w.alerts = append(w.alerts, c.Alerts...)
 	return w.Tx.SaveRehearsals(s, c)
+}
+
+func (w pipelines) SavePipelineHealth(s inventory.Scope, h rehearse.PipelineHealth, alerts []alert.Alert) error {
+	w.alerts = append(w.alerts, alerts...)
+	return w.PipelineTx.SavePipelineHealth(s, h, alerts)
 }
 
 func (w *writes) add(a alert.Alert, tx interface{ AddAlert(alert.Alert) error }) error {

@@ -98,7 +98,8 @@ func (d *daemon) start() {
 			Dependencies: around{d}, Refreshes: around{d}, Senders: around{d}},
 	}
 	d.rehearser = &rehearse.Rehearser{
-		Store: room[rehearse.Tx]{mem, st.Rehearsals(), func(tx rehearse.Tx, w *writes) rehearse.Tx { return rehearses{tx, w} }}, Fleet: around{d}, Restores: d.remediator,
+		Store:     room[rehearse.Tx]{mem, st.Rehearsals(), func(tx rehearse.Tx, w *writes) rehearse.Tx { return rehearses{tx, w} }},
+		Pipelines: room[rehearse.PipelineTx]{mem, st.Pipelines(), func(tx rehearse.PipelineTx, w *writes) rehearse.PipelineTx { return pipelines{tx, w} }}, Fleet: around{d}, Restores: d.remediator,
 		AlertOnly: d.p.policy.AlertOnly, Now: d.p.theirs, Log: d.p.log, Senders: around{d}, Rand: d.p.random.Float64,
 		Pause: func(context.Context, time.Duration) bool { return false },
 	}
