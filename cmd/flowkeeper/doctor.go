@@ -77,11 +77,16 @@ func newDoctor(ctx context.Context, a *app, checks bool) (*doctor.Doctor, error)
 	d := &doctor.Doctor{Config: conf, File: a.existingConfig(), Warnings: warnings, AWS: base,
 		Accounts: daemon.Accounts(conf), Names: doctorNames(ctx, conf), Routes: daemon.Routes(conf), Now: a.now}
 	if conf.Organization.RoleName != "" {
-		d.Protect = func(partition string, members []organization.Member) []scopes.Account {
-			return daemon.ProtectedAccounts(conf, partition, members)
-		}
+		d.Protection = protection{conf}
 	}
 	return d, nil
+}
+
+// protection implements doctor.Protection.
+type protection struct{ conf configs.Config }
+
+func (p protection) Accounts(partition string, members []organization.Member) []scopes.Account {
+	return daemon.ProtectedAccounts(p.conf, partition, members)
 }
 
 func runChecks(ctx context.Context, a *app, d *doctor.Doctor) error {

@@ -188,7 +188,7 @@ func newPlanner(ctx context.Context, a *app) (p replay.Planner, closeState func(
 	if err = errors.Join(err, unread, unnamed); err != nil {
 		return p, nil, errors.Join(err, s.Close())
 	}
-	return replay.Planner{Watched: daemon.WatchedBy(c, members, !listed.IsZero(), nil).Has,
+	return replay.Planner{Watched: daemon.WatchedBy(c, members, !listed.IsZero(), nil),
 		Names: names, Cases: s.Remediation(), Tampering: s.Tampering(), Policy: daemon.Policy(c, ""),
 		Dependencies: daemon.Dependencies(c, slices.Collect(maps.Keys(counts.RefreshedAt))),
 	}, func() { _ = s.Close() }, nil

@@ -21,12 +21,18 @@ type Doctor struct {
 	Warnings []configs.Warning // of reading it
 	AWS      aws.Config        // the daemon's own credentials
 	Accounts []scopes.Account  // empty: the account of these credentials
-	// Protect returns the accounts to protect of those that the organisation has, and of the
-	// configuration. nil: the organisation is not asked, and Accounts has all.
-	Protect func(partition string, members []organization.Member) []scopes.Account
-	Names   map[string]string // of accounts, as far as they are known; the organisation's list adds those that it has
-	Routes  sink.Routes
-	Now     func() time.Time
+	// Protection is nil if the organisation is not asked: then Accounts has all.
+	Protection Protection
+	Names      map[string]string // of accounts, as far as they are known; the organisation's list adds those that it has
+	Routes     sink.Routes
+	Now        func() time.Time
+}
+
+// Protection says which accounts are protected.
+type Protection interface {
+	// Accounts are those to protect, of the members of the organisation and of the configuration. partition is that
+	// of the roles of members.
+	Accounts(partition string, members []organization.Member) []scopes.Account
 }
 
 const (

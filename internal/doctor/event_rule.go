@@ -38,7 +38,7 @@ func (s *subject) noRule() finding {
 	none := "no rule leads to " + s.routes.queue.arn()
 	topics := s.routes.queue.targets()[1:]
 	switch logFiles := len(s.machine.Config.LogFiles.Buckets) > 0; {
-	case logFiles && s.machine.Protect != nil && !s.routes.expects(s.scope):
+	case logFiles && s.machine.Protection != nil && !s.routes.expects(s.scope):
 		return finding{noted, none + ": events come by the log files of log_files.buckets, some minutes later", ""}
 	case logFiles:
 		return finding{Warn, none + "; log files bring the events, some minutes later", s.makeRule()}

@@ -152,7 +152,7 @@ func TestNoRuleWhereLogFilesBringTheEvents(t *testing.T) {
 				m.Config.LogFiles.Buckets = []configs.LogBucket{{Name: "b"}}
 			}
 			if c.org {
-				m.Protect = func(string, []organization.Member) []scopes.Account { return nil }
+				m.Protection = noAccounts{}
 			}
 			q := &queue{attrs: func() (map[string]string, error) {
 				return map[string]string{"QueueArn": queueARN, "Policy": c.policy}, nil
@@ -215,3 +215,8 @@ func TestOwnersOfLogFilesMayAnnounceThem(t *testing.T) {
 		}
 	}
 }
+
+// noAccounts is an organisation of which no account is to be protected.
+type noAccounts struct{}
+
+func (noAccounts) Accounts(string, []organization.Member) []scopes.Account { return nil }

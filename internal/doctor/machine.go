@@ -42,7 +42,7 @@ func newMachine(ctx context.Context, d *Doctor) *machine {
 // allNames are the names of accounts that the caller knows, and of those that the organisation lists.
 func (m *machine) allNames() map[string]string {
 	out := map[string]string{}
-	if m.Protect != nil {
+	if m.Protection != nil {
 		l, _ := m.listing() // without it there are fewer
 		for _, a := range l.Accounts {
 			out[a.ID] = a.Name

@@ -31,7 +31,7 @@ func (d *Doctor) askOrganization(ctx context.Context) (organization.Listing, err
 // findAccounts returns the accounts to check, and which of them the organisation has: by its
 // list, or by the state file where it can't be listed.
 func (m *machine) findAccounts(ctx context.Context) (accounts []scopes.Account, members []organization.Member) {
-	if m.Protect == nil {
+	if m.Protection == nil {
 		return m.Accounts, nil
 	}
 	if l, err := m.listing(); err == nil {
@@ -39,12 +39,12 @@ func (m *machine) findAccounts(ctx context.Context) (accounts []scopes.Account, 
 	} else if facts, err := m.state(); err == nil {
 		members = organization.Protected(facts.members)
 	}
-	return m.Protect(scopes.LikelyPartition(ctx, m.AWS), members), members
+	return m.Protection.Accounts(scopes.LikelyPartition(ctx, m.AWS), members), members
 }
 
 // organization judges whether the accounts can be listed, and what the configuration selects.
 func (m *machine) organization(context.Context) []finding {
-	if m.Protect == nil {
+	if m.Protection == nil {
 		return findings(fine("organization.role_name is empty: the organisation is not asked"))
 	}
 	l, err := m.listing()

@@ -40,7 +40,7 @@ func (s *subject) at() inventory.Scope { return s.scope }
 // findSubjects finds the subjects of each account, in order.
 func (m *machine) findSubjects(ctx context.Context) [][]*subject {
 	all, members := m.findAccounts(ctx)
-	if len(all) == 0 && m.Protect == nil {
+	if len(all) == 0 && m.Protection == nil {
 		all = []scopes.Account{{}}
 	}
 	found := make([][]*subject, len(all))
@@ -200,7 +200,7 @@ func (s login) credentials(context.Context) []finding {
 	out := s.judge()
 	who, err := s.identity()
 	facts, _ := s.machine.state() // without a state file nothing is protected
-	configured := len(s.machine.Accounts) > 0 || s.machine.Protect != nil
+	configured := len(s.machine.Accounts) > 0 || s.machine.Protection != nil
 	known := slices.ContainsFunc(facts.known, func(k inventory.Scope) bool { return k.Account == who.account })
 	if err != nil || configured || known || len(facts.accounts) == 0 {
 		return out

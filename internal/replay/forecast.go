@@ -27,10 +27,14 @@ type Planner struct {
 	Tampering    View[tamper.Tx]    // nil: what tampering threatens is not said
 	Policy       incident.Policy
 	Dependencies []tamper.Dependency // what the daemon needs, as far as the configuration states it
-	// Watched reports whether an account and Region are configured. The daemon does nothing about
-	// records of others. nil: all are.
-	Watched func(inventory.Scope) bool
-	Names   map[string]string // of accounts, as far as they are known
+	Watched      Watched             // nil: all accounts and Regions are configured
+	Names        map[string]string   // of accounts, as far as they are known
+}
+
+// Watched are the accounts and Regions that are configured. The daemon does nothing about records of others.
+type Watched interface {
+	// Has reports whether an account and Region are configured.
+	Has(inventory.Scope) bool
 }
 
 // nameOf is the name of an account; empty: it is not known.
@@ -59,7 +63,7 @@ func (p Planner) impact(ctx context.Context, v *Finding, r cloudtrail.Record) er
 // them together.
 func (p Planner) plan(ctx context.Context, f detection.Finding) (all []Planned, err error) {
 	scope := inventory.Scope{Account: f.Record.Account, Region: f.Record.Region}
-	unwatched := p.Watched != nil && !p.Watched(scope)
+	unwatched := p.Watched != nil && !p.Watched.Has(scope)
 	if p.Cases == nil || unwatched {
 		for _, id := range f.Deleted {
 			out := Planned{FlowLogID: id}

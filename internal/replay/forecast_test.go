@@ -110,7 +110,7 @@ func TestPlanKnowsTheSnapshot(t *testing.T) {
 		t.Run(c.id+" in "+c.region, func(t *testing.T) {
 			t.Parallel()
 			f := detection.Finding{Kind: detection.Deleted, Deleted: []string{c.id}, Record: cloudtrail.Record{Account: scope.Account, Region: c.region, EventTime: noon}}
-			v, err := Planner{Cases: snapshot{}, Watched: func(s inventory.Scope) bool { return s.Region != "eu-central-1" }}.Explain(t.Context(), f)
+			v, err := Planner{Cases: snapshot{}, Watched: notFrankfurt{}}.Explain(t.Context(), f)
 			if err != nil || len(v.FlowLogs) != 1 {
 				t.Fatalf("%+v, %v", v, err)
 			}
@@ -120,6 +120,11 @@ func TestPlanKnowsTheSnapshot(t *testing.T) {
 		})
 	}
 }
+
+// notFrankfurt is any Region but one.
+type notFrankfurt struct{}
+
+func (notFrankfurt) Has(s inventory.Scope) bool { return s.Region != "eu-central-1" }
 
 // manyDepend is a state file with more flow logs to one bucket than are listed.
 type manyDepend struct{ tamper.Tx }

@@ -33,13 +33,18 @@ func inOrganization(f *fake, withRole []string, others ...string) func(*doctor.D
 	}
 	return func(d *doctor.Doctor) {
 		d.Config.Organization = configs.Organization{RoleName: "security/flowkeeper", ExternalID: "external"}
-		d.Protect = func(partition string, members []organization.Member) (out []scopes.Account) {
-			for _, m := range members {
-				out = append(out, scopes.Account{ID: m.ID, RoleARN: "arn:" + partition + ":iam::" + m.ID + ":role/security/flowkeeper", ExternalID: "external"})
-			}
-			return out
-		}
+		d.Protection = everyMember{}
 	}
+}
+
+// everyMember protects all members of the organisation by the same role.
+type everyMember struct{}
+
+func (everyMember) Accounts(partition string, members []organization.Member) (out []scopes.Account) {
+	for _, m := range members {
+		out = append(out, scopes.Account{ID: m.ID, RoleARN: "arn:" + partition + ":iam::" + m.ID + ":role/security/flowkeeper", ExternalID: "external"})
+	}
+	return out
 }
 
 // TestOrganization: the accounts are those that the organisation has. Where the role is missing,
