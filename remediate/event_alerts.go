@@ -68,14 +68,7 @@ func (tx scopeTx) notifyEvent(id string) error {
 			return err
 		}
 	}
-	if !notify.IsDue(e, tx.now) {
-		if open, err := tx.EventOpen(tx.scope, id, tx.now); err != nil {
-			return err
-		} else if open { // it is too early for any alert, and counting costs
-			return tx.putTimes(e, notify.WhileMissing(e, tx.now))
-		}
-	}
-	tally, err := tx.EventStates(tx.scope, id, notify.CountsEver(e), tx.now)
+	tally, err := tx.tally(e)
 	if err != nil {
 		return err
 	}
@@ -91,6 +84,16 @@ func (tx scopeTx) notifyEvent(id string) error {
 		return err
 	}
 	return tx.putTimes(e, next)
+}
+
+// tally counts the incidents of an event, as far as its alerts depend on that: counting all of them costs.
+func (tx scopeTx) tally(e incident.Event) (notify.Tally, error) {
+	if notify.OneOpenIsEnough(e, tx.now) {
+		if open, err := tx.EventOpen(tx.scope, e.ID, tx.now); err != nil || open {
+			return notify.Tally{incident.Open: 1}, err
+		}
+	}
+	return tx.EventStates(tx.scope, e.ID, notify.CountsEver(e), tx.now)
 }
 
 // putTimes writes an event if its times have changed.

@@ -40,9 +40,11 @@ func LossIsDue(e incident.Event, now time.Time) bool {
 	return e.DeletionAlertedAt.IsZero() && !e.DueAt.IsZero() && !now.Before(e.DueAt)
 }
 
-// IsDue reports whether a time of the event has come, so that an alert may be due although
-// some of its incidents are open.
-func IsDue(e incident.Event, now time.Time) bool { return mayAlertPart(e, now) || isNotBackDue(e, now) }
+// OneOpenIsEnough reports whether [Evaluate] need not know how many incidents are in each state if one is
+// open: no alert is due then, because no time of the event has come. A tally of that one alone does.
+func OneOpenIsEnough(e incident.Event, now time.Time) bool {
+	return !mayAlertPart(e, now) && !isNotBackDue(e, now)
+}
 
 // mayAlertPart reports whether an alert about some of the flow logs no longer waits for the
 // others: its time has come, or there is none (zero).
@@ -53,9 +55,9 @@ func isNotBackDue(e incident.Event, now time.Time) bool {
 	return !at.IsZero() && !now.Before(at)
 }
 
-// WhileMissing is an event of which flow logs are missing, with the time when an alert about
+// whileMissing is an event of which flow logs are missing, with the time when an alert about
 // that is due.
-func WhileMissing(e incident.Event, now time.Time) incident.Event {
+func whileMissing(e incident.Event, now time.Time) incident.Event {
 	if e.OverdueAt.IsZero() {
 		e.OverdueAt = now.Add(incident.OverdueAfter)
 	}
@@ -70,7 +72,7 @@ func UntilOver(e incident.Event, n Tally, now time.Time) incident.Event {
 	if n.over() {
 		return e
 	}
-	return WhileMissing(e, now)
+	return whileMissing(e, now)
 }
 
 // Owed says which alerts of an event are due, as far as the tally of its incidents shows.
@@ -92,14 +94,14 @@ func Evaluate(e incident.Event, n Tally, now time.Time) Owed {
 	if owed.Closed {
 		e.ClosedAlertedAt = now
 	}
-	if mayAlertPart(e, now) || !e.ClosedAlertedAt.IsZero() {
+	if mayAlertPart(e, now) || owed.Closed {
 		e.DueAt = time.Time{}
 	}
 	switch {
 	case n.over():
 		e.OverdueAt = time.Time{}
 	case n.missing() > 0:
-		e = WhileMissing(e, now)
+		e = whileMissing(e, now)
 	}
 	owed.Event = e
 	return owed

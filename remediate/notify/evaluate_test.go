@@ -4,6 +4,8 @@ import (
 	"testing"
 	"time"
 
+	"pgregory.net/rapid"
+
 	"flowkeeper/remediate/incident"
 	"flowkeeper/remediate/notify"
 )
@@ -60,6 +62,58 @@ func TestEvaluate(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestOneOpenIsEnough: until a time of the event comes. If no time is set at which an alert may name a part of the
+// flow logs, it may at any time.
+func TestOneOpenIsEnough(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		due, stuck, overdue time.Duration // after noon
+		want                bool
+	}{
+		"alerted just now":     {5 * time.Minute, never, 5 * time.Minute, true},
+		"one is stuck":         {5 * time.Minute, time.Second, 5 * time.Minute, true},
+		"only in part":         {0, never, 5 * time.Minute, false},
+		"a part was alerted":   {never, never, 5 * time.Minute, false},
+		"stuck for some time":  {time.Minute, 0, 5 * time.Minute, false},
+		"overdue":              {time.Minute, never, 0, false},
+		"no overdue time":      {time.Minute, never, never, true},
+		"due a moment later":   {1, 1, 1, true},
+		"due for some minutes": {-time.Minute, time.Minute, time.Minute, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			e := alerted(func(e *incident.Event) { e.DueAt, e.StuckAt, e.OverdueAt = at(tt.due), at(tt.stuck), at(tt.overdue) })
+			if got := notify.OneOpenIsEnough(e, noon); got != tt.want {
+				t.Errorf("%v, want %v", got, tt.want)
+			}
+		})
+	}
+}
+
+// TestOneOpenSaysAsMuchAsAll: where one open incident is enough, the others change nothing.
+func TestOneOpenSaysAsMuchAsAll(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		when := func(name string, after ...time.Duration) time.Time {
+			return at(rapid.SampledFrom(append(after, never)).Draw(t, name))
+		}
+		e := alerted(func(e *incident.Event) {
+			e.DueAt, e.StuckAt, e.OverdueAt = noon.Add(time.Second), when("stuck", time.Second), when("overdue", time.Second)
+			e.DeletionAlertedAt, e.RestoredAlertedAt, e.ClosedAlertedAt = when("deletion", -time.Minute), when("restored", -time.Second), when("closed", -time.Second)
+			e.StuckAlerted = rapid.Bool().Draw(t, "stuck was alerted")
+		})
+		if !notify.OneOpenIsEnough(e, noon) {
+			t.Fatal("a time of the event has come")
+		}
+		all := notify.Tally(rapid.MapOf(rapid.SampledFrom([]incident.State{incident.Blocked, incident.Restored, incident.Verified, incident.Closed, notify.Waiting}), rapid.IntRange(1, 3)).Draw(t, "others"))
+		all[incident.Open] = rapid.IntRange(1, 3).Draw(t, "open")
+		one, full := notify.Evaluate(e, notify.Tally{incident.Open: 1}, noon), notify.Evaluate(e, all, noon)
+		if !one.Event.SameTimes(full.Event) || full.NotBack || full.Restored || full.Closed || one.NotBack || one.Restored || one.Closed {
+			t.Fatalf("of one %+v, of all %+v", one, full)
+		}
+	})
 }
 
 // TestUntilOver: an event is due again as long as an incident of it is not over, whichever event that
