@@ -73,17 +73,15 @@ func (tx scopeTx) notifyEvent(id string) error {
 		return err
 	}
 	owed := notify.Evaluate(e, tally, tx.now)
-	next := owed.Event
 	if owed.NotBack {
-		if next, err = tx.notifyNotBack(next); err != nil {
+		if owed.Event, err = tx.notifyNotBack(owed); err != nil {
 			return err
 		}
-		next = notify.UntilOver(next, tally, tx.now)
 	}
-	if err := tx.notifyEnd(next, owed.Restored, owed.Closed && notify.WasAlerted(next)); err != nil {
+	if err := tx.notifyEnd(owed); err != nil {
 		return err
 	}
-	return tx.putTimes(e, next)
+	return tx.putTimes(e, owed.Event)
 }
 
 // tally counts the incidents of an event, as far as its alerts depend on that: counting all of them costs.
@@ -106,15 +104,16 @@ func (tx scopeTx) putTimes(was, e incident.Event) error {
 
 // notifyEnd alerts that the flow logs of an event are back, that nothing is left to do, or
 // both.
-func (tx scopeTx) notifyEnd(e incident.Event, restored, closed bool) error {
-	if !restored && !closed {
+func (tx scopeTx) notifyEnd(owed notify.Owed) error {
+	e, closed := owed.Event, owed.AlertsClosed()
+	if !owed.Restored && !closed {
 		return nil
 	}
 	incidents, err := tx.EventIncidents(tx.scope, e.ID, notify.CountsEver(e))
 	if err != nil {
 		return err
 	}
-	if a, ok := notify.RestoredAlert(e, incidents, tx.now); ok && restored {
+	if a, ok := notify.RestoredAlert(e, incidents, tx.now); ok && owed.Restored {
 		if err := a.AddTo(tx); err != nil {
 			return err
 		}
@@ -131,32 +130,24 @@ func (tx scopeTx) notifyEnd(e incident.Event, restored, closed bool) error {
 
 // notifyNotBack alerts of those of an event's incidents that are stuck or overdue. It
 // returns the event with the times when the next such alerts are due.
-func (tx scopeTx) notifyNotBack(e incident.Event) (incident.Event, error) {
-	incidents, err := tx.EventIncidents(tx.scope, e.ID, false)
+func (tx scopeTx) notifyNotBack(owed notify.Owed) (incident.Event, error) {
+	incidents, err := tx.EventIncidents(tx.scope, owed.Event.ID, false)
 	if err != nil {
-		return e, err
+		return owed.Event, err
 	}
-	due := notify.NotBackDue(incidents, tx.policy, tx.now)
-	c, err := tx.load(incident.Selection{IDs: idsOf(due)})
+	c, err := tx.load(incident.Selection{IDs: idsOf(notify.NotBackDue(incidents, tx.policy, tx.now))})
 	if err != nil {
-		return e, err
+		return owed.Event, err
 	}
-	mayStayAway := map[string]bool{}
-	for _, i := range due {
-		mayStayAway[i.FlowLogID] = c.Foresee(i) != ""
-	}
-	n := notify.EvaluateNotBack(e, incidents, mayStayAway, tx.policy, tx.now)
+	n := owed.EvaluateNotBack(incidents, c, tx.configured)
 	c.Put(n.Incidents...)
 	c.Rows().StuckAlerted(n.Incidents)
 	if err := tx.SaveCase(c); err != nil {
-		return e, err
+		return owed.Event, err
 	}
 	for _, a := range n.Alerts {
-		if !tx.configured {
-			a = notify.NotTried(a)
-		}
 		if err := a.AddTo(tx); err != nil {
-			return e, err
+			return owed.Event, err
 		}
 	}
 	return n.Event, nil
@@ -193,8 +184,7 @@ func (tx scopeTx) notifyLoss(e incident.Event, late bool) (incident.Event, error
 			return e, err
 		}
 	}
-	e, a := loss.Alert(facts, tx.now)
-	a.LateRecords = tx.policy.LateRecords
+	e, a := loss.Alert(facts, tx.policy, tx.now)
 	return e, tx.putAlerted(e, a)
 }
 

@@ -64,30 +64,26 @@ func whileMissing(e incident.Event, now time.Time) incident.Event {
 	return e
 }
 
-// UntilOver is an event after the alert about what is not back, with the time when it is due
-// again. Its incidents may belong to another event, which alerts of them: it is due all the
-// same until they are over. If they no longer name it by then, because old lines of their
-// history were dropped, nothing else would close it.
-func UntilOver(e incident.Event, n Tally, now time.Time) incident.Event {
-	if n.over() {
-		return e
-	}
-	return whileMissing(e, now)
-}
-
 // Owed says which alerts of an event are due, as far as the tally of its incidents shows.
 type Owed struct {
 	Event    incident.Event // the event afterwards; see [NotBack] for the times that follow from that
-	NotBack  bool           // an alert about incidents that are stuck or overdue, if there are any
-	Restored bool           // see RestoredAlert
-	Closed   bool           // see ClosedAlert
+	Tally    Tally
+	NotBack  bool // an alert about incidents that are stuck or overdue, if there are any
+	Restored bool // see RestoredAlert
+	Closed   bool // the event is closed; see AlertsClosed
+}
+
+// AlertsClosed reports whether the end of the event is alerted, too: only if a pager may have opened an
+// incident for it. It is asked after the alerts about what is not back. See [ClosedAlert].
+func (o Owed) AlertsClosed() bool {
+	return o.Closed && (!o.Event.DeletionAlertedAt.IsZero() || o.Event.StuckAlerted)
 }
 
 // Evaluate says which alerts of an event are due. The restored alert is due once: when no
 // flow log of the event is missing any more, or when [incident.NotifyRestoredAfter] has
 // passed and some are back. The closed alert is due once, when nothing is left to do.
 func Evaluate(e incident.Event, n Tally, now time.Time) Owed {
-	owed := Owed{NotBack: owesNotBack(e, n, now), Restored: owesRestored(e, n, now), Closed: owesClosed(e, n, now)}
+	owed := Owed{Tally: n, NotBack: owesNotBack(e, n, now), Restored: owesRestored(e, n, now), Closed: owesClosed(e, n, now)}
 	if owed.Restored {
 		e.RestoredAlertedAt = now
 	}
@@ -140,6 +136,3 @@ func wasDropped(e incident.Event, n Tally, now time.Time) bool {
 	}
 	return isNotBackDue(e, now) || !e.DueAt.IsZero() && mayAlertPart(e, now)
 }
-
-// WasAlerted reports whether a pager may have opened an incident for the event.
-func WasAlerted(e incident.Event) bool { return !e.DeletionAlertedAt.IsZero() || e.StuckAlerted }

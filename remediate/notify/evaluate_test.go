@@ -120,23 +120,47 @@ func TestOneOpenSaysAsMuchAsAll(t *testing.T) {
 // belongs to.
 func TestUntilOver(t *testing.T) {
 	t.Parallel()
-	none := func(e *incident.Event) { e.DueAt, e.OverdueAt = time.Time{}, time.Time{} }
+	reminded := with(lost("fl-1", incident.Blocked), func(i *incident.Incident) { i.StuckAlertedAt = noon })
 	for name, tt := range map[string]struct {
-		change func(*incident.Event)
-		tally  notify.Tally
-		due    time.Duration // after noon
+		incidents []incident.Incident // that belong to it
+		tally     notify.Tally        // of those that name it
+		due       time.Duration       // after noon
 	}{
-		"open":                        {none, notify.Tally{incident.Open: 1, incident.Closed: 1}, incident.OverdueAfter},
-		"it waits because of a rule":  {none, notify.Tally{notify.Waiting: 1}, incident.OverdueAfter},
-		"back, and not verified yet":  {none, notify.Tally{incident.Restored: 1}, incident.OverdueAfter},
-		"over":                        {none, notify.Tally{incident.Verified: 1, incident.Closed: 1}, never},
-		"a reminder is due in a day":  {func(e *incident.Event) { none(e); e.OverdueAt = noon.Add(incident.RemindAfter) }, notify.Tally{incident.Blocked: 1}, incident.RemindAfter},
-		"no incident names it by now": {none, notify.Tally{}, never},
+		"open":                        {nil, notify.Tally{incident.Open: 1, incident.Closed: 1}, incident.OverdueAfter},
+		"it waits because of a rule":  {nil, notify.Tally{notify.Waiting: 1}, incident.OverdueAfter},
+		"back, and not verified yet":  {nil, notify.Tally{incident.Restored: 1}, incident.OverdueAfter},
+		"over":                        {nil, notify.Tally{incident.Verified: 1, incident.Closed: 1}, never},
+		"a reminder is due in a day":  {[]incident.Incident{reminded}, notify.Tally{incident.Blocked: 1}, incident.RemindAfter},
+		"no incident names it by now": {nil, notify.Tally{}, never},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			if due, want := notify.UntilOver(alerted(tt.change), tt.tally, noon).Due(), at(tt.due); !due.Equal(want) {
+			e := alerted(func(e *incident.Event) { e.DueAt, e.OverdueAt = time.Time{}, noon })
+			owed := notify.Owed{Event: e, Tally: tt.tally}
+			if due, want := owed.EvaluateNotBack(tt.incidents, caseOf(), true).Event.Due(), at(tt.due); !due.Equal(want) {
 				t.Errorf("the event is due at %v, want %v", due, want)
+			}
+		})
+	}
+}
+
+// TestAlertsClosed: an end is alerted only if there was an alert before.
+func TestAlertsClosed(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		event  incident.Event
+		closed bool
+		want   bool
+	}{
+		"the deletion was alerted": {incident.Event{DeletionAlertedAt: noon}, true, true},
+		"it is not closed":         {incident.Event{DeletionAlertedAt: noon}, false, false},
+		"only what is stuck was":   {incident.Event{StuckAlerted: true}, true, true},
+		"nothing was":              {incident.Event{RestoredAlertedAt: noon, ClosedAlertedAt: noon}, true, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if got := (notify.Owed{Event: tt.event, Closed: tt.closed}).AlertsClosed(); got != tt.want {
+				t.Errorf("%v, want %v", got, tt.want)
 			}
 		})
 	}

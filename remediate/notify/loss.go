@@ -74,7 +74,7 @@ func isQuiet(i incident.Incident) bool {
 
 // Alert is the deletion alert, and the event after it. The facts raise the level, unless the
 // loss is quiet.
-func (l Loss) Alert(facts []string, now time.Time) (incident.Event, alert.Alert) {
+func (l Loss) Alert(facts []string, p incident.Policy, now time.Time) (incident.Event, alert.Alert) {
 	e := l.Event
 	if l.Quiet {
 		e.Level, facts = alert.Informational, nil
@@ -82,6 +82,7 @@ func (l Loss) Alert(facts []string, now time.Time) (incident.Event, alert.Alert)
 	e.Level = e.Level.RaisedBy(facts)
 	e.DeletionAlertedAt, e.ClosedAlertedAt, e.DueAt = now, time.Time{}, now.Add(incident.NotifyRestoredAfter) // people do not know of an end before this alert
 	a := DeletionAlert(e, l.Incidents, facts, now)
+	a.LateRecords = p.LateRecords
 	for n, i := range l.Incidents {
 		if isWaiting(i, now) {
 			a.FlowLogs[n].NextAttemptAt = alert.At(i.WaitUntil)

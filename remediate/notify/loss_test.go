@@ -94,8 +94,8 @@ func TestLossAlert(t *testing.T) {
 	e := incident.Event{Scope: scope, ID: "drift-1", Source: incident.ByDrift, Level: alert.High, ClosedAlertedAt: ago(time.Second), DueAt: noon}
 	waits := drift("fl-1", func(i *incident.Incident) { i.WaitUntil = noon.Add(time.Minute) })
 	restored := drift("fl-2", func(i *incident.Incident) { i.State = incident.Restored })
-	next, a := notify.EvaluateLoss(e, []incident.Incident{waits, restored}, false, noon).Alert([]string{alert.WholeVPC}, noon)
-	if a.Kind != alert.Deletion || a.Level != alert.Critical || !slices.Equal(a.RaisedBy, []string{alert.WholeVPC}) || !slices.Equal(named(a), []string{"fl-1", "fl-2"}) {
+	next, a := notify.EvaluateLoss(e, []incident.Incident{waits, restored}, false, noon).Alert([]string{alert.WholeVPC}, incident.Policy{LateRecords: true}, noon)
+	if a.Kind != alert.Deletion || a.Level != alert.Critical || !slices.Equal(a.RaisedBy, []string{alert.WholeVPC}) || !slices.Equal(named(a), []string{"fl-1", "fl-2"}) || !a.LateRecords {
 		t.Errorf("the alert is %+v", a)
 	}
 	if attempt := a.FlowLogs[0].NextAttemptAt; attempt == nil || !attempt.Equal(waits.WaitUntil) || a.FlowLogs[1].NextAttemptAt != nil {
@@ -105,7 +105,7 @@ func TestLossAlert(t *testing.T) {
 		t.Errorf("the event is %+v", next)
 	}
 	released := drift("fl-3", func(i *incident.Incident) { i.State, i.Reason = incident.Closed, incident.Released })
-	if _, a := notify.EvaluateLoss(e, []incident.Incident{released}, false, noon).Alert([]string{alert.WholeVPC}, noon); a.Level != alert.Informational || len(a.RaisedBy) > 0 {
+	if _, a := notify.EvaluateLoss(e, []incident.Incident{released}, false, noon).Alert([]string{alert.WholeVPC}, incident.Policy{}, noon); a.Level != alert.Informational || len(a.RaisedBy) > 0 || a.LateRecords {
 		t.Errorf("a loss that was allowed is %s, raised by %v", a.Level, a.RaisedBy)
 	}
 }
@@ -154,7 +154,7 @@ func TestIsWaiting(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			_, a := notify.Loss{Incidents: []incident.Incident{{State: tt.state, WaitUntil: tt.until}}}.Alert(nil, noon)
+			_, a := notify.Loss{Incidents: []incident.Incident{{State: tt.state, WaitUntil: tt.until}}}.Alert(nil, incident.Policy{}, noon)
 			if got := a.FlowLogs[0].NextAttemptAt != nil; got != tt.want {
 				t.Errorf("waits: %v, want %v", got, tt.want)
 			}

@@ -44,17 +44,19 @@ func notBackDue(i incident.Incident, p incident.Policy, now time.Time) bool {
 // another one names it again.
 const remindWith = incident.RemindAfter - time.Hour
 
-// EvaluateNotBack makes the alerts about the incidents of an event that are stuck or overdue.
-// It leaves out those whose flow log ID is in mayStayAway. They are checked again after
-// [incident.OverdueAfter], because they may be protected by then.
-func EvaluateNotBack(e incident.Event, incidents []incident.Incident, mayStayAway map[string]bool, p incident.Policy, now time.Time) NotBack {
+// EvaluateNotBack makes the alerts about the incidents of the event that are stuck or overdue, of which the case has
+// those that are in [NotBackDue]. It leaves out those that are not to be restored. They are checked again
+// after [incident.OverdueAfter], because they may be protected by then. tried: their scope has a client, so that
+// restores are tried.
+func (o Owed) EvaluateNotBack(incidents []incident.Incident, c *incident.Case, tried bool) NotBack {
+	e, p, now := o.Event, c.Policy, c.Now
 	n := NotBack{Event: e}
 	n.Event.StuckAt, n.Event.OverdueAt = time.Time{}, time.Time{}
 	named := map[alert.Kind][]incident.Incident{}
 	for _, was := range incidents {
 		i := was.ClampTimes(now, p)
 		due := notBackDue(i, p, now)
-		if due && mayStayAway[i.FlowLogID] {
+		if due && c.Foresee(i) != "" {
 			n.Event.OverdueAt = incident.Soonest(n.Event.OverdueAt, now.Add(incident.OverdueAfter))
 			continue
 		}
@@ -73,8 +75,17 @@ func EvaluateNotBack(e incident.Event, incidents []incident.Incident, mayStayAwa
 	for _, kind := range []alert.Kind{alert.Decoy, alert.Blocked, alert.Flapping} {
 		if len(named[kind]) > 0 {
 			n.Event.StuckAlerted = true
-			n.Alerts = append(n.Alerts, notBackAlert(e, kind, named[kind], now))
+			a := notBackAlert(e, kind, named[kind], now)
+			if !tried {
+				a = notTried(a)
+			}
+			n.Alerts = append(n.Alerts, a)
 		}
+	}
+	// The incidents may belong to another event, which alerts of them: this one is due all the same until they are
+	// over. If they no longer name it by then, because old lines of their history were dropped, nothing else would close it.
+	if !o.Tally.over() {
+		n.Event = whileMissing(n.Event, now)
 	}
 	return n
 }
@@ -127,9 +138,9 @@ func notBackAlert(e incident.Event, kind alert.Kind, incidents []incident.Incide
 	return a
 }
 
-// NotTried is the form of an alert about flow logs that are not back if their scope has no
+// notTried is the form of an alert about flow logs that are not back if their scope has no
 // client, so that no restore is tried.
-func NotTried(a alert.Alert) alert.Alert {
+func notTried(a alert.Alert) alert.Alert {
 	a.Cause = "nothing is tried: this account and Region are no longer configured, or AWS can't be reached"
 	a.Advice = "add it again under accounts or inventory.regions. If the flow log is no longer needed, run `flowkeeper inventory release ID`"
 	for n := range a.FlowLogs {

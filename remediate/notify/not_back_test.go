@@ -52,6 +52,17 @@ func named(a alert.Alert) (ids []string) {
 	return ids
 }
 
+// caseOf is a case in which some flow logs are released, so that they are not to be restored.
+func caseOf(released ...string) *incident.Case {
+	c := &incident.Case{Scope: scope, Now: noon}
+	for _, id := range released {
+		row := inventory.Row{FlowLog: inventory.FlowLog{ID: id, Scope: scope}, Protected: true}
+		row.Release(ago(time.Hour), noon.Add(time.Hour), "")
+		c.Load([]inventory.Row{row}, nil)
+	}
+	return c
+}
+
 func TestEvaluateNotBack(t *testing.T) {
 	t.Parallel()
 	denied := incident.Stuck{Kind: alert.Blocked, Message: "denied", Advice: "allow it"}
@@ -69,11 +80,11 @@ func TestEvaluateNotBack(t *testing.T) {
 	thisMorning := with(yesterday, func(i *incident.Incident) { i.FlowLogID, i.StuckAlertedAt = "fl-7", ago(22*time.Hour) })
 	ahead := with(young, func(i *incident.Incident) { i.OpenedAt = noon.Add(time.Hour) })
 	for name, tt := range map[string]struct {
-		incidents   []incident.Incident
-		mayStayAway map[string]bool
-		alerts      map[alert.Kind][]string
-		changed     []string
-		overdueAt   time.Time
+		incidents []incident.Incident
+		released  []string
+		alerts    map[alert.Kind][]string
+		changed   []string
+		overdueAt time.Time
 	}{
 		"nothing":                   {},
 		"too early":                 {incidents: []incident.Incident{young}, overdueAt: noon.Add(4 * time.Minute)},
@@ -82,15 +93,15 @@ func TestEvaluateNotBack(t *testing.T) {
 		"back, but flapping":        {[]incident.Incident{flapping}, nil, map[alert.Kind][]string{alert.Flapping: {"fl-3"}}, []string{"fl-3"}, time.Time{}},
 		"overdue, another is young": {[]incident.Incident{young, overdue}, nil, map[alert.Kind][]string{alert.Blocked: {"fl-5"}}, []string{"fl-5"}, noon.Add(4 * time.Minute)},
 		"again after a day, with one that is nearly due": {[]incident.Incident{yesterday, nearly, thisMorning}, nil, map[alert.Kind][]string{alert.Blocked: {"fl-1", "fl-6"}}, []string{"fl-1", "fl-6"}, noon.Add(2 * time.Hour)},
-		"may stay away":            {[]incident.Incident{overdue}, map[string]bool{"fl-5": true}, nil, nil, noon.Add(incident.OverdueAfter)},
-		"one of two may stay away": {[]incident.Incident{overdue, blocked}, map[string]bool{"fl-5": true}, map[alert.Kind][]string{alert.Blocked: {"fl-1"}}, []string{"fl-1"}, noon.Add(incident.OverdueAfter)},
-		"the clock has gone back":  {[]incident.Incident{ahead}, nil, nil, []string{"fl-4"}, noon.Add(incident.OverdueAfter)},
+		"released":                {[]incident.Incident{overdue}, []string{"fl-5"}, nil, nil, noon.Add(incident.OverdueAfter)},
+		"one of two is released":  {[]incident.Incident{overdue, blocked}, []string{"fl-5"}, map[alert.Kind][]string{alert.Blocked: {"fl-1"}}, []string{"fl-1"}, noon.Add(incident.OverdueAfter)},
+		"the clock has gone back": {[]incident.Incident{ahead}, nil, nil, []string{"fl-4"}, noon.Add(incident.OverdueAfter)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			e := alerted(nil)
 			e.StuckAt = ago(time.Second)
-			n := notify.EvaluateNotBack(e, tt.incidents, tt.mayStayAway, incident.Policy{}, noon)
+			n := notify.Owed{Event: e}.EvaluateNotBack(tt.incidents, caseOf(tt.released...), true)
 			got := map[alert.Kind][]string{}
 			for _, a := range n.Alerts {
 				got[a.Kind] = named(a)
@@ -125,12 +136,15 @@ func TestNotBackAlert(t *testing.T) {
 		i.Reason, i.Advice, i.Tried, i.NextAttemptAt = incident.Permission, "older advice", 3, ago(time.Second)
 		i.Stuck, i.StuckNews = &incident.Stuck{Kind: alert.Blocked, Message: "denied", Advice: "allow it"}, true
 	})
-	a := notify.EvaluateNotBack(alerted(nil), []incident.Incident{i}, nil, incident.Policy{}, noon).Alerts[0]
+	alertOf := func(tried bool) alert.Alert {
+		return notify.Owed{Event: alerted(nil)}.EvaluateNotBack([]incident.Incident{i}, caseOf(), tried).Alerts[0]
+	}
+	a := alertOf(true)
 	f := a.FlowLogs[0]
-	if f.ErrorMessage != "denied" || f.Advice != "allow it" || f.Attempts != 3 || !f.NextAttemptAt.Equal(noon) || a.Rule != nil {
+	if f.ErrorMessage != "denied" || f.Advice != "allow it" || f.Attempts != 3 || !f.NextAttemptAt.Equal(noon) || a.Rule != nil || a.Cause != "" {
 		t.Errorf("the alert says %+v", f)
 	}
-	if a = notify.NotTried(a); a.Cause == "" || a.Advice == "" || a.FlowLogs[0].NextAttemptAt != nil {
+	if a = alertOf(false); a.Cause == "" || a.Advice == "" || a.FlowLogs[0].NextAttemptAt != nil {
 		t.Errorf("without a client the alert says %+v", a)
 	}
 }
