@@ -37,16 +37,8 @@ func (tx scopeTx) notifyDueEvent(id string) error {
 	if e.Due().After(tx.now) { // the clock went back, or it is due so far ahead that it is looked at before
 		return tx.PutEvent(e.ClampTimes(tx.now))
 	}
-	if notify.AwaitsLoss(e) {
-		if _, err := tx.notifyLoss(e, true); err != nil {
-			return err
-		}
-	}
-	if err := tx.notifyEvent(id); err != nil {
-		return err
-	}
-	after, ok, err := tx.event(id)
-	if err != nil || !ok {
+	after, err := tx.addOwed(e, notify.AwaitsLoss(e))
+	if err != nil {
 		return err
 	}
 	if after, ok := notify.NothingOwed(e, after, tx.now); ok {
@@ -60,28 +52,38 @@ func (tx scopeTx) notifyDueEvent(id string) error {
 // a time of the event has come.
 func (tx scopeTx) notifyEvent(id string) error {
 	e, ok, err := tx.event(id)
-	if err != nil || !ok || notify.OwesNothing(e) {
+	if err != nil || !ok {
 		return err
 	}
-	if notify.LossIsDue(e, tx.now) { // a drift, by a step that began before that
+	_, err = tx.addOwed(e, notify.LossIsDue(e, tx.now)) // a drift, by a step that began before that
+	return err
+}
+
+// addOwed adds the alerts that an event owes, and returns the event afterwards. loss: the deletion alert about what
+// a refresh found gone comes first, if any flow log is.
+func (tx scopeTx) addOwed(e incident.Event, loss bool) (_ incident.Event, err error) {
+	if loss {
 		if e, err = tx.notifyLoss(e, true); err != nil {
-			return err
+			return e, err
 		}
+	}
+	if notify.OwesNothing(e) {
+		return e, nil
 	}
 	tally, err := tx.tally(e)
 	if err != nil {
-		return err
+		return e, err
 	}
 	owed := notify.Evaluate(e, tally, tx.now)
 	if owed.NotBack {
 		if owed.Event, err = tx.notifyNotBack(owed); err != nil {
-			return err
+			return e, err
 		}
 	}
 	if err := tx.notifyEnd(owed); err != nil {
-		return err
+		return e, err
 	}
-	return tx.putTimes(e, owed.Event)
+	return owed.Event, tx.putTimes(e, owed.Event)
 }
 
 // tally counts the incidents of an event, as far as its alerts depend on that: counting all of them costs.

@@ -37,7 +37,7 @@ func OwesNothing(e incident.Event) bool {
 // LossIsDue reports whether the time has come for the deletion alert about a loss that a
 // refresh found.
 func LossIsDue(e incident.Event, now time.Time) bool {
-	return e.DeletionAlertedAt.IsZero() && !e.DueAt.IsZero() && !now.Before(e.DueAt)
+	return AwaitsLoss(e) && !e.DueAt.IsZero() && !now.Before(e.DueAt)
 }
 
 // OneOpenIsEnough reports whether [Evaluate] need not know how many incidents are in each state if one is

@@ -172,14 +172,18 @@ func TestLossIsDue(t *testing.T) {
 		event incident.Event
 		want  bool
 	}{
-		"its time has come":     {incident.Event{DueAt: noon}, true},
-		"a moment before":       {incident.Event{DueAt: noon.Add(1)}, false},
-		"no time is set":        {incident.Event{}, false},
-		"it was alerted before": {incident.Event{DueAt: noon, DeletionAlertedAt: ago(time.Second)}, false},
+		"its time has come":     {incident.Event{Source: incident.ByDrift, DueAt: noon}, true},
+		"a moment before":       {incident.Event{Source: incident.ByDrift, DueAt: noon.Add(1)}, false},
+		"no time is set":        {incident.Event{Source: incident.ByDrift}, false},
+		"it was alerted before": {incident.Event{Source: incident.ByDrift, DueAt: noon, DeletionAlertedAt: ago(time.Second)}, false},
+		"no refresh found it":   {incident.Event{Source: incident.ByEvent, DueAt: noon}, false},
 	} {
-		if got := notify.LossIsDue(tt.event, noon); got != tt.want {
-			t.Errorf("%s: %v", name, got)
-		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if got := notify.LossIsDue(tt.event, noon); got != tt.want {
+				t.Errorf("%v, want %v", got, tt.want)
+			}
+		})
 	}
 }
 
