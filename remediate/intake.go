@@ -23,7 +23,8 @@ func (in intake) commitAll(ctx context.Context, fs []detection.Finding, keepAliv
 	now := in.store.now()
 	err := in.commitWhileAsking(ctx, fs, func() error { return in.commit(ctx, fs, now, keepAlive) })
 	for _, f := range fs {
-		if in.needsRefresh(ctx, f) {
+		live := f.Kind == detection.TornDown && in.hasLiveFlowLog(ctx, f.Record.ResourceIDs[0])
+		if needsRefresh(f, live) {
 			in.refreshes.Soon(in.store.scope)
 		}
 	}
@@ -32,13 +33,13 @@ func (in intake) commitAll(ctx context.Context, fs []detection.Finding, keepAliv
 
 // needsRefresh reports whether a record says less than what has happened: which flow logs
 // were deleted or created, or that AWS removes those of a resource, perhaps one that was
-// just put back.
-func (in intake) needsRefresh(ctx context.Context, f detection.Finding) bool {
+// just put back. live: the snapshot has a live flow log on the resource that was torn down.
+func needsRefresh(f detection.Finding, live bool) bool {
 	switch f.Kind {
 	case detection.Deleted, detection.Created:
 		return f.Record.IDsUnknown
 	case detection.TornDown:
-		return in.hasLiveFlowLog(ctx, f.Record.ResourceIDs[0])
+		return live
 	}
 	return false
 }

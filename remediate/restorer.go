@@ -32,18 +32,19 @@ func (r restorer) workOff(ctx context.Context, w work, err error, keepAlive func
 		return 0
 	}
 	r.logProgress(ctx, p)
-	r.logOutage(ctx, p, n, err)
-	if err != nil {
+	var next time.Time
+	var unread error
+	if err == nil && n < batch {
+		next, unread = r.nextDue(ctx)
+	}
+	r.logOutage(p.note(n, unread != nil || isDue(next, r.store.now()), err), err)
+	if err != nil || unread != nil {
 		return storeRest
 	}
 	if n >= batch {
 		return 0
 	}
-	at, err := r.nextDue(ctx)
-	if err != nil {
-		return storeRest
-	}
-	return r.rest(at)
+	return r.rest(next)
 }
 
 // isDue reports whether what is due at a time, the zero time being never, is due now.
@@ -56,15 +57,18 @@ type progress struct {
 	outage outage.Outage // of the steps
 }
 
-// logOutage logs once that a step failed in whole or in part, and once that this is over: when
-// a step did something without an error, or nothing is due any more.
-func (r restorer) logOutage(ctx context.Context, p *progress, done int, err error) {
-	if err == nil && p.outage.Failures() > 0 && done == 0 {
-		if at, unread := r.nextDue(ctx); unread != nil || isDue(at, r.store.now()) {
-			return
-		}
+// note notes how a step has ended, which failed in whole or in part if there is an error, and says what that changes.
+// An outage is over when a step did something without an error, or nothing is due any more. isDue: something
+// may be due after the step.
+func (p *progress) note(done int, isDue bool, err error) outage.Change {
+	if err == nil && done == 0 && isDue {
+		return outage.None
 	}
-	switch p.outage.Note(err) {
+	return p.outage.Note(err)
+}
+
+func (r restorer) logOutage(c outage.Change, err error) {
+	switch c {
 	case outage.Began:
 		r.log.Error("not all that is due could be done; it is tried again each second", "error", err)
 	case outage.Ended:
