@@ -116,22 +116,39 @@ func Approve(tx Tx, destinations []string) (map[inventory.Scope][]string, error)
 	if err != nil {
 		return nil, err
 	}
-	ids := map[inventory.Scope][]string{}
+	recipients, trusted := make([]inventory.Recipient, 0, len(destinations)), map[inventory.Recipient]bool{}
 	for _, destination := range destinations {
 		to := inventory.RecipientOf(destination)
-		these := slices.DeleteFunc(slices.Clone(held), func(row inventory.Row) bool { return inventory.RecipientOf(row.Destination(row.Scope)) != to })
-		known, err := Trusted(tx, to)
-		if err != nil {
+		recipients = append(recipients, to)
+		if trusted[to], err = Trusted(tx, to); err != nil {
 			return nil, err
 		}
-		if len(these) == 0 && !known {
-			return nil, fmt.Errorf("no flow log that is held delivers to %s: see `flowkeeper inventory list --held`", to)
-		}
+	}
+	ids, err := heldFor(recipients, held, trusted)
+	if err != nil {
+		return nil, err
+	}
+	for _, to := range recipients {
 		if err := tx.Approve(to); err != nil {
 			return nil, err
 		}
-		for _, row := range these {
-			ids[row.Scope] = append(ids[row.Scope], row.ID)
+	}
+	return ids, nil
+}
+
+// heldFor are the IDs of the held flow logs that deliver to any of some recipients, by scope. A recipient to which none
+// delivers is an error, unless it was trusted before: most likely somebody has mistyped it.
+func heldFor(recipients []inventory.Recipient, held []inventory.Row, trusted map[inventory.Recipient]bool) (map[inventory.Scope][]string, error) {
+	ids := map[inventory.Scope][]string{}
+	for _, to := range recipients {
+		none := true
+		for _, row := range held {
+			if inventory.RecipientOf(row.Destination(row.Scope)) == to {
+				ids[row.Scope], none = append(ids[row.Scope], row.ID), false
+			}
+		}
+		if none && !trusted[to] {
+			return nil, fmt.Errorf("no flow log that is held delivers to %s: see `flowkeeper inventory list --held`", to)
 		}
 	}
 	return ids, nil
