@@ -48,8 +48,7 @@ func (tx scopeTx) notifyDueEvent(id string) error {
 }
 
 // notifyEvent alerts of what an event has come to, as far as that is due. It runs in the
-// transaction of each change of its incidents, after each record that is alerted, and when
-// a time of the event has come.
+// transaction of each change of its incidents, and after each record that is alerted.
 func (tx scopeTx) notifyEvent(id string) error {
 	e, ok, err := tx.event(id)
 	if err != nil || !ok {
