@@ -139,3 +139,16 @@ func TestOutageEndResolves(t *testing.T) {
 		t.Error("the ends of two parts have the same ID")
 	}
 }
+
+// TestI7OutagesAtTheSameTime: the outbox adds no second alert with the same ID.
+func TestI7OutagesAtTheSameTime(t *testing.T) {
+	t.Parallel()
+	ids := map[string]bool{notify.ScopeAlert(scope, alert.Pipeline, alert.High, nil, noon).ID: true}
+	parts := []notify.Part{notify.Delivering, notify.Rehearsing, notify.Returning}
+	for _, p := range parts {
+		ids[notify.OutageAlert(scope, p, alert.High, "it fails", noon).ID] = true
+	}
+	if len(ids) != 1+len(parts) {
+		t.Errorf("%d IDs of %d alerts", len(ids), 1+len(parts))
+	}
+}

@@ -48,21 +48,18 @@ func OutageAfter(s inventory.Scope, p Part, alerts []alert.Alert) (note *OutageN
 	return note
 }
 
-// OutageAlert is the alert that a part fails, in the words of text, or, at the level informational, that it works again.
-// The latter goes to the sinks that an alert of the level high goes to.
+// OutageAlert is the alert that a part fails, in the words of text. Its ID differs from those of alerts about other parts,
+// and about single flow logs, at the same time.
 func OutageAlert(s inventory.Scope, p Part, level alert.Level, text string, now time.Time) alert.Alert {
 	a := ScopeAlert(s, alert.Pipeline, level, nil, now)
-	a.DedupKey, a.Cause = OutageKey(s, p), text
-	if a.Resolves() {
-		a.RouteLevel = alert.High
-	}
+	a.ID, a.DedupKey, a.Cause = alert.ID(a.ID, string(p)), OutageKey(s, p), text
 	return a
 }
 
-// OutageEnd is the alert that a part works again. Its ID differs from those of other parts that work again at the
-// same time.
+// OutageEnd is the alert that a part works again, in the words of text. It goes to the sinks that an alert of the level
+// high goes to.
 func OutageEnd(s inventory.Scope, p Part, text string, now time.Time) alert.Alert {
 	a := OutageAlert(s, p, alert.Informational, text, now)
-	a.ID = alert.ID(a.ID, string(p))
+	a.RouteLevel = alert.High
 	return a
 }

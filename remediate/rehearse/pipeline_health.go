@@ -96,7 +96,7 @@ func (h PipelineHealth) endAlerts(s inventory.Scope, now time.Time) []alert.Aler
 	if !h.SilenceAlerted {
 		return nil
 	}
-	return []alert.Alert{notify.OutageAlert(s, notify.Returning, alert.Informational, "events come through the queue again", now)}
+	return []alert.Alert{notify.OutageEnd(s, notify.Returning, "events come through the queue again", now)}
 }
 
 // silent reports whether the pipeline seems to be cut: it has worked before, and rehearsals do not
