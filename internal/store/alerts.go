@@ -69,13 +69,17 @@ func answers(a alert.Alert) int {
 // addDeliveries puts an alert into the queues of sinks. What is to go before it, because it is
 // about the same thing, becomes as urgent as it.
 func (t alerts) addDeliveries(num int64, a alert.Alert, text string, sinks []string) error {
-	urgency, at := a.Urgency(), time.UnixMilli(a.Time.UnixMilli())
-	others, err := pairs[string, bool](t, insertDeliveries, num, at.UnixMilli(), urgency, body(sinks))
+	due, err := t.due(a, sinks)
+	if err != nil {
+		return err
+	}
+	urgency := a.Urgency()
+	others, err := pairs[string, bool](t, insertDeliveries, num, urgency, body(due))
 	if err != nil {
 		return err
 	}
 	for _, name := range sinks {
-		d := added{Delivery: sink.Delivery{Sink: name, Urgency: urgency, NextAt: at}, num: num, body: text, alone: !others[name]}
+		d := added{Delivery: sink.Delivery{Sink: name, Urgency: urgency, NextAt: time.UnixMilli(due[name])}, num: num, body: text, alone: !others[name]}
 		if !d.alone && a.DedupKey != "" {
 			if err := t.exec(raiseKey, urgency, name, a.DedupKey); err != nil {
 				return err
@@ -86,19 +90,44 @@ func (t alerts) addDeliveries(num int64, a alert.Alert, text string, sinks []str
 				return err
 			}
 		}
-		if answers(a) == 2 && name != sink.LogName { // the log is no pager
-			if _, err := first(t, []any{&d.NextAt}, holdNew, name, alert.Late.Milliseconds(), alert.MinRing.Milliseconds(), num); err != nil {
-				return err
-			}
-		}
 		t.delivers = append(t.delivers, d)
 	}
 	return nil
 }
 
+// due is when an alert is due at each of its sinks, in milliseconds: see sink.Due.
+func (t alerts) due(a alert.Alert, sinks []string) (map[string]int64, error) {
+	var resolved []sink.Receipt
+	if after, ok := sink.Resolved(a); ok {
+		campaign := ""
+		if a.EndsCampaign() {
+			campaign = a.CampaignID
+		}
+		var err error
+		if resolved, err = all(t, receiptColumns, receipts, a.DedupKey, campaign, after.UnixMilli()); err != nil {
+			return nil, err
+		}
+	}
+	due := map[string]int64{}
+	for name, at := range sink.Due(a, sinks, resolved) {
+		due[name] = at.UnixMilli()
+	}
+	return due, nil
+}
+
 // insertDeliveries adds one for each sink, and says whether anything else waits for that.
-const insertDeliveries = `INSERT INTO deliveries (alert, sink, next_at, urgency) SELECT ?1, value, ?2, ?3 FROM json_each(?4) WHERE true
+const insertDeliveries = `INSERT INTO deliveries (alert, sink, next_at, urgency) SELECT ?1, key, value, ?2 FROM json_each(?3) WHERE true
 	RETURNING sink, EXISTS (SELECT 1 FROM deliveries d INDEXED BY deliveries_pending WHERE d.sink = deliveries.sink AND d.alert <> ?1 AND d.sent_at IS NULL AND d.parked_at IS NULL)`
+
+// receipts are those with SentAt after ?3, of the alerts of a key (?1) and of a campaign (?2; empty: of none).
+const receipts = `SELECT e.sink, o.at, e.sent_at, o.answers <> 0, o.rings_on FROM alerts o CROSS JOIN deliveries e ON e.alert = o.num
+	WHERE e.sent_at > ?3 AND o.num IN (SELECT b.num FROM alerts b WHERE b.dedup_key = ?1
+		UNION SELECT b.num FROM alerts b WHERE b.campaign = ?2 AND b.campaign <> '')`
+
+// receiptColumns are what receipts selects, and markSent first.
+func receiptColumns(r *sink.Receipt) []any {
+	return []any{&r.Sink, &r.AddedAt, &r.SentAt, &r.Answers, &r.RingsOn}
+}
 
 // raise makes pending deliveries of a sink (?2) as urgent as ?1, where they are less
 // so. (The plus: SQLite is to begin with the few alerts of one key.)
@@ -109,20 +138,7 @@ const (
 	raiseCampaign = raise + `(SELECT num FROM alerts WHERE campaign = ?3 AND campaign <> '')`
 )
 
-// ringing are the deliveries that opened an incident which must ring on: of alerts
-// that came late to the sink (?1), and of those that ring on wherever they come.
-const ringing = `FROM alerts o CROSS JOIN deliveries e ON e.alert = o.num WHERE e.sink = ?1 AND e.sent_at IS NOT NULL AND NOT o.answers
-	AND (o.rings_on OR e.sent_at > o.at + ?2)`
-
-const (
-	// holdPending puts off, to ?1, what answers the alert ?3 at the sink ?2.
-	holdPending = `UPDATE deliveries SET next_at = max(next_at, ?1) WHERE sink = ?2 AND sent_at IS NULL AND parked_at IS NULL AND alert IN
-		(SELECT b.num FROM alerts a JOIN alerts b ON b.dedup_key = a.dedup_key AND b.num > a.num AND b.answers = 2 WHERE a.num = ?3
-		UNION SELECT b.num FROM alerts a JOIN alerts b ON b.campaign = a.campaign AND b.campaign <> '' AND b.num > a.num AND b.ends = 1 WHERE a.num = ?3)`
-	// holdNew puts off the answer ?4 until ?3 after the last of what it answers was
-	// sent to the sink ?1, where that came ?2 late, or rings on.
-	holdNew = `UPDATE deliveries SET next_at = max(next_at, coalesce((SELECT max(e.sent_at) + ?3 ` + ringing + `
-			AND o.num IN (SELECT b.num FROM alerts a JOIN alerts b ON b.dedup_key = a.dedup_key AND b.num < a.num WHERE a.num = ?4
-				UNION SELECT b.num FROM alerts a JOIN alerts b ON b.campaign = a.campaign AND b.campaign <> '' AND b.num < a.num WHERE a.num = ?4 AND a.ends)), 0))
-		WHERE sink = ?1 AND alert = ?4 RETURNING next_at`
-)
+// holdPending puts off, to ?1, what answers the alert ?3 at the sink ?2.
+const holdPending = `UPDATE deliveries SET next_at = max(next_at, ?1) WHERE sink = ?2 AND sent_at IS NULL AND parked_at IS NULL AND alert IN
+	(SELECT b.num FROM alerts a JOIN alerts b ON b.dedup_key = a.dedup_key AND b.num > a.num AND b.answers = 2 WHERE a.num = ?3
+	UNION SELECT b.num FROM alerts a JOIN alerts b ON b.campaign = a.campaign AND b.campaign <> '' AND b.num > a.num AND b.ends = 1 WHERE a.num = ?3)`

@@ -24,10 +24,10 @@ func (s outbox) Sent(ctx context.Context, name, alertID string, at time.Time) er
 	}
 	err := s.updateWithin(ctx, delay, func(t *Tx) error {
 		var num int64
-		var rings bool
-		_, err := first(t, []any{&num, &rings}, markSent, at.UnixMilli(), name, alertID, at.Add(-alert.Late).UnixMilli(), sink.LogName)
-		if err == nil && rings { // what resolves it may wait in the outbox already
-			err = t.exec(holdPending, at.Add(alert.MinRing).UnixMilli(), name, num)
+		var r sink.Receipt
+		_, err := first(t, append(receiptColumns(&r), &num), markSent, at.UnixMilli(), name, alertID)
+		if until := r.RingsUntil(); err == nil && !until.IsZero() { // what resolves it may wait in the outbox already
+			err = t.exec(holdPending, until.UnixMilli(), name, num)
 		}
 		if err != nil || s.outlets.isCalm(name) {
 			return err
@@ -40,10 +40,9 @@ func (s outbox) Sent(ctx context.Context, name, alertID string, at time.Time) er
 	return err
 }
 
-// markSent notes when (?1) a sink (?2) got an alert (?3), and reports whether that is to ring
-// on: it rings on at every sink but the log (?5), or was added before ?4.
+// markSent notes when (?1) a sink (?2) got an alert (?3), and returns the receipt and the number of the alert.
 const markSent = `UPDATE deliveries SET sent_at = ?1, error = '' WHERE sink = ?2 AND alert = (SELECT num FROM alerts WHERE id = ?3)
-	RETURNING alert, (SELECT NOT answers AND (at < ?4 OR rings_on AND ?2 <> ?5) FROM alerts WHERE num = alert)`
+	RETURNING sink, (SELECT at FROM alerts WHERE num = alert), sent_at, (SELECT answers <> 0 FROM alerts WHERE num = alert), (SELECT rings_on FROM alerts WHERE num = alert), alert`
 
 // endSinkOutage alerts the other sinks that one takes alerts again, where an alert
 // has said that it does not, and nothing is left that it has not taken.

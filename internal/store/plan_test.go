@@ -70,7 +70,7 @@ func TestUntakenReadsWhatWaits(t *testing.T) {
 func TestTheOutboxIsWrittenByItsKeys(t *testing.T) {
 	t.Parallel()
 	s, _ := withOutbox(t)
-	for name, query := range map[string]string{"key": raiseKey, "campaign": raiseCampaign, "sent": holdPending, "added": holdNew} {
+	for name, query := range map[string]string{"key": raiseKey, "campaign": raiseCampaign, "sent": holdPending, "added": receipts} {
 		args := []any{"1", "pager", "1", "2", "3"}
 		for _, step := range explain(t, s, query, args[:argsOf(query)]...) {
 			table, _, found := strings.Cut(strings.TrimPrefix(strings.TrimPrefix(step, "SEARCH "), "SCAN "), " ")

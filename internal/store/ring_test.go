@@ -73,6 +73,32 @@ func TestI7AnAnswerAddedAfterALateDelivery(t *testing.T) {
 	}
 }
 
+// TestI7TheEndOfACampaignAddedLast waits at a sink, for five minutes after any deletion of the campaign that came late
+// there; for no answer that did. What ends another deletion alone waits for neither.
+func TestI7TheEndOfACampaignAddedLast(t *testing.T) {
+	t.Parallel()
+	s, now := withOutbox(t)
+	all := twoStrikes(alert.High, alert.High)
+	addAll(t, s, *now, all[:3]...)
+	for _, name := range []string{sink.LogName, "chat"} {
+		drain(t, s, name, *now)
+	}
+	s.sent(t, "pager", "d2", *now)
+	*now = now.Add(2 * time.Minute)
+	s.sent(t, "pager", "d1", *now)
+	*now = now.Add(299 * time.Second)
+	s.sent(t, "pager", "r1", *now)
+	addAll(t, s, *now, alert.Alert{ID: "c0", DedupKey: "e0", CampaignID: "c", CampaignOpen: true, Kind: alert.Closed, FlowLogs: knownLogs}, all[4])
+	for name, want := range map[string]string{"pager": "c0", "chat": "c0 c2", sink.LogName: "c0 c2"} {
+		if got := strings.Join(drain(t, s, name, *now), " "); got != want {
+			t.Errorf("%s gets %s at once, want %s", name, got, want)
+		}
+	}
+	if id := nextID(t, s, "pager", *now); id != "none until 1s" {
+		t.Errorf("then the pager gets %s", id)
+	}
+}
+
 // twoStrikes are two deletions of one campaign, and their ends: the second ends it.
 func twoStrikes(first, second alert.Level) []alert.Alert {
 	return []alert.Alert{
