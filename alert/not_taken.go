@@ -30,16 +30,23 @@ func NotTaken(sink string, given Alert, why, last string, now time.Time) (notice
 	return notice, day, true
 }
 
-// TakesAgain is the alert that the sink takes alerts again. It resolves what NotTaken has
-// opened.
-func TakesAgain(sink string, now time.Time) Alert {
-	a := Alert{
+// TakesAgain tells the other sinks that the sink takes alerts again. It resolves what NotTaken has opened. ok is false
+// if that is not due.
+//
+// The sink has just taken an alert. last is the day of the last NotTaken about the sink, and empty from this alert on.
+// left says that there still is an alert which the sink has not taken, after so many tries that it may be set aside
+// (sink.HoldTriesRefused).
+func TakesAgain(sink, last string, left bool, now time.Time) (end Alert, ok bool) {
+	if last == "" || left {
+		return Alert{}, false
+	}
+	end = Alert{
 		ID: ID("takes again", sink, now.UTC().Format(timeLayout)), DedupKey: sinkKey(sink),
 		Time: Time{now}, Kind: Pipeline, Level: Informational, RouteLevel: High, Target: sink,
 		Cause: "sink " + sink + " takes alerts again",
 	}
-	a.Write()
-	return a
+	end.Write()
+	return end, true
 }
 
 // aboutSink reports whether NotTaken or TakesAgain has made the alert.

@@ -125,6 +125,7 @@ func TestTitles(t *testing.T) {
 	two := []alert.FlowLog{{FlowLogID: "fl-1", ResourceID: "vpc-1", NewFlowLogID: "fl-3"}, {FlowLogID: "fl-2", State: "open"}}
 	who := &alert.Actor{ARN: "arn:aws:sts::111122223333:assumed-role/Admin/eve"}
 	notTaken, _, _ := alert.NotTaken("pager", alert.Alert{ID: "alrt_1"}, "pagerduty pager: answered 400 Bad Request", "", time.Time{}.Add(73*time.Hour))
+	takesAgain, _ := alert.TakesAgain("pager", "2026-03-01", false, time.Now())
 	for _, c := range []struct {
 		a    alert.Alert
 		want string
@@ -159,7 +160,7 @@ func TestTitles(t *testing.T) {
 		{alert.Alert{Kind: alert.Tamper, Cause: "PutRule, target not stated: it may be the rule that sends events to the queue; CloudTrail left out its 134217 bytes of parameters", Actor: who},
 			"Tampering: PutRule, target not stated: it may be the rule that sends events to the queue, by assumed-role/Admin/eve"},
 		{notTaken, "Alerts don't arrive: sink pager has not taken alert alrt_1 for 3 days"},
-		{alert.TakesAgain("pager", time.Now()), "Works again: sink pager takes alerts again"},
+		{takesAgain, "Works again: sink pager takes alerts again"},
 		{alert.Alert{Kind: alert.Pipeline, Cause: "the queue is gone", Account: "1"}, "Flow logs at risk: the queue is gone in 1"},
 		{alert.Alert{Kind: alert.Pipeline, Cause: "the inventory can't be refreshed: operation error EC2: DescribeFlowLogs, https response error", Account: "1", Region: "eu-west-1"},
 			"Flow logs at risk: the inventory can't be refreshed in 1 eu-west-1"},

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"time"
 
@@ -44,28 +45,33 @@ func (s outbox) Sent(ctx context.Context, name, alertID string, at time.Time) er
 const markSent = `UPDATE deliveries SET sent_at = ?1, error = '' WHERE sink = ?2 AND alert = (SELECT num FROM alerts WHERE id = ?3)
 	RETURNING sink, (SELECT at FROM alerts WHERE num = alert), sent_at, (SELECT answers <> 0 FROM alerts WHERE num = alert), (SELECT rings_on FROM alerts WHERE num = alert), alert`
 
-// endSinkOutage alerts the other sinks that one takes alerts again, where an alert
-// has said that it does not, and nothing is left that it has not taken.
+// endSinkOutage alerts the other sinks that one, which has just taken an alert, takes alerts again: see
+// alert.TakesAgain.
 func (t alerts) endSinkOutage(sink string) error {
-	since, err := facts(t).fact(sinkOutage + sink)
-	t.f.outlets.setCalm(sink, err == nil && since == "")
-	if err != nil || since == "" {
+	last, err := facts(t).fact(sinkOutage + sink)
+	t.f.outlets.setCalm(sink, err == nil && last == "")
+	if err != nil {
 		return err
 	}
 	left, err := value[bool](t, leftOver, sink)
-	if err != nil || left {
+	if err != nil {
 		return err
+	}
+	end, ok := alert.TakesAgain(sink, last, left, t.f.now())
+	if !ok {
+		return nil
 	}
 	if err := facts(t).setFact(sinkOutage+sink, ""); err != nil {
 		return err
 	}
-	return t.addForOthers(alert.TakesAgain(sink, t.f.now()), sink)
+	return t.addForOthers(end, sink)
 }
 
 // leftOver is whether there is an alert that a sink has not taken in sink.HoldTriesRefused tries, after which
-// it may be set aside. The number is written out, as in the index: SQLite uses a partial index only for a
+// it may be set aside. The number is part of the text, as in the index: SQLite uses a partial index only for a
 // query with the condition of that.
-const leftOver = `SELECT EXISTS (SELECT 1 FROM deliveries INDEXED BY deliveries_refused WHERE sink = ?1 AND sent_at IS NULL AND attempts >= 3)`
+var leftOver = fmt.Sprintf(`SELECT EXISTS (SELECT 1 FROM deliveries INDEXED BY deliveries_refused WHERE sink = ?1 AND sent_at IS NULL AND attempts >= %d)`,
+	sink.HoldTriesRefused)
 
 // sinkOutage begins the fact on which day an alert last said that a sink takes none;
 // empty: none did, or another has said since that it takes alerts again. State files have it under this name.
