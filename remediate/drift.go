@@ -52,7 +52,7 @@ func (r refresher) recordDrift(ctx context.Context, rows []inventory.Row, starte
 // driftEvent is the event of what a refresh, begun at a time, finds gone: the one of its
 // first part, or another one if that has been alerted.
 func driftEvent(tx scopeTx, started time.Time) (incident.Event, error) {
-	e := incident.Event{Scope: tx.scope, ID: driftID(tx.scope, started), Source: incident.ByDrift, Level: alert.High, DetectedAt: tx.now}
+	e := incident.Event{Scope: tx.scope, ID: incident.DriftEventID(tx.scope, started), Source: incident.ByDrift, Level: alert.High, DetectedAt: tx.now}
 	old, ok, err := tx.event(e.ID)
 	if err != nil || !ok {
 		return e, err
@@ -62,9 +62,4 @@ func driftEvent(tx scopeTx, started time.Time) (incident.Event, error) {
 	}
 	e.ID += fmt.Sprintf("-%d", tx.now.UnixMilli())
 	return e, nil
-}
-
-// driftID ends with the time of the refresh. By that the store finds what refreshes have found since a given time.
-func driftID(s inventory.Scope, started time.Time) string {
-	return alert.DriftEvent.ID(fmt.Sprintf("%s-%s-%d", s.Account, s.Region, started.UnixMilli()))
 }

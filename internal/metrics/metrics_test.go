@@ -189,7 +189,7 @@ func TestBlockedIncidentsAreCountedByReason(t *testing.T) {
 	if err := s.Update(t.Context(), func(tx *store.Tx) error {
 		for id, reason := range map[string]incident.Reason{"fl-1": incident.TokenUsed, "fl-2": "evil\n", "fl-3": "more"} {
 			i := incident.Incident{Scope: scope, FlowLogID: id, State: incident.Blocked, Reason: reason, Source: incident.ByDrift,
-				EventID: alert.DriftEvent.ID(fmt.Sprintf("%s-%s-%d", scope.Account, scope.Region, now.UnixMilli()))}
+				EventID: incident.DriftEventID(scope, now)}
 			if err := tx.PutIncident(i); err != nil {
 				return err
 			}

@@ -61,15 +61,14 @@ const (
 // Open and blocked incidents have an index of their own, so that the others are not read, however many there are.
 const blockedBy = `SELECT reason, count(*) FROM incidents INDEXED BY incidents_pending WHERE state IN ('open', 'blocked') AND state = 'blocked' GROUP BY reason`
 
-// ofDrift begins the IDs of the events of a scope's refreshes. What follows in them is the time in
-// milliseconds, so that they are in the order of their times.
+// ofDrift begins the IDs of the events of a scope's refreshes: see incident.DriftEventID.
 const ofDrift = `'` + string(alert.DriftEvent) + `' || s.account || '-' || s.region || '-'`
 
-// unreported reads the rows of what refreshes found since a time. A record that comes after the restore
-// leaves the event as it is, and changes the source.
+// unreported counts the incidents for which incident.IsUnreported is true; ?1 is the time CountedFor ago. The rule is
+// here once more, because to decode each incident takes too long for a scrape. Of closed ones only the index is read.
 const unreported = `SELECT count(*) FROM (SELECT 1 FROM scopes s CROSS JOIN incidents i ON i.account = s.account AND i.region = s.region
 		AND i.event_id >= ` + ofDrift + ` || ?1 AND i.event_id < ` + ofDrift + ` || ':'
-	WHERE i.state <> 'closed' AND iif(json_valid(i.body), json_extract(i.body, '$.Source') = '` + incident.ByDrift + `' AND NOT json_extract(i.body, '$.Adopted'), 0)
+	WHERE i.state <> '` + string(incident.Closed) + `' AND iif(json_valid(i.body), json_extract(i.body, '$.Source') = '` + incident.ByDrift + `' AND NOT json_extract(i.body, '$.Adopted'), 0)
 	LIMIT ?2)`
 
 // mostUnreported is how far Unreported counts: each of them costs a scrape some microseconds.
@@ -78,23 +77,19 @@ const mostUnreported = 10_000
 // tokensUsed counts events since a time.
 const tokensUsed = `SELECT count(*) FROM events WHERE detected_at >= ?1 AND iif(json_valid(body), json_extract(body, '$.TokenUsed'), 0)`
 
-// lastDay is how far Unreported and TokensUsed look back.
-const lastDay = 24 * time.Hour
-
-// Unreported counts the incidents of the last day that a refresh found and no event has reported,
-// mostUnreported at most. Not among them are those that are closed, for AWS removes the flow logs of a
-// deleted resource without an event, and those whose replacement is adopted: another daemon on the queue,
-// which has received the event, may have made that.
+// Unreported counts the incidents that are incident.IsUnreported, mostUnreported at most.
 func (s counts) Unreported(ctx context.Context) (int, error) {
 	return viewed(ctx, s.file, func(t *Tx) (int, error) {
-		return value[int](t, unreported, s.now().Add(-lastDay).UnixMilli(), mostUnreported)
+		return value[int](t, unreported, s.now().Add(-incident.CountedFor).UnixMilli(), mostUnreported)
 	})
 }
 
-// TokensUsed counts the deletions, or drifts, of the last day of which AWS said that a ClientToken was used
+// TokensUsed counts the deletions, or drifts, within incident.CountedFor of which AWS said that a ClientToken was used
 // for another call before.
 func (s counts) TokensUsed(ctx context.Context) (int, error) {
-	return viewed(ctx, s.file, func(t *Tx) (int, error) { return value[int](t, tokensUsed, s.now().Add(-lastDay).UnixMilli()) })
+	return viewed(ctx, s.file, func(t *Tx) (int, error) {
+		return value[int](t, tokensUsed, s.now().Add(-incident.CountedFor).UnixMilli())
+	})
 }
 
 // Counts reads them. The only rows that it reads are those of open and blocked incidents, and of three decoys.

@@ -102,9 +102,7 @@ func TestWhatNoEventReportedIsCounted(t *testing.T) {
 	if err := errors.Join(s.Refreshed(t.Context(), scope, now, now), s.Refreshed(t.Context(), other, now, now)); err != nil {
 		t.Fatal(err)
 	}
-	event := func(s inventory.Scope, ago time.Duration) string {
-		return alert.DriftEvent.ID(fmt.Sprintf("%s-%s-%d", s.Account, s.Region, now.Add(-ago).UnixMilli()))
-	}
+	event := func(s inventory.Scope, ago time.Duration) string { return incident.DriftEventID(s, now.Add(-ago)) }
 	s.put(t, func(tx *Tx) (err error) {
 		for id, i := range map[string]incident.Incident{
 			"fl-1": {Scope: scope, State: incident.Restored, Source: incident.ByDrift, EventID: event(scope, time.Hour)},
@@ -125,6 +123,43 @@ func TestWhatNoEventReportedIsCounted(t *testing.T) {
 	exec(t, s.w, `UPDATE incidents SET body = '{' WHERE id = 'fl-8'`)
 	if n, err := s.Unreported(t.Context()); err != nil || n != 3 {
 		t.Errorf("%d, %v", n, err)
+	}
+}
+
+// TestUnreportedIsCountedByItsRule: SQL and incident.IsUnreported agree about incidents of every state, source and event.
+func TestUnreportedIsCountedByItsRule(t *testing.T) {
+	t.Parallel()
+	s := fresh(t)
+	other := inventory.Scope{Account: "999988887777", Region: "us-east-1"}
+	if err := errors.Join(s.Refreshed(t.Context(), scope, noon, noon), s.Refreshed(t.Context(), other, noon, noon)); err != nil {
+		t.Fatal(err)
+	}
+	found := func(ago time.Duration) string { return incident.DriftEventID(scope, noon.Add(-ago)) }
+	unreported := 0
+	for name, id := range map[string]string{
+		"just now": found(0), "an hour ago": found(time.Hour), "a second part": found(time.Hour) + "-1772366400000",
+		"a day ago": found(24 * time.Hour), "longer ago": found(24*time.Hour + time.Millisecond), "tomorrow": found(-24 * time.Hour),
+		"by a refresh elsewhere": incident.DriftEventID(other, noon), "by a record": "3f6a1e0c", "by hand": "by-hand-fl-1",
+		"a lost replacement": alert.LostEvent.ID("fl-1"), "unknown": "",
+	} {
+		for _, state := range []incident.State{incident.Open, incident.Blocked, incident.Restored, incident.Verified, incident.Closed} {
+			for _, source := range []string{incident.ByEvent, incident.ByDrift} {
+				for _, adopted := range []bool{false, true} {
+					t.Run(fmt.Sprintf("%s, %s by %s, adopted %v", name, state, source, adopted), func(t *testing.T) {
+						i := incident.Incident{Scope: scope, FlowLogID: "fl-1", State: state, Source: source, Adopted: adopted, EventID: id}
+						s.put(t, func(tx *Tx) error { return tx.PutIncident(i) })
+						n, err := s.Unreported(t.Context())
+						if err != nil || (n == 1) != incident.IsUnreported(i, noon) || n > 1 {
+							t.Errorf("SQL counts %d, %v", n, err)
+						}
+						unreported += n
+					})
+				}
+			}
+		}
+	}
+	if unreported == 0 {
+		t.Error("none is unreported")
 	}
 }
 

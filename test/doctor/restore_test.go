@@ -8,7 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"flowkeeper/alert"
 	"flowkeeper/configs"
 	"flowkeeper/internal/doctor"
 	"flowkeeper/internal/fakeaws"
@@ -202,7 +201,7 @@ func TestRestorableSaysWhy(t *testing.T) {
 		t.Errorf("advice for other reasons: %s", r.Fix)
 	}
 	examined(nil, incident.Event{ID: "e-1", TokenUsed: true}, incident.Event{ID: "e-2"}).expect(t, "restorable", doctor.Warn, "its ClientToken was used for another call before", "after 1 deletion", "another remediate.token_key")
-	drift := alert.DriftEvent.ID(fmt.Sprintf("%s-%s-%d", acct, region, now.UnixMilli()))
+	drift := incident.DriftEventID(inventory.Scope{Account: acct, Region: region}, now)
 	examined([]incident.Incident{{State: incident.Verified, Source: incident.ByDrift, EventID: drift}, {State: incident.Verified, Source: incident.ByDrift, EventID: drift}}).
 		expect(t, "restorable", doctor.Warn, "a refresh found 2 losses of the last day that no event has reported", "event-rule")
 }
