@@ -121,8 +121,8 @@ func listAccounts(ctx context.Context, a *app, which chosenAccounts) error {
 	return nil
 }
 
-// readAccounts reads the state file. Without one nothing is known yet; that is an error only if AWS is
-// not to be asked.
+// readAccounts reads what the state file knows of accounts. If there is no state file, that is an error only
+// with --offline.
 func readAccounts(ctx context.Context, conf configs.Config, offline bool) (*accounts.Known, error) {
 	s, err := openState(ctx, conf)
 	if errors.Is(err, store.ErrMissing) && !offline {
@@ -135,8 +135,8 @@ func readAccounts(ctx context.Context, conf configs.Config, offline bool) (*acco
 	return known, errors.Join(err, s.Close())
 }
 
-// ask asks AWS for the accounts and for the role in each that is chosen. listErr is why the accounts
-// can't be listed, and those of the state file are asked then; or that none is to be protected.
+// ask asks AWS for the accounts, and whether the role works in each chosen one. listErr says why the accounts
+// can't be listed (then those of the state file are checked), or that no account is to be protected.
 func (which chosenAccounts) ask(ctx context.Context, a *app, conf configs.Config, known *accounts.Known) (listErr, err error) {
 	base, err := a.awsConfig(ctx, conf, a.warnings())
 	if err != nil {
@@ -156,7 +156,7 @@ func (which chosenAccounts) ask(ctx context.Context, a *app, conf configs.Config
 	}
 	none := known.NoneSelected()
 	if err := which.choose(known); err != nil {
-		return nil, cmp.Or(listErr, err) // a word that is not known is no mistake of the reader's where the accounts can't be listed
+		return nil, cmp.Or(listErr, err) // if the accounts can't be listed, an unknown word may be right
 	}
 	askRoles(ctx, a, base, known)
 	return cmp.Or(listErr, none), ctx.Err()
@@ -178,7 +178,7 @@ func askRoles(ctx context.Context, a *app, base aws.Config, known *accounts.Know
 	known.AskRoles(ctx, base, p.Step)
 }
 
-// choose leaves the accounts that the words mean, numbers or names; no word: all.
+// choose keeps only the accounts that the words name, by number or name; without words it keeps all.
 func (which chosenAccounts) choose(known *accounts.Known) error {
 	if len(which.words) == 0 {
 		return nil
@@ -199,7 +199,7 @@ func (which chosenAccounts) choose(known *accounts.Known) error {
 	return nil
 }
 
-// listingError is an error of a listing, with what to check where AWS did not answer.
+// listingError returns the error of a listing with what to do, if the error does not say that itself.
 func listingError(err error) error {
 	if errors.Is(err, organization.ErrIncomplete) {
 		return fmt.Errorf("%w: try again", err)

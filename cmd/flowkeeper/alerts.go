@@ -121,7 +121,7 @@ sink's last answer. The beginning of an ID is enough if it is unique.`,
 // certainly unique.
 const alertPrefix = 14
 
-// findAlert finds the alert with this ID, or the only one whose ID begins so.
+// findAlert finds the alert with this ID, or the only alert whose ID begins with id.
 func findAlert(ctx context.Context, s state, id string) (x alert.Alert, ds []sink.Delivery, err error) {
 	n := 0
 	err = s.FindAlerts(ctx, store.Filter{Begins: strings.TrimSuffix(id, "…"), Limit: 2}, func(y alert.Alert, its []sink.Delivery) error {

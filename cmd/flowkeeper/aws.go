@@ -42,7 +42,7 @@ func (s state) connect(ctx context.Context) (*scopes.Fleet, error) {
 	return fleet, nil
 }
 
-// configAndAWS reads the configuration, and returns how AWS is called by it.
+// configAndAWS reads the configuration, and returns it with the SDK's configuration that follows from it.
 func (a *app) configAndAWS(ctx context.Context, n needs, log *slog.Logger) (c configs.Config, base aws.Config, err error) {
 	if c, _, err = a.config(n); err == nil {
 		base, err = a.awsConfig(ctx, c, log)
@@ -50,8 +50,8 @@ func (a *app) configAndAWS(ctx context.Context, n needs, log *slog.Logger) (c co
 	return c, base, err
 }
 
-// awsConfig is how AWS is called. The proxies must be right: a command that may run without AWS has not
-// checked them yet.
+// awsConfig returns the SDK's configuration. It checks the proxy settings, because a command that may run
+// without AWS has not checked them yet.
 func (a *app) awsConfig(ctx context.Context, c configs.Config, log *slog.Logger) (aws.Config, error) {
 	if err := configs.Proxies(a.environ); err != nil {
 		return aws.Config{}, &configError{err}
@@ -104,8 +104,8 @@ type noSenders struct{ remediate.Senders }
 // Wake does nothing.
 func (noSenders) Wake() {}
 
-// withoutAWS is the fleet of a command that does not call AWS. It takes every scope for a
-// configured one: else the alerts that the command adds would say that nothing is tried.
+// withoutAWS is the fleet of a command that does not call AWS. It reports every scope as
+// configured: otherwise alerts that the command adds would say that nothing is tried there.
 type withoutAWS struct{}
 
 func (withoutAWS) EC2(inventory.Scope) (remediate.EC2, bool) { return nil, true }

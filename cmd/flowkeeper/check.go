@@ -58,7 +58,7 @@ func checkConfig(a *app) error {
 	return err
 }
 
-// summary is what a configuration means; of a wrong one there are only the problems.
+// summary is what a configuration means. For a wrong configuration it has only the problems.
 type summary struct {
 	OK          bool              `json:"ok"`
 	File        string            `json:"file,omitempty"`
@@ -67,7 +67,7 @@ type summary struct {
 	QueueAt     string            `json:"queue_endpoint,omitempty"` // absent: the usual one of the Region
 	Schedule    string            `json:"schedule,omitempty"`
 	NextRefresh alert.Time        `json:"next_refresh,omitzero"` // the first is at start
-	Accounts    []string          `json:"accounts,omitempty"`    // absent: the organisation's alone, or the credentials' own
+	Accounts    []string          `json:"accounts,omitempty"`    // absent: only the organisation's, or the account of the credentials
 	Members     *membersJSON      `json:"organization,omitempty"`
 	LogFiles    []string          `json:"log_files,omitempty"` // s3://bucket/prefix
 	Regions     []string          `json:"regions,omitempty"`   // absent: that of the AWS environment
@@ -84,17 +84,17 @@ type summary struct {
 	Problems    []configs.Problem `json:"problems,omitempty"`
 	Warnings    []configs.Warning `json:"warnings,omitempty"`
 
-	people []string // the accounts with their names, for people
+	accountLabels []string // the numbers of Accounts with their names
 }
 
-// membersJSON is which accounts of the organisation are protected; a public contract as summary.
+// membersJSON is which accounts of the organisation are protected. It is a public contract, as summary is.
 type membersJSON struct {
 	RoleName string   `json:"role_name"`
 	Include  []string `json:"include,omitempty"` // absent: all
 	Exclude  []string `json:"exclude,omitempty"`
 }
 
-// describe adds what c means.
+// describe fills in what the configuration c means.
 func (m *summary) describe(a *app, c configs.Config) {
 	m.OK, m.File, m.Queue, m.Schedule, m.Regions = true, a.existingConfig(), c.Queue.URL, c.Inventory.Schedule, c.Inventory.Regions
 	m.Mode, m.OnDrift, m.Rules, m.State = c.Remediate.Mode, c.Remediate.OnDrift, len(c.Remediate.Rules), c.State.Path
@@ -107,7 +107,7 @@ func (m *summary) describe(a *app, c configs.Config) {
 	}
 	m.NextRefresh, m.NextTry = nextTime(a, c.Inventory.Schedule), nextTime(a, c.Rehearsal.Schedule)
 	for _, x := range c.Accounts {
-		m.Accounts, m.people = append(m.Accounts, x.ID), append(m.people, alert.WithAccount(x.ID, x.Name))
+		m.Accounts, m.accountLabels = append(m.Accounts, x.ID), append(m.accountLabels, alert.WithAccount(x.ID, x.Name))
 	}
 	if o := c.Organization; o.RoleName != "" {
 		m.Members = &membersJSON{o.RoleName, o.Include, o.Exclude}
@@ -182,7 +182,7 @@ func (m summary) sheet(a *app) *term.Sheet {
 // accounts says whose flow logs are protected.
 func (m summary) accounts() string {
 	if m.Members == nil {
-		return cmp.Or(strings.Join(m.people, ", "), "the credentials' own")
+		return cmp.Or(strings.Join(m.accountLabels, ", "), "the credentials' own")
 	}
 	parts := []string{"of the organisation, by role " + m.Members.RoleName}
 	add := func(word string, list []string) {
@@ -192,6 +192,6 @@ func (m summary) accounts() string {
 	}
 	add("include", m.Members.Include)
 	add("exclude", m.Members.Exclude)
-	add("and", m.people)
+	add("and", m.accountLabels)
 	return strings.Join(parts, "; ")
 }

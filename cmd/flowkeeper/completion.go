@@ -18,8 +18,8 @@ import (
 	"flowkeeper/remediate/incident"
 )
 
-// newCompletionCommand writes the script for the shell, which asks this binary what
-// to offer.
+// newCompletionCommand writes the completion script of a shell. The script calls this
+// binary to get what to offer.
 func newCompletionCommand(a *app) *cobra.Command {
 	var shells []string
 	for _, s := range completions {
@@ -62,7 +62,7 @@ func unmarkUsages(c *cobra.Command) {
 	}
 }
 
-// completions are the scripts of cobra, each with one text of it replaced.
+// completions are cobra's scripts. In each of them, old is replaced by new.
 var completions = []completion{
 	// Cobra's script escapes each offer, also a comma in it, so that nothing would complete after a comma. Plain words
 	// (plainWord) need no escape.
@@ -98,12 +98,12 @@ const maxCompletions = 200
 // command line as it is, and evaluates it when it completes again.
 var plainWord = regexp.MustCompile(`^[\w@%+=:,./-]+$`)
 
-// shellActive is what a shell expands, or what ends a command (see plainWord). A description gets on
-// the command line too, where two offers are the same word.
+// shellActive matches what a shell expands, or what ends a command (see plainWord). It is taken out of
+// descriptions, because a shell puts them on the command line too if two offers are the same word.
 var shellActive = regexp.MustCompile("[$`\\\\\"!;&|<>(){}\\[\\]*?~#]+")
 
-// lookup finds words in the state file, or in the configuration: those that a shell may offer for the
-// beginning of one, or those that the value of a flag stands for.
+// lookup finds words in the state file or the configuration: the words that a shell may offer to complete
+// word, or the words that the value of a flag stands for.
 type lookup func(ctx context.Context, s state, word string) ([]string, error)
 
 // completeFromState offers what fn finds, each word once, and nothing if the state file can't be read.
@@ -157,13 +157,13 @@ func severalOf(fn cobra.CompletionFunc) cobra.CompletionFunc {
 	}
 }
 
-// orResources offers resources once something is typed that no ID of a flow log begins with.
+// orResources offers what fn offers. It offers resources if something is typed and fn offers nothing for it.
 func (a *app) orResources(fn cobra.CompletionFunc, resources store.Words) cobra.CompletionFunc {
-	also := a.completeFromState(wordsOf(resources))
+	offerResources := a.completeFromState(wordsOf(resources))
 	return func(c *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
 		words, directive := fn(c, args, prefix)
 		if prefix != "" && len(words) == 0 {
-			return also(c, args, prefix)
+			return offerResources(c, args, prefix)
 		}
 		return words, directive
 	}
@@ -203,7 +203,7 @@ func completeAlerts(a *app, failed bool) cobra.CompletionFunc {
 	})
 }
 
-// completeSinksToTest needs no state file: neither does the command.
+// completeSinksToTest needs no state file, because `alerts test` needs none.
 func (a *app) completeSinksToTest(*cobra.Command, []string, string) (out []string, _ cobra.ShellCompDirective) {
 	if conf, _, err := a.config(needs{}); err == nil {
 		out = append(out, "log")
@@ -214,7 +214,7 @@ func (a *app) completeSinksToTest(*cobra.Command, []string, string) (out []strin
 	return out, cobra.ShellCompDirectiveNoFileComp
 }
 
-// wordsOf finds words of the state file that begin so.
+// wordsOf returns a lookup of the state file's words of one kind that begin with word.
 func wordsOf(w store.Words) lookup {
 	return func(ctx context.Context, s state, prefix string) ([]string, error) {
 		return s.Words(ctx, w, prefix, maxCompletions)
@@ -227,6 +227,6 @@ var completeFiles = cobra.FixedCompletions(nil, cobra.ShellCompDirectiveDefault)
 // completeFlag sets how the value of a flag is completed. The flag must exist.
 func completeFlag(c *cobra.Command, name string, fn cobra.CompletionFunc) {
 	if err := c.RegisterFlagCompletionFunc(name, fn); err != nil {
-		panic("a completion of no flag: " + err.Error())
+		panic("complete a flag that does not exist: " + err.Error())
 	}
 }

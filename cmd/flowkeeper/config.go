@@ -24,14 +24,14 @@ func (e *configError) Unwrap() error { return e.error }
 // needs is what a command requires of the configuration. A command that sets either field uses
 // the network, and so the proxy settings must be right.
 type needs struct {
-	queue   bool // queue.url, and so a configuration file
+	queue   bool // queue.url must be set, and the configuration file must exist
 	secrets bool // also secrets that systemd gives only to the service
 }
 
 // config reads the configuration. A command that needs no queue uses the defaults
 // if there is no file at the default place; a file named by --config must exist.
 // The error is a *configError, or a *usageError about --config or --state. Only `check`,
-// `doctor` and `run` print the warnings, so that they do not stand before every list.
+// `doctor` and `run` print the warnings, so that no list begins with warnings.
 func (a *app) config(n needs) (configs.Config, []configs.Warning, error) {
 	file := a.configFile
 	if !n.queue && !a.configNamed() {

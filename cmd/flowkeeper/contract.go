@@ -36,8 +36,8 @@ type incidentJSON struct {
 	BlindSeconds  *float64            `json:"blind_seconds,omitempty"`
 	Attempts      int                 `json:"attempts"`
 	NextAttemptAt alert.Time          `json:"next_attempt_at,omitzero"`
-	ErrorMessage  string              `json:"error_message,omitempty"` // AWS's, to the last attempt
-	Differences   []string            `json:"differences,omitempty"`   // of a decoy
+	ErrorMessage  string              `json:"error_message,omitempty"` // AWS's answer to the last attempt
+	Differences   []string            `json:"differences,omitempty"`   // between the decoy and the lost flow log
 	FlowLog       *inventory.Settings `json:"flow_log,omitempty"`
 	Actor         *alert.Actor        `json:"actor,omitempty"`
 	History       []entryJSON         `json:"history,omitempty"` // in `show` only
@@ -79,10 +79,10 @@ func toIncidentJSON(i incident.Incident, history []incident.Entry) incidentJSON 
 	return out
 }
 
-// jsonTime is a time of the contract.
+// jsonTime returns t in the form of the contract.
 func jsonTime(t time.Time) alert.Time { return alert.Time{Time: t} }
 
-// jsonActor is the actor, nil if the record has nothing about one.
+// jsonActor returns the actor, or nil if nothing is known of it.
 func jsonActor(a *alert.Actor) *alert.Actor {
 	if a == nil || *a == (alert.Actor{}) {
 		return nil

@@ -30,7 +30,7 @@ func runDemo(ctx context.Context, a *app) error {
 	signal.Ignore(syscall.SIGPIPE) // `flowkeeper demo | head` cleans up too
 	err := demo.Run(ctx, &a.Output, version)
 	if errors.Is(err, syscall.EPIPE) {
-		return errPrinted // the reader has gone: an error could not be read
+		return errPrinted // the reader of the pipe has ended: nobody would read an error
 	}
 	if ctx.Err() != nil && !errors.Is(err, demo.ErrNotRestored) {
 		return errors.New("interrupted")

@@ -8,7 +8,7 @@
 //     need.
 //  4. Each other file is one command or a group of small ones, or what commands share:
 //     filters, completion, help, usage errors, the JSON contract. The code of a command is
-//     a function of the app, or of the open state file, which has the app.
+//     a function that gets the app, or a state: the app with the open state file.
 //
 // run.go starts internal/daemon, which owns its goroutines; other commands end
 // theirs before they return.

@@ -61,7 +61,8 @@ The exit code is 0, whoever may; it is 1 if a user or role could not be checked.
 	return c
 }
 
-// newDoctor reads the configuration. A wrong one is a check's result in JSON, too.
+// newDoctor reads the configuration. checks: the command makes checks; with --json, a wrong configuration is
+// then printed as the result of a check, too.
 func newDoctor(ctx context.Context, a *app, checks bool) (*doctor.Doctor, error) {
 	conf, warnings, err := a.config(needs{queue: true})
 	if err != nil && checks && a.JSON {
@@ -92,7 +93,7 @@ func (p protection) Accounts(partition string, members []organization.Member) []
 func runChecks(ctx context.Context, a *app, d *doctor.Doctor) error {
 	p := a.Progress("checks", len(doctor.Checks()))
 	counts, skipped := map[doctor.Status]int{}, map[string]doctor.Places{}
-	names := map[string]string{} // as far as results have come: the organisation may be asked for more
+	names := map[string]string{} // of accounts, from the results so far: the doctor may learn names from the organisation
 	err := d.Run(ctx, func(group []doctor.Result) error {
 		p.Step()
 		for _, r := range group {
@@ -118,8 +119,8 @@ func runChecks(ctx context.Context, a *app, d *doctor.Doctor) error {
 	return nil
 }
 
-// doctorNames are the names of accounts, those of the state file only if it can be read: a
-// check is about that.
+// doctorNames returns the names of accounts: from the configuration, and from the state file if
+// it can be read. If it can't, a check reports that.
 func doctorNames(ctx context.Context, c configs.Config) map[string]string {
 	if s, err := openState(ctx, c); err == nil {
 		defer s.Close()

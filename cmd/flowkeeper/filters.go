@@ -23,7 +23,7 @@ type filters struct {
 	c            *cobra.Command
 	allowed      []string // states
 	alerts       bool     // alerts are listed: they may be about accounts without flow logs
-	shown        int      // show so many of the latest; 0: all, as with --limit, or without a terminal
+	shown        int      // how many of the latest are shown; 0: all that Filter selects
 	more         string   // how to see all, if there are more than are shown
 	choices      []choice
 	n            int // listed so far
@@ -38,8 +38,8 @@ const terminalLimit = 50
 func newFilters(a *app, c *cobra.Command, allowed []string, since string, shown int) *filters {
 	f := &filters{a: a, c: c, allowed: allowed, shown: shown}
 	flags := c.Flags()
-	// Other commands name the state file with --state, and so may these, by a value that
-	// looks like a file.
+	// Other commands name the state file with --state. Lists allow that too: a value that
+	// looks like a file names it.
 	flags.Func("state", "only in this `state`: "+strings.Join(allowed, ", ")+" (what has a / or . in it names the state file instead)", func(v string) error {
 		if strings.ContainsAny(v, "/.") {
 			a.stateFile = v
@@ -103,8 +103,8 @@ func (f *filters) check() error {
 	return checkRegions(f.Regions)
 }
 
-// refuseEmpty refuses flags for names without one, as of a variable of the shell that is not set:
-// they would mean all.
+// refuseEmpty refuses flags with an empty value, as an unset variable of the shell gives: an empty
+// value would select everything.
 func refuseEmpty(c *cobra.Command, flags ...string) error {
 	for _, name := range flags {
 		if f := c.Flags().Lookup(name); f.Changed && strings.Trim(f.Value.String(), "[]") == "" {
@@ -114,8 +114,8 @@ func refuseEmpty(c *cobra.Command, flags ...string) error {
 	return nil
 }
 
-// regionID is the form of a Region's name, because AWS may have more Regions than are known here. All end with a
-// number: eu-west is none.
+// regionID is the form of a Region's name. A list of all Regions would be incomplete once AWS opens another. Each
+// name ends with a number: eu-west is no Region.
 var regionID = regexp.MustCompile(`^[a-z]{2,}(-[a-z0-9]+)+-[0-9]+$`)
 
 func checkRegions(values []string) error {
@@ -157,8 +157,8 @@ func (f *filters) next() bool {
 	return f.shown == 0 || f.n <= f.shown
 }
 
-// summary says on stderr that a list is empty, or not all. none is the text if it
-// is empty without any filter.
+// summary says on stderr that a list is empty or incomplete. none is the text for a list
+// that is empty without any filter.
 func (f *filters) summary(things, none string) {
 	switch {
 	case f.a.JSON:
@@ -185,7 +185,7 @@ type choice struct {
 	resolve lookup // what a value stands for
 }
 
-// among is a choice of known names.
+// among returns a choice whose values must be names that known finds.
 func among(flag string, values *[]string, known lookup) choice {
 	return choice{flag: flag, values: values, offer: known, resolve: func(ctx context.Context, s state, word string) ([]string, error) {
 		names, err := known(ctx, s, "")
@@ -213,7 +213,8 @@ func (n choice) apply(ctx context.Context, s state) error {
 	return nil
 }
 
-// known are the accounts, or Regions, that the state file or the configuration names.
+// known returns a lookup of the accounts, or Regions, that the state file or the configuration names. of takes
+// the one or the other from a scope.
 func (f *filters) known(of func(inventory.Scope) string) lookup {
 	return func(ctx context.Context, s state, _ string) ([]string, error) {
 		scopes, err := s.Scopes(ctx)
@@ -246,7 +247,7 @@ func sinkNames(ctx context.Context, s state, _ string) ([]string, error) {
 	return sortedSet(append(names, "log")), err
 }
 
-// sortedSet are the words in order, each once, without empty ones.
+// sortedSet sorts the words, and removes repeated and empty ones.
 func sortedSet(words []string) []string {
 	slices.Sort(words)
 	return slices.DeleteFunc(slices.Compact(words), func(w string) bool { return w == "" })
@@ -254,7 +255,7 @@ func sortedSet(words []string) []string {
 
 var spanForm = regexp.MustCompile(`(?s)^(?:([0-9]{1,4})w)?(?:([0-9]{1,4})d)?(.*)$`)
 
-// readSpan parses a length of time: Go's own form, with weeks and days before it.
+// readSpan parses a length of time in Go's form, which weeks and days may precede: 1w2d3h.
 func readSpan(text string) (time.Duration, error) {
 	m := spanForm.FindStringSubmatch(text)
 	weeks, _ := strconv.Atoi("0" + m[1])
@@ -269,7 +270,7 @@ func readSpan(text string) (time.Duration, error) {
 	return long + rest, nil
 }
 
-// parseSince parses a time that is over.
+// parseSince parses a time in the past.
 func parseSince(text string, now time.Time) (time.Time, error) {
 	at, err := parseTime(text, now)
 	if err == nil && at.After(now) {

@@ -13,7 +13,7 @@ import (
 // configuration, or because its terminal was closed. Every other command ends at the signal.
 type hangups struct {
 	signals chan os.Signal
-	nohup   bool // the process was started with the signal ignored: it does not end then
+	nohup   bool // SIGHUP was ignored when the process started: then it never ends the process
 }
 
 // catchHangups catches SIGHUP from now on, so that it does not end the process.
@@ -33,7 +33,7 @@ func (h *hangups) watch(ctx context.Context, log *slog.Logger, gone func() bool)
 	ctx, cancel := context.WithCancel(ctx)
 	var watching sync.WaitGroup
 	watching.Go(func() {
-		// One that came before ctx ended is still logged.
+		// A SIGHUP that came before ctx ended is still logged.
 		for ctx.Err() == nil || len(h.signals) > 0 {
 			select {
 			case <-h.signals:
@@ -51,7 +51,7 @@ func (h *hangups) watch(ctx context.Context, log *slog.Logger, gone func() bool)
 	return ctx, func() { cancel(); watching.Wait() }
 }
 
-// terminalGone reports that stderr was a terminal at the start, and is none now.
+// terminalGone reports whether stderr was a terminal at the start and is none now.
 func (a *app) terminalGone() bool {
 	f, is := a.Stderr.(*os.File)
 	if !a.StderrTerminal || !is {

@@ -115,7 +115,7 @@ func gapCell(i incident.Incident) term.Cell {
 	return term.Cell{Text: gapOf(i)}
 }
 
-// gapOf is how long nothing was recorded; empty: that is not known, or goes on.
+// gapOf is how long nothing was recorded; empty: the length is not known, or the gap goes on.
 func gapOf(i incident.Incident) string {
 	s, ok := i.BlindSeconds()
 	switch {
@@ -207,7 +207,7 @@ func incidentSheet(a *app, i incident.Incident, accountName, resourceName string
 	return s
 }
 
-// nextStep is what the daemon does next, and when: once restored, it only checks
+// nextStep is what the daemon does next, and when. After a restore it only checks
 // whether the replacement delivers.
 func nextStep(a *app, i incident.Incident) (what, when string) {
 	what, when = "next attempt", a.when(i.NextAttemptAt)
@@ -254,8 +254,8 @@ func whyNotRestored(a *app, i incident.Incident) (out []string) {
 	return out
 }
 
-// lastAttempt says why the last attempt failed, and whether that is AWS's own error: it
-// begins with a code, or the SDK marks it.
+// lastAttempt says why the last attempt failed, and whether the message is AWS's. AWS's
+// message begins with an error code, or the SDK marks it with "api error".
 func lastAttempt(message string) string {
 	if code, _, ok := strings.Cut(message, ": "); ok && !strings.Contains(code, " ") || strings.Contains(message, "api error ") {
 		return "AWS answered: " + message

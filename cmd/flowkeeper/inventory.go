@@ -76,7 +76,7 @@ func listFlowLogs(ctx context.Context, s state, f *filters) error {
 	if err != nil {
 		return err
 	}
-	count := tally{some: f.filtered() || f.Limit > 0}
+	count := tally{partial: f.filtered() || f.Limit > 0}
 	progress := s.Progress("reading flow logs", 0)
 	t := s.Table(term.Whole("FLOW LOG"), term.CutTo(resourceWidth, "RESOURCE").OrDrop(5), term.Whole("TRAFFIC").OrDrop(1), term.CutTo(14, "DESTINATION").OrDrop(2),
 		term.CutTo(accountWidth, "ACCOUNT").KeepEnd().OrDrop(4), term.Whole("REGION").OrDrop(3), term.CutTo(stateWidth, "STATE"))
@@ -121,10 +121,10 @@ type flowLog struct {
 	accountName, resourceName string // empty: not known
 }
 
-// describer returns what adds to a row the last rehearsal and the names.
+// describer returns a function that adds the last rehearsal and the names to a row.
 func (s state) describer(ctx context.Context) (func(inventory.Row, store.Fate) (flowLog, error), error) {
 	rehearsed, err := s.Rehearsed(ctx)
-	lookup, unnamed := s.names(ctx)
+	lookup, namesErr := s.names(ctx)
 	return func(row inventory.Row, fate store.Fate) (x flowLog, err error) {
 		x = flowLog{Row: row, fate: fate, accountName: lookup.nameOf(row.Scope.Account)}
 		if last, ok := rehearsed(row); ok {
@@ -132,7 +132,7 @@ func (s state) describer(ctx context.Context) (func(inventory.Row, store.Fate) (
 		}
 		x.resourceName, err = lookup.resource(ctx, row.Scope, row.ResourceID)
 		return x, err
-	}, errors.Join(err, unnamed)
+	}, errors.Join(err, namesErr)
 }
 
 // json is the exported flow log with the result of the last rehearsal and, if it is gone,
@@ -159,8 +159,8 @@ func (x flowLog) inGap() bool {
 // stateWidth is wide enough for the time when a release ends, and for the ID of a replacement.
 const stateWidth = len("released until 2026-03-01 12:00 UTC")
 
-// state is the state in a few words, the most important first: a narrow terminal cuts the
-// rest.
+// state is the state in a few words. The most important comes first, because a narrow
+// terminal cuts the end.
 func (x flowLog) state(a *app) term.Cell {
 	switch {
 	case x.inGap():
@@ -200,12 +200,12 @@ func printChanged(a *app, rows []inventory.Row) {
 // rehearsal, those that are released, and those that are gone without a replacement
 // yet.
 type tally struct {
-	some   bool // there is a filter
-	listed int
+	partial bool // a filter or a limit may leave out flow logs
+	listed  int
 
 	restorable, refused, notRehearsed int // protected
 	released, inGap                   int
-	until                             time.Time // the last release's end
+	until                             time.Time // when the last release ends
 }
 
 func (t *tally) add(x flowLog, now time.Time) {
@@ -232,7 +232,7 @@ func (t *tally) add(x flowLog, now time.Time) {
 func (t tally) String() string {
 	protected := t.restorable + t.refused + t.notRehearsed
 	out := alert.Plural(protected, "flow log") + " protected"
-	if t.some {
+	if t.partial {
 		out = alert.Plural(t.listed, "flow log") + " listed"
 		if protected > 0 {
 			out += fmt.Sprintf(", %d protected", protected)
@@ -334,7 +334,7 @@ type subject struct {
 	resourceID, resourceName string // empty: not known
 }
 
-// sheet is one that begins with which flow log it is about.
+// sheet returns a sheet that begins with what flow log it is about.
 func (x subject) sheet() *term.Sheet {
 	s := &term.Sheet{}
 	s.Put("flow log", x.id)

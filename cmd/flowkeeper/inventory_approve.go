@@ -33,8 +33,8 @@ To approve places before they are used, list them in inventory.destinations.`,
 	})
 }
 
-// notADestination says what to approve instead. The destination of a flow log is not approved by its
-// ID: somebody else may have chosen it, and so a person names what is to be trusted.
+// notADestination says what to approve instead. The ID of a flow log does not approve its destination:
+// an attacker may have chosen the destination, so an operator must name it.
 func (s state) notADestination(ctx context.Context, word string) error {
 	row, ok, err := s.FindFlowLog(ctx, word)
 	arn := inventory.ApprovalOf(row.Destination(row.Scope))

@@ -51,14 +51,14 @@ func writeExport(ctx context.Context, s state, to io.Writer) (n int, err error) 
 		progress.Step()
 		return term.WriteJSON(w, exportfile.New(r))
 	})
-	if unwritten := w.Flush(); err == nil { // after a write that failed, Flush returns its error again
-		err = unwritten
+	if flushErr := w.Flush(); err == nil { // after a failed write, Flush returns the same error again
+		err = flushErr
 	}
 	return n, err
 }
 
-// exportToFile replaces a file, to which a link may lead. What is no regular file, such as
-// a pipe, is written to.
+// exportToFile replaces a regular file, also one that a symbolic link leads to. It writes into
+// any other file, such as a pipe.
 func exportToFile(ctx context.Context, s state, name string) error {
 	write := replaceFile
 	if info, err := os.Stat(name); err == nil && !info.Mode().IsRegular() {
@@ -78,7 +78,7 @@ func exportToFile(ctx context.Context, s state, name string) error {
 func replaceFile(ctx context.Context, s state, name string) (n int, err error) {
 	f, err := os.CreateTemp(filepath.Dir(name), ".flowkeeper-export-")
 	if file, ok := errors.AsType[*fs.PathError](err); ok {
-		return 0, fmt.Errorf("%s: %w", name, file.Err) // nobody knows the temporary file
+		return 0, fmt.Errorf("%s: %w", name, file.Err) // users do not know the temporary file's name
 	}
 	if err != nil {
 		return 0, err

@@ -164,8 +164,8 @@ func releaseFlowLogs(ctx context.Context, s state, r release) error {
 	return nil
 }
 
-// goneRows are the rows of IDs that are gone and whose incident can be closed. IDs that
-// can't be released are refused before anything is changed.
+// goneRows returns the rows of r.ids that are gone and whose incident can be closed. It refuses
+// IDs that can't be released, before anything is changed.
 func (r release) goneRows(ctx context.Context, s state) (rows []inventory.Row, err error) {
 	for _, id := range r.ids {
 		row, err := s.flowLog(ctx, id)
@@ -198,7 +198,7 @@ func adviceOnceGone(id string, i incident.Incident, known bool) string {
 	return fmt.Sprintf("nothing replaced it; `flowkeeper incidents show %s` says why, `flowkeeper restore %s` restores it", id, id)
 }
 
-// daysOf is a length of time as --for takes it, with days from two on.
+// daysOf is a length of time as --for takes it, with days if it is two days or more.
 func daysOf(d time.Duration) string {
 	const day = 24 * time.Hour
 	switch {
@@ -223,11 +223,11 @@ func printReleased(a *app, r release, live, gone []inventory.Row) {
 	}
 }
 
-// orResource is the error about an ID that no flow log has, or, if a resource has it, how to
-// release the flow logs of that: all of them are chosen only if somebody says so.
+// orResource returns err, which is about an ID that no flow log has. If a resource has that ID, the error
+// says how to release its flow logs instead: only --resource selects all of them.
 func (s state) orResource(ctx context.Context, id string, err error) error {
-	resources, unread := s.Resources(ctx, id)
-	if unread != nil || len(resources) == 0 {
+	resources, readErr := s.Resources(ctx, id)
+	if readErr != nil || len(resources) == 0 {
 		return err
 	}
 	return fmt.Errorf("%s is no flow log but a resource: `--resource %s` chooses all of its live flow logs", term.Clean(id), resources[0])

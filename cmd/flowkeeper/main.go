@@ -40,7 +40,7 @@ func columns(f *os.File) (int, bool) {
 	return int(size.Col), true
 }
 
-// errPrinted ends a command with 1 after it has printed what failed.
+// errPrinted ends a command with exit code 1 after it has printed what failed.
 var errPrinted = errors.New("failed")
 
 // The exit codes, part of the contract. 78 is EX_CONFIG of sysexits(3): the systemd
@@ -60,10 +60,10 @@ func (a *app) execute(ctx context.Context, args []string) int {
 		unmarkUsages(root)
 	}
 	c, err := root.ExecuteContextC(ctx)
-	unwritten := a.Flush()
+	flushErr := a.Flush()
 	code := a.explain(ctx, c, err)
-	if unwritten != nil && code == exitFine {
-		a.complain(unwritten.Error())
+	if flushErr != nil && code == exitFine {
+		a.complain(flushErr.Error())
 		code = exitFailed
 	}
 	return code
@@ -96,8 +96,8 @@ func (a *app) explain(ctx context.Context, c *cobra.Command, err error) int {
 	return exitFailed
 }
 
-// complain prints an error, each line with the program's name. Its text may quote what
-// others wrote (I12).
+// complain prints an error or a warning, each line with the program's name. The text may
+// quote text from outside, and is cleaned (I12).
 func (a *app) complain(text string) {
 	for line := range strings.Lines(text) {
 		a.Note("flowkeeper: %s", term.Clean(strings.TrimRight(line, "\n")))

@@ -69,7 +69,7 @@ func (s state) meantIncident(ctx context.Context, word string) (i incident.Incid
 	return i, history, err
 }
 
-// onlyIncidentOf is the flow log of the only incident of a resource.
+// onlyIncidentOf returns the ID of the flow log of a resource's only incident.
 func (s state) onlyIncidentOf(ctx context.Context, word string) (id string, err error) {
 	resources, err := s.Resources(ctx, word)
 	if err != nil {
@@ -80,24 +80,24 @@ func (s state) onlyIncidentOf(ctx context.Context, word string) (id string, err 
 	if len(resources) > 0 {
 		ids, err = s.incidentsOf(ctx, which)
 	}
-	_, live, unread := s.FindFlowLog(ctx, word)
+	_, isFlowLog, readErr := s.FindFlowLog(ctx, word)
 	switch {
-	case err != nil || unread != nil:
-		return "", errors.Join(err, unread)
+	case err != nil || readErr != nil:
+		return "", errors.Join(err, readErr)
 	case len(ids) == 1:
 		return ids[0], nil
 	case len(ids) > 1:
 		return "", &errSeveral{term.Clean(word), "incidents", "incidents", which, ids}
 	case len(resources) > 0:
 		return "", fmt.Errorf("there is no incident of %s: none of its flow logs was deleted (see `flowkeeper inventory list --resource %s`)", term.Clean(word), resources[0])
-	case live:
+	case isFlowLog:
 		return "", fmt.Errorf("there is no incident of %s: `flowkeeper inventory show %s` says what is known of it", word, word)
 	}
 	return "", fmt.Errorf("no incident is known of %q, a flow log or a resource: %s", word,
 		s.suggestOr(ctx, word, "see `flowkeeper incidents list`", store.IncidentIDs, store.IncidentResources))
 }
 
-// incidentsOf are the IDs of the flow logs of incidents.
+// incidentsOf returns the IDs of the flow logs of the incidents that the filter selects.
 func (s state) incidentsOf(ctx context.Context, which store.Filter) (ids []string, err error) {
 	err = s.FindIncidents(ctx, which, func(i incident.Incident) error {
 		ids = append(ids, i.FlowLogID)
@@ -107,7 +107,7 @@ func (s state) incidentsOf(ctx context.Context, which store.Filter) (ids []strin
 }
 
 // meantFlowLog finds the flow log that a word means: the one with this ID, or the only one of this
-// resource. Those that are gone count only if no other is live. If there are several, the error is an
+// resource. Flow logs that are gone count only if none is live. If there are several, the error is an
 // errSeveral.
 func (s state) meantFlowLog(ctx context.Context, word string) (inventory.Row, error) {
 	row, ok, err := s.FindFlowLog(ctx, word)
@@ -150,8 +150,8 @@ func (s state) noFlowLog(ctx context.Context, id string, known ...store.Words) e
 	return fmt.Errorf("there is no flow log %q in the snapshot: %s", id, s.suggestOr(ctx, id, "see `flowkeeper inventory list`", known...))
 }
 
-// suggestOr returns a question whether the known ID that is most like the wrong one was meant. If none is
-// like it, it returns the text.
+// suggestOr returns "did you mean …?" with the known ID that is most like the wrong one. If no ID is like it,
+// it returns the text.
 func (s state) suggestOr(ctx context.Context, wrong, text string, known ...store.Words) string {
 	for _, w := range known {
 		if ids, err := s.Words(ctx, w, "", mostNames); err == nil {
@@ -172,18 +172,18 @@ func (s state) lostFlowLog(ctx context.Context, id string) (inventory.Row, error
 		return row, err
 	}
 	which := store.Filter{Resources: []string{id}, States: []string{string(incident.Open), string(incident.Blocked)}, Limit: mostMeant + 1}
-	lost, unread := s.incidentsOf(ctx, which)
+	lost, readErr := s.incidentsOf(ctx, which)
 	switch {
-	case unread != nil:
-		return row, unread
+	case readErr != nil:
+		return row, readErr
 	case len(lost) == 1:
 		return s.flowLog(ctx, lost[0])
 	case len(lost) > 1:
 		return row, &errSeveral{resource: term.Clean(id), things: "lost flow logs", ids: lost}
 	}
-	resources, unread := s.Resources(ctx, id)
-	if unread == nil && slices.Contains(resources, id) {
+	resources, readErr := s.Resources(ctx, id)
+	if readErr == nil && slices.Contains(resources, id) {
 		err = fmt.Errorf("no flow log of %s is gone without a replacement: see `flowkeeper inventory list --resource %s`", id, id)
 	}
-	return row, errors.Join(err, unread)
+	return row, errors.Join(err, readErr)
 }

@@ -19,8 +19,8 @@ import (
 	"flowkeeper/remediate/incident"
 )
 
-// names are the names that people have given to accounts and resources, for what a command
-// prints. It reads those of the resources of a scope once.
+// names looks up the names of accounts and resources that a command prints. It reads the names of
+// all resources of a scope together, and keeps them.
 type names struct {
 	s        state
 	accounts map[string]string
@@ -28,8 +28,8 @@ type names struct {
 	held     int // names in scopes
 }
 
-// mostNames is how many names of resources are held at the same time, so that a list of any length needs
-// little memory.
+// mostNames is how many names of resources, or other words of the state file, are held at the same time, so
+// that a command needs little memory.
 const mostNames = 100_000
 
 func (s state) names(ctx context.Context) (*names, error) {
@@ -42,22 +42,22 @@ func (n *names) nameOf(account string) string { return alert.Clean(n.accounts[ac
 
 // resource is the name of a resource; empty: it has none, or none is known.
 func (n *names) resource(ctx context.Context, scope inventory.Scope, id string) (string, error) {
-	in, read := n.scopes[scope]
+	byID, read := n.scopes[scope]
 	if !read {
 		var err error
-		if in, err = n.s.ResourceNames(ctx, scope); err != nil {
+		if byID, err = n.s.ResourceNames(ctx, scope); err != nil {
 			return "", err
 		}
-		if n.held += len(in); n.held > mostNames {
+		if n.held += len(byID); n.held > mostNames {
 			clear(n.scopes)
-			n.held = len(in)
+			n.held = len(byID)
 		}
-		n.scopes[scope] = in
+		n.scopes[scope] = byID
 	}
-	return alert.Clean(in[id], alert.MaxName), nil
+	return alert.Clean(byID[id], alert.MaxName), nil
 }
 
-// incident is an incident for JSON, with its names.
+// incident returns an incident for JSON, with the names of its account and resource.
 func (n *names) incident(ctx context.Context, i incident.Incident, history []incident.Entry) (incidentJSON, error) {
 	out := toIncidentJSON(i, history)
 	out.AccountName = n.nameOf(i.Scope.Account)
@@ -91,7 +91,7 @@ func (f *filters) resolveAccount(ctx context.Context, s state, word string) ([]s
 }
 
 // meantAccounts finds the accounts that a word means: the one with this number, or all that have this
-// name. If there are none, it finds those whose name becomes this word by plainName.
+// name. If there are none, it finds those for whose name plainName returns this word.
 func meantAccounts(word string, known map[string]string) ([]string, error) {
 	if _, ok := known[word]; ok {
 		return []string{word}, nil
@@ -117,8 +117,8 @@ func meantAccounts(word string, known map[string]string) ([]string, error) {
 	return ids, nil
 }
 
-// plainName makes a name that needs no quotes in a shell, nor in a list with commas: of "Payments, EU"
-// it makes Payments-EU.
+// plainName changes a name so that it needs no quotes in a shell or in a list with commas: "Payments, EU"
+// becomes Payments-EU.
 func plainName(name string) string { return strings.Trim(notPlain.ReplaceAllString(name, "-"), "-") }
 
 var notPlain = regexp.MustCompile(`[^\w@%+=:./-]+`)
@@ -134,20 +134,21 @@ func notAnAccount(word string, known map[string]string) string {
 	for _, id := range ids {
 		labels = append(labels, alert.WithAccount(id, known[id]))
 	}
-	close := cmp.Or(nearest.ID(word, ids), nearest.Word(word, slices.Sorted(maps.Values(known))))
+	near := cmp.Or(nearest.ID(word, ids), nearest.Word(word, slices.Sorted(maps.Values(known))))
 	switch {
 	case len(labels) == 0:
 		return "the state file knows no account yet"
 	case len(labels) <= mostListed:
 		return "known are " + strings.Join(labels, ", ")
-	case close != "":
-		return fmt.Sprintf("it is neither the number nor the name of one of %d known accounts: did you mean %s?", len(labels), term.Clean(close))
+	case near != "":
+		return fmt.Sprintf("it is neither the number nor the name of one of %d known accounts: did you mean %s?", len(labels), term.Clean(near))
 	}
 	return fmt.Sprintf("it is neither the number nor the name of one of %d known accounts: `flowkeeper accounts list` has them", len(labels))
 }
 
-// offerAccounts are the numbers of accounts, each described by its name, and the names (plainName), each
-// described by its number. Names that plainName changes come last, because meantAccounts takes them last.
+// offerAccounts returns what a shell completes: the numbers of accounts, each described by its name, and the
+// names, each described by its number. Names that plainName has changed come last, because meantAccounts tries
+// them last.
 func (f *filters) offerAccounts(ctx context.Context, s state, _ string) (out []string, err error) {
 	known, err := f.knownAccounts(ctx, s)
 	var alike []string

@@ -84,7 +84,7 @@ says what that record is, and why it is ignored.`,
 			if err := r.check(args); err != nil {
 				return err
 			}
-			if err := r.choice.nameAccounts(c.Context(), a); err != nil {
+			if err := r.choice.resolveAccounts(c.Context(), a); err != nil {
 				return err
 			}
 			if r.send {
@@ -119,7 +119,7 @@ func (r *replayCommand) check(args []string) error {
 	return r.choice.check()
 }
 
-// manyFindings is how many are shown in detail, where people read them; more are summed up.
+// manyFindings is how many findings people see in detail; more are summed up in a table.
 const manyFindings = 10
 
 func replayFiles(ctx context.Context, r *replayCommand, args []string) error {
@@ -133,7 +133,7 @@ func replayFiles(ctx context.Context, r *replayCommand, args []string) error {
 	if !out.details {
 		p.Cases = nil // what would be restored is not shown
 	}
-	elsewhere, err := r.explain(ctx, p, args, &out)
+	unrelated, err := r.explain(ctx, p, args, &out)
 	if err != nil && (!errors.Is(err, context.Canceled) || r.records() == 0) {
 		return err
 	}
@@ -141,13 +141,13 @@ func replayFiles(ctx context.Context, r *replayCommand, args []string) error {
 		return r.incomplete()
 	}
 	out.end()
-	r.note(elsewhere)
+	r.note(unrelated)
 	return cmp.Or(err, r.incomplete()) // interrupted: what was read so far is shown
 }
 
-// explain adds what the findings mean to out. elsewhere counts those about things that no flow log here depends
-// on, which are left out.
-func (r *replayCommand) explain(ctx context.Context, p replay.Planner, args []string, out *findingPrinter) (elsewhere int, err error) {
+// explain adds to out what the findings mean. It leaves out calls about resources that nothing here depends on;
+// unrelated counts these.
+func (r *replayCommand) explain(ctx context.Context, p replay.Planner, args []string, out *findingPrinter) (unrelated int, err error) {
 	first := true
 	for x := range r.read(ctx, args) {
 		if first && p.Tampering == nil {
@@ -156,20 +156,20 @@ func (r *replayCommand) explain(ctx context.Context, p replay.Planner, args []st
 		first = false
 		v, err := p.Explain(ctx, x.Finding)
 		if err != nil {
-			return elsewhere, err
+			return unrelated, err
 		}
 		if v.Kind == replay.Tamper && p.Tampering != nil && len(v.Threatens) == 0 {
-			elsewhere++
+			unrelated++
 			continue
 		}
 		v.File = x.File
 		out.add(v)
 	}
-	return elsewhere, ctx.Err()
+	return unrelated, ctx.Err()
 }
 
-// newPlanner opens the state file until the function that it returns is called. If there is none, the planner has no
-// Cases and no Tampering.
+// newPlanner opens the state file, which closeState closes. If there is no state file, the planner has no Cases and no
+// Tampering.
 func newPlanner(ctx context.Context, a *app) (p replay.Planner, closeState func(), err error) {
 	c, _, err := a.config(needs{})
 	if err != nil {
@@ -183,9 +183,9 @@ func newPlanner(ctx context.Context, a *app) (p replay.Planner, closeState func(
 		return p, nil, err
 	}
 	counts, err := s.Counts(ctx)
-	members, listed, unread := s.Accounts(ctx)
-	names, unnamed := s.AccountNames(ctx)
-	if err = errors.Join(err, unread, unnamed); err != nil {
+	members, listed, accountsErr := s.Accounts(ctx)
+	names, namesErr := s.AccountNames(ctx)
+	if err = errors.Join(err, accountsErr, namesErr); err != nil {
 		return p, nil, errors.Join(err, s.Close())
 	}
 	return replay.Planner{Watched: daemon.WatchedBy(c, members, !listed.IsZero(), nil),

@@ -20,7 +20,7 @@ import (
 type replayChoice struct {
 	recordsource.Selection
 	owner string // --bucket-owner
-	day   string // --to, if it is a day alone; To is its end then
+	day   string // --to, if it is a date without a time; To is then the end of that day
 }
 
 func (r *replayChoice) flags(a *app, c *cobra.Command) {
@@ -32,7 +32,7 @@ func (r *replayChoice) flags(a *app, c *cobra.Command) {
 	flags.Func("to", "only calls before this `time`; of a day alone, the whole day too", func(v string) (err error) {
 		r.To, err = parseTime(v, a.now())
 		r.day = ""
-		if _, notADay := time.Parse(time.DateOnly, v); notADay == nil {
+		if _, dayErr := time.Parse(time.DateOnly, v); dayErr == nil {
 			r.day, r.To = v, r.To.AddDate(0, 0, 1)
 		}
 		return err
@@ -49,7 +49,7 @@ func (r *replayChoice) flags(a *app, c *cobra.Command) {
 }
 
 // check refuses values that nothing can match: people would take an empty result to mean that nothing happened.
-// Accounts and Regions need not be known here: records may be of any.
+// Accounts and Regions need not be known to Flowkeeper: records may be of any.
 func (r *replayChoice) check() error {
 	if err := checkRegions(r.Regions); err != nil {
 		return err
@@ -66,9 +66,9 @@ func (r *replayChoice) check() error {
 // accountID is the form of an account's number.
 var accountID = regexp.MustCompile(`^[0-9]{12}$`)
 
-// nameAccounts replaces the names of accounts by their numbers, which the state file knows.
+// resolveAccounts replaces the names of accounts by their numbers, which the state file knows.
 // Numbers need no state file: records may be of any account.
-func (r *replayChoice) nameAccounts(ctx context.Context, a *app) error {
+func (r *replayChoice) resolveAccounts(ctx context.Context, a *app) error {
 	var numbers, names []string
 	for _, v := range r.Accounts {
 		if accountID.MatchString(v) {
@@ -112,5 +112,5 @@ func (r *replayChoice) words() string {
 	return strings.Join(words, ", ")
 }
 
-// to is --to as it was meant; empty: it was not given.
+// to is --to as the user wrote it: a day, or a time in UTC; empty: it was not given.
 func (r *replayChoice) to() string { return cmp.Or(r.day, term.Minute(r.To)) }

@@ -53,9 +53,9 @@ func (o *findingPrinter) end() {
 	}
 }
 
-// note says on stderr what was read, and what was left out.
-func (r *replayCommand) note(elsewhere int) {
-	r.Note("%s read, %s", alert.Plural(r.records(), "record"), alert.Plural(r.reader.Findings-elsewhere, "finding"))
+// note says on stderr what was read, and what was left out. unrelated is as of explain.
+func (r *replayCommand) note(unrelated int) {
+	r.Note("%s read, %s", alert.Plural(r.records(), "record"), alert.Plural(r.reader.Findings-unrelated, "finding"))
 	if r.reader.Expanded.Load() {
 		r.Note("%s read", r.volume())
 	}
@@ -65,7 +65,7 @@ func (r *replayCommand) note(elsewhere int) {
 	}{
 		{int(r.reader.NoRecords.Load()), "value", "left out: a digest of log files, or a notice of files that hold no records of calls"},
 		{r.reader.NoCalls, "record", "not acted on: no management call of an AWS API"},
-		{elsewhere, "record", "left out: about log groups, buckets, roles and the like that no flow log here depends on"},
+		{unrelated, "record", "left out: about log groups, buckets, roles and the like that no flow log here depends on"},
 		{int(r.reader.Unasked.Load()), "finding", "left out: outside of " + r.choice.words()},
 		{int(r.reader.Finder.Outside.Load()), "log file", "not read: by its name outside of " + r.choice.words()},
 		{int(r.reader.Finder.Others.Load()), "other file", "not read: no file with records, by its name"},
@@ -76,7 +76,7 @@ func (r *replayCommand) note(elsewhere int) {
 	}
 }
 
-// titles are those of findings that no rule makes.
+// titles are the titles of findings that have no rule.
 var titles = map[string]string{
 	replay.Creation: "Flow logs created", replay.Rehearsal: "A Flowkeeper tested a restore as a dry run", replay.Teardown: "A VPC was deleted",
 }

@@ -24,7 +24,7 @@ import (
 // maxComplaints is how many errors of files are printed; the rest is counted.
 const maxComplaints = 100
 
-// read yields the results of the reader without those that have an error, which it prints.
+// read yields the results of the reader. It prints those that are errors instead.
 func (r *replayCommand) read(ctx context.Context, args []string) iter.Seq[replay.Result] {
 	r.reader.Finder = &recordsource.Finder{
 		Selection: r.choice.Selection,
@@ -64,8 +64,8 @@ func (r *replayCommand) failed(where string, err error) {
 	}
 }
 
-// plainError is an error without the name of the file, which stands before it. Where AWS could not
-// be asked, it says what to check.
+// plainError is an error without the name of the file, which the caller prints before it. If AWS did
+// not answer, it says what to check.
 func plainError(err error) error {
 	if file, ok := errors.AsType[*fs.PathError](err); ok {
 		return file.Err
@@ -76,7 +76,7 @@ func plainError(err error) error {
 	return err
 }
 
-// incomplete is an error if something could not be read: each was printed already.
+// incomplete returns an error if something could not be read. Each single error was printed already.
 func (r *replayCommand) incomplete() error {
 	switch {
 	case r.reader.ReadNothing():
@@ -89,7 +89,7 @@ func (r *replayCommand) incomplete() error {
 	return nil
 }
 
-// anyRegion is asked for a bucket's Region where no Region is set.
+// anyRegion is the Region in which S3 is asked first if no Region is set: S3 answers with the bucket's Region.
 const anyRegion = "us-east-1"
 
 // buckets opens the buckets that replay reads. It reads the configuration and the credentials
@@ -104,7 +104,7 @@ type buckets struct {
 }
 
 // open returns a bucket, to be read with the credentials of the person who runs the command. The role
-// in log_files.buckets is for the daemon, which lists nothing; the owner there is checked here too.
+// in log_files.buckets is the daemon's, which lists no objects; the owner in log_files.buckets holds here too.
 func (b *buckets) open(ctx context.Context, name string) (*recordsource.Bucket, error) {
 	if !b.loaded {
 		var err error

@@ -64,8 +64,8 @@ func plannedRestore(ctx context.Context, s state, id string) (last incident.Inci
 }
 
 // planRestore prints the call as JSON: the parameters' names are the SDK's. The ClientToken is
-// left out: who has it can use it up before the restore, and another text in its place would be
-// sent by those who pass the parameters to the AWS CLI.
+// left out: whoever knows it can use it for another call before the restore. There is no placeholder,
+// because people who pass the parameters to the AWS CLI would send it as the token.
 func planRestore(ctx context.Context, s state, id string) error {
 	i, err := plannedRestore(ctx, s, id)
 	if err != nil {
@@ -89,7 +89,7 @@ func planRestore(ctx context.Context, s state, id string) error {
 	return nil
 }
 
-// setFields is a call's parameters that are set, as JSON.
+// setFields returns the parameters of a call that are set, as values for JSON.
 func setFields(v reflect.Value) any {
 	switch v.Kind() {
 	case reflect.Pointer:

@@ -22,7 +22,7 @@ type app struct {
 	configFile  string      // --config
 	configNamed func() bool // --config was given, so the file must exist
 	stateFile   string      // --state; empty: state.path
-	started     bool        // the arguments were right: the command's own code runs
+	started     bool        // the arguments are valid, and the command's own code has begun
 }
 
 const defaultConfig = "/etc/flowkeeper/flowkeeper.yaml"
@@ -88,7 +88,7 @@ Exit codes: 0 fine, 1 failed, 2 wrong usage, 78 wrong configuration.`
 	return root
 }
 
-// newGroup returns a command that only has subcommands. Without one of them, or with an unknown one, it is a usage error.
+// newGroup returns a command that only has subcommands. To call it without a subcommand, or with an unknown one, is a usage error.
 func newGroup(use, short string, subs ...*cobra.Command) *cobra.Command {
 	c := &cobra.Command{
 		Use: use, Short: short, Args: cobra.ArbitraryArgs, DisableFlagsInUseLine: true,
@@ -106,20 +106,20 @@ func newGroup(use, short string, subs ...*cobra.Command) *cobra.Command {
 // initHelpCommand makes cobra's help command print what --help prints.
 func initHelpCommand(root *cobra.Command) {
 	root.InitDefaultHelpCmd()
-	help, _, _ := root.Find([]string{"help"}) // it is there
+	help, _, _ := root.Find([]string{"help"}) // InitDefaultHelpCmd has added it
 	help.Use, help.Short, help.Long, help.DisableFlagsInUseLine = "help [COMMAND]", "Print the help of a command", "", true
 	help.Example = "  flowkeeper help inventory release"
 	help.RunE = func(c *cobra.Command, args []string) error {
-		of, rest, err := c.Root().Find(args)
-		if err != nil || len(rest) > 0 && of.HasSubCommands() {
-			return noSuchCommand(of, rest[0])
+		command, rest, err := c.Root().Find(args)
+		if err != nil || len(rest) > 0 && command.HasSubCommands() {
+			return noSuchCommand(command, rest[0])
 		}
-		of.InitDefaultHelpFlag()
-		return of.Help()
+		command.InitDefaultHelpFlag()
+		return command.Help()
 	}
 }
 
-// withJSON adds --json to a command; what says what it prints then.
+// withJSON adds --json to a command. what is the flag's help: what the command prints with --json.
 func (a *app) withJSON(what string, c *cobra.Command) *cobra.Command {
 	c.Flags().BoolVar(&a.JSON, "json", false, what)
 	return c
@@ -137,8 +137,8 @@ func (a *app) getenv(name string) string {
 func (a *app) ago(t time.Time) string  { return term.Ago(t, a.now()) }
 func (a *app) when(t time.Time) string { return term.When(t, a.now()) }
 
-// openStdin opens stdin, which ends with ctx even while a read of it blocks: a command that
-// waits for typed input ends at the first Ctrl-C.
+// openStdin returns a reader of stdin that fails once ctx ends, even while a read of stdin
+// blocks: a command that waits for typed input ends at the first Ctrl-C.
 func (a *app) openStdin(ctx context.Context) (io.ReadCloser, error) {
 	pr, pw := io.Pipe()
 	context.AfterFunc(ctx, func() { pw.CloseWithError(ctx.Err()) })

@@ -90,8 +90,8 @@ func exportRules(a *app, dir string, force bool) error {
 	return nil
 }
 
-// rulesToWrite are the files that dir lacks or has with other content. Without force
-// the latter are an error, which names them all.
+// rulesToWrite returns the files that dir lacks or has with other content. Without force,
+// files with other content are an error, which names them all.
 func rulesToWrite(dir string, force bool) (map[string][]byte, error) {
 	todo := map[string][]byte{}
 	var differ []string

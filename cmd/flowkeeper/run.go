@@ -68,7 +68,7 @@ func runDaemon(ctx context.Context, a *app) error {
 // newLog returns the log that log.level and log.format describe.
 func newLog(a *app, c configs.Log) *slog.Logger {
 	var level slog.Level
-	_ = level.UnmarshalText([]byte(c.Level)) // configs allows no other
+	_ = level.UnmarshalText([]byte(c.Level)) // it never fails: configs allows only the names of levels
 	format := c.Format
 	if format == "auto" {
 		format = formatHere(a)
@@ -83,7 +83,7 @@ func newLog(a *app, c configs.Log) *slog.Logger {
 	return slog.New(slog.NewTextHandler(a.Stderr, o))
 }
 
-// formatHere is what log.format auto means for this process.
+// formatHere returns the format that log.format auto stands for in this process.
 func formatHere(a *app) string {
 	if a.StderrTerminal {
 		return "text"

@@ -30,7 +30,7 @@ func noArgs(c *cobra.Command, args []string) error {
 // oneArg takes exactly one argument; what says which, and where to find it.
 func oneArg(what string) cobra.PositionalArgs { return someArgs(1, 1, what) }
 
-// someArgs takes so many arguments at least and at most (0: any number).
+// someArgs takes from least to most arguments; most 0: there is no upper limit.
 func someArgs(least, most int, what string) cobra.PositionalArgs {
 	return func(c *cobra.Command, args []string) error {
 		switch {
@@ -53,8 +53,8 @@ func didYouMean(words []string) string {
 	return ": did you mean " + strings.Join(words, " or ") + "?"
 }
 
-// noSuchCommand names the command, and what was perhaps meant: what begins with these letters or is called so
-// elsewhere (SuggestFor), or else what is nearest.
+// noSuchCommand is the error about an unknown subcommand. It suggests subcommands that begin with these letters, or
+// that have the name in their SuggestFor; if there are none, the nearest names.
 func noSuchCommand(c *cobra.Command, name string) error {
 	var names, near []string
 	for _, sub := range c.Commands() {
@@ -73,8 +73,8 @@ func noSuchCommand(c *cobra.Command, name string) error {
 	return usagef("there is no command %q%s", name, didYouMean(near))
 }
 
-// flagError replaces pflag's errors by our own. A mistyped command before the flag
-// comes first: only the right command knows its flags.
+// flagError replaces pflag's errors by our own. It reports a mistyped command before an
+// unknown flag, because only the right command knows its flags.
 func flagError(c *cobra.Command, err error) error {
 	if words := c.Flags().Args(); c.HasSubCommands() && len(words) > 0 {
 		return noSuchCommand(c, words[0])
