@@ -43,26 +43,26 @@ type Inventory struct {
 type Organization struct {
 	RoleName    string   `mapstructure:"role_name"` // with its path; empty: the organisation is not asked
 	ExternalID  string   `mapstructure:"external_id"`
-	ListRoleARN string   `mapstructure:"list_role_arn"` // of who may list the accounts; empty: the credentials
+	ListRoleARN string   `mapstructure:"list_role_arn"` // role that may list the accounts; empty: Flowkeeper's own credentials may
 	Include     []string `mapstructure:"include"`       // IDs of OUs, roots and accounts; empty: all
 	Exclude     []string `mapstructure:"exclude"`       // wins over Include
 	Schedule    string   `mapstructure:"schedule"`
 }
 
-// Account is one AWS account to protect, and the role that acts there. Of an account that the
-// organisation has too, what is set here overrides what is discovered.
+// Account is one AWS account to protect, and the role that acts there. If the organisation has the
+// account too, what is set here overrides what is discovered.
 type Account struct {
 	ID         string   `mapstructure:"id"`
 	Name       string   `mapstructure:"name"` // for people; empty: none
 	RoleARN    string   `mapstructure:"role_arn"`
 	ExternalID string   `mapstructure:"external_id"`
-	Regions    []string `mapstructure:"regions"` // as Inventory.Regions; empty: those
+	Regions    []string `mapstructure:"regions"` // as Inventory.Regions; empty: Inventory.Regions holds
 }
 
 // LogFiles is which log files of CloudTrail to read, of those that messages announce.
 type LogFiles struct {
 	Buckets  []LogBucket `mapstructure:"buckets"`
-	MaxBytes Size        `mapstructure:"max_bytes"` // inflated, of one file
+	MaxBytes Size        `mapstructure:"max_bytes"` // of one file, decompressed
 }
 
 // LogBucket is an S3 bucket with log files.
@@ -87,7 +87,7 @@ type Remediate struct {
 	Rules           []Rule        `mapstructure:"rules"`
 }
 
-// Rule treats the deletions of some principals otherwise.
+// Rule says what to do about the deletions of some principals.
 type Rule struct {
 	Principal string        `mapstructure:"principal"`
 	Action    string        `mapstructure:"action"` // restore | wait | alert | ignore

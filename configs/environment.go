@@ -13,7 +13,7 @@ import (
 
 const envPrefix = "FLOWKEEPER_"
 
-// setting is a key of a section, or a list at the top.
+// setting is a key with a single value, or with a list.
 type setting struct {
 	key   string // "queue.url"
 	env   string // "FLOWKEEPER_QUEUE_URL"
@@ -56,7 +56,7 @@ func environment(environ []string) map[string]string {
 }
 
 // checkEnvironment takes the values that variables set, and reports variables that look like
-// keys but are none. Others that begin with FLOWKEEPER_ may be those of another program.
+// keys but are none. Other variables that begin with FLOWKEEPER_ may belong to another program.
 func (l *loader) checkEnvironment() {
 	var names []string // without the prefix
 	for _, s := range scalars {
@@ -94,10 +94,10 @@ func (l *loader) checkEnvironment() {
 // Kubernetes gives a container variables for each Service of its namespace, named after the
 // Service: one that is called flowkeeper-http brings FLOWKEEPER_HTTP_SERVICE_HOST,
 // _SERVICE_PORT, _SERVICE_PORT_NAME, _PORT, and _PORT_9090_TCP with _PROTO, _PORT and _ADDR.
-// Their values distinguish them from mistyped ones of our own: a host is an address, a port a
+// Their values distinguish them from mistyped variables of ours: a host is an address, a port a
 // number or tcp://….
 var variablesOfServices = []struct {
-	name *regexp.Regexp // its end; the first that fits counts
+	name *regexp.Regexp // the end of the name; the first that matches counts
 	is   func(value string) bool
 }{
 	{regexp.MustCompile(`_(SERVICE_HOST|PORT_\d+_(TCP|UDP|SCTP)_ADDR)$`), func(s string) bool { return net.ParseIP(s) != nil }},
@@ -106,7 +106,7 @@ var variablesOfServices = []struct {
 	{regexp.MustCompile(`_PORT_\d+_(TCP|UDP|SCTP)_PROTO$`), regexp.MustCompile(`^(tcp|udp|sctp)$`).MatchString},
 }
 
-// ofKubernetes reports a variable that Kubernetes makes for a Service.
+// ofKubernetes reports whether Kubernetes makes this variable for a Service.
 func ofKubernetes(name, value string) bool {
 	for _, v := range variablesOfServices {
 		if v.name.MatchString(name) {

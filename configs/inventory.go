@@ -30,7 +30,7 @@ func (check checks) inventory(i Inventory) {
 		}
 	}
 	check.between("inventory.settle", i.Settle, 0, time.Hour)
-	check.between("inventory.retention", i.Retention, 360*time.Hour, ages)
+	check.between("inventory.retention", i.Retention, 360*time.Hour, hundredYears)
 }
 
 func (check checks) regions(list string, names []string) {

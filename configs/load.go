@@ -53,7 +53,7 @@ func Load(file string, o Options) (Config, []Warning, error) {
 	}
 	l.file = l.nameOf(file)
 	if file != "" && !l.readFile(file) {
-		return Config{}, nil, l.failed() // what it lacks is unknown
+		return Config{}, nil, l.failed() // which keys the file lacks is unknown
 	}
 	l.checkEnvironment()
 	c := l.merge()
@@ -73,7 +73,7 @@ func Load(file string, o Options) (Config, []Warning, error) {
 	return c, warnings, nil
 }
 
-// loader is the state of one Load. It reads and merges; what values must be, checks knows.
+// loader is the state of one Load. It reads and merges values; checks has the rules for them.
 type loader struct {
 	report
 	env          map[string]string
@@ -82,8 +82,8 @@ type loader struct {
 	leaveSecrets bool           // as in Options
 }
 
-// nameOf returns the name of a file as problems have it. Of a file among systemd's credentials
-// it is the base name: the path is that of systemd's copy, which nobody should edit.
+// nameOf returns the name of a file as problems show it. For one of systemd's credentials that is
+// the base name: the path leads to systemd's copy, which nobody should edit.
 func (l *loader) nameOf(path string) string {
 	if dir := l.env["CREDENTIALS_DIRECTORY"]; dir != "" && filepath.Dir(path) == filepath.Clean(dir) {
 		return filepath.Base(path)
@@ -91,7 +91,7 @@ func (l *loader) nameOf(path string) string {
 	return path
 }
 
-// readFile reports whether the file can be read, and is YAML.
+// readFile reads the file, and reports whether it can be read and is YAML.
 func (l *loader) readFile(file string) bool {
 	text, err := readBounded(file, maxFile)
 	switch {
@@ -144,7 +144,7 @@ func (l *loader) merge() (c Config) {
 	if err == nil {
 		err = v.UnmarshalExact(&c, viper.DecodeHook(nil))
 	}
-	if err != nil { // its words may hold values
+	if err != nil { // its text may quote values, and so secrets
 		l.fileProblem(0, "", "can't be understood: compare it with the commented example")
 	}
 	return c

@@ -41,13 +41,14 @@ func (check checks) organization(c Config) {
 	}
 	check.members("organization.include", o.Include, nil)
 	check.members("organization.exclude", o.Exclude, o.Include)
-	for n, id := range o.Exclude { // with the root excluded, those under accounts are left
+	for n, id := range o.Exclude { // if the root is excluded, only the accounts under accounts: are left
 		left := !strings.HasPrefix(id, "r-") || len(c.Accounts) > 0 || slices.Contains(o.Include, id)
 		check.require(left, fmt.Sprintf("organization.exclude[%d]", n), id, "is the root, and exclude wins, so that no account is left: write OUs or accounts")
 	}
 }
 
-// members checks IDs of OUs and accounts. What is among included can't be left out.
+// members checks IDs of OUs and accounts. An ID that is also in included is a problem, because it would be
+// included and excluded.
 func (check checks) members(list string, ids, included []string) {
 	for n, id := range ids {
 		key := fmt.Sprintf("%s[%d]", list, n)
@@ -62,7 +63,7 @@ func (check checks) members(list string, ids, included []string) {
 	}
 }
 
-// accounts checks the accounts. With an organisation, those without a role have its role.
+// accounts checks the accounts. With an organisation, accounts without role_arn have organization.role_name.
 func (check checks) accounts(accounts []Account, organization bool) {
 	seen := map[string]bool{}
 	own := -1 // the account that needs no role
@@ -93,7 +94,7 @@ func (check checks) accounts(accounts []Account, organization bool) {
 
 const needsRole = "needs role_arn: it is sent when the role is assumed"
 
-// role checks the ARN of a role; empty: there is none. account is that of the example.
+// role checks the ARN of a role, which may be empty. account is the account of the example in the problem.
 func (check checks) role(key, text, account string) arn.ARN {
 	if !accountID.MatchString(account) {
 		account = sampleAccount

@@ -17,7 +17,7 @@ type report struct {
 	reported      map[place]int // index of a value's problem
 }
 
-// place is where a value is, for which there is at most one problem.
+// place is where a value is. A value has at most one problem.
 type place struct{ file, key string }
 
 // placeOf returns where the value of a key is: file and line, or the variable that sets it.
@@ -39,7 +39,7 @@ func (r *report) written(key string) bool {
 	return set
 }
 
-// parent returns the key above: of alerts[1].url alerts[1], of that alerts, of that nothing.
+// parent returns the key above a key: alerts[1] for alerts[1].url, alerts for alerts[1], nothing for alerts.
 func parent(key string) string { return key[:max(0, strings.LastIndexAny(key, ".["))] }
 
 // problem adds a problem of a key's value. It adds none if the value, or one above it, has a

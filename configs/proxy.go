@@ -10,9 +10,9 @@ import (
 	"strings"
 )
 
-// Proxies checks the variables that name a proxy: HTTPS_PROXY and HTTP_PROXY, in capitals or
-// not. Go ignores a malformed one, and connects without the proxy. The error is *Problems; it
-// does not show what they hold: that may be a password (I11).
+// Proxies checks the variables that name a proxy: HTTPS_PROXY and HTTP_PROXY, in upper or lower
+// case. Go ignores a malformed one, and connects without the proxy. The error is *Problems; it
+// does not show the values, because they may hold a password (I11).
 func Proxies(environ []string) error {
 	if problems := Problems(proxyProblems(environment(environ))); len(problems) > 0 {
 		return &problems
@@ -45,8 +45,8 @@ const (
 	escapes = "can't be read as a URL" + asProxy + ", special characters of a user name or password as % and their code (@ %40, : %3A, / %2F, # %23, ? %3F, % %25)"
 )
 
-// proxyFix is empty for the URL of a proxy, with or without a scheme. It shows
-// nothing of it.
+// proxyFix says what is wrong with the URL of a proxy, and shows nothing of the URL.
+// Empty: nothing is wrong. A URL without a scheme is right, too.
 func proxyFix(s string) string {
 	if textFix(s) != "" || strings.Contains(s, " ") {
 		return "holds a space, a line break or what is no text" + asProxy
@@ -75,7 +75,7 @@ func isProxyPort(s string) bool {
 
 var hostName = regexp.MustCompile(`^[\p{L}\d_-]+(\.[\p{L}\d_-]+)*\.?$`)
 
-// isHost reports a host's name or its address.
+// isHost reports whether s is a host's name or its IP address.
 func isHost(s string) bool {
 	_, err := netip.ParseAddr(s)
 	return err == nil || hostName.MatchString(s)
@@ -84,7 +84,7 @@ func isHost(s string) bool {
 // maxNoProxy is how many entries of NO_PROXY are warned of.
 const maxNoProxy = 5
 
-// noProxyWarnings are about what NO_PROXY names, and is reached through the proxy all the same.
+// noProxyWarnings warns of entries of NO_PROXY that match no host, so that the proxy is used all the same.
 func noProxyWarnings(env map[string]string) (out []Warning) {
 	name, value := firstSet(env, "NO_PROXY", "no_proxy")
 	for entry := range strings.SplitSeq(value, ",") {
@@ -106,9 +106,9 @@ func noProxyWarnings(env map[string]string) (out []Warning) {
 
 var partOfAddress = regexp.MustCompile(`^\d+(\.\d+){0,2}\.?(\*|x)?$`)
 
-// noProxyFix is empty for an entry that Go's client understands: *, a network, an
-// address or a name, the last two with a port perhaps, the last with . or *.
-// before it.
+// noProxyFix says what is wrong with an entry. It is empty for an entry that Go's client
+// understands: *, a network, an address or a name. An address or a name may have a port, and
+// a name may begin with . or *.
 func noProxyFix(s string) string {
 	host, port, noPort := net.SplitHostPort(s)
 	if noPort != nil {

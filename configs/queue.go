@@ -94,9 +94,9 @@ func parseQueueURL(text string) (QueueRef, error) {
 
 var queueName = regexp.MustCompile(`^([\w-]{1,80}|[\w-]{1,75}\.fifo)$`)
 
-// awsPartition is one of AWS's separate worlds. suffix and dual end the names of
-// its hosts (dual those that also have IPv6 addresses); prefix begins the names
-// of its Regions. The SDK has the same table, where others can't read it.
+// awsPartition is a partition of AWS. The names of its hosts end with suffix, or with
+// dual if they also have IPv6 addresses; the names of its Regions begin with prefix. The
+// SDK has the same table, but does not export it.
 type awsPartition struct{ name, prefix, suffix, dual string }
 
 var partitions = []awsPartition{
@@ -114,7 +114,7 @@ func partitionOf(region string) awsPartition {
 	return partitions[slices.IndexFunc(partitions, func(p awsPartition) bool { return strings.HasPrefix(region, p.prefix) })]
 }
 
-// ofAWS reports a host of AWS's own, in any partition.
+// ofAWS reports whether a host is AWS's own, in any partition.
 func ofAWS(host string) bool {
 	host = strings.TrimSuffix(host, ".")
 	return slices.ContainsFunc(partitions, func(p awsPartition) bool {
@@ -122,9 +122,9 @@ func ofAWS(host string) bool {
 	})
 }
 
-// regionOf knows sqs.REGION.… and sqs-fips.REGION.…, also behind the name of a
-// VPC endpoint; the older REGION.queue.…; and the oldest, queue.…, which is
-// us-east-1 for AWS and for LocalStack.
+// regionOf returns the Region that a host of SQS names; empty: none. It knows
+// sqs.REGION.… and sqs-fips.REGION.…, also after the name of a VPC endpoint; the older
+// REGION.queue.…; and the oldest, queue.…, which is us-east-1 for AWS and LocalStack.
 func regionOf(host string) string {
 	label := strings.Split(host, ".")
 	for i := range len(label) - 1 {

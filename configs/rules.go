@@ -17,7 +17,7 @@ const ownAccount = "{account}"
 // sampleAccount is the account of examples. It stands for ownAccount while the rest of a principal is checked.
 const sampleAccount = "111122223333"
 
-// rule checks a rule. Which accounts an organisation has is not known here.
+// rule checks a rule. With an organisation, it is not known here which accounts are protected.
 func (check checks) rule(key string, r Rule, accounts []Account, organization bool) {
 	principal := strings.ReplaceAll(r.Principal, ownAccount, sampleAccount)
 	part, err := parseARN(principal)
@@ -49,7 +49,7 @@ func (check checks) rule(key string, r Rule, accounts []Account, organization bo
 	}
 }
 
-// sessionInRule says how records name the role of a session.
+// sessionInRule reports that a rule names a session, and says how records name the session's role.
 func (check checks) sessionInRule(key, principal string) {
 	part, _ := parseARN(principal)
 	name := strings.Split(part.Resource, "/")[1]
@@ -82,14 +82,14 @@ const (
 // reservedPath begins the roles that only AWS makes: iam:CreateRole refuses it.
 var reservedPath = regexp.MustCompile(`^role/aws-(reserved|service-role)/`)
 
-// pathsInRecords of the roles that AWS makes, by the beginning of their name.
+// pathsInRecords are the paths that records have of the roles that AWS makes, by the beginning of the role's name.
 var pathsInRecords = map[string]*regexp.Regexp{
 	ssoName:    regexp.MustCompile(`^role/aws-reserved/sso\.[a-z.]+/([a-z0-9-]+/)?$`),
 	linkedName: regexp.MustCompile(`^role/aws-service-role/[a-z0-9.-]+/$`),
 }
 
-// neverRecorded returns the role that was probably meant by a name that no record has: records
-// name AWS's own roles with their path. Empty: records may have the name.
+// neverRecorded returns the role that was probably meant, if no record can have the resource:
+// records name AWS's own roles with their path. Empty: records may have it.
 func neverRecorded(resource string) string {
 	for begin, path := range pathsInRecords {
 		before, rest, found := strings.Cut(resource, begin)
@@ -102,8 +102,8 @@ func neverRecorded(resource string) string {
 	return ""
 }
 
-// openTo returns who can create a principal that matches a pattern with *. Empty: only AWS and
-// the administrators of IAM Identity Center can.
+// openTo returns who can create a principal that matches a pattern. Empty: the pattern has no *, or
+// only AWS and the administrators of IAM Identity Center can.
 func openTo(resource string) string {
 	before, _, star := strings.Cut(resource, "*")
 	switch {
@@ -123,8 +123,8 @@ func openTo(resource string) string {
 	return "everybody in the account, its root user too: write a rule for each role, without *"
 }
 
-// ruleWarnings returns the warnings about rules with another action than restore: what they
-// match is not restored at once.
+// ruleWarnings returns the warnings about rules that never match, and about rules with another
+// action than restore: after a deletion that they match, the flow log is not restored at once.
 func ruleWarnings(rules []Rule) (out []Warning) {
 	for n, r := range rules {
 		at := fmt.Sprintf("remediate.rules[%d]", n)

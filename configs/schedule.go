@@ -10,7 +10,7 @@ import (
 	"github.com/robfig/cron/v3"
 )
 
-// schedule guards against what the cron library takes but never runs.
+// schedule checks a schedule. It refuses also what the cron library accepts but never runs.
 func (check checks) schedule(key, s string) {
 	if s == "" {
 		check.problem(key, "", "write a cron expression such as \"*/5 * * * *\", or \"@every 5m\"")
@@ -58,8 +58,8 @@ func parseCron(s string) (schedule cron.Schedule, err error) {
 	return cron.ParseStandard(s)
 }
 
-// zoneWarnings are those of the variable TZ, in whose zone schedules without one
-// of their own are taken. Go takes a wrong one for UTC, and says nothing.
+// zoneWarnings warns if the variable TZ names no time zone: Go then silently uses
+// UTC. TZ is the zone of the schedules that name none.
 func (l *loader) zoneWarnings(schedules ...string) []Warning {
 	tz := strings.TrimPrefix(l.env["TZ"], ":")
 	if strings.HasPrefix(tz, "/") {

@@ -28,7 +28,7 @@ func (l *loader) readSecrets(c *Config) {
 // line of x_file.
 func (l *loader) readSecret(key string, value, file *string) {
 	valueSet, fileSet := l.written(key), l.written(key+"_file")
-	if !strings.HasPrefix(key, "alerts[") { // both may be empty, and may come from the environment
+	if !strings.HasPrefix(key, "alerts[") { // the file may have both keys without a value, and variables may set them
 		valueSet, fileSet = *value != "", *file != ""
 	}
 	switch x := key[strings.LastIndex(key, ".")+1:]; {
@@ -56,7 +56,7 @@ func (l *loader) fromFile(key string, value, file *string) {
 	}
 	l.problem(key+"_file", *file, "%s", fix)
 	at, _ := l.placeOf(key + "_file")
-	l.reported[place{l.file, key}] = l.reported[place{at, key + "_file"}] // so it is not called missing too
+	l.reported[place{l.file, key}] = l.reported[place{at, key + "_file"}] // so that the secret is not reported as missing too
 }
 
 func (l *loader) secretWarnings() (out []Warning) {
@@ -66,7 +66,7 @@ func (l *loader) secretWarnings() (out []Warning) {
 	return out
 }
 
-// secretIn reads a secret's file, without the line break at its end. fix says what is wrong.
+// secretIn reads a secret's file, without the line break at its end. fix says what is wrong; empty: nothing.
 func (l *loader) secretIn(name string) (content, fix string) {
 	path, dir := name, l.env["CREDENTIALS_DIRECTORY"]
 	fix = PathFix(name, l.env["HOME"])
@@ -149,12 +149,12 @@ func secretKey(key string) bool {
 	return true
 }
 
-// secretText is in a URL with a user, in one of Slack, and in the secret of a webhook.
+// secretText matches a URL with a user, a URL of Slack, and the secret of a webhook.
 var secretText = regexp.MustCompile(`(?s)://.*@|hooks\.slack(-gov)?\.com|whsec_`)
 
 func looksSecret(text string) bool { return secretText.MatchString(text) }
 
-// tokenText is in what may be a sink's secret: a URL, or a long run of letters and digits.
+// tokenText matches what may be a sink's secret: a URL, or a long run of letters and digits.
 var tokenText = regexp.MustCompile(`://|[0-9A-Za-z]{24}`)
 
 func mayBeToken(text string) bool { return tokenText.MatchString(text) }

@@ -28,10 +28,10 @@ var sinkKeys = map[string][]string{
 	"pagerduty": {"routing_key", "url"},
 }
 
-// One try of a sink takes this long at most, unless its timeout says otherwise.
+// sinkTimeout is the default timeout of a sink, for one try.
 const sinkTimeout = 10 * time.Second
 
-// fillSinks sets the default of what a sink does not set.
+// fillSinks sets the timeout of sinks that set none.
 func (l *loader) fillSinks(c *Config) {
 	for n := range c.Alerts {
 		if !l.written(fmt.Sprintf("alerts[%d].timeout", n)) {
@@ -91,7 +91,7 @@ func (check checks) sinkType(key string, s Sink) {
 	}
 }
 
-// slackURL refuses a URL at Slack that is not one of an incoming webhook. A workflow
+// slackURL checks the URL of a sink. It refuses a URL at Slack that is no incoming webhook's: a workflow
 // trigger answers 200 to any request and starts its workflow, but shows no alert.
 func (check checks) slackURL(key, s string) {
 	const advice = "make an incoming webhook (the Slack app's page, Incoming Webhooks): its URL begins with https://hooks.slack.com/services/"
@@ -107,7 +107,7 @@ func (check checks) slackURL(key, s string) {
 	}
 }
 
-// ofSlack reports a URL at the hosts of Slack's webhooks: its own, and GovSlack's.
+// ofSlack reports whether a URL is at a host of Slack's webhooks: Slack's own, or GovSlack's.
 func ofSlack(u *url.URL) bool {
 	host := strings.TrimSuffix(strings.ToLower(u.Hostname()), ".")
 	return host == "hooks.slack.com" || host == "hooks.slack-gov.com"

@@ -32,7 +32,7 @@ func parseSize(text string) (Size, error) {
 			if !isInt(number) || number[0] == '-' {
 				return 0, errSize
 			}
-			n, err := strconv.ParseInt(number, 10, 32) // times 2^30 it fits
+			n, err := strconv.ParseInt(number, 10, 32) // 32 bits: times 2^30 it fits into 64
 			return Size(n) * u.bytes, err
 		}
 	}

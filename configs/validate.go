@@ -29,8 +29,8 @@ var (
 	externalID     = regexp.MustCompile(`^[\w+=,.@:/-]{2,}$`)
 )
 
-// checks report what values may not be. Their methods are named for the part of the
-// configuration that they check.
+// checks reports wrong values as problems. Each method is named for the part of the
+// configuration that it checks.
 type checks struct {
 	*report
 	home string // of the user; empty: not known
@@ -69,7 +69,7 @@ func (check checks) all(c Config, needQueue bool) {
 	check.require(endpoint == "" || isURL(endpoint) && !strings.ContainsAny(endpoint, "@?#"), "aws.endpoint_url", endpoint, "write a URL such as http://127.0.0.1:4566")
 }
 
-// require adds a problem of a key's value unless it is right.
+// require adds a problem of a key's value if right is false.
 func (r *report) require(right bool, key, value, format string, args ...any) {
 	if !right {
 		r.problem(key, value, format, args...)
@@ -125,7 +125,7 @@ func Tidy(d time.Duration) string {
 	return s
 }
 
-const ages = 100 * 365 * 24 * time.Hour // no upper bound worth naming
+const hundredYears = 100 * 365 * 24 * time.Hour // in practice no upper bound
 
 func isURL(s string) bool {
 	u, err := url.Parse(s)
@@ -146,8 +146,8 @@ func isPort(s string) bool {
 	return err == nil
 }
 
-// parseARN takes an ARN apart, or a pattern of some in which * stands for any text.
-// Region and account may be empty; what each must be, the callers know.
+// parseARN parses an ARN, or a pattern of ARNs in which * stands for any text. Region and
+// account may be empty or of any form: the callers check them.
 func parseARN(s string) (arn.ARN, error) {
 	a, err := arn.Parse(s)
 	if err != nil || !partition.MatchString(a.Partition) || a.Service == "" || a.Resource == "" {
@@ -161,8 +161,8 @@ func inRegion(a arn.ARN, service string, resource *regexp.Regexp) bool {
 	return a.Service == service && regionName.MatchString(a.Region) && accountID.MatchString(a.AccountID) && resource.MatchString(a.Resource)
 }
 
-// iamARN takes the ARN of an IAM identity in one account apart. ok is false where the
-// text is none, or its resource (role/NAME, user/NAME) is of another form.
+// iamARN parses the ARN of an IAM identity in one account. ok is false if the text is something
+// else, or if its resource (role/NAME, user/NAME) does not match the form.
 func iamARN(s string, resource *regexp.Regexp) (a arn.ARN, ok bool) {
 	a, err := parseARN(s)
 	return a, err == nil && a.Service == "iam" && a.Region == "" && accountID.MatchString(a.AccountID) && resource.MatchString(a.Resource)

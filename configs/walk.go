@@ -28,7 +28,7 @@ func (l *loader) walkFile(text []byte) (isYAML bool) {
 	case errors.Is(err, io.EOF):
 		return true // an empty file is all defaults
 	case err != nil:
-		l.syntax(text, err)
+		l.syntaxProblem(text, err)
 		return false
 	}
 	isYAML = true
@@ -36,7 +36,7 @@ func (l *loader) walkFile(text []byte) (isYAML bool) {
 	if err := d.Decode(&second); err == nil {
 		l.fileProblem(second.Line, "", "a second YAML document: it would be ignored; put everything into one")
 	} else if !errors.Is(err, io.EOF) {
-		l.syntax(text, err)
+		l.syntaxProblem(text, err)
 		isYAML = false
 	}
 	if len(doc.Content) != 1 || isNull(doc.Content[0]) {
@@ -50,9 +50,9 @@ func (l *loader) walkFile(text []byte) (isYAML bool) {
 
 func isNull(n *yaml.Node) bool { return n.Kind == yaml.ScalarNode && n.ShortTag() == "!!null" }
 
-// syntax notes that the text is no YAML, in the library's words but for those
-// that quote the file: it may hold secrets.
-func (l *loader) syntax(text []byte, err error) {
+// syntaxProblem reports that the text is not YAML, in the words of the YAML library. It replaces
+// the words that would quote the file: the file may hold secrets.
+func (l *loader) syntaxProblem(text []byte, err error) {
 	if !utf8.Valid(text) || bytes.ContainsFunc(text, isControl) {
 		l.fileProblem(0, "", "is no plain text: it holds control characters, or bytes that are not UTF-8: write YAML in UTF-8, or name another file with --config")
 		return
@@ -114,7 +114,7 @@ func (l *loader) walkList(key string, n *yaml.Node, t reflect.Type) (any, bool) 
 	for i, item := range n.Content {
 		v, ok := l.walk(fmt.Sprintf("%s[%d]", key, i), item, t.Elem())
 		if !ok {
-			v = reflect.Zero(t.Elem()).Interface() // keeps the numbers of those behind it
+			v = reflect.Zero(t.Elem()).Interface() // so that later items keep their indexes
 			if t.Elem().Kind() == reflect.Struct {
 				v = map[string]any{}
 			}
@@ -160,8 +160,8 @@ func (l *loader) walkMapping(key string, n *yaml.Node, t reflect.Type) (any, boo
 	return out, true
 }
 
-// scalarValue turns what was written into a single value. The tag is YAML's
-// type; the environment knows none.
+// scalarValue converts a written text to a single value. tag is the type that YAML gives the
+// text; it is empty for the text of a variable.
 func (l *loader) scalarValue(key, written, tag string, t reflect.Type) (any, bool) {
 	fix := ""
 	switch {
@@ -209,7 +209,7 @@ func (l *loader) checkQuotes(key, written, tag string) {
 	}
 }
 
-// textFix is empty for a text that can be meant.
+// textFix says what is wrong with a text; empty: nothing.
 func textFix(s string) string {
 	switch {
 	case !utf8.ValidString(s):
@@ -241,7 +241,7 @@ func durationFix(s string) string {
 	return "write a duration such as 90s, 5m or 1h30m"
 }
 
-// isInt wants the plain form: YAML takes 010 for 8.
+// isInt reports whether s is a 32-bit number in its plain form: YAML takes 010 for 8.
 func isInt(s string) bool {
 	n, err := strconv.ParseInt(s, 10, 32)
 	return err == nil && strconv.FormatInt(n, 10) == s

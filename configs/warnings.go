@@ -13,7 +13,7 @@ func (w Warning) String() string { return string(w) }
 
 func warning(format string, args ...any) Warning { return Warning(fmt.Sprintf(format, args...)) }
 
-// warnings of a configuration that is fine.
+// warnings returns the warnings about a configuration whose values are all valid.
 func (c Config) warnings() []Warning {
 	var out []Warning
 	q, err := c.Queue.Parse()
@@ -51,5 +51,5 @@ func (c Config) warnings() []Warning {
 	return append(out, ruleWarnings(c.Remediate.Rules)...)
 }
 
-// pagerOpens are the kinds of alerts that closed resolves.
+// pagerOpens are the kinds of alerts that open an incident in the pager, which an alert of kind closed resolves.
 var pagerOpens = []string{"deletion", "blocked", "decoy", "flapping"}
