@@ -4,5 +4,5 @@
 // lines. Everything else goes to stderr: notes, and progress on a terminal. Texts from
 // outside are cleaned, so that no terminal obeys them (I12).
 //
-// It knows nothing of flow logs, and starts no goroutine but the timer of a Progress.
+// It knows nothing of flow logs. Its only goroutine is the timer of a Progress.
 package term

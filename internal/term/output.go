@@ -41,7 +41,7 @@ func (o *Output) out() *bufio.Writer {
 	return o.buffer
 }
 
-// stdout writes to what Stdout is when it writes: Progress replaces Stdout while it runs.
+// stdout writes to the present value of Stdout: a Progress replaces Stdout while it runs.
 type stdout struct{ o *Output }
 
 func (s stdout) Write(p []byte) (int, error) { return s.o.Stdout.Write(p) }
@@ -49,7 +49,7 @@ func (s stdout) Write(p []byte) (int, error) { return s.o.Stdout.Write(p) }
 // Write adds to the results. Like Printf, Object and a table, it keeps an error for Flush.
 func (o *Output) Write(p []byte) (int, error) { return o.out().Write(p) }
 
-// Printf adds text to the results; it must be clean.
+// Printf adds text to the results; the text must be clean (see Clean).
 func (o *Output) Printf(format string, args ...any) { fmt.Fprintf(o, format, args...) }
 
 // Flush writes the results so far. A failed write, as on a full disk, is an error.

@@ -28,7 +28,7 @@ type Progress struct {
 
 const renewEvery = 2 * time.Second
 
-// Progress begins; the caller must end it. total 0: not known.
+// Progress starts a progress line; the caller must call End. total 0: not known.
 func (o *Output) Progress(what string, total int) *Progress {
 	p := &Progress{o: o, stdout: o.Stdout, stderr: o.Stderr, what: what, total: total, start: time.Now()}
 	if !o.StderrTerminal {
@@ -44,8 +44,8 @@ func (o *Output) Progress(what string, total int) *Progress {
 	return p
 }
 
-// ProgressOf begins one that shows the status instead of counts. It is called now and then, on
-// another goroutine, and its text must be clean.
+// ProgressOf starts a progress line that shows a status instead of counts. The function status is
+// called now and then, on another goroutine, and its text must be clean.
 func (o *Output) ProgressOf(what string, status func() string) *Progress {
 	p := o.Progress(what, 0)
 	p.mu.Lock()
@@ -54,7 +54,7 @@ func (o *Output) ProgressOf(what string, status func() string) *Progress {
 	return p
 }
 
-// Step counts one. It may be called concurrently.
+// Step counts one thing as done. It may be called concurrently.
 func (p *Progress) Step() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -92,7 +92,7 @@ func (p *Progress) wipe() {
 	}
 }
 
-// End wipes the line.
+// End wipes the line and ends the progress.
 func (p *Progress) End() {
 	p.mu.Lock()
 	defer p.mu.Unlock()

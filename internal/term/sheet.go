@@ -16,10 +16,10 @@ func (s *Sheet) Put(key, value string) {
 	}
 }
 
-// leastValue is how much room a value gets on the narrowest terminal.
+// leastValue is how many cells of the terminal a value gets at least.
 const leastValue = 30
 
-// Sheet prints one: the values aligned, and wrapped where the terminal ends.
+// Sheet prints s: the values aligned, and wrapped where the terminal ends.
 func (o *Output) Sheet(s *Sheet) {
 	keys, room := 0, 0
 	for _, l := range s.lines {
@@ -33,8 +33,8 @@ func (o *Output) Sheet(s *Sheet) {
 	}
 }
 
-// Wrap breaks a text between words into lines of so many characters; 0: none.
-// A longer word stays whole: people copy it, and the terminal breaks it.
+// Wrap breaks a text between words into lines of at most room cells; room 0: it breaks
+// nothing. A longer word stays whole: people copy it, and the terminal breaks it.
 func Wrap(text string, room int) []string {
 	if room == 0 || screen.StringWidth(text) <= room {
 		return []string{text}

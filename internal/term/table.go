@@ -21,21 +21,21 @@ func Colored(text string, c Color) Cell { return Cell{text, c} }
 // Column of a table, and what becomes of it if the terminal is narrow.
 type Column struct {
 	name string
-	min  int  // it is not cut below this; 0: it is never cut
-	drop int  // it is left out, the lowest first; 0: never
+	min  int  // cells that are left when it is cut; 0: it is never cut
+	drop int  // columns with the lowest number are left out first; 0: it is never left out
 	tail bool // it is cut at the beginning
 }
 
 // Whole is a column that is never cut: people copy its texts.
 func Whole(name string) Column { return Column{name: name} }
 
-// CutTo is a column that may be cut to so many of the terminal's cells.
+// CutTo is a column that may be cut to min cells of the terminal.
 func CutTo(min int, name string) Column { return Column{name: name, min: max(min, len(name))} }
 
-// OrDrop lets the column be left out, those with the lowest order first.
+// OrDrop allows the column to be left out. Columns with the lowest order are left out first.
 func (c Column) OrDrop(order int) Column { c.drop = order; return c }
 
-// KeepEnd has the column cut at the beginning: its end says more.
+// KeepEnd says that the column is cut at the beginning, because its end says more.
 func (c Column) KeepEnd() Column { c.tail = true; return c }
 
 func (c Column) cut(s string, n int) string {
@@ -73,7 +73,7 @@ type Table struct {
 	rows    [][]Cell
 }
 
-// Table begins one; the caller adds rows and flushes it.
+// Table starts a table; the caller adds rows and flushes it.
 func (o *Output) Table(columns ...Column) *Table {
 	t := &Table{o: o, columns: columns}
 	for _, c := range columns {
@@ -82,8 +82,8 @@ func (o *Output) Table(columns ...Column) *Table {
 	return t
 }
 
-// Add adds a row: the object with JSON, else the values, each a cell or any other
-// value. An empty one shows a dash.
+// Add adds a row: the object with JSON, else the values, each a Cell or any other
+// value. An empty value shows a dash.
 func (t *Table) Add(object any, values ...any) {
 	if t.o.JSON {
 		t.o.Object(object)
@@ -131,7 +131,7 @@ func (t *Table) Flush() {
 }
 
 // choose leaves out columns if the terminal is too narrow. The most important are
-// kept first. Those with the same text in every row are kept only if nothing must be
+// kept first. Columns with the same text in every row are kept only if nothing must be
 // cut for them.
 func (t *Table) choose() {
 	var order []int
@@ -159,7 +159,7 @@ func (t *Table) uniform(i int) bool {
 		!slices.ContainsFunc(t.rows, func(row []Cell) bool { return row[i].Text != t.rows[0][i].Text })
 }
 
-// width of a row; least: with all cut that may be.
+// width returns the width of a row; least: with each column cut to its min.
 func (t *Table) width(least bool) int {
 	n := -gap
 	for i, c := range t.columns {
