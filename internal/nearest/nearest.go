@@ -5,18 +5,18 @@ import (
 	"strings"
 )
 
-// Word returns the known word with the smallest edit distance to a wrong one,
-// or nothing if more than a third of its letters would change. One always may.
+// Word returns the known word with the smallest edit distance to a wrong one, or nothing
+// if more than a third of the letters would change. One change is always allowed.
 func Word(wrong string, known []string) string { return first(Words(wrong, known)) }
 
-// Words is Word that returns all of the nearest, where several are equally near.
+// Words is like Word, but if several words are equally near, it returns all of them.
 func Words(wrong string, known []string) []string {
 	return within(max(1, len(wrong)/3), strings.ToLower(wrong), known)
 }
 
-// ID returns the known ID that a wrong one is the beginning of, if there is one such, or else the
-// one nearest to it, or nothing if more than two of its characters would change: the digits of
-// IDs are random, so that among many some are alike.
+// ID returns the only known ID that begins with wrong; if several do, it returns nothing. If none
+// does, it returns the nearest ID, or nothing if more than two characters would change: the digits
+// of IDs are random, so that among many IDs some are alike.
 func ID(wrong string, known []string) string {
 	begins := func(k string) bool { return wrong != "" && strings.HasPrefix(k, wrong) }
 	if n := slices.IndexFunc(known, begins); n >= 0 {
@@ -35,7 +35,7 @@ func first(words []string) string {
 	return words[0]
 }
 
-// within are those of the known words with the smallest distance, of so many at most.
+// within returns the known words with the smallest distance to wrong, if it is at most the distance most.
 func within(most int, wrong string, known []string) (nearest []string) {
 	for _, k := range known {
 		d := distance(wrong, strings.ToLower(k))
