@@ -59,9 +59,9 @@ func (k *Known) UseConfigured() {
 	}
 }
 
-// AskOrganization asks AWS Organizations for the accounts to protect. strangers are what the
-// configuration names that are no accounts of the organisation. With an error the accounts are
-// those of the state file.
+// AskOrganization asks AWS Organizations for the accounts to protect. strangers are the accounts
+// that organization.include and exclude name, but that are not in the organisation. With an error
+// the accounts are those of the state file.
 func (k *Known) AskOrganization(ctx context.Context, base aws.Config, now time.Time) (strangers []string, err error) {
 	o := k.conf.Organization
 	l, err := organization.List(ctx, organization.Client(base, o), o.Include, o.Exclude)
@@ -103,8 +103,8 @@ const (
 	askTimeout  = 20 * time.Second // of one account
 )
 
-// AskRoles asks AWS in each account to protect whose the credentials are there. It calls asked,
-// which must be safe for concurrent use, after each one.
+// AskRoles asks STS, with the role of each account to protect, whether its credentials are of that
+// account. It calls asked, which must be safe for concurrent use, after each account.
 func (k *Known) AskRoles(ctx context.Context, base aws.Config, asked func()) {
 	errs := make([]error, len(k.protect))
 	var g errgroup.Group

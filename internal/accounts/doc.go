@@ -5,8 +5,8 @@
 //     Regions and flow logs.
 //  2. AskOrganization lists the accounts as they are now. UseStored takes them from the state
 //     file instead, and UseConfigured from the configuration, where no organisation is to be asked.
-//  3. AskRoles asks in each account whose credentials Flowkeeper has there.
-//  4. All puts together what each of these says.
+//  3. AskRoles asks STS in each account whether the role works there.
+//  4. All puts the answers of these steps together.
 //
 // It changes nothing, neither at AWS nor in the state file.
 package accounts
