@@ -44,7 +44,7 @@ func Client(base aws.Config, o configs.Organization) *organizations.Client {
 	})
 }
 
-// ErrIncomplete says that AWS's answers are no complete list. The next ones may be.
+// ErrIncomplete says that AWS's answers are no complete list. Another listing may succeed.
 var ErrIncomplete = errors.New("AWS's answers are no complete list of the organisation")
 
 // CallError is why the accounts can't be listed, and what a person can do.
@@ -68,7 +68,7 @@ func refused(err error) bool {
 	return is && (api.ErrorCode() == "AccessDeniedException" || api.ErrorCode() == "AccessDenied")
 }
 
-// explain adds to an error what a person can do about it, where it does not pass by itself.
+// explain adds to an error what a person can do about it, unless the error is temporary.
 func explain(err error) error {
 	if _, is := errors.AsType[*CallError](err); is {
 		return err

@@ -50,9 +50,9 @@ func List(ctx context.Context, api API, include, exclude []string) (Listing, err
 	return listWithin(ctx, func(ctx context.Context) (Listing, error) { return list(ctx, api, include, exclude, 1) })
 }
 
-// quickCalls is how many calls for OUs ListQuickly makes at the same time. It is small, and holds only where
-// somebody waits, because everybody who asks shares what Organizations allows the whole organisation.
-// Client repeats calls that are throttled.
+// quickCalls is how many calls for OUs ListQuickly makes at the same time. It is small, and List makes only one
+// at a time, because all callers in the organisation share one limit of calls. Client repeats calls that are
+// throttled.
 const quickCalls = 4
 
 // ErrNotAsked is the NoPaths of a listing that needed no OU.
@@ -66,8 +66,8 @@ func ListQuickly(ctx context.Context, api API, include, exclude []string) (Listi
 		if byUnit(include, exclude) {
 			return list(ctx, api, include, exclude, quickCalls)
 		}
-		accounts, err := all(ctx, api)
-		return selected(accounts, nil, include, exclude, ErrNotAsked), err
+		accounts, err := listAccounts(ctx, api)
+		return newListing(accounts, nil, include, exclude, ErrNotAsked), err
 	})
 }
 
@@ -85,18 +85,18 @@ func listWithin(ctx context.Context, list func(context.Context) (Listing, error)
 	return l, nil
 }
 
-// tries is how often all is asked for, if the list of accounts and the tree of OUs differ.
+// tries is how often accounts and OUs are asked for, while the accounts and the tree of OUs differ.
 const tries = 3
 
-// errMoved: an account joined, left or moved between two of the calls, so that what they say
-// together may lack some.
+// errMoved: an account joined, left or moved between two calls, so that their answers together may
+// lack an account.
 var errMoved = fmt.Errorf("%w: accounts and OUs do not fit together, as if accounts joined, left or moved meanwhile", ErrIncomplete)
 
-// list asks for the OUs with atOnce calls at the same time.
+// list lists the accounts, and the OUs with atOnce calls at the same time.
 func list(ctx context.Context, api API, include, exclude []string, atOnce int) (Listing, error) {
 	needed := byUnit(include, exclude)
 	for n := 1; ; n++ {
-		accounts, err := all(ctx, api)
+		accounts, err := listAccounts(ctx, api)
 		if err != nil {
 			return Listing{}, err
 		}
@@ -110,12 +110,12 @@ func list(ctx context.Context, api API, include, exclude []string, atOnce int) (
 		case err == nil:
 			err = units.hasAll(include, exclude)
 		case !needed && ctx.Err() == nil:
-			return selected(accounts, nil, include, exclude, err), nil
+			return newListing(accounts, nil, include, exclude, err), nil
 		}
 		if err != nil {
 			return Listing{}, err
 		}
-		return selected(accounts, units, include, exclude, nil), nil
+		return newListing(accounts, units, include, exclude, nil), nil
 	}
 }
 
@@ -129,8 +129,9 @@ func unitsWithin(ctx context.Context, api API, needed bool, atOnce int) (*tree, 
 	return readTree(ctx, api, atOnce)
 }
 
-// selected is the listing of what was found. units is nil if noPaths says why.
-func selected(accounts map[string]Account, units *tree, include, exclude []string, noPaths error) Listing {
+// newListing makes a listing of the accounts, and selects those to protect. units is nil if the OUs are not known;
+// noPaths says why.
+func newListing(accounts map[string]Account, units *tree, include, exclude []string, noPaths error) Listing {
 	l := Listing{NoPaths: noPaths}
 	for _, a := range accounts {
 		at := units.place(a.ID)
@@ -166,8 +167,8 @@ func key(n int, include []string) string {
 	return fmt.Sprintf("organization.exclude[%d]", n-len(include))
 }
 
-// all asks for all accounts, by their numbers.
-func all(ctx context.Context, api API) (map[string]Account, error) {
+// listAccounts asks for all accounts. The keys of the map are their numbers.
+func listAccounts(ctx context.Context, api API) (map[string]Account, error) {
 	out := map[string]Account{}
 	err := pages(ctx, func(ctx context.Context, token *string) (*string, error) {
 		page, err := api.ListAccounts(ctx, &organizations.ListAccountsInput{NextToken: token})
@@ -182,7 +183,7 @@ func all(ctx context.Context, api API) (map[string]Account, error) {
 	return out, err
 }
 
-// add reads an account as AWS describes it.
+// add adds an account that AWS describes.
 func add(to map[string]Account, a types.Account) error {
 	id := aws.ToString(a.Id)
 	if !number.MatchString(id) {
@@ -198,15 +199,15 @@ func add(to map[string]Account, a types.Account) error {
 	return nil
 }
 
-// manages reports whether an account is the management account: the ARN of each account begins
-// with that one's number, as arn:aws:organizations::MANAGEMENT:account/o-exampleorgid/ACCOUNT.
+// manages reports whether an account is the management account: the ARN of each account has the
+// management account's number, as arn:aws:organizations::MANAGEMENT:account/o-exampleorgid/ACCOUNT.
 // https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsorganizations.html
 func manages(text, id string) bool {
 	of, err := arn.Parse(text)
 	return err == nil && of.AccountID == id
 }
 
-// each does something with the items of a page, until it fails.
+// each calls do for each item of a page, until do fails.
 func each[T any](items []T, do func(T) error) error {
 	for _, x := range items {
 		if err := do(x); err != nil {

@@ -50,11 +50,11 @@ type Changes struct {
 	Joined   []Member // new
 	Departed []Member
 	Back     []Member // departed before
-	// Changed are all rows to store: these, and those with another name, path or state.
+	// Changed are all rows to store: those above, and those with another name, path or state.
 	Changed []Member
 }
 
-// Compare compares the stored list with a listing, which is complete.
+// Compare compares the stored list with a listing, which must be complete.
 func Compare(stored []Member, l Listing, now time.Time) (c Changes) {
 	known := map[string]Member{}
 	for _, m := range stored {
@@ -118,9 +118,9 @@ func Merge(stored []Member, c Changes) []Member {
 
 var number = regexp.MustCompile(`^[0-9]{12}$`)
 
-// MemberFromCopy is a row of a copy of the state file as it counts once the copy is adopted.
-// Whoever wrote the copy may not end the protection of an account: it is protected until
-// the next listing. ok is false if the row is no account.
+// MemberFromCopy returns a row of a copied state file as it counts after the copy is adopted.
+// Whoever wrote the copy must not be able to end the protection of an account: every account
+// is protected until the next listing. ok is false if the row is no account.
 func MemberFromCopy(m Member) (_ Member, ok bool) {
 	m.Name, m.Path = alert.Clean(m.Name, maxName), alert.Clean(m.Path, maxDepth*maxName)
 	m.State, m.Selected, m.LeftAt, m.Why = Active, true, time.Time{}, ""

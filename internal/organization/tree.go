@@ -36,8 +36,8 @@ func (t *tree) place(account string) place {
 	return t.accounts[account]
 }
 
-// agrees reports whether each of these accounts that can be used has a place, and each account
-// that has one is among them.
+// agrees reports whether the tree fits the list of accounts: each account that can be used is in the
+// tree, and each account of the tree is in the list.
 func (t *tree) agrees(accounts map[string]Account) bool {
 	for id, a := range accounts {
 		if _, ok := t.accounts[id]; !ok && a.State.Active() {
@@ -52,8 +52,8 @@ func (t *tree) agrees(accounts map[string]Account) bool {
 	return true
 }
 
-// hasAll returns an error if an ID of an OU or a root in the configuration is in no place of
-// the organisation.
+// hasAll returns an error if the configuration has an ID of an OU or a root that is not in the
+// organisation.
 func (t *tree) hasAll(include, exclude []string) error {
 	for n, id := range slices.Concat(include, exclude) {
 		if isUnit(id) && !t.units[id] {
@@ -94,7 +94,7 @@ func readTree(ctx context.Context, api API, atOnce int) (*tree, error) {
 	return w.tree, err
 }
 
-// recovered makes a panic an error, so that it ends the listing and not the process.
+// recovered returns a panic of fn as an error, so that it ends the listing and not the process.
 func recovered(fn func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -104,13 +104,13 @@ func recovered(fn func() error) (err error) {
 	return fn()
 }
 
-// unit is an OU or a root; place is that of the accounts in it.
+// unit is an OU or a root; place is the place of the accounts in it.
 type unit struct {
 	id    string
 	place place
 }
 
-// unit beneath a place.
+// unit returns the OU with this ID and name directly beneath a place; beneath the zero place it is a root.
 func (p place) unit(id, name string) unit {
 	name = alert.Clean(name, maxName)
 	if p.path != "" {
@@ -128,7 +128,7 @@ type walk struct {
 	next []unit // of the next level
 }
 
-// found notes a unit, to be asked for with the next level. The bounds hold for the whole tree.
+// found notes a unit, whose contents are asked for with the next level. The bounds hold for the whole tree.
 func (w *walk) found(u unit) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
