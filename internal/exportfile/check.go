@@ -18,7 +18,7 @@ var (
 	regionID     = regexp.MustCompile(`^[a-z]{2,}(-[a-z0-9]+)+$`)
 	resourceID   = regexp.MustCompile(`^(vpc|subnet|eni|tgw|nat)-[0-9a-z-]+$`)
 	flowLogState = regexp.MustCompile(`^(live|gone)$`)
-	trafficType  = regexp.MustCompile(`^(ALL|ACCEPT|REJECT|)$`) // none: of a transit gateway
+	trafficType  = regexp.MustCompile(`^(ALL|ACCEPT|REJECT|)$`) // a transit gateway's flow log has none
 	logFormat    = regexp.MustCompile(`\$\{[a-z0-9-]+\}|^$`)
 	fileFormat   = regexp.MustCompile(`^(plain-text|parquet|)$`)
 	roleARN      = regexp.MustCompile(`^arn:aws[a-z-]*:iam::[0-9]{12}:role/.|^$`)

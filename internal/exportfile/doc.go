@@ -2,7 +2,7 @@
 // snapshot as JSON lines, after a line that names the format.
 //
 // An export may come from another machine, or have been edited. Read checks the whole
-// file, refuses what no flow log ever was, and returns every problem with its line.
+// file, refuses what can't be a flow log, and returns every problem with its line.
 //
 // The package opens no file and starts no goroutine.
 package exportfile

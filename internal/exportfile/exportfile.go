@@ -24,7 +24,7 @@ type FlowLog struct {
 	Account       string          `json:"account"`
 	AccountName   string          `json:"account_name,omitempty"` // not in an export
 	Region        string          `json:"region"`
-	ResourceID    string          `json:"resource_id,omitempty"`   // instead of the settings' own
+	ResourceID    string          `json:"resource_id,omitempty"`   // instead of Settings.ResourceID
 	ResourceName  string          `json:"resource_name,omitempty"` // its tag Name; not in an export
 	State         inventory.State `json:"state"`
 	Protected     bool            `json:"protected"`
@@ -38,7 +38,8 @@ type FlowLog struct {
 	LastSeenAt  alert.Time `json:"last_seen_at,omitzero"`
 }
 
-// New is a row as FlowLog. Restorable and NewFlowLogID are left to the caller.
+// New is a row as FlowLog, without what a row does not have: AccountName, ResourceName, Restorable
+// and NewFlowLogID.
 func New(r inventory.Row) FlowLog {
 	return FlowLog{
 		FlowLogID: r.ID, RootFlowLogID: r.RootID, Account: r.Scope.Account, Region: r.Scope.Region,
@@ -47,7 +48,7 @@ func New(r inventory.Row) FlowLog {
 	}
 }
 
-// settings are those of the object, as the snapshot keeps them.
+// settings are the flow log's settings as the snapshot keeps them.
 func (f FlowLog) settings() inventory.Settings {
 	f.Settings.ResourceID = f.ResourceID
 	return f.Settings
@@ -72,13 +73,13 @@ const version = 1
 func NewHead(now time.Time) Head { return Head{version, alert.Time{Time: now}} }
 
 // Read reads and checks a whole export. With a problem there are no rows; problems say on
-// which line. Of a flow log that is gone, the retention begins now; one is protected only
-// if its destination is among destinations, the patterns of inventory.destinations. A scope for which watched
-// returns an error is a problem: its flow logs would never be refreshed.
+// which line. The retention of a flow log that is gone begins now. A flow log is protected only if the
+// export says so and its destination matches destinations, the patterns of inventory.destinations. A
+// scope for which watched returns an error is a problem: its flow logs would never be refreshed.
 func Read(in io.Reader, watched func(inventory.Scope) error, destinations []string, now time.Time) (rows []inventory.Row, problems []string) {
 	lines := bufio.NewScanner(in)
 	lines.Buffer(nil, maxLine)
-	seen := map[[2]string]int{} // line of each scope's flow log
+	seen := map[[2]string]int{} // the line of each flow log, by scope and ID
 	n := 0
 	for lines.Scan() && len(problems) < maxProblems {
 		n++
@@ -135,7 +136,7 @@ func readRow(line []byte, watched func(inventory.Scope) error, destinations []st
 	d := json.NewDecoder(bytes.NewReader(line))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&f); err != nil {
-		if t, ok := errors.AsType[*json.UnmarshalTypeError](err); ok { // its own words name a type of this program
+		if t, ok := errors.AsType[*json.UnmarshalTypeError](err); ok { // its text would name a Go type
 			err = fmt.Errorf("%s is a JSON %s", cmp.Or(t.Field, "it"), t.Value)
 		}
 		return inventory.Row{}, fmt.Errorf("not a flow log: %w", err)
