@@ -15,13 +15,13 @@ import (
 // them. It is safe for concurrent use.
 type timeline struct {
 	begun time.Time
-	stop  func() // ends the demo when nothing can be printed any more
+	stop  func() // ends the demo; called when nothing can be printed any more
 
 	mu     sync.Mutex // guards what follows
 	out    *term.Output
 	err    error // of the first write that failed; read it without mu after the demo has ended
 	counts map[alert.Kind]int
-	called time.Time // the last deletion: a record has whole seconds only
+	called time.Time // when DeleteFlowLogs was last called: records have whole seconds only
 }
 
 func newTimeline(out *term.Output, stop func()) *timeline {
@@ -69,7 +69,7 @@ func (t *timeline) markCall() {
 	t.called = time.Now()
 }
 
-// sinceCall is how long ago that was. The caller holds mu.
+// sinceCall is how long ago the last call to DeleteFlowLogs was. The caller holds mu.
 func (t *timeline) sinceCall() string {
 	return fmt.Sprintf("%d ms", time.Since(t.called).Milliseconds())
 }
@@ -128,7 +128,7 @@ func (t *timeline) detail(format string, args ...any) {
 	t.out.Printf("%*s%s\n", indent, "", strings.Join(lines, "\n"+strings.Repeat(" ", indent+hanging)))
 }
 
-// who made the call, from where, with MFA or not.
+// who says who made the call, from where, and whether with MFA.
 func who(a alert.Alert) string {
 	if a.Actor == nil {
 		return "actor unknown: found by the refresh, without an event"
