@@ -17,7 +17,7 @@ const (
 	Rehearsal = "rehearsal"
 	Teardown  = "teardown"
 	Tamper    = "tamper"
-	Ignored   = "ignored" // the record names a watched call, but is none
+	Ignored   = "ignored" // the record names a watched call, but is no management call
 )
 
 var kinds = map[detection.Kind]string{
@@ -46,7 +46,7 @@ type Finding struct {
 	Target         string          `json:"target,omitempty"`       // tampered with; absent: not stated
 	Threatens      []string        `json:"threatens,omitempty"`    // what the target is here: the destination of 2 flow logs, the queue …
 	FlowLogs       []Planned       `json:"flow_logs,omitempty"`
-	Omitted        int             `json:"flow_logs_omitted,omitempty"` // tampered: so many more depend on the target
+	Omitted        int             `json:"flow_logs_omitted,omitempty"` // tampered: how many more depend on the target
 	FailedFlowLogs []alert.FlowLog `json:"failed_flow_logs,omitempty"`
 	File           string          `json:"file,omitempty"` // in which the record was
 
@@ -54,15 +54,15 @@ type Finding struct {
 	Hidden string `json:"-"` // tampered: why the target is not stated
 }
 
-// Addendum is what CloudTrail says of a record that it sent later.
+// Addendum is what CloudTrail says of an addendum: a record that corrects an earlier one, or came late.
 type Addendum struct {
 	EventID string `json:"event_id,omitempty"` // its own; the finding has that of the event it belongs to
 	Reason  string `json:"reason,omitempty"`
 	Updated string `json:"updated_fields,omitempty"`
 }
 
-// Explain says what a finding means. For a record that names a watched call but is none, f has no kind, and
-// the result is Ignored. An error is one of the state file.
+// Explain says what a finding means. If the record names a watched call but is no management call, f has no kind,
+// and v is Ignored. An error is one of the state file.
 func (p Planner) Explain(ctx context.Context, f detection.Finding) (v Finding, err error) {
 	r := f.Record
 	v = Finding{
@@ -97,8 +97,8 @@ func (p Planner) Explain(ctx context.Context, f detection.Finding) (v Finding, e
 	return v, err
 }
 
-// Planned is what would be done about one flow log that a record says was deleted; of a flow log that was
-// created or depends on what was tampered with, it only says which.
+// Planned is what would be done about one flow log that a record says was deleted. For a flow log that was
+// created, or that depends on the target of tampering, it only says which flow log it is.
 type Planned struct {
 	FlowLogID   string              `json:"flow_log_id"`
 	ResourceID  string              `json:"resource_id,omitempty"`

@@ -40,7 +40,7 @@ type Watched interface {
 // nameOf is the name of an account; empty: it is not known.
 func (p Planner) nameOf(account string) string { return alert.Clean(p.Names[account], alert.MaxName) }
 
-// impact says what depends here on what a call has changed.
+// impact adds to v the target of a call of tampering, and what depends on that target here.
 func (p Planner) impact(ctx context.Context, v *Finding, r cloudtrail.Record) error {
 	v.Target, v.How = tamper.TargetOf(r), r.Detail
 	if r.OmittedSize != "" {
@@ -113,8 +113,8 @@ const (
 	NotConfigured = "not_configured"
 )
 
-// inWords says what a forecast is, and why. rule is the policy's for who deleted the flow log. The other causes
-// are of drift, or of what AWS shows.
+// inWords says in words what a forecast decides, and why. rule is the policy's rule for the principal that deleted
+// the flow log. The causes that are not here can't occur: they are of drift, or of what AWS shows.
 func inWords(d incident.Decision, rule incident.Rule, in inventory.Scope) (would, why string) {
 	switch d.Cause {
 	case incident.NotSeen:

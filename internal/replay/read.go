@@ -27,14 +27,14 @@ const (
 )
 
 // Reader reads the records in files, and counts them. Several files are read at the same time;
-// the results come in their order.
+// the results come in the order of the files.
 type Reader struct {
 	Finder *recordsource.Finder
 	Raw    bool // the results have the raw records
 
 	// Counted before a result is yielded, on the goroutine of the loop over Read.
 	Findings int
-	NoCalls  int // records that name a call but are none
+	NoCalls  int // records that name a watched call but are no management call (Record.NoCall)
 	Bad      int // values and records that could not be understood
 	Unread   int // files that could not be read
 
@@ -42,7 +42,7 @@ type Reader struct {
 	Records   atomic.Int64
 	Expanded  atomic.Bool // an argument was a folder, a pattern or a bucket
 	Files     atomic.Int64
-	Bytes     atomic.Int64 // as stored
+	Bytes     atomic.Int64 // as stored: compressed, if the file is
 	NoRecords atomic.Int64 // digests, and notices of files without records of calls
 	Unasked   atomic.Int64 // records with a finding that the selection leaves out
 }
@@ -53,8 +53,8 @@ type input struct {
 	err  error
 }
 
-// Result is a record that has a finding, or that names a call but is none: its finding has no kind. If Err is
-// set, it is what could not be read or understood instead.
+// Result is a record that has a finding, or a record that names a watched call but is no management call: then the
+// finding has no kind. If Err is set, the result is what could not be read or understood instead.
 type Result struct {
 	File    string // where the record was read
 	Raw     []byte // a copy of the record; nil without Reader.Raw
@@ -62,12 +62,12 @@ type Result struct {
 
 	Err    error
 	Where  string // what Err is about: a file, or a value in it
-	unread bool   // Err is of reading
+	unread bool   // Err says that the file could not be read
 }
 
-// Read yields what the files that the arguments name hold. After what can't be read or understood the rest is
-// read. If ctx ends, the results end, too: the caller asks ctx whether these were all. When the loop over the
-// results ends, all goroutines have ended.
+// Read yields the results of the files that the arguments name. It yields an error about a file or a value as a
+// result, and reads the rest. If ctx ends, the results end, too: the caller asks ctx whether these were all. When
+// the loop over the results ends, all goroutines have ended.
 func (r *Reader) Read(ctx context.Context, args []string) iter.Seq[Result] {
 	return func(yield func(Result) bool) {
 		ctx, cancel := context.WithCancel(ctx)
@@ -75,7 +75,7 @@ func (r *Reader) Read(ctx context.Context, args []string) iter.Seq[Result] {
 		for out := range recordsource.Ordered(ctx, readers, r.inputs(ctx, args), r.readOne) {
 			r.count(out)
 			if !yield(out) {
-				cancel() // before the end of the loop, which waits for all that is running
+				cancel() // before the loop ends: its end waits for the goroutines
 				return
 			}
 		}
@@ -157,7 +157,7 @@ func (c *countedReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// errStopped ends the reading of a file of which nothing is wanted any more.
+// errStopped ends the reading of a file after the loop over the results has ended.
 var errStopped = errors.New("stopped")
 
 // fileReader reads one file.
@@ -174,7 +174,7 @@ func (f fileReader) logFile(in io.Reader) error {
 	return err
 }
 
-// values reads JSON in all its forms.
+// values reads JSON in all forms that package recordfile knows.
 func (f fileReader) values(in io.Reader) error {
 	return recordfile.Messages(in, func(n int, message []byte, err error) error {
 		where := fmt.Sprintf("%s, value %d", f.name, n)
@@ -212,8 +212,8 @@ func (f fileReader) message(where string, body []byte) error {
 	return nil
 }
 
-// noticeError says what to replay instead of a notice. Who wrote the notice chose the names, so
-// that nothing is read because of it.
+// noticeError says what to replay instead of a notice. Nothing that a notice names is read,
+// because anybody may have written the notice.
 func noticeError(objects []watcher.Object) error {
 	if len(objects) == 0 {
 		return errors.New("a notice that a log file is in S3: replay the file itself, as s3://bucket/key")

@@ -11,16 +11,16 @@ import (
 	"flowkeeper/remediate/incident"
 )
 
-// Bounds of a summary. Who calls can choose the names of sessions, so that there may be any number
-// of rows.
+// Bounds of a summary. Callers can choose the names of their sessions, so that there may be any
+// number of rows.
 const (
-	mostRows   = 1000    // that are kept, at the end
-	mostEvents = 1 << 18 // that are known, to count a repeated one once
+	mostRows   = 1000    // rows that are kept at the end
+	mostEvents = 1 << 18 // events that are remembered, so that a repeated event is counted once
 )
 
 // Summary counts findings by who did what, and where. What it keeps is bounded: if there are too
-// many rows, the least severe are dropped, of these the least frequent, and only counted. So what
-// takes no permission to repeat hides no deletion. The zero value is ready.
+// many rows, it drops the least severe, and of these the least frequent; it only counts their
+// findings. So calls that need no permission can't hide a deletion. The zero value is ready.
 type Summary struct {
 	rows    map[summaryKey]*Row
 	events  map[uint64]struct{} // hashes of eventKey
@@ -44,7 +44,7 @@ type Row struct {
 	Rule     *alert.Rule `json:"rule,omitempty"`
 	Call     string      `json:"event_name,omitempty"`
 	Who      string      `json:"who,omitempty"`     // the role of a session, else the caller
-	Session  string      `json:"session,omitempty"` // its ARN, if all calls are of the same
+	Session  string      `json:"session,omitempty"` // the session's ARN, if all calls are of one session
 	Account  string      `json:"account,omitempty"` // of the records
 	Name     string      `json:"account_name,omitempty"`
 	Region   string      `json:"region,omitempty"`    // of the records
@@ -53,8 +53,8 @@ type Row struct {
 	First    alert.Time  `json:"first,omitzero"`      // time of the first event
 	Last     alert.Time  `json:"last,omitzero"`
 
-	short    string // of Who, for the table
-	sessions bool   // there are several
+	short           string // short form of Who, for the table
+	severalSessions bool   // the calls are of different sessions
 }
 
 // Add counts a finding.
@@ -118,7 +118,7 @@ func (r *Row) merge(o *Row) {
 	r.FlowLogs += o.FlowLogs
 	r.Level = alert.Highest(r.Level, o.Level)
 	if r.Session != o.Session {
-		r.Session, r.sessions = "", true
+		r.Session, r.severalSessions = "", true
 	}
 	if !o.First.IsZero() && (r.First.IsZero() || o.First.Before(r.First.Time)) {
 		r.First = o.First
@@ -142,7 +142,7 @@ func (s *Summary) Rows() []*Row {
 	})
 }
 
-// drop leaves mostRows rows. There must be as many at least.
+// drop keeps the first mostRows of Rows. There must be at least that many.
 func (s *Summary) drop() {
 	for _, r := range s.Rows()[mostRows:] {
 		delete(s.rows, r.key())
@@ -158,7 +158,7 @@ func (r *Row) Words() string {
 
 // Caller returns the short form of Who.
 func (r *Row) Caller() string {
-	if r.sessions {
+	if r.severalSessions {
 		return r.short + ", several sessions"
 	}
 	return r.short
