@@ -17,12 +17,12 @@ var (
 	s3Host = regexp.MustCompile(`^(?:(.+)\.)?s3(?:[.-][a-z0-9.-]+)?\.amazonaws\.com(?:\.cn)?$`)
 )
 
-// elsewhere says what to write instead of an argument that is an ARN or a web address; empty: it is
-// neither. It leaves out the query of an address.
-func elsewhere(arg string) string {
+// adviceFor says what to write instead of an argument that is an ARN or a web address; empty: the argument
+// is neither. It leaves out the query of an address.
+func adviceFor(arg string) string {
 	if strings.HasPrefix(arg, "arn:") {
 		if m := bucketARN.FindStringSubmatch(arg); m != nil {
-			return instead(m[1], m[2], unreadARN)
+			return writeURL(m[1], m[2], unreadARN)
 		}
 		return unreadARN
 	}
@@ -41,10 +41,11 @@ func elsewhere(arg string) string {
 			key = "/" + key
 		}
 	}
-	return instead(bucket, key, unreadURL)
+	return writeURL(bucket, key, unreadURL)
 }
 
-func instead(bucket, key, unread string) string {
+// writeURL says which URL of S3 to write, or unread if the bucket and key make no valid one.
+func writeURL(bucket, key, unread string) string {
 	if _, _, err := ParseURL("s3://" + bucket + key); err != nil {
 		return unread
 	}

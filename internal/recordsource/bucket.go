@@ -23,12 +23,13 @@ type S3 interface {
 	GetObject(context.Context, *s3.GetObjectInput, ...func(*s3.Options)) (*s3.GetObjectOutput, error)
 }
 
-// Bucket is one to read from. It is safe for concurrent use.
+// Bucket is an S3 bucket to read from. It is safe for concurrent use.
 type Bucket struct {
 	API   S3
 	Name  string
 	Owner string // account; S3 refuses the bucket if it is another's; empty: anybody's
-	// Partition is asked for the bucket's (aws, aws-cn, …) once S3 has refused a call. nil: aws.
+	// Partition returns the bucket's partition (aws, aws-cn, …). It is called only after S3 has refused a
+	// call. nil: aws.
 	Partition func(context.Context) string
 
 	region s3region.Region
@@ -82,7 +83,7 @@ const maxSilence = time.Minute
 
 var errSilent = fmt.Errorf("S3 sends nothing for %d seconds: try again", maxSilence/time.Second)
 
-// body ends reads of an object that hang.
+// body is the content of an object. It ends a read that hangs.
 type body struct {
 	io.ReadCloser
 	silence *time.Timer
@@ -112,16 +113,16 @@ func (b *Bucket) arn(ctx context.Context) string {
 	return "arn:" + partition + ":s3:::" + b.Name
 }
 
-// explain says what to do about an error of S3. action is the permission that the call needs, and
-// within what it is needed for, behind the ARN of the bucket.
-func (b *Bucket) explain(ctx context.Context, err error, action, within string) error {
+// explain says what to do about an error of S3. action is the permission that the call needs. object
+// is "/" and the key that it is needed for, or empty if it is needed for the bucket.
+func (b *Bucket) explain(ctx context.Context, err error, action, object string) error {
 	var api smithy.APIError
 	if !errors.As(err, &api) {
 		return err
 	}
 	code, text := api.ErrorCode(), api.ErrorMessage()
 	said := strings.TrimSuffix(code+": "+text, ": ")
-	if call, ok := before(err); ok {
+	if call, ok := credentialsCall(err); ok {
 		return fmt.Errorf("%s: %s: S3 was not asked: check the credentials", call, said)
 	}
 	switch {
@@ -137,16 +138,16 @@ func (b *Bucket) explain(ctx context.Context, err error, action, within string) 
 		if action == "s3:GetObject" {
 			hint += "; if it is encrypted with a key of KMS, kms:Decrypt too"
 		}
-		return fmt.Errorf("%s: allow %s on %s%s", said, action, b.arn(ctx)+within, hint)
+		return fmt.Errorf("%s: allow %s on %s%s", said, action, b.arn(ctx)+object, hint)
 	case code == "InvalidObjectState":
 		return fmt.Errorf("%s: it is archived (Glacier): restore it first", said)
 	}
 	return errors.New(said)
 }
 
-// before is the call that failed before S3 was asked, by which the SDK gets the credentials, such
-// as "STS AssumeRole".
-func before(err error) (call string, ok bool) {
+// credentialsCall returns the call that failed before S3 was asked, if the SDK could not get the
+// credentials, such as "STS AssumeRole".
+func credentialsCall(err error) (call string, ok bool) {
 	outer, ok := errors.AsType[*smithy.OperationError](err)
 	if !ok {
 		return "", false
@@ -166,8 +167,8 @@ func (b *Bucket) file(key string) File {
 // page is one answer of ListObjectsV2: keys, and the prefixes that have more of them.
 type page struct{ keys, prefixes []string }
 
-// list asks for all pages, until one fails. delimiter groups keys; after is where to begin (not
-// included).
+// list asks for all pages, until one fails. delimiter groups keys. The list begins after the key
+// after; empty: with the first one.
 func (b *Bucket) list(ctx context.Context, prefix, delimiter, after string) iter.Seq2[page, error] {
 	return func(yield func(page, error) bool) {
 		in := &s3.ListObjectsV2Input{Bucket: &b.Name, Prefix: &prefix, ExpectedBucketOwner: b.owner(),

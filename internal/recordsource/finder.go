@@ -23,7 +23,7 @@ type Finder struct {
 	Selection
 	// Stdin opens the standard input.
 	Stdin func(context.Context) (io.ReadCloser, error)
-	// Bucket returns the bucket of that name. Find calls it for one argument after the other.
+	// Bucket returns the bucket of that name. Find does not call it concurrently.
 	Bucket func(ctx context.Context, name string) (*Bucket, error)
 
 	// Counted by Find: log files that the selection leaves out, and files in folders and buckets
@@ -31,11 +31,12 @@ type Finder struct {
 	Outside, Others atomic.Int64
 }
 
-// Find yields the files that the arguments name, in the order of the arguments, and in each by
-// name: "-" is the standard input, s3://bucket/prefix all objects whose keys begin so, a folder
-// what is in it and below, and a pattern what filepath.Match matches; anything else is a file.
+// Find yields the files that the arguments name, in the order of the arguments; the files of one
+// argument by name. "-" means the standard input, s3://bucket/prefix all objects whose keys begin
+// with the prefix, a folder the files in it and below it, a pattern the files that filepath.Match
+// matches, and any other argument one file.
 //
-// An error belongs to the File beside it, which has only a name; the rest is still found.
+// An error is about the File that is yielded with it, which has only a name. The other files are still found.
 func (f *Finder) Find(ctx context.Context, args []string) iter.Seq2[File, error] {
 	return func(yield func(File, error) bool) {
 		for _, arg := range args {

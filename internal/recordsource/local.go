@@ -21,8 +21,8 @@ var (
 func (f *Finder) local(ctx context.Context, arg string, yield func(File, error) bool) bool {
 	info, err := os.Stat(arg)
 	switch {
-	case errors.Is(err, fs.ErrNotExist) && elsewhere(arg) != "":
-		return yield(File{Name: arg}, errors.New(elsewhere(arg)))
+	case errors.Is(err, fs.ErrNotExist) && adviceFor(arg) != "":
+		return yield(File{Name: arg}, errors.New(adviceFor(arg)))
 	case errors.Is(err, fs.ErrNotExist) && strings.ContainsAny(arg, "*?["):
 		return f.pattern(ctx, arg, yield)
 	case err != nil:
@@ -31,7 +31,7 @@ func (f *Finder) local(ctx context.Context, arg string, yield func(File, error) 
 		return f.folder(ctx, arg, yield)
 	}
 	file := File{Name: arg, Open: func(context.Context) (io.ReadCloser, error) { return os.Open(arg) }}
-	switch f.classify(filepath.ToSlash(arg)) { // by its own name only: who names a file wants it read
+	switch f.classify(filepath.ToSlash(arg)) { // a file of class other is read, too: who names a file wants it read
 	case outside:
 		f.Outside.Add(1)
 		return true
@@ -41,7 +41,7 @@ func (f *Finder) local(ctx context.Context, arg string, yield func(File, error) 
 	return yield(file, nil)
 }
 
-// pattern does what a shell does with a pattern that is not quoted.
+// pattern expands a pattern, as a shell does if the pattern is not quoted.
 func (f *Finder) pattern(ctx context.Context, arg string, yield func(File, error) bool) bool {
 	names, err := filepath.Glob(arg)
 	if err == nil && len(names) == 0 {
@@ -58,12 +58,12 @@ func (f *Finder) pattern(ctx context.Context, arg string, yield func(File, error
 	return true
 }
 
-// folder yields the files in a folder and below. Symbolic links in it are left out: what they
-// lead to is there under its own name, or elsewhere.
+// folder yields the files in a folder and below. It leaves out symbolic links: a file that a link
+// leads to is in the folder under its own name, or outside of it.
 func (f *Finder) folder(ctx context.Context, dir string, yield func(File, error) bool) bool {
 	found, stopped := false, false
 	more := func(file File, err error) bool {
-		found = true // with an error, it is not known what is there
+		found = true // also with an error: then it is not known whether there are files
 		stopped = !yield(file, err)
 		return !stopped
 	}

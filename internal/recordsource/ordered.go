@@ -6,14 +6,14 @@ import (
 	"sync"
 )
 
-// perInput is how many results of one input wait for those of the inputs before it.
+// perInput is how many results of one input may wait until the inputs before it are done.
 const perInput = 16
 
-// Ordered calls work for each input, for so many at the same time, and yields what work yields:
-// in the order of the inputs, and of one input in the order of its results. work must end soon
-// after its context does, or after its yield returns false. The inputs are taken by one
-// goroutine, as many ahead as there are workers. When the loop over the results ends, or ctx does,
-// all goroutines have ended.
+// Ordered calls work for each input, for up to workers inputs at the same time. It yields what work
+// yields: in the order of the inputs, and for one input in the order in which work yields. work must
+// end soon after its context does, or after its yield returns false. One goroutine takes the inputs,
+// up to workers of them ahead. When the loop over the results ends, or ctx does, all goroutines have
+// ended.
 func Ordered[In, Out any](ctx context.Context, workers int, inputs iter.Seq[In], work func(ctx context.Context, in In, yield func(Out) bool)) iter.Seq[Out] {
 	type job struct {
 		in  In
@@ -26,7 +26,7 @@ func Ordered[In, Out any](ctx context.Context, workers int, inputs iter.Seq[In],
 		defer cancel()
 
 		todo := make(chan job)
-		queue := make(chan job, workers) // the same jobs, in order; each one's out is closed
+		queue := make(chan job, workers) // the same jobs, in order; each job's out is closed when its work ends
 		all.Go(func() {
 			defer close(queue)
 			defer close(todo)

@@ -314,13 +314,13 @@ func TestOtherWaysToNameABucketAreSuggested(t *testing.T) {
 	} {
 		t.Run(arg, func(t *testing.T) {
 			t.Parallel()
-			if got := elsewhere(arg); got != want {
+			if got := adviceFor(arg); got != want {
 				t.Errorf("%q, want %q", got, want)
 			}
 		})
 	}
 	for _, arg := range []string{"-", "trail/x.json", "s3://trail/x", "./arn:aws:s3:::x", "https.json", "arn.json"} {
-		if got := elsewhere(arg); got != "" {
+		if got := adviceFor(arg); got != "" {
 			t.Errorf("%s: %q", arg, got)
 		}
 	}

@@ -24,8 +24,8 @@ const (
 	slack    = 5 * time.Minute // before From, for clocks that differ
 )
 
-// Has reports whether a record is asked for. A record that does not state its account, Region
-// or time (empty, zero) is: nothing shows that it is another one.
+// Has reports whether a record is asked for. No record is left out because of an account, Region
+// or time that it does not state (empty, zero).
 func (s Selection) Has(account, region string, at time.Time) bool {
 	switch {
 	case len(s.Accounts) > 0 && account != "" && !slices.Contains(s.Accounts, account):
@@ -55,7 +55,7 @@ const (
 )
 
 var (
-	// logName is the name of a log file, in whatever folder it is.
+	// logName is the name of a log file, in any folder.
 	logName = regexp.MustCompile(`^([0-9]{12})_CloudTrail_([a-z0-9-]{1,64})_([0-9]{8}T[0-9]{4}Z)_[^/]+\.json(?:\.gz)?$`)
 	// noRecords is the name of the other files that CloudTrail writes.
 	noRecords = regexp.MustCompile(`^[0-9]{12}_CloudTrail-(?:Digest|Insight)_`)
@@ -91,5 +91,5 @@ func (s Selection) classify(key string) class {
 	return logFile
 }
 
-// inAWSLogs: other services write under AWSLogs too, in formats of their own.
+// inAWSLogs reports whether a key is below AWSLogs/: other services write there too, in formats of their own.
 func inAWSLogs(key string) bool { return strings.Contains("/"+key, "/AWSLogs/") }

@@ -33,7 +33,7 @@ func (f *Finder) bucket(ctx context.Context, arg string, yield func(File, error)
 	t := &tree{Finder: f, bucket: b}
 	parts := func(yield func(part) bool) { t.expand(ctx, prefix, yield) }
 	for r := range Ordered(ctx, listers, parts, t.listPart) {
-		t.found = true // with an error, it is not known what is there
+		t.found = true // also with an error: then it is not known whether there are files
 		var more bool
 		if r.err != nil {
 			more = yield(File{Name: "s3://" + name + "/" + r.text}, r.err)
@@ -59,17 +59,17 @@ func (f *Finder) bucket(ctx context.Context, arg string, yield func(File, error)
 type tree struct {
 	*Finder
 	bucket *Bucket
-	found  bool // a key, or an error; of the goroutine that ranges over the results
+	found  bool // there was a key or an error; only the goroutine that ranges over the results uses it
 
-	// Of the goroutine that takes the parts; read after it ended.
+	// Set by the goroutine that takes the parts; read after it has ended.
 	pruned  bool // a folder was left out because of the selection
 	foreign bool // a folder was left out because CloudTrail writes no log files there
 }
 
 // part of a bucket: one key, the error of a prefix, or a prefix of which all keys are to be listed.
 type part struct {
-	text string
-	all  bool
+	text string // the key or the prefix
+	all  bool   // text is a prefix, and all its keys are to be listed
 	err  error
 }
 
@@ -80,8 +80,8 @@ var (
 	regionFolder  = regexp.MustCompile(`((?:^|.*/)AWSLogs/(?:o-[a-z0-9]{1,64}/)?([0-9]{12})/CloudTrail/([a-z0-9-]{1,64})/)`)
 )
 
-// expand yields the parts of what begins with the prefix. It lists folders down to those of
-// Regions, one at a time.
+// expand yields the parts whose keys begin with the prefix. It lists folders, one at a time, down to
+// the folders of Regions.
 func (t *tree) expand(ctx context.Context, prefix string, yield func(part) bool) bool {
 	switch {
 	case t.outside(prefix):
@@ -94,7 +94,7 @@ func (t *tree) expand(ctx context.Context, prefix string, yield func(part) bool)
 		t.pruned = t.pruned || !t.From.IsZero() || !t.To.IsZero()
 		return yield(part{text: prefix, all: true})
 	case accountFolder.MatchString(prefix):
-		prefix += "CloudTrail/" // the rest is of other services, and digests
+		prefix += "CloudTrail/" // the account's other folders have digests, and files of other services
 		t.foreign = true
 	}
 	for p, err := range t.bucket.list(ctx, prefix, "/", "") {
@@ -124,11 +124,11 @@ func (t *tree) outside(folder string) bool {
 	return m != nil && !t.Has(m[1], "", time.Time{})
 }
 
-// isForeign reports whether a folder is below AWSLogs, but none in which CloudTrail writes log files.
+// isForeign reports whether a folder is below AWSLogs, but CloudTrail writes no log files into it.
 func isForeign(folder string) bool {
 	parent := folder[:strings.LastIndexByte(strings.TrimSuffix(folder, "/"), '/')+1]
 	switch {
-	case !strings.HasSuffix(folder, "/"): // the beginning of several names
+	case !strings.HasSuffix(folder, "/"): // no whole folder: several names may begin so
 		return false
 	case logsFolder.MatchString(parent): // neither an organisation nor an account
 		return !logsFolder.MatchString(folder) && !accountFolder.MatchString(folder)
@@ -138,7 +138,7 @@ func isForeign(folder string) bool {
 	return false
 }
 
-// listPart yields the keys of one part. Of a Region it lists those of the days that are asked for.
+// listPart yields the keys of one part. In a Region's folder it lists only the days that are asked for.
 func (t *tree) listPart(ctx context.Context, in part, yield func(part) bool) {
 	if !in.all {
 		yield(in)
@@ -160,8 +160,8 @@ func (t *tree) listPart(ctx context.Context, in part, yield func(part) bool) {
 	}
 }
 
-// span returns the keys of a Region's folder between which the files of the days are; empty: no
-// bound.
+// span returns the keys of a Region's folder between which the files of the days that are asked for
+// are; empty: no bound.
 func (t *tree) span(folder string) (after, end string) {
 	const day = "2006/01/02/"
 	if !t.From.IsZero() {
