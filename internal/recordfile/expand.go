@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// lists are the keys under which such a file, or a log file, has its records.
+// lists are the keys under which a log file, or the output of a tool, has its records.
 var lists = map[string]bool{
 	"Records":         true, // CloudTrail's log files, SNS and SQS to Lambda
 	"Events":          true, // aws cloudtrail lookup-events
@@ -20,15 +20,15 @@ var lists = map[string]bool{
 	"logEvents":       true, // what a subscription of CloudWatch Logs passes on, inflated
 }
 
-// wrapped is what may be around one record or message.
+// wrapped has the fields that one record or message may be in, of all forms together.
 type wrapped struct {
 	CloudTrailEvent string `json:"CloudTrailEvent"` // lookup-events
 	Sns             struct{ Message string }
 	ReceiptHandle   string `json:"ReceiptHandle"` // receive-message, and in lower case Lambda's
 	Body            string `json:"Body"`
 
-	// An event of CloudWatch Logs, to which a trail may send its records too. In a subscription it has an
-	// ID, else the time of its ingestion.
+	// An event of CloudWatch Logs, to which a trail may send its records too. In a subscription the event has
+	// an ID, in the output of the AWS CLI the time of its ingestion.
 	IngestionTime json.Number `json:"ingestionTime"`
 	ID            string      `json:"id"`
 	Message       string      `json:"message"`
@@ -37,7 +37,7 @@ type wrapped struct {
 // subscription returns what CloudWatch Logs has passed on to a Lambda function, base64 of gzip; empty:
 // the value is another one ("Using Lambda with CloudWatch Logs" in the Lambda developer guide).
 func subscription(value []byte) string {
-	if !bytes.Contains(value, []byte(`"awslogs"`)) { // nearly all values: none is decoded for nothing
+	if !bytes.Contains(value, []byte(`"awslogs"`)) { // so for nearly all values, which then need not be decoded
 		return ""
 	}
 	var w struct {
@@ -51,7 +51,7 @@ func subscription(value []byte) string {
 	return w.Logs.Data
 }
 
-// errNoRecordInRow: the query selected only some columns.
+// errNoRecordInRow means that a query selected only some columns, and none with the record.
 var errNoRecordInRow = errors.New("a row of a query without a whole record: select eventJson (CloudTrail Lake), @message (CloudWatch Logs), or the column that has the record as JSON")
 
 // expand takes the records or the message out of the form in which a tool prints a value.
@@ -60,7 +60,7 @@ func expand(body []byte) ([][]byte, error) {
 	body = bytes.TrimSpace(body)
 	switch {
 	case len(body) == 0:
-	case body[0] == '"': // one of a list of CloudTrailEvent
+	case body[0] == '"': // an element of a list of CloudTrailEvent texts
 		var text string
 		if json.Unmarshal(body, &text) == nil && holdsObject(text) {
 			return [][]byte{[]byte(text)}, nil
@@ -70,7 +70,7 @@ func expand(body []byte) ([][]byte, error) {
 	case body[0] == '{':
 		var w wrapped
 		if json.Unmarshal(body, &w) != nil {
-			break // as it is: no tool writes this
+			break // no form of a tool: it is returned as it is
 		}
 		switch {
 		case w.CloudTrailEvent != "":
@@ -86,8 +86,8 @@ func expand(body []byte) ([][]byte, error) {
 	return [][]byte{body}, nil
 }
 
-// row of a query: a list of columns, each an object with one value (CloudTrail Lake), or with the
-// name and the value (CloudWatch Logs).
+// row returns the records in a row of a query: a list of columns, each an object with one value
+// (CloudTrail Lake), or with the name and the value (CloudWatch Logs).
 func row(body []byte) (records [][]byte, err error) {
 	var columns []map[string]json.RawMessage
 	if json.Unmarshal(body, &columns) != nil || len(columns) == 0 {
@@ -104,7 +104,7 @@ func row(body []byte) (records [][]byte, err error) {
 	if len(records) == 0 {
 		return nil, errNoRecordInRow
 	}
-	slices.SortFunc(records, bytes.Compare) // a map has no order
+	slices.SortFunc(records, bytes.Compare) // the columns are maps, which Go ranges over in random order
 	return records, nil
 }
 

@@ -61,7 +61,7 @@ func (m *messages) expand(value []byte) error {
 }
 
 // subscription calls fn with what a subscription of CloudWatch Logs has passed on: base64 of gzip. It
-// holds one event at a time. A subscription in it is not opened.
+// holds one event at a time. A subscription within a subscription is not opened.
 func (m *messages) subscription(data string) error {
 	z, err := gzip.NewReader(base64.NewDecoder(base64.StdEncoding, strings.NewReader(data)))
 	if err != nil {
@@ -78,7 +78,7 @@ func (m *messages) subscription(data string) error {
 	switch {
 	case refused != nil:
 		return refused
-	case errors.Is(err, errTooLarge): // so would all further ones be
+	case errors.Is(err, errTooLarge): // the bound is for all subscriptions of the file together: no further one fits
 		return err
 	case err != nil:
 		return m.fn(m.n, nil, subscriptionError(err))
@@ -184,7 +184,7 @@ func elements(d *json.Decoder, b *bounded, fn func([]byte) error) error {
 	return err
 }
 
-// object reads one object: the records of a list one by one, any other whole.
+// object reads one object. If it has a list of records, fn gets these one by one; else fn gets the whole object.
 func object(d *json.Decoder, b *bounded, fn func([]byte) error) error {
 	whole := map[string]json.RawMessage{}
 	records := false
