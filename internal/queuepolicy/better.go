@@ -8,9 +8,9 @@ import (
 	"flowkeeper/inventory"
 )
 
-// Better returns a policy by which the known sources may send, those whom the old policy
-// exempts by name, and nobody else. Statements about other actions stay, and so do denials for
-// some principals; those that let outsiders receive do not. ok is false if the policy could
+// Better returns a policy that lets only the known sources send, and the principals whom the old
+// policy exempts by name. It keeps statements about other actions, and denials for some
+// principals. It drops statements that let outsiders receive. ok is false if the new policy could
 // take access from somebody unknown, or from Flowkeeper.
 func Better(text, queueARN string, known Sources) (better string, ok bool) {
 	p, err := readPolicy(text)
@@ -27,7 +27,7 @@ func Better(text, queueARN string, known Sources) (better string, ok bool) {
 		case mayAnnounce:
 			return "", false // a bucket or topic may bring log files: its notices would be denied
 		case x.organization != "", pattern, x.status == Fail && !known.All:
-			return "", false // who uses it is not known
+			return "", false // who sends by it is not known
 		case x.status == OK && x.source == "":
 			exempt = append(exempt, x.who)
 		case x.status == OK:
@@ -45,10 +45,10 @@ func Better(text, queueARN string, known Sources) (better string, ok bool) {
 		deniesSome := s.Effect == "Deny" && (s.sparesServices() || !s.everybody())
 		switch {
 		case s.Effect == "Allow" && s.about(sendMessage, queueARN) && slices.ContainsFunc(s.Principal["Service"], regional):
-			return "", false // onlyFrom names no Region's principal
+			return "", false // onlyFrom allows no service's principal for one Region
 		case s.Effect == "Allow" && onlyStrangers && len(s.losses(queueARN)) > 0:
 			if known.Self != own {
-				return "", false // we may be one of those that receive by it
+				return "", false // this statement may be what lets us receive
 			}
 		case !s.about(sendMessage, queueARN), allowsMore, deniesSome:
 			p.document.Statement = append(p.document.Statement, s.raw)

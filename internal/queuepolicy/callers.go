@@ -10,8 +10,8 @@ import (
 	"flowkeeper/inventory"
 )
 
-// caller is a user or role that sends or receives, over TLS: we, or the role of a rule that has one. The zero value is
-// any stranger.
+// caller is a user or role that sends or receives, over TLS: our own, or the role as which a rule sends. The zero value
+// is any stranger.
 type caller struct {
 	arn, account string
 	noPath       bool // whether arn lacks the role's path
@@ -20,7 +20,7 @@ type caller struct {
 // roleOf is a rule's role.
 func roleOf(arn string) caller { return caller{arn: arn, account: inventory.ParseARN(arn).AccountID} }
 
-// answer says whether a Deny is for a caller.
+// answer says whether a Deny applies to a caller.
 type answer int
 
 const (
@@ -29,15 +29,15 @@ const (
 	yes
 )
 
-// form says for which users and roles of its principals a Deny is, if they call over TLS.
+// form says to which users and roles among its principals a Deny applies, if they call over TLS.
 type form int
 
 const (
 	unread  form = iota // a person has to read it
-	forNone             // it needs a request without TLS, or of a service
+	forNone             // it applies only to requests without TLS, or to requests of services
 	forAll
-	forSome   // whom a condition names
-	forOthers // whom a condition does not name
+	forSome   // those whom a condition names
+	forOthers // those whom a condition does not name
 )
 
 // form returns the form of a Deny, and the condition on aws:PrincipalArn or aws:PrincipalAccount of forSome and forOthers.
@@ -47,9 +47,9 @@ func (s statement) form() (f form, named condition) {
 		byPrincipal := c.compares() && (c.key == principalArn || c.key == principalAccount)
 		bySource := c.compares() && (c.key == sourceArn || c.key == sourceAccount) // only services have these
 		switch {
-		case inTheClear(c), bySource && !c.negated:
+		case withoutTLS(c), bySource && !c.negated:
 			return forNone, condition{}
-		case bySource, c.isBool(byService, "false"): // holds for all of them
+		case bySource, c.isBool(byService, "false"): // the condition holds for all users and roles
 		case f != forAll, !byPrincipal:
 			f = unread
 		case c.negated:
@@ -64,8 +64,8 @@ func (s statement) form() (f form, named condition) {
 	return f, named
 }
 
-// isFor judges whether a Deny is for what a caller does.
-func (s statement) isFor(who caller) answer {
+// appliesTo judges whether a Deny applies to a caller.
+func (s statement) appliesTo(who caller) answer {
 	principal := s.names(who)
 	f, named := s.form()
 	switch {
@@ -90,11 +90,11 @@ func (s statement) names(who caller) (a answer) {
 	}
 	for _, principal := range s.Principal["AWS"] {
 		of := inventory.ParseARN(principal)
-		another := of.Service == "iam" && path.Base(of.Resource) != path.Base(inventory.ParseARN(who.arn).Resource)
+		otherName := of.Service == "iam" && path.Base(of.Resource) != path.Base(inventory.ParseARN(who.arn).Resource)
 		switch {
 		case principal == "*", principal == who.arn, principal == who.account, of.Resource == "root" && of.AccountID == who.account:
 			return yes
-		case of.AccountID != "" && of.AccountID == who.account && !another: // its session, or it has a path
+		case of.AccountID != "" && of.AccountID == who.account && !otherName: // a session of the caller, or the caller with its path
 			a = maybe
 		}
 	}
@@ -118,13 +118,14 @@ func (who caller) among(c condition) answer {
 	return no
 }
 
-// denying returns the Deny statements that keep a caller from what some statements are about, and those that may.
+// denying returns, of the Deny statements that about selects, those that apply to a caller (denied), and those that may
+// apply to it (unread).
 func (p policy) denying(who caller, about func(statement) bool) (denied, unread []string) {
 	for _, s := range p.statements {
 		if s.Effect != "Deny" || !about(s) {
 			continue
 		}
-		switch s.isFor(who) {
+		switch s.appliesTo(who) {
 		case yes:
 			denied = append(denied, s.where)
 		case maybe:
@@ -134,8 +135,8 @@ func (p policy) denying(who caller, about func(statement) bool) (denied, unread 
 	return denied, unread
 }
 
-// judgeOwn judges whether the policy keeps ourselves from receiving, or from deleting what was received. A Deny
-// that is also about sqs:GetQueueAttributes is not for us, because that call has answered with the policy.
+// judgeOwn judges whether the policy denies us to receive, or to delete what we have received. A Deny that is also
+// about sqs:GetQueueAttributes does not apply to us, because AWS has answered our call with the policy.
 func (p policy) judgeOwn(queueARN string, known Sources) Verdict {
 	denied, unread := p.denying(caller{arn: known.Us, account: known.Self, noPath: true}, func(s statement) bool {
 		receives := s.about("sqs:ReceiveMessage", queueARN) || s.about("sqs:DeleteMessage", queueARN)
@@ -152,14 +153,15 @@ func (p policy) judgeOwn(queueARN string, known Sources) Verdict {
 	return Verdict{Status: OK}
 }
 
-// roleSender is a rule that sends as a role. asked is false if the rule could not be asked for.
+// roleSender is a rule that sends as a role. asked is false if EventBridge could not be asked for the rule, so that it
+// may not exist.
 type roleSender struct {
 	rule, role string
 	asked      bool
 }
 
-// roleSenders returns the rules that send as a role, and those that could not be asked for and may do so as one of an
-// organisation's.
+// roleSenders returns the rules that send as a role. If not all scopes could be asked for their rules, it adds a rule
+// for each of our accounts that may send as an organisation's role.
 func (d sending) roleSenders(known Sources) (out []roleSender) {
 	for _, rule := range slices.Sorted(maps.Keys(known.ByRole)) {
 		out = append(out, roleSender{rule, known.ByRole[rule], true})
@@ -176,8 +178,8 @@ func (d sending) roleSenders(known Sources) (out []roleSender) {
 	return out
 }
 
-// judgeRoles judges whether the rules that send as a role of theirs may do so. Such a request has that role as its
-// principal, and no aws:SourceArn.
+// judgeRoles judges whether the rules that send as a role may do so. The principal of their requests is the role, and
+// the requests have no aws:SourceArn.
 func (p policy) judgeRoles(queueARN string, d sending, known Sources) Verdict {
 	v := Verdict{Status: OK}
 	for _, x := range d.roleSenders(known) {
@@ -197,8 +199,8 @@ func (p policy) judgeRoles(queueARN string, d sending, known Sources) Verdict {
 	return v
 }
 
-// isRole reports whether the sender is the role, by its name. An account that a policy names lets its own
-// policies decide.
+// isRole reports whether the sender is this role. An account as the sender does not count: its IAM policies decide
+// which of its roles may send.
 func (x sender) isRole(role string) bool {
 	return x.who == role || x.source == anySource || x.organization != "" && globARN(x.who, role)
 }

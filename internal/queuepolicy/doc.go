@@ -1,9 +1,9 @@
 // Package queuepolicy judges the policy of an SQS queue: who may send to it, who may take
-// messages out of it, and whether it keeps us from that.
+// messages out of it, and whether it denies us to do so.
 //
 //	judge.go      [Judge]: the verdict about a policy
 //	senders.go    who may send
-//	callers.go    whether a Deny is for us, or for the role of a rule that sends as one
+//	callers.go    whether a Deny applies to us, or to a role as which a rule sends
 //	receivers.go  which strangers may receive, or change the queue
 //	better.go     [Better]: a policy to set instead
 //	names.go      [Rules], [Topics]: which rules and topics a policy names
@@ -12,6 +12,6 @@
 // It is pure: plain values and functions of them.
 //
 // Only AWS can evaluate policies. The package judges a few exact forms of statements, which
-// docs/decisions/policies.md lists. Of any other statement that may matter it says
-// "can't tell", and which one to read.
+// docs/decisions/policies.md lists. About any other statement that may matter it says
+// "can't tell", and that a person has to read it.
 package queuepolicy

@@ -34,7 +34,7 @@ type Verdict struct {
 // Sources are what is known of those who use the queue.
 type Sources struct {
 	Rules    []string          // ARNs of the rules that the policy must let send
-	ByRole   map[string]string // ARNs of the rules that send as a role of theirs, with that role's
+	ByRole   map[string]string // the role's ARN by the rule's ARN, for rules that send as a role
 	All      bool              // whether every scope could be asked for its rules
 	Ours     []string          // the accounts that are watched, and the queue's
 	LogFiles []string          // the accounts of buckets with log files: their buckets and topics may announce these
@@ -42,10 +42,10 @@ type Sources struct {
 	Us       string            // their user, or their role without its path
 }
 
-// Judge judges a queue's policy. It must allow exactly those rules or topics to send that
-// bring events, because messages are not authenticated. No principal outside the own accounts
-// may receive, because Flowkeeper does not get a message that another one receives; and it must not
-// deny that to us.
+// Judge judges a queue's policy. The policy must allow exactly those rules or topics to send that
+// bring events, because messages are not authenticated. No principal outside our own accounts
+// may receive, because Flowkeeper does not get a message that another principal receives. And the
+// policy must not deny us to receive.
 func Judge(text, queueARN string, known Sources) Verdict {
 	if text == "" {
 		return Verdict{Fail, "the queue has no policy, so that no rule can send to it", ""}
@@ -88,8 +88,8 @@ func (p policy) judgeSenders(queueARN string, known Sources) Verdict {
 		missing += " (denied by " + alert.Clean(strings.Join(d.denials, ", "), 300) + ")"
 	}
 	switch {
-	case d.nobody != "":
-		return Verdict{Fail, "the policy lets nobody send: " + d.nobody + " denies it to everybody", ""}
+	case d.denyAll != "":
+		return Verdict{Fail, "the policy lets nobody send: " + d.denyAll + " denies it to everybody", ""}
 	case byRole.Status == Fail:
 		return byRole
 	case len(d.unreadDeny) > 0:
@@ -108,8 +108,8 @@ func (p policy) judgeSenders(queueARN string, known Sources) Verdict {
 	return Verdict{OK, "only " + who + " may send", ""}
 }
 
-// missingSender says which rule was found and may not send, or that no rule may; empty: none is
-// missing.
+// missingSender says which rule leads here and may not send, or that no rule may send; empty: no
+// sender is missing.
 func missingSender(all []sender, who string, known Sources) string {
 	if len(all) == 0 {
 		return "the policy lets nobody send"

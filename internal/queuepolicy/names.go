@@ -3,14 +3,14 @@ package queuepolicy
 import "flowkeeper/inventory"
 
 // Rules returns the ARNs of the rules that a policy allows to send, by its conditions on
-// aws:SourceArn, whatever else it says: also if some of it can't be read.
+// aws:SourceArn. It looks at nothing else in the policy, and so works even if some statements can't be read.
 func Rules(text string) (out []string) {
 	p, _ := readPolicy(text) // with the statements that can be read
 	for _, s := range p.statements {
 		for _, c := range s.conditions() {
-			spares := c.negated == (s.Effect == "Deny")
+			allows := c.negated == (s.Effect == "Deny")
 			for _, source := range c.values {
-				if c.key == sourceArn && spares && inventory.ParseARN(source).Service == "events" {
+				if c.key == sourceArn && allows && inventory.ParseARN(source).Service == "events" {
 					out = append(out, source)
 				}
 			}

@@ -26,7 +26,7 @@ type statement struct {
 	Action, NotAction, Resource, NotResource texts
 	Condition                                map[string]map[string]texts
 	Sid                                      string
-	where                                    string // for people
+	where                                    string // its number and Sid, for people
 	raw                                      json.RawMessage
 }
 

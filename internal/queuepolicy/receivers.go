@@ -12,9 +12,10 @@ import (
 var losses = []string{"ReceiveMessage", "ChangeMessageVisibility", "DeleteMessage", "PurgeQueue", "DeleteQueue",
 	"SetQueueAttributes", "AddPermission", "RemovePermission", "StartMessageMoveTask"}
 
-// judgeReceivers fails if the policy allows everybody, or a whole account that is not one's own,
-// to receive from the queue or to change it. A role or user of another account that the policy names one
-// by one is meant. Of a service it is not known for whom it does so, unless the policy names the account. What IAM policies allow within the own accounts is not judged.
+// judgeReceivers fails if the policy allows everybody, or a whole account that is not one of own,
+// to receive from the queue or to change it. It accepts roles and users of other accounts that the
+// policy names one by one. A service may act for anybody, unless the policy names the account.
+// What IAM policies allow within the accounts of own is not judged.
 func (p policy) judgeReceivers(queueARN string, own []string) Verdict {
 	var found, unread []string
 	for _, s := range p.statements {
@@ -45,7 +46,7 @@ func (p policy) judgeReceivers(queueARN string, own []string) Verdict {
 	return Verdict{Status: OK}
 }
 
-// losses returns those of the losses that the statement is about.
+// losses returns the actions of losses that the statement is about.
 func (s statement) losses(queueARN string) (out []string) {
 	for _, action := range losses {
 		if s.about("sqs:"+action, queueARN) {
@@ -55,8 +56,8 @@ func (s statement) losses(queueARN string) (out []string) {
 	return out
 }
 
-// strangers returns the principals of an Allow outside the own accounts. ok is false if there are
-// some, or a service that may act for some, and the statement's form is not judged.
+// strangers returns the principals of an Allow outside the accounts of own. ok is false if there are
+// strangers, or a service that may act for strangers, and the statement's form is not judged.
 func (s statement) strangers(own []string) (out []string, ok bool) {
 	l, ok := s.limits()
 	services := !s.plainPrincipals() || s.everybody() || len(s.Principal["Service"]) > 0

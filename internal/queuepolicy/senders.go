@@ -11,15 +11,15 @@ import (
 
 // sender is a principal that a policy allows to send.
 type sender struct {
-	status       Status // of letting it
+	status       Status // whether it should be allowed to send
 	text, fix    string // fix is empty where Better may have one
 	who          string // the principal, or the pattern of roles of an organisation
 	source       string // pattern of the aws:SourceArn that it sends with; empty: a user or role, which has none
 	account      string // the aws:SourceAccount that it sends with; empty: any
-	organization string // whose roles these are; empty: not limited to one
+	organization string // to which the roles must belong; empty: any
 }
 
-// anySource is the pattern of all that sends, with an aws:SourceArn or without one.
+// anySource is the pattern of everybody who sends, with an aws:SourceArn or without.
 const anySource = "arn:*:*:*:*:*"
 
 // covers reports whether the rule or topic sends as this sender.
@@ -28,13 +28,13 @@ func (x sender) covers(arn string) bool { return globARN(x.source, arn) }
 // sending is what a policy says about sending.
 type sending struct {
 	allowed []sender // by an Allow
-	all     []sender // by an Allow, and by no Deny kept from it
+	all     []sender // by an Allow, and no Deny denies it
 	unread  []string // Allow statements whose form is not judged: they may allow others
 
-	nobody     string   // the Deny to everybody; empty: none
-	only       []string // each aws:SourceArn that a Deny to everybody spares; empty: there is none
-	exempt     []string // each aws:PrincipalArn that it spares
-	names      []string // principals to whom it is denied
+	denyAll    string   // the Deny to everybody; empty: none
+	only       []string // each aws:SourceArn that a Deny to everybody exempts; nil: there is no such Deny
+	exempt     []string // each aws:PrincipalArn that the same Deny exempts
+	names      []string // principals to whom a Deny denies it by name
 	denials    []string // the statements of only and names
 	unreadDeny []string // Deny statements whose form is not judged
 }
@@ -64,7 +64,7 @@ func (p policy) sending(queueARN string, ours owners) (d sending) {
 	return d
 }
 
-// deny notes a Deny statement. What is for users and roles alone does not matter here: judgeRoles judges it.
+// deny notes a Deny statement. It leaves statements for users and roles alone to judgeRoles.
 func (d *sending) deny(s statement) {
 	l, ok := s.limits()
 	allBut := ok && len(l.sources) > 0 && !anyWild(l.sources) && len(l.accounts)+len(l.organizations) == 0
@@ -74,7 +74,7 @@ func (d *sending) deny(s statement) {
 	case !s.plain():
 		d.unreadDeny = append(d.unreadDeny, s.where)
 	case everybody && always:
-		d.nobody = s.where
+		d.denyAll = s.where
 	case everybody && allBut && d.only == nil:
 		d.denials, d.only, d.exempt = append(d.denials, s.where), l.sources, l.principals
 	case !everybody && always && !slices.ContainsFunc(s.Principal["Service"], regional):
@@ -84,12 +84,13 @@ func (d *sending) deny(s statement) {
 	}
 }
 
-// closed reports whether the Denies leave the same senders, whatever else an Allow lets: sources whose account is known.
+// closed reports whether a Deny limits the senders, whatever other statements allow: it exempts only sources whose account
+// is known.
 func (d *sending) closed() bool {
 	return d.only != nil && !slices.ContainsFunc(d.only, func(source string) bool { return inventory.ParseARN(source).AccountID == "" })
 }
 
-// spared returns the senders that a Deny to everybody but some sources and principals leaves.
+// spared returns the senders that remain if a Deny to everybody exempts only some sources and principals.
 func (d *sending) spared(ours owners) (out []sender) {
 	for _, source := range d.only {
 		for _, x := range d.allowed {
@@ -103,7 +104,7 @@ func (d *sending) spared(ours owners) (out []sender) {
 		if n := slices.IndexFunc(d.allowed, func(x sender) bool { return x.who == who && x.organization != "" }); n >= 0 {
 			x = d.allowed[n]
 		} else if x.status == Warn && !wild(who) && slices.Contains(ours.watched, inventory.ParseARN(who).AccountID) {
-			x.status, x.text = OK, who // as deploy/ has it with ReplayRoleArn
+			x.status, x.text = OK, who // the templates in deploy/ exempt such a role with ReplayRoleArn
 		}
 		out = append(out, x)
 	}
@@ -130,7 +131,7 @@ func (s statement) senders(own string, ours owners) (out []sender, ok bool) {
 		of, judged := fromSources("*", l, ours)
 		return append(out, of...), ok && judged
 	case len(s.Principal["AWS"]) > 0 && len(l.sources)+len(l.accounts) > 0:
-		return nil, false // users and roles send with no such key
+		return nil, false // requests of users and roles have no such condition key
 	}
 	for _, who := range s.Principal["AWS"] {
 		out = append(out, named(who, owners{watched: []string{own}}))
@@ -138,8 +139,8 @@ func (s statement) senders(own string, ours owners) (out []sender, ok bool) {
 	return out, ok
 }
 
-// serviceOf returns the name of an AWS service by its principal; empty: it is none that is judged. SNS has one for
-// each Region that has to be enabled, which sends to and from there.
+// serviceOf returns the name of an AWS service by its principal; empty: the principal is not judged. SNS also has a
+// principal for each opt-in Region, for messages to and from that Region.
 func serviceOf(who string) string {
 	name := strings.TrimSuffix(who, ".amazonaws.com")
 	switch {
@@ -151,7 +152,7 @@ func serviceOf(who string) string {
 	return name
 }
 
-// regional reports a principal of a service for one Region, or one that is not judged.
+// regional reports whether a principal is a service's for one Region, or is not judged.
 func regional(who string) bool { return who != serviceOf(who)+".amazonaws.com" }
 
 // service judges an AWS service that may send: for some rules or topics, for all of
@@ -173,11 +174,12 @@ func service(who string, l limits, ours owners) (out []sender, ok bool) {
 	return out, true
 }
 
-// withOwnARNs are the services that send for their own rules, topics and buckets alone.
+// withOwnARNs are the services that send only for their own rules, topics and buckets: aws:SourceArn is of the service.
 var withOwnARNs = []string{"events", "sns", "s3"}
 
 // fromSources judges a service, or any (*), that may send for some rules or topics, or patterns of them. ok is false if
-// one is no pattern of one service's ARNs, or of another service's than the one that sends.
+// a pattern may match ARNs of several services, or matches those of another service than the one that sends, and this
+// one is not in withOwnARNs.
 func fromSources(who string, l limits, ours owners) (out []sender, ok bool) {
 	ok = true
 	accounts := l.accounts
@@ -191,7 +193,7 @@ func fromSources(who string, l limits, ours owners) (out []sender, ok bool) {
 			ok = false
 			if len(l.accounts) == 0 && ofAnyAccount(source) {
 				x := bySource(who, source, "", ours)
-				x.source = "" // it is known only that it is open to any account
+				x.source = "" // it is known only that any account may send by it
 				out = append(out, x)
 			}
 			continue
@@ -220,7 +222,7 @@ func ofAnyAccount(pattern string) bool {
 	return !twelveDigits.MatchString(pattern)
 }
 
-// inAccount limits a pattern of ARNs to an account. Those of buckets name none.
+// inAccount limits a pattern of ARNs to an account. ARNs of buckets name no account.
 func inAccount(pattern, account string) string {
 	of := inventory.ParseARN(pattern)
 	if of.AccountID = account; of.Service == "s3" {
@@ -232,13 +234,13 @@ func inAccount(pattern, account string) string {
 // owners are the accounts of sources that may send.
 type owners struct{ watched, logFiles []string }
 
-// maySend reports whether a source of a service may send if it is an account's.
+// maySend reports whether a source of this account and service may send.
 func (o owners) maySend(account, service string) bool {
 	announces := (service == "s3" || service == "sns") && slices.Contains(o.logFiles, account)
 	return announces || slices.Contains(o.watched, account)
 }
 
-// bySource judges an aws:SourceArn that is allowed to send, with an aws:SourceAccount or any (empty).
+// bySource judges an aws:SourceArn that is allowed to send. account is the aws:SourceAccount; empty: any.
 func bySource(who, source, account string, ours owners) sender {
 	of, x := inventory.ParseARN(source), sender{status: OK, text: source, who: who, source: source, account: account}
 	owner, open := cmp.Or(of.AccountID, account), of.Resource == "" || wild(of.Service+of.AccountID) || of.AccountID == "" && wild(of.Resource)
@@ -266,7 +268,7 @@ func (s statement) ofOrganization(l limits) (out []sender, ok bool) {
 	}
 	organization := l.organizations[0]
 	for _, role := range l.principals {
-		x := sender{status: OK, text: role + " of " + organization, who: role, organization: organization} // as deploy/ has it with DirectToQueue
+		x := sender{status: OK, text: role + " of " + organization, who: role, organization: organization} // the templates in deploy/ allow it with DirectToQueue
 		if of := inventory.ParseARN(role); of.Service != "iam" || !strings.HasPrefix(of.Resource, "role/") || wild(of.Resource) {
 			x.status, x.text = Warn, "whoever matches "+role+", in any account of "+organization
 		}
@@ -283,7 +285,7 @@ func named(who string, ours owners) sender {
 		account, whole = who, true
 	}
 	switch {
-	case strings.HasPrefix(who, "AROA"), strings.HasPrefix(who, "AIDA"): // what IAM makes of the ARN of one that is deleted
+	case strings.HasPrefix(who, "AROA"), strings.HasPrefix(who, "AIDA"): // IAM replaces the ARN of a deleted role or user by its ID
 		return sender{status: Warn, text: "a deleted role or user (" + who + ")", who: who}
 	case who == "*":
 		return sender{status: Fail, text: "everybody in the world (its principal is *, and no condition holds anybody back)", who: who, source: anySource}

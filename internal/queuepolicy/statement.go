@@ -37,13 +37,13 @@ func (s statement) plainPrincipals() bool {
 	return s.Principal != nil && s.NotPrincipal == nil
 }
 
-// unclear reports a Resource that is neither *, nor an ARN or a pattern with all parts of one.
+// unclear reports whether a Resource is neither *, nor an ARN or a pattern with all parts of an ARN.
 func unclear(resource string) bool {
 	return resource != "*" && inventory.ParseARN(resource).Resource == "" || variable(resource)
 }
 
-// about reports whether the statement is about an action on the queue. One that is not plain
-// may be. Capitals count in the names of queues, and not in those of actions.
+// about reports whether the statement is about an action on the queue, or may be, because it is not
+// plain. Capitals count in the names of queues, but not in the names of actions.
 func (s statement) about(action, queueARN string) bool {
 	isAction := func(p string) bool { return glob(strings.ToLower(p), strings.ToLower(action)) }
 	isQueue := func(p string) bool { return p == "*" || unclear(p) || globARN(p, queueARN) }
@@ -53,12 +53,12 @@ func (s statement) about(action, queueARN string) bool {
 // everybody reports whether the statement is for all principals.
 func (s statement) everybody() bool { return slices.Contains(s.Principal["AWS"], "*") }
 
-// condition is that an operator holds for a key, in lower case, and one of some values, or that it holds for
-// none of them.
+// condition says that an operator holds for a key and one of the values; negated: that it holds for none of the
+// values.
 type condition struct {
 	operator string // without its Not
 	negated  bool
-	key      string
+	key      string // in lower case
 	values   texts
 }
 
@@ -72,7 +72,7 @@ func (s statement) conditions() (out []condition) {
 	return out
 }
 
-// compares reports a condition that compares ARNs or texts in a form that is judged.
+// compares reports whether the condition compares ARNs or texts in a form that is judged.
 func (c condition) compares() bool {
 	switch c.operator {
 	case "StringEquals":
@@ -85,24 +85,24 @@ func (c condition) compares() bool {
 	return false
 }
 
-// isBool reports whether the condition is that a boolean key has a value.
+// isBool reports whether the condition says that a boolean key has this value.
 func (c condition) isBool(key, value string) bool {
 	return c.key == key && (c.operator == "Bool" || c.operator == "BoolIfExists") && slices.Equal(c.values, texts{value})
 }
 
-// inTheClear reports whether the condition holds for requests without TLS alone, which we and AWS's services never make.
-func inTheClear(c condition) bool { return c.isBool(secureTransport, "false") }
+// withoutTLS reports whether the condition holds only for requests without TLS, which we and AWS's services never make.
+func withoutTLS(c condition) bool { return c.isBool(secureTransport, "false") }
 
 // sparesServices reports whether a Deny statement is only for requests that rules and topics
 // never make, unless they do so as a role.
 func (s statement) sparesServices() bool {
-	return slices.ContainsFunc(s.conditions(), func(c condition) bool { return inTheClear(c) || c.isBool(byService, "false") })
+	return slices.ContainsFunc(s.conditions(), func(c condition) bool { return withoutTLS(c) || c.isBool(byService, "false") })
 }
 
 // limits are values of condition keys; empty: there is no condition on the key.
 type limits struct{ sources, accounts, principals, organizations texts }
 
-// within reports whether limits on the source or its account leave a service nobody to act for but some accounts.
+// within reports whether limits on the source or its account let a service act only for these accounts.
 func (l limits) within(accounts []string) bool {
 	named := slices.Clone(l.accounts)
 	if len(named) == 0 {
@@ -113,8 +113,8 @@ func (l limits) within(accounts []string) bool {
 	return !slices.ContainsFunc(named, func(a string) bool { return !slices.Contains(accounts, a) })
 }
 
-// limits returns the values that an Allow statement is limited to, or that a Deny statement is not for. ok is false if
-// it has any other condition. That an Allow asks for TLS does not count.
+// limits returns the values that an Allow statement is limited to, or that a Deny statement exempts. ok is false if the
+// statement has any other condition; that an Allow demands TLS does not count.
 func (s statement) limits() (l limits, ok bool) {
 	of := map[string]*texts{sourceArn: &l.sources, sourceAccount: &l.accounts, principalArn: &l.principals, principalOrgID: &l.organizations}
 	for _, c := range s.conditions() {
@@ -140,7 +140,7 @@ func globARN(pattern, text string) bool {
 
 // glob matches a pattern of IAM: * is any text, ? any character.
 func glob(pattern, text string) bool {
-	plain := strings.NewReplacer("/", ":", `\`, `\\`, "[", `\[`) // to path.Match these are more than characters
+	plain := strings.NewReplacer("/", ":", `\`, `\\`, "[", `\[`) // these characters have a meaning in path.Match
 	ok, err := path.Match(plain.Replace(pattern), strings.ReplaceAll(text, "/", ":"))
 	return ok && err == nil
 }
