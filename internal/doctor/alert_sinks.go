@@ -18,7 +18,7 @@ func (m *machine) alertSinks(ctx context.Context) (out []finding) {
 	facts, _ := m.state() // without a state file nothing was sent
 	for _, s := range m.Config.Alerts {
 		waiting, lost := facts.counts.Pending[s.Name], facts.counts.Parked[s.Name]
-		if facts.counts.Refused[s.Name] == 0 { // it was not refused: it was not tried yet
+		if facts.counts.Refused[s.Name] == 0 { // the sink has refused nothing: the alerts were not sent yet
 			waiting = 0
 		}
 		if waiting+lost > 0 {
@@ -28,7 +28,7 @@ func (m *machine) alertSinks(ctx context.Context) (out []finding) {
 	}
 	watched := map[string]bool{}
 	for _, s := range m.watched {
-		if s.scope.Account != "" { // only our own can be unknown
+		if s.scope.Account != "" { // empty: the account of our own credentials is not known
 			watched[s.scope.Account] = true
 		}
 	}

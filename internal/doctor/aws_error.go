@@ -36,7 +36,7 @@ func denied(err error) bool {
 	return strings.Contains(c, "AccessDenied") || c == "UnauthorizedOperation" || c == "AuthorizationError" || c == "NotAuthorized"
 }
 
-// unanswered is the finding of a check that could not ask: never a failure.
+// unanswered is the finding of a check whose question AWS did not answer: never a failure.
 func unanswered(err error) finding {
 	action := actionOf(err)
 	dns, noName := errors.AsType[*net.DNSError](err)

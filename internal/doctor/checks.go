@@ -9,7 +9,7 @@ import (
 	"flowkeeper/inventory"
 )
 
-// Check is one thing that is looked at. Its section in docs/troubleshoot.md has the ID as its anchor.
+// Check is one thing that is checked. Its section in docs/troubleshoot.md has the ID as its anchor.
 type Check struct{ ID, Title string }
 
 // Checks are all there are, in their order.

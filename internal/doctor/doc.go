@@ -22,9 +22,9 @@
 // them, several at a time, and reports their results in the order in which an event
 // travels. A question that several checks have is asked once.
 //
-// It judges only what can be known exactly: of policies and selectors of another form
-// than the usual ones it says which to read. What AWS itself can judge (event
-// patterns, permissions) AWS is asked.
+// It judges only what can be known exactly: for policies and selectors of an unusual form
+// it says which ones a person has to read. It asks AWS what AWS itself can judge (event
+// patterns, permissions).
 //
 // It changes nothing: it receives no message, takes no lock, makes no file, and the
 // only creates are dry runs. It deletes nothing, not even as a dry run.

@@ -14,7 +14,7 @@ import (
 	"flowkeeper/internal/scopes"
 )
 
-// Doctor is what to check. Its methods may be called one after the other.
+// Doctor is what to check. Its methods must not be called concurrently.
 type Doctor struct {
 	Config   configs.Config
 	File     string            // of the configuration; empty: it came from the environment
@@ -36,20 +36,20 @@ type Protection interface {
 }
 
 const (
-	atOnce     = 8                // checks that run at the same time
-	mostAtOnce = 64               // at most, if there are many, of many accounts and Regions
-	jobsForOne = 25               // for each so many checks one more runs at the same time
-	oneCheck   = 40 * time.Second // the longest that one takes
-	oneCall    = 10 * time.Second // the longest that a call takes, with its retries
+	atOnce        = 8                // jobs that run at the same time, if there are few
+	mostAtOnce    = 64               // jobs that run at the same time, if there are many
+	jobsPerWorker = 25               // in between, one more runs at the same time for each 25 jobs
+	oneCheck      = 40 * time.Second // the longest that a job takes
+	oneCall       = 10 * time.Second // the longest that a call takes, with its retries
 )
 
-// Run makes every check. It reports the results of each, in order, as soon as they
-// and all before them are there; it calls report from its own goroutine. It ends with
-// ctx's error or report's, and waits for what it started.
+// Run makes every check. It reports the results of each check, in order, as soon as these
+// and all results before them are there. It calls report on the goroutine that called Run.
+// It ends with ctx's error or report's, and waits for the goroutines that it has started.
 func (d *Doctor) Run(ctx context.Context, report func([]Result) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	here := exam{machine: &machine{Doctor: d}}
-	for _, j := range here.jobs(checks[:1]) { // AWS may not answer for a while, and is not needed for it
+	for _, j := range here.jobs(checks[:1]) { // the first check needs no AWS, which may not answer for a while
 		if err := report(j.results(ctx)); err != nil {
 			cancel()
 			return err
@@ -61,7 +61,7 @@ func (d *Doctor) Run(ctx context.Context, report func([]Result) error) error {
 		done[n] = make(chan []Result, 1)
 	}
 	var workers errgroup.Group
-	workers.SetLimit(min(mostAtOnce, max(atOnce, len(jobs)/jobsForOne)))
+	workers.SetLimit(min(mostAtOnce, max(atOnce, len(jobs)/jobsPerWorker)))
 	var all sync.WaitGroup
 	defer all.Wait()
 	defer cancel()

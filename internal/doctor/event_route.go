@@ -43,11 +43,11 @@ func (b bus) options() string {
 	return "--region " + b.region + " --event-bus-name " + shellWord(b.name)
 }
 
-// rule of a bus, with one of its targets.
+// rule of a bus, with one of the rule's targets.
 type rule struct {
 	name, arn, pattern string
 	enabled            bool
-	on                 bus
+	bus                bus
 	target             ebtypes.Target
 	next               *nextBus // the bus that it forwards to; nil: it leads to the queue, or to a topic
 }
@@ -59,7 +59,7 @@ const (
 	maxRulePages = 3
 )
 
-// askBus returns a question for rules of one of the subject's buses.
+// askBus returns a function that asks, once, for rules of one of the subject's buses.
 func (s *subject) askBus(ctx context.Context, name string, ask func(context.Context, bus) ([]rule, error)) func() ([]rule, error) {
 	return once(ctx, func(ctx context.Context) ([]rule, error) {
 		if why := s.unusable(); why != "" {
@@ -69,8 +69,8 @@ func (s *subject) askBus(ctx context.Context, name string, ask func(context.Cont
 	})
 }
 
-// rulesToFirst are the rules that lead to one of the targets: the first one that a rule works for. If none does,
-// they are the rules that lead to any. What can't be asked for does not matter if there are some.
+// rulesToFirst returns the rules that lead to the targets, up to the first target to which a working rule leads.
+// An error matters only if no rule was found before it.
 func (b bus) rulesToFirst(ctx context.Context, targets []string) (out []rule, err error) {
 	for _, target := range targets {
 		some, err := b.rulesTo(ctx, target)
@@ -84,7 +84,7 @@ func (b bus) rulesToFirst(ctx context.Context, targets []string) (out []rule, er
 	return out, nil
 }
 
-// rulesTo are the rules with a target, once for each time that they name it.
+// rulesTo returns the rules with this target. A rule that has it several times is returned as often.
 func (b bus) rulesTo(ctx context.Context, target string) (out []rule, err error) {
 	in := &eventbridge.ListRuleNamesByTargetInput{TargetArn: &target, EventBusName: &b.name, Limit: aws.Int32(maxRules)}
 	for more := true; more; more = in.NextToken != nil {
@@ -109,7 +109,7 @@ func (b bus) rulesTo(ctx context.Context, target string) (out []rule, err error)
 	return out, nil
 }
 
-// leading returns a rule with each of its targets that leads to the queue, or to a bus.
+// leading returns a rule once for each of its targets that leads accepts. next is the bus that the target is; nil: none.
 func (b bus) leading(ctx context.Context, x ebtypes.Rule, leads func(arn string) (next *nextBus, is bool)) (out []rule, err error) {
 	all, err := b.api.ListTargetsByRule(ctx, &eventbridge.ListTargetsByRuleInput{Rule: x.Name, EventBusName: &b.name})
 	if err != nil {
@@ -118,16 +118,16 @@ func (b bus) leading(ctx context.Context, x ebtypes.Rule, leads func(arn string)
 	for _, t := range all.Targets {
 		if next, is := leads(aws.ToString(t.Arn)); is {
 			out = append(out, rule{name: aws.ToString(x.Name), arn: aws.ToString(x.Arn), pattern: aws.ToString(x.EventPattern),
-				enabled: x.State != ebtypes.RuleStateDisabled, on: b, target: t, next: next})
+				enabled: x.State != ebtypes.RuleStateDisabled, bus: b, target: t, next: next})
 		}
 	}
 	return out, nil
 }
 
 // forwarders returns the rules of the bus that forward to another bus, once for each target that is
-// one; leads says which targets these are. EventBridge can't be asked for such rules. So forwarders
-// reads all rules, until one of them may lead to the queue. It is an error if none does, and there are more
-// rules than it reads.
+// a bus (leads says so). EventBridge has no call that lists only such rules. So forwarders reads all
+// rules, until one of them may lead to the queue. It is an error if none does, and there are more rules
+// than it reads.
 func (b bus) forwarders(ctx context.Context, leads func(arn string) (*nextBus, bool)) (out []rule, err error) {
 	in := &eventbridge.ListRulesInput{EventBusName: &b.name, Limit: aws.Int32(maxRules)}
 	for range maxRulePages {
@@ -163,22 +163,22 @@ type routes struct {
 	queue *queue
 	home  *subject                   // the queue's account and Region
 	onBus func(name string) *nextBus // a bus there; each is asked once
-	away  func() bool                // whether a rule of another scope leads to the queue, as far as they can be asked
+	away  func() bool                // whether a rule of another scope leads to the queue, as far as scopes can be asked
 }
 
-// expects reports whether the scope should have a rule: others have one, or it is that of the queue, whose
-// policy lets a rule send.
+// expects reports whether the scope should have a rule: another scope has one, or it is the scope of the queue,
+// and the queue's policy lets a rule send.
 func (r *routes) expects(s inventory.Scope) bool {
 	return s == r.home.scope && len(queuepolicy.Rules(r.queue.attribute("Policy"))) > 0 || r.away()
 }
 
-// anyRule asks the subjects that are not in a scope, several at a time, until one has a rule.
-func anyRule(subjects []*subject, but inventory.Scope) bool {
+// anyRule asks the subjects of all scopes except one, several at a time, until one has a rule.
+func anyRule(subjects []*subject, except inventory.Scope) bool {
 	var found atomic.Bool
 	var g errgroup.Group
 	g.SetLimit(mostAtOnce)
 	for _, s := range subjects {
-		if s.scope == but || found.Load() {
+		if s.scope == except || found.Load() {
 			continue
 		}
 		g.Go(func() error {
@@ -194,7 +194,7 @@ func anyRule(subjects []*subject, but inventory.Scope) bool {
 
 func newRoutes(ctx context.Context, q *queue, home *subject) *routes {
 	r := &routes{queue: q, home: home}
-	var buses sync.Map // the question for the rules of each, by its name
+	var buses sync.Map // the function that asks for the rules of a bus, by the name of the bus
 	r.onBus = func(name string) *nextBus {
 		ask, _ := buses.LoadOrStore(name, home.askBus(ctx, name, func(ctx context.Context, b bus) ([]rule, error) { return b.rulesToFirst(ctx, q.targets()) }))
 		rules, err := ask.(func() ([]rule, error))()
@@ -203,7 +203,7 @@ func newRoutes(ctx context.Context, q *queue, home *subject) *routes {
 	return r
 }
 
-// ask returns a question for the rules of a scope's default bus that lead to the queue.
+// ask returns a function that asks, once, for the rules of a scope's default bus that lead to the queue.
 func (r *routes) ask(ctx context.Context, s *subject) func() ([]rule, error) {
 	return s.askBus(ctx, defaultBus, func(ctx context.Context, b bus) ([]rule, error) {
 		return findRoute(ctx, b, r.queue.targets(), r.queue.buses(), r.onBus)
@@ -212,21 +212,21 @@ func (r *routes) ask(ctx context.Context, s *subject) func() ([]rule, error) {
 
 // findRoute looks for rules that lead to the queue itself; if none of them works, to a topic; then to the
 // default bus in the queue's account and Region; and then to another bus there. The ARNs of these
-// buses begin with buses; busRules asks for the rules of one, by its name. What can't be asked for of the
-// buses does not matter if there are rules to the queue or a topic, although none of them works.
-func findRoute(ctx context.Context, b bus, targets []string, buses string, busRules func(name string) *nextBus) ([]rule, error) {
+// buses begin with busPrefix; busRules asks for the rules of a bus, by its name. An error about the buses does
+// not matter if there are rules to the queue or a topic, even if none of these rules works.
+func findRoute(ctx context.Context, b bus, targets []string, busPrefix string, busRules func(name string) *nextBus) ([]rule, error) {
 	out, err := b.rulesToFirst(ctx, targets)
 	if err != nil || leadOn(out) {
 		return out, err
 	}
 	direct := len(out) > 0
-	some, err := b.rulesTo(ctx, buses+defaultBus)
+	some, err := b.rulesTo(ctx, busPrefix+defaultBus)
 	for n := range some {
 		some[n].next = busRules(defaultBus)
 	}
 	if out = append(out, some...); err == nil && !leadOn(out) {
 		some, err = b.forwarders(ctx, func(arn string) (*nextBus, bool) {
-			name, is := strings.CutPrefix(arn, buses)
+			name, is := strings.CutPrefix(arn, busPrefix)
 			if !is || name == defaultBus {
 				return nil, false
 			}

@@ -180,7 +180,7 @@ func TestRoutes(t *testing.T) {
 func TestRulesThatSendTheRecord(t *testing.T) {
 	t.Parallel()
 	target := func(change func(*types.Target)) []rule {
-		r := rule{name: "ours", enabled: true, on: bus{region: "eu-west-1", name: defaultBus}, target: types.Target{Id: aws.String("a b"), Arn: aws.String(queueARN)}}
+		r := rule{name: "ours", enabled: true, bus: bus{region: "eu-west-1", name: defaultBus}, target: types.Target{Id: aws.String("a b"), Arn: aws.String(queueARN)}}
 		change(&r.target)
 		return []rule{r}
 	}
@@ -188,7 +188,7 @@ func TestRulesThatSendTheRecord(t *testing.T) {
 	constant := target(func(t *types.Target) { t.Input, t.RoleArn = aws.String("{}"), aws.String("arn:aws:iam::1:role/r") })
 	topic := target(func(t *types.Target) { t.Arn = aws.String(topicARN) })
 	off := target(func(*types.Target) {})
-	off[0].enabled, off[0].on.name = false, "security"
+	off[0].enabled, off[0].bus.name = false, "security"
 	good := path("")
 	for name, c := range map[string]struct {
 		rules  []rule
@@ -238,7 +238,7 @@ func TestPatternsOnBothHalves(t *testing.T) {
 	const every, ec2 = `"eventName"`, `"ec2.amazonaws.com"`
 	to := func(next *nextBus, patterns ...string) (out []rule) {
 		for n, p := range patterns {
-			out = append(out, rule{name: fmt.Sprintf("r%d", n), pattern: p, enabled: true, on: bus{region: "eu-west-1", name: "security"}, next: next})
+			out = append(out, rule{name: fmt.Sprintf("r%d", n), pattern: p, enabled: true, bus: bus{region: "eu-west-1", name: "security"}, next: next})
 		}
 		return out
 	}

@@ -15,8 +15,8 @@ import (
 	"flowkeeper/inventory"
 )
 
-// eventRule judges whether the scope's events reach the queue. That no rule leads to a queue that is not there says
-// nothing: it may have another Region or name, and the rules lead to it.
+// eventRule judges whether the scope's events reach the queue. If the queue of queue.url does not exist, it says nothing
+// about rules: the real queue may have another Region or name, and rules may lead to that.
 func (s *subject) eventRule(context.Context) finding {
 	rules, err := s.rules()
 	_, queueErr := s.routes.queue.attrs()
@@ -31,9 +31,9 @@ func (s *subject) eventRule(context.Context) finding {
 	return judgeRules(rules, s.machine.proven(s.scope))
 }
 
-// noRule is the finding if no rule leads from the scope to the queue. Where log files bring the events,
-// that is a warning; but an organisation that has such rules nowhere uses log files alone. A topic that may
-// send to the queue announces the files then, and brings no records.
+// noRule is the finding if no rule leads from the scope to the queue. If log files bring the events, that is
+// only a warning. In an organisation without such a rule in any scope it is noted: the organisation uses log
+// files alone. A topic that may send to the queue then announces log files, and brings no records.
 func (s *subject) noRule() finding {
 	none := "no rule leads to " + s.routes.queue.arn()
 	topics := s.routes.queue.targets()[1:]
@@ -90,7 +90,7 @@ func (r rule) judgeTarget(proven bool) finding {
 	parts := inventory.ParseARN(arn)
 	switch {
 	case !r.enabled:
-		return finding{Fail, "the rule " + r.name + " is disabled", "aws events enable-rule --name " + shellWord(r.name) + " " + r.on.options()}
+		return finding{Fail, "the rule " + r.name + " is disabled", "aws events enable-rule --name " + shellWord(r.name) + " " + r.bus.options()}
 	case r.target.Input != nil:
 		return finding{Fail, "the rule " + r.name + " sends a constant text instead of the event", r.sendWhole()}
 	case !wholeRecord(aws.ToString(r.target.InputPath)):
@@ -117,7 +117,7 @@ func (r rule) sendWhole() string {
 	if r.target.RoleArn != nil {
 		target += ",RoleArn=" + *r.target.RoleArn
 	}
-	return "aws events put-targets --rule " + shellWord(r.name) + " " + r.on.options() + " --targets " + shellWord(target)
+	return "aws events put-targets --rule " + shellWord(r.name) + " " + r.bus.options() + " --targets " + shellWord(target)
 }
 
 // makeRule is the commands that make the rule of a scope, on one of its buses.
@@ -142,11 +142,11 @@ func (s *subject) eventPattern(ctx context.Context) finding {
 // works returns the rules without those that fail for another reason than their pattern, or
 // all if all of them do.
 func works(rules []rule) []rule {
-	on := slices.DeleteFunc(slices.Clone(rules), func(r rule) bool { return r.judge(true).status == Fail })
-	if len(on) == 0 {
+	working := slices.DeleteFunc(slices.Clone(rules), func(r rule) bool { return r.judge(true).status == Fail })
+	if len(working) == 0 {
 		return rules
 	}
-	return on
+	return working
 }
 
 // testPatterns asks EventBridge whether each sample reaches the queue: on each bus on the way, a rule must
@@ -155,26 +155,26 @@ func works(rules []rule) []rule {
 func testPatterns(ctx context.Context, api eventsAPI, rules []rule, all []sample) finding {
 	f, first := fine("EventBridge matched %d samples", len(all)), ""
 	for _, x := range all {
-		on, err := x.stopsAt(ctx, api, rules)
+		last, err := x.stopsAt(ctx, api, rules)
 		switch {
 		case err != nil:
 			return unanswered(err)
-		case on == nil:
+		case last == nil:
 			continue
-		case len(on) == 0:
+		case len(last) == 0:
 			return finding{Skipped, "no rule was found", ""}
 		}
 		var names []string
-		for _, r := range on {
+		for _, r := range last {
 			names = addNew(names, r.name)
 		}
 		who := strings.Join(names, ", ")
-		where := who + on[0].on.options() // rules on different buses may have the same name
+		where := who + last[0].bus.options() // rules on different buses may have the same name
 		switch {
 		case f.status == OK:
 			first = where
 			f = finding{failIf(x.must), "the pattern of " + who + " does not match " + x.name,
-				"aws events put-rule --name " + shellWord(names[0]) + " " + on[0].on.options() + " --event-pattern file://deploy/eventbridge-pattern.json"}
+				"aws events put-rule --name " + shellWord(names[0]) + " " + last[0].bus.options() + " --event-pattern file://deploy/eventbridge-pattern.json"}
 		case where == first && f.status == failIf(x.must):
 			f.detail += ", " + x.name
 		}
@@ -182,13 +182,13 @@ func testPatterns(ctx context.Context, api eventsAPI, rules []rule, all []sample
 	return f
 }
 
-// stopsAt returns the rules of the bus on which no rule matches the sample; nil: it reaches the
-// queue.
+// stopsAt returns the rules of the bus on which no rule matches the sample; nil: the sample
+// reaches the queue.
 func (x sample) stopsAt(ctx context.Context, api eventsAPI, rules []rule) ([]rule, error) {
 	var onward []rule
 	var unasked error
-	on, hit := works(rules), false
-	for _, r := range on {
+	working, matched := works(rules), false
+	for _, r := range working {
 		if r.pattern == "" {
 			continue
 		}
@@ -201,11 +201,11 @@ func (x sample) stopsAt(ctx context.Context, api eventsAPI, rules []rule) ([]rul
 		case r.next == nil:
 			return nil, nil
 		}
-		hit, onward, unasked = true, append(onward, r.next.rules...), errors.Join(unasked, r.next.err)
+		matched, onward, unasked = true, append(onward, r.next.rules...), errors.Join(unasked, r.next.err)
 	}
 	switch {
-	case !hit:
-		return append([]rule{}, on...), nil
+	case !matched:
+		return append([]rule{}, working...), nil
 	case unasked != nil:
 		return nil, unasked
 	}
@@ -219,7 +219,7 @@ type sample struct {
 	body string
 }
 
-// samples of one scope, in the full envelope that TestEventPattern wants; those that must come
+// samples of one scope, in the full envelope that TestEventPattern wants. Those with must set are
 // first.
 func samples(s inventory.Scope, at time.Time) []sample {
 	const noID = `"FlowLogId":{"tag":1,"content":"fl-00000000000000000"}`

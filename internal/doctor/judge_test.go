@@ -183,7 +183,7 @@ func TestScopesThatAreNotConfigured(t *testing.T) {
 		{"a Region is not", []*subject{{scope: at("111122223333", "eu-west-1")}, {scope: at("222233334444", "eu-west-1")}}, "2 of 111122223333 us-west-2"},
 		{"nor an account", []*subject{{scope: at("111122223333", "eu-west-1")}}, "2 of 111122223333 us-west-2, 1 of payments (222233334444) eu-west-1"},
 		{"whose credentials these are is not known", []*subject{{scope: at("", "eu-west-1")}}, ""},
-		{"which Regions there are is not known", []*subject{{scope: at("111122223333", "eu-west-1"), regions: errors.New("no")}}, "1 of payments (222233334444) eu-west-1"},
+		{"which Regions there are is not known", []*subject{{scope: at("111122223333", "eu-west-1"), regionsErr: errors.New("no")}}, "1 of payments (222233334444) eu-west-1"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if got := strings.Join(unwatched(protected, c.subjects, m.named), ", "); got != c.want {

@@ -12,7 +12,7 @@ import (
 	"flowkeeper/inventory"
 )
 
-// maxNamed is how many places, or fixes, of a line are named each; more are summed up.
+// maxNamed is how many places, or fixes, a line names one by one; more are summed up.
 const maxNamed = 3
 
 // Line is what people read of results that are alike: of one result, in one place or in many.
@@ -23,7 +23,7 @@ type Line struct {
 }
 
 // Lines returns one line for all places with the same result, and one for all that are fine if
-// these are many; what is noted of them has a line of its own. More than maxNamed results that differ
+// these are many; a noted result has a line of its own. More than maxNamed results that differ
 // only in their account, their Region and numbers are one line as well, so that one cause in 200 accounts
 // is one line. Results of checks that were skipped are left out.
 func Lines(group []Result) (out []Line) {
@@ -57,11 +57,11 @@ func Lines(group []Result) (out []Line) {
 	return out
 }
 
-// mostListed is how many accounts are listed of what does not fail.
+// mostListed is how many accounts AllPlaces lists for a line that does not fail.
 const mostListed = 10
 
-// AllPlaces lists the places of a line that has too many to be named in it, or some of them if it does not
-// fail. It is empty if there are few, or all is well there. names are those of accounts.
+// AllPlaces lists the places of a line that can't name all of them: all places if the line fails, else those
+// of mostListed accounts. It is empty if there are few places, or if the line is OK. names are those of accounts.
 func (l Line) AllPlaces(names map[string]string) string {
 	switch {
 	case len(l.Places) <= maxNamed || l.Status == OK:
@@ -72,7 +72,7 @@ func (l Line) AllPlaces(names map[string]string) string {
 	return l.Places.list(names, mostListed)
 }
 
-// newLine is the line of results that share one.
+// newLine makes one line of some results.
 func newLine(results []Result) Line {
 	l := Line{Result: results[0], Fixes: fixesOf(results)}
 	same, alike := true, true
@@ -93,8 +93,8 @@ func newLine(results []Result) Line {
 	return l
 }
 
-// wholeAccounts makes one result of those of a check that are the same in each Region of an account, unless
-// all is well there: what causes them is the account's.
+// wholeAccounts makes one result of the results of a check that are the same in each Region of an account, unless
+// they are OK: their cause is the account's, not a Region's.
 func wholeAccounts(group []Result) (out []Result) {
 	type alike struct {
 		account     string
@@ -124,7 +124,7 @@ func wholeAccounts(group []Result) (out []Result) {
 }
 
 // fixesOf are the fixes of results that share a line, each once. More than maxNamed that differ
-// by nothing but account and Region are one, with ACCOUNT and REGION in their places.
+// only in account and Region are one fix, with ACCOUNT and REGION in their places.
 func fixesOf(results []Result) (out []string) {
 	different := map[string][]string{}
 	for _, r := range results {
@@ -143,15 +143,16 @@ func fixesOf(results []Result) (out []string) {
 	return out
 }
 
-// cause of a result, wherever it is, and whatever its numbers and times are.
+// cause returns what results with the same cause have in common: the status, and the detail without the account, the
+// Region, numbers and times.
 func cause(r Result) string {
 	return string(r.Status) + numbers.ReplaceAllString(anywhere(r, r.Detail), "#")
 }
 
-// numbers are also durations, as 1h2m3s, and times in RFC 3339.
+// numbers matches numbers, durations such as 1h2m3s, and times in RFC 3339.
 var numbers = regexp.MustCompile(`[0-9][0-9hms.:TZ-]*`)
 
-// anywhere is a text of a result with ACCOUNT and REGION in the place of its own.
+// anywhere is a text of a result with ACCOUNT and REGION instead of the result's account and Region.
 func anywhere(r Result, text string) string {
 	if r.Account != "" {
 		text = strings.ReplaceAll(text, alert.WithAccount(r.Account, r.AccountName), "ACCOUNT")
@@ -212,7 +213,7 @@ func (p Places) Short(names map[string]string) string {
 	return fmt.Sprintf("%d Regions of %s", n, of)
 }
 
-// list names the places of so many accounts: those with the same Regions together.
+// list names the places of at most most accounts. Accounts with the same Regions are named together.
 func (p Places) list(names map[string]string, most int) string {
 	accounts, regions := p.byAccount()
 	more := len(accounts) - most

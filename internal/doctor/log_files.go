@@ -24,7 +24,7 @@ func (m *machine) logFiles(ctx context.Context) (out []finding) {
 	for _, c := range m.Config.LogFiles.Buckets {
 		b, noted := logbucket.New(m.AWS, c), facts.keys[c.Name]
 		key := noted.read
-		known := key != "" && strings.HasPrefix(key, c.Prefix) // it may be of another prefix, before
+		known := key != "" && strings.HasPrefix(key, c.Prefix) // the prefix may have been changed since
 		if !known {
 			key = c.Prefix + neverStored
 			out = append(out, judgeKeys(c, noted.outside, noted.foreign)...)
@@ -36,14 +36,14 @@ func (m *machine) logFiles(ctx context.Context) (out []finding) {
 
 const maxShown = 300 // characters of a key: the prefix of a trail has 200 at most
 
-// judgeKeys judges the keys that came for a bucket of which no file was read yet: one of a log file
-// without the prefix, and one that is no log file's; empty: none.
+// judgeKeys judges the keys that came for a bucket of which no file was read yet. outside is the key of a
+// log file that does not begin with the prefix, foreign is the key of another object; empty: none came.
 func judgeKeys(c configs.LogBucket, outside, foreign string) (out []finding) {
 	name := "s3://" + c.Name + "/" + c.Prefix
 	trail := logfile.Trail(outside)
 	switch {
-	case trail != "" && !strings.HasPrefix(outside, c.Prefix): // else the prefix was mended
-		begins := shellWord(alert.Clean(trail, maxShown)) // quoted: who chose it may have chosen advice
+	case trail != "" && !strings.HasPrefix(outside, c.Prefix): // else the prefix was corrected since
+		begins := shellWord(alert.Clean(trail, maxShown)) // quoted: an attacker may have chosen a key that reads as advice
 		out = append(out, finding{Fail, fmt.Sprintf("no log file of %s was read yet, but such come whose keys begin with %s: they are not read, and deletions that they record are not seen", name, begins),
 			"set the prefix of " + c.Name + " in log_files.buckets to " + begins + ", and restart the daemon"})
 	case foreign != "":

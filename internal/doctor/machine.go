@@ -77,13 +77,13 @@ func (m *machine) configuration(context.Context) (out []finding) {
 	return out
 }
 
-// How far the clock may be off: AWS takes a signature for five minutes.
+// How far the clock may be off: AWS accepts a signature for five minutes.
 const (
 	skewWorst = 5 * time.Minute
 	skewBad   = 30 * time.Second
 )
 
-// clock compares this machine's clock with the Date of any answer.
+// clock compares this machine's clock with the Date of the first answer of AWS that has one.
 func (m *machine) clock(ctx context.Context) finding {
 	for _, s := range m.watched {
 		who, _ := s.identity()
@@ -134,7 +134,7 @@ func (m *machine) stateFile(ctx context.Context) finding {
 		all += n
 	}
 	text := path + ": " + alert.Plural(all, "flow log") + " protected"
-	if left := unwatched(facts.here(), m.watched, m.named); len(left) > 0 {
+	if left := unwatched(facts.stillProtected(), m.watched, m.named); len(left) > 0 {
 		return finding{Warn, text + ", but not watched any more, for it is not configured: " + alert.Clean(strings.Join(left, ", "), 500),
 			"put them back into accounts: or inventory.regions in the configuration; flowkeeper inventory list names them"}
 	}
@@ -146,11 +146,11 @@ func (m *machine) stateFile(ctx context.Context) finding {
 func unwatched(protected map[inventory.Scope]int, subjects []*subject, named func(account string) string) (out []string) {
 	watched, unsure := map[inventory.Scope]bool{}, map[string]bool{}
 	for _, s := range subjects {
-		if s.scope.Account == "" { // whose the credentials are is not known
+		if s.scope.Account == "" { // the account of the credentials is not known
 			return nil
 		}
 		watched[s.scope] = true
-		unsure[s.scope.Account] = unsure[s.scope.Account] || s.regions != nil
+		unsure[s.scope.Account] = unsure[s.scope.Account] || s.regionsErr != nil
 	}
 	left := slices.DeleteFunc(slices.Collect(maps.Keys(protected)), func(s inventory.Scope) bool { return watched[s] || unsure[s.Account] })
 	slices.SortFunc(left, func(a, b inventory.Scope) int { return strings.Compare(a.String(), b.String()) })
@@ -160,7 +160,7 @@ func unwatched(protected map[inventory.Scope]int, subjects []*subject, named fun
 	return out
 }
 
-// roomFor judges whether the daemon could make the file: it makes the last folder too.
+// roomFor judges whether the daemon could make the file. The daemon also makes the file's folder, but none above it.
 func roomFor(path string) finding {
 	folder := filepath.Dir(path)
 	dir := folder
@@ -243,7 +243,7 @@ func readiness(listen, ready string) finding {
 	return f
 }
 
-// noDaemon is the finding if no daemon runs here: a failure if one has worked on this machine.
+// noDaemon is the finding if no daemon runs here: a failure if a daemon has worked with this state file.
 func (m *machine) noDaemon(why string) finding {
 	facts, err := m.state()
 	last := slices.MaxFunc(slices.AppendSeq([]time.Time{{}}, maps.Values(facts.counts.RefreshedAt)), time.Time.Compare)

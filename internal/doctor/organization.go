@@ -15,7 +15,7 @@ import (
 	"flowkeeper/inventory"
 )
 
-// The templates that make the role, and the rule, in an account of the organisation; and in that of the queue.
+// The templates that make the role and the rule: in an account of the organisation, and in the account of the queue.
 const (
 	memberTemplate = "deploy/cloudformation/flowkeeper-member.yaml"
 	queueTemplate  = "deploy/cloudformation/flowkeeper.yaml"
@@ -79,7 +79,7 @@ func (m *machine) judgeDepartures(facts stateFacts) (out []finding) {
 		}
 		all, names = all+n, append(names, m.named(a.ID))
 		out = append(out, finding{Warn, fmt.Sprintf("account %s is not protected since %s: %s; %s", m.named(a.ID),
-			a.LeftAt.UTC().Format(time.RFC3339), a.Why.Text(a.State), neither(n)), fix})
+			a.LeftAt.UTC().Format(time.RFC3339), a.Why.Text(a.State), unwatchedText(n)), fix})
 	}
 	if len(out) <= maxNamed {
 		return out
@@ -87,15 +87,15 @@ func (m *machine) judgeDepartures(facts stateFacts) (out []finding) {
 	if more := len(names) - mostListed; more > 0 {
 		names = append(names[:mostListed], fmt.Sprintf("%d more (flowkeeper accounts list)", more))
 	}
-	return findings(finding{Warn, fmt.Sprintf("%d accounts are not protected any more: %s; %s", len(out), strings.Join(names, ", "), neither(all)), fix})
+	return findings(finding{Warn, fmt.Sprintf("%d accounts are not protected any more: %s; %s", len(out), strings.Join(names, ", "), unwatchedText(all)), fix})
 }
 
-func neither(flowLogs int) string {
+func unwatchedText(flowLogs int) string {
 	return plural(flowLogs, "flow log there is", "flow logs there are") + " neither watched nor restored"
 }
 
-// here returns how many flow logs are protected in each scope, without the accounts that departed.
-func (m stateFacts) here() map[inventory.Scope]int {
+// stillProtected returns how many flow logs are protected in each scope, without the accounts that departed.
+func (m stateFacts) stillProtected() map[inventory.Scope]int {
 	out := maps.Clone(m.protected)
 	maps.DeleteFunc(out, func(s inventory.Scope, _ int) bool {
 		return slices.ContainsFunc(m.members, func(a organization.Member) bool { return a.ID == s.Account && a.Departed() })
@@ -155,7 +155,7 @@ func (s *subject) roleTemplate() string {
 	return memberTemplate
 }
 
-// stack says whose the stack of a template is, in the account of the organisation.
+// stack names the stack of a template in the account: an instance of the StackSet, or a stack by itself.
 func (s *subject) stack(template string) string {
 	if template == memberTemplate && !s.management {
 		return "the StackSet's instance of " + template
@@ -163,8 +163,8 @@ func (s *subject) stack(template string) string {
 	return "the stack of " + template
 }
 
-// grant says where to allow us an action; statement is of deploy/iam-policy.json, which the template's is
-// too, empty: any.
+// grant says where to allow us an action. statement is the Sid of the statement that allows it, in
+// deploy/iam-policy.json and in the templates; empty: no statement is named.
 func (s *subject) grant(action, statement string) string {
 	account, us, policy := "", "", "deploy/iam-policy.json"
 	if s.discovered {
@@ -184,8 +184,9 @@ func (s *subject) makeRule() string {
 	return fmt.Sprintf("in account %s, Region %s: %s makes the rule flowkeeper-forward (docs/organization.md): see that it is there", s.machine.named(s.scope.Account), s.scope.Region, s.stack(memberTemplate))
 }
 
-// byOrganization notes which subjects are accounts of the organisation that have its role.
-func byOrganization(subjects []*subject, members []organization.Member, role string) {
+// markMembers notes which subjects are in accounts of the organisation that have its role, and which are in its
+// management account.
+func markMembers(subjects []*subject, members []organization.Member, role string) {
 	for _, s := range subjects {
 		n := slices.IndexFunc(members, func(m organization.Member) bool { return m.ID == s.scope.Account })
 		s.discovered = n >= 0 && strings.HasSuffix(s.account.RoleARN, ":role/"+role)

@@ -18,7 +18,7 @@ type permission struct {
 	action, resource string
 	context          map[string]string // condition keys of AWS's own request
 	statement        string            // of deploy/iam-policy.json
-	once             bool              // only while the account lacks what it makes
+	once             bool              // needed only until the account has the service-linked role that it makes
 	why              string            // which flow logs need it
 }
 
@@ -56,11 +56,11 @@ const firehose = "kinesis-data-firehose"
 // deliver is the permission that flow logs to S3 and to Firehose need.
 var deliver = permission{action: "logs:CreateLogDelivery", resource: "*", statement: "SetUpDelivery", why: "flow logs to S3 and Firehose"}
 
-// everyPermission that some flow log needs.
+// everyPermission has each permission that restores of some flow log need.
 var everyPermission = permissionsOf(delivery.Target{Type: firehose, Fields: delivery.Fields{ECS: true, EC2Tags: true}}, "", "")
 
-// logDelivery reports logs:CreateLogDelivery in any case, and of the other permissions that
-// restores need those that are missing.
+// logDelivery reports logs:CreateLogDelivery in any case. It reports the other permissions that
+// restores need only if they are missing.
 func (a *account) logDelivery(ctx context.Context) (out []finding) {
 	all, err := a.trials()
 	type need struct {
@@ -169,7 +169,7 @@ func (a *account) mayPass(ctx context.Context, role string, trials []trial) find
 	if doubt.status != "" {
 		return doubt
 	}
-	who, _ := a.self() // it was asked about
+	who, _ := a.self() // no error: a.may has asked about it
 	return finding{Fail, who + " may not pass " + role + " to log delivery", fix}
 }
 

@@ -28,7 +28,7 @@ type queue struct {
 	machine *machine
 	api     *sqs.Client
 	attrs   func() (map[string]string, error)
-	own     func() (identity, error) // of the base credentials, with which it is asked
+	own     func() (identity, error) // whose the base credentials are, with which the queue is asked
 	senders []*subject               // whose rules may lead to it
 }
 
@@ -211,7 +211,7 @@ func (q answered) delay(context.Context) finding {
 	return fine("at once")
 }
 
-// There is a warning if so many messages wait, or if one is as old as that.
+// There is a warning if manyWaiting messages wait, or if a message is older than lateAfter.
 const (
 	manyWaiting = 1000
 	lateAfter   = 5 * time.Minute
@@ -237,12 +237,12 @@ func (q answered) backlog(ctx context.Context) finding {
 	return fine("%s", text)
 }
 
-// sources returns those of the scopes' rules that send to the queue itself; any other sends to
-// a topic, or to a bus.
+// sources returns what is known of those who use the queue. Of the scopes' rules it has those that
+// send to the queue itself, not those that send to a topic or a bus.
 func (q *queue) sources() queuepolicy.Sources {
-	who, _ := q.own() // the check is skipped without
+	who, _ := q.own() // no error: else the check is skipped
 	known := queuepolicy.Sources{All: true, ByRole: map[string]string{}, Ours: []string{q.Account}, Self: who.account, Us: inventory.RoleOfSession(who.arn)}
-	for _, b := range q.machine.Config.LogFiles.Buckets { // which announce the files, or a topic beside them does
+	for _, b := range q.machine.Config.LogFiles.Buckets { // these announce their files, or a topic of the same account does
 		known.LogFiles = append(known.LogFiles, b.Owner)
 	}
 	var rules []rule

@@ -120,8 +120,8 @@ func (s *subject) tag(context.Context) finding {
 }
 
 // tagLater asks the simulator whether replacements that exist may get tags: no dry run shows
-// that. After many deletions at once one create makes many flow logs, and the tags that not
-// all of them had follow.
+// that. After many deletions at once, one create makes many flow logs with the tags that all of
+// the lost ones had; the other tags are added afterwards.
 func (a *account) tagLater(ctx context.Context) []finding {
 	if all, _ := a.trials(); len(all) == 0 {
 		return nil // the dry runs' own finding says why
@@ -145,9 +145,9 @@ type trial struct {
 	target  delivery.Target
 	id      string // of the flow log that stands for them
 	answer  incident.Answer
-	lacks   string // the action that AWS misses, where it says which
+	lacks   string // the action that is not allowed, if AWS says which
 	onlyTag bool   // without our tags AWS would allow it
-	raw     string // AWS's message, whole
+	raw     string // AWS's message, not shortened
 }
 
 func (t trial) allowed() bool { return t.answer.Class == incident.Created }

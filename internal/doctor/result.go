@@ -21,7 +21,7 @@ const (
 
 	Skipped Status = "skipped" // not made: what it needs failed
 
-	noted Status = "noted" // of a finding: OK, and people should read why, however much else is fine
+	noted Status = "noted" // of a finding: OK, but people should read the detail even if other places are OK too
 )
 
 // Result of one check in one place.
@@ -76,7 +76,7 @@ func fine(format string, args ...any) finding {
 	return finding{status: OK, detail: fmt.Sprintf(format, args...)}
 }
 
-// failIf returns Fail if it is bad, else Warn.
+// failIf returns Fail if bad is true, else Warn.
 func failIf(bad bool) Status {
 	if bad {
 		return Fail
@@ -84,7 +84,7 @@ func failIf(bad bool) Status {
 	return Warn
 }
 
-// plural is a number of things with a verb, as 1 flow log is, 2 flow logs are. alert.Plural has those without.
+// plural returns a number of things with a verb: 1 flow log is, 2 flow logs are. Without a verb, alert.Plural does it.
 func plural(n int, single, several string) string {
 	if n == 1 {
 		return "1 " + single

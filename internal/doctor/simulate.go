@@ -72,9 +72,9 @@ func matters(key, action string) bool {
 	key = strings.ToLower(key)
 	service, name, _ := strings.Cut(key, ":")
 	switch {
-	case name == "multifactorauthpresent", name == "username": // where it is known, it was given
+	case name == "multifactorauthpresent", name == "username": // we give the simulator its value if there is one
 		return false
-	case name == "tagkeys", strings.HasPrefix(name, "requesttag/"), name == "createaction": // of requests that make or tag
+	case name == "tagkeys", strings.HasPrefix(name, "requesttag/"), name == "createaction": // only requests that create or tag have it
 		return false
 	}
 	return service == "aws" || strings.HasPrefix(strings.ToLower(action), service+":")
@@ -137,7 +137,7 @@ func (d *decision) ask(ctx context.Context, api simulator, q question) error {
 	return nil
 }
 
-// add one answer.
+// add adds one answer.
 func (d *decision) add(action string, what types.PolicyEvaluationDecisionType, matched []types.Statement, missing []string) {
 	for _, key := range missing {
 		if matters(key, action) {

@@ -27,7 +27,7 @@ import (
 // stateFacts is what is read from the state file.
 type stateFacts struct {
 	counts    store.Counts
-	accounts  []string                // with protected flow logs
+	accounts  []string                // those with protected flow logs
 	members   []organization.Member   // of the organisation, by the last list
 	known     []inventory.Scope       // every scope that was ever refreshed
 	protected map[inventory.Scope]int // flow logs
@@ -36,8 +36,8 @@ type stateFacts struct {
 	pipelines map[inventory.Scope]rehearse.PipelineHealth
 	keys      map[string]bucketKeys // by bucket of log files
 
-	// Of the last day: losses that no event has reported, and events of which a ClientToken had been
-	// used for another call.
+	// Of the last day: losses that no event has reported, and events for whose restore AWS said that
+	// the ClientToken had been used for another call.
 	unreported, tokens int
 }
 
@@ -108,8 +108,8 @@ func (d *Doctor) readState(ctx context.Context) (m stateFacts, err error) {
 // bucketKeys are keys that the daemon has noted of a bucket of log files; empty: none.
 type bucketKeys struct {
 	read    string // of a file that was read
-	outside string // of a log file of ours without the prefix
-	foreign string // of no log file
+	outside string // of a log file, but the key does not begin with the prefix
+	foreign string // of an object that is no log file
 }
 
 func readKeys(ctx context.Context, s *store.Store, bucket string) (k bucketKeys, err error) {
@@ -121,13 +121,13 @@ func readKeys(ctx context.Context, s *store.Store, bucket string) (k bucketKeys,
 	return k, nil
 }
 
-// candidates are the protected flow logs of a scope that are tried: restores with the same target
-// are alike.
+// candidates are the protected flow logs of a scope that dry runs try, by target: restores with the
+// same target need the same permissions.
 type candidates map[delivery.Target][]inventory.Row
 
 const (
 	maxTargets = 20 // of a scope
-	maxTries   = 3  // of each, where a resource is gone
+	maxTries   = 3  // flow logs of each target, because resources may be gone
 )
 
 func (t candidates) add(r inventory.Row) {
@@ -146,7 +146,7 @@ func (s *subject) refresh(context.Context) finding {
 	return judgeRefresh(s.machine.Config.Inventory.Schedule, facts.counts.RefreshedAt[s.scope], s.machine.Now())
 }
 
-// judgeRefresh warns if the schedule had two refreshes since the last one.
+// judgeRefresh warns if the schedule was due twice since the last refresh.
 func judgeRefresh(schedule string, at, now time.Time) finding {
 	const look = "see that the daemon runs, and what it logs: journalctl -u flowkeeper"
 	if at.IsZero() {
@@ -231,7 +231,7 @@ func firstOf(ids []string, all int) string {
 }
 
 // telemetryRules reports how many flow logs of a scope CloudWatch's telemetry rules made, as
-// far as their tag shows, and which rule of ours holds for the role of these.
+// far as tags show, and which of our rules holds for the role of the telemetry rules.
 func (s *subject) telemetryRules(context.Context) finding {
 	facts, err := s.machine.state()
 	if err != nil {
@@ -245,7 +245,7 @@ func (s *subject) telemetryRules(context.Context) finding {
 		plural(n, "flow log has", "flow logs have"), incident.TelemetryTag, telemetryRule(s.scope, s.machine.Config.Remediate))
 }
 
-// telemetryRule says which rule of ours holds for that role.
+// telemetryRule says which of our rules holds for the role of CloudWatch's telemetry rules.
 func telemetryRule(s inventory.Scope, c configs.Remediate) string {
 	for n, r := range c.Rules {
 		if (incident.Rule{Principal: r.Principal}).Matches(s.Account, incident.TelemetryRole(s)) {
@@ -304,8 +304,8 @@ func judgePipeline(w rehearse.PipelineHealth, schedule string, now time.Time) fi
 	return fine("the last one %s ago", now.Sub(w.BackAt).Round(time.Second))
 }
 
-// overdue reports whether a schedule had two times since then, and some more time has passed;
-// or if there is no schedule.
+// overdue reports whether a schedule was due twice after at, and the duration more has passed since
+// then. Without a valid schedule it is true.
 func overdue(schedule string, at, now time.Time, more time.Duration) bool {
 	s, err := cron.ParseStandard(schedule)
 	return err != nil || now.After(s.Next(s.Next(at)).Add(more))

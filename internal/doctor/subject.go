@@ -29,7 +29,7 @@ type subject struct {
 	identity   func() (identity, error)
 	discovered bool                   // the organisation has the account, and it has the role of organization.role_name
 	management bool                   // it is the organisation's management account
-	regions    error                  // why the Regions are not all known
+	regionsErr error                  // why the account's Regions are not all known
 	rules      func() ([]rule, error) // those of its default bus that lead to the queue
 	logs       func() ([]inventory.FlowLog, error)
 	trials     func() ([]trial, error) // the dry runs of its restores
@@ -49,9 +49,9 @@ func (m *machine) findSubjects(ctx context.Context) [][]*subject {
 	for n, a := range all {
 		g.Go(func() error { found[n] = m.subjectsOf(ctx, a); return nil })
 	}
-	_ = g.Wait() // none fails: what is not known the checks report
+	_ = g.Wait() // none fails: the checks report what is not known
 	for _, subjects := range found {
-		byOrganization(subjects, members, m.Config.Organization.RoleName)
+		markMembers(subjects, members, m.Config.Organization.RoleName)
 	}
 	return found
 }
@@ -88,7 +88,7 @@ func (m *machine) subjectsOf(ctx context.Context, a scopes.Account) (out []*subj
 	}
 	for _, name := range names {
 		s := m.subject(ctx, a, cfg, name)
-		s.regions = err
+		s.regionsErr = err
 		out = append(out, s)
 	}
 	return out
@@ -150,10 +150,10 @@ func (a *account) trials() (all []trial, err error) {
 	return all, err
 }
 
-// may asks the simulator whether we are allowed to do something. It is for what the dry runs did not
-// refuse, because a dry run may not check it. who is the user or role that we are. If the simulator can't
-// tell, doubt says why; else doubt's status is empty.
-func (a *account) may(ctx context.Context, of string, q question) (who string, allowed bool, doubt finding) {
+// may asks the simulator whether we are allowed to do something that the dry runs did not refuse: they may not
+// check it. what names it in texts. who is the user or role that we are. If the simulator can't tell, doubt says
+// why; else doubt's status is empty.
+func (a *account) may(ctx context.Context, what string, q question) (who string, allowed bool, doubt finding) {
 	who, err := a.self()
 	if err != nil || who == "" {
 		return "", false, finding{Unknown, "can't tell beyond the dry runs, which refused nothing: these credentials are neither a user's nor a role's", ""}
@@ -164,7 +164,7 @@ func (a *account) may(ctx context.Context, of string, q question) (who string, a
 	case err != nil:
 		return who, false, unanswered(err)
 	case d.allowed == 0 && d.doubt() != "":
-		return who, false, finding{Unknown, "can't tell of " + of + " beyond the dry runs, which did not refuse it: " + d.doubt(), ""}
+		return who, false, finding{Unknown, "can't tell of " + what + " beyond the dry runs, which did not refuse it: " + d.doubt(), ""}
 	}
 	return who, d.allowed > 0, finding{}
 }
@@ -230,8 +230,8 @@ func (s login) judge() []finding {
 	if strings.HasSuffix(who.arn, ":root") {
 		out = findings(finding{Warn, "these are the root user's: they may do everything, and only a service control policy binds them", leaveRoot})
 	}
-	if s.regions != nil {
-		out = append(out, unanswered(s.regions))
+	if s.regionsErr != nil {
+		out = append(out, unanswered(s.regionsErr))
 	}
 	return out
 }

@@ -117,8 +117,8 @@ func (t trail) judge() finding {
 	return fine("%s logs", name)
 }
 
-// logsWrites judges whether the trail's selectors include write events of EC2. One that does is
-// enough, and a trail without selectors logs every management event.
+// logsWrites judges whether the trail's selectors include write events of EC2. One selector that does
+// is enough, and a trail without selectors logs every management event.
 func (t trail) logsWrites() Status {
 	if len(t.basic)+len(t.advanced) == 0 || slices.ContainsFunc(t.basic, basicTakes) {
 		return OK

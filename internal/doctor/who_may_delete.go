@@ -60,7 +60,7 @@ const (
 )
 
 // WhoMayDelete asks IAM's simulator for every user and role of each account.
-// step is called after each, by one goroutine at a time.
+// step is called after each user or role, by one goroutine at a time.
 func (d *Doctor) WhoMayDelete(ctx context.Context, step func()) []Review {
 	var out []Review
 	m := newMachine(ctx, d)
