@@ -15,7 +15,7 @@ type Class int
 
 const (
 	Created        Class = iota // a flow log ID came back
-	TryAgain                    // passes by itself
+	TryAgain                    // the cause passes by itself
 	RoleSlow                    // tried again for a few minutes, then blocked: IAM is slow
 	NeedsPerson                 // blocked
 	ResourceAbsent              // the resource is not there
@@ -32,26 +32,26 @@ type Answer struct {
 	Advice  string // what a person should do
 	Denied  string // the action that AWS does not allow, for example iam:PassRole; empty: it names none
 	Message string // AWS's own words, bounded
-	// NoEffect: AWS refused the call, and has made nothing by it.
+	// NoEffect: AWS refused the call, and the call has made nothing.
 	NoEffect  bool
 	Throttled bool // AWS refused it for its rate
 
 	Differences []string // of a decoy
 }
 
-// Fails reports whether the answer is no success, and what is on the resource can't make it one, or can't be
-// observed (after).
+// Fails reports whether the attempt failed: the answer is no success, and an observation of the resource can't
+// change that. after is that observation.
 func (a Answer) Fails(after Observation) bool {
 	return a.Class != Created && a.Class != AlreadyThere && a.Class != TokenMismatch || a.isUnseen(after)
 }
 
-// isUnseen reports whether AWS says that a flow log is there which it can't be asked about now.
+// isUnseen reports whether AWS says that a flow log is there, and the observation that was to show it failed.
 func (a Answer) isUnseen(after Observation) bool {
 	return a.Class == AlreadyThere && after.Failure != nil
 }
 
-// AsksToObserve reports whether the answer says something about what is on the resource, so that
-// this is to be observed before anything is made of it.
+// AsksToObserve reports whether the answer says something about the flow logs on the resource, so
+// that the resource is to be observed before the answer is applied.
 func (a Answer) AsksToObserve() bool {
 	return a.Class == AlreadyThere || a.Class == TokenMismatch || a.Class == NeedsPerson && a.Reason == Limit
 }
@@ -83,9 +83,9 @@ func (c *Case) ApplyAnswer(id string, a Answer, after Observation, jitter float6
 	}
 	t, ok := c.begin(id)
 	if !ok || !t.Pending() {
-		return // another step, or a command, was faster: what a create made all the same, a refresh finds
+		return // another step, or a command, was faster: if a create made something all the same, a refresh finds it
 	}
-	if a.Class == Created && a.ID == t.FlowLogID { // no success: it is gone
+	if a.Class == Created && a.ID == t.FlowLogID { // no success: that flow log is gone
 		a.Class, a.Message = TokenMismatch, lostOnesID+a.ID
 	}
 	t.Attempts++
@@ -100,11 +100,11 @@ func (c *Case) ApplyAnswer(id string, a Answer, after Observation, jitter float6
 		t.NotFoundAt = time.Time{} // two refusals in a row, and nothing between them
 	}
 	if a.Class != TryAgain && !a.hasSharedCause() {
-		t.Group = "" // what AWS says of this one alone holds no other back
+		t.Group = "" // AWS says this of one flow log: the others need not wait for it
 	}
 	refused := refusal{t, a, jitter}
 	refused.settleDoubt()
-	t.markAbsent() // the observation before showed that
+	t.markAbsent() // the observation before the create showed that
 	switch a.Class {
 	case Created:
 		t.Call = nil // it is answered
@@ -132,9 +132,9 @@ type refusal struct {
 	jitter float64 // in [0, 1): spreads the next attempt
 }
 
-// tokenUsed does what an answer means that says that the ClientToken was used otherwise: it
-// looks for an equivalent, and notes that somebody may have used the token, once, if none
-// shows at once.
+// tokenUsed applies IdempotentParameterMismatch: the ClientToken was used for another call. It
+// looks for an equivalent. If AWS shows none at once, it notes, once, that somebody may have used
+// the token.
 func (t refusal) tokenUsed(after Observation) {
 	t.MismatchAt = Soonest(t.MismatchAt, t.c.Now)
 	t.observe(after)
@@ -167,7 +167,7 @@ func (t *transition) countAttempt() {
 	t.NotFoundAt = time.Time{} // two refusals in a row, and nothing between them
 }
 
-// fail does what an answer that was no success means: try again, close, or block (I9).
+// fail applies an answer that was no success: it tries again, closes, or blocks (I9).
 func (t refusal) fail() {
 	a, now := t.a, t.c.Now
 	t.LastError = a.Message
@@ -223,7 +223,7 @@ func (t refusal) block() {
 	t.blockUntil(t.c.Now.Add(blockedAttempts.Pause(t.Attempts)))
 }
 
-// blockUntil is block, with the time of the next attempt.
+// blockUntil is block with a given time of the next attempt.
 func (t refusal) blockUntil(next time.Time) {
 	a := t.a
 	t.NextAttemptAt = next
@@ -249,9 +249,9 @@ func (t *transition) stuck(why Stuck) {
 	t.c.Effects.note(NoteStuck, t.Incident)
 }
 
-// settleDoubt notes that AWS refused a call, and made nothing by it. If the call may have been
-// sent before, it stays in doubt: AWS may have refused the repeat because of what it made
-// the first time.
+// settleDoubt ends the doubt about a call, if AWS refused it and the call has made nothing. If
+// the call may have been sent before, it stays in doubt: AWS may have refused the repeat because
+// of what the first one made.
 func (t refusal) settleDoubt() {
 	switch {
 	case t.Call == nil || !t.a.NoEffect:
@@ -262,10 +262,10 @@ func (t refusal) settleDoubt() {
 	}
 }
 
-// inTheWay is the answer of a create that another flow log prevents: a decoy, or one of
-// CloudWatch's telemetry rules. wasBeside: it may have been there before the loss. isProtected: if it
-// is deleted, it comes back itself, and before the lost one.
-func inTheWay(i Incident, decoy Other, wasBeside, isProtected bool) Answer {
+// inTheWay is the answer to a create that another flow log prevents: a decoy, or one of
+// CloudWatch's telemetry rules. mayBeOlder: it may have been there before the loss. isProtected: if
+// it is deleted, Flowkeeper restores it, and before the lost one.
+func inTheWay(i Incident, decoy Other, mayBeOlder, isProtected bool) Answer {
 	a := Answer{Class: NeedsPerson, Reason: Decoy,
 		Message:     decoy.ID + " is in the way",
 		Advice:      decoy.ID + " has the same resource and destination, but other settings: delete it, and this one comes back",
@@ -275,7 +275,7 @@ func inTheWay(i Incident, decoy Other, wasBeside, isProtected bool) Answer {
 		a.Advice = decoy.ID + " has the same resource and destination, but other settings. It is protected: release it (`flowkeeper inventory release " +
 			decoy.ID + "`), then delete it, and this one comes back"
 	}
-	if wasBeside {
+	if mayBeOlder {
 		a.Advice += "; if you want to keep that one, close this incident: `flowkeeper inventory release " + i.FlowLogID + "`"
 	}
 	if decoy.Telemetry {

@@ -2,7 +2,7 @@ package incident
 
 import "strings"
 
-// Bound keeps foreign words short enough for an alert, and on one line (I12).
+// Bound makes text from outside short enough for an alert, and puts it on one line (I12).
 func Bound(s string) string {
 	const most = 500
 	s = strings.Map(func(r rune) rune {

@@ -8,7 +8,7 @@ import (
 	"flowkeeper/inventory"
 )
 
-// ErrYoung is that a flow log may be there, though AWS did not show it: it is younger than AWS's own delay.
+// ErrYoung says that a flow log may be there though AWS did not show it: it is younger than the ConsistencyWindow.
 var ErrYoung = errors.New("AWS may not show it yet")
 
 // ByHand changes a case as a person asks for it.
@@ -43,9 +43,9 @@ func (h ByHand) Planned(id string) (Incident, error) {
 	return i, nil
 }
 
-// Request records that a person asked for the restore of a flow log, which AWS did not show when it was asked at a
-// time. It changes nothing if that is back, or was: then the incident of its replacement says what becomes of it.
-// An error that is ErrYoung says that it may be there.
+// Request records that a person asked for the restore of a flow log, which AWS did not show when it was asked. It
+// changes nothing if the flow log is back, or if its replacement was lost in turn: then the replacement's incident
+// goes on. An error that is ErrYoung says that the flow log may be there.
 func (h ByHand) Request(id string, asked time.Time) error {
 	c := h.c
 	was, _ := c.Incident(id)
@@ -60,19 +60,19 @@ func (h ByHand) Request(id string, asked time.Time) error {
 	t.markGone()
 	t.put()
 	c.Effects.note(NoteRequested, t.Incident)
-	c.Effects.note(NoteOverdue, t.Incident) // its event may have counted with the wait
+	c.Effects.note(NoteOverdue, t.Incident) // its event may be due only after the wait
 	c.Effects.addHistory(id, Entry{At: c.Now, State: t.State, Text: "a person asked for it (flowkeeper restore)", EventID: t.EventID})
 	return nil
 }
 
-// isYoung reports whether a flow log, of whose loss nothing is known, may be there though AWS did not show it at a
-// time.
+// isYoung reports whether a flow log whose loss nothing has reported may be there though AWS did not show it at the
+// time asked.
 func (h ByHand) isYoung(row inventory.Row, asked time.Time) bool {
 	return row.State == inventory.Live && !row.Imported && h.c.Policy.mayLack(row.CreatedAt, asked)
 }
 
 // CloseReleased closes the incident of a flow log that is gone and not back: a person does not
-// want it any more. It reports whether there was anything to close.
+// want it any more. It reports whether there was such an incident.
 func (h ByHand) CloseReleased(id, text string) bool {
 	t, ok := h.c.begin(id)
 	if !ok || !t.Pending() {

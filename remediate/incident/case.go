@@ -13,13 +13,13 @@ import (
 type Case struct {
 	Scope          inventory.Scope
 	Complete       bool      // the scope has had its first complete refresh
-	FirstRefreshAt time.Time // when that ended; zero: it has not
-	Holds          bool      // the scope had one since the state file was made or adopted: see Rows.MayHold
-	AccountSince   time.Time // when the first one of any other Region of the account ended that holds; zero: there is none
+	FirstRefreshAt time.Time // when that refresh ended; zero: there was none
+	Holds          bool      // the scope had a complete refresh since the state file was made or adopted: see Rows.MayHold
+	AccountSince   time.Time // when the first refresh ended in any other Region of the account for which Holds is true; zero: there is none
 	Stale          bool      // the snapshot is from a copy so old that a loss by drift is only alerted
-	// KnownDestinations are the destinations that the caller asked the store for, and that
-	// flow logs deliver to, or did; with the time when the first one was seen. Zero: before
-	// the first refresh.
+	// KnownDestinations are those of the destinations that the caller asked the store about to which
+	// flow logs deliver or have delivered, with the time when the first of these flow logs was seen;
+	// zero: before the first refresh.
 	KnownDestinations map[string]time.Time
 
 	Policy Policy
@@ -40,15 +40,15 @@ func (c *Case) Row(id string) (inventory.Row, bool) {
 	return r, ok
 }
 
-// hadToList reports whether the last complete refresh would have lost a live row that it did not list: not
-// what became live just before (see inventory.NewDiff).
+// hadToList reports whether the last complete refresh must have listed a live row, because it would have found
+// the row lost otherwise. A row that became live just before need not be listed (see inventory.NewDiff).
 func hadToList(c *Case, r inventory.Row) bool {
 	isAhead := r.WrittenAt.After(c.Now.Add(time.Minute)) // the clock went back since
 	return isAhead || r.WrittenAt.Before(c.RefreshedAt.Add(-c.Policy.ConsistencyWindow))
 }
 
-// seenRow is the row of an incident's flow log, where AWS has shown that, or a person asked
-// for its restore from a file.
+// seenRow is the row of an incident's flow log, if AWS has shown the flow log, or a person asked
+// to restore it from a file.
 func seenRow(c *Case, i Incident) (inventory.Row, bool) {
 	row, ok := c.Row(i.FlowLogID)
 	return row, ok && (!row.Imported || i.Requested)

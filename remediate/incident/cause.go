@@ -33,8 +33,8 @@ func awaits(i Incident) Cause {
 	return AwaitsCaller
 }
 
-// Causes are the causes of an incident at a time, as far as it shows them by itself. After NeverShown there is the first
-// that applies of the others, in the order of Decide's checks; of a blocked incident these are over.
+// Causes are the causes of an incident at a time, as far as its own fields show them: NeverShown, and then the first
+// that applies of the others, in the order of Decide's checks. A blocked incident has none of these others.
 func Causes(i Incident, now time.Time) (all []Cause) {
 	if !i.MissingSince.IsZero() {
 		all = append(all, NeverShown)

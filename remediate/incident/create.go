@@ -13,7 +13,7 @@ import (
 )
 
 // RestoredFrom is the tag that a replacement carries: its value is the lost
-// flow log's ID, or the ID of the event where one call made several. It has no time in it, so
+// flow log's ID, or the event's ID if one call made several. It contains no time, so
 // that a retry is the same call.
 const RestoredFrom = "flowkeeper:restored-from"
 
@@ -91,8 +91,8 @@ func tagSpecifications(tags map[string]string) []types.TagSpecification {
 	return []types.TagSpecification{{ResourceType: types.ResourceTypeVpcFlowLog, Tags: Tags(tags)}}
 }
 
-// Replacement are the settings of the flow log that a create answered: what was asked
-// for, until a refresh shows how AWS describes it.
+// Replacement are the settings of the flow log whose ID a create answered: those of the
+// request, until a refresh shows how AWS describes the flow log.
 func Replacement(i Incident) inventory.Settings {
 	s := i.Frozen
 	s.Tags = createTags(i)

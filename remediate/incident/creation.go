@@ -12,8 +12,8 @@ import (
 )
 
 // Creation is one CreateFlowLogs call: for one incident, or for several of one event whose
-// calls are equal but for resource and tags. Its members and their order are fixed: others
-// make another call, with another token.
+// calls are equal except for resource and tags. Its members and their order are fixed: other
+// members are another call, with another token.
 type Creation struct {
 	Incidents []Incident // by flow log ID; at least one
 	Token     string
@@ -29,7 +29,7 @@ func newCreation(incidents []Incident, key TokenKey) Creation {
 	of := []string{first.Group}
 	for _, i := range incidents {
 		member := fmt.Sprintf("%s %d", i.FlowLogID, i.Generation)
-		if i.RandomToken != "" { // the key alone does not make this token
+		if i.RandomToken != "" { // that incident's own token is not made with the key
 			member += " " + i.RandomToken
 		}
 		of = append(of, member)

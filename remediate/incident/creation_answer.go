@@ -20,7 +20,7 @@ type CreationAnswer struct {
 func (s Sharing) ApplyCreation(g Creation, a CreationAnswer, jitter float64) {
 	c := s.c
 	logged := len(c.Effects.Log)
-	defer func() { c.Effects.sayOnce(logged) }()
+	defer func() { c.Effects.logFailureOnce(logged) }()
 	isNamed := func(i Incident) bool { return a.Refused != nil && names(a.Refused.Message, i.ResourceID) }
 	namesSome := slices.ContainsFunc(g.Incidents, isNamed)
 	shared, half := g.sharedTags(), (len(g.Incidents)+1)/2
@@ -28,7 +28,7 @@ func (s Sharing) ApplyCreation(g Creation, a CreationAnswer, jitter float64) {
 		t, ok := c.begin(member.FlowLogID)
 		inDoubt := ok && t.Pending() && t.Call != nil
 		if !inDoubt || t.Call.Token != g.Token {
-			continue // another step, or a command, was faster: what was made all the same, a refresh finds
+			continue // another step, or a command, was faster: if AWS made something all the same, a refresh finds it
 		}
 		made, shown := a.Made[t.ResourceID]
 		item, refused := a.Items[t.ResourceID]
@@ -42,7 +42,7 @@ func (s Sharing) ApplyCreation(g Creation, a CreationAnswer, jitter float64) {
 		case refused:
 			allRefused := len(a.Items) >= len(g.Incidents)
 			refusal{t, item, jitter}.ofItem(item.mayMissTags(member, shared), allRefused, half)
-		case shown && made.ID == t.FlowLogID: // no success: it is gone
+		case shown && made.ID == t.FlowLogID: // no success: that flow log is gone
 			refusal{t, Answer{Message: lostOnesID + made.ID, NoEffect: true}, jitter}.goAlone()
 		case shown:
 			t.countAttempt()
@@ -57,9 +57,9 @@ func (s Sharing) ApplyCreation(g Creation, a CreationAnswer, jitter float64) {
 	}
 }
 
-// ofItem records that AWS refused one flow log of a call for several. If it may lack tags, or AWS
-// says something of what is on its resource, it goes alone: then it has all of its tags, and is observed
-// before. all: AWS refused all of them.
+// ofItem records that AWS refused one flow log of a call for several. If missing tags may be the
+// cause, or AWS says something about the flow logs on its resource, its next create is for it alone: that
+// has all of its tags, and follows an observation. all: AWS refused all flow logs of the call.
 func (t refusal) ofItem(mayMissTags, all bool, half int) {
 	switch {
 	case t.a.Class == TokenMismatch:
@@ -67,7 +67,7 @@ func (t refusal) ofItem(mayMissTags, all bool, half int) {
 		t.countAttempt()
 		t.sharedTokenUsed()
 	case t.a.AsksToObserve() || mayMissTags:
-		t.Tried++ // first attempts of others come before
+		t.Tried++ // it is a retry now: first attempts come before it
 		t.goAlone()
 	default:
 		if all && t.a.hasSharedCause() && (t.Attempts+1)%patience == 0 { // ApplyAnswer counts this one
@@ -82,8 +82,8 @@ func (t refusal) ofItem(mayMissTags, all bool, half int) {
 }
 
 // mayMissTags reports whether AWS may have refused a call for several because it lacks tags that a
-// create for one of them alone has: a service control policy, or a condition in IAM, refuses that
-// with no other words than anything else. shared are the call's tags.
+// create for one of them alone has. If a service control policy or a condition in IAM demands tags,
+// AWS's message does not say so. shared are the call's tags.
 func (a Answer) mayMissTags(i Incident, shared map[string]string) bool {
 	return a.Class == TagRefused || a.deniesCreation() && missingTags(i.Frozen.Tags, shared) != nil
 }
@@ -94,10 +94,10 @@ func (a Answer) deniesCreation() bool {
 	return a.Reason == Permission && !ofAnother
 }
 
-// hasSharedCause reports whether AWS refused a create for something that all flow logs which may share a call
-// have in common. They stay together, so that one call restores them once the cause is gone. Credentials
-// are no such cause: they have just shown the resources, and EC2 also answers AuthFailure where one of these is
-// another account's.
+// hasSharedCause reports whether AWS refused a create for a cause that all flow logs which may share a call
+// have in common. They stay together, so that one call restores them once the cause is gone. Refused credentials
+// are no such cause: DescribeFlowLogs has just accepted them, and EC2 also answers AuthFailure if one of the
+// resources is another account's.
 func (a Answer) hasSharedCause() bool {
 	switch a.Reason {
 	case Account, Destination, Role:
@@ -108,12 +108,12 @@ func (a Answer) hasSharedCause() bool {
 	return false
 }
 
-// ofCreation records that AWS refused a call for several as a whole, which says nothing
-// about one of them. If waiting may help, or they have the cause in common (hasSharedCause), the call
-// is repeated. If not, alone says which go alone, with all of their own tags: those that AWS named, and
-// those whose tags it may demand or refuse. The others share a new call. Where AWS named none, or
-// waiting has not helped for long, half of them share a call: the half without the one that is the
-// cause is back then. If somebody used the call's token, they look first for what that may have made.
+// ofCreation records for one flow log that AWS refused a call for several as a whole. If waiting may help,
+// or all have the cause in common (hasSharedCause), the call is repeated. Otherwise those go alone, with all
+// of their own tags, that AWS named, or whose tags it may demand or refuse (alone says whether this one does);
+// the others share a new call. If AWS named none (others is false), or waiting has not helped for long, half
+// of them share a call: one member may be the cause, and the half without it is then back. If somebody used
+// the call's token, they look first for what that call may have made.
 func (t refusal) ofCreation(alone, others bool, half int) {
 	a := t.a
 	t.countAttempt()
@@ -135,7 +135,7 @@ func (t refusal) ofCreation(alone, others bool, half int) {
 	case alone:
 		t.goAlone()
 	case !others && a.hasSharedCause():
-		if t.Attempts%patience == 0 { // AWS may mean one of them all the same
+		if t.Attempts%patience == 0 { // the cause may be one member's all the same
 			t.AtMost = half
 		}
 		t.markAbsent()
@@ -150,21 +150,21 @@ func (t refusal) ofCreation(alone, others bool, half int) {
 	}
 }
 
-// A group is halved after so many failures in a row that pass by themselves: one member may be
-// why. A call in doubt is repeated for longer, with pauses of a minute together at most: its halves
-// have to wait for what it may have made, which takes longer than most outages of AWS.
+// A group is halved after this many attempts in a row that failed for a cause that passes by itself: one
+// member may be the cause. A call in doubt is repeated more often, with pauses of a minute in all at most:
+// its halves must wait until AWS must show what it may have made, and most outages of AWS are shorter than that.
 const (
 	patience        = 3
 	patienceInDoubt = 6
 )
 
-// sharedTokenUsed is tokenUsed for a call for several: the next step observes, and as long as it finds
-// no equivalent the incident waits for a random token. With that it shares a call again; if that was
-// used, too, it goes alone.
+// sharedTokenUsed is tokenUsed for a call for several: the next step observes. While it finds no
+// equivalent, the incident waits for a random token. With that it shares a call again; if the random
+// token was used, too, it goes alone.
 //
-// A daemon alone makes no double by this, even if AWS has no guard and is slow to show what there is: a
-// call that may have been sent before stays in doubt (settleDoubt), and whatever its token, Share
-// creates nothing until an observation must show what that call has made. The observation before the
+// A single daemon creates no second flow log here, even if AWS would allow one and is slow to show the
+// first: a call that may have been sent before stays in doubt (settleDoubt), and Share creates nothing,
+// with any token, until an observation must show what that call has made. The observation before the
 // random token finds what another daemon with the same key has created with the same token.
 func (t refusal) sharedTokenUsed() {
 	t.MismatchAt = Soonest(t.MismatchAt, t.c.Now)
@@ -172,12 +172,12 @@ func (t refusal) sharedTokenUsed() {
 		t.Group = ""
 	}
 	t.settleDoubt()
-	t.markAbsent() // the observation before showed that
+	t.markAbsent() // the observation before the create showed that
 	t.a.Reason, t.a.Advice = TokenUsed, tokenUsedAdvice
 	t.blockUntil(t.c.Now)
 }
 
-// goAlone lets the incident share no call from now on.
+// goAlone takes the incident out of its group: from now on it shares no call.
 func (t refusal) goAlone() {
 	t.Group, t.LastError = "", t.a.Message
 	t.settleDoubt()

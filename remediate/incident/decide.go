@@ -28,13 +28,13 @@ type Decision struct {
 	Reason Reason    // of Close
 	Advice string    // of Close
 	Found  Other     // of Adopt and DecoyInTheWay, and of Close where it was replaced
-	// Cause is what keeps the flow log from coming back; empty: nothing does, or AWS has not been asked
-	// yet, or what it answered to a create does.
+	// Cause is what keeps the flow log from coming back; empty: nothing does, AWS has not been asked yet,
+	// or AWS's answer to a create does.
 	Cause Cause
 }
 
-// Decide says what to do next about an open or blocked incident: what the first check says that
-// applies, else to create.
+// Decide says what to do next about an open or blocked incident: the answer of the first check
+// that applies, or else to create.
 func Decide(i Incident, facts Facts, p Policy, now time.Time) Decision {
 	s := situation{i, facts, p, now}
 	for _, applies := range checks {
@@ -85,7 +85,7 @@ func neverSeen(s situation) (Decision, bool) {
 	return Decision{Next: Close, Reason: Unknown, Cause: s.unseen(), Advice: "Flowkeeper never saw this flow log: if it should be kept, recreate it by hand"}, true
 }
 
-// notKnownYet: a complete observation may bring it into the snapshot.
+// notKnownYet: the scope's first complete refresh may bring the flow log into the snapshot.
 func notKnownYet(s situation) (Decision, bool) {
 	if s.i.Known || s.facts.InSnapshot {
 		return no()
@@ -100,8 +100,8 @@ func notObserved(s situation) (Decision, bool) {
 	return Decision{Next: Requeue, At: s.now}, true
 }
 
-// stillThere waits while AWS shows the lost flow log, until AWS still shows it when asked after
-// Policy.ConsistencyWindow.
+// stillThere waits while AWS shows the lost flow log. If AWS still shows it when asked after
+// Policy.ConsistencyWindow, the incident is closed.
 func stillThere(s situation) (Decision, bool) {
 	if !s.facts.Alive {
 		return no()
@@ -117,9 +117,9 @@ func stillThere(s situation) (Decision, bool) {
 	return Decision{Next: Requeue, At: Earlier(s.now.Add(aliveObservations.Pause(s.i.TimesAlive)), end), Cause: StillShown}, true
 }
 
-// perhapsDecoy waits for the record of another loss on the resource, which tells whether the
-// flow log was made before or after that, until AWS is asked after Policy.ConsistencyWindow. Then it counts as
-// unprotected.
+// perhapsDecoy waits until AWS is asked after Policy.ConsistencyWindow: by then, the record of another
+// loss on the resource may show that the flow log was made before that loss. If none does, the flow log
+// counts as unprotected.
 func perhapsDecoy(s situation) (Decision, bool) {
 	end := s.i.OpenedAt.Add(s.p.ConsistencyWindow)
 	if !s.facts.MayBeDecoy || s.i.Requested || !s.observed().Before(end) {
@@ -173,8 +173,8 @@ func alertOnlyByRule(s situation) (Decision, bool) {
 	return s.notRestored(AlertOnly, RuleAlerts, s.putsBack()), true
 }
 
-// equivalentThere adopts what does the same. A rule's wait is for the principal that deleted
-// the flow log; after a drift, only for the record.
+// equivalentThere adopts a flow log that does the same, unless a rule gives the caller time to replace
+// the lost one. After a drift the wait is only for the record, so it adopts at once.
 func equivalentThere(s situation) (Decision, bool) {
 	other, there := s.equivalent()
 	if !there || s.waits() && s.i.Source != ByDrift {
@@ -202,7 +202,7 @@ func replacedByRule(s situation) (Decision, bool) {
 	return d, true
 }
 
-// somethingInTheWay: AWS has just said so. It may not show it yet.
+// somethingInTheWay: AWS has just answered FlowLogAlreadyExists, and may not show that flow log yet.
 func somethingInTheWay(s situation) (Decision, bool) {
 	if !s.facts.AlreadyExists {
 		return no()
@@ -219,7 +219,7 @@ func somethingInTheWay(s situation) (Decision, bool) {
 
 // tokenDoubt is how long after IdempotentParameterMismatch an equivalent is looked for. A
 // create of ours with that token may have succeeded without an answer, and AWS may not show
-// it yet. A wait as long as Policy.ConsistencyWindow would let an attacker who uses up tokens win two minutes.
+// its flow log yet. A wait as long as Policy.ConsistencyWindow would let an attacker who uses up tokens win two minutes.
 const tokenDoubt = 15 * time.Second
 
 // tokenSpent looks for an equivalent for a while, and then takes the next ClientToken. If
@@ -276,7 +276,7 @@ func (s situation) putsBack() string {
 
 // notRestored closes the incident without a create. If the lost flow log is so young that AWS may not show it yet, it
 // waits first: the flow log may exist, and nothing would look for it again.
-// A replacement that an unanswered shared call has made is adopted even so: it is there, but lacks its
+// A replacement that an unanswered shared call has made is adopted instead: it is there, but lacks its
 // own tags, and nothing else adds them (I2).
 func (s situation) notRestored(reason Reason, cause Cause, advice string) Decision {
 	observed := s.observed()
@@ -284,8 +284,8 @@ func (s situation) notRestored(reason Reason, cause Cause, advice string) Decisi
 		if other, there := s.equivalent(); there && isRestored(other.FlowLog) {
 			return Decision{Next: Adopt, Found: other}
 		}
-		goneBack := call.At.After(s.now.Add(s.p.ConsistencyWindow)) // the clock: the call is not as young as it seems
-		if !goneBack && call.showsBy(s.p).After(observed) {
+		clockWentBack := call.At.After(s.now.Add(s.p.ConsistencyWindow)) // so the call is older than it seems
+		if !clockWentBack && call.showsBy(s.p).After(observed) {
 			return Decision{Next: Postpone, At: call.observeAt(s.p, s.now), Cause: cause}
 		}
 	}
@@ -294,7 +294,7 @@ func (s situation) notRestored(reason Reason, cause Cause, advice string) Decisi
 	}
 	age := max(0, observed.Sub(s.facts.CreatedAt))
 	shows := observed.Add(s.p.ConsistencyWindow - age)
-	// That may be over by now, and the caller may use the same observation for a moment.
+	// That time may be over by now, and the caller may use the same observation for a moment.
 	return Decision{Next: Postpone, At: Later(shows, s.now.Add(time.Second)), Cause: cause}
 }
 
@@ -306,17 +306,17 @@ func (s situation) equivalent() (Other, bool) {
 		if wasGone && !s.facts.AlreadyExists {
 			continue
 		}
-		if f.Adoptable && wasSame(s.i, f.FlowLog) {
+		if f.Adoptable && equalsLost(s.i, f.FlowLog) {
 			return f, true
 		}
 	}
 	return Other{}, false
 }
 
-// replacedBy finds what a wait rule's principal made on the resource within
-// its wait, before or after the deletion, to a destination that was in use before
-// that. One flow log excuses one loss. One that is lost itself, which only a stale observation
-// shows, excuses none.
+// replacedBy finds a flow log that a wait rule's principal made on the resource within
+// the rule's wait, before or after the deletion, to a destination that was known before.
+// One flow log excuses one loss. A flow log that is lost itself, which only a stale
+// observation shows, excuses none.
 func (s situation) replacedBy() (Other, bool) {
 	by := s.i.Actor.Principal()
 	if by == "" {
@@ -325,7 +325,7 @@ func (s situation) replacedBy() (Other, bool) {
 	for _, f := range s.facts.Others {
 		mayReplace := f.CreatedBy == by && f.MayExcuse && f.Adoptable
 		inTime := f.CreatedAt.Sub(s.i.DeletedAt).Abs() <= s.i.Waited
-		if mayReplace && inTime && !wasSame(s.i, f.FlowLog) {
+		if mayReplace && inTime && !equalsLost(s.i, f.FlowLog) {
 			return f, true
 		}
 	}

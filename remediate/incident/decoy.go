@@ -12,10 +12,10 @@ import (
 // flow logs"): a pair that differs in traffic type may be what somebody wants. So a flow log
 // that AWS shows together with a live one is not a decoy. A decoy is
 //
-//   - what is first seen while the other one is lost: isDecoyOfAny;
-//   - what was seen before, but made after the loss: the loss was reported late;
-//   - what is first seen after the other one came back, and was made before that;
-//   - what AWS names by FlowLogAlreadyExists.
+//   - one that is first seen while the other one is lost: isDecoyOfAny;
+//   - one that was seen before, but made after the loss, which was reported late: isLateDecoy;
+//   - one that is first seen after the other one came back, and was made before that: precedesReplacement;
+//   - one because of which AWS answers FlowLogAlreadyExists: situation.inTheWay.
 //
 // It stays unprotected until AWS shows it together with the flow log in whose place it stood.
 
@@ -23,7 +23,7 @@ import (
 // the lost, and does not do the same as any of them.
 func isDecoyOfAny(f inventory.FlowLog, lost []Incident) bool {
 	decoy := func(i Incident) bool { return i.Known && IsDecoyOf(f.Scope, i.Frozen, f) }
-	same := func(i Incident) bool { return wasSame(i, f) }
+	same := func(i Incident) bool { return equalsLost(i, f) }
 	return slices.ContainsFunc(lost, decoy) && !slices.ContainsFunc(lost, same)
 }
 
@@ -33,8 +33,8 @@ func IsDecoyOf(s inventory.Scope, settings inventory.Settings, f inventory.FlowL
 	return inventory.SameTarget(s, settings, f.Settings) && !inventory.Equivalent(s, settings, f)
 }
 
-// differs is IsDecoyOf for a row: its status may be unknown, as of one whose create was just
-// answered, and says nothing.
+// differs is IsDecoyOf for a row. It ignores the row's status, which AWS need not have shown: the
+// row may be of a create that was just answered.
 func differs(settings inventory.Settings, r inventory.Row) bool {
 	return inventory.SameTarget(r.Scope, settings, r.Settings) && !inventory.SameSettings(r.Scope, settings, r.Settings)
 }
@@ -81,9 +81,9 @@ func (s situation) refusedForLong() bool {
 	return !s.i.ExistsAt.IsZero() && s.observed().Sub(s.i.ExistsAt) >= s.p.ConsistencyWindow
 }
 
-// takenFor reports whether a row is a late decoy of a flow log whose loss an observation
-// confirms, or an earlier one did.
-func (p place) takenFor(row inventory.Row, o Observation) bool {
+// isConfirmedDecoy reports whether a row is a late decoy of a flow log whose loss this or an earlier
+// observation confirms.
+func (p place) isConfirmedDecoy(row inventory.Row, o Observation) bool {
 	return p.mayCountAsDecoy(row) && slices.ContainsFunc(p.lost(), func(i Incident) bool {
 		lacked := o.lacks(i.FlowLogID, i.ResourceID) && !o.At.Before(i.OpenedAt)
 		isGone := lacked || !i.AbsentAt.IsZero()
@@ -91,10 +91,10 @@ func (p place) takenFor(row inventory.Row, o Observation) bool {
 	})
 }
 
-// mayBeTakenFor is takenFor for a loss that nothing has reported yet: its record, which tells
-// which of the two was there first, may come within Policy.ConsistencyWindow after opened. A flow log that is younger than
-// AWS's delay may be there though the observation does not show it: it counts for no longer than that.
-func (p place) mayBeTakenFor(row inventory.Row, opened time.Time, o Observation) bool {
+// mayBeDecoy is isConfirmedDecoy for a loss that nothing has reported yet. The record of that loss, which tells
+// which of the two was there first, may come within Policy.ConsistencyWindow after opened. A flow log younger than
+// ConsistencyWindow may be there though the observation does not show it: it counts as lost only within that time.
+func (p place) mayBeDecoy(row inventory.Row, opened time.Time, o Observation) bool {
 	return p.mayCountAsDecoy(row) && slices.ContainsFunc(p.live(), func(r inventory.Row) bool {
 		isOldEnough := o.At.Sub(r.CreatedAt) >= p.c.Policy.ConsistencyWindow
 		recordMayCome := o.At.Before(opened.Add(p.c.Policy.ConsistencyWindow))
@@ -108,9 +108,9 @@ func (p place) mayBeTakenFor(row inventory.Row, opened time.Time, o Observation)
 	})
 }
 
-// precedesReplacement reports whether a flow log that is first seen now was made before what
-// came back in its place: while the lost one was lost, as far as is known. A stale listing
-// may show it though it is gone.
+// precedesReplacement reports whether a flow log that is first seen now differs from a replacement,
+// and was made before it: so it was made while the lost one was gone, as far as is known. A stale
+// listing may show it though it is gone.
 func (p place) precedesReplacement(f inventory.FlowLog) bool {
 	return slices.ContainsFunc(p.live(), func(r inventory.Row) bool {
 		cameBack := r.Protected && r.IsReplacement()
@@ -118,9 +118,9 @@ func (p place) precedesReplacement(f inventory.FlowLog) bool {
 	})
 }
 
-// takesLostPlace reports whether a row does the same as a flow log that is lost: it is its
-// replacement, though that may not be recorded yet. Of several decoys that do the same, none is
-// the replacement of another (I2).
+// takesLostPlace reports whether a row does the same as a flow log that is lost: the row is its
+// replacement, though that may not be recorded yet. If several decoys do the same, and one is lost,
+// none is the replacement of another (I2).
 func (p place) takesLostPlace(row inventory.Row) bool {
 	return slices.ContainsFunc(p.lost(), func(i Incident) bool {
 		isOther := i.Known && i.FlowLogID != row.ID
@@ -136,8 +136,8 @@ func (p place) wasLateDecoy(i Incident) bool {
 	})
 }
 
-// unprotectLate makes those flow logs unprotected that are late decoys of a lost one, now
-// that an observation has confirmed its loss. Those that are lost themselves are among them.
+// unprotectLate makes the late decoys of a lost flow log unprotected, now that an observation has
+// confirmed its loss. A late decoy that is lost itself becomes unprotected, too.
 func (p place) unprotectLate(i Incident) {
 	if row, ok := p.c.Row(i.FlowLogID); ok && !row.Protected && !i.Requested {
 		return // nothing is restored from it
@@ -150,8 +150,8 @@ func (p place) unprotectLate(i Incident) {
 	}
 }
 
-// unprotect makes a flow log unprotected that AWS has named as in the way of an incident's:
-// AWS does not allow both, so that it came after the loss, whatever clocks say.
+// unprotect makes a flow log unprotected because of which AWS refuses to create the lost one again:
+// AWS does not allow both, so it came after the loss, whatever the clocks say.
 func (p place) unprotect(f inventory.FlowLog) {
 	row, _ := p.c.Row(f.ID)
 	cameBack := row.IsReplacement() // then the lost one was its decoy
@@ -160,8 +160,8 @@ func (p place) unprotect(f inventory.FlowLog) {
 	}
 }
 
-// distrust makes a flow log unprotected that stands in the place of a lost one and counted as AWS's
-// own doing, as long as no record named another principal as its maker.
+// distrust makes a flow log unprotected if it stands in the place of a lost one. It counted as made by
+// AWS's telemetry rules until a record named another principal as its maker.
 func (p place) distrust(row inventory.Row) {
 	decoy := func(i Incident) bool {
 		if !i.Known || i.FlowLogID == row.ID || !differs(i.Frozen, row) {
@@ -175,16 +175,16 @@ func (p place) distrust(row inventory.Row) {
 	}
 }
 
-// protect makes those live flow logs on a resource protected that were kept as decoys, and
-// are none any more: nothing stands in their place by now, or it did already when the scope
-// was last refreshed, so that AWS allows both; or they are known by now to be AWS's own doing.
+// protect makes live flow logs on a resource protected that were kept as decoys and are none any more.
+// Either they are in the place of no lost flow log, and the last complete refresh showed them together
+// with the live ones from which they differ, so AWS allows both. Or CloudWatch's telemetry rules made them.
 func (p place) protect() {
 	lost, live := mayComeBack(p), p.live()
 	for _, r := range live {
 		mayBeGone := slices.ContainsFunc(live, func(other inventory.Row) bool {
 			return isGuarded(other) && differs(other.Settings, r) && !p.shownTogether(r, other)
 		})
-		isDecoy := (mayBeGone || isDecoyOfAny(r.FlowLog, lost)) && !p.isAWSs(r)
+		isDecoy := (mayBeGone || isDecoyOfAny(r.FlowLog, lost)) && !p.madeByTelemetry(r)
 		if r.KeptAsDecoy() && !isDecoy {
 			p.setProtected(r, true)
 		}
@@ -201,27 +201,27 @@ func (p place) shownTogether(a, b inventory.Row) bool {
 	return listed(a) && listed(b) && !since.Before(Later(a.CreatedAt, b.CreatedAt))
 }
 
-// mayCountAsDecoy reports whether a flow log is neither AWS's own doing nor the replacement of
-// a lost one: then it is a decoy if it stands in the place of one.
+// mayCountAsDecoy reports whether a flow log is neither made by CloudWatch's telemetry rules nor the
+// replacement of a lost one: then it is a decoy if it stands in the place of a lost one.
 func (p place) mayCountAsDecoy(row inventory.Row) bool {
-	return !p.isAWSs(row) && !p.takesLostPlace(row)
+	return !p.madeByTelemetry(row) && !p.takesLostPlace(row)
 }
 
-// isAWSs reports whether the role of CloudWatch's telemetry rules made a flow log: it is no
-// decoy.
-func (p place) isAWSs(row inventory.Row) bool {
+// madeByTelemetry reports whether the role of CloudWatch's telemetry rules made a flow log, and no
+// rule of the configuration restores what that role deletes: such a flow log is no decoy.
+func (p place) madeByTelemetry(row inventory.Row) bool {
 	return p.c.Policy.trustsTelemetry(p.c.Scope.Account, row.CreatedBy)
 }
 
-// protectShown makes those flow logs protected that were kept as decoys, and that an
-// observation shows beside what they were taken for decoys of: AWS allows both. The other
-// one has these settings, and has been there for as long as an observation may show what is
-// gone. A flow log to another destination says nothing: what is shown to be there may be gone.
-func (p place) protectShown(beside inventory.Settings, shown map[string]inventory.FlowLog) {
+// protectShown makes flow logs protected that were kept as decoys, and that an observation shows
+// together with the flow log in whose place they seemed to stand: AWS allows both. other are the
+// settings of that one, which has been there for so long that no observation shows a flow log that
+// was gone before. A flow log to another destination is no decoy of it, and may be gone by now.
+func (p place) protectShown(other inventory.Settings, shown map[string]inventory.FlowLog) {
 	lost := mayComeBack(p)
 	for _, row := range p.live() {
 		f, isShown := shown[row.ID]
-		if !isShown || !row.KeptAsDecoy() || !inventory.SameTarget(row.Scope, beside, row.Settings) {
+		if !isShown || !row.KeptAsDecoy() || !inventory.SameTarget(row.Scope, other, row.Settings) {
 			continue
 		}
 		if !isDecoyOfAny(f, lost) {

@@ -17,7 +17,7 @@ func (c *Case) putRow(row inventory.Row) {
 		row.DecoyNotice = nil
 	case row.State == inventory.Gone:
 		_, reported := c.Incident(row.ID) // the alert of its deletion names it
-		if reported || !row.KeptAsDecoy() || c.place(row.ResourceID).isAWSs(row) {
+		if reported || !row.KeptAsDecoy() || c.place(row.ResourceID).madeByTelemetry(row) {
 			row.DecoyNotice = nil
 		}
 	}
@@ -26,8 +26,8 @@ func (c *Case) putRow(row inventory.Row) {
 
 // decoyNotice is the notice of a flow log that begins to count as a decoy; nil if an alert has said
 // that it prevents a restore. It is due when people would be alerted that the lost one is not
-// back. By then, what a rule waits for, what a record explains, and what AWS shows beside the one
-// that came back is protected.
+// back. By then, the flow log is protected if a rule has waited for it, if a record has named its
+// maker, or if AWS shows it together with the one that came back.
 func decoyNotice(p place, row inventory.Row) *inventory.DecoyNotice {
 	for _, i := range p.c.pending(p.resource) {
 		if alertNamed(i, row.ID) {
@@ -83,9 +83,9 @@ func putOffNotices(p place, lost Incident) {
 	}
 }
 
-// alertNamed reports whether an alert that an incident is blocked has named a flow log as what
-// prevents the restore. The alert has the incident's words of the time when it was added, so that both
-// the reason that was noted for it and these words must name the flow log.
+// alertNamed reports whether an alert that an incident is blocked has named a flow log as the one that
+// prevents the restore. The alert has the incident's words from the time when it was added. So both the
+// reason noted for the alert and the incident's present words must name the flow log.
 func alertNamed(i Incident, id string) bool {
 	if i.Stuck == nil || i.StuckNews {
 		return false
@@ -114,12 +114,12 @@ func (r Rows) DecoyAlerted(id string) {
 	}
 }
 
-// DecoyNoticeDue reports whether the notice of a row is due. One that is further off than any wait is
-// due, too: the clock has gone back since it was noted.
+// DecoyNoticeDue reports whether the notice of a row is due. A notice that is further off than
+// FarthestNotice is due, too: the clock has gone back since it was noted.
 func DecoyNoticeDue(row inventory.Row, now time.Time) bool {
 	n := row.DecoyNotice
 	return n != nil && (!n.Due.After(now) || n.Due.After(now.Add(FarthestNotice)))
 }
 
-// FarthestNotice is longer than a notice waits: a rule waits for a day at most.
+// FarthestNotice is longer than any notice waits: a rule waits for a day at most.
 const FarthestNotice = 25 * time.Hour

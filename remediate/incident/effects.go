@@ -37,15 +37,14 @@ const (
 	// NoteLineage: the incident was opened for a replacement whose loss no record and no
 	// refresh reported. It has an event of its own, which is to be made.
 	NoteLineage NoteKind = iota
-	// NoteReopened: the incident is open again, and so is the end of its event.
+	// NoteReopened: the incident is open again, so its event is not over.
 	NoteReopened
-	// NoteOverdue: the incident may be overdue earlier than its event was to be evaluated.
+	// NoteOverdue: the incident may be overdue before its event is due (Event.OverdueAt).
 	NoteOverdue
 	// NoteKnown: the snapshot knows the flow log now. A deletion that was held back as one
 	// of an unknown flow log is to be alerted.
 	NoteKnown
-	// NoteStuck: there is a reason that keeps the flow log from coming back, and no alert of
-	// it yet.
+	// NoteStuck: something keeps the flow log from coming back, and no alert has said so yet.
 	NoteStuck
 	// NoteNotDelivering: AWS can't deliver what the replacement records.
 	NoteNotDelivering
@@ -63,9 +62,9 @@ func (e *Effects) addHistory(id string, entry Entry) {
 	e.History = append(e.History, HistoryLine{FlowLogID: id, Entry: entry})
 }
 
-// sayOnce removes repeated lines for the log: of those after the first n that say that an
-// attempt failed, it keeps only one, because all of them are about one call.
-func (e *Effects) sayOnce(n int) {
+// logFailureOnce removes repeated lines for the log. Of the lines after the first n, it keeps only
+// one that says that an attempt failed, because all of these are about one call.
+func (e *Effects) logFailureOnce(n int) {
 	said := false
 	kept := slices.DeleteFunc(e.Log[n:], func(l LogLine) bool {
 		again := l.Retry && said

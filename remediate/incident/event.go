@@ -13,17 +13,17 @@ const (
 	// NotifyRestoredAfter is when an alert says what is restored, even if some of the
 	// event's flow logs are not back.
 	NotifyRestoredAfter = 5 * time.Minute
-	// NotifyDriftAfter is when an alert says what a refresh found gone, decided or not.
+	// NotifyDriftAfter is when an alert says what a refresh found gone, even if nothing is decided yet.
 	// With the time that other alerts take, that is within 30 seconds of the refresh.
 	NotifyDriftAfter = 25 * time.Second
-	// NotifyStuckAfter is when an alert says that something is stuck: there is one about
-	// all of the event, however many flow logs it names.
+	// NotifyStuckAfter is when an alert says that incidents are stuck. One alert is about all of
+	// the event, however many flow logs it names.
 	NotifyStuckAfter = 30 * time.Second
-	// NotifyTokenUsedAfter is so for the first ClientToken of an event that was used by
-	// somebody else: before the flow log can be back.
+	// NotifyTokenUsedAfter applies instead if somebody else has used a ClientToken, for the first
+	// one of an event: the alert is due before the flow log can be back.
 	NotifyTokenUsedAfter = 10 * time.Second
-	// NotifyStuckAgainAfter is so for what comes after the first such alert: another
-	// reason. Each of them may be found at another try.
+	// NotifyStuckAgainAfter applies instead after the first such alert, for further reasons. It is
+	// long, because each attempt may find another reason, and one alert is to name them together.
 	NotifyStuckAgainAfter = 16 * time.Minute
 )
 
@@ -41,7 +41,7 @@ type Event struct {
 	DetectedAt time.Time
 	Failed     []alert.FlowLog
 	CampaignID string // empty: it belongs to none
-	// FailedOmitted is how many more were refused.
+	// FailedOmitted is how many more flow logs AWS refused to delete.
 	FailedOmitted int  `json:",omitempty"`
 	Unknown       bool `json:",omitempty"` // it names no flow log that Flowkeeper knows: the row may be dropped
 
@@ -50,7 +50,7 @@ type Event struct {
 	ReopenedAt        time.Time // when one of its incidents was reopened, which has no alert of its own
 	RestoredAlertedAt time.Time `json:"ToldRestored"`
 	ClosedAlertedAt   time.Time `json:"ToldClosed"`
-	DueAt             time.Time // by when an alert says what is restored, even if not all is, or what a refresh found gone; zero: no longer
+	DueAt             time.Time // by when an alert says what is restored, even if not all is, or what a refresh found gone; zero: none is due
 	StuckAt           time.Time // by when an alert says which incidents are stuck; zero: none is
 	StuckAlerted      bool      `json:"StuckTold"`  // there was such an alert
 	TokenUsed         bool      `json:",omitempty"` // an alert that somebody else used a ClientToken of it is due, or there was one
@@ -61,15 +61,15 @@ type Event struct {
 // Due is when to evaluate it again even if no incident changes; zero: never.
 func (e Event) Due() time.Time { return Soonest(e.DueAt, e.StuckAt, e.OverdueAt) }
 
-// rings reports whether the event's alert may have opened an incident at a pager that is
-// not resolved yet.
-func (e Event) rings() bool {
+// mayHavePagerIncident reports whether the event's alert may have opened an incident at a pager
+// that is not resolved yet.
+func (e Event) mayHavePagerIncident() bool {
 	return !e.DeletionAlertedAt.IsZero() && e.ClosedAlertedAt.IsZero() && !e.Due().IsZero()
 }
 
 // Droppable reports whether the event may be forgotten before its time, to make room: no
 // alert about it is to follow, and it names no flow log that is known.
-func (e Event) Droppable() bool { return e.Unknown && !e.rings() }
+func (e Event) Droppable() bool { return e.Unknown && !e.mayHavePagerIncident() }
 
 // SameTimes reports whether two states of an event have the same times by which its alerts
 // after the first are due, or were written. The time of the deletion alert is not compared:
@@ -81,12 +81,12 @@ func (e Event) SameTimes(was Event) bool {
 	return e.StuckAlerted == was.StuckAlerted && slices.EqualFunc(times(e), times(was), time.Time.Equal)
 }
 
-// ClampTimes has no alert due later than it would be if it were noted now: the clock has
-// gone back.
+// ClampTimes moves the times by which alerts are due: after the clock has gone back, no alert
+// is due later than if it were noted now.
 func (e Event) ClampTimes(now time.Time) Event {
 	e.DueAt = Earlier(e.DueAt, now.Add(NotifyRestoredAfter))
 	e.StuckAt = Earlier(e.StuckAt, now.Add(NotifyStuckAgainAfter))
-	again := OverdueAfter // no alert has been sent: its incidents tell when one is due
+	again := OverdueAfter // there was no alert that it is not back
 	if e.StuckAlerted {
 		again = RemindAfter
 	}
@@ -94,9 +94,9 @@ func (e Event) ClampTimes(now time.Time) Event {
 	return e
 }
 
-// MergeRecord is the event of a record whose event ID an earlier record had, too. Either
-// may be forged (I2): the level is never lowered, and a record that names no flow log
-// that is known does not change who did it.
+// MergeRecord is the event of a record, merged with before: the event of an earlier record that
+// had the same event ID. Either may be forged (I2): the level is never lowered, and a record that
+// names no known flow log does not change who did it.
 func (e Event) MergeRecord(before Event, incidents []Incident) Event {
 	e.Level, e.DetectedAt = alert.Highest(before.Level, e.Level), before.DetectedAt
 	e.StuckAt, e.StuckAlerted, e.OverdueAt, e.TokenUsed = before.StuckAt, before.StuckAlerted, before.OverdueAt, before.TokenUsed

@@ -21,11 +21,11 @@ type Facts struct {
 	Imported      bool       // it has one that counts for nothing yet: see ImportedOnly
 	CreatedAt     time.Time  // when the lost one was created
 	Protected     bool       // its row is protected
-	MayBeDecoy    bool       // of a flow log whose loss nothing has reported yet
+	MayBeDecoy    bool       // it may be a decoy of a flow log whose loss nothing has reported yet
 	Held          bool       // its row is held
 	Released      bool       // it was released when it was lost
 	Complete      bool       // the scope has had its first refresh
-	AlreadyExists bool       // it was made because a create answered FlowLogAlreadyExists
+	AlreadyExists bool       // AWS was asked because a create had answered FlowLogAlreadyExists
 }
 
 // unprotected reports whether nothing is restored from the lost one's row.
@@ -76,8 +76,8 @@ func (c *Case) facts(i Incident, o Observation) Facts {
 	if ok {
 		f.Held = row.Held
 		f.InSnapshot, f.CreatedAt, f.Released = true, row.CreatedAt, row.Released(i.lostAt())
-		f.Protected = row.Protected && !c.place(row.ResourceID).takenFor(row, o)
-		f.MayBeDecoy = f.Protected && c.place(row.ResourceID).mayBeTakenFor(row, i.OpenedAt, o)
+		f.Protected = row.Protected && !c.place(row.ResourceID).isConfirmedDecoy(row, o)
+		f.MayBeDecoy = f.Protected && c.place(row.ResourceID).mayBeDecoy(row, i.OpenedAt, o)
 	}
 	f.Imported = row.Imported && !ok
 	return f
@@ -90,7 +90,7 @@ func (p place) other(i Incident, f inventory.FlowLog, o Observation) Other {
 	gone := known && row.State == inventory.Gone
 	lost := found && own.Pending()
 	if o.AlreadyExists && o.At.Sub(row.GoneAt) >= p.c.Policy.ConsistencyWindow {
-		gone = false // no observation is as stale as that: it was taken for gone by mistake
+		gone = false // no observation is that stale: the row is marked gone by mistake
 	}
 	telemetry := p.c.Policy.trustsTelemetry(p.c.Scope.Account, row.CreatedBy)
 	return Other{FlowLog: f, CreatedBy: row.CreatedBy, Adoptable: mayHaveMade(i, f) || !gone && !lost, Telemetry: telemetry,
@@ -99,10 +99,9 @@ func (p place) other(i Incident, f inventory.FlowLog, o Observation) Other {
 
 // mayExcuse reports whether a flow log may be what replaces the incident's: no other
 // loss was excused by it, and its destination was known before the wait around the
-// deletion began. So whom a rule names can't send traffic to a new place by it. AWS's
+// deletion began. So a principal that a rule names can't send traffic to a new destination. AWS's
 // telemetry rules may deliver to a new log group, if that is the account's own.
-// destinations are those known, with the time when each was first seen; zero: before the
-// first refresh.
+// destinations are Case.KnownDestinations.
 func mayExcuse(i Incident, by inventory.Row, telemetry bool, destinations map[string]time.Time) bool {
 	excusesAnother := by.Excuses != "" && by.Excuses != i.FlowLogID
 	if !i.WaitsForReplacement() || excusesAnother {
@@ -117,7 +116,8 @@ func mayExcuse(i Incident, by inventory.Row, telemetry bool, destinations map[st
 }
 
 // toNewDestination reports whether nothing delivered to a flow log's destination at the first refresh. The state file
-// has a bounded number of destinations: of any other, what was seen only after that refresh is late.
+// has a bounded number of destinations. A flow log to any other destination counts as late if it was first seen
+// after that refresh.
 func (c *Case) toNewDestination(row inventory.Row) bool {
 	if since, known := c.KnownDestinations[row.Destination(c.Scope)]; known {
 		return !since.IsZero()
@@ -129,7 +129,7 @@ func (c *Case) toNewDestination(row inventory.Row) bool {
 	return !c.FirstRefreshAt.IsZero() && seen.After(c.FirstRefreshAt)
 }
 
-// nowKnown is the incident of a flow log that the snapshot has come to know since a record named it.
+// nowKnown is the incident of a flow log after the snapshot has got its row: a record named it before that.
 func nowKnown(c *Case, i Incident, row inventory.Row) Incident {
 	if !i.Known {
 		i.LateDestination = c.toNewDestination(row)

@@ -35,7 +35,7 @@ func (r Rows) Learns(id string, at time.Time) bool {
 }
 
 // hasJustGone reports whether a row that a copy of the state file had as gone went
-// so lately that a listing may show it all the same.
+// so recently that a listing may still show it.
 func hasJustGone(row inventory.Row, at time.Time, p Policy) bool {
 	return IsRecent(row.GoneAt, at, p.ConsistencyWindow)
 }
@@ -55,7 +55,7 @@ func (r Rows) ApplyFound(f inventory.FlowLog, to DestinationFacts, at time.Time)
 	row, ok := c.Row(f.ID)
 	p := c.place(f.ResourceID)
 	switch {
-	case !ok && p.isStale(f): // it is gone
+	case !ok && p.isStale(f): // no new row: it is gone
 	case !ok:
 		allowed := Protects(c.Policy.Destinations, f.Destination(c.Scope))
 		held := r.MayHold() && !to.Trusted && !c.Policy.lists(f.Destination(c.Scope))
@@ -79,7 +79,7 @@ func (r Rows) ApplyFound(f inventory.FlowLog, to DestinationFacts, at time.Time)
 		row.FlowLog = f
 		c.putRow(row)
 	}
-	return false // the next listing shows again what has just gone, if it is there
+	return false // a row that has just gone stays so: if the flow log is there, the next listing shows it again
 }
 
 // shownAlive corrects what an incident says of a flow log that a file or a copy of
@@ -101,8 +101,9 @@ func (r Rows) shownAlive(row inventory.Row, at time.Time) {
 	}
 }
 
-// Relearn makes the incident of a flow log due that the snapshot has come to know, or
-// will not any more.
+// Relearn makes the incident of a flow log due that the snapshot did not know. If it knows the
+// flow log now, the incident gets its settings, and is open again if it was closed. If it does
+// not, Decide may close the incident as unknown.
 func (r Rows) Relearn(id string) {
 	c := r.c
 	i, found := c.Incident(id)
@@ -131,14 +132,14 @@ func (r Rows) Created(id, by string) {
 	asksFor := func(principal string) Action { return c.Policy.RuleFor(c.Scope.Account, principal).Action }
 	if ok && (row.CreatedBy == "" || asksFor(by) > asksFor(row.CreatedBy)) {
 		p := c.place(row.ResourceID)
-		wasAWSs := p.isAWSs(row)
+		wasByTelemetry := p.madeByTelemetry(row)
 		row.CreatedBy = by
 		c.putRow(row)
 		switch {
-		case p.isAWSs(row):
+		case p.madeByTelemetry(row):
 			p.protect()
 			p.clearDecoys(id)
-		case wasAWSs:
+		case wasByTelemetry:
 			p.distrust(row)
 		}
 	}
@@ -179,8 +180,8 @@ func (r Rows) Exclude(id string) {
 	}
 }
 
-// ProtectShown protects those of some decoys that complete refreshes show beside the other one. The notices
-// of those that stay decoys are brought forward, because the clock may have gone back since they were noted.
+// ProtectShown protects those of some decoys that complete refreshes show together with the flow log in whose
+// place they stand. For the others it brings the notices forward: the clock may have gone back since they were noted.
 func (r Rows) ProtectShown(ids []string) {
 	seen := map[string]bool{} // resources: there may be many decoys on one
 	for _, id := range ids {

@@ -21,11 +21,11 @@ func RowFromCopy(r inventory.Row) inventory.Row {
 		r.Excluded = true
 	}
 	if r.Held {
-		r.Held, r.NewDestination = false, true // as for a new state file, but for an alert
+		r.Held, r.NewDestination = false, true // as with a new state file it is not held; but an alert names its destination
 	}
 	if r.State != inventory.Live {
-		// Gone for good, until a listing shows it: like an imported one, for a listing
-		// revives no gone row.
+		// Gone, until a listing shows it. It counts as imported, because a listing does not
+		// make a gone row live again.
 		r.State, r.Imported = inventory.Live, true
 	}
 	return r
@@ -38,8 +38,8 @@ type CopyFate int
 const (
 	KeptAsIs   CopyFate = iota
 	KeptDue             // it is tried at once, and its event is kept, too
-	KeptClosed          // AWS shows its flow log: it ends, so that a record of one more deletion counts
-	NotKept             // it would end as it begins: nothing is to come back
+	KeptClosed          // the copy has a live row of its flow log: it ends, so that a record of one more deletion counts
+	NotKept             // it would be closed at once: nothing is to come back
 )
 
 // FromCopy is an incident of a copy as far as it counts. r is the row that the copy has of its
@@ -78,9 +78,8 @@ func StaleFromCopy(made, refreshed, now time.Time, limit time.Duration) bool {
 	return now.Sub(made) > limit || !refreshed.IsZero() && now.Sub(refreshed) > limit
 }
 
-// EventFromCopy is the event of an incident of a copy, which may not be in the copy. Whatever
-// alerts were sent according to the copy, there is one within five minutes of what is to come
-// back and is not.
+// EventFromCopy is the event of an incident of a copy. inCopy: the copy has the event, e. Whatever
+// alerts the copy says were sent, an alert within five minutes names what is not back.
 func EventFromCopy(i Incident, e Event, inCopy bool, now time.Time) Event {
 	if !inCopy {
 		e = Event{Source: i.Source, Level: alert.High, DetectedAt: now, DeletionAlertedAt: now}

@@ -75,7 +75,7 @@ func TestAdoptEvent(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			for _, inCopy := range []bool{true, false} {
-				if got := EventFromCopy(i, e, inCopy, now); got.ID != "e-1" || got.Unknown || !got.rings() || got.DeletionAlertedAt.After(now) || got.OverdueAt.After(now.Add(5*time.Minute)) {
+				if got := EventFromCopy(i, e, inCopy, now); got.ID != "e-1" || got.Unknown || !got.mayHavePagerIncident() || got.DeletionAlertedAt.After(now) || got.OverdueAt.After(now.Add(5*time.Minute)) {
 					t.Errorf("in the copy: %v: %+v", inCopy, got)
 				}
 			}

@@ -18,14 +18,14 @@ type State string
 //	open               -> blocked   ApplyAnswer (a refusal, a decoy), ApplyFailure, Sharing.ApplyCreation (a refusal of one, a used token)
 //	blocked            -> open      Rows.Created (what was taken for a decoy is AWS's own)
 //	open, blocked      -> closed    ApplyObservation, ApplyAnswer (its resource is gone), ByHand.CloseReleased,
-//	                                and as superseded (its replacement was lost in turn) by what leads to restored, and Sharing.Share
+//	                                as superseded (its replacement was lost in turn): the methods that lead to restored, Sharing.Share
 //	restored           -> verified  Verify
 //	restored           -> closed    Verify (lost in turn)
 //	restored, verified -> closed    Rows.ApplyFound (AWS shows the lost flow log, which was taken from a copy or a file)
-//	restored, verified -> open      what ends another incident of its lineage as superseded
-//	closed             -> open      ApplyRecord, ApplyDrift, Rows.Relearn, ByHand.Request, and the same
+//	restored, verified -> open      the methods that close another incident of its lineage as superseded
+//	closed             -> open      ApplyRecord, ApplyDrift, Rows.Relearn, ByHand.Request, and the methods of the line above
 const (
-	Open     State = "open"     // observed, and restored as soon as it may be
+	Open     State = "open"     // AWS is observed, and the flow log is restored as soon as Decide allows
 	Restored State = "restored" // a replacement was created or adopted; Verify confirms it
 	Verified State = "verified" // the replacement is active, and no failure of delivery is known
 	Blocked  State = "blocked"  // as Open, but a person is needed, and it is tried less often
@@ -42,7 +42,7 @@ const (
 
 	// Of blocked incidents.
 	Permission  Reason = "permission"  // AWS refuses an action of ours
-	Destination Reason = "destination" // it is gone, or refuses delivery
+	Destination Reason = "destination" // the destination is gone, or refuses delivery
 	Role        Reason = "role"        // the delivery role can't be assumed
 	Limit       Reason = "limit"       // there are too many flow logs on the resource
 	Decoy       Reason = "decoy"       // a flow log that does less is in its place
@@ -51,13 +51,13 @@ const (
 	Invalid     Reason = "invalid"     // AWS refuses the parameters
 	Credentials Reason = "credentials" // AWS refuses them, or they are of another account
 	Account     Reason = "account"     // AWS refuses the whole account
-	Refused     Reason = "refused"     // by an answer that is not known here
+	Refused     Reason = "refused"     // AWS refuses with an error that Flowkeeper does not know
 
 	// Of closed incidents.
 	ResourceGone Reason = "resource_gone" // two creates in a row said so
-	Replaced     Reason = "replaced"      // by whom a rule gives time to
+	Replaced     Reason = "replaced"      // by the caller, to whom a rule gives time for that
 	Released     Reason = "released"      // an operator released the flow log, before or after its deletion
-	Superseded   Reason = "superseded"    // its replacement was lost: that one's incident goes on
+	Superseded   Reason = "superseded"    // its replacement was lost: the replacement's incident goes on
 	StillThere   Reason = "still_there"   // AWS shows it alive
 	Exempt       Reason = "exempt"        // it was not protected, or a rule ignores who deleted it
 	Held         Reason = "held"          // its recipient is not approved
@@ -89,10 +89,10 @@ type Incident struct {
 	// What was lost.
 	Scope      inventory.Scope
 	FlowLogID  string
-	RootID     string // the first of its lineage: the flow log that was replaced, and its replacements
+	RootID     string // the first flow log of its lineage, which is that flow log and the chain of its replacements
 	ResourceID string
 	Known      bool               // the snapshot knows the flow log
-	Frozen     inventory.Settings // what will be created, as it was when lost
+	Frozen     inventory.Settings // the settings when it was lost: what will be created
 
 	// How it was lost, and who did it.
 	Source      string
@@ -102,7 +102,7 @@ type Incident struct {
 	LastSeenAt  time.Time // start of the last complete refresh that listed the flow log
 	DeletedAt   time.Time // zero for drift
 	DetectedAt  time.Time
-	OpenedAt    time.Time // of this opening: the time that Policy.ConsistencyWindow counts from
+	OpenedAt    time.Time // when it was last opened: Policy.ConsistencyWindow counts from then
 
 	// What becomes of it.
 	State  State
@@ -113,7 +113,7 @@ type Incident struct {
 	Action          Action
 	ModeOnly        bool          // closed alert_only because of the mode: no record reopens it
 	WaitUntil       time.Time     // end of a wait rule's time, or of drift_wait
-	Waited          time.Duration // how long a wait rule's time is, of which WaitUntil is the end; 0: no such rule
+	Waited          time.Duration // how long a wait rule waits, until WaitUntil; 0: no wait rule applies
 	Requested       bool          // a person asked (`flowkeeper restore`): rules no longer count
 	LateDestination bool          `json:",omitempty"` // it delivers to where nothing did at the first refresh
 
@@ -125,19 +125,18 @@ type Incident struct {
 	// The ClientToken of its create.
 	Generation  int       // of the ClientToken
 	Keyed       bool      // its token is made with the policy's key; false: it was opened before there was one
-	RandomToken string    `json:",omitempty"` // its ClientToken after AWS has said that one was used otherwise; that of a shared call follows from those of its members
-	MismatchAt  time.Time // first answer of this generation that says that its token was used otherwise
+	RandomToken string    `json:",omitempty"` // its ClientToken after IdempotentParameterMismatch; the token of a shared call is made from those of its members
+	MismatchAt  time.Time // first IdempotentParameterMismatch for this generation's token
 
-	// Its create, which may be shared with others. Group: its create may share a call with those
-	// that have the same Group, because every create that may have been sent for any of them is in
-	// Call. It is the event's ID as the call's tag has it (see Sharing.Gather); empty: it shares no
-	// call.
+	// Its create, which may be shared with others. Incidents with the same Group may share a call,
+	// because the Call of each has every create that may have been sent for it. Group is the event's
+	// ID as the call's tag has it (see Sharing.Gather); empty: it shares no call.
 	Group   string    `json:",omitempty"`
 	AtMost  int       `json:",omitempty"` // incidents that may share its call; 0: as many as AWS takes
 	Untried bool      `json:",omitempty"` // no create for it can have been sent since it was first opened
 	Call    *SentCall `json:",omitempty"` // nil: no create is in doubt
-	// NothingMadeAt is when an observation last showed that nothing is there which an earlier
-	// call has made. What a Flowkeeper made before that is gone.
+	// NothingMadeAt is when an observation last showed that an earlier call has left no flow log
+	// there. A flow log that a Flowkeeper made before that is gone.
 	NothingMadeAt time.Time `json:",omitzero"`
 	Untagged      bool      // AWS refused our own tag
 
@@ -157,10 +156,10 @@ type Incident struct {
 	Confirmed    bool              // an observation after Policy.ConsistencyWindow showed NewID
 	RestoredAt   time.Time         // when AWS answered the create, or when the adopted one was created; zero: it is not back
 	VerifiedAt   time.Time         // when it became Verified; zero: it did not
-	MissingSince time.Time         // earlier than OpenedAt, where it is a replacement that AWS answered and never showed
+	MissingSince time.Time         // since when its lineage is missing, if it is a replacement that AWS answered and never showed; earlier than OpenedAt
 	MissingTags  map[string]string `json:",omitempty"` // own tags that the replacement is to get by CreateTags
-	TaggedAt     time.Time         `json:",omitzero"`  // when CreateTags was last answered
-	TagRounds    int               `json:",omitempty"` // how often it was
+	TaggedAt     time.Time         `json:",omitzero"`  // when CreateTags last set its tags, or AWS first showed all of them
+	TagRounds    int               `json:",omitempty"` // how often CreateTags set its tags
 
 	// What people are alerted of.
 	Stuck          *Stuck    // why it is blocked or held back
@@ -188,8 +187,8 @@ func (i Incident) Pending() bool { return i.State == Open || i.State == Blocked 
 // HasReplacement reports whether the flow log is back.
 func (i Incident) HasReplacement() bool { return i.State == Restored || i.State == Verified }
 
-// wasSame reports whether a flow log does all that the lost one did, which must be known.
-func wasSame(i Incident, f inventory.FlowLog) bool {
+// equalsLost reports whether a flow log is equivalent to the lost one, which must be known.
+func equalsLost(i Incident, f inventory.FlowLog) bool {
 	return i.Known && inventory.Equivalent(i.Scope, i.Frozen, f)
 }
 
@@ -218,8 +217,8 @@ func (i Incident) lostAt() time.Time {
 	return i.DeletedAt
 }
 
-// BlindSince is since when nothing has been logged; zero: it is logged again, or may be, or that
-// is not known.
+// BlindSince is since when nothing has been logged; zero: the flow log is or may be there, or the
+// time is not known.
 func (i Incident) BlindSince() time.Time {
 	if i.State == Blocked || i.State == Open && !i.AbsentAt.IsZero() {
 		return i.lostAt()
@@ -243,6 +242,6 @@ type Entry struct {
 	Reason  Reason
 	Text    string
 	EventID string       // where a record caused it
-	Claim   string       // what that record claims of who and when: see ClaimOf
+	Claim   string       // hash of who made the call, and when, as that record says: see ClaimOf
 	Actor   *alert.Actor // of that record
 }

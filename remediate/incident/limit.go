@@ -10,13 +10,13 @@ import (
 	"flowkeeper/inventory"
 )
 
-// mostHolders is how many flow logs an alert names that hold the places of a resource. AWS
-// allows few.
+// mostHolders is how many flow logs an alert names if a resource has as many as AWS allows, which
+// are few.
 const mostHolders = 5
 
-// limitReached does what AWS's limit of flow logs on a resource means: it blocks the incident, and
-// advises how to make room. after is what AWS showed then: an equivalent that took the place
-// is adopted.
+// limitReached applies the answer that a resource has as many flow logs as AWS allows: it blocks the
+// incident, and advises how to make room. after is what AWS showed then: an equivalent that took the
+// lost one's place is adopted.
 func (t refusal) limitReached(after Observation) {
 	if after.Resources[t.ResourceID] {
 		t.observe(after)
@@ -33,7 +33,7 @@ func (t refusal) limitReached(after Observation) {
 // makeRoom is the advice where a resource has as many flow logs as AWS allows: which they are,
 // and how to delete one. First come those that only the observation shows, because somebody has just made
 // them, then those that are not protected, and at last those that another Flowkeeper may have
-// restored. It is empty where there are none but these, which nobody should delete.
+// restored. It is empty if there are only these last ones, which nobody should delete.
 func (p place) makeRoom(lost string, o Observation) string {
 	unknown, back := p.unknown(o)
 	var loose, ours []inventory.Row
@@ -75,7 +75,7 @@ func (p place) unknown(o Observation) (unknown, back []inventory.Row) {
 		if row, known := p.c.Row(id); f.ResourceID != p.resource || known && !row.Imported {
 			continue
 		}
-		isBack := slices.ContainsFunc(p.lost(), func(i Incident) bool { return wasSame(i, f) })
+		isBack := slices.ContainsFunc(p.lost(), func(i Incident) bool { return equalsLost(i, f) })
 		replaces := slices.ContainsFunc(p.live(), func(r inventory.Row) bool {
 			_, shown := o.FlowLogs[r.ID]
 			return !shown && isGuarded(r) && inventory.Equivalent(p.c.Scope, r.Settings, f)
@@ -89,7 +89,7 @@ func (p place) unknown(o Observation) (unknown, back []inventory.Row) {
 	return unknown, back
 }
 
-// holder says what a flow log is that holds a place.
+// holder says where a flow log delivers, and whether it is protected.
 func holder(r inventory.Row) string {
 	what := "not protected: a decoy"
 	switch onlyObserved := r.State == ""; { // see unknown

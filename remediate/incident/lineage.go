@@ -56,8 +56,8 @@ func (t *Tables) circle(i Incident, lostID string) (back Incident, found bool) {
 	return back, false
 }
 
-// FlappingWindow is how long a restore counts as one of many of its lineage: see Policy.MaxRestores. A Case
-// must have the incidents of its lineages that were restored so short a time before its Now.
+// FlappingWindow is how long a restore of a lineage counts for Policy.MaxRestores. A Case must have the
+// incidents of its lineages that were restored within that time before its Now.
 const FlappingWindow = time.Hour
 
 // restores are the incidents of one root that were restored within FlappingWindow before a time.

@@ -21,9 +21,9 @@ func (c *Case) ApplyRecord(id string, rec Record) (n Named) {
 	row, known := c.Row(id)
 	known = known && !row.Imported // AWS has not shown it: only a file says that it exists (I2)
 	released := known && row.Released(rec.Time)
-	unprotected := known && !row.Protected && !row.Held // that one waits for a person to say whether it is wanted
-	// What Decide says later is about the incident, which several records may have named. The level of this
-	// record's alert is about its call alone: whether it was allowed when it was made.
+	unprotected := known && !row.Protected && !row.Held // a held one waits until a person says whether it is wanted
+	// Decide is about the incident, which several records may have named. The level of this record's alert is
+	// about its call alone: whether the call was allowed when it was made.
 	n.Allowed = released || unprotected || rec.Rule.Action == Ignore
 	i, found := c.Incident(id)
 	if !found || !rec.Applied {
@@ -58,7 +58,7 @@ func (c *Case) openOrUpdate(id string, rec Record, row inventory.Row, known bool
 	if i.State == Blocked || i.State == Open && i.WaitUntil.IsZero() {
 		i.NextAttemptAt = c.Now
 	}
-	c.place(row.ResourceID).wakeBlocked() // it may have been in their way
+	c.place(row.ResourceID).wakeBlocked() // the lost flow log may have been in their way
 	c.Put(i)
 	putOffNotices(c.place(row.ResourceID), i)
 	if known && row.State == inventory.Gone && row.DecoyNotice != nil {

@@ -11,7 +11,7 @@ type Observation struct {
 	At        time.Time       // when AWS was asked
 	Resources map[string]bool // that it was asked about
 	FlowLogs  map[string]inventory.FlowLog
-	// AlreadyExists: it was made because a create answered FlowLogAlreadyExists.
+	// AlreadyExists: AWS was asked because a create had answered FlowLogAlreadyExists.
 	AlreadyExists bool
 	// Failure is why AWS has not answered; nil: it has.
 	Failure *Answer
@@ -41,8 +41,8 @@ func (c *Case) Decide(i Incident, o Observation) Decision {
 	return Decide(i.ClampTimes(c.Now, c.Policy), c.facts(i, o), c.Policy, c.Now)
 }
 
-// ApplyObservation decides about an open or blocked incident, and records what needs no
-// create: for a create, the incident stays due.
+// ApplyObservation decides about an open or blocked incident, and carries out the decision.
+// It makes no create: if one is due, the incident stays due.
 func (c *Case) ApplyObservation(id string, o Observation) {
 	if t, ok := c.begin(id); ok && t.Pending() {
 		t.observe(o)
@@ -56,7 +56,7 @@ func (c *Case) Finish(id string) {
 	}
 }
 
-// observe does what an observation leads to, but for a create.
+// observe is ApplyObservation for a transition.
 func (t *transition) observe(o Observation) {
 	c := t.c
 	if row, seen := seenRow(c, t.Incident); !t.Known && seen {
@@ -84,7 +84,7 @@ func (t *transition) observe(o Observation) {
 	t.follow(d, f)
 }
 
-// follow does what was decided by some facts, but for a create.
+// follow carries out a decision, which f led to; for a create, the incident stays due.
 func (t *transition) follow(d Decision, f Facts) {
 	switch d.Next {
 	case Requeue, Postpone:
@@ -101,13 +101,13 @@ func (t *transition) follow(d Decision, f Facts) {
 	case Create:
 		t.dueAt(t.c.Now)
 	case DecoyInTheWay:
-		wasBeside := mayPredate(t.Incident, d.Found.FlowLog, t.c.Policy.ConsistencyWindow)
-		if !wasBeside { // else it may be nobody's decoy, and stays protected
+		mayBeOlder := mayPredate(t.Incident, d.Found.FlowLog, t.c.Policy.ConsistencyWindow)
+		if !mayBeOlder { // else it may be nobody's decoy, and stays protected
 			t.c.place(t.ResourceID).unprotect(d.Found.FlowLog)
-			t.ExistsAt = time.Time{} // it is found: once it is gone, AWS may hide another one
+			t.ExistsAt = time.Time{} // the decoy is found: once it is gone, AWS may refuse because of one that it does not show
 		}
 		row, _ := t.c.Row(d.Found.ID)
-		refusal{t, inTheWay(t.Incident, d.Found, wasBeside, isGuarded(row)), 0}.block()
+		refusal{t, inTheWay(t.Incident, d.Found, mayBeOlder, isGuarded(row)), 0}.block()
 	case Adopt:
 		from := adopted
 		if mayHaveMade(t.Incident, d.Found.FlowLog) {
@@ -122,7 +122,7 @@ func (t *transition) follow(d Decision, f Facts) {
 			t.excuse(d.Found.ID)
 		case Exempt:
 			if row, _ := t.c.Row(t.FlowLogID); row.Protected && f.unprotected() {
-				t.c.place(t.ResourceID).setProtected(row, false) // a later record finds it a decoy, too
+				t.c.place(t.ResourceID).setProtected(row, false) // so that it counts as a decoy for a later record, too
 			}
 		}
 		t.close(d.Reason, d.Advice)

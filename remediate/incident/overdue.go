@@ -9,8 +9,8 @@ import (
 const (
 	// RemindAfter is how often an alert says again that a flow log is not back.
 	RemindAfter = 24 * time.Hour
-	// OverdueAfter is after what time an alert says that a flow log is not back, for
-	// whatever reason. The time of a rule's wait does not count.
+	// OverdueAfter is how long after a loss was detected an alert says that the flow log is
+	// not back, for any reason. The time of a rule's wait does not count.
 	OverdueAfter = 5 * time.Minute
 	// shownWithin is how long after Policy.ConsistencyWindow an observation may come that shows
 	// the replacement.
@@ -23,7 +23,7 @@ func (i Incident) Missing() bool {
 	return i.Pending() || i.State == Restored && !i.Confirmed
 }
 
-// darkSince is the time from which on the flow log counts as gone.
+// darkSince is the time from which on the flow log counts as missing: OverdueAfter counts from then.
 func (i Incident) darkSince() time.Time {
 	since := i.OpenedAt
 	if !i.MissingSince.IsZero() {

@@ -10,19 +10,19 @@ import (
 )
 
 // Policy is what the configuration says about deletions. The zero value restores
-// everything at once, but for what AWS's telemetry rules delete: see [TelemetryWait].
+// everything at once, except what AWS's telemetry rules delete: see [TelemetryWait].
 type Policy struct {
 	AlertOnly         bool          // mode alert: nothing is created
 	DriftAlerts       bool          // on_drift alert: what a refresh finds gone is not restored
 	DriftWait         time.Duration // how long a loss by drift waits for its record: see driftWait
-	ConsistencyWindow time.Duration // how long AWS may go on showing what was there before: the key inventory.settle
+	ConsistencyWindow time.Duration // how long AWS may go on showing an earlier state: the key inventory.settle
 	VerifyAfter       time.Duration // how long a replacement must be fine until it is verified
 	MaxRestores       int           // of one lineage within FlappingWindow, then it flaps; zero: no limit
 	RestoreInterval   time.Duration // between the restores of a lineage that flaps
 	Rules             []Rule        // the first that matches counts
-	TokenKey          TokenKey      // that ClientTokens are made with
+	TokenKey          TokenKey      // ClientTokens are made with it
 	LateRecords       bool          // records may come by log files, minutes later: alerts of a drift say so
-	Destinations      []string      // patterns of those that may be protected; none: all
+	Destinations      []string      // patterns: only flow logs to these destinations may be protected; none: all may
 }
 
 // Rule says what the deletions of some principals ask for. In the pattern `*` stands for
@@ -44,7 +44,7 @@ const OwnAccount = "{account}"
 func (r Rule) Matches(account, principal string) bool {
 	pattern := r.Principal
 	if strings.Contains(pattern, OwnAccount) {
-		if !isAccount(account) { // a record's word: it may not bring a * into the pattern
+		if !isAccount(account) { // it is from a record, which must not bring a * into the pattern
 			return false
 		}
 		pattern = strings.ReplaceAll(pattern, OwnAccount, account)
@@ -72,9 +72,9 @@ func (p Policy) RuleFor(account, principal string) Rule {
 	return Rule{Action: Restore}
 }
 
-// mayLack reports whether what AWS shows at a time may lack a flow log that was created at
-// another, because that is younger than AWS's own delay. If it seems to be created far ahead,
-// the clock has gone back, and it is not young.
+// mayLack reports whether AWS's answer of a time (at) may lack a flow log, because that was created
+// less than the ConsistencyWindow before. If it seems to be created more than that later, the clock
+// has gone back, and the flow log is not young.
 func (p Policy) mayLack(created, at time.Time) bool {
 	age := at.Sub(created)
 	return age < p.ConsistencyWindow && age >= -p.ConsistencyWindow
@@ -82,8 +82,8 @@ func (p Policy) mayLack(created, at time.Time) bool {
 
 // driftWait is how long the restore of a flow log that a refresh found gone waits for the
 // record that says who deleted it: only where that record could excuse the loss. lostAt is
-// when the flow log was seen last. Of one that was released then, the record says whether
-// it still was; that one is not restored meanwhile.
+// when the flow log was seen last. If it was released then, only the record says whether it still
+// was when it was deleted; until the record comes, it is not restored.
 func (p Policy) driftWait(row inventory.Row, lostAt time.Time) time.Duration {
 	loosens := func(r Rule) bool { return r.Action != Restore }
 	_, managed := row.Tags[TelemetryTag]
@@ -116,14 +116,13 @@ func Match(pattern, s string) bool {
 	}
 }
 
-// lists reports whether inventory.destinations names a destination, so that it is known to
-// be ours.
+// lists reports whether inventory.destinations names a destination: then the operator knows it.
 func (p Policy) lists(destination string) bool {
 	return len(p.Destinations) > 0 && Protects(p.Destinations, destination)
 }
 
-// Misjudges reports whether a row is not as inventory.destinations says now: that was
-// different when the row was written.
+// Misjudges reports whether a row contradicts inventory.destinations, because that key has
+// changed since the row was written.
 func (p Policy) Misjudges(r inventory.Row) bool {
 	to := r.Destination(r.Scope)
 	return r.Excluded == Protects(p.Destinations, to) || r.Held && p.lists(to)

@@ -16,8 +16,8 @@ func PrincipalOrName(a *alert.Actor) string {
 	return by
 }
 
-// BoundActor is an actor as the state file keeps it, many times over: its texts cut to
-// what an alert shows.
+// BoundActor is an actor with its texts cut to what an alert shows: the state file keeps
+// an actor many times.
 func BoundActor(a alert.Actor) *alert.Actor {
 	for _, s := range []*string{&a.Type, &a.ARN, &a.SessionIssuer, &a.AccessKeyID, &a.SourceIP, &a.UserAgent, &a.Account, &a.Via} {
 		*s = alert.Clean(*s, mostActorText)

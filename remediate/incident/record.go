@@ -24,8 +24,8 @@ type Record struct {
 }
 
 // ApplyRecord applies one more record to an incident. A record may only tighten the
-// action (I2); the first record after a drift brings the actor and the action with it. Of a
-// flow log that a person has asked for it brings the actor alone: no rule counts for that.
+// action (I2); the first record after a drift brings the actor and the action with it. If a
+// person has asked for the restore, the record brings the actor alone: rules do not count then.
 func (i Incident) ApplyRecord(rec Record, now time.Time) Incident {
 	unattributed := i.Source == ByDrift // this is the first record of the loss
 	lostAgain := rec.Unreleased && i.Pending()
@@ -142,9 +142,9 @@ func (i Incident) closedAlive(now time.Time) Incident {
 	return i
 }
 
-// reopen starts the incident anew, with what is frozen kept. What a person
-// asked for, or the mode decided, was about the last time. A ClientToken that AWS has
-// answered with a flow log is spent: a repeat would answer the same one.
+// reopen starts the incident anew, and keeps the frozen settings. What a person asked for,
+// or the mode decided, was about the loss before. A ClientToken that AWS has answered with a
+// flow log is spent: AWS would answer a repeat with the same one.
 func (i Incident) reopen(now time.Time) Incident {
 	if i.NewID != "" && !i.Adopted {
 		i.Generation++
@@ -163,7 +163,7 @@ func (i Incident) reopen(now time.Time) Incident {
 
 // awaitsRecord reports whether a record may still open a closed incident again: its
 // flow log was released when it was last seen, and only the record says when it was
-// deleted. Until then, what stands in its place may be a decoy.
+// deleted. Until then, a flow log in its place may be a decoy.
 func awaitsRecord(i Incident, now time.Time) bool {
 	return i.closedAs(Released) && i.Source == ByDrift && now.Before(i.WaitUntil)
 }

@@ -27,9 +27,9 @@ func (t *transition) markRestored(f inventory.FlowLog, from origin) {
 		t.handOnCall(f.ID)
 		next, _ = t.c.Incident(f.ID)
 	}
-	unconfirmed := lostOurs && next.Pending() && next.AbsentAt.IsZero() // its own incident finds it alive, or not
+	unconfirmed := lostOurs && next.Pending() && next.AbsentAt.IsZero() // its own incident will find out whether it is alive
 	if lost && !unconfirmed {
-		t.supersede(f.ID, next, isAdopted) // what was adopted was shown: it is alive
+		t.supersede(f.ID, next, isAdopted) // AWS has shown an adopted flow log, so it is alive
 		return
 	}
 	t.State, t.Reason, t.Advice, t.LastError = Restored, "", "", ""
@@ -46,7 +46,7 @@ func (t *transition) markRestored(f inventory.FlowLog, from origin) {
 	if t.MissingTags != nil {
 		t.NextAttemptAt = now
 	}
-	t.succeed(f)
+	t.putReplacement(f)
 	text := "recreated as " + f.ID
 	if isAdopted {
 		text = "adopted " + f.ID + ", which does the same"
@@ -59,11 +59,11 @@ func (t *transition) created(id string) inventory.FlowLog {
 	return inventory.FlowLog{ID: id, Scope: t.Scope, Settings: Replacement(t.Incident), Status: "ACTIVE", CreatedAt: t.c.Now}
 }
 
-// succeed writes the replacement's row.
-func (t *transition) succeed(f inventory.FlowLog) {
+// putReplacement writes the replacement's row.
+func (t *transition) putReplacement(f inventory.FlowLog) {
 	c := t.c
 	row, ok := c.Row(f.ID)
-	if !ok || row.Imported { // a file's word does not count where AWS names the flow log (I2)
+	if !ok || row.Imported { // what a file says of a flow log does not count once AWS names it (I2)
 		row = inventory.Row{FlowLog: f, State: inventory.Live, FirstSeenAt: c.Now, LastSeenAt: c.Now}
 	}
 	row.Excluded = !Protects(c.Policy.Destinations, row.Destination(c.Scope)) // a person asked for it by hand
@@ -71,7 +71,7 @@ func (t *transition) succeed(f inventory.FlowLog) {
 	row.Held = lost.Held // a person asked for it by hand, and has not approved where it delivers
 	row.RootID, row.Protected, row.WrittenAt, row.OwnTags = t.RootID, !row.Excluded && !row.Held, c.Now, nil
 	if t.Adopted || t.MissingTags != nil {
-		row.OwnTags = tagsApart(t.Incident, f)
+		row.OwnTags = tagsSetLater(t.Incident, f)
 	}
 	row.LineageSince = t.FirstSeenAt
 	c.putRow(row)
@@ -82,14 +82,14 @@ func (t *transition) succeed(f inventory.FlowLog) {
 func (t *transition) supersede(newID string, next Incident, alive bool) {
 	c, text := t.c, "its replacement was lost in turn"
 	replacement := t.lostReplacement(newID)
-	t.succeed(t.created(newID))
+	t.putReplacement(t.created(newID))
 	switch {
 	case !next.Known:
 		t.handOn(next, replacement, text)
 	case alive:
 		text = "AWS shows its replacement, which counted as lost"
 		t.putReopened(next.reopen(c.Now), text)
-	case next.closedAs(StillThere): // what reported a loss then says nothing of this one (I2)
+	case next.closedAs(StillThere): // an earlier report of a loss says nothing about this loss (I2)
 		t.putReopened(t.unreported(next.reopen(c.Now).freezeSettings(replacement)), text)
 	default:
 		if back, found := c.circle(next, t.FlowLogID); found {
@@ -101,9 +101,9 @@ func (t *transition) supersede(newID string, next Incident, alive bool) {
 	t.close(Superseded, text+": see "+newID)
 }
 
-// lostReplacement is the row of a replacement as it is lost: of the incident's lineage, with the settings that AWS
-// has shown, for somebody else may have made it, or changed its tags since. If AWS has not shown it, they are those
-// that were asked for.
+// lostReplacement is the row of a replacement that was lost. It is of the incident's lineage, and has the settings
+// that AWS has shown: somebody else may have made the flow log, or changed its tags. If AWS has not shown it, the row
+// has the settings of the request.
 func (t *transition) lostReplacement(newID string) inventory.Row {
 	row, ok := t.c.Row(newID)
 	if !ok || row.Imported {
@@ -113,8 +113,8 @@ func (t *transition) lostReplacement(newID string) inventory.Row {
 	return row
 }
 
-// handOn opens the incident of a lost replacement of which no incident has settings yet, with its
-// own token. next is zero where nothing has reported its loss.
+// handOn opens the incident of a lost replacement whose settings no incident has yet. It has a token of
+// its own. next is the incident there is; zero: nothing has reported the loss.
 func (t *transition) handOn(next Incident, replacement inventory.Row, text string) {
 	c := t.c
 	reported := next.FlowLogID != ""
@@ -131,8 +131,8 @@ func (t *transition) handOn(next Incident, replacement inventory.Row, text strin
 	c.Effects.note(NoteKnown, next)
 }
 
-// unreported is the incident of a lost replacement, as nothing has reported the loss. It has an event
-// of its own.
+// unreported returns next as the incident of a loss that no record and no refresh has reported. It
+// has an event of its own.
 func (t *transition) unreported(next Incident) Incident {
 	next.Source, next.EventID, next.Actor, next.DeletedAt = ByDrift, alert.LostEvent.ID(next.FlowLogID), nil, time.Time{}
 	next.Action = Restore
@@ -140,8 +140,8 @@ func (t *transition) unreported(next Incident) Incident {
 	return next
 }
 
-// handOnCall leaves a call in doubt to the incident that goes on: that one takes over
-// what the call has made, except the lost replacement.
+// handOnCall hands a call in doubt to the incident of the lost replacement: that incident
+// adopts what the call has made, except the lost replacement itself.
 func (t *transition) handOnCall(newID string) {
 	next, _ := t.c.Incident(newID)
 	if t.Call == nil || !next.Pending() {
@@ -150,9 +150,9 @@ func (t *transition) handOnCall(newID string) {
 	sent := *t.Call
 	sent.Final = true
 	if next.Call != nil {
-		sent.Before, sent.At = Later(sent.Before, sent.At), Later(sent.At, next.Call.At) // a refusal of the later one says nothing about the other
+		sent.Before, sent.At = Later(sent.Before, sent.At), Later(sent.At, next.Call.At) // a refusal of the later call says nothing about the earlier one
 		if next.Call.Token == t.c.Policy.TokenKey.Token(next) {
-			sent.Token = next.Call.Token // which is used up by then: see withFreshToken
+			sent.Token = next.Call.Token // it was sent, too, so that the next create takes a fresh one: see withFreshToken
 		}
 	}
 	next.Call, t.Call = &sent, nil
@@ -164,6 +164,6 @@ func (t *transition) putReopened(i Incident, text string) {
 	c := t.c
 	c.Put(i)
 	c.Effects.note(NoteReopened, i)
-	c.Effects.note(NoteOverdue, i) // the event may have been alerted of others, for a day
+	c.Effects.note(NoteOverdue, i) // after an alert about its other flow logs, the event may be due in a day only
 	c.Effects.addHistory(i.FlowLogID, Entry{At: c.Now, State: Open, Text: text, EventID: i.EventID})
 }

@@ -17,13 +17,13 @@ import (
 // AWS's answers to these (docs/decisions/groups.md).
 type Sharing struct{ c *Case }
 
-// Sharing is what may be planned for several incidents of the case together.
+// Sharing returns the methods that plan for several incidents of the case together.
 func (c *Case) Sharing() Sharing { return Sharing{c} }
 
-// Gather marks the incidents whose creates may share a call: of those that the record or the
-// refresh of an event has just opened, so that no create can have been sent for them, the ones
-// that are alike. One that is alone of its kind is not marked: its create needs no trace (see
-// Share).
+// Gather sets the Group of incidents whose creates may share a call. They are alike, and the
+// record or the refresh of one event has just opened them, so that no create can have been sent
+// for them. An incident that is unlike all others gets no Group: its create needs no note of the
+// call (see Share).
 func (s Sharing) Gather(eventID string, ids []string) {
 	c := s.c
 	alike := map[string][]Incident{}
@@ -56,8 +56,8 @@ func (c *Case) isFresh(i Incident) bool {
 	return openedNow && i.Untried && i.Call == nil
 }
 
-// tagValue is an event's ID as the value of a tag: as it is, where it looks like one, for it is
-// text from outside, and AWS refuses some characters.
+// tagValue is an event's ID as the value of a tag. If it does not look like an ID, it is a hash:
+// it is text from outside, and AWS refuses some characters.
 func tagValue(eventID string) string {
 	if plainID.MatchString(eventID) {
 		return eventID
@@ -77,8 +77,8 @@ func (i Incident) Shares() bool { return i.Group != "" || i.Call != nil }
 // has changed since it was observed.
 //
 // A call that was sent and not answered is in doubt: AWS may have made its flow logs. With
-// the same members it is repeated as it was. Else those that are left wait until what it
-// made would show, and are observed again (I4).
+// the same members it is repeated as it was. Otherwise its remaining members wait until AWS must
+// show what the call made, and are observed again (I4).
 func (s Sharing) Share(ids []string, observed func(Incident) Observation, most int) (calls []Creation) {
 	c := s.c
 	var sent, free []Incident
@@ -110,7 +110,7 @@ func (s Sharing) Share(ids []string, observed func(Incident) Observation, most i
 			continue
 		}
 		for _, i := range members {
-			if changed(i) { // another one has handed its call on to it: the next step plans
+			if changed(i) { // another incident has handed its call on to this one: the next step plans it
 				continue
 			}
 			if i, madeNothing := s.resolveDoubt(i, at[i.FlowLogID]); madeNothing {
@@ -142,7 +142,7 @@ func (s Sharing) resolveDoubt(i Incident, observed time.Time) (_ Incident, madeN
 	c := s.c
 	t := &transition{i, c}
 	if row, lost := c.place(i.ResourceID).madeAndLost(i); lost {
-		t.markRestored(row.FlowLog, fromAnswer) // that one's own incident goes on
+		t.markRestored(row.FlowLog, fromAnswer) // the incident of that flow log goes on
 		return i, false
 	}
 	if i.Call.showsBy(c.Policy).After(observed) {
@@ -153,9 +153,10 @@ func (s Sharing) resolveDoubt(i Incident, observed time.Time) (_ Incident, madeN
 	return c.withFreshToken(i), true
 }
 
-// withFreshToken is an incident whose call in doubt has made nothing: with that call's token AWS
-// would repeat its answer. A call that another incident has handed on had a token of its own. Then
-// the incident's stays: it may have been sent, too, and only the same token makes no double (I4).
+// withFreshToken is an incident whose call in doubt has made nothing. It gets another token, because
+// with that call's token AWS would repeat its answer. If another incident has handed on the call, the
+// call had another token, and the incident keeps its own: a call with that may have been sent, too, and
+// only the same token makes no second flow log (I4).
 func (c *Case) withFreshToken(i Incident) Incident {
 	if handedOn := i.Group == "" && i.Call.Token != c.Policy.TokenKey.Token(i); handedOn {
 		return i
@@ -167,7 +168,7 @@ func (c *Case) withFreshToken(i Incident) Incident {
 	return i
 }
 
-// createdWith is equal for incidents that one create may be for.
+// createdWith is equal for incidents that may share a create.
 func createdWith(i Incident) string {
 	if i.Group != "" {
 		return likeness(i)
@@ -175,15 +176,15 @@ func createdWith(i Incident) string {
 	return i.FlowLogID
 }
 
-// together are incidents by a key, in the order of their first.
+// together groups incidents by a key, in the order of the first incident of each group.
 func together(incidents []Incident, key func(Incident) string) (groups [][]Incident) {
-	place := map[string]int{}
+	position := map[string]int{} // in groups, by key
 	for _, i := range incidents {
 		k := key(i)
-		n, seen := place[k]
+		n, seen := position[k]
 		if !seen {
 			n = len(groups)
-			place[k], groups = n, append(groups, nil)
+			position[k], groups = n, append(groups, nil)
 		}
 		groups[n] = append(groups[n], i)
 	}

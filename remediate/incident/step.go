@@ -10,8 +10,8 @@ const (
 	StepTag                // CreateTags: its replacement is there, and lacks tags
 )
 
-// StepFor is an incident as its case has it, and what a step does about it after an observation of its
-// resource.
+// StepFor returns a flow log's incident as the case has it, and what a step does about it after an
+// observation of its resource.
 func StepFor(c *Case, id string, o Observation) (Incident, Step) {
 	i, _ := c.Incident(id)
 	replacement, there := o.FlowLogs[i.NewID]
@@ -27,9 +27,9 @@ func StepFor(c *Case, id string, o Observation) (Incident, Step) {
 	return i, StepCreate
 }
 
-// ApplyStep records what was observed for an incident of which a step makes no call. was is the incident as the
-// step began with it: what was asked for then says what the observation is about. jitter, in [0, 1), spreads the
-// next attempt after an observation that failed.
+// ApplyStep records what was observed for an incident for which a step makes no call. was is the incident at the
+// beginning of the step, which decided what AWS was asked about. jitter, in [0, 1), spreads the next attempt after an
+// observation that failed.
 func ApplyStep(c *Case, was Incident, o Observation, jitter float64) {
 	switch id := was.FlowLogID; {
 	case was.Terminal():

@@ -116,7 +116,7 @@ func (t *Tables) Live(resource string) (out []inventory.Row) {
 	return out
 }
 
-// incidentsOn are those incidents on a resource that are as is says, by flow log ID.
+// incidentsOn are the incidents on a resource for which is reports true, by flow log ID.
 func (t *Tables) incidentsOn(resource string, is func(Incident) bool) (out []Incident) {
 	for _, id := range t.on(resource) {
 		if i, ok := t.incidents.byID[id]; ok && i.ResourceID == resource && is(i) {
@@ -151,13 +151,13 @@ func (t *Tables) NeverSaw(ids []string) bool {
 	})
 }
 
-// LeavesVPCDark reports whether a VPC among some resources has no protected flow log
-// left but those that are gone, by ID or by the ID of their root.
+// LeavesVPCDark reports whether a VPC among some resources has no protected flow log left.
+// gone has the flow logs that do not count, by ID or by the ID of their root.
 func (t *Tables) LeavesVPCDark(gone map[string]bool, resources []string) bool {
 	for _, vpc := range slices.Compact(slices.Sorted(slices.Values(resources))) {
 		left := slices.ContainsFunc(t.Live(vpc), func(row inventory.Row) bool {
 			i, found := t.Incident(row.ID)
-			isLost := found && i.State == Open // and shown all the same
+			isLost := found && i.State == Open // though its row is live
 			isGone := gone[row.ID] || gone[row.RootID]
 			return row.Protected && !isLost && !isGone
 		})

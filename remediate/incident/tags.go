@@ -37,9 +37,9 @@ func missingTags(lost, have map[string]string) map[string]string {
 	return missing
 }
 
-// tagsApart are the own tags of a replacement that a create for several incidents made, so that
-// CreateTags sets some of them, or has. nil: a create for it alone set them.
-func tagsApart(i Incident, f inventory.FlowLog) map[string]string {
+// tagsSetLater are the own tags of a replacement that a create for several incidents made: CreateTags
+// has set, or is to set, some of them. nil: a create for this incident alone has set all.
+func tagsSetLater(i Incident, f inventory.FlowLog) map[string]string {
 	own := ownTags(i.Frozen.Tags)
 	if !isRestored(f) || f.Tags[RestoredFrom] == i.FlowLogID || len(own) == 0 {
 		return nil
@@ -51,17 +51,17 @@ func tagsApart(i Incident, f inventory.FlowLog) map[string]string {
 // another on the same queue. Its own tags may still be missing.
 func isRestored(f inventory.FlowLog) bool { return f.Tags[RestoredFrom] != "" }
 
-// mayHaveMade reports whether a flow log may be what an incident's call in doubt has made: then it is the
-// replacement, whatever has become of it.
+// mayHaveMade reports whether an incident's call in doubt may have made a flow log: then the flow log is the
+// replacement, even if it is lost by now.
 func mayHaveMade(i Incident, f inventory.FlowLog) bool { return i.Call != nil && isRestored(f) }
 
-// hasOurTags reports whether the tags of an incident's replacement are to be those of the lost flow log: what
-// somebody else made has the tags that its maker wants.
+// hasOurTags reports whether an incident's replacement is to have the tags of the lost flow log. A flow log that
+// somebody else made keeps the tags that its maker wants.
 func hasOurTags(i Incident, f inventory.FlowLog) bool { return !i.Adopted || isRestored(f) }
 
-// LacksTags reports whether CreateTags is to be called for the incident's replacement, and
-// whether that may be done at once: soon after the create. Later, or after a refusal, an
-// observation must show first that the replacement is still there.
+// LacksTags reports whether CreateTags is to be called for the incident's replacement. atOnce:
+// it may be called without an observation, because the create was just answered. Later, or after
+// a refusal, an observation must first show that the replacement is still there.
 func (i Incident) LacksTags(p Policy, now time.Time) (lacks, atOnce bool) {
 	lacks = i.State == Restored && len(i.MissingTags) > 0
 	return lacks, lacks && i.Attempts == 0 && now.Before(i.RestoredAt.Add(p.ConsistencyWindow))
@@ -115,7 +115,7 @@ func (s Sharing) ApplyTags(tagged []Incident, a Answer, jitter float64) {
 	}
 }
 
-// tagging is the incident of a replacement while its tags are looked after.
+// tagging is the transition of an incident whose replacement lacks tags, or has just got them.
 type tagging struct{ *transition }
 
 // done records that AWS has set all tags.
@@ -152,13 +152,13 @@ func (t tagging) refused(a Answer, shared bool, jitter float64) {
 	t.putWithHistory("its own tags are not all there: " + a.Message)
 }
 
-// mostTagRounds is how often CreateTags is called for one replacement: somebody who takes its
-// tags away again and again does not keep it from being verified for ever.
+// mostTagRounds is how often CreateTags sets the tags of one replacement: a person who removes
+// them again and again must not prevent for ever that it is verified.
 const mostTagRounds = 5
 
-// again makes CreateTags due for a replacement that AWS shows without all of its tags: after
-// an earlier CreateTags only once AWS must show what that has set.
-func (t tagging) again(missing map[string]string) {
+// setMissing makes CreateTags due for a replacement that AWS shows without all of its tags. After
+// an earlier CreateTags it waits until AWS must show the tags that this has set.
+func (t tagging) setMissing(missing map[string]string) {
 	now := t.c.Now
 	if shows := t.TaggedAt.Add(t.c.Policy.ConsistencyWindow); !t.TaggedAt.IsZero() && now.Before(shows) {
 		t.dueAt(wholeSecond(shows))
@@ -212,7 +212,7 @@ func keysAre(keys []string, one, several string) string {
 }
 
 // shownLongEnough reports whether AWS has shown all tags of a replacement for so long that no
-// stale listing shows fewer. The row needs to keep them no more then.
+// stale listing shows fewer. Then the row need not keep them (Row.OwnTags).
 func (t tagging) shownLongEnough(f inventory.FlowLog) bool {
 	row, ok := t.c.Row(f.ID)
 	if !ok || row.OwnTags == nil {

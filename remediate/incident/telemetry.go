@@ -14,7 +14,7 @@ import (
 // made. Anybody who may call CreateTags can set it, so that it proves nothing.
 const TelemetryTag = "CloudWatchTelemetryRuleManaged"
 
-// telemetryPath is that of the service-linked role of these rules, whose name AWS may
+// telemetryPath is the path of the service-linked role of these rules, whose name AWS may
 // change. Only AWS makes roles with such a path.
 const telemetryPath = "role/aws-service-role/telemetry-enablement.observabilityadmin.amazonaws.com/"
 

@@ -12,7 +12,7 @@ import (
 
 // TokenKey is the secret that ClientTokens are made with: an attacker without it can't use
 // them up beforehand. Printing it, in any format, shows no part of it (I11). The zero value
-// makes tokens that anybody can make: for what calls nothing.
+// makes tokens that anybody can make: it is for code that sends no call.
 type TokenKey string
 
 // SharedTokenKey is the key of a secret that several daemons share: the secret itself is not
@@ -51,8 +51,8 @@ func (k TokenKey) sign(scope inventory.Scope, generation int, about ...string) s
 	return hex.EncodeToString(mac.Sum(nil))
 }
 
-// publicToken is how tokens were made before there was a key: a create that was sent then
-// is repeated as the same call.
+// publicToken makes the token of an incident that was opened before there was a key: a create
+// that was sent then is repeated as the same call.
 func publicToken(scope inventory.Scope, lostID string, generation int) string {
 	sum := sha256.Sum256(fmt.Appendf(nil, "flowkeeper\n%s\n%s\n%d", scope, lostID, generation))
 	return hex.EncodeToString(sum[:])

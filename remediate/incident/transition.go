@@ -13,8 +13,8 @@ type transition struct {
 	c *Case
 }
 
-// begin is a transition of an incident as it now is, with no time in it that counts from
-// later than now.
+// begin starts a transition of an incident as the case has it, with no time later than now
+// (see ClampTimes).
 func (c *Case) begin(id string) (t *transition, found bool) {
 	i, found := c.Incident(id)
 	return &transition{i.ClampTimes(c.Now, c.Policy), c}, found
@@ -63,8 +63,8 @@ func (t *transition) finish() {
 	}
 }
 
-// markAbsent notes that AWS does not show the flow log any more: what may show it alive again
-// begins anew.
+// markAbsent notes that AWS does not show the flow log any more. If AWS shows it again, the
+// count of observations that show it (TimesAlive) begins anew.
 func (t *transition) markAbsent() {
 	t.markGone()
 	t.AliveSince, t.TimesAlive = time.Time{}, 0

@@ -14,7 +14,7 @@ func (c *Case) Verify(id string, o Observation) {
 		return
 	}
 	shownBy := t.RestoredAt.Add(c.Policy.ConsistencyWindow)
-	isOldEnough := !Earlier(o.At, c.Now).Before(shownBy) // what it does not show is not there
+	isOldEnough := !Earlier(o.At, c.Now).Before(shownBy) // then a flow log that AWS does not show is not there
 	switch f, shown := o.FlowLogs[t.NewID]; {
 	case shown:
 		if isOldEnough {
@@ -46,7 +46,7 @@ func (t *transition) verify(f inventory.FlowLog) {
 	case f.Failing():
 		t.notDelivering(f)
 	case ours && len(missing) > 0 && t.TagRounds < mostTagRounds:
-		tagging{t}.again(missing)
+		tagging{t}.setMissing(missing)
 	case !tagging{t}.shownLongEnough(f):
 		t.dueAt(wholeSecond(t.TaggedAt.Add(t.c.Policy.ConsistencyWindow)))
 	case now.Before(done):
@@ -62,8 +62,8 @@ func (t *transition) verify(f inventory.FlowLog) {
 	}
 }
 
-// notDelivering records that AWS can't deliver what the replacement records, and notes it
-// once: here or by a refresh, whichever sees it first.
+// notDelivering records that AWS can't deliver what the replacement records. It notes that for an
+// alert, unless a refresh has already seen it.
 func (t *transition) notDelivering(f inventory.FlowLog) {
 	message := f.DeliverLogsErrorMessage
 	t.Reason, t.Advice = NotDelivering, deliveryAdvice(message)

@@ -143,7 +143,7 @@ var teeth = []tooth{
 		`	case row.Imported && !hasJustGone(row, at, c.Policy):`, `	case row.Imported && !hasJustGone(row, at, c.Policy), !row.Imported && row.State == inventory.Gone:`}, {"internal/store/snapshot.go",
 		`OR f.state <> 'gone' AND f.digest`, `OR f.state = 'gone' OR f.digest`}}},
 	{"I6 lineage forgotten", []patch{{"remediate/incident/replacement.go",
-		`	t.succeed(f)
+		`	t.putReplacement(f)
 	text := "recreated`, `	text := "recreated`}}},
 	{"no refresh after an attack", []patch{{"remediate/remediate.go",
 		`	return r.refresh(ctx, parts, sparing{parts.client})
