@@ -11,7 +11,7 @@ import (
 	"flowkeeper/remediate/incident"
 )
 
-// Attempt is a call that was to delete flow logs and deleted none: AWS refused it, or it was a dry run.
+// Attempt is a call to delete flow logs that deleted none: AWS refused it, or it was a dry run.
 type Attempt struct {
 	Known   []alert.FlowLog // those that the snapshot has: their IDs and resources
 	Failed  []alert.FlowLog // as an alert shows them, those that the snapshot has first
@@ -46,7 +46,7 @@ func (a Attempt) Alert(f detection.Finding, raisedBy []string, now time.Time) al
 		ids = append(ids, x.FlowLogID)
 	}
 	slices.Sort(ids)
-	out := FindingAlert(f, alert.Attempt, now, strings.Join(ids, ",")) // a forged twin of the event ID swallows nothing (I2)
+	out := FindingAlert(f, alert.Attempt, now, strings.Join(ids, ",")) // a forged record with the same event ID must not suppress this alert (I2)
 	out.Level, out.RaisedBy = out.Level.RaisedBy(raisedBy), raisedBy
 	out.FailedFlowLogs, out.FailedOmitted = a.Failed, a.Omitted
 	return out

@@ -9,9 +9,9 @@ import (
 	"flowkeeper/remediate/incident"
 )
 
-// DecoyMade is the alert of a flow log that a record says was created in the place of a protected one, and
-// that does not do the same. ok is false if it is no such flow log, if a rule gives its maker time to make a
-// replacement, or if the snapshot does not have it yet: then the alert about the incident reports it.
+// DecoyMade is the alert of a flow log that, as a record says, was created in the place of a lost one, and that
+// does not do the same. ok is false if it is no such flow log, if a rule excuses its maker (isExpected), or if the
+// snapshot does not have it yet: then the alert about the incident reports it.
 func DecoyMade(f detection.Finding, c *incident.Case, id string) (a alert.Alert, ok bool) {
 	actor := f.Actor()
 	row, known := c.Row(id)

@@ -9,20 +9,20 @@ import (
 	"flowkeeper/remediate/incident"
 )
 
-// Deletion is what a record of a deletion comes to, once its case has the record.
+// Deletion is what follows from a record of a deletion, after its case has applied the record.
 type Deletion struct {
-	// Event is that of the record, as if it had no record before. The caller adds the
-	// campaign that it belongs to.
+	// Event is that of the record, as if no earlier record had its event ID. The caller adds
+	// the campaign that it belongs to.
 	Event     incident.Event
 	Incidents []incident.Incident // in the order of the record
-	NeverSaw  bool                // the snapshot has none of the flow logs, nor had
+	NeverSaw  bool                // the snapshot has none of the flow logs, and never had one
 
 	facts    []string // that have raised the level
 	foreseen []incident.Reason
 }
 
-// NewDeletion is what a record comes to. named is what the case has of its flow logs, in the order of
-// the record. The deletion is informational if all of it was allowed; otherwise facts may raise its level.
+// NewDeletion is the deletion of a record. named has what the record means for each of its flow logs, in the
+// order of the record. If all of it was allowed, the deletion is informational; otherwise facts may raise its level.
 func NewDeletion(c *incident.Case, f detection.Finding, named []incident.Named, now time.Time) Deletion {
 	d := Deletion{Event: NewEvent(c.Scope, f, c.Policy, now), NeverSaw: c.NeverSaw(f.Deleted)}
 	allowed := len(f.Deleted) > 0 && len(f.Failed) == 0
@@ -53,7 +53,7 @@ func (d Deletion) Alert(recent []alert.RecentCalls, now time.Time) alert.Alert {
 // seenBefore: there was one. alerted: the alert is in the outbox, and not held back.
 //
 // While the alert is held back, the times of earlier alerts stay. Otherwise the deletion is alerted once
-// more, and so its end must be: no RestoredAlertedAt and no ClosedAlertedAt of before stays.
+// more, and its end must be alerted once more, too: before's RestoredAlertedAt and ClosedAlertedAt are dropped.
 func (d Deletion) EventAfter(before incident.Event, seenBefore, alerted bool, p incident.Policy, now time.Time) incident.Event {
 	e := d.Event
 	if seenBefore {
@@ -67,8 +67,8 @@ func (d Deletion) EventAfter(before incident.Event, seenBefore, alerted bool, p 
 	return e
 }
 
-// SaysMore reports whether a record says something of one of its flow logs that its event ID's earlier
-// records did not.
+// SaysMore reports whether a record says something about one of its flow logs that earlier records with
+// its event ID did not say.
 func SaysMore(named []incident.Named) bool {
 	return slices.ContainsFunc(named, func(n incident.Named) bool { return n.News })
 }
@@ -77,9 +77,9 @@ func SaysMore(named []incident.Named) bool {
 // forged.
 func HasOwnID(e incident.Event) bool { return e.Source == incident.ByDrift }
 
-// UnrecordedDeletion is the alert of a deletion that could not be stored. Whether it was allowed is not looked
-// up. The case has the rows of the flow logs, as far as they can be read; whole: all of it could be. namesNone
-// says that the record names flow logs, and the snapshot has none of them.
+// UnrecordedDeletion is the alert of a deletion that could not be stored. It does not look up whether the deletion
+// was allowed. The case has the rows of the flow logs, as far as they can be read; whole: all could be read.
+// namesNone says that the record names flow logs, and the snapshot has none of them.
 func UnrecordedDeletion(f detection.Finding, c *incident.Case, whole bool) (a alert.Alert, namesNone bool) {
 	namesNone = whole && len(f.Deleted) > 0
 	incidents := make([]incident.Incident, 0, len(f.Deleted))

@@ -34,8 +34,8 @@ func Alerted(e incident.Event, incidents []incident.Incident, p incident.Policy,
 		e.DueAt = now.Add(incident.NotifyRestoredAfter)
 	}
 	e.OverdueAt = incident.Soonest(e.OverdueAt, incident.FirstOverdue(incidents, p, now))
-	taken := func(i incident.Incident) bool { return i.EventID == e.ID && i.PendingNotice() } // it belonged to another event, whose alert was to name it
-	if e.StuckAt.IsZero() && slices.ContainsFunc(incidents, taken) {
+	owed := func(i incident.Incident) bool { return i.EventID == e.ID && i.PendingNotice() } // it was another event's until now, whose alert would have named it
+	if e.StuckAt.IsZero() && slices.ContainsFunc(incidents, owed) {
 		e.StuckAt = now.Add(incident.NotifyStuckAfter)
 	}
 	return e

@@ -8,7 +8,7 @@ import (
 )
 
 // ActorFacts are the facts about who made a call, according to a record of the account.
-// There are none if a rule of the policy names the principal: the operator knows it.
+// There are none if a rule excuses the principal (isExpected): the operator knows it.
 func ActorFacts(p incident.Policy, account string, a *alert.Actor) (facts []string) {
 	if a == nil || isExpected(p, account, a) {
 		return nil
@@ -51,7 +51,7 @@ func DeletionFacts(p incident.Policy, c *incident.Case, a *alert.Actor, logs []a
 	return facts
 }
 
-// isExpected reports whether a rule of the policy names who made a call.
+// isExpected reports whether the policy's rule for who made a call has another action than restore.
 func isExpected(p incident.Policy, account string, a *alert.Actor) bool {
 	return a != nil && p.RuleFor(account, a.Principal()).Action != incident.Restore
 }

@@ -15,9 +15,9 @@ type Loss struct {
 	Quiet     bool                // all incidents are decided, and none of them should wake people
 }
 
-// EvaluateLoss says whether the deletion alert of such an event is due: as soon as one of
-// its incidents is decided. If all decided ones are quiet, the alert waits for the others,
-// unless late is set.
+// EvaluateLoss says whether the deletion alert of an event is due whose loss a refresh found:
+// as soon as one of its incidents is decided. If all decided ones are quiet, the alert waits
+// for the others, unless late is set.
 func EvaluateLoss(e incident.Event, incidents []incident.Incident, late bool, now time.Time) Loss {
 	l := Loss{Event: e}
 	decided, quiet := 0, true // quiet: all decided ones are
@@ -31,7 +31,7 @@ func EvaluateLoss(e incident.Event, incidents []incident.Incident, late bool, no
 		}
 	}
 	undecided := decided < len(l.Incidents)
-	waits := quiet && undecided // an undecided one may not be quiet
+	waits := quiet && undecided // an undecided one may turn out not to be quiet
 	l.Due = decided > 0 && !waits
 	if late {
 		l.Due = len(l.Incidents) > 0
@@ -51,13 +51,13 @@ func AfterDrift(e incident.Event, opened []incident.Incident, p incident.Policy,
 	return e
 }
 
-// HasAlerts reports whether there was an alert about the flow logs of an event being gone, back, or done with.
+// HasAlerts reports whether there was a deletion, restored or closed alert of an event.
 func HasAlerts(e incident.Event) bool {
 	return !e.DeletionAlertedAt.IsZero() || !e.RestoredAlertedAt.IsZero() || !e.ClosedAlertedAt.IsZero()
 }
 
-// IsDecidedLoss reports whether the deletion alert of a refresh names an incident, and
-// either it is known how the incident goes on, or a create was tried.
+// IsDecidedLoss reports whether the deletion alert of a loss that a refresh found names an
+// incident, and either it is decided what becomes of the incident, or a create was tried.
 func IsDecidedLoss(i incident.Incident) bool { return isLoss(i) && isDecided(i) }
 
 func isLoss(i incident.Incident) bool { return !i.Adopted && i.Reason != incident.StillThere }
@@ -80,7 +80,7 @@ func (l Loss) Alert(facts []string, p incident.Policy, now time.Time) (incident.
 		e.Level, facts = alert.Informational, nil
 	}
 	e.Level = e.Level.RaisedBy(facts)
-	e.DeletionAlertedAt, e.ClosedAlertedAt, e.DueAt = now, time.Time{}, now.Add(incident.NotifyRestoredAfter) // people do not know of an end before this alert
+	e.DeletionAlertedAt, e.ClosedAlertedAt, e.DueAt = now, time.Time{}, now.Add(incident.NotifyRestoredAfter) // a closed alert before this one does not count
 	a := DeletionAlert(e, l.Incidents, facts, now)
 	a.LateRecords = p.LateRecords
 	for n, i := range l.Incidents {

@@ -73,8 +73,8 @@ func NewsOf(rows []inventory.Row, now time.Time) (n News) {
 	return n
 }
 
-// Alerts are one alert for each kind of news. over says that no delivery fails any more, so
-// that the alert about those that work again ends the outage of [Delivering].
+// Alerts are one alert for each kind of news. over says that no delivery fails any more: then the
+// alert about deliveries that work again ends the outage of [Delivering].
 func (n News) Alerts(s inventory.Scope, over bool, now time.Time) (out []alert.Alert) {
 	for _, x := range []struct {
 		rows  []inventory.Row

@@ -61,14 +61,14 @@ func eventOf(i incident.Incident, level alert.Level, detected time.Time) inciden
 	return incident.Event{Scope: i.Scope, ID: i.EventID, Source: i.Source, Actor: i.Actor, DeletedAt: i.DeletedAt, Level: level, DetectedAt: detected}
 }
 
-// reopened is an event with an incident that is open again, so that its end is alerted
-// again. ok says that an end of it was alerted before.
+// reopened is an event with an incident that is open again, so that its end must be alerted
+// again. ok is false if no restored or closed alert of it was made.
 func reopened(e incident.Event, now time.Time) (_ incident.Event, ok bool) {
 	if e.RestoredAlertedAt.IsZero() && e.ClosedAlertedAt.IsZero() {
 		return e, false
 	}
 	due := now.Add(incident.NotifyRestoredAfter)
-	if e.Source == incident.ByDrift && e.DeletionAlertedAt.IsZero() { // that the others are lost is yet to be alerted
+	if e.Source == incident.ByDrift && e.DeletionAlertedAt.IsZero() { // the deletion alert of its other flow logs is still to come
 		due = incident.Soonest(e.DueAt, now.Add(incident.NotifyDriftAfter))
 	}
 	e.ReopenedAt, e.RestoredAlertedAt, e.ClosedAlertedAt, e.DueAt = now, time.Time{}, time.Time{}, due
@@ -87,9 +87,9 @@ func OverdueBy(e incident.Event, at time.Time) (_ incident.Event, ok bool) {
 }
 
 // KnownNow is the event of an incident whose flow log the snapshot knows by now. ok says that
-// the event has changed, due that its deletion alert is due, which was held while the event
-// named no known flow log. See [KnownAlert]. An event that was alerted may have an alert of another
-// flow log behind it, and be due again after a day only: it is due once this one is overdue.
+// the event has changed, and due that its deletion alert is due, which was held while the event
+// named no known flow log (see [KnownAlert]). After an alert about another flow log that is not
+// back, an event may be due in a day only: now it is due when this flow log is overdue.
 func KnownNow(e incident.Event, found bool, i incident.Incident, p incident.Policy) (_ incident.Event, ok, due bool) {
 	alerted := found && !e.Unknown
 	switch {
@@ -132,7 +132,7 @@ func NotTagged(e incident.Event, found bool, n incident.Note, now time.Time) (af
 	return e, a, true
 }
 
-// ofReplacement is a pipeline alert about the replacement of a note.
+// ofReplacement is a pipeline alert about the replacement of the note's incident.
 func ofReplacement(e incident.Event, found bool, n incident.Note, part string, now time.Time) alert.Alert {
 	i := n.Incident
 	if !found {
