@@ -10,7 +10,7 @@ import (
 	"flowkeeper/remediate/incident"
 )
 
-// Class of what is repeated. Bursts of one class are counted together.
+// Class is a class of calls that are repeated. Bursts of one class are counted together.
 type Class string
 
 // Classes of calls.
@@ -26,13 +26,13 @@ const (
 // call silences it (I2). While calls go on, one window follows the other; a window without calls
 // ends the burst.
 //
-// Other bursts bound how many alerts are sent at once: one for each principal, if that has one
-// for each target, one for each account, and one for all. These hold what is beyond the
+// Other bursts bound how many alerts are sent at once: one for each principal that has a burst for
+// each target, one for each account, and one for all accounts. These hold the calls beyond the
 // bound. The JSON of a burst is in the state file.
 type Burst struct {
 	Key   string // names it
 	Class Class
-	Scope inventory.Scope // whose restorer ends its windows; zero: any
+	Scope inventory.Scope // the restorer of this scope ends its windows; zero: any restorer does
 	Began time.Time       // of its first window
 	Since time.Time       // of this window
 	DueAt time.Time       // the end of this window
@@ -40,9 +40,9 @@ type Burst struct {
 	// AtOnce counts the alerts that were sent at once in this window, by severity, if the
 	// burst is a bound.
 	AtOnce    map[int]int `json:",omitempty"`
-	Summaries int         // alerts about what was held, so far
-	Total     int         // calls in these
-	Level     alert.Level // of the gravest of these
+	Summaries int         // alerts about held calls, so far
+	Total     int         // calls that these alerts summed up
+	Level     alert.Level // of the gravest alert about what was held
 	Held      Held
 }
 
@@ -53,8 +53,8 @@ type Held struct {
 	Severity        int          // of the gravest
 	Gravest         *alert.Alert // without its lists
 	Several         bool         // they are by more than one principal
-	Examples        []heldCall   `json:",omitempty"` // the gravest, of these the first, and different ones before those that do the same
-	Seen            []string     `json:",omitempty"` // IDs of the last ones: a record that comes twice counts once
+	Examples        []heldCall   `json:",omitempty"` // the gravest first, of equally grave ones the earliest; different calls rather than equal ones
+	Seen            []string     `json:",omitempty"` // alert IDs of the last calls: a record that comes twice counts once
 }
 
 type heldCall struct {
@@ -62,7 +62,7 @@ type heldCall struct {
 	alert.Call
 }
 
-// Window is how long what is repeated is held.
+// Window is how long repeated calls are held before they become an alert.
 const Window = 5 * time.Minute
 
 const (
@@ -74,15 +74,15 @@ const (
 // gone back.
 func (b Burst) over(now time.Time) bool { return !now.Before(b.DueAt) || b.Since.After(now) }
 
-// FromCopy is a burst of a copy of the state file that became the state file: what it holds is
-// summed up now. ok is false if that is not possible: the copy is damaged.
+// FromCopy is a burst of a copy of the state file that became the state file: the calls that it
+// holds are summed up now. ok is false if the copy is damaged, so that this is not possible.
 func (b Burst) FromCopy(now time.Time) (kept Burst, ok bool) {
 	b.DueAt = now
 	return b, b.Held.Calls <= 0 || b.Held.Gravest != nil
 }
 
-// next is the burst in its next window, and the alert of what this one held. A burst ends with a
-// window that held nothing; there is false then.
+// next is the burst in its next window, with the alert of the calls that this window held. After a
+// window that held nothing, the burst ends: there is false.
 func (b Burst) next(now time.Time) (after Burst, there bool, ended []alert.Alert) {
 	if b.Held.Calls == 0 {
 		if b.Class == UnknownDeletion && b.Summaries > 0 {
@@ -112,7 +112,7 @@ func (b Burst) hold(a alert.Alert, c Call, now time.Time) Burst {
 	h.Several = h.Several || h.Gravest != nil && incident.PrincipalOrName(h.Gravest.Actor) != incident.PrincipalOrName(a.Actor)
 	if h.Gravest == nil || c.Severity > h.Severity {
 		a.FlowLogs, a.FailedFlowLogs, a.Omitted, a.FailedOmitted, a.Recent = nil, nil, 0, 0, nil
-		a.CampaignID = "" // what ends the repeats does not end that
+		a.CampaignID = "" // the alert that ends the burst does not end the campaign
 		a.Write()
 		a.Title, a.Text = "", ""
 		h.Gravest, h.Severity = &a, c.Severity
@@ -120,15 +120,15 @@ func (b Burst) hold(a alert.Alert, c Call, now time.Time) Burst {
 	h.Examples = append(slices.Clone(h.Examples), heldCall{c.Severity, c.Example.Short()})
 	slices.SortStableFunc(h.Examples, func(a, b heldCall) int { return cmp.Compare(b.Severity, a.Severity) })
 	if len(h.Examples) > mostExamples {
-		n := leastTelling(h.Examples)
+		n := mostRedundant(h.Examples)
 		h.Examples = slices.Delete(h.Examples, n, n+1)
 	}
 	return b
 }
 
-// leastTelling is the last of the calls that did the same as an earlier one, or else the last: what was
-// done twenty times hides nothing that was done once.
-func leastTelling(calls []heldCall) int {
+// mostRedundant is the index of the last call that did the same as an earlier one, or else of the last call:
+// twenty equal calls must not push out a different one.
+func mostRedundant(calls []heldCall) int {
 	for n := len(calls) - 1; n > 0; n-- {
 		if slices.ContainsFunc(calls[:n], calls[n].same) {
 			return n

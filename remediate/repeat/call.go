@@ -9,13 +9,13 @@ import (
 	"flowkeeper/remediate/incident"
 )
 
-// Call is one that anybody can repeat without end.
+// Call is an API call that anybody can repeat without end.
 type Call struct {
 	Class    Class
-	Who      string          // the caller: calls by others are no repetition of this one
-	What     string          // what it changes, if calls that change something else are no repetition of it; empty: they are
+	Who      string          // the caller: calls by other callers do not repeat this one
+	What     string          // what it changes: calls that change something else do not repeat it; empty: they do
 	Scope    inventory.Scope // of its record
-	Severity int             // orders calls by how grave they are
+	Severity int             // larger: graver
 	Example  alert.Call      // in the alert that sums up
 }
 
@@ -30,8 +30,8 @@ func CallOf(class Class, f detection.Finding, a alert.Alert, flowLogs int, known
 	}
 }
 
-// severity orders what is alerted: by level, and what names flow logs that
-// Flowkeeper knows before what does not.
+// severity orders calls by the level of their alert. Of one level, a call that names a
+// flow log that Flowkeeper knows is graver.
 func severity(l alert.Level, known bool) (n int) {
 	for _, x := range []alert.Level{alert.Low, alert.Medium, alert.High, alert.Critical} {
 		if l.AtLeast(x) {
@@ -63,8 +63,8 @@ type bound struct {
 	most int
 }
 
-// burst is a new burst that begins with the call. One of tampering has no scope: what is changed may be
-// another account's bucket.
+// burst is a new burst that begins with the call. A burst of tampering has no scope: the changed resource
+// may be another account's bucket.
 func (c Call) burst(key string, now time.Time) Burst {
 	b := Burst{Key: key, Class: c.Class, Began: now, Since: now, DueAt: now.Add(Window)}
 	if c.Class != Tampering {

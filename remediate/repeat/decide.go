@@ -8,10 +8,10 @@ import (
 )
 
 const (
-	mostBursts = 200 // of a class: forged principals are endless (I12). Beyond it, those of an account share one
-	// How many alerts of one severity are sent at once within a window: by one principal on
-	// several targets, and in one account. It is half as many after each window in which
-	// calls were held.
+	mostBursts = 200 // of a class: anybody can forge principals without end (I12). Further principals of an account share one
+	// How many alerts of one severity are sent at once within a window: about one principal's
+	// calls on several targets, and about one account. After each window in which calls were
+	// held, the number is halved.
 	byPrincipal = 10
 	byAccount   = 20
 )
@@ -31,19 +31,19 @@ func newLedger(now time.Time) *ledger {
 	return &ledger{now: now, bursts: map[string]Burst{}, written: map[string]*Burst{}}
 }
 
-// decide says whether the alert about a call goes at once or is held, and notes what
-// changes by that.
+// decide says whether the alert about a call is sent at once or held, and changes the
+// bursts accordingly.
 func (l *ledger) decide(c Call, a alert.Alert) (atOnce bool) {
 	key, bounds := c.keys()
 	own, found := l.burst(key)
 	inOwn := c
-	inOwn.Example.Principal = "" // the burst's
+	inOwn.Example.Principal = "" // all calls of the burst have the same
 	if found && c.Severity <= own.Mark {
 		l.put(own.hold(a, inOwn, l.now))
 		return false
 	}
 	crowded := !found && l.inClass >= mostBursts
-	full, within := l.bounded(c, bounds, crowded)
+	full, within := l.checkBounds(c, bounds, crowded)
 	switch {
 	case full != nil && found:
 		l.put(own.hold(a, inOwn, l.now))
@@ -67,13 +67,13 @@ func (l *ledger) decide(c Call, a alert.Alert) (atOnce bool) {
 	return true
 }
 
-// bounded finds a burst that has no room for one more alert, if there is one, and otherwise
-// those that count the alert. One of each severity is always sent at once: a flood does not hold
-// what is graver. crowded: no more bursts may begin, so that only those that are there bound
-// the alert, or if there are none the one of all accounts.
-func (l *ledger) bounded(c Call, bounds []bound, crowded bool) (full *Burst, within []Burst) {
+// checkBounds returns a burst that has no room for one more alert (full), or else the bursts that
+// count the alert (within). One alert of each severity is always sent at once: a flood does not
+// hold a graver call. crowded: no more bursts may begin, so only existing bursts bound the alert,
+// or if there are none the burst of all accounts.
+func (l *ledger) checkBounds(c Call, bounds []bound, crowded bool) (full *Burst, within []Burst) {
 	for n, limit := range bounds {
-		last := n == len(bounds)-1 // of all accounts together: for when it is crowded
+		last := n == len(bounds)-1 // the burst of all accounts, which bounds only if it is crowded
 		if last && (!crowded || len(within) > 0) {
 			break
 		}
@@ -96,7 +96,7 @@ func (l *ledger) bounded(c Call, bounds []bound, crowded bool) (full *Burst, wit
 	return nil, within
 }
 
-// burst is the burst of a key. If its window is over, that is ended first.
+// burst is the burst of a key. If its window is over, burst ends the window first.
 func (l *ledger) burst(key string) (b Burst, there bool) {
 	if b, there = l.bursts[key]; !there || !b.over(l.now) {
 		return b, there
@@ -114,7 +114,7 @@ func (l *ledger) burst(key string) (b Burst, there bool) {
 
 func (l *ledger) put(b Burst) { l.written[b.Key] = &b }
 
-// count notes an alert that went at once.
+// count counts an alert that was sent at once.
 func (b Burst) count(severity int) Burst {
 	b.AtOnce = maps.Clone(b.AtOnce)
 	if b.AtOnce == nil {

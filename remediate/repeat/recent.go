@@ -19,10 +19,10 @@ type ActorCall struct {
 
 const (
 	recently       = time.Hour // how far back an alert says what else its actor did
-	mostActorCalls = 1000      // remembered of one principal's hour: what is forged is endless (I12)
+	mostActorCalls = 1000      // remembered of one principal's hour: anybody can forge records without end (I12)
 )
 
-// shortName is a name as a key of the state file: the hash of one that is longer than AWS's names.
+// shortName is a name as a key of the state file: a hash if it is longer than any name of AWS.
 func shortName(s string) string {
 	if len(s) <= 256 {
 		return s

@@ -14,26 +14,26 @@ type Tx interface {
 	CountBursts(class Class) (int, error)
 	// SaveBursts writes bursts by their keys; nil: it is dropped.
 	SaveBursts(written map[string]*Burst) error
-	// AddAlert puts an alert and its deliveries into the outbox; one whose ID
-	// is there already changes nothing. HasAlert reports whether it is.
+	// AddAlert puts an alert and its deliveries into the outbox. If the outbox
+	// has its ID already, it changes nothing. HasAlert reports whether it has.
 	AddAlert(a alert.Alert) error
 	HasAlert(id string) (bool, error)
 }
 
 // Calls are what principals did.
 type Calls interface {
-	// RecentCalls sums up what a principal did within a time, but for one event.
-	RecentCalls(principal string, from, to time.Time, but string) ([]alert.RecentCalls, error)
-	// AddActorCall notes one. One that is noted already changes nothing.
+	// RecentCalls sums up a principal's calls within a time, without the one of an event.
+	RecentCalls(principal string, from, to time.Time, exceptEvent string) ([]alert.RecentCalls, error)
+	// AddActorCall notes a call. If it is noted already, nothing changes.
 	AddActorCall(d ActorCall) error
 }
 
-// Orphaned is how long a burst is overdue when it has no restorer of its own any more, because
-// its scope is not configured now: the restorers of all scopes handle it then.
+// Orphaned is how long after its DueAt the restorers of all scopes end a burst's window: its own
+// scope is not configured any more, and so has no restorer.
 const Orphaned = time.Hour
 
 // AlertOrHold puts the alert about a call into the outbox, or holds it back to be summed up. atOnce
-// says that it is in the outbox. One that was there before changes nothing.
+// says that it is in the outbox. If it was there before, nothing changes.
 func AlertOrHold(tx Tx, a alert.Alert, c Call, now time.Time) (atOnce bool, err error) {
 	if done, err := tx.HasAlert(a.ID); err != nil || done {
 		return done, err
@@ -46,7 +46,7 @@ func AlertOrHold(tx Tx, a alert.Alert, c Call, now time.Time) (atOnce bool, err 
 	return atOnce, l.save(tx)
 }
 
-// EndWindow alerts of what a burst's window held, if that is over.
+// EndWindow alerts of the calls that a burst's window held, if the window is over.
 func EndWindow(tx Tx, key string, now time.Time) error {
 	l := newLedger(now)
 	var err error
