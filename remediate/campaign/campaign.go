@@ -17,7 +17,7 @@ const (
 	Length = time.Hour
 )
 
-// Campaign is one that has not ended.
+// Campaign is a campaign that has not ended.
 type Campaign struct {
 	ID        string
 	Account   string
@@ -28,15 +28,15 @@ type Campaign struct {
 
 // Tx is what is stored of campaigns, in a transaction of the caller.
 type Tx interface {
-	// OpenCampaigns are those of a principal in an account that have not ended and have
-	// deletions in a span of time, or before and after it: the latest one first.
+	// OpenCampaigns are the campaigns of a principal in an account that have not ended and whose
+	// span (First to Last) overlaps a span of time: the latest one first.
 	OpenCampaigns(account, principal string, from, to time.Time) ([]Campaign, error)
-	// PutCampaign writes one. If it had ended, it has not any more. Its span of time never becomes
-	// shorter: a record with an event ID that began a campaign before can't move that.
+	// PutCampaign writes a campaign. If it had ended, it is open again. Its span of time never becomes
+	// shorter: a repeat of the event ID that began a campaign can't move the campaign.
 	PutCampaign(c Campaign) error
 	// EndCampaign notes that a campaign has ended.
 	EndCampaign(id string) error
-	// OthersOpen reports whether an event of a campaign but this one is not over.
+	// OthersOpen reports whether another event of this event's campaign is not over.
 	OthersOpen(e incident.Event) (bool, error)
 	// FileID identifies the state file.
 	FileID() (string, error)
@@ -82,8 +82,8 @@ func (d Deletion) Join(tx Tx) (id string, err error) {
 	return c.ID, tx.PutCampaign(c)
 }
 
-// in is the first campaign that the deletion belongs to, with it; or else one that it begins, still
-// without an ID.
+// in is the first campaign to which the deletion belongs, with its span extended to the deletion; or
+// else a new campaign, still without an ID.
 func (d Deletion) in(open []Campaign) (c Campaign, found bool) {
 	for _, c := range open {
 		if d.At.Before(c.First) {
@@ -98,7 +98,7 @@ func (d Deletion) in(open []Campaign) (c Campaign, found bool) {
 }
 
 // GoesOn reports whether the campaign of an event that is over has other events that are
-// not. If it has none, the campaign ends.
+// not over. If it has none, the campaign ends.
 func GoesOn(tx Tx, e incident.Event) (bool, error) {
 	if e.CampaignID == "" {
 		return false, nil
