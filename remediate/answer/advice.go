@@ -7,8 +7,8 @@ import (
 	"flowkeeper/remediate/incident"
 )
 
-// denial is what an answer of AWS names: which action it refuses on what, and by
-// which kind of policy. The parts that it does not name are empty.
+// denial is what an answer of AWS names: which action on which resource it refuses, and
+// because of which kind of policy. Fields that the answer does not name are empty.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html
 type denial struct {
 	action, resource string

@@ -19,8 +19,8 @@ import (
 // account than the scope's (I13).
 type WrongAccount interface{ WrongAccount() bool }
 
-// OfCreate classes what CreateFlowLogs answered. A failure may come as an error
-// or as a 200 with Unsuccessful; an answer with neither is no success.
+// OfCreate classifies what CreateFlowLogs answered. A failure may come as an error
+// or as a 200 with Unsuccessful. An answer without an ID and without a failure is no success.
 func OfCreate(out *ec2.CreateFlowLogsOutput, err error) incident.Answer {
 	switch {
 	case err != nil:
@@ -33,9 +33,8 @@ func OfCreate(out *ec2.CreateFlowLogsOutput, err error) incident.Answer {
 	return incident.Answer{Class: incident.TryAgain, Message: "CreateFlowLogs answered with neither a flow log nor an error"}
 }
 
-// OfDryRun classes what CreateFlowLogs answered to a dry run: [incident.Created] where
-// it would have been allowed, also if a flow log stands in its way; otherwise as
-// [OfCreate] does.
+// OfDryRun classifies what CreateFlowLogs answered to a dry run: [incident.Created] if the
+// call would be allowed, even if a flow log is in its way; otherwise as [OfCreate] does.
 func OfDryRun(out *ec2.CreateFlowLogsOutput, err error) incident.Answer {
 	allowed := incident.Answer{Class: incident.Created}
 	if errorCode(err) == "DryRunOperation" {
@@ -49,8 +48,8 @@ func OfDryRun(out *ec2.CreateFlowLogsOutput, err error) incident.Answer {
 	return a
 }
 
-// OfCreation classes what a CreateFlowLogs call for several resources answered. The IDs of
-// what it made are not matched to resources: AWS documents no order.
+// OfCreation classifies what a CreateFlowLogs call for several resources answered. ids are the
+// IDs of the flow logs that it made. They are not matched to resources: AWS documents no order.
 func OfCreation(out *ec2.CreateFlowLogsOutput, err error) (a incident.CreationAnswer, ids []string) {
 	if err != nil || len(out.FlowLogIds)+len(out.Unsuccessful) == 0 {
 		refused := OfCreate(out, err)
@@ -65,9 +64,8 @@ func OfCreation(out *ec2.CreateFlowLogsOutput, err error) (a incident.CreationAn
 	return a, out.FlowLogIds
 }
 
-// ofItems classes each item of Unsuccessful. Where they differ, the first that
-// needs a person wins, and that the resource is gone counts only if each item
-// says so.
+// ofItems classifies each item of Unsuccessful, and returns the class that comes first in
+// order, with all messages. So the resource counts as gone only if each item says so.
 func ofItems(items []types.UnsuccessfulItem) incident.Answer {
 	order := map[incident.Class]int{incident.AlreadyThere: 0, incident.TokenMismatch: 1, incident.NeedsPerson: 2, incident.TagRefused: 3, incident.RoleSlow: 4, incident.TryAgain: 5, incident.ResourceAbsent: 6}
 	var worst incident.Answer
@@ -88,7 +86,7 @@ func ofItems(items []types.UnsuccessfulItem) incident.Answer {
 	return worst
 }
 
-// OfError classes any error of an EC2 call.
+// OfError classifies any error of an EC2 call.
 func OfError(err error) incident.Answer {
 	var wrong WrongAccount
 	if errors.As(err, &wrong) && wrong.WrongAccount() {
@@ -110,11 +108,11 @@ func OfError(err error) incident.Answer {
 	return incident.Answer{Class: incident.TryAgain, Message: incident.Bound(err.Error())}
 }
 
-// OfTags classes an error of CreateTags, called for flow logs that exist.
+// OfTags classifies an error of CreateTags, called for flow logs that exist.
 func OfTags(err error) incident.Answer {
 	a := OfError(err)
 	if strings.Contains(errorCode(err), "NotFound") {
-		return incident.Answer{Class: incident.ResourceAbsent, Message: a.Message, NoEffect: true} // not yet, of what was just made
+		return incident.Answer{Class: incident.ResourceAbsent, Message: a.Message, NoEffect: true} // the flow log was just made, and CreateTags does not find it yet
 	}
 	switch a.Reason {
 	case incident.Permission:
@@ -127,8 +125,8 @@ func OfTags(err error) incident.Answer {
 	return a
 }
 
-// wordsOfAWS are AWS's code and message alone, where there are any: what the SDK puts
-// around them tells a person nothing.
+// wordsOfAWS are AWS's code and message alone, if the error has them: the text that the SDK
+// puts around them does not help a person.
 func wordsOfAWS(err error) string {
 	if api, ok := errors.AsType[smithy.APIError](err); ok && api.ErrorCode() != "" && api.ErrorMessage() != "" {
 		return api.ErrorCode() + ": " + api.ErrorMessage()
@@ -136,8 +134,8 @@ func wordsOfAWS(err error) string {
 	return err.Error()
 }
 
-// classify classes AWS's code and message. If the code says nothing (just "400"), the message
-// decides. Codes:
+// classify finds the class for AWS's code and message. If the code says nothing (just "400"), the
+// message decides. Codes:
 // https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html
 // https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs-troubleshooting.html
 func classify(code, message string) incident.Answer {
@@ -197,8 +195,8 @@ func classify(code, message string) incident.Answer {
 	return a
 }
 
-// clockSkew reports whether AWS refuses a request for its time. Services word it
-// in several ways; EC2 may also say just AuthFailure.
+// clockSkew reports whether AWS refuses a request because of its time stamp. Services use
+// different words for that; EC2 may also answer just AuthFailure.
 func clockSkew(code, low string) bool {
 	switch code {
 	case "RequestExpired", "RequestTimeTooSkewed", "RequestInTheFuture":
@@ -229,10 +227,10 @@ func accountAdvice(code string) string {
 	return ""
 }
 
-// IsThrottle reports whether AWS refused a call for its rate.
+// IsThrottle reports whether AWS throttled a call.
 func IsThrottle(err error) bool { return isThrottle(errorCode(err)) }
 
-// errorCode of AWS; empty where it gave none.
+// errorCode is AWS's error code; empty if the error has none.
 func errorCode(err error) string {
 	if api, ok := errors.AsType[smithy.APIError](err); ok {
 		return api.ErrorCode()
@@ -244,7 +242,7 @@ func isThrottle(code string) bool {
 	return strings.Contains(code, "Throttl") || code == "RequestLimitExceeded" || code == "TooManyRequestsException" || code == "SlowDown"
 }
 
-// transient codes come with 5xx, or mean that time will help.
+// transient reports whether a code comes with 5xx, or means that waiting helps.
 func transient(code string) bool {
 	switch code {
 	case "InternalError", "InternalFailure", "ServiceUnavailable", "Unavailable", "InternalServerError", "RequestTimeout",
@@ -254,8 +252,8 @@ func transient(code string) bool {
 	return strings.HasPrefix(code, "5")
 }
 
-// resourceCode finds the …NotFound codes of the resources that flow logs
-// watch; AWS's spelling varies in case (docs/aws.md, "Creating flow logs").
+// resourceCode reports whether a text in lower case has a …NotFound code of a resource type that
+// flow logs record; AWS's spelling varies in case (docs/aws.md, "Creating flow logs").
 func resourceCode(low string) bool {
 	return containsAny(low, "invalidvpcid.", "invalidsubnetid.", "invalidnetworkinterfaceid.", "invalidtransitgateway", "invalidnatgateway", "natgatewaynotfound")
 }

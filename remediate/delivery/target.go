@@ -21,7 +21,7 @@ func TargetOf(f inventory.FlowLog) Target {
 	return Target{f.LogDestinationType, f.Destination(f.Scope), f.DeliverLogsPermissionARN, f.DeliverCrossAccountRole, fieldsOf(f.Settings)}
 }
 
-// Compare orders targets, those of one destination together.
+// Compare orders targets by destination first.
 func (t Target) Compare(u Target) int {
 	return cmp.Or(strings.Compare(t.Destination, u.Destination), strings.Compare(t.Role, u.Role),
 		strings.Compare(t.CrossAccountRole, u.CrossAccountRole), strings.Compare(t.Type, u.Type), t.Fields.compare(u.Fields))
@@ -37,7 +37,7 @@ func (t Target) Keys() (out []ResourceKey) {
 	return out
 }
 
-// Use says for what the flow logs use a resource of the target.
+// Use says what the flow logs use a resource of the target as; k is one of its Keys.
 func (t Target) Use(k ResourceKey) string {
 	switch k {
 	case KeyOf(t.Destination):
@@ -48,7 +48,7 @@ func (t Target) Use(k ResourceKey) string {
 	return CrossRoleUse
 }
 
-// Flow logs use a resource as one of these.
+// A flow log uses a resource as one of these.
 const (
 	DestinationUse = "the destination"
 	RoleUse        = "the delivery role"
@@ -84,7 +84,7 @@ func fieldsOf(s inventory.Settings) (f Fields) {
 // Tags reports whether there are fields of tags.
 func (f Fields) Tags() bool { return f.EC2Tags || f.GroupTags || f.OtherTags }
 
-// FieldKinds names the kinds in words; empty if there are none.
+// FieldKinds names the kinds, separated by commas; empty if there are none.
 func (f Fields) FieldKinds() string {
 	var out []string
 	for _, kind := range []struct {
