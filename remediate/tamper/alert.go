@@ -33,11 +33,11 @@ func alertOf(f detection.Finding, i Impact, p incident.Policy, now time.Time) al
 	if target == "" {
 		a.Cause, a.Advice = unstatedWords(f.Record, i)
 	}
-	written := f.Record.EventName == "PutBucketPolicy" && f.Record.Identity.InvokedBy == deliveryService
+	byDelivery := f.Record.EventName == "PutBucketPolicy" && f.Record.Identity.InvokedBy == deliveryService
 	switch {
-	case p.RuleFor(f.Record.Account, actor.Principal()).Action == incident.Ignore, written:
+	case p.RuleFor(f.Record.Account, actor.Principal()).Action == incident.Ignore, byDelivery:
 		a.Level = alert.Informational
-	case target == "": // its rule's level: nobody knows whether it is about ours
+	case target == "": // it keeps its rule's level: nobody knows whether the resource is one of ours
 	case destroys[f.Record.EventName] && len(i.FlowLogs) > 0:
 		a.Level, a.RaisedBy = alert.Critical, []string{alert.DestinationGone}
 	default:
@@ -52,8 +52,8 @@ func alertOf(f detection.Finding, i Impact, p incident.Policy, now time.Time) al
 	return a
 }
 
-// alertID is made of the record alone, and of all of it that the alert says or that sets its level:
-// a forged record replaces no other alert than its own (I2).
+// alertID is made from the record alone, with every field that the alert shows or that sets its
+// level: so a forged record can't suppress the alert of another record (I2).
 func alertID(f detection.Finding) string {
 	rec, id := f.Record, f.Record.Identity
 	mfa := "not told"
@@ -65,10 +65,10 @@ func alertID(f detection.Finding) string {
 		id.UserName, id.PrincipalID, id.OnBehalfOf, id.SourceIdentity, id.WebIdentity)
 }
 
-// deliveryService writes bucket policies for those who make flow logs.
+// deliveryService is the AWS service that writes a bucket's policy when somebody creates a flow log.
 const deliveryService = "delivery.logs.amazonaws.com"
 
-// destroys are the calls that take a destination away whole.
+// destroys has the calls that delete a whole destination.
 var destroys = map[string]bool{"DeleteLogGroup": true, "DeleteBucket": true, "DeleteDeliveryStream": true}
 
 func detailOf(r cloudtrail.Record) string {
@@ -78,8 +78,8 @@ func detailOf(r cloudtrail.Record) string {
 	return " (" + r.Detail + ")"
 }
 
-// unstatedWords say what happened and what to do first, if the record does not say what was changed.
-// A title has room for the beginning of the cause only: what may be lost comes first.
+// unstatedWords say what happened and what to do first, if the record does not name the changed resource.
+// A title has room only for the beginning of the cause, so that begins with what may be lost.
 func unstatedWords(r cloudtrail.Record, i Impact) (cause, todo string) {
 	cause = r.EventName + ", target not stated: " + strings.Join(i.Uses, " and ")
 	todo = "find out what it changed"

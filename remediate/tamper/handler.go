@@ -27,14 +27,14 @@ type Handler struct {
 
 // Dependencies are what Flowkeeper itself needs. Many goroutines ask at the same time.
 type Dependencies interface {
-	// All are those that are known now. Nobody changes the slice.
+	// All returns the dependencies that are known now. Nobody may change the slice.
 	All() []Dependency
 }
 
 // Refreshes bring the snapshot up to date with AWS. Many goroutines ask for them at the same time.
 type Refreshes interface {
-	// Often has the scopes of an account refreshed often for a while. It is called for each call that is more than
-	// informational, with the account and Region of its record, which need not be configured. It never blocks.
+	// Often makes refreshes of an account's scopes frequent for a while. It is called for each finding whose alert is
+	// more than informational, with the account and Region of its record, which need not be configured. It never blocks.
 	Often(in inventory.Scope)
 }
 
@@ -46,18 +46,18 @@ type Senders interface {
 	Bypass(ctx context.Context, a alert.Alert)
 }
 
-// callsAtOnce bounds what one commit holds: deletions wait for it.
+// callsAtOnce is how many calls one commit has at most: deletions wait while it runs.
 const callsAtOnce = 50
 
-// Alert adds alerts of calls that change what flow logs or Flowkeeper depend on. Others have
-// none: an account deletes log groups all day. The scope of a record may be one that is not
+// Alert adds alerts of calls that change what flow logs or Flowkeeper depend on. Other calls get
+// none: many accounts delete log groups all day. The scope of a record may be one that is not
 // configured: IAM's records are in one Region, and a bucket may be another account's.
 //
 // It returns nil once the alerts are on disk. Otherwise it has sent them without the outbox
 // (I1), with a keepAlive after each: sinks may be slow.
 func (h *Handler) Alert(ctx context.Context, findings []detection.Finding, keepAlive func()) error {
 	now := h.Now()
-	all, err := h.harm(ctx, findings, now)
+	all, err := h.alertsOf(ctx, findings, now)
 	for _, x := range all {
 		if x.alert.Level != alert.Informational {
 			h.Refreshes.Often(inventory.Scope{Account: x.Record.Account, Region: x.Record.Region})
@@ -80,15 +80,16 @@ func (h *Handler) Alert(ctx context.Context, findings []detection.Finding, keepA
 	return fmt.Errorf("record what was done to what flow logs depend on: %w", err)
 }
 
-// harm is a finding that matters here, with its alert.
-type harm struct {
+// tampering is a finding on whose resource something depends, with its alert.
+type tampering struct {
 	detection.Finding
 	alert alert.Alert
 }
 
-// harm finds what matters here, as far as the state file can be read. The impact on one
-// resource is looked up once for all of a message.
-func (h *Handler) harm(ctx context.Context, findings []detection.Finding, now time.Time) (all []harm, err error) {
+// alertsOf finds the findings on whose resource something depends, and makes their alerts. If the
+// state file can't be read, it returns those so far with the error. It looks up the impact on one
+// resource once for all findings of a message.
+func (h *Handler) alertsOf(ctx context.Context, findings []detection.Finding, now time.Time) (all []tampering, err error) {
 	ours, impacts := h.Dependencies.All(), map[string]Impact{}
 	err = h.Store.View(ctx, func(tx Tx) error {
 		for _, f := range findings {
@@ -104,7 +105,7 @@ func (h *Handler) harm(ctx context.Context, findings []detection.Finding, now ti
 				impacts[on] = i
 			}
 			if len(i.Uses) > 0 {
-				all = append(all, harm{f, alertOf(f, i, h.Policy, now)})
+				all = append(all, tampering{f, alertOf(f, i, h.Policy, now)})
 			}
 		}
 		return nil
@@ -112,8 +113,8 @@ func (h *Handler) harm(ctx context.Context, findings []detection.Finding, now ti
 	return all, err
 }
 
-// save alerts of calls, or holds them to be summed up, and notes who made them.
-func save(tx Tx, all []harm, now time.Time) error {
+// save adds the alerts of calls to the outbox, or holds them to be summed up, and notes who made the calls.
+func save(tx Tx, all []tampering, now time.Time) error {
 	for _, x := range all {
 		recent, err := repeat.RecordCall(tx, x.Finding, 0, now)
 		if err != nil {

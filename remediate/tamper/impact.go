@@ -17,13 +17,13 @@ import (
 // come back, and to Flowkeeper itself.
 type Impact struct {
 	Uses     []string        // "the destination of 3 flow logs"; empty: nothing here depends on what the call changes
-	FlowLogs []alert.FlowLog // the first that depend on it, where the record states what it changes
+	FlowLogs []alert.FlowLog // the first that depend on the resource, if the record names it
 	Omitted  int             // how many more there are
 }
 
 const (
-	mostListed  = 50   // flow logs in an alert about tampering: it says how many there are, and the snapshot has them all
-	mostCounted = 1000 // flow logs of a scope that are looked at to be counted
+	mostListed  = 50   // flow logs that an alert about tampering lists; it says how many there are, and the snapshot has them all
+	mostCounted = 1000 // flow logs of a scope that are counted
 )
 
 // Dependency is something that Flowkeeper itself needs, by the configuration or by the queue's own
@@ -33,7 +33,7 @@ type Dependency struct {
 	As  string // "the queue that events come by"
 }
 
-// covers reports whether an ARN is of this dependency.
+// covers reports whether an ARN names this dependency.
 func (d Dependency) covers(arn string) bool {
 	return incident.Match(string(delivery.KeyOf(d.ARN)), string(delivery.KeyOf(arn)))
 }
@@ -44,10 +44,10 @@ func (d Dependency) within(p place) bool {
 	return incident.Match(own.service, p.service) && incident.Match(own.region, p.region) && incident.Match(own.account, p.account)
 }
 
-// ImpactOf says what depends on what a call changes. Where its record does not state
-// that, it says what may depend on it: CloudTrail leaves out parameters that are larger
-// than 100 KB, and a caller can make them so, for white space in a policy counts. ours
-// is what Flowkeeper itself needs.
+// ImpactOf says what depends on the resource that a call changes. If the record does not name
+// the resource, it says what may depend on it: CloudTrail leaves out parameters larger than
+// 100 KB, and a caller can make them larger with white space in a policy. ours is what
+// Flowkeeper itself needs.
 func ImpactOf(tx Tx, r cloudtrail.Record, ours []Dependency) (Impact, error) {
 	if target := TargetOf(r); target != "" {
 		key := delivery.KeyOf(target)
@@ -74,7 +74,7 @@ func ImpactOf(tx Tx, r cloudtrail.Record, ours []Dependency) (Impact, error) {
 	return unstated(p, all, protected, ours), err
 }
 
-// load reads the flow logs of usages: at most live of those that are there, and all that are lost.
+// load reads the flow logs of usages: at most live of the live ones, and those that are to come back.
 func load(tx Tx, usages []Usage, live int) (out []used, err error) {
 	scopes := map[inventory.Scope]bool{}
 	for _, usage := range usages {
@@ -96,11 +96,11 @@ func load(tx Tx, usages []Usage, live int) (out []used, err error) {
 	return out, nil
 }
 
-// used is a usage with some of the flow logs behind it.
+// used is a usage with some of its flow logs.
 type used struct {
 	Usage
 	live []inventory.Row     // the first of Usage.Live
-	lost []incident.Incident // what is to come back in the scope, whatever it is delivered to; empty where an earlier usage has it
+	lost []incident.Incident // what is to come back in the scope, to any target; empty if an earlier usage of the scope has it
 }
 
 // stated is the impact on a target, as TargetOf names it.
@@ -116,7 +116,7 @@ func stated(target string, all []used, ours []Dependency) Impact {
 	return i
 }
 
-// words say for what some resources are used: by how many flow logs, the gravest use first, and by
+// words say what some resources are used as: by how many flow logs, the gravest use first, and then by
 // Flowkeeper.
 func words(counts map[string]int, ours []Dependency, is func(Dependency) bool) (out []string) {
 	for _, use := range []string{delivery.DestinationUse, delivery.RoleUse, delivery.CrossRoleUse} {
@@ -132,8 +132,8 @@ func words(counts map[string]int, ours []Dependency, is func(Dependency) bool) (
 	return out
 }
 
-// affected are the flow logs that use one of some resources, and those that are to come back and
-// will use one, as an alert shows them; counts says how many there are of each use.
+// affected are the flow logs that use one of some resources (is), and those that are to come back and
+// will use one, as an alert shows them. counts has how many flow logs have each use.
 func affected(all []used, is func(delivery.ResourceKey) bool) (flowLogs []alert.FlowLog, counts map[string]int) {
 	counts = map[string]int{}
 	for _, u := range all {
@@ -165,7 +165,7 @@ func flowLogOf(s inventory.Scope, id, root string, settings inventory.Settings) 
 	return f
 }
 
-// usesOf says for what flow logs with this target use some resources.
+// usesOf says what flow logs with this target use some resources (is) as.
 func usesOf(t delivery.Target, is func(delivery.ResourceKey) bool) (out []string) {
 	for _, k := range t.Keys() {
 		if use := t.Use(k); is(k) && !slices.Contains(out, use) {
@@ -175,16 +175,16 @@ func usesOf(t delivery.Target, is func(delivery.ResourceKey) bool) (out []string
 	return out
 }
 
-// unnamed are the services of resources that Flowkeeper or flow logs may depend on
-// while neither the snapshot nor the configuration names them: its own role,
+// unnamed has the services of resources on which Flowkeeper or flow logs may depend
+// though neither the snapshot nor the configuration names them: Flowkeeper's own role,
 // the keys of buckets and log groups, the rules that forward events.
 var unnamed = map[string]string{
 	"iam": "in this account", "kms": "in this account and Region", "events": "in this account and Region",
 }
 
-// unstated is the impact on whatever of the service something here depends on, in
-// the place of the call. Where nothing is, and no protected flow log is either, the
-// call is somebody else's. protected counts them, up to mostCounted.
+// unstated is the impact of a call on an unnamed resource of a service, in the place p:
+// what depends on any such resource there. If nothing does, and the place has no protected
+// flow log, the call has none. protected counts the place's flow logs, up to mostCounted.
 func unstated(p place, all []used, protected int, ours []Dependency) Impact {
 	_, counts := affected(all, func(k delivery.ResourceKey) bool { return strings.HasPrefix(string(k), p.prefix()) })
 	may := words(counts, ours, func(d Dependency) bool { return d.within(p) })

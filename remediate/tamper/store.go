@@ -24,8 +24,8 @@ type Tx interface {
 	Usages(first, last delivery.ResourceKey) ([]Usage, error)
 	// LiveWith are protected live rows with the same target.
 	LiveWith(scope inventory.Scope, of delivery.Target, limit int) ([]inventory.Row, error)
-	// KnownMissing are the open and blocked incidents of known flow logs, but of those
-	// whose rows are protected and live still: AWS shows them for a while.
+	// KnownMissing are the open and blocked incidents of known flow logs, without those
+	// whose row is protected and still live: AWS may show a lost flow log for a while.
 	KnownMissing(scope inventory.Scope, limit int) ([]incident.Incident, error)
 	// CountProtected counts, up to a limit, the protected flow logs of an account that
 	// live or are to come back; an empty Region means all.

@@ -10,8 +10,8 @@ import (
 	"flowkeeper/remediate/delivery"
 )
 
-// TargetOf is the ARN of what a call changes. cloudtrail.Record.Target has that in the form of each
-// service. Empty: the record does not say.
+// TargetOf is the ARN of the resource that a call changes, made from cloudtrail.Record.Target, whose
+// form depends on the service. Empty: the record does not name the resource.
 func TargetOf(r cloudtrail.Record) string {
 	if r.Target == "" || strings.HasPrefix(r.Target, "arn:") {
 		return r.Target
@@ -32,7 +32,7 @@ func TargetOf(r cloudtrail.Record) string {
 	case "cloudtrail":
 		resource = "trail/" + r.Target
 	case "events":
-		bus := r.Bus[strings.LastIndex(r.Bus, "/")+1:] // an ARN, too
+		bus := r.Bus[strings.LastIndex(r.Bus, "/")+1:] // may be an ARN
 		if resource = "rule/" + r.Target; cmp.Or(bus, "default") != "default" {
 			resource = "rule/" + bus + "/" + r.Target
 		}
@@ -46,17 +46,17 @@ func TargetOf(r cloudtrail.Record) string {
 	return fmt.Sprintf("arn:%s:%s:%s:%s:%s", inventory.Partition(r.Region), service, region, account, resource)
 }
 
-// place is where resources are, as delivery.KeyOf begins their keys. A bucket's name says neither
-// Region nor account, a role's no Region.
+// place has the first parts of the delivery.ResourceKeys of the resources in one place. Region and
+// account are empty for buckets, the Region for roles.
 type place struct{ service, region, account string }
 
-// placeOf is where the resource is that a call changes.
+// placeOf is the place of the resource that a call changes, even if the record does not name it.
 func placeOf(r cloudtrail.Record) place {
 	r.Target = "any"
 	return placeOfKey(delivery.KeyOf(TargetOf(r)))
 }
 
-// placeOfKey is where a resource is; zero for none.
+// placeOfKey is the place of a resource; zero if the key is none.
 func placeOfKey(k delivery.ResourceKey) place {
 	p := strings.SplitN(string(k), ":", 4)
 	if len(p) != 4 {
@@ -65,7 +65,7 @@ func placeOfKey(k delivery.ResourceKey) place {
 	return place{p[0], p[1], p[2]}
 }
 
-// prefix of the keys of all resources there.
+// prefix begins the keys of all resources there.
 func (p place) prefix() string {
 	return strings.Join([]string{p.service, p.region, p.account, ""}, ":")
 }
