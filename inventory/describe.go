@@ -5,8 +5,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 )
 
-// FromEC2 is the flow log that AWS described, with every setting that a
-// create can set and the status beside them (docs/aws.md, "Describing flow logs").
+// FromEC2 is the flow log that AWS described, with its status and every setting
+// that a create can set (docs/aws.md, "Describing flow logs").
 func FromEC2(scope Scope, d types.FlowLog) FlowLog {
 	f := FlowLog{
 		ID:    aws.ToString(d.FlowLogId),

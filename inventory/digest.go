@@ -8,9 +8,9 @@ import (
 	"strings"
 )
 
-// Digest is equal for equal settings, tags included, and equal success of
-// delivery. A refresh compares it to know what changed without reading whole
-// rows.
+// Digest is equal for flow logs with equal settings and tags that both fail to
+// deliver, or both do not. A refresh compares it to find changes without reading
+// whole rows.
 func (f FlowLog) Digest() [16]byte {
 	sum := sha256.Sum256(f.Settings.appendJSON(make([]byte, 0, 1024)))
 	if f.Failing() {

@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// What AWS does where a create says nothing (docs/aws.md, "Describing flow logs").
+// The types of destinations, and the defaults of a create (docs/aws.md, "Describing flow logs").
 const (
 	CloudWatchLogs = "cloud-watch-logs"
 	S3             = "s3"
@@ -24,8 +24,8 @@ const (
 // attachment of one: they have no traffic type and a fixed interval.
 func (s Settings) TransitGateway() bool { return strings.HasPrefix(s.ResourceID, "tgw-") }
 
-// normal is s in the one form in which two settings can be compared: defaults
-// filled, one name for the destination, and without what never counts (tags).
+// normal is s in the one form in which two settings can be compared: with defaults
+// filled in, with one name for the destination, and without tags, which never count.
 func (s Settings) normal(scope Scope) Settings {
 	n := s
 	n.Tags = nil
@@ -59,8 +59,8 @@ func normalTagFields(in []TagFieldSpecification) []TagFieldSpecification {
 	return out
 }
 
-// Differences names the settings, in the words of the JSON contract, in which
-// have is not what want asks for. Tags never count.
+// Differences names the settings in which have differs from want, by their JSON names,
+// with both values. Tags never count.
 func Differences(scope Scope, want, have Settings) []string {
 	w, h := fields(want.normal(scope)), fields(have.normal(scope))
 	all := maps.Clone(w)
@@ -71,7 +71,7 @@ func Differences(scope Scope, want, have Settings) []string {
 			out = append(out, fmt.Sprintf("%s: %s instead of %s", k, cmp.Or(b, "nothing"), cmp.Or(a, "nothing")))
 		}
 	}
-	slices.SortFunc(out, func(a, b string) int { // what a person reads first
+	slices.SortFunc(out, func(a, b string) int { // short ones first, for people
 		return cmp.Or(cmp.Compare(len(a)/80, len(b)/80), cmp.Compare(a, b))
 	})
 	return out
@@ -85,8 +85,8 @@ func fields(s Settings) map[string]json.RawMessage {
 	return m
 }
 
-// Equivalent reports whether have does all that want did: equal in everything
-// but tags, ID and times, and ACTIVE (docs/glossary.md, "equivalent").
+// Equivalent reports whether have records all that want did: it is ACTIVE, and equal in
+// everything but tags, ID and times (docs/glossary.md, "equivalent").
 func Equivalent(scope Scope, want Settings, have FlowLog) bool {
 	return have.Status == "ACTIVE" && SameSettings(scope, want, have.Settings)
 }
@@ -95,7 +95,7 @@ func Equivalent(scope Scope, want Settings, have FlowLog) bool {
 // Differences.
 func SameSettings(scope Scope, a, b Settings) bool { return len(Differences(scope, a, b)) == 0 }
 
-// SameTarget reports whether two flow logs watch one resource and deliver to
+// SameTarget reports whether two flow logs record one resource and deliver to
 // one destination. AWS may refuse the second.
 func SameTarget(scope Scope, a, b Settings) bool {
 	return a.ResourceID == b.ResourceID && a.Destination(scope) == b.Destination(scope)

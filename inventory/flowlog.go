@@ -19,8 +19,8 @@ type Scope struct {
 
 func (s Scope) String() string { return s.Account + "/" + s.Region }
 
-// Settings are what makes one flow log unlike another: all that a create can
-// set. A zero field means that AWS did not describe it.
+// Settings are all settings of a flow log that a create can set. A zero field
+// means that AWS did not describe it.
 type Settings struct {
 	ResourceID               string                  `json:"resource_id"`
 	TrafficType              string                  `json:"traffic_type,omitempty"`
@@ -66,34 +66,34 @@ type FlowLog struct {
 type State string
 
 const (
-	Live State = "live" // AWS showed it, and nothing has said since that it is gone
-	Gone State = "gone" // shown absent; a listing never makes it live again (I5)
+	Live State = "live" // AWS showed it, and nothing has shown since that it is gone
+	Gone State = "gone" // AWS showed that it is absent; a listing never makes it live again (I5)
 )
 
 // Row is one flow log of the snapshot, live or gone. Its JSON is in the state file. JSON names that differ from those of
 // the fields are of earlier versions: state files keep them.
 type Row struct {
 	FlowLog
-	RootID        string // first of its lineage; its own ID where it replaces nothing
+	RootID        string // the first flow log of its lineage; its own ID if it replaces nothing
 	State         State
 	Protected     bool      // restored when deleted; a decoy is not
 	ReleasedUntil time.Time // zero: it is not released
 	ReleaseReason string
 	ReleasedAt    time.Time // zero: it is not released
-	CreatedBy     string    // principal of its CreateFlowLogs record, where one was seen; without an ARN, a name
+	CreatedBy     string    // principal of its CreateFlowLogs record; a name if the record has no ARN; empty: no record was received
 	Excuses       string    // the lost flow log that it replaced for a wait rule: it excuses no other
 	Excluded      bool      // outside inventory.destinations: never protected
 	Held          bool      `json:",omitempty"` // its recipient is not known to be ours, and not approved: not protected
 	Imported      bool      // from a file, not yet shown by a listing: acts only by hand
-	// NewDestination: it delivers to where nothing did before, or is held, and there was no
-	// alert of that yet. FailingAlerted: the last alert of its delivery says that it fails.
+	// NewDestination: no flow log delivered to its destination before, or it is held, and no
+	// alert has said so yet. FailingAlerted: the last alert of its delivery says that it fails.
 	NewDestination bool
 	FailingAlerted bool `json:"ToldFailing"`
-	// DecoyNotice: it counts as a decoy, and there was no alert of that yet. nil: it is no decoy, or
-	// an alert has named it.
+	// DecoyNotice: it counts as a decoy, and no alert has said so yet. nil: it is no decoy, or an
+	// alert has named it.
 	DecoyNotice *DecoyNotice `json:",omitempty"`
-	// OwnTags are the tags of a replacement that CreateTags sets, until AWS has shown them for
-	// so long that no stale listing can be without them. nil: there are none.
+	// OwnTags are the tags that CreateTags sets on a replacement. The row keeps them until AWS has
+	// shown them for so long that no stale listing can lack them. nil: there are none.
 	OwnTags     map[string]string `json:",omitempty"`
 	FirstSeenAt time.Time
 	// LineageSince is the FirstSeenAt of the root; zero: its own.
@@ -118,25 +118,25 @@ func (r Row) KeptAsDecoy() bool { return !r.Protected && !r.Excluded && !r.Held 
 // LiveDecoy reports whether AWS shows the flow log, and it is kept as a decoy.
 func (r Row) LiveDecoy() bool { return r.State == Live && !r.Imported && r.KeptAsDecoy() }
 
-// NoticePending reports whether there is something about the row that there was no alert
-// of yet, and that is due at once.
+// NoticePending reports whether an alert about the row's destination or its delivery is due,
+// at once.
 func (r Row) NoticePending() bool {
-	return r.NewDestination || r.isWatched() && r.Failing() != r.FailingAlerted
+	return r.NewDestination || r.isLiveProtected() && r.Failing() != r.FailingAlerted
 }
 
-// OwesDeliveryEnd reports whether the outage of deliveries goes on because of the row: AWS shows the flow
-// log, it is protected, and the last alert of its delivery says that it fails.
-func (r Row) OwesDeliveryEnd() bool { return r.isWatched() && r.FailingAlerted }
+// OwesDeliveryEnd reports whether the outage of deliveries goes on because of the row: the flow log is live
+// and protected, and the last alert of its delivery says that it fails.
+func (r Row) OwesDeliveryEnd() bool { return r.isLiveProtected() && r.FailingAlerted }
 
-func (r Row) isWatched() bool { return r.State == Live && r.Protected }
+func (r Row) isLiveProtected() bool { return r.State == Live && r.Protected }
 
 // ListedBy returns a live row with LastSeenAt moved to the scope's last complete refresh, which listed it without
 // writing it.
 //
-// Decisions ask before whether the refresh had to list the row: incident.Case.Row. What people see of the
-// snapshot does not, for that depends on the policy, which the state file does not have. So a row that became
-// live within the policy's ConsistencyWindow before a refresh, and that AWS did not list, has too late a
-// LastSeenAt there, by that window at most. The next refresh lists it, or finds it gone.
+// For decisions, incident.Case.Row first checks that the refresh had to list the row. Commands that show the
+// snapshot do not check this, because it depends on the policy, which the state file does not have. So if a row
+// became live within the policy's ConsistencyWindow before a refresh that did not list it, they show a LastSeenAt
+// that is too late, by that window at most. The next refresh lists the flow log, or finds it gone.
 func (r Row) ListedBy(refresh time.Time) Row {
 	if r.State == Live && refresh.After(r.LastSeenAt) {
 		r.LastSeenAt = refresh
@@ -150,8 +150,8 @@ func (r Row) IsReplacement() bool { return r.RootID != r.ID }
 // MostTags is how many tags AWS allows on one resource.
 const MostTags = 50
 
-// Whole returns the row's settings with OwnTags: what a restore has to make. Where AWS would refuse
-// so many tags, some of the others are left out: somebody has set them since.
+// Whole returns the row's settings with OwnTags: what a restore must create. Tags that somebody has set
+// in addition are left out as far as all together are more than MostTags.
 func (r Row) Whole() Settings {
 	s := r.Settings
 	if len(r.OwnTags) == 0 {
@@ -166,13 +166,13 @@ func (r Row) Whole() Settings {
 	return s
 }
 
-// Rehearsable reports whether the row is restored by itself when it is deleted,
-// so that a rehearsal tries it.
-func (r Row) Rehearsable() bool { return r.isWatched() && !r.Imported }
+// Rehearsable reports whether Flowkeeper restores the row's flow log by itself when it is
+// deleted, so that rehearsals include it.
+func (r Row) Rehearsable() bool { return r.isLiveProtected() && !r.Imported }
 
-// Released reports whether the row may go at t without being restored.
-// CloudTrail's times are whole seconds, so the release begins with its second,
-// so that a deletion in the same second is covered.
+// Released reports whether the flow log may be deleted at t without being restored.
+// The release begins with its whole second, because CloudTrail's times are whole
+// seconds: so a deletion in the same second is covered.
 func (r Row) Released(t time.Time) bool {
 	return !r.ReleasedUntil.IsZero() && !t.Before(r.ReleasedAt.Truncate(time.Second)) && t.Before(r.ReleasedUntil)
 }
@@ -201,7 +201,7 @@ func (s Settings) Destination(scope Scope) string {
 	return fmt.Sprintf("arn:%s:logs:%s:%s:log-group:%s", Partition(scope.Region), scope.Region, scope.Account, s.LogGroupName)
 }
 
-// partitions are AWS's partitions by how the names of their Regions begin.
+// partitions are AWS's partitions by the prefix of their Regions' names.
 var partitions = map[string]string{
 	"cn-": "aws-cn", "us-gov-": "aws-us-gov", "us-iso-": "aws-iso", "us-isob-": "aws-iso-b",
 	"eu-isoe-": "aws-iso-e", "us-isof-": "aws-iso-f", "eusc-": "aws-eusc",
@@ -217,14 +217,14 @@ func Partition(region string) string {
 	return "aws"
 }
 
-// ParseARN takes an ARN apart, or a pattern of some. All parts are empty if the text is none.
+// ParseARN splits an ARN, or a pattern of ARNs, into its parts. All parts are empty if the text is none.
 func ParseARN(text string) arn.ARN {
 	parts, _ := arn.Parse(text)
 	return parts
 }
 
-// RoleOfSession returns the ARN of a role from that of a session of it. The role's path is missing, because a
-// session's ARN does not have it. Any other text is returned as it is.
+// RoleOfSession returns the ARN of the role whose session an ARN names. The role's path is missing, because a
+// session's ARN does not have it. Any other text is returned unchanged.
 func RoleOfSession(text string) string {
 	of := ParseARN(text)
 	session, is := strings.CutPrefix(of.Resource, "assumed-role/")

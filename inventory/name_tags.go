@@ -17,8 +17,8 @@ type TagDescriber interface {
 // MostNameTags is how many resources NameTags takes: the most values of one filter.
 const MostNameTags = confirmSize
 
-// NameTags asks AWS for the tags Name of resources, by their IDs, at most MostNameTags. One
-// without that tag, or with an empty one, is not in the answer. The names are foreign text.
+// NameTags asks AWS for the tags Name of resources, by their IDs, at most MostNameTags. A resource
+// without that tag, or with an empty one, is not in the answer. The names are text from outside.
 func NameTags(ctx context.Context, api TagDescriber, ids []string) (map[string]string, error) {
 	in := &ec2.DescribeTagsInput{MaxResults: aws.Int32(pageSize), Filters: []types.Filter{
 		{Name: aws.String("key"), Values: []string{"Name"}},

@@ -7,11 +7,11 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
 )
 
-// Recipient is who gets what is delivered to a destination: an S3 bucket, whatever the prefix,
-// or the account of a log group or a delivery stream. The zero value is no recipient.
+// Recipient is who gets the records that a flow log delivers: an S3 bucket, with any prefix, or
+// the account of a log group or a delivery stream. The zero value is no recipient.
 type Recipient string
 
-// AccountRecipient is what a Recipient begins with that is an account.
+// AccountRecipient begins each Recipient that is an account.
 const AccountRecipient = "account:"
 
 // RecipientOf returns the recipient of a destination's ARN; for any other text, that text.
@@ -28,7 +28,7 @@ func RecipientOf(destination string) Recipient {
 	return Recipient(destination)
 }
 
-// String says who it is.
+// String names the recipient in words.
 func (r Recipient) String() string {
 	s := string(r)
 	if bucket, ok := strings.CutPrefix(s, "s3:::"); ok {
@@ -44,7 +44,7 @@ func (r Recipient) String() string {
 var approvable = regexp.MustCompile(`^arn:[\w:./#-]+$`)
 
 // ApprovalOf is the ARN by which `flowkeeper inventory approve` takes a destination: the
-// bucket's, or that of the log group or stream. Empty where it is none that can be typed.
+// bucket's, or that of the log group or stream. Empty if the text is no ARN that can be typed.
 func ApprovalOf(destination string) string {
 	if strings.HasPrefix(string(RecipientOf(destination)), "s3:::") {
 		destination, _, _ = strings.Cut(destination, "/")

@@ -23,31 +23,32 @@ type Listed struct {
 	Digest [16]byte
 }
 
-// Listing is what AWS has listed of a scope so far, as its snapshot remembers that.
+// Listing is what AWS has listed of a scope so far, in terms of its snapshot.
 type Listing struct {
 	Scope  Scope
-	Seen   Seen      // the rows that it has
-	Before time.Time // it must have all flow logs whose rows were written before
+	Seen   Seen      // the rows of the flow logs that it has
+	Before time.Time // a complete listing must have each flow log whose row was written before this
 }
 
 // Snapshot is the durable set of rows.
 type Snapshot interface {
-	// Compare returns, in their order, the places in a page of a listing of those flow logs that have no
-	// row, or a live one with another digest, and adds all rows that the page has to those seen.
+	// Compare finds the flow logs on a page of a listing that have no row, or a live row with another
+	// digest. It returns their indexes in the page, in order, and adds the rows of the page to l.Seen.
 	Compare(ctx context.Context, l *Listing, page []Listed) (changed []int, err error)
-	// Unseen returns live rows by ID, after one, that a complete listing must have and has not; at
-	// most limit. last is the ID to go on after, unless rows is empty: then there are no more.
+	// Unseen returns live rows that a complete listing must have and does not have, sorted by ID: the
+	// first ones after an ID, at most limit. last is the ID to continue after; if rows is empty, there
+	// are no more.
 	Unseen(ctx context.Context, l *Listing, after string, limit int) (rows []Row, last string, err error)
-	// LiveUnless returns live rows by ID, after one; at most limit. It leaves out those that are
-	// restored when they are deleted and deliver to a destination that is fine.
+	// LiveUnless returns live rows sorted by ID: the first ones after an ID, at most limit. It leaves
+	// out those that are restored when they are deleted and whose destination is fine.
 	LiveUnless(ctx context.Context, scope Scope, fine func(destination string) bool, after string, limit int) ([]Row, error)
 	// Refreshed records a complete listing that began at started.
 	Refreshed(ctx context.Context, scope Scope, started, ended time.Time) error
 }
 
-// Seen is a set of row numbers. It has one bit for each, so that a listing of any size can be
-// remembered, and only the words that have one: the rows of a scope are few among those of
-// all. The zero Seen is empty.
+// Seen is a set of row numbers. It has one bit for each row, so that a listing of any size fits
+// into memory. It stores only words with at least one bit set, because the rows of a scope are few
+// among those of all scopes. The zero Seen is empty.
 type Seen struct{ words map[int64]uint64 }
 
 // Add puts a row number into the set.
@@ -61,7 +62,7 @@ func (s *Seen) Add(n int64) {
 // Has reports whether the row number is in the set.
 func (s *Seen) Has(n int64) bool { return s.words[n/64]&(1<<(n%64)) != 0 }
 
-// Counts are how many flow logs one refresh was about.
+// Counts are the numbers of flow logs in one refresh.
 type Counts struct {
 	Listed  int `json:"listed"`  // that AWS listed
 	New     int `json:"new"`     // of these, that the snapshot did not have
@@ -69,10 +70,10 @@ type Counts struct {
 	Lost    int `json:"lost"`    // that AWS showed neither in the list nor by ID
 }
 
-// Diff compares what AWS lists of one scope with the snapshot. Its caller asks for each
-// Page of the listing and what is Changed on it, and then, until there are none, for
-// those that are Lost. It is used by one goroutine at a time, but for Page, which may run
-// at the same time as Changed of the page before.
+// Diff compares AWS's listing of one scope with the snapshot. Its caller calls Page and
+// Changed for each page of the listing, and then Lost until there are no more. One
+// goroutine at a time uses it, except that Page may run at the same time as Changed of the
+// page before.
 type Diff struct {
 	Started time.Time // of the listing
 	Listed  int       // flow logs on the pages that Changed was asked about
@@ -84,15 +85,15 @@ type Diff struct {
 	after    string                     // the ID up to which Lost has looked
 }
 
-// NewDiff begins a listing at a time. A row that was written within settle before is not lost:
-// AWS may not show it in all answers yet.
+// NewDiff begins a listing at a time. A row that was written less than settle before that time does
+// not count as lost: not all answers of AWS may show it yet.
 func NewDiff(snapshot Snapshot, scope Scope, api Describer, settle time.Duration, started time.Time) *Diff {
 	return &Diff{Started: started, snapshot: snapshot, api: api, listing: Listing{Scope: scope, Before: started.Add(-settle)},
 		next: &ec2.DescribeFlowLogsInput{MaxResults: aws.Int32(pageSize)}}
 }
 
 const (
-	pageSize    = 1000             // the most that DescribeFlowLogs gives
+	pageSize    = 1000             // the most flow logs that DescribeFlowLogs returns
 	confirmSize = 200              // the most values of one filter
 	callTimeout = 30 * time.Second // of one Describe
 )
@@ -102,7 +103,7 @@ var errSameToken = errors.New("AWS answered the same NextToken twice: the listin
 // Page is the next page of the listing; more reports whether another follows. After an error
 // no flow log counts as absent: only a complete listing counts (I5).
 func (d *Diff) Page(ctx context.Context) (page []types.FlowLog, more bool, err error) {
-	out, err := describe(ctx, d.api, d.next, patient)
+	out, err := describe(ctx, d.api, d.next, withRetries)
 	if err == nil && aws.ToString(out.NextToken) != "" && aws.ToString(out.NextToken) == aws.ToString(d.next.NextToken) {
 		err = errSameToken
 	}
@@ -119,12 +120,12 @@ func describe(ctx context.Context, api Describer, in *ec2.DescribeFlowLogsInput,
 	return api.DescribeFlowLogs(ctx, in, opts...)
 }
 
-// patient lets the SDK ask for a page again: one broken connection in a hundred pages should
-// not cost the whole listing. (A failed observation is repeated by the next step.)
-func patient(o *ec2.Options) { o.RetryMaxAttempts = 4 }
+// withRetries lets the SDK ask for a page again: one broken connection in a hundred pages should
+// not end the whole listing. (The next step repeats an observation that failed.)
+func withRetries(o *ec2.Options) { o.RetryMaxAttempts = 4 }
 
-// Changed are the flow logs of a page that the snapshot does not have, or not like that.
-// Gone rows that are listed all the same stay gone (I5).
+// Changed are the flow logs of a page that the snapshot does not have, or has with another
+// Digest. A gone row that AWS lists all the same stays gone (I5).
 func (d *Diff) Changed(ctx context.Context, page []types.FlowLog) ([]FlowLog, error) {
 	d.Listed += len(page)
 	list := make([]Listed, len(page))
@@ -144,7 +145,7 @@ func (d *Diff) Changed(ctx context.Context, page []types.FlowLog) ([]FlowLog, er
 }
 
 // Lost are the next live rows that the listing lacked and that AWS does not show by ID
-// either; more is false after the last ones. It is asked after the whole listing.
+// either; more is false after the last ones. Call it only after the last Page.
 func (d *Diff) Lost(ctx context.Context) (lost []Row, more bool, err error) {
 	rows, last, err := d.snapshot.Unseen(ctx, &d.listing, d.after, confirmSize)
 	if err != nil || len(rows) == 0 {
@@ -174,14 +175,14 @@ func absent(ctx context.Context, scope Scope, api Describer, rows []Row) ([]Row,
 	return lost, nil
 }
 
-// ByID describes the flow logs named, at most 200. One that AWS does not have
-// is absent from the answer. It asks with a filter, which an unknown ID does
-// not turn into an error.
+// ByID describes flow logs by their IDs, at most 200. A flow log that AWS does not have
+// is absent from the answer. It asks with a filter, because an unknown ID in a filter is
+// no error.
 func ByID(ctx context.Context, scope Scope, api Describer, ids []string) (map[string]FlowLog, error) {
 	return filtered(ctx, scope, api, "flow-log-id", ids)
 }
 
-// OnResources describes every flow log of the resources named, at most 200:
+// OnResources describes every flow log of some resources, at most 200 resources:
 // an observation (docs/glossary.md), by flow log ID.
 func OnResources(ctx context.Context, scope Scope, api Describer, resources []string) (map[string]FlowLog, error) {
 	return filtered(ctx, scope, api, "resource-id", resources)
@@ -212,9 +213,9 @@ func filtered(ctx context.Context, scope Scope, api Describer, name string, valu
 	}
 }
 
-// notFound tolerates an error for what is documented as an empty list
-// (docs/aws.md, "Deleted flow logs"): only where one ID was asked for, or it would
-// make others absent too.
+// notFound reports whether AWS answered an error where its documentation says an empty
+// list (docs/aws.md, "Deleted flow logs"). It counts only if one ID was asked for:
+// otherwise the others would count as absent, too.
 func notFound(err error) bool {
 	var api smithy.APIError
 	return errors.As(err, &api) && api.ErrorCode() == "InvalidFlowLogId.NotFound"
