@@ -6,7 +6,7 @@
 //  1. Routes.For names the sinks. Package store writes the alert and one Delivery for
 //     each sink in the transaction that caused the alert: the outbox.
 //  2. One Sender for each sink takes the most urgent delivery that is due, calls
-//     Sink.Send, and records the result in the Outbox: sent, failed, or parked.
+//     Sink.Send, and records the result in the Outbox: sent, failed, or parked (given up).
 //
 // The package starts no goroutine that outlives a call. internal/daemon runs Sender.Run
 // in one goroutine for each sink and waits for it to end; SendAll sends to all sinks at

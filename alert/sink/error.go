@@ -47,8 +47,8 @@ func (l label) GoString() string { return string(l) }
 
 func (l label) failed(why string) *Error { return &Error{Cause: string(l) + ": " + why} }
 
-// unexpected is the error about an answer that means success, but is not what such a
-// receiver usually answers.
+// unexpected is the error about an answer that means success, but is not the usual one of
+// such a receiver.
 func (l label) unexpected(what string) *Error {
 	e := l.failed(what)
 	e.Taken = true

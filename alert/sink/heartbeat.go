@@ -9,7 +9,7 @@ import (
 // the monitor alerts people. It is safe for concurrent use.
 type Heartbeat struct {
 	httpClient
-	url string // secret: who knows it can send heartbeats in Flowkeeper's place
+	url string // secret: whoever knows it can send heartbeats in Flowkeeper's place
 }
 
 // NewHeartbeat returns the heartbeat that requests the URL target.

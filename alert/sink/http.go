@@ -45,7 +45,7 @@ type answer struct {
 	body   []byte // its first maxReply bytes
 }
 
-// isSuccess reports a 2xx.
+// isSuccess reports whether a status is a 2xx.
 func isSuccess(status int) bool { return status >= 200 && status < 300 }
 
 // request sends one request. The body is JSON; body and header may be nil.

@@ -13,10 +13,10 @@ import (
 type Outbox interface {
 	// Next returns the delivery to try now, from this sink's pending ones (neither sent
 	// nor parked) whose NextAt is not after turn.Now: the most urgent one, of equally urgent
-	// ones the oldest, or by age, if it is the turn for that. An alert that
-	// answers an earlier one comes only after that one is sent or parked. If there is
-	// none, Next returns false, and NextAt of the Delivery is the time when the next one
-	// is due; zero: nothing is pending.
+	// ones the oldest; or the oldest of all, if turn.WaitingSince says so. An alert that
+	// answers an earlier one comes only after that one is sent or parked. If no delivery is
+	// due, Next returns false, and the Delivery's NextAt is when the next one is due; zero:
+	// nothing is pending.
 	Next(ctx context.Context, sink string, turn Turn) (Delivery, bool, error)
 	// Sent records that the sink has the alert.
 	Sent(ctx context.Context, sink, alertID string, at time.Time) error
@@ -28,9 +28,9 @@ type Outbox interface {
 // Failure is a try that failed, and what follows from it.
 type Failure struct {
 	Attempts     int       // tries so far, including this one
-	NextAt       time.Time // when the next one is due
+	NextAt       time.Time // when the next try is due
 	Cause        string    // why it failed: cleaned, without secrets
-	Parked       bool      // it was the last one: the alert is given up
+	Parked       bool      // it was the last try: the alert is given up
 	NotifyOthers bool      // the other sinks are to get an alert about it
 }
 

@@ -23,9 +23,9 @@ const (
 	holdTries = 10
 )
 
-// HoldTriesRefused is how many tries of an alert that its sink refuses (4xx) delay the later ones. A
+// HoldTriesRefused is how many tries of an alert that its sink refuses (4xx) delay the later alerts. A
 // refusal is most likely about this alert alone. An attacker may even choose a user agent that a web
-// application firewall refuses, so a refused alert delays the others for seconds only. No alert is set
+// application firewall refuses, so a refused alert delays the others only for seconds. No alert is set
 // aside after fewer tries.
 const HoldTriesRefused = 3
 
@@ -33,7 +33,7 @@ const HoldTriesRefused = 3
 // daemons that failed at the same time do not retry at the same time.
 var backoff = retry.Backoff{First: time.Second, Most: 5 * time.Minute}
 
-// failure decides how a delivery goes on after a try that failed at the time now. The sink
+// failure decides what becomes of a delivery after a try that failed at the time now. The sink
 // pauses until pausedUntil. random returns a number in [0, 1); it is called only if the
 // delivery waits longer than the sink.
 func failure(d Delivery, err error, pausedUntil, now time.Time, random func() float64) Failure {

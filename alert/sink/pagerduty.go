@@ -18,8 +18,8 @@ import (
 const pagerDutyEvents = "https://events.pagerduty.com"
 
 // PagerKinds are the kinds of alerts that a PagerDuty sink gets unless its configuration
-// names others: all but restored. A restored alert needs no action, and would open an
-// incident again that a person has resolved; the closed alert resolves it.
+// names others: all except restored. A restored alert needs no action, and would open an
+// incident again that a person has resolved. The closed alert resolves the incident.
 var PagerKinds = []alert.Kind{alert.Deletion, alert.Attempt, alert.Blocked, alert.Closed, alert.Flapping, alert.Decoy, alert.Tamper, alert.Pipeline, alert.Destination}
 
 // PagerDuty triggers and resolves incidents by the Events API v2. It is safe for
@@ -30,7 +30,7 @@ type PagerDuty struct {
 	endpoint string // scheme and host
 
 	mu   sync.Mutex     // guards done
-	done map[string]int // by alert ID: how many of its events PagerDuty has taken, while that is not all
+	done map[string]int // by alert ID: how many of its events PagerDuty has taken, if not yet all
 }
 
 // NewPagerDuty returns the PagerDuty sink called name. The key is that of an
@@ -40,24 +40,24 @@ func NewPagerDuty(name, key, endpoint, version string) *PagerDuty {
 	return &PagerDuty{httpClient: newHTTPClient(label("pagerduty "+name), version), key: key, endpoint: strings.TrimRight(cmp.Or(endpoint, pagerDutyEvents), "/"), done: map[string]int{}}
 }
 
-// stuck is the suffix of the key of alerts about flow logs that are not back. With a key of
-// their own they page again, even if somebody has acknowledged the deletion.
-const stuck = "/stuck"
+// stuckSuffix ends the key of alerts about flow logs that are not back. With a key of their
+// own they page again, even if somebody has acknowledged the deletion.
+const stuckSuffix = "/stuck"
 
-// resolves are the keys of the incidents that an alert resolves. The keys of the event
+// resolvedKeys are the keys of the incidents that an alert resolves. The keys of the event
 // itself are always among them, because two kinds of alerts open an incident by the dedup
 // key although the event has a campaign: alerts that were sent without the state file, and
-// alerts from before a record said who made the call. A campaign's incident is resolved
-// with the last of its deletions.
-func resolves(a alert.Alert) (keys []string) {
+// alerts from before a record said who made the call. The closed alert of a campaign's last
+// deletion resolves the campaign's incident.
+func resolvedKeys(a alert.Alert) (keys []string) {
 	if a.Resolves() || a.Kind == alert.Test {
 		keys = append(keys, a.DedupKey)
 	}
 	if a.Kind == alert.Closed {
-		keys = append(keys, a.DedupKey+stuck)
+		keys = append(keys, a.DedupKey+stuckSuffix)
 	}
 	if a.EndsCampaign() {
-		keys = append(keys, a.CampaignID, a.CampaignID+stuck)
+		keys = append(keys, a.CampaignID, a.CampaignID+stuckSuffix)
 	}
 	return keys
 }
@@ -71,7 +71,7 @@ func (p *PagerDuty) Send(ctx context.Context, a alert.Alert) error {
 	if !a.Resolves() {
 		events = append(events, p.event(a))
 	}
-	for _, key := range resolves(a) {
+	for _, key := range resolvedKeys(a) {
 		events = append(events, pagerduty.V2Event{RoutingKey: p.key, Action: "resolve", DedupKey: alert.Clean(key, pagerDedup)})
 	}
 	var unexpected error // about an event that was taken
@@ -110,7 +110,7 @@ func (p *PagerDuty) setTaken(alertID string, events int) {
 }
 
 // enqueue posts one event. It does not use the library's client, whose errors contain the
-// text of the response, and no Retry-After.
+// text of the response, but no Retry-After.
 func (p *PagerDuty) enqueue(ctx context.Context, body []byte) error {
 	reply, err := p.request(ctx, http.MethodPost, p.endpoint+"/v2/enqueue", body, nil)
 	switch {

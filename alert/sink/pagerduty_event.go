@@ -31,7 +31,7 @@ const (
 func (p *PagerDuty) event(a alert.Alert) pagerduty.V2Event {
 	key := cmp.Or(a.CampaignID, a.DedupKey) // all deletions of a campaign share an incident
 	if a.NotBack() {
-		key += stuck
+		key += stuckSuffix
 	}
 	e := pagerduty.V2Event{RoutingKey: p.key, Action: "trigger", DedupKey: alert.Clean(key, pagerDedup), Client: "Flowkeeper"}
 	for n := pagerListed; ; n /= 2 {
@@ -55,7 +55,7 @@ func withoutDetails(e pagerduty.V2Event, a alert.Alert) pagerduty.V2Event {
 	return e
 }
 
-// shorten cuts a text of several lines.
+// shorten cuts a text of several lines to limit characters.
 func shorten(s string, limit int) string {
 	if r := []rune(s); len(r) > limit {
 		return string(r[:limit-1]) + "…"

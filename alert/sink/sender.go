@@ -42,7 +42,7 @@ type Sender struct {
 	// Only Run's goroutine uses these.
 	failures          int       // consecutive tries that failed, of any alerts
 	pausedUntil       time.Time // until then only alerts more urgent than mostUrgentRefused are tried
-	mostUrgentRefused int       // urgency of the most urgent of these failures, if each was a refusal; 0: nothing is more urgent
+	mostUrgentRefused int       // urgency of the most urgent alert of these failures, if each was a refusal; 0: no alert passes the pause
 	sent              bool      // the sink has taken an alert since the start
 	turns             Turns
 }
@@ -55,7 +55,8 @@ type Others interface {
 
 // Tries follows the tries of every sink. Several senders call it at the same time.
 type Tries interface {
-	// Begin is called before each try of the sink called name, and ended after it, with nil if the sink has the alert.
+	// Begin is called before each try of the sink called name. ended is called after the try, with nil if the sink
+	// has the alert.
 	Begin(name string) (ended func(err error))
 }
 
@@ -133,7 +134,7 @@ func (s *Sender) moreUrgent(ctx context.Context) (Delivery, bool) {
 	if s.mostUrgentRefused <= 0 {
 		return Delivery{}, false
 	}
-	for range 2 { // the outbox may return one chosen by age, but not twice in a row
+	for range 2 { // the outbox may return a delivery chosen by age, but not twice in a row
 		d, ok, err := s.outbox.Next(ctx, s.name, s.turns.Next(s.Now()))
 		if err != nil || !ok {
 			break

@@ -78,7 +78,7 @@ func SendAll(ctx context.Context, sinks map[string]Sink, a alert.Alert) error {
 }
 
 // sendWhole sends the JSON of an alert's whole form. If the receiver refuses that as invalid
-// or too large, it sends the compact form at once, if that is shorter.
+// or too large, sendWhole sends the compact form at once, if that is shorter.
 func (l label) sendWhole(ctx context.Context, whole any, compact func() any, send func(ctx context.Context, body []byte) error) error {
 	body, err := json.Marshal(whole)
 	if err != nil {

@@ -13,7 +13,7 @@ import (
 // does not parse markup, so that it can neither mention people nor contain links (I12).
 type Slack struct {
 	httpClient
-	url string // secret: who knows it can post
+	url string // secret: whoever knows it can post
 }
 
 // NewSlack returns the Slack sink called name, which posts to the incoming webhook at

@@ -41,7 +41,7 @@ func slackPayload(a alert.Alert) slackMessage {
 			Color: cmp.Or(slackColors[a.Level], "#80868b"), Fallback: fallback,
 			Blocks: slack.Blocks{BlockSet: slackBlocks(a)},
 		}},
-		UnfurlLinks: &quiet, UnfurlMedia: &quiet, // Slack must not fetch URLs in foreign text
+		UnfurlLinks: &quiet, UnfurlMedia: &quiet, // Slack must not fetch URLs in text from outside
 	}}
 }
 
@@ -122,13 +122,13 @@ func slackPlain(s string) *slack.TextBlockObject {
 	return slack.NewTextBlockObject(slack.PlainTextType, s, false, false)
 }
 
-// slackInert makes a text safe in fields in which Slack parses markup: it escapes the three
-// characters of mentions and links, and changes URLs so that Slack makes no links of them.
+// slackInert makes a text safe in fields in which Slack parses markup. It escapes the three
+// characters of mentions and links, and changes URLs so that Slack does not turn them into links.
 func slackInert(s string) string {
 	return strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", "://", "[:]//").Replace(s)
 }
 
-// slackColors are the colors of the bar at the side of the message, of levels that are not gray.
+// slackColors are the colors of the bar at the side of a message; for other levels it is gray.
 var slackColors = map[alert.Level]string{
 	alert.Critical: "#8b0000", alert.High: "#d93025", alert.Medium: "#f29900", alert.Low: "#1a73e8",
 }

@@ -25,8 +25,8 @@ const (
 	maxSubject = 99
 )
 
-// Topic publishes alerts to an SNS topic: the same JSON as webhooks get, and the title as
-// the subject of e-mails.
+// Topic publishes alerts to an SNS topic: the JSON that webhooks get, with the title as the
+// subject of e-mails.
 type Topic struct {
 	label
 	arn    string

@@ -3,8 +3,8 @@ package sink
 import "time"
 
 const (
-	// longWait is the time after which the age of a delivery counts. From then on, one turn
-	// of ageTurn goes by age alone: so an endless stream of urgent alerts holds up no other
+	// longWait is the time after which the age of a delivery counts. From then on, every
+	// ageTurn-th turn goes by age alone. So an endless stream of urgent alerts delays no other
 	// alert for ever, and at most one old alert comes before an urgent one.
 	longWait = 5 * time.Minute
 	ageTurn  = 8
@@ -13,9 +13,9 @@ const (
 // Turn says which delivery is next.
 type Turn struct {
 	Now time.Time
-	// WaitingSince is zero if the most urgent delivery is next. Otherwise the one that has
-	// waited longest is next, if its alert was added at that time or before; if none was, it
-	// is the most urgent one, too.
+	// WaitingSince is zero if the most urgent delivery is next. Otherwise the delivery that has
+	// waited longest is next, if its alert was added at WaitingSince or before; if there is no
+	// such delivery, the most urgent one is next.
 	WaitingSince time.Time
 }
 
