@@ -27,7 +27,7 @@ func (a Actor) Name() string {
 	if own := cmp.Or(a.ARN, a.SessionIssuer); own != "" {
 		return own
 	}
-	name := a.names()
+	name := a.nameWithoutARN()
 	if a.Type == "" && strings.HasPrefix(name, "arn:") {
 		name = strconv.Quote(name)
 	}
@@ -37,13 +37,13 @@ func (a Actor) Name() string {
 	return cmp.Or(strings.TrimSpace(a.Type+" "+cmp.Or(name, a.Account)), "unknown")
 }
 
-// names is the name of a caller without an ARN: the first of these fields that the record
-// has.
-func (a Actor) names() string {
+// nameWithoutARN is the name of a caller without an ARN: the first of these fields that the
+// record has.
+func (a Actor) nameWithoutARN() string {
 	return cmp.Or(a.UserName, a.OnBehalfOf, a.PrincipalID, a.InvokedBy, a.SourceIdentity, a.WebIdentity)
 }
 
-// Short is the name; of an ARN only the part after the account.
+// Short is the name; if that is an ARN, only the part after the account.
 func (a Actor) Short() string {
 	if parsed, err := arn.Parse(cmp.Or(a.ARN, a.SessionIssuer)); err == nil {
 		return parsed.Resource
@@ -57,7 +57,7 @@ func (a Actor) Short() string {
 func (a Actor) Who() string {
 	who, plain := a.Name(), ""
 	if a.ARN == "" && a.SessionIssuer == "" {
-		plain = a.names() // who contains it already
+		plain = a.nameWithoutARN() // who contains it already
 	} else if a.Type != "" {
 		who = a.Type + " " + who
 	}
@@ -86,7 +86,7 @@ func (a Actor) with() string {
 	return a.Via + " (" + a.UserAgent + ")"
 }
 
-// hasLongTermKey reports whether an IAM user made the call with an access key that does not end by itself.
+// hasLongTermKey reports whether an IAM user made the call with an access key that does not expire.
 func (a Actor) hasLongTermKey() bool {
 	return a.Type == "IAMUser" && strings.HasPrefix(a.AccessKeyID, "AKIA")
 }

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// ToDo says what people have to do: the alert's own advice, or else that of the first flow
-// log that has any, or else how to stop the caller.
+// ToDo says what people have to do: the alert's own advice, or else the advice of the first
+// flow log that has any, or else how to stop the caller.
 func (a Words) ToDo() string {
 	always := a.Kind == Deletion || a.Kind == Attempt || a.Kind == Blocked // something is to be done about these
 	if s := cmp.Or(a.Advice, firstAdvice(a.FlowLogs)); s != "" || !always {
@@ -32,7 +32,7 @@ func (a Words) ToDo() string {
 	return "if nobody planned this, stop the caller: docs/alerts.md#deletion"
 }
 
-// ownAdvice is ToDo without the advice that the lines of the flow logs have.
+// ownAdvice is ToDo without the advice that the lines about the flow logs contain.
 func (a Words) ownAdvice() string {
 	if a.Advice != "" || firstAdvice(a.FlowLogs) != "" {
 		return a.Advice
@@ -52,7 +52,7 @@ func firstAdvice(logs []FlowLog) string {
 }
 
 // addCommands adds command lines that show more about the caller. People paste them into a
-// shell: of foreign text only plain IDs are used.
+// shell, so text from outside is used only if it is a plain ID.
 func (a Words) addCommands(t *lines) {
 	if !a.aboutCall() || a.Actor == nil || !plain(a.Region, "-") {
 		return

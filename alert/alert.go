@@ -47,19 +47,19 @@ type Kind string
 
 const (
 	Deletion    Kind = "deletion"    // protected flow logs are gone
-	Attempt     Kind = "attempt"     // AWS refused to delete some
+	Attempt     Kind = "attempt"     // a call to delete flow logs deleted none
 	Restored    Kind = "restored"    // they are back
 	Blocked     Kind = "blocked"     // they can't be restored, or are overdue
 	Closed      Kind = "closed"      // nothing is left to do about a deletion
-	Flapping    Kind = "flapping"    // one is deleted again and again
+	Flapping    Kind = "flapping"    // a flow log is deleted again and again
 	Decoy       Kind = "decoy"       // another flow log prevents a restore
-	Tamper      Kind = "tamper"      // what flow logs depend on was changed
+	Tamper      Kind = "tamper"      // something that flow logs or Flowkeeper depend on was changed
 	Pipeline    Kind = "pipeline"    // a part of Flowkeeper, or of AWS, fails; or works again
 	Destination Kind = "destination" // a flow log delivers to a destination that none had before
 	Test        Kind = "test"        // somebody ran `flowkeeper alerts test`
 )
 
-// Rule is the detection that an alert is based on; its title is that of the Sigma file.
+// Rule is the detection that an alert is based on. Its ID and title are those of the Sigma file.
 type Rule struct {
 	ID    string `json:"id"`
 	Title string `json:"title"`
@@ -126,8 +126,8 @@ type FlowLog struct {
 	DifferencesFound []string          `json:"differences,omitempty"`     // of a decoy
 	CreatedBy        string            `json:"created_by,omitempty"`      // of a new destination
 
-	// Foreseen is the reason, one of an incident's, why it will not be restored, if that is
-	// known before AWS was asked.
+	// Foreseen is why it will not be restored, if that is known before AWS was asked: one of
+	// the reasons of an incident.
 	Foreseen string `json:"foreseen,omitempty"`
 }
 
@@ -173,7 +173,7 @@ type Alert struct {
 	Repeats *Repeats `json:"repeats,omitempty"`
 
 	// RouteLevel is the level by which an alert that answers earlier ones is routed: the
-	// most urgent of theirs. See RoutingLevel.
+	// most urgent level of those. See RoutingLevel.
 	RouteLevel Level `json:"-"`
 
 	// Minor says that anybody can cause such alerts without end, and that this one is not
@@ -185,9 +185,9 @@ type Alert struct {
 	NotStored bool `json:"-"`
 }
 
-// PartDelivery, PartTags and PartRehearsal say what does not work, in a pipeline alert that
-// names flow logs: AWS can't deliver what they record; AWS refuses tags of a restored one;
-// AWS would refuse to restore them.
+// A pipeline alert that names flow logs says by one of these what does not work. PartDelivery:
+// AWS can't deliver what they record. PartTags: AWS refuses tags of a restored one.
+// PartRehearsal: AWS would refuse to restore them.
 const (
 	PartDelivery  = "delivery"
 	PartTags      = "tags"

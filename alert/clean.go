@@ -10,12 +10,12 @@ import (
 	"unicode/utf8"
 )
 
-// Foreign text is cut to these lengths, in characters. AWS's own limits are lower (the
-// parts of an ARN, tag keys of 128 and values of 256). Only error texts are longer: they
-// can have kilobytes of encoded authorization message, which nobody needs in full.
+// Text from outside is cut to these lengths, in characters. AWS's own limits are lower (the
+// parts of an ARN, tag keys of 128 and values of 256). Only error texts can be longer: they may
+// contain kilobytes of encoded authorization message, which nobody needs in full.
 const (
 	MaxTitle = 200 // of an alert
-	MaxField = 512 // of any other field but the log format
+	MaxField = 512 // of any other field except the log format
 	// maxFormat is longer than a format with every field that AWS has.
 	maxFormat = 4096
 	maxTags   = 50 // what AWS allows on one resource
@@ -56,8 +56,8 @@ func visible(r rune, raw string) string {
 	return quoted[1 : len(quoted)-1]
 }
 
-// clean returns the alert with all of its texts cleaned. It does not change what a points
-// to, because the caller may share that.
+// clean returns the alert with all of its texts cleaned. It does not change the values that a
+// points to, because the caller may share them.
 func (a Alert) clean() Alert {
 	cleanAll(MaxField, &a.ID, &a.DedupKey, &a.CampaignID, &a.Cause, &a.Advice, &a.Account, &a.Region, &a.EventID, &a.Source, &a.Target, &a.Part)
 	cleanAll(MaxName, &a.AccountName)

@@ -6,8 +6,8 @@
 //  3. Package alert/sink delivers it. Sinks with a layout of their own get the sentences
 //     from Alert.Words: methods such as Words.Facts, Words.Doing and Words.ToDo return an empty
 //     text if there is nothing to say. A sentence can be longer than MaxField; the sink
-//     cuts it to the length that it shows. Alert.Within makes the alert as small as a
-//     receiver needs (fit.go).
+//     cuts it to the length that it shows. Alert.Within limits the alert to the size that
+//     a receiver takes (fit.go).
 //
 // The package has only functions of plain values, without I/O, clock or goroutines. An
 // Alert may be copied: only Write changes it, and no method changes what it points to.

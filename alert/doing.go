@@ -6,24 +6,24 @@ import (
 	"strings"
 )
 
-// Doing says what Flowkeeper does by itself, so that people know what they have to do.
+// Doing says what Flowkeeper does by itself, so that people know what is left for them.
 func (a Words) Doing() string {
 	if a.NotBack() && a.Cause != "" {
 		return "tries nothing until this is fixed, and reminds you daily; then it goes on by itself"
 	}
 	switch a.Kind {
 	case Deletion:
-		return a.answering()
+		return a.afterDeletion()
 	case Attempt:
 		return "does nothing more, because no flow log was deleted"
 	case Blocked:
-		return a.trying()
+		return a.whileNotBack()
 	case Flapping:
 		return "keeps restoring, but less often; stop the principal that deletes it"
 	case Decoy:
 		return "does not change the decoy, and keeps trying to restore; delete the decoy, unless somebody you trust created it"
 	case Tamper:
-		return a.watching()
+		return a.afterTampering()
 	case Closed:
 		if superseded(a.FlowLogs) {
 			return "goes on with the later deletion, which has alerts of its own"
@@ -33,9 +33,9 @@ func (a Words) Doing() string {
 	return ""
 }
 
-// trying says how Flowkeeper goes on with flow logs that are not back: those that need a
-// person are tried less and less often, all others at least once a minute.
-func (a Words) trying() string {
+// whileNotBack says how Flowkeeper goes on with flow logs that are not back: it tries those
+// that need a person less and less often, all others at least once a minute.
+func (a Words) whileNotBack() string {
 	needsPerson := func(f FlowLog) bool { return f.State == "" || f.State == stateBlocked }
 	if slices.ContainsFunc(a.FlowLogs, needsPerson) {
 		return "tries again, less and less often, and reminds you daily; it restores by itself when the cause is fixed"
@@ -43,8 +43,8 @@ func (a Words) trying() string {
 	return "keeps trying, and reminds you daily; it restores by itself when the cause is fixed"
 }
 
-// watching says what Flowkeeper does after tampering.
-func (a Words) watching() string {
+// afterTampering says what Flowkeeper does after tampering.
+func (a Words) afterTampering() string {
 	switch {
 	case a.Source == sourceDrift:
 		return "does not change what stands there, and would not restore it; it protects it once AWS shows both, or once the other one is released"
@@ -60,9 +60,9 @@ func (a Words) watching() string {
 
 const restoresNothing = "restores NOTHING until its state file can be written: free disk space on the daemon's machine (docs/troubleshoot.md#disk-space)"
 
-// answering says what Flowkeeper does about a deletion: how many flow logs it restores now,
-// later, or not.
-func (a Words) answering() string {
+// afterDeletion says what Flowkeeper does about a deletion: how many flow logs it restores
+// now, later, or not.
+func (a Words) afterDeletion() string {
 	if a.NotStored {
 		return restoresNothing
 	}
@@ -102,7 +102,7 @@ func (a Words) answering() string {
 	return strings.Join(parts, "; ")
 }
 
-// ofThem words n of all flow logs that an alert names.
+// ofThem says in words that n of all flow logs of an alert are meant.
 func ofThem(n, all int) string {
 	switch {
 	case all == 1:

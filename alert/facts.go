@@ -7,11 +7,11 @@ import (
 	"time"
 )
 
-// Fact is a question of the person on call, and the answer.
+// Fact answers one question of the person on call.
 type Fact struct{ Question, Answer string }
 
 // Facts are in the order in which people ask. Each answer has at most limit characters and
-// is not empty. After the facts a sink shows the flow logs and what is done about them.
+// is not empty. After the facts a sink shows the flow logs, and what Flowkeeper does about them.
 func (a Words) Facts(limit int) []Fact {
 	var out []Fact
 	add := func(ask, answer string) {
@@ -40,12 +40,12 @@ func (a Words) Facts(limit int) []Fact {
 	return out
 }
 
-// shownAgent is the most of a user agent, which the caller chooses, in a short message, in
-// characters.
+// shownAgent is how much of a user agent a short message shows, in characters: the caller
+// chooses that text.
 const shownAgent = 100
 
 // happened is when it happened, or, if that is unknown, when it was found. A later alert about
-// the same loss does not know that: its own time is another one.
+// the same loss has neither: its Time is not when the loss was found.
 func (a Words) happened() (ask, answer string) {
 	if a.DeletedAt == nil && a.EventTime == nil && a.Source == sourceDrift {
 		if a.Answers() || a.Kind == Blocked {

@@ -12,7 +12,7 @@ const (
 	// maxStored limits what the state file keeps of one alert, in bytes, not counting the
 	// IDs of its flow logs. It is below the limit of every sink.
 	maxStored = 240 << 10
-	// maxCompact limits the form that a receiver gets after it has refused the whole one,
+	// maxCompact limits the alert that a receiver gets after it has refused the whole one,
 	// in bytes. It has room for a thousand IDs.
 	maxCompact = 60 << 10
 	// noteRoom is the room for the note about what was left out, in bytes.
@@ -20,7 +20,7 @@ const (
 )
 
 // Stored is the alert as the state file keeps it: of limited size, with the IDs of all of
-// its flow logs. The snapshot and the incidents still have what is left out.
+// its flow logs. The snapshot and the incidents still have the details that are left out.
 func (a Alert) Stored() Alert { return a.shrunk(maxStored, true) }
 
 // Within is the alert in at most limit bytes of JSON, with as many of its flow logs as fit.
@@ -43,8 +43,8 @@ func (a Alert) Compact() Alert {
 
 // shrunk is the alert in at most limit bytes of JSON. As far as needed, and from the end of
 // the list, it leaves out the log formats, then the tags, then the other details, and at
-// last, unless keepIDs, the flow logs themselves. The alert says for how many. Write limits
-// the size of everything else in an alert.
+// last, unless keepIDs, the flow logs themselves. The alert says how many flow logs lack what.
+// Write limits the size of everything else in an alert.
 func (a Alert) shrunk(limit int, keepIDs bool) Alert {
 	over := size(a) - limit
 	if over <= 0 || len(a.FlowLogs)+len(a.FailedFlowLogs) == 0 {
@@ -64,14 +64,15 @@ func (a Alert) shrunk(limit int, keepIDs bool) Alert {
 		*last = (*last)[:n]
 		a.Omitted++
 	}
-	a.Text, _, _ = strings.Cut(a.Text, leftOut) // the note of an earlier cut
+	a.Text, _, _ = strings.Cut(a.Text, leftOutNote) // the note of an earlier cut
 	a.Text += a.leftOut()
 	return a
 }
 
-// shortened leaves out the formats of the flow logs, then their tags, then what each of
-// forms leaves out, from the end of the list, until over bytes of JSON are saved. It counts
-// the flow logs that it has shortened, and returns how many bytes are still too many.
+// shortened leaves out the formats of the flow logs, then their tags, and then, one form after
+// the other, replaces the flow logs by shorter forms: always from the end of the list, until over
+// bytes of JSON are saved. It counts the flow logs that it has shortened, and returns how many
+// bytes are still too many.
 func (a Alert) shortened(over int, forms ...func(FlowLog) FlowLog) (Alert, int) {
 	a.FlowLogs, a.FailedFlowLogs = slices.Clone(a.FlowLogs), slices.Clone(a.FailedFlowLogs)
 	var all []*FlowLog
@@ -114,15 +115,14 @@ func (f FlowLog) short() FlowLog {
 // bare is the flow log with its ID alone.
 func (f FlowLog) bare() FlowLog { return FlowLog{FlowLogID: f.FlowLogID} }
 
-// size is the length of a value's JSON in bytes. Values with plain fields can always be
-// encoded.
+// size is the length of a value's JSON in bytes. Alerts and flow logs can always be encoded.
 func size(v any) int {
 	data, _ := json.Marshal(v)
 	return len(data)
 }
 
-// leftOut begins the note about what is left out of an alert's data.
-const leftOut = "\nLeft out of this message's data: "
+// leftOutNote begins the note about what is left out of an alert's data.
+const leftOutNote = "\nLeft out of this message's data: "
 
 // leftOut is the note about what is left out of the alert's data; empty if nothing is.
 func (a Alert) leftOut() string {
@@ -138,5 +138,5 @@ func (a Alert) leftOut() string {
 	if len(parts) == 0 {
 		return ""
 	}
-	return leftOut + strings.Join(parts, ", ") + ". `flowkeeper incidents list` and `flowkeeper inventory list` show everything."
+	return leftOutNote + strings.Join(parts, ", ") + ". `flowkeeper incidents list` and `flowkeeper inventory list` show everything."
 }

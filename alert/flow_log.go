@@ -33,7 +33,7 @@ func (f FlowLog) line(a Alert) string {
 		ifAny("; made by ", f.CreatedBy) + ifAny("; ", f.moreAdvice())
 }
 
-// namesSuccessor reports whether the advice says why the incident is closed.
+// namesSuccessor reports whether the incident is superseded, so that its advice names the later one.
 func (f FlowLog) namesSuccessor() bool {
 	return f.State == stateClosed && f.Reason == reasonSuperseded && f.Advice != ""
 }
@@ -126,8 +126,8 @@ func (f FlowLog) back(a Alert) string {
 	return s
 }
 
-// blindFor says how long nothing was recorded. For a drift only the time is known when a
-// refresh last saw the flow log.
+// blindFor says how long nothing was recorded. After a drift it is an upper bound: only the time
+// is known when a refresh last saw the flow log.
 func blindFor(a Alert, seconds float64) string {
 	if a.Source == sourceDrift {
 		return "at most " + span(seconds)
@@ -135,8 +135,8 @@ func blindFor(a Alert, seconds float64) string {
 	return span(seconds)
 }
 
-// Tally counts flow logs, their resources and their states: for a thousand flow logs, a
-// phone has room for no more.
+// Tally says how many flow logs, resources and states there are: about a thousand flow logs,
+// a phone has room for no more.
 func Tally(logs []FlowLog) string {
 	resources, count := map[string]bool{}, map[string]int{}
 	for _, f := range logs {

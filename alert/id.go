@@ -20,7 +20,7 @@ func DedupKey(scope, eventID string) string { return "flowkeeper-" + digest([]st
 // CampaignID identifies a campaign of deletions. The same parts make the same ID.
 func CampaignID(parts ...string) string { return "campaign-" + digest(parts) }
 
-// digest is 130 bits of a hash over the parts, each after its length: ("ab", "c") and
+// digest is 130 bits of a hash over the parts, each preceded by its length: ("ab", "c") and
 // ("a", "bc") differ.
 func digest(parts []string) string {
 	h := sha256.New()
@@ -34,8 +34,8 @@ func digest(parts []string) string {
 }
 
 // OwnEvent is a kind of event whose ID Flowkeeper makes itself, because CloudTrail has
-// none. Its value begins the ID. CloudTrail does not have such an ID, so that no alert
-// advises to look it up there.
+// none. Its value begins the ID. CloudTrail does not have such an ID, so no alert advises
+// to look it up there.
 type OwnEvent string
 
 const (

@@ -5,27 +5,27 @@ import (
 	"strings"
 )
 
-// Names are the names that people have given to what alerts are about. They are foreign
-// text: who may rename an account or tag a resource chooses them. A key that is missing has
-// no known name; the zero value knows none.
+// Names are the names that people have given to accounts and resources. They are text from
+// outside: whoever may rename an account or tag a resource chooses them. A missing key has
+// no known name; the zero value has no names.
 type Names struct {
 	Accounts  map[string]string // by the account's number
 	Resources map[Resource]string
 }
 
-// Resource is what a flow log is of.
+// Resource is the resource whose traffic a flow log records.
 type Resource struct{ Account, Region, ID string }
 
 // MaxName limits a name, in characters. AWS's own limits are 50 of an account's name, and
 // 256 of the value of a tag.
 const MaxName = 128
 
-// titleName is the most of a name that a title has, in characters.
+// titleName is how much of a name a title shows, in characters.
 const titleName = 40
 
 // WithAccount is an account as people read it: payments-prod (111122223333). Without a name
-// it is the number alone. The last brackets always have the number: a name has none of its
-// own, so that it can't look like another account.
+// it is the number alone. The last brackets always contain the number: brackets in a name are
+// replaced, so that a name can't look like another account.
 func WithAccount(account, name string) string {
 	if account == "" || name == "" {
 		return account
@@ -61,13 +61,13 @@ func (a Alert) Mentions() (accounts []string, resources []Resource) {
 	return accounts, resources
 }
 
-// resource is what the flow log is of; a is its alert.
+// resource is the flow log's resource; a is its alert.
 func (f FlowLog) resource(a Alert) Resource {
 	return Resource{Account: cmp.Or(f.Account, a.Account), Region: cmp.Or(f.Region, a.Region), ID: f.ResourceID}
 }
 
-// WriteNamed sets the names of what the alert is about, and writes the alert with them. What
-// has no name in known keeps the one that it has.
+// WriteNamed sets the names of the alert's accounts and resources, and writes the alert with them.
+// An account or resource without a name in known keeps the name that it has.
 func (a *Alert) WriteNamed(known Names) {
 	name := func(to *string, account string) {
 		if n := known.Accounts[account]; n != "" && account != "" {

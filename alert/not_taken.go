@@ -8,9 +8,9 @@ import (
 // NotTaken tells the other sinks that one sink does not take an alert. There is at most one for each sink and
 // day (UTC). ok is false if none is due.
 //
-// day is the day of this alert, and last the day of the one before it; empty: there was none, or TakesAgain has
-// followed it. NotTaken is never about an alert that it has made itself: between two failing sinks that would never
-// end. The daemon's log has that.
+// day is the day of this notice, and last the day of the notice before it; last is empty if there was none, or if
+// TakesAgain has followed it. No notice is about another notice: two failing sinks would then cause notices without
+// end. That a sink does not take a notice is only in the daemon's log.
 func NotTaken(sink string, given Alert, why, last string, now time.Time) (notice Alert, day string, ok bool) {
 	day = now.UTC().Format(time.DateOnly)
 	if given.aboutSink() || last == day {

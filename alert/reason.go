@@ -2,7 +2,7 @@ package alert
 
 import "cmp"
 
-// These are package incident's names of the states of an incident, and of the source of a
+// These are package incident's names for the states of an incident, and for the source of a
 // loss that a refresh found. A test compares them with its constants.
 const (
 	stateOpen     = "open"

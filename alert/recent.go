@@ -10,11 +10,11 @@ import (
 // maxCalls limits how many different calls a text names.
 const maxCalls = 5
 
-// Before says what the same principal did to flow logs in the hour before.
+// Before says which calls the same principal made in the hour before.
 func (a Words) Before() string {
 	var did []string
 	worst := slices.Clone(a.Recent)
-	slices.SortStableFunc(worst, func(x, y RecentCalls) int { return cmp.Compare(harm(x.EventName), harm(y.EventName)) })
+	slices.SortStableFunc(worst, func(x, y RecentCalls) int { return cmp.Compare(harmRank(x.EventName), harmRank(y.EventName)) })
 	for _, d := range worst[:min(len(worst), maxCalls)] {
 		s := d.EventName + " " + Times(d.Calls)
 		switch {
@@ -41,9 +41,9 @@ func (a Words) Before() string {
 	return "in the hour before, the same principal called " + strings.Join(did, "; ")
 }
 
-// harm orders calls, the worst first: calls that delete, those that stop or remove
+// harmRank orders calls, the worst first: calls that delete, those that stop or remove
 // something, other changes, and CreateFlowLogs last.
-func harm(event string) int {
+func harmRank(event string) int {
 	for n, prefix := range []string{"DeleteFlowLogs", "Delete", "Stop", "Disable", "Purge", "Schedule", "Remove", "Untag", "Detach"} {
 		if strings.HasPrefix(event, prefix) {
 			return n

@@ -2,8 +2,8 @@ package alert
 
 import "fmt"
 
-// Repeats sums up, in one alert, many calls of the same kind that followed one with an
-// alert of its own.
+// Repeats sums up, in one alert, many calls of the same kind. They followed a call that had
+// an alert of its own.
 type Repeats struct {
 	Calls    int    `json:"calls"`
 	FlowLogs int    `json:"flow_logs,omitempty"` // that they name, each counted as often as it is named

@@ -2,8 +2,8 @@ package alert
 
 import "fmt"
 
-// terraform adds how to import a replacement. Terraform's state has the lost ID, so that
-// the next plan would create a second flow log.
+// terraform adds how to import a replacement. Terraform's state has the lost ID, so its
+// next apply would create a second flow log.
 func terraform(t *lines, logs []FlowLog) {
 	n := 0
 	for _, f := range logs {
@@ -13,7 +13,7 @@ func terraform(t *lines, logs []FlowLog) {
 		if n == 0 {
 			t.add("If Terraform manages it: run `terraform state rm` with the address of the lost one, then plan with this block")
 		}
-		if n++; n > listed {
+		if n++; n > mostListed {
 			t.add("and the same for the others (`flowkeeper incidents list`)")
 			return
 		}
@@ -34,7 +34,7 @@ func cloudFormation(t *lines, logs []FlowLog) {
 		}
 	}
 	for n, name := range sortedKeys(stacks) {
-		if n == listed {
+		if n == mostListed {
 			t.add("and the same for the other stacks")
 			return
 		}

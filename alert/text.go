@@ -22,15 +22,15 @@ func (a Alert) AddTo(outbox interface{ AddAlert(a Alert) error }) error {
 	return outbox.AddAlert(a)
 }
 
-// Words are the sentences of an alert, for its text and for sinks that arrange them in their
-// own way. Each is empty where there is nothing to say. Write has cleaned the alert; a
-// sentence can be longer than MaxField, so that a sink cuts it to what it shows.
+// Words has the sentences of an alert, for its text and for sinks that arrange them in their
+// own way. A sentence is empty if there is nothing to say. Write has cleaned the alert. A
+// sentence can be longer than MaxField: the sink cuts it to the length that it shows.
 type Words struct{ Alert }
 
-// Words are those of the alert.
+// Words returns the sentences of the alert.
 func (a Alert) Words() Words { return Words{a} }
 
-// text has its lines in the order in which the person on call asks.
+// text has its lines in the order in which the person on call asks questions.
 func (a Words) text() string {
 	var t lines
 	t.put("What", a.Cause)
@@ -45,9 +45,9 @@ func (a Words) text() string {
 	}
 	t.put("Event", a.EventID)
 	t.put("Before", a.Before())
-	t.list(a.Heading(), a.Lines(a.FlowLogs, listed, math.MaxInt))
+	t.list(a.Heading(), a.Lines(a.FlowLogs, mostListed, math.MaxInt))
 	t.put("Format", a.format())
-	t.list("Refused", a.Lines(a.FailedFlowLogs, listed, math.MaxInt))
+	t.list("Refused", a.Lines(a.FailedFlowLogs, mostListed, math.MaxInt))
 	if more := a.refusedMore(); more != "" {
 		t.add("  " + more)
 	}
@@ -61,7 +61,7 @@ func (a Words) text() string {
 	return strings.Join(t, "\n")
 }
 
-// addWho adds who did it; of a drift only that this is not known.
+// addWho adds who did it, or, after a drift, that this is not known.
 func (a Words) addWho(t *lines) {
 	t.put("Who", a.Who())
 	if a.Actor == nil {
@@ -118,9 +118,9 @@ func (t *lines) put(key, value string) {
 	}
 }
 
-// listed limits how many flow logs a text lists: one call can delete a thousand. The JSON
+// mostListed limits how many flow logs a text lists: one call can delete a thousand. The JSON
 // has all of them.
-const listed = 20
+const mostListed = 20
 
 // list adds a heading and the items below it, unless there are no items.
 func (t *lines) list(heading string, items []string) {
@@ -132,7 +132,7 @@ func (t *lines) list(heading string, items []string) {
 	}
 }
 
-// ifAny is s after the text before; empty if s is.
+// ifAny is the text before, followed by s; empty if s is empty.
 func ifAny(before, s string) string {
 	if s == "" {
 		return ""

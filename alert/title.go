@@ -77,10 +77,10 @@ func (a headline) pipelineTitle() string {
 	case over:
 		return "Works again: " + a.because("a part of the pipeline") + a.in()
 	case a.aboutSink():
-		return "Alerts don't arrive: " + a.shortly("a sink does not take them")
+		return "Alerts don't arrive: " + a.firstStatement("a sink does not take them")
 	}
-	text := a.shortly("a part of the pipeline fails")
-	if a.Level == Medium { // where it fails, no flow log is known that is protected
+	text := a.firstStatement("a part of the pipeline fails")
+	if a.Level == Medium { // no protected flow log is known where the part fails
 		return "Not protected: " + text + a.place(text)
 	}
 	return "Flow logs at risk: " + text + a.place(text)
@@ -92,11 +92,11 @@ func (a headline) blockedTitle() string {
 	if a.Cause != "" {
 		return "Still not restored, and nothing is tried: " + subject(a.FlowLogs) + a.in()
 	}
-	tries, mine := 0, false
+	tries, goesOn := 0, false
 	for _, f := range a.FlowLogs {
-		tries, mine = max(tries, f.Attempts), mine || f.State != "" && f.State != stateBlocked
+		tries, goesOn = max(tries, f.Attempts), goesOn || f.State != "" && f.State != stateBlocked
 	}
-	if !mine {
+	if !goesOn {
 		return "NOT restored: " + subject(a.FlowLogs) + reasons(a.FlowLogs) + a.in()
 	}
 	after := ""
@@ -165,8 +165,8 @@ func subject(logs []FlowLog) string {
 	return "flow log " + Clean(logs[0].FlowLogID, 40)
 }
 
-// by is the short name of the actor: of an ARN the last part, because the title has the
-// account anyway. Any other name has its account, if that is not the alert's.
+// by is the short name of the actor: the last part of an ARN, because the title has the
+// account anyway. Any other name is followed by its account, if that is not the alert's.
 func (a headline) by() string {
 	if a.Actor == nil {
 		return ""
@@ -192,7 +192,7 @@ func (a headline) because(otherwise string) string {
 	return Clean(a.Cause, 100)
 }
 
-// place is where it happened, as far as a text does not say that.
+// place is where it happened, without the parts that text contains already.
 func (a headline) place(text string) string {
 	switch {
 	case a.Account == "" || !strings.Contains(text, a.Account):
@@ -203,12 +203,12 @@ func (a headline) place(text string) string {
 	return " in " + Clean(a.Region, 30)
 }
 
-// shortly is the first statement of the cause, without the answer of AWS or of a sink, for which a title
-// has no room. It may be longer where it names the account, because then nothing else does.
-func (a headline) shortly(otherwise string) string {
+// firstStatement is the beginning of the cause, without the answer of AWS or of a sink, for which a title
+// has no room. It may be longer if it names the account, because then the rest of the title does not.
+func (a headline) firstStatement(otherwise string) string {
 	text, named := a.Cause, 0
 	if n := strings.Index(text, a.Account); n >= 0 {
-		named = n + len(a.Account) // before it is a name, which may have any signs
+		named = n + len(a.Account) // before it is the account's name, which may contain any characters
 	}
 	for _, end := range []string{": ", ". ", "; "} {
 		if n := strings.Index(text[named:], end); n >= 0 {
@@ -221,7 +221,7 @@ func (a headline) shortly(otherwise string) string {
 	return cutWords(cmp.Or(text, otherwise), 100)
 }
 
-// cutWords is a text of at most so many characters, cut between words. The limit is less than MaxTitle.
+// cutWords is a text of at most limit characters, cut between words. The limit is less than MaxTitle.
 func cutWords(text string, limit int) string {
 	short := Clean(text, limit)
 	if short == Clean(text, MaxTitle) {
@@ -249,8 +249,7 @@ func reasons(logs []FlowLog) string {
 	return " (" + Clean(logs[0].Reason, 40) + ")"
 }
 
-// superseded reports whether every replacement was lost, too. A later alert is about that
-// loss.
+// superseded reports whether every replacement was lost, too: a later alert is about that loss.
 func superseded(logs []FlowLog) bool {
 	return allAre(logs, func(f FlowLog) bool { return f.Reason == reasonSuperseded })
 }
@@ -261,7 +260,7 @@ func dryRun(logs []FlowLog) bool {
 	return allAre(logs, func(f FlowLog) bool { return strings.HasSuffix(f.ErrorCode, "DryRunOperation") })
 }
 
-// allAre reports whether there are flow logs, and so is true for all of them.
-func allAre(logs []FlowLog, so func(FlowLog) bool) bool {
-	return len(logs) > 0 && !slices.ContainsFunc(logs, func(f FlowLog) bool { return !so(f) })
+// allAre reports whether there are flow logs, and is reports true for all of them.
+func allAre(logs []FlowLog, is func(FlowLog) bool) bool {
+	return len(logs) > 0 && !slices.ContainsFunc(logs, func(f FlowLog) bool { return !is(f) })
 }
