@@ -86,7 +86,7 @@ func (c *Case) ApplyAnswer(id string, a Answer, after Observation, jitter float6
 		return // another step, or a command, was faster: if a create made something all the same, a refresh finds it
 	}
 	if a.Class == Created && a.ID == t.FlowLogID { // no success: that flow log is gone
-		a.Class, a.Message = TokenMismatch, lostOnesID+a.ID
+		a.Class, a.Message = TokenMismatch, answeredLostID+a.ID
 	}
 	t.Attempts++
 	t.Tried++
@@ -113,17 +113,17 @@ func (c *Case) ApplyAnswer(id string, a Answer, after Observation, jitter float6
 		after.AlreadyExists = true
 		t.observe(after)
 	case TokenMismatch:
-		refused.tokenUsed(after)
+		refused.applyTokenMismatch(after)
 	default:
 		if a.AsksToObserve() {
-			refused.limitReached(after)
+			refused.applyLimit(after)
 		} else {
 			refused.fail()
 		}
 	}
 }
 
-const lostOnesID = "CreateFlowLogs answered the ID of the lost flow log, "
+const answeredLostID = "CreateFlowLogs answered the ID of the lost flow log, "
 
 // refusal is an answer of AWS that was no success, while it is applied to an incident.
 type refusal struct {
@@ -132,10 +132,10 @@ type refusal struct {
 	jitter float64 // in [0, 1): spreads the next attempt
 }
 
-// tokenUsed applies IdempotentParameterMismatch: the ClientToken was used for another call. It
+// applyTokenMismatch applies IdempotentParameterMismatch: the ClientToken was used for another call. It
 // looks for an equivalent. If AWS shows none at once, it notes, once, that somebody may have used
 // the token.
-func (t refusal) tokenUsed(after Observation) {
+func (t refusal) applyTokenMismatch(after Observation) {
 	t.MismatchAt = Soonest(t.MismatchAt, t.c.Now)
 	t.observe(after)
 	if t.Pending() {
@@ -180,7 +180,7 @@ func (t refusal) fail() {
 	}
 	switch a.Class {
 	case ResourceAbsent:
-		t.notFound()
+		t.applyNotFound()
 		return
 	case TagRefused:
 		if !t.Untagged {
@@ -203,9 +203,9 @@ func (t refusal) fail() {
 	t.block() // NeedsPerson, and what waiting or leaving out our tag did not mend
 }
 
-// notFound closes the incident once AWS has said for long enough that its resource does
+// applyNotFound closes the incident once AWS has said for long enough that its resource does
 // not exist.
-func (t refusal) notFound() {
+func (t refusal) applyNotFound() {
 	now, window := t.c.Now, t.c.Policy.ConsistencyWindow
 	if !t.NotFoundAt.IsZero() && now.Sub(t.NotFoundAt) >= window {
 		t.close(ResourceGone, "its resource no longer exists: "+t.a.Message)
@@ -238,13 +238,13 @@ func (t refusal) blockUntil(next time.Time) {
 		if a.Reason == Decoy {
 			kind = alert.Decoy
 		}
-		t.stuck(Stuck{Kind: kind, Message: a.Message, Advice: a.Advice, Differences: a.Differences})
+		t.noteStuck(Stuck{Kind: kind, Message: a.Message, Advice: a.Advice, Differences: a.Differences})
 	}
 	t.putWithHistory(a.Message)
 }
 
-// stuck notes the reason that keeps the flow log from coming back, for an alert.
-func (t *transition) stuck(why Stuck) {
+// noteStuck notes the reason that keeps the flow log from coming back, for an alert.
+func (t *transition) noteStuck(why Stuck) {
 	t.Stuck, t.StuckNews = &why, true
 	t.c.Effects.note(NoteStuck, t.Incident)
 }

@@ -66,8 +66,8 @@ func (g Creation) sharedTags() map[string]string {
 	return shared
 }
 
-// most is how many resources one call takes (docs/aws.md, "Creating flow logs").
-func most(s inventory.Settings) int {
+// mostPerCall is how many resources one call takes (docs/aws.md, "Creating flow logs").
+func mostPerCall(s inventory.Settings) int {
 	if s.TransitGateway() {
 		return 25
 	}
@@ -77,9 +77,9 @@ func most(s inventory.Settings) int {
 // mostTogether is how many incidents may share a call with one.
 func mostTogether(i Incident) int {
 	if i.AtMost > 0 {
-		return min(i.AtMost, most(i.Frozen))
+		return min(i.AtMost, mostPerCall(i.Frozen))
 	}
-	return most(i.Frozen)
+	return mostPerCall(i.Frozen)
 }
 
 // MostResources is how many resources one CreateFlowLogs call takes; of transit gateways

@@ -38,12 +38,12 @@ func (s Sharing) ApplyCreation(g Creation, a CreationAnswer, jitter float64) {
 			if namesSome && a.Refused.Class != TagRefused {
 				alone = isNamed(member)
 			}
-			refusal{t, *a.Refused, jitter}.ofCreation(alone, namesSome, half)
+			refusal{t, *a.Refused, jitter}.applyToMember(alone, namesSome, half)
 		case refused:
 			allRefused := len(a.Items) >= len(g.Incidents)
-			refusal{t, item, jitter}.ofItem(item.mayMissTags(member, shared), allRefused, half)
+			refusal{t, item, jitter}.applyToItem(item.mayMissTags(member, shared), allRefused, half)
 		case shown && made.ID == t.FlowLogID: // no success: that flow log is gone
-			refusal{t, Answer{Message: lostOnesID + made.ID, NoEffect: true}, jitter}.goAlone()
+			refusal{t, Answer{Message: answeredLostID + made.ID, NoEffect: true}, jitter}.goAlone()
 		case shown:
 			t.countAttempt()
 			t.markAbsent()
@@ -57,15 +57,15 @@ func (s Sharing) ApplyCreation(g Creation, a CreationAnswer, jitter float64) {
 	}
 }
 
-// ofItem records that AWS refused one flow log of a call for several. If missing tags may be the
+// applyToItem records that AWS refused one flow log of a call for several. If missing tags may be the
 // cause, or AWS says something about the flow logs on its resource, its next create is for it alone: that
 // has all of its tags, and follows an observation. all: AWS refused all flow logs of the call.
-func (t refusal) ofItem(mayMissTags, all bool, half int) {
+func (t refusal) applyToItem(mayMissTags, all bool, half int) {
 	switch {
 	case t.a.Class == TokenMismatch:
 		t.Group = ""
 		t.countAttempt()
-		t.sharedTokenUsed()
+		t.applySharedTokenMismatch()
 	case t.a.AsksToObserve() || mayMissTags:
 		t.Tried++ // it is a retry now: first attempts come before it
 		t.goAlone()
@@ -108,13 +108,13 @@ func (a Answer) hasSharedCause() bool {
 	return false
 }
 
-// ofCreation records for one flow log that AWS refused a call for several as a whole. If waiting may help,
+// applyToMember records for one flow log that AWS refused a call for several as a whole. If waiting may help,
 // or all have the cause in common (hasSharedCause), the call is repeated. Otherwise those go alone, with all
 // of their own tags, that AWS named, or whose tags it may demand or refuse (alone says whether this one does);
 // the others share a new call. If AWS named none (others is false), or waiting has not helped for long, half
 // of them share a call: one member may be the cause, and the half without it is then back. If somebody used
 // the call's token, they look first for what that call may have made.
-func (t refusal) ofCreation(alone, others bool, half int) {
+func (t refusal) applyToMember(alone, others bool, half int) {
 	a := t.a
 	t.countAttempt()
 	t.LastError = a.Message
@@ -131,7 +131,7 @@ func (t refusal) ofCreation(alone, others bool, half int) {
 		}
 		t.fail()
 	case a.Class == TokenMismatch:
-		t.sharedTokenUsed()
+		t.applySharedTokenMismatch()
 	case alone:
 		t.goAlone()
 	case !others && a.hasSharedCause():
@@ -158,7 +158,7 @@ const (
 	patienceInDoubt = 6
 )
 
-// sharedTokenUsed is tokenUsed for a call for several: the next step observes. While it finds no
+// applySharedTokenMismatch is applyTokenMismatch for a call for several: the next step observes. While it finds no
 // equivalent, the incident waits for a random token. With that it shares a call again; if the random
 // token was used, too, it goes alone.
 //
@@ -166,7 +166,7 @@ const (
 // first: a call that may have been sent before stays in doubt (settleDoubt), and Share creates nothing,
 // with any token, until an observation must show what that call has made. The observation before the
 // random token finds what another daemon with the same key has created with the same token.
-func (t refusal) sharedTokenUsed() {
+func (t refusal) applySharedTokenMismatch() {
 	t.MismatchAt = Soonest(t.MismatchAt, t.c.Now)
 	if t.RandomToken != "" {
 		t.Group = ""

@@ -229,14 +229,14 @@ func tokenSpent(s situation) (Decision, bool) {
 	if s.i.MismatchAt.IsZero() {
 		return no()
 	}
-	looksUntil := s.i.MismatchAt.Add(min(tokenDoubt, s.p.ConsistencyWindow))
-	next := looksUntil
+	observeUntil := s.i.MismatchAt.Add(min(tokenDoubt, s.p.ConsistencyWindow))
+	next := observeUntil
 	if s.i.RandomToken != "" {
 		next = Later(next, s.i.MismatchAt.Add(blockedAttempts.Pause(s.i.Attempts)))
 	}
 	switch {
-	case s.now.Before(looksUntil):
-		return Decision{Next: Requeue, At: Earlier(s.now.Add(5*time.Second), looksUntil)}, true
+	case s.now.Before(observeUntil):
+		return Decision{Next: Requeue, At: Earlier(s.now.Add(5*time.Second), observeUntil)}, true
 	case s.now.Before(next):
 		return Decision{Next: Requeue, At: next}, true
 	case s.facts.At.Before(next):

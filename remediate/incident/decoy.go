@@ -142,7 +142,7 @@ func (p place) unprotectLate(i Incident) {
 	if row, ok := p.c.Row(i.FlowLogID); ok && !row.Protected && !i.Requested {
 		return // nothing is restored from it
 	}
-	for _, id := range p.c.on(p.resource) {
+	for _, id := range p.c.idsOn(p.resource) {
 		row := p.c.rows.byID[id] // zero if there is none
 		if isGuarded(row) && p.mayCountAsDecoy(row) && isLateDecoy(i, row, p.c.Policy.ConsistencyWindow) {
 			p.setProtected(row, false)

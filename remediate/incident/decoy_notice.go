@@ -35,19 +35,19 @@ func decoyNotice(p place, row inventory.Row) *inventory.DecoyNotice {
 		}
 	}
 	n := &inventory.DecoyNotice{Since: p.c.Now, Due: noticeDue(p, row)}
-	stands := func(id string, settings inventory.Settings) {
+	compare := func(id string, settings inventory.Settings) {
 		if n.Of == "" && id != row.ID && differs(settings, row) {
 			n.Of, n.Differences = id, inventory.Differences(row.Scope, settings, row.Settings)
 		}
 	}
 	for _, i := range mayComeBack(p) {
 		if i.Known {
-			stands(i.FlowLogID, i.Frozen)
+			compare(i.FlowLogID, i.Frozen)
 		}
 	}
 	for _, r := range p.live() {
 		if isGuarded(r) {
-			stands(r.ID, r.Settings)
+			compare(r.ID, r.Settings)
 		}
 	}
 	return n

@@ -15,7 +15,7 @@ func (t *transition) holdFlapping(restores []Incident, until time.Time) {
 	t.Flapping, t.NextAttemptAt = true, until
 	if !alerted {
 		t.FlapAlerted = true
-		t.stuck(Stuck{Kind: alert.Flapping,
+		t.noteStuck(Stuck{Kind: alert.Flapping,
 			Message: fmt.Sprintf("%d restores within an hour", len(restores)),
 			Advice:  fmt.Sprintf("somebody deletes it each time: stop them; Flowkeeper goes on, once per %s", t.c.Policy.RestoreInterval),
 		})

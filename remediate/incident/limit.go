@@ -14,10 +14,10 @@ import (
 // are few.
 const mostHolders = 5
 
-// limitReached applies the answer that a resource has as many flow logs as AWS allows: it blocks the
+// applyLimit applies the answer that a resource has as many flow logs as AWS allows: it blocks the
 // incident, and advises how to make room. after is what AWS showed then: an equivalent that took the
 // lost one's place is adopted.
-func (t refusal) limitReached(after Observation) {
+func (t refusal) applyLimit(after Observation) {
 	if after.Resources[t.ResourceID] {
 		t.observe(after)
 	}

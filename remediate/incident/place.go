@@ -97,7 +97,7 @@ func (p place) takeAnswer(f inventory.FlowLog) {
 // isStale reports whether a flow log that is first seen now is gone already, and the listing is stale:
 // see Incident.NothingMadeAt.
 func (p place) isStale(f inventory.FlowLog) bool {
-	return slices.ContainsFunc(p.c.on(p.resource), func(id string) bool {
+	return slices.ContainsFunc(p.c.idsOn(p.resource), func(id string) bool {
 		t, ok := p.c.begin(id)
 		return ok && madeEarlier(t.Incident, f, p.c.Policy.ConsistencyWindow) && equalsLost(t.Incident, f)
 	})

@@ -85,9 +85,9 @@ func (p Policy) mayLack(created, at time.Time) bool {
 // when the flow log was seen last. If it was released then, only the record says whether it still
 // was when it was deleted; until the record comes, it is not restored.
 func (p Policy) driftWait(row inventory.Row, lostAt time.Time) time.Duration {
-	loosens := func(r Rule) bool { return r.Action != Restore }
+	isLenient := func(r Rule) bool { return r.Action != Restore }
 	_, managed := row.Tags[TelemetryTag]
-	if managed || row.Released(lostAt) || slices.ContainsFunc(p.Rules, loosens) {
+	if managed || row.Released(lostAt) || slices.ContainsFunc(p.Rules, isLenient) {
 		return p.DriftWait
 	}
 	return 0

@@ -30,7 +30,7 @@ func (i Incident) ApplyRecord(rec Record, now time.Time) Incident {
 	unattributed := i.Source == ByDrift // this is the first record of the loss
 	lostAgain := rec.Unreleased && i.Pending()
 	bringsAction := unattributed && i.Pending() && !i.Requested
-	anew := bringsAction || rec.Rule.Action > i.Action
+	bringsNewAction := bringsAction || rec.Rule.Action > i.Action
 	reopened := rec.reopens(i, now)
 	switch {
 	case reopened:
@@ -42,10 +42,10 @@ func (i Incident) ApplyRecord(rec Record, now time.Time) Incident {
 	case unattributed && !i.final(), lostAgain:
 		i = rec.attribute(i, now)
 	}
-	if anew {
+	if bringsNewAction {
 		i.Action, i.WaitUntil, i.Waited = rec.Rule.Action, time.Time{}, 0
 	}
-	if anew || reopened {
+	if bringsNewAction || reopened {
 		i = rec.Rule.startWait(i, now)
 	}
 	return i

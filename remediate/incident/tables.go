@@ -101,14 +101,14 @@ func (t *Tables) Incident(id string) (Incident, bool) {
 	return i, ok
 }
 
-// on are the IDs of flow logs that are, or once were, on a resource, in order.
-func (t *Tables) on(resource string) []string {
+// idsOn are the IDs of flow logs that are, or once were, on a resource, in order.
+func (t *Tables) idsOn(resource string) []string {
 	return slices.Sorted(maps.Keys(t.resources[resource]))
 }
 
 // Live are the live rows on a resource, by ID.
 func (t *Tables) Live(resource string) (out []inventory.Row) {
-	for _, id := range t.on(resource) {
+	for _, id := range t.idsOn(resource) {
 		if r, ok := t.rows.byID[id]; ok && r.ResourceID == resource && r.State == inventory.Live {
 			out = append(out, r)
 		}
@@ -118,7 +118,7 @@ func (t *Tables) Live(resource string) (out []inventory.Row) {
 
 // incidentsOn are the incidents on a resource for which is reports true, by flow log ID.
 func (t *Tables) incidentsOn(resource string, is func(Incident) bool) (out []Incident) {
-	for _, id := range t.on(resource) {
+	for _, id := range t.idsOn(resource) {
 		if i, ok := t.incidents.byID[id]; ok && i.ResourceID == resource && is(i) {
 			out = append(out, i)
 		}

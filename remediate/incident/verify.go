@@ -44,7 +44,7 @@ func (t *transition) verify(f inventory.FlowLog) {
 	ours := hasOurTags(t.Incident, f)
 	switch {
 	case f.Failing():
-		t.notDelivering(f)
+		t.noteNotDelivering(f)
 	case ours && len(missing) > 0 && t.TagRounds < mostTagRounds:
 		tagging{t}.setMissing(missing)
 	case !tagging{t}.shownLongEnough(f):
@@ -62,9 +62,9 @@ func (t *transition) verify(f inventory.FlowLog) {
 	}
 }
 
-// notDelivering records that AWS can't deliver what the replacement records. It notes that for an
+// noteNotDelivering records that AWS can't deliver what the replacement records. It notes that for an
 // alert, unless a refresh has already seen it.
-func (t *transition) notDelivering(f inventory.FlowLog) {
+func (t *transition) noteNotDelivering(f inventory.FlowLog) {
 	message := f.DeliverLogsErrorMessage
 	t.Reason, t.Advice = NotDelivering, deliveryAdvice(message)
 	t.NextAttemptAt = t.c.Now.Add(15 * time.Minute)
