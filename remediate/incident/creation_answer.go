@@ -109,11 +109,11 @@ func (a Answer) hasSharedCause() bool {
 }
 
 // applyToMember records for one flow log that AWS refused a call for several as a whole. If waiting may help,
-// or all have the cause in common (hasSharedCause), the call is repeated. Otherwise those go alone, with all
-// of their own tags, that AWS named, or whose tags it may demand or refuse (alone says whether this one does);
-// the others share a new call. If AWS named none (others is false), or waiting has not helped for long, half
-// of them share a call: one member may be the cause, and the half without it is then back. If somebody used
-// the call's token, they look first for what that call may have made.
+// or all have the cause in common (hasSharedCause), the call is repeated. Otherwise a flow log goes alone, with
+// all of its own tags, if AWS named it, or may demand or refuse its tags (alone); the others share a new call.
+// If AWS named none (others is false), or waiting has not helped for long, half of them share a call: one member
+// may be the cause, and the half without it is then back. If somebody used the call's token, they look first
+// for what that call may have made.
 func (t refusal) applyToMember(alone, others bool, half int) {
 	a := t.a
 	t.countAttempt()

@@ -26,7 +26,7 @@ func (c *Case) ApplyDrift(id, eventID string, tornDown map[string]bool) (opened 
 		i.NextAttemptAt = c.Now
 		c.Put(i)
 		return false
-	case found && i.Reason != StillThere && i.Reason != Unknown: // an unknown one was shown by AWS since: a refresh may have failed after that
+	case found && i.Reason != StillThere && i.Reason != Unknown: // AWS has shown an unknown one since: a refresh may have failed after that
 		return false
 	case found:
 		i = i.reopen(c.Now).freezeSettings(row)

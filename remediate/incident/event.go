@@ -19,8 +19,8 @@ const (
 	// NotifyStuckAfter is when an alert says that incidents are stuck. One alert is about all of
 	// the event, however many flow logs it names.
 	NotifyStuckAfter = 30 * time.Second
-	// NotifyTokenUsedAfter applies instead if somebody else has used a ClientToken, for the first
-	// one of an event: the alert is due before the flow log can be back.
+	// NotifyTokenUsedAfter applies instead to the first ClientToken of an event that somebody else
+	// has used: the alert is due before the flow log can be back.
 	NotifyTokenUsedAfter = 10 * time.Second
 	// NotifyStuckAgainAfter applies instead after the first such alert, for further reasons. It is
 	// long, because each attempt may find another reason, and one alert is to name them together.

@@ -72,7 +72,7 @@ func (p Policy) RuleFor(account, principal string) Rule {
 	return Rule{Action: Restore}
 }
 
-// mayLack reports whether AWS's answer of a time (at) may lack a flow log, because that was created
+// mayLack reports whether what AWS answered at a time may lack a flow log, because that was created
 // less than the ConsistencyWindow before. If it seems to be created more than that later, the clock
 // has gone back, and the flow log is not young.
 func (p Policy) mayLack(created, at time.Time) bool {
