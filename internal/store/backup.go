@@ -9,7 +9,7 @@ import (
 	"path/filepath"
 )
 
-// ID names the state file; its copies have the same.
+// ID identifies the state file; its copies have the same ID.
 func (s *Store) ID(ctx context.Context) (string, error) { return s.Fact(ctx, factID) }
 
 const factID = "id"
@@ -31,8 +31,8 @@ func (f *file) CopyTo(ctx context.Context, path string) error {
 	return os.Chmod(path, 0o600)
 }
 
-// Discard removes a copy, with what SQLite and an upgrade keep beside it: one
-// that died may have left any of them.
+// Discard removes a copy, with the files that SQLite and an upgrade keep next to it: a
+// process that died may have left any of these.
 func Discard(copied string) error {
 	errs := []error{os.RemoveAll(copied), discardBeside(copied)}
 	old, err := filepath.Glob(copied + ".schema-*")
@@ -42,8 +42,8 @@ func Discard(copied string) error {
 	return errors.Join(append(errs, err)...)
 }
 
-// discardBeside removes what belonged to an earlier file of this name. SQLite
-// would take it for the new one's.
+// discardBeside removes the journals of an earlier file of this name: SQLite would take them
+// for those of the new file.
 func discardBeside(path string) error {
 	var errs []error
 	for _, end := range []string{"-wal", "-shm", "-journal"} {

@@ -20,19 +20,18 @@ import (
 // Flowkeeper knows, and rows that restores need, have no cost and are never dropped.
 const (
 	maxDroppable = 56 << 20 // bytes: with free pages and the write-ahead log the files grow by less than 64 MB
-	shareOfRoom  = 4        // droppable rows take at most one part in so many of the room there is
+	shareOfRoom  = 4        // droppable rows take at most a quarter of the bytes that are free or already theirs
 	dropAtOnce   = 1000     // rows: what one commit drops at most, unless it adds more
 )
 
-// maxLog is how large the write-ahead log stays after a commit that made it
-// larger, in bytes: SQLite writes it back into the file each 1,000 pages, about
-// as much.
+// maxLog is the size in bytes to which SQLite truncates a write-ahead log that has
+// become larger: about the 1,000 pages after which it copies the log into the file.
 const maxLog = 4 << 20
 
 // Dropped counts what had to be dropped to keep the bound, since the start.
 type Dropped struct {
 	Rows        int64
-	Undelivered int64 // alerts among them that a sink had not got yet
+	Undelivered int64 // alerts among these rows that a sink had not taken yet
 }
 
 // space is what droppable rows take.
@@ -42,13 +41,13 @@ type space struct {
 	dropped, undelivered atomic.Int64          // since the start
 }
 
-// Dropped reports it.
+// Dropped returns the counts since the start.
 func (s *space) Dropped() Dropped {
 	return Dropped{Rows: s.dropped.Load(), Undelivered: s.undelivered.Load()}
 }
 
-// rowBytes is what a row with such a body takes in its table: SQLite keeps rows in
-// pages of 4,096 bytes, and one that is longer than half of a page has it alone.
+// rowBytes is how many bytes a row takes in its table, by the length of its body: SQLite keeps
+// rows in pages of 4,096 bytes, and a row that is longer than half of a page has the page alone.
 func rowBytes(body int) int64 {
 	const page = 4096
 	switch n := body + 96; {
@@ -61,11 +60,11 @@ func rowBytes(body int) int64 {
 	}
 }
 
-// bill is what the changes of one commit add of droppable rows.
+// bill counts the droppable rows that one commit adds, and their bytes.
 type bill struct{ rows, bytes int64 }
 
-// charge notes a droppable row that is written. Rows that replace others, and
-// those of a change that fails, are counted too: the exact sum corrects that.
+// charge adds a row of cost bytes to the bill, and returns cost. It also counts rows that
+// replace others, and rows of a change that fails: droppable.sum corrects that.
 func (t *tx) charge(cost int64) int64 {
 	if t.bill != nil && cost > 0 {
 		t.bill.rows++
@@ -74,8 +73,8 @@ func (t *tx) charge(cost int64) int64 {
 	return cost
 }
 
-// budget is how many bytes droppable rows may take now. Where the disk can't be
-// asked it is the most.
+// budget is how many bytes droppable rows may take now; maxDroppable if the free bytes
+// of the disk can't be read.
 func (s *space) budget(held int64) int64 {
 	free, err := s.free()
 	if err != nil {
@@ -96,11 +95,11 @@ func freeOn(path string) (int64, error) {
 // droppable has the rows that may be dropped, of several tables.
 type droppable struct{ *tx }
 
-// fit drops the oldest rows where a commit takes the droppable ones beyond the
-// budget, down to seven eighths of it: the next one has room again. It drops at
-// most dropAtOnce, or as many as the commit adds; what is left, the next commit,
-// or Prune, drops. It returns what the droppable rows then take.
-func (t droppable) fit() (held int64, err error) {
+// dropOverBudget drops the oldest droppable rows if a commit takes their sum beyond the
+// budget, down to seven eighths of it, so that the next commit has room. It drops at most
+// dropAtOnce rows, or as many as the commit adds; the next commit, or Prune, drops the
+// rest. It returns the bytes that the droppable rows then take.
+func (t droppable) dropOverBudget() (held int64, err error) {
 	held = t.f.held.Load() + t.bill.bytes
 	budget := t.f.budget(held)
 	if held <= budget {
@@ -113,23 +112,23 @@ func (t droppable) fit() (held int64, err error) {
 	return held - bytes, err
 }
 
-// sum is how many bytes the droppable rows take, and with them the bursts,
-// which are few and never dropped: the others make room for these.
+// sum is how many bytes the droppable rows and the bursts take. Bursts are few and
+// never dropped: other rows make room for them.
 func (t droppable) sum() (int64, error) {
 	return value[int64](t, `SELECT (SELECT coalesce(sum(cost), 0) FROM alerts WHERE cost > 0) + (SELECT coalesce(sum(cost), 0) FROM incidents WHERE cost > 0)
 		+ (SELECT coalesce(sum(cost), 0) FROM events WHERE cost > 0) + (SELECT coalesce(sum(cost), 0) FROM deeds)
 		+ (SELECT coalesce(sum(length(body)), 0) FROM bursts)`)
 }
 
-// The droppable rows of a table, the oldest first: in the order of an index that has no
-// others. Those that are kept are many, and older.
+// The droppable rows of a table, the oldest first. They are read from an index that has
+// only droppable rows: the rows that are kept are many, and older.
 const (
 	oldAlerts    = `FROM alerts INDEXED BY alerts_cost WHERE cost > 0 ORDER BY at, cost, num LIMIT ?1`
 	oldIncidents = `FROM incidents INDEXED BY incidents_cost WHERE cost > 0 ORDER BY detected_at, cost, rowid LIMIT ?1`
 	oldEvents    = `FROM events INDEXED BY events_cost WHERE cost > 0 ORDER BY detected_at, cost, rowid LIMIT ?1`
 	oldCalls     = `FROM deeds INDEXED BY deeds_cost ORDER BY at, cost LIMIT ?1`
 
-	// oldest are those of all tables.
+	// oldest selects the droppable rows of all tables.
 	oldest = `SELECT kind, cost FROM (
 		SELECT 'alerts' AS kind, at, cost FROM (SELECT at, cost ` + oldAlerts + `)
 		UNION ALL SELECT 'incidents', at, cost FROM (SELECT detected_at AS at, cost ` + oldIncidents + `)
@@ -137,8 +136,8 @@ const (
 		UNION ALL SELECT 'deeds', at, cost FROM (SELECT at, cost ` + oldCalls + `)) ORDER BY at LIMIT ?1`
 )
 
-// dropping deletes the first so many of them, with what belongs to them. An event that
-// has come to be about known flow logs stays.
+// dropping deletes the ?1 oldest droppable rows of a table, with what belongs to them. An
+// event stays, and is droppable no more, if an incident of a known flow log belongs to it.
 var dropping = []struct{ kind, query string }{
 	{"alerts", `DELETE FROM deliveries WHERE alert IN (SELECT num ` + oldAlerts + `)`},
 	{"alerts", `DELETE FROM alerts WHERE num IN (SELECT num ` + oldAlerts + `)`},
@@ -149,8 +148,8 @@ var dropping = []struct{ kind, query string }{
 	{"deeds", `DELETE FROM deeds WHERE (principal, event_id, event_name) IN (SELECT principal, event_id, event_name ` + oldCalls + `)`},
 }
 
-// drop deletes the oldest droppable rows until so many bytes are free, at most so
-// many rows. It returns the bytes that it has freed.
+// drop deletes the oldest droppable rows until it has freed the given bytes, but at most
+// most rows. It returns the bytes that it has freed.
 func (t droppable) drop(bytes, most int64) (freed int64, err error) {
 	count := map[string]int64{}
 	err = t.rows(func(scan func(...any) error) error {
@@ -193,9 +192,9 @@ func outOfRoom(err error) bool {
 	return errors.As(err, &code) && code.Code()&0xff == full || errors.Is(err, syscall.ENOSPC)
 }
 
-// makeRoom drops the oldest droppable rows where the disk is full, and where there
-// are none what nothing waits for. It reports whether there was any. That writes,
-// too: where there is no room for much, less is tried.
+// makeRoom drops the oldest droppable rows from a full disk or, if there are none, rows
+// that nothing waits for. It reports whether it has dropped any. Dropping rows writes to the
+// disk too: if there is not enough room to drop many, it tries fewer.
 func (f *file) makeRoom(ctx context.Context) bool {
 	_, _ = f.w.ExecContext(ctx, `PRAGMA wal_checkpoint(TRUNCATE)`) // as far as there is room
 	for most := int64(dropAtOnce); most > 0; most /= 10 {
@@ -203,7 +202,7 @@ func (f *file) makeRoom(ctx context.Context) bool {
 		err := f.transact(ctx, func(t *Tx) error {
 			_, err := t.drop(maxDroppable, most)
 			if err == nil && t.droppedRows == 0 {
-				err = t.dropSpare(most)
+				err = t.dropUnneeded(most)
 			}
 			done = t.droppedRows > 0
 			return err
@@ -215,26 +214,26 @@ func (f *file) makeRoom(ctx context.Context) bool {
 	return false
 }
 
-// Where a full disk has nothing droppable left, restores and the alerts of deletions
-// need room all the same: forged records that name known flow logs leave lines of
-// history and alerts without end.
+// What stays if a full disk has no droppable rows left. Restores and the alerts of deletions
+// need room even then: forged records that name known flow logs leave lines of history and
+// alerts without end.
 const (
-	spareLines = 10                // of an incident's history stay, the last
-	spareAge   = 2 * alert.MinRing // of an alert that every sink has: what answers it looks at when it was sent
+	keepLines  = 10                // the last lines of each incident's history
+	keepAlerts = 2 * alert.MinRing // an alert that every sink has, for that long: how its answer is sent depends on when it was sent
 )
 
-// dropSpare drops, of the tables that nothing waits for, the oldest rows: at most so
-// many of history and alerts, or else the examples that bursts hold.
-func (t droppable) dropSpare(most int64) error {
+// dropUnneeded drops the oldest rows that nothing waits for, at most most of the history
+// and as many alerts. If there are none, it drops the examples in most bursts.
+func (t droppable) dropUnneeded(most int64) error {
 	const old = `SELECT num FROM alerts a WHERE at < ? AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.alert = a.num AND d.sent_at IS NULL AND d.parked_at IS NULL) ORDER BY at, num LIMIT ?`
-	before := t.f.now().Add(-spareAge).UnixMilli()
+	before := t.f.now().Add(-keepAlerts).UnixMilli()
 	for _, d := range []struct {
 		query string
 		args  []any
 		rows  bool
 	}{
 		{`DELETE FROM history WHERE num IN (SELECT num FROM history h WHERE EXISTS (SELECT 1 FROM history x
-			WHERE x.account = h.account AND x.region = h.region AND x.id = h.id AND x.num > h.num LIMIT 1 OFFSET ?) ORDER BY num LIMIT ?)`, []any{spareLines - 1, most}, true},
+			WHERE x.account = h.account AND x.region = h.region AND x.id = h.id AND x.num > h.num LIMIT 1 OFFSET ?) ORDER BY num LIMIT ?)`, []any{keepLines - 1, most}, true},
 		{`DELETE FROM deliveries WHERE alert IN (` + old + `)`, []any{before, most}, false},
 		{`DELETE FROM alerts WHERE num IN (` + old + `)`, []any{before, most}, true},
 	} {

@@ -11,11 +11,11 @@ import (
 // longestPause is the longest time that SQLite sleeps before it tries again to lock the file.
 const longestPause = 100 * time.Millisecond
 
-// Change runs fn on each row, once, and writes those that fn changed. It reports
-// how many. It does so in transactions of at most a page, so that a daemon's
-// commits have their turn between two of them: a deletion waits for no release of
-// many thousand rows. Where it ends with an error, or the process does, the rows
-// before that are changed and the others are not: running it again does the rest.
+// Change runs fn on each row, and writes the rows for which fn returns true. It returns
+// how many these are. Each transaction has at most a page of rows, so that a daemon can
+// commit between two of them: a deletion must not wait for a release of many thousand
+// rows. If it fails, or the process ends, the rows up to there stay changed: to run it
+// again changes the rest.
 func (s *Store) Change(ctx context.Context, fn func(r *inventory.Row) bool) (n int, err error) {
 	for after := int64(0); ; {
 		if err := ctx.Err(); err != nil {
@@ -44,13 +44,13 @@ func (s *Store) Change(ctx context.Context, fn func(r *inventory.Row) bool) (n i
 		}
 		n, after = n+changed, last
 		if changed > 0 && !s.daemon {
-			retry.Sleep(ctx, min(time.Since(began), longestPause)) // another process that waits for the file tries only now and then
+			retry.Sleep(ctx, min(time.Since(began), longestPause)) // leaves the file to others: a process that waits for SQLite's lock only polls
 		}
 	}
 }
 
-// Import adds rows that the snapshot does not have; known ones stay as they
-// are. They act only by hand until a listing has shown them.
+// Import adds rows that the snapshot does not have; known ones stay unchanged. Imported
+// flow logs are restored only by hand until a listing has shown them.
 func (s *Store) Import(ctx context.Context, rows []inventory.Row) (added int, err error) {
 	err = s.Update(ctx, func(t *Tx) error {
 		added = 0

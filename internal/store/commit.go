@@ -30,9 +30,9 @@ func (f *file) updateWithin(ctx context.Context, delay time.Duration, fn func(*T
 	return c.err
 }
 
-// commit runs a group in one transaction. Where the disk is full, what may be dropped
-// goes first, as long as there is any; then each change is tried alone: a small one may
-// have room where the group has not.
+// commit runs a group in one transaction. If the disk is full, it drops rows and tries again,
+// until nothing may be dropped. Then it tries each change alone: there may be room for a
+// small change, and not for the group.
 func (f *file) commit(ctx context.Context, group []*change) {
 	err := f.try(ctx, group)
 	for f.daemon && outOfRoom(err) && f.makeRoom(ctx) {
@@ -60,7 +60,8 @@ func (f *file) try(ctx context.Context, group []*change) error {
 	return err
 }
 
-// together runs a group in one transaction; savepoints: each one's failure is its own.
+// together runs a group in one transaction. With savepoints, a change that fails does not
+// fail the others.
 func (f *file) together(ctx context.Context, group []*change, savepoints bool) error {
 	held := f.held.Load()
 	for _, c := range group {
@@ -74,7 +75,7 @@ func (f *file) together(ctx context.Context, group []*change, savepoints bool) e
 			}
 		}
 		if f.daemon && t.bill.rows > 0 {
-			held, err = t.fit()
+			held, err = t.dropOverBudget()
 		}
 		return err
 	})
@@ -95,7 +96,7 @@ func (f *file) transact(ctx context.Context, fn func(*Tx) error) (err error) {
 	t := &tx{ctx: ctx, between: ctx, f: f}
 	ran := false
 	begun, err := within(ctx, f.w, driver.TxOptions{}, func(q *conn) error {
-		if f.taken.Load() { // asked with the connection in hand: a rescue has not begun, or is over
+		if f.taken.Load() { // false: a rescue that begins now waits for this connection, and copies what is committed here
 			return fmt.Errorf("write %s: %w", f.path, ErrTaken)
 		}
 		t.q = q
@@ -114,12 +115,12 @@ func (f *file) transact(ctx context.Context, fn func(*Tx) error) (err error) {
 	}
 	f.dropped.Add(t.droppedRows)
 	f.undelivered.Add(t.droppedUnsent)
-	f.outlets.owe(t.delivers)
+	f.outlets.add(t.delivers)
 	return nil
 }
 
-// runIn runs a change in the transaction of its group. One that fails is undone to its
-// savepoint, or, without one, with the transaction.
+// runIn runs a change in the transaction of its group. A change that fails is rolled back to
+// its savepoint or, without one, with the whole transaction.
 func (c *change) runIn(group *tx, savepoint bool) error {
 	if savepoint {
 		if err := group.exec(`SAVEPOINT change`); err != nil {
@@ -146,8 +147,8 @@ func (c *change) runIn(group *tx, savepoint bool) error {
 	return nil
 }
 
-// run calls the change. Its panic is its own failure: the others of the group,
-// and those that wait for it, go on.
+// run calls the change. A panic fails only this change: the others of the group go on, and
+// so do the callers that wait for the commit.
 func (c *change) run(t *Tx) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -159,12 +160,12 @@ func (c *change) run(t *Tx) (err error) {
 
 // View runs fn on one consistent state, reading only.
 func (f *file) View(ctx context.Context, fn func(*Tx) error) error {
-	of := ctx
-	if f.daemon { // its reads are short: one that has begun may end
-		of = context.WithoutCancel(ctx)
+	statements := ctx
+	if f.daemon { // its reads are short: a statement that has begun may finish
+		statements = context.WithoutCancel(ctx)
 	}
 	begun, err := within(ctx, f.r, driver.TxOptions{ReadOnly: true}, func(q *conn) error {
-		return fn(whole(&tx{ctx: of, between: ctx, q: q, f: f}))
+		return fn(whole(&tx{ctx: statements, between: ctx, q: q, f: f}))
 	})
 	if !begun && err != nil {
 		return fmt.Errorf("begin to read %s: %w", f.path, err)
@@ -175,14 +176,14 @@ func (f *file) View(ctx context.Context, fn func(*Tx) error) error {
 	return err
 }
 
-// viewed is what one consistent state has.
+// viewed returns what read finds in one consistent state.
 func viewed[T any](ctx context.Context, f *file, read func(*Tx) (T, error)) (v T, err error) {
 	err = f.View(ctx, func(t *Tx) (err error) { v, err = read(t); return err })
 	return v, err
 }
 
-// What SQLite answers where another process has locked the file; where a page, or the whole file, is none of its own;
-// and where the file can't be written.
+// Result codes of SQLite: another process has locked the file; a page is damaged, or the file is no database; the file
+// can't be written.
 const (
 	busy                          = 5
 	corrupt, notADatabase         = 11, 26
@@ -190,7 +191,7 @@ const (
 )
 
 // Unwritable reports whether a commit failed because of the file or its disk, and
-// not because of what was to be written.
+// not because of the change.
 func Unwritable(err error) bool {
 	if code := (*sqlite.Error)(nil); errors.As(err, &code) {
 		return slices.Contains([]int{readOnly, ioError, full, cant}, code.Code()&0xff)

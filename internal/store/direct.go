@@ -12,10 +12,10 @@ import (
 	"time"
 )
 
-// within runs fn in a transaction on a connection of db, and commits it if fn returns nil, unless it
-// only reads; begun: the transaction began. Package sql only lends the connection, and the statements go to the driver:
-// package sql begins a goroutine for each transaction and another for each result, and the driver one
-// for each statement whose context may end, which together cost as much as a short statement.
+// within runs fn in a transaction on a connection of db, and commits it if fn returns nil, unless the transaction
+// only reads. begun: the transaction began. Package sql only lends the connection; the statements go straight to the
+// driver. Otherwise package sql would start a goroutine for each transaction and each result, and the driver one for
+// each statement whose context may end: together they cost as much as a short statement.
 func within(ctx context.Context, db *sql.DB, o driver.TxOptions, fn func(*conn) error) (begun bool, err error) {
 	lent, err := db.Conn(ctx)
 	if err != nil {
@@ -38,7 +38,7 @@ func within(ctx context.Context, db *sql.DB, o driver.TxOptions, fn func(*conn) 
 		if err := fn(c); err != nil || o.ReadOnly {
 			return err
 		}
-		ended = true // Commit rolls back where it fails
+		ended = true // also if Commit fails: it rolls back itself
 		return q.Commit()
 	})
 	return begun, err
@@ -62,8 +62,8 @@ func (r *result) next() (bool, error) {
 	return err == nil, err
 }
 
-// scan reads the columns of the row into what columns point to. It takes a number for a
-// *time.Time, as millis has it.
+// scan reads the columns of the row into the variables that columns point to. It reads a
+// time.Time from the number that millis makes of it.
 func (r *result) scan(columns ...any) error {
 	if len(columns) != len(r.row) {
 		return fmt.Errorf("%d columns, not %d", len(r.row), len(columns))
@@ -76,7 +76,7 @@ func (r *result) scan(columns ...any) error {
 	return nil
 }
 
-// assign sets what to points to, as package sql does: NULL fits no plain value.
+// assign sets the variable that to points to, as package sql does: NULL is an error for a plain type.
 func assign(to any, v driver.Value) error {
 	switch to := to.(type) {
 	case sql.Scanner:
@@ -99,7 +99,7 @@ func assign(to any, v driver.Value) error {
 	case *[]byte:
 		switch v := v.(type) {
 		case []byte:
-			*to = v // the driver made it for us
+			*to = v // no copy: the driver does not use the slice again
 			return nil
 		case nil:
 			*to = nil
@@ -124,7 +124,7 @@ func assignTime(to *time.Time, v driver.Value) error {
 	return nil
 }
 
-// assignKind is assign by the kind of what to points to.
+// assignKind is assign for any other variable, by its kind.
 func assignKind(to any, v driver.Value) error {
 	of, text := reflect.ValueOf(to).Elem(), ""
 	switch v := v.(type) {

@@ -13,7 +13,7 @@
 // A Store is the open file (store.go, open.go, queue.go, commit.go) and a part for each
 // kind of caller: outbox, snapshot, lists, counts. A transaction, Tx, is what runs SQL
 // (tx.go, read.go) and a part for each table, or for a few that belong together, in a
-// file of its own. rooms.go has the transactions as other packages declare them.
+// file of its own. packages.go has the stores that other packages declare.
 //
 // The file is in WAL mode with synchronous=FULL. One connection writes, several
 // read. The package starts no goroutine; a Store is safe for concurrent use.

@@ -11,7 +11,7 @@ import (
 	"flowkeeper/remediate/notify"
 )
 
-// facts has single values by their names: table facts.
+// facts reads and writes single values by their names: table facts.
 type facts struct{ *tx }
 
 // Fact reads a remembered value; empty: none.
@@ -32,18 +32,18 @@ func (t facts) fact(name string) (string, error) {
 	return value[string](t, `SELECT value FROM facts WHERE name = ?`, name)
 }
 
-// outageFacts begins the names of facts about outages.
+// outageFacts is what the names of facts about outages begin with.
 const outageFacts = "trouble "
 
 // Facts of the daemon that an adopted copy does not keep. Somebody who forges them in a copy could name roles
 // of another partition, or suppress the alert that an account has departed. They are named here, and not by
 // the daemon, so that Adopt always forgets them.
 const (
-	// PartitionFact is the partition of the credentials, as AWS said: later starts work without an
+	// PartitionFact is the partition of the credentials, as STS said once: later starts need no
 	// answer of STS.
 	PartitionFact = "partition"
-	// DepartedTogetherFact says which departures of accounts had one alert together: a JSON list of when
-	// they were noticed.
+	// DepartedTogetherFact says which departures of accounts share one alert: a JSON list of the times
+	// when they were noticed.
 	DepartedTogetherFact = "departed together"
 )
 
@@ -64,8 +64,8 @@ func (t facts) SetOutageAlerted(s inventory.Scope, p notify.Part, on bool) error
 	return t.setFact(factOutage(s, p), value)
 }
 
-// factTokenKey is the fact that is the key of ClientTokens. It is in copies of the file, so
-// that a create that was under way is repeated as the same call.
+// factTokenKey is the fact with the key of ClientTokens. Copies of the file have it, so that a
+// daemon that adopts one repeats a create that was under way as the same call.
 const factTokenKey = "token key"
 
 const tokenKeyBytes = 32

@@ -9,22 +9,22 @@ import (
 
 // Filter chooses what a list shows; its zero value is all.
 type Filter struct {
-	States    []string // of alerts: of a delivery, as its State has it
+	States    []string // alerts: State of one of their deliveries
 	Accounts  []string
 	Regions   []string
-	Resources []string  // of flow logs; of alerts: one of their flow logs is of one
-	Sinks     []string  // of alerts: one of them has it or is to get it
-	Held      bool      // of flow logs: held ones that are there
-	Failed    bool      // of alerts: a sink has refused it and not taken it since
+	Resources []string  // alerts: the resource of one of their flow logs
+	Sinks     []string  // alerts: a sink that has taken the alert, or that it waits for
+	Held      bool      // flow logs: only live ones that are held
+	Failed    bool      // alerts: a sink has refused the alert and not taken it since
 	Since     time.Time // flow logs: first seen or gone since; incidents: detected; alerts: raised
 	Begins    string    // what the ID begins with
-	Limit     int       // at most so many; 0: all
+	Limit     int       // the most rows; 0: all
 }
 
 // fields are the expressions that a list is filtered by; since compares with a time.
 type fields struct{ state, account, region, resource, id, since string }
 
-// where is the condition that f means for a list.
+// where is the condition by which f chooses the rows of a list.
 func (f Filter) where(by fields) (w where) {
 	w.in(by.state, f.States)
 	w.in(by.account, f.Accounts)
@@ -49,7 +49,8 @@ func (w *where) and(part string, args ...any) {
 	w.parts, w.args = append(w.parts, part), append(w.args, args...)
 }
 
-// in asks for one of the values, where there are any, and the list has the expression.
+// in adds that the expression is one of the values. It adds nothing if there are no values, or
+// if the list has no such expression.
 func (w *where) in(expression string, values []string) {
 	if len(values) > 0 && expression != "" {
 		w.and(expression+` IN (SELECT value FROM json_each(?))`, body(values))
@@ -60,12 +61,12 @@ func (w where) String() string {
 	return `(` + strings.Join(append([]string{`1`}, w.parts...), `) AND (`) + `)`
 }
 
-// page is how many rows a list reads at once: lists of any length stay small
-// in memory, and no query stays open while a row is used.
+// page is how many rows a list reads at once: a list of any length needs little memory,
+// and no query stays open while its caller works on a row.
 const page = 500
 
-// pages reads a list of at most limit rows (0: all), so many at once, each time those
-// after the last one. With the first ones, last is nil. An error is the last that it yields.
+// pages yields a list of at most limit rows (0: all) in parts of size rows. read returns the
+// rows after last, the first ones if last is nil. After an error, pages yields nothing more.
 func pages[T any](ctx context.Context, f *file, limit, size int, read func(t *Tx, last *T, size int) ([]T, error)) iter.Seq2[[]T, error] {
 	return func(yield func([]T, error) bool) {
 		var last *T

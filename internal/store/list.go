@@ -11,10 +11,10 @@ import (
 	"flowkeeper/remediate/incident"
 )
 
-// lists is the store as commands read it.
+// lists is the part of the store that commands read.
 type lists struct{ *file }
 
-// Fate is what became of a flow log: of its incident, where there is one.
+// Fate says what became of a flow log, by its incident.
 type Fate struct {
 	State  incident.State // empty: no incident
 	Reason incident.Reason
@@ -71,8 +71,8 @@ func (s lists) FindFlowLog(ctx context.Context, id string) (row inventory.Row, o
 	return row, ok, err
 }
 
-// keysHeld is how many keys of incidents are sorted and held at once: there is
-// no index by time, and sorting anew for each page would take long.
+// keysHeld is how many keys of incidents are sorted at once and held in memory: there
+// is no index by time, and sorting again for each page would take long.
 const keysHeld = 5000
 
 // incidentKey is an incident's place in the list, and its key as JSON.
@@ -129,8 +129,8 @@ func (s lists) FindIncident(ctx context.Context, id string) (i incident.Incident
 // deliveryState is a delivery's State in SQL.
 const deliveryState = `CASE WHEN d.sent_at IS NOT NULL THEN '` + sink.Sent + `' WHEN d.parked_at IS NOT NULL THEN '` + sink.GivenUp + `' ELSE '` + sink.Pending + `' END`
 
-// sinks are the names that deliveries have, found by jumping from one to the
-// next: deliveries are many, and their key begins with the sink.
+// sinks selects the names of the sinks that have deliveries. It jumps from one name to the
+// next in the primary key, which begins with the sink: there are many deliveries.
 const sinks = `WITH RECURSIVE sinks (sink) AS (SELECT min(sink) FROM deliveries
 	UNION ALL SELECT (SELECT min(sink) FROM deliveries d WHERE d.sink > sinks.sink) FROM sinks WHERE sink IS NOT NULL) `
 
@@ -166,7 +166,7 @@ func (s lists) FindAlerts(ctx context.Context, f Filter, yield func(alert.Alert,
 		part, err := all(t, func(x *found) []any { return []any{&x.num, asJSON{&x.alert}} },
 			sinks+`SELECT a.num, a.body FROM alerts a WHERE `+next.String()+` ORDER BY a.num DESC LIMIT ?`, append(next.args, size)...)
 		for n := 0; n < len(part) && err == nil; n++ {
-			// Each is found by its whole key: the sinks are few.
+			// The few names of sinks let SQLite find each delivery by its whole key.
 			part[n].deliveries, err = t.deliveries(`deliveries d JOIN alerts a ON a.num = d.alert
 				WHERE d.alert = ? AND d.sink IN (`+sinks+`SELECT sink FROM sinks) ORDER BY d.sink`, part[n].num)
 		}
@@ -191,8 +191,8 @@ func (s lists) Scopes(ctx context.Context) ([]inventory.Scope, error) {
 	return s.scopes(ctx, `SELECT account, region FROM scopes UNION SELECT account, region FROM flow_logs UNION SELECT account, region FROM incidents`)
 }
 
-// AlertScopes are those that alerts are about. An alert may be of an account as
-// a whole, or of none.
+// AlertScopes are the scopes that alerts are about. An alert about a whole account has no
+// Region; one that is about no account has neither.
 func (s lists) AlertScopes(ctx context.Context) ([]inventory.Scope, error) {
 	return s.scopes(ctx, `SELECT DISTINCT coalesce(json_extract(body, '$.account'), '') AS account, coalesce(json_extract(body, '$.region'), '') AS region FROM alerts`)
 }
@@ -203,10 +203,10 @@ func (s lists) scopes(ctx context.Context, query string) ([]inventory.Scope, err
 	})
 }
 
-// Words are words of the state file that people type.
+// Words is a kind of names in the state file that people type, and that shells complete.
 type Words struct{ column, from string }
 
-// The words.
+// The kinds of names.
 var (
 	FlowLogIDs        = Words{`id`, `flow_logs WHERE 1`}
 	IncidentIDs       = Words{`id`, `incidents WHERE 1`}
@@ -218,12 +218,12 @@ var (
 	Destinations      = Words{`destination`, `destinations WHERE 1`} // of any flow log ever
 )
 
-// Words are the words that begin so, in order: at most so many.
+// Words returns the names of a kind that begin with begins, in order, at most limit.
 func (s lists) Words(ctx context.Context, w Words, begins string, limit int) ([]string, error) {
 	return s.words(ctx, `SELECT DISTINCT `+w.column+` FROM `+w.from+` AND substr(`+w.column+`, 1, length(?1)) = ?1 ORDER BY 1 LIMIT ?2`, begins, limit)
 }
 
-// SinkNames are those of the sinks that alerts went to or are to go to.
+// SinkNames are the names of the sinks that alerts went to, or wait for.
 func (s lists) SinkNames(ctx context.Context) ([]string, error) {
 	return s.words(ctx, sinks+`SELECT sink FROM sinks WHERE sink IS NOT NULL`)
 }

@@ -11,8 +11,8 @@ import (
 	"flowkeeper/remediate/incident"
 )
 
-// naming has the names of resources: table name_tags, and a fact of each scope says how far
-// they are known. Names of accounts come from Options.Names, or else from table accounts.
+// naming has the names of resources: they are in table name_tags, and a fact for each scope says
+// how complete they are. Names of accounts come from Options.Names, or else from table accounts.
 type naming struct{ *tx }
 
 // of returns the names of what an alert is about, as far as they are known.
@@ -33,8 +33,8 @@ func (t naming) of(a alert.Alert) (alert.Names, error) {
 	return out, err
 }
 
-// named is the alert with the names of what it is about. Without them it is better than
-// none: an error leaves it as it is, and shows at what else the transaction does.
+// named returns the alert with the names of what it is about, as far as they can be read. An alert
+// without names is better than no alert; the next statement of the transaction reports the error.
 func (t naming) named(a alert.Alert) alert.Alert {
 	known, err := t.of(a)
 	if err == nil && len(known.Accounts)+len(known.Resources) > 0 {
@@ -43,8 +43,8 @@ func (t naming) named(a alert.Alert) alert.Alert {
 	return a
 }
 
-// AccountNames are the known names of accounts, by their numbers: of those that the
-// configuration names, and of the organisation's.
+// AccountNames are the known names of accounts by account ID: those in the configuration, and
+// those in the organisation.
 func (s lists) AccountNames(ctx context.Context) (map[string]string, error) {
 	names, err := viewed(ctx, s.file, func(t *Tx) (map[string]string, error) {
 		return pairs[string, string](t, `SELECT id, name FROM accounts WHERE name <> ''`)
@@ -64,16 +64,16 @@ func (s lists) ResourceNames(ctx context.Context, scope inventory.Scope) (map[st
 
 // namesKnown is the value of the fact that says what is known of the names of a scope.
 type namesKnown struct {
-	All time.Time // when AWS was last asked for those of all resources
-	Row int64     // up to which row of the snapshot they are known
+	All time.Time // when AWS was last asked for the names of all resources
+	Row int64     // the names are known for flow logs up to this row of the snapshot
 }
 
 func factNames(s inventory.Scope) string { return factNamesOf + s.String() }
 
 const factNamesOf = "names of "
 
-// NamesKnown says when AWS was last asked for the names of all resources of a scope, and up
-// to which row of the snapshot they are known; zero: never.
+// NamesKnown returns when AWS was last asked for the names of all resources of a scope (zero:
+// never), and up to which row of the snapshot they are known.
 func (s snapshot) NamesKnown(ctx context.Context, scope inventory.Scope) (all time.Time, row int64, err error) {
 	var known namesKnown
 	err = s.View(ctx, func(t *Tx) error {
@@ -83,13 +83,13 @@ func (s snapshot) NamesKnown(ctx context.Context, scope inventory.Scope) (all ti
 	return known.All, known.Row, err
 }
 
-// LastRow is the last row of the snapshot; 0: it is empty.
+// LastRow is the number of the last row of the snapshot; 0: it is empty.
 func (s snapshot) LastRow(ctx context.Context) (int64, error) {
 	return viewed(ctx, s.file, func(t *Tx) (int64, error) { return value[int64](t, `SELECT coalesce(max(num), 0) FROM flow_logs`) })
 }
 
-// LiveResources are the next resources, after one, that live flow logs of a scope are of, in
-// rows after row; at most limit.
+// LiveResources returns the resources of a scope's live flow logs in rows beyond row, in order:
+// at most limit, those after the resource after.
 func (s snapshot) LiveResources(ctx context.Context, scope inventory.Scope, row int64, after string, limit int) ([]string, error) {
 	return viewed(ctx, s.file, func(t *Tx) ([]string, error) {
 		return values[string](t, `SELECT DISTINCT resource_id FROM flow_logs INDEXED BY flow_logs_resource
@@ -97,8 +97,8 @@ func (s snapshot) LiveResources(ctx context.Context, scope inventory.Scope, row 
 	})
 }
 
-// SetResourceNames replaces the names of the resources that AWS was asked about. One that is
-// not in names has none.
+// SetResourceNames replaces the names of the resources that AWS was asked about. A resource that
+// is not in names has none.
 func (s snapshot) SetResourceNames(ctx context.Context, scope inventory.Scope, asked []string, names map[string]string) error {
 	had, err := viewed(ctx, s.file, func(t *Tx) (map[string]string, error) {
 		return pairs[string, string](t, `SELECT resource_id, name FROM name_tags
@@ -116,13 +116,13 @@ func (s snapshot) SetResourceNames(ctx context.Context, scope inventory.Scope, a
 	})
 }
 
-// SetNamesKnown notes what NamesKnown says.
+// SetNamesKnown sets what NamesKnown returns.
 func (s snapshot) SetNamesKnown(ctx context.Context, scope inventory.Scope, all time.Time, row int64) error {
 	return s.Update(ctx, func(t *Tx) error { return t.setFact(factNames(scope), body(namesKnown{all.UTC(), row})) })
 }
 
-// Resources are those that flow logs, or incidents, are of, by a word: the one with this ID,
-// or else all with this name.
+// Resources finds resources of flow logs or incidents by a word that somebody typed: the one
+// with this ID, or else all with this name.
 func (s lists) Resources(ctx context.Context, word string) ([]string, error) {
 	return viewed(ctx, s.file, func(t *Tx) ([]string, error) {
 		known, err := value[bool](t, `SELECT EXISTS (SELECT 1 FROM flow_logs WHERE resource_id = ?1) OR EXISTS (SELECT 1 FROM incidents WHERE resource_id = ?1)`, word)
@@ -136,7 +136,7 @@ func (s lists) Resources(ctx context.Context, word string) ([]string, error) {
 	})
 }
 
-// ReplacedBy finds the incident whose flow log this one of the snapshot has replaced.
+// ReplacedBy finds the incident whose flow log was replaced by the flow log id of the snapshot.
 func (s lists) ReplacedBy(ctx context.Context, id string) (i incident.Incident, ok bool, err error) {
 	err = s.View(ctx, func(t *Tx) error {
 		i, ok, err = find[incident.Incident](t, `SELECT i.body FROM flow_logs f CROSS JOIN incidents i INDEXED BY incidents_root

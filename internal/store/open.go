@@ -16,19 +16,19 @@ import (
 	"modernc.org/sqlite"
 )
 
-// readers is how many connections read at once. Each is opened when it is needed, and
-// kept while it is used: to open one is to read the schema, and to prepare anew.
+// readers is how many connections read at once. Each is opened when it is needed, and kept
+// while it is used: a new one must read the schema and prepare its statements again.
 const readers = 8
 
-// So much of the file a connection keeps in memory, in KB: one that reads, what a scope's rows need; the one that
+// How much of the file a connection caches, in KB. A connection that reads caches the rows of a scope; the one that
 // writes also the upper pages of the indexes, which it changes at random places. The kernel caches the rest.
 const (
 	readCache  = 1000
 	writeCache = 4000
 )
 
-// claim sees that the file may be used: it exists, or a daemon may make it,
-// and no other daemon has it.
+// claim checks that the file may be used. For a command it must exist. A daemon makes it if
+// it is missing, and locks out other daemons.
 func (f *file) claim() error {
 	if !f.daemon {
 		if _, err := os.Stat(f.path); errors.Is(err, fs.ErrNotExist) {
@@ -57,10 +57,10 @@ func (f *file) claim() error {
 	return made.Close()
 }
 
-// connect opens the connections to a file of at most so many bytes; 0: any number.
+// connect opens the connections. The file may grow to most bytes; 0: without limit.
 func (f *file) connect(ctx context.Context, most int64) (err error) {
 	options := fmt.Sprintf("&_pragma=synchronous(full)&_pragma=journal_size_limit(%d)&_pragma=cache_size(-%d)", maxLog, writeCache)
-	if f.daemon { // a command that did so while the file is made would lock the daemon out, or itself
+	if f.daemon { // a command that set the mode while the daemon makes the file would lock out the daemon, or itself
 		options += "&_pragma=journal_mode(wal)"
 	}
 	if f.w, err = openDB(dsn(f.path, options)); err != nil {
@@ -103,7 +103,7 @@ func (f *file) Close() error {
 	return errors.Join(errs...)
 }
 
-// limit keeps a file from growing beyond so many bytes.
+// limit keeps a file from growing beyond most bytes.
 func limit(ctx context.Context, db *sql.DB, path string, most int64) error {
 	var page int64
 	if err := db.QueryRowContext(ctx, `PRAGMA page_size`).Scan(&page); err != nil {
@@ -113,7 +113,8 @@ func limit(ctx context.Context, db *sql.DB, path string, most int64) error {
 	return err
 }
 
-// prepare makes the file the daemon's: sound, of today's schema, and known again.
+// prepare makes the file ready for the daemon: it upgrades the schema, checks the file, gives
+// it an ID, and remembers which file is open.
 func (f *file) prepare(ctx context.Context) error {
 	if err := migrate(ctx, f.w, f.path, migrations); err != nil {
 		return err
@@ -141,9 +142,9 @@ func (f *file) prepare(ctx context.Context) error {
 	return f.remember()
 }
 
-// dsn names a file that is there. A connection may be opened at any time: one that made a
-// missing file would put an empty one in the place of a state file that somebody deletes, and
-// Rescue would leave it there.
+// dsn names a file that must exist (mode=rw). A connection may be opened at any time: if it made
+// a missing file, an empty one would replace a state file that somebody has deleted, and Rescue
+// would leave the empty one there.
 func dsn(path, more string) string {
 	return "file:" + (&url.URL{Path: path}).EscapedPath() + "?mode=rw&_pragma=busy_timeout(10000)&_pragma=foreign_keys(1)" + more
 }
@@ -184,7 +185,8 @@ func foreign(ctx context.Context, path string) error {
 	return nil // a file that is not a database at all is reported at its first use
 }
 
-// inUse says so of a file that could not be opened because another process has locked it, and else returns err.
+// inUse is the error of a file that could not be opened because another process has locked it. It returns any other err
+// unchanged.
 func inUse(path string, err error) error {
 	if code := (*sqlite.Error)(nil); errors.As(err, &code) && code.Code()&0xff == busy {
 		return fmt.Errorf("%s is in use by another process (%w): try again once that has ended", path, code)
@@ -197,8 +199,8 @@ func damaged(path string, err error) error {
 	return fmt.Errorf("%s can't be read as a state file (%w): move it away, and %s-wal with it; then put a copy in its place, or let `flowkeeper run` learn the snapshot anew", path, err, path)
 }
 
-// lockFile holds an exclusive lock for as long as the file is open: the
-// system lets go of it even when the process is killed.
+// lockFile holds an exclusive lock for as long as the file is open. The system also releases
+// it when the process is killed.
 func lockFile(path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {

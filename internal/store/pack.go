@@ -16,8 +16,8 @@ import (
 // without that byte is the JSON itself.
 const packed = 1
 
-// JSON of at most mostUnpacked bytes is packed, and no more is unpacked: a stream of a few bytes may
-// inflate to any number. No flow log has as many; one that had would be stored as it is.
+// mostUnpacked is how many bytes of JSON are packed, or unpacked, at most: a stream of a few bytes may
+// inflate to any length. The JSON of a flow log is never that long; if it were, it would be stored unpacked.
 const mostUnpacked = 1 << 20
 
 // dictionary holds text that is common in bodies, the most common at the end. It must never
@@ -72,14 +72,14 @@ func unpack(body []byte) ([]byte, error) {
 	return text, nil
 }
 
-// SQL has both as functions, each of a body in either form: packed(body) and unpacked(body). Of a body that can't
-// be read both are NULL: as an error, it would end the statement, an upgrade of the file among them.
+// SQL can call both, with a body in either form, as packed(body) and unpacked(body). They return NULL for a body that
+// can't be read: an error would end the statement, which may be an upgrade of the file.
 func init() {
 	sqlite.MustRegisterDeterministicScalarFunction("packed", 1, ofBody(func(text []byte) (driver.Value, error) { return pack(string(text)), nil }))
 	sqlite.MustRegisterDeterministicScalarFunction("unpacked", 1, ofBody(func(text []byte) (driver.Value, error) { return string(text), nil }))
 }
 
-// ofBody makes a function of SQL of one that takes the JSON of a body.
+// ofBody makes a function for SQL from fn, which takes the JSON of a body.
 func ofBody(fn func(text []byte) (driver.Value, error)) func(*sqlite.FunctionContext, []driver.Value) (driver.Value, error) {
 	return func(_ *sqlite.FunctionContext, args []driver.Value) (driver.Value, error) {
 		switch body := args[0].(type) {

@@ -270,6 +270,6 @@ func TestPruneIsLinear(t *testing.T) {
 		}
 	}
 	for _, w := range sweeps {
-		indexed(`SELECT 1 FROM ` + w.table + ` x WHERE (` + w.key + `) > (` + strings.Repeat(`'', `, strings.Count(w.key, ",")) + `'') AND ` + w.needless)
+		indexed(`SELECT 1 FROM ` + w.table + ` x WHERE (` + w.key + `) > (` + strings.Repeat(`'', `, strings.Count(w.key, ",")) + `'') AND ` + w.unneeded)
 	}
 }

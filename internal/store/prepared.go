@@ -9,8 +9,8 @@ import (
 	"modernc.org/sqlite"
 )
 
-// mostPrepared statements stay prepared on one connection: more than there are of
-// those that the life of a deletion needs.
+// mostPrepared is how many statements stay prepared on one connection: more than Flowkeeper
+// runs from a deletion to the end of its restore.
 const mostPrepared = 128
 
 // openDB is sql.Open for SQLite, with connections that prepare a statement once. SQLite
@@ -44,10 +44,10 @@ type sqliteConn interface {
 	driver.Validator
 }
 
-// conn keeps the statements that it has run, by their text, to run them again. A
-// statement is idle, or of one call or one result: the same query within its own
-// result is prepared once more. One that fails is closed. Package sql guards a
-// connection by a mutex, also while it is lent.
+// conn keeps the statements that it has run, by their text, to run them again. A statement is
+// idle, or used by one call or one open result: a query that runs again while its own result
+// is open is prepared a second time. A statement that fails is closed. Package sql guards
+// a connection by a mutex, also during sql.Conn.Raw.
 type conn struct {
 	sqliteConn
 	idle map[string]driver.Stmt
@@ -66,17 +66,17 @@ func (c *conn) take(ctx context.Context, query string) (driver.Stmt, error) {
 	return c.PrepareContext(ctx, query)
 }
 
-// give takes a statement back that ended with err, and returns that.
+// give makes a statement idle again, or closes it if its call ended with an error. It returns err.
 func (c *conn) give(query string, s driver.Stmt, err error) error {
 	if _, another := c.idle[query]; another || err != nil {
-		_ = s.Close() // repeats err, if anything
+		_ = s.Close() // its error can only repeat err
 		return err
 	}
 	for other, old := range c.idle {
 		if len(c.idle) < mostPrepared {
 			break
 		}
-		delete(c.idle, other) // whichever: lists with rare filters must not fill the memory
+		delete(c.idle, other) // any of them: lists with rare filters prepare many statements, which must not fill the memory
 		_ = old.Close()
 	}
 	c.idle[query] = s
@@ -110,9 +110,9 @@ func (c *conn) QueryContext(ctx context.Context, query string, args []driver.Nam
 	return &rows{Rows: r, give: func(err error) error { return c.give(query, s, err) }}, nil
 }
 
-// BeginTx begins a transaction, by a prepared statement too. One that may write locks the file
-// at once. It ignores its context: if that ended after BEGIN has succeeded, package sql would
-// think that no transaction was begun.
+// BeginTx begins a transaction, by a prepared statement too. A transaction that may write locks
+// the file at once. BeginTx ignores its context: if the context ended after BEGIN has succeeded,
+// package sql would think that no transaction was begun.
 func (c *conn) BeginTx(_ context.Context, o driver.TxOptions) (driver.Tx, error) {
 	begin := "BEGIN IMMEDIATE"
 	if o.ReadOnly {
@@ -122,7 +122,7 @@ func (c *conn) BeginTx(_ context.Context, o driver.TxOptions) (driver.Tx, error)
 	return transaction{c}, err
 }
 
-// transaction is the one that a connection is in.
+// transaction is the open transaction of a connection.
 type transaction struct{ *conn }
 
 // Commit implements driver.Tx.
@@ -140,7 +140,7 @@ func (t transaction) Rollback() error {
 	return err
 }
 
-// Close closes the statements first: SQLite keeps a connection that has any.
+// Close closes the statements first: SQLite does not close a connection that has open ones.
 func (c *conn) Close() error {
 	for query, s := range c.idle {
 		delete(c.idle, query)
@@ -149,7 +149,7 @@ func (c *conn) Close() error {
 	return c.sqliteConn.Close()
 }
 
-// rows of a prepared statement, which goes back to its connection at the end.
+// rows is the result of a prepared statement. Close gives the statement back to its connection.
 type rows struct {
 	driver.Rows
 	give func(error) error

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// keepCalls is longer than any alert looks back from the time of its event,
-// which may be hours ago.
+// keepCalls is how long the calls of principals are kept. No alert looks back as far from
+// the time of its event, which itself may be hours ago.
 const keepCalls = 24 * time.Hour
 
 // rowsAtOnce is how many rows one transaction of Prune or Change writes at most: a commit of a
@@ -26,8 +26,9 @@ const (
 	fewestAtOnce = 50
 )
 
-// paced is how many rows come next, after so many took so long.
-func paced(rows int64, took time.Duration) int64 {
+// nextBatch is how many rows the next transaction has, by the rows of the last one and the
+// time that it took.
+func nextBatch(rows int64, took time.Duration) int64 {
 	switch {
 	case took > slow:
 		return max(fewestAtOnce, rows/2)
@@ -37,18 +38,17 @@ func paced(rows int64, took time.Duration) int64 {
 	return rows
 }
 
-// mostKept is how many rows of a table wait for the end of the retention: of
-// terminal incidents, gone flow logs, events, and alerts. Beyond that the oldest go
-// earlier.
+// mostKept is how many terminal incidents, gone flow logs, events and alerts, each, are kept
+// until the end of the retention. If there are more, the oldest go earlier.
 const mostKept = 200_000
 
-// Prune forgets what has been terminal or gone for longer than the retention, or more than
-// mostKept: incidents with their history, gone rows, events that no incident belongs
-// to and that name only terminal ones, alerts that no sink waits for; what
-// principals did more than a day ago; and dependencies of no flow log. It also drops
-// what is beyond the budget. Each table is read once, by an index, in transactions of
-// at most rowsAtOnce rows, with the writer free between two of them. It goes on with
-// the other tables where one fails.
+// Prune deletes rows from before the end of the retention, and those beyond mostKept: terminal
+// incidents with their history, gone flow logs, events that no incident belongs to and no
+// pending incident has in its history, and alerts that no sink waits for. It also deletes calls
+// of principals that are more than a day old, dependencies of no flow log, and droppable rows
+// beyond the budget. It reads each table once, by an index, in transactions of at most
+// rowsAtOnce rows; others may write between two of them. If one table fails, it goes on with
+// the next.
 func (s *Store) Prune(ctx context.Context, before time.Time) error {
 	return s.prune(ctx, before.UnixMilli(), mostKept)
 }
@@ -64,10 +64,10 @@ func (s *Store) prune(ctx context.Context, at int64, most int) error {
 	return errors.Join(append(errs, pruneCalls(ctx, s.file), dropExcess(ctx, s.file))...)
 }
 
-// pruning of the rows x of one table, by their age.
+// pruning deletes the old rows of one table, which its SQL calls x.
 type pruning struct {
-	table, at, num string   // at: the time by which a row is old; num: what names it
-	weight         string   // how many rows go with a row, itself included; 0: it stays
+	table, at, num string   // at: the column with the time that makes a row old; num: the column that identifies it
+	weight         string   // how many rows are deleted with a row, itself included; 0: it stays
 	parts          []string // delete what belongs to the rows that a JSON array (?1) names
 }
 
@@ -88,7 +88,7 @@ var prunings = []pruning{
 		parts: []string{`DELETE FROM deliveries WHERE alert IN (SELECT value FROM json_each(?1))`}},
 }
 
-// nth selects the time of a row that so many (?1) younger ones come before.
+// nth selects the time of the row that has ?1 younger rows.
 func (p pruning) nth() string {
 	return `SELECT ` + p.at + ` FROM ` + p.table + ` WHERE ` + p.at + ` IS NOT NULL ORDER BY 1 DESC LIMIT 1 OFFSET ?1`
 }
@@ -105,7 +105,7 @@ func (p pruning) remove() []string {
 	return append(slices.Clip(p.parts), `DELETE FROM `+p.table+` WHERE `+p.num+` IN (SELECT value FROM json_each(?1))`)
 }
 
-// place is that of a row in a table that is read by age.
+// place is the position of a row in a table that is read by age.
 type place struct{ at, num int64 }
 
 func (p pruning) run(ctx context.Context, f *file, before int64, most int) error {
@@ -121,7 +121,7 @@ func (p pruning) run(ctx context.Context, f *file, before int64, most int) error
 	for from := (place{math.MinInt64, math.MinInt64}); err == nil && ctx.Err() == nil; {
 		to, began := from, time.Time{}
 		err = f.Update(ctx, func(t *Tx) (err error) {
-			began = time.Now() // not while it waits for others
+			began = time.Now() // without the wait for other commits
 			var ids []int64
 			if ids, to, err = p.batch(t, rows, before, from); err != nil || len(ids) == 0 {
 				return err
@@ -131,13 +131,13 @@ func (p pruning) run(ctx context.Context, f *file, before int64, most int) error
 		if to == from {
 			break
 		}
-		from, rows = to, paced(rows, time.Since(began))
+		from, rows = to, nextBatch(rows, time.Since(began))
 	}
 	return err
 }
 
-// batch finds the next rows to remove, with those that go with them no more than
-// most; one alone may have more. It returns the place of the last one that it has seen.
+// batch finds the next rows to remove. With the rows that are deleted with them they are at
+// most most, unless the first alone is more. to is the place of the last row that was read.
 func (p pruning) batch(t *Tx, most, before int64, from place) (ids []int64, to place, err error) {
 	to = from
 	total := int64(0)
@@ -159,19 +159,19 @@ func (p pruning) batch(t *Tx, most, before int64, from place) (ids []int64, to p
 	return ids, to, err
 }
 
-// sweep forgets the rows x of a table that nothing needs, in the order of its key.
-type sweep struct{ table, key, needless string }
+// sweep deletes the rows x of a table that nothing needs (unneeded, SQL), in the order of its key.
+type sweep struct{ table, key, unneeded string }
 
 var sweeps = []sweep{
-	// What no flow log depends on any more, neither one of the snapshot nor one that is to
-	// come back.
+	// Dependencies of no flow log: of none in the snapshot, and of none that may still be
+	// restored.
 	{"depends", "thing, account, region, needs", `NOT EXISTS (SELECT 1 FROM targets t CROSS JOIN flow_logs f ON f.target = t.num WHERE t.account = x.account AND t.region = x.region AND t.needs = x.needs)
 		AND NOT EXISTS (SELECT 1 FROM incidents i INDEXED BY incidents_pending WHERE i.account = x.account AND i.region = x.region AND i.state IN ('open', 'blocked'))`},
 	{"targets", "account, region, needs", `NOT EXISTS (SELECT 1 FROM flow_logs f WHERE f.target = x.num)`},
-	// Names of what no flow log of the snapshot is of any more.
+	// Names of resources that have no flow log in the snapshot.
 	{"name_tags", "account, region, resource_id", `NOT EXISTS (SELECT 1 FROM flow_logs f WHERE f.account = x.account AND f.region = x.region AND f.resource_id = x.resource_id)`},
-	// Campaigns whose events are forgotten. A campaign is written together with an event,
-	// so that there are never more of them than events.
+	// Campaigns whose events are deleted. Each campaign is written together with an event,
+	// so there are never more campaigns than events.
 	{"campaigns", "id", `NOT EXISTS (SELECT 1 FROM events e WHERE e.campaign = x.id AND e.campaign <> '')`},
 }
 
@@ -182,7 +182,7 @@ func (w sweep) run(ctx context.Context, f *file) error {
 	for more := true; more && ctx.Err() == nil; {
 		var last []any
 		err := f.Update(ctx, func(t *Tx) (err error) {
-			query, args := `DELETE FROM `+w.table+` AS x WHERE `+w.needless+` AND (`+w.key+`) > `+marks, after
+			query, args := `DELETE FROM `+w.table+` AS x WHERE `+w.unneeded+` AND (`+w.key+`) > `+marks, after
 			last = slices.Repeat([]any{""}, columns)
 			into := make([]any, columns)
 			for n := range into {
@@ -205,8 +205,8 @@ func (w sweep) run(ctx context.Context, f *file) error {
 	return nil
 }
 
-// pruneCalls forgets what principals did more than a day ago. These rows have no
-// number of their own.
+// pruneCalls deletes calls of principals that are older than keepCalls. Their table has no
+// rowid, so it can't be one of the prunings.
 func pruneCalls(ctx context.Context, f *file) error {
 	for n := int64(rowsAtOnce); n == rowsAtOnce && ctx.Err() == nil; {
 		err := f.Update(ctx, func(t *Tx) (err error) {
@@ -221,7 +221,7 @@ func pruneCalls(ctx context.Context, f *file) error {
 	return nil
 }
 
-// dropExcess drops what is beyond the budget, as after an upgrade, or where the
+// dropExcess drops what is beyond the budget, for example after an upgrade, or because the
 // disk has become smaller.
 func dropExcess(ctx context.Context, f *file) error {
 	for again := f.daemon; again && ctx.Err() == nil; {

@@ -120,7 +120,7 @@ func TestPruneGoesEasyOnASlowMachine(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			if got := paced(c.rows, c.took); got != c.want {
+			if got := nextBatch(c.rows, c.took); got != c.want {
 				t.Errorf("after %d rows in %s: %d", c.rows, c.took, got)
 			}
 		})

@@ -9,7 +9,7 @@ import (
 // queue has the changes that wait for a commit. The first caller commits once for all that
 // wait, and then appoints the first of those that came meanwhile.
 type queue struct {
-	mu      sync.Mutex // guards what follows, and what of the changes it is said of
+	mu      sync.Mutex // guards waiting, busy and change.waits
 	waiting []*change
 	busy    bool // a commit is under way
 }
@@ -17,15 +17,15 @@ type queue struct {
 // change is one caller's part of a group commit.
 type change struct {
 	fn    func(*Tx) error
-	waits bool // for another one to share a commit with; queue.mu guards it
+	waits bool // it waits for another change to share a commit with; queue.mu guards it
 	err   error
-	done  chan struct{} // closed once it is on disk, or has failed
-	lead  chan struct{} // closed once its caller is to commit, for all in the queue
+	done  chan struct{} // closed once the change is on disk, or has failed
+	lead  chan struct{} // closed when the caller of this change must commit, for all in the queue
 }
 
-// join waits until a change is on disk, or has failed; or it reports that the change's
-// caller is to commit, for all that wait. For delay at most it waits for another change
-// to share a commit with.
+// join adds a change, and waits until it is on disk or has failed. lead: it is neither; the
+// caller must commit, for all that wait. delay is how long the change may wait for another
+// one to share a commit with.
 func (q *queue) join(c *change, delay time.Duration) (lead bool) {
 	q.mu.Lock()
 	c.waits = delay > 0
@@ -49,8 +49,8 @@ func (q *queue) join(c *change, delay time.Duration) (lead bool) {
 	}
 }
 
-// appoint has the first in the queue commit, unless a commit is under way, or all of them wait
-// for another change. The caller holds mu.
+// appoint lets the caller of the first change commit, unless a commit is under way, or all
+// changes wait for another one to share with. The caller holds mu.
 func (q *queue) appoint() {
 	if q.busy {
 		return
@@ -61,7 +61,7 @@ func (q *queue) appoint() {
 	}
 }
 
-// take returns what one commit is to hold: all that wait.
+// take removes all changes that wait, and returns them: they make one commit.
 func (q *queue) take() []*change {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -70,7 +70,7 @@ func (q *queue) take() []*change {
 	return group
 }
 
-// next has the first of those who have come meanwhile commit.
+// next ends a commit, and lets the first of the callers that came meanwhile commit.
 func (q *queue) next() {
 	q.mu.Lock()
 	defer q.mu.Unlock()

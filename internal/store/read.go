@@ -13,8 +13,8 @@ type reader interface {
 	rows(row func(scan func(columns ...any) error) error, query string, args ...any) error
 }
 
-// among is a query that has a list for a parameter, and that list. Of a list of one, as nearly every one is, the
-// query compares with that alone: SQLite puts what json_each returns into a table of its own first.
+// among returns a query for which a parameter is a list, and the argument. Nearly every list has one element: then the
+// query compares with this element, because SQLite would copy the result of json_each into a temporary table first.
 func among(query, parameter string, list []string) (string, any) {
 	if len(list) == 1 {
 		return strings.ReplaceAll(query, `IN (SELECT value FROM json_each(`+parameter+`))`, `= `+parameter), list[0]
@@ -90,7 +90,7 @@ func scopesOf(t reader, query string, args ...any) ([]inventory.Scope, error) {
 	return all(t, func(s *inventory.Scope) []any { return []any{&s.Account, &s.Region} }, query, args...)
 }
 
-// asJSON is a column that has a value as JSON, or packed.
+// asJSON reads a column that holds a value as JSON, packed or not.
 type asJSON struct{ of any }
 
 // Scan implements sql.Scanner.

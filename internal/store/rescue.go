@@ -12,9 +12,9 @@ import (
 // on is no longer where it was.
 var ErrTaken = errors.New("the state file was taken away")
 
-// Intact reports whether the file that is open is still the one at its path,
-// with its write-ahead log. Somebody may have deleted or replaced it: what is
-// written from then on would be lost with the process.
+// Intact checks that the open file is still the one at its path, and its write-ahead log
+// too. If somebody has deleted or replaced it, what is written to the open file is lost when
+// the process ends.
 func (f *file) Intact() error {
 	for _, was := range f.opened {
 		now, err := os.Stat(was.path)
@@ -30,13 +30,13 @@ func (f *file) Intact() error {
 	return nil
 }
 
-// identity is that of a file that is open, as it was then.
+// identity is what tells whether another file is at the path of an open one.
 type identity struct {
 	path string
 	info os.FileInfo
 }
 
-// remember notes which files are open.
+// remember notes the identities of the files that were opened.
 func (f *file) remember() error {
 	for _, path := range []string{f.path, f.path + "-wal"} {
 		info, err := os.Stat(path)
@@ -48,14 +48,13 @@ func (f *file) remember() error {
 	return nil
 }
 
-// Rescue writes what is open back to where the file was, after Intact has
-// failed: a deleted file lives on while it is open. A file that has taken its
-// place stays. Nothing can be written from then on: the store must be closed,
-// and opened anew.
+// Rescue writes the open database back to its path, after Intact has failed: a deleted file
+// exists for as long as it is open. If another file is at the path, Rescue leaves that
+// there. From then on every write fails: the store must be closed, and opened again.
 func (f *file) Rescue(ctx context.Context) error {
 	f.taken.Store(true)
 	if now, err := os.Stat(f.path); err == nil {
-		if os.SameFile(now, f.opened[0].info) { // only the log is gone: bring all of it into the file
+		if os.SameFile(now, f.opened[0].info) { // only the log is gone: copy all of it into the file
 			_, err = f.w.ExecContext(ctx, `PRAGMA wal_checkpoint(TRUNCATE)`)
 		}
 		return err

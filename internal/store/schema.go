@@ -7,7 +7,7 @@ import (
 	"os"
 )
 
-// migrations lead from an empty file to the schema of today, one step a
+// migrations lead from an empty file to the schema of today, one step for each
 // version. Never change one that was released: add the next.
 var migrations = []string{`
 CREATE TABLE scopes (
@@ -287,8 +287,8 @@ UPDATE flow_logs SET decoy = 1,
 	AND NOT json_extract(unpacked(body), '$.Excluded') AND NOT json_extract(unpacked(body), '$.Imported');
 `}
 
-// migrate brings a file to the schema that the migrations lead to. It keeps a copy of an
-// older file as it was, and refuses one of a newer version.
+// migrate brings a file to the schema that the migrations lead to. It keeps an unchanged copy
+// of an older file, and refuses a file of a newer version.
 func migrate(ctx context.Context, db *sql.DB, path string, migrations []string) error {
 	version, err := versionOf(ctx, db, path)
 	if err != nil {
@@ -328,8 +328,8 @@ func versionOf(ctx context.Context, db *sql.DB, path string) (version int, err e
 	return version, nil
 }
 
-// keepOld copies the file as it is to a place where there may be an earlier
-// copy, or half of one. It is the daemon's alone, like the file.
+// keepOld copies the file to a path where an earlier copy may be, and to.tmp an unfinished
+// one. Like the file, only the daemon's user may read the copy.
 func keepOld(ctx context.Context, db *sql.DB, to string) error {
 	half := to + ".tmp"
 	if err := os.RemoveAll(half); err != nil {

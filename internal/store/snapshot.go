@@ -39,19 +39,19 @@ func (s snapshot) Compare(ctx context.Context, l *inventory.Listing, page []inve
 	return changed, nil
 }
 
-// compared selects the numbers of the rows that a list of IDs has, and the places in the list of those that
-// have no row, or a live one with another digest than stands at that place of the digests. Both are one text:
-// the driver needs longer for a row than SQLite for what is in it. The LEFT JOIN also
-// has SQLite read the list first, never the whole scope.
+// compared looks up a list of IDs (?3). It selects the numbers of their rows, and the indexes in the list of those
+// IDs that have no row, or a live row with another digest than the list of digests (?4) has at this index. Each is one
+// text: the driver takes longer to return a row than SQLite takes to put the numbers together. The LEFT JOIN also makes
+// SQLite read the list first, never the whole scope.
 const compared = `SELECT coalesce(group_concat(f.num), ''),
 	coalesce(group_concat(j.key) FILTER (WHERE f.num IS NULL OR f.state <> 'gone' AND f.digest <> substr(?4, 16 * j.key + 1, 16)), '')
 	FROM json_each(?3) j LEFT JOIN flow_logs f ON f.account = ?1 AND f.region = ?2 AND f.id = j.value`
 
-// numbers are those that a text has, between commas.
+// numbers yields the numbers of a text that has commas between them.
 func numbers(text string) iter.Seq[int64] {
 	return func(yield func(int64) bool) {
 		for part := range strings.SplitSeq(text, ",") {
-			if n, err := strconv.ParseInt(part, 10, 64); err == nil && !yield(n) { // no text has no number
+			if n, err := strconv.ParseInt(part, 10, 64); err == nil && !yield(n) { // an empty text has none
 				return
 			}
 		}
@@ -64,7 +64,7 @@ func (s snapshot) Unseen(ctx context.Context, l *inventory.Listing, after string
 	err = s.View(ctx, func(t *Tx) error {
 		for {
 			var nums []int64
-			var end int64 // the last row that was looked at
+			var end int64 // the last row that was read
 			err := t.rows(func(scan func(...any) error) error {
 				if len(nums) == limit {
 					return errEnough
@@ -99,8 +99,8 @@ func (s snapshot) Unseen(ctx context.Context, l *inventory.Listing, after string
 // nearly all of them, so that nearly no row has to be read.
 const numbersOf = `SELECT num FROM flow_logs WHERE account = ? AND region = ? AND id > ? ORDER BY id`
 
-// LiveUnless returns live rows by ID (inventory.Snapshot). Where all that is protected
-// delivers to where it may, it reads no row of that.
+// LiveUnless returns live rows by ID (inventory.Snapshot). It reads no row of a protected flow
+// log if the destinations of all of them are fine.
 func (s snapshot) LiveUnless(ctx context.Context, scope inventory.Scope, fine func(destination string) bool, after string, limit int) ([]inventory.Row, error) {
 	type target struct {
 		num int64
@@ -111,27 +111,27 @@ func (s snapshot) LiveUnless(ctx context.Context, scope inventory.Scope, fine fu
 		if err != nil {
 			return nil, err
 		}
-		which, args := unprotected, []any{scope.Account, scope.Region, after}
+		condition, args := unprotected, []any{scope.Account, scope.Region, after}
 		if targets = slices.DeleteFunc(targets, func(x target) bool { return fine(x.of.Destination) }); len(targets) > 0 {
 			nums := make([]int64, len(targets))
 			for n, x := range targets {
 				nums[n] = x.num
 			}
-			which, args = unprotected+` OR target IN (SELECT value FROM json_each(?))`, append(args, body(nums))
+			condition, args = unprotected+` OR target IN (SELECT value FROM json_each(?))`, append(args, body(nums))
 		}
-		return each[inventory.Row](t, liveThat(which), append(args, limit)...)
+		return each[inventory.Row](t, liveThat(condition), append(args, limit)...)
 	})
 }
 
-// unprotected are the rows that flow_logs_unprotected has.
+// unprotected is the condition of the index flow_logs_unprotected.
 const unprotected = `target IS NULL`
 
-// liveThat selects live rows of a scope by ID, after one.
-func liveThat(which string) string {
-	return `SELECT body FROM flow_logs WHERE account = ? AND region = ? AND id > ? AND state = 'live' AND (` + which + `) ORDER BY id LIMIT ?`
+// liveThat selects the next live rows of a scope, by ID, that meet a condition.
+func liveThat(condition string) string {
+	return `SELECT body FROM flow_logs WHERE account = ? AND region = ? AND id > ? AND state = 'live' AND (` + condition + `) ORDER BY id LIMIT ?`
 }
 
-// FirstRefreshed are the scopes that had a complete refresh.
+// FirstRefreshed reports for each known scope whether it has had a complete refresh.
 func (s snapshot) FirstRefreshed(ctx context.Context) (map[inventory.Scope]bool, error) {
 	return viewed(ctx, s.file, func(t *Tx) (map[inventory.Scope]bool, error) {
 		return byKey(t, func(scope *inventory.Scope, had *bool) []any { return []any{&scope.Account, &scope.Region, had} },

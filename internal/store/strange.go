@@ -10,12 +10,12 @@ import (
 	"flowkeeper/alert"
 )
 
-// ErrStrange is wrapped by Adopt where a copy has other tables, indexes, views or
+// ErrStrange is wrapped by the error of Adopt if a copy has other tables, indexes, views or
 // triggers than Flowkeeper makes: a trigger could undo whatever is written.
 var ErrStrange = errors.New("it was not made by Flowkeeper alone")
 
-// oursAlone compares a copy's schema with that of its version, before anything is
-// written to it.
+// oursAlone compares a copy's schema with the one that the migrations of its version make,
+// before anything is written to the copy.
 func oursAlone(ctx context.Context, copied string) error {
 	db, err := sql.Open("sqlite", dsn(copied, "&_pragma=query_only(1)"))
 	if err != nil {
@@ -27,7 +27,7 @@ func oursAlone(ctx context.Context, copied string) error {
 		return err
 	}
 	if version < 0 || version > len(migrations) {
-		return nil // Open says what that is
+		return nil // Open reports this version
 	}
 	have, err := schemaOf(ctx, db)
 	if err != nil {
@@ -38,7 +38,7 @@ func oursAlone(ctx context.Context, copied string) error {
 		return err
 	}
 	defer model.Close()
-	model.SetMaxOpenConns(1) // each connection has a memory of its own
+	model.SetMaxOpenConns(1) // each connection would have another database in memory
 	if err := migrate(ctx, model, copied, migrations[:version]); err != nil {
 		return err
 	}
@@ -57,7 +57,7 @@ func oursAlone(ctx context.Context, copied string) error {
 	return nil
 }
 
-// schemaOf is the tables, indexes, views and triggers of a database, a line each.
+// schemaOf returns the tables, indexes, views and triggers of a database, a line each.
 func schemaOf(ctx context.Context, db *sql.DB) (lines []string, err error) {
 	err = db.QueryRowContext(ctx, `SELECT json_group_array(type || ' ' || name || ' of ' || tbl_name || ': ' || coalesce(sql, '')) FROM sqlite_schema`).Scan(asJSON{&lines})
 	return lines, err

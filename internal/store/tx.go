@@ -14,15 +14,15 @@ import (
 
 // tx runs SQL in one transaction.
 type tx struct {
-	ctx     context.Context // of the statements: what ends it ends one that runs
-	between context.Context // once it has ended, no other statement begins, and no other row is read
+	ctx     context.Context // of the statements: if it ends, a running one is interrupted
+	between context.Context // if it ends, no other statement begins, and no other row is read
 	q       *conn
 	f       *file
-	bounded bool // unknown incidents were counted
+	bounded bool // unknown incidents were counted already
 
-	bill                       *bill   // of the commit; nil: it only reads, or drops
+	bill                       *bill   // of the commit; nil: the transaction only reads, or drops
 	droppedRows, droppedUnsent int64   // by this transaction
-	delivers                   []added // by this transaction
+	delivers                   []added // the deliveries that this transaction adds
 }
 
 // exec runs a statement that returns no rows.
@@ -31,7 +31,7 @@ func (t *tx) exec(query string, args ...any) error {
 	return err
 }
 
-// arguments are those of a statement, as the driver takes them; an error also where no other
+// arguments converts the arguments of a statement for the driver. It also fails if no other
 // statement may begin.
 func (t *tx) arguments(args []any) ([]driver.NamedValue, error) {
 	if err := t.between.Err(); err != nil {
@@ -48,7 +48,7 @@ func (t *tx) arguments(args []any) ([]driver.NamedValue, error) {
 	return out, nil
 }
 
-// changed is exec, and how many rows it changed.
+// changed is exec that returns how many rows the statement changed.
 func (t *tx) changed(query string, args ...any) (n int64, err error) {
 	values, err := t.arguments(args)
 	if err != nil {
@@ -71,8 +71,8 @@ func (t *tx) execEach(queries []string, args ...any) error {
 	return nil
 }
 
-// rows calls row for each row of a query, until it returns an error. errEnough ends
-// it without one. scan reads the columns: see result.scan.
+// rows calls row for each row of a query, until row returns an error. After errEnough, rows
+// returns nil. scan reads the columns: see result.scan.
 func (t *tx) rows(row func(scan func(columns ...any) error) error, query string, args ...any) error {
 	values, err := t.arguments(args)
 	if err != nil {
@@ -99,7 +99,7 @@ func (t *tx) rows(row func(scan func(columns ...any) error) error, query string,
 	return t.failed("read", query, args, err)
 }
 
-// errEnough is returned by a row's function that needs no more of them.
+// errEnough ends the reading of rows: the function that is called for each needs no more.
 var errEnough = errors.New("enough")
 
 // failed says what could not be read or written.
@@ -112,8 +112,8 @@ func (t *tx) failed(doing, query string, args []any, err error) error {
 
 var tableOf = regexp.MustCompile(`\b(?:FROM|INTO|UPDATE) (?:json_each\([^)]*\) \w+ CROSS JOIN )?([a-z_]+)`)
 
-// subject is what a query is about, for an error: its first table, and the first
-// words that it is given, which are what names a row.
+// subject says for an error what a query is about: its first table, and its first three text
+// arguments, which identify the row.
 func subject(query string, args []any) string {
 	about := "rows"
 	if m := tableOf.FindStringSubmatch(query); m != nil {
@@ -136,12 +136,11 @@ func body(v any) string {
 	return string(b)
 }
 
-// farthest is how far ahead an incident or event may be due: it is looked at
-// again then at the latest. What seems due later than that was written before
-// the clock went back, and is due now.
+// farthest is how far ahead an incident or event may be due: dueBy writes no later time. A
+// row that seems due later was written before the clock went back, and is due now.
 const farthest = 20 * time.Minute
 
-// dueBy is when something is due at the latest; NULL for never.
+// dueBy returns the time at which a row is due, as its column has it; NULL: never.
 func (t *tx) dueBy(at time.Time) any {
 	if last := t.f.now().Add(farthest); at.After(last) {
 		at = last
