@@ -19,9 +19,9 @@ import (
 )
 
 // ProtectedAccounts returns the accounts to protect: those of the configuration, and the others
-// on the stored list of the organisation's that have not departed. Where the configuration
-// names no role, it is that of organization.role_name, in the partition given. None: the account
-// of the credentials.
+// on the stored list of the organisation's that have not departed. For an account without a role
+// in the configuration, the role is organization.role_name in the given partition. If it returns
+// none, the account of the credentials is protected.
 func ProtectedAccounts(c configs.Config, partition string, members []organization.Member) []scopes.Account {
 	var out []scopes.Account
 	o := c.Organization
@@ -51,8 +51,8 @@ func isConfigured(c configs.Config, account string) bool {
 	return slices.ContainsFunc(c.Accounts, func(a configs.Account) bool { return a.ID == account })
 }
 
-// StoredAccounts returns the accounts to protect by the last list of the organisation's that is
-// in the state file. listed is false if there is none yet.
+// StoredAccounts returns the accounts to protect according to the organisation's last list in
+// the state file. listed is false if there is no such list yet.
 func StoredAccounts(ctx context.Context, c configs.Config, base aws.Config, s *store.Store) (accounts []scopes.Account, listed bool, err error) {
 	if c.Organization.RoleName == "" {
 		return ProtectedAccounts(c, "", nil), true, nil
@@ -98,7 +98,8 @@ func partitionOf(ctx context.Context, base aws.Config, s *store.Store) (string, 
 
 var errNoAccount = errors.New("no account of the organisation is to be protected: see organization.include and organization.exclude, and `flowkeeper accounts list`")
 
-// accountNames are some accounts for a text: names and numbers, of many the first ones.
+// accountNames lists accounts in a text, with their names and IDs: the first ten, and how many
+// more there are.
 func accountNames(members []organization.Member) string {
 	const most = 10
 	var names []string
@@ -111,7 +112,7 @@ func accountNames(members []organization.Member) string {
 	return strings.Join(names, ", ")
 }
 
-// nameOfAccount is an account with its name, where that is known.
+// nameOfAccount is the ID of an account with its name, if that is known.
 func nameOfAccount(ctx context.Context, d *Daemon, account string) string {
 	names, err := d.store.AccountNames(ctx)
 	if err != nil {

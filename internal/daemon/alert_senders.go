@@ -1,7 +1,7 @@
 package daemon
 
-// alertSenders are the senders of all sinks, as those who write alerts see them, and as a sink sees the others. It is
-// safe for concurrent use.
+// alertSenders are the senders of all sinks: for code that adds alerts to the outbox, and for a sender that must wake
+// the others. It is safe for concurrent use.
 type alertSenders struct{ d *Daemon }
 
 // Wake has every sender read the outbox again, which may have new alerts. It never blocks.
@@ -11,10 +11,11 @@ func (s alertSenders) Wake() {
 	}
 }
 
-// sinkTries counts the tries of sinks, and makes each a task of the watchdog's. It implements sink.Tries.
+// sinkTries counts the tries to send to sinks, and makes each one a task that the watchdog sees. It implements
+// sink.Tries.
 type sinkTries struct{ d *Daemon }
 
-// Begin notes that a try begins, and returns what notes its end.
+// Begin notes that a try begins, and returns the function that notes its end.
 func (t sinkTries) Begin(name string) (ended func(error)) {
 	done := t.d.progress.Task("alert "+name, maxSilence)
 	return func(err error) {

@@ -17,8 +17,8 @@ import (
 	"flowkeeper/remediate/incident"
 )
 
-// Policy returns the policy of restores that the configuration describes, with the key of the
-// state file (see [store.Store.TokenKey]); empty: for who creates nothing.
+// Policy returns the policy of restores that the configuration describes. key is the key of
+// ClientTokens (see [store.Store.TokenKey]); a caller that creates nothing may leave it empty.
 func Policy(c configs.Config, key incident.TokenKey) incident.Policy {
 	p := incident.Policy{
 		AlertOnly:   c.Remediate.Mode == "alert",

@@ -21,8 +21,8 @@ import (
 	"flowkeeper/remediate/tamper"
 )
 
-// connect has two phases. In the first one it finds out what it needs of AWS and of the state file, and may fail:
-// then nothing of the daemon has changed, and it may be called again. In the second one it makes what needs that.
+// connect has two phases. In the first it asks AWS and the state file, and may fail: then nothing of the daemon has
+// changed, and connect may be called again. In the second (build) it makes the parts that need these answers.
 func (d *Daemon) connect(ctx context.Context) error {
 	remembered, err := d.store.Scopes(ctx)
 	if err != nil {
@@ -88,8 +88,8 @@ func (d *Daemon) tokenKey(ctx context.Context) (incident.TokenKey, error) {
 
 // sameAccount returns an error if the configuration names no accounts and the state file
 // has flow logs, but none of the account of these credentials. With such credentials the
-// daemon would ignore every message and report that all is well (I13). An account whose
-// flow logs are all gone is in the state file still: known are its scopes.
+// daemon would ignore every message and report that all is well (I13). known has the scopes
+// of the state file, also of an account whose flow logs are all gone.
 func (d *Daemon) sameAccount(ctx context.Context, fleet *scopes.Fleet, known []inventory.Scope) error {
 	if len(d.Config.Accounts) > 0 || d.Config.Organization.RoleName != "" {
 		return nil
@@ -106,7 +106,7 @@ func (d *Daemon) sameAccount(ctx context.Context, fleet *scopes.Fleet, known []i
 }
 
 // mayConnectLater returns nil if the daemon should go on and try again: the error may pass,
-// or the queue has answered before, so that somebody may have taken the access away.
+// or the queue has answered an earlier daemon, and an attacker may have removed the access since.
 func (d *Daemon) mayConnectLater(ctx context.Context, err error) error {
 	received, ferr := d.store.Fact(ctx, factReceived)
 	if ferr != nil {

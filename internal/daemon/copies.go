@@ -28,7 +28,7 @@ import (
 const factSaved = "saved"
 
 const (
-	staleAfter  = 48 * time.Hour  // of a copy: what the first refresh then does not find is alerted of and not restored
+	staleAfter  = 48 * time.Hour  // age of a copy: if it is older, what the first refresh does not find causes alerts, and is not restored
 	loadTimeout = 5 * time.Minute // of reading a copy at the start
 	saveTimeout = 5 * time.Minute
 	lastTimeout = 10 * time.Second // of the copy at the end
@@ -54,7 +54,7 @@ func (d *Daemon) copyStateFile(ctx context.Context) error {
 	if d.backup == nil {
 		return nil
 	}
-	c := &copier{d: d, outage: d.newOutage(notify.Copying, "the state file can be copied to state.backup again")} // all changes since the file was opened are to be copied
+	c := &copier{d: d, outage: d.newOutage(notify.Copying, "the state file can be copied to state.backup again")} // changes: 0, so that the first copy has all since the file was opened
 	c.version, _ = d.store.Version(ctx)
 	for retry.Sleep(ctx, saveEvery) {
 		c.noteChanges(ctx)
@@ -75,7 +75,7 @@ type copier struct {
 	schedule backup.Schedule
 	outage   *pipeline.Outage
 	changes  int64 // of the store, at the last noteChanges
-	version  int64 // of the file then, which other processes change too
+	version  int64 // of the file at that time: other processes change it too
 }
 
 // noteChanges notes in the schedule if this process or a command has changed the state file.

@@ -69,7 +69,7 @@ type Daemon struct {
 	discovery  *discovery
 	membership *membership // nil: there is no organisation
 	depends    *dependencies
-	loopsOf    *scopeLoops // since startAWSLoops
+	scopeLoops *scopeLoops // set by startAWSLoops
 }
 
 // Run works until ctx ends, finishes what it has begun, and returns nil. It returns an error
@@ -88,12 +88,12 @@ func (d *Daemon) Run(ctx context.Context) error {
 	return d.loops(ctx)
 }
 
-// startWithin is how long systemd is asked to wait for the start: one that systemd kills
-// would have to begin again.
+// startWithin is how long systemd is asked to wait for the start: if systemd kills the daemon
+// during its start, the next start begins from nothing.
 const startWithin = 10 * time.Minute
 
-// commitDelay is how long the note that an alert was sent waits for a commit of somebody
-// else: less than a receiver of alerts takes to answer, and long enough that most share the
+// commitDelay is how long the commit that marks an alert as sent waits for another one to
+// share: less than a receiver of alerts takes to answer, and long enough that most share the
 // commit of a restore.
 const commitDelay = 50 * time.Millisecond
 
@@ -163,7 +163,7 @@ func (r routes) For(a alert.Alert) []string {
 	return slices.AppendSeq(Routes(r.d.Config).For(a), maps.Keys(r.d.Sinks))
 }
 
-// report logs that systemd could not be notified: once, until it can be again.
+// report logs err, which says that systemd could not be notified: once, until that works again.
 func (d *Daemon) report(err error) {
 	if d.notifying.Note(err) == outage.Began {
 		d.Log.Warn("systemd does not listen", "error", err)

@@ -15,24 +15,24 @@ import (
 	"flowkeeper/remediate/notify"
 )
 
-// departures alerts of accounts that are not protected any more, each once: of many that depart
-// together, one alert has all. The stored list says which have departed, so that a crash loses no
-// alert. Its methods are called by one goroutine.
+// departures alerts of each account that is not protected any more, once. If many depart together,
+// one alert names them all. The stored list says which accounts have departed, so that a crash
+// loses no alert. Its methods are called by one goroutine.
 type departures struct {
 	d       *Daemon
 	outages map[string]pipeline.Graded // by account, or by when accounts departed together
 }
 
-// mostSingle accounts that depart together have an alert each. More have one together.
+// mostSingle is how many accounts that depart together have an alert each. More share one.
 const mostSingle = 5
 
-// alertAll adds the alerts that the stored list of accounts asks for, and the ends of those that are
-// over.
+// alertAll alerts of every account that has departed according to members, the stored list, and
+// ends the alerts of those that are protected again.
 func (v departures) alertAll(ctx context.Context, members []organization.Member) {
 	groups := map[int64][]organization.Member{} // by when they departed
 	for _, m := range members {
 		if isConfigured(v.d.Config, m.ID) || !m.Departed() {
-			v.of(m.ID).End(ctx)
+			v.single(m.ID).End(ctx)
 			continue
 		}
 		at := m.LeftAt.UnixMilli()
@@ -66,8 +66,8 @@ func (v departures) alertAll(ctx context.Context, members []organization.Member)
 	}
 }
 
-// of is the outage that an account is not protected.
-func (v departures) of(account string) pipeline.Graded {
+// single is the outage that one account is not protected.
+func (v departures) single(account string) pipeline.Graded {
 	return v.outage(account, inventory.Scope{Account: account}, pipeline.Departed, "the account is protected again")
 }
 
@@ -87,12 +87,12 @@ func (v departures) outage(key string, s inventory.Scope, p notify.Part, recover
 }
 
 func (v departures) alertSingle(ctx context.Context, m organization.Member) {
-	o := v.of(m.ID)
+	o := v.single(m.ID)
 	if o.Alerted() {
 		return
 	}
 	n, regions, err := protectedIn(ctx, v.d.store, m.ID)
-	urgent := n > 0 || err != nil // nobody knows: better too urgent
+	urgent := n > 0 || err != nil // an error: perhaps some are protected
 	o.AlertOnce(ctx, urgent, fmt.Sprintf("the account %s %s. %s", alert.WithAccount(m.ID, m.Name), whyDeparted(m), unwatched(n, regions, err)))
 }
 
@@ -130,6 +130,7 @@ func whyDeparted(m organization.Member) string {
 	}
 }
 
+// together returns when the accounts departed that share one alert, a time for each such alert.
 func (v departures) together(ctx context.Context) (at []int64) {
 	text, err := v.d.store.Fact(ctx, store.DepartedTogetherFact)
 	if err == nil && text != "" {
@@ -141,7 +142,7 @@ func (v departures) together(ctx context.Context) (at []int64) {
 	return at
 }
 
-// remember stores which departures had one alert together.
+// remember stores what together returns.
 func (v departures) remember(ctx context.Context, at []int64) {
 	text, err := json.Marshal(at)
 	if err == nil {

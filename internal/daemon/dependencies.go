@@ -46,7 +46,7 @@ func (d *dependencies) All() []tamper.Dependency {
 	return slices.Concat(d.byFleet, d.byQueue)
 }
 
-// follow takes the dependencies of these scopes from now on.
+// follow replaces the dependencies that come from the configuration and from the scopes of the fleet.
 func (d *dependencies) follow(c configs.Config, all []inventory.Scope) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -158,7 +158,7 @@ func (d *dependencies) askFirst(ctx context.Context) (err error) {
 	return err
 }
 
-// keepAsking asks again and again until ctx ends, sooner after a failure. failed is the
+// keepAsking asks every askQueueAgain until ctx ends, sooner after a failure. failed is the
 // error of askFirst.
 func (d *dependencies) keepAsking(ctx context.Context, failed error) {
 	var asking outage.Outage

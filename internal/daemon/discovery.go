@@ -40,7 +40,8 @@ func newDiscovery(d *Daemon) *discovery {
 	})}
 }
 
-// listingTexts are those of accounts whose enabled Regions can't be listed. It implements pipeline.Texts.
+// listingTexts are the texts of alerts about accounts whose enabled Regions can't be listed. It implements
+// pipeline.Texts.
 type listingTexts struct{}
 
 func (listingTexts) One(_ context.Context, f pipeline.Failing) string {
@@ -67,7 +68,7 @@ func (v *discovery) run(ctx context.Context) error {
 		v.done(began)
 		for _, s := range added {
 			v.d.Log.Info("a Region is new, and protected from now on", "account", s.Account, "region", s.Region)
-			v.d.loopsOf.start(s)
+			v.d.scopeLoops.start(s)
 		}
 		v.d.refreshes.enable()
 		v.report(ctx, failed)
@@ -75,8 +76,8 @@ func (v *discovery) run(ctx context.Context) error {
 	}
 }
 
-// report logs once that Regions can't be asked for. There is an alert of an account whose scopes
-// are still refreshed, because then no other alert reports the failure.
+// report logs once that AWS can't be asked for the Regions of an account. It alerts of an account
+// whose scopes are still refreshed, because then no other alert reports the failure.
 func (v *discovery) report(ctx context.Context, failed map[string]error) {
 	if ctx.Err() != nil {
 		return

@@ -40,7 +40,7 @@ func (d *Daemon) writeDueAlerts(ctx context.Context) error {
 	return nil
 }
 
-// dueScopes are those that have alerts which are due.
+// dueScopes returns the scopes that have alerts which are due.
 func (d *Daemon) dueScopes(ctx context.Context) (scopes []inventory.Scope, err error) {
 	err = d.store.View(ctx, func(tx *store.Tx) (err error) { scopes, err = tx.DueScopes(time.Now()); return err })
 	return scopes, err

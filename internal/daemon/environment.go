@@ -16,7 +16,7 @@ const factEnvironment = "environment refused"
 
 const (
 	environmentPause = 10 * time.Minute // between two such ends of daemons on one state file
-	environmentFresh = time.Minute      // after a start, EnvironmentFile= hardly holds newer ones
+	environmentFresh = time.Minute      // after a start: so soon, EnvironmentFile= hardly holds newer credentials
 )
 
 var errStaleEnvironment = errors.New("AWS refuses the credentials that came from the environment: ending, so that systemd starts Flowkeeper with what EnvironmentFile= holds now")

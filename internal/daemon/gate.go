@@ -6,29 +6,29 @@ import (
 	"sync"
 )
 
-// gate lets so many functions work at the same time, each on a goroutine of its own. Those that
-// wait for a slot have no goroutine, so that thousands can wait, and begin in the order in which
-// they came. It is safe for concurrent use.
+// gate limits how many functions run at the same time, each on a goroutine of its own. Functions
+// that wait for a slot have no goroutine, so that thousands can wait, and begin in the order in
+// which they came. It is safe for concurrent use.
 type gate struct {
 	mu      sync.Mutex // guards what follows
 	free    int
-	back    line // those that had a slot before: all of them come first
-	waiting line
+	back    line // functions that wait again, after they gave a slot back: all of them come first
+	waiting line // functions that have had no slot yet
 }
 
-// line is who waits for a slot, in the order in which they came.
+// line has the functions that wait for a slot, in the order in which they came.
 type line []*func(leave func())
 
-// newGate returns a gate with so many slots.
+// newGate returns a gate with that many slots.
 func newGate(slots int) *gate { return &gate{free: slots} }
 
-// enter calls fn once there is a slot, and does not wait for it. If ctx ends before, it calls fn at
-// once, which must do no work then: nothing waits for a slot longer than its ctx. fn must give the
-// slot back by leave, at its end or before; more calls of leave do nothing.
+// enter returns at once; fn is called once there is a slot. If ctx ends before, fn is called without
+// a slot, and must do no work: nothing waits for a slot longer than its ctx. fn must call leave, at
+// its end or before, to give the slot back; further calls of leave do nothing.
 func (g *gate) enter(ctx context.Context, fn func(leave func())) { g.join(ctx, &g.waiting, fn) }
 
-// comeBack waits for a slot for somebody who gave one back, before all who have had none yet, and returns
-// what gives it back. If ctx ends before, it returns without a slot.
+// comeBack waits for another slot, for a caller that has given its slot back. It comes before all that have had no
+// slot yet. leave gives the new slot back. If ctx ends before, comeBack returns without a slot.
 func (g *gate) comeBack(ctx context.Context) (leave func()) {
 	in := make(chan func(), 1)
 	g.join(ctx, &g.back, func(leave func()) { in <- leave })
@@ -53,7 +53,7 @@ func (g *gate) join(ctx context.Context, l *line, fn func(leave func())) {
 	*l = append(*l, &next)
 }
 
-// drop takes one out of a line, and reports false if it does not wait there any more.
+// drop removes a function from a line, and returns false if it does not wait there any more.
 func (g *gate) drop(l *line, next *func(leave func())) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -15,8 +15,8 @@ import (
 	"flowkeeper/internal/store"
 )
 
-// health is how the daemon is, as /healthz, /readyz, systemd and the heartbeat's monitor are
-// answered. It changes nothing, and is safe for concurrent use after open.
+// health judges how the daemon is, for /healthz, /readyz, systemd and the heartbeat. It changes
+// nothing, and is safe for concurrent use after open.
 type health struct{ *Daemon }
 
 func (d *Daemon) health() health { return health{d} }
@@ -110,7 +110,7 @@ func (h health) sendHeartbeats(ctx context.Context) error {
 	monitor := sink.NewHeartbeat(h.Config.Heartbeat.URL, h.Version)
 	defer monitor.Close()
 	var daemon, delivery outage.Outage
-	daemon.Note(errStarting) // not logged, so that the first heartbeat is
+	daemon.Note(errStarting) // an outage that is not logged; its end, the first heartbeat, is
 	for {
 		unwell := h.unwell()
 		var err error

@@ -58,16 +58,16 @@ func (h health) serve(ctx context.Context) error {
 	return nil
 }
 
-// newServer bounds what one connection, and all of them, can take.
+// newServer limits the time and memory that one connection, and all connections, can take.
 func newServer(h http.Handler) *http.Server {
 	return &http.Server{Handler: h, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: 10 * time.Second, MaxHeaderBytes: 2 << 10, ConnState: closeAbove(maxConnections)}
 }
 
-// maxConnections are open at once: everybody on this machine may connect, and each one takes
-// memory.
+// maxConnections is how many connections are open at once: everybody on this machine may
+// connect, and each connection takes memory.
 const maxConnections = 64
 
-// closeAbove closes connections as they come while so many are open.
+// closeAbove closes each new connection while most others are open.
 func closeAbove(most int64) func(net.Conn, http.ConnState) {
 	var open atomic.Int64
 	return func(c net.Conn, s http.ConnState) {
@@ -92,13 +92,13 @@ func answer(w http.ResponseWriter, good string, err error) {
 	fmt.Fprintln(w, good)
 }
 
-// scrape returns what answers Prometheus.
+// scrape returns the source of /metrics.
 func (h health) scrape() *metrics.Scrape {
 	return &metrics.Scrape{Meters: h.meters, Store: h.store, Version: h.Version, Log: h.Log, Daemon: h}
 }
 
-// Accounts implements metrics.Daemon: it counts the accounts by what the daemon does there. Before AWS has been reached, all that are known
-// are unreachable.
+// Accounts implements metrics.Daemon: it counts the accounts by what the daemon does there. Before AWS has been
+// reached, all known accounts count as unreachable.
 func (h health) Accounts(ctx context.Context) (n metrics.Accounts, err error) {
 	var members []organization.Member
 	if n.Organization = h.Config.Organization.RoleName != ""; n.Organization {
@@ -135,7 +135,7 @@ func (h health) AlertRefreshed() int {
 
 // Current implements metrics.Daemon: it returns when each scope of the configuration was last refreshed, the zero time if
 // never. Scopes that are configured no more, and those whose Region is not enabled, are left
-// out: their age is no reason for an alarm. Before AWS has been reached it returns what it got.
+// out: their age is no reason for an alarm. Before AWS has been reached it returns remembered.
 func (h health) Current(remembered map[inventory.Scope]time.Time) map[inventory.Scope]time.Time {
 	if !h.connected.Load() {
 		return remembered

@@ -19,7 +19,7 @@ import (
 	"flowkeeper/remediate/notify"
 )
 
-// logBucket is one bucket, and what people know of its failures.
+// logBucket is one bucket of log files, with its failures and what was logged and alerted of them.
 type logBucket struct {
 	*logbucket.Bucket
 	d       *Daemon
@@ -27,45 +27,45 @@ type logBucket struct {
 	outside passedOver // log files of ours without the prefix
 	foreign passedOver // no log files
 
-	// alerting is held while alerts are added, and guards what follows. Nobody waits for it: who does not
-	// get it leaves the alert, or the end, to the next try.
+	// alerting is held while alerts are added, and guards what follows. Nobody waits for it: a goroutine that
+	// does not get it leaves the alert, or its end, to the next file.
 	alerting    sync.Mutex
 	alerts      *pipeline.Outage // of the bucket
-	alertedAt   time.Time        // of it
+	alertedAt   time.Time        // when the last alert of the bucket was added
 	added       int              // alerts of this outage
-	fileAlertAt time.Time        // of single files
-	remembered  time.Time        // when a file that was read was noted
+	fileAlertAt time.Time        // when the last alert of a single file was added
+	remembered  time.Time        // when the key of a file that was read was last stored
 
 	mu         sync.Mutex                // guards what follows; nothing is waited for while it is held
 	began      time.Time                 // of this daemon
 	failing    map[string]*failingFolder // by folder: see folderOf
-	ended      bool                      // none fails any more, and the end is not alerted yet
+	ended      bool                      // folders failed, and none does any more
 	unreadable map[string]*repeatedLine  // by advice
 }
 
-// failingFolder is a folder of which a file could not be read, and none since.
+// failingFolder is a folder from which a file could not be read, and no file was read since.
 type failingFolder struct {
 	outage.Outage
 	last    time.Time // when it last failed
 	alerted bool
 }
 
-// repeatedLine is a line of the log that would be repeated.
+// repeatedLine is a line of the log that is not repeated at once.
 type repeatedLine struct {
-	logged time.Time
-	since  int
+	logged time.Time // zero: not yet
+	since  int       // tries since then
 }
 
 const (
-	failuresBefore = 3         // tries in a row that fail for what may pass, before an alert
+	failuresBefore = 3         // failures in a row before an alert, if they may pass by themselves
 	alertEvery     = time.Hour // the least time between two alerts about a bucket, or about files in it, and between two lines of log
-	maxFolders     = 100       // that fail, of a bucket: anybody who may send messages may name some that are not there
-	// failsFor is how long a folder counts as failing without another try. A message of its files is
-	// shown again within a quarter of an hour, until it goes to the dead-letter queue.
+	maxFolders     = 100       // remembered as failing, of a bucket: anybody who may send messages may name folders that do not exist
+	// failsFor is how long a folder counts as failing without another try. A message about its files is
+	// received again within a quarter of an hour, until it goes to the dead-letter queue.
 	failsFor = 2 * time.Hour
 	// mostBucketAlerts is how many alerts there are of one outage of a bucket.
 	mostBucketAlerts = 5
-	// triedAgain is how long after a start the messages of what failed before have been tried again.
+	// triedAgain is the time after a start in which every message that failed before has been tried again.
 	triedAgain = 20 * time.Minute
 )
 
@@ -81,9 +81,9 @@ func folderOf(key string) string {
 	return folder
 }
 
-// works notes that a file was read. The bucket can be read again once each folder can that could
-// not.
-func (b *logBucket) works(ctx context.Context, key string, now time.Time) {
+// noteRead notes that a file was read. The outage of the bucket ends once files of every folder that
+// failed could be read.
+func (b *logBucket) noteRead(ctx context.Context, key string, now time.Time) {
 	b.mu.Lock()
 	failed := len(b.failing) > 0
 	delete(b.failing, folderOf(key))
@@ -106,8 +106,8 @@ func (b *logBucket) works(ctx context.Context, key string, now time.Time) {
 	}
 }
 
-// mayEnd reports whether the alert of the bucket is to end, if there was one. The alert of a daemon
-// before ends once what failed then has been tried again.
+// mayEnd reports whether the outage of the bucket may end. If an earlier daemon alerted of it, it
+// ends once the messages that failed then have been tried again.
 func (b *logBucket) mayEnd(now time.Time) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -117,15 +117,15 @@ func (b *logBucket) mayEnd(now time.Time) bool {
 // passes reports whether a failure to read is likely to pass by itself.
 func (b *logBucket) passes(err error) bool { return scopes.Passes(err) || b.Advice(err) == "" }
 
-// fails notes that the bucket can't be read, at least not in the folder of a key. What does not pass
-// by itself is alerted at once.
-func (b *logBucket) fails(ctx context.Context, key string, err error, now time.Time) {
+// alertFailing notes that the bucket can't be read, at least not in the folder of key, and alerts of
+// it: at once, if the failure does not pass by itself.
+func (b *logBucket) alertFailing(ctx context.Context, key string, err error, now time.Time) {
 	advice := b.Advice(err)
 	if !b.noteFailing(key, err, now) || !b.alerting.TryLock() {
 		return
 	}
 	defer b.alerting.Unlock()
-	before := b.alertedAt.IsZero() && now.Sub(b.began) < triedAgain && b.alerts.WasAlerted(ctx) // by the daemon before
+	before := b.alertedAt.IsZero() && now.Sub(b.began) < triedAgain && b.alerts.WasAlerted(ctx) // an earlier daemon alerted
 	enough := now.Sub(b.alertedAt) < alertEvery || b.added >= mostBucketAlerts
 	if enough || !b.noteAlerted(key) || before {
 		return
@@ -155,7 +155,8 @@ func (b *logBucket) noteFailing(key string, err error, now time.Time) bool {
 	return !f.alerted && (!b.passes(err) || f.Failures() >= failuresBefore)
 }
 
-// noteAlerted notes that the folder of a key has its alert, if it fails still.
+// noteAlerted notes that there is an alert of the folder of key. It returns false if there was one
+// already, or if the folder does not fail any more.
 func (b *logBucket) noteAlerted(key string) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -167,24 +168,25 @@ func (b *logBucket) noteAlerted(key string) bool {
 	return true
 }
 
-// dropOne makes room for another folder that fails: the oldest of those with the fewest failures goes.
-// One that really fails is tried again and again. The caller holds mu.
+// dropOne makes room for another failing folder: it drops the oldest of those with the fewest
+// failures, because a folder that really fails is tried again and again. The caller holds mu.
 func (b *logBucket) dropOne() {
 	if len(b.failing) < maxFolders {
 		return
 	}
 	var least string
 	for folder, f := range b.failing {
-		was := b.failing[least]
-		if was == nil || cmp.Or(cmp.Compare(f.Failures(), was.Failures()), f.last.Compare(was.last)) < 0 {
+		candidate := b.failing[least]
+		if candidate == nil || cmp.Or(cmp.Compare(f.Failures(), candidate.Failures()), f.last.Compare(candidate.last)) < 0 {
 			least = folder
 		}
 	}
 	delete(b.failing, least)
 }
 
-// fileFails alerts of one file: it may hide a deletion, and does not become readable by itself.
-func (b *logBucket) fileFails(ctx context.Context, key string, err error, now time.Time) {
+// alertUnreadable alerts of one file that can't be read: it may hide a deletion, and does not become
+// readable by itself.
+func (b *logBucket) alertUnreadable(ctx context.Context, key string, err error, now time.Time) {
 	advice := b.Advice(err)
 	b.logUnreadable(key, err, advice, now)
 	if !b.alerting.TryLock() {
@@ -199,8 +201,8 @@ func (b *logBucket) fileFails(ctx context.Context, key string, err error, now ti
 		"a log file can't be read, and may hide a deletion: s3://%s/%s: %s%s. The flow logs of its account and Region are refreshed now. Within the next hour, more files of this bucket that can't be read cause no alert: the log names one file an hour for each cause, and counts the others", b.Name, key, err, hint(advice)))
 }
 
-// logUnreadable logs a file that can't be read, of those with the same cause one within alertEvery: a
-// notice may name a hundred, and comes again and again.
+// logUnreadable logs a file that can't be read: one for each cause within alertEvery, because a notice
+// may name a hundred files, and is received again and again.
 func (b *logBucket) logUnreadable(key string, err error, advice string, now time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -223,18 +225,18 @@ func hint(advice string) string {
 }
 
 // passedOver are objects of a bucket that are not read because of their keys: log files without the
-// prefix, or no log files at all. If these are all that comes, the configuration is wrong, and no
-// deletion is seen. Anybody who may send messages may name such keys, so that a process logs one, and
-// notes one an hour for the doctor.
+// prefix, or objects that are no log files. If there are no others, the configuration is wrong, and no
+// deletion is seen. Anybody who may send messages may name such keys: so the daemon logs only the
+// first one, and stores one an hour for the doctor.
 type passedOver struct {
 	mu     sync.Mutex // guards what follows
 	logged bool
-	noted  time.Time // when a key was last noted, or could not be
+	noted  time.Time // when a key was last stored, or could not be
 }
 
 const maxBeginning = 300 // characters of a key in the log: the prefix of a trail has 200 at most
 
-// due reports whether a key is to be logged, and whether it is to be noted. The caller does so.
+// due reports whether the caller must log a key, and whether it must store the key.
 func (p *passedOver) due(now time.Time) (log, note bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -76,16 +76,16 @@ func TestFoldersThatFail(t *testing.T) {
 	now := time.Now()
 	at := func(after time.Duration) time.Time { return now.Add(after) }
 	for n := range 3 * maxFolders {
-		b.fails(t.Context(), fmt.Sprintf("%d/%s", n, fileKey), refused, at(time.Duration(n)))
+		b.alertFailing(t.Context(), fmt.Sprintf("%d/%s", n, fileKey), refused, at(time.Duration(n)))
 	}
 	if n := len(b.failing); n != maxFolders || b.failing[folderOf(fmt.Sprintf("%d/%s", 3*maxFolders-1, fileKey))] == nil {
 		t.Errorf("%d folders", n)
 	}
-	b.works(t.Context(), fileKey, at(failsFor))
+	b.noteRead(t.Context(), fileKey, at(failsFor))
 	if len(b.failing) == 0 {
 		t.Error("they are forgotten too early")
 	}
-	b.works(t.Context(), fileKey, at(failsFor+time.Second))
+	b.noteRead(t.Context(), fileKey, at(failsFor+time.Second))
 	if n := len(b.failing); n > 0 || b.alerts.WasAlerted(t.Context()) {
 		t.Errorf("%d folders fail still", n)
 	}
@@ -100,14 +100,14 @@ func TestUnreadableFilesAreLoggedOnce(t *testing.T) {
 	missing, broken := &smithy.GenericAPIError{Code: "NoSuchKey"}, fmt.Errorf("%w: it is empty", logfile.ErrNotALogFile)
 	now := time.Now()
 	for range 100 {
-		b.fileFails(t.Context(), fileKey, missing, now)
-		b.fileFails(t.Context(), fileKey, broken, now)
+		b.alertUnreadable(t.Context(), fileKey, missing, now)
+		b.alertUnreadable(t.Context(), fileKey, broken, now)
 	}
 	lines := func() int { return strings.Count(h.log.String(), "log files can't be read, such as this one") }
 	if n := lines(); n != 2 {
 		t.Errorf("%d lines", n)
 	}
-	b.fileFails(t.Context(), fileKey, missing, now.Add(alertEvery))
+	b.alertUnreadable(t.Context(), fileKey, missing, now.Add(alertEvery))
 	if n := lines(); n != 3 || !strings.Contains(h.log.String(), `"tries":100`) {
 		t.Errorf("%d lines:\n%s", n, h.log)
 	}
@@ -124,7 +124,7 @@ func TestInventedFoldersOfABucket(t *testing.T) {
 		refused := &smithy.GenericAPIError{Code: "AccessDenied"}
 		invented := 0
 		fail := func() {
-			b.fails(t.Context(), fmt.Sprintf("%d/%s", invented, fileKey), refused, time.Now())
+			b.alertFailing(t.Context(), fmt.Sprintf("%d/%s", invented, fileKey), refused, time.Now())
 			invented++
 		}
 		alerts := func() (n int) {
@@ -135,7 +135,7 @@ func TestInventedFoldersOfABucket(t *testing.T) {
 			return n
 		}
 		for range 2 {
-			b.fails(t.Context(), fileKey, refused, time.Now())
+			b.alertFailing(t.Context(), fileKey, refused, time.Now())
 		}
 		for range 2 * maxFolders {
 			fail()
@@ -151,7 +151,7 @@ func TestInventedFoldersOfABucket(t *testing.T) {
 			t.Errorf("%d alerts", n)
 		}
 		time.Sleep(2 * failsFor)
-		b.works(t.Context(), fileKey, time.Now()) // the end of the outage
+		b.noteRead(t.Context(), fileKey, time.Now()) // the end of the outage
 		fail()
 		if n := alerts(); n != mostBucketAlerts+2 {
 			t.Errorf("%d alerts after the next outage", n)

@@ -19,8 +19,8 @@ import (
 
 const (
 	maxKey        = 1024      // bytes of an object's key: S3's own limit
-	maxUnlisted   = 100       // names of buckets that are not listed, and that were logged
-	rememberEvery = time.Hour // which file of a bucket was read, for the doctor
+	maxUnlisted   = 100       // buckets that are logged because log_files.buckets does not name them
+	rememberEvery = time.Hour // how often the key of a file that was read is stored, for the doctor
 )
 
 // logFiles reads the log files that messages announce: watcher.Files. It is safe for
@@ -47,7 +47,7 @@ func newLogFiles(d *Daemon) watcher.Files {
 	return l
 }
 
-// Read implements watcher.Files. It fetches nothing that can't matter: the key says so.
+// Read implements watcher.Files. It does not fetch a file that can't matter according to its key.
 func (l *logFiles) Read(ctx context.Context, o watcher.Object, found func([]byte) error) error {
 	b := l.buckets[o.Bucket]
 	if b == nil {
@@ -78,18 +78,18 @@ func (l *logFiles) Read(ctx context.Context, o watcher.Object, found func([]byte
 		return err
 	case err == nil:
 		l.d.meters.LogFile(metrics.FileRead, sum.Inflated)
-		b.works(ctx, o.Key, time.Now())
+		b.noteRead(ctx, o.Key, time.Now())
 		return nil
 	case logbucket.OfFile(err):
 		l.d.meters.LogFile(metrics.FileUnreadable, sum.Inflated)
-		b.fileFails(ctx, o.Key, err, time.Now())
+		b.alertUnreadable(ctx, o.Key, err, time.Now())
 		return &watcher.SuspectError{Suspect: suspect, Err: err}
 	}
 	l.d.meters.LogFile(metrics.FileRefused, sum.Inflated)
 	if errors.Is(err, logbucket.ErrNotAsked) {
-		return err // the try before this one counts
+		return err // S3 was not asked: the failure before was noted
 	}
-	b.fails(ctx, o.Key, err, time.Now())
+	b.alertFailing(ctx, o.Key, err, time.Now())
 	if b.passes(err) {
 		return err
 	}
@@ -98,11 +98,11 @@ func (l *logFiles) Read(ctx context.Context, o watcher.Object, found func([]byte
 	return &watcher.SuspectError{Suspect: suspect, Err: err}
 }
 
-// passOver notes an object that is not read because of its key, if it may be that it should be.
+// passOver notes an object that is not read because of its key, if perhaps it should be read.
 func (l *logFiles) passOver(ctx context.Context, b *logBucket, name string, key logfile.Key) {
 	now := time.Now()
 	switch {
-	case len(name) > maxKey: // S3 has none
+	case len(name) > maxKey: // S3 has no such key
 	case key.Kind == logfile.Foreign:
 		b.noLogFile(ctx, name, now)
 	case key.Kind == logfile.Log && l.accounts.has(ctx, key.Account, now):
@@ -122,14 +122,14 @@ func (l *logFiles) notListed(bucket string) error {
 
 // concernedAccounts are the accounts whose log files matter: those of the fleet, those that own a
 // bucket of log files, and those of what the daemon or protected flow logs depend on: the queue, its
-// rules and keys, roles, destinations. Only the ARN of a bucket names no account. The Region does not
-// matter: IAM's records are in the files of us-east-1 (in other partitions, of another Region), flow
-// logs may depend on what is in another Region, and calls on a bucket are recorded in its own, which
-// its ARN does not name. It is safe for concurrent use.
+// rules and keys, roles, destinations (but the ARN of a bucket names no account). The Region of a file
+// does not matter: IAM's records are in the files of us-east-1 (in other partitions, of another Region),
+// flow logs may depend on what is in another Region, and calls on a bucket are recorded in the bucket's
+// Region, which its ARN does not name. It is safe for concurrent use.
 type concernedAccounts struct {
 	d *Daemon
 
-	reading sync.Mutex // held while they are read. Nobody waits for it: the last known ones count meanwhile
+	reading sync.Mutex // held while they are read from the state file. Nobody waits for it: the last known ones count meanwhile
 
 	mu    sync.Mutex      // guards what follows; nothing is waited for while it is held
 	known map[string]bool // beyond the fleet; nil: not read yet

@@ -89,12 +89,12 @@ func (d *Daemon) startAWSLoops(ctx context.Context, g *errgroup.Group) {
 
 // startScopes starts what runs in each scope of the fleet.
 func (d *Daemon) startScopes(ctx context.Context, g *errgroup.Group) {
-	d.loopsOf = newScopeLoops(ctx, d)
+	d.scopeLoops = newScopeLoops(ctx, d)
 	for _, s := range d.fleet.Scopes() {
-		d.loopsOf.start(s)
+		d.scopeLoops.start(s)
 	}
 	g.Go(func() error {
-		d.loopsOf.wait()
+		d.scopeLoops.wait()
 		return nil
 	})
 }

@@ -19,8 +19,8 @@ import (
 	"flowkeeper/internal/store"
 )
 
-// membership keeps the fleet as the organisation is: accounts join it and leave it while the
-// daemon runs.
+// membership keeps the accounts of the fleet equal to those of the organisation, which accounts
+// join and leave while the daemon runs.
 type membership struct {
 	d        *Daemon
 	schedule cron.Schedule
@@ -29,8 +29,8 @@ type membership struct {
 
 	listing *pipeline.Outage
 	noPaths outage.Outage
-	said    map[string]bool // IDs of the configuration that are no accounts, and were logged
-	listed  bool            // with the OUs: at the start that is, because no list was stored, or none to protect by
+	said    map[string]bool // IDs in the configuration that are no accounts of the organisation, and were logged
+	listed  bool            // the last listing was complete, with the OUs: if start made it, run need not list at once
 	departures
 }
 
@@ -77,19 +77,18 @@ func (m *membership) list(ctx context.Context, by func(ctx context.Context, api 
 	return err
 }
 
-// start returns the accounts to protect: by the stored list, so that a start waits for
-// Organizations only if there is none, or if no account on it is to be protected: the
-// configuration may select others by now. It does not wait for OUs that are only shown: run asks for them
-// at once. The list in a copy of the state file may be anybody's: it counts only if Organizations does not
-// list them soon. It can end no account's protection, and the credentials of an account that it adds are not
-// used for any other (I13).
+// start returns the accounts to protect. It uses the stored list, and waits for Organizations only if there
+// is none, or if the list has no account to protect: the configuration may select others by now. It does not
+// wait for OUs that are only shown: run asks for them at once. If the state file comes from a copy, anybody may
+// have written its list: that list counts only if Organizations does not answer soon. Such a list can end no
+// account's protection, and the credentials of an account that it adds are used for no other account (I13).
 func (m *membership) start(ctx context.Context) ([]scopes.Account, error) {
 	accounts, listed, err := StoredAccounts(ctx, m.d.Config, m.d.base, m.d.store)
 	mustList := err == nil && !listed || errors.Is(err, errNoAccount)
 	if !mustList {
 		return accounts, err
 	}
-	copied := len(accounts) > len(m.d.Config.Accounts)
+	copied := len(accounts) > len(m.d.Config.Accounts) // from the list of an adopted copy, which has no time
 	listing := ctx
 	if copied {
 		var cancel context.CancelFunc
@@ -107,11 +106,11 @@ func (m *membership) start(ctx context.Context) ([]scopes.Account, error) {
 	return accounts, err
 }
 
-// copyPatience is how long a start waits for Organizations where a copy of the state file has a list.
+// copyPatience is how long a start waits for Organizations if a copy of the state file has a list.
 const copyPatience = 20 * time.Second
 
-// run lists the accounts at once, unless the start has done so with their OUs, on organization.schedule and
-// when it is asked to, until ctx ends.
+// run lists the accounts until ctx ends: at once, unless start has listed them with their OUs; on
+// organization.schedule; and whenever a round is asked for.
 func (m *membership) run(ctx context.Context) error {
 	// A daemon that died before it alerted of a departure, or one whose state file is an adopted
 	// copy, has not alerted of what the stored list says.
@@ -162,8 +161,8 @@ func (m *membership) report(ctx context.Context, err error) {
 	}
 }
 
-// follow makes the fleet what the stored list says. Accounts that departed end first, and the
-// alerts about them are on disk before anything else is asked of AWS.
+// follow changes the fleet to the accounts of the stored list. Departed accounts leave it first, and
+// the alerts about them are on disk before AWS is asked for anything else.
 func (m *membership) follow(ctx context.Context) error {
 	d := m.d
 	wanted, _, err := StoredAccounts(ctx, d.Config, d.base, d.store)
@@ -183,7 +182,7 @@ func (m *membership) follow(ctx context.Context) error {
 	}
 	if len(left) > 0 {
 		removed := d.fleet.Leave(left...)
-		d.loopsOf.stop(removed)
+		d.scopeLoops.stop(removed)
 		d.refreshes.accounts.forget(left)
 		d.refreshes.regions.Forget(left)
 		d.discovery.outages.Forget(left)
@@ -198,7 +197,7 @@ func (m *membership) follow(ctx context.Context) error {
 	return err
 }
 
-// join protects accounts that are new, or back.
+// join protects accounts that are new in the organisation, or have come back.
 func (m *membership) join(ctx context.Context, joined []scopes.Account, members []organization.Member) error {
 	d := m.d
 	remembered, err := d.store.Scopes(ctx)
@@ -207,7 +206,7 @@ func (m *membership) join(ctx context.Context, joined []scopes.Account, members 
 	}
 	added, err := d.fleet.Join(ctx, joined, remembered...)
 	for _, s := range added {
-		d.loopsOf.start(s)
+		d.scopeLoops.start(s)
 	}
 	var ids []string
 	for _, a := range joined {
@@ -218,7 +217,7 @@ func (m *membership) join(ctx context.Context, joined []scopes.Account, members 
 	return err
 }
 
-// named are the names of some accounts, of many the first ones.
+// named is accountNames of the accounts with these IDs.
 func named(members []organization.Member, ids []string) string {
 	return accountNames(slices.DeleteFunc(slices.Clone(members), func(m organization.Member) bool { return !slices.Contains(ids, m.ID) }))
 }

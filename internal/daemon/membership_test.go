@@ -84,7 +84,7 @@ func (h *house) awaitProtected(account string) {
 func (h *house) awaitGone(account string) {
 	h.t.Helper()
 	h.await(account+" to be left alone", func() bool {
-		l := h.daemon.loopsOf
+		l := h.daemon.scopeLoops
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		return !h.isIn(account) && l.running[inventory.Scope{Account: account, Region: region}] == nil

@@ -13,14 +13,14 @@ import (
 	"flowkeeper/inventory"
 )
 
-// nameTags asks AWS for the tag Name of what flow logs are of, for alerts and lists: of what is
-// new after a refresh, and once a day of all. Refreshes never wait for that, and one that finds nothing
-// new costs no further call. Names are not worth an alert: a failure is logged, and tried again later.
+// nameTags asks AWS for the tag Name of the resources of flow logs, for alerts and lists: after a
+// refresh for new resources, and once a day for all. Refreshes never wait for that, and one that finds
+// nothing new costs no further call. A failure is no reason for an alert: it is logged, and tried again later.
 type nameTags struct {
 	d     *Daemon
 	slots *gate // of the scopes whose names are asked for at the same time
 
-	outage outage.Outage // of the answers: 3,400 scopes that are refused the same are one line
+	outage outage.Outage // of all scopes together: 3,400 scopes that AWS refuses are one line of log
 
 	mu     sync.Mutex // guards what follows
 	scopes map[inventory.Scope]*scopeNameTags
@@ -30,7 +30,7 @@ type nameTags struct {
 type scopeNameTags struct {
 	due       bool      // a refresh has found something new, or all are due
 	busy      bool      // they are being asked for, or wait for a slot
-	all       time.Time // when all are due again; zero: not known yet
+	all       time.Time // when the names of all resources are due again; zero: not known yet
 	notBefore time.Time // after a failure
 }
 
@@ -44,13 +44,13 @@ func newNameTags(d *Daemon) *nameTags {
 	return &nameTags{d: d, slots: newGate(namesAsked), scopes: map[inventory.Scope]*scopeNameTags{}}
 }
 
-// refreshed notes that a scope was refreshed, and whether that has found anything new: its names are
-// asked for once there is a slot. It never blocks.
+// refreshed notes that a scope was refreshed, and whether that found a new flow log (found). If names
+// are due, AWS is asked for them once there is a slot. It never blocks.
 func (n *nameTags) refreshed(s inventory.Scope, found bool) {
 	if !n.take(s, found) {
 		return
 	}
-	ctx, done, ok := n.d.loopsOf.begin(s)
+	ctx, done, ok := n.d.scopeLoops.begin(s)
 	if !ok {
 		n.forget(s)
 		return
@@ -71,7 +71,7 @@ func (n *nameTags) refreshed(s inventory.Scope, found bool) {
 	})
 }
 
-// take is refreshed, and reports whether the names are to be asked for now.
+// take notes what refreshed is called with, and reports whether to ask for names now.
 func (n *nameTags) take(s inventory.Scope, found bool) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -96,8 +96,8 @@ func (n *nameTags) forget(s inventory.Scope) {
 	delete(n.scopes, s)
 }
 
-// asked notes what came of asking: since when the names of all are known, or why they are not. It
-// reports whether they are to be asked for again, because a refresh has found something meanwhile.
+// asked notes the result of askNameTags. It reports whether to ask again, because a refresh has found
+// something new meanwhile.
 func (n *nameTags) asked(ctx context.Context, s inventory.Scope, all time.Time, err error) (again bool) {
 	if ctx.Err() != nil {
 		n.forget(s)
@@ -119,8 +119,8 @@ func (n *nameTags) asked(ctx context.Context, s inventory.Scope, all time.Time, 
 	return false
 }
 
-// askNameTags asks for the names of the resources of a scope, of new ones or of all, and stores them. It
-// returns since when those of all are known.
+// askNameTags asks for the names of the new resources of a scope, or of all, and stores them. It returns
+// when AWS was last asked for all.
 func askNameTags(ctx context.Context, st *store.Store, api inventory.TagDescriber, s inventory.Scope, now time.Time) (all time.Time, err error) {
 	all, row, err := st.NamesKnown(ctx, s)
 	if err != nil {
@@ -151,7 +151,7 @@ func askNameTags(ctx context.Context, st *store.Store, api inventory.TagDescribe
 		for id := range names {
 			names[id] = alert.Clean(names[id], alert.MaxName)
 		}
-		// AWS may name what nobody asked for: that is not stored.
+		// Only the names of these resources are stored, whatever AWS answers.
 		maps.DeleteFunc(names, func(id, _ string) bool { _, found := slices.BinarySearch(ids, id); return !found })
 		if err := st.SetResourceNames(ctx, s, ids, names); err != nil {
 			return all, err

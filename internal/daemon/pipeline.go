@@ -35,7 +35,7 @@ func (o outbox) Add(ctx context.Context, a alert.Alert, s inventory.Scope, p not
 
 func (o outbox) Bypass(ctx context.Context, a alert.Alert) { alertSenders(o).Bypass(ctx, a) }
 
-// newOutage is the outage of a part that is of no one scope: see pipeline.New.
+// newOutage returns the outage of a part that belongs to no scope: see pipeline.New.
 func (d *Daemon) newOutage(p notify.Part, recovery string) *pipeline.Outage {
 	return pipeline.New(outbox{d}, inventory.Scope{}, p, recovery)
 }

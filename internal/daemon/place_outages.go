@@ -13,8 +13,8 @@ import (
 	"flowkeeper/remediate/notify"
 )
 
-// accountOutages alerts of accounts whose credentials can't be had: once of each, not once for each
-// of its Regions. It is safe for concurrent use.
+// accountOutages alerts of accounts for which there are no credentials: once for each account, not once
+// for each of its Regions. It is safe for concurrent use.
 type accountOutages struct {
 	*pipeline.Places
 	d     *Daemon
@@ -34,7 +34,7 @@ func newAccountOutages(d *Daemon) *accountOutages {
 	})}
 }
 
-// accountTexts are those of accounts that can't be reached. It implements pipeline.Texts.
+// accountTexts are the texts of alerts about accounts that can't be reached. It implements pipeline.Texts.
 type accountTexts struct{ d *Daemon }
 
 func (t accountTexts) One(ctx context.Context, f pipeline.Failing) string {
@@ -47,7 +47,7 @@ func (accountTexts) Many(f pipeline.Failing) string {
 }
 
 // fail notes that a scope can't be refreshed because of the credentials of its account; failures is how often in
-// a row. Where they are refused, the account may have departed: a listing that says so ends ctx.
+// a row. If AWS refuses them, the account may have departed: then a new listing of the organisation ends ctx.
 func (a *accountOutages) fail(ctx context.Context, account string, failures int, err error) {
 	refused := !scopes.Passes(err)
 	if refused && a.d.membership != nil && failures == 1 {
@@ -83,7 +83,7 @@ func (a *accountOutages) note(account string, expected bool, err error) {
 	}
 }
 
-// fails reports whether an account's credentials can't be had.
+// fails reports whether there are no credentials for an account.
 func (a *accountOutages) fails(account string) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -91,7 +91,7 @@ func (a *accountOutages) fails(account string) bool {
 	return fails
 }
 
-// works notes that an account's credentials are there.
+// works notes that there are credentials for an account.
 func (a *accountOutages) works(account string) {
 	a.mu.Lock()
 	delete(a.expected, account)
@@ -117,9 +117,9 @@ func unseen(flowLogs, regions int, err error) string {
 	return protectedWords(flowLogs, regions, err) + ": neither refreshed nor restored until it works again"
 }
 
-// newRegionOutages alerts of Regions that can't be refreshed: once of all Regions of an account that
-// have one cause. A service control policy that denies Regions makes hundreds of them, and a permission
-// that is taken away one for each Region.
+// newRegionOutages alerts of Regions that can't be refreshed: once for all Regions of an account that
+// have one cause. Otherwise a service control policy that denies Regions would cause hundreds of alerts,
+// and a permission that is taken away one for each Region.
 func newRegionOutages(d *Daemon) *pipeline.Places {
 	return places{d}.alerts(pipeline.Kind{
 		Part: notify.Refreshing, Texts: regionTexts{},
@@ -128,7 +128,7 @@ func newRegionOutages(d *Daemon) *pipeline.Places {
 	})
 }
 
-// regionTexts are those of Regions that can't be refreshed. It implements pipeline.Texts.
+// regionTexts are the texts of alerts about Regions that can't be refreshed. It implements pipeline.Texts.
 type regionTexts struct{}
 
 func (regionTexts) One(_ context.Context, f pipeline.Failing) string {

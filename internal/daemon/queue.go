@@ -18,12 +18,12 @@ import (
 )
 
 // factReceived is the time when the queue first answered with this state file. From
-// then on a lost queue is alerted of and does not end the daemon: an attacker may have
-// deleted it.
+// then on a missing queue causes an alert and does not end the daemon: an attacker may
+// have deleted the queue.
 const factReceived = "received"
 
 // queueState knows whether the queue answers. It implements watcher.QueueHealth. It is safe for concurrent
-// use, but for Received and Failed, which the receiver calls.
+// use, except Received and Failed, which only the receiver calls.
 type queueState struct {
 	configs.QueueRef
 	store  *store.Store
@@ -101,9 +101,9 @@ func (h handler) RecordMessage(ctx context.Context, m watcher.Message) error {
 	return err
 }
 
-// refreshSuspect asks for a refresh because of something that can't be read and may hide a deletion (I8): of the
-// scope that it names, if that is the fleet's. Otherwise a text that can't be parsed may be about any scope; but
-// by the key of a log file it is about that account.
+// refreshSuspect asks for a refresh because something that can't be read may hide a deletion (I8): of the scope that
+// it names, if the fleet has that scope. If not, the key of a log file still names the account; any other text that
+// can't be parsed may be about any scope.
 func (h handler) refreshSuspect(s watcher.Suspect) {
 	scope := inventory.Scope{Account: s.Account, Region: s.Region}
 	switch {

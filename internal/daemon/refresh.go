@@ -14,9 +14,9 @@ import (
 	"flowkeeper/remediate/notify"
 )
 
-// refresh refreshes one scope, by refreshing its snapshot as a function does, and logs and
-// alerts what came of it. A panic is a failure like others. asked is when the refresh was due, before it
-// waited for its slot; leave returns the slot.
+// refresh refreshes one scope by calling snapshot, and logs and alerts the result. A panic is a
+// failure like others. asked is when the refresh was due, before it waited for its slot; leave gives
+// the slot back.
 func (r *refreshes) refresh(ctx context.Context, s inventory.Scope, snapshot func(context.Context, inventory.Scope) (inventory.Counts, error), asked time.Time, leave func()) {
 	r.hold(s, leave)
 	defer r.leave(s)
@@ -37,7 +37,7 @@ func (r *refreshes) refresh(ctx context.Context, s inventory.Scope, snapshot fun
 	r.succeed(ctx, s, counts, time.Since(asked))
 }
 
-// hold notes that the refresh under way in a scope has a slot, and what gives it back.
+// hold notes that the refresh under way in a scope has a slot, which leave gives back.
 func (r *refreshes) hold(s inventory.Scope, leave func()) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -52,10 +52,10 @@ func (r *refreshes) leave(s inventory.Scope) {
 	leave()
 }
 
-// Asks notes that the refresh under way in a scope asks AWS, and returns what notes the end of the call. A refresh
-// that AWS does not answer for slotPatience gives its slot back, so that a Region that hangs delays no other. Once it is
-// answered it waits for a slot again, however long, and one that waits for the state file keeps its slot: if others came in the place
-// of those, what AWS has answered to all of them would be in memory at the same time, the slower the machine the more.
+// Asks notes that the refresh under way in a scope asks AWS, and returns the function that notes the end of the call. If
+// AWS does not answer for slotPatience, the refresh gives its slot back, so that a Region that hangs delays no other. After
+// the answer it waits for a slot again, however long; while it waits for the state file, it keeps its slot. Otherwise a slow
+// machine would have the answers to more refreshes in memory than there are slots.
 func (r *refreshes) Asks(ctx context.Context, s inventory.Scope) (ended func(error)) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -83,17 +83,17 @@ func (r *refreshes) Asks(ctx context.Context, s inventory.Scope) (ended func(err
 		back := hung && err == nil
 		r.mu.Unlock()
 		if back {
-			r.d.progress.Task(refreshOf(s), maxSilence)() // who waits for a slot is no task: the wait may be long
+			r.d.progress.Task(refreshOf(s), maxSilence)() // no task while it waits for a slot: the wait may be long
 			r.hold(s, r.slots.comeBack(ctx))
 			r.d.progress.Task(refreshOf(s), maxSilence) // refresh ends it
 		}
 	}
 }
 
-// refreshOf returns the name of the task.
+// refreshOf returns the name of the task that refreshes a scope.
 func refreshOf(s inventory.Scope) string { return "refresh " + s.String() }
 
-// observedSnapshot notes the progress of a refresh: it is asked about each page that AWS lists.
+// observedSnapshot shows the watchdog that a refresh makes progress: its methods are called for each page that AWS lists.
 type observedSnapshot struct {
 	inventory.Snapshot
 	d *Daemon
@@ -169,7 +169,7 @@ func (r *refreshes) succeed(ctx context.Context, s inventory.Scope, c inventory.
 	st.hangs, st.refreshedAt, st.took = false, time.Now(), took
 	summed, last := r.first.over(st, c, false)
 	r.mu.Unlock()
-	if !st.outage.Ended() { // earlier versions alerted of a Region where no protected flow logs are by itself
+	if !st.outage.Ended() { // earlier versions had an alert for each Region, of level medium if it had no protected flow logs
 		pipeline.NewGraded(outbox{r.d}, s, notify.Refreshing, refreshedAgain).Medium.End(ctx)
 	}
 	st.outage.End(ctx)

@@ -43,8 +43,8 @@ func (q *requests) addRecord(now time.Time, pause time.Duration) {
 // next returns when the next refresh is due, or zero.
 func (q *requests) next() time.Time { return incident.Soonest(q.due, q.followUp) }
 
-// take reports whether a refresh is due, which begins now. Of records that came after the one whose second refresh
-// begins, the last one has a second refresh of its own.
+// take reports whether a refresh is due, which begins now. If it is the second refresh after a record, and more records
+// have come since that record, another second refresh follows for the last of them.
 func (q *requests) take(now time.Time, pause time.Duration) bool {
 	if next := q.next(); next.IsZero() || next.After(now) {
 		return false
@@ -69,20 +69,20 @@ const (
 	alertRefreshSlow = time.Second // until the next try of a refresh that has to wait for others
 )
 
-// alertRefreshes says when scopes are refreshed besides the schedule because there was a deletion, an attempt or
-// tampering in their account: the attacker may cut the way of events next. It has no clock, and is not safe for
-// concurrent use. A restart forgets it.
+// alertRefreshes says when scopes are refreshed, in addition to the schedule, because there was a deletion, an attempt
+// or tampering in their account: the attacker may cut the pipeline of events next. It has no clock, and is not safe for
+// concurrent use. It is lost at a restart.
 type alertRefreshes struct {
 	every    time.Duration // between two refreshes of a scope; 0: there are none
 	scopes   map[inventory.Scope]*alerted
-	noted    uint64               // how often a scope was noted
+	noted    uint64               // how often any scope was noted
 	accounts map[string]time.Time // when note was last called
 }
 
 // alerted is a scope with an event in its account.
 type alerted struct {
 	at  time.Time // of the last event
-	nth uint64    // which one of all that were noted
+	nth uint64    // alertRefreshes.noted at that event: the order of the scopes
 	due time.Time // the next refresh
 }
 
@@ -90,13 +90,13 @@ func newAlertRefreshes(every time.Duration) alertRefreshes {
 	return alertRefreshes{every: every, scopes: map[inventory.Scope]*alerted{}, accounts: map[string]time.Time{}}
 }
 
-// ignores reports whether an event in an account changes nothing: of a flood, one in a second counts.
+// ignores reports whether an event in an account changes nothing: in a flood, one event a second counts.
 func (a *alertRefreshes) ignores(account string, now time.Time) bool {
 	return a.every == 0 || now.Sub(a.accounts[account]) < time.Second
 }
 
-// note notes an event in an account, which has these scopes: the last one is noted last. The first refresh is due an
-// interval later, because the event itself is still on its way to the state file.
+// note notes an event in an account that has these scopes; the last scope counts as the newest. The first refresh is due
+// an interval later, because the event itself is still on its way to the state file.
 func (a *alertRefreshes) note(account string, scopes []inventory.Scope, now time.Time) {
 	a.accounts[account] = now
 	for _, s := range scopes {
@@ -112,7 +112,7 @@ func (a *alertRefreshes) note(account string, scopes []inventory.Scope, now time
 
 func (x *alerted) over(now time.Time) bool { return now.Sub(x.at) > alertRefreshFor }
 
-// begun notes that a refresh of a scope begins, for whatever reason, or is left out.
+// begun notes that a refresh of a scope begins, for any reason, or is left out.
 func (a *alertRefreshes) begun(s inventory.Scope, now time.Time) { a.delay(s, now.Add(a.every)) }
 
 // delay sets when the next refresh of a scope is due, if it had an event.
@@ -141,7 +141,7 @@ func (a *alertRefreshes) next(s inventory.Scope, now time.Time) time.Time {
 	return x.due
 }
 
-// count is how many scopes are refreshed like that.
+// count is how many scopes are refreshed because of an event.
 func (a *alertRefreshes) count(now time.Time) (n int) {
 	for s := range a.scopes {
 		if !a.next(s, now).IsZero() {
@@ -151,19 +151,19 @@ func (a *alertRefreshes) count(now time.Time) (n int) {
 	return n
 }
 
-// namedTimeSpread is over how long the refreshes of all scopes are spread that a cron expression
-// has begin at the same time.
+// namedTimeSpread is the time over which the refreshes of all scopes are spread if the schedule is a cron
+// expression, which names one time for all.
 const namedTimeSpread = time.Minute
 
-// spread is where a scope stands among those that one schedule refreshes, so that they do not all begin
-// at the same time. It spreads them always in the same way, however late some of them began. The scope of
-// the zero spread is refreshed when the schedule says.
+// spread delays the refreshes of a scope by its share of the schedule, so that not all scopes are
+// refreshed at the same time. The delay is always the same, however late some refreshes began. The zero
+// spread has no delay.
 type spread struct {
 	start time.Time // of the daemon
 	nth   int       // of the scopes, in the order in which they came to the fleet
 }
 
-// share is a number in [0, 1): those of the first n scopes lie evenly, whatever n is.
+// share is a number in [0, 1). The shares of the first n scopes are spread evenly, for every n.
 func (p spread) share() float64 {
 	_, share := math.Modf(float64(p.nth) * (math.Sqrt(5) - 1) / 2)
 	return share

@@ -19,15 +19,15 @@ import (
 type refreshes struct {
 	d           *Daemon
 	begins      func(s inventory.Scope, alerted bool) // refreshes a scope without waiting for it, and calls over at its end
-	slots       *gate                                 // one for each refresh that AWS answers
+	slots       *gate                                 // for refreshes, except while AWS does not answer them
 	accounts    *accountOutages
 	regions     *pipeline.Places
 	regionLines *failureLines
-	alertSlots  *semaphore.Weighted // held by refreshes because of an event: those leave slots to the others
+	alertSlots  *semaphore.Weighted // for refreshes because of an event: they must leave slots to the others
 
 	mu     sync.Mutex                          // guards scopes, and what is in them, and all below
 	scopes map[inventory.Scope]*scopeRefreshes // see state
-	came   int                                 // scopes came to the fleet so far
+	came   int                                 // how many scopes have come to the fleet so far
 	first  firstRound
 	alerts alertRefreshes
 }
@@ -54,8 +54,8 @@ func newRefreshes(d *Daemon) *refreshes {
 	return r
 }
 
-// begin begins the refreshes of a scope: one at once, and then on the schedule and on request. What
-// is requested while one runs begins after it; what the schedule would begin then is left out.
+// begin begins the refreshes of a scope: one at once, and then on the schedule and on request. A
+// refresh that is requested while another runs begins after it; one on the schedule is left out.
 func (r *refreshes) begin(s inventory.Scope) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -77,7 +77,7 @@ func (r *refreshes) take(s inventory.Scope, now time.Time) (begins, alerted bool
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	st := r.scopes[s]
-	if st == nil || st.timer == nil || st.busy { // without a timer: this call is of before the scope left and came back
+	if st == nil || st.timer == nil || st.busy { // no timer: an old timer made this call, before the scope left and came back
 		return false, false
 	}
 	regular := st.requests.take(now, r.followUpPause()) || !st.scheduled.After(now)
@@ -92,7 +92,7 @@ func (r *refreshes) take(s inventory.Scope, now time.Time) (begins, alerted bool
 	return true, !regular
 }
 
-// over notes that what beginDue began in a scope is over.
+// over notes that the refresh that beginDue began in a scope is over.
 func (r *refreshes) over(s inventory.Scope) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -103,7 +103,8 @@ func (r *refreshes) over(s inventory.Scope) {
 	}
 }
 
-// schedule leaves out what the schedule would begin now. The caller holds mu.
+// schedule moves the scheduled time of a scope beyond now: a refresh begins now, or is left out. The
+// caller holds mu.
 func (r *refreshes) schedule(st *scopeRefreshes, now time.Time) {
 	if !st.scheduled.After(now) {
 		st.scheduled = spread{r.first.began, st.nth}.next(r.d.refreshing, now)
@@ -122,7 +123,7 @@ func (r *refreshes) plan(s inventory.Scope, st *scopeRefreshes) {
 // beginRefresh refreshes a scope once there is a slot: on the schedule or on request, or only
 // because of an event in the account.
 func (r *refreshes) beginRefresh(s inventory.Scope, alerted bool) {
-	ctx, done, ok := r.d.loopsOf.begin(s)
+	ctx, done, ok := r.d.scopeLoops.begin(s)
 	if !ok {
 		return
 	}
@@ -146,8 +147,8 @@ func (r *refreshes) beginRefresh(s inventory.Scope, alerted bool) {
 // followUpPause is how long after a record every answer of AWS shows what the record reports.
 func (r *refreshes) followUpPause() time.Duration { return r.d.Config.Inventory.Settle + time.Second }
 
-// Soon asks for a refresh of one scope, because of a record. It never blocks, and ignores what is none of the
-// fleet's.
+// Soon asks for a refresh of one scope, because of a record. It never blocks, and ignores a scope that the fleet does
+// not have.
 func (r *refreshes) Soon(s inventory.Scope) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -205,10 +206,10 @@ func (r *refreshes) Often(in inventory.Scope) {
 	}
 }
 
-// takeAlertSlot takes a slot for a refresh of a scope because of an event in its account, and returns
-// what gives it back. It returns nil if there is to be no such refresh now: it has to wait for others,
-// or for the restores of the scope, and is due again soon; or refreshes of the scope fail, and it is
-// tried again anyway.
+// takeAlertSlot takes a slot for a refresh of a scope because of an event in its account; free gives it
+// back. free is nil if there must be no such refresh now: either it has to wait for others, or for the
+// restores of the scope, and is due again soon; or refreshes of the scope fail, and are tried again
+// anyway.
 func (r *refreshes) takeAlertSlot(s inventory.Scope) (free func()) {
 	if r.overview().isFailing(s) {
 		return nil

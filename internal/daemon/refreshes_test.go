@@ -199,7 +199,7 @@ func TestAWaitForATurnIsPartOfTheRound(t *testing.T) {
 		h := newHouse(t)
 		h.daemon.Config.Inventory.Schedule = "@every 5m"
 		d := h.connected(t.Context())
-		d.loopsOf = newScopeLoops(t.Context(), d)
+		d.scopeLoops = newScopeLoops(t.Context(), d)
 		over := make(chan struct{})
 		for range h.daemon.Config.Inventory.MaxConcurrent { // others are refreshed
 			d.refreshes.slots.enter(t.Context(), func(leave func()) {
@@ -230,8 +230,8 @@ func TestRefreshesAfterAnEventGiveWay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHouse(t)
 		r := h.connected(t.Context()).refreshes
-		r.d.loopsOf = newScopeLoops(t.Context(), r.d)
-		r.d.loopsOf.running[home] = &scopeLoop{ctx: t.Context(), tasks: 1}
+		r.d.scopeLoops = newScopeLoops(t.Context(), r.d)
+		r.d.scopeLoops.running[home] = &scopeLoop{ctx: t.Context(), tasks: 1}
 		tried := func(soon, refreshed bool) {
 			t.Helper()
 			time.Sleep(time.Second)

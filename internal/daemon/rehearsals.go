@@ -20,12 +20,12 @@ type rehearsals struct {
 	d     *Daemon
 	slots *gate
 
-	mu    sync.Mutex               // guards what follows, and what is in each round
-	under map[inventory.Scope]bool // a rehearsal has begun, or waits for its slot
+	mu   sync.Mutex               // guards what follows, and what is in each round
+	busy map[inventory.Scope]bool // a rehearsal has begun, or waits for its slot
 }
 
 func newRehearsals(d *Daemon) *rehearsals {
-	return &rehearsals{d: d, slots: newGate(rehearsedAtOnce), under: map[inventory.Scope]bool{}}
+	return &rehearsals{d: d, slots: newGate(rehearsedAtOnce), busy: map[inventory.Scope]bool{}}
 }
 
 // run tries restores as dry runs on rehearsal.schedule, until ctx ends.
@@ -57,7 +57,7 @@ func (r *rehearsals) round(daemon context.Context) {
 		if r.d.refreshes.overview().isDisabled(s) || !r.take(s, sum) {
 			continue
 		}
-		ctx, done, ok := r.d.loopsOf.begin(s)
+		ctx, done, ok := r.d.scopeLoops.begin(s)
 		if !ok {
 			r.give(s)
 			over()
@@ -76,7 +76,7 @@ func (r *rehearsals) round(daemon context.Context) {
 	}
 }
 
-// once rehearses a scope once, and logs what is not as it should be.
+// once rehearses a scope once, and logs a failure, or that AWS would refuse restores.
 func (r *rehearsals) once(ctx context.Context, s inventory.Scope) (result rehearse.Result, err error) {
 	task := "rehearsal " + s.String()
 	defer r.d.progress.Task(task, maxSilence)()
@@ -99,10 +99,10 @@ func (r *rehearsals) once(ctx context.Context, s inventory.Scope) (result rehear
 func (r *rehearsals) take(s inventory.Scope, sum *rehearsed) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.under[s] {
+	if r.busy[s] {
 		return false
 	}
-	r.under[s] = true
+	r.busy[s] = true
 	sum.left++
 	return true
 }
@@ -110,18 +110,18 @@ func (r *rehearsals) take(s inventory.Scope, sum *rehearsed) bool {
 func (r *rehearsals) give(s inventory.Scope) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	delete(r.under, s)
+	delete(r.busy, s)
 }
 
-// rehearsed is what came of one round, for its line of log. Once it is over, nobody changes it.
+// rehearsed is the result of one round, for its line of log. Once it is over, nobody changes it.
 type rehearsed struct {
 	began time.Time
-	left  int // not over yet
+	left  int // how many rehearsals are not over yet
 	rehearse.Result
 	scopes, failed int
 }
 
-// note notes what came of one scope.
+// note adds the result of one scope.
 func (r *rehearsals) note(sum *rehearsed, result rehearse.Result, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -132,7 +132,7 @@ func (r *rehearsals) note(sum *rehearsed, result rehearse.Result, err error) {
 	}
 }
 
-// over notes that something of the round is over, and reports whether all is.
+// over notes that one part of the round is over, and reports whether it was the last.
 func (r *rehearsals) over(sum *rehearsed) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -143,5 +143,5 @@ func (r *rehearsals) over(sum *rehearsed) bool {
 // rehearsalFleet is a fleet whose clients are used for rehearsals. It implements rehearse.Fleet.
 type rehearsalFleet struct{ *scopes.Fleet }
 
-// EC2 is that of the fleet.
+// EC2 implements rehearse.Fleet.
 func (f rehearsalFleet) EC2(s inventory.Scope) (rehearse.EC2, bool) { return f.Fleet.EC2(s) }

@@ -11,8 +11,8 @@ import (
 // freshTimeout is how long awaitFresh waits: for a pause and an answer.
 const freshTimeout = 40 * time.Second
 
-// rounds are what one goroutine asks AWS again and again, and others may ask for sooner. What
-// has no comment on it is safe for concurrent use.
+// rounds are the rounds of a goroutine that asks AWS again and again; others may ask for a round
+// sooner. Methods are safe for concurrent use, unless they say otherwise.
 type rounds struct {
 	asked chan struct{}
 
@@ -46,9 +46,9 @@ func (r *rounds) awaitFresh(ctx context.Context) {
 	}
 }
 
-// await returns when the next round is to begin: after a pause, or when it is asked for, but
+// await returns when the next round must begin: after a pause, or when one is asked for, but
 // not within discoverPause of the last one, because several may ask at the same time. It returns
-// false if ctx ends first. The goroutine of the rounds calls it, and done.
+// false if ctx ends first. Only the goroutine of the rounds calls await and done.
 func (r *rounds) await(ctx context.Context, pause time.Duration) bool {
 	retry.Wait(ctx, pause, r.asked)
 	return retry.Sleep(ctx, discoverPause-time.Since(r.began)) // only this goroutine sets began

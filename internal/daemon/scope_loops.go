@@ -7,13 +7,13 @@ import (
 	"flowkeeper/inventory"
 )
 
-// scopeLoops runs what each scope has: the restorer, and the tasks, which are its refreshes and
-// rehearsals. They begin when the scope comes to the fleet, and end when it leaves it or when the
-// daemon ends. It is safe for concurrent use.
+// scopeLoops runs the restorer of each scope, and its tasks: refreshes and rehearsals. They begin
+// when the scope comes to the fleet, and end when it leaves the fleet or the daemon ends. It is safe
+// for concurrent use.
 type scopeLoops struct {
 	d   *Daemon
 	ctx context.Context // of the daemon
-	all sync.WaitGroup  // those of every scope
+	all sync.WaitGroup  // the scopeLoop of every scope
 
 	mu      sync.Mutex                     // guards what follows
 	over    bool                           // no scope begins any more
@@ -34,7 +34,7 @@ func newScopeLoops(ctx context.Context, d *Daemon) *scopeLoops {
 	return &scopeLoops{d: d, ctx: ctx, running: map[inventory.Scope]*scopeLoop{}}
 }
 
-// wait returns once ctx has ended, and all that runs in scopes after it.
+// wait returns once ctx has ended, and then everything that runs in scopes.
 func (l *scopeLoops) wait() {
 	<-l.ctx.Done()
 	l.mu.Lock()
@@ -85,8 +85,9 @@ func (l *scopeLoops) run(s inventory.Scope, this *scopeLoop) {
 	})
 }
 
-// begin says that a task of a scope begins: its context, and what is to be called when it is over.
-// ok is false if none may begin, because the scope is not in the fleet or the daemon ends.
+// begin notes that a task of a scope begins. It returns the context of the task, and done, which the
+// task calls at its end. ok is false if none may begin, because the scope is not in the fleet or the
+// daemon ends.
 func (l *scopeLoops) begin(s inventory.Scope) (ctx context.Context, done func(), ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -115,8 +116,8 @@ func (l *scopeLoops) done(s inventory.Scope, this *scopeLoop) {
 	l.all.Done()
 }
 
-// stop ends what runs in scopes that have left the fleet: what is in hand there is finished
-// first (I10). It does not wait for that.
+// stop ends what runs in scopes that have left the fleet: work that has begun is finished first (I10).
+// It does not wait for that.
 func (l *scopeLoops) stop(scopes []inventory.Scope) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -91,7 +91,7 @@ func TestAScopeIsBackWhileItsRehearsalWaits(t *testing.T) {
 			b.set(r, "")
 		}
 		time.Sleep(31 * time.Second) // the rehearsals have begun
-		l := h.daemon.loopsOf
+		l := h.daemon.scopeLoops
 		l.mu.Lock()
 		tasks := l.running[inventory.Scope{Account: payments, Region: region}].tasks
 		l.mu.Unlock()
@@ -118,14 +118,14 @@ func TestALateAlarmEndsNoRefreshes(t *testing.T) {
 		h.plant(region, "vpc-1")
 		ctx, cancel := context.WithCancel(t.Context())
 		d := h.connected(ctx)
-		d.loopsOf = newScopeLoops(ctx, d)
+		d.scopeLoops = newScopeLoops(ctx, d)
 		d.refreshes.beginDue(home) // what is back has not begun
-		d.loopsOf.start(home)
+		d.scopeLoops.start(home)
 		time.Sleep(time.Minute)
 		if !h.scopeDone(home) {
 			t.Error("it is not refreshed")
 		}
 		cancel()
-		d.loopsOf.wait()
+		d.scopeLoops.wait()
 	})
 }

@@ -20,12 +20,12 @@ type scopeRefreshes struct {
 	nth         int              // of the scopes, in the order in which they came to the fleet
 	since       time.Time        // when the scope came to the fleet; zero: it was there at the start
 	first       bool             // its first refresh is part of the first round, and is not over
-	refreshedAt time.Time        // when the last complete one since the start ended; zero: there was none
-	took        time.Duration    // of that one, with its wait for a slot: the next one waits, too
+	refreshedAt time.Time        // when the last complete refresh since the start ended; zero: there was none
+	took        time.Duration    // how long that refresh took, with its wait for a slot: the next one waits too
 	disabled    bool             // not refreshed: the Region is not enabled any more
 	hangs       bool             // AWS has not answered the refresh under way for slotPatience
-	leave       func()           // of the last refresh that has begun: gives its slot back
-	callTimer   *time.Timer      // of what it asks AWS; sets hangs. nil: it asks nothing
+	leave       func()           // gives back the slot of the last refresh that has begun
+	callTimer   *time.Timer      // of its call to AWS under way; sets hangs. nil: there is none
 
 	timer     *time.Timer // calls beginDue when something is due; nil: refreshes have not begun
 	busy      bool        // a refresh is under way, or waits for a slot
@@ -62,8 +62,8 @@ func (r *refreshes) state(s inventory.Scope) *scopeRefreshes {
 	return st
 }
 
-// forget forgets a scope that has left the fleet. One that comes back is new. Nothing of it runs
-// any more.
+// forget forgets a scope that has left the fleet, where nothing runs any more. If the scope comes back,
+// it is new.
 func (r *refreshes) forget(s inventory.Scope) {
 	r.mu.Lock()
 	last := false
@@ -99,7 +99,7 @@ func (r *refreshes) all() iter.Seq2[inventory.Scope, *scopeRefreshes] {
 	}
 }
 
-// overview is what the refreshes of all scopes come to.
+// overview answers questions about the refreshes of all scopes.
 type overview struct{ *refreshes }
 
 func (r *refreshes) overview() overview { return overview{r} }
@@ -217,8 +217,8 @@ func (o overview) alerted() int {
 // messages may be about flow logs that are in it a moment later.
 const firstRefresh = 5 * time.Second
 
-// awaitFirst waits until the first refresh of every scope is over or is in the state file,
-// and for most at most.
+// awaitFirst waits until every scope has had its first refresh, now or according to the state
+// file, but for most at most.
 func (o overview) awaitFirst(ctx context.Context, most time.Duration) {
 	ctx, cancel := context.WithTimeout(ctx, most)
 	defer cancel()

@@ -13,8 +13,8 @@ import (
 	"flowkeeper/inventory"
 )
 
-// stateFileWatch watches the state file, which somebody may take away, and another process
-// may change.
+// stateFileWatch watches the state file: somebody may delete or replace it, and another process
+// may change it.
 type stateFileWatch struct{ *Daemon }
 
 // run wakes restorers and senders after a command has changed the state file,
@@ -86,12 +86,12 @@ func (n *droppedNotice) due(undelivered int64, now time.Time) int64 {
 	return fresh
 }
 
-// storeHealth knows whether the state file takes commits, and has messages received again
-// that waited for it. It is safe for concurrent use.
+// storeHealth knows whether the state file takes commits. Once it does again, storeHealth has the
+// messages that failed received again. It is safe for concurrent use.
 type storeHealth struct {
 	log       *slog.Logger
 	commit    func(context.Context) error // tries whether the file can be written
-	showAgain chan struct{}               // holds one where the watcher should receive the messages again that failed
+	showAgain chan struct{}               // holds one if the watcher should receive the failed messages again
 
 	mu      sync.Mutex // guards what follows
 	broken  bool       // a commit failed, and none has succeeded since
@@ -107,11 +107,11 @@ func (h *storeHealth) failed(err error) {
 }
 
 // showAgainPause is the shortest time between two times that failed messages are received
-// again at once. A file with too little room for a message fails it each time, and a
-// message may not be received often before it goes to the dead-letter queue.
+// again at once. On a nearly full disk a large message may fail each time, and after a few
+// receives it goes to the dead-letter queue.
 const showAgainPause = time.Minute
 
-// retry tries a commit where the last one failed. Once it succeeds, the messages that
+// retry tries a commit if the last one failed. Once it succeeds, the messages that
 // failed because the file could not be written are received again at once. A message
 // whose commit failed for a reason of its own is received after its visibility timeout.
 func (h *storeHealth) retry(ctx context.Context, now time.Time) {

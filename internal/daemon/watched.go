@@ -21,9 +21,9 @@ type Watched struct {
 	own        map[string][]string // Regions that an account has of its own, instead of regions
 }
 
-// WatchedBy returns what a configuration watches. Where it does not say which accounts, because that of the
-// credentials is the only one, or the organisation's are not listed yet, any account is watched; where it does not say
-// which Region, any Region. Known scopes, such as those of a snapshot, stand for what it does not say.
+// WatchedBy returns what a configuration watches. If it does not say which accounts, because there is only the account of
+// the credentials, or the organisation's are not listed yet, any account is watched; if it does not say which Regions, any
+// Region. The accounts and Regions of known scopes, such as those of a snapshot, are used instead of "any".
 func WatchedBy(c configs.Config, members []organization.Member, listed bool, known []inventory.Scope) Watched {
 	w := Watched{organized: c.Organization.RoleName != "", regions: unlessAll(c.Inventory.Regions), own: map[string][]string{}}
 	protected := ProtectedAccounts(c, "", members)
@@ -54,7 +54,7 @@ func unlessAll(regions []string) []string {
 	return slices.Clone(regions)
 }
 
-// sortedSet are the words in order, each once.
+// sortedSet returns the words in order, each once.
 func sortedSet(words []string) []string { return slices.Compact(slices.Sorted(slices.Values(words))) }
 
 // Has reports whether a scope is watched.
