@@ -9,17 +9,17 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 )
 
-// Account is one account to act in. Without a role the base credentials are used; without an
-// ID too, the account is theirs.
+// Account is one account to act in. Without a role the base credentials are used; if it has no
+// ID either, it is the account of the base credentials.
 type Account struct {
 	ID         string
 	RoleARN    string
 	ExternalID string
-	Regions    []string // as those of the fleet; empty: those
+	Regions    []string // empty: those of NewFleet
 }
 
-// Reach returns the base configuration with this account's credentials. Their account is not
-// verified (I13): use it only to ask AWS for that.
+// Reach returns the base configuration with this account's credentials. Nothing has verified that
+// they are this account's (I13): use the result only to ask AWS whose they are.
 func (a Account) Reach(base aws.Config) aws.Config {
 	s := sourceOf(base)
 	cfg := s.signs(base, s)

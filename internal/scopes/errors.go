@@ -14,8 +14,8 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
-// Said is what AWS answered, by its code and message, or why it did not answer: an error in the words that
-// people need. What the SDK adds, such as its own steps and the number of the request, belongs in the log.
+// Said is an error in the words that people need: the code and message of AWS's answer, or why there was no
+// answer. What the SDK adds, such as its own steps and the ID of the request, belongs in the log.
 func Said(err error) string {
 	if api, is := errors.AsType[smithy.APIError](err); is && api.ErrorCode() != "" {
 		code, message := api.ErrorCode(), api.ErrorMessage()
@@ -70,8 +70,8 @@ func Refused(err error, used aws.Credentials) bool {
 	session := used.SessionToken != ""
 	switch {
 	case slices.Contains(refusedCodes, code):
-		return !has("signature expired", "signature not yet current") // the clock
-	case code == "RequestExpired": // of a long-lived key only the clock can be the cause
+		return !has("signature expired", "signature not yet current") // these mean that the clock is wrong
+	case code == "RequestExpired": // with a long-lived key, only a wrong clock can be the cause
 		return session
 	case slices.Contains(deniedCodes, code):
 		return has("security token") && has("invalid", "expired", "revoked") ||
@@ -81,8 +81,8 @@ func Refused(err error, used aws.Credentials) bool {
 }
 
 // RefusedEverywhere reports whether AWS refuses the credentials of cfg themselves. One
-// service, or a Region that is not enabled, may refuse valid ones; sts:GetCallerIdentity needs
-// no permission and succeeds with any valid ones.
+// service, or a Region that is not enabled, may refuse valid credentials;
+// sts:GetCallerIdentity needs no permission, and succeeds with all valid ones.
 func RefusedEverywhere(ctx context.Context, cfg aws.Config) bool {
 	c, err := cfg.Credentials.Retrieve(ctx)
 	if err != nil {
@@ -93,7 +93,7 @@ func RefusedEverywhere(ctx context.Context, cfg aws.Config) bool {
 }
 
 // OfAccount reports whether an error is about the credentials of an account, so that every Region
-// has it: the role can't be assumed, or it is another account's.
+// has the same error: the role can't be assumed, or it is another account's.
 func OfAccount(err error) bool {
 	if _, wrong := errors.AsType[*WrongAccountError](err); wrong {
 		return true
@@ -133,8 +133,8 @@ type noCredentials struct{ sdk error }
 func (noCredentials) Error() string   { return NoCredentialsText }
 func (e noCredentials) Unwrap() error { return e.sdk }
 
-// Cause is why a call in a Region of an account fails, as far as other Regions may have the same
-// cause.
+// Cause is why a call in a Region fails: Regions of an account that fail for one cause have one
+// alert together.
 type Cause string
 
 // Causes of failures.

@@ -18,9 +18,9 @@ import (
 	"flowkeeper/remediate"
 )
 
-// Fleet is the clients of all scopes: those configured, and for AllRegions those that AWS has
-// named so far. Accounts may join it and leave it; the scopes of an account that is there only
-// become more. It is safe for concurrent use. Make it with NewFleet.
+// Fleet has the EC2 clients of all scopes: those configured, and for AllRegions those that AWS
+// has named so far. Accounts may join it and leave it; while an account is in it, scopes of the
+// account are only added. It is safe for concurrent use. Make it with NewFleet.
 type Fleet struct {
 	base    aws.Config // with credentials that are not verified
 	regions []string   // of accounts that name none
@@ -40,14 +40,14 @@ type member struct {
 	cfg     aws.Config // with credentials that are verified to be the account's
 	signer  *v4.Signer // of all its clients: it keeps a key for each Region
 	regions []string   // as configured
-	listed  []string   // the enabled Regions by AWS's last answer; nil: there was none yet. The mutex of the fleet guards it
+	listed  []string   // the enabled Regions by AWS's last answer; nil: no answer yet. The mutex of the fleet guards it
 }
 
 // lists reports whether AWS is asked for the account's Regions.
 func (m *member) lists() bool { return slices.Equal(m.regions, []string{AllRegions}) }
 
-// Scopes in the order configured: accounts, then Regions; those found later at
-// the end. The caller must not change them.
+// Scopes returns the scopes in the configured order: accounts, then their Regions; scopes
+// found later are at the end. The caller must not change the slice.
 func (f *Fleet) Scopes() []inventory.Scope {
 	f.mu.RLock()
 	defer f.mu.RUnlock()
@@ -96,7 +96,7 @@ func (f *Fleet) listed(m *member) []string {
 	return m.listed
 }
 
-// member returns an account of the fleet; nil: it is none.
+// member returns an account; nil: it is not in the fleet.
 func (f *Fleet) member(account string) *member {
 	f.mu.RLock()
 	defer f.mu.RUnlock()
@@ -104,8 +104,8 @@ func (f *Fleet) member(account string) *member {
 }
 
 // Enabled reports whether a scope's Region is among those that AWS last named for
-// its account. Where the configuration names the Regions, or AWS could not be
-// asked, it is true.
+// its account. If the configuration names the Regions, or AWS could not be asked, it
+// is true.
 func (f *Fleet) Enabled(s inventory.Scope) bool {
 	f.mu.RLock()
 	defer f.mu.RUnlock()
@@ -123,7 +123,7 @@ func (f *Fleet) Unlisted() bool {
 const (
 	connectTimeout = 40 * time.Second // systemd waits 60 s for a start
 	listTimeout    = 10 * time.Second // of one account's Regions
-	startPatience  = 3 * time.Second  // the same at a start, where they are remembered
+	startPatience  = 3 * time.Second  // instead of listTimeout, if Regions of the account are remembered
 	listsAtOnce    = 32
 )
 
@@ -135,7 +135,7 @@ func NewFleet(base aws.Config, regions []string, log *slog.Logger) *Fleet {
 	return &Fleet{base: Account{}.Reach(base), regions: regions, log: log, accounts: map[string]*member{}, clients: map[inventory.Scope]*ec2.Client{}}
 }
 
-// Connect makes the clients of every account and Region; if there is no account, of that of the
+// Connect makes the clients of every account and Region; if accounts is empty, of the account of the
 // credentials. It asks AWS only for what the configuration leaves open: the account of the
 // credentials, and the enabled Regions for AllRegions. An account that can't be asked delays no
 // other: its Regions are those of the remembered scopes, else those of the credentials' own
@@ -211,8 +211,8 @@ func (f *Fleet) Leave(accounts ...string) (removed []inventory.Scope) {
 	return removed
 }
 
-// join adds members with the clients of their Regions. Those that have no Regions are the
-// reason for err, and are members too.
+// join adds members with the clients of their Regions. A member whose Regions are not known
+// causes an error, and is a member too.
 func (f *Fleet) join(ctx context.Context, members []*member, remembered []inventory.Scope) (added []inventory.Scope, err error) {
 	known := map[string][]string{}
 	for _, s := range remembered {
@@ -227,7 +227,7 @@ func (f *Fleet) join(ctx context.Context, members []*member, remembered []invent
 	ours := sync.OnceValues(func() ([]string, error) {
 		ctx, cancel := context.WithTimeout(ctx, listTimeout)
 		defer cancel()
-		return Regions(ctx, f.base, []string{AllRegions}) // names only: no credentials change hands (I13)
+		return Regions(ctx, f.base, []string{AllRegions}) // only names of Regions: these credentials sign no call for another account (I13)
 	})
 	f.admit(members)
 	alone := len(f.all()) == 1
@@ -260,7 +260,7 @@ func (f *Fleet) join(ctx context.Context, members []*member, remembered []invent
 		}
 		added = append(added, f.add(m, names)...)
 	}
-	if len(unlisted) > 0 { // hundreds that refuse the same are one line
+	if len(unlisted) > 0 { // one line, because hundreds of accounts may refuse the call
 		f.log.Warn("can't list the Regions of accounts: taking those that are remembered, or that our own account has enabled, until they can be asked",
 			"accounts", len(unlisted), "first", unlisted[0], "error", failed[unlisted[0]])
 	}
@@ -335,8 +335,8 @@ func (f *Fleet) list(ctx context.Context, members []*member, limit func(*member)
 	return failed
 }
 
-// add makes clients for those Regions of a member that have none. One that has left the fleet
-// meanwhile gets none.
+// add makes clients for those Regions of a member that have none. A member that has left the
+// fleet meanwhile gets none.
 func (f *Fleet) add(m *member, regions []string) (added []inventory.Scope) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -358,8 +358,8 @@ func (f *Fleet) add(m *member, regions []string) (added []inventory.Scope) {
 	return added
 }
 
-// Tags returns the client of a scope that tags are asked of: the same as EC2's, with the same
-// verified credentials (I13).
+// Tags returns the client that reads tags in a scope: the one of EC2, with the same verified
+// credentials (I13).
 func (f *Fleet) Tags(s inventory.Scope) (inventory.TagDescriber, bool) {
 	f.mu.RLock()
 	defer f.mu.RUnlock()

@@ -11,8 +11,8 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
-// signs returns cfg with clients that sign with p, which asks s, and report to s
-// what AWS refuses.
+// signs returns a copy of cfg whose clients sign with p, which gets credentials from s.
+// The clients report refused credentials to s.
 func (s *source) signs(cfg aws.Config, p aws.CredentialsProvider) aws.Config {
 	cfg = cfg.Copy()
 	cfg.Credentials = p
@@ -22,7 +22,7 @@ func (s *source) signs(cfg aws.Config, p aws.CredentialsProvider) aws.Config {
 
 const reloads = "ReloadRefusedCredentials"
 
-// install puts s into a client's stack, in the place of another source.
+// install puts s into the middleware stack of a client. It replaces another source there.
 func (s *source) install(stack *middleware.Stack) error {
 	m := middleware.FinalizeMiddlewareFunc(reloads, s.call)
 	if _, ok := stack.Finalize.Get(reloads); ok {
@@ -32,8 +32,8 @@ func (s *source) install(stack *middleware.Stack) error {
 	return stack.Finalize.Insert(m, "Retry", middleware.After)
 }
 
-// call makes one attempt of a call, and a second one with other credentials where
-// AWS refuses the first's.
+// call makes one attempt of a call, and a second one with other credentials if AWS
+// refuses those of the first.
 func (s *source) call(ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler) (middleware.FinalizeOutput, middleware.Metadata, error) {
 	request, ok := in.Request.(*smithyhttp.Request)
 	if !ok {
@@ -49,7 +49,7 @@ func (s *source) call(ctx context.Context, in middleware.FinalizeInput, next mid
 	out, meta, used, err := attempt()
 	why := unfit(err, used)
 	if why == "" {
-		if err == nil { // who is throttled, or not reached, was not accepted for that
+		if err == nil { // another error, such as throttling, does not show that AWS accepts the credentials
 			s.pauses.accepted(client)
 		}
 		return out, meta, err
@@ -69,9 +69,9 @@ func (s *source) call(ctx context.Context, in middleware.FinalizeInput, next mid
 
 const refusedByAWS = "AWS refuses these credentials"
 
-// unfit returns why other credentials are needed. Empty: they are not. AWS does not refuse
-// credentials of another account. If somebody has set these by mistake, and then the right
-// ones, the daemon must use the right ones without a restart (I13).
+// unfit returns why other credentials are needed; empty: they are not. AWS does not refuse
+// credentials of another account. If somebody sets such credentials by mistake, and then the
+// right ones, the daemon must use the right ones without a restart (I13).
 func unfit(err error, used aws.Credentials) (why string) {
 	if _, wrong := errors.AsType[*WrongAccountError](err); wrong && used.AccessKeyID != "" {
 		return "these credentials are of another account"

@@ -55,8 +55,8 @@ func (p *pauses) start(client string) bool {
 	return true
 }
 
-// failed notes that a load did not help a client. It returns how many before it, in
-// a row, did not either.
+// failed notes that a load did not help a client. It returns how many loads in a row
+// before this one did not help it either.
 func (p *pauses) failed(client string) (before int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -8,16 +8,16 @@ import (
 	"github.com/aws/aws-sdk-go-v2/config"
 )
 
-// OnRefusedEnvironment has stale called whenever AWS refuses the credentials of a
-// cfg made by Base, and they came from the process's environment: that can't be
-// read again. A refused AssumeRole counts as any other call. One service or Region
-// may be all that refuses them, see RefusedEverywhere. stale is called by any
-// goroutine, each time that loading brought the same again, and must not block.
-// OnRefusedEnvironment itself is called before the first call with cfg.
+// OnRefusedEnvironment has stale called whenever AWS refuses the credentials of a cfg
+// made by Base that came from the environment of this process, which can't be read again. A
+// refused AssumeRole counts like any other call. Perhaps only one service or Region refuses
+// them: see RefusedEverywhere. Any goroutine may call stale, each time that loading brought
+// the same credentials again; stale must not block. Call OnRefusedEnvironment before the
+// first call to AWS with cfg.
 func OnRefusedEnvironment(cfg aws.Config, stale func()) { sourceOf(cfg).onStale = stale }
 
-// drop loads credentials again, because a client can do nothing with these; why
-// says it. It reports whether there are others now.
+// drop loads credentials again, because a client can't use the refused ones; why is the
+// reason. It reports whether there are other credentials now.
 func (s *source) drop(ctx context.Context, refused aws.Credentials, client, why string) bool {
 	if s.turn.Acquire(ctx, 1) != nil {
 		return false
@@ -55,8 +55,8 @@ func (s *source) drop(ctx context.Context, refused aws.Credentials, client, why 
 	return true
 }
 
-// find looks for credentials again where those of a generation can't be had. It
-// reports whether some were found, by this call or by another.
+// find looks for credentials again, because there were none in this generation. It
+// reports whether this call, or another one, has found some.
 func (s *source) find(ctx context.Context, generation uint64) bool {
 	const client = "" // all clients
 	if s.turn.Acquire(ctx, 1) != nil {

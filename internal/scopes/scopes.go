@@ -47,7 +47,7 @@ func Base(ctx context.Context, o Options) (aws.Config, error) {
 	if err != nil {
 		return cfg, fmt.Errorf("read the AWS settings of the environment: %w", err)
 	}
-	if cfg.HTTPClient == nil { // only AWS_CA_BUNDLE and its like make the SDK name one
+	if cfg.HTTPClient == nil { // the SDK sets one only for settings like AWS_CA_BUNDLE
 		cfg.HTTPClient = awshttp.NewBuildableClient()
 	}
 	cfg.HTTPClient = plainBodies{cfg.HTTPClient}
@@ -104,8 +104,8 @@ func whoAmI(ctx context.Context, cfg aws.Config) (account, arn string, err error
 }
 
 // verified returns credentials only after AWS has said that they act in the scope's account.
-// A client that signs with it makes no call with any others, whatever was mounted, rotated or
-// exported by mistake (I13).
+// So a client that signs with it makes no call with credentials of another account, which
+// somebody may have mounted, rotated or exported by mistake (I13).
 type verified struct {
 	account string
 	inner   *source
@@ -122,8 +122,8 @@ func newVerified(account string, inner *source, base aws.Config) *verified {
 	return &verified{account: account, inner: inner, base: base, turn: semaphore.NewWeighted(1), known: map[string]error{}}
 }
 
-// Retrieve implements aws.CredentialsProvider. It waits no longer than its ctx for the question
-// of another call.
+// Retrieve implements aws.CredentialsProvider. While another call asks AWS, it waits no longer
+// than its ctx.
 func (v *verified) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	c, err := v.inner.Retrieve(ctx)
 	if err != nil {
@@ -159,8 +159,8 @@ func (v *verified) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	return c, nil
 }
 
-// Verify asks AWS whether an account can be acted in: whose its credentials are, once its role
-// is assumed. If they are another account's, it returns a *WrongAccountError (I13).
+// Verify asks AWS whether Flowkeeper can act in an account: it assumes the role, and asks whose the
+// credentials are. If they are another account's, it returns a *WrongAccountError (I13).
 func (a Account) Verify(ctx context.Context, base aws.Config) (account, arn string, err error) {
 	account, arn, err = whoAmI(ctx, a.Reach(base))
 	switch {
@@ -186,7 +186,7 @@ func Partition(ctx context.Context, base aws.Config) (string, error) {
 	return a.Partition, nil
 }
 
-// LikelyPartition is Partition, or what the Region's name says where AWS does not answer.
+// LikelyPartition is Partition; if AWS does not answer, it is the partition of base's Region.
 func LikelyPartition(ctx context.Context, base aws.Config) string {
 	p, err := Partition(ctx, base)
 	if err != nil {

@@ -8,13 +8,13 @@ import (
 	"github.com/aws/smithy-go"
 )
 
-// withoutSecrets is an error that repeats no secret (I11): where a signature does
-// not match, AWS answers with the headers that it has signed, the session token among
-// them; and what a credential_process prints, and the SDK can't read, may be keys.
+// withoutSecrets returns err with a text that has no secret (I11). If a signature does not
+// match, AWS answers with the signed headers, among them the session token; and what a
+// credential_process prints, if the SDK can't read it, may be keys.
 func withoutSecrets(err error) error {
 	if p, ok := errors.AsType[*processcreds.ProviderError](err); ok && p.Err != nil {
 		if said, _, long := strings.Cut(p.Err.Error(), "process output:"); long {
-			return &unsaid{err, strings.ReplaceAll(err.Error(), p.Err.Error(), said+"process output")}
+			return &shortened{err, strings.ReplaceAll(err.Error(), p.Err.Error(), said+"process output")}
 		}
 	}
 	var api smithy.APIError
@@ -22,7 +22,7 @@ func withoutSecrets(err error) error {
 		return err
 	}
 	if m := api.ErrorMessage(); m != withoutRequest(m) {
-		return &refusal{unsaid{err, strings.ReplaceAll(err.Error(), m, withoutRequest(m))}, api}
+		return &refusal{shortened{err, strings.ReplaceAll(err.Error(), m, withoutRequest(m))}, api}
 	}
 	return err
 }
@@ -33,18 +33,18 @@ func withoutRequest(message string) string {
 	return strings.TrimSpace(said)
 }
 
-// unsaid is an error with a shorter text.
-type unsaid struct {
+// shortened is an error with a shorter text.
+type shortened struct {
 	error
 	text string
 }
 
-func (e *unsaid) Error() string { return e.text }
-func (e *unsaid) Unwrap() error { return e.error }
+func (e *shortened) Error() string { return e.text }
+func (e *shortened) Unwrap() error { return e.error }
 
-// refusal is such an error that comes from AWS.
+// refusal is a shortened error that AWS answered. It implements smithy.APIError.
 type refusal struct {
-	unsaid
+	shortened
 	api smithy.APIError
 }
 

@@ -11,16 +11,16 @@ import (
 )
 
 // source hands out one principal's credentials. Clients that sign with it report
-// what AWS refuses: then it loads the credentials again, from the disk, the
-// instance or STS, and the call is repeated once with the new ones. AWS did
-// nothing for a caller that it refused, so the repeat doubles nothing.
+// that AWS refuses them: then it loads the credentials again, from the disk, the
+// instance or STS, and the call is repeated once with the new ones. A refused call
+// had no effect, so it is safe to repeat.
 //
 // It is safe for concurrent use.
 type source struct {
-	// load makes a provider, which knows nothing of the last one's credentials.
-	// nil: the provider has no memory that could be dropped.
+	// load makes a provider that has cached no credentials of the last one. nil: the
+	// provider caches none.
 	load     func(context.Context) (aws.CredentialsProvider, error)
-	settings bool // load reads what is set on this machine: where there were no credentials, there may be by now
+	settings bool // load reads the settings of this machine, which may have credentials by now if they had none
 	log      *slog.Logger
 
 	onStale func() // see OnRefusedEnvironment; nil: not set
@@ -58,8 +58,8 @@ func sourceOf(cfg aws.Config) *source {
 	return newSource(cfg.Credentials, load, nil)
 }
 
-// OnClock returns cfg with credentials that are loaded again, where AWS refuses them, by
-// another clock than the machine's: for callers that set the time.
+// OnClock returns cfg with another clock for the pauses before refused credentials are loaded
+// again: for callers that set the time.
 func OnClock(cfg aws.Config, now func() time.Time) aws.Config {
 	s := sourceOf(cfg)
 	s.pauses.now = now
@@ -89,7 +89,7 @@ func (s *source) current(ctx context.Context) (aws.Credentials, error) {
 	return c, withoutSecrets(err)
 }
 
-// generation grows each time that others take the place of refused credentials.
+// generation grows each time that new credentials replace refused or missing ones.
 func (s *source) generation() uint64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
