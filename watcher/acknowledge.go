@@ -19,8 +19,8 @@ const (
 	deleteTries   = 3
 )
 
-// acknowledge deletes handled messages, up to ten in a call. One that can't be deleted is
-// received again, and changes nothing then (I4).
+// acknowledge deletes handled messages, up to ten in a call. A message that can't be deleted is
+// received again, and then changes nothing (I4).
 func (w *Watcher) acknowledge(ctx context.Context) {
 	var calls errgroup.Group
 	calls.SetLimit(deletesAtOnce)
@@ -34,7 +34,7 @@ func (w *Watcher) acknowledge(ctx context.Context) {
 	_ = calls.Wait() // they return no error
 }
 
-// fill collects a batch: ten, or what comes within batchWait.
+// fill collects a batch: ten messages, or those that are handled within batchWait.
 func (w *Watcher) fill(first *string) []*string {
 	batch := []*string{first}
 	t := time.NewTimer(batchWait)

@@ -12,9 +12,9 @@
 //     redrive policy ends that (I8).
 //
 // Run owns these goroutines and waits for all of them: one receiver, and up to
-// three more while there is a backlog; at most sixteen handlers; one that collects what is
-// done, and up to four that delete it, ten messages a call; one that shows messages again
-// after the state file could be written again. While a handler works, one goroutine keeps
+// three more while there is a backlog; at most sixteen handlers; one that collects handled
+// messages, and up to four that delete them, ten in a call; one that makes failed messages
+// visible once the state file can be written again. While a handler works, one goroutine keeps
 // its message hidden.
 //
 // The package never deletes a message that the Handler did not accept, never ends

@@ -22,7 +22,7 @@ const (
 	Batch        Kind = "records"      // {"Records":[…]}
 	LogFile      Kind = "log_file"     // a notice that log files are in S3
 	NoRecords    Kind = "no_records"   // a digest, or a notice of files that hold no records of calls
-	Subscription Kind = "subscription" // SNS wants a subscription confirmed: never done by us
+	Subscription Kind = "subscription" // SNS asks to confirm a subscription, which Flowkeeper never does
 	SetupNoise   Kind = "setup"        // test messages of S3 and CloudTrail
 	Other        Kind = "other"        // an event that is not CloudTrail's
 	Unknown      Kind = "unknown"      // not understood
@@ -43,7 +43,7 @@ var ErrNotUnderstood = errors.New("not understood")
 
 const maxNesting = 4 // of SNS notifications in each other
 
-// envelope has the fields of every envelope; which of them are set says which it is.
+// envelope has the fields of all envelopes; the fields that are set tell which envelope it is.
 type envelope struct {
 	Type        lax               `json:"Type"`
 	Message     lax               `json:"Message"`
@@ -62,7 +62,7 @@ type envelope struct {
 	EventType   lax               `json:"eventType"`
 }
 
-// lax is a JSON string, or nothing where something else stands.
+// lax is a JSON string; empty if there is any other JSON value.
 type lax string
 
 func (l *lax) UnmarshalJSON(b []byte) error {
@@ -120,8 +120,8 @@ func unwrap(body []byte, nesting int) (Content, error) {
 	return Content{}, fmt.Errorf("%w: none of the known envelopes", ErrNotUnderstood)
 }
 
-// notice is the object in a notice of S3's; its fields are empty if it names none. The key is as
-// the notice has it.
+// notice is the object that a notice of S3 names; its fields are empty if it names none. The key is
+// encoded as in the notice.
 type notice Object
 
 // UnmarshalJSON takes any shape.
@@ -174,7 +174,7 @@ func (e envelope) event() (Content, error) {
 	return Content{Kind: EventBridge, Records: []json.RawMessage{e.Detail}}, nil
 }
 
-// batch is records, or S3's own notice of new objects.
+// batch returns the content of {"Records":[…]}: records of calls, or a notice of S3 about objects.
 func batch(records []json.RawMessage) (Content, error) {
 	if len(records) > 0 {
 		var first envelope
@@ -185,9 +185,9 @@ func batch(records []json.RawMessage) (Content, error) {
 	return Content{Kind: Batch, Records: records}, nil
 }
 
-// s3Notice returns the content of a notice of S3's. Only a new object is announced: S3 can also
-// tell that one was deleted, tagged, restored and so on ("Event message structure" in the S3 user
-// guide). A notice that does not say what happened may be about a new one.
+// s3Notice returns the content of a notice of S3. Only a new object counts: S3 also sends notices
+// when an object was deleted, tagged, restored and so on ("Event message structure" in the S3 user
+// guide). A notice that does not say what happened may be about a new object.
 func s3Notice(records []json.RawMessage) Content {
 	var objects []Object
 	for _, raw := range records {

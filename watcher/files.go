@@ -15,9 +15,9 @@ import (
 // Files reads the log files that messages announce.
 type Files interface {
 	// Read calls found with each record of a log file that may matter, as it is in the file; the
-	// bytes are valid during the call only. It returns an error of found as it is. Its nil means
-	// that all records were found, or that the object holds none that may matter. It must be
-	// safe for concurrent use, and report errors itself: the watcher repeats them to debug only.
+	// bytes are valid during the call only. It returns an error of found unchanged. nil means that
+	// found had all such records, or that the object holds none. It must be safe for concurrent
+	// use, and report errors itself: the watcher logs them at level debug only.
 	Read(ctx context.Context, o Object, found func(raw []byte) error) error
 }
 
@@ -37,8 +37,8 @@ const (
 	fileBatch    = 100              // records of a log file that the handler gets at once, so that memory stays flat
 	maxObjects   = 100              // of one message; CloudTrail and S3 announce one or a few
 	maxReading   = 8                // messages whose files are read at the same time: the other handlers are for records in messages
-	roomPatience = time.Second      // for that room
-	roomPause    = 30 * time.Second // how long a message stays hidden that found no room for that
+	readPatience = time.Second      // how long a message waits to be one of maxReading
+	postponedFor = 30 * time.Second // how long it stays hidden if it can't be
 )
 
 // readFiles reads the objects that a message announces, one after the other, and hands their
@@ -65,7 +65,7 @@ func (w *Watcher) readFiles(ctx context.Context, m types.Message, objects []Obje
 		w.KeepAlive() // the receivers may wait for this handler
 		became := w.readFile(ctx, fmt.Sprintf("%s/%d", id, n), o)
 		if outcome = worse(outcome, became); became == Failed {
-			break // the store: the records of the next object could not be stored either
+			break // because of the store, which could not take the records of the next object either
 		}
 	}
 	return outcome
@@ -84,16 +84,16 @@ func distinct(objects []Object) []Object {
 	return out
 }
 
-// mayRead waits up to roomPatience for one of maxReading places, and reports whether it got one. Each message that
+// mayRead waits up to readPatience for one of maxReading places, and reports whether it got one. Each message that
 // is given back counts towards the dead-letter queue, so a short wait pays. A longer one would block the receivers,
 // and with them messages that carry their records.
 func (w *Watcher) mayRead(ctx context.Context) bool {
-	ctx, cancel := context.WithTimeout(ctx, roomPatience)
+	ctx, cancel := context.WithTimeout(ctx, readPatience)
 	defer cancel()
 	return w.reading.Acquire(ctx, 1) == nil
 }
 
-// worse returns the outcome of a message of which two parts had these.
+// worse returns the outcome of a message if its parts had the outcomes a and b.
 func worse(a, b string) string {
 	for _, o := range []string{Failed, Unparsable, Unreadable, Handled} {
 		if a == o || b == o {

@@ -14,8 +14,8 @@ import (
 )
 
 // processOrReturn processes one message, and reports whether to acknowledge it: if not, the queue shows
-// it again later. in ends when no new work is to begin; work ends when the work under way
-// must end too.
+// it again later. in ends when no new work may begin; work ends when the work under way must
+// end too.
 func (w *Watcher) processOrReturn(in, work context.Context, m types.Message) (done bool) {
 	if in.Err() != nil {
 		w.hide(work, m, 0) // another daemon may receive it at once
@@ -30,7 +30,7 @@ func (w *Watcher) processOrReturn(in, work context.Context, m types.Message) (do
 	case Handled, Ignored:
 		return true
 	case Postponed: // nothing failed
-		w.hide(work, m, roomPause)
+		w.hide(work, m, postponedFor)
 		return false
 	}
 	w.hide(work, m, failurePauses.Pause(receiveCount(m)-1)) // longer each time
@@ -159,7 +159,7 @@ func (w *Watcher) forgetFailed(m types.Message) {
 	delete(w.failed, aws.ToString(m.MessageId))
 }
 
-// runShowAgain makes the remembered messages visible each time ShowAgain says so.
+// runShowAgain makes the remembered messages visible each time ShowAgain has a value.
 func (w *Watcher) runShowAgain(ctx context.Context) {
 	for retry.Wait(ctx, retry.Forever, w.ShowAgain) {
 		w.mu.Lock()

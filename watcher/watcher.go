@@ -48,11 +48,12 @@ type Config struct {
 	// KeepAlive is called at least once in each long poll or backoff, and for each message
 	// that a handler takes.
 	KeepAlive func()
-	// ShowAgain makes messages visible in the queue again on which the handler failed.
+	// ShowAgain has a value when the messages on which the handler failed should become visible
+	// in the queue again.
 	ShowAgain <-chan struct{}
-	// Meter counts what happens; nil: nothing does.
+	// Meter counts what happens; nil: nothing is counted.
 	Meter Meter
-	// Files reads the log files that messages announce; nil: such messages are left.
+	// Files reads the log files that messages announce; nil: such messages stay in the queue.
 	Files Files
 }
 
@@ -61,7 +62,7 @@ type Config struct {
 type QueueHealth interface {
 	// Received is called after each receive that succeeded.
 	Received(context.Context)
-	// Failed is called after each that did not. It says whether to stop.
+	// Failed is called after each receive that failed. It reports whether Run should end.
 	Failed(context.Context, error) (stop bool)
 }
 
@@ -77,20 +78,18 @@ type Meter interface {
 	Oldest(age time.Duration)
 }
 
-// The outcomes of a message: its records are on disk; it had none that may matter; the handler
-// failed; it can't be parsed; it announces a log file that can't be read, or for which there was no
-// room; its kind is not supported. Only the first two are acknowledged.
+// The outcomes of a message. Only the first two are acknowledged.
 const (
-	Handled     = "handled"
-	Ignored     = "ignored"
-	Failed      = "failed"
-	Unparsable  = "unparsable"
-	Unreadable  = "unreadable"
-	Postponed   = "postponed"
-	Unsupported = "unsupported"
+	Handled     = "handled"     // what its records ask for is on disk
+	Ignored     = "ignored"     // it has no records that may matter
+	Failed      = "failed"      // the handler failed
+	Unparsable  = "unparsable"  // it has text that can't be parsed
+	Unreadable  = "unreadable"  // it announces a log file that can't be read
+	Postponed   = "postponed"   // it announces a log file, and maxReading others were being read
+	Unsupported = "unsupported" // it announces a log file, and Config.Files is nil
 )
 
-// Outcomes are all of them.
+// Outcomes are all outcomes of a message.
 var Outcomes = []string{Handled, Ignored, Failed, Unparsable, Unreadable, Postponed, Unsupported}
 
 const (
@@ -201,7 +200,7 @@ func (w *Watcher) receive(ctx context.Context, others *sync.WaitGroup) error {
 	return nil
 }
 
-// receiving is how to receive once.
+// receiving has the options of one receive.
 type receiving struct {
 	most   int32         // messages
 	wait   time.Duration // of the long poll
@@ -209,11 +208,11 @@ type receiving struct {
 	single bool          // without retries by the SDK
 }
 
-// probe is how to receive in an outage. One message arrives in time over a slow line too.
+// probe has the options of a receive in an outage. A single message arrives in time even over a slow line.
 var probe = receiving{most: 1, limit: maxReceivePause - time.Second, single: true}
 
-// startReceiver starts one more receiver, up to the most. It ends when the backlog
-// does.
+// startReceiver starts one more receiver, up to maxReceivers in all. That receiver ends when the
+// backlog does.
 func (w *Watcher) startReceiver(ctx context.Context, others *sync.WaitGroup) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
