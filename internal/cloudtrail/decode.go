@@ -71,8 +71,8 @@ func scalar(b []byte) string {
 	return clip(s)
 }
 
-// clip shortens a text to maxText without cutting a character in half. The whole text is not
-// kept alive by what is left of it.
+// clip shortens a text to maxText without cutting a character in half. The result is a copy, so that
+// it does not keep the whole text in memory.
 func clip(s string) string {
 	if len(s) <= maxText {
 		return s
@@ -85,9 +85,8 @@ func clip(s string) string {
 }
 
 // Decode decodes one record of any version, and ignores unknown fields. It returns an error if
-// the text is no JSON object, is too large or too deep, or has no event name or no source
-// (only Insights may lack them). Of a record that is no call (Record.NoCall) it reads no
-// parameters.
+// the text is no JSON object, is too large or too deep, or has no event name or no source (which
+// only Insights may lack). It reads no parameters of a record that is no call (Record.NoCall).
 func Decode(raw []byte) (Record, error) {
 	if len(raw) > maxRecord {
 		return Record{}, fmt.Errorf("%w: %d bytes are more than %d", ErrNotARecord, len(raw), maxRecord)
@@ -130,11 +129,11 @@ func Decode(raw []byte) (Record, error) {
 	return r, nil
 }
 
-// layouts of event times: CloudTrail's own, and those of tools that forward records. Go
-// parses a fraction of a second after each of them.
+// layouts of event times: CloudTrail's own, and those of tools that forward records. With each of
+// them, Go also parses a fraction of a second.
 var layouts = []string{time.RFC3339, "2006-01-02T15:04:05Z0700", "2006-01-02T15:04:05Z07", "2006-01-02T15:04:05"}
 
-// moment parses an event's time, in UTC if it has no offset. Zero: not stated.
+// moment parses an event's time, as UTC if it has no offset. Zero: not stated.
 func moment(s string) time.Time {
 	if len(s) > len("2006-01-02") && s[len("2006-01-02")] == ' ' {
 		day, rest := s[:len("2006-01-02")], s[len("2006-01-02"):]
@@ -185,7 +184,7 @@ func (r *Record) readParameters(request, response json.RawMessage) {
 		r.FlowLogIDs = idsIn(contents(params["FlowLogId"]))
 		r.IDsUnknown = len(elements(params["FlowLogId"])) > maxIDs
 		if len(r.FlowLogIDs) == 0 {
-			r.FlowLogIDs = anyID(request) // of an unknown shape: every ID in it
+			r.FlowLogIDs = anyID(request) // the shape is not known: take every ID in it
 			r.IDsUnknown = len(r.FlowLogIDs) == 0 || len(r.FlowLogIDs) == maxIDs
 		}
 		r.Refused = refusals(answer["unsuccessful"])
@@ -199,7 +198,7 @@ func (r *Record) readParameters(request, response json.RawMessage) {
 	}
 }
 
-// unwrap returns the parameters, without the wrapper that EC2's records have around them.
+// unwrap returns the parameters without the object that EC2's records have around them.
 func unwrap(raw json.RawMessage, wrapper string) map[string]json.RawMessage {
 	outer := object(raw)
 	if inner := object(outer[wrapper]); inner != nil {

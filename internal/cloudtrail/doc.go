@@ -10,7 +10,7 @@
 //
 // Everything here is a pure function: no goroutine, no clock, no I/O.
 //
-// The package never panics, whatever the input (FuzzDecode), bounds the text that
-// it takes over, and believes nothing: a record is untrusted text until AWS itself
-// confirms it (I2). The shapes that it tolerates are in docs/aws.md.
+// The package never panics, whatever the input (FuzzDecode), limits the length of
+// each text, and trusts nothing: a record is untrusted text until AWS itself confirms
+// it (I2). The shapes that it tolerates are in docs/aws.md.
 package cloudtrail

@@ -23,7 +23,7 @@ type Identity struct {
 	OnBehalfOf     string // userId of a user of IAM Identity Center
 	IdentityStore  string // the ARN of the store in which that user is
 	SourceIdentity string // set when the role was assumed; it stays when further roles are assumed
-	WebIdentity    string // the identity provider of a web identity or SAML session, and what it said of who it is
+	WebIdentity    string // the identity provider of a web identity or SAML session, and the attributes that it gave
 }
 
 // identity reads userIdentity; any part of it may be missing.
@@ -46,10 +46,10 @@ func identity(raw json.RawMessage) Identity {
 	return id
 }
 
-// maxAttributes of a web identity are kept.
+// maxAttributes is how many attributes of a web identity are kept.
 const maxAttributes = 10
 
-// webIdentity is the provider, and the attributes that it gave: "provider
+// webIdentity returns the provider, and the attributes that it gave: "provider
 // (sub=…, aud=…)".
 func webIdentity(raw json.RawMessage) string {
 	m := object(raw)

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// NoCall says what a record is that is no management call of an AWS API, and so has no effect
-// here. Empty: it is such a call, or too old a record to say.
+// NoCall is the kind of a record that is no management call of an AWS API, and so has no effect
+// here. Empty: the record is such a call, or it is too old to have a kind.
 type NoCall string
 
 // The kinds of such records (docs/aws.md, "Records that are no API call").
@@ -19,7 +19,7 @@ const (
 	OtherRecord     NoCall = "other"            // a category or type that is not known
 )
 
-// NoCalls are all of them.
+// NoCalls are all kinds.
 var NoCalls = []NoCall{Insight, DataEvent, NetworkActivity, ServiceEvent, SignIn, OtherRecord}
 
 // Words returns what such a record is, and why it has no effect.
@@ -73,15 +73,15 @@ func (w wire) noCall() NoCall {
 	return ""
 }
 
-// Addendum describes a record that repeats an earlier one, corrected or late.
+// Addendum describes a record that repeats an earlier one, corrected, or that CloudTrail delivered late.
 type Addendum struct {
 	EventID string // the addendum's own; Record.EventID is the original's
 	Reason  string // UPDATED_DATA, DELIVERY_DELAY or SERVICE_OUTAGE
 	Updated string // the fields that are corrected, as CloudTrail lists them
 }
 
-// readAddendum gives an addendum the ID of the event that it belongs to, so that an event is
-// alerted of once. A record that was only late has no other ID than its own.
+// readAddendum gives an addendum the ID of the event that it belongs to, so that there is one alert
+// of an event. A record that was only late has no other ID than its own.
 func (r *Record) readAddendum(raw json.RawMessage) {
 	m := object(raw)
 	if m == nil {
@@ -98,14 +98,14 @@ func (r *Record) readAddendum(raw json.RawMessage) {
 // have been an alert.
 func (r Record) Repeats() bool { return r.Addendum != nil && r.Addendum.EventID != r.EventID }
 
-// omitted reports whether CloudTrail left parameters or an answer out because of their size,
-// and returns that size.
+// omitted reports whether CloudTrail left out parameters or an answer because of its size, and
+// returns that size.
 func omitted(raw json.RawMessage) (size string, is bool) {
 	m := object(raw)
 	return scalar(m["originalSize"]), scalar(m["omitted"]) == "true"
 }
 
-// list is the text of a list: bare, as an array, or as a text with commas.
+// list returns a list as one text; in the record it is an array, or a text with commas.
 func list(raw json.RawMessage) string {
 	return headed("", unique(contents(raw)))
 }

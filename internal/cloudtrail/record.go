@@ -4,8 +4,8 @@ import "time"
 
 // Record is what Flowkeeper needs of one CloudTrail record.
 type Record struct {
-	NoCall   NoCall    // what it is instead of a management call; empty: it is one
-	Addendum *Addendum // it repeats an earlier record; nil: it is the first of its event
+	NoCall   NoCall    // what it is instead of a management call; empty: it is a management call
+	Addendum *Addendum // nil: it repeats no earlier record, and was not late
 
 	EventID     string // of an addendum: the original's
 	EventName   string // "DeleteFlowLogs"
@@ -21,7 +21,7 @@ type Record struct {
 
 	DryRun      bool      // the request said DryRun
 	FlowLogIDs  []string  // DeleteFlowLogs: the IDs asked for, unique, in order
-	Refused     []Refusal // answered 200, but these IDs not
+	Refused     []Refusal // IDs that AWS refused in an answer with status 200
 	CreatedIDs  []string  // CreateFlowLogs: the new flow logs' IDs
 	ResourceIDs []string  // CreateFlowLogs, DeleteVpc: the resources named
 	ClientToken string    // CreateFlowLogs
@@ -29,14 +29,14 @@ type Record struct {
 
 	// Of calls that change what flow logs depend on (Tampers).
 	Target string // what the call changes: a name, ARN, ID or URL, as the service has it; empty: not stated
-	Bus    string // events: the event bus of the rule, where it is not the default one
-	Detail string // how, if the parameters state it in few words: "to 1 day", a policy's name
+	Bus    string // calls of EventBridge: the event bus of the rule; empty: the default one, or not stated
+	Detail string // how the call changes it, in few words: "to 1 day", a policy's name; may be empty
 	// RequestHash is a hash of the parameters: different calls on one Target have different ones.
 	RequestHash string
 	OmittedSize string // bytes of parameters that CloudTrail left out as too large; empty: it did not
 }
 
-// Refusal is one flow log that AWS would not delete.
+// Refusal is one flow log that AWS refused to delete.
 type Refusal struct {
 	FlowLogID string
 	Code      string

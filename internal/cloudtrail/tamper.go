@@ -46,8 +46,8 @@ var tampers = map[string]tamper{
 	"SetQueueAttributes":     {"sqs.amazonaws.com", "queueUrl"},
 }
 
-// answered is the field of an answer that names what was changed, by event:
-// some answers say it where the parameters were left out.
+// answered is the field of an answer that names what was changed, by event. It helps if
+// CloudTrail has left out the parameters.
 var answered = map[string]string{"PutRule": "ruleArn", "UpdateTrail": "trailARN", "PutEventSelectors": "trailARN", "ScheduleKeyDeletion": "keyId"}
 
 // readTarget fills what the call changes.
@@ -58,7 +58,7 @@ func (r *Record) readTarget(t tamper, request, response, resources json.RawMessa
 	if field := answered[r.EventName]; r.Target == "" && field != "" {
 		r.Target = scalar(param(object(response), field))
 	}
-	if r.Target == "" { // left out, or of a shape unknown: some services list what they touched
+	if r.Target == "" { // left out, or of an unknown shape: some services list the resources of a call
 		for _, e := range elements(resources) {
 			if r.Target = scalar(param(object(e), "ARN")); r.Target != "" {
 				break
@@ -70,7 +70,7 @@ func (r *Record) readTarget(t tamper, request, response, resources json.RawMessa
 	r.RequestHash = fmt.Sprintf("%x", sha256.Sum256(request))[:16]
 }
 
-// detail says how, where that takes few words.
+// detail says in few words how a call changes its target; empty: not known.
 func detail(event string, params map[string]json.RawMessage) string {
 	switch event {
 	case "PutRetentionPolicy":
@@ -89,7 +89,7 @@ func detail(event string, params map[string]json.RawMessage) string {
 		}
 	case "UntagDeliveryStream":
 		keys := contents(param(params, "tagKeys"))
-		if n := slices.Index(keys, DeliveryTag); n > 0 { // what matters is not cut
+		if n := slices.Index(keys, DeliveryTag); n > 0 { // first, so that clip does not cut the tag that matters
 			keys[0], keys[n] = keys[n], keys[0]
 		}
 		return clip(strings.Join(keys, ", "))
@@ -115,10 +115,10 @@ func detail(event string, params map[string]json.RawMessage) string {
 	return ""
 }
 
-// maxTargets of a rule are named: what AWS allows is less.
+// maxTargets is how many targets of a rule are named: AWS allows fewer.
 const maxTargets = 10
 
-// headed are texts in one, after a word; empty where there are none.
+// headed joins texts after a word; empty if there are no texts.
 func headed(word string, texts []string) string {
 	if len(texts) == 0 {
 		return ""
@@ -126,7 +126,7 @@ func headed(word string, texts []string) string {
 	return clip(word + strings.Join(texts, ", "))
 }
 
-// DeliveryTag on a delivery stream is what lets AWS deliver logs to it.
+// DeliveryTag is the tag of a delivery stream that lets AWS deliver logs to it.
 const DeliveryTag = "LogDeliveryEnabled"
 
 func dayCount(n string) string {
@@ -136,8 +136,8 @@ func dayCount(n string) string {
 	return n + " days"
 }
 
-// param is a parameter whatever the case of its first letter: services differ
-// in that, and over time.
+// param returns a parameter by its name, in upper or lower case: services differ in the
+// first letter, and change it over time.
 func param(params map[string]json.RawMessage, name string) json.RawMessage {
 	if v, ok := params[name]; ok {
 		return v

@@ -30,8 +30,8 @@ var (
 	escape       = []byte(`\u00`)
 )
 
-// escapedLetter reports whether the text has a letter as JSON may write it: \u0041 to \u007a.
-// Other characters are often written so: < > & = and quotes.
+// escapedLetter reports whether the text has an escaped letter: \u0041 to \u007a. Only other
+// characters are often escaped: < > & = and quotes.
 func escapedLetter(raw []byte) bool {
 	for {
 		n := bytes.Index(raw, escape)
@@ -54,7 +54,7 @@ var wanted = func() map[string]bool {
 	return out
 }()
 
-// textAfterColon returns the text that follows a key; false: none does.
+// textAfterColon returns the string value that follows a key; false: there is none.
 func textAfterColon(b []byte) ([]byte, bool) {
 	b = bytes.TrimLeft(b, " \t\r\n")
 	if len(b) == 0 || b[0] != ':' {

@@ -14,7 +14,7 @@ const (
 	Deleted   Kind = iota + 1 // at least one flow log was deleted, or the record does not say which
 	Attempted                 // DeleteFlowLogs, dry run or refused for every ID
 	Created                   // CreateFlowLogs succeeded: the snapshot should know these
-	Rehearsed                 // a Flowkeeper tried a restore as a dry run, whatever AWS said to it
+	Rehearsed                 // a Flowkeeper tried a restore as a dry run; AWS may have refused it
 	TornDown                  // a VPC was deleted: AWS removes its flow logs without a record
 	Tampered                  // something was changed that flow logs may depend on
 )
@@ -32,10 +32,10 @@ type Rule struct {
 // Finding is what one record means.
 type Finding struct {
 	Kind    Kind
-	Rule    Rule // zero where no Sigma rule is about it: Rehearsed, TornDown
+	Rule    Rule // zero for Rehearsed and TornDown, which have no Sigma rule
 	Record  cloudtrail.Record
 	Deleted []string             // requested minus refused
-	Failed  []cloudtrail.Refusal // refused, each with AWS's words; for a refused call every ID with the call's error
+	Failed  []cloudtrail.Refusal // refused, each with AWS's error; if AWS refused the call, every ID with the call's error
 }
 
 // Actor returns the record's identity as alerts have it.
@@ -58,8 +58,8 @@ func foreign(r cloudtrail.Record) string {
 	return ""
 }
 
-// via returns what made the call: the AWS service that made it for somebody, the console, or
-// the tool in its user agent, which is only a claim; empty: not known.
+// via returns how the call was made: by the AWS service that made it for somebody, the console, or
+// the tool that its user agent names, which anybody can set; empty: not known.
 func via(r cloudtrail.Record) string {
 	for _, s := range []string{r.Identity.InvokedBy, r.SourceIP} {
 		if strings.HasSuffix(s, ".amazonaws.com") {

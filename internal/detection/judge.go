@@ -18,8 +18,8 @@ func Findings(records []cloudtrail.Record) (out []Finding) {
 
 // Judge returns the finding of a record; false: it has none.
 //
-// One difference from the Sigma files is on purpose: if AWS answered with 200 and did nothing
-// of what was asked, a deletion is an attempt here, and a creation is no finding. A Sigma rule
+// One difference from the Sigma files is on purpose: if AWS answered with status 200, but deleted
+// or created nothing, a deletion is an attempt here, and a creation is no finding. A Sigma rule
 // can't read the answer.
 func Judge(r cloudtrail.Record) (Finding, bool) {
 	if r.NoCall != "" {

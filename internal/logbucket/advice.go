@@ -11,8 +11,8 @@ import (
 	"flowkeeper/internal/logfile"
 )
 
-// OfFile reports whether an error of Read is about that one file, rather than about the bucket
-// or the way to it.
+// OfFile reports whether an error of Read is about that one file, not about the bucket or the
+// network.
 func OfFile(err error) bool {
 	if errors.Is(err, logfile.ErrNotALogFile) || errors.Is(err, logfile.ErrTooLarge) {
 		return true
@@ -49,5 +49,5 @@ func (b *Bucket) Advice(err error) string {
 	return ""
 }
 
-// reader is whose credentials read the bucket.
+// reader names the principal that reads the bucket.
 func (b *Bucket) reader() string { return cmp.Or(b.RoleARN, "Flowkeeper's own credentials") }

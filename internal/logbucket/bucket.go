@@ -18,9 +18,9 @@ import (
 )
 
 const (
-	patience = 15 * time.Second // for an answer, its retries included, and from one part of it to the next
+	patience = 15 * time.Second // for an answer, its retries included, and for each further part of it
 	mostTime = 2 * time.Minute  // of waiting for one file: CloudTrail's are 50 MB at most
-	pause    = 30 * time.Second // from one try to the next, after an answer that did not come
+	pause    = 30 * time.Second // between two tries while S3 does not answer
 )
 
 var (
@@ -38,7 +38,7 @@ type Bucket struct {
 	region s3region.Region
 
 	mu     sync.Mutex // guards what follows
-	silent bool       // by the last answer
+	silent bool       // S3 did not answer the last call, or stopped sending
 	next   time.Time  // when to ask a silent bucket again
 }
 
@@ -52,7 +52,7 @@ func New(base aws.Config, c configs.LogBucket) *Bucket {
 	})}
 }
 
-// Try begins to read an object, whatever it is, and ends there.
+// Try begins to read an object, whatever it holds, and stops.
 func (b *Bucket) Try(ctx context.Context, key string) error {
 	out, err := b.get(ctx, key)
 	if err == nil {
@@ -62,8 +62,8 @@ func (b *Bucket) Try(ctx context.Context, key string) error {
 }
 
 // Read calls found with the records of an object that may matter: see logfile.Scan, whose errors
-// it returns. found may take its time. Other errors are S3's, or wrap ErrSilent or
-// ErrNotAsked.
+// it returns. The time that found takes does not count towards the time limits. Other errors are
+// S3's, or wrap ErrSilent or ErrNotAsked.
 func (b *Bucket) Read(ctx context.Context, key string, l logfile.Limits, found func(raw []byte) error) (sum logfile.Summary, err error) {
 	if err := b.mayAsk(time.Now()); err != nil {
 		return sum, err
@@ -87,8 +87,8 @@ func (b *Bucket) Read(ctx context.Context, key string, l logfile.Limits, found f
 	return sum, err
 }
 
-// patient reads with a timer that runs while it waits. What is done with the records takes no time
-// of it: a slow disk is no silent bucket.
+// patient is a reader with a timer that runs only while it waits for S3, not while records are
+// stored: a slow disk must not look like a silent bucket.
 type patient struct {
 	r       io.Reader
 	silence *time.Timer
@@ -105,8 +105,7 @@ func (p *patient) Read(buf []byte) (int, error) {
 	return p.r.Read(buf)
 }
 
-// mayAsk returns ErrNotAsked while a silent bucket is left alone. After each pause one caller may
-// ask.
+// mayAsk returns ErrNotAsked while the bucket is silent. After each pause one caller may ask.
 func (b *Bucket) mayAsk(now time.Time) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -6,8 +6,8 @@
 //     parsing the others. It tracks braces and strings only (skip.go).
 //
 // Scan needs the same memory for a file of any size: a window, which holds the record being
-// read (window.go). It is bounded in what a file may inflate to and in the size of a record,
-// and it never panics, whatever the input (FuzzScan).
+// read (window.go). The inflated size of a file, and the size of a record, have limits. It never
+// panics, whatever the input (FuzzScan).
 //
 // The package opens no file, calls no AWS, and starts no goroutine.
 package logfile

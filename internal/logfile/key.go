@@ -32,9 +32,9 @@ type Key struct {
 // read, because copies may have another one.
 var logKey = regexp.MustCompile(`(?:^|/)AWSLogs/(?:o-[a-z0-9]{1,64}/)?([0-9]{12})/CloudTrail/([a-z0-9-]{1,64})/([0-9]{4}/[0-9]{2}/[0-9]{2})/[^/]+\.json(?:\.gz)?$`)
 
-// ParseKey reads the key of an object, as it is in S3 (not form-encoded). The form of a log file
-// comes first, because the prefix of a trail may hold any words, those of a digest too: a digest's
-// own key has CloudTrail-Digest where that of a log file has CloudTrail.
+// ParseKey reads the key of an object, as it is in S3 (not form-encoded). It looks for the form of a
+// log file first, because the prefix of a trail may hold any words, those of a digest too. A digest
+// does not have that form: its key has CloudTrail-Digest where a log file's has CloudTrail.
 func ParseKey(key string) Key {
 	if m := logKey.FindStringSubmatch(key); m != nil {
 		if day, err := time.Parse("2006/01/02", m[3]); err == nil {
@@ -52,8 +52,8 @@ func ParseKey(key string) Key {
 	return Key{Kind: Foreign}
 }
 
-// Trail returns how the keys of the trail begin that wrote a log file: its prefix, and AWSLogs/. It is
-// empty if the key is that of no log file.
+// Trail returns what the keys of a trail begin with, by the key of one of its log files: its prefix, and
+// AWSLogs/. It is empty if the key is not that of a log file.
 func Trail(key string) string {
 	m := logKey.FindStringIndex(key)
 	if m == nil {

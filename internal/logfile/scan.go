@@ -19,9 +19,9 @@ type Limits struct {
 	Record   int   // bytes of one record, at least 64; 0: 1 MiB, which is what cloudtrail.Decode takes
 }
 
-const leastWindow = 64 // bytes: the event name that is searched for fits in
+const leastWindow = 64 // bytes: the event name that suspect searches for fits in
 
-// Summary is what Scan read.
+// Summary says what Scan has read.
 type Summary struct {
 	Inflated int64 // bytes read of what the file inflates to
 	Records  int   // of the file, whether wanted or not
@@ -29,15 +29,15 @@ type Summary struct {
 	Suspect bool
 }
 
-// ErrNotALogFile is wrapped by the error of what is no log file, or only a part of one.
+// ErrNotALogFile is wrapped by the error about a file that is no log file, or only a part of one.
 var ErrNotALogFile = errors.New("not a log file of CloudTrail")
 
 // Scan reads a log file, gzip or plain JSON, and calls found with each record that may matter
 // (cloudtrail.Wanted), as it is in the file. The bytes are valid during the call only. An error
 // of found ends the scan and is returned.
 //
-// The error is r's own if the file could not be read, or wraps ErrNotALogFile or ErrTooLarge.
-// Some of the records may have been found then, and others not. If a record is too large, or the
+// The error is r's own if the file could not be read, or wraps ErrNotALogFile or ErrTooLarge. Then
+// found may have been called for some records and not for others. If a record is too large, or the
 // list of records holds something else than objects, the rest of the file is still read.
 func Scan(r io.Reader, l Limits, found func(raw []byte) error) (Summary, error) {
 	s := scanner{found: found, window: window{most: max(l.Record, leastWindow), limit: l.Inflated}}
@@ -64,7 +64,7 @@ func Scan(r io.Reader, l Limits, found func(raw []byte) error) (Summary, error) 
 	return s.Summary, err
 }
 
-// source is the file as it is stored. err is why it could not be read.
+// source is the file as it is stored, maybe compressed. err is why it could not be read.
 type source struct {
 	r   io.Reader
 	err error
@@ -86,9 +86,9 @@ type scanner struct {
 	source source
 	found  func([]byte) error
 
-	text    []byte // the last string that was read, with its quotes; its beginning only if it is long
+	text    []byte // the last string that was read, with its quotes; at most maxKey bytes of it
 	key     string // of the member being read
-	listed  bool   // a list of records was there
+	listed  bool   // the file has a list of records
 	skipped error  // why a part of the list of records was not read
 	refused bool   // found returned an error
 }
@@ -121,7 +121,7 @@ func (s *scanner) scan() error {
 	}
 }
 
-// because says what an error of reading means: the file could not be fetched, or it is none.
+// because says what an error of reading means: the file could not be fetched, or it is no log file.
 func (s *scanner) because(err error) error {
 	switch {
 	case s.refused:
@@ -147,7 +147,7 @@ func (s *scanner) afterMark() (byte, error) {
 
 // document reads one object, whose opening brace was read.
 func (s *scanner) document() error {
-	lists := 0 // in which the position is
+	lists := 0 // how many lists the position is in
 	inRecords := false
 	for {
 		c, err := s.next()
@@ -191,7 +191,7 @@ func (s *scanner) document() error {
 	}
 }
 
-// strange notes that the list of records holds something else.
+// strange notes that the list of records holds something that is no object.
 func (s *scanner) strange() {
 	if s.skipped == nil {
 		s.skipped = fmt.Errorf("%w: its Records are not all objects, as at byte %d", ErrNotALogFile, s.offset()-1)
@@ -203,7 +203,7 @@ func (s *scanner) strange() {
 func (s *scanner) object(record bool) error {
 	o := object{depth: 1}
 	begin := s.at - 1
-	cut := false // the record is too large: it is not kept
+	cut := false // the record is too large, and is not kept
 	for {
 		from := s.at
 		n, ended := o.skip(s.buf[s.at:s.end])
@@ -245,7 +245,7 @@ func (s *scanner) object(record bool) error {
 	return nil
 }
 
-// suspect searches a part of a record that is too large.
+// suspect searches a part of a too large record for DeleteFlowLogs.
 func (s *scanner) suspect(part []byte) {
 	s.Suspect = s.Suspect || bytes.Contains(part, []byte(cloudtrail.DeleteFlowLogs))
 }
@@ -274,7 +274,7 @@ func (s *scanner) string() error {
 
 const maxKey = 64 // bytes of a member's name: "Records" has 44 if each letter is escaped
 
-// unquote returns a string's text; empty if it is none.
+// unquote returns the text of a JSON string; empty if it is not valid.
 func unquote(quoted []byte) (text string) {
 	if bytes.IndexByte(quoted, '\\') < 0 {
 		return string(bytes.Trim(quoted, `"`))

@@ -2,9 +2,9 @@ package logfile
 
 import "bytes"
 
-// object follows a JSON object to its end, piece by piece. It tracks braces and strings only,
-// and jumps from one brace, quote or backslash to the next: most bytes of a log file are never
-// looked at one by one. The zero value stands before the object's opening brace.
+// object follows a JSON object to its end, piece by piece. It tracks braces and strings only, and
+// jumps from one brace, quote or backslash to the next, because a loop over every byte of a log file
+// would be slower. The zero value is before the object's opening brace.
 type object struct {
 	depth   int  // of braces
 	quoted  bool // within a string

@@ -15,16 +15,16 @@ var ErrTooLarge = errors.New("too large")
 type window struct {
 	r     io.Reader
 	buf   []byte
-	at    int   // of buf is read
-	end   int   // of buf is filled
+	at    int   // buf[:at] has been read
+	end   int   // buf[:end] is filled
 	most  int   // bytes that buf may grow to
 	total int64 // bytes read of the file
 	limit int64 // bytes of the file
 }
 
-// fill reads on, and keeps buf[keep:]. It moves what it keeps to the beginning of buf if there
-// is no room else; moved says by how many bytes. full: what is to be kept fills the largest
-// window, and nothing was read.
+// fill reads more of the file, and keeps buf[keep:]. If buf has no room left, it moves what it
+// keeps to the beginning, by moved bytes. full: what it must keep fills the largest window, and
+// nothing was read.
 func (w *window) fill(keep int) (moved int, full bool, err error) {
 	if w.total > w.limit {
 		return 0, false, fmt.Errorf("%w: the file holds more than %d bytes", ErrTooLarge, w.limit)
@@ -49,7 +49,7 @@ func (w *window) fill(keep int) (moved int, full bool, err error) {
 		w.total += int64(n)
 		switch {
 		case n > 0:
-			return moved, false, nil // the same error comes again, once this is read
+			return moved, false, nil // an error comes again with the next Read
 		case err != nil:
 			return moved, false, err
 		}
