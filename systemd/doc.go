@@ -9,6 +9,6 @@
 //
 // Watchdog runs in a goroutine of internal/daemon. The package starts none.
 //
-// It never fails because systemd is not there: without NOTIFY_SOCKET no message
-// is sent, and a line that the journal does not take goes to standard error.
+// It never fails because systemd does not run: without NOTIFY_SOCKET it sends no
+// message, and a line that the journal does not take goes to standard error.
 package systemd

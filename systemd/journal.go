@@ -19,24 +19,24 @@ import (
 )
 
 // Journal is the slog.Handler of `log.format: journal`. Each record becomes
-// one journal entry: MESSAGE reads like a log line, the priority is the
-// level's, and every attribute is a field besides, so that
-// `journalctl FLOWKEEPER_ALERT=alrt_…` finds it. The journal stamps the time.
+// one journal entry: MESSAGE is the log line, the priority follows from the
+// level, and every attribute is also a field, so that
+// `journalctl FLOWKEEPER_ALERT=alrt_…` finds the entry. The journal sets the time.
 type Journal struct {
 	level slog.Leveler
 	send  func(message string, p journal.Priority, fields map[string]string) error // nil: no journal
 	out   *output
-	group string  // open groups, each followed by a dot
-	attrs []field // of With, their groups in the keys
+	group string  // names of the open groups, each followed by a dot
+	attrs []field // those of WithAttrs, with their groups in the keys
 }
 
-// output is where lines go that the journal does not take.
+// output takes the lines that the journal does not take.
 type output struct {
 	mu sync.Mutex // guards what follows
 	w  io.Writer
 }
 
-// field is one attribute as text; a key's groups are before it, with dots.
+// field is one attribute as text; its key begins with its groups, each followed by a dot.
 type field struct{ key, value string }
 
 // fieldPrefix keeps our fields apart from the journal's own (MESSAGE,
@@ -46,9 +46,9 @@ const fieldPrefix = "FLOWKEEPER_"
 // maxName is the journal's own limit for a field's name, in bytes.
 const maxName = 64
 
-// NewJournal returns a handler for records of at least level. Where there is
-// no journal socket, or it fails, lines go to stderr with the priority before
-// them as <N>, which systemd understands as well.
+// NewJournal returns a handler for records of at least level. If there is no
+// journal socket, or it fails, lines go to stderr and begin with the priority
+// as <N>, which systemd understands as well.
 func NewJournal(level slog.Leveler, stderr io.Writer) *Journal {
 	j := &Journal{level: level, out: &output{w: stderr}}
 	if journal.Enabled() {
@@ -57,10 +57,10 @@ func NewJournal(level slog.Leveler, stderr io.Writer) *Journal {
 	return j
 }
 
-// OnJournal reports whether f is the very stream that stream, the value of
-// JOURNAL_STREAM, names by its device and inode. Where it names another, the
-// variable is inherited from a parent whose output went to the journal, and f
-// goes elsewhere (systemd.exec(5)).
+// OnJournal reports whether f is the stream to the journal that stream, the value of
+// JOURNAL_STREAM, names by its device and inode. If it names another one, the variable
+// was inherited from a parent whose output went to the journal, and f does not go there
+// (systemd.exec(5)).
 func OnJournal(f *os.File, stream string) bool {
 	device, inode, ok := strings.Cut(stream, ":")
 	info, err := f.Stat()
@@ -111,7 +111,7 @@ func (j *Journal) Handle(_ context.Context, r slog.Record) error {
 	return err
 }
 
-// flatten appends an attribute, or those of a group, as texts.
+// flatten appends an attribute, or the attributes of a group, as texts.
 func flatten(to []field, prefix string, a slog.Attr) []field {
 	v := a.Value.Resolve()
 	if v.Kind() == slog.KindGroup {
@@ -153,7 +153,7 @@ func render(message string, all []field) string {
 	return b.String()
 }
 
-// quote puts quotes around what would not read as one word.
+// quote puts quotes around a text that would not read as one word.
 func quote(s string) string {
 	plain := s != "" && !strings.ContainsFunc(s, func(r rune) bool {
 		return r == ' ' || r == '"' || r == '=' || r == unicode.ReplacementChar || !unicode.IsPrint(r)
@@ -164,7 +164,7 @@ func quote(s string) string {
 	return strconv.Quote(s)
 }
 
-// visible escapes what is not printable; text without such stays as it is.
+// visible escapes characters that are not printable; it leaves other text unchanged.
 func visible(s string) string {
 	if utf8.ValidString(s) && !strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) {
 		return s
@@ -173,9 +173,9 @@ func visible(s string) string {
 	return q[1 : len(q)-1]
 }
 
-// fields are the attributes under names that the journal takes: its library
-// only warns of a bad one and sends it, line breaks and all. `journalctl -t
-// flowkeeper` finds them all.
+// fields returns the attributes under names that the journal takes: the library of the
+// journal sends a bad name too, even with line breaks, and only prints a warning.
+// `journalctl -t flowkeeper` finds all entries by SYSLOG_IDENTIFIER.
 func fields(all []field) map[string]string {
 	out := make(map[string]string, len(all)+1)
 	out["SYSLOG_IDENTIFIER"] = "flowkeeper"

@@ -15,26 +15,26 @@ import (
 // return nil.
 func Listening() bool { return os.Getenv("NOTIFY_SOCKET") != "" }
 
-// Service reports whether systemd itself started this process, for a unit. A process
-// that some service started, as a terminal's shell, inherits INVOCATION_ID from it,
-// and SYSTEMD_EXEC_PID with another number (systemd.exec(5); since systemd 248).
+// Service reports whether systemd itself started this process, for a unit. A process that
+// another service started, for example a shell in a terminal, inherits INVOCATION_ID, but
+// SYSTEMD_EXEC_PID has another number (systemd.exec(5); since systemd 248).
 func Service() bool {
 	pid, set := os.LookupEnv("SYSTEMD_EXEC_PID")
 	return os.Getenv("INVOCATION_ID") != "" && (!set || pid == strconv.Itoa(os.Getpid()))
 }
 
-// Ready ends the start: what is ordered after the unit begins now.
+// Ready says that the start is over: units that are ordered after this one start now.
 func Ready() error { return notify(daemon.SdNotifyReady) }
 
-// Starting asks for more time than TimeoutStartSec= gives: d from now.
+// Starting asks systemd to wait for the start until d from now, even beyond TimeoutStartSec=.
 func Starting(d time.Duration) error {
 	return notify(fmt.Sprintf("EXTEND_TIMEOUT_USEC=%d", d.Microseconds()))
 }
 
-// Stopping says that the end was asked for and has begun.
+// Stopping says that the daemon is about to end.
 func Stopping() error { return notify(daemon.SdNotifyStopping) }
 
-// Status is the line that `systemctl status` shows.
+// Status sets the line that `systemctl status` shows.
 func Status(s string) error {
 	// A line break would begin another assignment of the protocol.
 	return notify("STATUS=" + visible(s))
@@ -48,10 +48,10 @@ func notify(state string) error {
 }
 
 // Watchdog feeds systemd's watchdog while healthy returns true, three times in each interval
-// of WATCHDOG_USEC, so that one late turn kills nothing. It returns nil when ctx ends, or at
-// once where no watchdog asks to be fed; an error only for a WATCHDOG_USEC that is no number.
-// If healthy returns false, no message is sent: systemd then kills the service and starts it
-// again. A message that cannot be sent is not reported: the watchdog is what notices.
+// of WATCHDOG_USEC, so that one late message does no harm. It returns nil when ctx ends, or at
+// once if the unit has no watchdog; an error only for a WATCHDOG_USEC that is no number. If
+// healthy returns false, no message is sent: systemd then kills the service and starts it
+// again. A message that can't be sent is not reported: the watchdog notices that it is missing.
 func Watchdog(ctx context.Context, healthy func() bool) error {
 	interval, err := daemon.SdWatchdogEnabled(false)
 	if err != nil {

@@ -16,12 +16,12 @@ type Progress struct {
 
 type loop struct {
 	silence time.Duration // longer than this means stalled
-	last    time.Time     // of the last sign of life; with its monotonic part, so that setting the clock stalls no loop
+	last    time.Time     // of the last sign of life, with its monotonic part: if somebody sets the clock, no loop looks stalled
 }
 
-// Loop registers a loop and returns what it calls once a round, at least every maxSilence:
-// longer than its longest intended wait (a long poll, a step and a backoff together). A name
-// that is there already begins anew.
+// Loop registers a loop and returns the function that the loop calls once a round, at least every
+// maxSilence. maxSilence must be longer than the longest intended wait (a long poll, a step and a
+// backoff together). A name that is registered already begins anew.
 func (p *Progress) Loop(name string, maxSilence time.Duration) (keepAlive func()) {
 	p.register(name, maxSilence)
 	return func() { p.KeepAlive(name) }

@@ -24,8 +24,8 @@ type S3 interface {
 	GetObject(context.Context, *s3.GetObjectInput, ...func(*s3.Options)) (*s3.GetObjectOutput, error)
 }
 
-// Place is where copies go: PREFIX/state.db.gz is the latest, and
-// PREFIX/daily/YYYY-MM-DD.db.gz the last of each day.
+// Place is where copies are stored: PREFIX/state.db.gz is the latest copy, and
+// PREFIX/daily/YYYY-MM-DD.db.gz the last one of each day.
 type Place struct{ Bucket, Prefix string }
 
 var bucketName = regexp.MustCompile(`^[a-z0-9.-]{3,63}$`)
@@ -53,8 +53,8 @@ const (
 var (
 	// ErrNone is wrapped if there is no copy.
 	ErrNone = errors.New("there is no copy")
-	// ErrRefused is wrapped if S3 refuses to read. To those who may not list the bucket S3
-	// answers the same for a copy that does not exist.
+	// ErrRefused is wrapped if S3 refuses to read. S3 gives the same answer about a copy that
+	// does not exist to a caller that may not list the bucket.
 	ErrRefused = errors.New("S3 refuses to read the copy")
 	// ErrForeign is wrapped if the copy is of another state file.
 	ErrForeign = errors.New("the copy there is that of another state file")
@@ -68,9 +68,9 @@ type Backup struct {
 	region s3region.Region
 }
 
-// Save writes a copy of the state file with that ID. With first, which says that this state
-// file was never copied there, it replaces a copy only if it is one of the same state file:
-// another one may be all that is left of a lost state file.
+// Save writes a copy of the state file with that ID. first says that this state file was never
+// copied there: then Save replaces only a copy of the same state file, because any other copy may
+// be all that is left of a lost state file.
 func (b *Backup) Save(ctx context.Context, file, id string, first bool, now time.Time) error {
 	packed := file + ".gz"
 	defer os.Remove(packed)
@@ -93,7 +93,7 @@ func (b *Backup) Save(ctx context.Context, file, id string, first bool, now time
 	return nil
 }
 
-// ours returns an error unless the copy there is of the state file.
+// ours returns an error unless the copy there is one of the state file with this ID.
 func (b *Backup) ours(ctx context.Context, id string) error {
 	out, err := b.get(ctx)
 	if err != nil {

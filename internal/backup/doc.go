@@ -1,7 +1,7 @@
 // Package backup copies the state file to S3 and reads it back on a machine that
 // has none.
 //
-//  1. Save packs a finished copy of the file and puts it under PREFIX/state.db.gz,
+//  1. Save compresses a finished copy of the file and puts it under PREFIX/state.db.gz,
 //     and the last one of each day under PREFIX/daily/.
 //  2. The object's metadata names the state file that it is a copy of.
 //  3. Load reads the latest copy, with a bound on its size.

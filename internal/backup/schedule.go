@@ -6,9 +6,9 @@ import (
 	"flowkeeper/internal/retry"
 )
 
-// Schedule says when a copy is due: once changes have paused, or longest after the first of
-// them, and each day. By the zero Schedule one is due at once. It has no clock, and is not
-// safe for concurrent use.
+// Schedule says when a copy is due: when there was no change for quiet, or longest after the
+// first change, and each day. With the zero Schedule a copy is due at once. It has no clock, and
+// is not safe for concurrent use.
 type Schedule struct {
 	first, latest time.Time // changes since the last copy; zero: there were none
 	saved         time.Time // when a copy was last tried; zero: never

@@ -36,7 +36,7 @@ const (
 	outcomeCreated = "created" // by a CreateFlowLogs of ours
 	outcomeAdopted = "adopted" // somebody else had made an equal one
 	outcomeBlocked = "blocked" // a person is needed
-	outcomeClosed  = "closed"  // nothing was to be restored
+	outcomeClosed  = "closed"  // there was nothing to restore
 )
 
 // Outcomes of one try to deliver an alert.
@@ -48,9 +48,9 @@ const (
 // Outcomes of a log file that a message announced.
 const (
 	FileRead           = "read"
-	FileOfOthers       = "others"        // by its key no log file, or not under the prefix of the bucket
-	FileOfOtherAccount = "other_account" // by its key of an account that is not protected
-	FileUnlisted       = "unlisted"      // in a bucket that is not listed
+	FileOfOthers       = "others"        // its key is not that of a log file, or has not the prefix of the bucket
+	FileOfOtherAccount = "other_account" // its key names an account whose log files do not matter
+	FileUnlisted       = "unlisted"      // it is in a bucket that log_files.buckets does not name
 	FileRefused        = "refused"       // the bucket can't be read
 	FileUnreadable     = "unreadable"    // it is missing, or no log file, or too large
 )
@@ -80,7 +80,7 @@ func New() *Meters {
 			Help: "Age of the oldest message that the last receive brought; 0 when it brought none."}),
 		logFileBytes: counter("log_file_bytes_total", "Bytes that were read of log files, inflated.").WithLabelValues(),
 	}
-	// Every series begins with 0: Prometheus sees no increase of one that begins with 1.
+	// Every series begins with 0: Prometheus sees no increase in a series that begins with 1.
 	for _, o := range []string{FileRead, FileOfOthers, FileOfOtherAccount, FileUnlisted, FileRefused, FileUnreadable} {
 		m.logFiles.WithLabelValues(o)
 	}
@@ -139,7 +139,7 @@ func outcomeOf(before, after incident.Incident) string {
 		return outcomeCreated
 	case after.State == incident.Blocked:
 		return outcomeBlocked
-	case after.State == incident.Closed && after.Reason != incident.Superseded: // that one's replacement has an incident of its own
+	case after.State == incident.Closed && after.Reason != incident.Superseded: // Superseded: the incident of the replacement is counted instead
 		return outcomeClosed
 	}
 	return ""
@@ -171,11 +171,11 @@ func (m *Meters) NoCall(n cloudtrail.NoCall) { m.noCalls.WithLabelValues(string(
 // Oldest implements watcher.Meter.
 func (m *Meters) Oldest(age time.Duration) { m.oldest.Set(max(0, age).Seconds()) }
 
-// Counting returns base such that its clients count their calls.
+// Counting returns a copy of base whose clients count their calls.
 func (m *Meters) Counting(base aws.Config) aws.Config {
 	base = base.Copy()
 	base.APIOptions = append(base.APIOptions, func(stack *middleware.Stack) error {
-		// After the retries in the stack, so that each try is counted.
+		// Inside the retries of the stack, so that each try is counted.
 		return stack.Finalize.Insert(middleware.FinalizeMiddlewareFunc("CountCalls", m.call), "ResolveAuthScheme", middleware.Before)
 	})
 	return base

@@ -8,11 +8,11 @@ import (
 
 // Values of the label reason in addition to the reasons of package incident.
 const (
-	reasonOther                     = "other"                 // one that this version does not know
+	reasonOther                     = "other"                 // a reason that this version does not know
 	reasonTelemetry incident.Reason = "replaced_by_telemetry" // incident.Replaced, by CloudWatch's telemetry rules
 )
 
-// withOther are the values that the label reason can have.
+// withOther returns the values that the label reason can have.
 func withOther(reasons []incident.Reason) (out []string) {
 	for _, r := range reasons {
 		out = append(out, string(r))
@@ -39,8 +39,8 @@ func knownReasons(count map[string]int, known []incident.Reason) map[string]int 
 
 var closedReasons = append(slices.Clone(incident.ClosedReasons), reasonTelemetry)
 
-// reasonOf returns the state and reason that a change of an incident adds to
-// incident_reasons_total; empty: none. It has become blocked or closed, or is so for another reason.
+// reasonOf returns the state and reason that a change of an incident adds to incident_reasons_total,
+// if it has become blocked or closed, or is so for another reason than before; empty: it adds none.
 func reasonOf(before, after incident.Incident) (state, reason string) {
 	same := after.State == before.State && after.Reason == before.Reason
 	switch {

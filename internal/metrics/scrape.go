@@ -41,8 +41,8 @@ var (
 	stored = []*prometheus.Desc{flowLogsMetric, incidentsMetric, blockedMetric, unreportedMetric, restorableMetric, releasedMetric, heldMetric, decoysMetric, pendingMetric, parkedMetric, refreshedMetric, scopesMetric, oldestMetric, accountsMetric, listedMetric, sizeMetric}
 )
 
-// scrape is as long as one may take.
-const scrape = 8 * time.Second
+// scrapeTimeout is how long one scrape may take.
+const scrapeTimeout = 8 * time.Second
 
 // Scrape answers Prometheus. It must not be copied after its first use.
 type Scrape struct {
@@ -71,7 +71,7 @@ type Accounts struct {
 	Protected   int
 	Unreachable int // to be protected, but there are no credentials for them
 	Departed    int
-	// Organization: AWS Organizations is asked for them. Listed is when it last answered; zero: never.
+	// Organization: AWS Organizations is asked for the accounts. Listed is when they were last listed; zero: never.
 	Organization bool
 	Listed       time.Time
 }
@@ -91,7 +91,7 @@ func (s *Scrape) Handler() http.Handler {
 	auto.NewGauge(prometheus.GaugeOpts{Name: "flowkeeper_build_info", Help: "Always 1; the label says which version this is.",
 		ConstLabels: prometheus.Labels{"version": s.Version}}).Set(1)
 	r.MustRegister(s, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	return promhttp.HandlerFor(r, promhttp.HandlerOpts{MaxRequestsInFlight: 2, Timeout: scrape})
+	return promhttp.HandlerFor(r, promhttp.HandlerOpts{MaxRequestsInFlight: 2, Timeout: scrapeTimeout})
 }
 
 // Describe implements prometheus.Collector.
@@ -105,7 +105,7 @@ func (*Scrape) Describe(to chan<- *prometheus.Desc) {
 // scrape, because Prometheus does not alert on a series that is missing. While the state file
 // can't be read, all of its metrics are missing, which has an alert of its own.
 func (s *Scrape) Collect(to chan<- prometheus.Metric) {
-	ctx, cancel := context.WithTimeout(context.Background(), scrape)
+	ctx, cancel := context.WithTimeout(context.Background(), scrapeTimeout)
 	defer cancel()
 	n, err := s.Store.Counts(ctx)
 	var unreported int
@@ -161,8 +161,8 @@ func (s *Scrape) Collect(to chan<- prometheus.Metric) {
 	gauge(sizeMetric, float64(n.Size))
 }
 
-// mostScopes is how many scopes have a series of their own: each one more costs memory in
-// Prometheus. Alerting rules need those that were refreshed longest ago.
+// mostScopes is how many scopes have a series of their own, because each series costs memory in
+// Prometheus. Alerting rules need the scopes that were refreshed longest ago.
 const mostScopes = 100
 
 // refreshed is a scope, and when its last complete refresh began; zero: it had none.
@@ -171,7 +171,7 @@ type refreshed struct {
 	at    time.Time
 }
 
-// refreshes are those of all scopes, as /metrics shows them.
+// refreshes sums up the refreshes of all scopes for /metrics.
 type refreshes struct {
 	shown      []refreshed // the longest ago first
 	had, never int         // scopes that had a complete refresh, and others

@@ -2,12 +2,12 @@ package outage
 
 import "sync"
 
-// An Outage is the failures in a row of one thing that is tried again and again.
+// An Outage counts the failures in a row of one thing that is tried again and again.
 //
-// The zero Outage is one that nothing is known of yet: a first success changes nothing, a
-// first failure begins an outage. It is safe for concurrent use, and must not be copied after
-// its first use. It has no clock and forgets everything with the process; what must be alerted
-// after a restart belongs into the state file.
+// With the zero Outage, a first success changes nothing, and a first failure begins an outage.
+// It is safe for concurrent use, and must not be copied after its first use. It has no clock,
+// and is lost when the process ends; what must cause an alert after a restart belongs into the
+// state file.
 type Outage struct {
 	mu       sync.Mutex
 	failures int // in a row; guarded by mu

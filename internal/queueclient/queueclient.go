@@ -11,11 +11,11 @@ import (
 	"flowkeeper/configs"
 )
 
-// New returns a client for the configured queue, and the queue. It asks, in
-// this order: aws.endpoint_url; an endpoint that the environment or the shared
-// files set for SQS alone (AWS_ENDPOINT_URL_SQS); the scheme and host of
-// queue.url; and, where an ARN names the queue, the host that the SDK knows.
-// It fails where queue.url is no queue. It makes no call.
+// New returns a client for the configured queue, and the queue. The client connects to
+// the first of these that is set: aws.endpoint_url; an endpoint that the environment or
+// the shared files set for SQS alone (AWS_ENDPOINT_URL_SQS); the scheme and host of
+// queue.url; and, if an ARN names the queue, the endpoint that the SDK knows. It fails if
+// queue.url is no queue. It makes no call.
 func New(base aws.Config, c configs.Config) (*sqs.Client, configs.QueueRef, error) {
 	q, err := c.Queue.Parse()
 	if err != nil {
@@ -30,10 +30,10 @@ func New(base aws.Config, c configs.Config) (*sqs.Client, configs.QueueRef, erro
 			o.BaseEndpoint = aws.String(c.AWS.EndpointURL)
 		case ofSQSAlone(base, *o) || q.Endpoint == "":
 		case strings.EqualFold(strings.TrimSuffix(q.Endpoint, ":443"), resolved(sqs.Options{Region: o.Region})):
-			o.BaseEndpoint = nil // the SDK dials it, or its FIPS or dual-stack twin where that is asked for
+			o.BaseEndpoint = nil // the SDK finds this endpoint itself, or the FIPS or dual-stack one if that is configured
 		default:
 			o.BaseEndpoint = aws.String(q.Endpoint)
-			// Together with these the SDK refuses every call; the host is what it is.
+			// With these options and a base endpoint the SDK refuses every call.
 			o.EndpointOptions.UseFIPSEndpoint = aws.FIPSEndpointStateDisabled
 			o.EndpointOptions.UseDualStackEndpoint = aws.DualStackEndpointStateDisabled
 		}
@@ -41,13 +41,13 @@ func New(base aws.Config, c configs.Config) (*sqs.Client, configs.QueueRef, erro
 	return client, q, nil
 }
 
-// ofSQSAlone reports an endpoint that was set for SQS and not for every service.
+// ofSQSAlone reports whether an endpoint was set for SQS and not for every service.
 func ofSQSAlone(base aws.Config, o sqs.Options) bool {
 	return o.BaseEndpoint != nil && (base.BaseEndpoint == nil || *base.BaseEndpoint != *o.BaseEndpoint)
 }
 
-// Host that a client asks, with its port where that is not the usual one; empty
-// where the SDK knows none, and refuses every call.
+// Host returns the host that a client connects to, with its port if the URL has one;
+// empty if the SDK knows none, and refuses every call.
 func Host(c *sqs.Client) string {
 	o := c.Options()
 	text := aws.ToString(o.BaseEndpoint)
@@ -61,7 +61,7 @@ func Host(c *sqs.Client) string {
 	return u.Host
 }
 
-// resolved is the endpoint that the SDK knows for a Region; empty: none.
+// resolved returns the endpoint that the SDK knows for a Region; empty: none.
 func resolved(o sqs.Options) string {
 	at, err := sqs.NewDefaultEndpointResolverV2().ResolveEndpoint(context.Background(), sqs.EndpointParameters{
 		Region:       aws.String(o.Region),

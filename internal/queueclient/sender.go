@@ -41,7 +41,8 @@ func NewSender(base aws.Config, c configs.Config) (*Sender, error) {
 	return &Sender{client: client, url: q.URL}, nil
 }
 
-// Send adds a message to the batch, and sends what is full. The caller flushes the rest.
+// Send adds a message to the batch, and sends the batch first if the message does not fit. The
+// caller flushes the last batch.
 func (s *Sender) Send(ctx context.Context, text string) error {
 	if len(text) > batchBytes {
 		return fmt.Errorf("a record of %d bytes does not fit into a message: %d at most", len(text), batchBytes)
@@ -56,7 +57,7 @@ func (s *Sender) Send(ctx context.Context, text string) error {
 	return nil
 }
 
-// Flush sends the messages that are held.
+// Flush sends the batch.
 func (s *Sender) Flush(ctx context.Context) error {
 	if len(s.batch) == 0 {
 		return nil

@@ -25,9 +25,9 @@ func (b Backoff) Pause(n int) time.Duration {
 	return pause
 }
 
-// Jittered returns a point between nothing and Pause(n) ("full jitter"), so that
-// callers that failed together come back apart. random says which: at least 0 and
-// less than 1, as math/rand/v2.Float64 gives it.
+// Jittered returns a part of Pause(n), from 0 to all of it ("full jitter"), so that
+// callers that failed together do not try again together. random is that part: at least
+// 0 and less than 1, as math/rand/v2.Float64 returns it.
 func (b Backoff) Jittered(n int, random float64) time.Duration {
 	return time.Duration(random * float64(b.Pause(n)))
 }
@@ -35,8 +35,8 @@ func (b Backoff) Jittered(n int, random float64) time.Duration {
 // Forever is a wait that only the context, or the channel, ends.
 const Forever time.Duration = math.MaxInt64
 
-// Sleep waits for d, or until ctx ends if that is sooner. It reports whether ctx
-// still lives. A d of 0 or less is over at once.
+// Sleep waits for d, or until ctx ends if that is sooner. It returns false if ctx has
+// ended. With a d of 0 or less it returns at once.
 func Sleep(ctx context.Context, d time.Duration) bool { return Wait(ctx, d, nil) }
 
 // Wake ends the Wait of another goroutine, or its next one if it does not wait now. wake has a capacity of one:
@@ -48,8 +48,8 @@ func Wake(wake chan<- struct{}) {
 	}
 }
 
-// Wait is Sleep that also ends once wake can be received from (or is closed). A nil
-// wake never is.
+// Wait is Sleep that also ends once wake has a value or is closed. A nil wake never
+// ends it.
 func Wait(ctx context.Context, d time.Duration, wake <-chan struct{}) bool {
 	var over <-chan time.Time
 	if d != Forever {

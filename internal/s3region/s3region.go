@@ -10,12 +10,12 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
-// Region is that of one bucket, as far as S3 has said it; else it is the client's. The zero Region
-// is ready to use. It is safe for concurrent use, and must not be copied after its first use.
+// Region is the Region of one bucket, if S3 has named it; otherwise it is the client's. The zero
+// Region is ready to use. It is safe for concurrent use, and must not be copied after its first use.
 type Region struct{ name atomic.Pointer[string] }
 
-// Call makes a call of an S3 client, such as client.GetObject, in the Region, and once more if S3
-// says that it is another one.
+// Call makes a call of an S3 client, such as client.GetObject, in Region r. If S3 names another
+// Region, it makes the call once more there.
 func Call[In, Out any](ctx context.Context, r *Region, do func(context.Context, *In, ...func(*s3.Options)) (*Out, error), in *In) (*Out, error) {
 	asked := r.name.Load()
 	out, err := do(ctx, in, option(asked))
@@ -35,7 +35,7 @@ func option(region *string) func(*s3.Options) {
 	}
 }
 
-// redirect returns the Region that S3 says to ask in; empty: it says none.
+// redirect returns the Region that S3 names in an error; empty: none.
 func redirect(err error) string {
 	r, ok := errors.AsType[*smithyhttp.ResponseError](err)
 	if !ok || r.Response == nil {
