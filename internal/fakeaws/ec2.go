@@ -7,8 +7,8 @@ import (
 
 // ec2Operation is one action of EC2.
 type ec2Operation struct {
-	// changes: Hooks.After sees it and the trail records it, also a dry run and a
-	// refused call.
+	// changes: Hooks.After is called with each call, and the trail records it, also if it
+	// is a dry run or refused.
 	changes bool
 	allowed []string // parameters, see UnknownParameter
 	do      func(*Scope, params) (reply, error)
@@ -48,7 +48,7 @@ type otherResult struct {
 	Elements string `xml:",innerxml"`
 }
 
-// ec2Service is EC2 as its own form of the query protocol shows it.
+// ec2Service answers in EC2's own form of the query protocol.
 type ec2Service struct {
 	Query
 	*EC2
@@ -73,8 +73,8 @@ func (ec2Service) Refuse(out http.ResponseWriter, _ *Request, e *Error) {
 	writeXML(out, e.Status, `<Response><Errors><Error>%s</Error></Errors><RequestID>fake</RequestID></Response>`, Element("Code", e.Code)+Element("Message", e.Message))
 }
 
-// do does what a request asks for. It returns the answer, and what delivers its
-// record; nil if there is none.
+// do does what a request asks for. It returns the answer, and the function that delivers
+// its record; nil if there is none.
 func (e *EC2) do(q *Request, namespace string) (answer string, deliver func() error, err error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -115,7 +115,7 @@ func (e *EC2) try(q *Request, p params) (reply, error) {
 	return operation.do(s, p)
 }
 
-// dryRun ends a call that only asks whether it would be allowed.
+// dryRun returns the error that ends a dry run which AWS would allow.
 func dryRun(p params) error {
 	if p.text("DryRun") == "true" {
 		return Errorf("DryRunOperation", "Request would have succeeded, but DryRun flag is set.").WithStatus(http.StatusPreconditionFailed)

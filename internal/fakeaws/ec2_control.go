@@ -7,10 +7,10 @@ import (
 	"time"
 )
 
-// EC2 is the flow logs of all accounts and Regions, and what they depend on.
+// EC2 has the flow logs of all accounts and Regions, and what they depend on.
 type EC2 struct {
 	now    func() time.Time
-	serial *atomic.Uint64 // of what was made last
+	serial *atomic.Uint64 // the number of the flow log, user or call that was made last
 	iam    *IAM
 	trail  *Trail
 
@@ -23,12 +23,12 @@ type EC2 struct {
 
 // EC2Settings are how this EC2 behaves.
 type EC2Settings struct {
-	PageSize int           // a page of a Describe is no longer; 0: as AWS allows
-	Delay    time.Duration // of eventual consistency: a Describe shows what was so long ago, an hour at most
+	PageSize int           // the longest page of a Describe; 0: as AWS allows
+	Delay    time.Duration // of eventual consistency: a Describe shows the state of that long ago, an hour at most
 
-	// Of these AWS was seen to do both, or it is not known which it does:
+	// AWS was seen to behave in both ways, or it is not known how it behaves:
 	MixedIDs    bool // FlowLogIds of several resources come in another order than the resources
-	FirstAnswer bool // a repeated ClientToken that made something has its first answer again, failures too; false: what failed is tried again
+	FirstAnswer bool // a repeated ClientToken that made something gets its first answer again, with its failures; false: what failed is tried again
 }
 
 // Configure changes the settings.
@@ -52,7 +52,7 @@ func (e *EC2) SetDeliveryTarget(arn string, exists bool) {
 	e.exists[strings.TrimSuffix(arn, ":*")] = exists
 }
 
-// FlowLog is one flow log of the world, as it truly is.
+// FlowLog is the true state of one flow log.
 type FlowLog struct {
 	ID                       string            `xml:"flowLogId"`
 	ResourceID               string            `xml:"resourceId"`

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// DefaultFormat is what AWS writes where a create names no format.
+// DefaultFormat is the LogFormat of a flow log if its create names none.
 const DefaultFormat = "${version} ${account-id} ${interface-id} ${srcaddr} ${dstaddr} ${srcport} ${dstport} ${protocol} ${packets} ${bytes} ${start} ${end} ${action} ${log-status}"
 
 // kind of resource: the type, its ID's prefix, the error when it is missing, and the type
@@ -60,7 +60,7 @@ func (s *Scope) createFlowLogs(p params) (reply, error) {
 	return reply{&result, result.IDs}, nil
 }
 
-// parseCreate reads and checks everything but the resources.
+// parseCreate reads and checks all parameters except the resources.
 func parseCreate(p params) (f FlowLog, err error) {
 	f = FlowLog{
 		TrafficType: p.text("TrafficType"), LogDestinationType: cmp.Or(p.text("LogDestinationType"), "cloud-watch-logs"), LogDestination: p.text("LogDestination"),
@@ -87,7 +87,8 @@ func parseCreate(p params) (f FlowLog, err error) {
 	return f, nil
 }
 
-// checkTraffic: transit gateways have no traffic type and 60 seconds.
+// checkTraffic checks the traffic type and the interval: transit gateways have no traffic type, and
+// always 60 seconds.
 func (f *FlowLog) checkTraffic(p params) error {
 	if v := p.text("MaxAggregationInterval"); v != "" {
 		n, err := strconv.Atoi(v)
@@ -112,7 +113,7 @@ func (f *FlowLog) checkTraffic(p params) error {
 	return nil
 }
 
-// checkDestination: exactly one destination, that fits its type.
+// checkDestination checks that there is exactly one destination, which fits its type.
 func (f *FlowLog) checkDestination(p params) error {
 	if f.LogGroupName != "" && f.LogDestination != "" {
 		return Errorf("InvalidParameter", "Please only provide LogGroupName or only provide LogDestination.")
@@ -133,8 +134,8 @@ func (f *FlowLog) checkDestination(p params) error {
 	return f.checkOptions(p)
 }
 
-// checkOptions checks DestinationOptions, which are for S3 only. AWS describes the defaults of
-// options that were not set.
+// checkOptions checks DestinationOptions, which are for S3 only. Options that were not set get their
+// defaults, which AWS shows in a Describe.
 func (f *FlowLog) checkOptions(p params) error {
 	options, given := p["DestinationOptions"].(params)
 	if f.LogDestinationType != "s3" {
@@ -152,7 +153,8 @@ func (f *FlowLog) checkOptions(p params) error {
 	return nil
 }
 
-// checkResources: 300 a call, 25 of transit gateways, all of one type, each once.
+// checkResources checks the resources of a call: at most 300, or 25 transit gateways, all of one
+// type, each once.
 func checkResources(kind string, ids []string) error {
 	most := 300
 	if strings.HasPrefix(kind, "TransitGateway") {
@@ -174,7 +176,7 @@ func checkResources(kind string, ids []string) error {
 	return nil
 }
 
-// kindOf an ID; empty if its prefix is unknown.
+// kindOf returns the kind of a resource by its ID; zero if the prefix is unknown.
 func kindOf(id string) kind {
 	for _, k := range kinds {
 		if strings.HasPrefix(id, k.prefix) {

@@ -11,8 +11,8 @@ import (
 
 const mostPerPage = 1000
 
-// describeFlowLogs lists, filters and pages. IDs that do not exist are not in
-// the answer, and no error.
+// describeFlowLogs lists, filters and pages. An ID that does not exist is no error:
+// the answer does not have it.
 func (s *Scope) describeFlowLogs(p params) (reply, error) {
 	size, after, err := s.paging(p, 1)
 	if err != nil {
@@ -31,7 +31,8 @@ func (s *Scope) describeFlowLogs(p params) (reply, error) {
 	return page(s.candidates(filters), filters, after, size), nil
 }
 
-// paging reads how much a page has, of least to mostPerPage, and what was on the page before.
+// paging reads the size of a page, from least to mostPerPage, and the number of the last item on
+// the page before (0: there was none).
 func (s *Scope) paging(p params, least int) (size int, after uint64, err error) {
 	size = mostPerPage
 	if v := p.text("MaxResults"); v != "" {
@@ -50,7 +51,7 @@ func (s *Scope) paging(p params, least int) (size int, after uint64, err error) 
 	return size, after, nil
 }
 
-// filter lets through what has one of the values in its field.
+// filter passes items whose field has one of the values.
 type filter struct {
 	name   string
 	values []string
@@ -64,7 +65,7 @@ var filterFields = map[string]func(*flowLog) string{
 	"log-group-name":       func(f *flowLog) string { return f.LogGroupName },
 }
 
-// parseFilters reads Filter.N, of these fields.
+// parseFilters reads Filter.N; only these fields can be filtered.
 func parseFilters[T any](p params, fields map[string]func(T) string) (all []filter, err error) {
 	for _, sub := range numbered[params](p, "Filter") {
 		f := filter{sub.text("Name"), numbered[string](sub, "Value")}
@@ -117,8 +118,8 @@ type describeResult struct {
 	NextToken string             `xml:"nextToken,omitempty"`
 }
 
-// describedFlowLog is a flow log as Describe shows it: no resource type, defaults
-// filled.
+// describedFlowLog is a flow log as Describe shows it: without its resource type, and with
+// defaults filled in.
 type describedFlowLog struct {
 	FlowLog
 	CreationTime string              `xml:"creationTime"`

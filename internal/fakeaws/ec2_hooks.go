@@ -2,23 +2,24 @@ package fakeaws
 
 import "slices"
 
-// Hooks are asked where an answer of EC2 depends on more than the call and the flow logs that
-// there are: on rates, on quotas, on what an organization forbids. EC2 is locked meanwhile: they
-// call neither its methods nor its clients. They are called one at a time.
+// Hooks decide if an answer of EC2 depends on more than the call and the existing flow logs: on
+// rates, on quotas, on what an organization forbids. They are called one at a time, while EC2 is
+// locked: they must call neither its methods nor its clients.
 type Hooks interface {
-	// Before may refuse a call of which nothing is checked yet. It is recorded like any other.
+	// Before may refuse a call before anything else is checked. The call is recorded like any other.
 	Before(*Request) error
-	// CheckTags may refuse the tags that a call sets on all of its flow logs; a dry run does not
-	// ask.
+	// CheckTags may refuse the tags that a call sets on all of its flow logs. It is not called for
+	// a dry run.
 	CheckTags(map[string]string) error
-	// CheckCreate says what keeps a flow log from being made beside those on its resource:
-	// unsuccessful concerns this resource alone, err the whole call.
+	// CheckCreate may refuse a flow log because of those on its resource (there): unsuccessful
+	// concerns this resource alone, err the whole call.
 	CheckCreate(f FlowLog, there []FlowLog) (unsuccessful *Error, err error)
 	// Other answers a call of an operation that this package does not have, with the elements
 	// of the answer, as Element makes them, or InvalidAction. It changes nothing.
 	Other(*Request) (elements string, err error)
-	// After sees each call that changes something, or tries to, also a dry run, and its error;
-	// ids are the flow logs that it made, deleted or tagged. It is called in the order of their effects.
+	// After is called with each call that changes something, or tries to, also a dry run, and with
+	// its error; ids are the flow logs that it made, deleted or tagged. The order is that of the
+	// effects.
 	After(q *Request, ids []string, err error)
 }
 
@@ -29,8 +30,8 @@ func (e *EC2) SetHooks(h Hooks) {
 	e.hooks = h
 }
 
-// usual are the hooks of an EC2 that has no others: two flow logs of one resource can't deliver
-// to one destination.
+// usual are the hooks of an EC2 if SetHooks is not called: two flow logs of one resource can't
+// deliver to one destination.
 type usual struct{}
 
 // Before implements Hooks.
@@ -53,17 +54,17 @@ func (usual) Other(q *Request) (string, error) { return "", InvalidAction(q) }
 // After implements Hooks.
 func (usual) After(*Request, []string, error) {}
 
-// SameDestination says whether two flow logs deliver to the same place.
+// SameDestination reports whether two flow logs deliver to the same destination.
 func (f FlowLog) SameDestination(other FlowLog) bool {
 	return f.LogDestination == other.LogDestination && f.LogGroupName == other.LogGroupName
 }
 
-// AlreadyExists refuses a flow log that can't stand beside one that is there.
+// AlreadyExists is the error of a create that AWS refuses because of an existing flow log.
 func AlreadyExists() *Error {
 	return Errorf("FlowLogAlreadyExists", "Error. There is an existing Flow Log with the same configuration and log destination.")
 }
 
-// InvalidAction refuses an operation that EC2 does not have.
+// InvalidAction is the error of an operation that EC2 does not have.
 func InvalidAction(q *Request) *Error {
 	return Errorf("InvalidAction", "The action %s is not valid for this web service.", q.Operation)
 }

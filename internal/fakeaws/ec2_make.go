@@ -6,15 +6,15 @@ import (
 	"strings"
 )
 
-// Token is what a ClientToken made, and what it could not make. The zero Token was used for a
-// call that no other call is equal to.
+// Token says what the call with a ClientToken made, and what it could not make. With the zero Token
+// every call that uses the ClientToken is a mismatch.
 type Token struct {
 	params params
 	made   map[string]string // flow logs, by resource
 	failed []unsuccessful
 }
 
-// ids are the flow logs that it made, in the order of the resources.
+// ids are the flow logs that the call made, in the order of the resources.
 func (t Token) ids(resources []string) (ids []string) {
 	for _, r := range resources {
 		if id := t.made[r]; id != "" {
@@ -24,9 +24,9 @@ func (t Token) ids(resources []string) (ids []string) {
 	return ids
 }
 
-// createOnce creates, unless a call with the same ClientToken has: then it has the first
-// result again, even if those flow logs are gone by now, and tries only the resources that
-// failed. A token that made nothing is as good as new.
+// createOnce creates, unless a call with the same ClientToken has made something: then it returns
+// the first result again, even if those flow logs are gone by now, and tries only the resources
+// that failed. A ClientToken that made nothing counts as not used.
 func (s *Scope) createOnce(p params, proto FlowLog, resources []string) (Token, error) {
 	name := p.text("ClientToken")
 	t, used := s.Tokens[name]
@@ -47,8 +47,8 @@ func (s *Scope) createOnce(p params, proto FlowLog, resources []string) (Token, 
 	return t, nil
 }
 
-// createEach makes a flow log on each resource that has none in made, and returns all that
-// are made. Real failures come back as unsuccessful, with a code that says little, often
+// createEach makes a flow log on each resource that has none in made, and returns made with
+// the new ones. As in AWS, most failures are in unsuccessful, and their code says little, often
 // "400".
 func (s *Scope) createEach(proto FlowLog, resources []string, made map[string]string) (all map[string]string, failed []unsuccessful, err error) {
 	if err := s.ec2.hooks.CheckTags(proto.Tags); err != nil {
@@ -83,7 +83,7 @@ func (s *Scope) createEach(proto FlowLog, resources []string, made map[string]st
 	return all, failed, nil
 }
 
-// checkCreate says why a flow log can't be made, as Hooks.CheckCreate does.
+// checkCreate returns why a flow log can't be made; for the results see Hooks.CheckCreate.
 func (s *Scope) checkCreate(f FlowLog) (unsuccessful *Error, err error) {
 	bucket, _, _ := strings.Cut(f.LogDestination, "/")
 	switch {

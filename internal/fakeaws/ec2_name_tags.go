@@ -27,8 +27,8 @@ var tagFields = map[string]func(describedTag) string{
 }
 
 // describeTags filters and pages. With MaxResults there are 5 to 1000 tags on a page
-// (docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeTags.html). IDs that do not exist
-// are not in the answer, and no error. Flow logs are left out: their tags come with them.
+// (docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeTags.html). An ID that does not exist
+// is no error. Tags of flow logs are left out: DescribeFlowLogs has them.
 func (s *Scope) describeTags(p params) (reply, error) {
 	size, after, err := s.paging(p, 5)
 	if err != nil {

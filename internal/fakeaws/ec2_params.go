@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// params are a call's parameters as a tree: Tag.1.Key is Key of the params 1 of the
-// params Tag. What is in it is a string or params.
+// params are a call's parameters as a tree: the value of Tag.1.Key is params["Tag"]["1"]["Key"].
+// Each value is a string or params.
 type params map[string]any
 
 func parseParams(form url.Values) params {

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// Scope is EC2 in one account and one Region, as it truly is, whatever stale reads show.
-// It is guarded by the lock of EC2: only In lends it.
+// Scope is the true state of EC2 in one account and one Region; a Describe may show an older one.
+// The lock of EC2 guards it: use it only in a function that In calls.
 type Scope struct {
 	Resources map[string]bool              // that flow logs can watch; an ID's prefix says what the resource is
 	Tags      map[string]map[string]string // of resources, by ID
@@ -19,12 +19,12 @@ type Scope struct {
 	byID       map[string]*flowLog
 	byResource map[string][]*flowLog
 	order      []*flowLog // by number
-	deleted    []*flowLog // perhaps still shown
+	deleted    []*flowLog // that a Describe may still show
 	lastNum    uint64
 }
 
-// In calls f with the scope of an account and a Region. What f changes makes no call and no
-// record. EC2 is locked meanwhile: f calls neither its methods nor its clients, and keeps
+// In calls f with the scope of an account and a Region. Changes by f are no call, and make no
+// record. EC2 is locked meanwhile: f must call neither its methods nor its clients, and must keep
 // nothing of the scope.
 func (e *EC2) In(account, region string, f func(*Scope)) {
 	e.mu.Lock()
@@ -32,7 +32,7 @@ func (e *EC2) In(account, region string, f func(*Scope)) {
 	f(e.scope(account, region))
 }
 
-// scope makes it if it is new. The caller holds e.mu.
+// scope returns a scope, and makes it if it is new. The caller holds e.mu.
 func (e *EC2) scope(account, region string) *Scope {
 	key := account + "/" + region
 	s := e.scopes[key]
@@ -49,11 +49,11 @@ type flowLog struct {
 	FlowLog
 	num     uint64        // place in a listing
 	gone    time.Time     // when it was deleted; zero: it is there
-	earlier []earlierTags // oldest first; perhaps still shown
+	earlier []earlierTags // oldest first; a Describe may still show them
 }
 
-// FlowLogs are those that exist, oldest first. None may be added or removed meanwhile. What a
-// flow log has may be replaced, but for its ID, its resource and its time.
+// FlowLogs yields the flow logs that exist, oldest first. None may be added or removed meanwhile. The
+// caller may change a flow log, except its ID, its resource and its time.
 func (s *Scope) FlowLogs() iter.Seq[*FlowLog] {
 	return func(yield func(*FlowLog) bool) {
 		for _, f := range s.order {
@@ -64,7 +64,7 @@ func (s *Scope) FlowLogs() iter.Seq[*FlowLog] {
 	}
 }
 
-// Add adds a flow log, with a new ID if it has none, and returns the ID. Nothing of it is checked.
+// Add adds a flow log without checks, and returns its ID: a new one if f has none.
 func (s *Scope) Add(f FlowLog) (id string) {
 	if f.ID == "" {
 		f.ID = fmt.Sprintf("fl-%017x", s.ec2.serial.Add(1))
@@ -106,8 +106,8 @@ func place(sorted []*flowLog, num uint64) int {
 // longestDelay is how stale a Describe can be.
 const longestDelay = time.Hour
 
-// visible are the flow logs that an eventually consistent Describe shows, by number:
-// those of a moment ago, with the tags of that moment.
+// visible returns the flow logs that an eventually consistent Describe shows, by number: those
+// of settings.Delay ago, with their tags of that time.
 func (s *Scope) visible() []*flowLog {
 	at := s.ec2.now().Add(-s.ec2.settings.Delay)
 	out := slices.DeleteFunc(slices.Concat(s.order, s.deleted), func(f *flowLog) bool {

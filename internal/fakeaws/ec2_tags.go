@@ -15,7 +15,7 @@ type createTagsResult struct {
 	Return bool `xml:"return"`
 }
 
-// createTags tags each flow log, or none. Flow logs are all that it tags.
+// createTags tags all given flow logs, or none. It tags no other resources.
 func (s *Scope) createTags(p params) (reply, error) {
 	ids := numbered[string](p, "ResourceId")
 	switch {
@@ -67,13 +67,13 @@ func (f *flowLog) tag(tags map[string]string, now time.Time) {
 	f.Tags = merged(f.Tags, tags)
 }
 
-// earlierTags are those that a flow log had until a moment.
+// earlierTags are the tags that a flow log had until a moment.
 type earlierTags struct {
 	tags  map[string]string
 	until time.Time
 }
 
-// at is the flow log with the tags that it had then.
+// at returns the flow log with the tags that it had at a moment.
 func (f *flowLog) at(moment time.Time) *flowLog {
 	for _, e := range f.earlier {
 		if e.until.After(moment) {
@@ -85,7 +85,7 @@ func (f *flowLog) at(moment time.Time) *flowLog {
 	return f
 }
 
-// merged leaves both maps as they are.
+// merged returns a new map.
 func merged(have, add map[string]string) map[string]string {
 	out := map[string]string{}
 	maps.Copy(out, have)
@@ -93,8 +93,8 @@ func merged(have, add map[string]string) map[string]string {
 	return out
 }
 
-// parseTags reads Tag.N and refuses what no flow log can have: AWS's own tags, which
-// begin with aws:, a key twice, what is too long, and more than 50.
+// parseTags reads Tag.N and refuses tags that no flow log can have: AWS's own, which
+// begin with aws:, the same key twice, too long keys or values, and more than 50 tags.
 func parseTags(p params) (map[string]string, error) {
 	tags := map[string]string{}
 	for _, t := range numbered[params](p, "Tag") {

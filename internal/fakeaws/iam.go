@@ -14,10 +14,10 @@ type Credentials struct {
 	AccessKeyID, SecretAccessKey, SessionToken, ARN string
 }
 
-// IAM is the users of all accounts, and what they may not do.
+// IAM has the users of all accounts, and the actions that they are denied.
 type IAM struct {
 	now    func() time.Time
-	serial *atomic.Uint64 // of what was made last
+	serial *atomic.Uint64 // the number of the flow log, user or call that was made last
 
 	mu     sync.Mutex        // guards what follows
 	users  map[string]Caller // by access key
@@ -35,7 +35,7 @@ func (i *IAM) User(account, name string, mfa bool) Credentials {
 	return Credentials{AccessKeyID: c.AccessKeyID, SecretAccessKey: "secret-of-" + name, ARN: c.ARN}
 }
 
-// AddCaller makes an access key: the caller's own AccessKeyID, which is new.
+// AddCaller adds a caller with its AccessKeyID, which must be new.
 func (i *IAM) AddCaller(c Caller) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -55,7 +55,7 @@ func (i *IAM) caller(key string) (Caller, error) {
 	c, known := i.users[key]
 	switch {
 	case known:
-	case len(key) == 12 && strings.Trim(key, "0123456789") == "": // an account: its root, as LocalStack has it
+	case len(key) == 12 && strings.Trim(key, "0123456789") == "": // an account ID as the key: the root user of the account, as in LocalStack
 		c = Caller{Account: key, AccessKeyID: key, ARN: "arn:aws:iam::" + key + ":root", Type: "Root", UserID: key}
 	default:
 		return c, Errorf("AuthFailure", "AWS was not able to validate the provided access credentials").WithStatus(http.StatusUnauthorized)
@@ -63,15 +63,15 @@ func (i *IAM) caller(key string) (Caller, error) {
 	return c, nil
 }
 
-// SetDenied refuses an action (say ec2:CreateTags, or the name alone) to a user, named as
-// at User, or ends that; "*" is everybody.
+// SetDenied denies an action (for example ec2:CreateTags, or CreateTags) to a user, by the name
+// given to User, or ends that; "*" is everybody.
 func (i *IAM) SetDenied(user, action string, denied bool) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.denied[user+"/"+action] = denied
 }
 
-// IsDenied says whether SetDenied refuses an action, as ec2:CreateTags, to a caller.
+// IsDenied reports whether SetDenied denies an action, for example ec2:CreateTags, to a caller.
 func (i *IAM) IsDenied(c Caller, action string) bool {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -79,7 +79,7 @@ func (i *IAM) IsDenied(c Caller, action string) bool {
 	return i.denied[c.Name+"/"+name] || i.denied["*/"+name] || i.denied[c.Name+"/"+action] || i.denied["*/"+action]
 }
 
-// STS says who calls; no role can be assumed here.
+// STS answers only GetCallerIdentity: no role can be assumed.
 type STS struct {
 	Query
 	*IAM
@@ -100,7 +100,7 @@ func (s STS) Answer(out http.ResponseWriter, q *Request) error {
 	return nil
 }
 
-// Write is that of Query. The answer says what time it is, too.
+// Write is Query.Write with a Date header by the world's clock.
 func (s STS) Write(out http.ResponseWriter, operation string, result any) {
 	out.Header().Set("Date", s.now().UTC().Format(http.TimeFormat))
 	s.Query.Write(out, operation, result)

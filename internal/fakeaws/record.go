@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// Trail is where CloudTrail records go.
+// Trail makes CloudTrail records, and delivers them.
 type Trail struct {
 	now func() time.Time
 
@@ -19,7 +19,7 @@ type Trail struct {
 	count uint64
 }
 
-// TrailWith hands the records of EC2's changing calls to a function, in the
+// TrailWith sets the function that gets the records of EC2's changing calls, in the
 // EventBridge envelope. It is called with no lock of the world held.
 func (t *Trail) TrailWith(to func(body string) error) {
 	t.mu.Lock()
@@ -27,7 +27,7 @@ func (t *Trail) TrailWith(to func(body string) error) {
 	t.to = to
 }
 
-// MuteTrail stops and restarts the records.
+// MuteTrail stops the records (muted), or lets them come again.
 func (t *Trail) MuteTrail(muted bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -44,7 +44,7 @@ type call struct {
 }
 
 // record makes the event of one call, and returns the function that delivers it;
-// nil if the trail does not want it.
+// nil if the trail is muted or has no function.
 func (t *Trail) record(c call) (deliver func() error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -64,7 +64,7 @@ func (t *Trail) record(c call) (deliver func() error) {
 	return func() error { return to(string(b)) }
 }
 
-// record is what CloudTrail writes of an EC2 call.
+// record returns the record that CloudTrail writes of an EC2 call.
 func (c call) record(id, now string) map[string]any {
 	r := map[string]any{
 		"eventVersion": "1.10", "eventTime": now, "eventSource": "ec2.amazonaws.com", "eventName": c.Operation,
@@ -125,8 +125,8 @@ func identity(c Caller) map[string]any {
 	return id
 }
 
-// recorded is what CloudTrail makes of parameters. They are XML to it, which it turns
-// into JSON: one element is an object, several are an array, and texts are coerced.
+// recorded returns parameters as CloudTrail records them. It turns them from XML into JSON:
+// one element becomes an object, several become an array, and texts are coerced.
 func recorded(v any) any {
 	p, ok := v.(params)
 	if !ok {
@@ -160,7 +160,7 @@ type element struct {
 	Elements []element  `xml:",any"`
 }
 
-// recorded is what CloudTrail makes of it, in the same way.
+// recorded returns the element as CloudTrail records it, in the same way.
 func (e element) recorded() any {
 	if len(e.Elements) == 0 {
 		return coerce(e.Text)
@@ -186,8 +186,7 @@ func oneOrAll(all []any) any {
 	return all
 }
 
-// coerce: `true` and `600` become a boolean and a number even where a text was
-// meant.
+// coerce makes a boolean of `true` and a number of `600`, even if the parameter is a text.
 func coerce(s string) any {
 	if s == "true" || s == "false" {
 		return s == "true"

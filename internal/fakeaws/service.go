@@ -18,14 +18,14 @@ type Caller struct {
 	SourceIP, UserAgent                                                  string
 }
 
-// Request is one call, as its signature and its body state it.
+// Request is one call, read from its signature and its body.
 type Request struct {
 	Caller
 	HTTP        *http.Request
 	Service     string // as the signature names it: ec2, sqs, sts, …
 	Operation   string
 	Form        url.Values // the parameters in the query protocol; nil in other protocols
-	Permissions []string   // that EC2 requires in addition to the operation's own; Intercept may set them
+	Permissions []string   // further ones that EC2 requires, beside that of the operation; the function of Intercept may set them
 }
 
 // Service answers the calls of one AWS service in that service's protocol. It
@@ -63,7 +63,7 @@ func (e *Error) WithStatus(status int) *Error {
 	return e
 }
 
-// asError makes an internal error of what is not an Error.
+// asError returns err as an Error; any other error becomes an InternalError.
 func asError(err error) *Error {
 	if e, ok := errors.AsType[*Error](err); ok {
 		return e
@@ -101,7 +101,7 @@ func (p Query) Refuse(out http.ResponseWriter, _ *Request, e *Error) {
 		p.Namespace, Element("Type", "Sender")+Element("Code", e.Code)+Element("Message", e.Message))
 }
 
-// Write writes an answer. result is a struct of what is within the operation's
+// Write writes an answer. result is a struct with the content of the operation's
 // result element.
 func (p Query) Write(out http.ResponseWriter, operation string, result any) {
 	writeXML(out, http.StatusOK, `<%[1]sResponse xmlns="%[2]s">%[3]s<ResponseMetadata><RequestId>fake</RequestId></ResponseMetadata></%[1]sResponse>`,

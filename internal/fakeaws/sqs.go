@@ -11,9 +11,9 @@ import (
 	"time"
 )
 
-// SQS is the queues of all accounts and Regions: standard queues only. One mutex
-// guards every queue, because a redrive touches two of them; what is done under it is
-// small and never grows with the backlog.
+// SQS has the queues of all accounts and Regions: standard queues only. One mutex
+// guards all queues, because a redrive changes two of them. The work under it is small,
+// and does not grow with the backlog.
 type SQS struct {
 	now func() time.Time
 
@@ -22,8 +22,8 @@ type SQS struct {
 	seq    uint64            // of the message sent last, over all queues
 }
 
-// sqsInput is what any operation's input may have. What is not here is refused: a
-// client must not believe that it took effect.
+// sqsInput has the input fields of all operations. Any other field is refused: a client
+// must not believe that it had an effect.
 type sqsInput struct {
 	QueueUrl, QueueName, MessageBody, ReceiptHandle         string
 	Attributes                                              map[string]string
@@ -51,7 +51,7 @@ var sqsOperations = map[string]func(*SQS, *queue, sqsInput) (any, error){
 	"ChangeMessageVisibility": (*SQS).changeMessageVisibility,
 }
 
-// sqsService is SQS as the JSON 1.0 protocol shows it.
+// sqsService answers in the JSON 1.0 protocol of SQS.
 type sqsService struct{ *SQS }
 
 // Parse implements Service.
@@ -95,7 +95,7 @@ func (s *SQS) do(req *Request, in sqsInput) (any, error) {
 	return operation(s, q, in)
 }
 
-// Refuse implements Service. Only what SQS itself refuses has both names.
+// Refuse implements Service. Only errors of SQS itself have both a shape and a code.
 func (sqsService) Refuse(out http.ResponseWriter, _ *Request, e *Error) {
 	if e.shape != "" {
 		out.Header().Set("X-Amzn-Query-Error", e.Code+";Sender")
@@ -113,8 +113,8 @@ func writeJSON(out http.ResponseWriter, status int, v any) {
 	out.Write(body) //nolint:errcheck // the client is gone
 }
 
-// queryCodes are the codes of the older query protocol, which clients still see
-// as the error code, where they are not the shapes of the JSON protocol.
+// queryCodes are the codes of the older query protocol that differ from the shapes of
+// the JSON protocol. Clients still get them as the error code.
 var queryCodes = map[string]string{
 	"AccessDeniedException":             "AccessDenied",
 	"BatchEntryIdsNotDistinct":          "AWS.SimpleQueueService.BatchEntryIdsNotDistinct",
@@ -131,7 +131,7 @@ var queryCodes = map[string]string{
 	"UnknownOperationException":         "InvalidAction",
 }
 
-// sqsErr is a refusal by its shape in the JSON protocol.
+// sqsErr returns an error by its shape in the JSON protocol.
 func sqsErr(shape, format string, args ...any) *Error {
 	e := Errorf(cmp.Or(queryCodes[shape], shape), format, args...)
 	e.shape = shape
@@ -150,8 +150,8 @@ func queueDoesNotExist() *Error {
 	return sqsErr("QueueDoesNotExist", "The specified queue does not exist or you do not have access to it.")
 }
 
-// bounded gives an optional number's value: the default if it is absent, an
-// error in AWS's words if it is outside.
+// bounded returns the value of an optional number, or absent if it is not given. Outside
+// of low to high it is an error, in AWS's words.
 func bounded(name string, value *int, low, high, absent int) (int, error) {
 	if value == nil {
 		return absent, nil
@@ -162,12 +162,12 @@ func bounded(name string, value *int, low, high, absent int) (int, error) {
 	return *value, nil
 }
 
-// nameLike says whether a text can be the name of a queue, or the ID of a batch entry.
+// nameLike reports whether a text can be the name of a queue, or the ID of a batch entry.
 var nameLike = regexp.MustCompile(`^[\w-]{1,80}$`).MatchString
 
-// CreateQueue makes a queue without a request (a queue with that name and the
-// same attributes is kept) and returns its URL, in AWS's own form, and ARN.
-// It panics on attributes that SQS would refuse: a mistake in the test itself.
+// CreateQueue makes a queue without a request, or keeps the one with that name and
+// the same attributes. It returns the queue's URL, in AWS's own form, and its ARN. It
+// panics on attributes that SQS would refuse: they are a mistake in the test.
 func (s *SQS) CreateQueue(account, region, name string, attributes map[string]string) (url, arn string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -11,8 +11,8 @@ import (
 // together, may have.
 const maxMessageBytes = 1 << 20
 
-// queueAttributes are those that may be asked for. One with a check can be set;
-// FIFO queues and customer-managed keys are not faked.
+// queueAttributes are the attributes that may be read. Those with a check can also be
+// set; FIFO queues and customer-managed keys are not faked.
 var queueAttributes = map[string]func(value string) bool{
 	"VisibilityTimeout": within(0, 43200), "MessageRetentionPeriod": within(60, 1209600),
 	"DelaySeconds": within(0, 900), "ReceiveMessageWaitTimeSeconds": within(0, 20), "MaximumMessageSize": within(1024, maxMessageBytes),
@@ -24,7 +24,7 @@ var queueAttributes = map[string]func(value string) bool{
 	"RedriveAllowPolicy": nil, "KmsMasterKeyId": nil, "KmsDataKeyReusePeriodSeconds": nil,
 }
 
-// defaultAttributes are those of a queue that is made with none.
+// defaultAttributes are the attributes of a queue that is made without any.
 var defaultAttributes = map[string]string{
 	"VisibilityTimeout": "30", "MessageRetentionPeriod": "345600", "DelaySeconds": "0", "ReceiveMessageWaitTimeSeconds": "0",
 	"MaximumMessageSize": strconv.Itoa(maxMessageBytes), "SqsManagedSseEnabled": "true",
@@ -44,7 +44,7 @@ func unknownAttribute(name string) *Error {
 // redrivePolicy is empty for a queue without a dead-letter queue.
 type redrivePolicy struct {
 	Target string      `json:"deadLetterTargetArn"`
-	Max    json.Number `json:"maxReceiveCount"` // a number or, as AWS takes it, a text
+	Max    json.Number `json:"maxReceiveCount"` // a number, or a text with a number, which AWS accepts too
 	max    int64
 }
 

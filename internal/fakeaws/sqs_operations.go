@@ -13,12 +13,12 @@ import (
 	"unicode/utf8"
 )
 
-// queueURL has the host's Region or the path's, if one is there, the account and the name.
+// queueURL matches the Region, in the host or in the path if the URL has one, the account and the name.
 var queueURL = regexp.MustCompile(`^https?://(?:sqs\.([^./]+)\.)?[^/]+(?:/queue/([^/]+))?/([^/]+)/([^/]+)$`)
 
-// queueAt finds the queue that a URL names, as this caller sees it. A queue of another
-// Region is refused as AWS's regional endpoints do. Another account is let in if the
-// queue has a policy at all; which one is not evaluated.
+// queueAt finds the queue that a URL names, for this caller. It refuses a queue of another
+// Region, as AWS's regional endpoints do. Callers of another account may use a queue that
+// has any policy: the policy is not evaluated.
 func (s *SQS) queueAt(address string, c Caller) (*queue, error) {
 	if address == "" {
 		return nil, missingParameter("QueueUrl")
@@ -41,7 +41,7 @@ func queueARN(region, account, name string) string {
 	return fmt.Sprintf("arn:aws:sqs:%s:%s:%s", region, account, name)
 }
 
-// createQueue answers the queue's URL at the host that was asked.
+// createQueue returns the queue's URL at the host of the request.
 func (s *SQS) createQueue(req *Request, in sqsInput) (any, error) {
 	q, err := s.ensureQueue(req.Account, req.Region, in.QueueName, in.Attributes)
 	if err != nil {
@@ -50,8 +50,8 @@ func (s *SQS) createQueue(req *Request, in sqsInput) (any, error) {
 	return map[string]string{"QueueUrl": fmt.Sprintf("http://%s/queue/%s/%s/%s", req.HTTP.Host, q.region, q.account, q.name)}, nil
 }
 
-// ensureQueue creates a queue, or finds the one of that name whose attributes
-// are as asked for. The caller holds s.mu.
+// ensureQueue creates a queue, or finds the one with that name and these attributes.
+// The caller holds s.mu.
 func (s *SQS) ensureQueue(account, region, name string, attributes map[string]string) (*queue, error) {
 	if name == "" {
 		return nil, missingParameter("QueueName")
@@ -94,8 +94,8 @@ func (s *SQS) accept(q *queue, body, sender string) (sqsDone, error) {
 	return sqsDone{MessageId: m.id, MD5OfMessageBody: m.md5}, nil
 }
 
-// enqueue adds a checked message. IDs count up, so that two runs with the same
-// calls are the same.
+// enqueue adds a checked message. The IDs are counted, so that two runs with the same
+// calls have the same ones.
 func (s *SQS) enqueue(q *queue, body, sender string) *message {
 	s.seq++
 	sum := md5.Sum([]byte(body))
@@ -107,7 +107,7 @@ func (s *SQS) enqueue(q *queue, body, sender string) *message {
 	return m
 }
 
-// checkBody refuses what is empty, longer than max bytes, or holds a
+// checkBody refuses a body that is empty, longer than max bytes, or has a
 // character that XML 1.0 does not have.
 func checkBody(body string, max int) error {
 	notInXML := func(r rune) bool {
@@ -133,7 +133,7 @@ type batchOutput struct {
 	Failed     []batchFailed `json:",omitempty"`
 }
 
-// sqsDone is what is answered for a message, alone or in a batch.
+// sqsDone is the answer about one message, alone or in a batch.
 type sqsDone struct {
 	Id, MessageId, MD5OfMessageBody string `json:",omitempty"`
 }
@@ -162,8 +162,8 @@ func (s *SQS) sendMessageBatch(q *queue, in sqsInput) (any, error) {
 	return runBatch(in.Entries, func(e sqsEntry) (sqsDone, error) { return s.accept(q, e.MessageBody, in.sender) })
 }
 
-// runBatch checks the batch as a whole, then does each entry: one that is
-// refused does not keep the others from taking effect.
+// runBatch checks the batch as a whole, then does each entry: the others take
+// effect even if one is refused.
 func runBatch(entries []sqsEntry, do func(sqsEntry) (sqsDone, error)) (any, error) {
 	if err := checkBatch(entries); err != nil {
 		return nil, err

@@ -21,13 +21,13 @@ type message struct {
 	firstReceived time.Time
 	lastReceived  time.Time
 	received      int // in all queues: ApproximateReceiveCount
-	tries         int // in this queue: maxReceiveCount bounds it, and the valid receipt handle has it
+	tries         int // receives in this queue: maxReceiveCount bounds them, and the valid receipt handle has the number
 
 	element   *list.Element // in ready; nil while hidden
-	visibleAt time.Time     // meaningful while hidden
+	visibleAt time.Time     // only used while hidden
 }
 
-// queue is one standard queue. What an operation costs grows with the messages in
+// queue is one standard queue. The cost of an operation grows with the messages in
 // flight, not with the backlog. SQS.mu guards every field.
 type queue struct {
 	arn, account, region, name string
@@ -43,8 +43,8 @@ type queue struct {
 	wake         chan struct{} // closed when waiting receivers must try again; nil if none waits
 }
 
-// advance makes visible what is due, and drops what outlived the retention
-// period once it is at the front.
+// advance makes hidden messages visible that are due, and drops messages at the front that
+// are older than the retention period.
 func (q *queue) advance(now time.Time) {
 	for len(q.hidden) > 0 && !q.hidden[0].visibleAt.After(now) {
 		m := q.hidden[0]
@@ -61,7 +61,7 @@ func (q *queue) advance(now time.Time) {
 	}
 }
 
-// add takes in a message, which is hidden first if the queue delays messages.
+// add adds a message; if the queue delays messages, it is hidden at first.
 func (q *queue) add(m *message) {
 	q.messages[m.seq] = m
 	if delay := time.Duration(q.number("DelaySeconds")) * time.Second; delay > 0 {
@@ -81,25 +81,25 @@ func (q *queue) delayed() (n int) {
 	return n
 }
 
-// show appends a message that is in no place to ready.
+// show appends a message to ready; it must not be in hidden.
 func (q *queue) show(m *message) {
 	m.element = q.ready.PushBack(m)
 	q.announce()
 }
 
-// hide puts a message that is in no place into hidden.
+// hide puts a message into hidden; it must not be in ready.
 func (q *queue) hide(m *message, until time.Time) {
 	m.visibleAt = until
 	n, _ := slices.BinarySearchFunc(q.hidden, m, soonest)
 	q.hidden = slices.Insert(q.hidden, n, m)
-	q.announce() // those who wait may have to wait for this one now
+	q.announce() // waiting receivers may now have to wait for this message
 }
 
 func soonest(a, b *message) int {
 	return cmp.Or(a.visibleAt.Compare(b.visibleAt), cmp.Compare(a.seq, b.seq))
 }
 
-// detach takes a message out of the place that it is in.
+// detach takes a message out of ready or hidden.
 func (q *queue) detach(m *message) {
 	if m.element == nil {
 		n, _ := slices.BinarySearchFunc(q.hidden, m, soonest)
@@ -123,7 +123,7 @@ func (q *queue) announce() {
 	}
 }
 
-// waiting returns what closes at the next announcement, and how long until
+// waiting returns a channel that the next announcement closes, and the time until
 // the next hidden message becomes visible (0: none is hidden).
 func (q *queue) waiting(now time.Time) (<-chan struct{}, time.Duration) {
 	if q.wake == nil {

@@ -21,8 +21,8 @@ type receivedMessage struct {
 	Attributes    map[string]string `json:",omitempty"`
 }
 
-// systemAttributes are those of a message that may be asked for. Those of FIFO queues
-// and of X-Ray no message here has.
+// systemAttributes are the attributes of a message that may be asked for. No message here
+// has those of FIFO queues and of X-Ray.
 var systemAttributes = []string{
 	"All", "SenderId", "SentTimestamp", "ApproximateReceiveCount", "ApproximateFirstReceiveTimestamp", "DeadLetterQueueSourceArn",
 	"SequenceNumber", "MessageDeduplicationId", "MessageGroupId", "AWSTraceHeader",
@@ -37,9 +37,9 @@ type receiveAsk struct {
 	attributes []string
 }
 
-// receiveMessage takes messages, waiting for the first one as long as was asked for.
-// The wait itself is measured by timers; when a message becomes visible again is
-// measured by the service's clock.
+// receiveMessage takes messages, and waits for the first one as long as the request says.
+// Timers measure this wait; the clock of the service decides when a message becomes
+// visible again.
 func (s *SQS) receiveMessage(req *Request, in sqsInput) (any, error) {
 	ask, err := s.checkReceive(req.Caller, in)
 	if err != nil {
@@ -96,8 +96,8 @@ func (s *SQS) checkReceive(c Caller, in sqsInput) (ask receiveAsk, err error) {
 	return receiveAsk{q, max, time.Duration(visibility) * time.Second, time.Duration(wait) * time.Second, names}, nil
 }
 
-// take hides up to max visible messages and returns them. If there are none,
-// it returns what to wait for.
+// take hides up to max visible messages and returns them. If there are none, it
+// returns the results of queue.waiting.
 func (s *SQS) take(ask receiveAsk) (got []receivedMessage, wake <-chan struct{}, visible time.Duration, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -119,9 +119,9 @@ func (s *SQS) take(ask receiveAsk) (got []receivedMessage, wake <-chan struct{},
 	return got, wake, visible, nil
 }
 
-// redrive moves a message that was received maxReceiveCount times already to
-// the dead-letter queue. There it keeps its ID, its time and the count of all
-// receives. Without that queue it stays receivable, as in AWS.
+// redrive moves a message that was received maxReceiveCount times to the dead-letter
+// queue. There it keeps its ID, its time and the count of all receives. If that queue
+// does not exist, the message can still be received, as in AWS.
 func (s *SQS) redrive(q *queue, m *message) bool {
 	dead := s.queues[q.redrive.Target]
 	if dead == nil || int64(m.tries) < q.redrive.max {
@@ -160,9 +160,8 @@ func millis(t time.Time) string { return strconv.FormatInt(t.UnixMilli(), 10) }
 // maxInFlight is how long a message may stay hidden, counted from its receive.
 const maxInFlight = 12 * time.Hour
 
-// acknowledge deletes a received message. With a handle that a later receive
-// made stale, or of a message deleted before, AWS answers success and does
-// nothing; so does this.
+// acknowledge deletes a received message. If the handle is stale because of a later
+// receive, or the message was deleted before, it does nothing and succeeds, as AWS does.
 func (q *queue) acknowledge(handle string) error {
 	m, err := q.byHandle(handle)
 	if err != nil || m == nil {

@@ -14,8 +14,8 @@ import (
 )
 
 // World is one AWS with any number of accounts and Regions. It is safe for
-// concurrent use: each part has a mutex of its own. EC2 asks IAM, Trail and its Hooks
-// while it holds its own; nothing asks EC2.
+// concurrent use: each part has a mutex of its own. EC2 calls IAM, Trail and its Hooks
+// while it holds its mutex; none of them calls EC2.
 type World struct {
 	*IAM
 	*EC2
@@ -27,7 +27,7 @@ type World struct {
 	intercept func(*Request) (lost bool, err error)
 }
 
-// New returns an empty world, which takes the time from now.
+// New returns an empty world; now is its clock.
 func New(now func() time.Time) *World {
 	var serial atomic.Uint64
 	w := &World{
@@ -46,24 +46,24 @@ func New(now func() time.Time) *World {
 	return w
 }
 
-// Handle adds a service by the name that signatures have for it.
+// Handle adds a service. name is the service in SigV4 signatures.
 func (w *World) Handle(name string, s Service) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.services[name] = s
 }
 
-// Intercept has f see each call of a known caller before it has any effect. An
-// error refuses the call; lost lets it have its effect, and cuts the connection
-// instead of answering. f is called with no lock of the world held.
+// Intercept sets a function that is called with each call of a known caller, before the
+// call has any effect. An error refuses the call. lost lets it have its effect, and cuts
+// the connection instead of answering. f is called with no lock of the world held.
 func (w *World) Intercept(f func(*Request) (lost bool, err error)) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.intercept = f
 }
 
-// ServeHTTP answers one request of any of the services. Which one follows
-// from the signature, as it does for AWS.
+// ServeHTTP answers one request to any of the services. As in AWS, the signature
+// says to which one.
 func (w *World) ServeHTTP(rw http.ResponseWriter, r *http.Request) { w.answer(r).copyTo(rw) }
 
 // answer does what a request asks for. It panics with http.ErrAbortHandler if
@@ -119,7 +119,7 @@ func (w *World) authenticate(r *http.Request) (*Request, Service, error) {
 	}
 	c.Region, c.UserAgent = part[2], r.Header.Get("User-Agent")
 	host, _, _ := net.SplitHostPort(r.RemoteAddr)
-	c.SourceIP = cmp.Or(host, "198.51.100.7") // in process there is no address: one reserved for examples
+	c.SourceIP = cmp.Or(host, "198.51.100.7") // a request in process has no address: use one that is reserved for examples
 	q.Caller = c
 	return q, service, nil
 }
@@ -140,7 +140,7 @@ func (b *buffer) copyTo(w http.ResponseWriter) {
 	w.Write(b.Bytes()) //nolint:errcheck // the client is gone
 }
 
-// The SDK sometimes loses a large answer that comes within microseconds, as it does over
+// The SDK sometimes loses a large answer that comes within microseconds, which happens over
 // the loopback. So a large answer takes at least leastTime.
 const (
 	largeAnswer = 2 << 10 // bytes

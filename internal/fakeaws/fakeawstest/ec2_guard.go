@@ -8,18 +8,18 @@ import (
 	"flowkeeper/internal/fakeaws"
 )
 
-// Guard is which flow logs of one resource can't stand side by side: AWS answers
-// FlowLogAlreadyExists. What AWS compares is not known.
+// Guard is the rule by which AWS refuses a second flow log on one resource with
+// FlowLogAlreadyExists. It is not known what AWS compares.
 type Guard int
 
 // Guards.
 const (
-	SameDestination   Guard = iota // those to one destination, as LocalStack has it
-	SameConfiguration              // those that are equal but for tags
-	NoGuard                        // none: even doubles are made
+	SameDestination   Guard = iota // it has the same destination, as in LocalStack
+	SameConfiguration              // it is equal except for tags
+	NoGuard                        // none is refused, even if it is equal
 )
 
-// refuses says whether a flow log can't be made while another one is on its resource.
+// refuses reports whether AWS refuses f while the flow log there is on its resource.
 func (g Guard) refuses(f, there fakeaws.FlowLog) bool {
 	switch g {
 	case SameDestination:
@@ -31,8 +31,8 @@ func (g Guard) refuses(f, there fakeaws.FlowLog) bool {
 	return false
 }
 
-// configuration is the flow log with what its creator can set, but for tags, and with the
-// defaults of what is not set.
+// configuration returns the flow log with only the settings of its creator, without tags. Settings
+// that were not given have their defaults.
 func configuration(f fakeaws.FlowLog) fakeaws.FlowLog {
 	f.ID, f.Tags, f.CreatedAt, f.DeliverStatus, f.DeliverError = "", nil, time.Time{}, "", ""
 	f.LogDestinationType = cmp.Or(f.LogDestinationType, "cloud-watch-logs")

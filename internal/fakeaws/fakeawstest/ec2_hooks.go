@@ -14,16 +14,16 @@ import (
 type EC2Settings struct {
 	*fakeaws.EC2Settings
 
-	Regions     []string        // that DescribeRegions names
-	Rates       map[string]Rate // by action; an action that is not in it has no limit
+	Regions     []string        // the Regions that DescribeRegions names
+	Rates       map[string]Rate // by action; other actions have no limit
 	TagPolicy   TagPolicy
 	Quota       int // flow logs of one resource; 0: any number
 	Guard       Guard
-	ExistsFails bool // FlowLogAlreadyExists is the error of the whole call; false: an item of Unsuccessful. AWS was seen to do both
+	ExistsFails bool // FlowLogAlreadyExists fails the whole call; false: it is an item of Unsuccessful. AWS was seen to do both
 }
 
-// ec2Hooks are what EC2 refuses by these settings, and the calls that it saw. EC2 may be locked
-// when mu is taken, never the other way round.
+// ec2Hooks refuse calls by these settings, and keep the calls. EC2 may be locked when mu is
+// taken; mu must not be held when EC2 is called.
 type ec2Hooks struct {
 	now func() time.Time
 
@@ -121,8 +121,8 @@ func (w *World) Calls(operation string) (all []Call) {
 	return all
 }
 
-// TakeCalls returns the changing calls so far and forgets them, which a run of days needs: Calls
-// begins anew.
+// TakeCalls returns the changing calls so far and forgets them: then Calls begins anew. A run of
+// days would fill the memory without it.
 func (w *World) TakeCalls() []Call {
 	w.ec2.mu.Lock()
 	defer w.ec2.mu.Unlock()

@@ -11,7 +11,7 @@ import (
 // one, dry runs and refused calls too.
 type Rate struct {
 	Burst     int // tokens of a full bucket
-	PerSecond int // tokens that it gains
+	PerSecond int // tokens that the bucket gains each second
 }
 
 // AWSRates are the rates that AWS documents for the actions that restores and attacks
@@ -30,7 +30,8 @@ type tokenBucket struct {
 	full time.Time // when it is full, if nothing more is taken
 }
 
-// take takes a token. Of a clock that goes back the bucket is empty at worst.
+// take takes a token, and returns false if there is none. If the clock goes back, the bucket
+// counts as empty at worst.
 func (b *tokenBucket) take(now time.Time, r Rate) bool {
 	gain := time.Second / time.Duration(r.PerSecond) // of one token
 	lacks := min(max(b.full.Sub(now), 0), time.Duration(r.Burst)*gain)
@@ -42,7 +43,7 @@ func (b *tokenBucket) take(now time.Time, r Rate) bool {
 	return enough
 }
 
-// rateKey is whose bucket it is.
+// rateKey names a bucket.
 type rateKey struct{ account, region, action string }
 
 // limit takes a token for a call. The caller holds h.mu.

@@ -42,8 +42,8 @@ func (h *ec2Hooks) Other(q *fakeaws.Request) (elements string, err error) {
 	return fakeaws.Element("regionInfo", result), nil
 }
 
-// filtersPass reports whether Filter.1, Filter.2, … let enabled Regions through: all of them, or
-// none, because only their status can be filtered.
+// filtersPass reports whether enabled Regions pass Filter.1, Filter.2, …: all of them do, or none,
+// because only the status can be filtered.
 func filtersPass(form url.Values) (bool, error) {
 	pass := true
 	for n := 1; ; n++ {

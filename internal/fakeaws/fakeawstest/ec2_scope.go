@@ -6,8 +6,7 @@ import (
 	"flowkeeper/internal/fakeaws"
 )
 
-// FlowLogs is the truth, whatever stale reads show: the flow logs that exist,
-// oldest first.
+// FlowLogs returns the flow logs that exist, oldest first; a Describe may show older ones.
 func (w *World) FlowLogs(account, region string) (all []fakeaws.FlowLog) {
 	w.In(account, region, func(s *fakeaws.Scope) {
 		for f := range s.FlowLogs() {
@@ -52,7 +51,7 @@ func (w *World) Change(account, region, id string, change func(*fakeaws.FlowLog)
 	})
 }
 
-// FailDelivery makes AWS say that a flow log's delivery fails; with an empty message,
+// FailDelivery sets the status that delivery of a flow log fails; with an empty message,
 // that it works.
 func (w *World) FailDelivery(account, region, id, message string) {
 	w.Change(account, region, id, func(f *fakeaws.FlowLog) {
@@ -92,10 +91,10 @@ func (w *World) TagResource(account, region, id, key, value string) {
 	})
 }
 
-// UseToken makes a ClientToken one that another principal of the account has used for a
-// call with other parameters; no call, no record. What has been used stays as it is, and
-// an empty token is none.
-// A function that Meet has set may use the token of a call so, before that call.
+// UseToken marks a ClientToken as used by another principal of the account, for a call with
+// other parameters; there is no call and no record. It does nothing if the token was used
+// already, or is empty. A function that Meet has set may use the token of a call before that
+// call.
 func (w *World) UseToken(account, region, clientToken string) {
 	w.In(account, region, func(s *fakeaws.Scope) {
 		if _, used := s.Tokens[clientToken]; !used && clientToken != "" {

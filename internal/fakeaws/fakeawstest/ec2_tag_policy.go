@@ -7,14 +7,14 @@ import (
 	"flowkeeper/internal/fakeaws"
 )
 
-// TagPolicy is what an organization asks of the tags of each create and of each CreateTags;
-// its zero value asks for nothing. A dry run does not check it; whether AWS's does is not known.
+// TagPolicy is what an organization requires of the tags of each create and of each CreateTags;
+// the zero value requires nothing. A dry run does not check it; it is not known whether AWS does.
 type TagPolicy struct {
 	Required []string            // keys that each call sets
 	Allowed  map[string][]string // values, by key; a key that is not in it has any
 }
 
-// check refuses the whole call.
+// check returns an error that fails the whole call.
 func (p TagPolicy) check(tags map[string]string) error {
 	for _, key := range p.Required {
 		if _, set := tags[key]; !set {

@@ -16,7 +16,7 @@ import (
 	"flowkeeper/internal/fakeaws"
 )
 
-// faults are the failures that calls meet before they have any effect.
+// faults are the failures of calls before they have any effect.
 type faults struct {
 	latency time.Duration
 
@@ -31,7 +31,7 @@ type faults struct {
 	refusedKeys map[string]*refusedKey // by access key
 }
 
-// fault is a failure that the next calls of an operation meet.
+// fault is a failure of the next calls of an operation.
 type fault struct {
 	operation string
 	left      int
@@ -96,21 +96,21 @@ func (w *World) Chaos(seed uint64, o Odds) {
 	w.faults.chaos, w.faults.odds = rand.New(rand.NewPCG(seed, 1)), o
 }
 
-// SetOdds changes the odds of Chaos, and nothing of its order.
+// SetOdds changes the odds of Chaos. The random numbers stay the same.
 func (w *World) SetOdds(o Odds) {
 	w.faults.mu.Lock()
 	defer w.faults.mu.Unlock()
 	w.faults.odds = o
 }
 
-// Spare exempts a user, named as at User, from Chaos.
+// Spare exempts a user, by the name given to User, from Chaos.
 func (w *World) Spare(user string) {
 	w.faults.mu.Lock()
 	defer w.faults.mu.Unlock()
 	w.faults.spared[user] = true
 }
 
-// nextFault is the planned or random fault that a call meets, if any; lost: its
+// nextFault returns the planned or random fault of a call, if there is one; lost: the
 // answer does not arrive.
 func (f *faults) nextFault(q *fakeaws.Request) (lost bool, err error) {
 	f.mu.Lock()
@@ -142,36 +142,36 @@ func injected(code string, status int) error {
 	return fakeaws.Errorf(code, "injected").WithStatus(status)
 }
 
-// Refusal is what a call meets instead of its effect; its zero value lets the
-// call through.
+// Refusal is the failure of a call without any effect; the zero value lets the call
+// succeed.
 type Refusal struct {
 	Code    string
 	Message string // empty: "injected"
 	Status  int    // of HTTP; 0: 400
-	// Hangs lets the call end by its deadline alone, as one whose packets are
-	// dropped on the way.
+	// Hangs: only its deadline ends the call, as if its packets were dropped on
+	// the way.
 	Hangs bool
 }
 
-// Meet has f say what each call meets, before it has any effect: a scope that
-// is refused by a policy of the organization, throttled for hours, or hangs.
-// f is called with no lock of the world held. nil: calls meet nothing.
+// Meet sets a function that decides how each call fails before it has any effect: for
+// example a scope that a policy of the organization denies, that is throttled for hours,
+// or that hangs. f is called with no lock of the world held. nil: no call fails.
 func (w *World) Meet(f func(*fakeaws.Request) Refusal) {
 	w.faults.mu.Lock()
 	defer w.faults.mu.Unlock()
 	w.faults.meets = f
 }
 
-// PassDeadlines has calls that hang end at once for clients in this process:
-// pass is called with how long each had yet to wait. It is for worlds whose
-// clock does not move by itself. A call without a deadline panics.
+// PassDeadlines lets calls that hang end at once for clients in this process: pass is
+// called with the time that was left until the deadline. It is for worlds whose clock
+// does not move by itself. A call without a deadline panics.
 func (w *World) PassDeadlines(pass func(time.Duration)) {
 	w.faults.mu.Lock()
 	defer w.faults.mu.Unlock()
 	w.faults.passes = pass
 }
 
-// refuses is what Meet has set for a call.
+// refuses returns the failure of a call by the function that Meet has set.
 func (f *faults) refuses(q *fakeaws.Request) error {
 	f.mu.Lock()
 	meets, pass := f.meets, f.passes
@@ -189,8 +189,8 @@ func (f *faults) refuses(q *fakeaws.Request) error {
 	return &fakeaws.Error{Code: m.Code, Message: cmp.Or(m.Message, "injected"), Status: cmp.Or(m.Status, http.StatusBadRequest)}
 }
 
-// hung is the panic of a call in this process that hangs, with what its client
-// sees of it.
+// hung is the panic of a call in this process that hangs, with the error that its client
+// gets.
 type hung struct{ err error }
 
 // hang ends by a panic when the call's deadline is over: there is no answer.
@@ -204,18 +204,18 @@ func hang(r *http.Request, pass func(time.Duration)) {
 		panic("fakeawstest: a call that hangs has no deadline")
 	}
 	pass(time.Until(end))
-	panic(hung{&smithy.CanceledError{Err: context.DeadlineExceeded}}) // what the SDK makes of a deadline that is over
+	panic(hung{&smithy.CanceledError{Err: context.DeadlineExceeded}}) // the SDK's error for a deadline that is over
 }
 
-// refusedKey is an access key that AWS does not take any more.
+// refusedKey is an access key that AWS does not accept any more.
 type refusedKey struct {
 	code, message string
 	calls         int // since then
 }
 
-// RefuseKey refuses every call that an access key signs from now on, as each
-// service words it in its own protocol. A code for EC2, say AuthFailure, may be
-// given for all: the client decides by it.
+// RefuseKey refuses every call that an access key signs from now on; each service answers
+// in its own protocol. All services answer with this code, even if it is one of EC2, such
+// as AuthFailure: the client decides by the code.
 func (w *World) RefuseKey(accessKeyID, code, message string) {
 	w.faults.mu.Lock()
 	defer w.faults.mu.Unlock()
@@ -260,19 +260,19 @@ func (f *faults) refusesKey(q *fakeaws.Request) error {
 	return &fakeaws.Error{Code: k.code, Message: k.message, Status: http.StatusForbidden}
 }
 
-// Asked is one kind of call that somebody made, or a permission that AWS required
-// in addition to that of the call itself, whatever was answered.
+// Asked is one kind of call that somebody made, or a permission that AWS required for
+// it in addition. The call may have been refused.
 type Asked struct {
 	ARN       string // of the caller
 	Service   string // as its signature names it
 	Operation string
 }
 
-// mostAsked bounds the kinds that are kept.
+// mostAsked is how many kinds of calls are kept at most.
 const mostAsked = 10_000
 
-// Asked are all kinds of calls so far, of any service, dry runs and refused
-// ones too, each once: what the policies of the callers must allow.
+// Asked returns all kinds of calls so far, to any service, also dry runs and refused
+// calls, each kind once: the policies of the callers must allow them.
 func (w *World) Asked() []Asked {
 	w.faults.mu.Lock()
 	defer w.faults.mu.Unlock()

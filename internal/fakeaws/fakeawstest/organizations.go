@@ -13,13 +13,13 @@ import (
 	"flowkeeper/internal/fakeaws"
 )
 
-// organizationID is that of the one organisation of a World.
+// organizationID is the ID of the one organisation of a World.
 const organizationID = "o-fake123456"
 
-// organization is AWS Organizations as its JSON 1.1 protocol shows it, as far as accounts are
-// listed: one organisation, with one root.
+// organization answers the calls of AWS Organizations that list accounts, in its JSON 1.1
+// protocol. There is one organisation, with one root.
 // https://docs.aws.amazon.com/organizations/latest/APIReference/API_ListAccounts.html and
-// its neighbours.
+// the pages next to it.
 type organization struct {
 	users *fakeaws.IAM
 
@@ -50,7 +50,7 @@ func (w *World) AddOrganization(management, name string) {
 	o.accounts = []orgAccount{{management, name, Root, "ACTIVE"}}
 }
 
-// DelegateOrganization makes an account a delegated administrator: it may list, too.
+// DelegateOrganization makes an account a delegated administrator, which may list too.
 func (w *World) DelegateOrganization(account string) {
 	w.org.mu.Lock()
 	defer w.org.mu.Unlock()
@@ -67,8 +67,8 @@ func (w *World) AddUnit(parent, name string) (id string) {
 	return id
 }
 
-// AddAccount makes an account that is ACTIVE in an OU or the root. One that is there already
-// moves, and has the name from then on.
+// AddAccount makes an ACTIVE account in an OU or the root. If the account exists already, it
+// moves there and gets the name.
 func (w *World) AddAccount(parent, account, name string) {
 	w.RemoveAccount(account)
 	w.org.mu.Lock()
@@ -83,7 +83,7 @@ func (w *World) RemoveAccount(account string) {
 	w.org.accounts = slices.DeleteFunc(w.org.accounts, func(a orgAccount) bool { return a.id == account })
 }
 
-// SetAccountState sets an account's state, as ACTIVE or SUSPENDED.
+// SetAccountState sets an account's state, for example ACTIVE or SUSPENDED.
 func (w *World) SetAccountState(account, state string) {
 	w.org.mu.Lock()
 	defer w.org.mu.Unlock()
@@ -94,22 +94,22 @@ func (w *World) SetAccountState(account, state string) {
 	}
 }
 
-// SetOrganizationPage sets how many accounts or OUs a page has; 0: as AWS does, 20. The first
-// page of each list is empty then: AWS says that a page may be, although others follow.
+// SetOrganizationPage sets how many accounts or OUs a page has; 0: 20, as in AWS. With a size, the
+// first page of each list is empty: AWS says that a page may be empty although others follow.
 func (w *World) SetOrganizationPage(size int) {
 	w.org.mu.Lock()
 	defer w.org.mu.Unlock()
 	w.org.page = size
 }
 
-// OnlyStatus has accounts described as before State existed, as older emulators do.
+// OnlyStatus describes accounts without State, which is newer than Status, as older emulators do.
 func (w *World) OnlyStatus() {
 	w.org.mu.Lock()
 	defer w.org.mu.Unlock()
 	w.org.onlyStatus = true
 }
 
-// orgInput is what an operation's input may have.
+// orgInput has the input fields of all operations.
 type orgInput struct {
 	ParentId, NextToken string
 	MaxResults          int
@@ -198,7 +198,7 @@ func (o *organization) children(parent, kind string) (out []map[string]any) {
 	return out
 }
 
-// describe an account with State and Status: the states without a Status are newer.
+// describe returns an account with State, and with Status for the older states that have one.
 // https://docs.aws.amazon.com/organizations/latest/APIReference/API_Account.html
 func (o *organization) describe(a orgAccount) map[string]any {
 	out := map[string]any{"Id": a.id, "Name": a.name, "Email": a.id + "@example.com", "JoinedMethod": "CREATED",
@@ -212,7 +212,7 @@ func (o *organization) describe(a orgAccount) map[string]any {
 	return out
 }
 
-// pageOf is a page of a list. MaxResults is 1 to 20, and a token is opaque.
+// pageOf returns a page of a list. MaxResults is 1 to 20; clients must not rely on the form of a token.
 func (o *organization) pageOf(name string, list []map[string]any, in orgInput) (any, error) {
 	size, from := 20, 0
 	if in.MaxResults < 0 || in.MaxResults > size {
@@ -241,7 +241,7 @@ func (o *organization) pageOf(name string, list []map[string]any, in orgInput) (
 	return out, nil
 }
 
-// HideAccounts has every list of accounts end without any.
+// HideAccounts makes every list of accounts empty.
 func (w *World) HideAccounts() {
 	w.org.mu.Lock()
 	defer w.org.mu.Unlock()

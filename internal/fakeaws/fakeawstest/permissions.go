@@ -18,8 +18,8 @@ const (
 // the operation's own.
 type permission struct {
 	action string
-	asked  func(form url.Values) bool
-	role   string // only as long as the account has no role linked to this service
+	asked  func(form url.Values) bool // whether a create with these parameters needs it
+	role   string                     // if set: needed only as long as the account has no role linked to this service
 }
 
 func always(url.Values) bool { return true }
@@ -34,9 +34,9 @@ func tagFields(form url.Values) bool {
 	return form.Get("TagFieldSpecification.1.ResourceType") != ""
 }
 
-// permissions are those that the EC2 User Guide names for flow logs, by
-// destination and by fields. Whether AWS checks all of them at a dry run is not
-// known; this fake does.
+// permissions are the permissions that the EC2 User Guide names for flow logs, by
+// destination and by fields. It is not known whether AWS checks all of them at a dry
+// run; this fake does.
 var permissions = []permission{
 	{action: "ec2:CreateTags", asked: func(form url.Values) bool { return form.Get("TagSpecification.1.ResourceType") != "" }},
 	{action: "iam:PassRole", asked: func(form url.Values) bool { return form.Get("DeliverLogsPermissionArn") != "" }},
@@ -60,7 +60,7 @@ type linkedRoles struct {
 	removed map[string]int  // by account: how many creates there had been when its roles were removed
 }
 
-// required are the permissions that AWS requires for a call, in addition to the
+// required returns the permissions that AWS requires for a call in addition to the
 // operation's own.
 func (w *World) required(q *fakeaws.Request) (actions []string) {
 	if q.Service != "ec2" || q.Operation != "CreateFlowLogs" {
@@ -74,7 +74,7 @@ func (w *World) required(q *fakeaws.Request) (actions []string) {
 	return actions
 }
 
-// linked is true once a flow log that needs the role was made: AWS makes the role then.
+// linked reports whether a flow log that needs the role was made: AWS makes the role with the first one.
 func (w *World) linked(account string, p permission) bool {
 	r, key := &w.roles, account+"/"+p.role
 	r.mu.Lock()
@@ -99,8 +99,8 @@ func (w *World) link(account string, f fakeaws.FlowLog) {
 	}
 }
 
-// RemoveServiceLinkedRoles deletes those that flow logs need: the next create
-// that needs one makes it again. AWS allows it once no flow log needs them.
+// RemoveServiceLinkedRoles deletes the roles that flow logs need. The next create that
+// needs one makes it again. AWS allows that once no flow log needs them.
 func (w *World) RemoveServiceLinkedRoles(account string) {
 	w.roles.mu.Lock()
 	defer w.roles.mu.Unlock()

@@ -16,9 +16,9 @@ import (
 	"flowkeeper/internal/fakeaws"
 )
 
-// s3Service is S3's REST interface to whole objects without versions, path
-// style and virtual-host style. Accounts share all buckets: bucket policies are
-// not faked. A bucket answers in its own Region only.
+// s3Service answers S3's REST calls about whole objects without versions, path style and
+// virtual-hosted style. All accounts may use all buckets: bucket policies are not faked. A
+// bucket answers in its own Region only.
 // https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html,
 // https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html and
 // https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html. s3_list.go, s3_read.go and
@@ -42,11 +42,11 @@ type object struct {
 	body     []byte
 	etag     string
 	modified time.Time
-	headers  http.Header // what the writer said about it and a reader gets back
+	headers  http.Header // headers of the PUT that a GET returns
 }
 
-// AddBucket makes an empty bucket without a request, to which flow logs can
-// deliver; one of that name is kept.
+// AddBucket makes an empty bucket without a request, to which flow logs can deliver. If
+// there is a bucket with that name, it stays.
 func (w *World) AddBucket(region, name string) {
 	w.AddDestination("arn:aws:s3:::" + name)
 	s := w.s3
@@ -57,8 +57,8 @@ func (w *World) AddBucket(region, name string) {
 	}
 }
 
-// Object is the body of an object as its writer meant it (without transfer
-// framing), and whether it exists. The key is not URL-escaped.
+// Object returns the body of an object (without transfer framing), and whether it exists.
+// The key is not URL-escaped.
 func (w *World) Object(bucketName, key string) (body []byte, ok bool) {
 	s := w.s3
 	s.mu.Lock()
@@ -118,8 +118,8 @@ func bucketAndKey(r *http.Request) (name, key string) {
 	return name, key
 }
 
-// onlyImplemented refuses what would change the meaning of a request and is
-// not faked, as S3 itself does with what it lacks.
+// onlyImplemented refuses parameters and headers that would change the meaning of a request
+// and are not faked. S3 itself answers the same about functions that it lacks.
 func onlyImplemented(r *http.Request) error {
 	for name := range r.URL.Query() {
 		if name != "x-id" {
@@ -138,8 +138,8 @@ func notImplemented(what string) error {
 	return fakeaws.Errorf("NotImplemented", "%s is not implemented by this fake", what).WithStatus(http.StatusNotImplemented)
 }
 
-// bucketAt finds a bucket; the endpoint of another Region redirects. The caller
-// holds s.mu.
+// bucketAt finds a bucket. If the request went to another Region, it returns S3's redirect.
+// The caller holds s.mu.
 func (s *s3Service) bucketAt(out http.ResponseWriter, region, name string) (*bucket, error) {
 	b := s.buckets[name]
 	if b == nil {

@@ -23,7 +23,7 @@ type listing struct {
 	EncodingType          string     `xml:",omitempty"`
 	NextContinuationToken string     `xml:",omitempty"`
 	Contents              []listed   // keys
-	CommonPrefixes        []inPrefix // what has more keys
+	CommonPrefixes        []inPrefix // each stands for all keys with that prefix
 }
 
 type listed struct {
@@ -33,21 +33,21 @@ type listed struct {
 
 type inPrefix struct{ Prefix string }
 
-// listParameters are those of ListObjectsV2 that are faked.
+// listParameters are the parameters of ListObjectsV2 that are faked.
 var listParameters = map[string]bool{
 	"list-type": true, "x-id": true, "prefix": true, "delimiter": true, "start-after": true, "continuation-token": true, "encoding-type": true, "max-keys": true,
 }
 
-// SetListPage makes ListObjectsV2 answer with so many keys and common prefixes at most; 0: 1000,
-// as S3 does.
+// SetListPage sets how many keys and common prefixes an answer of ListObjectsV2 has at most;
+// 0: 1000, as in S3.
 func (w *World) SetListPage(n int) {
 	w.s3.mu.Lock()
 	defer w.s3.mu.Unlock()
 	w.s3.most = n
 }
 
-// list answers ListObjectsV2: keys in the order of their bytes; those that have the delimiter
-// after the prefix as one common prefix, which counts as one key of the page.
+// list answers ListObjectsV2: keys in the order of their bytes. Keys that have the delimiter after
+// the prefix are put together into one common prefix, which counts as one key of the page.
 func (s *s3Service) list(out http.ResponseWriter, q *fakeaws.Request) error {
 	form := q.HTTP.URL.Query()
 	for name := range form {

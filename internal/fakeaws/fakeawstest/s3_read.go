@@ -7,10 +7,10 @@ import (
 	"flowkeeper/internal/fakeaws"
 )
 
-// readRules are how a bucket answers to those who read its objects.
+// readRules say how a bucket answers calls that read its objects.
 type readRules struct {
-	owner   string           // account; empty: any that is expected
-	refused []refusedObjects // the first that matches
+	owner   string           // account; empty: any that the caller expects
+	refused []refusedObjects // the first that matches counts
 	cut     map[string]int   // by key: bytes after which the connection is lost
 	noList  bool             // nobody has s3:ListBucket
 }
@@ -29,16 +29,16 @@ func (w *World) PutObject(bucketName, key string, body []byte) {
 	s.buckets[bucketName].objects[key] = &object{body: body, etag: `"put"`, modified: s.now(), headers: http.Header{}}
 }
 
-// OwnBucket says which account owns a bucket. S3 answers 403 to those who expect another one
+// OwnBucket sets the account that owns a bucket. S3 answers 403 to calls that expect another owner
 // ("Verifying bucket ownership with bucket owner condition":
 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-owner-condition.html).
 func (w *World) OwnBucket(bucketName, account string) {
 	w.s3.change(bucketName, func(r *readRules) { r.owner = account })
 }
 
-// RefuseObjects refuses to read the objects with a prefix, until AllowObjects. What S3 says is
-// the caller's to choose: AccessDenied with status 403 is its answer for a missing permission, of
-// KMS too ("Troubleshoot access denied (403 Forbidden) errors in Amazon S3":
+// RefuseObjects refuses to read the objects with a prefix, until AllowObjects. The caller chooses
+// S3's answer: for a missing permission, also one of KMS, S3 answers AccessDenied with status 403
+// ("Troubleshoot access denied (403 Forbidden) errors in Amazon S3":
 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/troubleshoot-403-errors.html).
 func (w *World) RefuseObjects(bucketName, prefix, code, message string, status int) {
 	w.s3.change(bucketName, func(r *readRules) {
@@ -46,8 +46,8 @@ func (w *World) RefuseObjects(bucketName, prefix, code, message string, status i
 	})
 }
 
-// ForbidListing refuses to list a bucket. For a missing object S3 then says AccessDenied instead
-// of NoSuchKey ("GetObject", "Permissions":
+// ForbidListing refuses to list a bucket. Then S3 answers AccessDenied instead of NoSuchKey about a
+// missing object ("GetObject", "Permissions":
 // https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html).
 func (w *World) ForbidListing(bucketName string) {
 	w.s3.change(bucketName, func(r *readRules) { r.noList = true })
@@ -74,7 +74,7 @@ func (s *s3Service) change(bucketName string, how func(*readRules)) {
 	how(&s.buckets[bucketName].reading)
 }
 
-// mayRead returns why an object is not read. Whether it exists does not matter.
+// mayRead returns why an object may not be read, whether it exists or not.
 func (r *readRules) mayRead(q *fakeaws.Request, key string) error {
 	if err := r.owned(q); err != nil {
 		return err
@@ -87,7 +87,7 @@ func (r *readRules) mayRead(q *fakeaws.Request, key string) error {
 	return nil
 }
 
-// mayList returns why a bucket is not listed.
+// mayList returns why a bucket may not be listed.
 func (r *readRules) mayList(q *fakeaws.Request) error {
 	if r.noList {
 		return errAccessDenied()
@@ -95,7 +95,7 @@ func (r *readRules) mayList(q *fakeaws.Request) error {
 	return r.owned(q)
 }
 
-// missing is the answer for an object that is not there.
+// missing is the error about an object that does not exist.
 func (r *readRules) missing() error {
 	if r.noList {
 		return errAccessDenied()
@@ -107,7 +107,7 @@ func errAccessDenied() error {
 	return fakeaws.Errorf("AccessDenied", "Access Denied").WithStatus(http.StatusForbidden)
 }
 
-// owned returns an error to those who expect another owner.
+// owned returns an error if the call expects another owner.
 func (r *readRules) owned(q *fakeaws.Request) error {
 	if want := q.HTTP.Header.Get("X-Amz-Expected-Bucket-Owner"); want != "" && r.owner != "" && want != r.owner {
 		return errAccessDenied()
@@ -115,7 +115,7 @@ func (r *readRules) owned(q *fakeaws.Request) error {
 	return nil
 }
 
-// sent is how much of an object's body arrives.
+// sent returns the part of an object's body that arrives.
 func (r *readRules) sent(key string, body []byte) []byte {
 	if n, cut := r.cut[key]; cut {
 		return body[:min(n, len(body))]

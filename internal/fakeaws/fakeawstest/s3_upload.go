@@ -29,8 +29,8 @@ func incompleteBody(err error) error {
 	return fakeaws.Errorf("IncompleteBody", "The upload cannot be read: %v", err)
 }
 
-// readUpload is the object in a PUT, out of its chunks if it comes in some,
-// with its checksums verified.
+// readUpload returns the object in a PUT, put together from its chunks if it has any. It
+// verifies the checksums.
 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity.html
 func readUpload(r *http.Request) ([]byte, error) {
 	wire, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, maxObject))
@@ -51,8 +51,8 @@ func readUpload(r *http.Request) ([]byte, error) {
 	return body, errors.Join(verifyChecksums(body, r.Header), verifyChecksums(body, trailer))
 }
 
-// dechunk undoes aws-chunked: chunks of a hexadecimal length (with a
-// signature behind it, or not), an empty one, and trailing headers.
+// dechunk decodes aws-chunked: chunks that begin with a hexadecimal length (with or without
+// a signature), an empty chunk, and trailing headers.
 // https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-streaming-trailers.html
 func dechunk(wire []byte) ([]byte, http.Header, error) {
 	in := textproto.NewReader(bufio.NewReader(bytes.NewReader(wire)))
@@ -87,7 +87,7 @@ func dechunk(wire []byte) ([]byte, http.Header, error) {
 }
 
 // verifyChecksums checks the two kinds that people use with the Go SDK
-// (CRC-32 is its default) and takes the others as they are.
+// (CRC-32 is its default), and ignores other kinds.
 func verifyChecksums(body []byte, headers http.Header) error {
 	crc := binary.BigEndian.AppendUint32(nil, crc32.ChecksumIEEE(body))
 	sha := sha256.Sum256(body)
@@ -99,8 +99,8 @@ func verifyChecksums(body []byte, headers http.Header) error {
 	return nil
 }
 
-// keptHeaders are what GET gives back: the type, the writer's metadata, and
-// checksums, which were verified.
+// keptHeaders returns the headers that a GET returns: the type, the writer's metadata, and
+// the verified checksums.
 func keptHeaders(r *http.Request) http.Header {
 	kept := http.Header{"Content-Type": {"binary/octet-stream"}}
 	for name, values := range r.Header {

@@ -21,7 +21,7 @@ var topicName = regexp.MustCompile("^[A-Za-z0-9_-]{1,256}$")
 // maxNotificationBytes is the most that a published message may have.
 const maxNotificationBytes = 256 << 10
 
-// snsService is SNS as the query protocol shows it: standard topics with
+// snsService answers the calls of SNS in the query protocol: standard topics with
 // queues of the same world as subscribers.
 type snsService struct {
 	fakeaws.Query
@@ -88,8 +88,8 @@ func (s *snsService) ensureTopic(account, region, name string) (arn string) {
 	return arn
 }
 
-// topicAt finds the topic that an ARN names; the endpoint of another Region
-// refuses the ARN itself.
+// topicAt finds the topic that an ARN names. An ARN of another Region is an invalid
+// parameter.
 func (s *snsService) topicAt(arn, region string) (*topic, error) {
 	parts := strings.Split(arn, ":")
 	if len(parts) != 6 || parts[2] != "sns" || parts[3] != region {
@@ -102,8 +102,8 @@ func (s *snsService) topicAt(arn, region string) (*topic, error) {
 	return t, nil
 }
 
-// subscribe makes queues subscribers at once: AWS needs no confirmation
-// where topic and queue have one owner.
+// subscribe makes a queue a subscriber at once: AWS needs no confirmation if the topic
+// and the queue have one owner.
 func (s *snsService) subscribe(q *fakeaws.Request) (any, error) {
 	form := q.Form
 	if err := onlyParameters(form, "TopicArn", "Protocol", "Endpoint", "ReturnSubscriptionArn", "Attributes."); err != nil {
@@ -127,8 +127,8 @@ func (s *snsService) subscribe(q *fakeaws.Request) (any, error) {
 	return struct{ SubscriptionArn string }{s.subscriptionOf(t, endpoint, raw)}, nil
 }
 
-// subscriptionOf is the ARN of the queue's subscription, which is made if
-// there is none yet.
+// subscriptionOf returns the ARN of the queue's subscription, and makes it if there
+// is none yet.
 func (s *snsService) subscriptionOf(t *topic, queueARN string, raw bool) string {
 	for _, sub := range t.subscriptions {
 		if sub.queueARN == queueARN {
@@ -140,7 +140,7 @@ func (s *snsService) subscriptionOf(t *topic, queueARN string, raw bool) string 
 	return arn
 }
 
-// rawDelivery reads the one subscription attribute that there is.
+// rawDelivery reads RawMessageDelivery, the only subscription attribute that is faked.
 func rawDelivery(form url.Values) (bool, error) {
 	name, value := form.Get("Attributes.entry.1.key"), form.Get("Attributes.entry.1.value")
 	switch {
@@ -230,7 +230,7 @@ func snsInvalid(format string, args ...any) error {
 }
 
 // onlyParameters refuses a parameter that the action does not have, or that this fake
-// does not implement: a client must not believe that it took effect.
+// does not implement: a client must not believe that it had an effect.
 func onlyParameters(form url.Values, allowed ...string) error {
 	if name := fakeaws.UnknownParameter(form, allowed...); name != "" {
 		return snsInvalid("%s is not implemented by this fake", name)
@@ -238,8 +238,8 @@ func onlyParameters(form url.Values, allowed ...string) error {
 	return nil
 }
 
-// snsEnvelope is what a queue without raw delivery gets, in AWS's order of
-// fields.
+// snsEnvelope is the message that a queue without raw delivery gets. The order of the
+// fields is AWS's.
 type snsEnvelope struct {
 	Type             string
 	MessageId        string
@@ -253,8 +253,8 @@ type snsEnvelope struct {
 	UnsubscribeURL   string
 }
 
-// envelopeOf wraps a notification. The signature is not one: nothing here
-// has a key that a receiver could check it with.
+// envelopeOf wraps a notification. The signature is not valid: there is no key with
+// which a receiver could check it.
 func envelopeOf(t *topic, n Notification) string {
 	host := "https://sns." + t.region + ".amazonaws.com/"
 	var body bytes.Buffer

@@ -17,9 +17,9 @@ type stsService struct {
 	now func() time.Time
 
 	mu       sync.Mutex         // guards what follows
-	roles    map[string]string  // external IDs, by ARN
+	roles    map[string]string  // external IDs, by the role's ARN
 	sessions map[string]session // by access key
-	assumed  int                // roles so far
+	assumed  int                // how many sessions there were so far
 	lifetime time.Duration
 }
 
@@ -76,7 +76,7 @@ func (s *stsService) expired(q *fakeaws.Request) error {
 	return nil
 }
 
-// AddRole makes a role that STS lets anybody assume who knows its external ID.
+// AddRole makes a role that every caller with its external ID may assume.
 func (w *World) AddRole(arn, externalID string) {
 	w.sts.mu.Lock()
 	defer w.sts.mu.Unlock()
@@ -90,8 +90,8 @@ func (w *World) SetRoleLifetime(d time.Duration) {
 	w.sts.lifetime = d
 }
 
-// ForgetSessions forgets those that have expired, which a run of days needs: their keys are
-// unknown then.
+// ForgetSessions forgets expired sessions: their access keys are then unknown. A run of days
+// would fill the memory without it.
 func (w *World) ForgetSessions() {
 	w.sts.mu.Lock()
 	defer w.sts.mu.Unlock()

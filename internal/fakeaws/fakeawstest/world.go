@@ -54,8 +54,8 @@ func (w *World) TrailTo(queueARN string) {
 	w.TrailWith(func(body string) error { return w.Send(queueARN, body) })
 }
 
-// Deny refuses an action (say ec2:CreateTags, or the name alone) to a user, named as
-// at User; "*" is everybody.
+// Deny denies an action (for example ec2:CreateTags, or CreateTags) to a user, by the name
+// given to User; "*" is everybody.
 func (w *World) Deny(user, action string) { w.SetDenied(user, action, true) }
 
 // Allow ends a Deny.
@@ -64,7 +64,7 @@ func (w *World) Allow(user, action string) { w.SetDenied(user, action, false) }
 // AddDestination makes a log group, bucket or delivery stream to deliver to.
 func (w *World) AddDestination(arn string) { w.SetDeliveryTarget(arn, true) }
 
-// RemoveDestination deletes it.
+// RemoveDestination deletes a destination.
 func (w *World) RemoveDestination(arn string) { w.SetDeliveryTarget(arn, false) }
 
 // AddDeliveryRole makes a role that delivery can assume.
@@ -75,12 +75,12 @@ func (w *World) SetRegions(names ...string) {
 	w.Configure(func(s *EC2Settings) { s.Regions = names })
 }
 
-// SetPageSize makes a page of a Describe no longer than this; 0: as AWS allows.
+// SetPageSize sets the longest page of a Describe; 0: as AWS allows.
 func (w *World) SetPageSize(n int) {
 	w.Configure(func(s *EC2Settings) { s.PageSize = n })
 }
 
-// SetConsistencyDelay makes every Describe show the flow logs as they were so
+// SetConsistencyDelay makes every Describe show the flow logs as they were that
 // long ago, an hour at most: AWS is eventually consistent.
 func (w *World) SetConsistencyDelay(d time.Duration) {
 	w.Configure(func(s *EC2Settings) { s.Delay = d })
@@ -96,7 +96,7 @@ func (w *World) AllowDuplicates(on bool) {
 	})
 }
 
-// SetRates limits actions, say to AWSRates; nil: no action has a limit.
+// SetRates limits actions, for example to AWSRates; nil: no action has a limit.
 func (w *World) SetRates(rates map[string]Rate) {
 	w.Configure(func(s *EC2Settings) { s.Rates = rates })
 }
