@@ -33,8 +33,8 @@ func newManager(t *testing.T) manager {
 	return manager{conn}
 }
 
-// received is what has arrived by now, without waiting: a wait on a socket is
-// not one that a synctest bubble can skip.
+// received returns the messages that have arrived, without waiting: a synctest bubble
+// can't skip a wait on a socket.
 func (m manager) received(t *testing.T) (all []string) {
 	t.Helper()
 	raw, err := m.conn.SyscallConn()

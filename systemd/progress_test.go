@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// checked returns what checks which loops and tasks are stalled now.
+// checked returns a function that checks which loops and tasks are stalled now.
 func checked(t *testing.T, p *Progress) func(want ...string) {
 	return func(want ...string) {
 		t.Helper()

@@ -41,8 +41,8 @@ func parseUnit(t *testing.T) unit {
 	return u
 }
 
-// required is what the unit must say, wherever the tests run: without systemd
-// nothing else would notice that a line was lost.
+// required has the lines that the unit must have. It is checked on machines without systemd
+// too, where nothing else would notice that a line was lost.
 var required = map[string][]string{
 	"Unit.AssertPathExists":      {"/etc/flowkeeper/flowkeeper.yaml"},
 	"Unit.StartLimitIntervalSec": {"0"},
@@ -104,8 +104,8 @@ func TestUnitSaysWhatItMust(t *testing.T) {
 	}
 }
 
-// unexpected are the complaints but for what systemd 252 and 253 say of the
-// growing delay, which came with 254.
+// unexpected returns the complaints of systemd, except those of systemd 252 and 253 about
+// the growing delay, which is new in 254.
 func unexpected(complaints string) (out []string) {
 	for line := range strings.Lines(complaints) {
 		if !strings.Contains(line, "Unknown key 'RestartSteps'") && !strings.Contains(line, "Unknown key 'RestartMaxDelaySec'") {
@@ -115,9 +115,9 @@ func unexpected(complaints string) (out []string) {
 	return out
 }
 
-// maxExposure is the score allowed, times ten. systemd 252 gives 1.1, and newer
-// ones judge more; what is left is the network, which the service is for, and
-// local sockets.
+// maxExposure is the highest allowed score, times ten. systemd 252 gives 1.1, and newer
+// versions check more settings. The rest of the score is for the network, which the service
+// needs, and for local sockets.
 const maxExposure = "15"
 
 // TestUnitPassesSystemdAnalyze asks systemd's own checker, where there is one.

@@ -21,7 +21,7 @@ func ExampleUnwrap() {
 	// eventbridge: {"eventName": "DeleteFlowLogs"}
 }
 
-// What is no known envelope is an error, and the message stays in the queue.
+// A body that is no known envelope is an error, and the message stays in the queue.
 func ExampleUnwrap_unknown() {
 	_, err := watcher.Unwrap([]byte(`{"hello": "world"}`))
 	fmt.Println(err)

@@ -41,7 +41,7 @@ func TestUnwrapNamesObjects(t *testing.T) {
 	}
 }
 
-// TestOnlyANewObjectIsAnnounced: what else S3 tells of an object is no reason to read it.
+// TestOnlyANewObjectIsAnnounced: other notices of S3 about an object are no reason to read it.
 func TestOnlyANewObjectIsAnnounced(t *testing.T) {
 	t.Parallel()
 	of := func(event, key string) string {
@@ -185,8 +185,8 @@ func TestLogFiles(t *testing.T) {
 	}
 }
 
-// TestI1LogFileAcknowledgedOnlyAfterTheLastBatch: where the handler fails at a later batch, the
-// message is left, and no further record is read.
+// TestI1LogFileAcknowledgedOnlyAfterTheLastBatch: if the handler fails at a later batch, the message
+// stays in the queue, and no further record is read.
 func TestI1LogFileAcknowledgedOnlyAfterTheLastBatch(t *testing.T) {
 	t.Parallel()
 	q, counts := newQueue(t), &tally{}
@@ -233,7 +233,7 @@ func TestALogFileKeepsItsMessageHidden(t *testing.T) {
 	})
 }
 
-// TestNoLogFilesConfigured: the message is left.
+// TestNoLogFilesConfigured: the message stays in the queue.
 func TestNoLogFilesConfigured(t *testing.T) {
 	t.Parallel()
 	q, counts := newQueue(t), &tally{}

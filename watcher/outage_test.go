@@ -12,8 +12,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 )
 
-// silentQueue does not answer until a time, and has one message then. failed counts the
-// receives before.
+// silentQueue does not answer until a time, and then has one message. failed counts the
+// receives before that.
 func silentQueue(until time.Time, failed *int, fail func(context.Context) error) *calls {
 	return &calls{receive: func(ctx context.Context) (*sqs.ReceiveMessageOutput, error) {
 		if time.Now().Before(until) {

@@ -13,8 +13,8 @@ import (
 	"flowkeeper/internal/cloudtrail"
 )
 
-// noCalls are records that name a watched call, and are none: CloudTrail's
-// other categories and types, as they stand on a queue.
+// noCalls are records that name a watched call, but are no call: those of CloudTrail's
+// other categories and types, as they come from a queue.
 var noCalls = map[string]string{
 	"insight": `{"Records":[{"eventVersion":"1.08","eventTime":"2026-03-01T12:05:00Z","awsRegion":"eu-west-1","eventID":"i","eventType":"AwsCloudTrailInsight","recipientAccountId":"111122223333",` +
 		`"sharedEventID":"s","insightDetails":{"state":"Start","eventSource":"ec2.amazonaws.com","eventName":"DeleteFlowLogs","insightType":"ApiCallRateInsight"},"eventCategory":"Insight"}]}`,
@@ -71,7 +71,7 @@ func TestARecordOfAnUnknownKindIsLoggedOnce(t *testing.T) {
 	}
 }
 
-// TestManagementCallsOfEveryAgeAct: old records say neither category nor type.
+// TestManagementCallsOfEveryAgeAct: old records have neither category nor type.
 func TestManagementCallsOfEveryAgeAct(t *testing.T) {
 	t.Parallel()
 	for name, fields := range map[string]string{

@@ -46,7 +46,7 @@ func TestLogFilesLeaveRoomForOtherMessages(t *testing.T) {
 	})
 }
 
-// TestObjectsOfAMessage: each is read once, and a message that names many is none of AWS's.
+// TestObjectsOfAMessage: each is read once. A message with too many objects does not come from AWS, and is not read.
 func TestObjectsOfAMessage(t *testing.T) {
 	t.Parallel()
 	keys := func(n, different int) (keys []string) {

@@ -56,7 +56,7 @@ type handlerFunc func(context.Context, Message) error
 
 func (f handlerFunc) RecordMessage(ctx context.Context, m Message) error { return f(ctx, m) }
 
-// health is a QueueHealth. What it has no function for, it ignores.
+// health is a QueueHealth. A call for which it has no function does nothing.
 type health struct {
 	received func()
 	failed   func() (stop bool)
@@ -185,8 +185,8 @@ func TestI1AFailedHandlerLeavesTheMessage(t *testing.T) {
 	}
 }
 
-// TestShownAgain: what failed comes back when it is asked for, not when its time
-// (30 s, later 15 min) is over.
+// TestShownAgain: failed messages become visible when ShowAgain has a value, not only when
+// their visibility timeout (30 s, later 15 min) is over.
 func TestShownAgain(t *testing.T) {
 	t.Parallel()
 	q := newQueue(t)

@@ -157,8 +157,8 @@ func TestBounds(t *testing.T) {
 	}
 }
 
-// TestWantedNeverMissesARecord: whatever Decode would make something of,
-// Wanted lets pass, however its JSON is written.
+// TestWantedNeverMissesARecord: Wanted is true for every record of a watched call that
+// Decode decodes, however its JSON is written.
 func TestWantedNeverMissesARecord(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {

@@ -19,8 +19,8 @@ func decoded(t *testing.T, fields string) Record {
 	return r
 }
 
-// TestOnlyManagementCallsAct: by category and type; a record that does not say
-// acts, and one that is no call names nothing.
+// TestOnlyManagementCallsAct, by category and type. A record without these fields acts
+// too. A record that is no call names no flow logs.
 func TestOnlyManagementCallsAct(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {

@@ -29,7 +29,7 @@ func TestProtectedAccounts(t *testing.T) {
 		"nothing": {},
 		"no organisation": {
 			accounts: []configs.Account{{ID: a}, {ID: b, RoleARN: theirs, ExternalID: "y", Regions: []string{"all"}}},
-			members:  []organization.Member{member("333344445555", "")}, // of an organisation that is not asked any more
+			members:  []organization.Member{member("333344445555", "")}, // stored when the configuration still had an organisation
 			want:     []scopes.Account{{ID: a}, {ID: b, RoleARN: theirs, ExternalID: "y", Regions: []string{"all"}}},
 		},
 		"discovered": {

@@ -12,7 +12,7 @@ import (
 )
 
 // TestBaseRegion: aws.region, then the environment, then the queue. It is not
-// parallel: the environment is the process's.
+// parallel: it changes the environment of the process.
 func TestBaseRegion(t *testing.T) {
 	for name, c := range map[string]struct{ configured, environment, queue, want string }{
 		"configured":         {"eu-west-1", "us-east-1", "ap-south-1", "eu-west-1"},

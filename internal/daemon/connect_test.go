@@ -42,9 +42,9 @@ func TestAWSIsAwayAtStart(t *testing.T) {
 	h.awaitBack(region, "vpc-1")
 }
 
-// TestI13StartedInAnotherAccount: with credentials of an account of which the state file has
-// nothing, the daemon acknowledges no message as one of another account, and does not report
-// itself as healthy.
+// TestI13StartedInAnotherAccount: with credentials of an account that the state file does not
+// know, the daemon does not acknowledge messages because they are about another account, and
+// does not report itself as healthy.
 func TestI13StartedInAnotherAccount(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
@@ -118,8 +118,8 @@ func TestAccessTakenAwayBeforeARestart(t *testing.T) {
 	h.refreshed()
 }
 
-// TestTokenKey: the key of the configuration counts, and is in the state file for commands;
-// without one, the state file's own.
+// TestTokenKey: the key of the configuration counts, and goes into the state file for commands.
+// Without one, the state file's own key counts.
 func TestTokenKey(t *testing.T) {
 	t.Parallel()
 	s, err := store.Open(t.Context(), filepath.Join(t.TempDir(), "state.db"), store.Options{Daemon: true, Routes: alerttest.To{}})

@@ -58,7 +58,7 @@ func TestTheCopyOutlivesTheMachine(t *testing.T) {
 	id := h.plant(region, "vpc-1")
 	h.refreshed()
 	h.await("a copy", func() bool { return h.latestCopy() != "" })
-	h.lose() // the copy made at the end has what was written since the one before
+	h.lose() // the last copy, made at the end, has all that was written
 	h.world.Remove(account, region, id)
 	h.again()
 	h.await("the flow log to be back", func() bool {
@@ -259,7 +259,7 @@ func TestAnAdoptedCopyNeedsNoListing(t *testing.T) {
 	}
 }
 
-// TestACopyWithATriggerIsNotAdopted: it could undo whatever the daemon writes.
+// TestACopyWithATriggerIsNotAdopted: a trigger could undo whatever the daemon writes.
 func TestACopyWithATriggerIsNotAdopted(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)

@@ -88,8 +88,8 @@ func (d *Daemon) Run(ctx context.Context) error {
 	return d.loops(ctx)
 }
 
-// startWithin is how long systemd is asked to wait for the start: if systemd kills the daemon
-// during its start, the next start begins from nothing.
+// startWithin is how long systemd is asked to wait for the start: if systemd killed the daemon
+// for a slow start, the next start would be as slow.
 const startWithin = 10 * time.Minute
 
 // commitDelay is how long the commit that marks an alert as sent waits for another one to

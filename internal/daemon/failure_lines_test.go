@@ -33,7 +33,7 @@ func TestAStartWithFailuresIsShort(t *testing.T) {
 	const teams = 30
 	for name, c := range map[string]struct {
 		operation string // that AWS refuses; empty: the role is missing
-		protected bool   // flow logs that a start before has found
+		protected bool   // an earlier start has found protected flow logs
 	}{
 		"their roles":                    {"", false},
 		"their roles, and had flow logs": {"", true},

@@ -37,7 +37,7 @@ func (s *slowSink) Send(ctx context.Context, a alert.Alert) error {
 	return nil
 }
 
-// before counts the alerts before the first of a kind; -1 where there is none yet.
+// before counts the alerts before the first one of a kind; -1: there is none yet.
 func (s *slowSink) before(k alert.Kind) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -67,7 +67,7 @@ func (h *house) withSlowSinks() []*slowSink {
 	return sinks
 }
 
-// floods send so many records of calls that anybody can make, by the kind of call.
+// floods send a number of records of calls that anybody can make, by the kind of call.
 var floods = map[string]func(h *house, id string, n int){
 	"refused calls and dry runs": func(h *house, id string, n int) {
 		nobody := ec2.New(ec2.Options{Region: region, HTTPClient: h.world.HTTPClient(), Credentials: h.user("nobody")})
@@ -118,7 +118,7 @@ func invented(k, n int) string {
 	return `{"DeleteFlowLogsRequest":{"FlowLogId":[` + strings.Join(items, ",") + `]}}`
 }
 
-// bring puts the record of a call of somebody's on the queue.
+// bring puts the record of somebody's call on the queue.
 func (h *house) bring(k int, account, service, event, request string) {
 	h.t.Helper()
 	now := time.Now().UTC().Format(time.RFC3339)

@@ -53,8 +53,8 @@ func TestGate(t *testing.T) {
 	})
 }
 
-// TestWhoGaveAPlaceBackComesFirst: before those that had none yet, in the order in which they ask, or without
-// a slot once their context has ended.
+// TestWhoGaveAPlaceBackComesFirst: comeBack gets a slot before all that have had none yet, in the order of the
+// calls. If its context ends, it returns without a slot.
 func TestWhoGaveAPlaceBackComesFirst(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -94,8 +94,8 @@ func TestWhoGaveAPlaceBackComesFirst(t *testing.T) {
 	})
 }
 
-// TestWhatWaitsForASlotEndsWithItsContext: at once, while others have all slots, and the others
-// that wait keep their order.
+// TestWhatWaitsForASlotEndsWithItsContext: it ends at once, even while others have all slots. The
+// others that wait keep their order.
 func TestWhatWaitsForASlotEndsWithItsContext(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -109,7 +109,7 @@ func TestAFreshRefresh(t *testing.T) {
 	}{
 		{"@every 5m", 10*time.Minute + 30*time.Second, time.Second, true},
 		{"@every 5m", 11*time.Minute + 30*time.Second, time.Second, false},
-		{"@every 5m", 20 * time.Minute, 10 * time.Minute, true}, // takes longer than the schedule is
+		{"@every 5m", 20 * time.Minute, 10 * time.Minute, true}, // takes longer than the interval of the schedule
 		{"@every 5m", 22 * time.Minute, 10 * time.Minute, false},
 		{"0 3 * * *", 23 * time.Hour, time.Minute, true},
 		{"0 3 * * *", 49 * time.Hour, time.Minute, false},

@@ -55,7 +55,7 @@ type house struct {
 	pager    *pager
 	log      *lines
 	ready    chan struct{}
-	broken   *brokenStore // instead of the remediator's store; nil: that one
+	broken   *brokenStore // replaces the remediator's store; nil: it does not
 	stop     context.CancelFunc
 	done     chan error
 }
@@ -170,7 +170,7 @@ func (h *house) again() {
 	h.refreshed()
 }
 
-// anew is another daemon on the same state, that does not run yet.
+// anew makes another daemon on the same state, which does not run yet.
 func (h *house) anew() {
 	h.done, h.ready = make(chan error, 1), make(chan struct{})
 	h.daemon = &Daemon{Config: h.daemon.Config, Version: "test", Log: h.daemon.Log, Sinks: h.daemon.Sinks, AWS: h.daemon.AWS, Ready: func() { close(h.ready) }}
@@ -249,13 +249,13 @@ func (h *house) sendRecord(account, service, event, parameters string) {
 	}
 }
 
-// ruled sets a policy on the daemon's queue that names a rule.
+// ruled sets a policy that names a rule on the daemon's queue.
 func (h *house) ruled() {
 	h.daemon.Config.Queue.URL, h.queue = h.world.CreateQueue(account, region, "ruled", map[string]string{
 		"Policy": `{"Statement":[{"Effect":"Allow","Principal":{"Service":"events.amazonaws.com"},"Action":"sqs:SendMessage","Condition":{"ArnEquals":{"aws:SourceArn":"arn:aws:events:eu-west-1:111122223333:rule/flowkeeper"}}}]}`})
 }
 
-// on counts the flow logs on a VPC that are as they were.
+// on counts the flow logs on a VPC that have their original settings.
 func (h *house) on(region, vpc string) int {
 	n := 0
 	for _, f := range h.world.FlowLogs(account, region) {
@@ -282,13 +282,13 @@ func (h *house) get(path string) (int, string) {
 	return resp.StatusCode, string(b)
 }
 
-// awaitBack waits until the flow log on a VPC is back, as it was.
+// awaitBack waits until the flow log on a VPC is back with its original settings.
 func (h *house) awaitBack(region, vpc string) {
 	h.t.Helper()
 	h.await("the flow log to be back", func() bool { return h.on(region, vpc) == 1 })
 }
 
-// pager keeps the alerts it is sent.
+// pager keeps the alerts that are sent to it.
 type pager struct {
 	mu  sync.Mutex
 	got []alert.Alert

@@ -48,7 +48,7 @@ func TestAListingThatFailsChangesNothing(t *testing.T) {
 	})
 }
 
-// TestAFirstStartNeedsTheList: without any, the error says what to grant.
+// TestAFirstStartNeedsTheList: if there is none, the error says which permissions to grant.
 func TestAFirstStartNeedsTheList(t *testing.T) {
 	t.Parallel()
 	h := organized(t)
@@ -141,8 +141,8 @@ func (h *house) withholdOUs() (answer chan struct{}) {
 	return answer
 }
 
-// TestAFirstStartWhileAccountsMove: AWS's answers are no complete list, which passes. The daemon
-// goes on, and advises nothing about credentials.
+// TestAFirstStartWhileAccountsMove: AWS's answers are not a complete list for a while. The daemon
+// goes on, and gives no advice about credentials.
 func TestAFirstStartWhileAccountsMove(t *testing.T) {
 	t.Parallel()
 	h := organized(t)
@@ -169,8 +169,8 @@ func TestCredentialsAreNotToBlame(t *testing.T) {
 	}
 }
 
-// TestASelectionThatWasEmptyIsMended: the next start lists the organisation anew, so that a
-// mended include or exclude counts although the stored list has no account to protect.
+// TestASelectionThatWasEmptyIsMended: the next start lists the organisation again, so that a
+// corrected include or exclude counts although the stored list has no account to protect.
 func TestASelectionThatWasEmptyIsMended(t *testing.T) {
 	t.Parallel()
 	h := organized(t)
@@ -185,8 +185,9 @@ func TestASelectionThatWasEmptyIsMended(t *testing.T) {
 	h.awaitProtected(account)
 }
 
-// TestASelectionBecomesEmpty of a daemon that worked before: it goes on, says why nothing is
-// protected, and not that AWS does not answer. Once the selection is mended, all is protected.
+// TestASelectionBecomesEmpty although the daemon worked before: the daemon goes on, and says why
+// nothing is protected instead of that AWS does not answer. Once the selection is corrected, all
+// is protected.
 func TestASelectionBecomesEmpty(t *testing.T) {
 	t.Parallel()
 	h := organized(t)

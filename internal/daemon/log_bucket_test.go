@@ -19,9 +19,9 @@ import (
 	"flowkeeper/watcher"
 )
 
-// TestABucketIsReadAgainWhenAllOfItIs: the files of one account are forbidden, and those of another are
-// not. That is one alert, which ends once the forbidden ones can be read, also if the daemon starts
-// anew meanwhile.
+// TestABucketIsReadAgainWhenAllOfItIs: the bucket's policy forbids the files of one account, and not
+// those of another. That is one alert, which ends once the forbidden files can be read, even if the
+// daemon is restarted meanwhile.
 func TestABucketIsReadAgainWhenAllOfItIs(t *testing.T) {
 	t.Parallel()
 	h := logHouse(t)
@@ -65,8 +65,8 @@ func TestABucketIsReadAgainWhenAllOfItIs(t *testing.T) {
 	}
 }
 
-// TestFoldersThatFail are forgotten when nobody tries them any more, and are few: messages may name
-// folders without end that are not there.
+// TestFoldersThatFail are forgotten when nobody tries them any more, and their number is bounded: messages
+// may name any number of folders that do not exist.
 func TestFoldersThatFail(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
@@ -113,8 +113,8 @@ func TestUnreadableFilesAreLoggedOnce(t *testing.T) {
 	}
 }
 
-// TestInventedFoldersOfABucket neither make its alert grow for ever, nor hide the folder that really
-// fails: anybody who may send messages may name some.
+// TestInventedFoldersOfABucket, which anybody who may send messages may name, neither add alerts without
+// end nor hide the folder that really fails.
 func TestInventedFoldersOfABucket(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

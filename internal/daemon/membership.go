@@ -29,7 +29,7 @@ type membership struct {
 
 	listing *pipeline.Outage
 	noPaths outage.Outage
-	said    map[string]bool // IDs in the configuration that are no accounts of the organisation, and were logged
+	logged  map[string]bool // IDs in the configuration that are no accounts of the organisation, and were logged
 	listed  bool            // the last listing was complete, with the OUs: if start made it, run need not list at once
 	departures
 }
@@ -44,7 +44,7 @@ func newMembership(d *Daemon) (*membership, error) {
 		return nil, fmt.Errorf("organization.schedule: %w", err)
 	}
 	return &membership{
-		d: d, schedule: schedule, api: organization.Client(d.base, o), rounds: newRounds(), said: map[string]bool{},
+		d: d, schedule: schedule, api: organization.Client(d.base, o), rounds: newRounds(), logged: map[string]bool{},
 		listing:    d.newOutage(pipeline.Listing, "the accounts of the organisation can be listed again"),
 		departures: departures{d: d, outages: map[string]pipeline.Graded{}},
 	}, nil
@@ -64,8 +64,8 @@ func (m *membership) list(ctx context.Context, by func(ctx context.Context, api 
 	}
 	var strangers []string
 	for _, s := range l.Strangers {
-		if !m.said[s] {
-			m.said[s] = true
+		if !m.logged[s] {
+			m.logged[s] = true
 			strangers = append(strangers, s)
 		}
 	}

@@ -164,8 +164,8 @@ func TestAnAccountJoinsDepartsAndIsBack(t *testing.T) {
 	})
 }
 
-// TestADepartureWhileACreateIsInFlight: the create ends in order, and once the account is back
-// there is one flow log still.
+// TestADepartureWhileACreateIsInFlight: the create is finished, and once the account is back there
+// is still only one flow log.
 func TestADepartureWhileACreateIsInFlight(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -219,7 +219,7 @@ func TestADepartedAccountThatIsConfigured(t *testing.T) {
 	})
 }
 
-// TestManyAccountsDepartTogether: one alert has all, and ends when all are back.
+// TestManyAccountsDepartTogether: one alert names all of them, and ends when all are back.
 func TestManyAccountsDepartTogether(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -290,7 +290,7 @@ func departureAfterACrash(t *testing.T, denied bool) {
 		}
 		return err
 	})
-	for range 2 { // the second daemon has no news
+	for range 2 { // the second daemon adds no alert
 		h.again()
 		h.await("the alert", func() bool { return slices.Equal(h.accountAlerts(), []string{payments + " medium"}) })
 		h.list()

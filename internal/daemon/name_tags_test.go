@@ -84,7 +84,7 @@ func (c counted) DescribeTags(ctx context.Context, in *ec2.DescribeTagsInput, o 
 	return c.TagDescriber.DescribeTags(ctx, in, o...)
 }
 
-// TestNamesAreAskedForOnce: of what is new, and of all after a day, and not at each refresh.
+// TestNamesAreAskedForOnce: for new resources, and for all after a day, but not at each refresh.
 func TestNamesAreAskedForOnce(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)

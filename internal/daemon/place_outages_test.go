@@ -27,7 +27,7 @@ type refusals struct {
 	texts map[string]string
 }
 
-// refusing has AWS refuse calls as the test says.
+// refusing lets the test choose which calls AWS refuses.
 func (h *house) refusing() *refusals {
 	r := &refusals{texts: map[string]string{}}
 	h.world.Meet(func(q *fakeaws.Request) fakeawstest.Refusal {
@@ -43,8 +43,8 @@ func (h *house) refusing() *refusals {
 	return r
 }
 
-// deny refuses an operation of an account in a Region as AWS words it. by is the policy; empty:
-// none allows it.
+// deny refuses an operation of an account in a Region, in AWS's words. by is the policy that denies
+// it; empty: no policy allows it.
 func (r *refusals) deny(account, region, operation, by string) {
 	why := "because no identity-based policy allows the ec2:" + operation + " action"
 	if by != "" {
@@ -62,7 +62,8 @@ func (r *refusals) allow(account, region, operation string) {
 	delete(r.texts, account+"/"+region+" "+operation)
 }
 
-// levels are the pipeline's alerts about an account: their levels and Regions, and the ends.
+// levels returns the levels and Regions of the pipeline alerts about an account, and which of them
+// are ends.
 func (h *house) levels(account string) (out []string) {
 	for _, a := range h.pager.of(alert.Pipeline) {
 		if a.Account != account {
@@ -254,8 +255,8 @@ func TestAHighAlertGoesOnAsAMediumOne(t *testing.T) {
 	})
 }
 
-// TestManyAccountsRefuse: beyond pipeline.MostSingle one alert stands for all, whatever they refuse. It ends
-// with the last of them, also after a restart, and a restart is no news.
+// TestManyAccountsRefuse: more than pipeline.MostSingle accounts share one alert, even if they refuse different
+// calls. It ends with the last of them, also after a restart. A restart adds no alert.
 func TestManyAccountsRefuse(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -328,7 +329,7 @@ func TestManyAccountsRefuse(t *testing.T) {
 	}
 }
 
-// TestAlertsOfEarlierVersionsEnd once what they are about works: they had other keys.
+// TestAlertsOfEarlierVersionsEnd when the account or Region works again: they had other keys.
 func TestAlertsOfEarlierVersionsEnd(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -358,7 +359,7 @@ func TestAlertsOfEarlierVersionsEnd(t *testing.T) {
 	})
 }
 
-// hangingSink is a sink that takes nothing, and says so late.
+// hangingSink is a sink that fails each alert, after a long time.
 type hangingSink struct{ entered chan struct{} }
 
 func (s hangingSink) Send(ctx context.Context, _ alert.Alert) error {

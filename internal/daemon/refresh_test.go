@@ -52,7 +52,7 @@ func TestARefreshThatIsAnsweredDoesNotHang(t *testing.T) {
 	})
 }
 
-// slowFile is a snapshot whose file takes its time for each commit at the end of a refresh.
+// slowFile is a snapshot for which each commit at the end of a refresh takes long.
 type slowFile struct {
 	inventory.Snapshot
 	takes time.Duration
@@ -89,8 +89,8 @@ func (l late) Do(r *http.Request) (*http.Response, error) {
 }
 
 // TestWhatIsAnsweredHasASlot: a refresh that waits for the state file keeps its slot, and does not count as one that
-// AWS does not answer; one that AWS answers late has no slot meanwhile, and waits for one then. Else what AWS has
-// answered to all of them would be in memory at the same time on a slow machine.
+// AWS does not answer. A refresh that AWS answers late gives its slot back, and then waits for one again. Otherwise a
+// slow machine would have the answers to more refreshes in memory than there are slots.
 func TestWhatIsAnsweredHasASlot(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ answer, commit time.Duration }{
@@ -162,8 +162,8 @@ func TestOneScopeFails(t *testing.T) {
 	}
 }
 
-// TestARefreshThatAWSAnswersWithAnError: what AWS refuses is tried again soon, however slow
-// the schedule; a passing fault of one page costs nothing.
+// TestARefreshThatAWSAnswersWithAnError: a refused refresh is tried again soon, even if the
+// schedule is slow. If one page fails once, the refresh is complete all the same.
 func TestARefreshThatAWSAnswersWithAnError(t *testing.T) {
 	t.Parallel()
 	for code, c := range map[string]struct {

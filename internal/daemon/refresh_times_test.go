@@ -77,7 +77,7 @@ func TestAlertRefreshesOfAScope(t *testing.T) {
 	}
 }
 
-// accountScopes are so many scopes of one account.
+// accountScopes returns a number of scopes of one account.
 func accountScopes(account string, n int) (scopes []inventory.Scope) {
 	for k := range n {
 		scopes = append(scopes, inventory.Scope{Account: account, Region: fmt.Sprintf("eu-west-%d", k)})
@@ -114,7 +114,7 @@ func TestAlertRefreshesAreBounded(t *testing.T) {
 	}
 }
 
-// TestAlertRefreshesUnderAFloodOfAccounts: accounts that displace each other all the time are refreshed all the same.
+// TestAlertRefreshesUnderAFloodOfAccounts: accounts are refreshed even if they displace each other all the time.
 func TestAlertRefreshesUnderAFloodOfAccounts(t *testing.T) {
 	t.Parallel()
 	a := newAlertRefreshes(30 * time.Second)
@@ -140,8 +140,8 @@ func TestAlertRefreshesUnderAFloodOfAccounts(t *testing.T) {
 	}
 }
 
-// TestEventsAreCutAfterAFirstOne: a deletion that no event reports is found within inventory.alert_refresh once there
-// was an attempt, tampering, a deletion or a loss in the account.
+// TestEventsAreCutAfterAFirstOne: after an attempt, tampering, a deletion or a loss in an account, a deletion there that
+// no event reports is found within inventory.alert_refresh.
 func TestEventsAreCutAfterAFirstOne(t *testing.T) {
 	t.Parallel()
 	for name, first := range map[string]func(h *house, other string){
@@ -197,8 +197,8 @@ func TestWhatCausesNoRefreshes(t *testing.T) {
 	h.await("more refreshes", func() bool { return h.daemon.refreshes.overview().alerted() == 1 })
 }
 
-// TestRefreshesAreSpread: of 3,400 scopes no second has many more than any other, whenever each of
-// them asks for its next refresh, and each keeps the interval.
+// TestRefreshesAreSpread: the refreshes of 3,400 scopes are spread evenly over the seconds, whenever each
+// scope asks for its next one, and each scope keeps the interval.
 func TestRefreshesAreSpread(t *testing.T) {
 	t.Parallel()
 	const scopes = 3400
@@ -229,8 +229,8 @@ func TestRefreshesAreSpread(t *testing.T) {
 	}
 }
 
-// TestAPlaceOfASchedule: the first scope is where the schedule is; a time that a cron expression
-// names is kept but for a minute.
+// TestAPlaceOfASchedule: the first scope is refreshed when the schedule says. The others are at most a
+// minute later than the time that a cron expression names.
 func TestAPlaceOfASchedule(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {

@@ -15,8 +15,8 @@ import (
 	"flowkeeper/watcher"
 )
 
-// begunRefreshes returns when the refreshes of a scope begin that scenario asks for. Each
-// takes the given time.
+// begunRefreshes returns when the refreshes begin that scenario asks for in a scope. Each
+// refresh takes the given time.
 func begunRefreshes(t *testing.T, schedule string, took time.Duration, scenario func(*refreshes, inventory.Scope)) (begun []time.Duration) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -46,13 +46,13 @@ func begunRefreshes(t *testing.T, schedule string, took time.Duration, scenario 
 		scenario(r, s)
 		synctest.Wait()
 		r.forget(s)
-		time.Sleep(took) // what is under way ends
+		time.Sleep(took) // the refresh under way ends
 	})
 	return begun
 }
 
-// TestI8ARefreshAskedForWhileOneRuns comes after it; one on the schedule does
-// not, and many that were asked for are one.
+// TestI8ARefreshAskedForWhileOneRuns begins after that one. A refresh on the schedule is
+// left out then, and several requests make one refresh.
 func TestI8ARefreshAskedForWhileOneRuns(t *testing.T) {
 	t.Parallel()
 	begun := begunRefreshes(t, "@every 80s", time.Minute, func(r *refreshes, s inventory.Scope) {
@@ -67,7 +67,7 @@ func TestI8ARefreshAskedForWhileOneRuns(t *testing.T) {
 	}
 }
 
-// TestI8ARecordAsksTwice: at once, and when AWS shows everyone the same.
+// TestI8ARecordAsksTwice: at once, and when all answers of AWS agree.
 func TestI8ARecordAsksTwice(t *testing.T) {
 	t.Parallel()
 	var settle time.Duration
@@ -121,7 +121,7 @@ func TestI8WhatASuspectRefreshes(t *testing.T) {
 	}
 }
 
-// TestI8WhatARecordWithoutARegionRefreshes: the Regions of its account, and nothing of a stranger's.
+// TestI8WhatARecordWithoutARegionRefreshes: the Regions of its account, if the account is watched.
 func TestI8WhatARecordWithoutARegionRefreshes(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
@@ -170,7 +170,7 @@ func TestRefreshesAfterAnEvent(t *testing.T) {
 	}
 }
 
-// TestRequestsOfRecords: after the last record a refresh begins when AWS shows everyone what it reports.
+// TestRequestsOfRecords: after the last record, a refresh begins when all answers of AWS show what it reports.
 func TestRequestsOfRecords(t *testing.T) {
 	t.Parallel()
 	const pause = time.Minute
@@ -282,7 +282,8 @@ func TestTheStartOfManyScopesIsOneLine(t *testing.T) {
 	}
 }
 
-// TestAScopeThatHasLeftStaysForgotten: who read the scopes before it left asks about it later, as /metrics may.
+// TestAScopeThatHasLeftStaysForgotten, even if somebody who has read the scopes before asks about it later, as
+// /metrics may.
 func TestAScopeThatHasLeftStaysForgotten(t *testing.T) {
 	t.Parallel()
 	r := &refreshes{d: &Daemon{}, scopes: map[inventory.Scope]*scopeRefreshes{}}

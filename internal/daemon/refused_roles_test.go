@@ -24,7 +24,7 @@ func TestARefusedRoleIsOneAlert(t *testing.T) {
 		h.world.AddOrganization(account, "management") // which has no role
 		h.daemon.Config.Organization = configs.Organization{RoleName: "flowkeeper", Schedule: "@every 10m"}
 		h.daemon.Config.Inventory.Regions, h.daemon.Config.Inventory.Schedule = []string{region, farRegion, "ap-south-2"}, "@every 5m"
-		h.world.AddAccount(fakeawstest.Root, sandbox, "sandbox") // neither
+		h.world.AddAccount(fakeawstest.Root, sandbox, "sandbox") // nor has this account
 		h.plantIn(payments, "vpc-2")
 		h.join(payments, "payments-prod")
 		h.refreshed()
@@ -64,8 +64,8 @@ func TestARefusedRoleIsOneAlert(t *testing.T) {
 	})
 }
 
-// TestManyRefusedRoles have one alert beyond pipeline.MostSingle, which ends with the last of them, also
-// after a restart. If one of them has protected flow logs, it is a high one.
+// TestManyRefusedRoles, more than pipeline.MostSingle, share one alert, which ends with the last of them,
+// also after a restart. If one of the accounts has protected flow logs, the alert has the level high.
 func TestManyRefusedRoles(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

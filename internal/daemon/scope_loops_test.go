@@ -13,7 +13,7 @@ import (
 	"flowkeeper/inventory"
 )
 
-// goroutines counts those that have a label.
+// goroutines counts the goroutines that have a label.
 func goroutines(t *testing.T, label string) (n int) {
 	t.Helper()
 	var all bytes.Buffer
@@ -110,7 +110,7 @@ func TestAScopeIsBackWhileItsRehearsalWaits(t *testing.T) {
 	})
 }
 
-// TestALateAlarmEndsNoRefreshes: one that rang as its scope left, and looks when that comes back.
+// TestALateAlarmEndsNoRefreshes: a scope's timer fires as the scope leaves, and calls beginDue when the scope is back.
 func TestALateAlarmEndsNoRefreshes(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -119,7 +119,7 @@ func TestALateAlarmEndsNoRefreshes(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		d := h.connected(ctx)
 		d.scopeLoops = newScopeLoops(ctx, d)
-		d.refreshes.beginDue(home) // what is back has not begun
+		d.refreshes.beginDue(home) // the refreshes of the scope that is back have not begun
 		d.scopeLoops.start(home)
 		time.Sleep(time.Minute)
 		if !h.scopeDone(home) {

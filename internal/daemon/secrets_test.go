@@ -32,9 +32,9 @@ var secrets = []string{
 	"AwsSecretAccessKeyAwsSecretAccessKey", "AwsSessionTokenAwsSessionToken",
 }
 
-// TestI11NoSecretLeavesTheConfiguration: every sink fails, and answers with all that it was
-// sent, until its alerts are given up; also where alerts are sent without the outbox. No part
-// of any secret is in the log, the state file, an error, or the alerts that another sink gets.
+// TestI11NoSecretLeavesTheConfiguration: every sink fails, and answers with the whole request, until
+// its alerts are given up; also if alerts are sent without the outbox. No part of any secret is in
+// the log, the state file, an error, or the alerts that another sink gets.
 func TestI11NoSecretLeavesTheConfiguration(t *testing.T) {
 	t.Parallel()
 	echo := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -106,8 +106,8 @@ func (r *receiver) ServeHTTP(_ http.ResponseWriter, req *http.Request) {
 	r.bodies = append(r.bodies, string(body))
 }
 
-// loadSinks is a configuration with every secret there is, read as users have
-// it read.
+// loadSinks loads a configuration with a secret of every kind, in the way in which
+// users' configurations are loaded.
 func loadSinks(t *testing.T, failing, working string) configs.Config {
 	t.Helper()
 	dir := t.TempDir()
@@ -144,8 +144,8 @@ func sample(id string) alert.Alert {
 	return a
 }
 
-// giveUpEverywhere adds an alert and tries each sink, on a clock that is fast,
-// until it is given up; then each once more for what came of that.
+// giveUpEverywhere adds an alert and tries each sink, on a fast clock, until the alert is
+// given up; then it tries each sink once more, for the alerts that this caused.
 func giveUpEverywhere(t *testing.T, s *store.Store, sinks map[string]sink.Sink, log *slog.Logger) {
 	t.Helper()
 	now := time.Now()
@@ -174,7 +174,7 @@ func giveUpEverywhere(t *testing.T, s *store.Store, sinks map[string]sink.Sink, 
 	}
 }
 
-// readAll is every file of a folder, as it is.
+// readAll returns the content of every file of a folder.
 func readAll(t *testing.T, dir string) string {
 	t.Helper()
 	var all strings.Builder

@@ -119,7 +119,7 @@ func TestAHungCommitStopsTheFeed(t *testing.T) {
 	})
 }
 
-// stuckSink never comes back.
+// stuckSink is a sink whose Send does not return until the test ends.
 type stuckSink struct {
 	begun, release chan struct{}
 	once           sync.Once
@@ -144,7 +144,7 @@ func TestAHungSinkPastTheStoreStopsTheFeed(t *testing.T) {
 	h := newHouse(t)
 	id := h.plant(region, "vpc-1")
 	stuck := h.withStuckSink()
-	h.daemon.Config.Inventory.Schedule = "@every 1h" // the full disk is the message's alone
+	h.daemon.Config.Inventory.Schedule = "@every 1h" // only the message meets the full disk, no refresh
 	h.broken = &brokenStore{}
 	h.refreshed()
 	t.Cleanup(func() { close(stuck.release) })

@@ -39,7 +39,7 @@ func (m manager) nextMessage(t *testing.T) string {
 }
 
 // TestASlowStartAsksForTime: a large state file takes a while, and AWS may not
-// answer. A start that is killed for that begins from the beginning again.
+// answer. If systemd killed the daemon for that, the next start would be as slow.
 func TestASlowStartAsksForTime(t *testing.T) {
 	m := newManager(t)
 	h := newHouse(t)

@@ -72,17 +72,17 @@ func (w stateFileWatch) warnReleases(ctx context.Context, before store.Released)
 // droppedNotice decides when to log that alerts were dropped before every sink had them:
 // at once, then once a day at most.
 type droppedNotice struct {
-	said   int64 // how many of them are logged
-	saidAt time.Time
+	logged   int64 // how many of them are logged
+	loggedAt time.Time
 }
 
 // due returns how many dropped alerts to log now; 0: none.
 func (n *droppedNotice) due(undelivered int64, now time.Time) int64 {
-	fresh := undelivered - n.said
-	if fresh <= 0 || !n.saidAt.IsZero() && now.Sub(n.saidAt) < 24*time.Hour {
+	fresh := undelivered - n.logged
+	if fresh <= 0 || !n.loggedAt.IsZero() && now.Sub(n.loggedAt) < 24*time.Hour {
 		return 0
 	}
-	n.said, n.saidAt = undelivered, now
+	n.logged, n.loggedAt = undelivered, now
 	return fresh
 }
 

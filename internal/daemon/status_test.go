@@ -52,7 +52,7 @@ func TestStatusLine(t *testing.T) {
 	}
 }
 
-// A release by a command is warned of within a second or two, and counted at
+// A release by a command is logged as a warning within two seconds, and counted at
 // every scrape.
 func TestReleasesAreNoticed(t *testing.T) {
 	t.Parallel()

@@ -50,8 +50,8 @@ func BenchmarkRecordUnwanted(b *testing.B) { benchmark(b, unwanted, false) }
 func BenchmarkRecordDeletion(b *testing.B) { benchmark(b, wanted, true) }
 func BenchmarkRecordTamper(b *testing.B)   { benchmark(b, tampers, true) }
 
-// Two limits in the same run: the record read once by what memory can do, and
-// parsed once by encoding/json.
+// Two limits for comparison: reading the record once from memory, and parsing it once
+// with encoding/json.
 func BenchmarkLimitRead(b *testing.B) {
 	raw, needle := []byte(unwanted), []byte("DeleteFlowLogs")
 	b.SetBytes(int64(len(raw)))

@@ -52,7 +52,7 @@ func ec2Client(w *fakeawstest.World, c fakeaws.Credentials) *ec2.Client {
 		Credentials: credentials.NewStaticCredentialsProvider(c.AccessKeyID, c.SecretAccessKey, c.SessionToken)})
 }
 
-// resourceType of an ID.
+// resourceType returns the type of a resource by its ID.
 func resourceType(id string) types.FlowLogsResourceType {
 	prefix := id[:strings.LastIndex(id, "-")]
 	return map[string]types.FlowLogsResourceType{"vpc": "VPC", "subnet": "Subnet", "eni": "NetworkInterface",
@@ -75,7 +75,7 @@ func code(err error) string {
 	return fmt.Sprint(err)
 }
 
-// What all backends do alike is in package test/contract, which runs on this fake, too.
+// Package test/contract tests what all backends have in common, on this fake too.
 
 func TestTagFields(t *testing.T) {
 	t.Parallel()

@@ -11,7 +11,7 @@ import (
 	"flowkeeper/internal/fakeaws/fakeawstest"
 )
 
-// TestGuards: which creates are refused beside a plain flow log to the bucket.
+// TestGuards: which creates are refused if a plain flow log to the bucket is on the resource.
 func TestGuards(t *testing.T) {
 	t.Parallel()
 	const destination, configuration, none = fakeawstest.SameDestination, fakeawstest.SameConfiguration, fakeawstest.NoGuard

@@ -27,7 +27,7 @@ func threeVPCs(t *testing.T) (*fakeawstest.World, *ec2.Client) {
 	return w, api
 }
 
-// on is which flow log is on which resource.
+// on returns the ID of the flow log on each resource.
 func on(w *fakeawstest.World) map[string]string {
 	out := map[string]string{}
 	for _, f := range w.FlowLogs(acct, region) {
@@ -63,8 +63,8 @@ func TestMixedIDs(t *testing.T) {
 	}
 }
 
-// TestPartlyRefused: each resource is answered for by itself, and a resource that does not
-// exist or comes twice refuses the whole call.
+// TestPartlyRefused: the answer has a result for each resource. A resource that does not exist, or
+// is in the call twice, fails the whole call.
 func TestPartlyRefused(t *testing.T) {
 	t.Parallel()
 	w, api := threeVPCs(t)
@@ -142,8 +142,7 @@ func TestTokenOfSeveral(t *testing.T) {
 	}
 }
 
-// TestTokenThatMadeNothing can be used for another call, whatever a repeat of one that made
-// something is answered.
+// TestTokenThatMadeNothing can be used for another call, with either setting of FirstAnswer.
 func TestTokenThatMadeNothing(t *testing.T) {
 	t.Parallel()
 	for _, final := range []bool{false, true} {

@@ -44,7 +44,7 @@ type doer func(*http.Request) (*http.Response, error)
 
 func (d doer) Do(r *http.Request) (*http.Response, error) { return d(r) }
 
-// newBucket is a bucket in another Region than the first that is asked, with one log file.
+// newBucket returns a bucket with one log file. It is in another Region than the one that is asked first.
 func newBucket(t *testing.T, do func(next, *http.Request) (*http.Response, error)) (*fakeawstest.World, *Bucket) {
 	t.Helper()
 	w := fakeawstest.New(fakeawstest.Options{})
@@ -136,7 +136,7 @@ func TestWhatCanNotBeRead(t *testing.T) {
 	}
 }
 
-// TestALostConnectionIsNoBrokenFile: what was found is found, and the error is not the file's.
+// TestALostConnectionIsNoBrokenFile: found has had the records before the loss, and the error is not about the file.
 func TestALostConnectionIsNoBrokenFile(t *testing.T) {
 	t.Parallel()
 	w, b := newBucket(t, nil)
@@ -246,8 +246,8 @@ func (u untilCancelled) Read(p []byte) (int, error) {
 
 func (u untilCancelled) Close() error { return u.body.Close() }
 
-// TestFoundMayTakeItsTime: only S3 is to answer soon. A disk that takes longer for the records than a
-// whole file may take is no silence of S3.
+// TestFoundMayTakeItsTime: the time limits are for S3 only. If the disk takes longer for the records than
+// mostTime, S3 does not count as silent.
 func TestFoundMayTakeItsTime(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -63,8 +63,8 @@ func valid(text string) bool {
 	}
 }
 
-// FuzzScan finds the same records as encoding/json in what is valid, however it arrives, never
-// panics, and keeps its bounds.
+// FuzzScan: Scan finds the same records as encoding/json in a valid file, in pieces of any size. It never
+// panics, and keeps its limits.
 func FuzzScan(f *testing.F) {
 	for _, s := range []string{file(other, deletion, html, role), file(deletion) + file(role), `{"Records":[1,"x",[],{}]}`, `{"R\u0065cords":[{"a":"\\"}]}`, `{"x":{"Records":[{}]},"Records":[{}],"Records":null}`, `{"a":"Records","b":[{}]}`, "\ufeff{}", `{"Records":[{"a":"}`, `]}`} {
 		f.Add([]byte(s), uint16(0))

@@ -10,7 +10,7 @@ import (
 	"flowkeeper/internal/logfile"
 )
 
-// large is a log file that inflates to so many megabytes, with one record that may matter.
+// large returns a log file that inflates to the given number of megabytes, with one record that may matter.
 func large(t *testing.T, megabytes int) []byte {
 	t.Helper()
 	var b bytes.Buffer
@@ -32,8 +32,8 @@ func large(t *testing.T, megabytes int) []byte {
 	return b.Bytes()
 }
 
-// TestScanNeedsTheSameMemoryForAnyFile: all that it allocates, and not only what it holds, is
-// bounded. It is not parallel, because it counts what the process allocates.
+// TestScanNeedsTheSameMemoryForAnyFile: there is a bound on all memory that Scan allocates, not only on
+// what it uses at one time. The test is not parallel, because it counts what the process allocates.
 func TestScanNeedsTheSameMemoryForAnyFile(t *testing.T) {
 	for _, megabytes := range []int{1, 48} {
 		file := large(t, megabytes)

@@ -89,7 +89,7 @@ func TestScanFindsWhatMayMatter(t *testing.T) {
 	}
 }
 
-// TestScanRefusesWhatIsNoLogFile: what comes before the fault is found all the same.
+// TestScanRefusesWhatIsNoLogFile: it still finds the records before the fault.
 func TestScanRefusesWhatIsNoLogFile(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {

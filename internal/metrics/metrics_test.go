@@ -37,7 +37,7 @@ func (d daemon) Accounts(context.Context) (Accounts, error) { return d.accounts,
 
 func (daemon) AlertRefreshed() int { return 0 }
 
-// TestAScopeThatWasNeverRefreshedHasASeries: that is an alarm.
+// TestAScopeThatWasNeverRefreshedHasASeries, because alerting rules need one.
 func TestAScopeThatWasNeverRefreshedHasASeries(t *testing.T) {
 	t.Parallel()
 	s, err := store.Open(t.Context(), filepath.Join(t.TempDir(), "state.db"), store.Options{Daemon: true})
@@ -52,8 +52,8 @@ func TestAScopeThatWasNeverRefreshedHasASeries(t *testing.T) {
 	}
 }
 
-// TestAccountsHaveSeries: one for each state, and when the organisation was listed only if there is one; 0 if it
-// never was. If the accounts can't be read, that is said like of the rest of the state file.
+// TestAccountsHaveSeries: there is one for each state. Only with an organisation there is also the time when it was
+// last listed (0: never). If the accounts can't be read, they are missing like the rest of the state file.
 func TestAccountsHaveSeries(t *testing.T) {
 	t.Parallel()
 	s, err := store.Open(t.Context(), filepath.Join(t.TempDir(), "state.db"), store.Options{Daemon: true})
@@ -91,8 +91,8 @@ func TestAccountsHaveSeries(t *testing.T) {
 	}
 }
 
-// TestSeriesOfManyScopesAreBounded: of an organisation's scopes those have a series that may be an
-// alarm.
+// TestSeriesOfManyScopesAreBounded: of an organisation's scopes, only those that may cause an alarm have
+// a series.
 func TestSeriesOfManyScopesAreBounded(t *testing.T) {
 	t.Parallel()
 	at := time.Unix(1_800_000_000, 0)
@@ -119,8 +119,8 @@ func TestSeriesOfManyScopesAreBounded(t *testing.T) {
 	}
 }
 
-// TestMetricsOutliveTheStateFile: what does not come from it is shown while it
-// can't be read, and the log says why the rest is missing.
+// TestMetricsOutliveTheStateFile: while the state file can't be read, the other metrics
+// are shown, and the log says why those of the file are missing.
 func TestMetricsOutliveTheStateFile(t *testing.T) {
 	t.Parallel()
 	s, err := store.Open(t.Context(), filepath.Join(t.TempDir(), "state.db"), store.Options{Daemon: true})
@@ -146,7 +146,7 @@ func TestMetricsOutliveTheStateFile(t *testing.T) {
 	}
 }
 
-// TestWhatCountsAsADecoyIsCounted: those that are there.
+// TestWhatCountsAsADecoyIsCounted: only live ones are counted.
 func TestWhatCountsAsADecoyIsCounted(t *testing.T) {
 	t.Parallel()
 	s, err := store.Open(t.Context(), filepath.Join(t.TempDir(), "state.db"), store.Options{Daemon: true})
@@ -210,8 +210,8 @@ func TestBlockedIncidentsAreCountedByReason(t *testing.T) {
 	}
 }
 
-// TestReasonsAreCounted: when an incident becomes blocked or closed, and when the reason changes. Each
-// begins with 0.
+// TestReasonsAreCounted when an incident becomes blocked or closed, and when the reason changes. The
+// series of each reason begins with 0.
 func TestReasonsAreCounted(t *testing.T) {
 	t.Parallel()
 	in := func(s incident.State, reason incident.Reason) incident.Incident {

@@ -54,7 +54,7 @@ func TestOutage(t *testing.T) {
 	}
 }
 
-// Of many concurrent failures one begins the outage.
+// Exactly one of many concurrent failures begins the outage.
 func TestOutageConcurrently(t *testing.T) {
 	t.Parallel()
 	var o outage.Outage

@@ -17,7 +17,7 @@ import (
 	"flowkeeper/internal/queueclient"
 )
 
-// wire is where the SDK's requests end: it notes what was dialed and signed.
+// wire takes the SDK's requests. It notes the hosts, and the Regions that were signed for.
 type wire struct{ dialed, region, target string }
 
 var credential = regexp.MustCompile(`Credential=[^/]+/\d{8}/([^/]+)/sqs/aws4_request`)
@@ -95,8 +95,8 @@ func TestTheQueuesOwnHostIsAsked(t *testing.T) {
 	}
 }
 
-// TestAnARNIsAskedAtItsPartitionsHost: the host is the one that the QueueUrl made
-// of the ARN has, in every partition.
+// TestAnARNIsAskedAtItsPartitionsHost: the client asks the host of the queue URL that is made
+// of the ARN, in every partition.
 func TestAnARNIsAskedAtItsPartitionsHost(t *testing.T) {
 	t.Parallel()
 	for arn, host := range map[string]string{
@@ -146,8 +146,8 @@ func TestWhatWinsOverTheQueuesHost(t *testing.T) {
 	}
 }
 
-// TestFIPSAndDualStackOfTheEnvironment turn the standard host into their own, and
-// leave alone every other host: the SDK would refuse each call to it.
+// TestFIPSAndDualStackOfTheEnvironment: these settings replace the standard host, and
+// no other host: with them the SDK would refuse each call to another host.
 func TestFIPSAndDualStackOfTheEnvironment(t *testing.T) {
 	set(t, "AWS_ENDPOINT_URL", "")
 	set(t, "AWS_USE_FIPS_ENDPOINT", "true")
@@ -190,7 +190,7 @@ func loaded(t *testing.T, w *wire) aws.Config {
 	return cfg
 }
 
-// set a variable; an empty value takes it away: to the SDK it is one all the same.
+// set sets a variable. An empty value removes it, because the SDK treats an empty variable as set.
 func set(t *testing.T, name, value string) {
 	t.Helper()
 	t.Setenv(name, value)

@@ -105,7 +105,7 @@ func TestWait(t *testing.T) {
 	}
 }
 
-// Where the time is over and the context has ended too, the end is what counts.
+// If the time is over and the context has ended too, Sleep returns false.
 func TestSleepAfterTheEnd(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())

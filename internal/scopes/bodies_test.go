@@ -45,8 +45,8 @@ func TestBodiesCanOnlyBeRead(t *testing.T) {
 	}
 }
 
-// TestBaseHasAClient: the SDK names an HTTP client only if something asked for
-// one, a certificate bundle say.
+// TestBaseHasAClient: the SDK sets an HTTP client only if a setting needs one, for
+// example a certificate bundle.
 func TestBaseHasAClient(t *testing.T) {
 	bundle := filepath.Join(t.TempDir(), "ca.pem")
 	server := httptest.NewTLSServer(http.NotFoundHandler())

@@ -17,7 +17,7 @@ import (
 	"flowkeeper/inventory"
 )
 
-// silence does not answer some calls: those of an access key to a service.
+// silence is an AWS that does not answer the calls of an access key to a service.
 type silence struct {
 	inner aws.HTTPClient
 	of    func(key, service string) bool
@@ -102,7 +102,7 @@ func TestOurOwnRegionsAreRemembered(t *testing.T) {
 	}
 }
 
-// TestAVerificationDelaysNoOtherCall longer than that call's own deadline.
+// TestAVerificationDelaysNoOtherCall beyond the deadline of that other call.
 func TestAVerificationDelaysNoOtherCall(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -291,7 +291,7 @@ func TestAnAccountThatLeavesWhileItIsAskedGetsNoScopes(t *testing.T) {
 	}
 }
 
-// TestI13AnAccountThatJoins is acted in with its own credentials only.
+// TestI13AnAccountThatJoins: only its own credentials sign calls in it.
 func TestI13AnAccountThatJoins(t *testing.T) {
 	t.Parallel()
 	w := world()

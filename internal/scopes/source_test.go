@@ -52,7 +52,7 @@ func (f file) holds(c fakeaws.Credentials) {
 	}
 }
 
-// loaded is the configuration of the SDK, with credentials as it finds them; log: nil is none.
+// loaded returns the configuration of the SDK, with the credentials that it finds; a nil log logs nothing.
 func loaded(t *testing.T, w *fakeawstest.World, log *slog.Logger) aws.Config {
 	t.Helper()
 	cfg, err := Base(t.Context(), Options{Region: "eu-west-1", Log: log})
@@ -63,7 +63,7 @@ func loaded(t *testing.T, w *fakeawstest.World, log *slog.Logger) aws.Config {
 	return cfg
 }
 
-// services are a call to each service that the daemon uses, but for EC2.
+// services has a call to each service that the daemon uses, except EC2.
 func services(t *testing.T, queue string) map[string]func(aws.Config) error {
 	return map[string]func(aws.Config) error{
 		"sqs": func(cfg aws.Config) error {
@@ -126,7 +126,7 @@ func TestRotatedSharedFileIsReadAgain(t *testing.T) {
 	}
 }
 
-// TestEachServiceNoticesARotation by itself, body and all.
+// TestEachServiceNoticesARotation by itself, and repeats its call with the whole body.
 func TestEachServiceNoticesARotation(t *testing.T) {
 	w, queue := stage()
 	key := w.User(ours, "flowkeeper", true)

@@ -18,8 +18,8 @@ func staticOf(c fakeaws.Credentials) aws.CredentialsProvider {
 	return credentials.NewStaticCredentialsProvider(c.AccessKeyID, c.SecretAccessKey, "")
 }
 
-// TestMeet: one Region is refused, another is not; what is refused has no
-// effect and no record.
+// TestMeet: calls in one Region are refused, those in another are not. A refused call has
+// no effect and no record.
 func TestMeet(t *testing.T) {
 	t.Parallel()
 	w := New(Options{})
