@@ -148,8 +148,8 @@ var dropping = []struct{ kind, query string }{
 	{"deeds", `DELETE FROM deeds WHERE (principal, event_id, event_name) IN (SELECT principal, event_id, event_name ` + oldCalls + `)`},
 }
 
-// drop deletes the oldest droppable rows until it has freed the given bytes, but at most
-// most rows. It returns the bytes that it has freed.
+// drop deletes the oldest droppable rows until it has freed the given bytes, but no more
+// than most rows. It returns the bytes that it has freed.
 func (t droppable) drop(bytes, most int64) (freed int64, err error) {
 	count := map[string]int64{}
 	err = t.rows(func(scan func(...any) error) error {
@@ -219,11 +219,11 @@ func (f *file) makeRoom(ctx context.Context) bool {
 // alerts without end.
 const (
 	keepLines  = 10                // the last lines of each incident's history
-	keepAlerts = 2 * alert.MinRing // an alert that every sink has, for that long: how its answer is sent depends on when it was sent
+	keepAlerts = 2 * alert.MinRing // an alert that every sink has, for that long: its answer may have to wait until MinRing after it was sent
 )
 
-// dropUnneeded drops the oldest rows that nothing waits for, at most most of the history
-// and as many alerts. If there are none, it drops the examples in most bursts.
+// dropUnneeded drops the oldest rows that nothing waits for: up to most lines of history, and
+// up to most alerts. If there are none, it drops the examples in up to most bursts.
 func (t droppable) dropUnneeded(most int64) error {
 	const old = `SELECT num FROM alerts a WHERE at < ? AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.alert = a.num AND d.sent_at IS NULL AND d.parked_at IS NULL) ORDER BY at, num LIMIT ?`
 	before := t.f.now().Add(-keepAlerts).UnixMilli()

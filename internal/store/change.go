@@ -14,8 +14,8 @@ const longestPause = 100 * time.Millisecond
 // Change runs fn on each row, and writes the rows for which fn returns true. It returns
 // how many these are. Each transaction has at most a page of rows, so that a daemon can
 // commit between two of them: a deletion must not wait for a release of many thousand
-// rows. If it fails, or the process ends, the rows up to there stay changed: to run it
-// again changes the rest.
+// rows. If it fails, or the process ends, the rows up to there stay changed: run it again
+// for the rest.
 func (s *Store) Change(ctx context.Context, fn func(r *inventory.Row) bool) (n int, err error) {
 	for after := int64(0); ; {
 		if err := ctx.Err(); err != nil {

@@ -49,8 +49,8 @@ func (w *where) and(part string, args ...any) {
 	w.parts, w.args = append(w.parts, part), append(w.args, args...)
 }
 
-// in adds that the expression is one of the values. It adds nothing if there are no values, or
-// if the list has no such expression.
+// in adds the condition that the expression has one of the values. It adds none if there are no
+// values, or if the list has no such expression.
 func (w *where) in(expression string, values []string) {
 	if len(values) > 0 && expression != "" {
 		w.and(expression+` IN (SELECT value FROM json_each(?))`, body(values))

@@ -65,7 +65,7 @@ func (s lists) FindFlowLogs(ctx context.Context, f Filter, yield func(inventory.
 	return nil
 }
 
-// FindFlowLog finds a row by its ID alone, in whichever scope it is.
+// FindFlowLog finds a row by its ID alone, in any scope.
 func (s lists) FindFlowLog(ctx context.Context, id string) (row inventory.Row, ok bool, err error) {
 	err = s.View(ctx, func(t *Tx) (err error) { row, ok, err = t.find(`id = ?`, id); return err })
 	return row, ok, err

@@ -9,8 +9,8 @@ import (
 	"modernc.org/sqlite"
 )
 
-// mostPrepared is how many statements stay prepared on one connection: more than Flowkeeper
-// runs from a deletion to the end of its restore.
+// mostPrepared is how many statements stay prepared on one connection: more than there are
+// different ones from a deletion to the end of its restore.
 const mostPrepared = 128
 
 // openDB is sql.Open for SQLite, with connections that prepare a statement once. SQLite

@@ -136,8 +136,8 @@ func (p pruning) run(ctx context.Context, f *file, before int64, most int) error
 	return err
 }
 
-// batch finds the next rows to remove. With the rows that are deleted with them they are at
-// most most, unless the first alone is more. to is the place of the last row that was read.
+// batch finds the next rows to remove, with the rows that are deleted with them no more than
+// most, unless the first alone has more. to is the place of the last row that was read.
 func (p pruning) batch(t *Tx, most, before int64, from place) (ids []int64, to place, err error) {
 	to = from
 	total := int64(0)

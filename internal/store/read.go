@@ -69,7 +69,7 @@ func each[T any](t reader, query string, args ...any) ([]T, error) {
 	return all(t, func(v *T) []any { return []any{asJSON{v}} }, query, args...)
 }
 
-// value reads the one value that a query selects; the zero value where there is none.
+// value reads the one value that a query selects; the zero value if there is none.
 func value[T any](t reader, query string, args ...any) (v T, err error) {
 	_, err = first(t, []any{&v}, query, args...)
 	return v, err

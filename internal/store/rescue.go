@@ -30,7 +30,7 @@ func (f *file) Intact() error {
 	return nil
 }
 
-// identity is what tells whether another file is at the path of an open one.
+// identity is the path of an open file, and what os.Stat said of it when it was opened.
 type identity struct {
 	path string
 	info os.FileInfo

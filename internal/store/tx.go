@@ -99,7 +99,7 @@ func (t *tx) rows(row func(scan func(columns ...any) error) error, query string,
 	return t.failed("read", query, args, err)
 }
 
-// errEnough ends the reading of rows: the function that is called for each needs no more.
+// errEnough is returned by a function that tx.rows calls, if it needs no more rows.
 var errEnough = errors.New("enough")
 
 // failed says what could not be read or written.
