@@ -62,7 +62,7 @@ func Base(ctx context.Context, c configs.Config, log *slog.Logger) (aws.Config, 
 	return base, nil
 }
 
-// Accounts returns the accounts that the configuration names; none: that of the credentials.
+// Accounts returns the accounts that the configuration names; none: the account of the credentials.
 func Accounts(c configs.Config) []scopes.Account {
 	c.Organization = configs.Organization{}
 	return ProtectedAccounts(c, "", nil)

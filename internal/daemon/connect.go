@@ -75,9 +75,9 @@ func (d *Daemon) build(fleet *scopes.Fleet, members *membership, policy incident
 	d.remediator.Rehearsals = d.rehearser
 }
 
-// tokenKey returns the key of ClientTokens: that of the configuration, which goes into the
-// state file, so that commands that can't read the secret make the same calls; else the
-// state file's own.
+// tokenKey returns the key of ClientTokens. A key in the configuration counts, and is copied into
+// the state file, so that commands that can't read the secret make the same calls. Without one,
+// the state file's own key counts.
 func (d *Daemon) tokenKey(ctx context.Context) (incident.TokenKey, error) {
 	if secret := d.Config.Remediate.TokenKey; secret != "" {
 		key := incident.SharedTokenKey(secret)

@@ -14,9 +14,9 @@ import (
 // zero value has none. It has no clock, and is not safe for concurrent use.
 type requests struct {
 	due      time.Time // the next one; zero: none
-	followUp time.Time // the one that follows a record after the pause of addRecord; zero: none
-	recordAt time.Time // of the last addRecord
-	begunAt  time.Time // of the last one that was due
+	followUp time.Time // the second one after a record, after the pause of addRecord; zero: none
+	recordAt time.Time // when addRecord was last called
+	begunAt  time.Time // when the last requested refresh began
 }
 
 // add asks for a refresh: now, but not within requestPause of the last one.
@@ -70,7 +70,7 @@ const (
 )
 
 // alertRefreshes says when scopes are refreshed, in addition to the schedule, because there was a deletion, an attempt
-// or tampering in their account: the attacker may cut the pipeline of events next. It has no clock, and is not safe for
+// or tampering in their account: the attacker may stop the events next. It has no clock, and is not safe for
 // concurrent use. It is lost at a restart.
 type alertRefreshes struct {
 	every    time.Duration // between two refreshes of a scope; 0: there are none

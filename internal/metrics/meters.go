@@ -48,7 +48,7 @@ const (
 // Outcomes of a log file that a message announced.
 const (
 	FileRead           = "read"
-	FileOfOthers       = "others"        // its key is not that of a log file, or has not the prefix of the bucket
+	FileOfOthers       = "others"        // its key is not that of a log file, or does not begin with the bucket's prefix
 	FileOfOtherAccount = "other_account" // its key names an account whose log files do not matter
 	FileUnlisted       = "unlisted"      // it is in a bucket that log_files.buckets does not name
 	FileRefused        = "refused"       // the bucket can't be read

@@ -130,7 +130,7 @@ const (
 // AllRegions stands for every Region that the account has enabled.
 const AllRegions = "all"
 
-// NewFleet is a fleet without accounts, for Connect. regions are those of accounts that name none.
+// NewFleet returns a fleet without accounts, for Connect. regions are for accounts that name none.
 func NewFleet(base aws.Config, regions []string, log *slog.Logger) *Fleet {
 	return &Fleet{base: Account{}.Reach(base), regions: regions, log: log, accounts: map[string]*member{}, clients: map[inventory.Scope]*ec2.Client{}}
 }
