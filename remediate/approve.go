@@ -11,14 +11,15 @@ import (
 	"flowkeeper/remediate/trust"
 )
 
-// Approve ends the hold of the flow logs that deliver to the recipients of some
-// destinations, in all scopes, and of those that will. It returns those that are held no
-// more, with those that are gone and stay so. A destination that nothing held delivers to is
-// an error, unless it was approved before; nothing is changed then.
+// Approve approves the recipients of some destinations, in all scopes: flow logs that deliver to
+// them are no longer held, and later ones never are. It returns the rows whose hold it ended,
+// also those of flow logs that are gone, which are not restored. If no held flow log delivers to
+// one of the destinations, and its recipient was not trusted before, it returns an error, and
+// changes nothing.
 func (r *Remediator) Approve(ctx context.Context, destinations []string) (rows []inventory.Row, err error) {
 	defer r.Senders.Wake()
 	err = r.Store.Update(ctx, func(tx Tx) error {
-		rows = nil // it may run again
+		rows = nil // the transaction may run again
 		ids, err := trust.Approve(tx, destinations)
 		if err != nil {
 			return err

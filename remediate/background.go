@@ -12,18 +12,18 @@ import (
 	"flowkeeper/internal/detection"
 )
 
-// What RecordFindings asks AWS for goes on by itself once the message's commit is on disk,
-// so that a Region that does not answer holds no handler that another Region's
-// messages need. A crash loses nothing by it: the restorer observes for itself, and
-// a refresh finds what was created.
+// Calls to AWS that RecordFindings starts may go on after the commit of the message, so
+// that a Region that does not answer keeps no handler from the messages of other Regions.
+// A crash loses nothing: the restorer observes by itself, and a refresh finds the flow
+// logs that were created.
 const (
-	maxBackground = 4               // calls of one scope at a time; more are left to restorer and refresh
-	createdGrace  = 2 * time.Second // a handler waits for what was created, while the scope answers as fast as that
+	maxBackground = 4               // tasks of one scope at a time; the restorer and the refresh do what others would
+	createdGrace  = 2 * time.Second // the longest that a handler waits for learnCreated; it does not wait while the scope is slow
 )
 
-// commitWhileAsking asks AWS about a message's findings while commit runs, and returns what
-// commit returns: soon after it, whatever AWS does. The restorer is woken when commit and
-// observation have ended, at the latest when the observation would not count any more.
+// commitWhileAsking asks AWS about a message's findings while commit runs. It returns the error of
+// commit, at most createdGrace after commit has ended, even if AWS does not answer. It wakes the
+// restorer when both commit and observation have ended: an observation takes observationFresh at most.
 func (in intake) commitWhileAsking(ctx context.Context, fs []detection.Finding, commit func() error) error {
 	has := func(k detection.Kind) bool {
 		return slices.ContainsFunc(fs, func(f detection.Finding) bool { return f.Kind == k })
@@ -38,7 +38,7 @@ func (in intake) commitWhileAsking(ctx context.Context, fs []detection.Finding, 
 	var observed, learned <-chan struct{}
 	if has(detection.Deleted) {
 		observed = in.inBackground(func() { defer ended(); in.observeNamed(ctx, fs) })
-		runtime.Gosched() // the question goes out first: its answer takes longer than the commit
+		runtime.Gosched() // the call goes out first: its answer takes longer than the commit
 	}
 	if observed == nil {
 		ended()
@@ -63,8 +63,8 @@ func (in intake) commitWhileAsking(ctx context.Context, fs []detection.Finding, 
 	return err
 }
 
-// inBackground runs a task at the same time as the caller, and returns a channel that is closed when it
-// has ended; nil: it does not run, for too many of the scope do.
+// inBackground runs a task at the same time as the caller, and returns a channel that is closed when the
+// task has ended; nil: the task does not run, because maxBackground others of the scope do.
 func (in intake) inBackground(task func()) <-chan struct{} {
 	running := &in.memory.background
 	if running.Add(1) > maxBackground {
@@ -85,9 +85,9 @@ func (in intake) inBackground(task func()) <-chan struct{} {
 	return ended
 }
 
-// learnCreatedInTime is learnCreated. While it takes almost as long as createdGrace, and longer,
-// its scope counts as slow: before the handler that waits for it goes on to the next
-// message.
+// learnCreatedInTime runs learnCreated. Once that has taken 90 % of createdGrace, the scope counts
+// as slow until it ends. That is a little less than createdGrace, so that the scope counts as slow
+// before the handler stops waiting and goes on to the next message.
 func (in intake) learnCreatedInTime(ctx context.Context, fs []detection.Finding) {
 	slow := &in.memory.slow
 	late := time.AfterFunc(createdGrace*9/10, func() { slow.Add(1) })

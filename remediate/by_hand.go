@@ -10,14 +10,14 @@ import (
 	"flowkeeper/remediate/incident"
 )
 
-// mostBlocked incidents are made due at once.
+// mostBlocked is how many incidents RetryBlocked makes due.
 const mostBlocked = 1000
 
-// RestoreByHand recreates one flow log now, whatever rules and releases say,
-// and returns its incident as it then is. It does the steps itself, whether or
-// not a daemon runs: AWS makes one flow log of both (I4). alive: AWS shows
-// the flow log, or its last replacement, and nothing was done. An error that is [incident.ErrYoung]
-// says that AWS may not show it yet.
+// RestoreByHand recreates one flow log now, even if rules or a release say otherwise,
+// and returns its incident after that. It does the steps itself, even if a daemon
+// runs: both make the same call, for which AWS creates one flow log (I4). alive: AWS
+// shows the flow log, and nothing was done. [incident.ErrYoung]: AWS may not show the
+// flow log yet.
 func (r *Remediator) RestoreByHand(ctx context.Context, s inventory.Scope, id string) (i incident.Incident, alive bool, err error) {
 	by := r.restorer(s)
 	if !by.store.configured {
@@ -67,7 +67,7 @@ func (r *Remediator) RestoreByHand(ctx context.Context, s inventory.Scope, id st
 }
 
 // CloseReleased closes the incident of a flow log that is gone and not back: a person does
-// not want it any more. done is false where there is nothing to close.
+// not want it any more. done is false if there is nothing to close.
 func (r *Remediator) CloseReleased(ctx context.Context, s inventory.Scope, id, why string) (done bool, err error) {
 	text := "an operator released it"
 	if why != "" {

@@ -7,9 +7,9 @@ import (
 	"flowkeeper/remediate/trust"
 )
 
-// load loads the case of some flow logs, to be decided now: Case with the policy, with
-// randomness, and with the destinations that a wait for a replacement, or the turn of a new
-// incident, depends on.
+// load loads the case of some flow logs, with all that decisions need: the policy, random
+// bytes, and, if an incident is new or waits for a replacement, since when destinations are
+// known.
 func (tx scopeTx) load(of incident.Selection) (*incident.Case, error) {
 	c, err := tx.Case(tx.scope, of, tx.now)
 	if err != nil {
@@ -44,8 +44,8 @@ func (tx scopeTx) changeEach(ids []string, change func(*incident.Case, string)) 
 	})
 }
 
-// save is SaveCase, and then writes what the changes mean for events. SaveCase alone is for
-// what has no notes.
+// save saves a case, and writes what its notes mean for events. SaveCase alone is for a case
+// without notes.
 func (tx scopeTx) save(c *incident.Case) error {
 	if err := tx.SaveCase(c); err != nil {
 		return err
@@ -85,8 +85,8 @@ func (tx scopeTx) apply(n incident.Note) error {
 	return nil
 }
 
-// facts about a call that deletes flow logs, or would have: who made it, and whether it
-// leaves a VPC without a protected one.
+// facts are what an alert says about a call that deleted flow logs, or tried to: who made it, and
+// whether it leaves a VPC without a protected flow log.
 func (tx scopeTx) facts(a *alert.Actor, logs []alert.FlowLog) ([]string, error) {
 	var of incident.Selection
 	for _, f := range logs {

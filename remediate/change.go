@@ -6,14 +6,15 @@ import (
 	"flowkeeper/remediate/incident"
 )
 
-// change changes incidents as they now are, in one transaction, and alerts people of what
-// their events have come to. of is what the change is about: the incidents, and other flow
-// logs. Once it is on disk, it is logged and counted.
+// change loads the case of the flow logs that of selects, and changes it, in one transaction. The
+// same transaction adds the alerts that the events of the incidents ids then owe. After the commit,
+// the changes are logged, and those of the incidents ids are counted. If there is none of these
+// incidents, nothing is changed.
 func (r restorer) change(ctx context.Context, ids []string, of incident.Selection, change func(*incident.Case)) error {
 	var before, after []incident.Incident
 	var log []incident.LogLine
 	err := r.store.update(ctx, func(tx scopeTx) error {
-		before, after, log = nil, nil, nil // it may run again
+		before, after, log = nil, nil, nil // the transaction may run again
 		c, err := tx.load(of)
 		if err != nil {
 			return err

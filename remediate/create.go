@@ -15,7 +15,7 @@ import (
 // incident always makes the same call (I4), so a crash before the commit costs nothing.
 func (r restorer) create(ctx context.Context, i incident.Incident) (done bool, err error) {
 	if !r.client.pace.creates.allow(r.store.now()) {
-		return false, nil // AWS throttles: it stays due
+		return false, nil // the pace allows no call now: the incident stays due
 	}
 	return true, r.createOne(ctx, i)
 }
@@ -63,8 +63,8 @@ func (r restorer) createTogether(ctx context.Context, g incident.Creation) error
 	return r.change(context.WithoutCancel(ctx), idsOf(g.Incidents), of, func(c *incident.Case) { c.Sharing().ApplyCreation(g, a, r.jitter()) })
 }
 
-// made are the flow logs of an answer, by resource: as far as AWS shows them already. A later
-// step finds the others.
+// made are the flow logs whose IDs a create answered, by resource, as far as AWS shows them
+// already. A later step finds the others.
 func (r restorer) made(ctx context.Context, ids []string) map[string]inventory.FlowLog {
 	out := map[string]inventory.FlowLog{}
 	for some := range slices.Chunk(ids, perObservation) {
@@ -82,7 +82,7 @@ func (r restorer) made(ctx context.Context, ids []string) map[string]inventory.F
 // answer.
 func (r restorer) tag(ctx context.Context, incidents []incident.Incident) (done bool, err error) {
 	if !r.client.pace.tags.allow(r.store.now()) {
-		return false, nil // AWS throttles: they stay due
+		return false, nil // the pace allows no call now: the incidents stay due
 	}
 	call, cancel := context.WithTimeout(context.WithoutCancel(ctx), answer.Timeout)
 	defer cancel()

@@ -12,9 +12,9 @@ import (
 	"flowkeeper/remediate/incident"
 )
 
-// learnCreated puts new flow logs into the snapshot at once, so that one deleted
-// before the next refresh is known. It may fail, or go without where the
-// scope's pace is used up: the next refresh finds the flow logs then.
+// learnCreated puts new flow logs into the snapshot at once, so that one that is deleted
+// before the next refresh is known. If it fails, or the scope's pace is used up, the next
+// refresh finds the flow logs.
 func (in intake) learnCreated(ctx context.Context, fs []detection.Finding) {
 	ctx, cancel := context.WithTimeout(ctx, answer.Timeout)
 	defer cancel()
@@ -54,7 +54,7 @@ func (in intake) noteCreator(ctx context.Context, ids []string, f detection.Find
 		return tx.change(incident.Selection{IDs: ids}, func(c *incident.Case) error {
 			for _, id := range ids {
 				c.Rows().Created(id, incident.PrincipalOrName(&actor))
-				if err := alertDecoyMade(tx, f, c, id); err != nil { // after that: it may be known to be one only by this record
+				if err := alertDecoyMade(tx, f, c, id); err != nil { // after Created: perhaps only this record shows that it is a decoy
 					return err
 				}
 			}

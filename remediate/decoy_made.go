@@ -7,8 +7,8 @@ import (
 	"flowkeeper/remediate/repeat"
 )
 
-// alertDecoyMade adds the alert of a decoy whose record of creation has come, with who created it, if
-// there is one: see [notify.DecoyMade].
+// alertDecoyMade adds the alert that a flow log is a decoy, and who created it, once the record of its
+// creation has come. If it is no decoy, there is no alert: see [notify.DecoyMade].
 func alertDecoyMade(tx scopeTx, f detection.Finding, c *incident.Case, id string) error {
 	a, ok := notify.DecoyMade(f, c, id)
 	if !ok {

@@ -16,7 +16,7 @@ import (
 // recordDeletion opens an incident for each flow log that a record says is gone, and
 // alerts. The same record again changes nothing. Another record with the same event ID is
 // applied like any other: a forged one must not hide the real one (I2).
-func recordDeletion(tx scopeTx, f detection.Finding) (news bool, err error) {
+func recordDeletion(tx scopeTx, f detection.Finding) (isNew bool, err error) {
 	before, seenBefore, err := tx.event(f.Record.EventID)
 	if seenBefore && notify.HasOwnID(before) {
 		f.Record.EventID = alert.ForgedEvent.ID(f.Record.EventID)
@@ -75,8 +75,8 @@ func putDeletion(tx scopeTx, d notify.Deletion, e incident.Event, alerted bool) 
 	return tx.notifyEvent(e.ID)
 }
 
-// deletionOfUnknown is such a deletion as a call that can be repeated. A record that does not
-// say which flow logs it deleted is no repetition of one that names unknown ones.
+// deletionOfUnknown is the call that deleted unknown flow logs, for alertOrHold. A record that does
+// not say which flow logs it deleted is no repetition of one that names unknown ones.
 func deletionOfUnknown(f detection.Finding, a alert.Alert) repeat.Call {
 	c := repeat.CallOf(repeat.UnknownDeletion, f, a, len(f.Deleted), false)
 	if len(f.Deleted) == 0 {
@@ -88,7 +88,7 @@ func deletionOfUnknown(f detection.Finding, a alert.Alert) repeat.Call {
 }
 
 // openIncidents opens or finds the incident of each flow log that a record names, in the
-// order of the record. It returns the case as it is then.
+// order of the record, and returns the case after that.
 func openIncidents(tx scopeTx, f detection.Finding) (*incident.Case, []incident.Named, error) {
 	c, err := tx.load(incident.Selection{IDs: f.Deleted})
 	if err != nil {
@@ -111,13 +111,13 @@ func openIncidents(tx scopeTx, f detection.Finding) (*incident.Case, []incident.
 	return c, named, tx.save(c)
 }
 
-// RecordOf is what a finding of a deletion says to the incidents of the flow logs that it names.
+// RecordOf is the record of a deletion, as it is applied to the incidents of the flow logs that it names.
 func RecordOf(f detection.Finding, p incident.Policy) incident.Record {
 	actor := f.Actor()
 	return incident.Record{EventID: f.Record.EventID, Time: f.Record.EventTime, Actor: actor, Rule: p.RuleFor(f.Record.Account, actor.Principal()), Addendum: f.Record.Repeats()}
 }
 
-// appliedTo are those of some flow logs whose incident's history has the record already.
+// appliedTo says of each flow log that has an incident whether the incident's history has the record already.
 func appliedTo(tx scopeTx, c *incident.Case, ids []string, rec incident.Record) (map[string]bool, error) {
 	opened := slices.DeleteFunc(slices.Clone(ids), func(id string) bool { _, found := c.Incident(id); return !found })
 	if len(opened) == 0 {
@@ -132,8 +132,8 @@ func appliedTo(tx scopeTx, c *incident.Case, ids []string, rec incident.Record) 
 	return applied, err
 }
 
-// namedBefore reports whether an addendum that was not applied yet is to an event that had named the
-// flow log.
+// namedBefore reports whether the record is an addendum that was not applied yet, and an earlier record of
+// the same event named the flow log.
 func namedBefore(tx scopeTx, c *incident.Case, id string, rec incident.Record) (bool, error) {
 	if _, found := c.Incident(id); !found || !rec.Addendum || rec.Applied {
 		return false, nil
@@ -144,8 +144,8 @@ func namedBefore(tx scopeTx, c *incident.Case, id string, rec incident.Record) (
 
 // alertDirectly sends an alert, without the outbox, of a deletion that could not be stored
 // (I1). What can still be read from the store says which resources went dark. Whether the
-// deletion was allowed is not looked up. The alert has an ID of its own: the one that is
-// stored later says that the restore goes on, and a receiver that drops repeats must take it.
+// deletion was allowed is not looked up. The alert has an ID of its own, so that a receiver that
+// drops repeated IDs takes the alert that is stored later, which says that the restore goes on.
 func (in intake) alertDirectly(ctx context.Context, f detection.Finding, now time.Time) {
 	s := in.store.scope
 	c, err := read(ctx, in.store, func(tx scopeTx) (*incident.Case, error) {

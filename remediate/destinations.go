@@ -41,8 +41,8 @@ func (r refresher) reconsider(ctx context.Context) error {
 	return nil
 }
 
-// eachLive calls fn with the live rows of the scope, a page at a time, but for those that are
-// restored by themselves and deliver to where it is fine.
+// eachLive calls fn with the live rows of the scope, a page at a time. It leaves out those that
+// are restored when they are deleted and deliver to a destination that is fine.
 func (r refresher) eachLive(ctx context.Context, fine func(destination string) bool, fn func(page []inventory.Row) error) error {
 	const size = 500
 	for after := ""; ; {

@@ -11,8 +11,8 @@ import (
 	"flowkeeper/remediate/notify"
 )
 
-// recordDrift opens incidents for rows that a refresh, begun at a time, found gone, and makes
-// the rows gone, in one transaction (I5).
+// recordDrift opens incidents for rows whose flow logs a refresh found gone, and marks the rows
+// as gone, in one transaction (I5). started is when the refresh began.
 func (r refresher) recordDrift(ctx context.Context, rows []inventory.Row, started time.Time) error {
 	var opened []incident.Incident
 	err := r.store.update(ctx, func(tx scopeTx) error {
@@ -49,8 +49,8 @@ func (r refresher) recordDrift(ctx context.Context, rows []inventory.Row, starte
 	return err
 }
 
-// driftEvent is the event of what a refresh, begun at a time, finds gone: the one of its
-// first part, or another one if that has been alerted.
+// driftEvent is the event of the flow logs that a refresh finds gone. A refresh finds them in
+// parts: these share one event, unless that has had an alert already.
 func driftEvent(tx scopeTx, started time.Time) (incident.Event, error) {
 	e := incident.Event{Scope: tx.scope, ID: incident.DriftEventID(tx.scope, started), Source: incident.ByDrift, Level: alert.High, DetectedAt: tx.now}
 	old, ok, err := tx.event(e.ID)

@@ -7,7 +7,7 @@ import (
 	"flowkeeper/remediate/notify"
 )
 
-// notifyChanged alerts of what the events of changed incidents have come to, each event
+// notifyChanged adds the alerts that the events of changed incidents now owe, each event
 // once.
 func (tx scopeTx) notifyChanged(changed []incident.Incident) error {
 	for _, i := range changed {
@@ -27,14 +27,14 @@ func (tx scopeTx) notifyChanged(changed []incident.Incident) error {
 	return nil
 }
 
-// notifyDueEvent alerts of an event whose time has come, though no incident of it has
-// changed. The restorer runs it in each step, and [Remediator.NotifyDue] does besides.
+// notifyDueEvent adds the alerts of an event that is due, even if none of its incidents has
+// changed. The restorer calls it in each step, and so does [Remediator.NotifyDue].
 func (tx scopeTx) notifyDueEvent(id string) error {
 	e, ok, err := tx.event(id)
 	if err != nil || !ok {
 		return err
 	}
-	if e.Due().After(tx.now) { // the clock went back, or it is due so far ahead that it is looked at before
+	if e.Due().After(tx.now) { // the clock went back, or the store has it evaluated before, because Due is far ahead
 		return tx.PutEvent(e.ClampTimes(tx.now))
 	}
 	after, err := tx.addOwed(e, notify.AwaitsLoss(e))
@@ -47,19 +47,19 @@ func (tx scopeTx) notifyDueEvent(id string) error {
 	return nil
 }
 
-// notifyEvent alerts of what an event has come to, as far as that is due. It runs in the
-// transaction of each change of its incidents, and after each record that is alerted.
+// notifyEvent adds the alerts that an event owes. It runs in the transaction of each change
+// of its incidents, and of each record that has an alert.
 func (tx scopeTx) notifyEvent(id string) error {
 	e, ok, err := tx.event(id)
 	if err != nil || !ok {
 		return err
 	}
-	_, err = tx.addOwed(e, notify.LossIsDue(e, tx.now)) // a drift, by a step that began before that
+	_, err = tx.addOwed(e, notify.LossIsDue(e, tx.now)) // of a drift, if this step began before that time
 	return err
 }
 
-// addOwed adds the alerts that an event owes, and returns the event afterwards. loss: the deletion alert about what
-// a refresh found gone comes first, if any flow log is.
+// addOwed adds the alerts that an event owes, and returns the event afterwards. loss: the deletion alert about the
+// flow logs that a refresh found gone comes first, if there are any.
 func (tx scopeTx) addOwed(e incident.Event, loss bool) (_ incident.Event, err error) {
 	if loss {
 		if e, err = tx.notifyLoss(e, true); err != nil {
@@ -85,7 +85,8 @@ func (tx scopeTx) addOwed(e incident.Event, loss bool) (_ incident.Event, err er
 	return owed.Event, tx.putTimes(e, owed.Event)
 }
 
-// tally counts the incidents of an event, as far as its alerts depend on that: counting all of them costs.
+// tally counts the incidents of an event. If no alert can be due while one is open, it counts that one only, because
+// to count all of them takes long.
 func (tx scopeTx) tally(e incident.Event) (notify.Tally, error) {
 	if notify.OneOpenIsEnough(e, tx.now) {
 		if open, err := tx.EventOpen(tx.scope, e.ID, tx.now); err != nil || open {
@@ -154,9 +155,9 @@ func (tx scopeTx) notifyNotBack(owed notify.Owed) (incident.Event, error) {
 	return n.Event, nil
 }
 
-// notifyDrift alerts of flow logs that a refresh found gone, once per refresh: when the
-// first of them is decided, or [incident.NotifyDriftAfter] has passed. The incident is one
-// of them, after a step.
+// notifyDrift adds the alert of the flow logs that a refresh found gone, once per refresh:
+// when the first of their incidents is decided, or [incident.NotifyDriftAfter] has passed. i
+// is one of these incidents, which a step has changed.
 func (tx scopeTx) notifyDrift(i incident.Incident) error {
 	if i.Source != incident.ByDrift || !notify.IsDecidedLoss(i) {
 		return nil
@@ -169,7 +170,8 @@ func (tx scopeTx) notifyDrift(i incident.Incident) error {
 	return err
 }
 
-// notifyLoss alerts of a drift if that is due. It returns the event after that.
+// notifyLoss adds the deletion alert of a drift if it is due, and returns the event after that. late: see
+// [notify.EvaluateLoss].
 func (tx scopeTx) notifyLoss(e incident.Event, late bool) (incident.Event, error) {
 	incidents, err := tx.EventIncidents(tx.scope, e.ID, false)
 	if err != nil {
@@ -189,7 +191,7 @@ func (tx scopeTx) notifyLoss(e incident.Event, late bool) (incident.Event, error
 	return e, tx.putAlerted(e, a)
 }
 
-// notifyKnown alerts of a deletion that was held back as one of an unknown flow log, once the
+// notifyKnown adds the alert of a deletion that was held back because its flow log was unknown, once the
 // snapshot has that flow log.
 func (tx scopeTx) notifyKnown(e incident.Event, found bool, i incident.Incident) error {
 	e, changed, due := notify.KnownNow(e, found, i, tx.policy)
@@ -211,7 +213,7 @@ func (tx scopeTx) notifyKnown(e incident.Event, found bool, i incident.Incident)
 	return tx.putAlerted(e, a)
 }
 
-// putAlerted writes an event as it is after an alert, and adds that.
+// putAlerted writes an event as it is after an alert, and adds the alert.
 func (tx scopeTx) putAlerted(e incident.Event, a alert.Alert) error {
 	if err := tx.PutEvent(e); err != nil {
 		return err
@@ -219,8 +221,8 @@ func (tx scopeTx) putAlerted(e incident.Event, a alert.Alert) error {
 	return a.AddTo(tx)
 }
 
-// overdueEarlier brings forward when other events than one are to alert of incidents
-// that are not back: a record may have ended a wait that another event began.
+// overdueEarlier brings forward when other events alert that the incidents are not back,
+// because a record may have ended a wait that another event began. It leaves out the event but.
 func (tx scopeTx) overdueEarlier(but string, incidents []incident.Incident) error {
 	for id, at := range notify.OverdueTimes(incidents, but, tx.policy, tx.now) {
 		e, ok, err := tx.event(id)

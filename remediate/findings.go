@@ -11,9 +11,9 @@ import (
 )
 
 // RecordFindings records the findings of one message. It returns nil once everything
-// that they ask for is on disk, so that the message may be acknowledged (I1). What it asks
-// AWS for meanwhile goes on by itself: see Wait. keepAlive is called after each scope, after each
-// record of a rehearsal, and after each alert that goes past a full disk: sinks may be slow.
+// that they ask for is on disk, so that the message may be acknowledged (I1). Its calls to AWS
+// may go on after that: see Wait. keepAlive is called after each scope, after each record of a
+// rehearsal, and after each alert that is sent without the outbox: sinks may be slow.
 func (r *Remediator) RecordFindings(ctx context.Context, findings []detection.Finding, keepAlive func()) error {
 	byScope := map[inventory.Scope][]detection.Finding{}
 	var order []inventory.Scope
@@ -60,8 +60,9 @@ func (r *Remediator) intake(s inventory.Scope) intake {
 	return intake{scopeParts: r.parts(s), background: background, meter: r.Meter, refreshes: r.Refreshes}
 }
 
-// ignoreForeign logs a record of a scope that is not configured. A deletion whose record does
-// not state its Region may be in any of the account's, and one without an account in any (I8).
+// ignoreForeign logs a record of a scope that is not configured. A deletion whose record states
+// no Region may be in any Region of the account, and one without an account in any scope. So
+// ignoreForeign asks for their refreshes (I8).
 func (r *Remediator) ignoreForeign(s inventory.Scope, f detection.Finding) {
 	if stated := s.Account != "" && s.Region != ""; f.Kind == detection.Deleted && !stated {
 		r.Refreshes.AccountSoon(s.Account)
@@ -78,8 +79,8 @@ func scopeOf(f detection.Finding) inventory.Scope {
 	return inventory.Scope{Account: f.Record.Account, Region: f.Record.Region}
 }
 
-// identified is a finding whose record has an event ID: one of ours, where
-// CloudTrail's is missing.
+// identified is a finding whose record has an event ID. If CloudTrail's is missing, the
+// ID is made from the record.
 func identified(f detection.Finding) detection.Finding {
 	if f.Record.EventID == "" {
 		f.Record.EventID = alert.UnnamedEvent.ID(alert.ID(f.Record.EventTime.String(), f.Record.EventName, f.Record.Target, fmt.Sprint(f.Deleted, f.Failed)))

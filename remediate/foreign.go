@@ -7,9 +7,9 @@ import (
 	"flowkeeper/inventory"
 )
 
-// foreignScopes remembers which scopes that are not configured were reported: each
-// once an hour, and no more than mostForeign of them, for forged ones are endless
-// (I12). The zero value is ready; its owner guards it.
+// foreignScopes remembers which scopes that are not configured were reported. In an
+// hour each is reported once, and at most mostForeign of them are, because forged records
+// may name any number (I12). The zero value is ready; its owner guards it.
 type foreignScopes struct {
 	since    time.Time
 	reported map[string]bool

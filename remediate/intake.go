@@ -10,10 +10,10 @@ import (
 	"flowkeeper/remediate/repeat"
 )
 
-// intake brings to disk what the records of one message say of one scope.
+// intake stores what the records of one message say of one scope.
 type intake struct {
 	scopeParts
-	background func(task func()) // runs it at the same time as the caller
+	background func(task func()) // runs a task at the same time as the caller
 	meter      Meter             // nil: nothing is counted
 	refreshes  Refreshes
 }
@@ -31,9 +31,9 @@ func (in intake) commitAll(ctx context.Context, fs []detection.Finding, keepAliv
 	return err
 }
 
-// needsRefresh reports whether a record says less than what has happened: which flow logs
-// were deleted or created, or that AWS removes those of a resource, perhaps one that was
-// just put back. live: the snapshot has a live flow log on the resource that was torn down.
+// needsRefresh reports whether only a refresh can show what has happened. The record may not
+// say which flow logs were deleted or created. Or a resource was torn down, and AWS also removes
+// its flow logs, even one that was just restored. live: the snapshot has a live flow log there.
 func needsRefresh(f detection.Finding, live bool) bool {
 	switch f.Kind {
 	case detection.Deleted, detection.Created:
@@ -53,8 +53,8 @@ func (in intake) hasLiveFlowLog(ctx context.Context, resource string) bool {
 	return err == nil && has
 }
 
-// commit writes incidents and alerts of one message in one transaction, or in
-// several where it names more flow logs than one call may: others wait for each.
+// commit writes incidents and alerts of one message in one transaction. If the message names
+// more flow logs than namedAtOnce, it takes several: all other commits wait for each.
 func (in intake) commit(ctx context.Context, fs []detection.Finding, now time.Time, keepAlive func()) error {
 	for len(fs) > 0 {
 		n := together(fs)
@@ -74,8 +74,8 @@ func (in intake) commit(ctx context.Context, fs []detection.Finding, now time.Ti
 	return nil
 }
 
-// namedAtOnce is how many flow logs one commit of a message names, unless one record
-// alone has more: as many as one call.
+// namedAtOnce is how many flow logs one commit of a message may name: as many as one call to AWS
+// may name. A single record may have more.
 const namedAtOnce = 1000
 
 // together is how many of the findings are written in one transaction.
@@ -92,7 +92,7 @@ func together(fs []detection.Finding) (n int) {
 }
 
 func (in intake) commitTogether(ctx context.Context, fs []detection.Finding, now time.Time) error {
-	var deletions []time.Time // that are news
+	var deletions []time.Time // of those that are new
 	err := in.store.at(now).update(ctx, func(tx scopeTx) error {
 		deletions = nil
 		for _, f := range fs {
@@ -138,7 +138,7 @@ func (in intake) applyFinding(tx scopeTx, f detection.Finding) (isNew bool, err 
 	case detection.TornDown:
 		resource := f.Record.ResourceIDs[0]
 		return false, tx.change(incident.Selection{Resources: []string{resource}}, func(c *incident.Case) error { c.TornDown(resource); return nil })
-	default: // RecordFindings passes the others to whom they concern
+	default: // RecordFindings passes the other kinds to Tampering and Rehearsals
 		return false, fmt.Errorf("no such kind of finding as %d", f.Kind)
 	}
 }

@@ -20,7 +20,7 @@ func (s scopeStore) applyFound(ctx context.Context, list []inventory.FlowLog, at
 		return tx.change(of, func(c *incident.Case) (err error) {
 			since := at
 			if !c.Complete {
-				since = time.Time{} // it may have been there for long
+				since = time.Time{} // before the first refresh has ended, a flow log may have existed for long
 			}
 			added = 0
 			facts := trust.Facts{Tx: tx, Scope: tx.scope, MayHold: c.Rows().MayHold()}
@@ -44,9 +44,9 @@ func (s scopeStore) applyFound(ctx context.Context, list []inventory.FlowLog, at
 // mostRelearned is how many flow logs one transaction of relearn changes.
 const mostRelearned = 1000
 
-// relearn is called after every refresh. It makes incidents due whose flow log the snapshot has come
-// to know, or will not any more, and protects the decoys that AWS shows beside the flow log in whose
-// place they stood.
+// relearn is called after every refresh. It makes incidents of unknown flow logs due: the snapshot has learned
+// the flow log, or will never do so. It protects flow logs that counted as decoys, if AWS also shows the flow
+// log in whose place each seemed to be.
 func (s scopeStore) relearn(ctx context.Context) error {
 	var decoys []string
 	err := s.update(ctx, func(tx scopeTx) error {
@@ -60,7 +60,7 @@ func (s scopeStore) relearn(ctx context.Context) error {
 		decoys, err = tx.protectShown("")
 		return err
 	})
-	for err == nil && len(decoys) == mostRelearned { // all pages: those that stay decoys keep no others waiting
+	for err == nil && len(decoys) == mostRelearned { // check the other pages, too: all flow logs of the first may stay decoys
 		after := decoys[mostRelearned-1]
 		err = s.update(ctx, func(tx scopeTx) (err error) { decoys, err = tx.protectShown(after); return err })
 	}
@@ -68,7 +68,7 @@ func (s scopeStore) relearn(ctx context.Context) error {
 }
 
 // protectShown calls [incident.Rows.ProtectShown] for the next decoys, in the order of their IDs, and returns
-// these. after is the last ID of those before; empty: it begins with the first.
+// these decoys. after is the last ID of the page before; empty: this is the first page.
 func (tx scopeTx) protectShown(after string) ([]string, error) {
 	decoys, err := tx.Decoys(tx.scope, after, mostRelearned)
 	if err != nil || len(decoys) == 0 {

@@ -11,18 +11,19 @@ import (
 
 const (
 	observationFresh = 2 * time.Second // how long an observation made during a commit counts
-	maxObservations  = 16              // of those kept
-	tornDownFor      = time.Hour       // AWS removes the flow logs of a deleted VPC some time after it
+	maxObservations  = 16              // kept of a scope
+	tornDownFor      = time.Hour       // AWS removes the flow logs of a VPC some time after the VPC is deleted
 	mostTornDown     = 1000            // resources remembered of a scope
 )
 
-// scopeMemory is what one scope has in memory: nothing that a crash may not forget.
+// scopeMemory is what is kept in memory of one scope. After a crash, all of it may be forgotten.
 type scopeMemory struct {
 	pace *pace
-	turn int // of the steps; the restorer's alone
 
-	background   atomic.Int32 // calls to AWS that messages have left behind
-	slow         atomic.Int32 // … of those about what was created: how many take long
+	smallSteps int // counts the steps with few creates, for forRetries; used by the restorer only
+
+	background   atomic.Int32 // tasks of inBackground that have not ended
+	slow         atomic.Int32 // those of learnCreatedInTime that take long
 	reconsidered atomic.Bool  // inventory.destinations has been applied to the snapshot
 
 	mu           sync.Mutex
@@ -78,8 +79,8 @@ func (m *scopeMemory) freshObservation(resource string, opened, now time.Time) (
 }
 
 // noteTornDown remembers, after the commit of the record, that a record says a resource was deleted. AWS removes its
-// flow logs without a record, so a loss that a refresh finds there does not wait for one: the answer to the create that
-// follows at once shows whether the resource is gone.
+// flow logs without a record. So if a refresh finds one gone, its incident does not wait for a record: the create
+// follows at once, and AWS's answer shows whether the resource is gone.
 func (m *scopeMemory) noteTornDown(resource string, now time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

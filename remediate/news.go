@@ -18,8 +18,7 @@ type NewsStore interface {
 
 // NewsTx is one such transaction.
 type NewsTx interface {
-	// PendingNotices are rows about which there is something that no alert has said, and that
-	// is due at a time.
+	// PendingNotices returns at most limit rows that owe an alert which is due at the time now.
 	PendingNotices(scope inventory.Scope, now time.Time, limit int) ([]inventory.Row, error)
 	// PutFlowLog writes a row whole.
 	PutFlowLog(row inventory.Row) error
@@ -29,17 +28,17 @@ type NewsTx interface {
 	// OutageAlerted reports whether an alert has said that a part of the pipeline fails, and
 	// none since that it works.
 	OutageAlerted(scope inventory.Scope, p notify.Part) (bool, error)
-	// AddAlerts puts alerts into the outbox, and notes what they say of an outage; nil:
-	// nothing. Alerts whose ID is there already change nothing there.
+	// AddAlerts puts alerts into the outbox, and stores the note of what they say of an outage
+	// (nil: there is none). Alerts whose ID is in the outbox already change nothing there.
 	AddAlerts(alerts []alert.Alert, note *notify.OutageNote) error
 }
 
 // mostNews is how many flow logs one alert of notifyNews names.
 const mostNews = 1000
 
-// notifyNews alerts of what the snapshot has learned: a destination never seen before, a
-// delivery that fails, or works again; and what is not protected, because it counts as a decoy. It is one
-// commit with the note that this was alerted.
+// notifyNews adds the alerts of what the snapshot has learned: a destination never seen before, a
+// delivery that fails or works again, and a flow log that is not protected because it counts as
+// a decoy. The same commit notes that these have an alert.
 func (n notifier) notifyNews(ctx context.Context) error {
 	s := n.store.scope
 	for {
@@ -87,8 +86,8 @@ func addNews(tx NewsTx, s inventory.Scope, alerts []alert.Alert) error {
 	return tx.AddAlerts(alerts, notify.OutageAfter(s, notify.Delivering, alerts))
 }
 
-// endDeliveryOutage adds an alert that no flow log fails to deliver any more: those that did
-// work again, or are gone.
+// endDeliveryOutage adds the alert that no delivery fails any more: the flow logs whose
+// delivery failed work again, or are gone.
 func (n notifier) endDeliveryOutage(ctx context.Context) error {
 	s, alerted := n.store.scope, false
 	isAlerted := func(tx NewsTx) (err error) { alerted, err = tx.OutageAlerted(s, notify.Delivering); return err }

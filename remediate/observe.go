@@ -9,8 +9,8 @@ import (
 	"flowkeeper/remediate/incident"
 )
 
-// observe asks AWS what is on the resources of the incidents, in shared calls, and takes
-// observations made during a commit where they are fresh. They are by resource.
+// observe asks AWS what is on the resources of the incidents, in shared calls. It does not ask about a
+// resource of which an intake has just made an observation. It returns observations by resource.
 func (r restorer) observe(ctx context.Context, due []incident.Incident, keepAlive func()) map[string]incident.Observation {
 	out := map[string]incident.Observation{}
 	var ask []string
@@ -45,7 +45,7 @@ func (r restorer) observe(ctx context.Context, due []incident.Incident, keepAliv
 	return out
 }
 
-// selection are the flow logs of incidents, and those that were observed on the same resources.
+// selection selects the flow logs of incidents, and those that were observed on the same resources.
 func selection(incidents []incident.Incident, shown map[string]incident.Observation) (of incident.Selection) {
 	done := map[string]bool{}
 	for _, i := range incidents {
@@ -58,16 +58,16 @@ func selection(incidents []incident.Incident, shown map[string]incident.Observat
 	return of
 }
 
-// split are the incidents of a step by what is to be done about each.
+// split has the incidents of a step, by what is to be done about each.
 type split struct {
 	lone    []incident.Incident // to be created, each by a call of its own
 	shared  []incident.Incident // to be created by calls that Share plans
 	tagging []incident.Incident // restored: the replacement is there, and lacks tags
-	others  []incident.Incident // what was observed is to be recorded
+	others  []incident.Incident // no call: only what was observed is stored
 }
 
-// split says what is to be done about incidents, as they now are. It changes nothing. One that
-// can't be read is left out.
+// split decides what is to be done about incidents, as the store now has them. It changes nothing,
+// and leaves out incidents that can't be read.
 func (r restorer) split(ctx context.Context, due []incident.Incident, shown map[string]incident.Observation) (all split, err error) {
 	err = togetherOrAlone(due, func(due []incident.Incident) error {
 		some, err := read(ctx, r.store, func(tx scopeTx) (split, error) { return splitOf(tx, due, shown) })
@@ -98,8 +98,8 @@ func splitOf(tx scopeTx, due []incident.Incident, shown map[string]incident.Obse
 	return s, nil
 }
 
-// share plans the calls for incidents whose creates may share one, and stores which call is
-// sent for each, before it is (I4).
+// share plans the calls for incidents whose creates may share a call. It stores which call will be
+// sent for each incident, before the call is sent (I4).
 func (r restorer) share(ctx context.Context, incidents []incident.Incident, shown map[string]incident.Observation) (calls []incident.Creation, err error) {
 	if len(incidents) == 0 {
 		return nil, nil
@@ -116,13 +116,13 @@ func (r restorer) share(ctx context.Context, incidents []incident.Incident, show
 		return nil, err // no call is sent that may not be on disk
 	}
 	for range calls {
-		r.client.pace.creates.reserve(now) // what is noted is sent
+		r.client.pace.creates.reserve(now) // this step sends each call that is stored
 	}
 	return calls, nil
 }
 
-// saveObserved records what was observed of incidents that get no create now, in one commit if that
-// is possible.
+// saveObserved stores what was observed of incidents that get no create now, in one commit if
+// possible.
 func (r restorer) saveObserved(ctx context.Context, incidents []incident.Incident, shown map[string]incident.Observation) error {
 	if ctx.Err() != nil { // stopping: the next start observes again
 		incidents = slices.DeleteFunc(incidents, func(i incident.Incident) bool { return shown[i.ResourceID].Failure != nil && !i.Terminal() })

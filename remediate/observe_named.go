@@ -9,11 +9,11 @@ import (
 	"flowkeeper/remediate/incident"
 )
 
-// observeNamed observes the resources of the flow logs named, for the restorer. It does not
-// where one call can't show all of them, or when the scope's pace is used up; then, and
-// where it fails, the restorer observes for itself.
+// observeNamed observes the resources of the flow logs that findings name, and keeps the
+// observation for the restorer. It does not observe if one call can't show all of them, or if the
+// scope's pace is used up. Then, and if the call fails, the restorer observes by itself.
 func (in intake) observeNamed(ctx context.Context, fs []detection.Finding) {
-	ctx, cancel := context.WithTimeout(ctx, observationFresh) // it would not count any more
+	ctx, cancel := context.WithTimeout(ctx, observationFresh) // later, the observation would not count
 	defer cancel()
 	resources, err := read(ctx, in.store, func(tx scopeTx) ([]string, error) { return resourcesOf(tx, fs) })
 	if n := len(resources); err != nil || n == 0 || n > perObservation {
@@ -27,8 +27,8 @@ func (in intake) observeNamed(ctx context.Context, fs []detection.Finding) {
 	}
 }
 
-// resourcesOf are the resources of the protected flow logs that findings name; none for a repeated
-// record. An imported flow log is asked about in vain.
+// resourcesOf are the resources of the protected flow logs that findings name. A repeated record
+// adds none. Resources of imported flow logs are among them, though nothing needs their observation.
 func resourcesOf(tx scopeTx, fs []detection.Finding) ([]string, error) {
 	resources := map[string]bool{}
 	for _, f := range fs {

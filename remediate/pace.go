@@ -27,7 +27,7 @@ func newPace(now time.Time) *pace {
 func (p *pace) wait(now time.Time) time.Duration {
 	next := p.creates.wait(now)
 	if tags := p.tags.wait(now); next == 0 || tags > 0 && tags < next {
-		next = tags // what one of them has no calls for waits, and holds back no other
+		next = tags // the step before has used the calls that are left: the first bucket to refill allows more
 	}
 	return max(p.describes.wait(now), next)
 }
@@ -41,7 +41,7 @@ type bucket struct {
 	most float64 // calls a second, until AWS throttles
 
 	mu      sync.Mutex
-	tokens  float64   // guarded by mu, as all that follows; below 0: calls that went out in any case
+	tokens  float64   // guarded by mu, as all that follows; below 0 after reserve, and after a throttled call
 	rate    float64   // tokens a second
 	last    time.Time // when tokens were added
 	refused time.Time // the last throttled call that counted
@@ -51,18 +51,18 @@ const (
 	leastRate  = 0.5                    // calls a second, however often AWS throttles
 	regainTime = 250 * time.Second      // from nothing to the rate at the start
 	shareTime  = 200 * time.Millisecond // a step begins with the calls that come in this time
-	reserved   = 400 * time.Millisecond // we stay so far behind AWS's bucket: calls take different times to get there
-	sameTime   = time.Second            // calls sent at the same time that AWS throttles are one refusal
-	soonAgain  = 10 * time.Second       // after a throttled call, our own rate explains no other one for so long
+	reserved   = 400 * time.Millisecond // our bucket has that much less than AWS's: calls take different times to get there
+	sameTime   = time.Second            // throttled calls within this time count as one: they were sent together
+	soonAgain  = 10 * time.Second       // a throttled call that soon after another is not due to our own rate: others call, too
 )
 
-// newBucket has AWS's numbers: calls at once, and calls a second.
+// newBucket is for an action of which AWS allows size calls at once, and then most calls a second.
 func newBucket(size, most float64, now time.Time) *bucket {
 	size -= most * reserved.Seconds()
 	return &bucket{size: size, most: most, tokens: size, rate: most, last: now}
 }
 
-// available is how many calls a step may make now; 0: it is to wait for more.
+// available is how many calls a step may make now; 0: it must wait.
 func (b *bucket) available(now time.Time) int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -107,7 +107,7 @@ func (b *bucket) allowHalf(now time.Time) bool {
 	return b.take(now, func() float64 { return b.size / 2 })
 }
 
-// take takes a token if that leaves so many.
+// take takes a token if that leaves at least so many tokens.
 func (b *bucket) take(now time.Time, leaves func() float64) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -10,8 +10,8 @@ import (
 	"flowkeeper/inventory"
 )
 
-// scopeParts are what intake, restorer and refresher of one scope have in common. Only the
-// memory outlives the call that they are put together for.
+// scopeParts are what intake, restorer and refresher of one scope have in common. They are
+// made for one call of Remediator, or for one turn; only the memory outlives that.
 type scopeParts struct {
 	store    scopeStore
 	client   client
@@ -25,7 +25,7 @@ func (r *Remediator) parts(s inventory.Scope) scopeParts {
 	return newParts(r, s, api, configured)
 }
 
-// newParts puts the parts together with the client that the scope has, or had.
+// newParts makes the parts with a client of the scope, which may have left the fleet since.
 func newParts(r *Remediator, s inventory.Scope, api EC2, configured bool) scopeParts {
 	m := r.memory(s)
 	random := r.Random
@@ -49,8 +49,8 @@ func jitterOf(r *Remediator) func() float64 {
 	return rand.Float64
 }
 
-// mostAsking is how many restorers ask the store at the same time what is due: they begin together, and
-// what reads the store for alerts is not to wait for thousands of them.
+// mostAsking is how many restorers ask the store at the same time what is due. Thousands of them start
+// together, and the reads of alerts must not wait for all these.
 const mostAsking = 4
 
 // askSlots holds one for each restorer that asks the store what is due.
@@ -63,7 +63,7 @@ func (r *Remediator) askSlots() chan struct{} {
 	return r.asking
 }
 
-// memory is what a scope remembers, from its first use on.
+// memory returns the memory of a scope, and makes it at its first use.
 func (r *Remediator) memory(s inventory.Scope) *scopeMemory {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -15,8 +15,8 @@ const (
 	mostTogether = 4 * incident.MostResources // incidents of one step, with those that share a call with them
 	callsAtOnce  = 4                          // calls of one scope at once
 
-	retryShare = 4               // one in so many is a retry, where first attempts wait
-	longStep   = 5 * time.Second // a step begins no retry after that: AWS answers slowly
+	retryShare = 4               // one in four creates is a retry, even if first attempts wait
+	longStep   = 5 * time.Second // a step that has taken longer begins no retry: AWS answers slowly
 )
 
 // reconcile does one step: it observes the incidents of w, and creates, tags, closes or postpones them. First it adds the
@@ -97,20 +97,20 @@ func leftToNextStep(i incident.Incident, taken time.Duration) bool {
 
 // work is what a step is about.
 type work struct {
-	next      time.Time           // when the first of it is due; the zero time: never
-	isDue     bool                // the first of it is; also if next could not be read
+	next      time.Time           // when something is due next; the zero time: never
+	isDue     bool                // something is due now; also if next could not be read
 	incidents []incident.Incident // those whose turn it is, and those that may share a call with them
-	events    []incident.Event    // whose alerts are due
-	bursts    []repeat.Burst      // that are to be summed up
+	events    []incident.Event    // that are due
+	bursts    []repeat.Burst      // whose window is over
 	unread    error               // why next, or some of the events and bursts, could not be read
 }
 
-// due asks the store when something is due, and, if that is now or in any case, what.
+// due asks the store when something is due next. If that is now, or inAnyCase is set, it also asks what is due.
 func (r restorer) due(ctx context.Context, inAnyCase bool) (w work, err error) {
 	err = r.ask(ctx, func(tx scopeTx) (err error) {
 		var noTime, noEvents, noBursts error
 		var upcoming Upcoming
-		upcoming, noTime = tx.NextDue(tx.scope) // which also reads tables of alerts: no restore waits for these (I7)
+		upcoming, noTime = tx.NextDue(tx.scope) // it also reads the events and bursts: if they can't be read, restores go on (I7)
 		w.next = upcoming.At()
 		w.isDue = noTime != nil || isDue(w.next, tx.now)
 		if !inAnyCase && !w.isDue {
@@ -131,8 +131,8 @@ func (r restorer) due(ctx context.Context, inAnyCase bool) (w work, err error) {
 	return w, err
 }
 
-// dueIncidents are the incidents that a step takes up: as many as the pace allows calls, with those that share a call
-// with them.
+// dueIncidents are the incidents that a step takes up: as many as the pace allows calls for, and those that share a
+// call with them.
 func (r restorer) dueIncidents(tx scopeTx) ([]incident.Incident, error) {
 	if !r.store.configured || r.client.pace.describes.available(tx.now) == 0 {
 		return nil, nil
@@ -160,14 +160,14 @@ func (r restorer) toTag(due []incident.Incident, now time.Time) (tagging, others
 	return tagging, others
 }
 
-// forRetries is how many places of a step's incidents are kept for those that were
-// tried before, though others wait for their first attempt: a quarter, or all of
-// every fourth step.
+// forRetries is how many of a step's creates are kept for incidents that were tried before,
+// even if others wait for their first attempt: a quarter of limit. If limit is less than four,
+// it is all of limit in every fourth step, and else none.
 func (m *scopeMemory) forRetries(limit int) int {
 	if n := limit / retryShare; n > 0 {
 		return n
 	}
-	if m.turn++; m.turn%retryShare == 0 {
+	if m.smallSteps++; m.smallSteps%retryShare == 0 {
 		return limit
 	}
 	return 0

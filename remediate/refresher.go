@@ -18,7 +18,7 @@ type refresher struct {
 	parallel func(most int, tasks ...func() error) error
 }
 
-// announced calls asks before each call to AWS, and what that returns after it.
+// announced calls asks before each call to AWS, and the function that asks returned after the call.
 type announced struct {
 	inventory.Describer
 	asks func() (ended func(error))

@@ -15,7 +15,7 @@ import (
 	"flowkeeper/remediate/incident"
 )
 
-// EC2 is what remediation calls of *ec2.Client.
+// EC2 has the methods of *ec2.Client that remediation calls.
 type EC2 interface {
 	inventory.Describer
 	CreateFlowLogs(context.Context, *ec2.CreateFlowLogsInput, ...func(*ec2.Options)) (*ec2.CreateFlowLogsOutput, error)
@@ -23,8 +23,8 @@ type EC2 interface {
 }
 
 // Fleet gives the client of a scope, with the credentials of that scope and
-// no others (I13). A scope that has a client keeps it: Start asks for it once. EC2 returns
-// false if the scope is not configured, or no longer is. Many goroutines call it at the same time.
+// no others (I13). EC2 returns false if the scope is not configured, or no longer is. Start asks
+// for the client once: a restorer keeps it. Many goroutines call EC2 at the same time.
 type Fleet interface {
 	EC2(scope inventory.Scope) (EC2, bool)
 }
@@ -34,13 +34,14 @@ type Fleet interface {
 type Rehearsals interface {
 	// Returned notes that the record of a rehearsal has come through the queue.
 	Returned(ctx context.Context, scope inventory.Scope, f detection.Finding) error
-	// AlertSilence alerts once when rehearsals do not come back any more.
+	// AlertSilence alerts once when the records of rehearsals no longer come back.
 	AlertSilence(ctx context.Context, scope inventory.Scope) error
 }
 
 // Tampering adds alerts of calls that change what flow logs or Flowkeeper depend on. Alert
-// returns nil once everything that the findings ask for is on disk (I1), and calls keepAlive
-// after each alert that goes past a full disk. It is called by many goroutines at the same time.
+// returns nil once everything that the findings ask for is on disk (I1). It calls keepAlive after
+// each alert that it sends without the outbox, because the store fails. It is called by many
+// goroutines at the same time.
 type Tampering interface {
 	Alert(ctx context.Context, findings []detection.Finding, keepAlive func()) error
 }
@@ -48,13 +49,13 @@ type Tampering interface {
 // Refreshes decide when each scope is refreshed, and follow the refreshes. They are called by many goroutines at the
 // same time.
 type Refreshes interface {
-	// Soon asks for a refresh of one scope, AccountSoon for one of each scope of an account; empty: of all
-	// accounts. They never block, and ignore what is not configured.
+	// Soon asks for a refresh of one scope, AccountSoon for one of each scope of an account (empty: of all
+	// accounts). They never block, and ignore scopes and accounts that are not configured.
 	Soon(scope inventory.Scope)
 	AccountSoon(account string)
-	// Asks is called before each call to AWS of a refresh, and what it returns with the call's error
-	// once that has ended. ctx is the refresh's: what waits ends with that, and not with the call's time limit,
-	// which is over soon after a late answer.
+	// Asks is called before each call to AWS of a refresh. It returns a function that is called once the call
+	// has ended, with its error. That function may wait until ctx ends: ctx is the refresh's, because the time
+	// limit of the call is over soon after a late answer.
 	Asks(ctx context.Context, scope inventory.Scope) (ended func(error))
 }
 
@@ -69,19 +70,19 @@ type Senders interface {
 
 // Meter counts what the remediator has done. It is called by many goroutines at the same time.
 type Meter interface {
-	// DeletionRecorded is called once for each record of a deletion that was news, with the
-	// time from the deletion to its commit. A clock that lags makes it negative.
+	// DeletionRecorded is called once for each new record of a deletion, with the time from
+	// the deletion to its commit. A clock that lags makes it negative.
 	DeletionRecorded(delay time.Duration)
 	// Changed is called after each commit of a step on an incident.
 	Changed(before, after incident.Incident)
 }
 
-// Remediator does what is to be done about deletions in every configured scope. Its
-// exported fields are set before its first call. It is safe for concurrent use, except that
-// Reconcile of a scope, and what Start began there, must not overlap.
+// Remediator restores deleted flow logs in every configured scope. Its exported fields are
+// set before its first call. It is safe for concurrent use, with one exception: Reconcile must
+// not run twice at the same time for a scope, nor while Start restores that scope.
 //
-// Each method puts together, for one scope, an intake, a restorer, a refresher or a
-// notifier, and calls that. What these remember from call to call is in scopeMemory.
+// Each method makes an intake, a restorer, a refresher or a notifier of one scope, and calls
+// it. scopeMemory has what these remember from one call to the next.
 type Remediator struct {
 	Store    Store
 	News     NewsStore
@@ -95,8 +96,8 @@ type Remediator struct {
 	Rehearsals Rehearsals
 	// Refreshes may be nil if RecordFindings is not called, as in a command: then no refresh is asked for.
 	Refreshes Refreshes
-	// Parallel runs tasks at the same time, at most so many at once, and returns the first
-	// error after all have ended. nil: goroutines.
+	// Parallel runs tasks at the same time, but never more than most of them, and returns the
+	// first error after all have ended. nil: goroutines.
 	Parallel func(most int, tasks ...func() error) error
 	// Background runs a task, at the same time as its caller or at another time. nil: a
 	// goroutine, for which Wait waits.
@@ -115,7 +116,7 @@ type Remediator struct {
 	// if RecordFindings is called.
 	Tampering Tampering
 
-	tasks sync.WaitGroup // calls to AWS that messages have left behind
+	tasks sync.WaitGroup // calls to AWS that go on after RecordFindings
 
 	mu       sync.Mutex
 	memories map[inventory.Scope]*scopeMemory // guarded by mu
@@ -123,14 +124,14 @@ type Remediator struct {
 	asking   chan struct{}                    // made under mu: see askSlots
 }
 
-// Wait returns once the calls to AWS that RecordFindings left behind have ended. They end
-// soon after the context that RecordFindings was given. None may be called meanwhile.
+// Wait returns once the calls to AWS that go on after RecordFindings have ended. They end soon
+// after the context that RecordFindings was given. RecordFindings must not be called meanwhile.
 func (r *Remediator) Wait() { r.tasks.Wait() }
 
-// Start begins to restore what is due in one scope, and returns at once. That goes on until ctx ends; the
-// step in hand is finished first (I10), and then ended is called, on another goroutine.
-// keepAlive is called at least every 45 seconds, and in a step whenever AWS has answered: many
-// slow creates are no hang.
+// Start begins to restore what is due in one scope, and returns at once. Restoring goes on
+// until ctx ends: then the current step is finished (I10), and ended is called on another
+// goroutine. keepAlive is called at least every 45 seconds, and in a step whenever AWS has
+// answered, so that many slow creates do not look like a hang.
 func (r *Remediator) Start(ctx context.Context, s inventory.Scope, keepAlive, ended func()) {
 	api, configured := r.Fleet.EC2(s) // the restorer keeps it, also while the scope leaves the fleet
 	m, jitter := r.memory(s), jitterOf(r)
@@ -138,7 +139,7 @@ func (r *Remediator) Start(ctx context.Context, s inventory.Scope, keepAlive, en
 		restorer: func() restorer { return newRestorer(r, newParts(r, s, api, configured)) },
 		ctx:      ctx, keepAlive: keepAlive,
 		ended: func() {
-			m.setWake(nil) // which would keep the client of an account that has left
+			m.setWake(nil) // t.begin would keep the client of an account that has left
 			ended()
 		},
 	}
@@ -146,11 +147,12 @@ func (r *Remediator) Start(ctx context.Context, s inventory.Scope, keepAlive, en
 	t.start(r.Now(), jitter())
 }
 
-// Reconcile does what is due in one scope, once, as far as the scope's pace allows at this
-// moment: the alerts that are due; then a shared observation, and one commit for all that
-// needs no create, and at the same time at most one create for each of the others. One call may
-// create the flow logs of up to 300 incidents; each call has one commit after it, and then keepAlive is called. It
-// reports how many incidents it worked on; unless that is 0, more may be due. One call is one step.
+// Reconcile does one step in one scope, as far as the scope's pace allows at this moment. It
+// adds the alerts that are due. Then it observes the resources of the incidents that are due, in
+// shared calls. Then, at the same time, it commits what it observed of the incidents that need
+// no create, and sends at most one create for each of the others. One create may make the flow
+// logs of up to 300 incidents. After each create it commits the answer, and calls keepAlive. It
+// returns how many incidents it worked on; unless that is 0, more may be due.
 func (r *Remediator) Reconcile(ctx context.Context, s inventory.Scope, keepAlive func()) (int, error) {
 	re := r.restorer(s)
 	w, err := re.due(ctx, true)
@@ -160,24 +162,24 @@ func (r *Remediator) Reconcile(ctx context.Context, s inventory.Scope, keepAlive
 	return re.reconcile(ctx, w, keepAlive)
 }
 
-// Refresh brings the snapshot of one scope up to date with AWS. What AWS does
-// not show any more is a deletion by drift; incidents that waited to learn of
-// their flow log go on.
+// Refresh brings the snapshot of one scope up to date with AWS. A flow log that AWS no
+// longer shows is a loss by drift. Incidents of flow logs that the snapshot did not know
+// go on, if the refresh shows these.
 func (r *Remediator) Refresh(ctx context.Context, s inventory.Scope) (inventory.Counts, error) {
 	parts := r.parts(s)
 	return r.refresh(ctx, parts, parts.client)
 }
 
-// AllowSparing reports whether RefreshSparingly should begin now: at least half of the calls of
-// DescribeFlowLogs are left, by restores and by AWS.
+// AllowSparing reports whether RefreshSparingly should begin now: at least half of the tokens for
+// DescribeFlowLogs calls are left, because restores need few and AWS does not throttle.
 func (r *Remediator) AllowSparing(s inventory.Scope) bool {
 	b := r.memory(s).pace.describes
 	return float64(b.available(r.Now())) >= b.size/2
 }
 
-// RefreshSparingly is Refresh with at most half of the calls that EC2 grants of
-// DescribeFlowLogs in a scope, for refreshes that are many: it waits before a call that would
-// be more.
+// RefreshSparingly is Refresh with at most half of the DescribeFlowLogs calls that EC2 allows in
+// a scope: it waits before a call that would be more. It is for refreshes that events cause,
+// of which there may be many.
 func (r *Remediator) RefreshSparingly(ctx context.Context, s inventory.Scope) (inventory.Counts, error) {
 	parts := r.parts(s)
 	return r.refresh(ctx, parts, sparing{parts.client})
@@ -198,8 +200,8 @@ func (r *Remediator) refresh(ctx context.Context, parts scopeParts, api inventor
 	return counts, err
 }
 
-// NotifyDue alerts of what is due in a scope, also if that has no client, or if its step in hand takes
-// long. It may run at the same time as the scope's restorer.
+// NotifyDue adds the alerts that are due in a scope, even if the scope has no client, or its current step
+// takes long. It may run at the same time as the scope's restorer.
 func (r *Remediator) NotifyDue(ctx context.Context, s inventory.Scope) error {
 	return r.parts(s).notifier.notifyDue(ctx)
 }
@@ -215,7 +217,8 @@ func (r *Remediator) WakeRestorers() {
 }
 
 // AllowDryRun reports whether a dry run of a create may be sent now, in addition to the
-// restores of a scope. It takes one of the calls that they may make, and leaves them half of these.
+// restores of a scope. If so, it takes one of the calls that restores may make, and leaves them
+// at least half of these.
 func (r *Remediator) AllowDryRun(s inventory.Scope) bool {
 	return r.memory(s).pace.creates.allowHalf(r.Now())
 }

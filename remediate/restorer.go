@@ -8,8 +8,8 @@ import (
 )
 
 const (
-	sayEvery  = 10 * time.Second // how far it is, where much is to be done
-	storeRest = time.Second      // after the store failed
+	progressEvery = 10 * time.Second // the progress of many restores is logged so often
+	storePause    = time.Second      // after the store failed
 )
 
 // restorer restores what is due in one scope: it observes, decides, creates, and verifies.
@@ -21,8 +21,8 @@ type restorer struct {
 	asking   chan struct{} // holds one for each restorer that asks the store what is due
 }
 
-// workOff does a step about what is due, unless that could not be read for an error. It logs how far the scope
-// is, and returns how long to wait before the next one; 0: there may be more to do.
+// workOff does the step w, unless err says that it could not be read. It logs the progress of the scope, and returns
+// how long to wait before the next step; 0: there may be more to do.
 func (r restorer) workOff(ctx context.Context, w work, err error, keepAlive func(), p *progress) (pause time.Duration) {
 	n := 0
 	if err == nil {
@@ -39,27 +39,27 @@ func (r restorer) workOff(ctx context.Context, w work, err error, keepAlive func
 	}
 	r.logOutage(p.note(n, unread != nil || isDue(next, r.store.now()), err), err)
 	if err != nil || unread != nil {
-		return storeRest
+		return storePause
 	}
 	if n >= batch {
 		return 0
 	}
-	return r.rest(next)
+	return r.pauseUntil(next)
 }
 
-// isDue reports whether what is due at a time, the zero time being never, is due now.
+// isDue reports whether the time at has come. The zero time never comes.
 func isDue(at, now time.Time) bool { return !at.IsZero() && !at.After(now) }
 
-// progress of a scope's restores, as the log has it.
+// progress is what the log says of a scope's restores.
 type progress struct {
-	said   time.Time
-	left   int
-	outage outage.Outage // of the steps
+	loggedAt time.Time     // when the number of flow logs was last logged, or would have been
+	left     int           // flow logs to be restored then
+	outage   outage.Outage // of the steps
 }
 
-// note notes how a step has ended, which failed in whole or in part if there is an error, and says what that changes.
-// An outage is over when a step did something without an error, or nothing is due any more. isDue: something
-// may be due after the step.
+// note notes how a step has ended, and returns whether an outage has begun or ended with it. err says that the step
+// failed, in whole or in part. An outage ends with a step that did something without an error, or after which nothing
+// is due. isDue: something may be due after the step.
 func (p *progress) note(done int, isDue bool, err error) outage.Change {
 	if err == nil && done == 0 && isDue {
 		return outage.None
@@ -82,7 +82,7 @@ func (r restorer) nextDue(ctx context.Context) (time.Time, error) {
 	return upcoming.At(), err
 }
 
-// ask has fn ask the store what is due.
+// ask runs fn, which reads from the store what is due, once one of the slots for this is free.
 func (r restorer) ask(ctx context.Context, fn func(scopeTx) error) error {
 	select {
 	case r.asking <- struct{}{}:
@@ -93,25 +93,26 @@ func (r restorer) ask(ctx context.Context, fn func(scopeTx) error) error {
 	return r.store.view(ctx, fn)
 }
 
-// logProgress logs now and then how many flow logs are left to be restored, while they
-// become fewer and are more than one step takes.
+// logProgress logs how many flow logs are left to be restored, while they become fewer and are
+// more than one step takes.
 func (r restorer) logProgress(ctx context.Context, p *progress) {
 	now := r.store.now()
-	if now.Sub(p.said) < sayEvery {
+	if now.Sub(p.loggedAt) < progressEvery {
 		return
 	}
 	left, err := read(ctx, r.store, func(tx scopeTx) (int, error) { return tx.Unrestored(tx.scope) })
 	if err != nil {
-		return // the step says what is wrong with the store
+		return // the step logs what is wrong with the store
 	}
 	if left > batch && left < p.left {
 		r.log.Info("restoring goes on", "flow_logs_left", left)
 	}
-	p.said, p.left = now, left
+	p.loggedAt, p.left = now, left
 }
 
-// rest is how long until what is due at a time is due, and the pace allows it.
-func (r restorer) rest(at time.Time) time.Duration {
+// pauseUntil is how long to wait until something that is due at a time (zero: never) can be done: until it is due and
+// the pace allows it, but no longer than idle.
+func (r restorer) pauseUntil(at time.Time) time.Duration {
 	if at.IsZero() {
 		return idle
 	}

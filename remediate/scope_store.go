@@ -26,7 +26,7 @@ type scopeTx struct {
 	scope      inventory.Scope
 	configured bool
 	policy     incident.Policy
-	now        time.Time // of all that is decided in it
+	now        time.Time // as of which all is decided
 	random     func() [32]byte
 	events     map[string]incident.Event // that it has read or written, by ID
 }
@@ -42,7 +42,7 @@ func (s scopeStore) view(ctx context.Context, fn func(scopeTx) error) error {
 	return s.store.View(ctx, func(tx Tx) error { return fn(s.in(tx)) })
 }
 
-// read is what fn reads in such a transaction.
+// read returns what fn reads in a transaction that only reads.
 func read[T any](ctx context.Context, s scopeStore, fn func(scopeTx) (T, error)) (v T, err error) {
 	err = s.view(ctx, func(tx scopeTx) (err error) { v, err = fn(tx); return err })
 	return v, err

@@ -12,8 +12,8 @@ import (
 // sparingPause is how long a sparing client waits before it asks its bucket again: in that time it gets a token.
 const sparingPause = 100 * time.Millisecond
 
-// sparing is a client whose calls of DescribeFlowLogs are at most half of those that AWS grants in a scope, and count
-// to the scope's pace.
+// sparing is a client that makes at most half of the DescribeFlowLogs calls that AWS allows in a scope. They also take
+// tokens from the bucket that restores use.
 type sparing struct{ client }
 
 // DescribeFlowLogs waits until it may call.

@@ -34,39 +34,40 @@ type Tx interface {
 	repeat.Calls
 }
 
-// Cases are what decisions are about.
+// Cases load and save what decisions are about.
 type Cases interface {
-	// Case loads what decisions about some flow logs of a scope depend on. With an error it may have
-	// some of that, or be nil. SaveCase writes what was changed in it.
+	// Case loads what decisions about some flow logs of a scope depend on. With an error the case may
+	// be nil, or have only a part of that. SaveCase writes what was changed in it.
 	Case(scope inventory.Scope, of incident.Selection, now time.Time) (*incident.Case, error)
 	SaveCase(c *incident.Case) error
 
-	// Unrecorded are those of some flow logs whose incident's history does not have a record (its
-	// event, and what it claims), each with its resource where it is protected, or else with an
-	// empty string.
+	// Unrecorded returns those of the flow logs ids whose history does not have the record with
+	// this event ID and claim (see [incident.ClaimOf]). Each value is the resource of the flow
+	// log; empty: it is not protected.
 	Unrecorded(scope inventory.Scope, ids []string, eventID, claim string) (map[string]string, error)
 	// Blocked are the flow logs whose incidents wait for a person.
 	Blocked(scope inventory.Scope, limit int) (ids []string, err error)
 	// Unrestored counts the incidents that are open or blocked.
 	Unrestored(scope inventory.Scope) (int, error)
-	// UnknownOpen are the flow logs that the snapshot did not know of whose incident,
-	// open or closed as unknown, is open, or that the snapshot has learned since.
+	// UnknownOpen returns flow logs that the snapshot did not know when a record named them: those
+	// whose incident is open, and those that the snapshot has learned since. At most limit.
 	UnknownOpen(scope inventory.Scope, limit int) (ids []string, err error)
-	// Decoys are the live flow logs that count as decoys, in the order of their IDs: those after an ID.
+	// Decoys returns at most limit live flow logs that count as decoys, in the order of their IDs: those
+	// after the ID after.
 	Decoys(scope inventory.Scope, after string, limit int) (ids []string, err error)
 }
 
 // Turns are what is due, and when.
 type Turns interface {
-	// Due are incidents whose time has come, in the order in which they have their turn.
+	// Due returns the incidents that are due and have a turn, in the order of their turns.
 	Due(scope inventory.Scope, now time.Time, turns incident.Turns) ([]incident.Incident, error)
-	// Sharing are the incidents that may share one call, by their CallKey: those whose time
-	// has come, or all of a call that was sent; at most limit.
+	// Sharing returns at most limit incidents with this CallKey, which may share one call: all, if the
+	// key is of a call that was sent, else those that are due.
 	Sharing(scope inventory.Scope, key string, now time.Time, limit int) ([]incident.Incident, error)
 	// DueEvents are events whose time has come.
 	DueEvents(scope inventory.Scope, now time.Time) ([]incident.Event, error)
-	// DueBursts are those of the scope, and of none, whose time has come, and those of any
-	// scope that were due before orphaned.
+	// DueBursts returns the bursts that are due: those of the scope, those of no scope, and those
+	// of any other scope that were due before orphaned.
 	DueBursts(scope inventory.Scope, now, orphaned time.Time) ([]repeat.Burst, error)
 	// NextDue is when the next incident, event or burst of the scope is due, and the next
 	// burst of no scope.
@@ -75,23 +76,23 @@ type Turns interface {
 
 // Events are calls that deleted flow logs, or refreshes that found some gone.
 type Events interface {
-	// Event returns an event of a scope, and false if there is none. PutEvent writes one, in place of
-	// that with the same scope and ID.
+	// Event returns an event of a scope, and false if there is none. PutEvent writes an event: it replaces
+	// the one with the same scope and ID.
 	Event(scope inventory.Scope, id string) (incident.Event, bool, error)
 	PutEvent(e incident.Event) error
-	// EventIncidents are the incidents that an event opened, reopened or claimed;
-	// ever: those that it ever named.
+	// EventIncidents returns the incidents that an event opened, reopened or claimed, and, if
+	// ever is set, all that it ever named.
 	EventIncidents(scope inventory.Scope, eventID string, ever bool) ([]incident.Incident, error)
-	// EventStates counts them by state; open ones that wait beyond now for a
-	// rule's time count as "waiting".
+	// EventStates counts these incidents by state. Open ones that a rule makes wait
+	// until after now count as "waiting".
 	EventStates(scope inventory.Scope, eventID string, ever bool, now time.Time) (map[incident.State]int, error)
 	// EventOpen reports whether an incident that the event ever named is open,
 	// and does not wait beyond now.
 	EventOpen(scope inventory.Scope, eventID string, now time.Time) (bool, error)
-	// AddAlert puts an alert and its deliveries into the outbox; one whose ID is there already
-	// changes nothing.
+	// AddAlert puts an alert and its deliveries into the outbox. An alert whose ID is there
+	// already changes nothing.
 	AddAlert(a alert.Alert) error
-	// EventsOf are the events that named any of some incidents, as far as their history
-	// goes, and those that they belong to.
+	// EventsOf returns the events that the incidents of these flow logs belong to, and those that
+	// named them, as far as their history has not been dropped.
 	EventsOf(scope inventory.Scope, ids ...string) ([]string, error)
 }

@@ -15,35 +15,35 @@ const (
 // and does a step if something is. Between two turns there is a timer and no goroutine, so that thousands of
 // scopes can wait.
 type turns struct {
-	restorer  func() restorer // makes one for each turn: one for each of thousands of scopes would take megabytes
+	restorer  func() restorer // makes the one of a turn: to keep one for each of thousands of scopes would take megabytes
 	ctx       context.Context
 	keepAlive func()
 	ended     func()
 
-	// Those of the turn under way, once start has set them.
+	// Used only by the turn under way, once start has set them.
 	progress progress
 	stepped  time.Time     // when the last step began
-	most     time.Duration // the longest until the next turn
+	maxPause time.Duration // the longest pause before the next turn
 
 	mu       sync.Mutex  // guards what follows
 	timer    *time.Timer // begins the next turn
-	underway bool        // a turn is; or all have ended
-	asked    bool        // for a turn, while begin could not begin one
+	underway bool        // a turn is under way, or the last one has ended
+	asked    bool        // begin was called while it could not begin a turn
 }
 
 // start begins the first turn, and returns at once. ended is called once, after the last turn. Restorers of thousands
-// of scopes start at the same time. So that not all of them work at once, the first step that is done though
-// nothing is due, and the next turn, come after a random share (from 0 to 1) of the usual time.
+// of scopes start at the same time. So that not all of them work at once, two times are shorter by a random share
+// (from 0 to 1): that until the first step for which nothing need be due, and that until the second turn.
 func (t *turns) start(now time.Time, share float64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.progress.said = now
-	t.stepped, t.most = now.Add(-time.Duration(share*float64(unasked))), idle-time.Duration(share*float64(idle))
+	t.progress.loggedAt = now
+	t.stepped, t.maxPause = now.Add(-time.Duration(share*float64(unasked))), idle-time.Duration(share*float64(idle))
 	t.timer = time.AfterFunc(0, t.begin)
-	context.AfterFunc(t.ctx, t.begin) // which finds that all is over
+	context.AfterFunc(t.ctx, t.begin) // work then calls ended
 }
 
-// begin begins a turn, or has another one follow that under way. It does not block.
+// begin begins a turn. If one is under way, another one follows it. begin does not block.
 func (t *turns) begin() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -56,19 +56,19 @@ func (t *turns) begin() {
 	go t.work()
 }
 
-// work has one turn after the other until there is time between two, or all are over.
+// work has one turn after the other until there is a pause between two, or ctx has ended.
 func (t *turns) work() {
 	for t.ctx.Err() == nil {
-		if t.restsFor(t.turn()) {
+		if t.endTurn(t.turn()) {
 			return
 		}
 	}
 	t.ended()
 }
 
-// restsFor ends a turn, and reports whether there is a pause before the next one. Another one that was asked for
-// meanwhile follows at once.
-func (t *turns) restsFor(pause time.Duration) bool {
+// endTurn ends a turn, and reports whether there is a pause before the next one. There is none if begin was called
+// meanwhile.
+func (t *turns) endTurn(pause time.Duration) (pauses bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if pause == 0 || t.asked {
@@ -92,7 +92,7 @@ func (t *turns) turn() (pause time.Duration) {
 		t.stepped = now
 		return r.workOff(t.ctx, w, err, t.keepAlive, &t.progress)
 	}
-	pause = min(r.rest(w.next), t.most)
-	t.most = idle
+	pause = min(r.pauseUntil(w.next), t.maxPause)
+	t.maxPause = idle
 	return pause
 }

@@ -8,19 +8,19 @@ type Upcoming struct {
 	Unscoped time.Time // a burst of no scope
 	First    bool      // the scope is the first one that the state file names
 	Now      time.Time
-	Latest   time.Time // what seems due after that was written before the clock went back, and is due now
+	Latest   time.Time // a due time after this one was written before the clock went back: it counts as now
 }
 
-// deputy is how much later than the restorer of the first scope the other restorers handle a
-// burst of no scope. So thousands of restorers do not wake for one burst at the same moment,
-// and one of them handles it, should the first not work.
-const deputy = time.Minute
+// unscopedDelay is how much later than the restorer of the first scope the other restorers
+// handle a burst of no scope. So thousands of restorers do not wake for one burst at the same
+// moment, and another one handles it if that of the first scope does not work.
+const unscopedDelay = time.Minute
 
 // At is when the restorer of the scope has something to do; the zero time: never.
 func (u Upcoming) At() time.Time {
 	unscoped := u.Unscoped
 	if !unscoped.IsZero() && !u.First {
-		unscoped = unscoped.Add(deputy)
+		unscoped = unscoped.Add(unscopedDelay)
 	}
 	at := u.Own
 	if at.IsZero() || !unscoped.IsZero() && unscoped.Before(at) {
