@@ -14,8 +14,8 @@ import (
 	"flowkeeper/remediate/notify"
 )
 
-// refusals are the alerts about restores that AWS would refuse, or (level
-// informational) that it allows again: one for each reason and advice.
+// refusals are the alerts about restores that AWS would refuse, or (level informational)
+// would allow again: one alert for each reason and advice.
 func refusals(s inventory.Scope, about map[delivery.Target]Rehearsal, affected map[delivery.Target][]inventory.Row, level alert.Level, now time.Time) (out []alert.Alert) {
 	type why struct{ reason, advice string }
 	rows, words := map[why][]inventory.Row{}, map[why]string{}

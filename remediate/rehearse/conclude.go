@@ -20,7 +20,7 @@ func (r *Rehearser) conclude(ctx context.Context, s inventory.Scope, found rehea
 	if err := r.Store.View(ctx, load); err != nil {
 		return err
 	}
-	if _, mended := found.since(stored.Rehearsals); len(mended) > 0 { // before that is on disk: after a crash, the next rehearsal does it again
+	if _, mended := found.since(stored.Rehearsals); len(mended) > 0 { // before the answers are on disk: after a crash, the next rehearsal does this again
 		if err := r.Restores.RetryBlocked(ctx, s); err != nil {
 			return err
 		}
@@ -58,8 +58,8 @@ func affectedBy(tx Tx, s inventory.Scope, found rehearsals, before Stored) (map[
 	return affected, nil
 }
 
-// changes are what a round changes of what is stored, with the alerts, which name the
-// affected flow logs. If the round was complete, rehearsals of other targets are dropped.
+// changes are what a round changes in the store, with the alerts, which name the affected
+// flow logs. If the round was complete, stored rehearsals of other targets are dropped.
 func (v rehearsals) changes(s inventory.Scope, before Stored, affected map[delivery.Target][]inventory.Row, complete bool, now time.Time) Changes {
 	c := Changes{Rehearsals: slices.Collect(maps.Values(v))}
 	for _, old := range before.Rehearsals {
@@ -73,9 +73,9 @@ func (v rehearsals) changes(s inventory.Scope, before Stored, affected map[deliv
 	return c
 }
 
-// withOutage returns the alerts of one rehearsal, with those that begin or end the outage of notify.Rehearsing by its
-// key: each refusal begins it, and the last alert of a rehearsal in which all was allowed ends it. If there is no such
-// alert, and the outage has begun (alerted), it adds one.
+// withOutage returns the alerts of one rehearsal. It gives the dedup key of the outage notify.Rehearsing to the alerts
+// that begin or end it: each refusal begins it, and the last alert of a rehearsal in which all was allowed ends it. If
+// such a rehearsal has no alert, and the outage has begun (alerted), it adds one.
 func withOutage(s inventory.Scope, alerts []alert.Alert, alerted, allAllowed bool, now time.Time) []alert.Alert {
 	out := slices.Clone(alerts)
 	if allAllowed && alerted && len(alerts) == 0 {

@@ -4,9 +4,9 @@
 //	kinds of the snapshot -> observation and dry run -> answers -> what changed -> alerts
 //
 // The CloudTrail records of the dry runs come back through the queue as those of
-// deletions do. Where they stop coming, so may those of deletions, and people are
-// alerted.
+// deletions do. If they stop coming, records of deletions may not come either, and people
+// are alerted.
 //
-// The package creates nothing and changes no incident: what depends on an answer is
-// behind [Restores]. It starts no goroutines.
+// The package creates nothing and changes no incident: [Restores] does what follows from
+// an answer. It starts no goroutines.
 package rehearse

@@ -17,28 +17,28 @@ import (
 // JSON; a JSON name that differs from that of its field is of an earlier version.
 type PipelineHealth struct {
 	Instance        string    // names this state file in the tokens
-	Unanswered      int       // rehearsals since one last came back
+	Unanswered      int       // rehearsals since the record of one last came back
 	UnansweredSince time.Time // the first of these
-	BackAt          time.Time // when one last came back; zero: never
-	OthersAt        time.Time // when one of another daemon on the queue did
+	BackAt          time.Time // when the record of one last came back; zero: never
+	OthersAt        time.Time // when that of another daemon with the same queue last came back
 	By              string    // who made the last rehearsal, see callerOf; empty: not known yet
 	SilenceAlerted  bool      `json:"Told"` // there was an alert that they do not come back any more
 }
 
 const (
 	patience     = 30 * time.Minute // CloudTrail delivers within fifteen minutes, as a rule
-	sharedMisses = 6                // rehearsals whose record did not come, where other daemons take their part of the queue
+	sharedMisses = 6                // unanswered rehearsals that count as silence if other daemons also take messages from the queue
 	othersFor    = 24 * time.Hour   // how long another daemon counts after its last record
 )
 
-// token is the ClientToken of the call number n of a rehearsal. People who read CloudTrail see by
-// it what the call is, and no create ever has it.
+// token is the ClientToken of the call number n of a rehearsal. It tells people who read CloudTrail
+// what the call is. No create ever has it.
 func (h PipelineHealth) token(started time.Time, n int) string {
 	return fmt.Sprintf("%s%s-%d-%d", detection.RehearsalToken, h.Instance, started.Unix(), n)
 }
 
-// FromCopy is what counts of a copy of the state file that became the state file. The copy does not say
-// whose rehearsals count.
+// FromCopy is what counts after a copy has become the state file. Who made the rehearsals does not: an attacker
+// may have written that into the copy.
 func (h PipelineHealth) FromCopy() PipelineHealth {
 	h.By, h.OthersAt = "", time.Time{}
 	return h
@@ -47,7 +47,7 @@ func (h PipelineHealth) FromCopy() PipelineHealth {
 // madeBy notes who makes the rehearsals; empty: the same as the last one.
 func (h PipelineHealth) madeBy(caller string) PipelineHealth {
 	if caller != "" && caller != h.By {
-		h.By, h.Unanswered = caller, 0 // what another made does not come back as ours
+		h.By, h.Unanswered = caller, 0 // records of another caller's rehearsals do not count as ours
 	}
 	return h
 }
@@ -75,7 +75,7 @@ func (h PipelineHealth) returned(token string, now time.Time) PipelineHealth {
 	return h
 }
 
-// alerted notes what alerts that are added in the same commit say of notify.Returning.
+// alerted notes what the alerts that are added in the same commit say of the outage notify.Returning.
 func (h PipelineHealth) alerted(s inventory.Scope, alerts []alert.Alert) PipelineHealth {
 	if note := notify.OutageAfter(s, notify.Returning, alerts); note != nil {
 		h.SilenceAlerted = note.Alerted
@@ -99,8 +99,8 @@ func (h PipelineHealth) endAlerts(s inventory.Scope, now time.Time) []alert.Aler
 	return []alert.Alert{notify.OutageEnd(s, notify.Returning, "events come through the queue again", now)}
 }
 
-// silent reports whether the pipeline seems to be cut: it has worked before, and rehearsals do not
-// come back any more. As long as it is not known who makes them, nobody can tell.
+// silent reports whether the pipeline seems to be cut: it has worked before, and records of rehearsals
+// no longer come back. It reports false as long as it is not known who makes the rehearsals.
 func (h PipelineHealth) silent(now time.Time) bool {
 	hasWorked := h.By != "" && !h.BackAt.IsZero()
 	unanswered := h.Unanswered > 0 && now.Sub(h.UnansweredSince) >= patience
@@ -119,9 +119,9 @@ func (h PipelineHealth) isOurs(identity string, others []string) bool {
 	return who != "" && (who == h.By || slices.ContainsFunc(others, func(other string) bool { return callerOf(other) == who }))
 }
 
-// callerOf names the user or role of an ARN. It is the same for all sessions of a role, and in
-// whatever way AWS writes it: GetCallerIdentity and CloudTrail leave out a role's path, IAM has
-// it. Empty: the text is not the ARN of a user or role.
+// callerOf names the user or role of an ARN. The name is the same for all sessions of a role, with
+// or without the role's path: GetCallerIdentity and CloudTrail leave the path out, IAM does not.
+// Empty: the text is not the ARN of a user or role.
 func callerOf(text string) string {
 	id := inventory.ParseARN(inventory.RoleOfSession(text))
 	hasIdentities := id.Service == "iam" || id.Service == "sts"

@@ -14,7 +14,7 @@ type Rehearsal struct {
 	Scope   inventory.Scope
 	Target  delivery.Target `json:"Needs"`
 	At      time.Time
-	Reason  incident.Reason // as of a blocked incident; empty: the restore would be allowed
+	Reason  incident.Reason // that a blocked incident would have; empty: AWS would allow the restore
 	Advice  string
 	Message string // AWS's own words
 }
@@ -41,7 +41,7 @@ func (v rehearsals) result() Result {
 }
 
 // since compares a round with earlier rehearsals. refused are the refusals that are new, or have another
-// reason than before; mended are the earlier refusals of what is allowed now.
+// reason than before. mended are the earlier refusals of targets that are allowed now.
 func (v rehearsals) since(before []Rehearsal) (refused, mended rehearsals) {
 	refused, mended = rehearsals{}, rehearsals{}
 	last := rehearsals{}

@@ -22,19 +22,19 @@ type Rehearser struct {
 	Now       func() time.Time
 	Log       *slog.Logger
 	Senders   Senders
-	// Rand names a new state file, in [0, 1); nil: math/rand.
+	// Rand is in [0, 1). From it comes the name of a new state file; nil: math/rand.
 	Rand func() float64
 	// Pause waits between dry runs until d has passed, or ctx ends: then it returns false.
-	// nil: real time. It may return false at once where time does not pass by itself.
+	// nil: real time. It may return false at once if the caller has its own clock.
 	Pause func(ctx context.Context, d time.Duration) bool
 }
 
-// Fleet gives what acts in a scope.
+// Fleet gives the clients of scopes, and says who signs their calls.
 type Fleet interface {
 	// EC2 gives the client of a scope, with the credentials of that scope and no
 	// others (I13); false: it is not configured.
 	EC2(scope inventory.Scope) (EC2, bool)
-	// Caller asks AWS who signs the calls of a scope, for its ARN.
+	// Caller asks AWS for the ARN of the principal that signs the calls in a scope.
 	Caller(ctx context.Context, scope inventory.Scope) (arn string, err error)
 }
 
@@ -44,15 +44,15 @@ type Senders interface {
 	Wake()
 }
 
-// Restores are what a rehearsal shares the calls of a scope with.
+// Restores make real creates in the same scopes: AWS limits these and the dry runs together.
 type Restores interface {
 	// AllowDryRun reports whether a dry run of a create may go out now, and counts it:
 	// half of the creates that AWS allows at once are left for restores.
 	AllowDryRun(scope inventory.Scope) bool
-	// RecordDryRunThrottle slows the creates of a scope where the error is AWS's refusal
+	// RecordDryRunThrottle slows the creates of a scope if the error is AWS's refusal
 	// of a dry run for its rate.
 	RecordDryRunThrottle(scope inventory.Scope, err error)
-	// RetryBlocked makes what is blocked in a scope due: something was mended.
+	// RetryBlocked makes the blocked incidents of a scope due: AWS allows again what it refused.
 	RetryBlocked(ctx context.Context, scope inventory.Scope) error
 }
 
@@ -66,11 +66,11 @@ const (
 	mostNamed      = 1000 // flow logs in the alerts of one rehearsal
 )
 
-// ErrBusy is wrapped by Rehearse where it left something for the next time.
+// ErrBusy is wrapped by Rehearse if it left some targets for the next time.
 var ErrBusy = errors.New("restores go first; the next rehearsal tries the rest")
 
 // Rehearse tries, as a dry run, to restore one protected flow log of each delivery target, and
-// alerts if AWS would refuse what it allowed before, or was never asked. It creates nothing.
+// alerts if AWS would refuse what it allowed before, or was never asked for. It creates nothing.
 // Restores go first: if they need all calls that AWS allows, the rest is left for the next time
 // ([ErrBusy]). keepAlive is called before each try.
 func (r *Rehearser) Rehearse(ctx context.Context, s inventory.Scope, keepAlive func()) (Result, error) {
@@ -78,7 +78,7 @@ func (r *Rehearser) Rehearse(ctx context.Context, s inventory.Scope, keepAlive f
 	if !ours || r.AlertOnly {
 		return Result{}, nil
 	}
-	health, err := r.setOut(ctx, s)
+	health, err := r.begin(ctx, s)
 	if err != nil {
 		return Result{}, err
 	}

@@ -12,9 +12,9 @@ import (
 	"flowkeeper/inventory"
 )
 
-// setOut begins a rehearsal. It writes who makes it before its first record can come back: by that
-// the record is known to be no stranger's.
-func (r *Rehearser) setOut(ctx context.Context, s inventory.Scope) (PipelineHealth, error) {
+// begin begins a rehearsal. It stores who makes the rehearsal before the first record can come back, so
+// that the record is then known to be ours.
+func (r *Rehearser) begin(ctx context.Context, s inventory.Scope) (PipelineHealth, error) {
 	arn, err := r.Fleet.Caller(ctx, s)
 	if err != nil && ctx.Err() == nil {
 		r.Log.Warn("AWS does not say who makes this rehearsal: it is assumed to be the same as the last time", "account", s.Account, "region", s.Region, "error", err)
@@ -41,9 +41,9 @@ func (r *Rehearser) noteSent(ctx context.Context, s inventory.Scope, started tim
 	return err
 }
 
-// Returned notes that the record of a rehearsal has come through the
-// queue, ours or that of another daemon. A stranger's dry run with a token like
-// ours does not count: it could put off the alert that the pipeline is cut.
+// Returned notes that the record of a rehearsal, ours or that of another daemon,
+// has come through the queue. A stranger's dry run with a token like ours does not
+// count: it could delay the alert that the pipeline is cut.
 func (r *Rehearser) Returned(ctx context.Context, s inventory.Scope, f detection.Finding) error {
 	_, err := r.changeHealth(ctx, s, func(h PipelineHealth) (PipelineHealth, []alert.Alert) {
 		if !h.isOurs(f.Record.Identity.ARN, r.Others) {
@@ -58,14 +58,14 @@ func (r *Rehearser) Returned(ctx context.Context, s inventory.Scope, f detection
 	return nil
 }
 
-// AlertSilence alerts once when rehearsals do not come back any more.
+// AlertSilence alerts once when the records of rehearsals no longer come back.
 func (r *Rehearser) AlertSilence(ctx context.Context, s inventory.Scope) error {
 	_, err := r.changeHealth(ctx, s, func(h PipelineHealth) (PipelineHealth, []alert.Alert) { return h, h.silenceAlerts(s, r.Now()) })
 	return err
 }
 
-// changeHealth changes what rehearsals show of the pipeline, and adds the alerts of that, in one
-// commit. It returns what they show then.
+// changeHealth changes the health of a scope's pipeline, and adds the alerts about that, in one
+// commit. It returns the health after that.
 func (r *Rehearser) changeHealth(ctx context.Context, s inventory.Scope, change func(PipelineHealth) (PipelineHealth, []alert.Alert)) (after PipelineHealth, err error) {
 	var alerts []alert.Alert
 	err = r.Pipelines.Update(ctx, func(tx PipelineTx) error {

@@ -19,10 +19,10 @@ type Store interface {
 
 // Tx is one transaction.
 type Tx interface {
-	// Rehearsable are flow logs that would be restored, by ID: of those with the same
-	// target at most so many.
+	// Rehearsable returns flow logs that would be restored, in the order of their IDs: at most
+	// ofEach with the same target.
 	Rehearsable(scope inventory.Scope, ofEach int) ([]inventory.Row, error)
-	// LiveWith are protected live rows with the same target.
+	// LiveWith returns at most limit protected live rows with a target.
 	LiveWith(scope inventory.Scope, t delivery.Target, limit int) ([]inventory.Row, error)
 	// Rehearsals loads what is stored of the rehearsals of a scope. SaveRehearsals writes what
 	// changes of it, and puts the alerts into the outbox. An alert whose ID is there already
@@ -37,8 +37,8 @@ type PipelineStore interface {
 	View(ctx context.Context, fn func(PipelineTx) error) error
 }
 
-// PipelineTx is one such transaction. It reads one row: each record of a rehearsal that comes back needs one, and a
-// stranger can make many.
+// PipelineTx is one such transaction. It reads one row only: each record of a rehearsal needs a transaction, and a
+// stranger can cause many records.
 type PipelineTx interface {
 	// PipelineHealth is that of a scope. SavePipelineHealth writes it, and puts the alerts into the outbox as
 	// SaveRehearsals does.

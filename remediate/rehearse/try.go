@@ -16,7 +16,7 @@ import (
 	"flowkeeper/remediate/incident"
 )
 
-// EC2 is what rehearsals call of *ec2.Client.
+// EC2 has the methods of *ec2.Client that rehearsals call.
 type EC2 interface {
 	inventory.Describer
 	CreateFlowLogs(context.Context, *ec2.CreateFlowLogsInput, ...func(*ec2.Options)) (*ec2.CreateFlowLogsOutput, error)
@@ -33,12 +33,12 @@ type trial struct {
 
 	found    rehearsals
 	calls    int  // dry runs so far; each has a token of its own
-	answered bool // by AWS, one of them
+	answered bool // AWS has answered at least one of them
 }
 
-// tryAll tries the rows until each target has an answer. What it found before an error is kept.
+// tryAll tries the rows until each target has an answer. After an error, the answers before it are kept.
 func (t *trial) tryAll(ctx context.Context, rows []inventory.Row) (err error) {
-	var blind *incident.Answer // AWS's refusal of the observation that a restore begins with
+	var refused *incident.Answer // AWS's refusal of the observation that a restore begins with
 	for n, row := range rows {
 		target := delivery.TargetOf(row.FlowLog)
 		if _, done := t.found[target]; done {
@@ -49,12 +49,12 @@ func (t *trial) tryAll(ctx context.Context, rows []inventory.Row) (err error) {
 		}
 		t.keepAlive()
 		if n == 0 {
-			if blind, err = t.observe(ctx, row.ResourceID); err != nil {
+			if refused, err = t.observe(ctx, row.ResourceID); err != nil {
 				return err
 			}
 		}
-		if blind != nil {
-			t.found.add(t.scope, target, *blind, t.Now())
+		if refused != nil {
+			t.found.add(t.scope, target, *refused, t.Now())
 			continue
 		}
 		a, err := t.tryDry(ctx, row)
@@ -70,7 +70,7 @@ func (t *trial) tryAll(ctx context.Context, rows []inventory.Row) (err error) {
 }
 
 // awaitTurn waits until a dry run may be sent. It reports false if restores need all calls that AWS
-// allows, for as long as it waits.
+// allows during longestWait, or ctx ends.
 func (t *trial) awaitTurn(ctx context.Context) bool {
 	pause := t.Pause
 	if pause == nil {
@@ -88,7 +88,7 @@ func (t *trial) awaitTurn(ctx context.Context) bool {
 	return false
 }
 
-// longestWait is for how many seconds a rehearsal waits for its next dry run.
+// longestWait is how many seconds a rehearsal waits, at most, before each dry run.
 const longestWait = 60
 
 // observe asks what is on a resource, as a restore does first. It returns AWS's refusal, if that

@@ -14,15 +14,15 @@ type Tx interface {
 	// NewDestination notes a destination that was first seen at a time, or (zero)
 	// by the first refresh, and reports whether it is new in the scope.
 	NewDestination(scope inventory.Scope, destination string, at time.Time) (bool, error)
-	// DestinationsSince are those of some destinations that are noted, with that time.
+	// DestinationsSince returns those of the destinations that were noted, with the time of [Tx.NewDestination].
 	DestinationsSince(scope inventory.Scope, destinations []string) (map[string]time.Time, error)
 	// Approved reports whether a recipient was approved.
 	Approved(r inventory.Recipient) (bool, error)
 	// DeliversTo reports whether a protected live flow log of any scope delivers to a recipient.
 	DeliversTo(r inventory.Recipient) (bool, error)
-	// EverDelivered are the scopes where any flow log has ever delivered to a recipient.
+	// EverDelivered are the scopes in which a flow log has ever delivered to a recipient.
 	EverDelivered(r inventory.Recipient) ([]inventory.Scope, error)
-	// LostFlowLogs are the protected ones that a scope has lost.
+	// LostFlowLogs are the protected flow logs that a scope has lost.
 	LostFlowLogs(scope inventory.Scope) ([]inventory.Row, error)
 	// Approve notes that a recipient was approved.
 	Approve(r inventory.Recipient) error
@@ -34,13 +34,13 @@ type Tx interface {
 type Facts struct {
 	Tx      Tx
 	Scope   inventory.Scope
-	MayHold bool // a flow log may be held: else whether a recipient is trusted is not looked up
+	MayHold bool // flow logs may be held; if not, all recipients count as trusted
 
-	trusted map[inventory.Recipient]bool // those that were looked up
+	trusted map[inventory.Recipient]bool // those that were looked up, and are trusted
 }
 
-// LoadKnown gives a case since when the destinations of some of its flow logs are known, if the decisions about
-// these depend on it: an incident that is new, or waits for a replacement.
+// LoadKnown loads into a case since when the destinations of some flow logs are known. It does so only if a decision
+// depends on that: one of their incidents is new, or waits for a replacement.
 func LoadKnown(tx Tx, c *incident.Case, ids []string) (err error) {
 	needed, destinations := false, make([]string, 0, len(ids))
 	for _, id := range ids {
@@ -56,7 +56,7 @@ func LoadKnown(tx Tx, c *incident.Case, ids []string) (err error) {
 	return err
 }
 
-// Of is what is known of where a flow log delivers, and notes the destination if it is new.
+// Of returns what is known of the destination of a flow log, and notes the destination if it is new.
 // since is when the flow log was first seen; zero: by the first refresh.
 func (t *Facts) Of(f inventory.FlowLog, since time.Time) (to incident.DestinationFacts, err error) {
 	destination := f.Destination(t.Scope)
@@ -81,7 +81,8 @@ func (t *Facts) Of(f inventory.FlowLog, since time.Time) (to incident.Destinatio
 }
 
 // Trusted reports whether a recipient was approved, or a protected flow log of any scope
-// delivers to it, or did until it was lost: what restores that one is no stranger's.
+// delivers to it, or did until it was lost. A lost one counts, because its replacement will
+// deliver to the same recipient.
 func Trusted(tx Tx, r inventory.Recipient) (bool, error) {
 	if approved, err := tx.Approved(r); err != nil || approved {
 		return approved, err
@@ -102,8 +103,8 @@ func Trusted(tx Tx, r inventory.Recipient) (bool, error) {
 	return false, nil
 }
 
-// deliveredTo reports whether a flow log that is lost vouches for a recipient. One that was only
-// imported does not: AWS has never shown it.
+// deliveredTo reports whether a lost flow log delivered to a recipient. One that was only imported
+// does not count: AWS has never shown it.
 func deliveredTo(lost inventory.Row, r inventory.Recipient) bool {
 	return !lost.Imported && inventory.RecipientOf(lost.Destination(lost.Scope)) == r
 }
