@@ -6,6 +6,6 @@
 // outages of one kind in many accounts and Regions: a few have an alert each, and one alert stands for
 // all others.
 //
-// The package decides when there is an alert. What is tried, and what counts as a failure, is its
-// caller's business. Places.Run is one goroutine, which its caller starts; the package starts none.
+// The package decides when there is an alert. Its caller decides what is tried, and what counts as a
+// failure. Places.Run is one goroutine, which its caller starts; the package starts none.
 package pipeline

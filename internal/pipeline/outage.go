@@ -23,10 +23,9 @@ type Outbox interface {
 	Bypass(context.Context, alert.Alert)
 }
 
-// Outage is an outage of a part. One alert reports it, and one its
-// end; the state file remembers the first, so that the next daemon can send the second.
-// Note and Failures are safe for concurrent use; the other methods are called by one
-// goroutine at a time.
+// Outage is an outage of a part. One alert reports the outage, and another one its end. The
+// state file remembers the first, so that the next daemon can add the second. Note and
+// Failures are safe for concurrent use; the other methods are called by one goroutine at a time.
 type Outage struct {
 	outage.Outage
 	out      Outbox
@@ -37,7 +36,7 @@ type Outage struct {
 
 	alerted    bool // there was an alert about this outage
 	endPending bool // the alert about the end of an earlier outage could not be stored
-	endStored  bool // no end is left to be alerted of; false at the start: the daemon before may have alerted
+	endStored  bool // no end is left to be alerted of; false at the start, because an earlier daemon may have alerted
 }
 
 // New is the outage of a part of a scope, whose alert is high. recovery is the text of the alert about its
@@ -87,7 +86,7 @@ func (o *Outage) End(ctx context.Context) {
 	if o.endStored {
 		return
 	}
-	o.endPending, o.alerted = o.endPending || o.alerted, false // the next outage is alerted, whether or not this end can be stored
+	o.endPending, o.alerted = o.endPending || o.alerted, false // the next outage has an alert, even if this end can't be stored
 	owes, err := o.out.OwesEnd(ctx, o.scope, o.part)
 	if err == nil && (owes || o.endPending) {
 		err = o.out.Add(ctx, o.endAlert(), o.scope, o.part, o.recovery != "")
@@ -97,7 +96,7 @@ func (o *Outage) End(ctx context.Context) {
 	}
 }
 
-// endAs is like End, and says in which words.
+// endAs is End with another text of the alert about the end.
 func (o *Outage) endAs(ctx context.Context, recovery string) {
 	o.recovery = recovery
 	o.End(ctx)
@@ -110,8 +109,8 @@ func (o *Outage) endAlert() alert.Alert {
 	return a
 }
 
-// NewAlert is an alert about a part of a scope that fails, with the advice for that part; at the level
-// informational it is about the end.
+// NewAlert is an alert that a part of a scope fails, with the advice for that part. At the level
+// informational it says that the part works again, and has no advice.
 func NewAlert(s inventory.Scope, p notify.Part, level alert.Level, text string) alert.Alert {
 	now := time.Now()
 	a := notify.OutageAlert(s, p, level, text, now)

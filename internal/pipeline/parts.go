@@ -9,13 +9,13 @@ import (
 const (
 	StateFile       notify.Part = "state"        // the state file is there; no alert says that an outage of it has ended
 	Listing         notify.Part = "organization" // the accounts can be listed
-	Departed        notify.Part = "departed"     // an account is protected; further words make it another part of the same kind
-	ReachingAccount notify.Part = "account"      // the credentials of an account work; likewise
+	Departed        notify.Part = "departed"     // an account is protected; with a further word, accounts that departed together are
+	ReachingAccount notify.Part = "account"      // the credentials of an account work
 	ListingRegions  notify.Part = "regions"      // the enabled Regions of an account can be asked for
 )
 
-// partOf is the part that fails for a cause: it has an outage, and advice, of its own. No cause: the part
-// itself.
+// partOf is the part for those failures of p that have a cause: it has an outage, and advice, of its own. Without
+// a cause it is p.
 func partOf(p notify.Part, c scopes.Cause) notify.Part {
 	if c == "" {
 		return p
@@ -23,7 +23,7 @@ func partOf(p notify.Part, c scopes.Cause) notify.Part {
 	return p + notify.Part(" "+c)
 }
 
-// advice says what to do when a part fails, by the whole of it, or by its first word.
+// advice says what to do when a part fails. A key is a whole part, or the first word of parts.
 var advice = map[notify.Part]string{
 	notify.Receiving:                              "make the queue again, or give access back: no restart is needed. `flowkeeper doctor` says what is missing; see who did it (docs/troubleshoot.md#queue-lost)",
 	notify.Refreshing:                             "run `flowkeeper doctor`: it says what is refused, and what to grant (docs/troubleshoot.md#refresh-fails)",

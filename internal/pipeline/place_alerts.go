@@ -19,10 +19,10 @@ const endAgain = time.Minute
 type alertedPlace struct {
 	own     Graded
 	level   alert.Level              // of the gravest alert; empty: none
-	covered bool                     // that alert was the one for all others (Places.together)
+	covered bool                     // that alert was Places.together, which stands for several places
 	scopes  map[inventory.Scope]bool // that fail; whether each is urgent
-	quiet   time.Time                // until then no alert says that more Regions fail: each is refreshed once
-	tried   time.Time                // by then all that the daemon before may have alerted of have been tried; zero: it alerted of none
+	quiet   time.Time                // until then no alert says that more Regions fail: first each Region is refreshed once
+	tried   time.Time                // by then all scopes that an earlier daemon may have alerted of have been tried; zero: it alerted of none
 }
 
 // Run adds the alerts until ctx ends. It returns nil.
@@ -52,7 +52,7 @@ func (o *Places) addAlerts(ctx context.Context) bool {
 	return o.addEnds(ctx, allTried)
 }
 
-// update adds the alert that a place owes after something has changed there, or has its end added by addEnds.
+// update adds the alert that a place owes after something has changed there, or has addEnds add the end.
 func (o *Places) update(ctx context.Context, p Place) {
 	o.mu.Lock()
 	f, known := o.failing[p], o.known[p.Account]
@@ -109,15 +109,15 @@ func (o *Places) addEnds(ctx context.Context, allTried bool) bool {
 		covers = covers || a.covered
 	}
 	done := stored && len(o.ending) == 0
-	if covers || !o.covered && !allTried { // not all that the alert of a daemon before stands for have been tried
+	if covers || !o.covered && !allTried { // an earlier daemon may have alerted, and not all places of that alert have been tried
 		return done
 	}
 	o.together.End(ctx)
 	return done && o.together.ended()
 }
 
-// endHigh ends the high alert of a place where nothing urgent fails any more: the next urgent failure is
-// news. A medium alert goes on. It reports whether no such end is due.
+// endHigh ends the high alert of a place where nothing urgent fails any more, so that the next urgent failure
+// has an alert. A medium alert goes on. endHigh reports false if such an end is still to be stored.
 func (o *Places) endHigh(ctx context.Context, p Place, a *alertedPlace) bool {
 	if a.covered || a.own.High.endStored || slices.Contains(slices.Collect(maps.Values(a.scopes)), true) {
 		return true
@@ -134,7 +134,7 @@ func (o *Places) endHigh(ctx context.Context, p Place, a *alertedPlace) bool {
 				err = f.err
 			}
 			o.mu.Unlock()
-			if f == nil { // it works since: update handles that next
+			if f == nil { // the place works meanwhile: update handles that next
 				return false
 			}
 			o.alertOwn(ctx, p, a, slices.Collect(maps.Keys(a.scopes)), err)
@@ -150,7 +150,7 @@ func (o *Places) alert(ctx context.Context, p Place, failing []inventory.Scope, 
 	if a == nil {
 		a = &alertedPlace{own: o.own(p), scopes: map[inventory.Scope]bool{}}
 		o.alerted[p] = a
-		if a.level = a.own.before(ctx); a.level != "" { // by the daemon before
+		if a.level = a.own.before(ctx); a.level != "" { // by an earlier daemon
 			a.quiet, a.tried = o.fleet.AllRefreshed(), time.Now().Add(TriedAfter)
 		}
 	}
@@ -180,12 +180,12 @@ func (o *Places) alert(ctx context.Context, p Place, failing []inventory.Scope, 
 	switch {
 	case !urgent:
 		o.together.AlertOnce(ctx, false, text)
-	case !o.together.High.WasAlerted(ctx): // a medium one woke nobody
+	case !o.together.High.WasAlerted(ctx): // a medium alert wakes nobody
 		o.together.High.Alert(ctx, text)
 	}
 }
 
-// alertOwn adds the alert of a place, of its level, about scopes that fail there.
+// alertOwn adds the alert of one place, at the place's level, about scopes that fail there.
 func (o *Places) alertOwn(ctx context.Context, p Place, a *alertedPlace, failing []inventory.Scope, err error) {
 	urgent, out := a.level == alert.High, a.own.Medium
 	if urgent {
@@ -219,7 +219,7 @@ func (o *Places) Urgent(ctx context.Context, s inventory.Scope) bool {
 	return err != nil || protected // nobody knows: better too urgent
 }
 
-// isShared reports whether one alert is to stand for a further place.
+// isShared reports whether a further place has no alert of its own, because Places.together stands for it.
 func (o *Places) isShared(ctx context.Context, urgent bool) bool {
 	alone, together := 0, o.together.Medium
 	if urgent {
@@ -230,6 +230,6 @@ func (o *Places) isShared(ctx context.Context, urgent bool) bool {
 			alone++
 		}
 	}
-	started := time.Since(o.began) < TriedAfter // the places that the alert of the daemon before stands for come in any order
+	started := time.Since(o.began) < TriedAfter // an earlier daemon's alert may stand for any of the places that fail first
 	return alone >= MostSingle || (!urgent || started) && together.WasAlerted(ctx)
 }

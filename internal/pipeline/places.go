@@ -22,18 +22,18 @@ type Place struct {
 // Kind is what differs between kinds of failures.
 type Kind struct {
 	Part notify.Part
-	// Recovery and Recovered are the texts of the ends: of one place, and of those together.
+	// Recovery and Recovered are the texts of ends: of the alert about one place, and of that about several.
 	Recovery, Recovered string
-	// Whole: an account works or fails as a whole; else its Regions do.
+	// Whole: an account works or fails as a whole; else each of its Regions does.
 	Whole bool
-	// Urgent: what fails is urgent wherever it fails; else only where protected flow logs are.
+	// Urgent: each failure is urgent; else only one that affects protected flow logs is.
 	Urgent bool
 	// Earlier is the part under which earlier versions alerted of an account; empty: none.
 	Earlier notify.Part
 	Texts   Texts
 }
 
-// Texts are those of the alerts that places fail. Places calls them on the goroutine of Run.
+// Texts makes the texts of the alerts that places fail. Places calls it on the goroutine of Run.
 type Texts interface {
 	// One is the text of the alert about one place.
 	One(context.Context, Failing) string
@@ -60,8 +60,8 @@ type Fleet interface {
 }
 
 // Places alerts of one kind of failure: once for each place, and beyond MostSingle places
-// once for all others together. Those with protected flow logs are counted by themselves, and their
-// alerts are high: an attacker who makes others fail first hides none of them.
+// once for all others together. Places with protected flow logs have high alerts, and are counted
+// apart from the others, so that an attacker who makes others fail first hides none of them.
 //
 // Fail, Works, Remove and Forget note what happens, and are safe for concurrent use. They wait for
 // nothing: neither the state file nor sinks that hang hold up the refreshes that call them. One
@@ -76,8 +76,8 @@ type Places struct {
 	mu       sync.Mutex // guards what follows
 	failing  map[Place]*failingPlace
 	of       map[inventory.Scope]Place // of each scope that fails
-	known    map[string]bool           // accounts that work, and whose alerts by a daemon before are ended
-	allTried bool                      // all places have been tried, so that the alert of a daemon before that stands for several may end
+	known    map[string]bool           // accounts that work: Run ends the alerts that an earlier daemon made of them
+	allTried bool                      // all places have been tried, so that an earlier daemon's alert that stands for several may end
 	changed  map[Place]bool            // what Run has not seen yet
 
 	// What follows is used by the goroutine of Run only.
@@ -94,11 +94,12 @@ type failingPlace struct {
 }
 
 const (
-	// MostSingle places have an alert each. One that says so stands for the others: what they have in
-	// common is Flowkeeper's own credentials, a service control policy, or a StackSet that is not deployed.
+	// MostSingle is how many places have an alert each. One more alert stands for all others, and says so. So
+	// many places fail because of Flowkeeper's own credentials, a service control policy, or a StackSet that
+	// is not deployed.
 	MostSingle = 10
-	// TriedAfter is how long after a start all places have been tried: what a daemon before has alerted
-	// of, and does not fail by then, works.
+	// TriedAfter is how long after a start all places have been tried: a place of which an earlier daemon
+	// has alerted, and which has not failed by then, works.
 	TriedAfter = 10 * time.Minute
 )
 
@@ -111,9 +112,9 @@ func NewPlaces(out Outbox, f Fleet, k Kind) *Places {
 	}
 }
 
-// Fail notes that a scope fails; one that stands for its account has no Region. began says that its place
-// did not fail before. Until it works, its cause changes only to one that is later in scopes.Causes: who
-// switches between two makes no alert at each refresh.
+// Fail notes that a scope fails. A scope without a Region stands for its account. began: nothing failed in
+// its place before. Until the scope works, its cause changes only to one that is later in scopes.Causes, so that
+// one who switches between two causes does not make an alert at each refresh.
 func (o *Places) Fail(s inventory.Scope, cause scopes.Cause, err error) (began bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -155,14 +156,14 @@ func (o *Places) Works(s inventory.Scope) {
 	}
 }
 
-// Remove notes that a scope is not tried any more, while its account is.
+// Remove notes that a scope is no longer tried, while others of its account are.
 func (o *Places) Remove(s inventory.Scope) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.drop(s)
 }
 
-// Forget forgets accounts that have departed. Their alerts stay until they are back and work.
+// Forget forgets accounts that have departed. Their alerts are not ended until they are back and work.
 func (o *Places) Forget(accounts []string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -185,13 +186,13 @@ func (o *Places) drop(s inventory.Scope) {
 	}
 }
 
-// change has Run update the alerts of a place. The caller holds mu.
+// change makes Run update the alerts of a place. The caller holds mu.
 func (o *Places) change(p Place) {
 	o.changed[p] = true
 	retry.Wake(o.wake)
 }
 
-// places are those that an account may be.
+// places are all places in which something of an account may fail.
 func (o *Places) places(account string) (all []Place) {
 	if o.kind.Whole {
 		return []Place{{Account: account}}
