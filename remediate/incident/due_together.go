@@ -2,8 +2,8 @@ package incident
 
 import "slices"
 
-// WithSharing adds to the incidents whose turn it is those that may share a call with one of them: one call
-// restores them together, whoever's turn it is. sharing reads the incidents of a CallKey, at most limit. WithSharing
+// WithSharing adds, to the incidents whose turn it is, those that may share a call with one of them, because
+// one call restores them together. sharing reads the incidents of a CallKey, at most limit. WithSharing
 // begins no further call once it has as many incidents as most; the next step takes the others.
 func WithSharing(turns []Incident, most int, sharing func(key string, limit int) ([]Incident, error)) (due []Incident, err error) {
 	read := map[string]bool{}

@@ -8,8 +8,8 @@ import (
 )
 
 // An attacker with write access to the bucket may have written all of a copy of the state
-// file. What it says of flow logs that were there, or are to come back, counts; what weakens
-// protection does not.
+// file. What it says of flow logs that were there, or are to come back, counts. What would
+// weaken protection does not.
 
 // RowFromCopy is a row of a copy, as far as it counts.
 func RowFromCopy(r inventory.Row) inventory.Row {
@@ -38,12 +38,12 @@ type CopyFate int
 const (
 	KeptAsIs   CopyFate = iota
 	KeptDue             // it is tried at once, and its event is kept, too
-	KeptClosed          // the copy has a live row of its flow log: it ends, so that a record of one more deletion counts
-	NotKept             // it would be closed at once: nothing is to come back
+	KeptClosed          // the copy has its flow log as live: it is closed, so that a record of one more deletion counts
+	NotKept             // its flow log is neither live nor protected: there is nothing to restore
 )
 
-// FromCopy is an incident of a copy as far as it counts. r is the row that the copy has of its
-// flow log.
+// FromCopy is an incident of a copy, as far as it counts, and what becomes of it. r is the row
+// that the copy has of its flow log.
 func FromCopy(i Incident, r inventory.Row, now time.Time) (Incident, CopyFate) {
 	live := r.State == inventory.Live
 	i.MissingTags, i.Untried = nil, false // a copy sets no tags
@@ -54,7 +54,7 @@ func FromCopy(i Incident, r inventory.Row, now time.Time) (Incident, CopyFate) {
 	case i.Pending() && (live || r.Protected):
 		i.WaitUntil, i.NextAttemptAt = time.Time{}, now // a wait of a rule, or of the copy, does not count
 		i.StuckAlertedAt, i.Stuck, i.StuckNews = time.Time{}, nil, false
-		i.RestoredAt = time.Time{} // it is not back, and would count for flapping
+		i.RestoredAt = time.Time{} // it is not back, and the time would count for flapping
 		return i, KeptDue
 	case i.Pending():
 		return i, NotKept
@@ -64,16 +64,16 @@ func FromCopy(i Incident, r inventory.Row, now time.Time) (Incident, CopyFate) {
 	return i, KeptAsIs
 }
 
-// StaysWithoutRow reports whether an incident of a copy stays though the copy has no row of
-// its flow log: only if that is unknown. Any other would keep a later record from counting
+// StaysWithoutRow reports whether an incident stays if the copy has no row of its flow log:
+// only if the flow log is unknown. Any other incident would keep a later record from counting
 // once a listing shows the flow log.
 func StaysWithoutRow(i Incident) bool {
 	return !i.Known && (i.State == Open || i.closedAs(Unknown))
 }
 
-// StaleFromCopy reports whether what the next refresh of a scope does not find is alerted and not restored, because the
-// copy was made, or the scope refreshed in it (zero: never), longer ago than a limit. An old copy that is written
-// again has a new date, so that the refresh counts, too.
+// StaleFromCopy reports whether a scope is stale: flow logs that its next refresh does not find are alerted and not
+// restored. It is stale if the copy was made, or the scope's last refresh in it (zero: none) began, longer ago than
+// limit. The refresh counts, too, because an old copy that is written again has a new date.
 func StaleFromCopy(made, refreshed, now time.Time, limit time.Duration) bool {
 	return now.Sub(made) > limit || !refreshed.IsZero() && now.Sub(refreshed) > limit
 }

@@ -14,25 +14,25 @@ import (
 // know.
 type Turns struct {
 	Creates int // that may need a create
-	Retries int // of these: at least so many that were tried before
+	Retries int // places of Creates that are kept for those tried before
 	Tags    int // restored, whose replacement lacks tags
-	Others  int // that need none
+	Others  int // that need neither
 }
 
-// TurnClass is what the turn of an incident that is due goes by.
+// TurnClass is a class of incidents that are due. It decides about their turn.
 type TurnClass string
 
 // Classes, in the order of the turns.
 const (
 	FirstTry    TurnClass = "first"   // it was not tried since it was opened
-	TriedBefore TurnClass = "again"   // or shown alive by the last observation
+	TriedBefore TurnClass = "again"   // it was, or the last observation showed the flow log alive, or it is blocked
 	LackingTags TurnClass = "tags"    // restored, and the replacement is to get tags
 	NotPending  TurnClass = "back"    // restored, or ended otherwise
 	OfUnknown   TurnClass = "unknown" // the snapshot does not know the flow log
 )
 
-// TurnClassOf is the class of an incident. The store's SQL decides the same from its columns, because it reads no more
-// incidents of each class than have a turn.
+// TurnClassOf is the class of an incident. The store decides the same in SQL, so that it reads only as many incidents
+// of each class as have a turn.
 func TurnClassOf(i Incident) TurnClass {
 	switch {
 	case !i.Known:
@@ -55,7 +55,7 @@ func PastTurns(i Incident) int { return i.Tried + i.TimesAlive }
 // NotPending at most Turns.Others. T is an incident, or what one is read from.
 type Due[T any] map[TurnClass][]T
 
-// Pick is what a step takes up of that, in the order of the turns. What was tried before has the
+// Pick returns what a step takes up, in the order of the turns. Incidents that were tried before have the
 // places of Retries, and those that first attempts leave free.
 func (d Due[T]) Pick(t Turns) (out []T) {
 	upTo := func(n int, of []T) []T { return of[:max(0, min(n, len(of)))] }
@@ -67,9 +67,9 @@ func (d Due[T]) Pick(t Turns) (out []T) {
 }
 
 // Seniority orders first attempts: an earlier time comes first. A replacement is as old as
-// its root, so that restores make nothing younger; and whatever delivers to where nothing
-// did at the first refresh comes after all others: an attacker's new flow logs delay none
-// of them.
+// its root, so that a restore does not make a lineage younger. A flow log whose destination
+// nothing delivered to at the first refresh comes after all others, so that an attacker's new
+// flow logs do not delay them.
 func (i Incident) Seniority() time.Time {
 	if i.LateDestination {
 		return i.FirstSeenAt.AddDate(100, 0, 0)

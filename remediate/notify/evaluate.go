@@ -40,14 +40,14 @@ func LossIsDue(e incident.Event, now time.Time) bool {
 	return AwaitsLoss(e) && !e.DueAt.IsZero() && !now.Before(e.DueAt)
 }
 
-// OneOpenIsEnough reports whether [Evaluate] need not know how many incidents are in each state if one is
-// open: no alert is due then, because no time of the event has come. A tally of that one alone does.
+// OneOpenIsEnough reports whether, as long as one incident is open, no alert is due, because no time of the event
+// has come. If one is open, [Evaluate] then needs a tally of that incident only.
 func OneOpenIsEnough(e incident.Event, now time.Time) bool {
 	return !mayAlertPart(e, now) && !isNotBackDue(e, now)
 }
 
 // mayAlertPart reports whether an alert about some of the flow logs no longer waits for the
-// others: its time has come, or there is none (zero).
+// others: DueAt has come, or is not set.
 func mayAlertPart(e incident.Event, now time.Time) bool { return !now.Before(e.DueAt) }
 
 func isNotBackDue(e incident.Event, now time.Time) bool {
@@ -55,8 +55,8 @@ func isNotBackDue(e incident.Event, now time.Time) bool {
 	return !at.IsZero() && !now.Before(at)
 }
 
-// whileMissing is an event of which flow logs are missing, with the time when an alert about
-// that is due.
+// whileMissing is an event of which flow logs are missing, with a time when the alert that they
+// are overdue is due.
 func whileMissing(e incident.Event, now time.Time) incident.Event {
 	if e.OverdueAt.IsZero() {
 		e.OverdueAt = now.Add(incident.OverdueAfter)
@@ -68,7 +68,7 @@ func whileMissing(e incident.Event, now time.Time) incident.Event {
 type Owed struct {
 	Event    incident.Event // the event afterwards; see [NotBack] for the times that follow from that
 	Tally    Tally
-	NotBack  bool // an alert about incidents that are stuck or overdue, if there are any
+	NotBack  bool // the alert about incidents that are stuck or overdue, if there are any
 	Restored bool // see RestoredAlert
 	Closed   bool // the event is closed; see AlertsClosed
 }
@@ -110,7 +110,7 @@ func owesNotBack(e incident.Event, n Tally, now time.Time) bool {
 	case e.StuckAt.IsZero():
 		return false
 	case n.over():
-		return true // made later, it would have no alert that resolves it
+		return true // after the closed alert, no other alert would resolve it
 	}
 	return !e.StuckAlerted && n[incident.Open] == 0 // no further incident can become stuck
 }

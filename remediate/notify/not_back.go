@@ -16,9 +16,9 @@ type NotBack struct {
 	Alerts    []alert.Alert       // one of each kind, about all incidents of it
 }
 
-// NotBackDue are the incidents of an event that its next alert names, unless they may stay
-// away: those that are stuck for a reason that no alert has given, those that are overdue,
-// and those whose last alert was a day ago.
+// NotBackDue are the incidents of an event that its next alert names, unless they are not to
+// be restored: those that are stuck for a reason that no alert has given, those that are
+// overdue, and those whose last alert is at least remindWith old.
 func NotBackDue(incidents []incident.Incident, p incident.Policy, now time.Time) (due []incident.Incident) {
 	for _, i := range incidents {
 		if i = i.ClampTimes(now, p); notBackDue(i, p, now) {
@@ -40,8 +40,8 @@ func notBackDue(i incident.Incident, p incident.Policy, now time.Time) bool {
 	return again || !at.After(now)
 }
 
-// remindWith is the time after the last alert about an incident from which on an alert about
-// another one names it again.
+// remindWith is how old the last alert about an incident must be, so that an alert about
+// another incident of the event also names this one again.
 const remindWith = incident.RemindAfter - time.Hour
 
 // EvaluateNotBack makes the alerts about the incidents of the event that are stuck or overdue, of which the case has
@@ -82,8 +82,8 @@ func (o Owed) EvaluateNotBack(incidents []incident.Incident, c *incident.Case, t
 			n.Alerts = append(n.Alerts, a)
 		}
 	}
-	// The incidents may belong to another event, which alerts of them: this one is due all the same until they are
-	// over. If they no longer name it by then, because old lines of their history were dropped, nothing else would close it.
+	// Until all incidents are over, this event stays due, even if the incidents belong to another event, which alerts of
+	// them. Old lines of their history may be dropped, so that they no longer name this event: then nothing else would close it.
 	if !o.Tally.over() {
 		n.Event = whileMissing(n.Event, now)
 	}
