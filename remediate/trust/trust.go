@@ -20,7 +20,7 @@ type Tx interface {
 	Approved(r inventory.Recipient) (bool, error)
 	// DeliversTo reports whether a protected live flow log of any scope delivers to a recipient.
 	DeliversTo(r inventory.Recipient) (bool, error)
-	// EverDelivered are the scopes in which a flow log has ever delivered to a recipient.
+	// EverDelivered are the scopes in which a protected flow log has ever delivered to a recipient.
 	EverDelivered(r inventory.Recipient) ([]inventory.Scope, error)
 	// LostFlowLogs are the protected flow logs that a scope has lost.
 	LostFlowLogs(scope inventory.Scope) ([]inventory.Row, error)
