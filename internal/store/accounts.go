@@ -67,10 +67,10 @@ func (t accounts) PutMember(m organization.Member) error {
 		m.ID, m.Name, m.Path, m.State, m.Management, m.FirstAt.UnixMilli(), millis(m.LeftAt), m.Why)
 }
 
-// mostAccounts come with a copy that is adopted.
+// mostAccounts is how many accounts an adopted copy keeps.
 const mostAccounts = 50_000
 
-// takeAccounts writes the accounts of a copy as they count from now on.
+// takeAccounts writes the accounts of a copy, as far as they count.
 func (a *adoption) takeAccounts() error {
 	found, err := a.members()
 	if err != nil {

@@ -20,8 +20,8 @@ import (
 // Adoption is how a copy becomes the state file.
 type Adoption struct {
 	Now   time.Time
-	Made  time.Time     // when the copy was written, as its keeper says
-	Stale time.Duration // if a copy, or a scope's last refresh in it, is older, what its next refresh does not find is alerted and not restored
+	Made  time.Time     // when the copy was written, as S3 says
+	Stale time.Duration // how old the copy and a scope's last refresh in it may be: see incident.StaleFromCopy
 	// Routes is that of Options.
 	Routes Routes
 	// Announcer writes the alert about the adoption, which is in the state file from the
@@ -40,15 +40,15 @@ type Adopted struct {
 	FlowLogs    int // that it protects
 	Scopes      int
 	RefreshedAt time.Time // the newest complete refresh in it; zero: none
-	Stale       bool      // what the first refresh of some scope does not find is alerted and not restored
-	Released    Released  // releases that it had, and that hold no more
-	Unprotected int       // live flow logs that it did not protect: judged anew
+	Stale       bool      // a scope is stale: see incident.StaleFromCopy
+	Released    Released  // releases that it had, and that have ended with the adoption
+	Unprotected int       // live flow logs that it did not protect: the next refresh decides anew
 	Final       int       // incidents that no record of a later deletion would have opened again: they are closed as still there, or dropped
 	Alerts      int       // undelivered alerts beyond the newest mostAdopted: dropped
 }
 
-// mostAdopted undelivered alerts come with a copy, and as many bursts: more would hold up what comes
-// after them.
+// mostAdopted is how many undelivered alerts, and how many bursts, an adopted copy keeps: more would
+// delay later ones.
 const mostAdopted = 1000
 
 // Adopt makes a copy the state file, where there is none yet. It is checked and brought to
@@ -56,7 +56,7 @@ const mostAdopted = 1000
 // counts; what weakens protection does not. With an adopted copy, a daemon applies every
 // record that it would apply with a new state file.
 func Adopt(ctx context.Context, copied, path string, a Adoption) (found Adopted, err error) {
-	lock, err := lockFile(path + ".lock") // or a daemon whose file was just deleted would find another in its place
+	lock, err := lockFile(path + ".lock") // no daemon may run whose file was just deleted: it would find another in its place
 	if err != nil {
 		return found, err
 	}
@@ -171,8 +171,8 @@ func (a *adoption) takeRow(r inventory.Row) error {
 		return err
 	}
 	i.Scope, i.FlowLogID = r.Scope, r.ID
-	i, is := incident.FromCopy(i, r, a.Now)
-	switch is {
+	i, fate := incident.FromCopy(i, r, a.Now)
+	switch fate {
 	case incident.KeptAsIs:
 		return nil
 	case incident.NotKept:
@@ -245,8 +245,8 @@ func (a *adoption) takePipelines() error {
 	return err
 }
 
-// endBursts makes the bursts due. One that the daemon could not end, or could not read, is
-// dropped: each step of each restorer would fail because of it.
+// endBursts makes the bursts due. It drops bursts that the daemon could not read or end:
+// because of one, each step of each restorer would fail.
 func (a *adoption) endBursts() error {
 	known, err := pairs[string, []byte](a, `SELECT key, body FROM bursts ORDER BY key LIMIT ?`, mostAdopted)
 	if err = errors.Join(err, a.exec(`DELETE FROM bursts`)); err != nil {
@@ -265,14 +265,14 @@ func (a *adoption) endBursts() error {
 	return err
 }
 
-// reset removes what would delay alerts or restores, and what AWS's answers decide anew.
+// reset removes what would delay alerts or restores, and what AWS's next answers show again.
 func (a *adoption) reset() error {
 	return a.execEach([]string{
-		`UPDATE campaigns SET ended_at = coalesce(ended_at, last_at)`, // later deletions would share a pager's incident
-		`UPDATE incidents SET restored_at = NULL`,                     // lineages that never were restored would hold others back
+		`UPDATE campaigns SET ended_at = coalesce(ended_at, last_at)`, // or later deletions would share their incident in a pager
+		`UPDATE incidents SET restored_at = NULL`,                     // forged times would count as flapping, and hold restores back
 		`DELETE FROM rehearsals`,
 		`DELETE FROM approved`,
-		`UPDATE scopes SET holds = NULL, stale = NULL`, // or what the copy does not name would be held; takeScopes says what is stale
+		`UPDATE scopes SET holds = NULL, stale = NULL`, // or flow logs that the copy does not name would be held; takeScopes sets stale
 	})
 }
 
@@ -290,7 +290,7 @@ func (a *adoption) takeScopes() error {
 	return err
 }
 
-// dropDeliveries drops what is beyond the newest mostAdopted alerts.
+// dropDeliveries drops the pending deliveries of alerts beyond the newest mostAdopted.
 func (a *adoption) dropDeliveries() (err error) {
 	a.found.Alerts, err = value[int](a, `SELECT max(0, count(DISTINCT alert) - ?) FROM deliveries WHERE sent_at IS NULL AND parked_at IS NULL`, mostAdopted)
 	if err != nil || a.found.Alerts == 0 {
@@ -300,9 +300,9 @@ func (a *adoption) dropDeliveries() (err error) {
 		(SELECT alert FROM deliveries WHERE sent_at IS NULL AND parked_at IS NULL GROUP BY alert ORDER BY alert DESC LIMIT ?)`, mostAdopted)
 }
 
-// writeAlerts writes the texts of alerts anew that no sink has taken yet: sinks send a title and a
-// text as they are, and those of a copy may be anybody's (I12). One that can't be read is
-// not sent.
+// writeAlerts writes the texts of pending alerts anew: sinks send title and text as they are
+// stored, and an attacker may have written those of a copy (I12). An alert that can't be read
+// is not sent.
 func (a *adoption) writeAlerts() error {
 	type stored struct {
 		num  int64

@@ -8,36 +8,36 @@ import (
 // approved, flow_logs, targets and depends.
 type approvals struct{ *tx }
 
-// Approve is trust.Tx's.
+// Approve implements trust.Tx.
 func (t approvals) Approve(r inventory.Recipient) error {
 	return t.exec(`INSERT INTO approved (recipient, at) VALUES (?, ?) ON CONFLICT DO NOTHING`, r, t.f.now().UnixMilli())
 }
 
-// Held is trust.Tx's.
+// Held implements trust.Tx.
 func (t approvals) Held() ([]inventory.Row, error) {
 	return each[inventory.Row](t, `SELECT body FROM flow_logs WHERE held = 1 ORDER BY account, region, id`)
 }
 
-// Approved is trust.Tx's.
+// Approved implements trust.Tx.
 func (t approvals) Approved(r inventory.Recipient) (bool, error) {
 	return value[bool](t, `SELECT EXISTS (SELECT 1 FROM approved WHERE recipient = ?)`, r)
 }
 
-// DeliversTo is trust.Tx's.
+// DeliversTo implements trust.Tx.
 func (t approvals) DeliversTo(r inventory.Recipient) (bool, error) { return value[bool](t, liveTo, r) }
 
-// EverDelivered is trust.Tx's.
+// EverDelivered implements trust.Tx.
 func (t approvals) EverDelivered(r inventory.Recipient) ([]inventory.Scope, error) {
 	return scopesOf(t, everTo, r)
 }
 
-// LostFlowLogs is trust.Tx's.
+// LostFlowLogs implements trust.Tx.
 func (t approvals) LostFlowLogs(s inventory.Scope) ([]inventory.Row, error) {
 	return each[inventory.Row](t, goneIn, s.Account, s.Region)
 }
 
-// What has ever depended on a recipient, whether a protected flow log with the same target is
-// there, and what a scope has lost.
+// liveTo asks whether a protected live flow log delivers to a recipient. everTo selects the scopes in
+// which one ever did, and goneIn the protected flow logs that a scope has lost.
 const (
 	liveTo = `SELECT EXISTS (SELECT 1 FROM depends d CROSS JOIN targets t USING (account, region, needs) CROSS JOIN flow_logs f ON f.target = t.num WHERE d.thing = ?)`
 	everTo = `SELECT DISTINCT account, region FROM depends WHERE thing = ?`

@@ -12,7 +12,7 @@ import (
 // cases loads and saves cases, of several tables.
 type cases struct{ *tx }
 
-// Case loads what decisions about some flow logs depend on. After an error it has what was read before.
+// Case loads what decisions about some flow logs depend on. After an error it has what was read before that.
 func (t cases) Case(s inventory.Scope, of incident.Selection, now time.Time) (*incident.Case, error) {
 	c := &incident.Case{Scope: s, Now: now}
 	_, err := first(t, []any{&c.RefreshedAt, &c.FirstRefreshAt, &c.Stale, &c.Holds}, `SELECT refreshed_at, first_at, coalesce(stale, 0) = 1, coalesce(holds, 0) = 1 FROM scopes WHERE account = ? AND region = ?`, s.Account, s.Region)
@@ -33,7 +33,8 @@ func (t cases) Case(s inventory.Scope, of incident.Selection, now time.Time) (*i
 	return c, l.around()
 }
 
-// accountSince is when the first refresh ended of any other Region of an account that holds.
+// accountSince asks when the first refresh ended in any other Region of the account. Only Regions with a complete
+// refresh since the state file was made or adopted (holds) count.
 const accountSince = `SELECT min(first_at) FROM scopes WHERE account = ? AND region <> ? AND holds = 1`
 
 // Queries that load a case. Their columns are: 'row' or 'incident', the ID, the body.
@@ -41,8 +42,9 @@ const (
 	byIDs = `SELECT 'row', id, body FROM flow_logs WHERE account = ?1 AND region = ?2 AND id IN (SELECT value FROM json_each(?3))
 		UNION ALL SELECT 'incident', id, body FROM incidents WHERE account = ?1 AND region = ?2 AND id IN (SELECT value FROM json_each(?3))`
 
-	// around is what is live or to come back on some resources (?3), with the rows of that, what
-	// a record may still open again there, and what was restored of some lineages (?4) since a time.
+	// around selects, of some resources (?3), the live rows, the incidents that are to be restored with
+	// their rows, and the released ones that a record may still reopen. Of some lineages (?4) it
+	// selects the incidents that were restored after a time (?5).
 	around = `SELECT 'row', id, body FROM flow_logs WHERE account = ?1 AND region = ?2 AND resource_id IN (SELECT value FROM json_each(?3)) AND state = 'live'
 		UNION ALL SELECT 'incident', id, body FROM incidents WHERE account = ?1 AND region = ?2 AND resource_id IN (SELECT value FROM json_each(?3))
 			AND (state IN ('open', 'blocked') OR state = 'closed' AND reason = 'released' AND next_at IS NOT NULL)
@@ -60,7 +62,7 @@ type loader struct {
 	resources, roots map[string]bool // of the flow logs
 }
 
-// flowLogs loads rows and incidents by ID, and those of the replacements that follow.
+// flowLogs loads rows and incidents by ID, and those of the chains of replacements that begin there.
 func (l *loader) flowLogs(ids []string) error {
 	asked := map[string]bool{}
 	for depth := 0; len(ids) > 0 && depth < incident.MaxLineage; depth++ {
@@ -99,8 +101,8 @@ func (l *loader) around() error {
 	return err
 }
 
-// load adds what a query selects to the case, and returns what the case did not have: to decode
-// a body costs more than to read it.
+// load adds what a query selects to the case, and returns what the case did not have. It decodes only
+// that, because to decode a body takes longer than to read it.
 func (l *loader) load(query string, args ...any) (rows []inventory.Row, incidents []incident.Incident, err error) {
 	err = l.t.rows(func(scan func(...any) error) error {
 		var what, id string

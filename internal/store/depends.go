@@ -13,9 +13,9 @@ import (
 // dependencies has what flow logs depend on: table depends.
 type dependencies struct{ *tx }
 
-// depend notes what flow logs with this target depend on. It forgets nothing:
-// what was lost may still have to come back to there.
-func (t dependencies) depend(s inventory.Scope, of delivery.Target, needs string) error {
+// addDependencies stores what flow logs with this target depend on. Nothing is ever deleted here: a lost
+// flow log may still have to be restored with this target.
+func (t dependencies) addDependencies(s inventory.Scope, of delivery.Target, needs string) error {
 	keys := of.Keys()
 	if k := delivery.ResourceKey(inventory.RecipientOf(of.Destination)); k != "" && !slices.Contains(keys, k) {
 		keys = append(keys, k) // the account of a log group or a stream
@@ -28,8 +28,8 @@ func (t dependencies) depend(s inventory.Scope, of delivery.Target, needs string
 	return nil
 }
 
-// fill fills in what an older file did not have, from the targets of the protected live
-// flow logs: until the next refresh tampering would be taken for none of ours.
+// fill fills the table of an older file, which did not have it, from the targets of the protected
+// live flow logs. Else, until the next refresh, no call would count as tampering with what they need.
 func (t dependencies) fill() error {
 	filled, err := value[bool](t, `SELECT EXISTS (SELECT 1 FROM depends)`)
 	if err != nil || filled {
@@ -40,7 +40,7 @@ func (t dependencies) fill() error {
 		return err
 	}
 	for _, d := range all {
-		if err := t.depend(d.Scope, d.Target, body(d.Target)); err != nil {
+		if err := t.addDependencies(d.Scope, d.Target, body(d.Target)); err != nil {
 			return err
 		}
 	}
@@ -63,7 +63,7 @@ func (t dependencies) CountProtected(account, region string, limit int) (int, er
 }
 
 // RecipientAccounts are the accounts that protected flow logs deliver to. The ARN of a bucket names
-// none.
+// no account.
 func (s counts) RecipientAccounts(ctx context.Context) ([]string, error) {
 	return viewed(ctx, s.file, func(t *Tx) ([]string, error) {
 		return values[string](t, `SELECT DISTINCT substr(thing, length(?1) + 1) FROM depends WHERE thing >= ?1 AND thing < ?1 || char(0x10FFFF)`, inventory.AccountRecipient)

@@ -9,8 +9,8 @@ import (
 // destinations has where flow logs have ever delivered to: table destinations.
 type destinations struct{ *tx }
 
-// mostDestinations of a scope are stored: a principal that may create flow logs can have them
-// deliver to new prefixes without end. A destination beyond that counts as new each time.
+// mostDestinations is how many destinations of a scope are stored: a principal that may create flow
+// logs can name new prefixes without end. A destination beyond that counts as new each time.
 const mostDestinations = 10_000
 
 func (t destinations) NewDestination(s inventory.Scope, destination string, at time.Time) (bool, error) {
@@ -22,8 +22,8 @@ func (t destinations) NewDestination(s inventory.Scope, destination string, at t
 		WHERE (SELECT count(*) FROM destinations WHERE account = ?1 AND region = ?2) < ?5`, s.Account, s.Region, destination, millis(at), mostDestinations)
 }
 
-// DestinationsSince are those of some destinations that flow logs of a scope deliver to,
-// or did, with the time when the first one was seen; zero: before the first refresh.
+// DestinationsSince returns those of the destinations that flow logs of a scope deliver to, or
+// did, with the time when the first such flow log was seen; zero: by the first refresh.
 func (t destinations) DestinationsSince(s inventory.Scope, destinations []string) (map[string]time.Time, error) {
 	query, list := among(`SELECT destination, first_at FROM destinations WHERE account = ?1 AND region = ?2 AND destination IN (SELECT value FROM json_each(?3))`, `?3`, destinations)
 	return pairs[string, time.Time](t, query, s.Account, s.Region, list)

@@ -26,8 +26,8 @@ func (t events) PutEvent(e incident.Event) error {
 		e.Scope.Account, e.Scope.Region, e.ID, t.dueBy(e.Due()), e.DetectedAt.UnixMilli(), e.CampaignID, !e.ClosedAlertedAt.IsZero(), cost, text)
 }
 
-// ofEvent are the incidents that an event opened, reopened or claimed; those
-// that it ever named, where ?4.
+// ofEvent selects from the incidents that an event opened, reopened or claimed, and,
+// if ?4 is set, from all that it ever named.
 const ofEvent = `FROM incidents WHERE account = ?1 AND region = ?2 AND id IN (
 	SELECT id FROM incidents WHERE account = ?1 AND region = ?2 AND event_id = ?3
 	UNION ALL SELECT id FROM history WHERE ?4 AND account = ?1 AND region = ?2 AND event_id = ?3)`
@@ -36,8 +36,8 @@ func (t events) EventIncidents(s inventory.Scope, eventID string, ever bool) ([]
 	return each[incident.Incident](t, `SELECT body `+ofEvent+` ORDER BY id`, s.Account, s.Region, eventID, ever)
 }
 
-// isWaiting is the condition that an incident counts as notify.Waiting; the time of that follows, in
-// milliseconds. Package notify has the same rule in Go, also by the name isWaiting.
+// isWaiting is the condition that an incident counts as notify.Waiting. The current time, in milliseconds, must
+// follow it. Package notify has the same rule in Go, also by the name isWaiting.
 const isWaiting = `state = 'open' AND coalesce(wait_until, 0) > `
 
 const eventOpen = `SELECT EXISTS (SELECT 1 FROM incidents WHERE account = ?1 AND region = ?2 AND event_id = ?3 AND state = 'open' AND NOT (` + isWaiting + `?4))

@@ -28,13 +28,14 @@ func (t flowLogs) find(where string, args ...any) (inventory.Row, bool, error) {
 	return row.ListedBy(refreshed), true, err
 }
 
-// numbered is a row with its place in the table.
+// numbered is a row with its number in the table.
 type numbered struct {
 	num int64
 	row inventory.Row
 }
 
-// after is a page of the rows behind a place, each with the identity that it is found by.
+// after is a page of the rows after a number. Scope and ID are those of the columns, by which a row is found,
+// and not those of its body.
 func (t flowLogs) after(num int64) ([]numbered, error) {
 	return all(t, func(x *numbered) []any {
 		return []any{&x.num, asJSON{&x.row}, &x.row.Scope.Account, &x.row.Scope.Region, &x.row.ID}
@@ -45,14 +46,14 @@ func (t flowLogs) PutFlowLog(r inventory.Row) error {
 	t.f.changes.Add(1)
 	digest := r.Digest()
 	if r.Imported {
-		digest = [len(digest)]byte{} // a listing that shows the same is news all the same
+		digest = [len(digest)]byte{} // a listing that shows the flow log counts as a change, even with the same settings
 	}
 	var target, released any
 	if r.Rehearsable() {
 		of := delivery.TargetOf(r.FlowLog)
 		num, err := t.target(r.Scope, body(of))
 		if err == nil {
-			err = dependencies(t).depend(r.Scope, of, body(of))
+			err = dependencies(t).addDependencies(r.Scope, of, body(of))
 		}
 		if err != nil {
 			return err
@@ -68,7 +69,7 @@ func (t flowLogs) PutFlowLog(r inventory.Row) error {
 		r.Scope.Account, r.Scope.Region, r.ID, r.RootID, r.ResourceID, r.State, r.Protected, r.WrittenAt.UnixMilli(), millis(r.GoneAt), digest[:], r.NoticePending(), target, released, r.Held, r.OwesDeliveryEnd(), decoyDue(r), pack(body(r)))
 }
 
-// decoyDue is when the notice of a decoy is due: 0 if there is none to send, nil for what is
+// decoyDue is when the notice of a decoy is due: 0 if the decoy owes none, nil if the flow log is
 // no decoy.
 func decoyDue(r inventory.Row) any {
 	switch {
@@ -80,7 +81,7 @@ func decoyDue(r inventory.Row) any {
 	return nil
 }
 
-// target is the number of what restores need in a scope.
+// target is the number of a delivery target in a scope. It stores a new target.
 func (t flowLogs) target(s inventory.Scope, needs string) (int64, error) {
 	num, err := value[int64](t, `SELECT num FROM targets WHERE account = ? AND region = ? AND needs = ?`, s.Account, s.Region, needs)
 	if err != nil || num > 0 {
@@ -89,7 +90,7 @@ func (t flowLogs) target(s inventory.Scope, needs string) (int64, error) {
 	return value[int64](t, `INSERT INTO targets (account, region, needs) VALUES (?, ?, ?) RETURNING num`, s.Account, s.Region, needs)
 }
 
-// pendingNotices are the rows that an alert is still to be made of (untold), and those whose notice of a decoy is due.
+// pendingNotices selects the rows that owe an alert at once (untold), and those whose notice of a decoy is due.
 const pendingNotices = `SELECT body FROM flow_logs WHERE num IN (
 	SELECT num FROM flow_logs WHERE account = ?1 AND region = ?2 AND untold = 1
 	UNION SELECT num FROM flow_logs WHERE account = ?1 AND region = ?2 AND decoy > 0 AND (decoy <= ?3 OR decoy > ?4)) LIMIT ?5`
@@ -102,7 +103,7 @@ func (t flowLogs) Decoys(s inventory.Scope, after string, limit int) ([]string, 
 	return values[string](t, decoysOf, s.Account, s.Region, after, limit)
 }
 
-// decoysOf are the live decoys of a scope. The pluses keep SQLite from using the indexes of all that is live.
+// decoysOf selects the live decoys of a scope. (The pluses keep SQLite from using an index of all live rows.)
 const decoysOf = `SELECT id FROM flow_logs WHERE account = ? AND region = ? AND decoy IS NOT NULL AND +state = 'live' AND +id > ? ORDER BY +id LIMIT ?`
 
 func (t flowLogs) AnyFailing(s inventory.Scope) (bool, error) {

@@ -14,8 +14,8 @@ func (t incidents) Incident(s inventory.Scope, id string) (incident.Incident, bo
 	return find[incident.Incident](t, `SELECT body FROM incidents WHERE account = ? AND region = ? AND id = ?`, s.Account, s.Region, id)
 }
 
-// maxUnknown incidents of unknown flow logs are kept in a scope, plus those of one change:
-// forged messages could cause more without end (I12).
+// maxUnknown is how many incidents of unknown flow logs are kept in a scope, plus those of one
+// change: forged messages could cause more without end (I12).
 const maxUnknown = 10000
 
 func (t incidents) PutIncident(i incident.Incident) error {
@@ -25,8 +25,8 @@ func (t incidents) PutIncident(i incident.Incident) error {
 		if err != nil {
 			return err
 		}
-		if !there { // else it makes no more of them
-			t.bounded = true // once a change: counting costs
+		if !there { // an incident that is there already adds none
+			t.bounded = true // once a change, because counting takes long
 			if err := t.dropUnknown(i.Scope); err != nil {
 				return err
 			}
@@ -47,8 +47,8 @@ func (t incidents) PutIncident(i incident.Incident) error {
 		i.DetectedAt.UnixMilli(), i.Seniority().UnixMilli(), millis(i.RestoredAt), millis(i.WaitUntil), t.dueBy(i.NextAttemptAt), terminalAt, cost, incident.PastTurns(i), i.CallKey(), text)
 }
 
-// dropUnknown forgets the incidents of unknown flow logs when they are too many, the
-// terminal ones first: a tenth more than needed, as finding them costs.
+// dropUnknown drops incidents of unknown flow logs if there are too many, those that are not
+// open first. It drops a tenth more than needed, because finding them takes long.
 func (t incidents) dropUnknown(s inventory.Scope) error {
 	n, err := value[int](t, `SELECT count(*) FROM incidents WHERE known = 0 AND account = ? AND region = ?`, s.Account, s.Region)
 	if err != nil || n <= maxUnknown {
@@ -62,8 +62,9 @@ func (t incidents) dropUnknown(s inventory.Scope) error {
 	}, s.Account, s.Region, n-maxUnknown*9/10)
 }
 
-// maxHistory lines of one incident are kept, the first and the last, and maxUnknownHistory of
-// one whose flow log is unknown: forged records may name it without end (I12).
+// maxHistory is how many lines of one incident are kept, the first and the last, and
+// maxUnknownHistory those of one whose flow log is unknown: forged records may name it without
+// end (I12).
 const maxHistory, maxUnknownHistory = 200, 4
 
 // AddHistory adds a line; known: the snapshot knew the flow log.
@@ -84,7 +85,7 @@ func (t incidents) Unrecorded(s inventory.Scope, ids []string, eventID, claim st
 	return pairs[string, string](t, unrecorded, s.Account, s.Region, body(ids), eventID, claim)
 }
 
-// unrecorded reads no body of a row: to unpack those takes longer than all else.
+// unrecorded reads no body of a row: to unpack bodies would take longer than the rest of the query.
 const unrecorded = `SELECT k.value, coalesce(f.resource_id, '') FROM json_each(?3) k
 	LEFT JOIN flow_logs f ON f.account = ?1 AND f.region = ?2 AND f.id = k.value AND f.protected = 1
 	WHERE NOT EXISTS (SELECT 1 FROM history h WHERE h.account = ?1 AND h.region = ?2 AND h.id = k.value AND h.event_id = ?4 AND json_extract(h.body, '$.Claim') = ?5)`
@@ -116,22 +117,23 @@ func (t incidents) Sharing(s inventory.Scope, key string, now time.Time, limit i
 	return each[incident.Incident](t, sharing, s.Account, s.Region, key, now.UnixMilli(), limit)
 }
 
-// sharing selects what may share a call. (The sum: see dueOf.)
+// sharing selects the incidents that may share a call. (The sum: see dueOf.)
 const sharing = `SELECT body FROM incidents WHERE account = ? AND region = ? AND call_key = ? AND (next_at <= ? OR call_key LIKE '` + incident.SentCalls + `%') ORDER BY id LIMIT 0 + ?`
 
 // lacksTags is whether an incident waits for a CreateTags call.
 const lacksTags = `call_key LIKE '` + incident.TagsCalls + `%'`
 
-// dueIncidents selects what is due (?3, or after ?4) by its class, which is that of incident.TurnClassOf, each in the
-// order of its turns and within its limit. (The plus: SQLite is to begin with what is due, not with all unknown ones.)
+// dueIncidents selects the incidents that are due (by ?3, or after ?4), class by class. The classes are those of
+// incident.TurnClassOf, each in the order of its turns and within its limit. (The plus: SQLite must search the due
+// incidents, not all unknown ones.)
 var dueIncidents = dueOf(incident.FirstTry, `known = 1 AND tried = 0 AND state = 'open'`, `first_seen_at, id`, `?5`) + `
 	UNION ALL ` + dueOf(incident.TriedBefore, `known = 1 AND (tried > 0 AND state = 'open' OR state = 'blocked')`, `next_at, first_seen_at, id`, `?6`) + `
 	UNION ALL ` + dueOf(incident.LackingTags, `known = 1 AND `+lacksTags, `next_at, first_seen_at, id`, `?7`) + `
 	UNION ALL ` + dueOf(incident.NotPending, `known = 1 AND state NOT IN ('open', 'blocked') AND NOT `+lacksTags, `next_at, first_seen_at, id`, `?8`) + `
 	UNION ALL ` + dueOf(incident.OfUnknown, `+known = 0`, `detected_at, id`, `?8`)
 
-// dueOf is a class of what is due. (The sum: SQLite plans a query anew for each other LIMIT that
-// it can read.)
+// dueOf selects one class of the due incidents. (The sum 0 + limit: SQLite would plan the query anew for each new
+// value of a parameter that is the whole LIMIT.)
 func dueOf(class incident.TurnClass, which, order, limit string) string {
 	return `SELECT '` + string(class) + `', body FROM (SELECT body FROM incidents WHERE account = ?1 AND region = ?2 AND (next_at <= ?3 OR next_at > ?4) AND ` + which + ` ORDER BY ` + order + ` LIMIT 0 + ` + limit + `)`
 }

@@ -10,7 +10,7 @@ import (
 	"flowkeeper/remediate/rehearse"
 )
 
-// rehearsals has rehearsals, and whether their records come back: tables rehearsals and ways.
+// rehearsals has the rehearsals, and the health of pipelines: tables rehearsals and ways.
 type rehearsals struct{ *tx }
 
 func (t rehearsals) Rehearsable(s inventory.Scope, ofEach int) ([]inventory.Row, error) {
@@ -53,8 +53,8 @@ func (t rehearsals) SaveRehearsals(s inventory.Scope, c rehearse.Changes) error 
 	return alerts(t).AddAlerts(c.Alerts, c.Outage)
 }
 
-// Rehearsed finds the rehearsal that stands for a flow log; false: there was
-// none yet. It reads them all once.
+// Rehearsed returns a function that finds the rehearsal of a flow log's target; false:
+// there was none yet. It reads all rehearsals once.
 func (s lists) Rehearsed(ctx context.Context) (func(inventory.Row) (rehearse.Rehearsal, bool), error) {
 	type key struct {
 		scope  inventory.Scope

@@ -10,7 +10,7 @@ import (
 	"flowkeeper/remediate/repeat"
 )
 
-// repeats has what principals repeat, and the calls that they made: tables bursts and deeds.
+// repeats has the bursts, and the calls that principals made: tables bursts and deeds.
 type repeats struct{ *tx }
 
 func (t repeats) Bursts(keys ...string) (map[string]repeat.Burst, error) {
@@ -46,8 +46,8 @@ func (t repeats) DueBursts(s inventory.Scope, now, orphaned time.Time) (out []re
 	return each[repeat.Burst](t, dueBursts, s.Account, s.Region, now.UnixMilli(), now.Add(farthest).UnixMilli(), orphaned.UnixMilli())
 }
 
-// dueBursts selects those of a scope (?1, ?2) and those of none that are due (?3, or after ?4), and
-// those of any scope that were due before ?5.
+// dueBursts selects the bursts of a scope (?1, ?2) and those of no scope that are due (by ?3, or after ?4),
+// and those of any other scope that were due by ?5.
 const dueBursts = `SELECT body FROM (SELECT body FROM bursts WHERE account = ?1 AND region = ?2 AND (due_at <= ?3 OR due_at > ?4) ORDER BY due_at LIMIT 100)
 	UNION ALL SELECT body FROM (SELECT body FROM bursts WHERE account = '' AND region = '' AND (due_at <= ?3 OR due_at > ?4) ORDER BY due_at LIMIT 100)
 	UNION ALL SELECT body FROM bursts WHERE key IN (SELECT key FROM bursts INDEXED BY bursts_due WHERE due_at <= ?5 LIMIT 100)

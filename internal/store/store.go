@@ -27,9 +27,9 @@ type Options struct {
 	// MaxBytes is how large the file may become; 0: as large as SQLite and the disk
 	// allow.
 	MaxBytes int64
-	// CommitDelay is how long the record that a sink has an alert waits for another
-	// commit to share, while that sink has nothing else to get; 0: not at all. A
-	// daemon that is killed meanwhile sends that alert again.
+	// CommitDelay is how long the change that notes that a sink has taken an alert
+	// may wait to share another commit, while no other alert waits for that sink; 0:
+	// not at all. A daemon that is killed meanwhile sends that alert again.
 	CommitDelay time.Duration
 }
 
@@ -53,8 +53,8 @@ type Store struct {
 type file struct {
 	path   string
 	w, r   *sql.DB
-	lock   *os.File    // of a daemon, as what follows
-	opened []identity  // what was opened
+	lock   *os.File    // of a daemon only, as the next two
+	opened []identity  // the files that were opened
 	taken  atomic.Bool // set by Rescue, read by each commit, which then fails
 
 	routes   Routes
@@ -62,7 +62,7 @@ type file struct {
 	now      func() time.Time
 	delay    time.Duration // Options.CommitDelay
 	changes  atomic.Int64
-	daemon   bool // it keeps the file within its bounds
+	daemon   bool // Options.Daemon: only a daemon keeps the file within its bounds
 
 	queue
 	space

@@ -6,12 +6,12 @@ import (
 	"flowkeeper/alert/sink"
 )
 
-// ready are the pending deliveries of a sink but those that answer an alert
-// which it has not got yet, and those that come after such an answer: a pager
-// that is resolved before it is opened stays open, and one that is opened again
-// before it is resolved is closed while it should ring. A pager opens and
-// resolves by the campaign where there is one, others by the dedup key. (CROSS
-// JOIN: SQLite is to begin with the few alerts of one key.)
+// ready is the condition of a pending delivery to a sink (?1) that no earlier one holds
+// back. An alert that answers others waits until the sink has those: a pager that resolves
+// an incident before it opens it would leave it open. An alert also waits until the sink
+// has all earlier ones that resolve: a pager that opens an incident again before it resolves
+// it would close it. A pager has one incident for a campaign, and else one for a dedup key.
+// (CROSS JOIN: SQLite must begin with the few alerts of one key.)
 const ready = `d.sink = ?1 AND d.sent_at IS NULL AND d.parked_at IS NULL
 	AND NOT EXISTS (SELECT 1 FROM alerts b CROSS JOIN deliveries e ON e.alert = b.num AND e.sink = d.sink
 		WHERE b.dedup_key = a.dedup_key AND b.num < a.num AND (a.answers OR b.answers = 2) AND e.sent_at IS NULL AND e.parked_at IS NULL)
@@ -20,18 +20,18 @@ const ready = `d.sink = ?1 AND d.sent_at IS NULL AND d.parked_at IS NULL
 	AND NOT (a.campaign <> '' AND EXISTS (SELECT 1 FROM alerts b CROSS JOIN deliveries e ON e.alert = b.num AND e.sink = d.sink
 		WHERE b.campaign = a.campaign AND b.ends = 1 AND b.num < a.num AND e.sent_at IS NULL AND e.parked_at IS NULL))`
 
-// due are those whose time has come.
+// due is the condition of those that are also due.
 const due = ready + ` AND (d.next_at <= ?2 OR d.next_at > ?3)`
 
-// What Next asks, of a sink (?1), now (?2), and the time beyond which a delivery
-// was written before the clock went back (?3). Each reads an index of the pending
-// deliveries in its order, and ends at the first that fits; what is not due is passed
-// over within the index (x).
+// The queries of Next. Their arguments are a sink (?1), the current time (?2), and the
+// time beyond which a delivery was written before the clock went back (?3). Each reads an
+// index of the pending deliveries in its order, and ends at the first that fits. Deliveries
+// that are not due are skipped within the index (x).
 const (
 	mostUrgent = `deliveries x INDEXED BY deliveries_urgency CROSS JOIN deliveries d ON d.sink = x.sink AND d.alert = x.alert JOIN alerts a ON a.num = d.alert
 		WHERE x.sink = ?1 AND x.sent_at IS NULL AND x.parked_at IS NULL AND (x.next_at <= ?2 OR x.next_at > ?3) AND ` + ready + ` ORDER BY x.urgency, x.alert LIMIT 1`
-	// longestWaiting looks at the first thousand only: a sink that has refused
-	// more than those has other troubles. ?4: since when one must have waited.
+	// longestWaiting reads the first thousand only: a sink that has refused more of
+	// them has another problem. The alert must be from ?4 or earlier.
 	longestWaiting = `(SELECT * FROM deliveries INDEXED BY deliveries_pending WHERE sink = ?1 AND sent_at IS NULL AND parked_at IS NULL ORDER BY alert LIMIT 1000) d
 		JOIN alerts a ON a.num = d.alert WHERE ` + due + ` AND a.at <= ?4 ORDER BY d.alert LIMIT 1`
 	// pending counts up to two alerts that wait for a sink, and has the number of one.
