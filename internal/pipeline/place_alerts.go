@@ -17,12 +17,12 @@ const endAgain = time.Minute
 
 // alertedPlace is what was alerted of a place that fails.
 type alertedPlace struct {
-	own     Graded
-	level   alert.Level              // of the gravest alert; empty: none
-	covered bool                     // that alert was Places.together, which stands for several places
-	scopes  map[inventory.Scope]bool // that fail; whether each is urgent
-	quiet   time.Time                // until then no alert says that more Regions fail: first each Region is refreshed once
-	tried   time.Time                // by then all scopes that an earlier daemon may have alerted of have been tried; zero: it alerted of none
+	own        Graded
+	level      alert.Level              // of the gravest alert; empty: none
+	covered    bool                     // that alert was Places.together, which stands for several places
+	scopes     map[inventory.Scope]bool // that fail; whether each is urgent
+	quietUntil time.Time                // until then no alert says that more Regions fail: first each Region is refreshed once
+	triedBy    time.Time                // by then all scopes that an earlier daemon may have alerted of have been tried; zero: it alerted of none
 }
 
 // Run adds the alerts until ctx ends. It returns nil.
@@ -122,7 +122,7 @@ func (o *Places) endHigh(ctx context.Context, p Place, a *alertedPlace) bool {
 	if a.covered || a.own.High.endStored || slices.Contains(slices.Collect(maps.Values(a.scopes)), true) {
 		return true
 	}
-	if time.Now().Before(a.tried) {
+	if time.Now().Before(a.triedBy) {
 		return false
 	}
 	if a.level == alert.High {
@@ -151,7 +151,7 @@ func (o *Places) alert(ctx context.Context, p Place, failing []inventory.Scope, 
 		a = &alertedPlace{own: o.own(p), scopes: map[inventory.Scope]bool{}}
 		o.alerted[p] = a
 		if a.level = a.own.before(ctx); a.level != "" { // by an earlier daemon
-			a.quiet, a.tried = o.fleet.AllRefreshed(), time.Now().Add(TriedAfter)
+			a.quietUntil, a.triedBy = o.fleet.AllRefreshed(), time.Now().Add(TriedAfter)
 		}
 	}
 	maps.DeleteFunc(a.scopes, func(s inventory.Scope, _ bool) bool { return !slices.Contains(failing, s) })
@@ -165,12 +165,12 @@ func (o *Places) alert(ctx context.Context, p Place, failing []inventory.Scope, 
 	if urgent {
 		level = alert.High
 	}
-	wider := a.level == level && !a.covered && time.Now().After(a.quiet)
+	wider := a.level == level && !a.covered && time.Now().After(a.quietUntil)
 	if len(failing) == 0 || a.level.AtLeast(level) && !wider {
 		return
 	}
 	a.covered = !wider && o.isShared(ctx, urgent)
-	a.level, a.quiet = level, o.fleet.AllRefreshed()
+	a.level, a.quietUntil = level, o.fleet.AllRefreshed()
 	if !a.covered {
 		o.alertOwn(ctx, p, a, failing, err)
 		return

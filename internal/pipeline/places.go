@@ -143,14 +143,14 @@ func (o *Places) Works(s inventory.Scope) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.drop(s)
-	old := time.Since(o.began) > TriedAfter
-	if !o.known[s.Account] && (old || o.kind.Whole) {
+	hasTried := time.Since(o.began) > TriedAfter
+	if !o.known[s.Account] && (hasTried || o.kind.Whole) {
 		o.known[s.Account] = true
 		for _, p := range o.places(s.Account) {
 			o.change(p)
 		}
 	}
-	if old && !o.allTried {
+	if hasTried && !o.allTried {
 		o.allTried = true
 		retry.Wake(o.wake)
 	}
