@@ -12,12 +12,12 @@ import (
 	"flowkeeper/internal/detection"
 )
 
-// Calls to AWS that RecordFindings starts may go on after the commit of the message, so
-// that a Region that does not answer keeps no handler from the messages of other Regions.
-// A crash loses nothing: the restorer observes by itself, and a refresh finds the flow
-// logs that were created.
+// Calls to AWS that RecordFindings starts may go on after the commit of the message. So a
+// Region that does not answer does not block the handlers, which the messages of other
+// Regions need. A crash loses nothing: the restorer observes by itself, and a refresh finds
+// the flow logs that were created.
 const (
-	maxBackground = 4               // tasks of one scope at a time; the restorer and the refresh do what others would
+	maxBackground = 4               // tasks of one scope at a time; the restorer and the refresh do the work of others
 	createdGrace  = 2 * time.Second // the longest that a handler waits for learnCreated; it does not wait while the scope is slow
 )
 

@@ -22,7 +22,7 @@ func (r restorer) create(ctx context.Context, i incident.Incident) (done bool, e
 
 // createOne is create once the pace allows it.
 func (r restorer) createOne(ctx context.Context, i incident.Incident) error {
-	call, cancel := context.WithTimeout(context.WithoutCancel(ctx), answer.Timeout) // a step in hand ends (I10)
+	call, cancel := context.WithTimeout(context.WithoutCancel(ctx), answer.Timeout) // the current step is finished (I10)
 	defer cancel()
 	out, err := r.client.CreateFlowLogs(call, incident.CreateInput(i, r.store.policy.TokenKey.Token(i)), answer.OneAttempt)
 	a := answer.OfCreate(out, err)
@@ -50,7 +50,7 @@ func (r restorer) createTogether(ctx context.Context, g incident.Creation) error
 	if len(g.Incidents) == 1 {
 		return r.createOne(ctx, g.Incidents[0])
 	}
-	call, cancel := context.WithTimeout(context.WithoutCancel(ctx), answer.Timeout) // a step in hand ends (I10)
+	call, cancel := context.WithTimeout(context.WithoutCancel(ctx), answer.Timeout) // the current step is finished (I10)
 	defer cancel()
 	out, err := r.client.CreateFlowLogs(call, g.Input(), answer.OneAttempt)
 	a, ids := answer.OfCreation(out, err)

@@ -34,7 +34,7 @@ func (tx scopeTx) notifyDueEvent(id string) error {
 	if err != nil || !ok {
 		return err
 	}
-	if e.Due().After(tx.now) { // the clock went back, or the store has it evaluated before, because Due is far ahead
+	if e.Due().After(tx.now) { // the clock went back, or Due is so far ahead that the store has the event evaluated earlier
 		return tx.PutEvent(e.ClampTimes(tx.now))
 	}
 	after, err := tx.addOwed(e, notify.AwaitsLoss(e))
@@ -54,7 +54,7 @@ func (tx scopeTx) notifyEvent(id string) error {
 	if err != nil || !ok {
 		return err
 	}
-	_, err = tx.addOwed(e, notify.LossIsDue(e, tx.now)) // of a drift, if this step began before that time
+	_, err = tx.addOwed(e, notify.LossIsDue(e, tx.now)) // a drift may have become due while the step ran
 	return err
 }
 
@@ -222,9 +222,9 @@ func (tx scopeTx) putAlerted(e incident.Event, a alert.Alert) error {
 }
 
 // overdueEarlier brings forward when other events alert that the incidents are not back,
-// because a record may have ended a wait that another event began. It leaves out the event but.
-func (tx scopeTx) overdueEarlier(but string, incidents []incident.Incident) error {
-	for id, at := range notify.OverdueTimes(incidents, but, tx.policy, tx.now) {
+// because a record may have ended a wait that another event began. It leaves out the event except.
+func (tx scopeTx) overdueEarlier(except string, incidents []incident.Incident) error {
+	for id, at := range notify.OverdueTimes(incidents, except, tx.policy, tx.now) {
 		e, ok, err := tx.event(id)
 		if err != nil {
 			return err

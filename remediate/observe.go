@@ -116,7 +116,7 @@ func (r restorer) share(ctx context.Context, incidents []incident.Incident, show
 		return nil, err // no call is sent that may not be on disk
 	}
 	for range calls {
-		r.client.pace.creates.reserve(now) // this step sends each call that is stored
+		r.client.pace.creates.reserve(now) // each stored call takes its token before it is sent
 	}
 	return calls, nil
 }

@@ -50,8 +50,8 @@ type bucket struct {
 const (
 	leastRate  = 0.5                    // calls a second, however often AWS throttles
 	regainTime = 250 * time.Second      // from nothing to the rate at the start
-	shareTime  = 200 * time.Millisecond // a step begins with the calls that come in this time
-	reserved   = 400 * time.Millisecond // our bucket has that much less than AWS's: calls take different times to get there
+	shareTime  = 200 * time.Millisecond // a step begins with the tokens that come in this time, or more
+	reserved   = 400 * time.Millisecond // our bucket lacks the tokens of this time: calls take different times to reach AWS
 	sameTime   = time.Second            // throttled calls within this time count as one: they were sent together
 	soonAgain  = 10 * time.Second       // a throttled call that soon after another is not due to our own rate: others call, too
 )

@@ -23,18 +23,18 @@ const (
 // alerts that are due; no restore waits for one that can't be added (I7). It returns how many incidents it worked on.
 func (r restorer) reconcile(ctx context.Context, w work, keepAlive func()) (int, error) {
 	began := r.store.now()
-	unalerted := errors.Join(w.unread, r.notifier.notifyEvents(ctx, w.events), r.notifier.endBursts(ctx, w.bursts))
+	alertErr := errors.Join(w.readErr, r.notifier.notifyEvents(ctx, w.events), r.notifier.endBursts(ctx, w.bursts))
 	if len(w.incidents) == 0 {
-		return 0, unalerted
+		return 0, alertErr
 	}
 	tagging, due := r.toTag(w.incidents, began)
 	shown := r.observe(ctx, due, keepAlive)
 	keepAlive()
-	s, unread := r.split(ctx, due, shown)
-	calls, unnoted := r.share(ctx, s.shared, shown)
+	s, splitErr := r.split(ctx, due, shown)
+	calls, shareErr := r.share(ctx, s.shared, shown)
 	s.tagging = append(tagging, s.tagging...)
 	left, err := run(r.tasks(ctx, s, calls, shown, began), r.parallel, keepAlive)
-	return len(due) + len(tagging) - left, errors.Join(unalerted, unread, unnoted, err)
+	return len(due) + len(tagging) - left, errors.Join(alertErr, splitErr, shareErr, err)
 }
 
 // task is a part of a step: one call to AWS with the commit of its answer, or one commit.
@@ -102,30 +102,30 @@ type work struct {
 	incidents []incident.Incident // those whose turn it is, and those that may share a call with them
 	events    []incident.Event    // that are due
 	bursts    []repeat.Burst      // whose window is over
-	unread    error               // why next, or some of the events and bursts, could not be read
+	readErr   error               // why next, or some of the events and bursts, could not be read
 }
 
 // due asks the store when something is due next. If that is now, or inAnyCase is set, it also asks what is due.
 func (r restorer) due(ctx context.Context, inAnyCase bool) (w work, err error) {
 	err = r.ask(ctx, func(tx scopeTx) (err error) {
-		var noTime, noEvents, noBursts error
+		var nextErr, eventsErr, burstsErr error
 		var upcoming Upcoming
-		upcoming, noTime = tx.NextDue(tx.scope) // it also reads the events and bursts: if they can't be read, restores go on (I7)
+		upcoming, nextErr = tx.NextDue(tx.scope) // it also reads the events and bursts: if they can't be read, restores go on (I7)
 		w.next = upcoming.At()
-		w.isDue = noTime != nil || isDue(w.next, tx.now)
+		w.isDue = nextErr != nil || isDue(w.next, tx.now)
 		if !inAnyCase && !w.isDue {
 			return nil
 		}
 		if w.incidents, err = r.dueIncidents(tx); err != nil {
 			return err
 		}
-		if w.events, noEvents = tx.DueEvents(tx.scope, tx.now); noEvents != nil {
+		if w.events, eventsErr = tx.DueEvents(tx.scope, tx.now); eventsErr != nil {
 			w.events = nil
 		}
-		if w.bursts, noBursts = tx.DueBursts(tx.scope, tx.now, tx.now.Add(-repeat.Orphaned)); noBursts != nil {
+		if w.bursts, burstsErr = tx.DueBursts(tx.scope, tx.now, tx.now.Add(-repeat.Orphaned)); burstsErr != nil {
 			w.bursts = nil
 		}
-		w.unread = errors.Join(noTime, noEvents, noBursts)
+		w.readErr = errors.Join(nextErr, eventsErr, burstsErr)
 		return nil
 	})
 	return w, err

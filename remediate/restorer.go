@@ -33,12 +33,12 @@ func (r restorer) workOff(ctx context.Context, w work, err error, keepAlive func
 	}
 	r.logProgress(ctx, p)
 	var next time.Time
-	var unread error
+	var nextErr error
 	if err == nil && n < batch {
-		next, unread = r.nextDue(ctx)
+		next, nextErr = r.nextDue(ctx)
 	}
-	r.logOutage(p.note(n, unread != nil || isDue(next, r.store.now()), err), err)
-	if err != nil || unread != nil {
+	r.logOutage(p.note(n, nextErr != nil || isDue(next, r.store.now()), err), err)
+	if err != nil || nextErr != nil {
 		return storePause
 	}
 	if n >= batch {

@@ -7,8 +7,8 @@ import (
 )
 
 const (
-	idle    = 45 * time.Second // the longest between two turns, so that the restorer shows progress
-	unasked = 10 * time.Minute // the longest between two steps, also if nothing is due
+	idle      = 45 * time.Second // the longest between two turns, so that the restorer shows progress
+	stepEvery = 10 * time.Minute // the longest between two steps, even if nothing is due
 )
 
 // turns are those of one scope's restorer, one after the other, until ctx ends. In a turn it asks what is due,
@@ -33,12 +33,12 @@ type turns struct {
 
 // start begins the first turn, and returns at once. ended is called once, after the last turn. Restorers of thousands
 // of scopes start at the same time. So that not all of them work at once, two times are shorter by a random share
-// (from 0 to 1): that until the first step for which nothing need be due, and that until the second turn.
+// (from 0 to 1): the time until the first step that is done even if nothing is due, and the pause before the second turn.
 func (t *turns) start(now time.Time, share float64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.progress.loggedAt = now
-	t.stepped, t.maxPause = now.Add(-time.Duration(share*float64(unasked))), idle-time.Duration(share*float64(idle))
+	t.stepped, t.maxPause = now.Add(-time.Duration(share*float64(stepEvery))), idle-time.Duration(share*float64(idle))
 	t.timer = time.AfterFunc(0, t.begin)
 	context.AfterFunc(t.ctx, t.begin) // work then calls ended
 }
@@ -86,7 +86,7 @@ func (t *turns) turn() (pause time.Duration) {
 	r := t.restorer()
 	t.keepAlive()
 	now := r.store.now()
-	longAgo := now.Sub(t.stepped) >= unasked || now.Before(t.stepped) // the clock has gone back
+	longAgo := now.Sub(t.stepped) >= stepEvery || now.Before(t.stepped) // before: the clock has gone back
 	w, err := r.due(t.ctx, longAgo)
 	if err != nil || longAgo || w.isDue {
 		t.stepped = now
