@@ -14,8 +14,8 @@ type sinkFunc func(alert.Alert) error
 
 func (f sinkFunc) Send(_ context.Context, a alert.Alert) error { return f(a) }
 
-// TestI1SentDirectlyOnce: while the store fails, a message is received again and again. Its
-// alert is sent until each sink has taken it, and not again after that.
+// TestI1SentDirectlyOnce: while the state file can't be written, SQS delivers a message again and again. Each delivery
+// sends its alert directly to the sinks that have not taken it yet, and to no other.
 func TestI1SentDirectlyOnce(t *testing.T) {
 	t.Parallel()
 	sends, down := 0, true
@@ -33,10 +33,10 @@ func TestI1SentDirectlyOnce(t *testing.T) {
 	}
 	alertSenders{d}.Bypass(t.Context(), alert.Alert{ID: "alrt_1"})
 	if sends != 3 {
-		t.Errorf("%d tries of an alert that the sink took the third time", sends)
+		t.Errorf("the alert was sent %d times, want 3: the sink took the third", sends)
 	}
 	alertSenders{d}.Bypass(t.Context(), alert.Alert{ID: "alrt_2"})
 	if sends != 4 {
-		t.Errorf("%d tries after another alert", sends)
+		t.Errorf("alerts were sent %d times after another alert, want 4", sends)
 	}
 }

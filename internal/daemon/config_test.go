@@ -11,8 +11,8 @@ import (
 	"flowkeeper/remediate/incident"
 )
 
-// TestBaseRegion: aws.region, then the environment, then the queue. It is not
-// parallel: it changes the environment of the process.
+// TestBaseRegion: the Region is that of aws.region, else of the environment, else of the queue. The test is not
+// parallel, because it changes the environment of the process.
 func TestBaseRegion(t *testing.T) {
 	for name, c := range map[string]struct{ configured, environment, queue, want string }{
 		"configured":         {"eu-west-1", "us-east-1", "ap-south-1", "eu-west-1"},

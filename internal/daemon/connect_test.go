@@ -27,8 +27,7 @@ func TestBadCredentials(t *testing.T) {
 	}
 }
 
-// TestAWSIsAwayAtStart: the daemon waits until AWS answers; alerts and the health endpoints
-// work meanwhile.
+// TestAWSIsAwayAtStart: if AWS does not answer at the start, the daemon tries again, and works once AWS answers.
 func TestAWSIsAwayAtStart(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
@@ -36,15 +35,15 @@ func TestAWSIsAwayAtStart(t *testing.T) {
 	h.world.Fail("GetCallerIdentity", 1, "InternalFailure", http.StatusInternalServerError)
 	h.refreshed()
 	if !strings.Contains(h.log.String(), "can't reach AWS yet") {
-		t.Errorf("nothing was said of it: %s", h.log)
+		t.Errorf("the log does not say that AWS is not reached: %s", h.log)
 	}
 	h.strike(id)
 	h.awaitBack(region, "vpc-1")
 }
 
-// TestI13StartedInAnotherAccount: with credentials of an account that the state file does not
-// know, the daemon does not acknowledge messages because they are about another account, and
-// does not report itself as healthy.
+// TestI13StartedInAnotherAccount: the credentials are of another account than the state file's. To this daemon, all
+// messages in the queue are about a foreign account. It must not acknowledge them because of that, and must not
+// report itself as healthy.
 func TestI13StartedInAnotherAccount(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
@@ -55,30 +54,31 @@ func TestI13StartedInAnotherAccount(t *testing.T) {
 	h.strike(id)
 	right, stranger := h.daemon.AWS.Credentials, h.world.User("222233334444", "flowkeeper", false)
 	h.daemon.AWS.Credentials = credentials.NewStaticCredentialsProvider(stranger.AccessKeyID, stranger.SecretAccessKey, "")
-	h.anew()
+	h.newDaemon()
 	h.run()
 	const why = "these credentials act in account 222233334444, and the state file has protected flow logs of 111122223333"
-	h.await("the account to be noticed", func() bool { return strings.Count(h.log.String(), why) > 0 })
+	h.await("the wrong account in the log", func() bool { return strings.Count(h.log.String(), why) > 0 })
 	if h.daemon.health().ready() == nil || h.daemon.health().unwell() == nil {
-		t.Error("all is said to be well")
+		t.Error("the daemon is ready, or sends heartbeats")
 	}
 	h.halt()
 	if n := h.world.Deleted(h.queue); n != 0 {
 		t.Errorf("%d messages were acknowledged", n)
 	}
 	h.daemon.AWS.Credentials = right
-	h.again()
+	h.restart()
 	h.awaitBack(region, "vpc-1")
 
-	// If the configuration names accounts, the state file may have flow logs of others, too.
+	// If the configuration names accounts, the state file may have flow logs of other accounts too: the daemon starts.
 	h.halt()
 	h.daemon.AWS.Credentials = credentials.NewStaticCredentialsProvider(stranger.AccessKeyID, stranger.SecretAccessKey, "")
 	h.daemon.Config.Accounts = []configs.Account{{ID: "222233334444"}}
-	h.again()
+	h.restart()
 }
 
-// TestI9AllIsLostAndAnotherAccountIsNot: an account whose flow logs are all gone is still the
-// right one, though the state file has older flow logs of another account.
+// TestI9AllIsLostAndAnotherAccountIsNot: all flow logs of the daemon's account are deleted, so the only protected ones
+// in the state file are older ones of another account. The daemon must not take its credentials for those of a wrong
+// account, and must restore what was deleted.
 func TestI9AllIsLostAndAnotherAccountIsNot(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
@@ -86,7 +86,7 @@ func TestI9AllIsLostAndAnotherAccountIsNot(t *testing.T) {
 	h.refreshed()
 	h.world.Deny("flowkeeper", "CreateFlowLogs")
 	h.strike(id)
-	h.await("it to be blocked", func() bool {
+	h.await("the incident to be blocked", func() bool {
 		c, err := h.daemon.store.Counts(t.Context())
 		return err == nil && c.Incidents["blocked"] == 1
 	})
@@ -102,12 +102,13 @@ func TestI9AllIsLostAndAnotherAccountIsNot(t *testing.T) {
 		return err
 	})
 	h.world.Allow("flowkeeper", "CreateFlowLogs")
-	h.again()
+	h.restart()
 	h.awaitBack(region, "vpc-1")
 }
 
-// TestAccessTakenAwayBeforeARestart: after a daemon has worked with the state file, the next
-// one does not end because AWS refuses its calls.
+// TestAccessTakenAwayBeforeARestart: an earlier daemon has worked with the state file, so the credentials were right
+// once. If AWS refuses them at the next start, the daemon does not end, but tries again: an attacker may have taken
+// the access away for a while.
 func TestAccessTakenAwayBeforeARestart(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
@@ -118,8 +119,8 @@ func TestAccessTakenAwayBeforeARestart(t *testing.T) {
 	h.refreshed()
 }
 
-// TestTokenKey: the key of the configuration counts, and goes into the state file for commands.
-// Without one, the state file's own key counts.
+// TestTokenKey: without a key in the configuration, the daemon uses the key that the state file has. A key in the
+// configuration replaces it, also in the state file, where commands read it.
 func TestTokenKey(t *testing.T) {
 	t.Parallel()
 	s, err := store.Open(t.Context(), filepath.Join(t.TempDir(), "state.db"), store.Options{Daemon: true, Routes: alerttest.To{}})
@@ -137,10 +138,10 @@ func TestTokenKey(t *testing.T) {
 	for range 2 {
 		key, err := d.tokenKey(t.Context())
 		if err != nil || key != incident.SharedTokenKey(secret) || key == own {
-			t.Errorf("not the shared one; %v", err)
+			t.Errorf("the key is not the configured one; %v", err)
 		}
 		if stored, err := s.TokenKey(t.Context()); err != nil || stored != key {
-			t.Errorf("commands have another one; %v", err)
+			t.Errorf("the state file has another key; %v", err)
 		}
 	}
 }

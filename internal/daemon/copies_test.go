@@ -40,8 +40,8 @@ func (h *house) latestCopy() string {
 	return string(b)
 }
 
-// lose deletes all files of the machine.
-func (h *house) lose() {
+// loseFiles stops the daemon and deletes the folder of its state file, as if the machine were lost.
+func (h *house) loseFiles() {
 	h.t.Helper()
 	h.halt()
 	if err := os.RemoveAll(filepath.Dir(h.daemon.Config.State.Path)); err != nil {
@@ -58,9 +58,9 @@ func TestTheCopyOutlivesTheMachine(t *testing.T) {
 	id := h.plant(region, "vpc-1")
 	h.refreshed()
 	h.await("a copy", func() bool { return h.latestCopy() != "" })
-	h.lose() // the last copy, made at the end, has all that was written
+	h.loseFiles() // the daemon makes a last copy when it stops
 	h.world.Remove(account, region, id)
-	h.again()
+	h.restart()
 	h.await("the flow log to be back", func() bool {
 		logs := h.world.FlowLogs(account, region)
 		return len(logs) == 1 && logs[0].ID != id && logs[0].Tags["Name"] == "vpc-1"
@@ -70,8 +70,8 @@ func TestTheCopyOutlivesTheMachine(t *testing.T) {
 	}
 }
 
-// adopted waits for the alert that the state file was written from its copy.
-func (h *house) adopted() (a alert.Alert) {
+// awaitAdopted waits for the alert that the state file was written from its copy, and returns it.
+func (h *house) awaitAdopted() (a alert.Alert) {
 	h.t.Helper()
 	h.await("the alert of the copy", func() bool {
 		for _, x := range h.pager.of(alert.Pipeline) {
@@ -94,9 +94,9 @@ func TestAnAdoptedCopyBringsNoReleasesAlong(t *testing.T) {
 	ids := []string{h.plant(region, "vpc-1"), h.plant(region, "vpc-2")}
 	h.refreshed()
 	h.release(time.Now().Add(time.Hour))
-	h.lose()
-	h.again()
-	a := h.adopted()
+	h.loseFiles()
+	h.restart()
+	a := h.awaitAdopted()
 	for _, want := range []string{"with 2 flow logs protected in 1 scope", "the releases of 2 flow logs", "do not hold any more", "last modified"} {
 		if !strings.Contains(a.Cause, want) {
 			t.Errorf("no %q in %q", want, a.Cause)
@@ -109,9 +109,9 @@ func TestAnAdoptedCopyBringsNoReleasesAlong(t *testing.T) {
 		t.Errorf("%+v, %v", left, err)
 	}
 	h.strike(ids...)
-	h.await("both to be back", func() bool { return h.on(region, "vpc-1") == 1 && h.on(region, "vpc-2") == 1 })
+	h.await("both flow logs to be back", func() bool { return h.countOn(region, "vpc-1") == 1 && h.countOn(region, "vpc-2") == 1 })
 	h.halt()
-	h.again() // on its own state file: no alert
+	h.restart() // with its own state file, not a copy: there must be no further alert
 	alerts := 0
 	for _, x := range h.pager.of(alert.Pipeline) {
 		if strings.Contains(x.Cause, "the state file came back from") {
@@ -119,7 +119,7 @@ func TestAnAdoptedCopyBringsNoReleasesAlong(t *testing.T) {
 		}
 	}
 	if alerts != 1 {
-		t.Errorf("%d alerts", alerts)
+		t.Errorf("%d alerts of an adopted copy, want 1", alerts)
 	}
 }
 
@@ -166,33 +166,33 @@ func (h *house) forge(statements ...string) {
 // it, a later deletion is alerted and restored.
 func TestAForgedCopyHidesNoDeletion(t *testing.T) {
 	t.Parallel()
-	// What a forged incident, or a forged row, has to contain.
-	over := `INSERT INTO incidents (account, region, id, root_id, resource_id, state, reason, known, event_id, detected_at, first_seen_at, settled_at, body)
+	// insertIncident forges an incident of each flow log. Its placeholders are the state and the reason.
+	insertIncident := `INSERT INTO incidents (account, region, id, root_id, resource_id, state, reason, known, event_id, detected_at, first_seen_at, settled_at, body)
 		SELECT account, region, id, root_id, resource_id, '%s', '%s', 1, 'e', 1, 1, 1, json_object('Scope', json_object('account', account, 'region', region), 'FlowLogID', id,
 		'RootID', root_id, 'ResourceID', resource_id, 'State', '%[1]s', 'Reason', '%[2]s', 'Action', 4, 'Known', json('true'), 'ModeOnly', json('true')) FROM flow_logs`
 	for name, statements := range map[string][]string{
 		"released, in capitals that only the daemon reads": {`UPDATE flow_logs SET body = packed(json_set(json_remove(unpacked(body), '$.ReleasedUntil', '$.ReleasedAt'), '$.RELEASEDUNTIL', '2999-01-01T00:00:00Z', '$.Releasedat', '2020-01-01T00:00:00Z'))`},
-		"not protected":                       {`UPDATE flow_logs SET protected = 0, target = NULL, body = packed(json_set(unpacked(body), '$.Protected', json('false')))`},
-		"held":                                {`UPDATE flow_logs SET protected = 0, target = NULL, held = 1, body = packed(json_set(unpacked(body), '$.Protected', json('false'), '$.Held', json('true')))`},
-		"excluded":                            {`UPDATE flow_logs SET protected = 0, target = NULL, body = packed(json_set(unpacked(body), '$.Protected', json('false'), '$.Excluded', json('true')))`},
-		"gone":                                {`UPDATE flow_logs SET state = 'gone', target = NULL, gone_at = 1, body = packed(json_set(unpacked(body), '$.State', 'gone'))`},
-		"gone, and let go of for good":        {fmt.Sprintf(over, "closed", "released"), `UPDATE flow_logs SET state = 'gone', target = NULL, gone_at = 1, body = packed(json_set(unpacked(body), '$.State', 'gone'))`},
-		"live, and let go of for good":        {fmt.Sprintf(over, "closed", "released")},
-		"live, and its resource is gone":      {fmt.Sprintf(over, "closed", "resource_gone")},
-		"live, and restored long ago":         {fmt.Sprintf(over, "verified", "")},
-		"gone, and being restored as another": {fmt.Sprintf(over, "open", ""), `UPDATE flow_logs SET state = 'gone', target = NULL, gone_at = 1, body = packed(json_set(unpacked(body), '$.State', 'gone'))`},
-		"restored without end": {`WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20)
+		"not protected":                  {`UPDATE flow_logs SET protected = 0, target = NULL, body = packed(json_set(unpacked(body), '$.Protected', json('false')))`},
+		"held":                           {`UPDATE flow_logs SET protected = 0, target = NULL, held = 1, body = packed(json_set(unpacked(body), '$.Protected', json('false'), '$.Held', json('true')))`},
+		"excluded":                       {`UPDATE flow_logs SET protected = 0, target = NULL, body = packed(json_set(unpacked(body), '$.Protected', json('false'), '$.Excluded', json('true')))`},
+		"gone":                           {`UPDATE flow_logs SET state = 'gone', target = NULL, gone_at = 1, body = packed(json_set(unpacked(body), '$.State', 'gone'))`},
+		"gone, and released for good":    {fmt.Sprintf(insertIncident, "closed", "released"), `UPDATE flow_logs SET state = 'gone', target = NULL, gone_at = 1, body = packed(json_set(unpacked(body), '$.State', 'gone'))`},
+		"live, and released for good":    {fmt.Sprintf(insertIncident, "closed", "released")},
+		"live, and its resource is gone": {fmt.Sprintf(insertIncident, "closed", "resource_gone")},
+		"live, and restored long ago":    {fmt.Sprintf(insertIncident, "verified", "")},
+		"gone, and being restored":       {fmt.Sprintf(insertIncident, "open", ""), `UPDATE flow_logs SET state = 'gone', target = NULL, gone_at = 1, body = packed(json_set(unpacked(body), '$.State', 'gone'))`},
+		"restored too often": {`WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20)
 			INSERT INTO incidents (account, region, id, root_id, resource_id, state, reason, known, event_id, detected_at, first_seen_at, restored_at, settled_at, body)
 			SELECT account, region, id || i, root_id, resource_id, 'verified', '', 1, 'e', 1, 1, unixepoch() * 1000, 1, json_object('State', 'verified', 'RootID', root_id, 'Known', json('true'),
 			'RestoredAt', '2999-01-01T00:00:00Z') FROM flow_logs, n`},
-		"an incident without a row": {fmt.Sprintf(over, "closed", "released"), `DELETE FROM flow_logs`},
+		"an incident without a flow log": {fmt.Sprintf(insertIncident, "closed", "released"), `DELETE FROM flow_logs`},
 		"another flow log's settings": {`UPDATE flow_logs SET body = packed(json_set(unpacked(body), '$.log_destination', 'arn:aws:s3:::evil'))`,
-			strings.Replace(fmt.Sprintf(over, "closed", "still_there"), "json('true'))", "json('false'), 'Frozen', json_object('resource_id', resource_id, 'traffic_type', 'ALL', 'log_destination_type', 's3', 'log_destination', 'arn:aws:s3:::evil'))", 1)},
-		"unprotected, gone, and pending": {fmt.Sprintf(over, "blocked", "decoy"),
+			strings.Replace(fmt.Sprintf(insertIncident, "closed", "still_there"), "json('true'))", "json('false'), 'Frozen', json_object('resource_id', resource_id, 'traffic_type', 'ALL', 'log_destination_type', 's3', 'log_destination', 'arn:aws:s3:::evil'))", 1)},
+		"unprotected, gone, and blocked": {fmt.Sprintf(insertIncident, "blocked", "decoy"),
 			`UPDATE flow_logs SET state = 'gone', protected = 0, target = NULL, gone_at = 1, body = packed(json_set(unpacked(body), '$.State', 'gone', '$.Protected', json('false')))`},
-		"only the mode was asked": {fmt.Sprintf(over, "closed", "alert_only")},
-		"from a file":             {`UPDATE flow_logs SET body = packed(json_set(unpacked(body), '$.Imported', json('true')))`},
-		"nothing at all":          {`DELETE FROM flow_logs`},
+		"closed in mode alert": {fmt.Sprintf(insertIncident, "closed", "alert_only")},
+		"imported from a file": {`UPDATE flow_logs SET body = packed(json_set(unpacked(body), '$.Imported', json('true')))`},
+		"no flow logs":         {`DELETE FROM flow_logs`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -200,11 +200,11 @@ func TestAForgedCopyHidesNoDeletion(t *testing.T) {
 			h.withCopies()
 			id := h.plant(region, "vpc-1")
 			h.refreshed()
-			h.lose()
+			h.loseFiles()
 			h.forge(statements...)
-			h.again()
-			h.adopted()
-			h.await("it to be protected", func() bool {
+			h.restart()
+			h.awaitAdopted()
+			h.await("the flow log to be protected", func() bool {
 				row, ok, err := h.daemon.store.FindFlowLog(t.Context(), id)
 				return err == nil && ok && row.Rehearsable()
 			})
@@ -214,8 +214,8 @@ func TestAForgedCopyHidesNoDeletion(t *testing.T) {
 	}
 }
 
-// TestAnAdoptedCopyNeedsNoListing: where Organizations refuses or does not answer, the accounts of the
-// copy are protected, and an account that a forged copy lets depart is.
+// TestAnAdoptedCopyNeedsNoListing: a forged copy says that an account has left the organisation, and AWS Organizations
+// refuses to list the accounts, or does not answer. The daemon must protect the account all the same.
 func TestAnAdoptedCopyNeedsNoListing(t *testing.T) {
 	t.Parallel()
 	for name, lost := range map[string]fakeawstest.Refusal{"refused": {Code: "AccessDeniedException"}, "no answer": {Hangs: true}} {
@@ -229,7 +229,7 @@ func TestAnAdoptedCopyNeedsNoListing(t *testing.T) {
 				h.receives()
 				h.awaitProtected(payments)
 				time.Sleep(time.Minute) // until the flow log is old enough to count as lost
-				h.lose()
+				h.loseFiles()
 				h.forge(`UPDATE accounts SET left_at = 1, why = 'left'`)
 				h.vanish(payments)
 				h.world.Meet(func(q *fakeaws.Request) fakeawstest.Refusal {
@@ -239,49 +239,49 @@ func TestAnAdoptedCopyNeedsNoListing(t *testing.T) {
 					return fakeawstest.Refusal{}
 				})
 				begun := time.Now()
-				h.again()
+				h.restart()
 				h.awaitProtected(payments)
 				if took := time.Since(begun); took > time.Minute {
-					t.Errorf("it took %s", took)
+					t.Errorf("the account was protected after %s", took)
 				}
 				h.await("the flow log to be back", func() bool { return h.countIn(payments) == 1 })
 				time.Sleep(2 * time.Hour)
-				h.await("the alert that nothing is listed", func() bool {
+				h.await("the alert that the accounts can't be listed", func() bool {
 					return slices.ContainsFunc(h.pager.of(alert.Pipeline), func(a alert.Alert) bool {
 						return strings.Contains(a.Cause, "accounts of the organisation can't be listed")
 					})
 				})
 				h.world.Meet(nil)
 				h.list()
-				h.await("it to be listed", func() bool { _, at, err := h.daemon.store.Accounts(t.Context()); return err == nil && !at.IsZero() })
+				h.await("the accounts to be listed", func() bool { _, at, err := h.daemon.store.Accounts(t.Context()); return err == nil && !at.IsZero() })
 			})
 		})
 	}
 }
 
-// TestACopyWithATriggerIsNotAdopted: a trigger could undo whatever the daemon writes.
+// TestACopyWithATriggerIsNotAdopted: an attacker can add a trigger to the copy, which would undo what the daemon
+// writes.
 func TestACopyWithATriggerIsNotAdopted(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	h.withCopies()
 	h.plant(region, "vpc-1")
 	h.refreshed()
-	h.lose()
+	h.loseFiles()
 	h.forge(`CREATE TRIGGER quiet AFTER INSERT ON deliveries BEGIN UPDATE deliveries SET sent_at = 1; END`)
-	h.anew()
+	h.newDaemon()
 	err := h.daemon.Run(t.Context())
-	close(h.done) // it has ended here
+	close(h.done) // the daemon has ended
 	if !errors.Is(err, store.ErrStrange) || !strings.Contains(err.Error(), "trigger quiet") {
 		t.Errorf("%v", err)
 	}
 	if _, err := os.Stat(h.daemon.Config.State.Path); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("it is there: %v", err)
+		t.Errorf("a state file is there: %v", err)
 	}
 }
 
-// TestLeftoversOfAnotherFileAreNotTheCopys: only the state file itself is lost. The files that
-// SQLite keeps with it, and those of a copy that was not finished, are still there, and are
-// older than the copy.
+// TestLeftoversOfAnotherFileAreNotTheCopys: only the state file itself is lost. An older WAL of SQLite, and files of a
+// copy whose download did not finish, are still there. The daemon must not mix them with the copy that it adopts.
 func TestLeftoversOfAnotherFileAreNotTheCopys(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
@@ -294,8 +294,8 @@ func TestLeftoversOfAnotherFileAreNotTheCopys(t *testing.T) {
 		t.Fatalf("%d bytes, %v", len(wal), err)
 	}
 	id := h.plant(region, "vpc-2")
-	h.await("it to be known", func() bool { _, ok, err := h.daemon.store.FindFlowLog(t.Context(), id); return ok && err == nil })
-	h.lose()
+	h.await("the second flow log to be in the snapshot", func() bool { _, ok, err := h.daemon.store.FindFlowLog(t.Context(), id); return ok && err == nil })
+	h.loseFiles()
 	h.world.Remove(account, region, id)
 	if err := os.Mkdir(filepath.Dir(path), 0o700); err != nil {
 		t.Fatal(err)
@@ -305,7 +305,7 @@ func TestLeftoversOfAnotherFileAreNotTheCopys(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	h.again()
+	h.restart()
 	h.awaitBack(region, "vpc-2")
 }
 
@@ -318,10 +318,10 @@ func TestACopyThatCannotBeReadIsLeftAlone(t *testing.T) {
 	h.plant(region, "vpc-1")
 	h.refreshed()
 	h.await("a copy", func() bool { return h.latestCopy() != "" })
-	h.lose()
+	h.loseFiles()
 	before := h.latestCopy()
 	h.world.Fail("GetObject", 1000, "AccessDenied", 403)
-	h.again()
+	h.restart()
 	h.await("the alert", func() bool {
 		for _, a := range h.pager.of(alert.Pipeline) {
 			if strings.Contains(a.Cause, "its copy can't be read") {

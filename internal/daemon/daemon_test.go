@@ -17,7 +17,7 @@ func TestDeletedIsAlertedAndRestored(t *testing.T) {
 	h.refreshed()
 	h.strike(id)
 	h.awaitBack(region, "vpc-1")
-	h.await("its alerts", func() bool { return len(h.pager.of(alert.Restored)) == 1 && len(h.pager.of(alert.Closed)) == 1 })
+	h.await("the alerts of the restore and of the end", func() bool { return len(h.pager.of(alert.Restored)) == 1 && len(h.pager.of(alert.Closed)) == 1 })
 	if a := h.pager.of(alert.Deletion); len(a) != 1 || a[0].Actor == nil || !strings.HasSuffix(a[0].Actor.ARN, "user/mallory") {
 		t.Errorf("%+v", a)
 	}
@@ -25,8 +25,8 @@ func TestDeletedIsAlertedAndRestored(t *testing.T) {
 	h.halt()
 }
 
-// TestI10StopsInTheMiddle: a stop while creates are refused and the alert sink
-// hangs ends the daemon with nil, and the next start finishes the work.
+// TestI10StopsInTheMiddle: a daemon that is stopped after AWS has throttled its create ends without an error, and the
+// next daemon restores the flow log.
 func TestI10StopsInTheMiddle(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
@@ -36,7 +36,7 @@ func TestI10StopsInTheMiddle(t *testing.T) {
 	h.strike(id)
 	h.await("the alert", func() bool { return len(h.pager.of(alert.Deletion)) == 1 })
 	h.halt()
-	h.again()
+	h.restart()
 	h.awaitBack(region, "vpc-1")
 }
 
@@ -54,21 +54,21 @@ func TestUnknownIsAlertedAndNotCreated(t *testing.T) {
 		return len(h.pager.of(alert.Deletion)) == 1 && strings.Contains(h.log.String(), `"kind":"closed"`)
 	})
 	if n := len(h.world.Calls("CreateFlowLogs")); n != 0 {
-		t.Errorf("%d creates of what nobody knows", n)
+		t.Errorf("%d creates of a flow log whose settings are unknown", n)
 	}
 	if n := len(h.pager.of(alert.Closed)); n != 0 {
-		t.Error("the pager is resolved at once: it is to ring for five minutes")
+		t.Error("the pager's incident is resolved at once: it must stay open for five minutes")
 	}
 }
 
-// TestCreatedIsLearnedAtOnce: a flow log that is created and deleted between two refreshes is
-// in the snapshot.
+// TestCreatedIsLearnedAtOnce: a flow log is created and deleted between two refreshes. The record of its creation has
+// brought it into the snapshot, so that it is restored.
 func TestCreatedIsLearnedAtOnce(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	h.daemon.Config.Inventory.Schedule = "@every 1h"
 	h.world.AddResource(account, region, "vpc-1")
-	h.plant(region, "vpc-2") // to the same bucket, or the new one would be held
+	h.plant(region, "vpc-2") // to the same bucket: otherwise the new flow log would be held
 	h.refreshed()
 	out, err := h.attacker.CreateFlowLogs(t.Context(), &ec2.CreateFlowLogsInput{
 		ResourceIds: []string{"vpc-1"}, ResourceType: "VPC", TrafficType: "ALL", LogDestinationType: "s3", LogDestination: aws.String(bucket),
@@ -76,12 +76,13 @@ func TestCreatedIsLearnedAtOnce(t *testing.T) {
 	if err != nil || len(out.FlowLogIds) != 1 {
 		t.Fatalf("%v %v", out, err)
 	}
-	h.await("the record to be taken", func() bool { return h.world.Deleted(h.queue) > 0 })
+	h.await("the record to be acknowledged", func() bool { return h.world.Deleted(h.queue) > 0 })
 	h.strike(out.FlowLogIds...)
 	h.await("the flow log to be back", func() bool { return len(h.world.FlowLogs(account, region)) == 2 })
 }
 
-// TestDriftAlone: the trail is stopped, and the refresh finds the loss.
+// TestDriftAlone: the trail is stopped, so that no record reports the deletion. A refresh finds the loss, and the flow
+// log is restored.
 func TestDriftAlone(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
@@ -92,6 +93,6 @@ func TestDriftAlone(t *testing.T) {
 	h.awaitBack(region, "vpc-1")
 	h.await("the alert", func() bool { return len(h.pager.of(alert.Deletion)) == 1 })
 	if a := h.pager.of(alert.Deletion)[0]; a.Actor != nil {
-		t.Errorf("nobody knows who it was: %+v", a.Actor)
+		t.Errorf("the alert names an actor, and no record did: %+v", a.Actor)
 	}
 }

@@ -53,7 +53,7 @@ func TestDependenciesOfTheQueue(t *testing.T) {
 		{"neither", "", "", nil},
 		{"no JSON, and a key of AWS", "no JSON", "alias/aws/sqs", nil},
 		{"allowed", allow("Allow", "ArnEquals", "aws:SourceArn", `"arn:aws:events:eu-west-1:111122223333:rule/fk"`), "", []string{"arn:aws:events:eu-west-1:111122223333:rule/fk"}},
-		{"several, one no rule", allow("Allow", "ArnLike", "AWS:SourceArn", `["arn:aws:events:*:111122223333:rule/fk*","arn:aws:sns:eu-west-1:111122223333:x"]`), "", []string{"arn:aws:events:*:111122223333:rule/fk*"}},
+		{"a rule, and a topic", allow("Allow", "ArnLike", "AWS:SourceArn", `["arn:aws:events:*:111122223333:rule/fk*","arn:aws:sns:eu-west-1:111122223333:x"]`), "", []string{"arn:aws:events:*:111122223333:rule/fk*"}},
 		{"all others denied", allow("Deny", "ArnNotEquals", "aws:SourceArn", `"arn:aws:events:eu-west-1:111122223333:rule/fk"`), "", []string{"arn:aws:events:eu-west-1:111122223333:rule/fk"}},
 		{"all others allowed", allow("Allow", "ArnNotEquals", "aws:SourceArn", `"arn:aws:events:eu-west-1:111122223333:rule/fk"`), "", nil},
 		{"an operator with affixes", allow("Allow", "ForAnyValue:StringLikeIfExists", "aws:SourceArn", `"arn:aws:events:eu-west-1:111122223333:rule/fk"`), "", []string{"arn:aws:events:eu-west-1:111122223333:rule/fk"}},
@@ -70,12 +70,12 @@ func TestDependenciesOfTheQueue(t *testing.T) {
 	}
 }
 
-// TestTamperFromTheQueue: from the message to the pager, with the rule that
-// only the queue's policy names.
+// TestTamperFromTheQueue: messages about tampering become alerts, also of the EventBridge rule that only the policy of
+// the queue names. Tampering with a bucket that nothing depends on does not.
 func TestTamperFromTheQueue(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
-	h.ruled()
+	h.nameRuleInQueuePolicy()
 	h.plant(region, "vpc-1")
 	h.refreshed()
 	h.await("the queue's policy", func() bool {
@@ -94,8 +94,8 @@ func TestTamperFromTheQueue(t *testing.T) {
 	}
 }
 
-// TestTamperBeforeTheFirstRefresh: with an empty state file, the messages that wait in the
-// queue are judged by what the first refresh finds.
+// TestTamperBeforeTheFirstRefresh: with an empty state file, the daemon does not know on which buckets its flow logs
+// depend. It handles the messages in the queue after the first refresh has found them.
 func TestTamperBeforeTheFirstRefresh(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
@@ -107,8 +107,8 @@ func TestTamperBeforeTheFirstRefresh(t *testing.T) {
 	h.await("the alert", func() bool { return len(h.pager.of(alert.Tamper)) == 1 })
 }
 
-// TestWhatIsNotUnderstoodOfTheQueueEndsNothing: if the stored attributes of the queue can't be
-// read, the queue is asked for them again.
+// TestWhatIsNotUnderstoodOfTheQueueEndsNothing: if the attributes of the queue in the state file can't be parsed, the
+// daemon starts, and asks SQS for them again.
 func TestWhatIsNotUnderstoodOfTheQueueEndsNothing(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
@@ -120,6 +120,6 @@ func TestWhatIsNotUnderstoodOfTheQueueEndsNothing(t *testing.T) {
 	h.await("the queue's attributes", stored)
 	h.sql(`UPDATE facts SET value = '{' WHERE name = 'queue attributes'`)
 	h.halt()
-	h.again()
+	h.restart()
 	h.await("the queue's attributes again", stored)
 }

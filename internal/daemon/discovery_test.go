@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// TestADiscoveryMayTakeLongerThanItsPause: an account that does not answer makes it take
-// listTimeout. A caller of awaitFresh waits for one discovery, not for several until
+// TestADiscoveryMayTakeLongerThanItsPause: if an account does not answer, one discovery takes up to listTimeout, which
+// is longer than discoverPause. Even then a caller of awaitFresh waits for one discovery, not for several until
 // freshTimeout.
 func TestADiscoveryMayTakeLongerThanItsPause(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -35,7 +35,7 @@ func TestADiscoveryMayTakeLongerThanItsPause(t *testing.T) {
 		close(ended)
 		turns.Wait()
 		if took != discoverPause+time.Second || times != 1 {
-			t.Errorf("took %s, and %d of them", took, times)
+			t.Errorf("awaitFresh returned after %s and %d discoveries", took, times)
 		}
 	})
 }

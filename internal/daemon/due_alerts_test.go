@@ -13,8 +13,8 @@ import (
 	"flowkeeper/remediate/incident"
 )
 
-// TestAScopeThatIsNotConfiguredAnyMoreIsAlerted: an account that the configuration names no
-// longer has no restorer. There is an alert that its lost flow log is not back.
+// TestAScopeThatIsNotConfiguredAnyMoreIsAlerted: an account that the configuration does not name any more has no
+// restorer. If a flow log of it was lost, an alert says that it is not back, and that nothing is tried.
 func TestAScopeThatIsNotConfiguredAnyMoreIsAlerted(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
@@ -27,7 +27,7 @@ func TestAScopeThatIsNotConfiguredAnyMoreIsAlerted(t *testing.T) {
 		return s.Update(ctx, func(tx *store.Tx) error { return errors.Join(tx.PutIncident(i), tx.PutEvent(e)) })
 	})
 	h.run()
-	h.await("people to hear that it is not back", func() bool { return len(h.pager.of(alert.Blocked)) > 0 })
+	h.await("the alert that the flow log is not back", func() bool { return len(h.pager.of(alert.Blocked)) > 0 })
 	a := h.pager.of(alert.Blocked)[0]
 	if a.Account != other.Account || a.Level != alert.Critical || !strings.Contains(a.Text, "nothing is tried") || !strings.Contains(a.Text, "inventory release") || strings.Contains(a.Text, "tries again") {
 		t.Errorf("alerts: %+v", a)

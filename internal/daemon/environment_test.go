@@ -16,8 +16,8 @@ import (
 	"flowkeeper/internal/store"
 )
 
-// inEnvironment makes a daemon whose credentials came from the environment, under
-// systemd for an hour. It is not for parallel tests.
+// inEnvironment makes a daemon whose credentials come from the environment, and which systemd started an hour ago. It
+// returns the credentials. It is not for parallel tests.
 func inEnvironment(t *testing.T) (h *house, key fakeaws.Credentials) {
 	t.Helper()
 	h = newHouse(t)
@@ -30,12 +30,12 @@ func inEnvironment(t *testing.T) (h *house, key fakeaws.Credentials) {
 		t.Setenv(k, v)
 	}
 	h.daemon.Log = slog.New(slog.NewJSONHandler(h.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	h.environment(time.Hour)
+	h.loadEnvironment(time.Hour)
 	return h, key
 }
 
-// environment gives a daemon that was started this long ago what is in it now.
-func (h *house) environment(age time.Duration) {
+// loadEnvironment gives the daemon the credentials that are in the environment now, as if it had been started age ago.
+func (h *house) loadEnvironment(age time.Duration) {
 	h.t.Helper()
 	base, err := scopes.Base(h.t.Context(), scopes.Options{Region: region, Log: h.daemon.Log})
 	if err != nil {
@@ -54,9 +54,9 @@ func (h *house) receives() {
 
 const notYet = "not ending for that yet"
 
-// TestARefusedEnvironmentEndsTheDaemon: it ends, so that systemd starts it with the new
-// environment. If AWS still refuses the credentials within ten minutes, the daemon goes on;
-// later too, if it was started just before.
+// TestARefusedEnvironmentEndsTheDaemon: if AWS refuses the credentials of the environment, the daemon ends, so that
+// systemd starts it with those that EnvironmentFile= has now. It does not end if a daemon has ended for that within
+// environmentPause, or if it was started within environmentFresh.
 func TestARefusedEnvironmentEndsTheDaemon(t *testing.T) {
 	h, key := inEnvironment(t)
 	h.receives()
@@ -65,42 +65,41 @@ func TestARefusedEnvironmentEndsTheDaemon(t *testing.T) {
 		t.Fatalf("ended with %v", err)
 	}
 
-	h.anew() // nobody has changed the file
-	h.environment(time.Hour)
+	h.newDaemon() // with the same credentials: nobody has changed the file
+	h.loadEnvironment(time.Hour)
 	h.run()
-	h.await("the second to go on", func() bool { return strings.Contains(h.log.String(), notYet) })
+	h.await("the second daemon to go on", func() bool { return strings.Contains(h.log.String(), notYet) })
 	h.halt()
 
-	h.ago(environmentPause)
-	h.anew()
-	h.environment(0)
+	h.setLastEnd(environmentPause)
+	h.newDaemon()
+	h.loadEnvironment(0)
 	n := strings.Count(h.log.String(), notYet)
 	h.run()
-	h.await("the third, which is young, to go on", func() bool { return strings.Count(h.log.String(), notYet) > n })
+	h.await("the third daemon, which was just started, to go on", func() bool { return strings.Count(h.log.String(), notYet) > n })
 	h.halt()
 
-	h.anew()
-	h.environment(environmentFresh)
+	h.newDaemon()
+	h.loadEnvironment(environmentFresh)
 	h.run()
 	if err := h.end(); !errors.Is(err, errStaleEnvironment) {
 		t.Errorf("ten minutes later: ended with %v", err)
 	}
 }
 
-// ago sets the time of the last such end to that long ago.
-func (h *house) ago(d time.Duration) {
+// setLastEnd stores that the last daemon that ended because of its environment did so d ago.
+func (h *house) setLastEnd(d time.Duration) {
 	h.t.Helper()
 	h.inFile(true, func(ctx context.Context, s *store.Store) error {
 		v, err := s.Fact(ctx, factEnvironment)
 		if v == "" {
-			h.t.Error("the end is not remembered")
+			h.t.Error("the time of the end is not stored")
 		}
 		return errors.Join(err, s.SetFact(ctx, factEnvironment, time.Now().Add(-d).UTC().Format(time.RFC3339)))
 	})
 }
 
-// TestARegionThatRefusesEndsNothing: the credentials are valid in other Regions, so the daemon
-// goes on.
+// TestARegionThatRefusesEndsNothing: one Region refuses the credentials, and STS does not. The daemon does not end.
 func TestARegionThatRefusesEndsNothing(t *testing.T) {
 	h, _ := inEnvironment(t)
 	h.receives()
@@ -110,13 +109,12 @@ func TestARegionThatRefusesEndsNothing(t *testing.T) {
 	h.halt()
 }
 
-// TestWithoutSystemdARefusedEnvironmentEndsNothing: the daemon goes on, because nothing would
-// start it again.
+// TestWithoutSystemdARefusedEnvironmentEndsNothing: the daemon does not end, because nothing would start it again.
 func TestWithoutSystemdARefusedEnvironmentEndsNothing(t *testing.T) {
 	h, key := inEnvironment(t)
 	t.Setenv("INVOCATION_ID", "")
 	h.receives()
 	h.world.RefuseKey(key.AccessKeyID, "InvalidClientTokenId", "")
-	h.await("the refusal to be said", func() bool { return strings.Contains(h.log.String(), "still has the same") })
+	h.await("the refusal in the log", func() bool { return strings.Contains(h.log.String(), "still has the same") })
 	h.halt()
 }

@@ -17,7 +17,7 @@ import (
 	"flowkeeper/inventory"
 )
 
-// taken returns the lines of log since it was last called.
+// taken returns the lines that were logged since it was last called.
 func (l *lines) taken() []string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -25,15 +25,15 @@ func (l *lines) taken() []string {
 	return slices.Collect(strings.Lines(l.b.String()))
 }
 
-// TestAStartWithFailuresIsShort: whatever the accounts of an organisation refuse, a start logs 20 lines at most, which
-// name each account, and among them those of the alerts. The next start does so, too.
+// TestAStartWithFailuresIsShort: 30 accounts of an organisation refuse a call. A start logs at most 20 lines, which
+// name each account, and include one line for each alert. The same holds for the next start, which adds no alert.
 func TestAStartWithFailuresIsShort(t *testing.T) {
 	t.Parallel()
 	team := func(n int) string { return fmt.Sprint(333344440000 + n) }
 	const teams = 30
 	for name, c := range map[string]struct {
-		operation string // that AWS refuses; empty: the role is missing
-		protected bool   // an earlier start has found protected flow logs
+		operation string // the operation that AWS refuses; empty: AWS refuses AssumeRole
+		protected bool   // an earlier daemon has found protected flow logs in the accounts
 	}{
 		"their roles":                    {"", false},
 		"their roles, and had flow logs": {"", true},
@@ -72,7 +72,7 @@ func TestAStartWithFailuresIsShort(t *testing.T) {
 				for start := range 2 {
 					h.log.taken()
 					if c.protected || start > 0 {
-						h.again()
+						h.restart()
 					} else {
 						h.refreshed()
 					}
@@ -86,10 +86,10 @@ func TestAStartWithFailuresIsShort(t *testing.T) {
 						}
 					}
 					if want := []int{pipeline.MostSingle + 1, 0}[start]; alerts != want || len(h.pager.of(alert.Pipeline)) != pipeline.MostSingle+1 {
-						t.Errorf("start %d: %d lines of log are alerts, not %d, and %d alerts so far", start+1, alerts, want, len(h.pager.of(alert.Pipeline)))
+						t.Errorf("start %d: %d lines of log are about alerts, want %d; %d alerts since the first start, want %d", start+1, alerts, want, len(h.pager.of(alert.Pipeline)), pipeline.MostSingle+1)
 					}
 					if len(got) > 20 {
-						t.Errorf("start %d: %d lines of log:\n%s", start+1, len(got), strings.Join(got, ""))
+						t.Errorf("start %d: %d lines of log, want 20 at most:\n%s", start+1, len(got), strings.Join(got, ""))
 					}
 					for n := range teams {
 						if c.operation != "DescribeRegions" && !slices.ContainsFunc(got, func(line string) bool {
@@ -104,7 +104,8 @@ func TestAStartWithFailuresIsShort(t *testing.T) {
 	}
 }
 
-// TestFailureLines: the first is logged at once, and those that follow together, by cause, at growing pauses.
+// TestFailureLines: the first failure is logged at once. Failures that follow are logged together after a pause, in one
+// line for each cause. The pauses grow while failures follow.
 func TestFailureLines(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -125,7 +126,7 @@ func TestFailureLines(t *testing.T) {
 				got = append(got, strings.TrimSpace(line))
 			}
 			if !slices.Equal(got, want) {
-				t.Errorf("%q, not %q", got, want)
+				t.Errorf("logged %q, want %q", got, want)
 			}
 		}
 		at := func(n int) inventory.Scope { return inventory.Scope{Account: fmt.Sprint(n)} }
@@ -151,9 +152,9 @@ func TestFailureLines(t *testing.T) {
 			return strings.Count(strings.Join(taken, ""), ",")
 		}()
 		if got != namedFailures {
-			t.Errorf("%d accounts", got)
+			t.Errorf("the line names %d accounts, want %d", got, namedFailures)
 		}
-		step(4 * failurePauses.First) // without a new one
+		step(4 * failurePauses.First) // no failure follows
 		l.began(at(5), refused)
 		step(0, `msg=one account=5 error=refused`)
 		l.began(at(6), refused)

@@ -17,7 +17,7 @@ import (
 	"flowkeeper/alert"
 )
 
-// slowSink takes 50 ms a post, and keeps the order.
+// slowSink is a sink that takes 50 ms for each alert. It keeps the alerts in the order in which they came.
 type slowSink struct {
 	mu  sync.Mutex
 	got []alert.Alert
@@ -37,7 +37,7 @@ func (s *slowSink) Send(ctx context.Context, a alert.Alert) error {
 	return nil
 }
 
-// before counts the alerts before the first one of a kind; -1: there is none yet.
+// before counts the alerts that came before the first alert of a kind; -1: there is none of that kind yet.
 func (s *slowSink) before(k alert.Kind) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -67,21 +67,21 @@ func (h *house) withSlowSinks() []*slowSink {
 	return sinks
 }
 
-// floods send a number of records of calls that anybody can make, by the kind of call.
+// floods cause n records, or n pairs of them, of calls that anybody can make; by the kind of call.
 var floods = map[string]func(h *house, id string, n int){
 	"refused calls and dry runs": func(h *house, id string, n int) {
 		nobody := ec2.New(ec2.Options{Region: region, HTTPClient: h.world.HTTPClient(), Credentials: h.user("nobody")})
 		h.world.Deny("nobody", "DeleteFlowLogs")
 		for k := range n {
 			if _, err := nobody.DeleteFlowLogs(h.t.Context(), &ec2.DeleteFlowLogsInput{FlowLogIds: inventedIDs(k, 1000)}); err == nil {
-				h.t.Fatal("it may")
+				h.t.Fatal("the deletion was not refused")
 			}
 			if _, err := h.attacker.DeleteFlowLogs(h.t.Context(), &ec2.DeleteFlowLogsInput{FlowLogIds: []string{id}, DryRun: aws.Bool(true)}); err == nil {
-				h.t.Fatal("no dry run")
+				h.t.Fatal("the call was no dry run")
 			}
 		}
 	},
-	"tampering with ever other parameters": func(h *house, _ string, n int) {
+	"tampering with different parameters": func(h *house, _ string, n int) {
 		for k := range n {
 			h.bring(k, account, "s3", "PutBucketPolicy", fmt.Sprintf(`{"bucketName":"flow-logs","bucketPolicy":{"Id":"%d"}}`, k))
 		}
@@ -118,7 +118,7 @@ func invented(k, n int) string {
 	return `{"DeleteFlowLogsRequest":{"FlowLogId":[` + strings.Join(items, ",") + `]}}`
 }
 
-// bring puts the record of somebody's call on the queue.
+// bring puts the record of a call by user nobody into the queue; k makes its event ID.
 func (h *house) bring(k int, account, service, event, request string) {
 	h.t.Helper()
 	now := time.Now().UTC().Format(time.RFC3339)
@@ -131,9 +131,9 @@ func (h *house) bring(k int, account, service, event, request string) {
 	}
 }
 
-// TestI7I12AFloodBeforeADeletion: a principal without permissions calls with a thousand
-// invented IDs each time, another one makes dry runs and then deletes. The records go through
-// the real watcher, and the sinks are slow.
+// TestI7I12AFloodBeforeADeletion: a principal without permissions tries to delete a thousand invented IDs again and
+// again, and another principal makes dry runs and then deletes. Although the sinks are slow, the alert of the deletion
+// comes after at most ten others.
 func TestI7I12AFloodBeforeADeletion(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
@@ -145,23 +145,23 @@ func TestI7I12AFloodBeforeADeletion(t *testing.T) {
 	h.strike(id)
 	h.awaitBack(region, "vpc-1")
 	for n, s := range sinks {
-		h.await("its alert", func() bool { return s.before(alert.Deletion) >= 0 })
+		h.await("the alert of the deletion", func() bool { return s.before(alert.Deletion) >= 0 })
 		if posts := s.before(alert.Deletion); posts > 10 {
 			t.Errorf("sink %d got %d alerts before that of the deletion", n, posts)
 		}
 	}
-	h.await("all of them to be acknowledged", func() bool { return h.world.Deleted(h.queue) >= 2*calls+1 })
+	h.await("all records to be acknowledged", func() bool { return h.world.Deleted(h.queue) >= 2*calls+1 })
 	if n := len(h.pager.of(alert.Attempt)); n < 2 || n > 10 {
-		t.Errorf("%d alerts of %d attempts", n, 2*calls)
+		t.Errorf("%d alerts of %d attempts, want 2 to 10", n, 2*calls)
 	}
 	if d := h.daemon.store.Dropped(); d.Rows > 0 {
-		t.Errorf("%+v", d)
+		t.Errorf("rows were dropped: %+v", d)
 	}
 }
 
-// TestI7I12NoFloodDelaysADeletion: 300 calls that anybody can repeat, and then a real
-// deletion. Within three seconds it is restored, and each sink has its alert, though each post
-// takes 50 ms.
+// TestI7I12NoFloodDelaysADeletion: an attacker makes 300 calls that anybody can make, and then deletes a flow log.
+// Within three seconds the flow log is restored and each sink has the alert, although a sink takes 50 ms for each
+// alert.
 func TestI7I12NoFloodDelaysADeletion(t *testing.T) {
 	t.Parallel()
 	for name, flood := range floods {
@@ -176,9 +176,9 @@ func TestI7I12NoFloodDelaysADeletion(t *testing.T) {
 				d := h.connected(ctx)
 				done := make(chan error, 1)
 				go func() { done <- d.loops(ctx) }()
-				time.Sleep(2 * time.Minute) // it is refreshed, and AWS shows what there is
-				if !h.scopeDone(home) {
-					t.Fatal("not refreshed")
+				time.Sleep(2 * time.Minute) // until the scope is refreshed, and the flow log is old enough to count as lost
+				if !h.isRefreshed(home) {
+					t.Fatal("the scope is not refreshed")
 				}
 				before, err := os.Stat(d.Config.State.Path)
 				if err != nil {
@@ -188,9 +188,9 @@ func TestI7I12NoFloodDelaysADeletion(t *testing.T) {
 				flood(h, id, calls)
 				h.strike(id)
 				begun := time.Now()
-				for !sinks[0].hasDeletion(id) || !sinks[1].hasDeletion(id) || h.on(region, "vpc-1") != 1 {
+				for !sinks[0].hasDeletion(id) || !sinks[1].hasDeletion(id) || h.countOn(region, "vpc-1") != 1 {
 					if time.Since(begun) > 3*time.Second {
-						t.Errorf("after 3 s: alerted %v and %v, %d flow logs are there", sinks[0].hasDeletion(id), sinks[1].hasDeletion(id), h.on(region, "vpc-1"))
+						t.Errorf("after 3 s: alerted %v and %v, %d flow logs are there", sinks[0].hasDeletion(id), sinks[1].hasDeletion(id), h.countOn(region, "vpc-1"))
 						break
 					}
 					time.Sleep(10 * time.Millisecond)
@@ -203,12 +203,12 @@ func TestI7I12NoFloodDelaysADeletion(t *testing.T) {
 				if grew := after.Size() - before.Size(); grew > 64<<20 {
 					t.Errorf("the state file grew by %d KB", grew>>10)
 				}
-				if left, flying := h.world.QueueDepth(h.queue); left+flying > 0 {
-					t.Errorf("%d messages are left", left+flying)
+				if visible, hidden := h.world.QueueDepth(h.queue); visible+hidden > 0 {
+					t.Errorf("%d messages are left in the queue", visible+hidden)
 				}
 				n := len(h.pager.of(alert.Attempt)) + len(h.pager.of(alert.Tamper)) + len(h.pager.of(alert.Deletion))
 				if most := 12; n > most && !strings.Contains(name, "foreign") {
-					t.Errorf("%d alerts", n)
+					t.Errorf("%d alerts, want %d at most", n, most)
 				}
 				t.Logf("%d alerts, %d KB", n, (after.Size()-before.Size())>>10)
 				cancel()

@@ -9,15 +9,15 @@ import (
 	"time"
 )
 
-// counts are how many slots are free, and how many wait for one.
+// counts returns how many slots are free, and how many callers wait for one.
 func (g *gate) counts() (free, waiting int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.free, len(g.back) + len(g.waiting)
 }
 
-// TestGate: no more than there are slots work at the same time, the others begin in the order in
-// which they came, and a slot is given back once, however often.
+// TestGate: at most as many functions run at the same time as there are slots. The others begin in the order of their
+// calls of enter. If a function calls leave twice, one slot is given back.
 func TestGate(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -27,9 +27,9 @@ func TestGate(t *testing.T) {
 		var at []time.Duration
 		for n := range 6 {
 			g.enter(t.Context(), func(leave func()) {
-				begun, at = append(begun, n), append(at, time.Since(start)) // one slot is kept, so that these are in turn
+				begun, at = append(begun, n), append(at, time.Since(start)) // no lock: function 0 keeps a slot, so the others run one after another
 				if n == 0 {
-					time.Sleep(time.Hour) // keeps its slot
+					time.Sleep(time.Hour) // keeps its slot meanwhile
 				}
 				time.Sleep(time.Second)
 				leave()
@@ -53,13 +53,13 @@ func TestGate(t *testing.T) {
 	})
 }
 
-// TestWhoGaveAPlaceBackComesFirst: comeBack gets a slot before all that have had none yet, in the order of the
-// calls. If its context ends, it returns without a slot.
-func TestWhoGaveAPlaceBackComesFirst(t *testing.T) {
+// TestWhoGaveASlotBackComesFirst: callers of comeBack get a slot before all functions that have had none yet, in the
+// order of the calls. If the context of a call ends, comeBack returns without a slot.
+func TestWhoGaveASlotBackComesFirst(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		g := newGate(1)
-		var begun []string // the one that has the slot writes it
+		var begun []string // no lock: only the function that has the slot writes it
 		work := func(name string) func(func()) {
 			return func(leave func()) {
 				begun = append(begun, name)
@@ -80,7 +80,7 @@ func TestWhoGaveAPlaceBackComesFirst(t *testing.T) {
 			synctest.Wait()
 		}
 		if <-gone; time.Since(start) != time.Minute {
-			t.Errorf("waited for %s", time.Since(start))
+			t.Errorf("comeBack returned after %s, want a minute", time.Since(start))
 		}
 		g.enter(t.Context(), work("newer"))
 		time.Sleep(6 * time.Hour)
@@ -89,13 +89,13 @@ func TestWhoGaveAPlaceBackComesFirst(t *testing.T) {
 			t.Errorf("%v, want %v", begun, want)
 		}
 		if free, waiting := g.counts(); free != 1 || waiting != 0 || len(g.back) != 0 {
-			t.Errorf("%d slots are free, %d wait, %d of them again", free, waiting, len(g.back))
+			t.Errorf("%d slots are free, %d callers wait, %d of them in comeBack", free, waiting, len(g.back))
 		}
 	})
 }
 
-// TestWhatWaitsForASlotEndsWithItsContext: it ends at once, even while others have all slots. The
-// others that wait keep their order.
+// TestWhatWaitsForASlotEndsWithItsContext: a function whose context ends while it waits for a slot is called at once,
+// even while others have all slots. The functions that still wait keep their order.
 func TestWhatWaitsForASlotEndsWithItsContext(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -20,8 +20,8 @@ import (
 	"flowkeeper/internal/store"
 )
 
-// withMonitor has the daemon send heartbeats to a monitor with a secret path, which answers
-// with a status and counts them.
+// withMonitor makes the daemon send heartbeats to a monitor, whose URL has a secret path. The monitor counts them in
+// beats, and answers with status.
 func (h *house) withMonitor() (status, beats *atomic.Int64) {
 	status, beats = &atomic.Int64{}, &atomic.Int64{}
 	status.Store(http.StatusOK)
@@ -62,7 +62,7 @@ func TestHeartbeatOnlyWhileAllIsWell(t *testing.T) {
 	status.Store(http.StatusNotFound)
 	h.await("the refusal in the log", func() bool { return strings.Contains(h.log.String(), "the heartbeat does not reach its monitor") })
 	status.Store(http.StatusOK)
-	h.await("its end in the log", func() bool { return strings.Count(h.log.String(), "heartbeats are sent: all is well") >= 3 })
+	h.await("the end of the refusal in the log", func() bool { return strings.Count(h.log.String(), "heartbeats are sent: all is well") >= 3 })
 	if log := h.log.String(); strings.Contains(log, "s3cret") {
 		t.Error("the URL is in the log (I11)")
 	}
@@ -75,22 +75,23 @@ func (h *house) lastRefresh() time.Time {
 	return r.state(home).refreshedAt
 }
 
-// TestHeartbeatNeedsTheQueue: each failure that a person should look at stops the heartbeat.
+// TestHeartbeatNeedsTheQueue: the heartbeat stops while the state file can't be written, and while SQS refuses
+// receives.
 func TestHeartbeatNeedsTheQueue(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	h.broken = &brokenStore{}
 	h.refreshed()
 	h.await("all to be well", func() bool { return h.daemon.health().unwell() == nil })
-	h.broken.full(true)
+	h.broken.setFull(true)
 	h.daemon.storeHealth.failed(nil)
 	if err := h.daemon.health().unwell(); err == nil || !strings.Contains(err.Error(), "state file") {
 		t.Errorf("after a failed commit: %v", err)
 	}
-	h.broken.full(false)
-	h.await("commits to be tried", func() bool { return h.daemon.health().unwell() == nil })
+	h.broken.setFull(false)
+	h.await("a commit that succeeds", func() bool { return h.daemon.health().unwell() == nil })
 	h.world.Fail("ReceiveMessage", 1000, "AccessDenied", http.StatusForbidden)
-	h.await("the queue to be missed", func() bool {
+	h.await("the failure of the queue to be noticed", func() bool {
 		err := h.daemon.health().unwell()
 		return err != nil && strings.Contains(err.Error(), "queue")
 	})
@@ -127,7 +128,7 @@ func TestAFreshRefresh(t *testing.T) {
 	}
 	r.state(s).refreshedAt = time.Time{}
 	if err := r.overview().fresh(); err == nil {
-		t.Error("fresh without any")
+		t.Error("the refreshes count as fresh, and there was none")
 	}
 }
 
@@ -141,8 +142,9 @@ func (s *refusingSink) Send(context.Context, alert.Alert) error {
 	return errors.New("down")
 }
 
-// TestTheHeartbeatStopsWhereNoSinkTakesAnUrgentAlert, after 15 minutes, and goes on once a
-// sink that is not the log has taken it.
+// TestTheHeartbeatStopsWhereNoSinkTakesAnUrgentAlert: if all sinks but the log refuse an urgent alert for 15 minutes,
+// the heartbeat stops, so that its monitor alerts people. It goes on once a sink has taken the alert. A daemon that has
+// only the log sends heartbeats all the time.
 func TestTheHeartbeatStopsWhereNoSinkTakesAnUrgentAlert(t *testing.T) {
 	t.Parallel()
 	for _, remote := range []bool{true, false} {
@@ -167,7 +169,7 @@ func TestTheHeartbeatStopsWhereNoSinkTakesAnUrgentAlert(t *testing.T) {
 			well := func(want bool) {
 				t.Helper()
 				if err := d.health().unwell(); (err == nil) != want {
-					t.Errorf("with remote sinks: %v; %v", remote, err)
+					t.Errorf("remote sink %v: unwell is %v, want well %v", remote, err, want)
 				}
 			}
 			for _, level := range []alert.Level{alert.Medium, alert.High} {

@@ -45,7 +45,7 @@ var (
 	far  = inventory.Scope{Account: account, Region: farRegion}
 )
 
-// house is a daemon on a fake AWS, in this process.
+// house is a daemon and the fake AWS that it calls, both in this process.
 type house struct {
 	t        *testing.T
 	world    *fakeawstest.World
@@ -55,7 +55,7 @@ type house struct {
 	pager    *pager
 	log      *lines
 	ready    chan struct{}
-	broken   *brokenStore // replaces the remediator's store; nil: it does not
+	broken   *brokenStore // the remediator's store; nil: the daemon's own
 	stop     context.CancelFunc
 	done     chan error
 }
@@ -91,7 +91,7 @@ func (h *house) plant(region, vpc string) string {
 		LogFormat: "${version}", MaxAggregationInterval: 60, FileFormat: "parquet", Tags: map[string]string{"Name": vpc}})
 }
 
-// run starts the daemon; it is stopped with the test.
+// run starts the daemon. The end of the test stops it.
 func (h *house) run() {
 	h.t.Helper()
 	ctx, cancel := context.WithCancel(h.t.Context())
@@ -114,7 +114,7 @@ func (h *house) run() {
 	})
 }
 
-// end waits for the daemon's end; later calls return nil.
+// end waits until the daemon has ended, and returns its error. Later calls return nil.
 func (h *house) end() error {
 	h.t.Helper()
 	select {
@@ -138,7 +138,7 @@ func (h *house) halt() {
 	}
 }
 
-// connected returns the daemon, open and connected to AWS. No loop of it runs.
+// connected opens the daemon's state file, connects it to AWS, and returns it. None of its loops runs.
 func (h *house) connected(ctx context.Context) *Daemon {
 	h.t.Helper()
 	h.t.Cleanup(h.daemon.close)
@@ -163,15 +163,15 @@ func (h *house) refreshed() {
 	h.await("the first refresh", h.daemon.Refreshed)
 }
 
-// again starts another daemon on the same state, after the first has ended.
-func (h *house) again() {
+// restart starts another daemon on the same state file, after the first has ended, and waits for its first refresh.
+func (h *house) restart() {
 	h.t.Helper()
-	h.anew()
+	h.newDaemon()
 	h.refreshed()
 }
 
-// anew makes another daemon on the same state, which does not run yet.
-func (h *house) anew() {
+// newDaemon makes another daemon on the same state file, which does not run yet.
+func (h *house) newDaemon() {
 	h.done, h.ready = make(chan error, 1), make(chan struct{})
 	h.daemon = &Daemon{Config: h.daemon.Config, Version: "test", Log: h.daemon.Log, Sinks: h.daemon.Sinks, AWS: h.daemon.AWS, Ready: func() { close(h.ready) }}
 }
@@ -189,7 +189,7 @@ func (h *house) await(what string, done func() bool) {
 	}
 }
 
-func (h *house) scopeDone(s inventory.Scope) bool {
+func (h *house) isRefreshed(s inventory.Scope) bool {
 	r := h.daemon.refreshes
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -211,8 +211,8 @@ func (h *house) strike(ids ...string) {
 	}
 }
 
-// inFile calls fn with the state file, opened beside a daemon that may run, or as a daemon
-// would open it.
+// inFile calls fn with the state file. It opens the file as a daemon does (none may run), or as a
+// command does, while a daemon may run.
 func (h *house) inFile(asDaemon bool, fn func(context.Context, *store.Store) error) {
 	h.t.Helper()
 	s, err := store.Open(h.t.Context(), h.daemon.Config.State.Path, store.Options{Daemon: asDaemon})
@@ -224,7 +224,7 @@ func (h *house) inFile(asDaemon bool, fn func(context.Context, *store.Store) err
 	}
 }
 
-// release has a command release every flow log until a time.
+// release releases every flow log until a time, as a command in another process does.
 func (h *house) release(until time.Time) {
 	h.t.Helper()
 	h.inFile(false, func(ctx context.Context, s *store.Store) error {
@@ -249,14 +249,14 @@ func (h *house) sendRecord(account, service, event, parameters string) {
 	}
 }
 
-// ruled sets a policy that names a rule on the daemon's queue.
-func (h *house) ruled() {
+// nameRuleInQueuePolicy gives the daemon another queue, whose policy names the EventBridge rule that may send to it.
+func (h *house) nameRuleInQueuePolicy() {
 	h.daemon.Config.Queue.URL, h.queue = h.world.CreateQueue(account, region, "ruled", map[string]string{
 		"Policy": `{"Statement":[{"Effect":"Allow","Principal":{"Service":"events.amazonaws.com"},"Action":"sqs:SendMessage","Condition":{"ArnEquals":{"aws:SourceArn":"arn:aws:events:eu-west-1:111122223333:rule/flowkeeper"}}}]}`})
 }
 
-// on counts the flow logs on a VPC that have their original settings.
-func (h *house) on(region, vpc string) int {
+// countOn counts the flow logs on a VPC that have the settings and tags of plant.
+func (h *house) countOn(region, vpc string) int {
 	n := 0
 	for _, f := range h.world.FlowLogs(account, region) {
 		if f.ResourceID == vpc && f.FileFormat == "parquet" && f.Tags["Name"] == vpc {
@@ -266,7 +266,7 @@ func (h *house) on(region, vpc string) int {
 	return n
 }
 
-// get asks the daemon's own listener.
+// get sends a GET request to the daemon's HTTP listener, and returns the status and the body.
 func (h *house) get(path string) (int, string) {
 	h.t.Helper()
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
@@ -285,7 +285,7 @@ func (h *house) get(path string) (int, string) {
 // awaitBack waits until the flow log on a VPC is back with its original settings.
 func (h *house) awaitBack(region, vpc string) {
 	h.t.Helper()
-	h.await("the flow log to be back", func() bool { return h.on(region, vpc) == 1 })
+	h.await("the flow log to be back", func() bool { return h.countOn(region, vpc) == 1 })
 }
 
 // pager keeps the alerts that are sent to it.
@@ -330,14 +330,14 @@ func (l *lines) String() string {
 	return l.b.String()
 }
 
-// brokenStore refuses the changes of a message while it is full.
+// brokenStore is a store whose transactions fail while it is full, as on a full disk.
 type brokenStore struct {
 	remediate.Store
 	mu  sync.Mutex
 	bad bool
 }
 
-func (b *brokenStore) full(on bool) {
+func (b *brokenStore) setFull(on bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.bad = on

@@ -34,7 +34,7 @@ func TestI12ConnectionsAreBounded(t *testing.T) {
 		return c
 	}
 	answered := func(c net.Conn) bool {
-		_, _ = io.WriteString(c, "GET / HTTP/1.1\r\nHost: x\r\n\r\n") // fails where the connection is closed already
+		_, _ = io.WriteString(c, "GET / HTTP/1.1\r\nHost: x\r\n\r\n") // fails if the server has closed the connection
 		n, err := c.Read(make([]byte, 12))
 		if timeout, ok := err.(net.Error); ok && timeout.Timeout() {
 			t.Fatal("neither answered nor closed")
@@ -43,20 +43,20 @@ func TestI12ConnectionsAreBounded(t *testing.T) {
 	}
 	first := dial()
 	if !answered(first) {
-		t.Fatal("the first one is not answered")
+		t.Fatal("the first connection is not answered")
 	}
 	for range maxConnections - 1 {
 		if !answered(dial()) {
-			t.Fatal("fewer than allowed are answered")
+			t.Fatal("fewer than maxConnections are answered")
 		}
 	}
 	if answered(dial()) {
-		t.Error("one too many was answered")
+		t.Error("one more than maxConnections was answered")
 	}
 	first.Close()
 	for end := time.Now().Add(10 * time.Second); !answered(dial()); {
 		if time.Now().After(end) {
-			t.Fatal("nobody is answered after one has gone")
+			t.Fatal("no new connection is answered after one was closed")
 		}
 	}
 }
@@ -93,8 +93,8 @@ func TestListenAddressInUse(t *testing.T) {
 	}
 }
 
-// TestI10AnOpenConnectionFailsNoStop: a client that has connected and says nothing does not make the
-// end of the daemon a failure.
+// TestI10AnOpenConnectionFailsNoStop: a client has connected and sends nothing. The daemon must still end without an
+// error when it is stopped.
 func TestI10AnOpenConnectionFailsNoStop(t *testing.T) {
 	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -111,7 +111,7 @@ func TestI10AnOpenConnectionFailsNoStop(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer silent.Close()
-	answer, err := http.Get("http://" + l.Addr().String() + "/secrets") // the silent one was accepted before it
+	answer, err := http.Get("http://" + l.Addr().String() + "/secrets") // so that the silent connection, which came first, has been accepted
 	if err != nil {
 		t.Fatal(err)
 	}

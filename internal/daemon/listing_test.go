@@ -18,8 +18,8 @@ import (
 	"flowkeeper/internal/store"
 )
 
-// TestAListingThatFailsChangesNothing: a start takes the stored list, and the accounts on it are
-// protected meanwhile. What fails is logged once, and alerted once if it does not pass.
+// TestAListingThatFailsChangesNothing: if Organizations refuses ListAccounts, a daemon starts with the stored list
+// of accounts, and protects them. The failure is logged once, and alerted once if it lasts.
 func TestAListingThatFailsChangesNothing(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -30,13 +30,13 @@ func TestAListingThatFailsChangesNothing(t *testing.T) {
 		h.awaitProtected(payments)
 		h.halt()
 		h.world.Deny("flowkeeper", "ListAccounts")
-		h.again()
+		h.restart()
 		h.vanish(payments)
 		time.Sleep(refreshEvery)
 		h.await("the flow log to be back", func() bool { return h.countIn(payments) == 1 })
 		time.Sleep(time.Hour)
 		if n := strings.Count(h.log.String(), `"msg":"the accounts of the organisation can't be listed`); n != 1 {
-			t.Errorf("it was logged %d times", n)
+			t.Errorf("the failure was logged %d times, want 1", n)
 		}
 		a := h.pager.of(alert.Pipeline)
 		if len(a) != 1 || a[0].Level != alert.High || !strings.Contains(a[0].Cause, "organizations:ListAccounts") || a[0].Advice == "" {
@@ -44,11 +44,12 @@ func TestAListingThatFailsChangesNothing(t *testing.T) {
 		}
 		h.world.Allow("flowkeeper", "ListAccounts")
 		h.list()
-		h.await("the end", func() bool { a := h.pager.of(alert.Pipeline); return len(a) == 2 && a[1].Resolves() })
+		h.await("the alert that the outage has ended", func() bool { a := h.pager.of(alert.Pipeline); return len(a) == 2 && a[1].Resolves() })
 	})
 }
 
-// TestAFirstStartNeedsTheList: if there is none, the error says which permissions to grant.
+// TestAFirstStartNeedsTheList: if no list of accounts is stored and AWS refuses to list them, the daemon ends with
+// an error that names the permission to grant. It also ends if the list has no account to protect.
 func TestAFirstStartNeedsTheList(t *testing.T) {
 	t.Parallel()
 	h := organized(t)
@@ -63,8 +64,8 @@ func TestAFirstStartNeedsTheList(t *testing.T) {
 	}
 }
 
-// TestStrangersAreOneLine: accounts that the configuration names, and that are in no organisation, are logged once,
-// together.
+// TestStrangersAreOneLine: if organization.exclude names accounts that are not in the organisation, one line of log
+// names all of them.
 func TestStrangersAreOneLine(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -75,15 +76,16 @@ func TestStrangersAreOneLine(t *testing.T) {
 		h.refreshed()
 		h.list()
 		lines := h.log.taken()
-		of := slices.DeleteFunc(slices.Clone(lines), func(line string) bool { return !strings.Contains(line, "organization.exclude[") })
-		if len(of) != 1 || len(lines) > 20 || !strings.Contains(of[0], "organization.exclude[0]: 333344440000, ") || !strings.Contains(of[0], "organization.exclude[29]: 333344440029") {
+		about := slices.DeleteFunc(slices.Clone(lines), func(line string) bool { return !strings.Contains(line, "organization.exclude[") })
+		if len(about) != 1 || len(lines) > 20 || !strings.Contains(about[0], "organization.exclude[0]: 333344440000, ") || !strings.Contains(about[0], "organization.exclude[29]: 333344440029") {
 			t.Errorf("%q", lines)
 		}
 	})
 }
 
-// TestAStartDoesNotWaitForTheOUs that are only shown: it asks for them at once in the background, not with
-// the next round of the schedule, and a start that does not know them keeps those that are stored.
+// TestAStartDoesNotWaitForTheOUs: the paths of OUs are only shown to people, so the daemon asks for them in the
+// background. It does so right after the start, not at the next time of the schedule. Until AWS answers, the stored
+// paths stay.
 func TestAStartDoesNotWaitForTheOUs(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -103,30 +105,30 @@ func TestAStartDoesNotWaitForTheOUs(t *testing.T) {
 		h.refreshed()
 		h.awaitProtected(payments)
 		if got := path(); got != "" {
-			t.Errorf("%s before AWS says so", got)
+			t.Errorf("the path is %q before AWS has named the OUs", got)
 		}
 		close(answer)
 		h.await("the OUs", func() bool { return path() == "Root/Prod" })
 		h.halt()
 
-		h.inFile(true, func(ctx context.Context, s *store.Store) error { // a list with nothing to protect, so that the start makes a new one
-			_, err := s.SetAccounts(ctx, organization.Listing{NoPaths: errors.New("not asked"),
+		h.inFile(true, func(ctx context.Context, s *store.Store) error { // a list without an account to protect, so that the next start lists again
+			_, err := s.SetAccounts(ctx, organization.Listing{NoPaths: errors.New("not listed"),
 				Accounts: []organization.Account{{ID: account, State: organization.Active}, {ID: payments, State: organization.Active}}})
 			return err
 		})
 		answer = h.withholdOUs()
 		h.world.AddAccount(h.world.AddUnit(fakeawstest.Root, "Later"), payments, "payments-prod")
-		h.again()
+		h.restart()
 		h.awaitProtected(payments)
 		if got := path(); got != "Root/Prod" {
-			t.Errorf("the start made it %q", got)
+			t.Errorf("the path is %q after the start, not the stored one", got)
 		}
 		close(answer)
 		h.await("the other OU", func() bool { return path() == "Root/Later" })
 	})
 }
 
-// withholdOUs has AWS list the accounts, and answer nothing about OUs until the channel is closed.
+// withholdOUs makes Organizations answer ListAccounts at once, and all other calls only when the test closes answer.
 func (h *house) withholdOUs() (answer chan struct{}) {
 	answer = make(chan struct{})
 	h.world.Meet(func(q *fakeaws.Request) fakeawstest.Refusal {
@@ -141,8 +143,8 @@ func (h *house) withholdOUs() (answer chan struct{}) {
 	return answer
 }
 
-// TestAFirstStartWhileAccountsMove: AWS's answers are not a complete list for a while. The daemon
-// goes on, and gives no advice about credentials.
+// TestAFirstStartWhileAccountsMove: while accounts move between OUs, AWS's answers make no complete list. The
+// daemon lists them again, and the log gives no advice about credentials, which are right.
 func TestAFirstStartWhileAccountsMove(t *testing.T) {
 	t.Parallel()
 	h := organized(t)
@@ -153,14 +155,15 @@ func TestAFirstStartWhileAccountsMove(t *testing.T) {
 	h.awaitProtected(account)
 	log := h.log.String()
 	if !strings.Contains(log, "the accounts to protect are not known") || !strings.Contains(log, organization.ErrIncomplete.Error()) {
-		t.Errorf("nothing was said of it: %s", log)
+		t.Errorf("the log does not say that the list is incomplete: %s", log)
 	}
 	if strings.Contains(log, "AWS_ACCESS_KEY_ID") || strings.Contains(log, "can't reach AWS yet") {
-		t.Errorf("%s", log)
+		t.Errorf("the log has advice about credentials: %s", log)
 	}
 }
 
-// TestCredentialsAreNotToBlame for what AWS was not asked.
+// TestCredentialsAreNotToBlame: an error that did not come from a call to AWS is returned as it is, without advice
+// about credentials.
 func TestCredentialsAreNotToBlame(t *testing.T) {
 	t.Parallel()
 	damaged := errors.New("the state file is damaged")
@@ -169,8 +172,8 @@ func TestCredentialsAreNotToBlame(t *testing.T) {
 	}
 }
 
-// TestASelectionThatWasEmptyIsMended: the next start lists the organisation again, so that a
-// corrected include or exclude counts although the stored list has no account to protect.
+// TestASelectionThatWasEmptyIsMended: if the stored list has no account to protect, the next start lists the
+// organisation again, so that a corrected include or exclude takes effect.
 func TestASelectionThatWasEmptyIsMended(t *testing.T) {
 	t.Parallel()
 	h := organized(t)
@@ -180,14 +183,14 @@ func TestASelectionThatWasEmptyIsMended(t *testing.T) {
 		t.Fatalf("%v", err)
 	}
 	h.daemon.Config.Organization.Exclude = nil
-	h.anew()
+	h.newDaemon()
 	h.refreshed()
 	h.awaitProtected(account)
 }
 
-// TestASelectionBecomesEmpty although the daemon worked before: the daemon goes on, and says why
-// nothing is protected instead of that AWS does not answer. Once the selection is corrected, all
-// is protected.
+// TestASelectionBecomesEmpty: an earlier daemon worked, and then organization.exclude excludes every account. The
+// daemon goes on, and logs why nothing is protected, not that AWS does not answer. After a correction and a restart,
+// the account is protected again.
 func TestASelectionBecomesEmpty(t *testing.T) {
 	t.Parallel()
 	h := organized(t)
@@ -199,15 +202,15 @@ func TestASelectionBecomesEmpty(t *testing.T) {
 		_, err := s.SetAccounts(ctx, organization.Listing{Accounts: []organization.Account{{ID: account, Name: "management", State: organization.Active, Management: true}}})
 		return err
 	})
-	h.anew()
+	h.newDaemon()
 	h.run()
-	h.await("it to be said", func() bool { return strings.Contains(h.log.String(), errNoAccount.Error()) })
+	h.await("the reason in the log", func() bool { return strings.Contains(h.log.String(), errNoAccount.Error()) })
 	h.halt()
 	if log := h.log.String(); strings.Contains(log, "can't reach AWS yet") {
-		t.Errorf("%s", log)
+		t.Errorf("the log says that AWS is not reached: %s", log)
 	}
 	h.daemon.Config.Organization.Exclude = nil
-	h.again()
+	h.restart()
 	h.strike(id)
 	h.awaitBack(region, "vpc-1")
 }

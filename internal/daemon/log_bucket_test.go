@@ -19,9 +19,9 @@ import (
 	"flowkeeper/watcher"
 )
 
-// TestABucketIsReadAgainWhenAllOfItIs: the bucket's policy forbids the files of one account, and not
-// those of another. That is one alert, which ends once the forbidden files can be read, even if the
-// daemon is restarted meanwhile.
+// TestABucketIsReadAgainWhenAllOfItIs: the bucket's policy denies the files of one account, and allows those of
+// another. There is one alert, which does not end while any file is denied, although others are read, also after a
+// restart.
 func TestABucketIsReadAgainWhenAllOfItIs(t *testing.T) {
 	t.Parallel()
 	h := logHouse(t)
@@ -38,35 +38,35 @@ func TestABucketIsReadAgainWhenAllOfItIs(t *testing.T) {
 			t.Errorf("%s: %v", key, err)
 		}
 	}
-	alerts := func(n int) {
+	awaitAlerts := func(n int) {
 		t.Helper()
-		h.await("the alerts", func() bool { return len(h.pager.of(alert.Pipeline)) == n })
+		h.await(fmt.Sprintf("%d alerts", n), func() bool { return len(h.pager.of(alert.Pipeline)) == n })
 	}
 	for range 3 {
 		read(fileKey, false)
 		read(other, true)
 	}
-	alerts(1)
+	awaitAlerts(1)
 	if a := h.pager.of(alert.Pipeline)[0]; !strings.Contains(a.Cause, "those of account "+account) || !strings.Contains(a.Cause, "allow s3:GetObject") {
 		t.Errorf("%q", a.Cause)
 	}
-	files = newLogFiles(h.daemon).(*logFiles) // another daemon
+	files = newLogFiles(h.daemon).(*logFiles) // those of a daemon after a restart
 	read(other, true)
 	read(fileKey, false)
 	read(other, true)
 	if n := strings.Count(h.log.String(), "can be read again"); n != 0 {
-		t.Errorf("%d ends", n)
+		t.Errorf("%d lines say that the bucket can be read again, want 0", n)
 	}
 	h.world.AllowObjects(trail)
 	read(fileKey, true)
-	alerts(2)
+	awaitAlerts(2)
 	if a := h.pager.of(alert.Pipeline); !a[1].Resolves() {
 		t.Errorf("%+v", a)
 	}
 }
 
-// TestFoldersThatFail are forgotten when nobody tries them any more, and their number is bounded: messages
-// may name any number of folders that do not exist.
+// TestFoldersThatFail: messages may name any number of folders that do not exist. The daemon remembers a bounded number
+// of failing folders, and forgets a folder that was not tried for failsFor.
 func TestFoldersThatFail(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
@@ -79,19 +79,20 @@ func TestFoldersThatFail(t *testing.T) {
 		b.alertFailing(t.Context(), fmt.Sprintf("%d/%s", n, fileKey), refused, at(time.Duration(n)))
 	}
 	if n := len(b.failing); n != maxFolders || b.failing[folderOf(fmt.Sprintf("%d/%s", 3*maxFolders-1, fileKey))] == nil {
-		t.Errorf("%d folders", n)
+		t.Errorf("%d folders are remembered, want %d with the last one", n, maxFolders)
 	}
 	b.noteRead(t.Context(), fileKey, at(failsFor))
 	if len(b.failing) == 0 {
-		t.Error("they are forgotten too early")
+		t.Error("the folders are forgotten too early")
 	}
 	b.noteRead(t.Context(), fileKey, at(failsFor+time.Second))
 	if n := len(b.failing); n > 0 || b.alerts.WasAlerted(t.Context()) {
-		t.Errorf("%d folders fail still", n)
+		t.Errorf("%d folders still count as failing, or the bucket has an alert", n)
 	}
 }
 
-// TestUnreadableFilesAreLoggedOnce for each cause, with how many tries there were.
+// TestUnreadableFilesAreLoggedOnce: files that can't be read are logged once an hour for each cause, with the number of
+// tries since the last line.
 func TestUnreadableFilesAreLoggedOnce(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
@@ -105,16 +106,16 @@ func TestUnreadableFilesAreLoggedOnce(t *testing.T) {
 	}
 	lines := func() int { return strings.Count(h.log.String(), "log files can't be read, such as this one") }
 	if n := lines(); n != 2 {
-		t.Errorf("%d lines", n)
+		t.Errorf("%d lines of log, want 2", n)
 	}
 	b.alertUnreadable(t.Context(), fileKey, missing, now.Add(alertEvery))
 	if n := lines(); n != 3 || !strings.Contains(h.log.String(), `"tries":100`) {
-		t.Errorf("%d lines:\n%s", n, h.log)
+		t.Errorf("%d lines of log, want 3, the last with 100 tries:\n%s", n, h.log)
 	}
 }
 
-// TestInventedFoldersOfABucket, which anybody who may send messages may name, neither add alerts without
-// end nor hide the folder that really fails.
+// TestInventedFoldersOfABucket: somebody who may send messages names folders that do not exist. They must neither cause
+// alerts without end nor displace the folder that really fails.
 func TestInventedFoldersOfABucket(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -141,20 +142,20 @@ func TestInventedFoldersOfABucket(t *testing.T) {
 			fail()
 		}
 		if f := b.failing[folderOf(fileKey)]; f == nil || f.Failures() != 2 {
-			t.Errorf("the one that really fails: %+v", f)
+			t.Errorf("the folder that really fails is remembered as %+v, want 2 failures", f)
 		}
 		for range 3 * mostBucketAlerts {
 			time.Sleep(alertEvery)
 			fail()
 		}
 		if n := alerts(); n != mostBucketAlerts {
-			t.Errorf("%d alerts", n)
+			t.Errorf("%d alerts, want %d", n, mostBucketAlerts)
 		}
 		time.Sleep(2 * failsFor)
 		b.noteRead(t.Context(), fileKey, time.Now()) // the end of the outage
 		fail()
 		if n := alerts(); n != mostBucketAlerts+2 {
-			t.Errorf("%d alerts after the next outage", n)
+			t.Errorf("%d alerts after the next outage, want %d", n, mostBucketAlerts+2)
 		}
 	})
 }

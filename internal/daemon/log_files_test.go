@@ -32,7 +32,7 @@ const (
 	fileKey    = filePrefix + account + "_CloudTrail_eu-west-1_20260301T1205Z_a b.json.gz"
 )
 
-// logHouse is a house whose only way of events is log files, in a bucket of another Region.
+// logHouse is a house whose daemon gets events only from log files, in a bucket in another Region.
 func logHouse(t *testing.T) *house {
 	t.Helper()
 	h := newHouse(t)
@@ -80,23 +80,24 @@ func (h *house) send(body string) {
 	}
 }
 
-// notice is CloudTrail's own.
+// notice is the message with which CloudTrail announces a log file.
 func notice(bucket, key string) string {
 	return fmt.Sprintf(`{"s3Bucket":%q,"s3ObjectKey":[%q]}`, bucket, key)
 }
 
-// bridged is a record as EventBridge sends it.
+// bridged is the message with which EventBridge sends a record.
 func bridged(record string) string {
 	return `{"version":"0","detail-type":"AWS API Call via CloudTrail","source":"aws.ec2","account":"111122223333","region":"eu-west-1","detail":` + record + `}`
 }
 
-// emptied waits until all messages are acknowledged.
-func (h *house) emptied() {
+// awaitEmptyQueue waits until all messages are acknowledged.
+func (h *house) awaitEmptyQueue() {
 	h.t.Helper()
 	h.await("an empty queue", func() bool { visible, hidden := h.world.QueueDepth(h.queue); return visible+hidden == 0 })
 }
 
-// TestRestoresByLogFilesAlone: whatever announces the file, the alert says who did it.
+// TestRestoresByLogFilesAlone: a deletion that only a log file reports is restored, and its alert says who deleted,
+// whether CloudTrail or S3 announces the file, directly, through SNS or through EventBridge.
 func TestRestoresByLogFilesAlone(t *testing.T) {
 	t.Parallel()
 	for name, announce := range map[string]func(key string) string{
@@ -120,7 +121,7 @@ func TestRestoresByLogFilesAlone(t *testing.T) {
 			h.store(fileKey, otherRecord, deletionRecord("e-1", id), otherRecord)
 			h.send(announce(fileKey))
 			h.awaitBack(region, "vpc-1")
-			h.emptied()
+			h.awaitEmptyQueue()
 			h.await("the alert", func() bool { return len(h.pager.of(alert.Deletion)) > 0 })
 			all := h.pager.of(alert.Deletion)
 			if len(all) != 1 || all[0].Actor == nil || !strings.HasSuffix(all[0].Actor.ARN, "user/mallory") {
@@ -130,7 +131,8 @@ func TestRestoresByLogFilesAlone(t *testing.T) {
 	}
 }
 
-// TestBothWaysAreOneEvent: by EventBridge and by a log file, in both orders, and by two files.
+// TestBothWaysAreOneEvent: the record of a deletion comes by EventBridge and twice by a log file, in either order.
+// There is one alert, and each flow log is restored once.
 func TestBothWaysAreOneEvent(t *testing.T) {
 	t.Parallel()
 	for name, ways := range map[string][]string{
@@ -151,11 +153,11 @@ func TestBothWaysAreOneEvent(t *testing.T) {
 				} else {
 					h.send(bridged(record))
 				}
-				h.emptied()
+				h.awaitEmptyQueue()
 				h.awaitBack(region, "vpc-1")
 				h.awaitBack(region, "vpc-2")
 			}
-			if made := len(h.world.Calls("CreateFlowLogs")); h.on(region, "vpc-1") != 1 || h.on(region, "vpc-2") != 1 || made > 2 {
+			if made := len(h.world.Calls("CreateFlowLogs")); h.countOn(region, "vpc-1") != 1 || h.countOn(region, "vpc-2") != 1 || made > 2 {
 				t.Errorf("%d creates", made)
 			}
 			h.await("the alert", func() bool { return len(h.pager.of(alert.Deletion)) > 0 })
@@ -166,8 +168,8 @@ func TestBothWaysAreOneEvent(t *testing.T) {
 	}
 }
 
-// TestALateLogFileSaysWho: a refresh finds the loss, its alert says that the record may come
-// later, and the record's alert says who did it.
+// TestALateLogFileSaysWho: if a refresh finds the loss first, its alert says that a log file may report later who
+// deleted. The alert of that record says who, and nothing is restored again.
 func TestALateLogFileSaysWho(t *testing.T) {
 	t.Parallel()
 	h := logHouse(t)
@@ -175,7 +177,7 @@ func TestALateLogFileSaysWho(t *testing.T) {
 	id := h.plant(region, "vpc-1")
 	h.refreshed()
 	h.strike(id)
-	h.await("the alert of the drift", func() bool { return len(h.pager.of(alert.Deletion)) > 0 })
+	h.await("the alert of the loss", func() bool { return len(h.pager.of(alert.Deletion)) > 0 })
 	h.awaitBack(region, "vpc-1")
 	if a := h.pager.of(alert.Deletion)[0]; !a.LateRecords || !strings.Contains(a.Text, "a log file may bring minutes later") {
 		t.Errorf("%s", a.Text)
@@ -190,14 +192,15 @@ func TestALateLogFileSaysWho(t *testing.T) {
 		}
 		return false
 	})
-	h.emptied()
-	if h.on(region, "vpc-1") != 1 || len(h.world.Calls("CreateFlowLogs")) != 1 {
+	h.awaitEmptyQueue()
+	if h.countOn(region, "vpc-1") != 1 || len(h.world.Calls("CreateFlowLogs")) != 1 {
 		t.Error("restored more than once")
 	}
 }
 
-// TestNothingIsFetchedThatCannotMatter: messages about it are acknowledged, but for those about
-// a bucket that is not listed.
+// TestNothingIsFetchedThatCannotMatter: if the key of an object shows that it can have no record that matters, S3 is
+// not called, and the message is acknowledged. A message about a bucket that the configuration does not name stays in
+// the queue: somebody may have sent it to make the daemon call foreign buckets.
 func TestNothingIsFetchedThatCannotMatter(t *testing.T) {
 	t.Parallel()
 	h := logHouse(t)
@@ -206,19 +209,19 @@ func TestNothingIsFetchedThatCannotMatter(t *testing.T) {
 	for _, key := range []string{stranger, "AWSLogs/" + account + "/CloudTrail-Digest/eu-west-1/2026/03/01/x.json.gz", "AWSLogs/" + account + "/vpcflowlogs/eu-west-1/2026/03/01/x.log.gz", "elsewhere/" + fileKey, filePrefix} {
 		h.send(notice(trail, key))
 	}
-	h.emptied()
+	h.awaitEmptyQueue()
 	h.send(notice("strangers-bucket", fileKey))
 	h.await("the message to be hidden", func() bool { visible, hidden := h.world.QueueDepth(h.queue); return visible == 0 && hidden == 1 })
-	h.await("the log", func() bool { return strings.Contains(h.log.String(), "strangers-bucket") })
+	h.await("the bucket's name in the log", func() bool { return strings.Contains(h.log.String(), "strangers-bucket") })
 	if n := h.value(`flowkeeper_aws_calls_total{operation="GetObject",outcome="ok",service="S3"}`); n != -1 {
-		t.Error("S3 was asked")
+		t.Error("S3 was called")
 	}
-	// The buckets' own accounts are read, and every Region of ours.
+	// Files of the account that owns the bucket are read, and files of every Region of a watched account.
 	for _, key := range []string{strings.ReplaceAll(fileKey, account, trailOwner), strings.ReplaceAll(fileKey, region, "us-east-1")} {
 		h.store(key, otherRecord)
 		h.send(notice(trail, key))
 	}
-	h.await("two files", func() bool { return h.value(`flowkeeper_log_files_total{outcome="read"}`) == 2 })
+	h.await("two files to be read", func() bool { return h.value(`flowkeeper_log_files_total{outcome="read"}`) == 2 })
 	for outcome, want := range map[string]float64{"other_account": 1, "others": 2, "unlisted": 1, "refused": 0, "unreadable": 0} {
 		if n := h.value(fmt.Sprintf("flowkeeper_log_files_total{outcome=%q}", outcome)); n != want {
 			t.Errorf("%s: %v, want %v", outcome, n, want)
@@ -226,7 +229,8 @@ func TestNothingIsFetchedThatCannotMatter(t *testing.T) {
 	}
 }
 
-// TestABucketThatCanNotBeReadIsAlertedOnce: with what to grant; after that, its end.
+// TestABucketThatCanNotBeReadIsAlertedOnce: three messages about files that AWS refuses make one alert, which says what
+// to grant. When the files can be read, the deletion is restored, and the outage ends.
 func TestABucketThatCanNotBeReadIsAlertedOnce(t *testing.T) {
 	t.Parallel()
 	h := logHouse(t)
@@ -243,18 +247,18 @@ func TestABucketThatCanNotBeReadIsAlertedOnce(t *testing.T) {
 	h.world.AllowObjects(trail)
 	h.send(notice(trail, fileKey))
 	h.awaitBack(region, "vpc-1")
-	h.await("the end of it", func() bool { return len(h.pager.of(alert.Pipeline)) == 2 })
+	h.await("the end of the outage", func() bool { return len(h.pager.of(alert.Pipeline)) == 2 })
 	all := h.pager.of(alert.Pipeline)
 	if !strings.Contains(all[0].Cause, "allow kms:Decrypt") || all[0].Level != alert.High || !all[1].Resolves() || all[0].DedupKey != all[1].DedupKey {
 		t.Errorf("%+v", all)
 	}
 	if n := strings.Count(h.log.String(), "log files can't be read; "); n != 1 {
-		t.Errorf("%d lines of log", n)
+		t.Errorf("%d lines of log, want 1", n)
 	}
 }
 
-// TestI8AFileThatCanNotBeReadIsSuspicious: its message stays, an alert names it, and the scope is
-// refreshed, which finds what it may hide.
+// TestI8AFileThatCanNotBeReadIsSuspicious: a log file that is broken or missing may hide a deletion. Its message stays
+// in the queue, an alert names the file, and its scope is refreshed, which finds the deletion.
 func TestI8AFileThatCanNotBeReadIsSuspicious(t *testing.T) {
 	t.Parallel()
 	h := logHouse(t)
@@ -272,8 +276,8 @@ func TestI8AFileThatCanNotBeReadIsSuspicious(t *testing.T) {
 	}
 }
 
-// TestI8ARefusedFileIsSuspicious: without s3:ListBucket S3 says AccessDenied for a file that was
-// deleted. The scope is refreshed, also if the next file can be read at once.
+// TestI8ARefusedFileIsSuspicious: to a role without s3:ListBucket, S3 answers AccessDenied for a file that was deleted.
+// So a refused file may hide a deletion, and its scope is refreshed, even if the next file can be read.
 func TestI8ARefusedFileIsSuspicious(t *testing.T) {
 	t.Parallel()
 	for name, hide := range map[string]func(h *house){
@@ -302,7 +306,7 @@ func TestI8ARefusedFileIsSuspicious(t *testing.T) {
 	}
 }
 
-// silent is an HTTP client to which nothing answers.
+// silent is an HTTP client whose calls get no answer until their context ends. It counts them.
 type silent struct{ calls int }
 
 func (s *silent) Do(r *http.Request) (*http.Response, error) {
@@ -311,8 +315,8 @@ func (s *silent) Do(r *http.Request) (*http.Response, error) {
 	return nil, r.Context().Err()
 }
 
-// TestOneSilenceIsOneFailure: while a silent bucket is left alone, further files are no further
-// failures in a row, which would become an alert.
+// TestOneSilenceIsOneFailure: after a call that S3 did not answer, the bucket is not called for a while. Files that are
+// not fetched because of that do not count as failures: several failures in a row would cause an alert.
 func TestOneSilenceIsOneFailure(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -324,7 +328,7 @@ func TestOneSilenceIsOneFailure(t *testing.T) {
 		l.accounts = concernedAccounts{d: d, known: map[string]bool{account: true}, due: time.Now().Add(time.Hour)}
 		for range 2 * failuresBefore {
 			if err := l.Read(t.Context(), watcher.Object{Bucket: trail, Key: fileKey}, nil); err == nil {
-				t.Fatal("it was read")
+				t.Fatal("the file was read")
 			}
 			if f := b.failing[folderOf(fileKey)]; client.calls != 1 || f == nil || f.Failures() != 1 {
 				t.Fatalf("%d calls, %+v", client.calls, f)
@@ -333,7 +337,8 @@ func TestOneSilenceIsOneFailure(t *testing.T) {
 	})
 }
 
-// TestAKeyThatS3CannotHave is logged once, and its messages stay.
+// TestAKeyThatS3CannotHave: a key that is longer than S3 allows does not come from AWS. It is logged once, and its
+// messages stay in the queue.
 func TestAKeyThatS3CannotHave(t *testing.T) {
 	t.Parallel()
 	h := logHouse(t)
@@ -346,12 +351,13 @@ func TestAKeyThatS3CannotHave(t *testing.T) {
 	}
 	h.await("the messages to be left in the queue", func() bool { visible, hidden := h.world.QueueDepth(h.queue); return visible == 0 && hidden == 2 })
 	if n := lines(); n != 1 {
-		t.Errorf("%d lines", n)
+		t.Errorf("%d lines of log, want 1", n)
 	}
 }
 
-// TestAWrongPrefixIsLogged: once for each bucket, with what to set, and noted for the doctor. Who may
-// send messages may name any keys, and as many.
+// TestAWrongPrefixIsLogged: if log files lack the configured prefix, or objects are no log files, each is logged once
+// for each bucket, with what to set, and stored for doctor. Anybody who may send messages may name any keys, in any
+// number: the log and the stored key stay short and clean.
 func TestAWrongPrefixIsLogged(t *testing.T) {
 	t.Parallel()
 	h := logHouse(t)
@@ -375,11 +381,11 @@ func TestAWrongPrefixIsLogged(t *testing.T) {
 	}
 	lines := func() int { return strings.Count(h.log.String(), "\n") }
 	before := lines()
-	announce(trail, strings.ReplaceAll(fileKey, account, "444455556666")) // a stranger's
-	announce(trail, strings.Repeat("x", maxKey)+"/"+fileKey)              // S3 has none that is so long
+	announce(trail, strings.ReplaceAll(fileKey, account, "444455556666")) // of an account that does not matter
+	announce(trail, strings.Repeat("x", maxKey)+"/"+fileKey)              // longer than any key of S3
 	announce(trail, "AWSLogs/"+account+"/CloudTrail-Digest/eu-west-1/2026/03/01/x.json.gz")
 	if n := lines() - before; n != 0 || noted(trail, true)+noted(trail, false) != "" {
-		t.Errorf("%d lines of what may be right:\n%s", n, h.log)
+		t.Errorf("%d lines about keys that are no sign of a wrong prefix:\n%s", n, h.log)
 	}
 	const hostile = "\x1b[2J\u202e/"
 	announce(trail, hostile+fileKey)
@@ -387,27 +393,28 @@ func TestAWrongPrefixIsLogged(t *testing.T) {
 		announce(trail, fileKey)
 	}
 	if n := lines() - before; n != 1 || noted(trail, true) != hostile+fileKey {
-		t.Errorf("%d lines, %q is noted", n, noted(trail, true))
+		t.Errorf("%d lines of log, want 1; the stored key is %q", n, noted(trail, true))
 	}
 	for n := range 1000 {
 		announce(trail, fmt.Sprintf("\x1b[2J%d/%s.txt", n, strings.Repeat("long", 200)))
 		announce("other", fmt.Sprintf("%d.txt", n))
 	}
 	if n := lines() - before; n != 3 || !strings.HasPrefix(noted(trail, false), "\x1b[2J0/") || noted("other", false) != "0.txt" || noted("other", true) != "" {
-		t.Errorf("%d lines", n)
+		t.Errorf("%d lines of log, want 3; the stored keys are %q and %q", n, noted(trail, false), noted("other", false))
 	}
 	text := h.log.String()
-	for _, says := range []string{`"prefix":"trail/AWSLogs/"`, `"begins":"\\x1b[2J\\u202e/AWSLogs/"`, `"set":"prefix: \\x1b[2J\\u202e/AWSLogs/"`, `"bucket":"other"`} {
-		if !strings.Contains(text, says) {
-			t.Errorf("%s is missing in\n%s", says, text)
+	for _, want := range []string{`"prefix":"trail/AWSLogs/"`, `"begins":"\\x1b[2J\\u202e/AWSLogs/"`, `"set":"prefix: \\x1b[2J\\u202e/AWSLogs/"`, `"bucket":"other"`} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%s is missing in\n%s", want, text)
 		}
 	}
 	if strings.Contains(text, strings.Repeat("long", 100)) || strings.ContainsAny(text, "\x1b\u202e") || strings.Contains(text, `\u001b`) {
-		t.Errorf("not bounded, or not cleaned:\n%s", text)
+		t.Errorf("a key is not shortened, or not cleaned:\n%s", text)
 	}
 }
 
-// TestAPassedOverKeyIsNotedHourly, so that the doctor knows what comes now.
+// TestAPassedOverKeyIsNotedHourly: a key that is not read is logged once, and one such key an hour is stored, so that
+// doctor knows whether they still come.
 func TestAPassedOverKeyIsNotedHourly(t *testing.T) {
 	t.Parallel()
 	var p passedOver
@@ -422,7 +429,8 @@ func TestAPassedOverKeyIsNotedHourly(t *testing.T) {
 	}
 }
 
-// TestWhoseLogFilesMatter: the accounts of all that is depended on, beside the fleet's.
+// TestWhoseLogFilesMatter: log files are read if they are of an account of the fleet, of the owner of a bucket of log
+// files, or of an account that has something on which the daemon or a protected flow log depends.
 func TestWhoseLogFilesMatter(t *testing.T) {
 	t.Parallel()
 	h := logHouse(t)
@@ -436,12 +444,12 @@ func TestWhoseLogFilesMatter(t *testing.T) {
 	matters := func(account string) bool { return files.accounts.has(t.Context(), account, now) }
 	for n := 1; n <= 3; n++ {
 		if a := fmt.Sprint(222200000000 + n); !matters(a) {
-			t.Errorf("%s does not", a)
+			t.Errorf("the log files of %s do not matter", a)
 		}
 	}
 	const central, stranger = "222200000004", "222200000005"
 	if !matters(account) || !matters(trailOwner) || matters(central) || matters(stranger) {
-		t.Error("the fleet, the owner of the bucket, and nobody else")
+		t.Error("the log files of the fleet or of the bucket's owner do not matter, or those of another account do")
 	}
 	h.world.Plant(account, region, fakeaws.FlowLog{ResourceID: "vpc-1", TrafficType: "ALL", LogDestinationType: "kinesis-data-firehose",
 		LogDestination: "arn:aws:firehose:eu-west-1:" + central + ":deliverystream/s", LogFormat: "${version}", MaxAggregationInterval: 60})
@@ -449,21 +457,21 @@ func TestWhoseLogFilesMatter(t *testing.T) {
 		t.Fatal(err)
 	}
 	if now = now.Add(concernedFor); !matters(central) || matters(stranger) {
-		t.Error("the account of a destination does not")
+		t.Error("the log files of a destination's account do not matter, or those of a stranger do")
 	}
 }
 
-// TestNobodyWaitsForConcernedAccounts while they are read: the last known ones count, and before any are
-// known, every account does.
+// TestNobodyWaitsForConcernedAccounts: while one handler reads the accounts whose log files matter from the state file,
+// the others use the last known ones. If none are known yet, the log files of every account matter.
 func TestNobodyWaitsForConcernedAccounts(t *testing.T) {
 	t.Parallel()
 	c := concernedAccounts{d: &Daemon{fleet: &scopes.Fleet{}}}
-	c.reading.Lock() // by a handler that the disk holds up
+	c.reading.Lock() // as a handler that waits for the disk
 	if !c.has(t.Context(), account, time.Now()) {
-		t.Error("nothing is known, and it does not matter")
+		t.Error("no account is known yet, and the log files of this one do not matter")
 	}
 	c.known = map[string]bool{account: true}
 	if !c.has(t.Context(), account, time.Now()) || c.has(t.Context(), trailOwner, time.Now()) {
-		t.Error("not the last known ones")
+		t.Error("the last known accounts are not used")
 	}
 }

@@ -23,7 +23,7 @@ const (
 	payments = "222233334444"
 	sandbox  = "333344445555"
 
-	refreshEvery = 5 * time.Minute // in an organized house
+	refreshEvery = 5 * time.Minute // the schedule in a house that organized returns
 )
 
 // organized is a house in the management account of an organisation, which has no other account
@@ -41,14 +41,14 @@ func organized(t *testing.T) *house {
 
 func roleIn(account string) string { return "arn:aws:iam::" + account + ":role/flowkeeper" }
 
-// join has an account with the role join the organisation, and the daemon list it.
+// join makes an account, which has the role, join the organisation, and the daemon list the accounts.
 func (h *house) join(id, name string) {
 	h.world.AddRole(roleIn(id), "")
 	h.world.AddAccount(fakeawstest.Root, id, name)
 	h.list()
 }
 
-// list has the daemon list the accounts, and waits until that is over.
+// list makes the daemon list the accounts, if it runs, and waits until that is over.
 func (h *house) list() {
 	h.t.Helper()
 	if !h.daemon.connected.Load() {
@@ -77,7 +77,9 @@ func (h *house) isIn(account string) bool { return slices.Contains(h.daemon.flee
 // awaitProtected waits until an account's one scope is refreshed.
 func (h *house) awaitProtected(account string) {
 	h.t.Helper()
-	h.await(account+" to be protected", func() bool { return h.isIn(account) && h.scopeDone(inventory.Scope{Account: account, Region: region}) })
+	h.await(account+" to be protected", func() bool {
+		return h.isIn(account) && h.isRefreshed(inventory.Scope{Account: account, Region: region})
+	})
 }
 
 // awaitGone waits until an account is not in the fleet, and nothing of it runs any more.
@@ -103,7 +105,7 @@ func (h *house) vanish(account string) {
 	}
 }
 
-// pipelineAlerts are the alerts about accounts: level, account, and whether it is an end.
+// accountAlerts returns the account of each pipeline alert, if it has one, followed by its level, or by "end".
 func (h *house) accountAlerts() (out []string) {
 	for _, a := range h.pager.of(alert.Pipeline) {
 		what := string(a.Level)
@@ -115,9 +117,9 @@ func (h *house) accountAlerts() (out []string) {
 	return out
 }
 
-// TestAnAccountJoinsDepartsAndIsBack, without a restart: it is protected within a round; when it
-// departs, an alert says so, nothing of it counts as lost, and nothing is created in it; when it is
-// back, what vanished meanwhile is restored.
+// TestAnAccountJoinsDepartsAndIsBack: while the daemon runs, an account joins the organisation and is protected. It
+// departs: an alert says so, its flow logs do not count as lost, and nothing is created in it. It comes back: what was
+// deleted meanwhile is restored.
 func TestAnAccountJoinsDepartsAndIsBack(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -131,7 +133,7 @@ func TestAnAccountJoinsDepartsAndIsBack(t *testing.T) {
 		time.Sleep(refreshEvery)
 		h.await("the flow log of the account that joined to be back", func() bool { return h.countIn(payments) == 1 })
 		h.await("both scopes", func() bool { return h.daemon.refreshes.overview().share() == share{2, 2} })
-		h.await("the alerts about it", func() bool { return len(h.pager.of(alert.Restored)) == 1 })
+		h.await("the alert of the restore", func() bool { return len(h.pager.of(alert.Restored)) == 1 })
 		deletions := len(h.pager.of(alert.Deletion))
 
 		h.world.RemoveAccount(payments)
@@ -147,7 +149,7 @@ func TestAnAccountJoinsDepartsAndIsBack(t *testing.T) {
 			t.Errorf("%s", n)
 		}
 		h.vanish(payments)
-		time.Sleep(21 * time.Minute) // of refreshes, and two more listings
+		time.Sleep(21 * time.Minute) // several refreshes and two listings
 		if n := h.countIn(payments); n != 0 || len(h.pager.of(alert.Deletion)) != deletions {
 			t.Errorf("%d flow logs, and %d alerts of deletions after %d", n, len(h.pager.of(alert.Deletion)), deletions)
 		}
@@ -156,16 +158,16 @@ func TestAnAccountJoinsDepartsAndIsBack(t *testing.T) {
 		}
 
 		h.join(payments, "payments-prod")
-		h.await("it to be back", func() bool { return h.countIn(payments) == 1 })
-		h.await("the end", func() bool { return slices.Equal(h.accountAlerts(), []string{payments + " high", payments + " end"}) })
+		h.await("the flow log to be back", func() bool { return h.countIn(payments) == 1 })
+		h.await("the end of the alert about the account", func() bool { return slices.Equal(h.accountAlerts(), []string{payments + " high", payments + " end"}) })
 		if n := len(h.pager.of(alert.Deletion)); n != deletions+1 {
-			t.Errorf("%d alerts of deletions", n)
+			t.Errorf("%d alerts of deletions, want %d", n, deletions+1)
 		}
 	})
 }
 
-// TestADepartureWhileACreateIsInFlight: the create is finished, and once the account is back there
-// is still only one flow log.
+// TestADepartureWhileACreateIsInFlight: an account departs and comes back while AWS has not answered a create in it.
+// The create goes on, and the flow log is not created a second time.
 func TestADepartureWhileACreateIsInFlight(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -188,21 +190,22 @@ func TestADepartureWhileACreateIsInFlight(t *testing.T) {
 		h.world.RemoveAccount(payments)
 		h.list()
 		if h.isIn(payments) {
-			t.Error("it is protected still")
+			t.Error("the account is still protected")
 		}
 		h.join(payments, "payments-prod") // back before the create is over: two restorers must not work there
-		h.await("it to be back", func() bool { return h.isIn(payments) })
+		h.await("the account to be back", func() bool { return h.isIn(payments) })
 		close(answer)
 		h.await("the flow log to be back", func() bool { return h.countIn(payments) == 1 })
 		time.Sleep(3 * refreshEvery)
 		if n := h.countIn(payments); n != 1 || len(h.world.Calls("CreateFlowLogs")) != 1 {
-			t.Errorf("%d flow logs by %d calls", n, len(h.world.Calls("CreateFlowLogs")))
+			t.Errorf("%d flow logs, made by %d calls; want 1 by 1", n, len(h.world.Calls("CreateFlowLogs")))
 		}
 		h.await("the alert that it is restored", func() bool { return len(h.pager.of(alert.Restored)) == 1 })
 	})
 }
 
-// TestADepartedAccountThatIsConfigured is protected, and its alert ends.
+// TestADepartedAccountThatIsConfigured: if the configuration names an account that has departed, the alert about its
+// departure ends.
 func TestADepartedAccountThatIsConfigured(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -214,12 +217,13 @@ func TestADepartedAccountThatIsConfigured(t *testing.T) {
 		h.await("the alert", func() bool { return slices.Equal(h.accountAlerts(), []string{payments + " medium"}) })
 		h.halt()
 		h.daemon.Config.Accounts = []configs.Account{{ID: payments}}
-		h.again()
+		h.restart()
 		h.await("the end", func() bool { return slices.Contains(h.accountAlerts(), payments+" end") })
 	})
 }
 
-// TestManyAccountsDepartTogether: one alert names all of them, and ends when all are back.
+// TestManyAccountsDepartTogether: if more than mostSingle accounts depart at the same time, one alert names all of
+// them. It ends when all are back, also after a restart.
 func TestManyAccountsDepartTogether(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -251,22 +255,23 @@ func TestManyAccountsDepartTogether(t *testing.T) {
 			t.Errorf("%+v", a)
 		}
 		h.halt()
-		h.again()
+		h.restart()
 		for _, id := range many[1:] {
 			h.join(id, "team-"+id)
 		}
 		if got := h.accountAlerts(); len(got) != 2 {
-			t.Errorf("not all are back, and a restart is no news: %q", got)
+			t.Errorf("alerts after a restart, while one account is away: %q, want 2", got)
 		}
 		h.join(many[0], "team-"+many[0])
 		h.await("the end", func() bool { return slices.Equal(h.accountAlerts(), []string{"high", sandbox + " medium", "end"}) })
 	})
 }
 
-// TestADepartureIsAlertedAfterACrash between the commit of the list and that of the alert.
+// TestADepartureIsAlertedAfterACrash: the daemon crashes after it has stored that an account has departed, and before
+// it has stored the alert. The next daemon adds the alert, once, even if the accounts can't be listed any more.
 func TestADepartureIsAlertedAfterACrash(t *testing.T) {
 	t.Parallel()
-	for name, denied := range map[string]bool{"": false, "and the accounts can't be listed since": true} {
+	for name, denied := range map[string]bool{"the accounts can be listed": false, "the accounts can't be listed": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) { departureAfterACrash(t, denied) })
@@ -291,7 +296,7 @@ func departureAfterACrash(t *testing.T, denied bool) {
 		return err
 	})
 	for range 2 { // the second daemon adds no alert
-		h.again()
+		h.restart()
 		h.await("the alert", func() bool { return slices.Equal(h.accountAlerts(), []string{payments + " medium"}) })
 		h.list()
 		h.halt()
@@ -299,10 +304,11 @@ func departureAfterACrash(t *testing.T, denied bool) {
 	if got := h.accountAlerts(); len(got) != 1 {
 		t.Errorf("%q", got)
 	}
-	h.again()
+	h.restart()
 }
 
-// TestWhatAnAccountThatJoinedDependsOn: its trails and its role are watched for tampering.
+// TestWhatAnAccountThatJoinedDependsOn: tampering with the trails of an account that has joined is alerted, and with
+// the roles of Flowkeeper.
 func TestWhatAnAccountThatJoinedDependsOn(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

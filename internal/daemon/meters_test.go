@@ -19,7 +19,8 @@ import (
 	"flowkeeper/inventory"
 )
 
-// value of a series of /metrics, as it is written there; -1 if there is none.
+// value returns the value of a series of /metrics, whose name and labels are given as they are written there; -1: there
+// is no such series.
 func (h *house) value(series string) float64 {
 	h.t.Helper()
 	_, body := h.get("/metrics")
@@ -84,7 +85,8 @@ func TestMetersCountOneDeletion(t *testing.T) {
 	}
 }
 
-// TestMetersCountAccounts: one whose role is refused is unreachable also if it was refreshed before.
+// TestMetersCountAccounts: the metrics count protected, unreachable and departed accounts. An account whose role is
+// refused is unreachable, even if it was refreshed before.
 func TestMetersCountAccounts(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -92,7 +94,7 @@ func TestMetersCountAccounts(t *testing.T) {
 		h.world.SetRoleLifetime(15 * time.Minute)
 		h.world.AddRole(roleIn(payments), "")
 		h.world.AddAccount(fakeawstest.Root, payments, "payments-prod")
-		h.world.AddAccount(fakeawstest.Root, sandbox, "sandbox") // without the role
+		h.world.AddAccount(fakeawstest.Root, sandbox, "sandbox") // this account has no role
 		begun := time.Now()
 		h.refreshed()
 		counts := func() metrics.Accounts {
@@ -123,28 +125,28 @@ func TestMetersCountAccounts(t *testing.T) {
 		h.world.Deny("flowkeeper", "ListAccounts")
 		time.Sleep(time.Hour)
 		if got := counts().Listed; !got.Equal(listed) {
-			t.Errorf("listed at %s, and then denied: %s", listed, got)
+			t.Errorf("the time of the last listing changed from %s to %s, although listings were denied", listed, got)
 		}
 		h.halt()
 
 		h.world.Allow("flowkeeper", "ListAccounts")
 		h.daemon.Config.Accounts = []configs.Account{{ID: sandbox}}
-		h.anew()
-		close(h.done) // it does not run
+		h.newDaemon()
+		close(h.done) // the daemon's loops do not run
 		h.connected(t.Context())
 		if !are(3, 0, 0)() {
-			t.Errorf("an account that departed and is configured: %+v", counts())
+			t.Errorf("with a departed account that is configured: %+v, want 3 protected", counts())
 		}
 		h.daemon.connected.Store(false)
 		if !are(0, 3, 0)() {
-			t.Errorf("before AWS is reached: %+v", counts())
+			t.Errorf("before AWS is reached: %+v, want 3 unreachable", counts())
 		}
 		h.daemon.connected.Store(true)
 	})
 }
 
-// TestRefreshedAtOfWhatIsConfigured: a configured scope that was never refreshed has the value
-// 0, which is an alarm; a scope that is not configured any more has no series.
+// TestRefreshedAtOfWhatIsConfigured: a configured scope that was never refreshed has the time 0, so that an alerting
+// rule fires. A scope that is not configured any more has no series.
 func TestRefreshedAtOfWhatIsConfigured(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
@@ -158,7 +160,7 @@ func TestRefreshedAtOfWhatIsConfigured(t *testing.T) {
 	}
 }
 
-// Names, units and helps as Prometheus's conventions want them.
+// The names, units and help texts of the metrics follow Prometheus's conventions.
 func TestMetricsAreConventional(t *testing.T) {
 	t.Parallel()
 	h := organized(t)
@@ -177,10 +179,9 @@ func TestMetricsAreConventional(t *testing.T) {
 			t.Errorf("%s: %s", p.Metric, p.Text)
 		}
 	}
-	// Nothing that a message, or an attacker, chooses is a label.
 	families := regexp.MustCompile(`(?m)^# TYPE (flowkeeper_\S+)`).FindAllStringSubmatch(body, -1)
 	if len(families) < 12 {
-		t.Errorf("%d families", len(families))
+		t.Errorf("%d metrics, want 12 at least", len(families))
 	}
 }
 
@@ -197,11 +198,11 @@ func TestAlertingRulesAskForWhatIsThere(t *testing.T) {
 	h.daemon.Config.Inventory.Schedule = "@every 1s"
 	h.plant(region, "vpc-1")
 	h.refreshed()
-	// Series that a daemon without failures does not have.
+	// Failures cause series that alerting rules use, and that a daemon without failures does not have.
 	h.world.Throttle("DescribeFlowLogs", 1)
 	h.world.Fail("DescribeFlowLogs", 1, "UnauthorizedOperation", http.StatusForbidden)
 	var body string
-	h.await("both in the metrics", func() bool {
+	h.await("both failures in the metrics", func() bool {
 		_, body = h.get("/metrics")
 		return strings.Contains(body, `flowkeeper_aws_calls_total{operation="DescribeFlowLogs",outcome="throttled",service="EC2"} 1`) && strings.Contains(body, `outcome="denied"`)
 	})
@@ -211,7 +212,7 @@ func TestAlertingRulesAskForWhatIsThere(t *testing.T) {
 	}
 	for _, s := range selectors {
 		if !h.has(body, s[1], s[2]) {
-			t.Errorf("%s: no series of a running daemon is this", s[0])
+			t.Errorf("%s selects no series of a running daemon", s[0])
 		}
 	}
 	for _, label := range regexp.MustCompile(`\$labels\.(\w+)`).FindAllStringSubmatch(string(text), -1) {
@@ -221,8 +222,7 @@ func TestAlertingRulesAskForWhatIsThere(t *testing.T) {
 	}
 }
 
-// has reports whether a scrape has a series of a metric that a selector's
-// matchers, = and =~, all fit.
+// has reports whether a scrape has a series of a metric whose labels fit all matchers (= and =~) of a selector.
 func (h *house) has(scrape, metric, matchers string) bool {
 	h.t.Helper()
 	for _, series := range regexp.MustCompile(`(?m)^`+metric+`(?:\{(.*)\})? \S+$`).FindAllStringSubmatch(scrape, -1) {

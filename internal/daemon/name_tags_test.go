@@ -18,7 +18,7 @@ import (
 	"flowkeeper/inventory"
 )
 
-// names are the known names of the resources at home.
+// names returns the names of resources that the state file has for scope home.
 func (h *house) names() map[string]string {
 	h.t.Helper()
 	names, err := h.daemon.store.ResourceNames(h.t.Context(), home)
@@ -28,7 +28,8 @@ func (h *house) names() map[string]string {
 	return names
 }
 
-// TestAlertsHaveNames: the account's is in the configuration, the VPC's is asked of AWS.
+// TestAlertsHaveNames: an alert has the account's name from the configuration, and the VPC's tag Name from AWS,
+// cleaned of characters that change how text is shown.
 func TestAlertsHaveNames(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
@@ -49,8 +50,8 @@ func TestAlertsHaveNames(t *testing.T) {
 	}
 }
 
-// TestWithoutPermissionThereAreNoNames: refreshes go on, nobody is alerted, and it is logged
-// once.
+// TestWithoutPermissionThereAreNoNames: if the role may not call DescribeTags, refreshes and restores go on. One line
+// of log says so, and there is no alert.
 func TestWithoutPermissionThereAreNoNames(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
@@ -69,11 +70,11 @@ func TestWithoutPermissionThereAreNoNames(t *testing.T) {
 		t.Errorf("logged %d times", n)
 	}
 	if len(h.names()) > 0 {
-		t.Error("it has names")
+		t.Error("names are stored that AWS refused to tell")
 	}
 }
 
-// counted counts the calls.
+// counted is a TagDescriber that counts the calls.
 type counted struct {
 	inventory.TagDescriber
 	calls *int
@@ -84,7 +85,8 @@ func (c counted) DescribeTags(ctx context.Context, in *ec2.DescribeTagsInput, o 
 	return c.TagDescriber.DescribeTags(ctx, in, o...)
 }
 
-// TestNamesAreAskedForOnce: for new resources, and for all after a day, but not at each refresh.
+// TestNamesAreAskedForOnce: DescribeTags is called for new resources, and for all resources once a day, not at each
+// refresh.
 func TestNamesAreAskedForOnce(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
@@ -122,15 +124,15 @@ func TestNamesAreAskedForOnce(t *testing.T) {
 		ask(now.Add(50*time.Hour), 1, map[string]string{})
 		h.world.Fail("DescribeTags", 1, "InternalError", http.StatusInternalServerError)
 		if _, err := askNameTags(ctx, s, api, home, now.Add(75*time.Hour)); err == nil {
-			t.Error("a failure is no error")
+			t.Error("a failed call returns no error")
 		}
-		ask(now.Add(75*time.Hour), 1, map[string]string{}) // what failed is asked again
+		ask(now.Add(75*time.Hour), 1, map[string]string{}) // a call that failed is repeated
 		return nil
 	})
 }
 
-// TestNamesAreDue: after the first refresh, after one that has found something, and after a day;
-// after a failure not for a while.
+// TestNamesAreDue: names are asked for after the first refresh, after a refresh that found new flow logs, and a day
+// after the last time. After a failure there is a pause.
 func TestNamesAreDue(t *testing.T) {
 	t.Parallel()
 	n := newNameTags(&Daemon{Log: slog.New(slog.DiscardHandler)})
@@ -147,8 +149,8 @@ func TestNamesAreDue(t *testing.T) {
 		}
 	}
 	refreshed(false, true)
-	refreshed(true, false) // it is being asked for
-	asked(0, nil, true)    // for what was found meanwhile
+	refreshed(true, false) // names are being asked for
+	asked(0, nil, true)    // asks again, for the resources that were found meanwhile
 	refreshed(false, false)
 	asked(0, nil, false)
 	refreshed(false, false)

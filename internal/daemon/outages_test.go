@@ -9,7 +9,7 @@ import (
 	"flowkeeper/remediate/notify"
 )
 
-// fullDisk has each commit of an alert or a fact fail until undo is called.
+// fullDisk makes each commit of an alert or a fact fail until undo is called.
 func (h *house) fullDisk() (undo func()) {
 	h.t.Helper()
 	h.sql(`CREATE TRIGGER full1 BEFORE INSERT ON alerts BEGIN SELECT RAISE(ABORT, 'disk full'); END; CREATE TRIGGER full2 BEFORE INSERT ON facts BEGIN SELECT RAISE(ABORT, 'disk full'); END`)
@@ -52,8 +52,8 @@ func TestEndOfAnOutageOnAFullDisk(t *testing.T) {
 	h.refreshed()
 	o := h.daemon.newOutage(notify.Copying, "it works again")
 	o.Alert(t.Context(), "it fails")
-	room := h.fullDisk()
-	for range 4 { // as queueState.received does, with every receive
+	undo := h.fullDisk()
+	for range 4 { // queueState.Received calls End after every receive
 		o.End(t.Context())
 	}
 	ends := 0
@@ -62,9 +62,9 @@ func TestEndOfAnOutageOnAFullDisk(t *testing.T) {
 			ends++
 		}
 	}
-	room()
+	undo()
 	if ends > 0 {
-		t.Errorf("%d alerts of the end, and one more to come", ends)
+		t.Errorf("%d alerts of the end were sent before it could be stored, want 0", ends)
 	}
 	o.End(t.Context())
 	h.await("the end", func() bool {
@@ -78,7 +78,7 @@ func TestEndOfAnOutageOnAFullDisk(t *testing.T) {
 func TestTamperingWhileTheQueueIsNotKnown(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
-	h.ruled()
+	h.nameRuleInQueuePolicy()
 	h.world.Fail("GetQueueAttributes", 1, "ThrottlingException", 400)
 	h.sendRecord(account, "events", "DisableRule", `{"name":"flowkeeper"}`)
 	h.refreshed()
@@ -86,20 +86,21 @@ func TestTamperingWhileTheQueueIsNotKnown(t *testing.T) {
 	h.await("the alert", func() bool { return len(h.pager.of(alert.Tamper)) == 1 })
 }
 
-// An outage is alerted though the alert of the end of the one before could not be stored yet.
+// The alert that an outage has ended can't be stored, because the disk is full. The next outage must be alerted all the
+// same.
 func TestASecondOutageBeforeTheEndOfTheFirstIsStored(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	h.refreshed()
 	o := h.daemon.newOutage(notify.Copying, "it works again")
 	o.Alert(t.Context(), "it fails")
-	room := h.fullDisk()
+	undo := h.fullDisk()
 	o.End(t.Context())
 	o.Alert(t.Context(), "it fails again")
 	o.Alert(t.Context(), "it fails again")
-	room()
+	undo()
 	o.End(t.Context())
-	h.await("both, and one end", func() bool {
+	h.await("both outages, and one end", func() bool {
 		fails, ends := 0, 0
 		for _, a := range h.pager.of(alert.Pipeline) {
 			if a.Resolves() {

@@ -88,12 +88,12 @@ func (h *house) plantEverywhere(account string) {
 	}
 }
 
-func (h *house) allDone(account string) bool {
-	return h.isIn(account) && !slices.ContainsFunc(someRegions, func(r string) bool { return !h.scopeDone(inventory.Scope{Account: account, Region: r}) })
+func (h *house) allRefreshed(account string) bool {
+	return h.isIn(account) && !slices.ContainsFunc(someRegions, func(r string) bool { return !h.isRefreshed(inventory.Scope{Account: account, Region: r}) })
 }
 
-// TestAPermissionTakenFromARoleIsOneAlert, not one for each Region, also after a restart. A Region that
-// is refused much later is another.
+// TestAPermissionTakenFromARoleIsOneAlert: if the role of an account loses a permission, there is one alert, not one
+// for each Region, and none more after a restart. A Region that is refused much later has an alert of its own.
 func TestAPermissionTakenFromARoleIsOneAlert(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -103,7 +103,7 @@ func TestAPermissionTakenFromARoleIsOneAlert(t *testing.T) {
 		h.plantEverywhere(payments)
 		h.join(payments, "payments-prod")
 		h.refreshed()
-		h.await("all Regions", func() bool { return h.allDone(payments) })
+		h.await("all Regions", func() bool { return h.allRefreshed(payments) })
 		refused.deny(payments, "*", "DescribeFlowLogs", "")
 		time.Sleep(4 * refreshEvery)
 		h.await("an alert", func() bool { return len(h.levels(payments)) > 0 })
@@ -115,10 +115,10 @@ func TestAPermissionTakenFromARoleIsOneAlert(t *testing.T) {
 			t.Errorf("%d lines of log", n)
 		}
 		h.halt()
-		h.again()
+		h.restart()
 		time.Sleep(4 * refreshEvery)
 		if got := h.levels(payments); len(got) != 1 {
-			t.Errorf("a restart is no news: %q", got)
+			t.Errorf("alerts after a restart: %q, want one", got)
 		}
 		refused.allow(payments, "*", "DescribeFlowLogs")
 		time.Sleep(2 * refreshEvery)
@@ -126,8 +126,8 @@ func TestAPermissionTakenFromARoleIsOneAlert(t *testing.T) {
 
 		refused.deny(payments, farRegion, "DescribeFlowLogs", "")
 		time.Sleep(4 * refreshEvery)
-		h.halt() // its end is the next daemon's
-		h.again()
+		h.halt() // the next daemon alerts of the end
+		h.restart()
 		time.Sleep(4 * refreshEvery)
 		refused.deny(payments, region, "DescribeFlowLogs", "")
 		time.Sleep(4 * refreshEvery)
@@ -137,7 +137,7 @@ func TestAPermissionTakenFromARoleIsOneAlert(t *testing.T) {
 		refused.allow(payments, region, "DescribeFlowLogs")
 		time.Sleep(2 * refreshEvery)
 		if got := h.levels(payments); len(got) != 4 {
-			t.Errorf("one of them is refused still: %q", got)
+			t.Errorf("alerts while one Region is still refused: %q, want 4", got)
 		}
 		refused.allow(payments, farRegion, "DescribeFlowLogs")
 		time.Sleep(2 * refreshEvery)
@@ -145,20 +145,21 @@ func TestAPermissionTakenFromARoleIsOneAlert(t *testing.T) {
 	})
 }
 
-// joinPaymentsWithADenial has the account join. A service control policy denies one of its Regions, where
-// nothing is.
+// joinPaymentsWithADenial makes account payments join. A service control policy denies one of its Regions, which has
+// no flow logs.
 func (h *house) joinPaymentsWithADenial(refused *refusals) {
 	h.daemon.Config.Inventory.Regions = append([]string{"eu-north-1"}, someRegions...)
 	refused.deny(payments, "eu-north-1", "DescribeFlowLogs", "service control policy")
 	h.plantEverywhere(payments)
 	h.join(payments, "payments-prod")
 	h.refreshed()
-	h.await("the other Regions", func() bool { return h.allDone(payments) })
+	h.await("the other Regions", func() bool { return h.allRefreshed(payments) })
 	time.Sleep(2 * refreshEvery)
 }
 
-// TestARefusedRegionIsUrgentWithFlowLogs: it is alerted once with what to do, the session stays, and
-// the other Regions go on. A Region without flow logs is less urgent, and hides no other.
+// TestARefusedRegionIsUrgentWithFlowLogs: a denied Region with protected flow logs has one high alert with advice, even
+// if a Region without flow logs has a medium alert already. The daemon does not ask for sessions that would be denied
+// as well, and the other Regions are refreshed and restored.
 func TestARefusedRegionIsUrgentWithFlowLogs(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -169,14 +170,14 @@ func TestARefusedRegionIsUrgentWithFlowLogs(t *testing.T) {
 		refused.deny(payments, farRegion, "DescribeFlowLogs", "service control policy")
 		sessions := len(h.world.Calls("AssumeRole"))
 		time.Sleep(4 * refreshEvery)
-		h.await("a high one", func() bool {
+		h.await("a high alert", func() bool {
 			return slices.Equal(h.levels(payments), []string{"medium eu-north-1", "high " + farRegion})
 		})
 		if a := h.pager.of(alert.Pipeline)[1]; !strings.Contains(a.Advice, "a service control policy denies ec2:DescribeFlowLogs: exempt Flowkeeper's role") || !strings.Contains(a.Cause, "explicit deny in a service control policy") {
 			t.Errorf("%q, %q", a.Cause, a.Advice)
 		}
 		if n := len(h.world.Calls("AssumeRole")); n > sessions+1 {
-			t.Errorf("%d sessions for a denial that a newer one does not mend", n-sessions)
+			t.Errorf("%d new sessions, which can't help against a denial by policy", n-sessions)
 		}
 		h.vanish(payments)
 		time.Sleep(2 * refreshEvery)
@@ -188,8 +189,8 @@ func TestARefusedRegionIsUrgentWithFlowLogs(t *testing.T) {
 	})
 }
 
-// TestI7ASecondOutageBesideAStandingDenial is alerted, and the first has an end: a Region where nothing
-// is may be denied for ever, as in many organisations.
+// TestI7ASecondOutageBesideAStandingDenial: in many organisations a policy denies a Region without flow logs for ever.
+// While it does, each outage of a Region with flow logs must have an alert and an end.
 func TestI7ASecondOutageBesideAStandingDenial(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -217,16 +218,17 @@ func TestI7ASecondOutageBesideAStandingDenial(t *testing.T) {
 		}
 		refused.deny(payments, farRegion, "DescribeFlowLogs", "service control policy")
 		expect("high " + farRegion)
-		h.halt() // its end is the next daemon's
+		h.halt() // the next daemon alerts of the end
 		refused.allow(payments, farRegion, "DescribeFlowLogs")
-		h.again()
+		h.restart()
 		expect("end")
 		refused.allow(payments, "eu-north-1", "DescribeFlowLogs")
 		expect("end")
 	})
 }
 
-// TestAHighAlertGoesOnAsAMediumOne where nothing urgent fails any more, and no medium alert was before.
+// TestAHighAlertGoesOnAsAMediumOne: a Region with flow logs fails, and then also one without, which the high alert
+// covers. When only the second one still fails, the high alert ends, and a medium alert is about the second.
 func TestAHighAlertGoesOnAsAMediumOne(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -236,7 +238,7 @@ func TestAHighAlertGoesOnAsAMediumOne(t *testing.T) {
 		h.plantEverywhere(payments)
 		h.join(payments, "payments-prod")
 		h.refreshed()
-		h.await("all Regions", func() bool { return h.allDone(payments) })
+		h.await("all Regions", func() bool { return h.allRefreshed(payments) })
 		refused.deny(payments, farRegion, "DescribeFlowLogs", "")
 		time.Sleep(4 * refreshEvery)
 		refused.deny(payments, "eu-north-1", "DescribeFlowLogs", "")
@@ -244,7 +246,7 @@ func TestAHighAlertGoesOnAsAMediumOne(t *testing.T) {
 		refused.allow(payments, farRegion, "DescribeFlowLogs")
 		time.Sleep(4 * refreshEvery)
 		got, want := h.levels(payments), []string{"end", "high " + farRegion, "medium eu-north-1"}
-		if slices.Sort(got); !slices.Equal(got, want) { // two are sent at one time
+		if slices.Sort(got); !slices.Equal(got, want) { // sorted, because two of them are sent at the same time
 			t.Fatalf("%q, want %q", got, want)
 		}
 		refused.allow(payments, "eu-north-1", "DescribeFlowLogs")
@@ -301,15 +303,15 @@ func TestManyAccountsRefuse(t *testing.T) {
 				time.Sleep(4 * refreshEvery)
 				h.await("the alerts", alerted)
 				h.halt()
-				h.again()
+				h.restart()
 				time.Sleep(4 * refreshEvery)
 				if !alerted() {
 					own, together, ends := count()
-					t.Errorf("%d, %d and %d after a restart", own, together, ends)
+					t.Errorf("after a restart: %d alerts of one account, %d of several, %d ends", own, together, ends)
 				}
 				for _, line := range []string{"can't list the Regions of accounts", "AWS does not say which Regions accounts have enabled"} {
 					if n := strings.Count(h.log.String(), `"msg":"`+line); n > 2 {
-						t.Errorf("%d lines of log in two starts: %s", n, line)
+						t.Errorf("%d lines of log in two starts, want 2 at most: %s", n, line)
 					}
 				}
 				further := strings.Count(h.log.String(), `"msg":"refresh failed in several accounts`)
@@ -329,7 +331,8 @@ func TestManyAccountsRefuse(t *testing.T) {
 	}
 }
 
-// TestAlertsOfEarlierVersionsEnd when the account or Region works again: they had other keys.
+// TestAlertsOfEarlierVersionsEnd: earlier versions alerted of an account or Region under other dedup keys. When the
+// account or Region works again, these alerts must end too, once.
 func TestAlertsOfEarlierVersionsEnd(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -343,9 +346,9 @@ func TestAlertsOfEarlierVersionsEnd(t *testing.T) {
 		pipeline.New(outbox{h.daemon}, scope, notify.Refreshing+" medium", "it works").Alert(t.Context(), "it fails")
 		pipeline.New(outbox{h.daemon}, inventory.Scope{Account: payments}, notify.Refreshing, "it works").Alert(t.Context(), "it fails")
 		h.await("the alerts", func() bool { return len(h.levels(payments)) == 2 })
-		for range 2 { // one end of each
+		for range 2 { // the second daemon must add no further end
 			h.halt()
-			h.again()
+			h.restart()
 			time.Sleep(2 * discoverEvery)
 			h.await("the ends", func() bool { return len(h.levels(payments)) == 4 })
 		}
@@ -354,12 +357,12 @@ func TestAlertsOfEarlierVersionsEnd(t *testing.T) {
 			keys[a.DedupKey]++
 		}
 		if len(keys) != 2 {
-			t.Errorf("%v", keys)
+			t.Errorf("alerts by dedup key: %v, want 2 keys", keys)
 		}
 	})
 }
 
-// hangingSink is a sink that fails each alert, after a long time.
+// hangingSink is a sink whose Send returns only when its context ends, with an error.
 type hangingSink struct{ entered chan struct{} }
 
 func (s hangingSink) Send(ctx context.Context, _ alert.Alert) error {
@@ -371,7 +374,8 @@ func (s hangingSink) Send(ctx context.Context, _ alert.Alert) error {
 	return ctx.Err()
 }
 
-// TestI7NobodyWaitsForAlertsOfPlaces: the disk is full and the sinks hang, and refreshes go on.
+// TestI7NobodyWaitsForAlertsOfPlaces: refreshes report accounts and Regions that fail or work again. They must not wait
+// for the alerts, even if the disk is full and the sinks hang.
 func TestI7NobodyWaitsForAlertsOfPlaces(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -401,14 +405,15 @@ func TestI7NobodyWaitsForAlertsOfPlaces(t *testing.T) {
 		d.refreshes.regions.Works(home)
 		d.refreshes.accounts.forget([]string{"2"})
 		if took := time.Since(began); took > 0 {
-			t.Errorf("it took %s", took)
+			t.Errorf("the reports took %s", took)
 		}
 		cancel()
 		running.Wait()
 	})
 }
 
-// TestADepartedAccountIsForgotten: where it is back and has protected flow logs, its failure is not expected any more.
+// TestADepartedAccountIsForgotten: the failure of an account is expected and has no alert. The account departs and
+// comes back: its next failure must not count as expected, because it may have protected flow logs now.
 func TestADepartedAccountIsForgotten(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
@@ -416,7 +421,7 @@ func TestADepartedAccountIsForgotten(t *testing.T) {
 	a.note(payments, true, errors.New("refused"))
 	a.forget([]string{payments})
 	a.fail(t.Context(), payments, 1, errors.New("refused"))
-	if a.Fail(inventory.Scope{Account: payments}, "", errors.New("refused")) { // it did not fail before
-		t.Error("it has no alert")
+	if a.Fail(inventory.Scope{Account: payments}, "", errors.New("refused")) { // true: a.fail has not reported the failure
+		t.Error("the failure has no alert")
 	}
 }

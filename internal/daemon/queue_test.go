@@ -16,14 +16,14 @@ import (
 	"flowkeeper/remediate/notify"
 )
 
-// noOutages is an outbox in which no alert of an outage is.
+// noOutages is an outbox without any alert of an outage.
 type noOutages struct{ pipeline.Outbox }
 
 func (noOutages) OwesEnd(context.Context, inventory.Scope, notify.Part) (bool, error) {
 	return false, nil
 }
 
-// TestReadyOfTheQueue: before the first receive the error is another one than in an outage.
+// TestReadyOfTheQueue: before SQS has answered for the first time, the error does not say that SQS answered before.
 func TestReadyOfTheQueue(t *testing.T) {
 	t.Parallel()
 	q := &queueState{noted: true, outage: pipeline.New(noOutages{}, inventory.Scope{}, notify.Receiving, "it answers")}
@@ -33,7 +33,7 @@ func TestReadyOfTheQueue(t *testing.T) {
 			t.Errorf("%v, want %s", err, want)
 		}
 	}
-	passes := context.DeadlineExceeded // by itself
+	passes := context.DeadlineExceeded // a failure that passes by itself
 	says("the queue has not answered yet")
 	q.Failed(t.Context(), passes)
 	says("the queue has not answered yet")
@@ -79,14 +79,15 @@ func TestAccountThatIsNotOursIsLeftAlone(t *testing.T) {
 	}
 	h.await("the records to be acknowledged", func() bool { return h.world.Deleted(h.queue) == 3 })
 	if n := strings.Count(h.log.String(), "not configured"); n != 1 {
-		t.Errorf("said %d times", n)
+		t.Errorf("the scope that is not configured was logged %d times, want 1", n)
 	}
 	if len(h.pager.of(alert.Deletion))+len(h.world.Calls("CreateFlowLogs")) != 0 {
-		t.Error("it is none of our business")
+		t.Error("a deletion in a scope that is not configured is alerted or restored")
 	}
 }
 
-// TestI8Garbage: counted and left to the queue's redrive policy.
+// TestI8Garbage: messages that can't be parsed stop nothing, and stay in the queue until its redrive policy moves them
+// to the dead-letter queue.
 func TestI8Garbage(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
@@ -101,7 +102,7 @@ func TestI8Garbage(t *testing.T) {
 	h.awaitBack(region, "vpc-1")
 	h.await("the record to be acknowledged", func() bool { return h.world.Deleted(h.queue) > 0 })
 	if v, f := h.world.QueueDepth(h.queue); v+f < 5 {
-		t.Errorf("%d bodies left of 5: what nobody understood was thrown away", v+f)
+		t.Errorf("%d messages are left of 5: some that can't be parsed were deleted", v+f)
 	}
 }
 
@@ -110,11 +111,12 @@ func TestMissingQueue(t *testing.T) {
 	h := newHouse(t)
 	h.daemon.Config.Queue.URL = strings.Replace(h.daemon.Config.Queue.URL, "/flowkeeper", "/flow-keeper", 1)
 	if err := h.daemon.Run(t.Context()); err == nil || !strings.Contains(err.Error(), "flow-keeper") {
-		t.Errorf("the error names the queue: %v", err)
+		t.Errorf("the error does not name the queue: %v", err)
 	}
 }
 
-// TestDeletedQueue: an attacker who deletes the queue does not turn us off.
+// TestDeletedQueue: an attacker deletes the queue. One alert says so, the daemon is not ready, and refreshes still find
+// and restore what is deleted.
 func TestDeletedQueue(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
@@ -131,17 +133,17 @@ func TestDeletedQueue(t *testing.T) {
 		t.Error(a.Text)
 	}
 	if err := h.daemon.health().ready(); err == nil {
-		t.Error("ready without a queue")
+		t.Error("the daemon is ready without a queue")
 	}
 	h.strike(id)
 	h.awaitBack(region, "vpc-1")
 	if n := len(h.pager.of(alert.Pipeline)); n != 1 {
-		t.Errorf("%d alerts", n)
+		t.Errorf("%d alerts of the pipeline, want 1", n)
 	}
 }
 
-// TestTheEndOfAnOutage is alerted with the dedup key of the alert that opened the pager
-// incident.
+// TestTheEndOfAnOutage: the alert that an outage has ended has the dedup key of the alert that it began, so that it
+// resolves the pager incident.
 func TestTheEndOfAnOutage(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
@@ -149,7 +151,7 @@ func TestTheEndOfAnOutage(t *testing.T) {
 	h.refreshed()
 	h.await("the queue's first answer", func() bool { return h.daemon.queue.ready() == nil })
 	h.world.Fail("ReceiveMessage", 2, "AccessDenied", http.StatusForbidden)
-	h.await("its end", func() bool { return len(h.pager.of(alert.Pipeline)) == 2 })
+	h.await("the alert that the outage has ended", func() bool { return len(h.pager.of(alert.Pipeline)) == 2 })
 	if a := h.pager.of(alert.Pipeline); !a[1].Resolves() || a[1].DedupKey != a[0].DedupKey || a[0].Resolves() || a[1].Title != "Works again: the queue answers again" {
 		t.Errorf("%+v", a)
 	}

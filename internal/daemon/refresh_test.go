@@ -19,7 +19,7 @@ import (
 )
 
 // TestARefreshThatIsAnsweredDoesNotHang: AWS may answer just when slotPatience is over. The scope
-// must not be marked as hanging then: it would not count as refreshed until its next refresh.
+// must not be marked as hanging then, because it would not count as refreshed until its next refresh.
 func TestARefreshThatIsAnsweredDoesNotHang(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := inventory.Scope{Account: "111122223333", Region: "eu-west-1"}
@@ -34,25 +34,25 @@ func TestARefreshThatIsAnsweredDoesNotHang(t *testing.T) {
 		ended(nil)
 		synctest.Wait()
 		if st.hangs {
-			t.Error("it hangs, and is answered")
+			t.Error("the scope counts as hanging, although AWS has answered")
 		}
 		left = 0
 		ended = r.Asks(t.Context(), s)
 		time.Sleep(slotPatience)
 		synctest.Wait()
 		if !st.hangs || left != 1 {
-			t.Error("one without an answer does not hang, or keeps its slot")
+			t.Error("a scope that AWS does not answer does not count as hanging, or keeps its slot")
 		}
 		if ended(errors.New("timed out")); !st.hangs {
-			t.Error("it is not known to hang any more, and its failure is not noted yet")
+			t.Error("the scope does not count as hanging after the timeout, although its failure is not noted yet")
 		}
 		if r.Asks(t.Context(), s)(nil); st.hangs {
-			t.Error("it hangs after an answer")
+			t.Error("the scope counts as hanging after an answer")
 		}
 	})
 }
 
-// slowFile is a snapshot for which each commit at the end of a refresh takes long.
+// slowFile is a snapshot whose commit at the end of a refresh takes a given time. It counts the commits under way.
 type slowFile struct {
 	inventory.Snapshot
 	takes time.Duration
@@ -75,7 +75,7 @@ func (f *slowFile) count(n int) {
 	f.most = max(f.most, f.waiting)
 }
 
-// late is an AWS whose EC2 answers late.
+// late is an HTTP client that sends the calls to EC2 late.
 type late struct {
 	inner aws.HTTPClient
 	by    time.Duration
@@ -89,8 +89,8 @@ func (l late) Do(r *http.Request) (*http.Response, error) {
 }
 
 // TestWhatIsAnsweredHasASlot: a refresh that waits for the state file keeps its slot, and does not count as one that
-// AWS does not answer. A refresh that AWS answers late gives its slot back, and then waits for one again. Otherwise a
-// slow machine would have the answers to more refreshes in memory than there are slots.
+// AWS does not answer. A refresh gives its slot back while AWS does not answer, and waits for a slot again once AWS has
+// answered. Otherwise a slow machine would have the answers to more refreshes in memory than there are slots.
 func TestWhatIsAnsweredHasASlot(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ answer, commit time.Duration }{
@@ -114,7 +114,7 @@ func TestWhatIsAnsweredHasASlot(t *testing.T) {
 				time.Sleep(2*slotPatience + c.commit/2)
 				for s, st := range d.refreshes.overview().all() {
 					if st.hangs && c.answer == 0 {
-						t.Errorf("AWS does not answer in %s", s)
+						t.Errorf("%s counts as a scope that AWS does not answer", s)
 					}
 				}
 				for range 60 {
@@ -124,7 +124,7 @@ func TestWhatIsAnsweredHasASlot(t *testing.T) {
 					}
 				}
 				if file.most != 2 {
-					t.Errorf("%d refreshes waited for the file at the same time", file.most)
+					t.Errorf("%d refreshes waited for the file at the same time, want 2", file.most)
 				}
 				if n := d.refreshes.overview().share(); n != (share{6, 6}) {
 					t.Errorf("%s are refreshed", n)
@@ -148,7 +148,7 @@ func TestOneScopeFails(t *testing.T) {
 	h.run()
 	scope := home
 	h.await("the refresh of the healthy scope", func() bool {
-		return h.daemon.connected.Load() && h.scopeDone(scope)
+		return h.daemon.connected.Load() && h.isRefreshed(scope)
 	})
 	h.await("an alert of the broken one", func() bool { return len(h.pager.of(alert.Pipeline)) > 0 })
 	h.strike(id)
@@ -162,8 +162,8 @@ func TestOneScopeFails(t *testing.T) {
 	}
 }
 
-// TestARefreshThatAWSAnswersWithAnError: a refused refresh is tried again soon, even if the
-// schedule is slow. If one page fails once, the refresh is complete all the same.
+// TestARefreshThatAWSAnswersWithAnError: a refused refresh is tried again soon, even if the schedule has the next one
+// a day later. A page that fails with an error of AWS's own is asked for again within the same refresh.
 func TestARefreshThatAWSAnswersWithAnError(t *testing.T) {
 	t.Parallel()
 	for code, c := range map[string]struct {

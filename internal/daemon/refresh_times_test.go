@@ -17,7 +17,8 @@ import (
 
 var noon = time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
 
-// TestAlertRefreshesOfAScope: at which seconds a scope is refreshed after events, each 30 seconds.
+// TestAlertRefreshesOfAScope: after an event in its account, a scope is refreshed every 30 seconds, until an hour after
+// the last event.
 func TestAlertRefreshesOfAScope(t *testing.T) {
 	t.Parallel()
 	type during map[int]func(*alertRefreshes, time.Time)
@@ -46,15 +47,15 @@ func TestAlertRefreshesOfAScope(t *testing.T) {
 		"no event":                   {30 * time.Second, nil, nil},
 		"an hour after one":          {30 * time.Second, during{0: event}, until(3600)},
 		"an hour after the last one": {30 * time.Second, during{0: event, 1800: event}, until(5400)},
-		"a flood is one":             {30 * time.Second, flood, until(3690)},
+		"a flood of events":          {30 * time.Second, flood, until(3690)},
 		"off":                        {0, during{0: event}, nil},
-		"an ordinary one counts": {30 * time.Second, during{0: event, 20: other}, func() (all []int) {
+		"a scheduled refresh counts": {30 * time.Second, during{0: event, 20: other}, func() (all []int) {
 			for second := 50; second <= 3600; second += 30 {
 				all = append(all, second)
 			}
 			return all
 		}()},
-		"again after it was over": {time.Hour, during{0: event, 7200: event}, []int{3600, 10800}},
+		"another event much later": {time.Hour, during{0: event, 7200: event}, []int{3600, 10800}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -85,8 +86,9 @@ func accountScopes(account string, n int) (scopes []inventory.Scope) {
 	return scopes
 }
 
-// TestAlertRefreshesAreBounded: the latest events win, and a scope that was displaced comes back when it had an event
-// again, without another wait.
+// TestAlertRefreshesAreBounded: at most alertRefreshMost scopes are refreshed because of events: those with the latest
+// events. A scope that others have displaced is refreshed again after its next event, and its time is still the old
+// one.
 func TestAlertRefreshesAreBounded(t *testing.T) {
 	t.Parallel()
 	a := newAlertRefreshes(30 * time.Second)
@@ -95,26 +97,27 @@ func TestAlertRefreshesAreBounded(t *testing.T) {
 	a.note("444455556666", others, noon.Add(time.Second))
 	now := noon.Add(time.Minute)
 	if n := a.count(now); n != alertRefreshMost {
-		t.Fatalf("%d scopes at once", n)
+		t.Fatalf("%d scopes are refreshed because of events, want %d", n, alertRefreshMost)
 	}
 	for _, s := range others {
 		if a.next(s, now).IsZero() {
-			t.Errorf("%s is displaced by earlier ones", s)
+			t.Errorf("%s is displaced by scopes with earlier events", s)
 		}
 	}
 	if !a.next(first[0], now).IsZero() || a.next(first[19], now).IsZero() {
-		t.Error("of the first account not those are left that were noted last")
+		t.Error("the first account's scopes that are left are not those that were noted last")
 	}
 	a.note("111122223333", first, now)
 	if next := a.next(first[0], now); !next.Equal(noon.Add(30 * time.Second)) {
-		t.Errorf("a scope that was displaced in between is due at %s", next)
+		t.Errorf("a scope that was displaced for a while is due at %s", next)
 	}
 	if n := a.count(noon.Add(2 * time.Hour)); n != 0 {
-		t.Errorf("%d scopes two hours later", n)
+		t.Errorf("%d scopes are still refreshed because of events two hours later", n)
 	}
 }
 
-// TestAlertRefreshesUnderAFloodOfAccounts: accounts are refreshed even if they displace each other all the time.
+// TestAlertRefreshesUnderAFloodOfAccounts: events in four accounts displace each other's scopes every second. All
+// scopes must still be refreshed.
 func TestAlertRefreshesUnderAFloodOfAccounts(t *testing.T) {
 	t.Parallel()
 	a := newAlertRefreshes(30 * time.Second)
@@ -132,16 +135,17 @@ func TestAlertRefreshesUnderAFloodOfAccounts(t *testing.T) {
 	}
 	for account, n := range begun {
 		if n < 40*10 {
-			t.Errorf("the scopes of account %s were refreshed %d times in ten minutes", account, n)
+			t.Errorf("the 40 scopes of account %s were refreshed %d times in ten minutes, want %d at least", account, n, 40*10)
 		}
 	}
 	if len(begun) != 4 {
-		t.Errorf("refreshed: %v", begun)
+		t.Errorf("refreshes by account: %v, want 4 accounts", begun)
 	}
 }
 
-// TestEventsAreCutAfterAFirstOne: after an attempt, tampering, a deletion or a loss in an account, a deletion there that
-// no event reports is found within inventory.alert_refresh.
+// TestEventsAreCutAfterAFirstOne: an attacker does something that is reported (an attempt, tampering, a deletion) or
+// that a refresh finds, then stops the events, and deletes. A refresh after inventory.alert_refresh must find that
+// deletion.
 func TestEventsAreCutAfterAFirstOne(t *testing.T) {
 	t.Parallel()
 	for name, first := range map[string]func(h *house, other string){
@@ -175,8 +179,8 @@ func TestEventsAreCutAfterAFirstOne(t *testing.T) {
 	}
 }
 
-// TestWhatCausesNoRefreshes: events that are not part of an attack, or that are about another
-// account.
+// TestWhatCausesNoRefreshes: an event that is no part of an attack on a watched account does not make refreshes more
+// frequent. Such events are rehearsals, calls in another account, and tampering with a bucket that nothing depends on.
 func TestWhatCausesNoRefreshes(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
@@ -197,8 +201,8 @@ func TestWhatCausesNoRefreshes(t *testing.T) {
 	h.await("more refreshes", func() bool { return h.daemon.refreshes.overview().alerted() == 1 })
 }
 
-// TestRefreshesAreSpread: the refreshes of 3,400 scopes are spread evenly over the seconds, whenever each
-// scope asks for its next one, and each scope keeps the interval.
+// TestRefreshesAreSpread: the refreshes of 3,400 scopes are spread evenly over the interval, although the first ones
+// begin at other times. The time between two refreshes of one scope is always the interval.
 func TestRefreshesAreSpread(t *testing.T) {
 	t.Parallel()
 	const scopes = 3400
@@ -209,7 +213,7 @@ func TestRefreshesAreSpread(t *testing.T) {
 	begun := map[int]int{} // by second
 	for n := range scopes {
 		p := spread{noon, n}
-		next := p.next(every, noon.Add(time.Duration(n)*time.Second/100)) // the first round takes a while
+		next := p.next(every, noon.Add(time.Duration(n)*time.Second/100)) // the first refreshes of all scopes take 34 s
 		if late := next.Sub(noon.Add(time.Duration(n) * time.Second / 100)); late <= 0 || late > 5*time.Minute {
 			t.Fatalf("scope %d waits %s", n, late)
 		}
@@ -229,9 +233,9 @@ func TestRefreshesAreSpread(t *testing.T) {
 	}
 }
 
-// TestAPlaceOfASchedule: the first scope is refreshed when the schedule says. The others are at most a
-// minute later than the time that a cron expression names.
-func TestAPlaceOfASchedule(t *testing.T) {
+// TestTimesOfASchedule: the first scope is refreshed at the times of the schedule. The other scopes are refreshed
+// later: by a share of the interval, or by at most a minute if the schedule is a cron expression.
+func TestTimesOfASchedule(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		schedule string

@@ -15,8 +15,8 @@ import (
 	"flowkeeper/watcher"
 )
 
-// begunRefreshes returns when the refreshes begin that scenario asks for in a scope. Each
-// refresh takes the given time.
+// begunRefreshes runs a scenario in one scope, and returns when each refresh of the scope began. Each refresh takes the
+// given time.
 func begunRefreshes(t *testing.T, schedule string, took time.Duration, scenario func(*refreshes, inventory.Scope)) (begun []time.Duration) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -31,7 +31,7 @@ func begunRefreshes(t *testing.T, schedule string, took time.Duration, scenario 
 		start, waits := time.Now(), 0
 		r.begins = func(s inventory.Scope, alerted bool) {
 			if alerted {
-				if waits++; waits%3 == 0 { // each third one because of an event has to wait
+				if waits++; waits%3 == 0 { // every third refresh because of an event finds no slot, and is tried again later
 					r.alerts.delay(s, time.Now().Add(alertRefreshSlow))
 					r.over(s)
 					return
@@ -51,8 +51,8 @@ func begunRefreshes(t *testing.T, schedule string, took time.Duration, scenario 
 	return begun
 }
 
-// TestI8ARefreshAskedForWhileOneRuns begins after that one. A refresh on the schedule is
-// left out then, and several requests make one refresh.
+// TestI8ARefreshAskedForWhileOneRuns: a refresh that is requested while another runs begins after it. Several requests
+// make one refresh. A scheduled refresh is left out if another runs at its time.
 func TestI8ARefreshAskedForWhileOneRuns(t *testing.T) {
 	t.Parallel()
 	begun := begunRefreshes(t, "@every 80s", time.Minute, func(r *refreshes, s inventory.Scope) {
@@ -60,14 +60,15 @@ func TestI8ARefreshAskedForWhileOneRuns(t *testing.T) {
 			time.Sleep(time.Second)
 			r.again(s)
 		}
-		time.Sleep(200 * time.Second) // the schedule's first one falls into the second refresh
+		time.Sleep(200 * time.Second) // the first scheduled time, 80 s, is during the second refresh
 	})
 	if want := []time.Duration{0, time.Minute, 160 * time.Second}; !slices.Equal(begun, want) {
 		t.Errorf("begun at %v, want %v", begun, want)
 	}
 }
 
-// TestI8ARecordAsksTwice: at once, and when all answers of AWS agree.
+// TestI8ARecordAsksTwice: a record that names no flow log causes a refresh at once, and another one when all answers of
+// AWS agree, because the first may still show what was before.
 func TestI8ARecordAsksTwice(t *testing.T) {
 	t.Parallel()
 	var settle time.Duration
@@ -86,9 +87,9 @@ func TestI8ARecordAsksTwice(t *testing.T) {
 	}
 }
 
-// TestI8WhatASuspectRefreshes: a log file of another account, or of a Region that is not watched, does
-// not have the whole fleet refreshed. A text that can't be parsed does, whatever account an attacker
-// has written into it.
+// TestI8WhatASuspectRefreshes: a log file that can't be read refreshes the scopes of the account in its key, and none
+// if that account is not watched. A text that can't be parsed may have a forged account or Region: if they are not
+// watched, it refreshes more scopes, up to the whole fleet.
 func TestI8WhatASuspectRefreshes(t *testing.T) {
 	t.Parallel()
 	sibling, other := inventory.Scope{Account: account, Region: "eu-north-1"}, inventory.Scope{Account: "444455556666", Region: region}
@@ -121,7 +122,8 @@ func TestI8WhatASuspectRefreshes(t *testing.T) {
 	}
 }
 
-// TestI8WhatARecordWithoutARegionRefreshes: the Regions of its account, if the account is watched.
+// TestI8WhatARecordWithoutARegionRefreshes: a record without a Region refreshes all Regions of its account, or none if
+// the account is not watched. A record without an account refreshes the whole fleet.
 func TestI8WhatARecordWithoutARegionRefreshes(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
@@ -151,8 +153,8 @@ func TestI8WhatARecordWithoutARegionRefreshes(t *testing.T) {
 	}
 }
 
-// TestRefreshesAfterAnEvent: the scope is refreshed each 30 seconds; one that has to wait is tried again after a
-// second; the scheduled ones go on, and count as one.
+// TestRefreshesAfterAnEvent: after an event in its account, a scope is refreshed every 30 seconds. A refresh that finds
+// no slot is tried again after a second. Scheduled refreshes go on, and the next 30 seconds count from them.
 func TestRefreshesAfterAnEvent(t *testing.T) {
 	t.Parallel()
 	begun := begunRefreshes(t, "@every 170s", 0, func(r *refreshes, s inventory.Scope) {
@@ -170,7 +172,8 @@ func TestRefreshesAfterAnEvent(t *testing.T) {
 	}
 }
 
-// TestRequestsOfRecords: after the last record, a refresh begins when all answers of AWS show what it reports.
+// TestRequestsOfRecords: each record causes a refresh, at most one in requestPause. Another one begins a pause after
+// the first record, and again a pause after the last record, when all answers of AWS show what that record reports.
 func TestRequestsOfRecords(t *testing.T) {
 	t.Parallel()
 	const pause = time.Minute
@@ -191,8 +194,8 @@ func TestRequestsOfRecords(t *testing.T) {
 	}
 }
 
-// TestAWaitForATurnIsPartOfTheRound: in a fleet whose refreshes take longer than the interval
-// of the schedule, every scope waits for a slot, and none counts as stale because of that.
+// TestAWaitForATurnIsPartOfTheRound: in a large fleet, the refreshes of all scopes take longer than the interval of the
+// schedule, so that every scope waits for a slot. A scope does not count as stale because of this wait.
 func TestAWaitForATurnIsPartOfTheRound(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -213,18 +216,19 @@ func TestAWaitForATurnIsPartOfTheRound(t *testing.T) {
 			close(over)
 		})
 		<-over
-		time.Sleep(25 * time.Minute) // the next turn comes as late
+		time.Sleep(25 * time.Minute) // the next refresh has to wait as long as this one
 		if err := d.refreshes.overview().fresh(); err != nil {
 			t.Error(err)
 		}
 		time.Sleep(10 * time.Minute)
 		if d.refreshes.overview().fresh() == nil {
-			t.Error("nothing for 35 minutes is fresh")
+			t.Error("a scope without a refresh for 35 minutes counts as fresh")
 		}
 	})
 }
 
-// TestRefreshesAfterAnEventGiveWay to others if they are many, and are left out while refreshes fail.
+// TestRefreshesAfterAnEventGiveWay: refreshes because of events use at most half of the slots, and are left out while
+// the refreshes of their scope fail.
 func TestRefreshesAfterAnEventGiveWay(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -258,8 +262,8 @@ func TestRefreshesAfterAnEventGiveWay(t *testing.T) {
 	})
 }
 
-// TestTheStartOfManyScopesIsOneLine: the first refreshes of all scopes, of which one fails, are one
-// line of log with what they found.
+// TestTheStartOfManyScopesIsOneLine: the first refreshes of all scopes are logged in one line, with what they found and
+// how many failed.
 func TestTheStartOfManyScopesIsOneLine(t *testing.T) {
 	t.Parallel()
 	h, b := abroad(t)
@@ -282,8 +286,8 @@ func TestTheStartOfManyScopesIsOneLine(t *testing.T) {
 	}
 }
 
-// TestAScopeThatHasLeftStaysForgotten, even if somebody who has read the scopes before asks about it later, as
-// /metrics may.
+// TestAScopeThatHasLeftStaysForgotten: /metrics may read the list of scopes and ask about a scope after it has left.
+// That must not bring the scope back.
 func TestAScopeThatHasLeftStaysForgotten(t *testing.T) {
 	t.Parallel()
 	r := &refreshes{d: &Daemon{}, scopes: map[inventory.Scope]*scopeRefreshes{}}

@@ -14,14 +14,15 @@ import (
 	"flowkeeper/internal/pipeline"
 )
 
-// TestARefusedRoleIsOneAlert for all Regions of the account, and holds up no other account. The
-// management account without the role is logged only.
+// TestARefusedRoleIsOneAlert: if AWS refuses the role of an account, one alert is about all its Regions, and other
+// accounts are refreshed. The management account without the role causes only a line of log, because StackSets do not
+// deploy the role there.
 func TestARefusedRoleIsOneAlert(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		h := newHouse(t)
 		h.world.SetRoleLifetime(15 * time.Minute)
-		h.world.AddOrganization(account, "management") // which has no role
+		h.world.AddOrganization(account, "management") // this account has no role
 		h.daemon.Config.Organization = configs.Organization{RoleName: "flowkeeper", Schedule: "@every 10m"}
 		h.daemon.Config.Inventory.Regions, h.daemon.Config.Inventory.Schedule = []string{region, farRegion, "ap-south-2"}, "@every 5m"
 		h.world.AddAccount(fakeawstest.Root, sandbox, "sandbox") // nor has this account
@@ -45,13 +46,13 @@ func TestARefusedRoleIsOneAlert(t *testing.T) {
 			t.Error(a[0].Advice)
 		}
 		if n := strings.Count(h.log.String(), "refresh failed: the account can't be reached"); n != 2 {
-			t.Errorf("%d accounts can't be reached:\n%s", n, h.log)
+			t.Errorf("%d lines about accounts that can't be reached, want 2:\n%s", n, h.log)
 		}
 		if n := strings.Count(h.log.String(), "the management account is not protected"); n != 1 {
-			t.Errorf("the management account: %d", n)
+			t.Errorf("%d lines about the management account, want 1", n)
 		}
 		if n := h.daemon.refreshes.overview().share(); n != (share{3, 9}) {
-			t.Errorf("%s", n)
+			t.Errorf("%s are refreshed, want 3 of 9", n)
 		}
 		h.world.AddRole(roleIn(sandbox), "")
 		h.await("the end", func() bool { return slices.Equal(h.accountAlerts(), []string{sandbox + " medium", sandbox + " end"}) })
@@ -64,8 +65,8 @@ func TestARefusedRoleIsOneAlert(t *testing.T) {
 	})
 }
 
-// TestManyRefusedRoles, more than pipeline.MostSingle, share one alert, which ends with the last of them,
-// also after a restart. If one of the accounts has protected flow logs, the alert has the level high.
+// TestManyRefusedRoles: pipeline.MostSingle accounts have an alert each, and all others share one, which ends when the
+// last of them works again, also after a restart. An account with protected flow logs has a high alert of its own.
 func TestManyRefusedRoles(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -114,7 +115,7 @@ func TestManyRefusedRoles(t *testing.T) {
 			h.world.AddRole(roleIn(team(n)), "")
 		}
 		h.world.AddRole(roleIn(payments), "")
-		h.again()
+		h.restart()
 		time.Sleep(pipeline.TriedAfter + refreshEvery)
 		h.await("the ends", func() bool { return count("end") == pipeline.MostSingle+2 && len(together()) == 2 })
 	})

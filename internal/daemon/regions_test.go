@@ -17,7 +17,7 @@ import (
 	"flowkeeper/alert"
 )
 
-// borders is an AWS where EC2 refuses every call in some Regions, or does not answer there.
+// borders is an HTTP client for which EC2 refuses every call in some Regions, or does not answer there.
 type borders struct {
 	inner aws.HTTPClient
 	mu    sync.Mutex
@@ -80,16 +80,16 @@ func TestARefusedRegionCountsAsTried(t *testing.T) {
 		code, text := h.get("/readyz")
 		return code == http.StatusOK && text == "ok, 1 of 2 scopes\n"
 	})
-	h.await("a beat", func() bool { return beats.Load() > 0 })
-	h.await("its alert", func() bool { return len(h.pager.of(alert.Pipeline)) == 1 })
+	h.await("a heartbeat", func() bool { return beats.Load() > 0 })
+	h.await("the alert of the refused Region", func() bool { return len(h.pager.of(alert.Pipeline)) == 1 })
 	if a := h.pager.of(alert.Pipeline)[0]; a.Region != farRegion || !strings.Contains(a.Cause, "UnauthorizedOperation") {
 		t.Errorf("%+v", a)
 	}
 	h.strike(id)
 	h.awaitBack(region, "vpc-1")
 	b.open(farRegion)
-	h.await("both", func() bool { _, text := h.get("/readyz"); return text == "ok, 2 of 2 scopes\n" })
-	h.await("its end", func() bool { a := h.pager.of(alert.Pipeline); return len(a) == 2 && a[1].Resolves() })
+	h.await("both Regions to be refreshed", func() bool { _, text := h.get("/readyz"); return text == "ok, 2 of 2 scopes\n" })
+	h.await("the end of the outage", func() bool { a := h.pager.of(alert.Pipeline); return len(a) == 2 && a[1].Resolves() })
 }
 
 // TestNoScopeRefreshedIsNotReady: if AWS refuses the refreshes of all scopes, the daemon is
@@ -101,12 +101,12 @@ func TestNoScopeRefreshedIsNotReady(t *testing.T) {
 	b.set(region, "UnauthorizedOperation")
 	b.set(farRegion, "UnauthorizedOperation")
 	h.run()
-	h.await("both to be tried", func() bool { return h.daemon.connected.Load() && h.failures(home) > 0 && h.failures(far) > 0 })
+	h.await("both scopes to be tried", func() bool { return h.daemon.connected.Load() && h.failures(home) > 0 && h.failures(far) > 0 })
 	if err := h.daemon.health().ready(); err == nil || !strings.Contains(err.Error(), "no scope could be refreshed") {
 		t.Errorf("%v", err)
 	}
 	if err := h.daemon.refreshes.overview().fresh(); err == nil {
-		t.Error("all is well without any refresh")
+		t.Error("the refreshes count as fresh, and there was none")
 	}
 }
 
@@ -131,7 +131,7 @@ func TestAHangingRegionHoldsUpNoOther(t *testing.T) {
 		d.startScopes(ctx, &g)
 		d.refreshes.overview().awaitFirst(ctx, time.Hour)
 		if took := time.Since(begun); took > 3*slotPatience {
-			t.Errorf("what waits in the queue waited %s", took)
+			t.Errorf("the Region that waited for a slot was refreshed after %s", took)
 		}
 		if err := d.refreshes.overview().ready(); err != nil {
 			t.Errorf("not ready: %v", err)
@@ -139,11 +139,11 @@ func TestAHangingRegionHoldsUpNoOther(t *testing.T) {
 		for range 60 {
 			time.Sleep(time.Minute)
 			if err := d.refreshes.overview().fresh(); err != nil {
-				t.Fatalf("after %s: %v", time.Since(begun), err)
+				t.Fatalf("not fresh after %s: %v", time.Since(begun), err)
 			}
 		}
 		if n := d.refreshes.overview().share(); n != (share{1, 13}) {
-			t.Errorf("%s", n)
+			t.Errorf("%s are refreshed, want 1 of 13", n)
 		}
 		if names := d.progress.Stalled(time.Now()); len(names) > 0 {
 			t.Errorf("stalled: %v", names)
@@ -155,7 +155,8 @@ func TestAHangingRegionHoldsUpNoOther(t *testing.T) {
 	})
 }
 
-// TestARegionEnabledLaterIsProtectedWithinTheHour, without a restart.
+// TestARegionEnabledLaterIsProtectedWithinTheHour: a Region that is enabled while the daemon runs is refreshed without
+// a restart.
 func TestARegionEnabledLaterIsProtectedWithinTheHour(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -171,11 +172,11 @@ func TestARegionEnabledLaterIsProtectedWithinTheHour(t *testing.T) {
 		h.world.SetRegions(region, farRegion)
 		h.plant(farRegion, "vpc-1")
 		time.Sleep(time.Hour)
-		if !h.scopeDone(far) {
+		if !h.isRefreshed(far) {
 			t.Errorf("not refreshed an hour later: %v", d.fleet.Scopes())
 		}
 		if n := d.refreshes.overview().share(); n != (share{2, 2}) {
-			t.Errorf("%s", n)
+			t.Errorf("%s are refreshed, want 2 of 2", n)
 		}
 		cancel()
 		if err := g.Wait(); err != nil {
@@ -184,7 +185,8 @@ func TestARegionEnabledLaterIsProtectedWithinTheHour(t *testing.T) {
 	})
 }
 
-// TestANewRegionIsNoOutage while its first refresh is under way.
+// TestANewRegionIsNoOutage: while the first refresh of a newly enabled Region is under way, the daemon is ready and
+// sends heartbeats.
 func TestANewRegionIsNoOutage(t *testing.T) {
 	t.Parallel()
 	h, _ := abroad(t)
@@ -199,7 +201,7 @@ func TestANewRegionIsNoOutage(t *testing.T) {
 	}
 }
 
-// TestWhatIsDeletedInANewRegionIsRestored: its restorer runs, too.
+// TestWhatIsDeletedInANewRegionIsRestored: a Region that is enabled while the daemon runs has a restorer too.
 func TestWhatIsDeletedInANewRegionIsRestored(t *testing.T) {
 	t.Parallel()
 	h, _ := abroad(t)
@@ -208,7 +210,7 @@ func TestWhatIsDeletedInANewRegionIsRestored(t *testing.T) {
 	h.plant(farRegion, "vpc-1")
 	h.world.SetRegions(region, farRegion)
 	h.daemon.discovery.soon()
-	h.await("its refresh", func() bool { return h.scopeDone(far) })
+	h.await("the refresh of the new Region", func() bool { return h.isRefreshed(far) })
 	id := h.world.FlowLogs(account, farRegion)[0].ID
 	if !h.world.Remove(account, farRegion, id) {
 		t.Fatal("not there")
@@ -216,34 +218,34 @@ func TestWhatIsDeletedInANewRegionIsRestored(t *testing.T) {
 	h.awaitBack(farRegion, "vpc-1")
 }
 
-// TestADisabledRegionKeepsItsSnapshot: its flow logs do not count as deleted. There is one
-// alert if it has flow logs. When it is enabled again, it is refreshed again.
+// TestADisabledRegionKeepsItsSnapshot: the flow logs of a Region that is disabled do not count as deleted. If it has
+// protected ones, there is one alert. When it is enabled again, it is refreshed again.
 func TestADisabledRegionKeepsItsSnapshot(t *testing.T) {
 	t.Parallel()
 	h, b := abroad(t)
-	h.world.SetRegions(region, farRegion, "ap-south-2") // that has none
+	h.world.SetRegions(region, farRegion, "ap-south-2") // the last one has no flow logs
 	h.plant(farRegion, "vpc-1")
 	h.refreshed()
-	h.await("all", func() bool { return h.daemon.refreshes.overview().share() == share{3, 3} })
+	h.await("all three Regions to be refreshed", func() bool { return h.daemon.refreshes.overview().share() == share{3, 3} })
 	h.world.SetRegions(region)
 	b.set(farRegion, "AuthFailure")
 	b.set("ap-south-2", "AuthFailure")
-	h.await("the Regions to be off", func() bool { return h.daemon.refreshes.overview().share() == share{1, 1} })
+	h.await("the two Regions to be disabled", func() bool { return h.daemon.refreshes.overview().share() == share{1, 1} })
 	h.await("an alert", func() bool { return len(h.pager.of(alert.Pipeline)) > 0 })
 	a := h.pager.of(alert.Pipeline)
 	if len(a) != 1 || a[0].Region != farRegion || !strings.Contains(a[0].Cause, "not enabled in account 111122223333 any more: 1 protected flow log there") {
 		t.Errorf("%+v", a)
 	}
 	if err := h.daemon.refreshes.overview().fresh(); err != nil {
-		t.Errorf("not well: %v", err)
+		t.Errorf("not fresh: %v", err)
 	}
 	if n := len(h.pager.of(alert.Deletion)); n != 0 {
-		t.Errorf("%d deletions", n)
+		t.Errorf("%d alerts of deletions, want 0", n)
 	}
 	b.open(farRegion)
 	b.open("ap-south-2")
 	h.world.SetRegions(region, farRegion, "ap-south-2")
 	h.daemon.discovery.soon()
-	h.await("all again", func() bool { return h.daemon.refreshes.overview().share() == share{3, 3} })
-	h.await("its end", func() bool { a := h.pager.of(alert.Pipeline); return len(a) == 2 && a[1].Resolves() })
+	h.await("all three Regions to be refreshed again", func() bool { return h.daemon.refreshes.overview().share() == share{3, 3} })
+	h.await("the end of the outage", func() bool { a := h.pager.of(alert.Pipeline); return len(a) == 2 && a[1].Resolves() })
 }

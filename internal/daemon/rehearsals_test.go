@@ -15,8 +15,8 @@ import (
 	"flowkeeper/remediate/rehearse"
 )
 
-// TestRehearsalsComeBack: the daemon rehearses on its schedule, AWS records the
-// dry run, and the record comes back through the queue.
+// TestRehearsalsComeBack: the daemon rehearses on its schedule, CloudTrail records the dry run, and the record comes
+// through the queue to the daemon.
 func TestRehearsalsComeBack(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
@@ -36,15 +36,15 @@ func TestRehearsalsComeBack(t *testing.T) {
 	}
 	for _, line := range []string{`flowkeeper_flow_logs{state="live"} 1`, `flowkeeper_restorable{answer="yes"} 1`, `flowkeeper_restorable{answer="no"} 0`, `flowkeeper_flow_logs_released 0`, `flowkeeper_incidents{state="open"} 0`,
 		`flowkeeper_alerts_pending{sink="pager"} 0`, `flowkeeper_alerts_parked{sink="log"} 0`, `flowkeeper_build_info{version="test"} 1`} {
-		h.await(line, func() bool { // the record may come back before the verdict is written
+		h.await(line, func() bool { // the record may come before the result of the rehearsal is stored
 			code, body := h.get("/metrics")
 			return code == http.StatusOK && strings.Contains(body, line+"\n")
 		})
 	}
 }
 
-// TestASlowRehearsalHoldsUpNoOther: a Region that does not answer is left out until its rehearsal is
-// over, and the others are rehearsed in each round, which is one line of log.
+// TestASlowRehearsalHoldsUpNoOther: a Region that does not answer is left out of further rounds until its rehearsal is
+// over. All other Regions are rehearsed in each round. A round is one line of log.
 func TestASlowRehearsalHoldsUpNoOther(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -80,7 +80,7 @@ func TestASlowRehearsalHoldsUpNoOther(t *testing.T) {
 		}
 		log := h.log.String()
 		if n := strings.Count(log, `"msg":"rehearsed"`); n < 4 || n > 6 {
-			t.Errorf("%d lines about rounds", n)
+			t.Errorf("%d lines about rounds, want 4 to 6", n)
 		}
 		for _, line := range []string{`"scopes":12,"incomplete":1,"tried":11,"refused":0`, `"scopes":11,"incomplete":0,"tried":11,"refused":0`} {
 			if !strings.Contains(log, line) {

@@ -31,12 +31,12 @@ func goroutines(t *testing.T, label string) (n int) {
 }
 
 // TestAScopeThatWaitsHasNoGoroutine: an organisation has thousands of scopes, and nearly all of
-// them wait at any moment, for their first refresh or for something to restore.
+// them wait at any moment, for their first refresh or for something to restore. They must not need memory for that.
 func TestAScopeThatWaitsHasNoGoroutine(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		const scopes, others = 100, 60
-		pprof.SetGoroutineLabels(pprof.WithLabels(context.Background(), pprof.Labels("test", t.Name()))) // its goroutines inherit them
+		pprof.SetGoroutineLabels(pprof.WithLabels(context.Background(), pprof.Labels("test", t.Name()))) // goroutines begun here inherit the label
 		h, b := abroad(t)
 		regions := []string{region}
 		for n := range scopes - 1 {
@@ -66,8 +66,9 @@ func TestAScopeThatWaitsHasNoGoroutine(t *testing.T) {
 	})
 }
 
-// TestAScopeIsBackWhileItsRehearsalWaits for a slot, behind those of Regions that hang: the scope
-// is restored at once.
+// TestAScopeIsBackWhileItsRehearsalWaits: an account leaves the organisation while the rehearsal of its scope waits
+// for a slot behind those of Regions that hang. When the account is back, its flow logs must be restored at once: the
+// new restorer must not wait for the old rehearsal.
 func TestAScopeIsBackWhileItsRehearsalWaits(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -96,7 +97,7 @@ func TestAScopeIsBackWhileItsRehearsalWaits(t *testing.T) {
 		tasks := l.running[inventory.Scope{Account: payments, Region: region}].tasks
 		l.mu.Unlock()
 		if tasks != 2 {
-			t.Fatalf("%d tasks are under way, and not a restorer and a rehearsal", tasks)
+			t.Fatalf("%d tasks are under way, want 2: a restorer and a rehearsal", tasks)
 		}
 		h.world.RemoveAccount(payments)
 		h.list()
@@ -105,12 +106,13 @@ func TestAScopeIsBackWhileItsRehearsalWaits(t *testing.T) {
 		back := time.Now()
 		h.await("a restore", func() bool { return h.countIn(payments) > 0 })
 		if took := time.Since(back); took > 30*time.Second {
-			t.Errorf("it was restored %s after it was back", took)
+			t.Errorf("the flow log was restored %s after the account came back", took)
 		}
 	})
 }
 
-// TestALateAlarmEndsNoRefreshes: a scope's timer fires as the scope leaves, and calls beginDue when the scope is back.
+// TestALateAlarmEndsNoRefreshes: the timer of a scope fires while the scope leaves, and calls beginDue only after the
+// scope has come back. That call must not prevent the refreshes of the scope.
 func TestALateAlarmEndsNoRefreshes(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -119,11 +121,11 @@ func TestALateAlarmEndsNoRefreshes(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		d := h.connected(ctx)
 		d.scopeLoops = newScopeLoops(ctx, d)
-		d.refreshes.beginDue(home) // the refreshes of the scope that is back have not begun
+		d.refreshes.beginDue(home) // the late call of the old timer
 		d.scopeLoops.start(home)
 		time.Sleep(time.Minute)
-		if !h.scopeDone(home) {
-			t.Error("it is not refreshed")
+		if !h.isRefreshed(home) {
+			t.Error("the scope is not refreshed")
 		}
 		cancel()
 		d.scopeLoops.wait()

@@ -24,17 +24,16 @@ import (
 	"flowkeeper/internal/store"
 )
 
-// A secret of each kind. What is in a URL needs no escaping, so that it is the
-// same wherever it turns up.
+// A secret of each kind. Those in URLs have no characters that are escaped, so that a search finds them in any text.
 var secrets = []string{
 	"HookUserHookUser", "HookPasswordHookPassword", "HookPathHookPath", "HookQueryHookQuery", "c2lnbmluZyBzZWNyZXQgb2YgMjQgYnl0ZXM=", "signing secret of 24 bytes",
 	"SlackPathSlackPathSlackPath", "R0utingKeyR0utingKeyR0utingKey12", "OtherPathOtherPath",
 	"AwsSecretAccessKeyAwsSecretAccessKey", "AwsSessionTokenAwsSessionToken",
 }
 
-// TestI11NoSecretLeavesTheConfiguration: every sink fails, and answers with the whole request, until
-// its alerts are given up; also if alerts are sent without the outbox. No part of any secret is in
-// the log, the state file, an error, or the alerts that another sink gets.
+// TestI11NoSecretLeavesTheConfiguration: the receiver of every sink but one refuses all alerts, and repeats the whole
+// request in its answer, until the alerts are given up. One alert is sent without the outbox. No secret may be in the
+// log, the state file, a printed sink, or the alerts that the working sink gets.
 func TestI11NoSecretLeavesTheConfiguration(t *testing.T) {
 	t.Parallel()
 	echo := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -75,7 +74,7 @@ func TestI11NoSecretLeavesTheConfiguration(t *testing.T) {
 	kept := readAll(t, filepath.Dir(c.State.Path))
 	for _, want := range []string{"webhook hook: answered", "slack chat: answered", "pagerduty pager: answered", "sns mail: ", "has not taken alert"} {
 		if !strings.Contains(kept, want) && !strings.Contains(out.String(), want) {
-			t.Errorf("%q is nowhere: the test does not reach it", want)
+			t.Errorf("%q is neither in the state file nor in the log: the test does not reach that failure", want)
 		}
 	}
 	for place, text := range map[string]string{
@@ -106,8 +105,7 @@ func (r *receiver) ServeHTTP(_ http.ResponseWriter, req *http.Request) {
 	r.bodies = append(r.bodies, string(body))
 }
 
-// loadSinks loads a configuration with a secret of every kind, in the way in which
-// users' configurations are loaded.
+// loadSinks loads a configuration with a secret of every kind from a file, as the commands do.
 func loadSinks(t *testing.T, failing, working string) configs.Config {
 	t.Helper()
 	dir := t.TempDir()
@@ -144,8 +142,8 @@ func sample(id string) alert.Alert {
 	return a
 }
 
-// giveUpEverywhere adds an alert and tries each sink, on a fast clock, until the alert is
-// given up; then it tries each sink once more, for the alerts that this caused.
+// giveUpEverywhere adds an alert and sends it to each sink every two hours of a fake clock, for longer than the three
+// days after which it is given up, so that the alerts about the failing sinks are sent too.
 func giveUpEverywhere(t *testing.T, s *store.Store, sinks map[string]sink.Sink, log *slog.Logger) {
 	t.Helper()
 	now := time.Now()
@@ -170,7 +168,7 @@ func giveUpEverywhere(t *testing.T, s *store.Store, sinks map[string]sink.Sink, 
 		return nil
 	})
 	if err != nil || parked < 4 {
-		t.Fatalf("%d given up, %v", parked, err)
+		t.Fatalf("%d deliveries were given up, want 4 at least; %v", parked, err)
 	}
 }
 
@@ -192,8 +190,8 @@ func readAll(t *testing.T, dir string) string {
 	return all.String()
 }
 
-// TestKindsAreThoseOfAlerts: the configuration may name every kind, and only
-// these.
+// TestKindsAreThoseOfAlerts: the kinds that the configuration may name are those that the daemon routes. A pager gets
+// sink.PagerKinds.
 func TestKindsAreThoseOfAlerts(t *testing.T) {
 	t.Parallel()
 	c := configs.Default()

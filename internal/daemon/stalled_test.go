@@ -19,11 +19,12 @@ import (
 	"flowkeeper/internal/store"
 )
 
-// hanging is an AWS that never answers one kind of call, even after the caller's deadline.
+// hanging is an HTTP client that does not return from one kind of call before release is closed, not even after the
+// call's deadline.
 type hanging struct {
 	inner   aws.HTTPClient
 	of      func(header http.Header, body string) bool
-	reached chan struct{} // closed at the first one
+	reached chan struct{} // closed at the first such call
 	release chan struct{}
 	once    sync.Once
 }
@@ -45,14 +46,13 @@ func (h *hanging) Do(r *http.Request) (*http.Response, error) {
 	return h.inner.Do(r)
 }
 
-// stalled returns the loops and tasks that count as stalled if none of them makes progress
-// after a time.
+// stalled returns the loops and tasks that have made no progress since a time.
 func (h *house) stalled(since time.Time) []string {
 	return h.daemon.progress.Stalled(since.Add(maxSilence + time.Millisecond))
 }
 
-// A call that hangs is found, and no other loop counts as stalled. The watchdog depends on
-// this.
+// If a call to AWS hangs, the loop or task that made it counts as stalled, and no other does. Then systemd's watchdog
+// is not fed any more, and restarts the daemon.
 func TestAHungCallStopsTheFeed(t *testing.T) {
 	t.Parallel()
 	for want, of := range map[string]func(http.Header, string) bool{
@@ -85,7 +85,7 @@ func TestAHungCallStopsTheFeed(t *testing.T) {
 			h.strike(id)
 			<-net.reached
 			since := time.Now()
-			h.await("all but what hangs to go on", func() bool {
+			h.await("all loops but the one that hangs to make progress", func() bool {
 				h.daemon.remediator.WakeRestorers()
 				return slices.Equal(h.stalled(since), []string{want})
 			})
@@ -113,7 +113,7 @@ func TestAHungCommitStopsTheFeed(t *testing.T) {
 		}
 	})
 	<-begun
-	h.await("the store to stand still for seconds, while the receiver goes on", func() bool {
+	h.await("the store to make no progress for seconds, while the receiver does", func() bool {
 		still := h.stalled(time.Now().Add(-3 * time.Second))
 		return slices.Contains(still, "store") && !slices.Contains(still, "receive")
 	})
@@ -138,7 +138,7 @@ func (h *house) withStuckSink() *stuckSink {
 	return s
 }
 
-// On a full disk the handler of a message calls the sinks itself.
+// On a full disk the handler of a message calls the sinks itself. If a sink hangs, the handler counts as stalled.
 func TestAHungSinkPastTheStoreStopsTheFeed(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
@@ -148,11 +148,11 @@ func TestAHungSinkPastTheStoreStopsTheFeed(t *testing.T) {
 	h.broken = &brokenStore{}
 	h.refreshed()
 	t.Cleanup(func() { close(stuck.release) })
-	h.broken.full(true)
+	h.broken.setFull(true)
 	h.strike(id)
 	<-stuck.begun
 	since := time.Now()
-	h.await("all but the message to go on", func() bool {
+	h.await("all loops but the message's handler to make progress", func() bool {
 		h.daemon.remediator.WakeRestorers()
 		still := h.stalled(since)
 		return len(still) == 1 && strings.HasPrefix(still[0], "message ")
@@ -169,7 +169,7 @@ func TestAHungSinkStopsTheFeed(t *testing.T) {
 	h.strike(id)
 	<-stuck.begun
 	since := time.Now()
-	h.await("all but the sink to go on", func() bool {
+	h.await("all loops but the sink's to make progress", func() bool {
 		h.daemon.remediator.WakeRestorers()
 		return slices.Equal(h.stalled(since), []string{"alert stuck"})
 	})

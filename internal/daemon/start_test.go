@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// manager is systemd's end of NOTIFY_SOCKET.
+// manager is systemd: it receives what the daemon sends to NOTIFY_SOCKET.
 type manager struct{ *net.UnixConn }
 
 func newManager(t *testing.T) manager {
@@ -38,8 +38,8 @@ func (m manager) nextMessage(t *testing.T) string {
 	return string(buf[:n])
 }
 
-// TestASlowStartAsksForTime: a large state file takes a while, and AWS may not
-// answer. If systemd killed the daemon for that, the next start would be as slow.
+// TestASlowStartAsksForTime: to open a large state file takes a while, and AWS may not answer. The daemon asks systemd
+// for more time before each. If systemd killed it for a slow start, the next start would be as slow.
 func TestASlowStartAsksForTime(t *testing.T) {
 	m := newManager(t)
 	h := newHouse(t)
@@ -51,7 +51,7 @@ func TestASlowStartAsksForTime(t *testing.T) {
 	<-net.reached
 	for _, what := range []string{"the state file", "AWS"} {
 		if got, want := m.nextMessage(t), "EXTEND_TIMEOUT_USEC=600000000"; got != want {
-			t.Errorf("for %s, systemd nextMessage %q, want %q", what, got, want)
+			t.Errorf("before %s, systemd received %q, want %q", what, got, want)
 		}
 	}
 }

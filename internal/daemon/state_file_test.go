@@ -15,7 +15,8 @@ import (
 	"flowkeeper/internal/store"
 )
 
-// TestDroppedAlertsAreLoggedOnce, and again when there are more, a day later.
+// TestDroppedAlertsAreLoggedOnce: dropped alerts are logged when the first one is dropped, and then once a day if
+// there are more.
 func TestDroppedAlertsAreLoggedOnce(t *testing.T) {
 	t.Parallel()
 	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
@@ -26,13 +27,13 @@ func TestDroppedAlertsAreLoggedOnce(t *testing.T) {
 		want  int64
 	}{{0, 0, 0}, {0, 5, 5}, {time.Second, 9, 0}, {23 * time.Hour, 90, 0}, {24 * time.Hour, 100, 95}, {72 * time.Hour, 100, 0}} {
 		if got := n.due(c.all, at.Add(c.after)); got != c.want {
-			t.Errorf("%d dropped after %s: %d said, want %d", c.all, c.after, got, c.want)
+			t.Errorf("%d dropped after %s: %d are logged, want %d", c.all, c.after, got, c.want)
 		}
 	}
 }
 
-// TestTheStateFileIsDeleted: if an attacker deletes the file, nothing is lost. The daemon
-// writes it back and ends; the next daemon has all that was in it.
+// TestTheStateFileIsDeleted: if an attacker deletes the state file, nothing is lost. The daemon
+// writes the file back and ends, and the next daemon finds everything in it.
 func TestTheStateFileIsDeleted(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
@@ -47,7 +48,7 @@ func TestTheStateFileIsDeleted(t *testing.T) {
 		t.Fatalf("ended with %v", err)
 	}
 	h.strike(id)
-	h.again()
+	h.restart()
 	h.awaitBack(region, "vpc-1")
 	h.await("the alerts", func() bool {
 		deletions, byMallory := h.pager.of(alert.Deletion), 0
@@ -61,7 +62,7 @@ func TestTheStateFileIsDeleted(t *testing.T) {
 	})
 }
 
-// TestSecondDaemon on one state file is refused, before it touches anything.
+// TestSecondDaemon: a second daemon on the same state file ends with an error that names the file.
 func TestSecondDaemon(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
@@ -81,14 +82,15 @@ func TestReleaseIsNoticed(t *testing.T) {
 	h.release(time.Now().Add(time.Hour))
 	h.strike(id)
 	h.await("the closing alert", func() bool { return len(h.pager.of(alert.Closed)) == 1 })
-	if n := h.on(region, "vpc-1"); n != 0 {
-		t.Error("restored what was released")
+	if n := h.countOn(region, "vpc-1"); n != 0 {
+		t.Error("a released flow log is restored")
 	}
 }
 
-// TestStoreHealth: once the file can be written, the messages that waited for it are received
-// again at once, but not a message whose own commit fails. If the file has room for little
-// only, that happens once a minute.
+// TestStoreHealth: the daemon is not ready while the disk is full. Once a commit succeeds, messages that could not be
+// stored become visible in the queue at once. This happens once a minute at most, because on a nearly full disk small
+// commits may succeed while those of messages fail. After a failure that only one message has, no message is shown
+// again.
 func TestStoreHealth(t *testing.T) {
 	t.Parallel()
 	full := false
@@ -112,10 +114,10 @@ func TestStoreHealth(t *testing.T) {
 		{what: "no room", fails: noRoom, full: true},
 		{what: "no room yet", after: time.Second, full: true},
 		{what: "room", after: time.Second, ready: true, shown: true},
-		{what: "no second time for one failure", after: time.Hour, ready: true},
-		{what: "one message's own failure", fails: errors.New("constraint failed"), ready: true},
+		{what: "nothing new failed", after: time.Hour, ready: true},
+		{what: "a failure of one message", fails: errors.New("constraint failed"), ready: true},
 		{what: "room for little", fails: noRoom, ready: true, shown: true},
-		{what: "still", after: time.Second, fails: noRoom, ready: true},
+		{what: "room for little, a second later", after: time.Second, fails: noRoom, ready: true},
 		{what: "too soon", after: showAgainPause - 2*time.Second, ready: true},
 		{what: "a minute later", after: time.Second, ready: true, shown: true},
 	} {
@@ -130,7 +132,7 @@ func TestStoreHealth(t *testing.T) {
 			<-h.showAgain
 		}
 		if ready := h.ready() == nil; ready != step.ready || shown != step.shown {
-			t.Errorf("%s: ready %v, shown %v", step.what, ready, shown)
+			t.Errorf("%s: ready %v, want %v; messages shown again %v, want %v", step.what, ready, step.ready, shown, step.shown)
 		}
 	}
 }
@@ -145,16 +147,16 @@ func TestI1FullStore(t *testing.T) {
 	h.broken = &brokenStore{}
 	h.refreshed()
 	h.await("readiness", func() bool { return h.daemon.health().ready() == nil })
-	h.broken.full(true)
+	h.broken.setFull(true)
 	h.strike(id)
-	h.await("the alert, past the store", func() bool { return len(h.pager.of(alert.Deletion)) > 0 })
+	h.await("the alert, sent without the store", func() bool { return len(h.pager.of(alert.Deletion)) > 0 })
 	if n := h.world.Deleted(h.queue); n != 0 {
 		t.Errorf("%d messages acknowledged that are not stored", n)
 	}
 	if err := h.daemon.health().ready(); !errors.Is(err, errNotStored) {
 		t.Errorf("ready: %v", err)
 	}
-	h.broken.full(false)
+	h.broken.setFull(false)
 	h.awaitBack(region, "vpc-1")
 	h.await("the message to be acknowledged", func() bool { return h.world.Deleted(h.queue) > 0 })
 }

@@ -45,15 +45,14 @@ func TestStatusLine(t *testing.T) {
 			}
 		})
 	}
-	// Scopes that AWS refuses are not among those refreshed, and the line says so.
+	// The line counts only scopes that were refreshed, and says how many there are.
 	c := store.Counts{Restorable: map[string]int{"yes": 7}}
 	if got, want := statusLine(c, share{33, 34}, "", now), "7 flow logs protected in 33 of 34 scopes, all restorable"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
 }
 
-// A release by a command is logged as a warning within two seconds, and counted at
-// every scrape.
+// A release by a command is logged as a warning within two seconds, and each scrape of the metrics counts it.
 func TestReleasesAreNoticed(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
@@ -71,16 +70,17 @@ func TestReleasesAreNoticed(t *testing.T) {
 	}
 }
 
-// TestASystemdThatDoesNotListenIsOneLine: the status is sent every 15 seconds, and may never arrive.
+// TestASystemdThatDoesNotListenIsOneLine: the status is sent to systemd every 15 seconds. If that fails, one line of
+// log says so, until it works again.
 func TestASystemdThatDoesNotListenIsOneLine(t *testing.T) {
 	t.Parallel()
 	log := &strings.Builder{}
 	d := &Daemon{Log: slog.New(slog.NewTextHandler(log, nil))}
-	deaf := errors.New("connection refused")
-	for _, err := range []error{deaf, deaf, nil, deaf, deaf} {
+	refused := errors.New("connection refused")
+	for _, err := range []error{refused, refused, nil, refused, refused} {
 		d.report(err)
 	}
 	if n := strings.Count(log.String(), "\n"); n != 2 {
-		t.Errorf("%d lines: %s", n, log)
+		t.Errorf("%d lines of log, want 2: %s", n, log)
 	}
 }

@@ -10,8 +10,8 @@ import (
 	"flowkeeper/inventory"
 )
 
-// TestWatchedBy: the scopes that the daemon refreshes are watched, those of the accounts of the
-// organisation too, and in the Regions that an account has of its own.
+// TestWatchedBy: a command accepts exactly the scopes that the daemon refreshes. If it refuses one, the error says
+// which scopes are watched, and under which key of the configuration to add it.
 func TestWatchedBy(t *testing.T) {
 	t.Parallel()
 	const one, two, three = "111122223333", "222233334444", "333344445555"
@@ -45,17 +45,17 @@ func TestWatchedBy(t *testing.T) {
 		"another Region than the snapshot's":  {own, nil, false, []inventory.Scope{in(one, "eu-west-1")}, in(one, "us-east-1"), "(eu-west-1): add it under inventory.regions"},
 		"another Region, of any account":      {here, nil, false, nil, in(one, "us-east-1"), "(eu-west-1): add it under inventory.regions"},
 		"any Region":                          {all, nil, false, nil, in(one, "us-east-1"), ""},
-		"one of seven":                        {many, nil, false, nil, in(two, "us-east-1"), "(000000000001, 000000000002, 000000000003, 000000000004, 000000000005 and 2 more): add it"},
+		"a Region, with seven accounts":       {many, nil, false, nil, in(two, "us-east-1"), "(000000000001, 000000000002, 000000000003, 000000000004, 000000000005 and 2 more): add it"},
 		"a configured account":                {named, nil, false, nil, in(two, "eu-west-1"), ""},
 		"another account":                     {named, nil, false, []inventory.Scope{in(three, "eu-west-1")}, in(three, "eu-west-1"), "(111122223333, 222233334444): add it"},
 		"another Region":                      {named, nil, false, nil, in(two, "us-east-1"), "(eu-west-1): add it"},
 		"a Region of the account's own":       {named, nil, false, nil, in(one, "us-east-1"), ""},
-		"which stands for those of all":       {named, nil, false, nil, in(one, "eu-west-1"), "(us-east-1): add it to the regions of 111122223333 under accounts"},
+		"a Region that those replace":         {named, nil, false, nil, in(one, "eu-west-1"), "(us-east-1): add it to the regions of 111122223333 under accounts"},
 		"all Regions of one account":          {everywhere, nil, false, nil, in(one, "us-east-1"), ""},
-		"but not of the other":                {everywhere, nil, false, nil, in(two, "us-east-1"), "(eu-west-1): add it"},
+		"all Regions, but of the other":       {everywhere, nil, false, nil, in(two, "us-east-1"), "(eu-west-1): add it"},
 		"a member of the organisation":        {organized, members, true, nil, in(three, "eu-west-1"), ""},
-		"a configured account beside it":      {organized, members, true, nil, in(two, "eu-west-1"), ""},
-		"one that departed":                   {organized, members, true, nil, in("444455556666", "eu-west-1"), "(111122223333, 222233334444, 333344445555): add it"},
+		"a configured account that is none":   {organized, members, true, nil, in(two, "eu-west-1"), ""},
+		"a member that departed":              {organized, members, true, nil, in("444455556666", "eu-west-1"), "(111122223333, 222233334444, 333344445555): add it"},
 		"before the organisation is listed":   {organized, nil, false, nil, in(three, "eu-west-1"), ""},
 		"the last one has departed":           {alone, members[1:], true, []inventory.Scope{in("444455556666", "eu-west-1")}, in("444455556666", "eu-west-1"), "(none is): add it under organization.include"},
 	} {
