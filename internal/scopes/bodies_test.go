@@ -41,7 +41,7 @@ func TestBodiesCanOnlyBeRead(t *testing.T) {
 	}
 	send(nil)
 	if k.body != nil {
-		t.Errorf("a body came from nowhere: %v", k.body)
+		t.Errorf("a request without a body got one: %v", k.body)
 	}
 }
 

@@ -14,7 +14,7 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
-// TestSaid: AWS's code and message are what is left of an error of the SDK.
+// TestSaid: Said reduces an error of the SDK to what AWS said: its code and message.
 func TestSaid(t *testing.T) {
 	t.Parallel()
 	call := func(service, operation string, err error) error {
@@ -53,7 +53,7 @@ func TestRefused(t *testing.T) {
 		want          bool
 	}{
 		{"AuthFailure", "AWS was not able to validate the provided access credentials", key, true},
-		{"AuthFailure", "", aws.Credentials{}, false}, // signed with none of ours
+		{"AuthFailure", "", aws.Credentials{}, false}, // the call was signed without credentials of this process
 		{"InvalidSignatureException", "Signature expired: 20260301T120000Z is now earlier than 20260301T121000Z", key, false},
 		{"SignatureDoesNotMatch", "Signature not yet current", key, false},
 		{"SignatureDoesNotMatch", "The request signature we calculated does not match the signature you provided", key, true},
@@ -75,7 +75,7 @@ func TestRefused(t *testing.T) {
 		})
 	}
 	if Refused(nil, key) || Refused(context.DeadlineExceeded, key) {
-		t.Error("no answer is no refusal")
+		t.Error("a call without an error, or without an answer, counts as refused")
 	}
 }
 
@@ -91,7 +91,7 @@ func TestCauseOf(t *testing.T) {
 	}{
 		"no answer":         {context.DeadlineExceeded, Unanswered},
 		"throttled":         {refusal("RequestLimitExceeded", ""), Unanswered},
-		"nobody allows it":  {refusal("UnauthorizedOperation", denied+"because no identity-based policy allows the ec2:DescribeFlowLogs action"), Denied},
+		"no policy allows":  {refusal("UnauthorizedOperation", denied+"because no identity-based policy allows the ec2:DescribeFlowLogs action"), Denied},
 		"an SCP denies it":  {refusal("UnauthorizedOperation", denied+"with an explicit deny in a service control policy"), DeniedBySCP},
 		"no SCP allows it":  {refusal("UnauthorizedOperation", denied+"because no service control policy allows the ec2:DescribeFlowLogs action"), DeniedBySCP},
 		"a disabled Region": {refusal("AuthFailure", "AWS was not able to validate the provided access credentials"), OtherRefusal},

@@ -17,7 +17,7 @@ import (
 	"flowkeeper/inventory"
 )
 
-// silence is an AWS that does not answer the calls of an access key to a service.
+// silence is an HTTP client for which some services do not answer some access keys.
 type silence struct {
 	inner aws.HTTPClient
 	of    func(key, service string) bool
@@ -32,7 +32,8 @@ func (s silence) Do(r *http.Request) (*http.Response, error) {
 	return s.inner.Do(r)
 }
 
-// TestARegionThatIsEnabledLaterIsFound.
+// TestARegionThatIsEnabledLaterIsFound: Discover finds a Region that was enabled after Connect, and adds its client. A
+// Region that AWS names no more keeps its scope, and is not enabled.
 func TestARegionThatIsEnabledLaterIsFound(t *testing.T) {
 	t.Parallel()
 	w := world()
@@ -41,13 +42,13 @@ func TestARegionThatIsEnabledLaterIsFound(t *testing.T) {
 	w.SetRegions("us-east-1", "eu-west-1")
 	w.Fail("DescribeRegions", 1, "UnauthorizedOperation", http.StatusForbidden)
 	if added, failed := f.Discover(t.Context()); len(added) != 0 || failed[ours] == nil {
-		t.Errorf("AWS refused to say: %v %v", added, failed)
+		t.Errorf("with a refused call: added %v, failed %v", added, failed)
 	}
 	added, failed := f.Discover(t.Context())
 	if late := (inventory.Scope{Account: ours, Region: "us-east-1"}); !slices.Equal(added, []inventory.Scope{late}) || len(failed) != 0 {
 		t.Errorf("%v %v", added, failed)
 	}
-	if err := try(t, f, ours, "us-east-1"); err != nil {
+	if err := create(t, f, ours, "us-east-1"); err != nil {
 		t.Error(err)
 	}
 	w.SetRegions("us-east-1")
@@ -55,15 +56,16 @@ func TestARegionThatIsEnabledLaterIsFound(t *testing.T) {
 		t.Errorf("%v %v", added, f.Scopes())
 	}
 	if f.Enabled(inventory.Scope{Account: ours, Region: "eu-west-1"}) || !f.Enabled(inventory.Scope{Account: ours, Region: "us-east-1"}) {
-		t.Error("which Region is enabled is not known")
+		t.Error("eu-west-1 counts as enabled, or us-east-1 does not")
 	}
 	fixed := connect(t, base(w), []string{"eu-west-1"})
 	if added, failed := fixed.Discover(t.Context()); added != nil || failed != nil || !fixed.Enabled(fixed.Scopes()[0]) {
-		t.Errorf("where the configuration names the Regions: %v %v", added, failed)
+		t.Errorf("with Regions that the configuration names: added %v, failed %v", added, failed)
 	}
 }
 
-// TestAnAccountThatDoesNotAnswerDelaysNoStart: its Regions are those remembered.
+// TestAnAccountThatDoesNotAnswerDelaysNoStart: if AWS does not answer in an account, the start waits at most
+// startPatience for its Regions, and then takes those that an earlier daemon has stored.
 func TestAnAccountThatDoesNotAnswerDelaysNoStart(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -87,14 +89,15 @@ func TestAnAccountThatDoesNotAnswerDelaysNoStart(t *testing.T) {
 	})
 }
 
-// TestOurOwnRegionsAreRemembered, and used if AWS does not allow DescribeRegions.
+// TestOurOwnRegionsAreRemembered: if AWS refuses DescribeRegions in the account of the credentials, the stored Regions
+// are used. Without any, Connect fails.
 func TestOurOwnRegionsAreRemembered(t *testing.T) {
 	t.Parallel()
 	w := world()
 	w.Deny("flowkeeper", "DescribeRegions")
 	s := inventory.Scope{Account: ours, Region: "us-east-1"}
 	if err := NewFleet(base(w), []string{AllRegions}, silent).Connect(t.Context(), nil); err == nil {
-		t.Error("nothing says which Regions there are")
+		t.Error("connected without knowing any Region")
 	}
 	f := NewFleet(base(w), []string{AllRegions}, silent)
 	if err := f.Connect(t.Context(), nil, s); err != nil || !slices.Equal(f.Scopes(), []inventory.Scope{s}) || !f.Enabled(s) {
@@ -102,7 +105,8 @@ func TestOurOwnRegionsAreRemembered(t *testing.T) {
 	}
 }
 
-// TestAVerificationDelaysNoOtherCall beyond the deadline of that other call.
+// TestAVerificationDelaysNoOtherCall: while STS does not answer the verification of the credentials, the calls that
+// wait for it end by their own deadlines, not one after another.
 func TestAVerificationDelaysNoOtherCall(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -127,13 +131,13 @@ func TestAVerificationDelaysNoOtherCall(t *testing.T) {
 			}
 		}
 		if took := time.Since(begun); took > 26*time.Second {
-			t.Errorf("the last one gave up after %s", took)
+			t.Errorf("the last call ended after %s, want 26 s at most", took)
 		}
 	})
 }
 
-// TestAnAssumeRoleThatHangsOnceIsNotWaitedForEver: callers give up, and the next
-// ones ask anew.
+// TestAnAssumeRoleThatHangsOnceIsNotWaitedForEver: callers wait for AssumeRole until their own deadlines. Later callers
+// do not wait for the call that hangs, but send another one.
 func TestAnAssumeRoleThatHangsOnceIsNotWaitedForEver(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -162,7 +166,8 @@ func TestAnAssumeRoleThatHangsOnceIsNotWaitedForEver(t *testing.T) {
 	})
 }
 
-// TestCallerIsWhoTheRecordsName: in another account the session of the role.
+// TestCallerIsWhoTheRecordsName: Caller returns the ARN that CloudTrail's records have: in another account, it is that
+// of the role's session.
 func TestCallerIsWhoTheRecordsName(t *testing.T) {
 	t.Parallel()
 	w := world()
@@ -175,15 +180,15 @@ func TestCallerIsWhoTheRecordsName(t *testing.T) {
 		if got, err := f.Caller(t.Context(), inventory.Scope{Account: account, Region: "eu-west-1"}); got != want || err != nil {
 			t.Errorf("%q, %v", got, err)
 		}
-		if err := try(t, f, account, "eu-west-1"); err != nil {
+		if err := create(t, f, account, "eu-west-1"); err != nil {
 			t.Error(err)
 		}
 		if calls := w.Calls("CreateFlowLogs"); calls[len(calls)-1].ARN != want {
-			t.Errorf("the record names %s", calls[len(calls)-1].ARN)
+			t.Errorf("the record has %s, want %s", calls[len(calls)-1].ARN, want)
 		}
 	}
 	if _, err := f.Caller(t.Context(), inventory.Scope{Account: "1", Region: "eu-west-1"}); err == nil {
-		t.Error("of a scope that is not configured")
+		t.Error("Caller answers about a scope that is not configured")
 	}
 	w.Deny("flowkeeper", "GetCallerIdentity")
 	if got, err := f.Caller(t.Context(), inventory.Scope{Account: ours, Region: "eu-west-1"}); got != "" || err == nil {
@@ -191,8 +196,8 @@ func TestCallerIsWhoTheRecordsName(t *testing.T) {
 	}
 }
 
-// TestCallerAsksSTS as every other client does: at the endpoint that is set for STS,
-// not at that of EC2, with rotated credentials.
+// TestCallerAsksSTS: Caller calls the endpoint that is set for STS, not the one for EC2, and uses rotated credentials,
+// as every other client does.
 func TestCallerAsksSTS(t *testing.T) {
 	w := world()
 	old := w.User(ours, "flowkeeper", true)
@@ -207,7 +212,7 @@ func TestCallerAsksSTS(t *testing.T) {
 		return client.Do(r)
 	})
 	fleet := connect(t, cfg, []string{"eu-west-1", "us-east-1"}, Account{ID: ours})
-	f.holds(w.User(ours, "flowkeeper", true))
+	f.write(w.User(ours, "flowkeeper", true))
 	w.RefuseKey(old.AccessKeyID, "InvalidClientTokenId", "")
 	if got, err := fleet.Caller(t.Context(), inventory.Scope{Account: ours, Region: "us-east-1"}); err != nil || got != "arn:aws:iam::111122223333:user/flowkeeper" {
 		t.Errorf("%q, %v", got, err)
@@ -223,8 +228,8 @@ type doFunc func(*http.Request) (*http.Response, error)
 
 func (f doFunc) Do(r *http.Request) (*http.Response, error) { return f(r) }
 
-// TestAccountsComeAndGo: those that join have clients of their own Regions, those that leave have
-// none any more, and the others stay as they are.
+// TestAccountsComeAndGo: an account that joins gets a client for each of its own Regions, and loses them when it
+// leaves. The other accounts do not change.
 func TestAccountsComeAndGo(t *testing.T) {
 	t.Parallel()
 	const third = "333344445555"
@@ -247,9 +252,9 @@ func TestAccountsComeAndGo(t *testing.T) {
 		t.Errorf("%v, %v", added, err)
 	}
 	if !f.Lists(theirs) || f.Lists(ours) || f.Lists(third) || f.Lists("444455556666") {
-		t.Error("which account's Regions are asked for is not known")
+		t.Error("Lists is not true for exactly the account that is configured with all Regions")
 	}
-	if err := try(t, f, theirs, "us-east-1"); err != nil {
+	if err := create(t, f, theirs, "us-east-1"); err != nil {
 		t.Error(err)
 	}
 	if removed := f.Leave(theirs, third, "444455556666"); len(removed) != 4 {
@@ -260,21 +265,22 @@ func TestAccountsComeAndGo(t *testing.T) {
 	}
 	gone := inventory.Scope{Account: theirs, Region: "us-east-1"}
 	if _, ok := f.EC2(gone); ok {
-		t.Error("it has a client still")
+		t.Error("a scope of an account that has left still has a client")
 	}
 	if _, err := f.Caller(t.Context(), gone); err == nil {
-		t.Error("it is asked who calls there")
+		t.Error("Caller answers about a scope of an account that has left")
 	}
 	w.SetRegions("us-west-2")
 	if added, failed := f.Discover(t.Context()); len(added) != 0 || len(failed) != 0 {
 		t.Errorf("%v %v", added, failed)
 	}
 	if added, err := f.Join(t.Context(), []Account{{ID: theirs, RoleARN: role}}); err != nil || !slices.Equal(added, of(theirs, "eu-west-1")) {
-		t.Errorf("back: %v, %v", added, err)
+		t.Errorf("an account that comes back: added %v, %v", added, err)
 	}
 }
 
-// TestAnAccountThatLeavesWhileItIsAskedGetsNoScopes.
+// TestAnAccountThatLeavesWhileItIsAskedGetsNoScopes: an account leaves while AWS is asked for its Regions. The answer
+// must not bring it back.
 func TestAnAccountThatLeavesWhileItIsAskedGetsNoScopes(t *testing.T) {
 	t.Parallel()
 	w := world()
@@ -291,7 +297,8 @@ func TestAnAccountThatLeavesWhileItIsAskedGetsNoScopes(t *testing.T) {
 	}
 }
 
-// TestI13AnAccountThatJoins: only its own credentials sign calls in it.
+// TestI13AnAccountThatJoins: an account joins with the role of another account. No call is signed with the credentials
+// of that role.
 func TestI13AnAccountThatJoins(t *testing.T) {
 	t.Parallel()
 	w := world()
@@ -300,7 +307,7 @@ func TestI13AnAccountThatJoins(t *testing.T) {
 	if _, err := f.Join(t.Context(), []Account{{ID: "333344445555", RoleARN: role}}); err != nil {
 		t.Fatal(err)
 	}
-	err := try(t, f, "333344445555", "eu-west-1")
+	err := create(t, f, "333344445555", "eu-west-1")
 	if _, wrong := errors.AsType[*WrongAccountError](err); !wrong || !OfAccount(err) || len(w.Calls("CreateFlowLogs")) != 0 {
 		t.Errorf("%v", err)
 	}
@@ -311,15 +318,15 @@ func TestOfAccount(t *testing.T) {
 	w := world()
 	w.AddRole(role, "")
 	f := connect(t, base(w), []string{"eu-west-1"}, Account{ID: theirs, RoleARN: role}, Account{ID: "333344445555", RoleARN: "arn:aws:iam::333344445555:role/none"})
-	if err := try(t, f, "333344445555", "eu-west-1"); !OfAccount(err) {
+	if err := create(t, f, "333344445555", "eu-west-1"); !OfAccount(err) {
 		t.Errorf("a role that can't be assumed: %v", err)
 	}
 	w.Fail("CreateFlowLogs", 1, "UnauthorizedOperation", http.StatusForbidden)
-	if err := try(t, f, theirs, "eu-west-1"); err == nil || OfAccount(err) {
+	if err := create(t, f, theirs, "eu-west-1"); err == nil || OfAccount(err) {
 		t.Errorf("a call that is refused: %v", err)
 	}
 	if OfAccount(nil) {
-		t.Error("no error")
+		t.Error("nil counts as an error of the account")
 	}
 }
 
@@ -336,7 +343,7 @@ func TestPartition(t *testing.T) {
 	china := base(w)
 	china.Region = "cn-north-1"
 	w.Fail("GetCallerIdentity", 1, "AccessDenied", http.StatusForbidden)
-	for _, want := range []string{"aws-cn", "aws"} { // without an answer, and with one
+	for _, want := range []string{"aws-cn", "aws"} { // first AWS refuses the call, then it answers
 		if p := LikelyPartition(t.Context(), china); p != want {
 			t.Errorf("%q instead of %q", p, want)
 		}

@@ -12,9 +12,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 )
 
-// TestNewCredentialsThatAreRefusedAsWellDoNotSpin: credentials are loaded once in reloadPause
-// at most, and less and less often. The log has the first load. Once the new ones are
-// accepted, the pauses begin again with the shortest.
+// TestNewCredentialsThatAreRefusedAsWellDoNotSpin: AWS refuses all credentials that are loaded. They are loaded at most
+// once in reloadPause, and less and less often, and only the first load is logged above level debug. Once AWS accepts
+// some, the pauses begin again with the shortest.
 func TestNewCredentialsThatAreRefusedAsWellDoNotSpin(t *testing.T) {
 	t.Parallel()
 	w := world()
@@ -33,31 +33,32 @@ func TestNewCredentialsThatAreRefusedAsWellDoNotSpin(t *testing.T) {
 	call := func() error { _, err := api.DescribeFlowLogs(t.Context(), &ec2.DescribeFlowLogsInput{}); return err }
 	for range 1000 { // 100 s
 		if call() == nil {
-			t.Fatal("accepted")
+			t.Fatal("a call with refused credentials succeeded")
 		}
 		now = now.Add(100 * time.Millisecond)
 	}
 	if loads < 3 || loads > 6 {
-		t.Errorf("%d loads in 100 s", loads)
+		t.Errorf("%d loads in 100 s, want 3 to 6", loads)
 	}
 	if n := strings.Count(log.String(), "level=INFO"); n != 1 {
-		t.Errorf("said %d times:\n%s", n, log.String())
+		t.Errorf("%d lines about loads, want 1:\n%s", n, log.String())
 	}
 	good := w.User(ours, "flowkeeper", true)
 	s.load = func(context.Context) (aws.CredentialsProvider, error) { return static(good), nil }
 	now = now.Add(futilePauses.Most)
 	if err := call(); err != nil {
-		t.Errorf("a minute later: %v", err)
+		t.Errorf("with good credentials, a minute later: %v", err)
 	}
 	w.RefuseKey(good.AccessKeyID, "AuthFailure", "")
 	s.load = func(context.Context) (aws.CredentialsProvider, error) { return static(w.User(ours, "x", true)), nil }
 	now = now.Add(reloadPause)
 	if err := call(); err != nil {
-		t.Errorf("refused again, after it worked: %v", err)
+		t.Errorf("with other credentials, after the good ones were refused: %v", err)
 	}
 }
 
-// TestManyCallsAtOnceLoadOnce: and each is repeated with what one of them loaded.
+// TestManyCallsAtOnceLoadOnce: if many calls are refused at the same time, one of them loads the credentials again, and
+// all are repeated with those.
 func TestManyCallsAtOnceLoadOnce(t *testing.T) {
 	t.Parallel()
 	w := world()
@@ -80,12 +81,11 @@ func TestManyCallsAtOnceLoadOnce(t *testing.T) {
 		}
 	}
 	if n := loads.Load(); n != 1 {
-		t.Errorf("%d loads", n)
+		t.Errorf("%d loads, want 1", n)
 	}
 }
 
-// TestAKeyThatStaysTheSameIsLoggedOnce: the log has one line while the file still has the
-// refused key.
+// TestAKeyThatStaysTheSameIsLoggedOnce: while the file still has the key that AWS refuses, one line of log says so.
 func TestAKeyThatStaysTheSameIsLoggedOnce(t *testing.T) {
 	w := world()
 	key := w.User(ours, "flowkeeper", true)
@@ -98,21 +98,21 @@ func TestAKeyThatStaysTheSameIsLoggedOnce(t *testing.T) {
 	w.RefuseKey(key.AccessKeyID, "InvalidClientTokenId", "")
 	for range 20 {
 		if identify(t, cfg) == nil {
-			t.Fatal("accepted")
+			t.Fatal("a call with the refused key succeeded")
 		}
 		now = now.Add(time.Minute)
 	}
 	if n := strings.Count(log.String(), "still has the same"); n != 1 {
-		t.Errorf("said %d times:\n%s", n, log.String())
+		t.Errorf("%d lines about the key, want 1:\n%s", n, log.String())
 	}
 	if strings.Contains(log.String(), key.SecretAccessKey) {
 		t.Error("the secret is in the log (I11)")
 	}
 }
 
-// TestTheRefusedEnvironmentIsReported: once for many calls, by the credentials themselves or
-// by a role assumed with them, and again after a pause. A shared file that stays the same is
-// not reported.
+// TestTheRefusedEnvironmentIsReported: if AWS refuses credentials of the environment, directly or when a role is
+// assumed with them, OnRefusedEnvironment's function is called once for many calls, and again after a pause. It is not
+// called about a shared file, which can be read again.
 func TestTheRefusedEnvironmentIsReported(t *testing.T) {
 	for _, c := range []struct {
 		name              string
@@ -144,12 +144,12 @@ func TestTheRefusedEnvironmentIsReported(t *testing.T) {
 			reached := a.Reach(Account{}.Reach(cfg))
 			call := func() error { return identify(t, reached) }
 			if RefusedEverywhere(t.Context(), cfg) || reported != 0 {
-				t.Fatalf("refused before it is, and reported %d times", reported)
+				t.Fatalf("credentials that AWS accepts count as refused, or were reported %d times", reported)
 			}
 			w.RefuseKey(key.AccessKeyID, "InvalidClientTokenId", "")
 			for range 20 {
 				if call() == nil {
-					t.Fatal("accepted")
+					t.Fatal("a call with the refused key succeeded")
 				}
 			}
 			if reported != c.want {
@@ -160,23 +160,24 @@ func TestTheRefusedEnvironmentIsReported(t *testing.T) {
 				t.Errorf("reported %d times a minute later, want %d", reported, 2*c.want)
 			}
 			if !RefusedEverywhere(t.Context(), cfg) {
-				t.Error("not refused by STS")
+				t.Error("STS does not refuse the key")
 			}
 		})
 	}
 }
 
-// TestAForeignEnvironmentIsNotReported: AWS does not refuse another account's key.
+// TestAForeignEnvironmentIsNotReported: the environment has a key of another account. AWS accepts it, so it is not
+// reported as refused, but no call is signed with it.
 func TestAForeignEnvironmentIsNotReported(t *testing.T) {
 	w := world()
-	nowhere(t)
+	hideCredentials(t)
 	key := w.User(theirs, "flowkeeper", true)
 	t.Setenv("AWS_ACCESS_KEY_ID", key.AccessKeyID)
 	t.Setenv("AWS_SECRET_ACCESS_KEY", key.SecretAccessKey)
 	cfg := loaded(t, w, nil)
 	OnRefusedEnvironment(cfg, func() { t.Error("reported") })
 	f := connect(t, cfg, nil, Account{ID: ours})
-	if err := try(t, f, ours, "eu-west-1"); err == nil {
+	if err := create(t, f, ours, "eu-west-1"); err == nil {
 		t.Error("a foreign key is used")
 	}
 }
@@ -188,10 +189,10 @@ func TestI13AfterAReload(t *testing.T) {
 	old := w.User(ours, "flowkeeper", true)
 	f := newFile(t, old)
 	fleet := connect(t, loaded(t, w, nil), nil)
-	if err := try(t, fleet, ours, "eu-west-1"); err != nil {
+	if err := create(t, fleet, ours, "eu-west-1"); err != nil {
 		t.Fatal(err)
 	}
-	f.holds(w.User(theirs, "flowkeeper", true))
+	f.write(w.User(theirs, "flowkeeper", true))
 	w.RefuseKey(old.AccessKeyID, "AuthFailure", "")
 	err := list(t, fleet, ours)
 	if wrong, ok := errors.AsType[*WrongAccountError](err); !ok || wrong.Have != theirs {
@@ -199,8 +200,8 @@ func TestI13AfterAReload(t *testing.T) {
 	}
 }
 
-// TestI13TheRightCredentialsAfterForeignOnes: the file has the key of another account, which
-// AWS does not refuse, and then the right one. The daemon uses that without a restart.
+// TestI13TheRightCredentialsAfterForeignOnes: the credentials file has the key of another account, which AWS does not
+// refuse, and later the right key. The right key is used without a restart.
 func TestI13TheRightCredentialsAfterForeignOnes(t *testing.T) {
 	w := world()
 	old := w.User(ours, "flowkeeper", true)
@@ -209,7 +210,7 @@ func TestI13TheRightCredentialsAfterForeignOnes(t *testing.T) {
 	now := time.Now()
 	sourceOf(cfg).pauses.now = func() time.Time { return now }
 	fleet := connect(t, cfg, nil)
-	f.holds(w.User(theirs, "flowkeeper", true))
+	f.write(w.User(theirs, "flowkeeper", true))
 	w.RefuseKey(old.AccessKeyID, "AuthFailure", "")
 	for range 10 {
 		err := list(t, fleet, ours)
@@ -218,9 +219,9 @@ func TestI13TheRightCredentialsAfterForeignOnes(t *testing.T) {
 		}
 		now = now.Add(futilePauses.Most)
 	}
-	f.holds(w.User(ours, "flowkeeper", true))
+	f.write(w.User(ours, "flowkeeper", true))
 	if err := list(t, fleet, ours); err != nil {
-		t.Errorf("with ours again: %v", err)
+		t.Errorf("with our own key again: %v", err)
 	}
 	if n := len(w.Calls("DescribeFlowLogs")); n > 2 {
 		t.Errorf("%d calls: one was signed with the foreign key", n)

@@ -40,7 +40,7 @@ func static(c fakeaws.Credentials) aws.CredentialsProvider {
 	return credentials.NewStaticCredentialsProvider(c.AccessKeyID, c.SecretAccessKey, "")
 }
 
-// base is the configuration of a user of our account.
+// base is an SDK configuration with the credentials of a user of our account.
 func base(w *fakeawstest.World) aws.Config {
 	return with(w, static(w.User(ours, "flowkeeper", true)))
 }
@@ -58,8 +58,8 @@ func connect(t *testing.T, cfg aws.Config, regions []string, accounts ...Account
 	return f
 }
 
-// try makes a flow log in a scope.
-func try(t *testing.T, f *Fleet, account, region string) error {
+// create makes a flow log in a scope.
+func create(t *testing.T, f *Fleet, account, region string) error {
 	t.Helper()
 	api, ok := f.EC2(inventory.Scope{Account: account, Region: region})
 	if !ok {
@@ -110,7 +110,7 @@ func TestOwnAccountAndRegionAreFoundOut(t *testing.T) {
 	if got := f.Scopes(); !slices.Equal(got, []inventory.Scope{{Account: ours, Region: "eu-west-1"}}) {
 		t.Errorf("%v", got)
 	}
-	if err := try(t, f, ours, "eu-west-1"); err != nil {
+	if err := create(t, f, ours, "eu-west-1"); err != nil {
 		t.Error(err)
 	}
 	cfg := base(w)
@@ -128,26 +128,26 @@ func TestRoleWithExternalID(t *testing.T) {
 	if got := len(f.Scopes()); got != 4 {
 		t.Errorf("%d scopes", got)
 	}
-	if err := try(t, f, theirs, "us-east-1"); err != nil {
+	if err := create(t, f, theirs, "us-east-1"); err != nil {
 		t.Fatal(err)
 	}
 	if c := w.Calls("CreateFlowLogs")[0]; c.Account != theirs || c.Region != "us-east-1" || !strings.Contains(c.ARN, "assumed-role/flowkeeper/flowkeeper") {
 		t.Errorf("made by %+v", c)
 	}
 	wrong := connect(t, base(w), nil, Account{ID: theirs, RoleARN: role, ExternalID: "guessed"})
-	if err := try(t, wrong, theirs, "eu-west-1"); err == nil || !strings.Contains(err.Error(), "AssumeRole") {
+	if err := create(t, wrong, theirs, "eu-west-1"); err == nil || !strings.Contains(err.Error(), "AssumeRole") {
 		t.Errorf("a wrong external ID: %v", err)
 	}
 }
 
-// TestRenewal: a role's credentials end while the daemon runs.
+// TestRenewal: the credentials of a role's session expire while the daemon runs, and are renewed.
 func TestRenewal(t *testing.T) {
 	t.Parallel()
 	w := world()
 	w.AddRole(role, "")
 	w.SetRoleLifetime(time.Minute) // within the window in which they are renewed
 	f := connect(t, base(w), nil, Account{ID: theirs, RoleARN: role})
-	if err := try(t, f, theirs, "eu-west-1"); err != nil {
+	if err := create(t, f, theirs, "eu-west-1"); err != nil {
 		t.Fatal(err)
 	}
 	if err := list(t, f, theirs); err != nil {
@@ -159,23 +159,24 @@ func TestRenewal(t *testing.T) {
 	}
 }
 
-// TestI13WrongAccount: AWS is asked for the account of credentials before they sign any call.
+// TestI13WrongAccount: STS is asked to which account credentials belong before they sign any other call. Credentials of
+// a wrong account sign none.
 func TestI13WrongAccount(t *testing.T) {
 	t.Parallel()
 	w := world()
 	f := connect(t, with(w, static(w.User(theirs, "flowkeeper", true))), nil, Account{ID: ours})
-	err := try(t, f, ours, "eu-west-1")
+	err := create(t, f, ours, "eu-west-1")
 	wrong, ok := errors.AsType[*WrongAccountError](err)
 	if !ok || !wrong.WrongAccount() || wrong.Have != theirs || wrong.Want != ours {
 		t.Error(err)
 	}
 	if n := len(w.Calls("")); n != 0 {
-		t.Errorf("%d calls went out", n)
+		t.Errorf("%d calls were signed with credentials of another account", n)
 	}
 }
 
-// TestI13RotatedIntoAnotherAccount: the credentials were ours when the daemon
-// started, and are not any more.
+// TestI13RotatedIntoAnotherAccount: the credentials are of our account at the start, and are replaced by those of
+// another account. No call is signed with those.
 func TestI13RotatedIntoAnotherAccount(t *testing.T) {
 	t.Parallel()
 	w := world()
@@ -187,15 +188,15 @@ func TestI13RotatedIntoAnotherAccount(t *testing.T) {
 		}
 		return static(mine).Retrieve(ctx)
 	})), nil)
-	if err := try(t, f, ours, "eu-west-1"); err != nil {
+	if err := create(t, f, ours, "eu-west-1"); err != nil {
 		t.Fatal(err)
 	}
 	swapped.Store(true)
-	if err := try(t, f, ours, "eu-west-1"); err == nil {
-		t.Error("a create went out with the credentials of another account")
+	if err := create(t, f, ours, "eu-west-1"); err == nil {
+		t.Error("a create was signed with the credentials of another account")
 	}
 	if n := len(w.Calls("CreateFlowLogs")); n != 1 {
-		t.Errorf("%d creates", n)
+		t.Errorf("%d creates, want 1", n)
 	}
 	swapped.Store(false)
 	if err := list(t, f, ours); err != nil {
@@ -203,17 +204,17 @@ func TestI13RotatedIntoAnotherAccount(t *testing.T) {
 	}
 }
 
-// TestI13UnverifiedIsNotUsed: if AWS does not answer whose credentials they are, they sign no
-// call. AWS is asked again the next time.
+// TestI13UnverifiedIsNotUsed: if STS does not say to which account credentials belong, they sign no call. The next call
+// asks STS again.
 func TestI13UnverifiedIsNotUsed(t *testing.T) {
 	t.Parallel()
 	w := world()
 	f := connect(t, base(w), nil, Account{ID: ours})
 	w.Fail("GetCallerIdentity", 1, "ServiceUnavailable", 503)
-	if err := try(t, f, ours, "eu-west-1"); err == nil {
-		t.Error("created with credentials that nobody vouches for")
+	if err := create(t, f, ours, "eu-west-1"); err == nil {
+		t.Error("a create was signed with credentials whose account is not known")
 	}
-	if err := try(t, f, ours, "eu-west-1"); err != nil {
+	if err := create(t, f, ours, "eu-west-1"); err != nil {
 		t.Errorf("later: %v", err)
 	}
 }
@@ -227,14 +228,14 @@ func TestBrokenRoleHoldsUpNoOther(t *testing.T) {
 	if n := len(f.Scopes()); n != 4 {
 		t.Fatalf("%v", f.Scopes())
 	}
-	if err := try(t, f, ours, "us-east-1"); err != nil {
+	if err := create(t, f, ours, "us-east-1"); err != nil {
 		t.Error(err)
 	}
-	if err := try(t, f, theirs, "us-east-1"); err == nil {
-		t.Error("no role, and yet it works")
+	if err := create(t, f, theirs, "us-east-1"); err == nil {
+		t.Error("a create succeeded without a role")
 	}
 	w.AddRole(role, "")
-	if err := try(t, f, theirs, "us-east-1"); err != nil {
+	if err := create(t, f, theirs, "us-east-1"); err != nil {
 		t.Errorf("the role is there now: %v", err)
 	}
 }
@@ -262,11 +263,11 @@ func TestPasses(t *testing.T) {
 		t.Errorf("nobody listens: %v", err)
 	}
 	if Passes(errors.New("no credentials")) || Passes(io.EOF) {
-		t.Error("what nobody knows does not pass by itself")
+		t.Error("an error that is not known to pass by itself counts as one that does")
 	}
 }
 
-// TestBase: the SDK's own messages go to the log.
+// TestBase: a configuration of Base has the given Region and endpoint, and the SDK's own messages go to the log.
 func TestBase(t *testing.T) {
 	t.Parallel()
 	var text strings.Builder
@@ -284,12 +285,12 @@ func TestBase(t *testing.T) {
 	}
 }
 
-// TestTheInstanceMetadataClientLogs like all other clients: it is made while the settings are
-// read, and logs that the metadata service has no tokens.
+// TestTheInstanceMetadataClientLogs: the SDK makes the client of the instance metadata service while it reads its
+// settings. Messages of that client, such as that the service has no tokens, must go to the log too.
 func TestTheInstanceMetadataClientLogs(t *testing.T) {
 	imds := httptest.NewServer(http.NotFoundHandler())
 	defer imds.Close()
-	nowhere(t)
+	hideCredentials(t)
 	t.Setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", imds.URL)
 	t.Setenv("AWS_EC2_METADATA_DISABLED", "false")
 	var text strings.Builder
@@ -299,7 +300,7 @@ func TestTheInstanceMetadataClientLogs(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := cfg.Credentials.Retrieve(t.Context()); err == nil {
-		t.Error("credentials out of nowhere")
+		t.Error("credentials from a metadata service that has none")
 	}
 	if !strings.Contains(text.String(), "IMDSv1") {
 		t.Errorf("the log says %q", text.String())

@@ -15,8 +15,8 @@ import (
 	"flowkeeper/inventory"
 )
 
-// TestI11ARefusedSignatureRepeatsNoHeaders: AWS answers it with what it has signed.
-// What remains says what is wrong, with AWS's code.
+// TestI11ARefusedSignatureRepeatsNoHeaders: if AWS refuses a signature, its answer repeats the request, with the
+// session token. The error keeps AWS's code and the sentence that says what is wrong, and not the request.
 func TestI11ARefusedSignatureRepeatsNoHeaders(t *testing.T) {
 	t.Parallel()
 	const said = "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and signing method."
@@ -32,8 +32,8 @@ func TestI11ARefusedSignatureRepeatsNoHeaders(t *testing.T) {
 			_, err := sqs.NewFromConfig(cfg).ReceiveMessage(t.Context(), &sqs.ReceiveMessageInput{QueueUrl: &queue})
 			return err
 		},
-		"whose they are": func() error { return list(t, fleet, ours) },
-		"who signs": func() error {
+		"verification": func() error { return list(t, fleet, ours) },
+		"caller": func() error {
 			_, err := fleet.Caller(t.Context(), inventory.Scope{Account: ours, Region: "eu-west-1"})
 			return err
 		},
@@ -52,8 +52,8 @@ func TestI11ARefusedSignatureRepeatsNoHeaders(t *testing.T) {
 	}
 }
 
-// TestI11OutputOfACredentialProcessIsNotRepeated: output of it that the SDK can't parse may
-// contain keys, so that no error repeats it.
+// TestI11OutputOfACredentialProcessIsNotRepeated: if the SDK can't parse the output of a credential_process, its error
+// repeats the output, which may contain keys. Neither our error nor the log may have them.
 func TestI11OutputOfACredentialProcessIsNotRepeated(t *testing.T) {
 	w := world()
 	f := newFile(t, w.User(ours, "flowkeeper", true))

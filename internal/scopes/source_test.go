@@ -22,8 +22,8 @@ import (
 	"flowkeeper/internal/fakeaws/fakeawstest"
 )
 
-// nowhere hides this machine's own credentials from the SDK.
-func nowhere(t *testing.T) {
+// hideCredentials hides this machine's own credentials from the SDK.
+func hideCredentials(t *testing.T) {
 	for k, v := range map[string]string{"AWS_EC2_METADATA_DISABLED": "true", "AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "AWS_SESSION_TOKEN": "",
 		"AWS_CA_BUNDLE": "", "AWS_PROFILE": "", "AWS_SHARED_CREDENTIALS_FILE": os.DevNull, "AWS_CONFIG_FILE": os.DevNull, "AWS_CONTAINER_CREDENTIALS_FULL_URI": ""} {
 		t.Setenv(k, v)
@@ -37,14 +37,14 @@ type file struct {
 }
 
 func newFile(t *testing.T, c fakeaws.Credentials) file {
-	nowhere(t)
+	hideCredentials(t)
 	f := file{t, filepath.Join(t.TempDir(), "credentials")}
 	t.Setenv("AWS_SHARED_CREDENTIALS_FILE", f.path)
-	f.holds(c)
+	f.write(c)
 	return f
 }
 
-func (f file) holds(c fakeaws.Credentials) {
+func (f file) write(c fakeaws.Credentials) {
 	f.t.Helper()
 	text := fmt.Sprintf("[default]\naws_access_key_id = %s\naws_secret_access_key = %s\n", c.AccessKeyID, c.SecretAccessKey)
 	if err := os.WriteFile(f.path, []byte(text), 0o600); err != nil {
@@ -91,8 +91,8 @@ func stage() (w *fakeawstest.World, queue string) {
 	return w, queue
 }
 
-// TestRotatedSharedFileIsReadAgain: at the first refusal, by whichever service, and
-// every client signs with the new key from then on.
+// TestRotatedSharedFileIsReadAgain: at the first refusal by any service, the shared credentials file is read again, and
+// from then on every client signs with the new key.
 func TestRotatedSharedFileIsReadAgain(t *testing.T) {
 	for _, code := range []string{"AuthFailure", "ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "UnrecognizedClientException",
 		"SignatureDoesNotMatch", "InvalidSignatureException", "InvalidAccessKeyId"} {
@@ -112,7 +112,7 @@ func TestRotatedSharedFileIsReadAgain(t *testing.T) {
 			if err := callAll(); err != nil {
 				t.Fatal(err)
 			}
-			f.holds(w.User(ours, "flowkeeper", true))
+			f.write(w.User(ours, "flowkeeper", true))
 			w.RefuseKey(old.AccessKeyID, code, "")
 			for range 10 {
 				if err := callAll(); err != nil {
@@ -120,13 +120,14 @@ func TestRotatedSharedFileIsReadAgain(t *testing.T) {
 				}
 			}
 			if n := w.RefusedCalls(old.AccessKeyID); n != 1 {
-				t.Errorf("%d calls with the old key", n)
+				t.Errorf("%d calls with the old key after the rotation, want 1", n)
 			}
 		})
 	}
 }
 
-// TestEachServiceNoticesARotation by itself, and repeats its call with the whole body.
+// TestEachServiceNoticesARotation: the client of each service reads the file again when its own call is refused, and
+// repeats the call with the whole body.
 func TestEachServiceNoticesARotation(t *testing.T) {
 	w, queue := stage()
 	key := w.User(ours, "flowkeeper", true)
@@ -137,7 +138,7 @@ func TestEachServiceNoticesARotation(t *testing.T) {
 			t.Fatal(service, err)
 		}
 		next := w.User(ours, "flowkeeper", true)
-		f.holds(next)
+		f.write(next)
 		w.RefuseKey(key.AccessKeyID, "InvalidClientTokenId", "The security token included in the request is invalid.")
 		if err := call(cfg); err != nil {
 			t.Errorf("%s: %v", service, err)
@@ -146,13 +147,14 @@ func TestEachServiceNoticesARotation(t *testing.T) {
 	}
 }
 
-// TestRevokedSessionIsAssumedAgain, and so is one that has expired by AWS's clock.
+// TestRevokedSessionIsAssumedAgain: if AWS refuses the session of a role, because somebody has revoked the sessions,
+// the role is assumed again.
 func TestRevokedSessionIsAssumedAgain(t *testing.T) {
 	t.Parallel()
 	w := world()
 	w.AddRole(role, "")
 	f := connect(t, base(w), nil, Account{ID: theirs, RoleARN: role})
-	if err := try(t, f, theirs, "eu-west-1"); err != nil {
+	if err := create(t, f, theirs, "eu-west-1"); err != nil {
 		t.Fatal(err)
 	}
 	keys := w.RevokeSessions(role)
@@ -160,11 +162,12 @@ func TestRevokedSessionIsAssumedAgain(t *testing.T) {
 		t.Errorf("after the sessions were revoked: %v", err)
 	}
 	if n := w.RefusedCalls(keys[0]); len(keys) != 1 || n != 1 {
-		t.Errorf("%d calls with the revoked session", n)
+		t.Errorf("%d calls with %d revoked sessions, want 1 with 1", n, len(keys))
 	}
 }
 
-// TestARolesOwnSourceIsRotated: the session is renewed with the new key.
+// TestARolesOwnSourceIsRotated: the key with which a role is assumed is rotated. The next session is assumed with the
+// new key.
 func TestARolesOwnSourceIsRotated(t *testing.T) {
 	w := world()
 	w.AddRole(role, "")
@@ -172,10 +175,10 @@ func TestARolesOwnSourceIsRotated(t *testing.T) {
 	old := w.User(ours, "flowkeeper", true)
 	f := newFile(t, old)
 	fleet := connect(t, loaded(t, w, nil), nil, Account{ID: theirs, RoleARN: role})
-	if err := try(t, fleet, theirs, "eu-west-1"); err != nil {
+	if err := create(t, fleet, theirs, "eu-west-1"); err != nil {
 		t.Fatal(err)
 	}
-	f.holds(w.User(ours, "flowkeeper", true))
+	f.write(w.User(ours, "flowkeeper", true))
 	w.RefuseKey(old.AccessKeyID, "InvalidClientTokenId", "")
 	w.RevokeSessions(role)
 	for range 3 {
@@ -184,11 +187,12 @@ func TestARolesOwnSourceIsRotated(t *testing.T) {
 		}
 	}
 	if n := w.RefusedCalls(old.AccessKeyID); n != 1 {
-		t.Errorf("%d calls with the old key", n)
+		t.Errorf("%d calls with the old key after the rotation, want 1", n)
 	}
 }
 
-// TestCredentialsThatComeLaterAreFound: the file was not there at the start.
+// TestCredentialsThatComeLaterAreFound: the credentials file does not exist at the start. When it is there, it is read
+// without a restart.
 func TestCredentialsThatComeLaterAreFound(t *testing.T) {
 	w := world()
 	c := w.User(ours, "flowkeeper", true)
@@ -201,20 +205,21 @@ func TestCredentialsThatComeLaterAreFound(t *testing.T) {
 	now := time.Now()
 	s.pauses.now = func() time.Time { return now }
 	if _, err := cfg.Credentials.Retrieve(t.Context()); err == nil {
-		t.Fatal("credentials out of nowhere")
+		t.Fatal("credentials without a file")
 	}
-	f.holds(c)
+	f.write(c)
 	now = now.Add(time.Minute)
 	if got, err := cfg.Credentials.Retrieve(t.Context()); err != nil || got.AccessKeyID != c.AccessKeyID {
 		t.Errorf("%v", err)
 	}
 }
 
-// TestInstanceAndContainerCredentialsAreAskedForAgain.
+// TestInstanceAndContainerCredentialsAreAskedForAgain: if AWS refuses credentials of an instance role or of a
+// container, the metadata service is asked for new ones, although the old ones have not expired by their own time.
 func TestInstanceAndContainerCredentialsAreAskedForAgain(t *testing.T) {
 	for _, kind := range []string{"instance", "container"} {
 		t.Run(kind, func(t *testing.T) {
-			nowhere(t)
+			hideCredentials(t)
 			w := world()
 			old := w.User(ours, "flowkeeper", true)
 			var current atomic.Value
