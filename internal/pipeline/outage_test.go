@@ -28,15 +28,16 @@ func TestAdvice(t *testing.T) {
 		_, anchor, _ := strings.Cut(a.Advice, "docs/troubleshoot.md#")
 		anchor, _, _ = strings.Cut(anchor, ")")
 		if anchor == "" || !strings.Contains(string(page), "\n## "+anchor+"\n") {
-			t.Errorf("%s: %q", p, a.Advice)
+			t.Errorf("%s: the advice %q links no section of docs/troubleshoot.md", p, a.Advice)
 		}
 		if a := NewAlert(home, p, alert.Informational, "it works"); a.Advice != "" {
-			t.Errorf("%s is over, and still: %s", p, a.Advice)
+			t.Errorf("%s: the alert of the end has advice: %s", p, a.Advice)
 		}
 	}
 }
 
-// TestGraded: the alert and its end go to the sinks of its level, and a later daemon adds neither again.
+// TestGraded: the alert that an outage has ended goes to the sinks that got the alert of its begin. A daemon that is
+// started later adds neither of them again.
 func TestGraded(t *testing.T) {
 	t.Parallel()
 	ctx, out := t.Context(), newBox()

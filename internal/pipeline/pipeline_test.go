@@ -23,7 +23,7 @@ type box struct {
 	full     bool // Add fails
 	added    []alert.Alert
 	bypassed []alert.Alert
-	standing map[string]bool // outages whose end is still to be alerted of
+	standing map[string]bool // outages that were alerted, and whose end was not
 }
 
 func newBox() *box { return &box{standing: map[string]bool{}} }
@@ -55,7 +55,7 @@ func (b *box) Bypass(_ context.Context, a alert.Alert) {
 	b.bypassed = append(b.bypassed, a)
 }
 
-// causes are the texts of the alerts that were added, in order.
+// causes returns the causes of the alerts that were added, in order.
 func (b *box) causes() (out []string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -65,7 +65,7 @@ func (b *box) causes() (out []string) {
 	return out
 }
 
-// fleet has protected flow logs in the accounts that it names.
+// fleet is a Fleet. It says which accounts have protected flow logs.
 type fleet map[string]bool
 
 func (f fleet) HasProtected(_ context.Context, account, _ string) (bool, error) {
@@ -74,7 +74,7 @@ func (f fleet) HasProtected(_ context.Context, account, _ string) (bool, error) 
 func (fleet) AccountName(_ context.Context, account string) string { return "the account " + account }
 func (fleet) AllRefreshed() time.Time                              { return time.Now().Add(10 * time.Minute) }
 
-// one is "N Regions of the account fail: ERROR".
+// texts are short texts of alerts, which a test can compare.
 type texts struct{}
 
 func (texts) One(_ context.Context, f Failing) string {

@@ -14,7 +14,8 @@ import (
 	"flowkeeper/remediate/notify"
 )
 
-// TestI1UrgentPlacesBeyondTenOnAFullDisk have their high alert, also where a medium one stands for others.
+// TestI1UrgentPlacesBeyondTenOnAFullDisk: a medium alert already stands for all accounts beyond MostSingle. Accounts
+// with protected flow logs must still have high alerts, even if the full disk lets no alert be stored.
 func TestI1UrgentPlacesBeyondTenOnAFullDisk(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -30,7 +31,7 @@ func TestI1UrgentPlacesBeyondTenOnAFullDisk(t *testing.T) {
 			fail(n, false)
 		}
 		if n := len(out.added); n != MostSingle+1 || out.added[n-1].Account != "" || out.added[n-1].Level != alert.Medium {
-			t.Fatalf("no medium alert stands for several: %q", out.causes())
+			t.Fatalf("no medium alert stands for several accounts: %q", out.causes())
 		}
 		out.full = true
 		for n := range MostSingle + 3 {
@@ -45,13 +46,14 @@ func TestI1UrgentPlacesBeyondTenOnAFullDisk(t *testing.T) {
 			}
 		}
 		if high != MostSingle+1 || together != 1 {
-			t.Errorf("%d high alerts, %d of them for several", high, together)
+			t.Errorf("%d high alerts, %d of them for several accounts; want %d and 1", high, together, MostSingle+1)
 		}
 	})
 }
 
-// TestI7NoRecoveryWhileItFails for another cause: the end of the first alert says so, and comes after the
-// alert about the second. To switch between the two makes no further alert.
+// TestI7NoRecoveryWhileItFails: a Region fails for one cause, and then for another. The alert of the second cause comes
+// before the end of the first alert, and that end does not say that the Region works. If the cause changes again and
+// again, there is no further alert.
 func TestI7NoRecoveryWhileItFails(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -77,7 +79,8 @@ func TestI7NoRecoveryWhileItFails(t *testing.T) {
 	})
 }
 
-// TestFailSaysWhatBegins: a place begins to fail once, until it works.
+// TestFailSaysWhatBegins: Fail returns true if an account begins to fail: at its first failure, and at the first one
+// after it has worked again.
 func TestFailSaysWhatBegins(t *testing.T) {
 	t.Parallel()
 	o := NewPlaces(newBox(), fleet{}, Kind{Part: ReachingAccount, Whole: true, Texts: texts{}})
@@ -94,6 +97,6 @@ func TestFailSaysWhatBegins(t *testing.T) {
 	o.Works(inventory.Scope{Account: "2"})
 	o.addAlerts(t.Context())
 	if !fail("2") {
-		t.Error("it works, and then fails again")
+		t.Error("an account that worked and fails again does not begin to fail")
 	}
 }
