@@ -22,7 +22,7 @@ func notification(message string) string {
 	return string(b)
 }
 
-// TestUnwrap: every way on which records reach a queue.
+// TestUnwrap: a message of every kind that reaches a queue, and what Unwrap finds in it.
 func TestUnwrap(t *testing.T) {
 	t.Parallel()
 	deep := record
@@ -62,13 +62,13 @@ func TestUnwrap(t *testing.T) {
 		"an event without detail":        {`{"detail-type":"AWS API Call via CloudTrail","source":"aws.ec2"}`, "", 0},
 		"nothing":                        {``, "", 0},
 		"text":                           {`hello`, "", 0},
-		"half":                           {`{"Records":[`, "", 0},
+		"half a message":                 {`{"Records":[`, "", 0},
 		"Records of another kind":        {`{"Records":7}`, "", 0},
 		"an object of something else":    {`{"a":1}`, "", 0},
 		"a notification without message": {`{"Type":"Notification"}`, "", 0},
-		"lookup-events, replay's alone":  {`{"Events":[{"CloudTrailEvent":"{}"}]}`, "", 0},
-		"CloudTrail Lake's, likewise":    {`{"QueryResultRows":[[{"eventData":"{}"}]]}`, "", 0},
-		"receive-message, likewise":      {`{"Messages":[{"ReceiptHandle":"h","Body":"{}"}]}`, "", 0},
+		"aws cloudtrail lookup-events":   {`{"Events":[{"CloudTrailEvent":"{}"}]}`, "", 0},
+		"a query of CloudTrail Lake":     {`{"QueryResultRows":[[{"eventData":"{}"}]]}`, "", 0},
+		"aws sqs receive-message":        {`{"Messages":[{"ReceiptHandle":"h","Body":"{}"}]}`, "", 0},
 		"a message that is an object":    {`{"Type":"Notification","Message":{}}`, "", 0},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -115,7 +115,7 @@ func TestSuspect(t *testing.T) {
 		})
 	}
 	if _, ok := suspect([]byte(`{"eventName":"DescribeFlowLogs"`)); ok {
-		t.Error("suspects what mentions nothing")
+		t.Error("a text without the name of a watched call is suspect")
 	}
 }
 
@@ -134,7 +134,7 @@ func FuzzUnwrap(f *testing.F) {
 			return
 		}
 		if c.Kind == "" {
-			t.Fatal("understood as nothing")
+			t.Fatal("neither a kind nor an error")
 		}
 		decode(c)
 	})

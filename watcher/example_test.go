@@ -6,8 +6,7 @@ import (
 	"flowkeeper/watcher"
 )
 
-// The record is taken out of whatever is around it: here an event of EventBridge that came
-// through an SNS topic.
+// Unwrap takes the record out of its envelopes: here it came in an event of EventBridge, through an SNS topic.
 func ExampleUnwrap() {
 	body := `{"Type": "Notification", "TopicArn": "arn:aws:sns:eu-west-1:111122223333:events",
 		"Message": "{\"detail-type\": \"AWS API Call via CloudTrail\", \"detail\": {\"eventName\": \"DeleteFlowLogs\"}}"}`

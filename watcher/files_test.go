@@ -14,7 +14,8 @@ import (
 
 const logKey = "AWSLogs/111122223333/CloudTrail/eu-west-1/2026/03/01/x y+z.json.gz"
 
-// TestUnwrapNamesObjects: in each form of notice, with the key as it is in S3.
+// TestUnwrapNamesObjects: Unwrap returns the objects that a notice announces, with the keys as they are in S3, whoever
+// sends the notice and through how many topics of SNS it came.
 func TestUnwrapNamesObjects(t *testing.T) {
 	t.Parallel()
 	encoded := `{"Records":[{"eventSource":"aws:s3","eventName":"ObjectCreated:Put","s3":{"bucket":{"name":"b"},"object":{"key":"AWSLogs/111122223333/CloudTrail/eu-west-1/2026/03/01/x+y%2Bz.json.gz","size":1}}}]}`
@@ -22,12 +23,12 @@ func TestUnwrapNamesObjects(t *testing.T) {
 		body string
 		want []Object
 	}{
-		"CloudTrail's":                  {`{"s3Bucket":"b","s3ObjectKey":["` + logKey + `","` + logKey + `2"]}`, []Object{{"b", logKey}, {"b", logKey + "2"}}},
-		"S3's":                          {encoded, []Object{{"b", logKey}}},
+		"CloudTrail's notice":           {`{"s3Bucket":"b","s3ObjectKey":["` + logKey + `","` + logKey + `2"]}`, []Object{{"b", logKey}, {"b", logKey + "2"}}},
+		"S3's notice":                   {encoded, []Object{{"b", logKey}}},
 		"S3's through EventBridge":      {`{"detail-type":"Object Created","source":"aws.s3","detail":{"bucket":{"name":"b"},"object":{"key":"` + logKey + `"}}}`, []Object{{"b", logKey}}},
 		"S3's, with a broken escape":    {`{"Records":[{"eventSource":"aws:s3","s3":{"bucket":{"name":"b"},"object":{"key":"%zz"}}}]}`, []Object{{}}},
-		"with a digest":                 {`{"s3Bucket":"b","s3ObjectKey":["a/CloudTrail-Digest/x","` + logKey + `"]}`, []Object{{"b", "a/CloudTrail-Digest/x"}, {"b", logKey}}},
-		"of a trail with such a prefix": {`{"s3Bucket":"b","s3ObjectKey":["a/CloudTrail-Digest/` + logKey + `"]}`, []Object{{"b", "a/CloudTrail-Digest/" + logKey}}},
+		"a log file and a digest":       {`{"s3Bucket":"b","s3ObjectKey":["a/CloudTrail-Digest/x","` + logKey + `"]}`, []Object{{"b", "a/CloudTrail-Digest/x"}, {"b", logKey}}},
+		"a prefix like that of digests": {`{"s3Bucket":"b","s3ObjectKey":["a/CloudTrail-Digest/` + logKey + `"]}`, []Object{{"b", "a/CloudTrail-Digest/" + logKey}}},
 		"without a key":                 {`{"s3Bucket":"b"}`, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -41,7 +42,8 @@ func TestUnwrapNamesObjects(t *testing.T) {
 	}
 }
 
-// TestOnlyANewObjectIsAnnounced: other notices of S3 about an object are no reason to read it.
+// TestOnlyANewObjectIsAnnounced: S3 also sends notices when an object is deleted, tagged, restored or moved. Only a
+// notice that an object was created announces it.
 func TestOnlyANewObjectIsAnnounced(t *testing.T) {
 	t.Parallel()
 	of := func(event, key string) string {
@@ -81,13 +83,13 @@ func TestOnlyANewObjectIsAnnounced(t *testing.T) {
 	}
 }
 
-// files is a Files with the records of each key.
+// files is a Files that finds the given records in each key. Read panics for the key "panic".
 type files struct {
 	mu      sync.Mutex
 	records map[string][]string
-	errs    map[string]error // after the records
+	errs    map[string]error // by key: what Read returns after the records
 	read    []Object
-	wait    func()
+	wait    func() // called at each Read; may be nil
 }
 
 func (f *files) Read(_ context.Context, o Object, found func([]byte) error) error {
@@ -105,7 +107,7 @@ func (f *files) Read(_ context.Context, o Object, found func([]byte) error) erro
 		if err := found(raw); err != nil {
 			return err
 		}
-		clear(raw) // the bytes are valid during the call only
+		clear(raw) // found must not keep the bytes
 	}
 	return f.errs[o.Key]
 }
@@ -124,7 +126,8 @@ func (q *queue) holds() int {
 	return visible + hidden
 }
 
-// TestLogFiles: what becomes of a message that announces files.
+// TestLogFiles: how a message that announces log files is handled: its outcome, and what reaches the handler in how
+// many calls.
 func TestLogFiles(t *testing.T) {
 	t.Parallel()
 	lost := errors.New("connection lost")
@@ -144,15 +147,15 @@ func TestLogFiles(t *testing.T) {
 		suspects int
 		batches  int
 	}{
-		"one":                          {[]string{"one"}, Handled, 1, 0, 1},
-		"nothing that may matter":      {[]string{"none", "none"}, Ignored, 0, 0, 0},
-		"no call":                      {[]string{"insight"}, Ignored, 0, 0, 0},
-		"lost in the middle":           {[]string{"half"}, Unreadable, 1, 0, 1},
-		"one of several is lost":       {[]string{"half", "one"}, Unreadable, 2, 0, 2},
-		"a record that is none":        {[]string{"bad", "one"}, Unparsable, 2, 1, 2},
-		"a suspicious file":            {[]string{"suspect"}, Unreadable, 0, 1, 1},
-		"more than the handler's fill": {[]string{"many"}, Handled, 2*fileBatch + 1, 0, 3},
-		"a panic":                      {[]string{"panic", "one"}, Unreadable, 1, 0, 1},
+		"one":                       {[]string{"one"}, Handled, 1, 0, 1},
+		"no record that may matter": {[]string{"none", "none"}, Ignored, 0, 0, 0},
+		"no call":                   {[]string{"insight"}, Ignored, 0, 0, 0},
+		"lost in the middle":        {[]string{"half"}, Unreadable, 1, 0, 1},
+		"one of several is lost":    {[]string{"half", "one"}, Unreadable, 2, 0, 2},
+		"a record without a source": {[]string{"bad", "one"}, Unparsable, 2, 1, 2},
+		"a suspicious file":         {[]string{"suspect"}, Unreadable, 0, 1, 1},
+		"more than two batches":     {[]string{"many"}, Handled, 2*fileBatch + 1, 0, 3},
+		"a panic":                   {[]string{"panic", "one"}, Unreadable, 1, 0, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -185,7 +188,7 @@ func TestLogFiles(t *testing.T) {
 	}
 }
 
-// TestI1LogFileAcknowledgedOnlyAfterTheLastBatch: if the handler fails at a later batch, the message
+// TestI1LogFileAcknowledgedOnlyAfterTheLastBatch: if the handler fails at the second batch of a log file, the message
 // stays in the queue, and no further record is read.
 func TestI1LogFileAcknowledgedOnlyAfterTheLastBatch(t *testing.T) {
 	t.Parallel()
@@ -215,12 +218,13 @@ func TestI1LogFileAcknowledgedOnlyAfterTheLastBatch(t *testing.T) {
 	}
 }
 
-// TestALogFileKeepsItsMessageHidden: also before the first record is found.
+// TestALogFileKeepsItsMessageHidden: while a log file is read, its message stays hidden in the queue, even if S3 is
+// slow and no record has been found yet.
 func TestALogFileKeepsItsMessageHidden(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		q, counts := newQueue(t), &tally{}
-		f := &files{wait: func() { time.Sleep(5 * time.Minute) }} // a file that comes slowly
+		f := &files{wait: func() { time.Sleep(5 * time.Minute) }} // S3 is slow
 		stop := watch(t, q.api, q.url, func(context.Context, Message) error { return nil }, func(c *Config) { c.Files, c.Meter = f, counts })
 		q.send(t, announce("none"))
 		time.Sleep(6 * time.Minute)
@@ -228,12 +232,13 @@ func TestALogFileKeepsItsMessageHidden(t *testing.T) {
 			t.Fatal(err)
 		}
 		if len(f.read) != 1 || counts.of("log_file/"+Ignored) != 1 {
-			t.Errorf("read %d times, %v", len(f.read), counts.counts)
+			t.Errorf("the file was read %d times, want once; %v", len(f.read), counts.counts)
 		}
 	})
 }
 
-// TestNoLogFilesConfigured: the message stays in the queue.
+// TestNoLogFilesConfigured: without log_files in the configuration, a message that announces a log file is counted as
+// unsupported.
 func TestNoLogFilesConfigured(t *testing.T) {
 	t.Parallel()
 	q, counts := newQueue(t), &tally{}

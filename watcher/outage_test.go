@@ -12,8 +12,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 )
 
-// silentQueue does not answer until a time, and then has one message. failed counts the
-// receives before that.
+// silentQueue is an SQS that fails each receive until a time, and then has a message. It adds the failed receives to
+// failed.
 func silentQueue(until time.Time, failed *int, fail func(context.Context) error) *calls {
 	return &calls{receive: func(ctx context.Context) (*sqs.ReceiveMessageOutput, error) {
 		if time.Now().Before(until) {
@@ -24,8 +24,9 @@ func silentQueue(until time.Time, failed *int, fail func(context.Context) error)
 	}}
 }
 
-// TestAQueueThatIsBackIsReceivedFromWithinTenSeconds, however long the outage was, whether the
-// queue refused or did not answer at all.
+// TestAQueueThatIsBackIsReceivedFromWithinTenSeconds: after an outage of an hour, in which the queue refused or did not
+// answer, the next receive begins within ten seconds. During the outage there is at most one receive a second on
+// average.
 func TestAQueueThatIsBackIsReceivedFromWithinTenSeconds(t *testing.T) {
 	t.Parallel()
 	for name, fail := range map[string]func(context.Context) error{
@@ -47,13 +48,13 @@ func TestAQueueThatIsBackIsReceivedFromWithinTenSeconds(t *testing.T) {
 						}}
 					})
 					if late := (<-received).Sub(until); late > 10*time.Second {
-						t.Errorf("received from it %s after the queue was back", late)
+						t.Errorf("received %s after the queue was back, want 10 s at most", late)
 					}
 					if err := stop(); err != nil {
 						t.Error(err)
 					}
 					if failed > 3600 {
-						t.Errorf("%d receives in an hour", failed)
+						t.Errorf("%d receives in the hour of the outage, want 3600 at most", failed)
 					}
 				})
 			}

@@ -13,8 +13,8 @@ import (
 	"flowkeeper/internal/cloudtrail"
 )
 
-// noCalls are records that name a watched call, but are no call: those of CloudTrail's
-// other categories and types, as they come from a queue.
+// noCalls are messages with records that name a watched call, but do not record one: CloudTrail gives them another
+// category or type. The keys begin with the reason that is counted.
 var noCalls = map[string]string{
 	"insight": `{"Records":[{"eventVersion":"1.08","eventTime":"2026-03-01T12:05:00Z","awsRegion":"eu-west-1","eventID":"i","eventType":"AwsCloudTrailInsight","recipientAccountId":"111122223333",` +
 		`"sharedEventID":"s","insightDetails":{"state":"Start","eventSource":"ec2.amazonaws.com","eventName":"DeleteFlowLogs","insightType":"ApiCallRateInsight"},"eventCategory":"Insight"}]}`,
@@ -31,8 +31,8 @@ var noCalls = map[string]string{
 // call is a record of DeleteFlowLogs with more fields.
 func call(fields string) string { return `{` + fields + `,` + record[1:] }
 
-// TestRecordsThatAreNoCallsAreAcknowledged: they reach no handler and are not
-// left for the dead-letter queue.
+// TestRecordsThatAreNoCallsAreAcknowledged: records that are no API calls are counted by the reason and acknowledged.
+// They reach no handler, and do not fill the dead-letter queue.
 func TestRecordsThatAreNoCallsAreAcknowledged(t *testing.T) {
 	t.Parallel()
 	for name, body := range noCalls {
@@ -54,8 +54,8 @@ func TestRecordsThatAreNoCallsAreAcknowledged(t *testing.T) {
 	}
 }
 
-// TestARecordOfAnUnknownKindIsLoggedOnce: AWS may have introduced a new kind, and send all
-// deletions as such.
+// TestARecordOfAnUnknownKindIsLoggedOnce: AWS may introduce a new kind of record, and send deletions as that kind,
+// which would not be handled. So the first record of an unknown kind is logged as a warning.
 func TestARecordOfAnUnknownKindIsLoggedOnce(t *testing.T) {
 	t.Parallel()
 	var log strings.Builder
@@ -71,7 +71,8 @@ func TestARecordOfAnUnknownKindIsLoggedOnce(t *testing.T) {
 	}
 }
 
-// TestManagementCallsOfEveryAgeAct: old records have neither category nor type.
+// TestManagementCallsOfEveryAgeAct: a record without a category or type is taken for a management call, because
+// CloudTrail's old records have neither.
 func TestManagementCallsOfEveryAgeAct(t *testing.T) {
 	t.Parallel()
 	for name, fields := range map[string]string{

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// TestLogFilesLeaveRoomForOtherMessages: while files come slowly, an event is handled soon; and
-// each file is read in the end.
+// TestLogFilesLeaveRoomForOtherMessages: many messages announce log files, and S3 is slow. A message with a record must
+// be handled all the same, because files may use only maxReading handlers. In the end every file is read.
 func TestLogFilesLeaveRoomForOtherMessages(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -34,19 +34,20 @@ func TestLogFilesLeaveRoomForOtherMessages(t *testing.T) {
 		q.send(t, bridge(record))
 		time.Sleep(30 * time.Second)
 		if counts.of("eventbridge/"+Handled) != 1 || counts.of("log_file/"+Ignored) != 0 {
-			t.Errorf("%v", counts.counts)
+			t.Errorf("the record is not handled, or a file is read already: %v", counts.counts)
 		}
 		time.Sleep(2 * time.Hour)
 		if err := stop(); err != nil {
 			t.Fatal(err)
 		}
 		if n := counts.of("log_file/" + Ignored); most != maxReading || n != notices || q.holds() != 0 {
-			t.Errorf("%d at the same time, %d read, %d left, %v", most, n, q.holds(), counts.counts)
+			t.Errorf("%d files at the same time, want %d; %d read of %d; %d messages left; %v", most, maxReading, n, notices, q.holds(), counts.counts)
 		}
 	})
 }
 
-// TestObjectsOfAMessage: each is read once. A message with too many objects does not come from AWS, and is not read.
+// TestObjectsOfAMessage: each object that a message names is read once. A message with more than maxObjects does not
+// come from AWS, and none of its objects is read.
 func TestObjectsOfAMessage(t *testing.T) {
 	t.Parallel()
 	keys := func(n, different int) (keys []string) {
@@ -74,11 +75,11 @@ func TestObjectsOfAMessage(t *testing.T) {
 				t.Fatal(err)
 			}
 			if len(f.read) != c.read || c.read == 2 && !slices.Equal(f.read, []Object{{"b", "0"}, {"b", "1"}}) {
-				t.Errorf("%d read", len(f.read))
+				t.Errorf("%d objects were read, want %d", len(f.read), c.read)
 			}
 		})
 	}
 	if maxObjects > 100 {
-		t.Errorf("%d objects may hold a handler for long", maxObjects)
+		t.Errorf("a message with %d objects may occupy a handler for too long", maxObjects)
 	}
 }

@@ -27,7 +27,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// queue is a real client on the SQS of the fake.
+// queue is a queue of the fake AWS, with an SQS client of the SDK.
 type queue struct {
 	world *fakeawstest.World
 	arn   string
@@ -70,7 +70,7 @@ func (h health) Received(context.Context) {
 
 func (h health) Failed(context.Context, error) bool { return h.failed != nil && h.failed() }
 
-// watch runs a watcher until the function that it returns is called.
+// watch runs a watcher until the test ends or calls stop, which returns the error of Run.
 func watch(t testing.TB, api SQS, url string, h handlerFunc, change func(*Config)) (stop func() error) {
 	t.Helper()
 	c := Config{QueueURL: url, WaitTime: time.Second, VisibilityTimeout: time.Minute,
@@ -89,7 +89,7 @@ func watch(t testing.TB, api SQS, url string, h handlerFunc, change func(*Config
 	return stop
 }
 
-// tally is a Meter.
+// tally is a Meter that keeps the counts.
 type tally struct {
 	mu     sync.Mutex
 	counts map[string]int // by outcome, and by kind/outcome
@@ -129,7 +129,7 @@ func (c *tally) of(outcome string) int {
 	return c.counts[outcome]
 }
 
-// meter has a watcher count into a tally.
+// meter makes a watcher count into a tally.
 func meter(c *tally) func(*Config) { return func(conf *Config) { conf.Meter = c } }
 
 // eventually waits for a condition, with a deadline.
@@ -181,12 +181,12 @@ func TestI1AFailedHandlerLeavesTheMessage(t *testing.T) {
 		t.Errorf("acknowledged %d, %v", q.world.Deleted(q.arn), err)
 	}
 	if visible, hidden := q.world.QueueDepth(q.arn); visible != 0 || hidden != 1 {
-		t.Errorf("%d visible, %d hidden: it should be left for a while", visible, hidden)
+		t.Errorf("%d messages visible, %d hidden; want 0 and 1", visible, hidden)
 	}
 }
 
-// TestShownAgain: failed messages become visible when ShowAgain has a value, not only when
-// their visibility timeout (30 s, later 15 min) is over.
+// TestShownAgain: when ShowAgain has a value, failed messages become visible at once, not only after their visibility
+// timeout (30 s, later 15 min). The disk may have room again much earlier.
 func TestShownAgain(t *testing.T) {
 	t.Parallel()
 	q := newQueue(t)
@@ -207,7 +207,7 @@ func TestShownAgain(t *testing.T) {
 	room.Store(true)
 	eventually(t, "all to be handled", func() bool {
 		select {
-		case again <- struct{}{}: // until the watcher knows that all have failed, which the count does not show
+		case again <- struct{}{}: // again and again: the counts don't show when the watcher has noted all failed messages
 		default:
 		}
 		return q.world.Deleted(q.arn) == 3
@@ -267,7 +267,7 @@ func TestI8APanicIsOneMessagesFailure(t *testing.T) {
 	}, meter(&counted))
 	q.send(t, bridge(strings.Replace(record, `"eventID":"e"`, `"eventID":"boom"`, 1)))
 	q.send(t, bridge(record))
-	eventually(t, "both", func() bool { return counted.of("failed") == 1 && counted.of("handled") == 1 })
+	eventually(t, "both messages to be counted", func() bool { return counted.of("failed") == 1 && counted.of("handled") == 1 })
 }
 
 func TestABacklogIsWorkedOff(t *testing.T) {
@@ -312,7 +312,7 @@ func TestI10StopFinishesWhatIsInHand(t *testing.T) {
 	}
 }
 
-// calls is an SQS of functions.
+// calls is an SQS whose receives are a function. It counts the messages that are hidden or deleted.
 type calls struct {
 	receive func(context.Context) (*sqs.ReceiveMessageOutput, error)
 	hidden  atomic.Int64
@@ -352,7 +352,7 @@ func TestI8ReceiveErrorsNeverEndTheLoop(t *testing.T) {
 		time.Sleep(time.Hour) // fake time
 		synctest.Wait()
 		if failures != 50 {
-			t.Errorf("%d failures seen", failures)
+			t.Errorf("Health.Failed was called %d times, want 50", failures)
 		}
 		if err := stop(); err != nil {
 			t.Error(err)
@@ -390,7 +390,7 @@ func TestASlowHandlerKeepsItsMessage(t *testing.T) {
 		time.Sleep(200 * time.Second) // fake time
 		synctest.Wait()
 		if c.hidden.Load() != 3 || c.deleted.Load() != 1 {
-			t.Errorf("extended %d times in 100 s of a minute's timeout, acknowledged %d", c.hidden.Load(), c.deleted.Load())
+			t.Errorf("in 100 s, a visibility timeout of a minute was extended %d times, want 3; %d messages acknowledged, want 1", c.hidden.Load(), c.deleted.Load())
 		}
 		if err := stop(); err != nil {
 			t.Error(err)
@@ -398,8 +398,8 @@ func TestASlowHandlerKeepsItsMessage(t *testing.T) {
 	})
 }
 
-// TestProgressWhileHandlersAreSlow: a receiver that waits for a free handler does not count as
-// hanging while one becomes free now and then.
+// TestProgressWhileHandlersAreSlow: all handlers are slow, and the receiver waits for a free one. It must not count as
+// stalled, as long as handlers become free.
 func TestProgressWhileHandlersAreSlow(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -409,7 +409,7 @@ func TestProgressWhileHandlersAreSlow(t *testing.T) {
 		}}
 		last, silence := time.Now(), time.Duration(0)
 		stop := watch(t, c, "q", func(context.Context, Message) error {
-			time.Sleep(time.Minute) // fake time: a sink that is out of reach, while the disk is full
+			time.Sleep(time.Minute) // fake time: the disk is full, and a sink that the handler calls does not answer
 			return errors.New("not stored")
 		}, func(c *Config) {
 			c.KeepAlive = func() { last, silence = time.Now(), max(silence, time.Since(last)) }
@@ -419,7 +419,7 @@ func TestProgressWhileHandlersAreSlow(t *testing.T) {
 			t.Error(err)
 		}
 		if silence > 2*time.Minute {
-			t.Errorf("nothing for %s, as of a receiver that hangs", silence)
+			t.Errorf("the receiver did not call KeepAlive for %s, want 2 minutes at most", silence)
 		}
 	})
 }
@@ -446,7 +446,7 @@ func TestAgeOfTheOldestMessage(t *testing.T) {
 			}
 		})
 	}
-	// SQS gives the time only to those who ask for it.
+	// SQS gives SentTimestamp only if the receive asks for it: the real request must.
 	q := newQueue(t)
 	q.send(t, bridge(record))
 	var counted tally
@@ -466,7 +466,7 @@ func TestPauses(t *testing.T) {
 			t.Fatalf("receive pause %s", d)
 		}
 		if d := failurePauses.Pause(n); d < 30*time.Second || d > 15*time.Minute || d > failurePauses.Pause(n+1) {
-			t.Fatalf("a message left for %s", d)
+			t.Fatalf("a message that failed %d times stays hidden for %s", n, d)
 		}
 	})
 }
