@@ -21,7 +21,7 @@ const head = `"eventVersion":"1.09","eventTime":"2026-03-01T12:02:26Z","eventSou
 func yes() *bool { b := true; return &b }
 func no() *bool  { b := false; return &b }
 
-// base is what head decodes to.
+// base is the record that head decodes to.
 func base(name string) Record {
 	return Record{EventID: "6f0c", EventName: name, EventSource: EC2, EventTime: time.Date(2026, 3, 1, 12, 2, 26, 0, time.UTC), Account: "111122223333", Region: "eu-west-1",
 		SourceIP: "198.51.100.7", UserAgent: "aws-cli/2.17",
@@ -36,7 +36,7 @@ func deleting(change func(*Record)) Record {
 	return r
 }
 
-// other is the head of a record of another service.
+// other is head with an event of another service.
 func other(service, event string) string {
 	return strings.Replace(head, "ec2.amazonaws.com", service+".amazonaws.com", 1) + `"eventName":"` + event + `",`
 }
@@ -47,7 +47,7 @@ func touched(service, event, target, detail string) Record {
 	return r
 }
 
-// TestDecode: the shapes of docs/aws.md, "Records of flow log calls".
+// TestDecode: records in the shapes that docs/aws.md lists under "Records of flow log calls", and those of tampering.
 func TestDecode(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -105,10 +105,10 @@ func TestDecode(t *testing.T) {
 		"a trail":         {`{` + other("cloudtrail", "StopLogging") + `"requestParameters":{"name":"arn:aws:cloudtrail:eu-west-1:111122223333:trail/t"}}`, touched("cloudtrail", "StopLogging", "arn:aws:cloudtrail:eu-west-1:111122223333:trail/t", "")},
 		"a queue": {`{` + other("sqs", "SetQueueAttributes") + `"requestParameters":{"queueUrl":"https://sqs/1/q","attributes":{"Policy":"{}","DelaySeconds":"900"}}}`,
 			touched("sqs", "SetQueueAttributes", "https://sqs/1/q", "DelaySeconds, Policy")},
-		"another case": {`{` + other("sqs", "DeleteQueue") + `"requestParameters":{"QueueUrl":"https://sqs/1/q"}}`, touched("sqs", "DeleteQueue", "https://sqs/1/q", "")},
+		"a parameter in another case": {`{` + other("sqs", "DeleteQueue") + `"requestParameters":{"QueueUrl":"https://sqs/1/q"}}`, touched("sqs", "DeleteQueue", "https://sqs/1/q", "")},
 		"a stream's tags": {`{` + other("firehose", "UntagDeliveryStream") + `"requestParameters":{"deliveryStreamName":"s","tagKeys":["LogDeliveryEnabled","x"]}}`,
 			touched("firehose", "UntagDeliveryStream", "s", "LogDeliveryEnabled, x")},
-		"the same name elsewhere": {`{` + other("waf", "DeleteRule") + `"requestParameters":{"name":"r"}}`, touched("waf", "DeleteRule", "", "")},
+		"the same event of another service": {`{` + other("waf", "DeleteRule") + `"requestParameters":{"name":"r"}}`, touched("waf", "DeleteRule", "", "")},
 		"a rule of a bus": {`{` + other("events", "RemoveTargets") + `"requestParameters":{"rule":"r","eventBusName":"b","ids":["1"]}}`, func() Record {
 			r := touched("events", "RemoveTargets", "r", "")
 			r.Bus = "b"
@@ -125,7 +125,7 @@ func TestDecode(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got.RequestHash = "" // of whatever the request is
+			got.RequestHash = "" // not compared
 			if d := cmp.Diff(c.want, got); d != "" {
 				t.Error(d)
 			}
@@ -157,8 +157,8 @@ func TestBounds(t *testing.T) {
 	}
 }
 
-// TestWantedNeverMissesARecord: Wanted is true for every record of a watched call that
-// Decode decodes, however its JSON is written.
+// TestWantedNeverMissesARecord: Wanted searches the bytes of a record for the event name. It must be true for every
+// record of a watched call that Decode decodes, even if its JSON has escaped letters or spaces.
 func TestWantedNeverMissesARecord(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -190,7 +190,7 @@ func TestWantedNeverMissesARecord(t *testing.T) {
 		`{"eventName":"PutRule2","eventSource":"events.amazonaws.com"}`,
 	} {
 		if Wanted([]byte(raw)) {
-			t.Errorf("a record that nobody wants is wanted: %s", raw)
+			t.Errorf("a record of a call that is not watched is wanted: %s", raw)
 		}
 	}
 }
@@ -211,12 +211,12 @@ func FuzzDecode(f *testing.F) {
 			return
 		}
 		if !json.Valid(raw) {
-			t.Fatal("decoded what is no JSON")
+			t.Fatal("a text that is not JSON was decoded")
 		}
-		// A record has one event name; one that has it in two cases is none of CloudTrail's.
+		// CloudTrail's records have one event name. The JSON decoder accepts several, in different cases.
 		once := bytes.Count(bytes.ToLower(raw), []byte("eventname")) == 1
 		if once && wanted[r.EventName] && !Wanted(raw) {
-			t.Fatal("not wanted, yet it is read")
+			t.Fatal("Wanted is false for the record of a watched call")
 		}
 		for _, id := range append(r.FlowLogIDs, r.CreatedIDs...) {
 			if !flowLogID.MatchString(id) {
@@ -224,10 +224,10 @@ func FuzzDecode(f *testing.F) {
 			}
 		}
 		if r.NoCall != "" && (len(r.FlowLogIDs) > 0 || r.Target != "" || r.IDsUnknown) {
-			t.Fatalf("no call, and names something: %+v", r)
+			t.Fatalf("a record that is no call names flow logs or a target: %+v", r)
 		}
 		if len(r.UserAgent) > maxText || len(r.EventID) > maxText || len(r.Identity.WebIdentity) > maxText || len(r.Detail) > maxText {
-			t.Fatal("unbounded text")
+			t.Fatal("a text is longer than maxText")
 		}
 	})
 }

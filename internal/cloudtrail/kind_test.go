@@ -19,8 +19,9 @@ func decoded(t *testing.T, fields string) Record {
 	return r
 }
 
-// TestOnlyManagementCallsAct, by category and type. A record without these fields acts
-// too. A record that is no call names no flow logs.
+// TestOnlyManagementCallsAct: the category and the type of a record say whether it is a management call. A record
+// without these fields is one too, because old records have none. Decode returns no flow logs for a record that is no
+// call.
 func TestOnlyManagementCallsAct(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -40,7 +41,7 @@ func TestOnlyManagementCallsAct(t *testing.T) {
 			t.Parallel()
 			r := decoded(t, fmt.Sprintf(`"eventCategory":%s,"eventType":%s,"managementEvent":%s`, c.category, c.kind, c.management))
 			if r.NoCall != c.want || (len(r.FlowLogIDs) == 0) != (c.want != "") {
-				t.Errorf("%q with %v", r.NoCall, r.FlowLogIDs)
+				t.Errorf("NoCall is %q, want %q; flow logs %v", r.NoCall, c.want, r.FlowLogIDs)
 			}
 			if what, why := c.want.Words(); what == "" || why == "" {
 				t.Errorf("%q has no words", c.want)
@@ -49,8 +50,8 @@ func TestOnlyManagementCallsAct(t *testing.T) {
 	}
 }
 
-// TestAddendum: it has the ID of the event that it belongs to, where CloudTrail
-// names that.
+// TestAddendum: an addendum corrects the record of an earlier event. If it names that event, the decoded record has the
+// event's ID, so that both are one event.
 func TestAddendum(t *testing.T) {
 	t.Parallel()
 	for in, want := range map[string]struct {
@@ -75,7 +76,7 @@ func TestAddendum(t *testing.T) {
 	}
 }
 
-// TestEventTimes: CloudTrail's own, and as tools write them that pass records on.
+// TestEventTimes: eventTime as CloudTrail writes it, and as tools write it that pass records on.
 func TestEventTimes(t *testing.T) {
 	t.Parallel()
 	want := time.Date(2026, 3, 1, 3, 12, 44, 0, time.UTC)
@@ -97,7 +98,7 @@ func TestEventTimes(t *testing.T) {
 	}
 }
 
-// TestIdentities: whatever names anybody is kept.
+// TestIdentities: every field of userIdentity that says who made the call is kept, in bounded length.
 func TestIdentities(t *testing.T) {
 	t.Parallel()
 	for in, want := range map[string]Identity{
@@ -120,23 +121,23 @@ func TestIdentities(t *testing.T) {
 		many = append(many, fmt.Sprintf(`"k%03d":%q`, n, strings.Repeat("v", 1000)))
 	}
 	if r := decoded(t, `"userIdentity":{"sessionContext":{"webIdFederationData":{"attributes":{`+strings.Join(many, ",")+`}}}}`); len(r.Identity.WebIdentity) > maxText {
-		t.Errorf("%d bytes", len(r.Identity.WebIdentity))
+		t.Errorf("the web identity has %d bytes, want %d at most", len(r.Identity.WebIdentity), maxText)
 	}
 }
 
-// TestOmittedParameters: what they name is not stated; a service may say in
-// resources what it touched.
+// TestOmittedParameters: CloudTrail leaves out request parameters that are too large, and with them the target of the
+// call. The target may still be in the record's resources, or in its response elements.
 func TestOmittedParameters(t *testing.T) {
 	t.Parallel()
 	const left = `"requestParameters":{"omitted":true,"originalSize":134217,"reason":"requestParameters too large"}`
 	for name, c := range map[string]struct{ in, target, size string }{
-		"a role's policy":         {other("iam", "PutRolePolicy") + left, "", "134217"},
-		"a bucket, in resources":  {other("s3", "PutBucketLifecycle") + left + `,"resources":[{"ARN":"arn:aws:s3:::logs"}]`, "arn:aws:s3:::logs", "134217"},
-		"without a size":          {other("sqs", "SetQueueAttributes") + `"requestParameters":{"omitted":true}`, "", ""},
-		"a rule, in the answer":   {other("events", "PutRule") + left + `,"responseElements":{"ruleArn":"arn:aws:events:eu-west-1:111122223333:rule/r"}`, "arn:aws:events:eu-west-1:111122223333:rule/r", "134217"},
-		"a trail, in the answer":  {other("cloudtrail", "PutEventSelectors") + left + `,"responseElements":{"trailARN":"arn:aws:cloudtrail:eu-west-1:111122223333:trail/t"}`, "arn:aws:cloudtrail:eu-west-1:111122223333:trail/t", "134217"},
-		"an answer left out, too": {other("events", "PutRule") + left + `,"responseElements":{"omitted":true}`, "", "134217"},
-		"a parameter of the name": {other("events", "PutTargets") + `"requestParameters":{"rule":"r","omitted":"no"}`, "r", ""},
+		"a role's policy":           {other("iam", "PutRolePolicy") + left, "", "134217"},
+		"a bucket, in resources":    {other("s3", "PutBucketLifecycle") + left + `,"resources":[{"ARN":"arn:aws:s3:::logs"}]`, "arn:aws:s3:::logs", "134217"},
+		"without a size":            {other("sqs", "SetQueueAttributes") + `"requestParameters":{"omitted":true}`, "", ""},
+		"a rule, in the answer":     {other("events", "PutRule") + left + `,"responseElements":{"ruleArn":"arn:aws:events:eu-west-1:111122223333:rule/r"}`, "arn:aws:events:eu-west-1:111122223333:rule/r", "134217"},
+		"a trail, in the answer":    {other("cloudtrail", "PutEventSelectors") + left + `,"responseElements":{"trailARN":"arn:aws:cloudtrail:eu-west-1:111122223333:trail/t"}`, "arn:aws:cloudtrail:eu-west-1:111122223333:trail/t", "134217"},
+		"an answer left out, too":   {other("events", "PutRule") + left + `,"responseElements":{"omitted":true}`, "", "134217"},
+		"a parameter named omitted": {other("events", "PutTargets") + `"requestParameters":{"rule":"r","omitted":"no"}`, "r", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -152,7 +153,7 @@ func TestOmittedParameters(t *testing.T) {
 	}
 }
 
-// TestWhereTargetsAre: of a rule, and of a stream.
+// TestWhereTargetsAre: the detail of a record says to which targets a rule sends now, or to which bucket a stream.
 func TestWhereTargetsAre(t *testing.T) {
 	t.Parallel()
 	var many []string

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// TestADecodedRecordHoldsNoLongText: of a text that is too long only the part that is kept stays
-// in memory. It is not parallel, because it counts what the process holds.
+// TestADecodedRecordHoldsNoLongText: a decoded record keeps the beginning of a text that is too long. The rest must not
+// stay in memory with it. The test is not parallel, because it measures the memory of the process.
 func TestADecodedRecordHoldsNoLongText(t *testing.T) {
 	raw := fmt.Appendf(nil, `{"eventName":"DeleteFlowLogs","eventSource":"ec2.amazonaws.com","userIdentity":{"arn":%q}}`, strings.Repeat("x", 900_000))
 	var before, after runtime.MemStats

@@ -6,7 +6,8 @@ import (
 	"testing"
 )
 
-// Other keys before it do not hide which tag is taken.
+// An attacker removes the tag LogDeliveryEnabled together with many others, whose long keys come first. The detail must
+// name that tag, although its length is bounded.
 func TestUntagHiddenBehindOtherKeys(t *testing.T) {
 	t.Parallel()
 	var keys []string
