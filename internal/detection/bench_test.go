@@ -8,7 +8,7 @@ import (
 	"flowkeeper/internal/cloudtrail"
 )
 
-// The records are whole ones, as long as CloudTrail's.
+// The records have all fields that CloudTrail writes, so that they are as long as real ones.
 const (
 	identity = `"userIdentity":{"type":"AssumedRole","principalId":"AROAEXAMPLE:session","arn":"arn:aws:sts::111122223333:assumed-role/Admin/session","accountId":"111122223333","accessKeyId":"ASIAEXAMPLE",` +
 		`"sessionContext":{"sessionIssuer":{"type":"Role","principalId":"AROAEXAMPLE","arn":"arn:aws:iam::111122223333:role/Admin","accountId":"111122223333","userName":"Admin"},` +
@@ -20,7 +20,7 @@ const (
 	tampers  = `{"eventVersion":"1.09",` + identity + `,"eventSource":"logs.amazonaws.com","eventName":"DeleteLogGroup",` + common + `,"requestParameters":{"logGroupName":"/vpc/flow-logs"},"responseElements":null}`
 )
 
-// fromBytes is what happens to one record of a message.
+// fromBytes does with one record what the daemon does with each record of a message.
 func fromBytes(raw []byte) (Finding, bool) {
 	if !cloudtrail.Wanted(raw) {
 		return Finding{}, false
@@ -38,14 +38,14 @@ func benchmark(b *testing.B, record string, found bool) {
 	b.ReportAllocs()
 	for b.Loop() {
 		if _, ok := fromBytes(raw); ok != found {
-			b.Fatal("judged otherwise")
+			b.Fatalf("found is %v, want %v", ok, found)
 		}
 	}
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "records/s")
 }
 
-// Records by their bytes: most of what an account's trail has, a deletion, and
-// a call that may tamper.
+// From the bytes of a record to its finding: a call that is not watched, as most are, a deletion, and a call that may
+// be tampering.
 func BenchmarkRecordUnwanted(b *testing.B) { benchmark(b, unwanted, false) }
 func BenchmarkRecordDeletion(b *testing.B) { benchmark(b, wanted, true) }
 func BenchmarkRecordTamper(b *testing.B)   { benchmark(b, tampers, true) }

@@ -53,7 +53,7 @@ func TestRules(t *testing.T) {
 
 var uuid = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$`)
 
-// TestRulesAreWhole: what a responder and a SIEM read is in every file.
+// TestRulesAreWhole: every rule has the fields that a responder and a SIEM need, and an ID and a title of its own.
 func TestRulesAreWhole(t *testing.T) {
 	t.Parallel()
 	ids, titles := map[string]string{}, map[string]string{}
@@ -96,8 +96,8 @@ func TestTamperRule(t *testing.T) {
 	}
 }
 
-// TestTamperRuleAllocatesNothing counts what the whole process allocates, so
-// that it can't run beside others.
+// TestTamperRuleAllocatesNothing: the lookup is done for each record. The test is not parallel, because it counts the
+// allocations of the whole process.
 func TestTamperRuleAllocatesNothing(t *testing.T) {
 	source, name := "logs.amazonaws.com", "DeleteLogGroup"
 	if n := testing.AllocsPerRun(100, func() { tamperRule(source, name) }); n != 0 {
@@ -105,7 +105,7 @@ func TestTamperRuleAllocatesNothing(t *testing.T) {
 	}
 }
 
-// TestTheDocsListEveryRule as it is.
+// TestTheDocsListEveryRule: docs/detection.md has a row for each rule, with its title, level, events and file.
 func TestTheDocsListEveryRule(t *testing.T) {
 	t.Parallel()
 	docs, err := os.ReadFile("../../docs/detection.md")
@@ -121,7 +121,7 @@ func TestTheDocsListEveryRule(t *testing.T) {
 	}
 }
 
-// TestNoEventHasTwoRules: the lookup could give only one of them.
+// TestNoEventHasTwoRules: an event is in one rule only, because the lookup returns one rule for each event.
 func TestNoEventHasTwoRules(t *testing.T) {
 	t.Parallel()
 	seen := map[string]string{}
@@ -135,12 +135,12 @@ func TestNoEventHasTwoRules(t *testing.T) {
 	}
 }
 
-// TestACallerMayChangeWhatItGot: the list is its own.
+// TestACallerMayChangeWhatItGot: a caller of Rules may change the returned list without changing it for others.
 func TestACallerMayChangeWhatItGot(t *testing.T) {
 	t.Parallel()
 	Rules()[0].Title = "another"
 	if Rules()[0].Title == "another" {
-		t.Error("the next caller sees it")
+		t.Error("the next caller gets the changed list")
 	}
 }
 
