@@ -14,8 +14,8 @@ import (
 	"flowkeeper/internal/logfile"
 )
 
-// parsed returns what encoding/json finds in valid JSON: the records that may matter of each
-// document, and whether there is nothing else in the lists of records.
+// parsed returns what encoding/json finds in the documents of valid JSON: the records that may matter, whether there is
+// a list of records (listed), and whether all elements of these lists are objects (clean).
 func parsed(text string) (records []string, listed, clean bool) {
 	clean = true
 	d := json.NewDecoder(strings.NewReader(text))
@@ -63,8 +63,8 @@ func valid(text string) bool {
 	}
 }
 
-// FuzzScan: Scan finds the same records as encoding/json in a valid file, in pieces of any size. It never
-// panics, and keeps its limits.
+// FuzzScan: in valid JSON, Scan finds the same records as encoding/json does. In any text, it finds the same whether it
+// reads all at once or byte by byte, keeps its limits, and does not panic.
 func FuzzScan(f *testing.F) {
 	for _, s := range []string{file(other, deletion, html, role), file(deletion) + file(role), `{"Records":[1,"x",[],{}]}`, `{"R\u0065cords":[{"a":"\\"}]}`, `{"x":{"Records":[{}]},"Records":[{}],"Records":null}`, `{"a":"Records","b":[{}]}`, "\ufeff{}", `{"Records":[{"a":"}`, `]}`} {
 		f.Add([]byte(s), uint16(0))
@@ -76,13 +76,13 @@ func FuzzScan(f *testing.F) {
 		var found []string
 		sum, err := logfile.Scan(bytes.NewReader(in), limits, func(raw []byte) error {
 			if record > 0 && len(raw) > max(int(record), 64) {
-				t.Fatalf("a record of %d bytes, at most %d", len(raw), record)
+				t.Fatalf("found a record of %d bytes, the limit is %d", len(raw), record)
 			}
 			found = append(found, string(raw))
 			return nil
 		})
 		if sum.Inflated > limits.Inflated+1<<20 {
-			t.Fatalf("%d bytes", sum.Inflated)
+			t.Fatalf("%d bytes were read, the limit is %d", sum.Inflated, limits.Inflated)
 		}
 		if err != nil && !errors.Is(err, logfile.ErrNotALogFile) && !errors.Is(err, logfile.ErrTooLarge) {
 			t.Fatal(err)

@@ -32,8 +32,8 @@ func large(t *testing.T, megabytes int) []byte {
 	return b.Bytes()
 }
 
-// TestScanNeedsTheSameMemoryForAnyFile: there is a bound on all memory that Scan allocates, not only on
-// what it uses at one time. The test is not parallel, because it counts what the process allocates.
+// TestScanNeedsTheSameMemoryForAnyFile: all that Scan allocates for a file is at most 1 MiB, however large the file is.
+// The test is not parallel, because it counts the allocations of the whole process.
 func TestScanNeedsTheSameMemoryForAnyFile(t *testing.T) {
 	for _, megabytes := range []int{1, 48} {
 		file := large(t, megabytes)
@@ -46,7 +46,7 @@ func TestScanNeedsTheSameMemoryForAnyFile(t *testing.T) {
 			t.Fatalf("%d, %+v, %v", found, sum, err)
 		}
 		if n := after.TotalAlloc - before.TotalAlloc; n > 1<<20 {
-			t.Errorf("%d bytes for %d MB", n, megabytes)
+			t.Errorf("allocated %d bytes for a file of %d MB, want 1 MiB at most", n, megabytes)
 		}
 	}
 }

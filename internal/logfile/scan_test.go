@@ -33,8 +33,8 @@ func zip(t testing.TB, text string) []byte {
 	return b.Bytes()
 }
 
-// scan returns what Scan finds, the same from gzip and plain JSON, in one piece and byte by byte,
-// and with the smallest windows.
+// scan returns what Scan finds in a text. It checks that Scan finds the same in gzip and in plain JSON, at once and
+// byte by byte, and with the smallest limit that all found records fit in.
 func scan(t *testing.T, text string) (found []string, sum logfile.Summary, err error) {
 	t.Helper()
 	once := func(r io.Reader, l logfile.Limits) (found []string, sum logfile.Summary, err error) {
@@ -54,7 +54,7 @@ func scan(t *testing.T, text string) (found []string, sum logfile.Summary, err e
 		}
 	}
 	if f, _, _ := once(strings.NewReader(text), tight); len(f) > 0 && !slices.Equal(f, found) {
-		t.Errorf("a tight window: %q, else %q", f, found)
+		t.Errorf("with the smallest limit: %q, without: %q", f, found)
 	}
 	return found, sum, err
 }
@@ -89,7 +89,8 @@ func TestScanFindsWhatMayMatter(t *testing.T) {
 	}
 }
 
-// TestScanRefusesWhatIsNoLogFile: it still finds the records before the fault.
+// TestScanRefusesWhatIsNoLogFile: Scan returns an error that says what is wrong, and still finds the records before the
+// fault.
 func TestScanRefusesWhatIsNoLogFile(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -158,8 +159,8 @@ func TestScanOfBrokenGzip(t *testing.T) {
 	}
 }
 
-// TestScanReturnsErrorsAsTheyAre: a lost connection is no broken file, and an error of the caller
-// ends the scan.
+// TestScanReturnsErrorsAsTheyAre: Scan returns an error of the reader, such as a lost connection, as it is, not as that
+// of a broken file. An error of found ends the scan and is returned as it is.
 func TestScanReturnsErrorsAsTheyAre(t *testing.T) {
 	t.Parallel()
 	for name, in := range map[string][]byte{"plain": []byte(file(deletion)[:30]), "gzip": zip(t, file(deletion))[:30], "at once": nil, "between two documents": []byte(file(deletion))} {
@@ -173,7 +174,7 @@ func TestScanReturnsErrorsAsTheyAre(t *testing.T) {
 		})
 	}
 	full, calls := fmt.Errorf("the disk is full: %w", io.EOF), 0
-	if _, err := logfile.Scan(strings.NewReader(file(deletion, deletion)), logfile.Limits{}, func([]byte) error { calls++; return full }); err != full || calls != 1 { //nolint:errorlint // as it is
+	if _, err := logfile.Scan(strings.NewReader(file(deletion, deletion)), logfile.Limits{}, func([]byte) error { calls++; return full }); err != full || calls != 1 { //nolint:errorlint // the error must not be wrapped
 		t.Errorf("%d calls, %v", calls, err)
 	}
 }
