@@ -44,7 +44,8 @@ type doer func(*http.Request) (*http.Response, error)
 
 func (d doer) Do(r *http.Request) (*http.Response, error) { return d(r) }
 
-// newBucket returns a bucket with one log file. It is in another Region than the one that is asked first.
+// newBucket returns a bucket with one log file, and its world. The bucket is in another Region than the one that is
+// called first. do, which may be nil, answers each call, and may pass it on.
 func newBucket(t *testing.T, do func(next, *http.Request) (*http.Response, error)) (*fakeawstest.World, *Bucket) {
 	t.Helper()
 	w := fakeawstest.New(fakeawstest.Options{})
@@ -74,8 +75,8 @@ func read(t *testing.T, b *Bucket, key string) (found int, sum logfile.Summary, 
 	return found, sum, err
 }
 
-// TestReadInTheBucketsRegion: S3 says which Region that is, and the second file is asked for
-// there at once.
+// TestReadInTheBucketsRegion: S3 answers that the bucket is in another Region, and the file is read there. The next
+// file is read from that Region at once.
 func TestReadInTheBucketsRegion(t *testing.T) {
 	t.Parallel()
 	calls := 0
@@ -89,7 +90,8 @@ func TestReadInTheBucketsRegion(t *testing.T) {
 	}
 }
 
-// TestWhatCanNotBeRead: the error, whether it is about the file, and what is to be done.
+// TestWhatCanNotBeRead: for each reason why a file can't be read, the error, whether it is about this file only, and
+// the advice.
 func TestWhatCanNotBeRead(t *testing.T) {
 	t.Parallel()
 	w, b := newBucket(t, nil)
@@ -126,7 +128,7 @@ func TestWhatCanNotBeRead(t *testing.T) {
 			}
 		})
 	}
-	w.OwnBucket(name, "444455556666") // somebody else made it anew
+	w.OwnBucket(name, "444455556666") // the bucket was deleted, and somebody else has made one of the same name
 	if n, _, err := read(t, b, key); n != 0 || OfFile(err) || !strings.Contains(b.Advice(err), "account 999988887777 does not own the bucket") {
 		t.Errorf("another account's bucket: %d records, %v", n, err)
 	}
@@ -136,7 +138,8 @@ func TestWhatCanNotBeRead(t *testing.T) {
 	}
 }
 
-// TestALostConnectionIsNoBrokenFile: found has had the records before the loss, and the error is not about the file.
+// TestALostConnectionIsNoBrokenFile: if the connection to S3 is lost while a file is read, found has been called with
+// the records before that, and the error is not about the file.
 func TestALostConnectionIsNoBrokenFile(t *testing.T) {
 	t.Parallel()
 	w, b := newBucket(t, nil)
@@ -171,8 +174,8 @@ func (d drip) Read(p []byte) (int, error) {
 
 func (d drip) Close() error { return d.body.Close() }
 
-// TestASilentBucketIsLeftAlone: no read takes longer than its limits, and while the bucket is
-// silent only one caller at a time waits for it.
+// TestASilentBucketIsLeftAlone: a read of a bucket that does not answer, or sends very slowly, ends after a time limit.
+// For a while after that, other reads fail at once, without a call to S3.
 func TestASilentBucketIsLeftAlone(t *testing.T) {
 	t.Parallel()
 	for what, c := range map[string]struct {
@@ -219,19 +222,19 @@ func TestASilentBucketIsLeftAlone(t *testing.T) {
 					}
 				}
 				if calls != asked || time.Since(began) != c.within {
-					t.Errorf("%d calls to a silent bucket, within %s", calls-asked, time.Since(began))
+					t.Errorf("%d more calls to a silent bucket, want 0; the reads took %s, want %s", calls-asked, time.Since(began), c.within)
 				}
 				silent = false
 				time.Sleep(pause)
 				if n, _, err := read(t, b, key); n != 1 || err != nil {
-					t.Errorf("and then it answers: %d, %v", n, err)
+					t.Errorf("when S3 answers again: %d records, %v", n, err)
 				}
 			})
 		})
 	}
 }
 
-// untilCancelled is a body that ends with its call, as one from the network does.
+// untilCancelled is a body that fails once the context of its call has ended, as a body from the network does.
 type untilCancelled struct {
 	ctx  context.Context
 	body io.ReadCloser
@@ -246,8 +249,8 @@ func (u untilCancelled) Read(p []byte) (int, error) {
 
 func (u untilCancelled) Close() error { return u.body.Close() }
 
-// TestFoundMayTakeItsTime: the time limits are for S3 only. If the disk takes longer for the records than
-// mostTime, S3 does not count as silent.
+// TestFoundMayTakeItsTime: the time that found takes, for example to write to a slow disk, does not count towards the
+// time limits, which are for S3.
 func TestFoundMayTakeItsTime(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -259,7 +262,7 @@ func TestFoundMayTakeItsTime(t *testing.T) {
 			}
 			return resp, err
 		})
-		w.PutObject(name, "large", []byte(large)) // S3 still sends it while the first record is found
+		w.PutObject(name, "large", []byte(large)) // so large that S3 has not sent all of it when the first record is found
 		n := 0
 		_, err := b.Read(t.Context(), "large", logfile.Limits{}, func([]byte) error { n++; time.Sleep(2 * mostTime); return nil })
 		if err != nil || n != 2 {
