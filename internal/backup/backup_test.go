@@ -62,7 +62,7 @@ func TestSaveAndLoad(t *testing.T) {
 	t.Parallel()
 	w, b := place(t)
 	if _, err := b.load(t); !errors.Is(err, ErrNone) {
-		t.Errorf("nothing there: %v", err)
+		t.Errorf("load from an empty bucket: %v", err)
 	}
 	for n, text := range []string{"one", "two"} {
 		if err := b.save(t, text, "id", n == 0); err != nil {
@@ -77,8 +77,8 @@ func TestSaveAndLoad(t *testing.T) {
 	}
 }
 
-// TestNothingForeignIsOverwritten: the copy of another state file may be the only one that is
-// left of a lost machine.
+// TestNothingForeignIsOverwritten: the first copy of a daemon does not overwrite the copy of another state file, nor
+// one that can't be read: it may be all that is left of a lost machine.
 func TestNothingForeignIsOverwritten(t *testing.T) {
 	t.Parallel()
 	w, b := place(t)
@@ -86,16 +86,16 @@ func TestNothingForeignIsOverwritten(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := b.save(t, "of new", "new", true); !errors.Is(err, ErrForeign) {
-		t.Errorf("overwritten: %v", err)
+		t.Errorf("a foreign copy: %v, want ErrForeign", err)
 	}
 	w.Fail("GetObject", 1, "AccessDenied", 403)
 	if err := b.save(t, "of new", "new", true); !errors.Is(err, ErrRefused) {
-		t.Errorf("unreadable, and overwritten: %v", err)
+		t.Errorf("a copy that can't be read: %v, want ErrRefused", err)
 	}
 	if got, err := b.load(t); got != "of old" {
 		t.Errorf("%q, %v", got, err)
 	}
-	// An answer that was lost: the copy there is ours.
+	// The answer to the first save may have been lost: the copy in the bucket is of the same state file.
 	if err := b.save(t, "again", "old", true); err != nil {
 		t.Error(err)
 	}
@@ -132,7 +132,7 @@ func TestParse(t *testing.T) {
 	}
 	for _, url := range []string{"", "bucket/a", "s3://", "s3://B/x", "https://bucket.s3.amazonaws.com/a", "arn:aws:s3:::bucket"} {
 		if _, err := Parse(url); err == nil {
-			t.Errorf("%q is taken", url)
+			t.Errorf("%q is accepted", url)
 		}
 	}
 }

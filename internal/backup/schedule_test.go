@@ -14,16 +14,16 @@ func TestWhenCopiesAreDue(t *testing.T) {
 		schedule Schedule
 		due      bool
 	}{
-		"at the start":                 {Schedule{}, true},
-		"nothing changed":              {Schedule{saved: ago(time.Hour)}, false},
-		"a day without a change":       {Schedule{saved: ago(24 * time.Hour)}, true},
-		"just changed":                 {Schedule{saved: ago(time.Hour), first: ago(time.Second), latest: ago(time.Second)}, false},
-		"quiet again":                  {Schedule{saved: ago(time.Hour), first: ago(40 * time.Second), latest: ago(30 * time.Second)}, true},
-		"change after change":          {Schedule{saved: ago(time.Hour), first: ago(5 * time.Minute), latest: now}, true},
-		"the last one is a moment ago": {Schedule{saved: ago(50 * time.Second), first: ago(40 * time.Second), latest: ago(40 * time.Second)}, false},
-		"failed a minute ago":          {Schedule{saved: ago(time.Minute), failures: 1}, false},
-		"failed, and time has passed":  {Schedule{saved: ago(2 * time.Minute), failures: 1}, true},
-		"failed for long":              {Schedule{saved: ago(16 * time.Minute), failures: 100}, true},
+		"at the start":                  {Schedule{}, true},
+		"nothing changed":               {Schedule{saved: ago(time.Hour)}, false},
+		"a day without a change":        {Schedule{saved: ago(24 * time.Hour)}, true},
+		"just changed":                  {Schedule{saved: ago(time.Hour), first: ago(time.Second), latest: ago(time.Second)}, false},
+		"quiet again":                   {Schedule{saved: ago(time.Hour), first: ago(40 * time.Second), latest: ago(30 * time.Second)}, true},
+		"change after change":           {Schedule{saved: ago(time.Hour), first: ago(5 * time.Minute), latest: now}, true},
+		"the last copy is a moment ago": {Schedule{saved: ago(50 * time.Second), first: ago(40 * time.Second), latest: ago(40 * time.Second)}, false},
+		"failed a minute ago":           {Schedule{saved: ago(time.Minute), failures: 1}, false},
+		"failed, and time has passed":   {Schedule{saved: ago(2 * time.Minute), failures: 1}, true},
+		"failed for long":               {Schedule{saved: ago(16 * time.Minute), failures: 100}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -34,7 +34,8 @@ func TestWhenCopiesAreDue(t *testing.T) {
 	}
 }
 
-// TestAScheduleOfCopies: changes, a failure, its end, and a day without a change.
+// TestAScheduleOfCopies: copies are due at the start, half a minute after a change, two minutes after a failure, and
+// after a day without a change.
 func TestAScheduleOfCopies(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
