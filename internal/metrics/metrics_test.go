@@ -22,7 +22,7 @@ import (
 	"flowkeeper/remediate/incident"
 )
 
-// daemon is a Daemon with these answers.
+// daemon is a Daemon that returns the values of its fields.
 type daemon struct {
 	refreshed map[inventory.Scope]time.Time
 	accounts  Accounts
@@ -37,7 +37,8 @@ func (d daemon) Accounts(context.Context) (Accounts, error) { return d.accounts,
 
 func (daemon) AlertRefreshed() int { return 0 }
 
-// TestAScopeThatWasNeverRefreshedHasASeries, because alerting rules need one.
+// TestAScopeThatWasNeverRefreshedHasASeries: its value is 0. Without the series, the alerting rule about old refreshes
+// would not fire.
 func TestAScopeThatWasNeverRefreshedHasASeries(t *testing.T) {
 	t.Parallel()
 	s, err := store.Open(t.Context(), filepath.Join(t.TempDir(), "state.db"), store.Options{Daemon: true})
@@ -52,8 +53,8 @@ func TestAScopeThatWasNeverRefreshedHasASeries(t *testing.T) {
 	}
 }
 
-// TestAccountsHaveSeries: there is one for each state. Only with an organisation there is also the time when it was
-// last listed (0: never). If the accounts can't be read, they are missing like the rest of the state file.
+// TestAccountsHaveSeries: each state of accounts has a series. Only with an organisation there is also the time of its
+// last listing (0: never). If the accounts can't be read, both are missing, and the log says why.
 func TestAccountsHaveSeries(t *testing.T) {
 	t.Parallel()
 	s, err := store.Open(t.Context(), filepath.Join(t.TempDir(), "state.db"), store.Options{Daemon: true})
@@ -65,7 +66,7 @@ func TestAccountsHaveSeries(t *testing.T) {
 	scrape := &Scrape{Meters: New(), Store: s, Log: slog.New(slog.NewTextHandler(log, nil))}
 	const listed = "flowkeeper_organization_list_last_success_timestamp_seconds"
 	for name, c := range map[string]struct {
-		is   Accounts
+		has  Accounts
 		want string // of listed; empty: no series
 	}{
 		"no organization": {Accounts{Protected: 197, Unreachable: 2, Departed: 1}, ""},
@@ -73,7 +74,7 @@ func TestAccountsHaveSeries(t *testing.T) {
 		"listed":          {Accounts{Protected: 197, Unreachable: 2, Departed: 1, Organization: true, Listed: time.Unix(1_800_000_000, 0)}, "1.8e+09"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			scrape.Daemon = daemon{accounts: c.is}
+			scrape.Daemon = daemon{accounts: c.has}
 			text := scraped(t, scrape)
 			for state, n := range map[string]int{"protected": 197, "unreachable": 2, "departed": 1} {
 				if !strings.Contains(text, fmt.Sprintf("flowkeeper_accounts{state=%q} %d\n", state, n)) {
@@ -81,7 +82,7 @@ func TestAccountsHaveSeries(t *testing.T) {
 				}
 			}
 			if strings.Contains(text, listed) != (c.want != "") || c.want != "" && !strings.Contains(text, listed+" "+c.want+"\n") {
-				t.Errorf("%+v: %s", c.is, text)
+				t.Errorf("%+v: %s", c.has, text)
 			}
 		})
 	}
@@ -91,8 +92,8 @@ func TestAccountsHaveSeries(t *testing.T) {
 	}
 }
 
-// TestSeriesOfManyScopesAreBounded: of an organisation's scopes, only those that may cause an alarm have
-// a series.
+// TestSeriesOfManyScopesAreBounded: of an organisation's thousands of scopes, only mostScopes have a series: those
+// without a refresh, and then those whose last one is the longest ago. Alerting rules need no others.
 func TestSeriesOfManyScopesAreBounded(t *testing.T) {
 	t.Parallel()
 	at := time.Unix(1_800_000_000, 0)
@@ -109,13 +110,13 @@ func TestSeriesOfManyScopesAreBounded(t *testing.T) {
 		t.Errorf("%d shown, %v", len(r.shown), r.shown)
 	}
 	if r.had != 3399 || r.never != 1 || !r.oldest.Equal(at) {
-		t.Errorf("%d and %d, the oldest at %s", r.had, r.never, r.oldest)
+		t.Errorf("%d scopes had a refresh, %d had none, the oldest is of %s; want 3399, 1, %s", r.had, r.never, r.oldest, at)
 	}
 	if r := refreshesOf(map[inventory.Scope]time.Time{name(1): {}, name(2): {}}); r.had != 0 || r.never != 2 || !r.oldest.IsZero() || len(r.shown) != 2 {
-		t.Errorf("none was refreshed: %+v", r)
+		t.Errorf("of two scopes that were never refreshed: %+v", r)
 	}
 	if r := refreshesOf(nil); r.had != 0 || r.never != 0 || len(r.shown) != 0 {
-		t.Errorf("there are none: %+v", r)
+		t.Errorf("without scopes: %+v", r)
 	}
 }
 
@@ -139,15 +140,15 @@ func TestMetricsOutliveTheStateFile(t *testing.T) {
 		t.Errorf("%d %s", w.Code, body)
 	}
 	if strings.Contains(body, "flowkeeper_incidents") || strings.Contains(body, "flowkeeper_state_bytes") {
-		t.Error("counts of a file that can't be read")
+		t.Error("metrics of a state file that can't be read are shown")
 	}
 	if got := log.String(); strings.Count(got, "\n") != 1 || !strings.Contains(got, "state file") {
 		t.Errorf("the log says %q", got)
 	}
 }
 
-// TestWhatCountsAsADecoyIsCounted: only live ones are counted.
-func TestWhatCountsAsADecoyIsCounted(t *testing.T) {
+// TestDecoysAreCounted: flow logs that are not protected because they count as decoys are counted while they are live.
+func TestDecoysAreCounted(t *testing.T) {
 	t.Parallel()
 	s, err := store.Open(t.Context(), filepath.Join(t.TempDir(), "state.db"), store.Options{Daemon: true})
 	if err != nil {
@@ -173,8 +174,8 @@ func TestWhatCountsAsADecoyIsCounted(t *testing.T) {
 	}
 }
 
-// TestBlockedIncidentsAreCountedByReason: each reason has a series, and those that this version does not
-// know have one together.
+// TestBlockedIncidentsAreCountedByReason: each reason has a series. All reasons that this version does not know share
+// the series "other", because their text may be anything.
 func TestBlockedIncidentsAreCountedByReason(t *testing.T) {
 	t.Parallel()
 	s, err := store.Open(t.Context(), filepath.Join(t.TempDir(), "state.db"), store.Options{Daemon: true})
@@ -210,8 +211,8 @@ func TestBlockedIncidentsAreCountedByReason(t *testing.T) {
 	}
 }
 
-// TestReasonsAreCounted when an incident becomes blocked or closed, and when the reason changes. The
-// series of each reason begins with 0.
+// TestReasonsAreCounted: a reason is counted when an incident becomes blocked or closed for it, and when the reason
+// changes. The series of each reason exists from the start, with 0.
 func TestReasonsAreCounted(t *testing.T) {
 	t.Parallel()
 	in := func(s incident.State, reason incident.Reason) incident.Incident {
@@ -222,7 +223,7 @@ func TestReasonsAreCounted(t *testing.T) {
 	m := New()
 	for _, c := range []struct{ before, after incident.Incident }{
 		{open, in(incident.Blocked, incident.TokenUsed)},
-		{in(incident.Blocked, incident.TokenUsed), in(incident.Blocked, incident.TokenUsed)}, // the same
+		{in(incident.Blocked, incident.TokenUsed), in(incident.Blocked, incident.TokenUsed)}, // no change: not counted again
 		{in(incident.Blocked, incident.Permission), in(incident.Blocked, incident.TokenUsed)},
 		{open, in(incident.Blocked, incident.Managed)},
 		{in(incident.Blocked, incident.Managed), in(incident.Restored, "")},
@@ -249,11 +250,12 @@ func TestReasonsAreCounted(t *testing.T) {
 		}
 	}
 	if n := strings.Count(text, "\nflowkeeper_incident_reasons_total{"); n != series {
-		t.Errorf("%d series, not %d", n, series)
+		t.Errorf("%d series, want %d", n, series)
 	}
 }
 
-// TestAQueueThatNeverAnsweredHasASeries: the alerting rule asks for its rate.
+// TestAQueueThatNeverAnsweredHasASeries: the counter of successful receives exists from the start, with 0. The alerting
+// rule about the queue uses its rate, and would not fire without a series.
 func TestAQueueThatNeverAnsweredHasASeries(t *testing.T) {
 	t.Parallel()
 	if text := scraped(t, New().calls); !strings.Contains(text, `flowkeeper_aws_calls_total{operation="ReceiveMessage",outcome="ok",service="SQS"} 0`+"\n") {
@@ -261,7 +263,7 @@ func TestAQueueThatNeverAnsweredHasASeries(t *testing.T) {
 	}
 }
 
-// scraped is what a scrape shows of a collector.
+// scraped returns the text that a scrape of a collector returns.
 func scraped(t *testing.T, c prometheus.Collector) string {
 	t.Helper()
 	r := prometheus.NewRegistry()
@@ -287,7 +289,7 @@ func TestCallOutcomes(t *testing.T) {
 		})
 	}
 	if callOutcome(nil) != "ok" || callOutcome(errors.New("no route to host")) != "failed" {
-		t.Error("what is no answer of AWS")
+		t.Error("no error must be ok, and an error that is no answer of AWS failed")
 	}
 }
 
@@ -296,7 +298,7 @@ func TestRestoreOutcomes(t *testing.T) {
 	in := func(s incident.State, adopted bool) incident.Incident {
 		return incident.Incident{State: s, Adopted: adopted}
 	}
-	lostInTurn := incident.Incident{State: incident.Closed, Reason: incident.Superseded}
+	superseded := incident.Incident{State: incident.Closed, Reason: incident.Superseded}
 	for _, c := range []struct {
 		before, after incident.Incident
 		want          string
@@ -307,8 +309,8 @@ func TestRestoreOutcomes(t *testing.T) {
 		{in(incident.Open, false), in(incident.Blocked, false), "blocked"},
 		{in(incident.Blocked, false), in(incident.Blocked, false), ""}, // another reason is no other outcome
 		{in(incident.Open, false), in(incident.Closed, false), "closed"},
-		{in(incident.Restored, false), lostInTurn, ""}, // its replacement was lost: that one's incident is counted
-		{in(incident.Open, false), lostInTurn, ""},
+		{in(incident.Restored, false), superseded, ""}, // the replacement was lost, and has an incident of its own, which is counted
+		{in(incident.Open, false), superseded, ""},
 		{in(incident.Restored, true), in(incident.Verified, true), ""},
 	} {
 		t.Run(fmt.Sprintf("%s to %s %q", c.before.State, c.after.State, c.after.Reason), func(t *testing.T) {
