@@ -17,7 +17,8 @@ import (
 	"flowkeeper/internal/queueclient"
 )
 
-// wire takes the SDK's requests. It notes the hosts, and the Regions that were signed for.
+// wire is an HTTP transport that answers every request. It notes the host, the Region in the signature, and the
+// operation of the last one.
 type wire struct{ dialed, region, target string }
 
 var credential = regexp.MustCompile(`Credential=[^/]+/\d{8}/([^/]+)/sqs/aws4_request`)
@@ -46,7 +47,7 @@ func ask(t *testing.T, w *wire, cfg aws.Config, c configs.Config) {
 		t.Fatal(err)
 	}
 	if host := queueclient.Host(client); w.dialed != "https://"+host && w.dialed != "http://"+host {
-		t.Errorf("%s: dialed %s, and says %s", c.Queue.URL, w.dialed, host)
+		t.Errorf("%s: dialed %s, and Host returns %s", c.Queue.URL, w.dialed, host)
 	}
 }
 
@@ -55,8 +56,8 @@ func of(url string) (c configs.Config) {
 	return c
 }
 
-// TestTheQueuesOwnHostIsAsked: the SDK dials the host that queue.url states, and
-// signs for the Region that it states.
+// TestTheQueuesOwnHostIsAsked: the SDK calls the host in queue.url, and signs for the Region that this host or path
+// names. AWS_ENDPOINT_URL, which is for all services, does not change that.
 func TestTheQueuesOwnHostIsAsked(t *testing.T) {
 	t.Parallel()
 	for _, x := range []struct{ url, dialed, region string }{
@@ -73,7 +74,7 @@ func TestTheQueuesOwnHostIsAsked(t *testing.T) {
 		{"https://sqs.us-isob-east-1.sc2s.sgov.gov/111122223333/q", "https://sqs.us-isob-east-1.sc2s.sgov.gov", "us-isob-east-1"},
 		{"https://sqs.eusc-de-east-1.amazonaws.eu/111122223333/q", "https://sqs.eusc-de-east-1.amazonaws.eu", "eusc-de-east-1"},
 		{"http://localhost:4566/queue/eu-west-3/000000000000/q", "http://localhost:4566", "eu-west-3"},
-		{"http://localhost:4566/000000000000/q", "http://localhost:4566", "eu-central-1"}, // the Region of the environment
+		{"http://localhost:4566/000000000000/q", "http://localhost:4566", "eu-central-1"}, // the URL names no Region: that of the SDK's configuration
 		{"http://sqs.ap-south-1.localhost.localstack.cloud:4566/000000000000/q", "http://sqs.ap-south-1.localhost.localstack.cloud:4566", "ap-south-1"},
 		{"http://queue.localhost.localstack.cloud:4566/000000000000/q", "http://queue.localhost.localstack.cloud:4566", "us-east-1"},
 		{"http://[::1]:9324/000000000000/q", "http://[::1]:9324", "eu-central-1"},
@@ -87,16 +88,16 @@ func TestTheQueuesOwnHostIsAsked(t *testing.T) {
 			if w.dialed != x.dialed || w.region != x.region {
 				t.Errorf("dialed %s, signed for %s", w.dialed, w.region)
 			}
-			cfg.BaseEndpoint = aws.String("http://127.0.0.1:4566") // AWS_ENDPOINT_URL, which is meant for every service
+			cfg.BaseEndpoint = aws.String("http://127.0.0.1:4566") // as AWS_ENDPOINT_URL, which is for all services
 			if ask(t, w, cfg, of(x.url)); w.dialed != x.dialed || w.region != x.region {
-				t.Errorf("and an endpoint of every service: dialed %s, signed for %s", w.dialed, w.region)
+				t.Errorf("with an endpoint for all services: dialed %s, signed for %s", w.dialed, w.region)
 			}
 		})
 	}
 }
 
-// TestAnARNIsAskedAtItsPartitionsHost: the client asks the host of the queue URL that is made
-// of the ARN, in every partition.
+// TestAnARNIsAskedAtItsPartitionsHost: if queue.url is an ARN, the client calls the host of SQS in the ARN's Region and
+// partition.
 func TestAnARNIsAskedAtItsPartitionsHost(t *testing.T) {
 	t.Parallel()
 	for arn, host := range map[string]string{
@@ -121,8 +122,8 @@ func TestAnARNIsAskedAtItsPartitionsHost(t *testing.T) {
 	}
 }
 
-// TestWhatWinsOverTheQueuesHost: aws.endpoint_url over everything, an endpoint of
-// SQS alone over the host of queue.url.
+// TestWhatWinsOverTheQueuesHost: aws.endpoint_url has precedence over everything, and an endpoint for SQS alone over
+// the host in queue.url. An endpoint for all services has precedence only over the host that is made from an ARN.
 func TestWhatWinsOverTheQueuesHost(t *testing.T) {
 	for name, x := range map[string]struct{ url, ofAll, ofSQS, configured, dialed string }{
 		"AWS's URL, endpoint_url":         {"https://sqs.eu-west-1.amazonaws.com/111122223333/q", "http://all:1", "http://sqs:2", "http://configured:3", "http://configured:3"},
@@ -146,8 +147,8 @@ func TestWhatWinsOverTheQueuesHost(t *testing.T) {
 	}
 }
 
-// TestFIPSAndDualStackOfTheEnvironment: these settings replace the standard host, and
-// no other host: with them the SDK would refuse each call to another host.
+// TestFIPSAndDualStackOfTheEnvironment: these settings of the environment replace the standard host of SQS, and no
+// other host: with them, the SDK would refuse each call to another host.
 func TestFIPSAndDualStackOfTheEnvironment(t *testing.T) {
 	set(t, "AWS_ENDPOINT_URL", "")
 	set(t, "AWS_USE_FIPS_ENDPOINT", "true")
@@ -177,7 +178,7 @@ func TestFIPSAndDualStackOfTheEnvironment(t *testing.T) {
 	}
 }
 
-// loaded is a configuration as the SDK reads it of the environment.
+// loaded returns the configuration that the SDK reads from the environment.
 func loaded(t *testing.T, w *wire) aws.Config {
 	t.Helper()
 	set(t, "AWS_CONFIG_FILE", t.TempDir()+"/none")
@@ -195,7 +196,7 @@ func set(t *testing.T, name, value string) {
 	t.Helper()
 	t.Setenv(name, value)
 	if value == "" {
-		if err := os.Unsetenv(name); err != nil { // Setenv puts back what was there
+		if err := os.Unsetenv(name); err != nil { // the cleanup of Setenv restores the old value
 			t.Fatal(err)
 		}
 	}
