@@ -48,7 +48,7 @@ func TestPause(t *testing.T) {
 	}
 }
 
-// The pauses never become shorter, and jitter stays within them.
+// A pause is never shorter than the one before, and a jittered pause is never longer than the pause.
 func TestPauseProperties(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -70,17 +70,17 @@ func TestWait(t *testing.T) {
 	t.Parallel()
 	const minute = time.Minute
 	for name, c := range map[string]struct {
-		d, woken, ends time.Duration // the latter two: 0 is never
+		d, woken, ends time.Duration // the pause, and when it is woken and the context ends; 0: never
 		took           time.Duration
 		lives          bool
 	}{
-		"its time":               {d: minute, took: minute, lives: true},
-		"nothing":                {d: 0, lives: true},
-		"less than nothing":      {d: -minute, lives: true},
-		"woken":                  {d: minute, woken: time.Second, took: time.Second, lives: true},
-		"its end":                {d: minute, ends: time.Second, took: time.Second},
-		"woken in the end":       {d: retry.Forever, woken: 1000 * time.Hour, took: 1000 * time.Hour, lives: true},
-		"forever, until its end": {d: retry.Forever, ends: 1000 * time.Hour, took: 1000 * time.Hour},
+		"the whole time":                  {d: minute, took: minute, lives: true},
+		"nothing":                         {d: 0, lives: true},
+		"less than nothing":               {d: -minute, lives: true},
+		"woken":                           {d: minute, woken: time.Second, took: time.Second, lives: true},
+		"the context ends":                {d: minute, ends: time.Second, took: time.Second},
+		"forever, until woken":            {d: retry.Forever, woken: 1000 * time.Hour, took: 1000 * time.Hour, lives: true},
+		"forever, until the context ends": {d: retry.Forever, ends: 1000 * time.Hour, took: 1000 * time.Hour},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -112,7 +112,7 @@ func TestSleepAfterTheEnd(t *testing.T) {
 	cancel()
 	for range 100 {
 		if retry.Sleep(ctx, 0) {
-			t.Fatal("the context has ended, and Sleep says that it lives")
+			t.Fatal("the context has ended, and Sleep returns true")
 		}
 	}
 }
