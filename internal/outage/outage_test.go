@@ -72,6 +72,6 @@ func TestOutageConcurrently(t *testing.T) {
 		}
 	}
 	if times != 1 || o.Failures() != 100 {
-		t.Errorf("it began %d times, with %d failures", times, o.Failures())
+		t.Errorf("the outage began %d times, with %d failures; want 1 and 100", times, o.Failures())
 	}
 }
