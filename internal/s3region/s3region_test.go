@@ -17,7 +17,8 @@ func elsewhere(region string) error {
 		StatusCode: http.StatusMovedPermanently, Header: http.Header{"X-Amz-Bucket-Region": {region}}}}, Err: errors.New("PermanentRedirect")}
 }
 
-// TestCall: each call has the answers that S3 gives, one for each Region that is asked.
+// TestCall: if S3 answers that the bucket is in another Region, Call sends the call there, once, and later calls begin
+// there. Each row is one call with the answers of S3, one for each Region that is asked.
 func TestCall(t *testing.T) {
 	t.Parallel()
 	var r Region
@@ -43,7 +44,7 @@ func TestCall(t *testing.T) {
 			return &s3.GetObjectOutput{}, c.answers[len(asked)-1]
 		}, &s3.GetObjectInput{})
 		if (err == nil) != c.ok || !slices.Equal(asked, c.asked) {
-			t.Errorf("%s: asked %v, %v", c.name, asked, err)
+			t.Errorf("%s: asked %v, want %v; %v", c.name, asked, c.asked, err)
 		}
 	}
 }
