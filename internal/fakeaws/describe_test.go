@@ -13,7 +13,7 @@ import (
 	"flowkeeper/inventory"
 )
 
-// TestDescribeTags: the tags Name of the resources asked for, page by page.
+// TestDescribeTags: DescribeTags returns the tag Name of exactly the resources that are asked for, in pages.
 func TestDescribeTags(t *testing.T) {
 	t.Parallel()
 	w, api, _ := testWorld(t)
@@ -36,7 +36,7 @@ func TestDescribeTags(t *testing.T) {
 		}
 	}
 	if got, err := inventory.NameTags(t.Context(), api, []string{"vpc-404"}); err != nil || len(got) > 0 {
-		t.Errorf("of what does not exist: %v, %v", got, err)
+		t.Errorf("names of a resource that does not exist: %v, %v", got, err)
 	}
 }
 
@@ -60,7 +60,8 @@ func TestDescribeTagsRefuses(t *testing.T) {
 	}
 }
 
-// TestDescribeRegions: by their opt-in status, and by nothing that the fake does not know.
+// TestDescribeRegions: the fake lists Regions by their opt-in status. It refuses parameters and filters that it does
+// not know, rather than to ignore them.
 func TestDescribeRegions(t *testing.T) {
 	t.Parallel()
 	_, api, _ := testWorld(t)
@@ -82,7 +83,7 @@ func TestDescribeRegions(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			if got, err := api.DescribeRegions(t.Context(), in); err == nil {
-				t.Errorf("ignored: %d Regions", len(got.Regions))
+				t.Errorf("the parameter is ignored: answered %d Regions", len(got.Regions))
 			}
 		})
 	}

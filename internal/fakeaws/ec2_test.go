@@ -75,7 +75,7 @@ func code(err error) string {
 	return fmt.Sprint(err)
 }
 
-// Package test/contract tests what all backends have in common, on this fake too.
+// These tests are about the fake alone. Package test/contract tests the behaviour that the fake shares with LocalStack.
 
 func TestTagFields(t *testing.T) {
 	t.Parallel()
@@ -127,7 +127,7 @@ func TestRefusals(t *testing.T) {
 		"tags of a VPC": {toBucket("vpc-1", func(in *ec2.CreateFlowLogsInput) {
 			in.TagSpecifications = []types.TagSpecification{{ResourceType: "vpc"}}
 		}), "InvalidParameterValue"},
-		"no such gatway": {toBucket("tgw-attach-9", func(in *ec2.CreateFlowLogsInput) { in.TrafficType = "" }), "InvalidTransitGatewayAttachmentID.NotFound"},
+		"no such gateway": {toBucket("tgw-attach-9", func(in *ec2.CreateFlowLogsInput) { in.TrafficType = "" }), "InvalidTransitGatewayAttachmentID.NotFound"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -143,8 +143,8 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-// TestEveryCreateParameterIsTaken: the fake knows every parameter that the SDK has, or
-// refuses it.
+// TestEveryCreateParameterIsTaken: if a new version of the SDK adds a parameter to CreateFlowLogs, this test fails
+// until the fake handles or refuses it.
 func TestEveryCreateParameterIsTaken(t *testing.T) {
 	t.Parallel()
 	known := []string{"ResourceIds", "ResourceType", "ClientToken", "DeliverCrossAccountRole", "DeliverLogsPermissionArn", "DestinationOptions", "DryRun",
@@ -205,17 +205,17 @@ func TestEventualConsistency(t *testing.T) {
 	}
 	w.Remove(acct, region, id)
 	if shown() != 1 {
-		t.Error("a just deleted one is still shown")
+		t.Error("a flow log that was just deleted is not shown any more")
 	}
 	if _, err := api.CreateFlowLogs(t.Context(), toBucket("vpc-2", nil)); err != nil {
 		t.Fatal(err)
 	}
 	if shown() != 1 {
-		t.Error("a just made one is not shown yet")
+		t.Error("a flow log that was just made is shown already")
 	}
 	c.t = c.t.Add(6 * time.Second)
 	if n := shown(); n != 1 || w.FlowLogs(acct, region)[0].ResourceID != "vpc-2" {
-		t.Errorf("later: %d shown", n)
+		t.Errorf("after the delay: %d flow logs shown, want the new one only", n)
 	}
 }
 
@@ -228,7 +228,7 @@ func TestFaults(t *testing.T) {
 		t.Errorf("throttled: %v", err)
 	}
 	if _, err := api.CreateFlowLogs(t.Context(), toBucket("vpc-1", nil)); err == nil || len(w.FlowLogs(acct, region)) != 1 {
-		t.Errorf("a lost answer: %v, and the effect", err)
+		t.Errorf("a lost answer: %v, and %d flow logs; want an error and 1", err, len(w.FlowLogs(acct, region)))
 	}
 	w.Deny("mallory", "DeleteFlowLogs")
 	if _, err := api.DeleteFlowLogs(t.Context(), &ec2.DeleteFlowLogsInput{FlowLogIds: []string{"fl-1"}}); code(err) != "UnauthorizedOperation" {
@@ -242,11 +242,11 @@ func TestFaults(t *testing.T) {
 		}
 	}
 	if n < 25 || n > 75 {
-		t.Errorf("%d of 100 throttled", n)
+		t.Errorf("%d of 100 calls throttled, want about half", n)
 	}
 }
 
-// TestRecords: the shapes of CloudTrail's records of flow-log calls.
+// TestRecords: the records of flow log calls have the shapes of CloudTrail's.
 func TestRecords(t *testing.T) {
 	t.Parallel()
 	w, api, _ := testWorld(t)

@@ -11,7 +11,8 @@ import (
 	"flowkeeper/internal/fakeaws/fakeawstest"
 )
 
-// TestGuards: which creates are refused if a plain flow log to the bucket is on the resource.
+// TestGuards: a flow log to the bucket is on the resource. Each guard refuses another set of creates because of it, in
+// Unsuccessful or as an error of the call.
 func TestGuards(t *testing.T) {
 	t.Parallel()
 	const destination, configuration, none = fakeawstest.SameDestination, fakeawstest.SameConfiguration, fakeawstest.NoGuard
@@ -79,11 +80,11 @@ func TestQuota(t *testing.T) {
 		}
 	}
 	if got := to("a"); got != "FlowLogAlreadyExists" {
-		t.Errorf("one that exists: %q", got)
+		t.Errorf("a flow log that exists: %q, want FlowLogAlreadyExists although the quota is used up", got)
 	}
 }
 
-// TestTagPolicy: a call that breaks it has no effect at all.
+// TestTagPolicy: a call that violates the tag policy has no effect on any resource.
 func TestTagPolicy(t *testing.T) {
 	t.Parallel()
 	w, api, _ := testWorld(t)

@@ -9,9 +9,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 )
 
-// TestPermissionsOfACreate: AWS requires more permissions of the caller, depending on what the
-// flow log records and where it delivers; that to create a service-linked role only while the
-// account has none.
+// TestPermissionsOfACreate: depending on the fields and the destination of a flow log, the caller needs more
+// permissions to create it. The permission to create a service-linked role is needed only while the account does not
+// have the role.
 func TestPermissionsOfACreate(t *testing.T) {
 	t.Parallel()
 	const stream = "arn:aws:firehose:eu-west-1:111122223333:deliverystream/s"
@@ -25,7 +25,7 @@ func TestPermissionsOfACreate(t *testing.T) {
 	for name, c := range map[string]struct {
 		denied string
 		create func(*ec2.CreateFlowLogsInput)
-		first  bool // only the first such flow log of the account asks for it
+		first  bool // only the first such flow log of the account needs the permission
 	}{
 		"ECS clusters":            {"ecs:ListClusters", ecs, false},
 		"ECS container instances": {"ecs:ListContainerInstances", ecs, false},
@@ -51,21 +51,21 @@ func TestPermissionsOfACreate(t *testing.T) {
 			}
 			w.Deny("mallory", c.denied)
 			if refused("vpc-1", nil) {
-				t.Error("a plain flow log does not need it")
+				t.Error("a plain flow log is refused, and does not need the permission")
 			}
 			if !refused("subnet-1", c.create) {
-				t.Error("not asked for")
+				t.Error("a create without the permission is not refused")
 			}
 			w.Allow("mallory", c.denied)
 			if refused("subnet-1", c.create) {
-				t.Error("allowed, and refused")
+				t.Error("a create with the permission is refused")
 			}
 			w.Deny("mallory", c.denied)
 			if refused("vpc-2", c.create) == c.first {
-				t.Error("the second one")
+				t.Errorf("the second create without the permission: refused is %v, want %v", c.first, !c.first)
 			}
 			if w.RemoveServiceLinkedRoles(acct); !refused("eni-1", c.create) {
-				t.Error("with the roles gone")
+				t.Error("a create without the permission is not refused after the service-linked roles were removed")
 			}
 		})
 	}

@@ -10,7 +10,7 @@ import (
 	"flowkeeper/internal/fakeaws/fakeawstest"
 )
 
-// TestRates: each action has a bucket of its own, and so has each account and Region.
+// TestRates: each action has its own token bucket in each account and Region.
 func TestRates(t *testing.T) {
 	t.Parallel()
 	w, api, c := testWorld(t)
@@ -39,8 +39,7 @@ func TestRates(t *testing.T) {
 		},
 	}
 	const tries = 150
-	// answered is how many calls of an action are answered, of that many, before one is
-	// throttled.
+	// answered makes up to tries calls of an action, until one is throttled, and returns how many were not.
 	answered := func(action string) (n int) {
 		for n < tries && code(calls[action](api)) != "RequestLimitExceeded" {
 			n++
@@ -53,13 +52,13 @@ func TestRates(t *testing.T) {
 	} {
 		t.Run(action, func(t *testing.T) {
 			if n := answered(action); n != want.burst {
-				t.Errorf("%d at once, want %d", n, want.burst)
+				t.Errorf("%d calls answered at once, want %d", n, want.burst)
 			}
 			if wait(time.Second); answered(action) != want.second {
-				t.Errorf("not %d after a second", want.second)
+				t.Errorf("after a second, more or fewer than %d calls are answered", want.second)
 			}
 			if wait(time.Hour); answered(action) != want.burst {
-				t.Errorf("the bucket holds more or less than %d after an hour", want.burst)
+				t.Errorf("after an hour, more or fewer than %d calls are answered", want.burst)
 			}
 			if err := calls[action](other); code(err) == "RequestLimitExceeded" {
 				t.Error("another account is throttled")
@@ -71,7 +70,7 @@ func TestRates(t *testing.T) {
 				t.Error("a clock that goes back fills the bucket")
 			}
 			if wait(time.Second); answered(action) != want.second {
-				t.Errorf("not %d a second after the clock went back", want.second)
+				t.Errorf("a second after the clock went back, more or fewer than %d calls are answered", want.second)
 			}
 			throttled := 0
 			for _, c := range w.Calls(action) {
@@ -79,7 +78,7 @@ func TestRates(t *testing.T) {
 					continue
 				}
 				if throttled++; c.DryRun != (action == "CreateFlowLogs") {
-					t.Errorf("a throttled call is noted as another: %+v", c)
+					t.Errorf("the fake has noted a throttled call wrongly: %+v", c)
 				}
 			}
 			if throttled == 0 && action == "CreateFlowLogs" {
@@ -92,7 +91,7 @@ func TestRates(t *testing.T) {
 	}
 }
 
-// TestHalfAToken: a bucket gains tokens all the time, not each second.
+// TestHalfAToken: a token bucket is filled continuously, not once a second.
 func TestHalfAToken(t *testing.T) {
 	t.Parallel()
 	w, api, c := testWorld(t)

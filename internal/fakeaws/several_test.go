@@ -36,7 +36,7 @@ func on(w *fakeawstest.World) map[string]string {
 	return out
 }
 
-// failures are the codes of an answer's failures, by resource.
+// failures returns the error codes of Unsuccessful items, by resource.
 func failures(all []types.UnsuccessfulItem) map[string]string {
 	out := map[string]string{}
 	for _, u := range all {
@@ -57,14 +57,14 @@ func TestMixedIDs(t *testing.T) {
 		made := on(w)
 		for n, resource := range []string{"vpc-1", "vpc-2", "vpc-3"} {
 			if inPlace := out.FlowLogIds[n] == made[resource]; inPlace == mixed || !slices.Contains(out.FlowLogIds, made[resource]) {
-				t.Errorf("mixed %t: answered %v for %v", mixed, out.FlowLogIds, made)
+				t.Errorf("mixed %t: answered the IDs %v, made %v", mixed, out.FlowLogIds, made)
 			}
 		}
 	}
 }
 
-// TestPartlyRefused: the answer has a result for each resource. A resource that does not exist, or
-// is in the call twice, fails the whole call.
+// TestPartlyRefused: the answer to a create on several resources has a result for each. But the whole call fails if a
+// resource does not exist or is named twice, or if the setting says so for a flow log that exists already.
 func TestPartlyRefused(t *testing.T) {
 	t.Parallel()
 	w, api := threeVPCs(t)
@@ -72,7 +72,7 @@ func TestPartlyRefused(t *testing.T) {
 	w.Plant(acct, region, inS3("vpc-3", nil))
 	for name, c := range map[string]struct {
 		change func(*ec2.CreateFlowLogsInput)
-		fails  bool
+		fails  bool // EC2Settings.ExistsFails
 		code   string
 	}{
 		"a missing VPC":   {func(in *ec2.CreateFlowLogsInput) { in.ResourceIds[1] = "vpc-9" }, false, "InvalidVpcID.NotFound"},
@@ -102,8 +102,8 @@ func TestPartlyRefused(t *testing.T) {
 	}
 }
 
-// TestTokenOfSeveral: a repeated ClientToken makes nothing twice. What failed is tried
-// again, or not, depending on a setting.
+// TestTokenOfSeveral: a call for several resources is repeated with the same ClientToken. No flow log is made twice.
+// The creates that failed are tried again, or fail as at first if EC2Settings.FirstAnswer is set.
 func TestTokenOfSeveral(t *testing.T) {
 	t.Parallel()
 	for _, final := range []bool{false, true} {
@@ -133,16 +133,17 @@ func TestTokenOfSeveral(t *testing.T) {
 			continue
 		}
 		if want := []string{first.FlowLogIds[0], on(w)["vpc-2"], first.FlowLogIds[1]}; !slices.Equal(again.FlowLogIds, want) || len(again.Unsuccessful) != 0 || len(on(w)) != 2 {
-			t.Errorf("answered %+v, want %v: that of vpc-1 is gone and stays so", again, want)
+			t.Errorf("answered %+v, want %v: the removed flow log of vpc-1 must not be made again", again, want)
 		}
 		in.ResourceIds = []string{"vpc-2", "vpc-1", "vpc-3"}
 		if _, err := api.CreateFlowLogs(t.Context(), in); code(err) != "IdempotentParameterMismatch" {
-			t.Errorf("in another order: %v", err)
+			t.Errorf("with the resources in another order: %v", err)
 		}
 	}
 }
 
-// TestTokenThatMadeNothing can be used for another call, with either setting of FirstAnswer.
+// TestTokenThatMadeNothing: a ClientToken whose call made nothing can be used for a call with other parameters, with
+// either setting of FirstAnswer.
 func TestTokenThatMadeNothing(t *testing.T) {
 	t.Parallel()
 	for _, final := range []bool{false, true} {
@@ -160,7 +161,8 @@ func TestTokenThatMadeNothing(t *testing.T) {
 	}
 }
 
-// TestTokenOfAnotherPrincipal: tokens belong to the account and the Region.
+// TestTokenOfAnotherPrincipal: ClientTokens belong to the account and the Region, not to the principal. So an attacker
+// in the account can use a token before Flowkeeper does.
 func TestTokenOfAnotherPrincipal(t *testing.T) {
 	t.Parallel()
 	w, api := threeVPCs(t)
@@ -178,11 +180,11 @@ func TestTokenOfAnotherPrincipal(t *testing.T) {
 	if _, err := own.CreateFlowLogs(t.Context(), with("vpc-2", "same")); code(err) != "IdempotentParameterMismatch" {
 		t.Errorf("another call: %v", err)
 	}
-	w.UseToken(acct, region, "same") // no effect: it has been used
+	w.UseToken(acct, region, "same") // no effect: the token was used already
 	if _, err := own.CreateFlowLogs(t.Context(), with("vpc-1", "same")); err != nil {
 		t.Errorf("the same call again: %v", err)
 	}
-	w.Meet(func(q *fakeaws.Request) fakeawstest.Refusal { // somebody foresees the token of each call
+	w.Meet(func(q *fakeaws.Request) fakeawstest.Refusal { // another principal knows each token before the call
 		w.UseToken(q.Account, q.Region, q.Form.Get("ClientToken"))
 		return fakeawstest.Refusal{}
 	})

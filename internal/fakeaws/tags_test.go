@@ -14,7 +14,7 @@ import (
 	"flowkeeper/internal/fakeaws"
 )
 
-// tagsOf are tags of these keys and values.
+// tagsOf returns tags of keys and values, which follow each other.
 func tagsOf(pairs ...string) (tags []types.Tag) {
 	for n := 0; n < len(pairs); n += 2 {
 		tags = append(tags, types.Tag{Key: &pairs[n], Value: &pairs[n+1]})
@@ -22,7 +22,7 @@ func tagsOf(pairs ...string) (tags []types.Tag) {
 	return tags
 }
 
-// manyTags are n tags, whose keys begin with prefix.
+// manyTags returns n tags whose keys begin with prefix.
 func manyTags(prefix string, n int) map[string]string {
 	tags := map[string]string{}
 	for i := range n {
@@ -63,11 +63,11 @@ func TestCreateTags(t *testing.T) {
 	}
 }
 
-// TestCreateTagsRefuses: what it refuses has no effect on any of the flow logs.
+// TestCreateTagsRefuses: a call that is refused, even because of one flow log or tag, changes none of the flow logs.
 func TestCreateTagsRefuses(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
-		resources []string // fl-1 is there, fl-50 is there and has all tags that it can have
+		resources []string // fl-1 exists and has no tags, fl-50 exists and has the 50 tags that are allowed
 		tags      []types.Tag
 		change    func(*ec2.CreateTagsInput)
 		code      string
@@ -84,7 +84,7 @@ func TestCreateTagsRefuses(t *testing.T) {
 		"no resource":       {[]string{}, tagsOf("k", "v"), nil, "MissingParameter"},
 		"no tag":            {[]string{"fl-1"}, []types.Tag{}, nil, "MissingParameter"},
 		"a dry run":         {[]string{"fl-1"}, tagsOf("k", "v"), func(in *ec2.CreateTagsInput) { in.DryRun = aws.Bool(true) }, "DryRunOperation"},
-		"one that it holds": {[]string{"fl-50"}, tagsOf("k0", "changed"), nil, ""},
+		"a key that it has": {[]string{"fl-50"}, tagsOf("k0", "changed"), nil, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -93,7 +93,7 @@ func TestCreateTagsRefuses(t *testing.T) {
 			f.ID = "fl-1"
 			w.Plant(acct, region, f)
 			f = inS3("vpc-2", manyTags("k", 50))
-			f.ID, f.Tags["aws:cloudformation:stack-name"] = "fl-50", "s" // AWS's own do not count
+			f.ID, f.Tags["aws:cloudformation:stack-name"] = "fl-50", "s" // AWS's own tags do not count
 			w.Plant(acct, region, f)
 			in := &ec2.CreateTagsInput{Resources: c.resources, Tags: c.tags}
 			if c.change != nil {
@@ -130,7 +130,8 @@ func TestCreateTagsDenied(t *testing.T) {
 	}
 }
 
-// TestTagsAreEventuallyConsistent: a Describe shows the tags of the moment that it shows.
+// TestTagsAreEventuallyConsistent: DescribeFlowLogs shows an earlier state of a flow log, with the tags that it had
+// then.
 func TestTagsAreEventuallyConsistent(t *testing.T) {
 	t.Parallel()
 	w, api, c := testWorld(t)

@@ -7,7 +7,8 @@ import (
 	"testing"
 )
 
-// TestOnlyTestsUseThis: package fakeawstest is not in the binary.
+// TestOnlyTestsUseThis: the binary has package fakeaws for the demo, but must not have package fakeawstest, which is
+// for tests.
 func TestOnlyTestsUseThis(t *testing.T) {
 	t.Parallel()
 	out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", "flowkeeper/cmd/flowkeeper").Output()

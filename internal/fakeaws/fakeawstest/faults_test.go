@@ -18,8 +18,8 @@ func staticOf(c fakeaws.Credentials) aws.CredentialsProvider {
 	return credentials.NewStaticCredentialsProvider(c.AccessKeyID, c.SecretAccessKey, "")
 }
 
-// TestMeet: calls in one Region are refused, those in another are not. A refused call has
-// no effect and no record.
+// TestMeet: a function that Meet sets sees who makes each call and with which parameters, and can refuse it. A refused
+// call has no effect, and is not among the calls.
 func TestMeet(t *testing.T) {
 	t.Parallel()
 	w := New(Options{})
@@ -37,7 +37,7 @@ func TestMeet(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	if len(w.FlowLogs("111122223333", "eu-west-1")) != 1 || len(w.Calls("")) != 0 {
-		t.Error("what is refused had an effect")
+		t.Error("the refused call had an effect, or is among the calls")
 	}
 	w.Meet(nil)
 	if _, err := c.DeleteFlowLogs(t.Context(), &ec2.DeleteFlowLogsInput{FlowLogIds: []string{id}}); err != nil {
@@ -45,7 +45,8 @@ func TestMeet(t *testing.T) {
 	}
 }
 
-// TestHanging: a call that hangs ends by its deadline, with PassDeadlines at once.
+// TestHanging: a call that hangs ends at its deadline. With PassDeadlines it ends at once, as if the deadline had
+// passed.
 func TestHanging(t *testing.T) {
 	t.Parallel()
 	w := New(Options{})
