@@ -24,7 +24,7 @@ type entry struct {
 	fields   map[string]string
 }
 
-// captured is a Journal whose socket is the returned slice.
+// captured returns a Journal, and the entries that it sends to the journal's socket.
 func captured(level slog.Leveler) (*Journal, *[]entry) {
 	var got []entry
 	return &Journal{
@@ -112,12 +112,12 @@ func TestNewJournalAnywhere(t *testing.T) {
 	var buf bytes.Buffer
 	j := NewJournal(slog.LevelInfo, &buf)
 	if journal.Enabled() != (j.send != nil) {
-		t.Error("the socket was not looked for")
+		t.Error("the journal's socket is not used where there is one, or is where there is none")
 	}
 }
 
-// TestJournalStreamIsComparedWithTheFile: an inherited JOURNAL_STREAM names
-// another stream than the file that the log goes to.
+// TestJournalStreamIsComparedWithTheFile: a process may inherit JOURNAL_STREAM from a service while its own log goes
+// elsewhere. So OnJournal is true only for a file with the device and inode that JOURNAL_STREAM names.
 func TestJournalStreamIsComparedWithTheFile(t *testing.T) {
 	t.Parallel()
 	mine, err := os.Create(filepath.Join(t.TempDir(), "log"))
@@ -134,10 +134,10 @@ func TestJournalStreamIsComparedWithTheFile(t *testing.T) {
 		stream string
 		want   bool
 	}{
-		"its own":                {right, true},
+		"of the file":            {right, true},
 		"another file":           {fmt.Sprintf("%d:%d", st.Dev, st.Ino+1), false},
 		"another device":         {fmt.Sprintf("%d:%d", st.Dev+1, st.Ino), false},
-		"a made-up one":          {"9:12345", false},
+		"invented numbers":       {"9:12345", false},
 		"none":                   {"", false},
 		"no numbers":             {":", false},
 		"a word":                 {"x", false},
@@ -153,11 +153,11 @@ func TestJournalStreamIsComparedWithTheFile(t *testing.T) {
 	}
 	mine.Close()
 	if OnJournal(mine, right) {
-		t.Error("a closed file is the journal")
+		t.Error("a closed file counts as the journal's stream")
 	}
 }
 
-// I12: no text makes a second entry, a second field, or moves a terminal.
+// I12: no text in a message, key, value or group can make a second entry or another field, or control a terminal.
 func TestI12JournalOneLineAndValidNames(t *testing.T) {
 	t.Parallel()
 	name := regexp.MustCompile(`^FLOWKEEPER_[A-Z0-9_]*$`)

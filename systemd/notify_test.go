@@ -18,7 +18,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// manager is the service manager's end of NOTIFY_SOCKET.
+// manager is systemd: it receives what is sent to NOTIFY_SOCKET.
 type manager struct{ conn *net.UnixConn }
 
 func newManager(t *testing.T) manager {
@@ -33,8 +33,8 @@ func newManager(t *testing.T) manager {
 	return manager{conn}
 }
 
-// received returns the messages that have arrived, without waiting: a synctest bubble
-// can't skip a wait on a socket.
+// received returns the messages that have arrived. It does not wait for more, because fake time stands still while a
+// goroutine of a synctest bubble waits for a socket.
 func (m manager) received(t *testing.T) (all []string) {
 	t.Helper()
 	raw, err := m.conn.SyscallConn()
@@ -76,7 +76,7 @@ func TestNotify(t *testing.T) {
 	t.Setenv("NOTIFY_SOCKET", "") // without systemd
 	send()
 	if Listening() {
-		t.Error("nobody listens")
+		t.Error("Listening is true without NOTIFY_SOCKET")
 	}
 
 	t.Setenv("NOTIFY_SOCKET", filepath.Join(t.TempDir(), "nobody"))
@@ -107,15 +107,15 @@ func TestWatchdogFedOnlyWhileHealthy(t *testing.T) {
 			return len(got)
 		}
 		if n := fed(61 * time.Second); n != 7 { // at once, then every 10 s
-			t.Errorf("%d times in 61 s", n)
+			t.Errorf("fed %d times in 61 s, want 7", n)
 		}
 		healthy.Store(false)
 		if n := fed(5 * time.Minute); n != 0 {
-			t.Errorf("fed %d times although stalled", n)
+			t.Errorf("fed %d times while not healthy, want 0", n)
 		}
 		healthy.Store(true)
 		if n := fed(30 * time.Second); n != 3 {
-			t.Errorf("%d times in 30 s", n)
+			t.Errorf("fed %d times in 30 s, want 3", n)
 		}
 		cancel()
 		if err := <-done; err != nil {
@@ -148,7 +148,8 @@ func TestWatchdogRefusesNonsense(t *testing.T) {
 	}
 }
 
-// TestService: a shell in a terminal inherits the variables of the terminal's service.
+// TestService: a shell in a terminal inherits INVOCATION_ID and SYSTEMD_EXEC_PID from the service that runs the
+// terminal. Service must be false in such a shell.
 func TestService(t *testing.T) {
 	own := strconv.Itoa(syscall.Getpid())
 	for _, c := range []struct {

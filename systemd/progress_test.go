@@ -40,14 +40,14 @@ func TestProgressNamesTheStalled(t *testing.T) {
 	})
 }
 
-// A task that has ended may begin again at any later time, but must make progress until it is
-// done.
+// A task must make progress until done is called. After that it does not count as stalled, and KeepAlive does not
+// register it again.
 func TestProgressOfTasks(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var p Progress
 		check := checked(t, &p)
-		p.KeepAlive("refresh") // not under way: nothing to note
+		p.KeepAlive("refresh") // no effect: the task is not under way
 		done := p.Task("refresh", time.Minute)
 		for range 3 {
 			time.Sleep(time.Minute)

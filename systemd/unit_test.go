@@ -41,8 +41,8 @@ func parseUnit(t *testing.T) unit {
 	return u
 }
 
-// required has the lines that the unit must have. It is checked on machines without systemd
-// too, where nothing else would notice that a line was lost.
+// required has the lines that the unit must have. They are compared on every machine: without systemd, nothing else
+// would notice that a line was lost.
 var required = map[string][]string{
 	"Unit.AssertPathExists":      {"/etc/flowkeeper/flowkeeper.yaml"},
 	"Unit.StartLimitIntervalSec": {"0"},
@@ -54,7 +54,7 @@ var required = map[string][]string{
 	"Service.NotifyAccess":             {"main"},
 	"Service.ExecStart":                {"/usr/bin/flowkeeper run --config ${CREDENTIALS_DIRECTORY}/flowkeeper.yaml"},
 	"Service.LoadCredential":           {"flowkeeper.yaml:/etc/flowkeeper/flowkeeper.yaml"},
-	"Service.Restart":                  {"always"}, // a plain SIGTERM is no failure, and must not end the guard
+	"Service.Restart":                  {"always"}, // a SIGTERM is no failure for systemd, and must not end the protection
 	"Service.RestartSec":               {"5s"},
 	"Service.RestartSteps":             {"5"},
 	"Service.RestartMaxDelaySec":       {"1min"},
@@ -82,7 +82,7 @@ var required = map[string][]string{
 	"Service.SystemCallErrorNumber":    {"EPERM"},
 }
 
-// hardening must be on.
+// hardening has the settings that must be yes.
 var hardening = []string{
 	"DynamicUser", "ProtectHome", "PrivateTmp", "PrivateDevices", "PrivateMounts", "RemoveIPC", "NoNewPrivileges", "RestrictSUIDSGID",
 	"PrivateUsers", "RestrictNamespaces", "ProtectClock", "ProtectHostname", "ProtectKernelLogs", "ProtectKernelModules",
@@ -104,8 +104,8 @@ func TestUnitSaysWhatItMust(t *testing.T) {
 	}
 }
 
-// unexpected returns the complaints of systemd, except those of systemd 252 and 253 about
-// the growing delay, which is new in 254.
+// unexpected returns the complaints of systemd-analyze, without those of systemd 252 and 253 about RestartSteps= and
+// RestartMaxDelaySec=, which are new in 254.
 func unexpected(complaints string) (out []string) {
 	for line := range strings.Lines(complaints) {
 		if !strings.Contains(line, "Unknown key 'RestartSteps'") && !strings.Contains(line, "Unknown key 'RestartMaxDelaySec'") {
@@ -115,12 +115,12 @@ func unexpected(complaints string) (out []string) {
 	return out
 }
 
-// maxExposure is the highest allowed score, times ten. systemd 252 gives 1.1, and newer
-// versions check more settings. The rest of the score is for the network, which the service
-// needs, and for local sockets.
+// maxExposure is the highest allowed score of systemd-analyze security, times ten. systemd 252 gives 1.1, and newer
+// versions check more settings. The score is not 0, because the service needs the network and local sockets.
 const maxExposure = "15"
 
-// TestUnitPassesSystemdAnalyze asks systemd's own checker, where there is one.
+// TestUnitPassesSystemdAnalyze: systemd-analyze, where it is installed, finds no fault in the unit, and its score is
+// low enough.
 func TestUnitPassesSystemdAnalyze(t *testing.T) {
 	t.Parallel()
 	if _, err := exec.LookPath("systemd-analyze"); err != nil {
@@ -130,7 +130,7 @@ func TestUnitPassesSystemdAnalyze(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// The checker wants the program to be there.
+	// systemd-analyze complains about a program that does not exist, so the unit names this test's.
 	program, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
