@@ -357,7 +357,7 @@ func TestAKeyThatS3CannotHave(t *testing.T) {
 
 // TestAWrongPrefixIsLogged: if log files lack the configured prefix, or objects are no log files, each is logged once
 // for each bucket, with what to set, and stored for doctor. Anybody who may send messages may name any keys, in any
-// number: the log and the stored key stay short and clean.
+// number: the log must stay short and clean.
 func TestAWrongPrefixIsLogged(t *testing.T) {
 	t.Parallel()
 	h := logHouse(t)

@@ -87,8 +87,8 @@ func accountScopes(account string, n int) (scopes []inventory.Scope) {
 }
 
 // TestAlertRefreshesAreBounded: at most alertRefreshMost scopes are refreshed because of events: those with the latest
-// events. A scope that others have displaced is refreshed again after its next event, and its time is still the old
-// one.
+// events. A scope that others have displaced is refreshed again after its next event, without waiting for another
+// interval.
 func TestAlertRefreshesAreBounded(t *testing.T) {
 	t.Parallel()
 	a := newAlertRefreshes(30 * time.Second)

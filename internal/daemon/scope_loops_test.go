@@ -30,8 +30,8 @@ func goroutines(t *testing.T, label string) (n int) {
 	return n
 }
 
-// TestAScopeThatWaitsHasNoGoroutine: an organisation has thousands of scopes, and nearly all of
-// them wait at any moment, for their first refresh or for something to restore. They must not need memory for that.
+// TestAScopeThatWaitsHasNoGoroutine: an organisation has thousands of scopes, and nearly all of them wait at any
+// moment, for their first refresh or for something to restore. A goroutine for each would need much memory.
 func TestAScopeThatWaitsHasNoGoroutine(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
