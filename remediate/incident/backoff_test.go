@@ -7,8 +7,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// TestI9BackoffIsBounded: full jitter below a ceiling that doubles to a minute,
-// and pauses of what is blocked from 15 s to 15 min, never shorter than before.
+// TestI9BackoffIsBounded: the pauses between attempts are random (full jitter), below a ceiling that doubles up to a
+// minute. The pauses of a blocked incident grow from 15 s to 15 min.
 func TestI9BackoffIsBounded(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {

@@ -10,7 +10,8 @@ import (
 	"flowkeeper/remediate/incident"
 )
 
-// TestI12Bound: foreign words are short, valid and without control characters.
+// TestI12Bound: whatever bytes a text from outside has, Bound makes it short and valid UTF-8, without control
+// characters.
 func TestI12Bound(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {

@@ -24,13 +24,13 @@ func TestRequest(t *testing.T) {
 	}
 	ahead := func(i *Incident) { i.AbsentAt = now.Add(time.Hour) }
 	play(t, []scenario{
-		{"what nothing has named", given(live("fl-1")), request, `
+		{"what no record or refresh has reported", given(live("fl-1")), request, `
 			row fl-1: State=gone GoneAt=now
 			fl-1 opened: Source=drift EventID=by-hand-fl-1 Action=restore Requested=true
 			history fl-1 open: a person asked for it (flowkeeper restore) (by-hand-fl-1)
 			note requested fl-1 | note overdue fl-1`},
 		{"I4: what is so young that AWS may not show it", given(live("fl-1", madeAt(now.Add(-time.Minute)))), request, `= fl-1 is younger than 2m0s, and AWS may not show it yet: if it is gone, try again after that time`},
-		{"what is young by a clock that has gone back", given(live("fl-1", madeAt(now.Add(time.Hour)))), request, `
+		{"what seems to be created in the future, because the clock has gone back", given(live("fl-1", madeAt(now.Add(time.Hour)))), request, `
 			row fl-1: State=gone GoneAt=now
 			fl-1 opened: Source=drift EventID=by-hand-fl-1 Action=restore Requested=true
 			history fl-1 open: a person asked for it (flowkeeper restore) (by-hand-fl-1)
@@ -66,18 +66,18 @@ func TestRequest(t *testing.T) {
 			fl-1: ResourceID=vpc-1 Known=true Frozen=wanted FirstSeenAt=-24h1m0s LastSeenAt=-1h1m0s OpenedAt=now Requested=true NextAttemptAt=now
 			history fl-1 open: a person asked for it (flowkeeper restore) (e-1)
 			note requested fl-1 | note overdue fl-1`},
-		{"what is known by its incident alone", given(closed("fl-1", AlertOnly)), request,
+		{"what only its incident knows", given(closed("fl-1", AlertOnly)), request,
 			`fl-1 reopened: Requested=true | history fl-1 open: a person asked for it (flowkeeper restore) (e-1) | note requested fl-1 | note overdue fl-1`},
 		{"what is back", given(gone("fl-1"), back("fl-1", "fl-2")), request, ``},
 		{"what is back and verified", given(gone("fl-1"), back("fl-1", "fl-2", func(i *Incident) { i.State = Verified })), request, ``},
-		{"I4: what goes on as the loss of its replacement", given(gone("fl-1"), closed("fl-1", Superseded, func(i *Incident) { i.NewID = "fl-2" }), gone("fl-2"), pending("fl-2")), request, ``},
+		{"I4: what is superseded: the incident of its replacement goes on", given(gone("fl-1"), closed("fl-1", Superseded, func(i *Incident) { i.NewID = "fl-2" }), gone("fl-2"), pending("fl-2")), request, ``},
 		{"I2: what nobody knows", given(), request, `= the snapshot never saw fl-1 in 111122223333/eu-west-1: there is nothing to recreate it from`},
 		{"I2: what only a record knows", given(closed("fl-1", Unknown, unknown)), request,
 			`= the snapshot never saw fl-1 in 111122223333/eu-west-1: there is nothing to recreate it from`},
 	})
 }
 
-// TestPlannedChangesNothing: it is the incident that Request opens.
+// TestPlannedChangesNothing: Planned returns the incident that Request then opens, and changes nothing.
 func TestPlannedChangesNothing(t *testing.T) {
 	t.Parallel()
 	for _, c := range []*Case{given(live("fl-1")), given(gone("fl-1"), closed("fl-1", Released)), given(gone("fl-1"), blocked("fl-1", Role)), given(gone("fl-1"), back("fl-1", "fl-2"))} {
@@ -93,7 +93,7 @@ func TestPlannedChangesNothing(t *testing.T) {
 			t.Error(err)
 		}
 		if i, _ := c.Incident("fl-1"); differences(planned, i) != "" {
-			t.Errorf("the incident is another than planned: %s", differences(planned, i))
+			t.Errorf("the incident differs from the planned one: %s", differences(planned, i))
 		}
 	}
 }

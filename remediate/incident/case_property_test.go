@@ -14,8 +14,8 @@ import (
 	"flowkeeper/inventory"
 )
 
-// world is what a state file holds of one resource, while one case after another changes
-// it. What AWS shows and answers is at random: it need not agree with anything before.
+// world is the part of a state file that is about one resource. One case after another changes it. What AWS shows and
+// answers is random, and may contradict what it showed and answered before.
 type world struct {
 	t         *rapid.T
 	now       time.Time
@@ -24,7 +24,7 @@ type world struct {
 	incidents map[string]Incident
 	applied   map[string]bool // records, by flow log, event ID and claim
 	made      int             // how many flow logs creates have made
-	last      Observation     // the last one
+	last      Observation     // that was drawn last
 }
 
 func newWorld(t *rapid.T) *world {
@@ -35,7 +35,7 @@ func newWorld(t *rapid.T) *world {
 	return &world{t: t, now: noon, policy: p, rows: map[string]inventory.Row{}, incidents: map[string]Incident{}, applied: map[string]bool{}}
 }
 
-// load is a case of all that there is.
+// load returns a case with all rows and incidents.
 func (w *world) load() *Case {
 	c := given()
 	c.Now, c.Policy = w.now, w.policy
@@ -43,7 +43,7 @@ func (w *world) load() *Case {
 	return c
 }
 
-// id is a flow log that a change may be about: one that others made, or a create.
+// id draws the flow log that a change is about: one that others made, or one that a create has made.
 func (w *world) id() string { return rapid.SampledFrom(w.ids()).Draw(w.t, "flow log") }
 
 func (w *world) ids() []string {
@@ -86,8 +86,8 @@ func (w *world) observation() Observation {
 	return o
 }
 
-// record applies a record, and then once more, as the shell does what its history has: that
-// changes nothing.
+// record applies a record, and then the same record again. Package remediate marks the second one as applied, because
+// the history has the first: it must change nothing.
 func (w *world) record(c *Case, id string) string {
 	rec := Record{EventID: rapid.SampledFrom([]string{"e-1", "e-2", "e-3"}).Draw(w.t, "event"), Time: w.now.Add(-time.Second),
 		Actor:    alert.Actor{ARN: "arn:aws:iam::111122223333:user/mallory"},
@@ -125,8 +125,7 @@ func (w *world) answer(c *Case, id string) string {
 	return "answer"
 }
 
-// change does one thing to a case, as the shell does: it keeps what a method asks of its
-// caller.
+// change does one random thing to a case, as package remediate does: it respects the contracts of the methods.
 func (w *world) change(c *Case) string {
 	id := w.id()
 	switch rapid.IntRange(0, 15).Draw(w.t, "change") {
@@ -155,10 +154,10 @@ func (w *world) change(c *Case) string {
 		_ = c.ByHand().Request(id, c.Now) // an error changes nothing
 		return "request"
 	case 12:
-		if r, ok := c.Row(id); ok && r.State == inventory.Gone { // what is live is released instead
+		if r, ok := c.Row(id); ok && r.State == inventory.Gone { // a live one gets a release instead
 			c.ByHand().CloseReleased(id, "an operator released it")
 		}
-		return "let go"
+		return "close released"
 	case 13:
 		c.Finish(id)
 		return "finish"
@@ -171,7 +170,7 @@ func (w *world) change(c *Case) string {
 	}
 }
 
-// step applies one change, saves it, and checks what always holds.
+// step applies one change, saves it, and checks what must always hold.
 func (w *world) step() {
 	w.now = w.now.Add(rapid.SampledFrom([]time.Duration{0, time.Second, time.Minute, 3 * time.Minute, time.Hour}).Draw(w.t, "pause"))
 	before := *w
@@ -195,7 +194,7 @@ func (w *world) step() {
 		w.checkLineage(id)
 	}
 	for _, id := range w.ids() {
-		if i := w.incidents[id]; i.PendingNotice() && rapid.Bool().Draw(w.t, "people hear of "+id) {
+		if i := w.incidents[id]; i.PendingNotice() && rapid.Bool().Draw(w.t, "alerted of "+id) {
 			i.StuckNews, i.StuckAlertedAt = false, w.now
 			w.incidents[id] = i
 		}
@@ -219,20 +218,19 @@ func (w *world) checkRow(what string, before world, r inventory.Row) {
 		w.t.Fatalf("I2: after %s, %s is live, and no record of its deletion counts: %s", what, r.ID, standing(i.State, i.Reason))
 	}
 	if r.DecoyNotice != nil && !r.KeptAsDecoy() {
-		w.t.Fatalf("after %s, %s is no decoy, and has the notice of one", what, r.ID)
+		w.t.Fatalf("after %s, %s is no decoy, but has the notice of a decoy", what, r.ID)
 	}
 	knows := known && was.LiveDecoy() && was.DecoyNotice == nil
 	named := func(i Incident) bool { return alertNamed(i, r.ID) }
 	if r.LiveDecoy() && r.DecoyNotice == nil && !knows && !slices.ContainsFunc(w.load().pending(r.ResourceID), named) {
-		w.t.Fatalf("after %s, nobody hears that %s is not protected", what, r.ID)
+		w.t.Fatalf("after %s, no alert is to say that %s is not protected", what, r.ID)
 	}
 	if (r.State == inventory.Gone) == r.GoneAt.IsZero() {
 		w.t.Fatalf("after %s, %s is %s since %s", what, r.ID, r.State, r.GoneAt)
 	}
 }
 
-// tookThePlace reports whether a flow log may have been made in the place of a lost one, and
-// does not do the same.
+// tookThePlace reports whether a flow log may have been made in the place of a lost one, and is not equivalent to it.
 func (w *world) tookThePlace(r inventory.Row) bool {
 	for _, i := range w.incidents {
 		if i.Known && i.RootID != r.RootID && !mayPredate(i, r.FlowLog, w.policy.ConsistencyWindow) && IsDecoyOf(scope, i.Frozen, r.FlowLog) {
@@ -242,8 +240,9 @@ func (w *world) tookThePlace(r inventory.Row) bool {
 	return false
 }
 
-// tookALivingPlace is tookThePlace for a flow log that the snapshot has as live, and that AWS does not
-// show though it must by now: nothing has reported its loss for as long as a record may take.
+// tookALivingPlace reports whether a flow log may have been made in the place of one that is live in the snapshot, but
+// that the last observation lacks although AWS must show it by now. Nothing has reported
+// that loss within ConsistencyWindow after the incident of r was opened.
 func (w *world) tookALivingPlace(r inventory.Row) bool {
 	reported := w.incidents[r.ID].OpenedAt.Add(w.policy.ConsistencyWindow)
 	for _, other := range w.rows {
@@ -278,10 +277,10 @@ func (w *world) checkIncident(what string, before world, i Incident, effects Eff
 		fail("has a replacement, %s", i.NewID)
 	}
 	if i.State == Blocked && (i.Reason == "" || i.Stuck == nil || !i.StuckNews && i.StuckAlertedAt.IsZero()) {
-		fail("I9: nobody hears why it is blocked")
+		fail("I9: no alert is to say why it is blocked")
 	}
 	if found && i.EventID == was.EventID && i.OpenedAt.Equal(was.OpenedAt) && i.Action < was.Action {
-		fail("I2: asks for less than before")
+		fail("I2: has a weaker action than before")
 	}
 	if found && i.Generation < was.Generation {
 		fail("I4: has a token that was used before")
@@ -295,7 +294,7 @@ func (w *world) checkIncident(what string, before world, i Incident, effects Eff
 	if opened && what != "record" && what != "drift" && !slices.ContainsFunc(effects.Notes, func(n Note) bool {
 		return n.Incident.FlowLogID == i.FlowLogID && (n.Kind == NoteReopened || n.Kind == NoteRequested)
 	}) {
-		fail("is open again, and its event is not")
+		fail("is open again, but no note reopens its event")
 	}
 	if (i.State != was.State || i.Reason != was.Reason) && !slices.ContainsFunc(effects.History, func(h HistoryLine) bool {
 		return h.FlowLogID == i.FlowLogID && h.Entry.State == i.State
@@ -304,8 +303,8 @@ func (w *world) checkIncident(what string, before world, i Incident, effects Eff
 	}
 }
 
-// checkLineage follows the replacements of what is over or back: they end at a flow log
-// that counts as there, or at an incident that goes on.
+// checkLineage follows the replacements of a flow log. The chain must end at a flow log that counts as there, or at an
+// incident that is open or blocked; it must not be a circle.
 func (w *world) checkLineage(id string) {
 	path := []string{id}
 	for {
@@ -315,14 +314,14 @@ func (w *world) checkLineage(id string) {
 		}
 		id = i.NewID
 		if slices.Contains(path, id) {
-			w.t.Fatalf("I4: each counts on the next: %s", strings.Join(append(path, id), ", "))
+			w.t.Fatalf("I4: the lineage is a circle: %s", strings.Join(append(path, id), ", "))
 		}
 		path = append(path, id)
 	}
 }
 
-// TestWhatAlwaysHoldsOfACase: whatever happens, in any order, no promise about rows and
-// incidents is broken at any step.
+// TestWhatAlwaysHoldsOfACase: whatever happens, and in whatever order, each change keeps the invariants of rows and
+// incidents.
 func TestWhatAlwaysHoldsOfACase(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {

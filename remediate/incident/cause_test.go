@@ -8,8 +8,8 @@ import (
 	"flowkeeper/alert"
 )
 
-// TestCauses: what keeps a flow log from coming back is decided once. The alert has its first cause, apart from a
-// wait, unless AWS has answered.
+// TestCauses: Causes is the only place that decides what keeps a flow log from being restored. An alert says AWS's
+// answer, or else the first cause that is not a wait.
 func TestCauses(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
@@ -43,10 +43,10 @@ func TestCauses(t *testing.T) {
 			i := open
 			c.change(&i)
 			if got := Causes(i, now); !slices.Equal(got, c.want) {
-				t.Errorf("%v instead of %v", got, c.want)
+				t.Errorf("the causes are %v, want %v", got, c.want)
 			}
 			if got := i.Why().Message; got != c.alert {
-				t.Errorf("the alert says %q instead of %q", got, c.alert)
+				t.Errorf("the alert says %q, want %q", got, c.alert)
 			}
 		})
 	}

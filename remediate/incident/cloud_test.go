@@ -14,8 +14,9 @@ import (
 	"flowkeeper/inventory"
 )
 
-// cloud is a tiny AWS. It repeats its answer to a ClientToken, even if what that made is gone by
-// now; it shows a change after up to settle; and it refuses no second flow log.
+// cloud is a tiny AWS. It answers a repeated ClientToken as before, even if the flow logs of that call are gone by now.
+// It may show a change as late as Policy.ConsistencyWindow. If a create would make a second flow log, it fails the test
+// instead of refusing the call.
 type cloud struct {
 	t        *rapid.T
 	flowLogs []*cloudFlowLog
@@ -24,8 +25,8 @@ type cloud struct {
 
 type cloudFlowLog struct {
 	inventory.FlowLog
-	taggedAt, deletedAt time.Time // zero: never
-	before              map[string]string
+	taggedAt, deletedAt time.Time         // zero: never
+	before              map[string]string // the tags before taggedAt
 }
 
 type cloudAnswer struct {
@@ -44,7 +45,7 @@ func (w *cloud) alive(resource, destination string) (out []*cloudFlowLog) {
 	return out
 }
 
-// create makes the flow logs of a call, but for those on some resources.
+// create makes the flow logs of a call, except on the resources in without.
 func (w *cloud) create(in *ec2.CreateFlowLogsInput, without []string, now time.Time) cloudAnswer {
 	token, plain := aws.ToString(in.ClientToken), *in
 	plain.ClientToken = nil
@@ -81,14 +82,14 @@ func (w *cloud) create(in *ec2.CreateFlowLogsInput, without []string, now time.T
 	return a
 }
 
-// useUp is somebody else's call with a token: it counts if nothing was made with that before.
+// useUp is another principal's call with a token. If no call had the token before, each later one is a mismatch.
 func (w *cloud) useUp(token string) {
 	if _, ok := w.answers[token]; !ok {
 		w.answers[token] = cloudAnswer{input: "another"}
 	}
 }
 
-// describe shows all flow logs, each as it is or as it was up to settle ago.
+// describe shows all flow logs. Unless fresh is set, it may show each as it was up to ConsistencyWindow ago.
 func (w *cloud) describe(now time.Time, fresh bool) map[string]inventory.FlowLog {
 	out := map[string]inventory.FlowLog{}
 	stale := func(since time.Time) bool {

@@ -107,7 +107,7 @@ func TestOurTagYieldsToFifty(t *testing.T) {
 }
 
 // TestI4OneCallForOneIncident: the same incident makes the same call, with the
-// same token, in any process; another incident or generation has another.
+// same token, in any process; another incident or generation has another token.
 func TestI4OneCallForOneIncident(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {

@@ -9,8 +9,7 @@ import (
 	"flowkeeper/inventory"
 )
 
-// answered applies what a call came to whose token is T, and that was sent for all incidents
-// of a case.
+// answered applies the answer to a call with the token T, which was sent for all incidents of a case.
 func answered(a CreationAnswer) func(*Case) string {
 	return func(c *Case) string {
 		g := Creation{Token: "T"}
@@ -25,8 +24,8 @@ func answered(a CreationAnswer) func(*Case) string {
 
 func TestApplyCreation(t *testing.T) {
 	t.Parallel()
-	// sentOn is a flow log on a VPC of its own, whose call was sent five seconds ago; twice:
-	// and 20 s before that.
+	// sentOn is a lost flow log on its own VPC, whose call was sent five seconds ago. With twice, the same call was
+	// also sent 20 s before that.
 	sentOn := func(n string, change ...func(*Incident)) func(*Case) {
 		return lostOn(n, append([]func(*Incident){func(i *Incident) { i.Call = &SentCall{Token: "T", At: now.Add(-5 * time.Second)} }}, change...)...)
 	}
@@ -81,12 +80,12 @@ func TestApplyCreation(t *testing.T) {
 			fl-2: State=restored Group="" Call=none NextAttemptAt=+2m0s Tried=1 NewID=fl-new-2 RestoredAt=now
 			logged fl-1 restored: recreated as fl-new-1
 			logged fl-2 restored: recreated as fl-new-2`},
-		{"made, and the row was live still", given(sentOn("1"), live("fl-1", does(func(f *inventory.FlowLog) { f.ResourceID = "vpc-1" }))), answered(item("", Answer{}, newOn("1"))), `
+		{"made, and the row of the lost flow log was still live", given(sentOn("1"), live("fl-1", does(func(f *inventory.FlowLog) { f.ResourceID = "vpc-1" }))), answered(item("", Answer{}, newOn("1"))), `
 			row fl-1: State=gone GoneAt=now
 			new row fl-new-1: Tags=map[flowkeeper:restored-from:e-1] RootID=fl-1 State=live Protected=true FirstSeenAt=now LineageSince=-24h1m0s LastSeenAt=now WrittenAt=now
 			fl-1: State=restored Group="" Call=none NextAttemptAt=+2m0s Tried=1 NewID=fl-new-1 RestoredAt=now
 			logged fl-1 restored: recreated as fl-new-1`},
-		{"made when it was blocked", given(sentOn("1", func(i *Incident) { i.State, i.Reason = Blocked, Permission })), answered(item("", Answer{}, newOn("1"))), `
+		{"made while it was blocked", given(sentOn("1", func(i *Incident) { i.State, i.Reason = Blocked, Permission })), answered(item("", Answer{}, newOn("1"))), `
 			new row fl-new-1: Tags=map[flowkeeper:restored-from:e-1] RootID=fl-1 State=live Protected=true FirstSeenAt=now LineageSince=-24h1m0s LastSeenAt=now WrittenAt=now
 			fl-1: State=restored Reason="" Group="" Call=none NextAttemptAt=+2m0s Tried=1 NewID=fl-new-1 RestoredAt=now
 			logged fl-1 restored: recreated as fl-new-1`},
@@ -106,7 +105,7 @@ func TestApplyCreation(t *testing.T) {
 			note reopened fl-new-1
 			note overdue fl-new-1
 			note known fl-new-1`},
-		{"I2: made, and a forged record said that it was lost before it was known", given(sentOn("1"), closed("fl-new-1", Unknown, unknown)), answered(item("", Answer{}, newOn("1"))), `
+		{"I2: made, and a forged record named the new flow log before the snapshot had it", given(sentOn("1"), closed("fl-new-1", Unknown, unknown)), answered(item("", Answer{}, newOn("1"))), `
 			new row fl-new-1: Tags=map[flowkeeper:restored-from:e-1] RootID=fl-1 State=live Protected=true FirstSeenAt=now LineageSince=-24h1m0s LastSeenAt=now WrittenAt=now
 			fl-new-1 reopened: RootID=fl-1 ResourceID=vpc-1 Known=true Frozen=wanted FirstSeenAt=-24h1m0s
 			fl-1: State=restored Group="" Call=none NextAttemptAt=+2m0s Tried=1 NewID=fl-new-1 RestoredAt=now
@@ -115,13 +114,13 @@ func TestApplyCreation(t *testing.T) {
 			note reopened fl-new-1
 			note overdue fl-new-1
 			note known fl-new-1`},
-		{"I4: the ID of a lost one is no success", given(sentOn("1"), sentOn("2")), answered(item("", Answer{}, newOn("2"), made("fl-1", func(f *inventory.FlowLog) { f.ResourceID = "vpc-1" }))), `
+		{"I4: the ID of a lost flow log is no success", given(sentOn("1"), sentOn("2")), answered(item("", Answer{}, newOn("2"), made("fl-1", func(f *inventory.FlowLog) { f.ResourceID = "vpc-1" }))), `
 			new row fl-new-2: ResourceID=vpc-2 Tags=map[flowkeeper:restored-from:e-1] RootID=fl-2 State=live Protected=true FirstSeenAt=now LineageSince=-24h1m0s LastSeenAt=now WrittenAt=now
 			fl-1: Group="" Call=none NextAttemptAt=now LastError="CreateFlowLogs answered the ID of the lo…"
 			fl-2: State=restored Group="" Call=none NextAttemptAt=+2m0s Tried=1 NewID=fl-new-2 RestoredAt=now
 			logged fl-2 restored: recreated as fl-new-2`},
 
-		{"an item is absent", given(sentOn("1"), sentOn("2")), answered(item("vpc-1", notThere("vpc-1"), newOn("2"))), `
+		{"an item's resource is absent", given(sentOn("1"), sentOn("2")), answered(item("vpc-1", notThere("vpc-1"), newOn("2"))), `
 			new row fl-new-2: ResourceID=vpc-2 Tags=map[flowkeeper:restored-from:e-1] RootID=fl-2 State=live Protected=true FirstSeenAt=now LineageSince=-24h1m0s LastSeenAt=now WrittenAt=now
 			fl-1: Group="" Call=none NextAttemptAt=+2m0s Tried=1 Attempts=1 LastError="vpc-1 does not exist" NotFoundAt=now
 			fl-2: State=restored Group="" Call=none NextAttemptAt=+2m0s Tried=1 NewID=fl-new-2 RestoredAt=now
@@ -133,12 +132,12 @@ func TestApplyCreation(t *testing.T) {
 			logged fl-1 blocked/permission: not authorized
 			logged fl-2 restored: recreated as fl-new-2
 			note stuck fl-1`},
-		{"an item needs a person, or one of its own tags", given(sentOn("1", tags("a", "1")), sentOn("2")), answered(item("vpc-1", denied, newOn("2"))), `
+		{"an item is denied, perhaps because the call lacks its own tags: it goes alone", given(sentOn("1", tags("a", "1")), sentOn("2")), answered(item("vpc-1", denied, newOn("2"))), `
 			new row fl-new-2: ResourceID=vpc-2 Tags=map[flowkeeper:restored-from:e-1] RootID=fl-2 State=live Protected=true FirstSeenAt=now LineageSince=-24h1m0s LastSeenAt=now WrittenAt=now
 			fl-1: Group="" Call=none NextAttemptAt=now Tried=1 LastError="not authorized"
 			fl-2: State=restored Group="" Call=none NextAttemptAt=+2m0s Tried=1 NewID=fl-new-2 RestoredAt=now
 			logged fl-2 restored: recreated as fl-new-2`},
-		{"an item passes by itself", given(sentOn("1"), sentOn("2")), answered(item("vpc-1", throttled, newOn("2"))), `
+		{"an item's error passes by itself", given(sentOn("1"), sentOn("2")), answered(item("vpc-1", throttled, newOn("2"))), `
 			new row fl-new-2: ResourceID=vpc-2 Tags=map[flowkeeper:restored-from:e-1] RootID=fl-2 State=live Protected=true FirstSeenAt=now LineageSince=-24h1m0s LastSeenAt=now WrittenAt=now
 			fl-1: Group="" Call=none NextAttemptAt=+1s Tried=1 Attempts=1 LastError=throttled
 			fl-2: State=restored Group="" Call=none NextAttemptAt=+2m0s Tried=1 NewID=fl-new-2 RestoredAt=now
@@ -149,15 +148,15 @@ func TestApplyCreation(t *testing.T) {
 			fl-1: Group="" Call=none NextAttemptAt=now Tried=1 LastError="no tags"
 			fl-2: State=restored Group="" Call=none NextAttemptAt=+2m0s Tried=1 NewID=fl-new-2 RestoredAt=now
 			logged fl-2 restored: recreated as fl-new-2`},
-		{"an item's role is slow", given(sentOn("1"), sentOn("2")), answered(item("vpc-1", Answer{Class: RoleSlow, Reason: Role, Message: "cannot assume"}, newOn("2"))), `
+		{"AWS can't assume an item's role yet", given(sentOn("1"), sentOn("2")), answered(item("vpc-1", Answer{Class: RoleSlow, Reason: Role, Message: "cannot assume"}, newOn("2"))), `
 			new row fl-new-2: ResourceID=vpc-2 Tags=map[flowkeeper:restored-from:e-1] RootID=fl-2 State=live Protected=true FirstSeenAt=now LineageSince=-24h1m0s LastSeenAt=now WrittenAt=now
 			fl-1: Call=none NextAttemptAt=+1s Tried=1 Attempts=1 LastError="cannot assume" FailingSince=now
 			fl-2: State=restored Group="" Call=none NextAttemptAt=+2m0s Tried=1 NewID=fl-new-2 RestoredAt=now
 			logged fl-2 restored: recreated as fl-new-2`},
-		{"I9: each item's role is slow, for the third time: halved, for it may be one's all the same", given(sentOn("1", twoAttempts), sentOn("2", twoAttempts)), answered(CreationAnswer{Items: map[string]Answer{"vpc-1": slowRole, "vpc-2": slowRole}}), `
+		{"I9: AWS can't assume the role of each item, for the third time: halved, because one flow log may be the cause", given(sentOn("1", twoAttempts), sentOn("2", twoAttempts)), answered(CreationAnswer{Items: map[string]Answer{"vpc-1": slowRole, "vpc-2": slowRole}}), `
 			fl-1: AtMost=1 Call=none NextAttemptAt=+4s Tried=1 Attempts=3 LastError="cannot assume" FailingSince=now
 			fl-2: AtMost=1 Call=none NextAttemptAt=+4s Tried=1 Attempts=3 LastError="cannot assume" FailingSince=now`},
-		{"an item's role is slow, for the third time: it holds none back", given(sentOn("1", twoAttempts), sentOn("2")), answered(item("vpc-1", slowRole, newOn("2"))), `
+		{"AWS can't assume an item's role, for the third time: not halved, because the other one was made", given(sentOn("1", twoAttempts), sentOn("2")), answered(item("vpc-1", slowRole, newOn("2"))), `
 			new row fl-new-2: ResourceID=vpc-2 Tags=map[flowkeeper:restored-from:e-1] RootID=fl-2 State=live Protected=true FirstSeenAt=now LineageSince=-24h1m0s LastSeenAt=now WrittenAt=now
 			fl-1: Call=none NextAttemptAt=+4s Tried=1 Attempts=3 LastError="cannot assume" FailingSince=now
 			fl-2: State=restored Group="" Call=none NextAttemptAt=+2m0s Tried=1 NewID=fl-new-2 RestoredAt=now
@@ -179,7 +178,7 @@ func TestApplyCreation(t *testing.T) {
 			logged fl-1 blocked/token_used: mismatch
 			logged fl-2 restored: recreated as fl-new-2
 			note stuck fl-1`},
-		{"I4: an item passes by itself, of a call sent twice", given(sentOn("1", twice), sentOn("2", twice)), answered(item("vpc-1", throttled, newOn("2"))), `
+		{"I4: an item's error passes by itself, of a call sent twice", given(sentOn("1", twice), sentOn("2", twice)), answered(item("vpc-1", throttled, newOn("2"))), `
 			new row fl-new-2: ResourceID=vpc-2 Tags=map[flowkeeper:restored-from:e-1] RootID=fl-2 State=live Protected=true FirstSeenAt=now LineageSince=-24h1m0s LastSeenAt=now WrittenAt=now
 			fl-1: Group="" Call=sent(-25s, T) NextAttemptAt=+1s Tried=1 Attempts=1 LastError=throttled
 			fl-2: State=restored Group="" Call=none NextAttemptAt=+2m0s Tried=1 NewID=fl-new-2 RestoredAt=now
@@ -211,7 +210,7 @@ func TestApplyCreation(t *testing.T) {
 			fl-2: AtMost=2 NextAttemptAt=+30s Tried=6 Attempts=6 LastError="no answer"
 			fl-3: AtMost=2 NextAttemptAt=+30s Tried=6 Attempts=6 LastError="no answer"
 			retry fl-1 open: no answer`},
-		{"I9: it passes by itself, had no effect, for the third time: halved", given(sentOn("1", tried), sentOn("2", tried)), answered(refused(conflict)), `
+		{"I9: an error that passes by itself and had no effect, for the third time: halved", given(sentOn("1", tried), sentOn("2", tried)), answered(refused(conflict)), `
 			fl-1: AtMost=1 Call=none NextAttemptAt=+4s Tried=3 Attempts=3 LastError=conflict NotFoundAt=never
 			fl-2: AtMost=1 Call=none NextAttemptAt=+4s Tried=3 Attempts=3 LastError=conflict NotFoundAt=never
 			retry fl-1 open: conflict`},
@@ -230,28 +229,28 @@ func TestApplyCreation(t *testing.T) {
 			fl-1: Call=none NextAttemptAt=now Tried=1 Attempts=1 LastError="vpc-2, vpc-3 does not exist"
 			fl-2: Group="" Call=none NextAttemptAt=now Tried=1 Attempts=1 LastError="vpc-2, vpc-3 does not exist"
 			fl-3: Group="" Call=none NextAttemptAt=now Tried=1 Attempts=1 LastError="vpc-2, vpc-3 does not exist"`},
-		{"refused, and another is named: none of the call", given(sentOn("1"), sentOn("2")), answered(refused(notThere("vpc-11"))), `
+		{"refused, and the message names a resource that is not in the call: halved", given(sentOn("1"), sentOn("2")), answered(refused(notThere("vpc-11"))), `
 			fl-1: AtMost=1 Call=none NextAttemptAt=now Tried=1 Attempts=1 LastError="vpc-11 does not exist"
 			fl-2: AtMost=1 Call=none NextAttemptAt=now Tried=1 Attempts=1 LastError="vpc-11 does not exist"`},
 		{"I4: refused, and one is named, of a call sent twice", given(sentOn("1", twice), sentOn("2", twice)), answered(refused(notThere("vpc-2"))), `
 			fl-1: Call=sent(-25s, final, T) NextAttemptAt=now Tried=1 Attempts=1 LastError="vpc-2 does not exist"
 			fl-2: Group="" Call=sent(-25s, final, T) NextAttemptAt=now Tried=1 Attempts=1 LastError="vpc-2 does not exist"`},
-		{"I4: the token is used: looked for at once, and people hear of it", given(sentOn("1"), sentOn("2")), answered(refused(mismatch)), `
+		{"I4: the token is used: AWS is asked at once for what the other call made, and an alert is due", given(sentOn("1"), sentOn("2")), answered(refused(mismatch)), `
 			fl-1: State=blocked Reason=token_used Advice="somebody used Flowkeeper's ClientToken f…" MismatchAt=now Call=none NextAttemptAt=now Tried=1 Attempts=1 LastError=mismatch Stuck=blocked(mismatch) StuckNews=true
 			fl-2: State=blocked Reason=token_used Advice="somebody used Flowkeeper's ClientToken f…" MismatchAt=now Call=none NextAttemptAt=now Tried=1 Attempts=1 LastError=mismatch Stuck=blocked(mismatch) StuckNews=true
 			logged fl-1 blocked/token_used: mismatch
 			logged fl-2 blocked/token_used: mismatch
 			note stuck fl-1
 			note stuck fl-2`},
-		{"I4: the token is used, of a call sent twice: what the first made may not show for long", given(sentOn("1", twice), sentOn("2", twice, alreadyUsed)), answered(refused(mismatch)), `
+		{"I4: the token is used, of a call sent twice: AWS may not show yet what the first one made, so the call stays in doubt", given(sentOn("1", twice), sentOn("2", twice, alreadyUsed)), answered(refused(mismatch)), `
 			fl-1: State=blocked Reason=token_used Advice="somebody used Flowkeeper's ClientToken f…" MismatchAt=now Call=sent(-25s, final, T) NextAttemptAt=now Tried=1 Attempts=1 LastError=mismatch Stuck=blocked(mismatch) StuckNews=true
 			fl-2: Advice="somebody used Flowkeeper's ClientToken f…" MismatchAt=now Call=sent(-25s, final, T) NextAttemptAt=now Tried=1 Attempts=1 LastError=mismatch
 			logged fl-1 blocked/token_used: mismatch
 			note stuck fl-1`},
-		{"I9: a random token is used, too: each goes alone", given(sentOn("1", alreadyUsed, random), sentOn("2", alreadyUsed, random)), answered(refused(mismatch)), `
+		{"I9: the random tokens are used, too: each goes alone", given(sentOn("1", alreadyUsed, random), sentOn("2", alreadyUsed, random)), answered(refused(mismatch)), `
 			fl-1: Advice="somebody used Flowkeeper's ClientToken f…" MismatchAt=now Group="" Call=none NextAttemptAt=now Tried=1 Attempts=1 LastError=mismatch
 			fl-2: Advice="somebody used Flowkeeper's ClientToken f…" MismatchAt=now Group="" Call=none NextAttemptAt=now Tried=1 Attempts=1 LastError=mismatch`},
-		{"refused, and some have tags that the call lacks: each of these goes alone", given(sentOn("1", tags("a", "1", "b", "1")), sentOn("2", tags("a", "1")), sentOn("3", tags("a", "1"))), answered(refused(denied)), `
+		{"refused, and one has a tag that the call lacks: it goes alone, and the others are halved", given(sentOn("1", tags("a", "1", "b", "1")), sentOn("2", tags("a", "1")), sentOn("3", tags("a", "1"))), answered(refused(denied)), `
 			fl-1: Group="" Call=none NextAttemptAt=now Tried=1 Attempts=1 LastError="not authorized"
 			fl-2: AtMost=2 Call=none NextAttemptAt=now Tried=1 Attempts=1 LastError="not authorized"
 			fl-3: AtMost=2 Call=none NextAttemptAt=now Tried=1 Attempts=1 LastError="not authorized"`},
@@ -261,10 +260,10 @@ func TestApplyCreation(t *testing.T) {
 		{"refused for their parameters, and all have tags that the call lacks: halved", given(sentOn("1", tags("a", "1")), sentOn("2", tags("a", "2"))), answered(refused(Answer{Class: NeedsPerson, Reason: Invalid, Message: "invalid", NoEffect: true})), `
 			fl-1: AtMost=1 Call=none NextAttemptAt=now Tried=1 Attempts=1 LastError=invalid
 			fl-2: AtMost=1 Call=none NextAttemptAt=now Tried=1 Attempts=1 LastError=invalid`},
-		{"I9: a slow role is that of all: they stay together", given(sentOn("1"), sentOn("2")), answered(refused(slowRole)), `
+		{"I9: AWS can't assume the role, which is the same for all: they stay together", given(sentOn("1"), sentOn("2")), answered(refused(slowRole)), `
 			fl-1: Call=none NextAttemptAt=+1s Tried=1 Attempts=1 LastError="cannot assume" FailingSince=now
 			fl-2: Call=none NextAttemptAt=+1s Tried=1 Attempts=1 LastError="cannot assume" FailingSince=now`},
-		{"I9: a slow role, for the third time: halved, for it may be one's all the same", given(sentOn("1", twoAttempts), sentOn("2", twoAttempts)), answered(refused(slowRole)), `
+		{"I9: AWS can't assume the role, for the third time: halved, because one flow log may be the cause", given(sentOn("1", twoAttempts), sentOn("2", twoAttempts)), answered(refused(slowRole)), `
 			fl-1: AtMost=1 Call=none NextAttemptAt=+4s Tried=1 Attempts=3 LastError="cannot assume" FailingSince=now
 			fl-2: AtMost=1 Call=none NextAttemptAt=+4s Tried=1 Attempts=3 LastError="cannot assume" FailingSince=now`},
 		{"I9: a permission that all need: blocked, and they stay together, whatever their tags", given(sentOn("1", tags("a", "1")), sentOn("2", tags("a", "2"))), answered(refused(passRole)), `
@@ -274,7 +273,7 @@ func TestApplyCreation(t *testing.T) {
 			logged fl-2 blocked/permission: no iam:PassRole
 			note stuck fl-1
 			note stuck fl-2`},
-		{"I9: the credentials that have just shown their resources: halved, for AWS may mean one that is not the account's", given(sentOn("1"), sentOn("2")), answered(refused(noAccess)), `
+		{"I9: AWS refuses credentials that it has just accepted: halved, because one resource may be another account's", given(sentOn("1"), sentOn("2")), answered(refused(noAccess)), `
 			fl-1: AtMost=1 Call=none NextAttemptAt=now Tried=1 Attempts=1 LastError="not yours"
 			fl-2: AtMost=1 Call=none NextAttemptAt=now Tried=1 Attempts=1 LastError="not yours"`},
 		{"I9: their tags are refused: each goes alone", given(sentOn("1"), sentOn("2")), answered(refused(Answer{Class: TagRefused, Message: "no tags", NoEffect: true})), `
@@ -294,7 +293,7 @@ func TestApplyCreation(t *testing.T) {
 	})
 }
 
-// TestNamesResource: an ID is named where it stands as a whole.
+// TestNamesResource: a message that has vpc-12 does not name vpc-1, which is another resource.
 func TestNamesResource(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -319,7 +318,7 @@ func TestNamesResource(t *testing.T) {
 		t.Run(fmt.Sprintf("%q in %q", c.id, c.message), func(t *testing.T) {
 			t.Parallel()
 			if got := names(c.message, c.id); got != c.want {
-				t.Errorf("%q names %q: %t", c.message, c.id, got)
+				t.Errorf("%q names %q: %t, want %t", c.message, c.id, got, c.want)
 			}
 		})
 	}

@@ -15,7 +15,7 @@ import (
 	"flowkeeper/inventory"
 )
 
-// daemon is one Flowkeeper: its state file, and what it does, as package remediate does it.
+// daemon is a model of one Flowkeeper: its state file, and the steps that package remediate takes.
 type daemon struct {
 	*cloud
 	now       time.Time
@@ -23,7 +23,7 @@ type daemon struct {
 	rows      map[string]inventory.Row
 	incidents map[string]Incident
 	applied   map[string]bool // records, by flow log and event ID
-	pending   [][]string      // flow logs of records to come
+	pending   [][]string      // the flow logs of each record that is still to come
 	events    int
 	cases     byte
 	log       []string // what happened, printed with a failure
@@ -203,15 +203,15 @@ func (d *daemon) step() {
 	}
 }
 
-// fate is what becomes of a call.
+// fate says what becomes of a call.
 type fate int
 
 const (
 	answers   fate = iota
 	partly         // some of its flow logs are refused
-	unsent         // the daemon dies before it
-	died           // the daemon dies after it
-	noAnswer       // it is sent, and its answer is lost
+	unsent         // the daemon dies before it sends the call
+	died           // the daemon dies after AWS has executed the call
+	noAnswer       // AWS executes the call, and the answer is lost
 	throttled      // AWS refuses its rate
 	refuses        // AWS refuses all of it
 	usedUp         // somebody else used its token just before
@@ -344,7 +344,7 @@ func (d *daemon) tagAll(some []Incident) {
 	d.change(func(c *Case) { c.Sharing().ApplyTags(some, a, 0) })
 }
 
-// newDaemon has refreshed its snapshot an hour ago.
+// newDaemon is a daemon whose last refresh was an hour ago.
 func newDaemon(t *rapid.T) *daemon {
 	d := &daemon{cloud: &cloud{t: t, answers: map[string]cloudAnswer{}}, now: noon, rows: map[string]inventory.Row{}, incidents: map[string]Incident{}, applied: map[string]bool{}}
 	for vpc := range rapid.IntRange(2, 5).Draw(t, "VPCs") {
@@ -367,14 +367,14 @@ func (d *daemon) checkBack(roots []cloudFlowLog) {
 	for _, root := range roots {
 		back := d.alive(root.ResourceID, root.LogDestination)
 		if len(back) != 1 {
-			d.t.Fatalf("%s is back %d times", root.ID, len(back))
+			d.t.Fatalf("%s is back %d times, want once", root.ID, len(back))
 		}
 		if missing := missingTags(root.Tags, back[0].Tags); missing != nil {
 			d.t.Fatalf("%s is back as %s, which lacks %v", root.ID, back[0].ID, missing)
 		}
 		d.change(func(c *Case) {
 			if last := c.Successor(root.ID); last != back[0].ID {
-				d.t.Fatalf("%s is back as %s, and counts as back as %s", root.ID, back[0].ID, last)
+				d.t.Fatalf("%s is back as %s, but the state file says %s", root.ID, back[0].ID, last)
 			}
 		})
 		if row := d.rows[back[0].ID]; !row.Protected || row.State != inventory.Live {
@@ -383,8 +383,9 @@ func (d *daemon) checkBack(roots []cloudFlowLog) {
 	}
 }
 
-// TestSharedCreatesMakeNoDoubles: whatever is lost, late, stale or refused, a daemon alone makes
-// no second flow log for a lost one, and brings all of them back. AWS does not help it.
+// TestSharedCreatesMakeNoDoubles: a single daemon makes no second flow log for a lost one, and restores all of them,
+// even if records are late, and answers of AWS are lost, stale or refusals. AWS may refuse a second flow log; this
+// cloud does not.
 func TestSharedCreatesMakeNoDoubles(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {

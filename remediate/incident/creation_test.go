@@ -17,8 +17,7 @@ import (
 	"flowkeeper/inventory"
 )
 
-// lostOn puts a flow log into a case that was lost on a VPC of its own: fl-7 on vpc-7. Its
-// create may share a call.
+// lostOn adds a lost flow log on its own VPC to a case: for "7", fl-7 on vpc-7. Its create may share a call.
 func lostOn(n string, change ...func(*Incident)) func(*Case) {
 	i := pending("fl-"+n, append([]func(*Incident){groupable, on("vpc-" + n)}, change...)...)
 	return func(c *Case) {
@@ -33,7 +32,7 @@ func on(resource string) func(*Incident) {
 	return func(i *Incident) { i.ResourceID, i.Frozen.ResourceID = resource, resource }
 }
 
-// tags are key and value in turn.
+// tags sets the frozen tags: kv has keys and values in turn.
 func tags(kv ...string) func(*Incident) {
 	return func(i *Incident) { i.Frozen.Tags = tagMap(kv...) }
 }
@@ -46,7 +45,7 @@ func tagMap(kv ...string) map[string]string {
 	return out
 }
 
-// fifty are as many tags as one AWS resource may have.
+// fifty sets as many frozen tags as an AWS resource may have.
 func fifty(i *Incident) {
 	i.Frozen.Tags = map[string]string{}
 	for n := range inventory.MostTags {
@@ -54,7 +53,7 @@ func fifty(i *Incident) {
 	}
 }
 
-// all are the incidents of a case, in order.
+// all lists the flow logs of a case's incidents, in order.
 func all(c *Case) []string { return slices.Sorted(maps.Keys(c.incidents.byID)) }
 
 func TestGather(t *testing.T) {
@@ -69,11 +68,11 @@ func TestGather(t *testing.T) {
 		{"alike but for tags", given(opened("1", tags("a", "1")), opened("2", tags("b", "2"))), gather, `fl-1: Group=e-1 | fl-2: Group=e-1`},
 		{"two pairs and one alone", given(opened("1"), opened("2", freezes(rejects)), opened("3"), opened("4", freezes(rejects)), opened("5", freezes(elsewhere))), gather,
 			`fl-1: Group=e-1 | fl-3: Group=e-1 | fl-2: Group=e-1 | fl-4: Group=e-1`}, // in the order of hashes
-		{"alone: no trace is needed", given(opened("1")), gather, ``},
-		{"alone of its kind", twoOf(freezes(rejects)), gather, ``},
+		{"alone: its call needs no note", given(opened("1")), gather, ``},
+		{"unlike the other one", twoOf(freezes(rejects)), gather, ``},
 		{"on resources of different kinds", twoOf(on("subnet-1")), gather, ``},
-		{"of which there is no incident", given(opened("1")), func(c *Case) string { c.Sharing().Gather("e-1", []string{"fl-1", "fl-2"}); return "" }, ``},
-		{"I4: a create may have been sent without a trace", twoOf(func(i *Incident) { i.Untried = false }), gather, ``},
+		{"one has no incident", given(opened("1")), func(c *Case) string { c.Sharing().Gather("e-1", []string{"fl-1", "fl-2"}); return "" }, ``},
+		{"I4: a create may have been sent without a note of the call", twoOf(func(i *Incident) { i.Untried = false }), gather, ``},
 		{"I4: opened before", twoOf(func(i *Incident) { i.OpenedAt = noon }), gather, ``},
 		{"I4: a call of it is in doubt", twoOf(func(i *Incident) { i.Call = &SentCall{Token: "T", At: noon} }), gather, ``},
 		{"not open", twoOf(func(i *Incident) { i.State = Closed }), gather, ``},
@@ -110,13 +109,13 @@ func TestCreationInput(t *testing.T) {
 		resources string
 		tags      map[string]string
 	}{
-		{"one: as alone", of(tags("a", "1")), "vpc-1", tagMap("a", "1", RestoredFrom, "fl-1")},
+		{"one incident: the create for it alone", of(tags("a", "1")), "vpc-1", tagMap("a", "1", RestoredFrom, "fl-1")},
 		{"no tags", of(same, same), "vpc-1 vpc-2", tagMap(RestoredFrom, "e-1")},
 		{"all tags are shared", of(tags("a", "1", "b", "2"), tags("b", "2", "a", "1")), "vpc-1 vpc-2", tagMap("a", "1", "b", "2", RestoredFrom, "e-1")},
-		{"what the first has alone", of(tags("a", "1", "b", "2"), tags("b", "2")), "vpc-1 vpc-2", tagMap("b", "2", RestoredFrom, "e-1")},
-		{"what the last has alone", of(same, same, tags("b", "2")), "vpc-1 vpc-2 vpc-3", tagMap(RestoredFrom, "e-1")},
+		{"a tag that only the first has", of(tags("a", "1", "b", "2"), tags("b", "2")), "vpc-1 vpc-2", tagMap("b", "2", RestoredFrom, "e-1")},
+		{"a tag that only the last has", of(same, same, tags("b", "2")), "vpc-1 vpc-2 vpc-3", tagMap(RestoredFrom, "e-1")},
 		{"another value", of(tags("a", "1", "b", "2"), tags("a", "2", "b", "2")), "vpc-1 vpc-2", tagMap("b", "2", RestoredFrom, "e-1")},
-		{"an empty value is one", of(tags("a", ""), same), "vpc-1 vpc-2", tagMap(RestoredFrom, "e-1")},
+		{"a tag with an empty value that only the first has", of(tags("a", ""), same), "vpc-1 vpc-2", tagMap(RestoredFrom, "e-1")},
 		{"AWS's and our own are not copied", of(tags("aws:x", "1", RestoredFrom, "fl-0"), tags("aws:x", "1", RestoredFrom, "fl-0")), "vpc-1 vpc-2", tagMap(RestoredFrom, "e-1")},
 		{"no room for ours", of(fifty, fifty), "vpc-1 vpc-2", of(fifty)[0].Frozen.Tags},
 		{"room, as one is not shared", of(fifty, without50), "vpc-1 vpc-2", func() map[string]string {
@@ -139,14 +138,13 @@ func TestCreationInput(t *testing.T) {
 				t.Error(d)
 			}
 			if fmt.Sprint(c.incidents) != before {
-				t.Error("the incidents are others than before")
+				t.Error("Input has changed the incidents")
 			}
 		})
 	}
 }
 
-// TestCreationToken: what makes another call has another token, and what makes the same call
-// has the same.
+// TestCreationToken: different calls have different tokens, and the same call always has the same token.
 func TestCreationToken(t *testing.T) {
 	t.Parallel()
 	a, b, c := pending("fl-1", on("vpc-1")), pending("fl-2", on("vpc-2")), pending("fl-3", on("vpc-3"))
@@ -157,22 +155,22 @@ func TestCreationToken(t *testing.T) {
 	token := func(key TokenKey, of ...Incident) string { return newCreation(of, key).Token }
 	seen := map[string]string{}
 	for name, token := range map[string]string{
-		"one":                    token("key", a),
-		"another one":            token("key", b),
-		"two":                    token("key", a, b),
-		"two others":             token("key", a, c),
-		"three":                  token("key", a, b, c),
-		"the next generation":    token("key", a, next(b)),
-		"another generation":     token("key", next(a), b),
-		"another event":          token("key", ofEvent(a), ofEvent(b)),
-		"another Region":         token("key", elsewhere(a), elsewhere(b)),
-		"another key":            token("other", a, b),
-		"one that has a random":  token("key", random(a, "random")),
-		"two that have randoms":  token("key", random(a, "x"), random(b, "y")),
-		"two that have others":   token("key", random(a, "x"), random(b, "z")),
-		"one of no key's":        token("key", func() Incident { i := a; i.Keyed = true; return i }()),
-		"one of the next ten":    token("key", func() Incident { i := a; i.FlowLogID = "fl-11"; return i }()),
-		"generation 1 and fl-1 ": token("key", func() Incident { i := a; i.Generation = 11; return i }()),
+		"one":                               token("key", a),
+		"another one":                       token("key", b),
+		"two":                               token("key", a, b),
+		"two others":                        token("key", a, c),
+		"three":                             token("key", a, b, c),
+		"the next generation":               token("key", a, next(b)),
+		"another generation":                token("key", next(a), b),
+		"another event":                     token("key", ofEvent(a), ofEvent(b)),
+		"another Region":                    token("key", elsewhere(a), elsewhere(b)),
+		"another key":                       token("other", a, b),
+		"one with a random token":           token("key", random(a, "random")),
+		"two with random tokens":            token("key", random(a, "x"), random(b, "y")),
+		"two with other random tokens":      token("key", random(a, "x"), random(b, "z")),
+		"one with a keyed token of its own": token("key", func() Incident { i := a; i.Keyed = true; return i }()),
+		"fl-11":                             token("key", func() Incident { i := a; i.FlowLogID = "fl-11"; return i }()),
+		"generation 11 of fl-1":             token("key", func() Incident { i := a; i.Generation = 11; return i }()),
 	} {
 		if other, ok := seen[token]; ok {
 			t.Errorf("%s and %s have the same token", name, other)
@@ -180,7 +178,7 @@ func TestCreationToken(t *testing.T) {
 		seen[token] = name
 	}
 	if got, before := token("key", a, b), "af337d2ec56fa5871f16bb689186dac008cd7c682475527328708fcd8bc841c5"; got != before {
-		t.Errorf("a call that an older version has sent would be repeated as another, with the token %s", got)
+		t.Errorf("a call that an older version has sent would be repeated with another token, %s", got)
 	}
 	in := []Incident{b, c, a}
 	g := newCreation(in, "key")
@@ -239,11 +237,11 @@ func TestCallKey(t *testing.T) {
 		"the same call in doubt, alone by now":  {key(sent("T")), key(sent("T"), alone), true},
 		"the same call in doubt, and blocked":   {key(sent("T")), key(sent("T"), state(Blocked)), true},
 		"another call in doubt":                 {key(sent("T")), key(sent("U")), false},
-		"the same tags lack":                    {key(restored("a", "1", "b", "2")), key(restored("b", "2", "a", "1"), freezes(rejects)), true},
-		"other tags lack":                       {key(restored("a", "1")), key(restored("a", "2")), false},
-		"other keys lack":                       {key(restored("a", "1")), key(restored("b", "1")), false},
+		"they lack the same tags":               {key(restored("a", "1", "b", "2")), key(restored("b", "2", "a", "1"), freezes(rejects)), true},
+		"they lack other values":                {key(restored("a", "1")), key(restored("a", "2")), false},
+		"they lack other keys":                  {key(restored("a", "1")), key(restored("b", "1")), false},
 		"one key with an odd value, or two":     {key(restored("a", "1\"\n\"b\"=\"2")), key(restored("a", "1", "b", "2")), false},
-		"it lacks tags, and the call was of it": {key(restored("a", "1"), sent("T")), key(restored("a", "1")), true},
+		"it lacks tags, and a call is in doubt": {key(restored("a", "1"), sent("T")), key(restored("a", "1")), true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -258,7 +256,7 @@ func TestCallKey(t *testing.T) {
 		}
 	}
 	if member(alone).Shares() {
-		t.Error("Share plans the create of one that is alone")
+		t.Error("Share plans the create of an incident without a group")
 	}
 }
 
@@ -266,16 +264,16 @@ func TestSeniority(t *testing.T) {
 	t.Parallel()
 	i := pending("fl-1")
 	if got := i.Seniority(); !got.Equal(i.FirstSeenAt) {
-		t.Errorf("as old as its root: %s", got)
+		t.Errorf("the seniority is %s, want when the root was first seen, %s", got, i.FirstSeenAt)
 	}
 	late := i
 	late.LateDestination = true
 	if got, young := late.Seniority(), now.AddDate(50, 0, 0); !got.After(young) {
-		t.Errorf("to where nothing delivered at first: %s", got)
+		t.Errorf("a flow log to a late destination has the seniority %s, want one after all others", got)
 	}
 	later := late
 	later.FirstSeenAt = later.FirstSeenAt.Add(time.Second)
 	if !late.Seniority().Before(later.Seniority()) {
-		t.Error("among those to new destinations the older comes first")
+		t.Error("of two flow logs to late destinations, the older one does not come first")
 	}
 }

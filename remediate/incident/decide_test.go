@@ -19,7 +19,7 @@ func lost() Incident {
 		Source: ByEvent, DeletedAt: noon.Add(-time.Second), OpenedAt: noon, Actor: &alert.Actor{ARN: "arn:aws:iam::111122223333:user/mallory"}}
 }
 
-// other is a flow log in the place of the lost one, as it was or changed.
+// other is a flow log in the place of the lost one: an equivalent, or what change makes of it.
 func other(id string, change func(*Other)) Other {
 	o := Other{FlowLog: inventory.FlowLog{ID: id, Scope: scope, Settings: wanted, Status: "ACTIVE", CreatedAt: noon}, Adoptable: true, MayExcuse: true}
 	if change != nil {
@@ -53,11 +53,11 @@ func TestDecide(t *testing.T) {
 		{"alive for longer: after 15 s, not 16", func(i *Incident, o *Facts, _ *Policy) {
 			o.Alive, i.TimesAlive, i.AliveSince = true, 4, noon.Add(-20*time.Second)
 		}, Requeue, "", 15 * time.Second},
-		{"alive near the end of settle", func(i *Incident, o *Facts, _ *Policy) {
+		{"alive near the end of the consistency window", func(i *Incident, o *Facts, _ *Policy) {
 			o.Alive, i.TimesAlive, i.AliveSince = true, 9, noon.Add(-110*time.Second)
 		}, Requeue, "", 10 * time.Second},
-		{"alive for settle", func(i *Incident, o *Facts, _ *Policy) { o.Alive, i.AliveSince = true, noon.Add(-2*time.Minute) }, Close, StillThere, 0},
-		{"I2: alive for settle, but AWS was asked before the end of that", func(i *Incident, o *Facts, _ *Policy) {
+		{"alive for the consistency window", func(i *Incident, o *Facts, _ *Policy) { o.Alive, i.AliveSince = true, noon.Add(-2*time.Minute) }, Close, StillThere, 0},
+		{"I2: alive for the consistency window, but AWS was asked before the end of that", func(i *Incident, o *Facts, _ *Policy) {
 			i.OpenedAt, o.Alive, i.AliveSince, o.At = noon.Add(-3*time.Minute), true, noon.Add(-2*time.Minute), noon.Add(-time.Second)
 		}, Requeue, "", 0},
 		{"alive, even if a rule excuses it", func(i *Incident, o *Facts, _ *Policy) { o.Alive, i.Action = true, Ignore }, Requeue, "", time.Second},
@@ -67,8 +67,8 @@ func TestDecide(t *testing.T) {
 		{"never seen", func(i *Incident, o *Facts, _ *Policy) { i.Known, o.InSnapshot = false, false }, Close, Unknown, 0},
 		{"released", func(_ *Incident, o *Facts, _ *Policy) { o.Released = true }, Close, Released, 0},
 		{"released, but a person asks", func(i *Incident, o *Facts, _ *Policy) { o.Released, i.Requested = true, true }, Create, "", 0},
-		{"released, and too young for every look", func(_ *Incident, o *Facts, _ *Policy) { o.Released, o.CreatedAt = true, noon.Add(-time.Minute) }, Postpone, "", time.Minute},
-		{"I5: released, and too young when it was observed", func(i *Incident, o *Facts, _ *Policy) {
+		{"released, and so young that AWS need not show it yet", func(_ *Incident, o *Facts, _ *Policy) { o.Released, o.CreatedAt = true, noon.Add(-time.Minute) }, Postpone, "", time.Minute},
+		{"I5: released, and so young when AWS was asked that AWS did not have to show it", func(i *Incident, o *Facts, _ *Policy) {
 			i.OpenedAt, o.Released, o.CreatedAt, o.At = noon.Add(-time.Minute), true, noon.Add(-2*time.Minute), noon.Add(-time.Second)
 		}, Postpone, "", time.Second},
 		{"released, and old enough", func(_ *Incident, o *Facts, _ *Policy) { o.Released, o.CreatedAt = true, noon.Add(-2*time.Minute) }, Close, Released, 0},
@@ -76,10 +76,10 @@ func TestDecide(t *testing.T) {
 		{"I2: released, but a shared call has made it", func(i *Incident, o *Facts, _ *Policy) {
 			o.Released, i.Call, o.Others = true, &SentCall{At: noon.Add(-time.Hour)}, []Other{other("fl-new", restored)}
 		}, Adopt, "", 0},
-		{"I2: released, and what a shared call may have made would not show yet", func(i *Incident, o *Facts, _ *Policy) {
+		{"I2: released, and AWS need not show yet what a shared call may have made", func(i *Incident, o *Facts, _ *Policy) {
 			o.Released, i.Call = true, &SentCall{At: noon.Add(-5 * time.Second)}
 		}, Postpone, "", 5 * time.Second},
-		{"I2: released, and every observation shows what a shared call may have made", func(i *Incident, o *Facts, p *Policy) {
+		{"I2: released, and AWS must show by now what a shared call may have made", func(i *Incident, o *Facts, p *Policy) {
 			sent := SentCall{}
 			o.Released, i.Call = true, &SentCall{At: noon.Add(-sent.showsBy(*p).Sub(sent.At))}
 		}, Close, Released, 0},
@@ -95,8 +95,8 @@ func TestDecide(t *testing.T) {
 		{"perhaps a decoy, opened just now", func(_ *Incident, o *Facts, _ *Policy) { o.MayBeDecoy = true }, Postpone, "", time.Second},
 		{"perhaps a decoy, for a while", func(i *Incident, o *Facts, _ *Policy) { o.MayBeDecoy, i.OpenedAt = true, noon.Add(-5*time.Second) }, Postpone, "", 5 * time.Second},
 		{"perhaps a decoy, for longer", func(i *Incident, o *Facts, _ *Policy) { o.MayBeDecoy, i.OpenedAt = true, noon.Add(-time.Minute) }, Postpone, "", 15 * time.Second},
-		{"perhaps a decoy, near the end of settle", func(i *Incident, o *Facts, _ *Policy) { o.MayBeDecoy, i.OpenedAt = true, noon.Add(-110*time.Second) }, Postpone, "", 10 * time.Second},
-		{"perhaps a decoy, for settle: it counts as one", func(i *Incident, o *Facts, _ *Policy) { o.MayBeDecoy, i.OpenedAt = true, noon.Add(-2*time.Minute) }, Close, Exempt, 0},
+		{"perhaps a decoy, near the end of the consistency window", func(i *Incident, o *Facts, _ *Policy) { o.MayBeDecoy, i.OpenedAt = true, noon.Add(-110*time.Second) }, Postpone, "", 10 * time.Second},
+		{"perhaps a decoy, for the consistency window: it counts as one", func(i *Incident, o *Facts, _ *Policy) { o.MayBeDecoy, i.OpenedAt = true, noon.Add(-2*time.Minute) }, Close, Exempt, 0},
 		{"perhaps a decoy, but a person asks", func(i *Incident, o *Facts, _ *Policy) { o.MayBeDecoy, i.Requested = true, true }, Create, "", 0},
 		{"held", func(_ *Incident, o *Facts, _ *Policy) { o.Held, o.Protected = true, false }, Close, Held, 0},
 		{"held, but a person asks", func(i *Incident, o *Facts, _ *Policy) { o.Held, o.Protected, i.Requested = true, false, true }, Create, "", 0},
@@ -121,7 +121,7 @@ func TestDecide(t *testing.T) {
 			i.Action, i.WaitUntil, i.Waited = Wait, noon, time.Minute
 			o.Others = []Other{other("fl-new", func(x *Other) { x.LogDestination, x.CreatedBy = "arn:aws:s3:::other", i.Actor.ARN })}
 		}, Close, Replaced, 0},
-		{"replaced by what excuses another loss, or delivers to a new place", func(i *Incident, o *Facts, _ *Policy) {
+		{"replaced by a flow log that excuses another loss, or delivers to a new destination", func(i *Incident, o *Facts, _ *Policy) {
 			i.Action, i.WaitUntil, i.Waited = Wait, noon, time.Minute
 			o.Others = []Other{other("fl-new", func(x *Other) {
 				x.LogDestination, x.CreatedBy, x.MayExcuse = "arn:aws:s3:::other", i.Actor.ARN, false
@@ -131,18 +131,18 @@ func TestDecide(t *testing.T) {
 			i.Action, i.WaitUntil, i.Waited, i.DeletedAt = Wait, noon, time.Minute, noon.Add(-time.Minute)
 			o.Others = []Other{other("fl-new", func(x *Other) { x.LogDestination, x.CreatedBy = "arn:aws:s3:::other", i.Actor.ARN })}
 		}, Close, Replaced, 0},
-		{"I2: replaced later than that", func(i *Incident, o *Facts, _ *Policy) {
+		{"I2: replaced a moment later than that", func(i *Incident, o *Facts, _ *Policy) {
 			i.Action, i.WaitUntil, i.Waited, i.DeletedAt = Wait, noon, time.Minute, noon.Add(-time.Minute-1)
 			o.Others = []Other{other("fl-new", func(x *Other) { x.LogDestination, x.CreatedBy = "arn:aws:s3:::other", i.Actor.ARN })}
 		}, Create, "", 0},
-		{"I2: no name of who deleted it, nor of who made the other one", func(i *Incident, o *Facts, _ *Policy) {
+		{"I2: neither the principal who deleted it nor the maker of the other one is known", func(i *Incident, o *Facts, _ *Policy) {
 			i.Action, i.WaitUntil, i.Waited, i.Actor = Wait, noon, time.Minute, &alert.Actor{UserName: "terraform"}
 			o.Others = []Other{other("fl-new", func(x *Other) { x.LogDestination = "arn:aws:s3:::other" })}
 		}, Create, "", 0},
 		{"I3: an equivalent that is older than the lost one, and so gone, replaces nothing", func(i *Incident, o *Facts, _ *Policy) {
 			i.Action, i.WaitUntil, i.Waited, o.CreatedAt, o.Others = Wait, noon, time.Minute, noon.Add(time.Second), []Other{other("fl-new", func(x *Other) { x.CreatedBy = i.Actor.ARN })}
 		}, Create, "", 0},
-		{"replaced by what is gone again, which a stale observation shows", func(i *Incident, o *Facts, _ *Policy) {
+		{"replaced by a flow log that is gone again, and that a stale observation shows", func(i *Incident, o *Facts, _ *Policy) {
 			i.Action, i.WaitUntil, i.Waited = Wait, noon, time.Minute
 			o.Others = []Other{other("fl-new", func(x *Other) {
 				x.LogDestination, x.CreatedBy, x.Adoptable = "arn:aws:s3:::other", i.Actor.ARN, false
@@ -164,31 +164,31 @@ func TestDecide(t *testing.T) {
 		}, Create, "", 0},
 		{"I3: a decoy does not stop the attempt", func(_ *Incident, o *Facts, _ *Policy) { o.Others = []Other{decoy} }, Create, "", 0},
 		{"AWS says it exists: a decoy", func(_ *Incident, o *Facts, _ *Policy) { o.Others, o.AlreadyExists = []Other{decoy}, true }, DecoyInTheWay, "", 0},
-		{"AWS says it exists, nothing is there", func(_ *Incident, o *Facts, _ *Policy) { o.AlreadyExists = true }, Requeue, "", 2 * time.Second},
-		{"AWS says it exists: it does the same, and counts as lost", func(_ *Incident, o *Facts, _ *Policy) {
+		{"AWS says it exists, and shows nothing", func(_ *Incident, o *Facts, _ *Policy) { o.AlreadyExists = true }, Requeue, "", 2 * time.Second},
+		{"AWS says it exists: an equivalent that counts as lost", func(_ *Incident, o *Facts, _ *Policy) {
 			o.Others, o.AlreadyExists = []Other{other("fl-new", func(x *Other) { x.Adoptable = false })}, true
 		}, Requeue, "", 2 * time.Second},
-		{"AWS says so again and again", func(i *Incident, o *Facts, _ *Policy) { o.AlreadyExists, i.Attempts = true, 30 }, Requeue, "", 16 * time.Second},
-		{"AWS says it exists, and only what was there before the loss is", func(i *Incident, o *Facts, _ *Policy) {
+		{"AWS says again and again that it exists", func(i *Incident, o *Facts, _ *Policy) { o.AlreadyExists, i.Attempts = true, 30 }, Requeue, "", 16 * time.Second},
+		{"AWS says it exists, and shows only a flow log from before the loss", func(i *Incident, o *Facts, _ *Policy) {
 			o.Others, o.AlreadyExists, i.LastSeenAt, i.ExistsAt = []Other{decoy}, true, noon.Add(2*time.Minute), noon.Add(-2*time.Minute+1)
 		}, Requeue, "", 2 * time.Second},
-		{"AWS says so for longer than it hides what was made", func(i *Incident, o *Facts, _ *Policy) {
+		{"AWS has said for the consistency window that it exists, and shows only a flow log from before the loss", func(i *Incident, o *Facts, _ *Policy) {
 			o.Others, o.AlreadyExists, i.LastSeenAt, i.ExistsAt = []Other{decoy}, true, noon.Add(2*time.Minute), noon.Add(-2*time.Minute)
 		}, DecoyInTheWay, "", 0},
-		{"AWS says so for that long, and was asked before the end of that", func(i *Incident, o *Facts, _ *Policy) {
+		{"AWS has said for the consistency window that it exists, but was asked what is there before the end of that", func(i *Incident, o *Facts, _ *Policy) {
 			i.OpenedAt, o.Others, o.AlreadyExists, i.LastSeenAt, i.ExistsAt = noon.Add(-3*time.Minute), []Other{decoy}, true, noon.Add(2*time.Minute), noon.Add(-2*time.Minute)
 			o.At = noon.Add(-time.Second)
 		}, Requeue, "", 2 * time.Second},
-		{"AWS says so for that long, and shows nothing", func(i *Incident, o *Facts, _ *Policy) {
+		{"AWS has said for the consistency window that it exists, and shows nothing", func(i *Incident, o *Facts, _ *Policy) {
 			o.AlreadyExists, i.Attempts, i.ExistsAt = true, 30, noon.Add(-2*time.Minute)
 		}, Requeue, "", time.Minute},
 		{"a token mismatch, just now", func(i *Incident, _ *Facts, _ *Policy) { i.MismatchAt = noon }, Requeue, "", 5 * time.Second},
-		{"a token mismatch, near the end of its time", func(i *Incident, _ *Facts, _ *Policy) { i.MismatchAt = noon.Add(-12 * time.Second) }, Requeue, "", 3 * time.Second},
+		{"a token mismatch, 12 s ago", func(i *Incident, _ *Facts, _ *Policy) { i.MismatchAt = noon.Add(-12 * time.Second) }, Requeue, "", 3 * time.Second},
 		{"a token mismatch, 15 s ago", func(i *Incident, _ *Facts, _ *Policy) { i.MismatchAt = noon.Add(-15 * time.Second) }, NextToken, "", 0},
 		{"a token mismatch, 15 s ago, and the observation is older", func(i *Incident, o *Facts, _ *Policy) {
 			i.MismatchAt, i.OpenedAt, o.At = noon.Add(-15*time.Second), noon.Add(-time.Minute), noon.Add(-time.Second)
 		}, Requeue, "", time.Second},
-		{"a token mismatch, and AWS shows at once what there is", func(i *Incident, _ *Facts, p *Policy) { i.MismatchAt, p.ConsistencyWindow = noon, 0 }, NextToken, "", 0},
+		{"a token mismatch, and AWS shows each change at once", func(i *Incident, _ *Facts, p *Policy) { i.MismatchAt, p.ConsistencyWindow = noon, 0 }, NextToken, "", 0},
 		{"I3: a token mismatch, and an equivalent is there", func(i *Incident, o *Facts, _ *Policy) {
 			i.MismatchAt, o.Others = noon.Add(-15*time.Second), []Other{other("fl-new", nil)}
 		}, Adopt, "", 0},
@@ -227,13 +227,14 @@ func TestDecide(t *testing.T) {
 				t.Errorf("at %s after noon, want %s", d.At.Sub(noon), c.at)
 			}
 			if named := d.Next == Adopt || d.Next == DecoyInTheWay || d.Reason == Replaced; named && d.Found.ID != o.Others[0].ID {
-				t.Errorf("it is about %q, want %q", d.Found.ID, o.Others[0].ID)
+				t.Errorf("the decision names %q, want %q", d.Found.ID, o.Others[0].ID)
 			}
 		})
 	}
 }
 
-// TestTheCauseOfADecision: what replay and alerts say of it is not a guess.
+// TestTheCauseOfADecision: a decision has the cause for which it was taken, so that `flowkeeper replay` and alerts
+// need not guess it.
 func TestTheCauseOfADecision(t *testing.T) {
 	t.Parallel()
 	facts := Facts{ResourceID: "vpc-1", At: noon, InSnapshot: true, Protected: true, Complete: true}
@@ -253,9 +254,9 @@ func TestTheCauseOfADecision(t *testing.T) {
 		{"the snapshot has forgotten it", func(_ *Incident, o *Facts, _ *Policy) { o.InSnapshot, o.Protected = false, false }, Create, ""},
 		{"not observed", func(_ *Incident, o *Facts, _ *Policy) { o.ResourceID = "vpc-2" }, Requeue, ""},
 		{"shown alive", func(_ *Incident, o *Facts, _ *Policy) { o.Alive = true }, Requeue, StillShown},
-		{"shown alive for settle", func(i *Incident, o *Facts, _ *Policy) { o.Alive, i.AliveSince = true, noon.Add(-2*time.Minute) }, Close, StillShown},
+		{"shown alive for the consistency window", func(i *Incident, o *Facts, _ *Policy) { o.Alive, i.AliveSince = true, noon.Add(-2*time.Minute) }, Close, StillShown},
 		{"perhaps a decoy", func(_ *Incident, o *Facts, _ *Policy) { o.MayBeDecoy = true }, Postpone, PerhapsDecoy},
-		{"perhaps a decoy, for settle", func(i *Incident, o *Facts, _ *Policy) { o.MayBeDecoy, i.OpenedAt = true, noon.Add(-2*time.Minute) }, Close, NotProtected},
+		{"perhaps a decoy, for the consistency window", func(i *Incident, o *Facts, _ *Policy) { o.MayBeDecoy, i.OpenedAt = true, noon.Add(-2*time.Minute) }, Close, NotProtected},
 		{"released", func(_ *Incident, o *Facts, _ *Policy) { o.Released = true }, Close, WasReleased},
 		{"released, and too young", func(_ *Incident, o *Facts, _ *Policy) { o.Released, o.CreatedAt = true, noon }, Postpone, WasReleased},
 		{"released, and a shared call is in doubt", func(i *Incident, o *Facts, _ *Policy) {
@@ -264,24 +265,24 @@ func TestTheCauseOfADecision(t *testing.T) {
 		{"released, and held", func(_ *Incident, o *Facts, _ *Policy) { o.Released, o.Held, o.Protected = true, true, false }, Close, WasReleased},
 		{"held", func(_ *Incident, o *Facts, _ *Policy) { o.Held, o.Protected = true, false }, Close, NotApproved},
 		{"not protected", func(_ *Incident, o *Facts, _ *Policy) { o.Protected = false }, Close, NotProtected},
-		{"not protected, by whom a rule lets delete, in mode alert", func(i *Incident, o *Facts, p *Policy) {
+		{"not protected, and a rule lets the principal delete, in mode alert", func(i *Incident, o *Facts, p *Policy) {
 			o.Protected, i.Action, p.AlertOnly = false, Ignore, true
 		}, Close, NotProtected},
-		{"by whom a rule lets delete", func(i *Incident, _ *Facts, _ *Policy) { i.Action = Ignore }, Close, RuleIgnores},
-		{"by whom a rule lets delete, in mode alert", func(i *Incident, _ *Facts, p *Policy) { i.Action, p.AlertOnly = Ignore, true }, Close, RuleIgnores},
+		{"a rule lets the principal delete", func(i *Incident, _ *Facts, _ *Policy) { i.Action = Ignore }, Close, RuleIgnores},
+		{"a rule lets the principal delete, in mode alert", func(i *Incident, _ *Facts, p *Policy) { i.Action, p.AlertOnly = Ignore, true }, Close, RuleIgnores},
 		{"mode alert", func(_ *Incident, _ *Facts, p *Policy) { p.AlertOnly = true }, Close, ModeAlerts},
-		{"mode alert, by whom a rule only reports", func(i *Incident, _ *Facts, p *Policy) { i.Action, p.AlertOnly = Alert, true }, Close, ModeAlerts},
-		{"mode alert, by whom a rule waits for", func(i *Incident, _ *Facts, p *Policy) { waits(i); p.AlertOnly = true }, Close, ModeAlerts},
-		{"by whom a rule only reports", func(i *Incident, _ *Facts, _ *Policy) { i.Action = Alert }, Close, RuleAlerts},
+		{"mode alert, and a rule only reports the principal's deletions", func(i *Incident, _ *Facts, p *Policy) { i.Action, p.AlertOnly = Alert, true }, Close, ModeAlerts},
+		{"mode alert, and a rule waits for a replacement", func(i *Incident, _ *Facts, p *Policy) { waits(i); p.AlertOnly = true }, Close, ModeAlerts},
+		{"a rule only reports the principal's deletions", func(i *Incident, _ *Facts, _ *Policy) { i.Action = Alert }, Close, RuleAlerts},
 		{"an equivalent is there", func(_ *Incident, o *Facts, _ *Policy) { o.Others = []Other{other("fl-new", nil)} }, Adopt, ""},
-		{"by whom a rule waits for", func(i *Incident, _ *Facts, _ *Policy) { waits(i) }, Postpone, AwaitsCaller},
+		{"a rule waits for a replacement", func(i *Incident, _ *Facts, _ *Policy) { waits(i) }, Postpone, AwaitsCaller},
 		{"found by a refresh", func(i *Incident, _ *Facts, _ *Policy) { i.Source, i.WaitUntil = ByDrift, noon.Add(time.Minute) }, Postpone, AwaitsRecord},
 		{"replaced within the wait", func(i *Incident, o *Facts, _ *Policy) {
 			i.Action, i.WaitUntil, i.Waited = Wait, noon, time.Minute
 			o.Others = []Other{other("fl-new", func(x *Other) { x.LogDestination, x.CreatedBy = "arn:aws:s3:::other", i.Actor.ARN })}
 		}, Close, WasReplaced},
 		{"AWS says it exists", func(_ *Incident, o *Facts, _ *Policy) { o.AlreadyExists = true }, Requeue, ""},
-		{"its token is used", func(i *Incident, _ *Facts, _ *Policy) { i.MismatchAt = noon }, Requeue, ""},
+		{"another call has used its token", func(i *Incident, _ *Facts, _ *Policy) { i.MismatchAt = noon }, Requeue, ""},
 		{"flapping", func(_ *Incident, o *Facts, p *Policy) { p.MaxRestores, o.Restores = 1, []Incident{{RestoredAt: noon}} }, PostponeFlapping, HeldBack},
 		{"a person asks, whatever speaks against it", func(i *Incident, o *Facts, p *Policy) {
 			waits(i)
@@ -294,7 +295,7 @@ func TestTheCauseOfADecision(t *testing.T) {
 			i, o, p := lost(), facts, policy
 			c.change(&i, &o, &p)
 			if d := Decide(i, o, p, noon); d.Next != c.next || d.Cause != c.cause {
-				t.Errorf("%s, because %q, instead of %s, because %q", d.Next, d.Cause, c.next, c.cause)
+				t.Errorf("%s, because %q; want %s, because %q", d.Next, d.Cause, c.next, c.cause)
 			}
 		})
 	}
@@ -319,7 +320,7 @@ func TestMatch(t *testing.T) {
 		t.Run(c.pattern+" and "+c.text, func(t *testing.T) {
 			t.Parallel()
 			if Match(c.pattern, c.text) != c.match {
-				t.Errorf("%q and %q: %v", c.pattern, c.text, !c.match)
+				t.Errorf("%q matches %q: %v, want %v", c.text, c.pattern, !c.match, c.match)
 			}
 		})
 	}

@@ -9,8 +9,8 @@ import (
 	"flowkeeper/inventory"
 )
 
-// TestLateDecoy: what was seen, and so protected, before the loss was reported of what stood
-// in its place, is a decoy once AWS confirms the loss; not what may have been there before.
+// TestLateDecoy: somebody deletes a flow log and makes another one in its place, which a refresh protects before the
+// loss is reported. Once AWS confirms the loss, that one is a decoy, unless it may have been there before the loss.
 func TestLateDecoy(t *testing.T) {
 	t.Parallel()
 	after := func(r *inventory.Row) { r.CreatedAt = noon.Add(10 * time.Second); rejects(&r.FlowLog) }
@@ -49,8 +49,8 @@ func TestLateDecoy(t *testing.T) {
 	})
 }
 
-// TestALateDecoyIsNotRestored: of what was lost with what it took the place of, only the
-// other one comes back.
+// TestALateDecoyIsNotRestored: if a late decoy is lost together with the flow log in whose place it was made, only that
+// flow log is restored.
 func TestALateDecoyIsNotRestored(t *testing.T) {
 	t.Parallel()
 	after := func(r *inventory.Row) { r.CreatedAt = noon.Add(10 * time.Second); rejects(&r.FlowLog) }
@@ -64,14 +64,14 @@ func TestALateDecoyIsNotRestored(t *testing.T) {
 	}
 }
 
-// TestALateDecoyStaysOne: what an observation takes for a decoy of a flow log whose loss nothing
-// has reported yet is not protected from then on. A later record about it may come when that
-// flow log is back, and nothing shows the decoy for one any more.
+// TestALateDecoyStaysOne: an observation may show that a lost flow log was the decoy of another one, whose loss nothing
+// has reported yet. From then on the decoy is not protected: when a later record names it, the other flow log may be
+// back, and nothing shows any more that it was a decoy.
 func TestALateDecoyStaysOne(t *testing.T) {
 	t.Parallel()
 	after := func(r *inventory.Row) { r.CreatedAt = noon.Add(10 * time.Second); rejects(&r.FlowLog) }
 	c := given(live("fl-1"), live("fl-2", after), pending("fl-2", freezes(rejects)))
-	c.Now = noon.Add(10*time.Second + policy.ConsistencyWindow) // AWS must show by now what it has
+	c.Now = noon.Add(10*time.Second + policy.ConsistencyWindow) // by now AWS must show what exists
 	c.ApplyObservation("fl-2", Observation{At: c.Now, Resources: map[string]bool{"vpc-1": true}, FlowLogs: map[string]inventory.FlowLog{}})
 	row, _ := c.Row("fl-2")
 	if i, _ := c.Incident("fl-2"); i.Reason != Exempt || row.Protected {
@@ -79,8 +79,8 @@ func TestALateDecoyStaysOne(t *testing.T) {
 	}
 }
 
-// TestTheOrderOfRecordsDecidesNothing: of two flow logs to one destination that somebody deletes one
-// after the other, both come back, whichever record comes first.
+// TestTheOrderOfRecordsDecidesNothing: somebody deletes two flow logs to one destination, one after the other. Both are
+// restored, whichever record comes first.
 func TestTheOrderOfRecordsDecidesNothing(t *testing.T) {
 	t.Parallel()
 	at := noon.Add(time.Minute)
@@ -113,11 +113,11 @@ func TestTheOrderOfRecordsDecidesNothing(t *testing.T) {
 	}
 }
 
-// TestWhoIsNoLateDecoy: a flow log is none of a replacement that AWS need not show yet, nor if
-// CloudWatch's telemetry role made it. Both come back at once.
+// TestWhoIsNoLateDecoy: a flow log is no late decoy of a replacement that AWS need not show yet, and it is none if
+// CloudWatch's telemetry role made it. In both cases it is restored at once.
 func TestWhoIsNoLateDecoy(t *testing.T) {
 	t.Parallel()
-	at := noon.Add(10*time.Second + policy.ConsistencyWindow) // AWS must show by then what was made at 10 s
+	at := noon.Add(10*time.Second + policy.ConsistencyWindow) // by then AWS must show a flow log of 12:00:10
 	for name, c := range map[string]*Case{
 		"of a young replacement": given(live("fl-1", func(r *inventory.Row) { r.RootID, r.CreatedAt, r.LastSeenAt = "fl-0", at, at }),
 			live("fl-2", does(rejects), func(r *inventory.Row) { r.CreatedAt = noon.Add(10 * time.Second) }), pending("fl-2", freezes(rejects))),
@@ -135,7 +135,7 @@ func TestWhoIsNoLateDecoy(t *testing.T) {
 	}
 }
 
-// TestI2ADecoyOfAYoungReplacement: somebody deletes a replacement before AWS need show it, makes a decoy in its
+// TestI2ADecoyOfAYoungReplacement: somebody deletes a replacement before AWS has to show it, makes a decoy in its
 // place, and deletes that one, too. The record of the first deletion is late. The decoy waits for it, for
 // Policy.ConsistencyWindow at most, and is not restored.
 func TestI2ADecoyOfAYoungReplacement(t *testing.T) {
@@ -157,8 +157,9 @@ func TestI2ADecoyOfAYoungReplacement(t *testing.T) {
 	}
 }
 
-// TestI2AnEarlyAnswerMakesNoDecoy: AWS was asked just before the wait for a record ended, and the answer is recorded
-// after that. A replacement that AWS need not show yet is no reason to close the incident: AWS is asked again.
+// TestI2AnEarlyAnswerMakesNoDecoy: the incident waits for the record of another loss. AWS was asked just before the end
+// of the wait, and the answer is applied after it. AWS need not show the young replacement fl-1 yet: so fl-2 is not
+// closed as its decoy, and AWS is asked again.
 func TestI2AnEarlyAnswerMakesNoDecoy(t *testing.T) {
 	t.Parallel()
 	end := noon.Add(policy.ConsistencyWindow)
@@ -179,21 +180,20 @@ func TestI2AnEarlyAnswerMakesNoDecoy(t *testing.T) {
 	}
 }
 
-// TestAReplacementIsNoDecoy: what a create has just made is no decoy of another flow log
-// that was lost on the resource, before AWS has shown it: were it deleted at once, it would
-// not come back.
+// TestAReplacementIsNoDecoy: a replacement that AWS has not shown yet is no decoy of another lost flow log on the
+// resource. Otherwise it would not be restored if somebody deletes it at once.
 func TestAReplacementIsNoDecoy(t *testing.T) {
 	t.Parallel()
 	c := given(gone("fl-1"), pending("fl-1"), gone("fl-2"), pending("fl-2"))
 	c.ApplyAnswer("fl-2", Answer{Class: Created, ID: "fl-3"}, Observation{}, 0)
 	lost, _ := c.Incident("fl-1")
 	if row, ok := c.Row("fl-3"); !ok || isLateDecoy(lost, row, policy.ConsistencyWindow) {
-		t.Errorf("%t, %+v is taken for a decoy of fl-1", ok, row)
+		t.Errorf("there is a row of fl-3: %t; it counts as a decoy of fl-1: %+v", ok, row)
 	}
 }
 
-// TestProtectShown: what an observation shows beside a replacement, after as long as it may
-// show what is gone, is no decoy of that.
+// TestProtectShown: a flow log that AWS shows together with a replacement is no decoy of it. That counts only
+// ConsistencyWindow after the restore: before, AWS may show a flow log that is gone.
 func TestProtectShown(t *testing.T) {
 	t.Parallel()
 	verify := func(o ...inventory.FlowLog) func(*Case) string {
@@ -215,7 +215,7 @@ func TestProtectShown(t *testing.T) {
 	elsewhere := func(f *inventory.FlowLog) { rejects(f); f.LogDestination += "-2" }
 	toAnother := given(gone("fl-1"), back("fl-1", "fl-3", longAgo), live("fl-3"), live("fl-2", unprotected, does(elsewhere)))
 	play(t, []scenario{
-		{"a decoy of what delivers elsewhere, which came back lately", toAnother, verify(made("fl-3"), made("fl-2", elsewhere)), verified},
+		{"perhaps a decoy of a flow log to another destination, which came back lately", toAnother, verify(made("fl-3"), made("fl-2", elsewhere)), verified},
 		{"shown", of(longAgo), verify(made("fl-3"), made("fl-2", rejects)), `row fl-2: Protected=true |` + verified},
 		{"not shown", of(longAgo), verify(made("fl-3")), verified},
 		{"too soon", of(lately), verify(made("fl-3"), made("fl-2", rejects)), `fl-1: NextAttemptAt=+8m1s Confirmed=true`},
@@ -223,8 +223,9 @@ func TestProtectShown(t *testing.T) {
 	})
 }
 
-// TestMayBeTakenFor: what the last refresh had to show beside an older flow log is no decoy of that, though nothing
-// has reported yet that the older one is lost. One that became live just before that refresh may have been gone by then.
+// TestMayBeTakenFor: if the last refresh had to show a flow log together with an older one, the flow log is no decoy of
+// the older one, whose loss nothing has reported yet. If the older one became live just before the refresh, it may have
+// been gone by then.
 func TestMayBeTakenFor(t *testing.T) {
 	t.Parallel()
 	refresh := now.Add(-time.Minute)
@@ -245,8 +246,8 @@ func TestMayBeTakenFor(t *testing.T) {
 		want          string
 	}{
 		"both were there": {since, since.Add(-24 * time.Hour), "false"},
-		"it may be later": {since.Add(1), since.Add(-24 * time.Hour), "true"},
-		"the older one became live just before that": {since, since, "true"},
+		"the lost one was made just before the refresh":     {since.Add(1), since.Add(-24 * time.Hour), "true"},
+		"the older one became live just before the refresh": {since, since, "true"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -8,7 +8,7 @@ import (
 	"flowkeeper/inventory"
 )
 
-// drift is a refresh, e-2, that does not find flow logs any more.
+// drift applies a refresh, with the event e-2, that does not find some flow logs any more.
 func drift(action Action, ids ...string) func(*Case) string {
 	return func(c *Case) string {
 		c.Policy.DriftAlerts = action == Alert
@@ -48,13 +48,13 @@ func TestApplyDrift(t *testing.T) {
 			row fl-1: State=gone GoneAt=now
 			fl-1 opened: Source=drift EventID=e-2 Action=restore WaitUntil=+10m0s
 			history fl-1 open: a refresh no longer finds it (e-2)`},
-		{"that no record could excuse: no rule loosens", given(live("fl-1"), rule(Restore)), drift(Restore, "fl-1"), opened("now")},
-		{"that no record could excuse: there are no rules", given(live("fl-1", tagged("Name")), noRule), drift(Restore, "fl-1"), opened("now")},
-		{"that a rule's wait could excuse", given(live("fl-1"), rule(Wait)), drift(Restore, "fl-1"), opened("+10m0s")},
-		{"that a rule's alert could excuse", given(live("fl-1"), rule(Alert)), drift(Restore, "fl-1"), opened("+10m0s")},
-		{"that the built-in rule could excuse", given(live("fl-1", tagged(TelemetryTag)), noRule), drift(Restore, "fl-1"), opened("+10m0s")},
-		{"that was released when it was last seen", given(live("fl-1", released, func(r *inventory.Row) { r.ReleasedAt = noon.Add(-2 * time.Hour) }), noRule), drift(Restore, "fl-1"), opened("+10m0s")},
-		{"whose release is over", given(live("fl-1", released, func(r *inventory.Row) { r.ReleasedAt, r.ReleasedUntil = noon.Add(-3*time.Hour), noon.Add(-2*time.Hour) }), noRule), drift(Restore, "fl-1"), opened("now")},
+		{"no record could excuse it: no rule is looser", given(live("fl-1"), rule(Restore)), drift(Restore, "fl-1"), opened("now")},
+		{"no record could excuse it: there are no rules", given(live("fl-1", tagged("Name")), noRule), drift(Restore, "fl-1"), opened("now")},
+		{"a rule that waits could excuse it", given(live("fl-1"), rule(Wait)), drift(Restore, "fl-1"), opened("+10m0s")},
+		{"a rule that only alerts could excuse it", given(live("fl-1"), rule(Alert)), drift(Restore, "fl-1"), opened("+10m0s")},
+		{"the built-in rule could excuse it", given(live("fl-1", tagged(TelemetryTag)), noRule), drift(Restore, "fl-1"), opened("+10m0s")},
+		{"it was released when it was last seen", given(live("fl-1", released, func(r *inventory.Row) { r.ReleasedAt = noon.Add(-2 * time.Hour) }), noRule), drift(Restore, "fl-1"), opened("+10m0s")},
+		{"its release is over", given(live("fl-1", released, func(r *inventory.Row) { r.ReleasedAt, r.ReleasedUntil = noon.Add(-3*time.Hour), noon.Add(-2*time.Hour) }), noRule), drift(Restore, "fl-1"), opened("now")},
 		{"I5: several, seen by the last refresh", given(live("fl-1"), live("fl-2"), func(c *Case) { c.RefreshedAt = noon }), drift(Restore, "fl-1", "fl-2"), `
 			= 2 opened
 			row fl-1: State=gone LastSeenAt=-1m0s GoneAt=now
@@ -63,7 +63,7 @@ func TestApplyDrift(t *testing.T) {
 			fl-2 opened: Source=drift EventID=e-2 Action=restore WaitUntil=now
 			history fl-1 open: a refresh no longer finds it (e-2)
 			history fl-2 open: a refresh no longer finds it (e-2)`},
-		{"on a resource that a record says is deleted", given(live("fl-1"), wait), torn, `
+		{"a record says that its resource was deleted", given(live("fl-1"), wait), torn, `
 			= opened: true
 			row fl-1: State=gone GoneAt=now
 			fl-1 opened: Source=drift EventID=e-2 Action=restore WaitUntil=now
@@ -73,25 +73,25 @@ func TestApplyDrift(t *testing.T) {
 			row fl-1: State=gone GoneAt=now
 			fl-1 opened: Source=drift EventID=e-2 Action=alert WaitUntil=now
 			history fl-1 open: a refresh no longer finds it (e-2)`},
-		{"I2: that a record named before it was known", given(live("fl-1"), closed("fl-1", Unknown, unknown)), drift(Restore, "fl-1"), `
+		{"I2: a record named it before the snapshot had it", given(live("fl-1"), closed("fl-1", Unknown, unknown)), drift(Restore, "fl-1"), `
 			= 1 opened
 			row fl-1: State=gone GoneAt=now
 			fl-1 reopened: ResourceID=vpc-1 Known=true Frozen=wanted Source=drift EventID=e-2 Actor=nobody FirstSeenAt=-24h1m0s LastSeenAt=-1h1m0s DeletedAt=never WaitUntil=now
 			history fl-1 open: a refresh no longer finds it (e-2)`},
 		{"unknown", given(), drift(Restore, "fl-1"), `= 0 opened`},
 		{"gone before", given(gone("fl-1")), drift(Restore, "fl-1"), `= 0 opened`},
-		{"a decoy: what it blocked is due", given(live("fl-1", unprotected), gone("fl-2"), blocked("fl-2", Decoy)), drift(Restore, "fl-1"),
+		{"a decoy: the incident that it blocked is due", given(live("fl-1", unprotected), gone("fl-2"), blocked("fl-2", Decoy)), drift(Restore, "fl-1"),
 			`= 0 opened | row fl-1: State=gone GoneAt=now | fl-2: NextAttemptAt=now`},
-		{"I2: of a file", given(live("fl-1", imported)), drift(Restore, "fl-1"), `= 0 opened | row fl-1: State=gone GoneAt=now`},
-		{"that a record named before", given(live("fl-1"), pending("fl-1", func(i *Incident) { i.NextAttemptAt = now.Add(time.Hour) })), drift(Restore, "fl-1"),
+		{"I2: only an imported file has it", given(live("fl-1", imported)), drift(Restore, "fl-1"), `= 0 opened | row fl-1: State=gone GoneAt=now`},
+		{"a record named it before", given(live("fl-1"), pending("fl-1", func(i *Incident) { i.NextAttemptAt = now.Add(time.Hour) })), drift(Restore, "fl-1"),
 			`= 0 opened | row fl-1: State=gone GoneAt=now | fl-1: NextAttemptAt=now`},
-		{"that is over", given(live("fl-1"), closed("fl-1", Exempt)), drift(Restore, "fl-1"), `= 0 opened | row fl-1: State=gone GoneAt=now`},
-		{"that AWS showed alive", given(live("fl-1", does(rejects)), closed("fl-1", StillThere, asked(Alert)), wait), drift(Restore, "fl-1"), `
+		{"its incident is closed", given(live("fl-1"), closed("fl-1", Exempt)), drift(Restore, "fl-1"), `= 0 opened | row fl-1: State=gone GoneAt=now`},
+		{"a record named it before, and AWS showed it alive", given(live("fl-1", does(rejects)), closed("fl-1", StillThere, asked(Alert)), wait), drift(Restore, "fl-1"), `
 			= 1 opened
 			row fl-1: State=gone GoneAt=now
 			fl-1 reopened: Frozen=traffic_type: "REJECT" instead of "ALL" Source=drift EventID=e-2 Actor=nobody DeletedAt=never Action=restore WaitUntil=+10m0s
 			history fl-1 open: a refresh no longer finds it (e-2)`},
-		{"I2: that a stricter record named", given(live("fl-1"), closed("fl-1", StillThere)), drift(Alert, "fl-1"), `
+		{"I2: a stricter record named it before, and AWS showed it alive", given(live("fl-1"), closed("fl-1", StillThere)), drift(Alert, "fl-1"), `
 			= 1 opened
 			row fl-1: State=gone GoneAt=now
 			fl-1 reopened: Source=drift EventID=e-2 Actor=nobody DeletedAt=never WaitUntil=now
@@ -105,9 +105,9 @@ func TestTornDown(t *testing.T) {
 	tornDown := func(c *Case) string { c.TornDown("vpc-1"); return "" }
 	play(t, []scenario{
 		{"ends a wait for a record", given(pending("fl-1", drifted, waits)), tornDown, `fl-1: WaitUntil=now NextAttemptAt=now | note overdue fl-1`},
-		{"not one that a rule gives", given(pending("fl-1", waits)), tornDown, ``},
-		{"nor one on another resource", given(pending("fl-1", drifted, waits, func(i *Incident) { i.ResourceID = "vpc-2" })), tornDown, ``},
-		{"a wait that is over", given(pending("fl-1", drifted, func(i *Incident) { i.WaitUntil = now })), tornDown, ``},
+		{"does not end the wait of a rule", given(pending("fl-1", waits)), tornDown, ``},
+		{"does not end a wait on another resource", given(pending("fl-1", drifted, waits, func(i *Incident) { i.ResourceID = "vpc-2" })), tornDown, ``},
+		{"changes no wait that is over", given(pending("fl-1", drifted, func(i *Incident) { i.WaitUntil = now })), tornDown, ``},
 		{"wakes what is blocked", given(blocked("fl-1", Role, drifted, waits)), tornDown, `fl-1: NextAttemptAt=now`},
 		{"wakes nothing that is over", given(closed("fl-1", Released, drifted, waits)), tornDown, ``},
 	})

@@ -6,8 +6,7 @@ import (
 	"time"
 )
 
-// TestHoldFlapping: a lineage that was restored too often is held back, and that is noted once
-// (I9).
+// TestHoldFlapping: a lineage that was restored too often is held back, and an alert says so once (I9).
 func TestHoldFlapping(t *testing.T) {
 	t.Parallel()
 	five := func(change ...func(*Incident)) func(*Case) {
@@ -25,11 +24,11 @@ func TestHoldFlapping(t *testing.T) {
 			= flapping
 			fl-1: NextAttemptAt=+9m0s Flapping=true Stuck=flapping("5 restores within an hour") StuckNews=true FlapAlerted=true
 			note stuck fl-1`},
-		{"I9: people were alerted of another", given(gone("fl-1"), pending("fl-1", absentBefore), five(func(i *Incident) { i.FlapAlerted = true })), observe(),
+		{"I9: people were alerted of another flow log of the lineage", given(gone("fl-1"), pending("fl-1", absentBefore), five(func(i *Incident) { i.FlapAlerted = true })), observe(),
 			`= flapping | fl-1: NextAttemptAt=+9m0s Flapping=true`},
 		{"I9: people were alerted of this one", given(gone("fl-1"), pending("fl-1", absentBefore, func(i *Incident) { i.Flapping, i.FlapAlerted = true, true }), five()), observe(),
 			`= flapping | fl-1: NextAttemptAt=+9m0s`},
-		{"I9: it goes on after the interval", given(gone("fl-1"), pending("fl-1", absentBefore), five(), func(c *Case) { c.Now = now.Add(9 * time.Minute) }), func(c *Case) string {
+		{"I9: it is restored after the interval", given(gone("fl-1"), pending("fl-1", absentBefore), five(), func(c *Case) { c.Now = now.Add(9 * time.Minute) }), func(c *Case) string {
 			o := seen()
 			o.At = c.Now
 			i, _ := c.Incident("fl-1")

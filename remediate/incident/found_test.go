@@ -8,7 +8,7 @@ import (
 	"flowkeeper/inventory"
 )
 
-// found shows a flow log to a case, now.
+// found applies a refresh that shows a flow log, now.
 func found(f inventory.FlowLog) func(*Case) string {
 	return func(c *Case) string {
 		learns := c.Rows().Learns(f.ID, c.Now)
@@ -62,14 +62,14 @@ func TestApplyFound(t *testing.T) {
 			= new true, learns true
 			new row fl-2: Tags=map[flowkeeper:restored-from:e-1] RootID=fl-2 State=live Protected=true FirstSeenAt=now LastSeenAt=now WrittenAt=now`},
 		{"new, and somebody else made it", given(gone("fl-1"), pending("fl-1", calling)), found(made("fl-2")), `= new true, learns true | new row fl-2: RootID=fl-2 State=live Protected=true FirstSeenAt=now LastSeenAt=now WrittenAt=now`},
-		{"new, and does not what the lost one did", given(gone("fl-1"), pending("fl-1", calling)), found(made("fl-2", ours, elsewhere)), `
+		{"new, and not equivalent to the lost one", given(gone("fl-1"), pending("fl-1", calling)), found(made("fl-2", ours, elsewhere)), `
 			= new true, learns true
 			new row fl-2: LogDestination=arn:aws:s3:::elsewhere Tags=map[flowkeeper:restored-from:e-1] RootID=fl-2 State=live Protected=true FirstSeenAt=now LastSeenAt=now WrittenAt=now`},
-		{"I4: new, and made by a call of which nothing is left", given(gone("fl-1"), back("fl-1", "fl-9", nothingLeft)), found(madeAgo(policy.ConsistencyWindow/2 + 1)), `= new false, learns true`},
-		{"new, and made by a later call than that of which nothing is left", given(gone("fl-1"), back("fl-1", "fl-9", nothingLeft)), found(madeAgo(policy.ConsistencyWindow / 2)), `
+		{"I4: new, and made by an earlier call, of which an observation has shown that nothing is left", given(gone("fl-1"), back("fl-1", "fl-9", nothingLeft)), found(madeAgo(policy.ConsistencyWindow/2 + 1)), `= new false, learns true`},
+		{"new, and made after the call of which nothing is left", given(gone("fl-1"), back("fl-1", "fl-9", nothingLeft)), found(madeAgo(policy.ConsistencyWindow / 2)), `
 			= new true, learns true
 			new row fl-2: Tags=map[flowkeeper:restored-from:e-1] CreatedAt=-1m0s RootID=fl-2 State=live Protected=true FirstSeenAt=now LastSeenAt=now WrittenAt=now`},
-		{"new, to another destination than a call of which nothing is left", given(gone("fl-1"), back("fl-1", "fl-9", nothingLeft, freezes(elsewhere))), found(madeAgo(policy.ConsistencyWindow)), `
+		{"new, to another destination than that of the call of which nothing is left", given(gone("fl-1"), back("fl-1", "fl-9", nothingLeft, freezes(elsewhere))), found(madeAgo(policy.ConsistencyWindow)), `
 			= new true, learns true
 			new row fl-2: Tags=map[flowkeeper:restored-from:e-1] CreatedAt=-2m0s RootID=fl-2 State=live Protected=true FirstSeenAt=now LastSeenAt=now WrittenAt=now`},
 		{"new, and the clock went back", given(gone("fl-1"), back("fl-1", "fl-9", ahead)), found(madeAgo(time.Second)), `
@@ -97,12 +97,12 @@ func TestApplyFound(t *testing.T) {
 			`= new true | new row fl-1: RootID=fl-1 State=live Protected=true FirstSeenAt=now LastSeenAt=now WrittenAt=now`},
 		{"new, to a new destination that is excluded, before the first refresh", given(first, only("arn:aws:s3:::else*")), newPlace,
 			`= new true | new row fl-1: RootID=fl-1 State=live Excluded=true NewDestination=true FirstSeenAt=now LastSeenAt=now WrittenAt=now`},
-		{"live, and another than before", given(live("fl-1")), found(flowLog("fl-1", rejects, failing)),
+		{"live, and changed", given(live("fl-1")), found(flowLog("fl-1", rejects, failing)),
 			`= new false, learns false | row fl-1: TrafficType=REJECT DeliverLogsStatus=FAILED DeliverLogsErrorMessage="Access error"`},
-		{"live, and as before", given(live("fl-1")), found(flowLog("fl-1")), `= new false, learns false`},
+		{"live, and unchanged", given(live("fl-1")), found(flowLog("fl-1")), `= new false, learns false`},
 		{"I5: gone", given(gone("fl-1"), pending("fl-1")), found(flowLog("fl-1", rejects)), `= new false, learns false`},
 
-		{"no decoy: it stands beside a live one", given(live("fl-2")), found(made("fl-1", rejects)), `
+		{"no decoy: the other one is live", given(live("fl-2")), found(made("fl-1", rejects)), `
 			= new true, learns true
 			new row fl-1: TrafficType=REJECT RootID=fl-1 State=live Protected=true FirstSeenAt=now LastSeenAt=now WrittenAt=now`},
 		{"a decoy of a lost one", given(gone("fl-2"), pending("fl-2")), found(made("fl-1", rejects)),
@@ -117,19 +117,19 @@ func TestApplyFound(t *testing.T) {
 			`= new true, learns true | new row fl-1: TrafficType=REJECT RootID=fl-1 State=live DecoyNotice=(of fl-2, due +5m0s) FirstSeenAt=now LastSeenAt=now WrittenAt=now`},
 		{"I2: a decoy of a released one, of which a record may come", given(gone("fl-2"), releaseLost("fl-2", now.Add(time.Hour))), found(made("fl-1", rejects)),
 			`= new true, learns true | new row fl-1: TrafficType=REJECT RootID=fl-1 State=live DecoyNotice=(of fl-2, due +1h5m0s) FirstSeenAt=now LastSeenAt=now WrittenAt=now`},
-		{"a decoy that people know of", given(live("fl-1", unprotected, does(rejects)), gone("fl-2"), pending("fl-2")), found(flowLog("fl-1", rejects)),
+		{"a decoy that the snapshot has already", given(live("fl-1", unprotected, does(rejects)), gone("fl-2"), pending("fl-2")), found(flowLog("fl-1", rejects)),
 			`= new false, learns false`},
 		{"no decoy: what was lost was never seen", given(pending("fl-2", unknown)), found(made("fl-1", rejects)), `
 			= new true, learns true
 			new row fl-1: TrafficType=REJECT RootID=fl-1 State=live Protected=true FirstSeenAt=now LastSeenAt=now WrittenAt=now`},
-		{"no decoy: it does the same", given(gone("fl-2"), pending("fl-2")), found(made("fl-1")),
+		{"no decoy: it is equivalent", given(gone("fl-2"), pending("fl-2")), found(made("fl-1")),
 			`= new true, learns true | new row fl-1: RootID=fl-1 State=live Protected=true FirstSeenAt=now LastSeenAt=now WrittenAt=now`},
-		{"no decoy: it does the same as one of two that were lost", given(gone("fl-2"), pending("fl-2"), gone("fl-3", does(rejects)), pending("fl-3", freezes(rejects))), found(made("fl-1")),
+		{"no decoy: it is equivalent to one of two that were lost", given(gone("fl-2"), pending("fl-2"), gone("fl-3", does(rejects)), pending("fl-3", freezes(rejects))), found(made("fl-1")),
 			`= new true, learns true | new row fl-1: RootID=fl-1 State=live Protected=true FirstSeenAt=now LastSeenAt=now WrittenAt=now`},
 		{"no decoy: it delivers elsewhere", given(live("fl-2")), found(made("fl-1", elsewhere)), `
 			= new true, learns true
 			new row fl-1: LogDestination=arn:aws:s3:::elsewhere RootID=fl-1 State=live Protected=true FirstSeenAt=now LastSeenAt=now WrittenAt=now`},
-		{"no decoy: what it stands for is a decoy itself", given(live("fl-2", unprotected)), found(made("fl-1", rejects)), `
+		{"no decoy: the other one is not protected", given(live("fl-2", unprotected)), found(made("fl-1", rejects)), `
 			= new true, learns true
 			new row fl-1: TrafficType=REJECT RootID=fl-1 State=live Protected=true FirstSeenAt=now LastSeenAt=now WrittenAt=now`},
 		{"I6: no decoy: the lost one was a decoy", given(gone("fl-2", unprotected), pending("fl-2")), found(made("fl-1", rejects)), `
@@ -160,12 +160,12 @@ func TestApplyFound(t *testing.T) {
 			row fl-1: Imported=false WrittenAt=now
 			fl-1: OpenedAt=now State=closed Reason=still_there Advice="AWS shows it alive, whatever the copy of…" Generation=1 NextAttemptAt=never NewID="" RestoredAt=never StuckAlertedAt=never
 			history fl-1 closed/still_there: AWS shows it alive, whatever the copy of the state file said`},
-		{"imported, and let go", given(live("fl-1", imported), closed("fl-1", Released)), found(flowLog("fl-1")), `
+		{"imported, and closed as released", given(live("fl-1", imported), closed("fl-1", Released)), found(flowLog("fl-1")), `
 			= new false, learns true
 			row fl-1: Imported=false WrittenAt=now
 			fl-1: OpenedAt=now Reason=still_there Advice="AWS shows it alive, whatever the copy of…"
 			history fl-1 closed/still_there: AWS shows it alive, whatever the copy of the state file said`},
-		{"imported, and known to be alive", given(live("fl-1", imported), closed("fl-1", StillThere)), found(flowLog("fl-1")),
+		{"imported, and closed as still there", given(live("fl-1", imported), closed("fl-1", StillThere)), found(flowLog("fl-1")),
 			`= new false, learns true | row fl-1: Imported=false WrittenAt=now`},
 	})
 }
@@ -176,16 +176,16 @@ func TestRelearn(t *testing.T) {
 	later := func(i *Incident) { i.NextAttemptAt = now.Add(time.Hour) }
 	play(t, []scenario{
 		{"nothing was lost", given(live("fl-1")), relearn, ``},
-		{"it is known by now", given(live("fl-1"), pending("fl-1", unknown, later)), relearn,
+		{"the snapshot has it by now", given(live("fl-1"), pending("fl-1", unknown, later)), relearn,
 			`fl-1: ResourceID=vpc-1 Known=true Frozen=wanted FirstSeenAt=-24h1m0s LastSeenAt=-1h1m0s NextAttemptAt=now | note known fl-1`},
-		{"it is known by now, and the incident was closed", given(live("fl-1"), closed("fl-1", Unknown, unknown)), relearn, `
+		{"the snapshot has it by now, and the incident was closed", given(live("fl-1"), closed("fl-1", Unknown, unknown)), relearn, `
 			fl-1 reopened: ResourceID=vpc-1 Known=true Frozen=wanted FirstSeenAt=-24h1m0s LastSeenAt=-1h1m0s
 			history fl-1 open: AWS shows that there was such a flow log (e-1)
 			note reopened fl-1
 			note known fl-1`},
-		{"it is not known", given(pending("fl-1", unknown, later)), relearn, `fl-1: NextAttemptAt=now`},
-		{"I2: a file knows it", given(live("fl-1", imported), pending("fl-1", unknown, later)), relearn, `fl-1: NextAttemptAt=now`},
-		{"it is not known, and the incident is closed", given(closed("fl-1", Unknown, unknown)), relearn, ``},
+		{"the snapshot does not have it", given(pending("fl-1", unknown, later)), relearn, `fl-1: NextAttemptAt=now`},
+		{"I2: only an imported file has it", given(live("fl-1", imported), pending("fl-1", unknown, later)), relearn, `fl-1: NextAttemptAt=now`},
+		{"the snapshot does not have it, and the incident is closed", given(closed("fl-1", Unknown, unknown)), relearn, ``},
 	})
 }
 
@@ -200,33 +200,33 @@ func TestCreatedBy(t *testing.T) {
 	late := func(r *inventory.Row) { r.FirstSeenAt = noon.Add(10 * time.Second) }
 	young := func(r *inventory.Row) { r.CreatedAt, r.FirstSeenAt = noon.Add(-time.Second), noon.Add(-time.Second) }
 	play(t, []scenario{
-		{"by whom is new", given(live("fl-1")), created, `row fl-1: CreatedBy=arn:eve`},
-		{"I2: by whom was said before", given(live("fl-1", func(r *inventory.Row) { r.CreatedBy = "arn:bob" })), created, ``},
-		{"I2: a rule waits for whom a record named before", given(live("fl-1", madeBy("arn:ci")), waits("arn:ci")), created, `row fl-1: CreatedBy=arn:eve`},
-		{"I2: a rule waits for whom a record names now", given(live("fl-1", madeBy("arn:bob")), waits("arn:eve")), created, ``},
-		{"I2: it counted as AWS's own, in the place of a lost one", given(live("fl-1", does(rejects), madeBy(robot), late), gone("fl-2"), pending("fl-2")), created,
+		{"its maker was not known before", given(live("fl-1")), created, `row fl-1: CreatedBy=arn:eve`},
+		{"I2: a record named another maker before", given(live("fl-1", func(r *inventory.Row) { r.CreatedBy = "arn:bob" })), created, ``},
+		{"I2: a rule waits for the maker that a record named before: the new maker counts", given(live("fl-1", madeBy("arn:ci")), waits("arn:ci")), created, `row fl-1: CreatedBy=arn:eve`},
+		{"I2: a rule waits for the maker that a record names now: the earlier maker counts", given(live("fl-1", madeBy("arn:bob")), waits("arn:eve")), created, ``},
+		{"I2: it counted as made by AWS's role, in the place of a lost one", given(live("fl-1", does(rejects), madeBy(robot), late), gone("fl-2"), pending("fl-2")), created,
 			`row fl-1: Protected=false CreatedBy=arn:eve DecoyNotice=(of fl-2, due +5m0s)`},
-		{"I2: it counted as AWS's own, and was made after the loss", given(live("fl-1", does(rejects), madeBy(robot), young), gone("fl-2"), pending("fl-2")), created,
+		{"I2: it counted as made by AWS's role, after the loss", given(live("fl-1", does(rejects), madeBy(robot), young), gone("fl-2"), pending("fl-2")), created,
 			`row fl-1: Protected=false CreatedBy=arn:eve DecoyNotice=(of fl-2, due +5m0s)`},
-		{"it counted as AWS's own, and was there before the loss", given(live("fl-1", does(rejects), madeBy(robot)), gone("fl-2"), pending("fl-2")), created, `row fl-1: CreatedBy=arn:eve`},
-		{"it counted as AWS's own, and does the same as the lost one", given(live("fl-1", madeBy(robot), late), gone("fl-2"), pending("fl-2")), created, `row fl-1: CreatedBy=arn:eve`},
-		{"it counted as AWS's own, and is lost itself", given(gone("fl-1", does(rejects), madeBy(robot), late), pending("fl-1", freezes(rejects)), gone("fl-2"), pending("fl-2")), created,
+		{"it counted as made by AWS's role, before the loss", given(live("fl-1", does(rejects), madeBy(robot)), gone("fl-2"), pending("fl-2")), created, `row fl-1: CreatedBy=arn:eve`},
+		{"it counted as made by AWS's role, and is equivalent to the lost one", given(live("fl-1", madeBy(robot), late), gone("fl-2"), pending("fl-2")), created, `row fl-1: CreatedBy=arn:eve`},
+		{"it counted as made by AWS's role, and is lost itself", given(gone("fl-1", does(rejects), madeBy(robot), late), pending("fl-1", freezes(rejects)), gone("fl-2"), pending("fl-2")), created,
 			`row fl-1: Protected=false CreatedBy=arn:eve`},
-		{"AWS's own, and gone by now: no decoy", given(gone("fl-1", unprotected, func(r *inventory.Row) { r.DecoyNotice = &inventory.DecoyNotice{Due: now} })),
+		{"made by AWS's role, and gone by now: no decoy", given(gone("fl-1", unprotected, func(r *inventory.Row) { r.DecoyNotice = &inventory.DecoyNotice{Due: now} })),
 			func(c *Case) string { c.Rows().Created("fl-1", robot); return "" }, `row fl-1: CreatedBy=arn:aws:iam::111122223333:role/aws-servi… DecoyNotice=none`},
-		{"what is blocked is due", given(live("fl-1"), gone("fl-2"), blocked("fl-2", Limit)), created,
+		{"a blocked incident on its resource is due", given(live("fl-1"), gone("fl-2"), blocked("fl-2", Limit)), created,
 			`row fl-1: CreatedBy=arn:eve | fl-2: NextAttemptAt=now`},
 		{"a record of its deletion came first", given(live("fl-1"), pending("fl-1", unknown)), created, `
 			row fl-1: CreatedBy=arn:eve
 			fl-1: ResourceID=vpc-1 Known=true Frozen=wanted FirstSeenAt=-24h1m0s LastSeenAt=-1h1m0s NextAttemptAt=now
 			note known fl-1`},
-		{"its loss is known", given(live("fl-1"), pending("fl-1")), created, `row fl-1: CreatedBy=arn:eve`},
+		{"a record of its deletion came after the snapshot had it", given(live("fl-1"), pending("fl-1")), created, `row fl-1: CreatedBy=arn:eve`},
 		{"unknown", given(blocked("fl-2", Limit, unknown)), created, ``},
 	})
 }
 
-// TestProtectShownByARefresh: a complete refresh shows two live flow logs beside each other, unless one of them became live so short a
-// time before that it stays live though it was not listed.
+// TestProtectShownByARefresh: after a complete refresh AWS counts as having shown all live flow logs together. That
+// does not hold for a row that became live just before the refresh: it stays live even if AWS did not list it.
 func TestProtectShownByARefresh(t *testing.T) {
 	t.Parallel()
 	refresh := now.Add(-time.Minute)
@@ -243,7 +243,7 @@ func TestProtectShownByARefresh(t *testing.T) {
 	long, lately := times(2*settle, settle+1, settle+1), times(2*settle, settle-1, settle-1)
 	const isProtected = `row fl-1: Protected=true`
 	play(t, []scenario{
-		{"both for long", beside(long, long), shown, isProtected},
+		{"both are there for long", beside(long, long), shown, isProtected},
 		{"the other one was made just before", beside(long, times(settle-1, settle-1, 0)), shown, ``},
 		{"I6: the decoy became live just before, and may be gone", beside(lately, long), shown, ``},
 		{"I6: the other one became live just before, and may be gone", beside(long, lately), shown, ``},
@@ -254,7 +254,7 @@ func TestProtectShownByARefresh(t *testing.T) {
 	})
 }
 
-// TestStuckAlerted: an alert takes the notice of the decoy that it names, and of no other.
+// TestStuckAlerted: an alert that names a decoy clears the notice of that decoy, and of no other.
 func TestStuckAlerted(t *testing.T) {
 	t.Parallel()
 	notice := func(r *inventory.Row) {
@@ -271,13 +271,14 @@ func TestStuckAlerted(t *testing.T) {
 		return given(live("fl-1", does(rejects), notice), live("fl-11", does(rejects), notice), gone("fl-9"), blocked("fl-9", Decoy, wasAlerted, change))
 	}
 	play(t, []scenario{
-		{"it was named", decoys(func(*Incident) {}), alerted, `row fl-1: DecoyNotice=none`},
-		{"it is to be named", decoys(func(i *Incident) { i.StuckNews = true }), alerted, ``},
-		{"people were alerted of another reason", decoys(func(i *Incident) { i.LastError = "you are not authorized" }), alerted, ``},
+		{"the alert has named fl-1", decoys(func(*Incident) {}), alerted, `row fl-1: DecoyNotice=none`},
+		{"the alert that names fl-1 is still to come", decoys(func(i *Incident) { i.StuckNews = true }), alerted, ``},
+		{"the alert had another reason", decoys(func(i *Incident) { i.LastError = "you are not authorized" }), alerted, ``},
 	})
 }
 
-// TestManyDecoysOnOneResource takes seconds, and not hours: each refresh does the same.
+// TestManyDecoysOnOneResource: an attacker makes thousands of decoys on one resource. ProtectShown, which runs after
+// each refresh, must take seconds for them, and not hours.
 func TestManyDecoysOnOneResource(t *testing.T) {
 	t.Parallel()
 	c, ids := given(gone("fl-lost"), pending("fl-lost")), make([]string, 3000)
@@ -287,7 +288,7 @@ func TestManyDecoysOnOneResource(t *testing.T) {
 	}
 	c.Rows().ProtectShown(ids)
 	if rows, _ := c.Changes(); len(rows) != 0 {
-		t.Errorf("%d are changed", len(rows))
+		t.Errorf("%d rows are changed, want none", len(rows))
 	}
 }
 

@@ -7,7 +7,8 @@ import (
 	"flowkeeper/inventory"
 )
 
-// TestADecoyOfACopyIsDecidedAnew: what a copy says of it, the alert does not say.
+// TestADecoyOfACopyIsDecidedAnew: a copy of the state file may be forged. No alert repeats what the copy says of a
+// decoy: its notice comes from the incidents.
 func TestADecoyOfACopyIsDecidedAnew(t *testing.T) {
 	t.Parallel()
 	row := RowFromCopy(inventory.Row{State: inventory.Live, DecoyNotice: &inventory.DecoyNotice{Of: "forged"}})
@@ -23,7 +24,7 @@ func TestADecoyOfACopyIsDecidedAnew(t *testing.T) {
 	}
 }
 
-// TestAdopt is what an incident of a copy becomes, by the row beside it.
+// TestAdopt: what becomes of an incident of a copy depends on the row of its flow log in the copy.
 func TestAdopt(t *testing.T) {
 	t.Parallel()
 	now := noon
@@ -34,43 +35,42 @@ func TestAdopt(t *testing.T) {
 		row  inventory.Row
 		want CopyFate
 	}{
-		"open, shown alive":         {Incident{State: Open}, live, KeptDue},
-		"open, protected":           {Incident{State: Open, WaitUntil: now.Add(time.Hour)}, wasProtected, KeptDue},
-		"open, as if restored":      {Incident{State: Open, RestoredAt: now}, live, KeptDue},
-		"blocked, protected":        {Incident{State: Blocked, StuckAlertedAt: now}, wasProtected, KeptDue},
-		"open, not protected":       {Incident{State: Open}, gone, NotKept},
-		"let go of, but alive":      {Incident{State: Closed, Reason: Released}, live, KeptClosed},
-		"restored, but alive":       {Incident{State: Verified}, live, KeptClosed},
-		"was still there":           {Incident{State: Closed, Reason: StillThere}, live, KeptAsIs},
-		"let go of, and gone":       {Incident{State: Closed, Reason: Released}, gone, KeptAsIs},
-		"restored, and gone itself": {Incident{State: Verified}, wasProtected, KeptAsIs},
+		"open, shown alive":                {Incident{State: Open}, live, KeptDue},
+		"open, protected":                  {Incident{State: Open, WaitUntil: now.Add(time.Hour)}, wasProtected, KeptDue},
+		"open, with the time of a restore": {Incident{State: Open, RestoredAt: now}, live, KeptDue},
+		"blocked, protected":               {Incident{State: Blocked, StuckAlertedAt: now}, wasProtected, KeptDue},
+		"open, not protected":              {Incident{State: Open}, gone, NotKept},
+		"released, but alive":              {Incident{State: Closed, Reason: Released}, live, KeptClosed},
+		"restored, but alive":              {Incident{State: Verified}, live, KeptClosed},
+		"was still there":                  {Incident{State: Closed, Reason: StillThere}, live, KeptAsIs},
+		"released, and gone":               {Incident{State: Closed, Reason: Released}, gone, KeptAsIs},
+		"restored, and gone itself":        {Incident{State: Verified}, wasProtected, KeptAsIs},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			got, is := FromCopy(c.i, c.row, now)
-			if is != c.want {
-				t.Fatalf("%v, not %v", is, c.want)
+			got, fate := FromCopy(c.i, c.row, now)
+			if fate != c.want {
+				t.Fatalf("%v, want %v", fate, c.want)
 			}
-			if is == KeptDue && (!got.NextAttemptAt.Equal(now) || !got.WaitUntil.IsZero() || !got.StuckAlertedAt.IsZero() || !got.RestoredAt.IsZero()) {
-				t.Errorf("it waits, or its alert or its restore counts: %+v", got)
+			if fate == KeptDue && (!got.NextAttemptAt.Equal(now) || !got.WaitUntil.IsZero() || !got.StuckAlertedAt.IsZero() || !got.RestoredAt.IsZero()) {
+				t.Errorf("the incident waits, or the alert or the restore of the copy counts: %+v", got)
 			}
-			if is == KeptClosed && !got.countsRecord() {
-				t.Errorf("no record counts: %+v", got)
+			if fate == KeptClosed && !got.countsRecord() {
+				t.Errorf("a record of the deletion would not count: %+v", got)
 			}
 		})
 	}
 }
 
-// TestAdoptEvent: whatever alerts were sent according to a copy, there is one within five
-// minutes of what is not back.
+// TestAdoptEvent: whatever alerts were sent according to a copy, an alert names within five minutes what is not back.
 func TestAdoptEvent(t *testing.T) {
 	t.Parallel()
 	now := noon
 	i := Incident{EventID: "e-1", Source: ByEvent}
 	for name, e := range map[string]Event{
-		"over":           {ID: "e-1", DeletionAlertedAt: now.Add(-time.Hour), ClosedAlertedAt: now.Add(-time.Minute)},
-		"said not to be": {ID: "e-1", Unknown: true},
-		"of the future":  {ID: "e-1", DeletionAlertedAt: now.Add(time.Hour), OverdueAt: now.Add(1000 * time.Hour)},
+		"over": {ID: "e-1", DeletionAlertedAt: now.Add(-time.Hour), ClosedAlertedAt: now.Add(-time.Minute)},
+		"of unknown flow logs, according to the copy": {ID: "e-1", Unknown: true},
+		"of the future": {ID: "e-1", DeletionAlertedAt: now.Add(time.Hour), OverdueAt: now.Add(1000 * time.Hour)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// TestClampTimes: no time to count from is later than now, and a wait is not longer than
-// it was meant; what says when something happened, or is due, stays.
+// TestClampTimes: after the clock has gone back, times from which pauses are counted are not later than now, and a wait
+// is not longer than its rule says. Times that say when something happened, or is due, stay.
 func TestClampTimes(t *testing.T) {
 	t.Parallel()
 	ahead := now.Add(24 * time.Hour)
@@ -42,7 +42,7 @@ func TestClampTimes(t *testing.T) {
 			i.Waited = c.waited
 			got := i.ClampTimes(now, c.policy)
 			if w := value(got.WaitUntil); w != c.wait {
-				t.Errorf("waits until %s, not %s", w, c.wait)
+				t.Errorf("waits until %s, want %s", w, c.wait)
 			}
 			i.Call = &SentCall{At: ahead}
 			if sent := i.ClampTimes(now, c.policy).Call; !sent.At.Equal(now) {
@@ -55,7 +55,7 @@ func TestClampTimes(t *testing.T) {
 		})
 	}
 	if d := differences(pending("fl-1"), pending("fl-1").ClampTimes(now, policy)); d != "" {
-		t.Errorf("with a clock that is right: %s", d)
+		t.Errorf("changed, although no time is in the future: %s", d)
 	}
 }
 
@@ -76,7 +76,7 @@ func TestBlindSeconds(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			if s, known := c.i.BlindSeconds(); s != c.seconds || known != c.known {
-				t.Errorf("%v, known %t", s, known)
+				t.Errorf("%v, known %t; want %v, known %t", s, known, c.seconds, c.known)
 			}
 		})
 	}

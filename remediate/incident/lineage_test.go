@@ -14,7 +14,7 @@ func TestCircle(t *testing.T) {
 	for _, c := range []struct {
 		name  string
 		given *Case
-		want  string // whose incident took an ancestor for a replacement
+		want  string // whose incident adopted an ancestor of its own flow log
 	}{
 		{"it leads nowhere", given(pending("fl-2")), ""},
 		{"it leads elsewhere", given(leads("fl-2", "fl-3", true)), ""},
@@ -28,7 +28,7 @@ func TestCircle(t *testing.T) {
 			t.Parallel()
 			i, _ := c.given.Incident("fl-2")
 			if i, found := c.given.circle(i, "fl-1"); found != (c.want != "") || found && i.FlowLogID != c.want {
-				t.Errorf("found %t: %q, not %q", found, i.FlowLogID, c.want)
+				t.Errorf("found %t: %q, want %q", found, i.FlowLogID, c.want)
 			}
 		})
 	}
@@ -40,7 +40,7 @@ func TestSuccessor(t *testing.T) {
 	for id, want := range map[string]string{"fl-1": "fl-3", "fl-2": "fl-3", "fl-3": "fl-3", "fl-4": "fl-4", "fl-8": "fl-8"} {
 		t.Run(id, func(t *testing.T) {
 			if got := c.Successor(id); got != want {
-				t.Errorf("%s, not %s", got, want)
+				t.Errorf("%s, want %s", got, want)
 			}
 		})
 	}
@@ -54,11 +54,12 @@ func TestSuccessorOfALongLineage(t *testing.T) {
 		c.Load(nil, []Incident{back(fmt.Sprint("fl-", n), fmt.Sprint("fl-", n+1), func(i *Incident) { i.RestoredAt = time.Time{} })})
 	}
 	if got, want := c.Successor("fl-0"), fmt.Sprint("fl-", MaxLineage); got != want {
-		t.Errorf("%s, not %s", got, want)
+		t.Errorf("%s, want %s", got, want)
 	}
 }
 
-// TestRestores: those of the last hour count, and none that a clock which was ahead had.
+// TestRestores: the restores of a lineage within the last hour count. A restore in the future, from when the clock was
+// ahead, does not.
 func TestRestores(t *testing.T) {
 	t.Parallel()
 	at := func(id string, at time.Time) Incident {
@@ -66,6 +67,6 @@ func TestRestores(t *testing.T) {
 	}
 	c := given(at("fl-1", now), at("fl-2", now.Add(-time.Hour+1)), at("fl-3", now.Add(-time.Hour)), at("fl-4", now.Add(1)), back("fl-5", "fl-x"), pending("fl-6"))
 	if got := len(c.restores("fl-1", now)); got != 2 {
-		t.Errorf("%d restores", got)
+		t.Errorf("%d restores, want 2", got)
 	}
 }

@@ -10,7 +10,7 @@ import (
 	"flowkeeper/inventory"
 )
 
-// record is a record of mallory's, e-2, that was made 5 seconds ago and names a flow log.
+// record applies a record with the event ID e-2: mallory called DeleteFlowLogs for one flow log 5 seconds ago.
 func record(id string, change ...func(*Record)) func(*Case) string {
 	return func(c *Case) string {
 		rec := Record{EventID: "e-2", Time: now.Add(-5 * time.Second), Actor: alert.Actor{ARN: "arn:aws:iam::111122223333:user/mallory"}, Rule: Rule{Action: Restore}}
@@ -52,27 +52,27 @@ func TestApplyRecord(t *testing.T) {
 			`= news | fl-1 opened: Source=event EventID=e-2 Actor=mallory DeletedAt=-5s Action=restore | history fl-1 open: named`},
 		{"I2: of one that AWS never showed", given(), record("fl-1"),
 			`= news, foreseen unknown | fl-1 opened: Source=event EventID=e-2 Actor=mallory DeletedAt=-5s Action=restore | history fl-1 open: named`},
-		{"I2: of one that a file has", given(live("fl-1", imported)), record("fl-1"), `
+		{"I2: of one that only an imported file has", given(live("fl-1", imported)), record("fl-1"), `
 			= news, foreseen unknown
 			fl-1 opened: ResourceID="" Known=false Frozen=nothing Source=event EventID=e-2 Actor=mallory FirstSeenAt=never LastSeenAt=never DeletedAt=-5s Action=restore
 			history fl-1 open: named`},
-		{"of one that is released", given(live("fl-1", released)), record("fl-1"), `
+		{"during a release", given(live("fl-1", released)), record("fl-1"), `
 			= news, excused, foreseen released
 			fl-1 opened: Source=event EventID=e-2 Actor=mallory DeletedAt=-5s Action=restore
 			history fl-1 open: named`},
-		{"I2: of a time before the release", given(live("fl-1", released)), record("fl-1", at(noon.Add(-time.Hour))),
+		{"I2: of a deletion before the release", given(live("fl-1", released)), record("fl-1", at(noon.Add(-time.Hour))),
 			`= news | fl-1 opened: Source=event EventID=e-2 Actor=mallory DeletedAt=-1h1m0s Action=restore | history fl-1 open: named`},
 		{"of a decoy", given(live("fl-1", unprotected)), record("fl-1"), `
 			= news, excused, foreseen exempt
 			fl-1 opened: Source=event EventID=e-2 Actor=mallory DeletedAt=-5s Action=restore
 			history fl-1 open: named`},
-		{"by whom a rule lets delete", given(live("fl-1")), record("fl-1", rule(Rule{Action: Ignore})), `
+		{"by a principal whom a rule lets delete", given(live("fl-1")), record("fl-1", rule(Rule{Action: Ignore})), `
 			= news, excused, foreseen exempt
 			fl-1 opened: Source=event EventID=e-2 Actor=mallory DeletedAt=-5s Action=ignore
 			history fl-1 open: named`},
-		{"by whom a rule only reports", given(live("fl-1")), record("fl-1", rule(Rule{Action: Alert})),
+		{"by a principal whose deletions a rule only reports", given(live("fl-1")), record("fl-1", rule(Rule{Action: Alert})),
 			`= news, foreseen alert_only | fl-1 opened: Source=event EventID=e-2 Actor=mallory DeletedAt=-5s Action=alert | history fl-1 open: named`},
-		{"by whom a rule waits for", given(live("fl-1")), record("fl-1", rule(Rule{Action: Wait, Wait: time.Hour})), `
+		{"by a principal whose replacement a rule waits for", given(live("fl-1")), record("fl-1", rule(Rule{Action: Wait, Wait: time.Hour})), `
 			= news
 			fl-1 opened: Source=event EventID=e-2 Actor=mallory DeletedAt=-5s Action=wait WaitUntil=+1h0m0s Waited=1h0m0s
 			history fl-1 open: named`},
@@ -86,7 +86,7 @@ func TestApplyRecord(t *testing.T) {
 		{"I4: applied before", given(live("fl-1"), pending("fl-1")), record("fl-1", applied), ``},
 		{"I4: applied before, and foreseen again", given(live("fl-1", released), pending("fl-1")), record("fl-1", applied),
 			`= excused, foreseen released`},
-		{"another of the same loss", given(live("fl-1"), pending("fl-1")), record("fl-1"), `= news | fl-1: NextAttemptAt=now | history fl-1 open: named`},
+		{"another record of the same loss", given(live("fl-1"), pending("fl-1")), record("fl-1"), `= news | fl-1: NextAttemptAt=now | history fl-1 open: named`},
 		{"an addendum", given(live("fl-1"), pending("fl-1")), record("fl-1", addendum), `fl-1: NextAttemptAt=now | history fl-1 open: named`},
 		{"I2: an addendum of an event that did not name it", given(live("fl-1"), pending("fl-1")), record("fl-1", addendum, func(r *Record) { r.NamedBefore = false }),
 			`= news | fl-1: NextAttemptAt=now | history fl-1 open: named`},
@@ -106,42 +106,42 @@ func TestApplyRecord(t *testing.T) {
 
 		{"after a refresh that found it gone", given(gone("fl-1"), pending("fl-1", drifted, func(i *Incident) { i.WaitUntil = now.Add(time.Minute) })), record("fl-1"),
 			`= news | fl-1: Source=event EventID=e-2 Actor=mallory DeletedAt=-5s WaitUntil=never NextAttemptAt=now | history fl-1 open: named`},
-		{"after a refresh, by whom a rule lets delete", given(gone("fl-1"), pending("fl-1", drifted)), record("fl-1", rule(Rule{Action: Ignore})), `
+		{"after a refresh, by a principal whom a rule lets delete", given(gone("fl-1"), pending("fl-1", drifted)), record("fl-1", rule(Rule{Action: Ignore})), `
 			= news, excused, foreseen exempt
 			fl-1: Source=event EventID=e-2 Actor=mallory DeletedAt=-5s Action=ignore NextAttemptAt=now
 			history fl-1 open: named`},
-		{"after a refresh, when it is back", given(gone("fl-1"), back("fl-1", "fl-2", drifted)), record("fl-1"),
+		{"after a refresh and the restore", given(gone("fl-1"), back("fl-1", "fl-2", drifted)), record("fl-1"),
 			`= news | fl-1: Source=event Actor=mallory DeletedAt=-5s | history fl-1 restored: named`},
-		{"when it is back", given(gone("fl-1"), back("fl-1", "fl-2")), record("fl-1"), `= news | history fl-1 restored: named`},
+		{"after the restore", given(gone("fl-1"), back("fl-1", "fl-2")), record("fl-1"), `= news | history fl-1 restored: named`},
 		{"when it is blocked", given(gone("fl-1"), blocked("fl-1", Role)), record("fl-1"),
 			`= news | fl-1: NextAttemptAt=now | history fl-1 blocked/role: named`},
-		{"before the incident was unreleased", given(live("fl-1", releasedThen), pending("fl-1", func(i *Incident) { i.DeletedAt = noon.Add(-time.Hour) })), record("fl-1"),
+		{"of a deletion after the release, when the incident has one from before", given(live("fl-1", releasedThen), pending("fl-1", func(i *Incident) { i.DeletedAt = noon.Add(-time.Hour) })), record("fl-1"),
 			`= news | fl-1: EventID=e-2 DeletedAt=-5s NextAttemptAt=now | history fl-1 open: named`},
 
-		{"I2: that AWS showed alive", given(live("fl-1", does(rejects)), closed("fl-1", StillThere)), record("fl-1"),
+		{"I2: after AWS showed it alive", given(live("fl-1", does(rejects)), closed("fl-1", StillThere)), record("fl-1"),
 			`= news | fl-1 reopened: Frozen=traffic_type: "REJECT" instead of "ALL" EventID=e-2 DeletedAt=-5s | history fl-1 open: named`},
-		{"that a laxer rule let go", given(gone("fl-1"), closed("fl-1", Exempt, asked(Ignore))), record("fl-1"),
+		{"closed because of a laxer rule", given(gone("fl-1"), closed("fl-1", Exempt, asked(Ignore))), record("fl-1"),
 			`= news | fl-1 reopened: EventID=e-2 DeletedAt=-5s Action=restore | history fl-1 open: named`},
-		{"that a rule let go, by the same", given(gone("fl-1"), closed("fl-1", Exempt, asked(Ignore))), record("fl-1", rule(Rule{Action: Ignore})),
+		{"closed because of the same rule", given(gone("fl-1"), closed("fl-1", Exempt, asked(Ignore))), record("fl-1", rule(Rule{Action: Ignore})),
 			`= news, excused | history fl-1 closed/exempt: named`},
-		{"that was only reported", given(gone("fl-1"), closed("fl-1", AlertOnly, asked(Alert))), record("fl-1"),
+		{"closed, because a rule only reported it", given(gone("fl-1"), closed("fl-1", AlertOnly, asked(Alert))), record("fl-1"),
 			`= news | fl-1 reopened: EventID=e-2 DeletedAt=-5s Action=restore | history fl-1 open: named`},
-		{"that was only reported, by the mode", given(gone("fl-1"), closed("fl-1", AlertOnly, modeOnly)), record("fl-1"),
+		{"closed, because the mode only reported it", given(gone("fl-1"), closed("fl-1", AlertOnly, modeOnly)), record("fl-1"),
 			`= news | history fl-1 closed/alert_only: named`},
-		{"that was only reported, to wait for", given(gone("fl-1"), closed("fl-1", AlertOnly, asked(Alert))), record("fl-1", rule(Rule{Action: Wait, Wait: time.Hour})),
+		{"closed, because a rule only reported it; now a rule waits", given(gone("fl-1"), closed("fl-1", AlertOnly, asked(Alert))), record("fl-1", rule(Rule{Action: Wait, Wait: time.Hour})),
 			`= news | fl-1 reopened: EventID=e-2 DeletedAt=-5s Action=wait WaitUntil=+1h0m0s Waited=1h0m0s | history fl-1 open: named`},
-		{"that was released when last seen, and was not when deleted", given(gone("fl-1", releasedThen), closed("fl-1", Released, awaits)), record("fl-1"),
+		{"closed, because it was released when last seen; it was not when deleted", given(gone("fl-1", releasedThen), closed("fl-1", Released, awaits)), record("fl-1"),
 			`= news | fl-1 reopened: Source=event EventID=e-2 Actor=mallory DeletedAt=-5s | history fl-1 open: named`},
-		{"I2: so, but a day later", given(gone("fl-1", releasedThen), closed("fl-1", Released, awaits, func(i *Incident) { i.OpenedAt = now.Add(-24 * time.Hour) })), record("fl-1"),
+		{"I2: the same, but a day later", given(gone("fl-1", releasedThen), closed("fl-1", Released, awaits, func(i *Incident) { i.OpenedAt = now.Add(-24 * time.Hour) })), record("fl-1"),
 			`= news | history fl-1 closed/released: named`},
-		{"that is released all the same", given(gone("fl-1", released), closed("fl-1", Released, awaits)), record("fl-1"),
+		{"closed, because it was released when last seen; it was when deleted, too", given(gone("fl-1", released), closed("fl-1", Released, awaits)), record("fl-1"),
 			`= news, excused | history fl-1 closed/released: named`},
-		{"I2: that a person let go", given(gone("fl-1"), closed("fl-1", Released)), record("fl-1"), `= news | history fl-1 closed/released: named`},
-		{"on a resource that is gone", given(gone("fl-1"), closed("fl-1", ResourceGone)), record("fl-1"),
+		{"I2: closed, because an operator released it", given(gone("fl-1"), closed("fl-1", Released)), record("fl-1"), `= news | history fl-1 closed/released: named`},
+		{"closed, because its resource is gone", given(gone("fl-1"), closed("fl-1", ResourceGone)), record("fl-1"),
 			`= news | history fl-1 closed/resource_gone: named`},
-		{"that is superseded", given(gone("fl-1"), closed("fl-1", Superseded)), record("fl-1"), `= news | history fl-1 closed/superseded: named`},
-		{"that is replaced", given(gone("fl-1"), closed("fl-1", Replaced)), record("fl-1"), `= news | history fl-1 closed/replaced: named`},
-		{"that was never seen", given(closed("fl-1", Unknown, unknown)), record("fl-1"), `= news | history fl-1 closed/unknown: named`},
+		{"closed as superseded", given(gone("fl-1"), closed("fl-1", Superseded)), record("fl-1"), `= news | history fl-1 closed/superseded: named`},
+		{"closed as replaced", given(gone("fl-1"), closed("fl-1", Replaced)), record("fl-1"), `= news | history fl-1 closed/replaced: named`},
+		{"closed as never seen", given(closed("fl-1", Unknown, unknown)), record("fl-1"), `= news | history fl-1 closed/unknown: named`},
 
 		{"wakes what is blocked on the resource", given(live("fl-1"), gone("fl-2"), blocked("fl-2", Decoy), blocked("fl-3", Role, func(i *Incident) { i.ResourceID = "vpc-2" })), record("fl-1"), `
 			= news
@@ -151,7 +151,8 @@ func TestApplyRecord(t *testing.T) {
 	})
 }
 
-// TestForesee: why it will end without a restore once AWS has shown nothing for long enough.
+// TestForesee: Foresee returns the reason for which the incident will be closed without a restore, once AWS has not
+// shown the flow log for long enough. It is empty if the flow log will be restored.
 func TestForesee(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -166,19 +167,20 @@ func TestForesee(t *testing.T) {
 		{"a rule waits", given(live("fl-1"), pending("fl-1", asked(Wait), func(i *Incident) { i.WaitUntil = now.Add(time.Hour) })), ""},
 		{"it is back", given(live("fl-1", released), back("fl-1", "fl-2")), ""},
 		{"it was never seen", given(pending("fl-1", unknown)), Unknown},
-		{"it was never seen, nor was anything", given(pending("fl-1", unknown), func(c *Case) { c.Complete = false }), ""},
+		{"it was never seen, before the first refresh", given(pending("fl-1", unknown), func(c *Case) { c.Complete = false }), ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			i, _ := c.given.Incident("fl-1")
 			if got := c.given.Foresee(i); got != c.reason {
-				t.Errorf("%q, not %q", got, c.reason)
+				t.Errorf("%q, want %q", got, c.reason)
 			}
 		})
 	}
 }
 
-// TestForecast: what is decided, and why, once AWS has shown nothing for long enough.
+// TestForecast: Forecast returns the decision about a flow log that a record names, and its cause, once AWS has not
+// shown the flow log for long enough.
 func TestForecast(t *testing.T) {
 	t.Parallel()
 	rec := func(r Rule) Record { return Record{EventID: "e-2", Time: now.Add(-5 * time.Second), Rule: r} }
@@ -199,29 +201,29 @@ func TestForecast(t *testing.T) {
 	}{
 		{"nothing prevents it", given(live("fl-1")), restores, Create, ""},
 		{"AWS never showed it", given(), restores, Close, NotSeen},
-		{"AWS never showed it, nor anything", given(incomplete), restores, Requeue, NotSeen},
-		{"a file has it", given(live("fl-1", imported)), restores, Close, ImportedOnly},
-		{"a file has it, and AWS never showed anything", given(live("fl-1", imported), incomplete), restores, Requeue, ImportedOnly},
+		{"AWS never showed it, before the first refresh", given(incomplete), restores, Requeue, NotSeen},
+		{"only an imported file has it", given(live("fl-1", imported)), restores, Close, ImportedOnly},
+		{"only an imported file has it, before the first refresh", given(live("fl-1", imported), incomplete), restores, Requeue, ImportedOnly},
 		{"it is released", given(live("fl-1", released)), restores, Close, WasReleased},
 		{"it is released, and young", given(live("fl-1", released, young)), restores, Close, WasReleased},
 		{"its destination is not approved", given(live("fl-1", unprotected, func(r *inventory.Row) { r.Held = true })), restores, Close, NotApproved},
 		{"it is not protected", given(live("fl-1", unprotected)), alerts, Close, NotProtected},
 		{"it is protected, and a late decoy of what is lost", given(live("fl-0"), pending("fl-0"), live("fl-1", lateDecoy)), restores, Close, NotProtected},
-		{"by whom a rule lets delete", given(live("fl-1")), rec(Rule{Action: Ignore}), Close, RuleIgnores},
-		{"by whom a rule only reports", given(live("fl-1")), alerts, Close, RuleAlerts},
-		{"so in mode alert", given(live("fl-1"), func(c *Case) { c.Policy.AlertOnly = true }), alerts, Close, ModeAlerts},
-		{"by whom a rule waits for", given(live("fl-1")), rec(Rule{Action: Wait, Wait: time.Hour}), Postpone, AwaitsCaller},
-		{"restored often", given(live("fl-1"), flapped), restores, PostponeFlapping, HeldBack},
-		{"it is lost already, and asked for", given(gone("fl-1"), pending("fl-1", func(i *Incident) { i.Requested = true })), alerts, Close, RuleAlerts},
+		{"a rule lets the principal delete", given(live("fl-1")), rec(Rule{Action: Ignore}), Close, RuleIgnores},
+		{"a rule only reports the principal's deletions", given(live("fl-1")), alerts, Close, RuleAlerts},
+		{"a rule only reports the principal's deletions, in mode alert", given(live("fl-1"), func(c *Case) { c.Policy.AlertOnly = true }), alerts, Close, ModeAlerts},
+		{"a rule waits for a replacement", given(live("fl-1")), rec(Rule{Action: Wait, Wait: time.Hour}), Postpone, AwaitsCaller},
+		{"restored too often", given(live("fl-1"), flapped), restores, PostponeFlapping, HeldBack},
+		{"it is lost already, and a person asked for it", given(gone("fl-1"), pending("fl-1", func(i *Incident) { i.Requested = true })), alerts, Close, RuleAlerts},
 		{"it is back", given(gone("fl-1"), back("fl-1", "fl-2")), alerts, Adopt, ""},
-		{"it is back, of a file", given(gone("fl-1", imported), back("fl-1", "fl-2")), alerts, Adopt, ""},
+		{"it is back, and only an imported file has its row", given(gone("fl-1", imported), back("fl-1", "fl-2")), alerts, Adopt, ""},
 		{"it is back, and the snapshot has forgotten it", given(back("fl-1", "fl-2")), restores, Close, NotSeen},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			d := c.given.Forecast("fl-1", c.rec)
 			if d.Next != c.next || d.Cause != c.cause || (d.Found.ID == "fl-2") != (c.next == Adopt) {
-				t.Errorf("%s %s, because %q, instead of %s, because %q", d.Next, d.Found.ID, d.Cause, c.next, c.cause)
+				t.Errorf("%s %s, because %q; want %s, because %q", d.Next, d.Found.ID, d.Cause, c.next, c.cause)
 			}
 		})
 	}

@@ -11,8 +11,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestEveryReasonIsListed: those of the group of constants that begins with NotDelivering, but for the
-// reasons why a restored one is not verified.
+// TestEveryReasonIsListed: BlockedReasons and ClosedReasons have all constants of the group that begins with
+// NotDelivering, except the first two: these say why a restored flow log is not verified.
 func TestEveryReasonIsListed(t *testing.T) {
 	t.Parallel()
 	file, err := parser.ParseFile(token.NewFileSet(), "incident.go", nil, 0)
@@ -53,7 +53,7 @@ func TestNames(t *testing.T) {
 		t.Run(fmt.Sprintf("%T %s", c.value, c.want), func(t *testing.T) {
 			t.Parallel()
 			if got := c.value.String(); got != c.want {
-				t.Errorf("%T: %s, not %s", c.value, got, c.want)
+				t.Errorf("%T: %s, want %s", c.value, got, c.want)
 			}
 		})
 	}

@@ -28,9 +28,9 @@ import (
 // last part is all that this changes:
 //
 //	= create                    what the third part returned: here what Decide says
-//	row fl-1: State=gone        fields of a row that are others than before; "new row": it was not there
-//	fl-1: NextAttemptAt=+1m0s   the same of an incident; "opened", "reopened": compared with New, reopen
-//	logged fl-1 closed/held: …  a line of the history and of the log; "history", "log": of one of them
+//	row fl-1: State=gone        the fields of a row that have changed; "new row": there was none
+//	fl-1: NextAttemptAt=+1m0s   the same of an incident; "opened", "reopened": what differs from the result of New, reopen
+//	logged fl-1 closed/held: …  a line in the history and in the log; "history", "log": in one of them
 //	note stuck fl-1             a note for the event (effects.go)
 //
 // Times are "now", "never" (zero), or relative to now: "-1m0s" is noon. Settings are "wanted",
@@ -39,8 +39,8 @@ import (
 // now is the time of the cases in tests: a minute after incidents were opened.
 var now = noon.Add(time.Minute)
 
-// scenario is one change of a case, and all that it comes to, as report writes it, with
-// lines or vertical bars between the parts.
+// scenario is one change of a case, and its whole result as report writes it. In want, line ends or vertical bars
+// separate the parts.
 type scenario struct {
 	name  string
 	given *Case
@@ -69,7 +69,7 @@ func lines(s string) (out []string) {
 	return out
 }
 
-// given is a case of rows and incidents, and what functions make of it.
+// given makes a case of rows and incidents; functions change it.
 func given(things ...any) *Case {
 	c := &Case{Scope: scope, Complete: true, Holds: true, Policy: policy, Now: now}
 	for _, x := range things {
@@ -87,7 +87,7 @@ func given(things ...any) *Case {
 	return c
 }
 
-// flowLog is one that delivers as wanted, and is a day old.
+// flowLog is a flow log with the settings wanted, a day old.
 func flowLog(id string, change ...func(*inventory.FlowLog)) inventory.FlowLog {
 	f := inventory.FlowLog{ID: id, Scope: scope, Settings: wanted, Status: "ACTIVE", CreatedAt: noon.Add(-24 * time.Hour)}
 	for _, fn := range change {
@@ -96,7 +96,7 @@ func flowLog(id string, change ...func(*inventory.FlowLog)) inventory.FlowLog {
 	return f
 }
 
-// made is a flow log that was made after the loss.
+// made is a flow log that was made ten seconds after the loss.
 func made(id string, change ...func(*inventory.FlowLog)) inventory.FlowLog {
 	f := flowLog(id, change...)
 	f.CreatedAt = noon.Add(10 * time.Second)
@@ -189,7 +189,7 @@ func unknown(i *Incident) {
 
 func drifted(i *Incident) { i.Source, i.Actor, i.DeletedAt = ByDrift, nil, time.Time{} }
 
-// freezes changes what the flow log was when it was lost.
+// freezes changes the frozen settings.
 func freezes(change func(*inventory.FlowLog)) func(*Incident) {
 	return func(i *Incident) {
 		f := inventory.FlowLog{Settings: i.Frozen}
@@ -200,10 +200,9 @@ func freezes(change func(*inventory.FlowLog)) func(*Incident) {
 
 func asked(action Action) func(*Incident) { return func(i *Incident) { i.Action = action } }
 
-// report does something to a case and writes what changed, a line for each thing: what
-// the method returned; rows and incidents with each field that is another than before;
-// lines of the history and of the log ("logged" is one in both); notes. "named" is how the
-// history begins a record e-2 of mallory's.
+// report does something to a case and writes what changed, a line for each: what the method returned; the changed
+// fields of rows and incidents; lines of the history and of the log ("logged": the same line in both); notes. "named"
+// stands for the history's line of record e-2 by mallory.
 func report(c *Case, do func(*Case) string) string {
 	rows, incidents := maps.Clone(c.rows.byID), maps.Clone(c.incidents.byID)
 	var out []string
@@ -231,7 +230,7 @@ func report(c *Case, do func(*Case) string) string {
 		}
 		out = append(out, i.FlowLogID+verb+": "+differences(before, i))
 	}
-	out = slices.DeleteFunc(out, func(l string) bool { // written, and as it was
+	out = slices.DeleteFunc(out, func(l string) bool { // saved without a change
 		return strings.HasSuffix(l, ": ") && !strings.HasSuffix(l, "opened: ")
 	})
 	log := slices.Clone(c.Effects.Log)
@@ -277,7 +276,7 @@ func standing(s State, reason Reason) string {
 	return string(s) + "/" + string(reason)
 }
 
-// differences are the fields of a struct that are others than before, with their values.
+// differences lists the fields of a struct that have changed, with their new values.
 func differences[T any](before, after T) string {
 	return strings.Join(fieldsOf(reflect.ValueOf(before), reflect.ValueOf(after)), " ")
 }
@@ -342,7 +341,7 @@ func value(v any) string {
 	return fmt.Sprint(v)
 }
 
-// sentCall is when a call was sent, with its token where that is no hash.
+// sentCall says when a call was sent, and its token if that is no hash.
 func sentCall(s SentCall) string {
 	of := []string{value(s.At)}
 	if !s.Before.IsZero() {
@@ -357,7 +356,7 @@ func sentCall(s SentCall) string {
 	return "sent(" + strings.Join(of, ", ") + ")"
 }
 
-// short is a text in quotation marks where it is not one word, cut after a few.
+// short cuts a text after 40 bytes. It puts quotation marks around it unless it is one word.
 func short(s string) string {
 	const most = 40
 	if len(s) > most {

@@ -23,7 +23,7 @@ func TestI2ARecordOnlyTightens(t *testing.T) {
 			i.Action, i.EventID = was, "first"
 			got := i.ApplyRecord(Record{EventID: "second", Time: noon, Rule: Rule{Action: says, Wait: time.Minute}}, noon)
 			if got.Action != max(was, says) {
-				t.Errorf("%s, then %s: %s", was, says, got.Action)
+				t.Errorf("%s, then a record with %s: the action is %s", was, says, got.Action)
 			}
 			if got.EventID != "first" {
 				t.Error("a later record took the incident over")
@@ -64,8 +64,8 @@ func TestReopening(t *testing.T) {
 	}
 }
 
-// TestReopenedAnew: what a person asked for, or the mode decided, holds for
-// one loss, not for the next of the same flow log.
+// TestReopenedAnew: a person's request, or a decision because of the mode, holds for one loss, not for the next loss of
+// the same flow log.
 func TestReopenedAnew(t *testing.T) {
 	t.Parallel()
 	i := lost()
@@ -79,7 +79,7 @@ func TestReopenedAnew(t *testing.T) {
 	}
 }
 
-// TestNew: the incident of a lost flow log has frozen what the snapshot has of it.
+// TestNew: a new incident freezes the settings that the snapshot has of the lost flow log, if it has any.
 func TestNew(t *testing.T) {
 	t.Parallel()
 	row := live("fl-1", func(r *inventory.Row) { r.RootID = "fl-0" })
@@ -95,8 +95,8 @@ func TestNew(t *testing.T) {
 	}
 }
 
-// TestReopen: what is frozen, what the ClientToken depends on, and which alerts of the lineage
-// were sent stays; all else begins anew. A new field must be added to one of the two lists.
+// TestReopen: reopen keeps the frozen settings, what the ClientToken depends on, and which alerts of the lineage were
+// sent. It resets every other field. A new field that reopen must keep is to be added to stays.
 func TestReopen(t *testing.T) {
 	t.Parallel()
 	stays := strings.Fields(`Scope FlowLogID RootID ResourceID Source EventID Actor Action DeletedAt DetectedAt LastSeenAt FirstSeenAt
@@ -141,9 +141,9 @@ func TestReopenable(t *testing.T) {
 	t.Parallel()
 	modeOnly := func(i *Incident) { i.ModeOnly = true }
 	for _, c := range []struct {
-		name                                    string
-		i                                       Incident
-		final, counts, pending, settled, awaits bool
+		name                                     string
+		i                                        Incident
+		final, counts, pending, terminal, awaits bool
 	}{
 		{"open", pending("fl-1"), false, true, true, false, false},
 		{"blocked", blocked("fl-1", Role), false, true, true, false, false},
@@ -162,15 +162,15 @@ func TestReopenable(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			got := [...]bool{c.i.final(), c.i.countsRecord(), c.i.Pending(), c.i.Terminal(), awaitsRecord(c.i, now)}
-			if want := [...]bool{c.final, c.counts, c.pending, c.settled, c.awaits}; got != want {
-				t.Errorf("final, counts, pending, settled, awaits a record: %v, not %v", got, want)
+			if want := [...]bool{c.final, c.counts, c.pending, c.terminal, c.awaits}; got != want {
+				t.Errorf("final, counts, pending, terminal, awaits a record: %v, want %v", got, want)
 			}
 		})
 	}
 }
 
-// TestI4TheSameRecordAgain: applied at once again, a record changes nothing of an incident,
-// whatever that was.
+// TestI4TheSameRecordAgain: a record that is applied a second time at once changes nothing, whatever the incident was
+// before.
 func TestI4TheSameRecordAgain(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -189,8 +189,8 @@ func TestI4TheSameRecordAgain(t *testing.T) {
 	})
 }
 
-// TestARecordDelaysNoRequest: a person has asked for what was lost, so that no rule counts any more:
-// neither its wait nor that it ignores who deleted it.
+// TestARecordDelaysNoRequest: a person has asked for the restore. A later record says who deleted the flow log, but no
+// rule for that principal counts any more, neither its wait nor that it ignores the deletion.
 func TestARecordDelaysNoRequest(t *testing.T) {
 	t.Parallel()
 	for _, rule := range []Rule{{Action: Wait, Wait: time.Hour}, {Action: Ignore}, {Action: Alert}, {Action: Restore}} {
@@ -201,7 +201,7 @@ func TestARecordDelaysNoRequest(t *testing.T) {
 			due := i.OverdueAt(policy)
 			got := i.ApplyRecord(Record{EventID: "e-2", Time: noon, Rule: rule}, noon)
 			if got.Action != Restore || !got.WaitUntil.IsZero() || !got.OverdueAt(policy).Equal(due) {
-				t.Errorf("a record by whom a rule says %s: %s, waits until %s, overdue at %s and not %s", rule.Action, got.Action, got.WaitUntil, got.OverdueAt(policy), due)
+				t.Errorf("after a record with the rule %s: the action is %s, it waits until %s, and is overdue at %s, want %s", rule.Action, got.Action, got.WaitUntil, got.OverdueAt(policy), due)
 			}
 			if got.Source != ByEvent || got.EventID != "e-2" {
 				t.Errorf("the record does not say who deleted it: %s, %s", got.Source, got.EventID)

@@ -8,8 +8,8 @@ import (
 	"flowkeeper/inventory"
 )
 
-// TestSupersede: what AWS answers as a replacement was lost itself, or what is shown as
-// one counted as lost.
+// TestSupersede: the replacement that AWS answers was lost itself meanwhile, or AWS shows a replacement that counted as
+// lost. Then the incident of the replacement goes on, and the first incident is closed.
 func TestSupersede(t *testing.T) {
 	t.Parallel()
 	created := answer(Answer{Class: Created, ID: "fl-2"})
@@ -25,7 +25,7 @@ func TestSupersede(t *testing.T) {
 			row fl-2: RootID=fl-1 LineageSince=-24h1m0s WrittenAt=now
 			fl-1: State=closed Reason=superseded Advice="its replacement was lost in turn: see fl…" NextAttemptAt=never Tried=1 Attempts=1 NewID=fl-2
 			logged fl-1 closed/superseded: its replacement was lost in turn: see fl-2`},
-		{"I4: a record named it before anybody knew it", given(gone("fl-1"), pending("fl-1", tried), pending("fl-2", unknown)), created, `
+		{"I4: a record named it before the snapshot had it", given(gone("fl-1"), pending("fl-1", tried), pending("fl-2", unknown)), created, `
 			new row fl-2: Tags=map[flowkeeper:restored-from:fl-1] CreatedAt=now RootID=fl-1 State=live Protected=true FirstSeenAt=now LineageSince=-24h1m0s LastSeenAt=now WrittenAt=now
 			fl-2: RootID=fl-1 ResourceID=vpc-1 Known=true Frozen=wanted FirstSeenAt=-24h1m0s OpenedAt=now NextAttemptAt=now
 			fl-1: State=closed Reason=superseded Advice="its replacement was lost in turn: see fl…" NextAttemptAt=never Tried=5 Attempts=1 NewID=fl-2
@@ -43,7 +43,7 @@ func TestSupersede(t *testing.T) {
 			note reopened fl-2
 			note overdue fl-2
 			note known fl-2`},
-		{"I4: a refresh found it gone, and it was no loss", given(gone("fl-1"), pending("fl-1", tried), gone("fl-2")), created, `
+		{"I4: a refresh found it gone, and opened no incident", given(gone("fl-1"), pending("fl-1", tried), gone("fl-2")), created, `
 			row fl-2: RootID=fl-1 LineageSince=-24h1m0s WrittenAt=now
 			fl-2 opened: Source=drift EventID=lost-fl-2 Action=restore Tried=5 MissingSince=-1m0s StuckAlertedAt=-1m0s
 			fl-1: State=closed Reason=superseded Advice="its replacement was lost in turn: see fl…" NextAttemptAt=never Tried=5 Attempts=1 NewID=fl-2
@@ -65,11 +65,11 @@ func TestSupersede(t *testing.T) {
 			logged fl-1 closed/superseded: AWS shows its replacement, which counted as lost: see fl-2
 			note reopened fl-2
 			note overdue fl-2`},
-		{"I4: it was lost, and is back by another", given(gone("fl-1"), pending("fl-1", absentBefore), gone("fl-2"), back("fl-2", "fl-3")), created, `
+		{"I4: it was lost, and another flow log has replaced it", given(gone("fl-1"), pending("fl-1", absentBefore), gone("fl-2"), back("fl-2", "fl-3")), created, `
 			row fl-2: RootID=fl-1 LineageSince=-24h1m0s WrittenAt=now
 			fl-1: State=closed Reason=superseded Advice="its replacement was lost in turn: see fl…" NextAttemptAt=never Tried=1 Attempts=1 NewID=fl-2
 			logged fl-1 closed/superseded: its replacement was lost in turn: see fl-2`},
-		{"I4: its lineage leads back, by what was adopted", given(gone("fl-1"), pending("fl-1", absentBefore), gone("fl-2"), back("fl-2", "fl-3", replaced("fl-3", false)),
+		{"I4: its lineage leads back to the lost flow log, because fl-3 adopted that", given(gone("fl-1"), pending("fl-1", absentBefore), gone("fl-2"), back("fl-2", "fl-3", replaced("fl-3", false)),
 			gone("fl-3"), closed("fl-3", Superseded, replaced("fl-1", true))), created, `
 			row fl-2: RootID=fl-1 LineageSince=-24h1m0s WrittenAt=now
 			fl-3 reopened:
@@ -81,7 +81,7 @@ func TestSupersede(t *testing.T) {
 	})
 }
 
-// TestI2AReplacementLostInTurnComesBackWithItsOwnTags: not with those of the flow log that it replaced.
+// TestI2AReplacementLostInTurnComesBackWithItsOwnTags: it does not get the tags of the flow log that it replaced.
 func TestI2AReplacementLostInTurnComesBackWithItsOwnTags(t *testing.T) {
 	t.Parallel()
 	replacement := func(own map[string]string, kv ...string) inventory.Row {
@@ -99,7 +99,7 @@ func TestI2AReplacementLostInTurnComesBackWithItsOwnTags(t *testing.T) {
 		{"a person changed its tags", given(gone("fl-1"), replacement(nil, RestoredFrom, "fl-1", "env", "0"), replaced), tagMap("env", "0")},
 		{"a call for several made it, and CreateTags has not set its own tags yet", given(gone("fl-1"), replacement(tagMap("env", "1"), RestoredFrom, "e-1"), replaced), tagMap("env", "1")},
 		{"the snapshot has no row of it", given(gone("fl-1"), replaced), tagMap("env", "1")},
-		{"only a file has a row of it", given(gone("fl-1"), replacement(nil, "env", "0"), func(c *Case) {
+		{"only an imported file has a row of it", given(gone("fl-1"), replacement(nil, "env", "0"), func(c *Case) {
 			row, _ := c.Row("fl-2")
 			row.Imported = true
 			c.Load([]inventory.Row{row}, nil)
@@ -115,8 +115,8 @@ func TestI2AReplacementLostInTurnComesBackWithItsOwnTags(t *testing.T) {
 	}
 }
 
-// TestI6AReplacementThatAFileHas: AWS's word of a replacement counts, not that of an imported file, and the
-// next record of its deletion counts, too.
+// TestI6AReplacementThatAFileHas: an imported file has a row of the replacement, with other settings. What AWS answers
+// or shows of the replacement counts, not the file. So the next record of its deletion counts, too.
 func TestI6AReplacementThatAFileHas(t *testing.T) {
 	t.Parallel()
 	ofFile := live("fl-2", imported, does(elsewhere), func(r *inventory.Row) { r.CreatedAt = noon })
@@ -135,23 +135,23 @@ func TestI6AReplacementThatAFileHas(t *testing.T) {
 				t.Errorf("its row is imported (%v), and differs in %v", row.Imported, inventory.Differences(scope, wanted, row.Settings))
 			}
 			if n := is.ApplyRecord("fl-2", Record{EventID: "e-2", Time: now, Rule: Rule{Action: Restore}}); !n.Incident.Known || !inventory.SameSettings(scope, n.Incident.Frozen, wanted) {
-				t.Errorf("it is lost as %+v", n.Incident.Frozen)
+				t.Errorf("the incident of its loss has frozen %+v, want %+v", n.Incident.Frozen, wanted)
 			}
 		})
 	}
 }
 
-// TestI2AForgedRecordExcusesNoLaterLoss: a record named a replacement that AWS showed alive. When that is lost
-// later, and nothing reports it, neither the principal nor the time of that record counts.
+// TestI2AForgedRecordExcusesNoLaterLoss: a record named a replacement that AWS showed alive. If the replacement is lost
+// later, and nothing reports that loss, neither the principal nor the time of the earlier record counts.
 func TestI2AForgedRecordExcusesNoLaterLoss(t *testing.T) {
 	t.Parallel()
 	for name, is := range map[string]struct {
 		forged func(*Incident)
 		row    func(*inventory.Row)
 	}{
-		"by whom a rule ignores":          {asked(Ignore), func(*inventory.Row) {}},
-		"by whom a rule makes alert only": {asked(Alert), func(*inventory.Row) {}},
-		"during a release":                {func(i *Incident) { i.DeletedAt = noon }, released},
+		"the record is of a principal whom a rule ignores":                 {asked(Ignore), func(*inventory.Row) {}},
+		"the record is of a principal whose deletions a rule only reports": {asked(Alert), func(*inventory.Row) {}},
+		"the record is of a time during a release":                         {func(i *Incident) { i.DeletedAt = noon }, released},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -167,8 +167,8 @@ func TestI2AForgedRecordExcusesNoLaterLoss(t *testing.T) {
 	}
 }
 
-// TestI2AHandedOnLossMakesNoDecoyOfWhatWasBeside: AWS showed a replacement until the last refresh, hours after it
-// was made, and another flow log beside it. That one does not count as put into its place.
+// TestI2AHandedOnLossMakesNoDecoyOfWhatWasBeside: until the last refresh, hours after a replacement was made, AWS
+// showed it together with another flow log. When the replacement is lost, the other one does not count as its decoy.
 func TestI2AHandedOnLossMakesNoDecoyOfWhatWasBeside(t *testing.T) {
 	t.Parallel()
 	madeAt := func(at time.Time) func(*inventory.Row) {
@@ -198,8 +198,8 @@ func TestI2AHandedOnLossMakesNoDecoyOfWhatWasBeside(t *testing.T) {
 	}
 }
 
-// TestAHandedOnLossKeepsItsTurn: what delivers to a late destination comes after others, also as the
-// replacement of a replacement.
+// TestAHandedOnLossKeepsItsTurn: a flow log to a late destination is restored after others. That holds for its
+// replacement, too, if that is lost in turn.
 func TestAHandedOnLossKeepsItsTurn(t *testing.T) {
 	t.Parallel()
 	c := given(gone("fl-1"), live("fl-2"), back("fl-1", "fl-2", func(i *Incident) { i.RestoredAt, i.LateDestination = now.Add(-policy.ConsistencyWindow), true }))
@@ -209,8 +209,8 @@ func TestAHandedOnLossKeepsItsTurn(t *testing.T) {
 	}
 }
 
-// TestI4ARefusalEndsNoHandedOnDoubt: a call in doubt that was handed on stays so when AWS refuses
-// the incident's own call, which was under way.
+// TestI4ARefusalEndsNoHandedOnDoubt: an incident gets a call in doubt from another one, while its own call is under
+// way. If AWS refuses its own call, the other call stays in doubt.
 func TestI4ARefusalEndsNoHandedOnDoubt(t *testing.T) {
 	t.Parallel()
 	c := given(gone("fl-1"), gone("fl-2", func(r *inventory.Row) { r.RootID = "fl-1" }))

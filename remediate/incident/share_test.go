@@ -22,8 +22,8 @@ func observedAt(c *Case, at time.Time, shown ...inventory.FlowLog) Observation {
 	return o
 }
 
-// shared shares the calls of all incidents by an observation made at a time, and returns the
-// calls: "again" if it is one that was sent before.
+// shared plans the calls for all incidents after an observation made at a time, and returns them: "call", or "again" if
+// the same call was sent before.
 func shared(most int, at time.Time, shown ...inventory.FlowLog) func(*Case) string {
 	return func(c *Case) string {
 		before := map[string]string{} // tokens
@@ -57,7 +57,7 @@ func shared(most int, at time.Time, shown ...inventory.FlowLog) func(*Case) stri
 	}
 }
 
-// inDoubt are flow logs, each on its VPC, whose call was sent a while ago.
+// inDoubt adds lost flow logs to a case, each on its own VPC, whose call was sent a while ago.
 func inDoubt(ago time.Duration, ns []string, change ...func(*Incident)) func(*Case) {
 	return func(c *Case) {
 		var some []Incident
@@ -109,7 +109,7 @@ func TestShare(t *testing.T) {
 	}
 	play(t, []scenario{
 		{"alike: one call", given(lostOn("1"), lostOn("2"), lostOn("3", tags("a", "1"))), shared(9, now), `= call fl-1 fl-2 fl-3 | fl-1: Call=sent(now) | fl-2: Call=sent(now) | fl-3: Call=sent(now)`},
-		{"what differs", given(lostOn("1"), lostOn("2", freezes(rejects)), lostOn("3"), lostOn("4", func(i *Incident) { i.Group = "e-2" }), lostOn("5", alone)), shared(9, now),
+		{"different settings, another event, and one that goes alone", given(lostOn("1"), lostOn("2", freezes(rejects)), lostOn("3"), lostOn("4", func(i *Incident) { i.Group = "e-2" }), lostOn("5", alone)), shared(9, now),
 			`
 			= call fl-1 fl-3
 			= call fl-2
@@ -120,10 +120,10 @@ func TestShare(t *testing.T) {
 			fl-2: Call=sent(now)
 			fl-4: Call=sent(now)
 			fl-5: Call=sent(now)`},
-		{"what goes alone does not share with others that do", given(lostOn("1", alone), lostOn("2", alone)), shared(9, now), `= call fl-1 | = call fl-2 | fl-1: Call=sent(now) | fl-2: Call=sent(now)`},
-		{"I9: blocked, for it could not be observed", given(lostOn("1"), lostOn("2", func(i *Incident) { i.State = Blocked }), lostOn("3")), shared(9, now), `= call fl-1 fl-2 fl-3 | fl-1: Call=sent(now) | fl-2: Call=sent(now) | fl-3: Call=sent(now)`},
+		{"two that go alone", given(lostOn("1", alone), lostOn("2", alone)), shared(9, now), `= call fl-1 | = call fl-2 | fl-1: Call=sent(now) | fl-2: Call=sent(now)`},
+		{"I9: one is blocked, because it could not be observed: it shares the call", given(lostOn("1"), lostOn("2", func(i *Incident) { i.State = Blocked }), lostOn("3")), shared(9, now), `= call fl-1 fl-2 fl-3 | fl-1: Call=sent(now) | fl-2: Call=sent(now) | fl-3: Call=sent(now)`},
 		{"the same resource twice", given(lostOn("1"), lostOn("2", onOne), lostOn("3")), shared(9, now), `= call fl-1 fl-3 | = call fl-2 | fl-1: Call=sent(now) | fl-3: Call=sent(now) | fl-2: Call=sent(now)`},
-		{"so many calls", given(lostOn("1"), lostOn("2", freezes(rejects)), lostOn("3", freezes(elsewhere))), shared(2, now), `= call fl-1 | = call fl-2 | fl-1: Call=sent(now) | fl-2: Call=sent(now)`},
+		{"at most two calls", given(lostOn("1"), lostOn("2", freezes(rejects)), lostOn("3", freezes(elsewhere))), shared(2, now), `= call fl-1 | = call fl-2 | fl-1: Call=sent(now) | fl-2: Call=sent(now)`},
 		{"no call", given(lostOn("1")), shared(0, now), ``},
 
 		{"I2: shown alive", given(lostOn("1"), lostOn("2"), lostOn("3")), shared(9, now, alive("fl-2", "vpc-2")), `= call fl-1 fl-3 | fl-1: Call=sent(now) | fl-3: Call=sent(now)`},
@@ -137,36 +137,36 @@ func TestShare(t *testing.T) {
 		}, `= 0`},
 
 		{"I4: in doubt, with the same members: the same call", given(inDoubt(10*time.Second, []string{"1", "2"}), lostOn("3")), shared(9, now), `= again fl-1 fl-2 | = call fl-3 | fl-1: Call=sent(now, before -10s) | fl-2: Call=sent(now, before -10s) | fl-3: Call=sent(now)`},
-		{"I4: in doubt, and all that shows is there: the same call all the same", given(inDoubt(time.Hour, []string{"1", "2"})), shared(9, now), `= again fl-1 fl-2 | fl-1: Call=sent(now, before -1h0m0s) | fl-2: Call=sent(now, before -1h0m0s)`},
+		{"I4: in doubt for so long that AWS must show what was made: the same call even so", given(inDoubt(time.Hour, []string{"1", "2"})), shared(9, now), `= again fl-1 fl-2 | fl-1: Call=sent(now, before -1h0m0s) | fl-2: Call=sent(now, before -1h0m0s)`},
 		{"I4: one in doubt, alone", given(inDoubt(10*time.Second, []string{"1"})), shared(9, now), `= again fl-1 | fl-1: Call=sent(now, before -10s)`},
 		{"I9: in doubt, and as many as one call may be for", given(inDoubt(10*time.Second, []string{"1", "2"}, halved)), shared(9, now), `= again fl-1 fl-2 | fl-1: Call=sent(now, before -10s) | fl-2: Call=sent(now, before -10s)`},
 		{"I4: in doubt, alone by now, and blocked", given(inDoubt(10*time.Second, []string{"1", "2"}), with("1", alone), with("2", func(i *Incident) { i.State = Blocked })), shared(9, now), `fl-1: NextAttemptAt=+10s | fl-2: NextAttemptAt=+10s`},
 		{"I9: in doubt, and halved since: not repeated", given(inDoubt(10*time.Second, []string{"1", "2"}, func(i *Incident) { i.AtMost = 1 })), shared(9, now), `fl-1: NextAttemptAt=+10s | fl-2: NextAttemptAt=+10s`},
 		{"I9: halved", given(lostOn("1", halved), lostOn("2", halved), lostOn("3", halved)), shared(9, now), `= call fl-1 fl-2 | = call fl-3 | fl-1: Call=sent(now) | fl-2: Call=sent(now) | fl-3: Call=sent(now)`},
-		{"what is in doubt comes before others", given(lostOn("1"), inDoubt(10*time.Second, []string{"2", "3"})), shared(1, now), `= again fl-2 fl-3 | fl-2: Call=sent(now, before -10s) | fl-3: Call=sent(now, before -10s)`},
+		{"a call in doubt comes before others", given(lostOn("1"), inDoubt(10*time.Second, []string{"2", "3"})), shared(1, now), `= again fl-2 fl-3 | fl-2: Call=sent(now, before -10s) | fl-3: Call=sent(now, before -10s)`},
 		{"I4: in doubt, and one is there", given(inDoubt(10*time.Second, []string{"1", "2", "3"})), shared(9, now, madeOn("2", ofEvent("e-1"))), `fl-1: NextAttemptAt=+10s | fl-3: NextAttemptAt=+10s`},
-		{"I4: in doubt, and one is there: once each observation shows it", given(inDoubt(shows, []string{"1", "2", "3"})), shared(9, now, madeOn("2", ofEvent("e-1"))), `= call fl-1 fl-3 | fl-1: Generation=1 Call=sent(now) NothingMadeAt=now | fl-3: Generation=1 Call=sent(now) NothingMadeAt=now`},
-		{"I4: in doubt, and one is there: just before each observation shows it", given(inDoubt(shows-1, []string{"1", "2", "3"})), shared(9, now, madeOn("2", ofEvent("e-1"))), `fl-1: NextAttemptAt=+1ns | fl-3: NextAttemptAt=+1ns`},
+		{"I4: in doubt, and one is there: anew, once every observation must show what was made", given(inDoubt(shows, []string{"1", "2", "3"})), shared(9, now, madeOn("2", ofEvent("e-1"))), `= call fl-1 fl-3 | fl-1: Generation=1 Call=sent(now) NothingMadeAt=now | fl-3: Generation=1 Call=sent(now) NothingMadeAt=now`},
+		{"I4: in doubt, and one is there: not anew just before that", given(inDoubt(shows-1, []string{"1", "2", "3"})), shared(9, now, madeOn("2", ofEvent("e-1"))), `fl-1: NextAttemptAt=+1ns | fl-3: NextAttemptAt=+1ns`},
 		{"I4: in doubt for long, and observed before", given(inDoubt(shows+time.Second, []string{"1", "2", "3"})), shared(9, now.Add(-2*time.Second), madeOn("2", ofEvent("e-1"))), `fl-1: NextAttemptAt=now | fl-3: NextAttemptAt=now`},
-		{"I3: what an earlier call has made is gone, whatever is shown", given(lostOn("1", nothingLeft)), shared(9, now, madeAgo(policy.ConsistencyWindow/2+1, ofEvent("e-1"))), `= call fl-1 | fl-1: Call=sent(now)`},
-		{"I3: what a later call has made is there", given(lostOn("1", nothingLeft)), shared(9, now, madeAgo(policy.ConsistencyWindow/2, ofEvent("e-1"))), ``},
-		{"I3: what somebody else has made is there", given(lostOn("1", nothingLeft)), shared(9, now, madeAgo(policy.ConsistencyWindow)), ``},
+		{"I3: AWS shows what an earlier call has made, of which nothing is left", given(lostOn("1", nothingLeft)), shared(9, now, madeAgo(policy.ConsistencyWindow/2+1, ofEvent("e-1"))), `= call fl-1 | fl-1: Call=sent(now)`},
+		{"I3: AWS shows what a later call has made", given(lostOn("1", nothingLeft)), shared(9, now, madeAgo(policy.ConsistencyWindow/2, ofEvent("e-1"))), ``},
+		{"I3: AWS shows what somebody else has made", given(lostOn("1", nothingLeft)), shared(9, now, madeAgo(policy.ConsistencyWindow)), ``},
 		{"I4: in doubt, with another key", given(inDoubt(10*time.Second, []string{"1", "2"}), func(c *Case) { c.Policy.TokenKey = "other" }), shared(9, now), `fl-1: NextAttemptAt=+10s | fl-2: NextAttemptAt=+10s`},
-		{"I4: in doubt, of another event by now: its group stays", given(inDoubt(shows, []string{"1", "2"}), with("1", func(i *Incident) { i.EventID = "e-2" })), shared(9, now), `= again fl-1 fl-2 | fl-1: Call=sent(now, before -2m30s) | fl-2: Call=sent(now, before -2m30s)`},
-		{"in doubt no longer, and one that was not", given(inDoubt(shows, []string{"1", "2"}, final), lostOn("3")), shared(9, now), `
+		{"I4: in doubt, and one belongs to another event by now: it stays in its group", given(inDoubt(shows, []string{"1", "2"}), with("1", func(i *Incident) { i.EventID = "e-2" })), shared(9, now), `= again fl-1 fl-2 | fl-1: Call=sent(now, before -2m30s) | fl-2: Call=sent(now, before -2m30s)`},
+		{"two are no longer in doubt, and one never was: one call", given(inDoubt(shows, []string{"1", "2"}, final), lostOn("3")), shared(9, now), `
 			= call fl-1 fl-2 fl-3
 			fl-1: Generation=1 Call=sent(now) NothingMadeAt=now
 			fl-2: Generation=1 Call=sent(now) NothingMadeAt=now
 			fl-3: Call=sent(now)`},
-		{"in doubt no longer, and no call for it yet", given(inDoubt(shows, []string{"1", "2"}, final), lostOn("3", freezes(rejects))), shared(1, now), `= call fl-3 | fl-3: Call=sent(now)`},
+		{"two are no longer in doubt, but the only call is for another one", given(inDoubt(shows, []string{"1", "2"}, final), lostOn("3", freezes(rejects))), shared(1, now), `= call fl-3 | fl-3: Call=sent(now)`},
 		{"I4: final: no repeat", given(inDoubt(10*time.Second, []string{"1", "2"}, final)), shared(9, now), `fl-1: NextAttemptAt=+10s | fl-2: NextAttemptAt=+10s`},
 		{"I4: final, alone", given(inDoubt(shows, []string{"1"}, final)), shared(9, now), `= call fl-1 | fl-1: Generation=1 Call=sent(now) NothingMadeAt=now`},
 		{"I4: final, and alone by now", given(inDoubt(shows, []string{"1"}, final, alone)), shared(9, now), `= call fl-1 | fl-1: Generation=1 Call=sent(now) NothingMadeAt=now`},
 		{"I4: final, with a random token", given(inDoubt(shows, []string{"1"}, final, func(i *Incident) { i.RandomToken = "random" })), shared(9, now), `= call fl-1 | fl-1: Generation=1 RandomToken=2dd64fdab7df4dea7c59f6857dfe200fe04532e7… Call=sent(now) NothingMadeAt=now`},
 		{"I4: final, alone, and handed on by another: its own token may have been sent", given(lostOn("1", alone, func(i *Incident) { i.Call = &SentCall{Token: "another's", At: now.Add(-shows), Final: true} })), shared(9, now), `= call fl-1 | fl-1: Call=sent(now) NothingMadeAt=now`},
 
-		{"the clock went back: sent in what is the future by now", given(inDoubt(-time.Hour, []string{"1", "2"}, final)), shared(9, now), `fl-1: Call=sent(now, final) NextAttemptAt=+1s | fl-2: Call=sent(now, final) NextAttemptAt=+1s`},
-		{"the clock went back: observed in what is the future by now", given(inDoubt(10*time.Second, []string{"1", "2"}, final)), shared(9, now.Add(time.Hour)), `fl-1: NextAttemptAt=+10s | fl-2: NextAttemptAt=+10s`},
+		{"the clock went back: the call was sent in the future", given(inDoubt(-time.Hour, []string{"1", "2"}, final)), shared(9, now), `fl-1: Call=sent(now, final) NextAttemptAt=+1s | fl-2: Call=sent(now, final) NextAttemptAt=+1s`},
+		{"the clock went back: the observation was made in the future", given(inDoubt(10*time.Second, []string{"1", "2"}, final)), shared(9, now.Add(time.Hour)), `fl-1: NextAttemptAt=+10s | fl-2: NextAttemptAt=+10s`},
 	})
 }
 
@@ -186,7 +186,7 @@ func TestShareChunks(t *testing.T) {
 		{"transit gateways", 60, "tgw-", 1, []int{25, 25, 10}},
 		{"their attachments", 26, "tgw-attach-", 1, []int{25, 1}},
 		{"three on each resource", 9, "vpc-", 3, []int{3, 3, 3}},
-		{"two on each resource, of more than one call takes", 602, "vpc-", 2, []int{300, 300, 1, 1}},
+		{"two on each of 301 resources", 602, "vpc-", 2, []int{300, 300, 1, 1}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -216,14 +216,14 @@ func TestShareChunks(t *testing.T) {
 				tokens[g.Token] = true
 			}
 			if !slices.Equal(sizes, c.want) || len(done) != c.n {
-				t.Errorf("calls of %v, not of %v", sizes, c.want)
+				t.Errorf("calls of %v, want %v", sizes, c.want)
 			}
 		})
 	}
 }
 
-// TestObserveAt: what a call has made is looked for after 1, 2, 4, 8 and then every 15 s, and
-// once when each observation shows it.
+// TestObserveAt: after a call in doubt, AWS is asked after 1, 2, 4 and 8 s, then every 15 s, and once when every
+// observation must show what the call has made.
 func TestObserveAt(t *testing.T) {
 	t.Parallel()
 	sent := SentCall{At: noon}
@@ -237,19 +237,19 @@ func TestObserveAt(t *testing.T) {
 		want = append(want, time.Duration(s)*time.Second)
 	}
 	if !slices.Equal(got, want) {
-		t.Errorf("after %v, not %v", got, want)
+		t.Errorf("after %v, want %v", got, want)
 	}
 	if late := noon.Add(time.Hour); !sent.observeAt(policy, late).Equal(late) {
-		t.Error("not at once, where each observation shows it by now")
+		t.Error("AWS is not asked at once, although every observation must show by now what the call has made")
 	}
 }
 
-// halved is one whose call AWS has refused, and that shares the next one with one other.
+// halved is an incident whose call AWS has refused. Its next call is for two at most.
 func halved(i *Incident) { i.AtMost = 2 }
 
 // TestI4NoCallForWhatWasHandedOn: a step plans the calls of a flow log and of its lost replacement
-// together. If the first hands its call in doubt on to the second, that one must not be created
-// now: the call may have made another one, which does not show yet.
+// together. If the first hands its call in doubt on to the second, the second must not be created
+// now: the call may have made another flow log, which AWS does not show yet.
 func TestI4NoCallForWhatWasHandedOn(t *testing.T) {
 	t.Parallel()
 	sent := func(token string, ago time.Duration) func(*Incident) {

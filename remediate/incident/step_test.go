@@ -25,16 +25,16 @@ func TestStepFor(t *testing.T) {
 		o      Observation
 		want   Step
 	}{
-		"AWS shows nothing":            {func(*Incident) {}, nothing, StepCreate},
-		"it shares a call":             {func(i *Incident) { i.Group = "call 1" }, nothing, StepShare},
-		"AWS shows it":                 {func(*Incident) {}, shown, StepRecord},
-		"AWS was not asked":            {func(*Incident) {}, Observation{At: at}, StepRecord},
-		"AWS has not answered":         {func(*Incident) {}, failed, StepRecord},
-		"a rule waits":                 {func(i *Incident) { i.Action, i.Waited, i.WaitUntil = Wait, time.Hour, now.Add(time.Hour) }, nothing, StepRecord},
-		"it is closed":                 {func(i *Incident) { i.State = Closed }, nothing, StepRecord},
-		"it is back, and lacks tags":   {lacksTags, withNew, StepTag},
-		"… and AWS does not show it":   {lacksTags, nothing, StepRecord},
-		"it is blocked, and tried now": {func(i *Incident) { i.State = Blocked }, nothing, StepCreate},
+		"AWS shows nothing":          {func(*Incident) {}, nothing, StepCreate},
+		"it shares a call":           {func(i *Incident) { i.Group = "call 1" }, nothing, StepShare},
+		"AWS shows it":               {func(*Incident) {}, shown, StepRecord},
+		"AWS was not asked":          {func(*Incident) {}, Observation{At: at}, StepRecord},
+		"AWS has not answered":       {func(*Incident) {}, failed, StepRecord},
+		"a rule waits":               {func(i *Incident) { i.Action, i.Waited, i.WaitUntil = Wait, time.Hour, now.Add(time.Hour) }, nothing, StepRecord},
+		"it is closed":               {func(i *Incident) { i.State = Closed }, nothing, StepRecord},
+		"it is back, and lacks tags": {lacksTags, withNew, StepTag},
+		"it is back, lacks tags, and AWS does not show it": {lacksTags, nothing, StepRecord},
+		"it is blocked, and tried now":                     {func(i *Incident) { i.State = Blocked }, nothing, StepCreate},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

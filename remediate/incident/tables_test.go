@@ -7,8 +7,8 @@ import (
 	"flowkeeper/inventory"
 )
 
-// TestOnAResource: what is live on a resource, what is open or blocked, and what of that
-// is to come back.
+// TestOnAResource: Live returns what is live on a resource, pending the incidents that are open or blocked, and Lost
+// those of them whose flow logs are to be restored.
 func TestOnAResource(t *testing.T) {
 	t.Parallel()
 	onVPC2 := func(i *Incident) { i.ResourceID = "vpc-2" }
@@ -31,25 +31,25 @@ func TestOnAResource(t *testing.T) {
 		"lost":    {lost, []string{"fl-3", "fl-5", "fl-7", "fl-d"}}, // no row says that fl-d was a decoy
 	} {
 		if fmt.Sprint(x.got) != fmt.Sprint(x.want) {
-			t.Errorf("%s: %v, not %v", what, x.got, x.want)
+			t.Errorf("%s: %v, want %v", what, x.got, x.want)
 		}
 	}
 }
 
-// TestAMoveToAnotherResource: what was loaded on one resource is not there any more once it
-// was changed to be on another.
+// TestAMoveToAnotherResource: if a change moves a row and its incident to another resource, the case has them there,
+// and no longer on the first one.
 func TestAMoveToAnotherResource(t *testing.T) {
 	t.Parallel()
 	c := given(live("fl-1"), pending("fl-1"))
 	c.putRow(live("fl-1", func(r *inventory.Row) { r.ResourceID = "vpc-2" }))
 	c.Put(pending("fl-1", func(i *Incident) { i.ResourceID = "vpc-2" }))
 	if len(c.Live("vpc-1")) != 0 || len(c.Live("vpc-2")) != 1 || len(c.pending("vpc-1")) != 0 || len(c.pending("vpc-2")) != 1 {
-		t.Error("it is not on one resource alone")
+		t.Error("the row and the incident are not on vpc-2 alone")
 	}
 }
 
-// TestChanges: what was changed is there once, as it now is, in the order of the first
-// change; what was only loaded is not.
+// TestChanges: Changes returns each changed row and incident once, with its last state, in the order of the first
+// changes. It does not return what was only loaded.
 func TestChanges(t *testing.T) {
 	t.Parallel()
 	c := given(live("fl-1"), live("fl-2"), pending("fl-1"), pending("fl-2"), live("fl-3"), pending("fl-3"))
@@ -70,6 +70,6 @@ func TestChanges(t *testing.T) {
 		got += fmt.Sprint(r.ID, " ", r.CreatedBy, ", ", incidents[n].FlowLogID, " ", incidents[n].Tried, "; ")
 	}
 	if want := "fl-2 xx, fl-2 2; fl-1 x, fl-1 1; "; got != want {
-		t.Errorf("%s, not %s", got, want)
+		t.Errorf("%s, want %s", got, want)
 	}
 }

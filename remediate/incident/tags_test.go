@@ -18,15 +18,15 @@ func lacks(kv ...string) func(*Incident) {
 
 func TestApplyTags(t *testing.T) {
 	t.Parallel()
-	// lacking are restored flow logs whose replacements lack a tag: fl-1 as fl-new-1.
+	// lacking is a restored flow log whose replacement lacks a tag: for "1", fl-1, restored as fl-new-1.
 	lacking := func(n string, change ...func(*Incident)) func(*Case) {
 		i := back("fl-"+n, "fl-new-"+n, append([]func(*Incident){lacks("a", "1")}, change...)...)
 		return func(c *Case) {
 			c.Load([]inventory.Row{gone(i.FlowLogID), live(i.NewID, func(r *inventory.Row) { r.OwnTags = i.MissingTags })}, []Incident{i})
 		}
 	}
-	// tagged applies what a CreateTags call came to that was for all incidents of a case, as they
-	// were before a change.
+	// tagged applies AWS's answer to a CreateTags call for all incidents of a case. The functions in meanwhile change
+	// the case between the call and its answer.
 	tagged := func(a Answer, meanwhile ...func(*Case)) func(*Case) string {
 		return func(c *Case) string {
 			var some []Incident
@@ -54,23 +54,23 @@ func TestApplyTags(t *testing.T) {
 		{"all are set", given(lacking("1"), lacking("2", times(3))), tagged(set), `fl-1: NextAttemptAt=+2m0s MissingTags=map[] TaggedAt=now TagRounds=1 | fl-2: NextAttemptAt=+2m0s MissingTags=map[] TaggedAt=now TagRounds=1`},
 		{"set, after a refusal", given(lacking("1", refused)), tagged(set), `fl-1: Reason="" Advice="" NextAttemptAt=+2m0s Attempts=0 LastError="" MissingTags=map[] TaggedAt=now TagRounds=1`},
 		{"set, where AWS does not deliver", given(lacking("1", notDelivering)), tagged(set), `fl-1: NextAttemptAt=+2m0s MissingTags=map[] TaggedAt=now TagRounds=1`},
-		{"set, as it is restored in what is the future by now", given(lacking("1", func(i *Incident) { i.RestoredAt = now.Add(time.Hour) })), tagged(set), `fl-1: NextAttemptAt=+2m0s RestoredAt=now MissingTags=map[] TaggedAt=now TagRounds=1`},
+		{"set, and the clock went back: it was restored in the future", given(lacking("1", func(i *Incident) { i.RestoredAt = now.Add(time.Hour) })), tagged(set), `fl-1: NextAttemptAt=+2m0s RestoredAt=now MissingTags=map[] TaggedAt=now TagRounds=1`},
 		{"throttled", given(lacking("1"), lacking("2", times(2))), tagged(throttled), `fl-1: NextAttemptAt=+1s Tried=1 LastError=throttled | fl-2: NextAttemptAt=+4s Tried=3 LastError=throttled`},
 		{"throttled, alone", given(lacking("1")), tagged(throttled), `fl-1: NextAttemptAt=+1s Tried=1 LastError=throttled`},
-		{"refused: each alone", given(lacking("1"), lacking("2")), tagged(denied), `fl-1: NextAttemptAt=+1s Tried=1 Attempts=1 LastError="not authorized" | fl-2: NextAttemptAt=+1s Tried=1 Attempts=1 LastError="not authorized"`},
+		{"refused: each is tried alone", given(lacking("1"), lacking("2")), tagged(denied), `fl-1: NextAttemptAt=+1s Tried=1 Attempts=1 LastError="not authorized" | fl-2: NextAttemptAt=+1s Tried=1 Attempts=1 LastError="not authorized"`},
 		{"refused, alone: a person is needed", given(lacking("1", times(1))), tagged(denied), `
 			fl-1: Reason=not_tagged Advice="allow it" NextAttemptAt=+30s Tried=2 Attempts=1 LastError="not authorized"
 			logged fl-1 restored/not_tagged: its own tags are not all there: not authorized
 			note not tagged fl-1: not authorized`},
-		{"refused still, alone", given(lacking("1", refused)), tagged(denied), `fl-1: NextAttemptAt=+4m0s Tried=1 Attempts=4`},
+		{"still refused, alone", given(lacking("1", refused)), tagged(denied), `fl-1: NextAttemptAt=+4m0s Tried=1 Attempts=4`},
 		{"refused, alone, where AWS does not deliver", given(lacking("1", notDelivering)), tagged(denied), `
 			fl-1: Reason=not_tagged Advice="allow it" NextAttemptAt=+30s Tried=1 Attempts=1 LastError="not authorized"
 			logged fl-1 restored/not_tagged: its own tags are not all there: not authorized
 			note not tagged fl-1: not authorized`},
-		{"one is not there yet: the others at once", given(lacking("1"), lacking("2"), lacking("3")), tagged(notThere), `fl-2: NextAttemptAt=+1s Tried=1 Attempts=1 LastError="fl-new-2 does not exist"`},
+		{"one replacement is not there yet: the others are tried again at once", given(lacking("1"), lacking("2"), lacking("3")), tagged(notThere), `fl-2: NextAttemptAt=+1s Tried=1 Attempts=1 LastError="fl-new-2 does not exist"`},
 		{"not there yet, alone", given(lacking("2")), tagged(notThere), `fl-2: NextAttemptAt=+1s Tried=1 Attempts=1 LastError="fl-new-2 does not exist"`},
 		{"not there, alone, and not named", given(lacking("1")), tagged(Answer{Class: ResourceAbsent, Message: "does not exist"}), `fl-1: NextAttemptAt=+1s Tried=1 Attempts=1 LastError="does not exist"`},
-		{"one is named: the others at once", given(lacking("1"), lacking("2")), tagged(Answer{Class: NeedsPerson, Reason: Invalid, Message: "fl-new-2 has too many tags"}), `fl-2: NextAttemptAt=+1s Tried=1 Attempts=1 LastError="fl-new-2 has too many tags"`},
+		{"one is named: the others are tried again at once", given(lacking("1"), lacking("2")), tagged(Answer{Class: NeedsPerson, Reason: Invalid, Message: "fl-new-2 has too many tags"}), `fl-2: NextAttemptAt=+1s Tried=1 Attempts=1 LastError="fl-new-2 has too many tags"`},
 		{"none of them is named", given(lacking("1"), lacking("2")), tagged(Answer{Class: NeedsPerson, Reason: Invalid, Message: "fl-new-22 has too many tags"}), `
 			fl-1: NextAttemptAt=+1s Tried=1 Attempts=1 LastError="fl-new-22 has too many tags"
 			fl-2: NextAttemptAt=+1s Tried=1 Attempts=1 LastError="fl-new-22 has too many tags"`},
@@ -78,7 +78,7 @@ func TestApplyTags(t *testing.T) {
 		{"lost meanwhile", given(lacking("1")), tagged(set, with("1", func(i *Incident) { i.State = Closed })), ``},
 		{"verified meanwhile", given(lacking("1")), tagged(denied, with("1", func(i *Incident) { i.State = Verified })), ``},
 		{"another step set them", given(lacking("1")), tagged(denied, with("1", func(i *Incident) { i.MissingTags = nil })), ``},
-		{"restored once more meanwhile: that one lacks them", given(lacking("1")), tagged(set, with("1", func(i *Incident) { i.NewID = "fl-newer-1" })), ``},
+		{"restored once more meanwhile: the newer replacement lacks them", given(lacking("1")), tagged(set, with("1", func(i *Incident) { i.NewID = "fl-newer-1" })), ``},
 		{"no incident", given(gone("fl-1")), func(c *Case) string {
 			c.Sharing().ApplyTags([]Incident{back("fl-1", "fl-new-1", lacks("a", "1"))}, set, 0.5)
 			return ""
@@ -109,7 +109,7 @@ func TestLacksTags(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			if lacks, atOnce := c.i.LacksTags(policy, now); lacks != c.lacks || atOnce != c.atOnce {
-				t.Errorf("it lacks tags: %t, at once: %t", lacks, atOnce)
+				t.Errorf("it lacks tags: %t, at once: %t; want %t, %t", lacks, atOnce, c.lacks, c.atOnce)
 			}
 		})
 	}
@@ -151,13 +151,13 @@ func TestSharedTags(t *testing.T) {
 func TestMissingTags(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ lost, have, want map[string]string }{
-		"none":                 {nil, nil, nil},
-		"all are there":        {tagMap("a", "1"), tagMap("a", "1", "b", "2"), nil},
-		"one is not there":     {tagMap("a", "1", "b", "2"), tagMap("a", "1"), tagMap("b", "2")},
-		"another value":        {tagMap("a", "1"), tagMap("a", "2"), tagMap("a", "1")},
-		"an empty value":       {tagMap("a", ""), nil, tagMap("a", "")},
-		"AWS's, and our own":   {tagMap("aws:a", "1", RestoredFrom, "fl-0"), nil, nil},
-		"not AWS's, but alike": {tagMap("aws", "1", "awsome:a", "2", "AWS:a", "3"), nil, tagMap("aws", "1", "awsome:a", "2", "AWS:a", "3")},
+		"none":                           {nil, nil, nil},
+		"all are there":                  {tagMap("a", "1"), tagMap("a", "1", "b", "2"), nil},
+		"one is not there":               {tagMap("a", "1", "b", "2"), tagMap("a", "1"), tagMap("b", "2")},
+		"another value":                  {tagMap("a", "1"), tagMap("a", "2"), tagMap("a", "1")},
+		"an empty value":                 {tagMap("a", ""), nil, tagMap("a", "")},
+		"AWS's, and our own":             {tagMap("aws:a", "1", RestoredFrom, "fl-0"), nil, nil},
+		"tags that only look like AWS's": {tagMap("aws", "1", "awsome:a", "2", "AWS:a", "3"), nil, tagMap("aws", "1", "awsome:a", "2", "AWS:a", "3")},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -168,8 +168,8 @@ func TestMissingTags(t *testing.T) {
 	}
 }
 
-// TestOwnTagsOf: what Flowkeeper has made is to have the tags of what was lost, even if AWS
-// shows it before the answer is stored.
+// TestOwnTagsOf: CreateTags is to set the tags of the lost flow log on a flow log that a Flowkeeper has made, even if
+// AWS shows it before the answer to the create is stored.
 func TestOwnTagsOf(t *testing.T) {
 	t.Parallel()
 	ours := func(f *inventory.FlowLog) { f.Tags = tagMap(RestoredFrom, "e-1", "b", "2") }
@@ -186,12 +186,12 @@ func TestOwnTagsOf(t *testing.T) {
 		{"ours, and not equivalent", given(gone("fl-1"), lost), found(ours, rejects), `= map[]`},
 		{"ours, on another resource", given(gone("fl-1"), lost), found(ours, func(f *inventory.FlowLog) { f.ResourceID = "vpc-2" }), `= map[]`},
 		{"ours, and nothing is lost", given(gone("fl-1"), closed("fl-1", Released)), found(ours), `= map[]`},
-		{"ours, and what is lost is not known", given(pending("fl-1", tags("a", "1"), func(i *Incident) { i.Known = false })), found(ours), `= map[]`},
+		{"ours, and the snapshot does not have the lost one", given(pending("fl-1", tags("a", "1"), func(i *Incident) { i.Known = false })), found(ours), `= map[]`},
 		{"ours, of a create for it alone", given(gone("fl-1"), lost), found(func(f *inventory.FlowLog) { f.Tags = tagMap(RestoredFrom, "fl-1") }), `= map[]`},
 		{"ours, and nothing has reported the loss", given(live("fl-1", func(r *inventory.Row) { r.Tags, r.OwnTags = tagMap("a", "1"), tagMap("b", "2") })), found(ours), `= map[a:1 b:2]`},
 		{"ours, beside a live one that is not protected", given(live("fl-1", unprotected, func(r *inventory.Row) { r.Tags = tagMap("a", "1") })), found(ours), `= map[]`},
 		{"ours, beside a live one that is not equivalent", given(live("fl-1", does(rejects), func(r *inventory.Row) { r.Tags = tagMap("a", "1") })), found(ours), `= map[]`},
 		{"ours, and what was lost had no tags", given(gone("fl-1"), pending("fl-1")), found(ours), `= map[]`},
-		{"ours, the second that is lost there", given(gone("fl-0"), pending("fl-0", freezes(rejects), tags("c", "3")), gone("fl-1"), lost), found(ours), `= map[a:1 b:2]`},
+		{"ours, equivalent to the second of two that are lost there", given(gone("fl-0"), pending("fl-0", freezes(rejects), tags("c", "3")), gone("fl-1"), lost), found(ours), `= map[a:1 b:2]`},
 	})
 }

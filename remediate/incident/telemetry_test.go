@@ -55,8 +55,8 @@ func TestTelemetryRule(t *testing.T) {
 	}
 }
 
-// TestTelemetryOwnLogGroup: AWS's rules may move to a new log group, but only of the
-// account itself.
+// TestTelemetryOwnLogGroup: AWS's telemetry rules may replace a flow log by one to a new log group, but only to one of
+// the flow log's own account.
 func TestTelemetryOwnLogGroup(t *testing.T) {
 	t.Parallel()
 	lost := pending("fl-1", func(i *Incident) { i.Action, i.Waited, i.DeletedAt = Wait, time.Hour, noon })
@@ -73,10 +73,10 @@ func TestTelemetryOwnLogGroup(t *testing.T) {
 		t.Run(fmt.Sprintf("%q", destination), func(t *testing.T) {
 			t.Parallel()
 			if got := mayExcuse(lost, to(destination), true, nil); got != want {
-				t.Errorf("to %q: %t", destination, got)
+				t.Errorf("a flow log of AWS's role to %q excuses the loss: %t, want %t", destination, got, want)
 			}
 			if mayExcuse(lost, to(destination), false, nil) {
-				t.Errorf("anybody's to %q", destination)
+				t.Errorf("a flow log that is not of AWS's role, to %q, excuses the loss", destination)
 			}
 		})
 	}
@@ -87,8 +87,8 @@ func TestTelemetryOwnLogGroup(t *testing.T) {
 	}
 }
 
-// TestTelemetryMakesNoDecoys: what AWS's role made in the place of a flow log is
-// protected, live or lost, and blocks a restore without being called a decoy.
+// TestTelemetryMakesNoDecoys: a flow log that AWS's role made in the place of another one, live or lost, is protected.
+// If AWS refuses a restore because of it, no alert calls it a decoy.
 func TestTelemetryMakesNoDecoys(t *testing.T) {
 	t.Parallel()
 	role := TelemetryRole(scope)
@@ -106,7 +106,7 @@ func TestTelemetryMakesNoDecoys(t *testing.T) {
 			`row fl-2: Protected=true CreatedBy=` + short(role)},
 		{"in the place of a lost one", given(gone("fl-1"), pending("fl-1"), live("fl-2", does(rejects), unprotected)), created(role),
 			`row fl-2: Protected=true CreatedBy=` + short(role)},
-		{"called a decoy before", given(gone("fl-1"), blocked("fl-1", Decoy, func(i *Incident) { i.LastError = "fl-2 is in the way" }), live("fl-2", does(rejects), unprotected)), created(role),
+		{"an alert has called it a decoy", given(gone("fl-1"), blocked("fl-1", Decoy, func(i *Incident) { i.LastError = "fl-2 is in the way" }), live("fl-2", does(rejects), unprotected)), created(role),
 			`row fl-2: Protected=true CreatedBy=` + short(role) + ` | fl-1: State=open Reason="" NextAttemptAt=now Stuck=nothing StuckNews=false`},
 		{"another one is the decoy", given(gone("fl-1"), blocked("fl-1", Decoy, func(i *Incident) { i.LastError = "fl-9 is in the way" }), live("fl-2", does(rejects), unprotected)), created(role),
 			`row fl-2: Protected=true CreatedBy=` + short(role) + ` | fl-1: NextAttemptAt=now`},
@@ -121,7 +121,8 @@ func TestTelemetryMakesNoDecoys(t *testing.T) {
 	})
 }
 
-// TestReplacedByTelemetry: closed for that reason, and by that role of the flow log's own account.
+// TestReplacedByTelemetry: the incident is closed as replaced, and AWS's telemetry role of the flow log's own account
+// is its actor.
 func TestReplacedByTelemetry(t *testing.T) {
 	t.Parallel()
 	s := inventory.Scope{Account: "111122223333", Region: "eu-west-1"}
@@ -131,12 +132,12 @@ func TestReplacedByTelemetry(t *testing.T) {
 		i    Incident
 		want bool
 	}{
-		"it is":                    {Incident{State: Closed, Reason: Replaced, Actor: by(TelemetryRole(s))}, true},
-		"by a pipeline":            {Incident{State: Closed, Reason: Replaced, Actor: by("arn:aws:iam::111122223333:role/terraform")}, false},
-		"by one of elsewhere":      {Incident{State: Closed, Reason: Replaced, Actor: by(TelemetryRole(elsewhere))}, false},
-		"nobody knows by whom":     {Incident{State: Closed, Reason: Replaced}, false},
-		"its resource is gone":     {Incident{State: Closed, Reason: ResourceGone, Actor: by(TelemetryRole(s))}, false},
-		"it waits for replacement": {Incident{State: Open, Actor: by(TelemetryRole(s))}, false},
+		"it is":         {Incident{State: Closed, Reason: Replaced, Actor: by(TelemetryRole(s))}, true},
+		"by a pipeline": {Incident{State: Closed, Reason: Replaced, Actor: by("arn:aws:iam::111122223333:role/terraform")}, false},
+		"by the telemetry role of another account": {Incident{State: Closed, Reason: Replaced, Actor: by(TelemetryRole(elsewhere))}, false},
+		"nobody knows by whom":                     {Incident{State: Closed, Reason: Replaced}, false},
+		"its resource is gone":                     {Incident{State: Closed, Reason: ResourceGone, Actor: by(TelemetryRole(s))}, false},
+		"it waits for replacement":                 {Incident{State: Open, Actor: by(TelemetryRole(s))}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -11,8 +11,8 @@ import (
 
 const testKey TokenKey = "0123456789abcdef0123456789abcdef"
 
-// TestToken: a token that changes makes another call of the same create (I4). These were
-// computed with other tools.
+// TestToken: if a newer version made another token for the same create, AWS would take a repeat for a new call, and
+// make a second flow log (I4). The expected tokens were computed with other tools.
 func TestToken(t *testing.T) {
 	t.Parallel()
 	lost := Incident{Scope: scope, FlowLogID: "fl-1", Keyed: true}
@@ -40,12 +40,12 @@ func TestToken(t *testing.T) {
 		})
 	}
 	if testKey.sign(scope, 0, "fl-1", "fl-2") == testKey.sign(scope, 0, "fl-2", "fl-1") || testKey.sign(scope, 0, "fl-1", "fl-2") == testKey.sign(scope, 0, `fl-1" "fl-2`) {
-		t.Error("the token of several does not depend on which they are")
+		t.Error("calls for several other flow logs have the same token")
 	}
 }
 
-// TestSpentTokens: after AWS has answered a create with a flow log, a repeat would answer the
-// same one, though it was lost.
+// TestSpentTokens: AWS has answered a create with a flow log that is lost by now. With the same token it would answer
+// that one again. So the reopened incident must have another token.
 func TestSpentTokens(t *testing.T) {
 	t.Parallel()
 	made := back("fl-1", "fl-2", func(i *Incident) { i.Keyed, i.RandomToken = true, "random" })
@@ -55,14 +55,14 @@ func TestSpentTokens(t *testing.T) {
 		of    Incident
 		spent bool
 	}{
-		"it made a flow log":         {made, true},
-		"somebody else made one":     {adopted, false},
-		"it made none, or in secret": {refused, false},
+		"it made a flow log":              {made, true},
+		"somebody else made one":          {adopted, false},
+		"as far as is known it made none": {refused, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			if again := c.of.reopen(now); (testKey.Token(again) != testKey.Token(c.of)) != c.spent {
-				t.Errorf("%s, and then %s", testKey.Token(c.of), testKey.Token(again))
+				t.Errorf("the token is %s, and then %s; want another: %t", testKey.Token(c.of), testKey.Token(again), c.spent)
 			}
 		})
 	}

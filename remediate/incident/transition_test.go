@@ -2,8 +2,7 @@ package incident
 
 import "testing"
 
-// TestPutWithHistory: a history and the log have what changes the state or its reason, and
-// nothing else.
+// TestPutWithHistory: the history and the log get a line if the state or its reason changes, and otherwise none.
 func TestPutWithHistory(t *testing.T) {
 	t.Parallel()
 	putWith := func(change func(*Incident)) func(*Case) string {

@@ -48,7 +48,7 @@ func TestVerify(t *testing.T) {
 			fl-1: Reason=not_delivering Advice="AWS can't deliver (Access error): see th…" NextAttemptAt=+15m0s Confirmed=true
 			logged fl-1 restored/not_delivering: not delivering: Access error
 			note not delivering fl-1: Access error`},
-		{"it does not deliver still", given(fl1, live("fl-2", known), back("fl-1", "fl-2", verified, troubled)), verify(made("fl-2", failing)),
+		{"it still does not deliver", given(fl1, live("fl-2", known), back("fl-1", "fl-2", verified, troubled)), verify(made("fl-2", failing)),
 			`fl-1: Advice="AWS can't deliver (Access error): see th…" NextAttemptAt=+15m0s Attempts=0 LastError=""`},
 		{"it does not deliver, and the snapshot has no row of it", given(fl1, back("fl-1", "fl-2", settled)), verify(made("fl-2", failing)), `
 			fl-1: Reason=not_delivering Advice="AWS can't deliver (Access error): see th…" NextAttemptAt=+15m0s Confirmed=true
@@ -57,13 +57,13 @@ func TestVerify(t *testing.T) {
 			fl-1: State=verified Reason="" Advice="" NextAttemptAt=never Attempts=0 LastError="" VerifiedAt=now
 			logged fl-1 verified: fl-2 is active and no failure of delivery is known`},
 		{"I5: not shown yet", given(fl1, fl2, back("fl-1", "fl-2", ago(policy.ConsistencyWindow-1))), verify(), `fl-1: NextAttemptAt=+1s`},
-		{"I5: not shown when that was too early to know", given(fl1, fl2, back("fl-1", "fl-2", settled)), func(c *Case) string {
+		{"I5: not shown, but AWS was asked too early", given(fl1, fl2, back("fl-1", "fl-2", settled)), func(c *Case) string {
 			o := seen()
 			o.At = now.Add(-time.Second)
 			c.Verify("fl-1", o)
 			return ""
 		}, ``},
-		{"I4: not shown after settle, and never before", given(fl1, fl2, back("fl-1", "fl-2", settled, missing)), verify(), `
+		{"I4: not shown after the consistency window, and never before", given(fl1, fl2, back("fl-1", "fl-2", settled, missing)), verify(), `
 			row fl-2: LineageSince=-24h1m0s WrittenAt=now
 			fl-2 opened: Source=drift EventID=lost-fl-2 LastSeenAt=-2m0s Action=restore Tried=3 MissingSince=-1h1m0s StuckAlertedAt=-1m0s
 			fl-1: State=closed Reason=superseded Advice="its replacement was lost in turn: see fl…" NextAttemptAt=never
@@ -105,12 +105,12 @@ func TestVerify(t *testing.T) {
 		{"somebody has changed a tag since: that stays", given(fl1, fl2, back("fl-1", "fl-2", verified, tags("a", "1", "b", "2"))), verify(made("fl-2", tagged("a", "1", "b", "3"))), `
 			fl-1: State=verified Advice="not all of its tags are as they were (b …" NextAttemptAt=never Confirmed=true VerifiedAt=now
 			logged fl-1 verified: fl-2 is active and no failure of delivery is known`},
-		{"somebody has taken them away again and again: that stays, and people read it", given(fl1, fl2, back("fl-1", "fl-2", verified, confirmed, tags("a", "1", "b", "2"), rounds(mostTagRounds), taggedAgo(policy.ConsistencyWindow))), verify(made("fl-2", tagged("a", "1"))), `
+		{"somebody has taken them away again and again: that stays, and the advice says so", given(fl1, fl2, back("fl-1", "fl-2", verified, confirmed, tags("a", "1", "b", "2"), rounds(mostTagRounds), taggedAgo(policy.ConsistencyWindow))), verify(made("fl-2", tagged("a", "1"))), `
 			fl-1: State=verified Advice="not all of its tags are as they were (b …" NextAttemptAt=never VerifiedAt=now
 			logged fl-1 verified: fl-2 is active and no failure of delivery is known`},
 		{"somebody has taken them away, and one round is left", given(fl1, fl2, back("fl-1", "fl-2", verified, confirmed, tags("a", "1"), rounds(mostTagRounds-1), taggedAgo(policy.ConsistencyWindow))), verify(made("fl-2")), `fl-1: MissingTags=map[a:1]`},
-		{"the last round was so lately that its tags may not show", given(fl1, lacking("a", "1"), back("fl-1", "fl-2", verified, confirmed, tags("a", "1"), rounds(mostTagRounds), taggedAgo(policy.ConsistencyWindow-1))), verify(made("fl-2")), `fl-1: NextAttemptAt=+1s`},
-		{"its tags are not there, and were set so lately that they may not show", given(fl1, fl2, back("fl-1", "fl-2", verified, tags("a", "1"), taggedAgo(policy.ConsistencyWindow-1))), verify(made("fl-2")), `fl-1: NextAttemptAt=+1s Confirmed=true`},
+		{"the last round was so recent that AWS may not show its tags", given(fl1, lacking("a", "1"), back("fl-1", "fl-2", verified, confirmed, tags("a", "1"), rounds(mostTagRounds), taggedAgo(policy.ConsistencyWindow-1))), verify(made("fl-2")), `fl-1: NextAttemptAt=+1s`},
+		{"its tags are not there, but were set so recently that AWS may not show them", given(fl1, fl2, back("fl-1", "fl-2", verified, tags("a", "1"), taggedAgo(policy.ConsistencyWindow-1))), verify(made("fl-2")), `fl-1: NextAttemptAt=+1s Confirmed=true`},
 		{"its tags are not there, and were set long ago", given(fl1, fl2, back("fl-1", "fl-2", verified, tags("a", "1"), taggedAgo(policy.ConsistencyWindow))), verify(made("fl-2")), `fl-1: Confirmed=true MissingTags=map[a:1]`},
 		{"its tags are not there, and the snapshot has no row of it", given(fl1, back("fl-1", "fl-2", verified, tags("a", "1"))), verify(made("fl-2")), `fl-1: Confirmed=true MissingTags=map[a:1]`},
 		{"its tags are not there, and it does not deliver", given(fl1, fl2, back("fl-1", "fl-2", verified, confirmed, tags("a", "1"))), verify(made("fl-2", failing)), `
@@ -123,12 +123,12 @@ func TestVerify(t *testing.T) {
 			row fl-2: Tags=map[a:1] CreatedAt=-50s OwnTags=map[]
 			fl-1: State=verified Reason="" NextAttemptAt=never VerifiedAt=now MissingTags=map[]
 			logged fl-1 verified: fl-2 is active and no failure of delivery is known`},
-		{"its tags are there, for so long that each observation shows them", given(fl1, lacking("a", "1"), back("fl-1", "fl-2", verified, confirmed, tags("a", "1"), taggedAgo(policy.ConsistencyWindow))), verify(made("fl-2", tagged("a", "1", "c", "3"))), `
+		{"its tags are there, for so long that every observation shows them", given(fl1, lacking("a", "1"), back("fl-1", "fl-2", verified, confirmed, tags("a", "1"), taggedAgo(policy.ConsistencyWindow))), verify(made("fl-2", tagged("a", "1", "c", "3"))), `
 			row fl-2: Tags=map[a:1 c:3] CreatedAt=-50s OwnTags=map[]
 			fl-1: State=verified NextAttemptAt=never VerifiedAt=now
 			logged fl-1 verified: fl-2 is active and no failure of delivery is known`},
-		{"its tags are there, since so lately that a stale listing may show fewer", given(fl1, lacking("a", "1"), back("fl-1", "fl-2", verified, confirmed, tags("a", "1"), taggedAgo(policy.ConsistencyWindow-1))), verify(made("fl-2", tagged("a", "1"))), `fl-1: NextAttemptAt=+1s`},
-		{"its tags are there, and it is too young", given(fl1, lacking("a", "1"), back("fl-1", "fl-2", settled, confirmed, tags("a", "1"))), verify(made("fl-2", tagged("a", "1"))), `fl-1: NextAttemptAt=+2m0s TaggedAt=now`},
+		{"its tags are there, but so recently that a stale listing may show fewer", given(fl1, lacking("a", "1"), back("fl-1", "fl-2", verified, confirmed, tags("a", "1"), taggedAgo(policy.ConsistencyWindow-1))), verify(made("fl-2", tagged("a", "1"))), `fl-1: NextAttemptAt=+1s`},
+		{"its tags are there, and it is too young to be verified", given(fl1, lacking("a", "1"), back("fl-1", "fl-2", settled, confirmed, tags("a", "1"))), verify(made("fl-2", tagged("a", "1"))), `fl-1: NextAttemptAt=+2m0s TaggedAt=now`},
 		{"AWS's own tags are never there", given(fl1, fl2, back("fl-1", "fl-2", verified, confirmed, tags("aws:a", "1", RestoredFrom, "fl-0"))), verify(made("fl-2")), `fl-1: State=verified NextAttemptAt=never VerifiedAt=now | logged fl-1 verified: fl-2 is active and no failure of delivery is known`},
 		{"adopted: it has the tags that its maker wants", given(fl1, fl2, back("fl-1", "fl-2", verified, confirmed, adopted, tags("a", "1"))), verify(made("fl-2")), `fl-1: State=verified NextAttemptAt=never VerifiedAt=now | logged fl-1 verified: fl-2 is active and no failure of delivery is known`},
 		{"adopted, and a Flowkeeper made it", given(fl1, fl2, back("fl-1", "fl-2", verified, confirmed, adopted, tags("a", "1"))), verify(made("fl-2", tagged(RestoredFrom, "e-1"))), `fl-1: MissingTags=map[a:1]`},
