@@ -12,8 +12,8 @@ import (
 	"flowkeeper/remediate/notify"
 )
 
-// TestI1TheAlertOfADeletionThatCanNotBeStored: it names what could be read, and says that a VPC has no flow log left
-// only if all of its flow logs could be read.
+// TestI1TheAlertOfADeletionThatCanNotBeStored: the alert has what could be read about the flow logs. It says that a VPC
+// has no flow log left only if all flow logs of the VPC could be read.
 func TestI1TheAlertOfADeletionThatCanNotBeStored(t *testing.T) {
 	t.Parallel()
 	f := detection.Finding{Kind: detection.Deleted, Deleted: []string{"fl-1", "fl-2"}, Rule: detection.Rule{Level: alert.High},
@@ -24,10 +24,10 @@ func TestI1TheAlertOfADeletionThatCanNotBeStored(t *testing.T) {
 		resource        string
 		darkVPC         bool
 	}{
-		"all is read":                 {[]inventory.Row{row("fl-1", func(*inventory.Row) {})}, true, false, "vpc-1", true},
-		"one row is read":             {[]inventory.Row{row("fl-1", func(*inventory.Row) {})}, false, false, "vpc-1", false},
-		"nothing is read":             {nil, false, false, "", false},
-		"the snapshot has never seen": {nil, true, true, "", false},
+		"all is read":              {[]inventory.Row{row("fl-1", func(*inventory.Row) {})}, true, false, "vpc-1", true},
+		"one row is read":          {[]inventory.Row{row("fl-1", func(*inventory.Row) {})}, false, false, "vpc-1", false},
+		"nothing is read":          {nil, false, false, "", false},
+		"the snapshot has neither": {nil, true, true, "", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

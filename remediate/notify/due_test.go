@@ -9,7 +9,7 @@ import (
 	"flowkeeper/remediate/notify"
 )
 
-// TestNothingOwed: an event that is due, and to which no alert was added, is not due for ever.
+// TestNothingOwed: if an event is due but owes no alert, its times are cleared. Otherwise it would be due for ever.
 func TestNothingOwed(t *testing.T) {
 	t.Parallel()
 	due := incident.Event{ID: "e-1", DueAt: noon, StuckAt: noon.Add(time.Hour)}
@@ -26,13 +26,13 @@ func TestNothingOwed(t *testing.T) {
 			t.Parallel()
 			got, ok := notify.NothingOwed(tt.before, tt.after, noon)
 			if ok != tt.ok || ok && !got.Due().IsZero() || !ok && !got.SameTimes(tt.after) {
-				t.Errorf("%v: due %s, %s, %s", ok, got.DueAt, got.StuckAt, got.OverdueAt)
+				t.Errorf("nothing is owed: %v, want %v; the event is due %s, stuck %s, overdue %s", ok, tt.ok, got.DueAt, got.StuckAt, got.OverdueAt)
 			}
 		})
 	}
 }
 
-// TestOverdueTimes: of each other event the soonest one.
+// TestOverdueTimes: each event except e-3 has the soonest time of its incidents. An incident that is back has none.
 func TestOverdueTimes(t *testing.T) {
 	t.Parallel()
 	missing := func(event string, opened time.Time) incident.Incident {
@@ -45,6 +45,6 @@ func TestOverdueTimes(t *testing.T) {
 	}, "e-3", incident.Policy{}, noon.Add(time.Second))
 	want := map[string]time.Time{"e-1": noon.Add(incident.OverdueAfter), "e-2": noon.Add(incident.OverdueAfter - time.Minute)}
 	if !maps.EqualFunc(got, want, time.Time.Equal) {
-		t.Errorf("%v, want %v", got, want)
+		t.Errorf("overdue at %v, want %v", got, want)
 	}
 }

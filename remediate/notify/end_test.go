@@ -18,7 +18,7 @@ func TestRestoredAlert(t *testing.T) {
 		incidents []incident.Incident
 		want      bool
 	}{
-		"its own":                                  {[]incident.Incident{own}, true},
+		"the event's own":                          {[]incident.Incident{own}, true},
 		"another event's, back before this one":    {[]incident.Incident{others}, false},
 		"another event's, back since":              {[]incident.Incident{since}, true},
 		"one of its own, and one of another event": {[]incident.Incident{own, others}, true},
@@ -48,15 +48,15 @@ func TestEndLevels(t *testing.T) {
 		incident     incident.Incident
 		level, route alert.Level
 	}{
-		"restored":                       {nil, back, alert.Low, alert.High},
-		"quiet":                          {func(e *incident.Event) { e.Level = alert.Informational }, back, alert.Informational, alert.Informational},
-		"adopted":                        {nil, adopted, alert.Low, alert.High},
-		"a drift, adopted":               {drift, adopted, alert.Informational, alert.High},
-		"a drift, closed":                {drift, closed, alert.Informational, alert.High},
-		"it was held back for flapping":  {nil, flapped, alert.Low, alert.Critical},
-		"a drift, restored":              {drift, back, alert.Low, alert.High},
-		"one was alerted as not back":    {nil, missed, alert.Low, alert.Critical},
-		"the event was, or others of it": {func(e *incident.Event) { e.StuckAlerted = true }, back, alert.Low, alert.Critical},
+		"restored":                             {nil, back, alert.Low, alert.High},
+		"quiet":                                {func(e *incident.Event) { e.Level = alert.Informational }, back, alert.Informational, alert.Informational},
+		"adopted":                              {nil, adopted, alert.Low, alert.High},
+		"a drift, adopted":                     {drift, adopted, alert.Informational, alert.High},
+		"a drift, closed":                      {drift, closed, alert.Informational, alert.High},
+		"it was held back for flapping":        {nil, flapped, alert.Low, alert.Critical},
+		"a drift, restored":                    {drift, back, alert.Low, alert.High},
+		"the flow log was alerted as not back": {nil, missed, alert.Low, alert.Critical},
+		"another flow log of the event was alerted as not back": {func(e *incident.Event) { e.StuckAlerted = true }, back, alert.Low, alert.Critical},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -71,8 +71,8 @@ func TestEndLevels(t *testing.T) {
 	}
 }
 
-// TestEndOfADrift: of several flow logs, one that Flowkeeper has made itself is enough for the
-// alert not to be informational, whichever comes last.
+// TestEndOfADrift: the alert is not informational if Flowkeeper itself has made one of several flow logs, in whatever
+// order they come.
 func TestEndOfADrift(t *testing.T) {
 	t.Parallel()
 	made := with(lost("fl-1", incident.Verified), func(i *incident.Incident) { i.NewID = "fl-11" })

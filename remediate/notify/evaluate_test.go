@@ -20,25 +20,25 @@ func TestEvaluate(t *testing.T) {
 		notBack, restored, closed bool
 		due                       time.Duration // after noon
 	}{
-		"all open":                            {tally: notify.Tally{incident.Open: 2}, due: 4 * time.Minute},
-		"some are back":                       {tally: notify.Tally{incident.Open: 1, incident.Restored: 1}, due: 4 * time.Minute},
-		"some are back, late":                 {change: late, tally: notify.Tally{incident.Open: 1, incident.Restored: 1}, restored: true, due: 4 * time.Minute},
-		"none is back, late":                  {change: late, tally: notify.Tally{incident.Open: 1, incident.Closed: 1}, due: 4 * time.Minute},
-		"all are back":                        {tally: notify.Tally{incident.Restored: 1, incident.Verified: 1}, restored: true, due: 4 * time.Minute},
-		"back before those that a rule holds": {tally: notify.Tally{notify.Waiting: 1, incident.Restored: 1}, restored: true, due: 4 * time.Minute},
-		"back, and that was alerted":          {change: func(e *incident.Event) { e.RestoredAlertedAt = ago(time.Second) }, tally: notify.Tally{incident.Restored: 1}, due: 4 * time.Minute},
-		"verified":                            {tally: notify.Tally{incident.Verified: 1}, restored: true, closed: true, due: never},
-		"settled, none is back":               {tally: notify.Tally{incident.Closed: 2}, closed: true, due: never},
-		"settled, but for one that waits":     {tally: notify.Tally{notify.Waiting: 1, incident.Closed: 1}, due: 4 * time.Minute},
-		"blocked, the others are settled":     {change: stuck, tally: notify.Tally{incident.Blocked: 1, incident.Closed: 1}, notBack: true, due: time.Second},
-		"blocked, others are open":            {change: stuck, tally: notify.Tally{incident.Blocked: 1, incident.Open: 1}, due: time.Second},
-		"blocked for 30 seconds":              {change: func(e *incident.Event) { e.StuckAt = noon }, tally: notify.Tally{incident.Blocked: 1, incident.Open: 1}, notBack: true, due: 0},
-		"blocked again, others are settled":   {change: func(e *incident.Event) { stuck(e); e.StuckAlerted = true }, tally: notify.Tally{incident.Blocked: 1}, due: time.Second},
-		"stuck, but back before the alert":    {change: func(e *incident.Event) { stuck(e); e.StuckAlerted = true }, tally: notify.Tally{incident.Verified: 1}, notBack: true, restored: true, closed: true, due: time.Second},
-		"overdue":                             {change: func(e *incident.Event) { e.OverdueAt = noon }, tally: notify.Tally{incident.Open: 1}, notBack: true, due: 0},
-		"open, and no time is noted":          {change: func(e *incident.Event) { e.DueAt, e.OverdueAt = time.Time{}, time.Time{} }, tally: notify.Tally{incident.Open: 1}, due: 5 * time.Minute},
-		"its incidents are dropped":           {change: late, tally: notify.Tally{}, closed: true, due: never},
-		"it never had incidents":              {change: func(e *incident.Event) { e.DueAt, e.OverdueAt = time.Time{}, time.Time{} }, tally: notify.Tally{}, due: never},
+		"all open":                             {tally: notify.Tally{incident.Open: 2}, due: 4 * time.Minute},
+		"some are back":                        {tally: notify.Tally{incident.Open: 1, incident.Restored: 1}, due: 4 * time.Minute},
+		"some are back, late":                  {change: late, tally: notify.Tally{incident.Open: 1, incident.Restored: 1}, restored: true, due: 4 * time.Minute},
+		"none is back, late":                   {change: late, tally: notify.Tally{incident.Open: 1, incident.Closed: 1}, due: 4 * time.Minute},
+		"all are back":                         {tally: notify.Tally{incident.Restored: 1, incident.Verified: 1}, restored: true, due: 4 * time.Minute},
+		"back before those that a rule holds":  {tally: notify.Tally{notify.Waiting: 1, incident.Restored: 1}, restored: true, due: 4 * time.Minute},
+		"back, and that was alerted":           {change: func(e *incident.Event) { e.RestoredAlertedAt = ago(time.Second) }, tally: notify.Tally{incident.Restored: 1}, due: 4 * time.Minute},
+		"verified":                             {tally: notify.Tally{incident.Verified: 1}, restored: true, closed: true, due: never},
+		"all are closed, none is back":         {tally: notify.Tally{incident.Closed: 2}, closed: true, due: never},
+		"all are closed except one that waits": {tally: notify.Tally{notify.Waiting: 1, incident.Closed: 1}, due: 4 * time.Minute},
+		"blocked, the others are closed":       {change: stuck, tally: notify.Tally{incident.Blocked: 1, incident.Closed: 1}, notBack: true, due: time.Second},
+		"blocked, others are open":             {change: stuck, tally: notify.Tally{incident.Blocked: 1, incident.Open: 1}, due: time.Second},
+		"blocked for 30 seconds":               {change: func(e *incident.Event) { e.StuckAt = noon }, tally: notify.Tally{incident.Blocked: 1, incident.Open: 1}, notBack: true, due: 0},
+		"blocked again after an alert":         {change: func(e *incident.Event) { stuck(e); e.StuckAlerted = true }, tally: notify.Tally{incident.Blocked: 1}, due: time.Second},
+		"stuck, but back before the alert":     {change: func(e *incident.Event) { stuck(e); e.StuckAlerted = true }, tally: notify.Tally{incident.Verified: 1}, notBack: true, restored: true, closed: true, due: time.Second},
+		"overdue":                              {change: func(e *incident.Event) { e.OverdueAt = noon }, tally: notify.Tally{incident.Open: 1}, notBack: true, due: 0},
+		"open, and no time is noted":           {change: func(e *incident.Event) { e.DueAt, e.OverdueAt = time.Time{}, time.Time{} }, tally: notify.Tally{incident.Open: 1}, due: 5 * time.Minute},
+		"its incidents are dropped":            {change: late, tally: notify.Tally{}, closed: true, due: never},
+		"it never had incidents":               {change: func(e *incident.Event) { e.DueAt, e.OverdueAt = time.Time{}, time.Time{} }, tally: notify.Tally{}, due: never},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -55,7 +55,7 @@ func TestEvaluate(t *testing.T) {
 				alertedAt = noon
 			}
 			if !owed.Event.RestoredAlertedAt.Equal(alertedAt) {
-				t.Errorf("that flow logs are back is noted as alerted at %v, want %v", owed.Event.RestoredAlertedAt, alertedAt)
+				t.Errorf("the restored alert is noted at %v, want %v", owed.Event.RestoredAlertedAt, alertedAt)
 			}
 			if due, want := owed.Event.Due(), at(tt.due); !due.Equal(want) {
 				t.Errorf("the event is due at %v, want %v", due, want)
@@ -64,23 +64,23 @@ func TestEvaluate(t *testing.T) {
 	}
 }
 
-// TestOneOpenIsEnough: until a time of the event comes. If no time is set at which an alert may name a part of the
-// flow logs, it may at any time.
+// TestOneOpenIsEnough: until a time of the event comes, one open incident is enough to know that no alert is due. If
+// DueAt is not set, an alert may name a part of the flow logs at any time, so that one is not enough.
 func TestOneOpenIsEnough(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
 		due, stuck, overdue time.Duration // after noon
 		want                bool
 	}{
-		"alerted just now":     {5 * time.Minute, never, 5 * time.Minute, true},
-		"one is stuck":         {5 * time.Minute, time.Second, 5 * time.Minute, true},
-		"only in part":         {0, never, 5 * time.Minute, false},
-		"a part was alerted":   {never, never, 5 * time.Minute, false},
-		"stuck for some time":  {time.Minute, 0, 5 * time.Minute, false},
-		"overdue":              {time.Minute, never, 0, false},
-		"no overdue time":      {time.Minute, never, never, true},
-		"due a moment later":   {1, 1, 1, true},
-		"due for some minutes": {-time.Minute, time.Minute, time.Minute, false},
+		"alerted just now":                    {5 * time.Minute, never, 5 * time.Minute, true},
+		"one is stuck":                        {5 * time.Minute, time.Second, 5 * time.Minute, true},
+		"an alert about a part is due":        {0, never, 5 * time.Minute, false},
+		"DueAt is not set":                    {never, never, 5 * time.Minute, false},
+		"an alert about the stuck one is due": {time.Minute, 0, 5 * time.Minute, false},
+		"overdue":                             {time.Minute, never, 0, false},
+		"no overdue time":                     {time.Minute, never, never, true},
+		"due a moment later":                  {1, 1, 1, true},
+		"due since a minute ago":              {-time.Minute, time.Minute, time.Minute, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -116,14 +116,14 @@ func TestOneOpenSaysAsMuchAsAll(t *testing.T) {
 	})
 }
 
-// TestUntilOver: an event is due again as long as an incident of it is not over, whichever event that
-// belongs to.
+// TestUntilOver: an event is due again as long as an incident that names it is not over, even if that incident belongs
+// to another event.
 func TestUntilOver(t *testing.T) {
 	t.Parallel()
 	reminded := with(lost("fl-1", incident.Blocked), func(i *incident.Incident) { i.StuckAlertedAt = noon })
 	for name, tt := range map[string]struct {
-		incidents []incident.Incident // that belong to it
-		tally     notify.Tally        // of those that name it
+		incidents []incident.Incident // that belong to the event
+		tally     notify.Tally        // of the incidents that name the event
 		due       time.Duration       // after noon
 	}{
 		"open":                        {nil, notify.Tally{incident.Open: 1, incident.Closed: 1}, incident.OverdueAfter},
@@ -144,7 +144,7 @@ func TestUntilOver(t *testing.T) {
 	}
 }
 
-// TestAlertsClosed: an end is alerted only if there was an alert before.
+// TestAlertsClosed: there is a closed alert only if there was an alert of the event before.
 func TestAlertsClosed(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {

@@ -20,12 +20,12 @@ func TestAlerted(t *testing.T) {
 		incidents           []incident.Incident
 		due, overdue, stuck time.Duration // after noon
 	}{
-		"the record names none":       {nil, never, never, never},
-		"one is open":                 {[]incident.Incident{open}, 5 * time.Minute, 5 * time.Minute, never},
-		"one was opened before":       {[]incident.Incident{open, older}, 5 * time.Minute, 4 * time.Minute, never},
-		"all are settled":             {[]incident.Incident{settled}, 5 * time.Minute, never, never},
-		"it took one that is blocked": {[]incident.Incident{blocked}, 5 * time.Minute, 4 * time.Minute, 30 * time.Second},
-		"another event's is blocked":  {[]incident.Incident{others}, 5 * time.Minute, 4 * time.Minute, never},
+		"the record names none":      {nil, never, never, never},
+		"one is open":                {[]incident.Incident{open}, 5 * time.Minute, 5 * time.Minute, never},
+		"one was opened before":      {[]incident.Incident{open, older}, 5 * time.Minute, 4 * time.Minute, never},
+		"all are closed":             {[]incident.Incident{settled}, 5 * time.Minute, never, never},
+		"one of its own is blocked":  {[]incident.Incident{blocked}, 5 * time.Minute, 4 * time.Minute, 30 * time.Second},
+		"another event's is blocked": {[]incident.Incident{others}, 5 * time.Minute, 4 * time.Minute, never},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -38,7 +38,7 @@ func TestAlerted(t *testing.T) {
 	}
 	e := notify.Alerted(incident.Event{ID: "e-1", OverdueAt: noon.Add(time.Minute), StuckAt: noon.Add(time.Second)}, []incident.Incident{blocked}, incident.Policy{}, noon)
 	if !e.OverdueAt.Equal(noon.Add(time.Minute)) || !e.StuckAt.Equal(noon.Add(time.Second)) {
-		t.Errorf("what was due sooner is due at %v and %v", e.OverdueAt, e.StuckAt)
+		t.Errorf("times that were sooner have become %v and %v", e.OverdueAt, e.StuckAt)
 	}
 }
 

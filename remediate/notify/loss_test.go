@@ -67,8 +67,8 @@ func TestEvaluateLoss(t *testing.T) {
 	}
 }
 
-// TestAQuietLossIsNotLate: of an alert that waits for what is undecided, the time comes soon, also
-// where an older version has stored a later one.
+// TestAQuietLossIsNotLate: if all decided flow logs are quiet, the alert waits for the undecided ones, but only for
+// NotifyDriftAfter, even if an older version has stored a later time.
 func TestAQuietLossIsNotLate(t *testing.T) {
 	t.Parallel()
 	undecided := drift("fl-1", nil)
@@ -79,9 +79,9 @@ func TestAQuietLossIsNotLate(t *testing.T) {
 		incidents []incident.Incident
 		due       time.Duration // after noon
 	}{
-		"one is quiet":         {[]incident.Incident{released, undecided}, incident.NotifyDriftAfter},
-		"nothing is decided":   {[]incident.Incident{undecided}, time.Hour},
-		"the alert is at once": {[]incident.Incident{restored, undecided}, time.Hour},
+		"one is quiet":             {[]incident.Incident{released, undecided}, incident.NotifyDriftAfter},
+		"nothing is decided":       {[]incident.Incident{undecided}, time.Hour},
+		"the alert is due at once": {[]incident.Incident{restored, undecided}, time.Hour},
 	} {
 		if l := notify.EvaluateLoss(e, tt.incidents, false, noon); !l.Event.DueAt.Equal(noon.Add(tt.due)) {
 			t.Errorf("%s: due at %v, want %v", name, l.Event.DueAt, noon.Add(tt.due))
@@ -110,8 +110,8 @@ func TestLossAlert(t *testing.T) {
 	}
 }
 
-// TestAfterDrift: the event is due a while after the loss, and its overdue flow logs when the first of them is.
-// What is due sooner stays so.
+// TestAfterDrift: the event is due NotifyDriftAfter from now, and overdue when its first incident is. Earlier times
+// stay.
 func TestAfterDrift(t *testing.T) {
 	t.Parallel()
 	opened := []incident.Incident{drift("fl-1", nil)} // a minute ago
@@ -138,7 +138,7 @@ func TestHasAlerts(t *testing.T) {
 	}
 }
 
-// TestIsWaiting has the rule of Waiting that the store has in SQL.
+// TestIsWaiting: the rule must be the same as the one that the store has in SQL for Waiting.
 func TestIsWaiting(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {

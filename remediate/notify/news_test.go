@@ -60,8 +60,8 @@ func TestNews(t *testing.T) {
 	}
 }
 
-// TestDecoysAreAlertedWhenDue: in one alert, with what to do about the first; those that are not due
-// keep their notice.
+// TestDecoysAreAlertedWhenDue: one alert names all decoys whose notice is due, and says what to do about the first. A
+// decoy whose notice is not due keeps it.
 func TestDecoysAreAlertedWhenDue(t *testing.T) {
 	t.Parallel()
 	decoy := func(of string, due time.Time) func(*inventory.Row) {
@@ -71,7 +71,7 @@ func TestDecoysAreAlertedWhenDue(t *testing.T) {
 	}
 	young := row("fl-3", decoy("fl-9", noon.Add(time.Minute)))
 	young.NewDestination = true
-	vanished := row("fl-4", decoy("", noon.Add(30*time.Hour))) // before the clock went back
+	vanished := row("fl-4", decoy("", noon.Add(30*time.Hour))) // noted before the clock went back
 	vanished.State = inventory.Gone
 	n := notify.NewsOf([]inventory.Row{row("fl-2", decoy("fl-9", noon)), vanished, row("fl-1", decoy("fl-8", noon.Add(-time.Hour))), young}, noon)
 	for _, r := range n.Rows {
@@ -92,7 +92,7 @@ func TestDecoysAreAlertedWhenDue(t *testing.T) {
 	}
 	again := notify.NewsOf([]inventory.Row{row("fl-5", decoy("fl-9", noon))}, noon).Alerts(scope, false, noon)
 	if again[0].ID == a.ID {
-		t.Error("the next thousand at the same time would be taken for the first")
+		t.Error("another alert about decoys at the same time has the same ID: the outbox would not add it")
 	}
 }
 
@@ -106,7 +106,7 @@ func TestNewDestinationsAreCounted(t *testing.T) {
 }
 
 // TestHeldDestinationsHaveTheCommand: the command in the alert has only destinations that a
-// shell does not interpret. The alert is not the same as that about new destinations.
+// shell does not interpret. The alert about held destinations is another one than the alert about new ones.
 func TestHeldDestinationsHaveTheCommand(t *testing.T) {
 	t.Parallel()
 	at := func(destination string) func(*inventory.Row) {
@@ -149,6 +149,6 @@ func TestI7OutagesAtTheSameTime(t *testing.T) {
 		ids[notify.OutageAlert(scope, p, alert.High, "it fails", noon).ID] = true
 	}
 	if len(ids) != 1+len(parts) {
-		t.Errorf("%d IDs of %d alerts", len(ids), 1+len(parts))
+		t.Errorf("%d different IDs of %d alerts", len(ids), 1+len(parts))
 	}
 }

@@ -34,14 +34,14 @@ func TestAfterNote(t *testing.T) {
 		"requested, others not alerted": {incident.NoteRequested, func(e *incident.Event) {
 			e.Source, e.DeletionAlertedAt, e.RestoredAlertedAt, e.DueAt = incident.ByDrift, time.Time{}, ago(time.Second), noon.Add(20*time.Second)
 		}, true, 20 * time.Second, 4 * time.Minute, never},
-		"requested, and forgotten":  {incident.NoteRequested, forgotten, true, 5 * time.Minute, 4 * time.Minute, never},
-		"overdue earlier":           {incident.NoteOverdue, func(e *incident.Event) { e.OverdueAt = noon.Add(time.Hour) }, true, 4 * time.Minute, 4 * time.Minute, never},
-		"overdue after nothing was": {incident.NoteOverdue, func(e *incident.Event) { e.OverdueAt = time.Time{} }, true, 4 * time.Minute, 4 * time.Minute, never},
-		"overdue no earlier":        {incident.NoteOverdue, nil, false, 4 * time.Minute, 4 * time.Minute, never},
-		"stuck":                     {incident.NoteStuck, nil, true, 4 * time.Minute, 4 * time.Minute, 30 * time.Second},
-		"stuck again":               {incident.NoteStuck, func(e *incident.Event) { e.StuckAlerted = true }, true, 4 * time.Minute, 4 * time.Minute, 16 * time.Minute},
-		"stuck, as another is":      {incident.NoteStuck, func(e *incident.Event) { e.StuckAt = noon.Add(time.Second) }, false, 4 * time.Minute, 4 * time.Minute, time.Second},
-		"stuck, and forgotten":      {incident.NoteStuck, forgotten, true, never, never, 30 * time.Second},
+		"requested, and forgotten":                {incident.NoteRequested, forgotten, true, 5 * time.Minute, 4 * time.Minute, never},
+		"overdue earlier":                         {incident.NoteOverdue, func(e *incident.Event) { e.OverdueAt = noon.Add(time.Hour) }, true, 4 * time.Minute, 4 * time.Minute, never},
+		"overdue, and nothing was overdue before": {incident.NoteOverdue, func(e *incident.Event) { e.OverdueAt = time.Time{} }, true, 4 * time.Minute, 4 * time.Minute, never},
+		"overdue no earlier":                      {incident.NoteOverdue, nil, false, 4 * time.Minute, 4 * time.Minute, never},
+		"stuck":                                   {incident.NoteStuck, nil, true, 4 * time.Minute, 4 * time.Minute, 30 * time.Second},
+		"stuck again":                             {incident.NoteStuck, func(e *incident.Event) { e.StuckAlerted = true }, true, 4 * time.Minute, 4 * time.Minute, 16 * time.Minute},
+		"stuck, while another one is stuck":       {incident.NoteStuck, func(e *incident.Event) { e.StuckAt = noon.Add(time.Second) }, false, 4 * time.Minute, 4 * time.Minute, time.Second},
+		"stuck, and forgotten":                    {incident.NoteStuck, forgotten, true, never, never, 30 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -61,8 +61,8 @@ func TestAfterNote(t *testing.T) {
 	}
 }
 
-// TestAnEventIsMadeAgain: what an alert must follow is an event, also where the store has
-// dropped that to save space. Only a lineage's own event is yet to have its deletion alert.
+// TestAnEventIsMadeAgain: an alert belongs to an event. If the store has dropped the event to save space, AfterNote
+// makes it again. Only a lineage's own event still waits for its deletion alert.
 func TestAnEventIsMadeAgain(t *testing.T) {
 	t.Parallel()
 	i := lost("fl-1", incident.Open)
@@ -85,32 +85,32 @@ func TestAnEventIsMadeAgain(t *testing.T) {
 }
 
 // TestATokenUsedIsAlertedSoon: the flow log may be back 15 seconds after AWS has said that
-// its ClientToken was used. People need an alert about that all the same, once per event.
+// its ClientToken was used. People need an alert about the used token even so, once per event.
 func TestATokenUsedIsAlertedSoon(t *testing.T) {
 	t.Parallel()
 	i := lost("fl-1", incident.Blocked)
 	i.Reason = incident.TokenUsed
 	for name, change := range map[string]func(*incident.Event){
-		"nothing is stuck":        func(*incident.Event) {},
-		"another is stuck":        func(e *incident.Event) { e.StuckAt = noon.Add(30 * time.Second) },
-		"another was, for a time": func(e *incident.Event) { e.StuckAlerted = true },
+		"nothing is stuck":                        func(*incident.Event) {},
+		"another flow log is stuck":               func(e *incident.Event) { e.StuckAt = noon.Add(30 * time.Second) },
+		"another flow log was stuck, and alerted": func(e *incident.Event) { e.StuckAlerted = true },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			e := alerted(change)
 			e, changed := notify.AfterNote(e, true, incident.Note{Kind: incident.NoteStuck, Incident: i}, incident.Policy{}, noon)
 			if !changed || !e.StuckAt.Equal(noon.Add(10*time.Second)) {
-				t.Errorf("alerted at %s, %v", e.StuckAt, changed)
+				t.Errorf("the event changes: %v, and the alert is due at %s, want ten seconds after noon", changed, e.StuckAt)
 			}
 			e.StuckAt, e.StuckAlerted = time.Time{}, true
 			if e, _ = notify.AfterNote(e, true, incident.Note{Kind: incident.NoteStuck, Incident: i}, incident.Policy{}, noon); !e.StuckAt.Equal(noon.Add(16 * time.Minute)) {
-				t.Errorf("alerted again at %s", e.StuckAt)
+				t.Errorf("the second alert is due at %s, want 16 minutes after noon", e.StuckAt)
 			}
 		})
 	}
 }
 
-// TestNoteOverdueChangesNothing: not if the incident is back, and not if the store no longer
+// TestNoteOverdueChangesNothing: an overdue note changes no event if the flow log is back, or if the store no longer
 // has the event.
 func TestNoteOverdueChangesNothing(t *testing.T) {
 	t.Parallel()
@@ -132,13 +132,13 @@ func TestKnownNow(t *testing.T) {
 		incident     incident.Incident
 		changed, due bool
 	}{
-		"held back":                    {held, lost("fl-1", incident.Open), true, true},
-		"alerted as unknown":           {func(e *incident.Event) { e.Unknown = true }, lost("fl-1", incident.Open), true, false},
-		"known before":                 {nil, lost("fl-1", incident.Open), false, false},
-		"alerted of another for a day": {func(e *incident.Event) { e.OverdueAt = noon.Add(24 * time.Hour) }, lost("fl-1", incident.Open), true, false},
-		"dropped to save space":        {func(e *incident.Event) { *e = incident.Event{} }, lost("fl-1", incident.Open), true, true},
-		"without the ID of an event":   {held, with(lost("fl-1", incident.Open), func(i *incident.Incident) { i.EventID = "" }), false, false},
-		"of a drift, which is alerted": {held, drift("fl-1", nil), false, false},
+		"held back":          {held, lost("fl-1", incident.Open), true, true},
+		"alerted as unknown": {func(e *incident.Event) { e.Unknown = true }, lost("fl-1", incident.Open), true, false},
+		"known before":       {nil, lost("fl-1", incident.Open), false, false},
+		"overdue in a day because of another one": {func(e *incident.Event) { e.OverdueAt = noon.Add(24 * time.Hour) }, lost("fl-1", incident.Open), true, false},
+		"dropped to save space":                   {func(e *incident.Event) { *e = incident.Event{} }, lost("fl-1", incident.Open), true, true},
+		"without the ID of an event":              {held, with(lost("fl-1", incident.Open), func(i *incident.Incident) { i.EventID = "" }), false, false},
+		"of a drift":                              {held, drift("fl-1", nil), false, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -183,8 +183,8 @@ func TestNotDelivering(t *testing.T) {
 	}
 }
 
-// TestNotTagged: AWS most likely refuses the tags of all flow logs of an event, so that one alert
-// a day says so.
+// TestNotTagged: AWS most likely refuses the tags of all flow logs of an event, not only of one. So there is one alert
+// a day for the event.
 func TestNotTagged(t *testing.T) {
 	t.Parallel()
 	n := incident.Note{Kind: incident.NoteNotTagged, Incident: lost("fl-1", incident.Restored), Message: "not authorized"}
@@ -194,13 +194,13 @@ func TestNotTagged(t *testing.T) {
 		last  time.Time
 		due   bool
 	}{
-		"the first":                       {true, time.Time{}, true},
-		"of an event that was dropped":    {false, time.Time{}, true},
-		"just now":                        {true, noon, false},
-		"almost a day ago":                {true, ago(incident.RemindAfter - 1), false},
-		"a day ago":                       {true, ago(incident.RemindAfter), true},
-		"in what is the future by now":    {true, noon.Add(time.Second), true},
-		"almost a day ago, and forgotten": {false, ago(time.Hour), true},
+		"the first":                          {true, time.Time{}, true},
+		"of an event that was dropped":       {false, time.Time{}, true},
+		"just now":                           {true, noon, false},
+		"almost a day ago":                   {true, ago(incident.RemindAfter - 1), false},
+		"a day ago":                          {true, ago(incident.RemindAfter), true},
+		"in the future: the clock went back": {true, noon.Add(time.Second), true},
+		"an hour ago, by an event that was dropped": {false, ago(time.Hour), true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -23,15 +23,15 @@ func TestOutageAfter(t *testing.T) {
 		alerts         []alert.Alert
 		alerted, found bool
 	}{
-		"no alert":                 {},
-		"it fails":                 {[]alert.Alert{fails}, true, true},
-		"it works":                 {[]alert.Alert{works}, false, true},
-		"it fails, and then works": {[]alert.Alert{fails, works}, false, true},
-		"it works, and then fails": {[]alert.Alert{works, fails}, true, true},
-		"another part works":       {[]alert.Alert{other}, false, false},
-		"another scope fails":      {[]alert.Alert{elsewhere}, false, false},
-		"some work":                {[]alert.Alert{single}, false, false},
-		"among others":             {[]alert.Alert{other, fails, single}, true, true},
+		"no alert":                     {},
+		"it fails":                     {[]alert.Alert{fails}, true, true},
+		"it works":                     {[]alert.Alert{works}, false, true},
+		"it fails, and then works":     {[]alert.Alert{fails, works}, false, true},
+		"it works, and then fails":     {[]alert.Alert{works, fails}, true, true},
+		"another part works":           {[]alert.Alert{other}, false, false},
+		"another scope fails":          {[]alert.Alert{elsewhere}, false, false},
+		"some work":                    {[]alert.Alert{single}, false, false},
+		"it fails, among other alerts": {[]alert.Alert{other, fails, single}, true, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
