@@ -12,21 +12,21 @@ import (
 
 var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
-// attempt is a refused deletion of a flow log that nobody knows, the severity of which is 4.
+// attempt is a refused deletion of a flow log that the snapshot does not have. Its severity is 4.
 var attempt = Call{Class: Attempt, Who: "nobody", Scope: inventory.Scope{Account: "111122223333", Region: "eu-west-1"}, Severity: 4,
 	Example: alert.Call{EventID: "e", EventName: "DeleteFlowLogs", Principal: "nobody", FlowLogs: 2}}
 
-// of is a call after some changes.
+// of is the call attempt after a change.
 func of(change func(*Call)) Call {
 	c := attempt
 	change(&c)
 	return c
 }
 
-// graver is one that names a flow log which Flowkeeper knows.
+// graver is a refused deletion of a flow log that the snapshot has. Its severity is 5.
 var graver = of(func(c *Call) { c.Severity = 5 })
 
-// named are the bursts that a call concerns, in the order of the table's words.
+// named lists the bursts that a call concerns, with their names in the table of TestDecide.
 func named(c Call) (all []struct{ name, key string }) {
 	own, bounds := c.keys()
 	all = append(all, struct{ name, key string }{"own", own})
@@ -38,8 +38,7 @@ func named(c Call) (all []struct{ name, key string }) {
 	return all
 }
 
-// have is what is known of some bursts, by their names. Without another time, their
-// windows are over in a minute.
+// have makes a ledger with some bursts, by their names. Unless DueAt is set, their windows are over in a minute.
 func have(c Call, inClass int, bursts map[string]Burst) *ledger {
 	l := newLedger(noon)
 	l.inClass = inClass
@@ -58,7 +57,7 @@ func have(c Call, inClass int, bursts map[string]Burst) *ledger {
 	return l
 }
 
-// said is what a decision changes, in words.
+// said describes what a decision has changed.
 func (l *ledger) said(c Call, atOnce bool) string {
 	var out []string
 	for _, a := range l.alerts {
@@ -82,7 +81,7 @@ func (l *ledger) said(c Call, atOnce bool) string {
 	return strings.Join(out, ", ")
 }
 
-// TestDecide: what becomes of a call, by what went before.
+// TestDecide: the bursts of earlier calls decide whether the alert about a call is sent at once or held.
 func TestDecide(t *testing.T) {
 	t.Parallel()
 	held := Held{Calls: 3, Severity: 4, Gravest: &alert.Alert{Level: alert.Medium}}
@@ -96,24 +95,24 @@ func TestDecide(t *testing.T) {
 		{"the first one", attempt, nil, 0, "alert, own marked 4, at once 0, holds 0, account marked 0, at once 1, holds 0, at once"},
 		{"repeated", attempt, map[string]Burst{"own": {Mark: 4}}, 1, "own marked 4, at once 0, holds 1"},
 		{"I2: graver than all before", graver, map[string]Burst{"own": {Mark: 4}}, 1, "alert, own marked 5, at once 0, holds 0, account marked 0, at once 1, holds 0, at once"},
-		{"harmless, after a grave one", attempt, map[string]Burst{"own": {Mark: 5}}, 1, "own marked 5, at once 0, holds 1"},
+		{"less grave than one before", attempt, map[string]Burst{"own": {Mark: 5}}, 1, "own marked 5, at once 0, holds 1"},
 		{"the window is over, and held some", attempt, map[string]Burst{"own": {Mark: 4, DueAt: noon, Held: held}}, 1, "sum of 3, own marked 4, at once 0, holds 1"},
 		{"the window is over, and held none", attempt, map[string]Burst{"own": {Mark: 4, DueAt: noon}}, 1, "alert, own marked 4, at once 0, holds 0, account marked 0, at once 1, holds 0, at once"},
 		{"the window held something graver", graver, map[string]Burst{"own": {Mark: 4, DueAt: noon, Held: Held{Calls: 1, Severity: 5, Gravest: &alert.Alert{}}}}, 1, "sum of 1, own marked 5, at once 0, holds 1"},
 		{"the clock went back", attempt, map[string]Burst{"own": {Mark: 4, DueAt: noon.Add(time.Hour), Held: held}}, 1, "sum of 3, own marked 4, at once 0, holds 1"},
 		{"one principal among many", attempt, map[string]Burst{"account": {AtOnce: map[int]int{4: 19}}}, 19, "alert, own marked 4, at once 0, holds 0, account marked 0, at once 20, holds 0, at once"},
 		{"I12: too many principals", attempt, map[string]Burst{"account": {AtOnce: map[int]int{4: 20}}}, 20, "account marked 0, at once 20, holds 1"},
-		{"graver than those", graver, map[string]Burst{"account": {AtOnce: map[int]int{4: 20}}}, 20, "alert, own marked 5, at once 0, holds 0, account marked 0, at once 1, holds 0, at once"},
-		{"its own takes what is too much", graver, map[string]Burst{"own": {Mark: 4}, "account": {AtOnce: map[int]int{5: 20}}}, 20, "own marked 4, at once 0, holds 1"},
-		{"half as many in the second window", attempt, map[string]Burst{"account": {Summaries: 1, AtOnce: map[int]int{4: 10}}}, 20, "account marked 0, at once 10, holds 1"},
-		{"one at least, however long it lasts", attempt, map[string]Burst{"account": {Summaries: 99}}, 20, "alert, own marked 4, at once 0, holds 0, account marked 0, at once 1, holds 0, at once"},
+		{"too many principals, but a graver call", graver, map[string]Burst{"account": {AtOnce: map[int]int{4: 20}}}, 20, "alert, own marked 5, at once 0, holds 0, account marked 0, at once 1, holds 0, at once"},
+		{"too many alerts of its severity: its own burst holds it", graver, map[string]Burst{"own": {Mark: 4}, "account": {AtOnce: map[int]int{5: 20}}}, 20, "own marked 4, at once 0, holds 1"},
+		{"after a window that held calls: half as many", attempt, map[string]Burst{"account": {Summaries: 1, AtOnce: map[int]int{4: 10}}}, 20, "account marked 0, at once 10, holds 1"},
+		{"after 99 such windows: still one", attempt, map[string]Burst{"account": {Summaries: 99}}, 20, "alert, own marked 4, at once 0, holds 0, account marked 0, at once 1, holds 0, at once"},
 		{"the account's window is over", attempt, map[string]Burst{"account": {DueAt: noon, AtOnce: map[int]int{4: 20}, Held: held}}, 20, "sum of 3, alert, own marked 4, at once 0, holds 0, account marked 4, at once 1, holds 0, at once"},
-		{"I12: crowded, in an account of its own", attempt, nil, 200, "alert, all marked 0, at once 1, holds 0, at once"},
-		{"crowded, and so was all", attempt, map[string]Burst{"all": {AtOnce: map[int]int{4: 1}}}, 200, "all marked 0, at once 1, holds 1"},
-		{"crowded, in an account that is known", attempt, map[string]Burst{"account": {}}, 200, "alert, account marked 0, at once 1, holds 0, at once"},
-		{"crowded, and the account's had its one", attempt, map[string]Burst{"account": {AtOnce: map[int]int{4: 1}}}, 200, "account marked 0, at once 1, holds 1"},
-		{"crowded, but it goes on", graver, map[string]Burst{"own": {Mark: 4}}, 200, "alert, own marked 5, at once 0, holds 0, account marked 0, at once 1, holds 0, at once"},
-		{"crowded until its own ended", attempt, map[string]Burst{"own": {Mark: 4, DueAt: noon}}, 200, "alert, own marked 4, at once 0, holds 0, account marked 0, at once 1, holds 0, at once"},
+		{"I12: too many bursts, and the account has none", attempt, nil, 200, "alert, all marked 0, at once 1, holds 0, at once"},
+		{"too many bursts, and the burst of all accounts has had its alert", attempt, map[string]Burst{"all": {AtOnce: map[int]int{4: 1}}}, 200, "all marked 0, at once 1, holds 1"},
+		{"too many bursts, and the account has one", attempt, map[string]Burst{"account": {}}, 200, "alert, account marked 0, at once 1, holds 0, at once"},
+		{"too many bursts, and the account's has had its alert", attempt, map[string]Burst{"account": {AtOnce: map[int]int{4: 1}}}, 200, "account marked 0, at once 1, holds 1"},
+		{"too many bursts, but its own goes on", graver, map[string]Burst{"own": {Mark: 4}}, 200, "alert, own marked 5, at once 0, holds 0, account marked 0, at once 1, holds 0, at once"},
+		{"too many bursts, until its own ends", attempt, map[string]Burst{"own": {Mark: 4, DueAt: noon}}, 200, "alert, own marked 4, at once 0, holds 0, account marked 0, at once 1, holds 0, at once"},
 		{"one target of many", of(func(c *Call) { c.Class, c.What = Tampering, "bucket" }), map[string]Burst{"principal": {AtOnce: map[int]int{4: 10}}}, 10, "principal marked 0, at once 10, holds 1"},
 		{"deletions of unknown flow logs are over", of(func(c *Call) { c.Class = UnknownDeletion }), map[string]Burst{"own": {Mark: 4, DueAt: noon, Summaries: 1}}, 1,
 			"closed, alert, own marked 4, at once 0, holds 0, account marked 0, at once 1, holds 0, at once"},
@@ -129,20 +128,21 @@ func TestDecide(t *testing.T) {
 	}
 }
 
-// TestABurstEnds with a window that held nothing.
+// TestABurstEnds: after a window in which it held no call, a burst is dropped, without an alert.
 func TestABurstEnds(t *testing.T) {
 	t.Parallel()
 	l := have(attempt, 1, map[string]Burst{"own": {Mark: 4, DueAt: noon}})
 	own, _ := attempt.keys()
 	if _, there := l.burst(own); there || len(l.alerts) > 0 {
-		t.Errorf("it goes on: %t, and has %d alerts", there, len(l.alerts))
+		t.Errorf("the burst goes on: %t, with %d alerts; want none", there, len(l.alerts))
 	}
 	if b, dropped := l.written[own]; b != nil || !dropped {
-		t.Errorf("not dropped: %+v", b)
+		t.Errorf("the burst is not dropped: %+v", b)
 	}
 }
 
-// TestHeldExamplesDiffer: what is done twenty times hides nothing that is done once.
+// TestHeldExamplesDiffer: a principal may repeat one call many times to hide another one. The examples in the summary
+// have the other one, too.
 func TestHeldExamplesDiffer(t *testing.T) {
 	t.Parallel()
 	b := Burst{}
@@ -164,6 +164,6 @@ func TestHeldExamplesDiffer(t *testing.T) {
 		}
 	}
 	if b.Held.Calls != 30 || b.Held.FlowLogs != 60 || len(b.Held.Examples) != mostExamples || other != 2 {
-		t.Errorf("%d calls, %d flow logs, %d examples, %d of them of another Region or target", b.Held.Calls, b.Held.FlowLogs, len(b.Held.Examples), other)
+		t.Errorf("%d calls, %d flow logs, %d examples, %d of them of another Region or target; want 30, 60, %d, 2", b.Held.Calls, b.Held.FlowLogs, len(b.Held.Examples), other, mostExamples)
 	}
 }
