@@ -15,7 +15,7 @@ var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
 const mallory = "arn:aws:iam::111122223333:user/mallory"
 
-// stored is what a store has of campaigns, and what it was asked to write.
+// stored is a store with some campaigns. It keeps what it is asked to write.
 type stored struct {
 	campaign.Tx
 	open     []campaign.Campaign
@@ -97,7 +97,7 @@ func TestWhichCampaignADeletionJoins(t *testing.T) {
 		"there is none":                      {nil, begun},
 		"after its last one":                 {[]campaign.Campaign{from("a", -20, -10)}, from("a", -20, 0)},
 		"before its first one":               {[]campaign.Campaign{from("a", 10, 20)}, from("a", 0, 20)},
-		"between these":                      {[]campaign.Campaign{from("a", -5, 5)}, from("a", -5, 5)},
+		"between its first and its last one": {[]campaign.Campaign{from("a", -5, 5)}, from("a", -5, 5)},
 		"an hour after its first one":        {[]campaign.Campaign{from("a", -60, -1)}, from("a", -60, 0)},
 		"more than an hour after that":       {[]campaign.Campaign{from("a", -61, -1)}, begun},
 		"an hour before its last one":        {[]campaign.Campaign{from("a", 1, 60)}, from("a", 0, 60)},
@@ -113,7 +113,7 @@ func TestWhichCampaignADeletionJoins(t *testing.T) {
 				t.Errorf("it joins %q, %v, and %+v is written; want %+v", id, err, store.put, tt.want)
 			}
 			if !store.from.Equal(at(-10)) || !store.to.Equal(at(10)) {
-				t.Errorf("asked from %s to %s", store.from, store.to)
+				t.Errorf("it asks for campaigns from %s to %s, want ten minutes before and after noon", store.from, store.to)
 			}
 		})
 	}
@@ -126,16 +126,16 @@ func TestGoesOn(t *testing.T) {
 		others bool
 		ended  []string
 	}{
-		"another event is open": {"c", true, nil},
-		"none is":               {"c", false, []string{"c"}},
-		"it has no campaign":    {"", false, nil},
+		"another event is open":  {"c", true, nil},
+		"no other event is open": {"c", false, []string{"c"}},
+		"it has no campaign":     {"", false, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			store := &stored{others: tt.others}
 			on, err := campaign.GoesOn(store, incident.Event{CampaignID: tt.id})
 			if err != nil || on != tt.others || !slices.Equal(store.ended, tt.ended) {
-				t.Errorf("%v, %v, and %q ended", on, err, store.ended)
+				t.Errorf("goes on: %v, %v, and %q ended; want %v, %q", on, err, store.ended, tt.others, tt.ended)
 			}
 		})
 	}
