@@ -17,8 +17,8 @@ const (
 	ourUser    = "User: arn:aws:sts::111122223333:assumed-role/flowkeeper/i-1 is not authorized to perform: "
 )
 
-// TestAdviceRepeatsWhatAWSNamed: the action and the resource that AWS's answer
-// names are what the advice names, and the kind of policy that refuses.
+// TestAdviceRepeatsWhatAWSNamed: the advice has the action, the resource and the kind of policy that AWS's answer
+// names.
 func TestAdviceRepeatsWhatAWSNamed(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -66,17 +66,18 @@ func TestAdviceRepeatsWhatAWSNamed(t *testing.T) {
 			}
 			for _, not := range c.saysNot {
 				if strings.Contains(a.Advice, not) {
-					t.Errorf("the advice %q says %q", a.Advice, not)
+					t.Errorf("the advice %q says %q, which it must not", a.Advice, not)
 				}
 			}
 			if !strings.Contains(a.Message, c.code) || strings.Contains(a.Message, "Ab3-") {
-				t.Errorf("AWS's words are %q", a.Message)
+				t.Errorf("the message %q lacks the code %s, or has the encoded part", a.Message, c.code)
 			}
 		})
 	}
 }
 
-// TestOfTags: whatever refuses a CreateTags call, the advice is about that call.
+// TestOfTags: whatever the reason for which AWS refuses a CreateTags call, the advice is about tags, not about a
+// create.
 func TestOfTags(t *testing.T) {
 	t.Parallel()
 	const restored = "TagWhatIsRestored"
@@ -103,8 +104,8 @@ func TestOfTags(t *testing.T) {
 	}
 }
 
-// TestTryAgainCodesAreTriedAgain: what passes by itself needs no person, and a
-// wrong clock is named.
+// TestTryAgainCodesAreTriedAgain: an error that passes by itself needs no person. If a wrong clock is the cause, the
+// advice says so.
 func TestTryAgainCodesAreTriedAgain(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -125,20 +126,20 @@ func TestTryAgainCodesAreTriedAgain(t *testing.T) {
 				t.Errorf("class %s", a.Class)
 			}
 			if strings.Contains(a.Hinted(), "clock") != c.clock {
-				t.Errorf("it says %q", a.Hinted())
+				t.Errorf("%q names the clock: %v, want %v", a.Hinted(), !c.clock, c.clock)
 			}
 		})
 	}
 	if a := classify("SignatureDoesNotMatch", "The request signature we calculated does not match"); a.Class != incident.NeedsPerson || a.Reason != incident.Credentials {
-		t.Errorf("a wrong secret: class %s %q", a.Class, a.Reason)
+		t.Errorf("a wrong secret: class %s %q, want a person and credentials", a.Class, a.Reason)
 	}
 	if a := classify("IncorrectState", "The flow log is in no state for this"); a.Class != incident.NeedsPerson {
-		t.Errorf("another state: class %s", a.Class)
+		t.Errorf("another state: class %s, want a person", a.Class)
 	}
 }
 
-// TestEachItemOfUnsuccessfulIsRead: the item that needs a person is found behind
-// others, and one item that says "not found" closes nothing beside another.
+// TestEachItemOfUnsuccessfulIsRead: an item that needs a person counts, even if it comes after others. An item that
+// says "not found" does not close the incident if another item says something else.
 func TestEachItemOfUnsuccessfulIsRead(t *testing.T) {
 	t.Parallel()
 	item := func(code, message string) types.UnsuccessfulItem {

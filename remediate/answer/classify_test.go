@@ -94,7 +94,7 @@ func TestI9AnswersThatAreNoErrors(t *testing.T) {
 		"neither":          {&ec2.CreateFlowLogsOutput{}, nil, incident.TryAgain},
 		"no answer":        {nil, fmt.Errorf("send: %w", context.DeadlineExceeded), incident.TryAgain},
 		"connection reset": {nil, errors.New("connection reset by peer"), incident.TryAgain},
-		"another account":  {nil, fmt.Errorf("sign: %w", wrong{}), incident.NeedsPerson},
+		"another account":  {nil, fmt.Errorf("sign: %w", wrongAccount{}), incident.NeedsPerson},
 		"a 503 with any code": {nil, &smithyhttp.ResponseError{Response: &smithyhttp.Response{Response: &http.Response{StatusCode: 503}},
 			Err: &smithy.GenericAPIError{Code: "InvalidSomething"}}, incident.TryAgain},
 	} {
@@ -107,8 +107,8 @@ func TestI9AnswersThatAreNoErrors(t *testing.T) {
 	}
 }
 
-// TestI9WhetherARefusalHadAnEffect: only where AWS itself has refused the call is it known to have
-// made nothing. After a 5xx, or without an answer, it may have made the flow log all the same (I4).
+// TestI9WhetherARefusalHadAnEffect: only if AWS itself has refused the call, it has made nothing for certain. After a
+// 5xx, or without an answer, it may have made the flow log even so (I4).
 func TestI9WhetherARefusalHadAnEffect(t *testing.T) {
 	t.Parallel()
 	status := func(n int, code, message string) error {
@@ -127,7 +127,7 @@ func TestI9WhetherARefusalHadAnEffect(t *testing.T) {
 		"499":                    {status(499, "InvalidSomething", "no"), incident.Answer{Class: incident.NeedsPerson, Reason: incident.Invalid, Message: "InvalidSomething: no", NoEffect: true}},
 		"no answer":              {fmt.Errorf("send: %w", context.DeadlineExceeded), incident.Answer{Class: incident.TryAgain, Message: "AWS did not answer in time"}},
 		"the connection is gone": {errors.New("connection reset by peer"), incident.Answer{Class: incident.TryAgain, Message: "connection reset by peer"}},
-		"I13: another account":   {fmt.Errorf("sign: %w", wrong{}), incident.Answer{Class: incident.NeedsPerson, Reason: incident.Credentials, Message: "sign: another account"}},
+		"I13: another account":   {fmt.Errorf("sign: %w", wrongAccount{}), incident.Answer{Class: incident.NeedsPerson, Reason: incident.Credentials, Message: "sign: another account"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -142,8 +142,8 @@ func TestI9WhetherARefusalHadAnEffect(t *testing.T) {
 	}
 }
 
-// TestOfCreation: what AWS did not make of a call for several is known by resource. If it made
-// nothing and named nothing, the whole call counts as refused.
+// TestOfCreation: the answer to a call for several incidents says for each resource why AWS made no flow log on it. If
+// AWS made nothing and named no resource, the whole call counts as refused.
 func TestOfCreation(t *testing.T) {
 	t.Parallel()
 	item := func(resource, code string) types.UnsuccessfulItem {
@@ -176,7 +176,8 @@ func TestOfCreation(t *testing.T) {
 	}
 }
 
-type wrong struct{}
+// wrongAccount is the error of a client whose credentials are another account's.
+type wrongAccount struct{}
 
-func (wrong) Error() string      { return "another account" }
-func (wrong) WrongAccount() bool { return true }
+func (wrongAccount) Error() string      { return "another account" }
+func (wrongAccount) WrongAccount() bool { return true }
