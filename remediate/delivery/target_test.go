@@ -48,10 +48,10 @@ func TestTargetOf(t *testing.T) {
 	ecs.LogFormat = "${ecs-cluster-arn}"
 	tags.TagFieldSpecifications = []inventory.TagFieldSpecification{{ResourceType: "instance"}, {ResourceType: "something-new"}}
 	if of(plain) != of(alike) || of(plain).Compare(of(alike)) != 0 {
-		t.Errorf("%+v, %+v", of(plain), of(alike))
+		t.Errorf("the targets differ: %+v, %+v", of(plain), of(alike))
 	}
 	if of(plain) == of(ecs) || of(plain).Compare(of(ecs)) == 0 || of(ecs).FieldKinds() != "ECS fields" {
-		t.Errorf("%+v, %+v", of(plain), of(ecs))
+		t.Errorf("the targets are equal, or the kinds of fields are wrong: %+v, %+v", of(plain), of(ecs))
 	}
 	if got := of(tags); !got.Tags() || got.FieldKinds() != "EC2 tags, other tags" {
 		t.Errorf("%+v", got)
