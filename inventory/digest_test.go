@@ -9,14 +9,14 @@ import (
 	"pgregory.net/rapid"
 )
 
-// TestSettingsAsJSON: a digest is of the bytes that encoding/json makes of the settings: state files
-// have the digests of earlier versions, and a refresh would write every row again.
+// TestSettingsAsJSON: appendJSON, of which a digest is made, must write the same bytes as encoding/json, as earlier
+// versions did. Otherwise the digests in state files would not match, and a refresh would write every row again.
 func TestSettingsAsJSON(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		s := anySettings(t)
 		text := rapid.OneOf(rapid.String(), rapid.StringMatching(`[ -~<>&"\\\x00-\x7f]{0,9}`), rapid.SampledFrom([]string{"", "\xff", "\u2028", "é", "\x7f"}))
-		for n := range reflect.TypeFor[Settings]().NumField() { // a new field too
+		for n := range reflect.TypeFor[Settings]().NumField() { // also of fields that are added later
 			if f := reflect.ValueOf(&s).Elem().Field(n); f.Kind() == reflect.String && rapid.Bool().Draw(t, "odd") {
 				f.SetString(text.Draw(t, "text"))
 			}
@@ -30,7 +30,7 @@ func TestSettingsAsJSON(t *testing.T) {
 			t.Fatal(err)
 		}
 		if have := s.appendJSON(nil); string(have) != string(want) {
-			t.Fatalf("%s\ninstead of\n%s", have, want)
+			t.Fatalf("%s\nwant\n%s", have, want)
 		}
 	})
 }
@@ -46,7 +46,7 @@ func TestEverySettingIsInTheDigest(t *testing.T) {
 	})
 }
 
-// everyField sets one field after the other of a part of some settings.
+// everyField sets each field of a part of the settings in turn: the digest must change.
 func everyField(t *testing.T, part func(*Settings) any) {
 	for f := range reflect.TypeOf(part(&Settings{})).Elem().Fields() {
 		before, s := Settings{ResourceID: "vpc-1"}, Settings{ResourceID: "vpc-1"}

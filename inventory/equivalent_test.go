@@ -23,11 +23,11 @@ func TestI3Equivalent(t *testing.T) {
 		want, have Settings
 		equal      bool
 	}{
-		"itself":                        {base, base, true},
+		"the same settings":             {base, base, true},
 		"tags never count":              {base, with(base, func(s *Settings) { s.Tags = nil }), true},
-		"by name":                       {base, with(base, func(s *Settings) { s.LogDestination, s.LogGroupName = "", "flow" }), true},
-		"without :*":                    {base, with(base, func(s *Settings) { s.LogDestination = "arn:aws:logs:eu-west-1:111122223333:log-group:flow" }), true},
-		"type left out":                 {base, with(base, func(s *Settings) { s.LogDestinationType = "" }), true},
+		"by the log group's name":       {base, with(base, func(s *Settings) { s.LogDestination, s.LogGroupName = "", "flow" }), true},
+		"a log group's ARN without :*":  {base, with(base, func(s *Settings) { s.LogDestination = "arn:aws:logs:eu-west-1:111122223333:log-group:flow" }), true},
+		"the destination type left out": {base, with(base, func(s *Settings) { s.LogDestinationType = "" }), true},
 		"other traffic":                 {base, with(base, func(s *Settings) { s.TrafficType = "REJECT" }), false},
 		"other interval":                {base, with(base, func(s *Settings) { s.MaxAggregationInterval = 600 }), false},
 		"other format":                  {base, with(base, func(s *Settings) { s.LogFormat = "" }), false},
@@ -110,7 +110,7 @@ func anySettings(t *rapid.T) Settings {
 		Tags:                   rapid.MapOf(text, text).Draw(t, "tags"),
 	}
 	if rapid.Bool().Draw(t, "by name") {
-		s.LogGroupName = rapid.StringMatching(`[a-z0-9_./#-]{0,12}`).Draw(t, "group") // what CloudWatch Logs lets a name have
+		s.LogGroupName = rapid.StringMatching(`[a-z0-9_./#-]{0,12}`).Draw(t, "group") // the characters that CloudWatch Logs allows in a name
 	} else {
 		s.LogDestination = text.Draw(t, "destination")
 	}
@@ -145,8 +145,8 @@ func TestSameTarget(t *testing.T) {
 	}
 }
 
-// TestI9WholeHasFiftyTags: AWS refuses a create with more. Somebody who adds tags to a replacement before
-// CreateTags sets its own does not prevent its restore.
+// TestI9WholeHasFiftyTags: AWS refuses a create with more than fifty tags. An attacker who adds tags to a replacement,
+// before CreateTags sets its own ones, must not prevent its restore.
 func TestI9WholeHasFiftyTags(t *testing.T) {
 	t.Parallel()
 	row := Row{FlowLog: FlowLog{Settings: Settings{Tags: map[string]string{}}}, OwnTags: map[string]string{"env": "1", "team": "2"}}
@@ -154,26 +154,26 @@ func TestI9WholeHasFiftyTags(t *testing.T) {
 		row.Tags[fmt.Sprintf("junk%02d", n)] = "v"
 	}
 	if got := row.Whole().Tags; len(got) != MostTags || got["env"] != "1" || got["team"] != "2" {
-		t.Errorf("%d tags: %v", len(got), got)
+		t.Errorf("%d tags, want %d with env and team: %v", len(got), MostTags, got)
 	}
 }
 
-// TestWhole: what a restore has to make has the tags that CreateTags is still to set, and the
-// row stays as it is.
+// TestWhole: a restore also sets the tags that CreateTags is still to set on a replacement. Whole does not change the
+// row.
 func TestWhole(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ tags, own, want map[string]string }{
-		"none":           {map[string]string{"a": "1"}, nil, map[string]string{"a": "1"}},
-		"one more":       {map[string]string{"a": "1"}, map[string]string{"b": "2"}, map[string]string{"a": "1", "b": "2"}},
-		"without others": {nil, map[string]string{"b": "2"}, map[string]string{"b": "2"}},
-		"another value":  {map[string]string{"a": "1"}, map[string]string{"a": "2"}, map[string]string{"a": "2"}},
+		"none":          {map[string]string{"a": "1"}, nil, map[string]string{"a": "1"}},
+		"one more":      {map[string]string{"a": "1"}, map[string]string{"b": "2"}, map[string]string{"a": "1", "b": "2"}},
+		"no other tags": {nil, map[string]string{"b": "2"}, map[string]string{"b": "2"}},
+		"another value": {map[string]string{"a": "1"}, map[string]string{"a": "2"}, map[string]string{"a": "2"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			before := maps.Clone(c.tags)
 			row := Row{FlowLog: FlowLog{Settings: Settings{Tags: c.tags}}, OwnTags: c.own}
 			if got := row.Whole().Tags; !maps.Equal(got, c.want) || !maps.Equal(row.Tags, before) {
-				t.Errorf("%v, and the row has %v", got, row.Tags)
+				t.Errorf("%v, want %v; the row has %v, want %v", got, c.want, row.Tags, before)
 			}
 		})
 	}

@@ -28,8 +28,8 @@ func TestRoleOfSession(t *testing.T) {
 	}
 }
 
-// TestDeliveryOutageOfARow: whether there is something to say of a row's delivery, and whether the outage of
-// deliveries goes on because of it.
+// TestDeliveryOutageOfARow: NoticePending says whether an alert about the row's delivery is due, OwesDeliveryEnd
+// whether the outage of deliveries goes on because of the row.
 func TestDeliveryOutageOfARow(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {

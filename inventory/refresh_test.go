@@ -55,20 +55,20 @@ func pageOf(next string, ids ...string) *ec2.DescribeFlowLogsOutput {
 	return out
 }
 
-// memory is a snapshot that knows what it needs to.
+// memory is a snapshot in memory, with the methods that a Diff needs.
 type memory struct {
 	rows    []Row
 	learned []string
 }
 
 func (m *memory) Compare(_ context.Context, of *Listing, page []Listed) (changed []int, err error) {
-	for place, l := range page {
+	for index, l := range page {
 		n := slices.IndexFunc(m.rows, func(r Row) bool { return r.ID == l.ID })
 		if n >= 0 {
 			of.Seen.Add(int64(n + 1))
 		}
 		if n < 0 || m.rows[n].State == Live && m.rows[n].Digest() != l.Digest {
-			changed = append(changed, place)
+			changed = append(changed, index)
 		}
 	}
 	return changed, nil
@@ -104,7 +104,7 @@ func row(id string, written time.Time) Row {
 	return Row{FlowLog: FromEC2(scope, described(id)), State: Live, WrittenAt: written}
 }
 
-// refresh does what remediation does with a Diff.
+// refresh uses a Diff as package remediate does.
 func refresh(m *memory, d describer, now time.Time) (lost []string, listed int, err error) {
 	ctx := context.Background()
 	diff := NewDiff(m, scope, d, 2*time.Minute, now)
@@ -147,12 +147,12 @@ func TestI5AbsenceIsBelievedOnlyAfterACompleteListing(t *testing.T) {
 	}{
 		{"nothing is lost", []Row{row("fl-1", old)}, describer{pages: map[string]*ec2.DescribeFlowLogsOutput{"": pageOf("", "fl-1")}}, nil, false},
 		{"one is lost", []Row{row("fl-1", old), row("fl-2", old)}, describer{pages: map[string]*ec2.DescribeFlowLogsOutput{"": pageOf("", "fl-1")}}, []string{"fl-2"}, false},
-		{"an empty listing loses all", []Row{row("fl-1", old)}, describer{pages: map[string]*ec2.DescribeFlowLogsOutput{"": pageOf("")}}, []string{"fl-1"}, false},
-		{"the listing lies, the ID does not", []Row{row("fl-1", old)}, describer{pages: map[string]*ec2.DescribeFlowLogsOutput{"": pageOf("")}, exists: map[string]bool{"fl-1": true}}, nil, false},
+		{"an empty listing: all are lost", []Row{row("fl-1", old)}, describer{pages: map[string]*ec2.DescribeFlowLogsOutput{"": pageOf("")}}, []string{"fl-1"}, false},
+		{"the listing lacks it, but AWS shows it by ID", []Row{row("fl-1", old)}, describer{pages: map[string]*ec2.DescribeFlowLogsOutput{"": pageOf("")}, exists: map[string]bool{"fl-1": true}}, nil, false},
 		{"the second page fails", []Row{row("fl-1", old)}, describer{pages: map[string]*ec2.DescribeFlowLogsOutput{"": pageOf("b")}, err: map[string]error{"b": throttled}}, nil, true},
 		{"the confirmation fails", []Row{row("fl-1", old)}, describer{pages: map[string]*ec2.DescribeFlowLogsOutput{"": pageOf("")}, err: map[string]error{"filter": throttled}}, nil, true},
 		{"a token that repeats", []Row{row("fl-1", old)}, describer{pages: map[string]*ec2.DescribeFlowLogsOutput{"": pageOf("b"), "b": pageOf("b")}}, nil, true},
-		{"written within settle", []Row{row("fl-1", now.Add(-time.Minute))}, describer{pages: map[string]*ec2.DescribeFlowLogsOutput{"": pageOf("")}}, nil, false},
+		{"written within the consistency window", []Row{row("fl-1", now.Add(-time.Minute))}, describer{pages: map[string]*ec2.DescribeFlowLogsOutput{"": pageOf("")}}, nil, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -211,11 +211,11 @@ func TestSeen(t *testing.T) {
 	var s Seen
 	for _, n := range []int64{0, 63, 64, 1000} {
 		if s.Has(n) {
-			t.Errorf("%d is in the empty set", n)
+			t.Errorf("%d is in the set before it was added", n)
 		}
 		s.Add(n)
 		if !s.Has(n) || s.Has(n+1) {
-			t.Errorf("after adding %d", n)
+			t.Errorf("after %d was added, it is not in the set, or %d is", n, n+1)
 		}
 	}
 }

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// TestReleasedFromItsSecondOn: CloudTrail's times are whole seconds, the release's has
-// milliseconds.
+// TestReleasedFromItsSecondOn: CloudTrail's times are whole seconds, but the time of a release has milliseconds. A
+// deletion in the same second counts as after the release.
 func TestReleasedFromItsSecondOn(t *testing.T) {
 	t.Parallel()
 	second := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
@@ -17,7 +17,7 @@ func TestReleasedFromItsSecondOn(t *testing.T) {
 		t.Run(at.Sub(second).String(), func(t *testing.T) {
 			t.Parallel()
 			if got := row.Released(at); got != want {
-				t.Errorf("released at %v: %t", at, got)
+				t.Errorf("released at %v: %t, want %t", at, got, want)
 			}
 		})
 	}
