@@ -68,15 +68,15 @@ var longFormats = sync.OnceValue(func() alert.Alert {
 	})
 })
 
-// TestABodyHasAllIDsWithinItsLimit: somebody deletes all flow logs of a Region with long
-// formats in one call, or adds large tags to them before. First formats are left out, then
-// tags, and the text says so.
+// TestABodyHasAllIDsWithinItsLimit: somebody deletes all flow logs of a Region with long formats in one call, or adds
+// large tags to them before. The alert must still name each of them. First formats are left out, then tags, and the
+// text says so.
 func TestABodyHasAllIDsWithinItsLimit(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		a    alert.Alert
 		said []string
-		tags bool // the first flow log keeps them
+		tags bool // the first flow log keeps its tags
 	}{
 		"1000 flow logs with long formats":   {longFormats(), []string{"the log formats of "}, true},
 		"60 flow logs with 50 tags of 400 B": {alerttest.HugeTags(), []string{"the log formats of 60 flow logs", "the tags of "}, true},
@@ -169,7 +169,8 @@ func TestAReceiverThatRefusesGetsTheCompactForm(t *testing.T) {
 	}
 }
 
-// TestOtherRefusalsAreNotRepeated: the compact form does not help against them.
+// TestOtherRefusalsAreNotRepeated: the compact form may help after a 400 or a 413. After another refusal Send sends
+// nothing more.
 func TestOtherRefusalsAreNotRepeated(t *testing.T) {
 	t.Parallel()
 	for name, sink := range everySink {
@@ -185,8 +186,8 @@ func TestOtherRefusalsAreNotRepeated(t *testing.T) {
 	}
 }
 
-// TestI7NothingIsRepeatedAfterA2xx: whatever the body of the answer is, and even if it can't
-// be read to its end. For example, a Slack workflow that was started answers {"ok":true}.
+// TestI7NothingIsRepeatedAfterA2xx: after a 2xx an alert is not sent again, whatever the body of the answer is, and
+// even if it can't be read to its end. For example, a Slack workflow that was started answers {"ok":true}.
 func TestI7NothingIsRepeatedAfterA2xx(t *testing.T) {
 	t.Parallel()
 	answers := map[string]func(w http.ResponseWriter){
@@ -255,8 +256,8 @@ func TestI7AnAnswerThatIsNeverFinished(t *testing.T) {
 	}
 }
 
-// TestPagerRepeatsNoEventThatWasTaken: an alert may need several events, of which the second
-// fails.
+// TestPagerRepeatsNoEventThatWasTaken: an alert may need several events. If the second one fails, only that is sent
+// again.
 func TestPagerRepeatsNoEventThatWasTaken(t *testing.T) {
 	t.Parallel()
 	r := &receiver{answer: func(n int, _ []byte, w http.ResponseWriter) {
@@ -285,7 +286,8 @@ func TestPagerRepeatsNoEventThatWasTaken(t *testing.T) {
 	}
 }
 
-// TestPagerHasOneIncidentForACampaign: the closed alert of the last deletion resolves it.
+// TestPagerHasOneIncidentForACampaign: all deletions of a campaign share one incident. The closed alert of the last one
+// resolves it.
 func TestPagerHasOneIncidentForACampaign(t *testing.T) {
 	t.Parallel()
 	h := newTestSinks(t)

@@ -22,7 +22,7 @@ const (
 	secretUser  = "pa55word"
 )
 
-// leaks reports what must never be in a text.
+// leaks reports whether a text has a secret, a URL or a host name, which it must not.
 func leaks(s string) bool {
 	for _, x := range []string{secretPath, secretQuery, secretUser, testSecret, testSecret[6:], "127.0.0.1", "localhost", "example.invalid", "https://", "http://"} {
 		if strings.Contains(s, x) {

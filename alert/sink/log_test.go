@@ -49,11 +49,11 @@ func TestLogSaysWhy(t *testing.T) {
 		a                      alert.Alert
 		cause, outcome, advice string
 	}{
-		"flow log":  {alert.Alert{Kind: alert.Blocked, FlowLogs: []alert.FlowLog{{State: "blocked", Reason: "role", Advice: "make the role"}}}, "", "cannot be restored, its delivery role cannot be assumed", "make the role"},
-		"refused":   {alert.Alert{Kind: alert.Attempt, FailedFlowLogs: []alert.FlowLog{{ErrorCode: "UnauthorizedOperation"}}}, "", "UnauthorizedOperation", ""},
-		"no log":    {alert.Alert{Kind: alert.Pipeline, Cause: "the queue is gone", Advice: "make it"}, "the queue is gone", "", "make it"},
-		"both":      {alert.Alert{Kind: alert.Tamper, Cause: "this", Advice: "that", FlowLogs: []alert.FlowLog{{ErrorCode: "Denied", Advice: "other"}}}, "this", "Denied", "that"},
-		"untouched": {alert.Alert{Kind: alert.Deletion, FlowLogs: []alert.FlowLog{{State: "open"}}}, "", "", ""},
+		"flow log":               {alert.Alert{Kind: alert.Blocked, FlowLogs: []alert.FlowLog{{State: "blocked", Reason: "role", Advice: "make the role"}}}, "", "cannot be restored, its delivery role cannot be assumed", "make the role"},
+		"refused":                {alert.Alert{Kind: alert.Attempt, FailedFlowLogs: []alert.FlowLog{{ErrorCode: "UnauthorizedOperation"}}}, "", "UnauthorizedOperation", ""},
+		"no flow log":            {alert.Alert{Kind: alert.Pipeline, Cause: "the queue is gone", Advice: "make it"}, "the queue is gone", "", "make it"},
+		"a cause and a flow log": {alert.Alert{Kind: alert.Tamper, Cause: "this", Advice: "that", FlowLogs: []alert.FlowLog{{ErrorCode: "Denied", Advice: "other"}}}, "this", "Denied", "that"},
+		"no reason yet":          {alert.Alert{Kind: alert.Deletion, FlowLogs: []alert.FlowLog{{State: "open"}}}, "", "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

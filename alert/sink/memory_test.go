@@ -19,7 +19,7 @@ type memory struct {
 	mu     sync.Mutex
 	all    []*Delivery // in order of adding
 	broken int         // how many of the next calls fail
-	notice int         // how often a sender has woken the others
+	wakes  int         // how often a sender has woken the others
 }
 
 var errDisk = errors.New("disk full")
@@ -80,7 +80,7 @@ func (m *memory) waits(d *Delivery) bool {
 func (m *memory) Wake() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.notice++
+	m.wakes++
 }
 
 func (m *memory) find(sink, id string) *Delivery {

@@ -10,7 +10,7 @@ import (
 	"flowkeeper/alert/alerttest"
 )
 
-// TestEverySinkShowsNames: of the account, and of what the flow log is of.
+// TestEverySinkShowsNames: each sink shows the names of the account and of the flow log's resource.
 func TestEverySinkShowsNames(t *testing.T) {
 	t.Parallel()
 	a := alerttest.Deletion()

@@ -29,7 +29,7 @@ type outage struct {
 	until    time.Time
 	fail     func(*http.Request) (*http.Response, error)
 	receiver http.Handler
-	tries    int // of the outage
+	tries    int // requests during the outage
 }
 
 func (o *outage) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -102,7 +102,7 @@ func events(n int) (out []alert.Alert) {
 }
 
 // TestI7SinksDownForAnHourMissNothing: every sink fails for an hour, each in another way,
-// while two hundred alerts wait. Then each sink gets all of them, those of one event in
+// while 201 alerts wait. Then each sink gets all of them, those of one event in
 // order, and none twice.
 func TestI7SinksDownForAnHourMissNothing(t *testing.T) {
 	t.Parallel()
@@ -148,7 +148,7 @@ func TestI7SinksDownForAnHourMissNothing(t *testing.T) {
 		time.Sleep(time.Hour - time.Second)
 		for name, s := range sinks {
 			if n := s.count(); name != LogName && n != 0 || name == LogName && n != len(all) {
-				t.Errorf("%s: %d arrived while it was down", name, n)
+				t.Errorf("%s: %d alerts arrived in the hour, want all in the log and none at the others", name, n)
 			}
 		}
 		time.Sleep(15 * time.Minute)
@@ -187,7 +187,7 @@ func checkArrivals(t *testing.T, name string, all, got []alert.Alert) {
 		}
 		seen[a.ID] = true
 		if slices.Index(order, a.Kind) != slices.Index(order, last[a.DedupKey])+1 {
-			t.Errorf("%s: %s after %q", name, a.Kind, last[a.DedupKey])
+			t.Errorf("%s: a %s alert came after %q", name, a.Kind, last[a.DedupKey])
 		}
 		last[a.DedupKey] = a.Kind
 	}
@@ -205,7 +205,7 @@ func TestSenderUsesTheSinksOwnTimeout(t *testing.T) {
 			case <-r.Context().Done():
 			}
 			if r.Context().Err() != nil {
-				t.Error("cut short")
+				t.Error("the request ended before 45 seconds")
 			}
 		})}
 		var o memory

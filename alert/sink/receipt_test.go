@@ -9,13 +9,14 @@ import (
 	"flowkeeper/alert"
 )
 
-// TestI7WhatRingsOn: five minutes after the sink got it, what came a minute late or rings on by itself.
+// TestI7WhatRingsOn: a pager incident must not be resolved within five minutes after the sink got its alert, if the
+// alert came late or has RingsOn. Nobody would notice a page that is resolved at once.
 func TestI7WhatRingsOn(t *testing.T) {
 	t.Parallel()
 	added := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	for name, tt := range map[string]struct {
 		receipt Receipt
-		after   time.Duration // it was sent so long after it was added
+		after   time.Duration // from when the alert was added to when it was sent
 		rings   bool
 	}{
 		"at once":               {Receipt{Sink: "pager"}, 0, false},
@@ -37,13 +38,14 @@ func TestI7WhatRingsOn(t *testing.T) {
 				want = r.SentAt.Add(5 * time.Minute)
 			}
 			if got := r.RingsUntil(); !got.Equal(want) {
-				t.Errorf("until %s, want %s", got, want)
+				t.Errorf("rings until %s, want %s", got, want)
 			}
 		})
 	}
 }
 
-// TestI7WhenAnAnswerIsDue: when all that it resolves at a sink has rung for five minutes, and at the log at once.
+// TestI7WhenAnAnswerIsDue: an alert that resolves others is due at a sink when those that came late there have rung for
+// five minutes. In the log it is due at once.
 func TestI7WhenAnAnswerIsDue(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
@@ -54,17 +56,17 @@ func TestI7WhenAnAnswerIsDue(t *testing.T) {
 	inTime.AddedAt = inTime.SentAt
 	for name, tt := range map[string]struct {
 		resolved    []Receipt
-		pager, chat time.Duration // when it is due there
+		pager, chat time.Duration // how long after now the alert is due there
 	}{
-		"nothing was sent":     {nil, 0, 0},
-		"sent in time":         {[]Receipt{inTime}, 0, 0},
-		"one is late":          {[]Receipt{inTime, late("pager", time.Second)}, 299 * time.Second, 0},
-		"the last of two":      {[]Receipt{late("pager", time.Second), late("pager", time.Minute)}, 299 * time.Second, 0},
-		"at both":              {[]Receipt{late("chat", time.Minute), late("pager", time.Second)}, 299 * time.Second, 240 * time.Second},
-		"late in the log":      {[]Receipt{late(LogName, time.Second)}, 0, 0},
-		"five minutes ago":     {[]Receipt{late("pager", 5*time.Minute)}, 0, 0},
-		"a sink that lacks it": {[]Receipt{late("mail", time.Second)}, 0, 0},
-		"the clock went back":  {[]Receipt{late("pager", -time.Hour)}, time.Hour + 5*time.Minute, 0},
+		"nothing was sent": {nil, 0, 0},
+		"sent in time":     {[]Receipt{inTime}, 0, 0},
+		"one is late":      {[]Receipt{inTime, late("pager", time.Second)}, 299 * time.Second, 0},
+		"the last of two":  {[]Receipt{late("pager", time.Second), late("pager", time.Minute)}, 299 * time.Second, 0},
+		"late at both":     {[]Receipt{late("chat", time.Minute), late("pager", time.Second)}, 299 * time.Second, 240 * time.Second},
+		"late in the log":  {[]Receipt{late(LogName, time.Second)}, 0, 0},
+		"five minutes ago": {[]Receipt{late("pager", 5*time.Minute)}, 0, 0},
+		"late at a sink that does not get the answer": {[]Receipt{late("mail", time.Second)}, 0, 0},
+		"the clock went back":                         {[]Receipt{late("pager", -time.Hour)}, time.Hour + 5*time.Minute, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -77,7 +79,8 @@ func TestI7WhenAnAnswerIsDue(t *testing.T) {
 	}
 }
 
-// TestI7WhatMayBeHeldBack: what resolves an incident, by the receipts of five minutes. Older ones change nothing.
+// TestI7WhatMayBeHeldBack: only an alert that resolves a pager incident is held back, because of the receipts of the
+// last five minutes. Older receipts change nothing.
 func TestI7WhatMayBeHeldBack(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
@@ -102,7 +105,7 @@ func TestI7WhatMayBeHeldBack(t *testing.T) {
 			for _, sent := range []time.Time{after, after.Add(time.Millisecond)} {
 				r := Receipt{Sink: "pager", AddedAt: sent.Add(-time.Hour), SentAt: sent}
 				if waits := Due(tt.a, []string{"pager"}, []Receipt{r})["pager"].After(now); waits != sent.After(after) {
-					t.Errorf("sent %s after: held back %v", sent.Sub(after), waits)
+					t.Errorf("the earlier alert was sent %s after the limit: held back %v", sent.Sub(after), waits)
 				}
 			}
 		})

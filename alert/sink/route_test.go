@@ -28,7 +28,7 @@ func TestRoutes(t *testing.T) {
 		"closed, of a deletion of unknown level": {byLevel, alert.Alert{Kind: alert.Closed, Level: alert.Informational}, []string{"log", "all", "chat", "pager"}},
 		"informational pipeline":                 {byLevel, alert.Alert{Kind: alert.Pipeline, Level: alert.Informational}, []string{"log", "all"}},
 		"end of a high outage":                   {byLevel, alert.Alert{Kind: alert.Pipeline, Level: alert.Informational, RouteLevel: alert.High}, []string{"log", "all", "chat", "pager"}},
-		"a deletion has its own level":           {byLevel, alert.Alert{Kind: alert.Deletion, Level: alert.Low, RouteLevel: alert.Critical}, []string{"log", "all"}},
+		"a deletion is routed by its own level":  {byLevel, alert.Alert{Kind: alert.Deletion, Level: alert.Low, RouteLevel: alert.Critical}, []string{"log", "all"}},
 		"kinds, high deletion":                   {byKind, alert.Alert{Kind: alert.Deletion, Level: alert.High}, []string{"log", "pager", "chat"}},
 		"kinds, low deletion":                    {byKind, alert.Alert{Kind: alert.Deletion, Level: alert.Low}, []string{"log", "pager"}},
 		"kinds, restored":                        {byKind, alert.Alert{Kind: alert.Restored, Level: alert.Low, RouteLevel: alert.High}, []string{"log", "chat"}},

@@ -149,8 +149,8 @@ func TestI7PoisonousAlertHoldsOthersUpForALimitedTime(t *testing.T) {
 				time.Sleep(80 * time.Hour)
 				stop()
 				d := o.get("hook", "a0")
-				if d.ParkedAt.IsZero() || d.Error == "" || o.notice < 1 {
-					t.Fatalf("never given up, or the other sinks were not alerted (%d times): %+v", o.notice, d)
+				if d.ParkedAt.IsZero() || d.Error == "" || o.wakes < 1 {
+					t.Fatalf("never given up, or the other sinks were not alerted (%d times): %+v", o.wakes, d)
 				}
 				if age := d.ParkedAt.Sub(begin); age < parkAfter || age > parkAfter+time.Hour {
 					t.Errorf("parked after %v", age)

@@ -58,7 +58,7 @@ func (s *strict) last(t *testing.T) []byte {
 	return s.bodies[len(s.bodies)-1]
 }
 
-// exactly decodes JSON, and fails if that has other fields than v.
+// exactly decodes JSON, and fails if the JSON has a field that v lacks.
 func exactly(data []byte, v any) error {
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.DisallowUnknownFields()

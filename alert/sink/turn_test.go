@@ -5,7 +5,8 @@ import (
 	"time"
 )
 
-// TestI7OneTurnOfEightGoesByAge: the others go by urgency alone.
+// TestI7OneTurnOfEightGoesByAge: every eighth turn takes the alert that has waited longest, if it has waited five
+// minutes. The other turns go by urgency alone. So an endless stream of urgent alerts delays no other alert for ever.
 func TestI7OneTurnOfEightGoesByAge(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
