@@ -39,20 +39,20 @@ func TestWho(t *testing.T) {
 			a := alert.Alert{Kind: alert.Deletion, Level: alert.High, Account: "111122223333", Region: "eu-west-1", Actor: &c.actor, FlowLogs: []alert.FlowLog{{FlowLogID: "fl-00000001", ResourceID: "vpc-1"}}}
 			a.Write()
 			if want := "Deleted: the flow log of vpc-1 by " + c.title + " in 111122223333 eu-west-1"; a.Title != want {
-				t.Errorf("%q instead of %q", a.Title, want)
+				t.Errorf("title %q, want %q", a.Title, want)
 			}
 			key := ""
 			if c.actor.AccessKeyID != "" && !strings.Contains(c.text, c.actor.AccessKeyID) {
 				key = ", access key " + c.actor.AccessKeyID
 			}
 			if !strings.Contains("\n"+a.Text+"\n", "\nWho: "+c.text+key+"\n") {
-				t.Errorf("no %q in\n%s", c.text+key, a.Text)
+				t.Errorf("the text lacks %q:\n%s", c.text+key, a.Text)
 			}
 			if who := a.Words().Who(); who != c.text+key {
-				t.Errorf("a pager says %q, not %q", who, c.text+key)
+				t.Errorf("a pager says %q, want %q", who, c.text+key)
 			}
 			if fact := (alert.Fact{Question: "Who", Answer: c.text + key}); !slices.Contains(a.Words().Facts(alert.MaxField), fact) {
-				t.Errorf("no %q in %q", fact, a.Words().Facts(alert.MaxField))
+				t.Errorf("the facts lack %q: %q", fact, a.Words().Facts(alert.MaxField))
 			}
 		})
 	}

@@ -31,7 +31,7 @@ func TestCleanTable(t *testing.T) {
 		"one too long":                       {"0123456789a", 10, "012345678…"},
 		"cut between runes":                  {"世界世界", 3, "世界…"},
 		"an escape is not cut in the middle": {"abcd\x1b", 6, "abcd…"},
-		"room for one":                       {"ab", 1, "…"},
+		"room for one character":             {"ab", 1, "…"},
 		"no room":                            {"ab", 0, ""},
 		"negative limit":                     {"ab", -1, ""},
 	} {
@@ -134,7 +134,7 @@ func TestI12TextBoundedForAThousandFlowLogs(t *testing.T) {
 		t.Errorf("text of %d bytes", len(a.Text))
 	}
 	if len(a.FlowLogs) != 1000 {
-		t.Error("the JSON must keep all")
+		t.Errorf("%d flow logs are left, want all 1000", len(a.FlowLogs))
 	}
 }
 
@@ -148,7 +148,7 @@ func TestI12TagsBounded(t *testing.T) {
 	a.FlowLogs[0].Tags = tags
 	a.Write()
 	if n := len(a.FlowLogs[0].Tags); n != 50 {
-		t.Errorf("%d tags", n)
+		t.Errorf("%d tags, want 50", n)
 	}
 	if len(tags) != 200 {
 		t.Error("the caller's map was changed")

@@ -13,8 +13,8 @@ import (
 
 const limit = 250 << 10 // bytes, as for SNS
 
-// TestStoredIsBounded: the size is limited, not counting the IDs. A second cut changes
-// nothing.
+// TestStoredIsBounded: Stored limits the size of an alert, but never leaves out the IDs of flow logs. A second Stored
+// changes nothing.
 func TestStoredIsBounded(t *testing.T) {
 	t.Parallel()
 	many := alerttest.MassDeletion(20000, func(f *alert.FlowLog) { f.Advice = strings.Repeat("x", 400) })
@@ -29,7 +29,7 @@ func TestStoredIsBounded(t *testing.T) {
 	small := alerttest.Deletion()
 	small.Write()
 	if size(small.Stored()) != size(small) {
-		t.Error("a small one is changed")
+		t.Error("Stored has changed a small alert")
 	}
 	posted, err := json.Marshal(got.Within(limit))
 	var a alert.Alert
@@ -65,7 +65,7 @@ func TestWithinSaysHowManyItLeavesOut(t *testing.T) {
 			t.Fatalf("%v, %d bytes", err, len(message))
 		}
 		if got.Omitted+len(got.FlowLogs)+len(got.FailedFlowLogs) != n+m {
-			t.Fatalf("%d of %d accounted for", got.Omitted, n+m)
+			t.Fatalf("%d flow logs, %d refused ones and %d left out; want %d together", len(got.FlowLogs), len(got.FailedFlowLogs), got.Omitted, n+m)
 		}
 		if got.ID != a.ID || !strings.HasPrefix(got.Text, a.Text) {
 			t.Fatal("only flow logs may be left out")
@@ -75,11 +75,11 @@ func TestWithinSaysHowManyItLeavesOut(t *testing.T) {
 			what string
 		}{{got.FormatsOmitted, "the log formats of "}, {got.TagsOmitted, "the tags of "}, {got.DetailsOmitted, "the details of "}} {
 			if said := x.what + alert.Plural(x.n, "flow log"); (x.n > 0) != strings.Contains(got.Text, said) {
-				t.Fatalf("%q is not said, or need not be, in %q", said, got.Text)
+				t.Fatalf("%d are left out; the text must have %q only if some are: %q", x.n, said, got.Text)
 			}
 		}
 		if got.Omitted > 0 && len(got.FlowLogs)+len(got.FailedFlowLogs) < 2000 && len(message) < limit/2 {
-			t.Fatalf("%d left out of a message of %d bytes", got.Omitted, len(message))
+			t.Fatalf("%d left out, although the message has only %d bytes", got.Omitted, len(message))
 		}
 	})
 }

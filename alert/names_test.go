@@ -28,7 +28,7 @@ func TestAnAlertHasNames(t *testing.T) {
 	id, key, shared := a.ID, a.DedupKey, a
 	a.WriteNamed(known)
 	if a.ID != id || a.DedupKey != key {
-		t.Errorf("ID %s, key %s: names change neither", a.ID, a.DedupKey)
+		t.Errorf("names have changed the ID to %s or the key to %s", a.ID, a.DedupKey)
 	}
 	if shared.FlowLogs[0].ResourceName != "" || shared.Actor.AccountName != "" {
 		t.Error("WriteNamed changed what its caller still holds")
@@ -71,8 +71,8 @@ func TestWithoutNamesNothingChanges(t *testing.T) {
 	}
 }
 
-// TestI12ANameLooksLikeNoOtherAccount: who may rename an account, or tag a VPC, can't make an
-// alert say that it is about another one.
+// TestI12ANameLooksLikeNoOtherAccount: an attacker who may rename an account, or tag a VPC, can't make an alert look as
+// if it were about another account.
 func TestI12ANameLooksLikeNoOtherAccount(t *testing.T) {
 	t.Parallel()
 	if got, want := alert.WithAccount("111122223333", "audit (444455556666)"), "audit [444455556666] (111122223333)"; got != want {
@@ -93,7 +93,7 @@ func TestI12ANameLooksLikeNoOtherAccount(t *testing.T) {
 			t.Errorf("title %q", a.Title)
 		}
 		if n := len([]rune(a.AccountName)); n > alert.MaxName {
-			t.Errorf("a name of %d characters", n)
+			t.Errorf("a name of %d characters, want %d at most", n, alert.MaxName)
 		}
 	}
 }
@@ -106,6 +106,6 @@ func TestNoNameNoBrackets(t *testing.T) {
 		}
 	}
 	if alert.WithAccount("1", "") != "1" || alert.WithResource("vpc-1", "") != "vpc-1" {
-		t.Error("without a name it is the ID alone")
+		t.Error("without a name there is more than the ID")
 	}
 }

@@ -7,8 +7,8 @@ import (
 	"flowkeeper/alert"
 )
 
-// TestI7OneNoticeADayOfASinkThatTakesNone: the next day there is another one, and none about a
-// notice itself.
+// TestI7OneNoticeADayOfASinkThatTakesNone: if a sink takes no alerts, the other sinks get one notice a day. There is no
+// notice about a notice.
 func TestI7OneNoticeADayOfASinkThatTakesNone(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 3, 1, 23, 0, 0, 0, time.UTC)
@@ -37,8 +37,8 @@ func TestI7OneNoticeADayOfASinkThatTakesNone(t *testing.T) {
 	}
 }
 
-// TestI7ASinkTakesAlertsAgain: that is alerted if people know that it took none, and nothing is left that it has not
-// taken.
+// TestI7ASinkTakesAlertsAgain: an alert says that a sink takes alerts again if a notice has said that it took none, and
+// if no alert is left that it has not taken.
 func TestI7ASinkTakesAlertsAgain(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 3, 1, 23, 0, 0, 0, time.UTC)
@@ -49,12 +49,12 @@ func TestI7ASinkTakesAlertsAgain(t *testing.T) {
 		left bool
 		ok   bool
 	}{
-		"nobody was alerted":                    {"", false, false},
-		"nobody was alerted, and one is left":   {"", true, false},
-		"all is taken":                          {day, false, true},
-		"all is taken, days later":              {"2026-02-20", false, true},
-		"one is left":                           {day, true, false},
-		"one is left that nobody is alerted of": {"2026-02-20", true, false},
+		"there was no notice":                       {"", false, false},
+		"there was no notice, and an alert is left": {"", true, false},
+		"all alerts are taken":                      {day, false, true},
+		"all alerts are taken, days later":          {"2026-02-20", false, true},
+		"an alert is left":                          {day, true, false},
+		"an alert is left, days later":              {"2026-02-20", true, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -66,10 +66,10 @@ func TestI7ASinkTakesAlertsAgain(t *testing.T) {
 				return
 			}
 			if end.DedupKey != notice.DedupKey || !end.Resolves() || end.RoutingLevel() != notice.RoutingLevel() || end.Target != "pager" {
-				t.Errorf("it does not resolve the notice: %+v", end)
+				t.Errorf("the alert does not resolve the notice: %+v", end)
 			}
 			if _, _, again := alert.NotTaken("chat", end, "down", "", now); again {
-				t.Error("there is a notice about it")
+				t.Error("there is a notice about the alert that a sink takes alerts again")
 			}
 		})
 	}

@@ -61,8 +61,7 @@ func TestStatesAndSources(t *testing.T) {
 	}
 }
 
-// TestEveryReasonHasWords: each reason of package incident has words, and each word a
-// reason.
+// TestEveryReasonHasWords: this package has words for each reason of package incident, and for no other.
 func TestEveryReasonHasWords(t *testing.T) {
 	t.Parallel()
 	worded := slices.Collect(maps.Keys(closedReasons))
@@ -92,12 +91,12 @@ func TestRunbookOfReasons(t *testing.T) {
 	}
 	for reason := range blockedReasons {
 		if !strings.Contains(string(b), "\n| `"+reason+"` |") {
-			t.Errorf("no row for what is blocked by %s", reason)
+			t.Errorf("docs/alerts.md has no row for the blocked reason %s", reason)
 		}
 	}
 	for _, words := range closedReasons {
 		if !strings.Contains(string(b), "\n| "+words+" |") {
-			t.Errorf("no row for what is closed because %q", words)
+			t.Errorf("docs/alerts.md has no row for the closed reason with the words %q", words)
 		}
 	}
 }

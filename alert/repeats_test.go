@@ -39,7 +39,7 @@ func TestRepeatedCallsAreSummedUp(t *testing.T) {
 				t.Errorf("%d bytes, %v", len(b), err)
 			}
 			if kind != alert.Closed && a.Resolves() {
-				t.Error("resolves")
+				t.Error("the summary resolves a pager incident")
 			}
 		})
 	}

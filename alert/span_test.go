@@ -29,7 +29,7 @@ func TestPlural(t *testing.T) {
 		t.Run(want, func(t *testing.T) {
 			t.Parallel()
 			if got != want {
-				t.Errorf("%q instead of %q", got, want)
+				t.Errorf("%q, want %q", got, want)
 			}
 		})
 	}

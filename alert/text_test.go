@@ -210,20 +210,20 @@ func TestOutcomes(t *testing.T) {
 		kind alert.Kind
 		want string
 	}{
-		"undecided in the first alert": {alert.FlowLog{State: "open"}, alert.Deletion, ""},
-		"not restored yet":             {alert.FlowLog{State: "open"}, alert.Restored, "not restored yet"},
-		"a restore is planned":         {alert.FlowLog{State: "open", NextAttemptAt: new(alerttest.At("2026-03-01T12:15:00Z"))}, alert.Deletion, "will not be restored before 2026-03-01 12:15:00 UTC"},
-		"released":                     {alert.FlowLog{State: "closed", Reason: "released"}, alert.Deletion, "closed, it was released, so it may be deleted"},
-		"a reason without words":       {alert.FlowLog{State: "closed", Reason: "new_word"}, alert.Closed, "closed, new_word"},
-		"blocked":                      {alert.FlowLog{State: "blocked", Reason: "limit"}, alert.Blocked, "cannot be restored, AWS's limit of flow logs is reached"},
-		"verified":                     {alert.FlowLog{State: "verified", NewFlowLogID: "fl-2"}, alert.Closed, "back as fl-2, verified"},
-		"does not deliver":             {alert.FlowLog{State: "restored", NewFlowLogID: "fl-2", Reason: "not_delivering"}, alert.Pipeline, "back as fl-2, but it does not deliver"},
-		"lacks tags, and why":          {alert.FlowLog{State: "restored", NewFlowLogID: "fl-2", Reason: "not_tagged", ErrorMessage: "no"}, alert.Pipeline, "back as fl-2, but some of its tags are missing: no"},
-		"blocked, with AWS's words":    {alert.FlowLog{State: "blocked", Reason: "permission", ErrorMessage: "AWS's words"}, alert.Blocked, "cannot be restored, AWS denies Flowkeeper's role the permission (AWS's words)"},
-		"does not deliver, and why":    {alert.FlowLog{State: "restored", NewFlowLogID: "fl-2", Reason: "not_delivering", ErrorMessage: "Access error"}, alert.Pipeline, "back as fl-2, but it does not deliver: Access error"},
-		"the last error":               {alert.FlowLog{State: "open", ErrorMessage: "RequestLimitExceeded: slow down", NextAttemptAt: new(alerttest.At("2026-03-01T12:15:00Z"))}, alert.Blocked, "not restored yet (RequestLimitExceeded: slow down)"},
-		"not shown yet":                {alert.FlowLog{State: "restored", NewFlowLogID: "fl-2"}, alert.Blocked, "AWS answered that it made fl-2, but DescribeFlowLogs has not shown it yet"},
-		"refused deletion":             {alert.FlowLog{ErrorCode: "400", ErrorMessage: "no"}, alert.Attempt, "400, no"},
+		"undecided in the first alert":      {alert.FlowLog{State: "open"}, alert.Deletion, ""},
+		"not restored yet":                  {alert.FlowLog{State: "open"}, alert.Restored, "not restored yet"},
+		"a restore is planned":              {alert.FlowLog{State: "open", NextAttemptAt: new(alerttest.At("2026-03-01T12:15:00Z"))}, alert.Deletion, "will not be restored before 2026-03-01 12:15:00 UTC"},
+		"released":                          {alert.FlowLog{State: "closed", Reason: "released"}, alert.Deletion, "closed, it was released, so it may be deleted"},
+		"a reason without words":            {alert.FlowLog{State: "closed", Reason: "new_word"}, alert.Closed, "closed, new_word"},
+		"blocked":                           {alert.FlowLog{State: "blocked", Reason: "limit"}, alert.Blocked, "cannot be restored, AWS's limit of flow logs is reached"},
+		"verified":                          {alert.FlowLog{State: "verified", NewFlowLogID: "fl-2"}, alert.Closed, "back as fl-2, verified"},
+		"does not deliver":                  {alert.FlowLog{State: "restored", NewFlowLogID: "fl-2", Reason: "not_delivering"}, alert.Pipeline, "back as fl-2, but it does not deliver"},
+		"lacks tags, with the reason":       {alert.FlowLog{State: "restored", NewFlowLogID: "fl-2", Reason: "not_tagged", ErrorMessage: "no"}, alert.Pipeline, "back as fl-2, but some of its tags are missing: no"},
+		"blocked, with AWS's words":         {alert.FlowLog{State: "blocked", Reason: "permission", ErrorMessage: "AWS's words"}, alert.Blocked, "cannot be restored, AWS denies Flowkeeper's role the permission (AWS's words)"},
+		"does not deliver, with the reason": {alert.FlowLog{State: "restored", NewFlowLogID: "fl-2", Reason: "not_delivering", ErrorMessage: "Access error"}, alert.Pipeline, "back as fl-2, but it does not deliver: Access error"},
+		"the last error":                    {alert.FlowLog{State: "open", ErrorMessage: "RequestLimitExceeded: slow down", NextAttemptAt: new(alerttest.At("2026-03-01T12:15:00Z"))}, alert.Blocked, "not restored yet (RequestLimitExceeded: slow down)"},
+		"not shown yet":                     {alert.FlowLog{State: "restored", NewFlowLogID: "fl-2"}, alert.Blocked, "AWS answered that it made fl-2, but DescribeFlowLogs has not shown it yet"},
+		"refused deletion":                  {alert.FlowLog{ErrorCode: "400", ErrorMessage: "no"}, alert.Attempt, "400, no"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -329,7 +329,8 @@ func TestALineSaysOnceThatTheReplacementWasLost(t *testing.T) {
 	}
 }
 
-// TestFoundIsTheTimeOfTheFirstAlert: a later alert of a drift does not know it.
+// TestFoundIsTheTimeOfTheFirstAlert: the first alert of a drift says when a refresh found the loss. Later alerts do not
+// know that time.
 func TestFoundIsTheTimeOfTheFirstAlert(t *testing.T) {
 	t.Parallel()
 	for kind, shown := range map[alert.Kind]bool{alert.Deletion: true, alert.Restored: false, alert.Closed: false} {

@@ -38,8 +38,8 @@ func TestRaisedBy(t *testing.T) {
 	}
 }
 
-// TestInCampaign: what ends a campaign goes where its most urgent alert went; the answer to one
-// deletion of several changes nothing.
+// TestInCampaign: the alert that ends a campaign is routed by the most urgent alert of the campaign. The closed alert
+// of one deletion among several keeps its own route.
 func TestInCampaign(t *testing.T) {
 	t.Parallel()
 	closed := alert.Alert{Kind: alert.Closed, Level: alert.Informational, RouteLevel: alert.High, CampaignID: "c"}
@@ -50,13 +50,13 @@ func TestInCampaign(t *testing.T) {
 		before      alert.Level
 		route, most alert.Level
 	}{
-		"the first one":         {alert.Alert{Kind: alert.Deletion, Level: alert.High}, "", "", alert.High},
-		"a more urgent one":     {alert.Alert{Kind: alert.Blocked, Level: alert.Critical}, alert.High, "", alert.Critical},
-		"a less urgent one":     {alert.Alert{Kind: alert.Deletion, Level: alert.High}, alert.Critical, "", alert.Critical},
-		"one is restored":       {alert.Alert{Kind: alert.Restored, Level: alert.Low}, "", "", ""},
-		"one event of two ends": {open, alert.Critical, alert.High, alert.Critical},
-		"the campaign ends":     {closed, alert.Critical, alert.Critical, alert.Critical},
-		"it ends, by this file": {closed, "", alert.High, ""},
+		"the first one":               {alert.Alert{Kind: alert.Deletion, Level: alert.High}, "", "", alert.High},
+		"a more urgent one":           {alert.Alert{Kind: alert.Blocked, Level: alert.Critical}, alert.High, "", alert.Critical},
+		"a less urgent one":           {alert.Alert{Kind: alert.Deletion, Level: alert.High}, alert.Critical, "", alert.Critical},
+		"one is restored":             {alert.Alert{Kind: alert.Restored, Level: alert.Low}, "", "", ""},
+		"one of two events is closed": {open, alert.Critical, alert.High, alert.Critical},
+		"the campaign ends":           {closed, alert.Critical, alert.Critical, alert.Critical},
+		"the campaign ends, and no earlier alert is known": {closed, "", alert.High, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
