@@ -13,23 +13,23 @@ import (
 	"flowkeeper/remediate/notify"
 )
 
-// TestWithOutage: which alerts of a rehearsal begin or end the outage, and what is noted.
+// TestWithOutage: which alerts of a rehearsal begin or end the outage, and whether the outage is stored.
 func TestWithOutage(t *testing.T) {
 	t.Parallel()
 	refused, mended := alert.Alert{Kind: alert.Pipeline, Level: alert.High, DedupKey: "own"}, alert.Alert{Kind: alert.Pipeline, Level: alert.Informational, DedupKey: "own"}
 	for name, tt := range map[string]struct {
 		alerts              []alert.Alert
-		alerted, allAllowed bool
-		keyed               []bool // by the outage's key, of each alert
-		changes, fails      bool
+		alerted, allAllowed bool   // there is an outage that was alerted; AWS would allow all restores
+		keyed               []bool // for each alert: it has the dedup key of the outage
+		changes, fails      bool   // the stored outage changes; it begins
 	}{
-		"nothing is new":                         {allAllowed: true},
-		"some are refused as before":             {alerted: true},
-		"one is refused":                         {alerts: []alert.Alert{refused}, keyed: []bool{true}, changes: true, fails: true},
-		"one is mended, others are refused":      {alerts: []alert.Alert{mended}, alerted: true, keyed: []bool{false}},
-		"one is refused, another is mended":      {alerts: []alert.Alert{refused, mended}, alerted: true, keyed: []bool{true, false}, changes: true, fails: true},
-		"the last two are mended":                {alerts: []alert.Alert{mended, mended}, alerted: true, allAllowed: true, keyed: []bool{false, true}, changes: true},
-		"what was refused has no flow logs left": {alerted: true, allAllowed: true, keyed: []bool{true}, changes: true},
+		"all are allowed as before":                {allAllowed: true},
+		"some are refused as before":               {alerted: true},
+		"one is refused":                           {alerts: []alert.Alert{refused}, keyed: []bool{true}, changes: true, fails: true},
+		"one is allowed again, others are refused": {alerts: []alert.Alert{mended}, alerted: true, keyed: []bool{false}},
+		"one is refused, another is allowed again": {alerts: []alert.Alert{refused, mended}, alerted: true, keyed: []bool{true, false}, changes: true, fails: true},
+		"the last two are allowed again":           {alerts: []alert.Alert{mended, mended}, alerted: true, allAllowed: true, keyed: []bool{false, true}, changes: true},
+		"what was refused has no flow logs left":   {alerted: true, allAllowed: true, keyed: []bool{true}, changes: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -48,7 +48,7 @@ func TestWithOutage(t *testing.T) {
 	}
 }
 
-// TestChanges: what a round of rehearsals changes, by what was stored before.
+// TestChanges: what a round of rehearsals changes in the store, compared with the round before.
 func TestChanges(t *testing.T) {
 	t.Parallel()
 	answer := func(destination string, reason incident.Reason) Rehearsal {
@@ -61,16 +61,16 @@ func TestChanges(t *testing.T) {
 		complete bool
 		dropped  int
 		levels   []alert.Level
-		alerted  bool // after
+		alerted  bool // afterwards
 	}{
-		"it is allowed for the first time": {Stored{}, allowed, true, 0, nil, false},
-		"it is refused":                    {Stored{Rehearsals: []Rehearsal{allowed}}, refused, true, 0, []alert.Level{alert.High}, true},
-		"it is refused still":              {Stored{Rehearsals: []Rehearsal{refused}, Alerted: true}, refused, true, 0, nil, true},
-		"it is mended":                     {Stored{Rehearsals: []Rehearsal{refused}, Alerted: true}, allowed, true, 0, []alert.Level{alert.Informational}, false},
-		"it is mended, others had no turn": {Stored{Rehearsals: []Rehearsal{refused}, Alerted: true}, allowed, false, 0, []alert.Level{alert.Informational}, true},
-		"another target is gone":           {Stored{Rehearsals: []Rehearsal{other}}, allowed, true, 1, nil, false},
-		"another target had no turn":       {Stored{Rehearsals: []Rehearsal{other}}, allowed, false, 0, nil, false},
-		"the refused target is gone":       {Stored{Rehearsals: []Rehearsal{answer("b", incident.Permission)}, Alerted: true}, allowed, true, 1, []alert.Level{alert.Informational}, false},
+		"it is allowed for the first time":        {Stored{}, allowed, true, 0, nil, false},
+		"it is refused":                           {Stored{Rehearsals: []Rehearsal{allowed}}, refused, true, 0, []alert.Level{alert.High}, true},
+		"it is still refused":                     {Stored{Rehearsals: []Rehearsal{refused}, Alerted: true}, refused, true, 0, nil, true},
+		"it is allowed again":                     {Stored{Rehearsals: []Rehearsal{refused}, Alerted: true}, allowed, true, 0, []alert.Level{alert.Informational}, false},
+		"it is allowed again, others had no turn": {Stored{Rehearsals: []Rehearsal{refused}, Alerted: true}, allowed, false, 0, []alert.Level{alert.Informational}, true},
+		"another target is gone":                  {Stored{Rehearsals: []Rehearsal{other}}, allowed, true, 1, nil, false},
+		"another target had no turn":              {Stored{Rehearsals: []Rehearsal{other}}, allowed, false, 0, nil, false},
+		"the refused target is gone":              {Stored{Rehearsals: []Rehearsal{answer("b", incident.Permission)}, Alerted: true}, allowed, true, 1, []alert.Level{alert.Informational}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -97,7 +97,7 @@ func TestChanges(t *testing.T) {
 	}
 }
 
-// saves keeps what was saved.
+// saves is a transaction that keeps what was saved.
 type saves struct {
 	Tx
 	saved Changes
@@ -105,7 +105,7 @@ type saves struct {
 
 func (t *saves) SaveRehearsals(_ inventory.Scope, c Changes) error { t.saved = c; return nil }
 
-// TestSaveNotesTheOutage in the commit that adds the alerts of its beginning and its end.
+// TestSaveNotesTheOutage: the commit that adds the alert of an outage's beginning or end also stores the outage.
 func TestSaveNotesTheOutage(t *testing.T) {
 	t.Parallel()
 	key := notify.OutageKey(home, notify.Rehearsing)
@@ -113,9 +113,9 @@ func TestSaveNotesTheOutage(t *testing.T) {
 		added alert.Alert
 		want  *notify.OutageNote
 	}{
-		"it begins":       {alert.Alert{Kind: alert.Pipeline, Level: alert.High, DedupKey: key}, &notify.OutageNote{Scope: home, Part: notify.Rehearsing, Alerted: true}},
-		"it ends":         {alert.Alert{Kind: alert.Pipeline, Level: alert.Informational, DedupKey: key}, &notify.OutageNote{Scope: home, Part: notify.Rehearsing}},
-		"of another part": {silence(home, noon, noon), nil},
+		"the outage begins": {alert.Alert{Kind: alert.Pipeline, Level: alert.High, DedupKey: key}, &notify.OutageNote{Scope: home, Part: notify.Rehearsing, Alerted: true}},
+		"the outage ends":   {alert.Alert{Kind: alert.Pipeline, Level: alert.Informational, DedupKey: key}, &notify.OutageNote{Scope: home, Part: notify.Rehearsing}},
+		"of another part":   {silence(home, noon, noon), nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -9,8 +9,8 @@ import (
 	"flowkeeper/remediate/rehearse"
 )
 
-// TestRehearsalTriesEachPermissionClass: what another format or tag fields need
-// is tried, too, and what was never tried does not count as restorable.
+// TestRehearsalTriesEachPermissionClass: formats with ECS fields and tag fields need other permissions, so that
+// they have dry runs of their own. Flow logs without a dry run yet do not count as restorable.
 func TestRehearsalTriesEachPermissionClass(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
@@ -28,7 +28,8 @@ func TestRehearsalTriesEachPermissionClass(t *testing.T) {
 	s.restorable(map[string]int{"yes": 4})
 }
 
-// restorable checks how many flow logs would be restored, would not, or were never tried.
+// restorable checks how many flow logs would be restored, how many would not, and for how many there was no dry
+// run.
 func (s *scene) restorable(want map[string]int) {
 	s.t.Helper()
 	counts, err := s.store.Counts(s.t.Context())
@@ -40,8 +41,8 @@ func (s *scene) restorable(want map[string]int) {
 	}
 }
 
-// TestRehearsalFindsAMissingPermissionOfOneClass: only the flow logs that need
-// it are refused, and an alert says what is missing.
+// TestRehearsalFindsAMissingPermissionOfOneClass: a permission is missing that only some formats need. Only flow
+// logs with such a format are refused, and the alert names the permission.
 func TestRehearsalFindsAMissingPermissionOfOneClass(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
@@ -59,8 +60,8 @@ func TestRehearsalFindsAMissingPermissionOfOneClass(t *testing.T) {
 	}
 }
 
-// TestFormatsWithoutEndAreFewRehearsals: somebody who makes flow logs of ever other
-// formats and tag keys does not make more dry runs of them.
+// TestFormatsWithoutEndAreFewRehearsals: somebody creates flow logs that all have different formats and tag
+// keys. That must not cause a dry run for each of them.
 func TestFormatsWithoutEndAreFewRehearsals(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
@@ -80,6 +81,6 @@ func TestFormatsWithoutEndAreFewRehearsals(t *testing.T) {
 	c, err := s.Rehearse(t.Context(), scope, func() {})
 	s.must(err)
 	if dry := len(s.world.Calls("CreateFlowLogs")); c.Tried > 16 || dry > 16 {
-		t.Errorf("%+v: %d dry runs for 60 formats", c, dry)
+		t.Errorf("%+v: %d dry runs for 60 formats, want at most 16", c, dry)
 	}
 }

@@ -13,8 +13,8 @@ var home = inventory.Scope{Account: "111122223333", Region: "eu-west-1"}
 
 var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
-// TestIsOurs: a principal counts whatever its session is called, and however AWS writes
-// its path.
+// TestIsOurs: a rehearsal of a configured principal counts, whatever the name of its session and however AWS
+// writes its path.
 func TestIsOurs(t *testing.T) {
 	t.Parallel()
 	h := PipelineHealth{By: "111122223333:user/flowkeeper"}
@@ -23,20 +23,20 @@ func TestIsOurs(t *testing.T) {
 		identity string
 		counts   bool
 	}{
-		"the role named, in a session":     {"arn:aws:sts::111122223333:assumed-role/flowkeeper-b/i-0a", true},
-		"the user named":                   {"arn:aws:iam::111122223333:user/ops/flowkeeper-c", true},
-		"the same role of an account":      {"arn:aws:sts::222233334444:assumed-role/flowkeeper-b/i-0a", false},
-		"a user of the role's name":        {"arn:aws:iam::111122223333:user/flowkeeper-b", false},
-		"a role whose name begins alike":   {"arn:aws:sts::111122223333:assumed-role/flowkeeper-bad/i-0a", false},
-		"a session of its name":            {"arn:aws:sts::111122223333:assumed-role/mallory/flowkeeper-b", false},
-		"ourselves":                        {"arn:aws:iam::111122223333:user/flowkeeper", true},
-		"nobody":                           {"", false},
-		"what looks like an ARN, and none": {"arn:aws:sts::111122223333:", false},
+		"the configured role, in a session":      {"arn:aws:sts::111122223333:assumed-role/flowkeeper-b/i-0a", true},
+		"the configured user":                    {"arn:aws:iam::111122223333:user/ops/flowkeeper-c", true},
+		"a role of that name in another account": {"arn:aws:sts::222233334444:assumed-role/flowkeeper-b/i-0a", false},
+		"a user with the name of the role":       {"arn:aws:iam::111122223333:user/flowkeeper-b", false},
+		"a role whose name begins alike":         {"arn:aws:sts::111122223333:assumed-role/flowkeeper-bad/i-0a", false},
+		"a session with the name of the role":    {"arn:aws:sts::111122223333:assumed-role/mallory/flowkeeper-b", false},
+		"our own principal":                      {"arn:aws:iam::111122223333:user/flowkeeper", true},
+		"no principal":                           {"", false},
+		"the beginning of an ARN":                {"arn:aws:sts::111122223333:", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			if got := h.isOurs(c.identity, others); got != c.counts {
-				t.Errorf("%v", got)
+				t.Errorf("counts: %v, want %v", got, c.counts)
 			}
 		})
 	}
@@ -49,41 +49,42 @@ func TestSilent(t *testing.T) {
 		change func(*PipelineHealth)
 		silent bool
 	}{
-		"one missed":                       {func(*PipelineHealth) {}, true},
-		"nobody knows who makes them":      {func(h *PipelineHealth) { h.By = "" }, false},
-		"none ever came back":              {func(h *PipelineHealth) { h.BackAt = time.Time{} }, false},
-		"all came back":                    {func(h *PipelineHealth) { h.Unanswered = 0 }, false},
-		"it may still be on its way":       {func(h *PipelineHealth) { h.UnansweredSince = noon.Add(time.Second - patience) }, false},
-		"others take it":                   {func(h *PipelineHealth) { h.OthersAt = noon.Add(-time.Minute) }, false},
-		"others do not take that many":     {func(h *PipelineHealth) { h.OthersAt, h.Unanswered = noon.Add(-time.Minute), sharedMisses }, true},
-		"others were there the day before": {func(h *PipelineHealth) { h.OthersAt = noon.Add(-othersFor) }, true},
+		"one did not come back":                    {func(*PipelineHealth) {}, true},
+		"it is not known who makes the rehearsals": {func(h *PipelineHealth) { h.By = "" }, false},
+		"none ever came back":                      {func(h *PipelineHealth) { h.BackAt = time.Time{} }, false},
+		"all came back":                            {func(h *PipelineHealth) { h.Unanswered = 0 }, false},
+		"the record may still come":                {func(h *PipelineHealth) { h.UnansweredSince = noon.Add(time.Second - patience) }, false},
+		"another daemon may have got it":           {func(h *PipelineHealth) { h.OthersAt = noon.Add(-time.Minute) }, false},
+		"other daemons do not get that many":       {func(h *PipelineHealth) { h.OthersAt, h.Unanswered = noon.Add(-time.Minute), sharedMisses }, true},
+		"the other daemon is gone for a day":       {func(h *PipelineHealth) { h.OthersAt = noon.Add(-othersFor) }, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			h := missed
 			if c.change(&h); h.silent(noon) != c.silent {
-				t.Errorf("%+v", h)
+				t.Errorf("silent: %v, want %v: %+v", !c.silent, c.silent, h)
 			}
 		})
 	}
 }
 
-// TestSilenceIsAlertedOnce, and so is its end.
+// TestSilenceIsAlertedOnce: people are alerted once that rehearsals do not come back, and once that they come
+// back again.
 func TestSilenceIsAlertedOnce(t *testing.T) {
 	t.Parallel()
 	silent := PipelineHealth{By: "someone", BackAt: noon.Add(-time.Hour), Unanswered: 1, UnansweredSince: noon.Add(-patience)}
 	arrives := PipelineHealth{By: "someone", BackAt: noon.Add(-time.Hour)}
 	for name, tt := range map[string]struct {
 		health         PipelineHealth
-		alerted        bool // before
-		silence        int  // alerts
+		alerted        bool // there was an alert before
+		silence        int  // alerts that they do not come back
 		silenceAlerted bool
-		ends           int // alerts, when one comes back
+		ends           int // alerts that they come back again, when one does
 	}{
-		"it is silent":              {silent, false, 1, true, 0},
-		"it is silent still":        {silent, true, 0, true, 1},
-		"it arrives":                {arrives, false, 0, false, 0},
-		"it is silent and may come": {arrives, true, 0, true, 1},
+		"none comes back":         {silent, false, 1, true, 0},
+		"still none comes back":   {silent, true, 0, true, 1},
+		"all come back":           {arrives, false, 0, false, 0},
+		"the last may still come": {arrives, true, 0, true, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -91,10 +92,10 @@ func TestSilenceIsAlertedOnce(t *testing.T) {
 			h.SilenceAlerted = tt.alerted
 			fails, works := h.silenceAlerts(home, noon), h.endAlerts(home, noon)
 			if len(fails) != tt.silence || h.alerted(home, fails).SilenceAlerted != tt.silenceAlerted {
-				t.Errorf("%d alerts of silence, alerted %v", len(fails), h.alerted(home, fails).SilenceAlerted)
+				t.Errorf("%d alerts of silence, want %d; alerted %v", len(fails), tt.silence, h.alerted(home, fails).SilenceAlerted)
 			}
 			if len(works) != tt.ends || h.alerted(home, works).SilenceAlerted {
-				t.Errorf("%d alerts of its end, alerted %v", len(works), h.alerted(home, works).SilenceAlerted)
+				t.Errorf("%d alerts of its end, want %d; alerted %v", len(works), tt.ends, h.alerted(home, works).SilenceAlerted)
 			}
 		})
 	}
@@ -123,13 +124,13 @@ func TestSentAndReturned(t *testing.T) {
 		t.Errorf("ours: %+v", ours)
 	}
 	if later := ours.sent(noon.Add(time.Hour), noon.Add(2*time.Hour)); later != ours {
-		t.Errorf("it was back before that was noted: %+v", later)
+		t.Errorf("it came back before it was noted as sent: %+v", later)
 	}
 	if theirs := second.returned(detection.RehearsalToken+"y-1-1", noon); theirs.OthersAt != noon {
 		t.Errorf("another daemon's: %+v", theirs)
 	}
 	if same := second.madeBy(""); same != second {
-		t.Errorf("nobody says who made it: %+v", same)
+		t.Errorf("it is not known who made it: %+v", same)
 	}
 	if another := second.madeBy("another"); another.By != "another" || another.Unanswered != 0 {
 		t.Errorf("another principal: %+v", another)

@@ -10,6 +10,7 @@ import (
 	"flowkeeper/remediate/incident"
 )
 
+// TestVerdictsSinceTheLast: which answers differ from those of the rehearsal before.
 func TestVerdictsSinceTheLast(t *testing.T) {
 	t.Parallel()
 	const allowed, notTried = "", "-"
@@ -21,10 +22,10 @@ func TestVerdictsSinceTheLast(t *testing.T) {
 		"allowed for the first time": {before: notTried, now: allowed},
 		"refused for the first time": {before: notTried, now: incident.Permission, refused: true},
 		"refused now":                {before: allowed, now: incident.Permission, refused: true},
-		"refused still":              {before: incident.Permission, now: incident.Permission},
+		"still refused":              {before: incident.Permission, now: incident.Permission},
 		"refused for another reason": {before: incident.Permission, now: incident.Destination, refused: true},
 		"allowed again":              {before: incident.Permission, now: allowed, mended: true},
-		"allowed still":              {before: allowed, now: allowed},
+		"still allowed":              {before: allowed, now: allowed},
 		"not tried this time":        {before: incident.Permission, now: notTried},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -40,16 +41,17 @@ func TestVerdictsSinceTheLast(t *testing.T) {
 			}
 			refused, mended := found.since(before)
 			if (len(refused) == 1) != c.refused || (len(mended) == 1) != c.mended {
-				t.Errorf("refused %v, mended %v", slices.Collect(maps.Keys(refused)), slices.Collect(maps.Keys(mended)))
+				t.Errorf("refused now %v, allowed again %v", slices.Collect(maps.Keys(refused)), slices.Collect(maps.Keys(mended)))
 			}
 			if c.mended && mended[target].Reason != c.before {
-				t.Errorf("mended %+v: the alert says what was refused", mended[target])
+				t.Errorf("allowed again %+v, want the reason of the refusal, which the alert says", mended[target])
 			}
 		})
 	}
 }
 
-// TestTheStateFileKeepsItsNames: an older or a newer Flowkeeper reads it, too.
+// TestTheStateFileKeepsItsNames: older and newer versions of Flowkeeper read the state file, so that its JSON
+// names must not change.
 func TestTheStateFileKeepsItsNames(t *testing.T) {
 	t.Parallel()
 	r := Rehearsal{Target: delivery.Target{Type: "s3", Destination: "d", Fields: delivery.Fields{ECS: true}}, At: noon, Reason: "r", Advice: "a", Message: "m"}

@@ -17,7 +17,7 @@ import (
 	"flowkeeper/remediate/rehearse"
 )
 
-// trail collects the records of creates.
+// trail collects the findings of CreateFlowLogs records.
 func (s *scene) trail() *[]detection.Finding {
 	var got []detection.Finding
 	s.world.TrailWith(func(body string) error {
@@ -37,7 +37,7 @@ func (s *scene) trail() *[]detection.Finding {
 	return &got
 }
 
-// recorded is a scene with a protected flow log, and the records of its creates.
+// recorded returns a scene with a protected flow log, and the findings of its CreateFlowLogs records.
 func recorded(t *testing.T) (*scene, *[]detection.Finding) {
 	s := newScene(t)
 	s.protect(1)
@@ -55,7 +55,7 @@ func TestRehearsalTriesEachDestinationOnceAndCreatesNothing(t *testing.T) {
 		t.Errorf("%+v", c)
 	}
 	if c := s.refresh(); c.Listed != 4 || c.New != 0 {
-		t.Errorf("a rehearsal made something: %+v", c)
+		t.Errorf("a rehearsal created a flow log: %+v", c)
 	}
 	if len(*trail) != 2 || (*trail)[0].Kind != detection.Rehearsed || len((*trail)[0].Record.ClientToken) > 64 {
 		t.Fatalf("%+v", *trail)
@@ -99,7 +99,7 @@ func TestRehearsalWithoutAVerdictChangesNothing(t *testing.T) {
 	s.world.Allow("flowkeeper", "CreateFlowLogs")
 	s.world.Throttle("CreateFlowLogs", 1)
 	if _, err := s.Rehearse(t.Context(), scope, func() {}); err == nil {
-		t.Error("a throttled rehearsal is no success")
+		t.Error("a throttled rehearsal returns no error")
 	}
 	s.wantAlerts(1)
 }
@@ -115,22 +115,22 @@ func TestRehearsalInModeAlertMakesNoCall(t *testing.T) {
 	}
 }
 
-// TestThePipelineOfEvents: once a rehearsal has come back through the queue, the
-// absence of later ones is alerted, and so is its end.
+// TestThePipelineOfEvents: once the record of a rehearsal has come through the queue, people are alerted if
+// later ones do not, and again when they do.
 func TestThePipelineOfEvents(t *testing.T) {
 	t.Parallel()
 	s, trail := recorded(t)
-	hour := func(comes bool) {
+	hour := func(comesBack bool) {
 		*trail = nil
 		s.rehearse()
-		if s.now = s.now.Add(10 * time.Minute); comes {
+		if s.now = s.now.Add(10 * time.Minute); comesBack {
 			s.deliver(*trail...)
 		}
 		s.now = s.now.Add(50 * time.Minute)
 		s.refresh()
 	}
 	for range 3 {
-		hour(false) // never proven: nothing to miss
+		hour(false) // none has ever come back, so that none is missed
 	}
 	hour(true)
 	s.wantAlerts(0)
@@ -146,7 +146,7 @@ func TestThePipelineOfEvents(t *testing.T) {
 	if a := s.alerts()[1]; a.Level != alert.Informational || !strings.HasPrefix(a.Title, "Works again: events come through the queue again") {
 		t.Errorf("%+v", a)
 	}
-	// Another daemon on the queue takes its part: one hour's silence is no news.
+	// Another daemon with the same queue gets some of the records: only six missing ones in a row are alerted.
 	other := (*trail)[0]
 	other.Record.ClientToken = detection.RehearsalToken + "other-1-1"
 	s.deliver(other)
@@ -158,8 +158,8 @@ func TestThePipelineOfEvents(t *testing.T) {
 	s.wantAlerts(3)
 }
 
-// TestAClockThatWentBackHidesNoSilence: what came back at a time that is yet to come
-// does not count for long.
+// TestAClockThatWentBackHidesNoSilence: the clock goes back by ten days after a rehearsal came back. People must
+// not wait ten days for the alert that later ones do not come back.
 func TestAClockThatWentBackHidesNoSilence(t *testing.T) {
 	t.Parallel()
 	s, trail := recorded(t)
@@ -170,10 +170,9 @@ func TestAClockThatWentBackHidesNoSilence(t *testing.T) {
 	s.wantAlerts(1)
 }
 
-// TestAStrangersDryRunIsNoRehearsal: everybody who may call EC2 can make dry
-// runs with a rehearsal's token. They neither prove that events come through nor
-// make other daemons, so that people are alerted as soon as without them that the
-// pipeline is cut.
+// TestAStrangersDryRunIsNoRehearsal: any principal that may call EC2 can make dry runs with a rehearsal's token.
+// They must not count as rehearsals that came back, or as those of another daemon: the alert that the pipeline
+// is cut must not come later because of them.
 func TestAStrangersDryRunIsNoRehearsal(t *testing.T) {
 	t.Parallel()
 	untilAlerted := func(strangers bool) time.Duration {
@@ -192,7 +191,7 @@ func TestAStrangersDryRunIsNoRehearsal(t *testing.T) {
 		}
 		cut := s.now
 		for s.now.Sub(cut) < 24*time.Hour {
-			s.rehearse() // and its record does not come
+			s.rehearse() // its record does not come
 			for range 12 {
 				s.now = s.now.Add(5 * time.Minute)
 				forge(detection.RehearsalToken + "another-1-1")
@@ -207,22 +206,24 @@ func TestAStrangersDryRunIsNoRehearsal(t *testing.T) {
 	}
 	alone, among := untilAlerted(false), untilAlerted(true)
 	if alone > 90*time.Minute || among != alone {
-		t.Errorf("people hear after %s; with a stranger's dry runs after %s", alone, among)
+		t.Errorf("people are alerted after %s; with a stranger's dry runs after %s", alone, among)
 	}
 }
 
-// TestAStrangerBeforeTheFirstRehearsal proves nothing that could be missed later.
+// TestAStrangerBeforeTheFirstRehearsal: a stranger's dry run must not count as a rehearsal that came back: later
+// ones would be missed.
 func TestAStrangerBeforeTheFirstRehearsal(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
 	s.protect(1)
 	s.deliver(detection.Finding{Kind: detection.Rehearsed, Record: cloudtrail.Record{EventName: cloudtrail.CreateFlowLogs, EventSource: cloudtrail.EC2,
-		Account: account, Region: region, DryRun: true, ClientToken: detection.RehearsalToken + "x-1-1"}}) // of nobody
+		Account: account, Region: region, DryRun: true, ClientToken: detection.RehearsalToken + "x-1-1"}}) // its principal is empty
 	s.rehearseHourly(3)
 	s.wantAlerts(0)
 }
 
-// TestARecordThatCantBeNotedIsNotAcknowledged, and the error says why.
+// TestARecordThatCantBeNotedIsNotAcknowledged: if the record of a rehearsal can't be stored, RecordFindings
+// returns the error, so that the message stays in the queue.
 func TestARecordThatCantBeNotedIsNotAcknowledged(t *testing.T) {
 	t.Parallel()
 	s, trail := recorded(t)
@@ -234,7 +235,8 @@ func TestARecordThatCantBeNotedIsNotAcknowledged(t *testing.T) {
 	}
 }
 
-// TestAnotherFlowkeepersRehearsalCounts where the configuration names its principal.
+// TestAnotherFlowkeepersRehearsalCounts: a rehearsal by another Flowkeeper counts if the configuration names its
+// principal.
 func TestAnotherFlowkeepersRehearsalCounts(t *testing.T) {
 	t.Parallel()
 	s, trail := recorded(t)
@@ -248,8 +250,8 @@ func TestAnotherFlowkeepersRehearsalCounts(t *testing.T) {
 	}
 }
 
-// TestAnotherPrincipalMakesTheRehearsals: after an upgrade, or with another role,
-// the records on the way do not count any more, and are not missed.
+// TestAnotherPrincipalMakesTheRehearsals: after an upgrade, or with another role, records of the earlier
+// rehearsals do not count any more. They must not be missed.
 func TestAnotherPrincipalMakesTheRehearsals(t *testing.T) {
 	t.Parallel()
 	for _, before := range []string{"", "111122223333:role/another"} {
@@ -273,7 +275,8 @@ func TestAnotherPrincipalMakesTheRehearsals(t *testing.T) {
 	}
 }
 
-// TestARehearsalWithoutAnAnswerOfWhoMadeIt is taken for whose the last one was.
+// TestARehearsalWithoutAnAnswerOfWhoMadeIt: STS does not say which principal makes a rehearsal. It counts as the
+// principal of the rehearsal before.
 func TestARehearsalWithoutAnAnswerOfWhoMadeIt(t *testing.T) {
 	t.Parallel()
 	s, trail := recorded(t)
@@ -294,11 +297,12 @@ func TestRehearsalStopsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := s.Rehearse(ctx, scope, func() {}); err == nil {
-		t.Error("it went on")
+		t.Error("the rehearsal goes on after its context has ended")
 	}
 }
 
-// TestProgressWhileARehearsalIsSlow: many slow answers are no hang.
+// TestProgressWhileARehearsalIsSlow: a rehearsal of many slow dry runs must report progress. Otherwise the
+// watchdog takes it for a hang.
 func TestProgressWhileARehearsalIsSlow(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -315,7 +319,7 @@ func TestProgressWhileARehearsalIsSlow(t *testing.T) {
 		c, err := s.Rehearse(t.Context(), scope, progress.note)
 		s.must(err)
 		if progress.note(); c.Tried != 12 || progress.silence > time.Minute {
-			t.Errorf("%+v, with nothing for %s", c, progress.silence)
+			t.Errorf("%+v, with no progress for %s", c, progress.silence)
 		}
 	})
 }

@@ -8,10 +8,10 @@ import (
 	"flowkeeper/inventory"
 )
 
-// untouched is a store of rehearsals that must not be asked: any method panics.
+// untouched is a store of rehearsals whose methods all panic: the test must not call any.
 type untouched struct{ Store }
 
-// asked is a store of the health of pipelines that counts what is asked of it, and to which nothing may be written.
+// asked is a store of pipeline health that counts how often it is read. Writing to it panics.
 type asked struct {
 	PipelineTx
 	times int
@@ -25,8 +25,8 @@ func (a *asked) PipelineHealth(inventory.Scope) (PipelineHealth, error) {
 	return PipelineHealth{Instance: "x"}, nil
 }
 
-// TestAStrangersDryRunReadsOneRow: whoever may call EC2 can repeat dry runs with a token like ours. They must not
-// read all rehearsals of a scope, one after the other, while deletions wait for the commit.
+// TestAStrangersDryRunReadsOneRow: any principal that may call EC2 can repeat dry runs with a token like ours.
+// Each of them must not read all rehearsals of a scope, while deletions wait for the commit.
 func TestAStrangersDryRunReadsOneRow(t *testing.T) {
 	t.Parallel()
 	pipelines := &asked{}
@@ -34,6 +34,6 @@ func TestAStrangersDryRunReadsOneRow(t *testing.T) {
 	var f detection.Finding
 	f.Record.ClientToken, f.Record.Identity.ARN = "flowkeeper-rehearsal-x", "arn:aws:iam::111122223333:user/mallory"
 	if err := r.Returned(t.Context(), inventory.Scope{Account: "111122223333", Region: "eu-west-1"}, f); err != nil || pipelines.times != 1 {
-		t.Errorf("%v, asked %d times", err, pipelines.times)
+		t.Errorf("%v, the pipeline health was read %d times, want once", err, pipelines.times)
 	}
 }

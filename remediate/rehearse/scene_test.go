@@ -74,7 +74,7 @@ func (s *scene) clock() time.Time {
 	return s.now
 }
 
-// start opens the store and wires the parts; after a crash it is called again.
+// start opens the store and wires the parts. crash calls it again.
 func (s *scene) start() {
 	s.t.Helper()
 	st, err := store.Open(context.Background(), s.path, store.Options{Daemon: true, Now: s.clock, Routes: alerttest.To{"log"}})
@@ -89,7 +89,8 @@ func (s *scene) start() {
 	s.remediator.Rehearsals = s.Rehearser
 }
 
-// daemon is what rehearsals and the remediator know of the daemon. Nothing of it acts by itself.
+// daemon implements the interfaces through which rehearsals and the remediator call the daemon. It starts
+// nothing by itself.
 type daemon struct{ s *scene }
 
 func (d daemon) EC2(of inventory.Scope) (rehearse.EC2, bool)     { return d.s.EC2(of) }
@@ -101,7 +102,7 @@ func (daemon) Wake()                                             {}
 
 func (d daemon) Caller(context.Context, inventory.Scope) (string, error) {
 	if d.s.own == "" {
-		return "", errors.New("STS is away")
+		return "", errors.New("STS does not answer")
 	}
 	return d.s.own, nil
 }
@@ -133,7 +134,7 @@ func (s *scene) plant(vpc string, change func(*fakeaws.FlowLog)) string {
 	return s.world.Plant(account, region, f)
 }
 
-// protect plants flow logs, one a VPC, and lets the snapshot learn them.
+// protect plants n flow logs, each on a VPC of its own, and lets the snapshot learn them.
 func (s *scene) protect(n int) {
 	s.t.Helper()
 	for i := range n {
@@ -170,7 +171,7 @@ func (s *scene) health() (h rehearse.PipelineHealth) {
 	return h
 }
 
-// rehearseHourly rehearses once an hour, and no record of that comes back.
+// rehearseHourly makes n rehearsals, one an hour. Their records do not come back.
 func (s *scene) rehearseHourly(n int) {
 	s.t.Helper()
 	for range n {
@@ -180,7 +181,7 @@ func (s *scene) rehearseHourly(n int) {
 	}
 }
 
-// alerts are all of them, oldest first.
+// alerts are all alerts, oldest first.
 func (s *scene) alerts() (out []alert.Alert) {
 	s.t.Helper()
 	s.must(s.store.FindAlerts(s.t.Context(), store.Filter{}, func(a alert.Alert, _ []sink.Delivery) error {
@@ -191,7 +192,7 @@ func (s *scene) alerts() (out []alert.Alert) {
 	return out
 }
 
-// wantAlerts checks how many alerts about the pipeline there are, and that there are no others.
+// wantAlerts checks the number of pipeline alerts, and that there are no alerts of another kind.
 func (s *scene) wantAlerts(want int) {
 	s.t.Helper()
 	all := s.alerts()
@@ -208,7 +209,7 @@ type broken struct {
 
 func (b broken) Update(context.Context, func(rehearse.PipelineTx) error) error { return b.err }
 
-// slow is EC2 whose creates take 20 seconds.
+// slow is an EC2 client whose creates take 20 seconds.
 type slow struct{ remediate.EC2 }
 
 func (a slow) CreateFlowLogs(ctx context.Context, in *ec2.CreateFlowLogsInput, opts ...func(*ec2.Options)) (*ec2.CreateFlowLogsOutput, error) {
@@ -216,7 +217,7 @@ func (a slow) CreateFlowLogs(ctx context.Context, in *ec2.CreateFlowLogsInput, o
 	return a.EC2.CreateFlowLogs(ctx, in, opts...)
 }
 
-// heartbeats notes the longest silence between two calls of note.
+// heartbeats notes the longest time between two calls of note.
 type heartbeats struct {
 	mu      sync.Mutex
 	last    time.Time
