@@ -24,13 +24,13 @@ func TestHeldFor(t *testing.T) {
 		trusted    inventory.Recipient
 		want       ids // nil: an error
 	}{
-		"of all prefixes and scopes":      {[]inventory.Recipient{evil}, "", ids{here: {"fl-1", "fl-4"}, there: {"fl-3"}}},
-		"two":                             {[]inventory.Recipient{other, evil}, "", ids{here: {"fl-2", "fl-1", "fl-4"}, there: {"fl-3"}}},
-		"trusted, and some are held":      {[]inventory.Recipient{other}, other, ids{here: {"fl-2"}}},
-		"trusted before":                  {[]inventory.Recipient{nobody}, nobody, ids{}},
-		"nothing delivers there":          {[]inventory.Recipient{nobody}, "", nil},
-		"nothing delivers to one of them": {[]inventory.Recipient{evil, nobody}, evil, nil},
-		"none is named":                   {nil, "", ids{}},
+		"all prefixes and scopes":        {[]inventory.Recipient{evil}, "", ids{here: {"fl-1", "fl-4"}, there: {"fl-3"}}},
+		"two recipients":                 {[]inventory.Recipient{other, evil}, "", ids{here: {"fl-2", "fl-1", "fl-4"}, there: {"fl-3"}}},
+		"trusted, and some are held":     {[]inventory.Recipient{other}, other, ids{here: {"fl-2"}}},
+		"trusted before":                 {[]inventory.Recipient{nobody}, nobody, ids{}},
+		"nothing delivers there":         {[]inventory.Recipient{nobody}, "", nil},
+		"nothing delivers to one of two": {[]inventory.Recipient{evil, nobody}, evil, nil},
+		"no recipient":                   {nil, "", ids{}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -18,12 +18,12 @@ var (
 	scope = inventory.Scope{Account: "111122223333", Region: "eu-west-1"}
 )
 
-// stored is what a store has of destinations, and what it was asked.
+// stored is a transaction with what a store has of destinations. It notes what is asked and approved.
 type stored struct {
 	trust.Tx
 	noted    map[string]time.Time
-	trusted  map[inventory.Recipient]bool // were approved
-	live     map[inventory.Recipient]bool
+	trusted  map[inventory.Recipient]bool // approved before
+	live     map[inventory.Recipient]bool // a protected live flow log delivers there
 	lost     map[inventory.Scope][]inventory.Row
 	held     []inventory.Row
 	asked    []inventory.Recipient
@@ -60,15 +60,15 @@ func (s *stored) Approve(r inventory.Recipient) error {
 
 func (s *stored) Held() ([]inventory.Row, error) { return s.held, nil }
 
-// to is a flow log that delivers to a bucket.
+// to returns a flow log that delivers to a bucket.
 func to(id, bucket string) inventory.FlowLog {
 	f := inventory.FlowLog{ID: id, Scope: scope, CreatedAt: noon}
 	f.ResourceID, f.LogDestinationType, f.LogDestination = "vpc-1", "s3", "arn:aws:s3:::"+bucket
 	return f
 }
 
-// TestWhereAFlowLogDelivers: a place is looked up only where a flow log may be held, and one that is
-// trusted only once in a transaction.
+// TestWhereAFlowLogDelivers: whether a recipient is trusted is read only if flow logs may be held, and for a
+// trusted one only once in a transaction.
 func TestWhereAFlowLogDelivers(t *testing.T) {
 	t.Parallel()
 	ours := inventory.RecipientOf("arn:aws:s3:::ours")
@@ -78,10 +78,10 @@ func TestWhereAFlowLogDelivers(t *testing.T) {
 		want    []incident.DestinationFacts
 		asked   int
 	}{
-		"nothing is held yet":        {false, []string{"ours", "evil"}, []incident.DestinationFacts{{New: true, Trusted: true}, {New: true, Trusted: true}}, 0},
-		"a trusted place":            {true, []string{"ours", "ours"}, []incident.DestinationFacts{{New: true, Trusted: true}, {Trusted: true}}, 1},
-		"one that is not":            {true, []string{"evil", "evil"}, []incident.DestinationFacts{{New: true}, {}}, 2},
-		"another prefix of a bucket": {true, []string{"ours", "ours/a"}, []incident.DestinationFacts{{New: true, Trusted: true}, {New: true, Trusted: true}}, 1},
+		"nothing is held yet":             {false, []string{"ours", "evil"}, []incident.DestinationFacts{{New: true, Trusted: true}, {New: true, Trusted: true}}, 0},
+		"a trusted recipient":             {true, []string{"ours", "ours"}, []incident.DestinationFacts{{New: true, Trusted: true}, {Trusted: true}}, 1},
+		"a recipient that is not trusted": {true, []string{"evil", "evil"}, []incident.DestinationFacts{{New: true}, {}}, 2},
+		"another prefix of a bucket":      {true, []string{"ours", "ours/a"}, []incident.DestinationFacts{{New: true, Trusted: true}, {New: true, Trusted: true}}, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -96,14 +96,15 @@ func TestWhereAFlowLogDelivers(t *testing.T) {
 				got = append(got, is)
 			}
 			if !slices.Equal(got, tt.want) || len(s.asked) != tt.asked {
-				t.Errorf("they deliver to %+v, and %q was looked up; want %+v, and %d", got, s.asked, tt.want, tt.asked)
+				t.Errorf("got %+v, and read %q; want %+v, and %d reads", got, s.asked, tt.want, tt.asked)
 			}
 		})
 	}
 }
 
-// TestSinceWhenAPlaceIsKnown: by the clock of AWS, where this machine's is behind; and what the first
-// refresh finds may have been there for long.
+// TestSinceWhenAPlaceIsKnown: a destination counts as known since the flow log was first seen, but not since
+// before AWS created it: this machine's clock may be behind. A destination that the first refresh finds has the
+// zero time, because it may have existed for long.
 func TestSinceWhenAPlaceIsKnown(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct{ since, want time.Time }{
@@ -117,7 +118,7 @@ func TestSinceWhenAPlaceIsKnown(t *testing.T) {
 			t.Fatal(err)
 		}
 		if at := s.noted["arn:aws:s3:::ours"]; !at.Equal(tt.want) {
-			t.Errorf("of %s, it is noted as of %s; want %s", tt.since, at, tt.want)
+			t.Errorf("first seen %s, known since %s; want %s", tt.since, at, tt.want)
 		}
 	}
 }
@@ -132,9 +133,9 @@ func TestApprove(t *testing.T) {
 		want        map[inventory.Scope][]string
 		refused     string
 	}{
-		"of all prefixes and Regions": {destination: "arn:aws:s3:::evil/b", want: map[inventory.Scope][]string{scope: {"fl-1"}, held[2].Scope: {"fl-3"}}},
-		"trusted before":              {destination: "arn:aws:s3:::ours", trusted: true, want: map[inventory.Scope][]string{}},
-		"nothing delivers there":      {destination: "arn:aws:s3:::nobody", refused: "inventory list --held"},
+		"all prefixes and Regions": {destination: "arn:aws:s3:::evil/b", want: map[inventory.Scope][]string{scope: {"fl-1"}, held[2].Scope: {"fl-3"}}},
+		"trusted before":           {destination: "arn:aws:s3:::ours", trusted: true, want: map[inventory.Scope][]string{}},
+		"nothing delivers there":   {destination: "arn:aws:s3:::nobody", refused: "inventory list --held"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -147,14 +148,14 @@ func TestApprove(t *testing.T) {
 				return
 			}
 			if err != nil || !reflect.DeepEqual(got, tt.want) || !slices.Equal(s.approved, []inventory.Recipient{inventory.RecipientOf(tt.destination)}) {
-				t.Errorf("%v are held no more, %q is approved, %v; want %v", got, s.approved, err, tt.want)
+				t.Errorf("%v are not held any more, %q is approved, %v; want %v", got, s.approved, err, tt.want)
 			}
 		})
 	}
 }
 
-// TestWhomToTrust: who was approved, and to whom protected flow logs deliver, or did until they
-// were lost. What somebody has only imported says nothing.
+// TestWhomToTrust: a recipient is trusted if it was approved, or if a protected flow log delivers to it or did
+// so until it was lost. An imported flow log does not count.
 func TestWhomToTrust(t *testing.T) {
 	t.Parallel()
 	other := inventory.Scope{Account: "444455556666", Region: "us-east-1"}
@@ -167,12 +168,12 @@ func TestWhomToTrust(t *testing.T) {
 		stored stored
 		want   bool
 	}{
-		"nobody":                   {stored{}, false},
-		"approved":                 {stored{trusted: only}, true},
-		"of a live one":            {stored{live: only}, true},
-		"of a lost one":            {stored{lost: lost("ours/prefix", false)}, true},
-		"of a lost one, elsewhere": {stored{lost: lost("ours-2", false)}, false},
-		"imported, then lost":      {stored{lost: lost("ours", true)}, false},
+		"nothing is known":                {stored{}, false},
+		"approved":                        {stored{trusted: only}, true},
+		"a live flow log delivers there":  {stored{live: only}, true},
+		"a lost flow log delivered there": {stored{lost: lost("ours/prefix", false)}, true},
+		"a lost flow log delivered to a bucket of a similar name": {stored{lost: lost("ours-2", false)}, false},
+		"an imported and lost flow log delivered there":           {stored{lost: lost("ours", true)}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
