@@ -13,19 +13,20 @@ import (
 
 var scope = inventory.Scope{Account: "111122223333", Region: "eu-west-1"}
 
-// Settings of flow logs: to a bucket, and to a log group by one role, or two.
+// Settings of flow logs: to a bucket, to a log group by one role, and to a log group by a role that is also the
+// cross-account role.
 var (
-	toBucket = inventory.Settings{ResourceID: "vpc-1", LogDestinationType: "s3", LogDestination: "arn:aws:s3:::flow-logs/prefix/"}
-	toGroup  = inventory.Settings{ResourceID: "vpc-2", LogDestinationType: "cloud-watch-logs", LogGroupName: "/vpc/flow", DeliverLogsPermissionARN: "arn:aws:iam::111122223333:role/service/delivery"}
-	across   = func() inventory.Settings {
+	toBucket       = inventory.Settings{ResourceID: "vpc-1", LogDestinationType: "s3", LogDestination: "arn:aws:s3:::flow-logs/prefix/"}
+	toGroup        = inventory.Settings{ResourceID: "vpc-2", LogDestinationType: "cloud-watch-logs", LogGroupName: "/vpc/flow", DeliverLogsPermissionARN: "arn:aws:iam::111122223333:role/service/delivery"}
+	byOneRoleTwice = func() inventory.Settings {
 		s := toGroup
 		s.DeliverCrossAccountRole = "arn:aws:iam::111122223333:role/delivery" // the same role
 		return s
 	}()
 )
 
-// by is a usage by live flow logs and by some that are lost.
-func by(live int, s inventory.Settings, lost ...inventory.Settings) used {
+// usedBy returns the usage of a delivery target by live flow logs with settings s, and by lost ones.
+func usedBy(live int, s inventory.Settings, lost ...inventory.Settings) used {
 	u := used{Usage: Usage{Scope: scope, Target: delivery.TargetOf(inventory.FlowLog{Scope: scope, Settings: s}), Live: live}}
 	for n := range min(live, mostListed) {
 		id := fmt.Sprintf("fl-live%d", n)
@@ -42,25 +43,26 @@ var (
 	trail = Dependency{"arn:*:cloudtrail:*:111122223333:trail/*", "a trail that events come from"}
 )
 
+// TestStated: what depends on a resource that a record names, and which flow logs the alert lists.
 func TestStated(t *testing.T) {
 	t.Parallel()
 	const bucket, role = "arn:aws:s3:::flow-logs", "arn:aws:iam::111122223333:role/delivery"
 	for _, c := range []struct {
 		name, target string
 		all          []used
-		uses, lists  string
+		uses, lists  string // how the resource is used; the IDs that the alert lists, or their number
 		omitted      int
 	}{
-		{"nobody's", bucket, nil, "", "", 0},
-		{"a destination", bucket, []used{by(2, toBucket)}, "the destination of 2 flow logs", "fl-live0 fl-live1", 0},
-		{"of what is lost, too", bucket, []used{by(1, toBucket, toBucket)}, "the destination of 2 flow logs", "fl-live0 fl-lost0", 0},
-		{"of what is lost alone", bucket, []used{by(0, toBucket, toGroup, toBucket)}, "the destination of 1 flow log", "fl-lost1", 0},
-		{"a role", role, []used{by(1, toGroup)}, "the delivery role of 1 flow log", "fl-live0", 0},
-		{"a role that is both", role, []used{by(1, across)}, "the delivery role of 1 flow log", "fl-live0", 0},
-		{"more than an alert lists", bucket, []used{by(49, toBucket), by(10, toBucket, toBucket)}, "the destination of 60 flow logs", "…50", 10},
-		{"what Flowkeeper needs", "arn:aws:sqs:eu-west-1:111122223333:flowkeeper", nil, "the queue that events come by", "", 0},
-		{"what a pattern names", "arn:aws:cloudtrail:us-east-1:111122223333:trail/org", nil, "a trail that events come from", "", 0},
-		{"another account's", "arn:aws:cloudtrail:us-east-1:444455556666:trail/org", nil, "", "", 0},
+		{"nothing depends on it", bucket, nil, "", "", 0},
+		{"a destination", bucket, []used{usedBy(2, toBucket)}, "the destination of 2 flow logs", "fl-live0 fl-live1", 0},
+		{"a destination of a lost flow log, too", bucket, []used{usedBy(1, toBucket, toBucket)}, "the destination of 2 flow logs", "fl-live0 fl-lost0", 0},
+		{"a destination of lost flow logs only", bucket, []used{usedBy(0, toBucket, toGroup, toBucket)}, "the destination of 1 flow log", "fl-lost1", 0},
+		{"a role", role, []used{usedBy(1, toGroup)}, "the delivery role of 1 flow log", "fl-live0", 0},
+		{"a role in both settings", role, []used{usedBy(1, byOneRoleTwice)}, "the delivery role of 1 flow log", "fl-live0", 0},
+		{"more than an alert lists", bucket, []used{usedBy(49, toBucket), usedBy(10, toBucket, toBucket)}, "the destination of 60 flow logs", "…50", 10},
+		{"a dependency of Flowkeeper", "arn:aws:sqs:eu-west-1:111122223333:flowkeeper", nil, "the queue that events come by", "", 0},
+		{"a dependency by a pattern", "arn:aws:cloudtrail:us-east-1:111122223333:trail/org", nil, "a trail that events come from", "", 0},
+		{"a trail of another account", "arn:aws:cloudtrail:us-east-1:444455556666:trail/org", nil, "", "", 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -77,18 +79,18 @@ func TestStated(t *testing.T) {
 				lists = fmt.Sprintf("…%d", len(ids))
 			}
 			if uses := strings.Join(i.Uses, " and "); uses != c.uses || lists != c.lists || i.Omitted != c.omitted {
-				t.Errorf("%q: %s, and %d more; want %q: %s, and %d more", uses, lists, i.Omitted, c.uses, c.lists, c.omitted)
+				t.Errorf("%q: lists %s, and omits %d; want %q: %s, and %d", uses, lists, i.Omitted, c.uses, c.lists, c.omitted)
 			}
 		})
 	}
 }
 
-// TestCovers: what depends_on takes, as people copy it from the console, or write it.
+// TestCovers: ARNs in depends_on cover resources as people copy them from the console, or write them.
 func TestCovers(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ pattern, arn string }{
 		"log group":               {"arn:aws:logs:eu-west-1:111122223333:log-group:/other:*", "arn:aws:logs:eu-west-1:111122223333:log-group:/other"},
-		"role with a path":        {"arn:aws:iam::111122223333:role/service/*", "arn:aws:iam::111122223333:role/forwarder"}, // a record has no path
+		"role with a path":        {"arn:aws:iam::111122223333:role/service/*", "arn:aws:iam::111122223333:role/forwarder"}, // a record has no path of a role
 		"bucket with a prefix":    {"arn:aws:s3:::archive/AWSLogs/*", "arn:aws:s3:::archive"},
 		"rule of the default bus": {"arn:aws:events:eu-west-1:111122223333:rule/default/fk-*", "arn:aws:events:eu-west-1:111122223333:rule/fk-forward"},
 	} {
@@ -101,6 +103,7 @@ func TestCovers(t *testing.T) {
 	}
 }
 
+// TestUnstated: what may depend on a resource that a record does not name.
 func TestUnstated(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -109,16 +112,16 @@ func TestUnstated(t *testing.T) {
 		protected     int
 		want          string
 	}{
-		{"nothing known there", "s3", nil, 5, ""},
-		{"a bucket", "s3", []used{by(2, toBucket)}, 5, "it may be the destination of 2 flow logs"},
-		{"of what is lost", "s3", []used{by(0, toBucket, toBucket, toGroup)}, 5, "it may be the destination of 1 flow log"},
-		{"a role", "iam", []used{by(1, across)}, 5, "it may be the delivery role of 1 flow log"},
-		{"a group, not its role", "logs", []used{by(1, toGroup)}, 5, "it may be the destination of 1 flow log"},
+		{"nothing known of the service", "s3", nil, 5, ""},
+		{"a bucket", "s3", []used{usedBy(2, toBucket)}, 5, "it may be the destination of 2 flow logs"},
+		{"a bucket of lost flow logs", "s3", []used{usedBy(0, toBucket, toBucket, toGroup)}, 5, "it may be the destination of 1 flow log"},
+		{"a role", "iam", []used{usedBy(1, byOneRoleTwice)}, 5, "it may be the delivery role of 1 flow log"},
+		{"a log group, not its role", "logs", []used{usedBy(1, toGroup)}, 5, "it may be the destination of 1 flow log"},
 		{"the queue", "sqs", nil, 5, "it may be the queue that events come by"},
-		{"what nothing names, where nothing lives", "kms", nil, 0, ""},
-		{"what nothing names, where one lives", "kms", nil, 1, "a protected flow log lives in this account and Region"},
-		{"what nothing names, where many live", "iam", nil, 1000, "at least 1000 protected flow logs live in this account"},
-		{"what nothing names, of another service", "sns", nil, 5, ""},
+		{"a service of unnamed dependencies, no flow logs", "kms", nil, 0, ""},
+		{"a service of unnamed dependencies, one flow log", "kms", nil, 1, "a protected flow log lives in this account and Region"},
+		{"a service of unnamed dependencies, many flow logs", "iam", nil, 1000, "at least 1000 protected flow logs live in this account"},
+		{"another service", "sns", nil, 5, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -131,7 +134,7 @@ func TestUnstated(t *testing.T) {
 	}
 }
 
-// TestTargetOf: as records name it.
+// TestTargetOf: records name their targets in several ways; TargetOf returns the ARN.
 func TestTargetOf(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ service, target, bus, want string }{
