@@ -10,11 +10,11 @@ import (
 	"flowkeeper/remediate/incident"
 )
 
-// TestI7EveryPagerResolves, whichever of several events named a flow log, and
-// whenever they came.
+// TestI7EveryPagerResolves: every incident that an alert opens in a pager is resolved, also if several events
+// name the same flow log, and in any order.
 func TestI7EveryPagerResolves(t *testing.T) {
 	t.Parallel()
-	t.Run("the event of a drift after the restore", func(t *testing.T) {
+	t.Run("a drift whose record comes after the restore", func(t *testing.T) {
 		t.Parallel()
 		s, id := protectedOne(t)
 		f := s.attack(id)
@@ -27,7 +27,7 @@ func TestI7EveryPagerResolves(t *testing.T) {
 		s.wantResolved()
 		s.wantAlertCounts(map[alert.Kind]int{alert.Deletion: 2, alert.Restored: 1, alert.Closed: 2})
 	})
-	t.Run("the event of a drift that is blocked", func(t *testing.T) {
+	t.Run("a blocked drift whose record comes later", func(t *testing.T) {
 		t.Parallel()
 		s, id := protectedOne(t)
 		s.world.Deny("flowkeeper", "CreateFlowLogs")
@@ -41,7 +41,7 @@ func TestI7EveryPagerResolves(t *testing.T) {
 		s.wantState(id, incident.Verified, "")
 		s.wantResolved()
 	})
-	t.Run("several records of one loss, and of what is unknown", func(t *testing.T) {
+	t.Run("several records of one loss, and of an unknown flow log", func(t *testing.T) {
 		t.Parallel()
 		s, id := protectedOne(t)
 		f := s.attack(id)
@@ -55,10 +55,10 @@ func TestI7EveryPagerResolves(t *testing.T) {
 		s.advance(time.Hour)
 		s.wantResolved()
 	})
-	t.Run("as many records of what is unknown as its history has lines", func(t *testing.T) {
+	t.Run("as many records of an unknown flow log as its history keeps lines", func(t *testing.T) {
 		t.Parallel()
 		s := newScene(t)
-		for n := range 4 { // as many: the one that is written when it is closed takes the place of one of theirs
+		for n := range 4 { // so the line that closes the incident pushes out the line of one of the records
 			s.deliver(as(s.record("fl-0000dead"), fmt.Sprint(ci, n)))
 		}
 		s.wantAlerts(alert.Deletion, 4)
@@ -72,14 +72,14 @@ func TestI7EveryPagerResolves(t *testing.T) {
 	})
 }
 
-// TestWhatIsStuckIsAlertedWithinHalfAMinute, though others of the event are still
-// on their way.
+// TestWhatIsStuckIsAlertedWithinHalfAMinute: a blocked flow log is alerted within 30 seconds, even if it is not
+// decided yet what becomes of the other flow log of the event.
 func TestWhatIsStuckIsAlertedWithinHalfAMinute(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
 	a, b := s.protectTwo()
 	s.world.RemoveDestination(bucket)
-	s.world.RemoveResource(account, region, "vpc-2") // asked twice, settle apart
+	s.world.RemoveResource(account, region, "vpc-2") // its incident stays open until AWS has refused twice, ConsistencyWindow apart
 	s.deliver(s.attack(a))
 	f := s.record(a, b)
 	s.world.Remove(account, region, b)
@@ -89,7 +89,8 @@ func TestWhatIsStuckIsAlertedWithinHalfAMinute(t *testing.T) {
 	s.wantAlerts(alert.Blocked, 1)
 }
 
-// TestRestoredAfterTheFirstFiveMinutes has its alert, though others are not back.
+// TestRestoredAfterTheFirstFiveMinutes: a flow log that comes back later than five minutes after the loss has a
+// restored alert, even if the other flow log of the event is still not back.
 func TestRestoredAfterTheFirstFiveMinutes(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
@@ -98,14 +99,15 @@ func TestRestoredAfterTheFirstFiveMinutes(t *testing.T) {
 	s.world.RemoveDestination(bucket)
 	s.deliver(s.attack(a, b))
 	s.advance(6 * time.Minute)
-	s.wantAlerts(alert.Restored, 0) // neither is back
+	s.wantAlerts(alert.Restored, 0) // neither flow log is back
 	s.world.AddDestination(bucket)
 	s.advance(time.Hour)
 	s.wantState(a, incident.Verified, "")
-	s.wantAlerts(alert.Restored, 1) // one is back
+	s.wantAlerts(alert.Restored, 1) // a is back, b is not
 }
 
-// TestADeletionAlertPromisesNothingThatWillNotCome, where that is known at once.
+// TestADeletionAlertPromisesNothingThatWillNotCome: if it is known at once that a flow log will not be restored,
+// its deletion alert says so, and why.
 func TestADeletionAlertPromisesNothingThatWillNotCome(t *testing.T) {
 	t.Parallel()
 	s, id := protectedOne(t)
@@ -120,7 +122,8 @@ func TestADeletionAlertPromisesNothingThatWillNotCome(t *testing.T) {
 	s.wantState(id, incident.Closed, incident.Released)
 }
 
-// TestAnotherReasonIsOneAlert of an event, too.
+// TestAnotherReasonIsOneAlert: if all 12 flow logs of an event become blocked for another reason than before,
+// there is at most one more alert.
 func TestAnotherReasonIsOneAlert(t *testing.T) {
 	t.Parallel()
 	s, ids := protected(t, 12)
@@ -132,6 +135,6 @@ func TestAnotherReasonIsOneAlert(t *testing.T) {
 	s.world.RemoveDestination(bucket)
 	s.advance(time.Hour)
 	if n := len(s.alerts(alert.Blocked)); n > before+1 {
-		t.Errorf("%d alerts, then %d", before, n)
+		t.Errorf("%d alerts for the first reason, %d in all; want at most one more", before, n)
 	}
 }

@@ -17,8 +17,8 @@ const evil = "arn:aws:s3:::mallory"
 
 func toEvil(f *fakeaws.FlowLog) { f.LogDestination = evil + "/a" }
 
-// withHeldFlowLog is a scene with a protected flow log, and one that appeared later and delivers to a
-// bucket of mallory's.
+// withHeldFlowLog returns a scene with a protected flow log, and one that appeared later and delivers to a
+// bucket of mallory's: the ID is that of the second.
 func withHeldFlowLog(t *testing.T) (s *scene, id string) {
 	t.Helper()
 	s = newScene(t)
@@ -29,8 +29,8 @@ func withHeldFlowLog(t *testing.T) (s *scene, id string) {
 	return s, id
 }
 
-// TestAHeldFlowLogIsNotRestored: an attacker's own flow log is alerted, with the command that
-// approves its destination. It is not put back, whether a record or a refresh shows its loss.
+// TestAHeldFlowLogIsNotRestored: an attacker's flow log is alerted, with the command that approves its
+// destination. It is not restored, whether a record or a refresh shows its loss, unless a person asks for it.
 func TestAHeldFlowLogIsNotRestored(t *testing.T) {
 	t.Parallel()
 	for name, byRecord := range map[string]bool{"by a record": true, "by a refresh": false} {
@@ -74,9 +74,9 @@ func TestAHeldFlowLogIsNotRestored(t *testing.T) {
 	}
 }
 
-// TestWhatIsHeld: a new bucket, whatever the prefix, and the log groups of an account that
-// nothing delivers to; nothing that the first refresh finds, or that goes to where protected
-// ones do, even while these are lost.
+// TestWhatIsHeld: a flow log is held if it delivers to a bucket, or to the log groups or streams of an account,
+// to which no protected flow log delivers; the prefix of a bucket does not matter. It is not held if the first
+// refresh finds it, or if the protected flow logs that deliver there are lost at the moment.
 func TestWhatIsHeld(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
@@ -93,17 +93,17 @@ func TestWhatIsHeld(t *testing.T) {
 	s.refresh()
 	for _, id := range ids {
 		if !s.row(id).Protected {
-			t.Errorf("the first refresh found %s, and it is held", id)
+			t.Errorf("%s, which the first refresh found, is not protected", id)
 		}
 	}
 	s.now = s.now.Add(time.Hour)
-	s.deliver(s.attack(ids[1])) // and not back yet
+	s.deliver(s.attack(ids[1])) // it stays lost during the test
 	for name, c := range map[string]struct {
 		change func(*fakeaws.FlowLog)
 		held   bool
 	}{
 		"a bucket in use, another prefix":  {to(bucket + "/other"), false},
-		"the bucket of one that is lost":   {to(evil + "/b"), false},
+		"the bucket of a lost flow log":    {to(evil + "/b"), false},
 		"another bucket":                   {to("arn:aws:s3:::another"), true},
 		"a bucket with the same beginning": {to(bucket + "-2"), true},
 		"another log group of the account": {group(account, "b"), false},
@@ -125,8 +125,8 @@ func TestWhatIsHeld(t *testing.T) {
 	}
 }
 
-// TestApprove: all that delivers to an approved bucket is protected, whenever it appears; what
-// is held elsewhere is not.
+// TestApprove: every flow log that delivers to an approved bucket is protected, also one that appears later. A
+// flow log that is held for another bucket stays held.
 func TestApprove(t *testing.T) {
 	t.Parallel()
 	s, id := withHeldFlowLog(t)
@@ -158,7 +158,8 @@ func TestApprove(t *testing.T) {
 	}
 }
 
-// TestListedIsNotHeld: what inventory.destinations names is protected, from the next start.
+// TestListedIsNotHeld: after the next start, a held flow log is protected if inventory.destinations names its
+// destination. It stays protected if the setting is removed.
 func TestListedIsNotHeld(t *testing.T) {
 	t.Parallel()
 	s, id := withHeldFlowLog(t)
@@ -176,7 +177,8 @@ func TestListedIsNotHeld(t *testing.T) {
 	}
 }
 
-// TestTheLimitNamesWhoHoldsThePlaces: an attacker's flow logs take the places of a lost one.
+// TestTheLimitNamesWhoHoldsThePlaces: AWS refuses the restore because the VPC has its maximum of flow logs, some
+// of an attacker. The alert names them, says which one is not protected, and how to delete it.
 func TestTheLimitNamesWhoHoldsThePlaces(t *testing.T) {
 	t.Parallel()
 	s, id := withHeldFlowLog(t)

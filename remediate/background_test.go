@@ -19,7 +19,7 @@ import (
 	"flowkeeper/remediate/incident"
 )
 
-// mute is an EC2 that does not answer Describe; its calls are counted.
+// mute is an EC2 client that never answers DescribeFlowLogs. It counts the calls.
 type mute struct {
 	remediate.EC2
 	calls *atomic.Int32
@@ -31,8 +31,8 @@ func (m mute) DescribeFlowLogs(ctx context.Context, _ *ec2.DescribeFlowLogsInput
 	return nil, ctx.Err()
 }
 
-// TestAScopeThatDoesNotAnswerHoldsNoHandler: a message is done with once it is on
-// disk, and what it asks AWS for ends by itself.
+// TestAScopeThatDoesNotAnswerHoldsNoHandler: a handler is free once its message is on disk, even if AWS does not
+// answer the calls that the message starts. These calls end by themselves.
 func TestAScopeThatDoesNotAnswerHoldsNoHandler(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -41,10 +41,10 @@ func TestAScopeThatDoesNotAnswerHoldsNoHandler(t *testing.T) {
 		ids := s.protect(20)
 		m := mute{s.api, &atomic.Int32{}}
 		s.r.Fleet = fleet{scope: m}
-		var looks sync.WaitGroup
+		var observations sync.WaitGroup
 		s.r.Background = func(task func()) {
-			looks.Go(task)
-			synctest.Wait() // an observation that begins after the commit asks nothing
+			observations.Go(task)
+			synctest.Wait() // until the observation has called AWS: after the commit it would make no call
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
@@ -57,21 +57,21 @@ func TestAScopeThatDoesNotAnswerHoldsNoHandler(t *testing.T) {
 			t.Errorf("the handlers were held for %s", took)
 		}
 		if n := len(s.alerts(alert.Deletion)); n != len(ids) {
-			t.Errorf("%d alerts of %d", n, len(ids))
+			t.Errorf("%d alerts of %d deletions", n, len(ids))
 		}
 		if n := m.calls.Load(); n != 4 {
-			t.Errorf("%d calls wait for an answer", n)
+			t.Errorf("%d calls were made, want 4", n)
 		}
-		looks.Wait()
+		observations.Wait()
 		if took := time.Since(begun); took == 0 || took > 2*time.Second {
-			t.Errorf("a look that does not count any more went on for %s", took)
+			t.Errorf("an observation, which counts for two seconds, went on for %s", took)
 		}
 	})
 }
 
-// TestCreatedInAScopeThatDoesNotAnswer: one handler waits for two seconds, the
-// others not at all; what was not learned is asked for by a refresh. A stop ends
-// what goes on.
+// TestCreatedInAScopeThatDoesNotAnswer: AWS does not answer while records of creates come. One handler waits for
+// two seconds, the others do not wait. A refresh is asked for, which finds the created flow logs. When the
+// daemon stops, calls that are under way end at once.
 func TestCreatedInAScopeThatDoesNotAnswer(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -87,10 +87,10 @@ func TestCreatedInAScopeThatDoesNotAnswer(t *testing.T) {
 			s.must(s.r.RecordFindings(ctx, []detection.Finding{f}, func() {}))
 		}
 		if took := time.Since(begun); took != 2*time.Second {
-			t.Errorf("the handlers were held for %s", took)
+			t.Errorf("the handlers were held for %s, want 2s", took)
 		}
 		if len(s.soon) < 16 {
-			t.Errorf("%d refreshes asked for", len(s.soon))
+			t.Errorf("%d refreshes were asked for, want at least 16", len(s.soon))
 		}
 		cancel()
 		s.r.Wait()
@@ -100,7 +100,8 @@ func TestCreatedInAScopeThatDoesNotAnswer(t *testing.T) {
 	})
 }
 
-// TestTheObservationBesideAMessageIsTheRestorers: it makes no other.
+// TestTheObservationBesideAMessageIsTheRestorers: the restorer uses the observation that was made during the
+// commit of the message, and makes no second one.
 func TestTheObservationBesideAMessageIsTheRestorers(t *testing.T) {
 	t.Parallel()
 	s, id := protectedOne(t)
@@ -108,11 +109,11 @@ func TestTheObservationBesideAMessageIsTheRestorers(t *testing.T) {
 	s.attackAndReconcile(id)
 	s.wantState(id, incident.Restored, "")
 	if n := c.describes.Load(); n != 1 {
-		t.Errorf("%d looks", n)
+		t.Errorf("%d observations, want 1", n)
 	}
 }
 
-// slowReads is a store whose reads wait, as they do for a free connection.
+// slowReads is a store whose reads take 30 seconds, as if no SQLite connection were free.
 type slowReads struct{ remediate.Store }
 
 func (s slowReads) View(ctx context.Context, fn func(remediate.Tx) error) error {
@@ -124,8 +125,8 @@ func (s slowReads) View(ctx context.Context, fn func(remediate.Tx) error) error 
 	}
 }
 
-// TestAnObservationEndsAfterTwoSeconds: with what it reads of the store, as the restorer is woken
-// after it.
+// TestAnObservationEndsAfterTwoSeconds: the time for reading the store counts, too. The restorer is woken only
+// after the observation, so a slow one delays the restore.
 func TestAnObservationEndsAfterTwoSeconds(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -137,13 +138,13 @@ func TestAnObservationEndsAfterTwoSeconds(t *testing.T) {
 		s.must(s.r.RecordFindings(t.Context(), []detection.Finding{s.attack(ids[0])}, func() {}))
 		s.r.Wait()
 		if took := time.Since(begun); took > 2*time.Second {
-			t.Errorf("the look took %s", took)
+			t.Errorf("the observation took %s", took)
 		}
 	})
 }
 
-// TestWhatARecordAsksAWS: to observe what would be restored; not what is unknown or a decoy, and
-// nothing for a record that was recorded before.
+// TestWhatARecordAsksAWS: a record of a deletion starts an observation if it names a flow log that would be
+// restored. It starts none for unknown flow logs, for decoys, or if the same record came before.
 func TestWhatARecordAsksAWS(t *testing.T) {
 	t.Parallel()
 	s, ids := protected(t, 2)
@@ -153,28 +154,29 @@ func TestWhatARecordAsksAWS(t *testing.T) {
 	row.Protected = false
 	s.must(s.store.Update(t.Context(), func(tx *store.Tx) error { return tx.PutFlowLog(row) }))
 	c := s.answering(&calls{})
-	s.r.Background = func(task func()) { task() } // before the commit, which may be quicker
-	asks := func(what string, want int32, f detection.Finding) {
+	s.r.Background = func(task func()) { task() } // before the commit: after it, the record would count as repeated
+	wantCalls := func(of string, want int32, f detection.Finding) {
 		t.Helper()
 		before := c.describes.Load()
 		s.deliver(f)
 		if n := c.describes.Load() - before; n != want {
-			t.Errorf("%s: %d calls", what, n)
+			t.Errorf("%s: %d calls, want %d", of, n, want)
 		}
 	}
 	attack := s.attack(ids[0])
-	asks("a deletion", 1, attack)
-	asks("its record again", 0, attack)
+	wantCalls("a deletion", 1, attack)
+	wantCalls("the same record again", 0, attack)
 	twin := attack
 	twin.Record.Identity.ARN = "arn:aws:iam::111122223333:user/other"
-	asks("another record with its event ID", 1, twin)
-	asks("a decoy", 0, s.record(decoy))
-	asks("an unknown one", 0, s.record("fl-00000000000000def"))
-	asks("a known one among them", 1, s.record(decoy, ids[1], "fl-00000000000000def"))
+	wantCalls("another record with its event ID", 1, twin)
+	wantCalls("a decoy", 0, s.record(decoy))
+	wantCalls("an unknown flow log", 0, s.record("fl-00000000000000def"))
+	wantCalls("a decoy, an unknown and a known flow log", 1, s.record(decoy, ids[1], "fl-00000000000000def"))
 }
 
-// TestAnObservationThatIsTooEarlyMakesNoLoop: when a flow log was deleted, AWS might not have shown it yet. A moment
-// later it would, and AWS is asked again once that observation does not count any more.
+// TestAnObservationThatIsTooEarlyMakesNoLoop: the observation during the commit was too early: the flow log was
+// so young then that AWS might not have shown it yet. The restorer must not decide again and again with it, but
+// observe anew once it does not count any more.
 func TestAnObservationThatIsTooEarlyMakesNoLoop(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
@@ -184,17 +186,18 @@ func TestAnObservationThatIsTooEarlyMakesNoLoop(t *testing.T) {
 	s.sleep(s.policy.ConsistencyWindow - time.Second)
 	s.deliver(s.attack(id))
 	s.sleep(1500 * time.Millisecond)
-	s.reconcile() // which fails where there is no end
+	s.reconcile() // fails if there is no end
 	s.advance(5 * time.Second)
 	s.wantState(id, incident.Closed, incident.Released)
 }
 
-// TestAnObservationBesideACommitEndsNoDoubt: whether a shared call without an answer has made something is seen once each
-// observation shows it. One that was asked for just before that, beside a commit, would be taken again and again.
+// TestAnObservationBesideACommitEndsNoDoubt: a shared call has no answer. Only an observation of each resource
+// that began late enough shows whether the call made something. The observations that were kept during a commit
+// began just before that: the restorer must not use them again and again.
 func TestAnObservationBesideACommitEndsNoDoubt(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
-	ids, were := s.plantMany(6, 0, 0)
+	ids, planted := s.plantMany(6, 0, 0)
 	s.deliver(s.attack(ids...))
 	shown := s.now.Add(500 * time.Millisecond)
 	s.must(s.store.Update(t.Context(), func(tx *store.Tx) error {
@@ -210,11 +213,11 @@ func TestAnObservationBesideACommitEndsNoDoubt(t *testing.T) {
 		}
 		return nil
 	}))
-	for _, f := range were {
+	for _, f := range planted {
 		s.must(s.r.KeepObservation(t.Context(), scope, f.ResourceID))
 	}
 	s.sleep(time.Second)
-	s.reconcile() // which fails where there is no end
+	s.reconcile() // fails if there is no end
 	s.advance(time.Minute)
-	s.wantAllRestored(were)
+	s.wantAllRestored(planted)
 }

@@ -25,14 +25,15 @@ func TestRestoreByHand(t *testing.T) {
 	}
 	s.wantRestored("vpc-1")
 	if _, alive, err := s.r.RestoreByHand(t.Context(), scope, i.NewID); err != nil || !alive {
-		t.Errorf("of one that is alive: %v, %v", alive, err)
+		t.Errorf("restoring a live flow log: alive %v, error %v", alive, err)
 	}
 	if _, _, err := s.r.RestoreByHand(t.Context(), scope, "fl-0000dead"); err == nil {
-		t.Error("of one that was never seen: no error")
+		t.Error("restoring a flow log that AWS never showed: no error")
 	}
 }
 
-// TestRestoreByHandAfterTheClockWentBack: one call is enough.
+// TestRestoreByHandAfterTheClockWentBack: one call of RestoreByHand is enough, though the times in the incident
+// are a day ahead of the clock.
 func TestRestoreByHandAfterTheClockWentBack(t *testing.T) {
 	t.Parallel()
 	s, id := protectedOne(t)
@@ -41,7 +42,7 @@ func TestRestoreByHandAfterTheClockWentBack(t *testing.T) {
 	s.wantState(id, incident.Blocked, incident.Permission)
 	s.world.Allow("flowkeeper", "CreateFlowLogs")
 	s.now = s.now.Add(-24 * time.Hour)
-	s.r.Now = func() time.Time { // each question takes a moment
+	s.r.Now = func() time.Time { // time passes
 		s.now = s.now.Add(time.Millisecond)
 		return s.now
 	}
@@ -50,8 +51,8 @@ func TestRestoreByHandAfterTheClockWentBack(t *testing.T) {
 	}
 }
 
-// TestWhatIsBackIsLeftAlone: a person asks for what a step has restored
-// meanwhile.
+// TestWhatIsBackIsLeftAlone: a person asks for a flow log that is already restored and verified. Nothing is
+// created, and the restorer does not work on the incident again and again.
 func TestWhatIsBackIsLeftAlone(t *testing.T) {
 	t.Parallel()
 	s, id := protectedOne(t)
@@ -62,18 +63,19 @@ func TestWhatIsBackIsLeftAlone(t *testing.T) {
 	if s.must(err); i.State != incident.Verified {
 		t.Errorf("%+v", i)
 	}
-	s.setDue(id, 0) // as an older version left it
+	s.setDue(id, 0) // as an older version stored it
 	c := s.answering(&calls{})
 	for range 10 {
 		s.reconcile()
 		s.now = s.now.Add(time.Second)
 	}
 	if n := c.describes.Load(); n > 1 || s.creates() != 1 {
-		t.Errorf("%d looks and %d creates", n, s.creates())
+		t.Errorf("%d observations and %d creates, want at most 1 and 1", n, s.creates())
 	}
 }
 
-// TestI7WhatAPersonAskedForResolves: blocked, and back later.
+// TestI7WhatAPersonAskedForResolves: a restore by hand is blocked at first. When the flow log is back, the pager
+// is resolved.
 func TestI7WhatAPersonAskedForResolves(t *testing.T) {
 	t.Parallel()
 	s, id := protectedOne(t)
@@ -88,8 +90,8 @@ func TestI7WhatAPersonAskedForResolves(t *testing.T) {
 	s.wantResolved()
 }
 
-// TestCloseReleased: what nobody wants back is over, for the pager as well, and no later
-// record brings it back; a person may.
+// TestCloseReleased: if an operator releases a flow log that is blocked, the incident and the pager are closed,
+// and no later record or refresh opens them again. A person can still restore it by hand.
 func TestCloseReleased(t *testing.T) {
 	t.Parallel()
 	s, id := protectedOne(t)
@@ -103,7 +105,7 @@ func TestCloseReleased(t *testing.T) {
 	}
 	i := s.wantState(id, incident.Closed, incident.Released)
 	if i.Advice != "an operator released it: the bucket is gone" {
-		t.Errorf("it says %q", i.Advice)
+		t.Errorf("the advice is %q", i.Advice)
 	}
 	s.wantResolved()
 	s.world.AddDestination(bucket)
@@ -122,8 +124,9 @@ func TestCloseReleased(t *testing.T) {
 	s.wantRestored("vpc-1")
 }
 
-// TestI4ByHandWhatWasLostInTurn: while a person asks for a flow log, a step restores it, and the replacement is
-// lost, too. That one alone comes back.
+// TestI4ByHandWhatWasLostInTurn: a person asks for a flow log whose replacement was lost, too. Nothing is
+// created for the first one: the advice names the replacement, whose own incident goes on. So one flow log comes
+// back.
 func TestI4ByHandWhatWasLostInTurn(t *testing.T) {
 	t.Parallel()
 	s, id := protectedOne(t)
@@ -141,8 +144,8 @@ func TestI4ByHandWhatWasLostInTurn(t *testing.T) {
 	s.wantRestored("vpc-1")
 }
 
-// TestI9ARequestIsOverdueByItself: a rule waits for hours, and a person does not. What that person asked for, and
-// is not back after five minutes, is alerted then, and not after the wait.
+// TestI9ARequestIsOverdueByItself: a wait rule delays a restore for hours, but a person asks for the flow log
+// before. If it is not back five minutes after the request, there is an alert then, and not only after the wait.
 func TestI9ARequestIsOverdueByItself(t *testing.T) {
 	t.Parallel()
 	s, id := protectedOne(t)
@@ -162,8 +165,9 @@ func TestI9ARequestIsOverdueByItself(t *testing.T) {
 	s.wantAlerts(alert.Blocked, 1)
 }
 
-// TestI4ByHandWhatAWSDoesNotShowYet: a person asks for what is back for a moment only, and AWS answers with what
-// was before. It makes no second one. Once AWS has had its time, a person may ask for it.
+// TestI4ByHandWhatAWSDoesNotShowYet: a person asks for a replacement that was created a moment ago, and AWS
+// still answers with the state before. No second flow log may be created: the request is refused until AWS must
+// show the replacement.
 func TestI4ByHandWhatAWSDoesNotShowYet(t *testing.T) {
 	t.Parallel()
 	s, id := protectedOne(t)
@@ -173,7 +177,7 @@ func TestI4ByHandWhatAWSDoesNotShowYet(t *testing.T) {
 	s.world.SetConsistencyDelay(time.Minute)
 	s.now = s.now.Add(30 * time.Second)
 	if _, _, err := s.r.RestoreByHand(t.Context(), scope, second); !errors.Is(err, incident.ErrYoung) {
-		t.Errorf("%v, want that it is too young", err)
+		t.Errorf("%v, want ErrYoung", err)
 	}
 	s.wantRestored("vpc-1")
 	s.advance(2 * time.Minute)

@@ -24,8 +24,8 @@ import (
 	"flowkeeper/remediate/incident"
 )
 
-// pager is PagerDuty, as an HTTP receiver and the sink that posts to it, behind the
-// scene's outbox.
+// pager is a PagerDuty receiver of HTTP requests, and the sink that sends the alerts of the scene's outbox to
+// it.
 type pager struct {
 	s      *scene
 	sink   sink.Sink
@@ -33,7 +33,7 @@ type pager struct {
 
 	mu   sync.Mutex
 	open map[string]bool
-	rang []string // keys, as they were opened
+	rang []string // dedup keys of the incidents, in the order in which they were opened
 }
 
 func (s *scene) startPager() *pager {
@@ -49,13 +49,13 @@ func (s *scene) startPager() *pager {
 	return p
 }
 
-// connect makes a sender on the store that is open now.
+// connect makes a sender for the store that is open now.
 func (p *pager) connect() {
 	p.sender = sink.NewSender("pager", p.sink, p.s.store, slog.New(slog.DiscardHandler))
 	p.sender.Now = p.s.clock
 }
 
-// paging leaves out what a PagerDuty sink does not ask for.
+// paging is a sink without the kinds of alerts that a PagerDuty sink does not get.
 type paging struct{ sink.Sink }
 
 func (p paging) Send(ctx context.Context, a alert.Alert) error {
@@ -81,7 +81,7 @@ func (p *pager) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusAccepted)
 }
 
-// deliver delivers all that is due, and returns the keys that are open then.
+// deliver sends all alerts that are due, and returns the dedup keys of the incidents that are open then.
 func (p *pager) deliver() (open []string) {
 	p.s.t.Helper()
 	for p.sender.TryNext(p.s.t.Context()) == 0 {
@@ -97,7 +97,7 @@ func (p *pager) deliver() (open []string) {
 	return open
 }
 
-// campaigns are those of a kind of alert, in order.
+// campaigns are the campaign IDs of all alerts of a kind, oldest first.
 func (s *scene) campaigns(k alert.Kind) (ids []string) {
 	for _, a := range s.alerts(k) {
 		ids = append(ids, a.CampaignID)
@@ -105,8 +105,8 @@ func (s *scene) campaigns(k alert.Kind) (ids []string) {
 	return ids
 }
 
-// TestACampaignIsOneIncident: deletions by one principal within ten minutes of each
-// other open one incident, which is resolved when the last of them is settled.
+// TestACampaignIsOneIncident: deletions by one principal, each within ten minutes of the one before, open one
+// incident in the pager. It is resolved when the last deletion is closed.
 func TestACampaignIsOneIncident(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
@@ -123,12 +123,12 @@ func TestACampaignIsOneIncident(t *testing.T) {
 	}
 	for len(s.alerts(alert.Closed)) < 3 {
 		if open := p.deliver(); !slices.Equal(open, c[:1]) {
-			t.Fatalf("%d of 3 are settled, and open is %q", len(s.alerts(alert.Closed)), open)
+			t.Fatalf("%d of 3 deletions are closed, and the open incidents are %q", len(s.alerts(alert.Closed)), open)
 		}
 		s.advance(time.Minute)
 	}
 	if open := p.deliver(); len(open) > 0 || len(p.rang) != 1 {
-		t.Errorf("open is %q; it rang %q", open, p.rang)
+		t.Errorf("all are closed, and the open incidents are %q; opened were %q", open, p.rang)
 	}
 	if closed := s.alerts(alert.Closed); !closed[0].CampaignOpen || !closed[1].CampaignOpen || closed[2].CampaignOpen {
 		t.Errorf("%v %v %v", closed[0].CampaignOpen, closed[1].CampaignOpen, closed[2].CampaignOpen)
@@ -137,13 +137,14 @@ func TestACampaignIsOneIncident(t *testing.T) {
 	s.refresh()
 	s.deliver(s.attack(s.flowLogsOn("vpc-1")[0].ID))
 	if again := s.campaigns(alert.Deletion)[3]; again == c[0] {
-		t.Error("an hour later it is the same campaign")
+		t.Error("a deletion an hour later is in the same campaign")
 	}
 }
 
 var scope2 = inventory.Scope{Account: account, Region: "us-east-1"}
 
-// TestACampaignAcrossRegions of one account ends with the last Region's.
+// TestACampaignAcrossRegions: deletions in two Regions of an account are one campaign. Its incident in the pager
+// is resolved when the deletions of both Regions are closed.
 func TestACampaignAcrossRegions(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
@@ -175,11 +176,11 @@ func TestACampaignAcrossRegions(t *testing.T) {
 	}
 	step()
 	s.advance(3 * time.Minute)
-	step() // AWS shows what the second Region has made
+	step() // by now AWS shows what was created in the second Region
 	s.advance(17 * time.Minute)
 	s.wantState(here, incident.Verified, "")
 	if open := p.deliver(); !slices.Equal(open, c[:1]) {
-		t.Fatalf("one Region is not settled, and open is %q", open)
+		t.Fatalf("the deletion in one Region is not closed, and the open incidents are %q", open)
 	}
 	for range 30 {
 		step()
@@ -187,19 +188,19 @@ func TestACampaignAcrossRegions(t *testing.T) {
 	}
 	s.wantState(there, incident.Verified, "")
 	if open := p.deliver(); len(open) > 0 || len(p.rang) != 1 {
-		t.Errorf("open is %q; it rang %q", open, p.rang)
+		t.Errorf("all are closed, and the open incidents are %q; opened were %q", open, p.rang)
 	}
 }
 
-// TestI2ForgedRecordsHoldNoCampaign: records of unknown flow logs in the attacker's
-// name have no part in the campaign; one of a flow log that is there delays its end
-// until AWS has shown that, and cannot bring it forward.
+// TestI2ForgedRecordsHoldNoCampaign: forged records with the attacker's name must neither keep the campaign's
+// incident open nor resolve it early. Those of unknown flow logs are in no campaign. One of a live flow log
+// delays the end only until AWS has shown that it is alive.
 func TestI2ForgedRecordsHoldNoCampaign(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
 	p := s.startPager()
 	ids := s.protect(2)
-	s.deliver(s.record(ids[1])) // forged: it is there
+	s.deliver(s.record(ids[1])) // forged: the flow log is alive
 	s.deliver(s.attack(ids[0]))
 	c := s.campaigns(alert.Deletion)[0]
 	for n := range 90 {
@@ -210,27 +211,27 @@ func TestI2ForgedRecordsHoldNoCampaign(t *testing.T) {
 		s.advance(30 * time.Second)
 		p.deliver()
 		if s.incident(ids[0]).State != incident.Verified && !p.open[c] {
-			t.Fatal("it is resolved before the real deletion is settled")
+			t.Fatal("the campaign is resolved before the real deletion is closed")
 		}
 	}
 	s.wantState(ids[0], incident.Verified, "")
 	s.wantState(ids[1], incident.Closed, incident.StillThere)
 	if p.open[c] {
-		t.Error("made-up records keep the campaign open")
+		t.Error("forged records keep the campaign open")
 	}
 	for _, a := range s.alerts(alert.Deletion)[2:] {
 		if a.CampaignID != "" {
-			t.Fatalf("a made-up flow log is in campaign %s", a.CampaignID)
+			t.Fatalf("a deletion of an unknown flow log is in campaign %s", a.CampaignID)
 		}
 	}
 	s.advance(10 * time.Minute)
 	if open := p.deliver(); len(open) > 0 {
-		t.Errorf("open are %q", open)
+		t.Errorf("incidents are still open: %q", open)
 	}
 }
 
-// TestI2ACampaignIsNotHeldForEver by forged records of what is there, one after another:
-// it takes none after an hour.
+// TestI2ACampaignIsNotHeldForEver: forged records of a live flow log come one after another. A campaign takes no
+// more deletions after an hour, so its incident is resolved.
 func TestI2ACampaignIsNotHeldForEver(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
@@ -244,13 +245,13 @@ func TestI2ACampaignIsNotHeldForEver(t *testing.T) {
 		s.advance(time.Minute)
 		p.deliver()
 		if s.now.Sub(start) > 70*time.Minute {
-			t.Fatal("it is still open")
+			t.Fatal("the campaign is still open after 70 minutes")
 		}
 	}
 }
 
-// TestI7ACrashLeavesNoCampaignOpen: the daemon dies before every commit of two
-// deletions in turn.
+// TestI7ACrashLeavesNoCampaignOpen: the daemon dies before the commit of each of two deletions, and is killed
+// each minute after that. All incidents in the pager are resolved all the same.
 func TestI7ACrashLeavesNoCampaignOpen(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
@@ -265,13 +266,13 @@ func TestI7ACrashLeavesNoCampaignOpen(t *testing.T) {
 		s.crash()
 		s.deliver(f)
 	}
-	// What went past the state file rings by the dedup key, and is resolved with it.
+	// An alert that bypassed the state file opens an incident of its own, by its dedup key. The closed alert with that key resolves it.
 	for _, a := range s.direct {
 		s.must(sink.SendAll(t.Context(), map[string]sink.Sink{"pager": p.sink}, a))
 	}
 	p.connect()
 	if open := p.deliver(); len(open) != 3 {
-		t.Errorf("open are %q", open)
+		t.Errorf("the open incidents are %q, want 3", open)
 	}
 	for range 30 {
 		s.advance(time.Minute)
@@ -280,11 +281,12 @@ func TestI7ACrashLeavesNoCampaignOpen(t *testing.T) {
 		p.deliver()
 	}
 	if open := p.deliver(); len(open) > 0 {
-		t.Errorf("open are %q", open)
+		t.Errorf("incidents are still open: %q", open)
 	}
 }
 
-// TestWhatIsAllowedIsNoCampaign, nor is what has no known actor.
+// TestWhatIsAllowedIsNoCampaign: neither the deletion of a released flow log nor a deletion by an unknown actor
+// is in a campaign.
 func TestWhatIsAllowedIsNoCampaign(t *testing.T) {
 	t.Parallel()
 	s, ids := protected(t, 2)
@@ -299,8 +301,8 @@ func TestWhatIsAllowedIsNoCampaign(t *testing.T) {
 	}
 }
 
-// TestI7AnUnknownFlowLogRings: its deletion opens the pager, and closes it five minutes
-// later, though a refresh finds at once that it is unknown.
+// TestI7AnUnknownFlowLogRings: the deletion of an unknown flow log opens an incident in the pager. It stays open
+// for five minutes, though a refresh shows earlier that the flow log is unknown.
 func TestI7AnUnknownFlowLogRings(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
@@ -317,11 +319,12 @@ func TestI7AnUnknownFlowLogRings(t *testing.T) {
 		s.advance(time.Second)
 	}
 	if d := s.now.Sub(rang); d != 5*time.Minute {
-		t.Errorf("it rang for %s", d)
+		t.Errorf("the incident was open for %s, want 5m", d)
 	}
 }
 
-// TestI7ALateRecordRings: the way of events was slow, and all is over at once.
+// TestI7ALateRecordRings: a record comes late, and nothing is left to do about its deletion at once. If it is
+// more than a minute late, the incident in the pager stays open for five minutes, so that people notice it.
 func TestI7ALateRecordRings(t *testing.T) {
 	t.Parallel()
 	for _, late := range []time.Duration{30 * time.Second, 2 * time.Minute} {
@@ -342,7 +345,7 @@ func TestI7ALateRecordRings(t *testing.T) {
 			s.advance(time.Second)
 		}
 		if d := s.now.Sub(received); (d >= 5*time.Minute) != (late > time.Minute) {
-			t.Errorf("received %s late, it rang for %s", late, d)
+			t.Errorf("a record was received %s late, and the incident was open for %s", late, d)
 		}
 	}
 }

@@ -42,7 +42,7 @@ func (s *scene) row(id string) inventory.Row {
 	return r
 }
 
-// alerts of a kind, oldest first.
+// alerts are all alerts of a kind, oldest first.
 func (s *scene) alerts(k alert.Kind) []alert.Alert {
 	s.t.Helper()
 	var out []alert.Alert
@@ -56,7 +56,7 @@ func (s *scene) alerts(k alert.Kind) []alert.Alert {
 	return out
 }
 
-// alertsOf are those about one event.
+// alertsOf are the alerts of a kind about one event, oldest first.
 func (s *scene) alertsOf(k alert.Kind, event string) []alert.Alert {
 	s.t.Helper()
 	return slices.DeleteFunc(s.alerts(k), func(a alert.Alert) bool { return a.EventID != event })
@@ -82,7 +82,8 @@ func (s *scene) wantAlerts(k alert.Kind, want int) {
 	}
 }
 
-// wantAlertCounts checks how many alerts of each kind there are; kinds not named: none.
+// wantAlertCounts checks how many alerts of each kind there are. A kind that is not in want must have none;
+// alerts of tampering are not counted.
 func (s *scene) wantAlertCounts(want map[alert.Kind]int) {
 	s.t.Helper()
 	for _, k := range []alert.Kind{alert.Deletion, alert.Attempt, alert.Restored, alert.Blocked, alert.Closed, alert.Flapping, alert.Decoy, alert.Pipeline, alert.Destination} {
@@ -92,28 +93,28 @@ func (s *scene) wantAlertCounts(want map[alert.Kind]int) {
 	}
 }
 
-// flowLogsOn are the flow logs that AWS truly has on a VPC.
+// flowLogsOn are the flow logs that a VPC has in AWS, whatever a listing shows.
 func (s *scene) flowLogsOn(vpc string) []fakeaws.FlowLog {
 	return slices.DeleteFunc(s.world.FlowLogs(account, region), func(f fakeaws.FlowLog) bool { return f.ResourceID != vpc })
 }
 
-// wantRestored checks that exactly one flow log is on the VPC, as it was.
+// wantRestored checks that a VPC has exactly one flow log, with the settings that plant gives.
 func (s *scene) wantRestored(vpc string) fakeaws.FlowLog {
 	s.t.Helper()
 	all := s.flowLogsOn(vpc)
 	if len(all) != 1 {
-		s.t.Fatalf("%d flow logs on %s", len(all), vpc)
+		s.t.Fatalf("%d flow logs on %s, want 1", len(all), vpc)
 	}
 	f := all[0]
 	if f.TrafficType != "ALL" || f.LogDestination != bucket || f.LogFormat != "${version}" || f.MaxAggregationInterval != 60 || f.FileFormat != "parquet" || f.Tags["Name"] != vpc {
-		s.t.Fatalf("not as it was: %+v", f)
+		s.t.Fatalf("the flow log does not have the settings that it had before: %+v", f)
 	}
 	return f
 }
 
 func (s *scene) creates() int { return len(s.world.Calls("CreateFlowLogs")) }
 
-// critical are the alerts which say that something is not back.
+// critical are the critical alerts that a flow log is not back.
 func (s *scene) critical() (out []alert.Alert) {
 	s.t.Helper()
 	for _, k := range []alert.Kind{alert.Blocked, alert.Decoy, alert.Flapping} {
@@ -126,7 +127,7 @@ func (s *scene) critical() (out []alert.Alert) {
 	return out
 }
 
-// wantResolved checks that a pager that was opened is closed again.
+// wantResolved checks that each incident that an alert opened in a pager is resolved by a later alert.
 func (s *scene) wantResolved() {
 	s.t.Helper()
 	closed := map[string]time.Time{}

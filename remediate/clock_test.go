@@ -8,8 +8,8 @@ import (
 	"flowkeeper/remediate/incident"
 )
 
-// TestAClockThatGoesBack: what was to be done in a minute is not put off until
-// the clock is there again.
+// TestAClockThatGoesBack: the clock goes back by a day. A retry that was due in a minute is done within a
+// minute, and not a day later.
 func TestAClockThatGoesBack(t *testing.T) {
 	t.Parallel()
 	s, ids := protected(t, 2)
@@ -26,27 +26,27 @@ func TestAClockThatGoesBack(t *testing.T) {
 	s.wantAlertCounts(map[alert.Kind]int{alert.Deletion: 1, alert.Blocked: 1, alert.Restored: 1, alert.Closed: 1})
 }
 
-// TestAClockThatLeapsForward: what then seems old enough to be believed is
-// observed once more before anything is made.
+// TestAClockThatLeapsForward: a forged record names a live flow log, and the clock leaps forward by a day. The
+// old observation then seems old enough to be relied on. AWS is asked once more before anything is created.
 func TestAClockThatLeapsForward(t *testing.T) {
 	t.Parallel()
 	s, ids := protected(t, 1)
-	s.deliver(s.record(ids[0])) // of a flow log that is alive
+	s.deliver(s.record(ids[0])) // forged: the flow log is alive
 	s.reconcile()
 	s.now = s.now.Add(24 * time.Hour)
 	s.advance(time.Hour)
 	s.wantState(ids[0], incident.Closed, incident.StillThere)
 	if s.wantRestored("vpc-1").ID != ids[0] || s.creates() != 0 {
-		t.Error("something was made")
+		t.Error("a flow log was created, though the deletion was forged")
 	}
 }
 
-// TestAClockThatWasAhead: what was learned then, and what waits since then, is
-// not put off until it is that late.
+// TestAClockThatWasAhead: the clock was ten days ahead, and is set right. What was stored with the later time is
+// not delayed until that time.
 func TestAClockThatWasAhead(t *testing.T) {
 	t.Parallel()
 	const ahead = 10 * 24 * time.Hour
-	t.Run("a row", func(t *testing.T) {
+	t.Run("a row of the snapshot", func(t *testing.T) {
 		t.Parallel()
 		s := newScene(t)
 		id := s.plant("vpc-1", nil)
@@ -54,7 +54,7 @@ func TestAClockThatWasAhead(t *testing.T) {
 		s.refresh()
 		s.now = s.now.Add(time.Hour - ahead)
 		s.refresh()
-		s.attack(id) // and no event
+		s.attack(id) // its record never comes
 		s.refresh()
 		s.advance(10 * time.Minute)
 		s.wantRestored("vpc-1")
@@ -92,7 +92,8 @@ func TestAClockThatWasAhead(t *testing.T) {
 	})
 }
 
-// TestAClockThatGoesBackPutsOffNoAlert for as long.
+// TestAClockThatGoesBackPutsOffNoAlert: the clock goes back by two days. The alerts of an event that was
+// recorded before are not two days late.
 func TestAClockThatGoesBackPutsOffNoAlert(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
@@ -102,12 +103,12 @@ func TestAClockThatGoesBackPutsOffNoAlert(t *testing.T) {
 	s.now = s.now.Add(-48 * time.Hour)
 	s.advance(time.Hour)
 	s.wantState(a, incident.Verified, "")
-	s.wantAlerts(alert.Restored, 1) // one is back
+	s.wantAlerts(alert.Restored, 1) // of a alone
 	s.wantAlerts(alert.Blocked, 1)
 }
 
-// TestWhatWillNotComeIsForeseenByEachMessage: of two messages that name the same flow
-// log, the one that began first may be written last.
+// TestWhatWillNotComeIsForeseenByEachMessage: two messages name the same flow log, and the one that began first
+// is committed last. Both deletion alerts must say that the flow log will not be restored.
 func TestWhatWillNotComeIsForeseenByEachMessage(t *testing.T) {
 	t.Parallel()
 	s := configured(t, func(p *incident.Policy) { p.AlertOnly = true })

@@ -9,10 +9,9 @@ import (
 	"flowkeeper/remediate/incident"
 )
 
-// TestI2AnOldCopyOnlyAlerts: a state file that came back from an old copy knows
-// flow logs that were deleted for good since. What its first refresh does not
-// find is alerted and not restored; later drift is restored as ever, and an event
-// asks for a restore even of the former.
+// TestI2AnOldCopyOnlyAlerts: an old copy became the state file. It has flow logs that were deleted for good
+// since the copy was made. If its first refresh does not find one, there is an alert and no restore, unless a
+// record of the deletion comes. A flow log that later refreshes lack is restored as usual.
 func TestI2AnOldCopyOnlyAlerts(t *testing.T) {
 	t.Parallel()
 	s, ids := protected(t, 3)
@@ -36,12 +35,13 @@ func TestI2AnOldCopyOnlyAlerts(t *testing.T) {
 	}
 }
 
-// TestReopenedWithWhatAWSHasShownSince: an incident that ended because the flow
-// log was alive is about what is lost now, and not about what was known then.
+// TestReopenedWithWhatAWSHasShownSince: an incident was closed because the flow log was alive. If the flow log
+// is deleted later, it is restored with the settings that AWS has shown since, and not with those of the closed
+// incident.
 func TestReopenedWithWhatAWSHasShownSince(t *testing.T) {
 	t.Parallel()
 	s, id := protectedOne(t)
-	s.deliver(s.record(id)) // forged: it is there
+	s.deliver(s.record(id)) // forged: the flow log is alive
 	s.advance(3 * time.Minute)
 	s.wantState(id, incident.Closed, incident.StillThere)
 	s.changeIncident(id, func(i *incident.Incident) { i.Frozen.LogDestination = "arn:aws:s3:::elsewhere" }) // as a copy of the state file could have it
@@ -50,8 +50,8 @@ func TestReopenedWithWhatAWSHasShownSince(t *testing.T) {
 	s.wantRestored("vpc-1")
 }
 
-// TestAnAdoptedCopyMakesNoFalseAlarms: what the copy had as restored, released or
-// closed stays so, even if a listing of just after the deletion still shows it.
+// TestAnAdoptedCopyMakesNoFalseAlarms: a flow log that was restored, released or closed in the copy stays so,
+// even if a listing of the time before the deletion still shows it.
 func TestAnAdoptedCopyMakesNoFalseAlarms(t *testing.T) {
 	t.Parallel()
 	s, ids := protected(t, 3)
@@ -63,7 +63,7 @@ func TestAnAdoptedCopyMakesNoFalseAlarms(t *testing.T) {
 	s.wantState(ids[1], incident.Closed, incident.Released)
 	before := len(s.flowLogsOn("vpc-1")) + len(s.flowLogsOn("vpc-2")) + len(s.flowLogsOn("vpc-3"))
 	s.adopt(store.Adoption{Now: s.now, Made: s.now, Stale: 48 * time.Hour})
-	s.world.SetConsistencyDelay(90 * time.Second) // the listing is of before the deletion
+	s.world.SetConsistencyDelay(90 * time.Second) // the listing is of the time before the deletion
 	s.refresh()
 	s.world.SetConsistencyDelay(0)
 	for range 12 {
@@ -73,15 +73,15 @@ func TestAnAdoptedCopyMakesNoFalseAlarms(t *testing.T) {
 	s.wantState(ids[0], incident.Verified, "")
 	s.wantState(ids[1], incident.Closed, incident.Released)
 	if got := len(s.flowLogsOn("vpc-1")) + len(s.flowLogsOn("vpc-2")) + len(s.flowLogsOn("vpc-3")); got != before || len(s.flowLogsOn("vpc-1")) != 1 || s.creates() != 1 {
-		t.Errorf("%d flow logs instead of %d; %d creates", got, before, s.creates())
+		t.Errorf("%d flow logs, want %d; %d creates, want 1", got, before, s.creates())
 	}
 }
 
-// TestAnAdoptedCopyLeavesNothingDarkInSilence: it may say that there was an alert of
-// what is not back, or lack the event that an alert needs.
+// TestAnAdoptedCopyLeavesNothingDarkInSilence: a copy may say that people were alerted of a flow log that is not
+// back, or may lack the event that an alert needs. They are alerted all the same.
 func TestAnAdoptedCopyLeavesNothingDarkInSilence(t *testing.T) {
 	t.Parallel()
-	for _, there := range []bool{true, false} {
+	for _, hasEvent := range []bool{true, false} {
 		s, id := protectedOne(t)
 		s.world.Deny("flowkeeper", "CreateFlowLogs")
 		s.deliver(s.attack(id))
@@ -91,7 +91,7 @@ func TestAnAdoptedCopyLeavesNothingDarkInSilence(t *testing.T) {
 		})
 		s.changeIncident(id, func(i *incident.Incident) {
 			i.StuckAlertedAt = s.now.Add(1000 * time.Hour)
-			if !there {
+			if !hasEvent {
 				i.EventID = "another"
 			}
 		})
@@ -100,7 +100,7 @@ func TestAnAdoptedCopyLeavesNothingDarkInSilence(t *testing.T) {
 		s.refresh()
 		s.advance(20 * time.Minute)
 		if n := len(s.alerts(alert.Blocked)); n != before+1 {
-			t.Errorf("event %v: %d alerts after %d", there, n, before)
+			t.Errorf("the copy has the event: %v; %d blocked alerts, want %d", hasEvent, n, before+1)
 		}
 		s.world.Allow("flowkeeper", "CreateFlowLogs")
 		s.advance(time.Hour)
@@ -108,7 +108,7 @@ func TestAnAdoptedCopyLeavesNothingDarkInSilence(t *testing.T) {
 		s.advance(time.Hour)
 		s.wantRestored("vpc-1")
 		if len(s.alerts(alert.Closed)) != 1 {
-			t.Errorf("event %v: %d ends", there, len(s.alerts(alert.Closed)))
+			t.Errorf("the copy has the event: %v; %d closed alerts, want 1", hasEvent, len(s.alerts(alert.Closed)))
 		}
 	}
 }

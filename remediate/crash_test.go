@@ -15,11 +15,11 @@ import (
 	"flowkeeper/remediate/incident"
 )
 
-// crasher lets the process die at one point: before or after one of its calls
-// to the store or to AWS. From then on nothing that it does has an effect.
+// crasher is a store and an EC2 client that let the process die at one point: before or after one of their
+// calls. After that, no call has an effect.
 type crasher struct {
 	mu   sync.Mutex
-	left int
+	left int // points to pass before the process dies
 	dead bool
 	remediate.Store
 	remediate.EC2
@@ -27,7 +27,7 @@ type crasher struct {
 
 var errCrash = errors.New("the process is dead")
 
-// point passes one possible place to die, and reports whether it is alive.
+// point passes one point at which the process may die, and reports whether it is still alive.
 func (c *crasher) point() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -43,7 +43,7 @@ func (c *crasher) isDead() bool {
 	return c.dead
 }
 
-// around runs a call between two points.
+// around makes a call, with a point before and a point after it.
 func (c *crasher) around(call func() error) error {
 	if !c.point() {
 		return errCrash
@@ -76,9 +76,8 @@ func (c *crasher) CreateTags(ctx context.Context, in *ec2.CreateTagsInput, o ...
 	return out, err
 }
 
-// TestI4EveryCrashPoint: the process dies before or after each AWS call and
-// each commit of one incident in turn, the store is opened again, and the end
-// is the same each time.
+// TestI4EveryCrashPoint: the process dies at each point of a restore in turn, before or after a call to AWS or a
+// commit. After a restart the flow log is restored once, with the same alerts each time.
 func TestI4EveryCrashPoint(t *testing.T) {
 	t.Parallel()
 	points := 0
@@ -89,11 +88,11 @@ func TestI4EveryCrashPoint(t *testing.T) {
 		}
 	}
 	if points < 8 {
-		t.Errorf("only %d points to die at: the test does not see them all", points)
+		t.Errorf("the process could die at %d points only, want at least 8: the test does not see all calls", points)
 	}
 }
 
-// diesAt plays one deletion and reports whether the point was reached.
+// diesAt plays one deletion, and reports whether the process came to the point and died.
 func diesAt(t *testing.T, point int) bool {
 	s := newScene(t)
 	s.world.AllowDuplicates(true)
@@ -104,11 +103,11 @@ func diesAt(t *testing.T, point int) bool {
 	acknowledged := s.r.RecordFindings(t.Context(), []detection.Finding{f}, func() {}) == nil
 	s.r.Wait()
 	for range 12 {
-		_, _ = s.r.Reconcile(t.Context(), scope, func() {}) // nobody gets the dead one's errors
+		_, _ = s.r.Reconcile(t.Context(), scope, func() {}) // a dead process reports no errors
 		s.now = s.now.Add(time.Minute)
 	}
 	s.crash()
-	dark := 0 // it was not back for twelve minutes, and people are alerted of that
+	dark := 0 // 1: the flow log was not back for twelve minutes, so people are alerted of that
 	if i, _, ok, err := s.store.FindIncident(t.Context(), id); ok && (i.State == incident.Open || i.State == incident.Restored && !i.Confirmed) {
 		s.must(err)
 		dark = 1

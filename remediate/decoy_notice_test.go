@@ -10,8 +10,8 @@ import (
 	"flowkeeper/remediate/incident"
 )
 
-// decoyBesideALostOne is a scene with a lost flow log, whose restore is refused, and a decoy in its place, which AWS
-// allows beside it.
+// decoyBesideALostOne returns a scene with a lost flow log, whose restore AWS refuses, and a decoy in its place.
+// This AWS allows two flow logs there.
 func decoyBesideALostOne(t *testing.T) (s *scene, id, decoy string) {
 	t.Helper()
 	s, id = protectedOne(t)
@@ -21,15 +21,15 @@ func decoyBesideALostOne(t *testing.T) (s *scene, id, decoy string) {
 	return s, id, s.plant("vpc-1", rejects)
 }
 
-// TestADecoyThatNobodyReports: AWS allows it beside the lost one, whose restore is refused, and no
-// record of its maker comes. One alert says that it is not protected, however often a refresh shows it
-// and the daemon dies.
+// TestADecoyThatNobodyReports: AWS refuses to restore a lost flow log, a decoy stands in its place, and no
+// record says who created the decoy. One alert says that the decoy is not protected, even if many refreshes show
+// it and the daemon restarts.
 func TestADecoyThatNobodyReports(t *testing.T) {
 	t.Parallel()
 	s, id, decoy := decoyBesideALostOne(t)
 	s.refresh()
 	s.crash()
-	s.wantAlerts(alert.Tamper, 0) // its maker may become known in a moment
+	s.wantAlerts(alert.Tamper, 0) // a record may still come that says who created it
 	s.advance(time.Hour)
 	s.refresh()
 	s.crash()
@@ -37,7 +37,7 @@ func TestADecoyThatNobodyReports(t *testing.T) {
 	s.refresh()
 	all := s.alerts(alert.Tamper)
 	if len(all) != 1 {
-		t.Fatalf("%d alerts name what is not protected", len(all))
+		t.Fatalf("%d alerts say that the decoy is not protected, want 1", len(all))
 	}
 	a := all[0]
 	if a.Level != alert.High || a.Target != decoy || len(a.FlowLogs) != 1 || a.FlowLogs[0].FlowLogID != decoy || len(a.FlowLogs[0].DifferencesFound) != 1 {
@@ -54,7 +54,8 @@ func TestADecoyThatNobodyReports(t *testing.T) {
 	s.wantAlerts(alert.Tamper, 1)
 }
 
-// TestADecoyThatVanishesSoon is alerted all the same.
+// TestADecoyThatVanishesSoon: a decoy that is deleted a minute after a refresh has shown it is alerted all the
+// same.
 func TestADecoyThatVanishesSoon(t *testing.T) {
 	t.Parallel()
 	s, _, decoy := decoyBesideALostOne(t)
@@ -69,31 +70,31 @@ func TestADecoyThatVanishesSoon(t *testing.T) {
 	}
 }
 
-// TestADecoyIsAlertedOnce: what an alert has named is not alerted again because it is not
-// protected; nor is what is protected soon.
+// TestADecoyIsAlertedOnce: there is no alert that a decoy is not protected if another alert has already named
+// it, or if it becomes protected soon.
 func TestADecoyIsAlertedOnce(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
 		play func(s *scene, id, decoy string)
-		want map[alert.Kind]int // without tamper
+		want map[alert.Kind]int // alerts, except those of tampering
 		made int                // alerts of tampering
 	}{
-		"it prevents a restore":                               {func(s *scene, _, _ string) { s.reconcile() }, map[alert.Kind]int{alert.Deletion: 1, alert.Decoy: 1}, 0},
-		"it prevents a restore, and a refresh shows it later": {func(s *scene, _, _ string) { s.reconcile(); s.refresh() }, map[alert.Kind]int{alert.Deletion: 1, alert.Decoy: 1}, 0},
-		"a record says who made it": {func(s *scene, _, decoy string) {
+		"the decoy prevents a restore":                               {func(s *scene, _, _ string) { s.reconcile() }, map[alert.Kind]int{alert.Deletion: 1, alert.Decoy: 1}, 0},
+		"the decoy prevents a restore, and a refresh shows it later": {func(s *scene, _, _ string) { s.reconcile(); s.refresh() }, map[alert.Kind]int{alert.Deletion: 1, alert.Decoy: 1}, 0},
+		"a record says who created the decoy": {func(s *scene, _, decoy string) {
 			s.world.AllowDuplicates(true)
 			s.world.Deny("flowkeeper", "CreateFlowLogs")
 			s.refresh()
 			s.now = s.now.Add(time.Minute)
 			s.deliver(s.recordOfCreate(decoy))
 		}, map[alert.Kind]int{alert.Deletion: 1, alert.Blocked: 1}, 1},
-		"a record says that it is deleted": {func(s *scene, _, decoy string) {
+		"a record says that the decoy is deleted": {func(s *scene, _, decoy string) {
 			s.world.AllowDuplicates(true)
 			s.world.Deny("flowkeeper", "CreateFlowLogs")
 			s.refresh()
 			s.deliver(s.attack(decoy))
 		}, map[alert.Kind]int{alert.Deletion: 2, alert.Blocked: 1, alert.Closed: 1}, 0},
-		"the lost one comes back beside it": {func(s *scene, _, _ string) {
+		"the lost flow log comes back next to the decoy": {func(s *scene, _, _ string) {
 			s.world.AllowDuplicates(true)
 			s.refresh()
 		}, map[alert.Kind]int{alert.Deletion: 1, alert.Restored: 1, alert.Closed: 1}, 0},
@@ -113,11 +114,11 @@ func TestADecoyIsAlertedOnce(t *testing.T) {
 	}
 }
 
-// TestADecoyThatDoesNotDeliver: what is not protected may fail. Once it is protected, people are alerted,
-// also if an alert has said before that it is not protected.
+// TestADecoyThatDoesNotDeliver: while a decoy is not protected, its failing delivery is not alerted. Once it is
+// protected, people are alerted, also if an alert has said before that it was not protected.
 func TestADecoyThatDoesNotDeliver(t *testing.T) {
 	t.Parallel()
-	for name, isAlerted := range map[string]bool{"protected before the alert": false, "after it": true} {
+	for name, isAlerted := range map[string]bool{"protected before the alert": false, "protected after the alert": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s, id, decoy := decoyBesideALostOne(t)
@@ -135,15 +136,15 @@ func TestADecoyThatDoesNotDeliver(t *testing.T) {
 				s.refresh()
 			}
 			if !s.row(decoy).Protected {
-				t.Error("it is not protected")
+				t.Error("after the release the decoy is not protected")
 			}
 			s.wantAlerts(alert.Pipeline, 1)
 		})
 	}
 }
 
-// TestANoticeWaitsForARule: a refresh finds what a principal has replaced before the records come that
-// name him, for whom a rule waits.
+// TestANoticeWaitsForARule: a wait rule names a principal who replaces a flow log. A refresh finds the
+// replacement before the records come that name him. It must not be alerted as a decoy.
 func TestANoticeWaitsForARule(t *testing.T) {
 	t.Parallel()
 	s := ruled(t, mallory, incident.Wait, 30*time.Minute)
@@ -163,7 +164,8 @@ func TestANoticeWaitsForARule(t *testing.T) {
 	s.wantAlerts(alert.Tamper, 0)
 }
 
-// TestANoticeWaitsForNoOtherRule: what a rule waits for is another flow log of the resource.
+// TestANoticeWaitsForNoOtherRule: a wait rule applies to the deletion of another flow log of the same resource.
+// It must not delay the alert of the decoy.
 func TestANoticeWaitsForNoOtherRule(t *testing.T) {
 	t.Parallel()
 	s := ruled(t, terraformRole, incident.Wait, 12*time.Hour)
@@ -185,7 +187,8 @@ func TestANoticeWaitsForNoOtherRule(t *testing.T) {
 
 const terraformRole = "arn:aws:iam::111122223333:role/terraform"
 
-// TestADecoyFoundGone: a refresh finds it gone before the record of its deletion, whose alert names it.
+// TestADecoyFoundGone: a refresh finds that a decoy is gone, and then the record of its deletion comes. The
+// deletion alert names the decoy, so there is no other alert of it.
 func TestADecoyFoundGone(t *testing.T) {
 	t.Parallel()
 	s, _, decoy := decoyBesideALostOne(t)
@@ -200,7 +203,8 @@ func TestADecoyFoundGone(t *testing.T) {
 	s.wantAlerts(alert.Tamper, 0)
 }
 
-// TestAReplacementThatIsReplaced: the principal for whom a rule waits makes a second one in the place of the first.
+// TestAReplacementThatIsReplaced: the principal whom a wait rule names replaces a flow log, and then replaces
+// the replacement. Neither is alerted as a decoy.
 func TestAReplacementThatIsReplaced(t *testing.T) {
 	t.Parallel()
 	s := ruled(t, terraformRole, incident.Wait, 30*time.Minute)
@@ -220,8 +224,8 @@ func TestAReplacementThatIsReplaced(t *testing.T) {
 	s.wantAlerts(alert.Tamper, 0)
 }
 
-// TestANoticeWhenTheClockGoesBack: the clock is ten hours ahead when a refresh shows a decoy, and is put
-// right then.
+// TestANoticeWhenTheClockGoesBack: the clock is ten hours ahead when a refresh shows a decoy, and is set right
+// then. The alert of the decoy must not come ten hours late.
 func TestANoticeWhenTheClockGoesBack(t *testing.T) {
 	t.Parallel()
 	s, _, _ := decoyBesideALostOne(t)
@@ -236,8 +240,9 @@ func TestANoticeWhenTheClockGoesBack(t *testing.T) {
 	s.wantAlerts(alert.Tamper, 1)
 }
 
-// TestANoticeIsNotPutOffForEver: somebody for whom a rule waits deletes each replacement as soon as it is
-// there. A decoy that stands there all the time is alerted, though one wait follows the other.
+// TestANoticeIsNotPutOffForEver: the principal whom a wait rule names deletes each replacement as soon as it
+// exists, so that one wait follows the other. A decoy that stands in the place all the time is alerted all the
+// same.
 func TestANoticeIsNotPutOffForEver(t *testing.T) {
 	t.Parallel()
 	s := ruled(t, mallory, incident.Wait, 12*time.Hour)
@@ -255,7 +260,7 @@ func TestANoticeIsNotPutOffForEver(t *testing.T) {
 		}
 		s.refresh()
 		if s.row(decoy).Protected {
-			t.Fatal("the case is not what it is to be")
+			t.Fatal("the decoy is protected: the test needs an unprotected one")
 		}
 	}
 	s.wantAlerts(alert.Tamper, 1)

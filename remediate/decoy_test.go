@@ -19,13 +19,13 @@ import (
 
 func rejects(f *fakeaws.FlowLog) { f.TrafficType = "REJECT" }
 
-// sideBySide are AWS's guards that allow two flow logs of one resource to one destination: none, and that by
-// configuration, which refuses equal ones only.
+// sideBySide are the guards of the fake AWS that allow two flow logs of one resource to one destination: none, and
+// the guard by configuration, which refuses only flow logs with equal settings.
 var sideBySide = map[string]fakeawstest.Guard{"no guard": fakeawstest.NoGuard, "by configuration": fakeawstest.SameConfiguration}
 
-// TestTwoToOneDestination: where AWS allows two flow logs of one resource to one destination,
-// both are protected, whether the first refresh finds them or one comes later, and each comes
-// back by itself.
+// TestTwoToOneDestination: where AWS allows two flow logs of one resource to one destination, both are
+// protected: if the first refresh finds both, and also if one is created later. If one is deleted, it is
+// restored, and the other stays protected.
 func TestTwoToOneDestination(t *testing.T) {
 	t.Parallel()
 	for name, guard := range sideBySide {
@@ -63,9 +63,9 @@ func TestTwoToOneDestination(t *testing.T) {
 	}
 }
 
-// TestADecoyThatAWSAllows: what somebody puts in the place of a lost flow log is not protected
-// while that is lost. Where AWS allows both, the lost one comes back, and with that the other
-// one is protected, too. Another Flowkeeper, whose token is another, adopts what came back.
+// TestADecoyThatAWSAllows: a flow log that somebody creates in the place of a lost one is not protected while
+// the other is lost. Where AWS allows both, the lost one is restored, and then both are protected. A second
+// Flowkeeper with other ClientTokens adopts what the first has restored.
 func TestADecoyThatAWSAllows(t *testing.T) {
 	t.Parallel()
 	for name, guard := range sideBySide {
@@ -76,7 +76,7 @@ func TestADecoyThatAWSAllows(t *testing.T) {
 			id := s.protect(1)[0]
 			all := []*scene{s}
 			if guard == fakeawstest.SameConfiguration {
-				all = append(all, s.secondDaemon()) // without a guard there would be doubles
+				all = append(all, s.secondDaemon()) // without a guard, two daemons would create two equal flow logs
 				all[1].refresh()
 				s.now = s.now.Add(time.Hour)
 				all[1].now = s.now
@@ -89,7 +89,7 @@ func TestADecoyThatAWSAllows(t *testing.T) {
 			for _, d := range all {
 				d.refresh()
 				if d.row(other).Protected {
-					t.Error("protected while it stands in the place of a lost one")
+					t.Error("a flow log in the place of a lost one is protected")
 				}
 			}
 			for range 120 {
@@ -103,19 +103,19 @@ func TestADecoyThatAWSAllows(t *testing.T) {
 			for _, d := range all {
 				d.wantState(id, incident.Verified, "")
 				if !d.row(other).Protected {
-					t.Error("it stands beside what came back, and is not protected")
+					t.Error("the other flow log is not protected, though the lost one is back")
 				}
 				d.wantAlertCounts(map[alert.Kind]int{alert.Deletion: 1, alert.Restored: 1, alert.Closed: 1})
 			}
 			if n := len(s.flowLogsOn("vpc-1")); n != 2 {
-				t.Errorf("%d are there", n)
+				t.Errorf("%d flow logs on vpc-1, want 2", n)
 			}
 		})
 	}
 }
 
-// TestADecoySeenBeforeTheLoss: a decoy that was learned before anything reported the loss is
-// none that is restored.
+// TestADecoySeenBeforeTheLoss: a record made a decoy known before anything reported the loss of the other flow
+// log. When both deletions are reported, the decoy is not restored.
 func TestADecoySeenBeforeTheLoss(t *testing.T) {
 	t.Parallel()
 	s, id := protectedOne(t)
@@ -124,7 +124,7 @@ func TestADecoySeenBeforeTheLoss(t *testing.T) {
 	decoy := s.plant("vpc-1", rejects)
 	s.deliver(s.recordOfCreate(decoy))
 	if !s.row(decoy).Protected {
-		t.Error("what stands beside a live one is not protected")
+		t.Error("a flow log next to one that counts as live is not protected")
 	}
 	deleted := s.attack(decoy)
 	s.deliver(deletion, deleted)
@@ -163,31 +163,30 @@ func TestADecoyBlocksUntilItIsGone(t *testing.T) {
 	s.wantRestored("vpc-1")
 }
 
-// TestI2ADecoyBeforeAnyReport: the refresh that first shows what has taken the
-// place of a protected flow log finds that one lost: it is a decoy; somewhere else it
-// is none. Once the lost one is given up, it is what there is.
+// TestI2ADecoyBeforeAnyReport: one refresh shows that a protected flow log is gone, and that another flow log is
+// in its place: the other is a decoy. A flow log to another destination is none. Once the incident of the lost
+// flow log is closed without a restore, the decoy is protected.
 func TestI2ADecoyBeforeAnyReport(t *testing.T) {
 	t.Parallel()
 	s, id := protectedOne(t)
 	f := s.attack(id)
-	less := func(f *fakeaws.FlowLog) { f.TrafficType = "REJECT" }
-	decoy := s.plant("vpc-1", less)
-	other := s.plant("vpc-1", func(f *fakeaws.FlowLog) { less(f); f.LogDestination = bucket + "/elsewhere" })
+	rejected := func(f *fakeaws.FlowLog) { f.TrafficType = "REJECT" }
+	decoy := s.plant("vpc-1", rejected)
+	other := s.plant("vpc-1", func(f *fakeaws.FlowLog) { rejected(f); f.LogDestination = bucket + "/elsewhere" })
 	s.refresh()
 	if s.row(decoy).Protected || !s.row(other).Protected {
-		t.Error("the decoy is protected, or what is none is not")
+		t.Error("the decoy is protected, or the flow log to another destination is not")
 	}
 	s.r.Policy.AlertOnly = true
 	s.deliver(f)
 	s.reconcile()
 	if !s.row(decoy).Protected {
-		t.Error("with the incident closed, what stands there is protected")
+		t.Error("the incident is closed, and the flow log in the place is not protected")
 	}
 }
 
-// TestI6ALostDecoyMakesNoDecoys: what puts a protected flow log back is
-// protected at once, even while the deletion of a decoy that stood there before
-// is still open: nothing is restored from that one.
+// TestI6ALostDecoyMakesNoDecoys: a decoy was deleted, and its incident is still open. Somebody creates the lost
+// flow log again: it must be protected at once, and not count as a decoy of the decoy.
 func TestI6ALostDecoyMakesNoDecoys(t *testing.T) {
 	t.Parallel()
 	s, id := protectedOne(t)
@@ -198,15 +197,16 @@ func TestI6ALostDecoyMakesNoDecoys(t *testing.T) {
 	back := s.plant("vpc-1", nil)
 	s.refresh()
 	if !s.row(back).Protected {
-		t.Fatal("it is taken for a decoy of the decoy")
+		t.Fatal("the flow log counts as a decoy of the decoy")
 	}
-	again := s.attack(back) // before anything was decided
+	again := s.attack(back) // before any incident is decided
 	s.deliver(again)
 	s.advance(time.Hour)
 	s.wantRestored("vpc-1")
 }
 
-// TestDecoyMadeIsAlerted: who put something worse in the place of a lost flow log.
+// TestDecoyMadeIsAlerted: when the record of a decoy's creation comes, one alert says who created it, and in
+// whose place.
 func TestDecoyMadeIsAlerted(t *testing.T) {
 	t.Parallel()
 	s, id := protectedOne(t)
@@ -223,20 +223,20 @@ func TestDecoyMadeIsAlerted(t *testing.T) {
 	}
 }
 
-// TestI2ADecoyBesideAReleaseThatEnded: a refresh finds a loss, and takes it for
-// released, as the flow log was when it was last seen. The record that comes later
-// says that it was not any more: what stands in its place meanwhile was no
-// replacement, and is not restored.
+// TestI2ADecoyBesideAReleaseThatEnded: a refresh finds a flow log gone that was released when AWS last showed
+// it, so the loss counts as released. The record, which comes later, may say that the release had ended before
+// the deletion. Then a flow log that took its place is a decoy, and must not be protected before a record could
+// come.
 func TestI2ADecoyBesideAReleaseThatEnded(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		recorded bool
-		wait     time.Duration // for the record
+		wait     time.Duration // Policy.DriftWait
 	}{
 		"a record comes":               {true, 2 * time.Minute},
-		"none comes":                   {false, 2 * time.Minute},
-		"a record comes after an hour": {true, 90 * time.Minute}, // what is due so far ahead is evaluated before
-		"none comes for an hour":       {false, 90 * time.Minute},
+		"no record comes":              {false, 2 * time.Minute},
+		"a record comes after an hour": {true, 90 * time.Minute}, // a due time that is so far ahead is evaluated earlier
+		"no record comes for an hour":  {false, 90 * time.Minute},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -256,7 +256,7 @@ func TestI2ADecoyBesideAReleaseThatEnded(t *testing.T) {
 			s.wantAlerts(alert.Tamper, 0)
 			s.wantState(id, incident.Closed, incident.Released)
 			if s.row(decoy).Protected {
-				t.Error("what may be a decoy is protected before a record could come")
+				t.Error("a possible decoy is protected before a record could come")
 			}
 			if c.recorded {
 				s.deliver(deletion)
@@ -269,14 +269,14 @@ func TestI2ADecoyBesideAReleaseThatEnded(t *testing.T) {
 			}
 			s.advance(3 * time.Minute)
 			if !s.row(decoy).Protected {
-				t.Error("what took the place of a released flow log is not protected")
+				t.Error("the flow log that took the place of a released one is not protected")
 			}
 		})
 	}
 }
 
-// restoredBesideADecoy is a scene in which a flow log came back beside one that somebody had made in its
-// place, where AWS allows both; no refresh has shown that one yet.
+// restoredBesideADecoy returns a scene in which a flow log was restored next to a decoy, because this AWS allows
+// both. No refresh has shown the decoy yet.
 func restoredBesideADecoy(t *testing.T) (s *scene, lost, decoy string) {
 	t.Helper()
 	s = newScene(t)
@@ -292,8 +292,9 @@ func restoredBesideADecoy(t *testing.T) (s *scene, lost, decoy string) {
 	return s, lost, decoy
 }
 
-// TestADecoyShownAfterTheRestore: no record says who made it, and the first refresh that shows it comes
-// when the other one is back. It is protected as soon as refreshes show both for long enough.
+// TestADecoyShownAfterTheRestore: no record says who created a decoy, and the first refresh that shows it comes
+// after the lost flow log was restored. It becomes protected as soon as refreshes have shown both for long
+// enough.
 func TestADecoyShownAfterTheRestore(t *testing.T) {
 	t.Parallel()
 	s, _, other := restoredBesideADecoy(t)
@@ -301,12 +302,13 @@ func TestADecoyShownAfterTheRestore(t *testing.T) {
 	s.advance(15 * time.Minute)
 	s.refresh()
 	if !s.row(other).Protected {
-		t.Error("it is not protected")
+		t.Error("the second flow log is not protected")
 	}
 	s.wantAlerts(alert.Tamper, 0)
 }
 
-// TestMoreDecoysThanAPage: a thousand that stay decoys keep no other one from being protected.
+// TestMoreDecoysThanAPage: after a refresh, the store checks in pages of 1,000 which decoys are protected now. A
+// page of decoys that stay decoys must not hide those of the next page.
 func TestMoreDecoysThanAPage(t *testing.T) {
 	t.Parallel()
 	s, id, other := restoredBesideADecoy(t)
@@ -327,12 +329,13 @@ func TestMoreDecoysThanAPage(t *testing.T) {
 	}))
 	s.refresh()
 	if !s.row(other).Protected || s.row("fl-0999").Protected {
-		t.Error("it is not protected, or the others are")
+		t.Error("the decoy whose original is back is not protected, or one of the others is")
 	}
 }
 
-// TestAPairOfWhichOneIsReported: two flow logs to one destination, one made long after the other, are deleted, and
-// the record of the older one's deletion never comes. Refreshes have shown both for long: neither is a decoy.
+// TestAPairOfWhichOneIsReported: two flow logs to one destination are deleted, of which one was created long
+// after the other. The record of the older one's deletion never comes. Refreshes have shown both for hours, so
+// neither is a decoy, and both are restored.
 func TestAPairOfWhichOneIsReported(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
@@ -346,7 +349,7 @@ func TestAPairOfWhichOneIsReported(t *testing.T) {
 		s.refresh()
 	}
 	if !s.row(older).Protected || !s.row(younger).Protected {
-		t.Fatal("the case is not what it is to be")
+		t.Fatal("one of the two is not protected before the deletion")
 	}
 	s.advance(time.Minute)
 	s.attack(older)

@@ -15,13 +15,13 @@ import (
 	"flowkeeper/remediate/tamper"
 )
 
-// fleet has clients for some scopes.
+// fleet has the EC2 clients of some scopes.
 type fleet map[inventory.Scope]remediate.EC2
 
 func (f fleet) EC2(s inventory.Scope) (remediate.EC2, bool) { api, ok := f[s]; return api, ok }
 
-// calls is AWS, where a test answers some calls itself, and counts them. n is the number of
-// the call, from 1. AWS answers where the test returns neither an answer nor an error.
+// calls is an EC2 client for which a test answers some calls itself. It counts the calls; n is the number of a
+// call, from 1. If the test's function returns neither an answer nor an error, the fake AWS answers.
 type calls struct {
 	remediate.EC2
 	create   func(n int, in *ec2.CreateFlowLogsInput) (*ec2.CreateFlowLogsOutput, error)
@@ -30,14 +30,14 @@ type calls struct {
 	creates, describes atomic.Int32
 }
 
-// answering makes a test answer the calls of the scene's Flowkeeper.
+// answering replaces the EC2 client of the scene's Flowkeeper by c.
 func (s *scene) answering(c *calls) *calls {
 	c.EC2 = s.api
 	s.r.Fleet = fleet{scope: c}
 	return c
 }
 
-// answered is a create with this answer, whatever it asks for.
+// answered returns a function that gives the same answer to every create.
 func answered(out *ec2.CreateFlowLogsOutput, err error) func(int, *ec2.CreateFlowLogsInput) (*ec2.CreateFlowLogsOutput, error) {
 	return func(int, *ec2.CreateFlowLogsInput) (*ec2.CreateFlowLogsOutput, error) { return out, err }
 }
@@ -65,10 +65,10 @@ type full struct{ remediate.Store }
 
 var errFull = errors.New("no space left on device")
 
-// fullTampering is such a store as package tamper has it.
+// fullTampering is a store of package tamper that can't commit.
 type fullTampering struct{ tamper.Store }
 
-// fillDisk makes the disk full, as far as the remediator can tell; emptyDisk ends that.
+// fillDisk makes the stores of the remediator fail as on a full disk. emptyDisk ends that.
 func (s *scene) fillDisk() {
 	s.r.Store, s.r.Tampering = full{s.store.Remediation()}, s.tamperHandler(fullTampering{s.store.Tampering()})
 }
@@ -77,7 +77,7 @@ func (s *scene) emptyDisk() {
 	s.r.Store, s.r.Tampering = s.store.Remediation(), s.tamperHandler(s.store.Tampering())
 }
 
-// slow is an AWS that answers other calls at once, and takes its time to create.
+// slow is an EC2 client whose creates take some time. It answers other calls at once.
 type slow struct {
 	remediate.EC2
 	takes time.Duration
@@ -90,7 +90,7 @@ func (a slow) CreateFlowLogs(ctx context.Context, in *ec2.CreateFlowLogsInput, o
 	return a.EC2.CreateFlowLogs(ctx, in, opts...)
 }
 
-// heartbeats notes the longest silence between two calls of note.
+// heartbeats notes the longest time between two calls of note.
 type heartbeats struct {
 	mu      sync.Mutex
 	last    time.Time
@@ -103,7 +103,7 @@ func (b *heartbeats) note() {
 	b.silence, b.last = max(b.silence, time.Since(b.last)), time.Now()
 }
 
-// longest is the silence until now.
+// longest is the longest time without a call of note, until now.
 func (b *heartbeats) longest() time.Duration {
 	b.note()
 	return b.silence

@@ -15,8 +15,8 @@ import (
 	"flowkeeper/remediate/incident"
 )
 
-// TestADriftThatIsPartlyAllowed: what was released does not make the deletion of
-// another one quiet, whichever is decided about first.
+// TestADriftThatIsPartlyAllowed: a refresh finds two flow logs gone, one of them released. The alert must not be
+// quiet because of the released one, whichever of the two is decided first.
 func TestADriftThatIsPartlyAllowed(t *testing.T) {
 	t.Parallel()
 	for n := range 2 {
@@ -33,13 +33,14 @@ func TestADriftThatIsPartlyAllowed(t *testing.T) {
 				t.Fatalf("alerted %+v", a)
 			}
 			if r := s.alerts(alert.Restored); len(r) != 1 || r[0].RouteLevel == alert.Informational {
-				t.Errorf("then %+v %+v", r[0].RouteLevel, r)
+				t.Errorf("the restored alert goes to sinks of level %v: %+v", r[0].RouteLevel, r)
 			}
 		})
 	}
 }
 
-// TestADriftThatIsAllowed: its alert is informational.
+// TestADriftThatIsAllowed: a refresh finds flow logs gone that were released, or whose VPCs were deleted. The
+// alert is informational.
 func TestADriftThatIsAllowed(t *testing.T) {
 	t.Parallel()
 	s := configured(t, func(p *incident.Policy) { p.DriftWait = 0 })
@@ -56,12 +57,13 @@ func TestADriftThatIsAllowed(t *testing.T) {
 	}
 }
 
-// TestADriftIsAlertedWithinHalfAMinute of its refresh, decided or not; where nobody
-// works then, by the first step. What is adopted by then is no loss.
+// TestADriftIsAlertedWithinHalfAMinute: a loss that a refresh finds is alerted within 30 seconds, even if it is
+// not decided. If no step is done by then, the next step alerts. A flow log that was adopted by then counts as
+// no loss.
 func TestADriftIsAlertedWithinHalfAMinute(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
-		late  time.Duration // nobody works until then
+		late  time.Duration // no step is done for so long
 		level alert.Level
 		adopt bool
 	}{
@@ -76,11 +78,11 @@ func TestADriftIsAlertedWithinHalfAMinute(t *testing.T) {
 			s.release(24*time.Hour, ids[0])
 			s.attack(ids...)
 			s.refresh()
-			s.setDue(ids[1], time.Hour) // as when thousands are before it
+			s.setDue(ids[1], time.Hour) // as if thousands of incidents were due before it
 			s.now = s.now.Add(c.late)
 			if c.late == 0 {
 				s.advance(20 * time.Second)
-				s.wantAlertCounts(map[alert.Kind]int{}) // what is decided is quiet, and the other may be, too
+				s.wantAlertCounts(map[alert.Kind]int{}) // the decided loss is quiet, and the other may turn out to be quiet, too
 			}
 			if c.adopt {
 				s.plant("vpc-2", nil)
@@ -97,15 +99,16 @@ func TestADriftIsAlertedWithinHalfAMinute(t *testing.T) {
 			s.advance(2 * time.Hour)
 			s.wantRestored("vpc-2")
 			if len(s.alerts(alert.Deletion)) != 1 || len(s.alerts(alert.Restored)) != 1 || len(s.alerts(alert.Closed)) != 1 {
-				t.Error("alerted too little, or twice")
+				t.Error("want one deletion, one restored and one closed alert")
 			}
 			s.wantResolved()
 		})
 	}
 }
 
-// TestTheAlertOfAnAdoptedDriftIsClosed: what was adopted at once needs no alert of
-// its loss. Where no observation shows it then, there is one, and that is closed, too.
+// TestTheAlertOfAnAdoptedDriftIsClosed: a lost flow log has an adopted replacement, so that no alert of the loss
+// is needed. Then AWS refuses to show the replacement, and people are alerted of that. When AWS shows it again,
+// the pager is resolved.
 func TestTheAlertOfAnAdoptedDriftIsClosed(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
@@ -123,7 +126,9 @@ func TestTheAlertOfAnAdoptedDriftIsClosed(t *testing.T) {
 	s.wantResolved()
 }
 
-// TestADriftThatIsOverBeforeItIsAlerted has an end all the same.
+// TestADriftThatIsOverBeforeItIsAlerted: a refresh finds two flow logs gone, one of them released; the other
+// turns out to be alive before the deletion alert is due. The alert names the released one alone, and the pager
+// is resolved.
 func TestADriftThatIsOverBeforeItIsAlerted(t *testing.T) {
 	t.Parallel()
 	s, ids := protected(t, 2)
@@ -132,7 +137,7 @@ func TestADriftThatIsOverBeforeItIsAlerted(t *testing.T) {
 	s.refresh()
 	s.setDue(ids[1], time.Hour)
 	s.advance(time.Second)
-	i := s.incident(ids[1]) // AWS shows it after all
+	i := s.incident(ids[1]) // AWS shows the flow log after all
 	s.changeIncident(i.FlowLogID, func(i *incident.Incident) {
 		i.State, i.Reason, i.NextAttemptAt = incident.Closed, incident.StillThere, time.Time{}
 	})
@@ -144,8 +149,8 @@ func TestADriftThatIsOverBeforeItIsAlerted(t *testing.T) {
 	s.wantResolved()
 }
 
-// TestADriftLearnsWhoItWas, though it is back by then: who, and for how long it was
-// dark.
+// TestADriftLearnsWhoItWas: a drift is restored or verified when its record comes. The incident then says who
+// deleted the flow log, and how long it was gone. A forged record that comes after that changes neither.
 func TestADriftLearnsWhoItWas(t *testing.T) {
 	t.Parallel()
 	for state, pause := range map[incident.State]time.Duration{incident.Restored: 5 * time.Minute, incident.Verified: time.Hour} {
@@ -173,8 +178,8 @@ func TestADriftLearnsWhoItWas(t *testing.T) {
 	}
 }
 
-// TestADriftIsAlertedThoughAStepTookLonger: the step that began before the alert was due
-// ends after that, and must not take its time for that of an alert.
+// TestADriftIsAlertedThoughAStepTookLonger: a step begins before the alert is due, and ends after that, because
+// AWS answers slowly. The alert must not be missed: the next step adds it.
 func TestADriftIsAlertedThoughAStepTookLonger(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
@@ -190,13 +195,13 @@ func TestADriftIsAlertedThoughAStepTookLonger(t *testing.T) {
 	s.wantAlerts(alert.Deletion, 1)
 }
 
-// wantUnreported compares how many losses of the last day no event has reported.
+// wantUnreported checks how many losses of the last day no record has reported.
 func (s *scene) wantUnreported(want int) {
 	s.t.Helper()
 	n, err := s.store.Unreported(s.t.Context())
 	s.must(err)
 	if n != want {
-		s.t.Errorf("%d losses that no event has reported, want %d", n, want)
+		s.t.Errorf("%d losses that no record has reported, want %d", n, want)
 	}
 }
 
@@ -206,7 +211,7 @@ func TestI5DeletedWithoutAnEvent(t *testing.T) {
 	s.attack(id) // its record never comes
 	s.refresh()
 	s.reconcile()
-	s.wantState(id, incident.Restored, "") // at once: no rule could excuse it
+	s.wantState(id, incident.Restored, "") // at once, because no rule could excuse the loss
 	s.wantRestored("vpc-1")
 	s.wantAlertCounts(map[alert.Kind]int{alert.Deletion: 1, alert.Restored: 1})
 	s.advance(time.Hour)
@@ -216,13 +221,13 @@ func TestI5DeletedWithoutAnEvent(t *testing.T) {
 	}
 }
 
-// TestADriftThatARuleCouldExcuseWaits for its record, whose principal may be one of the
-// rule's; the alert does not wait.
+// TestADriftThatARuleCouldExcuseWaits: the restore waits for the record of the deletion, because the principal
+// may be one whom a rule names. The alert does not wait.
 func TestADriftThatARuleCouldExcuseWaits(t *testing.T) {
 	t.Parallel()
 	for name, s := range map[string]*scene{
-		"a rule of the user's":     ruled(t, ci, incident.Ignore, 0),
-		"the rule for AWS's rules": newScene(t),
+		"a rule of the configuration":           ruled(t, ci, incident.Ignore, 0),
+		"the built-in rule for telemetry rules": newScene(t),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -235,7 +240,7 @@ func TestADriftThatARuleCouldExcuseWaits(t *testing.T) {
 			s.wantAlertCounts(nil)
 			s.advance(30 * time.Second)
 			s.wantState(id, incident.Open, "")
-			s.wantAlertCounts(map[alert.Kind]int{alert.Deletion: 1}) // decided or not
+			s.wantAlertCounts(map[alert.Kind]int{alert.Deletion: 1}) // though the loss is not decided
 			s.advance(2 * time.Minute)
 			s.wantState(id, incident.Restored, "")
 			s.wantRestored("vpc-1")
@@ -244,14 +249,14 @@ func TestADriftThatARuleCouldExcuseWaits(t *testing.T) {
 	}
 }
 
-// TestDriftWhoseEventComesLater: where the drift has an alert by then, a
-// second alert says who it was, and each has an end.
+// TestDriftWhoseEventComesLater: the record of a drift comes later. If people were alerted of the drift by then,
+// a second deletion alert says who deleted the flow log. Each alert is closed in the pager.
 func TestDriftWhoseEventComesLater(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		after            time.Duration
 		waits            bool
-		alerts, restored int // where it is back by then, the second deletion alert says so
+		alerts, restored int // deletion and restored alerts; if the flow log is back when the record comes, the second deletion alert says so
 	}{
 		"soon, and a rule could excuse it":  {20 * time.Second, true, 1, 1},
 		"later, and a rule could excuse it": {time.Minute, true, 2, 2},
@@ -279,15 +284,15 @@ func TestDriftWhoseEventComesLater(t *testing.T) {
 			s.advance(12 * time.Minute)
 			s.wantAlertCounts(map[alert.Kind]int{alert.Deletion: alerts, alert.Restored: c.restored, alert.Closed: alerts})
 			if a := s.alerts(alert.Deletion); a[alerts-1].Actor == nil {
-				t.Errorf("no alert says who it was: %+v", a)
+				t.Errorf("no alert says who deleted the flow log: %+v", a)
 			}
 			s.wantResolved()
 		})
 	}
 }
 
-// TestDriftAdopted: another daemon was faster. One informational alert, and no
-// cry of a deletion.
+// TestDriftAdopted: a refresh finds a flow log gone that another daemon has restored already. There is one
+// informational alert of the restore, and no deletion alert.
 func TestDriftAdopted(t *testing.T) {
 	t.Parallel()
 	s, id := protectedOne(t)
@@ -297,14 +302,15 @@ func TestDriftAdopted(t *testing.T) {
 	s.advance(3 * time.Minute)
 	s.wantState(id, incident.Restored, "")
 	s.wantAlertCounts(map[alert.Kind]int{alert.Restored: 1})
-	s.wantUnreported(0) // the other one may have had the event
+	s.wantUnreported(0) // the other daemon may have got the record
 	if a := s.alerts(alert.Restored)[0]; a.Level != alert.Informational {
 		t.Errorf("level %s", a.Level)
 	}
 }
 
-// TestADriftOfManyIsAlertedWhole, also where the first ones have an alert, or are adopted because
-// somebody put them back, before the refresh has confirmed the last.
+// TestADriftOfManyIsAlertedWhole: a refresh finds 250 flow logs gone, and confirms them in parts. The alerts
+// name all of them, even if the first ones are alerted, or adopted because somebody created them again, before
+// the last ones are confirmed.
 func TestADriftOfManyIsAlertedWhole(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -326,7 +332,7 @@ func TestADriftOfManyIsAlertedWhole(t *testing.T) {
 			s.advance(time.Hour)
 			for _, k := range c.named {
 				if n := len(s.named(k)); n != 250 {
-					t.Errorf("%d of 250 named by %s alerts", n, k)
+					t.Errorf("%s alerts name %d of 250 flow logs", k, n)
 				}
 			}
 			s.wantResolved()
@@ -334,7 +340,7 @@ func TestADriftOfManyIsAlertedWhole(t *testing.T) {
 	}
 }
 
-// refreshWhile refreshes, and does something before the second call that confirms losses.
+// refreshWhile refreshes the snapshot, and calls do before the second call that confirms losses.
 func (s *scene) refreshWhile(do func()) {
 	s.t.Helper()
 	confirmations := 0
@@ -350,8 +356,9 @@ func (s *scene) refreshWhile(do func()) {
 	s.r.Fleet = fleet{scope: s.api}
 }
 
-// TestAYoungFlowLogWasLastSeenBefore: a refresh that lacks a young flow log does not take it for lost yet, and has not seen it
-// either: the alert must not count the gap from there.
+// TestAYoungFlowLogWasLastSeenBefore: a refresh does not list a young flow log, which does not count as lost
+// yet. That refresh must not count as the last time when AWS showed it: the alert would say that less traffic
+// was missed.
 func TestAYoungFlowLogWasLastSeenBefore(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)

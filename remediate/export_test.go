@@ -7,8 +7,8 @@ import (
 	"flowkeeper/inventory"
 )
 
-// KeepObservation observes a resource for the restorer. RecordFindings does that by itself only
-// where its call is quicker than its commit.
+// KeepObservation observes a resource for the restorer. RecordFindings does so by itself, but only if the call
+// ends before the commit of the message: a test can't rely on that.
 func (r *Remediator) KeepObservation(ctx context.Context, s inventory.Scope, resource string) error {
 	parts := r.parts(s)
 	o := parts.client.observe(ctx, []string{resource})

@@ -14,7 +14,7 @@ import (
 	"flowkeeper/remediate/tamper"
 )
 
-// judge is what a record means.
+// judge returns the finding of a record.
 func (s *scene) judge(r cloudtrail.Record) detection.Finding {
 	s.t.Helper()
 	f, ok := detection.Judge(r)
@@ -24,7 +24,8 @@ func (s *scene) judge(r cloudtrail.Record) detection.Finding {
 	return f
 }
 
-// record of mallory's DeleteFlowLogs.
+// record returns the finding of a record that mallory has deleted flow logs. Without IDs, the record does not
+// say which.
 func (s *scene) record(ids ...string) detection.Finding {
 	s.events++
 	return s.judge(cloudtrail.Record{
@@ -33,7 +34,7 @@ func (s *scene) record(ids ...string) detection.Finding {
 	})
 }
 
-// attack deletes flow logs and returns the finding of its record.
+// attack deletes flow logs in AWS, and returns the finding of the record.
 func (s *scene) attack(ids ...string) detection.Finding {
 	s.t.Helper()
 	for _, id := range ids {
@@ -44,31 +45,31 @@ func (s *scene) attack(ids ...string) detection.Finding {
 	return s.record(ids...)
 }
 
-// as makes a record that of a role's session.
+// as makes a record one of a session of a role.
 func as(f detection.Finding, role string) detection.Finding {
 	f.Record.Identity = cloudtrail.Identity{Type: "AssumedRole", SessionIssuer: role}
 	return f
 }
 
-// recordOfCreate is the record by which mallory made a flow log.
+// recordOfCreate returns the finding of a record that mallory has created a flow log on vpc-1.
 func (s *scene) recordOfCreate(id string) detection.Finding {
 	f := s.record()
 	f.Kind, f.Record.IDsUnknown, f.Record.CreatedIDs, f.Record.ResourceIDs = detection.Created, false, []string{id}, []string{"vpc-1"}
 	return f
 }
 
-// madeUp is a record of a create that never was.
-func madeUp(n int) detection.Finding {
+// forgedCreate returns the finding of a forged record of a CreateFlowLogs call that nobody made.
+func forgedCreate(n int) detection.Finding {
 	return detection.Finding{Kind: detection.Created, Record: cloudtrail.Record{EventID: fmt.Sprint("made-", n), Account: account, Region: region,
 		CreatedIDs: []string{fmt.Sprintf("fl-%017x", 0xf0000000+n)}}}
 }
 
-// torn is the record that a VPC was deleted.
-func torn(vpc string) detection.Finding {
+// vpcDeleted returns the finding of a record that a VPC was deleted.
+func vpcDeleted(vpc string) detection.Finding {
 	return detection.Finding{Kind: detection.TornDown, Record: cloudtrail.Record{EventID: "torn-" + vpc, Account: account, Region: region, ResourceIDs: []string{vpc}}}
 }
 
-// madeUpIDs are IDs of flow logs that never were.
+// madeUpIDs returns n IDs of flow logs that never existed.
 func madeUpIDs(n, from int) (ids []string) {
 	for k := range n {
 		ids = append(ids, fmt.Sprintf("fl-%017x", 0xf00000000+from+k))
@@ -76,8 +77,8 @@ func madeUpIDs(n, from int) (ids []string) {
 	return ids
 }
 
-// recordBy is the finding of a DeleteFlowLogs call, read from the record that
-// CloudTrail writes of it. code: how AWS refused it.
+// recordBy returns the finding of a DeleteFlowLogs call, read from JSON as CloudTrail writes it. code and text
+// are the error with which AWS refused the call; empty: it succeeded.
 func (s *scene) recordBy(who, code, text string, ids ...string) detection.Finding {
 	s.t.Helper()
 	s.events++
@@ -113,12 +114,13 @@ const (
 	dryRun  = "Client.DryRunOperation"
 )
 
-// refusalText is as long as AWS's.
+// refusalText is as long as the message of AWS.
 var refusalText = "You are not authorized to perform this operation. User: " + nobody + " is not authorized to perform: ec2:DeleteFlowLogs because no identity-based policy allows it. " +
 	"Encoded authorization failure message: " + strings.Repeat("Ab3-", 300)
 
-// TestI12AFloodOfAttempts: somebody without any permission calls with a thousand
-// made-up IDs each time, and tries dry runs; then comes a real deletion.
+// TestI12AFloodOfAttempts: a principal without permissions calls DeleteFlowLogs 300 times with a thousand IDs
+// that never existed, and makes 300 dry runs. At most ten alerts and 2 MB of the state file are about that, and
+// a real deletion after it is alerted and restored at once.
 func TestI12AFloodOfAttempts(t *testing.T) {
 	t.Parallel()
 	s, id := protectedOne(t)
@@ -149,7 +151,7 @@ func TestI12AFloodOfAttempts(t *testing.T) {
 		}
 	}
 	if len(all) < 2 || len(all) > 10 || calls != 600 {
-		t.Errorf("%d alerts of %d attempts", len(all), calls)
+		t.Errorf("%d alerts of %d attempts, want 2 to 10 alerts of 600", len(all), calls)
 	}
 	s.must(s.store.Close())
 	grew := s.size() - before
@@ -160,7 +162,7 @@ func TestI12AFloodOfAttempts(t *testing.T) {
 	t.Logf("600 attempts: %d alerts, %d KB", len(all), grew>>10)
 }
 
-// tampering is the finding of one call that succeeded.
+// tampering returns the finding of a call that changed a resource.
 func (s *scene) tampering(service, event, target string, change func(*cloudtrail.Record)) detection.Finding {
 	s.t.Helper()
 	s.events++
@@ -178,8 +180,8 @@ const (
 	stream   = "arn:aws:firehose:eu-west-1:111122223333:deliverystream/flow"
 )
 
-// dependent is a scene with a flow log to a bucket, one to a log group by a
-// role, and one to a stream.
+// dependent returns a scene with a flow log to a bucket, one to a log group by a role, and one to a delivery
+// stream. Flowkeeper needs a queue, a rule, a trail and a key.
 func dependent(t *testing.T) *scene {
 	t.Helper()
 	s := newScene(t)
@@ -198,8 +200,8 @@ func dependent(t *testing.T) *scene {
 	return s
 }
 
-// rawRecord writes a CloudTrail record of one call as AWS does; more are further
-// fields of it, which come last.
+// rawRecord writes a CloudTrail record of a call as AWS does. The fields in more are added at the end, where
+// they override earlier ones.
 func (s *scene) rawRecord(service, event, request string, more ...string) string {
 	fields := append([]string{
 		`"eventVersion":"1.11","eventType":"AwsApiCall","eventCategory":"Management","managementEvent":true`,
@@ -210,6 +212,7 @@ func (s *scene) rawRecord(service, event, request string, more ...string) string
 	return "{" + strings.Join(fields, ",") + "}"
 }
 
+// deleting returns the request parameters of a DeleteFlowLogs call.
 func deleting(ids ...string) string {
 	var items []string
 	for n, id := range ids {
@@ -218,7 +221,7 @@ func deleting(ids ...string) string {
 	return `{"DeleteFlowLogsRequest":{"FlowLogId":[` + strings.Join(items, ",") + `]}}`
 }
 
-// deliverRaw decodes records and delivers their findings, as they come through the queue.
+// deliverRaw decodes records as a message has them, and delivers their findings.
 func (s *scene) deliverRaw(records ...string) {
 	s.t.Helper()
 	for _, raw := range records {

@@ -18,21 +18,21 @@ func TestI9FlappingNeverStops(t *testing.T) {
 		s.attackAndReconcile(f.ID)
 		for n := 0; len(s.flowLogsOn("vpc-1")) == 0; n++ {
 			if n > 700 {
-				t.Fatal("not restored within eleven minutes: the attacker wins by insisting")
+				t.Fatal("not restored within eleven minutes: an attacker wins if he only goes on")
 			}
 			s.advance(time.Second)
 		}
 	}
 	s.wantAlertCounts(map[alert.Kind]int{alert.Deletion: 8, alert.Restored: 8, alert.Flapping: 1,
-		alert.Blocked: 2, // the two that were held back for more than five minutes after the first had its alert
+		alert.Blocked: 2, // of the two flow logs that were held back for more than five minutes after the flapping alert
 		alert.Closed:  len(s.alerts(alert.Closed))})
 	if s.creates() != 8 {
 		t.Errorf("%d creates", s.creates())
 	}
 }
 
-// TestFlappingIsAlertedThoughItIsBackAtOnce: a person restores it by hand before
-// there is an alert of it.
+// TestFlappingIsAlertedThoughItIsBackAtOnce: a flow log flaps, and a person restores it by hand before people
+// are alerted of the flapping. They are alerted all the same.
 func TestFlappingIsAlertedThoughItIsBackAtOnce(t *testing.T) {
 	t.Parallel()
 	s, _ := protectedOne(t)
@@ -51,7 +51,8 @@ func TestFlappingIsAlertedThoughItIsBackAtOnce(t *testing.T) {
 	s.wantAlerts(alert.Flapping, 1)
 }
 
-// TestFlappingIsAlwaysAlerted, however the deletions fall between the restores.
+// TestFlappingIsAlwaysAlerted: flapping is alerted whatever the time between the deletions is, compared with
+// restore_interval.
 func TestFlappingIsAlwaysAlerted(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -69,13 +70,14 @@ func TestFlappingIsAlwaysAlerted(t *testing.T) {
 				s.advance(c.pause)
 			}
 			if n := len(s.alerts(alert.Flapping)); n == 0 {
-				t.Errorf("%d creates, %d alerts flapping", s.creates(), n)
+				t.Errorf("%d creates, and %d flapping alerts", s.creates(), n)
 			}
 		})
 	}
 }
 
-// TestFlappingIsAlertedBeforeTheEnd: its alert was due later, and all is over before.
+// TestFlappingIsAlertedBeforeTheEnd: a flow log flaps, and everything about the event is done before the
+// flapping alert is due. People are alerted of the flapping all the same.
 func TestFlappingIsAlertedBeforeTheEnd(t *testing.T) {
 	t.Parallel()
 	s := configured(t, func(p *incident.Policy) {

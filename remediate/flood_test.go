@@ -21,7 +21,8 @@ import (
 	"flowkeeper/remediate/repeat"
 )
 
-// TestI12ARefusedCallKeepsItsTextOnce, and fifty of its IDs.
+// TestI12ARefusedCallKeepsItsTextOnce: AWS refuses the deletion of a thousand flow logs with a long message for
+// each. The alert keeps the message once, and names fifty of the IDs, known flow logs first.
 func TestI12ARefusedCallKeepsItsTextOnce(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
@@ -40,29 +41,29 @@ func TestI12ARefusedCallKeepsItsTextOnce(t *testing.T) {
 		t.Errorf("%d IDs, %d more, %d texts, %d bytes", len(a.FailedFlowLogs), a.FailedOmitted, texts, len(b))
 	}
 	if f := a.FailedFlowLogs[0]; f.FlowLogID != known || f.ResourceID != "vpc-1" {
-		t.Errorf("the one that is known does not come first: %+v", f)
+		t.Errorf("the known flow log does not come first: %+v", f)
 	}
 	if !strings.HasPrefix(a.Title, "Refused: deleting 1000 flow logs by user/nobody") || !strings.Contains(a.Text, "1000 flow logs in all") {
 		t.Errorf("%s\n%s", a.Title, a.Text)
 	}
 }
 
-// TestI2AHarmlessCallSilencesNone: what is graver than what was alerted goes at
-// once, and the alert about the rest has the level of the gravest.
+// TestI2AHarmlessCallSilencesNone: an attacker makes a harmless call first. A graver call that follows is
+// alerted at once all the same. The alert that sums up the held calls has the level of the gravest.
 func TestI2AHarmlessCallSilencesNone(t *testing.T) {
 	t.Parallel()
 	s := dependent(t)
 	id := s.row(s.flowLogsOn("vpc-1")[0].ID).ID
 	s.deliver(s.recordBy(nobody, refusal, "no", madeUpIDs(1, 0)...))
 	s.deliver(s.recordBy(nobody, refusal, "no", madeUpIDs(1, 1)...)) // held
-	s.deliver(s.recordBy(nobody, refusal, "no", id))                 // one of ours
+	s.deliver(s.recordBy(nobody, refusal, "no", id))                 // graver: a known flow log
 	s.deliver(s.recordBy(nobody, refusal, "no", id))                 // held
 	s.wantAlerts(alert.Attempt, 2)
 	quiet := func(r *cloudtrail.Record) { r.Identity.InvokedBy = "delivery.logs.amazonaws.com" }
 	s.deliver(s.tampering("s3", "PutBucketPolicy", "flow-logs", quiet))
 	s.deliver(s.tampering("s3", "PutBucketPolicy", "flow-logs", nil))                                                             // graver
 	s.deliver(s.tampering("s3", "PutBucketPolicy", "flow-logs", func(r *cloudtrail.Record) { r.RequestHash = "another" }))        // held
-	s.deliver(s.tampering("s3", "DeleteBucketPolicy", "flow-logs", nil), s.tampering("logs", "DeleteLogGroup", "/vpc/flow", nil)) // others
+	s.deliver(s.tampering("s3", "DeleteBucketPolicy", "flow-logs", nil), s.tampering("logs", "DeleteLogGroup", "/vpc/flow", nil)) // other calls: not held
 	s.deliver(s.tampering("s3", "DeleteBucket", "flow-logs", nil))
 	var levels []string
 	for _, a := range s.alerts(alert.Tamper) {
@@ -79,7 +80,7 @@ func TestI2AHarmlessCallSilencesNone(t *testing.T) {
 	}
 }
 
-// TestARepeatedCallIsAlertedAfterACrash: what is held is on disk.
+// TestARepeatedCallIsAlertedAfterACrash: held calls are in the state file, so that a crash loses none of them.
 func TestARepeatedCallIsAlertedAfterACrash(t *testing.T) {
 	t.Parallel()
 	s, _ := protectedOne(t)
@@ -93,14 +94,14 @@ func TestARepeatedCallIsAlertedAfterACrash(t *testing.T) {
 		t.Fatalf("%+v", all)
 	}
 	if d := all[1].Time.Sub(all[0].Time.Time); d < 5*time.Minute || d > 5*time.Minute+time.Second {
-		t.Errorf("alerted of the rest after %s", d)
+		t.Errorf("the alert that sums up comes after %s, want five minutes", d)
 	}
 	if all[0].EventID == all[1].EventID || !strings.Contains(all[1].Text, "event "+all[1].EventID) {
-		t.Errorf("no example: %s", all[1].Text)
+		t.Errorf("the summary names no example: %s", all[1].Text)
 	}
 }
 
-// TestARepeatedRecordIsNoRepeatedCall: the queue delivers twice.
+// TestARepeatedRecordIsNoRepeatedCall: SQS may deliver a record several times. It counts as one call.
 func TestARepeatedRecordIsNoRepeatedCall(t *testing.T) {
 	t.Parallel()
 	s, _ := protectedOne(t)
@@ -118,8 +119,8 @@ func TestARepeatedRecordIsNoRepeatedCall(t *testing.T) {
 	}
 }
 
-// TestI12AnEndlessFloodHasARate: one alert in five minutes, however long it lasts,
-// and none that is not about it.
+// TestI12AnEndlessFloodHasARate: calls that go on for an hour cause one alert in five minutes. All summaries
+// have one dedup key, and each call is counted in one alert.
 func TestI12AnEndlessFloodHasARate(t *testing.T) {
 	t.Parallel()
 	s, _ := protectedOne(t)
@@ -134,16 +135,16 @@ func TestI12AnEndlessFloodHasARate(t *testing.T) {
 	for _, a := range all[1:] {
 		sum += a.Repeats.Calls
 		if a.DedupKey != all[1].DedupKey {
-			t.Error("a pager opens an incident for each")
+			t.Error("the summaries have several dedup keys, so that a pager opens several incidents")
 		}
 	}
 	if len(all) > 14 || sum != calls {
-		t.Errorf("%d alerts of %d calls of %d", len(all), sum, calls)
+		t.Errorf("%d alerts count %d calls of %d; want at most 14 alerts that count all", len(all), sum, calls)
 	}
 }
 
-// TestI12ForgedPrincipalsAreBounded, in alerts and in what is remembered; what they
-// hide is alerted when the window is over.
+// TestI12ForgedPrincipalsAreBounded: records name 600 forged principals. At most twenty are alerted at once, a
+// graver call is not held, and the other calls are summed up in one alert when the window is over.
 func TestI12ForgedPrincipalsAreBounded(t *testing.T) {
 	t.Parallel()
 	s, id := protectedOne(t)
@@ -153,7 +154,7 @@ func TestI12ForgedPrincipalsAreBounded(t *testing.T) {
 	}
 	s.wantAlerts(alert.Attempt, 20)
 	s.deliver(s.recordBy(nobody, refusal, "no", id)) // graver than all before
-	s.wantAlerts(alert.Attempt, 21)                  // the graver one is not held
+	s.wantAlerts(alert.Attempt, 21)                  // the graver call is not held
 	s.advance(time.Hour)
 	all := s.alerts(alert.Attempt)
 	last := all[len(all)-1]
@@ -162,8 +163,9 @@ func TestI12ForgedPrincipalsAreBounded(t *testing.T) {
 	}
 }
 
-// TestI12AFloodOfUnknownDeletions: records, forged or of flow logs that lived for a
-// moment, that name what nobody ever saw.
+// TestI12AFloodOfUnknownDeletions: records, which may be forged, name flow logs that AWS never showed. The first
+// one is alerted, the others are held and summed up. A deletion that names a known flow log is never held. All
+// incidents in a pager are resolved.
 func TestI12AFloodOfUnknownDeletions(t *testing.T) {
 	t.Parallel()
 	s, id := protectedOne(t)
@@ -172,12 +174,12 @@ func TestI12AFloodOfUnknownDeletions(t *testing.T) {
 		s.advance(time.Second)
 	}
 	s.wantAlerts(alert.Deletion, 1)
-	s.deliver(s.recordBy(nobody, "", "", append(madeUpIDs(20, 5000), id)...)) // one is ours: it is never held
+	s.deliver(s.recordBy(nobody, "", "", append(madeUpIDs(20, 5000), id)...)) // one flow log is known: the deletion is not held
 	if all := s.alerts(alert.Deletion); len(all) != 2 || len(all[1].FlowLogs) != 21 || all[1].Minor {
 		t.Fatalf("%d alerts", len(all))
 	}
-	s.deliver(s.record())           // not known which
-	s.wantAlerts(alert.Deletion, 3) // a record that names none is no repetition of one that names unknown ones
+	s.deliver(s.record())           // it does not say which flow logs
+	s.wantAlerts(alert.Deletion, 3) // a record without IDs does not count as a repetition
 	s.advance(time.Hour)
 	open := map[string]bool{}
 	for _, kind := range []alert.Kind{alert.Deletion, alert.Closed} {
@@ -187,8 +189,8 @@ func TestI12AFloodOfUnknownDeletions(t *testing.T) {
 			}
 		}
 	}
-	for key, is := range open {
-		if is {
+	for key, isOpen := range open {
+		if isOpen {
 			t.Errorf("a pager is never resolved: %s", key)
 		}
 	}
@@ -197,11 +199,12 @@ func TestI12AFloodOfUnknownDeletions(t *testing.T) {
 		t.Errorf("%d alerts of deletions, the last %+v", len(deletions), deletions[len(deletions)-1])
 	}
 	if len(closed) != 3 {
-		t.Errorf("%d alerts of ends", len(closed))
+		t.Errorf("%d closed alerts, want 3", len(closed))
 	}
 }
 
-// TestARepeatedCallOfAScopeThatIsNoMore is alerted by the daemon that is left.
+// TestARepeatedCallOfAScopeThatIsNoMore: calls are held of a scope that no longer has a restorer. The restorer
+// of another scope alerts of them.
 func TestARepeatedCallOfAScopeThatIsNoMore(t *testing.T) {
 	t.Parallel()
 	s, _ := protectedOne(t)
@@ -217,7 +220,8 @@ func TestARepeatedCallOfAScopeThatIsNoMore(t *testing.T) {
 	}
 }
 
-// TestARepeatedCallAfterTheClockWentBack does not wait for the old time.
+// TestARepeatedCallAfterTheClockWentBack: the clock goes back by three hours while a call is held. Its alert
+// must not come three hours late.
 func TestARepeatedCallAfterTheClockWentBack(t *testing.T) {
 	t.Parallel()
 	s, _ := protectedOne(t)
@@ -228,8 +232,8 @@ func TestARepeatedCallAfterTheClockWentBack(t *testing.T) {
 	s.wantAlerts(alert.Attempt, 2)
 }
 
-// TestI12AFloodOnASmallDisk: on 16 MB nothing that anybody can repeat stops a
-// restore.
+// TestI12AFloodOnASmallDisk: the disk has 16 MB, and principals make calls that fill the state file. A deletion
+// after that is stored and restored all the same: older rows are dropped, but not the snapshot.
 func TestI12AFloodOnASmallDisk(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
@@ -249,7 +253,7 @@ func TestI12AFloodOnASmallDisk(t *testing.T) {
 	s.reconcileOnce()
 	s.wantRestored("vpc-1")
 	if len(s.direct) > 0 {
-		t.Errorf("%d alerts past the store", len(s.direct))
+		t.Errorf("%d alerts bypassed the outbox, want none", len(s.direct))
 	}
 	if d := s.store.Dropped(); d.Rows == 0 || d.Undelivered == 0 {
 		t.Errorf("%+v: nothing was dropped", d)
@@ -258,12 +262,12 @@ func TestI12AFloodOnASmallDisk(t *testing.T) {
 		t.Errorf("%d KB on a disk of %d", size>>10, s.disk>>10)
 	}
 	if _, there, err := s.store.FindFlowLog(t.Context(), id); err != nil || !there {
-		t.Errorf("the snapshot's row: %v", err)
+		t.Errorf("the row of the flow log is not in the snapshot: %v", err)
 	}
 }
 
-// TestForeignScopesAreReportedAtABoundedRate, and forged ones do not silence the
-// report of a real one for ever.
+// TestForeignScopesAreReportedAtABoundedRate: records name thousands of accounts that are not configured, which
+// may be forged. The log names twenty in an hour at most. A real one is reported after that hour.
 func TestForeignScopesAreReportedAtABoundedRate(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
@@ -279,24 +283,23 @@ func TestForeignScopesAreReportedAtABoundedRate(t *testing.T) {
 		foreign(fmt.Sprintf("%012d", k))
 	}
 	if n := lines(); n > 25 {
-		t.Errorf("%d lines of log in one moment", n)
+		t.Errorf("%d lines of log at once, want at most 25", n)
 	}
 	s.now = s.now.Add(2 * time.Hour)
 	was := lines()
 	foreign("999988887777")
 	foreign("999988887777")
 	if n := lines() - was; n != 1 {
-		t.Errorf("%d lines about one that is new", n)
+		t.Errorf("%d lines about a new scope, want 1", n)
 	}
 }
 
-// TestI12ADeletionLeavesLittle: what one deletion, restored and verified, leaves in the
-// state file until the retention ends: its incident and history, its event and alerts,
-// and two rows of the snapshot.
+// TestI12ADeletionLeavesLittle: a deletion that was restored and verified takes at most 20 KB of the state file
+// until the retention ends: its incident and history, its event and alerts, and two rows of the snapshot.
 func TestI12ADeletionLeavesLittle(t *testing.T) {
 	t.Parallel()
 	s, ids := protected(t, 100)
-	s.crash() // it also writes the log into the file
+	s.crash() // it also moves the -wal file into the state file
 	before := s.size()
 	for _, id := range ids {
 		s.deliver(s.attack(id))
@@ -306,13 +309,13 @@ func TestI12ADeletionLeavesLittle(t *testing.T) {
 	s.crash()
 	each := (s.size() - before) / int64(len(ids))
 	if each > 20<<10 {
-		t.Errorf("%d bytes for each deletion", each)
+		t.Errorf("%d bytes for each deletion, want at most 20 KB", each)
 	}
 	t.Logf("%d bytes for each deletion", each)
 }
 
-// TestI12AMessageOfManyRecordsHoldsNoOther: a message has room for records without
-// end; each commit of it is short.
+// TestI12AMessageOfManyRecordsHoldsNoOther: a message may have any number of records. It is stored in several
+// short transactions, so that other messages do not wait for long.
 func TestI12AMessageOfManyRecordsHoldsNoOther(t *testing.T) {
 	t.Parallel()
 	s, _ := protectedOne(t)
@@ -328,8 +331,8 @@ func TestI12AMessageOfManyRecordsHoldsNoOther(t *testing.T) {
 	}
 }
 
-// countingStore counts the incidents that its transactions write: all, and those of
-// the one with the most.
+// countingStore counts the incidents that its transactions write: all of them, and those of the transaction that
+// writes the most.
 type countingStore struct {
 	remediate.Store
 	all, most int
@@ -355,8 +358,8 @@ func (c *countingTx) SaveCase(of *incident.Case) error {
 	return c.Tx.SaveCase(of)
 }
 
-// TestI7TheDeletionComesBeforeAFloodOfAttempts: the tries that AWS refused, thousands,
-// wait in the outbox; the alert of the deletion that succeeds is the next one.
+// TestI7TheDeletionComesBeforeAFloodOfAttempts: alerts of many refused attempts wait in the outbox. The alert of
+// a deletion that succeeds must be sent before them.
 func TestI7TheDeletionComesBeforeAFloodOfAttempts(t *testing.T) {
 	t.Parallel()
 	s, id := protectedOne(t)
@@ -383,6 +386,6 @@ func TestI7TheDeletionComesBeforeAFloodOfAttempts(t *testing.T) {
 		s.must(s.store.Sent(t.Context(), "log", d.Alert.ID, s.now))
 	}
 	if len(before) > 0 {
-		t.Errorf("%d alerts come before it", len(before))
+		t.Errorf("%d alerts come before that of the deletion", len(before))
 	}
 }

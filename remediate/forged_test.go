@@ -16,12 +16,12 @@ import (
 
 const ci = "arn:aws:iam::111122223333:role/ci"
 
-// TestI2ATimeWithinAnOldReleaseReleasesNothing: a forged record that bears it
-// comes before the real one, or before the first observation.
+// TestI2ATimeWithinAnOldReleaseReleasesNothing: a forged record has an event time within a release that is over.
+// It comes before the real record, and before or after the incident is decided. The flow log is restored.
 func TestI2ATimeWithinAnOldReleaseReleasesNothing(t *testing.T) {
 	t.Parallel()
-	for _, looked := range []bool{false, true} {
-		t.Run(fmt.Sprint(looked), func(t *testing.T) {
+	for _, decided := range []bool{false, true} {
+		t.Run(fmt.Sprintf("decided before the real record: %t", decided), func(t *testing.T) {
 			t.Parallel()
 			s, id := protectedOne(t)
 			s.release(time.Hour)
@@ -32,7 +32,7 @@ func TestI2ATimeWithinAnOldReleaseReleasesNothing(t *testing.T) {
 			forged := s.record(id)
 			forged.Record.EventTime = within
 			s.deliver(forged)
-			if looked {
+			if decided {
 				s.reconcile()
 				s.wantState(id, incident.Closed, incident.Released)
 			}
@@ -44,8 +44,9 @@ func TestI2ATimeWithinAnOldReleaseReleasesNothing(t *testing.T) {
 	}
 }
 
-// TestI2AYoungFlowLogIsNotForgotten: a forged record of one who may delete
-// names a flow log that not every observation shows yet.
+// TestI2AYoungFlowLogIsNotForgotten: a forged record says that a principal whom a rule ignores has deleted a
+// flow log, which is so young that an observation does not show it yet. The flow log must not count as gone: its
+// real loss is restored later.
 func TestI2AYoungFlowLogIsNotForgotten(t *testing.T) {
 	t.Parallel()
 	s := ruled(t, ci, incident.Ignore, 0)
@@ -61,16 +62,17 @@ func TestI2AYoungFlowLogIsNotForgotten(t *testing.T) {
 	s.advance(time.Hour)
 	s.wantState(young, incident.Closed, incident.StillThere)
 	if r := s.row(young); r.State != inventory.Live {
-		t.Fatalf("AWS shows it, and its row is %s", r.State)
+		t.Fatalf("AWS shows the flow log, and its row is %s", r.State)
 	}
-	s.attack(young) // and no event
+	s.attack(young) // its record never comes
 	s.refresh()
 	s.advance(time.Hour)
 	s.wantRestored("vpc-2")
 }
 
-// TestI2AForgedRecordOfTheReplacement does not loosen what is done about its
-// loss, not even where drift only alerts.
+// TestI2AForgedRecordOfTheReplacement: a forged record of the deletion of a replacement comes. When the
+// replacement is really deleted later, without a record, it is restored, even if a drift is otherwise only
+// alerted.
 func TestI2AForgedRecordOfTheReplacement(t *testing.T) {
 	t.Parallel()
 	s := configured(t, func(p *incident.Policy) { p.DriftAlerts = true })
@@ -80,15 +82,16 @@ func TestI2AForgedRecordOfTheReplacement(t *testing.T) {
 	s.deliver(s.record(second))
 	s.advance(5 * time.Minute)
 	s.wantState(second, incident.Closed, incident.StillThere)
-	s.attack(second) // and no event
+	s.attack(second) // its record never comes
 	s.advance(time.Hour)
 	s.refresh()
 	s.advance(time.Hour)
 	s.wantRestored("vpc-1")
 }
 
-// TestI2AForgedTwinLowersNothing: neither the level nor the actor of the real
-// deletion, nor is a real attempt swallowed.
+// TestI2AForgedTwinLowersNothing: a forged record has the event ID of a real deletion. It changes neither the
+// level nor the actor of the real deletion's alerts. A forged attempt does not suppress the alert of a real one
+// with the same event ID.
 func TestI2AForgedTwinLowersNothing(t *testing.T) {
 	t.Parallel()
 	s := ruled(t, ci, incident.Ignore, 0)
@@ -115,8 +118,8 @@ func TestI2AForgedTwinLowersNothing(t *testing.T) {
 	s.wantAlerts(alert.Attempt, 2)
 }
 
-// TestI2ForgedRecordsWithoutEnd leave room for the real one, and for what
-// became of it: a record that comes again adds no alert.
+// TestI2ForgedRecordsWithoutEnd: 205 forged records name a flow log before it is really deleted. The history
+// still has room for how the real deletion ends, and a repeated real record adds no alerts.
 func TestI2ForgedRecordsWithoutEnd(t *testing.T) {
 	t.Parallel()
 	s, id := protectedOne(t)
@@ -133,7 +136,7 @@ func TestI2ForgedRecordsWithoutEnd(t *testing.T) {
 	s.wantState(id, incident.Verified, "")
 	for _, kind := range []alert.Kind{alert.Restored, alert.Closed} {
 		if n := len(s.alertsOf(kind, f.Record.EventID)); n != 1 {
-			t.Errorf("%d alerts %s of one event", n, kind)
+			t.Errorf("%d %s alerts of one event, want 1", n, kind)
 		}
 	}
 	_, history, _, err := s.store.FindIncident(t.Context(), id)
@@ -142,7 +145,7 @@ func TestI2ForgedRecordsWithoutEnd(t *testing.T) {
 	}
 }
 
-// TestI8ARecordWithoutAScope asks for a refresh of all.
+// TestI8ARecordWithoutAScope: a record that names neither account nor Region asks for a refresh of all scopes.
 func TestI8ARecordWithoutAScope(t *testing.T) {
 	t.Parallel()
 	s, _ := protectedOne(t)
@@ -154,8 +157,8 @@ func TestI8ARecordWithoutAScope(t *testing.T) {
 	}
 }
 
-// TestI2AForgedTwinInEverythingButTheActor: one whom a rule ignores is said to
-// have done, in the same event, what somebody else has.
+// TestI2AForgedTwinInEverythingButTheActor: a forged record equals the real one, but says that a principal whom
+// a rule ignores has deleted the flow log. The real record, which comes later, is alerted and restored.
 func TestI2AForgedTwinInEverythingButTheActor(t *testing.T) {
 	t.Parallel()
 	s := ruled(t, ci, incident.Ignore, 0)
@@ -176,7 +179,8 @@ func TestI2AForgedTwinInEverythingButTheActor(t *testing.T) {
 	}
 }
 
-// TestI2AForgedTwinComesLater, and does not take over who did it.
+// TestI2AForgedTwinComesLater: a forged record with the event ID of the real deletion comes after it. All
+// further alerts still name the real actor.
 func TestI2AForgedTwinComesLater(t *testing.T) {
 	t.Parallel()
 	s, id := protectedOne(t)
@@ -197,8 +201,8 @@ func TestI2AForgedTwinComesLater(t *testing.T) {
 	}
 }
 
-// TestI2AForgedTwinOfADrift swallows nothing: it bears the ID of an event that
-// is ours.
+// TestI2AForgedTwinOfADrift: a forged record has the event ID that Flowkeeper made for a drift. The drift must
+// be alerted all the same.
 func TestI2AForgedTwinOfADrift(t *testing.T) {
 	t.Parallel()
 	s, id := protectedOne(t)
@@ -213,7 +217,8 @@ func TestI2AForgedTwinOfADrift(t *testing.T) {
 	}
 }
 
-// TestI2WhatWasReleasedStaysGone: a record of weeks later is about no loss of it.
+// TestI2WhatWasReleasedStaysGone: a flow log was deleted while it was released. A record of 30 days later must
+// not restore it.
 func TestI2WhatWasReleasedStaysGone(t *testing.T) {
 	t.Parallel()
 	s, id := protectedOne(t)
@@ -241,7 +246,7 @@ func TestI2AForgedRecordDoesNothing(t *testing.T) {
 	if s.row(id).State != inventory.Live || s.creates() != 0 {
 		t.Error("a forged record had an effect")
 	}
-	// It does not make us deaf to the real one.
+	// The real record that comes later must not be ignored.
 	s.attackAndReconcile(id)
 	s.wantState(id, incident.Restored, "")
 	s.wantRestored("vpc-1")
@@ -266,18 +271,18 @@ func TestI2NothingUnseenIsCreated(t *testing.T) {
 	s := newScene(t)
 	s.deliver(s.record("fl-0000dead"))
 	s.reconcile()
-	s.wantState("fl-0000dead", incident.Open, "") // the first refresh may still know it
+	s.wantState("fl-0000dead", incident.Open, "") // the first refresh may still show the flow log
 	s.refresh()
 	s.reconcile()
 	s.wantState("fl-0000dead", incident.Closed, incident.Unknown)
 	if s.creates() != 0 {
-		t.Error("created what was never seen")
+		t.Error("a flow log that AWS never showed was created")
 	}
-	s.wantAlerts(alert.Deletion, 1) // which says all the same who deleted what
+	s.wantAlerts(alert.Deletion, 1) // people read all the same who deleted which flow log
 }
 
-// shownByAFailedRefresh returns a flow log that a forged record named before AWS showed it. The refresh that
-// shows it fails after that.
+// shownByAFailedRefresh returns a flow log that a forged record named before AWS showed it. The refresh whose
+// first page shows the flow log fails at its second page.
 func (s *scene) shownByAFailedRefresh() (young string) {
 	s.t.Helper()
 	s.protect(1)
@@ -300,14 +305,14 @@ func (s *scene) shownByAFailedRefresh() (young string) {
 	return young
 }
 
-// TestI2ForgedBeforeAWSShowedIt: a forged record names a flow log that the snapshot does not know yet. A
-// refresh shows it, and fails after that. The real record counts all the same.
+// TestI2ForgedBeforeAWSShowedIt: a forged record names a flow log that is not in the snapshot yet. The refresh
+// that shows the flow log fails later. The real record of its deletion is alerted and restored all the same.
 func TestI2ForgedBeforeAWSShowedIt(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
 	young := s.shownByAFailedRefresh()
 	if r := s.row(young); r.State != inventory.Live || !r.Protected {
-		t.Fatalf("the first page does not show it: %+v", r)
+		t.Fatalf("the first page does not show the flow log: %+v", r)
 	}
 	real := s.attack(young)
 	s.deliver(real)
@@ -315,14 +320,15 @@ func TestI2ForgedBeforeAWSShowedIt(t *testing.T) {
 	s.advance(time.Minute)
 	s.wantRestored("vpc-2")
 	if a := s.alertsOf(alert.Restored, real.Record.EventID); len(a) != 1 {
-		t.Errorf("%d alerts say that it is back", len(a))
+		t.Errorf("%d restored alerts, want 1", len(a))
 	}
 	s.advance(time.Hour)
 	s.wantResolved()
 }
 
-// TestI2ForgedBeforeADrift: as before, but it is deleted without an event. The next refresh alerts of that like of
-// any other loss, and blames nobody whom the forged record named.
+// TestI2ForgedBeforeADrift: as TestI2ForgedBeforeAWSShowedIt, but no record of the real deletion comes. The next
+// refresh finds the loss. It is alerted and restored like any other drift, and the principal whom the forged
+// record named is not blamed.
 func TestI2ForgedBeforeADrift(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
@@ -344,8 +350,8 @@ func TestI2ForgedBeforeADrift(t *testing.T) {
 	s.wantResolved()
 }
 
-// TestI2ManyUnknownHideNone: what a refresh has shown of the flow logs that records named before is known
-// after it, however many more they named that are nowhere.
+// TestI2ManyUnknownHideNone: records name 1,200 flow logs that never existed, and one that a refresh shows
+// later. The incident of the latter must become known with that refresh.
 func TestI2ManyUnknownHideNone(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
@@ -358,6 +364,6 @@ func TestI2ManyUnknownHideNone(t *testing.T) {
 	s.wantState(young, incident.Closed, incident.Unknown)
 	s.refresh()
 	if i := s.wantState(young, incident.Open, ""); !i.Known {
-		t.Error("it is unknown")
+		t.Error("the incident of the flow log that the refresh showed is still unknown")
 	}
 }

@@ -27,13 +27,13 @@ func TestI1AlertsGoOutEvenIfTheDiskIsFull(t *testing.T) {
 	err := s.r.RecordFindings(t.Context(), []detection.Finding{attack}, func() {})
 	s.r.Wait()
 	if !errors.Is(err, errFull) {
-		t.Errorf("error %v: the message must stay", err)
+		t.Errorf("error %v, want errFull, so that the message stays in the queue", err)
 	}
 	if len(s.direct) != 1 || s.direct[0].Kind != alert.Deletion || s.direct[0].FlowLogs[0].FlowLogID != id || s.direct[0].FlowLogs[0].ResourceID != "vpc-1" {
-		t.Fatalf("sent directly: %+v", s.direct)
+		t.Fatalf("sent past the outbox: %+v, want the alert of the deletion", s.direct)
 	}
 	if text := s.direct[0].Text; !strings.Contains(text, "restores NOTHING until its state file can be written") {
-		t.Errorf("promised while nothing can be stored: %s", text)
+		t.Errorf("the alert promises a restore while nothing can be stored: %s", text)
 	}
 	s.r.Store = s.store.Remediation()
 	s.deliver(attack)
@@ -42,15 +42,16 @@ func TestI1AlertsGoOutEvenIfTheDiskIsFull(t *testing.T) {
 		t.Fatalf("%+v, and then %+v: a receiver that drops repeats by ID must take both, and a pager open one incident", s.direct, a)
 	}
 	if !strings.Contains(a[0].Text, "restores it as soon as AWS shows the loss") {
-		t.Errorf("the stored one does not say that the restore goes on: %s", a[0].Text)
+		t.Errorf("the stored alert does not say that the flow log is restored: %s", a[0].Text)
 	}
 	if len(a[0].RaisedBy) == 0 || a[0].Level != s.direct[0].Level || !slices.Equal(a[0].RaisedBy, s.direct[0].RaisedBy) {
-		t.Errorf("straight it was %s by %v, now it is %s by %v", s.direct[0].Level, s.direct[0].RaisedBy, a[0].Level, a[0].RaisedBy)
+		t.Errorf("the alert past the outbox has level %s, raised by %v; the stored one %s by %v", s.direct[0].Level, s.direct[0].RaisedBy, a[0].Level, a[0].RaisedBy)
 	}
 }
 
-// TestProgressPastAFullDisk: a message may name so much, and the sinks be so
-// slow, that to send all alerts takes longer than a hang may.
+// TestProgressPastAFullDisk: the disk is full, and sinks are slow, so that it takes six minutes to send the
+// alerts of one message past the outbox. The handler must report progress meanwhile: otherwise the watchdog
+// takes it for a hang.
 func TestProgressPastAFullDisk(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -65,22 +66,22 @@ func TestProgressPastAFullDisk(t *testing.T) {
 		}
 		begun := time.Now()
 		if err := s.r.RecordFindings(t.Context(), fs, progress.note); err == nil {
-			t.Error("acknowledged what is not stored")
+			t.Error("a message that is not stored is acknowledged")
 		}
 		if took, silence := time.Since(begun), progress.longest(); took != 6*time.Minute || silence > time.Minute {
-			t.Errorf("it took %s, with nothing for %s", took, silence)
+			t.Errorf("sending took %s, want 6m; %s without progress, want at most 1m", took, silence)
 		}
 	})
 }
 
-// TestI1TamperPastAFullDisk: the alert goes to the sinks directly, and the
-// message stays.
+// TestI1TamperPastAFullDisk: the disk is full. The alert of tampering goes to the sinks directly, and the
+// message stays in the queue.
 func TestI1TamperPastAFullDisk(t *testing.T) {
 	t.Parallel()
 	s := dependent(t)
 	s.fillDisk()
 	if err := s.r.RecordFindings(t.Context(), []detection.Finding{s.tampering("logs", "DeleteLogGroup", "/vpc/flow", nil)}, func() {}); err == nil {
-		t.Error("acknowledged what is not stored")
+		t.Error("a message that is not stored is acknowledged")
 	}
 	if len(s.direct) != 1 || s.direct[0].Kind != alert.Tamper || s.direct[0].Title == "" || !strings.Contains(s.direct[0].Text, "restores NOTHING until") {
 		t.Fatalf("%+v", s.direct)
@@ -93,8 +94,9 @@ func TestI1TamperPastAFullDisk(t *testing.T) {
 	}
 }
 
-// TestI12AFloodPastAFullStore: what bypasses the outbox is sent once for all that
-// repeats it, by its ID; a deletion of what is known has an ID of its own.
+// TestI12AFloodPastAFullStore: repeated calls come while the store can't commit. The alerts of repeated
+// tampering, and those of unknown flow logs, have one alert ID each, so that a sink sends each once. Each
+// deletion of a known flow log has an ID of its own.
 func TestI12AFloodPastAFullStore(t *testing.T) {
 	t.Parallel()
 	s := dependent(t)
@@ -107,7 +109,7 @@ func TestI12AFloodPastAFullStore(t *testing.T) {
 			s.recordBy(nobody, "", "", append(madeUpIDs(3, 3*k), id)...),
 		} {
 			if err := s.r.RecordFindings(t.Context(), []detection.Finding{f}, func() {}); err == nil {
-				t.Fatal("acknowledged what is not stored")
+				t.Fatal("a message that is not stored is acknowledged")
 			}
 		}
 	}
@@ -116,12 +118,12 @@ func TestI12AFloodPastAFullStore(t *testing.T) {
 		ids[a.ID]++
 	}
 	if len(s.direct) != 30 || len(ids) != 1+1+10 {
-		t.Errorf("%d alerts with %d IDs", len(s.direct), len(ids))
+		t.Errorf("%d alerts with %d IDs, want 30 with 12", len(s.direct), len(ids))
 	}
 }
 
-// TestRunWithAFullDisk: the log says nothing that did not get on disk, and not each
-// second that nothing does.
+// TestRunWithAFullDisk: while the disk is full, the log must not report a restore that is not stored, and must
+// not repeat each second that nothing can be stored.
 func TestRunWithAFullDisk(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -137,26 +139,26 @@ func TestRunWithAFullDisk(t *testing.T) {
 		disk := &rollingBack{Store: s.store.Remediation()}
 		disk.full.Store(true)
 		s.r.Store = disk
-		says := func(when string, want map[string]int) {
+		wantLogged := func(when string, want map[string]int) {
 			t.Helper()
 			synctest.Wait()
 			for text, n := range want {
 				if got := strings.Count(log.String(), text); got != n {
-					t.Errorf("%s: %q %d times, not %d:\n%s", when, text, got, n, log)
+					t.Errorf("%s: %q is logged %d times, want %d:\n%s", when, text, got, n, log)
 				}
 			}
 		}
 		stop := s.run(func() {})
 		time.Sleep(10 * time.Second)
-		says("full", map[string]int{"not all that is due could be done": 1, "incident restored": 0, "will try again": 0, "all that is due can be done again": 0})
+		wantLogged("the disk is full", map[string]int{"not all that is due could be done": 1, "incident restored": 0, "will try again": 0, "all that is due can be done again": 0})
 		disk.full.Store(false)
 		time.Sleep(10 * time.Second)
-		says("room", map[string]int{"not all that is due could be done": 1, "incident restored": 1, "all that is due can be done again": 1})
+		wantLogged("the disk has room again", map[string]int{"not all that is due could be done": 1, "incident restored": 1, "all that is due can be done again": 1})
 		stop()
 	})
 }
 
-// rollingBack is a store whose disk may have no room for what it is to commit.
+// rollingBack is a store whose transactions are rolled back at their end while the disk is full.
 type rollingBack struct {
 	remediate.Store
 	full atomic.Bool

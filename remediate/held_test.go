@@ -14,9 +14,9 @@ import (
 	"flowkeeper/remediate/incident"
 )
 
-// held is a scene with the deletion of a flow log that was not known when its record
-// came, held back as one of many.
-func held(t *testing.T) (s *scene, young, event string) {
+// heldDeletion returns a scene in which the deletion of the flow log young, with this event ID, is held: young was
+// unknown when the record came, and the same principal had deleted an unknown flow log before.
+func heldDeletion(t *testing.T) (s *scene, young, event string) {
 	t.Helper()
 	s = newScene(t)
 	s.protect(1)
@@ -29,8 +29,8 @@ func held(t *testing.T) (s *scene, young, event string) {
 	return s, young, f.Record.EventID
 }
 
-// addToSnapshot writes a flow log into the snapshot as a refresh does, page by page, before it
-// asks what was not known.
+// addToSnapshot writes a flow log into the snapshot as a refresh does with a page, before the refresh works on
+// the incidents of unknown flow logs.
 func (s *scene) addToSnapshot(id string) {
 	s.t.Helper()
 	f := s.row(s.flowLogsOn("vpc-1")[0].ID).FlowLog
@@ -40,11 +40,12 @@ func (s *scene) addToSnapshot(id string) {
 	}))
 }
 
-// TestAHeldDeletionThatTheRestorerFindsKnown: a refresh writes a page of flow logs,
-// and the restorer comes to one of them before the refresh asks for what was not known.
+// TestAHeldDeletionThatTheRestorerFindsKnown: a refresh writes the flow log of a held deletion into the
+// snapshot. The restorer works on the incident before the refresh does. The deletion must be alerted then, and
+// closed later.
 func TestAHeldDeletionThatTheRestorerFindsKnown(t *testing.T) {
 	t.Parallel()
-	s, young, event := held(t)
+	s, young, event := heldDeletion(t)
 	s.world.Remove(account, region, young)
 	s.addToSnapshot(young)
 	s.reconcile()
@@ -54,28 +55,29 @@ func TestAHeldDeletionThatTheRestorerFindsKnown(t *testing.T) {
 	}
 	s.advance(time.Hour)
 	if n := len(s.alertsOf(alert.Closed, event)); n != 1 {
-		t.Errorf("%d ends", n)
+		t.Errorf("%d closed alerts, want 1", n)
 	}
 }
 
-// TestAHeldDeletionThatRaisesItsLevel: the sink that got the alert because of its level gets
-// its end, too.
+// TestAHeldDeletionThatRaisesItsLevel: a held deletion becomes critical when its flow log becomes known. The
+// event must keep that level, so that the closed alert goes to the same sinks.
 func TestAHeldDeletionThatRaisesItsLevel(t *testing.T) {
 	t.Parallel()
-	s, young, event := held(t)
-	s.changeEvent(event, func(e *incident.Event) { e.Level = alert.High }) // the role of a service, say
+	s, young, event := heldDeletion(t)
+	s.changeEvent(event, func(e *incident.Event) { e.Level = alert.High }) // as for the role of a service
 	s.world.Remove(account, region, young)
 	s.addToSnapshot(young)
 	s.reconcile()
 	var level alert.Level
 	s.changeEvent(event, func(e *incident.Event) { level = e.Level })
 	if all := s.alerts(alert.Deletion); all[len(all)-1].Level != alert.Critical || level != alert.Critical {
-		t.Errorf("alerted as %s, and its end goes to whom %s goes", all[len(all)-1].Level, level)
+		t.Errorf("the alert has level %s, the event %s; want critical for both", all[len(all)-1].Level, level)
 	}
 }
 
-// TestAHeldDeletionOfAReplacement that is recorded only after the record of its own
-// deletion came: the answer of the create was late.
+// TestAHeldDeletionOfAReplacement: the record of a replacement's deletion comes before the answer of the create.
+// The replacement is unknown then, so that its deletion is held. After the answer, it is alerted, restored and
+// closed, each once.
 func TestAHeldDeletionOfAReplacement(t *testing.T) {
 	t.Parallel()
 	s, id := protectedOne(t)
@@ -84,7 +86,7 @@ func TestAHeldDeletionOfAReplacement(t *testing.T) {
 	var event string
 	s.answering(&calls{create: func(n int, in *ec2.CreateFlowLogsInput) (*ec2.CreateFlowLogsOutput, error) {
 		out, err := s.api.CreateFlowLogs(t.Context(), in)
-		if n == 1 && err == nil { // its own deletion comes before the answer
+		if n == 1 && err == nil { // the record of its deletion comes before the answer
 			f := s.recordBy(nobody, "", "", out.FlowLogIds[0])
 			s.world.Remove(account, region, out.FlowLogIds[0])
 			event = f.Record.EventID
@@ -97,16 +99,16 @@ func TestAHeldDeletionOfAReplacement(t *testing.T) {
 	s.wantRestored("vpc-1")
 	for _, kind := range []alert.Kind{alert.Deletion, alert.Restored, alert.Closed} {
 		if all := slices.DeleteFunc(s.alertsOf(kind, event), func(a alert.Alert) bool { return a.Repeats != nil }); len(all) != 1 {
-			t.Errorf("%d alerts %s", len(all), kind)
+			t.Errorf("%d %s alerts, want 1", len(all), kind)
 		}
 	}
 }
 
-// TestAPagerIsResolvedThoughItsIncidentWasDropped: incidents of flow logs that nobody
-// ever saw go when they are too many, and with them what would end the event.
+// TestAPagerIsResolvedThoughItsIncidentWasDropped: if a scope has more than 10,000 incidents of unknown flow
+// logs, the oldest are dropped. The incident in the pager that the deletion opened is resolved all the same.
 func TestAPagerIsResolvedThoughItsIncidentWasDropped(t *testing.T) {
 	t.Parallel()
-	s := newScene(t) // its first refresh is not complete: nothing is known to be unknown
+	s := newScene(t) // no refresh is complete: AWS may still show the flow logs
 	first := s.recordBy(nobody, "", "", madeUpIDs(1, 0)...)
 	s.deliver(first)
 	s.advance(time.Second)
@@ -126,13 +128,13 @@ func TestAPagerIsResolvedThoughItsIncidentWasDropped(t *testing.T) {
 	s.must(s.r.NotifyDue(t.Context(), scope))
 	opened, closed := s.alerts(alert.Deletion), s.alerts(alert.Closed)
 	if opened[0].EventID != first.Record.EventID || len(closed) != 1 || closed[0].DedupKey != opened[0].DedupKey {
-		t.Fatalf("%d ends: %+v", len(closed), closed)
+		t.Fatalf("%d closed alerts, want 1 with the dedup key of the deletion: %+v", len(closed), closed)
 	}
 }
 
-// TestRepeatsAreInNoCampaign: a forged record that has the event ID of a deletion, and
-// names what nobody ever saw, does not open the campaign's incident again: it may be
-// over, and what resolves the repeats would not resolve that.
+// TestRepeatsAreInNoCampaign: a forged record has the event ID of a real deletion, and names an unknown flow
+// log, so that it is held. The alert that sums it up must not open the campaign's incident again: nothing would
+// resolve that.
 func TestRepeatsAreInNoCampaign(t *testing.T) {
 	t.Parallel()
 	s, id := protectedOne(t)
@@ -149,15 +151,16 @@ func TestRepeatsAreInNoCampaign(t *testing.T) {
 		if a.Repeats == nil {
 			campaign += a.CampaignID
 		} else if a.CampaignID != "" {
-			t.Errorf("%d more are in campaign %s", a.Repeats.Calls, a.CampaignID)
+			t.Errorf("the alert about %d held calls is in campaign %s", a.Repeats.Calls, a.CampaignID)
 		}
 	}
 	if n := len(s.alerts(alert.Deletion)); n != 3 || campaign == "" {
-		t.Errorf("%d alerts, in campaign %q", n, campaign)
+		t.Errorf("%d alerts, want 3; the real deletion is in campaign %q", n, campaign)
 	}
 }
 
-// TestAHeldDeletionOfAKnownFlowLog: it was not known when its record came.
+// TestAHeldDeletionOfAKnownFlowLog: a deletion of two flow logs that the snapshot does not have is held. A
+// refresh shows one of them: then the deletion is alerted, restored and closed.
 func TestAHeldDeletionOfAKnownFlowLog(t *testing.T) {
 	t.Parallel()
 	s, _ := protectedOne(t)
@@ -176,6 +179,6 @@ func TestAHeldDeletionOfAKnownFlowLog(t *testing.T) {
 	s.advance(time.Hour)
 	s.wantRestored("vpc-9")
 	if n := len(s.alertsOf(alert.Closed, held.Record.EventID)); n != 1 {
-		t.Errorf("%d ends", n)
+		t.Errorf("%d closed alerts, want 1", n)
 	}
 }

@@ -8,8 +8,8 @@ import (
 	"flowkeeper/remediate/incident"
 )
 
-// TestTamperThatHidesItsTarget: AWS leaves parameters out that are larger than
-// 100 KB, and white space in a policy counts.
+// TestTamperThatHidesItsTarget: CloudTrail leaves out request parameters of more than 100 KB. White space in a
+// policy counts, so that an attacker can hide the target of a call. The alert says which resource it may be.
 func TestTamperThatHidesItsTarget(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ service, event, more, cause string }{
@@ -41,8 +41,9 @@ func TestTamperThatHidesItsTarget(t *testing.T) {
 	}
 }
 
-// TestAHiddenTargetWhereFlowLogsLive: nothing that is known there is of that
-// service, but what no snapshot names may be: a key, a forwarding rule, a role.
+// TestAHiddenTargetWhereFlowLogsLive: a call hides its target, and no known dependency belongs to that service.
+// But protected flow logs of the account may depend on resources that the snapshot does not name: a key, a
+// forwarding rule, a role. So it is alerted.
 func TestAHiddenTargetWhereFlowLogsLive(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
@@ -54,8 +55,8 @@ func TestAHiddenTargetWhereFlowLogsLive(t *testing.T) {
 	}
 }
 
-// TestAHiddenTargetElsewhere: in an account or a Region in which nothing lives
-// that is protected, large requests are somebody else's, and are so for ever.
+// TestAHiddenTargetElsewhere: a call hides its target in an account or Region without protected flow logs and
+// dependencies, or was refused. It is not alerted: such calls are common.
 func TestAHiddenTargetElsewhere(t *testing.T) {
 	t.Parallel()
 	s := dependent(t)
@@ -75,7 +76,7 @@ func TestAHiddenTargetElsewhere(t *testing.T) {
 	}
 }
 
-// TestIgnoredWhoHidesTheTarget: whom a rule ignores is informational.
+// TestIgnoredWhoHidesTheTarget: if a rule ignores the principal, the alert is informational.
 func TestIgnoredWhoHidesTheTarget(t *testing.T) {
 	t.Parallel()
 	s := ruled(t, ci, incident.Ignore, 0)
@@ -86,7 +87,8 @@ func TestIgnoredWhoHidesTheTarget(t *testing.T) {
 	}
 }
 
-// TestACreationThatHidesItsAnswer asks for a refresh.
+// TestACreationThatHidesItsAnswer: a record of CreateFlowLogs does not say which flow logs were created, so that
+// it asks for a refresh.
 func TestACreationThatHidesItsAnswer(t *testing.T) {
 	t.Parallel()
 	s, _ := protectedOne(t)

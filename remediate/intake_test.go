@@ -21,10 +21,10 @@ func TestNeedsRefresh(t *testing.T) {
 		"created, and names none":       {detection.Finding{Kind: detection.Created, Record: unnamed}, false, true},
 		"an attempt that names none":    {detection.Finding{Kind: detection.Attempted, Record: unnamed}, false, false},
 		"torn down, with a live one":    {detection.Finding{Kind: detection.TornDown, Record: named}, true, true},
-		"torn down, with none":          {detection.Finding{Kind: detection.TornDown, Record: named}, false, false},
+		"torn down, without a live one": {detection.Finding{Kind: detection.TornDown, Record: named}, false, false},
 		"tampering, with a live one":    {detection.Finding{Kind: detection.Tampered, Record: unnamed}, true, false},
 		"a rehearsal, with a live one":  {detection.Finding{Kind: detection.Rehearsed, Record: unnamed}, true, false},
-		"a deletion with another there": {detection.Finding{Kind: detection.Deleted, Record: named}, true, false},
+		"deleted, next to a live one":   {detection.Finding{Kind: detection.Deleted, Record: named}, true, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

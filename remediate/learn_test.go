@@ -13,8 +13,8 @@ import (
 	"flowkeeper/remediate/incident"
 )
 
-// TestI5AStalePageRevivesNothing: a listing that still shows a flow log whose
-// row is gone changes nothing of it.
+// TestI5AStalePageRevivesNothing: a stale listing still shows a flow log that is gone in the snapshot. Its row
+// must not change.
 func TestI5AStalePageRevivesNothing(t *testing.T) {
 	t.Parallel()
 	s, id := protectedOne(t)
@@ -22,15 +22,15 @@ func TestI5AStalePageRevivesNothing(t *testing.T) {
 	s.world.SetConsistencyDelay(time.Minute)
 	before := s.row(id)
 	if c := s.refresh(); c.Listed != 1 || c.Changed+c.New+c.Lost != 0 {
-		t.Fatalf("the listing is not stale, or was believed: %+v", c)
+		t.Fatalf("want one listed flow log and no change in the snapshot: %+v", c)
 	}
 	if r := s.row(id); r.State != inventory.Gone || !r.GoneAt.Equal(before.GoneAt) {
 		t.Errorf("%+v", r)
 	}
 }
 
-// TestANewDestinationIsAlerted: one that nothing delivered to before the first
-// refresh; those that the first refresh finds are as things are.
+// TestANewDestinationIsAlerted: a destination to which no flow log delivered before is alerted once. The
+// destinations that the first refresh finds are not alerted.
 func TestANewDestinationIsAlerted(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
@@ -50,8 +50,8 @@ func TestANewDestinationIsAlerted(t *testing.T) {
 	}
 }
 
-// TestADestinationThatIsNotOursIsAlertedAtFirst: even by the first refresh,
-// and it is not protected.
+// TestADestinationThatIsNotOursIsAlertedAtFirst: a flow log delivers to a destination that
+// inventory.destinations does not list. It is not protected, and even the first refresh alerts of it.
 func TestADestinationThatIsNotOursIsAlertedAtFirst(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
@@ -68,9 +68,8 @@ func TestADestinationThatIsNotOursIsAlertedAtFirst(t *testing.T) {
 	s.wantState(theirs, "closed", "exempt")
 }
 
-// TestI2ImportedActsOnlyByHand: a row that came from a file was never seen in
-// AWS, and no record and no refresh has anything made of it. A listing that
-// shows it makes it like any other; a person may ask for it before.
+// TestI2ImportedActsOnlyByHand: a row was imported from a file, and AWS has never shown its flow log. No record
+// and no refresh restores it, but a person can. When a listing shows it, it becomes a row like any other.
 func TestI2ImportedActsOnlyByHand(t *testing.T) {
 	t.Parallel()
 	s, _ := protectedOne(t)
@@ -97,7 +96,7 @@ func TestI2ImportedActsOnlyByHand(t *testing.T) {
 	s.refresh()
 	s.advance(10 * time.Minute)
 	if n := s.creates(); n != 0 {
-		t.Errorf("%d creates of what AWS never showed", n)
+		t.Errorf("%d creates of a flow log that AWS never showed", n)
 	}
 	s.deliver(s.record("fl-0000000000000beef"))
 	s.advance(10 * time.Minute)
@@ -116,7 +115,7 @@ func TestI2ImportedActsOnlyByHand(t *testing.T) {
 	}
 	s.plant("vpc-6", elsewhere("vpc-8"))
 	s.refresh()
-	s.wantAlerts(alert.Destination, 0) // the destination was imported
+	s.wantAlerts(alert.Destination, 0) // the import made the destination known
 	s.attackAndReconcile(seen)
 	s.wantState(seen, incident.Restored, "")
 	if n := len(s.flowLogsOn("vpc-8")); n != 1 {
@@ -124,28 +123,28 @@ func TestI2ImportedActsOnlyByHand(t *testing.T) {
 	}
 }
 
-// TestDestinationsOfAnotherConfiguration: inventory.destinations holds for what
-// was learned before it was changed, too.
+// TestDestinationsOfAnotherConfiguration: a change of inventory.destinations also applies to flow logs that the
+// snapshot already has.
 func TestDestinationsOfAnotherConfiguration(t *testing.T) {
 	t.Parallel()
 	s := configured(t, func(p *incident.Policy) { p.Destinations = []string{"arn:aws:s3:::other"} })
 	id := s.plant("vpc-1", nil)
 	s.refresh()
 	if s.row(id).Protected {
-		t.Fatal("it is protected, though it goes elsewhere")
+		t.Fatal("a flow log to a destination that is not listed is protected")
 	}
 	s.policy.Destinations = append(s.policy.Destinations, bucket)
 	s.crash()
 	s.now = s.now.Add(time.Hour)
 	s.refresh()
 	if r := s.row(id); !r.Protected || r.Excluded {
-		t.Errorf("wider: %+v", r)
+		t.Errorf("with its destination listed: %+v", r)
 	}
 	s.policy.Destinations = s.policy.Destinations[:1]
 	s.crash()
 	s.refresh()
 	if r := s.row(id); r.Protected || !r.Excluded {
-		t.Errorf("narrower: %+v", r)
+		t.Errorf("with its destination not listed any more: %+v", r)
 	}
 	s.deliver(s.attack(id))
 	s.advance(time.Hour)
@@ -155,13 +154,13 @@ func TestDestinationsOfAnotherConfiguration(t *testing.T) {
 	}
 }
 
-// learning is a store in whose first Update something else comes first.
-type learning struct {
+// beforeUpdate is a store that calls first before its first transaction that writes.
+type beforeUpdate struct {
 	remediate.Store
 	first func()
 }
 
-func (l *learning) Update(ctx context.Context, fn func(remediate.Tx) error) error {
+func (l *beforeUpdate) Update(ctx context.Context, fn func(remediate.Tx) error) error {
 	if first := l.first; first != nil {
 		l.first = nil
 		first()
@@ -169,15 +168,15 @@ func (l *learning) Update(ctx context.Context, fn func(remediate.Tx) error) erro
 	return l.Store.Update(ctx, fn)
 }
 
-// TestI5AnObservationThatCoversNothingShowsNothing: a flow log that was not known when a step
-// began has no resource to observe. If a refresh learns it meanwhile, that step has not
-// seen it gone.
+// TestI5AnObservationThatCoversNothingShowsNothing: a step begins while a flow log is unknown, so that it
+// observes no resource for it. A refresh learns the flow log meanwhile. The step must not conclude that the flow
+// log is gone.
 func TestI5AnObservationThatCoversNothingShowsNothing(t *testing.T) {
 	t.Parallel()
 	s, _ := protectedOne(t)
 	id := s.plant("vpc-young", nil)
-	s.deliver(s.record(id)) // it is there all the same
-	s.r.Store = &learning{s.store.Remediation(), func() { s.refresh() }}
+	s.deliver(s.record(id)) // forged: the flow log is alive
+	s.r.Store = &beforeUpdate{s.store.Remediation(), func() { s.refresh() }}
 	s.reconcileOnce()
 	if s.row(id).State != inventory.Live {
 		t.Error("a live flow log is marked gone")

@@ -23,7 +23,7 @@ func TestDeletedByEvent(t *testing.T) {
 		t.Errorf("incident %+v, flow log %+v", i, f)
 	}
 	if s.row(id).State != inventory.Gone || s.row(f.ID).RootID != id || !s.row(f.ID).Protected {
-		t.Error("I6: the replacement is in the snapshot, of the same lineage")
+		t.Error("I6: the lost flow log is not gone in the snapshot, or its replacement is not protected there in the same lineage")
 	}
 	s.wantAlertCounts(map[alert.Kind]int{alert.Deletion: 1, alert.Restored: 1})
 	s.advance(11 * time.Minute)
@@ -49,13 +49,13 @@ func TestI4TheSameRecordAgainChangesNothing(t *testing.T) {
 		s.wantRestored("vpc-" + string(rune('1'+n)))
 	}
 	if s.creates() != 1 {
-		t.Errorf("%d calls for 5 flow logs that are alike", s.creates())
+		t.Errorf("%d creates for 5 equal flow logs, want 1", s.creates())
 	}
 	s.wantAlertCounts(map[alert.Kind]int{alert.Deletion: 1, alert.Restored: 1, alert.Closed: 1})
 }
 
-// TestAFlowLogMadeAndDeletedBetweenRefreshes is known by its CreateFlowLogs
-// record.
+// TestAFlowLogMadeAndDeletedBetweenRefreshes: no refresh has listed the flow log. The record of its
+// CreateFlowLogs call makes it known, so that it can be restored.
 func TestAFlowLogMadeAndDeletedBetweenRefreshes(t *testing.T) {
 	t.Parallel()
 	s, _ := protectedOne(t)
@@ -96,7 +96,7 @@ func TestI3AdoptsWhatSomebodyElseMade(t *testing.T) {
 		t.Errorf("incident %+v", i)
 	}
 	if s.creates() != 0 || s.row(other).RootID != id {
-		t.Error("it is adopted, and of the lineage")
+		t.Error("want no create, and the other flow log in the lineage of the lost one")
 	}
 }
 
@@ -140,8 +140,8 @@ func TestI9ThrottledIsRetried(t *testing.T) {
 	s.wantAlertCounts(map[alert.Kind]int{alert.Deletion: 1, alert.Restored: 1})
 }
 
-// TestLastErrorIsKept: who looks at an incident sees what AWS answered, while
-// it is tried again and while it is blocked, and nothing once it is restored.
+// TestLastErrorIsKept: an incident shows AWS's last answer while it is tried again and while it is blocked. It
+// shows none once the flow log is restored.
 func TestLastErrorIsKept(t *testing.T) {
 	t.Parallel()
 	for code, want := range map[string]incident.State{"InternalError": incident.Open, "UnauthorizedOperation": incident.Blocked} {
@@ -158,14 +158,14 @@ func TestLastErrorIsKept(t *testing.T) {
 	}
 }
 
-// TestI4ALostAnswerIsNoSecondFlowLog, with AWS's own guard switched off: only
-// the observation and the token prevent the double.
+// TestI4ALostAnswerIsNoSecondFlowLog: the answers to two creates are lost, and this AWS allows two equal flow
+// logs. So only the observation and the ClientToken prevent a second flow log.
 func TestI4ALostAnswerIsNoSecondFlowLog(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
 	s.world.AllowDuplicates(true)
 	id := s.protect(1)[0]
-	s.world.SetConsistencyDelay(30 * time.Second) // the observation does not show it yet either
+	s.world.SetConsistencyDelay(30 * time.Second) // so observations do not show the created flow log yet
 	s.world.LoseAnswers("CreateFlowLogs", 2)
 	f := s.attack(id)
 	s.deliver(f)
@@ -209,7 +209,8 @@ func TestAnAttemptIsAlerted(t *testing.T) {
 	}
 }
 
-// One call after the other, before AWS shows the first loss: the VPC is dark.
+// TestTwoDeletionsMakeAVPCDark: both flow logs of a VPC are deleted, one call after the other, and AWS still
+// shows the first one. The second alert must say that the VPC is dark.
 func TestTwoDeletionsMakeAVPCDark(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
@@ -221,6 +222,6 @@ func TestTwoDeletionsMakeAVPCDark(t *testing.T) {
 	s.deliver(s.attack(b))
 	all := s.alerts(alert.Deletion)
 	if len(all) != 2 || all[1].Level != alert.Critical {
-		t.Errorf("%d %v %v", len(all), all[1].Level, all[1].RaisedBy)
+		t.Errorf("%d alerts, want 2; the second has level %v, raised by %v, want critical", len(all), all[1].Level, all[1].RaisedBy)
 	}
 }

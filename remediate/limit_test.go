@@ -15,37 +15,40 @@ import (
 	"flowkeeper/remediate/incident"
 )
 
-func besideTheBucket(f *fakeaws.FlowLog) { f.LogDestination = bucket + "/evil" }
+func toEvilPrefix(f *fakeaws.FlowLog) { f.LogDestination = bucket + "/evil" }
 
-// setQuota lets AWS allow so many flow logs of one resource.
+// setQuota sets how many flow logs of one resource AWS allows.
 func (s *scene) setQuota(n int) {
 	s.world.Configure(func(e *fakeawstest.EC2Settings) { e.Quota = n })
 }
 
-// wantAdvice checks that the one alert of the block says the same as its incident: these parts.
+// wantAdvice checks that the incident is blocked by the limit, that there is one alert of that, and that both
+// contain these parts.
 func (s *scene) wantAdvice(lost string, parts ...string) {
 	s.t.Helper()
 	i := s.wantState(lost, incident.Blocked, incident.Limit)
 	all := s.alerts(alert.Blocked)
 	if len(all) != 1 {
-		s.t.Fatalf("%d alerts", len(all))
+		s.t.Fatalf("%d blocked alerts, want 1", len(all))
 	}
 	for _, part := range parts {
 		if !strings.Contains(i.Advice, part) || !strings.Contains(all[0].Text, part) {
-			s.t.Errorf("%q is not in %q, or not in %q", part, i.Advice, all[0].Text)
+			s.t.Errorf("%q is not in the advice %q, or not in the alert %q", part, i.Advice, all[0].Text)
 		}
 	}
 }
 
-func remove(id string) string {
+// deleteAdvice is the part of an advice that names a flow log, with the command that deletes it.
+func deleteAdvice(id string) string {
 	return "such as " + id + ": `aws ec2 delete-flow-logs --region " + region + " --flow-log-ids " + id + "`"
 }
 
-// TestTheLimitNamesWhatHasJustAppeared: an attacker takes the place of what he deletes, before any
-// record or refresh shows who does. The alert names his flow log, and none of ours to delete.
+// TestTheLimitNamesWhatHasJustAppeared: an attacker deletes a flow log and creates his own, so that AWS's limit
+// for the VPC is reached. No record or refresh has shown his flow log yet. The alert tells people to delete his
+// flow log, and not a protected one.
 func TestTheLimitNamesWhatHasJustAppeared(t *testing.T) {
 	t.Parallel()
-	for name, ours := range map[string]int{"the only place": 0, "beside one of ours": 1} {
+	for name, ours := range map[string]int{"no other flow log": 0, "next to a protected one": 1} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newScene(t)
@@ -55,11 +58,11 @@ func TestTheLimitNamesWhatHasJustAppeared(t *testing.T) {
 			}
 			s.learn()
 			f := s.attack(lost)
-			his := s.plant("vpc-1", besideTheBucket)
+			his := s.plant("vpc-1", toEvilPrefix)
 			s.setQuota(1 + ours)
 			s.deliver(f)
 			s.advance(time.Minute)
-			s.wantAdvice(lost, "on vpc-1 are "+his+" (to "+bucket+"/evil, not protected: it has just appeared)", remove(his))
+			s.wantAdvice(lost, "on vpc-1 are "+his+" (to "+bucket+"/evil, not protected: it has just appeared)", deleteAdvice(his))
 			s.world.Remove(account, region, his)
 			s.advance(20 * time.Minute)
 			s.wantState(lost, incident.Verified, "")
@@ -67,41 +70,41 @@ func TestTheLimitNamesWhatHasJustAppeared(t *testing.T) {
 	}
 }
 
-// TestTheLimitWithinAGroup: the places of some of them are taken. These go alone, and the alert
-// names what takes them; the others are back at once.
+// TestTheLimitWithinAGroup: an attacker's flow logs use up the limit of two VPCs of a group. The other flow logs
+// are restored at once. Those two go alone, and their alert names the attacker's flow logs.
 func TestTheLimitWithinAGroup(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
-	ids, were := s.plantMany(20, 0, 0)
+	ids, planted := s.plantMany(20, 0, 0)
 	f := s.attack(ids...)
-	his := []string{s.plant("vpc-3", besideTheBucket), s.plant("vpc-4", besideTheBucket)}
+	his := []string{s.plant("vpc-3", toEvilPrefix), s.plant("vpc-4", toEvilPrefix)}
 	s.setQuota(1)
 	s.deliver(f)
 	s.reconcile()
 	if n := len(s.world.FlowLogs(account, region)); n != 20 {
-		t.Errorf("%d are there at once", n)
+		t.Errorf("%d flow logs are there at once, want 20", n)
 	}
 	s.advance(time.Minute)
-	s.wantAdvice(ids[3], remove(his[0]))
-	if i := s.wantState(ids[4], incident.Blocked, incident.Limit); !strings.Contains(i.Advice, remove(his[1])) {
+	s.wantAdvice(ids[3], deleteAdvice(his[0]))
+	if i := s.wantState(ids[4], incident.Blocked, incident.Limit); !strings.Contains(i.Advice, deleteAdvice(his[1])) {
 		t.Error(i.Advice)
 	}
 	for _, id := range his {
 		s.world.Remove(account, region, id)
 	}
 	s.advance(40 * time.Minute)
-	s.wantAllRestored(were)
+	s.wantAllRestored(planted)
 }
 
-// TestTheLimitSaysToReleaseFirst: where all that holds the places is protected, deleting one of these
-// alone would have it restored.
+// TestTheLimitSaysToReleaseFirst: all flow logs that use up the limit are protected. If a person only deleted
+// one, it would be restored. So the advice says to release it first.
 func TestTheLimitSaysToReleaseFirst(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
 	lost := s.plant("vpc-1", nil)
 	ours := s.plant("vpc-1", func(f *fakeaws.FlowLog) { f.LogDestination = bucket + "/ours" })
 	s.learn()
-	s.setQuota(1) // AWS has taken back a higher one
+	s.setQuota(1) // AWS has lowered the limit
 	s.deliver(s.attack(lost))
 	s.advance(time.Minute)
 	s.wantAdvice(lost, "such as "+ours+": `flowkeeper inventory release "+ours+" --for 1h`, then `aws ec2 delete-flow-logs --region "+region+" --flow-log-ids "+ours+"`")
@@ -111,8 +114,8 @@ func TestTheLimitSaysToReleaseFirst(t *testing.T) {
 	s.wantState(lost, incident.Verified, "")
 }
 
-// TestTheLimitWhereNothingIsShown: AWS refuses the create for its limit, and then to show what is
-// there. The alert is about the limit all the same.
+// TestTheLimitWhereNothingIsShown: AWS refuses the create because of its limit, and then does not answer the
+// observation that would show which flow logs use it up. The alert is about the limit all the same.
 func TestTheLimitWhereNothingIsShown(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)

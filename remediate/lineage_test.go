@@ -10,16 +10,15 @@ import (
 	"flowkeeper/remediate/incident"
 )
 
-// TestI3AStaleObservationShowsAnAncestor: another daemon has replaced the first flow
-// log, and this one knows the replacement alone. When that is deleted,
-// an observation of a moment ago shows the first one, which does the same
-// and is long gone: it is not adopted.
+// TestI3AStaleObservationShowsAnAncestor: another daemon has replaced the first flow log. This daemon knows
+// both, but no record or refresh has shown it that the first one is gone. When the replacement is deleted, a
+// stale observation still shows the first flow log, which has equal settings. It must not be adopted.
 func TestI3AStaleObservationShowsAnAncestor(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
 	first := s.protect(1)[0]
 	if !s.world.Remove(account, region, first) {
-		t.Fatal("not there")
+		t.Fatal("the flow log is not there to be deleted")
 	}
 	s.now = s.now.Add(time.Second)
 	second := s.plant("vpc-1", nil)
@@ -38,9 +37,9 @@ func TestI3AStaleObservationShowsAnAncestor(t *testing.T) {
 	s.wantRestored("vpc-1")
 }
 
-// TestI4ALineageThatLeadsBack: should an incident have taken an ancestor for
-// its replacement all the same, the loss of that one opens it again. Each
-// counting on the other would leave none.
+// TestI4ALineageThatLeadsBack: the incident of a replacement has adopted an ancestor, though the ancestor is
+// gone. When that loss is noticed, one incident is opened again. If each incident relied on the other, no flow
+// log would be left.
 func TestI4ALineageThatLeadsBack(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
@@ -50,13 +49,13 @@ func TestI4ALineageThatLeadsBack(t *testing.T) {
 	s.reconcile()
 	second := s.wantState(first, incident.Restored, "").NewID
 	if !s.world.Remove(account, region, second) {
-		t.Fatal("not there")
+		t.Fatal("the flow log is not there to be deleted")
 	}
 	s.must(s.store.Update(t.Context(), func(tx *store.Tx) error {
 		lost, _, err := tx.Incident(scope, first)
 		s.must(err)
 		back := lost
-		lost.State, lost.NewID, lost.NextAttemptAt = incident.Open, "", s.now // as if the answer was lost
+		lost.State, lost.NewID, lost.NextAttemptAt = incident.Open, "", s.now // as if the answer of the create was lost
 		back.FlowLogID, back.State, back.NewID, back.Adopted, back.NextAttemptAt = second, incident.Verified, first, true, time.Time{}
 		s.must(tx.PutIncident(lost))
 		row, _, err := tx.FlowLog(scope, second)
@@ -71,10 +70,10 @@ func TestI4ALineageThatLeadsBack(t *testing.T) {
 	s.wantRestored("vpc-1")
 }
 
-// TestI4TakenForGoneByMistake: a forged record names a replacement that is too
-// young for every observation to show, and this one shows an equivalent that is gone:
-// that one is adopted, and the living one counts as gone. When nothing can be
-// made in its place, because it stands there, it is known to be alive.
+// TestI4TakenForGoneByMistake: a forged record names a replacement that is so young that an observation does not
+// show it. The observation shows an equivalent flow log that is gone by now, which is adopted. So the live
+// replacement counts as gone. When AWS refuses to create another one because the replacement exists, it must
+// count as alive again.
 func TestI4TakenForGoneByMistake(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
@@ -83,14 +82,14 @@ func TestI4TakenForGoneByMistake(t *testing.T) {
 	third := s.plant("vpc-1", nil)
 	s.now = s.now.Add(time.Second)
 	if !s.world.Remove(account, region, third) {
-		t.Fatal("not there")
+		t.Fatal("the flow log is not there to be deleted")
 	}
 	s.now = s.now.Add(time.Second)
 	s.deliver(f)
 	s.reconcile()
 	second := s.wantState(first, incident.Restored, "").NewID
 	s.now = s.now.Add(500 * time.Millisecond)
-	s.world.SetConsistencyDelay(2 * time.Second) // third is there, second is not yet
+	s.world.SetConsistencyDelay(2 * time.Second) // observations show third, and not yet second
 	s.deliver(s.record(second))
 	s.reconcile()
 	if i := s.wantState(second, incident.Restored, ""); i.NewID != third || !i.Adopted {
@@ -105,7 +104,7 @@ func TestI4TakenForGoneByMistake(t *testing.T) {
 	if f := s.wantRestored("vpc-1"); f.ID != second || s.row(second).State != inventory.Live || !s.row(second).Protected {
 		t.Errorf("flow log %+v, row %+v", f, s.row(second))
 	}
-	s.wantAlerts(alert.Decoy, 0) // what does the same is no decoy
+	s.wantAlerts(alert.Decoy, 0) // an equivalent flow log is no decoy
 	s.attackAndReconcile(second)
 	s.wantState(second, incident.Restored, "")
 	s.wantRestored("vpc-1")

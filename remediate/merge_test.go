@@ -13,10 +13,9 @@ import (
 	"flowkeeper/inventory"
 )
 
-// TestI5MergeNeverForgets: whatever changes in AWS between refreshes, and
-// whichever of them fail or see the past, the snapshot keeps what it learned:
-// what is gone stays gone, with all it was; what an operator said of a row stays
-// said; and a refresh of what has not changed writes nothing.
+// TestI5MergeNeverForgets: flow logs change between refreshes, and refreshes fail or get stale listings. A flow
+// log that is gone in the snapshot stays gone, and its row keeps what was learned of it, also the release by an
+// operator. A refresh of unchanged flow logs writes nothing.
 func TestI5MergeNeverForgets(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(rt *rapid.T) {
@@ -68,11 +67,11 @@ func TestI5MergeNeverForgets(t *testing.T) {
 				a, ok := after[id]
 				switch {
 				case !ok:
-					rt.Fatalf("%s is forgotten", id)
+					rt.Fatalf("%s is not in the snapshot any more", id)
 				case b.State == inventory.Gone && a.State != inventory.Gone:
-					rt.Fatalf("%s is revived", id)
+					rt.Fatalf("%s was gone, and is live again", id)
 				case failing && a.State != b.State:
-					rt.Fatalf("%s is %s by a listing that failed", id, a.State)
+					rt.Fatalf("%s became %s by a refresh that failed", id, a.State)
 				case a.RootID != b.RootID || !a.FirstSeenAt.Equal(b.FirstSeenAt) || !a.ReleasedUntil.Equal(b.ReleasedUntil) || a.ReleaseReason != b.ReleaseReason || a.Protected != b.Protected:
 					rt.Fatalf("%s: %+v, then %+v", id, b, a)
 				}
@@ -80,7 +79,7 @@ func TestI5MergeNeverForgets(t *testing.T) {
 			if !failing && !stale {
 				for _, f := range s.world.FlowLogs(account, region) {
 					if a := after[f.ID]; a.State != inventory.Live || !maps.Equal(a.Tags, f.Tags) {
-						rt.Fatalf("%s is %s with %v in the snapshot, and there with %v", f.ID, a.State, a.Tags, f.Tags)
+						rt.Fatalf("%s is %s in the snapshot with the tags %v, and live in AWS with %v", f.ID, a.State, a.Tags, f.Tags)
 					}
 				}
 			}
@@ -88,7 +87,7 @@ func TestI5MergeNeverForgets(t *testing.T) {
 			if !failing {
 				c, err := s.r.Refresh(t.Context(), scope)
 				if again, err2 := s.r.Refresh(t.Context(), scope); err != nil || err2 != nil || again.New+again.Changed+again.Lost != 0 {
-					rt.Fatalf("%+v, and then %+v, of what has not changed: %v, %v", c, again, err, err2)
+					rt.Fatalf("nothing has changed, but the refreshes count %+v, and then %+v: %v, %v", c, again, err, err2)
 				}
 			}
 			s.now = s.now.Add(time.Duration(rapid.IntRange(0, 300).Draw(rt, "seconds")) * time.Second)

@@ -16,9 +16,8 @@ import (
 	"flowkeeper/remediate/incident"
 )
 
-// TestNothingStaysDarkInSilence: whatever keeps a flow log from coming back, people
-// are alerted of it after five minutes, with AWS's last words and how often Flowkeeper
-// tried, and again each day; and the pager is resolved when it is back.
+// TestNothingStaysDarkInSilence: whatever prevents a restore, people are alerted after five minutes, and again
+// each day. The alert says what AWS last answered, and how often Flowkeeper has tried.
 func TestNothingStaysDarkInSilence(t *testing.T) {
 	t.Parallel()
 	const forever = 1 << 30
@@ -27,8 +26,8 @@ func TestNothingStaysDarkInSilence(t *testing.T) {
 	}
 	for name, c := range map[string]struct {
 		breaks func(*scene, *calls)
-		says   string // AWS's words
-		least  int    // attempts
+		says   string // part of AWS's answer
+		least  int    // the least number of attempts
 	}{
 		"creates are throttled":           {func(s *scene, _ *calls) { s.world.Throttle("CreateFlowLogs", forever) }, "RequestLimitExceeded", 2},
 		"FlowLogAlreadyExists, not shown": {fail("CreateFlowLogs", "FlowLogAlreadyExists", http.StatusBadRequest), "FlowLogAlreadyExists", 2},
@@ -55,12 +54,12 @@ func TestNothingStaysDarkInSilence(t *testing.T) {
 		"creates time out":                  {func(_ *scene, c *calls) { c.create = answered(nil, context.DeadlineExceeded) }, "did not answer in time", 2},
 		"the network is gone":               {func(_ *scene, c *calls) { c.create = answered(nil, errors.New("dial tcp: no route to host")) }, "no route to host", 2},
 		"answers with neither ID nor error": {func(_ *scene, c *calls) { c.create = answered(&ec2.CreateFlowLogsOutput{}, nil) }, "neither a flow log nor an error", 2},
-		"creates answer, and nothing shows": {func(_ *scene, c *calls) {
+		"AWS never shows what was created": {func(_ *scene, c *calls) {
 			c.create = func(n int, _ *ec2.CreateFlowLogsInput) (*ec2.CreateFlowLogsOutput, error) {
 				return &ec2.CreateFlowLogsOutput{FlowLogIds: []string{fmt.Sprintf("fl-00000000000dead%02d", n)}}, nil
 			}
 		}, "never showed", 0},
-		"reads flap between there and gone": {func(s *scene, c *calls) {
+		"observations are stale by turns": {func(s *scene, c *calls) {
 			c.create = answered(nil, context.DeadlineExceeded)
 			c.describe = func(n int, _ *ec2.DescribeFlowLogsInput) (*ec2.DescribeFlowLogsOutput, error) {
 				s.world.SetConsistencyDelay(time.Duration(n%2) * 59 * time.Minute)
@@ -79,28 +78,28 @@ func TestNothingStaysDarkInSilence(t *testing.T) {
 			s.advance(time.Minute)
 			alerts := s.critical()
 			if len(alerts) == 0 || alerts[0].DedupKey == "" {
-				t.Fatalf("after six minutes there are %d alerts", len(alerts))
+				t.Fatalf("after six minutes there are %d critical alerts, want one with a dedup key", len(alerts))
 			}
 			last := alerts[len(alerts)-1]
 			if b := s.alerts(alert.Blocked); len(b) != 1 {
-				t.Fatalf("%d alerts that it is not back, want 1: %+v", len(b), b)
+				t.Fatalf("%d blocked alerts, want 1: %+v", len(b), b)
 			} else {
 				last = b[0]
 			}
 			got := last.FlowLogs[0]
 			if !strings.Contains(got.ErrorMessage, c.says) || !strings.Contains(last.Text, c.says) || got.Attempts < c.least {
-				t.Errorf("it says %q after %d attempts: %s", got.ErrorMessage, got.Attempts, last.Text)
+				t.Errorf("the alert says %q after %d attempts: %s", got.ErrorMessage, got.Attempts, last.Text)
 			}
 			if name == "the clock is wrong" && !strings.Contains(last.Text, "this machine's clock") {
-				t.Errorf("no word of the clock: %s", last.Text)
+				t.Errorf("the alert does not name the clock: %s", last.Text)
 			}
 			if got.NextAttemptAt == nil || !strings.Contains(last.Text, "next attempt at 2026-03-01 13:0") {
 				t.Errorf("next attempt at %v: %s", got.NextAttemptAt, last.Text)
 			}
-			if c.least == 0 { // its lineage flaps, of which people are alerted each hour
+			if c.least == 0 { // each create counts as a restore, so that the lineage flaps: people are alerted of that each hour
 				s.advance(25 * time.Hour)
 				if all := s.critical(); all[len(all)-1].Time.Sub(last.Time.Time) < 24*time.Hour {
-					t.Errorf("the last alert is of %s", all[len(all)-1].Time)
+					t.Errorf("there was no alert on the next day: the last one was at %s", all[len(all)-1].Time)
 				}
 				return
 			}
@@ -108,12 +107,12 @@ func TestNothingStaysDarkInSilence(t *testing.T) {
 				s.now = last.Time.Add(24*time.Hour - 10*time.Minute)
 				s.advance(9 * time.Minute)
 				if n := len(s.alerts(alert.Blocked)); n != day-1 {
-					t.Fatalf("%d alerts before day %d", n, day)
+					t.Fatalf("%d blocked alerts before that of day %d", n, day)
 				}
 				s.advance(3 * time.Minute)
 				all := s.alerts(alert.Blocked)
 				if len(all) != day {
-					t.Fatalf("%d alerts on day %d", len(all), day)
+					t.Fatalf("%d blocked alerts, want %d, one for each day", len(all), day)
 				}
 				if last = all[day-1]; last.Level != alert.Critical || last.FlowLogs[0].Attempts < got.Attempts || !strings.Contains(last.Text, c.says) {
 					t.Errorf("on day %d: %s %s", day, last.Level, last.Text)
@@ -123,8 +122,8 @@ func TestNothingStaysDarkInSilence(t *testing.T) {
 	}
 }
 
-// TestWhatIsNotBackIsAlertedDaily, once for all of an event, and its pager is resolved
-// in the end: what is tried again and again as well as what needs a person.
+// TestWhatIsNotBackIsAlertedDaily: flow logs that are not back have one alert a day, for all flow logs of an
+// event together, whether Flowkeeper goes on to try or needs a person. Its pager is resolved when they are back.
 func TestWhatIsNotBackIsAlertedDaily(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ breaks, heals func(*scene) }{
@@ -150,7 +149,7 @@ func TestWhatIsNotBackIsAlertedDaily(t *testing.T) {
 			}
 			for _, f := range a[0].FlowLogs {
 				if blocked := c.heals != nil; f.ErrorMessage == "" || blocked && f.Advice == "" {
-					t.Errorf("it does not say why: %+v", f)
+					t.Errorf("the alert does not say why the flow log is not back: %+v", f)
 				}
 			}
 			if c.heals == nil {
@@ -166,8 +165,8 @@ func TestWhatIsNotBackIsAlertedDaily(t *testing.T) {
 	}
 }
 
-// TestTheEndOfWhatWasOverdueGoesAsFar as the alert that it was: also to a sink that
-// gets nothing below critical.
+// TestTheEndOfWhatWasOverdueGoesAsFar: a flow log had a critical alert because it was overdue. Its restored and
+// closed alerts must reach the same sinks, also one that gets only critical alerts.
 func TestTheEndOfWhatWasOverdueGoesAsFar(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
@@ -179,14 +178,14 @@ func TestTheEndOfWhatWasOverdueGoesAsFar(t *testing.T) {
 	s.advance(time.Hour)
 	s.wantState(ids[0], incident.Verified, "")
 	if len(s.alerts(alert.Blocked)) != 1 || ends[alert.Restored] != alert.Critical || ends[alert.Closed] != alert.Critical {
-		t.Errorf("%d alerts, and its ends go to %v", len(s.alerts(alert.Blocked)), ends)
+		t.Errorf("%d blocked alerts, want 1; later alerts go to sinks of the levels %v, want critical", len(s.alerts(alert.Blocked)), ends)
 	}
 	s.wantResolved()
 }
 
-// TestAnUnlistedScopeIsLogged: before the first complete refresh a flow log that a
-// record names is not known, and nothing is tried.
-func TestAnUnlistedScopeIsLogged(t *testing.T) {
+// TestAnUnlistedScopeIsAlerted: before the first complete refresh, a flow log that a record names is unknown, so that
+// nothing can be restored. People are alerted of that.
+func TestAnUnlistedScopeIsAlerted(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
 	id := s.plant("vpc-1", nil)
@@ -199,8 +198,8 @@ func TestAnUnlistedScopeIsLogged(t *testing.T) {
 	}
 }
 
-// TestTheClockGoesBackWhileNothingIsTried: what seems to have been lost, or alerted,
-// in the time to come counts from now on.
+// TestTheClockGoesBackWhileNothingIsTried: the clock goes back, so that an incident seems to be opened, or
+// alerted, in the future. The five minutes and the day until the next alert count from now.
 func TestTheClockGoesBackWhileNothingIsTried(t *testing.T) {
 	t.Parallel()
 	s, id := protectedOne(t)
@@ -223,8 +222,8 @@ func TestTheClockGoesBackWhileNothingIsTried(t *testing.T) {
 	alerts(2, 50*time.Hour)
 }
 
-// TestNotifyDueNeedsNoStep: alerts come though the scope has no client and no
-// restorer, or its step in hand hangs.
+// TestNotifyDueNeedsNoStep: alerts are sent though the scope has no client and no restorer, or though its step
+// does not end.
 func TestNotifyDueNeedsNoStep(t *testing.T) {
 	t.Parallel()
 	s, ids := protected(t, 2)
@@ -244,10 +243,10 @@ func TestNotifyDueNeedsNoStep(t *testing.T) {
 	s.wantAlerts(alert.Blocked, 2)
 }
 
-// TestAnIncidentOpenedAgainIsOverdueByItself, though there was an alert a moment ago of
-// another flow log of its event: the create's answer was lost, what it made was
-// deleted by a record that named both, and counted as never seen until AWS gave
-// the same ID for the same token.
+// TestAnIncidentOpenedAgainIsOverdueByItself: the answer of a create is lost, and one record names the created
+// flow log and another one. The incident of the created one is closed as unknown, until AWS repeats its ID for
+// the same token. It has an alert of its own when it is overdue, though the other flow log of the event was
+// alerted a moment before.
 func TestAnIncidentOpenedAgainIsOverdueByItself(t *testing.T) {
 	t.Parallel()
 	s, ids := protected(t, 2)
@@ -282,8 +281,9 @@ func TestAnIncidentOpenedAgainIsOverdueByItself(t *testing.T) {
 	}
 }
 
-// TestI9WhatBecomesKnownIsOverdueByItself: the critical alert of another flow log of its event, which is due again after
-// a day, delays none of one that a refresh shows only after that.
+// TestI9WhatBecomesKnownIsOverdueByItself: one flow log of an event is blocked, and its next alert is due in a
+// day. A refresh then shows that a second flow log of the event existed. It has its own alert when it is
+// overdue, and not only with the daily one.
 func TestI9WhatBecomesKnownIsOverdueByItself(t *testing.T) {
 	t.Parallel()
 	s, blocked := protectedOne(t)
@@ -295,7 +295,7 @@ func TestI9WhatBecomesKnownIsOverdueByItself(t *testing.T) {
 	s.advance(time.Minute)
 	s.wantAlerts(alert.Blocked, 1)
 	s.world.SetConsistencyDelay(75 * time.Second)
-	s.refresh() // which shows what is gone by now
+	s.refresh() // it shows the flow log that is gone by now
 	s.world.SetConsistencyDelay(0)
 	s.advance(incident.OverdueAfter + 2*time.Minute)
 	alerts := s.alerts(alert.Blocked)

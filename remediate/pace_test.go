@@ -7,15 +7,15 @@ import (
 	"pgregory.net/rapid"
 )
 
-// TestI9PaceIsKept: however calls, throttling, quiet and a clock that goes back
-// follow each other, no more calls go out than the bucket allows; the rate
-// stays within its bounds, and is whole again after a quiet time.
+// TestI9PaceIsKept: whatever the order of calls, throttling, pauses, and steps back of the clock, no more calls
+// are made than the bucket allows, and the rate stays within its bounds. After a quiet time the rate is the full
+// one again.
 func TestI9PaceIsKept(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		begin := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 		now, latest := begin, begin
-		passed := time.Duration(0) // what a clock that never goes back would show
+		passed := time.Duration(0) // by a clock that never goes back
 		p := newBucket(50, 5, begin)
 		granted := 0
 		for range rapid.IntRange(1, 200).Draw(t, "steps") {
@@ -30,7 +30,7 @@ func TestI9PaceIsKept(t *testing.T) {
 			case "throttle":
 				p.throttled(now)
 				if p.allow(now) {
-					t.Fatal("a call goes out at the moment of throttling")
+					t.Fatal("a call is allowed at the moment of throttling")
 				}
 			case "back":
 				now = now.Add(-time.Duration(rapid.Int64Range(0, int64(time.Hour)).Draw(t, "back")))
@@ -52,8 +52,8 @@ func TestI9PaceIsKept(t *testing.T) {
 	})
 }
 
-// TestI9PaceSaysWhen: after the time that wait says a step may begin, with
-// one call at least; that never takes longer than the least rate needs.
+// TestI9PaceSaysWhen: after the time that wait returns, at least one call is allowed. That time is never longer
+// than one call takes at the least rate.
 func TestI9PaceSaysWhen(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -78,9 +78,9 @@ func TestI9PaceSaysWhen(t *testing.T) {
 	})
 }
 
-// TestPaceLearnsFromThrottling: one throttled call, or several that were sent together, cost
-// no more than the time to fill AWS's bucket by some calls: the rate stays. More of them
-// halve it, for others take from the same bucket.
+// TestPaceLearnsFromThrottling: one throttled call, or several that were sent together, delay the next call by
+// half a second, and the rate stays. If throttling goes on, others take calls from the same bucket of AWS, and
+// the rate halves.
 func TestPaceLearnsFromThrottling(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
@@ -88,19 +88,19 @@ func TestPaceLearnsFromThrottling(t *testing.T) {
 	at := func(d time.Duration) time.Time { return now.Add(d) }
 	wantRate := func(after time.Duration, rate float64) {
 		t.Helper()
-		p.available(at(after)) // brings the rate up to this moment
+		p.available(at(after)) // updates the rate
 		if p.rate < rate || p.rate > rate*1.2 {
-			t.Errorf("after %s: %v calls a second, not %v", after, p.rate, rate)
+			t.Errorf("after %s: %v calls a second, want %v", after, p.rate, rate)
 		}
 	}
 	if most := p.available(now); most != 48 {
-		t.Errorf("%d calls at once, where AWS grants 50: none is left for those that arrive early", most)
+		t.Errorf("%d calls at once, want 48: AWS grants 50, and calls may arrive early", most)
 	}
 	p.throttled(at(0))
 	p.throttled(at(50 * time.Millisecond))
 	wantRate(100*time.Millisecond, 5)
 	if d := p.wait(at(100 * time.Millisecond)); d < 400*time.Millisecond || d > 700*time.Millisecond {
-		t.Errorf("the next call waits for %s", d)
+		t.Errorf("the next call waits for %s, want about half a second", d)
 	}
 	p.throttled(at(time.Second))
 	wantRate(time.Second, 2.5)

@@ -17,7 +17,7 @@ import (
 	"flowkeeper/remediate/rehearse"
 )
 
-// openPipelineAlerts are the titles of pipeline alerts that nothing has resolved, by key.
+// openPipelineAlerts are the titles of the pipeline alerts that no later alert resolves, by their dedup keys.
 func (s *scene) openPipelineAlerts(t *testing.T) map[string]string {
 	open := map[string]string{}
 	for _, a := range s.alerts(alert.Pipeline) {
@@ -65,12 +65,13 @@ func TestDeliveryThatFailsAndHeals(t *testing.T) {
 	s.refresh()
 	s.wantAlertCounts(map[alert.Kind]int{alert.Pipeline: 3})
 	if a := s.alerts(alert.Pipeline); !a[2].Resolves() || a[2].DedupKey != a[0].DedupKey {
-		t.Errorf("a pager that was opened by %s is not closed by %s", a[0].DedupKey, a[2].DedupKey)
+		t.Errorf("the alert with the key %s is not resolved: the last alert has the key %s", a[0].DedupKey, a[2].DedupKey)
 	}
 }
 
-// TestAReplacementThatDoesNotDeliverIsAlertedOnce: verification and the refresh
-// both see it. Either alone does, and says nothing of a restore that would be refused.
+// TestAReplacementThatDoesNotDeliverIsAlertedOnce: verification and the refresh both notice that a replacement
+// does not deliver. There is one alert, whichever comes first, and it does not say that a restore would be
+// refused.
 func TestAReplacementThatDoesNotDeliverIsAlertedOnce(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ before, after bool }{
@@ -110,8 +111,8 @@ func TestAReplacementThatDoesNotDeliverIsAlertedOnce(t *testing.T) {
 	}
 }
 
-// What failed to deliver is gone for good (released): the pager must not stay
-// open for ever.
+// TestDeliveryTroubleEndsWithItsFlowLog: a flow log that does not deliver is released and deleted. Its alert in
+// the pager must not stay open for ever.
 func TestDeliveryTroubleEndsWithItsFlowLog(t *testing.T) {
 	t.Parallel()
 	s, id := protectedOne(t)
@@ -130,14 +131,15 @@ func TestDeliveryTroubleEndsWithItsFlowLog(t *testing.T) {
 		s.refresh()
 	}
 	if row := s.row(id); row.State != inventory.Gone {
-		t.Fatalf("not gone: %s", row.State)
+		t.Fatalf("the row of the deleted flow log is %s", row.State)
 	}
 	if open := s.openPipelineAlerts(t); len(open) != 0 {
 		t.Errorf("open for ever: %v", open)
 	}
 }
 
-// TestANewDestinationThatFails has an alert of both.
+// TestANewDestinationThatFails: a flow log has a new destination and does not deliver to it: there is an alert
+// of each.
 func TestANewDestinationThatFails(t *testing.T) {
 	t.Parallel()
 	s, _ := protectedOne(t)
@@ -150,8 +152,9 @@ func TestANewDestinationThatFails(t *testing.T) {
 	s.wantAlertCounts(map[alert.Kind]int{alert.Destination: 1, alert.Pipeline: 1})
 }
 
-// The needs that a rehearsal was refused for are gone: nothing is left to be
-// mended, and the pager must not stay open.
+// TestARehearsalsAlertEndsWithItsFlowLog: a rehearsal was refused, and then the flow logs with that delivery
+// target are deleted for good. Nothing can be mended any more, so that the alert in the pager must not stay
+// open.
 func TestARehearsalsAlertEndsWithItsFlowLog(t *testing.T) {
 	t.Parallel()
 	s, id := protectedOne(t)
@@ -162,7 +165,7 @@ func TestARehearsalsAlertEndsWithItsFlowLog(t *testing.T) {
 	if len(s.openPipelineAlerts(t)) != 1 {
 		t.Fatalf("not opened: %v", s.openPipelineAlerts(t))
 	}
-	// The refused one is whichever came first: take both away, and plant a third.
+	// The order of the two dry runs, and so the refused one, is random: delete both flow logs, and plant a third one.
 	s.release(24 * time.Hour)
 	s.deliver(s.attack(id, s.flowLogsOn("vpc-9")[0].ID))
 	s.plant("vpc-10", func(f *fakeaws.FlowLog) { f.LogDestination = bucket + "/third/" })
@@ -176,8 +179,8 @@ func TestARehearsalsAlertEndsWithItsFlowLog(t *testing.T) {
 	}
 }
 
-// TestRehearsalOfManyAlertsOfEachKind, though one alone has more flow logs than
-// alerts name.
+// TestRehearsalOfManyAlertsOfEachKind: the alerts of a rehearsal name at most 1,000 flow logs. If one cause has more
+// than that, the alerts of the other causes are still added.
 func TestRehearsalOfManyAlertsOfEachKind(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
@@ -188,11 +191,11 @@ func TestRehearsalOfManyAlertsOfEachKind(t *testing.T) {
 	s.plant("vpc-z", func(f *fakeaws.FlowLog) { f.LogDestination = "arn:aws:s3:::zzz" })
 	s.refresh()
 	s.answering(&calls{create: func(_ int, in *ec2.CreateFlowLogsInput) (*ec2.CreateFlowLogsOutput, error) {
-		what := "logs:CreateLogDelivery"
+		action := "logs:CreateLogDelivery"
 		if strings.HasSuffix(aws.ToString(in.LogDestination), "zzz") {
-			what = "iam:PassRole"
+			action = "iam:PassRole"
 		}
-		return nil, &smithy.GenericAPIError{Code: "UnauthorizedOperation", Message: "not authorized to perform: " + what}
+		return nil, &smithy.GenericAPIError{Code: "UnauthorizedOperation", Message: "not authorized to perform: " + action}
 	}})
 	s.rehearse()
 	alerted := map[string]bool{}
@@ -202,12 +205,12 @@ func TestRehearsalOfManyAlertsOfEachKind(t *testing.T) {
 		}
 	}
 	if !alerted["vpc-z"] || !alerted["vpc-0"] {
-		t.Errorf("%d alerts name %d flow logs, not all kinds", len(s.alerts(alert.Pipeline)), len(alerted))
+		t.Errorf("%d alerts name %d flow logs, but not vpc-0 and vpc-z", len(s.alerts(alert.Pipeline)), len(alerted))
 	}
 }
 
-// TestRehearsalObservesFirst: a restore begins with an observation, and fails if that is refused.
-// What is mended is tried at once.
+// TestRehearsalObservesFirst: a rehearsal calls DescribeFlowLogs first, as a restore does, and is refused if
+// that is. When it is allowed again, a blocked incident is tried again at once.
 func TestRehearsalObservesFirst(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
@@ -219,7 +222,7 @@ func TestRehearsalObservesFirst(t *testing.T) {
 		t.Errorf("%+v", c)
 	}
 	s.advance(20 * time.Minute)
-	s.now = s.now.Add(time.Second) // the next try is up to fifteen minutes away
+	s.now = s.now.Add(time.Second) // the next attempt is due in up to fifteen minutes
 	s.world.Allow("flowkeeper", "DescribeFlowLogs")
 	if c := s.rehearse(); c != (rehearse.Result{Tried: 1}) {
 		t.Errorf("%+v", c)
@@ -228,7 +231,8 @@ func TestRehearsalObservesFirst(t *testing.T) {
 	s.wantState(id, incident.Restored, "")
 }
 
-// TestI4ARehearsalSpendsNoToken: the create after it is another call.
+// TestI4ARehearsalSpendsNoToken: the dry run of a rehearsal does not use the ClientToken of the create that
+// follows it.
 func TestI4ARehearsalSpendsNoToken(t *testing.T) {
 	t.Parallel()
 	s, id := protectedOne(t)

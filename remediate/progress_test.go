@@ -8,7 +8,8 @@ import (
 	"flowkeeper/internal/outage"
 )
 
-// TestAnOutageOfSteps: a step that did nothing, though something is due, ends no outage.
+// TestAnOutageOfSteps: a step that fails begins an outage. A step that did nothing, though something is due,
+// does not end it.
 func TestAnOutageOfSteps(t *testing.T) {
 	t.Parallel()
 	type step struct {
@@ -22,15 +23,15 @@ func TestAnOutageOfSteps(t *testing.T) {
 		steps []step
 		want  []outage.Change
 	}{
-		"none":                               {[]step{idles, waits, {1, false, nil}, {1, true, nil}}, []outage.Change{outage.None, outage.None, outage.None, outage.None}},
-		"begins once":                        {[]step{fails, fails}, []outage.Change{outage.Began, outage.None}},
-		"a part of a step failed":            {[]step{{1, true, full}}, []outage.Change{outage.Began}},
-		"ends with what is done":             {[]step{fails, {1, false, nil}}, []outage.Change{outage.Began, outage.Ended}},
-		"ends though more is due":            {[]step{fails, {1, true, nil}}, []outage.Change{outage.Began, outage.Ended}},
-		"ends when nothing is due":           {[]step{fails, idles, idles}, []outage.Change{outage.Began, outage.Ended, outage.None}},
-		"goes on while what is due waits":    {[]step{fails, waits, fails}, []outage.Change{outage.Began, outage.None, outage.None}},
-		"ends after that":                    {[]step{fails, waits, {1, true, nil}}, []outage.Change{outage.Began, outage.None, outage.Ended}},
-		"a step that waits is not a failure": {[]step{waits, idles}, []outage.Change{outage.None, outage.None}},
+		"no step fails":                       {[]step{idles, waits, {1, false, nil}, {1, true, nil}}, []outage.Change{outage.None, outage.None, outage.None, outage.None}},
+		"begins once":                         {[]step{fails, fails}, []outage.Change{outage.Began, outage.None}},
+		"a part of a step failed":             {[]step{{1, true, full}}, []outage.Change{outage.Began}},
+		"ends with a step that did something": {[]step{fails, {1, false, nil}}, []outage.Change{outage.Began, outage.Ended}},
+		"ends even if more is due":            {[]step{fails, {1, true, nil}}, []outage.Change{outage.Began, outage.Ended}},
+		"ends when nothing is due":            {[]step{fails, idles, idles}, []outage.Change{outage.Began, outage.Ended, outage.None}},
+		"goes on while a due task waits":      {[]step{fails, waits, fails}, []outage.Change{outage.Began, outage.None, outage.None}},
+		"ends when the due task is done":      {[]step{fails, waits, {1, true, nil}}, []outage.Change{outage.Began, outage.None, outage.Ended}},
+		"a step that waits is not a failure":  {[]step{waits, idles}, []outage.Change{outage.None, outage.None}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -10,11 +10,11 @@ import (
 	"flowkeeper/remediate/incident"
 )
 
-// TestAnAddendumBelongsToItsEvent: it repeats an event, corrected, so that
-// there is no second alert, not even if it corrects who it was.
+// TestAnAddendumBelongsToItsEvent: an addendum repeats an event with corrections. It adds no second alert, not
+// even if it corrects who made the call.
 func TestAnAddendumBelongsToItsEvent(t *testing.T) {
 	t.Parallel()
-	for name, who := range map[string]string{"the same who": `"x":1`, "another who": asCI} {
+	for name, who := range map[string]string{"the same principal": `"x":1`, "another principal": asCI} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s, id := protectedOne(t)
@@ -32,8 +32,8 @@ func TestAnAddendumBelongsToItsEvent(t *testing.T) {
 	}
 }
 
-// TestAnAddendumWithoutItsEventActs: the original was lost. It has the
-// original's ID, by which CloudTrail knows it and its pager opens.
+// TestAnAddendumWithoutItsEventActs: the original record was lost. The addendum opens the incident, and its
+// alert has the event ID of the original, so that an original which comes late adds no alert.
 func TestAnAddendumWithoutItsEventActs(t *testing.T) {
 	t.Parallel()
 	s, id := protectedOne(t)
@@ -45,12 +45,13 @@ func TestAnAddendumWithoutItsEventActs(t *testing.T) {
 	if len(all) != 1 || all[0].EventID != "6f0c0000-0000-4000-8000-000000000001" {
 		t.Fatalf("%+v", all)
 	}
-	s.deliverRaw(s.rawRecord("ec2", "DeleteFlowLogs", deleting(id), eventID)) // and late, the original
+	s.deliverRaw(s.rawRecord("ec2", "DeleteFlowLogs", deleting(id), eventID)) // the original comes late
 	s.advance(time.Hour)
 	s.wantAlertCounts(map[alert.Kind]int{alert.Deletion: 1, alert.Restored: 1, alert.Closed: 1})
 }
 
-// TestAnAddendumOfARefusedCallOrTampering is of its event, too.
+// TestAnAddendumOfARefusedCallOrTampering: an addendum adds no second alert of a refused call or of tampering
+// either. If it states a target that the original left out, it is alerted with the dedup key of the original.
 func TestAnAddendumOfARefusedCallOrTampering(t *testing.T) {
 	t.Parallel()
 	s := dependent(t)
@@ -65,14 +66,14 @@ func TestAnAddendumOfARefusedCallOrTampering(t *testing.T) {
 	if a, b := s.alerts(alert.Attempt), s.alerts(alert.Tamper); len(a) != 1 || len(b) != 2 {
 		t.Errorf("%d alerts about the refused call, %d about tampering", len(a), len(b))
 	}
-	s.deliverRaw(s.rawRecord("iam", "PutRolePolicy", `{"roleName":"delivery","policyName":"p"}`, addendum)) // it states now what was changed
+	s.deliverRaw(s.rawRecord("iam", "PutRolePolicy", `{"roleName":"delivery","policyName":"p"}`, addendum)) // this addendum states the target
 	if all := s.alerts(alert.Tamper); len(all) != 3 || all[2].EventID != all[1].EventID || all[2].DedupKey != all[1].DedupKey || all[2].Target == "" {
 		t.Errorf("%+v", all)
 	}
 }
 
-// TestAnAddendumThatNamesMore: what the original hid, people are alerted of under the
-// same event.
+// TestAnAddendumThatNamesMore: the original did not say which flow logs were deleted, and the addendum does. The
+// flow log is restored, and an alert with the dedup key of the first one names it.
 func TestAnAddendumThatNamesMore(t *testing.T) {
 	t.Parallel()
 	s, id := protectedOne(t)
@@ -90,22 +91,22 @@ func TestAnAddendumThatNamesMore(t *testing.T) {
 	}
 }
 
-// TestI2AForgedAddendumHidesNothing: neither the event that it claims to
-// repeat, nor a later one, nor an addendum that AWS sends; and it loosens
-// nothing.
+// TestI2AForgedAddendumHidesNothing: an attacker's forged addendum names a principal whom a rule ignores. It
+// hides neither the event that it claims to repeat, nor a true addendum: the real deletion is alerted and
+// restored.
 func TestI2AForgedAddendumHidesNothing(t *testing.T) {
 	t.Parallel()
 	for name, play := range map[string]func(s *scene, id string){
 		"before the event": func(s *scene, id string) {
 			s.deliverRaw(s.rawRecord("ec2", "DeleteFlowLogs", deleting(id), addendum, asCI), s.rawRecord("ec2", "DeleteFlowLogs", deleting(id), eventID))
 		},
-		"of others, before the event": func(s *scene, id string) {
+		"of another flow log, before the event": func(s *scene, id string) {
 			s.deliverRaw(s.rawRecord("ec2", "DeleteFlowLogs", deleting("fl-00000001"), addendum, asCI), s.rawRecord("ec2", "DeleteFlowLogs", deleting(id), eventID))
 		},
 		"a forged event before the true addendum": func(s *scene, id string) {
 			s.deliverRaw(s.rawRecord("ec2", "DeleteFlowLogs", deleting(id), eventID, asCI), s.rawRecord("ec2", "DeleteFlowLogs", deleting(id), addendum))
 		},
-		"of nothing, before the true addendum": func(s *scene, id string) {
+		"without IDs, before the true addendum": func(s *scene, id string) {
 			s.deliverRaw(s.rawRecord("ec2", "DeleteFlowLogs", omitted, addendum, asCI), s.rawRecord("ec2", "DeleteFlowLogs", deleting(id), addendum))
 		},
 		"after the event": func(s *scene, id string) {
@@ -120,21 +121,21 @@ func TestI2AForgedAddendumHidesNothing(t *testing.T) {
 			play(s, id)
 			s.advance(time.Hour)
 			s.wantRestored("vpc-1")
-			by := 0
+			urgent := 0
 			for _, a := range s.alerts(alert.Deletion) {
 				if a.Level == alert.High || a.Level == alert.Critical {
-					by++
+					urgent++
 				}
 			}
-			if by == 0 {
+			if urgent == 0 {
 				t.Errorf("there is no alert of mallory's deletion: %+v", s.alerts(alert.Deletion))
 			}
 		})
 	}
 }
 
-// TestI2AForgedAddendumOfWhatLives: it names a flow log that nobody deleted;
-// the real deletion is recorded all the same.
+// TestI2AForgedAddendumOfWhatLives: a forged addendum names a flow log that is alive. When the flow log is
+// really deleted later, its record is alerted and restored all the same.
 func TestI2AForgedAddendumOfWhatLives(t *testing.T) {
 	t.Parallel()
 	s, id := protectedOne(t)
@@ -145,14 +146,14 @@ func TestI2AForgedAddendumOfWhatLives(t *testing.T) {
 		t.Fatalf("%d creates", n)
 	}
 	s.attack(id)
-	s.deliverRaw(s.rawRecord("ec2", "DeleteFlowLogs", deleting(id), addendum)) // CloudTrail's own, of an event that was lost
+	s.deliverRaw(s.rawRecord("ec2", "DeleteFlowLogs", deleting(id), addendum)) // the true addendum of CloudTrail; the original was lost
 	s.advance(time.Hour)
 	s.wantRestored("vpc-1")
 	s.wantAlerts(alert.Deletion, 2)
 }
 
-// TestTargetsOfOurRule: where the events of the rule are sent, or a stream's
-// records, and in what form.
+// TestTargetsOfOurRule: a call that sends the events of our rule, or the records of our delivery stream, to
+// another target is tampering, and the alert names that target. A call about another rule, bus or stream is not.
 func TestTargetsOfOurRule(t *testing.T) {
 	t.Parallel()
 	s := dependent(t)
@@ -177,8 +178,8 @@ func TestTargetsOfOurRule(t *testing.T) {
 	}
 }
 
-// TestNoNameButAnARNMatchesARule: an identity provider says what a user is
-// called; that must not pass for a role that a rule names.
+// TestNoNameButAnARNMatchesARule: an identity provider decides what a user is called. A name that looks like the
+// ARN of a role must not match a rule for that role.
 func TestNoNameButAnARNMatchesARule(t *testing.T) {
 	t.Parallel()
 	for name, who := range map[string]string{
@@ -205,8 +206,8 @@ func TestNoNameButAnARNMatchesARule(t *testing.T) {
 	}
 }
 
-// TestI2TwinsWithoutAnARN: of two records of one event ID that name two people
-// and no ARN, neither counts as the other.
+// TestI2TwinsWithoutAnARN: two records have the same event ID, and name different people without an ARN. Neither
+// may count as a repetition of the other.
 func TestI2TwinsWithoutAnARN(t *testing.T) {
 	t.Parallel()
 	user := func(id string) string {
@@ -219,7 +220,7 @@ func TestI2TwinsWithoutAnARN(t *testing.T) {
 	if len(all) != 2 || !strings.Contains(all[0].Title, "by IdentityCenterUser one") || !strings.Contains(all[1].Title, "by IdentityCenterUser two") {
 		t.Errorf("%+v", all)
 	}
-	// Nor is tampering by another person in the same role's session.
+	// The same holds for tampering by two people in sessions of one role.
 	d := dependent(t)
 	as := func(who string) string {
 		return `"userIdentity":{"type":"AssumedRole","arn":"arn:aws:sts::111122223333:assumed-role/ops/x","sessionContext":{"sourceIdentity":"` + who + `"}}`
@@ -228,12 +229,12 @@ func TestI2TwinsWithoutAnARN(t *testing.T) {
 		d.deliverRaw(d.rawRecord("logs", "PutRetentionPolicy", `{"logGroupName":"/vpc/flow","retentionInDays":1}`, eventID, as(who)))
 	}
 	if n := len(d.alerts(alert.Tamper)); n != 2 {
-		t.Errorf("%d alerts of tampering", n)
+		t.Errorf("%d alerts of tampering, want 2", n)
 	}
 }
 
-// TestWhoMadeADestination: a creator without an ARN has a name, too, and none
-// that passes for the role of a rule.
+// TestWhoMadeADestination: a record names the creator of a flow log without an ARN. The snapshot names him all
+// the same, but his name must not match the role of a rule.
 func TestWhoMadeADestination(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ who, want string }{
@@ -254,7 +255,7 @@ func TestWhoMadeADestination(t *testing.T) {
 			s.deliverRaw(s.rawRecord("ec2", "CreateFlowLogs", `{"CreateFlowLogsRequest":{"ResourceId":{"content":"vpc-1"}}}`, `"eventID":"made"`, `"userIdentity":`+c.who, `"responseElements":{"CreateFlowLogsResponse":{"flowLogIdSet":{"item":"`+other+`"}}}`))
 			s.refresh()
 			if got := s.row(other).CreatedBy; got != c.want {
-				t.Errorf("made by %q, want %q", got, c.want)
+				t.Errorf("created by %q, want %q", got, c.want)
 			}
 			s.advance(20 * time.Minute)
 			if i := s.incident(id); i.Reason == incident.Replaced {

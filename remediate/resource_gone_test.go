@@ -29,7 +29,8 @@ func TestResourceGone(t *testing.T) {
 	}
 }
 
-// TestResourceGoneNeedsTwoRefusalsInARow, and nothing else between them.
+// TestResourceGoneNeedsTwoRefusalsInARow: a resource counts as gone only if AWS says twice that it does not
+// exist, without another answer between them.
 func TestResourceGoneNeedsTwoRefusalsInARow(t *testing.T) {
 	t.Parallel()
 	const notFound = "InvalidVpcID.NotFound"
@@ -52,7 +53,8 @@ func TestResourceGoneNeedsTwoRefusalsInARow(t *testing.T) {
 	}
 }
 
-// TestAnObservationSaysNothingOfTheResource: after FlowLogAlreadyExists, too, however AWS refuses it.
+// TestAnObservationSaysNothingOfTheResource: only the answer of a create may show that a resource is gone, and
+// not a refused observation, also after FlowLogAlreadyExists.
 func TestAnObservationSaysNothingOfTheResource(t *testing.T) {
 	t.Parallel()
 	s, id := protectedOne(t)
@@ -76,8 +78,9 @@ func TestAnObservationSaysNothingOfTheResource(t *testing.T) {
 	s.wantRestored("vpc-1")
 }
 
-// TestAWSRemovesADeadVPCsFlowLogs with no call: informational where that is known
-// when people are alerted of it. Within drift_wait no create may ask.
+// TestAWSRemovesADeadVPCsFlowLogs: a VPC was deleted, and AWS has removed its flow logs without a call. The
+// alert is informational if a create has shown by then that the VPC is gone. If a rule could excuse the loss, no
+// create is tried within drift_wait, and the alert is critical.
 func TestAWSRemovesADeadVPCsFlowLogs(t *testing.T) {
 	t.Parallel()
 	for level, prepare := range map[alert.Level]func(*scene){
@@ -105,18 +108,17 @@ func TestAWSRemovesADeadVPCsFlowLogs(t *testing.T) {
 	}
 }
 
-// TestATornDownVPCIsRefreshed: a record of DeleteVpc asks for a refresh where
-// flow logs are on it, so that AWS's silent removal is noticed soon; one of
-// another VPC, or a forged one, changes nothing more.
+// TestATornDownVPCIsRefreshed: a record of DeleteVpc asks for a refresh if the VPC has flow logs, so that their
+// removal is noticed soon. A record of another VPC asks for none, and a forged one does not prevent a restore.
 func TestATornDownVPCIsRefreshed(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
 	s.protect(2)
-	s.deliver(torn("vpc-9"))
+	s.deliver(vpcDeleted("vpc-9"))
 	if len(s.soon) != 0 {
-		t.Error("a VPC without flow logs costs a refresh")
+		t.Error("a record about a VPC without flow logs asks for a refresh")
 	}
-	s.deliver(torn("vpc-1"), torn("vpc-2")) // the second is a lie
+	s.deliver(vpcDeleted("vpc-1"), vpcDeleted("vpc-2")) // the second record is forged
 	if len(s.soon) == 0 {
 		t.Fatal("no refresh is asked for")
 	}
@@ -130,19 +132,19 @@ func TestATornDownVPCIsRefreshed(t *testing.T) {
 	s.wantRestored("vpc-2")
 }
 
-// TestATornDownVPCNeedsNoEvent: the loss of its flow logs has no record to wait for,
-// so that it is known to be gone when it is alerted, whichever record comes first.
-// Where the record lies, the flow log is back at once, and people are woken.
+// TestATornDownVPCNeedsNoEvent: after a record of DeleteVpc, the loss of the VPC's flow logs waits for no
+// record, so that the alert knows that the VPC is gone, whether the record or the refresh comes first. If the
+// record is forged, the flow log is restored at once, and the alert is urgent.
 func TestATornDownVPCNeedsNoEvent(t *testing.T) {
 	t.Parallel()
-	for name, c := range map[string]struct{ first, lies bool }{"the record is first": {true, false}, "the refresh is first": {false, false}, "the record lies": {true, true}} {
+	for name, c := range map[string]struct{ first, forged bool }{"the record is first": {true, false}, "the refresh is first": {false, false}, "the record is forged": {true, true}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s, id := protectedOne(t)
 			if c.first {
-				s.deliver(torn("vpc-1"))
+				s.deliver(vpcDeleted("vpc-1"))
 			}
-			if c.lies {
+			if c.forged {
 				s.attack(id)
 			} else {
 				s.world.RemoveResource(account, region, "vpc-1")
@@ -150,15 +152,15 @@ func TestATornDownVPCNeedsNoEvent(t *testing.T) {
 			s.refresh()
 			if !c.first {
 				s.advance(10 * time.Second)
-				s.deliver(torn("vpc-1"))
+				s.deliver(vpcDeleted("vpc-1"))
 			}
 			s.advance(30 * time.Second)
 			a := s.alerts(alert.Deletion)
-			if len(a) != 1 || (a[0].Level == alert.Informational) == c.lies {
+			if len(a) != 1 || (a[0].Level == alert.Informational) == c.forged {
 				t.Fatalf("alerted %+v", a)
 			}
 			s.advance(20 * time.Minute)
-			if c.lies {
+			if c.forged {
 				s.wantRestored("vpc-1")
 			} else {
 				s.wantState(id, incident.Closed, incident.ResourceGone)
@@ -168,8 +170,8 @@ func TestATornDownVPCNeedsNoEvent(t *testing.T) {
 	}
 }
 
-// TestATornDownVPCIsOverdueInTime: where a record says that the VPC was deleted, there
-// is no wait, and people are alerted after five minutes that the flow log is not back.
+// TestATornDownVPCIsOverdueInTime: after a record of DeleteVpc, a loss does not wait for drift_wait. So people
+// are alerted five minutes after the loss that the flow log is not back.
 func TestATornDownVPCIsOverdueInTime(t *testing.T) {
 	t.Parallel()
 	for name, first := range map[string]bool{"the record is first": true, "the refresh is first": false} {
@@ -178,13 +180,13 @@ func TestATornDownVPCIsOverdueInTime(t *testing.T) {
 			s, _ := protectedOne(t)
 			s.world.Throttle("CreateFlowLogs", 1<<30)
 			if first {
-				s.deliver(torn("vpc-1"))
+				s.deliver(vpcDeleted("vpc-1"))
 			}
 			s.world.RemoveResource(account, region, "vpc-1")
 			s.refresh()
 			if !first {
 				s.advance(time.Second)
-				s.deliver(torn("vpc-1"))
+				s.deliver(vpcDeleted("vpc-1"))
 			}
 			s.advance(5*time.Minute + 5*time.Second)
 			s.wantAlerts(alert.Blocked, 1)

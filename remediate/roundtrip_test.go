@@ -16,9 +16,8 @@ import (
 	"flowkeeper/remediate/incident"
 )
 
-// TestI4DescribedCreatedDescribed: whatever AWS describes can be sent, and what
-// is then described is the same, with every setting and tag; and once more from
-// there, as a lineage goes on.
+// TestI4DescribedCreatedDescribed: any flow log that AWS describes can be created again, and AWS then describes
+// it with the same settings and tags. The same holds for its replacement, as in a lineage.
 func TestI4DescribedCreatedDescribed(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -40,23 +39,24 @@ func TestI4DescribedCreatedDescribed(t *testing.T) {
 			id = out.FlowLogIds[0]
 			last = described(t, api, id)
 			if d := inventory.Differences(scope, first.Settings, last.Settings); len(d) > 0 || !inventory.Equivalent(scope, first.Settings, last) {
-				t.Fatalf("other than it was: %v", d)
+				t.Fatalf("the replacement differs: %v", d)
 			}
 			if last.LogDestination != strings.TrimSuffix(first.LogDestination, ":*") || last.LogFormat != first.LogFormat {
-				t.Fatalf("not byte for byte: %+v, %+v", first, last)
+				t.Fatalf("destination or format are not equal byte for byte: %+v, %+v", first, last)
 			}
 			tags := maps.Clone(last.Tags)
 			if tags[incident.RestoredFrom] != lost {
-				t.Fatalf("our tag names %q, not %s", tags[incident.RestoredFrom], lost)
+				t.Fatalf("Flowkeeper's tag names %q, want %s", tags[incident.RestoredFrom], lost)
 			}
 			delete(tags, incident.RestoredFrom)
 			if !maps.Equal(tags, first.Tags) {
-				t.Fatalf("tags %v, %v", first.Tags, tags)
+				t.Fatalf("tags %v, want %v", tags, first.Tags)
 			}
 		}
 	})
 }
 
+// described returns a flow log as AWS describes it.
 func described(t *rapid.T, api *ec2.Client, id string) inventory.FlowLog {
 	found, err := inventory.ByID(context.Background(), scope, api, []string{id})
 	if err != nil || len(found) != 1 {
@@ -65,8 +65,8 @@ func described(t *rapid.T, api *ec2.Client, id string) inventory.FlowLog {
 	return found[id]
 }
 
-// anyFlowLog draws one of any resource, destination and settings that AWS
-// takes, and makes what it delivers to.
+// anyFlowLog draws a flow log with any resource, destination and settings that AWS accepts, and makes its
+// destination.
 func anyFlowLog(t *rapid.T, w *fakeawstest.World) fakeaws.FlowLog {
 	const role = "arn:aws:iam::111122223333:role/delivery"
 	w.AddDeliveryRole(role)
@@ -92,7 +92,7 @@ func anyFlowLog(t *rapid.T, w *fakeawstest.World) fakeaws.FlowLog {
 		f.FileFormat = rapid.SampledFrom([]string{"plain-text", "parquet"}).Draw(t, "file")
 		f.HiveCompatiblePartitions, f.PerHourPartition = yes("hive"), yes("hourly")
 		if yes("old") {
-			f.DeliverLogsPermissionARN = role // old ones show one, and a create refuses it
+			f.DeliverLogsPermissionARN = role // AWS shows a role for old flow logs, and refuses a create with it
 		}
 	case "cloud-watch-logs":
 		f.LogGroupName, f.DeliverLogsPermissionARN = "/vpc/flow-logs", role

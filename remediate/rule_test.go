@@ -13,8 +13,8 @@ import (
 	"flowkeeper/remediate/incident"
 )
 
-// TestOwnAccountIsTheRecordsAccount: {account} is the account that the record is
-// about, never the one that its actor is of; and no record brings a * into it.
+// TestOwnAccountIsTheRecordsAccount: {account} in a rule is the account that the record is about, never that of
+// its principal. A record can't bring a * into the pattern.
 func TestOwnAccountIsTheRecordsAccount(t *testing.T) {
 	t.Parallel()
 	const own, sso = "arn:aws:iam::{account}:role/terraform", "arn:aws:iam::{account}:role/aws-reserved/sso.amazonaws.com/*AWSReservedSSO_NetAdmin_*"
@@ -22,37 +22,37 @@ func TestOwnAccountIsTheRecordsAccount(t *testing.T) {
 		pattern, account, principal string
 		want                        bool
 	}{
-		"a role of the account":             {own, "111122223333", "arn:aws:iam::111122223333:role/terraform", true},
-		"another account's own role":        {own, "222233334444", "arn:aws:iam::222233334444:role/terraform", true},
-		"a role of a stranger":              {own, "111122223333", "arn:aws:iam::222233334444:role/terraform", false},
-		"a stranger's, the other way round": {own, "222233334444", "arn:aws:iam::111122223333:role/terraform", false},
-		"another partition":                 {own, "111122223333", "arn:aws-cn:iam::111122223333:role/terraform", false},
-		"a longer name":                     {own, "111122223333", "arn:aws:iam::111122223333:role/terraform2", false},
-		"another path":                      {own, "111122223333", "arn:aws:iam::111122223333:role/ci/terraform", false},
-		"no principal":                      {own, "111122223333", "", false},
-		"no account":                        {own, "", "arn:aws:iam:::role/terraform", false},
-		"a star for an account":             {own, "*", "arn:aws:iam::222233334444:role/terraform", false},
-		"a star in an account":              {own, "1*2222233333", "arn:aws:iam::111122223333:role/terraform", false},
-		"the word itself":                   {own, "{account}", "arn:aws:iam::{account}:role/terraform", false},
-		"twice in a pattern":                {"arn:aws:iam::{account}:role/deploy-{account}", "111122223333", "arn:aws:iam::111122223333:role/deploy-111122223333", true},
-		"twice, and one differs":            {"arn:aws:iam::{account}:role/deploy-{account}", "111122223333", "arn:aws:iam::111122223333:role/deploy-222233334444", false},
-		"Identity Center":                   {sso, "111122223333", "arn:aws:iam::111122223333:role/aws-reserved/sso.amazonaws.com/eu-west-1/AWSReservedSSO_NetAdmin_0123456789abcdef", true},
-		"Identity Center in us-east-1":      {sso, "111122223333", "arn:aws:iam::111122223333:role/aws-reserved/sso.amazonaws.com/AWSReservedSSO_NetAdmin_0123456789abcdef", true},
-		"Identity Center of a stranger":     {sso, "111122223333", "arn:aws:iam::222233334444:role/aws-reserved/sso.amazonaws.com/AWSReservedSSO_NetAdmin_0123456789abcdef", false},
-		"Identity Center without the path":  {sso, "111122223333", "arn:aws:iam::111122223333:role/AWSReservedSSO_NetAdmin_0123456789abcdef", false},
-		"GovCloud":                          {"arn:aws-us-gov:iam::{account}:role/terraform", "111122223333", "arn:aws-us-gov:iam::111122223333:role/terraform", true},
+		"a role of the account":                      {own, "111122223333", "arn:aws:iam::111122223333:role/terraform", true},
+		"another account's own role":                 {own, "222233334444", "arn:aws:iam::222233334444:role/terraform", true},
+		"a role of a stranger":                       {own, "111122223333", "arn:aws:iam::222233334444:role/terraform", false},
+		"the account's role, in a stranger's record": {own, "222233334444", "arn:aws:iam::111122223333:role/terraform", false},
+		"another partition":                          {own, "111122223333", "arn:aws-cn:iam::111122223333:role/terraform", false},
+		"a longer name":                              {own, "111122223333", "arn:aws:iam::111122223333:role/terraform2", false},
+		"another path":                               {own, "111122223333", "arn:aws:iam::111122223333:role/ci/terraform", false},
+		"no principal":                               {own, "111122223333", "", false},
+		"no account":                                 {own, "", "arn:aws:iam:::role/terraform", false},
+		"a star for an account":                      {own, "*", "arn:aws:iam::222233334444:role/terraform", false},
+		"a star in an account":                       {own, "1*2222233333", "arn:aws:iam::111122223333:role/terraform", false},
+		"the text {account}":                         {own, "{account}", "arn:aws:iam::{account}:role/terraform", false},
+		"twice in a pattern":                         {"arn:aws:iam::{account}:role/deploy-{account}", "111122223333", "arn:aws:iam::111122223333:role/deploy-111122223333", true},
+		"twice, and one differs":                     {"arn:aws:iam::{account}:role/deploy-{account}", "111122223333", "arn:aws:iam::111122223333:role/deploy-222233334444", false},
+		"Identity Center":                            {sso, "111122223333", "arn:aws:iam::111122223333:role/aws-reserved/sso.amazonaws.com/eu-west-1/AWSReservedSSO_NetAdmin_0123456789abcdef", true},
+		"Identity Center in us-east-1":               {sso, "111122223333", "arn:aws:iam::111122223333:role/aws-reserved/sso.amazonaws.com/AWSReservedSSO_NetAdmin_0123456789abcdef", true},
+		"Identity Center of a stranger":              {sso, "111122223333", "arn:aws:iam::222233334444:role/aws-reserved/sso.amazonaws.com/AWSReservedSSO_NetAdmin_0123456789abcdef", false},
+		"Identity Center without the path":           {sso, "111122223333", "arn:aws:iam::111122223333:role/AWSReservedSSO_NetAdmin_0123456789abcdef", false},
+		"GovCloud":                                   {"arn:aws-us-gov:iam::{account}:role/terraform", "111122223333", "arn:aws-us-gov:iam::111122223333:role/terraform", true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			if got := (incident.Rule{Principal: x.pattern}).Matches(x.account, x.principal); got != x.want {
-				t.Errorf("%s, a record of %s by %s: %v", x.pattern, x.account, x.principal, got)
+				t.Errorf("the rule %s, a record of %s by %s: matches %v", x.pattern, x.account, x.principal, got)
 			}
 		})
 	}
 }
 
-// TestAnotherAccountsPrincipalOfTheSameName is not excused by a rule with
-// {account}; the account's own is, for deletions and for tampering.
+// TestAnotherAccountsPrincipalOfTheSameName: a rule with {account} excuses a role of the account itself, for
+// deletions and for tampering. It does not excuse a role of the same name in another account.
 func TestAnotherAccountsPrincipalOfTheSameName(t *testing.T) {
 	t.Parallel()
 	const pattern = "arn:aws:iam::{account}:role/terraform"
@@ -84,7 +84,7 @@ func TestAnotherAccountsPrincipalOfTheSameName(t *testing.T) {
 	}
 }
 
-// ruled is a scene with one rule.
+// ruled returns a scene with one rule.
 func ruled(t *testing.T, principal string, action incident.Action, wait time.Duration) *scene {
 	t.Helper()
 	return configured(t, func(p *incident.Policy) {
@@ -124,7 +124,7 @@ func TestRules(t *testing.T) {
 				t.Errorf("alerts %+v", a)
 			}
 			if s.creates() != 0 || s.row(id).State != inventory.Gone {
-				t.Error("it is gone, and nothing is created")
+				t.Error("a flow log was created, or the row of the deleted one is not gone")
 			}
 			if name == "wait" {
 				s.advance(10 * time.Minute)
@@ -135,13 +135,14 @@ func TestRules(t *testing.T) {
 	}
 }
 
-// TestWaitReplaced: Terraform destroys and creates another one, elsewhere or at
-// the same place, where others deliver to. That one is protected from then on.
+// TestWaitReplaced: Terraform deletes a flow log and creates another one, to another known destination or with
+// other settings. Within the time of a wait rule, that is no loss, and the new flow log is protected from then
+// on.
 func TestWaitReplaced(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]func(*fakeaws.FlowLog){
-		"elsewhere":         func(f *fakeaws.FlowLog) { f.LogDestination = "arn:aws:s3:::other" },
-		"at the same place": func(f *fakeaws.FlowLog) { f.TrafficType = "REJECT" },
+		"to another destination": func(f *fakeaws.FlowLog) { f.LogDestination = "arn:aws:s3:::other" },
+		"with other settings":    func(f *fakeaws.FlowLog) { f.TrafficType = "REJECT" },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -163,18 +164,19 @@ func TestWaitReplaced(t *testing.T) {
 				t.Error("something was created, or called a decoy")
 			}
 			if !s.row(other).Protected {
-				t.Error("the new one is not protected")
+				t.Error("the new flow log is not protected")
 			}
 		})
 	}
 }
 
-// TestWaitAgain: a wait rule waits each time.
+// TestWaitAgain: a wait rule also waits if an earlier incident of the same flow log was closed because the flow
+// log was alive.
 func TestWaitAgain(t *testing.T) {
 	t.Parallel()
 	s := ruled(t, mallory, incident.Wait, 10*time.Minute)
 	id := s.protect(1)[0]
-	s.deliver(s.record(id)) // alive
+	s.deliver(s.record(id)) // forged: the flow log is alive
 	s.advance(time.Hour)
 	s.wantState(id, incident.Closed, incident.StillThere)
 	s.attackAndReconcile(id)
@@ -183,11 +185,11 @@ func TestWaitAgain(t *testing.T) {
 	s.wantState(id, incident.Restored, "")
 }
 
-// TestWaitingByARuleIsNoDelay: the five minutes begin when the wait ends; and what
-// comes back in time has no alert.
+// TestWaitingByARuleIsNoDelay: the five minutes until a flow log is overdue begin when the wait of a rule ends.
+// A flow log that comes back in time has no such alert.
 func TestWaitingByARuleIsNoDelay(t *testing.T) {
 	t.Parallel()
-	for name, broken := range map[string]bool{"comes back": false, "does not": true} {
+	for name, broken := range map[string]bool{"the flow log comes back": false, "the flow log does not come back": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := ruled(t, mallory, incident.Wait, 15*time.Minute)
@@ -200,14 +202,14 @@ func TestWaitingByARuleIsNoDelay(t *testing.T) {
 			s.wantAlertCounts(map[alert.Kind]int{alert.Deletion: 1, alert.Restored: len(s.alerts(alert.Restored))})
 			s.advance(2 * time.Minute)
 			if n := len(s.alerts(alert.Blocked)); (n == 1) != broken {
-				t.Errorf("%d alerts", n)
+				t.Errorf("%d blocked alerts", n)
 			}
 		})
 	}
 }
 
-// TestAWaitThatAnotherRecordEndsIsNoDelay: a record of somebody for whom no rule waits
-// ends the wait, and the five minutes do not begin after it.
+// TestAWaitThatAnotherRecordEndsIsNoDelay: a rule waits because of one record. A second record names another
+// principal, so that the wait ends. The flow log is overdue five minutes after that at the latest.
 func TestAWaitThatAnotherRecordEndsIsNoDelay(t *testing.T) {
 	t.Parallel()
 	const terraform = "arn:aws:iam::111122223333:user/terraform"
@@ -223,14 +225,14 @@ func TestAWaitThatAnotherRecordEndsIsNoDelay(t *testing.T) {
 	s.wantAlerts(alert.Blocked, 1) // six minutes after the first record
 }
 
-// TestModeAlertIsNoFailure: nothing is overdue where nothing is to be restored,
-// though AWS refuses every observation.
+// TestModeAlertIsNoFailure: if a flow log is not to be restored, nothing is overdue and nothing blocked, even if
+// AWS refuses every observation.
 func TestModeAlertIsNoFailure(t *testing.T) {
 	t.Parallel()
 	for name, breaks := range map[string]func(*scene){
-		"fine":            func(*scene) {},
-		"looks throttled": func(s *scene) { s.world.Throttle("DescribeFlowLogs", 40) },
-		"looks refused":   func(s *scene) { s.world.Fail("DescribeFlowLogs", 40, "UnauthorizedOperation", http.StatusForbidden) },
+		"AWS answers":            func(*scene) {},
+		"observations throttled": func(s *scene) { s.world.Throttle("DescribeFlowLogs", 40) },
+		"observations refused":   func(s *scene) { s.world.Fail("DescribeFlowLogs", 40, "UnauthorizedOperation", http.StatusForbidden) },
 	} {
 		for _, how := range []string{"mode", "rule", "release"} {
 			t.Run(name+", "+how, func(t *testing.T) {
@@ -255,21 +257,21 @@ func TestModeAlertIsNoFailure(t *testing.T) {
 	}
 }
 
-// TestAReplacementExcusesLittle: whom a wait rule names can't lead traffic to a new
-// place by it, nor let two flow logs go for one.
+// TestAReplacementExcusesLittle: a principal whom a wait rule names must not direct the traffic's records to a
+// new destination, and must not replace two flow logs by one.
 func TestAReplacementExcusesLittle(t *testing.T) {
 	t.Parallel()
 	const other = "arn:aws:s3:::other"
 	elsewhere := func(f *fakeaws.FlowLog) { f.LogDestination, f.TrafficType = other, "REJECT" }
 	for name, c := range map[string]struct {
-		known  time.Duration // before the wait, something else delivers there; 0: nothing does
+		known  time.Duration // for how long another flow log has delivered there when the deletion comes; 0: none does
 		losses int
 		closed int
 	}{
-		"to a new place":                  {0, 1, 0},
-		"to a place known since the wait": {time.Minute, 1, 0},
-		"to a known place":                {20 * time.Minute, 1, 1},
-		"one for two":                     {20 * time.Minute, 2, 1},
+		"to a new destination":                          {0, 1, 0},
+		"to a destination known for less than the wait": {time.Minute, 1, 0},
+		"to a known destination":                        {20 * time.Minute, 1, 1},
+		"one flow log for two":                          {20 * time.Minute, 2, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -303,8 +305,8 @@ func TestAReplacementExcusesLittle(t *testing.T) {
 	}
 }
 
-// TestAPlaceIsNotKnownForLongerThanAWSSays: a clock that was a day behind when a flow log to a new place was first
-// seen does not make that an old place once the clock is right.
+// TestAPlaceIsNotKnownForLongerThanAWSSays: the clock was a day behind when a flow log to a new destination was
+// first seen. When the clock is right again, the destination must not count as known for a day.
 func TestAPlaceIsNotKnownForLongerThanAWSSays(t *testing.T) {
 	t.Parallel()
 	const other = "arn:aws:s3:::other"

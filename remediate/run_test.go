@@ -20,11 +20,11 @@ import (
 	"flowkeeper/remediate/incident"
 )
 
-// TestThousandsAtOnce: all are restored, at the pace that EC2 allows, by observations
-// that many share, and the log says how far it is.
+// TestThousandsAtOnce: hundreds of flow logs that all differ are deleted at once. All are restored as fast as
+// AWS's rates allow, and the log shows the progress now and then.
 func TestThousandsAtOnce(t *testing.T) {
 	t.Parallel()
-	const many = 400 // each unlike the others
+	const many = 400 // each differs from all others, so that it needs its own create
 	synctest.Test(t, func(t *testing.T) {
 		s := newScene(t)
 		s.bubble = true
@@ -40,19 +40,20 @@ func TestThousandsAtOnce(t *testing.T) {
 		took := time.Since(begun)
 		stop()
 		if n := s.creates(); n != many {
-			t.Errorf("%d creates of %d", n, many)
+			t.Errorf("%d creates, want %d", n, many)
 		}
 		if least := (many - 50) / 5 * time.Second; took < least || took > 2*least {
-			t.Errorf("it took %s: the pace allows %s", took, least)
+			t.Errorf("the restore took %s, want between %s, which the pace allows, and twice that", took, least)
 		}
 		if !strings.Contains(log.String(), "restoring goes on") || strings.Count(log.String(), "restoring goes on") > 8 {
-			t.Errorf("%d lines of progress", strings.Count(log.String(), "restoring goes on"))
+			t.Errorf("%d lines of progress, want 1 to 8", strings.Count(log.String(), "restoring goes on"))
 		}
 		s.wantState(ids[many-1], incident.Restored, "")
 	})
 }
 
-// TestRestorersWakeUpApart: thousands begin at the same moment, and have nothing to do.
+// TestRestorersWakeUpApart: the restorers of thousands of scopes start at the same moment and have nothing to
+// do. A random share of the first pause spreads their later turns over time.
 func TestRestorersWakeUpApart(t *testing.T) {
 	t.Parallel()
 	for random, first := range map[float64]time.Duration{0.2: 36 * time.Second, 0.8: 9 * time.Second} {
@@ -67,13 +68,14 @@ func TestRestorersWakeUpApart(t *testing.T) {
 			stop()
 			want := []time.Duration{0, first, first + 45*time.Second}
 			if len(woken) < len(want) || !slices.Equal(woken[:len(want)], want) {
-				t.Errorf("with %v woken up at %v, want %v", random, woken, want)
+				t.Errorf("with the random share %v, turns at %v, want %v", random, woken, want)
 			}
 		})
 	}
 }
 
-// TestTheClientOfAScopeThatLeftIsDropped: it holds the credentials of an account that has departed.
+// TestTheClientOfAScopeThatLeftIsDropped: the client of a scope that left the fleet holds credentials of its
+// account. It must not stay in memory.
 func TestTheClientOfAScopeThatLeftIsDropped(t *testing.T) {
 	t.Parallel()
 	var s *scene
@@ -83,7 +85,7 @@ func TestTheClientOfAScopeThatLeftIsDropped(t *testing.T) {
 		s.bubble = true
 		client := &struct {
 			remediate.EC2
-			_ [1 << 10]byte // an allocation of its own
+			_ [1 << 10]byte // so that the client is an allocation of its own, as AddCleanup needs
 		}{EC2: s.api}
 		runtime.AddCleanup(client, func(gone chan struct{}) { close(gone) }, gone)
 		s.r.Fleet = fleet{scope: client}
@@ -99,19 +101,19 @@ func TestTheClientOfAScopeThatLeftIsDropped(t *testing.T) {
 			runtime.KeepAlive(s)
 			return
 		case <-late:
-			t.Fatal("it is kept")
+			t.Fatal("the client is still in memory")
 		case <-time.After(10 * time.Millisecond):
 		}
 	}
 }
 
-// TestAWakeDuringATurn is not lost: another turn follows at once.
+// TestAWakeDuringATurn: a wake that comes during a turn is not lost: another turn follows at once.
 func TestAWakeDuringATurn(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := newScene(t)
 		s.bubble = true
-		s.r.Rand = func() float64 { return 0.5 } // no turn has a step
+		s.r.Rand = func() float64 { return 0.5 } // so that no turn has a step
 		s.r.Store = &readsStore{Store: s.r.Store, slow: time.Second}
 		begun := time.Now()
 		var turns []time.Duration
@@ -125,17 +127,16 @@ func TestAWakeDuringATurn(t *testing.T) {
 		if want := []time.Duration{0, time.Second, 10700 * time.Millisecond}; !slices.Equal(turns, want) {
 			t.Errorf("turns at %v, want %v", turns, want)
 		}
-		s.r.WakeRestorers() // all is over
+		s.r.WakeRestorers() // the restorer has ended
 		synctest.Wait()
 		if len(turns) != 3 {
-			t.Error("a turn after the end")
+			t.Error("there is a turn after the restorer has ended")
 		}
 	})
 }
 
-// TestI9ARestorerWaitsAsTheStoreSays: what is held back by a wait rule, by drift_wait
-// or by a backoff is done when its time has come, by the clock of the system;
-// another process's change is noticed at once.
+// TestI9ARestorerWaitsAsTheStoreSays: a restore that a wait rule, drift_wait or a backoff delays is done when
+// its time has come.
 func TestI9ARestorerWaitsAsTheStoreSays(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -167,24 +168,24 @@ func TestI9ARestorerWaitsAsTheStoreSays(t *testing.T) {
 		if d := back(drifts, "vpc-2"); d != 2*time.Minute {
 			t.Errorf("drift_wait of 2 minutes took %s", d)
 		}
-		synctest.Wait() // AWS shows it before it is committed
+		synctest.Wait() // until the create, whose flow log AWS shows already, is committed
 		s.r.Policy.Rules = nil
 		s.world.Throttle("CreateFlowLogs", 4)
 		s.deliver(s.attack(s.flowLogsOn("vpc-2")[0].ID))
-		if d := back("it", "vpc-2"); d < 5*time.Second || d > 15*time.Second {
+		if d := back("the replacement", "vpc-2"); d < 5*time.Second || d > 15*time.Second {
 			t.Errorf("four refusals, with backoffs of 1, 2, 4 and 8 seconds, took %s", d)
 		}
 		stop()
 	})
 }
 
-// TestProgressWhileCreatesAreSlow: a step of many slow creates is no hang, and
-// would be taken for one.
+// TestProgressWhileCreatesAreSlow: a step with many slow creates must report progress. Otherwise the watchdog
+// takes it for a hang.
 func TestProgressWhileCreatesAreSlow(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		takes        time.Duration
-		alike, other int // flow logs; one call is for all that are alike
+		alike, other int // flow logs: one call restores all alike ones, each other one needs its own
 		back         int
 	}{
 		"15 seconds, by one call":    {15 * time.Second, 60, 0, 60},
@@ -205,23 +206,23 @@ func TestProgressWhileCreatesAreSlow(t *testing.T) {
 				time.Sleep(time.Hour)
 				stop()
 				if silence := progress.longest(); silence > time.Minute {
-					t.Errorf("nothing for %s, as of a loop that hangs", silence)
+					t.Errorf("no progress for %s, want at most 1m", silence)
 				}
 				if here := len(s.world.FlowLogs(account, region)); here != c.back {
-					t.Errorf("%d are back, want %d", here, c.back)
+					t.Errorf("%d flow logs are back, want %d", here, c.back)
 				}
 			})
 		})
 	}
 }
 
-// readsStore counts the transactions that only read, and holds each as long as slow says.
+// readsStore counts the transactions that only read. Each takes slow longer.
 type readsStore struct {
 	remediate.Store
 	slow  time.Duration
 	reads atomic.Int64
 
-	at, most atomic.Int64 // that read now, and at most so far
+	at, most atomic.Int64 // transactions that read now, and the most so far
 }
 
 func (r *readsStore) View(ctx context.Context, fn func(remediate.Tx) error) error {
@@ -232,14 +233,14 @@ func (r *readsStore) View(ctx context.Context, fn func(remediate.Tx) error) erro
 	return r.Store.View(ctx, fn)
 }
 
-// TestRestorersAskByTurns: those of thousands of scopes begin at once. They leave connections to what
-// reads the store for alerts.
+// TestRestorersAskByTurns: the restorers of many scopes start at once, and ask the store what is due. At most
+// four do so at the same time, so that SQLite connections are left for reads that alerts need.
 func TestRestorersAskByTurns(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := newScene(t)
 		s.bubble = true
-		s.r.Rand = func() float64 { return 0.5 } // none makes a step meanwhile
+		s.r.Rand = func() float64 { return 0.5 } // so that no restorer does a step
 		reads := &readsStore{Store: s.r.Store, slow: time.Second}
 		s.r.Store = reads
 		ctx, cancel := context.WithCancel(t.Context())
@@ -253,13 +254,13 @@ func TestRestorersAskByTurns(t *testing.T) {
 		cancel()
 		restorers.Wait()
 		if n, most := reads.reads.Load(), reads.most.Load(); n < 20 || most > 4 {
-			t.Errorf("%d reads, at most %d at once", n, most)
+			t.Errorf("%d reads, want at least 20; at most %d at once, want 4", n, most)
 		}
 	})
 }
 
-// TestAnIdleRestorerReadsLittle: thousands of them have nothing to do. Each asks when something
-// is due as often as it shows progress, and for nothing else but now and then.
+// TestAnIdleRestorerReadsLittle: thousands of restorers may have nothing to do. Each reads the store about as
+// often as it reports progress, and rarely more.
 func TestAnIdleRestorerReadsLittle(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -275,12 +276,12 @@ func TestAnIdleRestorerReadsLittle(t *testing.T) {
 			t.Errorf("no progress for %s", silence)
 		}
 		if n := reads.reads.Load(); n > 120 {
-			t.Errorf("%d reads in an hour", n)
+			t.Errorf("%d reads in an hour, want at most 120", n)
 		}
 	})
 }
 
-// execSQL changes the state file as no Flowkeeper does.
+// execSQL runs an SQL statement on the state file, to damage it.
 func (s *scene) execSQL(query string, args ...any) {
 	s.t.Helper()
 	db, err := sql.Open("sqlite", s.path)
@@ -290,7 +291,8 @@ func (s *scene) execSQL(query string, args ...any) {
 	s.must(err)
 }
 
-// TestI9ARowThatCantBeReadHoldsNoOther: what else is due in the same step is restored.
+// TestI9ARowThatCantBeReadHoldsNoOther: a row of the snapshot is damaged. The error names its flow log, and the
+// other flow logs that are due in the same step are restored.
 func TestI9ARowThatCantBeReadHoldsNoOther(t *testing.T) {
 	t.Parallel()
 	s, ids := protected(t, 3)
@@ -298,15 +300,15 @@ func TestI9ARowThatCantBeReadHoldsNoOther(t *testing.T) {
 	s.execSQL(`UPDATE flow_logs SET body = 'damaged' WHERE id = ?`, ids[0])
 	for range 5 {
 		if _, err := s.r.Reconcile(t.Context(), scope, func() {}); err == nil || !strings.Contains(err.Error(), ids[0]) {
-			t.Errorf("the error does not name it: %v", err)
+			t.Errorf("the error does not name the flow log of the damaged row: %v", err)
 		}
 	}
 	s.wantRestored("vpc-2")
 	s.wantRestored("vpc-3")
 }
 
-// TestI7AnEventThatCantBeReadHoldsNoRestore, nor does a burst, nor a whole table of them: alerts are not
-// written, and all flow logs are restored.
+// TestI7AnEventThatCantBeReadHoldsNoRestore: an event, a burst or the table of all bursts can't be read, so that
+// an alert can't be added. All flow logs are restored all the same, and each step returns an error.
 func TestI7AnEventThatCantBeReadHoldsNoRestore(t *testing.T) {
 	t.Parallel()
 	for table, damage := range map[string]string{
@@ -321,7 +323,7 @@ func TestI7AnEventThatCantBeReadHoldsNoRestore(t *testing.T) {
 			s.execSQL(damage)
 			for range 5 {
 				if _, err := s.r.Reconcile(t.Context(), scope, func() {}); err == nil {
-					t.Error("nothing is said of it")
+					t.Error("the step returns no error")
 				}
 			}
 			s.wantRestored("vpc-1")
@@ -330,7 +332,8 @@ func TestI7AnEventThatCantBeReadHoldsNoRestore(t *testing.T) {
 	}
 }
 
-// TestAWakeAtTheStart comes between the moments when the scope knows its restorer and when that has begun.
+// TestAWakeAtTheStart: a wake comes after the restorer was registered for the scope, but before its first turn.
+// The first turn must still come.
 func TestAWakeAtTheStart(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

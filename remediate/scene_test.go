@@ -52,13 +52,13 @@ type scene struct {
 	api       *ec2.Client
 	own       string // ARN that api signs as
 	events    int
-	soon      []inventory.Scope   // refreshes asked for
-	direct    []alert.Alert       // alerts past the outbox
-	routed    func(alert.Alert)   // called with each alert that goes to the outbox
-	sinks     []string            // beside the log
-	disk      int64               // bytes of the disk that the state file is on; 0: as large as it is
-	slow      time.Duration       // that each of these takes
-	deps      []tamper.Dependency // what Flowkeeper needs beside what the snapshot names
+	soon      []inventory.Scope   // scopes for which a refresh was asked
+	direct    []alert.Alert       // alerts that bypassed the outbox
+	routed    func(alert.Alert)   // called with each alert that is added to the outbox
+	sinks     []string            // sinks in addition to the log
+	disk      int64               // bytes of the disk with the state file; 0: the size of the machine's disk
+	slow      time.Duration       // how long it takes to send one of the direct alerts
+	deps      []tamper.Dependency // resources that Flowkeeper needs, in addition to those in the snapshot
 }
 
 func newScene(t *testing.T) *scene {
@@ -83,12 +83,12 @@ func (s *scene) clock() time.Time {
 	return s.now
 }
 
-// start opens the store and wires the parts; after a crash it is called again.
+// start opens the store and wires the parts. crash calls it again.
 func (s *scene) start() {
 	s.t.Helper()
 	o := store.Options{Daemon: true, Now: s.clock, Routes: routes{s}}
 	if s.disk > 0 {
-		o.MaxBytes = s.disk / 2 // the other half is for what SQLite writes before it is in the file
+		o.MaxBytes = s.disk / 2 // the other half is for the -wal and -shm files
 		o.Free = func() (int64, error) { return s.disk - s.size(), nil }
 	}
 	st, err := store.Open(context.Background(), s.path, o)
@@ -101,7 +101,7 @@ func (s *scene) start() {
 	s.r.Rehearsals = s.rehearser
 }
 
-// routes are the sinks that an alert goes to.
+// routes says to which sinks an alert goes.
 type routes struct{ s *scene }
 
 func (r routes) For(a alert.Alert) []string {
@@ -109,7 +109,8 @@ func (r routes) For(a alert.Alert) []string {
 	return append([]string{"log"}, r.s.sinks...)
 }
 
-// daemon is what the packages under test know of the daemon. Nothing of it acts by itself.
+// daemon implements the interfaces through which the packages under test call the daemon. It starts nothing by
+// itself.
 type daemon struct{ s *scene }
 
 func (d daemon) EC2(sc inventory.Scope) (rehearse.EC2, bool)             { return d.s.r.Fleet.EC2(sc) }
@@ -135,7 +136,7 @@ func (s *scene) tamperHandler(st tamper.Store) *tamper.Handler {
 	return &tamper.Handler{Store: st, Policy: s.policy, Dependencies: daemon{s}, Now: s.clock, Refreshes: daemon{s}, Senders: daemon{s}}
 }
 
-// size of the state file, with its log.
+// size is the size of the state file in bytes, with its -wal and -shm files.
 func (s *scene) size() (n int64) {
 	for _, end := range []string{"", "-wal", "-shm"} {
 		if info, err := os.Stat(s.path + end); err == nil {
@@ -145,7 +146,7 @@ func (s *scene) size() (n int64) {
 	return n
 }
 
-// configured is a scene with another policy.
+// configured returns a scene with a changed policy.
 func configured(t *testing.T, change func(*incident.Policy)) *scene {
 	t.Helper()
 	s := newScene(t)
@@ -154,7 +155,7 @@ func configured(t *testing.T, change func(*incident.Policy)) *scene {
 	return s
 }
 
-// run starts the restorer; stop ends it.
+// run starts the restorer. stop ends it.
 func (s *scene) run(keepAlive func()) (stop func()) {
 	ctx, cancel := context.WithCancel(s.t.Context())
 	ended := make(chan struct{})
@@ -165,7 +166,7 @@ func (s *scene) run(keepAlive func()) (stop func()) {
 	}
 }
 
-// adopt goes on with a copy of the state file.
+// adopt goes on with a copy of the state file, as a daemon does that has lost its state file.
 func (s *scene) adopt(a store.Adoption) {
 	s.t.Helper()
 	s.must(s.store.CopyTo(s.t.Context(), s.path+".copy"))
@@ -200,21 +201,21 @@ func (s *scene) plant(vpc string, change func(*fakeaws.FlowLog)) string {
 	return s.world.Plant(account, region, f)
 }
 
-// protected is a scene with protected flow logs, one a VPC: vpc-1, vpc-2 ...
+// protected returns a scene with n protected flow logs, each on a VPC of its own: vpc-1, vpc-2 ...
 func protected(t *testing.T, n int) (s *scene, ids []string) {
 	t.Helper()
 	s = newScene(t)
 	return s, s.protect(n)
 }
 
-// protectedOne is a scene with one.
+// protectedOne returns a scene with one protected flow log, on vpc-1.
 func protectedOne(t *testing.T) (s *scene, id string) {
 	t.Helper()
 	s, ids := protected(t, 1)
 	return s, ids[0]
 }
 
-// learn lets the snapshot learn what is there, and makes that an hour old.
+// learn refreshes the snapshot, and again an hour later: then the flow logs count as an hour old.
 func (s *scene) learn() {
 	s.t.Helper()
 	s.refresh()
@@ -229,28 +230,28 @@ func (s *scene) refresh() inventory.Counts {
 	return c
 }
 
-// deliver has the findings of a message recorded, and waits for the calls to AWS that this begins.
+// deliver records the findings of a message, and waits for the calls to AWS that they start.
 func (s *scene) deliver(fs ...detection.Finding) {
 	s.t.Helper()
 	s.must(s.r.RecordFindings(s.t.Context(), fs, func() {}))
 	s.r.Wait()
 }
 
-// attackAndReconcile delivers the record of an attack, and does all that is due then.
+// attackAndReconcile deletes flow logs, delivers the record, and does everything that is due then.
 func (s *scene) attackAndReconcile(ids ...string) {
 	s.t.Helper()
 	s.deliver(s.attack(ids...))
 	s.reconcile()
 }
 
-// step is one of the restorer's.
+// reconcileOnce does one step of the restorer.
 func (s *scene) reconcileOnce() {
 	s.t.Helper()
 	_, err := s.r.Reconcile(s.t.Context(), scope, func() {})
 	s.must(err)
 }
 
-// reconcile does all that is due now.
+// reconcile does everything that is due now.
 func (s *scene) reconcile() {
 	s.t.Helper()
 	for range 100 {
@@ -260,10 +261,11 @@ func (s *scene) reconcile() {
 			return
 		}
 	}
-	s.t.Fatal("always something is due at once: a loop")
+	s.t.Fatal("after 100 steps something is still due now: an endless loop")
 }
 
-// advance moves the clock, as the restorer would sleep: to whatever is due next.
+// advance moves the clock by d in the way the restorer sleeps: to each time at which something is due, and does
+// it.
 func (s *scene) advance(d time.Duration) {
 	s.t.Helper()
 	held := time.Millisecond
@@ -278,7 +280,7 @@ func (s *scene) advance(d time.Duration) {
 		}
 		if due.After(s.now) {
 			s.now, held = due, time.Millisecond
-		} else { // the pace holds it back
+		} else { // it is due, but the pace allows no call yet
 			s.now = s.now.Add(held)
 			held = min(2*held, 250*time.Millisecond)
 		}
@@ -311,7 +313,7 @@ func (s *scene) changeEvent(id string, change func(*incident.Event)) {
 	}))
 }
 
-// release lets flow logs be deleted for a time, as an operator does: all, where none is named.
+// release lets flow logs be deleted for a time, as an operator does. Without IDs it releases all flow logs.
 func (s *scene) release(d time.Duration, ids ...string) {
 	s.t.Helper()
 	n, err := s.store.Change(s.t.Context(), func(r *inventory.Row) bool {
@@ -323,7 +325,7 @@ func (s *scene) release(d time.Duration, ids ...string) {
 	}
 }
 
-// protect plants flow logs, one a VPC, and lets the snapshot learn them.
+// protect plants n flow logs, each on a VPC of its own, and lets the snapshot learn them.
 func (s *scene) protect(n int) (ids []string) {
 	s.t.Helper()
 	for i := range n {
@@ -333,7 +335,7 @@ func (s *scene) protect(n int) (ids []string) {
 	return ids
 }
 
-// protectTwo plants two flow logs with a destination each.
+// protectTwo plants two flow logs with different destinations, and lets the snapshot learn them.
 func (s *scene) protectTwo() (a, b string) {
 	s.t.Helper()
 	s.world.AddDestination("arn:aws:s3:::other")
@@ -341,7 +343,7 @@ func (s *scene) protectTwo() (a, b string) {
 	return s.protect(1)[0], b
 }
 
-// setDue makes the restorer's next turn at an incident come after some time.
+// setDue sets when the restorer next works on an incident.
 func (s *scene) setDue(id string, after time.Duration) {
 	s.t.Helper()
 	s.changeIncident(id, func(i *incident.Incident) { i.NextAttemptAt = s.now.Add(after) })

@@ -11,7 +11,7 @@ import (
 	"flowkeeper/inventory"
 )
 
-// describes is an EC2 that answers DescribeFlowLogs at once.
+// describes is an EC2 client that answers DescribeFlowLogs at once, and counts the calls.
 type describes struct {
 	EC2
 	calls int
@@ -22,8 +22,9 @@ func (d *describes) DescribeFlowLogs(context.Context, *ec2.DescribeFlowLogsInput
 	return &ec2.DescribeFlowLogsOutput{}, nil
 }
 
-// TestSparingLeavesHalf: refreshes without a pause, of a scope with many pages, make at most half of the calls that
-// AWS grants (a burst of 100 and 20 a second); a pause brings back the burst.
+// TestSparingLeavesHalf: refreshes without a pause, of a scope with many pages, make at most half of the calls
+// that AWS grants (100 at once and 20 a second), so that restores have the other half. After a pause, a refresh
+// may make many calls at once again.
 func TestSparingLeavesHalf(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -41,23 +42,24 @@ func TestSparingLeavesHalf(t *testing.T) {
 			}
 		}
 		if api.calls < 50+10*59 {
-			t.Errorf("%d calls in a minute", api.calls)
+			t.Errorf("%d calls in a minute, want at least %d", api.calls, 50+10*59)
 		}
 		if n := m.pace.describes.available(time.Now()); n < 50 {
-			t.Errorf("%d calls are left to restores", n)
+			t.Errorf("%d calls are left for restores, want at least 50", n)
 		}
 		time.Sleep(5 * time.Second)
 		api.calls = 0
 		for start := time.Now(); time.Since(start) == 0; {
 			call()
 		}
-		if n := api.calls - 1; n < 45 || n > 50 { // the last one waited
-			t.Errorf("%d calls at once after a pause", n)
+		if n := api.calls - 1; n < 45 || n > 50 { // without the last call, which waited
+			t.Errorf("%d calls at once after a pause, want 45 to 50", n)
 		}
 	})
 }
 
-// TestSparingEndsWithItsContext while it waits.
+// TestSparingEndsWithItsContext: a call that waits for its turn ends without a call to AWS when its context
+// ends.
 func TestSparingEndsWithItsContext(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -71,7 +73,8 @@ func TestSparingEndsWithItsContext(t *testing.T) {
 	})
 }
 
-// TestSparingGivesWayToRestores: it begins only while half of the scope's calls are left.
+// TestSparingGivesWayToRestores: a sparing refresh may begin only while at least half of the scope's calls are
+// left.
 func TestSparingGivesWayToRestores(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -84,12 +87,12 @@ func TestSparingGivesWayToRestores(t *testing.T) {
 			describes.tokens = 20
 			time.Sleep(c.after)
 			if got := r.AllowSparing(inventory.Scope{}); got != c.want {
-				t.Errorf("%s after 20 calls were left: %v", c.after, got)
+				t.Errorf("%s after 20 calls were left: allowed %v", c.after, got)
 			}
 		}
 		describes.throttled(time.Now())
 		if r.AllowSparing(inventory.Scope{}) {
-			t.Error("it begins while AWS throttles")
+			t.Error("a refresh may begin while AWS throttles")
 		}
 	})
 }

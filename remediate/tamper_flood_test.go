@@ -16,9 +16,9 @@ import (
 	"flowkeeper/remediate/repeat"
 )
 
-// TestI12TamperByAScript: the same call again and again is one alert at once, and
-// one about the rest after five minutes; another principal's, or one of another
-// level, goes at once all the same.
+// TestI12TamperByAScript: a script repeats one call of tampering. The first one is alerted at once, the others
+// are summed up after five minutes. A call by another principal, or of another level, is alerted at once all the
+// same.
 func TestI12TamperByAScript(t *testing.T) {
 	t.Parallel()
 	s := dependent(t)
@@ -41,7 +41,7 @@ func TestI12TamperByAScript(t *testing.T) {
 	s.wantAlerts(alert.Tamper, 4) // the burst goes on
 	s.advance(10 * time.Minute)
 	s.wantAlerts(alert.Tamper, 5)
-	s.advance(5 * time.Minute) // and is over
+	s.advance(5 * time.Minute) // a window without calls ends the burst
 	s.reconcile()
 	s.deliver(s.tampering("logs", "PutRetentionPolicy", "/vpc/flow", nil))
 	s.wantAlerts(alert.Tamper, 6)
@@ -50,8 +50,8 @@ func TestI12TamperByAScript(t *testing.T) {
 	}
 }
 
-// TestI12AFloodOfTampering: a message of records about one bucket that
-// thousands of flow logs deliver to does not blow up the outbox.
+// TestI12AFloodOfTampering: one message has 120 records about a bucket to which 500 flow logs deliver. There are
+// two alerts, and they are small enough for the outbox.
 func TestI12AFloodOfTampering(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
@@ -82,7 +82,7 @@ func TestI12AFloodOfTampering(t *testing.T) {
 	s.deliver(fs...)
 	all := s.alerts(alert.Tamper)
 	if len(all) != 1 {
-		t.Fatalf("%d alerts of 60 different calls by one principal on one bucket", len(all))
+		t.Fatalf("%d alerts of 60 different calls by one principal on one bucket, want 1", len(all))
 	}
 	a := all[0]
 	if b, _ := json.Marshal(a); len(b) > 50<<10 || len(a.FlowLogs)+a.Omitted != n || !strings.HasSuffix(a.Cause, "the destination of 500 flow logs") {
@@ -92,15 +92,15 @@ func TestI12AFloodOfTampering(t *testing.T) {
 	s.reconcile()
 	all = s.alerts(alert.Tamper)
 	if len(all) != 2 {
-		t.Fatalf("%d alerts after the window", len(all))
+		t.Fatalf("%d alerts after the window, want 2", len(all))
 	}
 	if b, _ := json.Marshal(all[1]); all[1].Repeats == nil || all[1].Repeats.Calls != 119 || len(all[1].Repeats.Examples) != 20 || len(b) > 30<<10 {
 		t.Errorf("%d bytes: %+v", len(b), all[1].Repeats)
 	}
 }
 
-// TestI12ForgedAccountsAreBounded: tampering may be in any account, so that no list
-// of ours bounds them.
+// TestI12ForgedAccountsAreBounded: a record of tampering may name any account, so that the configuration does
+// not limit how many accounts there are. Bursts and alerts are bounded all the same.
 func TestI12ForgedAccountsAreBounded(t *testing.T) {
 	t.Parallel()
 	s := dependent(t)
@@ -110,7 +110,7 @@ func TestI12ForgedAccountsAreBounded(t *testing.T) {
 	s.must(s.store.View(t.Context(), func(tx *store.Tx) error {
 		n, err := tx.CountBursts(repeat.Tampering)
 		if n > 210 {
-			t.Errorf("%d bursts are remembered", n)
+			t.Errorf("%d bursts are stored, want at most 210", n)
 		}
 		return err
 	}))
@@ -124,11 +124,12 @@ func TestI12ForgedAccountsAreBounded(t *testing.T) {
 		}
 	}
 	if first > 210 || first+calls != 800 {
-		t.Errorf("%d alerts at once, and %d calls in those after", first, calls)
+		t.Errorf("%d alerts at once, want at most 210; %d more calls are summed up", first, calls)
 	}
 }
 
-// TestI12OnePrincipalTampersWithAll: a burst for each target, and a bound for all.
+// TestI12OnePrincipalTampersWithAll: a principal changes 200 different trails. Each trail has a burst of its
+// own, but only ten alerts are sent at once for one principal. The deletion of a destination is not held.
 func TestI12OnePrincipalTampersWithAll(t *testing.T) {
 	t.Parallel()
 	s := dependent(t)
@@ -138,7 +139,7 @@ func TestI12OnePrincipalTampersWithAll(t *testing.T) {
 	s.wantAlerts(alert.Tamper, 10)
 	s.deliver(s.tampering("s3", "DeleteBucket", "flow-logs", nil))
 	if all := s.alerts(alert.Tamper); all[len(all)-1].Level != alert.Critical {
-		t.Error("a destination is gone, and that is held")
+		t.Error("the deletion of a destination is held")
 	}
 	s.advance(6 * time.Minute)
 	s.reconcile()
@@ -148,8 +149,8 @@ func TestI12OnePrincipalTampersWithAll(t *testing.T) {
 	}
 }
 
-// TestI12AGraverCallIsNotHeldByALongFlood: however long a principal has repeated
-// what does less, that a destination is gone is alerted at once.
+// TestI12AGraverCallIsNotHeldByALongFlood: a principal has repeated less grave calls for half an hour. The
+// deletion of a destination is alerted at once all the same.
 func TestI12AGraverCallIsNotHeldByALongFlood(t *testing.T) {
 	t.Parallel()
 	s := dependent(t)
@@ -162,12 +163,12 @@ func TestI12AGraverCallIsNotHeldByALongFlood(t *testing.T) {
 	}
 	s.deliver(s.tampering("s3", "DeleteBucket", "flow-logs", nil))
 	if all := s.alerts(alert.Tamper); all[len(all)-1].Level != alert.Critical {
-		t.Error("a destination is gone, and that is held")
+		t.Error("the deletion of a destination is held")
 	}
 }
 
-// TestI12AGraverCallIsNotHeldByMany: nor where so many bursts are remembered that
-// no other can be.
+// TestI12AGraverCallIsNotHeldByMany: so many bursts are stored that none can be added. The deletion of a
+// destination is alerted at once all the same.
 func TestI12AGraverCallIsNotHeldByMany(t *testing.T) {
 	t.Parallel()
 	s := dependent(t)
@@ -177,12 +178,13 @@ func TestI12AGraverCallIsNotHeldByMany(t *testing.T) {
 	for _, who := range []string{account, "999988887777"} {
 		s.deliver(s.tampering("s3", "DeleteBucket", "flow-logs", func(r *cloudtrail.Record) { r.Account = who }))
 		if all := s.alerts(alert.Tamper); all[len(all)-1].Level != alert.Critical {
-			t.Errorf("a destination is gone, by a record of %s, and that is held", who)
+			t.Errorf("the deletion of a destination, by a record of account %s, is held", who)
 		}
 	}
 }
 
-// TestI12RecentCallsAreBounded: what is remembered of one principal's hour.
+// TestI12RecentCallsAreBounded: a principal has made a thousand calls within the last hour. At most a thousand
+// are kept, so that one more adds none.
 func TestI12RecentCallsAreBounded(t *testing.T) {
 	t.Parallel()
 	s := dependent(t)
@@ -208,7 +210,8 @@ func TestI12RecentCallsAreBounded(t *testing.T) {
 	s.wantAlerts(alert.Tamper, 1)
 }
 
-// The same record twice, our clock a little behind: one call.
+// TestARepeatedRecordIsOneRecentCall: SQS delivers a record twice, and this machine's clock is behind AWS's. The alert
+// counts one earlier call.
 func TestARepeatedRecordIsOneRecentCall(t *testing.T) {
 	t.Parallel()
 	s := dependent(t)

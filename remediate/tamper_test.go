@@ -11,13 +11,14 @@ import (
 	"flowkeeper/remediate/incident"
 )
 
-// TestTamper: which calls are alerted, with what they threaten and how urgently.
+// TestTamper: which calls are alerted as tampering, with their level, and with the flow logs or the part of
+// Flowkeeper that depends on the resource.
 func TestTamper(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		service, event, target string
 		change                 func(*cloudtrail.Record)
-		threatens              string // resources of flow logs
+		threatens              string // resources of the flow logs that the alert names
 		level                  alert.Level
 		cause                  string
 	}{
@@ -28,9 +29,9 @@ func TestTamper(t *testing.T) {
 		{"s3", "PutBucketPolicy", "flow-logs", nil, "vpc-1", alert.High, "PutBucketPolicy of flow-logs, the destination of 1 flow log"},
 		{"s3", "PutBucketPolicy", "flow-logs", func(r *cloudtrail.Record) { r.Account, r.Region = "999900001111", "us-east-1" }, "vpc-1", alert.High, "PutBucketPolicy of flow-logs, the destination of 1 flow log"},
 		{"s3", "PutBucketPolicy", "flow-logs", func(r *cloudtrail.Record) { r.Identity.InvokedBy = "delivery.logs.amazonaws.com" }, "vpc-1", alert.Informational, "PutBucketPolicy of flow-logs, the destination of 1 flow log"},
-		// The service writes bucket policies, it deletes no bucket.
+		// The service writes bucket policies. It never deletes a bucket: this record is forged.
 		{"s3", "DeleteBucket", "flow-logs", func(r *cloudtrail.Record) { r.Identity.InvokedBy = "delivery.logs.amazonaws.com" }, "vpc-1", alert.Critical, "DeleteBucket of flow-logs, the destination of 1 flow log"},
-		// A federated session always says that it came without MFA: that is the identity provider's.
+		// The record of a federated session always says that there was no MFA, because the identity provider checks it.
 		{"s3", "PutBucketPolicy", "flow-logs", func(r *cloudtrail.Record) {
 			r.Identity = cloudtrail.Identity{Type: "AssumedRole", ARN: "arn:aws:sts::111122223333:assumed-role/AWSReservedSSO_Admin_0123456789abcdef/jane@example.com",
 				SessionIssuer: "arn:aws:iam::111122223333:role/aws-reserved/sso.amazonaws.com/eu-west-1/AWSReservedSSO_Admin_0123456789abcdef", MFA: new(bool), Console: true}
@@ -67,7 +68,8 @@ func TestTamper(t *testing.T) {
 	}
 }
 
-// TestTamperWithWhatIsNotOurs is silence.
+// TestTamperWithWhatIsNotOurs: a change to a resource on which neither a flow log nor Flowkeeper depends is not
+// alerted.
 func TestTamperWithWhatIsNotOurs(t *testing.T) {
 	t.Parallel()
 	s := dependent(t)
@@ -87,8 +89,8 @@ func TestTamperWithWhatIsNotOurs(t *testing.T) {
 	s.wantAlerts(alert.Tamper, 0)
 }
 
-// TestTamperAfterADeletion: what is lost still needs its destination, and what a record that
-// does not state its target may have changed.
+// TestTamperAfterADeletion: a lost flow log still depends on its destination. If that is changed, or a record
+// without a target may have changed it, people are alerted.
 func TestTamperAfterADeletion(t *testing.T) {
 	t.Parallel()
 	s, id := protectedOne(t)
@@ -108,8 +110,8 @@ func TestTamperAfterADeletion(t *testing.T) {
 	s.wantAlerts(alert.Tamper, 2)
 }
 
-// A forged twin that says "invokedBy delivery.logs.amazonaws.com" comes first:
-// the real record must still be alerted as what it is (I2).
+// TestI2AForgedTwinCannotQuietTampering: a forged record with the same event ID says that an AWS service made the call,
+// which lowers the level, and comes first. The real record must still be alerted as critical.
 func TestI2AForgedTwinCannotQuietTampering(t *testing.T) {
 	t.Parallel()
 	s := dependent(t)
@@ -126,18 +128,19 @@ func TestI2AForgedTwinCannotQuietTampering(t *testing.T) {
 	t.Errorf("no critical alert: %+v", s.alerts(alert.Tamper))
 }
 
-// Deleted, not yet observed, and its destination goes too: one flow log.
+// TestAFlowLogIsThreatenedOnce: a record says that a flow log was deleted, AWS still shows it, and its destination is
+// deleted, too. The alert counts the flow log once, not as live and as lost.
 func TestAFlowLogIsThreatenedOnce(t *testing.T) {
 	t.Parallel()
 	s, id := protectedOne(t)
-	s.deliver(s.record(id)) // AWS shows it alive still: eventually consistent
+	s.deliver(s.record(id)) // AWS still shows it
 	s.deliver(s.tampering("s3", "DeleteBucket", "flow-logs", nil))
 	all := s.alerts(alert.Tamper)
 	if len(all) != 1 || len(all[0].FlowLogs) != 1 || !strings.HasSuffix(all[0].Cause, "the destination of 1 flow log") {
-		t.Errorf("%d flow logs: %s", len(all[0].FlowLogs), all[0].Cause)
+		t.Errorf("%d flow logs, want 1: %s", len(all[0].FlowLogs), all[0].Cause)
 	}
 	s.deliverRaw(s.rawRecord("s3", "PutBucketPolicy", omitted, eventID))
 	if all := s.alerts(alert.Tamper); len(all) != 2 || !strings.Contains(all[1].Cause, "it may be the destination of 1 flow log;") {
-		t.Errorf("its target not stated: %+v", all)
+		t.Errorf("a call that does not state its target: %+v", all)
 	}
 }

@@ -11,7 +11,7 @@ import (
 	"flowkeeper/remediate/incident"
 )
 
-// toLogs makes a flow log one of CloudWatch's telemetry rules, as far as its settings show.
+// toLogs gives a flow log the settings of one that a telemetry rule of CloudWatch creates.
 func toLogs(group string, more ...func(*fakeaws.FlowLog)) func(*fakeaws.FlowLog) {
 	return func(f *fakeaws.FlowLog) {
 		f.LogDestinationType, f.LogDestination, f.LogGroupName, f.DeliverLogsPermissionARN, f.FileFormat = "cloud-watch-logs", "", group, delivery, ""
@@ -24,7 +24,7 @@ func toLogs(group string, more ...func(*fakeaws.FlowLog)) func(*fakeaws.FlowLog)
 
 func rejected(f *fakeaws.FlowLog) { f.TrafficType = "REJECT" }
 
-// managed is a scene with one flow log that a telemetry rule made on vpc-1.
+// managed returns a scene with one flow log on vpc-1 that a telemetry rule has created.
 func managed(t *testing.T) (s *scene, id string) {
 	t.Helper()
 	s = newScene(t)
@@ -35,11 +35,11 @@ func managed(t *testing.T) (s *scene, id string) {
 	return s, id
 }
 
-// createdAs delivers the record by which a role made a flow log.
+// createdAs delivers the record that a role has created a flow log.
 func (s *scene) createdAs(role, id string) { s.deliver(as(s.recordOfCreate(id), role)) }
 
-// TestTelemetryRulesReplaceTheirFlowLogs: what CloudWatch's role deletes and makes is
-// neither restored nor tampering, whichever comes first and wherever it delivers.
+// TestTelemetryRulesReplaceTheirFlowLogs: CloudWatch's role replaces a flow log of its own, in either order, and
+// perhaps to another log group. That is no loss and no tampering.
 func TestTelemetryRulesReplaceTheirFlowLogs(t *testing.T) {
 	t.Parallel()
 	role := incident.TelemetryRole(scope)
@@ -73,7 +73,7 @@ func TestTelemetryRulesReplaceTheirFlowLogs(t *testing.T) {
 					t.Errorf("alerts %+v", a)
 				}
 				if !s.row(made).Protected {
-					t.Error("the new one is not protected")
+					t.Error("the new flow log is not protected")
 				}
 				s.attackAndReconcile(made)
 				s.wantState(made, incident.Restored, "")
@@ -84,8 +84,8 @@ func TestTelemetryRulesReplaceTheirFlowLogs(t *testing.T) {
 	}
 }
 
-// TestTelemetryRulesThatOnlyDelete: without a replacement the flow log is restored after
-// the wait, unless a rule of the user's says otherwise.
+// TestTelemetryRulesThatOnlyDelete: CloudWatch's role deletes a flow log without creating another one. It is
+// restored after the wait of the built-in rule, unless a rule of the configuration names the role.
 func TestTelemetryRulesThatOnlyDelete(t *testing.T) {
 	t.Parallel()
 	role := incident.TelemetryRole(scope)
@@ -120,8 +120,8 @@ func TestTelemetryRulesThatOnlyDelete(t *testing.T) {
 	}
 }
 
-// TestTheTelemetryTagExcusesNothing: anybody can set it, on what they delete and on what
-// they put in its place.
+// TestTheTelemetryTagExcusesNothing: an attacker can set the tag of telemetry rules on flow logs that he
+// deletes, and on decoys. It must change nothing.
 func TestTheTelemetryTagExcusesNothing(t *testing.T) {
 	t.Parallel()
 	s, id := managed(t)
@@ -131,7 +131,7 @@ func TestTheTelemetryTagExcusesNothing(t *testing.T) {
 	s.advance(time.Minute)
 	s.wantState(id, incident.Blocked, incident.Decoy)
 	if s.row(decoy).Protected {
-		t.Error("a decoy is protected for its tag")
+		t.Error("a decoy is protected because of its tag")
 	}
 	if a := s.alerts(alert.Deletion); len(a) != 1 || a[0].Level != alert.Critical {
 		t.Errorf("alerts %+v", a)
@@ -146,8 +146,8 @@ func TestTheTelemetryTagExcusesNothing(t *testing.T) {
 	}
 }
 
-// TestWhoLooksLikeTheTelemetryRole gets no time: a role of that name has not its path,
-// which only AWS can give, and another account's role is not this one's.
+// TestWhoLooksLikeTheTelemetryRole: the built-in rule must not apply to a role that has only the name of
+// CloudWatch's role, without the path that only AWS can give, or to a role of another account.
 func TestWhoLooksLikeTheTelemetryRole(t *testing.T) {
 	t.Parallel()
 	role := incident.TelemetryRole(scope)
@@ -170,8 +170,8 @@ func TestWhoLooksLikeTheTelemetryRole(t *testing.T) {
 	}
 }
 
-// TestATelemetryFlowLogInTheWay of a flow log that somebody else deleted blocks its restore,
-// until a person decides; it is no decoy.
+// TestATelemetryFlowLogInTheWay: somebody has deleted a flow log, and a telemetry rule's flow log now prevents
+// its restore. It is no decoy and no tampering, but a person has to decide, so the incident is blocked.
 func TestATelemetryFlowLogInTheWay(t *testing.T) {
 	t.Parallel()
 	s, id := managed(t)
@@ -182,21 +182,21 @@ func TestATelemetryFlowLogInTheWay(t *testing.T) {
 	s.advance(time.Minute)
 	i := s.wantState(id, incident.Blocked, incident.Managed)
 	if !strings.Contains(i.Advice, "traffic_type") || !strings.Contains(i.Advice, "release "+id) {
-		t.Errorf("it says %q", i.Advice)
+		t.Errorf("the advice is %q", i.Advice)
 	}
 	if s.wantAlertCounts(map[alert.Kind]int{alert.Deletion: 1, alert.Blocked: 1}); len(s.alerts(alert.Tamper)) != 0 {
-		t.Error("it is called tampering")
+		t.Error("the telemetry rule's flow log is alerted as tampering")
 	}
 	if !slices.ContainsFunc(s.critical(), func(a alert.Alert) bool { return a.Kind == alert.Blocked }) {
-		t.Error("nobody is woken")
+		t.Error("the blocked alert is not critical")
 	}
 	s.world.Remove(account, region, made)
 	s.advance(time.Hour)
 	s.wantState(id, incident.Verified, "")
 }
 
-// TestI2AForgedMakerOfADecoy: a record that the telemetry role made mallory's decoy arrives before
-// the true one. From that on it is a decoy like any other: it is alerted, and not restored.
+// TestI2AForgedMakerOfADecoy: a forged record says that CloudWatch's role created mallory's decoy, and comes
+// before the true record. After the true record it is a decoy like any other: it is alerted, and not restored.
 func TestI2AForgedMakerOfADecoy(t *testing.T) {
 	t.Parallel()
 	for name, lostFirst := range map[string]bool{"the loss is reported first": true, "the decoy is reported first": false} {

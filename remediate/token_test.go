@@ -19,13 +19,12 @@ import (
 	"flowkeeper/remediate/incident"
 )
 
-// publicToken is the token of a flow log's first create as everybody could make it before
-// there was a key.
+// publicToken is the ClientToken of a flow log's first create without a token key: anybody can compute it.
 func publicToken(id string) string {
 	return fmt.Sprintf("%x", sha256.Sum256(fmt.Appendf(nil, "flowkeeper\n%s\n%s\n0", scope, id)))
 }
 
-// useUp uses a token for another call, as an attacker would beforehand.
+// useUp uses a token for a call with other parameters, as an attacker would do before the deletion.
 func (s *scene) useUp(token string) {
 	s.t.Helper()
 	out, err := s.api.CreateFlowLogs(s.t.Context(), &ec2.CreateFlowLogsInput{ResourceIds: []string{"vpc-9"}, ResourceType: types.FlowLogsResourceTypeVpc,
@@ -34,7 +33,7 @@ func (s *scene) useUp(token string) {
 	s.world.Remove(account, region, out.FlowLogIds[0])
 }
 
-// tokens of the creates so far, but for the attacker's.
+// tokens are the ClientTokens of the creates so far, except those of useUp.
 func (s *scene) tokens() (out []string) {
 	for _, c := range s.world.Calls("CreateFlowLogs") {
 		if c.Form.Get("ResourceId.1") != "vpc-9" {
@@ -44,6 +43,7 @@ func (s *scene) tokens() (out []string) {
 	return out
 }
 
+// withTokenKey gives the scene a token key, and plants a flow log on vpc-9, the resource of useUp.
 func (s *scene) withTokenKey() *scene {
 	s.policy.TokenKey = incident.SharedTokenKey("a secret")
 	s.crash()
@@ -51,8 +51,8 @@ func (s *scene) withTokenKey() *scene {
 	return s
 }
 
-// TestI4TokensCantBeUsedUpBeforehand: what everybody knows of a flow log does not give away the
-// token that restores it.
+// TestI4TokensCantBeUsedUpBeforehand: an attacker knows everything about a flow log except the token key. He
+// can't compute the token that restores it, and so can't use it up before.
 func TestI4TokensCantBeUsedUpBeforehand(t *testing.T) {
 	t.Parallel()
 	s := newScene(t).withTokenKey()
@@ -64,8 +64,8 @@ func TestI4TokensCantBeUsedUpBeforehand(t *testing.T) {
 	s.wantRestored("vpc-1")
 }
 
-// TestI4AnOpenIncidentKeepsItsToken over the upgrade to tokens with a key: a create that was
-// sent before it is repeated as the same call.
+// TestI4AnOpenIncidentKeepsItsToken: an incident was opened by a version without a token key. After the upgrade
+// its create is repeated with the same token, so that no second flow log is created.
 func TestI4AnOpenIncidentKeepsItsToken(t *testing.T) {
 	t.Parallel()
 	s := newScene(t).withTokenKey()
@@ -73,7 +73,7 @@ func TestI4AnOpenIncidentKeepsItsToken(t *testing.T) {
 	s.world.LoseAnswers("CreateFlowLogs", 1)
 	s.deliver(s.attack(id))
 	s.must(s.r.KeepObservation(t.Context(), scope, "vpc-1"))
-	s.changeIncident(id, func(i *incident.Incident) { i.Keyed = false }) // as an older version wrote it
+	s.changeIncident(id, func(i *incident.Incident) { i.Keyed = false }) // as an older version stored it
 	s.world.SetConsistencyDelay(30 * time.Second)
 	s.advance(10 * time.Second)
 	s.world.SetConsistencyDelay(0)
@@ -84,14 +84,14 @@ func TestI4AnOpenIncidentKeepsItsToken(t *testing.T) {
 	}
 }
 
-// TestI4AUsedToken: somebody knows the key, and uses the token up. The flow log is back
-// after 15 seconds all the same, with a token that is on disk before the call, and people
-// are alerted of it, whether or not other flow logs of the event are missing.
+// TestI4AUsedToken: an attacker knows the token key, and uses the token up. The flow log is restored after 15
+// seconds all the same, with a random token that is stored before the call. People are alerted of the used
+// token, also if other flow logs of the event are missing.
 func TestI4AUsedToken(t *testing.T) {
 	t.Parallel()
 	for _, n := range []int{1, 3} {
 		s := newScene(t).withTokenKey()
-		var others []string // unlike the one: their creates share no call with its
+		var others []string // with other settings, so that they share no call with the first flow log
 		for m := range n - 1 {
 			others = append(others, s.plant(fmt.Sprintf("vpc-%d", m+2), rejects))
 		}
@@ -102,7 +102,7 @@ func TestI4AUsedToken(t *testing.T) {
 		s.deliver(s.attack(ids...))
 		s.advance(14 * time.Second)
 		if i := s.wantState(ids[0], incident.Blocked, incident.TokenUsed); i.RandomToken != "" || i.Advice == "" {
-			t.Errorf("a token after 14 s: %q; advice %q", i.RandomToken, i.Advice)
+			t.Errorf("after 14 s the random token is %q, want none; the advice is %q", i.RandomToken, i.Advice)
 		}
 		for s.incident(ids[0]).RandomToken == "" {
 			s.now = s.now.Add(100 * time.Millisecond)
@@ -110,13 +110,13 @@ func TestI4AUsedToken(t *testing.T) {
 		}
 		random := s.incident(ids[0]).RandomToken
 		if slices.Contains(s.tokens(), random) {
-			t.Error("the call was made before the token was on disk, or with it")
+			t.Error("the call with the random token was made before the commit of the token")
 		}
 		s.crash() // between the commit and the call
 		s.advance(time.Second)
 		i := s.wantState(ids[0], incident.Restored, "")
 		if blind := i.RestoredAt.Sub(began); blind > 17*time.Second || len(random) != 64 || s.tokens()[len(s.tokens())-1] != random {
-			t.Errorf("back after %s, with the token %q of %q", blind, random, s.tokens())
+			t.Errorf("restored after %s, with the random token %q; tokens of all calls: %q", blind, random, s.tokens())
 		}
 		s.wantRestored("vpc-1")
 		if alerts := s.alerts(alert.Blocked); len(alerts) != 1 || alerts[0].FlowLogs[0].FlowLogID != ids[0] || alerts[0].FlowLogs[0].Reason != string(incident.TokenUsed) {
@@ -130,9 +130,9 @@ func TestI4AUsedToken(t *testing.T) {
 	}
 }
 
-// TestI4AUsedTokenOfAnUnseenCreate: an earlier create with that token succeeded, its answer
-// was lost, and AWS is slow to show it. It is found, and nothing is made twice, though AWS
-// would make a second.
+// TestI4AUsedTokenOfAnUnseenCreate: a create succeeded, its answer was lost, and AWS does not show the flow log
+// yet. The repeat has other parameters, so AWS says that the token was used. No second flow log is created: the
+// first one is adopted when AWS shows it.
 func TestI4AUsedTokenOfAnUnseenCreate(t *testing.T) {
 	t.Parallel()
 	s := newScene(t).withTokenKey()
@@ -140,28 +140,28 @@ func TestI4AUsedTokenOfAnUnseenCreate(t *testing.T) {
 	id := s.protect(1)[0]
 	c := s.answering(&calls{create: func(n int, in *ec2.CreateFlowLogsInput) (*ec2.CreateFlowLogsOutput, error) {
 		if n == 2 {
-			in.TrafficType = types.TrafficTypeReject // what the version before asked for was another call
+			in.TrafficType = types.TrafficTypeReject // as if an earlier version had sent other parameters
 		}
 		return nil, nil
 	}})
 	s.world.LoseAnswers("CreateFlowLogs", 1)
 	f := s.attack(id)
-	s.advance(time.Minute) // the deletion shows, whatever the delay
+	s.advance(time.Minute) // AWS shows the deletion in spite of the delay
 	s.world.SetConsistencyDelay(10 * time.Second)
 	s.deliver(f)
 	s.advance(2 * time.Minute)
 	s.wantRestored("vpc-1")
 	if i := s.incident(id); !i.Adopted || c.creates.Load() != 2 {
-		t.Errorf("after %d creates, adopted: %v", c.creates.Load(), i.Adopted)
+		t.Errorf("%d creates, want 2; adopted: %v, want true", c.creates.Load(), i.Adopted)
 	}
 }
 
-// TestI4AUsedTokenOfAGroup: as TestI4AUsedToken, where one call is for several: they are back in one call
-// more, and one alert is about all of them.
+// TestI4AUsedTokenOfAGroup: as TestI4AUsedToken, with one call for several flow logs. One more call restores all
+// of them, and one alert names all of them.
 func TestI4AUsedTokenOfAGroup(t *testing.T) {
 	t.Parallel()
 	s := newScene(t).withTokenKey()
-	ids, were := s.plantMany(6, 0, 0)
+	ids, planted := s.plantMany(6, 0, 0)
 	used := ""
 	s.world.Meet(func(q *fakeaws.Request) fakeawstest.Refusal {
 		if q.Operation == "CreateFlowLogs" && used == "" {
@@ -180,12 +180,12 @@ func TestI4AUsedTokenOfAGroup(t *testing.T) {
 		s.now = s.now.Add(100 * time.Millisecond)
 		s.reconcileOnce()
 	}
-	if looked := s.now.Sub(began); looked < 15*time.Second || looked == time.Minute || s.creates() != 1 {
-		t.Errorf("%d creates, and another token after %s", s.creates(), looked)
+	if waited := s.now.Sub(began); waited < 15*time.Second || waited == time.Minute || s.creates() != 1 {
+		t.Errorf("%d creates, want 1; a random token after %s, want 15s", s.creates(), waited)
 	}
 	s.crash() // between the commit and the call
 	s.advance(time.Second)
-	s.wantAllRestored(were)
+	s.wantAllRestored(planted)
 	tokens := s.tokens()
 	if n := len(tokens); n != 2 || tokens[0] != used || tokens[1] == used {
 		t.Errorf("tokens %q", tokens)
@@ -194,34 +194,35 @@ func TestI4AUsedTokenOfAGroup(t *testing.T) {
 	s.wantAlertCounts(map[alert.Kind]int{alert.Deletion: 1, alert.Blocked: 1, alert.Restored: 1, alert.Closed: 1})
 }
 
-// TestI4AUsedTokenOfAnUnseenGroup: the first call has made them, its answer was lost, and AWS shows them long
-// after people have read that the token was used. None is made twice, though AWS would make a second.
+// TestI4AUsedTokenOfAnUnseenGroup: as TestI4AUsedTokenOfAnUnseenCreate, with one call for several flow logs. AWS
+// shows them long after people were alerted that the token was used. None is created twice.
 func TestI4AUsedTokenOfAnUnseenGroup(t *testing.T) {
 	t.Parallel()
 	s := newScene(t).withTokenKey()
 	s.world.AllowDuplicates(true)
-	ids, were := s.plantMany(6, 0, 0)
+	ids, planted := s.plantMany(6, 0, 0)
 	c := s.answering(&calls{create: func(n int, in *ec2.CreateFlowLogsInput) (*ec2.CreateFlowLogsOutput, error) {
 		if n == 2 {
-			in.TrafficType = types.TrafficTypeReject // what the version before asked for was another call
+			in.TrafficType = types.TrafficTypeReject // as if an earlier version had sent other parameters
 		}
 		return nil, nil
 	}})
 	s.world.LoseAnswers("CreateFlowLogs", 1)
 	f := s.attack(ids...)
-	s.advance(5 * time.Minute) // the deletion shows, whatever the delay
+	s.advance(5 * time.Minute) // AWS shows the deletion in spite of the delay
 	s.world.SetConsistencyDelay(100 * time.Second)
 	s.deliver(f)
 	s.advance(20 * time.Minute)
-	s.wantAllRestored(were)
+	s.wantAllRestored(planted)
 	if n := c.creates.Load(); n != 2 {
 		t.Errorf("%d creates", n)
 	}
 	s.wantAlertCounts(map[alert.Kind]int{alert.Deletion: 1, alert.Blocked: 1, alert.Restored: 1, alert.Closed: 1})
 }
 
-// TestI9AUsedTokenWhereNothingIsShown: somebody has used the token, and has used up AWS's rate, too, so that
-// AWS shows nothing after the create. People are alerted of the token all the same, and it is tried no more.
+// TestI9AUsedTokenWhereNothingIsShown: an attacker has used the token up, and causes so many calls that AWS
+// throttles the observation after the create. People are alerted of the used token all the same, and it is not
+// tried again.
 func TestI9AUsedTokenWhereNothingIsShown(t *testing.T) {
 	t.Parallel()
 	s := newScene(t).withTokenKey()
@@ -247,15 +248,14 @@ func TestI9AUsedTokenWhereNothingIsShown(t *testing.T) {
 		t.Errorf("alerts after 13 s: %+v", alerts)
 	}
 	if n := c.creates.Load(); n != 1 {
-		t.Errorf("%d creates with a token that was used", n)
+		t.Errorf("%d creates with the used token, want 1", n)
 	}
 	s.advance(7 * time.Second)
 	s.wantState(id, incident.Restored, "")
 	s.wantRestored("vpc-1")
 }
 
-// TestAUsedTokenByHand: a restore by hand, without a daemon, waits for the random
-// token.
+// TestAUsedTokenByHand: a restore by hand, without a daemon, waits until a random token may be used.
 func TestAUsedTokenByHand(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -274,8 +274,8 @@ func TestAUsedTokenByHand(t *testing.T) {
 	})
 }
 
-// TestI9TokensUsedWithoutEnd: each further token is another, and none is tried faster than
-// what is blocked.
+// TestI9TokensUsedWithoutEnd: AWS says of each token that it was used. Each attempt has another token, and
+// attempts are as rare as those of other blocked incidents.
 func TestI9TokensUsedWithoutEnd(t *testing.T) {
 	t.Parallel()
 	s := newScene(t).withTokenKey()
@@ -298,11 +298,11 @@ func TestI9TokensUsedWithoutEnd(t *testing.T) {
 		}
 	}
 	if n := len(times); n < 7 || n > 10 {
-		t.Errorf("%d creates within an hour", n)
+		t.Errorf("%d creates within an hour, want 7 to 10", n)
 	}
 	slices.Sort(seen)
 	if len(slices.Compact(seen)) != len(times) {
-		t.Errorf("%d creates, and not as many tokens", len(times))
+		t.Errorf("%d creates, but some have the same token", len(times))
 	}
 	s.wantAlertCounts(map[alert.Kind]int{alert.Deletion: 1, alert.Blocked: 1})
 	mismatch = false
@@ -310,7 +310,8 @@ func TestI9TokensUsedWithoutEnd(t *testing.T) {
 	s.wantRestored("vpc-1")
 }
 
-// TestI4TheLostOnesIDIsNoReplacement: AWS answers a create with the ID of what was lost.
+// TestI4TheLostOnesIDIsNoReplacement: AWS answers a create with the ID of the lost flow log. That is no
+// replacement, so that the create is repeated.
 func TestI4TheLostOnesIDIsNoReplacement(t *testing.T) {
 	t.Parallel()
 	s := newScene(t).withTokenKey()
@@ -327,8 +328,8 @@ func TestI4TheLostOnesIDIsNoReplacement(t *testing.T) {
 	s.wantRestored("vpc-1")
 }
 
-// TestI4DaemonsWithOneKey make the same call, and AWS one flow log, though it would make a
-// second; those without one rely on AWS's refusal.
+// TestI4DaemonsWithOneKey: two daemons with the same token key make the same call, so that AWS creates one flow
+// log, even where it allows two equal ones. With different keys they rely on AWS, which refuses the second.
 func TestI4DaemonsWithOneKey(t *testing.T) {
 	t.Parallel()
 	for _, shared := range []bool{true, false} {
@@ -343,7 +344,7 @@ func TestI4DaemonsWithOneKey(t *testing.T) {
 		other.refresh()
 		s.world.AllowDuplicates(shared)
 		f := s.attack(id)
-		for _, d := range []*scene{s, other} { // each has observed before the other creates
+		for _, d := range []*scene{s, other} { // both observe before one of them creates
 			d.deliver(f)
 			d.must(d.r.KeepObservation(t.Context(), scope, "vpc-1"))
 		}
@@ -351,7 +352,7 @@ func TestI4DaemonsWithOneKey(t *testing.T) {
 		other.reconcile()
 		s.wantRestored("vpc-1")
 		if tokens := s.tokens(); len(tokens) != 2 || (tokens[0] == tokens[1]) != shared {
-			t.Errorf("with one key: %v; tokens %q", shared, tokens)
+			t.Errorf("the same key: %v; tokens %q", shared, tokens)
 		}
 	}
 }

@@ -17,7 +17,7 @@ import (
 	"flowkeeper/remediate/incident"
 )
 
-// inOrder is for [remediate.Remediator.Parallel]: one after the other.
+// inOrder is a [remediate.Remediator.Parallel] that runs the tasks one after the other.
 func inOrder(_ int, tasks ...func() error) (err error) {
 	for _, task := range tasks {
 		err = errors.Join(err, task())
@@ -25,9 +25,9 @@ func inOrder(_ int, tasks ...func() error) (err error) {
 	return err
 }
 
-// TestFirstAttemptsGoByTheAgeOfTheLineage: when the pace allows few creates, a replacement
-// comes as early as its root would; and what delivers to a later destination comes last,
-// however old it is by then.
+// TestFirstAttemptsGoByTheAgeOfTheLineage: when the pace allows few creates, the oldest lineage is first, and a
+// replacement counts as old as its root. A flow log whose destination was new after the first refresh comes
+// last, however old it is.
 func TestFirstAttemptsGoByTheAgeOfTheLineage(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
@@ -62,8 +62,9 @@ func TestFirstAttemptsGoByTheAgeOfTheLineage(t *testing.T) {
 	}
 }
 
-// TestI2ALateDestinationThatBecomesKnownAfterItsRecordComesLast: the record of the deletion comes before AWS has
-// shown the flow log, which delivers to where nothing did at the first refresh.
+// TestI2ALateDestinationThatBecomesKnownAfterItsRecordComesLast: a record of a deletion comes before AWS has
+// shown the flow log, whose destination is new after the first refresh. When the flow log becomes known, it
+// counts as one that comes last.
 func TestI2ALateDestinationThatBecomesKnownAfterItsRecordComesLast(t *testing.T) {
 	t.Parallel()
 	for name, learn := range map[string]func(s *scene, id string){
@@ -87,9 +88,8 @@ func TestI2ALateDestinationThatBecomesKnownAfterItsRecordComesLast(t *testing.T)
 	}
 }
 
-// TestOldFailuresDoNotDelayANewOne: sixty incidents that fail for ever, and one that
-// has just come, under throttling and without: it has its turn at once, a drift is
-// alerted within half a minute; and the old ones are still tried.
+// TestOldFailuresDoNotDelayANewOne: the restores of sixty flow logs fail for ever. A new deletion is tried at
+// once all the same, and a new drift is alerted within 30 seconds. The old ones are still tried.
 func TestOldFailuresDoNotDelayANewOne(t *testing.T) {
 	t.Parallel()
 	for name, breaks := range map[string]func(*scene){
@@ -111,11 +111,11 @@ func TestOldFailuresDoNotDelayANewOne(t *testing.T) {
 			s.deliver(s.attack(ids...))
 			tick(5 * time.Minute)
 			s.deliver(s.attack(young))
-			s.world.Remove(account, region, gone) // no event
+			s.world.Remove(account, region, gone) // its record never comes
 			s.refresh()
 			tick(20 * time.Second)
 			if i := s.incident(young); i.Attempts == 0 {
-				t.Errorf("not tried within 20 s: %+v", i)
+				t.Errorf("the new deletion is not tried within 20 s: %+v", i)
 			}
 			tick(10 * time.Second)
 			alerts := 0
@@ -125,7 +125,7 @@ func TestOldFailuresDoNotDelayANewOne(t *testing.T) {
 				}
 			}
 			if alerts != 1 {
-				t.Errorf("%d alerts of the drift within half a minute", alerts)
+				t.Errorf("%d alerts of the drift within 30 s, want 1", alerts)
 			}
 			before := 0
 			for _, id := range ids {
@@ -140,14 +140,14 @@ func TestOldFailuresDoNotDelayANewOne(t *testing.T) {
 				}
 			}
 			if after-before < 60 || never > 0 {
-				t.Errorf("the old ones were tried %d times in ten minutes, and %d never", after-before, never)
+				t.Errorf("the old ones were tried %d times in ten minutes, want at least 60; %d of them never", after-before, never)
 			}
 		})
 	}
 }
 
-// TestHangingRetriesDoNotHoldAStep: where each create takes its whole time, what has
-// just come does not wait until all that failed before were tried once more.
+// TestHangingRetriesDoNotHoldAStep: each create takes 25 seconds without an answer. A new deletion must not wait
+// until all failed creates were repeated.
 func TestHangingRetriesDoNotHoldAStep(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
@@ -167,12 +167,12 @@ func TestHangingRetriesDoNotHoldAStep(t *testing.T) {
 	s.deliver(s.attack(young))
 	s.reconcileOnce()
 	if i := s.incident(young); i.Tried == 0 || s.now.Sub(since) > 2*time.Minute {
-		t.Errorf("tried %d times, %s later", i.Tried, s.now.Sub(since))
+		t.Errorf("the new deletion was tried %d times after %s, want once within 2m", i.Tried, s.now.Sub(since))
 	}
 }
 
-// TestI12UnknownOnesComeLast: what a forged record names without end takes
-// nothing from the restore of what is known.
+// TestI12UnknownOnesComeLast: forged records name thousands of flow logs that never existed. They must not delay
+// the restore of a known one.
 func TestI12UnknownOnesComeLast(t *testing.T) {
 	t.Parallel()
 	s, id := protectedOne(t)
@@ -184,15 +184,15 @@ func TestI12UnknownOnesComeLast(t *testing.T) {
 	s.wantState(id, incident.Restored, "")
 }
 
-// wantRestoredAmong checks that a flow log is back within two seconds, though other records come
-// before its deletion, and then as fast as the pace allows calls.
+// wantRestoredAmong checks that a flow log is restored within two seconds, though 60 forged records come before
+// its deletion, and 50 a second after it.
 func (s *scene) wantRestoredAmong(id string, forged func(n int) detection.Finding) {
 	s.t.Helper()
 	for n := range 60 {
 		s.deliver(forged(n))
 	}
 	s.deliver(s.attack(id))
-	for n := range 100 { // 50 a second
+	for n := range 100 { // 50 records a second
 		s.now = s.now.Add(20 * time.Millisecond)
 		s.deliver(forged(100 + n))
 		s.reconcileOnce()
@@ -200,29 +200,31 @@ func (s *scene) wantRestoredAmong(id string, forged func(n int) detection.Findin
 	s.wantState(id, incident.Restored, "")
 }
 
+// TestI9RecordsOfCreatesStarveNoRestore: forged records of creates take calls from the pace. They must not delay a
+// restore.
 func TestI9RecordsOfCreatesStarveNoRestore(t *testing.T) {
 	t.Parallel()
 	s, id := protectedOne(t)
-	s.wantRestoredAmong(id, madeUp)
+	s.wantRestoredAmong(id, forgedCreate)
 }
 
-// TestI9RepeatedRecordsStarveNoRestore, of a flow log that is alive.
+// TestI9RepeatedRecordsStarveNoRestore: as TestI9RecordsOfCreatesStarveNoRestore, with forged records of the
+// deletion of a live flow log.
 func TestI9RepeatedRecordsStarveNoRestore(t *testing.T) {
 	t.Parallel()
 	s, ids := protected(t, 2)
 	s.wantRestoredAmong(ids[0], func(int) detection.Finding { return s.record(ids[1]) })
 }
 
-// TestI9ForgedRecordsOfOthersDelayNoRestore: records name flow logs that are there,
-// older than the one that is gone: the observations of these take turns with others,
-// however slow the machine is.
+// TestI9ForgedRecordsOfOthersDelayNoRestore: a forged record names 450 live flow logs, all older than the one
+// that is really deleted. Their observations must not delay its restore, however slow the machine is.
 func TestI9ForgedRecordsOfOthersDelayNoRestore(t *testing.T) {
 	t.Parallel()
 	s, ids := protected(t, 450)
 	young := s.plant("vpc-young", nil)
 	s.learn()
 	s.deliver(s.recordBy(nobody, "", "", ids...))
-	for range 16 { // each of the forged ones was observed, and is due again
+	for range 16 { // by then each live flow log was observed, and is due again
 		s.reconcileOnce()
 		s.now = s.now.Add(5 * time.Second)
 	}
@@ -234,22 +236,23 @@ func TestI9ForgedRecordsOfOthersDelayNoRestore(t *testing.T) {
 	s.wantRestored("vpc-young")
 }
 
-// TestI12RecordsOfCreatesKeepThePace, however many come.
+// TestI12RecordsOfCreatesKeepThePace: 500 forged records of creates come at once. They cause no more
+// observations than the pace allows.
 func TestI12RecordsOfCreatesKeepThePace(t *testing.T) {
 	t.Parallel()
 	s, _ := protectedOne(t)
 	c := s.answering(&calls{})
 	for n := range 500 {
-		s.deliver(madeUp(n))
+		s.deliver(forgedCreate(n))
 	}
 	if n := c.describes.Load(); n > 100 {
-		t.Errorf("%d observations in one moment", n)
+		t.Errorf("%d observations at once, want at most 100", n)
 	}
 }
 
-// TestI9DecoysInTheWayOfAGroupDelayNoFirstAttempt: an attacker deletes many flow logs by one call, and has put a
-// decoy in the place of each. AWS refuses each of them by itself, so that each goes alone. That is a second
-// attempt: what is deleted meanwhile, and is younger, comes before.
+// TestI9DecoysInTheWayOfAGroupDelayNoFirstAttempt: an attacker deletes 200 flow logs by one call, and puts a
+// decoy in the place of each. AWS refuses each item of the common call, so that each is tried again alone. A
+// younger flow log that is deleted then comes before these second attempts.
 func TestI9DecoysInTheWayOfAGroupDelayNoFirstAttempt(t *testing.T) {
 	t.Parallel()
 	s, ids := protected(t, 200)
@@ -268,13 +271,13 @@ func TestI9DecoysInTheWayOfAGroupDelayNoFirstAttempt(t *testing.T) {
 	}
 	tick(2 * time.Second)
 	if n := s.creates(); n > 60 {
-		t.Fatalf("%d creates in two seconds: that is not AWS's rate", n)
+		t.Fatalf("%d creates in two seconds: AWS's rate is 50 and 5 a second", n)
 	}
 	s.deliver(s.attack(young))
 	since := s.now
 	tick(3 * time.Second)
 	s.wantState(young, incident.Restored, "")
-	tick(40*time.Second - s.now.Sub(since)) // each is still tried
+	tick(40*time.Second - s.now.Sub(since)) // until each was tried alone
 	for _, id := range ids {
 		s.wantState(id, incident.Blocked, incident.Decoy)
 	}

@@ -7,8 +7,8 @@ import (
 	"flowkeeper/remediate"
 )
 
-// TestUpcoming: a burst of no scope is for the restorer of the first scope, and a minute later
-// for any.
+// TestUpcoming: the restorer of the first scope handles a burst without a scope when it is due, and any other
+// restorer a minute later.
 func TestUpcoming(t *testing.T) {
 	t.Parallel()
 	noon := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
@@ -17,16 +17,16 @@ func TestUpcoming(t *testing.T) {
 		upcoming remediate.Upcoming
 		want     time.Time
 	}{
-		"nothing":                           {},
-		"of its own":                        {remediate.Upcoming{Own: noon}, noon},
-		"of no scope, for the first one":    {remediate.Upcoming{Unscoped: noon, First: true}, noon},
-		"of no scope, for another one":      {remediate.Upcoming{Unscoped: noon}, after(time.Minute)},
-		"its own before that of no scope":   {remediate.Upcoming{Own: noon, Unscoped: after(time.Second), First: true}, noon},
-		"that of no scope before its own":   {remediate.Upcoming{Own: after(time.Second), Unscoped: noon, First: true}, noon},
-		"its own within the minute":         {remediate.Upcoming{Own: after(time.Second), Unscoped: noon}, after(time.Second)},
-		"that of no scope after the minute": {remediate.Upcoming{Own: after(10 * time.Minute), Unscoped: noon}, after(time.Minute)},
-		"the clock went back":               {remediate.Upcoming{Own: after(time.Hour)}, noon},
-		"that of no scope, too":             {remediate.Upcoming{Unscoped: after(time.Hour)}, noon},
+		"nothing": {},
+		"own":     {remediate.Upcoming{Own: noon}, noon},
+		"without a scope, for the first restorer":  {remediate.Upcoming{Unscoped: noon, First: true}, noon},
+		"without a scope, for another restorer":    {remediate.Upcoming{Unscoped: noon}, after(time.Minute)},
+		"own before that without a scope":          {remediate.Upcoming{Own: noon, Unscoped: after(time.Second), First: true}, noon},
+		"that without a scope before own":          {remediate.Upcoming{Own: after(time.Second), Unscoped: noon, First: true}, noon},
+		"own within the minute":                    {remediate.Upcoming{Own: after(time.Second), Unscoped: noon}, after(time.Second)},
+		"that without a scope after the minute":    {remediate.Upcoming{Own: after(10 * time.Minute), Unscoped: noon}, after(time.Minute)},
+		"own, and the clock went back":             {remediate.Upcoming{Own: after(time.Hour)}, noon},
+		"without a scope, and the clock went back": {remediate.Upcoming{Unscoped: after(time.Hour)}, noon},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
