@@ -27,7 +27,8 @@ func (s *Store) members(t *testing.T) (members []organization.Member, listed tim
 	return members, listed
 }
 
-// TestAccounts: a listing is stored with what it changes, and is there after a restart.
+// TestAccounts: SetAccounts stores a listing and returns which accounts joined, departed, changed or came back. The stored
+// list is there after a restart.
 func TestAccounts(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
@@ -67,8 +68,9 @@ func TestAccounts(t *testing.T) {
 	}
 }
 
-// TestAnAdoptedCopyKeepsAccounts: the list is there for a start without Organizations, but
-// nothing in a copy ends the protection of an account, or is no account.
+// TestAnAdoptedCopyKeepsAccounts: a daemon that adopts a copy can start with its list of accounts while Organizations does
+// not answer. But an attacker may have written the copy: no account counts as departed, and entries whose ID is no account
+// ID are dropped.
 func TestAnAdoptedCopyKeepsAccounts(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)

@@ -25,7 +25,7 @@ type announcement alert.Alert
 
 func (n announcement) Adopted(Adopted) alert.Alert { return alert.Alert(n) }
 
-// adopted is the state file that a copy of s becomes.
+// adopted copies s, adopts the copy, and opens the state file that it became.
 func (s *Store) adopted(t *testing.T, a Adoption) (*Store, Adopted) {
 	t.Helper()
 	copied, path := filepath.Join(t.TempDir(), "copy"), filepath.Join(t.TempDir(), "state.db")
@@ -41,6 +41,7 @@ func (s *Store) adopted(t *testing.T, a Adoption) (*Store, Adopted) {
 	return open(t, path), found
 }
 
+// stale reports whether cases of a scope are stale: see [incident.StaleFromCopy].
 func (s *Store) stale(t *testing.T, sc inventory.Scope) bool {
 	t.Helper()
 	c, err := viewed(t.Context(), s.file, func(tx *Tx) (*incident.Case, error) { return tx.Case(sc, incident.Selection{}, noon) })
@@ -51,8 +52,8 @@ func (s *Store) stale(t *testing.T, sc inventory.Scope) bool {
 }
 
 // TestAnOldCopyWrittenAgainIsOld: an attacker who writes last month's copy into the bucket
-// again gives it today's date. Its age follows from the last refresh of each scope in it. Only
-// the scopes with an old refresh count as old.
+// again gives the object today's date. So its age also follows from the last refresh of each scope
+// in it: only the scopes with an old refresh are stale.
 func TestAnOldCopyWrittenAgainIsOld(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
@@ -73,8 +74,9 @@ func TestAnOldCopyWrittenAgainIsOld(t *testing.T) {
 	}
 }
 
-// TestWhatAnAdoptedCopyDoesNotDecide: which restores AWS allows, whose dry runs count, and
-// when the adoption is alerted.
+// TestWhatAnAdoptedCopyDoesNotDecide: an adoption drops what an attacker could use: the results of rehearsals, the principal
+// whose dry runs count, and facts. Of pending alerts only the newest mostAdopted stay: more would delay the alert of the
+// adoption.
 func TestWhatAnAdoptedCopyDoesNotDecide(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
@@ -119,7 +121,8 @@ func TestWhatAnAdoptedCopyDoesNotDecide(t *testing.T) {
 	})
 }
 
-// TestAnAdoptedCopyKeepsWhatIsToComeBack, and the settings of what was lost.
+// TestAnAdoptedCopyKeepsWhatIsToComeBack: an open incident stays, and is due at once. Closed incidents keep their reason and
+// history, so that the settings of a lost flow log are not lost too.
 func TestAnAdoptedCopyKeepsWhatIsToComeBack(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
@@ -145,8 +148,8 @@ func TestAnAdoptedCopyKeepsWhatIsToComeBack(t *testing.T) {
 	}
 }
 
-// TestAnAdoptedCopyHoldsNoAlertsBack: bursts are due at once, and a later deletion belongs to
-// no campaign of the copy, so that it opens a pager incident of its own.
+// TestAnAdoptedCopyHoldsNoAlertsBack: the bursts of a copy are due at once, and unreadable ones are dropped. A later
+// deletion joins no campaign of the copy, so it opens a pager incident of its own.
 func TestAnAdoptedCopyHoldsNoAlertsBack(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
@@ -168,7 +171,7 @@ func TestAnAdoptedCopyHoldsNoAlertsBack(t *testing.T) {
 		if err != nil || len(due) != 2 {
 			t.Errorf("%v, %v", due, err)
 		}
-		for _, x := range due { // or the restorer would end none, and try again at once
+		for _, x := range due { // a restorer could not end a burst that Bursts does not find, and would try again without end
 			if found, err := tx.Bursts(x.Key); x.DueAt.After(noon) || len(found) != 1 || err != nil {
 				t.Errorf("%+v, %v, %v", x, found, err)
 			}
@@ -178,12 +181,12 @@ func TestAnAdoptedCopyHoldsNoAlertsBack(t *testing.T) {
 		return err
 	})
 	if before == after || after == "" {
-		t.Errorf("%q goes on as %q", before, after)
+		t.Errorf("the copy's campaign is %q; a later deletion joins %q, want a new campaign", before, after)
 	}
 }
 
-// TestI12AlertsOfACopyAreWrittenAnew: whatever titles and texts a forged copy has, sinks get
-// those that Flowkeeper writes. What is no alert is not sent.
+// TestI12AlertsOfACopyAreWrittenAnew: sinks never get the titles and texts of a forged copy. Flowkeeper writes them anew
+// from the fields of the alert. A body that is no alert is not sent.
 func TestI12AlertsOfACopyAreWrittenAnew(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
@@ -213,8 +216,8 @@ func TestI12AlertsOfACopyAreWrittenAnew(t *testing.T) {
 	}
 }
 
-// TestOlderCopiesAreAdopted: a copy that an earlier version wrote has that version's schema.
-// If it has anything else, it is refused.
+// TestOlderCopiesAreAdopted: a copy that an earlier version wrote has that version's schema, and is adopted. A copy
+// with any other schema, for example one more trigger, is refused: the daemon would run the SQL of whoever wrote the copy.
 func TestOlderCopiesAreAdopted(t *testing.T) {
 	t.Parallel()
 	for version := range len(migrations) + 1 {
@@ -235,8 +238,8 @@ func TestOlderCopiesAreAdopted(t *testing.T) {
 	}
 }
 
-// TestI2NumbersThatNoDaemonGives: an adoption reads a copy in pages that begin with number 1. What stands before
-// that is not taken over as it is: a release, or the text of an alert.
+// TestI2NumbersThatNoDaemonGives: an adoption reads the rows of a copy in pages that begin with row number 1. Rows with
+// lower numbers would count unchecked, so they are dropped. Here they hold a forged release, and a forged text of an alert.
 func TestI2NumbersThatNoDaemonGives(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
@@ -263,7 +266,8 @@ func TestI2NumbersThatNoDaemonGives(t *testing.T) {
 	}
 }
 
-// TestADamagedTargetOfACopyStopsNoRefresh: which rows a refresh looks at is decided by the targets.
+// TestADamagedTargetOfACopyStopsNoRefresh: a refresh chooses by the rows of targets which flow logs it reads. So a damaged
+// target in a copy would make each refresh fail.
 func TestADamagedTargetOfACopyStopsNoRefresh(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)

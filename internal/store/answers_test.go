@@ -12,8 +12,8 @@ import (
 	"flowkeeper/remediate/tamper"
 )
 
-// An outage, its end, which the pager does not take yet, and a second outage: the end of the
-// first must not reach the pager after the alert of the second, or it resolves that.
+// TestI7AnEndComesBeforeTheNextOutage: the pager has not taken the end of a first outage yet when a second outage begins.
+// The end must be sent before the alert of the second outage. Otherwise it resolves the pager incident of the second.
 func TestI7AnEndComesBeforeTheNextOutage(t *testing.T) {
 	t.Parallel()
 	s, now := withOutbox(t)
@@ -33,8 +33,8 @@ func TestI7AnEndComesBeforeTheNextOutage(t *testing.T) {
 	}
 }
 
-// If `alerts retry` sends a parked alert that opens a pager incident, the alert that resolves
-// it is sent again, too, though it was sent before.
+// TestRetryOfWhatHasEnded: if `alerts retry` sends a parked alert that opens a pager incident, the alert that resolves this
+// incident is sent again, although the sink has taken it before.
 func TestRetryOfWhatHasEnded(t *testing.T) {
 	t.Parallel()
 	s, now := withOutbox(t)
@@ -50,7 +50,7 @@ func TestRetryOfWhatHasEnded(t *testing.T) {
 	}
 }
 
-// The migration fills the table depends from the snapshot. Without that, there would be no
+// TestDependsIsFilledByTheMigration: the migration fills the table depends from the snapshot. Otherwise there would be no
 // alert of tampering until the next refresh.
 func TestDependsIsFilledByTheMigration(t *testing.T) {
 	t.Parallel()
@@ -74,13 +74,13 @@ func addAlert(t *testing.T, s *Store, id, key string, at time.Time, k alert.Kind
 	addAll(t, s, at, alert.Alert{ID: id, Title: id, DedupKey: key, Kind: k, Level: l})
 }
 
-// nextID is the most urgent alert for a sink, or when there is one.
+// nextID returns the ID of the most urgent alert for a sink, or "none until" and in how long an alert is due.
 func nextID(t *testing.T, s *Store, name string, at time.Time) string {
 	t.Helper()
 	return inTurn(t, s, name, sink.Turn{Now: at})
 }
 
-// inTurn is the alert that a sink gets in a turn, or when there is one.
+// inTurn is nextID for a given turn.
 func inTurn(t *testing.T, s *Store, name string, turn sink.Turn) string {
 	t.Helper()
 	d, ok, err := s.Next(t.Context(), name, turn)
@@ -93,7 +93,8 @@ func inTurn(t *testing.T, s *Store, name string, turn sink.Turn) string {
 	return d.Alert.ID
 }
 
-// TestI7TheSecondOutageOfADay is alerted like the first.
+// TestI7TheSecondOutageOfADay: the other sinks get an alert of the second outage of a sink on a day, too, although there is
+// at most one alert for each outage. So chat gets three: the outage, its end, and the second outage.
 func TestI7TheSecondOutageOfADay(t *testing.T) {
 	t.Parallel()
 	s, now := withOutbox(t)
@@ -110,11 +111,12 @@ func TestI7TheSecondOutageOfADay(t *testing.T) {
 		}
 	}
 	if len(got) != 3 {
-		t.Errorf("%q", got)
+		t.Errorf("chat gets %q, want three alerts", got)
 	}
 }
 
-// TestI7AStillRefusedAlertEndsNothing though another was taken meanwhile. The end is alerted when it is taken, too.
+// TestI7AStillRefusedAlertEndsNothing: while a sink still refuses an alert, taking another one does not end its outage.
+// The end of the outage is alerted once the sink has taken the refused alert.
 func TestI7AStillRefusedAlertEndsNothing(t *testing.T) {
 	t.Parallel()
 	s, now := withOutbox(t)
@@ -131,15 +133,16 @@ func TestI7AStillRefusedAlertEndsNothing(t *testing.T) {
 	addAlert(t, s, "b", "b", *now, alert.Deletion, alert.High)
 	s.Sent(t.Context(), "pager", "b", *now)
 	if n := ends(); n != 0 {
-		t.Errorf("%d ends, while a is refused", n)
+		t.Errorf("%d alerts of the end while the pager refuses a, want none", n)
 	}
 	s.Sent(t.Context(), "pager", "a", *now)
 	if n := ends(); n != 1 {
-		t.Errorf("%d ends after a was taken", n)
+		t.Errorf("%d alerts of the end after the pager has taken a, want one", n)
 	}
 }
 
-// TestRetryResolvesNoLaterOutage that is not over.
+// TestRetryResolvesNoLaterOutage: a retry of the alert of an outage that is over sends its end again, too. That must not
+// resolve the pager incident of a later outage, which is not over: all of them have one dedup key.
 func TestRetryResolvesNoLaterOutage(t *testing.T) {
 	t.Parallel()
 	s, now := withOutbox(t)
@@ -164,11 +167,12 @@ func TestRetryResolvesNoLaterOutage(t *testing.T) {
 		s.Sent(t.Context(), "pager", id, at)
 	}
 	if got[len(got)-1] == "end1" {
-		t.Errorf("%q: t2 goes on, and its pager is resolved", got)
+		t.Errorf("sent %q: end1 comes last and resolves the pager incident, but the outage t2 goes on", got)
 	}
 }
 
-// TestI7BlockedWaitsForNoAnswer of an alert that a sink refuses.
+// TestI7BlockedWaitsForNoAnswer: a sink refuses the alert of a deletion, so the alert that answers it (restored) waits. A
+// critical alert of the same event (blocked) must not wait for either.
 func TestI7BlockedWaitsForNoAnswer(t *testing.T) {
 	t.Parallel()
 	s, now := withOutbox(t)
@@ -181,7 +185,8 @@ func TestI7BlockedWaitsForNoAnswer(t *testing.T) {
 	}
 }
 
-// TestRetryOfWhatWasParkedWithItsEnd sends both.
+// TestRetryOfWhatWasParkedWithItsEnd: a sink has given up both an alert and the alert that resolves it. A retry of the first
+// sends both, or the pager incident would stay open.
 func TestRetryOfWhatWasParkedWithItsEnd(t *testing.T) {
 	t.Parallel()
 	s, now := withOutbox(t)
@@ -191,6 +196,6 @@ func TestRetryOfWhatWasParkedWithItsEnd(t *testing.T) {
 	s.Retry(t.Context(), "event")
 	s.Sent(t.Context(), "pager", "event", *now)
 	if id := nextID(t, s, "pager", now.Add(alert.MinRing)); id != "end" {
-		t.Errorf("next is %s: pager left open", id)
+		t.Errorf("next is %s: the pager incident stays open", id)
 	}
 }

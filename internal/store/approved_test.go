@@ -9,8 +9,8 @@ import (
 	"flowkeeper/remediate/trust"
 )
 
-// TestTrusted: a recipient counts as ours while the snapshot has a protected flow log that
-// delivers to it, there or lost, in any scope; or once it was approved.
+// TestTrusted: a recipient is trusted while the snapshot has a protected flow log, live or gone, in any scope, that delivers
+// to it. It is also trusted once an operator has approved it.
 func TestTrusted(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
@@ -60,7 +60,7 @@ func TestTrusted(t *testing.T) {
 	}
 }
 
-// TestDecoysAreCounted: those that are there; and their notices are found when they are due.
+// TestDecoysAreCounted: the counts have live decoys only. PendingNotices finds decoys, also gone ones, whose notice is due.
 func TestDecoysAreCounted(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
@@ -75,7 +75,7 @@ func TestDecoysAreCounted(t *testing.T) {
 	decoy("fl-1", func(*inventory.Row) {})
 	decoy("fl-2", due(noon))
 	decoy("fl-3", due(noon.Add(time.Minute)))
-	decoy("fl-4", due(noon.Add(48*time.Hour))) // before the clock went back
+	decoy("fl-4", due(noon.Add(48*time.Hour))) // set before the clock went back, so it is due now
 	decoy("fl-5", func(r *inventory.Row) { due(noon)(r); r.State = inventory.Gone })
 	decoy("fl-6", func(r *inventory.Row) { r.Protected = true })
 	decoy("fl-7", func(r *inventory.Row) { r.Excluded = true })

@@ -15,15 +15,15 @@ import (
 	"flowkeeper/remediate/repeat"
 )
 
-// small is a store on a disk with so many bytes free.
-func small(t *testing.T, free int64) *Store {
+// withFree returns a store on a disk with this many free bytes.
+func withFree(t *testing.T, free int64) *Store {
 	t.Helper()
 	s := fresh(t)
 	s.free = func() (int64, error) { return free, nil }
 	return s
 }
 
-// minor is the n-th alert of a flood, some kilobytes long.
+// minor returns the n-th alert of a flood: droppable, and about 3 KB long.
 func minor(n int) alert.Alert {
 	return alert.Alert{ID: fmt.Sprint("minor-", n), DedupKey: fmt.Sprint(n), Time: alert.Time{Time: noon.Add(time.Duration(n) * time.Second)}, Kind: alert.Attempt, Minor: true,
 		Text: strings.Repeat("x", 3000)}
@@ -37,12 +37,12 @@ func (s *Store) count(t *testing.T, query string, args ...any) (n int64) {
 	return n
 }
 
-// TestDroppableRowsKeepTheirBudget: the oldest go first, with their deliveries, and
-// nothing else goes.
+// TestDroppableRowsKeepTheirBudget: if the droppable rows exceed their budget, the oldest are dropped first, with their
+// deliveries. No other row is dropped.
 func TestDroppableRowsKeepTheirBudget(t *testing.T) {
 	t.Parallel()
 	const budget = 1 << 20
-	s := small(t, shareOfRoom*budget)
+	s := withFree(t, shareOfRoom*budget)
 	s.free = func() (int64, error) { return shareOfRoom*budget - s.held.Load(), nil }
 	s.put(t, func(tx *Tx) error {
 		real := minor(-1000)
@@ -64,28 +64,28 @@ func TestDroppableRowsKeepTheirBudget(t *testing.T) {
 		})
 	}
 	if sum := s.count(t, `SELECT (SELECT sum(cost) FROM alerts) + (SELECT sum(cost) FROM incidents) + (SELECT sum(cost) FROM events) + (SELECT sum(cost) FROM deeds)`); sum > budget || sum < budget/2 {
-		t.Errorf("%d bytes, of a budget of %d", sum, budget)
+		t.Errorf("droppable rows take %d bytes, want at most the budget of %d and at least half of it", sum, budget)
 	}
 	for name, query := range map[string]string{
-		"the newest alert":                   `SELECT count(*) = 1 FROM alerts WHERE id = 'minor-799'`,
-		"the oldest alert":                   `SELECT count(*) = 0 FROM alerts WHERE id = 'minor-0'`,
-		"the alert of a deletion":            `SELECT count(*) = 1 FROM alerts WHERE id = 'real'`,
-		"its deliveries":                     `SELECT count(*) = 2 FROM deliveries JOIN alerts ON num = alert WHERE id = 'real'`,
-		"deliveries without an alert":        `SELECT count(*) = 0 FROM deliveries WHERE alert NOT IN (SELECT num FROM alerts)`,
-		"the incident of a known flow log":   `SELECT count(*) = 1 FROM incidents WHERE known = 1`,
-		"the event that it belongs to":       `SELECT count(*) = 1 FROM events WHERE id = 'mixed' AND cost = 0`,
-		"the event that is to be closed":     `SELECT count(*) = 1 FROM events WHERE id = 'rings'`,
-		"the one that is":                    `SELECT count(*) = 0 FROM events WHERE id = 'over'`,
-		"the newest incident of the unknown": `SELECT count(*) = 1 FROM incidents WHERE id = 'fl-799'`,
-		"the oldest incident of the unknown": `SELECT count(*) = 0 FROM incidents WHERE id = 'fl-0'`,
-		"history without an incident":        `SELECT count(*) = 0 FROM history WHERE id NOT IN (SELECT id FROM incidents)`,
-		"the newest event":                   `SELECT count(*) = 1 FROM events WHERE id = 'event-799'`,
-		"the oldest event":                   `SELECT count(*) = 0 FROM events WHERE id = 'event-0'`,
-		"the newest call":                    `SELECT count(*) = 1 FROM deeds WHERE event_id = '799'`,
-		"the oldest call":                    `SELECT count(*) = 0 FROM deeds WHERE event_id = '0'`,
+		"the newest alert stays":             `SELECT count(*) = 1 FROM alerts WHERE id = 'minor-799'`,
+		"the oldest alert is dropped":        `SELECT count(*) = 0 FROM alerts WHERE id = 'minor-0'`,
+		"the alert of a deletion stays":      `SELECT count(*) = 1 FROM alerts WHERE id = 'real'`,
+		"its deliveries stay":                `SELECT count(*) = 2 FROM deliveries JOIN alerts ON num = alert WHERE id = 'real'`,
+		"no delivery lacks its alert":        `SELECT count(*) = 0 FROM deliveries WHERE alert NOT IN (SELECT num FROM alerts)`,
+		"a known flow log's incident stays":  `SELECT count(*) = 1 FROM incidents WHERE known = 1`,
+		"its event is not droppable":         `SELECT count(*) = 1 FROM events WHERE id = 'mixed' AND cost = 0`,
+		"an event with an open pager stays":  `SELECT count(*) = 1 FROM events WHERE id = 'rings'`,
+		"an event that has ended is dropped": `SELECT count(*) = 0 FROM events WHERE id = 'over'`,
+		"the newest unknown incident stays":  `SELECT count(*) = 1 FROM incidents WHERE id = 'fl-799'`,
+		"the oldest unknown one is dropped":  `SELECT count(*) = 0 FROM incidents WHERE id = 'fl-0'`,
+		"no history lacks its incident":      `SELECT count(*) = 0 FROM history WHERE id NOT IN (SELECT id FROM incidents)`,
+		"the newest event stays":             `SELECT count(*) = 1 FROM events WHERE id = 'event-799'`,
+		"the oldest event is dropped":        `SELECT count(*) = 0 FROM events WHERE id = 'event-0'`,
+		"the newest call stays":              `SELECT count(*) = 1 FROM deeds WHERE event_id = '799'`,
+		"the oldest call is dropped":         `SELECT count(*) = 0 FROM deeds WHERE event_id = '0'`,
 	} {
 		if s.count(t, query) != 1 {
-			t.Errorf("%s: not so: %s", name, query)
+			t.Errorf("not true: %s: %s", name, query)
 		}
 	}
 	left := s.count(t, `SELECT count(*) FROM alerts`)
@@ -94,8 +94,8 @@ func TestDroppableRowsKeepTheirBudget(t *testing.T) {
 	}
 }
 
-// TestTheBudgetCountsWhatIsTrue: the bytes that rows are charged for are no less
-// than what they take of the file, and not many times as much.
+// TestTheBudgetCountsWhatIsTrue: the cost of droppable rows is at least the bytes that they take in the file, and at most
+// three times as many. If it were less, a flood could fill the disk; if it were far more, too many rows would be dropped.
 func TestTheBudgetCountsWhatIsTrue(t *testing.T) {
 	t.Parallel()
 	const many = 3000
@@ -124,7 +124,7 @@ func TestTheBudgetCountsWhatIsTrue(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := small(t, 1<<40)
+			s := withFree(t, 1<<40)
 			s.put(t, func(tx *Tx) error {
 				for n := range many {
 					if err := add(tx, n); err != nil {
@@ -137,20 +137,20 @@ func TestTheBudgetCountsWhatIsTrue(t *testing.T) {
 			exec(t, s.w, `PRAGMA wal_checkpoint(TRUNCATE)`)
 			size := s.count(t, `SELECT page_count * page_size FROM pragma_page_count, pragma_page_size`)
 			if empty := int64(220 << 10); held < size-empty || held > 3*size {
-				t.Errorf("charged %d bytes for %d of the file", held, size)
+				t.Errorf("rows that take %d bytes of the file cost %d", size, held)
 			}
 			if sum := s.count(t, `SELECT (SELECT coalesce(sum(cost), 0) FROM alerts) + (SELECT coalesce(sum(cost), 0) FROM incidents) + (SELECT coalesce(sum(cost), 0) FROM events) + (SELECT coalesce(sum(cost), 0) FROM deeds)`); sum != held {
-				t.Errorf("%d are counted, and %d there", held, sum)
+				t.Errorf("the store counts %d bytes, the costs of the rows are %d", held, sum)
 			}
 		})
 	}
 }
 
-// TestAFullDiskTakesDeletions: what may be dropped makes room for what may not,
-// although the budget would allow all of it.
+// TestAFullDiskTakesDeletions: on a full disk, droppable rows make room for alerts of deletions, although the budget would
+// allow the droppable rows to stay.
 func TestAFullDiskTakesDeletions(t *testing.T) {
 	t.Parallel()
-	s := small(t, 1<<40)
+	s := withFree(t, 1<<40)
 	for n := range 300 {
 		s.put(t, func(tx *Tx) error { return tx.AddAlert(minor(n)) })
 	}
@@ -168,12 +168,12 @@ func TestAFullDiskTakesDeletions(t *testing.T) {
 		s.put(t, deletion(1000+n))
 	}
 	if n := s.count(t, `SELECT count(*) FROM alerts WHERE id LIKE 'real-%'`); n != 20 {
-		t.Errorf("%d deletions", n)
+		t.Errorf("%d alerts of deletions are stored, want 20", n)
 	}
 	if d := s.Dropped(); d.Rows == 0 || d.Undelivered != d.Rows {
 		t.Errorf("%+v", d)
 	}
-	// Nothing is left to drop, and a change that is too large takes no other along.
+	// Nothing is left to drop. A change that is too large fails alone, not the others in its group.
 	if err := s.transact(t.Context(), func(x *Tx) error { _, err := x.drop(1<<40, 1<<20); return err }); err != nil {
 		t.Fatal(err)
 	}
@@ -192,7 +192,8 @@ func TestAFullDiskTakesDeletions(t *testing.T) {
 	}
 }
 
-// TestAnOlderFileIsBroughtIntoItsBudget, by Prune, and its flood counts.
+// TestAnOlderFileIsBroughtIntoItsBudget: rows that an older version wrote are droppable, too. Prune drops those beyond the
+// budget, and counts them as dropped.
 func TestAnOlderFileIsBroughtIntoItsBudget(t *testing.T) {
 	t.Parallel()
 	path := older(t, 6)
@@ -219,19 +220,19 @@ func TestAnOlderFileIsBroughtIntoItsBudget(t *testing.T) {
 	}
 	attempts, deletions := s.count(t, `SELECT count(*) FROM alerts WHERE cost > 0`), s.count(t, `SELECT count(*) FROM alerts WHERE cost = 0`)
 	if deletions != 2000 || attempts > 1000 {
-		t.Errorf("%d deletions and %d attempts are left", deletions, attempts)
+		t.Errorf("%d deletions and %d attempts are left, want 2000 and at most 1000", deletions, attempts)
 	}
 	if d := s.Dropped(); d.Rows != 2000-attempts {
 		t.Errorf("%d rows count as dropped, of %d", d.Rows, 2000-attempts)
 	}
 }
 
-// TestI12WhatIsThereIsNotCountedAgain: that unknown flow logs are too many is asked
-// when one more comes, not whenever one of them is written. Counting ten thousand
-// takes milliseconds of the writer, and a flood writes each of them several times.
+// TestI12WhatIsThereIsNotCountedAgain: the store counts the incidents of unknown flow logs when a new one is added, not
+// when an existing one is written again. Counting ten thousand rows takes the writer milliseconds, and a flood writes each
+// incident several times.
 func TestI12WhatIsThereIsNotCountedAgain(t *testing.T) {
 	t.Parallel()
-	s := small(t, 1<<40)
+	s := withFree(t, 1<<40)
 	unknown := func(id string) incident.Incident {
 		return incident.Incident{Scope: scope, FlowLogID: id, RootID: id, EventID: "e", State: incident.Open, DetectedAt: noon}
 	}
@@ -246,16 +247,16 @@ func TestI12WhatIsThereIsNotCountedAgain(t *testing.T) {
 	}{{"fl-there", maxUnknown + tooMany}, {"fl-new", maxUnknown*9/10 + 1}} {
 		s.put(t, func(tx *Tx) error { return tx.PutIncident(unknown(c.id)) })
 		if n := s.count(t, `SELECT count(*) FROM incidents WHERE known = 0`); n != c.left {
-			t.Errorf("after %s: %d, want %d", c.id, n, c.left)
+			t.Errorf("after %s: %d unknown incidents, want %d", c.id, n, c.left)
 		}
 	}
 }
 
-// TestI12TheFileIsBoundedOnALargeDisk: however much room there is, what anybody can
-// repeat takes less than 64 MB of the file and its log.
+// TestI12TheFileIsBoundedOnALargeDisk: droppable rows, which anybody can add without end, take less than 64 MB of the file
+// and its write-ahead log, even if the disk has far more room.
 func TestI12TheFileIsBoundedOnALargeDisk(t *testing.T) {
 	t.Parallel()
-	s := small(t, 1<<40)
+	s := withFree(t, 1<<40)
 	for n := 0; n < 1600; n += 10 {
 		s.put(t, func(tx *Tx) (err error) {
 			for m := range 10 {
@@ -273,13 +274,12 @@ func TestI12TheFileIsBoundedOnALargeDisk(t *testing.T) {
 	inUse := s.count(t, `SELECT (page_count - freelist_count) * page_size FROM pragma_page_count, pragma_freelist_count, pragma_page_size`)
 	size := s.count(t, `SELECT page_count * page_size FROM pragma_page_count, pragma_page_size`)
 	if size+maxLog > 64<<20 || inUse < 40<<20 || s.Dropped().Rows == 0 {
-		t.Errorf("%d KB are in use of a file of %d KB", inUse>>10, size>>10)
+		t.Errorf("%d KB are in use, of a file of %d KB; %d rows are dropped", inUse>>10, size>>10, s.Dropped().Rows)
 	}
 }
 
-// TestAFullDiskHasRoomForDeletions: what forged records of known flow logs leave is
-// no droppable row. Where nothing else can be dropped, old lines of history go, and
-// alerts that every sink has.
+// TestAFullDiskHasRoomForDeletions: forged records that name known flow logs leave rows that are not droppable. If such rows
+// fill the disk, the store drops old lines of history, and alerts that every sink has taken.
 func TestAFullDiskHasRoomForDeletions(t *testing.T) {
 	t.Parallel()
 	now := noon
@@ -294,20 +294,20 @@ func TestAFullDiskHasRoomForDeletions(t *testing.T) {
 				tx.AddHistory(scope, fmt.Sprint("fl-", n%20), incident.Entry{At: now, Text: long, EventID: id}, true),
 				tx.AddAlert(alert.Alert{ID: id, DedupKey: id, Time: alert.Time{Time: now}, Kind: alert.Deletion, Text: long}))
 		})
-		if n > 5 { // a sink has not got the first ones
+		if n > 5 { // the first six alerts are not sent
 			s.sent(t, "hook", id, now)
 		}
 		now = now.Add(10 * time.Second)
 	}
 	for name, query := range map[string]string{
-		"alerts that wait":          `SELECT count(*) = 6 FROM deliveries JOIN alerts ON num = alert WHERE sent_at IS NULL`,
-		"the last alert":            `SELECT count(*) = 1 FROM alerts WHERE id = 'real-599'`,
-		"the last lines of history": `SELECT count(*) >= 10 AND max(event_id = 'real-599') FROM history WHERE id = 'fl-known'`,
-		"the incident":              `SELECT count(*) = 1 FROM incidents`,
-		"deliveries of no alert":    `SELECT count(*) = 0 FROM deliveries WHERE alert NOT IN (SELECT num FROM alerts)`,
+		"all pending alerts stay":   `SELECT count(*) = 6 FROM deliveries JOIN alerts ON num = alert WHERE sent_at IS NULL`,
+		"the last alert stays":      `SELECT count(*) = 1 FROM alerts WHERE id = 'real-599'`,
+		"the last history stays":    `SELECT count(*) >= 10 AND max(event_id = 'real-599') FROM history WHERE id = 'fl-known'`,
+		"the incident stays":        `SELECT count(*) = 1 FROM incidents`,
+		"no delivery without alert": `SELECT count(*) = 0 FROM deliveries WHERE alert NOT IN (SELECT num FROM alerts)`,
 	} {
 		if s.count(t, query) != 1 {
-			t.Errorf("%s: not as it should be", name)
+			t.Errorf("not true: %s", name)
 		}
 	}
 	if s.Dropped().Rows == 0 {
@@ -315,7 +315,7 @@ func TestAFullDiskHasRoomForDeletions(t *testing.T) {
 	}
 }
 
-// TestAFullDiskOfBursts: so do the examples that bursts hold.
+// TestAFullDiskOfBursts: if bursts fill the disk, the store drops the examples in them. The bursts and their counts stay.
 func TestAFullDiskOfBursts(t *testing.T) {
 	t.Parallel()
 	s := openAs(t, filepath.Join(t.TempDir(), "state.db"), Options{Daemon: true, Now: func() time.Time { return noon }, MaxBytes: 2 << 20})
@@ -327,6 +327,6 @@ func TestAFullDiskOfBursts(t *testing.T) {
 		})
 	}
 	if n := s.count(t, `SELECT count(*) FROM bursts WHERE json_extract(body, '$.Held.Calls') = 40`); n != 300 {
-		t.Errorf("%d bursts are left", n)
+		t.Errorf("%d bursts are left with their counts, want 300", n)
 	}
 }

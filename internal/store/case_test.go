@@ -11,7 +11,7 @@ import (
 	"flowkeeper/remediate/incident"
 )
 
-// onResource is a row and, where state is not empty, an incident of one flow log.
+// onResource stores a row of a flow log unless row is empty, and an incident of the flow log unless state is empty.
 func (s *Store) onResource(t *testing.T, id, resource string, row inventory.State, state incident.State, change func(*incident.Incident)) {
 	t.Helper()
 	s.put(t, func(tx *Tx) error {
@@ -33,9 +33,9 @@ func (s *Store) onResource(t *testing.T, id, resource string, row inventory.Stat
 	})
 }
 
-// TestCaseLoads: a case has what it was loaded for, the replacements that follow, what is
-// live or to come back on their resources, and what was restored of their lineages within
-// the hour; nothing else.
+// TestCaseLoads: a case has the selected flow logs and the replacements that follow them, the live flow logs and the open or
+// blocked incidents on their resources, and the incidents of their lineages that were restored within the hour. It has
+// nothing else: a case is loaded in every transaction, so it must stay small.
 func TestCaseLoads(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
@@ -47,7 +47,7 @@ func TestCaseLoads(t *testing.T) {
 	s.onResource(t, "fl-a", "vpc-1", inventory.Gone, incident.Closed, replaced("fl-b", "fl-a", long))
 	s.onResource(t, "fl-b", "vpc-1", inventory.Gone, incident.Verified, replaced("fl-c", "fl-a", long))
 	s.onResource(t, "fl-c", "vpc-2", inventory.Live, "", nil)
-	// Others on the resources.
+	// Other flow logs on these resources.
 	s.onResource(t, "fl-live-1", "vpc-1", inventory.Live, incident.Closed, nil)
 	s.onResource(t, "fl-live-2", "vpc-2", inventory.Live, "", nil)
 	s.onResource(t, "fl-gone-1", "vpc-1", inventory.Gone, "", nil)
@@ -55,21 +55,21 @@ func TestCaseLoads(t *testing.T) {
 	s.onResource(t, "fl-blocked-2", "vpc-2", inventory.Gone, incident.Blocked, nil)
 	s.onResource(t, "fl-closed-1", "vpc-1", inventory.Gone, incident.Closed, nil)
 	s.onResource(t, "fl-restored-1", "vpc-1", inventory.Gone, incident.Restored, replaced("fl-x", "fl-restored-1", noon))
-	// The lineage, on the edges of the hour, and others'.
+	// In the lineage of fl-a: restored just within the last hour, and just before that.
 	s.onResource(t, "fl-lately", "vpc-9", inventory.Gone, incident.Closed, replaced("fl-a", "fl-a", noon.Add(-time.Hour+time.Millisecond)))
 	s.onResource(t, "fl-an-hour-ago", "vpc-9", inventory.Gone, incident.Closed, replaced("fl-a", "fl-a", noon.Add(-time.Hour)))
-	// Released, and gone: a record may still open it again, or not any more.
+	// Released and gone: a record may still reopen the first incident, but not the second.
 	released := func(due time.Time) func(*incident.Incident) {
 		return func(i *incident.Incident) { i.Reason, i.NextAttemptAt = incident.Released, due }
 	}
 	s.onResource(t, "fl-awaits-7", "vpc-7", inventory.Gone, incident.Closed, released(noon.Add(time.Hour)))
 	s.onResource(t, "fl-over-7", "vpc-7", inventory.Gone, incident.Closed, released(time.Time{}))
-	// Elsewhere.
+	// On other resources, or on none.
 	s.onResource(t, "fl-live-3", "vpc-3", inventory.Live, "", nil)
 	s.onResource(t, "fl-open-3", "vpc-3", inventory.Gone, incident.Open, nil)
 	s.onResource(t, "fl-nowhere", "", "", incident.Open, func(i *incident.Incident) { i.Known = false })
 	s.onResource(t, "fl-nowhere-else", "", "", incident.Open, func(i *incident.Incident) { i.Known = false })
-	// Whose row was removed.
+	// An incident whose row was removed.
 	s.onResource(t, "fl-rowless", "vpc-8", "", incident.Closed, replaced("", "fl-a", long))
 	s.put(t, func(tx *Tx) error { // in another Region
 		f := flowLog("fl-a")
@@ -84,7 +84,7 @@ func TestCaseLoads(t *testing.T) {
 		rows, incidents string
 	}{
 		{"nothing", incident.Selection{}, "", ""},
-		{"one that nobody knows", incident.Selection{IDs: []string{"fl-unknown"}}, "", ""},
+		{"one without row or incident", incident.Selection{IDs: []string{"fl-unknown"}}, "", ""},
 		{"one on no resource", incident.Selection{IDs: []string{"fl-nowhere"}}, "", "fl-nowhere"},
 		{"one whose row was removed", incident.Selection{IDs: []string{"fl-rowless"}}, "", "fl-lately fl-rowless"},
 		{"one that was replaced twice", incident.Selection{IDs: []string{"fl-a"}},
@@ -92,7 +92,7 @@ func TestCaseLoads(t *testing.T) {
 		{"its last replacement", incident.Selection{IDs: []string{"fl-c"}}, "fl-c fl-live-2 fl-blocked-2", "fl-blocked-2"},
 		{"a live one that has an incident", incident.Selection{IDs: []string{"fl-live-1"}}, "fl-live-1 fl-open-1", "fl-live-1 fl-open-1"},
 		{"a resource", incident.Selection{Resources: []string{"vpc-3"}}, "fl-live-3 fl-open-3", "fl-open-3"},
-		{"where a record may come", incident.Selection{Resources: []string{"vpc-7"}}, "", "fl-awaits-7"},
+		{"a record may reopen its incident", incident.Selection{Resources: []string{"vpc-7"}}, "", "fl-awaits-7"},
 		{"several", incident.Selection{IDs: []string{"fl-c", "fl-closed-1"}, Resources: []string{"vpc-3"}},
 			"fl-c fl-live-1 fl-live-2 fl-open-1 fl-blocked-2 fl-closed-1 fl-live-3 fl-open-3", "fl-open-1 fl-blocked-2 fl-closed-1 fl-open-3"},
 	} {
@@ -104,7 +104,7 @@ func TestCaseLoads(t *testing.T) {
 				if r, ok := got.Row(id); ok {
 					rows = append(rows, id)
 					if r.Scope != scope {
-						t.Errorf("%s is in %s", id, r.Scope)
+						t.Errorf("the row of %s is of scope %s, want %s", id, r.Scope, scope)
 					}
 				}
 				if _, ok := got.Incident(id); ok {
@@ -112,10 +112,10 @@ func TestCaseLoads(t *testing.T) {
 				}
 			}
 			if fmt.Sprint(rows) != fmt.Sprint(strings.Fields(c.rows)) {
-				t.Errorf("rows: %v, not %s", rows, c.rows)
+				t.Errorf("rows: %v, want %s", rows, c.rows)
 			}
 			if fmt.Sprint(incidents) != fmt.Sprint(strings.Fields(c.incidents)) {
-				t.Errorf("incidents: %v, not %s", incidents, c.incidents)
+				t.Errorf("incidents: %v, want %s", incidents, c.incidents)
 			}
 		})
 	}
@@ -129,8 +129,7 @@ func (s *Store) loadCase(t *testing.T, of incident.Selection) (c *incident.Case)
 	return c
 }
 
-// TestCaseKnowsTheRefresh: whether the scope has had its first refresh, and when the last
-// one began.
+// TestCaseKnowsTheRefresh: a case says whether the first refresh of its scope is complete, and when the last refresh began.
 func TestCaseKnowsTheRefresh(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
@@ -143,15 +142,15 @@ func TestCaseKnowsTheRefresh(t *testing.T) {
 	}
 	c := s.loadCase(t, incident.Selection{IDs: []string{"fl-1"}})
 	if !c.Complete || !c.RefreshedAt.Equal(noon.Add(-time.Minute)) || !c.FirstRefreshAt.Equal(noon) {
-		t.Errorf("complete %t, at %s, the first one until %s", c.Complete, c.RefreshedAt, c.FirstRefreshAt)
+		t.Errorf("complete %t, the last refresh began at %s, the first ended at %s", c.Complete, c.RefreshedAt, c.FirstRefreshAt)
 	}
 	if r, _ := c.Row("fl-1"); !r.LastSeenAt.Equal(noon.Add(-time.Minute)) {
 		t.Errorf("fl-1 was last seen %s", r.LastSeenAt)
 	}
 }
 
-// TestSaveCase: what a case has changed is read again, with its history; what it only
-// loaded is not written.
+// TestSaveCase: SaveCase writes the rows, incidents and history that the case changed. It does not write rows that the case
+// only loaded: that would overwrite a change that was made in the meantime.
 func TestSaveCase(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
@@ -165,7 +164,7 @@ func TestSaveCase(t *testing.T) {
 		}
 		c.ApplyDrift("fl-1", "drift-1", nil)
 		other, _ := c.Row("fl-2")
-		other.CreatedBy = "somebody" // beside the case, which does not write over it
+		other.CreatedBy = "somebody" // not through the case: SaveCase must not overwrite this
 		if err := tx.PutFlowLog(other); err != nil {
 			return err
 		}
@@ -173,7 +172,7 @@ func TestSaveCase(t *testing.T) {
 		return tx.SaveCase(c)
 	})
 	if got := s.row(t, "fl-1"); got.State != inventory.Gone || !got.GoneAt.Equal(want.GoneAt) {
-		t.Errorf("%+v, not %+v", got, want)
+		t.Errorf("%+v, want %+v", got, want)
 	}
 	if got := s.row(t, "fl-2"); got.CreatedBy != "somebody" {
 		t.Error("a row that was only loaded was written")
@@ -187,8 +186,8 @@ func TestSaveCase(t *testing.T) {
 	}
 }
 
-// TestALongLineageIsLoaded: chains of replacements are followed, and a circle of them,
-// which only a damaged file has, ends.
+// TestALongLineageIsLoaded: a case follows a long chain of replacements. It does not follow a circle of them, which only a
+// damaged file has, without end.
 func TestALongLineageIsLoaded(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
@@ -223,8 +222,8 @@ func TestDestinationsSince(t *testing.T) {
 	}
 }
 
-// TestUnrecorded: of the flow logs that a record names, those whose history does not have it, by its
-// event and what it claims; with the resources of what is protected.
+// TestUnrecorded: Unrecorded returns the flow logs that a record names and whose history has no entry with the record's
+// event ID and claim. Protected flow logs have their resource with them, others an empty one.
 func TestUnrecorded(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
@@ -252,7 +251,8 @@ func TestUnrecorded(t *testing.T) {
 	}
 }
 
-// TestI1WhatIsReadOfADamagedCase: an alert that goes past a damaged state file still says which flow logs went dark.
+// TestI1WhatIsReadOfADamagedCase: if an incident can't be read, the case still has the row. So an alert that is sent
+// without the damaged state file still says which resource went dark.
 func TestI1WhatIsReadOfADamagedCase(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)

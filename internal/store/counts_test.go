@@ -68,7 +68,7 @@ func TestCounts(t *testing.T) {
 	}
 }
 
-// TestReasonsAreCounted: of blocked incidents alone.
+// TestReasonsAreCounted: incidents are counted by reason only if they are blocked.
 func TestReasonsAreCounted(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
@@ -92,8 +92,9 @@ func TestReasonsAreCounted(t *testing.T) {
 	}
 }
 
-// TestWhatNoEventReportedIsCounted: of the last day, unless it is closed or adopted, or its record came
-// after the restore. A row that can't be read holds up no other.
+// TestWhatNoEventReportedIsCounted: Unreported counts the losses of the last day that only a refresh found. It does not
+// count incidents that are closed or adopted, and those whose record came after the restore. One damaged row does not stop
+// the count of the others.
 func TestWhatNoEventReportedIsCounted(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
@@ -126,7 +127,8 @@ func TestWhatNoEventReportedIsCounted(t *testing.T) {
 	}
 }
 
-// TestUnreportedIsCountedByItsRule: SQL and incident.IsUnreported agree about incidents of every state, source and event.
+// TestUnreportedIsCountedByItsRule: SQL and incident.IsUnreported count the same incidents, for every state, source and kind
+// of event ID.
 func TestUnreportedIsCountedByItsRule(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
@@ -150,7 +152,7 @@ func TestUnreportedIsCountedByItsRule(t *testing.T) {
 						s.put(t, func(tx *Tx) error { return tx.PutIncident(i) })
 						n, err := s.Unreported(t.Context())
 						if err != nil || (n == 1) != incident.IsUnreported(i, noon) || n > 1 {
-							t.Errorf("SQL counts %d, %v", n, err)
+							t.Errorf("SQL counts %d, IsUnreported says %v, %v", n, incident.IsUnreported(i, noon), err)
 						}
 						unreported += n
 					})
@@ -159,11 +161,12 @@ func TestUnreportedIsCountedByItsRule(t *testing.T) {
 		}
 	}
 	if unreported == 0 {
-		t.Error("none is unreported")
+		t.Error("the table has no unreported incident")
 	}
 }
 
-// TestUsedTokensAreCounted: by event, of the last day.
+// TestUsedTokensAreCounted: TokensUsed counts the events of the last day in which a ClientToken was already used. It leaves
+// out events that can't be read.
 func TestUsedTokensAreCounted(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
@@ -180,8 +183,8 @@ func TestUsedTokensAreCounted(t *testing.T) {
 	}
 }
 
-// TestABurstOfNoScopeIsDueInOne: thousands of restorers would wake for it at the same moment. Any of them
-// ends it, should that one not work.
+// TestABurstOfNoScopeIsDueInOne: a burst of no scope wakes the restorer of only one scope when it is due. Otherwise thousands
+// of restorers would wake at the same moment. The others wake a minute later, and end the burst if the first has not.
 func TestABurstOfNoScopeIsDueInOne(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
@@ -195,7 +198,7 @@ func TestABurstOfNoScopeIsDueInOne(t *testing.T) {
 			next, err := tx.NextDue(sc)
 			due, berr := tx.DueBursts(sc, noon, noon)
 			if !next.At().Equal(want) || len(due) != 1 {
-				t.Errorf("%s: at %s, %d bursts", sc, next.At(), len(due))
+				t.Errorf("%s: next due at %s, want %s; %d bursts are due, want 1", sc, next.At(), want, len(due))
 			}
 			return errors.Join(err, berr)
 		})
@@ -205,8 +208,8 @@ func TestABurstOfNoScopeIsDueInOne(t *testing.T) {
 	}
 }
 
-// TestNextDueAfterTheClockWentBack: what was written before that seems due in the far future, and is
-// due now.
+// TestNextDueAfterTheClockWentBack: an incident that was written before the clock went back seems due in the far future. It
+// must be due now.
 func TestNextDueAfterTheClockWentBack(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)

@@ -12,25 +12,26 @@ import (
 	"time"
 )
 
-// Package sql begins a goroutine for each transaction and each result, and the driver one for each
-// statement whose context may end. No other test runs beside this one.
+// TestADaemonsReadsBeginNoGoroutine: package sql would start a goroutine for each transaction and each result, and the
+// driver one for each statement whose context may end. A read of the store starts none. The test is not parallel: it
+// searches the stacks of all goroutines.
 func TestADaemonsReadsBeginNoGoroutine(t *testing.T) {
 	s := open(t, filepath.Join(t.TempDir(), "state.db"))
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	watched := func() bool {
+	sqlWatches := func() bool { // package sql has a goroutine that waits for the end of a context
 		stacks := make([]byte, 1<<20)
 		return bytes.Contains(stacks[:runtime.Stack(stacks, true)], []byte("awaitDone"))
 	}
-	for end := time.Now().Add(time.Minute); watched() && time.Now().Before(end); runtime.Gosched() { // those of Open end
+	for end := time.Now().Add(time.Minute); sqlWatches() && time.Now().Before(end); runtime.Gosched() { // until the goroutines that Open started have ended
 	}
 	err := s.View(ctx, func(tx *Tx) error {
 		if tx.ctx.Done() != nil {
-			t.Error("the driver begins a goroutine for each statement")
+			t.Error("the context can end, so the driver starts a goroutine for each statement")
 		}
 		return tx.rows(func(func(...any) error) error {
-			if watched() {
-				t.Error("package sql watches the context of a read")
+			if sqlWatches() {
+				t.Error("package sql has started a goroutine for a read")
 			}
 			return errEnough
 		}, `SELECT name FROM facts`)
@@ -57,7 +58,8 @@ func TestAReadEndsWithItsContext(t *testing.T) {
 	}
 }
 
-// The driver ends a statement with its context only while it looks for the first row.
+// TestAReadEndsBetweenTwoRows: the driver checks the context of a statement only until it has the first row. So the store
+// must check it before each of the others.
 func TestAReadEndsBetweenTwoRows(t *testing.T) {
 	t.Parallel()
 	s := open(t, filepath.Join(t.TempDir(), "state.db"))
@@ -67,11 +69,11 @@ func TestAReadEndsBetweenTwoRows(t *testing.T) {
 		return tx.rows(func(func(...any) error) error { rows++; cancel(); return nil }, `SELECT value FROM json_each('[1,2,3]')`)
 	})
 	if !errors.Is(err, context.Canceled) || rows != 1 {
-		t.Errorf("%d rows after the context had ended: %v", rows-1, err)
+		t.Errorf("%d rows were read after the context had ended, want none: %v", rows-1, err)
 	}
 }
 
-// A panic must leave no transaction open, and no connection lent.
+// TestAReadThatPanics: a panic must leave no transaction open, and must give back its connection: there are only a few.
 func TestAReadThatPanics(t *testing.T) {
 	t.Parallel()
 	s := open(t, filepath.Join(t.TempDir(), "state.db"))
@@ -95,7 +97,8 @@ func TestAReadThatPanics(t *testing.T) {
 	}
 }
 
-// A panic in a commit, outside of its changes, is the failure of those: others can be committed after it.
+// TestACommitThatPanics: if a commit panics outside of its changes, these changes fail with that panic. Later changes can
+// still be committed.
 func TestACommitThatPanics(t *testing.T) {
 	t.Parallel()
 	s := open(t, filepath.Join(t.TempDir(), "state.db"))
@@ -110,7 +113,7 @@ func TestACommitThatPanics(t *testing.T) {
 		done <- s.Update(t.Context(), func(tx *Tx) error { return tx.AddAlert(minor(1)) })
 	}()
 	if err := <-done; err == nil || !strings.HasPrefix(err.Error(), "panic in a commit") {
-		t.Error("the panic is not what failed: ", err)
+		t.Error("want an error that says \"panic in a commit\": ", err)
 	}
 	s.free = func() (int64, error) { return 1 << 40, nil }
 	go func() { done <- s.Update(t.Context(), func(tx *Tx) error { return tx.AddAlert(minor(2)) }) }()
@@ -123,7 +126,7 @@ func TestACommitThatPanics(t *testing.T) {
 		t.Fatal("nothing can be committed after a panic")
 	}
 	if n := s.count(t, `SELECT count(*) FROM alerts`); n != 1 {
-		t.Errorf("%d alerts are stored, not the second one alone", n)
+		t.Errorf("%d alerts are stored, want only the second one", n)
 	}
 }
 

@@ -10,9 +10,9 @@ import (
 	"flowkeeper/remediate/notify"
 )
 
-// TestEventStates: by which states the incidents of an event count, and whether one is open that does not
-// wait. The incident names the event itself, or only its
-// history does.
+// TestEventStates: EventStates counts the incidents of an event by state; an open one that waits for a rule counts as
+// waiting. EventOpen reports whether one is open and does not wait. An incident belongs to an event if it has the event's
+// ID itself, or only in its history.
 func TestEventStates(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
@@ -21,13 +21,13 @@ func TestEventStates(t *testing.T) {
 		counts incident.State
 		open   bool
 	}{
-		"open":                   {incident.Open, time.Time{}, incident.Open, true},
-		"open, and waits":        {incident.Open, noon.Add(time.Millisecond), notify.Waiting, false},
-		"open, until this time":  {incident.Open, noon, incident.Open, true},
-		"open, and has waited":   {incident.Open, noon.Add(-time.Millisecond), incident.Open, true},
-		"blocked":                {incident.Blocked, time.Time{}, incident.Blocked, false},
-		"blocked before its end": {incident.Blocked, noon.Add(time.Hour), incident.Blocked, false},
-		"restored, as requested": {incident.Restored, noon.Add(time.Hour), incident.Restored, false},
+		"open":                     {incident.Open, time.Time{}, incident.Open, true},
+		"open, and waits":          {incident.Open, noon.Add(time.Millisecond), notify.Waiting, false},
+		"open, its wait ends now":  {incident.Open, noon, incident.Open, true},
+		"open, and has waited":     {incident.Open, noon.Add(-time.Millisecond), incident.Open, true},
+		"blocked":                  {incident.Blocked, time.Time{}, incident.Blocked, false},
+		"blocked within its wait":  {incident.Blocked, noon.Add(time.Hour), incident.Blocked, false},
+		"restored within its wait": {incident.Restored, noon.Add(time.Hour), incident.Restored, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

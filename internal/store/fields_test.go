@@ -9,8 +9,9 @@ import (
 	"flowkeeper/remediate/tamper"
 )
 
-// withFields are flow logs to one destination, and to one with characters that
-// JSON escapes, of every class of permissions that AWS asks for.
+// withFields returns flow logs whose restores need different permissions, because their formats or tag fields differ: one
+// without fields that need any, and one for each kind of field. All have one destination, whose name has characters that
+// JSON escapes.
 func withFields() (plain inventory.FlowLog, others []inventory.FlowLog) {
 	make := func(id, format string, kinds ...string) inventory.FlowLog {
 		f := flowLog(id)
@@ -30,8 +31,8 @@ func withFields() (plain inventory.FlowLog, others []inventory.FlowLog) {
 	}
 }
 
-// TestRestorableCountsOnlyWhatWasTried: an allowed rehearsal says nothing of a
-// flow log whose restore needs more permissions.
+// TestRestorableCountsOnlyWhatWasTried: a rehearsal that AWS allowed does not show that a flow log whose restore needs more
+// permissions can be restored.
 func TestRestorableCountsOnlyWhatWasTried(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
@@ -55,10 +56,9 @@ func TestRestorableCountsOnlyWhatWasTried(t *testing.T) {
 	}
 }
 
-// TestUpgradeDistinguishesFields: the older schema has no fields in delivery targets. After
-// its upgrade each row has the target that a refresh would write, to the byte, no target
-// counts as restorable that was never tried, and tampering with the destination still finds
-// all of them.
+// TestUpgradeDistinguishesFields: the older schema has no fields in delivery targets. After the upgrade, each row has the
+// same target, byte for byte, that a refresh would write. A target without a rehearsal does not count as restorable.
+// Tampering with the destination still finds all flow logs that depend on it.
 func TestUpgradeDistinguishesFields(t *testing.T) {
 	t.Parallel()
 	plain, others := withFields()
@@ -72,8 +72,8 @@ func TestUpgradeDistinguishesFields(t *testing.T) {
 	db := raw(t, path)
 	exec(t, db, `UPDATE flow_logs SET needs = ?`, body(needs))
 	exec(t, db, `INSERT INTO rehearsals (account, region, needs, body) VALUES (?, ?, ?, ?)`, scope.Account, scope.Region, body(needs), body(rehearse.Rehearsal{Scope: scope, Target: needs, At: noon}))
-	for _, thing := range needs.Keys() {
-		exec(t, db, `INSERT INTO depends (thing, account, region, needs) VALUES (?, ?, ?, ?)`, thing, scope.Account, scope.Region, body(needs))
+	for _, key := range needs.Keys() {
+		exec(t, db, `INSERT INTO depends (thing, account, region, needs) VALUES (?, ?, ?, ?)`, key, scope.Account, scope.Region, body(needs))
 	}
 	s := open(t, path)
 	for _, f := range all {

@@ -16,7 +16,7 @@ import (
 	"flowkeeper/remediate/incident"
 )
 
-// TestListsChoose: every filter of every list, alone and together.
+// TestListsChoose: each filter, alone and with others, chooses the flow logs and the incidents that the lists return.
 func TestListsChoose(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
@@ -77,8 +77,8 @@ func TestListsChoose(t *testing.T) {
 	}
 }
 
-// TestFindIncidentsGoesOn: from page to page, the latest first, those of one
-// moment by their key.
+// TestFindIncidentsGoesOn: FindIncidents reads page after page and misses no incident. The latest come first; those that
+// were detected at the same moment are ordered by their key.
 func TestFindIncidentsGoesOn(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
@@ -106,8 +106,8 @@ func TestFindIncidentsGoesOn(t *testing.T) {
 	}
 }
 
-// TestFindAlerts: the latest first, each once with all its deliveries, however
-// it was chosen.
+// TestFindAlerts: FindAlerts returns the latest alerts first. It returns each alert once, with all its deliveries, also with
+// those that the filter did not choose.
 func TestFindAlerts(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
@@ -168,7 +168,7 @@ func TestFindAlerts(t *testing.T) {
 	}
 }
 
-// TestWords: what live flow logs watch, and where any delivered.
+// TestWords: a shell completes the resources of live flow logs, and all destinations that flow logs ever delivered to.
 func TestWords(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)

@@ -14,7 +14,7 @@ import (
 	"flowkeeper/remediate/repeat"
 )
 
-// inJSON are the names that SQL reads out of JSON, each with the types that have it.
+// inJSON has the names of JSON fields that SQL reads, each with the types that have such a field.
 var inJSON = map[string][]any{
 	"Account":          {incidentKey{}, alert.Resource{}},
 	"Region":           {incidentKey{}, alert.Resource{}},
@@ -37,11 +37,11 @@ var inJSON = map[string][]any{
 	"resource_id":      {alert.FlowLog{}},
 }
 
-// namesIn finds what SQL reads out of JSON: `$.name`, or ->> 'name'.
+// namesIn finds the names of JSON fields in SQL: `$.name`, or ->> 'name'.
 var namesIn = regexp.MustCompile(`\$\.([A-Za-z_.]+)|->> '([A-Za-z_]+)'`)
 
-// TestSQLReadsNamesThatTheTypesHave: a field that is renamed would be NULL for SQL. The migrations read what
-// earlier versions have written.
+// TestSQLReadsNamesThatTheTypesHave: if a field is renamed in Go, SQL reads NULL for its old name, without an error. The test
+// leaves out the migrations: they read the names of earlier versions.
 func TestSQLReadsNamesThatTheTypesHave(t *testing.T) {
 	t.Parallel()
 	files, err := os.ReadDir(".")
@@ -61,13 +61,13 @@ func TestSQLReadsNamesThatTheTypesHave(t *testing.T) {
 			path := m[1] + m[2]
 			read[path] = true
 			if inJSON[path] == nil {
-				t.Errorf("%s reads %s: say of which type", f.Name(), path)
+				t.Errorf("%s reads %s from JSON: add its type to inJSON", f.Name(), path)
 			}
 		}
 	}
 	for path, types := range inJSON {
 		if !read[path] {
-			t.Errorf("no SQL reads %s", path)
+			t.Errorf("no SQL reads %s: remove it from inJSON", path)
 		}
 		for _, v := range types {
 			if !hasName(reflect.TypeOf(v), strings.Split(path, ".")) {
@@ -77,7 +77,7 @@ func TestSQLReadsNamesThatTheTypesHave(t *testing.T) {
 	}
 }
 
-// hasName reports whether the JSON of a struct has a name, within those before it.
+// hasName reports whether the JSON of a struct has a field at a path of names.
 func hasName(of reflect.Type, path []string) bool {
 	for _, f := range reflect.VisibleFields(of) {
 		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")

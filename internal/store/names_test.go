@@ -16,7 +16,7 @@ import (
 	"flowkeeper/remediate/incident"
 )
 
-// listed are the alerts of a store by their IDs.
+// listed returns the alerts of a store by their IDs.
 func (s *Store) listed(t *testing.T) map[string]alert.Alert {
 	t.Helper()
 	out := map[string]alert.Alert{}
@@ -75,7 +75,8 @@ func TestResourceNamesAreReplaced(t *testing.T) {
 	}
 }
 
-// TestLiveResources: each once, in order, only of rows that came later.
+// TestLiveResources: LiveResources returns each resource of a live flow log once, in order, and only from rows beyond a given
+// row.
 func TestLiveResources(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
@@ -101,10 +102,10 @@ func TestLiveResources(t *testing.T) {
 		limit int
 		want  []string
 	}{
-		"all":         {0, "", 9, []string{"vpc-1", "vpc-2", "vpc-5"}},
-		"limit":       {0, "", 2, []string{"vpc-1", "vpc-2"}},
-		"after one":   {0, "vpc-2", 9, []string{"vpc-5"}},
-		"since a row": {row, "", 9, []string{"vpc-5"}},
+		"all":              {0, "", 9, []string{"vpc-1", "vpc-2", "vpc-5"}},
+		"limit":            {0, "", 2, []string{"vpc-1", "vpc-2"}},
+		"after a resource": {0, "vpc-2", 9, []string{"vpc-5"}},
+		"since a row":      {row, "", 9, []string{"vpc-5"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got, err := s.LiveResources(t.Context(), scope, c.row, c.after, c.limit); err != nil || !slices.Equal(got, c.want) {
@@ -132,7 +133,8 @@ func TestNamesKnown(t *testing.T) {
 	}
 }
 
-// TestNamesOfNothingAreForgotten: the table is bounded by the snapshot.
+// TestNamesOfNothingAreForgotten: Prune removes the names of resources that have no flow log in the snapshot, so the snapshot
+// bounds the table.
 func TestNamesOfNothingAreForgotten(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
@@ -152,7 +154,7 @@ func TestNamesOfNothingAreForgotten(t *testing.T) {
 	}
 }
 
-// TestNamesOfAccounts: the configuration's come before the organisation's.
+// TestNamesOfAccounts: if the configuration and the organisation both name an account, the name in the configuration counts.
 func TestNamesOfAccounts(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
@@ -172,7 +174,8 @@ func TestNamesOfAccounts(t *testing.T) {
 	}
 }
 
-// TestWhatAWordMeans: a resource by its ID, or all with this name; a replacement.
+// TestWhatAWordMeans: a word that somebody types is the ID of a resource, or else the name of one or more resources. The ID
+// of a replacement leads to the incident that it replaced.
 func TestWhatAWordMeans(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
@@ -205,8 +208,8 @@ func TestWhatAWordMeans(t *testing.T) {
 	}
 }
 
-// TestAnAdoptedCopyBringsNoNamesOfResources: what a copy calls a VPC may be anybody's text. The next
-// refresh has AWS asked for the names of all.
+// TestAnAdoptedCopyBringsNoNamesOfResources: an attacker may have written the names in a copy. So they are dropped, and the
+// next refresh asks AWS for all names.
 func TestAnAdoptedCopyBringsNoNamesOfResources(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)

@@ -39,7 +39,7 @@ func TestOpenRefuses(t *testing.T) {
 		}
 		info, err := os.Stat(others)
 		if left, _ := filepath.Glob(others + "?*"); err != nil || info.Mode().Perm() != 0o640 || len(left) > 0 {
-			t.Errorf("beside another program's database is %v, and it is %v, %v", left, info, err)
+			t.Errorf("new files next to another program's database: %v; its mode: %v, want 0640; %v", left, info, err)
 		}
 	})
 	empty := filepath.Join(dir, "empty.db")
@@ -53,14 +53,14 @@ func TestOpenRefuses(t *testing.T) {
 		daemon bool
 		says   string
 	}{
-		"missing, for a command":   {filepath.Join(dir, "none.db"), false, "flowkeeper run"},
-		"newer":                    {newer, true, "newer Flowkeeper"},
-		"newer, for a command":     {newer, false, "schema 99"},
-		"garbage":                  {garbage, true, "can't be read as a state file"},
-		"another's":                {others, true, "another program's database"},
-		"another's, for a command": {others, false, "another program's database"},
-		"empty, for a command":     {empty, false, "`flowkeeper run` fills it"},
-		"a second daemon":          {running, true, "another Flowkeeper"},
+		"missing, for a command":           {filepath.Join(dir, "none.db"), false, "flowkeeper run"},
+		"newer":                            {newer, true, "newer Flowkeeper"},
+		"newer, for a command":             {newer, false, "schema 99"},
+		"garbage":                          {garbage, true, "can't be read as a state file"},
+		"another program's":                {others, true, "another program's database"},
+		"another program's, for a command": {others, false, "another program's database"},
+		"empty, for a command":             {empty, false, "`flowkeeper run` fills it"},
+		"a second daemon":                  {running, true, "another Flowkeeper"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -78,8 +78,9 @@ func TestOpenRefuses(t *testing.T) {
 	}
 }
 
-// TestACommandLocksTheDaemonOutOfNothing: it leaves the mode of the file to the daemon. Two processes that set it at once,
-// while the daemon makes the file, would lock each other out; and a file that is in use is not damaged.
+// TestACommandLocksTheDaemonOutOfNothing: a command does not set the journal mode of the file; only the daemon does. If both
+// set it at once while the daemon makes the file, they would lock each other out. And an error says that a locked file is in
+// use, not that it is damaged.
 func TestACommandLocksTheDaemonOutOfNothing(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "state.db")
@@ -89,11 +90,11 @@ func TestACommandLocksTheDaemonOutOfNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	exec(t, raw(t, path), `PRAGMA journal_mode = delete`)
-	isIn := func(want string) {
+	wantMode := func(want string) {
 		t.Helper()
 		var mode string
 		if err := raw(t, path).QueryRow(`PRAGMA journal_mode`).Scan(&mode); err != nil || mode != want {
-			t.Errorf("mode %q, %v, want %q", mode, err, want)
+			t.Errorf("journal mode %q, %v, want %q", mode, err, want)
 		}
 	}
 	command, err := Open(t.Context(), path, Options{})
@@ -104,9 +105,9 @@ func TestACommandLocksTheDaemonOutOfNothing(t *testing.T) {
 	if err := command.Close(); err != nil {
 		t.Fatal(err)
 	}
-	isIn("delete")
+	wantMode("delete")
 	open(t, path)
-	isIn("wal")
+	wantMode("wal")
 	exec(t, raw(t, path), `BEGIN IMMEDIATE`)
 	_, err = raw(t, path).Exec(`PRAGMA busy_timeout = 0; BEGIN IMMEDIATE`)
 	if said := inUse(path, damaged(path, err)).Error(); !strings.Contains(said, "in use by another process") || strings.Contains(said, "move it away") {
@@ -114,14 +115,15 @@ func TestACommandLocksTheDaemonOutOfNothing(t *testing.T) {
 	}
 }
 
-// TestTheFileIsTheDaemonsAlone, also where it was not.
+// TestTheFileIsTheDaemonsAlone: the daemon makes the state file and the files next to it readable for its own user only, also
+// if others could read them before.
 func TestTheFileIsTheDaemonsAlone(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "state.db")
 	s := open(t, path)
 	s.put(t, put("fl-1"))
 	copied := filepath.Join(t.TempDir(), "state.db")
-	for _, end := range []string{"", "-wal"} { // as one that is restored from a copy
+	for _, end := range []string{"", "-wal"} { // as an operator does who restores the file from a copy
 		b, err := os.ReadFile(path + end)
 		if err != nil {
 			t.Fatal(err)
@@ -139,8 +141,8 @@ func TestTheFileIsTheDaemonsAlone(t *testing.T) {
 	}
 }
 
-// TestCommandsWhileTheDaemonRuns: a command writes while the daemon has the file open, and the
-// daemon notices.
+// TestCommandsWhileTheDaemonRuns: a command can write while the daemon has the file open. The daemon notices the write by
+// Version, and does not mistake its own writes for those of a command.
 func TestCommandsWhileTheDaemonRuns(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "state.db")

@@ -18,7 +18,7 @@ func TestOutbox(t *testing.T) {
 		})
 	}
 	add("a")
-	add("a") // the same alert again is no second one
+	add("a") // an alert with the same ID is stored once
 	add("b")
 	if id := nextID(t, s, "hook", noon); id != "a" {
 		t.Fatalf("next is %s", id)
@@ -44,8 +44,9 @@ func TestOutbox(t *testing.T) {
 	}
 }
 
-// TestI7AnAnswerComesAfterWhatItAnswers, though that failed and others have their
-// turn; what was given up is not waited for.
+// TestI7AnAnswerComesAfterWhatItAnswers: an alert that answers another (closed) waits until the sink has taken that one
+// (deletion), also while the sink refuses it. Alerts of other events are sent meanwhile. The answer does not wait for an
+// alert that was given up.
 func TestI7AnAnswerComesAfterWhatItAnswers(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)

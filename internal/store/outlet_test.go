@@ -13,7 +13,7 @@ import (
 	"flowkeeper/alert/sink"
 )
 
-// outletScene has a store that lets the record of a sent alert wait for ever.
+// outletScene has a store in which the record of a sent alert (Sent) may wait an hour to share a commit.
 type outletScene struct {
 	*Store
 	t       *testing.T
@@ -27,7 +27,7 @@ func newOutletScene(t *testing.T) *outletScene {
 	n := 0
 	s.hook(t, func(writer sqlite.HookRegisterer) { writer.RegisterCommitHook(func() int32 { n++; return 0 }) })
 	return &outletScene{Store: s, t: t, commits: func() int {
-		s.mu.Lock() // no commit is under way: n has all of them
+		s.mu.Lock() // no commit is running now, so n counts all
 		defer s.mu.Unlock()
 		return n
 	}}
@@ -42,7 +42,7 @@ func (s *outletScene) add(ids ...string) {
 	addAll(s.t, s.Store, noon, all...)
 }
 
-// next is the ID of the alert that a sink is to get now.
+// next returns the ID of the alert that the sink should get now; empty if there is none.
 func (s *outletScene) next() string {
 	s.t.Helper()
 	if id := nextID(s.t, s.Store, "hook", noon); !strings.HasPrefix(id, "none") {
@@ -51,14 +51,14 @@ func (s *outletScene) next() string {
 	return ""
 }
 
-// sent records an alert as sent; what it returns ends when that is on disk.
+// sent records an alert as sent. The channel gets the result once that is on disk.
 func (s *outletScene) sent(id string) <-chan error {
 	done := make(chan error, 1)
 	go func() { done <- s.Sent(s.t.Context(), "hook", id, noon) }()
 	return done
 }
 
-// wait waits until so many changes wait for a commit.
+// wait waits until this many changes wait for a commit.
 func (s *outletScene) wait(want int) {
 	s.t.Helper()
 	until(s.t, func() bool { s.mu.Lock(); defer s.mu.Unlock(); return len(s.waiting) == want })
@@ -72,12 +72,12 @@ func (s *outletScene) ends(done <-chan error) {
 			s.t.Fatal(err)
 		}
 	case <-time.After(10 * time.Second):
-		s.t.Fatal("it waits")
+		s.t.Fatal("Sent still waits after 10 s")
 	}
 }
 
-// TestTheRecordOfASentAlertSharesACommit: it waits for the next commit, and is part of it: so
-// it is on disk before the sink can get an alert which that commit adds.
+// TestTheRecordOfASentAlertSharesACommit: the record that an alert was sent waits for the next commit and becomes part of it,
+// which saves a commit. So the record is on disk before the sink can get an alert that this commit adds.
 func TestTheRecordOfASentAlertSharesACommit(t *testing.T) {
 	t.Parallel()
 	s := newOutletScene(t)
@@ -94,19 +94,20 @@ func TestTheRecordOfASentAlertSharesACommit(t *testing.T) {
 	s.add("b")
 	s.ends(done)
 	if n := s.commits() - before; n != 1 {
-		t.Errorf("%d commits", n)
+		t.Errorf("%d commits, want one", n)
 	}
 	if id := s.next(); id != "b" {
-		t.Errorf("then %q", id)
+		t.Errorf("then the sink gets %q, want b", id)
 	}
 }
 
-// TestARecordWaitsForNothingWhereMoreIsDue: a sink that has a backlog gets it as fast as
-// ever, after a restart and after a person has made alerts due again, too.
+// TestARecordWaitsForNothingWhereMoreIsDue: while more alerts are due for a sink, Sent does not wait for another commit:
+// otherwise each alert of a backlog would wait. The same holds after a restart, and after another process has made alerts
+// due again.
 func TestARecordWaitsForNothingWhereMoreIsDue(t *testing.T) {
 	t.Parallel()
 	s := newOutletScene(t)
-	s.add("a", "b") // as after a restart: it was never without
+	s.add("a", "b") // as after a restart: the sink has not taken all that was due yet
 	for _, id := range []string{"a", "b"} {
 		if got := s.next(); got != id {
 			t.Fatal(got)
@@ -144,7 +145,8 @@ func TestARecordWaitsForNothingWhereMoreIsDue(t *testing.T) {
 	}
 }
 
-// TestARecordWaitsNoLongerThanItsDelay: there may be no other commit for a while.
+// TestARecordWaitsNoLongerThanItsDelay: if no other commit comes, the record of a sent alert gets a commit of its own after
+// the delay.
 func TestARecordWaitsNoLongerThanItsDelay(t *testing.T) {
 	t.Parallel()
 	s := newOutletScene(t)
@@ -154,17 +156,17 @@ func TestARecordWaitsNoLongerThanItsDelay(t *testing.T) {
 	s.next()
 	s.ends(s.sent("a"))
 	if id := s.next(); id != "" {
-		t.Errorf("again: %q", id)
+		t.Errorf("the sink gets %q again", id)
 	}
 }
 
-// TestWhatWasJustAddedIsHandedOver: the only alert that waits for a sink is handed over as it
-// was committed, once, and is what the file has.
+// TestWhatWasJustAddedIsHandedOver: if only one alert waits for a sink, Next returns it from memory, without reading it from
+// the file. Memory has it once, and it equals the alert in the file.
 func TestWhatWasJustAddedIsHandedOver(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "state.db")
 	s := open(t, path)
-	other := openAs(t, path, Options{Now: func() time.Time { return noon }}) // has nothing in memory
+	other := openAs(t, path, Options{Now: func() time.Time { return noon }}) // reads from the file: it has nothing in memory
 	same := func(want string) {
 		t.Helper()
 		stored, _, err := other.Next(t.Context(), "hook", sink.Turn{Now: noon})
@@ -179,7 +181,7 @@ func TestWhatWasJustAddedIsHandedOver(t *testing.T) {
 			}
 		}
 		if want != "" && !only {
-			t.Errorf("%q was not handed over", want)
+			t.Errorf("%q was read from the file, want it from memory", want)
 		}
 	}
 	a := alert.Alert{Kind: alert.Deletion, Level: alert.High, DedupKey: "e", FlowLogs: knownLogs, RouteLevel: alert.High}
@@ -194,8 +196,8 @@ func TestWhatWasJustAddedIsHandedOver(t *testing.T) {
 	s.sent(t, "hook", "restored", noon)
 }
 
-// TestWhatIsNotHandedOver: what waits behind something else, even of another process, and what is
-// not due yet.
+// TestWhatIsNotHandedOver: memory has no alert that must wait for another one, even if another process added that one, and
+// no alert that is not due yet.
 func TestWhatIsNotHandedOver(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -204,14 +206,14 @@ func TestWhatIsNotHandedOver(t *testing.T) {
 		now    time.Time // when the sink asks
 		want   string
 	}{
-		"behind one of another process": {before: func(s *Store) {
+		"another process made an earlier alert due": {before: func(s *Store) {
 			addAll(t, s, noon, alert.Alert{ID: "old", DedupKey: "e", Kind: alert.Deletion, Level: alert.Informational, FlowLogs: knownLogs})
 			s.sent(t, "hook", "old", noon)
 			again := openAs(t, s.path, Options{Now: func() time.Time { return noon }})
 			again.put(t, func(q *Tx) error { return q.exec(`UPDATE deliveries SET sent_at = NULL`) })
 		}, at: noon, now: noon, want: "old"},
-		"with another": {before: func(s *Store) { addAll(t, s, noon, alert.Alert{ID: "first", Level: alert.Critical}) }, at: noon, now: noon, want: "first"},
-		"not due":      {at: noon.Add(time.Minute), now: noon, want: "none until 1m0s"},
+		"another alert waits, too": {before: func(s *Store) { addAll(t, s, noon, alert.Alert{ID: "first", Level: alert.Critical}) }, at: noon, now: noon, want: "first"},
+		"not due":                  {at: noon.Add(time.Minute), now: noon, want: "none until 1m0s"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -221,19 +223,20 @@ func TestWhatIsNotHandedOver(t *testing.T) {
 			}
 			addAll(t, s, c.at, alert.Alert{ID: "new", DedupKey: "e", Kind: alert.Restored, Level: alert.Low, FlowLogs: knownLogs})
 			if got := nextID(t, s, "hook", c.now); got != c.want {
-				t.Errorf("%q", got)
+				t.Errorf("next is %q, want %q", got, c.want)
 			}
 			s.outlets.use("hook", func(x *outlet) {
 				if x.only != nil {
-					t.Errorf("%+v is there to be handed over", x.only)
+					t.Errorf("memory has %+v, want nothing", x.only)
 				}
 			})
 		})
 	}
 }
 
-// TestI7HandedOverOnce: a sender may ask between a commit and the note of what it has added. It has the alert out of
-// the file then, and is not handed it again: neither after it was sent nor before the next try.
+// TestI7HandedOverOnce: a sender may call Next after a commit, but before memory has the alert that the commit added. Then it
+// gets the alert from the file. It must not get it from memory again: neither after it was sent, nor before the next try is
+// due.
 func TestI7HandedOverOnce(t *testing.T) {
 	t.Parallel()
 	for _, fails := range []bool{false, true} {
@@ -247,12 +250,13 @@ func TestI7HandedOverOnce(t *testing.T) {
 			s.sent(t, "hook", "deletion", noon)
 		}
 		if d, ok, err := s.Next(t.Context(), "hook", sink.Turn{Now: noon}); ok || err != nil || fails != d.NextAt.Equal(noon.Add(time.Minute)) {
-			t.Errorf("fails %v: then %+v, %v", fails, d, err)
+			t.Errorf("the delivery failed: %v; next is %+v, %v; want nothing due", fails, d, err)
 		}
 	}
 }
 
-// TestI7WhatIsRetriedComesBeforeItsAnswer: an operator has a parked alert sent again, right after its answer was committed.
+// TestI7WhatIsRetriedComesBeforeItsAnswer: an operator retries a parked alert in another process right after the alert that
+// answers it was committed. The retried alert must be sent first, though memory has the answer.
 func TestI7WhatIsRetriedComesBeforeItsAnswer(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
@@ -267,6 +271,6 @@ func TestI7WhatIsRetriedComesBeforeItsAnswer(t *testing.T) {
 		t.Fatal(n, err)
 	}
 	if first := nextID(t, s, "hook", noon); first != "deletion" {
-		t.Errorf("%s goes before the deletion: the pager stays open", first)
+		t.Errorf("%s is sent before the deletion: the pager incident stays open", first)
 	}
 }

@@ -13,7 +13,7 @@ import (
 	"flowkeeper/inventory"
 )
 
-// TestPackedIsAsItWas: whatever is in a body comes back to the byte, whether it was packed or not.
+// TestPackedIsAsItWas: unpack returns any body byte for byte, whether it was packed or not.
 func TestPackedIsAsItWas(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -30,8 +30,8 @@ func TestPackedIsAsItWas(t *testing.T) {
 	})
 }
 
-// TestTheDictionaryNeverChanges: rows are packed with it. What one more version must read is
-// another first byte.
+// TestTheDictionaryNeverChanges: state files have rows that were packed with this dictionary. A changed dictionary would make
+// them unreadable; a new one needs another first byte.
 func TestTheDictionaryNeverChanges(t *testing.T) {
 	t.Parallel()
 	const want = "6e24dc6bdfffc0f9"
@@ -40,7 +40,8 @@ func TestTheDictionaryNeverChanges(t *testing.T) {
 	}
 }
 
-// TestUnpackIsBounded: a few bytes inflate to any number. What is too large to be packed is stored as it is.
+// TestUnpackIsBounded: a few packed bytes could inflate to gigabytes, so unpack refuses more than mostUnpacked. A body that is
+// larger is stored without packing.
 func TestUnpackIsBounded(t *testing.T) {
 	t.Parallel()
 	text := strings.Repeat(" ", mostUnpacked+1)
@@ -49,17 +50,18 @@ func TestUnpackIsBounded(t *testing.T) {
 		t.Fatal(bomb.Len(), err)
 	}
 	if got, err := unpack(bomb.Bytes()); err == nil {
-		t.Errorf("%d bytes", len(got))
+		t.Errorf("unpacked %d bytes, want an error", len(got))
 	}
 	if got, err := unpack(pack(text)); err != nil || string(got) != text {
 		t.Errorf("%d bytes, %v", len(got), err)
 	}
 	if got, err := unpack([]byte{packed, 0xff, 0xff}); err == nil {
-		t.Errorf("%q of half a stream", got)
+		t.Errorf("half a stream unpacks to %q, want an error", got)
 	}
 }
 
-// TestUpgradePacksRows: what an older file has is read as it was, also a row that can't be.
+// TestUpgradePacksRows: the upgrade packs the rows of an older file, which are read as before. A damaged row does not stop the
+// upgrade, and stays an error.
 func TestUpgradePacksRows(t *testing.T) {
 	t.Parallel()
 	row := func(id string) inventory.Row {
@@ -84,7 +86,7 @@ func TestUpgradePacksRows(t *testing.T) {
 		s.put(t, func(tx *Tx) error {
 			got, err := tx.AnyFailing(inventory.Scope{Account: scope.Account, Region: region})
 			if got != want {
-				t.Errorf("%s: alerted of a failing delivery: %v", region, got)
+				t.Errorf("%s: a failing delivery was alerted: %v, want %v", region, got, want)
 			}
 			return err
 		})

@@ -12,7 +12,7 @@ import (
 	"flowkeeper/alert/sink"
 )
 
-// withOutbox returns a store with two sinks and the log. The test sets its clock, now.
+// withOutbox returns a store with the sinks chat and pager, and the log. Tests set its clock by now.
 func withOutbox(t *testing.T) (s *Store, now *time.Time) {
 	t.Helper()
 	now = new(time.Time)
@@ -21,13 +21,14 @@ func withOutbox(t *testing.T) (s *Store, now *time.Time) {
 		Routes: alerttest.To{"log", "chat", "pager"}}), now
 }
 
-// park adds an alert of noon and gives it up at the sink.
+// park adds an alert of a deletion at noon, which the sink then gives up.
 func (s *Store) park(t *testing.T, id, sink string) {
 	t.Helper()
 	addAll(t, s, noon, alert.Alert{ID: id, Kind: alert.Deletion})
 	s.giveUp(t, id, sink)
 }
 
+// giveUp records that a sink has given up an alert, and that other sinks should say so.
 func (s *Store) giveUp(t *testing.T, id, name string) {
 	t.Helper()
 	if err := s.Failed(t.Context(), name, id, sink.Failure{Attempts: 60, NextAt: noon, Cause: "down", Parked: true, NotifyOthers: true}); err != nil {
@@ -56,7 +57,7 @@ func TestI7NothingIsParkedSilently(t *testing.T) {
 	t.Parallel()
 	s, now := withOutbox(t)
 	s.park(t, "alrt_1", "pager")
-	s.giveUp(t, "alrt_1", "pager") // recorded twice: the answer of the first try was lost
+	s.giveUp(t, "alrt_1", "pager") // again, as if the sender did not learn that the first commit succeeded
 	s.park(t, "alrt_2", "pager")
 	got := s.pipelineDeliveries(t)
 	if len(got) != 2 || got[0].Sink != "chat" || got[1].Sink != "log" || got[0].Alert.ID != got[1].Alert.ID {
@@ -70,12 +71,12 @@ func TestI7NothingIsParkedSilently(t *testing.T) {
 	*now = now.Add(24 * time.Hour)
 	s.park(t, "alrt_3", "pager")
 	if n := len(s.pipelineDeliveries(t)); n != 4 {
-		t.Errorf("%d deliveries after the next day's", n)
+		t.Errorf("%d deliveries after an alert was parked on the next day, want 4", n)
 	}
 }
 
-// TestI7ParkedAlertsMakeNoChain: two sinks that are down for good do not cause alerts about
-// each other without end.
+// TestI7ParkedAlertsMakeNoChain: if two sinks never work again, the alerts that each has given up do not cause more alerts
+// about the other without end.
 func TestI7ParkedAlertsMakeNoChain(t *testing.T) {
 	t.Parallel()
 	s, now := withOutbox(t)
@@ -86,7 +87,7 @@ func TestI7ParkedAlertsMakeNoChain(t *testing.T) {
 	if got := s.pipelineDeliveries(t); len(got) != 2 {
 		t.Fatalf("%+v", got)
 	}
-	// Another alert that chat gives up has an alert, too.
+	// If chat gives up an alert of a deletion, the other sinks do get an alert of that.
 	s.park(t, "alrt_2", "chat")
 	got := s.pipelineDeliveries(t)
 	if sinks := []string{got[2].Sink, got[3].Sink}; len(got) != 4 || !slices.Equal(sinks, []string{"log", "pager"}) {

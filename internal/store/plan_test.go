@@ -10,36 +10,36 @@ import (
 	"flowkeeper/alert/sink"
 )
 
-// TestTheOutboxIsReadByItsIndexes: with a million alerts delivered and a hundred
-// thousand pending, the next one is found by indexes of the pending ones in their
-// order: nothing is scanned whole and nothing is sorted.
+// TestTheOutboxIsReadByItsIndexes: the next alert for a sink is found by indexes that have the pending deliveries in order.
+// With a million delivered and a hundred thousand pending alerts, no query may scan a whole table or sort.
 func TestTheOutboxIsReadByItsIndexes(t *testing.T) {
 	t.Parallel()
 	s, now := withOutbox(t)
 	const columns = `SELECT d.sink, a.body FROM `
 	for name, c := range map[string]struct{ query, begins string }{
-		"by urgency": {columns + mostUrgent, "SEARCH x USING COVERING INDEX deliveries_urgency (sink=?)"},
-		"by age":     {columns + longestWaiting, "SEARCH deliveries USING INDEX deliveries_pending (sink=?)"},
-		"when":       {soonest, "SEARCH d USING INDEX deliveries_next (sink=?)"},
-		"left over":  {leftOver, "SEARCH deliveries USING INDEX deliveries_refused (sink=?)"},
+		"the most urgent":     {columns + mostUrgent, "SEARCH x USING COVERING INDEX deliveries_urgency (sink=?)"},
+		"the longest waiting": {columns + longestWaiting, "SEARCH deliveries USING INDEX deliveries_pending (sink=?)"},
+		"when one is due":     {soonest, "SEARCH d USING INDEX deliveries_next (sink=?)"},
+		"one refused often":   {leftOver, "SEARCH deliveries USING INDEX deliveries_refused (sink=?)"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			args := []any{"pager", now.UnixMilli(), now.Add(time.Hour).UnixMilli(), now.UnixMilli()}
 			plan := explain(t, s, c.query, args[:argsOf(c.query)]...)
 			if !slices.Contains(plan, c.begins) {
-				t.Errorf("does not begin with %q: %q", c.begins, plan)
+				t.Errorf("the plan lacks %q: %q", c.begins, plan)
 			}
 			for _, step := range plan {
 				if strings.Contains(step, "TEMP B-TREE") || strings.HasPrefix(step, "SCAN") && step != "SCAN d" && step != "SCAN CONSTANT ROW" {
-					t.Errorf("%q in %q", step, plan)
+					t.Errorf("the plan sorts or scans: %q in %q", step, plan)
 				}
 			}
 		})
 	}
 }
 
-// TestLeftOverAreThoseSetAside: SQL has the number of tries that package sink decides by, twice.
+// TestLeftOverAreThoseSetAside: package sink sets an alert aside after sink.HoldTriesRefused tries. SQL repeats this number in
+// a query and in an index, and all three must agree.
 func TestLeftOverAreThoseSetAside(t *testing.T) {
 	t.Parallel()
 	index, err := viewed(t.Context(), fresh(t).file, func(tx *Tx) (string, error) {
@@ -56,17 +56,18 @@ func TestLeftOverAreThoseSetAside(t *testing.T) {
 	}
 }
 
-// TestUntakenReadsWhatWaits alone, of a million alerts.
+// TestUntakenReadsWhatWaits: Untaken reads only the alerts of pending and parked deliveries, even if there are a million
+// alerts.
 func TestUntakenReadsWhatWaits(t *testing.T) {
 	t.Parallel()
 	plan := explain(t, fresh(t), untaken, `["pager"]`, 1, `["high","critical"]`)
 	if plan[0] != "SEARCH a USING INTEGER PRIMARY KEY (rowid=?)" || !slices.Contains(plan, "SEARCH deliveries USING INDEX deliveries_pending (sink=?)") {
-		t.Errorf("%q", plan)
+		t.Errorf("the plan reads other deliveries: %q", plan)
 	}
 }
 
-// TestTheOutboxIsWrittenByItsKeys: a new alert, and one that was sent, reach only what
-// is about the same thing, however many wait.
+// TestTheOutboxIsWrittenByItsKeys: if an alert is added or was sent, the statements read and change only the deliveries of the
+// same dedup key or campaign, even if a hundred thousand are pending.
 func TestTheOutboxIsWrittenByItsKeys(t *testing.T) {
 	t.Parallel()
 	s, _ := withOutbox(t)
@@ -84,8 +85,9 @@ func TestTheOutboxIsWrittenByItsKeys(t *testing.T) {
 	}
 }
 
-// TestACaseIsLoadedByItsIndexes: however many incidents are pending, or settled, a case
-// reads those of its resources and lineages alone. Where it is about one flow log, no list is made a table of first.
+// TestACaseIsLoadedByItsIndexes: loading a case reads only the rows and incidents of its flow logs, resources and lineages,
+// however many others there are. If a case is about one flow log, SQLite compares with its ID directly, without a temporary
+// table for a list.
 func TestACaseIsLoadedByItsIndexes(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
@@ -126,7 +128,7 @@ func argsOf(query string) (n int) {
 	return n
 }
 
-// explain is how SQLite runs a query, a step a line.
+// explain returns the steps by which SQLite runs a query (EXPLAIN QUERY PLAN).
 func explain(t *testing.T, s *Store, query string, args ...any) []string {
 	t.Helper()
 	plan, err := viewed(t.Context(), s.file, func(tx *Tx) ([]string, error) {
@@ -138,8 +140,8 @@ func explain(t *testing.T, s *Store, query string, args ...any) []string {
 	return plan
 }
 
-// TestWhatIsDroppedIsFoundByItsIndex: however many rows are kept, and older, none of
-// them is read to find those that may be dropped; that is while others wait to commit.
+// TestWhatIsDroppedIsFoundByItsIndex: the queries for droppable rows read an index that has only these, not the many older
+// rows that are kept. They run while other changes wait to be committed, so they must be fast.
 func TestWhatIsDroppedIsFoundByItsIndex(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
@@ -157,21 +159,21 @@ func TestWhatIsDroppedIsFoundByItsIndex(t *testing.T) {
 	}
 }
 
-// TestNothingIsReadButWhatIsDue: a step asks what is due, and reads nothing
-// else, though there are ten thousand unknown flow logs.
+// TestNothingIsReadButWhatIsDue: a step reads only the incidents that are due, even if there are ten thousand incidents of
+// unknown flow logs.
 func TestNothingIsReadButWhatIsDue(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
 	for _, step := range explain(t, s, dueIncidents, scope.Account, scope.Region, 1, 2, 3, 4, 5, 6) {
 		if strings.HasPrefix(step, "SEARCH incidents") && !strings.HasPrefix(step, "SEARCH incidents USING INDEX incidents_due (account=? AND region=? AND next_at") ||
 			strings.HasPrefix(step, "SCAN incidents") {
-			t.Error(step)
+			t.Errorf("the query of due incidents does not use the index incidents_due: %s", step)
 		}
 	}
 }
 
-// TestARecordIsLookedUpByIndexes: what it names in the snapshot, and whether it was recorded, however
-// long the history is.
+// TestARecordIsLookedUpByIndexes: indexes find the flow logs that a record names in the snapshot, and whether the record is in
+// their history, however long the history is.
 func TestARecordIsLookedUpByIndexes(t *testing.T) {
 	t.Parallel()
 	var got []string
@@ -189,8 +191,8 @@ func TestARecordIsLookedUpByIndexes(t *testing.T) {
 	}
 }
 
-// TestAListingIsComparedByAnIndex: what a listing of one scope lacks is found without the rows
-// of any other scope, and without reading those that it has.
+// TestAListingIsComparedByAnIndex: to compare a listing with the snapshot, the queries read no rows of other scopes. To find
+// what the listing lacks, they read only the index.
 func TestAListingIsComparedByAnIndex(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
@@ -205,8 +207,8 @@ func TestAListingIsComparedByAnIndex(t *testing.T) {
 	}
 }
 
-// TestProtectedRowsAreFoundByTheirTarget: a start, a record and a scrape read no row that they
-// have no use for, however many are protected.
+// TestProtectedRowsAreFoundByTheirTarget: the queries of a start, of a record and of a scrape of metrics read only the rows
+// that they need, however many protected flow logs there are.
 func TestProtectedRowsAreFoundByTheirTarget(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
@@ -231,8 +233,8 @@ func TestProtectedRowsAreFoundByTheirTarget(t *testing.T) {
 	}
 }
 
-// TestIncidentsAreCountedByTheirIndexes: by reason those that are open or blocked, and those that
-// refreshes found within the last day, however many others are remembered.
+// TestIncidentsAreCountedByTheirIndexes: the counts of blocked incidents by reason, and of losses that refreshes found within
+// the last day, read only these by indexes, however many other incidents the file keeps.
 func TestIncidentsAreCountedByTheirIndexes(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
@@ -247,9 +249,8 @@ func TestIncidentsAreCountedByTheirIndexes(t *testing.T) {
 	}
 }
 
-// TestPruneIsLinear: the rows that go are found by an index, in order, and what
-// goes with each of them by another. Without one on the alert of deliveries, each
-// of a million alerts would read all deliveries.
+// TestPruneIsLinear: Prune finds the rows to delete by an index, in order, and by another index the rows that are deleted with
+// them. Without an index on deliveries by alert, the deletion of each of a million alerts would read all deliveries.
 func TestPruneIsLinear(t *testing.T) {
 	t.Parallel()
 	s, now := withOutbox(t)

@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// prepared opens a database with one connection, and says what is prepared on it.
+// prepared opens a database with one connection, and returns the queries whose statements are prepared on it and idle.
 func prepared(t *testing.T) (*sql.DB, func() map[string]bool) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "x.db")
@@ -46,8 +46,8 @@ func prepared(t *testing.T) (*sql.DB, func() map[string]bool) {
 	}
 }
 
-// TestAStatementIsPreparedOnce: what has run is there to run again, with other
-// arguments, and knows what changed in the schema; PRAGMAs are not kept.
+// TestAStatementIsPreparedOnce: a connection keeps a statement that has run, and runs it again with other arguments. A kept
+// statement follows changes of the schema. PRAGMAs are not kept.
 func TestAStatementIsPreparedOnce(t *testing.T) {
 	t.Parallel()
 	db, idle := prepared(t)
@@ -61,7 +61,7 @@ func TestAStatementIsPreparedOnce(t *testing.T) {
 		}
 	}
 	if got := idle(); len(got) != 3 || !got[insert] || !got[find] {
-		t.Errorf("%v", got)
+		t.Errorf("kept %v, want three statements, and no PRAGMA", got)
 	}
 	columns := func() int {
 		t.Helper()
@@ -79,12 +79,12 @@ func TestAStatementIsPreparedOnce(t *testing.T) {
 	before := columns()
 	exec(t, db, `ALTER TABLE x ADD COLUMN c`)
 	if after := columns(); before != 2 || after != 3 {
-		t.Errorf("%d columns, then %d", before, after)
+		t.Errorf("%d columns before ALTER TABLE and %d after it, want 2 and 3", before, after)
 	}
 }
 
-// TestAQueryWithinItsOwnResult: a statement that is in use is not run for somebody
-// else.
+// TestAQueryWithinItsOwnResult: while the rows of a statement are read, the same query runs as another statement. Otherwise it
+// would reset the rows of the first.
 func TestAQueryWithinItsOwnResult(t *testing.T) {
 	t.Parallel()
 	db, idle := prepared(t)
@@ -109,18 +109,18 @@ func TestAQueryWithinItsOwnResult(t *testing.T) {
 		return n
 	}
 	if n := count(3); n != 27 {
-		t.Errorf("%d rows", n)
+		t.Errorf("%d rows, want 27", n)
 	}
 	if err := tx.Rollback(); err != nil {
 		t.Fatal(err)
 	}
 	if !idle()[`SELECT a FROM x`] {
-		t.Error("not kept")
+		t.Error("the statement is not kept for later")
 	}
 }
 
-// TestAFailedStatementRunsAgain: after a constraint, a savepoint that was rolled back,
-// and a call that was cancelled.
+// TestAFailedStatementRunsAgain: a kept statement runs again after a constraint failed, and after its savepoint was rolled
+// back. A statement whose context was cancelled is not kept.
 func TestAFailedStatementRunsAgain(t *testing.T) {
 	t.Parallel()
 	db, idle := prepared(t)
@@ -134,7 +134,7 @@ func TestAFailedStatementRunsAgain(t *testing.T) {
 		exec(t, tx, `SAVEPOINT change`)
 		exec(t, tx, insert, 10+n)
 		if _, err := tx.Exec(insert, 1); err == nil {
-			t.Fatal("twice")
+			t.Fatal("a key was inserted twice")
 		}
 		exec(t, tx, `ROLLBACK TO change; RELEASE change`)
 	}
@@ -157,7 +157,8 @@ func TestAFailedStatementRunsAgain(t *testing.T) {
 	}
 }
 
-// TestATransactionThatCanNotCommitIsOver: the connection is free for the next one.
+// TestATransactionThatCanNotCommitIsOver: a COMMIT fails because of a deferred constraint. The transaction must end all the
+// same, so that the connection can begin the next one.
 func TestATransactionThatCanNotCommitIsOver(t *testing.T) {
 	t.Parallel()
 	db, idle := prepared(t)
@@ -184,7 +185,8 @@ func TestATransactionThatCanNotCommitIsOver(t *testing.T) {
 	}
 }
 
-// TestPreparedStatementsAreBounded: queries of ever other texts do not fill the memory.
+// TestPreparedStatementsAreBounded: a connection keeps at most mostPrepared statements, so that many different queries do not
+// fill the memory.
 func TestPreparedStatementsAreBounded(t *testing.T) {
 	t.Parallel()
 	db, idle := prepared(t)
@@ -192,6 +194,6 @@ func TestPreparedStatementsAreBounded(t *testing.T) {
 		exec(t, db, fmt.Sprintf(`SELECT %d`, n))
 	}
 	if n := len(idle()); n != mostPrepared {
-		t.Errorf("%d are kept", n)
+		t.Errorf("%d statements are kept, want %d", n, mostPrepared)
 	}
 }

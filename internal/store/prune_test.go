@@ -15,8 +15,8 @@ import (
 	"flowkeeper/remediate/repeat"
 )
 
-// TestEveryTableHasABound: a new table must be named here, with what bounds it, and
-// in docs/failure-modes.md.
+// TestEveryTableHasABound: something bounds each table, so that nobody can fill the disk. A new table must be named here with
+// its bound, and in docs/failure-modes.md.
 func TestEveryTableHasABound(t *testing.T) {
 	t.Parallel()
 	bounds := map[string]string{
@@ -24,20 +24,20 @@ func TestEveryTableHasABound(t *testing.T) {
 		"ways":         "a row for each scope",
 		"facts":        "a row for each scope, sink and part of the pipeline",
 		"flow_logs":    "live ones: what AWS lists; gone ones: the retention, and mostKept",
-		"incidents":    "settled ones: the retention, and mostKept; of unknown flow logs: maxUnknown for each scope, and the budget",
-		"history":      "maxHistory for each incident",
+		"incidents":    "terminal ones: the retention, and mostKept; of unknown flow logs: maxUnknown for each scope, and the budget",
+		"history":      "maxHistory lines for each incident",
 		"events":       "the retention, and mostKept; of unknown flow logs: the budget",
-		"alerts":       "the retention, and mostKept, once no sink waits for them; those that anybody can repeat: the budget",
+		"alerts":       "the retention, and mostKept, once no delivery is pending; those that anybody can cause: the budget",
 		"deliveries":   "a row for each alert and sink; a sink gives up after three days",
 		"destinations": "mostDestinations for each scope",
-		"approved":     "what people typed",
+		"approved":     "the recipients that operators have approved",
 		"accounts":     "the accounts that the organisation ever had",
-		"name_tags":    "what flow logs of the snapshot are of",
-		"targets":      "what restores of flow logs of the snapshot need",
-		"depends":      "what flow logs of the snapshot depend on",
-		"rehearsals":   "a row for each kind of restore",
+		"name_tags":    "a row for each resource in the snapshot",
+		"targets":      "a row for each delivery target in the snapshot",
+		"depends":      "the targets, and what each depends on",
+		"rehearsals":   "a row for each delivery target",
 		"deeds":        "a day, mostActorCalls for each principal and hour, and the budget",
-		"campaigns":    "the events that are in one",
+		"campaigns":    "the events: each campaign has one at least",
 		"bursts":       "mostBursts for each class, and a few more",
 	}
 	names, err := viewed(t.Context(), fresh(t).file, func(tx *Tx) ([]string, error) {
@@ -53,8 +53,9 @@ func TestEveryTableHasABound(t *testing.T) {
 	}
 }
 
-// old fills tables with rows that are settled, at times a second apart.
-func old(t *testing.T, s *Store, n int) {
+// addOld fills the tables with n rows each that Prune may delete: their times are one second apart, the latest a second
+// before noon.
+func addOld(t *testing.T, s *Store, n int) {
 	t.Helper()
 	for k := 0; k < n; k += 500 {
 		s.put(t, func(tx *Tx) error {
@@ -63,7 +64,7 @@ func old(t *testing.T, s *Store, n int) {
 				f := flowLog(id)
 				f.LogDestination = fmt.Sprint("arn:aws:s3:::bucket/", m)
 				row := inventory.Row{FlowLog: f, RootID: id, State: inventory.Live, Protected: true, FirstSeenAt: at, LastSeenAt: at, WrittenAt: at}
-				if err := tx.PutFlowLog(row); err != nil { // with what it depends on
+				if err := tx.PutFlowLog(row); err != nil { // a live row, which also fills the table depends
 					return err
 				}
 				row.State, row.GoneAt = inventory.Gone, at
@@ -85,12 +86,12 @@ func old(t *testing.T, s *Store, n int) {
 
 var tables = []string{"flow_logs", "incidents", "history", "events", "alerts", "deliveries", "deeds", "depends"}
 
-// TestPruneCoversEveryTable, in transactions of at most a thousand rows: between
-// two of them a deletion has its turn.
+// TestPruneCoversEveryTable: Prune deletes the old rows of every table, in transactions of at most rowsAtOnce rows. Between two
+// of them a deletion can be committed.
 func TestPruneCoversEveryTable(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
-	old(t, s, 1200)
+	addOld(t, s, 1200)
 	most := watchCommits(t, s)
 	if err := s.Prune(t.Context(), noon.Add(time.Hour)); err != nil {
 		t.Fatal(err)
@@ -101,11 +102,12 @@ func TestPruneCoversEveryTable(t *testing.T) {
 		}
 	}
 	if n := most(); n > rowsAtOnce+1 || n < fewestAtOnce {
-		t.Errorf("one transaction deleted %d rows", n)
+		t.Errorf("the largest transaction deleted %d rows, want from %d to %d", n, fewestAtOnce, rowsAtOnce+1)
 	}
 }
 
-// TestPruneGoesEasyOnASlowMachine: fewer rows at once, and more again.
+// TestPruneGoesEasyOnASlowMachine: after a slow transaction the next one has fewer rows, so that others do not wait long for
+// it; after a quick one it has more.
 func TestPruneGoesEasyOnASlowMachine(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -116,25 +118,24 @@ func TestPruneGoesEasyOnASlowMachine(t *testing.T) {
 		"very slow":                 {60, 50, time.Second},
 		"fast":                      {500, 1000, time.Millisecond},
 		"fast, and already at most": {1000, 1000, time.Millisecond},
-		"neither":                   {500, 500, 30 * time.Millisecond},
+		"neither slow nor quick":    {500, 500, 30 * time.Millisecond},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			if got := nextBatch(c.rows, c.took); got != c.want {
-				t.Errorf("after %d rows in %s: %d", c.rows, c.took, got)
+				t.Errorf("after %d rows in %s: %d rows, want %d", c.rows, c.took, got, c.want)
 			}
 		})
 	}
 }
 
-// watchCommits counts the rows that the transactions of the writer change: the most
-// of one.
+// watchCommits returns a function that says how many rows the largest transaction since then has changed.
 func watchCommits(t *testing.T, s *Store) func() int64 {
 	t.Helper()
-	var now, most int64
+	var rows, most int64
 	s.hook(t, func(writer sqlite.HookRegisterer) {
-		writer.RegisterPreUpdateHook(func(sqlite.SQLitePreUpdateData) { now++ })
-		writer.RegisterCommitHook(func() int32 { most, now = max(most, now), 0; return 0 })
+		writer.RegisterPreUpdateHook(func(sqlite.SQLitePreUpdateData) { rows++ })
+		writer.RegisterCommitHook(func() int32 { most, rows = max(most, rows), 0; return 0 })
 	})
 	return func() int64 { return most }
 }
@@ -153,12 +154,12 @@ func (s *Store) hook(t *testing.T, register func(sqlite.HookRegisterer)) {
 	}
 }
 
-// TestPruneKeepsWhatWaits: an alert that a sink has not got, an incident that is open
-// or blocked with its row, a live row, and what is younger.
+// TestPruneKeepsWhatWaits: Prune keeps an alert that a sink has not taken, an open or blocked incident with its row, a live row,
+// and all rows that are younger than the retention.
 func TestPruneKeepsWhatWaits(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
-	old(t, s, 30)
+	addOld(t, s, 30)
 	exec(t, s.w, `UPDATE deliveries SET sent_at = NULL WHERE sink = 'hook' AND alert = (SELECT num FROM alerts WHERE id = 'fl-20')`)
 	s.learnAt(t, noon.Add(-time.Hour), flowLog("fl-live"))
 	s.put(t, func(tx *Tx) error {
@@ -178,27 +179,26 @@ func TestPruneKeepsWhatWaits(t *testing.T) {
 	}
 }
 
-// TestPruneBoundsWhatIsYoung: beyond a number of rows, the oldest go before the
-// retention is over.
+// TestPruneBoundsWhatIsYoung: if a table has too many rows, Prune deletes the oldest before the retention ends.
 func TestPruneBoundsWhatIsYoung(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
-	old(t, s, 100)
+	addOld(t, s, 100)
 	if err := s.prune(t.Context(), noon.Add(-time.Hour).UnixMilli(), 40); err != nil {
 		t.Fatal(err)
 	}
 	for _, table := range []string{"flow_logs", "incidents", "events", "alerts"} {
 		if n := s.count(t, `SELECT count(*) FROM `+table); n != 40 {
-			t.Errorf("%d rows of %s", n, table)
+			t.Errorf("%d rows of %s are left, want 40", n, table)
 		}
 	}
 	if n := s.count(t, `SELECT count(*) FROM incidents WHERE id = 'fl-0'`); n != 1 {
-		t.Error("the youngest is gone")
+		t.Error("the youngest incident was deleted")
 	}
 }
 
-// TestAReleaseLeavesTheWriterFree: other changes are committed while many rows are
-// released, each page of them is one transaction, and each row is asked once.
+// TestAReleaseLeavesTheWriterFree: a release of many flow logs changes them page by page, each page in a transaction of its
+// own, so that other changes can be committed in between. It looks at each row once.
 func TestAReleaseLeavesTheWriterFree(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
@@ -214,16 +214,17 @@ func TestAReleaseLeavesTheWriterFree(t *testing.T) {
 	asked, seen := map[string]int{}, map[int64]bool{}
 	changed, err := command.Change(t.Context(), func(r *inventory.Row) bool {
 		asked[r.ID]++
-		seen[s.count(t, `SELECT count(*) FROM flow_logs WHERE released_until IS NOT NULL`)] = true // what others see meanwhile
+		seen[s.count(t, `SELECT count(*) FROM flow_logs WHERE released_until IS NOT NULL`)] = true // what others see committed by now
 		r.ReleasedUntil = noon.Add(time.Hour)
 		return true
 	})
 	if err != nil || changed != n || len(asked) != n || len(seen) != 5 {
-		t.Errorf("%d of %d rows changed, %d asked, in %d transactions: %v", changed, n, len(asked), len(seen), err)
+		t.Errorf("%d of %d rows changed, %d were looked at, in %d transactions (want 5): %v", changed, n, len(asked), len(seen), err)
 	}
 }
 
-// TestNewDestinationsAreBounded: beyond the bound each counts as new.
+// TestNewDestinationsAreBounded: a scope remembers at most mostDestinations. If there are more, a further one counts as new each
+// time.
 func TestNewDestinationsAreBounded(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
@@ -232,21 +233,21 @@ func TestNewDestinationsAreBounded(t *testing.T) {
 	s.put(t, func(tx *Tx) error {
 		for destination, want := range map[string]bool{"arn:aws:s3:::b/7": false, "arn:aws:s3:::b/new": true} {
 			for range 2 {
-				if news, err := tx.NewDestination(scope, destination, noon); err != nil || news != want {
-					t.Errorf("%s: %v, %v", destination, news, err)
+				if isNew, err := tx.NewDestination(scope, destination, noon); err != nil || isNew != want {
+					t.Errorf("%s: new %v, want %v, %v", destination, isNew, want, err)
 				}
 			}
 		}
 		return nil
 	})
 	if n := s.count(t, `SELECT count(*) FROM destinations`); n != mostDestinations {
-		t.Errorf("%d destinations", n)
+		t.Errorf("%d destinations are stored, want %d", n, mostDestinations)
 	}
 }
 
-// TestPruneKeepsAnEventThatIsNotOver: its flow log is not back, and another record of
-// the deletion has claimed the incident since. What resolves its pager, and the
-// campaign's, is still to come.
+// TestPruneKeepsAnEventThatIsNotOver: the flow log of an event is not back, and a second record of the deletion has moved the
+// incident to an event of its own. Prune must keep the first event, too: the alert that resolves its pager incident, and
+// that of the campaign, is still to come.
 func TestPruneKeepsAnEventThatIsNotOver(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
@@ -265,7 +266,7 @@ func TestPruneKeepsAnEventThatIsNotOver(t *testing.T) {
 			t.Fatal(err)
 		}
 		if n := s.count(t, `SELECT count(*) FROM events`); n != want {
-			t.Errorf("%d events", n)
+			t.Errorf("%d events are left, want %d", n, want)
 		}
 	}
 	prune(2)
@@ -273,8 +274,8 @@ func TestPruneKeepsAnEventThatIsNotOver(t *testing.T) {
 	prune(0)
 }
 
-// TestI12HistoryIsBounded: forged records of one flow log can't fill the disk. Fewer lines are
-// kept of an unknown one.
+// TestI12HistoryIsBounded: forged records that name one flow log can't fill the disk with lines of history. An unknown flow log
+// keeps fewer lines than a known one.
 func TestI12HistoryIsBounded(t *testing.T) {
 	t.Parallel()
 	for known, most := range map[bool]int{true: maxHistory, false: maxUnknownHistory} {
@@ -289,13 +290,13 @@ func TestI12HistoryIsBounded(t *testing.T) {
 		})
 		_, h, _, err := s.FindIncident(t.Context(), "fl-1")
 		if err != nil || len(h) != most {
-			t.Errorf("known %v: %d lines, %v", known, len(h), err)
+			t.Errorf("known %v: %d lines, want %d, %v", known, len(h), most, err)
 		}
 	}
 }
 
-// TestI12UnknownIncidentsAreBounded, open ones too, and nothing of those that
-// are dropped stays behind.
+// TestI12UnknownIncidentsAreBounded: a scope keeps a bounded number of incidents of unknown flow logs, also of open ones. If
+// there are more, terminal ones are dropped first, with their history. Incidents of known flow logs stay.
 func TestI12UnknownIncidentsAreBounded(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
@@ -325,9 +326,9 @@ func TestI12UnknownIncidentsAreBounded(t *testing.T) {
 		t.Errorf("%d incidents with %d lines of history", incidents, histories)
 	}
 	if _, _, ok, err := s.FindIncident(t.Context(), "fl-known"); !ok || err != nil {
-		t.Errorf("a known one is dropped: %v", err)
+		t.Errorf("the incident of a known flow log was dropped: %v", err)
 	}
 	if _, _, ok, err := s.FindIncident(t.Context(), "fl-settled"); ok || err != nil {
-		t.Errorf("a settled one does not go first: %v", err)
+		t.Errorf("the terminal incident was not dropped first: %v", err)
 	}
 }

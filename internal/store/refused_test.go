@@ -12,8 +12,8 @@ import (
 	"flowkeeper/alert/sink"
 )
 
-// picky is a sink that refuses alerts of attempts, as a firewall may because of the user agent
-// in them.
+// picky is a sink that refuses alerts of attempts, as a web application firewall in front of a sink may because of the
+// attacker's user agent in them.
 type picky struct{ got []string }
 
 func (p *picky) Send(_ context.Context, a alert.Alert) error {
@@ -37,17 +37,17 @@ func TestI7RefusedAttemptsHoldUpNoDeletion(t *testing.T) {
 	receiver := &picky{}
 	sender := sink.NewSender("pager", receiver, s, slog.New(slog.DiscardHandler))
 	sender.Now, sender.Rand = func() time.Time { return *now }, func() float64 { return 1 }
-	rest := time.Duration(0)
+	pause := time.Duration(0)
 	for range 40 {
-		if rest = sender.TryNext(t.Context()); rest > 0 {
-			*now = now.Add(rest)
+		if pause = sender.TryNext(t.Context()); pause > 0 {
+			*now = now.Add(pause)
 		}
 	}
-	if rest = sender.TryNext(t.Context()); rest < time.Minute {
-		rest = sender.TryNext(t.Context())
+	if pause = sender.TryNext(t.Context()); pause < time.Minute {
+		pause = sender.TryNext(t.Context())
 	}
-	if rest < time.Minute {
-		t.Fatalf("it pauses for %s only", rest)
+	if pause < time.Minute {
+		t.Fatalf("the sender pauses for %s, want a minute at least", pause)
 	}
 	addAll(t, s, *now, alert.Alert{ID: "deletion", Kind: alert.Deletion, Level: alert.High, FlowLogs: knownLogs})
 	before := len(receiver.got)
@@ -57,6 +57,6 @@ func TestI7RefusedAttemptsHoldUpNoDeletion(t *testing.T) {
 		}
 	}
 	if got := receiver.got[before:]; !slices.Contains(got, "deletion") {
-		t.Errorf("sent in the pause: %q", got)
+		t.Errorf("sent during the pause: %q, want the deletion", got)
 	}
 }

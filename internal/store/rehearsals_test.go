@@ -12,8 +12,8 @@ import (
 	"flowkeeper/remediate/rehearse"
 )
 
-// TestRehearsals: what is saved is loaded again, of its own scope alone. What does not change stays, and the
-// note that restores are refused is written with the alerts of that.
+// TestRehearsals: rehearsals that were saved are loaded again, in their own scope only. Rehearsals that a change does not
+// mention stay. The note that an alert says restores are refused is written together with this alert.
 func TestRehearsals(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
@@ -34,7 +34,7 @@ func TestRehearsals(t *testing.T) {
 		t.Errorf("%+v", now)
 	}
 	if again := changed(rehearse.Changes{}); len(again.Rehearsals) != 2 || !again.Alerted {
-		t.Errorf("nothing was to change: %+v", again)
+		t.Errorf("after an empty change: %+v", again)
 	}
 	b.Reason = ""
 	now = changed(rehearse.Changes{Rehearsals: []rehearse.Rehearsal{b}, Dropped: []delivery.Target{a.Target}, Alerts: []alert.Alert{{ID: "2", Kind: alert.Pipeline, Level: alert.Informational}}, Outage: &notify.OutageNote{Scope: scope, Part: notify.Rehearsing}})
@@ -44,16 +44,17 @@ func TestRehearsals(t *testing.T) {
 	s.rehearsed(t, func(tx rehearse.Tx) error {
 		elsewhere, err := tx.Rehearsals(inventory.Scope{Account: scope.Account, Region: "eu-north-1"})
 		if len(elsewhere.Rehearsals) > 0 || elsewhere.Alerted {
-			t.Errorf("elsewhere: %+v", elsewhere)
+			t.Errorf("another Region has %+v, want nothing", elsewhere)
 		}
 		return err
 	})
 	if n, err := viewed(t.Context(), s.file, func(tx *Tx) (int, error) { return value[int](tx, `SELECT count(*) FROM alerts`) }); n != 2 || err != nil {
-		t.Errorf("%d alerts, %v", n, err)
+		t.Errorf("%d alerts, want 2, %v", n, err)
 	}
 }
 
-// TestPipelineHealth: what is saved is loaded again, of its own scope alone, and with it its alerts are added.
+// TestPipelineHealth: the health that was saved is loaded again, in its own scope only. Its alerts are added in the same
+// transaction.
 func TestPipelineHealth(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
@@ -72,7 +73,8 @@ func TestPipelineHealth(t *testing.T) {
 	})
 }
 
-// TestADamagedRehearsalHoldsNoRecordBack: what comes back through the queue asks for the health of the pipeline alone.
+// TestADamagedRehearsalHoldsNoRecordBack: the record of a dry run, which comes back through the queue, reads only the health of
+// the pipeline. So a damaged row of a rehearsal does not make that record fail.
 func TestADamagedRehearsalHoldsNoRecordBack(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)

@@ -11,14 +11,15 @@ import (
 	"flowkeeper/inventory"
 )
 
+// put returns a change that stores a live row of a flow log.
 func put(id string) func(*Tx) error {
 	return func(tx *Tx) error {
 		return tx.PutFlowLog(inventory.Row{FlowLog: flowLog(id), RootID: id, State: inventory.Live})
 	}
 }
 
-// TestTheFileIsTakenAway: if an attacker deletes the state file, or its write-ahead log,
-// nothing of it is lost, and Update fails after that.
+// TestTheFileIsTakenAway: an attacker deletes the state file or its write-ahead log while the daemon runs. Intact notices that,
+// and Rescue writes the file again with all that was committed. Update fails from then on.
 func TestTheFileIsTakenAway(t *testing.T) {
 	t.Parallel()
 	for name, suffixes := range map[string][]string{"all of it": {"", "-wal", "-shm"}, "the file": {""}, "the log": {"-wal"}} {
@@ -35,9 +36,9 @@ func TestTheFileIsTakenAway(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			s.put(t, put("fl-2")) // before Intact has failed
+			s.put(t, put("fl-2")) // before Intact has noticed
 			s.r.SetMaxIdleConns(0)
-			_, _ = s.Scopes(t.Context()) // by a new connection, which must not make a file
+			_, _ = s.Scopes(t.Context()) // this opens a new connection, which must not create a file
 			if err := s.Intact(); !errors.Is(err, ErrTaken) || !strings.Contains(err.Error(), path) {
 				t.Fatalf("not noticed: %v", err)
 			}
@@ -60,7 +61,8 @@ func TestTheFileIsTakenAway(t *testing.T) {
 	}
 }
 
-// TestTheFileIsReplaced: a copy that somebody puts back stays as it is.
+// TestTheFileIsReplaced: somebody puts another file in the place of the state file while the daemon runs. Rescue must not
+// overwrite it.
 func TestTheFileIsReplaced(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "state.db")
@@ -80,8 +82,7 @@ func TestTheFileIsReplaced(t *testing.T) {
 	}
 }
 
-// TestAFullDisk: the change that has no room fails, nothing of it is there, and
-// all goes on once there is room.
+// TestAFullDisk: a change for which the disk has no room fails, and no part of it is stored. Once there is room, it succeeds.
 func TestAFullDisk(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
@@ -90,7 +91,7 @@ func TestAFullDisk(t *testing.T) {
 		t.Helper()
 		exec(t, s.w, fmt.Sprintf(`PRAGMA max_page_count = %d`, pages))
 	}
-	limit(1) // SQLite takes what there is for the least
+	limit(1) // SQLite raises this to the pages that the file already has
 	many := func(tx *Tx) error {
 		for n := range 1000 {
 			if err := put(fmt.Sprintf("fl-many-%d", n))(tx); err != nil {
@@ -110,7 +111,7 @@ func TestAFullDisk(t *testing.T) {
 	s.put(t, many)
 }
 
-// TestACorruptPage: a daemon does not begin on a damaged file.
+// TestACorruptPage: a daemon does not start with a damaged file, and the error says so in one line.
 func TestACorruptPage(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "state.db")
@@ -155,12 +156,12 @@ func TestACorruptPage(t *testing.T) {
 		t.Errorf("more than one line: %v", err)
 	}
 	if err == nil || !strings.Contains(err.Error(), "can't be read as a state file") || !strings.Contains(err.Error(), path) {
-		t.Errorf("opened: %v", err)
+		t.Errorf("a daemon opens a damaged file: %v", err)
 	}
 }
 
-// TestAnErrorSaysWhatWasReadOrWritten: the table, what names the row, the file and the
-// cause, each once.
+// TestAnErrorSaysWhatWasReadOrWritten: an error names the table, the key of the row, the file and the cause, each once. It is
+// short, and text from outside is escaped in it.
 func TestAnErrorSaysWhatWasReadOrWritten(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)

@@ -14,14 +14,14 @@ import (
 	"flowkeeper/remediate/incident"
 )
 
-// TestMigrationsNeverChange: a file has the schema of its version whichever program made
-// it. One that differs would be refused as a copy: it is not Flowkeeper's alone.
+// TestMigrationsNeverChange: every program that migrates a file to a version gives it the same schema. If a step changed later,
+// copies of older files would be refused: their schema would not be Flowkeeper's own.
 func TestMigrationsNeverChange(t *testing.T) {
 	t.Parallel()
 	want := []string{"9689619d2a3a9fa6", "b21467e323873b34", "33590fd57d254c98", "fb36e75cfa6b830a", "14cc646f79754c5c", "1f0cb61cdc7a4b95", "b74b275a01dd1bbc", "016e81676c892ac0", "8a8410bd08ed832a", "0480039b14d476cb", "e4010429ec05cd52", "9ba0a9a6d40ef78b"}
 	for n, m := range migrations {
 		if got := fmt.Sprintf("%x", sha256.Sum256([]byte(m)))[:16]; n >= len(want) || got != want[n] {
-			t.Errorf("the step to schema %d is %s: add another step, and never change one", n+1, got)
+			t.Errorf("the step to schema %d is now %s: never change a step, add another one", n+1, got)
 		}
 	}
 }
@@ -43,7 +43,8 @@ func TestMigrationKeepsTheOldFile(t *testing.T) {
 	}
 }
 
-// TestUpgradeAfterADeath: a process was killed while it copied the old file, or after that.
+// TestUpgradeAfterADeath: an upgrade was killed while it copied the old file, and left half a copy. The next upgrade replaces
+// that with a whole one.
 func TestUpgradeAfterADeath(t *testing.T) {
 	t.Parallel()
 	path := older(t, 2)
@@ -54,11 +55,12 @@ func TestUpgradeAfterADeath(t *testing.T) {
 	}
 	open(t, path)
 	if version, err := versionOf(t.Context(), raw(t, path+".schema-2"), path); err != nil || version != 2 {
-		t.Errorf("the copy kept has schema %d, %v", version, err)
+		t.Errorf("the copy has schema %d, want 2, %v", version, err)
 	}
 }
 
-// TestUpgradeAlertsOfWhatIsNotBack: an older file has no time at which that is alerted.
+// TestUpgradeAlertsOfWhatIsNotBack: a file of the older schema does not say when the alert that a flow log is not back is due.
+// After the upgrade, this alert is due in the scopes with pending incidents, and only there.
 func TestUpgradeAlertsOfWhatIsNotBack(t *testing.T) {
 	t.Parallel()
 	path := older(t, 6)
@@ -71,7 +73,7 @@ func TestUpgradeAlertsOfWhatIsNotBack(t *testing.T) {
 	err := open(t, path).View(t.Context(), func(tx *Tx) error {
 		due, err := tx.DueScopes(time.Now())
 		if len(due) != 1 || due[0].Region != "fl-1" {
-			t.Errorf("due in %v", due)
+			t.Errorf("alerts are due in %v, want only the scope of fl-1", due)
 		}
 		return err
 	})
@@ -80,9 +82,8 @@ func TestUpgradeAlertsOfWhatIsNotBack(t *testing.T) {
 	}
 }
 
-// TestUpgradeFromTheFirstSchema: the rows stay, and the next refresh learns each
-// of them anew, as the first: it fills in what the first schema did not keep,
-// and has no news.
+// TestUpgradeFromTheFirstSchema: the upgrade keeps the rows. The next refresh reads each flow log as changed, to fill in what the
+// first schema did not have. It counts as the first refresh, so it alerts of nothing new.
 func TestUpgradeFromTheFirstSchema(t *testing.T) {
 	t.Parallel()
 	row := inventory.Row{FlowLog: flowLog("fl-1"), RootID: "fl-1", State: inventory.Live, Protected: true, FirstSeenAt: noon}
@@ -102,11 +103,11 @@ func TestUpgradeFromTheFirstSchema(t *testing.T) {
 		t.Errorf("the next refresh would not count as the first: %v, %v", first, err)
 	}
 	if s.row(t, "fl-1").Tags["Name"] != "fl-1" {
-		t.Error("the row is not as it was")
+		t.Error("the upgrade changed the row")
 	}
 }
 
-// older makes a state file of an older schema with protected rows.
+// older writes a state file of an older schema with live, protected rows.
 func older(t *testing.T, version int, rows ...inventory.Row) (path string) {
 	t.Helper()
 	path = filepath.Join(t.TempDir(), "state.db")
@@ -124,7 +125,7 @@ func older(t *testing.T, version int, rows ...inventory.Row) (path string) {
 	return path
 }
 
-// TestUpgradeKnowsReleases: what was released before the upgrade is so after it.
+// TestUpgradeKnowsReleases: a flow log that was released before the upgrade is still released after it.
 func TestUpgradeKnowsReleases(t *testing.T) {
 	t.Parallel()
 	until := noon.Add(time.Hour + 123*time.Millisecond)
@@ -138,8 +139,8 @@ func TestUpgradeKnowsReleases(t *testing.T) {
 	}
 }
 
-// TestUpgradeAlertsOfDecoys: the older schema does not say whether an alert has named a decoy. So an alert of each is due
-// after the upgrade. A row that can't be read stops no upgrade.
+// TestUpgradeAlertsOfDecoys: the older schema does not say whether an alert has named a decoy. So after the upgrade an alert of
+// each decoy is due. A row that can't be read does not stop the upgrade.
 func TestUpgradeAlertsOfDecoys(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "state.db")

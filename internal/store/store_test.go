@@ -44,7 +44,7 @@ func open(t *testing.T, path string) *Store {
 	return openAs(t, path, Options{Daemon: true, Now: func() time.Time { return noon }, Routes: alerttest.To{"log", "hook"}})
 }
 
-// raw opens a file, and makes it where there is none, as any program with SQLite does.
+// raw opens a file with plain SQLite, as any other program does, and creates it if there is none.
 func raw(t *testing.T, path string) *sql.DB {
 	t.Helper()
 	db, err := sql.Open("sqlite", strings.Replace(dsn(path, ""), "mode=rw&", "", 1))
@@ -71,7 +71,7 @@ func flowLog(id string) inventory.FlowLog {
 		ResourceID: "vpc-1", LogDestinationType: inventory.S3, LogDestination: "arn:aws:s3:::bucket", Tags: map[string]string{"Name": id}}}
 }
 
-// num is the number of a row.
+// num returns the number of the row of a flow log.
 func (s *Store) num(t *testing.T, id string) (n int64) {
 	t.Helper()
 	err := s.View(t.Context(), func(tx *Tx) (err error) {
@@ -84,7 +84,7 @@ func (s *Store) num(t *testing.T, id string) (n int64) {
 	return n
 }
 
-// learnAt puts live rows.
+// learnAt stores live, protected rows of flow logs that were first seen at a time.
 func (s *Store) learnAt(t *testing.T, at time.Time, found ...inventory.FlowLog) {
 	t.Helper()
 	s.put(t, func(tx *Tx) error {
@@ -149,8 +149,8 @@ func TestWhatIsWrittenSurvivesReopening(t *testing.T) {
 	}
 }
 
-// TestUpdateIsAllOrNothing: one change's failure neither leaves half of it
-// behind nor takes the others of its group along, not even by a panic.
+// TestUpdateIsAllOrNothing: if a change fails or panics, no part of it is stored, and the other changes in its group are still
+// committed.
 func TestUpdateIsAllOrNothing(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
@@ -184,7 +184,7 @@ func TestUpdateIsAllOrNothing(t *testing.T) {
 		n++
 		var i int
 		if _, err := fmt.Sscanf(r.ID, "fl-%d", &i); err != nil || i%3 == 0 || i == 100 {
-			t.Errorf("half of change %s is there", r.ID)
+			t.Errorf("a part of the failed change %s is stored", r.ID)
 		}
 		return nil
 	})
@@ -193,18 +193,18 @@ func TestUpdateIsAllOrNothing(t *testing.T) {
 	}
 }
 
-// until waits for something that another goroutine does.
+// until waits until ok is true, which another goroutine brings about.
 func until(t *testing.T, ok func() bool) {
 	t.Helper()
 	for end := time.Now().Add(10 * time.Second); !ok(); time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatal("it takes too long")
+			t.Fatal("the condition was not true within 10 s")
 		}
 	}
 }
 
 // TestACommitIsHandedOver: a caller that commits for others returns once its own change is on
-// disk. It does not wait for changes that came meanwhile.
+// disk. It does not wait for changes that came during its commit: another caller commits those.
 func TestACommitIsHandedOver(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
@@ -232,7 +232,7 @@ func TestACommitIsHandedOver(t *testing.T) {
 			t.Error(err)
 		}
 	case <-time.After(10 * time.Second):
-		t.Error("the first waits for the second")
+		t.Error("the first caller still waits while the second change runs")
 	}
 	s.row(t, "fl-1")
 	close(second)
@@ -242,7 +242,8 @@ func TestACommitIsHandedOver(t *testing.T) {
 	s.row(t, "fl-2")
 }
 
-// TestUnseenOfADamagedFile: an index without its rows is an error, and not looked through again and again.
+// TestUnseenOfADamagedFile: if a damaged file has rows in an index that are not in the table, Unseen returns an error. Otherwise
+// it would search for the rows without end.
 func TestUnseenOfADamagedFile(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
@@ -262,7 +263,7 @@ func TestUnseenOfADamagedFile(t *testing.T) {
 	}
 }
 
-// TestCompare: what is new or changed of a listing, and what counts as seen.
+// TestCompare: Compare returns which flow logs of a listing are new or changed, and marks the rows of all listed ones as seen.
 func TestCompare(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
@@ -279,9 +280,9 @@ func TestCompare(t *testing.T) {
 		changed []int
 		seen    string
 	}{
-		"nothing":               {nil, nil, ""},
+		"empty":                 {nil, nil, ""},
 		"nothing changed":       {list[1:2], nil, "fl-same"},
-		"each":                  {list, []int{0, 2, 4}, "fl-same fl-changed fl-gone"},
+		"all":                   {list, []int{0, 2, 4}, "fl-same fl-changed fl-gone"},
 		"the digest of another": {[]inventory.Listed{{ID: "fl-same", Digest: list[2].Digest}, {ID: "fl-changed", Digest: list[1].Digest}}, []int{0, 1}, "fl-same fl-changed"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -289,7 +290,7 @@ func TestCompare(t *testing.T) {
 			l := &inventory.Listing{Scope: scope}
 			changed, err := s.Compare(t.Context(), l, c.list)
 			if err != nil || !slices.Equal(changed, c.changed) {
-				t.Errorf("changed %v, %v", changed, err)
+				t.Errorf("changed %v, want %v, %v", changed, c.changed, err)
 			}
 			for _, id := range []string{"fl-same", "fl-changed", "fl-gone", "fl-unlisted", "fl-elsewhere"} {
 				if want := slices.Contains(strings.Fields(c.seen), id); l.Seen.Has(s.num(t, id)) != want {
@@ -331,8 +332,8 @@ func TestUnseen(t *testing.T) {
 	}
 }
 
-// TestUnseenBehindWhatIsGone: more rows than are asked for are gone, or too young, before
-// the ones that count. Other scopes have nothing to do with it.
+// TestUnseenBehindWhatIsGone: before the first row that Unseen should return, there are more gone rows than its limit. It must
+// pass them, and must not return rows of other scopes.
 func TestUnseenBehindWhatIsGone(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)

@@ -8,8 +8,8 @@ import (
 	"flowkeeper/inventory"
 )
 
-// TestLiveUnless: a start reads what is not protected, and what is and delivers to where it
-// may not any more, from page to page; and nothing else.
+// TestLiveUnless: a start of the daemon reads, page by page, the live flow logs that are not protected or only imported,
+// and the protected ones whose destination the configuration no longer allows. It reads no others.
 func TestLiveUnless(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
@@ -50,27 +50,28 @@ func TestLiveUnless(t *testing.T) {
 				ids = append(ids, r.ID)
 			}
 			if fmt.Sprint(ids) != c.want || err != nil {
-				t.Errorf("after %q: %s instead of %s, %v", c.after, ids, c.want, err)
+				t.Errorf("after %q: %s, want %s, %v", c.after, ids, c.want, err)
 			}
 		})
 	}
 }
 
-// TestATargetIsForgottenAfterItsFlowLogs, and known again with the next one.
+// TestATargetIsForgottenAfterItsFlowLogs: Prune deletes a delivery target once no protected flow log has it. The next such flow
+// log adds it again.
 func TestATargetIsForgottenAfterItsFlowLogs(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
 	s.learnAt(t, noon, flowLog("fl-1"), flowLog("fl-2"))
-	targets := func(want int64) {
+	wantTargets := func(want int64) {
 		t.Helper()
 		if err := s.Prune(t.Context(), noon); err != nil {
 			t.Fatal(err)
 		}
 		if n := s.count(t, `SELECT count(*) FROM targets`); n != want {
-			t.Errorf("%d targets instead of %d", n, want)
+			t.Errorf("%d targets, want %d", n, want)
 		}
 	}
-	targets(1)
+	wantTargets(1)
 	s.put(t, func(tx *Tx) error {
 		for _, id := range []string{"fl-1", "fl-2"} {
 			r, _, err := tx.FlowLog(scope, id)
@@ -83,9 +84,9 @@ func TestATargetIsForgottenAfterItsFlowLogs(t *testing.T) {
 		}
 		return nil
 	})
-	targets(0)
+	wantTargets(0)
 	s.learnAt(t, noon, flowLog("fl-1"))
-	targets(1)
+	wantTargets(1)
 	if c, err := s.Counts(t.Context()); err != nil || c.Protected[scope.String()] != 1 {
 		t.Errorf("%v, %v", c.Protected, err)
 	}

@@ -8,6 +8,7 @@ import (
 	"flowkeeper/remediate/incident"
 )
 
+// tokenKeyIs returns the token key of a store.
 func (s *Store) tokenKeyIs(t *testing.T) incident.TokenKey {
 	t.Helper()
 	key, err := s.TokenKey(t.Context())
@@ -17,8 +18,8 @@ func (s *Store) tokenKeyIs(t *testing.T) incident.TokenKey {
 	return key
 }
 
-// TestTokenKey: each state file has one of its own, made once; it is in its copies, and
-// another one may take its place.
+// TestTokenKey: each state file has a key of its own, which is made once and is also in its copies. SetTokenKey replaces it. A
+// damaged key counts as none.
 func TestTokenKey(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "state.db")
@@ -29,7 +30,7 @@ func TestTokenKey(t *testing.T) {
 	}
 	command := openAs(t, path, Options{})
 	if command.tokenKeyIs(t) != key || s.tokenKeyIs(t) != key {
-		t.Error("it changes")
+		t.Error("the key of a state file changes")
 	}
 	if copied, _ := s.adopted(t, Adoption{Now: noon, Made: noon}); copied.tokenKeyIs(t) != key {
 		t.Error("a copy of the state file has another key")
@@ -45,6 +46,6 @@ func TestTokenKey(t *testing.T) {
 		t.Fatal(err)
 	}
 	if again := s.tokenKeyIs(t); again == "damaged" || again == key {
-		t.Error("what is no key counts")
+		t.Error("the damaged key, or the first one, is used")
 	}
 }

@@ -11,8 +11,8 @@ import (
 	"flowkeeper/remediate/incident"
 )
 
-// TestDueGoesByTheClassesOfTurns: SQL decides by its columns what incident.TurnClassOf decides of an incident. The table
-// has every combination of what a class depends on.
+// TestDueGoesByTheClassesOfTurns: SQL and incident.TurnClassOf must give an incident the same class. The test has every
+// combination of the fields that a class depends on.
 func TestDueGoesByTheClassesOfTurns(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
@@ -47,16 +47,16 @@ func TestDueGoesByTheClassesOfTurns(t *testing.T) {
 		class := incident.TurnClassOf(want)
 		found[class]++
 		if i := got[n]; i.FlowLogID != want.FlowLogID {
-			t.Fatalf("turn %d of class %s is that of %+v, want %+v", found[class], class, i, want)
+			t.Fatalf("turn %d of class %s: got %+v, want %+v", found[class], class, i, want)
 		}
 	}
 	if len(found) != len(classes) {
-		t.Errorf("the table has only %v", found)
+		t.Errorf("the test has only the classes %v", found)
 	}
 }
 
-// combinations are due incidents, one for each combination of what the class of a turn depends on. Their times differ,
-// so that the orders by them do.
+// combinations returns due incidents, one for each combination of the fields that the class of a turn depends on. Each time is
+// spread differently, so that the orders by the different times differ, too.
 func combinations() (all []incident.Incident) {
 	add := func(i incident.Incident) {
 		n := len(all)

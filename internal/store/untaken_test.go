@@ -7,8 +7,8 @@ import (
 	"flowkeeper/alert"
 )
 
-// TestUntaken: an alert that one sink other than the log has taken does not count; one that
-// was given up does.
+// TestUntaken: an alert counts as untaken until one sink other than the log has taken it. An alert that all of them have given
+// up still counts.
 func TestUntaken(t *testing.T) {
 	t.Parallel()
 	s, now := withOutbox(t)
@@ -34,7 +34,7 @@ func TestUntaken(t *testing.T) {
 	add("critical", alert.Critical, now.Add(-16*time.Minute))
 	add("high", alert.High, now.Add(-20*time.Minute))
 	is("high")
-	is("", "mail") // it was routed to no such sink
+	is("", "mail") // no alert was routed to this sink
 	sent("high", "log")
 	is("high")
 	sent("high", "pager")

@@ -16,7 +16,7 @@ var (
 	unknownLogs = []alert.FlowLog{{FlowLogID: "fl-9"}}
 )
 
-// addAll adds alerts, each with its ID as its dedup key where it has none.
+// addAll adds alerts. An alert without a dedup key gets its ID as the key.
 func addAll(t *testing.T, s *Store, at time.Time, all ...alert.Alert) {
 	t.Helper()
 	s.put(t, func(tx *Tx) error {
@@ -33,7 +33,7 @@ func addAll(t *testing.T, s *Store, at time.Time, all ...alert.Alert) {
 	})
 }
 
-// drain is the order in which a sink gets what is due.
+// drain sends a sink all alerts that are due, and returns their IDs in the order in which the sink gets them.
 func drain(t *testing.T, s *Store, name string, at time.Time) (ids []string) {
 	t.Helper()
 	var turns sink.Turns
@@ -47,8 +47,8 @@ func drain(t *testing.T, s *Store, name string, at time.Time) (ids []string) {
 	}
 }
 
-// TestI7UrgentAlertsComeFirst: level comes before age, and what somebody can cause
-// without any permission comes after what says that flow logs are lost.
+// TestI7UrgentAlertsComeFirst: alerts are sent by level first, and then by age. Alerts that anybody can cause without any
+// permission come after alerts of lost flow logs: a flood of refused calls must not delay those.
 func TestI7UrgentAlertsComeFirst(t *testing.T) {
 	t.Parallel()
 	s, now := withOutbox(t)
@@ -73,8 +73,8 @@ func TestI7UrgentAlertsComeFirst(t *testing.T) {
 	}
 }
 
-// TestI7OrderWithinOneDedupKey is kept, whatever the levels: what comes later about
-// one event lifts what came before it.
+// TestI7OrderWithinOneDedupKey: alerts with one dedup key are sent in the order in which they were added, whatever their levels.
+// A later, more urgent alert makes the earlier ones as urgent.
 func TestI7OrderWithinOneDedupKey(t *testing.T) {
 	t.Parallel()
 	s, now := withOutbox(t)
@@ -89,8 +89,8 @@ func TestI7OrderWithinOneDedupKey(t *testing.T) {
 	}
 }
 
-// TestI7NothingStarves: after five minutes one alert of eight goes by age alone,
-// whatever stream of more urgent ones there is.
+// TestI7NothingStarves: one of eight alerts is chosen by age alone, among those that have waited for five minutes. So a stream
+// of more urgent alerts does not hold back another one for ever.
 func TestI7NothingStarves(t *testing.T) {
 	t.Parallel()
 	s, now := withOutbox(t)
@@ -103,18 +103,18 @@ func TestI7NothingStarves(t *testing.T) {
 	for range 10 {
 		id := inTurn(t, s, "pager", turns.Next(*now))
 		if id == "attempt" {
-			t.Fatal("it comes first before it has waited for five minutes")
+			t.Fatal("the attempt is sent before it has waited for five minutes")
 		}
 		s.sent(t, "pager", id, *now)
 	}
 	*now = now.Add(time.Minute)
 	if got := drain(t, s, "pager", *now); slices.Index(got, "attempt") > 8 {
-		t.Errorf("%q", got)
+		t.Errorf("sent %q, want the attempt among the first nine", got)
 	}
 }
 
-// TestI7AFloodDelaysNoDeletion: thousands of attempts wait, old and new; at most one
-// of them comes before the deletion.
+// TestI7AFloodDelaysNoDeletion: thousands of alerts of attempts wait for a sink. At most one of them is sent before the alert of
+// a deletion.
 func TestI7AFloodDelaysNoDeletion(t *testing.T) {
 	t.Parallel()
 	s, now := withOutbox(t)
@@ -138,12 +138,12 @@ func TestI7AFloodDelaysNoDeletion(t *testing.T) {
 			before = append(before, id)
 		}
 		if len(before) > 1 {
-			t.Fatalf("before the deletion came %q", before)
+			t.Fatalf("%q were sent before the deletion, want one at most", before)
 		}
 	}
 }
 
-// TestUpgradeOrdersWhatWaits: of what an older version left in the outbox, too, the
+// TestUpgradeOrdersWhatWaits: the upgrade orders the alerts that an older version left in the outbox by urgency, too: those of
 // attempts come last.
 func TestUpgradeOrdersWhatWaits(t *testing.T) {
 	t.Parallel()

@@ -10,8 +10,8 @@ import (
 	"flowkeeper/inventory"
 )
 
-// TestWhatAFlowLogTakes: at most 600 bytes of the file, with its share of all indexes, where a
-// scope has some three hundred flow logs of one kind, with IDs of chance.
+// TestWhatAFlowLogTakes: a flow log takes at most 600 bytes of the file, including its share of all indexes. Each scope of
+// the test has about 300 flow logs with equal settings and random IDs.
 func TestWhatAFlowLogTakes(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "state.db")
@@ -42,6 +42,6 @@ func TestWhatAFlowLogTakes(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := (s.count(t, `PRAGMA page_count`) - empty) * page / (scopes * each); got > most {
-		t.Errorf("%d bytes a flow log", got)
+		t.Errorf("%d bytes for each flow log, want at most %d", got, most)
 	}
 }
