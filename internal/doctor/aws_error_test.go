@@ -9,7 +9,8 @@ import (
 	"github.com/aws/smithy-go"
 )
 
-// TestUnanswered: a Region that is spelled wrong has no host, which says nothing to somebody who does not know that.
+// TestUnanswered: if AWS does not answer, a check says unknown, why, and what to do. For example, if DNS finds no host, the
+// Region is probably misspelled: the error of the resolver alone would not tell people that.
 func TestUnanswered(t *testing.T) {
 	t.Parallel()
 	call := func(err error) error {
@@ -21,9 +22,9 @@ func TestUnanswered(t *testing.T) {
 		text, fix string
 	}{
 		{"no such host", call(&net.DNSError{Err: "no such host", Name: "ec2.us-eats-1.amazonaws.com", IsNotFound: true}), "finds no host ec2.us-eats-1.amazonaws.com", "inventory.regions"},
-		{"the resolver is silent", call(&net.DNSError{Err: "i/o timeout", Name: "ec2.us-east-1.amazonaws.com", IsTimeout: true}), "ec2:DescribeFlowLogs was answered with", ""},
+		{"the resolver does not answer", call(&net.DNSError{Err: "i/o timeout", Name: "ec2.us-east-1.amazonaws.com", IsTimeout: true}), "ec2:DescribeFlowLogs was answered with", ""},
 		{"denied", call(&smithy.GenericAPIError{Code: "UnauthorizedOperation"}), "ec2:DescribeFlowLogs is not allowed", "allow ec2:DescribeFlowLogs"},
-		{"no call to AWS", errors.New("broken"), "can't tell: broken", ""},
+		{"not an error of a call to AWS", errors.New("broken"), "can't tell: broken", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

@@ -25,14 +25,14 @@ const (
 	busARN   = "arn:aws:events:eu-west-1:111122223333:event-bus/"
 )
 
-// fakeEvents is the rules of an account's buses, by the bus's name. A pattern
-// matches the events that hold its text.
+// fakeEvents is an EventBridge with the rules of each event bus, by the name of the bus. A pattern is a plain text here: it
+// matches the events that contain it.
 type fakeEvents map[string][]fakeRule
 
 type fakeRule struct {
 	name, pattern string
 	targets       []types.Target
-	off           bool
+	off           bool // the rule is disabled
 }
 
 func (r fakeRule) state() types.RuleState {
@@ -44,6 +44,7 @@ func (r fakeRule) state() types.RuleState {
 
 func (r fakeRule) disabled() fakeRule { r.off = true; return r }
 
+// leads returns a rule that sends the watched events to the targets (ARNs).
 func leads(name string, targets ...string) fakeRule {
 	r := fakeRule{name: name, pattern: "eventName"}
 	for n := range targets {
@@ -52,7 +53,7 @@ func leads(name string, targets ...string) fakeRule {
 	return r
 }
 
-// page of a list, of which the token is the place.
+// page returns a page of a list. The token is the index of the first element of the page.
 func page[T any](all []T, token *string, limit *int32) (some []T, next *string) {
 	from, _ := strconv.Atoi(aws.ToString(token)) // none: 0
 	to := min(len(all), from+int(*limit))
@@ -120,7 +121,7 @@ func (f fakeEvents) route(t *testing.T, others fakeEvents) ([]rule, error) {
 	})
 }
 
-// among are rules that lead elsewhere, and at a place among them another.
+// among returns n rules that lead elsewhere, with another rule inserted at an index.
 func among(n, at int, other fakeRule) (out []fakeRule) {
 	for i := range n {
 		out = append(out, leads(fmt.Sprint("elsewhere-", i), "arn:aws:lambda:x"))
@@ -137,31 +138,31 @@ func TestRoutes(t *testing.T) {
 		want         Status
 		says         string
 	}{
-		"direct":                          {fakeEvents{"default": ours}, nil, OK, "ours to " + queueARN},
-		"by a topic":                      {fakeEvents{"default": {leads("ours", topicARN)}}, nil, Unknown, "can't tell: the rule ours leads to " + topicARN},
-		"by the default bus":              {fakeEvents{"default": {leads("forward", busARN+"default")}}, fakeEvents{"default": ours}, OK, "from there ours to"},
-		"by the default bus, to a topic":  {fakeEvents{"default": {leads("forward", busARN+"default")}}, fakeEvents{"default": {leads("ours", topicARN)}}, Unknown, "from there can't tell"},
-		"by another bus":                  {fakeEvents{"default": {forward}}, fakeEvents{"security": ours}, OK, "forward to " + busARN + "security, from there ours to"},
-		"by another bus, but the default": {fakeEvents{"default": {forward}}, fakeEvents{"default": ours}, Fail, "no rule of that bus"},
-		"by the default bus, but another": {fakeEvents{"default": {leads("forward", busARN+"default")}}, fakeEvents{"security": ours}, Fail, "no rule of that bus"},
-		"by one of two buses":             {fakeEvents{"default": {leads("all", busARN+"default"), forward}}, fakeEvents{"security": ours}, OK, "security"},
-		"by one of a rule's two buses":    {fakeEvents{"default": {leads("all", busARN+"audit", busARN+"security")}}, fakeEvents{"security": ours}, OK, "security"},
-		"by a bus that can't be asked":    {fakeEvents{"default": {leads("forward", busARN+"denied")}}, nil, Unknown, "and from there: can't tell, because events:DescribeRule"},
-		"another account's bus":           {fakeEvents{"default": {leads("forward", strings.Replace(busARN, "1111", "2222", 1)+"security")}}, fakeEvents{"security": ours}, "", ""},
-		"on the last page":                {fakeEvents{"default": among(299, 299, forward)}, fakeEvents{"security": ours}, OK, "from there ours"},
-		"on a page that is not looked at": {fakeEvents{"default": among(301, 301, forward)}, fakeEvents{"security": ours}, Unknown, "none of which leads to the queue; see the others: aws events list-rules --region us-east-1"},
-		"on a page before those":          {fakeEvents{"default": among(301, 100, forward)}, fakeEvents{"security": ours}, OK, "from there ours"},
-		"to nowhere, before those":        {fakeEvents{"default": among(301, 100, forward)}, nil, Unknown, "can't tell"},
-		"disabled, and by another bus":    {fakeEvents{"default": {ours[0].disabled(), forward}}, fakeEvents{"security": ours}, OK, "forward to " + busARN + "security, from there ours to"},
-		"disabled, and by the default":    {fakeEvents{"default": {ours[0].disabled(), leads("forward", busARN+"default")}}, fakeEvents{"default": ours}, OK, "from there ours to"},
-		"disabled, and by a topic":        {fakeEvents{"default": {ours[0].disabled(), leads("other", topicARN)}}, nil, Unknown, "the rule other leads to " + topicARN},
-		"disabled, and another on":        {fakeEvents{"default": {ours[0].disabled(), leads("other", queueARN)}}, nil, OK, "other to"},
-		"disabled, and nothing else":      {fakeEvents{"default": {ours[0].disabled()}}, nil, Fail, "the rule ours is disabled"},
-		"disabled, and by a bus that is":  {fakeEvents{"default": {ours[0].disabled(), forward}}, fakeEvents{"security": {ours[0].disabled()}}, Fail, "the rule ours is disabled"},
-		"disabled, among too many rules":  {fakeEvents{"default": among(301, 0, ours[0].disabled())}, nil, Fail, "the rule ours is disabled"},
-		"to a bus, disabled, and another": {fakeEvents{"default": {leads("all", busARN+"default"), forward}}, fakeEvents{"default": {ours[0].disabled()}, "security": ours}, OK, "security"},
-		"to an empty bus, among too many": {fakeEvents{"default": among(301, 0, leads("forward", busARN+"default"))}, nil, Unknown, "can't tell"},
-		"nowhere":                         {fakeEvents{"default": among(299, 0, leads("another", "arn:aws:lambda:x"))}, nil, "", ""},
+		"direct":                         {fakeEvents{"default": ours}, nil, OK, "ours to " + queueARN},
+		"by a topic":                     {fakeEvents{"default": {leads("ours", topicARN)}}, nil, Unknown, "can't tell: the rule ours leads to " + topicARN},
+		"by the default bus":             {fakeEvents{"default": {leads("forward", busARN+"default")}}, fakeEvents{"default": ours}, OK, "from there ours to"},
+		"by the default bus, to a topic": {fakeEvents{"default": {leads("forward", busARN+"default")}}, fakeEvents{"default": {leads("ours", topicARN)}}, Unknown, "from there can't tell"},
+		"by another bus":                 {fakeEvents{"default": {forward}}, fakeEvents{"security": ours}, OK, "forward to " + busARN + "security, from there ours to"},
+		"to another bus, the rule is on the default": {fakeEvents{"default": {forward}}, fakeEvents{"default": ours}, Fail, "no rule of that bus"},
+		"to the default bus, the rule is on another": {fakeEvents{"default": {leads("forward", busARN+"default")}}, fakeEvents{"security": ours}, Fail, "no rule of that bus"},
+		"by one of two buses":                        {fakeEvents{"default": {leads("all", busARN+"default"), forward}}, fakeEvents{"security": ours}, OK, "security"},
+		"by one of a rule's two buses":               {fakeEvents{"default": {leads("all", busARN+"audit", busARN+"security")}}, fakeEvents{"security": ours}, OK, "security"},
+		"by a bus that can't be asked":               {fakeEvents{"default": {leads("forward", busARN+"denied")}}, nil, Unknown, "and from there: can't tell, because events:DescribeRule"},
+		"another account's bus":                      {fakeEvents{"default": {leads("forward", strings.Replace(busARN, "1111", "2222", 1)+"security")}}, fakeEvents{"security": ours}, "", ""},
+		"on the last page":                           {fakeEvents{"default": among(299, 299, forward)}, fakeEvents{"security": ours}, OK, "from there ours"},
+		"on a page that is not read":                 {fakeEvents{"default": among(301, 301, forward)}, fakeEvents{"security": ours}, Unknown, "none of which leads to the queue; see the others: aws events list-rules --region us-east-1"},
+		"on a page before more rules":                {fakeEvents{"default": among(301, 100, forward)}, fakeEvents{"security": ours}, OK, "from there ours"},
+		"to a bus without rules, before more rules":  {fakeEvents{"default": among(301, 100, forward)}, nil, Unknown, "can't tell"},
+		"disabled, and by another bus":               {fakeEvents{"default": {ours[0].disabled(), forward}}, fakeEvents{"security": ours}, OK, "forward to " + busARN + "security, from there ours to"},
+		"disabled, and by the default":               {fakeEvents{"default": {ours[0].disabled(), leads("forward", busARN+"default")}}, fakeEvents{"default": ours}, OK, "from there ours to"},
+		"disabled, and by a topic":                   {fakeEvents{"default": {ours[0].disabled(), leads("other", topicARN)}}, nil, Unknown, "the rule other leads to " + topicARN},
+		"disabled, and another is enabled":           {fakeEvents{"default": {ours[0].disabled(), leads("other", queueARN)}}, nil, OK, "other to"},
+		"disabled, and nothing else":                 {fakeEvents{"default": {ours[0].disabled()}}, nil, Fail, "the rule ours is disabled"},
+		"disabled, and the next bus's rule, too":     {fakeEvents{"default": {ours[0].disabled(), forward}}, fakeEvents{"security": {ours[0].disabled()}}, Fail, "the rule ours is disabled"},
+		"disabled, among too many rules":             {fakeEvents{"default": among(301, 0, ours[0].disabled())}, nil, Fail, "the rule ours is disabled"},
+		"by a bus with a disabled rule, and another": {fakeEvents{"default": {leads("all", busARN+"default"), forward}}, fakeEvents{"default": {ours[0].disabled()}, "security": ours}, OK, "security"},
+		"to an empty bus, among too many rules":      {fakeEvents{"default": among(301, 0, leads("forward", busARN+"default"))}, nil, Unknown, "can't tell"},
+		"no rule leads to the queue":                 {fakeEvents{"default": among(299, 0, leads("another", "arn:aws:lambda:x"))}, nil, "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			rules, err := c.from.route(t, c.others)
@@ -176,7 +177,8 @@ func TestRoutes(t *testing.T) {
 	}
 }
 
-// What a rule's target sends must be what the watcher understands.
+// TestRulesThatSendTheRecord: a target may send the whole event, or a part of it. The check passes only if the watcher finds the
+// record in what the target sends.
 func TestRulesThatSendTheRecord(t *testing.T) {
 	t.Parallel()
 	target := func(change func(*types.Target)) []rule {
@@ -196,21 +198,21 @@ func TestRulesThatSendTheRecord(t *testing.T) {
 		want   Status
 		fix    string
 	}{
-		"the event":                  {good, false, OK, ""},
-		"the event by its path":      {path("$"), false, OK, ""},
-		"the record":                 {path("$.detail"), false, OK, ""},
-		"the record in brackets":     {path("$['detail']"), false, OK, ""},
-		"the record in other ones":   {path(`$["detail"]`), false, OK, ""},
-		"a part of the record":       {path("$.detail.eventName"), true, Fail, "aws events put-targets --rule ours --region eu-west-1 --targets 'Id=a b,Arn=" + queueARN + "'"},
-		"the event's time":           {path("$.time"), true, Fail, "put-targets"},
-		"a constant":                 {constant, true, Fail, ",RoleArn=arn:aws:iam::1:role/r'"},
-		"what a transformer makes":   {target(func(t *types.Target) { t.InputTransformer = &types.InputTransformer{} }), true, Warn, "take InputTransformer out"},
-		"nothing: disabled":          {off, true, Fail, "enable-rule --name ours --region eu-west-1 --event-bus-name security"},
-		"to a topic":                 {topic, false, Unknown, "aws sns list-subscriptions-by-topic --topic-arn " + topicARN + " --region eu-west-1"},
-		"to a topic, and it came":    {topic, true, OK, ""},
-		"a constant beside a good":   {slices.Concat(constant, good), false, OK, ""},
-		"a good one beside one off":  {slices.Concat(good, off), false, OK, ""},
-		"to a topic beside constant": {slices.Concat(constant, topic), false, Unknown, ""},
+		"the event":                       {good, false, OK, ""},
+		"the event by its path":           {path("$"), false, OK, ""},
+		"the record":                      {path("$.detail"), false, OK, ""},
+		"the record in brackets":          {path("$['detail']"), false, OK, ""},
+		"the record in double quotes":     {path(`$["detail"]`), false, OK, ""},
+		"a part of the record":            {path("$.detail.eventName"), true, Fail, "aws events put-targets --rule ours --region eu-west-1 --targets 'Id=a b,Arn=" + queueARN + "'"},
+		"the event's time":                {path("$.time"), true, Fail, "put-targets"},
+		"a constant":                      {constant, true, Fail, ",RoleArn=arn:aws:iam::1:role/r'"},
+		"an input transformer":            {target(func(t *types.Target) { t.InputTransformer = &types.InputTransformer{} }), true, Warn, "take InputTransformer out"},
+		"a disabled rule":                 {off, true, Fail, "enable-rule --name ours --region eu-west-1 --event-bus-name security"},
+		"to a topic":                      {topic, false, Unknown, "aws sns list-subscriptions-by-topic --topic-arn " + topicARN + " --region eu-west-1"},
+		"to a topic, and an event came":   {topic, true, OK, ""},
+		"a constant, and a good rule":     {slices.Concat(constant, good), false, OK, ""},
+		"a good rule, and a disabled one": {slices.Concat(good, off), false, OK, ""},
+		"a constant, and one to a topic":  {slices.Concat(constant, topic), false, Unknown, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if f := judgeRules(c.rules, c.proven); f.status != c.want || !strings.Contains(f.fix, c.fix) {
@@ -227,7 +229,7 @@ func TestRulesThatSendTheRecord(t *testing.T) {
 			}
 		}
 		if c, err := watcher.Unwrap([]byte(`"DeleteFlowLogs"`)); err == nil {
-			t.Errorf("the watcher finds %+v in a part", c)
+			t.Errorf("the watcher finds %+v in a part of a record", c)
 		}
 	}
 }
@@ -248,22 +250,22 @@ func TestPatternsOnBothHalves(t *testing.T) {
 		want  Status
 		says  string
 	}{
-		"direct":                          {to(nil, every), OK, "matched 6"},
-		"direct, less":                    {to(nil, ec2), Warn, "the pattern of r0 does not match a stopped trail"},
-		"direct, one for each":            {to(nil, "DeleteFlowLogs", "CreateFlowLogs", "DeleteVpc", "StopLogging"), OK, "matched 6"},
-		"direct, missed":                  {to(nil, "DeleteFlowLogs", ""), Fail, "the pattern of r0, r1 does not match a rehearsal, a creation"},
-		"direct, a constant":              {append(constant(to(nil, every)), to(nil, "DeleteVpc")...), Fail, "does not match a deletion"},
-		"constants only":                  {constant(to(nil, every)), OK, "matched 6"}, // the check event-rule reports it
-		"both halves":                     {to(&nextBus{rules: to(nil, every)}, every), OK, "matched 6"},
-		"the second half misses":          {to(&nextBus{rules: to(nil, "DeleteFlowLogs")}, every), Fail, "the pattern of r0 does not match a rehearsal"},
-		"the first less, the second more": {to(&nextBus{rules: to(nil, "CreateFlowLogs")}, ec2), Fail, "does not match a deletion, a refused deletion"},
-		"each half another":               {append(to(&nextBus{rules: to(nil, "DeleteFlowLogs")}, "CreateFlowLogs"), to(&nextBus{rules: to(nil, "CreateFlowLogs")}, "DeleteFlowLogs")...), Fail, "does not match"},
-		"two ways":                        {append(to(&nextBus{rules: to(nil, every)}, "DeleteFlowLogs"), to(&nextBus{rules: to(nil, ec2)}, every)...), Warn, "a stopped trail"},
-		"two ways, both tried":            {append(to(&nextBus{rules: to(nil, "DeleteFlowLogs")}, every), to(&nextBus{rules: to(nil, every)}, every)...), OK, "matched 6"},
-		"nothing beyond":                  {to(&nextBus{}, every), Skipped, "no rule"},
-		"beyond can't be asked":           {to(&nextBus{err: errors.New("silence")}, every), Unknown, "silence"},
-		"denied":                          {to(nil, "denied"), Unknown, "events:TestEventPattern is not allowed"},
-		"none":                            {nil, Skipped, "no rule"},
+		"direct":                                        {to(nil, every), OK, "matched 6"},
+		"direct, without trails":                        {to(nil, ec2), Warn, "the pattern of r0 does not match a stopped trail"},
+		"direct, a rule for each event":                 {to(nil, "DeleteFlowLogs", "CreateFlowLogs", "DeleteVpc", "StopLogging"), OK, "matched 6"},
+		"direct, one without a pattern":                 {to(nil, "DeleteFlowLogs", ""), Fail, "the pattern of r0, r1 does not match a rehearsal, a creation"},
+		"direct, a constant":                            {append(constant(to(nil, every)), to(nil, "DeleteVpc")...), Fail, "does not match a deletion"},
+		"constants only":                                {constant(to(nil, every)), OK, "matched 6"}, // the check event-rule reports it
+		"both halves":                                   {to(&nextBus{rules: to(nil, every)}, every), OK, "matched 6"},
+		"the second half misses":                        {to(&nextBus{rules: to(nil, "DeleteFlowLogs")}, every), Fail, "the pattern of r0 does not match a rehearsal"},
+		"the first half misses trails, the second most": {to(&nextBus{rules: to(nil, "CreateFlowLogs")}, ec2), Fail, "does not match a deletion, a refused deletion"},
+		"each half matches another event":               {append(to(&nextBus{rules: to(nil, "DeleteFlowLogs")}, "CreateFlowLogs"), to(&nextBus{rules: to(nil, "CreateFlowLogs")}, "DeleteFlowLogs")...), Fail, "does not match"},
+		"two routes, neither matches trails":            {append(to(&nextBus{rules: to(nil, every)}, "DeleteFlowLogs"), to(&nextBus{rules: to(nil, ec2)}, every)...), Warn, "a stopped trail"},
+		"two routes, the second matches all":            {append(to(&nextBus{rules: to(nil, "DeleteFlowLogs")}, every), to(&nextBus{rules: to(nil, every)}, every)...), OK, "matched 6"},
+		"no rule on the next bus":                       {to(&nextBus{}, every), Skipped, "no rule"},
+		"the next bus can't be asked":                   {to(&nextBus{err: errors.New("silence")}, every), Unknown, "silence"},
+		"denied":                                        {to(nil, "denied"), Unknown, "events:TestEventPattern is not allowed"},
+		"no rules":                                      {nil, Skipped, "no rule"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := testPatterns(t.Context(), fakeEvents{}, c.rules, all)

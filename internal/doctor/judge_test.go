@@ -25,15 +25,15 @@ import (
 	"flowkeeper/remediate/answer"
 )
 
-// Package detection finds in each sample what its name says, so that a pattern which matches
-// the samples matches the records that count.
+// TestSamplesMeanWhatTheySay: package detection finds in each sample the kind that its name says. Otherwise a pattern could match
+// all samples and still miss the records that matter.
 func TestSamplesMeanWhatTheySay(t *testing.T) {
 	t.Parallel()
 	scope := inventory.Scope{Account: "111122223333", Region: "eu-west-1"}
 	want := []detection.Kind{detection.Deleted, detection.Attempted, detection.Rehearsed, detection.Created, detection.TornDown, detection.Tampered}
 	all := samples(scope, time.Now())
 	if len(all) != len(want) {
-		t.Fatalf("%d samples", len(all))
+		t.Fatalf("%d samples, want %d", len(all), len(want))
 	}
 	for n, s := range all {
 		var envelope struct{ Detail json.RawMessage }
@@ -46,7 +46,7 @@ func TestSamplesMeanWhatTheySay(t *testing.T) {
 		}
 		f, _ := detection.Judge(r)
 		if f.Kind != want[n] || f.Record.Account != scope.Account || f.Record.Region != scope.Region {
-			t.Errorf("%s is %+v", s.name, f)
+			t.Errorf("%s is %+v, want %v", s.name, f, want[n])
 		}
 	}
 }
@@ -66,16 +66,16 @@ func TestTrails(t *testing.T) {
 		all  []trail
 		want Status
 	}{
-		"none":                           {nil, Fail},
-		"at home":                        {with(func(*trail) {}), OK},
-		"that does not log":              {with(func(t *trail) { t.logging = false }), Fail},
-		"one that logs beside one not":   {append(with(func(t *trail) { t.logging = false }), good), OK},
-		"with a failing bucket":          {with(func(t *trail) { t.deliveryError = "AccessDenied" }), Warn},
-		"that can't be asked":            {with(func(t *trail) { t.unknown = finding{status: Unknown} }), Unknown},
-		"unknown beside one that is not": {append(with(func(t *trail) { t.logging = false }), with(func(t *trail) { t.unknown = finding{status: Unknown} })...), Unknown},
-		"reads only":                     {with(func(t *trail) { t.basic = []types.EventSelector{{ReadWriteType: "ReadOnly"}} }), Fail},
-		"writes only":                    {with(func(t *trail) { t.basic = []types.EventSelector{{ReadWriteType: "WriteOnly"}} }), OK},
-		"data only":                      {with(func(t *trail) { t.basic = []types.EventSelector{{IncludeManagementEvents: aws.Bool(false)}} }), Fail},
+		"none":                                   {nil, Fail},
+		"at home":                                {with(func(*trail) {}), OK},
+		"that does not log":                      {with(func(t *trail) { t.logging = false }), Fail},
+		"one that logs, and one that does not":   {append(with(func(t *trail) { t.logging = false }), good), OK},
+		"with a failing bucket":                  {with(func(t *trail) { t.deliveryError = "AccessDenied" }), Warn},
+		"that can't be asked":                    {with(func(t *trail) { t.unknown = finding{status: Unknown} }), Unknown},
+		"one unknown, and one that does not log": {append(with(func(t *trail) { t.logging = false }), with(func(t *trail) { t.unknown = finding{status: Unknown} })...), Unknown},
+		"reads only":                             {with(func(t *trail) { t.basic = []types.EventSelector{{ReadWriteType: "ReadOnly"}} }), Fail},
+		"writes only":                            {with(func(t *trail) { t.basic = []types.EventSelector{{ReadWriteType: "WriteOnly"}} }), OK},
+		"data only":                              {with(func(t *trail) { t.basic = []types.EventSelector{{IncludeManagementEvents: aws.Bool(false)}} }), Fail},
 		"without KMS": {with(func(t *trail) {
 			t.basic = []types.EventSelector{{ExcludeManagementEventSources: []string{"kms.amazonaws.com"}}}
 		}), OK},
@@ -88,40 +88,40 @@ func TestTrails(t *testing.T) {
 		"advanced: not EC2": {with(func(t *trail) {
 			t.advanced = advanced(management, field("eventSource", nil, []string{"ec2.amazonaws.com"}))
 		}), Fail},
-		"advanced: one event":            {with(func(t *trail) { t.advanced = advanced(management, field("eventName", []string{"DeleteFlowLogs"}, nil)) }), Unknown},
-		"advanced: data":                 {with(func(t *trail) { t.advanced = advanced(field("eventCategory", []string{"Data"}, nil)) }), Fail},
-		"advanced: by what nobody knows": {with(func(t *trail) { t.advanced = advanced(management, field("weather", []string{"rain"}, nil)) }), Unknown},
-		"advanced: by the event's ending": {with(func(t *trail) {
+		"advanced: one event":           {with(func(t *trail) { t.advanced = advanced(management, field("eventName", []string{"DeleteFlowLogs"}, nil)) }), Unknown},
+		"advanced: data":                {with(func(t *trail) { t.advanced = advanced(field("eventCategory", []string{"Data"}, nil)) }), Fail},
+		"advanced: by an unknown field": {with(func(t *trail) { t.advanced = advanced(management, field("weather", []string{"rain"}, nil)) }), Unknown},
+		"advanced: by the end of the event name": {with(func(t *trail) {
 			t.advanced = advanced(management, types.AdvancedFieldSelector{Field: aws.String("eventName"), EndsWith: []string{"FlowLogs"}})
 		}), Unknown},
-		"advanced: data by what nobody knows": {with(func(t *trail) {
+		"advanced: data, by an unknown field": {with(func(t *trail) {
 			t.advanced = advanced(field("resources.type", []string{"AWS::S3::Object"}, nil), field("eventCategory", []string{"Data"}, nil))
 		}), Fail},
 		"advanced: each event by a selector of its own": {with(func(t *trail) {
 			t.advanced = append(advanced(management, field("eventName", []string{"DeleteFlowLogs"}, nil)), advanced(management, field("eventName", []string{"CreateFlowLogs"}, nil))...)
 		}), Unknown},
-		"advanced: one event, the other by what nobody knows": {with(func(t *trail) {
+		"advanced: one event, the other by an unknown field": {with(func(t *trail) {
 			t.advanced = append(advanced(management, field("eventName", []string{"DeleteFlowLogs"}, nil)), advanced(management, field("weather", []string{"rain"}, nil))...)
 		}), Unknown},
-		"advanced: not EC2, by what nobody knows": {with(func(t *trail) {
+		"advanced: not EC2, by an unknown field": {with(func(t *trail) {
 			t.advanced = advanced(management, field("weather", []string{"rain"}, nil), field("eventSource", nil, []string{"ec2.amazonaws.com"}))
 		}), Fail},
-		"with a failing bucket beside a good one": {append(with(func(t *trail) { t.deliveryError = "AccessDenied" }), good), OK},
-		"with a failing bucket beside an unknown": {append(with(func(t *trail) { t.unknown = finding{status: Unknown} }), with(func(t *trail) { t.deliveryError = "AccessDenied" })...), Warn},
+		"one with a failing bucket, and a good one":     {append(with(func(t *trail) { t.deliveryError = "AccessDenied" }), good), OK},
+		"one with a failing bucket, and an unknown one": {append(with(func(t *trail) { t.unknown = finding{status: Unknown} }), with(func(t *trail) { t.deliveryError = "AccessDenied" })...), Warn},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if f := judgeTrails("eu-west-1", c.all); f.status != c.want {
-				t.Errorf("%+v instead of %s", f, c.want)
+				t.Errorf("%+v, want %s", f, c.want)
 			}
 		})
 	}
 }
 
-// fakeTrails are an account's, of which nothing more is known than that they log.
+// fakeTrails is a CloudTrail with trails of which only some log. Their event selectors are empty: all management events.
 type fakeTrails struct {
 	list    []types.Trail
 	logging map[string]bool
-	asked   *int
+	asked   *int // how often GetTrailStatus was called
 }
 
 func (f fakeTrails) DescribeTrails(context.Context, *trails.DescribeTrailsInput, ...func(*trails.Options)) (*trails.DescribeTrailsOutput, error) {
@@ -137,8 +137,8 @@ func (f fakeTrails) GetEventSelectors(context.Context, *trails.GetEventSelectors
 	return &trails.GetEventSelectorsOutput{}, nil
 }
 
-// Only the trails that cover the Region are asked about, and those that are too
-// many may still do.
+// TestTrailsOfARegion: the doctor asks only about trails that cover the Region, and about maxTrails at most. If none of these logs
+// and there are more, one of the others may log, so the result is unknown.
 func TestTrailsOfARegion(t *testing.T) {
 	t.Parallel()
 	of := func(n int, home string, everywhere bool) (out []types.Trail) {
@@ -163,7 +163,7 @@ func TestTrailsOfARegion(t *testing.T) {
 			asked := 0
 			all, err := askTrails(t.Context(), fakeTrails{c.list, map[string]bool{"us-east-1": true, "eu-west-1": true}, &asked}, "eu-west-1")
 			if f := judgeTrails("eu-west-1", all); err != nil || f.status != c.want || asked != c.asked {
-				t.Errorf("%+v after %d questions, %v; want %s after %d", f, asked, err, c.want, c.asked)
+				t.Errorf("%+v after %d calls, %v; want %s after %d", f, asked, err, c.want, c.asked)
 			}
 		})
 	}
@@ -179,11 +179,11 @@ func TestScopesThatAreNotConfigured(t *testing.T) {
 		subjects []*subject
 		want     string
 	}{
-		{"all are", []*subject{{scope: at("111122223333", "eu-west-1")}, {scope: at("111122223333", "us-west-2")}, {scope: at("222233334444", "eu-west-1")}}, ""},
-		{"a Region is not", []*subject{{scope: at("111122223333", "eu-west-1")}, {scope: at("222233334444", "eu-west-1")}}, "2 of 111122223333 us-west-2"},
-		{"nor an account", []*subject{{scope: at("111122223333", "eu-west-1")}}, "2 of 111122223333 us-west-2, 1 of payments (222233334444) eu-west-1"},
-		{"whose credentials these are is not known", []*subject{{scope: at("", "eu-west-1")}}, ""},
-		{"which Regions there are is not known", []*subject{{scope: at("111122223333", "eu-west-1"), regionsErr: errors.New("no")}}, "1 of payments (222233334444) eu-west-1"},
+		{"all scopes are configured", []*subject{{scope: at("111122223333", "eu-west-1")}, {scope: at("111122223333", "us-west-2")}, {scope: at("222233334444", "eu-west-1")}}, ""},
+		{"a Region is not configured", []*subject{{scope: at("111122223333", "eu-west-1")}, {scope: at("222233334444", "eu-west-1")}}, "2 of 111122223333 us-west-2"},
+		{"a Region and an account are not configured", []*subject{{scope: at("111122223333", "eu-west-1")}}, "2 of 111122223333 us-west-2, 1 of payments (222233334444) eu-west-1"},
+		{"the account of the credentials is unknown", []*subject{{scope: at("", "eu-west-1")}}, ""},
+		{"the Regions of the account are unknown", []*subject{{scope: at("111122223333", "eu-west-1"), regionsErr: errors.New("no")}}, "1 of payments (222233334444) eu-west-1"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if got := strings.Join(unwatched(protected, c.subjects, m.named), ", "); got != c.want {
@@ -204,29 +204,29 @@ func TestJudgements(t *testing.T) {
 		f    finding
 		want Status
 	}{
-		"clock":            {judgeClock(-30 * time.Second), OK},
-		"clock behind":     {judgeClock(-31 * time.Second), Warn},
-		"clock ahead":      {judgeClock(301 * time.Second), Fail},
-		"no room":          {judgeSpace("/", 1<<20), Fail},
-		"little room":      {judgeSpace("/", 100<<20), Warn},
-		"room":             {judgeSpace("/", 1<<30), OK},
-		"kept an hour":     {judgeRetention(time.Hour), Fail},
-		"kept two days":    {judgeRetention(48 * time.Hour), Warn},
-		"kept four days":   {judgeRetention(96 * time.Hour), OK},
-		"two receives":     {redrive("2"), Fail},
-		"nine receives":    {redrive(`"9"`), Warn},
-		"ten receives":     {redrive(`"10"`), OK},
-		"receives of what": {redrive(`{}`), Unknown},
-		"no key":           {judgeKey("", true, "eu-west-1"), OK},
-		"AWS's key":        {judgeKey("arn:aws:kms:eu-west-1:111122223333:alias/aws/sqs", false, "eu-west-1"), Fail},
-		"own key":          {judgeKey("alias/ours", false, "eu-west-1"), Unknown},
-		"no refresh":       {judgeRefresh("@every 5m", time.Time{}, now), Warn},
-		"late refresh":     {judgeRefresh("@every 5m", now.Add(-12*time.Minute-time.Second), now), Warn},
-		"refresh":          {judgeRefresh("@every 5m", now.Add(-12*time.Minute), now), OK},
+		"clock":                 {judgeClock(-30 * time.Second), OK},
+		"clock behind":          {judgeClock(-31 * time.Second), Warn},
+		"clock ahead":           {judgeClock(301 * time.Second), Fail},
+		"no room":               {judgeSpace("/", 1<<20), Fail},
+		"little room":           {judgeSpace("/", 100<<20), Warn},
+		"room":                  {judgeSpace("/", 1<<30), OK},
+		"kept an hour":          {judgeRetention(time.Hour), Fail},
+		"kept two days":         {judgeRetention(48 * time.Hour), Warn},
+		"kept four days":        {judgeRetention(96 * time.Hour), OK},
+		"two receives":          {redrive("2"), Fail},
+		"nine receives":         {redrive(`"9"`), Warn},
+		"ten receives":          {redrive(`"10"`), OK},
+		"no number of receives": {redrive(`{}`), Unknown},
+		"no key":                {judgeKey("", true, "eu-west-1"), OK},
+		"AWS's key":             {judgeKey("arn:aws:kms:eu-west-1:111122223333:alias/aws/sqs", false, "eu-west-1"), Fail},
+		"own key":               {judgeKey("alias/ours", false, "eu-west-1"), Unknown},
+		"no refresh":            {judgeRefresh("@every 5m", time.Time{}, now), Warn},
+		"late refresh":          {judgeRefresh("@every 5m", now.Add(-12*time.Minute-time.Second), now), Warn},
+		"refresh":               {judgeRefresh("@every 5m", now.Add(-12*time.Minute), now), OK},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if c.f.status != c.want || c.f.detail == "" {
-				t.Errorf("%+v instead of %s", c.f, c.want)
+				t.Errorf("%+v, want %s", c.f, c.want)
 			}
 		})
 	}
@@ -260,7 +260,7 @@ func TestWords(t *testing.T) {
 		t.Run(fmt.Sprintf("%q", want), func(t *testing.T) {
 			t.Parallel()
 			if got := errorText(err); got != want {
-				t.Errorf("%q instead of %q", got, want)
+				t.Errorf("%q, want %q", got, want)
 			}
 		})
 	}
@@ -269,7 +269,8 @@ func TestWords(t *testing.T) {
 	}
 }
 
-// names and decisions of an IAM of three pages.
+// fakeIAM is an IAM with two pages of users and one of roles. decide answers its policy simulator; a nil mfa: the request has no
+// aws:MultiFactorAuthPresent.
 type fakeIAM struct {
 	t      *testing.T
 	decide func(principal string, mfa *bool) (iamtypes.EvaluationResult, error)
@@ -291,7 +292,7 @@ func (f fakeIAM) ListRoles(context.Context, *iam.ListRolesInput, ...func(*iam.Op
 
 func (f fakeIAM) SimulatePrincipalPolicy(_ context.Context, in *iam.SimulatePrincipalPolicyInput, _ ...func(*iam.Options)) (*iam.SimulatePrincipalPolicyOutput, error) {
 	if len(in.ActionNames) != 1 || in.ActionNames[0] != "ec2:DeleteFlowLogs" || len(in.ResourceArns) != 1 {
-		f.t.Errorf("asked %+v", in)
+		f.t.Errorf("the simulator is asked %+v", in)
 	}
 	var mfa *bool
 	for _, c := range in.ContextEntries {
@@ -308,8 +309,8 @@ func (f fakeIAM) SimulatePrincipalPolicy(_ context.Context, in *iam.SimulatePrin
 	return &iam.SimulatePrincipalPolicyOutput{EvaluationResults: []iamtypes.EvaluationResult{r}}, err
 }
 
-// A policy that denies requests without MFA may allow those with a user's access key, which do
-// not report MFA. The review must show that.
+// TestReview: a policy that denies requests without MFA may still allow those with a user's access key, which do not report MFA.
+// The review must show such a user. It must also say whom it could not ask about.
 func TestReview(t *testing.T) {
 	t.Parallel()
 	statement := iamtypes.Statement{SourcePolicyId: aws.String("PowerUsers"), SourcePolicyType: "IAM Policy", StartPosition: &iamtypes.Position{Line: 7, Column: 3}}
@@ -318,7 +319,7 @@ func TestReview(t *testing.T) {
 		switch {
 		case principal == "arn:aws:iam::1:role/admin":
 			return r, &smithy.OperationError{ServiceID: iam.ServiceID, OperationName: "SimulatePrincipalPolicy", Err: &smithy.GenericAPIError{Code: "Throttling"}}
-		case principal == "arn:aws:iam::1:user/b": // gone since it was listed
+		case principal == "arn:aws:iam::1:user/b": // deleted since it was listed
 			return r, &smithy.GenericAPIError{Code: "NoSuchEntity"}
 		case principal == "arn:aws:iam::1:user/a" && mfa != nil && !*mfa:
 			r.EvalDecision = iamtypes.PolicyEvaluationDecisionTypeExplicitDeny
@@ -341,8 +342,8 @@ func TestReview(t *testing.T) {
 	}
 }
 
-// No package except the demo and the tests calls DeleteFlowLogs: the doctor asks IAM whether
-// that is allowed, and never tries it.
+// TestNoPackageDeletes: no package except the demo and the tests calls DeleteFlowLogs. The doctor asks IAM whether the call is
+// allowed, and never tries it.
 func TestNoPackageDeletes(t *testing.T) {
 	t.Parallel()
 	root, found := filepath.Join("..", ".."), 0
@@ -361,17 +362,17 @@ func TestNoPackageDeletes(t *testing.T) {
 		return err
 	})
 	if err != nil || found == 0 {
-		t.Errorf("%v, in %d files", err, found)
+		t.Errorf("%d files call DeleteFlowLogs, want those of the demo and the tests: %v", found, err)
 	}
 }
 
-// All callers get the answer to the first call, also if it is an error.
+// TestAnswersAreAskedForOnce: all callers get the answer to the first call, also if it is an error.
 func TestAnswersAreAskedForOnce(t *testing.T) {
 	t.Parallel()
 	asked := 0
 	ask := once(t.Context(), func(ctx context.Context) (int, error) {
 		if until, is := ctx.Deadline(); !is || time.Until(until) < oneCheck/2 {
-			t.Errorf("it has until %v", until)
+			t.Errorf("the deadline is %v, want at least %s from now", until, oneCheck/2)
 		}
 		asked++
 		return asked, fs.ErrNotExist
@@ -383,7 +384,8 @@ func TestAnswersAreAskedForOnce(t *testing.T) {
 	}
 }
 
-// jq prints what JSON escaped: nothing in a result may act on a terminal.
+// TestResultsAreClean: JSON escapes control characters, but jq prints them as they were. So the texts of a result have none: they
+// would control a terminal.
 func TestResultsAreClean(t *testing.T) {
 	t.Parallel()
 	r := finding{Warn, "a\x1b[2Jb", "aws \u202e" + strings.Repeat("x", 20000)}.at(Check{ID: "queue"}, inventory.Scope{})

@@ -11,7 +11,7 @@ import (
 	"flowkeeper/inventory"
 )
 
-// many returns so many results, one for each account from 111122223300 on.
+// many returns n results, one for each account from 111122223300 on.
 func many(n int, of func(n int, account string) Result) (out []Result) {
 	for n := range n {
 		account := fmt.Sprint(111122223300 + n)
@@ -22,7 +22,7 @@ func many(n int, of func(n int, account string) Result) (out []Result) {
 	return out
 }
 
-// TestLines: one cause in many places is one line, and no result that differs is lost.
+// TestLines: results with one cause in many accounts or Regions become one line. A result that differs keeps its own line.
 func TestLines(t *testing.T) {
 	t.Parallel()
 	refused := func(_ int, account string) Result {
@@ -38,17 +38,17 @@ func TestLines(t *testing.T) {
 		group []Result
 		want  []line
 	}{
-		"nothing":                     {nil, nil},
-		"of this machine":             {[]Result{{Status: OK, Detail: "all well"}}, []line{{OK, 0, "all well", nil}}},
-		"skipped":                     {[]Result{{Status: Skipped, Detail: "no state file", Account: "1"}}, nil},
-		"the same in two places":      {many(2, func(int, string) Result { return Result{Status: Warn, Detail: "late"} }), []line{{Warn, 2, "late", nil}}},
-		"the same text, another mark": {[]Result{{Status: Warn, Detail: "late"}, {Status: Fail, Detail: "late"}}, []line{{Warn, 0, "late", nil}, {Fail, 0, "late", nil}}},
+		"nothing":                       {nil, nil},
+		"of this machine":               {[]Result{{Status: OK, Detail: "all well"}}, []line{{OK, 0, "all well", nil}}},
+		"skipped":                       {[]Result{{Status: Skipped, Detail: "no state file", Account: "1"}}, nil},
+		"the same in two accounts":      {many(2, func(int, string) Result { return Result{Status: Warn, Detail: "late"} }), []line{{Warn, 2, "late", nil}}},
+		"the same text, another status": {[]Result{{Status: Warn, Detail: "late"}, {Status: Fail, Detail: "late"}}, []line{{Warn, 0, "late", nil}, {Fail, 0, "late", nil}}},
 		"three that are fine": {many(3, func(n int, _ string) Result { return Result{Status: OK, Detail: fmt.Sprintf("trail %d", n)} }),
 			[]line{{OK, 1, "trail 0", nil}, {OK, 1, "trail 1", nil}, {OK, 1, "trail 2", nil}}},
 		"four that are fine": {many(4, func(n int, _ string) Result { return Result{Status: OK, Detail: fmt.Sprintf("trail %d", n)} }), []line{{OK, 4, "fine", nil}}},
 		"four that are noted": {append(many(4, func(int, string) Result { return Result{Status: OK, Detail: "by log files", noted: true} }), Result{Account: "9", Status: OK, Detail: "by a rule"}),
 			[]line{{OK, 4, "by log files", nil}, {OK, 1, "by a rule", nil}}},
-		"four that are noted beside four": {append(many(4, func(int, string) Result { return Result{Status: OK, Detail: "by log files", noted: true} }), many(4, func(n int, _ string) Result { return Result{Status: OK, Detail: fmt.Sprint("by rule ", n)} })...),
+		"four that are noted, and four that are fine": {append(many(4, func(int, string) Result { return Result{Status: OK, Detail: "by log files", noted: true} }), many(4, func(n int, _ string) Result { return Result{Status: OK, Detail: fmt.Sprint("by rule ", n)} })...),
 			[]line{{OK, 4, "by log files", nil}, {OK, 4, "fine", nil}}},
 		"one cause, three accounts": {many(3, refused), []line{
 			{Fail, 1, "denied: arn:aws:iam::111122223300:role/flowkeeper", []string{"deploy it in 111122223300"}},
@@ -59,7 +59,7 @@ func TestLines(t *testing.T) {
 		"other numbers": {many(4, func(n int, _ string) Result {
 			return Result{Status: Warn, Detail: fmt.Sprintf("%s ago, at 2026-03-01T12:0%d:00Z", time.Duration(n+60)*time.Second, n)}
 		}), []line{{Warn, 4, "for example 111122223300: 1m0s ago, at 2026-03-01T12:00:00Z", nil}}},
-		"few fixes of one line": {many(4, func(n int, _ string) Result {
+		"one cause with two fixes": {many(4, func(n int, _ string) Result {
 			return Result{Status: Fail, Detail: "no trail", Fix: fmt.Sprintf("fix %d", n%2)}
 		}),
 			[]line{{Fail, 4, "no trail", []string{"fix 0", "fix 1"}}}},
@@ -73,13 +73,13 @@ func TestLines(t *testing.T) {
 				got = append(got, line{l.Status, len(l.Places), l.Detail, l.Fixes})
 			}
 			if !reflect.DeepEqual(got, c.want) {
-				t.Errorf("%+v instead of %+v", got, c.want)
+				t.Errorf("%+v, want %+v", got, c.want)
 			}
 		})
 	}
 }
 
-// TestNamedAccountsShareALine: names of accounts in texts do not make one cause many.
+// TestNamedAccountsShareALine: results whose texts differ only in the names and IDs of accounts become one line.
 func TestNamedAccountsShareALine(t *testing.T) {
 	t.Parallel()
 	group := many(4, func(n int, account string) Result {
@@ -92,39 +92,39 @@ func TestNamedAccountsShareALine(t *testing.T) {
 	}
 }
 
-// TestWholeAccounts: what is the same in each Region of an account is one result, that of the account.
+// TestWholeAccounts: if a result is the same in all Regions of an account, it becomes one result of the account.
 func TestWholeAccounts(t *testing.T) {
 	t.Parallel()
 	r := func(account, region string, status Status, detail, fix string) Result {
 		return Result{Account: account, Region: region, Status: status, Detail: detail, Fix: fix}
 	}
 	for name, c := range map[string]struct{ group, want []Result }{
-		"nothing":          {nil, nil},
-		"one Region":       {[]Result{r("1", "eu", Fail, "no role", "")}, []Result{r("1", "eu", Fail, "no role", "")}},
-		"this machine":     {[]Result{r("", "", Warn, "full", ""), r("", "", Warn, "full", "")}, []Result{r("", "", Warn, "full", ""), r("", "", Warn, "full", "")}},
-		"unknown account":  {[]Result{r("", "eu", Fail, "no", ""), r("", "us", Fail, "no", "")}, []Result{r("", "eu", Fail, "no", ""), r("", "us", Fail, "no", "")}},
-		"each Region":      {[]Result{r("1", "eu", Fail, "no role", "x"), r("1", "us", Fail, "no role", "x")}, []Result{r("1", "", Fail, "no role", "x")}},
-		"fine ones":        {[]Result{r("1", "eu", OK, "role", ""), r("1", "us", OK, "role", "")}, []Result{r("1", "eu", OK, "role", ""), r("1", "us", OK, "role", "")}},
-		"left out":         {[]Result{r("1", "eu", Skipped, "no", ""), r("1", "us", Skipped, "no", "")}, []Result{r("1", "eu", Skipped, "no", ""), r("1", "us", Skipped, "no", "")}},
-		"two of three":     {[]Result{r("1", "eu", Fail, "no", ""), r("1", "us", Fail, "no", ""), r("1", "ap", OK, "yes", "")}, []Result{r("1", "eu", Fail, "no", ""), r("1", "us", Fail, "no", ""), r("1", "ap", OK, "yes", "")}},
-		"another fix each": {[]Result{r("1", "eu", Fail, "no", "in eu"), r("1", "us", Fail, "no", "in us")}, []Result{r("1", "eu", Fail, "no", "in eu"), r("1", "us", Fail, "no", "in us")}},
-		"twice in one":     {[]Result{r("1", "eu", Fail, "no", ""), r("1", "eu", Fail, "no", ""), r("1", "us", Fail, "other", "")}, []Result{r("1", "eu", Fail, "no", ""), r("1", "eu", Fail, "no", ""), r("1", "us", Fail, "other", "")}},
+		"nothing":                          {nil, nil},
+		"one Region":                       {[]Result{r("1", "eu", Fail, "no role", "")}, []Result{r("1", "eu", Fail, "no role", "")}},
+		"this machine":                     {[]Result{r("", "", Warn, "full", ""), r("", "", Warn, "full", "")}, []Result{r("", "", Warn, "full", ""), r("", "", Warn, "full", "")}},
+		"unknown account":                  {[]Result{r("", "eu", Fail, "no", ""), r("", "us", Fail, "no", "")}, []Result{r("", "eu", Fail, "no", ""), r("", "us", Fail, "no", "")}},
+		"the same in each Region":          {[]Result{r("1", "eu", Fail, "no role", "x"), r("1", "us", Fail, "no role", "x")}, []Result{r("1", "", Fail, "no role", "x")}},
+		"OK in each Region":                {[]Result{r("1", "eu", OK, "role", ""), r("1", "us", OK, "role", "")}, []Result{r("1", "eu", OK, "role", ""), r("1", "us", OK, "role", "")}},
+		"skipped in each Region":           {[]Result{r("1", "eu", Skipped, "no", ""), r("1", "us", Skipped, "no", "")}, []Result{r("1", "eu", Skipped, "no", ""), r("1", "us", Skipped, "no", "")}},
+		"the same in two of three Regions": {[]Result{r("1", "eu", Fail, "no", ""), r("1", "us", Fail, "no", ""), r("1", "ap", OK, "yes", "")}, []Result{r("1", "eu", Fail, "no", ""), r("1", "us", Fail, "no", ""), r("1", "ap", OK, "yes", "")}},
+		"another fix in each Region":       {[]Result{r("1", "eu", Fail, "no", "in eu"), r("1", "us", Fail, "no", "in us")}, []Result{r("1", "eu", Fail, "no", "in eu"), r("1", "us", Fail, "no", "in us")}},
+		"twice in one Region":              {[]Result{r("1", "eu", Fail, "no", ""), r("1", "eu", Fail, "no", ""), r("1", "us", Fail, "other", "")}, []Result{r("1", "eu", Fail, "no", ""), r("1", "eu", Fail, "no", ""), r("1", "us", Fail, "other", "")}},
 		"two accounts": {[]Result{r("1", "eu", Fail, "no", ""), r("1", "us", Fail, "no", ""), r("2", "eu", Fail, "no", ""), r("2", "us", Warn, "no", "")},
 			[]Result{r("1", "", Fail, "no", ""), r("2", "eu", Fail, "no", ""), r("2", "us", Warn, "no", "")}},
-		"two causes, one of them the account's": {[]Result{r("1", "eu", Fail, "a", ""), r("1", "eu", Fail, "b", ""), r("1", "us", Fail, "b", ""), r("1", "", OK, "c", "")},
+		"two causes, one of them in each Region": {[]Result{r("1", "eu", Fail, "a", ""), r("1", "eu", Fail, "b", ""), r("1", "us", Fail, "b", ""), r("1", "", OK, "c", "")},
 			[]Result{r("1", "eu", Fail, "a", ""), r("1", "", Fail, "b", ""), r("1", "", OK, "c", "")}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			if got := wholeAccounts(c.group); !reflect.DeepEqual(got, c.want) {
-				t.Errorf("%+v instead of %+v", got, c.want)
+				t.Errorf("%+v, want %+v", got, c.want)
 			}
 		})
 	}
 }
 
-// TestPlaces: an account that can't be reached has no Regions, and does not count as one; accounts
-// with the same Regions are named together.
+// TestPlaces: an account that can't be reached has no Regions, so it does not add to their number. Accounts with the same Regions
+// are named together.
 func TestPlaces(t *testing.T) {
 	t.Parallel()
 	const a, b, c = "111122223333", "222233334444", "333344445555"
@@ -138,23 +138,23 @@ func TestPlaces(t *testing.T) {
 		places      Places
 		short, list string // list of two accounts
 	}{
-		"this machine":            {nil, "", ""},
-		"the queue's":             {Places{{Account: a, Region: "eu"}}, "payments (111122223333) eu", "payments (111122223333): eu"},
-		"accounts":                {Places{{Account: a}, {Account: b}}, "payments (111122223333), 222233334444", "payments (111122223333), 222233334444"},
-		"Regions of one, few":     {Places{{Account: a, Region: "eu"}, {Account: a, Region: "us"}}, "payments (111122223333) eu, us", "payments (111122223333): eu, us"},
-		"Regions of two, few":     {Places{{Account: a, Region: "eu"}, {Account: a, Region: "us"}, {Account: b, Region: "eu"}}, "payments (111122223333) eu, us; 222233334444 eu", "payments (111122223333): eu, us; 222233334444: eu"},
-		"an account, its Regions": {Places{{Account: a}, {Account: a, Region: "eu"}, {Account: a, Region: "us"}}, "payments (111122223333) eu, us", "payments (111122223333): eu, us"},
-		"many accounts":           {Places{{Account: c}, {Account: b}, {Account: a}, {Account: "1"}}, "4 accounts", "1, payments (111122223333); 2 more accounts: see --json"},
-		"Regions of one":          {Places{{Account: a, Region: "us"}, {Account: a, Region: "eu"}, {Account: a, Region: "ap"}, {Account: a, Region: "sa"}}, "4 Regions of payments (111122223333)", "payments (111122223333): ap, eu, sa, us"},
-		"Regions of two":          {Places{{Account: a, Region: "eu"}, {Account: a, Region: "us"}, {Account: b, Region: "us"}, {Account: b, Region: "eu"}}, "4 Regions of 2 accounts", "payments (111122223333), 222233334444: eu, us"},
-		"other Regions":           {Places{{Account: a, Region: "eu"}, {Account: a, Region: "us"}, {Account: b, Region: "us"}, {Account: b, Region: "ap"}}, "4 Regions of 2 accounts", "payments (111122223333): eu, us; 222233334444: ap, us"},
-		"one without any":         {thirty, "60 Regions of 30 accounts", "000000000000, 000000000001: eu, us; 28 more accounts: see --json"},
-		"a Region of each":        {Places{{Account: a, Region: "eu"}, {Account: b, Region: "eu"}, {Account: c, Region: "eu"}, {Account: "1", Region: "eu"}}, "4 accounts", "1, payments (111122223333): eu; 2 more accounts: see --json"},
+		"this machine":                     {nil, "", ""},
+		"one account, one Region":          {Places{{Account: a, Region: "eu"}}, "payments (111122223333) eu", "payments (111122223333): eu"},
+		"two accounts":                     {Places{{Account: a}, {Account: b}}, "payments (111122223333), 222233334444", "payments (111122223333), 222233334444"},
+		"few Regions of one account":       {Places{{Account: a, Region: "eu"}, {Account: a, Region: "us"}}, "payments (111122223333) eu, us", "payments (111122223333): eu, us"},
+		"few Regions of two accounts":      {Places{{Account: a, Region: "eu"}, {Account: a, Region: "us"}, {Account: b, Region: "eu"}}, "payments (111122223333) eu, us; 222233334444 eu", "payments (111122223333): eu, us; 222233334444: eu"},
+		"an account and its Regions":       {Places{{Account: a}, {Account: a, Region: "eu"}, {Account: a, Region: "us"}}, "payments (111122223333) eu, us", "payments (111122223333): eu, us"},
+		"many accounts":                    {Places{{Account: c}, {Account: b}, {Account: a}, {Account: "1"}}, "4 accounts", "1, payments (111122223333); 2 more accounts: see --json"},
+		"many Regions of one account":      {Places{{Account: a, Region: "us"}, {Account: a, Region: "eu"}, {Account: a, Region: "ap"}, {Account: a, Region: "sa"}}, "4 Regions of payments (111122223333)", "payments (111122223333): ap, eu, sa, us"},
+		"the same Regions of two accounts": {Places{{Account: a, Region: "eu"}, {Account: a, Region: "us"}, {Account: b, Region: "us"}, {Account: b, Region: "eu"}}, "4 Regions of 2 accounts", "payments (111122223333), 222233334444: eu, us"},
+		"other Regions of each account":    {Places{{Account: a, Region: "eu"}, {Account: a, Region: "us"}, {Account: b, Region: "us"}, {Account: b, Region: "ap"}}, "4 Regions of 2 accounts", "payments (111122223333): eu, us; 222233334444: ap, us"},
+		"many accounts and their Regions":  {thirty, "60 Regions of 30 accounts", "000000000000, 000000000001: eu, us; 28 more accounts: see --json"},
+		"one Region of each account":       {Places{{Account: a, Region: "eu"}, {Account: b, Region: "eu"}, {Account: c, Region: "eu"}, {Account: "1", Region: "eu"}}, "4 accounts", "1, payments (111122223333): eu; 2 more accounts: see --json"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			if short, list := x.places.Short(names), x.places.list(names, 2); short != x.short || list != x.list {
-				t.Errorf("%q, %q", short, list)
+				t.Errorf("%q, %q; want %q, %q", short, list, x.short, x.list)
 			}
 		})
 	}
@@ -163,8 +163,8 @@ func TestPlaces(t *testing.T) {
 	}
 }
 
-// TestAllPlaces: all places are listed of what fails, some of what is only not known, and none where
-// all is well or few are named already.
+// TestAllPlaces: a failure lists all its accounts and Regions. A warning or unknown lists the first ten. A result that is OK lists
+// none, nor does one whose line already names its few accounts.
 func TestAllPlaces(t *testing.T) {
 	t.Parallel()
 	of := func(status Status, places int) string {
@@ -185,7 +185,7 @@ func TestAllPlaces(t *testing.T) {
 		t.Run(fmt.Sprintf("%s in %d", c.status, c.places), func(t *testing.T) {
 			t.Parallel()
 			if got := of(c.status, c.places); got != c.want {
-				t.Errorf("%s in %d places: %q instead of %q", c.status, c.places, got, c.want)
+				t.Errorf("%s in %d places: %q, want %q", c.status, c.places, got, c.want)
 			}
 		})
 	}

@@ -18,8 +18,8 @@ import (
 	"flowkeeper/inventory"
 )
 
-// TestLogFiles: each answer of S3 to the file that the daemon has noted, or to one that is not
-// there.
+// TestLogFiles: the doctor asks S3 for a log file that the daemon has read, or else for one that does not exist. Each answer of S3
+// leads to another result.
 func TestLogFiles(t *testing.T) {
 	t.Parallel()
 	const bucket, owner, key = "org-trail", "999988887777", "AWSLogs/111122223333/CloudTrail/eu-west-1/2026/03/01/x.json.gz"
@@ -29,9 +29,9 @@ func TestLogFiles(t *testing.T) {
 		status Status
 		says   string
 	}{
-		"a file that was read":        {func(*fakeawstest.World) {}, key, OK, "s3://org-trail/AWSLogs/ can be read"},
-		"none was read, and listable": {func(*fakeawstest.World) {}, "", OK, "can be read"},
-		"none was read": {func(w *fakeawstest.World) {
+		"a file that was read":           {func(*fakeawstest.World) {}, key, OK, "s3://org-trail/AWSLogs/ can be read"},
+		"none was read, listing allowed": {func(*fakeawstest.World) {}, "", OK, "can be read"},
+		"none was read, listing denied": {func(w *fakeawstest.World) {
 			w.RefuseObjects(bucket, "AWSLogs/"+neverStored, "AccessDenied", "Access Denied", 403)
 		}, "", Unknown, "no file of it was read yet"},
 		"refused": {func(w *fakeawstest.World) { w.RefuseObjects(bucket, "", "AccessDenied", "Access Denied", 403) }, key, Fail, "s3:GetObject on arn:aws:s3:::org-trail/AWSLogs/*"},
@@ -65,26 +65,26 @@ func TestLogFiles(t *testing.T) {
 	}
 }
 
-// TestKeysOfLogFiles: a prefix that fits no log file, and a bucket without any, show as long as no file
-// was read with the prefix of now.
+// TestKeysOfLogFiles: if no log file was read with the configured prefix yet, the doctor reports log files with another prefix,
+// and a bucket whose files are no log files. The keys may be an attacker's text.
 func TestKeysOfLogFiles(t *testing.T) {
 	t.Parallel()
 	const bucket, owner, prefix, rest = "org-trail", "999988887777", "trail/AWSLogs/", "111122223333/CloudTrail/eu-west-1/2026/03/01/x.json.gz"
 	for name, c := range map[string]struct {
-		read, outside, foreign string
+		read, outside, foreign string // keys: of the last log file that was read, of one with another prefix, of a file that is no log file
 		status                 Status // of the first finding
 		says                   []string
 	}{
-		"nothing came":             {"", "", "", OK, nil},
-		"without the prefix":       {"", "AWSLogs/o-x/" + rest, "", Fail, []string{"of s3://org-trail/trail/AWSLogs/ was read yet", "begin with AWSLogs/:", "in log_files.buckets to AWSLogs/, and restart"}},
-		"and others":               {"", "AWSLogs/" + rest, "x", Fail, []string{"begin with AWSLogs/:"}},
-		"with it now":              {"", prefix + rest, "", OK, nil},
-		"one was read":             {prefix + rest, "AWSLogs/" + rest, "x", OK, nil},
-		"one was read, before":     {"AWSLogs/" + rest, "AWSLogs/" + rest, "", Fail, []string{"begin with AWSLogs/:"}},
-		"no log files":             {"", "", "backups/\x1b[2Ja", Warn, []string{`such as 'backups/\x1b[2Ja'`, "which bucket the trail writes to"}},
-		"no log files, one read":   {prefix + rest, "", "x", OK, nil},
-		"a state file that is not": {"", "set it to this", "", OK, nil},
-		"hostile":                  {"", strings.Repeat("\u202e", 1000) + "/AWSLogs/" + rest, "", Fail, []string{`begin with '\u202e\u202e`}},
+		"no file was announced":                {"", "", "", OK, nil},
+		"log files with another prefix":        {"", "AWSLogs/o-x/" + rest, "", Fail, []string{"of s3://org-trail/trail/AWSLogs/ was read yet", "begin with AWSLogs/:", "in log_files.buckets to AWSLogs/, and restart"}},
+		"with another prefix, and other files": {"", "AWSLogs/" + rest, "x", Fail, []string{"begin with AWSLogs/:"}},
+		"the prefix was corrected since":       {"", prefix + rest, "", OK, nil},
+		"one was read":                         {prefix + rest, "AWSLogs/" + rest, "x", OK, nil},
+		"one was read with an old prefix":      {"AWSLogs/" + rest, "AWSLogs/" + rest, "", Fail, []string{"begin with AWSLogs/:"}},
+		"only other files":                     {"", "", "backups/\x1b[2Ja", Warn, []string{`such as 'backups/\x1b[2Ja'`, "which bucket the trail writes to"}},
+		"other files, and one was read":        {prefix + rest, "", "x", OK, nil},
+		"a fact that is no key":                {"", "set it to this", "", OK, nil},
+		"a hostile key":                        {"", strings.Repeat("\u202e", 1000) + "/AWSLogs/" + rest, "", Fail, []string{`begin with '\u202e\u202e`}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -121,8 +121,9 @@ func TestKeysOfLogFiles(t *testing.T) {
 	}
 }
 
-// TestNoRuleWhereLogFilesBringTheEvents: it is a warning, also if the topic that announces the files may
-// send to the queue; and nothing to warn of in an organisation that has no rules anywhere.
+// TestNoRuleWhereLogFilesBringTheEvents: if no EventBridge rule leads to the queue, but log files bring the events, the doctor only
+// warns that they come later. This holds also if the topic that announces the files may send to the queue. In an organisation
+// without a rule in any account, log files are the chosen way, and there is no warning.
 func TestNoRuleWhereLogFilesBringTheEvents(t *testing.T) {
 	t.Parallel()
 	const topic, byRule = `{"Statement":{"Effect":"Allow","Principal":{"Service":"sns.amazonaws.com"},"Action":"sqs:SendMessage","Resource":"` + queueARN + `","Condition":{"ArnEquals":{"aws:SourceArn":"` + topicARN + `"}}}}`,
@@ -131,20 +132,20 @@ func TestNoRuleWhereLogFilesBringTheEvents(t *testing.T) {
 	for name, c := range map[string]struct {
 		policy               string
 		files, org, atHome   bool
-		otherRule, otherFail bool // of another member
+		otherRule, otherFail bool // another member has a rule, or can't be asked
 		want                 Status
 		says, fix            string
 	}{
-		"no log files":                         {want: Fail, says: "no rule leads to " + queueARN, fix: "put-rule"},
-		"no log files, a topic":                {policy: topic, want: Unknown, says: "CloudTrail itself may publish there", fix: "SnsTopicARN"},
-		"both ways":                            {files: true, want: Warn, says: "some minutes later", fix: "put-rule"},
-		"both ways, with their topic":          {policy: topic, files: true, want: Warn, says: "some minutes later", fix: "put-rule"},
-		"an organisation, both ways":           {policy: topic, files: true, org: true, otherRule: true, want: Warn, says: "some minutes later", fix: "put-rule"},
-		"an organisation, log files only":      {policy: topic, files: true, org: true, want: OK, says: "events come by the log files of log_files.buckets"},
-		"another account can't be asked":       {policy: topic, files: true, org: true, otherFail: true, want: OK, says: "events come by the log files of log_files.buckets"},
-		"where the queue is, log files only":   {policy: topic, files: true, org: true, atHome: true, want: OK, says: "events come by the log files of log_files.buckets"},
-		"where the queue is, with a rule once": {policy: byRule, files: true, org: true, atHome: true, want: Warn, says: "some minutes later", fix: "put-rule"},
-		"the queue's rule, others log files":   {policy: byRule, files: true, org: true, want: OK, says: "events come by the log files of log_files.buckets"},
+		"no log files":                             {want: Fail, says: "no rule leads to " + queueARN, fix: "put-rule"},
+		"no log files, a topic":                    {policy: topic, want: Unknown, says: "CloudTrail itself may publish there", fix: "SnsTopicARN"},
+		"both ways":                                {files: true, want: Warn, says: "some minutes later", fix: "put-rule"},
+		"both ways, with their topic":              {policy: topic, files: true, want: Warn, says: "some minutes later", fix: "put-rule"},
+		"an organisation, both ways":               {policy: topic, files: true, org: true, otherRule: true, want: Warn, says: "some minutes later", fix: "put-rule"},
+		"an organisation, log files only":          {policy: topic, files: true, org: true, want: OK, says: "events come by the log files of log_files.buckets"},
+		"another account can't be asked":           {policy: topic, files: true, org: true, otherFail: true, want: OK, says: "events come by the log files of log_files.buckets"},
+		"where the queue is, log files only":       {policy: topic, files: true, org: true, atHome: true, want: OK, says: "events come by the log files of log_files.buckets"},
+		"where the queue is, the rule was deleted": {policy: byRule, files: true, org: true, atHome: true, want: Warn, says: "some minutes later", fix: "put-rule"},
+		"only the queue's account has a rule":      {policy: byRule, files: true, org: true, want: OK, says: "events come by the log files of log_files.buckets"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			m := &machine{Doctor: &Doctor{}}
@@ -178,14 +179,14 @@ func TestNoRuleWhereLogFilesBringTheEvents(t *testing.T) {
 				t.Errorf("%+v", got)
 			}
 			if got.noted != (c.want == OK) {
-				t.Errorf("noted: %v", got.noted)
+				t.Errorf("noted: %v, want %v", got.noted, c.want == OK)
 			}
 		})
 	}
 }
 
-// TestOwnersOfLogFilesMayAnnounceThem: the account of a bucket of log_files.buckets need not be watched. Of another
-// account's topic or bucket the policy check warns.
+// TestOwnersOfLogFilesMayAnnounceThem: a topic or bucket of an account that owns a bucket of log_files.buckets may send to the
+// queue, even if this account is not watched. If it belongs to another account that is not watched, the policy check warns.
 func TestOwnersOfLogFilesMayAnnounceThem(t *testing.T) {
 	t.Parallel()
 	allow := func(service, source string) string {
@@ -216,7 +217,7 @@ func TestOwnersOfLogFilesMayAnnounceThem(t *testing.T) {
 	}
 }
 
-// noAccounts is an organisation of which no account is to be protected.
+// noAccounts is an organisation without any account to protect.
 type noAccounts struct{}
 
 func (noAccounts) Accounts(string, []organization.Member) []scopes.Account { return nil }

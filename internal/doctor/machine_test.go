@@ -9,7 +9,7 @@ import (
 	"flowkeeper/configs"
 )
 
-// TestReadiness: a daemon that is ready may still not refresh some scopes.
+// TestReadiness: a daemon may be ready although it can't refresh some scopes. Then the doctor warns.
 func TestReadiness(t *testing.T) {
 	t.Parallel()
 	for ready, want := range map[string]finding{
@@ -28,7 +28,7 @@ func TestReadiness(t *testing.T) {
 	}
 }
 
-// TestDaemonIsAskedHere: also if it listens at every address.
+// TestDaemonIsAskedHere: the doctor asks the daemon on this machine, also if the daemon listens at all addresses.
 func TestDaemonIsAskedHere(t *testing.T) {
 	t.Parallel()
 	for _, host := range []string{"", "0.0.0.0", "127.0.0.1"} {

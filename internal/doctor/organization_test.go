@@ -19,8 +19,8 @@ import (
 	"flowkeeper/remediate/delivery"
 )
 
-// TestWhatToDoInAnAccountOfTheOrganization: a fix names the account, the Region, and the template that
-// makes what is missing there.
+// TestWhatToDoInAnAccountOfTheOrganization: a fix in an account of the organisation names the account, the Region, and the template
+// that creates the missing rule, permission or role there.
 func TestWhatToDoInAnAccountOfTheOrganization(t *testing.T) {
 	t.Parallel()
 	const queueAccount, main = "111122223333", "999988887777"
@@ -78,14 +78,15 @@ func TestWhatToDoInAnAccountOfTheOrganization(t *testing.T) {
 		t.Errorf("the role of the queue's account demands no external ID: %s", got)
 	}
 	var asked []string
-	a := accountOf(notes{[]string{passRole}, &asked}, trial{target: delivery.Target{Type: "cloud-watch-logs", Role: "arn:aws:iam::333344445555:role/delivery"}})
+	a := accountOf(recorder{[]string{passRole}, &asked}, trial{target: delivery.Target{Type: "cloud-watch-logs", Role: "arn:aws:iam::333344445555:role/delivery"}})
 	a.id, a.subjects[0].machine, a.subjects[0].discovered = "333344445555", m, true
 	if got := a.passRoles(t.Context()); len(got) != 1 || !strings.HasPrefix(got[0].fix, `in account search-prod (333344445555): name it in DeliveryRoleName or DeliveryRoleArns of the StackSet's instance of deploy/cloudformation/flowkeeper-member.yaml, which allows then: {"Effect":"Allow"`) {
 		t.Errorf("%+v", got)
 	}
 }
 
-// TestDepartures: each has its name, and many of them are one finding.
+// TestDepartures: a finding names the accounts that have departed and still have protected flow logs. Several accounts share one
+// finding.
 func TestDepartures(t *testing.T) {
 	t.Parallel()
 	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
@@ -120,7 +121,8 @@ func TestDepartures(t *testing.T) {
 	}
 }
 
-// TestManyUnitsAreListed: 300 OUs take 600 calls, one after the other, which is longer than any other question may take.
+// TestManyUnitsAreListed: 300 OUs take 600 calls to Organizations, which together take longer than any other check may. The listing
+// must still end.
 func TestManyUnitsAreListed(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -16,13 +16,13 @@ import (
 	"flowkeeper/remediate/incident"
 )
 
-// notes allows all but some actions, and keeps the questions.
-type notes struct {
+// recorder is a policy simulator that allows all actions but some, and records what it is asked.
+type recorder struct {
 	denied []string
 	asked  *[]string
 }
 
-func (n notes) SimulatePrincipalPolicy(_ context.Context, in *iam.SimulatePrincipalPolicyInput, _ ...func(*iam.Options)) (*iam.SimulatePrincipalPolicyOutput, error) {
+func (n recorder) SimulatePrincipalPolicy(_ context.Context, in *iam.SimulatePrincipalPolicyInput, _ ...func(*iam.Options)) (*iam.SimulatePrincipalPolicyOutput, error) {
 	q := in.ActionNames[0] + " " + strings.Join(in.ResourceArns, " ")
 	for _, c := range in.ContextEntries {
 		if key := aws.ToString(c.ContextKeyName); strings.Contains(key, "Tag") || strings.Contains(key, "Service") {
@@ -36,7 +36,7 @@ func (n notes) SimulatePrincipalPolicy(_ context.Context, in *iam.SimulatePrinci
 	return &iam.SimulatePrincipalPolicyOutput{EvaluationResults: []iamtypes.EvaluationResult{simulated(allowed)}}, nil
 }
 
-// accountOf is an account with one scope, whose dry runs are these.
+// accountOf returns an account with one scope, whose dry runs have these results.
 func accountOf(api simulator, trials ...trial) *account {
 	s := &subject{scope: inventory.Scope{Account: "1", Region: "eu-west-1"}}
 	s.trials = func() ([]trial, error) { return trials, nil }
@@ -44,8 +44,8 @@ func accountOf(api simulator, trials ...trial) *account {
 	return &account{id: "1", subjects: []*subject{s}, iam: api, self: func() (string, error) { return "arn:aws:iam::1:role/r", nil }}
 }
 
-// TestDelegatedPermissionsAreAskedForWhereNeeded, as AWS itself would ask, and
-// nowhere else.
+// TestDelegatedPermissionsAreAskedForWhereNeeded: some flow logs need permissions that AWS checks only while it creates them. The
+// doctor asks the simulator for these, with the condition keys that AWS sets, and only if a protected flow log needs them.
 func TestDelegatedPermissionsAreAskedForWhereNeeded(t *testing.T) {
 	t.Parallel()
 	const stream = "arn:aws:firehose:eu-west-1:1:deliverystream/s"
@@ -55,20 +55,20 @@ func TestDelegatedPermissionsAreAskedForWhereNeeded(t *testing.T) {
 	for name, c := range map[string]struct {
 		target delivery.Target
 		denied []string
-		lacks  string // by the dry run
+		lacks  string // the permission that the dry run lacked
 		asked  []string
 		want   []Status
 		says   string
 	}{
-		"a plain one":                {target: delivery.Target{Type: "s3"}},
-		"Firehose":                   {target: firehose, asked: []string{"firehose:TagDeliveryStream " + stream + " aws:RequestTag/LogDeliveryEnabled=true string aws:TagKeys=LogDeliveryEnabled stringList", "iam:CreateServiceLinkedRole arn:aws:iam::1:role/aws-service-role/delivery.logs.amazonaws.com/AWSServiceRoleForLogDelivery iam:AWSServiceName=delivery.logs.amazonaws.com string"}},
-		"Firehose, not to be tagged": {target: firehose, denied: []string{"firehose:TagDeliveryStream"}, want: []Status{Fail}, says: "lacks firehose:TagDeliveryStream"},
-		"Firehose, no role":          {target: firehose, denied: []string{"iam:CreateServiceLinkedRole"}, want: []Status{Warn}, says: "should somebody delete it"},
-		"Firehose, refused":          {target: firehose, lacks: "iam:CreateServiceLinkedRole", want: []Status{Fail}, says: "would be refused"},
-		"ECS":                        {target: ecs, asked: []string{"ecs:ListClusters *", "ecs:ListContainerInstances *", "ecs:ListServices *", "ecs:ListTaskDefinitions *", "ecs:ListTasks *"}},
-		"ECS, two missing":           {target: ecs, denied: []string{"ecs:ListTasks", "ecs:ListServices"}, want: []Status{Fail, Fail}, says: "formats with ECS fields"},
-		"tags":                       {target: tags, asked: []string{"ec2:DescribeTags *", "autoscaling:DescribeTags *", "iam:CreateServiceLinkedRole arn:aws:iam::1:role/aws-service-role/vpc-flow-logs.amazonaws.com/AWSServiceRoleForVPCFlowLogs iam:AWSServiceName=vpc-flow-logs.amazonaws.com string"}},
-		"tags, refused":              {target: tags, lacks: "autoscaling:DescribeTags", want: []Status{Fail}, says: "would be refused"},
+		"S3":                                   {target: delivery.Target{Type: "s3"}},
+		"Firehose":                             {target: firehose, asked: []string{"firehose:TagDeliveryStream " + stream + " aws:RequestTag/LogDeliveryEnabled=true string aws:TagKeys=LogDeliveryEnabled stringList", "iam:CreateServiceLinkedRole arn:aws:iam::1:role/aws-service-role/delivery.logs.amazonaws.com/AWSServiceRoleForLogDelivery iam:AWSServiceName=delivery.logs.amazonaws.com string"}},
+		"Firehose, tagging denied":             {target: firehose, denied: []string{"firehose:TagDeliveryStream"}, want: []Status{Fail}, says: "lacks firehose:TagDeliveryStream"},
+		"Firehose, service-linked role denied": {target: firehose, denied: []string{"iam:CreateServiceLinkedRole"}, want: []Status{Warn}, says: "should somebody delete it"},
+		"Firehose, the dry run was refused":    {target: firehose, lacks: "iam:CreateServiceLinkedRole", want: []Status{Fail}, says: "would be refused"},
+		"ECS":                                  {target: ecs, asked: []string{"ecs:ListClusters *", "ecs:ListContainerInstances *", "ecs:ListServices *", "ecs:ListTaskDefinitions *", "ecs:ListTasks *"}},
+		"ECS, two missing":                     {target: ecs, denied: []string{"ecs:ListTasks", "ecs:ListServices"}, want: []Status{Fail, Fail}, says: "formats with ECS fields"},
+		"tag fields":                           {target: tags, asked: []string{"ec2:DescribeTags *", "autoscaling:DescribeTags *", "iam:CreateServiceLinkedRole arn:aws:iam::1:role/aws-service-role/vpc-flow-logs.amazonaws.com/AWSServiceRoleForVPCFlowLogs iam:AWSServiceName=vpc-flow-logs.amazonaws.com string"}},
+		"tag fields, the dry run was refused":  {target: tags, lacks: "autoscaling:DescribeTags", want: []Status{Fail}, says: "would be refused"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			tried := trial{target: c.target, id: "fl-1", lacks: c.lacks}
@@ -76,8 +76,8 @@ func TestDelegatedPermissionsAreAskedForWhereNeeded(t *testing.T) {
 				tried.answer.Class = incident.NeedsPerson
 			}
 			var asked []string
-			found := accountOf(notes{c.denied, &asked}, tried, tried).logDelivery(t.Context())
-			if found[0].status != OK || asked[0] != "logs:CreateLogDelivery *" { // which is asked for in any case
+			found := accountOf(recorder{c.denied, &asked}, tried, tried).logDelivery(t.Context())
+			if found[0].status != OK || asked[0] != "logs:CreateLogDelivery *" { // every flow log needs this permission
 				t.Errorf("%+v after %s", found[0], asked[0])
 			}
 			found, asked = found[1:], asked[1:]
@@ -92,14 +92,14 @@ func TestDelegatedPermissionsAreAskedForWhereNeeded(t *testing.T) {
 				t.Errorf("%v, want %v; asked\n%s", found, c.want, strings.Join(asked, "\n"))
 			}
 			if c.lacks != "" && !hasCheck(c.lacks) {
-				t.Error("reported twice")
+				t.Errorf("no check is named for %s, so it is reported twice", c.lacks)
 			}
 		})
 	}
 }
 
-// TestARefusalIsReportedThoughAnotherRegionDoesNotAnswer: the dry runs of one Region could not
-// be made, and those of another were refused.
+// TestARefusalIsReportedThoughAnotherRegionDoesNotAnswer: in one Region no dry run could be made, and in another they were refused.
+// The account must still show the refusal.
 func TestARefusalIsReportedThoughAnotherRegionDoesNotAnswer(t *testing.T) {
 	t.Parallel()
 	ecs := delivery.Target{Type: "cloud-watch-logs", Fields: delivery.Fields{ECS: true}}
@@ -108,7 +108,7 @@ func TestARefusalIsReportedThoughAnotherRegionDoesNotAnswer(t *testing.T) {
 		return []trial{{target: ecs, id: "fl-1", region: "us-east-1", lacks: "ecs:ListTasks", answer: incident.Answer{Class: incident.NeedsPerson, Message: "denied"}}}, nil
 	}}
 	var asked []string
-	a := accountOf(notes{nil, &asked})
+	a := accountOf(recorder{nil, &asked})
 	a.subjects = []*subject{silent, refused}
 	for _, f := range a.logDelivery(t.Context()) {
 		if f.status == Fail && strings.Contains(f.detail, "would be refused") {
@@ -118,8 +118,8 @@ func TestARefusalIsReportedThoughAnotherRegionDoesNotAnswer(t *testing.T) {
 	t.Error("the refusal is not reported")
 }
 
-// TestTagsThatFollowACreate: the simulator is asked about a flow log that has Flowkeeper's own
-// tag, as the policies in deploy/ do.
+// TestTagsThatFollowACreate: the policies in deploy/ allow ec2:CreateTags only on flow logs with Flowkeeper's own tag. So the doctor
+// must ask the simulator about a flow log that has this tag.
 func TestTagsThatFollowACreate(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -135,18 +135,18 @@ func TestTagsThatFollowACreate(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var asked []string
 			var got []Status
-			for _, f := range accountOf(notes{c.denied, &asked}, c.trials...).tagLater(t.Context()) {
+			for _, f := range accountOf(recorder{c.denied, &asked}, c.trials...).tagLater(t.Context()) {
 				got = append(got, f.status)
 				if !strings.Contains(f.detail+f.fix, c.says) {
 					t.Errorf("%+v", f)
 				}
 			}
 			if !slices.Equal(got, c.want) {
-				t.Errorf("%v instead of %v", got, c.want)
+				t.Errorf("%v, want %v", got, c.want)
 			}
 			const want = "ec2:CreateTags arn:aws:ec2:eu-west-1:1:vpc-flow-log/fl-1 aws:ResourceTag/flowkeeper:restored-from=fl-00000000000000000 string"
 			if len(c.trials) > 0 && !slices.Equal(asked, []string{want}) {
-				t.Errorf("asked %q", asked)
+				t.Errorf("the simulator was asked %q, want %q", asked, want)
 			}
 		})
 	}

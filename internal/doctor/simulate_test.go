@@ -20,8 +20,7 @@ const (
 	implicit = iamtypes.PolicyEvaluationDecisionTypeImplicitDeny
 )
 
-// policies answer as IAM's simulator does, by the request's resources, principal and condition
-// keys.
+// policies is a policy simulator that answers by the resources, the principal and the condition keys of a request.
 type policies func(request map[string]string) iamtypes.EvaluationResult
 
 func (p policies) SimulatePrincipalPolicy(_ context.Context, in *iam.SimulatePrincipalPolicyInput, _ ...func(*iam.Options)) (*iam.SimulatePrincipalPolicyOutput, error) {
@@ -44,7 +43,7 @@ func deniedBySCP() iamtypes.EvaluationResult {
 	return r
 }
 
-// onlyIn is a service control policy that denies all Regions but one.
+// onlyIn returns policies with a service control policy that denies all Regions but one. There, then answers.
 func onlyIn(region string, then policies) policies {
 	return func(request map[string]string) iamtypes.EvaluationResult {
 		if request["aws:RequestedRegion"] != region {
@@ -54,7 +53,7 @@ func onlyIn(region string, then policies) policies {
 	}
 }
 
-// where is a policy that allows where a key has a value.
+// where returns a policy that allows a request if a condition key has a value.
 func where(key, value string) policies {
 	return func(request map[string]string) iamtypes.EvaluationResult {
 		switch request[key] {
@@ -71,29 +70,29 @@ func always(r iamtypes.EvaluationResult) policies {
 	return func(map[string]string) iamtypes.EvaluationResult { return r }
 }
 
-// If the value of a condition's key is not known, the result is unknown: a conditional Allow
-// must not count as no Allow.
+// TestConditionalGrants: if the doctor does not know the value of a condition key, the result is unknown. A conditional Allow must not
+// count as no Allow.
 func TestConditionalGrants(t *testing.T) {
 	t.Parallel()
 	targets := []target{{"eu-west-1", "arn:aws:ec2:eu-west-1:1:vpc-flow-log/fl-1"}, {"us-east-1", "arn:aws:ec2:us-east-1:1:vpc-flow-log/fl-2"}}
 	for name, c := range map[string]struct {
 		p      policies
-		delete Status
-		review string
+		delete Status // of the check whether Flowkeeper's role may delete
+		review string // whether `flowkeeper doctor --who-can-delete` names the principal
 	}{
 		"nothing":                          {always(simulated(implicit)), OK, "no"},
 		"everything":                       {always(simulated(allowed)), Fail, "yes"},
 		"a denial":                         {always(simulated(explicit)), OK, "no"},
 		"in a Region":                      {where("aws:RequestedRegion", "us-east-1"), Fail, "yes"},
 		"in a Region, by EC2's key":        {where("ec2:Region", "eu-west-1"), Fail, "yes"},
-		"in a Region nobody watches":       {where("aws:RequestedRegion", "us-west-2"), OK, "no"},
+		"in a Region that is not watched":  {where("aws:RequestedRegion", "us-west-2"), OK, "no"},
 		"from an address":                  {where("aws:SourceIp", "192.0.2.1"), Unknown, "maybe aws:SourceIp"},
 		"to a tag":                         {where("ec2:ResourceTag/team", "x"), Unknown, "maybe ec2:ResourceTag/team"},
 		"to this principal":                {where("aws:PrincipalArn", "arn:aws:iam::1:role/r"), Fail, "yes"},
 		"within the account":               {where("aws:ResourceAccount", "1"), Fail, "yes"},
 		"with MFA":                         {where(mfaKey, "true"), OK, "yes"},
-		"of other actions' keys":           {always(simulated(implicit, "ec2:CreateAction", "iam:PassedToService", "aws:RequestTag/a", "aws:username", mfaKey)), OK, "no"},
-		"a denial beside unknown keys":     {always(simulated(explicit, "aws:SourceIp")), OK, "maybe aws:SourceIp"},
+		"by keys of other actions":         {always(simulated(implicit, "ec2:CreateAction", "iam:PassedToService", "aws:RequestTag/a", "aws:username", mfaKey)), OK, "no"},
+		"a denial, with unknown keys":      {always(simulated(explicit, "aws:SourceIp")), OK, "maybe aws:SourceIp"},
 		"SCP":                              {always(deniedBySCP()), OK, "organization"},
 		"SCP that denies other Regions":    {onlyIn("us-east-1", always(simulated(allowed))), Fail, "yes"},
 		"SCP, and nothing granted":         {onlyIn("us-east-1", always(simulated(implicit))), OK, "no"},
@@ -103,7 +102,7 @@ func TestConditionalGrants(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			d, err := mayDelete(t.Context(), c.p, "arn:aws:iam::1:role/r", nil, targets)
 			if f := judgeDelete("r", d); err != nil || f.status != c.delete {
-				t.Errorf("%+v, %v instead of %s", f, err, c.delete)
+				t.Errorf("%+v, %v, want %s", f, err, c.delete)
 			}
 			m, closed, err := ask(t.Context(), c.p, "1", "arn:aws:iam::1:role/r", targets)
 			got := "no"
@@ -116,14 +115,14 @@ func TestConditionalGrants(t *testing.T) {
 				got = "yes"
 			}
 			if err != nil || got != c.review {
-				t.Errorf("the review says %s, %v instead of %s", got, err, c.review)
+				t.Errorf("the review says %s, %v, want %s", got, err, c.review)
 			}
 		})
 	}
 }
 
-// If no policy and no service control policy names the Region, the simulator is asked once,
-// because IAM throttles.
+// TestRegionsAreAskedForOnlyIfTheyMatter: if no policy and no service control policy names a Region, the doctor asks the simulator
+// once for all Regions, because IAM throttles.
 func TestRegionsAreAskedForOnlyIfTheyMatter(t *testing.T) {
 	t.Parallel()
 	asked := 0
@@ -134,7 +133,7 @@ func TestRegionsAreAskedForOnlyIfTheyMatter(t *testing.T) {
 		return simulated(implicit)
 	}), "arn:aws:iam::1:user/path/u", nil, []target{{"eu-west-1", "a"}, {"us-east-1", "b"}})
 	if err != nil || asked != 1 {
-		t.Errorf("%v after %d", err, asked)
+		t.Errorf("the simulator was asked %d times, want once: %v", asked, err)
 	}
 }
 
@@ -156,7 +155,7 @@ func TestContextEntries(t *testing.T) {
 	}
 }
 
-// paged has its last result on the page after these.
+// paged is a policy simulator whose decisive result is on the page after this many pages.
 type paged int
 
 func (p paged) SimulatePrincipalPolicy(_ context.Context, in *iam.SimulatePrincipalPolicyInput, _ ...func(*iam.Options)) (*iam.SimulatePrincipalPolicyOutput, error) {
@@ -183,7 +182,7 @@ func TestSimulatorsPages(t *testing.T) {
 	}
 }
 
-// crowd is more users than are asked for.
+// crowd is an IAM with pages of users without end.
 type crowd struct{ fakeIAM }
 
 func (c crowd) ListUsers(_ context.Context, in *iam.ListUsersInput, _ ...func(*iam.Options)) (*iam.ListUsersOutput, error) {
@@ -206,12 +205,12 @@ func TestReviewThatIsCutSaysSo(t *testing.T) {
 		t.Errorf("%d: %v, %q", len(all), err, r.Why())
 	}
 	if why := (Review{}).Why(); why != "" {
-		t.Errorf("a whole one: %q", why)
+		t.Errorf("a complete review says %q, want nothing", why)
 	}
 }
 
-// Denials that depend on condition keys whose values are not known are not failures: the dry
-// runs were not refused.
+// TestDeliveryInDoubt: if the simulator denies a permission because of condition keys whose values the doctor does not know, the check
+// does not fail: AWS did not refuse the dry runs.
 func TestDeliveryInDoubt(t *testing.T) {
 	t.Parallel()
 	const role = "arn:aws:iam::1:role/flow-logs"
@@ -233,12 +232,12 @@ func TestDeliveryInDoubt(t *testing.T) {
 			a := accountOf(c.p, tried)
 			for check, f := range map[string]finding{"pass-role": a.passRoles(t.Context())[0], "log-delivery": a.logDelivery(t.Context())[0]} {
 				if f.status != c.want || !strings.Contains(f.detail, c.says) {
-					t.Errorf("%s: %+v instead of %s", check, f, c.want)
+					t.Errorf("%s: %+v, want %s", check, f, c.want)
 				}
 			}
 		})
 	}
-	// A condition on a key of PassRole's own.
+	// A condition on a key that only iam:PassRole has.
 	if f := accountOf(where("iam:AssociatedResourceArn", "x"), tried).passRoles(t.Context())[0]; f.status != Unknown {
 		t.Errorf("%+v", f)
 	}
