@@ -28,7 +28,7 @@ const (
 	audit      = "444455556666"
 )
 
-// world is AWS with an organisation, and the configuration of who lists it.
+// world is an AWS with an organisation of five accounts in three OUs.
 type world struct {
 	*fakeawstest.World
 	workloads, prod, sandboxes string // IDs of OUs
@@ -53,12 +53,13 @@ func (w world) as(account string) aws.Config {
 		BaseEndpoint: aws.String("http://aws.invalid"), HTTPClient: w.HTTPClient()}
 }
 
+// list lists the organisation with the credentials of the management account.
 func (w world) list(t *testing.T, include, exclude []string) (organization.Listing, error) {
 	t.Helper()
 	return organization.List(t.Context(), organization.Client(w.as(management), configs.Organization{}), include, exclude)
 }
 
-// chosen are the accounts to protect.
+// chosen returns the IDs of the accounts to protect.
 func chosen(l organization.Listing) (ids []string) {
 	for _, a := range l.Accounts {
 		if a.Protected() {
@@ -77,15 +78,15 @@ func account(t *testing.T, l organization.Listing, id string) organization.Accou
 	return l.Accounts[n]
 }
 
-// TestListSelects: overlapping lists name an account once, what is beneath an OU is part of it,
-// and exclude wins. Pages are small, and the first of each list is empty.
+// TestListSelects: an account that several entries select is listed once. An OU includes the OUs below it. If include and exclude
+// both name an account, exclude wins. The pages of AWS's answers are small, and the first page is empty.
 func TestListSelects(t *testing.T) {
 	t.Parallel()
 	w := newWorld()
 	w.SetOrganizationPage(1)
 	for name, c := range map[string]struct{ include, exclude, want []string }{
 		"all":                         {nil, nil, []string{payments, search, sandbox, audit, management}},
-		"an OU with those beneath it": {[]string{w.workloads}, nil, []string{payments, search, audit}},
+		"an OU with the OUs below it": {[]string{w.workloads}, nil, []string{payments, search, audit}},
 		"overlapping":                 {[]string{w.workloads, w.prod, payments, fakeawstest.Root}, []string{w.sandboxes}, []string{payments, search, audit, management}},
 		"an account":                  {[]string{payments}, nil, []string{payments}},
 		"exclude wins":                {[]string{w.workloads, sandbox}, []string{w.prod, sandbox}, []string{audit}},
@@ -99,7 +100,7 @@ func TestListSelects(t *testing.T) {
 				t.Fatalf("%+v, %v", l, err)
 			}
 			if got := chosen(l); !slices.Equal(got, c.want) {
-				t.Errorf("%q, not %q", got, c.want)
+				t.Errorf("%q, want %q", got, c.want)
 			}
 			if a := account(t, l, payments); a.Name != "payments-prod" || a.Path != "Root/Workloads/Prod" || a.Management {
 				t.Errorf("%+v", a)
@@ -111,8 +112,8 @@ func TestListSelects(t *testing.T) {
 	}
 }
 
-// TestState: State decides, and Status where there is no State. A word that nobody knows yet ends
-// no protection.
+// TestState: the field State of an account decides whether it is active; Status does if AWS sends no State. An unknown State does not
+// end the protection of an account.
 func TestState(t *testing.T) {
 	t.Parallel()
 	for _, old := range []bool{false, true} {
@@ -136,8 +137,8 @@ func TestState(t *testing.T) {
 	}
 }
 
-// TestUnknownIDs: an OU that the organisation does not have is an error, which names its key. An
-// account that it does not have may have left, so that the others are listed all the same.
+// TestUnknownIDs: if the configuration names an OU that the organisation does not have, the error names the key. An account that it
+// does not have may have left the organisation, so the other accounts are still listed.
 func TestUnknownIDs(t *testing.T) {
 	t.Parallel()
 	w := newWorld()
@@ -156,8 +157,8 @@ func TestUnknownIDs(t *testing.T) {
 	}
 }
 
-// TestOnlyListAccountsIsAllowed: the names of OUs are for people. Without the calls for them the
-// accounts are listed, unless the configuration names an OU.
+// TestOnlyListAccountsIsAllowed: the names of OUs are only shown to people. If AWS denies the calls that list OUs, the accounts are
+// still listed, unless the configuration names an OU.
 func TestOnlyListAccountsIsAllowed(t *testing.T) {
 	t.Parallel()
 	for _, operation := range []string{"ListRoots", "ListOrganizationalUnitsForParent", "ListAccountsForParent"} {
@@ -175,7 +176,7 @@ func TestOnlyListAccountsIsAllowed(t *testing.T) {
 	}
 }
 
-// TestRefusals say which permission to grant, and where.
+// TestRefusals: the error of a denied call says which permission is missing, and for which role.
 func TestRefusals(t *testing.T) {
 	t.Parallel()
 	const role, external = "arn:aws:iam::" + audit + ":role/flowkeeper-list", "as-in-the-trust-policy"
@@ -190,7 +191,7 @@ func TestRefusals(t *testing.T) {
 		"a member account":                {account: payments, permission: "organizations:ListAccounts", says: "allow organizations:ListAccounts to the role of organization.list_role_arn, or without one to Flowkeeper's own credentials. AWS allows it only in the management account and in a delegated administrator"},
 		"in no organisation":              {account: "555566667777", says: "is in no organisation: set organization.list_role_arn"},
 		"a role that can't be assumed":    {account: payments, o: configs.Organization{ListRoleARN: role}, says: "its trust policy names these credentials and organization.external_id (flowkeeper-list.yaml: its ExternalId), and that they may call sts:AssumeRole on it"},
-		"a role of a member account only": {account: payments, o: configs.Organization{ListRoleARN: role, ExternalID: external}, permission: "organizations:ListAccounts", says: "delegated administrator"},
+		"the role is in a member account": {account: payments, o: configs.Organization{ListRoleARN: role, ExternalID: external}, permission: "organizations:ListAccounts", says: "delegated administrator"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := organization.List(t.Context(), organization.Client(w.as(c.account), c.o), nil, nil)
@@ -207,8 +208,8 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-// TestNoAnswer: without credentials the error says so in our words, and where AWS does not answer it
-// asks for no change of a role.
+// TestNoAnswer: without credentials the error says that plainly, instead of the text of the SDK. If STS fails by itself, the error does
+// not advise people to change a role: the fault will pass.
 func TestNoAnswer(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -233,7 +234,7 @@ func TestNoAnswer(t *testing.T) {
 	})
 }
 
-// TestThrottled: Organizations throttles hard. A listing waits and goes on, and is complete.
+// TestThrottled: Organizations has low rate limits. A listing that AWS throttles waits, goes on, and is complete at the end.
 func TestThrottled(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -248,8 +249,8 @@ func TestThrottled(t *testing.T) {
 	})
 }
 
-// TestNothingOfAnIncompleteListing: whatever page fails, or never comes, there is an error and no
-// account. What a list lacks would count as departed.
+// TestNothingOfAnIncompleteListing: if any page of a listing fails or never arrives, there is an error and no account. Accounts that
+// an incomplete list lacks would count as departed, and lose their protection.
 func TestNothingOfAnIncompleteListing(t *testing.T) {
 	t.Parallel()
 	calls := func(w world, meet func(n int) fakeawstest.Refusal) (made *int) {
@@ -282,13 +283,12 @@ func TestNothingOfAnIncompleteListing(t *testing.T) {
 			t.Errorf("a call hangs: %+v, %v", l, err)
 		}
 		if took := time.Since(began); took > 5*time.Minute {
-			t.Errorf("took %s", took)
+			t.Errorf("the listing ends after %s, want at most 5 minutes", took)
 		}
 	})
 }
 
-// TestTheTreeIsForPeople: where no OU is named, all accounts are listed, whatever keeps the OUs from
-// being read.
+// TestTheTreeIsForPeople: if the configuration names no OU, all accounts are listed, even if the calls that list OUs fail or hang.
 func TestTheTreeIsForPeople(t *testing.T) {
 	t.Parallel()
 	for name, refusal := range map[string]fakeawstest.Refusal{"fails": {Code: "InvalidInputException"}, "hangs": {Hangs: true}} {
@@ -311,7 +311,8 @@ func TestTheTreeIsForPeople(t *testing.T) {
 	}
 }
 
-// TestListQuickly asks for no OU that is only shown, and for all where the selection needs them.
+// TestListQuickly: ListQuickly does not list OUs if their names would only be shown to people. It lists all OUs if include or exclude
+// names one.
 func TestListQuickly(t *testing.T) {
 	t.Parallel()
 	w := newWorld()
@@ -333,7 +334,7 @@ func TestListQuickly(t *testing.T) {
 		}
 	}
 	if len(asked) != 1 {
-		t.Errorf("asked %v", asked)
+		t.Errorf("called %v, want ListAccounts only", asked)
 	}
 	for _, c := range []struct{ include, exclude, want []string }{
 		{[]string{w.prod}, nil, []string{payments, search}},
@@ -350,19 +351,18 @@ func TestListQuickly(t *testing.T) {
 	}
 }
 
-// TestNoAccount: AWS names the management account at least.
+// TestNoAccount: a listing without any account is an error, because an organisation has at least its management account.
 func TestNoAccount(t *testing.T) {
 	t.Parallel()
 	w := newWorld()
 	w.HideAccounts()
 	if l, err := w.list(t, nil, nil); err == nil {
-		t.Errorf("%+v", l)
+		t.Errorf("%+v, want an error", l)
 	}
 }
 
-// TestAccountsThatMoveMeanwhile: an account that moves from an OU that is not listed yet to one
-// that was listed shows nowhere. Everything is asked again, and if that goes on, there is no listing
-// by OUs.
+// TestAccountsThatMoveMeanwhile: during a listing an account moves from an OU that was not asked yet to one that was. So no answer has
+// this account. The listing notices that and asks for everything again. If accounts keep moving, there is no listing by OUs.
 func TestAccountsThatMoveMeanwhile(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -380,10 +380,10 @@ func TestAccountsThatMoveMeanwhile(t *testing.T) {
 				case c.joins:
 					c.times--
 					w.AddAccount(w.prod, "555566667777", "new")
-				case q.Operation == "ListRoots" && !inProd: // before the tree is read
+				case q.Operation == "ListRoots" && !inProd: // a listing begins: the account moves to an OU that is asked later
 					w.AddAccount(w.sandboxes, payments, "payments-prod")
 					inProd = true
-				case q.Operation == "ListOrganizationalUnitsForParent": // the root was asked for its accounts
+				case q.Operation == "ListOrganizationalUnitsForParent": // the accounts of the root were listed: the account moves there
 					c.times--
 					w.AddAccount(fakeawstest.Root, payments, "payments-prod")
 					inProd = false
@@ -401,7 +401,8 @@ func TestAccountsThatMoveMeanwhile(t *testing.T) {
 	}
 }
 
-// TestI12NamesAreCleaned: an attacker who may rename an account or an OU chooses the text.
+// TestI12NamesAreCleaned: an attacker who may rename an account or an OU can choose any text. Control characters are removed from
+// names, and their length is limited.
 func TestI12NamesAreCleaned(t *testing.T) {
 	t.Parallel()
 	w := newWorld()

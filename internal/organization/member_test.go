@@ -14,6 +14,7 @@ import (
 
 var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
+// listed returns an account as AWS lists it, with changes.
 func listed(id string, change ...func(*organization.Account)) organization.Account {
 	a := organization.Account{ID: id, Name: "name of " + id, Path: "Root", State: organization.Active, Selected: true}
 	for _, c := range change {
@@ -25,7 +26,7 @@ func listed(id string, change ...func(*organization.Account)) organization.Accou
 func suspended(a *organization.Account)  { a.State = "SUSPENDED" }
 func deselected(a *organization.Account) { a.Selected = false }
 
-// member is a stored account; an empty reason: it is protected.
+// member returns a stored account that has departed for a reason. If why is empty, the account is protected.
 func member(id string, why organization.Departure) organization.Member {
 	m := organization.Member{Account: listed(id), FirstAt: noon.Add(-48 * time.Hour), Why: why}
 	switch why {
@@ -58,11 +59,10 @@ func TestCompare(t *testing.T) {
 		return []organization.Account{listed("1", change...)}
 	}
 	for name, c := range map[string]struct {
-		stored organization.Departure // "none": not stored
-		listed []organization.Account
-		// what is stored then; nil: nothing changes
-		changed *organization.Member
-		as      string
+		stored  organization.Departure // why the stored account has departed; "none": no account is stored
+		listed  []organization.Account
+		changed *organization.Member // what is stored afterwards; nil: nothing changes
+		as      string               // the list of the changes that has the account, too
 	}{
 		"joins":                       {"none", list(), &joined, "joined"},
 		"joins suspended":             {"none", list(suspended), nil, ""},
@@ -74,7 +74,7 @@ func TestCompare(t *testing.T) {
 		"is not selected any more":    {"", list(deselected), departed(organization.Deselected), "departed"},
 		"is still suspended":          {organization.Inactive, list(suspended), nil, ""},
 		"is still not selected":       {organization.Deselected, list(deselected), nil, ""},
-		"is still not there":          {organization.Left, nil, nil, ""},
+		"has still left":              {organization.Left, nil, nil, ""},
 		"was suspended and is closed": {organization.Inactive, list(func(a *organization.Account) { a.State = "CLOSED" }), &closed, ""},
 		"was suspended and left":      {organization.Inactive, nil, &left, ""},
 		"is back after it left":       {organization.Left, list(), &back, "back"},
@@ -102,7 +102,7 @@ func TestCompare(t *testing.T) {
 	}
 }
 
-// TestCompareKeepsPaths: where the OUs may not be asked for, the last known ones stay.
+// TestCompareKeepsPaths: if AWS denies the calls that list OUs, the stored accounts keep their last known paths.
 func TestCompareKeepsPaths(t *testing.T) {
 	t.Parallel()
 	a := listed("1", func(a *organization.Account) { a.Path = "" })
@@ -112,8 +112,8 @@ func TestCompareKeepsPaths(t *testing.T) {
 	}
 }
 
-// TestCompareTwice: whatever is stored and listed, what is protected then is exactly what the
-// listing says, nothing that was stored is forgotten, and the same listing again changes nothing.
+// TestCompareTwice: for any stored accounts and any listing, exactly the accounts that the listing selects are protected afterwards. No
+// stored account is forgotten. The same listing a second time changes nothing.
 func TestCompareTwice(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -144,7 +144,7 @@ func TestCompareTwice(t *testing.T) {
 			stored[m.ID] = m
 		}
 		if len(stored) != before+len(c.Joined) {
-			t.Errorf("%d rows, then %d, and %d joined", before, len(stored), len(c.Joined))
+			t.Errorf("%d accounts were stored, and %d are afterwards, but %d joined", before, len(stored), len(c.Joined))
 		}
 		protected := map[string]bool{}
 		for _, m := range organization.Protected(values()) {
@@ -152,17 +152,17 @@ func TestCompareTwice(t *testing.T) {
 		}
 		for _, id := range []string{"1", "2", "3", "4"} {
 			if protected[id] != want[id] {
-				t.Errorf("%s: protected %t, listed %t", id, protected[id], want[id])
+				t.Errorf("%s: protected %t, want %t by the listing", id, protected[id], want[id])
 			}
 		}
 		if again := organization.Compare(values(), l, noon.Add(time.Hour)); len(again.Changed)+len(again.Joined)+len(again.Departed)+len(again.Back) > 0 {
-			t.Errorf("again: %+v", again)
+			t.Errorf("the same listing again changes %+v", again)
 		}
 	})
 }
 
-// TestMemberFromCopy: a forged copy of the state file neither ends the protection of an account, nor
-// writes to terminals.
+// TestMemberFromCopy: an attacker who forges a copy of the state file can't end the protection of an account by it, and can't get control
+// characters to a terminal.
 func TestMemberFromCopy(t *testing.T) {
 	t.Parallel()
 	m := member("111122223333", organization.Left)
@@ -173,7 +173,7 @@ func TestMemberFromCopy(t *testing.T) {
 	}
 	for _, id := range []string{"", "1", "11112222333x", "111122223333\n"} {
 		if _, ok := organization.MemberFromCopy(member(id, "")); ok {
-			t.Errorf("%q is no account", id)
+			t.Errorf("%q counts as the ID of an account", id)
 		}
 	}
 }

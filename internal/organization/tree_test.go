@@ -22,39 +22,39 @@ import (
 	"flowkeeper/internal/organization"
 )
 
-// asked is one call, as AWS gets it.
-type asked struct{ operation, parent, token string }
+// call is a call to AWS.
+type call struct{ operation, parent, token string }
 
-// met is an API whose calls meet something first: an error is the answer. It counts them.
-type met struct {
+// recorder is an API that records its calls, and how many run at the same time.
+type recorder struct {
 	organization.API
-	meet func(asked) error // nil: nothing
+	before func(call) error // runs before each call; its error is the answer; nil: nothing runs
 
 	mu        sync.Mutex // guards what follows
-	calls     []asked
-	now, most int // at the same time
+	calls     []call
+	now, most int // how many calls run now, and how many ran at the same time at most
 }
 
-func (m *met) begin(operation string, parent, token *string) error {
-	a := asked{operation, aws.ToString(parent), aws.ToString(token)}
+func (m *recorder) begin(operation string, parent, token *string) error {
+	c := call{operation, aws.ToString(parent), aws.ToString(token)}
 	m.mu.Lock()
-	m.calls = append(m.calls, a)
+	m.calls = append(m.calls, c)
 	m.now++
 	m.most = max(m.most, m.now)
 	m.mu.Unlock()
-	if m.meet == nil {
+	if m.before == nil {
 		return nil
 	}
-	return m.meet(a)
+	return m.before(c)
 }
 
-func (m *met) end() {
+func (m *recorder) end() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.now--
 }
 
-func (m *met) ListAccounts(ctx context.Context, in *organizations.ListAccountsInput, o ...func(*organizations.Options)) (*organizations.ListAccountsOutput, error) {
+func (m *recorder) ListAccounts(ctx context.Context, in *organizations.ListAccountsInput, o ...func(*organizations.Options)) (*organizations.ListAccountsOutput, error) {
 	defer m.end()
 	if err := m.begin("ListAccounts", nil, in.NextToken); err != nil {
 		return nil, err
@@ -62,7 +62,7 @@ func (m *met) ListAccounts(ctx context.Context, in *organizations.ListAccountsIn
 	return m.API.ListAccounts(ctx, in, o...)
 }
 
-func (m *met) ListRoots(ctx context.Context, in *organizations.ListRootsInput, o ...func(*organizations.Options)) (*organizations.ListRootsOutput, error) {
+func (m *recorder) ListRoots(ctx context.Context, in *organizations.ListRootsInput, o ...func(*organizations.Options)) (*organizations.ListRootsOutput, error) {
 	defer m.end()
 	if err := m.begin("ListRoots", nil, in.NextToken); err != nil {
 		return nil, err
@@ -70,7 +70,7 @@ func (m *met) ListRoots(ctx context.Context, in *organizations.ListRootsInput, o
 	return m.API.ListRoots(ctx, in, o...)
 }
 
-func (m *met) ListAccountsForParent(ctx context.Context, in *organizations.ListAccountsForParentInput, o ...func(*organizations.Options)) (*organizations.ListAccountsForParentOutput, error) {
+func (m *recorder) ListAccountsForParent(ctx context.Context, in *organizations.ListAccountsForParentInput, o ...func(*organizations.Options)) (*organizations.ListAccountsForParentOutput, error) {
 	defer m.end()
 	if err := m.begin("ListAccountsForParent", in.ParentId, in.NextToken); err != nil {
 		return nil, err
@@ -78,7 +78,7 @@ func (m *met) ListAccountsForParent(ctx context.Context, in *organizations.ListA
 	return m.API.ListAccountsForParent(ctx, in, o...)
 }
 
-func (m *met) ListOrganizationalUnitsForParent(ctx context.Context, in *organizations.ListOrganizationalUnitsForParentInput, o ...func(*organizations.Options)) (*organizations.ListOrganizationalUnitsForParentOutput, error) {
+func (m *recorder) ListOrganizationalUnitsForParent(ctx context.Context, in *organizations.ListOrganizationalUnitsForParentInput, o ...func(*organizations.Options)) (*organizations.ListOrganizationalUnitsForParentOutput, error) {
 	defer m.end()
 	if err := m.begin("ListOrganizationalUnitsForParent", in.ParentId, in.NextToken); err != nil {
 		return nil, err
@@ -86,9 +86,9 @@ func (m *met) ListOrganizationalUnitsForParent(ctx context.Context, in *organiza
 	return m.API.ListOrganizationalUnitsForParent(ctx, in, o...)
 }
 
-// alike fails if the walk that asks for several OUs at the same time finds anything else than the one that makes
-// one call at a time, or asks for anything else. newAPI returns the API anew, for each of them.
-func alike(t *testing.T, include, exclude []string, newAPI func() *met) (organization.Listing, error) {
+// alike lists the organisation with List, which makes one call at a time, and with ListQuickly, which makes several. It fails if their
+// results or their calls differ. newAPI returns a new API for each of them.
+func alike(t *testing.T, include, exclude []string, newAPI func() *recorder) (organization.Listing, error) {
 	t.Helper()
 	one, several := newAPI(), newAPI()
 	want, wantErr := organization.List(t.Context(), one, include, exclude)
@@ -97,33 +97,33 @@ func alike(t *testing.T, include, exclude []string, newAPI func() *met) (organiz
 		t.Error(d)
 	}
 	if fmt.Sprint(wantErr) != fmt.Sprint(err) || errors.Is(wantErr, organization.ErrIncomplete) != errors.Is(err, organization.ErrIncomplete) {
-		t.Errorf("%v, not %v", err, wantErr)
+		t.Errorf("%v, want %v", err, wantErr)
 	}
 	if one.most != 1 || several.most > 4 || one.now+several.now != 0 {
-		t.Errorf("%d and %d calls at the same time, and %d and %d still", one.most, several.most, one.now, several.now)
+		t.Errorf("%d and %d calls at the same time, want 1 and at most 4; %d and %d still run", one.most, several.most, one.now, several.now)
 	}
-	if set := func(calls []asked) []asked {
-		slices.SortFunc(calls, func(a, b asked) int { return strings.Compare(fmt.Sprint(a), fmt.Sprint(b)) })
-		return slices.Compact(calls) // one that was gone is asked for again
+	if set := func(calls []call) []call {
+		slices.SortFunc(calls, func(a, b call) int { return strings.Compare(fmt.Sprint(a), fmt.Sprint(b)) })
+		return slices.Compact(calls) // after an OU was gone, a listing makes its calls again
 	}; err == nil && !slices.Equal(set(one.calls), set(several.calls)) {
-		t.Errorf("asked %v, not %v", several.calls, one.calls)
+		t.Errorf("called %v, want %v", several.calls, one.calls)
 	}
 	return got, err
 }
 
-// TestAQuickWalkIsComplete: whichever page fails, for good or once, it finds what a walk finds that makes one
-// call at a time.
+// TestAQuickWalkIsComplete: ListQuickly, which makes several calls at a time, finds the same as List, which makes one. This holds for
+// each page that fails, always or once.
 func TestAQuickWalkIsComplete(t *testing.T) {
 	t.Parallel()
 	w := newWorld()
 	w.SetOrganizationPage(1)
 	client := organization.Client(w.as(management), configs.Organization{})
 	include, exclude := []string{w.workloads, sandbox}, []string{w.prod}
-	var all []asked
-	if l, err := alike(t, include, exclude, func() *met {
-		return &met{API: client, meet: func(a asked) error {
-			if !slices.Contains(all, a) {
-				all = append(all, a) // by the first walk, which makes one call at a time
+	var all []call
+	if l, err := alike(t, include, exclude, func() *recorder {
+		return &recorder{API: client, before: func(c call) error {
+			if !slices.Contains(all, c) {
+				all = append(all, c) // List comes first, and makes one call at a time: no lock is needed
 			}
 			return nil
 		}}
@@ -136,17 +136,17 @@ func TestAQuickWalkIsComplete(t *testing.T) {
 			err   error
 			times int
 		}{
-			"is refused":             {errors.New("refused"), 100},
-			"is gone":                {gone, 100},
-			"is gone, as it was not": {gone, 1},
+			"is always refused": {errors.New("refused"), 100},
+			"is always gone":    {gone, 100},
+			"is gone once":      {gone, 1},
 		} {
-			l, err := alike(t, include, exclude, func() *met {
+			l, err := alike(t, include, exclude, func() *recorder {
 				var mu sync.Mutex
 				left := c.times
-				return &met{API: client, meet: func(a asked) error {
+				return &recorder{API: client, before: func(made call) error {
 					mu.Lock()
 					defer mu.Unlock()
-					if a != failing || left == 0 {
+					if made != failing || left == 0 {
 						return nil
 					}
 					left--
@@ -160,8 +160,8 @@ func TestAQuickWalkIsComplete(t *testing.T) {
 	}
 }
 
-// TestAQuickWalk of 40 OUs with 200 accounts, whose calls take 100 ms each: a first start with an OU in its
-// selection waits for it, and is to receive within 10 s.
+// TestAQuickWalk: if the configuration selects an OU, the first start of the daemon waits for this listing, and it should receive
+// messages within 10 s. The organisation has 40 OUs with 200 accounts, and each call takes 100 ms.
 func TestAQuickWalk(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -178,22 +178,22 @@ func TestAQuickWalk(t *testing.T) {
 		for n := range 199 {
 			w.AddAccount(units[n%len(units)], fmt.Sprint(222200000000+n), "team")
 		}
-		api := &met{API: organization.Client(w.as(management), configs.Organization{})}
+		api := &recorder{API: organization.Client(w.as(management), configs.Organization{})}
 		began := time.Now()
 		l, err := organization.ListQuickly(t.Context(), api, []string{units[0]}, nil)
 		if took := time.Since(began); err != nil || len(l.Accounts) != 200 || took > 3500*time.Millisecond {
-			t.Errorf("%d accounts after %s, %v", len(l.Accounts), took, err)
+			t.Errorf("%d accounts after %s, want 200 within 3.5 s, %v", len(l.Accounts), took, err)
 		}
 		if api.most != 4 {
-			t.Errorf("%d calls at the same time", api.most)
+			t.Errorf("%d calls at the same time, want 4", api.most)
 		}
-		alike(t, []string{units[0], units[3]}, []string{units[10]}, func() *met {
-			return &met{API: organization.Client(w.as(management), configs.Organization{})}
+		alike(t, []string{units[0], units[3]}, []string{units[10]}, func() *recorder {
+			return &recorder{API: organization.Client(w.as(management), configs.Organization{})}
 		})
 	})
 }
 
-// TestAQuickWalkWaits for a call that is throttled, or hangs until the deadline of all.
+// TestAQuickWalkWaits: ListQuickly waits for calls that AWS throttles, and for a call that hangs, until the deadline of the whole listing.
 func TestAQuickWalkWaits(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -208,8 +208,8 @@ func TestAQuickWalkWaits(t *testing.T) {
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
-		l, err = organization.ListQuickly(ctx, &met{API: client, meet: func(a asked) error {
-			if a.parent == w.prod {
+		l, err = organization.ListQuickly(ctx, &recorder{API: client, before: func(c call) error {
+			if c.parent == w.prod {
 				<-ctx.Done()
 			}
 			return ctx.Err()
@@ -220,17 +220,17 @@ func TestAQuickWalkWaits(t *testing.T) {
 	})
 }
 
-// beneath is an API with one account, in the root, whose OUs are what units says.
-type beneath struct {
+// oddTree is an API whose OUs are those that units returns. The OUs have no accounts.
+type oddTree struct {
 	organization.API
 	units func(parent string) (ids []string)
 }
 
-func (b beneath) ListAccountsForParent(context.Context, *organizations.ListAccountsForParentInput, ...func(*organizations.Options)) (*organizations.ListAccountsForParentOutput, error) {
+func (b oddTree) ListAccountsForParent(context.Context, *organizations.ListAccountsForParentInput, ...func(*organizations.Options)) (*organizations.ListAccountsForParentOutput, error) {
 	return &organizations.ListAccountsForParentOutput{}, nil
 }
 
-func (b beneath) ListOrganizationalUnitsForParent(_ context.Context, in *organizations.ListOrganizationalUnitsForParentInput, _ ...func(*organizations.Options)) (*organizations.ListOrganizationalUnitsForParentOutput, error) {
+func (b oddTree) ListOrganizationalUnitsForParent(_ context.Context, in *organizations.ListOrganizationalUnitsForParentInput, _ ...func(*organizations.Options)) (*organizations.ListOrganizationalUnitsForParentOutput, error) {
 	out := &organizations.ListOrganizationalUnitsForParentOutput{}
 	for _, id := range b.units(*in.ParentId) {
 		out.OrganizationalUnits = append(out.OrganizationalUnits, types.OrganizationalUnit{Id: aws.String(id), Name: aws.String("unit")})
@@ -238,7 +238,8 @@ func (b beneath) ListOrganizationalUnitsForParent(_ context.Context, in *organiz
 	return out, nil
 }
 
-// TestATreeThatIsNone: whatever AWS answers, a listing ends, with few calls, and does not panic.
+// TestATreeThatIsNone: if AWS's answers do not form a tree of OUs, a listing ends with an error after few calls. It also recovers from
+// a panic.
 func TestATreeThatIsNone(t *testing.T) {
 	t.Parallel()
 	w := newWorld()
@@ -246,33 +247,33 @@ func TestATreeThatIsNone(t *testing.T) {
 	for name, c := range map[string]struct {
 		units func(parent string) []string
 		says  string
-		calls int // at most, of each of the tries
+		calls int // the most calls of one try; there are three tries
 	}{
 		"a circle":                        {func(string) []string { return []string{fakeawstest.Root} }, organization.ErrIncomplete.Error(), 20},
-		"a unit beneath itself":           {func(parent string) []string { return []string{strings.Replace(parent, "r-", "ou-", 1)} }, organization.ErrIncomplete.Error(), 20},
+		"a unit below itself":             {func(parent string) []string { return []string{strings.Replace(parent, "r-", "ou-", 1)} }, organization.ErrIncomplete.Error(), 20},
 		"a unit in two places":            {func(string) []string { return []string{"ou-1", "ou-1"} }, organization.ErrIncomplete.Error(), 20},
-		"without end down":                {func(parent string) []string { return []string{parent + "x"} }, "AWS nests more than 12 OUs", 30},
+		"nested without end":              {func(parent string) []string { return []string{parent + "x"} }, "AWS nests more than 12 OUs", 30},
 		"too many in one unit":            {func(parent string) []string { return many(parent, 20_001) }, "AWS names more than 20000 OUs", 10},
 		"too many in several units":       {func(parent string) []string { return many(parent, 150) }, "AWS names more than 20000 OUs", 400},
-		"a panic, as of an answer's bugs": {func(parent string) []string { panic("bug") }, "listing the OUs panicked: bug", 20},
+		"a panic while an answer is read": {func(parent string) []string { panic("bug") }, "listing the OUs panicked: bug", 20},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			for _, list := range []func(context.Context, organization.API, []string, []string) (organization.Listing, error){organization.List, organization.ListQuickly} {
-				api := &met{API: beneath{client, c.units}}
+				api := &recorder{API: oddTree{client, c.units}}
 				l, err := list(t.Context(), api, []string{fakeawstest.Root}, nil)
 				if err == nil || !strings.Contains(err.Error(), c.says) || len(l.Accounts) > 0 {
 					t.Errorf("%+v, %v", l, err)
 				}
 				if len(api.calls) > 3*c.calls || api.now != 0 {
-					t.Errorf("%d calls, and %d still", len(api.calls), api.now)
+					t.Errorf("%d calls, want at most %d; %d still run", len(api.calls), 3*c.calls, api.now)
 				}
 			}
 		})
 	}
 }
 
-// many units beneath one.
+// many returns the IDs of n units below a parent.
 func many(parent string, n int) (ids []string) {
 	for n := range n {
 		ids = append(ids, fmt.Sprint(parent, ".", n))
