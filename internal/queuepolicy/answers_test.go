@@ -16,9 +16,9 @@ import (
 
 var update = flag.Bool("update", false, "write testdata/answers.txt")
 
-// TestQueuePolicies judges each policy, and compares every answer, word by word, with those in
-// testdata/answers.txt, so that a change of the judgement shows what it changes.
-// `go test ./internal/queuepolicy -run TestQueuePolicies -update` writes them.
+// TestQueuePolicies judges each policy and compares every answer, word by word, with
+// testdata/answers.txt, so that a change of the rules shows which answers change.
+// `go test ./internal/queuepolicy -run TestQueuePolicies -update` writes the file.
 func TestQueuePolicies(t *testing.T) {
 	t.Parallel()
 	var got strings.Builder
@@ -55,17 +55,17 @@ func TestQueuePolicies(t *testing.T) {
 	have := strings.Split(got.String(), "\n")
 	for n, line := range strings.Split(string(want), "\n") {
 		if n >= len(have) || have[n] != line {
-			t.Fatalf("line %d of %s is %q, and now %q", n+1, file, line, have[min(n, len(have)-1)])
+			t.Fatalf("line %d of %s is %q, but the answer is now %q", n+1, file, line, have[min(n, len(have)-1)])
 		}
 	}
 	if got.Len() != len(want) {
-		t.Errorf("%s lacks the last of %d lines", file, len(have))
+		t.Errorf("%s has fewer lines than there are answers (%d)", file, len(have))
 	}
 }
 
 const deadARN, replayARN = queueARN + "-dead", "arn:aws:iam::111122223333:role/replay"
 
-// deployedPolicies are those that our own files and AWS's console make.
+// deployedPolicies returns the policies that the files in deploy/ and AWS's console create.
 func deployedPolicies(t *testing.T) []policyCase {
 	t.Helper()
 	known := Sources{Rules: []string{ruleARN}, Ours: []string{"111122223333"}, Self: "111122223333"}
@@ -122,8 +122,8 @@ func deployed(t *testing.T, name string) string {
 	return string(text)
 }
 
-// templatePolicy is a policy of deploy/cloudformation/flowkeeper.yaml as CloudFormation makes it,
-// with ReplayRoleArn, and where some more of the template's conditions hold.
+// templatePolicy returns a policy of deploy/cloudformation/flowkeeper.yaml as CloudFormation would create it: with replays as
+// ReplayRoleArn, and with the template's conditions in hold true.
 func templatePolicy(t *testing.T, resource, replays string, hold ...string) string {
 	t.Helper()
 	var template struct {

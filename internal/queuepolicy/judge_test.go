@@ -15,12 +15,12 @@ const (
 	senderARN = "arn:aws:iam::222233334444:role/flowkeeper-forward-eu-west-1"
 )
 
-// allow is a policy of one statement that lets send.
+// allow returns a policy with one Allow statement for sqs:SendMessage, and more of its JSON.
 func allow(more string) string {
 	return `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"sqs:SendMessage","Resource":"` + queueARN + `",` + more + `}]}`
 }
 
-// policyCase is a queue's policy, and what is said of it.
+// policyCase is the policy of a queue, and the verdict that Judge should give: its status, and a part of its text.
 type policyCase struct {
 	name, policy string
 	known        Sources
@@ -29,7 +29,7 @@ type policyCase struct {
 	queue        string // empty: queueARN
 }
 
-// strangePolicies are judged without a rule that was found.
+// strangePolicies returns policies that are judged without knowing any rule that should send.
 func strangePolicies() (out []policyCase) {
 	const events, anyone = `"Principal":{"Service":"events.amazonaws.com"}`, `"Principal":"*"`
 	source := func(operator, arn string) string {
@@ -67,9 +67,9 @@ func strangePolicies() (out []policyCase) {
 		says         string
 	}{
 		{"the rule", allow(events + source("ArnEquals", `"`+ruleARN+`"`)), OK, "only " + ruleARN},
-		{"the rule, in other words", allow(events + source("StringLike", `["`+ruleARN+`"]`)), OK, ruleARN},
+		{"the rule, by StringLike and a list", allow(events + source("StringLike", `["`+ruleARN+`"]`)), OK, ruleARN},
 		{"a topic", allow(`"Principal":{"Service":"sns.amazonaws.com"}` + source("ArnLike", `"`+topicARN+`"`)), OK, topicARN},
-		{"the rule by whoever bears its name", allow(anyone + source("ArnEquals", `"`+ruleARN+`"`)), OK, ruleARN},
+		{"the rule, with any principal", allow(anyone + source("ArnEquals", `"`+ruleARN+`"`)), OK, ruleARN},
 		{"a topic, where one Region has to be enabled", allow(`"Principal":{"Service":"sns.af-south-1.amazonaws.com"}` + source("ArnEquals", `"`+topicARN+`"`)), OK, "only " + topicARN},
 		{"the rule by a service of a Region", strings.Replace(rule, "events.amazonaws", "events.eu-west-1.amazonaws", 1), Unknown, "read statement 1 of"},
 		{"a Deny to the service of a Region", with(rule, strings.Replace(denyService, "events.", "events.eu-west-1.", 1)), Unknown, "read statement 2 of"},
@@ -89,9 +89,9 @@ func strangePolicies() (out []policyCase) {
 		{"a bucket of a stranger, or of an account", allow(bucket(`222233334444","999988887777`)), Warn, "of account 999988887777"},
 		{"a bucket of an account, and of whatever account", with(allow(bucket("222233334444")), `,{"Effect":"Allow","Action":"sqs:*","Resource":"*",`+bucket("")+`}`+onlyTheBucket), Warn, "of whatever account"},
 		{"a bucket of an account, and whatever the other Allow lets, all others are denied", with(allow(bucket("222233334444")), `,{"Effect":"Allow","Action":"sqs:SendMessage","Resource":"*",`+anyone+source("ArnEqualsIfExists", `"arn:aws:s3:::trail-logs"`)+`}`+onlyTheBucket), Unknown, "read statement 2 of the queue's policy: does it let the rule send, and nobody else?"},
-		{"a source of a service that is none of its ARNs", with(rule, `,{"Effect":"Allow","Principal":{"Service":"costalerts.amazonaws.com"},"Action":"sqs:SendMessage","Resource":"*"`+source("ArnLike", `"arn:aws:ce::999988887777:anomalysubscription/x"`)+`}`), Unknown, "read statement 2 of"},
-		{"none", "", Fail, "no policy"},
-		{"nothing", `{"Statement":[]}`, Fail, "lets nobody send"},
+		{"an ARN of another service than the principal", with(rule, `,{"Effect":"Allow","Principal":{"Service":"costalerts.amazonaws.com"},"Action":"sqs:SendMessage","Resource":"*"`+source("ArnLike", `"arn:aws:ce::999988887777:anomalysubscription/x"`)+`}`), Unknown, "read statement 2 of"},
+		{"no policy", "", Fail, "no policy"},
+		{"no statements", `{"Statement":[]}`, Fail, "lets nobody send"},
 		{"receiving only", `{"Statement":{"Effect":"Allow","Principal":"*","Action":"sqs:ReceiveMessage","Resource":"*"}}`, Fail, "lets nobody send"},
 		{"another queue", strings.Replace(allow(events+source("ArnEquals", `"`+ruleARN+`"`)), queueARN, queueARN+"-2", 1), Fail, "lets nobody send"},
 		{"a queue in capitals", strings.Replace(allow(events+source("ArnEquals", `"`+ruleARN+`"`)), queueARN, capitals, 1), Fail, "lets nobody send"},
@@ -102,13 +102,13 @@ func strangePolicies() (out []policyCase) {
 		{"anybody, by the long form", allow(`"Principal":{"AWS":["*"]}`), Fail, "everybody in the world"},
 		{"anybody but one", allow(`"NotPrincipal":{"AWS":"arn:aws:iam::111122223333:user/intern"}`), Unknown, "read statement 1 of"},
 		{"anybody, by wildcards", `{"Statement":{"Effect":"Allow","Principal":"*","Action":"SQS:*","Resource":"*"}}`, Fail, "everybody in the world"},
-		{"anybody, by what is not named", `{"Statement":{"Effect":"Allow","Principal":"*","NotAction":"sqs:DeleteQueue","NotResource":"arn:aws:sqs:*:*:other"}}`, Unknown, "read statement 1 of"},
-		{"anybody but one may take", with(rule, `,{"Effect":"Allow","NotPrincipal":{"AWS":"111122223333"},"Action":"sqs:*","Resource":"*"}`), Unknown, "read statement 2 of"},
+		{"anybody, by NotAction and NotResource", `{"Statement":{"Effect":"Allow","Principal":"*","NotAction":"sqs:DeleteQueue","NotResource":"arn:aws:sqs:*:*:other"}}`, Unknown, "read statement 1 of"},
+		{"anybody but an account may receive", with(rule, `,{"Effect":"Allow","NotPrincipal":{"AWS":"111122223333"},"Action":"sqs:*","Resource":"*"}`), Unknown, "read statement 2 of"},
 		{"anybody may do all but send", with(rule, `,{"Effect":"Allow","Principal":"*","NotAction":"sqs:SendMessage","Resource":"*"}`), Unknown, "read statement 2 of"},
-		{"anybody who says nothing", allow(anyone + source("ArnEqualsIfExists", `"`+ruleARN+`"`)), Unknown, "read statement 1 of"},
-		{"anybody: none is among all values", allow(anyone + source("ForAllValues:ArnEquals", `"`+ruleARN+`"`)), Unknown, "read statement 1 of"},
+		{"anybody without a source, by IfExists", allow(anyone + source("ArnEqualsIfExists", `"`+ruleARN+`"`)), Unknown, "read statement 1 of"},
+		{"anybody without a source, by ForAllValues", allow(anyone + source("ForAllValues:ArnEquals", `"`+ruleARN+`"`)), Unknown, "read statement 1 of"},
 		{"anybody but the rule", allow(anyone + source("ArnNotEquals", `"`+ruleARN+`"`)), Unknown, "read statement 1 of"},
-		{"anybody whose key is long enough", allow(anyone + `,"Condition":{"Bool":{"aws:SecureTransport":true}}`), Fail, "everybody in the world"},
+		{"anybody, over TLS", allow(anyone + `,"Condition":{"Bool":{"aws:SecureTransport":true}}`), Fail, "everybody in the world"},
 		{"the service for anybody", allow(events), Fail, "events.amazonaws.com for any rule or topic of any account"},
 		{"rules of any account", allow(events + source("ArnLike", `"arn:aws:events:*:*:rule/*"`)), Fail, "of any account"},
 		{"any source", allow(events + source("ArnLike", `"*"`)), Fail, "of any account"},
@@ -129,7 +129,7 @@ func strangePolicies() (out []policyCase) {
 		{"roles of many names", with(rule, ofOrganization("o-1", "arn:aws:iam::*:role/flowkeeper-*")), Warn, "in any account of o-1"},
 		{"roles of any organisation", with(rule, ofOrganization("*", anyAccount)), Unknown, "read statement 2 of"},
 		{"the own account", with(rule, `,{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::111122223333:root"},"Action":"SQS:*","Resource":"*"}`), Warn, "every principal of account 111122223333"},
-		{"the world may take", with(rule, `,{"Effect":"Allow","Principal":"*","Action":"sqs:ReceiveMessage","Resource":"*"}`), Fail, "these may take deletions out of the queue, or change it: everybody in the world (its principal is *, and no condition holds anybody back) (ReceiveMessage)"},
+		{"the world may receive", with(rule, `,{"Effect":"Allow","Principal":"*","Action":"sqs:ReceiveMessage","Resource":"*"}`), Fail, "these may take deletions out of the queue, or change it: everybody in the world (its principal is *, and no condition holds anybody back) (ReceiveMessage)"},
 		{"the world may do all but send", with(rule, `,{"Effect":"Allow","Principal":{"AWS":"*"},"Action":"SQS:*","Resource":"*"}`+denyOthers), Fail, "everybody in the world (its principal is *, and no condition holds anybody back) (ReceiveMessage, ChangeMessageVisibility, DeleteMessage, PurgeQueue"},
 		{"the world may send and take", allow(anyone + `},{"Effect":"Allow","Principal":"*","Action":"sqs:Purge*","Resource":"*"`), Fail, "(its principal is *, and no condition holds anybody back); by the policy these may take"},
 		{"another account may change it", with(rule, `,{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::999988887777:root"},"Action":["sqs:SetQueueAttributes","sqs:AddPermission"],"Resource":"*"}`), Fail, "the account 999988887777 (SetQueueAttributes, AddPermission)"},
@@ -145,16 +145,16 @@ func strangePolicies() (out []policyCase) {
 		{"a service may take, for a bucket too", with(rule, takes(service, `"sqs:ReceiveMessage"`, source("ArnEquals", `["`+ruleARN+`","arn:aws:s3:::trail-logs"]`))), Unknown, "read statement 2 of"},
 		{"any service may take, for a stranger's topic", with(rule, takes(anyone, `"sqs:ReceiveMessage"`, source("ArnEquals", `"arn:aws:sns:eu-west-1:999988887777:t"`))), Unknown, "read statement 2 of"},
 		{"a role may take, for a stranger's topic, which it never has", with(rule, takes(`"Principal":{"AWS":"999988887777"}`, `"sqs:ReceiveMessage"`, source("ArnEquals", `"arn:aws:sns:eu-west-1:999988887777:t"`))), OK, "only " + ruleARN},
-		{"the world may take, and of another queue", with(rule, `,{"Effect":"Allow","Principal":"*","Action":"sqs:ReceiveMessage","Resource":"`+queueARN+`-2"}`), OK, "only " + ruleARN},
-		{"the world may look", with(rule, `,{"Effect":"Allow","Principal":"*","Action":["sqs:GetQueueAttributes","sqs:GetQueueUrl"],"Resource":"*"}`), OK, "only " + ruleARN},
-		{"one of our own may take", with(rule, `,{"Effect":"Allow","Principal":{"AWS":["arn:aws:iam::111122223333:role/flowkeeper","arn:aws:iam::444455556666:root"]},"Action":"sqs:ReceiveMessage","Resource":"*"}`), OK, "only " + ruleARN},
-		{"some may take", with(rule, `,{"Effect":"Allow","Principal":"*","Action":"sqs:ReceiveMessage","Resource":"*","Condition":{"ArnEquals":{"aws:PrincipalArn":"arn:aws:iam::111122223333:role/flowkeeper"}}}`), Unknown, "read statement 2 of"},
-		{"the world may take, in the clear not", with(rule, `,{"Effect":"Allow","Principal":"*","Action":"sqs:DeleteMessage","Resource":"*"},{"Effect":"Deny","Principal":"*","Action":"sqs:*","Resource":"*","Condition":{"Bool":{"aws:SecureTransport":"false"}}}`), Fail, "(DeleteMessage)"},
-		{"the world may take, but an account may not", with(rule, `,{"Effect":"Allow","Principal":"*","Action":"sqs:PurgeQueue","Resource":"*"},{"Effect":"Deny","Principal":"*","Action":"sqs:*","Resource":"*","Condition":{"StringEquals":{"aws:PrincipalAccount":"222233334444"},"Bool":{"aws:PrincipalIsAWSService":"false"}}}`), Unknown, "read statement 3 of"},
-		{"the world may take, but nobody may", with(rule, `,{"Effect":"Allow","Principal":"*","Action":"sqs:PurgeQueue","Resource":"*"},{"Effect":"Deny","Principal":"*","Action":"sqs:PurgeQueue","Resource":"*"}`), Unknown, "read statement 3 of"},
-		{"the world may take, but one may not", with(rule, `,{"Effect":"Allow","Principal":"*","Action":"sqs:PurgeQueue","Resource":"*"},{"Effect":"Deny","Principal":{"AWS":"222233334444"},"Action":"sqs:*","Resource":"*"}`), Fail, "(PurgeQueue)"},
-		{"the world may take, but for a Deny", with(rule, `,{"Effect":"Allow","Principal":"*","Action":"sqs:PurgeQueue","Resource":"*"},{"Sid":"Outside","Effect":"Deny","Principal":"*","Action":"sqs:PurgeQueue","Resource":"*","Condition":{"StringNotEquals":{"aws:PrincipalAccount":"111122223333"}}}`), Unknown, "read statement 3 (Outside) of"},
-		{"the world may take, and one Deny is not about all", with(rule, `,{"Effect":"Allow","Principal":"*","Action":["sqs:PurgeQueue","sqs:DeleteMessage"],"Resource":"*"},{"Effect":"Deny","NotPrincipal":{"AWS":"111122223333"},"Action":"sqs:PurgeQueue","Resource":"*"}`), Unknown, "read statement 3 of"},
+		{"the world may receive from another queue", with(rule, `,{"Effect":"Allow","Principal":"*","Action":"sqs:ReceiveMessage","Resource":"`+queueARN+`-2"}`), OK, "only " + ruleARN},
+		{"the world may read attributes", with(rule, `,{"Effect":"Allow","Principal":"*","Action":["sqs:GetQueueAttributes","sqs:GetQueueUrl"],"Resource":"*"}`), OK, "only " + ruleARN},
+		{"our own roles and accounts may receive", with(rule, `,{"Effect":"Allow","Principal":{"AWS":["arn:aws:iam::111122223333:role/flowkeeper","arn:aws:iam::444455556666:root"]},"Action":"sqs:ReceiveMessage","Resource":"*"}`), OK, "only " + ruleARN},
+		{"a role may receive, by a condition", with(rule, `,{"Effect":"Allow","Principal":"*","Action":"sqs:ReceiveMessage","Resource":"*","Condition":{"ArnEquals":{"aws:PrincipalArn":"arn:aws:iam::111122223333:role/flowkeeper"}}}`), Unknown, "read statement 2 of"},
+		{"the world may delete, over TLS only", with(rule, `,{"Effect":"Allow","Principal":"*","Action":"sqs:DeleteMessage","Resource":"*"},{"Effect":"Deny","Principal":"*","Action":"sqs:*","Resource":"*","Condition":{"Bool":{"aws:SecureTransport":"false"}}}`), Fail, "(DeleteMessage)"},
+		{"the world may purge, and a Deny to an account by a condition", with(rule, `,{"Effect":"Allow","Principal":"*","Action":"sqs:PurgeQueue","Resource":"*"},{"Effect":"Deny","Principal":"*","Action":"sqs:*","Resource":"*","Condition":{"StringEquals":{"aws:PrincipalAccount":"222233334444"},"Bool":{"aws:PrincipalIsAWSService":"false"}}}`), Unknown, "read statement 3 of"},
+		{"the world may purge, and a Deny to all", with(rule, `,{"Effect":"Allow","Principal":"*","Action":"sqs:PurgeQueue","Resource":"*"},{"Effect":"Deny","Principal":"*","Action":"sqs:PurgeQueue","Resource":"*"}`), Unknown, "read statement 3 of"},
+		{"the world may purge, and a Deny to an account", with(rule, `,{"Effect":"Allow","Principal":"*","Action":"sqs:PurgeQueue","Resource":"*"},{"Effect":"Deny","Principal":{"AWS":"222233334444"},"Action":"sqs:*","Resource":"*"}`), Fail, "(PurgeQueue)"},
+		{"the world may purge, and a Deny outside the account", with(rule, `,{"Effect":"Allow","Principal":"*","Action":"sqs:PurgeQueue","Resource":"*"},{"Sid":"Outside","Effect":"Deny","Principal":"*","Action":"sqs:PurgeQueue","Resource":"*","Condition":{"StringNotEquals":{"aws:PrincipalAccount":"111122223333"}}}`), Unknown, "read statement 3 (Outside) of"},
+		{"the world may purge and delete, and a Deny of purging", with(rule, `,{"Effect":"Allow","Principal":"*","Action":["sqs:PurgeQueue","sqs:DeleteMessage"],"Resource":"*"},{"Effect":"Deny","NotPrincipal":{"AWS":"111122223333"},"Action":"sqs:PurgeQueue","Resource":"*"}`), Unknown, "read statement 3 of"},
 		{"the own account alone", allow(`"Principal":{"AWS":"arn:aws:iam::111122223333:root"}`), Fail, "no rule and no topic may send, but every principal of account 111122223333"},
 		{"a role", with(allow(events+source("ArnEquals", `"`+ruleARN+`"`)),
 			`,{"Effect":"Allow","Action":"sqs:SendMessage","Resource":"*","Principal":{"AWS":"arn:aws:iam::111122223333:role/replay"}}`), Warn, "role/replay"},
@@ -166,7 +166,7 @@ func strangePolicies() (out []policyCase) {
 
 		{"a Deny of everything", with(rule, `,{"Effect":"Deny","Principal":"*","Action":"sqs:*","Resource":"*"}`), Fail, "lets nobody send: statement 2 denies it to everybody"},
 		{"a Deny to the service", with(rule, denyService), Fail, "lets nobody send (denied by statement 2)"},
-		{"a Deny to the service of whoever bears the rule's name", with(allow(anyone+source("ArnEquals", `"`+ruleARN+`"`)), denyService), Fail, "lets nobody send (denied by statement 2)"},
+		{"a Deny to the service, with any principal in the Allow", with(allow(anyone+source("ArnEquals", `"`+ruleARN+`"`)), denyService), Fail, "lets nobody send (denied by statement 2)"},
 		{"a Deny to the service that is all that is left", with(allow(anyone), denyOthers+denyService), Fail, "lets nobody send (denied by statement 2, statement 3)"},
 		{"a Deny to all but another rule", with(rule, deny("ArnNotEquals", "-2")), Fail, "lets nobody send"},
 		{"a Deny of the rule", with(rule, deny("ArnEquals", "")), Unknown, "read statement 2 of"},
@@ -190,11 +190,11 @@ func strangePolicies() (out []policyCase) {
 		{"a federated principal", with(rule, `,{"Effect":"Allow","Principal":{"Federated":"accounts.google.com"},"Action":"sqs:SendMessage","Resource":"*"}`), Unknown, "read statement 2 of"},
 		{"another service's principal", allow(`"Principal":{"Service":"sns.amazonaws.com"}` + source("ArnEquals", `"`+ruleARN+`"`)), Fail, "lets nobody send"},
 		{"an account's principal", allow(`"Principal":{"AWS":"111122223333"}` + source("ArnEquals", `"`+ruleARN+`"`)), Unknown, "read statement 1 of"},
-		{"another account beside it", allow(events + `,"Condition":{"ArnEquals":{"aws:SourceArn":"` + ruleARN + `"},"StringEquals":{"aws:SourceAccount":"999988887777"}}`), Fail, "lets nobody send"},
-		{"the account beside it", allow(events + `,"Condition":{"ArnEquals":{"aws:SourceArn":"` + ruleARN + `"},"StringEquals":{"aws:SourceAccount":"111122223333"},"Bool":{"aws:SecureTransport":"true"}}`), OK, "only " + ruleARN},
-		{"another account beside anybody's", allow(anyone + `,"Condition":{"ArnEquals":{"aws:SourceArn":"` + ruleARN + `"},"StringEquals":{"aws:SourceAccount":"999988887777"}}`), Fail, "lets nobody send"},
-		{"the account beside a bucket's pattern, as S3's manual has it", allow(`"Principal":{"Service":"s3.amazonaws.com"},"Condition":{"ArnLike":{"aws:SourceArn":"arn:aws:s3:*:*:trail-logs"},"StringEquals":{"aws:SourceAccount":"111122223333"}}`), Warn, "whatever matches arn:aws:s3:*:*:trail-logs, of account 111122223333"},
-		{"an address beside it", allow(events + `,"Condition":{"ArnEquals":{"aws:SourceArn":"` + ruleARN + `"},"IpAddress":{"aws:SourceIp":"203.0.113.0/24"}}`), Unknown, "read statement 1 of"},
+		{"the rule, with another source account", allow(events + `,"Condition":{"ArnEquals":{"aws:SourceArn":"` + ruleARN + `"},"StringEquals":{"aws:SourceAccount":"999988887777"}}`), Fail, "lets nobody send"},
+		{"the rule, with its source account", allow(events + `,"Condition":{"ArnEquals":{"aws:SourceArn":"` + ruleARN + `"},"StringEquals":{"aws:SourceAccount":"111122223333"},"Bool":{"aws:SecureTransport":"true"}}`), OK, "only " + ruleARN},
+		{"the rule by any principal, with another source account", allow(anyone + `,"Condition":{"ArnEquals":{"aws:SourceArn":"` + ruleARN + `"},"StringEquals":{"aws:SourceAccount":"999988887777"}}`), Fail, "lets nobody send"},
+		{"a bucket's pattern with its source account, as in S3's manual", allow(`"Principal":{"Service":"s3.amazonaws.com"},"Condition":{"ArnLike":{"aws:SourceArn":"arn:aws:s3:*:*:trail-logs"},"StringEquals":{"aws:SourceAccount":"111122223333"}}`), Warn, "whatever matches arn:aws:s3:*:*:trail-logs, of account 111122223333"},
+		{"the rule, from some addresses", allow(events + `,"Condition":{"ArnEquals":{"aws:SourceArn":"` + ruleARN + `"},"IpAddress":{"aws:SourceIp":"203.0.113.0/24"}}`), Unknown, "read statement 1 of"},
 		{"a stranger's rule", with(rule, `,{"Effect":"Allow",`+events+`,"Action":"sqs:SendMessage","Resource":"*"`+source("ArnEquals", `"arn:aws:events:eu-west-1:666666666666:rule/evil"`)+`}`), Warn, "account 666666666666"},
 		{"rules of any Region", allow(events + source("ArnLike", `"arn:aws:events:*:111122223333:rule/flowkeeper"`)), Warn, "more than one rule"},
 		{"any principal", allow(anyone + `,"Condition":{"StringLike":{"aws:PrincipalArn":"*"}}`), Unknown, "read statement 1 of"},
@@ -202,14 +202,15 @@ func strangePolicies() (out []policyCase) {
 		{"the service for any account", allow(events + `,"Condition":{"StringLike":{"aws:SourceAccount":"*"}}`), Unknown, "read statement 1 of"},
 		{"some addresses", with(rule, `,{"Effect":"Allow",`+anyone+`,"Action":"sqs:SendMessage","Resource":"*","Condition":{"IpAddress":{"aws:SourceIp":"203.0.113.0/24"}}}`), Unknown, "read statement 2 of"},
 		{"all addresses", allow(anyone + `,"Condition":{"IpAddress":{"aws:SourceIp":["203.0.113.0/24","0.0.0.0/0"]}}`), Unknown, "read statement 1 of"},
-		{"people alone", allow(`"Principal":{"AWS":"arn:aws:iam::111122223333:role/replay"}`), Fail, "no rule and no topic may send, but arn:aws:iam::111122223333:role/replay"},
+		{"only a role", allow(`"Principal":{"AWS":"arn:aws:iam::111122223333:role/replay"}`), Fail, "no rule and no topic may send, but arn:aws:iam::111122223333:role/replay"},
 	} {
 		out = append(out, policyCase{name: c.name, policy: c.policy, known: known, want: c.want, says: c.says})
 	}
 	return out
 }
 
-// TestAdviceAboutABucket: the statement lacks a condition, and no better policy that is made from it has one.
+// TestAdviceAboutABucket: if a statement lets a bucket send without aws:SourceAccount, the advice is to add this condition. Better can't
+// add it, because the ARN of a bucket has no account, so its policy must have no such statement.
 func TestAdviceAboutABucket(t *testing.T) {
 	t.Parallel()
 	for _, c := range strangePolicies() {
@@ -223,7 +224,7 @@ func TestAdviceAboutABucket(t *testing.T) {
 	}
 }
 
-// policiesOfRules are judged by the rules that were found.
+// policiesOfRules returns policies that are judged with the rules that should send.
 func policiesOfRules() (out []policyCase) {
 	owner := `{"Sid":"__owner_statement","Effect":"Allow","Principal":{"AWS":"arn:aws:iam::111122223333:root"},"Action":"SQS:*","Resource":"` + queueARN + `"}`
 	statement := func(arns ...string) string {
@@ -259,8 +260,8 @@ func policiesOfRules() (out []policyCase) {
 	return out
 }
 
-// TestBetterKeepsTheKnownSenders: the better policy allows all known Sources to send, and
-// keeps what else the old one allows.
+// TestBetterKeepsTheKnownSenders: the policy that Better returns allows all known sources to send. It keeps the old policy's statements
+// about other actions, and drops an attacker's Deny. If it could take access from somebody, Better returns none.
 func TestBetterKeepsTheKnownSenders(t *testing.T) {
 	t.Parallel()
 	ours := []string{"111122223333", "222233334444"}
@@ -280,8 +281,8 @@ func TestBetterKeepsTheKnownSenders(t *testing.T) {
 		name       string
 		statements []string
 		known      Sources
-		may        []string // nil: no policy is offered
-		stays      []string
+		may        []string // who may send by the new policy; nil: Better returns none
+		stays      []string // statements that the new policy keeps
 	}{
 		{"two rules", []string{stmt(events, sendMessage, from(ruleARN)), owner}, Sources{Rules: []string{ruleARN, ruleARN + "-2"}, All: true}, []string{ruleARN, ruleARN + "-2"}, []string{owner}},
 		{"a topic", []string{stmt(sns, sendMessage, from(topicARN)), owner, tls}, Sources{All: true}, []string{topicARN}, []string{owner, tls}},
@@ -289,20 +290,20 @@ func TestBetterKeepsTheKnownSenders(t *testing.T) {
 		{"a topic, where one Region has to be enabled", []string{stmt(`{"Service":"sns.af-south-1.amazonaws.com"}`, sendMessage, from(topicARN))}, Sources{Rules: []string{ruleARN}, All: true}, nil, nil},
 		{"rules that could not be asked for", []string{stmt(events, sendMessage, from(ruleARN)), owner}, Sources{}, []string{ruleARN}, nil},
 		{"an attacker's Deny", []string{stmt(events, sendMessage, from(ruleARN)), reader, attack}, Sources{Rules: []string{ruleARN}, All: true}, []string{ruleARN}, []string{reader}},
-		{"one is spared", []string{stmt(events, sendMessage, from(ruleARN)), spares}, Sources{Rules: []string{ruleARN, ruleARN + "-2"}, All: true}, []string{ruleARN, ruleARN + "-2", replay}, nil},
-		{"some may not", []string{stmt(events, sendMessage, from(ruleARN)), owner, intern}, Sources{Rules: []string{ruleARN}, All: true}, []string{ruleARN}, []string{owner, intern}},
-		{"the service may not", []string{stmt(events, sendMessage, from(ruleARN)), strings.Replace(intern, `"AWS":"arn:aws:iam::111122223333:role/intern"`, `"Service":"events.amazonaws.com"`, 1)}, Sources{Rules: []string{ruleARN}, All: true}, nil, nil},
+		{"a Deny spares a role", []string{stmt(events, sendMessage, from(ruleARN)), spares}, Sources{Rules: []string{ruleARN, ruleARN + "-2"}, All: true}, []string{ruleARN, ruleARN + "-2", replay}, nil},
+		{"a Deny to one role", []string{stmt(events, sendMessage, from(ruleARN)), owner, intern}, Sources{Rules: []string{ruleARN}, All: true}, []string{ruleARN}, []string{owner, intern}},
+		{"a Deny to the service", []string{stmt(events, sendMessage, from(ruleARN)), strings.Replace(intern, `"AWS":"arn:aws:iam::111122223333:role/intern"`, `"Service":"events.amazonaws.com"`, 1)}, Sources{Rules: []string{ruleARN}, All: true}, nil, nil},
 		{"a bucket of whatever account announces", []string{stmt(events, sendMessage, from(ruleARN)), owner, stmt(`{"Service":"s3.amazonaws.com"}`, sendMessage, from("arn:aws:s3:::trail"))}, Sources{Rules: []string{ruleARN}, All: true}, nil, nil},
-		{"the world takes", []string{stmt(`"*"`, "sqs:*", ""), reader}, Sources{Rules: []string{ruleARN}, All: true}, []string{ruleARN}, []string{reader}},
-		{"the world only takes", []string{stmt(events, sendMessage, from(ruleARN)), stmt(`"*"`, "sqs:ReceiveMessage", ""), stmt(`"*"`, "sqs:GetQueueUrl", "")}, Sources{All: true}, []string{ruleARN}, []string{stmt(`"*"`, "sqs:GetQueueUrl", "")}},
-		{"the world takes, and one by name", []string{stmt(`{"AWS":["*","arn:aws:iam::222233334444:role/flowkeeper"]}`, "sqs:ReceiveMessage", "")}, Sources{Rules: []string{ruleARN}, All: true}, nil, nil},
-		{"the world takes, and we may be of it", []string{stmt(`"*"`, "sqs:ReceiveMessage", "")}, Sources{Rules: []string{ruleARN}, All: true, Self: "444455556666"}, nil, nil},
-		{"an organisation takes", []string{stmt(`"*"`, "sqs:ReceiveMessage", `,"Condition":{"StringEquals":{"aws:PrincipalOrgID":"o-1"}}`)}, Sources{Rules: []string{ruleARN}, All: true}, nil, nil},
-		{"the world takes no more once the Deny is gone", []string{stmt(`{"AWS":["*","arn:aws:iam::222233334444:role/flowkeeper"]}`, "sqs:*", ""), attack}, Sources{Rules: []string{ruleARN}, All: true}, nil, nil},
+		{"everybody may do all", []string{stmt(`"*"`, "sqs:*", ""), reader}, Sources{Rules: []string{ruleARN}, All: true}, []string{ruleARN}, []string{reader}},
+		{"everybody may receive", []string{stmt(events, sendMessage, from(ruleARN)), stmt(`"*"`, "sqs:ReceiveMessage", ""), stmt(`"*"`, "sqs:GetQueueUrl", "")}, Sources{All: true}, []string{ruleARN}, []string{stmt(`"*"`, "sqs:GetQueueUrl", "")}},
+		{"everybody and a named role may receive", []string{stmt(`{"AWS":["*","arn:aws:iam::222233334444:role/flowkeeper"]}`, "sqs:ReceiveMessage", "")}, Sources{Rules: []string{ruleARN}, All: true}, nil, nil},
+		{"everybody may receive, perhaps we by that alone", []string{stmt(`"*"`, "sqs:ReceiveMessage", "")}, Sources{Rules: []string{ruleARN}, All: true, Self: "444455556666"}, nil, nil},
+		{"an organisation may receive", []string{stmt(`"*"`, "sqs:ReceiveMessage", `,"Condition":{"StringEquals":{"aws:PrincipalOrgID":"o-1"}}`)}, Sources{Rules: []string{ruleARN}, All: true}, nil, nil},
+		{"an attacker's Deny hides an open Allow", []string{stmt(`{"AWS":["*","arn:aws:iam::222233334444:role/flowkeeper"]}`, "sqs:*", ""), attack}, Sources{Rules: []string{ruleARN}, All: true}, nil, nil},
 		{"all is denied but sending", []string{stmt(events, sendMessage, from(ruleARN)), stmt(`"*"`, "sqs:ReceiveMessage", ""), `{"Effect":"Deny","Principal":"*","NotAction":"sqs:SendMessage","Resource":"*"}`}, Sources{Rules: []string{ruleARN}, All: true}, nil, nil},
-		{"none", nil, Sources{Rules: []string{ruleARN}, All: true}, []string{ruleARN}, nil},
-		{"none, and no rule", nil, Sources{All: true}, nil, nil},
-		{"all may, and who does is not known", []string{stmt(`"*"`, sendMessage, "")}, Sources{Rules: []string{ruleARN}}, nil, nil},
+		{"no policy", nil, Sources{Rules: []string{ruleARN}, All: true}, []string{ruleARN}, nil},
+		{"no policy, and no rule", nil, Sources{All: true}, nil, nil},
+		{"everybody may send, the rules are unknown", []string{stmt(`"*"`, sendMessage, "")}, Sources{Rules: []string{ruleARN}}, nil, nil},
 		{"one of an organisation sends", []string{stmt(events, sendMessage, from(ruleARN)), stmt(`"*"`, sendMessage, `,"Condition":{"StringEquals":{"aws:PrincipalOrgID":"o-1"},"ArnEquals":{"aws:PrincipalArn":"`+senderARN+`"}}`), owner}, Sources{Rules: []string{ruleARN}, All: true}, nil, nil},
 		{"one sends as a role", []string{stmt(events, sendMessage, from(ruleARN)), owner}, Sources{Rules: []string{ruleARN}, ByRole: map[string]string{ruleARN + "-2": senderARN}, All: true}, nil, nil},
 	} {
@@ -314,14 +315,14 @@ func TestBetterKeepsTheKnownSenders(t *testing.T) {
 			}
 			better, ok := Better(old, queueARN, c.known)
 			if ok != (c.may != nil) {
-				t.Errorf("offered %v: %s", ok, better)
+				t.Errorf("returns a policy: %v, want %v: %s", ok, c.may != nil, better)
 			}
 			if !ok {
 				return
 			}
 			c.known.Rules = slices.DeleteFunc(slices.Clone(c.may), func(s string) bool { return s == replay })
 			if f := Judge(better, queueARN, c.known); f.Status != OK || f.Text != "only "+strings.Join(c.may, ", ")+" may send" {
-				t.Errorf("then %s, %s", f.Status, f.Text)
+				t.Errorf("the new policy is judged %s, %s", f.Status, f.Text)
 			}
 			for _, s := range c.stays {
 				if !strings.Contains(better, s) {
@@ -343,7 +344,7 @@ func TestGlob(t *testing.T) {
 	}{
 		{"", "", true}, {"*", "", true}, {"*", "anything", true}, {"a*c", "abc", true}, {"a*c", "abcd", false}, {"a?c", "abc", true}, {"a?c", "ac", false},
 		{"*a*b", "xaxxb", true}, {"sqs:*", "sqs:sendmessage", true}, {"a", "", false}, {"", "a", false}, {"**", "x", true}, {"*ab", "aab", true},
-		{strings.Repeat("*a", 50) + "b", strings.Repeat("a", 5000), false}, // not for ever
+		{strings.Repeat("*a", 50) + "b", strings.Repeat("a", 5000), false}, // a naive matcher would never end
 	} {
 		t.Run(fmt.Sprintf("%.20q of %.20q", c.pattern, c.text), func(t *testing.T) {
 			t.Parallel()

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// TestRules: those that may send by one condition or another, and not those that may not.
+// TestRules: Rules returns the rules that a condition lets send: by an Allow that names them, or by a Deny that spares them.
 func TestRules(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -29,9 +29,9 @@ func TestRules(t *testing.T) {
 	}
 	odd := `{"Statement":[{"Principal":"me"},{"Effect":"Allow","Principal":"*","Condition":{"ArnEquals":{"aws:SourceArn":"` + ruleARN + `"}}}]}`
 	if got := Rules(odd); !slices.Equal(got, []string{ruleARN}) {
-		t.Errorf("%q beside a statement that can't be read", got)
+		t.Errorf("%q, though only the first statement can't be read", got)
 	}
 	if got := Rules("{"); got != nil {
-		t.Errorf("%q of what is no policy", got)
+		t.Errorf("%q from a text that is no policy", got)
 	}
 }

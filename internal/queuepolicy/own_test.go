@@ -2,7 +2,7 @@ package queuepolicy
 
 import "strings"
 
-// policiesOfReceiving have a Deny that may keep ourselves from receiving, beside an Allow for the rule.
+// policiesOfReceiving returns policies with an Allow for the rule, and a Deny that may keep Flowkeeper itself from receiving.
 func policiesOfReceiving() (out []policyCase) {
 	const us, intern, receive, all = "arn:aws:iam::111122223333:role/flowkeeper", "arn:aws:iam::111122223333:role/intern", `"sqs:ReceiveMessage"`, `"sqs:*"`
 	deny := func(principal, action, condition string) string {

@@ -5,7 +5,8 @@ import (
 	"testing"
 )
 
-// policiesOfParts have wildcards that may stand for more than one part of an ARN, by AWS's manual or not.
+// policiesOfParts returns policies with wildcards that may stand for more than one part of an ARN. AWS's manual does not say of all of
+// them whether they do.
 func policiesOfParts() (out []policyCase) {
 	const account, shorter = "111122223333", "arn:aws:events:*:rule/flowkeeper"
 	send := func(resource, operator, source, account string) string {
@@ -60,7 +61,7 @@ func policiesOfParts() (out []policyCase) {
 	return out
 }
 
-// TestGlobARN: the example of IAM's manual, and the last part, which may have colons.
+// TestGlobARN: the example in IAM's manual. Only the last part of an ARN, the resource, may have colons.
 func TestGlobARN(t *testing.T) {
 	t.Parallel()
 	const pattern, across = "arn:aws:someservice:*:111122223333:finance/*", "arn:aws:someservice:us-east-2:999999999999:store/abc:111122223333:finance/document.txt"
@@ -68,14 +69,14 @@ func TestGlobARN(t *testing.T) {
 		pattern, text string
 		want          bool
 	}{
-		"matches":               {pattern, "arn:aws:someservice:us-east-2:111122223333:finance/document.txt", true},
-		"another account":       {pattern, across, false},
-		"resource with colons":  {"arn:aws:logs:*:*:log-group:*", "arn:aws:logs:eu-west-1:111122223333:log-group:a:log-stream:b", true},
-		"a star for each part":  {"arn:*:*:*:*:*", across, true},
-		"no ARN is asked for":   {"*:*:*:*:*:*", across, false}, // no ARN: it is one to read
-		"one star":              {"*", across, false},
-		"text that is no ARN":   {pattern, "111122223333", false},
-		"pattern of five parts": {strings.TrimSuffix(pattern, ":finance/*"), across, false},
+		"matches":                {pattern, "arn:aws:someservice:us-east-2:111122223333:finance/document.txt", true},
+		"another account":        {pattern, across, false},
+		"resource with colons":   {"arn:aws:logs:*:*:log-group:*", "arn:aws:logs:eu-west-1:111122223333:log-group:a:log-stream:b", true},
+		"a star for each part":   {"arn:*:*:*:*:*", across, true},
+		"pattern that is no ARN": {"*:*:*:*:*:*", across, false}, // it does not begin with arn
+		"one star":               {"*", across, false},
+		"text that is no ARN":    {pattern, "111122223333", false},
+		"pattern of five parts":  {strings.TrimSuffix(pattern, ":finance/*"), across, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -85,6 +86,6 @@ func TestGlobARN(t *testing.T) {
 		})
 	}
 	if !glob(pattern, across) {
-		t.Error("as texts they match")
+		t.Error("compared as plain texts, the pattern should match")
 	}
 }

@@ -11,13 +11,13 @@ const (
 	otherSender = "arn:aws:iam::333344445555:role/flowkeeper-forward-eu-west-1"
 )
 
-// policyOf is a policy that lets the rule send, with more statements.
+// policyOf returns a policy that lets the rule send, with more statements.
 func policyOf(statements string) string {
 	return `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"events.amazonaws.com"},"Action":"sqs:SendMessage","Resource":"` + queueARN +
 		`","Condition":{"ArnEquals":{"aws:SourceArn":"` + ruleARN + `"}}}` + statements + `]}`
 }
 
-// policiesOfRoles are of an organisation whose members' rules send as a role of their account.
+// policiesOfRoles returns policies of an organisation in which the rule of each member account sends as a role of that account.
 func policiesOfRoles() (out []policyCase) {
 	allow := func(operator, roles string) string {
 		return `,{"Effect":"Allow","Principal":"*","Action":"sqs:SendMessage","Resource":"*","Condition":{"StringEquals":{"aws:PrincipalOrgID":"o-1"},"` + operator + `":{"aws:PrincipalArn":"` + roles + `"}}}`
@@ -82,7 +82,8 @@ func policiesOfRoles() (out []policyCase) {
 	return out
 }
 
-// TestAdviceAboutADeniedRole: the policy of a single account, and a better one made from it, would not let the role send.
+// TestAdviceAboutADeniedRole: if a Deny keeps the role of a member from sending, the advice is to let the Deny spare that role. Better
+// returns no policy if rules send as roles: its policy names only rules and topics, so the roles could not send.
 func TestAdviceAboutADeniedRole(t *testing.T) {
 	t.Parallel()
 	for _, c := range policiesOfRoles() {
