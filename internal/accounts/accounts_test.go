@@ -36,8 +36,8 @@ func departed(id, name string) organization.Member {
 
 func with(x Account, change func(*Account)) Account { change(&x); return x }
 
-// TestAll: each account is there once, with what the configuration, the organisation, the state file and
-// AWS say of it.
+// TestAll: All lists each account once, with what the configuration, the organisation, the state file and the answer of AWS say about
+// it.
 func TestAll(t *testing.T) {
 	t.Parallel()
 	organized, named := configs.Config{}, configs.Config{Accounts: []configs.Account{{ID: payments, Name: "ours", RoleARN: "arn:role"}}}
@@ -73,14 +73,14 @@ func TestAll(t *testing.T) {
 			k.UseStored()
 			got := k.All()
 			if !reflect.DeepEqual(got, c.want) {
-				t.Errorf("%+v instead of %+v", got, c.want)
+				t.Errorf("%+v, want %+v", got, c.want)
 			}
 		})
 	}
 }
 
-// TestWhatTheStateFileKnows: flow logs are counted in all Regions of an account, and the refresh is the
-// one that is longest ago.
+// TestWhatTheStateFileKnows: the flow logs of an account are summed up over its Regions. Its time of refresh is that of the Region whose
+// refresh is longest ago.
 func TestWhatTheStateFileKnows(t *testing.T) {
 	t.Parallel()
 	k := &Known{protect: []scopes.Account{{ID: own}, {ID: payments}}, counts: store.Counts{
@@ -96,7 +96,7 @@ func TestWhatTheStateFileKnows(t *testing.T) {
 	}
 }
 
-// TestChoose: what is left out is neither asked nor listed.
+// TestChoose: AWS is not asked about accounts that are not chosen, and they are not listed.
 func TestChoose(t *testing.T) {
 	t.Parallel()
 	c := configs.Config{}
@@ -113,8 +113,8 @@ func TestChoose(t *testing.T) {
 	}
 }
 
-// TestWhoseAccount: with neither accounts nor an organisation it is that of the credentials, until AWS
-// says its number; a selection of none is an error.
+// TestWhoseAccount: if the configuration names neither accounts nor an organisation, the account of the credentials is protected, and its
+// number is unknown until AWS says it. If include and exclude select no account, that is an error.
 func TestWhoseAccount(t *testing.T) {
 	t.Parallel()
 	k := &Known{}
@@ -123,7 +123,7 @@ func TestWhoseAccount(t *testing.T) {
 	}
 	k.protect[0].ID = own
 	if k.Own() {
-		t.Error("its number is known")
+		t.Error("the number counts as unknown, though it is known")
 	}
 	k = &Known{conf: configs.Config{Accounts: []configs.Account{{ID: payments}}}}
 	if k.UseConfigured(); k.Own() || k.ToAsk() != 1 {

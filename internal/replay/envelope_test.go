@@ -12,7 +12,7 @@ import (
 	"flowkeeper/watcher"
 )
 
-// TestEnvelopeIsOneOfEventBridge: the daemon unwraps the record that replay wrapped.
+// TestEnvelopeIsOneOfEventBridge: replay wraps a record as EventBridge does, and the daemon unwraps the same record.
 func TestEnvelopeIsOneOfEventBridge(t *testing.T) {
 	t.Parallel()
 	raw := `{"eventName":"DeleteFlowLogs","eventSource":"ec2.amazonaws.com","note":"<&\u2028>"}`

@@ -18,8 +18,8 @@ import (
 
 const atOnce = "at once, unless AWS shows it alive or an equivalent one in its place"
 
-// TestPlanFollowsTheOrderOfDeciding: replay names the reason that the daemon would
-// give, also if there are several, and says what decided.
+// TestPlanFollowsTheOrderOfDeciding: replay forecasts what the daemon would do. If several reasons apply, it names the one that the daemon
+// would give, and why.
 func TestPlanFollowsTheOrderOfDeciding(t *testing.T) {
 	t.Parallel()
 	const ops = "arn:aws:iam::111122223333:role/ops"
@@ -32,7 +32,7 @@ func TestPlanFollowsTheOrderOfDeciding(t *testing.T) {
 		name     string
 		change   func(*inventory.Row)
 		policy   incident.Policy
-		restored []incident.Incident // within the hour, of the same lineage
+		restored []incident.Incident // restores of the same lineage within the hour
 		untimed  bool                // the record has no time
 		want     string
 		why      string
@@ -46,8 +46,8 @@ func TestPlanFollowsTheOrderOfDeciding(t *testing.T) {
 		{name: "ignored", policy: incident.Policy{Rules: rule(incident.Ignore)}, want: "exempt", why: "rule: arn:aws:iam::111122223333:role/o* may delete flow logs"},
 		{name: "alert by rule", policy: incident.Policy{Rules: rule(incident.Alert)}, want: "alert_only", why: "rule: deletions by arn:aws:iam::111122223333:role/o* only alert"},
 		{name: "alert by mode", policy: incident.Policy{AlertOnly: true}, want: "alert_only", why: "remediate.mode is alert"},
-		{name: "the mode is above a wait", policy: incident.Policy{AlertOnly: true, Rules: rule(incident.Wait)}, want: "alert_only", why: "remediate.mode is alert"},
-		{name: "a release is above the mode", change: released, policy: incident.Policy{AlertOnly: true}, want: "released", why: "released at the time of the deletion"},
+		{name: "the mode comes before a wait", policy: incident.Policy{AlertOnly: true, Rules: rule(incident.Wait)}, want: "alert_only", why: "remediate.mode is alert"},
+		{name: "a release comes before the mode", change: released, policy: incident.Policy{AlertOnly: true}, want: "released", why: "released at the time of the deletion"},
 		{name: "wait", policy: incident.Policy{Rules: rule(incident.Wait)}, want: "wait", why: "rule: arn:aws:iam::111122223333:role/o* has 1h to replace it, then it is restored"},
 		{name: "{account} is the flow log's own", policy: incident.Policy{Rules: []incident.Rule{{Principal: "arn:aws:iam::{account}:role/ops", Action: incident.Alert}}}, want: "alert_only", why: "rule: deletions by arn:aws:iam::{account}:role/ops only alert"},
 		{name: "restore by rule", policy: incident.Policy{Rules: append(rule(incident.Restore), rule(incident.Ignore)...)}, want: "restore", why: atOnce},
@@ -68,7 +68,7 @@ func TestPlanFollowsTheOrderOfDeciding(t *testing.T) {
 				rec.Time = time.Time{}
 			}
 			if got := planOne(of, row.ID, rec); got.Would != c.want || got.Why != c.why {
-				t.Errorf("%s (%s) instead of %s (%s)", got.Would, got.Why, c.want, c.why)
+				t.Errorf("%s (%s), want %s (%s)", got.Would, got.Why, c.want, c.why)
 			}
 		})
 	}
@@ -92,8 +92,8 @@ func (snapshot) Case(of inventory.Scope, which incident.Selection, now time.Time
 	return c, nil
 }
 
-// TestPlanKnowsTheSnapshot: a flow log with the same ID in another scope is unknown,
-// and an existing incident is named.
+// TestPlanKnowsTheSnapshot: a forecast looks up a flow log in the scope of the record only: the same ID in another scope is unknown. It
+// names an incident that the flow log already has.
 func TestPlanKnowsTheSnapshot(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -121,12 +121,12 @@ func TestPlanKnowsTheSnapshot(t *testing.T) {
 	}
 }
 
-// notFrankfurt is any Region but one.
+// notFrankfurt watches all Regions but eu-central-1.
 type notFrankfurt struct{}
 
 func (notFrankfurt) Has(s inventory.Scope) bool { return s.Region != "eu-central-1" }
 
-// manyDepend is a state file with more flow logs to one bucket than are listed.
+// manyDepend is a state file in which more flow logs deliver to one bucket than a forecast lists.
 type manyDepend struct{ tamper.Tx }
 
 func (m manyDepend) View(_ context.Context, fn func(tamper.Tx) error) error { return fn(m) }
@@ -143,7 +143,8 @@ func (manyDepend) KnownMissing(inventory.Scope, int) ([]incident.Incident, error
 
 var toLogs = inventory.FlowLog{ID: "fl-1", Scope: scope, Settings: inventory.Settings{LogDestinationType: "s3", LogDestination: "arn:aws:s3:::logs"}}
 
-// TestTamperingSaysHowManyItLeavesOut where it lists the flow logs that depend on the target.
+// TestTamperingSaysHowManyItLeavesOut: the forecast of a tampering lists only some of the flow logs that depend on its target, and says how
+// many it leaves out.
 func TestTamperingSaysHowManyItLeavesOut(t *testing.T) {
 	t.Parallel()
 	r := cloudtrail.Record{Account: scope.Account, Region: scope.Region, EventSource: "s3.amazonaws.com", EventName: "DeleteBucket", Target: "logs", EventTime: noon}

@@ -11,7 +11,7 @@ import (
 	"flowkeeper/internal/recordsource"
 )
 
-// manyFiles are files with one deletion each, more than are read at the same time.
+// manyFiles writes more files than are read at the same time, with one deletion each.
 func manyFiles(t *testing.T) (names []string) {
 	t.Helper()
 	dir := t.TempDir()
@@ -28,7 +28,7 @@ func manyFiles(t *testing.T) (names []string) {
 	return names
 }
 
-// TestReadIsInOrder: the results come in the order of the files, with the error of one that is missing in its place.
+// TestReadIsInOrder: the results come in the order of the files. If a file is missing, its error comes in its place.
 func TestReadIsInOrder(t *testing.T) {
 	t.Parallel()
 	names := manyFiles(t)
@@ -38,7 +38,7 @@ func TestReadIsInOrder(t *testing.T) {
 	var got []string
 	for x := range r.Read(t.Context(), names) {
 		if (x.Err != nil) != (x.Where == missing) || (x.Err == nil) != (len(x.Raw) > 0) {
-			t.Errorf("%s%s: %v, %d bytes", x.File, x.Where, x.Err, len(x.Raw))
+			t.Errorf("%s%s: error %v and %d bytes; want an error for the missing file only, and bytes for all others", x.File, x.Where, x.Err, len(x.Raw))
 		}
 		if n := r.Findings + r.Unread; n != len(got)+1 {
 			t.Errorf("%d results are counted with result %d", n, len(got)+1)
@@ -50,11 +50,11 @@ func TestReadIsInOrder(t *testing.T) {
 	}
 }
 
-// TestReadEnds: nothing is read any more where the loop over the results has ended, or ctx.
+// TestReadEnds: once the loop over the results or ctx has ended, no more files are read.
 func TestReadEnds(t *testing.T) {
 	t.Parallel()
 	names := manyFiles(t)
-	for name, early := range map[string]func(cancel func()) (again bool){
+	for name, goOn := range map[string]func(cancel func()) bool{
 		"by the loop": func(func()) bool { return false },
 		"by ctx":      func(cancel func()) bool { cancel(); return true },
 	} {
@@ -64,12 +64,12 @@ func TestReadEnds(t *testing.T) {
 			defer cancel()
 			r := &Reader{Finder: &recordsource.Finder{}}
 			for range r.Read(ctx, names) {
-				if !early(cancel) {
+				if !goOn(cancel) {
 					break
 				}
 			}
 			if files := r.Files.Load(); r.Findings != 1 || int(files) == len(names) {
-				t.Errorf("%d findings of %d files", r.Findings, files)
+				t.Errorf("%d findings, want one; %d of %d files were read, want fewer", r.Findings, files, len(names))
 			}
 		})
 	}

@@ -20,8 +20,8 @@ func finding(kind string, level alert.Level, arn, event string, at time.Time) Fi
 		Time: alert.Time{Time: at}, Actor: &alert.Actor{Type: "IAMUser", ARN: arn}, FlowLogs: []Planned{{FlowLogID: "fl-1"}, {FlowLogID: "fl-2"}}}
 }
 
-// TestAFloodHidesNoDeletion: however many callers there are, what is kept is bounded, and the
-// deletion is among it.
+// TestAFloodHidesNoDeletion: an attacker makes refused calls as very many principals, to hide a deletion. The summary keeps a bounded
+// number of rows, and the deletion is among them.
 func TestAFloodHidesNoDeletion(t *testing.T) {
 	t.Parallel()
 	var s Summary
@@ -30,7 +30,7 @@ func TestAFloodHidesNoDeletion(t *testing.T) {
 	for k := range n {
 		s.Add(finding(Attempt, alert.Medium, fmt.Sprintf("arn:aws:iam::999900001111:user/%d", k), fmt.Sprint("event ", k), noon))
 		if len(s.rows) > 2*mostRows {
-			t.Fatalf("%d rows", len(s.rows))
+			t.Fatalf("%d rows are held, want at most %d", len(s.rows), 2*mostRows)
 		}
 	}
 	for range 3 {
@@ -83,15 +83,15 @@ func TestSummaryRows(t *testing.T) {
 		"high 1/2 assumed-role/AWSReservedSSO_Admin_0123/bob ",
 	}
 	if strings.Join(got, "\n") != strings.Join(want, "\n") {
-		t.Errorf("%s\ninstead of\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+		t.Errorf("%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
 	if r := s.Rows()[0]; !r.First.Equal(noon) || !r.Last.Equal(noon.Add(time.Hour)) || s.Again != 1 {
-		t.Errorf("%+v, %d again", r, s.Again)
+		t.Errorf("%+v, %d repeated, want 1", r, s.Again)
 	}
 }
 
-// TestAForgedTwinHidesNothingInASummary: a record with the ID of another one's event is counted too,
-// unless it says the same of who called what, where and when.
+// TestAForgedTwinHidesNothingInASummary: an attacker forges a record with the event ID of another record. Both are counted, unless they
+// agree about the caller, the call, the account, the Region and the time: then one repeats the other.
 func TestAForgedTwinHidesNothingInASummary(t *testing.T) {
 	t.Parallel()
 	const forged, real = "arn:aws:iam::111122223333:user/innocent", "arn:aws:iam::111122223333:user/mallory"
@@ -106,7 +106,7 @@ func TestAForgedTwinHidesNothingInASummary(t *testing.T) {
 	}
 	rows := s.Rows()
 	if len(rows) != 2 || rows[0].Who != real || rows[0].Count != 2 || rows[1].Count != 1 || s.Again != 1 {
-		t.Errorf("%+v, %d again", rows, s.Again)
+		t.Errorf("%+v, %d repeated, want 1", rows, s.Again)
 	}
 
 	s = Summary{}
@@ -123,6 +123,6 @@ func TestAForgedTwinHidesNothingInASummary(t *testing.T) {
 		s.Add(v)
 	}
 	if rows := s.Rows(); len(rows) != 4 || s.Again != 1 {
-		t.Errorf("%d rows, %d again", len(rows), s.Again)
+		t.Errorf("%d rows, want 4; %d repeated, want 1", len(rows), s.Again)
 	}
 }
