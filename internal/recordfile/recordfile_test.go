@@ -30,13 +30,13 @@ func TestSplitFindsRecords(t *testing.T) {
 		{"an envelope", `{"version":"0","detail":{"eventName":"X"}}`, []string{`{"detail":{"eventName":"X"},"version":"0"}`}},
 		{"lines", "{\"a\":1}\n{\"a\":2}\n", []string{`{"a":1}`, `{"a":2}`}},
 		{"a list", `[{"a":1},{"a":2}]`, []string{`{"a":1}`, `{"a":2}`}},
-		{"other keys beside the records", `{"x":1,"Records":[{"a":1}],"y":[2]}`, []string{`{"a":1}`}},
+		{"records among other keys", `{"x":1,"Records":[{"a":1}],"y":[2]}`, []string{`{"a":1}`}},
 		{"lookup-events", `{"Events":[{"a":1},{"a":2}],"NextToken":"t"}`, []string{`{"a":1}`, `{"a":2}`}},
 		{"receive-message", `{"Messages":[{"Body":"b"}]}`, []string{`{"Body":"b"}`}},
 		{"rows of CloudTrail Lake", `{"QueryStatus":"FINISHED","QueryResultRows":[[{"a":"b"}],[{"a":"c"}]]}`, []string{`[{"a":"b"}]`, `[{"a":"c"}]`}},
 		{"filter-log-events", `{"events":[{"message":"m"}],"searchedLogStreams":[]}`, []string{`{"message":"m"}`}},
 		{"get-query-results of CloudWatch Logs", `{"results":[[{"field":"@message"}]],"status":"Complete"}`, []string{`[{"field":"@message"}]`}},
-		{"texts that hold records", `"{\"a\":1}"` + "\n" + `"{\"a\":2}"`, []string{`{"a":1}`, `{"a":2}`}},
+		{"JSON texts that contain records", `"{\"a\":1}"` + "\n" + `"{\"a\":2}"`, []string{`{"a":1}`, `{"a":2}`}},
 		{"large numbers as they are", `{"n":12345678901234567890}`, []string{`{"n":12345678901234567890}`}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -49,7 +49,7 @@ func TestSplitFindsRecords(t *testing.T) {
 	}
 }
 
-// awslogs is the event of a Lambda function that CloudWatch Logs calls with what a subscription passes on.
+// awslogs returns the event with which a subscription of CloudWatch Logs calls a Lambda function; inflated is its data before compression.
 func awslogs(inflated string) string {
 	var b bytes.Buffer
 	z := gzip.NewWriter(&b)
@@ -58,7 +58,8 @@ func awslogs(inflated string) string {
 	return fmt.Sprintf(`{"awslogs":{"data":%q}}`, base64.StdEncoding.EncodeToString(b.Bytes()))
 }
 
-// TestSubscriptions of CloudWatch Logs: their messages, as a Lambda function gets them.
+// TestSubscriptions: Messages reads the messages of subscriptions of CloudWatch Logs, in the form in which Lambda functions get them. A
+// damaged one is an error of its own, and does not stop the next value.
 func TestSubscriptions(t *testing.T) {
 	t.Parallel()
 	const head = `{"messageType":"DATA_MESSAGE","owner":"111122223333","logGroup":"trail","logStream":"s","subscriptionFilters":["f"],"logEvents":`
@@ -71,14 +72,14 @@ func TestSubscriptions(t *testing.T) {
 		{"a list of events, and a record", `[` + awslogs(head+two+`}`) + `,{"b":1},` + awslogs(head+two+`}`) + `]`, []string{`1: {"a":1}`, `1: {"a":2}`, `2: {"b":1}`, `3: {"a":1}`, `3: {"a":2}`}},
 		{"inflated already", head + two + `}`, []string{`1: {"a":1}`, `2: {"a":2}`}},
 		{"without events", awslogs(head + `[]}`), nil},
-		{"one within another is not opened", awslogs(awslogs(head + two + `}`)), []string{`1: ` + awslogs(head+two+`}`)}},
+		{"an event within an event is not opened", awslogs(awslogs(head + two + `}`)), []string{`1: ` + awslogs(head+two+`}`)}},
 		{"no base64, then a record", `{"awslogs":{"data":"????"}} {"b":1}`, []string{`1! not base64`, `2: {"b":1}`}},
 		{"no gzip", `{"awslogs":{"data":"eyJsb2dFdmVudHMiOltdfQ=="}} {"b":1}`, []string{`1! no gzip`, `2: {"b":1}`}},
-		{"the beginning of one", `{"awslogs":{"data":"H4sI"}} {"b":1}`, []string{`1! unexpected EOF`, `2: {"b":1}`}},
-		{"no JSON in it", awslogs(`<html>`) + ` {"b":1}`, []string{`1! not JSON`, `2: {"b":1}`}},
-		{"ends early", awslogs(head+two) + ` {"b":1}`, []string{`1: {"a":1}`, `1: {"a":2}`, `1! ends in the middle`, `2: {"b":1}`}},
+		{"gzip that ends early", `{"awslogs":{"data":"H4sI"}} {"b":1}`, []string{`1! unexpected EOF`, `2: {"b":1}`}},
+		{"data that is no JSON", awslogs(`<html>`) + ` {"b":1}`, []string{`1! not JSON`, `2: {"b":1}`}},
+		{"JSON that ends early", awslogs(head+two) + ` {"b":1}`, []string{`1: {"a":1}`, `1: {"a":2}`, `1! ends in the middle`, `2: {"b":1}`}},
 		{"a value that is too large", awslogs(head+`[{"id":"1","message":"`+strings.Repeat("a", 2*maxBody)+`"}]}`) + ` {"b":1}`, []string{`1! no record is that large`, `2: {"b":1}`}},
-		{"another thing of that name", `{"awslogs":"x"}`, []string{`1: {"awslogs":"x"}`}},
+		{"awslogs that is a text", `{"awslogs":"x"}`, []string{`1: {"awslogs":"x"}`}},
 		{"without data", `{"awslogs":{}}`, []string{`1: {"awslogs":{}}`}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -103,7 +104,7 @@ func TestSubscriptions(t *testing.T) {
 	}
 }
 
-// TestSubscriptionsAreBounded: what all those of a file hold together counts, for each may be a
+// TestSubscriptionsAreBounded: the data of all subscription events of a file together is limited, because each event may be a
 // decompression bomb.
 func TestSubscriptionsAreBounded(t *testing.T) {
 	t.Parallel()
@@ -154,7 +155,7 @@ func TestGzipIsFoundByItsContent(t *testing.T) {
 	}
 }
 
-// endless is a JSON text that never ends, as a decompression bomb has.
+// endless is a JSON text that never ends, like the content of a decompression bomb.
 type endless struct{ head string }
 
 func (e *endless) Read(p []byte) (int, error) {
@@ -185,7 +186,7 @@ func TestAFileIsBounded(t *testing.T) {
 	}
 }
 
-// TestExpandUnwrapsOneLevel: the watcher unwraps the rest, within its own limits.
+// TestExpandUnwrapsOneLevel: expand opens only the outer form of a value. The watcher unwraps what is inside, within its own limits.
 func TestExpandUnwrapsOneLevel(t *testing.T) {
 	t.Parallel()
 	quoted := func(s string) string { b, _ := json.Marshal(s); return string(b) }
@@ -194,18 +195,18 @@ func TestExpandUnwrapsOneLevel(t *testing.T) {
 	for name, c := range map[string]struct{ in, want string }{
 		"record":                     {record, record},
 		"event of lookup-events":     {event, record},
-		"text that holds a record":   {quoted(record), record},
+		"text with a record":         {quoted(record), record},
 		"event within an event":      {`{"CloudTrailEvent":` + quoted(event) + `}`, event},
-		"text that holds an event":   {quoted(event), event},
+		"text with an event":         {quoted(event), event},
 		"message of SQS":             {`{"ReceiptHandle":"h","Body":"text"}`, "text"},
 		"message of an SDK":          {`{"receiptHandle":"h","body":"{}"}`, "{}"},
-		"body alone":                 {`{"Body":"{}"}`, `{"Body":"{}"}`}, // no message of SQS
+		"body alone":                 {`{"Body":"{}"}`, `{"Body":"{}"}`}, // not a message of SQS: these have a receipt handle
 		"event of filter-log-events": {`{"logStreamName":"l","timestamp":1,"message":` + quoted(record) + `,"ingestionTime":2,"eventId":"3"}`, record},
 		"event of a subscription":    {`{"id":"1","timestamp":1,"message":` + quoted(record) + `}`, record},
 		"EventBridge's envelope":     {`{"id":"1","detail-type":"x","detail":{"message":"x"}}`, `{"id":"1","detail-type":"x","detail":{"message":"x"}}`}, // the watcher unwraps it
-		"SNS's envelope":             {`{"Type":"Notification","MessageId":"1","Message":"x"}`, `{"Type":"Notification","MessageId":"1","Message":"x"}`}, // this, too
+		"SNS's envelope":             {`{"Type":"Notification","MessageId":"1","Message":"x"}`, `{"Type":"Notification","MessageId":"1","Message":"x"}`}, // the watcher unwraps it, too
 		"row of CloudWatch Logs":     {`[{"field":"@message","value":` + quoted(record) + `},{"field":"@ptr","value":"p"}]`, record},
-		"event that is no text":      {`{"CloudTrailEvent":7}`, `{"CloudTrailEvent":7}`},
+		"event that is a number":     {`{"CloudTrailEvent":7}`, `{"CloudTrailEvent":7}`},
 		"text":                       {`"text"`, `"text"`},
 		"empty row":                  {`[[]]`, `[[]]`},
 		"row of CloudTrail Lake":     {`[{"eventData":` + quoted(record) + `},{"n":1}]`, record},
@@ -223,7 +224,7 @@ func TestExpandUnwrapsOneLevel(t *testing.T) {
 	}
 }
 
-// FuzzExpand never fails on what it does not know.
+// FuzzExpand: for any input, expand returns an error or at least one value, and not both.
 func FuzzExpand(f *testing.F) {
 	for _, s := range []string{`{"CloudTrailEvent":"{}"}`, `[{"a":"{\"eventName\":1}"}]`, `"{}"`, `{"Sns":{"Message":"x"}}`, `{"Sns":[]}`, `{"ReceiptHandle":"h","Body":"b"}`, `[`, ``} {
 		f.Add([]byte(s))
@@ -236,7 +237,7 @@ func FuzzExpand(f *testing.F) {
 	})
 }
 
-// FuzzSplit: any input ends in records that are JSON, or in an error.
+// FuzzSplit: for any input, all records that are found are valid JSON, and an error has a text.
 func FuzzSplit(f *testing.F) {
 	for _, s := range []string{`{"Records":[{"a":1},{"a":2}]}`, `{"a":[1,{"b":null}]}`, "[1]\n{}", `{"Records":1}`, `{"a"`, `}`} {
 		f.Add(s)

@@ -26,6 +26,7 @@ const (
 	two = "444455556666"
 )
 
+// day returns the time of a text such as "2026-03-01 12:00", UTC.
 func day(text string) time.Time {
 	t, err := time.Parse("2006-01-02 15:04", text)
 	if err != nil {
@@ -34,7 +35,7 @@ func day(text string) time.Time {
 	return t
 }
 
-// logKeyOf is the key of a log file that was delivered at a time.
+// logKeyOf returns the key of a log file that CloudTrail delivered at a time.
 func logKeyOf(account, region string, at time.Time) string {
 	return fmt.Sprintf("AWSLogs/o-abc/%s/CloudTrail/%s/%s/%s", account, region, at.Format("2006/01/02"), logNameOf(account, region, at))
 }
@@ -74,10 +75,10 @@ func TestClassify(t *testing.T) {
 		t.Run(c.key, func(t *testing.T) {
 			t.Parallel()
 			if got := s.classify(c.key); got != c.want {
-				t.Errorf("%d instead of %d", got, c.want)
+				t.Errorf("%d, want %d", got, c.want)
 			}
 			if got := (Selection{}).classify(c.key); got != c.all {
-				t.Errorf("without a selection: %d instead of %d", got, c.all)
+				t.Errorf("without a selection: %d, want %d", got, c.all)
 			}
 		})
 	}
@@ -97,7 +98,7 @@ func TestSelectionOfRecords(t *testing.T) {
 		{one, "eu-west-1", s.To, false},
 		{two, "eu-west-1", s.From, false},
 		{one, "eu-west-2", s.From, false},
-		{"", "", time.Time{}, true}, // nothing is known of it
+		{"", "", time.Time{}, true}, // account, Region and time are unknown, so the record is kept
 		{"", "eu-west-2", time.Time{}, false},
 	} {
 		t.Run(fmt.Sprintf("%s/%s %s", c.account, c.region, c.at), func(t *testing.T) {
@@ -109,7 +110,7 @@ func TestSelectionOfRecords(t *testing.T) {
 	}
 }
 
-// found are the names that Find yields, and its errors as "name: error".
+// found returns the names that Find yields, and its errors as "name: error".
 func found(t *testing.T, f *Finder, args ...string) (out []string) {
 	t.Helper()
 	for file, err := range f.Find(t.Context(), args) {
@@ -129,7 +130,7 @@ func want(t *testing.T, got []string, want ...string) {
 	}
 }
 
-// write makes files, each with its own name in it.
+// write creates files whose content is their name.
 func write(t *testing.T, dir string, names ...string) {
 	t.Helper()
 	for _, name := range names {
@@ -158,16 +159,16 @@ func TestFolders(t *testing.T) {
 	f := &Finder{}
 	want(t, found(t, f, dir), in(early), in(late), in("a.ndjson"), in("b.json"))
 	if f.Others.Load() != 6 { // notes, Config, readme, and three links
-		t.Errorf("%d others", f.Others.Load())
+		t.Errorf("%d other files, want 6", f.Others.Load())
 	}
 	f = &Finder{Selection: Selection{From: day("2026-03-02 00:00")}}
 	want(t, found(t, f, in("AWSLogs")), in(late))
 	if f.Outside.Load() != 1 {
-		t.Errorf("%d outside", f.Outside.Load())
+		t.Errorf("%d files outside the selection, want 1", f.Outside.Load())
 	}
 	want(t, found(t, &Finder{}, in("none")), in("none")+": "+errNoFolder.Error())
-	want(t, found(t, &Finder{Selection: Selection{Accounts: []string{two}}}, in("AWSLogs"))) // left out is no error
-	want(t, found(t, &Finder{}, in("out")), in("out/secret.json"))                           // a link that is named itself
+	want(t, found(t, &Finder{Selection: Selection{Accounts: []string{two}}}, in("AWSLogs"))) // files outside the selection are no error
+	want(t, found(t, &Finder{}, in("out")), in("out/secret.json"))                           // the argument itself is a link, so it is followed
 	want(t, found(t, &Finder{}, in("*.json")), in("again.json"), in("b.json"), in("out.json"))
 	want(t, found(t, &Finder{}, in("*.parquet")), in("*.parquet")+": "+errNoMatch.Error())
 	want(t, found(t, &Finder{}, in("[")), in("[")+": "+filepath.ErrBadPattern.Error())
@@ -175,7 +176,7 @@ func TestFolders(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 
-	// What takes the place of a file after it was found is opened only within the folder.
+	// Somebody replaces a file by a symbolic link after Find has found it. Open must not follow the link out of the folder.
 	for file, err := range (&Finder{}).Find(t.Context(), []string{dir}) {
 		if err != nil || file.Name != in("b.json") {
 			continue
@@ -185,7 +186,7 @@ func TestFolders(t *testing.T) {
 		}
 		if r, err := file.Open(t.Context()); err == nil {
 			r.Close()
-			t.Error("a symbolic link is followed out of the folder")
+			t.Error("Open follows a symbolic link out of the folder")
 		}
 	}
 }
@@ -224,7 +225,7 @@ func numbers(n int) iter.Seq[int] {
 	}
 }
 
-// TestOrdered: several inputs are read at once, and the results come in the order of the inputs.
+// TestOrdered: Ordered reads several inputs at the same time, and yields the results in the order of the inputs.
 func TestOrdered(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -236,7 +237,7 @@ func TestOrdered(t *testing.T) {
 				most.Store(n)
 			}
 			defer now.Add(-1)
-			time.Sleep(time.Duration(20-in) * time.Second) // the first take longest
+			time.Sleep(time.Duration(20-in) * time.Second) // earlier inputs take longer
 			for k := range 3 * perInput {
 				if !yield(in*1000 + k) {
 					return
@@ -249,12 +250,12 @@ func TestOrdered(t *testing.T) {
 			t.Errorf("%d results, sorted: %t, %d at once", len(got), slices.IsSorted(got), most.Load())
 		}
 		if took := time.Since(begun); took > 70*time.Second { // 210 s one after the other
-			t.Errorf("took %s", took)
+			t.Errorf("it took %s, want at most 70 s", took)
 		}
 	})
 }
 
-// TestOrderedEnds: at a break, and when the context ends, nothing is left running (goleak).
+// TestOrderedEnds: after a break, and after the context has ended, no goroutine is left (goleak).
 func TestOrderedEnds(t *testing.T) {
 	t.Parallel()
 	endless := func(_ context.Context, in int, yield func(int) bool) {
@@ -279,7 +280,7 @@ func TestOrderedEnds(t *testing.T) {
 	ctx, cancel = context.WithCancel(t.Context())
 	time.AfterFunc(time.Millisecond, cancel)
 	for range Ordered(ctx, 3, numbers(100), waits) {
-		t.Error("a result of nothing")
+		t.Error("there is a result, though no input has any")
 	}
 }
 

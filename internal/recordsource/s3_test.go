@@ -20,14 +20,14 @@ import (
 	"flowkeeper/internal/fakeaws/fakeawstest"
 )
 
-// stage is a bucket in the strict S3 of this process.
+// stage is an S3 with the bucket trail, in the fake AWS. It records its calls.
 type stage struct {
 	world  *fakeawstest.World
 	client *s3.Client
 
-	mu     sync.Mutex
-	listed []string // "prefix after" of each call
-	opened []string
+	mu     sync.Mutex // guards what follows
+	listed []string   // "prefix after" of each call of ListObjectsV2
+	opened []string   // the key of each call of GetObject
 }
 
 func (s *stage) ListObjectsV2(ctx context.Context, in *s3.ListObjectsV2Input, opts ...func(*s3.Options)) (*s3.ListObjectsV2Output, error) {
@@ -63,9 +63,9 @@ func (s *stage) finder(selection Selection) *Finder {
 	}}
 }
 
-// year has a log file an hour for three days of two accounts and two Regions, and what else is in
-// such buckets.
-func year() (keys []string) {
+// threeDays returns the keys of a log file for each hour of three days, of two accounts and two Regions, and of other objects that are
+// usual in such buckets.
+func threeDays() (keys []string) {
 	for _, account := range []string{one, two} {
 		for _, region := range []string{"eu-west-1", "us-east-1"} {
 			for hour := range 72 {
@@ -82,7 +82,7 @@ func year() (keys []string) {
 
 func TestBucketsAreListedByDays(t *testing.T) {
 	t.Parallel()
-	s := newStage(t, year()...)
+	s := newStage(t, threeDays()...)
 	s.world.SetListPage(5)
 	all := found(t, s.finder(Selection{}), "s3://trail")
 	if len(all) != 4*72+1 || !slices.IsSorted(all) || all[len(all)-1] != "s3://trail/copies/a copy+1.json" {
@@ -93,7 +93,7 @@ func TestBucketsAreListedByDays(t *testing.T) {
 	s.listed = nil
 	f := s.finder(Selection{From: day("2026-03-02 00:00"), To: day("2026-03-02 03:00"), Accounts: []string{two}, Regions: []string{"us-east-1"}})
 	var names []string
-	for hour := range 4 { // one more than asked for: a file may be late
+	for hour := range 4 { // an hour more than selected: CloudTrail may deliver a file late
 		names = append(names, "s3://trail/"+logKeyOf(two, "us-east-1", day("2026-03-02 00:05").Add(time.Duration(hour)*time.Hour)))
 	}
 	want(t, found(t, f, "s3://trail/AWSLogs/"), names[:4]...)
@@ -103,7 +103,7 @@ func TestBucketsAreListedByDays(t *testing.T) {
 	for _, prefix := range []string{region, region + "2026/03/02/", strings.TrimSuffix(region, "/"), region + "2026/03/0", "AWSLogs/o-abc/" + two} {
 		want(t, found(t, s.finder(f.Selection), "s3://trail/"+prefix), names...)
 	}
-	// What is not asked for is no error, what is not there is.
+	// If all files are outside the selection, that is no error. If there are no log files, it is one.
 	want(t, found(t, s.finder(f.Selection), "s3://trail/AWSLogs/o-abc/"+one+"/"))
 	want(t, found(t, s.finder(Selection{From: day("2027-01-01 00:00")}), "s3://trail/"+region))
 	for _, prefix := range []string{"AWSLogs/o-abc/" + two + "/Cloudtrail/", "AWSLogs/o-abc/" + two + "/Config/", "AWSLogs/o-abc/999900001111/", "AWSLogs/elsewhere/"} {
@@ -114,7 +114,8 @@ func TestBucketsAreListedByDays(t *testing.T) {
 		"s3://trail/AWSLogs/o-abc/"+two+"/CloudTrail/eu-west-1/2027: "+errNoKeys.Error())
 }
 
-// TestKeysThatXMLCannotHold: who may write to the bucket can't make its listing unreadable.
+// TestKeysThatXMLCannotHold: an attacker who may write to the bucket chooses keys with characters that XML can't contain. They must not
+// make the listing unreadable.
 func TestKeysThatXMLCannotHold(t *testing.T) {
 	t.Parallel()
 	s := newStage(t, "a\x01b.json", "a%2Fb.json", "dir\x02/c d+e.json")
@@ -135,7 +136,7 @@ func TestObjectsAreRead(t *testing.T) {
 	}
 }
 
-// TestABucketInAnotherRegion: S3 says where it is.
+// TestABucketInAnotherRegion: S3's answer says in which Region a bucket is, and the reader asks there.
 func TestABucketInAnotherRegion(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)
@@ -151,10 +152,10 @@ func TestABucketInAnotherRegion(t *testing.T) {
 	}
 }
 
-// TestRefusalsNameThePermission: and the rest is found all the same.
+// TestRefusalsNameThePermission: if S3 refuses a call, the error names the missing permission. The other arguments are still read.
 func TestRefusalsNameThePermission(t *testing.T) {
 	t.Parallel()
-	s := newStage(t, year()...)
+	s := newStage(t, threeDays()...)
 	want(t, found(t, s.finder(Selection{}), "s3://missing/x", "s3://"),
 		"s3://missing/x: there is no bucket missing (NoSuchBucket)", "s3://: it names no bucket: write s3://bucket/prefix")
 	s.world.Fail("ListObjectsV2", 1, "AccessDenied", http.StatusForbidden)
@@ -179,7 +180,8 @@ func TestRefusalsNameThePermission(t *testing.T) {
 	}
 }
 
-// TestARoleThatCannotBeAssumedIsNoPermissionOfTheBucket: the credentials' own error comes before S3 is asked.
+// TestARoleThatCannotBeAssumedIsNoPermissionOfTheBucket: if the role of the credentials can't be assumed, S3 is never asked. So the error
+// must not advise people to change permissions on the bucket.
 func TestARoleThatCannotBeAssumedIsNoPermissionOfTheBucket(t *testing.T) {
 	t.Parallel()
 	sts := &smithy.OperationError{ServiceID: "STS", OperationName: "AssumeRole",
@@ -192,7 +194,8 @@ func TestARoleThatCannotBeAssumedIsNoPermissionOfTheBucket(t *testing.T) {
 	}
 }
 
-// TestTheOwnerIsChecked: a bucket of the same name that is somebody else's is not read.
+// TestTheOwnerIsChecked: a bucket is not read if another account than the configured one owns it: after the real bucket was deleted,
+// anybody can create one of the same name.
 func TestTheOwnerIsChecked(t *testing.T) {
 	t.Parallel()
 	s := newStage(t, "x.json")
@@ -215,7 +218,7 @@ func TestTheOwnerIsChecked(t *testing.T) {
 	}
 }
 
-// TestALostConnection: half an object is an error, not a short file.
+// TestALostConnection: if the connection breaks within an object, the read ends with an error, not as if the file were short.
 func TestALostConnection(t *testing.T) {
 	t.Parallel()
 	s := newStage(t, "x.json")
@@ -225,12 +228,12 @@ func TestALostConnection(t *testing.T) {
 			t.Fatal(err)
 		}
 		if body, err := read(t, file); err == nil {
-			t.Errorf("%q passes for the whole", body)
+			t.Errorf("%q counts as the whole file", body)
 		}
 	}
 }
 
-// silent is an S3 whose objects end in nothing.
+// silent is an S3 that sends the first half of each object and then nothing more.
 type silent struct{ S3 }
 
 func (silent) GetObject(ctx context.Context, _ *s3.GetObjectInput, _ ...func(*s3.Options)) (*s3.GetObjectOutput, error) {
