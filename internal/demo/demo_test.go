@@ -22,7 +22,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// TestDemo checks what a person reads. It is not parallel: TMPDIR is the process's.
+// TestDemo checks the text that a person reads. It is not parallel, because it sets TMPDIR for the whole process.
 func TestDemo(t *testing.T) {
 	dir := t.TempDir()
 	t.Setenv("TMPDIR", dir)
@@ -35,15 +35,15 @@ func TestDemo(t *testing.T) {
 		"without a CloudTrail event", "ms after the call", "in 111122223333 eu-west-1\n", "12 of 12 flow logs are as they were",
 	} {
 		if !strings.Contains(out.String(), want) {
-			t.Errorf("nothing about %q", want)
+			t.Errorf("the output lacks %q", want)
 		}
 	}
 	if strings.Contains(out.String(), "\x1b") {
-		t.Error("colours where nobody asked for them")
+		t.Error("the output has colours, though it is no terminal")
 	}
 	rows := regexp.MustCompile(`(?m)^\S+ +(logs|s3|firehose) \S+ +fl-\S+ +\S+ +identical \(\d+\)$`).FindAllString(out.String(), -1)
 	if len(rows) != 12 {
-		t.Errorf("%d identical rows:\n%s", len(rows), &out)
+		t.Errorf("%d identical rows, want 12:\n%s", len(rows), &out)
 	}
 	empty(t, dir)
 }
@@ -78,8 +78,8 @@ func TestDemoForMachines(t *testing.T) {
 	}
 }
 
-// TestInterrupted interrupts the demo at many moments: no goroutine (TestMain) and no
-// file remains.
+// TestInterrupted: if the demo is interrupted, at any moment, it leaves no goroutine (TestMain) and no file. It does not report that flow
+// logs were not restored.
 func TestInterrupted(t *testing.T) {
 	dir := t.TempDir()
 	t.Setenv("TMPDIR", dir)
@@ -88,7 +88,7 @@ func TestInterrupted(t *testing.T) {
 		err := Run(ctx, &term.Output{Stdout: &interrupter{at: at, cancel: cancel}}, "test")
 		cancel()
 		if errors.Is(err, ErrNotRestored) {
-			t.Errorf("at %q: an interrupted demo judges: %v", at, err)
+			t.Errorf("at %q: an interrupted demo reports flow logs as not restored: %v", at, err)
 		}
 		empty(t, dir)
 	}
@@ -110,7 +110,7 @@ type closed struct{}
 
 func (closed) Write([]byte) (int, error) { return 0, syscall.EPIPE }
 
-// interrupter cancels when a text is written; if it is empty, at the first write.
+// interrupter calls cancel when the text at is written. If at is empty, it does so at the first write.
 type interrupter struct {
 	mu     sync.Mutex
 	at     string
@@ -126,11 +126,12 @@ func (i *interrupter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
+// empty fails if a folder has any file.
 func empty(t *testing.T, dir string) {
 	t.Helper()
 	left, err := os.ReadDir(dir)
 	if err != nil || len(left) > 0 {
-		t.Errorf("left behind: %v %v", left, err)
+		t.Errorf("files are left: %v, %v", left, err)
 	}
 }
 
@@ -154,14 +155,14 @@ func TestCompareFindsDifferences(t *testing.T) {
 		t.Errorf("%+v", r[0])
 	}
 	for name, after := range map[string][]types.FlowLog{
-		"none":     nil,
-		"two":      {same, same},
-		"interval": {base(func(f *types.FlowLog) { f.MaxAggregationInterval = aws.Int32(600) })},
-		"traffic":  {base(func(f *types.FlowLog) { f.TrafficType = types.TrafficTypeReject })},
-		"role":     {base(func(f *types.FlowLog) { f.DeliverLogsPermissionArn = aws.String("arn:aws:iam::1:role/x") })},
-		"tag":      {base(func(f *types.FlowLog) { f.Tags[0].Value = aws.String("b") })},
-		"no tag":   {base(func(f *types.FlowLog) { f.Tags = nil })},
-		"options":  {base(func(f *types.FlowLog) { f.DestinationOptions = &types.DestinationOptionsResponse{} })},
+		"no flow log":   nil,
+		"two flow logs": {same, same},
+		"interval":      {base(func(f *types.FlowLog) { f.MaxAggregationInterval = aws.Int32(600) })},
+		"traffic":       {base(func(f *types.FlowLog) { f.TrafficType = types.TrafficTypeReject })},
+		"role":          {base(func(f *types.FlowLog) { f.DeliverLogsPermissionArn = aws.String("arn:aws:iam::1:role/x") })},
+		"tag":           {base(func(f *types.FlowLog) { f.Tags[0].Value = aws.String("b") })},
+		"no tag":        {base(func(f *types.FlowLog) { f.Tags = nil })},
+		"options":       {base(func(f *types.FlowLog) { f.DestinationOptions = &types.DestinationOptionsResponse{} })},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -10,16 +10,16 @@ func TestID(t *testing.T) {
 	t.Parallel()
 	ids := []string{"vpc-0123456789abcdef0", "vpc-0123456789abcdef7", "vpc-0aaaaaaaaaaaaaaaa", "vpc-0bbbbbbbb"}
 	for wrong, want := range map[string]string{
-		"vpc-0aaaaaaaaaaaaaaab": "vpc-0aaaaaaaaaaaaaaaa", // mistyped
+		"vpc-0aaaaaaaaaaaaaaab": "vpc-0aaaaaaaaaaaaaaaa", // one character is wrong
 		"vpc-0bbbb":             "vpc-0bbbbbbbb",         // the end is missing
-		"vpc-0123456789abc":     "",                      // of both
-		"vpc-0aaaaaaaaaaaaabbb": "",                      // another
+		"vpc-0123456789abc":     "",                      // two IDs begin so
+		"vpc-0aaaaaaaaaaaaabbb": "",                      // too many characters are wrong
 		"":                      "",
 	} {
 		t.Run(fmt.Sprintf("%q", wrong), func(t *testing.T) {
 			t.Parallel()
 			if got := ID(wrong, ids); got != want {
-				t.Errorf("%q instead of %q", got, want)
+				t.Errorf("%q, want %q", got, want)
 			}
 		})
 	}
@@ -34,7 +34,7 @@ func TestWords(t *testing.T) {
 		t.Run(fmt.Sprintf("%q", wrong), func(t *testing.T) {
 			t.Parallel()
 			if got := Words(wrong, known); !slices.Equal(got, want) {
-				t.Errorf("%q instead of %q", got, want)
+				t.Errorf("%q, want %q", got, want)
 			}
 		})
 	}
@@ -49,7 +49,7 @@ func TestWord(t *testing.T) {
 		t.Run(wrong, func(t *testing.T) {
 			t.Parallel()
 			if got := Word(wrong, words); got != want {
-				t.Errorf("%q instead of %q", got, want)
+				t.Errorf("%q, want %q", got, want)
 			}
 		})
 	}

@@ -9,8 +9,7 @@ import (
 	"time"
 )
 
-// TestProgress: nothing for two seconds, then a line that is wiped before other output
-// and at the end.
+// TestProgress: for two seconds nothing is shown, then a line of progress. The line is cleared before other output, and at the end.
 func TestProgress(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -34,7 +33,7 @@ func TestProgress(t *testing.T) {
 		line := func(s int) string { return fmt.Sprintf("refreshing: 1 of 3, %d s", s) }
 		gone := "\r" + strings.Repeat(" ", len(line(2))) + "\r"
 		if want := line(2) + gone + "half a line\n" + line(6) + gone; screen.String() != want {
-			t.Errorf("%q instead of %q", screen.String(), want)
+			t.Errorf("%q, want %q", screen.String(), want)
 		}
 	})
 }
@@ -48,12 +47,12 @@ func TestNoProgressIntoFiles(t *testing.T) {
 		time.Sleep(time.Minute)
 		p.End()
 		if out.Len() > 0 {
-			t.Errorf("%q", out.String())
+			t.Errorf("%q, want nothing", out.String())
 		}
 	})
 }
 
-// TestProgressOf: what a command says of its own instead of a count.
+// TestProgressOf: a line of progress may have a text of the command's own instead of a count.
 func TestProgressOf(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -19,8 +19,8 @@ func newOutput(w io.Writer, columns int) *Output {
 	return &Output{Stdout: w, Stderr: w, Terminal: columns > 0, Columns: columns}
 }
 
-// TestI12JSONHidesNothing: the JSON of any text has no control characters, and is
-// decoded to the same text.
+// TestI12JSONHidesNothing: the JSON of any text has printable characters only, so that it can't control a terminal. It is decoded to the
+// same text.
 func TestI12JSONHidesNothing(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -31,7 +31,7 @@ func TestI12JSONHidesNothing(t *testing.T) {
 		}
 		for _, r := range strings.TrimSuffix(b.String(), "\n") {
 			if !unicode.IsPrint(r) {
-				t.Fatalf("%q passes in %q", r, b.String())
+				t.Fatalf("%q is not escaped in %q", r, b.String())
 			}
 		}
 		var back map[string]string
@@ -41,7 +41,7 @@ func TestI12JSONHidesNothing(t *testing.T) {
 	})
 }
 
-// TestI12TablesAndSheetsAreClean: no text adds a line or a control character.
+// TestI12TablesAndSheetsAreClean: no text in a cell adds a line or a control character to a table or a sheet.
 func TestI12TablesAndSheetsAreClean(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -62,11 +62,11 @@ func TestI12TablesAndSheetsAreClean(t *testing.T) {
 			want = 2
 		}
 		if strings.Count(b.String(), "\n") != want {
-			t.Fatalf("not %d lines: %q", want, b.String())
+			t.Fatalf("want %d lines: %q", want, b.String())
 		}
 		for _, r := range b.String() {
 			if r != '\n' && !unicode.IsPrint(r) {
-				t.Fatalf("%q passes in %q", r, b.String())
+				t.Fatalf("%q is not escaped in %q", r, b.String())
 			}
 		}
 	})
@@ -90,12 +90,12 @@ func TestTableAligns(t *testing.T) {
 	var b bytes.Buffer
 	printTable(t, newOutput(&b, 0), []Column{Whole("ID"), Whole("STATE")}, []any{"fl-1", Colored("live", Green)}, []any{"ü", ""})
 	if want := "ID    STATE\nfl-1  live\nü     -\n"; b.String() != want {
-		t.Errorf("%q instead of %q", b.String(), want)
+		t.Errorf("%q, want %q", b.String(), want)
 	}
 }
 
-// TestTableFits: on a narrow terminal texts are cut, then columns are left out; IDs are
-// never cut. In a file everything is whole.
+// TestTableFits: on a narrow terminal a table first shortens texts and then leaves columns out. It never shortens IDs. In a file it
+// shortens nothing.
 func TestTableFits(t *testing.T) {
 	t.Parallel()
 	id, who := "fl-0123456789abcdef0", "assumed-role/administrators/mallory"
@@ -114,14 +114,14 @@ func TestTableFits(t *testing.T) {
 			columns := []Column{Whole("ID"), CutTo(8, "WHO").KeepEnd(), CutTo(8, "WHAT"), Whole("REGION").OrDrop(1)}
 			printTable(t, newOutput(&b, c.columns), columns, []any{id, who, "it was deleted by night", "eu-west-1"})
 			if b.String() != c.want {
-				t.Errorf("%d columns:\n%s instead of\n%s", c.columns, b.String(), c.want)
+				t.Errorf("%d columns:\n%s want\n%s", c.columns, b.String(), c.want)
 			}
 		})
 	}
 }
 
-// TestTableLeavesOut: columns with the same text in every row are left out first, then
-// those with the lowest order, as long as there is no room.
+// TestTableLeavesOut: if a table is too wide, it first leaves out columns with the same text in every row, and then those with the lowest
+// number in OrDrop, until it fits.
 func TestTableLeavesOut(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -139,7 +139,7 @@ func TestTableLeavesOut(t *testing.T) {
 			var b bytes.Buffer
 			printTable(t, newOutput(&b, c.columns), []Column{Whole("ID"), Whole("ACCOUNT").OrDrop(2), Whole("REGION").OrDrop(1), CutTo(9, "STATE")}, c.rows...)
 			if b.String() != c.want {
-				t.Errorf("%d columns:\n%s instead of\n%s", c.columns, b.String(), c.want)
+				t.Errorf("%d columns:\n%s want\n%s", c.columns, b.String(), c.want)
 			}
 		})
 	}
@@ -152,7 +152,7 @@ func TestCellsOfATerminal(t *testing.T) {
 		t.Run(fmt.Sprintf("%q", text), func(t *testing.T) {
 			t.Parallel()
 			if n := screen.StringWidth(text); n != want {
-				t.Errorf("%d cells instead of %d", n, want)
+				t.Errorf("%d cells, want %d", n, want)
 			}
 		})
 	}
@@ -169,7 +169,7 @@ func TestCellsOfATerminal(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			if got := c.c.cut("監査ログ", c.n); got != c.want {
-				t.Errorf("%d: %q instead of %q", c.n, got, c.want)
+				t.Errorf("%d cells: %q, want %q", c.n, got, c.want)
 			}
 		})
 	}
@@ -188,22 +188,22 @@ func TestSheetWraps(t *testing.T) {
 		t.Fatal(err)
 	}
 	if want := "advice  let the role of the daemon\n        create flow logs again\nid      fl-0123456789abcdef0123456789abcdef0123\n"; b.String() != want {
-		t.Errorf("%q instead of %q", b.String(), want)
+		t.Errorf("%q, want %q", b.String(), want)
 	}
 }
 
-// TestFlushHasTheErrorOfAResult: what adds to the results returns none.
+// TestFlushHasTheErrorOfAResult: Object returns no error, so Flush returns the error of a result that can't be written as JSON.
 func TestFlushHasTheErrorOfAResult(t *testing.T) {
 	t.Parallel()
 	o := newOutput(io.Discard, 0)
 	o.Object(func() {})
 	o.Object("fine")
 	if err := o.Flush(); err == nil {
-		t.Error("no error")
+		t.Error("Flush returns no error, though a function can't be written as JSON")
 	}
 }
 
-// TestLongTableStaysSmall: rows are printed in blocks, not held to the end.
+// TestLongTableStaysSmall: a long table prints its rows in blocks, and does not hold all of them in memory.
 func TestLongTableStaysSmall(t *testing.T) {
 	t.Parallel()
 	var b bytes.Buffer
@@ -212,7 +212,7 @@ func TestLongTableStaysSmall(t *testing.T) {
 	for range 3*tableBlock + 1 {
 		tab.Add(nil, "x")
 		if len(tab.rows) > tableBlock {
-			t.Fatalf("%d rows are held", len(tab.rows))
+			t.Fatalf("%d rows are held, want at most %d", len(tab.rows), tableBlock)
 		}
 	}
 	tab.Flush()
@@ -220,10 +220,10 @@ func TestLongTableStaysSmall(t *testing.T) {
 		t.Fatal(err)
 	}
 	if n := strings.Count(b.String(), "N\n"); n != 1 {
-		t.Errorf("%d headers", n)
+		t.Errorf("%d headers, want one", n)
 	}
 	if n := strings.Count(b.String(), "x\n"); n != 3*tableBlock+1 {
-		t.Errorf("%d rows", n)
+		t.Errorf("%d rows, want %d", n, 3*tableBlock+1)
 	}
 }
 
@@ -242,7 +242,7 @@ func TestColorsOnlyWhereWanted(t *testing.T) {
 		{"a dumb terminal", true, map[string]string{"TERM": "dumb"}, false},
 		{"CLICOLOR=0", true, map[string]string{"CLICOLOR": "0"}, false},
 		{"CLICOLOR=1", true, map[string]string{"CLICOLOR": "1"}, true},
-		{"CLICOLOR=1 is not asked of a pipe", false, map[string]string{"CLICOLOR": "1"}, false},
+		{"CLICOLOR=1 and a pipe", false, map[string]string{"CLICOLOR": "1"}, false},
 		{"CLICOLOR_FORCE", false, map[string]string{"CLICOLOR_FORCE": "1"}, true},
 		{"CLICOLOR_FORCE=0", false, map[string]string{"CLICOLOR_FORCE": "0"}, false},
 		{"NO_COLOR before CLICOLOR_FORCE", true, map[string]string{"CLICOLOR_FORCE": "1", "NO_COLOR": "1"}, false},
@@ -254,7 +254,7 @@ func TestColorsOnlyWhereWanted(t *testing.T) {
 				t.Error(got)
 			}
 			if painted := (&Output{Color: got}).Paint("x", Red) != "x"; painted != c.want {
-				t.Errorf("painted: %v", painted)
+				t.Errorf("painted: %v, want %v", painted, c.want)
 			}
 		})
 	}
@@ -277,7 +277,7 @@ func TestTimesForPeople(t *testing.T) {
 		t.Run(fmt.Sprintf("%q", c.want), func(t *testing.T) {
 			t.Parallel()
 			if got := Ago(c.at, noon); got != c.want {
-				t.Errorf("%q instead of %q", got, c.want)
+				t.Errorf("%q, want %q", got, c.want)
 			}
 		})
 	}
