@@ -7,8 +7,7 @@ import (
 	"testing"
 )
 
-// TestMissingToolsFail: a check without its tool has not passed, unless a person
-// said SHORT=1.
+// TestMissingToolsFail: a check whose tool is missing fails. Only if SHORT=1 is set is it skipped.
 func TestMissingToolsFail(t *testing.T) {
 	t.Parallel()
 	shell, err := exec.LookPath("sh")
@@ -33,7 +32,7 @@ func TestMissingToolsFail(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			cmd := exec.Command(shell, "-euc", ". "+tools+"; "+c.script)
-			cmd.Env = []string{"PATH=" + t.TempDir(), c.env} // no apt-get either
+			cmd.Env = []string{"PATH=" + t.TempDir(), c.env} // an empty PATH: the script can't install the tool by apt-get either
 			out, _ := cmd.CombinedOutput()
 			if code := cmd.ProcessState.ExitCode(); code != c.code || !strings.Contains(string(out), c.says) || (c.says != "went on" && strings.Contains(string(out), "went on")) {
 				t.Errorf("%s %q ends with %d, want %d: %s", c.env, c.script, code, c.code, out)
