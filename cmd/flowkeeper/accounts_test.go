@@ -10,8 +10,8 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
-// TestUnlisted: where AWS can't be reached, the error says what to check.
-// What no call answered keeps its text.
+// TestUnlisted: if a call to AWS fails because AWS can't be reached, the error says what to check. An error that no call returned stays
+// unchanged.
 func TestUnlisted(t *testing.T) {
 	t.Parallel()
 	asked := func(err error) error {
@@ -23,7 +23,7 @@ func TestUnlisted(t *testing.T) {
 	}
 	for _, err := range []error{nil, errors.New("AWS names no account")} {
 		if got := listingError(err); got != err {
-			t.Errorf("%v became %v", err, got)
+			t.Errorf("%v became %v, want it unchanged", err, got)
 		}
 	}
 }

@@ -26,7 +26,7 @@ func flowkeeper(t *testing.T, args ...string) (code int, out string) {
 	return code, b.String()
 }
 
-// printed is what print prints.
+// printed returns the output of print.
 func printed(t *testing.T, print func(a *app)) string {
 	t.Helper()
 	var b bytes.Buffer
@@ -38,8 +38,7 @@ func printed(t *testing.T, print func(a *app)) string {
 	return b.String()
 }
 
-// stateFile is a state file as a daemon leaves it, with what write puts into it. Alerts go to
-// the sinks.
+// stateFile creates a state file as a daemon does, and fills it by write. Its alerts go to the sinks.
 func stateFile(t *testing.T, write func(*store.Tx) error, sinks ...string) (path string) {
 	t.Helper()
 	path = filepath.Join(t.TempDir(), "state.db")
@@ -53,6 +52,7 @@ func stateFile(t *testing.T, write func(*store.Tx) error, sinks ...string) (path
 	return path
 }
 
+// full is a file on a full disk.
 type full struct{}
 
 func (full) Write([]byte) (int, error) { return 0, errors.New("no space left on device") }
@@ -63,14 +63,14 @@ func TestAFullDiskIsNoSuccess(t *testing.T) {
 	a := testApp(&b)
 	a.Stdout = full{}
 	if code := a.execute(t.Context(), []string{"version"}); code != exitFailed {
-		t.Errorf("exit code %d", code)
+		t.Errorf("exit code %d, want %d", code, exitFailed)
 	}
 	if !strings.Contains(b.String(), "no space left on device") {
 		t.Errorf("%q", b.String())
 	}
 }
 
-// TestNextStep: a restored flow log is only checked, and a step whose time is over is due.
+// TestNextStep: the next step of a restored flow log is a check, otherwise an attempt. A step whose time has passed is shown as due.
 func TestNextStep(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -88,7 +88,7 @@ func TestNextStep(t *testing.T) {
 			t.Parallel()
 			what, when := nextStep(testApp(nil), incident.Incident{State: c.state, NextAttemptAt: c.at})
 			if what != c.what || when != c.when {
-				t.Errorf("%q %q", what, when)
+				t.Errorf("%q %q, want %q %q", what, when, c.what, c.when)
 			}
 		})
 	}

@@ -11,8 +11,8 @@ import (
 	"flowkeeper/configs"
 )
 
-// TestConnectShowsThatItWaits: while AWS does not answer, a terminal shows progress. It
-// is not parallel: the SDK reads the process's environment.
+// TestConnectShowsThatItWaits: while AWS does not answer, a command shows progress on a terminal. The test is not parallel, because it
+// sets variables of the process's environment, which the SDK reads.
 func TestConnectShowsThatItWaits(t *testing.T) {
 	t.Setenv("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE")
 	t.Setenv("AWS_SECRET_ACCESS_KEY", "any")
@@ -29,7 +29,7 @@ func TestConnectShowsThatItWaits(t *testing.T) {
 	c := configs.Default()
 	c.AWS.Region, c.AWS.EndpointURL = scope.Region, hangs.URL
 	if _, err := (state{app: a, conf: c}).connect(ctx); err == nil || ctx.Err() == nil {
-		t.Errorf("%v, and %q on the screen", err, &screen.Buffer)
+		t.Errorf("%v, and the terminal shows %q, want progress", err, &screen.Buffer)
 	}
 }
 

@@ -17,7 +17,7 @@ import (
 	"flowkeeper/remediate/incident"
 )
 
-// The keys of the JSON contract.
+// The keys of the JSON that commands print. Programs of users rely on them.
 const (
 	flowLogKeys = "flow_log_id root_flow_log_id account region resource_id state protected held released_until traffic_type " +
 		"log_destination_type log_destination log_group_name deliver_logs_permission_arn deliver_cross_account_role log_format " +
@@ -111,24 +111,24 @@ func TestJSONHasTheKeysOfTheContract(t *testing.T) {
 	settings := keys(m["flow_log"].(map[string]any))
 	for _, k := range settings {
 		if !slices.Contains(sorted(flowLogKeys), k) {
-			t.Errorf("the settings of an incident have %q, a flow log has not", k)
+			t.Errorf("the settings of an incident have the key %q, but a flow log does not", k)
 		}
 	}
 	if reflect.TypeFor[inventory.Settings]().NumField() != len(settings) {
-		t.Errorf("the settings lack some: %v", settings)
+		t.Errorf("the settings of an incident lack some of inventory.Settings: %v", settings)
 	}
 }
 
-// TestAbsentMeansUnknown: a value that is not known is absent, not null or "".
+// TestAbsentMeansUnknown: JSON leaves out a key whose value is unknown, instead of null or "".
 func TestAbsentMeansUnknown(t *testing.T) {
 	t.Parallel()
 	row := inventory.Row{FlowLog: inventory.FlowLog{ID: "fl-1", Scope: scope}, State: inventory.Live}
 	if got := keys(asObject(t, exportfile.New(row))); !slices.Equal(got, sorted("flow_log_id account region state protected")) {
-		t.Errorf("a flow log of which nothing is known has %v", got)
+		t.Errorf("a flow log with only its ID and state has the keys %v", got)
 	}
 	i := incident.Incident{Scope: scope, FlowLogID: "fl-1", State: incident.Open}
 	if got := keys(asObject(t, toIncidentJSON(i, nil))); !slices.Equal(got, sorted("id flow_log_id account region state attempts")) {
-		t.Errorf("an incident of which nothing is known has %v", got)
+		t.Errorf("an incident with only its ID and state has the keys %v", got)
 	}
 }
 
@@ -140,7 +140,7 @@ func TestTimesAreUTCWithMilliseconds(t *testing.T) {
 	}
 }
 
-// TestCommandsAreThereOnce: no command is registered twice.
+// TestCommandsAreThereOnce: each command is registered, and none twice.
 func TestCommandsAreThereOnce(t *testing.T) {
 	t.Parallel()
 	var names []string

@@ -10,7 +10,7 @@ import (
 	"flowkeeper/internal/doctor"
 )
 
-// Equal results share a line, and no result that differs is lost.
+// TestDoctorCondenses: results that are equal, or OK in many Regions, share a line. A result that differs keeps its own line.
 func TestDoctorCondenses(t *testing.T) {
 	t.Parallel()
 	var group []doctor.Result
@@ -36,11 +36,11 @@ FAILED      trail            3 r-1: another
 can't tell  trail            5 r-1: because of rain
 `
 	if got != want {
-		t.Errorf("got\n%s", got)
+		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 }
 
-// The columns hold every check's name and every mark.
+// TestDoctorColumns: the columns are wide enough for the name of each check and for the mark of each status.
 func TestDoctorColumns(t *testing.T) {
 	t.Parallel()
 	for _, c := range doctor.Checks() {
@@ -55,7 +55,7 @@ func TestDoctorColumns(t *testing.T) {
 	}
 }
 
-// The table also lists the principals that may perhaps delete flow logs.
+// TestReviewShowsWhoMayPerhaps: the table also lists the principals of whom IAM can't tell whether they may delete flow logs (maybe).
 func TestReviewShowsWhoMayPerhaps(t *testing.T) {
 	t.Parallel()
 	no := false
@@ -79,7 +79,7 @@ func TestReviewShowsWhoMayPerhaps(t *testing.T) {
 	}
 }
 
-// An incomplete review is an error, also with --json.
+// TestReviewThatIsNotWholeFails: a review that could not ask about all principals is an error, so that the exit code shows it.
 func TestReviewThatIsNotWholeFails(t *testing.T) {
 	t.Parallel()
 	if err := incomplete([]doctor.Review{{Account: "1"}}); err != nil {
@@ -91,8 +91,8 @@ func TestReviewThatIsNotWholeFails(t *testing.T) {
 	}
 }
 
-// The summary names the places of checks that were left out, if they have names, and uses
-// the words of the lines above it.
+// TestDoctorSummary: the summary says why checks were left out, and in which accounts and Regions if they belong to any. It uses the same
+// words for a status as the lines above it.
 func TestDoctorSummary(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -109,14 +109,14 @@ func TestDoctorSummary(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			if got := printed(t, func(a *app) { writeSummary(a, c.counts, c.skipped, nil) }); got != c.want {
-				t.Errorf("%q instead of %q", got, c.want)
+				t.Errorf("%q, want %q", got, c.want)
 			}
 		})
 	}
 }
 
-// TestWhoMayDeleteWithoutAnswers: if IAM answers no question, the summary does not count zero
-// users.
+// TestWhoMayDeleteWithoutAnswers: if IAM answers no question, the summary says that nobody could be checked. It must not say that none of
+// 0 users may delete flow logs.
 func TestWhoMayDeleteWithoutAnswers(t *testing.T) {
 	t.Parallel()
 	for first, reviews := range map[string][]doctor.Review{
@@ -124,12 +124,12 @@ func TestWhoMayDeleteWithoutAnswers(t *testing.T) {
 		"0 of 4 users and roles may call ec2:DeleteFlowLogs, 0 more maybe (checked in 1 s)\n": {{Account: "1", Asked: 4}},
 	} {
 		if got := printed(t, func(a *app) { writeReviews(a, reviews, time.Second) }); !strings.HasPrefix(got, first) {
-			t.Errorf("%q instead of %q", got, first)
+			t.Errorf("%q, want it to begin with %q", got, first)
 		}
 	}
 }
 
-// TestDoctorNamesAccounts: beside their numbers, however many places a line has.
+// TestDoctorNamesAccounts: the doctor shows the name of an account with its number, whether a line is about one Region or many.
 func TestDoctorNamesAccounts(t *testing.T) {
 	t.Parallel()
 	var group []doctor.Result
@@ -145,6 +145,6 @@ func TestDoctorNamesAccounts(t *testing.T) {
 		}
 	}
 	if strings.Contains(got, "\x1b") {
-		t.Errorf("an escape sequence: %q", got)
+		t.Errorf("the output has an escape sequence: %q", got)
 	}
 }

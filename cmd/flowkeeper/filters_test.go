@@ -23,13 +23,13 @@ func TestSince(t *testing.T) {
 		t.Run(text, func(t *testing.T) {
 			t.Parallel()
 			if got, err := parseSince(text, noon); err != nil || !got.Equal(want) {
-				t.Errorf("%s instead of %s, %v", got, want, err)
+				t.Errorf("%s, want %s, %v", got, want, err)
 			}
 		})
 	}
 	for _, text := range []string{"", "yesterday", "-2h", "2", "7D", "2026-03-02", "2026-13-01", "999999d", "1d-2h", "12h1d", "1d1w", "1d2562047h", "d"} {
 		if got, err := parseSince(text, noon); err == nil {
-			t.Errorf("%q: %s", text, got)
+			t.Errorf("%q is read as %s, want an error", text, got)
 		}
 	}
 }

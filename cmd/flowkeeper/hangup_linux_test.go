@@ -16,12 +16,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestHangup: SIGHUP ends the daemon only if the terminal that it was started in was
-// closed, and then cleanly. With nohup it does not end then either.
+// TestHangup: SIGHUP ends the daemon only if the terminal in which it was started was closed. Then the daemon ends cleanly. If it was
+// started with nohup, it goes on.
 func TestHangup(t *testing.T) {
 	t.Parallel()
 	const start = `exec env --default-signal=HUP ./flowkeeper run --config f.yaml` // the tests themselves may run under nohup
-	t.Run("by kill, in a terminal that is there", func(t *testing.T) {
+	t.Run("by kill, in an open terminal", func(t *testing.T) {
 		t.Parallel()
 		d := inTerminal(t, start)
 		d.hangup()
@@ -52,7 +52,7 @@ func TestHangup(t *testing.T) {
 		d := newProcess(t, start+` 2>log`)
 		d.start()
 		d.hangup()
-		d.in = func() string {
+		d.logged = func() string {
 			text, err := os.ReadFile(filepath.Join(d.cmd.Dir, "log"))
 			if err != nil {
 				t.Error(err)
@@ -69,10 +69,10 @@ func TestHangup(t *testing.T) {
 type process struct {
 	t      *testing.T
 	cmd    *exec.Cmd
-	listen string
-	master *os.File      // of its terminal
-	in     func() string // what it has logged
-	ended  chan error
+	listen string        // the address of its HTTP server
+	master *os.File      // the master side of its terminal; nil: it has none
+	logged func() string // returns what it has logged so far
+	ended  chan error    // gets the result when the process ends
 }
 
 func newProcess(t *testing.T, script string) *process {
@@ -99,18 +99,18 @@ func newProcess(t *testing.T, script string) *process {
 	return d
 }
 
-// start starts it and waits until it is up.
+// start starts the daemon and waits until it answers.
 func (d *process) start() {
 	d.t.Helper()
 	if err := d.cmd.Start(); err != nil {
 		d.t.Fatal(err)
 	}
-	d.t.Cleanup(func() { _ = d.cmd.Process.Kill() }) // most have ended
+	d.t.Cleanup(func() { _ = d.cmd.Process.Kill() }) // usually the process has ended before
 	go func() { d.ended <- d.cmd.Wait() }()
 	d.alive()
 }
 
-// inTerminal starts it in a terminal of its own, which controls it.
+// inTerminal starts the daemon in a new terminal, which is its controlling terminal.
 func inTerminal(t *testing.T, script string) *process {
 	t.Helper()
 	d := newProcess(t, script)
@@ -118,7 +118,7 @@ func inTerminal(t *testing.T, script string) *process {
 	if err != nil {
 		t.Fatal(err)
 	}
-	raw, err := master.SyscallConn() // with Fd it would block, and could not be closed while it is read
+	raw, err := master.SyscallConn() // Fd would set the file to blocking mode, and Close would wait for a read
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -140,7 +140,7 @@ func inTerminal(t *testing.T, script string) *process {
 	d.cmd.SysProcAttr.Setctty = true
 	var mu sync.Mutex
 	var seen bytes.Buffer
-	go func() { // until the terminal is closed
+	go func() { // ends when the terminal is closed
 		b := make([]byte, 4096)
 		for {
 			n, err := master.Read(b)
@@ -152,7 +152,7 @@ func inTerminal(t *testing.T, script string) *process {
 			}
 		}
 	}()
-	d.in = func() string {
+	d.logged = func() string {
 		mu.Lock()
 		defer mu.Unlock()
 		return seen.String()
@@ -177,21 +177,21 @@ func (d *process) within(what string, done func() bool) {
 	for end := time.Now().Add(20 * time.Second); !done(); {
 		select {
 		case err := <-d.ended:
-			d.t.Fatalf("it ended with %v before %s", err, what)
+			d.t.Fatalf("the daemon ended with %v before it was %s", err, what)
 		case <-time.After(10 * time.Millisecond):
 		}
 		if time.Now().After(end) {
-			d.t.Fatalf("not %s; it says: %s", what, d.in())
+			d.t.Fatalf("the daemon is not %s within 20 s; its log: %s", what, d.logged())
 		}
 	}
 }
 
 func (d *process) says(text string) {
 	d.t.Helper()
-	d.within("saying "+text, func() bool { return bytes.Contains([]byte(d.in()), []byte(text)) })
+	d.within("saying "+text, func() bool { return bytes.Contains([]byte(d.logged()), []byte(text)) })
 }
 
-// alive checks that it answers, and has not ended.
+// alive checks that the daemon answers, and has not ended.
 func (d *process) alive() {
 	d.t.Helper()
 	d.within("alive", func() bool {
@@ -212,15 +212,15 @@ func (d *process) stop() {
 	d.ends()
 }
 
-// ends checks that it ends by itself, with exit code 0.
+// ends checks that the daemon ends within 20 seconds, with exit code 0.
 func (d *process) ends() {
 	d.t.Helper()
 	select {
 	case err := <-d.ended:
 		if err != nil {
-			d.t.Errorf("it ended with %v", err)
+			d.t.Errorf("the daemon ended with %v, want exit code 0", err)
 		}
 	case <-time.After(20 * time.Second):
-		d.t.Fatal("it goes on")
+		d.t.Fatal("the daemon still runs after 20 s")
 	}
 }

@@ -18,7 +18,7 @@ import (
 	"flowkeeper/remediate/incident"
 )
 
-// hostileState is a state file with flow logs under folders whose names a shell would run.
+// hostileState creates a state file with flow logs whose destinations have folders with names that a shell would execute.
 func hostileState(t *testing.T) (path string) {
 	t.Helper()
 	return stateFile(t, func(tx *store.Tx) error {
@@ -37,8 +37,8 @@ func hostileState(t *testing.T) (path string) {
 	})
 }
 
-// TestI12CompletionOffersNoCode: bash puts what offers have in common on the command line as
-// it is, and evaluates that line when it completes again.
+// TestI12CompletionOffersNoCode: bash puts the common beginning of all offered words on the command line as it is, and evaluates that line
+// at the next completion. So a destination that an attacker has chosen would be executed, if it were offered.
 func TestI12CompletionOffersNoCode(t *testing.T) {
 	t.Parallel()
 	_, got := flowkeeper(t, "__complete", "--state", hostileState(t), "inventory", "release", "--destination", "")
@@ -47,8 +47,8 @@ func TestI12CompletionOffersNoCode(t *testing.T) {
 	}
 }
 
-// TestI12CompletionOffersEachWordOnce: of offers that are the same word, bash puts the word and what
-// their descriptions have in common on the command line.
+// TestI12CompletionOffersEachWordOnce: if the same word is offered twice, bash puts the common beginning of the two descriptions on the
+// command line, too. An attacker may have chosen these texts.
 func TestI12CompletionOffersEachWordOnce(t *testing.T) {
 	t.Parallel()
 	path := stateFile(t, func(tx *store.Tx) (err error) {
@@ -70,7 +70,7 @@ func TestI12CompletionOffersEachWordOnce(t *testing.T) {
 		t.Run(typed, func(t *testing.T) {
 			t.Parallel()
 			_, got := flowkeeper(t, append(append([]string{"__complete", "--state", path}, strings.Fields(typed)...), "")...)
-			_, offers, _ := strings.Cut(got, "\n") // the first line is for people
+			_, offers, _ := strings.Cut(got, "\n") // the first line is a help text, not an offer
 			offers, _, _ = strings.Cut(offers, ":4\n")
 			var words []string
 			for line := range strings.Lines(offers) {
@@ -85,7 +85,8 @@ func TestI12CompletionOffersEachWordOnce(t *testing.T) {
 	}
 }
 
-// TestExportKeepsWhatIsNoFile: a pipe, or /dev/stdout, is written to, and a link stays one.
+// TestExportKeepsWhatIsNoFile: an export to a pipe or to /dev/stdout writes into it, and an export to a symbolic link writes to its target.
+// It does not replace them by a file.
 func TestExportKeepsWhatIsNoFile(t *testing.T) {
 	t.Parallel()
 	dir, state := t.TempDir(), hostileState(t)
@@ -103,7 +104,7 @@ func TestExportKeepsWhatIsNoFile(t *testing.T) {
 			return
 		}
 		defer f.Close()
-		all, _ := io.ReadAll(f) // what there is, is compared
+		all, _ := io.ReadAll(f) // the comparison below fails if the read does
 		read <- all
 	}()
 	for _, path := range []string{pipe, link} {
@@ -118,7 +119,7 @@ func TestExportKeepsWhatIsNoFile(t *testing.T) {
 	}
 	for path, want := range map[string]os.FileMode{pipe: os.ModeNamedPipe, link: os.ModeSymlink} {
 		if info, err := os.Lstat(path); err != nil || info.Mode().Type() != want {
-			t.Errorf("%s is another thing: %v, %v", path, info, err)
+			t.Errorf("%s was replaced: it is %v, %v", path, info, err)
 		}
 	}
 }

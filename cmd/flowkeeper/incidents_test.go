@@ -10,14 +10,14 @@ import (
 	"flowkeeper/remediate/incident"
 )
 
-// sheetOf is an incident as show prints it.
+// sheetOf returns an incident as `incidents show` prints it.
 func sheetOf(t *testing.T, i incident.Incident) string {
 	t.Helper()
 	out := printed(t, func(a *app) { a.Sheet(incidentSheet(a, i, "", "")) })
 	return strings.Join(strings.Fields(out), " ")
 }
 
-// Flowkeeper's own errors are not printed as answers of AWS.
+// TestLastTry: an error that Flowkeeper itself has found must not be shown as an answer of AWS.
 func TestLastTry(t *testing.T) {
 	t.Parallel()
 	for message, want := range map[string]string{
@@ -49,8 +49,8 @@ func TestHistoryDoesNotRepeatTheReason(t *testing.T) {
 	}
 }
 
-// Of a flow log that a refresh found gone, the time of the deletion is not known, only
-// when AWS listed it last.
+// TestBlindTimeOfADriftIsAtMost: if only a refresh found the loss, the time of the deletion is unknown. The gap in the logs then began, at
+// the earliest, when AWS last listed the flow log.
 func TestBlindTimeOfADriftIsAtMost(t *testing.T) {
 	t.Parallel()
 	i := incidents()[0]
@@ -63,8 +63,8 @@ func TestBlindTimeOfADriftIsAtMost(t *testing.T) {
 	}
 }
 
-// Who did it shows in the sheet of an incident, and in the list, where the
-// record has no ARN.
+// TestAnIncidentSaysWho: if the record of a deletion has no ARN, the incident and the list still name the caller, by the other fields of
+// its identity.
 func TestAnIncidentSaysWho(t *testing.T) {
 	t.Parallel()
 	i := incidents()[0]
@@ -77,7 +77,7 @@ func TestAnIncidentSaysWho(t *testing.T) {
 	}
 }
 
-// The sheet of an incident gives each cause why it is not restored, and only those that still hold.
+// TestWhyNotRestored: an incident shows each cause why its flow log is not restored yet, and only causes that still apply.
 func TestWhyNotRestored(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -89,7 +89,7 @@ func TestWhyNotRestored(t *testing.T) {
 		"still shown": {func(i *incident.Incident) { i.AliveSince, i.TimesAlive = noon.Add(-time.Hour), 3 },
 			[]string{"AWS still shows the flow log, in 3 answers since 60 min ago"}},
 		"never shown": {func(i *incident.Incident) { i.MissingSince = noon.Add(-time.Hour) }, []string{"AWS answered each create, and never showed what it made"}},
-		"a wait": {func(i *incident.Incident) { i.WaitUntil = noon.Add(time.Minute) },
+		"a rule's wait": {func(i *incident.Incident) { i.WaitUntil = noon.Add(time.Minute) },
 			[]string{"a rule gives the caller time to replace it until 2026-03-01 12:01:00 UTC (in 60 s)"}},
 		"flapping":               {func(i *incident.Incident) { i.Flapping = true }, []string{"delayed: it was restored too often within the hour, and deleted again each time"}},
 		"flapping, and due":      {func(i *incident.Incident) { i.Flapping, i.NextAttemptAt = true, noon }, nil},

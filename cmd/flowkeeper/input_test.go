@@ -9,7 +9,7 @@ import (
 	"flowkeeper/internal/store"
 )
 
-// silent is a terminal without input: a read of it interrupts the command, and then blocks.
+// silent is a terminal without input. A read interrupts the command, as Ctrl-C does, and then blocks.
 type silent struct {
 	interrupt func()
 	end       context.Context

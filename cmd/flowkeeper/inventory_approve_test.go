@@ -10,7 +10,7 @@ import (
 	"flowkeeper/inventory"
 )
 
-// TestApproveRefusesWhatIsNoDestination: nothing is changed, and the answer says what to type.
+// TestApproveRefusesWhatIsNoDestination: approve refuses an argument that is no destination of a held flow log, and says what to type.
 func TestApproveRefusesWhatIsNoDestination(t *testing.T) {
 	t.Parallel()
 	for typed, want := range map[string]struct {
@@ -35,7 +35,7 @@ func TestApproveRefusesWhatIsNoDestination(t *testing.T) {
 	}
 }
 
-// TestApproveCommand: it lists, completes and approves what is held.
+// TestApproveCommand: the inventory commands list held flow logs, complete their destinations, and approve them.
 func TestApproveCommand(t *testing.T) {
 	t.Parallel()
 	path := stateFile(t, func(tx *store.Tx) error {

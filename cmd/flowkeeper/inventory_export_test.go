@@ -14,8 +14,7 @@ import (
 	"flowkeeper/inventory"
 )
 
-// TestExportRoundTrip: what one state file exports, another one imports, and
-// exports the same.
+// TestExportRoundTrip: if a second state file imports the export of the first, its own export is the same. A second import adds nothing.
 func TestExportRoundTrip(t *testing.T) {
 	t.Parallel()
 	first, second := newState(t), newState(t)
@@ -36,17 +35,17 @@ func TestExportRoundTrip(t *testing.T) {
 		t.Fatal(problems)
 	}
 	if n, err := second.Import(t.Context(), rows); err != nil || n != len(rows) {
-		t.Fatalf("%d of %d, %v", n, len(rows), err)
+		t.Fatalf("%d of %d rows are imported, %v", n, len(rows), err)
 	}
 	if diff := cmp.Diff(text, export(second)); diff != "" {
 		t.Error(diff)
 	}
 	if n, err := second.Import(t.Context(), rows); err != nil || n != 0 {
-		t.Errorf("imported again: %d, %v", n, err)
+		t.Errorf("a second import adds %d rows, want none, %v", n, err)
 	}
 }
 
-// TestAFailedExportHasOneError: of a write that fails there is one line, however much was still to be written.
+// TestAFailedExportHasOneError: if the disk is full, an export prints one error, not one for each row.
 func TestAFailedExportHasOneError(t *testing.T) {
 	t.Parallel()
 	s := newState(t)

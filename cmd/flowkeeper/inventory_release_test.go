@@ -12,9 +12,8 @@ import (
 	"flowkeeper/remediate/incident"
 )
 
-// TestReleaseWithoutADaemonAlertsOfTheOthers: the command releases one flow log of an event,
-// and adds the alert that is due about another one. That alert does not say that no attempt
-// will be made: the command does not call AWS, but the daemon does.
+// TestReleaseWithoutADaemonAlertsOfTheOthers: an event has two flow logs, and the command releases one of them. It also adds the alert that
+// is due about the other one. That alert must not say that no attempt will be made: the command never calls AWS, but the daemon will.
 func TestReleaseWithoutADaemonAlertsOfTheOthers(t *testing.T) {
 	t.Parallel()
 	path := stateFile(t, func(tx *store.Tx) error {
@@ -46,7 +45,7 @@ func TestDaysOf(t *testing.T) {
 		t.Run(want, func(t *testing.T) {
 			t.Parallel()
 			if got := daysOf(d); got != want {
-				t.Errorf("%q instead of %q", got, want)
+				t.Errorf("%q, want %q", got, want)
 			}
 		})
 	}

@@ -61,7 +61,7 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// envsubst FROM TO: copies a file with the script's variables in it replaced.
+// envsubst FROM TO copies a file, and replaces the script's variables in it.
 func envsubst(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {
 		ts.Fatalf("usage: envsubst FROM TO")
@@ -69,7 +69,7 @@ func envsubst(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(os.Expand(ts.ReadFile(args[0]), ts.Getenv)), 0o600))
 }
 
-// exit CODE COMMAND...: runs a command that must end with the code.
+// exit CODE COMMAND... runs a command, which must end with this exit code.
 func exit(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: exit CODE COMMAND...")
@@ -83,7 +83,7 @@ func exit(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("%v", err)
 	}
 	if fmt.Sprint(code) != args[0] {
-		ts.Fatalf("exit code %d instead of %s", code, args[0])
+		ts.Fatalf("exit code %d, want %s", code, args[0])
 	}
 }
 
@@ -92,17 +92,19 @@ var (
 	noon  = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 )
 
-// seed FILE [trouble|members|several|named]: makes a state file as a daemon would have left it;
-// trouble: of the first two, one is gone and AWS answers slowly, one has a
-// decoy in its place; and an alert is about an account without flow logs.
-//
-// several: vpc-1 has another flow log, and lost both; named: vpc-1 has the tag Name.
+// seed FILE [trouble|members|several|named] creates a state file as a daemon would have left it, with these flow logs:
 //
 //	fl-000000a1  live, of vpc-1, to S3
 //	fl-000000b2  live, of vpc-2, to CloudWatch Logs
 //	fl-000000c3  gone, of subnet-3; deleted by mallory, restored as fl-000000d4
-//	fl-000000d4  live, its replacement
-//	fl-000000e5  never seen in AWS; an incident says so, with escapes in the user agent
+//	fl-000000d4  live, the replacement of fl-000000c3
+//	fl-000000e5  unknown; its incident has escape sequences in the user agent
+//
+// trouble: fl-000000a1 and fl-000000b2 are gone. EC2 throttles the restore of the first; a decoy is in the place of the second. There is
+// also an alert about an account without flow logs.
+// members: the state file has an account of the organisation that is protected, and one that has departed.
+// several: vpc-1 had a second flow log, and both are gone.
+// named: vpc-1 has the tag Name.
 func seed(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) == 0 {
 		ts.Fatalf("usage: seed FILE [trouble|members|several|named]")
@@ -143,7 +145,7 @@ func fill(tx *store.Tx) error {
 	return errors.Join(append(errs, tx.AddAlert(a))...)
 }
 
-// members are an account that is protected, and one that departed.
+// members adds an account that is protected, and one that has departed.
 func members(tx *store.Tx) error {
 	security := organization.Account{ID: scope.Account, Name: "security", Path: "Root", State: organization.Active, Selected: true}
 	old := organization.Account{ID: "444455556666", Name: "old-prod", Path: "Root/Old", State: organization.Active}
@@ -167,7 +169,7 @@ func trouble(tx *store.Tx) error {
 	return errors.Join(tx.PutFlowLog(slow), tx.PutFlowLog(decoy), tx.PutIncident(a), tx.PutIncident(b), tx.AddAlert(elsewhere))
 }
 
-// several is a resource with several flow logs that are gone and not back.
+// several adds the loss of two flow logs of one resource, which are not restored yet.
 func several(tx *store.Tx) error {
 	one, two := rows()[0], rows()[0]
 	two.ID, two.RootID = "fl-000000f6", "fl-000000f6"

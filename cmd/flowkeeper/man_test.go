@@ -16,8 +16,8 @@ import (
 
 var update = flag.Bool("update", false, "write packaging/man/*.1")
 
-// TestManPages: packaging/man says of each command what --help says.
-// `go test ./cmd/flowkeeper -run ManPages -update` writes them.
+// TestManPages: packaging/man has a page for each command, with the text of its --help.
+// `go test ./cmd/flowkeeper -run ManPages -update` writes the pages.
 func TestManPages(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join("..", "..", "packaging", "man")
@@ -35,7 +35,7 @@ func TestManPages(t *testing.T) {
 			continue
 		}
 		if !*update {
-			t.Errorf("%s is about no command", file)
+			t.Errorf("there is no command for %s", file)
 		} else if err := os.Remove(file); err != nil {
 			t.Fatal(err)
 		}
@@ -50,12 +50,12 @@ func TestManPages(t *testing.T) {
 		if err != nil {
 			t.Error(err)
 		} else if d := cmp.Diff(strings.Split(text, "\n"), strings.Split(string(got), "\n")); d != "" {
-			t.Errorf("%s is not what --help says; go test ./cmd/flowkeeper -run ManPages -update\n%s", file, d)
+			t.Errorf("%s differs from --help; run go test ./cmd/flowkeeper -run ManPages -update\n%s", file, d)
 		}
 	}
 }
 
-// under are the visible commands below c.
+// under returns the visible commands below c.
 func under(c *cobra.Command) (out []*cobra.Command) {
 	for _, sub := range c.Commands() {
 		if sub.IsAvailableCommand() {
@@ -102,7 +102,7 @@ func synopsis(p *roff.Page, c *cobra.Command) {
 	}
 }
 
-// description is the long text. Indented lines of it stand as they are.
+// description writes the long text. Indented blocks stay as they are.
 func description(p *roff.Page, c *cobra.Command) {
 	text := c.Long
 	if text == "" {
@@ -140,7 +140,7 @@ func options(p *roff.Page, title string, flags *pflag.FlagSet) {
 	})
 }
 
-// surroundings is what flowkeeper(1) has in addition to the commands.
+// surroundings writes what flowkeeper(1) has in addition to the commands: environment, exit status and files.
 func surroundings(p *roff.Page) {
 	p.Section("environment")
 	p.Term("`FLOWKEEPER_QUEUE_URL` and others", "Set a key of the configuration; flowkeeper.yaml(5) lists them.")
@@ -155,7 +155,7 @@ func surroundings(p *roff.Page) {
 	p.Term("`/var/lib/flowkeeper/state.db`", "The snapshot, the incidents and the alerts: an SQLite file.")
 }
 
-// neighbours are the pages above and below c.
+// neighbours returns the pages of the commands directly above and below c.
 func neighbours(c *cobra.Command) (out []string) {
 	if c.HasParent() {
 		out = append(out, page(c.Parent())+"(1)")

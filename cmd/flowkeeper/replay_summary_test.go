@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// deletions are so many records, each by its own session.
+// deletions returns n records of deletions, each by another user.
 func deletions(n int) string {
 	var out strings.Builder
 	for k := range n {
@@ -21,18 +21,18 @@ func deletions(n int) string {
 	return out.String()
 }
 
-// TestReplayOnATerminal: few findings in full, many as a table.
+// TestReplayOnATerminal: replay shows few findings in full, and many as a table.
 func TestReplayOnATerminal(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		findings       int
 		flags          string
-		details, table int // lines
-		notes          string
+		details, table int    // how many findings are shown in full, and the lines of the table
+		notes          string // on stderr
 	}{
-		"each finding":                    {manyFindings, "", manyFindings, 0, ""},
-		"too many, a summary":             {manyFindings + 1, "", 0, manyFindings + 2, "--summary=false shows each finding"},
-		"each of too many, on request":    {manyFindings + 1, "--summary=false", manyFindings + 1, 0, ""},
+		"few, in full":                    {manyFindings, "", manyFindings, 0, ""},
+		"too many, as a summary":          {manyFindings + 1, "", 0, manyFindings + 2, "--summary=false shows each finding"},
+		"too many, in full on request":    {manyFindings + 1, "--summary=false", manyFindings + 1, 0, ""},
 		"a summary, on request":           {2, "--summary", 0, 3, ""},
 		"more rows than a terminal shows": {terminalLimit + 5, "", 0, terminalLimit + 1, "5 findings of others, less severe or less frequent"},
 	} {
@@ -52,18 +52,18 @@ func TestReplayOnATerminal(t *testing.T) {
 			details := strings.Count(out.String(), "AWS VPC Flow Logs Deleted (high)\n")
 			table := strings.Count(out.String(), "DeleteFlowLogs") + strings.Count(out.String(), "TIMES")
 			if details != c.details || table != c.table || !strings.Contains(notes.String(), c.notes) {
-				t.Errorf("%d findings %s: %d in full, a table of %d lines\n%s%s", c.findings, c.flags, details, table, &out, &notes)
+				t.Errorf("%d findings %s: %d in full, a table of %d lines; want %d and %d\n%s%s", c.findings, c.flags, details, table, c.details, c.table, &out, &notes)
 			}
 			for line := range strings.Lines(out.String()) {
 				if n := len([]rune(strings.TrimSuffix(line, "\n"))); c.table > 0 && n > 80 {
-					t.Errorf("%d columns: %s", n, line)
+					t.Errorf("a line is %d columns wide, want at most 80: %s", n, line)
 				}
 			}
 		})
 	}
 }
 
-// readFunc and writeFunc are what reads and writes of a stream do.
+// readFunc is an io.Reader, and writeFunc an io.Writer, that calls the function.
 type (
 	readFunc  func([]byte) (int, error)
 	writeFunc func([]byte) (int, error)
@@ -72,7 +72,7 @@ type (
 func (f readFunc) Read(p []byte) (int, error)   { return f(p) }
 func (f writeFunc) Write(p []byte) (int, error) { return f(p) }
 
-// TestReplayInterrupted: what was read so far is shown.
+// TestReplayInterrupted: after Ctrl-C, replay shows what it has read so far.
 func TestReplayInterrupted(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -91,7 +91,7 @@ func TestReplayInterrupted(t *testing.T) {
 			return n, nil
 		}
 		<-shown
-		cancel() // Ctrl-C, while a pipe has nothing more
+		cancel() // as Ctrl-C does, while the pipe has no more input
 		<-ended
 		return 0, io.EOF
 	})

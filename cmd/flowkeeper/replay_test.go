@@ -23,7 +23,7 @@ func gzipped(ts *testscript.TestScript, plain string) []byte {
 	return out.Bytes()
 }
 
-// pack FOLDER: compresses the files in it whose names end in .gz.
+// pack FOLDER compresses the files in the folder whose names end in .gz.
 func pack(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: pack FOLDER")
@@ -36,8 +36,8 @@ func pack(ts *testscript.TestScript, neg bool, args []string) {
 	}))
 }
 
-// upload FOLDER BUCKET OWNER: makes the bucket of that account in the AWS of the script and puts the
-// files in it; those whose names end in .gz compressed.
+// upload FOLDER BUCKET OWNER creates a bucket of the account OWNER in the script's AWS, and puts the files of the folder into it. It
+// compresses those whose names end in .gz.
 func upload(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 3 {
 		ts.Fatalf("usage: upload FOLDER BUCKET OWNER")
@@ -60,7 +60,7 @@ func upload(ts *testscript.TestScript, neg bool, args []string) {
 	}))
 }
 
-// refuse OPERATION: AWS denies the next call of it.
+// refuse OPERATION lets the script's AWS deny the next call of the operation.
 func refuse(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: refuse OPERATION")
@@ -72,7 +72,7 @@ func worldOf(ts *testscript.TestScript) *fakeawstest.World {
 	w, _ := worlds.Load(ts.Getenv("WORK"))
 	world, ok := w.(*fakeawstest.World)
 	if !ok {
-		ts.Fatalf("there is no AWS: say aws first")
+		ts.Fatalf("there is no AWS: the script must call aws first")
 	}
 	return world
 }

@@ -13,10 +13,10 @@ import (
 	"flowkeeper/internal/fakeaws/fakeawstest"
 )
 
-// worlds are the AWS of scripts, by their $WORK.
+// worlds has the fake AWS of each running script, by its $WORK.
 var worlds sync.Map
 
-// sharedFile FILE: moves the credentials from the environment into a shared file.
+// sharedFile FILE (shared-file in scripts) moves the credentials from the environment into a shared credentials file.
 func sharedFile(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: shared-file FILE")
@@ -33,9 +33,8 @@ func writeCredentials(ts *testscript.TestScript, path, key, secret string) {
 	ts.Check(os.WriteFile(ts.MkAbs(path), []byte(text), 0o600))
 }
 
-// rotate FILE CALL...: puts another user's new key into the file, and refuses the
-// old one. It waits until each call, such as ec2:DescribeFlowLogs, came with the
-// new key.
+// rotate FILE CALL... puts the key of another user into the credentials file, and lets AWS refuse the old key. It waits until AWS has
+// received each call, such as ec2:DescribeFlowLogs, with the new key.
 func rotate(ts *testscript.TestScript, neg bool, args []string) {
 	w, ok := worlds.Load(ts.Getenv("WORK"))
 	if neg || len(args) < 2 || !ok {
@@ -54,6 +53,6 @@ func rotate(ts *testscript.TestScript, neg bool, args []string) {
 		})
 	}
 	if old := world.RefusedCalls(ts.Getenv("OLD_KEY")); len(missing) > 0 || old > 5 {
-		ts.Fatalf("%d calls with the old key; none with the new one: %v", old, missing)
+		ts.Fatalf("%d calls with the old key, want at most 5; not called with the new key: %v", old, missing)
 	}
 }

@@ -13,8 +13,8 @@ import (
 	"flowkeeper/remediate/incident"
 )
 
-// TestTerminalShowsTheLatest: on a terminal lists fit its width, and the latest
-// stay on the screen; --limit and everything that is no terminal get all.
+// TestTerminalShowsTheLatest: on a terminal, a list fits its width and shows only the latest entries, so that these stay on the screen.
+// With --limit 0, with --json, or without a terminal it shows all.
 func TestTerminalShowsTheLatest(t *testing.T) {
 	t.Parallel()
 	const n = terminalLimit + 10
@@ -53,11 +53,11 @@ func TestTerminalShowsTheLatest(t *testing.T) {
 			}
 			lines := strings.Split(strings.TrimSuffix(out.String(), "\n"), "\n")
 			if len(lines) != c.want+1 {
-				t.Errorf("%d lines", len(lines))
+				t.Errorf("%d lines, want %d", len(lines), c.want+1)
 			}
 			for _, l := range lines {
 				if w := len([]rune(l)); c.columns > 0 && w > c.columns && l[0] != '{' {
-					t.Errorf("%d columns: %s", w, l)
+					t.Errorf("a line is %d columns wide, want at most %d: %s", w, c.columns, l)
 					break
 				}
 			}
@@ -68,8 +68,8 @@ func TestTerminalShowsTheLatest(t *testing.T) {
 	}
 }
 
-// TestOfAResourceWithMany: a resource that has more than are shown: the note says how to list all, by a command that takes
-// these flags.
+// TestOfAResourceWithMany: `show` with a resource that has many flow logs shows only some of them. A note names the command that lists all,
+// and this command works.
 func TestOfAResourceWithMany(t *testing.T) {
 	t.Parallel()
 	const n = mostMeant + 10
@@ -95,14 +95,14 @@ func TestOfAResourceWithMany(t *testing.T) {
 		}
 		shown, notes := run(group + " show vpc-1")
 		if shown != mostMeant {
-			t.Errorf("%s: %d are shown", group, shown)
+			t.Errorf("%s: %d are shown, want %d", group, shown, mostMeant)
 		}
 		all := group + " list --resource vpc-1 --limit 0"
 		if !strings.Contains(notes, "`flowkeeper "+all+"` shows all") {
 			t.Errorf("%s: %s", group, notes)
 		}
 		if listed, _ := run(all); listed != n {
-			t.Errorf("%s: %d are listed", all, listed)
+			t.Errorf("%s: %d are listed, want %d", all, listed, n)
 		}
 	}
 }

@@ -7,7 +7,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// TestSuggestions: what was perhaps meant by a mistyped command or flag.
+// TestSuggestions: the error about an unknown command or flag names those that the person may have meant.
 func TestSuggestions(t *testing.T) {
 	t.Parallel()
 	for typed, want := range map[string]string{
@@ -48,24 +48,23 @@ func TestSuggestions(t *testing.T) {
 	}
 }
 
-// TestHelp: every command has a description and a valid example, at most 80 columns
-// wide.
+// TestHelp: every command has a description and a valid example. Its help is at most usualHelp columns wide.
 func TestHelp(t *testing.T) {
 	t.Parallel()
 	root := newRoot(testApp(nil))
 	var walk func(c *cobra.Command)
 	walk = func(c *cobra.Command) {
 		if c.Long == "" && c.Name() != "help" || c.Example == "" {
-			t.Errorf("%s: it has no text or no example", c.CommandPath())
+			t.Errorf("%s has no long text or no example", c.CommandPath())
 		}
 		text := c.Long + "\n" + c.UsageString()
 		for line := range strings.Lines(text) {
 			if n := len([]rune(strings.TrimRight(line, "\n"))); n > usualHelp {
-				t.Errorf("%s: %d columns: %s", c.CommandPath(), n, line)
+				t.Errorf("%s: a line is %d columns wide, want at most %d: %s", c.CommandPath(), n, usualHelp, line)
 			}
 		}
 		if c != root && len(c.Short) > 75 {
-			t.Errorf("%s: %q is long for a list", c.CommandPath(), c.Short)
+			t.Errorf("%s: %q is too long for a list of commands", c.CommandPath(), c.Short)
 		}
 		examples(t, root, c)
 		for _, sub := range c.Commands() {
@@ -75,8 +74,7 @@ func TestHelp(t *testing.T) {
 	walk(root)
 }
 
-// examples checks that each line of an example that begins with flowkeeper is a
-// command with flags that it has.
+// examples checks the lines of an example that begin with flowkeeper: each must name an existing command, with flags that this command has.
 func examples(t *testing.T, root, c *cobra.Command) {
 	for line := range strings.Lines(c.Example) {
 		words := strings.Fields(line)
@@ -85,7 +83,7 @@ func examples(t *testing.T, root, c *cobra.Command) {
 		}
 		of, _, err := root.Find(words[1:])
 		if err != nil || of.HasAvailableSubCommands() {
-			t.Errorf("%s: no command: %s", c.CommandPath(), line)
+			t.Errorf("the example of %s names no command: %s", c.CommandPath(), line)
 			continue
 		}
 		for _, w := range words {
@@ -93,7 +91,7 @@ func examples(t *testing.T, root, c *cobra.Command) {
 				break
 			}
 			if name, ok := strings.CutPrefix(w, "--"); ok && of.Flags().Lookup(name) == nil && of.InheritedFlags().Lookup(name) == nil {
-				t.Errorf("%s: no flag %s: %s", c.CommandPath(), w, line)
+				t.Errorf("the example of %s has the unknown flag %s: %s", c.CommandPath(), w, line)
 			}
 		}
 	}

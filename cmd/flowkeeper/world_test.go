@@ -19,13 +19,12 @@ import (
 	"flowkeeper/internal/fakeaws/fakeawstest"
 )
 
-// sources is the repository: scripts run elsewhere.
+// sources is the path of the repository. Scripts run in other folders.
 var sources, _ = filepath.Abs(filepath.Join("..", "..")) // fails only where the working directory is gone
 
-// fakeAWS starts an AWS of its own for the script and points the environment
-// at it: $QUEUE is a queue's URL there. It has three flow logs: two that the
-// seeded state file knows, one of them changed, and a new one. fl-000000d4 is not there.
-// `aws OPERATION`: one that denies that operation.
+// fakeAWS (aws [OPERATION...] in scripts) starts a fake AWS for the script and sets the environment for it; $QUEUE is the URL of its queue.
+// It has three flow logs: two that the seeded state file knows, of which one has other settings now, and a new one. It does not have
+// fl-000000d4. It denies all calls of the given operations.
 func fakeAWS(ts *testscript.TestScript, _ bool, args []string) {
 	w := fakeawstest.New(fakeawstest.Options{})
 	worlds.Store(ts.Getenv("WORK"), w)
@@ -57,9 +56,9 @@ func fakeAWS(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-// organizationOf: the script's AWS has an organisation from here on. $AWS_ACCESS_KEY_ID's account is
-// a delegated administrator, with the role flowkeeper as payments-prod has it; search-prod and
-// the management account have none. "organization leave ACCOUNT" has an account leave.
+// organizationOf (organization in scripts) adds an organisation to the script's AWS. The account of $AWS_ACCESS_KEY_ID is a delegated
+// administrator. This account and payments-prod have the role flowkeeper; search-prod and the management account do not.
+// "organization leave ACCOUNT" removes an account from the organisation.
 func organizationOf(ts *testscript.TestScript, neg bool, args []string) {
 	v, ok := worlds.Load(ts.Getenv("WORK"))
 	if neg || !ok {
@@ -81,8 +80,8 @@ func organizationOf(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// apart: from here on $QUEUE's host is the only one that knows SQS, and
-// $AWS_ENDPOINT_URL's knows everything else; $QUEUEHOST is the former's.
+// apart splits the script's AWS in two hosts: the one of $QUEUE, also in $QUEUEHOST, has only SQS, and the one of $AWS_ENDPOINT_URL all
+// other services.
 func apart(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 0 {
 		ts.Fatalf("usage: apart")
@@ -93,7 +92,7 @@ func apart(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Check(err)
 		proxy := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
 			r.SetURL(to)
-			r.Out.Host = r.In.Host // it is signed
+			r.Out.Host = r.In.Host // the signature covers the host
 		}}
 		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if strings.HasPrefix(r.Header.Get("X-Amz-Target"), "AmazonSQS.") != sqs {
@@ -111,7 +110,7 @@ func apart(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Setenv("AWS_ENDPOINT_URL", front(false))
 }
 
-// listen NAME: a free address of this machine.
+// listen NAME sets the variable NAME to a free address of this machine.
 func listen(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: listen NAME")
@@ -122,7 +121,7 @@ func listen(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(l.Close())
 }
 
-// answers URL CODE: waits until the URL answers with the code.
+// answers URL CODE waits until the URL answers with this status code.
 func answers(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {
 		ts.Fatalf("usage: answers URL CODE")
@@ -138,18 +137,17 @@ func answers(ts *testscript.TestScript, neg bool, args []string) {
 			return
 		}
 	}
-	ts.Fatalf("%s answers %s instead of %s", args[0], last, args[1])
+	ts.Fatalf("%s answers %s, want %s", args[0], last, args[1])
 }
 
-// terminate: sends SIGTERM to what runs in the background; wait sees its end.
+// terminate sends SIGTERM to the background commands of the script. The script waits for their end by wait.
 func terminate(ts *testscript.TestScript, _ bool, _ []string) {
 	for _, c := range ts.BackgroundCmds() {
 		ts.Check(c.Process.Signal(syscall.SIGTERM))
 	}
 }
 
-// hook CODE: starts a webhook receiver that answers with the code; $HOOK is
-// its URL.
+// hook CODE starts a webhook receiver that answers with this status code, and sets $HOOK to its URL.
 func hook(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: hook CODE")
