@@ -33,15 +33,15 @@ func TestTimeZonesAreNamed(t *testing.T) {
 					t.Error(err)
 				}
 				if want != "" && !strings.Contains(want, "cron") && err != nil && strings.Contains(err.Error(), "cron expression") {
-					t.Errorf("the wrong part is blamed: %v", err)
+					t.Errorf("the error blames the cron expression, which is valid: %v", err)
 				}
 			}
 		})
 	}
 }
 
-// TestTimeZonesComeWithTheProgram: a name that only the zones' own data has is in
-// whatever is linked with this package.
+// TestTimeZonesComeWithTheProgram: every program with this package contains the time zones, because many machines and containers have no
+// tzdata. The test searches its own binary for a name that only the data of time zones has.
 func TestTimeZonesComeWithTheProgram(t *testing.T) {
 	t.Parallel()
 	self, err := os.Executable()
@@ -52,14 +52,14 @@ func TestTimeZonesComeWithTheProgram(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	name := strings.Join([]string{"America", "Argentina", "ComodRivadavia"}, "/") // not in one piece in this test
+	name := strings.Join([]string{"America", "Argentina", "ComodRivadavia"}, "/") // in parts: the whole name would be in the binary because of this line
 	if !strings.Contains(string(program), name) {
 		t.Error("the program has no time zones of its own: without tzdata on the machine, schedules with one are refused")
 	}
 }
 
-// TestTheVariableTZ decides where a schedule has no zone of its own; Go takes a
-// wrong one for UTC.
+// TestTheVariableTZ: the variable TZ decides the time zone of a schedule that names none. Go takes an unknown zone for UTC, without an
+// error, so there is a warning.
 func TestTheVariableTZ(t *testing.T) {
 	t.Parallel()
 	for _, x := range []struct {
@@ -81,14 +81,14 @@ func TestTheVariableTZ(t *testing.T) {
 			t.Parallel()
 			_, warnings, err := Load(write(t, t.TempDir(), "c.yaml", "inventory: {schedule: '"+x.schedule+"'}\n"), Options{Environ: []string{"TZ=" + x.tz}})
 			if err != nil || len(warnings) > 0 != x.warned || x.warned && !strings.Contains(string(warnings[0]), x.tz) {
-				t.Errorf("%v, %v", warnings, err)
+				t.Errorf("warnings %v, want any: %v; %v", warnings, x.warned, err)
 			}
 		})
 	}
 }
 
-// TestVariablesOfKubernetesServicesAreNotOurs, whatever the Service is called; a
-// mistyped one of ours still is, though it looks like one.
+// TestVariablesOfKubernetesServicesAreNotOurs: Kubernetes sets variables for each Service, which begin with FLOWKEEPER if the name of the
+// Service does. They are no error, whatever the Service is called. A mistyped variable of Flowkeeper is one, even if it looks similar.
 func TestVariablesOfKubernetesServicesAreNotOurs(t *testing.T) {
 	t.Parallel()
 	for _, service := range []string{"FLOWKEEPER", "FLOWKEEPER_HTTP", "FLOWKEEPER_ALERTS", "FLOWKEEPER_STATE", "FLOWKEEPER_HTTP_LISTEN", "FLOWKEEPER_ACCOUNTS_0", "FLOWKEEPER_QUEUE_URL_TEST"} {
@@ -101,22 +101,23 @@ func TestVariablesOfKubernetesServicesAreNotOurs(t *testing.T) {
 			t.Errorf("%s: %v", service, err)
 		}
 	}
-	for _, ours := range []string{
+	for _, mistyped := range []string{
 		"FLOWKEEPER_HTTP_LISTN=127.0.0.1:1", "FLOWKEEPER_HTTP_PORT=9090", "FLOWKEEPER_HTTP_SERVICE_HOST=metrics.example.com", "FLOWKEEPER_HTTP_SERVICE_PORT=any",
 		"FLOWKEEPER_QUEUE_ULR=x", "FLOWKEEPER_ALERTS_0_URL=tcp://10.96.0.13:1", "FLOWKEEPER_ALERTS_PORT=9090", "FLOWKEEPER_HTTP_PORT_9090_TCP_ADDR=x", "FLOWKEEPER_HTTP_PORT_9090_SSH=tcp://10.96.0.12:9090",
 	} {
-		name, _, _ := strings.Cut(ours, "=")
-		if _, _, err := Load("", Options{Environ: []string{ours}}); err == nil || !strings.Contains(err.Error(), name) {
-			t.Errorf("%s: %v", ours, err)
+		name, _, _ := strings.Cut(mistyped, "=")
+		if _, _, err := Load("", Options{Environ: []string{mistyped}}); err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("%s: %v, want an error that names it", mistyped, err)
 		}
 	}
 	_, _, err := Load("", Options{Environ: []string{"FLOWKEEPER_HTTP_LISTEN=x"}})
 	if err == nil || !strings.Contains(err.Error(), "environment FLOWKEEPER_HTTP_LISTEN: http.listen") {
-		t.Errorf("ours is not read any more: %v", err)
+		t.Errorf("a variable of Flowkeeper is not read: %v", err)
 	}
 }
 
-// TestWhatOnlyShellsReplace is refused in every path, with what to write.
+// TestWhatOnlyShellsReplace: only shells replace ~ and $VARIABLE in a path. So every key with a path refuses them, and the error says what
+// to write instead.
 func TestWhatOnlyShellsReplace(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -159,8 +160,8 @@ func TestWhatOnlyShellsReplace(t *testing.T) {
 
 const proxyPassword = "p4ssw0rdp4ssw0rd"
 
-// TestMalformedProxiesAreNamed, by their variable and without what is in it: Go would connect
-// without the proxy, and report nothing.
+// TestMalformedProxiesAreNamed: if the URL of a proxy is malformed, Go connects without the proxy and reports nothing. So it is an error,
+// which names the variable, but does not show its value: that may have a password.
 func TestMalformedProxiesAreNamed(t *testing.T) {
 	t.Parallel()
 	fine := []string{
@@ -193,14 +194,14 @@ func TestMalformedProxiesAreNamed(t *testing.T) {
 				}
 			}
 			if err := Proxies(environ); fmt.Sprint(err) != text {
-				t.Errorf("%v and %s", err, text)
+				t.Errorf("Proxies says %v, Load says %s", err, text)
 			}
 			if _, _, err := Load("", Options{Environ: environ}); err != nil {
-				t.Errorf("without the network: %v", err)
+				t.Errorf("for a command that calls nothing: %v, want no error", err)
 			}
 		}
 	}
-	// The one in capitals is the one that is used.
+	// If both are set, the variable in capitals counts.
 	if _, _, err := Load("", Options{Proxies: true, Environ: []string{"HTTPS_PROXY=proxy:1", "https_proxy=http://", "HTTP_PROXY="}}); err != nil {
 		t.Error(err)
 	}
@@ -209,7 +210,8 @@ func TestMalformedProxiesAreNamed(t *testing.T) {
 	}
 }
 
-// TestNoProxyThatFitsNothing is a warning: what it was meant for goes by the proxy.
+// TestNoProxyThatFitsNothing: an entry of NO_PROXY that can match no host gives a warning. The requests that it was meant for go through
+// the proxy.
 func TestNoProxyThatFitsNothing(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"NO_PROXY", "no_proxy"} {

@@ -24,7 +24,7 @@ func ExampleLoad() {
 	// 5s 1m0s debug
 }
 
-// All problems come at once, each with its line, its key and what to write.
+// Load returns all problems at once, each with its line, its key and what to write.
 func ExampleLoad_problems() {
 	file := inFile("queue:\n  wait_tme: 5s\nremediate:\n  mode: restor\n")
 	defer os.RemoveAll(filepath.Dir(file))

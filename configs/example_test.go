@@ -11,8 +11,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// The example is documentation that must not lie: it loads, and says exactly
-// what an empty file says.
+// TestExampleEqualsDefaults: people read the example file as documentation, so its values must be the defaults: it loads to the same
+// configuration as an empty file.
 func TestExampleEqualsDefaults(t *testing.T) {
 	t.Parallel()
 	c, warnings, err := Load("flowkeeper.yaml", Options{})
@@ -38,8 +38,7 @@ func TestNoFileMeansDefaults(t *testing.T) {
 	}
 }
 
-// Every key outside lists is set in the example, not just mentioned; those of
-// list items stand in its comments.
+// TestExampleNamesEveryKey: the example sets every key outside of lists. The keys of list items are in its comments.
 func TestExampleNamesEveryKey(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile("flowkeeper.yaml")
@@ -51,15 +50,15 @@ func TestExampleNamesEveryKey(t *testing.T) {
 		t.Fatal(err)
 	}
 	var visit func(t reflect.Type, at string, in map[string]any)
-	visit = func(of reflect.Type, at string, in map[string]any) {
+	visit = func(of reflect.Type, at string, in map[string]any) { // in: the keys that the example sets here; nil: list items
 		for f := range of.Fields() {
 			key := f.Tag.Get("mapstructure")
 			value, set := in[key]
 			switch {
 			case in != nil && !set:
-				t.Errorf("%s%s is not in the example", at, key)
+				t.Errorf("the example does not set %s%s", at, key)
 			case in == nil && !strings.Contains(string(text), key):
-				t.Errorf("%s%s is not even in a comment of the example", at, key)
+				t.Errorf("no comment of the example has %s%s", at, key)
 			case f.Type.Kind() == reflect.Struct:
 				section, _ := value.(map[string]any)
 				visit(f.Type, at+key+".", section)
@@ -71,7 +70,7 @@ func TestExampleNamesEveryKey(t *testing.T) {
 	visit(reflect.TypeFor[Config](), "", written)
 }
 
-// What the example shows in comments must work when the # is taken off.
+// TestExampleCommentsLoad: the settings that the example has in comments must be valid when people remove the #.
 func TestExampleCommentsLoad(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile("flowkeeper.yaml")
@@ -103,15 +102,15 @@ func TestExampleCommentsLoad(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, w := range warnings {
-		t.Errorf("the example is warned of: %s", w)
+		t.Errorf("the example has a warning: %s", w)
 	}
 	if c.Heartbeat.URL == "" || c.Remediate.TokenKey != goodTokenKey || len(c.Inventory.Regions) != 2 || len(c.Inventory.Destinations) != 2 || len(c.Inventory.DependsOn) != 2 || len(c.Accounts) != 2 || len(c.Organization.Include) != 2 || len(c.LogFiles.Buckets) != 1 || len(c.Remediate.Rules) != 2 || len(c.Rehearsal.Principals) != 1 || len(c.Alerts) != 4 {
-		t.Errorf("not every commented example was found: %+v", c)
+		t.Errorf("not every setting in the comments was loaded: %+v", c)
 	}
 }
 
-// isProse reports whether a comment is text, not a commented-out setting: settings follow the
-// # at once, list items of one with two spaces and a dash or deeper.
+// isProse reports whether a comment is text, not a setting that is commented out. A setting follows the # without a space. Its list items
+// follow after at least two spaces, with a dash, or as keys after four spaces.
 func isProse(afterHash string) bool {
 	if !strings.HasPrefix(afterHash, " ") {
 		return false

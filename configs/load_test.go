@@ -29,6 +29,7 @@ func write(t testing.TB, dir, name, text string) string {
 	return file
 }
 
+// each runs f in a subtest for each file that matches the pattern.
 func each(t *testing.T, pattern string, f func(t *testing.T, file string)) {
 	t.Helper()
 	files, err := filepath.Glob(pattern)
@@ -52,7 +53,7 @@ func TestGoodFiles(t *testing.T) {
 	})
 }
 
-// Beside each bad file stands every line that a user reads of it.
+// TestBadFiles: for each bad file, a .txt file next to it has all problems as a user reads them.
 func TestBadFiles(t *testing.T) {
 	t.Parallel()
 	each(t, "testdata/bad/*.yaml", func(t *testing.T, file string) {
@@ -83,7 +84,7 @@ func TestEnvironmentWins(t *testing.T) {
 		"FLOWKEEPER_QUEUE_URL=arn:aws:sqs:eu-west-1:111122223333:flowkeeper",
 		"FLOWKEEPER_QUEUE_WAIT_TIME=10s",
 		"FLOWKEEPER_REMEDIATE_MAX_RESTORES=7",
-		"FLOWKEEPER_PORT_80_TCP=tcp://10.0.0.1:80", // Kubernetes sets such ones
+		"FLOWKEEPER_PORT_80_TCP=tcp://10.0.0.1:80", // Kubernetes sets this for a Service named flowkeeper
 	}})
 	if err != nil {
 		t.Fatal(err)
@@ -119,11 +120,11 @@ func TestEnvironmentIsChecked(t *testing.T) {
 		}
 	}
 	if n := strings.Count(err.Error(), "\n") + 1; n != len(want) {
-		t.Errorf("%d problems instead of %d:\n%v", n, len(want), err)
+		t.Errorf("%d problems, want %d:\n%v", n, len(want), err)
 	}
 }
 
-// A mistake in the file is reported there, even if a variable sets the same key.
+// TestEachPlaceHasItsOwnProblem: a mistake in the file is reported with the line of the file, even if a variable sets the same key.
 func TestEachPlaceHasItsOwnProblem(t *testing.T) {
 	t.Parallel()
 	file := write(t, t.TempDir(), "c.yaml", "queue: {wait_time: 7}\n")
@@ -151,8 +152,8 @@ func TestMissingFile(t *testing.T) {
 	}
 }
 
-// TestTheServicesCopyHasNoPath: a problem does not show the path of systemd's copy in /run,
-// because nobody should edit that.
+// TestTheServicesCopyHasNoPath: systemd gives the service a copy of the file in /run. A problem does not show the path of this copy, because
+// nobody should edit it.
 func TestTheServicesCopyHasNoPath(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -187,8 +188,8 @@ func TestSecretsFromFiles(t *testing.T) {
 	}
 }
 
-// TestSecretsOfTheServiceAlone: a person who types a command does not have
-// systemd's credentials, and needs no sink to see what happened.
+// TestSecretsOfTheServiceAlone: only the service gets its secrets as credentials from systemd. For a person who types a command, missing
+// secrets are only warnings: commands that show the state need no sink.
 func TestSecretsOfTheServiceAlone(t *testing.T) {
 	t.Parallel()
 	file := write(t, t.TempDir(), "c.yaml", "alerts:\n- {type: webhook, name: a, url_file: url, secret_file: secret}\n"+
@@ -213,7 +214,7 @@ func TestSecretsOfTheServiceAlone(t *testing.T) {
 		t.Error(d)
 	}
 	if _, _, err := Load(file, Options{LeaveSecrets: true, Environ: []string{"CREDENTIALS_DIRECTORY=" + t.TempDir()}}); err == nil {
-		t.Error("as the service, without the files: no problem")
+		t.Error("the service starts without the files of its secrets")
 	}
 }
 
@@ -251,34 +252,35 @@ func TestTokenKey(t *testing.T) {
 	}
 }
 
-// A refusal is read by many, and stands in logs (I11).
+// TestI11ProblemsShowNoSecret: many people read the problems of a configuration, and logs have them. So no problem shows a secret, even one
+// in the wrong key.
 func TestI11ProblemsShowNoSecret(t *testing.T) {
 	t.Parallel()
 	const token = "T0pS3cretT0kenT0pS3cretT0ken"
 	dir := t.TempDir()
 	inFile := write(t, dir, "secret", " "+token+" \n"+token)
 	for name, text := range map[string]string{
-		"secret of the wrong form": "alerts:\n- {type: webhook, name: a, url: 'https://x.example', secret: " + token + "}\n",
-		"secret's file":            "alerts:\n- {type: webhook, name: a, url: 'https://x.example', secret_file: " + inFile + "}\n",
-		"secret as file name":      "alerts:\n- {type: webhook, name: a, url: 'https://x.example', secret_file: whsec_" + token + "}\n",
-		"URL without host":         "alerts:\n- {type: webhook, name: a, url: 'https:///" + token + "'}\n",
-		"URL in the wrong key":     "aws: {region: 'https://user:" + token + "@x.example'}\n",
-		"secret as key":            "alerts:\n- {type: webhook, name: a, whsec_" + token + ": x}\n",
-		"secret as name":           "alerts:\n- {type: webhook, name: " + token + "}\n",
-		"secret as type":           "alerts:\n- {type: " + token + ", name: a}\n",
-		"no list":                  "alerts: " + token + "\n",
-		"not YAML":                 "alerts: [whsec_" + token + ": : {\n",
-		"anchor":                   "alerts: *whsec_" + token + "\n",
-		"twice":                    "alerts:\n- {type: webhook, name: a, secret: x, secret: " + token + "}\n",
-		"routing key":              "alerts:\n- {type: pagerduty, name: a, routing_key: " + token + "x}\n",
-		"routing key as URL":       "alerts:\n- {type: pagerduty, name: a, routing_key: x, url: 'https://x.example/" + token + "'}\n",
-		"routing key as kind":      "alerts:\n- {type: pagerduty, name: a, kinds: [" + token + "]}\n",
-		"routing key as timeout":   "alerts:\n- {type: pagerduty, name: a, timeout: " + token + "}\n",
-		"Slack's URL":              "alerts:\n- {type: slack, name: a, url: 'http://hooks.slack.com/" + token + "'}\n",
-		"Slack's URL in kinds":     "alerts:\n- {type: slack, name: a, kinds: ['https://hooks.slack.com/services/T0/B0/x', " + token + "]}\n",
-		"heartbeat's URL":          "heartbeat: {url: 'ftp://monitor.example/" + token + "'}\n",
-		"heartbeat's URL, twice":   "heartbeat: {url: 'https://monitor.example/" + token + "', url_file: x}\n",
-		"a number's place":         "remediate: {max_restores: whsec_" + token + "}\n",
+		"secret of the wrong form":      "alerts:\n- {type: webhook, name: a, url: 'https://x.example', secret: " + token + "}\n",
+		"secret file of the wrong form": "alerts:\n- {type: webhook, name: a, url: 'https://x.example', secret_file: " + inFile + "}\n",
+		"secret as file name":           "alerts:\n- {type: webhook, name: a, url: 'https://x.example', secret_file: whsec_" + token + "}\n",
+		"URL without host":              "alerts:\n- {type: webhook, name: a, url: 'https:///" + token + "'}\n",
+		"URL in the wrong key":          "aws: {region: 'https://user:" + token + "@x.example'}\n",
+		"secret as key":                 "alerts:\n- {type: webhook, name: a, whsec_" + token + ": x}\n",
+		"secret as name":                "alerts:\n- {type: webhook, name: " + token + "}\n",
+		"secret as type":                "alerts:\n- {type: " + token + ", name: a}\n",
+		"no list":                       "alerts: " + token + "\n",
+		"not YAML":                      "alerts: [whsec_" + token + ": : {\n",
+		"anchor":                        "alerts: *whsec_" + token + "\n",
+		"a key twice":                   "alerts:\n- {type: webhook, name: a, secret: x, secret: " + token + "}\n",
+		"routing key":                   "alerts:\n- {type: pagerduty, name: a, routing_key: " + token + "x}\n",
+		"routing key as URL":            "alerts:\n- {type: pagerduty, name: a, routing_key: x, url: 'https://x.example/" + token + "'}\n",
+		"routing key as kind":           "alerts:\n- {type: pagerduty, name: a, kinds: [" + token + "]}\n",
+		"routing key as timeout":        "alerts:\n- {type: pagerduty, name: a, timeout: " + token + "}\n",
+		"Slack's URL":                   "alerts:\n- {type: slack, name: a, url: 'http://hooks.slack.com/" + token + "'}\n",
+		"Slack's URL in kinds":          "alerts:\n- {type: slack, name: a, kinds: ['https://hooks.slack.com/services/T0/B0/x', " + token + "]}\n",
+		"heartbeat's URL":               "heartbeat: {url: 'ftp://monitor.example/" + token + "'}\n",
+		"heartbeat's URL, and its file": "heartbeat: {url: 'https://monitor.example/" + token + "', url_file: x}\n",
+		"secret as number":              "remediate: {max_restores: whsec_" + token + "}\n",
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -292,7 +294,7 @@ func TestI11ProblemsShowNoSecret(t *testing.T) {
 	}
 }
 
-// Problems are printed on terminals, and may quote anything (I12).
+// TestI12ProblemsArePrintable: problems quote parts of the file and are printed on terminals, so control characters are escaped.
 func TestI12ProblemsArePrintable(t *testing.T) {
 	t.Parallel()
 	_, _, err := Load(write(t, t.TempDir(), "c.yaml", "\"qu\\e[31mue\": 1\nlog: {level: \"\\e[2J\"}\naws: {region: \"a\\u202eb\"}\n"), Options{})
@@ -322,7 +324,7 @@ func TestWarnings(t *testing.T) {
 	}
 }
 
-// A scheme may be written in capitals, as Go's client takes it.
+// TestPlainHTTPIsWarnedOf: a URL with plain http gives a warning, also if its scheme is in capitals, which Go's client accepts.
 func TestPlainHTTPIsWarnedOf(t *testing.T) {
 	t.Parallel()
 	for url, want := range map[string]int{"http://monitor.example/ping": 1, "HTTP://monitor.example/ping": 1, "https://monitor.example/ping": 0, "HTTP://127.0.0.1:8080/ping": 0} {
@@ -330,7 +332,7 @@ func TestPlainHTTPIsWarnedOf(t *testing.T) {
 			t.Parallel()
 			_, warnings, err := Load(write(t, t.TempDir(), "c.yaml", "heartbeat: {url: '"+url+"'}\n"), Options{})
 			if err != nil || len(warnings) != want {
-				t.Errorf("%v, %v", warnings, err)
+				t.Errorf("warnings %v, want %d, %v", warnings, want, err)
 			}
 		})
 	}
@@ -365,7 +367,7 @@ func TestParseQueue(t *testing.T) {
 	for _, url := range []string{"", "q", "http://sqs.eu-west-1.amazonaws.com/111122223333/q", "https://sqs.eu-west-1.amazonaws.com/q", "https://user@x/111122223333/q", "arn:aws:sns:eu-west-1:111122223333:q", "https://x/111122223333/q?a=b",
 		"https://localhost:4566/000000000000/q.fifo", "arn:aws:sqs:us-gov-west-1:111122223333:q", "http://sqs.eu-west-1.api.aws/111122223333/q"} {
 		if got, err := (Queue{URL: url}).Parse(); err == nil {
-			t.Errorf("%q passes as %+v", url, got)
+			t.Errorf("%q is read as %+v, want an error", url, got)
 		}
 	}
 }
@@ -376,13 +378,13 @@ func TestTidy(t *testing.T) {
 		t.Run(want, func(t *testing.T) {
 			t.Parallel()
 			if got := Tidy(d); got != want {
-				t.Errorf("%q instead of %q", got, want)
+				t.Errorf("%q, want %q", got, want)
 			}
 		})
 	}
 }
 
-// Whatever is in the file: no panic, an answer, and no half configuration.
+// FuzzLoad: for any file, Load returns a configuration with a valid queue, or problems with printable texts. It does not panic.
 func FuzzLoad(f *testing.F) {
 	for _, pattern := range []string{"testdata/*/*.yaml", "flowkeeper.yaml"} {
 		files, err := filepath.Glob(pattern)
@@ -401,7 +403,7 @@ func FuzzLoad(f *testing.F) {
 		c, _, err := Load(write(t, t.TempDir(), "c.yaml", text), Options{NeedQueue: true})
 		if err == nil {
 			if _, err := c.Queue.Parse(); err != nil {
-				t.Error("passes, and then the queue does not: ", err)
+				t.Error("Load accepts the file, but its queue is not valid: ", err)
 			}
 			return
 		}

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// markdown is docs/configuration.md.
+// markdown returns the text of docs/configuration.md.
 func (m manual) markdown() string {
 	w := &markdown{known: m.known()}
 	w.line("# Configuration")
@@ -30,7 +30,7 @@ func (m manual) markdown() string {
 	return strings.TrimSuffix(w.String(), "\n")
 }
 
-// known are all keys, and where each is explained.
+// known has all keys, each with the anchor of its explanation.
 func (m manual) known() map[string]string {
 	out := map[string]string{}
 	for _, s := range m.sections {
@@ -41,7 +41,7 @@ func (m manual) known() map[string]string {
 	return out
 }
 
-// facts is the line about a key's default, kind and variable.
+// facts returns the line about the default, the type and the variable of a key.
 func facts(e entry) string {
 	text := fmt.Sprintf("Default: `%s` (%s)", e.value, e.what)
 	if e.env != "" {
@@ -55,7 +55,7 @@ type markdown struct {
 	known map[string]string
 }
 
-// line writes a block of its own.
+// line writes a block, and an empty line after it.
 func (w *markdown) line(s string) { w.WriteString(s + "\n\n") }
 
 func (w *markdown) table(m manual) {
@@ -101,7 +101,7 @@ var (
 	special = regexp.MustCompile(`[*<\[\]\\]|(^| )-( |$)`)
 )
 
-// text escapes what Markdown would take for its own, and links keys.
+// text escapes characters that mean something in Markdown, and makes keys links to their explanations.
 func (w *markdown) text(s string) string {
 	out := strings.Split(s, "`")
 	for i := range out {

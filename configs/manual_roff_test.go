@@ -6,7 +6,7 @@ import (
 	"flowkeeper/test/roff"
 )
 
-// roff is flowkeeper.yaml(5).
+// roff returns the manual page flowkeeper.yaml(5).
 func (m manual) roff() string {
 	p := roff.New("flowkeeper.yaml", 5, "the configuration of flowkeeper(1)", "go test ./configs -run Manual -update, from the comments in configs/flowkeeper.yaml")
 	known := m.known()
@@ -48,7 +48,7 @@ func roffParts(p *roff.Page, known map[string]string, all []part) {
 	}
 }
 
-// boldKeys puts backticks around keys, unless they stand between some.
+// boldKeys puts backticks around keys that are not already between backticks.
 func boldKeys(known map[string]string, s string) string {
 	out := strings.Split(s, "`")
 	for i := 0; i < len(out); i += 2 {

@@ -13,9 +13,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// TestManual: docs/configuration.md and flowkeeper.yaml(5) say what the
-// comments of the example say. `go test ./configs -run Manual -update` writes
-// them.
+// TestManual: docs/configuration.md and flowkeeper.yaml(5) have the comments of the example file.
+// `go test ./configs -run Manual -update` writes both.
 func TestManual(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile("flowkeeper.yaml")
@@ -47,7 +46,7 @@ func TestManual(t *testing.T) {
 			t.Fatal(err)
 		}
 		if d := cmp.Diff(strings.Split(want, "\n"), strings.Split(string(got), "\n")); d != "" {
-			t.Errorf("%s is not what flowkeeper.yaml's comments say; go test ./configs -run Manual -update\n%s", file, d)
+			t.Errorf("%s differs from the comments of flowkeeper.yaml; run go test ./configs -run Manual -update\n%s", file, d)
 		}
 	}
 }
@@ -90,7 +89,7 @@ log:
 	}
 }
 
-// manual is what the example's comments say.
+// manual is the content of the example's comments.
 type manual struct {
 	head     []part
 	sections []entry
@@ -99,11 +98,11 @@ type manual struct {
 // entry is a section, a list at the top, or a key of a section.
 type entry struct {
 	key     string // "queue.url"
-	value   string // the default, as it is written
-	what    string // what to write: a text, a duration …
-	env     string // the variable; empty where there is none
+	value   string // the default, as the example writes it
+	what    string // the type of the value: text, duration …
+	env     string // the variable of the environment; empty: there is none
 	comment []part
-	keys    []entry // of a section
+	keys    []entry // the keys of a section
 }
 
 // part is a piece of a comment.
@@ -120,7 +119,7 @@ const (
 	verbatim kind = "verbatim"
 )
 
-// readManual reads what stands above each key, as far as the next blank line.
+// readManual reads the comment above each key, as far as the next blank line.
 func readManual(text string) (m manual, err error) {
 	var doc yaml.Node
 	if err := yaml.Unmarshal([]byte(text), &doc); err != nil {
@@ -161,7 +160,7 @@ func pairs(n *yaml.Node) func(yield func(key, value *yaml.Node) bool) {
 	}
 }
 
-// written is a value as it stands in its line.
+// written returns the value of a key as its line has it.
 func written(lines []string, key *yaml.Node) string {
 	_, value, _ := strings.Cut(lines[key.Line-1], ": ")
 	return value
@@ -181,7 +180,7 @@ func whatOf(t reflect.Type) string {
 	return "text"
 }
 
-// above are the comment's lines that end just before a line.
+// above returns the lines of the comment that ends just before a line.
 func above(lines []string, line int) []string {
 	from := line - 1
 	for from > 0 && strings.HasPrefix(strings.TrimLeft(lines[from-1], " "), "#") {
@@ -190,8 +189,7 @@ func above(lines []string, line int) []string {
 	return lines[from : line-1]
 }
 
-// parts takes a comment apart. Settings that are commented out are shown with
-// the section around them, so that they can be pasted.
+// parts splits a comment into its parts. A setting that is commented out gets the name of its section, so that people can paste it.
 func parts(comment []string, section string) (out []part) {
 	was := ""
 	for _, line := range comment {
@@ -233,8 +231,8 @@ func parts(comment []string, section string) (out []part) {
 
 var term = regexp.MustCompile(`^(\S.*?)(?:  +(\S.*))?$`)
 
-// termsOf reads lines of a term, two spaces or more, and its text, which goes
-// on in lines that begin with spaces. Anything else is verbatim.
+// termsOf reads lines that have a term, at least two spaces, and a text. The text goes on in lines that begin with spaces. If no term has a
+// text, the lines are verbatim.
 func termsOf(lines []string) part {
 	p := part{kind: terms}
 	explained := false

@@ -8,6 +8,7 @@ import (
 	"testing"
 )
 
+// Parts of the warnings about the principal of a rule.
 const (
 	anyRole  = "iam:CreateRole"
 	anyUser  = "iam:CreateUser"
@@ -15,9 +16,9 @@ const (
 	never    = "never matches"
 )
 
-// TestRulesThatOthersCanUse: a * in the name of a role or user whom a rule
-// loosens for, and what no record names, is warned of; not a path that AWS keeps
-// for itself.
+// TestRulesThatOthersCanUse: if a rule is less strict for a principal with a *, somebody who may create roles or users can give one a
+// matching name. So there is a warning, unless only AWS can create roles with this path. There is also a warning about an ARN that no
+// record ever has.
 func TestRulesThatOthersCanUse(t *testing.T) {
 	t.Parallel()
 	for resource, want := range map[string][]string{
@@ -38,7 +39,7 @@ func TestRulesThatOthersCanUse(t *testing.T) {
 		"role/aws-reserved/sso.amazonaws.com/*AWSReservedSSO_NetAdmin_0123456789abcdef":          nil,
 		"role/aws-reserved/sso.amazonaws.com/*AWSReservedSSO_NetAdmin_*":                         nil,
 		"role/aws-reserved/sso.amazonaws.com/eu-west-1/AWSReservedSSO_NetAdmin_0123456789abcdef": nil,
-		"role/aws-reserved/sso.amazonaws.com/AWSReservedSSO_NetAdmin_0123456789abcdef":           nil, // where Identity Center is in us-east-1
+		"role/aws-reserved/sso.amazonaws.com/AWSReservedSSO_NetAdmin_0123456789abcdef":           nil, // the path if Identity Center is in us-east-1
 		"role/aws-reserved/sso.amazonaws.com/*":                                                  {everyone},
 		"role/aws-reserved/sso.amazonaws.com/*AWSReservedSSO_*":                                  {everyone},
 		"role/aws-reserved/*":                                                          {everyone},
@@ -72,12 +73,12 @@ func TestRulesThatOthersCanUse(t *testing.T) {
 						expected = append(expected, "ignore lets")
 					}
 					if len(warnings) != len(expected) {
-						t.Errorf("%s: %v", action, warnings)
+						t.Errorf("%s: warnings %v, want %q", action, warnings, expected)
 						continue
 					}
 					for n, w := range expected {
 						if !strings.Contains(string(warnings[n]), w) || !strings.HasPrefix(string(warnings[n]), "remediate.rules[0]") {
-							t.Errorf("%s: %v", action, warnings)
+							t.Errorf("%s: warnings %v, want %q", action, warnings, expected)
 						}
 					}
 				}
@@ -86,7 +87,8 @@ func TestRulesThatOthersCanUse(t *testing.T) {
 	}
 }
 
-// TestASessionsRoleIsAdvisedAsRecordsNameIt, and the advice is fine itself.
+// TestASessionsRoleIsAdvisedAsRecordsNameIt: if a rule names a session, the error advises the ARN of its role as records have it. A rule
+// with the advised ARN has no error and no warning.
 func TestASessionsRoleIsAdvisedAsRecordsNameIt(t *testing.T) {
 	t.Parallel()
 	load := func(t *testing.T, principal string) ([]Warning, error) {
@@ -117,7 +119,7 @@ func TestASessionsRoleIsAdvisedAsRecordsNameIt(t *testing.T) {
 	}
 }
 
-// TestPrincipalsOfRules: what may be written for an account.
+// TestPrincipalsOfRules: the account of a principal is one of accounts, or {account}. Other forms are errors.
 func TestPrincipalsOfRules(t *testing.T) {
 	t.Parallel()
 	for principal, want := range map[string]string{
@@ -146,8 +148,8 @@ func TestPrincipalsOfRules(t *testing.T) {
 	}
 }
 
-// TestDocsTeachNoRuleForEverybody: no principal with a * that somebody with
-// iam:CreateRole could take for their own stands in what people copy from.
+// TestDocsTeachNoRuleForEverybody: people copy rules from the documentation. So it has no principal with a * that somebody with
+// iam:CreateRole could match by the name of a new role.
 func TestDocsTeachNoRuleForEverybody(t *testing.T) {
 	t.Parallel()
 	files, err := filepath.Glob("../docs/*.md")
@@ -170,11 +172,11 @@ func TestDocsTeachNoRuleForEverybody(t *testing.T) {
 				t.Errorf("%s: %s is open to %s", file, p, who)
 			}
 			if role := neverRecorded(part.Resource); role != "" {
-				t.Errorf("%s: %s is in no record, %s is", file, p, role)
+				t.Errorf("%s: no record has %s, records have %s", file, p, role)
 			}
 		}
 	}
 	if found < 5 {
-		t.Errorf("%d principals found", found)
+		t.Errorf("%d principals found, want 5 at least", found)
 	}
 }

@@ -32,15 +32,15 @@ func TestSinksOfPeople(t *testing.T) {
 	}
 }
 
-// TestSlackTakesIncomingWebhooksOnly: a workflow's trigger takes every post, and
-// starts the workflow each time. Its URL is as secret as the webhook's.
+// TestSlackTakesIncomingWebhooksOnly: the URL of a workflow's trigger at Slack is refused: Slack would accept every post and start the
+// workflow each time, but show no alert. This URL is as secret as that of a webhook, so the error does not show it.
 func TestSlackTakesIncomingWebhooksOnly(t *testing.T) {
 	t.Parallel()
 	for url, want := range map[string]string{
 		"https://hooks.slack.com/services/T0/B0/t0kent0ken":      "",
 		"https://HOOKS.slack.com/services/T0/B0/t0kent0ken":      "",
 		"https://hooks.slack-gov.com/services/T0/B0/t0kent0ken":  "",
-		"https://proxy.example.com/triggers/t0kent0ken":          "", // not at Slack: warned of
+		"https://proxy.example.com/triggers/t0kent0ken":          "", // not at Slack: only a warning
 		"https://hooks.slack.com/triggers/T0/1111/t0kent0ken":    "workflow's trigger",
 		"https://hooks.slack-gov.com/triggers/T0/11/t0kent0ken":  "workflow's trigger",
 		"https://hooks.slack.com/workflows/T0/A0/11/t0kent0ken":  "workflow's trigger",
@@ -63,15 +63,14 @@ func TestSlackTakesIncomingWebhooksOnly(t *testing.T) {
 					t.Error(err)
 				}
 				if strings.Contains(text, "t0kent0ken") || err != nil && strings.Contains(text, "T0/") {
-					t.Errorf("a secret in %v", err)
+					t.Errorf("the error shows a secret: %v", err)
 				}
 			}
 		})
 	}
 }
 
-// TestSinksThatCannotWork are refused here, and nowhere else: package sink takes what
-// was loaded as it is.
+// TestSinksThatCannotWork: Load refuses sinks that can't work. No other check follows: package sink uses the loaded values as they are.
 func TestSinksThatCannotWork(t *testing.T) {
 	t.Parallel()
 	const key = "R0utingKeyR0utingKeyR0utingKey12"
@@ -104,7 +103,7 @@ func TestSinksThatCannotWork(t *testing.T) {
 				t.Errorf("%v, want %q", err, want)
 			}
 			if err != nil && (strings.Contains(err.Error(), "hunter2") || strings.Contains(err.Error(), key)) {
-				t.Errorf("a secret in %v", err)
+				t.Errorf("the error shows a secret: %v", err)
 			}
 		})
 	}
@@ -126,7 +125,7 @@ func TestWarningsOfSinks(t *testing.T) {
 				t.Error(got)
 			}
 			if strings.Contains(fmt.Sprint(got), "services") {
-				t.Errorf("a secret in %v", got)
+				t.Errorf("a warning shows a secret: %v", got)
 			}
 		})
 	}

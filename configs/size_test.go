@@ -14,7 +14,7 @@ func TestSize(t *testing.T) {
 	}
 	for _, text := range []string{"", "GiB", "1", "1GB", "-1MiB", "1.5GiB", "010MiB", "1 GiB", "99999999999GiB"} {
 		if got, err := parseSize(text); err == nil {
-			t.Errorf("%q is %d; want an error", text, got)
+			t.Errorf("%q is read as %d, want an error", text, got)
 		}
 	}
 }
