@@ -40,8 +40,8 @@ func TestTimeZonesAreNamed(t *testing.T) {
 	}
 }
 
-// TestTimeZonesComeWithTheProgram: every program with this package contains the time zones, because many machines and containers have no
-// tzdata. The test searches its own binary for a name that only the data of time zones has.
+// TestTimeZonesComeWithTheProgram: every program with this package contains the time zones, because many machines and
+// containers have no tzdata. The test searches its own binary for a name that only the data of time zones has.
 func TestTimeZonesComeWithTheProgram(t *testing.T) {
 	t.Parallel()
 	self, err := os.Executable()
@@ -58,8 +58,8 @@ func TestTimeZonesComeWithTheProgram(t *testing.T) {
 	}
 }
 
-// TestTheVariableTZ: the variable TZ decides the time zone of a schedule that names none. Go takes an unknown zone for UTC, without an
-// error, so there is a warning.
+// TestTheVariableTZ: the variable TZ decides the time zone of a schedule that names none. Go takes an unknown zone for
+// UTC, without an error, so there is a warning.
 func TestTheVariableTZ(t *testing.T) {
 	t.Parallel()
 	for _, x := range []struct {
@@ -87,8 +87,9 @@ func TestTheVariableTZ(t *testing.T) {
 	}
 }
 
-// TestVariablesOfKubernetesServicesAreNotOurs: Kubernetes sets variables for each Service, which begin with FLOWKEEPER if the name of the
-// Service does. They are no error, whatever the Service is called. A mistyped variable of Flowkeeper is one, even if it looks similar.
+// TestVariablesOfKubernetesServicesAreNotOurs: Kubernetes sets variables for each Service, which begin with FLOWKEEPER
+// if the name of the Service does. They are no error, whatever the Service is called. A mistyped variable of Flowkeeper
+// is one, even if it looks similar.
 func TestVariablesOfKubernetesServicesAreNotOurs(t *testing.T) {
 	t.Parallel()
 	for _, service := range []string{"FLOWKEEPER", "FLOWKEEPER_HTTP", "FLOWKEEPER_ALERTS", "FLOWKEEPER_STATE", "FLOWKEEPER_HTTP_LISTEN", "FLOWKEEPER_ACCOUNTS_0", "FLOWKEEPER_QUEUE_URL_TEST"} {
@@ -116,8 +117,8 @@ func TestVariablesOfKubernetesServicesAreNotOurs(t *testing.T) {
 	}
 }
 
-// TestWhatOnlyShellsReplace: only shells replace ~ and $VARIABLE in a path. So every key with a path refuses them, and the error says what
-// to write instead.
+// TestWhatOnlyShellsReplace: only shells replace ~ and $VARIABLE in a path. So every key with a path refuses them, and
+// the error says what to write instead.
 func TestWhatOnlyShellsReplace(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -160,8 +161,8 @@ func TestWhatOnlyShellsReplace(t *testing.T) {
 
 const proxyPassword = "p4ssw0rdp4ssw0rd"
 
-// TestMalformedProxiesAreNamed: if the URL of a proxy is malformed, Go connects without the proxy and reports nothing. So it is an error,
-// which names the variable, but does not show its value: that may have a password.
+// TestMalformedProxiesAreNamed: if the URL of a proxy is malformed, Go connects without the proxy and reports nothing.
+// So it is an error, which names the variable, but does not show its value: that may have a password.
 func TestMalformedProxiesAreNamed(t *testing.T) {
 	t.Parallel()
 	fine := []string{
@@ -210,8 +211,8 @@ func TestMalformedProxiesAreNamed(t *testing.T) {
 	}
 }
 
-// TestNoProxyThatFitsNothing: an entry of NO_PROXY that can match no host gives a warning. The requests that it was meant for go through
-// the proxy.
+// TestNoProxyThatFitsNothing: an entry of NO_PROXY that can match no host gives a warning. The requests that it was
+// meant for go through the proxy.
 func TestNoProxyThatFitsNothing(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"NO_PROXY", "no_proxy"} {

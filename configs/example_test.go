@@ -11,8 +11,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// TestExampleEqualsDefaults: people read the example file as documentation, so its values must be the defaults: it loads to the same
-// configuration as an empty file.
+// TestExampleEqualsDefaults: people read the example file as documentation, so its values must be the defaults: it
+// loads to the same configuration as an empty file.
 func TestExampleEqualsDefaults(t *testing.T) {
 	t.Parallel()
 	c, warnings, err := Load("flowkeeper.yaml", Options{})
@@ -109,8 +109,8 @@ func TestExampleCommentsLoad(t *testing.T) {
 	}
 }
 
-// isProse reports whether a comment is text, not a setting that is commented out. A setting follows the # without a space. Its list items
-// follow after at least two spaces, with a dash, or as keys after four spaces.
+// isProse reports whether a comment is text, not a setting that is commented out. A setting follows the # without a
+// space. Its list items follow after at least two spaces, with a dash, or as keys after four spaces.
 func isProse(afterHash string) bool {
 	if !strings.HasPrefix(afterHash, " ") {
 		return false

@@ -124,7 +124,8 @@ func TestEnvironmentIsChecked(t *testing.T) {
 	}
 }
 
-// TestEachPlaceHasItsOwnProblem: a mistake in the file is reported with the line of the file, even if a variable sets the same key.
+// TestEachPlaceHasItsOwnProblem: a mistake in the file is reported with the line of the file, even if a variable sets
+// the same key.
 func TestEachPlaceHasItsOwnProblem(t *testing.T) {
 	t.Parallel()
 	file := write(t, t.TempDir(), "c.yaml", "queue: {wait_time: 7}\n")
@@ -152,8 +153,8 @@ func TestMissingFile(t *testing.T) {
 	}
 }
 
-// TestTheServicesCopyHasNoPath: systemd gives the service a copy of the file in /run. A problem does not show the path of this copy, because
-// nobody should edit it.
+// TestTheServicesCopyHasNoPath: systemd gives the service a copy of the file in /run. A problem does not show the path
+// of this copy, because nobody should edit it.
 func TestTheServicesCopyHasNoPath(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -188,8 +189,8 @@ func TestSecretsFromFiles(t *testing.T) {
 	}
 }
 
-// TestSecretsOfTheServiceAlone: only the service gets its secrets as credentials from systemd. For a person who types a command, missing
-// secrets are only warnings: commands that show the state need no sink.
+// TestSecretsOfTheServiceAlone: only the service gets its secrets as credentials from systemd. For a person who types a
+// command, missing secrets are only warnings: commands that show the state need no sink.
 func TestSecretsOfTheServiceAlone(t *testing.T) {
 	t.Parallel()
 	file := write(t, t.TempDir(), "c.yaml", "alerts:\n- {type: webhook, name: a, url_file: url, secret_file: secret}\n"+
@@ -252,8 +253,8 @@ func TestTokenKey(t *testing.T) {
 	}
 }
 
-// TestI11ProblemsShowNoSecret: many people read the problems of a configuration, and logs have them. So no problem shows a secret, even one
-// in the wrong key.
+// TestI11ProblemsShowNoSecret: many people read the problems of a configuration, and logs have them. So no problem
+// shows a secret, even one in the wrong key.
 func TestI11ProblemsShowNoSecret(t *testing.T) {
 	t.Parallel()
 	const token = "T0pS3cretT0kenT0pS3cretT0ken"
@@ -294,7 +295,8 @@ func TestI11ProblemsShowNoSecret(t *testing.T) {
 	}
 }
 
-// TestI12ProblemsArePrintable: problems quote parts of the file and are printed on terminals, so control characters are escaped.
+// TestI12ProblemsArePrintable: problems quote parts of the file and are printed on terminals, so control characters are
+// escaped.
 func TestI12ProblemsArePrintable(t *testing.T) {
 	t.Parallel()
 	_, _, err := Load(write(t, t.TempDir(), "c.yaml", "\"qu\\e[31mue\": 1\nlog: {level: \"\\e[2J\"}\naws: {region: \"a\\u202eb\"}\n"), Options{})
@@ -324,7 +326,8 @@ func TestWarnings(t *testing.T) {
 	}
 }
 
-// TestPlainHTTPIsWarnedOf: a URL with plain http gives a warning, also if its scheme is in capitals, which Go's client accepts.
+// TestPlainHTTPIsWarnedOf: a URL with plain http gives a warning, also if its scheme is in capitals, which Go's client
+// accepts.
 func TestPlainHTTPIsWarnedOf(t *testing.T) {
 	t.Parallel()
 	for url, want := range map[string]int{"http://monitor.example/ping": 1, "HTTP://monitor.example/ping": 1, "https://monitor.example/ping": 0, "HTTP://127.0.0.1:8080/ping": 0} {
@@ -384,7 +387,8 @@ func TestTidy(t *testing.T) {
 	}
 }
 
-// FuzzLoad: for any file, Load returns a configuration with a valid queue, or problems with printable texts. It does not panic.
+// FuzzLoad: for any file, Load returns a configuration with a valid queue, or problems with printable texts. It does
+// not panic.
 func FuzzLoad(f *testing.F) {
 	for _, pattern := range []string{"testdata/*/*.yaml", "flowkeeper.yaml"} {
 		files, err := filepath.Glob(pattern)

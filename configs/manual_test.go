@@ -189,7 +189,8 @@ func above(lines []string, line int) []string {
 	return lines[from : line-1]
 }
 
-// parts splits a comment into its parts. A setting that is commented out gets the name of its section, so that people can paste it.
+// parts splits a comment into its parts. A setting that is commented out gets the name of its section, so that people
+// can paste it.
 func parts(comment []string, section string) (out []part) {
 	was := ""
 	for _, line := range comment {
@@ -231,8 +232,8 @@ func parts(comment []string, section string) (out []part) {
 
 var term = regexp.MustCompile(`^(\S.*?)(?:  +(\S.*))?$`)
 
-// termsOf reads lines that have a term, at least two spaces, and a text. The text goes on in lines that begin with spaces. If no term has a
-// text, the lines are verbatim.
+// termsOf reads lines that have a term, at least two spaces, and a text. The text goes on in lines that begin with
+// spaces. If no term has a text, the lines are verbatim.
 func termsOf(lines []string) part {
 	p := part{kind: terms}
 	explained := false

@@ -16,9 +16,9 @@ const (
 	never    = "never matches"
 )
 
-// TestRulesThatOthersCanUse: if a rule is less strict for a principal with a *, somebody who may create roles or users can give one a
-// matching name. So there is a warning, unless only AWS can create roles with this path. There is also a warning about an ARN that no
-// record ever has.
+// TestRulesThatOthersCanUse: if a rule is less strict for a principal with a *, somebody who may create roles or users
+// can give one a matching name. So there is a warning, unless only AWS can create roles with this path. There is also a
+// warning about an ARN that no record ever has.
 func TestRulesThatOthersCanUse(t *testing.T) {
 	t.Parallel()
 	for resource, want := range map[string][]string{
@@ -87,8 +87,8 @@ func TestRulesThatOthersCanUse(t *testing.T) {
 	}
 }
 
-// TestASessionsRoleIsAdvisedAsRecordsNameIt: if a rule names a session, the error advises the ARN of its role as records have it. A rule
-// with the advised ARN has no error and no warning.
+// TestASessionsRoleIsAdvisedAsRecordsNameIt: if a rule names a session, the error advises the ARN of its role as
+// records have it. A rule with the advised ARN has no error and no warning.
 func TestASessionsRoleIsAdvisedAsRecordsNameIt(t *testing.T) {
 	t.Parallel()
 	load := func(t *testing.T, principal string) ([]Warning, error) {
@@ -148,8 +148,8 @@ func TestPrincipalsOfRules(t *testing.T) {
 	}
 }
 
-// TestDocsTeachNoRuleForEverybody: people copy rules from the documentation. So it has no principal with a * that somebody with
-// iam:CreateRole could match by the name of a new role.
+// TestDocsTeachNoRuleForEverybody: people copy rules from the documentation. So it has no principal with a * that
+// somebody with iam:CreateRole could match by the name of a new role.
 func TestDocsTeachNoRuleForEverybody(t *testing.T) {
 	t.Parallel()
 	files, err := filepath.Glob("../docs/*.md")

@@ -32,8 +32,9 @@ func TestSinksOfPeople(t *testing.T) {
 	}
 }
 
-// TestSlackTakesIncomingWebhooksOnly: the URL of a workflow's trigger at Slack is refused: Slack would accept every post and start the
-// workflow each time, but show no alert. This URL is as secret as that of a webhook, so the error does not show it.
+// TestSlackTakesIncomingWebhooksOnly: the URL of a workflow's trigger at Slack is refused: Slack would accept every
+// post and start the workflow each time, but show no alert. This URL is as secret as that of a webhook, so the error
+// does not show it.
 func TestSlackTakesIncomingWebhooksOnly(t *testing.T) {
 	t.Parallel()
 	for url, want := range map[string]string{
@@ -70,7 +71,8 @@ func TestSlackTakesIncomingWebhooksOnly(t *testing.T) {
 	}
 }
 
-// TestSinksThatCannotWork: Load refuses sinks that can't work. No other check follows: package sink uses the loaded values as they are.
+// TestSinksThatCannotWork: Load refuses sinks that can't work. No other check follows: package sink uses the loaded
+// values as they are.
 func TestSinksThatCannotWork(t *testing.T) {
 	t.Parallel()
 	const key = "R0utingKeyR0utingKeyR0utingKey12"

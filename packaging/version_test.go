@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// TestVersion: version.sh makes a version of the output of git describe. dpkg, if it is installed, must sort these versions in the order
-// of the commits.
+// TestVersion: version.sh makes a version of the output of git describe. dpkg, if it is installed, must sort these
+// versions in the order of the commits.
 func TestVersion(t *testing.T) {
 	t.Parallel()
 	script, err := filepath.Abs("version.sh")

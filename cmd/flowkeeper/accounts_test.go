@@ -10,8 +10,8 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
-// TestUnlisted: if a call to AWS fails because AWS can't be reached, the error says what to check. An error that no call returned stays
-// unchanged.
+// TestUnlisted: if a call to AWS fails because AWS can't be reached, the error says what to check. An error that no
+// call returned stays unchanged.
 func TestUnlisted(t *testing.T) {
 	t.Parallel()
 	asked := func(err error) error {

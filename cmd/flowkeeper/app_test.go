@@ -70,7 +70,8 @@ func TestAFullDiskIsNoSuccess(t *testing.T) {
 	}
 }
 
-// TestNextStep: the next step of a restored flow log is a check, otherwise an attempt. A step whose time has passed is shown as due.
+// TestNextStep: the next step of a restored flow log is a check, otherwise an attempt. A step whose time has passed is
+// shown as due.
 func TestNextStep(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {

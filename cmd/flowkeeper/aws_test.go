@@ -11,8 +11,8 @@ import (
 	"flowkeeper/configs"
 )
 
-// TestConnectShowsThatItWaits: while AWS does not answer, a command shows progress on a terminal. The test is not parallel, because it
-// sets variables of the process's environment, which the SDK reads.
+// TestConnectShowsThatItWaits: while AWS does not answer, a command shows progress on a terminal. The test is not
+// parallel, because it sets variables of the process's environment, which the SDK reads.
 func TestConnectShowsThatItWaits(t *testing.T) {
 	t.Setenv("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE")
 	t.Setenv("AWS_SECRET_ACCESS_KEY", "any")

@@ -10,7 +10,8 @@ import (
 	"flowkeeper/internal/doctor"
 )
 
-// TestDoctorCondenses: results that are equal, or OK in many Regions, share a line. A result that differs keeps its own line.
+// TestDoctorCondenses: results that are equal, or OK in many Regions, share a line. A result that differs keeps its own
+// line.
 func TestDoctorCondenses(t *testing.T) {
 	t.Parallel()
 	var group []doctor.Result
@@ -55,7 +56,8 @@ func TestDoctorColumns(t *testing.T) {
 	}
 }
 
-// TestReviewShowsWhoMayPerhaps: the table also lists the principals of whom IAM can't tell whether they may delete flow logs (maybe).
+// TestReviewShowsWhoMayPerhaps: the table also lists the principals of whom IAM can't tell whether they may delete flow
+// logs (maybe).
 func TestReviewShowsWhoMayPerhaps(t *testing.T) {
 	t.Parallel()
 	no := false
@@ -79,7 +81,8 @@ func TestReviewShowsWhoMayPerhaps(t *testing.T) {
 	}
 }
 
-// TestReviewThatIsNotWholeFails: a review that could not ask about all principals is an error, so that the exit code shows it.
+// TestReviewThatIsNotWholeFails: a review that could not ask about all principals is an error, so that the exit code
+// shows it.
 func TestReviewThatIsNotWholeFails(t *testing.T) {
 	t.Parallel()
 	if err := incomplete([]doctor.Review{{Account: "1"}}); err != nil {
@@ -91,8 +94,8 @@ func TestReviewThatIsNotWholeFails(t *testing.T) {
 	}
 }
 
-// TestDoctorSummary: the summary says why checks were left out, and in which accounts and Regions if they belong to any. It uses the same
-// words for a status as the lines above it.
+// TestDoctorSummary: the summary says why checks were left out, and in which accounts and Regions if they belong to
+// any. It uses the same words for a status as the lines above it.
 func TestDoctorSummary(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -115,8 +118,8 @@ func TestDoctorSummary(t *testing.T) {
 	}
 }
 
-// TestWhoMayDeleteWithoutAnswers: if IAM answers no question, the summary says that nobody could be checked. It must not say that none of
-// 0 users may delete flow logs.
+// TestWhoMayDeleteWithoutAnswers: if IAM answers no question, the summary says that nobody could be checked. It must
+// not say that none of 0 users may delete flow logs.
 func TestWhoMayDeleteWithoutAnswers(t *testing.T) {
 	t.Parallel()
 	for first, reviews := range map[string][]doctor.Review{
@@ -129,7 +132,8 @@ func TestWhoMayDeleteWithoutAnswers(t *testing.T) {
 	}
 }
 
-// TestDoctorNamesAccounts: the doctor shows the name of an account with its number, whether a line is about one Region or many.
+// TestDoctorNamesAccounts: the doctor shows the name of an account with its number, whether a line is about one Region
+// or many.
 func TestDoctorNamesAccounts(t *testing.T) {
 	t.Parallel()
 	var group []doctor.Result

@@ -16,8 +16,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestHangup: SIGHUP ends the daemon only if the terminal in which it was started was closed. Then the daemon ends cleanly. If it was
-// started with nohup, it goes on.
+// TestHangup: SIGHUP ends the daemon only if the terminal in which it was started was closed. Then the daemon ends
+// cleanly. If it was started with nohup, it goes on.
 func TestHangup(t *testing.T) {
 	t.Parallel()
 	const start = `exec env --default-signal=HUP ./flowkeeper run --config f.yaml` // the tests themselves may run under nohup

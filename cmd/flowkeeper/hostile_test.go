@@ -18,7 +18,8 @@ import (
 	"flowkeeper/remediate/incident"
 )
 
-// hostileState creates a state file with flow logs whose destinations have folders with names that a shell would execute.
+// hostileState creates a state file with flow logs whose destinations have folders with names that a shell would
+// execute.
 func hostileState(t *testing.T) (path string) {
 	t.Helper()
 	return stateFile(t, func(tx *store.Tx) error {
@@ -37,8 +38,9 @@ func hostileState(t *testing.T) (path string) {
 	})
 }
 
-// TestI12CompletionOffersNoCode: bash puts the common beginning of all offered words on the command line as it is, and evaluates that line
-// at the next completion. So a destination that an attacker has chosen would be executed, if it were offered.
+// TestI12CompletionOffersNoCode: bash puts the common beginning of all offered words on the command line as it is, and
+// evaluates that line at the next completion. So a destination that an attacker has chosen would be executed, if it
+// were offered.
 func TestI12CompletionOffersNoCode(t *testing.T) {
 	t.Parallel()
 	_, got := flowkeeper(t, "__complete", "--state", hostileState(t), "inventory", "release", "--destination", "")
@@ -47,8 +49,8 @@ func TestI12CompletionOffersNoCode(t *testing.T) {
 	}
 }
 
-// TestI12CompletionOffersEachWordOnce: if the same word is offered twice, bash puts the common beginning of the two descriptions on the
-// command line, too. An attacker may have chosen these texts.
+// TestI12CompletionOffersEachWordOnce: if the same word is offered twice, bash puts the common beginning of the two
+// descriptions on the command line, too. An attacker may have chosen these texts.
 func TestI12CompletionOffersEachWordOnce(t *testing.T) {
 	t.Parallel()
 	path := stateFile(t, func(tx *store.Tx) (err error) {
@@ -85,8 +87,8 @@ func TestI12CompletionOffersEachWordOnce(t *testing.T) {
 	}
 }
 
-// TestExportKeepsWhatIsNoFile: an export to a pipe or to /dev/stdout writes into it, and an export to a symbolic link writes to its target.
-// It does not replace them by a file.
+// TestExportKeepsWhatIsNoFile: an export to a pipe or to /dev/stdout writes into it, and an export to a symbolic link
+// writes to its target. It does not replace them by a file.
 func TestExportKeepsWhatIsNoFile(t *testing.T) {
 	t.Parallel()
 	dir, state := t.TempDir(), hostileState(t)

@@ -49,8 +49,8 @@ func TestHistoryDoesNotRepeatTheReason(t *testing.T) {
 	}
 }
 
-// TestBlindTimeOfADriftIsAtMost: if only a refresh found the loss, the time of the deletion is unknown. The gap in the logs then began, at
-// the earliest, when AWS last listed the flow log.
+// TestBlindTimeOfADriftIsAtMost: if only a refresh found the loss, the time of the deletion is unknown. The gap in the
+// logs then began, at the earliest, when AWS last listed the flow log.
 func TestBlindTimeOfADriftIsAtMost(t *testing.T) {
 	t.Parallel()
 	i := incidents()[0]
@@ -63,8 +63,8 @@ func TestBlindTimeOfADriftIsAtMost(t *testing.T) {
 	}
 }
 
-// TestAnIncidentSaysWho: if the record of a deletion has no ARN, the incident and the list still name the caller, by the other fields of
-// its identity.
+// TestAnIncidentSaysWho: if the record of a deletion has no ARN, the incident and the list still name the caller, by
+// the other fields of its identity.
 func TestAnIncidentSaysWho(t *testing.T) {
 	t.Parallel()
 	i := incidents()[0]
@@ -77,7 +77,8 @@ func TestAnIncidentSaysWho(t *testing.T) {
 	}
 }
 
-// TestWhyNotRestored: an incident shows each cause why its flow log is not restored yet, and only causes that still apply.
+// TestWhyNotRestored: an incident shows each cause why its flow log is not restored yet, and only causes that still
+// apply.
 func TestWhyNotRestored(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {

@@ -10,7 +10,8 @@ import (
 	"flowkeeper/inventory"
 )
 
-// TestApproveRefusesWhatIsNoDestination: approve refuses an argument that is no destination of a held flow log, and says what to type.
+// TestApproveRefusesWhatIsNoDestination: approve refuses an argument that is no destination of a held flow log, and
+// says what to type.
 func TestApproveRefusesWhatIsNoDestination(t *testing.T) {
 	t.Parallel()
 	for typed, want := range map[string]struct {

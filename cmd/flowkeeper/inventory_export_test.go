@@ -14,7 +14,8 @@ import (
 	"flowkeeper/inventory"
 )
 
-// TestExportRoundTrip: if a second state file imports the export of the first, its own export is the same. A second import adds nothing.
+// TestExportRoundTrip: if a second state file imports the export of the first, its own export is the same. A second
+// import adds nothing.
 func TestExportRoundTrip(t *testing.T) {
 	t.Parallel()
 	first, second := newState(t), newState(t)

@@ -12,8 +12,9 @@ import (
 	"flowkeeper/remediate/incident"
 )
 
-// TestReleaseWithoutADaemonAlertsOfTheOthers: an event has two flow logs, and the command releases one of them. It also adds the alert that
-// is due about the other one. That alert must not say that no attempt will be made: the command never calls AWS, but the daemon will.
+// TestReleaseWithoutADaemonAlertsOfTheOthers: an event has two flow logs, and the command releases one of them. It also
+// adds the alert that is due about the other one. That alert must not say that no attempt will be made: the command
+// never calls AWS, but the daemon will.
 func TestReleaseWithoutADaemonAlertsOfTheOthers(t *testing.T) {
 	t.Parallel()
 	path := stateFile(t, func(tx *store.Tx) error {

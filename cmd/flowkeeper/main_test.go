@@ -100,11 +100,13 @@ var (
 //	fl-000000d4  live, the replacement of fl-000000c3
 //	fl-000000e5  unknown; its incident has escape sequences in the user agent
 //
-// trouble: fl-000000a1 and fl-000000b2 are gone. EC2 throttles the restore of the first; a decoy is in the place of the second. There is
-// also an alert about an account without flow logs.
-// members: the state file has an account of the organisation that is protected, and one that has departed.
-// several: vpc-1 had a second flow log, and both are gone.
-// named: vpc-1 has the tag Name.
+// The second argument adds to it:
+//
+//	trouble  fl-000000a1 and fl-000000b2 are gone. EC2 throttles the restore of the first; a decoy is in the place of
+//	         the second. There is also an alert about an account without flow logs.
+//	members  an account of the organisation that is protected, and one that has departed
+//	several  vpc-1 had a second flow log, and both are gone
+//	named    vpc-1 has the tag Name
 func seed(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) == 0 {
 		ts.Fatalf("usage: seed FILE [trouble|members|several|named]")

@@ -36,8 +36,8 @@ func pack(ts *testscript.TestScript, neg bool, args []string) {
 	}))
 }
 
-// upload FOLDER BUCKET OWNER creates a bucket of the account OWNER in the script's AWS, and puts the files of the folder into it. It
-// compresses those whose names end in .gz.
+// upload FOLDER BUCKET OWNER creates a bucket of the account OWNER in the script's AWS, and puts the files of the
+// folder into it. It compresses those whose names end in .gz.
 func upload(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 3 {
 		ts.Fatalf("usage: upload FOLDER BUCKET OWNER")

@@ -33,8 +33,8 @@ func writeCredentials(ts *testscript.TestScript, path, key, secret string) {
 	ts.Check(os.WriteFile(ts.MkAbs(path), []byte(text), 0o600))
 }
 
-// rotate FILE CALL... puts the key of another user into the credentials file, and lets AWS refuse the old key. It waits until AWS has
-// received each call, such as ec2:DescribeFlowLogs, with the new key.
+// rotate FILE CALL... puts the key of another user into the credentials file, and lets AWS refuse the old key. It waits
+// until AWS has received each call, such as ec2:DescribeFlowLogs, with the new key.
 func rotate(ts *testscript.TestScript, neg bool, args []string) {
 	w, ok := worlds.Load(ts.Getenv("WORK"))
 	if neg || len(args) < 2 || !ok {

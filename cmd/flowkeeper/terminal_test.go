@@ -13,8 +13,8 @@ import (
 	"flowkeeper/remediate/incident"
 )
 
-// TestTerminalShowsTheLatest: on a terminal, a list fits its width and shows only the latest entries, so that these stay on the screen.
-// With --limit 0, with --json, or without a terminal it shows all.
+// TestTerminalShowsTheLatest: on a terminal, a list fits its width and shows only the latest entries, so that these
+// stay on the screen. With --limit 0, with --json, or without a terminal it shows all.
 func TestTerminalShowsTheLatest(t *testing.T) {
 	t.Parallel()
 	const n = terminalLimit + 10
@@ -68,8 +68,8 @@ func TestTerminalShowsTheLatest(t *testing.T) {
 	}
 }
 
-// TestOfAResourceWithMany: `show` with a resource that has many flow logs shows only some of them. A note names the command that lists all,
-// and this command works.
+// TestOfAResourceWithMany: `show` with a resource that has many flow logs shows only some of them. A note names the
+// command that lists all, and this command works.
 func TestOfAResourceWithMany(t *testing.T) {
 	t.Parallel()
 	const n = mostMeant + 10

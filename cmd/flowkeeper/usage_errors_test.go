@@ -74,7 +74,8 @@ func TestHelp(t *testing.T) {
 	walk(root)
 }
 
-// examples checks the lines of an example that begin with flowkeeper: each must name an existing command, with flags that this command has.
+// examples checks the lines of an example that begin with flowkeeper: each must name an existing command, with flags
+// that this command has.
 func examples(t *testing.T, root, c *cobra.Command) {
 	for line := range strings.Lines(c.Example) {
 		words := strings.Fields(line)

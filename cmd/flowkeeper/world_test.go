@@ -22,9 +22,9 @@ import (
 // sources is the path of the repository. Scripts run in other folders.
 var sources, _ = filepath.Abs(filepath.Join("..", "..")) // fails only where the working directory is gone
 
-// fakeAWS (aws [OPERATION...] in scripts) starts a fake AWS for the script and sets the environment for it; $QUEUE is the URL of its queue.
-// It has three flow logs: two that the seeded state file knows, of which one has other settings now, and a new one. It does not have
-// fl-000000d4. It denies all calls of the given operations.
+// fakeAWS (aws [OPERATION...] in scripts) starts a fake AWS for the script and sets the environment for it; $QUEUE is
+// the URL of its queue. It has three flow logs: two that the seeded state file knows, of which one has other settings
+// now, and a new one. It does not have fl-000000d4. It denies all calls of the given operations.
 func fakeAWS(ts *testscript.TestScript, _ bool, args []string) {
 	w := fakeawstest.New(fakeawstest.Options{})
 	worlds.Store(ts.Getenv("WORK"), w)
@@ -56,9 +56,9 @@ func fakeAWS(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-// organizationOf (organization in scripts) adds an organisation to the script's AWS. The account of $AWS_ACCESS_KEY_ID is a delegated
-// administrator. This account and payments-prod have the role flowkeeper; search-prod and the management account do not.
-// "organization leave ACCOUNT" removes an account from the organisation.
+// organizationOf (organization in scripts) adds an organisation to the script's AWS. The account of $AWS_ACCESS_KEY_ID
+// is a delegated administrator. This account and payments-prod have the role flowkeeper; search-prod and the management
+// account do not. "organization leave ACCOUNT" removes an account from the organisation.
 func organizationOf(ts *testscript.TestScript, neg bool, args []string) {
 	v, ok := worlds.Load(ts.Getenv("WORK"))
 	if neg || !ok {
@@ -80,8 +80,8 @@ func organizationOf(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// apart splits the script's AWS in two hosts: the one of $QUEUE, also in $QUEUEHOST, has only SQS, and the one of $AWS_ENDPOINT_URL all
-// other services.
+// apart splits the script's AWS in two hosts: the one of $QUEUE, also in $QUEUEHOST, has only SQS, and the one of
+// $AWS_ENDPOINT_URL all other services.
 func apart(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 0 {
 		ts.Fatalf("usage: apart")

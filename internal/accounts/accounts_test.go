@@ -36,8 +36,8 @@ func departed(id, name string) organization.Member {
 
 func with(x Account, change func(*Account)) Account { change(&x); return x }
 
-// TestAll: All lists each account once, with what the configuration, the organisation, the state file and the answer of AWS say about
-// it.
+// TestAll: All lists each account once, with what the configuration, the organisation, the state file and the answer of
+// AWS say about it.
 func TestAll(t *testing.T) {
 	t.Parallel()
 	organized, named := configs.Config{}, configs.Config{Accounts: []configs.Account{{ID: payments, Name: "ours", RoleARN: "arn:role"}}}
@@ -79,8 +79,8 @@ func TestAll(t *testing.T) {
 	}
 }
 
-// TestWhatTheStateFileKnows: the flow logs of an account are summed up over its Regions. Its time of refresh is that of the Region whose
-// refresh is longest ago.
+// TestWhatTheStateFileKnows: the flow logs of an account are summed up over its Regions. Its time of refresh is that of
+// the Region whose refresh is longest ago.
 func TestWhatTheStateFileKnows(t *testing.T) {
 	t.Parallel()
 	k := &Known{protect: []scopes.Account{{ID: own}, {ID: payments}}, counts: store.Counts{
@@ -113,8 +113,8 @@ func TestChoose(t *testing.T) {
 	}
 }
 
-// TestWhoseAccount: if the configuration names neither accounts nor an organisation, the account of the credentials is protected, and its
-// number is unknown until AWS says it. If include and exclude select no account, that is an error.
+// TestWhoseAccount: if the configuration names neither accounts nor an organisation, the account of the credentials is
+// protected, and its number is unknown until AWS says it. If include and exclude select no account, that is an error.
 func TestWhoseAccount(t *testing.T) {
 	t.Parallel()
 	k := &Known{}

@@ -78,8 +78,8 @@ func TestDemoForMachines(t *testing.T) {
 	}
 }
 
-// TestInterrupted: if the demo is interrupted, at any moment, it leaves no goroutine (TestMain) and no file. It does not report that flow
-// logs were not restored.
+// TestInterrupted: if the demo is interrupted, at any moment, it leaves no goroutine (TestMain) and no file. It does
+// not report that flow logs were not restored.
 func TestInterrupted(t *testing.T) {
 	dir := t.TempDir()
 	t.Setenv("TMPDIR", dir)

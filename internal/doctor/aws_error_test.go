@@ -9,8 +9,8 @@ import (
 	"github.com/aws/smithy-go"
 )
 
-// TestUnanswered: if AWS does not answer, a check says unknown, why, and what to do. For example, if DNS finds no host, the
-// Region is probably misspelled: the error of the resolver alone would not tell people that.
+// TestUnanswered: if AWS does not answer, a check says unknown, why, and what to do. For example, if DNS finds no host,
+// the Region is probably misspelled: the error of the resolver alone would not tell people that.
 func TestUnanswered(t *testing.T) {
 	t.Parallel()
 	call := func(err error) error {

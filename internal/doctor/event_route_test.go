@@ -25,8 +25,8 @@ const (
 	busARN   = "arn:aws:events:eu-west-1:111122223333:event-bus/"
 )
 
-// fakeEvents is an EventBridge with the rules of each event bus, by the name of the bus. A pattern is a plain text here: it
-// matches the events that contain it.
+// fakeEvents is an EventBridge with the rules of each event bus, by the name of the bus. A pattern is a plain text
+// here: it matches the events that contain it.
 type fakeEvents map[string][]fakeRule
 
 type fakeRule struct {
@@ -177,8 +177,8 @@ func TestRoutes(t *testing.T) {
 	}
 }
 
-// TestRulesThatSendTheRecord: a target may send the whole event, or a part of it. The check passes only if the watcher finds the
-// record in what the target sends.
+// TestRulesThatSendTheRecord: a target may send the whole event, or a part of it. The check passes only if the watcher
+// finds the record in what the target sends.
 func TestRulesThatSendTheRecord(t *testing.T) {
 	t.Parallel()
 	target := func(change func(*types.Target)) []rule {

@@ -25,8 +25,8 @@ import (
 	"flowkeeper/remediate/answer"
 )
 
-// TestSamplesMeanWhatTheySay: package detection finds in each sample the kind that its name says. Otherwise a pattern could match
-// all samples and still miss the records that matter.
+// TestSamplesMeanWhatTheySay: package detection finds in each sample the kind that its name says. Otherwise a pattern
+// could match all samples and still miss the records that matter.
 func TestSamplesMeanWhatTheySay(t *testing.T) {
 	t.Parallel()
 	scope := inventory.Scope{Account: "111122223333", Region: "eu-west-1"}
@@ -117,7 +117,8 @@ func TestTrails(t *testing.T) {
 	}
 }
 
-// fakeTrails is a CloudTrail with trails of which only some log. Their event selectors are empty: all management events.
+// fakeTrails is a CloudTrail with trails of which only some log. Their event selectors are empty: all management
+// events.
 type fakeTrails struct {
 	list    []types.Trail
 	logging map[string]bool
@@ -137,8 +138,8 @@ func (f fakeTrails) GetEventSelectors(context.Context, *trails.GetEventSelectors
 	return &trails.GetEventSelectorsOutput{}, nil
 }
 
-// TestTrailsOfARegion: the doctor asks only about trails that cover the Region, and about maxTrails at most. If none of these logs
-// and there are more, one of the others may log, so the result is unknown.
+// TestTrailsOfARegion: the doctor asks only about trails that cover the Region, and about maxTrails at most. If none of
+// these logs and there are more, one of the others may log, so the result is unknown.
 func TestTrailsOfARegion(t *testing.T) {
 	t.Parallel()
 	of := func(n int, home string, everywhere bool) (out []types.Trail) {
@@ -269,8 +270,8 @@ func TestWords(t *testing.T) {
 	}
 }
 
-// fakeIAM is an IAM with two pages of users and one of roles. decide answers its policy simulator; a nil mfa: the request has no
-// aws:MultiFactorAuthPresent.
+// fakeIAM is an IAM with two pages of users and one of roles. decide answers its policy simulator; a nil mfa: the
+// request has no aws:MultiFactorAuthPresent.
 type fakeIAM struct {
 	t      *testing.T
 	decide func(principal string, mfa *bool) (iamtypes.EvaluationResult, error)
@@ -309,8 +310,8 @@ func (f fakeIAM) SimulatePrincipalPolicy(_ context.Context, in *iam.SimulatePrin
 	return &iam.SimulatePrincipalPolicyOutput{EvaluationResults: []iamtypes.EvaluationResult{r}}, err
 }
 
-// TestReview: a policy that denies requests without MFA may still allow those with a user's access key, which do not report MFA.
-// The review must show such a user. It must also say whom it could not ask about.
+// TestReview: a policy that denies requests without MFA may still allow those with a user's access key, which do not
+// report MFA. The review must show such a user. It must also say whom it could not ask about.
 func TestReview(t *testing.T) {
 	t.Parallel()
 	statement := iamtypes.Statement{SourcePolicyId: aws.String("PowerUsers"), SourcePolicyType: "IAM Policy", StartPosition: &iamtypes.Position{Line: 7, Column: 3}}
@@ -342,8 +343,8 @@ func TestReview(t *testing.T) {
 	}
 }
 
-// TestNoPackageDeletes: no package except the demo and the tests calls DeleteFlowLogs. The doctor asks IAM whether the call is
-// allowed, and never tries it.
+// TestNoPackageDeletes: no package except the demo and the tests calls DeleteFlowLogs. The doctor asks IAM whether the
+// call is allowed, and never tries it.
 func TestNoPackageDeletes(t *testing.T) {
 	t.Parallel()
 	root, found := filepath.Join("..", ".."), 0
@@ -384,8 +385,8 @@ func TestAnswersAreAskedForOnce(t *testing.T) {
 	}
 }
 
-// TestResultsAreClean: JSON escapes control characters, but jq prints them as they were. So the texts of a result have none: they
-// would control a terminal.
+// TestResultsAreClean: JSON escapes control characters, but jq prints them as they were. So the texts of a result have
+// none: they would control a terminal.
 func TestResultsAreClean(t *testing.T) {
 	t.Parallel()
 	r := finding{Warn, "a\x1b[2Jb", "aws \u202e" + strings.Repeat("x", 20000)}.at(Check{ID: "queue"}, inventory.Scope{})

@@ -22,7 +22,8 @@ func many(n int, of func(n int, account string) Result) (out []Result) {
 	return out
 }
 
-// TestLines: results with one cause in many accounts or Regions become one line. A result that differs keeps its own line.
+// TestLines: results with one cause in many accounts or Regions become one line. A result that differs keeps its own
+// line.
 func TestLines(t *testing.T) {
 	t.Parallel()
 	refused := func(_ int, account string) Result {
@@ -123,8 +124,8 @@ func TestWholeAccounts(t *testing.T) {
 	}
 }
 
-// TestPlaces: an account that can't be reached has no Regions, so it does not add to their number. Accounts with the same Regions
-// are named together.
+// TestPlaces: an account that can't be reached has no Regions, so it does not add to their number. Accounts with the
+// same Regions are named together.
 func TestPlaces(t *testing.T) {
 	t.Parallel()
 	const a, b, c = "111122223333", "222233334444", "333344445555"
@@ -163,8 +164,8 @@ func TestPlaces(t *testing.T) {
 	}
 }
 
-// TestAllPlaces: a failure lists all its accounts and Regions. A warning or unknown lists the first ten. A result that is OK lists
-// none, nor does one whose line already names its few accounts.
+// TestAllPlaces: a failure lists all its accounts and Regions. A warning or unknown lists the first ten. A result that
+// is OK lists none, nor does one whose line already names its few accounts.
 func TestAllPlaces(t *testing.T) {
 	t.Parallel()
 	of := func(status Status, places int) string {

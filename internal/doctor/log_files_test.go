@@ -18,8 +18,8 @@ import (
 	"flowkeeper/inventory"
 )
 
-// TestLogFiles: the doctor asks S3 for a log file that the daemon has read, or else for one that does not exist. Each answer of S3
-// leads to another result.
+// TestLogFiles: the doctor asks S3 for a log file that the daemon has read, or else for one that does not exist. Each
+// answer of S3 leads to another result.
 func TestLogFiles(t *testing.T) {
 	t.Parallel()
 	const bucket, owner, key = "org-trail", "999988887777", "AWSLogs/111122223333/CloudTrail/eu-west-1/2026/03/01/x.json.gz"
@@ -65,8 +65,8 @@ func TestLogFiles(t *testing.T) {
 	}
 }
 
-// TestKeysOfLogFiles: if no log file was read with the configured prefix yet, the doctor reports log files with another prefix,
-// and a bucket whose files are no log files. The keys may be an attacker's text.
+// TestKeysOfLogFiles: if no log file was read with the configured prefix yet, the doctor reports log files with another
+// prefix, and a bucket whose files are no log files. The keys may be an attacker's text.
 func TestKeysOfLogFiles(t *testing.T) {
 	t.Parallel()
 	const bucket, owner, prefix, rest = "org-trail", "999988887777", "trail/AWSLogs/", "111122223333/CloudTrail/eu-west-1/2026/03/01/x.json.gz"
@@ -121,9 +121,9 @@ func TestKeysOfLogFiles(t *testing.T) {
 	}
 }
 
-// TestNoRuleWhereLogFilesBringTheEvents: if no EventBridge rule leads to the queue, but log files bring the events, the doctor only
-// warns that they come later. This holds also if the topic that announces the files may send to the queue. In an organisation
-// without a rule in any account, log files are the chosen way, and there is no warning.
+// TestNoRuleWhereLogFilesBringTheEvents: if no EventBridge rule leads to the queue, but log files bring the events, the
+// doctor only warns that they come later. This holds also if the topic that announces the files may send to the queue.
+// In an organisation without a rule in any account, log files are the chosen way, and there is no warning.
 func TestNoRuleWhereLogFilesBringTheEvents(t *testing.T) {
 	t.Parallel()
 	const topic, byRule = `{"Statement":{"Effect":"Allow","Principal":{"Service":"sns.amazonaws.com"},"Action":"sqs:SendMessage","Resource":"` + queueARN + `","Condition":{"ArnEquals":{"aws:SourceArn":"` + topicARN + `"}}}}`,
@@ -185,8 +185,9 @@ func TestNoRuleWhereLogFilesBringTheEvents(t *testing.T) {
 	}
 }
 
-// TestOwnersOfLogFilesMayAnnounceThem: a topic or bucket of an account that owns a bucket of log_files.buckets may send to the
-// queue, even if this account is not watched. If it belongs to another account that is not watched, the policy check warns.
+// TestOwnersOfLogFilesMayAnnounceThem: a topic or bucket of an account that owns a bucket of log_files.buckets may send
+// to the queue, even if this account is not watched. If it belongs to another account that is not watched, the policy
+// check warns.
 func TestOwnersOfLogFilesMayAnnounceThem(t *testing.T) {
 	t.Parallel()
 	allow := func(service, source string) string {

@@ -19,8 +19,8 @@ import (
 	"flowkeeper/remediate/delivery"
 )
 
-// TestWhatToDoInAnAccountOfTheOrganization: a fix in an account of the organisation names the account, the Region, and the template
-// that creates the missing rule, permission or role there.
+// TestWhatToDoInAnAccountOfTheOrganization: a fix in an account of the organisation names the account, the Region, and
+// the template that creates the missing rule, permission or role there.
 func TestWhatToDoInAnAccountOfTheOrganization(t *testing.T) {
 	t.Parallel()
 	const queueAccount, main = "111122223333", "999988887777"
@@ -85,8 +85,8 @@ func TestWhatToDoInAnAccountOfTheOrganization(t *testing.T) {
 	}
 }
 
-// TestDepartures: a finding names the accounts that have departed and still have protected flow logs. Several accounts share one
-// finding.
+// TestDepartures: a finding names the accounts that have departed and still have protected flow logs. Several accounts
+// share one finding.
 func TestDepartures(t *testing.T) {
 	t.Parallel()
 	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
@@ -121,8 +121,8 @@ func TestDepartures(t *testing.T) {
 	}
 }
 
-// TestManyUnitsAreListed: 300 OUs take 600 calls to Organizations, which together take longer than any other check may. The listing
-// must still end.
+// TestManyUnitsAreListed: 300 OUs take 600 calls to Organizations, which together take longer than any other check may.
+// The listing must still end.
 func TestManyUnitsAreListed(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -44,8 +44,9 @@ func accountOf(api simulator, trials ...trial) *account {
 	return &account{id: "1", subjects: []*subject{s}, iam: api, self: func() (string, error) { return "arn:aws:iam::1:role/r", nil }}
 }
 
-// TestDelegatedPermissionsAreAskedForWhereNeeded: some flow logs need permissions that AWS checks only while it creates them. The
-// doctor asks the simulator for these, with the condition keys that AWS sets, and only if a protected flow log needs them.
+// TestDelegatedPermissionsAreAskedForWhereNeeded: some flow logs need permissions that AWS checks only while it creates
+// them. The doctor asks the simulator for these, with the condition keys that AWS sets, and only if a protected flow
+// log needs them.
 func TestDelegatedPermissionsAreAskedForWhereNeeded(t *testing.T) {
 	t.Parallel()
 	const stream = "arn:aws:firehose:eu-west-1:1:deliverystream/s"
@@ -98,8 +99,8 @@ func TestDelegatedPermissionsAreAskedForWhereNeeded(t *testing.T) {
 	}
 }
 
-// TestARefusalIsReportedThoughAnotherRegionDoesNotAnswer: in one Region no dry run could be made, and in another they were refused.
-// The account must still show the refusal.
+// TestARefusalIsReportedThoughAnotherRegionDoesNotAnswer: in one Region no dry run could be made, and in another they
+// were refused. The account must still show the refusal.
 func TestARefusalIsReportedThoughAnotherRegionDoesNotAnswer(t *testing.T) {
 	t.Parallel()
 	ecs := delivery.Target{Type: "cloud-watch-logs", Fields: delivery.Fields{ECS: true}}
@@ -118,8 +119,8 @@ func TestARefusalIsReportedThoughAnotherRegionDoesNotAnswer(t *testing.T) {
 	t.Error("the refusal is not reported")
 }
 
-// TestTagsThatFollowACreate: the policies in deploy/ allow ec2:CreateTags only on flow logs with Flowkeeper's own tag. So the doctor
-// must ask the simulator about a flow log that has this tag.
+// TestTagsThatFollowACreate: the policies in deploy/ allow ec2:CreateTags only on flow logs with Flowkeeper's own tag.
+// So the doctor must ask the simulator about a flow log that has this tag.
 func TestTagsThatFollowACreate(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {

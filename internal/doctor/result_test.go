@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestI12WhatIsPastedIsOneWord: people paste the command of a fix into a shell. Names in it come from AWS, where an attacker may have
-// chosen them, so the shell must read each as one word.
+// TestI12WhatIsPastedIsOneWord: people paste the command of a fix into a shell. Names in it come from AWS, where an
+// attacker may have chosen them, so the shell must read each as one word.
 func TestI12WhatIsPastedIsOneWord(t *testing.T) {
 	t.Parallel()
 	for _, plain := range []string{"arn:aws:events:eu-west-1:111122223333:rule/flowkeeper", "https://sqs.eu-west-1.amazonaws.com/111122223333/q", "/var/lib/flowkeeper/state.db"} {

@@ -70,8 +70,8 @@ func always(r iamtypes.EvaluationResult) policies {
 	return func(map[string]string) iamtypes.EvaluationResult { return r }
 }
 
-// TestConditionalGrants: if the doctor does not know the value of a condition key, the result is unknown. A conditional Allow must not
-// count as no Allow.
+// TestConditionalGrants: if the doctor does not know the value of a condition key, the result is unknown. A conditional
+// Allow must not count as no Allow.
 func TestConditionalGrants(t *testing.T) {
 	t.Parallel()
 	targets := []target{{"eu-west-1", "arn:aws:ec2:eu-west-1:1:vpc-flow-log/fl-1"}, {"us-east-1", "arn:aws:ec2:us-east-1:1:vpc-flow-log/fl-2"}}
@@ -121,8 +121,8 @@ func TestConditionalGrants(t *testing.T) {
 	}
 }
 
-// TestRegionsAreAskedForOnlyIfTheyMatter: if no policy and no service control policy names a Region, the doctor asks the simulator
-// once for all Regions, because IAM throttles.
+// TestRegionsAreAskedForOnlyIfTheyMatter: if no policy and no service control policy names a Region, the doctor asks
+// the simulator once for all Regions, because IAM throttles.
 func TestRegionsAreAskedForOnlyIfTheyMatter(t *testing.T) {
 	t.Parallel()
 	asked := 0
@@ -209,8 +209,8 @@ func TestReviewThatIsCutSaysSo(t *testing.T) {
 	}
 }
 
-// TestDeliveryInDoubt: if the simulator denies a permission because of condition keys whose values the doctor does not know, the check
-// does not fail: AWS did not refuse the dry runs.
+// TestDeliveryInDoubt: if the simulator denies a permission because of condition keys whose values the doctor does not
+// know, the check does not fail: AWS did not refuse the dry runs.
 func TestDeliveryInDoubt(t *testing.T) {
 	t.Parallel()
 	const role = "arn:aws:iam::1:role/flow-logs"

@@ -61,8 +61,8 @@ func TestImportRefuses(t *testing.T) {
 // anywhere says that every scope is watched.
 func anywhere(inventory.Scope) error { return nil }
 
-// TestImportRefusesWhatIsNotWatchedHere: an import refuses flow logs of scopes that are not watched, because no refresh would ever update
-// them.
+// TestImportRefusesWhatIsNotWatchedHere: an import refuses flow logs of scopes that are not watched, because no refresh
+// would ever update them.
 func TestImportRefusesWhatIsNotWatchedHere(t *testing.T) {
 	t.Parallel()
 	_, problems := Read(strings.NewReader(head+goodRow), func(s inventory.Scope) error { return errors.New(s.String() + " is not") }, nil, noon)
@@ -82,7 +82,8 @@ func TestImportReportsManyProblemsButNotAll(t *testing.T) {
 	}
 }
 
-// TestImportProtectsOnlyWhatMayBe: an imported flow log is protected only if inventory.destinations allows its destination.
+// TestImportProtectsOnlyWhatMayBe: an imported flow log is protected only if inventory.destinations allows its
+// destination.
 func TestImportProtectsOnlyWhatMayBe(t *testing.T) {
 	t.Parallel()
 	for pattern, want := range map[string]bool{"arn:aws:s3:::*": true, "arn:aws:s3:::other": false} {
@@ -93,8 +94,8 @@ func TestImportProtectsOnlyWhatMayBe(t *testing.T) {
 	}
 }
 
-// TestSettingsRoundTrip: an export loses no setting. The test draws all fields of inventory.Settings, so it also covers those that are
-// added later.
+// TestSettingsRoundTrip: an export loses no setting. The test draws all fields of inventory.Settings, so it also covers
+// those that are added later.
 func TestSettingsRoundTrip(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {

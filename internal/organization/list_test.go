@@ -78,8 +78,8 @@ func account(t *testing.T, l organization.Listing, id string) organization.Accou
 	return l.Accounts[n]
 }
 
-// TestListSelects: an account that several entries select is listed once. An OU includes the OUs below it. If include and exclude
-// both name an account, exclude wins. The pages of AWS's answers are small, and the first page is empty.
+// TestListSelects: an account that several entries select is listed once. An OU includes the OUs below it. If include
+// and exclude both name an account, exclude wins. The pages of AWS's answers are small, and the first page is empty.
 func TestListSelects(t *testing.T) {
 	t.Parallel()
 	w := newWorld()
@@ -112,8 +112,8 @@ func TestListSelects(t *testing.T) {
 	}
 }
 
-// TestState: the field State of an account decides whether it is active; Status does if AWS sends no State. An unknown State does not
-// end the protection of an account.
+// TestState: the field State of an account decides whether it is active; Status does if AWS sends no State. An unknown
+// State does not end the protection of an account.
 func TestState(t *testing.T) {
 	t.Parallel()
 	for _, old := range []bool{false, true} {
@@ -137,8 +137,8 @@ func TestState(t *testing.T) {
 	}
 }
 
-// TestUnknownIDs: if the configuration names an OU that the organisation does not have, the error names the key. An account that it
-// does not have may have left the organisation, so the other accounts are still listed.
+// TestUnknownIDs: if the configuration names an OU that the organisation does not have, the error names the key. An
+// account that it does not have may have left the organisation, so the other accounts are still listed.
 func TestUnknownIDs(t *testing.T) {
 	t.Parallel()
 	w := newWorld()
@@ -157,8 +157,8 @@ func TestUnknownIDs(t *testing.T) {
 	}
 }
 
-// TestOnlyListAccountsIsAllowed: the names of OUs are only shown to people. If AWS denies the calls that list OUs, the accounts are
-// still listed, unless the configuration names an OU.
+// TestOnlyListAccountsIsAllowed: the names of OUs are only shown to people. If AWS denies the calls that list OUs, the
+// accounts are still listed, unless the configuration names an OU.
 func TestOnlyListAccountsIsAllowed(t *testing.T) {
 	t.Parallel()
 	for _, operation := range []string{"ListRoots", "ListOrganizationalUnitsForParent", "ListAccountsForParent"} {
@@ -208,8 +208,8 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-// TestNoAnswer: without credentials the error says that plainly, instead of the text of the SDK. If STS fails by itself, the error does
-// not advise people to change a role: the fault will pass.
+// TestNoAnswer: without credentials the error says that plainly, instead of the text of the SDK. If STS fails by
+// itself, the error does not advise people to change a role: the fault will pass.
 func TestNoAnswer(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -234,7 +234,8 @@ func TestNoAnswer(t *testing.T) {
 	})
 }
 
-// TestThrottled: Organizations has low rate limits. A listing that AWS throttles waits, goes on, and is complete at the end.
+// TestThrottled: Organizations has low rate limits. A listing that AWS throttles waits, goes on, and is complete at the
+// end.
 func TestThrottled(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -249,8 +250,8 @@ func TestThrottled(t *testing.T) {
 	})
 }
 
-// TestNothingOfAnIncompleteListing: if any page of a listing fails or never arrives, there is an error and no account. Accounts that
-// an incomplete list lacks would count as departed, and lose their protection.
+// TestNothingOfAnIncompleteListing: if any page of a listing fails or never arrives, there is an error and no account.
+// Accounts that an incomplete list lacks would count as departed, and lose their protection.
 func TestNothingOfAnIncompleteListing(t *testing.T) {
 	t.Parallel()
 	calls := func(w world, meet func(n int) fakeawstest.Refusal) (made *int) {
@@ -288,7 +289,8 @@ func TestNothingOfAnIncompleteListing(t *testing.T) {
 	})
 }
 
-// TestTheTreeIsForPeople: if the configuration names no OU, all accounts are listed, even if the calls that list OUs fail or hang.
+// TestTheTreeIsForPeople: if the configuration names no OU, all accounts are listed, even if the calls that list OUs
+// fail or hang.
 func TestTheTreeIsForPeople(t *testing.T) {
 	t.Parallel()
 	for name, refusal := range map[string]fakeawstest.Refusal{"fails": {Code: "InvalidInputException"}, "hangs": {Hangs: true}} {
@@ -311,8 +313,8 @@ func TestTheTreeIsForPeople(t *testing.T) {
 	}
 }
 
-// TestListQuickly: ListQuickly does not list OUs if their names would only be shown to people. It lists all OUs if include or exclude
-// names one.
+// TestListQuickly: ListQuickly does not list OUs if their names would only be shown to people. It lists all OUs if
+// include or exclude names one.
 func TestListQuickly(t *testing.T) {
 	t.Parallel()
 	w := newWorld()
@@ -351,7 +353,8 @@ func TestListQuickly(t *testing.T) {
 	}
 }
 
-// TestNoAccount: a listing without any account is an error, because an organisation has at least its management account.
+// TestNoAccount: a listing without any account is an error, because an organisation has at least its management
+// account.
 func TestNoAccount(t *testing.T) {
 	t.Parallel()
 	w := newWorld()
@@ -361,8 +364,9 @@ func TestNoAccount(t *testing.T) {
 	}
 }
 
-// TestAccountsThatMoveMeanwhile: during a listing an account moves from an OU that was not asked yet to one that was. So no answer has
-// this account. The listing notices that and asks for everything again. If accounts keep moving, there is no listing by OUs.
+// TestAccountsThatMoveMeanwhile: during a listing an account moves from an OU that was not asked yet to one that was.
+// So no answer has this account. The listing notices that and asks for everything again. If accounts keep moving, there
+// is no listing by OUs.
 func TestAccountsThatMoveMeanwhile(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -401,8 +405,8 @@ func TestAccountsThatMoveMeanwhile(t *testing.T) {
 	}
 }
 
-// TestI12NamesAreCleaned: an attacker who may rename an account or an OU can choose any text. Control characters are removed from
-// names, and their length is limited.
+// TestI12NamesAreCleaned: an attacker who may rename an account or an OU can choose any text. Control characters are
+// removed from names, and their length is limited.
 func TestI12NamesAreCleaned(t *testing.T) {
 	t.Parallel()
 	w := newWorld()

@@ -112,8 +112,8 @@ func TestCompareKeepsPaths(t *testing.T) {
 	}
 }
 
-// TestCompareTwice: for any stored accounts and any listing, exactly the accounts that the listing selects are protected afterwards. No
-// stored account is forgotten. The same listing a second time changes nothing.
+// TestCompareTwice: for any stored accounts and any listing, exactly the accounts that the listing selects are
+// protected afterwards. No stored account is forgotten. The same listing a second time changes nothing.
 func TestCompareTwice(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -161,8 +161,8 @@ func TestCompareTwice(t *testing.T) {
 	})
 }
 
-// TestMemberFromCopy: an attacker who forges a copy of the state file can't end the protection of an account by it, and can't get control
-// characters to a terminal.
+// TestMemberFromCopy: an attacker who forges a copy of the state file can't end the protection of an account by it, and
+// can't get control characters to a terminal.
 func TestMemberFromCopy(t *testing.T) {
 	t.Parallel()
 	m := member("111122223333", organization.Left)

@@ -86,8 +86,8 @@ func (m *recorder) ListOrganizationalUnitsForParent(ctx context.Context, in *org
 	return m.API.ListOrganizationalUnitsForParent(ctx, in, o...)
 }
 
-// alike lists the organisation with List, which makes one call at a time, and with ListQuickly, which makes several. It fails if their
-// results or their calls differ. newAPI returns a new API for each of them.
+// alike lists the organisation with List, which makes one call at a time, and with ListQuickly, which makes several. It
+// fails if their results or their calls differ. newAPI returns a new API for each of them.
 func alike(t *testing.T, include, exclude []string, newAPI func() *recorder) (organization.Listing, error) {
 	t.Helper()
 	one, several := newAPI(), newAPI()
@@ -111,8 +111,8 @@ func alike(t *testing.T, include, exclude []string, newAPI func() *recorder) (or
 	return got, err
 }
 
-// TestAQuickWalkIsComplete: ListQuickly, which makes several calls at a time, finds the same as List, which makes one. This holds for
-// each page that fails, always or once.
+// TestAQuickWalkIsComplete: ListQuickly, which makes several calls at a time, finds the same as List, which makes one.
+// This holds for each page that fails, always or once.
 func TestAQuickWalkIsComplete(t *testing.T) {
 	t.Parallel()
 	w := newWorld()
@@ -160,8 +160,8 @@ func TestAQuickWalkIsComplete(t *testing.T) {
 	}
 }
 
-// TestAQuickWalk: if the configuration selects an OU, the first start of the daemon waits for this listing, and it should receive
-// messages within 10 s. The organisation has 40 OUs with 200 accounts, and each call takes 100 ms.
+// TestAQuickWalk: if the configuration selects an OU, the first start of the daemon waits for this listing, and it
+// should receive messages within 10 s. The organisation has 40 OUs with 200 accounts, and each call takes 100 ms.
 func TestAQuickWalk(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -193,7 +193,8 @@ func TestAQuickWalk(t *testing.T) {
 	})
 }
 
-// TestAQuickWalkWaits: ListQuickly waits for calls that AWS throttles, and for a call that hangs, until the deadline of the whole listing.
+// TestAQuickWalkWaits: ListQuickly waits for calls that AWS throttles, and for a call that hangs, until the deadline of
+// the whole listing.
 func TestAQuickWalkWaits(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -238,8 +239,8 @@ func (b oddTree) ListOrganizationalUnitsForParent(_ context.Context, in *organiz
 	return out, nil
 }
 
-// TestATreeThatIsNone: if AWS's answers do not form a tree of OUs, a listing ends with an error after few calls. It also recovers from
-// a panic.
+// TestATreeThatIsNone: if AWS's answers do not form a tree of OUs, a listing ends with an error after few calls. It
+// also recovers from a panic.
 func TestATreeThatIsNone(t *testing.T) {
 	t.Parallel()
 	w := newWorld()

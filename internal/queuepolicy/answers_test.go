@@ -122,8 +122,8 @@ func deployed(t *testing.T, name string) string {
 	return string(text)
 }
 
-// templatePolicy returns a policy of deploy/cloudformation/flowkeeper.yaml as CloudFormation would create it: with replays as
-// ReplayRoleArn, and with the template's conditions in hold true.
+// templatePolicy returns a policy of deploy/cloudformation/flowkeeper.yaml as CloudFormation would create it: with
+// replays as ReplayRoleArn, and with the template's conditions in hold true.
 func templatePolicy(t *testing.T, resource, replays string, hold ...string) string {
 	t.Helper()
 	var template struct {

@@ -209,8 +209,9 @@ func strangePolicies() (out []policyCase) {
 	return out
 }
 
-// TestAdviceAboutABucket: if a statement lets a bucket send without aws:SourceAccount, the advice is to add this condition. Better can't
-// add it, because the ARN of a bucket has no account, so its policy must have no such statement.
+// TestAdviceAboutABucket: if a statement lets a bucket send without aws:SourceAccount, the advice is to add this
+// condition. Better can't add it, because the ARN of a bucket has no account, so its policy must have no such
+// statement.
 func TestAdviceAboutABucket(t *testing.T) {
 	t.Parallel()
 	for _, c := range strangePolicies() {
@@ -260,8 +261,9 @@ func policiesOfRules() (out []policyCase) {
 	return out
 }
 
-// TestBetterKeepsTheKnownSenders: the policy that Better returns allows all known sources to send. It keeps the old policy's statements
-// about other actions, and drops an attacker's Deny. If it could take access from somebody, Better returns none.
+// TestBetterKeepsTheKnownSenders: the policy that Better returns allows all known sources to send. It keeps the old
+// policy's statements about other actions, and drops an attacker's Deny. If it could take access from somebody, Better
+// returns none.
 func TestBetterKeepsTheKnownSenders(t *testing.T) {
 	t.Parallel()
 	ours := []string{"111122223333", "222233334444"}

@@ -5,7 +5,8 @@ import (
 	"testing"
 )
 
-// TestRules: Rules returns the rules that a condition lets send: by an Allow that names them, or by a Deny that spares them.
+// TestRules: Rules returns the rules that a condition lets send: by an Allow that names them, or by a Deny that spares
+// them.
 func TestRules(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {

@@ -2,7 +2,8 @@ package queuepolicy
 
 import "strings"
 
-// policiesOfReceiving returns policies with an Allow for the rule, and a Deny that may keep Flowkeeper itself from receiving.
+// policiesOfReceiving returns policies with an Allow for the rule, and a Deny that may keep Flowkeeper itself from
+// receiving.
 func policiesOfReceiving() (out []policyCase) {
 	const us, intern, receive, all = "arn:aws:iam::111122223333:role/flowkeeper", "arn:aws:iam::111122223333:role/intern", `"sqs:ReceiveMessage"`, `"sqs:*"`
 	deny := func(principal, action, condition string) string {

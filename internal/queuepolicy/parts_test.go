@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// policiesOfParts returns policies with wildcards that may stand for more than one part of an ARN. AWS's manual does not say of all of
-// them whether they do.
+// policiesOfParts returns policies with wildcards that may stand for more than one part of an ARN. AWS's manual does
+// not say of all of them whether they do.
 func policiesOfParts() (out []policyCase) {
 	const account, shorter = "111122223333", "arn:aws:events:*:rule/flowkeeper"
 	send := func(resource, operator, source, account string) string {

@@ -17,7 +17,8 @@ func policyOf(statements string) string {
 		`","Condition":{"ArnEquals":{"aws:SourceArn":"` + ruleARN + `"}}}` + statements + `]}`
 }
 
-// policiesOfRoles returns policies of an organisation in which the rule of each member account sends as a role of that account.
+// policiesOfRoles returns policies of an organisation in which the rule of each member account sends as a role of that
+// account.
 func policiesOfRoles() (out []policyCase) {
 	allow := func(operator, roles string) string {
 		return `,{"Effect":"Allow","Principal":"*","Action":"sqs:SendMessage","Resource":"*","Condition":{"StringEquals":{"aws:PrincipalOrgID":"o-1"},"` + operator + `":{"aws:PrincipalArn":"` + roles + `"}}}`
@@ -82,8 +83,9 @@ func policiesOfRoles() (out []policyCase) {
 	return out
 }
 
-// TestAdviceAboutADeniedRole: if a Deny keeps the role of a member from sending, the advice is to let the Deny spare that role. Better
-// returns no policy if rules send as roles: its policy names only rules and topics, so the roles could not send.
+// TestAdviceAboutADeniedRole: if a Deny keeps the role of a member from sending, the advice is to let the Deny spare
+// that role. Better returns no policy if rules send as roles: its policy names only rules and topics, so the roles
+// could not send.
 func TestAdviceAboutADeniedRole(t *testing.T) {
 	t.Parallel()
 	for _, c := range policiesOfRoles() {

@@ -49,7 +49,8 @@ func TestSplitFindsRecords(t *testing.T) {
 	}
 }
 
-// awslogs returns the event with which a subscription of CloudWatch Logs calls a Lambda function; inflated is its data before compression.
+// awslogs returns the event with which a subscription of CloudWatch Logs calls a Lambda function; inflated is its data
+// before compression.
 func awslogs(inflated string) string {
 	var b bytes.Buffer
 	z := gzip.NewWriter(&b)
@@ -58,8 +59,8 @@ func awslogs(inflated string) string {
 	return fmt.Sprintf(`{"awslogs":{"data":%q}}`, base64.StdEncoding.EncodeToString(b.Bytes()))
 }
 
-// TestSubscriptions: Messages reads the messages of subscriptions of CloudWatch Logs, in the form in which Lambda functions get them. A
-// damaged one is an error of its own, and does not stop the next value.
+// TestSubscriptions: Messages reads the messages of subscriptions of CloudWatch Logs, in the form in which Lambda
+// functions get them. A damaged one is an error of its own, and does not stop the next value.
 func TestSubscriptions(t *testing.T) {
 	t.Parallel()
 	const head = `{"messageType":"DATA_MESSAGE","owner":"111122223333","logGroup":"trail","logStream":"s","subscriptionFilters":["f"],"logEvents":`
@@ -104,8 +105,8 @@ func TestSubscriptions(t *testing.T) {
 	}
 }
 
-// TestSubscriptionsAreBounded: the data of all subscription events of a file together is limited, because each event may be a
-// decompression bomb.
+// TestSubscriptionsAreBounded: the data of all subscription events of a file together is limited, because each event
+// may be a decompression bomb.
 func TestSubscriptionsAreBounded(t *testing.T) {
 	t.Parallel()
 	one := awslogs(`{"logEvents":[` + strings.Repeat(" ", 1000) + `{"id":"1","message":"{}"}]}`)
@@ -186,7 +187,8 @@ func TestAFileIsBounded(t *testing.T) {
 	}
 }
 
-// TestExpandUnwrapsOneLevel: expand opens only the outer form of a value. The watcher unwraps what is inside, within its own limits.
+// TestExpandUnwrapsOneLevel: expand opens only the outer form of a value. The watcher unwraps what is inside, within
+// its own limits.
 func TestExpandUnwrapsOneLevel(t *testing.T) {
 	t.Parallel()
 	quoted := func(s string) string { b, _ := json.Marshal(s); return string(b) }

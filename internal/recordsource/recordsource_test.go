@@ -176,7 +176,8 @@ func TestFolders(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 
-	// Somebody replaces a file by a symbolic link after Find has found it. Open must not follow the link out of the folder.
+	// Somebody replaces a file by a symbolic link after Find has found it. Open must not follow the link out of the
+	// folder.
 	for file, err := range (&Finder{}).Find(t.Context(), []string{dir}) {
 		if err != nil || file.Name != in("b.json") {
 			continue

@@ -63,8 +63,8 @@ func (s *stage) finder(selection Selection) *Finder {
 	}}
 }
 
-// threeDays returns the keys of a log file for each hour of three days, of two accounts and two Regions, and of other objects that are
-// usual in such buckets.
+// threeDays returns the keys of a log file for each hour of three days, of two accounts and two Regions, and of other
+// objects that are usual in such buckets.
 func threeDays() (keys []string) {
 	for _, account := range []string{one, two} {
 		for _, region := range []string{"eu-west-1", "us-east-1"} {
@@ -114,8 +114,8 @@ func TestBucketsAreListedByDays(t *testing.T) {
 		"s3://trail/AWSLogs/o-abc/"+two+"/CloudTrail/eu-west-1/2027: "+errNoKeys.Error())
 }
 
-// TestKeysThatXMLCannotHold: an attacker who may write to the bucket chooses keys with characters that XML can't contain. They must not
-// make the listing unreadable.
+// TestKeysThatXMLCannotHold: an attacker who may write to the bucket chooses keys with characters that XML can't
+// contain. They must not make the listing unreadable.
 func TestKeysThatXMLCannotHold(t *testing.T) {
 	t.Parallel()
 	s := newStage(t, "a\x01b.json", "a%2Fb.json", "dir\x02/c d+e.json")
@@ -152,7 +152,8 @@ func TestABucketInAnotherRegion(t *testing.T) {
 	}
 }
 
-// TestRefusalsNameThePermission: if S3 refuses a call, the error names the missing permission. The other arguments are still read.
+// TestRefusalsNameThePermission: if S3 refuses a call, the error names the missing permission. The other arguments are
+// still read.
 func TestRefusalsNameThePermission(t *testing.T) {
 	t.Parallel()
 	s := newStage(t, threeDays()...)
@@ -180,8 +181,8 @@ func TestRefusalsNameThePermission(t *testing.T) {
 	}
 }
 
-// TestARoleThatCannotBeAssumedIsNoPermissionOfTheBucket: if the role of the credentials can't be assumed, S3 is never asked. So the error
-// must not advise people to change permissions on the bucket.
+// TestARoleThatCannotBeAssumedIsNoPermissionOfTheBucket: if the role of the credentials can't be assumed, S3 is never
+// asked. So the error must not advise people to change permissions on the bucket.
 func TestARoleThatCannotBeAssumedIsNoPermissionOfTheBucket(t *testing.T) {
 	t.Parallel()
 	sts := &smithy.OperationError{ServiceID: "STS", OperationName: "AssumeRole",
@@ -194,8 +195,8 @@ func TestARoleThatCannotBeAssumedIsNoPermissionOfTheBucket(t *testing.T) {
 	}
 }
 
-// TestTheOwnerIsChecked: a bucket is not read if another account than the configured one owns it: after the real bucket was deleted,
-// anybody can create one of the same name.
+// TestTheOwnerIsChecked: a bucket is not read if another account than the configured one owns it: after the real bucket
+// was deleted, anybody can create one of the same name.
 func TestTheOwnerIsChecked(t *testing.T) {
 	t.Parallel()
 	s := newStage(t, "x.json")
@@ -218,7 +219,8 @@ func TestTheOwnerIsChecked(t *testing.T) {
 	}
 }
 
-// TestALostConnection: if the connection breaks within an object, the read ends with an error, not as if the file were short.
+// TestALostConnection: if the connection breaks within an object, the read ends with an error, not as if the file were
+// short.
 func TestALostConnection(t *testing.T) {
 	t.Parallel()
 	s := newStage(t, "x.json")

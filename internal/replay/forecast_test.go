@@ -18,8 +18,8 @@ import (
 
 const atOnce = "at once, unless AWS shows it alive or an equivalent one in its place"
 
-// TestPlanFollowsTheOrderOfDeciding: replay forecasts what the daemon would do. If several reasons apply, it names the one that the daemon
-// would give, and why.
+// TestPlanFollowsTheOrderOfDeciding: replay forecasts what the daemon would do. If several reasons apply, it names the
+// one that the daemon would give, and why.
 func TestPlanFollowsTheOrderOfDeciding(t *testing.T) {
 	t.Parallel()
 	const ops = "arn:aws:iam::111122223333:role/ops"
@@ -92,8 +92,8 @@ func (snapshot) Case(of inventory.Scope, which incident.Selection, now time.Time
 	return c, nil
 }
 
-// TestPlanKnowsTheSnapshot: a forecast looks up a flow log in the scope of the record only: the same ID in another scope is unknown. It
-// names an incident that the flow log already has.
+// TestPlanKnowsTheSnapshot: a forecast looks up a flow log in the scope of the record only: the same ID in another
+// scope is unknown. It names an incident that the flow log already has.
 func TestPlanKnowsTheSnapshot(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -143,8 +143,8 @@ func (manyDepend) KnownMissing(inventory.Scope, int) ([]incident.Incident, error
 
 var toLogs = inventory.FlowLog{ID: "fl-1", Scope: scope, Settings: inventory.Settings{LogDestinationType: "s3", LogDestination: "arn:aws:s3:::logs"}}
 
-// TestTamperingSaysHowManyItLeavesOut: the forecast of a tampering lists only some of the flow logs that depend on its target, and says how
-// many it leaves out.
+// TestTamperingSaysHowManyItLeavesOut: the forecast of a tampering lists only some of the flow logs that depend on its
+// target, and says how many it leaves out.
 func TestTamperingSaysHowManyItLeavesOut(t *testing.T) {
 	t.Parallel()
 	r := cloudtrail.Record{Account: scope.Account, Region: scope.Region, EventSource: "s3.amazonaws.com", EventName: "DeleteBucket", Target: "logs", EventTime: noon}

@@ -20,8 +20,8 @@ func finding(kind string, level alert.Level, arn, event string, at time.Time) Fi
 		Time: alert.Time{Time: at}, Actor: &alert.Actor{Type: "IAMUser", ARN: arn}, FlowLogs: []Planned{{FlowLogID: "fl-1"}, {FlowLogID: "fl-2"}}}
 }
 
-// TestAFloodHidesNoDeletion: an attacker makes refused calls as very many principals, to hide a deletion. The summary keeps a bounded
-// number of rows, and the deletion is among them.
+// TestAFloodHidesNoDeletion: an attacker makes refused calls as very many principals, to hide a deletion. The summary
+// keeps a bounded number of rows, and the deletion is among them.
 func TestAFloodHidesNoDeletion(t *testing.T) {
 	t.Parallel()
 	var s Summary
@@ -90,8 +90,9 @@ func TestSummaryRows(t *testing.T) {
 	}
 }
 
-// TestAForgedTwinHidesNothingInASummary: an attacker forges a record with the event ID of another record. Both are counted, unless they
-// agree about the caller, the call, the account, the Region and the time: then one repeats the other.
+// TestAForgedTwinHidesNothingInASummary: an attacker forges a record with the event ID of another record. Both are
+// counted, unless they agree about the caller, the call, the account, the Region and the time: then one repeats the
+// other.
 func TestAForgedTwinHidesNothingInASummary(t *testing.T) {
 	t.Parallel()
 	const forged, real = "arn:aws:iam::111122223333:user/innocent", "arn:aws:iam::111122223333:user/mallory"

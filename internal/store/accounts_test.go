@@ -27,8 +27,8 @@ func (s *Store) members(t *testing.T) (members []organization.Member, listed tim
 	return members, listed
 }
 
-// TestAccounts: SetAccounts stores a listing and returns which accounts joined, departed, changed or came back. The stored
-// list is there after a restart.
+// TestAccounts: SetAccounts stores a listing and returns which accounts joined, departed, changed or came back. The
+// stored list is there after a restart.
 func TestAccounts(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
@@ -68,9 +68,9 @@ func TestAccounts(t *testing.T) {
 	}
 }
 
-// TestAnAdoptedCopyKeepsAccounts: a daemon that adopts a copy can start with its list of accounts while Organizations does
-// not answer. But an attacker may have written the copy: no account counts as departed, and entries whose ID is no account
-// ID are dropped.
+// TestAnAdoptedCopyKeepsAccounts: a daemon that adopts a copy can start with its list of accounts while Organizations
+// does not answer. But an attacker may have written the copy: no account counts as departed, and entries whose ID is no
+// account ID are dropped.
 func TestAnAdoptedCopyKeepsAccounts(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)

@@ -74,9 +74,9 @@ func TestAnOldCopyWrittenAgainIsOld(t *testing.T) {
 	}
 }
 
-// TestWhatAnAdoptedCopyDoesNotDecide: an adoption drops what an attacker could use: the results of rehearsals, the principal
-// whose dry runs count, and facts. Of pending alerts only the newest mostAdopted stay: more would delay the alert of the
-// adoption.
+// TestWhatAnAdoptedCopyDoesNotDecide: an adoption drops what an attacker could use: the results of rehearsals, the
+// principal whose dry runs count, and facts. Of pending alerts only the newest mostAdopted stay: more would delay the
+// alert of the adoption.
 func TestWhatAnAdoptedCopyDoesNotDecide(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
@@ -121,8 +121,8 @@ func TestWhatAnAdoptedCopyDoesNotDecide(t *testing.T) {
 	})
 }
 
-// TestAnAdoptedCopyKeepsWhatIsToComeBack: an open incident stays, and is due at once. Closed incidents keep their reason and
-// history, so that the settings of a lost flow log are not lost too.
+// TestAnAdoptedCopyKeepsWhatIsToComeBack: an open incident stays, and is due at once. Closed incidents keep their
+// reason and history, so that the settings of a lost flow log are not lost too.
 func TestAnAdoptedCopyKeepsWhatIsToComeBack(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
@@ -185,8 +185,8 @@ func TestAnAdoptedCopyHoldsNoAlertsBack(t *testing.T) {
 	}
 }
 
-// TestI12AlertsOfACopyAreWrittenAnew: sinks never get the titles and texts of a forged copy. Flowkeeper writes them anew
-// from the fields of the alert. A body that is no alert is not sent.
+// TestI12AlertsOfACopyAreWrittenAnew: sinks never get the titles and texts of a forged copy. Flowkeeper writes them
+// anew from the fields of the alert. A body that is no alert is not sent.
 func TestI12AlertsOfACopyAreWrittenAnew(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
@@ -217,7 +217,8 @@ func TestI12AlertsOfACopyAreWrittenAnew(t *testing.T) {
 }
 
 // TestOlderCopiesAreAdopted: a copy that an earlier version wrote has that version's schema, and is adopted. A copy
-// with any other schema, for example one more trigger, is refused: the daemon would run the SQL of whoever wrote the copy.
+// with any other schema, for example one more trigger, is refused: the daemon would run the SQL of whoever wrote the
+// copy.
 func TestOlderCopiesAreAdopted(t *testing.T) {
 	t.Parallel()
 	for version := range len(migrations) + 1 {
@@ -239,7 +240,8 @@ func TestOlderCopiesAreAdopted(t *testing.T) {
 }
 
 // TestI2NumbersThatNoDaemonGives: an adoption reads the rows of a copy in pages that begin with row number 1. Rows with
-// lower numbers would count unchecked, so they are dropped. Here they hold a forged release, and a forged text of an alert.
+// lower numbers would count unchecked, so they are dropped. Here they hold a forged release, and a forged text of an
+// alert.
 func TestI2NumbersThatNoDaemonGives(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
@@ -266,8 +268,8 @@ func TestI2NumbersThatNoDaemonGives(t *testing.T) {
 	}
 }
 
-// TestADamagedTargetOfACopyStopsNoRefresh: a refresh chooses by the rows of targets which flow logs it reads. So a damaged
-// target in a copy would make each refresh fail.
+// TestADamagedTargetOfACopyStopsNoRefresh: a refresh chooses by the rows of targets which flow logs it reads. So a
+// damaged target in a copy would make each refresh fail.
 func TestADamagedTargetOfACopyStopsNoRefresh(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)

@@ -12,8 +12,9 @@ import (
 	"flowkeeper/remediate/tamper"
 )
 
-// TestI7AnEndComesBeforeTheNextOutage: the pager has not taken the end of a first outage yet when a second outage begins.
-// The end must be sent before the alert of the second outage. Otherwise it resolves the pager incident of the second.
+// TestI7AnEndComesBeforeTheNextOutage: the pager has not taken the end of a first outage yet when a second outage
+// begins. The end must be sent before the alert of the second outage. Otherwise it resolves the pager incident of the
+// second.
 func TestI7AnEndComesBeforeTheNextOutage(t *testing.T) {
 	t.Parallel()
 	s, now := withOutbox(t)
@@ -33,8 +34,8 @@ func TestI7AnEndComesBeforeTheNextOutage(t *testing.T) {
 	}
 }
 
-// TestRetryOfWhatHasEnded: if `alerts retry` sends a parked alert that opens a pager incident, the alert that resolves this
-// incident is sent again, although the sink has taken it before.
+// TestRetryOfWhatHasEnded: if `alerts retry` sends a parked alert that opens a pager incident, the alert that resolves
+// this incident is sent again, although the sink has taken it before.
 func TestRetryOfWhatHasEnded(t *testing.T) {
 	t.Parallel()
 	s, now := withOutbox(t)
@@ -50,8 +51,8 @@ func TestRetryOfWhatHasEnded(t *testing.T) {
 	}
 }
 
-// TestDependsIsFilledByTheMigration: the migration fills the table depends from the snapshot. Otherwise there would be no
-// alert of tampering until the next refresh.
+// TestDependsIsFilledByTheMigration: the migration fills the table depends from the snapshot. Otherwise there would be
+// no alert of tampering until the next refresh.
 func TestDependsIsFilledByTheMigration(t *testing.T) {
 	t.Parallel()
 	path := older(t, 4, inventory.Row{FlowLog: flowLog("fl-1"), RootID: "fl-1", State: inventory.Live, Protected: true})
@@ -93,8 +94,8 @@ func inTurn(t *testing.T, s *Store, name string, turn sink.Turn) string {
 	return d.Alert.ID
 }
 
-// TestI7TheSecondOutageOfADay: the other sinks get an alert of the second outage of a sink on a day, too, although there is
-// at most one alert for each outage. So chat gets three: the outage, its end, and the second outage.
+// TestI7TheSecondOutageOfADay: the other sinks get an alert of the second outage of a sink on a day, too, although
+// there is at most one alert for each outage. So chat gets three: the outage, its end, and the second outage.
 func TestI7TheSecondOutageOfADay(t *testing.T) {
 	t.Parallel()
 	s, now := withOutbox(t)
@@ -141,8 +142,8 @@ func TestI7AStillRefusedAlertEndsNothing(t *testing.T) {
 	}
 }
 
-// TestRetryResolvesNoLaterOutage: a retry of the alert of an outage that is over sends its end again, too. That must not
-// resolve the pager incident of a later outage, which is not over: all of them have one dedup key.
+// TestRetryResolvesNoLaterOutage: a retry of the alert of an outage that is over sends its end again, too. That must
+// not resolve the pager incident of a later outage, which is not over: all of them have one dedup key.
 func TestRetryResolvesNoLaterOutage(t *testing.T) {
 	t.Parallel()
 	s, now := withOutbox(t)
@@ -171,8 +172,8 @@ func TestRetryResolvesNoLaterOutage(t *testing.T) {
 	}
 }
 
-// TestI7BlockedWaitsForNoAnswer: a sink refuses the alert of a deletion, so the alert that answers it (restored) waits. A
-// critical alert of the same event (blocked) must not wait for either.
+// TestI7BlockedWaitsForNoAnswer: a sink refuses the alert of a deletion, so the alert that answers it (restored) waits.
+// A critical alert of the same event (blocked) must not wait for either.
 func TestI7BlockedWaitsForNoAnswer(t *testing.T) {
 	t.Parallel()
 	s, now := withOutbox(t)
@@ -185,8 +186,8 @@ func TestI7BlockedWaitsForNoAnswer(t *testing.T) {
 	}
 }
 
-// TestRetryOfWhatWasParkedWithItsEnd: a sink has given up both an alert and the alert that resolves it. A retry of the first
-// sends both, or the pager incident would stay open.
+// TestRetryOfWhatWasParkedWithItsEnd: a sink has given up both an alert and the alert that resolves it. A retry of the
+// first sends both, or the pager incident would stay open.
 func TestRetryOfWhatWasParkedWithItsEnd(t *testing.T) {
 	t.Parallel()
 	s, now := withOutbox(t)

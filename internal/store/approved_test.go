@@ -9,8 +9,8 @@ import (
 	"flowkeeper/remediate/trust"
 )
 
-// TestTrusted: a recipient is trusted while the snapshot has a protected flow log, live or gone, in any scope, that delivers
-// to it. It is also trusted once an operator has approved it.
+// TestTrusted: a recipient is trusted while the snapshot has a protected flow log, live or gone, in any scope, that
+// delivers to it. It is also trusted once an operator has approved it.
 func TestTrusted(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
@@ -60,7 +60,8 @@ func TestTrusted(t *testing.T) {
 	}
 }
 
-// TestDecoysAreCounted: the counts have live decoys only. PendingNotices finds decoys, also gone ones, whose notice is due.
+// TestDecoysAreCounted: the counts have live decoys only. PendingNotices finds decoys, also gone ones, whose notice is
+// due.
 func TestDecoysAreCounted(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)

@@ -94,8 +94,9 @@ func TestDroppableRowsKeepTheirBudget(t *testing.T) {
 	}
 }
 
-// TestTheBudgetCountsWhatIsTrue: the cost of droppable rows is at least the bytes that they take in the file, and at most
-// three times as many. If it were less, a flood could fill the disk; if it were far more, too many rows would be dropped.
+// TestTheBudgetCountsWhatIsTrue: the cost of droppable rows is at least the bytes that they take in the file, and at
+// most three times as many. If it were less, a flood could fill the disk; if it were far more, too many rows would be
+// dropped.
 func TestTheBudgetCountsWhatIsTrue(t *testing.T) {
 	t.Parallel()
 	const many = 3000
@@ -146,8 +147,8 @@ func TestTheBudgetCountsWhatIsTrue(t *testing.T) {
 	}
 }
 
-// TestAFullDiskTakesDeletions: on a full disk, droppable rows make room for alerts of deletions, although the budget would
-// allow the droppable rows to stay.
+// TestAFullDiskTakesDeletions: on a full disk, droppable rows make room for alerts of deletions, although the budget
+// would allow the droppable rows to stay.
 func TestAFullDiskTakesDeletions(t *testing.T) {
 	t.Parallel()
 	s := withFree(t, 1<<40)
@@ -192,8 +193,8 @@ func TestAFullDiskTakesDeletions(t *testing.T) {
 	}
 }
 
-// TestAnOlderFileIsBroughtIntoItsBudget: rows that an older version wrote are droppable, too. Prune drops those beyond the
-// budget, and counts them as dropped.
+// TestAnOlderFileIsBroughtIntoItsBudget: rows that an older version wrote are droppable, too. Prune drops those beyond
+// the budget, and counts them as dropped.
 func TestAnOlderFileIsBroughtIntoItsBudget(t *testing.T) {
 	t.Parallel()
 	path := older(t, 6)
@@ -228,8 +229,8 @@ func TestAnOlderFileIsBroughtIntoItsBudget(t *testing.T) {
 }
 
 // TestI12WhatIsThereIsNotCountedAgain: the store counts the incidents of unknown flow logs when a new one is added, not
-// when an existing one is written again. Counting ten thousand rows takes the writer milliseconds, and a flood writes each
-// incident several times.
+// when an existing one is written again. Counting ten thousand rows takes the writer milliseconds, and a flood writes
+// each incident several times.
 func TestI12WhatIsThereIsNotCountedAgain(t *testing.T) {
 	t.Parallel()
 	s := withFree(t, 1<<40)
@@ -252,8 +253,8 @@ func TestI12WhatIsThereIsNotCountedAgain(t *testing.T) {
 	}
 }
 
-// TestI12TheFileIsBoundedOnALargeDisk: droppable rows, which anybody can add without end, take less than 64 MB of the file
-// and its write-ahead log, even if the disk has far more room.
+// TestI12TheFileIsBoundedOnALargeDisk: droppable rows, which anybody can add without end, take less than 64 MB of the
+// file and its write-ahead log, even if the disk has far more room.
 func TestI12TheFileIsBoundedOnALargeDisk(t *testing.T) {
 	t.Parallel()
 	s := withFree(t, 1<<40)
@@ -278,8 +279,8 @@ func TestI12TheFileIsBoundedOnALargeDisk(t *testing.T) {
 	}
 }
 
-// TestAFullDiskHasRoomForDeletions: forged records that name known flow logs leave rows that are not droppable. If such rows
-// fill the disk, the store drops old lines of history, and alerts that every sink has taken.
+// TestAFullDiskHasRoomForDeletions: forged records that name known flow logs leave rows that are not droppable. If such
+// rows fill the disk, the store drops old lines of history, and alerts that every sink has taken.
 func TestAFullDiskHasRoomForDeletions(t *testing.T) {
 	t.Parallel()
 	now := noon
@@ -315,7 +316,8 @@ func TestAFullDiskHasRoomForDeletions(t *testing.T) {
 	}
 }
 
-// TestAFullDiskOfBursts: if bursts fill the disk, the store drops the examples in them. The bursts and their counts stay.
+// TestAFullDiskOfBursts: if bursts fill the disk, the store drops the examples in them. The bursts and their counts
+// stay.
 func TestAFullDiskOfBursts(t *testing.T) {
 	t.Parallel()
 	s := openAs(t, filepath.Join(t.TempDir(), "state.db"), Options{Daemon: true, Now: func() time.Time { return noon }, MaxBytes: 2 << 20})

@@ -33,9 +33,9 @@ func (s *Store) onResource(t *testing.T, id, resource string, row inventory.Stat
 	})
 }
 
-// TestCaseLoads: a case has the selected flow logs and the replacements that follow them, the live flow logs and the open or
-// blocked incidents on their resources, and the incidents of their lineages that were restored within the hour. It has
-// nothing else: a case is loaded in every transaction, so it must stay small.
+// TestCaseLoads: a case has the selected flow logs and the replacements that follow them, the live flow logs and the
+// open or blocked incidents on their resources, and the incidents of their lineages that were restored within the hour.
+// It has nothing else: a case is loaded in every transaction, so it must stay small.
 func TestCaseLoads(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
@@ -129,7 +129,8 @@ func (s *Store) loadCase(t *testing.T, of incident.Selection) (c *incident.Case)
 	return c
 }
 
-// TestCaseKnowsTheRefresh: a case says whether the first refresh of its scope is complete, and when the last refresh began.
+// TestCaseKnowsTheRefresh: a case says whether the first refresh of its scope is complete, and when the last refresh
+// began.
 func TestCaseKnowsTheRefresh(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
@@ -149,8 +150,8 @@ func TestCaseKnowsTheRefresh(t *testing.T) {
 	}
 }
 
-// TestSaveCase: SaveCase writes the rows, incidents and history that the case changed. It does not write rows that the case
-// only loaded: that would overwrite a change that was made in the meantime.
+// TestSaveCase: SaveCase writes the rows, incidents and history that the case changed. It does not write rows that the
+// case only loaded: that would overwrite a change that was made in the meantime.
 func TestSaveCase(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
@@ -186,8 +187,8 @@ func TestSaveCase(t *testing.T) {
 	}
 }
 
-// TestALongLineageIsLoaded: a case follows a long chain of replacements. It does not follow a circle of them, which only a
-// damaged file has, without end.
+// TestALongLineageIsLoaded: a case follows a long chain of replacements. It does not follow a circle of them, which
+// only a damaged file has, without end.
 func TestALongLineageIsLoaded(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)

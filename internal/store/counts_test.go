@@ -93,8 +93,8 @@ func TestReasonsAreCounted(t *testing.T) {
 }
 
 // TestWhatNoEventReportedIsCounted: Unreported counts the losses of the last day that only a refresh found. It does not
-// count incidents that are closed or adopted, and those whose record came after the restore. One damaged row does not stop
-// the count of the others.
+// count incidents that are closed or adopted, and those whose record came after the restore. One damaged row does not
+// stop the count of the others.
 func TestWhatNoEventReportedIsCounted(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
@@ -127,8 +127,8 @@ func TestWhatNoEventReportedIsCounted(t *testing.T) {
 	}
 }
 
-// TestUnreportedIsCountedByItsRule: SQL and incident.IsUnreported count the same incidents, for every state, source and kind
-// of event ID.
+// TestUnreportedIsCountedByItsRule: SQL and incident.IsUnreported count the same incidents, for every state, source and
+// kind of event ID.
 func TestUnreportedIsCountedByItsRule(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
@@ -165,8 +165,8 @@ func TestUnreportedIsCountedByItsRule(t *testing.T) {
 	}
 }
 
-// TestUsedTokensAreCounted: TokensUsed counts the events of the last day in which a ClientToken was already used. It leaves
-// out events that can't be read.
+// TestUsedTokensAreCounted: TokensUsed counts the events of the last day in which a ClientToken was already used. It
+// leaves out events that can't be read.
 func TestUsedTokensAreCounted(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
@@ -183,8 +183,9 @@ func TestUsedTokensAreCounted(t *testing.T) {
 	}
 }
 
-// TestABurstOfNoScopeIsDueInOne: a burst of no scope wakes the restorer of only one scope when it is due. Otherwise thousands
-// of restorers would wake at the same moment. The others wake a minute later, and end the burst if the first has not.
+// TestABurstOfNoScopeIsDueInOne: a burst of no scope wakes the restorer of only one scope when it is due. Otherwise
+// thousands of restorers would wake at the same moment. The others wake a minute later, and end the burst if the first
+// has not.
 func TestABurstOfNoScopeIsDueInOne(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
@@ -208,8 +209,8 @@ func TestABurstOfNoScopeIsDueInOne(t *testing.T) {
 	}
 }
 
-// TestNextDueAfterTheClockWentBack: an incident that was written before the clock went back seems due in the far future. It
-// must be due now.
+// TestNextDueAfterTheClockWentBack: an incident that was written before the clock went back seems due in the far
+// future. It must be due now.
 func TestNextDueAfterTheClockWentBack(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)

@@ -58,8 +58,8 @@ func TestAReadEndsWithItsContext(t *testing.T) {
 	}
 }
 
-// TestAReadEndsBetweenTwoRows: the driver checks the context of a statement only until it has the first row. So the store
-// must check it before each of the others.
+// TestAReadEndsBetweenTwoRows: the driver checks the context of a statement only until it has the first row. So the
+// store must check it before each of the others.
 func TestAReadEndsBetweenTwoRows(t *testing.T) {
 	t.Parallel()
 	s := open(t, filepath.Join(t.TempDir(), "state.db"))
@@ -97,8 +97,8 @@ func TestAReadThatPanics(t *testing.T) {
 	}
 }
 
-// TestACommitThatPanics: if a commit panics outside of its changes, these changes fail with that panic. Later changes can
-// still be committed.
+// TestACommitThatPanics: if a commit panics outside of its changes, these changes fail with that panic. Later changes
+// can still be committed.
 func TestACommitThatPanics(t *testing.T) {
 	t.Parallel()
 	s := open(t, filepath.Join(t.TempDir(), "state.db"))

@@ -11,8 +11,8 @@ import (
 )
 
 // TestEventStates: EventStates counts the incidents of an event by state; an open one that waits for a rule counts as
-// waiting. EventOpen reports whether one is open and does not wait. An incident belongs to an event if it has the event's
-// ID itself, or only in its history.
+// waiting. EventOpen reports whether one is open and does not wait. An incident belongs to an event if it has the
+// event's ID itself, or only in its history.
 func TestEventStates(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {

@@ -9,9 +9,9 @@ import (
 	"flowkeeper/remediate/tamper"
 )
 
-// withFields returns flow logs whose restores need different permissions, because their formats or tag fields differ: one
-// without fields that need any, and one for each kind of field. All have one destination, whose name has characters that
-// JSON escapes.
+// withFields returns flow logs whose restores need different permissions, because their formats or tag fields differ:
+// one without fields that need any, and one for each kind of field. All have one destination, whose name has characters
+// that JSON escapes.
 func withFields() (plain inventory.FlowLog, others []inventory.FlowLog) {
 	make := func(id, format string, kinds ...string) inventory.FlowLog {
 		f := flowLog(id)
@@ -31,8 +31,8 @@ func withFields() (plain inventory.FlowLog, others []inventory.FlowLog) {
 	}
 }
 
-// TestRestorableCountsOnlyWhatWasTried: a rehearsal that AWS allowed does not show that a flow log whose restore needs more
-// permissions can be restored.
+// TestRestorableCountsOnlyWhatWasTried: a rehearsal that AWS allowed does not show that a flow log whose restore needs
+// more permissions can be restored.
 func TestRestorableCountsOnlyWhatWasTried(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
@@ -56,9 +56,9 @@ func TestRestorableCountsOnlyWhatWasTried(t *testing.T) {
 	}
 }
 
-// TestUpgradeDistinguishesFields: the older schema has no fields in delivery targets. After the upgrade, each row has the
-// same target, byte for byte, that a refresh would write. A target without a rehearsal does not count as restorable.
-// Tampering with the destination still finds all flow logs that depend on it.
+// TestUpgradeDistinguishesFields: the older schema has no fields in delivery targets. After the upgrade, each row has
+// the same target, byte for byte, that a refresh would write. A target without a rehearsal does not count as
+// restorable. Tampering with the destination still finds all flow logs that depend on it.
 func TestUpgradeDistinguishesFields(t *testing.T) {
 	t.Parallel()
 	plain, others := withFields()

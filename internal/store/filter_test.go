@@ -77,8 +77,8 @@ func TestListsChoose(t *testing.T) {
 	}
 }
 
-// TestFindIncidentsGoesOn: FindIncidents reads page after page and misses no incident. The latest come first; those that
-// were detected at the same moment are ordered by their key.
+// TestFindIncidentsGoesOn: FindIncidents reads page after page and misses no incident. The latest come first; those
+// that were detected at the same moment are ordered by their key.
 func TestFindIncidentsGoesOn(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
@@ -106,8 +106,8 @@ func TestFindIncidentsGoesOn(t *testing.T) {
 	}
 }
 
-// TestFindAlerts: FindAlerts returns the latest alerts first. It returns each alert once, with all its deliveries, also with
-// those that the filter did not choose.
+// TestFindAlerts: FindAlerts returns the latest alerts first. It returns each alert once, with all its deliveries, also
+// with those that the filter did not choose.
 func TestFindAlerts(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)

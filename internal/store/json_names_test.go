@@ -40,8 +40,8 @@ var inJSON = map[string][]any{
 // namesIn finds the names of JSON fields in SQL: `$.name`, or ->> 'name'.
 var namesIn = regexp.MustCompile(`\$\.([A-Za-z_.]+)|->> '([A-Za-z_]+)'`)
 
-// TestSQLReadsNamesThatTheTypesHave: if a field is renamed in Go, SQL reads NULL for its old name, without an error. The test
-// leaves out the migrations: they read the names of earlier versions.
+// TestSQLReadsNamesThatTheTypesHave: if a field is renamed in Go, SQL reads NULL for its old name, without an error.
+// The test leaves out the migrations: they read the names of earlier versions.
 func TestSQLReadsNamesThatTheTypesHave(t *testing.T) {
 	t.Parallel()
 	files, err := os.ReadDir(".")

@@ -75,8 +75,8 @@ func TestResourceNamesAreReplaced(t *testing.T) {
 	}
 }
 
-// TestLiveResources: LiveResources returns each resource of a live flow log once, in order, and only from rows beyond a given
-// row.
+// TestLiveResources: LiveResources returns each resource of a live flow log once, in order, and only from rows beyond a
+// given row.
 func TestLiveResources(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
@@ -133,8 +133,8 @@ func TestNamesKnown(t *testing.T) {
 	}
 }
 
-// TestNamesOfNothingAreForgotten: Prune removes the names of resources that have no flow log in the snapshot, so the snapshot
-// bounds the table.
+// TestNamesOfNothingAreForgotten: Prune removes the names of resources that have no flow log in the snapshot, so the
+// snapshot bounds the table.
 func TestNamesOfNothingAreForgotten(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
@@ -154,7 +154,8 @@ func TestNamesOfNothingAreForgotten(t *testing.T) {
 	}
 }
 
-// TestNamesOfAccounts: if the configuration and the organisation both name an account, the name in the configuration counts.
+// TestNamesOfAccounts: if the configuration and the organisation both name an account, the name in the configuration
+// counts.
 func TestNamesOfAccounts(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
@@ -174,8 +175,8 @@ func TestNamesOfAccounts(t *testing.T) {
 	}
 }
 
-// TestWhatAWordMeans: a word that somebody types is the ID of a resource, or else the name of one or more resources. The ID
-// of a replacement leads to the incident that it replaced.
+// TestWhatAWordMeans: a word that somebody types is the ID of a resource, or else the name of one or more resources.
+// The ID of a replacement leads to the incident that it replaced.
 func TestWhatAWordMeans(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
@@ -208,8 +209,8 @@ func TestWhatAWordMeans(t *testing.T) {
 	}
 }
 
-// TestAnAdoptedCopyBringsNoNamesOfResources: an attacker may have written the names in a copy. So they are dropped, and the
-// next refresh asks AWS for all names.
+// TestAnAdoptedCopyBringsNoNamesOfResources: an attacker may have written the names in a copy. So they are dropped, and
+// the next refresh asks AWS for all names.
 func TestAnAdoptedCopyBringsNoNamesOfResources(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)

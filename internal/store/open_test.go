@@ -78,9 +78,9 @@ func TestOpenRefuses(t *testing.T) {
 	}
 }
 
-// TestACommandLocksTheDaemonOutOfNothing: a command does not set the journal mode of the file; only the daemon does. If both
-// set it at once while the daemon makes the file, they would lock each other out. And an error says that a locked file is in
-// use, not that it is damaged.
+// TestACommandLocksTheDaemonOutOfNothing: a command does not set the journal mode of the file; only the daemon does. If
+// both set it at once while the daemon makes the file, they would lock each other out. And an error says that a locked
+// file is in use, not that it is damaged.
 func TestACommandLocksTheDaemonOutOfNothing(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "state.db")
@@ -115,8 +115,8 @@ func TestACommandLocksTheDaemonOutOfNothing(t *testing.T) {
 	}
 }
 
-// TestTheFileIsTheDaemonsAlone: the daemon makes the state file and the files next to it readable for its own user only, also
-// if others could read them before.
+// TestTheFileIsTheDaemonsAlone: the daemon makes the state file and the files next to it readable for its own user
+// only, also if others could read them before.
 func TestTheFileIsTheDaemonsAlone(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "state.db")
@@ -141,8 +141,8 @@ func TestTheFileIsTheDaemonsAlone(t *testing.T) {
 	}
 }
 
-// TestCommandsWhileTheDaemonRuns: a command can write while the daemon has the file open. The daemon notices the write by
-// Version, and does not mistake its own writes for those of a command.
+// TestCommandsWhileTheDaemonRuns: a command can write while the daemon has the file open. The daemon notices the write
+// by Version, and does not mistake its own writes for those of a command.
 func TestCommandsWhileTheDaemonRuns(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "state.db")

@@ -45,8 +45,8 @@ func TestOutbox(t *testing.T) {
 }
 
 // TestI7AnAnswerComesAfterWhatItAnswers: an alert that answers another (closed) waits until the sink has taken that one
-// (deletion), also while the sink refuses it. Alerts of other events are sent meanwhile. The answer does not wait for an
-// alert that was given up.
+// (deletion), also while the sink refuses it. Alerts of other events are sent meanwhile. The answer does not wait for
+// an alert that was given up.
 func TestI7AnAnswerComesAfterWhatItAnswers(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)

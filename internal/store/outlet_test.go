@@ -76,8 +76,8 @@ func (s *outletScene) ends(done <-chan error) {
 	}
 }
 
-// TestTheRecordOfASentAlertSharesACommit: the record that an alert was sent waits for the next commit and becomes part of it,
-// which saves a commit. So the record is on disk before the sink can get an alert that this commit adds.
+// TestTheRecordOfASentAlertSharesACommit: the record that an alert was sent waits for the next commit and becomes part
+// of it, which saves a commit. So the record is on disk before the sink can get an alert that this commit adds.
 func TestTheRecordOfASentAlertSharesACommit(t *testing.T) {
 	t.Parallel()
 	s := newOutletScene(t)
@@ -101,9 +101,9 @@ func TestTheRecordOfASentAlertSharesACommit(t *testing.T) {
 	}
 }
 
-// TestARecordWaitsForNothingWhereMoreIsDue: while more alerts are due for a sink, Sent does not wait for another commit:
-// otherwise each alert of a backlog would wait. The same holds after a restart, and after another process has made alerts
-// due again.
+// TestARecordWaitsForNothingWhereMoreIsDue: while more alerts are due for a sink, Sent does not wait for another
+// commit: otherwise each alert of a backlog would wait. The same holds after a restart, and after another process has
+// made alerts due again.
 func TestARecordWaitsForNothingWhereMoreIsDue(t *testing.T) {
 	t.Parallel()
 	s := newOutletScene(t)
@@ -145,8 +145,8 @@ func TestARecordWaitsForNothingWhereMoreIsDue(t *testing.T) {
 	}
 }
 
-// TestARecordWaitsNoLongerThanItsDelay: if no other commit comes, the record of a sent alert gets a commit of its own after
-// the delay.
+// TestARecordWaitsNoLongerThanItsDelay: if no other commit comes, the record of a sent alert gets a commit of its own
+// after the delay.
 func TestARecordWaitsNoLongerThanItsDelay(t *testing.T) {
 	t.Parallel()
 	s := newOutletScene(t)
@@ -160,8 +160,8 @@ func TestARecordWaitsNoLongerThanItsDelay(t *testing.T) {
 	}
 }
 
-// TestWhatWasJustAddedIsHandedOver: if only one alert waits for a sink, Next returns it from memory, without reading it from
-// the file. Memory has it once, and it equals the alert in the file.
+// TestWhatWasJustAddedIsHandedOver: if only one alert waits for a sink, Next returns it from memory, without reading it
+// from the file. Memory has it once, and it equals the alert in the file.
 func TestWhatWasJustAddedIsHandedOver(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "state.db")
@@ -196,8 +196,8 @@ func TestWhatWasJustAddedIsHandedOver(t *testing.T) {
 	s.sent(t, "hook", "restored", noon)
 }
 
-// TestWhatIsNotHandedOver: memory has no alert that must wait for another one, even if another process added that one, and
-// no alert that is not due yet.
+// TestWhatIsNotHandedOver: memory has no alert that must wait for another one, even if another process added that one,
+// and no alert that is not due yet.
 func TestWhatIsNotHandedOver(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -234,9 +234,9 @@ func TestWhatIsNotHandedOver(t *testing.T) {
 	}
 }
 
-// TestI7HandedOverOnce: a sender may call Next after a commit, but before memory has the alert that the commit added. Then it
-// gets the alert from the file. It must not get it from memory again: neither after it was sent, nor before the next try is
-// due.
+// TestI7HandedOverOnce: a sender may call Next after a commit, but before memory has the alert that the commit added.
+// Then it gets the alert from the file. It must not get it from memory again: neither after it was sent, nor before the
+// next try is due.
 func TestI7HandedOverOnce(t *testing.T) {
 	t.Parallel()
 	for _, fails := range []bool{false, true} {
@@ -255,8 +255,8 @@ func TestI7HandedOverOnce(t *testing.T) {
 	}
 }
 
-// TestI7WhatIsRetriedComesBeforeItsAnswer: an operator retries a parked alert in another process right after the alert that
-// answers it was committed. The retried alert must be sent first, though memory has the answer.
+// TestI7WhatIsRetriedComesBeforeItsAnswer: an operator retries a parked alert in another process right after the alert
+// that answers it was committed. The retried alert must be sent first, though memory has the answer.
 func TestI7WhatIsRetriedComesBeforeItsAnswer(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)

@@ -30,8 +30,8 @@ func TestPackedIsAsItWas(t *testing.T) {
 	})
 }
 
-// TestTheDictionaryNeverChanges: state files have rows that were packed with this dictionary. A changed dictionary would make
-// them unreadable; a new one needs another first byte.
+// TestTheDictionaryNeverChanges: state files have rows that were packed with this dictionary. A changed dictionary
+// would make them unreadable; a new one needs another first byte.
 func TestTheDictionaryNeverChanges(t *testing.T) {
 	t.Parallel()
 	const want = "6e24dc6bdfffc0f9"
@@ -40,8 +40,8 @@ func TestTheDictionaryNeverChanges(t *testing.T) {
 	}
 }
 
-// TestUnpackIsBounded: a few packed bytes could inflate to gigabytes, so unpack refuses more than mostUnpacked. A body that is
-// larger is stored without packing.
+// TestUnpackIsBounded: a few packed bytes could inflate to gigabytes, so unpack refuses more than mostUnpacked. A body
+// that is larger is stored without packing.
 func TestUnpackIsBounded(t *testing.T) {
 	t.Parallel()
 	text := strings.Repeat(" ", mostUnpacked+1)
@@ -60,8 +60,8 @@ func TestUnpackIsBounded(t *testing.T) {
 	}
 }
 
-// TestUpgradePacksRows: the upgrade packs the rows of an older file, which are read as before. A damaged row does not stop the
-// upgrade, and stays an error.
+// TestUpgradePacksRows: the upgrade packs the rows of an older file, which are read as before. A damaged row does not
+// stop the upgrade, and stays an error.
 func TestUpgradePacksRows(t *testing.T) {
 	t.Parallel()
 	row := func(id string) inventory.Row {

@@ -75,8 +75,8 @@ func TestI7NothingIsParkedSilently(t *testing.T) {
 	}
 }
 
-// TestI7ParkedAlertsMakeNoChain: if two sinks never work again, the alerts that each has given up do not cause more alerts
-// about the other without end.
+// TestI7ParkedAlertsMakeNoChain: if two sinks never work again, the alerts that each has given up do not cause more
+// alerts about the other without end.
 func TestI7ParkedAlertsMakeNoChain(t *testing.T) {
 	t.Parallel()
 	s, now := withOutbox(t)

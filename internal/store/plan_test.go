@@ -10,8 +10,8 @@ import (
 	"flowkeeper/alert/sink"
 )
 
-// TestTheOutboxIsReadByItsIndexes: the next alert for a sink is found by indexes that have the pending deliveries in order.
-// With a million delivered and a hundred thousand pending alerts, no query may scan a whole table or sort.
+// TestTheOutboxIsReadByItsIndexes: the next alert for a sink is found by indexes that have the pending deliveries in
+// order. With a million delivered and a hundred thousand pending alerts, no query may scan a whole table or sort.
 func TestTheOutboxIsReadByItsIndexes(t *testing.T) {
 	t.Parallel()
 	s, now := withOutbox(t)
@@ -38,8 +38,8 @@ func TestTheOutboxIsReadByItsIndexes(t *testing.T) {
 	}
 }
 
-// TestLeftOverAreThoseSetAside: package sink sets an alert aside after sink.HoldTriesRefused tries. SQL repeats this number in
-// a query and in an index, and all three must agree.
+// TestLeftOverAreThoseSetAside: package sink sets an alert aside after sink.HoldTriesRefused tries. SQL repeats this
+// number in a query and in an index, and all three must agree.
 func TestLeftOverAreThoseSetAside(t *testing.T) {
 	t.Parallel()
 	index, err := viewed(t.Context(), fresh(t).file, func(tx *Tx) (string, error) {
@@ -56,8 +56,8 @@ func TestLeftOverAreThoseSetAside(t *testing.T) {
 	}
 }
 
-// TestUntakenReadsWhatWaits: Untaken reads only the alerts of pending and parked deliveries, even if there are a million
-// alerts.
+// TestUntakenReadsWhatWaits: Untaken reads only the alerts of pending and parked deliveries, even if there are a
+// million alerts.
 func TestUntakenReadsWhatWaits(t *testing.T) {
 	t.Parallel()
 	plan := explain(t, fresh(t), untaken, `["pager"]`, 1, `["high","critical"]`)
@@ -66,8 +66,8 @@ func TestUntakenReadsWhatWaits(t *testing.T) {
 	}
 }
 
-// TestTheOutboxIsWrittenByItsKeys: if an alert is added or was sent, the statements read and change only the deliveries of the
-// same dedup key or campaign, even if a hundred thousand are pending.
+// TestTheOutboxIsWrittenByItsKeys: if an alert is added or was sent, the statements read and change only the deliveries
+// of the same dedup key or campaign, even if a hundred thousand are pending.
 func TestTheOutboxIsWrittenByItsKeys(t *testing.T) {
 	t.Parallel()
 	s, _ := withOutbox(t)
@@ -85,9 +85,9 @@ func TestTheOutboxIsWrittenByItsKeys(t *testing.T) {
 	}
 }
 
-// TestACaseIsLoadedByItsIndexes: loading a case reads only the rows and incidents of its flow logs, resources and lineages,
-// however many others there are. If a case is about one flow log, SQLite compares with its ID directly, without a temporary
-// table for a list.
+// TestACaseIsLoadedByItsIndexes: loading a case reads only the rows and incidents of its flow logs, resources and
+// lineages, however many others there are. If a case is about one flow log, SQLite compares with its ID directly,
+// without a temporary table for a list.
 func TestACaseIsLoadedByItsIndexes(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
@@ -140,8 +140,8 @@ func explain(t *testing.T, s *Store, query string, args ...any) []string {
 	return plan
 }
 
-// TestWhatIsDroppedIsFoundByItsIndex: the queries for droppable rows read an index that has only these, not the many older
-// rows that are kept. They run while other changes wait to be committed, so they must be fast.
+// TestWhatIsDroppedIsFoundByItsIndex: the queries for droppable rows read an index that has only these, not the many
+// older rows that are kept. They run while other changes wait to be committed, so they must be fast.
 func TestWhatIsDroppedIsFoundByItsIndex(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
@@ -159,8 +159,8 @@ func TestWhatIsDroppedIsFoundByItsIndex(t *testing.T) {
 	}
 }
 
-// TestNothingIsReadButWhatIsDue: a step reads only the incidents that are due, even if there are ten thousand incidents of
-// unknown flow logs.
+// TestNothingIsReadButWhatIsDue: a step reads only the incidents that are due, even if there are ten thousand incidents
+// of unknown flow logs.
 func TestNothingIsReadButWhatIsDue(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
@@ -172,8 +172,8 @@ func TestNothingIsReadButWhatIsDue(t *testing.T) {
 	}
 }
 
-// TestARecordIsLookedUpByIndexes: indexes find the flow logs that a record names in the snapshot, and whether the record is in
-// their history, however long the history is.
+// TestARecordIsLookedUpByIndexes: indexes find the flow logs that a record names in the snapshot, and whether the
+// record is in their history, however long the history is.
 func TestARecordIsLookedUpByIndexes(t *testing.T) {
 	t.Parallel()
 	var got []string
@@ -191,8 +191,8 @@ func TestARecordIsLookedUpByIndexes(t *testing.T) {
 	}
 }
 
-// TestAListingIsComparedByAnIndex: to compare a listing with the snapshot, the queries read no rows of other scopes. To find
-// what the listing lacks, they read only the index.
+// TestAListingIsComparedByAnIndex: to compare a listing with the snapshot, the queries read no rows of other scopes. To
+// find what the listing lacks, they read only the index.
 func TestAListingIsComparedByAnIndex(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
@@ -207,8 +207,8 @@ func TestAListingIsComparedByAnIndex(t *testing.T) {
 	}
 }
 
-// TestProtectedRowsAreFoundByTheirTarget: the queries of a start, of a record and of a scrape of metrics read only the rows
-// that they need, however many protected flow logs there are.
+// TestProtectedRowsAreFoundByTheirTarget: the queries of a start, of a record and of a scrape of metrics read only the
+// rows that they need, however many protected flow logs there are.
 func TestProtectedRowsAreFoundByTheirTarget(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
@@ -233,8 +233,8 @@ func TestProtectedRowsAreFoundByTheirTarget(t *testing.T) {
 	}
 }
 
-// TestIncidentsAreCountedByTheirIndexes: the counts of blocked incidents by reason, and of losses that refreshes found within
-// the last day, read only these by indexes, however many other incidents the file keeps.
+// TestIncidentsAreCountedByTheirIndexes: the counts of blocked incidents by reason, and of losses that refreshes found
+// within the last day, read only these by indexes, however many other incidents the file keeps.
 func TestIncidentsAreCountedByTheirIndexes(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
@@ -249,8 +249,9 @@ func TestIncidentsAreCountedByTheirIndexes(t *testing.T) {
 	}
 }
 
-// TestPruneIsLinear: Prune finds the rows to delete by an index, in order, and by another index the rows that are deleted with
-// them. Without an index on deliveries by alert, the deletion of each of a million alerts would read all deliveries.
+// TestPruneIsLinear: Prune finds the rows to delete by an index, in order, and by another index the rows that are
+// deleted with them. Without an index on deliveries by alert, the deletion of each of a million alerts would read all
+// deliveries.
 func TestPruneIsLinear(t *testing.T) {
 	t.Parallel()
 	s, now := withOutbox(t)

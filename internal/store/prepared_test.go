@@ -46,8 +46,8 @@ func prepared(t *testing.T) (*sql.DB, func() map[string]bool) {
 	}
 }
 
-// TestAStatementIsPreparedOnce: a connection keeps a statement that has run, and runs it again with other arguments. A kept
-// statement follows changes of the schema. PRAGMAs are not kept.
+// TestAStatementIsPreparedOnce: a connection keeps a statement that has run, and runs it again with other arguments. A
+// kept statement follows changes of the schema. PRAGMAs are not kept.
 func TestAStatementIsPreparedOnce(t *testing.T) {
 	t.Parallel()
 	db, idle := prepared(t)
@@ -83,8 +83,8 @@ func TestAStatementIsPreparedOnce(t *testing.T) {
 	}
 }
 
-// TestAQueryWithinItsOwnResult: while the rows of a statement are read, the same query runs as another statement. Otherwise it
-// would reset the rows of the first.
+// TestAQueryWithinItsOwnResult: while the rows of a statement are read, the same query runs as another statement.
+// Otherwise it would reset the rows of the first.
 func TestAQueryWithinItsOwnResult(t *testing.T) {
 	t.Parallel()
 	db, idle := prepared(t)
@@ -119,8 +119,8 @@ func TestAQueryWithinItsOwnResult(t *testing.T) {
 	}
 }
 
-// TestAFailedStatementRunsAgain: a kept statement runs again after a constraint failed, and after its savepoint was rolled
-// back. A statement whose context was cancelled is not kept.
+// TestAFailedStatementRunsAgain: a kept statement runs again after a constraint failed, and after its savepoint was
+// rolled back. A statement whose context was cancelled is not kept.
 func TestAFailedStatementRunsAgain(t *testing.T) {
 	t.Parallel()
 	db, idle := prepared(t)
@@ -157,8 +157,8 @@ func TestAFailedStatementRunsAgain(t *testing.T) {
 	}
 }
 
-// TestATransactionThatCanNotCommitIsOver: a COMMIT fails because of a deferred constraint. The transaction must end all the
-// same, so that the connection can begin the next one.
+// TestATransactionThatCanNotCommitIsOver: a COMMIT fails because of a deferred constraint. The transaction must end all
+// the same, so that the connection can begin the next one.
 func TestATransactionThatCanNotCommitIsOver(t *testing.T) {
 	t.Parallel()
 	db, idle := prepared(t)
@@ -185,8 +185,8 @@ func TestATransactionThatCanNotCommitIsOver(t *testing.T) {
 	}
 }
 
-// TestPreparedStatementsAreBounded: a connection keeps at most mostPrepared statements, so that many different queries do not
-// fill the memory.
+// TestPreparedStatementsAreBounded: a connection keeps at most mostPrepared statements, so that many different queries
+// do not fill the memory.
 func TestPreparedStatementsAreBounded(t *testing.T) {
 	t.Parallel()
 	db, idle := prepared(t)

@@ -15,8 +15,8 @@ import (
 	"flowkeeper/remediate/repeat"
 )
 
-// TestEveryTableHasABound: something bounds each table, so that nobody can fill the disk. A new table must be named here with
-// its bound, and in docs/failure-modes.md.
+// TestEveryTableHasABound: something bounds each table, so that nobody can fill the disk. A new table must be named
+// here with its bound, and in docs/failure-modes.md.
 func TestEveryTableHasABound(t *testing.T) {
 	t.Parallel()
 	bounds := map[string]string{
@@ -86,8 +86,8 @@ func addOld(t *testing.T, s *Store, n int) {
 
 var tables = []string{"flow_logs", "incidents", "history", "events", "alerts", "deliveries", "deeds", "depends"}
 
-// TestPruneCoversEveryTable: Prune deletes the old rows of every table, in transactions of at most rowsAtOnce rows. Between two
-// of them a deletion can be committed.
+// TestPruneCoversEveryTable: Prune deletes the old rows of every table, in transactions of at most rowsAtOnce rows.
+// Between two of them a deletion can be committed.
 func TestPruneCoversEveryTable(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
@@ -106,8 +106,8 @@ func TestPruneCoversEveryTable(t *testing.T) {
 	}
 }
 
-// TestPruneGoesEasyOnASlowMachine: after a slow transaction the next one has fewer rows, so that others do not wait long for
-// it; after a quick one it has more.
+// TestPruneGoesEasyOnASlowMachine: after a slow transaction the next one has fewer rows, so that others do not wait
+// long for it; after a quick one it has more.
 func TestPruneGoesEasyOnASlowMachine(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -154,8 +154,8 @@ func (s *Store) hook(t *testing.T, register func(sqlite.HookRegisterer)) {
 	}
 }
 
-// TestPruneKeepsWhatWaits: Prune keeps an alert that a sink has not taken, an open or blocked incident with its row, a live row,
-// and all rows that are younger than the retention.
+// TestPruneKeepsWhatWaits: Prune keeps an alert that a sink has not taken, an open or blocked incident with its row, a
+// live row, and all rows that are younger than the retention.
 func TestPruneKeepsWhatWaits(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
@@ -197,8 +197,8 @@ func TestPruneBoundsWhatIsYoung(t *testing.T) {
 	}
 }
 
-// TestAReleaseLeavesTheWriterFree: a release of many flow logs changes them page by page, each page in a transaction of its
-// own, so that other changes can be committed in between. It looks at each row once.
+// TestAReleaseLeavesTheWriterFree: a release of many flow logs changes them page by page, each page in a transaction of
+// its own, so that other changes can be committed in between. It looks at each row once.
 func TestAReleaseLeavesTheWriterFree(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
@@ -223,8 +223,8 @@ func TestAReleaseLeavesTheWriterFree(t *testing.T) {
 	}
 }
 
-// TestNewDestinationsAreBounded: a scope remembers at most mostDestinations. If there are more, a further one counts as new each
-// time.
+// TestNewDestinationsAreBounded: a scope remembers at most mostDestinations. If there are more, a further one counts as
+// new each time.
 func TestNewDestinationsAreBounded(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
@@ -245,9 +245,9 @@ func TestNewDestinationsAreBounded(t *testing.T) {
 	}
 }
 
-// TestPruneKeepsAnEventThatIsNotOver: the flow log of an event is not back, and a second record of the deletion has moved the
-// incident to an event of its own. Prune must keep the first event, too: the alert that resolves its pager incident, and
-// that of the campaign, is still to come.
+// TestPruneKeepsAnEventThatIsNotOver: the flow log of an event is not back, and a second record of the deletion has
+// moved the incident to an event of its own. Prune must keep the first event, too: the alert that resolves its pager
+// incident, and that of the campaign, is still to come.
 func TestPruneKeepsAnEventThatIsNotOver(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
@@ -274,8 +274,8 @@ func TestPruneKeepsAnEventThatIsNotOver(t *testing.T) {
 	prune(0)
 }
 
-// TestI12HistoryIsBounded: forged records that name one flow log can't fill the disk with lines of history. An unknown flow log
-// keeps fewer lines than a known one.
+// TestI12HistoryIsBounded: forged records that name one flow log can't fill the disk with lines of history. An unknown
+// flow log keeps fewer lines than a known one.
 func TestI12HistoryIsBounded(t *testing.T) {
 	t.Parallel()
 	for known, most := range map[bool]int{true: maxHistory, false: maxUnknownHistory} {
@@ -295,8 +295,8 @@ func TestI12HistoryIsBounded(t *testing.T) {
 	}
 }
 
-// TestI12UnknownIncidentsAreBounded: a scope keeps a bounded number of incidents of unknown flow logs, also of open ones. If
-// there are more, terminal ones are dropped first, with their history. Incidents of known flow logs stay.
+// TestI12UnknownIncidentsAreBounded: a scope keeps a bounded number of incidents of unknown flow logs, also of open
+// ones. If there are more, terminal ones are dropped first, with their history. Incidents of known flow logs stay.
 func TestI12UnknownIncidentsAreBounded(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)

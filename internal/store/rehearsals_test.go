@@ -12,8 +12,8 @@ import (
 	"flowkeeper/remediate/rehearse"
 )
 
-// TestRehearsals: rehearsals that were saved are loaded again, in their own scope only. Rehearsals that a change does not
-// mention stay. The note that an alert says restores are refused is written together with this alert.
+// TestRehearsals: rehearsals that were saved are loaded again, in their own scope only. Rehearsals that a change does
+// not mention stay. The note that an alert says restores are refused is written together with this alert.
 func TestRehearsals(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
@@ -53,8 +53,8 @@ func TestRehearsals(t *testing.T) {
 	}
 }
 
-// TestPipelineHealth: the health that was saved is loaded again, in its own scope only. Its alerts are added in the same
-// transaction.
+// TestPipelineHealth: the health that was saved is loaded again, in its own scope only. Its alerts are added in the
+// same transaction.
 func TestPipelineHealth(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
@@ -73,8 +73,8 @@ func TestPipelineHealth(t *testing.T) {
 	})
 }
 
-// TestADamagedRehearsalHoldsNoRecordBack: the record of a dry run, which comes back through the queue, reads only the health of
-// the pipeline. So a damaged row of a rehearsal does not make that record fail.
+// TestADamagedRehearsalHoldsNoRecordBack: the record of a dry run, which comes back through the queue, reads only the
+// health of the pipeline. So a damaged row of a rehearsal does not make that record fail.
 func TestADamagedRehearsalHoldsNoRecordBack(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)

@@ -18,8 +18,8 @@ func put(id string) func(*Tx) error {
 	}
 }
 
-// TestTheFileIsTakenAway: an attacker deletes the state file or its write-ahead log while the daemon runs. Intact notices that,
-// and Rescue writes the file again with all that was committed. Update fails from then on.
+// TestTheFileIsTakenAway: an attacker deletes the state file or its write-ahead log while the daemon runs. Intact
+// notices that, and Rescue writes the file again with all that was committed. Update fails from then on.
 func TestTheFileIsTakenAway(t *testing.T) {
 	t.Parallel()
 	for name, suffixes := range map[string][]string{"all of it": {"", "-wal", "-shm"}, "the file": {""}, "the log": {"-wal"}} {
@@ -61,8 +61,8 @@ func TestTheFileIsTakenAway(t *testing.T) {
 	}
 }
 
-// TestTheFileIsReplaced: somebody puts another file in the place of the state file while the daemon runs. Rescue must not
-// overwrite it.
+// TestTheFileIsReplaced: somebody puts another file in the place of the state file while the daemon runs. Rescue must
+// not overwrite it.
 func TestTheFileIsReplaced(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "state.db")
@@ -82,7 +82,8 @@ func TestTheFileIsReplaced(t *testing.T) {
 	}
 }
 
-// TestAFullDisk: a change for which the disk has no room fails, and no part of it is stored. Once there is room, it succeeds.
+// TestAFullDisk: a change for which the disk has no room fails, and no part of it is stored. Once there is room, it
+// succeeds.
 func TestAFullDisk(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
@@ -160,8 +161,8 @@ func TestACorruptPage(t *testing.T) {
 	}
 }
 
-// TestAnErrorSaysWhatWasReadOrWritten: an error names the table, the key of the row, the file and the cause, each once. It is
-// short, and text from outside is escaped in it.
+// TestAnErrorSaysWhatWasReadOrWritten: an error names the table, the key of the row, the file and the cause, each once.
+// It is short, and text from outside is escaped in it.
 func TestAnErrorSaysWhatWasReadOrWritten(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)

@@ -11,9 +11,9 @@ import (
 	"flowkeeper/remediate/incident"
 )
 
-// TestI7APagerRingsForFiveMinutes: if the record of a deletion is late, or the deletion is of an unknown flow log, the pager
-// incident stays open for five minutes: nobody would notice a page that is resolved at once. It makes no difference whether
-// the alert that resolves it is added before or after the first is sent.
+// TestI7APagerRingsForFiveMinutes: if the record of a deletion is late, or the deletion is of an unknown flow log, the
+// pager incident stays open for five minutes: nobody would notice a page that is resolved at once. It makes no
+// difference whether the alert that resolves it is added before or after the first is sent.
 func TestI7APagerRingsForFiveMinutes(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -60,8 +60,8 @@ func TestI7APagerRingsForFiveMinutes(t *testing.T) {
 	}
 }
 
-// TestI7AnAnswerAddedAfterALateDelivery: a sink got the alert of an outage late. Its end waits until five minutes after this
-// delivery, also if the end is added only after it.
+// TestI7AnAnswerAddedAfterALateDelivery: a sink got the alert of an outage late. Its end waits until five minutes after
+// this delivery, also if the end is added only after it.
 func TestI7AnAnswerAddedAfterALateDelivery(t *testing.T) {
 	t.Parallel()
 	s, now := withOutbox(t)
@@ -75,9 +75,9 @@ func TestI7AnAnswerAddedAfterALateDelivery(t *testing.T) {
 	}
 }
 
-// TestI7TheEndOfACampaignAddedLast: the alert that ends a campaign waits, at each sink, until five minutes after any deletion of
-// the campaign that this sink got late. It does not wait because of a late answer (r1). An alert that closes another deletion
-// only (c0) waits for neither.
+// TestI7TheEndOfACampaignAddedLast: the alert that ends a campaign waits, at each sink, until five minutes after any
+// deletion of the campaign that this sink got late. It does not wait because of a late answer (r1). An alert that
+// closes another deletion only (c0) waits for neither.
 func TestI7TheEndOfACampaignAddedLast(t *testing.T) {
 	t.Parallel()
 	s, now := withOutbox(t)
@@ -102,8 +102,8 @@ func TestI7TheEndOfACampaignAddedLast(t *testing.T) {
 	}
 }
 
-// twoDeletions returns the alerts of one campaign: of its two deletions (d1, d2), of the first one's restore (r1), and of their
-// ends (c1, c2). The last one ends the campaign.
+// twoDeletions returns the alerts of one campaign: of its two deletions (d1, d2), of the first one's restore (r1), and
+// of their ends (c1, c2). The last one ends the campaign.
 func twoDeletions(first, second alert.Level) []alert.Alert {
 	return []alert.Alert{
 		{ID: "d1", DedupKey: "e1", CampaignID: "c", Kind: alert.Deletion, Level: first, FlowLogs: knownLogs},
@@ -114,9 +114,9 @@ func twoDeletions(first, second alert.Level) []alert.Alert {
 	}
 }
 
-// TestI7ACampaignIsResolvedAfterAllOfIt: a sink refuses the first deletion of a campaign. The alert that ends the campaign must
-// wait for it, or the pager incident stays open. And a later alert of the campaign must wait for the pending end, or the end
-// resolves what the later alert opens.
+// TestI7ACampaignIsResolvedAfterAllOfIt: a sink refuses the first deletion of a campaign. The alert that ends the
+// campaign must wait for it, or the pager incident stays open. And a later alert of the campaign must wait for the
+// pending end, or the end resolves what the later alert opens.
 func TestI7ACampaignIsResolvedAfterAllOfIt(t *testing.T) {
 	t.Parallel()
 	s, now := withOutbox(t)
@@ -139,8 +139,8 @@ func TestI7ACampaignIsResolvedAfterAllOfIt(t *testing.T) {
 	}
 }
 
-// TestI7WhatACampaignOpenedItResolves: the alert that ends a campaign goes to the sinks that got its most urgent alert, even if
-// its last deletion was less urgent and did not go there. Otherwise their pager incident stays open.
+// TestI7WhatACampaignOpenedItResolves: the alert that ends a campaign goes to the sinks that got its most urgent alert,
+// even if its last deletion was less urgent and did not go there. Otherwise their pager incident stays open.
 func TestI7WhatACampaignOpenedItResolves(t *testing.T) {
 	t.Parallel()
 	s, now := withOutbox(t)
@@ -163,8 +163,8 @@ func TestI7WhatACampaignOpenedItResolves(t *testing.T) {
 	}
 }
 
-// TestCampaignsEnd: deletions share a campaign if they are by one principal in one account, at most ten minutes apart, and
-// within an hour. No deletion joins a campaign that has ended.
+// TestCampaignsEnd: deletions share a campaign if they are by one principal in one account, at most ten minutes apart,
+// and within an hour. No deletion joins a campaign that has ended.
 func TestCampaignsEnd(t *testing.T) {
 	t.Parallel()
 	s, now := withOutbox(t)
@@ -249,8 +249,8 @@ func TestCampaignsAreForgotten(t *testing.T) {
 	}
 }
 
-// TestRetryOfACampaign: a sink has given up a deletion of a campaign, and has got the end of the campaign. If an operator retries
-// the deletion, it opens a pager incident, so the end is sent again.
+// TestRetryOfACampaign: a sink has given up a deletion of a campaign, and has got the end of the campaign. If an
+// operator retries the deletion, it opens a pager incident, so the end is sent again.
 func TestRetryOfACampaign(t *testing.T) {
 	t.Parallel()
 	s, now := withOutbox(t)
@@ -271,8 +271,8 @@ func TestRetryOfACampaign(t *testing.T) {
 	}
 }
 
-// TestTwoDaemonsHaveTwoCampaigns: two daemons give the same campaign different IDs, so that neither resolves the pager incident
-// of the other.
+// TestTwoDaemonsHaveTwoCampaigns: two daemons give the same campaign different IDs, so that neither resolves the pager
+// incident of the other.
 func TestTwoDaemonsHaveTwoCampaigns(t *testing.T) {
 	t.Parallel()
 	var ids [2]string
@@ -288,9 +288,9 @@ func TestTwoDaemonsHaveTwoCampaigns(t *testing.T) {
 	}
 }
 
-// TestARepeatedEventIDMovesNoCampaign: an attacker forges a record with the event ID that began a campaign, hours later. The
-// record opens the same campaign again, but does not move it in time. Otherwise later deletions would join a campaign whose
-// pager incident people may have acknowledged, and page nobody.
+// TestARepeatedEventIDMovesNoCampaign: an attacker forges a record with the event ID that began a campaign, hours
+// later. The record opens the same campaign again, but does not move it in time. Otherwise later deletions would join a
+// campaign whose pager incident people may have acknowledged, and page nobody.
 func TestARepeatedEventIDMovesNoCampaign(t *testing.T) {
 	t.Parallel()
 	s, now := withOutbox(t)

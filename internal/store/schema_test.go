@@ -14,8 +14,8 @@ import (
 	"flowkeeper/remediate/incident"
 )
 
-// TestMigrationsNeverChange: every program that migrates a file to a version gives it the same schema. If a step changed later,
-// copies of older files would be refused: their schema would not be Flowkeeper's own.
+// TestMigrationsNeverChange: every program that migrates a file to a version gives it the same schema. If a step
+// changed later, copies of older files would be refused: their schema would not be Flowkeeper's own.
 func TestMigrationsNeverChange(t *testing.T) {
 	t.Parallel()
 	want := []string{"9689619d2a3a9fa6", "b21467e323873b34", "33590fd57d254c98", "fb36e75cfa6b830a", "14cc646f79754c5c", "1f0cb61cdc7a4b95", "b74b275a01dd1bbc", "016e81676c892ac0", "8a8410bd08ed832a", "0480039b14d476cb", "e4010429ec05cd52", "9ba0a9a6d40ef78b"}
@@ -43,8 +43,8 @@ func TestMigrationKeepsTheOldFile(t *testing.T) {
 	}
 }
 
-// TestUpgradeAfterADeath: an upgrade was killed while it copied the old file, and left half a copy. The next upgrade replaces
-// that with a whole one.
+// TestUpgradeAfterADeath: an upgrade was killed while it copied the old file, and left half a copy. The next upgrade
+// replaces that with a whole one.
 func TestUpgradeAfterADeath(t *testing.T) {
 	t.Parallel()
 	path := older(t, 2)
@@ -59,8 +59,8 @@ func TestUpgradeAfterADeath(t *testing.T) {
 	}
 }
 
-// TestUpgradeAlertsOfWhatIsNotBack: a file of the older schema does not say when the alert that a flow log is not back is due.
-// After the upgrade, this alert is due in the scopes with pending incidents, and only there.
+// TestUpgradeAlertsOfWhatIsNotBack: a file of the older schema does not say when the alert that a flow log is not back
+// is due. After the upgrade, this alert is due in the scopes with pending incidents, and only there.
 func TestUpgradeAlertsOfWhatIsNotBack(t *testing.T) {
 	t.Parallel()
 	path := older(t, 6)
@@ -82,8 +82,8 @@ func TestUpgradeAlertsOfWhatIsNotBack(t *testing.T) {
 	}
 }
 
-// TestUpgradeFromTheFirstSchema: the upgrade keeps the rows. The next refresh reads each flow log as changed, to fill in what the
-// first schema did not have. It counts as the first refresh, so it alerts of nothing new.
+// TestUpgradeFromTheFirstSchema: the upgrade keeps the rows. The next refresh reads each flow log as changed, to fill
+// in what the first schema did not have. It counts as the first refresh, so it alerts of nothing new.
 func TestUpgradeFromTheFirstSchema(t *testing.T) {
 	t.Parallel()
 	row := inventory.Row{FlowLog: flowLog("fl-1"), RootID: "fl-1", State: inventory.Live, Protected: true, FirstSeenAt: noon}
@@ -139,8 +139,8 @@ func TestUpgradeKnowsReleases(t *testing.T) {
 	}
 }
 
-// TestUpgradeAlertsOfDecoys: the older schema does not say whether an alert has named a decoy. So after the upgrade an alert of
-// each decoy is due. A row that can't be read does not stop the upgrade.
+// TestUpgradeAlertsOfDecoys: the older schema does not say whether an alert has named a decoy. So after the upgrade an
+// alert of each decoy is due. A row that can't be read does not stop the upgrade.
 func TestUpgradeAlertsOfDecoys(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "state.db")

@@ -149,8 +149,8 @@ func TestWhatIsWrittenSurvivesReopening(t *testing.T) {
 	}
 }
 
-// TestUpdateIsAllOrNothing: if a change fails or panics, no part of it is stored, and the other changes in its group are still
-// committed.
+// TestUpdateIsAllOrNothing: if a change fails or panics, no part of it is stored, and the other changes in its group
+// are still committed.
 func TestUpdateIsAllOrNothing(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
@@ -242,8 +242,8 @@ func TestACommitIsHandedOver(t *testing.T) {
 	s.row(t, "fl-2")
 }
 
-// TestUnseenOfADamagedFile: if a damaged file has rows in an index that are not in the table, Unseen returns an error. Otherwise
-// it would search for the rows without end.
+// TestUnseenOfADamagedFile: if a damaged file has rows in an index that are not in the table, Unseen returns an error.
+// Otherwise it would search for the rows without end.
 func TestUnseenOfADamagedFile(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
@@ -263,7 +263,8 @@ func TestUnseenOfADamagedFile(t *testing.T) {
 	}
 }
 
-// TestCompare: Compare returns which flow logs of a listing are new or changed, and marks the rows of all listed ones as seen.
+// TestCompare: Compare returns which flow logs of a listing are new or changed, and marks the rows of all listed ones
+// as seen.
 func TestCompare(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
@@ -332,8 +333,8 @@ func TestUnseen(t *testing.T) {
 	}
 }
 
-// TestUnseenBehindWhatIsGone: before the first row that Unseen should return, there are more gone rows than its limit. It must
-// pass them, and must not return rows of other scopes.
+// TestUnseenBehindWhatIsGone: before the first row that Unseen should return, there are more gone rows than its limit.
+// It must pass them, and must not return rows of other scopes.
 func TestUnseenBehindWhatIsGone(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)

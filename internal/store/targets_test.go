@@ -8,8 +8,8 @@ import (
 	"flowkeeper/inventory"
 )
 
-// TestLiveUnless: a start of the daemon reads, page by page, the live flow logs that are not protected or only imported,
-// and the protected ones whose destination the configuration no longer allows. It reads no others.
+// TestLiveUnless: a start of the daemon reads, page by page, the live flow logs that are not protected or only
+// imported, and the protected ones whose destination the configuration no longer allows. It reads no others.
 func TestLiveUnless(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
@@ -56,8 +56,8 @@ func TestLiveUnless(t *testing.T) {
 	}
 }
 
-// TestATargetIsForgottenAfterItsFlowLogs: Prune deletes a delivery target once no protected flow log has it. The next such flow
-// log adds it again.
+// TestATargetIsForgottenAfterItsFlowLogs: Prune deletes a delivery target once no protected flow log has it. The next
+// such flow log adds it again.
 func TestATargetIsForgottenAfterItsFlowLogs(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)

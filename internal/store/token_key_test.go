@@ -18,8 +18,8 @@ func (s *Store) tokenKeyIs(t *testing.T) incident.TokenKey {
 	return key
 }
 
-// TestTokenKey: each state file has a key of its own, which is made once and is also in its copies. SetTokenKey replaces it. A
-// damaged key counts as none.
+// TestTokenKey: each state file has a key of its own, which is made once and is also in its copies. SetTokenKey
+// replaces it. A damaged key counts as none.
 func TestTokenKey(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "state.db")

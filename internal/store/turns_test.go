@@ -55,8 +55,8 @@ func TestDueGoesByTheClassesOfTurns(t *testing.T) {
 	}
 }
 
-// combinations returns due incidents, one for each combination of the fields that the class of a turn depends on. Each time is
-// spread differently, so that the orders by the different times differ, too.
+// combinations returns due incidents, one for each combination of the fields that the class of a turn depends on. Each
+// time is spread differently, so that the orders by the different times differ, too.
 func combinations() (all []incident.Incident) {
 	add := func(i incident.Incident) {
 		n := len(all)

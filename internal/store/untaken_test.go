@@ -7,8 +7,8 @@ import (
 	"flowkeeper/alert"
 )
 
-// TestUntaken: an alert counts as untaken until one sink other than the log has taken it. An alert that all of them have given
-// up still counts.
+// TestUntaken: an alert counts as untaken until one sink other than the log has taken it. An alert that all of them
+// have given up still counts.
 func TestUntaken(t *testing.T) {
 	t.Parallel()
 	s, now := withOutbox(t)

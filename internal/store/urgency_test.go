@@ -47,8 +47,8 @@ func drain(t *testing.T, s *Store, name string, at time.Time) (ids []string) {
 	}
 }
 
-// TestI7UrgentAlertsComeFirst: alerts are sent by level first, and then by age. Alerts that anybody can cause without any
-// permission come after alerts of lost flow logs: a flood of refused calls must not delay those.
+// TestI7UrgentAlertsComeFirst: alerts are sent by level first, and then by age. Alerts that anybody can cause without
+// any permission come after alerts of lost flow logs: a flood of refused calls must not delay those.
 func TestI7UrgentAlertsComeFirst(t *testing.T) {
 	t.Parallel()
 	s, now := withOutbox(t)
@@ -73,8 +73,8 @@ func TestI7UrgentAlertsComeFirst(t *testing.T) {
 	}
 }
 
-// TestI7OrderWithinOneDedupKey: alerts with one dedup key are sent in the order in which they were added, whatever their levels.
-// A later, more urgent alert makes the earlier ones as urgent.
+// TestI7OrderWithinOneDedupKey: alerts with one dedup key are sent in the order in which they were added, whatever
+// their levels. A later, more urgent alert makes the earlier ones as urgent.
 func TestI7OrderWithinOneDedupKey(t *testing.T) {
 	t.Parallel()
 	s, now := withOutbox(t)
@@ -89,8 +89,8 @@ func TestI7OrderWithinOneDedupKey(t *testing.T) {
 	}
 }
 
-// TestI7NothingStarves: one of eight alerts is chosen by age alone, among those that have waited for five minutes. So a stream
-// of more urgent alerts does not hold back another one for ever.
+// TestI7NothingStarves: one of eight alerts is chosen by age alone, among those that have waited for five minutes. So a
+// stream of more urgent alerts does not hold back another one for ever.
 func TestI7NothingStarves(t *testing.T) {
 	t.Parallel()
 	s, now := withOutbox(t)
@@ -113,8 +113,8 @@ func TestI7NothingStarves(t *testing.T) {
 	}
 }
 
-// TestI7AFloodDelaysNoDeletion: thousands of alerts of attempts wait for a sink. At most one of them is sent before the alert of
-// a deletion.
+// TestI7AFloodDelaysNoDeletion: thousands of alerts of attempts wait for a sink. At most one of them is sent before the
+// alert of a deletion.
 func TestI7AFloodDelaysNoDeletion(t *testing.T) {
 	t.Parallel()
 	s, now := withOutbox(t)
@@ -143,8 +143,8 @@ func TestI7AFloodDelaysNoDeletion(t *testing.T) {
 	}
 }
 
-// TestUpgradeOrdersWhatWaits: the upgrade orders the alerts that an older version left in the outbox by urgency, too: those of
-// attempts come last.
+// TestUpgradeOrdersWhatWaits: the upgrade orders the alerts that an older version left in the outbox by urgency, too:
+// those of attempts come last.
 func TestUpgradeOrdersWhatWaits(t *testing.T) {
 	t.Parallel()
 	path := older(t, 6)

@@ -10,8 +10,8 @@ import (
 	"flowkeeper/inventory"
 )
 
-// TestWhatAFlowLogTakes: a flow log takes at most 600 bytes of the file, including its share of all indexes. Each scope of
-// the test has about 300 flow logs with equal settings and random IDs.
+// TestWhatAFlowLogTakes: a flow log takes at most 600 bytes of the file, including its share of all indexes. Each scope
+// of the test has about 300 flow logs with equal settings and random IDs.
 func TestWhatAFlowLogTakes(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "state.db")

@@ -9,7 +9,8 @@ import (
 	"time"
 )
 
-// TestProgress: for two seconds nothing is shown, then a line of progress. The line is cleared before other output, and at the end.
+// TestProgress: for two seconds nothing is shown, then a line of progress. The line is cleared before other output, and
+// at the end.
 func TestProgress(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

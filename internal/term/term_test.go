@@ -19,8 +19,8 @@ func newOutput(w io.Writer, columns int) *Output {
 	return &Output{Stdout: w, Stderr: w, Terminal: columns > 0, Columns: columns}
 }
 
-// TestI12JSONHidesNothing: the JSON of any text has printable characters only, so that it can't control a terminal. It is decoded to the
-// same text.
+// TestI12JSONHidesNothing: the JSON of any text has printable characters only, so that it can't control a terminal. It
+// is decoded to the same text.
 func TestI12JSONHidesNothing(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -94,8 +94,8 @@ func TestTableAligns(t *testing.T) {
 	}
 }
 
-// TestTableFits: on a narrow terminal a table first shortens texts and then leaves columns out. It never shortens IDs. In a file it
-// shortens nothing.
+// TestTableFits: on a narrow terminal a table first shortens texts and then leaves columns out. It never shortens IDs.
+// In a file it shortens nothing.
 func TestTableFits(t *testing.T) {
 	t.Parallel()
 	id, who := "fl-0123456789abcdef0", "assumed-role/administrators/mallory"
@@ -120,8 +120,8 @@ func TestTableFits(t *testing.T) {
 	}
 }
 
-// TestTableLeavesOut: if a table is too wide, it first leaves out columns with the same text in every row, and then those with the lowest
-// number in OrDrop, until it fits.
+// TestTableLeavesOut: if a table is too wide, it first leaves out columns with the same text in every row, and then
+// those with the lowest number in OrDrop, until it fits.
 func TestTableLeavesOut(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -192,7 +192,8 @@ func TestSheetWraps(t *testing.T) {
 	}
 }
 
-// TestFlushHasTheErrorOfAResult: Object returns no error, so Flush returns the error of a result that can't be written as JSON.
+// TestFlushHasTheErrorOfAResult: Object returns no error, so Flush returns the error of a result that can't be written
+// as JSON.
 func TestFlushHasTheErrorOfAResult(t *testing.T) {
 	t.Parallel()
 	o := newOutput(io.Discard, 0)
