@@ -33,8 +33,8 @@ func TestSinksOfPeople(t *testing.T) {
 }
 
 // TestSlackTakesIncomingWebhooksOnly: the URL of a workflow's trigger at Slack is refused: Slack would accept every
-// post and start the workflow each time, but show no alert. This URL is as secret as that of a webhook, so the error
-// does not show it.
+// post and start the workflow each time, which need not show the alert. This URL is as secret as that of a webhook, so
+// the error does not show it.
 func TestSlackTakesIncomingWebhooksOnly(t *testing.T) {
 	t.Parallel()
 	for url, want := range map[string]string{
