@@ -44,9 +44,9 @@ func accountOf(api simulator, trials ...trial) *account {
 	return &account{id: "1", subjects: []*subject{s}, iam: api, self: func() (string, error) { return "arn:aws:iam::1:role/r", nil }}
 }
 
-// TestDelegatedPermissionsAreAskedForWhereNeeded: some flow logs need permissions that AWS checks only while it creates
-// them. The doctor asks the simulator for these, with the condition keys that AWS sets, and only if a protected flow
-// log needs them.
+// TestDelegatedPermissionsAreAskedForWhereNeeded: flow logs to Firehose, and those with ECS or tag fields, need more
+// permissions than others. The doctor asks the simulator about these with the resources and condition keys that AWS
+// would use, and only if a protected flow log needs them.
 func TestDelegatedPermissionsAreAskedForWhereNeeded(t *testing.T) {
 	t.Parallel()
 	const stream = "arn:aws:firehose:eu-west-1:1:deliverystream/s"

@@ -263,8 +263,8 @@ func TestUnseenOfADamagedFile(t *testing.T) {
 	}
 }
 
-// TestCompare: Compare returns which flow logs of a listing are new or changed, and marks the rows of all listed ones
-// as seen.
+// TestCompare: Compare returns which flow logs of a listing are new or changed, and marks the rows that the scope has
+// of all listed ones as seen.
 func TestCompare(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)

@@ -48,7 +48,8 @@ func drain(t *testing.T, s *Store, name string, at time.Time) (ids []string) {
 }
 
 // TestI7UrgentAlertsComeFirst: alerts are sent by level first, and then by age. Alerts that anybody can cause without
-// any permission come after alerts of lost flow logs: a flood of refused calls must not delay those.
+// any permission come after all high and critical alerts of lost flow logs: a flood of refused calls must not delay
+// those.
 func TestI7UrgentAlertsComeFirst(t *testing.T) {
 	t.Parallel()
 	s, now := withOutbox(t)
