@@ -121,8 +121,8 @@ func TestWhatAnAdoptedCopyDoesNotDecide(t *testing.T) {
 	})
 }
 
-// TestAnAdoptedCopyKeepsWhatIsToComeBack: an open incident stays, and is due at once. Closed incidents keep their
-// reason and history, so that the settings of a lost flow log are not lost too.
+// TestAnAdoptedCopyKeepsWhatIsToComeBack: an adoption keeps incidents, because only they have the settings of lost flow
+// logs. An open one is due at once. A closed one keeps its reason and history.
 func TestAnAdoptedCopyKeepsWhatIsToComeBack(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
