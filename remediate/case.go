@@ -15,7 +15,7 @@ func (tx scopeTx) load(of incident.Selection) (*incident.Case, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.Policy, c.Random = tx.policy, tx.random()
+	c.Policy, c.Random, c.StartedAt = tx.policy, tx.random(), tx.startedAt
 	return c, trust.LoadKnown(tx, c, of.IDs)
 }
 

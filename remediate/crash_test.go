@@ -122,3 +122,41 @@ func diesAt(t *testing.T, point int) bool {
 	s.must(s.store.Close())
 	return c.dead
 }
+
+// TestI7EveryCrashPointOfADrift: a refresh finds a flow log gone, and the process dies at each point of the restore in
+// turn and starts again within a second. The restore may be on AWS and not on disk then: people are alerted of the
+// loss all the same, once.
+func TestI7EveryCrashPointOfADrift(t *testing.T) {
+	t.Parallel()
+	point := 0
+	for driftDiesAt(t, point) {
+		point++
+	}
+	if point < 5 {
+		t.Errorf("the process could die at %d points only, want at least 5: the test does not see all calls", point)
+	}
+}
+
+// driftDiesAt plays one loss that a refresh finds, and reports whether the process came to the point and died.
+func driftDiesAt(t *testing.T, point int) bool {
+	s, id := protectedOne(t)
+	s.world.AllowDuplicates(true)
+	s.world.Remove(account, region, id)
+	s.refresh()
+	c := &crasher{left: point, Store: s.store.Remediation(), EC2: s.api}
+	s.r.Store, s.r.Fleet = c, fleet{scope: c}
+	for range 3 {
+		_, _ = s.r.Reconcile(t.Context(), scope, func() {}) // a dead process reports no errors
+	}
+	s.now = s.now.Add(time.Second)
+	s.crash()
+	s.advance(15 * time.Minute)
+	s.wantState(id, incident.Verified, "")
+	s.wantRestored("vpc-1")
+	s.wantAlertCounts(map[alert.Kind]int{alert.Deletion: 1, alert.Restored: 1, alert.Closed: 1})
+	if i := s.incident(id); i.Adopted {
+		t.Errorf("died at point %d: our own restore counts as somebody else's: %+v", point, i)
+	}
+	s.must(s.store.Close())
+	return c.dead
+}

@@ -18,7 +18,8 @@ const (
 
 // scopeMemory is what is kept in memory of one scope. After a crash, all of it may be forgotten.
 type scopeMemory struct {
-	pace *pace
+	pace      *pace
+	startedAt time.Time // when it was made: all before that is forgotten
 
 	smallSteps int // counts the steps with few creates, for forRetries; used by the restorer only
 
@@ -33,7 +34,7 @@ type scopeMemory struct {
 }
 
 func newScopeMemory(now time.Time) *scopeMemory {
-	return &scopeMemory{pace: newPace(now)}
+	return &scopeMemory{pace: newPace(now), startedAt: now}
 }
 
 // setWake sets what wakeUp calls. It must not block.

@@ -32,7 +32,7 @@ func newParts(r *Remediator, s inventory.Scope, api EC2, configured bool) scopeP
 	if random == nil {
 		random = unpredictable
 	}
-	st := scopeStore{store: r.Store, scope: s, configured: configured, policy: r.Policy, now: r.Now, random: random, senders: r.Senders}
+	st := scopeStore{store: r.Store, scope: s, configured: configured, policy: r.Policy, startedAt: m.startedAt, now: r.Now, random: random, senders: r.Senders}
 	return scopeParts{store: st, client: client{api, s, m.pace, r.Now}, memory: m, notifier: notifier{st, r.News}, log: r.Log.With("account", s.Account, "region", s.Region)}
 }
 

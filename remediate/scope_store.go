@@ -14,6 +14,7 @@ type scopeStore struct {
 	scope      inventory.Scope
 	configured bool // there is a client of the scope
 	policy     incident.Policy
+	startedAt  time.Time // when this process began to work on the scope
 	now        func() time.Time
 	random     func() [32]byte
 	senders    Senders
@@ -26,6 +27,7 @@ type scopeTx struct {
 	scope      inventory.Scope
 	configured bool
 	policy     incident.Policy
+	startedAt  time.Time
 	now        time.Time // as of which all is decided
 	random     func() [32]byte
 	events     map[string]incident.Event // that it has read or written, by ID
@@ -49,7 +51,7 @@ func read[T any](ctx context.Context, s scopeStore, fn func(scopeTx) (T, error))
 }
 
 func (s scopeStore) in(tx Tx) scopeTx {
-	return scopeTx{Tx: tx, scope: s.scope, configured: s.configured, policy: s.policy, now: s.now(), random: s.random, events: map[string]incident.Event{}}
+	return scopeTx{Tx: tx, scope: s.scope, configured: s.configured, policy: s.policy, startedAt: s.startedAt, now: s.now(), random: s.random, events: map[string]incident.Event{}}
 }
 
 // event finds an event of the scope.

@@ -19,12 +19,15 @@ type Case struct {
 	Stale          bool      // the snapshot is from a copy so old that a loss by drift is only alerted
 	// KnownDestinations are those of the destinations that the caller asked the store about to which
 	// flow logs deliver or have delivered, with the time when the first of these flow logs was seen;
-	// zero: before the first refresh.
+	// zero: by the first refresh.
 	KnownDestinations map[string]time.Time
 
 	Policy Policy
 	Now    time.Time // of all decisions and changes
-	Random [32]byte  // of this case alone, and secret: what new ClientTokens are made from
+	// StartedAt is when this process began to work on the scope. One before it may have died between a create
+	// and the commit of the answer. Zero: not known.
+	StartedAt time.Time
+	Random    [32]byte // of this case alone, and secret: what new ClientTokens are made from
 
 	Tables
 	Effects Effects // of all changes so far

@@ -110,7 +110,7 @@ func (t *transition) follow(d Decision, f Facts) {
 		refusal{t, inTheWay(t.Incident, d.Found, mayBeOlder, isGuarded(row)), 0}.block()
 	case Adopt:
 		from := adopted
-		if mayHaveMade(t.Incident, d.Found.FlowLog) {
+		if f := d.Found.FlowLog; mayHaveMade(t.Incident, f) || t.c.diedCreating(t.Incident, f) {
 			from = foundOurs
 		}
 		t.markRestored(d.Found.FlowLog, from)

@@ -46,6 +46,7 @@ func TestApplyObservation(t *testing.T) {
 	alive := func(times int, since time.Time) func(*Incident) {
 		return func(i *Incident) { i.TimesAlive, i.AliveSince = times, since }
 	}
+	startedAt := func(at time.Time) func(*Case) { return func(c *Case) { c.StartedAt = at } }
 	sent := func(i *Incident) { i.Call = &SentCall{Token: "T", At: noon} }
 	ours := func(f *inventory.FlowLog) { f.Tags = tagMap(RestoredFrom, "fl-1") }
 	young := func(r *inventory.Row) { r.CreatedAt = now.Add(-30 * time.Second) }
@@ -162,6 +163,21 @@ func TestApplyObservation(t *testing.T) {
 			row fl-2: RootID=fl-1 LineageSince=-24h1m0s WrittenAt=now
 			fl-1: State=restored Call=none NextAttemptAt=+2m0s NewID=fl-2 RestoredAt=now
 			logged fl-1 restored: recreated as fl-2`},
+		{"I4: this daemon may have made it, and died before the answer was on disk", given(gone("fl-1"), pending("fl-1", absentBefore), live("fl-2"), startedAt(now)), observe(made("fl-2", ours)), `
+			= adopt
+			row fl-2: RootID=fl-1 LineageSince=-24h1m0s WrittenAt=now
+			fl-1: State=restored NextAttemptAt=+2m0s NewID=fl-2 RestoredAt=now
+			logged fl-1 restored: recreated as fl-2`},
+		{"I3: this daemon did not die since the incident was opened", given(gone("fl-1"), pending("fl-1", absentBefore), live("fl-2"), startedAt(noon)), observe(made("fl-2", ours)), `
+			= adopt
+			row fl-2: RootID=fl-1 LineageSince=-24h1m0s WrittenAt=now
+			fl-1: State=restored NextAttemptAt=+1m10s NewID=fl-2 Adopted=true RestoredAt=-50s
+			logged fl-1 restored: adopted fl-2, which does the same`},
+		{"I3: this daemon died, and somebody else has made the equivalent", given(gone("fl-1"), pending("fl-1", absentBefore), live("fl-2"), startedAt(now)), observe(made("fl-2")), `
+			= adopt
+			row fl-2: RootID=fl-1 LineageSince=-24h1m0s WrittenAt=now
+			fl-1: State=restored NextAttemptAt=+1m10s NewID=fl-2 Adopted=true RestoredAt=-50s
+			logged fl-1 restored: adopted fl-2, which does the same`},
 		{"I3: a call is in doubt, and somebody else has made the equivalent", given(gone("fl-1"), pending("fl-1", absentBefore, sent), live("fl-2")), observe(made("fl-2")), `
 			= adopt
 			row fl-2: RootID=fl-1 LineageSince=-24h1m0s WrittenAt=now

@@ -55,6 +55,13 @@ func isRestored(f inventory.FlowLog) bool { return f.Tags[RestoredFrom] != "" }
 // replacement, even if it is lost by now.
 func mayHaveMade(i Incident, f inventory.FlowLog) bool { return i.Call != nil && isRestored(f) }
 
+// diedCreating reports whether this daemon may have made a flow log for an incident alone, and died before the answer was
+// on disk. Another daemon may have made it as well: then both alert people of the loss.
+func (c *Case) diedCreating(i Incident, f inventory.FlowLog) bool {
+	_, lost := c.wasLost(f.ID)
+	return i.OpenedAt.Before(c.StartedAt) && f.Tags[RestoredFrom] == i.FlowLogID && !lost
+}
+
 // hasOurTags reports whether an incident's replacement is to have the tags of the lost flow log. A flow log that
 // somebody else made keeps the tags that its maker wants.
 func hasOurTags(i Incident, f inventory.FlowLog) bool { return !i.Adopted || isRestored(f) }
