@@ -1,11 +1,14 @@
 package remediate_test
 
 import (
+	"errors"
+	"fmt"
 	"testing"
 	"time"
 
 	"flowkeeper/alert"
 	"flowkeeper/internal/store"
+	"flowkeeper/inventory"
 	"flowkeeper/remediate/incident"
 )
 
@@ -110,5 +113,37 @@ func TestAnAdoptedCopyLeavesNothingDarkInSilence(t *testing.T) {
 		if len(s.alerts(alert.Closed)) != 1 {
 			t.Errorf("the copy has the event: %v; %d closed alerts, want 1", hasEvent, len(s.alerts(alert.Closed)))
 		}
+	}
+}
+
+// TestI2ForgedRestoresOfACopyHoldNothingBack: a forged copy of the state file says that the lineage of a live flow log was
+// restored five times just now, or will be. When the flow log is deleted after the adoption, it is restored at once.
+func TestI2ForgedRestoresOfACopyHoldNothingBack(t *testing.T) {
+	t.Parallel()
+	for name, restored := range map[string]time.Duration{"just now": 0, "in the future": 1000 * time.Hour} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, id := protectedOne(t)
+			live := s.row(id)
+			s.must(s.store.Update(t.Context(), func(tx *store.Tx) error {
+				for n := range 5 {
+					r := live
+					r.ID, r.State = fmt.Sprintf("fl-f000000000000000%d", n), inventory.Gone
+					i := incident.Incident{Scope: scope, FlowLogID: r.ID, RootID: live.RootID, ResourceID: live.ResourceID, Known: true, State: incident.Restored, NewID: id,
+						Frozen: live.Settings, RestoredAt: s.now.Add(restored), NextAttemptAt: s.now, EventID: "forged", Source: incident.ByEvent, DetectedAt: s.now, OpenedAt: s.now}
+					if err := errors.Join(tx.PutFlowLog(r), tx.PutIncident(i)); err != nil {
+						return err
+					}
+				}
+				return nil
+			}))
+			s.adopt(store.Adoption{Now: s.now, Made: s.now, Stale: 48 * time.Hour})
+			s.refresh()
+			s.advance(5 * time.Minute)
+			s.attackAndReconcile(id)
+			if i := s.incident(id); i.State != incident.Restored || len(s.alerts(alert.Flapping)) > 0 {
+				t.Errorf("%s, flapping: %v, next attempt in %s", i.State, i.Flapping, i.NextAttemptAt.Sub(s.now))
+			}
+		})
 	}
 }

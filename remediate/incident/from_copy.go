@@ -36,16 +36,17 @@ type CopyFate int
 
 // What FromCopy says.
 const (
-	KeptAsIs   CopyFate = iota
-	KeptDue             // it is tried at once, and its event is kept, too
-	KeptClosed          // the copy has its flow log as live: it is closed, so that a record of one more deletion counts
-	NotKept             // its flow log is neither live nor protected: there is nothing to restore
+	KeptAsIs    CopyFate = iota
+	KeptEarlier          // its restore counts as so long ago that it does not count for flapping
+	KeptDue              // it is tried at once, and its event is kept, too
+	KeptClosed           // the copy has its flow log as live: it is closed, so that a record of one more deletion counts
+	NotKept              // its flow log is neither live nor protected: there is nothing to restore
 )
 
 // FromCopy is an incident of a copy, as far as it counts, and what becomes of it. r is the row
 // that the copy has of its flow log.
 func FromCopy(i Incident, r inventory.Row, now time.Time) (Incident, CopyFate) {
-	live := r.State == inventory.Live
+	was, live := i, r.State == inventory.Live
 	i.MissingTags, i.Untried = nil, false // a copy sets no tags
 	if i.Group != "" || i.Call != nil {   // its call may have been sent after the copy was made
 		i.Group, i.Call = "", &SentCall{At: now, Final: true}
@@ -61,7 +62,11 @@ func FromCopy(i Incident, r inventory.Row, now time.Time) (Incident, CopyFate) {
 	case live && !i.countsRecord():
 		return i.closedAlive(now), KeptClosed
 	}
-	return i, KeptAsIs
+	if earlier := now.Add(-FlappingWindow); was.RestoredAt.After(earlier) { // forged restores would hold those of the lineage back
+		was.RestoredAt = earlier
+		return was, KeptEarlier
+	}
+	return was, KeptAsIs
 }
 
 // StaysWithoutRow reports whether an incident stays if the copy has no row of its flow log:

@@ -45,6 +45,9 @@ func TestAdopt(t *testing.T) {
 		"was still there":                  {Incident{State: Closed, Reason: StillThere}, live, KeptAsIs},
 		"released, and gone":               {Incident{State: Closed, Reason: Released}, gone, KeptAsIs},
 		"restored, and gone itself":        {Incident{State: Verified}, wasProtected, KeptAsIs},
+		"restored long ago":                {Incident{State: Verified, RestoredAt: now.Add(-time.Hour)}, wasProtected, KeptAsIs},
+		"restored lately":                  {Incident{State: Verified, RestoredAt: now.Add(-59 * time.Minute)}, wasProtected, KeptEarlier},
+		"restored in the future":           {Incident{State: Restored, RestoredAt: now.Add(1000 * time.Hour), MissingTags: map[string]string{"a": "b"}}, wasProtected, KeptEarlier},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -54,6 +57,9 @@ func TestAdopt(t *testing.T) {
 			}
 			if fate == KeptDue && (!got.NextAttemptAt.Equal(now) || !got.WaitUntil.IsZero() || !got.StuckAlertedAt.IsZero() || !got.RestoredAt.IsZero()) {
 				t.Errorf("the incident waits, or the alert or the restore of the copy counts: %+v", got)
+			}
+			if fate == KeptEarlier && (got.RestoredAt.After(now.Add(-time.Hour)) || len(got.MissingTags) != len(c.i.MissingTags)) {
+				t.Errorf("%+v", got)
 			}
 			if fate == KeptClosed && !got.countsRecord() {
 				t.Errorf("a record of the deletion would not count: %+v", got)
