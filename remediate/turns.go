@@ -23,7 +23,7 @@ type turns struct {
 	// Used only by the turn under way, once start has set them.
 	progress progress
 	stepped  time.Time     // when the last step began
-	maxPause time.Duration // the longest pause before the next turn
+	maxPause time.Duration // the longest pause after the next turn that does no step
 
 	mu       sync.Mutex  // guards what follows
 	timer    *time.Timer // begins the next turn
@@ -33,7 +33,8 @@ type turns struct {
 
 // start begins the first turn, and returns at once. ended is called once, after the last turn. Restorers of thousands
 // of scopes start at the same time. So that not all of them work at once, two times are shorter by a random share
-// (from 0 to 1): the time until the first step that is done even if nothing is due, and the pause before the second turn.
+// (from 0 to 1): the time until the first step that is done even if nothing is due, and the first pause after a turn
+// that does no step.
 func (t *turns) start(now time.Time, share float64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

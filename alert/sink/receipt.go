@@ -17,10 +17,11 @@ type Receipt struct {
 }
 
 // RingsUntil returns until when the incident stays open that the sink has opened for the alert: for
-// alert.MinRing if the alert came late to the sink, or rings on at any pager. The zero time: it may be resolved at once.
+// alert.MinRing if the alert came late to the sink, or rings on at any pager. The zero time: it may be resolved at once,
+// or the sink is the log, which is no pager.
 func (r Receipt) RingsUntil() time.Time {
 	late := r.SentAt.Sub(r.AddedAt) > alert.Late
-	if r.Answers || !late && (!r.RingsOn || r.Sink == LogName) { // the log is no pager
+	if r.Answers || r.Sink == LogName || !late && !r.RingsOn {
 		return time.Time{}
 	}
 	return r.SentAt.Add(alert.MinRing)
@@ -33,7 +34,7 @@ func Resolved(a alert.Alert) (after time.Time, ok bool) {
 }
 
 // Due returns when a new alert is due at each of its sinks: at once, or when the incidents that it resolves there
-// need not stay open any longer. The log is no pager: there it is due at once.
+// need not stay open any longer.
 func Due(a alert.Alert, sinks []string, resolved []Receipt) map[string]time.Time {
 	due := map[string]time.Time{}
 	for _, name := range sinks {
@@ -41,7 +42,7 @@ func Due(a alert.Alert, sinks []string, resolved []Receipt) map[string]time.Time
 	}
 	for _, r := range resolved {
 		at, has := due[r.Sink]
-		if until := r.RingsUntil(); has && r.Sink != LogName && until.After(at) {
+		if until := r.RingsUntil(); has && until.After(at) {
 			due[r.Sink] = until
 		}
 	}

@@ -27,7 +27,7 @@ func TestI7WhatRingsOn(t *testing.T) {
 		"a late answer":         {Receipt{Sink: "pager", Answers: true}, time.Hour, false},
 		"an answer":             {Receipt{Sink: "pager", Answers: true, RingsOn: true}, 0, false},
 		"in the log":            {Receipt{Sink: LogName, RingsOn: true}, 0, false},
-		"late in the log":       {Receipt{Sink: LogName}, time.Hour, true},
+		"late in the log":       {Receipt{Sink: LogName}, time.Hour, false},
 		"before it was added":   {Receipt{Sink: "pager"}, -time.Hour, false}, // the clock went back
 	} {
 		t.Run(name, func(t *testing.T) {

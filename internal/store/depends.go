@@ -47,12 +47,20 @@ func (t dependencies) fill() error {
 	return nil
 }
 
-// usagesBetween selects the columns of tamper.Usage.
-const usagesBetween = `SELECT account, region, needs, (SELECT count(*) FROM targets t CROSS JOIN flow_logs f ON f.target = t.num
-	WHERE t.account = d.account AND t.region = d.region AND t.needs = d.needs)
-	FROM (SELECT DISTINCT account, region, needs FROM depends WHERE thing BETWEEN ? AND ?) d`
+// usagesOf and usagesBetween select the columns of tamper.Usage. DISTINCT is for targets that use several of the
+// resources; of one resource it would only cost time.
+const (
+	usagesOf      = usageColumns + `FROM depends d WHERE thing = ?`
+	usagesBetween = usageColumns + `FROM (SELECT DISTINCT account, region, needs FROM depends WHERE thing BETWEEN ? AND ?) d`
+
+	usageColumns = `SELECT account, region, needs, (SELECT count(*) FROM targets t CROSS JOIN flow_logs f ON f.target = t.num
+		WHERE t.account = d.account AND t.region = d.region AND t.needs = d.needs) `
+)
 
 func (t dependencies) Usages(first, last delivery.ResourceKey) ([]tamper.Usage, error) {
+	if first == last {
+		return t.usages(usagesOf, first)
+	}
 	return t.usages(usagesBetween, first, last)
 }
 

@@ -214,7 +214,7 @@ func TestProtectedRowsAreFoundByTheirTarget(t *testing.T) {
 	s := fresh(t)
 	for name, c := range map[string]struct{ query, reads string }{
 		"unprotected":              {liveThat(unprotected), "SEARCH flow_logs USING INDEX flow_logs_unprotected (account=? AND region=? AND id>?)"},
-		"usages of resources":      {usagesBetween, "SEARCH f USING COVERING INDEX flow_logs_target (target=?)"},
+		"usages of a resource":     {usagesOf, "SEARCH f USING COVERING INDEX flow_logs_target (target=?)"},
 		"usages by their keys":     {usagesBetween, "SEARCH depends USING PRIMARY KEY (thing>? AND thing<?)"},
 		"per target":               {perTarget, "SEARCH flow_logs USING COVERING INDEX flow_logs_target (target>?)"},
 		"live decoys":              {liveDecoys, "SCAN flow_logs USING COVERING INDEX flow_logs_decoy"},

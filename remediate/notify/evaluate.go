@@ -40,8 +40,8 @@ func LossIsDue(e incident.Event, now time.Time) bool {
 	return AwaitsLoss(e) && !e.DueAt.IsZero() && !now.Before(e.DueAt)
 }
 
-// OneOpenIsEnough reports whether, as long as one incident is open, no alert is due, because no time of the event
-// has come. If one is open, [Evaluate] then needs a tally of that incident only.
+// OneOpenIsEnough reports whether no alert of the event is due as long as one of its incidents is open. If one is
+// open, [Evaluate] then needs a tally of that incident only.
 func OneOpenIsEnough(e incident.Event, now time.Time) bool {
 	return !mayAlertPart(e, now) && !isNotBackDue(e, now)
 }
