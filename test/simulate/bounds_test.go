@@ -16,36 +16,36 @@ import (
 // The bounds within which people are alerted. Each is checked at the moment from which
 // it must hold, by what is on disk then.
 
-// handled is what must hold when a daemon has dealt with a message and is about
+// checkBeforeAcknowledge is what must hold when a daemon has dealt with a message and is about
 // to acknowledge it.
-func (p *play) handled(d *daemon, m watcher.Message) {
+func (p *play) checkBeforeAcknowledge(d *daemon, m watcher.Message) {
 	for _, f := range detection.Findings(m.Records) {
-		p.alertedAtCommit(d, f)
+		p.checkAlertedAtCommit(d, f)
 	}
 }
 
-// stepped is what must hold when a daemon has done what was due in a scope at a
+// checkAfterStep is what must hold when a daemon has done what was due in a scope at a
 // time: calls may have hung since. What is known by a clock that has leapt, nobody
 // can hold to a bound.
-func (p *play) stepped(d *daemon, s inventory.Scope, at time.Time) {
+func (p *play) checkAfterStep(d *daemon, s inventory.Scope, at time.Time) {
 	if p.skewed {
 		return
 	}
 	for _, i := range d.unsettled() {
 		if i.Scope == s {
-			p.lossAlerted(d, i, at)
-			p.darknessAlerted(d, i, at)
-			p.tokenTaken(d, i, at)
+			p.checkDriftAlerted(d, i, at)
+			p.checkOverdueAlerted(d, i, at)
+			p.checkTokenTaken(d, i, at)
 		}
 	}
-	p.tokensAlerted(d, s, at)
+	p.checkTokensAlerted(d, s, at)
 }
 
 const driftBound = 30 * time.Second // an alert, after the refresh that found a loss
 
-// lossAlerted: people are alerted of what a refresh found gone, whatever AWS says to a
+// checkDriftAlerted: people are alerted of what a refresh found gone, whatever AWS says to a
 // restore, unless it turned out not to be lost, or a person knew it before: who restores it by hand.
-func (p *play) lossAlerted(d *daemon, i incident.Incident, at time.Time) {
+func (p *play) checkDriftAlerted(d *daemon, i incident.Incident, at time.Time) {
 	if ofRequest(i.EventID) || i.Source != incident.ByDrift || !i.Known || i.Adopted || at.Sub(i.OpenedAt) < driftBound {
 		return
 	}
@@ -53,7 +53,7 @@ func (p *play) lossAlerted(d *daemon, i incident.Incident, at time.Time) {
 	if i.Requested { // who restores by hand may have opened it again
 		since = i.DetectedAt
 	}
-	d.commits.naming(i.FlowLogID, func(a alert.Alert) bool {
+	d.commits.alertsNaming(i.FlowLogID, func(a alert.Alert) bool {
 		alerted = a.Kind == alert.Deletion && !a.Time.Before(since)
 		return !alerted
 	})
@@ -63,19 +63,19 @@ func (p *play) lossAlerted(d *daemon, i incident.Incident, at time.Time) {
 }
 
 const (
-	darkBound   = 5 * time.Minute // after it was detected, or its wait was over, an incident that is not back is alerted
-	darkLate    = time.Minute     // that alert may be late
-	remindBound = 24 * time.Hour  // then again
-	remindLate  = 20 * time.Minute
+	overdueBound = 5 * time.Minute // after it was detected, or its wait was over, an incident that is not back is alerted
+	overdueLate  = time.Minute     // that alert may be late
+	remindBound  = 24 * time.Hour  // then again
+	remindLate   = 20 * time.Minute
 )
 
-// darknessAlerted: people are alerted, critically, of what is not back after five
+// checkOverdueAlerted: people are alerted, critically, of what is not back after five
 // minutes, and then daily, however AWS answers. The time that it waits, by a rule or
 // for the record of a drift, does not count. What is late counts from the first step
 // that could have alerted.
-func (p *play) darknessAlerted(d *daemon, i incident.Incident, at time.Time) {
+func (p *play) checkOverdueAlerted(d *daemon, i incident.Incident, at time.Time) {
 	_, released := p.releases[i.FlowLogID]
-	if i.State == incident.Restored || !i.Known || i.Action == incident.Ignore || released || p.decoys[i.FlowLogID] || p.inPlace[i.FlowLogID] || p.sneaked[i.FlowLogID] || p.waved[i.FlowLogID] {
+	if i.State == incident.Restored || !i.Known || i.Action == incident.Ignore || released || p.decoys[i.FlowLogID] || p.inOthersPlace[i.FlowLogID] || p.toAttacker[i.FlowLogID] || p.blamedOnJanitor[i.FlowLogID] {
 		return // it is back, or may stay away
 	}
 	if p.disputed(d, i.FlowLogID) {
@@ -95,13 +95,13 @@ func (p *play) darknessAlerted(d *daemon, i incident.Incident, at time.Time) {
 		since = incident.Later(since, at)
 	}
 	var last time.Time
-	d.commits.naming(i.RootID, func(a alert.Alert) bool {
+	d.commits.alertsNaming(i.RootID, func(a alert.Alert) bool {
 		if a.Kind != alert.Deletion && a.Level == alert.Critical && !a.Time.Before(from) {
 			last = a.Time.Time
 		}
 		return last.IsZero() && !a.Time.Before(from)
 	})
-	due, late, what := since.Add(darkBound), darkLate, "critically"
+	due, late, what := since.Add(overdueBound), overdueLate, "critically"
 	if !last.IsZero() {
 		due, late, what = last.Add(remindBound), remindLate, "again after a day"
 	}
@@ -129,18 +129,18 @@ func (p *play) disputed(d *daemon, id string) bool {
 	return ok && !row.Protected
 }
 
-// taken is what must hold when the pager takes an alert.
-func (p *play) taken(d *daemon, a alert.Alert) {
+// checkTaken is what must hold when the pager takes an alert.
+func (p *play) checkTaken(d *daemon, a alert.Alert) {
 	if !p.skewed {
-		p.urgentFirst(d, a)
+		p.checkUrgentFirst(d, a)
 	}
 }
 
 const longWait = 5 * time.Minute // what has waited longer is taken now and then
 
-// urgentFirst: nothing that anybody can send without end is taken while an urgent
+// checkUrgentFirst: nothing that anybody can send without end is taken while an urgent
 // alert of a deletion of what Flowkeeper knows waits for its first try.
-func (p *play) urgentFirst(d *daemon, a alert.Alert) {
+func (p *play) checkUrgentFirst(d *daemon, a alert.Alert) {
 	if !endless(a) || p.now.Sub(a.Time.Time) >= longWait || d.leads(a) {
 		return
 	}
@@ -153,19 +153,19 @@ func (p *play) urgentFirst(d *daemon, a alert.Alert) {
 
 const ringBound = 5 * time.Minute // a pager rings at the least for what nobody could have seen otherwise
 
-// rings is what must hold of a pager that took an alert: it is resolved by the end
+// checkRinging is what must hold of a pager that took an alert: it is resolved by the end
 // of all that opened it, and not before people could notice it ring for a deletion
 // that was received late, or of a flow log that nobody knew.
-func (p *play) rings(d *daemon, a alert.Alert) {
+func (p *play) checkRinging(d *daemon, a alert.Alert) {
 	late := a.DeletedAt != nil && a.Time.Sub(a.DeletedAt.Time) > time.Minute
 	unknown := slices.ContainsFunc(a.FlowLogs, func(f alert.FlowLog) bool { return f.ResourceID == "" })
 	for _, key := range []string{a.DedupKey, a.CampaignID} {
 		switch {
 		case key == "" || p.skewed:
 		case a.Kind == alert.Deletion && (late || unknown):
-			d.rang[key] = p.now
+			d.ringingSince[key] = p.now
 		case key == a.DedupKey && a.Kind == alert.Closed, key == a.CampaignID && a.EndsCampaign():
-			if rang, ok := d.rang[key]; ok && p.now.Sub(rang) < ringBound-time.Millisecond { // as exact as the outbox
+			if rang, ok := d.ringingSince[key]; ok && p.now.Sub(rang) < ringBound-time.Millisecond { // as exact as the outbox
 				p.fail("the pager that %s opened rings for %s", a.EventID, p.now.Sub(rang))
 			}
 		}
@@ -185,17 +185,17 @@ func endless(a alert.Alert) bool {
 	return false
 }
 
-// committed is what must hold of alerts that were just written.
-func (p *play) committed(d *daemon, added []alert.Alert) {
+// checkCommittedAlerts is what must hold of alerts that were just written.
+func (p *play) checkCommittedAlerts(d *daemon, added []alert.Alert) {
 	for _, a := range added {
-		p.summedUp(d, a)
-		p.notAccused(d, a)
+		p.checkSummedUp(d, a)
+		p.checkNotAccused(d, a)
 	}
 }
 
-// closed is what must hold of incidents that were just written, where these end
+// checkClosed is what must hold of incidents that were just written, where these end
 // without a restore.
-func (p *play) closed(d *daemon, written []incident.Incident) {
+func (p *play) checkClosed(d *daemon, written []incident.Incident) {
 	for _, i := range written {
 		key := i.FlowLogID + i.OpenedAt.String()
 		if i.State != incident.Closed || d.ended[key] {
@@ -203,15 +203,15 @@ func (p *play) closed(d *daemon, written []incident.Incident) {
 		}
 		d.ended[key] = true
 		if i.Reason == incident.ResourceGone {
-			p.goneTwice(d, i)
+			p.checkGoneTwice(d, i)
 		}
 	}
 }
 
-// frozen: what is to come back has all that it had (I2), its tags too, however young it was. Of
+// checkFrozen: what is to come back has all that it had (I2), its tags too, however young it was. Of
 // several daemons one may receive the record of the loss of what another has made and not tagged yet; the
 // other one sets the tags in the end.
-func (p *play) frozen(written []incident.Incident) {
+func (p *play) checkFrozen(written []incident.Incident) {
 	if len(p.daemons) > 1 {
 		return
 	}
@@ -234,8 +234,8 @@ func (p *play) frozen(written []incident.Incident) {
 	}
 }
 
-// goneTwice: that a resource is gone is believed when two creates in a row say so.
-func (p *play) goneTwice(d *daemon, i incident.Incident) {
+// checkGoneTwice: that a resource is gone is believed when two creates in a row say so.
+func (p *play) checkGoneTwice(d *daemon, i incident.Incident) {
 	said := d.answers[p.policy.TokenKey.Token(i)]
 	for _, code := range said[max(0, len(said)-2):] {
 		if !strings.Contains(code, "NotFound") {
@@ -245,41 +245,41 @@ func (p *play) goneTwice(d *daemon, i incident.Incident) {
 }
 
 const (
-	spell      = 5 * time.Minute // what one principal repeats within it is summed up
-	mostSpell  = 12              // alerts of a kind and principal within a spell
-	mostFailed = 50              // flow logs that an alert lists of a refused call
+	burstWindow  = 5 * time.Minute // what one principal repeats within it is summed up
+	mostPerBurst = 12              // alerts of a kind and principal within a spell
+	mostRefused  = 50              // flow logs that an alert lists of a refused call
 )
 
-// summedUp: what one principal repeats makes few alerts, and none of them grows
+// checkSummedUp: what one principal repeats makes few alerts, and none of them grows
 // with what a call names.
-func (p *play) summedUp(d *daemon, a alert.Alert) {
+func (p *play) checkSummedUp(d *daemon, a alert.Alert) {
 	if !endless(a) || a.Actor == nil || p.skewed {
 		return
 	}
-	if n := len(a.FailedFlowLogs); n > mostFailed {
+	if n := len(a.FailedFlowLogs); n > mostRefused {
 		p.fail("the %s alert %s lists %d flow logs that AWS refused", a.Kind, a.EventID, n)
 	}
 	n := 0
 	for _, b := range slices.Backward(d.commits.alerts) {
 
-		if a.Time.Sub(b.Time.Time) >= spell {
+		if a.Time.Sub(b.Time.Time) >= burstWindow {
 			break
 		}
 		if b.Kind == a.Kind && endless(b) && b.Actor != nil && b.Actor.ARN == a.Actor.ARN {
 			n++
 		}
 	}
-	if n > mostSpell {
-		p.fail("%d %s alerts about %s within %s", n, a.Kind, a.Actor.ARN, spell)
+	if n > mostPerBurst {
+		p.fail("%d %s alerts about %s within %s", n, a.Kind, a.Actor.ARN, burstWindow)
 	}
 }
 
-// alertedAtCommit: of each flow log that was truly deleted, and that the daemon
+// checkAlertedAtCommit: of each flow log that was truly deleted, and that the daemon
 // knew, an alert is on disk before the message is gone.
-func (p *play) alertedAtCommit(d *daemon, f detection.Finding) {
+func (p *play) checkAlertedAtCommit(d *daemon, f detection.Finding) {
 	for _, id := range p.deleted[f.Record.EventID] {
 		alerted := !slices.Contains(f.Deleted, id) || !d.received[f.Record.EventID+id]
-		d.commits.naming(id, func(a alert.Alert) bool {
+		d.commits.alertsNaming(id, func(a alert.Alert) bool {
 			alerted = alerted || a.Kind == alert.Deletion && a.EventID == f.Record.EventID
 			return !alerted
 		})

@@ -31,7 +31,7 @@ func restoresByHand(seed uint64) bool { return seed > goldens && seed%7 < 3 }
 // byHand restores something by hand, now and then.
 func (p *play) byHand() {
 	if p.hands != nil && p.hands.IntN(10) == 0 {
-		p.command(p.anyone())
+		p.command(p.anyDaemon())
 	}
 }
 
@@ -52,7 +52,7 @@ func (p *play) amid() {
 
 // command runs `flowkeeper restore` on the state file of a daemon.
 func (p *play) command(d *daemon) {
-	id := p.meant(d)
+	id := p.pickForCommand(d)
 	if id == "" || d.away {
 		return
 	}
@@ -64,7 +64,7 @@ func (p *play) command(d *daemon) {
 		p.must(c.store.Close())
 	}()
 	if p.hands.IntN(3) == 0 {
-		c.left = p.hands.IntN(25)
+		c.edgesLeft = p.hands.IntN(25)
 	}
 	p.say("restore %s by hand", id)
 	s := inventory.Scope{Account: account, Region: regionOf(p.known[id].resource)}
@@ -74,7 +74,7 @@ func (p *play) command(d *daemon) {
 		p.say("  %v", err)
 		return
 	}
-	p.asked[p.known[id]] = true
+	p.askedByHand[p.known[id]] = true
 	i, alive, err := c.remediator.RestoreByHand(c.ctx, s, last.FlowLogID)
 	if !errors.Is(err, incident.ErrYoung) {
 		p.expected(c, err)
@@ -99,9 +99,9 @@ func (p *play) command(d *daemon) {
 	p.check() // what it made is known from now on
 }
 
-// meant is a flow log that a person restores: mostly one that was lost lately, or the one of the
+// pickForCommand is a flow log that a person restores: mostly one that was lost lately, or the one of the
 // last command. Nobody restores a decoy.
-func (p *play) meant(d *daemon) (id string) {
+func (p *play) pickForCommand(d *daemon) (id string) {
 	var ids []string
 	switch p.hands.IntN(8) {
 	case 0:
@@ -139,21 +139,21 @@ func newCommand(d *daemon) *daemon {
 	c := &daemon{p: p, path: d.path, commits: d.commits}
 	ctx, cancel := context.WithCancel(context.Background())
 	c.ctx = ctx
-	c.mortal = &mortal{left: -1, cancel: cancel, tick: p.meanwhile}
-	st, err := store.Open(ctx, c.path, store.Options{Now: p.theirs, Routes: alerttest.To{"pager"}})
+	c.mortal = &mortal{edgesLeft: -1, cancel: cancel, tick: p.meanwhile}
+	st, err := store.Open(ctx, c.path, store.Options{Now: p.daemonNow, Routes: alerttest.To{"pager"}})
 	p.must(err)
 	c.store = st
 	c.keys = aws.NewCredentialsCache(aws.CredentialsProviderFunc(c.credentials))
 	base := scopes.Account{}.Reach(scopes.OnClock(aws.Config{Region: region, HTTPClient: wire{c.mortal, c, p.world.HTTPClient().Transport},
-		Credentials: c.keys, Retryer: impatient}, p.theirs))
+		Credentials: c.keys, Retryer: impatient}, p.daemonNow))
 	c.fleet = scopes.NewFleet(base, p.regions, slog.New(slog.DiscardHandler))
 	p.must(c.fleet.Connect(ctx, []scopes.Account{{ID: account}}))
-	mem := memory{st, c.mortal, c}
+	mem := mortalStore{st, c.mortal, c}
 	c.remediator = &remediate.Remediator{
-		Store:    room[remediate.Tx]{mem, st.Remediation(), func(tx remediate.Tx, w *writes) remediate.Tx { return remediates{tx, w} }},
-		News:     room[remediate.NewsTx]{mem, st.News(), func(tx remediate.NewsTx, w *writes) remediate.NewsTx { return newsOf{tx, w} }},
-		Snapshot: mem, Fleet: c.fleet, Policy: p.policy, Now: p.theirs, Log: p.log, Senders: around{c},
-		Parallel: p.beside, Pause: c.pauses, Rand: p.random.Float64, Random: p.token,
+		Store:    partStore[remediate.Tx]{mem, st.Remediation(), func(tx remediate.Tx, w *writes) remediate.Tx { return remediateTx{tx, w} }},
+		News:     partStore[remediate.NewsTx]{mem, st.News(), func(tx remediate.NewsTx, w *writes) remediate.NewsTx { return newsTx{tx, w} }},
+		Snapshot: mem, Fleet: c.fleet, Policy: p.policy, Now: p.daemonNow, Log: p.log, Senders: environment{c},
+		Parallel: p.inRandomOrder, Pause: c.pauses, Rand: p.random.Float64, Random: p.token,
 	}
 	return c
 }
@@ -161,7 +161,7 @@ func newCommand(d *daemon) *daemon {
 // planned is the restore that the command plans, before it asks AWS for anything.
 func (d *daemon) planned(s inventory.Scope, id string) (last incident.Incident, err error) {
 	err = d.store.View(d.ctx, func(tx *store.Tx) error {
-		c, err := tx.Case(s, incident.Selection{IDs: []string{id}}, d.p.theirs())
+		c, err := tx.Case(s, incident.Selection{IDs: []string{id}}, d.p.daemonNow())
 		if err != nil {
 			return err
 		}
@@ -197,15 +197,15 @@ func (p *play) meanwhile() {
 	p.check() // what daemons have just made is known to those who delete
 	switch what {
 	case 0, 1, 2:
-		d.step(p.anywhere())
+		d.step(p.anyScope())
 	case 3:
 		d.receive()
 	case 4:
-		d.refresh(p.anywhere())
+		d.refresh(p.anyScope())
 	case 5:
 		p.send(false)
 	case 6:
-		p.strike(p.attacker, 1)
+		p.deleteSome(p.attacker, 1)
 	case 7:
 		p.createByHand()
 	}
@@ -216,7 +216,7 @@ func (p *play) meanwhile() {
 // command. Where AWS allows doubles, he makes one, and so does Flowkeeper.
 func (p *play) createByHand() {
 	all := p.free()
-	if len(all) == 0 || p.twins {
+	if len(all) == 0 || p.allowsDoubles {
 		return
 	}
 	f := p.wanted[all[p.hands.IntN(len(all))]]
@@ -228,21 +228,21 @@ func (p *play) createByHand() {
 	f.CreatedAt, f.ID = p.now, ""
 	id := out.FlowLogIds[0]
 	p.isThere(id, f)
-	p.inPlace[id] = p.shared(targetOf(f))
+	p.inOthersPlace[id] = p.shared(targetOf(f))
 	p.happened["flow logs created by hand"]++
 	p.say("somebody creates %s at %v", id, targetOf(f))
 }
 
-// alsoAsked reports whether a flow log that nobody wanted was restored by hand: it is not protected
+// mayBeByHand reports whether a flow log that nobody wanted was restored by hand: it is not protected
 // either.
-func (p *play) alsoAsked(f fakeaws.FlowLog) bool {
+func (p *play) mayBeByHand(f fakeaws.FlowLog) bool {
 	t := targetOf(f)
-	if !p.asked[t] {
+	if !p.askedByHand[t] {
 		return false
 	}
 	for id, at := range p.known {
-		if at == t && p.sneaked[id] {
-			p.sneaked[f.ID] = true
+		if at == t && p.toAttacker[id] {
+			p.toAttacker[f.ID] = true
 			return true
 		}
 	}

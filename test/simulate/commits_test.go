@@ -26,7 +26,7 @@ type commits struct {
 	received   map[string]bool      // of deletions, by event and flow log: the snapshot had it
 	receivedAt map[string][]receipt // of the same
 
-	wrote       map[string]incident.Incident // as last written, by flow log
+	lastWritten map[string]incident.Incident // as last written, by flow log
 	knownSince  map[string]time.Time         // when the snapshot got to know of the flow log of an incident, by its ID
 	tokens      map[string]bool              // that creates may be sent with
 	usedTokens  []usedToken                  // that people are to be alerted of
@@ -34,14 +34,14 @@ type commits struct {
 	sharedUsed  map[string]time.Time         // when AWS said that the token of a shared call was used, by flow log
 	couldTake   map[string]time.Time         // when a step first could have taken another token
 
-	couldAlert map[string]time.Time // when a step first could have alerted of what is due
-	mightStay  map[string]time.Time // when a step last found that a flow log is disputed, by ID
-	rang       map[string]time.Time // when a pager last began that has to ring for a while, by its key
+	couldAlert   map[string]time.Time // when a step first could have alerted of what is due
+	mightStay    map[string]time.Time // when a step last found that a flow log is disputed, by ID
+	ringingSince map[string]time.Time // when a pager last began that has to ring for a while, by its key
 }
 
 func newCommits() *commits {
-	return &commits{has: map[string]bool{}, tried: map[string]bool{}, sent: map[string]bool{}, answers: map[string][]string{}, hidden: map[target]bool{}, ended: map[string]bool{}, received: map[string]bool{}, receivedAt: map[string][]receipt{}, couldAlert: map[string]time.Time{}, mightStay: map[string]time.Time{}, rang: map[string]time.Time{},
-		wrote: map[string]incident.Incident{}, knownSince: map[string]time.Time{}, tokens: map[string]bool{}, tokenEvents: map[string]bool{}, sharedUsed: map[string]time.Time{}, couldTake: map[string]time.Time{}}
+	return &commits{has: map[string]bool{}, tried: map[string]bool{}, sent: map[string]bool{}, answers: map[string][]string{}, hidden: map[target]bool{}, ended: map[string]bool{}, received: map[string]bool{}, receivedAt: map[string][]receipt{}, couldAlert: map[string]time.Time{}, mightStay: map[string]time.Time{}, ringingSince: map[string]time.Time{},
+		lastWritten: map[string]incident.Incident{}, knownSince: map[string]time.Time{}, tokens: map[string]bool{}, tokenEvents: map[string]bool{}, sharedUsed: map[string]time.Time{}, couldTake: map[string]time.Time{}}
 }
 
 // receipt is a record of a deletion as a daemon received it.
@@ -59,48 +59,48 @@ type writes struct {
 
 // Transactions that note what they are to write.
 type (
-	remediates struct {
+	remediateTx struct {
 		remediate.Tx
 		*writes
 	}
-	newsOf struct {
+	newsTx struct {
 		remediate.NewsTx
 		*writes
 	}
-	rehearses struct {
+	rehearseTx struct {
 		rehearse.Tx
 		*writes
 	}
-	pipelines struct {
+	pipelineTx struct {
 		rehearse.PipelineTx
 		*writes
 	}
-	tampers struct {
+	tamperTx struct {
 		tamper.Tx
 		*writes
 	}
 )
 
-func (w remediates) SaveCase(c *incident.Case) error {
+func (w remediateTx) SaveCase(c *incident.Case) error {
 	_, incidents := c.Changes()
 	w.incidents = append(w.incidents, incidents...)
 	return w.Tx.SaveCase(c)
 }
 
-func (w remediates) AddAlert(a alert.Alert) error { return w.add(a, w.Tx) }
-func (w tampers) AddAlert(a alert.Alert) error    { return w.add(a, w.Tx) }
+func (w remediateTx) AddAlert(a alert.Alert) error { return w.add(a, w.Tx) }
+func (w tamperTx) AddAlert(a alert.Alert) error    { return w.add(a, w.Tx) }
 
-func (w newsOf) AddAlerts(alerts []alert.Alert, note *notify.OutageNote) error {
+func (w newsTx) AddAlerts(alerts []alert.Alert, note *notify.OutageNote) error {
 	w.alerts = append(w.alerts, alerts...)
 	return w.NewsTx.AddAlerts(alerts, note)
 }
 
-func (w rehearses) SaveRehearsals(s inventory.Scope, c rehearse.Changes) error {
+func (w rehearseTx) SaveRehearsals(s inventory.Scope, c rehearse.Changes) error {
 	w.alerts = append(w.alerts, c.Alerts...)
 	return w.Tx.SaveRehearsals(s, c)
 }
 
-func (w pipelines) SavePipelineHealth(s inventory.Scope, h rehearse.PipelineHealth, alerts []alert.Alert) error {
+func (w pipelineTx) SavePipelineHealth(s inventory.Scope, h rehearse.PipelineHealth, alerts []alert.Alert) error {
 	w.alerts = append(w.alerts, alerts...)
 	return w.PipelineTx.SavePipelineHealth(s, h, alerts)
 }
@@ -122,9 +122,9 @@ func (c *commits) add(alerts []alert.Alert) (added []alert.Alert) {
 	return added
 }
 
-// naming are the alerts that name a flow log, or one of its lineage where it is the
+// alertsNaming are the alerts that name a flow log, or one of its lineage where it is the
 // root, the latest first.
-func (c *commits) naming(id string, yield func(alert.Alert) (more bool)) {
+func (c *commits) alertsNaming(id string, yield func(alert.Alert) (more bool)) {
 	for _, v := range slices.Backward(c.alerts) {
 		for _, f := range v.FlowLogs {
 			if f.FlowLogID == id || f.RootFlowLogID == id {

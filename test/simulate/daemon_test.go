@@ -34,20 +34,20 @@ import (
 // daemon is one Flowkeeper: the real parts, without the goroutines that run
 // them.
 type daemon struct {
-	p           *play
-	path        string
-	wrong       bool      // the credentials are another account's
-	stepSince   time.Time // when the step of the remediator began that runs, in the daemon's time; zero: none
-	asked       bool      // a refresh was asked for
-	deaths      int
-	unstored    [][2]string // answers to creates, by token, that are not on disk
-	later       []func()    // tasks that run after the next commit
-	watches     map[inventory.Scope]watch
-	looking     *sql.DB           // the state file, read beside the daemon
-	away        bool              // the account has left, as far as it knows
-	knewThen    map[string]string // when it learned that: see knows
-	unprotected map[string]bool   // flow logs that it does not protect, because they count as decoys
-	named       map[string]bool   // flow logs that alerts about decoys name
+	p            *play
+	path         string
+	wrongKeys    bool      // the credentials are another account's
+	stepSince    time.Time // when the step of the remediator began that runs, in the daemon's time; zero: none
+	refreshAsked bool      // a refresh was asked for
+	deaths       int
+	unstored     [][2]string // answers to creates, by token, that are not on disk
+	later        []func()    // tasks that run after the next commit
+	watches      map[inventory.Scope]watch
+	reader       *sql.DB           // the state file, read beside the daemon
+	away         bool              // the account has left, as far as it knows
+	knewThen     map[string]string // when it learned that: see knows
+	unprotected  map[string]bool   // flow logs that it does not protect, because they count as decoys
+	named        map[string]bool   // flow logs that alerts about decoys name
 	*commits
 
 	*mortal
@@ -64,7 +64,7 @@ type daemon struct {
 func newDaemon(p *play, n int) *daemon {
 	d := &daemon{p: p, path: filepath.Join(p.dir, fmt.Sprintf("state-%d.db", n)), commits: newCommits(), unprotected: map[string]bool{}, named: map[string]bool{}}
 	d.start()
-	d.looking = p.look(d.path)
+	d.reader = p.openReadOnly(d.path)
 	return d
 }
 
@@ -73,59 +73,59 @@ func newDaemon(p *play, n int) *daemon {
 func (d *daemon) start() {
 	ctx, cancel := context.WithCancel(context.Background())
 	d.ctx = ctx
-	d.mortal = &mortal{left: -1, cancel: cancel, tick: d.p.amid}
+	d.mortal = &mortal{edgesLeft: -1, cancel: cancel, tick: d.p.amid}
 	d.later, d.watches = nil, map[inventory.Scope]watch{}
 	clear(d.answers) // nobody knows which of them are on disk
 	d.unstored = nil
-	st, err := store.Open(ctx, d.path, store.Options{Daemon: true, Now: d.p.theirs, Routes: alerttest.To{"pager"}})
+	st, err := store.Open(ctx, d.path, store.Options{Daemon: true, Now: d.p.daemonNow, Routes: alerttest.To{"pager"}})
 	d.p.must(err)
 	d.store = st
 	d.keys = aws.NewCredentialsCache(aws.CredentialsProviderFunc(d.credentials)) // as read once from a file
 	base := scopes.Account{}.Reach(scopes.OnClock(aws.Config{Region: region, HTTPClient: wire{d.mortal, d, d.p.world.HTTPClient().Transport},
-		Credentials: d.keys, Retryer: impatient}, d.p.theirs))
+		Credentials: d.keys, Retryer: impatient}, d.p.daemonNow))
 	d.fleet = scopes.NewFleet(base, d.p.regions, slog.New(slog.DiscardHandler))
 	d.p.must(d.fleet.Connect(ctx, []scopes.Account{{ID: account}}))
 	if d.away {
 		d.fleet.Leave(account)
 	}
-	mem := memory{st, d.mortal, d}
+	mem := mortalStore{st, d.mortal, d}
 	d.remediator = &remediate.Remediator{
-		Store:    followed{room[remediate.Tx]{mem, st.Remediation(), func(tx remediate.Tx, w *writes) remediate.Tx { return remediates{tx, w} }}},
-		News:     room[remediate.NewsTx]{mem, st.News(), func(tx remediate.NewsTx, w *writes) remediate.NewsTx { return newsOf{tx, w} }},
-		Snapshot: mem, Fleet: d.fleet, Policy: d.p.policy, Now: d.p.theirs, Log: d.p.log, Refreshes: around{d}, Senders: around{d},
-		Parallel: d.p.beside, Background: d.background, Rand: d.p.random.Float64, Random: d.p.token,
-		Tampering: &tamper.Handler{Store: room[tamper.Tx]{mem, st.Tampering(), func(tx tamper.Tx, w *writes) tamper.Tx { return tampers{tx, w} }}, Policy: d.p.policy, Now: d.p.theirs,
-			Dependencies: around{d}, Refreshes: around{d}, Senders: around{d}},
+		Store:    remediatorStore{partStore[remediate.Tx]{mem, st.Remediation(), func(tx remediate.Tx, w *writes) remediate.Tx { return remediateTx{tx, w} }}},
+		News:     partStore[remediate.NewsTx]{mem, st.News(), func(tx remediate.NewsTx, w *writes) remediate.NewsTx { return newsTx{tx, w} }},
+		Snapshot: mem, Fleet: d.fleet, Policy: d.p.policy, Now: d.p.daemonNow, Log: d.p.log, Refreshes: environment{d}, Senders: environment{d},
+		Parallel: d.p.inRandomOrder, Background: d.background, Rand: d.p.random.Float64, Random: d.p.token,
+		Tampering: &tamper.Handler{Store: partStore[tamper.Tx]{mem, st.Tampering(), func(tx tamper.Tx, w *writes) tamper.Tx { return tamperTx{tx, w} }}, Policy: d.p.policy, Now: d.p.daemonNow,
+			Dependencies: environment{d}, Refreshes: environment{d}, Senders: environment{d}},
 	}
 	d.rehearser = &rehearse.Rehearser{
-		Store:     room[rehearse.Tx]{mem, st.Rehearsals(), func(tx rehearse.Tx, w *writes) rehearse.Tx { return rehearses{tx, w} }},
-		Pipelines: room[rehearse.PipelineTx]{mem, st.Pipelines(), func(tx rehearse.PipelineTx, w *writes) rehearse.PipelineTx { return pipelines{tx, w} }}, Fleet: around{d}, Restores: d.remediator,
-		AlertOnly: d.p.policy.AlertOnly, Now: d.p.theirs, Log: d.p.log, Senders: around{d}, Rand: d.p.random.Float64,
+		Store:     partStore[rehearse.Tx]{mem, st.Rehearsals(), func(tx rehearse.Tx, w *writes) rehearse.Tx { return rehearseTx{tx, w} }},
+		Pipelines: partStore[rehearse.PipelineTx]{mem, st.Pipelines(), func(tx rehearse.PipelineTx, w *writes) rehearse.PipelineTx { return pipelineTx{tx, w} }}, Fleet: environment{d}, Restores: d.remediator,
+		AlertOnly: d.p.policy.AlertOnly, Now: d.p.daemonNow, Log: d.p.log, Senders: environment{d}, Rand: d.p.random.Float64,
 		Pause: func(context.Context, time.Duration) bool { return false },
 	}
 	d.remediator.Rehearsals = d.rehearser
 	d.sender = sink.NewSender("pager", pager{d.mortal, d}, mem, d.p.log)
-	d.sender.Now, d.sender.Rand = d.p.theirs, d.p.random.Float64
+	d.sender.Now, d.sender.Rand = d.p.daemonNow, d.p.random.Float64
 	d.watcher = watcher.New(watcher.Config{QueueURL: d.p.queue, VisibilityTimeout: time.Minute, Files: newFiles(base), KeepAlive: func() {}},
 		sqs.NewFromConfig(base, func(o *sqs.Options) { o.RetryMaxAttempts = 1 }), d, d.p.log)
 }
 
-// around is what the parts of a daemon know of what is around them.
-type around struct{ d *daemon }
+// environment is what the parts of a daemon know of what is around them.
+type environment struct{ d *daemon }
 
-func (a around) Soon(inventory.Scope)                            { a.d.asked = true }
-func (a around) AccountSoon(string)                              { a.d.asked = true }
-func (around) Asks(context.Context, inventory.Scope) func(error) { return func(error) {} }
-func (around) Bypass(context.Context, alert.Alert)               {}
-func (a around) Often(inventory.Scope)                           { a.d.attacked() }
-func (around) Wake()                                             {} // the play says when alerts are sent
-func (a around) EC2(s inventory.Scope) (rehearse.EC2, bool)      { return a.d.fleet.EC2(s) }
+func (a environment) Soon(inventory.Scope)                            { a.d.refreshAsked = true }
+func (a environment) AccountSoon(string)                              { a.d.refreshAsked = true }
+func (environment) Asks(context.Context, inventory.Scope) func(error) { return func(error) {} }
+func (environment) Bypass(context.Context, alert.Alert)               {}
+func (a environment) Often(inventory.Scope)                           { a.d.attacked() }
+func (environment) Wake()                                             {} // the play says when alerts are sent
+func (a environment) EC2(s inventory.Scope) (rehearse.EC2, bool)      { return a.d.fleet.EC2(s) }
 
-func (around) All() []tamper.Dependency {
+func (environment) All() []tamper.Dependency {
 	return []tamper.Dependency{{ARN: "arn:*:cloudtrail:*:" + account + ":trail/*", As: "a trail that events come from"}}
 }
 
-func (a around) Caller(ctx context.Context, s inventory.Scope) (string, error) {
+func (a environment) Caller(ctx context.Context, s inventory.Scope) (string, error) {
 	return a.d.fleet.Caller(ctx, s)
 }
 
@@ -151,7 +151,7 @@ func (d *daemon) runLater() {
 // account.
 func (d *daemon) credentials(context.Context) (aws.Credentials, error) {
 	u := d.p.own
-	if d.wrong {
+	if d.wrongKeys {
 		u = d.p.foreign
 	}
 	return static(u), nil
@@ -159,7 +159,7 @@ func (d *daemon) credentials(context.Context) (aws.Credentials, error) {
 
 // mix up the credentials, or end that: the source itself has noticed.
 func (d *daemon) mixUp(wrong bool) {
-	d.wrong, d.p.mixedUp = wrong, d.p.now
+	d.wrongKeys, d.p.mixedUp = wrong, d.p.now
 	d.keys.Invalidate()
 }
 
@@ -178,7 +178,7 @@ func impatient() aws.Retryer {
 
 // RecordMessage implements watcher.Handler as internal/daemon does.
 func (d *daemon) RecordMessage(ctx context.Context, m watcher.Message) error {
-	d.asked = d.asked || len(m.Suspects) > 0
+	d.refreshAsked = d.refreshAsked || len(m.Suspects) > 0
 	if fs := detection.Findings(m.Records); len(fs) > 0 {
 		for _, f := range fs {
 			inScope := slices.Contains(d.scopes(), inventory.Scope{Account: f.Record.Account, Region: f.Record.Region})
@@ -194,7 +194,7 @@ func (d *daemon) RecordMessage(ctx context.Context, m watcher.Message) error {
 			d.p.overlook(m)
 			return nil
 		}
-		d.p.handled(d, m)
+		d.p.checkBeforeAcknowledge(d, m)
 	}
 	return nil
 }
@@ -222,16 +222,16 @@ func (d *daemon) receive() int {
 func (d *daemon) refresh(s inventory.Scope) { d.refreshBy(s, d.remediator.Refresh) }
 
 func (d *daemon) refreshBy(s inventory.Scope, refresh func(context.Context, inventory.Scope) (inventory.Counts, error)) {
-	d.asked = false
+	d.refreshAsked = false
 	if d.away {
 		return
 	}
-	d.refreshed(s, watchEvery)
+	d.scheduleWatch(s, watchEvery)
 	started, before := d.p.now, d.rows(s)
-	defer func() { d.p.remembered(s, before, d.rows(s)) }()
+	defer func() { d.p.checkRefreshed(s, before, d.rows(s)) }()
 	counts, err := refresh(d.ctx, s)
 	if err == nil {
-		d.p.listed(d, s, started)
+		d.p.noteListed(d, s, started)
 	} else {
 		d.p.expected(d, err)
 	}
@@ -248,7 +248,7 @@ func (d *daemon) noteReceived(fs []detection.Finding) {
 		for _, id := range d.p.deleted[f.Record.EventID] {
 			key := f.Record.EventID + id
 			if slices.Contains(f.Deleted, id) {
-				d.receivedAt[key] = append(d.receivedAt[key], receipt{d.p.theirs(), incident.PrincipalOrName(&actor), f.Record.EventTime})
+				d.receivedAt[key] = append(d.receivedAt[key], receipt{d.p.daemonNow(), incident.PrincipalOrName(&actor), f.Record.EventTime})
 			}
 			if _, again := d.received[key]; !again {
 				d.received[key] = d.knew(id)
@@ -273,7 +273,7 @@ type row struct {
 // rows of a scope's snapshot, by flow log ID.
 func (d *daemon) rows(s inventory.Scope) map[string]row {
 	out := map[string]row{}
-	rows, err := d.looking.Query(`SELECT id, state, digest FROM flow_logs WHERE account = ? AND region = ?`, s.Account, s.Region)
+	rows, err := d.reader.Query(`SELECT id, state, digest FROM flow_logs WHERE account = ? AND region = ?`, s.Account, s.Region)
 	d.p.must(err)
 	defer rows.Close()
 	for rows.Next() {
@@ -299,7 +299,7 @@ func (d *daemon) rehearse(s inventory.Scope) {
 func (d *daemon) notifyDue() {
 	var scopes []inventory.Scope
 	err := d.reading(func() error {
-		return d.store.View(d.ctx, func(tx *store.Tx) (err error) { scopes, err = tx.DueScopes(d.p.theirs()); return err })
+		return d.store.View(d.ctx, func(tx *store.Tx) (err error) { scopes, err = tx.DueScopes(d.p.daemonNow()); return err })
 	})
 	for _, s := range scopes {
 		err = errors.Join(err, d.remediator.NotifyDue(d.ctx, s))
@@ -313,12 +313,12 @@ func (d *daemon) step(s inventory.Scope) int {
 		return 0
 	}
 	began := d.p.now
-	d.stepSince = d.p.theirs()
+	d.stepSince = d.p.daemonNow()
 	n, err := d.remediator.Reconcile(d.ctx, s, func() {})
 	d.stepSince = time.Time{}
 	d.p.expected(d, err)
 	if err == nil && !d.dead {
-		d.p.stepped(d, s, began)
+		d.p.checkAfterStep(d, s, began)
 	}
 	return n
 }
@@ -337,7 +337,7 @@ func (d *daemon) due() (at time.Time) {
 		}
 	}
 	if rest := d.sender.TryNext(d.ctx); rest >= 0 {
-		if next := d.p.theirs().Add(rest); at.IsZero() || next.Before(at) {
+		if next := d.p.daemonNow().Add(rest); at.IsZero() || next.Before(at) {
 			at = next
 		}
 	}
@@ -357,7 +357,7 @@ func (d *daemon) unsettled() (out []incident.Incident) {
 func (d *daemon) repeated() (n int) {
 	d.p.must(d.store.View(context.Background(), func(tx *store.Tx) error {
 		for _, s := range d.p.scopes() {
-			all, err := tx.DueBursts(s, d.p.theirs().Add(time.Hour), d.p.theirs())
+			all, err := tx.DueBursts(s, d.p.daemonNow().Add(time.Hour), d.p.daemonNow())
 			if err != nil {
 				return err
 			}
@@ -374,7 +374,7 @@ func (d *daemon) repeated() (n int) {
 
 // expected ends the run on errors that no fault explains.
 func (p *play) expected(d *daemon, err error) {
-	if err == nil || d.dead || errors.Is(err, errDead) || p.stormy || d.wrong || len(p.troubles) > 0 {
+	if err == nil || d.dead || errors.Is(err, errDead) || p.stormy || d.wrongKeys || len(p.troubles) > 0 {
 		return
 	}
 	p.fail("without any fault: %v", err)

@@ -28,7 +28,7 @@ func (p *play) free() (out []target) {
 		count[targetOf(f)]++
 		taken[targetOf(f).place] = true
 	}
-	return slices.DeleteFunc(p.absent(count), func(t target) bool { return !p.twins && taken[t.place] })
+	return slices.DeleteFunc(p.absent(count), func(t target) bool { return !p.allowsDoubles && taken[t.place] })
 }
 
 // decoy takes a lost flow log's place with something that does less. Where a
@@ -43,17 +43,17 @@ func (p *play) decoy() {
 		return
 	}
 	waved := map[target]bool{}
-	for id := range p.waved {
+	for id := range p.blamedOnJanitor {
 		waved[p.known[id]] = true
 	}
 	for id := range p.releases {
-		i, noticed := p.daemons[0].wrote[id]
+		i, noticed := p.daemons[0].lastWritten[id]
 		if len(p.daemons) > 1 || !noticed || i.State == incident.Closed && i.Reason == incident.Released {
 			waved[p.known[id]] = true
 		}
 	}
-	for id, by := range p.losers { // what one may have replaced is not lost
-		if slices.ContainsFunc(by, func(l made) bool { return l.by == robot || l.by == terraform }) {
+	for id, by := range p.deleters { // what one may have replaced is not lost
+		if slices.ContainsFunc(by, func(l act) bool { return l.by == robot || l.by == terraform }) {
 			waved[p.known[id]] = true
 		}
 	}
@@ -73,7 +73,7 @@ func (p *play) decoy() {
 		f.ID = p.add(f)
 		p.decoys[f.ID] = true
 		p.happened["decoys"]++
-		if p.twins {
+		if p.allowsDoubles {
 			p.happened["decoys that AWS allows"]++
 		}
 		p.say("  decoy %s at %v", f.ID, targetOf(f))
@@ -94,11 +94,11 @@ func (p *play) allKnow(t target) bool {
 // equivalent puts a lost flow log back, as Terraform does. Where AWS does not
 // guard against doubles, nobody else does that in the same moment.
 func (p *play) equivalent() {
-	if all := p.free(); len(all) > 0 && p.lonely() {
+	if all := p.free(); len(all) > 0 && p.guardsDoubles() {
 		f := p.wanted[all[p.random.IntN(len(all))]]
 		f.CreatedAt = p.now
 		id := p.add(f)
-		p.inPlace[id] = p.shared(targetOf(f))
+		p.inOthersPlace[id] = p.shared(targetOf(f))
 		p.say("  equivalent %s at %v", id, targetOf(f))
 	}
 }
@@ -109,8 +109,8 @@ func (p *play) removeDecoys() {
 	}
 }
 
-// pairs notes which decoys stand beside what they were to take the place of.
-func (p *play) pairs() {
+// notePairs notes which decoys stand beside what they were to take the place of.
+func (p *play) notePairs() {
 	wanted := map[place]bool{}
 	for _, f := range p.here() {
 		if _, ok := p.wanted[targetOf(f)]; ok {
@@ -136,13 +136,13 @@ func (p *play) mayProtect(f fakeaws.FlowLog) bool {
 	return true
 }
 
-// lonely reports whether somebody else may put a flow log back now.
-func (p *play) lonely() bool { return !p.twins }
+// guardsDoubles reports whether somebody else may put a flow log back now.
+func (p *play) guardsDoubles() bool { return !p.allowsDoubles }
 
 // noteUnprotected notes the flow logs that a daemon does not protect because they count as decoys, and of which no
 // alert is still to come.
 func (d *daemon) noteUnprotected() {
-	rows, err := d.looking.Query(`SELECT id FROM flow_logs WHERE decoy = 0 AND state = 'live'`)
+	rows, err := d.reader.Query(`SELECT id FROM flow_logs WHERE decoy = 0 AND state = 'live'`)
 	d.p.must(err)
 	defer rows.Close()
 	for rows.Next() {
@@ -180,7 +180,7 @@ func (p *play) checkUnprotected() {
 			}
 		}
 		var late int
-		p.must(d.looking.QueryRow(`SELECT count(*) FROM flow_logs WHERE decoy > 0 AND decoy < ?`, p.now.Add(-time.Hour).UnixMilli()).Scan(&late))
+		p.must(d.reader.QueryRow(`SELECT count(*) FROM flow_logs WHERE decoy > 0 AND decoy < ?`, p.now.Add(-time.Hour).UnixMilli()).Scan(&late))
 		if late > 0 {
 			p.fail("I9: alerts of %d flow logs left unprotected are late by more than an hour", late)
 		}

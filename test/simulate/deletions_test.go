@@ -11,9 +11,9 @@ import (
 	"flowkeeper/inventory"
 )
 
-// strike deletes some flow logs of one Region in one call; IDs that are not
+// deleteSome deletes some flow logs of one Region in one call; IDs that are not
 // there, too.
-func (p *play) strike(by *ec2.Client, n int) {
+func (p *play) deleteSome(by *ec2.Client, n int) {
 	all := p.here()
 	where := []target{}
 	p.random.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
@@ -33,9 +33,9 @@ func (p *play) strike(by *ec2.Client, n int) {
 	p.delete(by, ids, gone)
 }
 
-// insist deletes whatever comes back at one place, time and again: each record is
+// deleteRepeatedly deletes whatever comes back at one place, time and again: each record is
 // received, and each restore has its time.
-func (p *play) insist() {
+func (p *play) deleteRepeatedly() {
 	all := p.here()
 	if len(all) == 0 {
 		return
@@ -68,15 +68,15 @@ func (p *play) delete(by *ec2.Client, ids, gone []string) {
 	_, err := by.DeleteFlowLogs(context.Background(), &ec2.DeleteFlowLogsInput{FlowLogIds: ids}, in(regionOf(p.known[gone[0]].resource)))
 	p.must(err)
 	for _, id := range gone {
-		p.losers[id] = append(p.losers[id], made{by: p.who[by], at: p.now})
+		p.deleters[id] = append(p.deleters[id], act{by: p.who[by], at: p.now})
 	}
 	p.records[before].deleted = gone
 	p.deleted[p.records[before].event] = gone
-	p.went(gone)
+	p.noteReleased(gone)
 }
 
-// went notes which of the flow logs that are deleted now are released.
-func (p *play) went(ids []string) {
+// noteReleased notes which of the flow logs that are deleted now are released.
+func (p *play) noteReleased(ids []string) {
 	for _, id := range ids {
 		at := p.now.Truncate(time.Second) // as CloudTrail has it
 		if r, ok := p.releases[id]; ok && !at.Before(r[0].Truncate(time.Second)) && at.Before(r[1]) {
@@ -85,9 +85,9 @@ func (p *play) went(ids []string) {
 	}
 }
 
-// strikeAll deletes all that is to come back, at the end: nothing that happened
+// deleteAll deletes all that is to come back, at the end: nothing that happened
 // before has made anybody deaf.
-func (p *play) strikeAll() {
+func (p *play) deleteAll() {
 	ids := map[string][]string{} // by Region
 	for _, f := range p.here() {
 		r := regionOf(f.ResourceID)
@@ -106,7 +106,7 @@ func (p *play) strikeAll() {
 func (p *play) teardown() {
 	if all := p.here(); len(all) > 4 {
 		f := all[p.random.IntN(len(all))]
-		p.gone[f.ResourceID] = true
+		p.tornDown[f.ResourceID] = true
 		p.world.RemoveResource(account, regionOf(f.ResourceID), f.ResourceID)
 		p.say("  tear down %s", f.ResourceID)
 		p.count++

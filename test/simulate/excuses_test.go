@@ -54,14 +54,14 @@ func (p *play) replaceable(by *ec2.Client) (all []fakeaws.FlowLog) {
 
 // replace begins a replacement: it makes the new flow log, or deletes one or two on its resource.
 func (p *play) replace() {
-	by := []*ec2.Client{p.robot, p.patient}[p.random.IntN(2)]
+	by := []*ec2.Client{p.robot, p.terraform}[p.random.IntN(2)]
 	all := p.replaceable(by)
 	if len(all) == 0 || p.holds && by == p.robot { // a new log group may be held
 		return
 	}
 	old := all[p.random.IntN(len(all))]
 	r := replacing{by: by, remove: []target{targetOf(old)}, create: p.wanted[targetOf(old)]}
-	samePlace := p.random.IntN(3) == 0 && !p.leapt // see misset
+	samePlace := p.random.IntN(3) == 0 && !p.leapt // see setClockWrong
 	p.displaced = p.displaced || samePlace
 	switch {
 	case samePlace && old.TrafficType == "ALL":
@@ -79,7 +79,7 @@ func (p *play) replace() {
 		f.LogDestinationType, f.LogDestination, f.FileFormat = "s3", fmt.Sprintf("arn:aws:s3:::bucket-%d", bucket), "parquet"
 		f.LogGroupName, f.DeliverLogsPermissionARN = "", ""
 	}
-	if p.gone[old.ResourceID] || p.occupied(targetOf(r.create)) {
+	if p.tornDown[old.ResourceID] || p.occupied(targetOf(r.create)) {
 		return
 	}
 	for _, f := range all {
@@ -149,7 +149,7 @@ func (p *play) removeOf(r *replacing) {
 func (p *play) makeOf(r *replacing) {
 	f := r.create
 	r.create = fakeaws.FlowLog{}
-	if f.ResourceID == "" || p.gone[f.ResourceID] || !p.lonely() && p.occupied(targetOf(f)) {
+	if f.ResourceID == "" || p.tornDown[f.ResourceID] || !p.guardsDoubles() && p.occupied(targetOf(f)) {
 		return
 	}
 	out, err := r.by.CreateFlowLogs(context.Background(), p.callFor(f), in(regionOf(f.ResourceID)))
@@ -162,8 +162,8 @@ func (p *play) makeOf(r *replacing) {
 	t := targetOf(f)
 	p.isThere(id, f)
 	p.wanted[t] = f
-	p.makers[id] = made{by: p.who[r.by], at: p.now, tags: f.Tags}
-	p.inPlace[id] = p.shared(t)
+	p.makers[id] = act{by: p.who[r.by], at: p.now, tags: f.Tags}
+	p.inOthersPlace[id] = p.shared(t)
 	p.happened["replacements by "+map[bool]string{true: "a telemetry rule", false: "terraform"}[r.by == p.robot]]++
 	p.say("  %s makes %s at %v", p.who[r.by], id, t)
 }
@@ -202,8 +202,8 @@ func (p *play) unmanage() {
 	}
 }
 
-// made is who made a flow log, or deleted one, and when.
-type made struct {
+// act is who made a flow log, or deleted one, and when.
+type act struct {
 	by   string
 	at   time.Time
 	tags map[string]string
@@ -215,11 +215,11 @@ const excuseWait = incident.TelemetryWait // and that of terraform's rule
 // made it on the same resource, within that time, and not to a new place.
 func (p *play) excuses(id, lost string) bool {
 	n, on := p.makers[id], p.known[id]
-	by := p.losers[lost]
+	by := p.deleters[lost]
 	if p.unrecorded[lost] || len(p.daemons) > 1 {
-		by = append(slices.Clone(by), p.blamed[lost]...) // a forged record says so, and no record that this daemon gets says otherwise
+		by = append(slices.Clone(by), p.forgedDeleters[lost]...) // a forged record says so, and no record that this daemon gets says otherwise
 	}
-	return on.resource == p.known[lost].resource && slices.ContainsFunc(by, func(l made) bool {
+	return on.resource == p.known[lost].resource && slices.ContainsFunc(by, func(l act) bool {
 		first := n.at
 		if l.at.Before(first) {
 			first = l.at
@@ -284,7 +284,7 @@ func (p *play) mayBeDecoy(t target, count map[target]int, mayStayAway map[target
 	for o := range p.wanted {
 		cameBack := p.lastAt(o) > last
 		if o.place == t.place && (count[o] > 0 || p.released[o] || cameBack && (mayStayAway[o] || p.replacedFrom(t, o))) {
-			return p.inPlace[last]
+			return p.inOthersPlace[last]
 		}
 	}
 	return false
@@ -324,7 +324,7 @@ func (p *play) shared(t target) bool {
 // absent are the targets at which something should be and nothing is.
 func (p *play) absent(count map[target]int) (out []target) {
 	for t := range p.wanted {
-		if count[t] == 0 && !p.gone[t.resource] {
+		if count[t] == 0 && !p.tornDown[t.resource] {
 			out = append(out, t)
 		}
 	}
@@ -332,8 +332,8 @@ func (p *play) absent(count map[target]int) (out []target) {
 	return out
 }
 
-// notAccused: what a telemetry rule made, as a daemon knows, is no decoy and no tampering.
-func (p *play) notAccused(d *daemon, a alert.Alert) {
+// checkNotAccused: what a telemetry rule made, as a daemon knows, is no decoy and no tampering.
+func (p *play) checkNotAccused(d *daemon, a alert.Alert) {
 	if a.Kind != alert.Decoy && a.Kind != alert.Tamper {
 		return
 	}
@@ -349,21 +349,21 @@ func (p *play) notAccused(d *daemon, a alert.Alert) {
 	}
 }
 
-// waited: what a rule waits for is not made before, unless a call has made it that was in doubt
+// checkWaited: what a rule waits for is not made before, unless a call has made it that was in doubt
 // when the wait began, or that another incident of its lineage, which does not wait, has handed on.
-func (p *play) waited(was, is incident.Incident) {
+func (p *play) checkWaited(was, is incident.Incident) {
 	if c := was.Call; c != nil && (c.At.Before(was.WaitUntil.Add(-was.Waited)) || c.Final && was.Group == "") {
 		return
 	}
-	waits := was.Pending() && was.Source == incident.ByEvent && was.Action == incident.Wait && p.theirs().Before(was.WaitUntil)
+	waits := was.Pending() && was.Source == incident.ByEvent && was.Action == incident.Wait && p.daemonNow().Before(was.WaitUntil)
 	if made := is.State == incident.Restored && !is.Adopted; waits && made && !p.skewed {
-		p.fail("%s is restored %s before the wait for %s is over", is.FlowLogID, was.WaitUntil.Sub(p.theirs()), was.Actor.Principal())
+		p.fail("%s is restored %s before the wait for %s is over", is.FlowLogID, was.WaitUntil.Sub(p.daemonNow()), was.Actor.Principal())
 	}
 }
 
-// guarded is what must hold of the snapshots in the end: what a telemetry rule made, as a daemon
+// checkTelemetryProtected is what must hold of the snapshots in the end: what a telemetry rule made, as a daemon
 // knows, is protected.
-func (p *play) guarded(d *daemon, alive map[string]bool) {
+func (p *play) checkTelemetryProtected(d *daemon, alive map[string]bool) {
 	for id, m := range p.makers {
 		row, ok, err := d.store.FindFlowLog(context.Background(), id)
 		p.must(err)
@@ -373,9 +373,9 @@ func (p *play) guarded(d *daemon, alive map[string]bool) {
 	}
 }
 
-// choose does what people do who read that a flow log is blocked by one that they want, in its
+// closeReplaced does what people do who read that a flow log is blocked by one that they want, in its
 // place: they let the blocked one go.
-func (p *play) choose() {
+func (p *play) closeReplaced() {
 	here := map[place]target{}
 	for _, f := range p.here() {
 		if _, wanted := p.wanted[targetOf(f)]; wanted && !p.decoys[f.ID] {
@@ -387,7 +387,7 @@ func (p *play) choose() {
 			t := p.known[i.FlowLogID]
 			there, held := here[t.place]
 			blocked := i.State == incident.Blocked && (i.Reason == incident.Decoy || i.Reason == incident.Managed) || strings.Contains(i.LastError, "FlowLogAlreadyExists")
-			if !i.Pending() || !blocked || !held || there == t || !p.stuck[i.FlowLogID] {
+			if !i.Pending() || !blocked || !held || there == t || !p.stuckAlerted[i.FlowLogID] {
 				continue
 			}
 			p.say("  close the incident of %s: %v is in its place", i.FlowLogID, there)
@@ -404,12 +404,12 @@ func (p *play) choose() {
 // when it saw itself that nothing was there (Incident.NothingMadeAt). People know then that the lost one is gone,
 // which may be back as another one by now.
 func (p *play) tookForStale(id string) bool {
-	if !p.leapt || p.madeBy[id] || slices.ContainsFunc(p.daemons, func(d *daemon) bool { return d.knew(id) }) {
+	if !p.leapt || p.madeByOthers[id] || slices.ContainsFunc(p.daemons, func(d *daemon) bool { return d.knew(id) }) {
 		return false
 	}
 	return slices.ContainsFunc(p.daemons, func(d *daemon) bool {
-		for lost, i := range d.wrote {
-			stale := p.born[id].Before(i.NothingMadeAt.Add(-p.policy.ConsistencyWindow / 2))
+		for lost, i := range d.lastWritten {
+			stale := p.daemonMadeAt[id].Before(i.NothingMadeAt.Add(-p.policy.ConsistencyWindow / 2))
 			if p.known[lost] == p.known[id] && p.named[lost] && i.NewID != id && stale {
 				return true
 			}

@@ -17,15 +17,17 @@ var floods = []struct {
 	name string
 	one  func(p *play, n int)
 }{
-	{"refused calls", func(p *play, _ int) { p.attempt(p.madeUp(1000), false) }},
-	{"dry runs", func(p *play, _ int) { p.attempt(p.madeUp(1000), true) }},
-	{"dry runs of real ones", func(p *play, _ int) { p.attempt(p.some(3), true) }},
+	{"refused calls", func(p *play, _ int) { p.attempt(p.inventedIDs(1000), false) }},
+	{"dry runs", func(p *play, _ int) { p.attempt(p.inventedIDs(1000), true) }},
+	{"dry runs of real ones", func(p *play, _ int) { p.attempt(p.someIDs(3), true) }},
 	{"tampering", (*play).tamper},
-	{"unknown ones deleted", func(p *play, _ int) { p.pretend(account, p.anywhere().Region, p.madeUp(50)) }},
+	{"unknown ones deleted", func(p *play, _ int) { p.pretendDeletion(account, p.anyScope().Region, p.inventedIDs(50)) }},
 	{"foreign accounts", func(p *play, n int) {
-		p.pretend(fmt.Sprintf("2222%08d", p.random.IntN(50)), p.anywhere().Region, p.madeUp(50))
+		p.pretendDeletion(fmt.Sprintf("2222%08d", p.random.IntN(50)), p.anyScope().Region, p.inventedIDs(50))
 	}},
-	{"foreign Regions", func(p *play, n int) { p.pretend(account, fmt.Sprintf("xx-north-%d", p.random.IntN(50)), p.madeUp(50)) }},
+	{"foreign Regions", func(p *play, n int) {
+		p.pretendDeletion(account, fmt.Sprintf("xx-north-%d", p.random.IntN(50)), p.inventedIDs(50))
+	}},
 }
 
 // flood sends many of a kind.
@@ -45,8 +47,8 @@ func (p *play) flood() {
 	}
 }
 
-// madeUp are IDs that nobody ever had: mostly few, now and then the most.
-func (p *play) madeUp(most int) (ids []string) {
+// inventedIDs are IDs that nobody ever had: mostly few, now and then the most.
+func (p *play) inventedIDs(most int) (ids []string) {
 	n := 1 + p.random.IntN(3)
 	if p.random.IntN(100) == 0 {
 		n = most
@@ -58,8 +60,8 @@ func (p *play) madeUp(most int) (ids []string) {
 	return ids
 }
 
-// some flow logs that are there.
-func (p *play) some(most int) (ids []string) {
+// someIDs flow logs that are there.
+func (p *play) someIDs(most int) (ids []string) {
 	all := p.here()
 	p.random.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
 	all = oneRegion(all)
@@ -102,22 +104,22 @@ func (p *play) tamper(n int) {
 	case 2:
 		source, event, request = "logs.amazonaws.com", "PutRetentionPolicy", fmt.Sprintf(`{"logGroupName":"/vpc/flow-logs","retentionInDays":%d}`, 1+p.count%400)
 	}
-	p.forged(account, region, source, event, name, request, "null")
+	p.sendForged(account, region, source, event, name, request, "null")
 }
 
-// pretend is a record of a deletion that nobody made.
-func (p *play) pretend(account, region string, ids []string) {
+// pretendDeletion is a record of a deletion that nobody made.
+func (p *play) pretendDeletion(account, region string, ids []string) {
 	p.count++
 	list := make([]string, len(ids))
 	for n, id := range ids {
 		list[n] = fmt.Sprintf(`{"tag":%d,"content":%q}`, n+1, id)
 	}
-	p.forged(account, region, "ec2.amazonaws.com", "DeleteFlowLogs", fmt.Sprintf("flood-%d", p.count),
+	p.sendForged(account, region, "ec2.amazonaws.com", "DeleteFlowLogs", fmt.Sprintf("flood-%d", p.count),
 		`{"DeleteFlowLogsRequest":{"FlowLogId":[`+strings.Join(list, ",")+`]}}`, `{"DeleteFlowLogsResponse":{"unsuccessful":""}}`)
 }
 
-// forged puts a record into the queue that CloudTrail may never have written.
-func (p *play) forged(account, region, source, event, id, request, response string) {
+// sendForged puts a record into the queue that CloudTrail may never have written.
+func (p *play) sendForged(account, region, source, event, id, request, response string) {
 	p.must(p.world.Send(p.arn, fmt.Sprintf(`{"eventVersion":"1.10","eventTime":%q,"eventSource":%q,"eventName":%q,"awsRegion":%q,"recipientAccountId":%q,"eventID":%q,`+
 		`"eventType":"AwsApiCall","eventCategory":"Management","userIdentity":{"type":"IAMUser","arn":%q,"accountId":%q,"userName":"eve"},"requestParameters":%s,"responseElements":%s}`,
 		p.now.UTC().Format(time.RFC3339), source, event, region, account, id, strings.Replace(eve, "111122223333", account, 1), account, request, response)))

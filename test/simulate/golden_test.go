@@ -88,15 +88,15 @@ func (g *golden) check(t *testing.T) {
 	}
 }
 
-// everything is what a play has done, as text: what was picked, each call to AWS that
+// fullTrace is what a play has done, as text: what was picked, each call to AWS that
 // changes something, the flow logs that are left, each alert in the order of the
 // outbox, and all tables.
-func (p *play) everything() string {
+func (p *play) fullTrace() string {
 	lines := strings.Split(p.trace.String(), "\n")
 	line := func(v any) {
 		text, err := json.Marshal(v)
 		p.must(err)
-		lines = append(lines, plain(string(text), nil))
+		lines = append(lines, normalized(string(text), nil))
 	}
 	for _, c := range p.world.Calls("") {
 		line(c)
@@ -109,11 +109,11 @@ func (p *play) everything() string {
 		for _, a := range d.commits.alerts {
 			text, err := json.Marshal(a)
 			p.must(err)
-			lines = append(lines, fmt.Sprint("daemon ", n, " ", plain(string(text), campaigns)))
+			lines = append(lines, fmt.Sprint("daemon ", n, " ", normalized(string(text), campaigns)))
 		}
 		for _, table := range p.tables(d.path) {
 			for k := range table {
-				table[k] = fmt.Sprint("daemon ", n, " ", plain(table[k], campaigns))
+				table[k] = fmt.Sprint("daemon ", n, " ", normalized(table[k], campaigns))
 			}
 			slices.Sort(table)
 			lines = append(lines, table...)
@@ -127,9 +127,9 @@ var (
 	campaign = regexp.MustCompile(`campaign-[a-z2-7]{26}`)
 )
 
-// plain is a text without what another machine, or another file, writes differently:
+// normalized is a text without what another machine, or another file, writes differently:
 // the SDK's version, and campaigns, whose names are of chance; they are numbered.
-func plain(text string, campaigns map[string]string) string {
+func normalized(text string, campaigns map[string]string) string {
 	text = sdk.ReplaceAllString(text, "aws-sdk-go-v2")
 	return campaign.ReplaceAllStringFunc(text, func(id string) string {
 		if campaigns[id] == "" {
@@ -143,7 +143,7 @@ func plain(text string, campaigns map[string]string) string {
 // name that the file gave itself. Those of flow logs are shown unpacked, with the text of
 // their targets, and without the indexes of those that fail and of decoys.
 func (p *play) tables(path string) (out [][]string) {
-	db := p.look(path)
+	db := p.openReadOnly(path)
 	defer db.Close()
 	shown := map[string]string{"flow_logs body": "unpacked(body)", "flow_logs target": "(SELECT t.needs FROM targets t WHERE t.num = target)"}
 	for _, table := range p.strings(db, `SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%' AND name NOT IN ('facts', 'targets') ORDER BY name`) {
@@ -157,8 +157,8 @@ func (p *play) tables(path string) (out [][]string) {
 	return out
 }
 
-// look opens a state file to read it.
-func (p *play) look(path string) *sql.DB {
+// openReadOnly opens a state file to read it.
+func (p *play) openReadOnly(path string) *sql.DB {
 	db, err := sql.Open("sqlite", "file:"+path+"?mode=ro")
 	p.must(err)
 	return db

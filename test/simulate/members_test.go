@@ -88,7 +88,7 @@ func (p *play) overlook(m watcher.Message) {
 		for _, id := range p.deleted[f.Record.EventID] {
 			if slices.Contains(f.Deleted, id) {
 				p.overlooked[f.Record.EventID+id] = true
-				p.vanished(id)
+				p.noteUnrecorded(id)
 			}
 		}
 	}

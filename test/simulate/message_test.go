@@ -56,7 +56,7 @@ func staged(t *testing.T, dir string) *play {
 
 // fed has the daemon deal with a message, and then perhaps with a deletion.
 func fed(p *play, body string, attack bool) (err error) {
-	defer caught(p, &err)
+	defer recoverFailure(p, &err)
 	before := ids(p)
 	if p.world.Send(p.arn, body) != nil {
 		return nil // SQS does not take it
@@ -70,7 +70,7 @@ func fed(p *play, body string, attack bool) (err error) {
 	if !attack {
 		return nil
 	}
-	p.strike(p.attacker, 1)
+	p.deleteSome(p.attacker, 1)
 	for len(p.records) > 0 {
 		p.send(false)
 	}
@@ -79,7 +79,7 @@ func fed(p *play, body string, attack bool) (err error) {
 		p.pass(time.Minute)
 	}
 	p.check()
-	p.promise()
+	p.checkAtEnd()
 	return nil
 }
 

@@ -17,11 +17,11 @@ import (
 // calls to AWS, to a sink or to the store. From then on nothing that it does
 // has an effect, and nothing that was done is answered.
 type mortal struct {
-	left   int // calls' edges until it dies; negative: it lives on
-	dead   bool
-	passed int // edges so far
-	cancel context.CancelFunc
-	tick   func() // time passes with each call
+	edgesLeft int // calls' edges until it dies; negative: it lives on
+	dead      bool
+	passed    int // edges so far
+	cancel    context.CancelFunc
+	tick      func() // time passes with each call
 }
 
 var errDead = errors.New("the process is dead")
@@ -32,13 +32,13 @@ func (m *mortal) edge() bool {
 		return false
 	}
 	m.passed++
-	if m.left == 0 {
+	if m.edgesLeft == 0 {
 		m.dead = true
 		m.cancel()
 		return false
 	}
-	if m.left > 0 {
-		m.left--
+	if m.edgesLeft > 0 {
+		m.edgesLeft--
 	}
 	return true
 }
@@ -78,11 +78,11 @@ func (w wire) Do(r *http.Request) (resp *http.Response, err error) {
 		defer w.d.p.faultless()
 		asked, creates := createOf(r)
 		if creates {
-			w.d.sends(asked)
+			w.d.checkTokenStored(asked)
 		}
 		resp, err = w.through.RoundTrip(r)
 		if creates {
-			w.d.answered(asked, answerOf(resp, err))
+			w.d.noteAnswer(asked, answerOf(resp, err))
 		}
 		return err
 	})
@@ -92,19 +92,19 @@ func (w wire) Do(r *http.Request) (resp *http.Response, err error) {
 	return resp, nil
 }
 
-// memory is a daemon's store.
-type memory struct {
+// mortalStore is a daemon's store.
+type mortalStore struct {
 	*store.Store
 	m *mortal
 	d *daemon
 }
 
-func (s memory) Next(ctx context.Context, name string, turn sink.Turn) (d sink.Delivery, ok bool, err error) {
+func (s mortalStore) Next(ctx context.Context, name string, turn sink.Turn) (d sink.Delivery, ok bool, err error) {
 	err = s.m.reading(func() (err error) { d, ok, err = s.Store.Next(ctx, name, turn); return err })
 	return d, ok, err
 }
 
-func (s memory) Sent(ctx context.Context, sink, id string, at time.Time) error {
+func (s mortalStore) Sent(ctx context.Context, sink, id string, at time.Time) error {
 	return s.m.around(func() error {
 		err := s.Store.Sent(ctx, sink, id, at)
 		s.d.sent[id] = s.d.sent[id] || err == nil
@@ -112,16 +112,16 @@ func (s memory) Sent(ctx context.Context, sink, id string, at time.Time) error {
 	})
 }
 
-func (s memory) Failed(ctx context.Context, name, id string, f sink.Failure) error {
+func (s mortalStore) Failed(ctx context.Context, name, id string, f sink.Failure) error {
 	return s.m.around(func() error { return s.Store.Failed(ctx, name, id, f) })
 }
 
-func (s memory) Compare(ctx context.Context, l *inventory.Listing, page []inventory.Listed) (changed []int, err error) {
+func (s mortalStore) Compare(ctx context.Context, l *inventory.Listing, page []inventory.Listed) (changed []int, err error) {
 	err = s.m.reading(func() (err error) { changed, err = s.Store.Compare(ctx, l, page); return err })
 	return changed, err
 }
 
-func (s memory) Unseen(ctx context.Context, l *inventory.Listing, after string, limit int) (rows []inventory.Row, last string, err error) {
+func (s mortalStore) Unseen(ctx context.Context, l *inventory.Listing, after string, limit int) (rows []inventory.Row, last string, err error) {
 	err = s.m.reading(func() (err error) {
 		rows, last, err = s.Store.Unseen(ctx, l, after, limit)
 		return err
@@ -129,12 +129,12 @@ func (s memory) Unseen(ctx context.Context, l *inventory.Listing, after string, 
 	return rows, last, err
 }
 
-func (s memory) LiveUnless(ctx context.Context, sc inventory.Scope, fine func(string) bool, after string, limit int) (rows []inventory.Row, err error) {
+func (s mortalStore) LiveUnless(ctx context.Context, sc inventory.Scope, fine func(string) bool, after string, limit int) (rows []inventory.Row, err error) {
 	err = s.m.reading(func() (err error) { rows, err = s.Store.LiveUnless(ctx, sc, fine, after, limit); return err })
 	return rows, err
 }
 
-func (s memory) Refreshed(ctx context.Context, sc inventory.Scope, started, ended time.Time) error {
+func (s mortalStore) Refreshed(ctx context.Context, sc inventory.Scope, started, ended time.Time) error {
 	return s.m.around(func() error { return s.d.p.unanswered(s.Store.Refreshed(ctx, sc, started, ended)) })
 }
 
@@ -150,43 +150,43 @@ func (p *play) unanswered(err error) error {
 	return err
 }
 
-// room is a daemon's store as one of its parts sees it.
-type room[T any] struct {
-	memory
+// partStore is a daemon's store as one of its parts sees it.
+type partStore[T any] struct {
+	mortalStore
 	through interface {
 		Update(ctx context.Context, fn func(T) error) error
 		View(ctx context.Context, fn func(T) error) error
 	}
-	noting func(tx T, w *writes) T // is to note what tx is to write
+	note func(tx T, w *writes) T // is to note what tx is to write
 }
 
-func (r room[T]) Update(ctx context.Context, fn func(T) error) error {
+func (r partStore[T]) Update(ctx context.Context, fn func(T) error) error {
 	return r.m.around(func() error {
 		var w writes
 		err := r.through.Update(ctx, func(tx T) error {
 			w = writes{} // it may run again
-			return fn(r.noting(tx, &w))
+			return fn(r.note(tx, &w))
 		})
 		if err == nil {
-			r.d.stored()
-			r.d.p.committed(r.d, r.d.commits.add(w.alerts))
-			r.d.p.closed(r.d, w.incidents)
-			r.d.p.frozen(w.incidents)
-			r.d.p.tokensWritten(r.d, w.incidents)
+			r.d.noteStored()
+			r.d.p.checkCommittedAlerts(r.d, r.d.commits.add(w.alerts))
+			r.d.p.checkClosed(r.d, w.incidents)
+			r.d.p.checkFrozen(w.incidents)
+			r.d.p.noteTokens(r.d, w.incidents)
 		}
 		return r.d.p.unanswered(err)
 	})
 }
 
-func (r room[T]) View(ctx context.Context, fn func(T) error) error {
+func (r partStore[T]) View(ctx context.Context, fn func(T) error) error {
 	return r.m.reading(func() error { return r.through.View(ctx, fn) })
 }
 
-// followed is the remediator's store. Tasks in the background follow its commits.
-type followed struct{ room[remediate.Tx] }
+// remediatorStore is the remediator's store. Tasks in the background follow its commits.
+type remediatorStore struct{ partStore[remediate.Tx] }
 
-func (f followed) Update(ctx context.Context, fn func(remediate.Tx) error) error {
-	err := f.room.Update(ctx, fn)
+func (f remediatorStore) Update(ctx context.Context, fn func(remediate.Tx) error) error {
+	err := f.partStore.Update(ctx, fn)
 	f.d.runLater()
 	return err
 }
@@ -199,13 +199,13 @@ type pager struct {
 
 func (p pager) Send(_ context.Context, a alert.Alert) error {
 	return p.around(func() error {
-		p.d.p.taken(p.d, a)
+		p.d.p.checkTaken(p.d, a)
 		p.d.tried[a.ID] = true
 		if p.d.p.down {
 			return errors.New("down")
 		}
 		p.d.p.noteAlert(p.d, a)
-		p.d.p.rings(p.d, a)
+		p.d.p.checkRinging(p.d, a)
 		return nil
 	})
 }

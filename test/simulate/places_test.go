@@ -33,7 +33,7 @@ func (p *play) scopes() (out []inventory.Scope) {
 	return out
 }
 
-func (p *play) anywhere() inventory.Scope {
+func (p *play) anyScope() inventory.Scope {
 	return inventory.Scope{Account: account, Region: p.regions[p.random.IntN(len(p.regions))]}
 }
 

@@ -50,41 +50,41 @@ type play struct {
 	trace  *strings.Builder
 	policy incident.Policy
 
-	world    *fakeawstest.World
-	regions  []string
-	queue    string // URL
-	arn      string
-	own      fakeaws.Credentials
-	foreign  fakeaws.Credentials
-	attacker *ec2.Client
-	patient  *ec2.Client            // of a principal for whom a rule waits
-	robot    *ec2.Client            // of CloudWatch's telemetry rules
-	who      map[*ec2.Client]string // principals
-	eve      *ec2.Client            // of one who may delete nothing
-	operator *ec2.Client            // of one who restores by hand; nil: nobody does
-	daemons  []*daemon
+	world     *fakeawstest.World
+	regions   []string
+	queue     string // URL
+	arn       string
+	own       fakeaws.Credentials
+	foreign   fakeaws.Credentials
+	attacker  *ec2.Client
+	terraform *ec2.Client            // of a principal for whom a rule waits
+	robot     *ec2.Client            // of CloudWatch's telemetry rules
+	who       map[*ec2.Client]string // principals
+	eve       *ec2.Client            // of one who may delete nothing
+	operator  *ec2.Client            // of one who restores by hand; nil: nobody does
+	daemons   []*daemon
 
-	over        func() bool // nobody needs the rest: another play has failed
-	result      map[string]int
-	twins       bool // AWS does not refuse doubles; or only those that are equal: see guardedByConfiguration
-	holds       bool // what delivers to a new place is held
-	demandsName bool // see demandsName
-	steps       int
-	broken      failure // how the run failed: a watcher takes a panic for the message's
-	stormy      bool    // calls fail at random
-	odds        fakeawstest.Odds
-	down        bool                // the pager
-	mixedUp     time.Time           // when credentials were last mixed up, or set right
-	skew        time.Duration       // of the daemons' clock
-	leapt       bool                // it has been wrong by more than AWS's delay
-	displaced   bool                // somebody has made another flow log in the place of one
-	skewed      bool                // it has been wrong
-	troubles    map[string]*trouble // of Regions
-	calling     *daemon             // whose call is under way
-	commanding  bool                // a command is under way
-	amidst      bool                // people do something amid what a daemon does
-	disturbed   time.Time           // when a call last met a fault, or could have
-	steals      int                 // tokens of the next creates that somebody uses up before
+	over          func() bool // nobody needs the rest: another play has failed
+	result        map[string]int
+	allowsDoubles bool // AWS does not refuse doubles; or only those that are equal: see guardedByConfiguration
+	holds         bool // what delivers to a new place is held
+	demandsName   bool // see demandsName
+	steps         int
+	broken        failure // how the run failed: a watcher takes a panic for the message's
+	stormy        bool    // calls fail at random
+	odds          fakeawstest.Odds
+	down          bool                // the pager
+	mixedUp       time.Time           // when credentials were last mixed up, or set right
+	skew          time.Duration       // of the daemons' clock
+	leapt         bool                // it has been wrong by more than AWS's delay
+	displaced     bool                // somebody has made another flow log in the place of one
+	skewed        bool                // it has been wrong
+	troubles      map[string]*trouble // of Regions
+	calling       *daemon             // whose call is under way
+	commanding    bool                // a command is under way
+	amidst        bool                // people do something amid what a daemon does
+	disturbed     time.Time           // when a call last met a fault, or could have
+	steals        int                 // tokens of the next creates that somebody uses up before
 
 	truth
 }
@@ -113,25 +113,25 @@ func newPlay(seed uint64, dir string, daemons int, verbose bool) *play {
 	}
 	p.world = fakeawstest.New(fakeawstest.Options{Now: p.clock})
 	p.world.Chaos(seed, fakeawstest.Odds{})
-	p.world.Meet(p.meets)
+	p.world.Meet(p.refusalFor)
 	p.world.PassDeadlines(p.hangs)
 	p.world.SetPageSize(1 + p.random.IntN(5))
-	p.twins = p.random.IntN(2) == 0 && daemons == 1 // several daemons rely on AWS's guard for creates that share a call
+	p.allowsDoubles = p.random.IntN(2) == 0 && daemons == 1 // several daemons rely on AWS's guard for creates that share a call
 	p.world.Configure(func(s *fakeawstest.EC2Settings) {
 		s.MixedIDs, s.ExistsFails, s.FirstAnswer = p.random.IntN(2) == 0, p.random.IntN(2) == 0, p.random.IntN(2) == 0
 	})
-	p.world.AllowDuplicates(p.twins)
+	p.world.AllowDuplicates(p.allowsDoubles)
 	p.demandsName = demandsName(seed)
 	if guardedByConfiguration(seed) { // a decoy may stand beside the true one, as without a guard
-		p.twins = true
+		p.allowsDoubles = true
 		p.world.Configure(func(s *fakeawstest.EC2Settings) { s.Guard = fakeawstest.SameConfiguration })
 		p.happened[configurationPlays]++
 	}
 	p.queue, p.arn = p.world.CreateQueue(account, region, "flowkeeper", nil)
 	p.own, p.foreign = p.world.User(account, "flowkeeper", true), p.world.User("999999999999", "other", true)
-	p.attacker, p.patient, p.eve = p.client("mallory"), p.client("terraform"), p.client("eve")
+	p.attacker, p.terraform, p.eve = p.client("mallory"), p.client("terraform"), p.client("eve")
 	p.robot = p.robotClient()
-	p.who = map[*ec2.Client]string{p.attacker: "mallory", p.patient: terraform, p.robot: robot}
+	p.who = map[*ec2.Client]string{p.attacker: "mallory", p.terraform: terraform, p.robot: robot}
 	p.world.Deny("eve", "DeleteFlowLogs")
 	p.world.TrailWith(p.recorded)
 	p.world.AddBucket(region, trailBucket)
@@ -166,8 +166,8 @@ func (p *play) token() (b [32]byte) {
 
 func (p *play) clock() time.Time { return p.now }
 
-// theirs is the daemons' clock.
-func (p *play) theirs() time.Time { return p.now.Add(p.skew) }
+// daemonNow is the daemons' clock.
+func (p *play) daemonNow() time.Time { return p.now.Add(p.skew) }
 
 // playTime writes the play's time into the log.
 func (p *play) playTime(_ []string, a slog.Attr) slog.Attr {
@@ -180,8 +180,8 @@ func (p *play) playTime(_ []string, a slog.Attr) slog.Attr {
 // tick lets a moment pass: that of a call.
 func (p *play) tick() { p.now = p.now.Add(time.Duration(p.random.IntN(20)) * time.Millisecond) }
 
-// beside runs tasks in an order of the seed's choice.
-func (p *play) beside(_ int, tasks ...func() error) (first error) {
+// inRandomOrder runs tasks in an order of the seed's choice.
+func (p *play) inRandomOrder(_ int, tasks ...func() error) (first error) {
 	p.random.Shuffle(len(tasks), func(i, j int) { tasks[i], tasks[j] = tasks[j], tasks[i] })
 	for _, t := range tasks {
 		if err := t(); err != nil && first == nil {
@@ -195,7 +195,7 @@ func (p *play) beside(_ int, tasks ...func() error) (first error) {
 // that shows the world of some moments ago, each time another.
 func (p *play) faulty(d *daemon) {
 	p.calling = d
-	if p.stormy || len(p.troubles) > 0 || d.wrong {
+	if p.stormy || len(p.troubles) > 0 || d.wrongKeys {
 		p.disturbed = p.now
 	}
 	p.world.SetOdds(p.odds)
@@ -239,26 +239,26 @@ func (p *play) run(steps int) {
 	}
 	p.hands = nil // from now on the daemons are alone
 	p.heal()
-	p.promise()
-	p.resolved()
+	p.checkAtEnd()
+	p.checkPagersClosed()
 	p.result = p.sum()
 	if p.random.IntN(8) == 0 {
-		p.strikeAll()
+		p.deleteAll()
 		p.heal()
-		p.promise()
-		p.resolved()
+		p.checkAtEnd()
+		p.checkPagersClosed()
 	}
 }
 
 func (p *play) end() {
 	for _, d := range p.daemons {
 		d.cancel()
-		p.must(d.looking.Close())
+		p.must(d.reader.Close())
 		d.store.Close() //nolint:errcheck // the run is over
 	}
 }
 
-func (p *play) anyone() *daemon {
+func (p *play) anyDaemon() *daemon {
 	d := p.daemons[p.random.IntN(len(p.daemons))]
 	d.alive()
 	return d
@@ -270,22 +270,22 @@ var picks = []struct {
 	weight int
 	do     func(*play)
 }{
-	{"receive", 20, func(p *play) { p.anyone().receive() }},
-	{"step", 20, func(p *play) { p.anyone().step(p.anywhere()) }},
-	{"deliver", 10, func(p *play) { p.anyone().deliver() }},
-	{"refresh", 6, func(p *play) { p.anyone().refresh(p.anywhere()) }},
-	{"rehearse", 2, func(p *play) { p.anyone().rehearse(p.anywhere()) }},
+	{"receive", 20, func(p *play) { p.anyDaemon().receive() }},
+	{"step", 20, func(p *play) { p.anyDaemon().step(p.anyScope()) }},
+	{"deliver", 10, func(p *play) { p.anyDaemon().deliver() }},
+	{"refresh", 6, func(p *play) { p.anyDaemon().refresh(p.anyScope()) }},
+	{"rehearse", 2, func(p *play) { p.anyDaemon().rehearse(p.anyScope()) }},
 	{"send a record", 16, func(p *play) { p.send(false) }},
 	{"send a record twice", 3, func(p *play) { p.send(true) }},
-	{"lose a record", 2, (*play).lose},
-	{"delete one", 6, func(p *play) { p.strike(p.attacker, 1) }},
-	{"delete many", 2, func(p *play) { p.strike(p.attacker, 2+p.random.IntN(8)) }},
-	{"delete as one who is waited for", 2, func(p *play) { p.strike(p.patient, 1+p.random.IntN(2)) }},
+	{"lose a record", 2, (*play).loseRecord},
+	{"delete one", 6, func(p *play) { p.deleteSome(p.attacker, 1) }},
+	{"delete many", 2, func(p *play) { p.deleteSome(p.attacker, 2+p.random.IntN(8)) }},
+	{"delete as one who is waited for", 2, func(p *play) { p.deleteSome(p.terraform, 1+p.random.IntN(2)) }},
 	{"replace", 3, (*play).replace},
 	{"finish replacing", 6, (*play).finish},
 	{"a telemetry rule makes one", 1, (*play).automate},
 	{"a telemetry rule deletes one", 1, (*play).unmanage},
-	{"insist", 1, (*play).insist},
+	{"insist", 1, (*play).deleteRepeatedly},
 	{"release", 1, (*play).release},
 	{"forge a record", 2, (*play).forge},
 	{"stop the trail", 1, (*play).stopTrail},
@@ -298,20 +298,20 @@ var picks = []struct {
 	{"a while", 4, func(p *play) { p.pass(time.Duration(p.random.Int64N(int64(3 * time.Minute)))) }},
 	{"long", 1, func(p *play) { p.pass(time.Duration(p.random.Int64N(int64(time.Hour)))) }},
 	{"until due", 8, (*play).untilDue},
-	{"die soon", 5, func(p *play) { p.anyone().left = p.random.IntN(12) }},
+	{"die soon", 5, func(p *play) { p.anyDaemon().edgesLeft = p.random.IntN(12) }},
 	{"storm", 2, (*play).storm},
 	{"calm", 3, (*play).calm},
 	{"pager down or up", 2, func(p *play) { p.down = !p.down }},
-	{"clock wrong or right", 1, (*play).misset},
-	{"clock a little wrong", 1, (*play).drift},
-	{"credentials wrong or right", 1, func(p *play) { d := p.anyone(); d.mixUp(!d.wrong) }},
+	{"clock wrong or right", 1, (*play).setClockWrong},
+	{"clock a little wrong", 1, (*play).nudgeClock},
+	{"credentials wrong or right", 1, func(p *play) { d := p.anyDaemon(); d.mixUp(!d.wrongKeys) }},
 	{"flood", 2, (*play).flood},
-	{"trouble begins", 2, (*play).begin},
-	{"trouble ends", 2, (*play).relieve},
+	{"trouble begins", 2, (*play).beginTrouble},
+	{"trouble ends", 2, (*play).endTrouble},
 	{"a night", 1, (*play).night},
 	{"rotate the keys", 1, (*play).rotate},
 	{"refresh after an attack", 6, (*play).watch},
-	{"cut the events after a warning", 1, (*play).cut},
+	{"cut the events after a warning", 1, (*play).cutEvents},
 	{"guess tokens", 1, (*play).guessTokens},
 	{"use tokens beforehand", 2, (*play).useTokens},
 	{"steal tokens", 2, (*play).stealTokens},
@@ -338,28 +338,28 @@ func (p *play) pick() {
 func (p *play) pass(d time.Duration) { p.now = p.now.Add(d) }
 
 func (p *play) untilDue() {
-	d := p.anyone()
+	d := p.anyDaemon()
 	if at := d.due().Add(-p.skew); at.After(p.now) && at.Sub(p.now) < 20*time.Minute {
 		p.now = at
 	}
 }
 
-// misset makes the daemons' clock wrong, or right again. Where AWS does not
+// setClockWrong makes the daemons' clock wrong, or right again. Where AWS does not
 // guard against doubles, nothing can tell a clock that leaps from a flow log
 // that is old: there it is right. So it is where something is released by it, and where there
 // was a decoy, or a replacement in the same place, which only times tell from what was there before a loss.
-func (p *play) misset() {
-	if !p.twins && len(p.releases) == 0 && len(p.decoys) == 0 && !p.displaced {
+func (p *play) setClockWrong() {
+	if !p.allowsDoubles && len(p.releases) == 0 && len(p.decoys) == 0 && !p.displaced {
 		p.skewed, p.leapt = true, true
 		p.skew = []time.Duration{0, 0, time.Hour, 10 * 24 * time.Hour, -time.Hour, -24 * time.Hour}[p.random.IntN(6)]
 		p.say("  the clock is %s off", p.skew)
 	}
 }
 
-// drift makes the daemons' clock a little wrong, so that it differs by half of settle at most from what
+// nudgeClock makes the daemons' clock a little wrong, so that it differs by half of settle at most from what
 // it was, forward or back: that changes nothing of what is restored, with or without AWS's guard, and
 // a decoy is one.
-func (p *play) drift() {
+func (p *play) nudgeClock() {
 	if !p.leapt && len(p.releases) == 0 {
 		p.skewed = true
 		p.skew = time.Duration(p.random.Int64N(int64(p.policy.ConsistencyWindow/2))) - p.policy.ConsistencyWindow/4
@@ -385,8 +385,8 @@ func (p *play) heal() {
 	clear(p.troubles)
 	p.down, p.skew, p.steals = false, 0, 0
 	for _, d := range p.daemons {
-		d.left = -1
-		if d.wrong {
+		d.edgesLeft = -1
+		if d.wrongKeys {
 			d.mixUp(false)
 		}
 		if d.alive(); d.away {
@@ -410,7 +410,7 @@ func (p *play) heal() {
 			p.fail("not at rest after two days: %s", p.unrest())
 		}
 		p.work()
-		p.choose()
+		p.closeReplaced()
 		p.check()
 		if p.unrest() == "" {
 			quiet++

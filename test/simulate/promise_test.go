@@ -14,8 +14,8 @@ import (
 	"flowkeeper/remediate/incident"
 )
 
-// listed notes what a complete refresh must have shown.
-func (p *play) listed(d *daemon, s inventory.Scope, started time.Time) {
+// noteListed notes what a complete refresh must have shown.
+func (p *play) noteListed(d *daemon, s inventory.Scope, started time.Time) {
 	for _, f := range p.world.FlowLogs(s.Account, s.Region) {
 		if f.CreatedAt.After(started.Add(-stalest)) {
 			continue
@@ -30,9 +30,9 @@ func (p *play) listed(d *daemon, s inventory.Scope, started time.Time) {
 	}
 }
 
-// remembered is what must hold of every refresh, whatever it meets: it revives
+// checkRefreshed is what must hold of every refresh, whatever it meets: it revives
 // nothing, and takes nothing for gone that every Describe shows.
-func (p *play) remembered(s inventory.Scope, before, after map[string]row) {
+func (p *play) checkRefreshed(s inventory.Scope, before, after map[string]row) {
 	here := map[string]bool{}
 	for _, f := range p.world.FlowLogs(s.Account, s.Region) {
 		here[f.ID] = p.now.Sub(f.CreatedAt) > 2*stalest
@@ -67,18 +67,18 @@ func (p *play) noteAlert(d *daemon, a alert.Alert) {
 		}
 	}
 	if a.Repeats != nil {
-		p.sums(d, a)
+		p.noteRepeats(d, a)
 	}
 	for _, f := range a.FlowLogs {
 		p.named[f.FlowLogID] = true
 		if a.Kind == alert.Blocked || a.Kind == alert.Decoy {
-			p.stuck[f.FlowLogID] = true
+			p.stuckAlerted[f.FlowLogID] = true
 		}
 		if a.Kind == alert.Deletion {
-			if p.event[a.EventID] == nil {
-				p.event[a.EventID] = map[string]bool{}
+			if p.namedByEvent[a.EventID] == nil {
+				p.namedByEvent[a.EventID] = map[string]bool{}
 			}
-			p.event[a.EventID][f.FlowLogID] = true
+			p.namedByEvent[a.EventID][f.FlowLogID] = true
 		}
 	}
 }
@@ -104,7 +104,7 @@ func same(want, have fakeaws.FlowLog, sofar bool) bool {
 // only before another one had tagged it.
 func (p *play) madeAsKnown(f fakeaws.FlowLog) bool {
 	return len(p.daemons) > 1 && p.halfTagged[targetOf(f)] && slices.ContainsFunc(p.daemons, func(d *daemon) bool {
-		for _, i := range d.wrote {
+		for _, i := range d.lastWritten {
 			if i.NewID == f.ID && !i.Adopted && len(i.MissingTags) == 0 {
 				lacks := maps.Clone(i.Frozen.Tags)
 				maps.DeleteFunc(lacks, func(k, v string) bool { return f.Tags[k] == v || k == incident.RestoredFrom })
@@ -121,8 +121,8 @@ func (p *play) check() {
 	for _, f := range p.here() {
 		t := targetOf(f)
 		if _, old := p.known[f.ID]; !old {
-			p.known[f.ID], p.born[f.ID] = t, f.CreatedAt
-			if want, ok := p.wanted[t]; (!ok || !same(want, f, true)) && !p.mayProtect(f) && !p.alsoAsked(f) {
+			p.known[f.ID], p.daemonMadeAt[f.ID] = t, f.CreatedAt
+			if want, ok := p.wanted[t]; (!ok || !same(want, f, true)) && !p.mayProtect(f) && !p.mayBeByHand(f) {
 				p.fail("I2: a daemon made what nobody had: %+v", f)
 			}
 		}
@@ -133,7 +133,7 @@ func (p *play) check() {
 			p.halfTagged[t] = true
 		}
 	}
-	p.pairs()
+	p.notePairs()
 	for _, d := range p.daemons {
 		d.noteUnprotected()
 	}
@@ -144,8 +144,8 @@ func (p *play) check() {
 	}
 }
 
-// promise is what must hold in the end.
-func (p *play) promise() {
+// checkAtEnd is what must hold in the end.
+func (p *play) checkAtEnd() {
 	count, seen := map[target]int{}, map[target]bool{}
 	alive := map[string]bool{}
 	for _, f := range p.here() {
@@ -155,13 +155,13 @@ func (p *play) promise() {
 			p.fail("I2: not as it was: %+v", f)
 		}
 	}
-	p.tombstones(alive)
+	p.checkTombstones(alive)
 	p.checkUnprotected()
 	for id := range p.seen {
 		seen[p.known[id]] = true
 	}
 	excused := maps.Clone(p.released)
-	for id := range p.waved {
+	for id := range p.blamedOnJanitor {
 		if p.unrecorded[id] || len(p.daemons) > 1 { // a rule says so, and no record that this one receives says otherwise
 			excused[p.known[id]] = true
 		}
@@ -178,7 +178,7 @@ func (p *play) promise() {
 		excused[t] = excused[t] || p.mayBeDecoy(t, count, mayStayAway)
 	}
 	for t := range p.wanted {
-		if n := count[t]; !p.gone[t.resource] && (n > 1 || n == 0 && seen[t] && !excused[t]) {
+		if n := count[t]; !p.tornDown[t.resource] && (n > 1 || n == 0 && seen[t] && !excused[t]) {
 			p.fail("%d flow logs at %v", n, t)
 		}
 	}
@@ -188,23 +188,23 @@ func (p *play) promise() {
 		}
 		for _, id := range r.deleted {
 			known := p.seen[id] && len(p.daemons) == 1 && !p.skewed // of several, another than the one that saw it may get the record; by a wrong clock it may count as long gone
-			if !p.event[r.event][id] && !p.overlooked[r.event+id] && (known || !p.summed[r.event] && !p.takesUnlisted(r.event, id)) {
+			if !p.namedByEvent[r.event][id] && !p.overlooked[r.event+id] && (known || !p.summed[r.event] && !p.takesUnlisted(r.event, id)) {
 				p.fail("there is no alert that %s deleted %s", r.event, id)
 			}
 		}
 	}
 	for id := range p.seen {
-		if !alive[id] && !p.named[id] && !p.decoys[id] && !p.inPlace[id] && !p.tookForStale(id) {
+		if !alive[id] && !p.named[id] && !p.decoys[id] && !p.inOthersPlace[id] && !p.tookForStale(id) {
 			p.fail("there is no alert that %s is gone", id)
 		}
 	}
 }
 
-// tombstones is what must hold of the snapshots, which have been refreshed: what was seen and
+// checkTombstones is what must hold of the snapshots, which have been refreshed: what was seen and
 // is gone is not live there (I5).
-func (p *play) tombstones(alive map[string]bool) {
+func (p *play) checkTombstones(alive map[string]bool) {
 	for _, d := range p.daemons {
-		p.guarded(d, alive)
+		p.checkTelemetryProtected(d, alive)
 		for _, s := range p.scopes() {
 			for id, row := range d.rows(s) {
 				if row.state == inventory.Live && !alive[id] {
@@ -223,7 +223,7 @@ func (p *play) closedAsReleased(id string) (yes bool) {
 	for _, d := range p.daemons {
 		p.must(d.store.View(context.Background(), func(tx *store.Tx) error {
 			i, found, err := tx.Incident(inventory.Scope{Account: account, Region: regionOf(p.known[id].resource)}, id)
-			closed := found && i.State == incident.Closed && i.Reason == incident.Released && (p.theirs().Sub(i.OpenedAt) >= 24*time.Hour || p.receivedInVain(id))
+			closed := found && i.State == incident.Closed && i.Reason == incident.Released && (p.daemonNow().Sub(i.OpenedAt) >= 24*time.Hour || p.receivedInVain(id))
 			yes = yes || closed && (i.Source == incident.ByDrift || p.liedOfRelease(i)) && !p.receivedInTime(d, i)
 			return err
 		}))
@@ -241,7 +241,7 @@ func (p *play) receivedInVain(id string) bool {
 // liedOfRelease reports whether a forged record gave an incident its time, and that lies in the release.
 func (p *play) liedOfRelease(i incident.Incident) bool {
 	r := p.releases[i.FlowLogID]
-	return within(r, i.DeletedAt) && slices.ContainsFunc(p.blamed[i.FlowLogID], func(m made) bool { return m.at.Truncate(time.Second).Equal(i.DeletedAt) })
+	return within(r, i.DeletedAt) && slices.ContainsFunc(p.forgedDeleters[i.FlowLogID], func(m act) bool { return m.at.Truncate(time.Second).Equal(i.DeletedAt) })
 }
 
 // receivedInTime reports whether a daemon received a record that says that a flow log went after its release, within a
@@ -269,8 +269,8 @@ func within(r [2]time.Time, at time.Time) bool {
 	return !at.Before(r[0].Truncate(time.Second)) && at.Before(r[1])
 }
 
-// resolved is what must hold when all is at rest.
-func (p *play) resolved() {
+// checkPagersClosed is what must hold when all is at rest.
+func (p *play) checkPagersClosed() {
 	for _, by := range p.opened {
 		p.fail("a pager that %s opened is never closed", by)
 	}

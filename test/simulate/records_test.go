@@ -56,20 +56,20 @@ func (p *play) sendNth(n int) {
 	p.records = slices.Delete(p.records, n, n+1)
 }
 
-func (p *play) lose() {
+func (p *play) loseRecord() {
 	if len(p.records) > 0 {
 		n := p.random.IntN(len(p.records))
 		if p.filing == nil { // else its log file has it
 			for _, id := range p.records[n].deleted {
-				p.vanished(id)
+				p.noteUnrecorded(id)
 			}
 		}
 		p.records = slices.Delete(p.records, n, n+1)
 	}
 }
 
-// vanished notes a flow log of whose deletion there is no record.
-func (p *play) vanished(id string) {
+// noteUnrecorded notes a flow log of whose deletion there is no record.
+func (p *play) noteUnrecorded(id string) {
 	p.unrecorded[id] = true
 	if _, ok := p.releases[id]; ok { // when it went is not known
 		p.released[p.known[id]] = true
@@ -82,7 +82,7 @@ func (p *play) vanished(id string) {
 // log too young for every Describe to show from the truth: there is none then.
 func (p *play) forge() {
 	id := fmt.Sprintf("fl-%017x", 0xf0e0000+p.random.IntN(3))
-	all := slices.DeleteFunc(p.here(), func(f fakeaws.FlowLog) bool { return p.twins && p.now.Sub(f.CreatedAt) < 2*stalest })
+	all := slices.DeleteFunc(p.here(), func(f fakeaws.FlowLog) bool { return p.allowsDoubles && p.now.Sub(f.CreatedAt) < 2*stalest })
 	if len(all) > 0 && p.random.IntN(3) > 0 {
 		id = all[p.random.IntN(len(all))].ID
 	}
@@ -96,10 +96,10 @@ func (p *play) forge() {
 		by = terraform // a decoy may take the place of what may go
 	}
 	if by == janitor {
-		p.waved[id] = true
+		p.blamedOnJanitor[id] = true
 	}
 	at := p.now.Add(-time.Duration(p.random.IntN(3)) * time.Hour)
-	p.blamed[id] = append(p.blamed[id], made{by: by, at: at})
+	p.forgedDeleters[id] = append(p.forgedDeleters[id], act{by: by, at: at})
 	p.say("  forge %s of %s by %s at %s", event, id, by, at.Format(time.TimeOnly))
 	p.must(p.world.Send(p.arn, fmt.Sprintf(`{"eventVersion":"1.10","eventTime":%q,"eventSource":"ec2.amazonaws.com","eventName":"DeleteFlowLogs","awsRegion":%q,
 		"recipientAccountId":%q,"eventID":%q,"userIdentity":{"type":"IAMUser","arn":%q},

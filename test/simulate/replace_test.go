@@ -11,13 +11,13 @@ func TestNobodyMakesTheSameReplacementTwice(t *testing.T) {
 			t.Parallel()
 			p := newPlay(7, t.TempDir(), 1, false)
 			defer p.end()
-			p.twins = allowed
+			p.allowsDoubles = allowed
 			p.world.AllowDuplicates(allowed)
-			old := p.replaceable(p.patient)[0]
+			old := p.replaceable(p.terraform)[0]
 			create := p.wanted[targetOf(old)]
 			create.TrafficType = "ACCEPT"
 			for range 2 {
-				p.unfinished = append(p.unfinished, replacing{by: p.patient, remove: []target{targetOf(old)}, create: create})
+				p.unfinished = append(p.unfinished, replacing{by: p.terraform, remove: []target{targetOf(old)}, create: create})
 			}
 			for len(p.unfinished) > 0 {
 				p.finish()

@@ -79,16 +79,16 @@ func once(seed uint64, dir string, verbose bool, over func() bool, g *golden) (s
 			err = fmt.Errorf("play %d: %w\nreplay: SIM_PLAY=%d go test ./test/simulate -run Simulated -v", seed, err, seed)
 		}
 	}()
-	defer caught(p, &err)
+	defer recoverFailure(p, &err)
 	p.run(stepsOfPlay/2 + p.random.IntN(stepsOfPlay))
 	if seed > goldens {
 		return p.result, nil
 	}
-	return p.result, g.add(seed, p.everything())
+	return p.result, g.add(seed, p.fullTrace())
 }
 
-// caught makes an error of what ended a play, with what was picked last.
-func caught(p *play, err *error) {
+// recoverFailure makes an error of what ended a play, with what was picked last.
+func recoverFailure(p *play, err *error) {
 	if x := recover(); x != nil {
 		at := ""
 		if _, known := x.(failure); !known {
@@ -151,20 +151,20 @@ func dying(dir string, l loss, first, second int) (died bool, err error) {
 		p.daemons[0].remediator.Policy = p.policy
 	}
 	defer p.end()
-	defer caught(p, &err)
+	defer recoverFailure(p, &err)
 	p.world.AllowDuplicates(true)
 	p.refreshAll()
 	p.pass(time.Hour)
 	p.refreshAll()
-	p.strike(p.attacker, l.deleted)
+	p.deleteSome(p.attacker, l.deleted)
 	if l.byRecord {
 		p.send(false)
 	} else {
-		p.lose()
+		p.loseRecord()
 	}
 	d := p.daemons[0]
 	for n, edge := range []int{first, second} {
-		d.left = edge
+		d.edgesLeft = edge
 		for range 8 {
 			p.round(d)
 			p.pass(2 * time.Minute)
@@ -173,7 +173,7 @@ func dying(dir string, l loss, first, second int) (died bool, err error) {
 		d.alive()
 	}
 	p.heal()
-	p.promise()
-	p.resolved()
+	p.checkAtEnd()
+	p.checkPagersClosed()
 	return died, nil
 }

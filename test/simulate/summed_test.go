@@ -20,8 +20,8 @@ type unlisted struct {
 	calls    int
 }
 
-// sums notes which calls an alert about many lists, and how many it leaves out.
-func (p *play) sums(d *daemon, a alert.Alert) {
+// noteRepeats notes which calls an alert about many lists, and how many it leaves out.
+func (p *play) noteRepeats(d *daemon, a alert.Alert) {
 	r := a.Repeats
 	if want := min(r.Calls, mostExamples); a.Kind != alert.Closed && len(r.Examples) < want {
 		p.fail("the %s alert about %d calls lists %d of them", a.Kind, r.Calls, len(r.Examples))

@@ -34,7 +34,7 @@ func (p *play) guessTokens() {
 
 // useTokens uses up the tokens for some flow logs beforehand, with the key of the daemons.
 func (p *play) useTokens() {
-	for _, id := range p.some(3) {
+	for _, id := range p.someIDs(3) {
 		s := inventory.Scope{Account: account, Region: regionOf(p.known[id].resource)}
 		p.useToken(s, tokenOf(p.policy.TokenKey, s, id, true))
 	}
@@ -49,8 +49,8 @@ func (p *play) useToken(s inventory.Scope, token string) {
 	p.say("  use the token %s", token[:8])
 }
 
-// stolenNow uses up the token of a daemon's create that is on its way.
-func (p *play) stolenNow(q *fakeaws.Request) {
+// stealToken uses up the token of a daemon's create that is on its way.
+func (p *play) stealToken(q *fakeaws.Request) {
 	if p.steals > 0 && q.Service == "ec2" && q.Operation == "CreateFlowLogs" && q.ARN == daemonUser && q.Form.Get("DryRun") != "true" {
 		p.steals--
 		p.useToken(inventory.Scope{Account: q.Account, Region: q.Region}, q.Form.Get("ClientToken"))
@@ -62,7 +62,7 @@ func scopeOf(f fakeaws.FlowLog) inventory.Scope {
 }
 
 const (
-	looksFor       = 15 * time.Second // after a used token, until a random one is taken
+	tokenDoubt     = 15 * time.Second // after a used token, until a random one is taken
 	tokenBound     = 10 * time.Second // an alert, after the first used token of an event
 	nextTokenBound = 16 * time.Minute // after a further one
 	calmFor        = 30 * time.Minute // without faults, after which no backoff of before holds an incident back
@@ -77,8 +77,8 @@ type usedToken struct {
 	due   time.Time
 }
 
-// sends is what must hold of each create: its token is on disk, so that a crash repeats the same call.
-func (d *daemon) sends(token string) {
+// checkTokenStored is what must hold of each create: its token is on disk, so that a crash repeats the same call.
+func (d *daemon) checkTokenStored(token string) {
 	if d.away {
 		d.p.fail("a create in an account that has left")
 	}
@@ -87,18 +87,18 @@ func (d *daemon) sends(token string) {
 	}
 }
 
-// stored notes that what AWS has answered until now is on disk: of a daemon and a command at the same time, that
+// noteStored notes that what AWS has answered until now is on disk: of a daemon and a command at the same time, that
 // order counts.
-func (d *daemon) stored() {
+func (d *daemon) noteStored() {
 	for _, a := range d.unstored {
 		d.answers[a[0]] = append(d.answers[a[0]], a[1])
 	}
 	d.unstored = nil
 }
 
-// answered is what must hold of an answer to a create: nobody who lacks the key can use its token
+// noteAnswer is what must hold of an answer to a create: nobody who lacks the key can use its token
 // up. Daemons that share a queue may ask for other tags by one token.
-func (d *daemon) answered(token, code string) {
+func (d *daemon) noteAnswer(token, code string) {
 	d.unstored = append(d.unstored, [2]string{token, code})
 	if code != usedByOther {
 		return
@@ -112,10 +112,10 @@ func (d *daemon) answered(token, code string) {
 // usedByOther is AWS's answer to a token that was used for another call.
 const usedByOther = "IdempotentParameterMismatch"
 
-// sharedWritten is what must hold where AWS has said that the token of a shared call was used: the answer
+// checkSharedToken is what must hold where AWS has said that the token of a shared call was used: the answer
 // that is written makes its flow logs wait for another token, and causes an alert (expectTokenAlert);
 // and another call is not noted before that wait is over.
-func (p *play) sharedWritten(d *daemon, was, is incident.Incident) {
+func (p *play) checkSharedToken(d *daemon, was, is incident.Incident) {
 	if p.skewed || was.Call == nil && is.Call == nil {
 		return
 	}
@@ -123,9 +123,9 @@ func (p *play) sharedWritten(d *daemon, was, is incident.Incident) {
 		delete(d.sharedUsed, is.FlowLogID)
 		return
 	}
-	now := p.theirs()
+	now := p.daemonNow()
 	if at, refused := d.sharedUsed[is.FlowLogID]; refused && is.Call != nil && (was.Call == nil || is.Call.Token != was.Call.Token) {
-		if took := now.Sub(at); took < looksFor {
+		if took := now.Sub(at); took < tokenDoubt {
 			p.fail("I4: %s is in another call %s after the token of the first was used: what that made may not show yet", is.FlowLogID, took)
 		}
 		delete(d.sharedUsed, is.FlowLogID)
@@ -145,9 +145,9 @@ func (p *play) sharedWritten(d *daemon, was, is incident.Incident) {
 	}
 }
 
-// loneWritten is what must hold where AWS has said that the token of a create for one flow log was used:
+// checkOwnToken is what must hold where AWS has said that the token of a create for one flow log was used:
 // what is written of that create keeps the answer, whatever else fails.
-func (p *play) loneWritten(d *daemon, was, is incident.Incident) {
+func (p *play) checkOwnToken(d *daemon, was, is incident.Incident) {
 	token := p.policy.TokenKey.Token(was)
 	said := d.answers[token]
 	if was.Call != nil || is.Tried <= was.Tried || len(said) == 0 {
@@ -159,29 +159,29 @@ func (p *play) loneWritten(d *daemon, was, is incident.Incident) {
 	}
 }
 
-// tokensWritten notes the tokens that were just written, and what must hold where another one
+// noteTokens notes the tokens that were just written, and what must hold where another one
 // is taken: it is looked for what the first one may have made.
-func (p *play) tokensWritten(d *daemon, written []incident.Incident) {
+func (p *play) noteTokens(d *daemon, written []incident.Incident) {
 	for _, i := range written {
 		d.tokens[p.policy.TokenKey.Token(i)] = true
 		if i.Call != nil {
 			d.tokens[i.Call.Token] = true
 		}
-		was := d.wrote[i.FlowLogID]
-		d.wrote[i.FlowLogID] = i
+		was := d.lastWritten[i.FlowLogID]
+		d.lastWritten[i.FlowLogID] = i
 		if i.Known && !was.Known {
-			d.knownSince[i.FlowLogID] = d.p.theirs()
+			d.knownSince[i.FlowLogID] = d.p.daemonNow()
 		}
 		if i.RandomToken != "" && i.RandomToken != was.RandomToken {
 			p.happened["random tokens"]++
-			if took := p.theirs().Sub(was.MismatchAt); !was.MismatchAt.IsZero() && took < looksFor && !p.skewed {
+			if took := p.daemonNow().Sub(was.MismatchAt); !was.MismatchAt.IsZero() && took < tokenDoubt && !p.skewed {
 				p.fail("I4: %s has another token %s after the first was used: what that made may not show yet", i.FlowLogID, took)
 			}
 		}
-		p.sharedWritten(d, was, i)
-		p.loneWritten(d, was, i)
+		p.checkSharedToken(d, was, i)
+		p.checkOwnToken(d, was, i)
 		p.expectTokenAlert(d, was, i)
-		p.waited(was, i)
+		p.checkWaited(was, i)
 	}
 }
 
@@ -197,7 +197,7 @@ func refusesToken(i incident.Incident) bool {
 // a flow log back a moment after its alert became due; beside a long step, another loop of the daemon
 // alerts, which the simulation does not run.
 func (p *play) expectTokenAlert(d *daemon, was, is incident.Incident) {
-	now := p.theirs()
+	now := p.daemonNow()
 	switch {
 	case refusesToken(is) && !refusesToken(was):
 		bound := tokenBound
@@ -213,18 +213,18 @@ func (p *play) expectTokenAlert(d *daemon, was, is incident.Incident) {
 	}
 }
 
-// tokensAlerted: a used token is alerted soon, though the flow log may be back by then.
-func (p *play) tokensAlerted(d *daemon, s inventory.Scope, at time.Time) {
+// checkTokensAlerted: a used token is alerted soon, though the flow log may be back by then.
+func (p *play) checkTokensAlerted(d *daemon, s inventory.Scope, at time.Time) {
 	d.usedTokens = slices.DeleteFunc(d.usedTokens, func(u usedToken) bool {
 		_, released := p.releases[u.id]
 		if u.scope != s {
 			return false
 		}
-		if released || p.waved[u.id] || p.decoys[u.id] || p.inPlace[u.id] || p.sneaked[u.id] {
+		if released || p.blamedOnJanitor[u.id] || p.decoys[u.id] || p.inOthersPlace[u.id] || p.toAttacker[u.id] {
 			return true // it may stay away
 		}
 		alerted := false
-		d.commits.naming(u.id, func(a alert.Alert) bool {
+		d.commits.alertsNaming(u.id, func(a alert.Alert) bool {
 			for _, f := range a.FlowLogs {
 				says := a.Kind == alert.Blocked || a.Kind == alert.Deletion // whose record came meanwhile
 				alerted = alerted || says && f.FlowLogID == u.id && f.Reason == string(incident.TokenUsed) && !a.Time.Before(u.at)
@@ -240,10 +240,10 @@ func (p *play) tokensAlerted(d *daemon, s inventory.Scope, at time.Time) {
 	})
 }
 
-// tokenTaken: an incident looks for so long, and not longer, whether a used token has made
+// checkTokenTaken: an incident looks for so long, and not longer, whether a used token has made
 // something.
-func (p *play) tokenTaken(d *daemon, i incident.Incident, at time.Time) {
-	if !refusesToken(i) || i.RandomToken != "" || i.MismatchAt.IsZero() || at.Before(i.MismatchAt.Add(looksFor)) || at.Before(i.WaitUntil) || at.Sub(p.disturbed) < calmFor {
+func (p *play) checkTokenTaken(d *daemon, i incident.Incident, at time.Time) {
+	if !refusesToken(i) || i.RandomToken != "" || i.MismatchAt.IsZero() || at.Before(i.MismatchAt.Add(tokenDoubt)) || at.Before(i.WaitUntil) || at.Sub(p.disturbed) < calmFor {
 		return
 	}
 	key := i.FlowLogID + i.MismatchAt.String()

@@ -45,30 +45,30 @@ const hiding = "hiding resources"
 
 const daemonUser = "arn:aws:iam::" + account + ":user/flowkeeper"
 
-// begin puts a Region into trouble, for some minutes or for up to a day.
-func (p *play) begin() {
+// beginTrouble puts a Region into trouble, for some minutes or for up to a day.
+func (p *play) beginTrouble() {
 	t := troubles[p.random.IntN(len(troubles))]
 	most := []time.Duration{20 * time.Minute, 2 * time.Hour, 24 * time.Hour}[p.random.IntN(3)]
 	t.until = p.now.Add(time.Duration(p.random.Int64N(int64(most))))
-	where := p.anywhere().Region
+	where := p.anyScope().Region
 	p.troubles[where] = &t
 	p.happened["trouble "+t.name]++
 	p.say("  %s is %s for %s", where, t.name, t.until.Sub(p.now))
 }
 
-// relieve ends it.
-func (p *play) relieve() { delete(p.troubles, p.anywhere().Region) }
+// endTrouble ends it.
+func (p *play) endTrouble() { delete(p.troubles, p.anyScope().Region) }
 
-// meets is what a call meets; the world asks.
-func (p *play) meets(q *fakeaws.Request) fakeawstest.Refusal {
-	r := p.inTrouble(q)
+// refusalFor is what a call meets; the world asks.
+func (p *play) refusalFor(q *fakeaws.Request) fakeawstest.Refusal {
+	r := p.troubleFor(q)
 	if r == (fakeawstest.Refusal{}) && p.lacksName(q) {
 		p.happened["creates refused for a tag"]++
 		r = fakeawstest.Refusal{Code: "UnauthorizedOperation", Status: 403, Message: "You are not authorized to perform this operation. User: " + daemonUser +
 			" is not authorized to perform: ec2:CreateFlowLogs with an explicit deny in a service control policy"}
 	}
 	if r == (fakeawstest.Refusal{}) {
-		p.stolenNow(q)
+		p.stealToken(q)
 	}
 	return r
 }
@@ -87,8 +87,8 @@ func (p *play) lacksName(q *fakeaws.Request) bool {
 	return true
 }
 
-// inTrouble is what a call meets because of the trouble of its Region.
-func (p *play) inTrouble(q *fakeaws.Request) fakeawstest.Refusal {
+// troubleFor is what a call meets because of the trouble of its Region.
+func (p *play) troubleFor(q *fakeaws.Request) fakeawstest.Refusal {
 	t := p.troubles[q.Region]
 	if t == nil || q.Service != "ec2" || q.ARN != daemonUser || len(t.operations) > 0 && !slices.Contains(t.operations, q.Operation) {
 		return fakeawstest.Refusal{}
@@ -98,22 +98,22 @@ func (p *play) inTrouble(q *fakeaws.Request) fakeawstest.Refusal {
 		return fakeawstest.Refusal{}
 	}
 	if t.name == hiding {
-		return p.hides(p.calling, q.Form, t.refusal)
+		return p.hideResource(p.calling, q.Form, t.refusal)
 	}
 	return t.refusal
 }
 
-// hides answers in turn that a resource is not there, and that the rate is
+// hideResource answers in turn that a resource is not there, and that the rate is
 // exceeded. A daemon that is about to die may forget the answer. While a command runs, its answers and
 // the daemon's may reach the disk in any order.
-func (p *play) hides(d *daemon, form url.Values, gone fakeawstest.Refusal) fakeawstest.Refusal {
+func (p *play) hideResource(d *daemon, form url.Values, gone fakeawstest.Refusal) fakeawstest.Refusal {
 	if form.Get("DryRun") == "true" {
 		return fakeawstest.Refusal{}
 	}
 	of := targetsOf(form)
 	said := slices.ContainsFunc(of, func(x target) bool { return d.hidden[x] })
 	for _, x := range of {
-		d.hidden[x] = !said || d.left >= 0 || p.commanding
+		d.hidden[x] = !said || d.edgesLeft >= 0 || p.commanding
 	}
 	if !said {
 		return gone
@@ -178,7 +178,7 @@ func (p *play) hangs(left time.Duration) {
 func (p *play) night() {
 	for range 6 {
 		p.pass(time.Duration(p.random.Int64N(int64(4 * time.Hour))))
-		d := p.anyone()
+		d := p.anyDaemon()
 		d.receive()
 		for _, s := range p.scopes() {
 			d.refresh(s)

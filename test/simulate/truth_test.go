@@ -32,51 +32,51 @@ func targetOf(f fakeaws.FlowLog) target {
 
 // truth is what the one who plays knows: what should be, and who did what.
 type truth struct {
-	wanted        map[target]fakeaws.FlowLog // what somebody set up there
-	tampers       map[string]bool            // events that were alerted as such
-	summed        map[string]bool            // events among the examples of an alert about many
-	unlisted      []unlisted                 // calls that such alerts count and do not list
-	madeBy        map[string]bool            // flow logs that no daemon made, by ID
-	decoys        map[string]bool
-	sneaked       map[string]bool             // flow logs to a place of the attacker's
-	known         map[string]target           // every flow log that ever was
-	born          map[string]time.Time        // when AWS made one that no one but a daemon asked for
-	gone          map[string]bool             // resources torn down
-	halfTagged    map[target]bool             // some flow log there has lacked tags for a while, since a call makes it first and tags it then
-	released      map[target]bool             // went while it was released, as far as anybody can tell
-	releases      map[string][2]time.Time     // of flow logs, by the daemons' clock
-	seen          map[string]bool             // flow logs that a complete refresh must have shown
-	shown         map[target]map[*daemon]bool // whose snapshot must have what is wanted there
-	records       []record
-	unfiled       []record // that no log file has yet
-	sent          []record // to the queue
-	named         map[string]bool
-	event         map[string]map[string]bool // flow logs named by the deletion alerts of an event
-	kinds         map[alert.Kind]int         // of alerts that reached people
-	opened        map[string]string          // what opened a pager, by the event's key or the campaign's that closes it
-	unrecorded    map[string]bool            // flow logs of whose deletion there is no record
-	waved         map[string]bool            // flow logs of which a forged record says that one deleted them whom a rule ignores
-	deleted       map[string][]string        // flow logs, by the event of their true deletion
-	happened      map[string]int             // moves, by name
-	makers        map[string]made            // of flow logs that one made for whom a rule waits, by ID
-	paired        map[target]bool            // like decoys that stood beside what is back
-	inPlace       map[string]bool            // of these, what was made in the place of another one
-	losers        map[string][]made          // who truly deleted a flow log
-	blamed        map[string][]made          // who did, as a forged record says
-	deliversSince map[string]time.Time       // when a destination was first delivered to
-	stuck         map[string]bool            // flow logs with an alert that says why they are not back
-	unfinished    []replacing
-	stolen        map[string]bool // ClientTokens that somebody has used who knows the key
-	overlooked    map[string]bool // deletions, by event and flow log, whose record came to a daemon for which the account was away
-	asked         map[target]bool // somebody has restored a flow log there by hand
-	lastMeant     string          // the flow log of the last restore by hand
-	hung          time.Duration   // that calls waited for no answer
-	count         int
+	wanted          map[target]fakeaws.FlowLog // what somebody set up there
+	tampers         map[string]bool            // events that were alerted as such
+	summed          map[string]bool            // events among the examples of an alert about many
+	unlisted        []unlisted                 // calls that such alerts count and do not list
+	madeByOthers    map[string]bool            // flow logs that no daemon made, by ID
+	decoys          map[string]bool
+	toAttacker      map[string]bool             // flow logs to a place of the attacker's
+	known           map[string]target           // every flow log that ever was
+	daemonMadeAt    map[string]time.Time        // when AWS made one that no one but a daemon asked for
+	tornDown        map[string]bool             // resources torn down
+	halfTagged      map[target]bool             // some flow log there has lacked tags for a while, since a call makes it first and tags it then
+	released        map[target]bool             // went while it was released, as far as anybody can tell
+	releases        map[string][2]time.Time     // of flow logs, by the daemons' clock
+	seen            map[string]bool             // flow logs that a complete refresh must have shown
+	shown           map[target]map[*daemon]bool // whose snapshot must have what is wanted there
+	records         []record
+	unfiled         []record // that no log file has yet
+	sent            []record // to the queue
+	named           map[string]bool
+	namedByEvent    map[string]map[string]bool // flow logs named by the deletion alerts of an event
+	kinds           map[alert.Kind]int         // of alerts that reached people
+	opened          map[string]string          // what opened a pager, by the event's key or the campaign's that closes it
+	unrecorded      map[string]bool            // flow logs of whose deletion there is no record
+	blamedOnJanitor map[string]bool            // flow logs of which a forged record says that one deleted them whom a rule ignores
+	deleted         map[string][]string        // flow logs, by the event of their true deletion
+	happened        map[string]int             // moves, by name
+	makers          map[string]act             // of flow logs that one made for whom a rule waits, by ID
+	paired          map[target]bool            // like decoys that stood beside what is back
+	inOthersPlace   map[string]bool            // of these, what was made in the place of another one
+	deleters        map[string][]act           // who truly deleted a flow log
+	forgedDeleters  map[string][]act           // who did, as a forged record says
+	deliversSince   map[string]time.Time       // when a destination was first delivered to
+	stuckAlerted    map[string]bool            // flow logs with an alert that says why they are not back
+	unfinished      []replacing
+	stolen          map[string]bool // ClientTokens that somebody has used who knows the key
+	overlooked      map[string]bool // deletions, by event and flow log, whose record came to a daemon for which the account was away
+	askedByHand     map[target]bool // somebody has restored a flow log there by hand
+	lastMeant       string          // the flow log of the last restore by hand
+	hung            time.Duration   // that calls waited for no answer
+	count           int
 }
 
 func newTruth() truth {
-	return truth{wanted: map[target]fakeaws.FlowLog{}, tampers: map[string]bool{}, summed: map[string]bool{}, madeBy: map[string]bool{}, born: map[string]time.Time{}, decoys: map[string]bool{}, sneaked: map[string]bool{}, known: map[string]target{},
-		gone: map[string]bool{}, released: map[target]bool{}, halfTagged: map[target]bool{}, releases: map[string][2]time.Time{}, seen: map[string]bool{}, shown: map[target]map[*daemon]bool{}, named: map[string]bool{}, opened: map[string]string{}, event: map[string]map[string]bool{}, kinds: map[alert.Kind]int{}, unrecorded: map[string]bool{}, waved: map[string]bool{}, happened: map[string]int{}, stolen: map[string]bool{}, overlooked: map[string]bool{}, makers: map[string]made{}, inPlace: map[string]bool{}, paired: map[target]bool{}, losers: map[string][]made{}, blamed: map[string][]made{}, deliversSince: map[string]time.Time{}, stuck: map[string]bool{}, deleted: map[string][]string{}, asked: map[target]bool{}}
+	return truth{wanted: map[target]fakeaws.FlowLog{}, tampers: map[string]bool{}, summed: map[string]bool{}, madeByOthers: map[string]bool{}, daemonMadeAt: map[string]time.Time{}, decoys: map[string]bool{}, toAttacker: map[string]bool{}, known: map[string]target{},
+		tornDown: map[string]bool{}, released: map[target]bool{}, halfTagged: map[target]bool{}, releases: map[string][2]time.Time{}, seen: map[string]bool{}, shown: map[target]map[*daemon]bool{}, named: map[string]bool{}, opened: map[string]string{}, namedByEvent: map[string]map[string]bool{}, kinds: map[alert.Kind]int{}, unrecorded: map[string]bool{}, blamedOnJanitor: map[string]bool{}, happened: map[string]int{}, stolen: map[string]bool{}, overlooked: map[string]bool{}, makers: map[string]act{}, inOthersPlace: map[string]bool{}, paired: map[target]bool{}, deleters: map[string][]act{}, forgedDeleters: map[string][]act{}, deliversSince: map[string]time.Time{}, stuckAlerted: map[string]bool{}, deleted: map[string][]string{}, askedByHand: map[target]bool{}}
 }
 
 // client of somebody in the account.
@@ -146,7 +146,7 @@ func (p *play) add(f fakeaws.FlowLog) string {
 // isThere notes a flow log that no daemon made.
 func (p *play) isThere(id string, f fakeaws.FlowLog) {
 	t := targetOf(f)
-	p.madeBy[id], p.known[id] = true, t
+	p.madeByOthers[id], p.known[id] = true, t
 	if _, known := p.deliversSince[t.destination]; !known {
 		p.deliversSince[t.destination] = f.CreatedAt
 	}
@@ -170,7 +170,7 @@ func (p *play) release() {
 		return
 	}
 	f := all[p.random.IntN(len(all))]
-	p.releases[f.ID] = [2]time.Time{p.theirs(), p.theirs().Add(30 * time.Minute)}
+	p.releases[f.ID] = [2]time.Time{p.daemonNow(), p.daemonNow().Add(30 * time.Minute)}
 	p.say("  release %s", f.ID)
 	for _, d := range p.daemons {
 		d.alive()
@@ -178,7 +178,7 @@ func (p *play) release() {
 			if r.ID != f.ID || r.State != inventory.Live {
 				return false
 			}
-			r.Release(p.theirs(), p.theirs().Add(30*time.Minute), "planned")
+			r.Release(p.daemonNow(), p.daemonNow().Add(30*time.Minute), "planned")
 			return true
 		})
 		p.must(err)
@@ -208,7 +208,7 @@ func (p *play) sneak() {
 	if !slices.ContainsFunc(all, func(o fakeaws.FlowLog) bool { return targetOf(o) == targetOf(f) }) {
 		p.happened["flow logs to a place of the attacker's"]++
 		id := p.add(f)
-		p.sneaked[id] = true
+		p.toAttacker[id] = true
 		p.say("  %s at %v", id, targetOf(f))
 	}
 }

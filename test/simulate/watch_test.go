@@ -30,7 +30,7 @@ type watch struct{ until, due time.Time } // by the daemons' clock
 
 // attacked notes that a daemon has recorded a deletion, an attempt, tampering, or a loss.
 func (d *daemon) attacked() {
-	now := d.p.theirs()
+	now := d.p.daemonNow()
 	for _, s := range d.scopes() {
 		w := d.watches[s]
 		if w.until.Before(now) {
@@ -44,16 +44,16 @@ func (d *daemon) attacked() {
 // watched is when the next such refresh of a scope is due; zero: there is none.
 func (d *daemon) watched(s inventory.Scope) time.Time {
 	w := d.watches[s]
-	if w.until.Before(d.p.theirs()) || w.due.After(w.until) {
+	if w.until.Before(d.p.daemonNow()) || w.due.After(w.until) {
 		return time.Time{}
 	}
 	return w.due
 }
 
-// refreshed notes when a scope is to be refreshed next, if it is watched.
-func (d *daemon) refreshed(s inventory.Scope, next time.Duration) {
+// scheduleWatch notes when a scope is to be refreshed next, if it is watched.
+func (d *daemon) scheduleWatch(s inventory.Scope, next time.Duration) {
 	if w, ok := d.watches[s]; ok {
-		w.due = d.p.theirs().Add(next)
+		w.due = d.p.daemonNow().Add(next)
 		d.watches[s] = w
 	}
 }
@@ -62,15 +62,15 @@ func (d *daemon) refreshed(s inventory.Scope, next time.Duration) {
 func (d *daemon) watch() {
 	for _, s := range d.scopes() {
 		at := d.watched(s)
-		if at.IsZero() || at.After(d.p.theirs()) || d.dead {
+		if at.IsZero() || at.After(d.p.daemonNow()) || d.dead {
 			continue
 		}
 		if !d.remediator.AllowSparing(s) {
-			d.refreshed(s, watchAgain)
+			d.scheduleWatch(s, watchAgain)
 			continue
 		}
 		d.p.happened["refreshes after an attack"]++
-		if d.p.stormy || len(d.p.troubles) > 0 || d.wrong || d.p.now.Sub(d.p.disturbed) < throttledFor {
+		if d.p.stormy || len(d.p.troubles) > 0 || d.wrongKeys || d.p.now.Sub(d.p.disturbed) < throttledFor {
 			d.refresh(s)
 		} else {
 			d.refreshBy(s, d.remediator.RefreshSparingly)
@@ -80,14 +80,14 @@ func (d *daemon) watch() {
 
 // watch lets time pass until a daemon's next refresh after an attack, and has it begin.
 func (p *play) watch() {
-	d := p.anyone()
+	d := p.anyDaemon()
 	var next time.Time
 	for _, s := range p.scopes() {
 		if at := d.watched(s); !at.IsZero() && (next.IsZero() || at.Before(next)) {
 			next = at
 		}
 	}
-	if wait := next.Sub(p.theirs()); !next.IsZero() && wait <= watchEvery {
+	if wait := next.Sub(p.daemonNow()); !next.IsZero() && wait <= watchEvery {
 		p.pass(max(0, wait))
 		d.watch()
 	}
@@ -98,10 +98,10 @@ var warnings = []struct {
 	name string
 	do   func(p *play)
 }{
-	{"an attempt", func(p *play) { p.attempt(p.some(1), true) }},
+	{"an attempt", func(p *play) { p.attempt(p.someIDs(1), true) }},
 	{"tampering", func(p *play) { p.tamper(0) }},
 	{"a deletion", func(p *play) {
-		if p.strike(p.attacker, 1); len(p.records) > 0 {
+		if p.deleteSome(p.attacker, 1); len(p.records) > 0 {
 			p.sendNth(len(p.records) - 1)
 		}
 	}},
@@ -113,21 +113,21 @@ const (
 	cutAge   = 15 * time.Minute                    // of flow logs: every daemon has long had them
 )
 
-// cut is a warning, after which no event arrives any more, and then a deletion: a daemon that got the
+// cutEvents is a warning, after which no event arrives any more, and then a deletion: a daemon that got the
 // warning finds it by a refresh within seconds.
-func (p *play) cut() {
+func (p *play) cutEvents() {
 	w := warnings[p.random.IntN(len(warnings))]
 	p.say("  %s, and then no event", w.name)
 	w.do(p)
 	for _, d := range p.daemons {
 		d.alive()
-		d.left = -1
+		d.edgesLeft = -1
 		for n := 0; d.receive() > 0; n++ {
 			p.bounded(n, "receives")
 		}
 	}
 	p.pass(time.Duration(p.random.Int64N(int64(30 * time.Minute))))
-	ids := p.some(2)
+	ids := p.someIDs(2)
 	if len(ids) == 0 {
 		return
 	}
@@ -135,11 +135,11 @@ func (p *play) cut() {
 	expected := map[*daemon][]string{}
 	for _, d := range p.daemons {
 		s := inventory.Scope{Account: account, Region: regionOf(p.known[ids[0]].resource)}
-		if d.watched(s).IsZero() || d.wrong { // with the credentials of another account it is refused
+		if d.watched(s).IsZero() || d.wrongKeys { // with the credentials of another account it is refused
 			continue
 		}
 		for _, id := range ids {
-			if d.guards(id) && p.mustNotice(id) {
+			if d.protects(id) && p.mustNotice(id) {
 				expected[d] = append(expected[d], id)
 			}
 		}
@@ -149,9 +149,9 @@ func (p *play) cut() {
 	p.must(err)
 	p.say("  delete %v, and nobody hears", ids)
 	p.records, p.unfiled = p.records[:before], p.unfiled[:unfiled]
-	p.went(ids)
+	p.noteReleased(ids)
 	for _, id := range ids {
-		p.vanished(id)
+		p.noteUnrecorded(id)
 	}
 	for p.now.Sub(began) < cutBound {
 		p.pass(cutStep)
@@ -168,7 +168,7 @@ func (p *play) cut() {
 	}
 	for d, ids := range expected {
 		for _, id := range ids {
-			p.noticed(d, id, began)
+			p.checkNoticed(d, id, began)
 		}
 	}
 }
@@ -177,7 +177,7 @@ func (p *play) cut() {
 // person has released it.
 func (p *play) mustNotice(id string) bool {
 	_, released := p.releases[id]
-	if released || p.decoys[id] || p.inPlace[id] || p.sneaked[id] || p.waved[id] || p.skewed || p.stormy || len(p.troubles) > 0 {
+	if released || p.decoys[id] || p.inOthersPlace[id] || p.toAttacker[id] || p.blamedOnJanitor[id] || p.skewed || p.stormy || len(p.troubles) > 0 {
 		return false
 	}
 	for _, f := range p.here() {
@@ -188,15 +188,15 @@ func (p *play) mustNotice(id string) bool {
 	return false
 }
 
-// noticed is what must hold a while after a deletion without an event.
-func (p *play) noticed(d *daemon, id string, since time.Time) {
+// checkNoticed is what must hold a while after a deletion without an event.
+func (p *play) checkNoticed(d *daemon, id string, since time.Time) {
 	if p.disputed(d, id) { // by what the same refresh showed: it is not this daemon's to restore
 		return
 	}
-	if i := d.wrote[id]; i.Adopted && p.madeBy[i.NewID] { // somebody has put it back at once: see lossAlerted
+	if i := d.lastWritten[id]; i.Adopted && p.madeByOthers[i.NewID] { // somebody has put it back at once: see checkDriftAlerted
 		return
 	}
-	for _, i := range d.wrote {
+	for _, i := range d.lastWritten {
 		if len(p.daemons) > 1 && i.NewID == id && i.RestoredAt.After(since) {
 			return // AWS has answered its create with what another daemon had made by the same token: that need not show yet
 		}
@@ -204,17 +204,17 @@ func (p *play) noticed(d *daemon, id string, since time.Time) {
 	p.happened["losses noticed by a refresh after an attack"]++
 	alerted := false
 	alerts := func(by *daemon) {
-		by.commits.naming(id, func(a alert.Alert) bool {
+		by.commits.alertsNaming(id, func(a alert.Alert) bool {
 			byHand := a.Kind == alert.Restored && ofRequest(a.EventID) // who restored it by hand was faster
 			alerted = alerted || (a.Kind == alert.Deletion || byHand) && !a.Time.Before(since)
 			return !alerted
 		})
 	}
 	alerts(d)
-	if d.wrote[id].Adopted { // another daemon was faster
+	if d.lastWritten[id].Adopted { // another daemon was faster
 		for _, other := range p.daemons {
 			alerts(other)
-			alerted = alerted || p.foretold(other, id, since)
+			alerted = alerted || p.alertedBefore(other, id, since)
 		}
 	}
 	if !alerted {
@@ -222,11 +222,11 @@ func (p *play) noticed(d *daemon, id string, since time.Time) {
 	}
 }
 
-// foretold reports whether a daemon alerted of a loss before it happened, and alerts now that the flow log is
+// alertedBefore reports whether a daemon alerted of a loss before it happened, and alerts now that the flow log is
 // back: a forged record had named it, or the daemon had not restored yet what the lost flow log replaced.
-func (p *play) foretold(d *daemon, id string, since time.Time) bool {
-	for lost, i := range d.wrote {
-		forged := lost == id && len(p.blamed[id]) > 0 && i.Source == incident.ByEvent
+func (p *play) alertedBefore(d *daemon, id string, since time.Time) bool {
+	for lost, i := range d.lastWritten {
+		forged := lost == id && len(p.forgedDeleters[id]) > 0 && i.Source == incident.ByEvent
 		earlier := lost != id && p.known[lost] == p.known[id]
 		if (forged || earlier) && i.OpenedAt.Before(since) && d.alertedBack(lost, i.EventID, since) {
 			return true
@@ -238,7 +238,7 @@ func (p *play) foretold(d *daemon, id string, since time.Time) bool {
 // alertedBack reports whether a daemon has alerted of the loss of a flow log by an event, and since a time that it is back.
 func (d *daemon) alertedBack(id, eventID string, since time.Time) bool {
 	deletion, restored := false, false
-	d.commits.naming(id, func(a alert.Alert) bool {
+	d.commits.alertsNaming(id, func(a alert.Alert) bool {
 		deletion = deletion || a.Kind == alert.Deletion && a.EventID == eventID
 		restored = restored || a.Kind == alert.Restored && a.EventID == eventID && !a.Time.Before(since)
 		return true
@@ -246,11 +246,11 @@ func (d *daemon) alertedBack(id, eventID string, since time.Time) bool {
 	return deletion && restored
 }
 
-// guards reports whether a daemon's snapshot has a flow log as one to be restored, for so long that a
+// protects reports whether a daemon's snapshot has a flow log as one to be restored, for so long that a
 // refresh believes its absence, and nothing has been said of it.
-func (d *daemon) guards(id string) bool {
+func (d *daemon) protects(id string) bool {
 	row, ok, err := d.store.FindFlowLog(context.Background(), id)
 	d.p.must(err)
-	_, named := d.wrote[id]
-	return ok && !named && row.State == inventory.Live && row.Protected && d.p.theirs().Sub(row.WrittenAt) > d.p.policy.ConsistencyWindow
+	_, named := d.lastWritten[id]
+	return ok && !named && row.State == inventory.Live && row.Protected && d.p.daemonNow().Sub(row.WrittenAt) > d.p.policy.ConsistencyWindow
 }
