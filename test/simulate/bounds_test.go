@@ -13,20 +13,18 @@ import (
 	"flowkeeper/watcher"
 )
 
-// The bounds within which people are alerted. Each is checked at the moment from which
-// it must hold, by what is on disk then.
+// The bounds within which people are alerted. Each is checked against what is on disk at the moment from which it must
+// hold.
 
-// checkBeforeAcknowledge is what must hold when a daemon has dealt with a message and is about
-// to acknowledge it.
+// checkBeforeAcknowledge checks what must hold when a daemon has handled a message and is about to acknowledge it.
 func (p *play) checkBeforeAcknowledge(d *daemon, m watcher.Message) {
 	for _, f := range detection.Findings(m.Records) {
 		p.checkAlertedAtCommit(d, f)
 	}
 }
 
-// checkAfterStep is what must hold when a daemon has done what was due in a scope at a
-// time: calls may have hung since. What is known by a clock that has leapt, nobody
-// can hold to a bound.
+// checkAfterStep checks what must hold after a step of a daemon in a scope. The step began at a time; calls may
+// have hung since. If the clock has been wrong, no bound can be checked.
 func (p *play) checkAfterStep(d *daemon, s inventory.Scope, at time.Time) {
 	if p.skewed {
 		return
@@ -41,16 +39,17 @@ func (p *play) checkAfterStep(d *daemon, s inventory.Scope, at time.Time) {
 	p.checkTokensAlerted(d, s, at)
 }
 
-const driftBound = 30 * time.Second // an alert, after the refresh that found a loss
+const driftBound = 30 * time.Second // from the refresh that finds a loss to its alert
 
-// checkDriftAlerted: people are alerted of what a refresh found gone, whatever AWS says to a
-// restore, unless it turned out not to be lost, or a person knew it before: who restores it by hand.
+// checkDriftAlerted checks that people are alerted of a loss that a refresh found, whatever AWS answers to the
+// restore. No alert is due if the flow log turned out not to be lost, or if a person knew of the loss, because he
+// restores it by hand.
 func (p *play) checkDriftAlerted(d *daemon, i incident.Incident, at time.Time) {
 	if ofRequest(i.EventID) || i.Source != incident.ByDrift || !i.Known || i.Adopted || at.Sub(i.OpenedAt) < driftBound {
 		return
 	}
 	alerted, since := false, i.OpenedAt
-	if i.Requested { // who restores by hand may have opened it again
+	if i.Requested { // a restore by hand may have opened it again
 		since = i.DetectedAt
 	}
 	d.commits.alertsNaming(i.FlowLogID, func(a alert.Alert) bool {
@@ -63,16 +62,15 @@ func (p *play) checkDriftAlerted(d *daemon, i incident.Incident, at time.Time) {
 }
 
 const (
-	overdueBound = 5 * time.Minute // after it was detected, or its wait was over, an incident that is not back is alerted
-	overdueLate  = time.Minute     // that alert may be late
-	remindBound  = 24 * time.Hour  // then again
+	overdueBound = 5 * time.Minute // from the detection, or the end of a wait, to the alert that a flow log is not back
+	overdueLate  = time.Minute     // by how much that alert may be late
+	remindBound  = 24 * time.Hour  // from that alert to the next one
 	remindLate   = 20 * time.Minute
 )
 
-// checkOverdueAlerted: people are alerted, critically, of what is not back after five
-// minutes, and then daily, however AWS answers. The time that it waits, by a rule or
-// for the record of a drift, does not count. What is late counts from the first step
-// that could have alerted.
+// checkOverdueAlerted checks that a critical alert says that a flow log is not back after five minutes, and another
+// one each day after that, however AWS answers. The time for which it waits, because of a rule or for the record of
+// a drift, does not count. Lateness counts from the first step that could have added the alert.
 func (p *play) checkOverdueAlerted(d *daemon, i incident.Incident, at time.Time) {
 	_, released := p.releases[i.FlowLogID]
 	if i.State == incident.Restored || !i.Known || i.Action == incident.Ignore || released || p.decoys[i.FlowLogID] || p.inOthersPlace[i.FlowLogID] || p.toAttacker[i.FlowLogID] || p.blamedOnJanitor[i.FlowLogID] {
@@ -85,13 +83,13 @@ func (p *play) checkOverdueAlerted(d *daemon, i incident.Incident, at time.Time)
 	since := i.OpenedAt
 	from := since
 	if !i.MissingSince.IsZero() {
-		since = i.MissingSince // its lineage is, from the end of a rule's wait on, before which people may have been alerted
+		since = i.MissingSince // since then the lineage is missing. It begins at the end of a rule's wait, and an alert may be older than that
 		from = since.Add(-p.policy.Rules[0].Wait)
 		if at := i.StuckAlertedAt; !at.IsZero() && at.Before(from) {
-			from = at // of a drift, to which a record brought the rule
+			from = at // a drift was alerted before a record brought the rule
 		}
 	}
-	for _, at := range []time.Time{i.WaitUntil, d.mightStay[i.FlowLogID], d.knownSince[i.FlowLogID]} { // a record may name it before it is known
+	for _, at := range []time.Time{i.WaitUntil, d.mightStay[i.FlowLogID], d.knownSince[i.FlowLogID]} { // a record may name a flow log before the snapshot has it
 		since = incident.Later(since, at)
 	}
 	var last time.Time
@@ -117,9 +115,9 @@ func (p *play) checkOverdueAlerted(d *daemon, i incident.Incident, at time.Time)
 	}
 }
 
-// disputed reports whether of several daemons this one takes a flow log for a decoy of another one that was
-// wanted in its place: that replaced it, as this one knows, and another daemon, which got no record of that, has
-// put the first one back. AWS allows one of the two, and this one does not restore the first.
+// disputed reports whether this one of several daemons takes a flow log for a decoy, so that it does not restore
+// it. The daemon knows that another flow log replaced this one in its place; another daemon, which got no record of
+// the replacement, put this one back. AWS allows one of the two.
 func (p *play) disputed(d *daemon, id string) bool {
 	if len(p.daemons) < 2 || !p.shared(p.known[id]) {
 		return false
@@ -129,17 +127,17 @@ func (p *play) disputed(d *daemon, id string) bool {
 	return ok && !row.Protected
 }
 
-// checkTaken is what must hold when the pager takes an alert.
+// checkTaken checks what must hold when the pager takes an alert.
 func (p *play) checkTaken(d *daemon, a alert.Alert) {
 	if !p.skewed {
 		p.checkUrgentFirst(d, a)
 	}
 }
 
-const longWait = 5 * time.Minute // what has waited longer is taken now and then
+const longWait = 5 * time.Minute // an alert that has waited longer is sent now and then, before urgent ones
 
-// checkUrgentFirst: nothing that anybody can send without end is taken while an urgent
-// alert of a deletion of what Flowkeeper knows waits for its first try.
+// checkUrgentFirst checks that the pager gets no alert that anybody can cause without end while an urgent alert
+// about the deletion of a known flow log waits for its first try (I7).
 func (p *play) checkUrgentFirst(d *daemon, a alert.Alert) {
 	if !endless(a) || p.now.Sub(a.Time.Time) >= longWait || d.leads(a) {
 		return
@@ -151,11 +149,10 @@ func (p *play) checkUrgentFirst(d *daemon, a alert.Alert) {
 	}
 }
 
-const ringBound = 5 * time.Minute // a pager rings at the least for what nobody could have seen otherwise
+const ringBound = 5 * time.Minute // how long a pager incident stays open at least, if people may not have noticed otherwise
 
-// checkRinging is what must hold of a pager that took an alert: it is resolved by the end
-// of all that opened it, and not before people could notice it ring for a deletion
-// that was received late, or of a flow log that nobody knew.
+// checkRinging checks that a pager incident is not closed too early: if it is about a deletion whose record came
+// late, or about an unknown flow log, people must have time to notice it ring.
 func (p *play) checkRinging(d *daemon, a alert.Alert) {
 	late := a.DeletedAt != nil && a.Time.Sub(a.DeletedAt.Time) > time.Minute
 	unknown := slices.ContainsFunc(a.FlowLogs, func(f alert.FlowLog) bool { return f.ResourceID == "" })
@@ -172,8 +169,8 @@ func (p *play) checkRinging(d *daemon, a alert.Alert) {
 	}
 }
 
-// endless is what anybody may cause without end: attempts, tampering, deletions of
-// what nobody knows, and the ends of these.
+// endless reports whether anybody can cause an alert of this sort without end: attempts, tampering, deletions of
+// unknown flow logs, and the alerts that end these.
 func endless(a alert.Alert) bool {
 	known := func(f alert.FlowLog) bool { return f.ResourceID != "" }
 	switch a.Kind {
@@ -185,7 +182,7 @@ func endless(a alert.Alert) bool {
 	return false
 }
 
-// checkCommittedAlerts is what must hold of alerts that were just written.
+// checkCommittedAlerts checks alerts that were just written.
 func (p *play) checkCommittedAlerts(d *daemon, added []alert.Alert) {
 	for _, a := range added {
 		p.checkSummedUp(d, a)
@@ -193,8 +190,7 @@ func (p *play) checkCommittedAlerts(d *daemon, added []alert.Alert) {
 	}
 }
 
-// checkClosed is what must hold of incidents that were just written, where these end
-// without a restore.
+// checkClosed checks incidents that were just written and are closed: without a restore.
 func (p *play) checkClosed(d *daemon, written []incident.Incident) {
 	for _, i := range written {
 		key := i.FlowLogID + i.OpenedAt.String()
@@ -208,9 +204,9 @@ func (p *play) checkClosed(d *daemon, written []incident.Incident) {
 	}
 }
 
-// checkFrozen: what is to come back has all that it had (I2), its tags too, however young it was. Of
-// several daemons one may receive the record of the loss of what another has made and not tagged yet; the
-// other one sets the tags in the end.
+// checkFrozen checks that an incident has frozen all tags of its flow log, however young that was (I2). It checks
+// plays of one daemon: of several, one may receive the record of a loss before the other, which made the flow log,
+// has set its tags; the other sets them in the end.
 func (p *play) checkFrozen(written []incident.Incident) {
 	if len(p.daemons) > 1 {
 		return
@@ -223,7 +219,7 @@ func (p *play) checkFrozen(written []incident.Incident) {
 		if !wanted || p.decoys[i.FlowLogID] || !i.Known || !i.Pending() {
 			continue
 		}
-		if m, ok := p.makers[i.FlowLogID]; ok { // another one may have been made in the same place since
+		if m, ok := p.makers[i.FlowLogID]; ok { // another flow log may have been made at the same target since
 			want.Tags = m.tags
 		}
 		for k, v := range want.Tags {
@@ -234,7 +230,8 @@ func (p *play) checkFrozen(written []incident.Incident) {
 	}
 }
 
-// checkGoneTwice: that a resource is gone is believed when two creates in a row say so.
+// checkGoneTwice checks that an incident is closed because its resource is gone only after two creates in a row
+// were answered so.
 func (p *play) checkGoneTwice(d *daemon, i incident.Incident) {
 	said := d.answers[p.policy.TokenKey.Token(i)]
 	for _, code := range said[max(0, len(said)-2):] {
@@ -245,13 +242,13 @@ func (p *play) checkGoneTwice(d *daemon, i incident.Incident) {
 }
 
 const (
-	burstWindow  = 5 * time.Minute // what one principal repeats within it is summed up
-	mostPerBurst = 12              // alerts of a kind and principal within a spell
-	mostRefused  = 50              // flow logs that an alert lists of a refused call
+	burstWindow  = 5 * time.Minute // repeated calls of one principal within this time are summed up
+	mostPerBurst = 12              // alerts of one kind about one principal within burstWindow
+	mostRefused  = 50              // flow logs of a refused call that an alert lists
 )
 
-// checkSummedUp: what one principal repeats makes few alerts, and none of them grows
-// with what a call names.
+// checkSummedUp checks that repeated calls of one principal cause few alerts, and that no alert grows with the
+// number of flow logs that a call names (I12).
 func (p *play) checkSummedUp(d *daemon, a alert.Alert) {
 	if !endless(a) || a.Actor == nil || p.skewed {
 		return
@@ -274,8 +271,8 @@ func (p *play) checkSummedUp(d *daemon, a alert.Alert) {
 	}
 }
 
-// checkAlertedAtCommit: of each flow log that was truly deleted, and that the daemon
-// knew, an alert is on disk before the message is gone.
+// checkAlertedAtCommit checks that the alert of each true deletion of a known flow log is on disk before the
+// message is acknowledged (I1).
 func (p *play) checkAlertedAtCommit(d *daemon, f detection.Finding) {
 	for _, id := range p.deleted[f.Record.EventID] {
 		alerted := !slices.Contains(f.Deleted, id) || !d.received[f.Record.EventID+id]

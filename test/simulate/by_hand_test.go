@@ -20,22 +20,21 @@ import (
 	"flowkeeper/remediate/incident"
 )
 
-// People restore by hand, too: by `flowkeeper restore`, which is a process of its own on the state
-// file of a daemon, and by calling CreateFlowLogs themselves. Both happen between and in the middle of
-// what a daemon does, and a command may be killed like a daemon. While a command runs, daemons
-// work, and attackers delete.
+// People restore by hand, too: with `flowkeeper restore`, a process of its own that opens the state file of a daemon, or
+// with their own CreateFlowLogs calls. Both happen between the calls of a daemon and in the middle of its steps. A command
+// may be killed like a daemon. While a command runs, daemons work, and attackers delete.
 
-// restoresByHand reports whether people restore by hand in a play. None of those has a golden trace.
+// restoresByHand reports whether people restore by hand in a play. No golden play has that.
 func restoresByHand(seed uint64) bool { return seed > goldens && seed%7 < 3 }
 
-// byHand restores something by hand, now and then.
+// byHand restores a flow log by hand, now and then.
 func (p *play) byHand() {
 	if p.hands != nil && p.hands.IntN(10) == 0 {
 		p.command(p.anyDaemon())
 	}
 }
 
-// amid is a moment in the middle of what a daemon does, in which people may do something.
+// amid lets the time of a daemon's call pass, and now and then lets people do something in that moment.
 func (p *play) amid() {
 	p.tick()
 	if p.hands == nil || p.commanding || p.hands.IntN(200) > 0 {
@@ -96,11 +95,11 @@ func (p *play) command(d *daemon) {
 		p.happened["restores by hand"]++
 		p.say("  %s is %s %s %s", i.FlowLogID, i.State, i.Reason, i.NewID)
 	}
-	p.check() // what it made is known from now on
+	p.check() // so that p.known has the flow log that the command made
 }
 
-// pickForCommand is a flow log that a person restores: mostly one that was lost lately, or the one of the
-// last command. Nobody restores a decoy.
+// pickForCommand picks the flow log that a person restores: mostly one that was lost lately, or that of the last
+// command. Nobody restores a decoy.
 func (p *play) pickForCommand(d *daemon) (id string) {
 	var ids []string
 	switch p.hands.IntN(8) {
@@ -110,7 +109,7 @@ func (p *play) pickForCommand(d *daemon) (id string) {
 		}
 	case 1, 2:
 		ids = slices.Collect(maps.Keys(p.known))
-	case 3, 4: // what is back, for the moment
+	case 3, 4: // flow logs that are back, but not verified yet
 		for _, i := range d.unsettled() {
 			if i.State == incident.Restored {
 				ids = append(ids, i.FlowLogID)
@@ -132,8 +131,8 @@ func (p *play) pickForCommand(d *daemon) (id string) {
 	return ""
 }
 
-// newCommand is the process of a command beside a daemon: it has the daemon's state file, and nothing
-// else of it. What it brings to disk counts as the daemon's.
+// newCommand is the process of a command. It shares the state file with a daemon, and nothing else. What it brings
+// to disk counts as the daemon's.
 func newCommand(d *daemon) *daemon {
 	p := d.p
 	c := &daemon{p: p, path: d.path, commits: d.commits}
@@ -158,7 +157,7 @@ func newCommand(d *daemon) *daemon {
 	return c
 }
 
-// planned is the restore that the command plans, before it asks AWS for anything.
+// planned is the incident of the restore that the command plans, before it asks AWS for anything.
 func (d *daemon) planned(s inventory.Scope, id string) (last incident.Incident, err error) {
 	err = d.store.View(d.ctx, func(tx *store.Tx) error {
 		c, err := tx.Case(s, incident.Selection{IDs: []string{id}}, d.p.daemonNow())
@@ -171,19 +170,19 @@ func (d *daemon) planned(s inventory.Scope, id string) (last incident.Incident, 
 	return last, err
 }
 
-// ofRequest reports whether an event began with a restore by hand. It has no alert of the loss, of which the person
-// knew, but one of its end.
+// ofRequest reports whether an event began with a restore by hand. Its loss has no alert, because the person knew
+// of it, but its end has one.
 func ofRequest(eventID string) bool { return strings.HasPrefix(eventID, "by-hand-") }
 
-// pauses lets the time of a command's pause pass.
+// pauses lets a command's pause pass.
 func (d *daemon) pauses(_ context.Context, pause time.Duration) bool {
 	d.p.pass(max(0, pause))
 	d.p.meanwhile()
 	return !d.dead
 }
 
-// meanwhile is what happens while a command waits for something. Where that runs amid what a daemon does, no daemon
-// begins anything else.
+// meanwhile lets something happen while a command waits for a call or a pause. If the command itself runs in the
+// middle of a daemon's step, no daemon begins anything.
 func (p *play) meanwhile() {
 	p.tick()
 	if p.hands.IntN(4) > 0 {
@@ -194,7 +193,7 @@ func (p *play) meanwhile() {
 	if d.dead || p.amidst && what < 5 {
 		return
 	}
-	p.check() // what daemons have just made is known to those who delete
+	p.check() // so that p.known has what daemons have just made, before somebody deletes it
 	switch what {
 	case 0, 1, 2:
 		d.step(p.anyScope())
@@ -212,8 +211,8 @@ func (p *play) meanwhile() {
 	p.check()
 }
 
-// createByHand calls CreateFlowLogs for a flow log that is lost, as somebody does who does not know the
-// command. Where AWS allows doubles, he makes one, and so does Flowkeeper.
+// createByHand calls CreateFlowLogs for a lost flow log, as a person does who does not know the command. Where AWS
+// allows doubles nobody does it, because Flowkeeper would make one, too.
 func (p *play) createByHand() {
 	all := p.free()
 	if len(all) == 0 || p.allowsDoubles {
@@ -233,8 +232,8 @@ func (p *play) createByHand() {
 	p.say("somebody creates %s at %v", id, targetOf(f))
 }
 
-// mayBeByHand reports whether a flow log that nobody wanted was restored by hand: it is not protected
-// either.
+// mayBeByHand reports whether a daemon made a flow log because somebody restored the attacker's flow log there by
+// hand. The new one counts as the attacker's, too: it is not protected.
 func (p *play) mayBeByHand(f fakeaws.FlowLog) bool {
 	t := targetOf(f)
 	if !p.askedByHand[t] {

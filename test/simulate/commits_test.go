@@ -15,28 +15,28 @@ import (
 
 // commits is what a daemon has brought to disk, over all its lives.
 type commits struct {
-	alerts []alert.Alert   // each once, in the order of the outbox
+	alerts []alert.Alert   // each alert once, in the order of the outbox
 	has    map[string]bool // their IDs
-	tried  map[string]bool // by the pager
-	sent   map[string]bool // to the pager
+	tried  map[string]bool // that the pager was given
+	sent   map[string]bool // that the pager has taken
 
-	answers    map[string][]string  // to its creates in this life, the codes by token; empty: made
-	hidden     map[target]bool      // whose creates were answered NotFound last, by the trouble that hides resources
-	ended      map[string]bool      // incidents, as they were opened, that are known to be closed
-	received   map[string]bool      // of deletions, by event and flow log: the snapshot had it
-	receivedAt map[string][]receipt // of the same
+	answers    map[string][]string  // to its creates since its last start, the error codes by token; an empty code: success
+	hidden     map[target]bool      // targets whose last create was answered NotFound by the trouble that hides resources
+	ended      map[string]bool      // incidents, by flow log and opening time, that were seen closed
+	received   map[string]bool      // true deletions, by event and flow log: whether the snapshot had the flow log
+	receivedAt map[string][]receipt // the records of these deletions
 
-	lastWritten map[string]incident.Incident // as last written, by flow log
-	knownSince  map[string]time.Time         // when the snapshot got to know of the flow log of an incident, by its ID
-	tokens      map[string]bool              // that creates may be sent with
-	usedTokens  []usedToken                  // that people are to be alerted of
-	tokenEvents map[string]bool              // events of which a token was used
+	lastWritten map[string]incident.Incident // incidents as last written, by flow log
+	knownSince  map[string]time.Time         // when the snapshot first had the flow log of an incident, by its ID
+	tokens      map[string]bool              // tokens that are on disk, with which a create may be sent
+	usedTokens  []usedToken                  // tokens of which an alert is due
+	tokenEvents map[string]bool              // events of which a token was used for another call
 	sharedUsed  map[string]time.Time         // when AWS said that the token of a shared call was used, by flow log
-	couldTake   map[string]time.Time         // when a step first could have taken another token
+	couldTake   map[string]time.Time         // when a step first could have taken a random token
 
-	couldAlert   map[string]time.Time // when a step first could have alerted of what is due
+	couldAlert   map[string]time.Time // when a step first could have added an alert that is due
 	mightStay    map[string]time.Time // when a step last found that a flow log is disputed, by ID
-	ringingSince map[string]time.Time // when a pager last began that has to ring for a while, by its key
+	ringingSince map[string]time.Time // when a pager incident last began that must stay open for a while, by its key
 }
 
 func newCommits() *commits {
@@ -48,16 +48,16 @@ func newCommits() *commits {
 type receipt struct {
 	at   time.Time // by the daemon's clock
 	by   string    // who deleted, as the record says
-	says time.Time // when, as it says
+	says time.Time // the time of the deletion, as the record says
 }
 
-// writes are what a transaction is to write.
+// writes is what a transaction writes.
 type writes struct {
 	alerts    []alert.Alert
 	incidents []incident.Incident
 }
 
-// Transactions that note what they are to write.
+// Transactions that note what they write.
 type (
 	remediateTx struct {
 		remediate.Tx
@@ -110,7 +110,7 @@ func (w *writes) add(a alert.Alert, tx interface{ AddAlert(alert.Alert) error })
 	return tx.AddAlert(a)
 }
 
-// add what is on disk.
+// add notes alerts that are on disk, and returns those that are new.
 func (c *commits) add(alerts []alert.Alert) (added []alert.Alert) {
 	for _, a := range alerts {
 		if !c.has[a.ID] {
@@ -122,8 +122,7 @@ func (c *commits) add(alerts []alert.Alert) (added []alert.Alert) {
 	return added
 }
 
-// alertsNaming are the alerts that name a flow log, or one of its lineage where it is the
-// root, the latest first.
+// alertsNaming yields the alerts that name a flow log, or one of the lineage whose root it is, the latest first.
 func (c *commits) alertsNaming(id string, yield func(alert.Alert) (more bool)) {
 	for _, v := range slices.Backward(c.alerts) {
 		for _, f := range v.FlowLogs {
@@ -137,8 +136,8 @@ func (c *commits) alertsNaming(id string, yield func(alert.Alert) (more bool)) {
 	}
 }
 
-// follows reports whether an alert may be held back for an earlier one of its key,
-// which the pager is to have first.
+// follows reports whether an alert may have to wait for an earlier one with its key or campaign that the pager must
+// take first.
 func (c *commits) follows(a alert.Alert) bool {
 	for _, b := range c.alerts {
 		if b.ID == a.ID {
@@ -151,8 +150,8 @@ func (c *commits) follows(a alert.Alert) bool {
 	return false
 }
 
-// leads reports whether a later alert about the same thing is more urgent, and no mere noise. This one has become as
-// urgent as that, and stays so if it failed and the later one was taken first.
+// leads reports whether a later alert with the same key is more urgent and not endless. Then this alert has become
+// as urgent, and stays so even if it failed and the later one was taken first.
 func (c *commits) leads(a alert.Alert) bool {
 	n := slices.IndexFunc(c.alerts, func(b alert.Alert) bool { return b.ID == a.ID })
 	return slices.ContainsFunc(c.alerts[n+1:], func(b alert.Alert) bool {

@@ -36,16 +36,16 @@ import (
 type daemon struct {
 	p            *play
 	path         string
-	wrongKeys    bool      // the credentials are another account's
-	stepSince    time.Time // when the step of the remediator began that runs, in the daemon's time; zero: none
+	wrongKeys    bool      // it has the credentials of another account
+	stepSince    time.Time // when the running step began, by the daemon's clock; zero: no step runs
 	refreshAsked bool      // a refresh was asked for
 	deaths       int
-	unstored     [][2]string // answers to creates, by token, that are not on disk
-	later        []func()    // tasks that run after the next commit
+	unstored     [][2]string // answers to creates, as token and code, that are not on disk yet
+	later        []func()    // tasks of Remediator.Background that run after the next commit
 	watches      map[inventory.Scope]watch
-	reader       *sql.DB           // the state file, read beside the daemon
-	away         bool              // the account has left, as far as it knows
-	knewThen     map[string]string // when it learned that: see knows
+	reader       *sql.DB           // the state file, for the checks to read
+	away         bool              // it has learned that the account left the organisation
+	knewThen     map[string]string // what the state file said then: see knows
 	unprotected  map[string]bool   // flow logs that it does not protect, because they count as decoys
 	named        map[string]bool   // flow logs that alerts about decoys name
 	*commits
@@ -68,8 +68,7 @@ func newDaemon(p *play, n int) *daemon {
 	return d
 }
 
-// start opens the state file and puts the parts together; after a death it is
-// called again.
+// start opens the state file and puts the parts together. It is called again after a death.
 func (d *daemon) start() {
 	ctx, cancel := context.WithCancel(context.Background())
 	d.ctx = ctx
@@ -80,7 +79,7 @@ func (d *daemon) start() {
 	st, err := store.Open(ctx, d.path, store.Options{Daemon: true, Now: d.p.daemonNow, Routes: alerttest.To{"pager"}})
 	d.p.must(err)
 	d.store = st
-	d.keys = aws.NewCredentialsCache(aws.CredentialsProviderFunc(d.credentials)) // as read once from a file
+	d.keys = aws.NewCredentialsCache(aws.CredentialsProviderFunc(d.credentials)) // cached, like credentials read from a file
 	base := scopes.Account{}.Reach(scopes.OnClock(aws.Config{Region: region, HTTPClient: wire{d.mortal, d, d.p.world.HTTPClient().Transport},
 		Credentials: d.keys, Retryer: impatient}, d.p.daemonNow))
 	d.fleet = scopes.NewFleet(base, d.p.regions, slog.New(slog.DiscardHandler))
@@ -110,7 +109,8 @@ func (d *daemon) start() {
 		sqs.NewFromConfig(base, func(o *sqs.Options) { o.RetryMaxAttempts = 1 }), d, d.p.log)
 }
 
-// environment is what the parts of a daemon know of what is around them.
+// environment stands for what is around the parts of a daemon: refreshes, senders, the fleet. It notes or ignores
+// what they ask for.
 type environment struct{ d *daemon }
 
 func (a environment) Soon(inventory.Scope)                            { a.d.refreshAsked = true }
@@ -129,7 +129,7 @@ func (a environment) Caller(ctx context.Context, s inventory.Scope) (string, err
 	return a.d.fleet.Caller(ctx, s)
 }
 
-// background runs a task at once, or after the next commit of the remediator.
+// background runs a task of the remediator at once, or after its next commit.
 func (d *daemon) background(task func()) {
 	if d.p.random.IntN(2) == 0 {
 		task()
@@ -147,8 +147,7 @@ func (d *daemon) runLater() {
 	}
 }
 
-// credentials of the process: Flowkeeper's own, or by mistake those of another
-// account.
+// credentials are what the process finds: Flowkeeper's own, or by mistake those of another account.
 func (d *daemon) credentials(context.Context) (aws.Credentials, error) {
 	u := d.p.own
 	if d.wrongKeys {
@@ -157,18 +156,20 @@ func (d *daemon) credentials(context.Context) (aws.Credentials, error) {
 	return static(u), nil
 }
 
-// mix up the credentials, or end that: the source itself has noticed.
+// mixUp gives the process the credentials of another account, or its own again. It drops the cached ones, as a
+// source does that notices the change.
 func (d *daemon) mixUp(wrong bool) {
 	d.wrongKeys, d.p.mixedUp = wrong, d.p.now
 	d.keys.Invalidate()
 }
 
+// static are fixed credentials.
 func static(u fakeaws.Credentials) aws.Credentials {
 	c, _ := credentials.NewStaticCredentialsProvider(u.AccessKeyID, u.SecretAccessKey, "").Retrieve(context.Background())
 	return c
 }
 
-// impatient tries again as often as the SDK does, and does not wait.
+// impatient retries as often as the SDK does, but without pauses.
 func impatient() aws.Retryer {
 	return retry.NewStandard(func(o *retry.StandardOptions) {
 		o.RateLimiter = ratelimit.None
@@ -240,8 +241,8 @@ func (d *daemon) refreshBy(s inventory.Scope, refresh func(context.Context, inve
 	}
 }
 
-// noteReceived notes, of deletions that are received for the first time, whether the snapshot
-// has what they are about: what it has not may be summed up.
+// noteReceived notes each record of a true deletion that the daemon receives and, at the first one, whether the
+// snapshot has the flow log: if not, the alert may be one of a summary.
 func (d *daemon) noteReceived(fs []detection.Finding) {
 	for _, f := range fs {
 		actor := f.Actor()
@@ -264,7 +265,7 @@ func (d *daemon) knew(id string) bool {
 	return ok
 }
 
-// row is what a refresh compares of a flow log in the snapshot.
+// row is what the checks of a refresh compare.
 type row struct {
 	state  inventory.State
 	digest string
@@ -295,7 +296,7 @@ func (d *daemon) rehearse(s inventory.Scope) {
 	}
 }
 
-// notifyDue alerts of what is due in any scope.
+// notifyDue adds the alerts that are due in any scope.
 func (d *daemon) notifyDue() {
 	var scopes []inventory.Scope
 	err := d.reading(func() error {
@@ -308,7 +309,7 @@ func (d *daemon) notifyDue() {
 }
 
 func (d *daemon) step(s inventory.Scope) int {
-	if d.away { // of what is due all the same, another loop of the daemon alerts
+	if d.away { // another loop of the daemon adds the alerts that are due
 		d.notifyDue()
 		return 0
 	}
@@ -326,7 +327,7 @@ func (d *daemon) step(s inventory.Scope) int {
 // deliver reports whether another alert may be due at once.
 func (d *daemon) deliver() bool { return d.sender.TryNext(d.ctx) == 0 && !d.dead }
 
-// due is when there is something to do again.
+// due is the earliest time at which the daemon has something to do.
 func (d *daemon) due() (at time.Time) {
 	for _, s := range d.scopes() {
 		var upcoming remediate.Upcoming
@@ -344,7 +345,7 @@ func (d *daemon) due() (at time.Time) {
 	return at
 }
 
-// incidents that are not settled.
+// unsettled are the incidents that are open, blocked, or restored but not verified.
 func (d *daemon) unsettled() (out []incident.Incident) {
 	d.p.must(d.store.FindIncidents(context.Background(), store.Filter{States: []string{string(incident.Open), string(incident.Blocked), string(incident.Restored)}}, func(i incident.Incident) error {
 		out = append(out, i)
@@ -353,7 +354,7 @@ func (d *daemon) unsettled() (out []incident.Incident) {
 	return out
 }
 
-// repeated are the bursts that people are still to be alerted of, or of their end.
+// repeated counts the bursts of which an alert, or the alert of their end, is still to come.
 func (d *daemon) repeated() (n int) {
 	d.p.must(d.store.View(context.Background(), func(tx *store.Tx) error {
 		for _, s := range d.p.scopes() {
@@ -372,7 +373,7 @@ func (d *daemon) repeated() (n int) {
 	return n
 }
 
-// expected ends the run on errors that no fault explains.
+// expected fails the play if a daemon returns an error that no fault explains.
 func (p *play) expected(d *daemon, err error) {
 	if err == nil || d.dead || errors.Is(err, errDead) || p.stormy || d.wrongKeys || len(p.troubles) > 0 {
 		return

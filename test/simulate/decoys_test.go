@@ -12,7 +12,7 @@ import (
 	"flowkeeper/remediate/incident"
 )
 
-// decoyed are the places at which a decoy ever was.
+// decoyed are the places where a decoy is or was.
 func (p *play) decoyed() map[place]bool {
 	out := map[place]bool{}
 	for id := range p.decoys {
@@ -21,7 +21,7 @@ func (p *play) decoyed() map[place]bool {
 	return out
 }
 
-// free are targets where something should be and nothing is.
+// free are the wanted targets where no flow log is, and where AWS allows one.
 func (p *play) free() (out []target) {
 	count, taken := map[target]int{}, map[place]bool{}
 	for _, f := range p.here() {
@@ -31,30 +31,32 @@ func (p *play) free() (out []target) {
 	return slices.DeleteFunc(p.absent(count), func(t target) bool { return !p.allowsDoubles && taken[t.place] })
 }
 
-// decoy takes a lost flow log's place with something that does less. Where a
-// daemon never saw what was there before, nobody could tell; nor where a rule
-// lets it go, or may have replaced it; nor where a daemon that has no record of the loss takes it for
-// allowed, and what comes then for new: for with several daemons it was released once, or the only one saw it
-// last while it was released, or may have, where it has not noticed the loss yet. Nor where the clock
-// has leapt: only times tell whether it was there before the loss. Where AWS allows both,
-// the lost one comes back beside it, and it is protected from then on: see mayProtect.
+// decoy makes a flow log that records less in the place of a lost one. It makes none where a daemon could not know
+// that:
+//   - a daemon never saw the lost one
+//   - a rule lets it go, or its loss may be a replacement
+//   - a daemon may take its deletion for released, and so the decoy for a flow log like any other. With several daemons:
+//     it was ever released. With one: its incident was closed as released, or its loss is not noticed yet
+//   - the clock has leapt: only times tell whether the decoy was there before the loss
+//
+// Where AWS allows both, the lost one comes back, and the decoy may be protected from then on: see mayProtect.
 func (p *play) decoy() {
 	if p.leapt {
 		return
 	}
-	waved := map[target]bool{}
+	excluded := map[target]bool{}
 	for id := range p.blamedOnJanitor {
-		waved[p.known[id]] = true
+		excluded[p.known[id]] = true
 	}
 	for id := range p.releases {
 		i, noticed := p.daemons[0].lastWritten[id]
 		if len(p.daemons) > 1 || !noticed || i.State == incident.Closed && i.Reason == incident.Released {
-			waved[p.known[id]] = true
+			excluded[p.known[id]] = true
 		}
 	}
-	for id, by := range p.deleters { // what one may have replaced is not lost
+	for id, by := range p.deleters { // a flow log that was perhaps replaced may stay away
 		if slices.ContainsFunc(by, func(l act) bool { return l.by == robot || l.by == terraform }) {
-			waved[p.known[id]] = true
+			excluded[p.known[id]] = true
 		}
 	}
 	here := map[place]bool{}
@@ -62,13 +64,13 @@ func (p *play) decoy() {
 		here[targetOf(f).place] = true
 	}
 	all := slices.DeleteFunc(p.free(), func(t target) bool {
-		return here[t.place] || p.shared(t) || len(p.shown[t]) < len(p.daemons) || p.released[t] || waved[t] || !p.allKnow(t)
+		return here[t.place] || p.shared(t) || len(p.shown[t]) < len(p.daemons) || p.released[t] || excluded[t] || !p.allKnow(t)
 	})
 	if len(all) > 0 {
 		f := p.wanted[all[p.random.IntN(len(all))]]
 		f.TrafficType, f.CreatedAt, f.Tags = "REJECT", p.now, maps.Clone(f.Tags)
 		if p.random.IntN(3) == 0 {
-			f.Tags[incident.TelemetryTag] = "true" // which anybody can set
+			f.Tags[incident.TelemetryTag] = "true" // anybody can set that tag
 		}
 		f.ID = p.add(f)
 		p.decoys[f.ID] = true
@@ -80,7 +82,7 @@ func (p *play) decoy() {
 	}
 }
 
-// allKnow reports whether every daemon has seen what was last at a target.
+// allKnow reports whether every daemon's snapshot has the last flow log at a target.
 func (p *play) allKnow(t target) bool {
 	last := ""
 	for id, at := range p.known {
@@ -91,8 +93,8 @@ func (p *play) allKnow(t target) bool {
 	return !slices.ContainsFunc(p.daemons, func(d *daemon) bool { return !d.knew(last) })
 }
 
-// equivalent puts a lost flow log back, as Terraform does. Where AWS does not
-// guard against doubles, nobody else does that in the same moment.
+// equivalent puts a lost flow log back, as Terraform does. Where AWS allows doubles nobody does that, because a
+// daemon might do it at the same moment.
 func (p *play) equivalent() {
 	if all := p.free(); len(all) > 0 && p.guardsDoubles() {
 		f := p.wanted[all[p.random.IntN(len(all))]]
@@ -109,7 +111,7 @@ func (p *play) removeDecoys() {
 	}
 }
 
-// notePairs notes which decoys stand beside what they were to take the place of.
+// notePairs notes the decoys that are there together with the flow log whose place they took.
 func (p *play) notePairs() {
 	wanted := map[place]bool{}
 	for _, f := range p.here() {
@@ -125,8 +127,8 @@ func (p *play) notePairs() {
 	}
 }
 
-// mayProtect reports whether a flow log is like a decoy that a daemon may have come to protect:
-// AWS allows both, and has shown both. What is restored of it then is a decoy, too.
+// mayProtect reports whether a flow log is like a decoy that AWS has shown together with the lost one: a daemon may
+// protect that decoy then, and restore it. The restored one counts as a decoy, too.
 func (p *play) mayProtect(f fakeaws.FlowLog) bool {
 	if !p.paired[targetOf(f)] {
 		return false
@@ -136,11 +138,12 @@ func (p *play) mayProtect(f fakeaws.FlowLog) bool {
 	return true
 }
 
-// guardsDoubles reports whether somebody else may put a flow log back now.
+// guardsDoubles reports whether AWS refuses doubles. Then another principal may put a flow log back while a daemon
+// does.
 func (p *play) guardsDoubles() bool { return !p.allowsDoubles }
 
-// noteUnprotected notes the flow logs that a daemon does not protect because they count as decoys, and of which no
-// alert is still to come.
+// noteUnprotected notes the flow logs that a daemon leaves unprotected because they count as decoys, and whose
+// alert is no longer pending.
 func (d *daemon) noteUnprotected() {
 	rows, err := d.reader.Query(`SELECT id FROM flow_logs WHERE decoy = 0 AND state = 'live'`)
 	d.p.must(err)
@@ -156,7 +159,7 @@ func (d *daemon) noteUnprotected() {
 	d.p.must(rows.Err())
 }
 
-// noteNamed notes the flow logs that an alert names, if it is of a kind that names decoys.
+// noteNamed notes each flow log that an alert names, if the alert is of a kind that reports decoys.
 func (d *daemon) noteNamed(a alert.Alert) {
 	if a.Kind != alert.Tamper && a.Kind != alert.Decoy && a.Kind != alert.Blocked {
 		return
@@ -170,8 +173,8 @@ func (d *daemon) noteNamed(a alert.Alert) {
 
 var flowLogID = regexp.MustCompile(`fl-[0-9a-f]+`)
 
-// checkUnprotected checks what must hold in the end (I9): an alert has named each flow log that was left
-// unprotected, or is still to come and not overdue.
+// checkUnprotected checks at the end that an alert has named each flow log that was left unprotected, and that no
+// such alert is late (I9).
 func (p *play) checkUnprotected() {
 	for _, d := range p.daemons {
 		for id := range d.unprotected {

@@ -11,8 +11,7 @@ import (
 	"flowkeeper/inventory"
 )
 
-// deleteSome deletes some flow logs of one Region in one call; IDs that are not
-// there, too.
+// deleteSome deletes up to n flow logs of one Region in one call, perhaps with the ID of one that does not exist.
 func (p *play) deleteSome(by *ec2.Client, n int) {
 	all := p.here()
 	where := []target{}
@@ -33,8 +32,8 @@ func (p *play) deleteSome(by *ec2.Client, n int) {
 	p.delete(by, ids, gone)
 }
 
-// deleteRepeatedly deletes whatever comes back at one place, time and again: each record is
-// received, and each restore has its time.
+// deleteRepeatedly deletes the flow log at one target, and then its replacements, seven times. Each record is
+// received, and there is time for each restore.
 func (p *play) deleteRepeatedly() {
 	all := p.here()
 	if len(all) == 0 {
@@ -62,7 +61,7 @@ func (p *play) deleteRepeatedly() {
 	}
 }
 
-// delete is one call that deletes flow logs, some of which are there.
+// delete calls DeleteFlowLogs with IDs, of which those in gone exist.
 func (p *play) delete(by *ec2.Client, ids, gone []string) {
 	before := len(p.records)
 	_, err := by.DeleteFlowLogs(context.Background(), &ec2.DeleteFlowLogsInput{FlowLogIds: ids}, in(regionOf(p.known[gone[0]].resource)))
@@ -85,8 +84,7 @@ func (p *play) noteReleased(ids []string) {
 	}
 }
 
-// deleteAll deletes all that is to come back, at the end: nothing that happened
-// before has made anybody deaf.
+// deleteAll deletes all flow logs at the end of a play: whatever happened before must not hide a later deletion.
 func (p *play) deleteAll() {
 	ids := map[string][]string{} // by Region
 	for _, f := range p.here() {
@@ -102,7 +100,7 @@ func (p *play) deleteAll() {
 	}
 }
 
-// teardown removes a resource, and AWS its flow logs.
+// teardown deletes a VPC. AWS removes its flow logs without a record of them.
 func (p *play) teardown() {
 	if all := p.here(); len(all) > 4 {
 		f := all[p.random.IntN(len(all))]

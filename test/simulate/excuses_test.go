@@ -19,13 +19,13 @@ import (
 	"flowkeeper/remediate/incident"
 )
 
-// Terraform, and the role of CloudWatch's telemetry rules, replace flow logs: they delete some and
-// make one, in either order. What they made within the wait excuses one loss. All else comes back.
+// Terraform, and the role of CloudWatch's telemetry rules, replace flow logs: they delete one or two and make one, in either
+// order. The flow log that they made within the wait of their rule excuses one loss. The other lost flow log must come back.
 
 // robot is the principal of CloudWatch's telemetry rules.
 var robot = incident.TelemetryRole(inventory.Scope{Account: account, Region: region})
 
-// robotClient calls as that role.
+// robotClient is the client of that role.
 func (p *play) robotClient() *ec2.Client {
 	const name = "AWSServiceRoleForObservabilityAdmin_TelemetryEnablement"
 	u := fakeaws.Credentials{AccessKeyID: "ASIAROBOT", SecretAccessKey: "secret"}
@@ -34,7 +34,7 @@ func (p *play) robotClient() *ec2.Client {
 	return p.clientOf(u)
 }
 
-// replacing is a replacement of which one half is done.
+// replacing is a replacement of which only one half is done.
 type replacing struct {
 	by     *ec2.Client
 	remove []target        // what is still to be deleted
@@ -44,7 +44,8 @@ type replacing struct {
 // managed reports whether a flow log is one of CloudWatch's telemetry rules.
 func managed(f fakeaws.FlowLog) bool { return f.Tags[incident.TelemetryTag] != "" }
 
-// replaceable are the wanted flow logs of one who replaces that are there.
+// replaceable are the flow logs that a principal may replace: wanted ones that are there, of a telemetry rule if
+// the principal is its role.
 func (p *play) replaceable(by *ec2.Client) (all []fakeaws.FlowLog) {
 	return slices.DeleteFunc(p.here(), func(f fakeaws.FlowLog) bool {
 		_, wanted := p.wanted[targetOf(f)]
@@ -99,7 +100,7 @@ func (p *play) replace() {
 		p.unfinished = append(p.unfinished, r)
 		return
 	}
-	p.pass(time.Duration(p.random.Int64N(int64(time.Minute)))) // as is usual: both halves soon after each other, and both records arrive
+	p.pass(time.Duration(p.random.Int64N(int64(time.Minute)))) // the usual case: both halves within a minute, and both records arrive
 	p.removeOf(&r)
 	p.makeOf(&r)
 	for len(p.records) > before {
@@ -111,7 +112,7 @@ func (p *play) replace() {
 	}
 }
 
-// occupied reports whether a flow log of the play is, or was, at a place.
+// occupied reports whether a flow log is at a target now, or was ever wanted there.
 func (p *play) occupied(t target) bool {
 	_, wanted := p.wanted[t]
 	return wanted || slices.ContainsFunc(p.here(), func(f fakeaws.FlowLog) bool { return targetOf(f) == t })
@@ -143,9 +144,9 @@ func (p *play) removeOf(r *replacing) {
 	}
 }
 
-// makeOf makes the new flow log, if there is room for it. Where AWS does not guard against doubles,
-// the principal that replaces looks first: what another replacement has already made there is not made
-// again, and is left to the daemons if it is lost (see equivalent).
+// makeOf makes the new flow log of a replacement. Where AWS allows doubles, the principal looks first, and makes
+// none where a flow log is there or was wanted: if an earlier replacement made it and it was lost, the daemons
+// restore it (see equivalent).
 func (p *play) makeOf(r *replacing) {
 	f := r.create
 	r.create = fakeaws.FlowLog{}
@@ -168,7 +169,7 @@ func (p *play) makeOf(r *replacing) {
 	p.say("  %s makes %s at %v", p.who[r.by], id, t)
 }
 
-// callFor is somebody's call that makes a flow log.
+// callFor is a person's call that makes a flow log with these settings.
 func (p *play) callFor(f fakeaws.FlowLog) *ec2.CreateFlowLogsInput {
 	p.count++
 	call := &ec2.CreateFlowLogsInput{ClientToken: aws.String(fmt.Sprintf("of-a-play-%d", p.count)), ResourceIds: []string{f.ResourceID}, ResourceType: types.FlowLogsResourceTypeVpc,
@@ -182,7 +183,7 @@ func (p *play) callFor(f fakeaws.FlowLog) *ec2.CreateFlowLogsInput {
 	return call
 }
 
-// automate has a telemetry rule make a flow log of its own on a new resource.
+// automate lets a telemetry rule make a flow log on a new resource.
 func (p *play) automate() {
 	if p.holds {
 		return
@@ -193,7 +194,7 @@ func (p *play) automate() {
 	p.makeOf(&replacing{by: p.robot, create: p.settings(resource, 4)})
 }
 
-// unmanage has a telemetry rule delete one of its flow logs, and make none.
+// unmanage lets a telemetry rule delete one of its flow logs without a replacement.
 func (p *play) unmanage() {
 	if all := p.replaceable(p.robot); len(all) > 0 {
 		f := all[p.random.IntN(len(all))]
@@ -202,22 +203,23 @@ func (p *play) unmanage() {
 	}
 }
 
-// act is who made a flow log, or deleted one, and when.
+// act is a call that made or deleted a flow log: by whom, when, and with which tags.
 type act struct {
 	by   string
 	at   time.Time
 	tags map[string]string
 }
 
-const excuseWait = incident.TelemetryWait // and that of terraform's rule
+const excuseWait = incident.TelemetryWait // terraform's rule waits as long
 
-// excuses reports whether a flow log may excuse the loss of another one: whom a rule gives time
-// made it on the same resource, within that time, and not to a new place.
+// excuses reports whether a flow log may excuse the loss of another one: both are on the same resource, one
+// principal for whom a rule waits made the first and deleted the second within that wait, and the first does not
+// deliver to a new destination.
 func (p *play) excuses(id, lost string) bool {
 	n, on := p.makers[id], p.known[id]
 	by := p.deleters[lost]
 	if p.unrecorded[lost] || len(p.daemons) > 1 {
-		by = append(slices.Clone(by), p.forgedDeleters[lost]...) // a forged record says so, and no record that this daemon gets says otherwise
+		by = append(slices.Clone(by), p.forgedDeleters[lost]...) // a forged record names the deleter, and the daemon may get no true record
 	}
 	return on.resource == p.known[lost].resource && slices.ContainsFunc(by, func(l act) bool {
 		first := n.at
@@ -230,10 +232,10 @@ func (p *play) excuses(id, lost string) bool {
 	})
 }
 
-// excused are those of some targets whose loss is excused, each by a flow log that excuses no
-// other one.
+// excused are the targets whose loss is excused. Each flow log excuses one loss at most, so this is a matching of
+// flow logs to targets.
 func (p *play) excused(absent []target) map[target]bool {
-	by := map[string]target{} // what a flow log excuses
+	by := map[string]target{} // the loss that a flow log excuses, by its ID
 	var assign func(t target, tried map[string]bool) bool
 	assign = func(t target, tried map[string]bool) bool {
 		for _, id := range slices.Sorted(maps.Keys(p.makers)) {
@@ -258,8 +260,8 @@ func (p *play) excused(absent []target) map[target]bool {
 	return out
 }
 
-// excusesAt reports whether a flow log may excuse that nothing is at a target: the loss of the last
-// one there that a refresh has shown, or of a later one.
+// excusesAt reports whether a flow log may excuse that nothing is at a target: it excuses the loss of the last flow
+// log there that a refresh has shown, or of a later one.
 func (p *play) excusesAt(id string, t target) bool {
 	last := ""
 	for other, at := range p.known {
@@ -275,10 +277,10 @@ func (p *play) excusesAt(id string, t target) bool {
 	return false
 }
 
-// mayBeDecoy reports whether the last flow log at a target was made in the place of a lost one: until it
-// is known who made it, or until it is shown beside that, it may count as a decoy, which is not
-// restored. The other one is there then, or it may stay away: it has come back since, and may be lost or
-// replaced again, or it was released when it went, which a daemon learns of too late.
+// mayBeDecoy reports whether the last flow log at a target may count as a decoy, which is not restored: it was made
+// in the place of a lost one, and the daemons do not know by whom, or have not been shown both together. That holds
+// only if the lost one is there now, or may stay away: it came back and may have been lost or replaced again, or it
+// was released when it was deleted, which a daemon may learn too late.
 func (p *play) mayBeDecoy(t target, count map[target]int, mayStayAway map[target]bool) bool {
 	last := p.lastAt(t)
 	for o := range p.wanted {
@@ -290,8 +292,8 @@ func (p *play) mayBeDecoy(t target, count map[target]int, mayStayAway map[target
 	return false
 }
 
-// replacedFrom reports whether a flow log at a third target may excuse that nothing is at o: none at t does, which
-// is lost itself.
+// replacedFrom reports whether a flow log at a third target may excuse that nothing is at o. One at t can't,
+// because it is lost itself.
 func (p *play) replacedFrom(t, o target) bool {
 	for id := range p.makers {
 		if at := p.known[id]; at != t && at != o && p.excusesAt(id, o) {
@@ -311,7 +313,7 @@ func (p *play) lastAt(t target) (last string) {
 	return last
 }
 
-// shared reports whether two flow logs have been wanted at a target's place, one after the other.
+// shared reports whether another target in the same place is or was wanted.
 func (p *play) shared(t target) bool {
 	for o := range p.wanted {
 		if o.place == t.place && o != t {
@@ -321,7 +323,7 @@ func (p *play) shared(t target) bool {
 	return false
 }
 
-// absent are the targets at which something should be and nothing is.
+// absent are the wanted targets where no flow log is, though their resource is there.
 func (p *play) absent(count map[target]int) (out []target) {
 	for t := range p.wanted {
 		if count[t] == 0 && !p.tornDown[t.resource] {
@@ -332,7 +334,8 @@ func (p *play) absent(count map[target]int) (out []target) {
 	return out
 }
 
-// checkNotAccused: what a telemetry rule made, as a daemon knows, is no decoy and no tampering.
+// checkNotAccused checks that no alert calls a flow log a decoy, or tampering, if a telemetry rule made it and the
+// daemon knows that.
 func (p *play) checkNotAccused(d *daemon, a alert.Alert) {
 	if a.Kind != alert.Decoy && a.Kind != alert.Tamper {
 		return
@@ -349,8 +352,9 @@ func (p *play) checkNotAccused(d *daemon, a alert.Alert) {
 	}
 }
 
-// checkWaited: what a rule waits for is not made before, unless a call has made it that was in doubt
-// when the wait began, or that another incident of its lineage, which does not wait, has handed on.
+// checkWaited checks that a flow log is not restored before the wait of a rule is over. Two calls may make it
+// earlier: one that was in doubt when the wait began, and one that another incident of the lineage, which does not
+// wait, handed on.
 func (p *play) checkWaited(was, is incident.Incident) {
 	if c := was.Call; c != nil && (c.At.Before(was.WaitUntil.Add(-was.Waited)) || c.Final && was.Group == "") {
 		return
@@ -361,8 +365,8 @@ func (p *play) checkWaited(was, is incident.Incident) {
 	}
 }
 
-// checkTelemetryProtected is what must hold of the snapshots in the end: what a telemetry rule made, as a daemon
-// knows, is protected.
+// checkTelemetryProtected checks at the end that the snapshots protect each flow log that a telemetry rule made, if
+// the daemon knows that.
 func (p *play) checkTelemetryProtected(d *daemon, alive map[string]bool) {
 	for id, m := range p.makers {
 		row, ok, err := d.store.FindFlowLog(context.Background(), id)
@@ -373,8 +377,8 @@ func (p *play) checkTelemetryProtected(d *daemon, alive map[string]bool) {
 	}
 }
 
-// closeReplaced does what people do who read that a flow log is blocked by one that they want, in its
-// place: they let the blocked one go.
+// closeReplaced does what people do after an alert that a lost flow log is blocked by another one in its place that
+// they want: they close the incident of the lost one.
 func (p *play) closeReplaced() {
 	here := map[place]target{}
 	for _, f := range p.here() {
@@ -399,10 +403,10 @@ func (p *play) closeReplaced() {
 	}
 }
 
-// tookForStale reports whether a daemon whose clock has leapt took for stale what it made itself by a call
-// whose answer was lost, so that no refresh has put it into a snapshot: it compares when AWS made that with
-// when it saw itself that nothing was there (Incident.NothingMadeAt). People know then that the lost one is gone,
-// which may be back as another one by now.
+// tookForStale reports whether a daemon, whose clock has leapt, may have ignored a flow log that it made itself by
+// a call whose answer was lost, so that no snapshot has it. It compares the time at which AWS made the flow log
+// with the time at which it last saw that nothing was there (Incident.NothingMadeAt). People were alerted of the
+// lost one, which may have another replacement by now.
 func (p *play) tookForStale(id string) bool {
 	if !p.leapt || p.madeByOthers[id] || slices.ContainsFunc(p.daemons, func(d *daemon) bool { return d.knew(id) }) {
 		return false

@@ -16,19 +16,19 @@ import (
 	"flowkeeper/watcher"
 )
 
-// CloudTrail also writes each record into a log file in S3, minutes later, and a notice of the file
-// goes to the same queue. So a record comes twice, or by its file only, long after a refresh has found the loss.
+// CloudTrail also writes each record into a log file in S3, minutes later, and a notice of that file goes to the same queue.
+// So a record may come twice, or only in a file, long after a refresh has found the loss.
 
 const trailBucket = "trail"
 
-// file writes, now and then, some of the records into a log file; in a sixth of the plays.
+// file writes some of the records into a log file, now and then, in a sixth of the plays.
 func (p *play) file() {
 	if p.filing != nil && len(p.unfiled) > 0 && p.filing.IntN(20) == 0 {
 		p.writeFile(1 + p.filing.IntN(len(p.unfiled)))
 	}
 }
 
-// writeFile puts records that no file has into one, and announces it in the queue.
+// writeFile writes n records that are in no log file yet into one, and sends its notice to the queue.
 func (p *play) writeFile(n int) {
 	p.filing.Shuffle(len(p.unfiled), func(i, j int) { p.unfiled[i], p.unfiled[j] = p.unfiled[j], p.unfiled[i] })
 	var content struct{ Records []json.RawMessage }
@@ -57,7 +57,7 @@ func (p *play) writeFile(n int) {
 	p.happened["log files"]++
 }
 
-// files reads them, by the parts that internal/daemon puts together.
+// files reads log files with the parts that internal/daemon uses.
 type files struct{ bucket *logbucket.Bucket }
 
 func newFiles(base aws.Config) files {

@@ -10,9 +10,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 )
 
-const eve = "arn:aws:iam::" + account + ":user/eve" // may delete nothing, and can talk all day
+const eve = "arn:aws:iam::" + account + ":user/eve" // may delete nothing, but causes records without end
 
-// floods are what somebody may send without end, each one record a call.
+// floods are calls and messages that an attacker may send without end. Each makes one record.
 var floods = []struct {
 	name string
 	one  func(p *play, n int)
@@ -30,7 +30,7 @@ var floods = []struct {
 	}},
 }
 
-// flood sends many of a kind.
+// flood sends many records of one kind.
 func (p *play) flood() {
 	f := floods[p.random.IntN(len(floods))]
 	n := 3 + p.random.IntN(12)
@@ -47,7 +47,7 @@ func (p *play) flood() {
 	}
 }
 
-// inventedIDs are IDs that nobody ever had: mostly few, now and then the most.
+// inventedIDs are IDs of flow logs that never existed: mostly one to three, now and then as many as most.
 func (p *play) inventedIDs(most int) (ids []string) {
 	n := 1 + p.random.IntN(3)
 	if p.random.IntN(100) == 0 {
@@ -60,7 +60,7 @@ func (p *play) inventedIDs(most int) (ids []string) {
 	return ids
 }
 
-// someIDs flow logs that are there.
+// someIDs are the IDs of flow logs that are there, all in one Region.
 func (p *play) someIDs(most int) (ids []string) {
 	all := p.here()
 	p.random.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
@@ -71,8 +71,8 @@ func (p *play) someIDs(most int) (ids []string) {
 	return ids
 }
 
-// attempt calls DeleteFlowLogs as one who is refused, or as a dry run. Its
-// record is in the queue at once.
+// attempt calls DeleteFlowLogs as a principal that AWS refuses, or as a dry run. Its record is in the queue at
+// once.
 func (p *play) attempt(ids []string, dry bool) {
 	if len(ids) == 0 {
 		return
@@ -92,8 +92,7 @@ func (p *play) attempt(ids []string, dry bool) {
 	p.records = p.records[:before]
 }
 
-// tamper is the record of a call that changes what flow logs depend on, each
-// time with other parameters.
+// tamper sends the record of a call that changes what flow logs depend on, each time with other parameters.
 func (p *play) tamper(n int) {
 	p.count++
 	name := fmt.Sprintf("flood-%d", p.count)
@@ -107,7 +106,7 @@ func (p *play) tamper(n int) {
 	p.sendForged(account, region, source, event, name, request, "null")
 }
 
-// pretendDeletion is a record of a deletion that nobody made.
+// pretendDeletion sends the record of a deletion that nobody made.
 func (p *play) pretendDeletion(account, region string, ids []string) {
 	p.count++
 	list := make([]string, len(ids))
@@ -118,7 +117,7 @@ func (p *play) pretendDeletion(account, region string, ids []string) {
 		`{"DeleteFlowLogsRequest":{"FlowLogId":[`+strings.Join(list, ",")+`]}}`, `{"DeleteFlowLogsResponse":{"unsuccessful":""}}`)
 }
 
-// sendForged puts a record into the queue that CloudTrail may never have written.
+// sendForged sends a record that CloudTrail may never have written.
 func (p *play) sendForged(account, region, source, event, id, request, response string) {
 	p.must(p.world.Send(p.arn, fmt.Sprintf(`{"eventVersion":"1.10","eventTime":%q,"eventSource":%q,"eventName":%q,"awsRegion":%q,"recipientAccountId":%q,"eventID":%q,`+
 		`"eventType":"AwsApiCall","eventCategory":"Management","userIdentity":{"type":"IAMUser","arn":%q,"accountId":%q,"userName":"eve"},"requestParameters":%s,"responseElements":%s}`,

@@ -16,17 +16,16 @@ import (
 	"testing"
 )
 
-// goldenFile has, for each of the first seeds, the hash of all that one play of it
-// did. A change of the code that is to change nothing leaves them as they are; any
-// other one writes them anew with SIM_GOLDEN=write, and its commit says what changed.
-// SIM_TRACES=DIR keeps the traces themselves, to be compared with those of another
-// version.
+// goldenFile has, for each of the first seeds, the hash of all that its play did. A change of the code that should
+// change no behaviour leaves the hashes as they are. Any other change writes them anew with SIM_GOLDEN=write, and
+// its commit says what changed. SIM_TRACES=DIR writes the traces themselves to files, to compare them with those of
+// another version.
 const (
 	goldenFile = "testdata/golden.txt"
 	goldens    = 160 // seeds, from 1 on
 )
 
-// golden are the hashes, by seed.
+// golden holds the hashes, by seed.
 type golden struct {
 	mu     sync.Mutex
 	want   map[uint64]string
@@ -52,7 +51,7 @@ func newGolden(t *testing.T) *golden {
 	return g
 }
 
-// add compares the trace of a play.
+// add notes the hash of a play's trace, and whether it differs from the golden one.
 func (g *golden) add(seed uint64, trace string) error {
 	hash := fmt.Sprintf("%x", sha256.Sum256([]byte(trace)))[:16]
 	g.mu.Lock()
@@ -67,7 +66,7 @@ func (g *golden) add(seed uint64, trace string) error {
 	return nil
 }
 
-// check fails where a play did something else than its golden one.
+// check fails if a play differs from its golden trace, or writes the golden file.
 func (g *golden) check(t *testing.T) {
 	if os.Getenv("SIM_GOLDEN") == "write" {
 		var b strings.Builder
@@ -88,9 +87,8 @@ func (g *golden) check(t *testing.T) {
 	}
 }
 
-// fullTrace is what a play has done, as text: what was picked, each call to AWS that
-// changes something, the flow logs that are left, each alert in the order of the
-// outbox, and all tables.
+// fullTrace is all that a play did, as text: its moves, each call to AWS that changes something, the flow logs that
+// are left, each alert in the order of the outbox, and all tables.
 func (p *play) fullTrace() string {
 	lines := strings.Split(p.trace.String(), "\n")
 	line := func(v any) {
@@ -127,8 +125,8 @@ var (
 	campaign = regexp.MustCompile(`campaign-[a-z2-7]{26}`)
 )
 
-// normalized is a text without what another machine, or another file, writes differently:
-// the SDK's version, and campaigns, whose names are of chance; they are numbered.
+// normalized is a text without what differs from run to run: the version of the SDK and its platform. The names of
+// campaigns are random, so they are numbered.
 func normalized(text string, campaigns map[string]string) string {
 	text = sdk.ReplaceAllString(text, "aws-sdk-go-v2")
 	return campaign.ReplaceAllStringFunc(text, func(id string) string {
@@ -139,9 +137,9 @@ func normalized(text string, campaigns map[string]string) string {
 	})
 }
 
-// tables are the rows of each table, but for numbers that only order them, and the
-// name that the file gave itself. Those of flow logs are shown unpacked, with the text of
-// their targets, and without the indexes of those that fail and of decoys.
+// tables are the rows of each table, without numbers that only order them and without the random name of the state
+// file. Rows of flow logs are shown unpacked, with the text of their targets, and without the columns that only
+// serve as indexes of failing ones and decoys.
 func (p *play) tables(path string) (out [][]string) {
 	db := p.openReadOnly(path)
 	defer db.Close()

@@ -14,12 +14,12 @@ import (
 	"flowkeeper/watcher"
 )
 
-// The account may leave the organisation, and come back. Each daemon learns of both when it lists the
-// accounts, which is internal/daemon's to do: here a daemon's fleet loses the account, and gets it again. In
-// between the daemon makes no call there, and acknowledges the records of what happens there. What it knows
-// stays as it was. When the account is back, the daemon goes on, and a refresh finds what is gone.
+// The account may leave the organisation, and come back. A daemon learns that when it lists the accounts, which
+// internal/daemon does: the simulation removes the account from a daemon's fleet, and adds it again. In between the daemon
+// makes no call there, acknowledges the records from there, and its snapshot of the account stays as it was. When the
+// account is back, the daemon goes on, and a refresh finds the losses.
 
-// trip has a daemon learn, now and then, that the account has left or is back; in a fifth of the plays.
+// trip lets a daemon learn that the account has left or is back, now and then, in a fifth of the plays.
 func (p *play) trip() {
 	if p.trips == nil || p.trips.IntN(60) > 0 {
 		return
@@ -32,7 +32,7 @@ func (p *play) trip() {
 	}
 }
 
-// scopes that a daemon looks after.
+// scopes are the scopes that a daemon protects now.
 func (d *daemon) scopes() []inventory.Scope {
 	if d.away {
 		return nil
@@ -43,13 +43,14 @@ func (d *daemon) scopes() []inventory.Scope {
 func (d *daemon) depart() {
 	d.p.say("a daemon learns that the account has left")
 	d.p.happened["departures"]++
-	d.runLater() // what is under way ends
+	d.runLater() // background tasks that have begun still end
 	d.fleet.Leave(account)
 	d.away, d.knewThen = true, d.knows()
 	clear(d.watches)
 }
 
-// comeBack begins with a refresh, as the loops of a scope do.
+// comeBack lets the daemon learn that the account is back. The daemon begins with a refresh, as the loops of a
+// scope do.
 func (d *daemon) comeBack() {
 	was, is := d.knewThen, d.knows()
 	for _, k := range slices.Sorted(maps.Keys(is)) {
@@ -66,7 +67,7 @@ func (d *daemon) comeBack() {
 	}
 }
 
-// knows is what the state file says of flow logs: their state and settings, and what became of the lost ones.
+// knows is what the state file says: the state and settings of each flow log, and the state of each incident.
 func (d *daemon) knows() map[string]string {
 	out := map[string]string{}
 	for _, s := range d.p.scopes() {
@@ -81,8 +82,8 @@ func (d *daemon) knows() map[string]string {
 	return out
 }
 
-// overlook notes the deletions that a message reported to a daemon for which the account is away: by this record
-// nobody receives them any more.
+// overlook notes the deletions in a message that reached a daemon while the account was away from it: the daemon
+// acknowledged these records and did nothing.
 func (p *play) overlook(m watcher.Message) {
 	for _, f := range detection.Findings(m.Records) {
 		for _, id := range p.deleted[f.Record.EventID] {

@@ -9,9 +9,8 @@ import (
 	"time"
 )
 
-// FuzzMessage puts any text into the queue of a daemon: it makes and unmakes
-// nothing in AWS (I2), ends nothing (I8), and the next real deletion is alerted
-// of and answered all the same.
+// FuzzMessage: whatever text a message in the queue holds, the daemon makes and deletes nothing in AWS because of
+// it (I2), goes on (I8), and alerts of and restores the next real deletion.
 func FuzzMessage(f *testing.F) {
 	for _, body := range messages() {
 		f.Add(body)
@@ -24,7 +23,7 @@ func FuzzMessage(f *testing.F) {
 	var p *play
 	count, plays := 0, 0
 	f.Fuzz(func(t *testing.T, body string) {
-		if count%200 == 0 { // a fresh world now and then: what came before may be of influence
+		if count%200 == 0 { // a new world now and then: earlier messages may influence later ones
 			if p != nil {
 				p.end()
 			}
@@ -42,7 +41,7 @@ func FuzzMessage(f *testing.F) {
 	}
 }
 
-// staged is a play in which everything is known and old.
+// staged is a play in which the snapshot has every flow log, and all are old.
 func staged(t *testing.T, dir string) *play {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		t.Fatal(err)
@@ -54,7 +53,7 @@ func staged(t *testing.T, dir string) *play {
 	return p
 }
 
-// fed has the daemon deal with a message, and then perhaps with a deletion.
+// fed lets the daemon handle a message and, if attack is set, a deletion after it.
 func fed(p *play, body string, attack bool) (err error) {
 	defer recoverFailure(p, &err)
 	before := ids(p)
@@ -91,7 +90,7 @@ func ids(p *play) string {
 	return strings.Join(out, " ")
 }
 
-// messages are what a queue may bring, and what one may send to deceive.
+// messages are messages that a queue may bring, and some that an attacker may send.
 func messages() []string {
 	record := func(event, request, response string) string {
 		return fmt.Sprintf(`{"eventVersion":"1.10","eventTime":"2026-03-01T12:00:00Z","eventSource":"ec2.amazonaws.com","eventName":%q,"awsRegion":%q,

@@ -13,11 +13,10 @@ import (
 	"flowkeeper/remediate"
 )
 
-// mortal is the process of a daemon: it can die before or after each of its
-// calls to AWS, to a sink or to the store. From then on nothing that it does
-// has an effect, and nothing that was done is answered.
+// mortal is the process of a daemon: it can die before or after each of its calls to AWS, to a sink or to the store
+// (at an edge). From then on nothing that it does has an effect, and no call returns a result.
 type mortal struct {
-	edgesLeft int // calls' edges until it dies; negative: it lives on
+	edgesLeft int // edges until it dies; negative: it lives on
 	dead      bool
 	passed    int // edges so far
 	cancel    context.CancelFunc
@@ -26,7 +25,7 @@ type mortal struct {
 
 var errDead = errors.New("the process is dead")
 
-// edge passes one place to die at, and reports whether it lives.
+// edge passes one edge, and reports whether the process lives on.
 func (m *mortal) edge() bool {
 	if m.dead {
 		return false
@@ -56,7 +55,8 @@ func (m *mortal) around(call func() error) error {
 	return err
 }
 
-// reading makes a call that has none: dying there is dying at the next edge.
+// reading makes a call without an effect. It has no edges, because to die there is the same as to die at the next
+// edge.
 func (m *mortal) reading(call func() error) error {
 	if m.dead {
 		return errDead
@@ -64,7 +64,7 @@ func (m *mortal) reading(call func() error) error {
 	return call()
 }
 
-// wire is how a daemon reaches AWS.
+// wire brings a daemon's requests to the fake AWS, with the faults of the play, and notes its creates.
 type wire struct {
 	*mortal
 	d       *daemon
@@ -140,8 +140,8 @@ func (s mortalStore) Refreshed(ctx context.Context, sc inventory.Scope, started,
 
 var errUnanswered = errors.New("nobody knows whether the commit is on disk")
 
-// unanswered makes an error of the success of a commit, now and then in a storm: what
-// was written is on disk, and whoever wrote it lives on without knowing.
+// unanswered makes an error of a successful commit, now and then in a storm: the transaction is on disk, and the
+// daemon lives on and does not know that.
 func (p *play) unanswered(err error) error {
 	if err == nil && p.stormy && p.doubt != nil && p.doubt.IntN(25) == 0 {
 		p.happened["commit not answered"]++
@@ -150,21 +150,22 @@ func (p *play) unanswered(err error) error {
 	return err
 }
 
-// partStore is a daemon's store as one of its parts sees it.
+// partStore is a daemon's store as one of its parts sees it. After each commit it notes and checks what was
+// written.
 type partStore[T any] struct {
 	mortalStore
 	through interface {
 		Update(ctx context.Context, fn func(T) error) error
 		View(ctx context.Context, fn func(T) error) error
 	}
-	note func(tx T, w *writes) T // is to note what tx is to write
+	note func(tx T, w *writes) T // returns a tx that also notes in w what it writes
 }
 
 func (r partStore[T]) Update(ctx context.Context, fn func(T) error) error {
 	return r.m.around(func() error {
 		var w writes
 		err := r.through.Update(ctx, func(tx T) error {
-			w = writes{} // it may run again
+			w = writes{} // the transaction may run again
 			return fn(r.note(tx, &w))
 		})
 		if err == nil {
@@ -182,7 +183,7 @@ func (r partStore[T]) View(ctx context.Context, fn func(T) error) error {
 	return r.m.reading(func() error { return r.through.View(ctx, fn) })
 }
 
-// remediatorStore is the remediator's store. Tasks in the background follow its commits.
+// remediatorStore is the remediator's store. Tasks of Remediator.Background run after its commits.
 type remediatorStore struct{ partStore[remediate.Tx] }
 
 func (f remediatorStore) Update(ctx context.Context, fn func(remediate.Tx) error) error {
@@ -191,7 +192,7 @@ func (f remediatorStore) Update(ctx context.Context, fn func(remediate.Tx) error
 	return err
 }
 
-// pager is a daemon's way to the sink that people look at.
+// pager is a daemon's sink that people look at.
 type pager struct {
 	*mortal
 	d *daemon

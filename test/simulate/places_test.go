@@ -12,10 +12,10 @@ import (
 
 const (
 	region2   = "us-east-1" // the second Region, in a third of the plays
-	elsewhere = "vpc-east-" // begins the resources there
+	elsewhere = "vpc-east-" // the prefix of resources there
 )
 
-// regionOf a resource; what nobody knows is in the first one.
+// regionOf is the Region of a resource; of an unknown one, the first Region.
 func regionOf(resource string) string {
 	if strings.HasPrefix(resource, elsewhere) {
 		return region2
@@ -25,7 +25,7 @@ func regionOf(resource string) string {
 
 func in(region string) func(*ec2.Options) { return func(o *ec2.Options) { o.Region = region } }
 
-// scopes that the daemons look after.
+// scopes are the scopes that the daemons protect.
 func (p *play) scopes() (out []inventory.Scope) {
 	for _, r := range p.regions {
 		out = append(out, inventory.Scope{Account: account, Region: r})
@@ -37,7 +37,7 @@ func (p *play) anyScope() inventory.Scope {
 	return inventory.Scope{Account: account, Region: p.regions[p.random.IntN(len(p.regions))]}
 }
 
-// oneRegion leaves those flow logs that are in the Region of the first.
+// oneRegion keeps the flow logs that are in the Region of the first.
 func oneRegion(all []fakeaws.FlowLog) []fakeaws.FlowLog {
 	if len(all) == 0 {
 		return nil

@@ -1,9 +1,29 @@
-// Package simulate plays attacks, faults and deaths on the real parts of
-// Flowkeeper, in one plain loop that a seed drives: no goroutines, a clock
-// that only the loop moves, the real SDK on the strict AWS in this process.
-// The promise is then checked from outside, on the world: for every protected
-// flow log that disappeared exactly one equivalent is there, and people were
-// alerted. A seed that fails prints itself, and replays exactly.
+// Package simulate plays attacks, faults and crashes on the real parts of Flowkeeper, and checks the promises of
+// docs/invariants.md. One loop without goroutines drives everything from one seed. Only the loop moves the clock,
+// and the real SDK calls the fake AWS in this process (internal/fakeaws). A seed that fails is printed, and replays
+// exactly.
+//
+// The model:
+//   - A play (play_test.go) is one run of one seed: a world (the fake AWS), one or two daemons that share a queue, and
+//     people: who sets up flow logs, who attacks, who replaces flow logs, who restores by hand. At each step it makes one
+//     of the moves in picks.
+//   - A daemon (daemon_test.go) has the real parts without the goroutines that run them: the play calls the parts. Its
+//     process is a mortal (mortal_test.go): it can die before or after any call to AWS, to a sink or to the store.
+//   - The truth (truth_test.go) is what the play knows and the daemons do not: which flow logs should be there, and who
+//     truly deleted, made or forged what. A target is a resource, a destination and a traffic type; a place is a target
+//     without the traffic type.
+//   - The commits (commits_test.go) are what a daemon has brought to disk, above all its alerts.
+//
+// The checks (functions named check…) compare the world and the commits with the truth:
+//   - after each move: check. No target has two flow logs, and no daemon made a flow log that nobody had (I2, I4).
+//   - at the moment from which a bound must hold (bounds_test.go, tokens_test.go, watch_test.go): for example, the alert of
+//     a deletion is on disk before its message is acknowledged (I1).
+//   - at the end, after heal has ended all faults and the daemons have nothing left to do: checkAtEnd. Each flow log is
+//     back exactly once, and each loss was alerted.
+//
+// A flow log may stay away for a good reason, for example because it was released, or because Terraform replaced it
+// (excuses_test.go). An excuse that is too wide hides a broken promise, so it is as narrow as the promise. The
+// program in teeth breaks one promise at a time, and shows that the checks notice it.
 package simulate
 
 import (
@@ -26,22 +46,21 @@ const (
 	account = "111122223333"
 	region  = "eu-west-1"
 	role    = "arn:aws:iam::111122223333:role/delivery"
-	stalest = time.Minute // a Describe may be; settle is longer
+	stalest = time.Minute // the oldest state that a DescribeFlowLogs shows; inventory.settle is longer
 
 	terraform = "arn:aws:iam::" + account + ":user/terraform" // a rule waits for it
 	janitor   = "arn:aws:iam::" + account + ":user/janitor"   // a rule ignores it
 )
 
-// failure ends a run.
+// failure says which check failed; as a panic it ends the run.
 type failure string
 
-// play is one run: a world, the daemons in it, and what the one who plays
-// knows of both.
+// play is one run: a world, the daemons in it, and what the play knows of both (truth).
 type play struct {
 	random *rand.Rand
 	tokens *rand.ChaCha8 // draws new ClientTokens
-	doubt  *rand.Rand    // draws which commits are not answered; nil: all are
-	trips  *rand.Rand    // draws when the account leaves and comes back; nil: it stays
+	doubt  *rand.Rand    // draws which commits return an error though they are on disk; nil: none
+	trips  *rand.Rand    // draws when the account leaves the organisation and comes back; nil: it stays
 	filing *rand.Rand    // draws which records are in which log file; nil: there are none
 	hands  *rand.Rand    // draws what people restore by hand; nil: nothing
 	now    time.Time
@@ -57,34 +76,34 @@ type play struct {
 	own       fakeaws.Credentials
 	foreign   fakeaws.Credentials
 	attacker  *ec2.Client
-	terraform *ec2.Client            // of a principal for whom a rule waits
-	robot     *ec2.Client            // of CloudWatch's telemetry rules
-	who       map[*ec2.Client]string // principals
-	eve       *ec2.Client            // of one who may delete nothing
-	operator  *ec2.Client            // of one who restores by hand; nil: nobody does
+	terraform *ec2.Client            // Terraform, for which a rule waits
+	robot     *ec2.Client            // the role of CloudWatch's telemetry rules
+	who       map[*ec2.Client]string // the principal of each client
+	eve       *ec2.Client            // a principal that may delete nothing
+	operator  *ec2.Client            // a person who restores by hand; nil: there is none
 	daemons   []*daemon
 
-	over          func() bool // nobody needs the rest: another play has failed
+	over          func() bool // reports that another play has failed, so that nobody needs the rest
 	result        map[string]int
-	allowsDoubles bool // AWS does not refuse doubles; or only those that are equal: see guardedByConfiguration
-	holds         bool // what delivers to a new place is held
+	allowsDoubles bool // AWS refuses no doubles, or only equal ones: see guardedByConfiguration
+	holds         bool // a flow log that delivers to a new destination is held
 	demandsName   bool // see demandsName
 	steps         int
-	broken        failure // how the run failed: a watcher takes a panic for the message's
+	broken        failure // how the run failed; kept here because the watcher recovers from a panic
 	stormy        bool    // calls fail at random
 	odds          fakeawstest.Odds
-	down          bool                // the pager
+	down          bool                // the pager takes no alerts
 	mixedUp       time.Time           // when credentials were last mixed up, or set right
-	skew          time.Duration       // of the daemons' clock
-	leapt         bool                // it has been wrong by more than AWS's delay
-	displaced     bool                // somebody has made another flow log in the place of one
-	skewed        bool                // it has been wrong
-	troubles      map[string]*trouble // of Regions
-	calling       *daemon             // whose call is under way
-	commanding    bool                // a command is under way
-	amidst        bool                // people do something amid what a daemon does
-	disturbed     time.Time           // when a call last met a fault, or could have
-	steals        int                 // tokens of the next creates that somebody uses up before
+	skew          time.Duration       // how wrong the daemons' clock is now
+	leapt         bool                // the daemons' clock has been wrong by more than AWS's delay
+	displaced     bool                // somebody has replaced a flow log by another one in the same place
+	skewed        bool                // the daemons' clock has been wrong
+	troubles      map[string]*trouble // by Region
+	calling       *daemon             // the daemon whose call is under way
+	commanding    bool                // a `flowkeeper restore` is under way
+	amidst        bool                // people do something in the middle of what a daemon does
+	disturbed     time.Time           // when a daemon last made a call that could meet a fault
+	steals        int                 // of how many next creates somebody uses up the token first
 
 	truth
 }
@@ -93,13 +112,13 @@ func newPlay(seed uint64, dir string, daemons int, verbose bool) *play {
 	p := &play{random: rand.New(rand.NewPCG(seed, 0)), now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), dir: dir, trace: &strings.Builder{}, truth: newTruth(),
 		regions: []string{region, region2}[:1+seed%3/2], troubles: map[string]*trouble{},
 		policy: incident.Policy{Rules: []incident.Rule{{Principal: terraform + "*", Action: incident.Wait, Wait: 15 * time.Minute}, {Principal: janitor, Action: incident.Ignore}}, ConsistencyWindow: 2 * time.Minute, VerifyAfter: 10 * time.Minute, DriftWait: 2 * time.Minute, MaxRestores: 5, RestoreInterval: 10 * time.Minute, TokenKey: "of this play",
-			Destinations: []string{"arn:aws:s3:::bucket-*", "arn:aws:logs:*"}}} // all that somebody sets up is listed, so that nothing is held
+			Destinations: []string{"arn:aws:s3:::bucket-*", "arn:aws:logs:*"}}} // lists each destination of the play, so that nothing is held
 	p.tokens = rand.NewChaCha8([32]byte{byte(seed), byte(seed >> 8), byte(seed >> 16), byte(seed >> 24)})
 	if p.holds = seed%5 == 2; p.holds {
 		p.policy.Destinations = nil
 	}
 	if seed%4 == 3 {
-		p.doubt = rand.New(rand.NewPCG(seed, 1)) // of its own: what else is drawn keeps its meaning
+		p.doubt = rand.New(rand.NewPCG(seed, 1)) // a generator of its own, so that the other draws of this seed stay the same
 	}
 	if seed%5 == 4 {
 		p.trips = rand.New(rand.NewPCG(seed, 2))
@@ -122,7 +141,7 @@ func newPlay(seed uint64, dir string, daemons int, verbose bool) *play {
 	})
 	p.world.AllowDuplicates(p.allowsDoubles)
 	p.demandsName = demandsName(seed)
-	if guardedByConfiguration(seed) { // a decoy may stand beside the true one, as without a guard
+	if guardedByConfiguration(seed) { // a decoy may be there together with the true one, as without a guard
 		p.allowsDoubles = true
 		p.world.Configure(func(s *fakeawstest.EC2Settings) { s.Guard = fakeawstest.SameConfiguration })
 		p.happened[configurationPlays]++
@@ -147,15 +166,15 @@ func newPlay(seed uint64, dir string, daemons int, verbose bool) *play {
 	return p
 }
 
-// guardedByConfiguration reports whether AWS refuses a flow log in a play if there is one that is equal, and no
-// other: for one daemon, or two. The golden plays were recorded without that.
+// guardedByConfiguration reports whether AWS, in a play, refuses only a flow log whose configuration equals that of
+// an existing one. It is for plays of one daemon or two. No golden play has it: their traces are older.
 func guardedByConfiguration(seed uint64) bool { return seed > goldens && seed%3 == 0 }
 
-// demandsName reports whether a service control policy refuses in a play what has no tag Name, which calls for several
-// flow logs lack. The golden plays were recorded without that.
+// demandsName reports whether, in a play, a service control policy refuses flow logs without the tag Name, which
+// calls for several flow logs lack. No golden play has it: their traces are older.
 func demandsName(seed uint64) bool { return seed > goldens && seed%7 == 2 }
 
-// configurationPlays counts those of guardedByConfiguration.
+// configurationPlays is the tally's name for the plays of guardedByConfiguration.
 const configurationPlays = "plays where AWS compares the whole configuration"
 
 // token is the randomness of a new ClientToken.
@@ -166,7 +185,7 @@ func (p *play) token() (b [32]byte) {
 
 func (p *play) clock() time.Time { return p.now }
 
-// daemonNow is the daemons' clock.
+// daemonNow is the time by the daemons' clock.
 func (p *play) daemonNow() time.Time { return p.now.Add(p.skew) }
 
 // playTime writes the play's time into the log.
@@ -177,10 +196,10 @@ func (p *play) playTime(_ []string, a slog.Attr) slog.Attr {
 	return a
 }
 
-// tick lets a moment pass: that of a call.
+// tick lets the time of one call pass: up to 20 ms.
 func (p *play) tick() { p.now = p.now.Add(time.Duration(p.random.IntN(20)) * time.Millisecond) }
 
-// inRandomOrder runs tasks in an order of the seed's choice.
+// inRandomOrder runs tasks one after the other, in an order that the seed decides.
 func (p *play) inRandomOrder(_ int, tasks ...func() error) (first error) {
 	p.random.Shuffle(len(tasks), func(i, j int) { tasks[i], tasks[j] = tasks[j], tasks[i] })
 	for _, t := range tasks {
@@ -191,8 +210,8 @@ func (p *play) inRandomOrder(_ int, tasks ...func() error) (first error) {
 	return first
 }
 
-// faulty sets what the next call of a daemon meets: faults, and a Describe
-// that shows the world of some moments ago, each time another.
+// faulty prepares the world for a daemon's next call: the faults and, in a storm, how old the state is that a
+// DescribeFlowLogs shows (another age for each call).
 func (p *play) faulty(d *daemon) {
 	p.calling = d
 	if p.stormy || len(p.troubles) > 0 || d.wrongKeys {
@@ -220,13 +239,13 @@ func (p *play) fail(format string, args ...any) {
 	panic(p.broken)
 }
 
-// say writes a line of the trace: what was picked.
+// say writes a line about a move into the trace.
 func (p *play) say(format string, args ...any) {
 	fmt.Fprintf(p.trace, "%s  %s\n", p.now.Format("15:04:05.000"), fmt.Sprintf(format, args...))
 	p.log.Info("PLAY " + fmt.Sprintf(format, args...))
 }
 
-// run picks so many steps, then lets everything heal, and checks the promise.
+// run makes a number of moves, then lets everything heal, and checks the promises.
 func (p *play) run(steps int) {
 	p.refreshAll()
 	for range steps {
@@ -264,7 +283,7 @@ func (p *play) anyDaemon() *daemon {
 	return d
 }
 
-// picks are what may happen, each as often as its weight.
+// picks are the moves of a play, each made as often as its weight.
 var picks = []struct {
 	name   string
 	weight int
@@ -344,10 +363,10 @@ func (p *play) untilDue() {
 	}
 }
 
-// setClockWrong makes the daemons' clock wrong, or right again. Where AWS does not
-// guard against doubles, nothing can tell a clock that leaps from a flow log
-// that is old: there it is right. So it is where something is released by it, and where there
-// was a decoy, or a replacement in the same place, which only times tell from what was there before a loss.
+// setClockWrong makes the daemons' clock wrong by hours or days, or right again. The clock stays right where only
+// times can tell the truth: where AWS allows doubles, so that a leap looks like an old flow log; where a release
+// ends by that clock; and where a decoy, or a replacement in the same place, must be told from what was there
+// before a loss.
 func (p *play) setClockWrong() {
 	if !p.allowsDoubles && len(p.releases) == 0 && len(p.decoys) == 0 && !p.displaced {
 		p.skewed, p.leapt = true, true
@@ -356,9 +375,9 @@ func (p *play) setClockWrong() {
 	}
 }
 
-// nudgeClock makes the daemons' clock a little wrong, so that it differs by half of settle at most from what
-// it was, forward or back: that changes nothing of what is restored, with or without AWS's guard, and
-// a decoy is one.
+// nudgeClock makes the daemons' clock wrong by a quarter of inventory.settle at most, so that it moves by half of
+// inventory.settle at most, forward or back. That must change nothing of what is restored, whether AWS allows
+// doubles or not, and whether there are decoys or not.
 func (p *play) nudgeClock() {
 	if !p.leapt && len(p.releases) == 0 {
 		p.skewed = true
@@ -372,13 +391,13 @@ func (p *play) storm() {
 	p.stormy = true
 	p.odds = fakeawstest.Odds{Throttled: 0.2 * p.random.Float64(), Failed: 0.2 * p.random.Float64(), Lost: 0.1 * p.random.Float64()}
 	if p.random.IntN(4) == 0 {
-		p.odds.Failed = 0.7 // what is asked again and again fails, too
+		p.odds.Failed = 0.7 // so that the SDK's retries fail, too
 	}
 }
 
 func (p *play) calm() { p.stormy, p.odds = false, fakeawstest.Odds{} }
 
-// heal ends all trouble, and lets the daemons work until nothing is left to do.
+// heal ends all faults, and lets the daemons work until nothing is left to do.
 func (p *play) heal() {
 	p.say("heal")
 	p.calm()
@@ -443,7 +462,7 @@ func (p *play) refreshAll() {
 	}
 }
 
-// round is all that one daemon can do now.
+// round lets one daemon do all that it can do now.
 func (p *play) round(d *daemon) {
 	for n := 0; d.receive() > 0; n++ {
 		p.bounded(n, "receives")
@@ -459,6 +478,7 @@ func (p *play) round(d *daemon) {
 	}
 }
 
+// bounded fails a loop that goes on without end, and ends it if another play has failed.
 func (p *play) bounded(n int, what string) {
 	if n > 400 {
 		p.fail("%s without end: %s", what, p.unrest())
@@ -468,7 +488,7 @@ func (p *play) bounded(n int, what string) {
 	}
 }
 
-// unrest names something that is still to be done, or nothing.
+// unrest names something that is still to be done; empty: there is nothing.
 func (p *play) unrest() string {
 	if visible, inFlight := p.world.QueueDepth(p.arn); visible+inFlight > 0 {
 		return fmt.Sprintf("%d messages in the queue", visible+inFlight)

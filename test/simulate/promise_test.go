@@ -14,7 +14,8 @@ import (
 	"flowkeeper/remediate/incident"
 )
 
-// noteListed notes what a complete refresh must have shown.
+// noteListed notes which flow logs a complete refresh must have shown to a daemon: those that are not so young that
+// AWS may still hide them.
 func (p *play) noteListed(d *daemon, s inventory.Scope, started time.Time) {
 	for _, f := range p.world.FlowLogs(s.Account, s.Region) {
 		if f.CreatedAt.After(started.Add(-stalest)) {
@@ -30,8 +31,8 @@ func (p *play) noteListed(d *daemon, s inventory.Scope, started time.Time) {
 	}
 }
 
-// checkRefreshed is what must hold of every refresh, whatever it meets: it revives
-// nothing, and takes nothing for gone that every Describe shows.
+// checkRefreshed checks what must hold of every refresh, whatever faults it meets (I5): it makes no gone row live
+// again, and takes no flow log for gone that every DescribeFlowLogs shows.
 func (p *play) checkRefreshed(s inventory.Scope, before, after map[string]row) {
 	here := map[string]bool{}
 	for _, f := range p.world.FlowLogs(s.Account, s.Region) {
@@ -58,7 +59,7 @@ func (p *play) noteAlert(d *daemon, a alert.Alert) {
 	switch {
 	case a.Kind == alert.Closed:
 		delete(p.opened, a.DedupKey)
-	case a.Kind == alert.Tamper: // has no end that a daemon could see
+	case a.Kind == alert.Tamper: // no daemon can see when the tampering ends, so no closed alert follows
 		p.tampers[a.EventID] = true
 	case a.Kind != alert.Restored && a.Kind != alert.Attempt && a.EventID != "" && len(a.FlowLogs) > 0:
 		p.opened[a.DedupKey] = fmt.Sprintf("the %s alert of %s", a.Kind, a.EventID)
@@ -83,8 +84,8 @@ func (p *play) noteAlert(d *daemon, a alert.Alert) {
 	}
 }
 
-// same compares a flow log with what should be there: with every setting and
-// tag, but for Flowkeeper's own. sofar: tags may still be missing.
+// same compares a flow log with what should be there: every setting and tag, except for the tag that Flowkeeper
+// adds. sofar: tags may still be missing.
 func same(want, have fakeaws.FlowLog, sofar bool) bool {
 	tags := maps.Clone(have.Tags)
 	delete(tags, incident.RestoredFrom)
@@ -100,8 +101,8 @@ func same(want, have fakeaws.FlowLog, sofar bool) bool {
 		want.MaxAggregationInterval == have.MaxAggregationInterval && want.FileFormat == have.FileFormat && maps.Equal(want.Tags, tags)
 }
 
-// madeAsKnown reports whether one of several daemons has made a flow log as it knew the lost one: it may have seen that
-// only before another one had tagged it.
+// madeAsKnown reports whether one of several daemons restored a flow log as it knew the lost one, but knew too few
+// tags: it saw the lost one, which another daemon had made, before that one set the tags.
 func (p *play) madeAsKnown(f fakeaws.FlowLog) bool {
 	return len(p.daemons) > 1 && p.halfTagged[targetOf(f)] && slices.ContainsFunc(p.daemons, func(d *daemon) bool {
 		for _, i := range d.lastWritten {
@@ -115,7 +116,7 @@ func (p *play) madeAsKnown(f fakeaws.FlowLog) bool {
 	})
 }
 
-// check is what must hold at every moment.
+// check checks what must hold at every moment.
 func (p *play) check() {
 	count := map[target]int{}
 	for _, f := range p.here() {
@@ -144,7 +145,7 @@ func (p *play) check() {
 	}
 }
 
-// checkAtEnd is what must hold in the end.
+// checkAtEnd checks what must hold at the end, when all daemons have done all that they can.
 func (p *play) checkAtEnd() {
 	count, seen := map[target]int{}, map[target]bool{}
 	alive := map[string]bool{}
@@ -162,7 +163,7 @@ func (p *play) checkAtEnd() {
 	}
 	excused := maps.Clone(p.released)
 	for id := range p.blamedOnJanitor {
-		if p.unrecorded[id] || len(p.daemons) > 1 { // a rule says so, and no record that this one receives says otherwise
+		if p.unrecorded[id] || len(p.daemons) > 1 { // the rule ignores the forged deleter, and maybe this daemon received no true record
 			excused[p.known[id]] = true
 		}
 	}
@@ -187,7 +188,7 @@ func (p *play) checkAtEnd() {
 			p.fail("there is no alert that %s stopped the trail", r.event)
 		}
 		for _, id := range r.deleted {
-			known := p.seen[id] && len(p.daemons) == 1 && !p.skewed // of several, another than the one that saw it may get the record; by a wrong clock it may count as long gone
+			known := p.seen[id] && len(p.daemons) == 1 && !p.skewed // of several daemons, one that never saw it may get the record; by a wrong clock it may count as long gone
 			if !p.namedByEvent[r.event][id] && !p.overlooked[r.event+id] && (known || !p.summed[r.event] && !p.takesUnlisted(r.event, id)) {
 				p.fail("there is no alert that %s deleted %s", r.event, id)
 			}
@@ -200,8 +201,8 @@ func (p *play) checkAtEnd() {
 	}
 }
 
-// checkTombstones is what must hold of the snapshots, which have been refreshed: what was seen and
-// is gone is not live there (I5).
+// checkTombstones checks the snapshots after a refresh: no flow log that a refresh has shown and that is gone is
+// live there (I5).
 func (p *play) checkTombstones(alive map[string]bool) {
 	for _, d := range p.daemons {
 		p.checkTelemetryProtected(d, alive)
@@ -215,10 +216,9 @@ func (p *play) checkTombstones(alive map[string]bool) {
 	}
 }
 
-// closedAsReleased reports whether a daemon has closed the incident of a flow log as released, because a refresh found it gone
-// or a forged record said that it was deleted during the release, and received no true record within a day; or
-// that it receives none, because another daemon did, which takes the flow log for a decoy.
-// Then the flow log stays gone (docs/failure-modes.md).
+// closedAsReleased reports whether a daemon was right to close the incident of a flow log as released: a refresh
+// found the loss, or a forged record dated it into the release. It received no true record within a day, or another
+// daemon did, which takes the flow log for a decoy. Then the flow log stays gone (docs/failure-modes.md).
 func (p *play) closedAsReleased(id string) (yes bool) {
 	for _, d := range p.daemons {
 		p.must(d.store.View(context.Background(), func(tx *store.Tx) error {
@@ -231,28 +231,29 @@ func (p *play) closedAsReleased(id string) (yes bool) {
 	return yes
 }
 
-// receivedInVain reports whether some of several daemons received a true record of the loss of a flow log after its
-// release, and all of these take it for a decoy.
+// receivedInVain reports whether some of several daemons received a true record of a loss after the release, and
+// each of them takes the flow log for a decoy.
 func (p *play) receivedInVain(id string) bool {
 	received := slices.DeleteFunc(slices.Clone(p.daemons), func(d *daemon) bool { return len(p.receivedOf(d, id)) == 0 })
 	return len(received) > 0 && !slices.ContainsFunc(received, func(d *daemon) bool { return !p.disputed(d, id) })
 }
 
-// liedOfRelease reports whether a forged record gave an incident its time, and that lies in the release.
+// liedOfRelease reports whether the time of a loss in an incident is that of a forged record, and lies in the
+// release.
 func (p *play) liedOfRelease(i incident.Incident) bool {
 	r := p.releases[i.FlowLogID]
 	return within(r, i.DeletedAt) && slices.ContainsFunc(p.forgedDeleters[i.FlowLogID], func(m act) bool { return m.at.Truncate(time.Second).Equal(i.DeletedAt) })
 }
 
-// receivedInTime reports whether a daemon received a record that says that a flow log went after its release, within a
-// day of the incident: that opens it again.
+// receivedInTime reports whether a daemon received, within a day after it opened the incident, a true record that
+// the flow log was deleted after its release. That record opens the incident again.
 func (p *play) receivedInTime(d *daemon, i incident.Incident) bool {
 	return slices.ContainsFunc(p.receivedOf(d, i.FlowLogID), func(h receipt) bool {
 		return !h.at.Before(i.OpenedAt) && h.at.Sub(i.OpenedAt) < 24*time.Hour
 	})
 }
 
-// receivedOf are the true records of the loss of a flow log after its release that a daemon received.
+// receivedOf are the true records of a flow log's deletion outside its release that a daemon received.
 func (p *play) receivedOf(d *daemon, id string) (all []receipt) {
 	for event, ids := range p.deleted {
 		for _, h := range d.receivedAt[event+id] {
@@ -264,12 +265,12 @@ func (p *play) receivedOf(d *daemon, id string) (all []receipt) {
 	return all
 }
 
-// within reports whether a time, in whole seconds, is in a release.
+// within reports whether a time in whole seconds, as records have it, is in a release.
 func within(r [2]time.Time, at time.Time) bool {
 	return !at.Before(r[0].Truncate(time.Second)) && at.Before(r[1])
 }
 
-// checkPagersClosed is what must hold when all is at rest.
+// checkPagersClosed checks that every pager incident is closed when nothing is left to do.
 func (p *play) checkPagersClosed() {
 	for _, by := range p.opened {
 		p.fail("a pager that %s opened is never closed", by)

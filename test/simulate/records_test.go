@@ -9,7 +9,7 @@ import (
 	"flowkeeper/internal/fakeaws"
 )
 
-// record of CloudTrail that has not reached the queue yet.
+// record is a record of CloudTrail that has not reached the queue yet.
 type record struct {
 	body    string
 	event   string
@@ -33,7 +33,7 @@ func (p *play) recorded(body string) error {
 	return nil
 }
 
-// send puts any record into the queue, and perhaps keeps it to send it again.
+// send sends any record to the queue. again: it keeps the record, to send it once more.
 func (p *play) send(again bool) {
 	if len(p.records) == 0 {
 		return
@@ -48,7 +48,7 @@ func (p *play) send(again bool) {
 	p.sendNth(n)
 }
 
-// sendNth puts one record into the queue.
+// sendNth sends one record to the queue.
 func (p *play) sendNth(n int) {
 	r := p.records[n]
 	p.must(p.world.Send(p.arn, r.body))
@@ -59,7 +59,7 @@ func (p *play) sendNth(n int) {
 func (p *play) loseRecord() {
 	if len(p.records) > 0 {
 		n := p.random.IntN(len(p.records))
-		if p.filing == nil { // else its log file has it
+		if p.filing == nil { // else a log file brings the record
 			for _, id := range p.records[n].deleted {
 				p.noteUnrecorded(id)
 			}
@@ -68,18 +68,17 @@ func (p *play) loseRecord() {
 	}
 }
 
-// noteUnrecorded notes a flow log of whose deletion there is no record.
+// noteUnrecorded notes a flow log whose deletion has no record.
 func (p *play) noteUnrecorded(id string) {
 	p.unrecorded[id] = true
-	if _, ok := p.releases[id]; ok { // when it went is not known
+	if _, ok := p.releases[id]; ok { // the time of its deletion is not known
 		p.released[p.known[id]] = true
 	}
 }
 
-// forge puts a record into the queue that CloudTrail never wrote: of a flow
-// log that is alive or nowhere, under an event ID of its own or another's.
-// Where AWS does not guard against doubles, nothing can tell a lie about a flow
-// log too young for every Describe to show from the truth: there is none then.
+// forge sends a record of a deletion that nobody made: of a flow log that is alive, or does not exist, with a new
+// event ID or that of a true record. Where AWS allows doubles, it names no flow log so young that a
+// DescribeFlowLogs may not show it: nothing could tell the lie from the truth.
 func (p *play) forge() {
 	id := fmt.Sprintf("fl-%017x", 0xf0e0000+p.random.IntN(3))
 	all := slices.DeleteFunc(p.here(), func(f fakeaws.FlowLog) bool { return p.allowsDoubles && p.now.Sub(f.CreatedAt) < 2*stalest })
@@ -93,7 +92,7 @@ func (p *play) forge() {
 	}
 	by := []string{"arn:aws:iam::" + account + ":user/nobody", terraform, robot, janitor}[p.random.IntN(4)]
 	if by == janitor && p.decoyed()[p.known[id].place] {
-		by = terraform // a decoy may take the place of what may go
+		by = terraform // else a rule would ignore the loss of a flow log whose place a decoy takes
 	}
 	if by == janitor {
 		p.blamedOnJanitor[id] = true
@@ -107,7 +106,7 @@ func (p *play) forge() {
 		at.Format(time.RFC3339), regionOf(p.known[id].resource), account, event, by, id)))
 }
 
-// stopTrail is the record of a StopLogging, which blinds nobody here.
+// stopTrail adds the record of a StopLogging call. In the simulation records go on all the same.
 func (p *play) stopTrail() {
 	p.count++
 	event := fmt.Sprintf("stopped-%d", p.count)

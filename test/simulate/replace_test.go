@@ -2,8 +2,8 @@ package simulate
 
 import "testing"
 
-// TestNobodyMakesTheSameReplacementTwice: of two replacements that are to make the same flow log, one
-// makes it, whether AWS would allow both or not. Doubles are the daemons' fault then.
+// TestNobodyMakesTheSameReplacementTwice: if two replacements are to make the same flow log, only one makes it,
+// whether AWS allows doubles or not. Else a double would not prove that a daemon is wrong.
 func TestNobodyMakesTheSameReplacementTwice(t *testing.T) {
 	t.Parallel()
 	for name, allowed := range map[string]bool{"AWS refuses doubles": false, "AWS allows doubles": true} {

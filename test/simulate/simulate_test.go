@@ -14,7 +14,7 @@ import (
 
 const stepsOfPlay = 300 // on average
 
-// number reads an environment variable.
+// number reads an environment variable; without it, otherwise.
 func number(t *testing.T, name string, otherwise uint64) uint64 {
 	v := os.Getenv(name)
 	if v == "" {
@@ -65,7 +65,7 @@ func TestI1ToI7Simulated(t *testing.T) {
 	}
 }
 
-// once plays one seed.
+// once plays one seed. sum is what the play came to, for the tally.
 func once(seed uint64, dir string, verbose bool, over func() bool, g *golden) (sum map[string]int, err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
@@ -87,7 +87,8 @@ func once(seed uint64, dir string, verbose bool, over func() bool, g *golden) (s
 	return p.result, g.add(seed, p.fullTrace())
 }
 
-// recoverFailure makes an error of what ended a play, with what was picked last.
+// recoverFailure makes an error of the panic that ended a play, with the last lines of its trace, and with the
+// stack unless a check failed.
 func recoverFailure(p *play, err *error) {
 	if x := recover(); x != nil {
 		at := ""
@@ -104,10 +105,10 @@ func tail(s string, n int) string {
 	return strings.Join(lines[max(0, len(lines)-n):], "\n")
 }
 
-// TestI4EveryDeath lets the daemon die at each edge of its calls while it deals
-// with one deletion, received by an event or found by a refresh, which waits for the
-// record or does not; AWS does not refuse doubles. With SIM_AGAIN, once more at each of so
-// many edges after its start.
+// TestI4EveryDeath: the daemon dies before and after each of its calls (at each edge) in turn, while it deals with
+// one call that deletes flow logs. It learns of the deletion by a record, or by a refresh that waits for the record
+// or does not. AWS allows doubles, so that a create too many shows. With SIM_AGAIN=n it dies once more, at each of
+// the first n edges after its restart.
 func TestI4EveryDeath(t *testing.T) {
 	t.Parallel()
 	again := int(number(t, "SIM_AGAIN", 0))
@@ -129,21 +130,21 @@ func TestI4EveryDeath(t *testing.T) {
 			}
 			t.Logf("%d edges, %d runs", edges-1, runs)
 			if edges < 20 {
-				t.Error("the test does not see them all")
+				t.Errorf("the daemon passed %d edges, want at least 20: the test does not see all calls", edges)
 			}
 		})
 	}
 }
 
-// loss is one call that deletes flow logs, and how Flowkeeper learns of it.
+// loss is one call that deletes flow logs, and how the daemon learns of it.
 type loss struct {
-	byRecord bool // by its record; else by a refresh
+	byRecord bool // by the record of the call; false: by a refresh
 	atOnce   bool // a refresh does not wait for the record
 	deleted  int
 }
 
-// dying plays one call that deletes flow logs, with a death at an edge, and one at an edge after
-// that (negative: none). It reports whether the first was reached.
+// dying plays one call that deletes flow logs. The daemon dies at the edge first and, after its restart, at the
+// edge second (negative: it does not). died reports whether it passed as many edges as first.
 func dying(dir string, l loss, first, second int) (died bool, err error) {
 	p := newPlay(7, dir, 1, false)
 	if l.atOnce { // as where no rule could excuse the loss

@@ -8,19 +8,19 @@ import (
 	"flowkeeper/remediate/incident"
 )
 
-// mostExamples is how many calls an alert about many lists at most.
+// mostExamples is how many calls a summary alert lists at most.
 const mostExamples = 20
 
-// unlisted are the calls that an alert about many counts and does not list.
+// unlisted are the calls that a summary alert counts but does not list.
 type unlisted struct {
 	alert    string
 	of       *daemon
-	by       string    // who made all of them; empty: several
-	from, to time.Time // when the daemon received the first and the last of all
+	by       string    // the principal that made all calls; empty: there are several
+	from, to time.Time // when the daemon received the first and the last record
 	calls    int
 }
 
-// noteRepeats notes which calls an alert about many lists, and how many it leaves out.
+// noteRepeats notes which calls a summary alert lists, and how many it only counts.
 func (p *play) noteRepeats(d *daemon, a alert.Alert) {
 	r := a.Repeats
 	if want := min(r.Calls, mostExamples); a.Kind != alert.Closed && len(r.Examples) < want {
@@ -28,7 +28,7 @@ func (p *play) noteRepeats(d *daemon, a alert.Alert) {
 	}
 	for _, c := range r.Examples {
 		p.summed[c.EventID] = true
-		p.named[c.FlowLogID] = p.named[c.FlowLogID] || p.skewed // of what counts as long gone
+		p.named[c.FlowLogID] = p.named[c.FlowLogID] || p.skewed // by a wrong clock the flow log may count as long gone, and then no other alert names it
 		p.tampers[c.EventID] = p.tampers[c.EventID] || a.Kind == alert.Tamper
 	}
 	again := slices.ContainsFunc(p.unlisted, func(u unlisted) bool { return u.of == d && u.alert == a.ID })
@@ -42,8 +42,8 @@ func (p *play) noteRepeats(d *daemon, a alert.Alert) {
 	p.unlisted = append(p.unlisted, u)
 }
 
-// takesUnlisted reports whether a daemon that did not have a flow log can have counted its deletion in an alert
-// that lists others. Then it takes one of the calls that this alert does not list: each counts for one event.
+// takesUnlisted reports whether the deletion of a flow log that a daemon did not know may be one that a summary
+// alert counts but does not list. If so, it uses one of these up: each counts for one event.
 func (p *play) takesUnlisted(event, id string) bool {
 	for n := range p.unlisted {
 		u := &p.unlisted[n]

@@ -12,14 +12,13 @@ import (
 	"flowkeeper/remediate/incident"
 )
 
-// tally is what the plays came to: a simulation that never gets somewhere
-// proves nothing about it.
+// tally counts what happened in all plays. A simulation in which something never happens proves nothing about it.
 type tally struct {
 	mu    sync.Mutex
 	count map[string]int
 }
 
-// mustHappen are the ends that a run of some length has to come to.
+// mustHappen is what must happen at least once in a run of more than 100 plays.
 var mustHappen = []string{
 	"steps", "deaths", "flow logs deleted",
 	"incident verified", "incident closed resource_gone", "incident closed superseded", "incident closed still_there", "incident closed exempt", "incident closed unknown",
@@ -34,21 +33,21 @@ var mustHappen = []string{
 	"departures", "log files", "tokens guessed", "tokens used by others", "random tokens", "used tokens alerted",
 }
 
-// byHandEnds are the ends that so many plays with restores by hand have to come to.
+// byHandEnds is what must happen at least once if more than 50 plays have restores by hand.
 var byHandEnds = []string{
 	"restores by hand", "restores by hand of what is alive", "restores by hand of what may be alive", "restores by hand of what was never seen", "restores by hand that died", "flow logs created by hand",
 }
 
 const byHandPlays = "plays with restores by hand"
 
-// ends are those that a run of so many plays has to come to.
+// ends is what must happen at least once in a run of a number of plays, of which byHand have restores by hand.
 func ends(plays uint64, byHand int) (all []string) {
 	if plays > 100 {
 		all = append(all, mustHappen...)
 	}
 	if byHand > 50 {
 		all = append(all, byHandEnds...)
-		all = append(all, "creates refused for a tag") // nor is that in the golden plays
+		all = append(all, "creates refused for a tag") // by demandsName, which the golden plays do not have, either
 	}
 	return all
 }
@@ -72,7 +71,7 @@ func (t *tally) String() string {
 	return b.String()
 }
 
-// sum is what one play came to.
+// sum counts what happened in one play.
 func (p *play) sum() map[string]int {
 	out := map[string]int{"steps": p.steps, "AWS calls that change something": len(p.world.Calls(""))}
 	for _, c := range p.world.Calls("DeleteFlowLogs") {

@@ -10,18 +10,18 @@ import (
 	"flowkeeper/remediate/incident"
 )
 
-// Somebody who may call CreateFlowLogs uses ClientTokens before the daemons do: those that
-// anybody can make of public values, which must do no harm, and those that only the key makes,
-// or the state file holds.
+// Somebody who may call CreateFlowLogs uses ClientTokens before the daemons do. Tokens that anybody can compute from public
+// values must do no harm. Other tokens can only be computed with the token key, or read from the state file: then the
+// daemons must notice, alert, and take a random token.
 
-// tokenOf is the token of the first create for a flow log, made with a key; keyed false: as
-// anybody can make it.
+// tokenOf is the token of the first create for a flow log. keyed: of an incident that was opened when there was a
+// key.
 func tokenOf(key incident.TokenKey, scope inventory.Scope, id string, keyed bool) string {
 	return key.Token(incident.Incident{Scope: scope, FlowLogID: id, Keyed: keyed})
 }
 
-// guessTokens uses up what can be guessed of the tokens for all flow logs: made without the
-// key, or with an empty one.
+// guessTokens uses up the tokens for all flow logs that somebody without the key can compute: as if there were no
+// key, and with an empty key.
 func (p *play) guessTokens() {
 	for _, f := range p.here() {
 		s := scopeOf(f)
@@ -32,7 +32,7 @@ func (p *play) guessTokens() {
 	p.happened["tokens guessed"]++
 }
 
-// useTokens uses up the tokens for some flow logs beforehand, with the key of the daemons.
+// useTokens uses up the tokens for some flow logs before they are lost. The daemons' key is known to who does that.
 func (p *play) useTokens() {
 	for _, id := range p.someIDs(3) {
 		s := inventory.Scope{Account: account, Region: regionOf(p.known[id].resource)}
@@ -49,7 +49,7 @@ func (p *play) useToken(s inventory.Scope, token string) {
 	p.say("  use the token %s", token[:8])
 }
 
-// stealToken uses up the token of a daemon's create that is on its way.
+// stealToken uses up the token of a daemon's create just before AWS gets that create.
 func (p *play) stealToken(q *fakeaws.Request) {
 	if p.steals > 0 && q.Service == "ec2" && q.Operation == "CreateFlowLogs" && q.ARN == daemonUser && q.Form.Get("DryRun") != "true" {
 		p.steals--
@@ -62,14 +62,13 @@ func scopeOf(f fakeaws.FlowLog) inventory.Scope {
 }
 
 const (
-	tokenDoubt     = 15 * time.Second // after a used token, until a random one is taken
-	tokenBound     = 10 * time.Second // an alert, after the first used token of an event
-	nextTokenBound = 16 * time.Minute // after a further one
-	calmFor        = 30 * time.Minute // without faults, after which no backoff of before holds an incident back
+	tokenDoubt     = 15 * time.Second // from AWS's answer that a token was used until a random one is taken
+	tokenBound     = 10 * time.Second // from the first used token of an event to its alert
+	nextTokenBound = 16 * time.Minute // from a further used token of an event to its alert
+	calmFor        = 30 * time.Minute // without faults, after which no earlier backoff delays an incident
 )
 
-// usedToken is a token of an incident that AWS says was used otherwise, and of which people
-// are to be alerted.
+// usedToken is a token of an incident that was used for another call, as AWS says. An alert must say so.
 type usedToken struct {
 	id    string
 	scope inventory.Scope
@@ -77,7 +76,8 @@ type usedToken struct {
 	due   time.Time
 }
 
-// checkTokenStored is what must hold of each create: its token is on disk, so that a crash repeats the same call.
+// checkTokenStored checks each create before AWS gets it: its token is on disk, so that the daemon repeats the same
+// call after a crash (I4).
 func (d *daemon) checkTokenStored(token string) {
 	if d.away {
 		d.p.fail("a create in an account that has left")
@@ -87,8 +87,8 @@ func (d *daemon) checkTokenStored(token string) {
 	}
 }
 
-// noteStored notes that what AWS has answered until now is on disk: of a daemon and a command at the same time, that
-// order counts.
+// noteStored notes that a commit has brought AWS's answers so far to disk. If a daemon and a command work on one
+// state file, the order of their commits counts, not that of the answers.
 func (d *daemon) noteStored() {
 	for _, a := range d.unstored {
 		d.answers[a[0]] = append(d.answers[a[0]], a[1])
@@ -96,8 +96,8 @@ func (d *daemon) noteStored() {
 	d.unstored = nil
 }
 
-// noteAnswer is what must hold of an answer to a create: nobody who lacks the key can use its token
-// up. Daemons that share a queue may ask for other tags by one token.
+// noteAnswer notes AWS's answer to a create, and checks that nobody who lacks the key has used up its token. With
+// several daemons the token may be used by another one, for a call with other tags.
 func (d *daemon) noteAnswer(token, code string) {
 	d.unstored = append(d.unstored, [2]string{token, code})
 	if code != usedByOther {
@@ -112,9 +112,9 @@ func (d *daemon) noteAnswer(token, code string) {
 // usedByOther is AWS's answer to a token that was used for another call.
 const usedByOther = "IdempotentParameterMismatch"
 
-// checkSharedToken is what must hold where AWS has said that the token of a shared call was used: the answer
-// that is written makes its flow logs wait for another token, and causes an alert (expectTokenAlert);
-// and another call is not noted before that wait is over.
+// checkSharedToken checks what is written after AWS has said that the token of a shared call was used: each of its
+// flow logs waits for another token and causes an alert (expectTokenAlert), and no other call is written before
+// that wait is over.
 func (p *play) checkSharedToken(d *daemon, was, is incident.Incident) {
 	if p.skewed || was.Call == nil && is.Call == nil {
 		return
@@ -130,11 +130,11 @@ func (p *play) checkSharedToken(d *daemon, was, is incident.Incident) {
 		}
 		delete(d.sharedUsed, is.FlowLogID)
 	}
-	if was.Call == nil || was.Call.Final { // its answer was written before, maybe of another one that has handed the call on
+	if was.Call == nil || was.Call.Final { // the answer was written before, maybe to the incident that handed on its call
 		return
 	}
 	said := d.answers[was.Call.Token]
-	answered := is.Call == nil || is.Call.Final && is.Call.At.Before(was.Call.At) // in doubt since an earlier time
+	answered := is.Call == nil || is.Call.Final && is.Call.At.Before(was.Call.At) // the call that is in doubt is an older one
 	if !answered || len(said) == 0 || said[len(said)-1] != usedByOther {
 		return
 	}
@@ -145,8 +145,8 @@ func (p *play) checkSharedToken(d *daemon, was, is incident.Incident) {
 	}
 }
 
-// checkOwnToken is what must hold where AWS has said that the token of a create for one flow log was used:
-// what is written of that create keeps the answer, whatever else fails.
+// checkOwnToken checks what is written after AWS has said that the token of a create for one flow log was used: the
+// incident keeps that answer, even if something else fails.
 func (p *play) checkOwnToken(d *daemon, was, is incident.Incident) {
 	token := p.policy.TokenKey.Token(was)
 	said := d.answers[token]
@@ -159,8 +159,8 @@ func (p *play) checkOwnToken(d *daemon, was, is incident.Incident) {
 	}
 }
 
-// noteTokens notes the tokens that were just written, and what must hold where another one
-// is taken: it is looked for what the first one may have made.
+// noteTokens notes the tokens that were just written. A random token must not be taken before the incident has
+// waited for a flow log that the first token may have made.
 func (p *play) noteTokens(d *daemon, written []incident.Incident) {
 	for _, i := range written {
 		d.tokens[p.policy.TokenKey.Token(i)] = true
@@ -185,17 +185,17 @@ func (p *play) noteTokens(d *daemon, written []incident.Incident) {
 	}
 }
 
-// refusesToken reports whether AWS has said that an incident's token was used otherwise, and it is
-// not back since.
+// refusesToken reports whether an incident is not restored because AWS says that its token was used for another
+// call.
 func refusesToken(i incident.Incident) bool {
 	blocked := i.State == incident.Blocked && i.Reason == incident.TokenUsed
 	return i.Pending() && (blocked || i.State == incident.Open && !i.MismatchAt.IsZero())
 }
 
-// expectTokenAlert notes that an alert is due, or is not any more: the flow log was back, or blocked
-// for another reason, before that. A step alerts of what is due when it begins, so it may itself bring
-// a flow log back a moment after its alert became due; beside a long step, another loop of the daemon
-// alerts, which the simulation does not run.
+// expectTokenAlert notes that the alert of a used token is due at some time; or that it is not due any more,
+// because before that time the flow log was back, or blocked for another reason. A step adds the alerts that are
+// due when it begins. So it may restore a flow log itself a moment after the alert became due: during a long step
+// another loop of the daemon adds alerts, which the simulation does not run.
 func (p *play) expectTokenAlert(d *daemon, was, is incident.Incident) {
 	now := p.daemonNow()
 	switch {
@@ -213,7 +213,7 @@ func (p *play) expectTokenAlert(d *daemon, was, is incident.Incident) {
 	}
 }
 
-// checkTokensAlerted: a used token is alerted soon, though the flow log may be back by then.
+// checkTokensAlerted checks that each used token has its alert in time, even if the flow log is back by then.
 func (p *play) checkTokensAlerted(d *daemon, s inventory.Scope, at time.Time) {
 	d.usedTokens = slices.DeleteFunc(d.usedTokens, func(u usedToken) bool {
 		_, released := p.releases[u.id]
@@ -226,10 +226,10 @@ func (p *play) checkTokensAlerted(d *daemon, s inventory.Scope, at time.Time) {
 		alerted := false
 		d.commits.alertsNaming(u.id, func(a alert.Alert) bool {
 			for _, f := range a.FlowLogs {
-				says := a.Kind == alert.Blocked || a.Kind == alert.Deletion // whose record came meanwhile
+				says := a.Kind == alert.Blocked || a.Kind == alert.Deletion // the alert of the deletion says it, if the record came meanwhile
 				alerted = alerted || says && f.FlowLogID == u.id && f.Reason == string(incident.TokenUsed) && !a.Time.Before(u.at)
 			}
-			return !alerted // a later alert may have an earlier time: of a message that was begun before
+			return !alerted // no break at the first: a later alert may have an earlier time, if its message was begun earlier
 		})
 		if alerted {
 			p.happened["used tokens alerted"]++
@@ -240,8 +240,8 @@ func (p *play) checkTokensAlerted(d *daemon, s inventory.Scope, at time.Time) {
 	})
 }
 
-// checkTokenTaken: an incident looks for so long, and not longer, whether a used token has made
-// something.
+// checkTokenTaken checks that an incident takes a random token soon after tokenDoubt: until then it looks for what
+// the used token made.
 func (p *play) checkTokenTaken(d *daemon, i incident.Incident, at time.Time) {
 	if !refusesToken(i) || i.RandomToken != "" || i.MismatchAt.IsZero() || at.Before(i.MismatchAt.Add(tokenDoubt)) || at.Before(i.WaitUntil) || at.Sub(p.disturbed) < calmFor {
 		return

@@ -15,11 +15,11 @@ import (
 	"flowkeeper/internal/fakeaws/fakeawstest"
 )
 
-// trouble is what the daemons' calls to one Region meet for long, each time
-// again, until it is over.
+// trouble is a fault that all calls of the daemons to one Region meet until it is over, if they are among its
+// operations.
 type trouble struct {
 	name       string
-	operations []string // none: all
+	operations []string // empty: all
 	refusal    fakeawstest.Refusal
 	until      time.Time
 }
@@ -39,13 +39,13 @@ var troubles = []trouble{
 	{name: hiding, operations: []string{"CreateFlowLogs"}, refusal: fakeawstest.Refusal{Code: "InvalidVpcID.NotFound", Message: "The vpc ID does not exist"}},
 }
 
-// hiding is the trouble in which creates say that the resource is not there, but
-// never twice in a row to one incident of a daemon: then it would have to be believed.
+// hiding is the trouble in which creates say that the resource is not there. It never does that twice in a row for
+// one target and daemon, because the daemon would have to believe the second answer.
 const hiding = "hiding resources"
 
 const daemonUser = "arn:aws:iam::" + account + ":user/flowkeeper"
 
-// beginTrouble puts a Region into trouble, for some minutes or for up to a day.
+// beginTrouble begins the trouble of a Region, for some minutes or for up to a day.
 func (p *play) beginTrouble() {
 	t := troubles[p.random.IntN(len(troubles))]
 	most := []time.Duration{20 * time.Minute, 2 * time.Hour, 24 * time.Hour}[p.random.IntN(3)]
@@ -56,10 +56,10 @@ func (p *play) beginTrouble() {
 	p.say("  %s is %s for %s", where, t.name, t.until.Sub(p.now))
 }
 
-// endTrouble ends it.
+// endTrouble ends the trouble of a Region.
 func (p *play) endTrouble() { delete(p.troubles, p.anyScope().Region) }
 
-// refusalFor is what a call meets; the world asks.
+// refusalFor is how a call fails; zero: it does not. The world asks before each call.
 func (p *play) refusalFor(q *fakeaws.Request) fakeawstest.Refusal {
 	r := p.troubleFor(q)
 	if r == (fakeawstest.Refusal{}) && p.lacksName(q) {
@@ -73,8 +73,8 @@ func (p *play) refusalFor(q *fakeaws.Request) fakeawstest.Refusal {
 	return r
 }
 
-// lacksName reports whether a call is a daemon's create without the tag Name, where a policy demands that: all flow logs
-// had it.
+// lacksName reports whether a call is a daemon's create without the tag Name, in a play whose policy demands that
+// tag. All flow logs had the tag.
 func (p *play) lacksName(q *fakeaws.Request) bool {
 	if !p.demandsName || q.ARN != daemonUser || q.Operation != "CreateFlowLogs" || q.Form.Get("DryRun") == "true" {
 		return false
@@ -87,7 +87,7 @@ func (p *play) lacksName(q *fakeaws.Request) bool {
 	return true
 }
 
-// troubleFor is what a call meets because of the trouble of its Region.
+// troubleFor is how a call fails because of the trouble of its Region.
 func (p *play) troubleFor(q *fakeaws.Request) fakeawstest.Refusal {
 	t := p.troubles[q.Region]
 	if t == nil || q.Service != "ec2" || q.ARN != daemonUser || len(t.operations) > 0 && !slices.Contains(t.operations, q.Operation) {
@@ -103,9 +103,9 @@ func (p *play) troubleFor(q *fakeaws.Request) fakeawstest.Refusal {
 	return t.refusal
 }
 
-// hideResource answers in turn that a resource is not there, and that the rate is
-// exceeded. A daemon that is about to die may forget the answer. While a command runs, its answers and
-// the daemon's may reach the disk in any order.
+// hideResource answers creates for a target in turn with "the resource is not there" and "the rate is exceeded". If
+// the daemon is about to die, it may forget the answer, so the next one is "the rate is exceeded" again. The same
+// while a command runs: its answers and the daemon's may reach the disk in any order.
 func (p *play) hideResource(d *daemon, form url.Values, gone fakeawstest.Refusal) fakeawstest.Refusal {
 	if form.Get("DryRun") == "true" {
 		return fakeawstest.Refusal{}
@@ -121,8 +121,8 @@ func (p *play) hideResource(d *daemon, form url.Values, gone fakeawstest.Refusal
 	return fakeawstest.Refusal{Code: "RequestLimitExceeded", Status: 503, Message: "Request limit exceeded."}
 }
 
-// targetsOf are what a create is to make flow logs for: an incident may call for itself, and with
-// others, by another token.
+// targetsOf are the targets of a create. The trouble that hides resources counts by target, because an incident may
+// be in a call of its own and in a shared one, which have different tokens.
 func targetsOf(form url.Values) (out []target) {
 	for n := 1; form.Has(fmt.Sprintf("ResourceId.%d", n)); n++ {
 		at := place{form.Get(fmt.Sprintf("ResourceId.%d", n)), form.Get("LogDestination") + form.Get("LogGroupName")}
@@ -131,8 +131,7 @@ func targetsOf(form url.Values) (out []target) {
 	return out
 }
 
-// createOf is the token of a request that makes a flow log. ok is false for another request, and for a
-// dry run.
+// createOf is the ClientToken of a create. ok is false for any other request, and for a dry run.
 func createOf(r *http.Request) (token string, ok bool) {
 	if !strings.HasPrefix(r.URL.Host, "ec2.") || r.Body == nil {
 		return "", false
@@ -151,7 +150,7 @@ func createOf(r *http.Request) (token string, ok bool) {
 
 var codeIn = regexp.MustCompile(`(?i)<code>([^<]*)</code>`)
 
-// answerOf is the code of an answer to a create; empty where it was made.
+// answerOf is the error code of an answer to a create; empty: it succeeded.
 func answerOf(resp *http.Response, err error) string {
 	if err != nil {
 		return err.Error()
@@ -167,14 +166,14 @@ func answerOf(resp *http.Response, err error) string {
 	return ""
 }
 
-// hangs lets a call's deadline pass.
+// hangs lets time pass until the deadline of a call that hangs.
 func (p *play) hangs(left time.Duration) {
-	left = left.Round(5 * time.Second) // the machine takes moments of its own
+	left = left.Round(5 * time.Second) // real time has passed, too, and would make plays differ
 	p.now = p.now.Add(left)
 	p.hung += left
 }
 
-// night passes slowly, while the daemons do what they can.
+// night lets up to a day pass in six parts, with one turn of a daemon after each.
 func (p *play) night() {
 	for range 6 {
 		p.pass(time.Duration(p.random.Int64N(int64(4 * time.Hour))))
@@ -188,10 +187,9 @@ func (p *play) night() {
 	}
 }
 
-// rotate the daemons' access key: AWS refuses the old one from now on, and the
-// new one is where they look for it, once more. Once in a play, and not when they have
-// just looked because the source had noticed a mistake: between two looks lie some
-// seconds, which are no play's.
+// rotate gives the daemons a new access key; AWS refuses the old one from now on. It happens once in a play, and not within
+// a minute after the credentials were mixed up or set right: a daemon loads credentials again only some seconds after it
+// last did, and until then its calls would fail without a fault.
 func (p *play) rotate() {
 	if p.happened["keys rotated"] > 0 || p.now.Sub(p.mixedUp) < time.Minute {
 		return

@@ -16,11 +16,10 @@ import (
 	"flowkeeper/remediate/incident"
 )
 
-// place is where a flow log stands: AWS allows one for each resource and
-// destination, unless it allows all.
+// place is where AWS allows one flow log, unless the play allows doubles: a resource and a destination.
 type place struct{ resource, destination string }
 
-// target is what a flow log is there for.
+// target is a place and a traffic type. A lost flow log must come back at its target.
 type target struct {
 	place
 	traffic string
@@ -30,48 +29,49 @@ func targetOf(f fakeaws.FlowLog) target {
 	return target{place{f.ResourceID, f.LogDestination + f.LogGroupName}, f.TrafficType}
 }
 
-// truth is what the one who plays knows: what should be, and who did what.
+// truth is what the play knows, and the daemons do not: what should be there, and who did what. Maps of flow logs are by
+// ID.
 type truth struct {
-	wanted          map[target]fakeaws.FlowLog // what somebody set up there
-	tampers         map[string]bool            // events that were alerted as such
-	summed          map[string]bool            // events among the examples of an alert about many
-	unlisted        []unlisted                 // calls that such alerts count and do not list
-	madeByOthers    map[string]bool            // flow logs that no daemon made, by ID
+	wanted          map[target]fakeaws.FlowLog // what somebody set up there: it must be there, or be restored
+	tampers         map[string]bool            // events of tampering that were alerted
+	summed          map[string]bool            // events that a summary alert lists as examples
+	unlisted        []unlisted                 // calls that summary alerts count but do not list
+	madeByOthers    map[string]bool            // flow logs that no daemon made
 	decoys          map[string]bool
-	toAttacker      map[string]bool             // flow logs to a place of the attacker's
-	known           map[string]target           // every flow log that ever was
-	daemonMadeAt    map[string]time.Time        // when AWS made one that no one but a daemon asked for
-	tornDown        map[string]bool             // resources torn down
-	halfTagged      map[target]bool             // some flow log there has lacked tags for a while, since a call makes it first and tags it then
-	released        map[target]bool             // went while it was released, as far as anybody can tell
-	releases        map[string][2]time.Time     // of flow logs, by the daemons' clock
+	toAttacker      map[string]bool             // flow logs that deliver to the attacker's bucket
+	known           map[string]target           // every flow log that ever was there
+	daemonMadeAt    map[string]time.Time        // when AWS made a flow log for a daemon
+	tornDown        map[string]bool             // resources that were deleted
+	halfTagged      map[target]bool             // a flow log there lacked tags for a while: a daemon makes it first, and tags it then
+	released        map[target]bool             // the flow log there was deleted during its release, or nobody can tell when
+	releases        map[string][2]time.Time     // begin and end of a flow log's release, by the daemons' clock
 	seen            map[string]bool             // flow logs that a complete refresh must have shown
-	shown           map[target]map[*daemon]bool // whose snapshot must have what is wanted there
-	records         []record
-	unfiled         []record // that no log file has yet
-	sent            []record // to the queue
-	named           map[string]bool
-	namedByEvent    map[string]map[string]bool // flow logs named by the deletion alerts of an event
-	kinds           map[alert.Kind]int         // of alerts that reached people
-	opened          map[string]string          // what opened a pager, by the event's key or the campaign's that closes it
-	unrecorded      map[string]bool            // flow logs of whose deletion there is no record
-	blamedOnJanitor map[string]bool            // flow logs of which a forged record says that one deleted them whom a rule ignores
-	deleted         map[string][]string        // flow logs, by the event of their true deletion
-	happened        map[string]int             // moves, by name
-	makers          map[string]act             // of flow logs that one made for whom a rule waits, by ID
-	paired          map[target]bool            // like decoys that stood beside what is back
-	inOthersPlace   map[string]bool            // of these, what was made in the place of another one
-	deleters        map[string][]act           // who truly deleted a flow log
-	forgedDeleters  map[string][]act           // who did, as a forged record says
-	deliversSince   map[string]time.Time       // when a destination was first delivered to
-	stuckAlerted    map[string]bool            // flow logs with an alert that says why they are not back
+	shown           map[target]map[*daemon]bool // daemons whose snapshot must have what is wanted there
+	records         []record                    // that have not reached the queue yet
+	unfiled         []record                    // that are in no log file yet
+	sent            []record                    // to the queue
+	named           map[string]bool             // flow logs that any alert named
+	namedByEvent    map[string]map[string]bool  // flow logs that the deletion alerts of an event named
+	kinds           map[alert.Kind]int          // how many alerts reached people
+	opened          map[string]string           // open pager incidents, by dedup key or campaign: the alert that opened it
+	unrecorded      map[string]bool             // flow logs whose deletion has no record
+	blamedOnJanitor map[string]bool             // flow logs that a forged record says the janitor deleted, whom a rule ignores
+	deleted         map[string][]string         // flow logs that an event truly deleted
+	happened        map[string]int              // for the tally, by name
+	makers          map[string]act              // who made a flow log: a principal for whom a rule waits
+	paired          map[target]bool             // of decoys that were there together with the flow log that is back
+	inOthersPlace   map[string]bool             // whether another target was wanted in the place where a flow log was made
+	deleters        map[string][]act            // who truly deleted a flow log
+	forgedDeleters  map[string][]act            // who deleted it, as forged records say
+	deliversSince   map[string]time.Time        // when the first flow log began to deliver to a destination
+	stuckAlerted    map[string]bool             // flow logs with an alert that says why they are not back
 	unfinished      []replacing
-	stolen          map[string]bool // ClientTokens that somebody has used who knows the key
-	overlooked      map[string]bool // deletions, by event and flow log, whose record came to a daemon for which the account was away
+	stolen          map[string]bool // ClientTokens that somebody who knows the key has used
+	overlooked      map[string]bool // deletions, by event and flow log, whose record reached a daemon while the account was away
 	askedByHand     map[target]bool // somebody has restored a flow log there by hand
 	lastMeant       string          // the flow log of the last restore by hand
-	hung            time.Duration   // that calls waited for no answer
-	count           int
+	hung            time.Duration   // for how long calls have hung in all
+	count           int             // numbers the names that the play makes up
 }
 
 func newTruth() truth {
@@ -79,7 +79,7 @@ func newTruth() truth {
 		tornDown: map[string]bool{}, released: map[target]bool{}, halfTagged: map[target]bool{}, releases: map[string][2]time.Time{}, seen: map[string]bool{}, shown: map[target]map[*daemon]bool{}, named: map[string]bool{}, opened: map[string]string{}, namedByEvent: map[string]map[string]bool{}, kinds: map[alert.Kind]int{}, unrecorded: map[string]bool{}, blamedOnJanitor: map[string]bool{}, happened: map[string]int{}, stolen: map[string]bool{}, overlooked: map[string]bool{}, makers: map[string]act{}, inOthersPlace: map[string]bool{}, paired: map[target]bool{}, deleters: map[string][]act{}, forgedDeleters: map[string][]act{}, deliversSince: map[string]time.Time{}, stuckAlerted: map[string]bool{}, deleted: map[string][]string{}, askedByHand: map[target]bool{}}
 }
 
-// client of somebody in the account.
+// client is the EC2 client of a user in the account.
 func (p *play) client(user string) *ec2.Client {
 	return p.clientOf(p.world.User(account, user, false))
 }
@@ -89,7 +89,7 @@ func (p *play) clientOf(u fakeaws.Credentials) *ec2.Client {
 		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) { return static(u), nil })})
 }
 
-// plant sets up the flow logs to watch over, made long ago.
+// plant sets up the flow logs that the daemons protect. They are two hours old.
 func (p *play) plant() {
 	p.world.AddDeliveryRole(role)
 	p.world.AddDestination("arn:aws:s3:::of-mallory")
@@ -111,7 +111,7 @@ func (p *play) plant() {
 	}
 }
 
-// set makes a flow log at a target of its own.
+// set makes a flow log that must be there from now on.
 func (p *play) set(resource string, n int, at time.Time) {
 	f := p.settings(resource, n)
 	f.CreatedAt = at
@@ -119,7 +119,8 @@ func (p *play) set(resource string, n int, at time.Time) {
 	p.add(f)
 }
 
-// settings of a flow log: by n, where it delivers; 4: as CloudWatch's telemetry rules make it.
+// settings are those of a flow log. n says where it delivers; with 4 it is like one that CloudWatch's telemetry
+// rules make.
 func (p *play) settings(resource string, n int) fakeaws.FlowLog {
 	f := fakeaws.FlowLog{ResourceID: resource, TrafficType: "ALL", LogFormat: "${version} ${pkt-srcaddr}", MaxAggregationInterval: 60,
 		Tags: map[string]string{"Name": resource, "env": fmt.Sprint(n)}, DeliverStatus: "SUCCESS"}
@@ -135,7 +136,7 @@ func (p *play) settings(resource string, n int) fakeaws.FlowLog {
 	return f
 }
 
-// add makes a flow log that no daemon made.
+// add makes a flow log without a daemon, and returns its ID.
 func (p *play) add(f fakeaws.FlowLog) string {
 	f.Tags = maps.Clone(f.Tags)
 	id := p.world.Plant(account, regionOf(f.ResourceID), f)
@@ -152,7 +153,7 @@ func (p *play) isThere(id string, f fakeaws.FlowLog) {
 	}
 }
 
-// here are the flow logs that truly are.
+// here are the flow logs that AWS truly has.
 func (p *play) here() (all []fakeaws.FlowLog) {
 	for _, r := range p.regions {
 		all = append(all, p.world.FlowLogs(account, r)...)
@@ -160,9 +161,8 @@ func (p *play) here() (all []fakeaws.FlowLog) {
 	return all
 }
 
-// release allows the deletion of a flow log for half an hour, in every daemon's state, as the
-// command does. It is not one that shares its place with a decoy: that would
-// be protected from then on.
+// release allows the deletion of a flow log for half an hour in the state of each daemon, as `flowkeeper inventory
+// release` does. It takes no flow log whose place a decoy shares, because the decoy would be protected then.
 func (p *play) release() {
 	decoyed := p.decoyed()
 	all := slices.DeleteFunc(p.here(), func(f fakeaws.FlowLog) bool { return decoyed[targetOf(f).place] })
@@ -185,7 +185,7 @@ func (p *play) release() {
 	}
 }
 
-// another is a new flow log that nobody knows yet.
+// another makes a flow log on a new resource, which no snapshot has.
 func (p *play) another() {
 	p.count++
 	n := p.random.IntN(3)
@@ -195,8 +195,8 @@ func (p *play) another() {
 	p.set(fmt.Sprintf("vpc-new-%d", p.count), n, p.now)
 }
 
-// sneak makes a flow log to a place of the attacker's, which is never to be restored. It is
-// not wanted: check fails if a daemon makes one like it.
+// sneak makes a flow log that delivers to the attacker's bucket, and must never be restored. It is not wanted, so
+// check fails if a daemon makes one like it.
 func (p *play) sneak() {
 	all := p.here()
 	if !p.holds || len(all) == 0 {

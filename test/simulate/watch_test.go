@@ -11,21 +11,21 @@ import (
 	"flowkeeper/remediate/incident"
 )
 
-// After an attack a daemon refreshes the scopes of the account often: the one who attacks may cut
-// the way of events next. When such a refresh is due is internal/daemon's to say, which has
-// goroutines and timers; here is its rule in short, with the real refreshes.
+// After an attack a daemon refreshes the scopes of the account often, because the attacker may cut the events next.
+// internal/daemon decides with goroutines and timers when such a refresh is due. The simulation repeats that rule in
+// short, and runs the real refreshes.
 
 const (
 	watchEvery = 30 * time.Second // inventory.alert_refresh
 	watchFor   = time.Hour        // after the last event
-	watchAgain = time.Second      // after a refresh that had to wait for others
+	watchAgain = time.Second      // after a refresh that had to wait, because few calls are left of the scope's pace
 
-	// throttledFor is how long after a fault a scope's pace may be slow: a sparing refresh would sleep,
-	// and no clock of a play moves meanwhile.
+	// throttledFor is how long after a fault a scope's pace may be slow. A sparing refresh would wait for the pace
+	// then, and no clock of a play moves while a call waits.
 	throttledFor = 10 * time.Minute
 )
 
-// watch is a scope that is refreshed often.
+// watch is when a scope that is refreshed often is refreshed next, and until when. Both are by the daemons' clock.
 type watch struct{ until, due time.Time } // by the daemons' clock
 
 // attacked notes that a daemon has recorded a deletion, an attempt, tampering, or a loss.
@@ -41,7 +41,7 @@ func (d *daemon) attacked() {
 	}
 }
 
-// watched is when the next such refresh of a scope is due; zero: there is none.
+// watched is when the next refresh of a scope after an attack is due; zero: none is.
 func (d *daemon) watched(s inventory.Scope) time.Time {
 	w := d.watches[s]
 	if w.until.Before(d.p.daemonNow()) || w.due.After(w.until) {
@@ -50,7 +50,7 @@ func (d *daemon) watched(s inventory.Scope) time.Time {
 	return w.due
 }
 
-// scheduleWatch notes when a scope is to be refreshed next, if it is watched.
+// scheduleWatch sets when a scope is refreshed next, if it is refreshed often.
 func (d *daemon) scheduleWatch(s inventory.Scope, next time.Duration) {
 	if w, ok := d.watches[s]; ok {
 		w.due = d.p.daemonNow().Add(next)
@@ -58,7 +58,7 @@ func (d *daemon) scheduleWatch(s inventory.Scope, next time.Duration) {
 	}
 }
 
-// watch refreshes the scopes for which that is due because of an attack.
+// watch refreshes the scopes whose refresh after an attack is due.
 func (d *daemon) watch() {
 	for _, s := range d.scopes() {
 		at := d.watched(s)
@@ -78,7 +78,7 @@ func (d *daemon) watch() {
 	}
 }
 
-// watch lets time pass until a daemon's next refresh after an attack, and has it begin.
+// watch lets time pass until a daemon's next refresh after an attack is due, and lets the daemon make it.
 func (p *play) watch() {
 	d := p.anyDaemon()
 	var next time.Time
@@ -93,7 +93,8 @@ func (p *play) watch() {
 	}
 }
 
-// warnings are what an attacker does before he cuts the way of events: each leaves a record.
+// warnings are what an attacker does before he cuts the events. Each leaves a record, after which the daemons
+// refresh often.
 var warnings = []struct {
 	name string
 	do   func(p *play)
@@ -108,13 +109,13 @@ var warnings = []struct {
 }
 
 const (
-	cutBound = watchEvery + driftBound + 2*cutStep // an alert, after a deletion without an event
-	cutStep  = 5 * time.Second                     // between what the daemons do meanwhile
-	cutAge   = 15 * time.Minute                    // of flow logs: every daemon has long had them
+	cutBound = watchEvery + driftBound + 2*cutStep // from a deletion without an event to its alert
+	cutStep  = 5 * time.Second                     // from one turn of the daemons to the next
+	cutAge   = 15 * time.Minute                    // a flow log older than that is in the snapshot of every daemon
 )
 
-// cutEvents is a warning, after which no event arrives any more, and then a deletion: a daemon that got the
-// warning finds it by a refresh within seconds.
+// cutEvents lets an attacker do something that leaves a record, then cut the events, then delete. A daemon that
+// received the record must find the deletion by a refresh, and alert of it within cutBound.
 func (p *play) cutEvents() {
 	w := warnings[p.random.IntN(len(warnings))]
 	p.say("  %s, and then no event", w.name)
@@ -135,7 +136,7 @@ func (p *play) cutEvents() {
 	expected := map[*daemon][]string{}
 	for _, d := range p.daemons {
 		s := inventory.Scope{Account: account, Region: regionOf(p.known[ids[0]].resource)}
-		if d.watched(s).IsZero() || d.wrongKeys { // with the credentials of another account it is refused
+		if d.watched(s).IsZero() || d.wrongKeys { // with the credentials of another account AWS refuses its refreshes
 			continue
 		}
 		for _, id := range ids {
@@ -173,8 +174,8 @@ func (p *play) cutEvents() {
 	}
 }
 
-// mustNotice reports whether the loss of a flow log is to be alerted: it is old, wanted, and no
-// person has released it.
+// mustNotice reports whether the loss of a flow log must be alerted: it is old and protected, nobody has released
+// it, and no fault is under way.
 func (p *play) mustNotice(id string) bool {
 	_, released := p.releases[id]
 	if released || p.decoys[id] || p.inOthersPlace[id] || p.toAttacker[id] || p.blamedOnJanitor[id] || p.skewed || p.stormy || len(p.troubles) > 0 {
@@ -188,30 +189,30 @@ func (p *play) mustNotice(id string) bool {
 	return false
 }
 
-// checkNoticed is what must hold a while after a deletion without an event.
+// checkNoticed checks that a daemon has alerted of a flow log that was deleted without an event a while ago.
 func (p *play) checkNoticed(d *daemon, id string, since time.Time) {
-	if p.disputed(d, id) { // by what the same refresh showed: it is not this daemon's to restore
+	if p.disputed(d, id) { // the refresh showed a flow log of another daemon in its place, so this daemon does not restore it
 		return
 	}
-	if i := d.lastWritten[id]; i.Adopted && p.madeByOthers[i.NewID] { // somebody has put it back at once: see checkDriftAlerted
+	if i := d.lastWritten[id]; i.Adopted && p.madeByOthers[i.NewID] { // somebody put it back before an alert was due: see checkDriftAlerted
 		return
 	}
 	for _, i := range d.lastWritten {
 		if len(p.daemons) > 1 && i.NewID == id && i.RestoredAt.After(since) {
-			return // AWS has answered its create with what another daemon had made by the same token: that need not show yet
+			return // AWS answered this daemon's create with id, which another daemon had made with the same token. As id is new to this daemon, it does not believe yet that id is gone
 		}
 	}
 	p.happened["losses noticed by a refresh after an attack"]++
 	alerted := false
 	alerts := func(by *daemon) {
 		by.commits.alertsNaming(id, func(a alert.Alert) bool {
-			byHand := a.Kind == alert.Restored && ofRequest(a.EventID) // who restored it by hand was faster
+			byHand := a.Kind == alert.Restored && ofRequest(a.EventID) // somebody restored it by hand before that
 			alerted = alerted || (a.Kind == alert.Deletion || byHand) && !a.Time.Before(since)
 			return !alerted
 		})
 	}
 	alerts(d)
-	if d.lastWritten[id].Adopted { // another daemon was faster
+	if d.lastWritten[id].Adopted { // another daemon restored it before this one, and so alerted
 		for _, other := range p.daemons {
 			alerts(other)
 			alerted = alerted || p.alertedBefore(other, id, since)
@@ -222,8 +223,9 @@ func (p *play) checkNoticed(d *daemon, id string, since time.Time) {
 	}
 }
 
-// alertedBefore reports whether a daemon alerted of a loss before it happened, and alerts now that the flow log is
-// back: a forged record had named it, or the daemon had not restored yet what the lost flow log replaced.
+// alertedBefore reports whether a daemon alerted of a loss before it happened, and since then that the flow log is
+// back. Either a forged record had named it, or an earlier flow log of the same target was lost and not restored
+// yet.
 func (p *play) alertedBefore(d *daemon, id string, since time.Time) bool {
 	for lost, i := range d.lastWritten {
 		forged := lost == id && len(p.forgedDeleters[id]) > 0 && i.Source == incident.ByEvent
@@ -246,8 +248,8 @@ func (d *daemon) alertedBack(id, eventID string, since time.Time) bool {
 	return deletion && restored
 }
 
-// protects reports whether a daemon's snapshot has a flow log as one to be restored, for so long that a
-// refresh believes its absence, and nothing has been said of it.
+// protects reports whether a flow log has been live and protected in a daemon's snapshot for so long that a refresh
+// believes its absence, while no incident of it exists.
 func (d *daemon) protects(id string) bool {
 	row, ok, err := d.store.FindFlowLog(context.Background(), id)
 	d.p.must(err)

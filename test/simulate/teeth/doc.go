@@ -1,7 +1,6 @@
-// Teeth shows that the simulation notices broken promises: it breaks one promise
-// of Flowkeeper at a time, by a patch that is laid over the sources at build time,
-// and expects the simulation to fail each time.
+// Teeth shows that the simulation notices broken promises. It breaks one promise of Flowkeeper at a time, with a patch of
+// the sources that only the build sees (go test -overlay), and expects the simulation to fail.
 //
-// Each patch names its file and the text that it replaces (teeth.go), so a change
-// of that text must change the patch, too. Nothing in the work tree is written.
+// Each patch names a file and the text that it replaces (teeth.go). Whoever changes that text must change the patch, too.
+// Nothing in the work tree is written.
 package main

@@ -22,7 +22,7 @@ func main() {
 	}
 }
 
-// run tries the teeth named, or all.
+// run tries the teeth whose names are given, or all.
 func run(ctx context.Context, names []string) error {
 	var blunt []string
 	for _, t := range teeth {
@@ -45,8 +45,8 @@ func run(ctx context.Context, names []string) error {
 	return nil
 }
 
-// bite runs the simulation over the patched sources, the random plays first, and returns how it
-// failed; empty: it did not.
+// bite runs the simulation with the patched sources, first the random plays, then every death. how is the failure
+// that it reported; empty: it noticed nothing.
 func (t tooth) bite(ctx context.Context) (how string, err error) {
 	dir, err := os.MkdirTemp("", "teeth")
 	if err != nil {
@@ -65,7 +65,7 @@ func (t tooth) bite(ctx context.Context) (how string, err error) {
 	return how, err
 }
 
-// noticed runs some of the simulation's tests over the patched sources.
+// noticed runs the named tests of the simulation with the patched sources.
 func (t tooth) noticed(ctx context.Context, overlay, tests string) (how string, err error) {
 	cmd := exec.CommandContext(ctx, "go", "test", "-overlay", overlay, "-count=1", "-timeout=2h", "-run", tests, "./test/simulate")
 	cmd.Env = append(os.Environ(), "SIM_SEED=1001", "SIM_STEPS=150000")
@@ -86,7 +86,8 @@ func (t tooth) noticed(ctx context.Context, overlay, tests string) (how string, 
 	return "", fmt.Errorf("the simulation did not run: %s", out)
 }
 
-// overlay writes the patched files, and the list of them for the compiler.
+// overlay writes the patched files, and the file that tells the compiler about them. It returns the path of the
+// latter.
 func (t tooth) overlay(dir string) (string, error) {
 	list := struct{ Replace map[string]string }{map[string]string{}}
 	for n, p := range t.patches {
@@ -103,7 +104,7 @@ func (t tooth) overlay(dir string) (string, error) {
 			return "", err
 		}
 		if strings.Count(string(source), p.old) != 1 {
-			return "", fmt.Errorf("%s has changed: what the patch replaces is not there exactly once", p.file)
+			return "", fmt.Errorf("%s has changed: it has the text that the patch replaces %d times, want once", p.file, strings.Count(string(source), p.old))
 		}
 		to := filepath.Join(dir, fmt.Sprintf("%d.go", n))
 		if err := os.WriteFile(to, []byte(strings.Replace(string(source), p.old, p.new, 1)), 0o600); err != nil {

@@ -1,12 +1,12 @@
 package main
 
-// tooth is one promise, broken.
+// tooth breaks one promise.
 type tooth struct {
 	name    string
 	patches []patch
 }
 
-// patch replaces a part of a file that is there exactly once.
+// patch replaces a text that is in a file exactly once.
 type patch struct{ file, old, new string }
 
 var teeth = []tooth{

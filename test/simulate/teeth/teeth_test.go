@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestEveryToothFits: what a patch replaces is there, exactly once, and what it makes
-// compiles. A tooth that fits nowhere shows nothing.
+// TestEveryToothFits: each patch finds its text exactly once, and the patched packages compile. A tooth whose patch
+// does not fit shows nothing.
 func TestEveryToothFits(t *testing.T) {
 	t.Chdir(filepath.Join("..", "..", ".."))
 	for _, x := range teeth {
