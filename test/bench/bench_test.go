@@ -1,6 +1,5 @@
-// Package bench_test measures the whole program against bare SDK loops that
-// make the same calls, in the same run on the same machine: `make bench`.
-// Nothing here asserts a time; the ratios are for people.
+// Package bench_test compares the whole program with bare loops over the SDK that make the same
+// calls, in one run on one machine: `make bench`. No benchmark asserts a time; people judge the ratios.
 package bench_test
 
 import (
@@ -45,7 +44,7 @@ type bed struct {
 	pager    string // URL
 
 	paged    chan time.Time    // deletion alerts received
-	about    string            // what they must name, to be noted; empty: anything
+	about    string            // the flow log that an alert must name to be noted; empty: any
 	resource map[string]string // by flow log
 }
 
@@ -98,7 +97,7 @@ func deletion(id string) string {
 	return deletionIn(inventory.Scope{Account: account, Region: region}, id)
 }
 
-// deletionIn is deletion in a scope.
+// deletionIn is the message of a deletion in a scope.
 func deletionIn(s inventory.Scope, id string) string {
 	now := time.Now().UTC().Format(time.RFC3339)
 	return fmt.Sprintf(`{"version":"0","id":%[1]q,"detail-type":"AWS API Call via CloudTrail","source":"aws.ec2","account":%[2]q,"time":%[4]q,"region":%[3]q,"resources":[],`+
@@ -133,8 +132,7 @@ func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
 func ratio(a, b time.Duration) float64 { return float64(a) / float64(b) }
 
-// disk is a directory on a real disk: where the repository is built, for /tmp
-// may be memory.
+// disk is a directory on a real disk, next to the repository: /tmp may be in memory.
 func disk(b testing.TB) string {
 	dir, err := filepath.Abs("../../bin")
 	must(b, err)
@@ -145,8 +143,8 @@ func disk(b testing.TB) string {
 	return tmp
 }
 
-// commit is how long the disk takes to make a page durable: no program that
-// forgets nothing can be faster.
+// commit is how long the disk takes to make one page durable. No program that commits before it answers can be
+// faster.
 func commit(b testing.TB) spread {
 	f, err := os.Create(filepath.Join(disk(b), "commit"))
 	must(b, err)

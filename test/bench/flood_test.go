@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// BenchmarkFlood: records of unknown flow logs, ten in each, are in the queue before the one
-// that matters. How long until that one is restored, and alerted; and the same without the
-// flood.
+// BenchmarkFlood: before the message of a true deletion, the queue has records that name ten unknown flow logs
+// each. It measures how long it takes until the true deletion is alerted and restored, with the flood and without
+// it.
 func BenchmarkFlood(b *testing.B) {
 	for _, records := range []int{0, 300} {
 		b.Run(fmt.Sprint("records=", records), func(b *testing.B) {
@@ -45,7 +45,7 @@ func BenchmarkFlood(b *testing.B) {
 
 const unknownInEach = 10
 
-// deletionOfUnknown is a record of flow logs that never were.
+// deletionOfUnknown is a record that names flow logs that never existed.
 func deletionOfUnknown(n int) string {
 	items := make([]string, 0, unknownInEach)
 	for k := range unknownInEach {

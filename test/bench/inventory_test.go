@@ -24,9 +24,9 @@ const (
 	serveEnv = "FLOWKEEPER_BENCH_SERVE"
 )
 
-// TestMain is also the AWS of BenchmarkRefresh, in a process of its own, so
-// that its memory and its time are not Flowkeeper's; and the bare loop of BenchmarkOrganization, so
-// that its garbage is collected as Flowkeeper's is.
+// TestMain also runs the AWS of BenchmarkRefresh in a process of its own, so that the memory and CPU time of that
+// AWS are not counted as Flowkeeper's. It also runs the bare loop of BenchmarkOrganization in its own process, so
+// that garbage collection costs it as much as Flowkeeper.
 func TestMain(m *testing.M) {
 	if text := os.Getenv(bareEnv); text != "" {
 		if err := bareMain(text); err != nil {
@@ -54,8 +54,8 @@ func TestMain(m *testing.M) {
 	_, _ = io.Copy(io.Discard, os.Stdin) // until the benchmark ends
 }
 
-// BenchmarkRefresh: the second, unchanged refresh of many flow logs by the
-// real binary, against the bare paginator.
+// BenchmarkRefresh measures the second refresh of many flow logs by the real binary, in which nothing has changed,
+// against a bare paginator.
 func BenchmarkRefresh(b *testing.B) {
 	url, key, secret := serve(b)
 	dir := disk(b)
@@ -66,7 +66,7 @@ func BenchmarkRefresh(b *testing.B) {
 	first, firstRSS := refresh()
 	second, secondRSS := refresh()
 	bare := bareList(b, url, key, secret)
-	for range 2 { // the best of three: the machine has other things to do
+	for range 2 { // the best of three, because other work on the machine disturbs
 		again, rss := refresh()
 		second, secondRSS = min(second, again), max(secondRSS, rss)
 		bare = min(bare, bareList(b, url, key, secret))
@@ -81,7 +81,7 @@ func BenchmarkRefresh(b *testing.B) {
 	b.ReportMetric(0, "ns/op")
 }
 
-// bareList is how long the SDK's paginator takes with nothing behind it.
+// bareList is how long the SDK's paginator takes if nothing is done with the pages.
 func bareList(b *testing.B, url, key, secret string) time.Duration {
 	client := ec2.New(ec2.Options{Region: region, BaseEndpoint: &url, Credentials: credentials.NewStaticCredentialsProvider(key, secret, "")})
 	began := time.Now()
@@ -130,7 +130,7 @@ func daemonRefresh(b *testing.B, config, key, secret string) (time.Duration, int
 	return took, c.ProcessState.SysUsage().(*syscall.Rusage).Maxrss / 1024
 }
 
-// serve starts the AWS in another process, and ends it with the benchmark.
+// serve starts the AWS in another process, and stops it when the benchmark ends.
 func serve(b *testing.B) (url, key, secret string) {
 	c := exec.Command(os.Args[0])
 	c.Env = append(os.Environ(), serveEnv+"=1")

@@ -19,13 +19,13 @@ import (
 const (
 	lasts     = 30              // seconds
 	perRegion = 4               // deletions a second: AWS, and so Flowkeeper, allows no more than 5 creates a second for long
-	settle    = 5 * time.Second // the life of a deletion ends that long after the restore
+	settle    = 5 * time.Second // verified and closed that long after the restore
 )
 
-// BenchmarkLife: deletions at a steady rate, each with its whole life: received, alerted,
-// restored, verified, closed. The real binary runs in a process of its own; AWS, the pager and
-// the attacker run in the test's process, so that its CPU time is its own. AWS limits each action
-// in each Region as it documents, so that 20 deletions a second are those of five Regions.
+// BenchmarkLife sends deletions at a steady rate, each of which goes through its whole life: received, alerted,
+// restored, verified, closed. The real binary has a process of its own, so that its CPU time is known; AWS, the
+// pager and the attacker run in the test's process. AWS limits each action in each Region as it documents, so 20
+// deletions a second are spread over five Regions.
 func BenchmarkLife(b *testing.B) {
 	for _, regions := range [][]string{{region}, {region, "eu-west-2", "eu-west-3", "eu-central-1", "eu-north-1"}} {
 		b.Run(fmt.Sprintf("per-second=%d", perRegion*len(regions)), func(b *testing.B) { benchLife(b, regions) })
@@ -63,8 +63,8 @@ func benchLife(b *testing.B, regions []string) {
 	b.ReportMetric(0, "ns/op")
 }
 
-// atRate starts a program, deletes at a steady rate in Regions by turns, waits until all is
-// restored and alerted, stops it, and says how long that took after each deletion was sent.
+// atRate starts a program, deletes at a steady rate, in one Region after the other, waits until all is restored
+// and alerted, and stops the program. It returns how long create and alert took after each deletion was sent.
 func (s *bed) atRate(b *testing.B, regions []string, start func(*bed, *lifePager) (stop func())) (create, alert spread) {
 	s.world.SetRates(fakeawstest.AWSRates())
 	scope := func(n int) inventory.Scope { return inventory.Scope{Account: account, Region: regions[n%len(regions)]} }
@@ -97,7 +97,7 @@ func (s *bed) atRate(b *testing.B, regions []string, start func(*bed, *lifePager
 	return spreadOf(creates), spreadOf(alerts)
 }
 
-// lifePager receives alerts, and knows when each first came.
+// lifePager receives alerts, and notes when each first came.
 type lifePager struct {
 	*httptest.Server
 	mu   sync.Mutex                      // guards seen
@@ -111,7 +111,7 @@ func newLifePager(b *testing.B) *lifePager {
 		var alert struct {
 			Kind    string
 			EventID string                   `json:"event_id"`
-			Detail  struct{ EventID string } // the bare loop posts the message
+			Detail  struct{ EventID string } // the bare loop posts the message itself
 		}
 		if body, err := io.ReadAll(r.Body); err != nil || json.Unmarshal(body, &alert) != nil {
 			return

@@ -50,8 +50,8 @@ func trailRecord(r *rand.Rand, n int) string {
 		at, c.source, c.name, r.IntN(4), r.IntN(256), r.IntN(256), r.IntN(40), c.source, r.IntN(200), request, uuid(), uuid(), account, c.source)
 }
 
-// trailFile is a log file that inflates to about size bytes, with one deletion in it. Its records
-// repeat after some megabytes: much more than gzip remembers.
+// trailFile is a log file with one deletion in it that inflates to about size bytes. Its records repeat only after
+// some megabytes, far beyond the 32 kB in which gzip finds repetitions.
 func trailFile(b testing.TB, seed uint64, size int) []byte {
 	r := rand.New(rand.NewPCG(seed, 1))
 	var out bytes.Buffer
@@ -72,9 +72,9 @@ func trailFile(b testing.TB, seed uint64, size int) []byte {
 	return out.Bytes()
 }
 
-// BenchmarkLogFiles reads 20 log files of 25 MB each, inflated, and compares that with what
-// `gzip -dc` takes for the same files, one after the other, and with a plain loop over the
-// standard library's gzip. The CPU time tells more where the machine has other work.
+// BenchmarkLogFiles reads 20 log files that inflate to 25 MB each. It compares that with `gzip -dc` for the same
+// files, one after the other, and with a plain loop over the standard library's gzip. If the machine has other
+// work, CPU times say more than elapsed times.
 func BenchmarkLogFiles(b *testing.B) {
 	const files, size = 20, 25 << 20
 	dir := disk(b)
@@ -133,7 +133,7 @@ func (t taken) String() string {
 	return fmt.Sprintf("%.2f s (CPU %.2f s)", t.wall.Seconds(), t.cpu.Seconds())
 }
 
-// timed measures work of this process and of those that it waits for.
+// timed measures work of this process and of the child processes that it waits for.
 func timed(b testing.TB, work func()) taken {
 	cpu := func() (all time.Duration) {
 		for _, who := range []int{syscall.RUSAGE_SELF, syscall.RUSAGE_CHILDREN} {
@@ -148,7 +148,7 @@ func timed(b testing.TB, work func()) taken {
 	return taken{time.Since(began), cpu() - before}
 }
 
-// all reads the files, some at a time.
+// all reads the files, several at a time.
 func all(names []string, atOnce int, read func(string)) {
 	next := make(chan string)
 	var readers sync.WaitGroup
@@ -166,8 +166,8 @@ func all(names []string, atOnce int, read func(string)) {
 	readers.Wait()
 }
 
-// BenchmarkLargeLogFile has the real binary read one log file that inflates to a gigabyte, out of
-// S3: how much memory that takes in addition, and how long.
+// BenchmarkLargeLogFile lets the real binary read one log file from S3 that inflates to a gigabyte, and measures
+// how long that takes, and how much more memory.
 func BenchmarkLargeLogFile(b *testing.B) {
 	const trail = "org-trail"
 	key := "AWSLogs/" + account + "/CloudTrail/" + region + "/2026/03/01/large.json.gz"

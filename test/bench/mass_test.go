@@ -29,10 +29,10 @@ const (
 	massLatency = 20 * time.Millisecond
 )
 
-// BenchmarkMass: 1,000 flow logs are deleted in one call, of which 600 are equal but for
-// a tag of their own, 300 are equal, and 100 all differ. AWS limits calls as it does, and
-// sends records of all of them. The bare loop knows what it lost, asks what is there, makes
-// as few calls as AWS allows in the order of the record, and keeps nothing.
+// BenchmarkMass deletes 1,000 flow logs in one call: 600 are equal except for a tag of their own, 300 are equal,
+// and 100 all differ. AWS limits calls as it documents, and sends records of all calls. The bare loop knows what
+// was lost, asks AWS what is there, makes as few calls as AWS allows, in the order of the record, and stores
+// nothing.
 func BenchmarkMass(b *testing.B) {
 	bare := newBed(b, massLatency).mass(b, func(s *bed) (stop func()) {
 		ctx, cancel := context.WithCancel(within(b, 5*time.Minute))
@@ -60,11 +60,11 @@ func BenchmarkMass(b *testing.B) {
 	b.ReportMetric(0, "ns/op")
 }
 
-// massTimes are what a mass restore took, from the answer of the deletion.
+// massTimes is how long a mass restore took, from AWS's answer to the deletion.
 type massTimes struct {
-	alert, half, last, tagged time.Duration // until the deletion alert came, half is back, all is back, all tags are there
+	alert, half, last, tagged time.Duration // until the deletion alert came, half of the flow logs were back, all were back, all had their tags
 	creates, tags             int           // calls that AWS accepted
-	throttled                 int           // and those that it refused as too many
+	throttled                 int           // calls that AWS throttled
 }
 
 func (m massTimes) String() string {
@@ -122,7 +122,7 @@ func (s *bed) mass(b *testing.B, start func(*bed) (stop func())) (m massTimes) {
 	return m
 }
 
-// massFlowLog is the nth of the flow logs, kinds mixed.
+// massFlowLog is the nth flow log; its kind depends on n, so that kinds are mixed.
 func massFlowLog(n int) fakeaws.FlowLog {
 	f := flowLog(vpc(n))
 	switch {
@@ -142,7 +142,7 @@ func massFlowLog(n int) fakeaws.FlowLog {
 	return f
 }
 
-// isAsBefore reports whether each of these flow logs is back once, with its tags.
+// isAsBefore reports whether each of these flow logs is back exactly once, with its tags.
 func (s *bed) isAsBefore(lost map[string]fakeaws.FlowLog) bool {
 	live := s.world.FlowLogs(account, region)
 	if len(live) < massSize {
@@ -165,7 +165,7 @@ func (s *bed) isAsBefore(lost map[string]fakeaws.FlowLog) bool {
 	return true
 }
 
-// bareMass restores what the first message says was deleted.
+// bareMass restores the flow logs that the first message names.
 func (s *bed) bareMass(ctx context.Context) {
 	out, err := s.sqs.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{QueueUrl: &s.queueURL, WaitTimeSeconds: 20})
 	must(s.b, err)
@@ -214,7 +214,7 @@ func (s *bed) bareMass(ctx context.Context) {
 	}
 }
 
-// massGroups are the flow logs on these resources: those together that one create makes.
+// massGroups are the groups of flow logs on these resources that one create can make.
 func massGroups(resources []string) (groups [][]fakeaws.FlowLog) {
 	const most = 300 // resources of one call
 	place := map[[2]string]int{}
@@ -231,7 +231,7 @@ func massGroups(resources []string) (groups [][]fakeaws.FlowLog) {
 	return groups
 }
 
-// bareTags gives flow logs the tags of their own.
+// bareTags gives each flow log the tags that differ within its call.
 func (s *bed) bareTags(ctx context.Context, ids []string) {
 	var made []types.FlowLog
 	for some := range slices.Chunk(ids, 200) {
@@ -247,7 +247,7 @@ func (s *bed) bareTags(ctx context.Context, ids []string) {
 	}
 }
 
-// untilAllowed calls until AWS does not throttle: a refused call costs no token.
+// untilAllowed repeats a call until AWS does not throttle it. A throttled call costs no token.
 func (s *bed) untilAllowed(ctx context.Context, call func() error) {
 	for {
 		err := call()

@@ -31,17 +31,17 @@ import (
 
 const (
 	orgAccounts = 200
-	orgUnits    = 40                     // OUs, with as many accounts each
-	orgAnswer   = 100 * time.Millisecond // of one call to Organizations
+	orgUnits    = 40                     // OUs, which have the same number of accounts each
+	orgAnswer   = 100 * time.Millisecond // how long each call to Organizations takes
 	orgRegions  = 17
 	orgScopes   = orgAccounts * orgRegions
-	atOnce      = 32 // scopes: the default of inventory.max_concurrent
+	atOnce      = 32 // scopes that are refreshed at once: the default of inventory.max_concurrent
 	roundEvery  = 40 * time.Second
 	trials      = 15 // deletions in the first account, and as many in the last
 )
 
-// BenchmarkOrganization: an organisation of 200 accounts, in 40 OUs, and 17 Regions with few flow logs, and
-// one with a million.
+// BenchmarkOrganization measures a daemon that protects 200 accounts, in 40 OUs, and 17 Regions: once with few flow
+// logs, once with a million.
 func BenchmarkOrganization(b *testing.B) {
 	for _, c := range []struct {
 		name string
@@ -58,7 +58,7 @@ func benchOrganization(b *testing.B, size int) {
 	first.stop(b)
 	again, bare := o.start(b, dir, "@every 1h"), time.Duration(0)
 	again.stop(b)
-	for range 2 { // the best of three: the machine has other things to do
+	for range 2 { // the best of three, because other work on the machine disturbs
 		t := o.bareRound(b)
 		if bare == 0 || t < bare {
 			bare = t
@@ -96,14 +96,14 @@ func benchOrganization(b *testing.B, size int) {
 	b.ReportMetric(0, "ns/op")
 }
 
-// organization is an AWS with many accounts, which notes when it was asked what.
+// organization is an AWS with many accounts. It notes when which calls came.
 type organization struct {
 	*bed
 	size    int
 	regions []string
 	ids     map[inventory.Scope][]string
 
-	mu       sync.Mutex // guards what follows
+	mu       sync.Mutex // guards the fields below
 	received time.Time  // the first receive since forget
 	listed   []time.Time
 }
@@ -157,13 +157,13 @@ func (o *organization) forget() {
 	o.received, o.listed = time.Time{}, nil
 }
 
-// orgDaemon is a daemon that protects an organisation, with what was measured of it.
+// orgDaemon is a daemon that protects the organisation, and its measurements.
 type orgDaemon struct {
 	process
 	receive time.Duration // from its start to its first receive
 	round   time.Duration // its first refresh of all scopes, from the first call to the last commit
-	used    time.Duration // CPU time, up to that
-	lines   int           // of log, up to that
+	used    time.Duration // CPU time until then
+	lines   int           // of log until then
 	peak    float64       // MB, known after stop
 	ended   chan struct{} // closed when its log is at its end
 }
@@ -232,7 +232,8 @@ func (d *orgDaemon) stop(b *testing.B) {
 	must(b, d.Wait())
 }
 
-// bareRound is how long the SDK's paginators take for all scopes with nothing behind them, in a process of their own.
+// bareRound is how long the SDK's paginators take for all scopes, in a process of their own, if nothing is done
+// with the pages.
 func (o *organization) bareRound(b *testing.B) time.Duration {
 	keys, err := o.user().Retrieve(b.Context())
 	must(b, err)
@@ -249,7 +250,7 @@ func (o *organization) bareRound(b *testing.B) time.Duration {
 
 const bareEnv = "FLOWKEEPER_BENCH_BARE"
 
-// bareLoop is what the process of a bareRound needs to know.
+// bareLoop is the input of the process of bareRound.
 type bareLoop struct {
 	URL, AccessKeyID, SecretAccessKey string
 	Regions                           []string
@@ -270,7 +271,7 @@ func bareMain(text string) error {
 // took. The roles are assumed before.
 func (l bareLoop) run(ctx context.Context) (time.Duration, error) {
 	var clients []*ec2.Client
-	connections := awshttp.NewBuildableClient() // all clients': one of its own would keep its socket open
+	connections := awshttp.NewBuildableClient() // shared by all clients: with one each, every client would keep its sockets open
 	tokens := sts.New(sts.Options{Region: region, BaseEndpoint: &l.URL, Credentials: credentials.NewStaticCredentialsProvider(l.AccessKeyID, l.SecretAccessKey, "")})
 	for n := range orgAccounts {
 		keys := aws.NewCredentialsCache(stscreds.NewAssumeRoleProvider(tokens, orgRole(orgAccount(n))))
@@ -303,7 +304,7 @@ func (l bareLoop) run(ctx context.Context) (time.Duration, error) {
 	return time.Since(began), err
 }
 
-// deletions is how long a restore takes in the first account, and in the last one, in turn.
+// deletions measures restores in the first and in the last account, in turn.
 func (o *organization) deletions(b *testing.B, d *orgDaemon) (inFirst, inLast spread) {
 	scopes := []inventory.Scope{{Account: orgAccount(0), Region: o.regions[0]}, {Account: orgAccount(orgAccounts - 1), Region: o.regions[orgRegions-1]}}
 	times := [2][]time.Duration{}
@@ -322,8 +323,8 @@ func (o *organization) deletions(b *testing.B, d *orgDaemon) (inFirst, inLast sp
 	return spreadOf(times[0]), spreadOf(times[1])
 }
 
-// spread is how many scopes were refreshed within one second at most while the schedule had
-// two rounds, and how much of one core that took.
+// spread is how evenly two rounds of refreshes are spread: the most scopes that were refreshed within one
+// second, and how much of one core the rounds took.
 func (o *organization) spread(b *testing.B, d *orgDaemon) (busiest int, cpu float64) {
 	o.forget()
 	before := d.cpu(b)

@@ -15,8 +15,8 @@ import (
 	"time"
 )
 
-// process is the real binary as users run it, in a process of its own, so that its memory and
-// its CPU time are not those of AWS, of the pager, or of the attacker.
+// process is the real binary in a process of its own, so that its memory and CPU time are not mixed with those of
+// AWS, the pager and the attacker, which run in the test's process.
 type process struct{ *exec.Cmd }
 
 // binary is what `make build` makes.
@@ -26,8 +26,8 @@ func binary(b *testing.B) string {
 	return path
 }
 
-// start starts it, with its state file on a real disk, and more settings as YAML. It
-// returns when its first refresh of so many scopes is done.
+// start starts the binary, with its state file on a real disk and with more settings as YAML. It returns when
+// the first refresh of this number of scopes is done.
 func (s *bed) start(b *testing.B, pager string, scopes int, settings string) *process {
 	dir := disk(b)
 	config := filepath.Join(dir, "flowkeeper.yaml")
@@ -68,8 +68,8 @@ func (p *process) stop(b *testing.B) {
 	must(b, p.Wait())
 }
 
-// cpu is the CPU time of the process so far: proc_pid_stat(5), utime and stime in
-// hundredths of a second.
+// cpu is the CPU time of the process so far: utime and stime of proc_pid_stat(5), which are in hundredths of a
+// second.
 func (p *process) cpu(b *testing.B) time.Duration {
 	_, rest, _ := strings.Cut(p.proc(b, "stat"), ") ")
 	fields := strings.Fields(rest)
@@ -82,13 +82,12 @@ func (p *process) cpu(b *testing.B) time.Duration {
 	return time.Duration(ticks) * 10 * time.Millisecond
 }
 
-// forgetPeak makes peak that of the time from now on: proc_pid_clear_refs(5).
+// forgetPeak makes the kernel measure the peak of memory from now on: proc_pid_clear_refs(5).
 func (p *process) forgetPeak(b *testing.B) {
 	must(b, os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", p.Process.Pid), []byte("5"), 0))
 }
 
-// memory is what the process has in memory now, and the most that it had, in MB:
-// proc_pid_status(5), VmRSS and VmHWM.
+// memory is the memory of the process now, and its peak, in MB: VmRSS and VmHWM of proc_pid_status(5).
 func (p *process) memory(b *testing.B) (now, peak float64) {
 	for line := range strings.Lines(p.proc(b, "status")) {
 		var kB float64

@@ -19,8 +19,8 @@ import (
 
 const manyAlerts = 1_000_000
 
-// BenchmarkPrune: a million alerts that every sink has, all older than the retention, and how
-// long a commit of a deletion waits meanwhile.
+// BenchmarkPrune deletes a million delivered alerts that are older than the retention. It also measures how long
+// the commit of a deletion must wait meanwhile.
 func BenchmarkPrune(b *testing.B) {
 	now := time.Now()
 	path := filepath.Join(disk(b), "state.db")
@@ -55,7 +55,7 @@ func BenchmarkPrune(b *testing.B) {
 	b.ReportMetric(float64(manyAlerts)/took.Seconds(), "alerts/s")
 }
 
-// commits commits again and again until ctx ends, and says how long each took.
+// commits commits in a loop until ctx ends, and returns how long each commit took.
 func commits(ctx context.Context, s *store.Store) (waits []time.Duration) {
 	for n := 0; ctx.Err() == nil; n++ {
 		began := time.Now()
@@ -70,7 +70,7 @@ func commits(ctx context.Context, s *store.Store) (waits []time.Duration) {
 	return waits
 }
 
-// fillAlerts writes alerts of usual size with two deliveries each, past the store.
+// fillAlerts writes alerts of usual size, with two deliveries each, directly into the tables.
 func fillAlerts(b *testing.B, path string, at time.Time) {
 	db, err := sql.Open("sqlite", "file:"+path+"?_pragma=synchronous(off)&_pragma=cache_size(-200000)")
 	must(b, err)
@@ -89,6 +89,6 @@ func fillAlerts(b *testing.B, path string, at time.Time) {
 	must(b, db.Close())
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
 	must(b, err)
-	must(b, f.Sync()) // or the first commit after it would wait for all of it
+	must(b, f.Sync()) // else the first commit of the benchmark would wait until all this is on disk
 	must(b, f.Close())
 }

@@ -23,9 +23,9 @@ import (
 
 const samples = 100
 
-// BenchmarkRestore: from the message in the queue to CreateFlowLogs answered,
-// and to the alert at the webhook. Flowkeeper commits to a real disk on the way,
-// and may not alert before; the bare loop keeps nothing.
+// BenchmarkRestore measures the time from the message in the queue to the answer of CreateFlowLogs, and to the
+// alert at the webhook. Flowkeeper commits to a real disk in between, and must not alert before that; the bare loop
+// stores nothing.
 func BenchmarkRestore(b *testing.B) {
 	for _, c := range []struct {
 		name    string
@@ -45,7 +45,7 @@ func BenchmarkRestore(b *testing.B) {
 	}
 }
 
-// measure sends one deletion after another to a program, and takes the times.
+// measure sends one deletion after another to a program, and returns the times.
 func (s *bed) measure(b *testing.B, program func(*bed, context.Context, chan<- struct{}) error) (create, alert spread) {
 	ids := s.plant(samples)
 	ctx, stop := context.WithCancel(within(b, 5*time.Minute))
@@ -97,11 +97,11 @@ func (s *bed) nthCreate(ctx context.Context, n int) time.Time {
 	return time.Time{}
 }
 
-// quiet is the time between two deletions: the program is in its long poll
-// again, and the pace of EC2 calls, five creates a second, is no limit.
+// quiet is the time between two deletions. It lets the program begin its next long poll, and keeps it below the
+// pace of EC2 calls, five creates a second.
 const quiet = 200 * time.Millisecond
 
-// settled waits until the message is acknowledged, and all is quiet.
+// settled waits until the message is acknowledged, and then for quiet.
 func (s *bed) settled(ctx context.Context) {
 	defer time.Sleep(quiet)
 	tick := time.NewTicker(time.Millisecond)
@@ -138,7 +138,8 @@ func (s *bed) flowkeeper(ctx context.Context, ready chan<- struct{}) error {
 	return d.Run(ctx)
 }
 
-// bare makes the same calls in a loop until ctx ends, which may be in the middle of one, and keeps nothing.
+// bare makes the same calls in a loop, and stores nothing. When ctx ends it stops, even in the middle of a
+// round.
 func (s *bed) bare(ctx context.Context, ready chan<- struct{}) error {
 	close(ready)
 	for ctx.Err() == nil {
@@ -190,7 +191,7 @@ func (s *bed) bareRestore(ctx context.Context, body string) error {
 	return errors.Join(err, <-posted)
 }
 
-// createInput are the parameters that make flow logs like f, on more resources too.
+// createInput are the parameters that make flow logs like f on its resource and on more resources.
 func createInput(f fakeaws.FlowLog, token string, tags map[string]string, more ...string) *ec2.CreateFlowLogsInput {
 	return &ec2.CreateFlowLogsInput{
 		ResourceIds: append([]string{f.ResourceID}, more...), ResourceType: types.FlowLogsResourceTypeVpc, TrafficType: types.TrafficTypeAll, ClientToken: &token,
