@@ -1,5 +1,5 @@
-// Package crash_test kills the real binary at random moments while flow logs
-// are deleted, and then counts from outside: nothing lost, nothing doubled.
+// Package crash_test kills the real binary at random moments while flow logs are deleted, and
+// then checks in AWS that each flow log is back exactly once.
 package crash_test
 
 import (
@@ -34,7 +34,7 @@ const (
 	bucket   = "arn:aws:s3:::flow-logs"
 	watched  = 40 // flow logs
 	stale    = 200 * time.Millisecond
-	patience = 7 * time.Minute // what is held to be summed up is alerted after five
+	patience = 7 * time.Minute // alerts that are held to be summed up come after five
 )
 
 // kills is how many times the daemon dies; CRASH_KILLS asks for more.
@@ -50,13 +50,11 @@ func kills(t *testing.T) int {
 	return n
 }
 
-// TestI4I10KilledAtRandom: with the real binary dying at random moments, and
-// AWS throttling, failing, losing answers, refusing single resources and showing what
-// was, in the end each flow log that was deleted is there exactly once with its tags,
-// and every deletion was alerted at least once. Half of the kills fall on one daemon,
-// for which AWS's own guard against doubles is off, so that only Flowkeeper's
-// observations and tokens prevent them; half on three daemons that share a queue and a
-// token key, and rely on that guard where one call restores many.
+// TestI4I10KilledAtRandom: each deleted flow log comes back exactly once with its tags, and each deletion is
+// alerted, even if the binary is killed at random moments while AWS throttles, fails, loses answers, refuses
+// single resources and shows an earlier state. Half of the kills hit a single daemon. AWS's guard against
+// doubles is off for it, so that only Flowkeeper's observations and tokens prevent doubles. The other half hit
+// three daemons that share a queue and a token key, and rely on that guard for calls that restore many.
 func TestI4I10KilledAtRandom(t *testing.T) {
 	t.Parallel()
 	binary := build(t)
@@ -75,7 +73,7 @@ func TestI4I10KilledAtRandom(t *testing.T) {
 			w.aws.SetConsistencyDelay(stale)
 			deleted, killed := 0, 0
 			for ; killed < kills(t)/2; killed++ {
-				deleted += w.strike(t, random)
+				deleted += w.deleteSome(t, random)
 				rest(t, time.Duration(random.IntN(lifetime(killed)))*time.Millisecond)
 				d := w.daemons[random.IntN(daemons)]
 				d.kill(t)
@@ -84,13 +82,13 @@ func TestI4I10KilledAtRandom(t *testing.T) {
 			w.aws.SetOdds(fakeawstest.Odds{})
 			w.refuse(nil)
 			w.await(t, "every flow log to be back", func() bool { return len(w.missing()) == 0 })
-			w.await(t, "every deletion to be alerted", func() bool { return w.alerted() >= w.struck })
+			w.await(t, "every deletion to be alerted", func() bool { return w.alerted() >= w.deletions })
 			for _, d := range w.daemons {
-				w.await(t, "every incident to be settled", func() bool { return d.settled(t) })
+				w.await(t, "every incident to be verified or closed", func() bool { return d.settled(t) })
 			}
 			for id, n := range w.live() {
 				if n != 1 {
-					t.Errorf("%d flow logs of %s", n, id)
+					t.Errorf("%d flow logs of %s, want 1", n, id)
 				}
 			}
 			if lost := w.missing(); len(lost) > 0 {
@@ -98,13 +96,13 @@ func TestI4I10KilledAtRandom(t *testing.T) {
 			}
 			w.checkTags(t)
 			all, together := w.creates()
-			t.Logf("%d kills, %d flow logs deleted in %d calls, restored by %d calls, of which %d for several", killed, deleted, w.struck, all, together)
+			t.Logf("%d kills, %d flow logs deleted in %d calls, restored by %d calls, of which %d for several", killed, deleted, w.deletions, all, together)
 		})
 	}
 }
 
-// lifetime is the longest life, in milliseconds, before the nth kill: two are short, so
-// that a restore is interrupted more than once, and the third is long enough for many.
+// lifetime is how long the daemon lives at most, in milliseconds, before the nth kill. Two lives are short, so
+// that a restore is interrupted more than once; the third is long enough for many restores.
 func lifetime(n int) int {
 	if n%3 == 2 {
 		return 800
@@ -112,7 +110,7 @@ func lifetime(n int) int {
 	return 200
 }
 
-// seeded is chance that CRASH_SEED repeats.
+// seeded is a generator of random numbers. CRASH_SEED repeats its seed.
 func seeded(t *testing.T) *rand.Rand {
 	seed := uint64(time.Now().UnixNano())
 	if v := os.Getenv("CRASH_SEED"); v != "" {
@@ -128,15 +126,15 @@ func seeded(t *testing.T) *rand.Rand {
 
 // world is the AWS that the daemon works on, and the pager that it calls.
 type world struct {
-	aws     *fakeawstest.World
-	url     string
-	daemons []*daemon
-	struck  int      // DeleteFlowLogs calls
-	refused []string // resources that no create succeeds for now
+	aws       *fakeawstest.World
+	url       string
+	daemons   []*daemon
+	deletions int      // DeleteFlowLogs calls
+	refused   []string // resources whose creates AWS refuses now
 
 	mu     sync.Mutex
 	events map[string]bool // alerted
-	summed map[string]int  // beside these: calls that an alert counts, and does not name, by the alert's ID
+	summed map[string]int  // by the ID of a summary alert: how many more calls it counts, but does not name
 }
 
 func newWorld(t *testing.T, binary string, daemons int) *world {
@@ -169,8 +167,8 @@ func newWorld(t *testing.T, binary string, daemons int) *world {
 
 func vpc(n int) string { return fmt.Sprintf("vpc-%017x", n+1) }
 
-// traffic makes flow logs of two kinds: one create can restore those that are equal but
-// for their team.
+// traffic makes two kinds of flow logs. One create can restore all of a kind, because they differ only in the
+// tag Team.
 func traffic(n int) types.TrafficType {
 	if n%4 == 0 {
 		return types.TrafficTypeReject
@@ -180,7 +178,7 @@ func traffic(n int) types.TrafficType {
 
 func team(n int) string { return fmt.Sprint("team-", n%3) }
 
-// as signs as a user whom no fault hits.
+// as is a client of a user whose calls meet no faults.
 func (w *world) as(user string) *ec2.Client {
 	w.aws.Spare(user)
 	key := w.aws.User(account, user, false)
@@ -188,7 +186,7 @@ func (w *world) as(user string) *ec2.Client {
 		Credentials: credentials.NewStaticCredentialsProvider(key.AccessKeyID, key.SecretAccessKey, key.SessionToken)})
 }
 
-// pager collects the event IDs of deletion alerts, and of the calls that they sum up.
+// pager collects the event IDs that deletion alerts name, and counts the calls that they only count.
 func (w *world) pager(t *testing.T) string {
 	s := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
@@ -221,12 +219,12 @@ func (w *world) pager(t *testing.T) string {
 	return s.URL
 }
 
-// recorded reports whether an event ID is CloudTrail's, not one of a refresh.
+// recorded reports whether an event ID is from CloudTrail; a refresh makes its own.
 func (w *world) recorded(id string) bool {
 	return !strings.HasPrefix(id, "drift-") && !strings.HasPrefix(id, "lost-")
 }
 
-// alerted counts the deletions of which there was an alert.
+// alerted counts the deletions that alerts name or count.
 func (w *world) alerted() int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -237,8 +235,8 @@ func (w *world) alerted() int {
 	return n
 }
 
-// configure writes the configuration of one daemon. On a busy machine a call may take
-// effect long after it was sent, so that settle is many times what stale answers need.
+// configure writes the configuration of one daemon. inventory.settle is many times the delay of stale answers,
+// because on a busy machine a call may take effect long after it was sent.
 func (w *world) configure(t *testing.T, pager string) (path string) {
 	dir := t.TempDir()
 	path = filepath.Join(dir, "flowkeeper.yaml")
@@ -268,10 +266,10 @@ aws:
 	return path
 }
 
-// strike deletes flow logs in one call: many where most are there, else one to three.
-// Each time it is somebody else: to a daemon that has not seen what another one created
-// these are unknown, and what one principal repeats is summed up.
-func (w *world) strike(t *testing.T, random *rand.Rand) int {
+// deleteSome deletes flow logs in one call: many if most are there, else one to three. Each call is by another
+// principal. Otherwise these calls would be summed up as repeats of one principal: a daemon does not know yet
+// what another one created.
+func (w *world) deleteSome(t *testing.T, random *rand.Rand) int {
 	live := w.aws.FlowLogs(account, region)
 	if len(live) == 0 {
 		return 0
@@ -285,14 +283,14 @@ func (w *world) strike(t *testing.T, random *rand.Rand) int {
 	for _, k := range random.Perm(len(live))[:min(len(live), n)] {
 		ids = append(ids, live[k].ID)
 	}
-	_, err := w.as(fmt.Sprint("mallory-", w.struck)).DeleteFlowLogs(t.Context(), &ec2.DeleteFlowLogsInput{FlowLogIds: ids})
+	_, err := w.as(fmt.Sprint("mallory-", w.deletions)).DeleteFlowLogs(t.Context(), &ec2.DeleteFlowLogsInput{FlowLogIds: ids})
 	must(t, err)
-	w.struck++
+	w.deletions++
 	return len(ids)
 }
 
-// change changes which resources AWS refuses, and how it behaves where more than one way
-// is known; and it may lose the answer to the next create.
+// change changes which resources AWS refuses, which of the known behaviours of AWS it shows, and perhaps loses
+// the answer to the next create.
 func (w *world) change(random *rand.Rand) {
 	var some []string
 	for _, n := range random.Perm(watched)[:random.IntN(5)] {
@@ -304,7 +302,7 @@ func (w *world) change(random *rand.Rand) {
 	w.aws.LoseAnswers("CreateFlowLogs", random.IntN(2))
 }
 
-// refuse has creates fail for these resources, and for no others: each in one of two ways.
+// refuse lets creates fail for exactly these resources, each in one of two ways.
 func (w *world) refuse(resources []string) {
 	for _, id := range w.refused {
 		w.aws.RefuseCreate(id, "", "")
@@ -353,7 +351,7 @@ func (w *world) checkTags(t *testing.T) {
 	}
 }
 
-// creates counts the calls that created something, and those of them that created many.
+// creates counts the daemons' creates that made flow logs, and how many of these made more than one.
 func (w *world) creates() (all, together int) {
 	for _, c := range w.aws.Calls("CreateFlowLogs") {
 		if len(c.IDs) == 0 || strings.HasSuffix(c.ARN, "/owner") {
@@ -373,13 +371,13 @@ func (w *world) await(t *testing.T, what string, done func() bool) {
 	end := time.Now().Add(patience)
 	for !done() {
 		if time.Now().After(end) {
-			t.Fatalf("waited %s for %s; missing %v, alerted %d of %d", patience, what, w.missing(), w.alerted(), w.struck)
+			t.Fatalf("waited %s for %s; missing %v, alerted %d of %d", patience, what, w.missing(), w.alerted(), w.deletions)
 		}
 		rest(t, 20*time.Millisecond)
 	}
 }
 
-// rest is part of the experiment: the moment at which the daemon dies.
+// rest waits. When the daemon dies is part of the test, so this wait replaces no condition.
 func rest(t *testing.T, d time.Duration) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -418,15 +416,15 @@ func (d *daemon) kill(t *testing.T) {
 		return
 	}
 	must(t, d.cmd.Process.Kill())
-	_ = d.cmd.Wait() // killed: it always ends so
+	_ = d.cmd.Wait() // always an error: the process was killed
 	if t.Failed() {
 		text, _ := os.ReadFile(d.log.Name())
-		t.Logf("the last daemon said:\n%s", text)
+		t.Logf("the log of the killed daemon:\n%s", text)
 	}
 	d.log.Close()
 }
 
-// list is what a command of the binary lists as JSON, an object a line.
+// list returns the output of a list command of the binary: JSON, an object a line.
 func (d *daemon) list(t *testing.T, command ...string) []byte {
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
@@ -441,7 +439,7 @@ func (d *daemon) lines(t *testing.T, command ...string) int {
 	return bytes.Count(d.list(t, command...), []byte("\n"))
 }
 
-// settled reports whether no incident is left to be dealt with.
+// settled reports whether each incident is verified or closed.
 func (d *daemon) settled(t *testing.T) bool {
 	for line := range bytes.Lines(d.list(t, "incidents", "list")) {
 		var i struct {
