@@ -10,7 +10,8 @@ import (
 	"flowkeeper/test/python"
 )
 
-// TestSigmaCheck: sigma-cli finds no fault in the rules, and would find one.
+// TestSigmaCheck: sigma-cli reports no problem in the rules, but reports one in rules that are broken on
+// purpose.
 func TestSigmaCheck(t *testing.T) {
 	t.Parallel()
 	check := func(t *testing.T, files map[string]string) error {
@@ -35,7 +36,7 @@ func TestSigmaCheck(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			if err := check(t, faulty); err == nil {
-				t.Error("no complaint")
+				t.Error("sigma-cli reports no problem")
 			}
 		})
 	}

@@ -13,12 +13,12 @@ type record struct {
 	name string
 	raw  json.RawMessage
 
-	// nothingDone: AWS answered with 200 and did nothing of what was asked. Only the code can
-	// see that: a Sigma rule can't read the answer.
+	// nothingDone: AWS answered with 200, but did nothing that the call asked for. Only the code
+	// sees that: a Sigma rule can't read the answer.
 	nothingDone bool
 }
 
-// call is what a record is made of; texts are JSON.
+// call has the fields of a record that differ; texts are JSON.
 type call struct {
 	source, event     string
 	version, identity string
@@ -73,8 +73,8 @@ func message(code string) string {
 
 const aws = ".amazonaws.com"
 
-// combinations are every event of every rule, and others, from every service,
-// by every kind of identity, with every outcome, of every version.
+// combinations are records of each event of each rule, and of other events, in each service, with each outcome.
+// Identities and versions take turns.
 func combinations() (out []record) {
 	sources := append(keys(calls), "lambda", "elasticloadbalancing")
 	every := everyCall()
@@ -91,7 +91,7 @@ func combinations() (out []record) {
 	return out
 }
 
-// byRule are the events of every rule: done, refused, of another service.
+// byRule are records of each event of each rule: done, refused, and in another service.
 func byRule() (out []record) {
 	for _, r := range detection.Rules() {
 		if len(r.EventNames) == 1 && strings.HasPrefix(r.EventSource, "ec2.") {

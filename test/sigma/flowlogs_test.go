@@ -2,7 +2,7 @@ package sigma_test
 
 import "strconv"
 
-// flowLogCalls are the calls on flow logs, in every shape that AWS gives them.
+// flowLogCalls are calls that create or delete flow logs, in every form that their records have.
 func flowLogCalls() (out []record) {
 	out = append(out, deletions()...)
 	for _, o := range outcomes {

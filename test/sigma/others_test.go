@@ -7,7 +7,7 @@ import (
 	"flowkeeper/internal/detection"
 )
 
-// others are calls that no rule is about.
+// others are calls that match no rule.
 func others() (out []record) {
 	for _, source := range keys(nearby) {
 		for _, name := range nearby[source] {
@@ -32,13 +32,12 @@ func others() (out []record) {
 	)
 }
 
-// oddities are records as AWS rarely writes them, or may some day.
+// oddities are records in forms that AWS rarely writes, or may write one day.
 //
-// Three shapes are left out. AWS sends none, and code and files would not
-// agree: an errorCode, eventCategory or eventType that is an empty text (missing
-// to the code, a text to Sigma), a dry run that has no error code (an attempt to
-// the code), and managementEvent false without a category (no management event to
-// the code).
+// Three forms are left out, because AWS writes none of them, and because the code and the Sigma files judge
+// them differently: an errorCode, eventCategory or eventType that is an empty text (the code takes it as
+// missing, Sigma as a text), a dry run without an error code (the code takes it as an attempt), and
+// managementEvent false without a category (for the code this is no management event).
 func oddities() (out []record) {
 	delete := calls["ec2"]["DeleteFlowLogs"]
 	base := call{source: "ec2" + aws, event: "DeleteFlowLogs", request: delete.request, response: delete.response}
@@ -71,8 +70,8 @@ func oddities() (out []record) {
 	return out
 }
 
-// noCalls are the first event of every rule, done and refused, in records of
-// other categories and types; and in old ones, that name neither.
+// noCalls are the first event of each rule, done and refused, in records of other categories and types, and in
+// old records that have neither field.
 func noCalls() (out []record) {
 	kinds := [][2]string{
 		{"Data", "AwsApiCall"}, {"Insight", "AwsCloudTrailInsight"}, {"NetworkActivity", "AwsVpceEvent"}, {"Management", "AwsVpceEvent"},

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// named is a piece of a record that has a name.
+// named is a part of a record, and the name that tests give it.
 type named struct{ name, json string }
 
 var identities = []named{
@@ -42,7 +42,7 @@ var outcomes = []outcome{
 	{"a number for a code", `400`, false},
 }
 
-// of is the call with this end.
+// of is the call with this outcome.
 func (o outcome) of(c call) call {
 	c.errorCode = o.code
 	if o.code != "" && o.code != "null" {
@@ -57,7 +57,7 @@ func (o outcome) of(c call) call {
 	return c
 }
 
-// shape is what a call asks and what AWS answers when it does it.
+// shape is the request of a call, and AWS's response if the call succeeds.
 type shape struct{ request, response string }
 
 const (
@@ -65,7 +65,7 @@ const (
 	several = `"FlowLogId":[{"tag":1,"content":"fl-0aaaaaaaaaaaaaaa1"},{"tag":2,"content":"fl-0aaaaaaaaaaaaaaa2"},{"tag":3,"content":"fl-0aaaaaaaaaaaaaaa3"}]`
 )
 
-// refusedIDs is an answer's "unsuccessful" for flow logs by their last digit.
+// refusedIDs is the field "unsuccessful" of a response, for the flow logs whose IDs end in these digits.
 func refusedIDs(digits ...int) string {
 	var items []string
 	for _, d := range digits {
@@ -94,7 +94,7 @@ func created(ids, unsuccessful string) string {
 	return `{"CreateFlowLogsResponse":{"xmlns":"http://ec2.amazonaws.com/doc/2016-11-15/","requestId":"r","clientToken":"t","unsuccessful":` + unsuccessful + `,"flowLogIdSet":` + ids + `}}`
 }
 
-// calls are the shapes by service and event.
+// calls has the shape of each call, by service and event.
 var calls = map[string]map[string]shape{
 	"ec2": {
 		"DeleteFlowLogs": {deleteFlowLogs(one), deleted(`""`)},
@@ -147,7 +147,7 @@ var calls = map[string]map[string]shape{
 	},
 }
 
-// nearby are other calls of the same services: no rule is about them.
+// nearby are other calls of the same services, which match no rule.
 var nearby = map[string][]string{
 	"ec2":        {"DescribeFlowLogs", "RunInstances", "DeleteSubnet", "DeleteVpc"},
 	"logs":       {"CreateLogGroup", "DeleteRetentionPolicy", "PutSubscriptionFilter"},
@@ -160,7 +160,7 @@ var nearby = map[string][]string{
 	"sqs":        {"CreateQueue", "TagQueue", "AddPermission"},
 }
 
-// everyCall are all event names, with the shapes that are known.
+// everyCall has all event names, with their shapes if these are known.
 func everyCall() map[string]shape {
 	out := map[string]shape{}
 	for _, events := range calls {

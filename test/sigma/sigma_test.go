@@ -1,5 +1,5 @@
-// Package sigma_test proves that the Sigma files and the code judge alike. An
-// engine that is not ours, pySigma with SQLite, evaluates the files.
+// Package sigma_test checks that the Sigma files and the code judge records alike. The files are evaluated by an engine
+// that is not ours: pySigma with SQLite.
 package sigma_test
 
 import (
@@ -34,8 +34,8 @@ var environment = sync.OnceValues(func() (string, error) {
 	return python.Environment(ctx, "sigma", requirements, func(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) })
 })
 
-// tools is the environment with sigma-cli and pySigma. It is there or the
-// test fails, but where a person said SHORT=1.
+// tools is the Python environment with sigma-cli and pySigma. Without it the test fails, unless a person set
+// SHORT=1.
 func tools(t *testing.T) string {
 	t.Helper()
 	if os.Getenv("SHORT") == "1" {
@@ -65,7 +65,7 @@ func run(t *testing.T, stdin []byte, name string, args ...string) ([]byte, error
 	return out, err
 }
 
-// files are the rules that the binary holds, by name.
+// files are the rules that the binary holds, by file name.
 func files(t *testing.T) map[string]string {
 	t.Helper()
 	out := map[string]string{}
@@ -79,7 +79,7 @@ func files(t *testing.T) map[string]string {
 	return out
 }
 
-// evaluate says which files of each set match each record.
+// evaluate returns, for each set of files, which files match each record.
 func evaluate(t *testing.T, records []record, sets map[string]map[string]string) map[string][][]string {
 	t.Helper()
 	asked := struct {
@@ -104,7 +104,7 @@ func evaluate(t *testing.T, records []record, sets map[string]map[string]string)
 	return answer
 }
 
-// judged is the file of the rule that the code reports a record under.
+// judged is the file of the rule under which the code reports a record; empty: the code reports none.
 func judged(t *testing.T, r record) string {
 	t.Helper()
 	decoded, err := cloudtrail.Decode(r.raw)
@@ -117,17 +117,16 @@ func judged(t *testing.T, r record) string {
 	}
 	i := slices.IndexFunc(detection.Rules(), func(s detection.SigmaRule) bool { return s.Rule == f.Rule })
 	if i < 0 {
-		t.Fatalf("%s: %+v is no rule", r.name, f.Rule)
+		t.Fatalf("%s: the code reports it under %+v, which is no rule", r.name, f.Rule)
 	}
 	if !cloudtrail.Wanted(r.raw) {
-		t.Errorf("%s: the daemon would drop it unread", r.name)
+		t.Errorf("%s: cloudtrail.Wanted drops the record before it is judged", r.name)
 	}
 	return detection.Rules()[i].File
 }
 
-// expected is what the files must say of a record, given what the code says.
-// They are the same, with one exception: where AWS answered with 200 and did
-// nothing of what was asked, a Sigma rule can't know it.
+// expected is what the files must say of a record if the code says code. Both say the same, with one exception:
+// a Sigma rule can't know that AWS answered with 200 and did nothing.
 func expected(r record, code string) string {
 	if !r.nothingDone {
 		return code
@@ -135,7 +134,8 @@ func expected(r record, code string) string {
 	return map[string]string{"aws_vpc_flow_logs_deletion_attempt_failed.yml": "aws_vpc_flow_logs_deleted.yml", "": "aws_vpc_flow_logs_created.yml"}[code]
 }
 
-// TestFilesAndCodeAgree: on every record, but for the one exception.
+// TestFilesAndCodeAgree: the Sigma files and the code judge each record alike, except for records with
+// nothingDone (see expected).
 func TestFilesAndCodeAgree(t *testing.T) {
 	t.Parallel()
 	records := append(corpus(), combinations()...)
@@ -148,8 +148,8 @@ func TestFilesAndCodeAgree(t *testing.T) {
 	t.Logf("%d records", len(records))
 }
 
-// TestTable: what is reported of each record of the corpus, for people to
-// read, and so that nothing changes unseen. -update writes it.
+// TestTable writes down how each record of the corpus is reported, so that people can read it and no change
+// goes unseen. -update writes the table anew.
 func TestTable(t *testing.T) {
 	t.Parallel()
 	title := map[string]string{"": "-"}
@@ -182,7 +182,7 @@ func TestTable(t *testing.T) {
 		t.Fatal(err)
 	}
 	if b.String() != string(want) {
-		t.Errorf("another table than %s:\n%s\ngo test ./test/sigma -update writes it anew", path, firstDifference(string(want), b.String()))
+		t.Errorf("the table differs from %s:\n%s\ngo test ./test/sigma -update writes it anew", path, firstDifference(string(want), b.String()))
 	}
 }
 
@@ -193,5 +193,5 @@ func firstDifference(want, got string) string {
 			return "-" + w[i] + "\n+" + g[i]
 		}
 	}
-	return fmt.Sprintf("%d lines instead of %d", len(g), len(w))
+	return fmt.Sprintf("%d lines, want %d", len(g), len(w))
 }

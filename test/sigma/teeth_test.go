@@ -9,14 +9,13 @@ import (
 	"flowkeeper/internal/detection"
 )
 
-// mutants are the ways in which a rule's file could be wrong, each with the
-// text that it would have.
+// mutants are texts of a rule's file that are wrong in one place, by what is wrong.
 func mutants(t *testing.T, r detection.SigmaRule, text string) map[string]string {
 	t.Helper()
 	out := map[string]string{}
 	change := func(what, from, to string) {
 		if strings.Count(text, from) != 1 {
-			t.Fatalf("%s has not one %q", r.File, from)
+			t.Fatalf("%s has %q %d times, want once", r.File, from, strings.Count(text, from))
 		}
 		out[what] = strings.Replace(text, from, to, 1)
 	}
@@ -54,8 +53,8 @@ func mutants(t *testing.T, r detection.SigmaRule, text string) map[string]string
 	return out
 }
 
-// TestEveryMutantIsNoticed: a rule that says something else than the code
-// does not pass TestFilesAndCodeAgree.
+// TestEveryMutantIsNoticed: if a rule's file says something else than the code, TestFilesAndCodeAgree would
+// fail. So its records are enough to compare the two.
 func TestEveryMutantIsNoticed(t *testing.T) {
 	t.Parallel()
 	sets, of := map[string]map[string]string{}, map[string]string{}
