@@ -18,22 +18,21 @@ import (
 
 const region = "eu-west-1"
 
-// backend is an AWS under test: how to reach it, and how to have in it what a
-// flow log needs but its API does not make.
+// backend is an AWS under test: how to reach it, and how to make what flow logs need but its API does not make.
 type backend interface {
 	endpoint() string
 	httpClient() *http.Client
 	network(t *testing.T, e *env) network
 	removeNetwork(t *testing.T, e *env, n network)
-	logGroup(t *testing.T, e *env, name string) // and the role that delivers to it, e.role()
+	logGroup(t *testing.T, e *env, name string) // also makes the role that delivers to it: e.role()
 	bucket(t *testing.T, e *env, name string)
 	assumable(t *testing.T, roleARN, externalID string) // a role that anybody may assume
 }
 
-// network is one resource of each type that both backends know.
+// network has one resource of each type that both backends support.
 type network struct{ vpc, subnet, eni string }
 
-// env is one case's own account, and the clients that act in it.
+// env is the account of one case, and the clients that act in it.
 type env struct {
 	backend
 	account string
@@ -44,8 +43,8 @@ type env struct {
 	s3      *s3.Client
 }
 
-// accounts hands out account numbers. They start anywhere: a LocalStack that
-// somebody else runs remembers what was in it.
+// accounts is the last account number. It begins at random, because a LocalStack that
+// already runs keeps the accounts of earlier runs.
 var accounts = func() *atomic.Int64 {
 	var a atomic.Int64
 	a.Store(100_000_000_000 + rand.Int64N(800_000_000_000))

@@ -16,8 +16,7 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// wantCode checks that AWS refused with this code, or with one that begins so
-// if code ends in *.
+// wantCode checks that AWS refused with this code or, if code ends in *, with one that begins so.
 func wantCode(t *testing.T, err error, code string) {
 	t.Helper()
 	var api smithy.APIError

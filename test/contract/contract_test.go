@@ -1,7 +1,7 @@
-// Package contract_test holds the one suite that our in-process AWS and
-// LocalStack both answer to, through the real SDK clients: it shows that the
-// fake behaves as something that we did not write. What a backend can't do is
-// in the table of skips_test.go, with the reason.
+// Package contract_test runs one suite against the fake AWS in this repository and
+// against LocalStack, with the real SDK clients: the fake must behave like an AWS that
+// others wrote. skips_test.go names the cases in which a backend differs from AWS, and
+// the reason.
 package contract_test
 
 import (
@@ -17,7 +17,7 @@ var shared localstack.Shared
 
 func TestMain(m *testing.M) { os.Exit(shared.Main(m)) }
 
-// contractCase is one thing that AWS does and every backend must do alike.
+// contractCase is one behaviour of AWS that every backend must have.
 type contractCase struct {
 	name string
 	run  func(t *testing.T, e *env)
@@ -47,7 +47,8 @@ func runContract(t *testing.T, b backend, skips map[string]string) {
 	}
 }
 
-// A skip that names no case would hide that the case is gone or renamed.
+// TestSkipsNameCases: each skip names a case. A skip without one would hide that the case was removed or
+// renamed.
 func TestSkipsNameCases(t *testing.T) {
 	t.Parallel()
 	known := map[string]bool{}
@@ -60,7 +61,7 @@ func TestSkipsNameCases(t *testing.T) {
 	for _, skips := range []map[string]string{localStackSkips(), fakeSkips()} {
 		for name, reason := range skips {
 			if !known[name] || reason == "" {
-				t.Errorf("skip %q (%s): no such case, or no reason", name, reason)
+				t.Errorf("skip %q (%s): there is no such case, or the reason is empty", name, reason)
 			}
 		}
 	}

@@ -20,8 +20,8 @@ func createCases() []contractCase {
 	}, createMatrix()...)
 }
 
-// createMatrix is every resource type with every destination type: what was
-// sent is described, in every setting and tag.
+// createMatrix has a case for each resource type with each destination type: DescribeFlowLogs shows every
+// setting and tag of the create.
 func createMatrix() []contractCase {
 	var cases []contractCase
 	for _, r := range []struct {
@@ -52,7 +52,7 @@ func createdAsSent(t *testing.T, e *env, in *ec2.CreateFlowLogsInput) {
 	wantEqual(t, "traffic type", got.TrafficType, in.TrafficType)
 	wantEqual(t, "destination type", got.LogDestinationType, in.LogDestinationType)
 	wantEqual(t, "log group", aws.ToString(got.LogGroupName), aws.ToString(in.LogGroupName))
-	if in.LogGroupName == nil { // AWS may describe a log group's ARN beside its name
+	if in.LogGroupName == nil { // else AWS may show the ARN of the log group, too
 		wantEqual(t, "destination", aws.ToString(got.LogDestination), aws.ToString(in.LogDestination))
 	}
 	wantEqual(t, "role", aws.ToString(got.DeliverLogsPermissionArn), aws.ToString(in.DeliverLogsPermissionArn))
@@ -65,7 +65,7 @@ func createdAsSent(t *testing.T, e *env, in *ec2.CreateFlowLogsInput) {
 	}
 }
 
-// A setting that the create leaves out is described with AWS's default.
+// createDefaults: DescribeFlowLogs shows AWS's default for a setting that the create leaves out.
 func createDefaults(t *testing.T, e *env) {
 	e.logGroup(t, e, "defaults")
 	in := toGroup(e, e.network(t, e).vpc, types.FlowLogsResourceTypeVpc, "defaults")
@@ -100,7 +100,7 @@ func createByARNDelivers(t *testing.T, e *env) {
 	}
 }
 
-// Options that were not set are described with their defaults.
+// createOptions: DescribeFlowLogs shows the defaults of destination options that the create leaves out.
 func createOptions(t *testing.T, e *env) {
 	in := toBucket(e.network(t, e).vpc, types.FlowLogsResourceTypeVpc, e.newBucket(t))
 	in.DestinationOptions = &types.DestinationOptionsRequest{

@@ -11,8 +11,8 @@ func deadLetterCases() []contractCase {
 	return []contractCase{{"queue/redrive after too many receives", redrive}}
 }
 
-// A message received maxReceiveCount times and never deleted moves to the
-// dead-letter queue at the next receive, with its ID and body.
+// redrive: a message that was received maxReceiveCount times and not deleted moves to the dead-letter queue at
+// the next receive, with its ID and body.
 func redrive(t *testing.T, e *env) {
 	dead, arn := newQueue(t, e, "dead", nil)
 	policy, err := json.Marshal(map[string]any{"deadLetterTargetArn": arn, "maxReceiveCount": 2})

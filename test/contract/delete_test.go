@@ -29,7 +29,8 @@ func deleteSeveral(t *testing.T, e *env) {
 	wantEqual(t, "deleted, by ID", ids(gone), setOf())
 }
 
-// What is answered differs (see the next case); what happens does not.
+// deletePartly: the known flow logs of a call are deleted. Backends answer such a call differently (see the
+// next case).
 func deletePartly(t *testing.T, e *env) {
 	three := threeLogs(t, e)
 	_, err := e.ec2.DeleteFlowLogs(t.Context(), &ec2.DeleteFlowLogsInput{FlowLogIds: []string{three.ofVPC, unknownID}})
@@ -57,7 +58,7 @@ func deleteDryRun(t *testing.T, e *env) {
 	describeOne(t, e, three.ofVPC)
 }
 
-// The replacement of a deleted flow log is another one: IDs are not reused.
+// deleteAndCreate: the replacement of a deleted flow log has another ID, because AWS does not use IDs again.
 func deleteAndCreate(t *testing.T, e *env) {
 	in := toBucket(e.network(t, e).vpc, types.FlowLogsResourceTypeVpc, e.newBucket(t))
 	first := create(t, e, in)
@@ -65,12 +66,12 @@ func deleteAndCreate(t *testing.T, e *env) {
 	must(t, err)
 	second := create(t, e, in)
 	if first == second {
-		t.Errorf("%s was given twice", first)
+		t.Errorf("the replacement has the ID of the deleted flow log, %s", first)
 	}
 	wantEqual(t, "flow logs", ids(describe(t, e, &ec2.DescribeFlowLogsInput{})), setOf(second))
 }
 
-// AWS removes the flow logs of a deleted resource itself.
+// deleteNetwork: AWS itself removes the flow logs of a deleted resource.
 func deleteNetwork(t *testing.T, e *env) {
 	three := threeLogs(t, e)
 	e.removeNetwork(t, e, three.network)

@@ -73,7 +73,7 @@ func wantFound(t *testing.T, e *env, filters []types.Filter, want ...string) {
 	wantEqual(t, "flow logs found", ids(got), setOf(want...))
 }
 
-// Pages are as long as asked, and together they show each flow log once.
+// describePages: a page has at most MaxResults flow logs, and all pages together show each flow log once.
 func describePages(t *testing.T, e *env) {
 	three := threeLogs(t, e)
 	seen := map[string]bool{}

@@ -9,7 +9,7 @@ import (
 	"flowkeeper/internal/fakeaws/fakeawstest"
 )
 
-// fakeBackend is our own AWS, called in process.
+// fakeBackend is the fake AWS of this repository, called in process.
 type fakeBackend struct {
 	world  *fakeawstest.World
 	client *http.Client
@@ -26,7 +26,7 @@ func TestFake(t *testing.T) {
 	runContract(t, newFakeBackend(), fakeSkips())
 }
 
-// endpoint is never dialled.
+// endpoint has an address that no client connects to.
 func (b *fakeBackend) endpoint() string         { return "https://aws.invalid" }
 func (b *fakeBackend) httpClient() *http.Client { return b.client }
 

@@ -48,7 +48,7 @@ func (b *localStackBackend) removeNetwork(t *testing.T, e *env, n network) {
 	must(t, err)
 }
 
-// logGroup leaves the role out: LocalStack does not look for it.
+// logGroup makes no role: LocalStack does not check that it exists.
 func (b *localStackBackend) logGroup(t *testing.T, e *env, name string) {
 	t.Helper()
 	must(t, b.inst.CreateLogGroup(t.Context(), e.account, region, name))
@@ -63,5 +63,5 @@ func (b *localStackBackend) bucket(t *testing.T, e *env, name string) {
 	must(t, err)
 }
 
-// assumable has nothing to do: in LocalStack any role may be assumed.
+// assumable does nothing: in LocalStack every role may be assumed.
 func (b *localStackBackend) assumable(*testing.T, string, string) {}

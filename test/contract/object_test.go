@@ -42,7 +42,7 @@ func objectCases() []contractCase {
 	}
 }
 
-// putAll stores objects, each with its key in it.
+// putAll stores objects; the content of each is its key.
 func putAll(t *testing.T, e *env, keys ...string) (bucket string) {
 	t.Helper()
 	bucket = e.newBucket(t)
@@ -53,7 +53,8 @@ func putAll(t *testing.T, e *env, keys ...string) (bucket string) {
 	return bucket
 }
 
-// listByFolders: with a delimiter the folders, without it from a key on that need not exist.
+// listByFolders lists the folders with a delimiter, and without one the objects after a key, which need not
+// exist.
 func listByFolders(t *testing.T, e *env) {
 	bucket := putAll(t, e, "AWSLogs/1/CloudTrail/r/2026/03/02/b c+d.json", "AWSLogs/1/CloudTrail/r/2026/03/01/a.json", "AWSLogs/1/Config/x", "AWSLogs/note", "other")
 	list := func(in s3.ListObjectsV2Input) (out []string) {
@@ -95,7 +96,7 @@ func listByFolders(t *testing.T, e *env) {
 	}
 }
 
-// listInPages: what a page begins with follows from the token; a folder is in one page only.
+// listInPages: the token says where the next page begins, and a folder is on one page only.
 func listInPages(t *testing.T, e *env) {
 	bucket := putAll(t, e, "a/1", "a/2", "a/3", "b", "c/1", "d")
 	var pages []string
@@ -119,7 +120,7 @@ func listInPages(t *testing.T, e *env) {
 	wantEqual(t, "pages", strings.Join(pages, ", "), "a/ b, c/ d")
 }
 
-// The key has what a key may have and a URL escapes.
+// putAndGet uses a key with characters that S3 allows and a URL escapes.
 func putAndGet(t *testing.T, e *env) {
 	bucket := e.newBucket(t)
 	key := "AWSLogs/" + e.account + "/a b+c=d/état.json"

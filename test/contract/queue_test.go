@@ -51,8 +51,7 @@ func receive(t *testing.T, e *env, url string, waitSeconds, visibilitySeconds in
 	return out.Messages
 }
 
-// receiveOne waits a little: SQS does not promise that a message is there at
-// once.
+// receiveOne receives one message. It waits, because SQS does not promise to show a message at once.
 func receiveOne(t *testing.T, e *env, url string, visibilitySeconds int32) types.Message {
 	t.Helper()
 	got := receive(t, e, url, 5, visibilitySeconds)
@@ -168,7 +167,7 @@ func batchDelete(t *testing.T, e *env) {
 	wantEqual(t, "failed code", aws.ToString(out.Failed[0].Code), "ReceiptHandleIsInvalid")
 }
 
-// A message that comes during a long poll ends it.
+// longPoll: a message that arrives during a long poll ends the poll.
 func longPoll(t *testing.T, e *env) {
 	url, _ := newQueue(t, e, "poll", nil)
 	const wait = 20

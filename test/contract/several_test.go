@@ -38,7 +38,7 @@ func createAll(t *testing.T, e *env, in *ec2.CreateFlowLogsInput) map[string]boo
 	return made
 }
 
-// Each resource has one of the flow logs; which ID is whose, only a description says.
+// createSeveral: each resource gets one of the flow logs. Only a description says which ID is whose.
 func createSeveral(t *testing.T, e *env) {
 	in := onTwo(t, e, e.newBucket(t))
 	got := map[string]bool{}
@@ -50,7 +50,8 @@ func createSeveral(t *testing.T, e *env) {
 	wantEqual(t, "resources", got, setOf(in.ResourceIds...))
 }
 
-// AWS is known to say so either way. As an error, it makes none of the others.
+// createSeveralOneThere: one of the resources has such a flow log. AWS answers either with an error, and makes
+// none, or with 200, and makes the others.
 func createSeveralOneThere(t *testing.T, e *env) {
 	in := onTwo(t, e, e.newBucket(t))
 	one := *in

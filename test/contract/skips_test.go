@@ -1,7 +1,6 @@
 package contract_test
 
-// localStackSkips is what LocalStack 4.14 (its EC2 is moto) does unlike AWS,
-// by the name of the case.
+// localStackSkips says how LocalStack 4.14 (its EC2 is moto) differs from AWS, by the name of the case.
 func localStackSkips() map[string]string {
 	return map[string]string{
 		"create/log group by ARN delivers":                "shows FAILED \"Access error\" for any log group given by ARN",
@@ -25,5 +24,5 @@ func localStackSkips() map[string]string {
 	}
 }
 
-// fakeSkips is what our own fake leaves out.
+// fakeSkips says how the fake AWS of this repository differs.
 func fakeSkips() map[string]string { return map[string]string{} }

@@ -9,7 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 )
 
-// tagCases are calls of CreateTags. What is refused has no effect on any of the flow logs.
+// tagCases are calls of CreateTags. A refused call tags none of its flow logs.
 func tagCases() []contractCase {
 	cases := []contractCase{
 		{"tags/of several flow logs", tagsOfSeveral},
@@ -68,7 +68,7 @@ func tagsNumbered(n int) (tags []types.Tag) {
 	return tags
 }
 
-// New tags stand beside those that are there; the same key has the new value.
+// tagsOfSeveral: new tags are added to the existing ones, and an existing key gets the new value.
 func tagsOfSeveral(t *testing.T, e *env) {
 	three := threeLogs(t, e)
 	must(t, createTags(t, e, false, []types.Tag{

@@ -64,7 +64,7 @@ func topicCases() []contractCase {
 
 const record = `{"eventName":"DeleteFlowLogs","userAgent":"Zoë \"<x>\""}`
 
-// large is an alert that one message can't hold.
+// large is an alert that is too large for one message.
 func large() alert.Alert {
 	a := alert.Alert{ID: "alrt_large", Kind: alert.Deletion, Level: alert.High, Account: "111122223333", Region: region,
 		Actor: &alert.Actor{ARN: "arn:aws:iam::111122223333:user/mallory"}}
@@ -75,7 +75,7 @@ func large() alert.Alert {
 	return a
 }
 
-// subscribed makes a topic that delivers to a queue whose policy lets it.
+// subscribed makes a topic that delivers to a queue, and a queue policy that allows that.
 func subscribed(t *testing.T, e *env, attributes map[string]string) (topicARN, queueURL string) {
 	t.Helper()
 	topic, err := e.sns.CreateTopic(t.Context(), &sns.CreateTopicInput{Name: aws.String("trail")})
@@ -92,7 +92,7 @@ func subscribed(t *testing.T, e *env, attributes map[string]string) (topicARN, q
 	return arn, url
 }
 
-// publish sends one message; the result reads what arrived in a queue.
+// publish sends one message; the returned function reads from a queue how it arrived.
 func publish(t *testing.T, e *env, topic, message string) func(queueURL string) string {
 	t.Helper()
 	_, err := e.sns.Publish(t.Context(), &sns.PublishInput{TopicArn: &topic, Message: &message})

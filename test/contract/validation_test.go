@@ -9,9 +9,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 )
 
-// validationCases are creates that AWS refuses, each one change away from one that it accepts;
-// none may leave a flow log behind. A code that ends in * stands for its family, if AWS's
-// exact code is not recorded.
+// validationCases are creates that AWS refuses. Each differs in one setting from a create that it accepts, and
+// none may leave a flow log behind. A code that ends in * stands for all codes that begin so: AWS's exact code
+// is not known.
 func validationCases() []contractCase {
 	cases := []contractCase{
 		{"create/dry run", createDryRun},
@@ -73,8 +73,8 @@ func createDryRun(t *testing.T, e *env) {
 	wantEqual(t, "flow logs after a dry run", ids(describe(t, e, &ec2.DescribeFlowLogsInput{})), setOf())
 }
 
-// The shape of most real failures: HTTP 200, no ID, a code that says nothing, and a message
-// that states the cause.
+// createMissingBucket has the form of most real failures: HTTP 200, no ID, a code that says nothing, and a
+// message with the cause.
 func createMissingBucket(t *testing.T, e *env) {
 	vpc := e.network(t, e).vpc
 	out, err := e.ec2.CreateFlowLogs(t.Context(), toBucket(vpc, types.FlowLogsResourceTypeVpc, "no-such-bucket-"+e.account))
@@ -90,7 +90,7 @@ func createMissingBucket(t *testing.T, e *env) {
 	}
 }
 
-// AWS is known to say so either way: as an error, or in an answer of 200.
+// createTwice: AWS refuses the second create with an error, or with an answer of 200. Both were seen.
 func createTwice(t *testing.T, e *env) {
 	in := toBucket(e.network(t, e).vpc, types.FlowLogsResourceTypeVpc, e.newBucket(t))
 	id := create(t, e, in)
