@@ -11,10 +11,9 @@ import (
 	"time"
 )
 
-// find is the first Python 3.13 that really answers: LocalStack installs on
-// others, but its services then fail to load, and one version for all tests is
-// enough to ask of people. A pyenv shim may be on the PATH and still answer
-// "command not found".
+// find is the first Python 3.13 that runs. LocalStack can be installed on other versions, but its services fail
+// to load there; and people should need only one version for all tests. A Python on the PATH may be a shim of
+// pyenv that answers "command not found".
 func find(ctx context.Context) (string, error) {
 	candidates := []string{"python3.13", "python3"}
 	candidates = append(candidates, pyenvPythons(ctx)...)

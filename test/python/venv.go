@@ -13,11 +13,10 @@ import (
 	"time"
 )
 
-// Environment is the directory of a virtual environment with exactly the packages of
-// requirements, in the user's cache, installed by the first process that needs it; the others
-// wait at the lock. Another list of packages has another directory. name is the beginning of
-// the directory's name, and log, like Printf, is called before an installation. The error says
-// what to install.
+// Environment returns the directory of a virtual environment in the user's cache that has exactly the packages
+// of requirements. The first process that needs it installs it; others wait for the lock. Another list of
+// packages has another directory. name is the beginning of the directory's name, and log, like Printf, is
+// called before an installation. The error says what to install.
 func Environment(ctx context.Context, name, requirements string, log func(string, ...any)) (string, error) {
 	cache, err := os.UserCacheDir()
 	if err != nil {
@@ -49,19 +48,18 @@ func Environment(ctx context.Context, name, requirements string, log func(string
 // Interpreter is the Python of an environment.
 func Interpreter(dir string) string { return Program(dir, "python") }
 
-// Program is a command that a package brought into an environment.
+// Program is the path of a command that a package installed in an environment.
 func Program(dir, name string) string { return filepath.Join(dir, "bin", name) }
 
 func marker(dir string) string { return filepath.Join(dir, "flowkeeper-complete") }
 
-// complete reports whether an environment works: it is installed completely, and its Python is
-// still there.
+// complete reports whether an environment is installed completely, and its Python still runs.
 func complete(ctx context.Context, dir string) bool {
 	_, err := os.Stat(marker(dir))
 	return err == nil && is313(ctx, Interpreter(dir))
 }
 
-// install makes dir anew; the marker comes last.
+// install makes dir anew. The marker is written last, so that an interrupted installation is not complete.
 func install(ctx context.Context, python, dir, requirements string) error {
 	if err := os.RemoveAll(dir); err != nil {
 		return fmt.Errorf("clear %s: %w", dir, err)

@@ -28,7 +28,7 @@ func TestLockFileExcludes(t *testing.T) {
 	again()
 }
 
-// An environment is complete only with its marker and a Python that runs.
+// TestHalfInstalledIsNotComplete: an environment is complete only if it has its marker and a Python that runs.
 func TestHalfInstalledIsNotComplete(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

@@ -1,4 +1,3 @@
-// Package roff writes the manual pages that tests generate: headings, words,
-// terms and examples, and nothing else of roff. In words, what stands between
-// backticks is bold.
+// Package roff writes the manual pages that tests generate: headings, paragraphs,
+// terms and examples, and nothing else of roff. Text between backticks is bold.
 package roff

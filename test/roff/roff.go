@@ -8,11 +8,10 @@ import (
 // Page is one manual page.
 type Page struct {
 	b     strings.Builder
-	begun bool // something stands below the last heading
+	begun bool // there is text below the last heading
 }
 
-// New begins a page. It bears no date and no version, so that it changes only
-// with what it says.
+// New begins a page. The page has no date and no version, so that its file changes only if its text does.
 func New(name string, section int, short, source string) *Page {
 	p := &Page{}
 	fmt.Fprintf(&p.b, ".\\\" Written by %s: don't edit.\n", source)
@@ -42,7 +41,7 @@ func (p *Page) Words(text string) {
 	p.b.WriteString(filled(text) + "\n")
 }
 
-// paragraph begins one. The first below a heading has begun already.
+// paragraph begins a paragraph. Below a heading roff has begun one already.
 func (p *Page) paragraph() {
 	if p.begun {
 		p.b.WriteString(".PP\n")
@@ -50,13 +49,13 @@ func (p *Page) paragraph() {
 	p.begun = true
 }
 
-// Term writes a term and, indented below it, what it means.
+// Term writes a term and, indented below it, its meaning.
 func (p *Page) Term(term, text string) {
 	p.b.WriteString(".TP\n" + bold(term) + "\n" + filled(text) + "\n")
 	p.begun = true
 }
 
-// Verbatim writes lines as they are.
+// Verbatim writes lines unchanged.
 func (p *Page) Verbatim(lines ...string) {
 	p.paragraph()
 	p.b.WriteString(".RS 4\n.EX\n")
@@ -66,7 +65,7 @@ func (p *Page) Verbatim(lines ...string) {
 	p.b.WriteString(".EE\n.RE\n")
 }
 
-// SeeAlso ends the page with others: flowkeeper(1).
+// SeeAlso ends the page with references to other pages, such as flowkeeper(1).
 func (p *Page) SeeAlso(pages ...string) {
 	p.Section("see also")
 	for n, page := range pages {
@@ -79,7 +78,7 @@ func (p *Page) SeeAlso(pages ...string) {
 	}
 }
 
-// filled breaks a paragraph into lines that a diff can show.
+// filled breaks a paragraph into short lines, so that a diff is readable.
 func filled(text string) string {
 	var b strings.Builder
 	column := 0
@@ -113,7 +112,7 @@ func bold(text string) string {
 	return strings.Join(out, "")
 }
 
-// escape makes roff print a line as it is.
+// escape lets roff print a line unchanged.
 func escape(s string) string {
 	s = strings.NewReplacer(`\`, `\e`, "-", `\-`, "'", `\(aq`, `"`, `\(dq`, "…", "...").Replace(s)
 	if strings.HasPrefix(s, ".") {

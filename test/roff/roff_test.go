@@ -8,7 +8,7 @@ import (
 	"flowkeeper/test/roff"
 )
 
-// TestPage: nothing in a text is taken for one of roff's requests.
+// TestPage: roff takes nothing in a text for one of its requests.
 func TestPage(t *testing.T) {
 	t.Parallel()
 	p := roff.New("a-b", 5, "tells of x", "hand")
