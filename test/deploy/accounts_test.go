@@ -14,11 +14,11 @@ import (
 	"strings"
 )
 
-// organizationUnit has all accounts but the management account, which is below the root itself.
+// organizationUnit is the OU of all accounts except the management account, which is directly below the root.
 const organizationUnit = "ou-ab12-34cdefgh"
 
-// lists answers the calls by which Flowkeeper finds the accounts, a page for each account. They are for the management
-// account, and there for its administrators and the role of flowkeeper-list.yaml.
+// lists answers the calls by which Flowkeeper finds the accounts, one account on a page. Only the administrators of
+// the management account, and the role of flowkeeper-list.yaml in it, may make them.
 func (o *fakeOrganization) lists(w http.ResponseWriter, r *http.Request, caller, call string, body []byte) (known bool) {
 	var in struct {
 		ParentID  string `json:"ParentId"`
@@ -46,7 +46,7 @@ func (o *fakeOrganization) lists(w http.ResponseWriter, r *http.Request, caller,
 	if err == nil {
 		err = o.mayList(r.Context(), caller)
 	}
-	n, _ := strconv.Atoi(in.NextToken) // none for the first
+	n, _ := strconv.Atoi(in.NextToken) // empty, and so 0, for the first page
 	out := map[string]any{key: items[min(n, len(items)):min(n+1, len(items))]}
 	if n+1 < len(items) {
 		out["NextToken"] = strconv.Itoa(n + 1)
@@ -66,7 +66,8 @@ func (o *fakeOrganization) described(accounts ...string) (out []any) {
 // nameOf is the name that the organisation has for an account.
 func nameOf(account string) string { return "name-of-" + account }
 
-// mayList refuses whom AWS would refuse. caller is an account's number, of its administrator, or the access key of a session.
+// mayList returns an error for callers that AWS would refuse. caller is the number of an account (its administrator
+// calls), or the access key of a session.
 func (o *fakeOrganization) mayList(ctx context.Context, caller string) error {
 	if caller == o.management {
 		return nil
@@ -81,14 +82,14 @@ func (o *fakeOrganization) mayList(ctx context.Context, caller string) error {
 	return nil
 }
 
-// sts refuses to assume a role that does not exist, or that does not trust the caller's account with this external ID:
-// LocalStack lets everybody assume any name.
+// sts refuses to assume a role that does not exist, or that does not trust the caller's account with this external
+// ID. LocalStack would let everybody assume a role of any name.
 func (o *fakeOrganization) sts(w http.ResponseWriter, r *http.Request, caller string, body []byte, form url.Values) {
 	if form.Get("Action") == "AssumeRole" {
 		if err := o.mayAssume(r.Context(), caller, form.Get("RoleArn"), form.Get("ExternalId")); err != nil {
 			w.WriteHeader(http.StatusForbidden)
 			fmt.Fprint(w, `<ErrorResponse><Error><Type>Sender</Type><Code>AccessDenied</Code><Message>`)
-			xml.EscapeText(w, []byte(err.Error())) // if the client is gone nobody reads it
+			xml.EscapeText(w, []byte(err.Error())) // an error means that the client is gone
 			fmt.Fprint(w, `</Message></Error></ErrorResponse>`)
 			return
 		}

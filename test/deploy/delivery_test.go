@@ -12,12 +12,11 @@ import (
 	"flowkeeper/remediate/incident"
 )
 
-// delegated are the permissions that AWS uses on our behalf and that an attacker who takes
-// over the machine could use, each with the only condition and resources with which a policy
-// may grant it.
+// delegated are permissions that AWS uses in Flowkeeper's name, and that an attacker who takes over the machine
+// could misuse. Each has the only condition, and the only resources, with which a policy may allow it.
 var delegated = map[string]struct {
 	condition map[string]map[string]oneOrMore
-	resources []string // each begins with one of these
+	resources []string // each resource must begin with one of these
 }{
 	"firehose:TagDeliveryStream": {map[string]map[string]oneOrMore{
 		"StringEquals":              {"aws:RequestTag/LogDeliveryEnabled": {"true"}},
@@ -28,8 +27,9 @@ var delegated = map[string]struct {
 	}, []string{"arn:aws:iam::*:role/aws-service-role/delivery.logs.amazonaws.com/", "arn:aws:iam::*:role/aws-service-role/vpc-flow-logs.amazonaws.com/"}},
 }
 
-// TestDelegatedPermissionsHaveConditions: a stream may be tagged as AWS tags
-// those of flow logs and not otherwise, and roles be linked to no other service.
+// TestDelegatedPermissionsHaveConditions: a policy lets Flowkeeper tag a delivery stream only as AWS tags those of
+// flow logs, and create service-linked roles only for the services that deliver them. Otherwise whoever takes over
+// the daemon could tag streams, or create roles, at will.
 func TestDelegatedPermissionsHaveConditions(t *testing.T) {
 	t.Parallel()
 	for name, p := range rolePolicies(t) {
@@ -38,30 +38,30 @@ func TestDelegatedPermissionsHaveConditions(t *testing.T) {
 			for _, action := range s.Action {
 				want, is := delegated[action]
 				if strings.HasPrefix(action, "ecs:") && !strings.HasPrefix(action, "ecs:List") {
-					t.Errorf("%s: %s does more than list", name, action)
+					t.Errorf("%s allows %s, want List actions of ECS only", name, action)
 				}
 				if !is || s.Effect != "Allow" {
 					continue
 				}
 				found++
 				if d := cmp.Diff(want.condition, s.Condition); d != "" {
-					t.Errorf("%s: conditions of %s: %s", name, action, d)
+					t.Errorf("%s: conditions of %s, -want +got: %s", name, action, d)
 				}
 				for _, r := range s.Resource {
 					if !hasPrefix(r, want.resources) {
-						t.Errorf("%s: %s on %s", name, action, r)
+						t.Errorf("%s allows %s on %s, want only %v", name, action, r, want.resources)
 					}
 				}
 			}
 		}
 		if found != len(delegated) {
-			t.Errorf("%s: %d statements instead of %d", name, found, len(delegated))
+			t.Errorf("%s allows %d of the %d delegated permissions", name, found, len(delegated))
 		}
 	}
 }
 
-// TestOnlyItsOwnFlowLogsAreTagged: a policy lets Flowkeeper tag flow logs while it makes them,
-// and later those that have its own tag, which says that it made them. It can tag nothing else.
+// TestOnlyItsOwnFlowLogsAreTagged: a policy lets Flowkeeper set tags when it creates flow logs, and later on flow
+// logs with Flowkeeper's own tag, which proves that it made them. It can tag nothing else.
 func TestOnlyItsOwnFlowLogsAreTagged(t *testing.T) {
 	t.Parallel()
 	want := []map[string]map[string]oneOrMore{
@@ -84,8 +84,8 @@ func TestOnlyItsOwnFlowLogsAreTagged(t *testing.T) {
 	}
 }
 
-// TestRolesArePoliciesByHand: what a template gives, the file for setting up by
-// hand gives under the same conditions.
+// TestRolesArePoliciesByHand: a permission that a template gives under a condition has the same condition in the
+// policy file for a setup by hand.
 func TestRolesArePoliciesByHand(t *testing.T) {
 	t.Parallel()
 	all := rolePolicies(t)
@@ -98,7 +98,7 @@ func TestRolesArePoliciesByHand(t *testing.T) {
 		for _, s := range all[name].Statement {
 			want, ok := byHand[s.Sid]
 			if !ok || len(s.Resource) == 0 || s.Sid == "ReadTheQueue" {
-				continue // of a parameter, or of a resource of the template
+				continue // it depends on a parameter, or on a resource of the template
 			}
 			same++
 			if d := cmp.Diff(want, s); d != "" {
@@ -111,8 +111,8 @@ func TestRolesArePoliciesByHand(t *testing.T) {
 	}
 }
 
-// TestDeliveryRolesArePassedAlike: by ARN and by name, the queue's account and the others let Flowkeeper pass the same
-// roles, by the same parameters.
+// TestDeliveryRolesArePassedAlike: the templates of the queue's account and of the other accounts let Flowkeeper
+// pass the same delivery roles, given by the same parameters: by ARN, or by name.
 func TestDeliveryRolesArePassedAlike(t *testing.T) {
 	t.Parallel()
 	passed := map[string][]string{}
@@ -135,14 +135,14 @@ func TestDeliveryRolesArePassedAlike(t *testing.T) {
 		})
 	}
 	if n := len(passed["flowkeeper.yaml"]); n != 6 {
-		t.Errorf("flowkeeper.yaml has %d of two parameters, conditions and statements: %q", n, passed["flowkeeper.yaml"])
+		t.Errorf("flowkeeper.yaml has %d parameters, conditions and statements about delivery roles, want two of each: %q", n, passed["flowkeeper.yaml"])
 	}
 	if d := cmp.Diff(passed["flowkeeper-member.yaml"], passed["flowkeeper.yaml"]); d != "" {
 		t.Errorf("-flowkeeper-member.yaml +flowkeeper.yaml\n%s", d)
 	}
 }
 
-// asYAML is a part of a template as text; empty where there is nothing.
+// asYAML is a part of a template as text; empty if there is no such part.
 func asYAML(t *testing.T, n *yaml.Node) string {
 	t.Helper()
 	if n == nil {
@@ -153,7 +153,7 @@ func asYAML(t *testing.T, n *yaml.Node) string {
 	return string(text)
 }
 
-// rolePolicies are what Flowkeeper's roles may do, by file.
+// rolePolicies are the policies of Flowkeeper's roles, by file.
 func rolePolicies(t *testing.T) map[string]policy {
 	t.Helper()
 	out := map[string]policy{"iam-policy.json": readPolicy(t, "iam-policy.json")}
@@ -185,9 +185,9 @@ func rolePolicies(t *testing.T) map[string]policy {
 	return out
 }
 
-// TestOnlyFlowkeeperWritesItsCopies: the policy of their bucket allows the role that reads and
-// writes them exactly its calls, and denies all other principals to write there and to delete
-// versions.
+// TestOnlyFlowkeeperWritesItsCopies: the policy of the bucket with copies of the state file allows Flowkeeper's
+// role exactly its calls. It denies everybody else to write there, and to delete versions: a forged copy would
+// decide what is restored.
 func TestOnlyFlowkeeperWritesItsCopies(t *testing.T) {
 	t.Parallel()
 	var allows, denied []string
@@ -196,7 +196,7 @@ func TestOnlyFlowkeeperWritesItsCopies(t *testing.T) {
 		case s.Effect == "Allow":
 			allows = append(allows, s.Action...)
 		case len(spared) > 0 && !cmp.Equal(spared, oneOrMore{"arn:aws:iam::111122223333:role/flowkeeper"}):
-			t.Errorf("%s spares %v", s.Sid, spared)
+			t.Errorf("%s exempts %v, want only Flowkeeper's role", s.Sid, spared)
 		case len(s.Condition) == 0 || len(spared) > 0:
 			denied = append(denied, s.Action...)
 		}

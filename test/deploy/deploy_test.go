@@ -1,6 +1,5 @@
-// Package deploy_test holds what is in deploy/ to account: the templates are
-// linted and really deployed, on LocalStack; the policies allow what Flowkeeper
-// calls, and nothing else.
+// Package deploy_test checks the files of deploy/. The templates are linted, and deployed on LocalStack. The policies
+// allow the calls that Flowkeeper makes, and no others.
 package deploy_test
 
 import (
@@ -23,7 +22,7 @@ var shared localstack.Shared
 
 func TestMain(m *testing.M) { os.Exit(shared.Main(m)) }
 
-// folder is what a user applies in AWS.
+// folder has the files that users apply in AWS.
 const folder = "../../deploy"
 
 var (
@@ -41,7 +40,7 @@ func template(t *testing.T, name string) *yaml.Node {
 	return doc.Content[0]
 }
 
-// at follows keys down the tree; nil where there is nothing.
+// at follows keys down a tree; nil if one is missing.
 func at(n *yaml.Node, path ...string) *yaml.Node {
 	for _, key := range path {
 		var below *yaml.Node
@@ -66,7 +65,7 @@ func walk(n *yaml.Node, visit func(*yaml.Node)) {
 	}
 }
 
-// policy is a policy's document, as far as the tests ask.
+// policy is a policy document, with the fields that the tests read.
 type policy struct {
 	Version   string
 	Statement []statement
@@ -79,10 +78,10 @@ type statement struct {
 	Condition   map[string]map[string]oneOrMore
 }
 
-// spared are those to whom a statement that denies does not.
+// spared are the principals to whom a statement with the effect Deny does not apply.
 func (s statement) spared() []string { return s.Condition["ArnNotLike"]["aws:PrincipalArn"] }
 
-// oneOrMore is how IAM's policies write a list: one thing may stand alone.
+// oneOrMore is a list as IAM policies write it: a list of one may be a text.
 type oneOrMore []string
 
 func (l *oneOrMore) UnmarshalJSON(b []byte) error {
@@ -101,7 +100,7 @@ func readPolicy(t *testing.T, name string) (p policy) {
 	return p
 }
 
-// allowed are the actions that a policy's file allows.
+// allowed are the actions that the policy of a file allows.
 func allowed(t *testing.T, name string) []string {
 	t.Helper()
 	var out []string
@@ -113,8 +112,8 @@ func allowed(t *testing.T, name string) []string {
 	return sorted(out)
 }
 
-// allowedIn are the actions that a resource of a template may allow, all
-// conditions met; property holds its policies.
+// allowedIn are the actions that a resource of a template allows if all its conditions hold. property has its
+// policies.
 func allowedIn(t *testing.T, name, resource, property string) []string {
 	t.Helper()
 	var out []string
@@ -134,12 +133,12 @@ func allowedIn(t *testing.T, name, resource, property string) []string {
 
 func sorted(s []string) []string { return slices.Compact(slices.Sorted(slices.Values(s))) }
 
-// same wants two sets to be equal, and names what is in one of them only.
+// same wants two sets to be equal, and reports what only one of them has.
 func same(t *testing.T, what string, got, want []string) {
 	t.Helper()
 	for _, a := range got {
 		if !slices.Contains(want, a) {
-			t.Errorf("%s: %s is too much", what, a)
+			t.Errorf("%s: %s is there, want it not to be", what, a)
 		}
 	}
 	for _, a := range want {
@@ -163,7 +162,7 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// named are the files of deploy/ whose names begin and end so.
+// named are the files of deploy/ whose names begin and end with these texts.
 func named(t *testing.T, prefix, suffix string) []string {
 	t.Helper()
 	entries, err := os.ReadDir(folder)
@@ -177,11 +176,10 @@ func named(t *testing.T, prefix, suffix string) []string {
 	return out
 }
 
-// patience is for one step of a daemon, on a machine that has other things to
-// do.
+// patience is how long one step of a daemon may take on a busy machine.
 const patience = 90 * time.Second
 
-// await tries until check is content, and fails with its last complaint.
+// await calls check until it returns no error. If patience ends first, the test fails with the last error.
 func await(t *testing.T, check func() error) {
 	t.Helper()
 	deadline := time.NewTimer(patience)
@@ -201,7 +199,7 @@ func await(t *testing.T, check func() error) {
 	}
 }
 
-// so turns a condition into a check.
+// so is a check of a condition.
 func so(what string, is func() bool) func() error {
 	return func() error {
 		if is() {

@@ -22,8 +22,8 @@ import (
 	"flowkeeper/remediate/incident"
 )
 
-// implied are the permissions that AWS asks for beside those that are named
-// like a call, each with what asks. The fake notes each that it asks for.
+// implied are the permissions that AWS requires for a call in addition to the one named like the call. The text
+// says which call. The fake notes each of them when it is required.
 var implied = map[string]string{
 	"ec2:CreateTags":              "CreateFlowLogs with tags",
 	"iam:PassRole":                "CreateFlowLogs with a delivery role",
@@ -39,15 +39,15 @@ var implied = map[string]string{
 	"autoscaling:DescribeTags":    "CreateFlowLogs with fields of tags",
 }
 
-// unseen are the permissions that AWS asks for and the fake does not, each with what asks.
+// unseen are the permissions that AWS requires, and the fake does not. The text says for which call.
 var unseen = map[string]string{
 	"kms:Decrypt": "GetObject of a log file that a key encrypts",
 }
 
-// otherwise are the permissions that are not called like the operation.
+// otherwise are the permissions that have another name than their operation.
 var otherwise = map[string]string{"s3:ListObjectsV2": "s3:ListBucket", "s3:HeadBucket": "s3:ListBucket"}
 
-// action is the permission that a call needs; empty: none.
+// action is the permission that a call requires; empty: none.
 func action(service, operation string) string {
 	if operation == "GetCallerIdentity" {
 		return ""
@@ -64,9 +64,9 @@ const (
 	external   = "an-external-id"
 )
 
-// TestPoliciesAreWhatIsCalled plays a daemon with everything configured, on a
-// fake that notes what it is asked. Neither policy may lack anything of it, nor
-// allow anything else.
+// TestPoliciesAreWhatIsCalled runs a daemon with everything configured on a fake AWS that notes its calls. Each
+// policy allows exactly these calls: a missing permission would prevent a restore, and one too many would help
+// whoever takes over the daemon.
 func TestPoliciesAreWhatIsCalled(t *testing.T) {
 	t.Parallel()
 	p := newPlay(t)
@@ -88,7 +88,7 @@ func TestPoliciesAreWhatIsCalled(t *testing.T) {
 	here, there = sorted(here), sorted(there)
 	for a, what := range implied {
 		if !slices.Contains(here, a) || !slices.Contains(there, a) {
-			t.Errorf("%s was never asked for: the play has no %s", a, what)
+			t.Errorf("no call required %s: the test makes no %s", a, what)
 		}
 	}
 	for a := range unseen {
@@ -103,16 +103,16 @@ func TestPoliciesAreWhatIsCalled(t *testing.T) {
 	same(t, "the role of flowkeeper-log-files.yaml", allowedIn(t, "flowkeeper-log-files.yaml", "Role", "Policies"), sorted(read))
 }
 
-// play is two accounts in two Regions, with flow logs to every kind of
-// destination and of every class of fields, no service-linked roles yet, and a daemon that uses every part of its configuration that
-// needs AWS.
+// play is two accounts in two Regions, in which the daemon makes every call to AWS that its configuration can
+// cause. There are flow logs to every kind of destination and with every class of fields, and no service-linked
+// roles yet.
 type play struct {
 	world *fakeawstest.World
 	me    string // ARN
 	queue string // ARN
 	topic string // ARN
 	d     *daemon.Daemon
-	ids   map[string][]string // planted, by account/Region
+	ids   map[string][]string // flow logs that plant made, by account/Region
 }
 
 const (
@@ -174,14 +174,15 @@ const (
 	readRole = "arn:aws:iam::" + archived + ":role/flowkeeper-read-trail"
 )
 
-// list asks for the accounts by that role. The daemon does as a delegated administrator.
+// list lists the accounts with the role of flowkeeper-list.yaml. The daemon lists them as a delegated
+// administrator.
 func (p *play) list(t *testing.T) {
 	t.Helper()
 	api := organization.Client(p.d.AWS, configs.Organization{ListRoleARN: listRole, ExternalID: external})
 	l, err := organization.List(t.Context(), api, nil, nil)
 	must(t, err)
 	if len(l.Accounts) != 3 || l.NoPaths != nil {
-		t.Fatalf("listed %+v", l)
+		t.Fatalf("listing with the role returned %+v", l)
 	}
 }
 
@@ -212,8 +213,8 @@ func (p *play) plant(account, region string) {
 	}
 }
 
-// kinds are how many destinations and classes of fields plant makes flow logs for. The one more
-// shares the create of another: their own tags follow by CreateTags.
+// kinds is how many destinations and classes of fields plant makes flow logs for. One flow log more
+// shares a create with another, so that CreateTags adds its own tags.
 const kinds = 5
 
 func (p *play) run(t *testing.T) {
@@ -273,8 +274,8 @@ func (p *play) rehearsed() int {
 	return n
 }
 
-// tagged counts the accounts and Regions with a call of CreateTags. Each tags only what the
-// policies allow: flow logs that have Flowkeeper's own tag.
+// tagged counts the accounts and Regions with a CreateTags call. Each call may only tag flow logs that the policies
+// allow: those that have Flowkeeper's own tag.
 func (p *play) tagged(t *testing.T) int {
 	t.Helper()
 	scopes := map[string]bool{}

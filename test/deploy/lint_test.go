@@ -29,8 +29,7 @@ var environment = sync.OnceValues(func() (string, error) {
 	return python.Environment(ctx, "cfn-lint", requirements, func(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) })
 })
 
-// lintEnvironment is where cfn-lint is. It is there or the test fails, but where
-// a person said SHORT=1.
+// lintEnvironment is the Python environment with cfn-lint. Without it the test fails, unless a person set SHORT=1.
 func lintEnvironment(t *testing.T) string {
 	t.Helper()
 	if os.Getenv("SHORT") == "1" {
@@ -43,8 +42,7 @@ func lintEnvironment(t *testing.T) string {
 	return dir
 }
 
-// lint runs cfn-lint on templates, without a network, and returns what it
-// complains of, by file.
+// lint runs cfn-lint on templates, without a network, and returns the problems that it reports, by file.
 func lint(t *testing.T, files ...string) map[string][]string {
 	t.Helper()
 	dir := lintEnvironment(t)
@@ -68,7 +66,8 @@ func lint(t *testing.T, files ...string) map[string][]string {
 	return out
 }
 
-// cfn-lint finds no fault, warnings included, and would find one.
+// TestTemplatesAreClean: cfn-lint reports no problem, not even a warning, in the templates, but reports one in
+// templates that are broken on purpose.
 func TestTemplatesAreClean(t *testing.T) {
 	t.Parallel()
 	var clean []string
@@ -88,8 +87,7 @@ func TestTemplatesAreClean(t *testing.T) {
 	checkLint(t, clean, broken)
 }
 
-// checkLint wants cfn-lint to find nothing in what is clean, and something in
-// each that is broken.
+// checkLint wants cfn-lint to report nothing in the clean files, and something in each broken one.
 func checkLint(t *testing.T, clean []string, broken map[string]string) {
 	t.Helper()
 	found := lint(t, slices.Concat(clean, slices.Collect(maps.Keys(broken)))...)
@@ -100,7 +98,7 @@ func checkLint(t *testing.T, clean []string, broken map[string]string) {
 	}
 	for file, what := range broken {
 		if found[file] == nil {
-			t.Errorf("%s: no complaint", what)
+			t.Errorf("cfn-lint reports no problem, want one about %s", what)
 		}
 	}
 }
@@ -112,8 +110,8 @@ func written(t *testing.T, text string) string {
 	return path
 }
 
-// within is a template around a policy, so that cfn-lint reads that too: it
-// knows IAM's language and the actions of every service.
+// within is a template around a policy, so that cfn-lint checks the policy too: it knows the language of IAM and
+// the actions of each service.
 func within(t *testing.T, name string, text []byte) string {
 	t.Helper()
 	kind, properties := "AWS::IAM::ManagedPolicy", map[string]any{"PolicyDocument": json.RawMessage(text)}
@@ -131,17 +129,17 @@ func within(t *testing.T, name string, text []byte) string {
 	return written(t, string(whole))
 }
 
-// policies are the files of them.
+// policies are the files with policies.
 func policies(t *testing.T) []string {
 	t.Helper()
 	out := slices.Concat(named(t, "iam-policy", ".json"), named(t, "scp-", ".json"), named(t, "queue-policy", ".json"), named(t, "bucket-policy", ".json"))
 	if len(out) < 5 {
-		t.Fatalf("only %v", out)
+		t.Fatalf("deploy/ has only the policies %v", out)
 	}
 	return out
 }
 
-// Every policy is in IAM's language, and every action in it exists.
+// TestPoliciesAreClean: every policy is valid in IAM's language, and every action in it exists.
 func TestPoliciesAreClean(t *testing.T) {
 	t.Parallel()
 	var clean []string
@@ -156,9 +154,9 @@ func TestPoliciesAreClean(t *testing.T) {
 	checkLint(t, clean, broken)
 }
 
-// An action in a policy binds nothing unless the statement names a resource of
-// a kind that AWS asks that action for, and some are asked for none: these need
-// a *. A Deny that misses this looks well and denies nothing.
+// TestPoliciesNameWhatTheirActionsAreAskedFor: a statement names, for each of its actions, a resource of a type
+// that AWS checks this action against. Some actions are checked against none: they need a *. A Deny without such a
+// resource looks right, and denies nothing.
 func TestPoliciesNameWhatTheirActionsAreAskedFor(t *testing.T) {
 	t.Parallel()
 	aws := actionsOfAWS(t)
@@ -169,18 +167,18 @@ func TestPoliciesNameWhatTheirActionsAreAskedFor(t *testing.T) {
 			}
 			for _, action := range s.Action {
 				if !strings.HasSuffix(action, ":*") && !aws.asks(t, action, s.Resource) {
-					t.Errorf("%s, %s: no resource of %s is in %v; of none at all means that it needs a *", name, s.Sid, action, s.Resource)
+					t.Errorf("%s, %s: AWS checks %s against none of the resources %v; name one of its types, or * if it has none", name, s.Sid, action, s.Resource)
 				}
 			}
 		}
 	}
 	if bus := []string{"arn:aws:events:*:*:event-bus/default"}; aws.asks(t, "events:RemovePermission", bus) || !aws.asks(t, "events:PutEvents", bus) {
-		t.Error("the check can't tell the two apart")
+		t.Error("asks is wrong: AWS checks events:PutEvents against an event bus, and events:RemovePermission against no resource")
 	}
 }
 
-// catalogue is AWS's services, with their actions and what each is asked for, as
-// cfn-lint brings them.
+// catalogue has the services of AWS, with their actions and the types of resources that each is checked against. It
+// comes with cfn-lint.
 type catalogue map[string]struct {
 	Actions   map[string]struct{ Resources oneOrMore }
 	Resources map[string]struct{ ARNFormats []string }
@@ -191,13 +189,13 @@ func actionsOfAWS(t *testing.T) (out catalogue) {
 	files, err := filepath.Glob(filepath.Join(lintEnvironment(t), "lib", "python3*", "site-packages", "cfnlint", "data", "AdditionalSpecs", "Policies.json"))
 	must(t, err)
 	if len(files) != 1 {
-		t.Fatalf("cfn-lint has its list of actions in %q: it was one file once, see test/deploy/requirements.txt", files)
+		t.Fatalf("cfn-lint has its list of actions in %q, want one file, as in the version of test/deploy/requirements.txt", files)
 	}
 	must(t, json.Unmarshal(read(t, files[0]), &out))
 	return out
 }
 
-// asks reports whether AWS asks an action for any of some resources.
+// asks reports whether AWS checks an action against a type of one of these resources.
 func (c catalogue) asks(t *testing.T, action string, resources []string) bool {
 	t.Helper()
 	service, verb, _ := strings.Cut(strings.ToLower(action), ":")
@@ -216,27 +214,27 @@ func (c catalogue) asks(t *testing.T, action string, resources []string) bool {
 	return false
 }
 
-// maxSCP is what AWS takes of a service control policy, in characters with
-// all white space, which docs/setup.md leaves out.
+// maxSCP is how many characters a service control policy may have, with all white space. docs/setup.md removes the
+// white space.
 const maxSCP = 5120
 
-// stackSets is the role by which service-managed StackSets make, update and delete their stacks
-// in each account. Its sessions have no MFA.
+// stackSets is the role by which service-managed StackSets change their stacks in each account. Its sessions have
+// no MFA.
 const stackSets = "arn:aws:iam::*:role/stacksets-exec-*"
 
-// A service control policy has a limit of its own, and no principals. Each of
-// these denies, and spares somebody: one without a condition would bind the
-// people who must repair things too. Without MFA it spares StackSets alone.
+// TestServiceControlPolicies: a policy is not longer than AWS allows, and names no principals, which it can't. Each
+// statement denies, and exempts somebody: one without a condition would also stop the people who must repair
+// things. Without MFA only StackSets is exempt.
 func TestServiceControlPolicies(t *testing.T) {
 	t.Parallel()
 	for _, name := range named(t, "scp-", ".json") {
 		text := read(t, filepath.Join(folder, name))
-		// docs/setup.md leaves out the spaces, and people put in names as long as IAM and Identity Center have them.
+		// docs/setup.md removes the spaces, and people insert names as long as IAM and Identity Center allow.
 		var compact bytes.Buffer
 		must(t, json.Compact(&compact, text))
 		long := regexp.MustCompile(`YOUR-[A-Z-]+`).ReplaceAll(compact.Bytes(), []byte("aws-reserved/sso.amazonaws.com*/AWSReservedSSO_"+strings.Repeat("n", 32)+"_*"))
 		if n := len([]rune(string(long))); n > maxSCP {
-			t.Errorf("%s has %d characters with long names, AWS takes %d", name, n, maxSCP)
+			t.Errorf("%s has %d characters with long names, want at most %d", name, n, maxSCP)
 		}
 		if strings.Contains(string(text), "Principal\"") {
 			t.Errorf("%s names a principal: a service control policy can't", name)
@@ -258,8 +256,8 @@ func TestServiceControlPolicies(t *testing.T) {
 	}
 }
 
-// What the administrator may do, they may do with MFA only: every statement that exempts them
-// has a twin that exempts no principal without MFA.
+// TestTheAdminNeedsMFA: administrators may do what is denied to others only with MFA. Every statement that exempts
+// them has a second one that exempts no principal without MFA.
 func TestTheAdminNeedsMFA(t *testing.T) {
 	t.Parallel()
 	for _, name := range named(t, "scp-", ".json") {

@@ -15,7 +15,7 @@ import (
 	"flowkeeper/test/localstack"
 )
 
-// archive is a bucket with log files, and what flowkeeper-log-files.yaml makes of it.
+// archive is a bucket with log files, and the stack of flowkeeper-log-files.yaml for it.
 type archive struct {
 	*place
 	bucket string
@@ -24,7 +24,7 @@ type archive struct {
 
 const trailPrefix = "AWSLogs/"
 
-// newArchive makes the stack, and has the bucket notify its topic.
+// newArchive makes the stack, and lets the bucket notify its topic.
 func newArchive(t *testing.T, inst *localstack.Instance, queueAccount string) *archive {
 	t.Helper()
 	a := &archive{place: somewhere(inst)}
@@ -46,7 +46,7 @@ func newArchive(t *testing.T, inst *localstack.Instance, queueAccount string) *a
 
 func (a *archive) key() string { return "arn:aws:kms:" + a.region + ":" + a.account + ":key/trail" }
 
-// write writes a log file with records of a place, as CloudTrail does.
+// write writes a log file with records of an account and Region, as CloudTrail does.
 func (a *archive) write(t *testing.T, of *place, id string, records ...string) {
 	t.Helper()
 	var whole struct{ Records []json.RawMessage }
@@ -70,9 +70,10 @@ func gzipped(t *testing.T, text string) []byte {
 	return out.Bytes()
 }
 
-// bothWays: in an organisation of two accounts, which Flowkeeper finds by itself, a deletion in each comes in a log file of
-// another account, which S3 announces by SNS, and by EventBridge too: it is one incident, whichever is first. One that
-// comes in a log file alone is restored as well. The queue is in the management account, whose own role lists.
+// bothWays: an organisation has two accounts, which Flowkeeper finds by itself. Each deletion arrives by
+// EventBridge, and again in a log file in another account, which S3 announces by SNS: it makes one incident,
+// whichever comes first. A deletion that arrives in a log file alone is restored, too. The queue is in the
+// management account, so Flowkeeper's own role there lists the accounts.
 func bothWays(t *testing.T, inst *localstack.Instance, binary string) {
 	home, member := somewhere(inst), somewhere(inst)
 	_, seen := newOrganization(t, inst, home.account, member.account)
@@ -116,7 +117,7 @@ log_files:
 	d.stop(t)
 }
 
-// incidents is how many the daemon has.
+// incidents is how many incidents the daemon has.
 func (d *process) incidents(t *testing.T) int {
 	t.Helper()
 	list := exec.Command(d.binary, "incidents", "list", "--json", "--config", d.config)

@@ -19,15 +19,15 @@ import (
 	"flowkeeper/test/localstack"
 )
 
-// Who sends to something of ours from outside of its account: everybody of the organisation at
-// most, and AWS's services for one thing of ours only.
+// TestNobodyElsesAccountSends: no policy lets other accounts send to the queue, bus or topic, except accounts of
+// the organisation; and AWS services only for one resource of ours.
 func TestNobodyElsesAccountSends(t *testing.T) {
 	t.Parallel()
 	everybody, services := 0, 0
 	for _, file := range templates {
 		resources := at(template(t, file), "Resources")
 		for name, r := range pairs(resources) {
-			if !strings.HasSuffix(at(r, "Type").Value, "Policy") { // not the trust of a role
+			if !strings.HasSuffix(at(r, "Type").Value, "Policy") { // for example a role, whose trust is another matter
 				continue
 			}
 			walk(r, func(n *yaml.Node) {
@@ -40,12 +40,12 @@ func TestNobodyElsesAccountSends(t *testing.T) {
 				case principal.Value == "*":
 					everybody++
 					if id := at(n, "Condition", "StringEquals", "aws:PrincipalOrgID"); id == nil || id.Tag != "!Ref" || id.Value != "OrganizationId" {
-						t.Errorf("%s, %s: everybody may, and not the organisation alone", file, name)
+						t.Errorf("%s, %s allows everybody, want only the organisation", file, name)
 					}
 				case at(principal, "Service") != nil:
 					services++
 					if at(n, "Condition", "ArnEquals", "aws:SourceArn") == nil {
-						t.Errorf("%s, %s: %s may for anybody", file, name, at(principal, "Service").Value)
+						t.Errorf("%s, %s allows %s without aws:SourceArn, so for anybody", file, name, at(principal, "Service").Value)
 					}
 				}
 			})
@@ -56,8 +56,8 @@ func TestNobodyElsesAccountSends(t *testing.T) {
 	}
 }
 
-// The queue takes what the members' rules send straight to it by the name of their role: the name
-// that the members' template gives, where the queue is.
+// TestTheQueueKnowsTheRoleOfMembersRules: rules of member accounts send directly to the queue with a role. The
+// queue's policy names that role exactly as the members' template does.
 func TestTheQueueKnowsTheRoleOfMembersRules(t *testing.T) {
 	t.Parallel()
 	name := at(template(t, "flowkeeper-member.yaml"), "Resources", "ForwardRole", "Properties", "RoleName")
@@ -77,12 +77,12 @@ func TestTheQueueKnowsTheRoleOfMembersRules(t *testing.T) {
 		})
 	}
 	if allowed != 1 || spared != 1 {
-		t.Errorf("%s is allowed in %d statements and spared in %d, want one each", want, allowed, spared)
+		t.Errorf("%s is allowed in %d statements and exempt from %d that deny, want one each", want, allowed, spared)
 	}
 }
 
-// In the queue's account Flowkeeper assumes the role that it has already, of whatever name the roles of the
-// other accounts are: that role lets it in, and its policy names it.
+// TestTheOwnRoleMayBeAssumed: in the queue's account Flowkeeper assumes its own role, even if the roles of the
+// other accounts have another name. That role trusts itself, and its policy allows to assume it.
 func TestTheOwnRoleMayBeAssumed(t *testing.T) {
 	t.Parallel()
 	role := at(template(t, "flowkeeper.yaml"), "Resources", "Role", "Properties")
@@ -99,8 +99,9 @@ func TestTheOwnRoleMayBeAssumed(t *testing.T) {
 	}
 }
 
-// What lists the accounts, and what reads log files, is allowed the same by hand, to the daemon's
-// own role, and to the role in the account where that is; people who replay are allowed the latter too.
+// TestRolesOfAnOrganizationAreOne: listing accounts needs the same permissions in the file for a setup by hand, in
+// the daemon's own role, and in the role of the management account. The same holds for reading log files, where
+// people who replay have these permissions, too.
 func TestRolesOfAnOrganizationAreOne(t *testing.T) {
 	t.Parallel()
 	list := []string{"organizations:ListAccounts", "organizations:ListAccountsForParent", "organizations:ListOrganizationalUnitsForParent", "organizations:ListRoots"}
@@ -114,15 +115,16 @@ func TestRolesOfAnOrganizationAreOne(t *testing.T) {
 	decrypt := oneOrMore{"s3.*.amazonaws.com"}
 	for _, s := range slices.Concat(readPolicy(t, "iam-policy.json").Statement, readPolicy(t, "iam-policy-replay.json").Statement) {
 		if slices.Contains(s.Action, "kms:Decrypt") && !slices.Equal(s.Condition["StringLike"]["kms:ViaService"], decrypt) {
-			t.Errorf("%s decrypts more than objects of S3", s.Sid)
+			t.Errorf("%s allows kms:Decrypt for more than S3 objects", s.Sid)
 		}
 	}
 }
 
-// wholeOrganization: an organisation is set up, Flowkeeper finds its three accounts and protects them in two Regions, and
-// it is taken down again, all by the commands and the configuration of docs/organization.md as they stand. Every account
-// and Region of the StackSet, and the management account, gets the same template with the same parameters; also the
-// account and Region of the queue, where all is there already. Another account has the log files.
+// wholeOrganization types the commands and uses the configuration of docs/organization.md as they are: it sets up
+// an organisation, lets Flowkeeper find its three accounts and protect them in two Regions, and takes everything
+// down again. The StackSet gives each account and Region the same template and parameters, even the account and
+// Region of the queue, where everything exists already; the management account gets them, too. The log files are in
+// another account.
 func wholeOrganization(t *testing.T, inst *localstack.Instance, binary string) {
 	home, member, management, trail := somewhere(inst), somewhere(inst), somewhere(inst), somewhere(inst)
 	far := "us-east-1"
@@ -161,7 +163,7 @@ func wholeOrganization(t *testing.T, inst *localstack.Instance, binary string) {
 		lost[p] = p.createFlowLog(t)
 	}
 	if organization.mayList(t.Context(), home.account) == nil || organization.mayAssume(t.Context(), home.account, "arn:aws:iam::"+member.account+":role/flowkeeper", "another") == nil {
-		t.Error("anybody may list the accounts, or assume the roles: that Flowkeeper can shows nothing")
+		t.Error("anybody may list the accounts, or assume the roles: so it proves nothing that Flowkeeper may")
 	}
 	d := startDaemon(t, binary, newPlace(seen, home.account, region), configuration)
 	for _, p := range places {
@@ -193,7 +195,7 @@ func wholeOrganization(t *testing.T, inst *localstack.Instance, binary string) {
 		}
 	}
 	if len(before) != len(queries)+4 {
-		t.Errorf("only %v were there: what is not looked for is not missed", before)
+		t.Errorf("traces found only %v before the takedown, so it can't tell what is left behind", before)
 	}
 	takeDown(t, p, organization, home, member, management, trail)
 	for _, p := range all {
@@ -206,11 +208,11 @@ func wholeOrganization(t *testing.T, inst *localstack.Instance, binary string) {
 	}
 }
 
-// A delegated administrator for StackSets runs them by the same commands, each of which AWS takes with CALL_AS. The
-// trusted access is the management account's to activate. Here no flow log has a delivery role.
+// TestADelegatedAdministratorRunsStackSets: a delegated administrator for StackSets uses the same commands; CALL_AS
+// tells AWS so. Only the management account may activate trusted access. No flow log has a delivery role here.
 func TestADelegatedAdministratorRunsStackSets(t *testing.T) {
 	t.Parallel()
-	organization, seen := newOrganization(t, &localstack.Instance{Endpoint: "http://127.0.0.1:9"}, management) // no account: no stacks
+	organization, seen := newOrganization(t, &localstack.Instance{Endpoint: "http://127.0.0.1:9"}, management) // without other accounts, so without stacks
 	organization.delegates(other)
 	p := openPages(t, []string{"organization.md"}, seen.Endpoint, "CALL_AS=SELF", "CALL_AS=DELEGATED_ADMIN", "DELIVERY_ROLE=flow-logs-delivery", "DELIVERY_ROLE=")
 	p.values = p.section(t, "sh 1. Values", 1)
@@ -234,21 +236,21 @@ func TestADelegatedAdministratorRunsStackSets(t *testing.T) {
 	}
 }
 
-// Others have notifications on the bucket of the log files. Where these can't be read, the page's commands leave them
-// alone: S3 replaces all of them at once.
+// TestNotificationsThatCannotBeReadStay: S3 replaces all notifications of a bucket at once. If the page's commands
+// can't read those of others on the bucket of the log files, they must not write any.
 func TestNotificationsThatCannotBeReadStay(t *testing.T) {
 	t.Parallel()
 	p := openPages(t, []string{"organization.md"}, "")
 	logFiles := p.section(t, "sh EventBridge, log files, or both", 3)
-	p.values = []string{p.section(t, "sh 1. Values", 1)[0], logFiles[0], "set +e +o pipefail"} // as people have it
+	p.values = []string{p.section(t, "sh 1. Values", 1)[0], logFiles[0], "set +e +o pipefail"} // as in the shell of most people
 	for name, block := range map[string]string{"set up": logFiles[1], "take down": p.section(t, "sh Take it down", 7)[6]} {
 		for get, want := range map[string]bool{
 			"exit 255": false,
-			"exit 0":   true, // a bucket without any answers nothing
-			"echo TOPICCONFIGURATIONS arn:aws:sns:eu-west-1:444455556666:others": false, // no JSON: people set the output of the CLI to text
+			"exit 0":   true, // the answer for a bucket without notifications is empty
+			"echo TOPICCONFIGURATIONS arn:aws:sns:eu-west-1:444455556666:others": false, // no JSON: some people set the CLI's output to text
 			`case "$*" in *" --output json"*) exit 0 ;; *) exit 255 ;; esac`:     true,
 		} {
-			p.command(t, "aws", `case $2 in get-*) `+get+` ;; put-*) echo put ;; esac`) // all else succeeds
+			p.command(t, "aws", `case $2 in get-*) `+get+` ;; put-*) echo put ;; esac`) // other commands succeed
 			if out := p.types(t, "111122223333", block+"true"); strings.Contains(out, "put") != want {
 				t.Errorf("%s: the notifications are read with %s, and written: %v", name, get, !want)
 			}
@@ -256,8 +258,8 @@ func TestNotificationsThatCannotBeReadStay(t *testing.T) {
 	}
 }
 
-// setUp types the page's commands, and returns what the main stack says, and what the page has people write into the
-// configuration.
+// setUp types the page's commands. It returns the outputs of the main stack, and the configuration that the page
+// lets people write.
 func setUp(t *testing.T, p *page, binary string, home, management, trail *place, bucket string) (made outputs, configuration string) {
 	t.Helper()
 	p.types(t, home.account, p.section(t, "sh 2. The queue's account", 1)[0])
@@ -271,7 +273,7 @@ func setUp(t *testing.T, p *page, binary string, home, management, trail *place,
 	p.values = append(p.values, blocks[0])
 	p.types(t, trail.account, blocks[1])
 	_, again, _ := strings.Cut(blocks[1], "aws s3api")
-	p.types(t, trail.account, "aws s3api"+again) // the entry is replaced
+	p.types(t, trail.account, "aws s3api"+again) // a second time, which must replace the entry
 	p.types(t, home.account, blocks[2])
 	made, err := home.settled(t.Context(), "flowkeeper", "UPDATE_COMPLETE")
 	must(t, err)
@@ -291,13 +293,13 @@ func setUp(t *testing.T, p *page, binary string, home, management, trail *place,
 	p.types(t, management.account, "aws organizations enable-policy-type --root-id $ROOT --policy-type SERVICE_CONTROL_POLICY")
 	p.types(t, management.account, scp[0])
 	p.types(t, management.account, scp[1])
-	p.types(t, management.account, strings.Replace(scp[1], "ou-abcd-11112222", "$ROOT", 1)) // later to the root
+	p.types(t, management.account, strings.Replace(scp[1], "ou-abcd-11112222", "$ROOT", 1)) // the page says to attach it to the root later
 
 	return made, whole
 }
 
-// takeDown types the page's commands. A role that can't be deleted at first must not go unnoticed, and must not
-// be of use any more: what it trusts is gone before.
+// takeDown types the page's commands. If a role can't be deleted at first, the commands must report that, and the
+// role must be useless by then: the role that it trusts is deleted before.
 func takeDown(t *testing.T, p *page, organization *fakeOrganization, home, member, management, trail *place) {
 	t.Helper()
 	blocks := p.section(t, "sh Take it down", 7)

@@ -19,18 +19,19 @@ import (
 //go:embed awscli.txt
 var awsCLI string
 
-// page is a page of the documentation, or several, whose commands a test types: with the AWS CLI, in bash, each in the
-// account that the page says.
+// page is one or more pages of the documentation whose commands a test types: in bash, with the AWS CLI, each in
+// the account that the page says.
 type page struct {
 	blocks   map[string][]string // by language and section: "sh 1. Values"
 	names    *strings.Replacer   // the page's example values -> those of the test
-	values   []string            // what the page says to take into each shell
-	folder   string              // where they are typed
-	path     string              // what the shell finds commands in
+	values   []string            // commands that the page says to repeat in each shell
+	folder   string              // the working directory of the shell
+	path     string              // the folder with the commands of this test, first in PATH
 	endpoint string
 }
 
-// openPages reads the blocks of pages. endpoint is AWS, "" for none; instead holds replacements, in pairs.
+// openPages reads the blocks of pages. endpoint is the AWS to call; empty: none. instead has pairs of a text of the
+// page and its replacement.
 func openPages(t *testing.T, files []string, endpoint string, instead ...string) *page {
 	t.Helper()
 	deploy, err := filepath.Abs(folder)
@@ -41,8 +42,8 @@ func openPages(t *testing.T, files []string, endpoint string, instead ...string)
 	if endpoint != "" {
 		p.command(t, "aws", startCLI(t)+` "$@"`)
 	}
-	p.command(t, "sleep", ":")        // the page waits for AWS
-	p.command(t, "sudo", `exec "$@"`) // and is typed by an operator
+	p.command(t, "sleep", ":")        // the page sleeps until AWS has done something
+	p.command(t, "sudo", `exec "$@"`) // the test is no operator with sudo
 	p.command(t, "systemctl", `echo "$*" >> "$(dirname "$0")/systemctl.log"`)
 	for _, file := range files {
 		section, language, block := "", "", ""
@@ -64,13 +65,14 @@ func openPages(t *testing.T, files []string, endpoint string, instead ...string)
 	return p
 }
 
-// command makes a command that the page's shell finds before all others.
+// command makes a command that the page's shell finds first.
 func (p *page) command(t *testing.T, name, script string) {
 	t.Helper()
 	must(t, os.WriteFile(filepath.Join(p.path, name), []byte("#!/bin/sh\n"+script+"\n"), 0o755))
 }
 
-// section is all blocks of a section, which are so many: this test says where each is typed.
+// section returns the n blocks of a section. The test fails if there are more or fewer, because it says for each
+// block where to type it.
 func (p *page) section(t *testing.T, name string, n int) []string {
 	t.Helper()
 	blocks := p.blocks[name]
@@ -80,7 +82,7 @@ func (p *page) section(t *testing.T, name string, n int) []string {
 	return blocks
 }
 
-// try types commands in an account. A command that fails fails all of them, which a person would notice, too.
+// try types commands in an account. It stops at the first that fails, as a person would.
 func (p *page) try(ctx context.Context, account, commands string) (stdout string, err error) {
 	cmd := exec.CommandContext(ctx, "bash", "-euo", "pipefail", "-c", p.names.Replace(strings.Join(append(p.values, commands), "\n")))
 	cmd.Dir = p.folder
@@ -97,7 +99,7 @@ func (p *page) try(ctx context.Context, account, commands string) (stdout string
 	return string(out), err
 }
 
-// types types commands that succeed.
+// types types commands, which must succeed.
 func (p *page) types(t *testing.T, account, commands string) (stdout string) {
 	t.Helper()
 	out, err := p.try(t.Context(), account, commands)
@@ -111,14 +113,14 @@ var cliEnvironment = sync.OnceValues(func() (string, error) {
 	return python.Environment(ctx, "awscli", awsCLI, func(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) })
 })
 
-// startCLI starts the AWS CLI for a test, and returns what a shell calls it by.
+// startCLI starts the AWS CLI for a test, and returns the command with which a shell calls it.
 func startCLI(t *testing.T) string {
 	t.Helper()
 	dir, err := cliEnvironment()
 	must(t, err)
 	program, err := filepath.Abs("aws.py")
 	must(t, err)
-	socket, err := os.MkdirTemp("", "aws") // its path must be short
+	socket, err := os.MkdirTemp("", "aws") // the path of a socket must be short
 	must(t, err)
 	t.Cleanup(func() { os.RemoveAll(socket) })
 	socket = filepath.Join(socket, "s")
@@ -128,7 +130,7 @@ func startCLI(t *testing.T) string {
 	cmd.Stderr = stderr
 	stdout, err := cmd.StdoutPipe()
 	must(t, err)
-	stdin, err := cmd.StdinPipe() // closed, also by the end of this process, it ends
+	stdin, err := cmd.StdinPipe() // the CLI ends when this is closed, which the end of this process does, too
 	must(t, err)
 	must(t, cmd.Start())
 	t.Cleanup(func() {

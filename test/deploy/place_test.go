@@ -15,7 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 )
 
-// rolePolicy is what Flowkeeper's role may do in an account.
+// rolePolicy is the policy of Flowkeeper's role in an account.
 func (p *place) rolePolicy(t *testing.T) string {
 	t.Helper()
 	text, err := p.query(t.Context(), "iam", url.Values{
@@ -30,7 +30,7 @@ func (p *place) rolePolicy(t *testing.T) string {
 	return document
 }
 
-// queries ask for what the templates make. None of their answers has Flowkeeper's name where nothing of it is left.
+// queries list what the templates make. If nothing of Flowkeeper is left, none of the answers has its name.
 var queries = map[string]url.Values{
 	"iam ListRoles":             {"Version": {"2010-05-08"}},
 	"iam ListInstanceProfiles":  {"Version": {"2010-05-08"}},
@@ -41,7 +41,7 @@ var queries = map[string]url.Values{
 
 var ours = regexp.MustCompile(`flowkeeper[\w-]*`)
 
-// traces are what is there of Flowkeeper, by kind.
+// traces are the things of Flowkeeper that are left, by kind.
 func (p *place) traces(t *testing.T) map[string][]string {
 	t.Helper()
 	texts := map[string]string{}
@@ -58,7 +58,7 @@ func (p *place) traces(t *testing.T) map[string][]string {
 	var d described
 	must(t, xml.Unmarshal(text, &d))
 	for _, s := range d.Stacks {
-		if s.Status != "DELETE_COMPLETE" { // LocalStack lists these, too
+		if s.Status != "DELETE_COMPLETE" { // LocalStack also lists deleted stacks
 			texts["cloudformation DescribeStacks"] += s.ID + " "
 		}
 	}
@@ -82,7 +82,7 @@ func (p *place) traces(t *testing.T) map[string][]string {
 	return out
 }
 
-// notifiesAnother has a bucket notify somebody else of other objects.
+// notifiesAnother lets a bucket notify somebody else about other objects.
 func (p *place) notifiesAnother(t *testing.T, bucket string) {
 	t.Helper()
 	_, err := p.sqs.CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: aws.String("another")})

@@ -9,13 +9,12 @@ import (
 	"testing"
 )
 
-// request is what AWS judges: who, with MFA ("" where AWS does not know of
-// any), does what to what.
+// request is what AWS judges: a principal, with MFA or without (empty: AWS does not know), an action, and a
+// resource.
 type request struct{ arn, mfa, action, resource string }
 
-// denied reports whether a policy denies a request, for the conditions that
-// TestServiceControlPolicies allows: ArnNotLike holds for all but the named,
-// BoolIfExists for a key that is absent too.
+// denied reports whether a policy denies a request. It knows the conditions that TestServiceControlPolicies allows:
+// ArnNotLike holds for all principals except those named, and BoolIfExists also if the key is absent.
 func (p policy) denied(t *testing.T, r request) bool {
 	t.Helper()
 	for _, s := range p.Statement {
@@ -33,7 +32,7 @@ func (p policy) denied(t *testing.T, r request) bool {
 	return false
 }
 
-// matched says whether any of the patterns, in which * is any text, matches.
+// matched reports whether one of the patterns matches, in which * is any text.
 func matched(t *testing.T, patterns []string, text string) bool {
 	t.Helper()
 	for _, p := range patterns {
@@ -46,7 +45,8 @@ func matched(t *testing.T, patterns []string, text string) bool {
 	return false
 }
 
-// Who may still do what once the service control policies are attached.
+// TestWhoIsDenied: with the service control policies attached, attackers can't delete flow logs or disturb
+// Flowkeeper, while administrators with MFA, Flowkeeper and StackSets still can do their work.
 func TestWhoIsDenied(t *testing.T) {
 	t.Parallel()
 	const (
@@ -91,7 +91,7 @@ func TestWhoIsDenied(t *testing.T) {
 		{request{admin, "true", "logs:DeleteLogGroup", group}, false},
 		{request{admin, "", "logs:DeleteLogGroup", group}, true},
 		{request{mallory, "", "logs:DeleteLogGroup", "arn:aws:logs:eu-west-1:111122223333:log-group:another"}, false},
-		{request{mallory, "true", "iam:CreateRole", admin}, true}, // in an account that has none yet
+		{request{mallory, "true", "iam:CreateRole", admin}, true}, // in an account that has no such role yet
 		{request{mallory, "", "iam:CreateRole", "arn:aws:iam::111122223333:role/another"}, false},
 		{request{mallory, "", "sqs:PurgeQueue", queue}, true},
 		{request{admin, "true", "sqs:PurgeQueue", queue}, false},
@@ -107,7 +107,7 @@ func TestWhoIsDenied(t *testing.T) {
 		{request{admin, "false", "cloudtrail:StopLogging", trail}, true},
 		{request{admin, "true", "cloudtrail:StopLogging", trail}, false},
 		{request{mallory, "", "iam:PutRolePolicy", daemon}, true},
-		{request{admin, "", "iam:UpdateAssumeRolePolicy", admin}, true}, // otherwise an attacker with its access key could change its trust policy
+		{request{admin, "", "iam:UpdateAssumeRolePolicy", admin}, true}, // else an attacker with the administrator's access key could change this trust policy
 		{request{mallory, "true", "iam:CreateRole", replay}, true},
 		{request{mallory, "", "sqs:ReceiveMessage", dead}, true},
 		{request{mallory, "", "sqs:StartMessageMoveTask", dead}, true},
@@ -115,23 +115,23 @@ func TestWhoIsDenied(t *testing.T) {
 		{request{replay, "true", "sqs:DeleteMessage", dead}, false},
 		{request{replay, "", "sqs:DeleteMessage", dead}, true},
 		{request{admin, "true", "sqs:ReceiveMessage", dead}, false},
-		{request{mallory, "", "events:PutPermission", "*"}, true}, // AWS judges these two by no resource
+		{request{mallory, "", "events:PutPermission", "*"}, true}, // AWS checks these two against no resource
 		{request{mallory, "", "events:RemovePermission", "*"}, true},
 		{request{admin, "true", "events:PutPermission", "*"}, false},
 		{request{admin, "", "organizations:LeaveOrganization", "*"}, true},
-		{request{sets, "", "events:PutTargets", rule}, false}, // a StackSet updates its stacks, and makes them in new accounts
+		{request{sets, "", "events:PutTargets", rule}, false}, // a StackSet updates its stacks, and makes some in new accounts
 		{request{sets, "", "iam:PutRolePolicy", daemon}, false},
 		{request{sets, "", "iam:CreateRole", forward}, false},
 		{request{sets, "", "ec2:DeleteFlowLogs", log}, true},
 		{request{sets, "", "cloudtrail:StopLogging", trail}, true},
 		{request{sets, "", "sqs:ReceiveMessage", queue}, true},
-		{request{mallory, "true", "iam:CreateRole", sets}, true}, // nobody becomes what StackSets use
+		{request{mallory, "true", "iam:CreateRole", sets}, true}, // nobody may take the role that StackSets use
 		{request{mallory, "true", "iam:UpdateAssumeRolePolicy", sets}, true},
-		{request{mallory, "true", "iam:CreateRole", forward}, true}, // in an account that has none yet: the queue believes it
+		{request{mallory, "true", "iam:CreateRole", forward}, true}, // in an account that has no such role yet: the queue's policy trusts this name
 		{request{mallory, "", "iam:UpdateAssumeRolePolicy", forward}, true},
 		{request{mallory, "", "sns:SetTopicAttributes", topic}, true},
 		{request{mallory, "", "sns:AddPermission", topic}, true},
-		{request{mallory, "", "sns:RemovePermission", topic}, true}, // without the bucket's leave nothing is announced
+		{request{mallory, "", "sns:RemovePermission", topic}, true}, // without this permission the bucket can't announce log files
 		{request{mallory, "", "cloudwatch:PutAlarmMuteRule", alarm}, true},
 		{request{mallory, "", "cloudwatch:DeleteAlarms", alarm}, true},
 		{request{mallory, "", "cloudwatch:DeleteAlarms", "arn:aws:cloudwatch:eu-west-1:111122223333:alarm:another"}, false},
@@ -145,8 +145,8 @@ func TestWhoIsDenied(t *testing.T) {
 	}
 }
 
-// What the README says to write for a role of Identity Center spares that role
-// wherever Identity Center is: the path has no Region where that is us-east-1.
+// TestIdentityCentersRolesAreSpared: the pattern in deploy/README.md exempts a role of Identity Center in each
+// Region of Identity Center. If that is us-east-1, the role's path has no Region.
 func TestIdentityCentersRolesAreSpared(t *testing.T) {
 	t.Parallel()
 	name := regexp.MustCompile("`(aws-reserved/.*)`").FindSubmatch(read(t, filepath.Join(folder, "README.md")))
@@ -161,7 +161,7 @@ func TestIdentityCentersRolesAreSpared(t *testing.T) {
 		"arn:aws:iam::111122223333:role/AWSReservedSSO_NAME_0123456789abcdef":                                          false,
 	} {
 		if got := matched(t, pattern, arn); got != want {
-			t.Errorf("%s: %s is spared %v, want %v", pattern, arn, got, want)
+			t.Errorf("%s exempts %s: %v, want %v", pattern, arn, got, want)
 		}
 	}
 }

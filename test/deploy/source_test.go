@@ -14,20 +14,19 @@ import (
 
 const sdk = "github.com/aws/aws-sdk-go-v2/service/"
 
-// prefixes of permissions, where they are not called as the SDK's package is.
+// prefixes of permissions, if they differ from the name of the SDK's package.
 var prefixes = map[string]string{"eventbridge": "events", "cloudwatchlogs": "logs"}
 
-// people may call these with a command, by a policy of their own; the daemon's role may not.
+// people may make these calls with a command, and need a policy of their own; the daemon's role does not allow
+// them.
 var people = map[string]string{"sqs:SendMessage": "replay --send", "s3:ListBucket": "replay s3://"}
 
-// notOurs are packages of the binary that play others: AWS, and the demo's
-// attacker.
+// notOurs are packages of the binary that do not act for Flowkeeper: they play AWS, or the attacker of the demo.
 var notOurs = []string{"flowkeeper/internal/fakeaws", "flowkeeper/internal/demo"}
 
-// TestWhatCouldBeCalledIsInAPolicy reads the source: every call that stands in
-// a package of the binary is allowed by a policy, so that a path that
-// TestPoliciesAreWhatIsCalled does not take hides nothing. And the policies for
-// the doctor and for people allow nothing that the source does not call.
+// TestWhatCouldBeCalledIsInAPolicy reads the source: a policy allows each call in a package of the binary, so calls
+// on paths that TestPoliciesAreWhatIsCalled does not take are covered, too. And the policies for the doctor and for
+// people allow no call that the source does not have.
 func TestWhatCouldBeCalledIsInAPolicy(t *testing.T) {
 	t.Parallel()
 	calls := callsInSource(t)
@@ -36,28 +35,28 @@ func TestWhatCouldBeCalledIsInAPolicy(t *testing.T) {
 	for a, where := range calls {
 		stand = append(stand, a)
 		if !slices.Contains(daemon, a) && !slices.Contains(doctor, a) && people[a] == "" {
-			t.Errorf("%s is called in %s, and allowed by no policy", a, where)
+			t.Errorf("%s is called in %s, but no policy allows it", a, where)
 		}
 	}
 	for a := range people {
 		if calls[a] == "" || slices.Contains(daemon, a) || slices.Contains(doctor, a) || !slices.Contains(replay, a) {
-			t.Errorf("%s is nothing that only people call, and may", a)
+			t.Errorf("%s is listed in people: want a command that calls it, and that only the policy for replay allows it", a)
 		}
 	}
 	for name, policy := range map[string][]string{"iam-policy-doctor.json": doctor, "iam-policy-replay.json": replay} {
 		for _, a := range policy {
 			if !slices.Contains(stand, a) && unseen[a] == "" {
-				t.Errorf("%s: %s is called nowhere", name, a)
+				t.Errorf("%s allows %s, which is called nowhere", name, a)
 			}
 		}
 	}
 	if len(calls) < 8 {
-		t.Errorf("only %v found", calls)
+		t.Errorf("found only the calls %v in the source", calls)
 	}
 }
 
-// callsInSource are the permissions of the calls in the binary's own packages,
-// each with a file: every SDK call takes an Input of its name.
+// callsInSource are the permissions of the calls in the binary's own packages, each with a file that makes it. Each
+// call of the SDK has an Input named after it.
 func callsInSource(t *testing.T) map[string]string {
 	t.Helper()
 	out := map[string]string{}
@@ -113,7 +112,7 @@ func services(t *testing.T, f *ast.File) map[string]string {
 	return out
 }
 
-// sources are the files that the binary is built from, ours only.
+// sources are the files of this module that the binary is built from.
 func sources(t *testing.T) (files []string) {
 	t.Helper()
 	list := exec.CommandContext(t.Context(), "go", "list", "-deps", "-f", `{{range .GoFiles}}{{$.ImportPath}} {{$.Dir}}/{{.}}{{"\n"}}{{end}}`, "flowkeeper/cmd/flowkeeper")
@@ -126,7 +125,7 @@ func sources(t *testing.T) (files []string) {
 		}
 	}
 	if len(files) < 50 {
-		t.Fatalf("only %d files", len(files))
+		t.Fatalf("found only %d files of the binary", len(files))
 	}
 	return files
 }

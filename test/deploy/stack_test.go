@@ -37,8 +37,7 @@ type place struct {
 	events *eventbridge.Client
 }
 
-// somewhere is in an account of the test's own: to LocalStack an access key of
-// twelve digits is the account.
+// somewhere is in a new account: for LocalStack, an access key of twelve digits is the account.
 func somewhere(inst *localstack.Instance) *place {
 	return newPlace(inst, fmt.Sprintf("%012d", 100_000_000_000+rand.Int64N(800_000_000_000)), region)
 }
@@ -70,7 +69,7 @@ type described struct {
 	} `xml:"DescribeStacksResult>Stacks>member"`
 }
 
-// deploy makes a stack of a template, and waits for it.
+// deploy makes a stack from a template of deploy/, and waits for it.
 func (p *place) deploy(t *testing.T, stack, file string, parameters map[string]string) outputs {
 	t.Helper()
 	out, err := p.create(t.Context(), stack, string(read(t, templatePath(file))), parameters)
@@ -78,7 +77,7 @@ func (p *place) deploy(t *testing.T, stack, file string, parameters map[string]s
 	return out
 }
 
-// create is deploy of the text of a template.
+// create makes a stack from the text of a template, and waits for it.
 func (p *place) create(ctx context.Context, stack, template string, parameters map[string]string) (outputs, error) {
 	form := url.Values{
 		"Action": {"CreateStack"}, "StackName": {stack}, "TemplateBody": {template}, "Capabilities.member.1": {"CAPABILITY_NAMED_IAM"},
@@ -112,11 +111,11 @@ func (p *place) delete(ctx context.Context, stack string) error {
 	return err
 }
 
-// settled waits until AWS has done with a stack, and returns its outputs if it is in this state.
+// settled waits until AWS has finished with a stack. It returns the stack's outputs if it ended in this state.
 func (p *place) settled(ctx context.Context, stack, state string) (outputs, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	every := time.NewTicker(300 * time.Millisecond) // asking is work for LocalStack, too
+	every := time.NewTicker(300 * time.Millisecond) // not faster, because each call is work for LocalStack
 	defer every.Stop()
 	for {
 		text, err := p.cloudFormation(ctx, url.Values{"Action": {"DescribeStacks"}, "StackName": {stack}})
@@ -152,9 +151,8 @@ func (p *place) cloudFormation(ctx context.Context, form url.Values) ([]byte, er
 	return p.query(ctx, "cloudformation", form)
 }
 
-// query speaks the protocol of older services itself, as a few calls are not worth a
-// module; LocalStack reads account and Region out of the signature's scope and
-// does not check the signature.
+// query calls a service with the Query protocol by itself, because a few calls are not worth a module. LocalStack
+// reads account and Region from the scope of the signature, and does not check the signature.
 func (p *place) query(ctx context.Context, service string, form url.Values) ([]byte, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, p.inst.Endpoint, strings.NewReader(form.Encode()))
 	if err != nil {
@@ -174,8 +172,7 @@ func (p *place) query(ctx context.Context, service string, form url.Values) ([]b
 	return text, err
 }
 
-// put sends a record as CloudTrail would: to the bus of its own account and
-// Region.
+// put sends a record as CloudTrail does: to the bus of its own account and Region.
 func (p *place) put(t *testing.T, record string) {
 	t.Helper()
 	out, err := p.events.PutEvents(t.Context(), &eventbridge.PutEventsInput{Entries: []ebtypes.PutEventsRequestEntry{{
@@ -194,7 +191,7 @@ func (p *place) attributes(t *testing.T, url string) map[string]string {
 	return out.Attributes
 }
 
-// empty says whether every message of a queue was acknowledged.
+// empty returns an error unless every message of a queue was acknowledged.
 func (p *place) empty(t *testing.T, url string) error {
 	t.Helper()
 	have := p.attributes(t, url)

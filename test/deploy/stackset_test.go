@@ -23,14 +23,14 @@ import (
 	"flowkeeper/test/localstack"
 )
 
-// fakeOrganization stands before a LocalStack and adds what that lacks, as AWS documents it: service-managed
-// StackSets, AWS Organizations (its policies here, its accounts in accounts_test.go), and roles that let in only whom
-// they trust. All else passes.
+// fakeOrganization is a proxy before LocalStack that adds what LocalStack lacks, as AWS documents it:
+// service-managed StackSets, AWS Organizations (its policies here, its accounts in accounts_test.go), and roles
+// that only principals can assume whom they trust. It passes other calls on.
 type fakeOrganization struct {
 	inst       *localstack.Instance
 	pass       *httputil.ReverseProxy
 	management string
-	accounts   []string // below the root, without the management account: a StackSet skips that
+	accounts   []string // without the management account, which a StackSet skips
 
 	mu         sync.Mutex
 	delegated  string // another account that runs StackSets; empty: none
@@ -42,7 +42,7 @@ type fakeOrganization struct {
 	failing    string // an account whose stacks can't be deleted
 }
 
-// fails makes deletions in an account fail from now on; "" for none.
+// fails lets deletions of stacks in an account fail from now on; empty: in none.
 func (o *fakeOrganization) fails(account string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -56,7 +56,7 @@ func (o *fakeOrganization) delegates(account string) {
 	o.delegated = account
 }
 
-// given are the parameters of the StackSet.
+// given are the parameters that the StackSet was given.
 func (o *fakeOrganization) given() map[string]string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -74,7 +74,7 @@ type stackInstance struct {
 	stack, status, reason string
 }
 
-// operation of a StackSet: it runs the first time that somebody asks, and has ended the next time.
+// operation is one of the StackSet. It is running when somebody first asks, and has ended when somebody asks again.
 type operation struct {
 	status string
 	asked  bool
@@ -88,8 +88,8 @@ type scp struct {
 
 const organizationRoot = "r-ab12"
 
-// newOrganization returns an organisation of a management account and others, and the LocalStack behind it: calls to
-// that go through the organisation, which answers those that LocalStack can't.
+// newOrganization returns an organisation of a management account and others, and a LocalStack whose endpoint is
+// the organisation's proxy.
 func newOrganization(t *testing.T, inst *localstack.Instance, management string, accounts ...string) (*fakeOrganization, *localstack.Instance) {
 	t.Helper()
 	to, err := url.Parse(inst.Endpoint)
@@ -104,7 +104,7 @@ func newOrganization(t *testing.T, inst *localstack.Instance, management string,
 	return o, &localstack.Instance{Endpoint: server.URL}
 }
 
-// left are the StackSet and the policies that are still there.
+// left are the StackSet and the policies that still exist.
 func (o *fakeOrganization) left() (out []string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -117,7 +117,7 @@ func (o *fakeOrganization) left() (out []string) {
 	return out
 }
 
-// refusal is an error as AWS answers it.
+// refusal is an error that AWS answers.
 type refusal struct{ code, message string }
 
 func (r refusal) Error() string { return r.code + ": " + r.message }
@@ -166,7 +166,7 @@ func (o *fakeOrganization) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// mayCall refuses a call about StackSets by an account that does not run them, or that does not say as whom it calls.
+// mayCall refuses calls about StackSets by an account that does not run them, or whose CallAs is wrong.
 // https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_CreateStackSet.html (CallAs)
 func (o *fakeOrganization) mayCall(caller string, form url.Values) error {
 	as := form.Get("CallAs")
@@ -179,7 +179,7 @@ func (o *fakeOrganization) mayCall(caller string, form url.Values) error {
 	return refusal{"ValidationError", fmt.Sprintf("account %s may not call %s as %q", caller, form.Get("Action"), as)}
 }
 
-// signer is who signed a request, for which Region and service.
+// signer returns who signed a request, and for which Region and service.
 func signer(r *http.Request) (account, region, service string) {
 	_, scope, _ := strings.Cut(r.Header.Get("Authorization"), "Credential=")
 	parts := strings.Split(scope, "/")
@@ -240,7 +240,7 @@ func newStackSet(form url.Values) *stackSet {
 	return set
 }
 
-// updateStackSet wants all that the StackSet has already. It updates no stacks.
+// updateStackSet only accepts what the StackSet has already, and updates no stacks.
 func (o *fakeOrganization) updateStackSet(_ context.Context, _ string, form url.Values) (string, error) {
 	updated := newStackSet(form)
 	switch {
@@ -254,7 +254,7 @@ func (o *fakeOrganization) updateStackSet(_ context.Context, _ string, form url.
 	return o.operate(form, func(*stackInstance) error { return nil }, nil)
 }
 
-// members are the values of a list, such as Regions.member.%d.
+// members are the values of a list parameter, such as Regions.member.%d.
 func members(form url.Values, name string) (out []string) {
 	for n := 1; form.Has(fmt.Sprintf(name, n)); n++ {
 		out = append(out, form.Get(fmt.Sprintf(name, n)))
@@ -311,7 +311,8 @@ func (o *fakeOrganization) deleteStackInstances(ctx context.Context, _ string, f
 	}, regions)
 }
 
-// operate does something to all instances at once. What fails is inoperable; what has no status then is gone.
+// operate calls do for all instances in some Regions at the same time. An instance for which it fails is
+// INOPERABLE; one whose status do made empty is deleted.
 func (o *fakeOrganization) operate(form url.Values, do func(*stackInstance) error, regions []string) (string, error) {
 	var all sync.WaitGroup
 	for _, i := range o.set.instances {
@@ -336,7 +337,7 @@ func (o *fakeOrganization) operate(form url.Values, do func(*stackInstance) erro
 		return "", err
 	}
 	o.set.instances = slices.DeleteFunc(o.set.instances, func(i *stackInstance) bool { return i.status == "" })
-	status := "SUCCEEDED" // also with failures, while they are tolerated
+	status := "SUCCEEDED" // even with failures, as long as they are tolerated
 	if failed*100 > tolerated*len(o.set.instances) {
 		status = "FAILED"
 	}
@@ -456,6 +457,6 @@ func answer(w http.ResponseWriter, out any, err error) {
 		return
 	}
 	if err := json.NewEncoder(w).Encode(out); err != nil {
-		return // the client is gone
+		return // an error means that the client is gone
 	}
 }

@@ -24,10 +24,10 @@ import (
 	"flowkeeper/test/localstack"
 )
 
-// What the templates make is enough for the real binary.
+// TestStacks: the stacks of the templates are all that the real binary needs to restore flow logs.
 //
-// LocalStack enforces neither policies nor a template's Rules: that those of
-// the queue, the buses and the roles suffice shows on AWS only.
+// LocalStack enforces neither policies nor the Rules of a template, so only AWS can show that the policies of
+// queue, buses and roles suffice.
 func TestStacks(t *testing.T) {
 	t.Parallel()
 	inst := shared.Get(t)
@@ -38,7 +38,7 @@ func TestStacks(t *testing.T) {
 	t.Run("log files, and both ways", func(t *testing.T) { t.Parallel(); bothWays(t, inst, binary) })
 }
 
-// mainAlone: no parameter is given.
+// mainAlone: flowkeeper.yaml alone, without parameters, is enough for one account in one Region.
 func mainAlone(t *testing.T, inst *localstack.Instance, binary string) {
 	home := somewhere(inst)
 	made := home.deploy(t, "flowkeeper", "flowkeeper.yaml", nil)
@@ -53,7 +53,7 @@ func mainAlone(t *testing.T, inst *localstack.Instance, binary string) {
 	d.stop(t)
 }
 
-// checkQueues checks the settings of the queues that no event of this test shows.
+// checkQueues checks the settings of the queues that no event of this test would show.
 func (p *place) checkQueues(t *testing.T, made outputs) {
 	t.Helper()
 	dead := p.attributes(t, made["QueueUrl"]+"-dead")
@@ -76,7 +76,7 @@ func (p *place) checkQueues(t *testing.T, made outputs) {
 	}
 }
 
-// twoAccounts, two Regions each, every option. Each deletion comes by the bus of
+// twoAccounts: all templates with all options, in two accounts and two Regions. Each deletion arrives by the bus of
 // its own account and Region.
 func twoAccounts(t *testing.T, inst *localstack.Instance, binary string) {
 	home := somewhere(inst)
@@ -95,8 +95,8 @@ func twoAccounts(t *testing.T, inst *localstack.Instance, binary string) {
 		"QueueRegion": region, "QueueAccount": home.account, "DaemonRoleArn": made["RoleArn"], "ExternalId": external,
 		"DeliveryRoleArns": "arn:aws:iam::" + member.account + ":role/delivery", "DoctorLooks": "true",
 	})["RoleArn"]
-	// In the queue's own Region it must make no rule: each event would come back
-	// to it without end.
+	// In the queue's own Region the template must make no rule: it would forward each event to
+	// its own bus, without end.
 	if out := home.deploy(t, "wrong", "flowkeeper-region.yaml", where); out["RuleArn"] != "" {
 		t.Fatalf("a rule that forwards to its own bus: %v", out)
 	}
@@ -177,8 +177,7 @@ func (p *place) deletes(t *testing.T, id string) (record string) {
 	return string(text)
 }
 
-// restored says whether AWS has exactly one flow log, which replaces the lost
-// one.
+// restored returns an error unless AWS has exactly one flow log, which replaces the lost one.
 func (p *place) restored(t *testing.T, lost string) error {
 	t.Helper()
 	out, err := p.ec2.DescribeFlowLogs(t.Context(), &ec2.DescribeFlowLogsInput{})
@@ -193,7 +192,7 @@ func (p *place) restored(t *testing.T, lost string) error {
 	return fmt.Errorf("%s/%s: %d flow logs, none of them replaces %s", p.account, p.region, len(out.FlowLogs), lost)
 }
 
-// process is `flowkeeper run` as its own process.
+// process is `flowkeeper run` in a process of its own.
 type process struct {
 	binary, config string
 	env            []string
@@ -202,7 +201,7 @@ type process struct {
 	done           chan struct{} // closed once it has ended
 }
 
-// binary is the one in FLOWKEEPER_BIN, or one built now.
+// binary is the one in FLOWKEEPER_BIN, or one that is built now.
 func binary(t *testing.T) string {
 	t.Helper()
 	if path := os.Getenv("FLOWKEEPER_BIN"); path != "" {
@@ -217,9 +216,8 @@ func binary(t *testing.T) string {
 	return path
 }
 
-// startDaemon runs it with what the stack's output says, which ends within
-// `inventory`, and what a test needs. The schedule is far off: what comes back
-// came back by its event.
+// startDaemon runs the daemon with the configuration of the stack's outputs, which ends in `inventory:`, and with
+// more lines of the test. The schedule is far off, so a flow log that comes back was restored because of its event.
 func startDaemon(t *testing.T, binary string, home *place, configuration string) *process {
 	t.Helper()
 	dir := t.TempDir()
@@ -248,7 +246,7 @@ func startDaemon(t *testing.T, binary string, home *place, configuration string)
 	return d
 }
 
-// knows says whether the snapshot protects a flow log.
+// knows returns an error unless the snapshot has a flow log as protected.
 func (d *process) knows(id string) error {
 	select {
 	case <-d.done:
@@ -264,7 +262,7 @@ func (d *process) knows(id string) error {
 	return nil
 }
 
-// shell is a script that runs a command of the daemon's own binary, with its configuration. All others succeed.
+// shell is a script that runs a command of the daemon's own binary with its configuration. Other commands succeed.
 func (d *process) shell(command string) string {
 	script := fmt.Sprintf("[ \"$1\" = %s ] || exit 0\nexec env", command)
 	for _, v := range d.env {

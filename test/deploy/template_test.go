@@ -14,7 +14,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// The event pattern is the same in all templates that have a rule.
+// TestTemplatesHaveThePattern: each template with a rule has the event pattern of deploy/eventbridge-pattern.json.
 func TestTemplatesHaveThePattern(t *testing.T) {
 	t.Parallel()
 	var want any
@@ -28,13 +28,12 @@ func TestTemplatesHaveThePattern(t *testing.T) {
 		var got any
 		must(t, pattern.Decode(&got))
 		if !reflect.DeepEqual(got, want) {
-			t.Errorf("%s: the rule's pattern is not deploy/eventbridge-pattern.json, but %v", name, got)
+			t.Errorf("%s: the rule's pattern is %v, want that of deploy/eventbridge-pattern.json", name, got)
 		}
 	}
 }
 
-// What the templates make is what the service control policy protects, by
-// name.
+// TestWhatIsMadeIsProtected: scp-flowkeeper.json protects each named resource that the templates make.
 func TestWhatIsMadeIsProtected(t *testing.T) {
 	t.Parallel()
 	kinds := map[string]struct{ property, arn string }{
@@ -67,11 +66,11 @@ func TestWhatIsMadeIsProtected(t *testing.T) {
 		}
 	}
 	if len(seen) != len(kinds) {
-		t.Errorf("only %v of the kinds of things are made with a name", seen)
+		t.Errorf("found named resources of only these kinds: %v", seen)
 	}
 }
 
-// madeName is the name of a resource, in the Region of this test.
+// madeName is the name of a resource in the Region of this test.
 func madeName(n *yaml.Node) string {
 	if n == nil {
 		return ""
@@ -79,8 +78,8 @@ func madeName(n *yaml.Node) string {
 	return strings.ReplaceAll(n.Value, "${AWS::Region}", region)
 }
 
-// The queues' policies are the same by hand and by template, but for the statements of
-// parameters: organization_test.go has these.
+// TestQueuePoliciesAreOne: the policies of the queues are the same in the files for a setup by hand and in the
+// template, except for statements that depend on parameters, which organization_test.go checks.
 func TestQueuePoliciesAreOne(t *testing.T) {
 	t.Parallel()
 	for file, resource := range map[string]string{"queue-policy.json": "QueuePolicy", "queue-policy-dead.json": "DeadLettersPolicy"} {
@@ -88,7 +87,7 @@ func TestQueuePoliciesAreOne(t *testing.T) {
 	}
 }
 
-// queuePolicyOf is a line for each statement of a file.
+// queuePolicyOf has a line for each statement of a file.
 func queuePolicyOf(t *testing.T, name string) (out []string) {
 	t.Helper()
 	for _, s := range readPolicy(t, name).Statement {
@@ -97,7 +96,7 @@ func queuePolicyOf(t *testing.T, name string) (out []string) {
 	return out
 }
 
-// queuePolicyIn is the same of a resource in the template.
+// queuePolicyIn has a line for each statement of a resource in the template.
 func queuePolicyIn(t *testing.T, resource string) (out []string) {
 	t.Helper()
 	for _, s := range at(template(t, "flowkeeper.yaml"), "Resources", resource, "Properties", "PolicyDocument", "Statement").Content {
@@ -108,7 +107,7 @@ func queuePolicyIn(t *testing.T, resource string) (out []string) {
 		for operator, k := range pairs(at(s, "Condition")) {
 			condition[operator] = map[string]oneOrMore{}
 			for key := range pairs(k) {
-				if key != "aws:PrincipalArn" { // of the parameter ReplayRoleArn
+				if key != "aws:PrincipalArn" { // depends on the parameter ReplayRoleArn
 					condition[operator][key] = nil
 				}
 			}
@@ -118,9 +117,9 @@ func queuePolicyIn(t *testing.T, resource string) (out []string) {
 	return out
 }
 
-// SQS moves what was received too often by the queues' redrive settings, and no
-// policy of the queue that gets it need allow it. So a queue that names ours as its
-// dead-letter queue would be a way to forge messages.
+// TestNoQueueOfOthersMovesMessagesToOurs: no other queue may name ours as its dead-letter queue. SQS itself moves
+// messages to a dead-letter queue, which needs no permission in that queue's policy, so an attacker could forge
+// messages that way.
 func TestNoQueueOfOthersMovesMessagesToOurs(t *testing.T) {
 	t.Parallel()
 	text := string(read(t, "../../docs/setup.md"))
@@ -135,8 +134,8 @@ func TestNoQueueOfOthersMovesMessagesToOurs(t *testing.T) {
 	}
 }
 
-// So are the alarms, which docs/setup.md has as commands. Their actions and descriptions are
-// not compared.
+// TestAlarmsAreTheSameByHand: flowkeeper.yaml and the commands of docs/setup.md make the same alarms. Their actions
+// and descriptions are not compared.
 func TestAlarmsAreTheSameByHand(t *testing.T) {
 	t.Parallel()
 	byHand := alarmsByHand(t)
@@ -156,7 +155,7 @@ func TestAlarmsAreTheSameByHand(t *testing.T) {
 	}
 }
 
-// alarmIn are an alarm's properties in the template, with the queues' names.
+// alarmIn are the properties of an alarm in the template, with the queues' names.
 func alarmIn(t *testing.T, properties *yaml.Node) (out map[string]any) {
 	t.Helper()
 	walk(properties, func(n *yaml.Node) {
@@ -171,8 +170,7 @@ func alarmIn(t *testing.T, properties *yaml.Node) (out map[string]any) {
 	return out
 }
 
-// alarmsByHand are the options of the commands of docs/setup.md, as the
-// properties that they set, by the alarm's name.
+// alarmsByHand are the alarms that the commands of docs/setup.md make: their properties, by the alarm's name.
 func alarmsByHand(t *testing.T) map[any]map[string]any {
 	t.Helper()
 	out := map[any]map[string]any{}
@@ -195,7 +193,7 @@ func alarmsByHand(t *testing.T) map[any]map[string]any {
 	return out
 }
 
-// So is what the doctor may read.
+// TestDoctorsPolicyIsOne: the doctor may read the same by hand and by template.
 func TestDoctorsPolicyIsOne(t *testing.T) {
 	t.Parallel()
 	for _, file := range []string{"flowkeeper.yaml", "flowkeeper-member.yaml"} {
@@ -211,7 +209,7 @@ func pairs(n *yaml.Node) map[string]*yaml.Node {
 	return out
 }
 
-// keys are the operators of a condition with the keys that they ask for.
+// keys are the operators of a condition, with the keys that they test.
 func keys(condition map[string]map[string]oneOrMore) (out []string) {
 	for operator, k := range condition {
 		for key := range k {
@@ -221,8 +219,8 @@ func keys(condition map[string]map[string]oneOrMore) (out []string) {
 	return sorted(out)
 }
 
-// docs/setup.md and docs/organization.md name every parameter, and none that a template does
-// not have.
+// TestSetupNamesTheParameters: docs/setup.md and docs/organization.md name every parameter of the templates, and
+// none that no template has.
 func TestSetupNamesTheParameters(t *testing.T) {
 	t.Parallel()
 	text := string(read(t, "../../docs/setup.md")) + string(read(t, "../../docs/organization.md"))
@@ -242,6 +240,6 @@ func TestSetupNamesTheParameters(t *testing.T) {
 		}
 	}
 	if len(given) < 8 {
-		t.Errorf("only %v are given", given)
+		t.Errorf("the pages set only the parameters %v", given)
 	}
 }
