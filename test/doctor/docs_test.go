@@ -12,7 +12,7 @@ import (
 	"flowkeeper/internal/doctor"
 )
 
-// sources are the texts of all Go files of a kind.
+// sources are the texts of all Go files: of tests, or of others.
 func sources(t *testing.T, tests bool) string {
 	t.Helper()
 	var all strings.Builder
@@ -34,8 +34,8 @@ func read(t *testing.T, name string) string {
 	return string(text)
 }
 
-// The table says of every check on what it was tried, and names tests that
-// there are.
+// TestEveryCheckIsInTheTable: the table of docs/doctor.md says for every check on which AWS it was tried, and
+// names tests that exist.
 func TestEveryCheckIsInTheTable(t *testing.T) {
 	t.Parallel()
 	_, part, _ := strings.Cut(read(t, "doctor.md"), "## The checks")
@@ -45,7 +45,7 @@ func TestEveryCheckIsInTheTable(t *testing.T) {
 	for _, row := range regexp.MustCompile("(?m)^\\| `([a-z-]+)` \\| (.+) \\| (.+) \\| (.+) \\|$").FindAllStringSubmatch(part, -1) {
 		listed = append(listed, row[1])
 		if !regexp.MustCompile(`^(fakeaws|LocalStack|moto|fakeaws, LocalStack)$`).MatchString(row[3]) {
-			t.Errorf("%s was tried on %q", row[1], row[3])
+			t.Errorf("%s was tried on %q, want fakeaws, LocalStack or moto", row[1], row[3])
 		}
 		names := regexp.MustCompile(`Test\w+`).FindAllString(row[4], -1)
 		if len(names) == 0 {
@@ -53,7 +53,7 @@ func TestEveryCheckIsInTheTable(t *testing.T) {
 		}
 		for _, name := range names {
 			if !strings.Contains(tests, "func "+name+"(") {
-				t.Errorf("%s names %s, which is no test", row[1], name)
+				t.Errorf("%s names %s, which does not exist", row[1], name)
 			}
 		}
 	}
@@ -62,11 +62,11 @@ func TestEveryCheckIsInTheTable(t *testing.T) {
 		want = append(want, c.ID)
 	}
 	if !slices.Equal(listed, want) {
-		t.Errorf("the table has %v, the doctor %v", listed, want)
+		t.Errorf("the table has the checks %v, want those of the doctor: %v", listed, want)
 	}
 }
 
-// anchor of a heading, as the pages are shown.
+// anchor is the anchor that GitHub makes of a heading.
 func anchor(heading string) string {
 	return strings.ReplaceAll(strings.ToLower(strings.TrimSpace(heading)), " ", "-")
 }
@@ -80,7 +80,7 @@ func TestEveryCheckHasAnAnchor(t *testing.T) {
 	}
 	for _, c := range doctor.Checks() {
 		if _, id, _ := strings.Cut(doctor.See(c.ID), "docs/troubleshoot.md#"); anchors[id] != 1 {
-			t.Errorf("%s has %d anchors", doctor.See(c.ID), anchors[id])
+			t.Errorf("%s has %d anchors, want 1", doctor.See(c.ID), anchors[id])
 		}
 		_, part, _ := strings.Cut(text, "\n## "+c.ID+"\n")
 		part, _, _ = strings.Cut(part, "\n#")
@@ -99,7 +99,7 @@ func TestEveryCheckHasAnAnchor(t *testing.T) {
 	}
 }
 
-// What the page quotes is what the program says.
+// TestQuotesAreTheProgramsOwnWords: every quotation in docs/troubleshoot.md is a text of the program.
 func TestQuotesAreTheProgramsOwnWords(t *testing.T) {
 	t.Parallel()
 	code, quotes := sources(t, false), 0
@@ -110,11 +110,11 @@ func TestQuotesAreTheProgramsOwnWords(t *testing.T) {
 		}
 		for part := range strings.SplitSeq(quote, "…") {
 			if quotes++; !strings.Contains(code, strings.TrimSpace(part)) {
-				t.Errorf("the program never says %q", strings.TrimSpace(part))
+				t.Errorf("the page quotes %q, which is no text of the program", strings.TrimSpace(part))
 			}
 		}
 	}
 	if quotes < 20 {
-		t.Errorf("%d quotes", quotes)
+		t.Errorf("found %d quotations, want at least 20", quotes)
 	}
 }

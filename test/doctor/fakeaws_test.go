@@ -31,7 +31,7 @@ const (
 	roleARN  = "arn:aws:iam::111122223333:role/flow-logs"
 )
 
-// fake is a world with a queue, and two flow logs that deliver elsewhere.
+// fake is a fake AWS with a queue and two flow logs that deliver to different destinations.
 type fake struct {
 	*fakeawstest.World
 	cfg aws.Config
@@ -80,8 +80,8 @@ func (f *fake) set(t *testing.T, name, value string) {
 	must(t, err)
 }
 
-// TestHealthy has the results if nothing is wrong. The doctor makes no changing call but dry
-// runs of creates.
+// TestHealthy: if nothing is wrong, every check says so. The doctor makes no call that changes anything; its
+// creates are dry runs.
 func TestHealthy(t *testing.T) {
 	t.Parallel()
 	f := newFake(t)
@@ -96,16 +96,16 @@ func TestHealthy(t *testing.T) {
 	f.untouched(t)
 }
 
-// untouched: a doctor makes dry runs of creates, and no other changing call.
+// untouched checks that the doctor changed nothing: it made no changing calls but dry runs of creates.
 func (f *fake) untouched(t *testing.T) {
 	t.Helper()
 	for _, c := range f.Calls("") {
 		if c.Operation != "CreateFlowLogs" || !c.DryRun {
-			t.Errorf("it called %s (dry run: %v)", c.Operation, c.DryRun)
+			t.Errorf("the doctor called %s (dry run: %v), want only dry runs of creates", c.Operation, c.DryRun)
 		}
 	}
 	if n := len(f.FlowLogs(acct, region)); n != 2 {
-		t.Errorf("%d flow logs instead of 2", n)
+		t.Errorf("%d flow logs, want the 2 of before", n)
 	}
 }
 
@@ -127,19 +127,19 @@ func TestCredentials(t *testing.T) {
 		d.Accounts = []scopes.Account{{ID: acct}, {ID: "222233334444", RoleARN: "arn:aws:iam::222233334444:role/flowkeeper"}}
 	})
 	r.expect(t, "credentials", doctor.Fail, "not authorized to perform: sts:AssumeRole", "trust policy of arn:aws:iam::222233334444:role/flowkeeper")
-	r.expect(t, "describe", doctor.OK) // a failure in one account is none in another
+	r.expect(t, "describe", doctor.OK) // the failure in one account must not fail the other
 
-	// The account is whichever the credentials are of, and the state file is another's.
+	// No account is configured: the credentials decide, and the state file is of another account.
 	path, kept := filepath.Join(t.TempDir(), "state.db"), inventory.Scope{Account: "222233334444", Region: region}
 	remembersOf(t, path, kept, func(*store.Tx) error { return nil })
 	at := func(d *doctor.Doctor) { d.Config.State.Path = path }
 	f.examine(t, at).expect(t, "credentials", doctor.Fail, "the state file has protected flow logs of account 222233334444, these credentials act in 111122223333", "give the service credentials of 222233334444")
-	expectNo(t, f.examine(t, at, func(d *doctor.Doctor) { d.Accounts = []scopes.Account{{ID: acct}} }), "credentials", doctor.Fail) // it is meant so
+	expectNo(t, f.examine(t, at, func(d *doctor.Doctor) { d.Accounts = []scopes.Account{{ID: acct}} }), "credentials", doctor.Fail) // the configuration names the account, so people want this
 	s, err := store.Open(t.Context(), path, store.Options{})
 	must(t, err)
 	lost := inventory.Row{FlowLog: inventory.FlowLog{ID: "fl-000000c3", Scope: inventory.Scope{Account: acct, Region: region}}, State: inventory.Gone}
 	must(t, errors.Join(s.Update(t.Context(), func(tx *store.Tx) error { return tx.PutFlowLog(lost) }), s.Close()))
-	expectNo(t, f.examine(t, at), "credentials", doctor.Fail) // all that it had is lost
+	expectNo(t, f.examine(t, at), "credentials", doctor.Fail) // all flow logs in the state file are gone
 
 	f.cfg.Credentials = static("AKIANOBODY", "x", "")
 	f.examine(t).expect(t, "credentials", doctor.Fail, "AuthFailure", "no such access key")
@@ -147,7 +147,7 @@ func TestCredentials(t *testing.T) {
 	f = newFake(t)
 	f.Fail("GetCallerIdentity", 100, "ExpiredToken", http.StatusForbidden)
 	r = f.examine(t)
-	for _, check := range []string{"pass-role", "log-delivery", "never-delete"} { // of an unknown account
+	for _, check := range []string{"pass-role", "log-delivery", "never-delete"} { // these checks need to know the account
 		r.expect(t, check, doctor.Skipped, "the credentials do not work")
 	}
 	r.expect(t, "credentials", doctor.Fail, "ExpiredToken", "have ended: renew them")
@@ -157,7 +157,7 @@ func TestCredentials(t *testing.T) {
 	}
 }
 
-// expectNo result of a check with that status.
+// expectNo wants that no result of a check has a status.
 func expectNo(t *testing.T, r results, check string, status doctor.Status) {
 	t.Helper()
 	if len(r[check]) == 0 {
@@ -200,7 +200,7 @@ func TestAlertSinks(t *testing.T) {
 	f.examine(t, with(alert.Critical, outside)).expect(t, "alert-sinks", doctor.Fail, "no sink takes alerts of deletions")
 	f.examine(t, with("", configs.Sink{Type: "webhook", Name: "here", URL: "http://127.0.0.1:9/"})).expect(t, "alert-sinks", doctor.Warn, "on this machine")
 
-	// One that takes nothing, and one that has.
+	// A sink that has failed to take an alert, and one that has not.
 	path := filepath.Join(t.TempDir(), "state.db")
 	s, err := store.Open(t.Context(), path, store.Options{Daemon: true, Routes: alerttest.To{"far", "gone"}})
 	must(t, err)
@@ -211,16 +211,17 @@ func TestAlertSinks(t *testing.T) {
 	at := func(d *doctor.Doctor) { d.Config.State.Path = path }
 	f.examine(t, at, with("", outside)).expect(t, "alert-sinks", doctor.OK, "far")
 	must(t, errors.Join(s.Failed(t.Context(), "far", "alrt_1", sink.Failure{Attempts: 1, NextAt: time.Now(), Cause: "500"}), s.Failed(t.Context(), "far", "alrt_2", sink.Failure{Attempts: 9, NextAt: time.Now(), Cause: "500", Parked: true}),
-		s.Failed(t.Context(), "gone", "alrt_2", sink.Failure{Attempts: 9, NextAt: time.Now(), Cause: "500", Parked: true}), s.Close())) // gone is no sink of the configuration
+		s.Failed(t.Context(), "gone", "alrt_2", sink.Failure{Attempts: 9, NextAt: time.Now(), Cause: "500", Parked: true}), s.Close())) // the sink gone is not configured any more
 	f.examine(t, at, with("", outside)).expect(t, "alert-sinks", doctor.Fail, "far does not take what it is sent: 3 alerts not delivered, 1 of them given up", "alerts list --failed")
 
-	// A topic of an account that may be our own.
+	// The topic may be in a watched account.
 	f.cfg.Credentials = static("AKIANOBODY", "x", "")
 	f.examine(t, with("", inside)).expect(t, "alert-sinks", doctor.Unknown, "can't tell whether near is outside")
 	f.examine(t, with("", inside, configs.Sink{Type: "webhook", Name: "team", URL: "https://example.com/"})).expect(t, "alert-sinks", doctor.OK, "team")
 }
 
-// If the context ends, Run returns at once, and no goroutine remains.
+// TestInterrupted: if the context ends, or the caller returns an error, Run returns at once, and no goroutine
+// remains.
 func TestInterrupted(t *testing.T) {
 	t.Parallel()
 	f := newFake(t)
@@ -233,7 +234,7 @@ func TestInterrupted(t *testing.T) {
 		return nil
 	})
 	if !errors.Is(err, context.Canceled) || groups > 5 {
-		t.Errorf("%v after %d groups", err, groups)
+		t.Errorf("Run returned %v after %d groups, want context.Canceled after at most 5", err, groups)
 	}
 	full := errors.New("disk full")
 	if err := newDoctor(t, f.cfg, f.url).Run(t.Context(), func([]doctor.Result) error { return full }); !errors.Is(err, full) {

@@ -28,8 +28,7 @@ import (
 	"flowkeeper/remediate/rehearse"
 )
 
-// cloud is an account of the test's own in LocalStack, with a queue; cfg are
-// the credentials of a role there.
+// cloud is an account in LocalStack, made for one test, with a queue. cfg has the credentials of a role in it.
 type cloud struct {
 	account, role string
 	root, cfg     aws.Config
@@ -117,7 +116,8 @@ func TestEventRule(t *testing.T) {
 	c.examine(t).expect(t, "event-rule", doctor.OK)
 }
 
-// Another Region's events come by a bus in the queue's account and Region.
+// TestEventRuleOfAnotherRegion: events of another Region reach the queue by a bus in the queue's account and
+// Region.
 func TestEventRuleOfAnotherRegion(t *testing.T) {
 	t.Parallel()
 	c := newCloud(t)
@@ -151,7 +151,7 @@ func TestEventRuleOfAnotherRegion(t *testing.T) {
 	c.examine(t, both).expect(t, "event-pattern", doctor.Fail, "forward does not match a deletion, a refused deletion")
 }
 
-// A bus of another name than the default one has rules of its own.
+// TestEventRuleOfAnotherBus: rules of a bus with another name than "default" are found, too.
 func TestEventRuleOfAnotherBus(t *testing.T) {
 	t.Parallel()
 	c := newCloud(t)
@@ -188,7 +188,8 @@ func TestEventRuleOfAnotherBus(t *testing.T) {
 	c.examine(t, both).expect(t, "event-rule", doctor.Fail, "ours is disabled", "--name ours --region eu-west-1 --event-bus-name security")
 }
 
-// Whether the queue is subscribed to a topic, only a rehearsal that came back says.
+// TestEventRuleByATopic: a rule may send to a topic. The doctor can't see whether the queue is subscribed to
+// it; only a rehearsal whose record came back proves that.
 func TestEventRuleByATopic(t *testing.T) {
 	t.Parallel()
 	c := newCloud(t)
@@ -232,7 +233,7 @@ func TestEventPattern(t *testing.T) {
 	_, err := c.rule(t, region, "off", deployed(t), ebtypes.Target{Arn: &c.arn}).DisableRule(t.Context(), &eventbridge.DisableRuleInput{Name: aws.String("off")})
 	must(t, err)
 	c.examine(t).expect(t, "event-pattern", doctor.Fail, "the pattern of ours does not match")
-	// Nor does one that does not send the record.
+	// Nor does a rule that sends something else than the record.
 	c.rule(t, region, "off", deployed(t), ebtypes.Target{Arn: &c.arn, Input: aws.String(`{"a":"constant"}`)})
 	c.examine(t).expect(t, "event-pattern", doctor.Fail, "the pattern of ours does not match")
 }
@@ -250,8 +251,7 @@ func TestQueueKey(t *testing.T) {
 			c.examine(t).expect(t, "queue-key", doctor.OK)
 		}
 	}
-	// A message that arrived lately proves that the key works; one that arrived long ago does
-	// not.
+	// A recent message proves that the key works. An old one does not.
 	_, err := sqs.NewFromConfig(c.root).SetQueueAttributes(t.Context(), &sqs.SetQueueAttributesInput{QueueUrl: &c.url, Attributes: map[string]string{"KmsMasterKeyId": "1234abcd-12ab-34cd-56ef-1234567890ab"}})
 	must(t, err)
 	now := time.Now()
@@ -265,7 +265,7 @@ func TestQueueKey(t *testing.T) {
 	}
 }
 
-// The policy must let the rule send that was found, not just any.
+// TestQueuePolicyNamesTheRule: the queue's policy must allow the rule that the doctor found, not just any rule.
 func TestQueuePolicyNamesTheRule(t *testing.T) {
 	t.Parallel()
 	c := newCloud(t)
@@ -283,8 +283,7 @@ func TestQueuePolicyNamesTheRule(t *testing.T) {
 	}
 }
 
-// allow gives the role one statement. LocalStack's simulator compares texts:
-// no wildcards there.
+// allow gives the role one statement. LocalStack's simulator compares texts, so wildcards do not match.
 func (c *cloud) allow(t *testing.T, action, resource string) {
 	t.Helper()
 	_, err := iam.NewFromConfig(c.root).PutRolePolicy(t.Context(), &iam.PutRolePolicyInput{
@@ -307,7 +306,7 @@ func TestNeverDelete(t *testing.T) {
 	c.examine(t).expect(t, "never-delete", doctor.OK, c.role)
 	c.allow(t, "ec2:DeleteFlowLogs", c.flowLog("fl-00000000000000000"))
 	c.examine(t).expect(t, "never-delete", doctor.Fail, c.role+" may delete flow logs", "aws iam put-role-policy --role-name flowkeeper", `"Effect":"Deny"`)
-	// The simulator does not take the root user, but it may do everything.
+	// The simulator refuses the root user, which may do everything.
 	r := c.examine(t, func(d *doctor.Doctor) { d.AWS = c.root })
 	r.expect(t, "never-delete", doctor.Fail, "the root user may delete flow logs", "delete the root user's access key")
 	r.expect(t, "log-delivery", doctor.Unknown, "beyond the dry runs")
@@ -351,7 +350,7 @@ func TestWhoMayDelete(t *testing.T) {
 		_, err := api.CreateUser(t.Context(), &iam.CreateUserInput{UserName: &name})
 		must(t, err)
 	}
-	// LocalStack's simulator fails with a user's inline policies.
+	// LocalStack's simulator fails for the inline policies of a user.
 	made, err := api.CreatePolicy(t.Context(), &iam.CreatePolicyInput{PolicyName: aws.String("test"), PolicyDocument: aws.String(statement("ec2:DeleteFlowLogs", c.flowLog("fl-00000000000000000")))})
 	must(t, err)
 	_, err = api.AttachUserPolicy(t.Context(), &iam.AttachUserPolicyInput{UserName: aws.String("mallory"), PolicyArn: made.Policy.Arn})

@@ -11,8 +11,8 @@ import (
 	"flowkeeper/internal/organization"
 )
 
-// TestMotoOrganization lists an organisation that moto has: somebody else's idea of AWS
-// Organizations than our fake. LocalStack's free edition has none.
+// TestMotoOrganization lists an organisation in moto, whose authors read AWS's documentation independently of
+// our fake. LocalStack's free edition has no AWS Organizations.
 func TestMotoOrganization(t *testing.T) {
 	t.Parallel()
 	cfg := motoServer.account(t, "999988887777")
@@ -74,7 +74,7 @@ func TestMotoOrganization(t *testing.T) {
 		t.Errorf("%d accounts, %v", len(l.Accounts), l.NoPaths)
 	}
 	if find(list([]string{*workloads}, []string{*prod}), payments).Protected() {
-		t.Error("exclude does not win")
+		t.Error("an account that is excluded and in a protected OU is listed")
 	}
 	_, err = api.CloseAccount(t.Context(), &organizations.CloseAccountInput{AccountId: &payments})
 	must(t, err)
@@ -83,6 +83,6 @@ func TestMotoOrganization(t *testing.T) {
 	}
 	_, err = organization.List(t.Context(), organization.Client(cfg, configs.Organization{}), []string{"ou-0000-00000000"}, nil)
 	if err == nil {
-		t.Error("an unknown OU is no error")
+		t.Error("no error for an unknown OU")
 	}
 }

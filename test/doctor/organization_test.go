@@ -15,7 +15,7 @@ import (
 	"flowkeeper/inventory"
 )
 
-// managementAccount is that of the fake's organisation; acct is a delegated administrator.
+// managementAccount is the management account of the fake's organisation; acct is a delegated administrator.
 const managementAccount = "999988887777"
 
 // inOrganization gives a fake an organisation with accounts, of which some have the role.
@@ -37,7 +37,7 @@ func inOrganization(f *fake, withRole []string, others ...string) func(*doctor.D
 	}
 }
 
-// everyMember protects all members of the organisation by the same role.
+// everyMember protects all members of the organisation with a role of the same name.
 type everyMember struct{}
 
 func (everyMember) Accounts(partition string, members []organization.Member) (out []scopes.Account) {
@@ -47,8 +47,8 @@ func (everyMember) Accounts(partition string, members []organization.Member) (ou
 	return out
 }
 
-// TestOrganization: the accounts are those that the organisation has. Where the role is missing,
-// the fix names the account and the template; in the management account it is a warning.
+// TestOrganization: the doctor checks the accounts that the organisation has. If one lacks the role, the fix
+// names the account and the template; for the management account it is only a warning.
 func TestOrganization(t *testing.T) {
 	t.Parallel()
 	f := newFake(t)
@@ -68,7 +68,7 @@ func TestOrganization(t *testing.T) {
 	}
 	f.untouched(t)
 
-	// One missing role is one failure, however many Regions the account has.
+	// A missing role is one failure for all Regions of the account.
 	r = f.examine(t, on, func(d *doctor.Doctor) { d.Config.Inventory.Regions = []string{region, "us-east-1"} })
 	var without []doctor.Result
 	for _, x := range r["credentials"] {
@@ -91,7 +91,7 @@ func TestOrganization(t *testing.T) {
 	f.examine(t, on).expect(t, "organization", doctor.OK, "3 of 4 accounts selected, 1 more is not active; without organizations:ListRoots their OUs are not shown")
 }
 
-// TestReviewsNameAccounts of the organisation, also those that can't be asked.
+// TestReviewsNameAccounts: a review names the accounts of the organisation, also those that can't be asked.
 func TestReviewsNameAccounts(t *testing.T) {
 	t.Parallel()
 	f := newFake(t)
@@ -106,8 +106,8 @@ func TestReviewsNameAccounts(t *testing.T) {
 	}
 }
 
-// TestOrganizationThatCannotBeListed: the doctor says what to grant and where, and checks the
-// accounts that the state file has.
+// TestOrganizationThatCannotBeListed: the doctor says which permission to grant in which account, and goes on
+// with the accounts that the state file has.
 func TestOrganizationThatCannotBeListed(t *testing.T) {
 	t.Parallel()
 	f := newFake(t)
@@ -140,7 +140,7 @@ func TestOrganizationThatCannotBeListed(t *testing.T) {
 	r.expect(t, "credentials", doctor.OK, "arn:aws:sts::222233334444:assumed-role/")
 	for _, x := range r["credentials"] {
 		if x.Account == "333344445555" {
-			t.Errorf("it departed: %+v", x)
+			t.Errorf("the result takes the account for departed: %+v", x)
 		}
 	}
 	r = f.examine(t, on)

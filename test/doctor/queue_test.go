@@ -28,7 +28,7 @@ func TestQueue(t *testing.T) {
 	f.examine(t).expect(t, "queue", doctor.Unknown, "allow sqs:GetQueueAttributes")
 }
 
-// paste does what the command of a fix would, at the queue.
+// paste applies the command of a fix to the queue.
 func paste(t *testing.T, cfg aws.Config, url, fix string) error {
 	t.Helper()
 	_, text, _ := strings.Cut(fix, " --queue-url "+url+" --attributes '")
@@ -42,7 +42,7 @@ func TestQueuePolicy(t *testing.T) {
 	t.Parallel()
 	f := newFake(t)
 	f.set(t, "Policy", `{"Statement":{"Effect":"Allow","Principal":"*","Action":"sqs:*","Resource":"*"}}`)
-	// Rules can't be asked for here: whose events came by this is not known.
+	// The fake has no EventBridge, so the doctor can't know which rule sends.
 	f.examine(t).expect(t, "queue-policy", doctor.Fail, "everybody in the world", "deploy/queue-policy.json")
 	owner := `{"Statement":[{"Effect":"Allow","Principal":{"AWS":"111122223333"},"Action":"sqs:*","Resource":"*"},`
 	_, rule, _ := strings.Cut(policy(t, "arn:aws:events:eu-west-1:111122223333:rule/ours"), "[")
@@ -114,13 +114,13 @@ func TestQueueBacklog(t *testing.T) {
 	}
 	f.examine(t).expect(t, "queue-backlog", doctor.Warn, "1000 waiting", "does not run")
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		_, _ = w.Write([]byte("# HELP x\nflowkeeper_queue_oldest_message_seconds 360\n")) // the client is the test itself
+		_, _ = w.Write([]byte("# HELP x\nflowkeeper_queue_oldest_message_seconds 360\n")) // an error would fail the test anyway
 	}))
 	defer s.Close()
 	f.examine(t, func(d *doctor.Doctor) { d.Config.HTTP.Listen = strings.TrimPrefix(s.URL, "http://") }).
 		expect(t, "queue-backlog", doctor.Warn, "was 6m0s old")
 	if visible, flying := f.QueueDepth(queueARN); visible != 1000 || flying != 0 {
-		t.Errorf("the doctor received: %d %d", visible, flying)
+		t.Errorf("%d messages are visible and %d in flight: the doctor must not receive any", visible, flying)
 	}
 }
 
@@ -145,7 +145,7 @@ func TestRoundTrip(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "state.db")
 			remembers(t, path, func(tx *store.Tx) error { return tx.SavePipelineHealth(scope, c.way, nil) })
 			f.examine(t, func(d *doctor.Doctor) {
-				d.Config.State.Path, d.Now = path, func() time.Time { return now } // a slow machine is no later
+				d.Config.State.Path, d.Now = path, func() time.Time { return now } // a fixed clock, so that a slow machine changes nothing
 			}).expect(t, "round-trip", c.want, c.says)
 		})
 	}

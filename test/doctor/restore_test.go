@@ -29,8 +29,7 @@ func TestDescribe(t *testing.T) {
 	}
 }
 
-// TestNamesAreOptional: without ec2:DescribeTags nothing fails, and the doctor says what is
-// missing.
+// TestNamesAreOptional: without ec2:DescribeTags nothing fails, and the doctor says that names will be missing.
 func TestNamesAreOptional(t *testing.T) {
 	t.Parallel()
 	f := newFake(t)
@@ -45,12 +44,12 @@ func TestCreate(t *testing.T) {
 	r := f.examine(t)
 	r.expect(t, "create", doctor.Fail, "a restore of fl-000000b2", "allow ec2:CreateFlowLogs")
 	if len(r["create"]) != 2 {
-		t.Errorf("not one for each destination: %+v", r["create"])
+		t.Errorf("the dry runs are %+v, want one for each destination", r["create"])
 	}
 	r.expect(t, "tag", doctor.Unknown)
 	f.untouched(t)
 
-	// The snapshot wins over what AWS shows: what is gone is tried, too.
+	// The snapshot counts, not what AWS shows: a restore of a gone flow log is tried, too.
 	f = newFake(t)
 	path := filepath.Join(t.TempDir(), "state.db")
 	remembers(t, path, func(*store.Tx) error { return nil })
@@ -58,7 +57,7 @@ func TestCreate(t *testing.T) {
 	f.Remove(acct, region, "fl-000000b2")
 	f.examine(t, func(d *doctor.Doctor) { d.Config.State.Path = path }).expect(t, "create", doctor.OK, "2 destinations")
 
-	// A daemon that never creates is not asked to.
+	// With mode alert the daemon never creates, so nothing is tried.
 	f = newFake(t)
 	r = f.examine(t, func(d *doctor.Doctor) { d.Config.Remediate.Mode = "alert" })
 	for _, check := range []string{"create", "tag", "pass-role", "log-delivery"} {
@@ -95,8 +94,8 @@ func TestLogDeliveryByDryRun(t *testing.T) {
 	f.examine(t).expect(t, "log-delivery", doctor.Fail, "would be refused", "allow logs:CreateLogDelivery")
 }
 
-// The permissions that a restore needs because of a flow log's fields or destination are tried
-// by dry runs, and each is reported by its own check.
+// TestDelegatedByDryRun: a dry run tries each permission that a restore needs because of a flow log's fields or
+// destination, and a check of its own reports each.
 func TestDelegatedByDryRun(t *testing.T) {
 	t.Parallel()
 	const stream = "arn:aws:firehose:eu-west-1:111122223333:deliverystream/s"
@@ -169,8 +168,8 @@ func TestRestorable(t *testing.T) {
 	}).expect(t, "restorable", doctor.Warn, "1 flow log is not protected and would not be restored", "(fl-000000a1)", "flowkeeper inventory release ID")
 }
 
-// TestRestorableSaysWhy: of what is blocked the reasons, with what to do, and what happened within the
-// last day that is in no incident's state any more.
+// TestRestorableSaysWhy: the doctor says why incidents are blocked and what to do, and also what happened
+// within the last day although no incident is in that state any more.
 func TestRestorableSaysWhy(t *testing.T) {
 	t.Parallel()
 	f := newFake(t)

@@ -42,7 +42,7 @@ func TestStateFile(t *testing.T) {
 	f.examine(t, func(d *doctor.Doctor) { d.Config.State.Path = path + "/below/state.db" }).expect(t, "state-file", doctor.Fail, "not a directory")
 }
 
-// /proc is a disk on which nothing is free.
+// TestDiskSpace uses /proc, a file system without free space.
 func TestDiskSpace(t *testing.T) {
 	t.Parallel()
 	if runtime.GOOS != "linux" {
@@ -53,13 +53,13 @@ func TestDiskSpace(t *testing.T) {
 	f.examine(t, func(d *doctor.Doctor) { d.Config.State.Path = "/proc/flowkeeper/state.db" }).expect(t, "disk-space", doctor.Fail, "0 MiB are free in /proc")
 }
 
-// remembers makes a state file that knows the world's flow logs.
+// remembers makes a state file whose snapshot has the fake's flow logs.
 func remembers(t *testing.T, path string, more func(*store.Tx) error) (refreshed time.Time) {
 	t.Helper()
 	return remembersOf(t, path, inventory.Scope{Account: acct, Region: region}, more)
 }
 
-// rehearsed writes what rehearsals leave in a state file.
+// rehearsed writes the results of rehearsals into a state file.
 func rehearsed(t *testing.T, path string, what func(rehearse.Tx) error) {
 	t.Helper()
 	s, err := store.Open(t.Context(), path, store.Options{Daemon: true})
@@ -113,7 +113,7 @@ func TestDaemon(t *testing.T) {
 	s.Close()
 	f.examine(t, at).expect(t, "daemon", doctor.Unknown, "no daemon runs here")
 
-	// A daemon has worked with this state file, and does not run.
+	// A daemon has used this state file, but none runs now.
 	remembers(t, path, func(*store.Tx) error { return nil })
 	f.examine(t, at).expect(t, "daemon", doctor.Fail, "no daemon runs here, and the one whose state file this is was at work until", "systemctl start flowkeeper")
 	f.examine(t, at, func(d *doctor.Doctor) { d.Config.HTTP.Listen = "" }).expect(t, "daemon", doctor.Fail, "nothing is restored")

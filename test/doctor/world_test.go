@@ -1,6 +1,6 @@
-// Package doctor_test breaks, one by one, what an event needs on its way, and checks that
-// `flowkeeper doctor` reports it: on the fake AWS, on LocalStack and on moto, whichever has
-// the service. docs/doctor.md has the table.
+// Package doctor_test breaks one thing after the other that an event needs on its way, and checks that
+// `flowkeeper doctor` reports it. Each test uses an AWS that has the service: the fake, LocalStack or moto.
+// The table is in docs/doctor.md.
 package doctor_test
 
 import (
@@ -32,10 +32,10 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// results of a run, by check.
+// results are the results of a run, by check.
 type results map[string][]doctor.Result
 
-// examine makes every check. No check may come out of order, or be forgotten.
+// examine runs all checks. They must come in their order, and none may be missing.
 func examine(t *testing.T, d *doctor.Doctor) results {
 	t.Helper()
 	out, order := results{}, []string{}
@@ -58,7 +58,7 @@ func examine(t *testing.T, d *doctor.Doctor) results {
 	return out
 }
 
-// expect a result of a check, with words in its detail or fix.
+// expect wants a result of a check with a status and with words in its detail or fix.
 func (r results) expect(t *testing.T, check string, status doctor.Status, words ...string) doctor.Result {
 	t.Helper()
 	for _, x := range r[check] {
@@ -67,7 +67,7 @@ func (r results) expect(t *testing.T, check string, status doctor.Status, words 
 			continue
 		}
 		if (status == doctor.Fail || status == doctor.Warn) && x.See != "docs/troubleshoot.md#"+check {
-			t.Errorf("%s sees %q", check, x.See)
+			t.Errorf("%s refers to %q, want its section of docs/troubleshoot.md", check, x.See)
 		}
 		return x
 	}
@@ -75,8 +75,7 @@ func (r results) expect(t *testing.T, check string, status doctor.Status, words 
 	return doctor.Result{}
 }
 
-// newDoctor returns a Doctor of one account in one Region, with a state file in a folder of
-// its own.
+// newDoctor returns a Doctor of one account in one Region, with a state file in its own folder.
 func newDoctor(t *testing.T, cfg aws.Config, queueURL string) *doctor.Doctor {
 	t.Helper()
 	return &doctor.Doctor{
@@ -86,7 +85,7 @@ func newDoctor(t *testing.T, cfg aws.Config, queueURL string) *doctor.Doctor {
 			Rehearsal: configs.Rehearsal{Schedule: "@every 1h"},
 			State:     configs.State{Path: t.TempDir() + "/state.db"},
 			Remediate: configs.Remediate{Mode: "restore"},
-			AWS:       configs.AWS{EndpointURL: aws.ToString(cfg.BaseEndpoint)}, // what LocalStack calls itself is not where it is
+			AWS:       configs.AWS{EndpointURL: aws.ToString(cfg.BaseEndpoint)}, // queue URLs of LocalStack have another host than its endpoint
 		},
 		File: "flowkeeper.yaml", AWS: cfg, Now: time.Now, Routes: sink.Routes{},
 	}
