@@ -1,6 +1,6 @@
-// Package docs_test checks that the documentation and the comments point to what
-// is there: links and their anchors, the pages that comments cite, and the functions
-// where the steps of an event begin and that they call.
+// Package docs_test checks that the documentation and the comments refer to things that exist: links and
+// anchors, the pages that comments cite, and the functions that docs/architecture.md names in the steps of an
+// event and in its tree of calls.
 package docs_test
 
 import (
@@ -21,17 +21,17 @@ var (
 	link    = regexp.MustCompile(`\]\(([^)\s]+)\)`)
 	heading = regexp.MustCompile(`(?m)^#+ (.*)$`)
 	fence   = regexp.MustCompile("(?ms)^```.*?^```$")
-	// A page, as `docs/aws.md, "Deleted flow logs"` or `docs/glossary.md`.
+	// A cited page, as `docs/aws.md, "Deleted flow logs"` or `docs/glossary.md`.
 	citation = regexp.MustCompile(`([\w./-]+\.md)\b(?:, "([^"]+)"(?: and "([^"]+)")?)?`)
-	// A step of the way of an event: its package, file, and function or method.
+	// A step of "The way of an event": its package, file, and function or method.
 	step = regexp.MustCompile("(?m)^\\d\\. \\*\\*\\w+\\*\\*: `([\\w/]+)`, `(\\w+\\.go)`, `([\\w.]+)`")
-	// A line of the tree of calls: its package, or none for that of the line before, its functions, and what they do.
+	// A line of the tree of calls: its package (empty: that of the line before), its functions, and what they do.
 	call = regexp.MustCompile(`^  ([\w/]*) +([\w.]+(?:, [\w.]+)*)(?: {2,}(.+))?$`)
-	// A method or a function in what such a line says: Type.method, or package.Function.
+	// A method or function in the last column of such a line: Type.method, or package.Function.
 	qualified = regexp.MustCompile(`\b\w+\.\w+\b`)
 )
 
-// page is one Markdown file, without blocks of code.
+// page is the text of a Markdown file without its blocks of code.
 func page(t *testing.T, file string) string {
 	t.Helper()
 	text, err := os.ReadFile(file)
@@ -41,7 +41,7 @@ func page(t *testing.T, file string) string {
 	return fence.ReplaceAllString(string(text), "")
 }
 
-// anchors of a page, as GitHub makes them of its headings.
+// anchors are the anchors that GitHub makes of a page's headings.
 func anchors(t *testing.T, file string) map[string]bool {
 	t.Helper()
 	out := map[string]bool{}
@@ -53,7 +53,7 @@ func anchors(t *testing.T, file string) map[string]bool {
 	return out
 }
 
-// files below the repository's root that end so, without what git does not keep.
+// files are the files of the repository whose names end so, without those that git ignores.
 func files(t *testing.T, suffix string) (out []string) {
 	t.Helper()
 	err := filepath.WalkDir(root, func(file string, d os.DirEntry, err error) error {
@@ -99,8 +99,8 @@ func TestLinksLeadSomewhere(t *testing.T) {
 	}
 }
 
-// TestCommentsCiteWhatIsThere: a comment names a page from the repository's root, or from
-// its own folder, and a heading of it as it is written there.
+// TestCommentsCiteWhatIsThere: a page that a comment cites exists, by its path from the repository's root or
+// from the comment's folder, and has the cited heading or term.
 func TestCommentsCiteWhatIsThere(t *testing.T) {
 	t.Parallel()
 	for _, file := range files(t, ".go") {
@@ -200,7 +200,7 @@ func TestCallsInTheDocsExist(t *testing.T) {
 	}
 }
 
-// declared are the functions of a file, and the methods as Type.method, also those of interfaces.
+// declared are the functions of a file and its methods, as Type.method, those of interfaces included.
 func declared(t *testing.T, file string) map[string]bool {
 	t.Helper()
 	parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.SkipObjectResolution)
@@ -226,7 +226,7 @@ func declared(t *testing.T, file string) map[string]bool {
 	return out
 }
 
-// receiver is the type of a method and a dot; empty: the function is none.
+// receiver is the type of a method and a dot; empty: the function is no method.
 func receiver(f *ast.FuncDecl) string {
 	if f.Recv == nil {
 		return ""
