@@ -7,10 +7,10 @@ import (
 	"testing"
 )
 
-// TestTheCoreAsksThroughInterfaces: what a package of the core, the store, the alerts of the pipeline, doctor or replay
-// needs of those above it is an interface where it is called, so that its methods are found by name. A field that is a
-// function hides who is called. Only what the machine gives may be one: time, randomness, waiting,
-// goroutines, the free space of the disk, and the sign of life of a loop.
+// TestTheCoreAsksThroughInterfaces: a package of the core, the store, the alerts of the pipeline, doctor or
+// replay calls packages above it through an interface that it declares itself, so that readers find the methods
+// by name. A field of function type would hide what is called. It is allowed only for what the machine gives:
+// time, randomness, waiting, goroutines, the free space of the disk, and keep-alives of loops.
 func TestTheCoreAsksThroughInterfaces(t *testing.T) {
 	t.Parallel()
 	fromTheMachine := []string{"Now", "Rand", "Random", "Pause", "Parallel", "Background", "KeepAlive", "Free"}
@@ -32,7 +32,7 @@ func TestTheCoreAsksThroughInterfaces(t *testing.T) {
 				for _, name := range f.Names {
 					seen[name.Name] = true
 					if name.IsExported() && !slices.Contains(fromTheMachine, name.Name) {
-						t.Errorf("%s: the field %s is a function: declare an interface where it is called", path, name.Name)
+						t.Errorf("%s: the field %s is a function: declare an interface in this package instead", path, name.Name)
 					}
 				}
 			}
@@ -41,7 +41,7 @@ func TestTheCoreAsksThroughInterfaces(t *testing.T) {
 	}
 	for _, name := range fromTheMachine {
 		if !seen[name] {
-			t.Errorf("no field is called %s: the list of this test is too long, or no code is read", name)
+			t.Errorf("no field is called %s: remove it from this test's list, unless the test reads no code", name)
 		}
 	}
 }

@@ -20,14 +20,14 @@ const (
 	module = "flowkeeper/"
 )
 
-// pkg is one package of this module, by its path in it. Tests may import what they
-// like.
+// pkg is one package of this module, by its path in it, with its imports. Tests may import anything, so theirs
+// are left out.
 type pkg struct {
 	name    string
 	imports []string
 }
 
-// packages of this module, for Linux, without those that hold tests alone.
+// packages are the packages of this module, for Linux, without those that only have tests.
 func packages(t *testing.T) (all []pkg) {
 	t.Helper()
 	linux := build.Default
@@ -59,7 +59,7 @@ func packages(t *testing.T) (all []pkg) {
 
 var quoted = regexp.MustCompile("`([^`]+)`")
 
-// names are the words between backticks.
+// names are the words between backticks in a text.
 func names(text string) (out []string) {
 	for _, m := range quoted.FindAllStringSubmatch(text, -1) {
 		out = append(out, m[1])
@@ -67,8 +67,7 @@ func names(text string) (out []string) {
 	return out
 }
 
-// architecture reads docs/architecture.md: the rows of the table with this header,
-// by column.
+// architecture reads docs/architecture.md: the rows of the table with this header, by column.
 func architecture(t *testing.T, header string) (rows [][]string) {
 	t.Helper()
 	_, table, found := strings.Cut(document(t), header+"\n")
@@ -134,7 +133,7 @@ func TestImportsFollowTheTable(t *testing.T) {
 	}
 }
 
-// TestPurePackages: what a pure function can't have, its package does not import.
+// TestPurePackages: a pure package imports nothing that reads a clock, a disk or the network.
 func TestPurePackages(t *testing.T) {
 	t.Parallel()
 	_, rest, found := strings.Cut(document(t), "\nPure packages")
@@ -151,8 +150,8 @@ func TestPurePackages(t *testing.T) {
 		}
 		pure = slices.Delete(pure, n, n+1)
 		for _, to := range p.imports {
-			client := strings.Contains(to, "/aws-sdk-go-v2/") && !strings.HasSuffix(to, "/aws/arn") && // which only parses a text
-				p.name != "remediate/incident" // which uses the types of a call
+			client := strings.Contains(to, "/aws-sdk-go-v2/") && !strings.HasSuffix(to, "/aws/arn") && // an exception, because it only parses a text
+				p.name != "remediate/incident" // an exception, because it uses the types of a call
 			if slices.Contains(impure, to) || strings.HasPrefix(to, "net/") || client {
 				t.Errorf("%s imports %s: docs/architecture.md says that it is pure", p.name, to)
 			}

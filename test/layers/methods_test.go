@@ -37,23 +37,23 @@ func sources(t *testing.T) map[string]*ast.File {
 	return all
 }
 
-// Limits of methods. What a type or an interface declares is read in one place: more than that, nobody holds in the
-// head. With the methods of embedded parts of the product there are more: an interface asks for all of them, and a value
-// has them all.
+// Limits of methods. mostDeclared is for the methods that a type or an interface declares itself: people read them in
+// one place, and can't remember more. The others count the methods of embedded types of the product, too: mostAsked is
+// for an interface, mostWhole for a type.
 const (
 	mostDeclared = 25
 	mostAsked    = 40
 	mostWhole    = 130
 )
 
-// methodSet is what a type or an interface declares, and what it embeds.
+// methodSet is the methods that a type or an interface declares, and the types that it embeds.
 type methodSet struct {
 	isInterface bool
 	declared    map[string]bool
 	embedded    []string // types, named as in methodSets
 }
 
-// methodSets are those of the product, each by the directory and the name of the type.
+// methodSets are those of the product, by the directory and the name of the type.
 func methodSets(t *testing.T) map[string]*methodSet {
 	t.Helper()
 	all := map[string]*methodSet{}
@@ -97,7 +97,8 @@ func methodSets(t *testing.T) map[string]*methodSet {
 	return all
 }
 
-// importsOf are the directories of the packages of the product that a file imports, by the names that it has for them.
+// importsOf are the directories of the packages of the product that a file imports, by the names that it uses
+// for them.
 func importsOf(file *ast.File) map[string]string {
 	out := map[string]string{}
 	for _, i := range file.Imports {
@@ -113,7 +114,7 @@ func importsOf(file *ast.File) map[string]string {
 	return out
 }
 
-// whole adds the methods of a type to a set, with those of what it embeds of the product.
+// whole adds the methods of a type to a set, and those of the types of the product that it embeds.
 func whole(sets map[string]*methodSet, name string, into map[string]bool) {
 	if set := sets[name]; set != nil {
 		maps.Copy(into, set.declared)
@@ -123,15 +124,14 @@ func whole(sets map[string]*methodSet, name string, into map[string]bool) {
 	}
 }
 
-// TestNoTypeHasTooManyMethods: a type that grows beyond that holds more than one idea, and
-// is split by concept. The imitation of AWS for tests has a method for each thing that a test may
-// ask of it, and is left out.
+// TestNoTypeHasTooManyMethods: a type with more methods holds more than one idea, and must be split by concept.
+// The fake AWS for tests is left out, because it has a method for each thing that a test may ask of it.
 func TestNoTypeHasTooManyMethods(t *testing.T) {
 	t.Parallel()
 	sets, seen := methodSets(t), map[string]int{}
 	for name, set := range sets {
 		if n := len(set.declared); n > mostDeclared {
-			t.Errorf("%s declares %d methods, more than %d", name, n, mostDeclared)
+			t.Errorf("%s declares %d methods, want at most %d", name, n, mostDeclared)
 		}
 		all, most := map[string]bool{}, mostWhole
 		if set.isInterface {
@@ -139,7 +139,7 @@ func TestNoTypeHasTooManyMethods(t *testing.T) {
 		}
 		whole(sets, name, all)
 		if seen[name] = len(all); len(all) > most {
-			t.Errorf("%s has %d methods with those of its parts, more than %d", name, len(all), most)
+			t.Errorf("%s has %d methods with those of its embedded types, want at most %d", name, len(all), most)
 		}
 	}
 	if len(sets) < 100 || seen["internal/store.Tx"] <= mostAsked || seen["remediate.Tx"] <= mostDeclared {
@@ -147,7 +147,8 @@ func TestNoTypeHasTooManyMethods(t *testing.T) {
 	}
 }
 
-// typeName is the directory and the name of a type that a file in here mentions; empty: it is not of the product.
+// typeName is the directory and the name of a type that a file of this directory uses; empty: the type is not
+// of the product.
 func typeName(e ast.Expr, here string, imports map[string]string) string {
 	switch x := e.(type) {
 	case *ast.StarExpr:
