@@ -2,6 +2,5 @@ package localstack
 
 import "syscall"
 
-// dieWithParent has the kernel send sig to the child once the thread that
-// started it is gone.
+// dieWithParent makes the kernel send sig to the child when the thread that started it ends.
 func dieWithParent(attr *syscall.SysProcAttr, sig syscall.Signal) { attr.Pdeathsig = sig }

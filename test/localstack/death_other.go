@@ -4,6 +4,6 @@ package localstack
 
 import "syscall"
 
-// dieWithParent does nothing: only Linux has it. A test process that is
-// killed leaves its LocalStack running here.
+// dieWithParent does nothing, because only Linux can do that. Here a test process that is killed leaves its
+// LocalStack running.
 func dieWithParent(*syscall.SysProcAttr, syscall.Signal) {}

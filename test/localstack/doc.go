@@ -1,3 +1,3 @@
-// Package localstack gives tests a running LocalStack, however this machine
-// can have one: an endpoint that already runs, Docker, or Python.
+// Package localstack gives tests a running LocalStack, in the first way that works on
+// this machine: an endpoint that already runs, Docker, or Python.
 package localstack

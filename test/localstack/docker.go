@@ -12,9 +12,8 @@ import (
 
 const image = "localstack/localstack:" + Version
 
-// startDocker runs the image, published on loopback only. The client stays in
-// the foreground: it hands SIGTERM on to the container, so that a test process
-// that dies takes the container with it.
+// startDocker runs the image, published on loopback only. The client stays in the foreground and passes SIGTERM
+// on to the container, so the container ends with the test process.
 func startDocker(ctx context.Context, log func(string, ...any)) (*Instance, error) {
 	if err := haveEngine(ctx); err != nil {
 		return nil, err
@@ -49,7 +48,7 @@ func startDocker(ctx context.Context, log func(string, ...any)) (*Instance, erro
 	return &Instance{Endpoint: endpoint, How: "Docker, " + image, stop: stop}, nil
 }
 
-// haveEngine asks the engine itself: the command alone may be there without.
+// haveEngine asks for the engine, because the docker command may be there without one.
 func haveEngine(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()

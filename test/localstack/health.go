@@ -10,9 +10,8 @@ import (
 	"time"
 )
 
-// health asks once whether LocalStack answers with every service the tests
-// use. A service that loads on its first call is "available", a loaded one
-// "running".
+// health asks once whether LocalStack answers, and has every service that the tests use: "available" if it is
+// not loaded yet, else "running".
 func health(ctx context.Context, endpoint string) error {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()

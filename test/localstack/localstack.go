@@ -8,23 +8,22 @@ import (
 	"strings"
 )
 
-// Version is LocalStack's last release that wants no token; requirements.txt
-// pins the same one for Python.
+// Version is the last release of LocalStack that needs no token. requirements.txt pins the same
+// version for Python.
 const Version = "4.14.0"
 
-// services that the tests use; LocalStack starts no others.
+// services are those that the tests use; LocalStack starts no others.
 var services = []string{"ec2", "sqs", "sns", "s3", "sts", "iam", "logs", "events", "cloudformation", "cloudwatch", "kms"}
 
 // Instance is one LocalStack that answers.
 type Instance struct {
 	Endpoint string // http://127.0.0.1:PORT, without a slash at the end
-	How      string // for the log: which of the ways gave it
+	How      string // for the log: in which way it was started
 
 	stop func() error
 }
 
-// Stop ends what Start began, and is harmless for an endpoint that was there
-// before.
+// Stop ends a LocalStack that Start began, and does nothing to an endpoint that was running before.
 func (i *Instance) Stop() error {
 	if i == nil || i.stop == nil {
 		return nil
@@ -32,8 +31,8 @@ func (i *Instance) Stop() error {
 	return i.stop()
 }
 
-// way is one way to a LocalStack. Its start returns an error that says what
-// is missing; advice is what a person can do about it.
+// way is one way to a LocalStack. The error of start says what is missing; advice says what a person can do
+// about it.
 type way struct {
 	name   string
 	advice string
@@ -68,7 +67,7 @@ func firstOf(ctx context.Context, log func(string, ...any), ways []way) (*Instan
 		Version, strings.Join(failed, "\n"))
 }
 
-// startGiven takes an endpoint that somebody else runs.
+// startGiven uses an endpoint that the environment names.
 func startGiven(ctx context.Context, _ func(string, ...any)) (*Instance, error) {
 	for _, key := range []string{"FLOWKEEPER_TEST_ENDPOINT", "LOCALSTACK_ENDPOINT"} {
 		endpoint := strings.TrimRight(os.Getenv(key), "/")

@@ -72,7 +72,7 @@ func TestStartGiven(t *testing.T) {
 	srv.Close()
 	t.Setenv("FLOWKEEPER_TEST_ENDPOINT", srv.URL)
 	if _, err := startGiven(t.Context(), t.Logf); err == nil || !strings.Contains(err.Error(), "FLOWKEEPER_TEST_ENDPOINT="+srv.URL) {
-		t.Errorf("got %v, want which setting does not answer", err)
+		t.Errorf("got %v, want the setting whose endpoint does not answer", err)
 	}
 }
 

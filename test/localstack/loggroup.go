@@ -9,9 +9,9 @@ import (
 	"net/http"
 )
 
-// CreateLogGroup makes a CloudWatch log group. It speaks the protocol itself,
-// as one call is not worth a module; LocalStack reads account and Region out
-// of the signature's scope and does not check the signature.
+// CreateLogGroup makes a CloudWatch log group. It sends the request itself, because one call is not worth a
+// module. LocalStack reads account and Region from the scope of the signature, and does not check the
+// signature.
 func (i *Instance) CreateLogGroup(ctx context.Context, account, region, name string) error {
 	body, err := json.Marshal(map[string]string{"logGroupName": name})
 	if err != nil {

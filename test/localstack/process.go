@@ -19,7 +19,7 @@ const (
 	tailLines   = 25              // of its log, in an error
 )
 
-// process is a LocalStack that we started, in a process group of its own.
+// process is a LocalStack that this test process started, in a process group of its own.
 type process struct {
 	cmd  *exec.Cmd
 	tail *tail
@@ -27,8 +27,8 @@ type process struct {
 	err  error         // how it ended; owned by the goroutine that waits
 }
 
-// launch starts cmd. onDeath is the signal that the kernel sends it when the
-// test process dies without a Stop (where the kernel can: Linux).
+// launch starts cmd. onDeath is the signal that the kernel sends to it if the test process dies without a Stop
+// (Linux only).
 func launch(cmd *exec.Cmd, onDeath syscall.Signal) (*process, error) {
 	p := &process{cmd: cmd, tail: &tail{}, done: make(chan struct{})}
 	cmd.Stdout, cmd.Stderr = p.tail, p.tail
@@ -37,8 +37,8 @@ func launch(cmd *exec.Cmd, onDeath syscall.Signal) (*process, error) {
 	dieWithParent(cmd.SysProcAttr, onDeath)
 	started := make(chan error)
 	go func() {
-		// The kernel takes "parent" to be the thread that forked: this one
-		// must live as long as the child.
+		// For the kernel, the parent is the thread that forked: it must live as
+		// long as the child.
 		runtime.LockOSThread()
 		err := cmd.Start()
 		started <- err
@@ -53,7 +53,7 @@ func launch(cmd *exec.Cmd, onDeath syscall.Signal) (*process, error) {
 	return p, nil
 }
 
-// errPortTaken is returned where somebody else has taken the port that was free a moment ago.
+// errPortTaken says that another program took the port that was free a moment ago.
 var errPortTaken = errors.New("its port is taken")
 
 // ready waits until probe succeeds. The error has the last lines of the log.
@@ -67,7 +67,7 @@ func (p *process) ready(ctx context.Context, within time.Duration, probe func(co
 		if err == nil {
 			return nil
 		}
-		if strings.Contains(p.tail.String(), "Address already in use") { // it would go on without its port
+		if strings.Contains(p.tail.String(), "Address already in use") { // LocalStack would run on without its port
 			return fmt.Errorf("%w; its last words:\n%s", errPortTaken, p.tail)
 		}
 		select {
@@ -83,7 +83,7 @@ func (p *process) ready(ctx context.Context, within time.Duration, probe func(co
 // stop ends the whole process group: SIGTERM, and SIGKILL after the deadline.
 func (p *process) stop(within time.Duration) error {
 	pgid := p.cmd.Process.Pid
-	defer syscall.Kill(-pgid, syscall.SIGKILL) // processes that outlived the leader
+	defer syscall.Kill(-pgid, syscall.SIGKILL) // kills processes of the group that outlived the first one
 	if err := syscall.Kill(-pgid, syscall.SIGTERM); errors.Is(err, syscall.ESRCH) {
 		<-p.done
 		return nil
@@ -100,8 +100,8 @@ func (p *process) stop(within time.Duration) error {
 	return fmt.Errorf("LocalStack ignored SIGTERM for %s and was killed", within)
 }
 
-// cleanEnv is the environment of LocalStack: ours has settings of the person
-// at the keyboard (AWS_…, DEBUG, PERSISTENCE …) that would change what it does.
+// cleanEnv is the environment of LocalStack, without variables of the person who runs the test (AWS_…, DEBUG,
+// PERSISTENCE …) that would change its behaviour.
 func cleanEnv(extra ...string) []string {
 	var env []string
 	for _, key := range []string{"PATH", "HOME", "LANG", "TMPDIR", "DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG", "XDG_RUNTIME_DIR"} {
@@ -115,7 +115,7 @@ func cleanEnv(extra ...string) []string {
 // tail keeps the last lines written to it. Safe for concurrent use.
 type tail struct {
 	mu    sync.Mutex // guards lines
-	lines []string   // the last is not yet ended
+	lines []string   // the last one may be incomplete
 }
 
 func (t *tail) Write(b []byte) (int, error) {

@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// TestMain lets the test binary act as the test process that is killed.
+// TestMain lets the test binary play the test process that is killed.
 func TestMain(m *testing.M) {
 	if os.Getenv("LOCALSTACK_TEST_ROLE") == "parent" {
 		p, err := launch(exec.Command("sleep", "600"), syscall.SIGKILL)
@@ -40,7 +40,7 @@ func sh(t *testing.T, script string) *process {
 
 func never(context.Context) error { return errors.New("no answer") }
 
-// said is a probe: the process has printed word.
+// said is a probe: it succeeds once the process has printed word.
 func said(p *process, word string) func(context.Context) error {
 	return func(context.Context) error {
 		if strings.Contains(p.tail.String(), word) {
@@ -63,7 +63,7 @@ func TestReady(t *testing.T) {
 		t.Parallel()
 		err := sh(t, "echo '[Errno 98] Address already in use.'; echo Ready.; exec sleep 600").ready(t.Context(), time.Minute, never)
 		if !errors.Is(err, errPortTaken) {
-			t.Errorf("got %v, and it goes on without its port", err)
+			t.Errorf("got %v, want an error: LocalStack runs on without its port", err)
 		}
 	})
 	t.Run("too slow", func(t *testing.T) {
@@ -94,7 +94,7 @@ func TestStop(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			p := sh(t, tt.script)
-			// An early end is fine here: what counts is what stop does then.
+			// The process may end early: this case is about what stop does then.
 			_ = p.ready(t.Context(), time.Minute, said(p, "up"))
 			if err := p.stop(tt.within); (err != nil) != tt.killed {
 				t.Errorf("stop: %v, want an error: %v", err, tt.killed)
@@ -106,7 +106,7 @@ func TestStop(t *testing.T) {
 	}
 }
 
-// A test process that is killed leaves no LocalStack behind.
+// TestKilledParentTakesChildAlong: a test process that is killed leaves no LocalStack behind.
 func TestKilledParentTakesChildAlong(t *testing.T) {
 	t.Parallel()
 	parent := exec.Command(os.Args[0])
@@ -144,7 +144,7 @@ func TestKilledParentTakesChildAlong(t *testing.T) {
 	}
 }
 
-// gone also reports true for a zombie: its new parent may be slow to wait for it.
+// gone reports whether a process is gone or a zombie: its new parent may be slow to wait for it.
 func gone(pid int) bool {
 	if errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) {
 		return true

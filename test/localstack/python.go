@@ -53,7 +53,7 @@ func runPython(ctx context.Context, venv string, root *root) (*Instance, error) 
 	cmd.Env = cleanEnv("GATEWAY_LISTEN="+address, "LOCALSTACK_HOST="+address, "SQS_ENDPOINT_STRATEGY=path",
 		"DNS_ADDRESS=0", "DISABLE_EVENTS=1", "SKIP_SSL_CERT_DOWNLOAD=1", "EAGER_SERVICE_LOADING=1",
 		"SERVICES="+strings.Join(services, ","),
-		// Inside a container it would take itself for the image and write to
+		// In a container, LocalStack would believe that it is the image, and write to
 		// /var/lib.
 		"OVERRIDE_IN_DOCKER=0", "FILESYSTEM_ROOT="+root.dir, "TMPDIR="+root.dir)
 	p, err := launch(cmd, syscall.SIGKILL)
@@ -63,7 +63,7 @@ func runPython(ctx context.Context, venv string, root *root) (*Instance, error) 
 	stop := func() error { return errors.Join(p.stop(termWithin), root.remove()) }
 	endpoint := "http://" + address
 	if err := p.ready(ctx, readyWithin, func(ctx context.Context) error { return health(ctx, endpoint) }); err != nil {
-		return nil, errors.Join(err, p.stop(time.Second)) // there is nothing that it could save
+		return nil, errors.Join(err, p.stop(time.Second)) // no need to wait longer: it has nothing to save
 	}
 	return &Instance{Endpoint: endpoint, How: "localstack-core " + Version + " with Python in " + venv, stop: stop}, nil
 }

@@ -10,8 +10,8 @@ import (
 
 const rootPattern = "flowkeeper-localstack-*"
 
-// root is the directory that one LocalStack writes into. It is locked while its test process
-// lives, so that the next one can find what a killed one left behind.
+// root is the directory that one LocalStack writes to. It is locked while its test process lives, so that a
+// later test process can recognise what a killed one left behind.
 type root struct {
 	dir  string
 	lock *os.File
@@ -51,8 +51,8 @@ func (r *root) remove() error {
 	return nil
 }
 
-// sweep removes the directories under dir that no process has locked. Those changed after
-// before are spared: one that was just made is not locked yet.
+// sweep removes the directories below dir that no process has locked. It keeps those that changed after before:
+// a new one may not be locked yet.
 func sweep(dir string, before time.Time) {
 	found, _ := filepath.Glob(filepath.Join(dir, rootPattern)) // the pattern is valid
 	for _, d := range found {
@@ -61,7 +61,7 @@ func sweep(dir string, before time.Time) {
 			continue
 		}
 		if lock, err := lockDir(d); err == nil {
-			_ = os.RemoveAll(d) // perhaps another user's: then theirs to remove
+			_ = os.RemoveAll(d) // fails for another user's directory, which that user must remove
 			lock.Close()
 		}
 	}

@@ -9,16 +9,16 @@ import (
 	"time"
 )
 
-// Shared is one LocalStack for all tests of a test process, started by the
-// first that asks. TestMain stops it. The zero value is ready.
+// Shared is one LocalStack for all tests of a test process. The first test that asks starts it, and TestMain
+// stops it. The zero value is ready.
 type Shared struct {
 	once sync.Once
 	inst *Instance
 	err  error
 }
 
-// Get returns the instance. If none can be had the test fails, saying what is
-// missing; it is skipped only where a person said SHORT=1.
+// Get returns the instance. If none can be started the test fails and says what is missing; it is skipped only
+// with SHORT=1.
 func (s *Shared) Get(t testing.TB) *Instance {
 	t.Helper()
 	if os.Getenv("SHORT") == "1" {
@@ -35,8 +35,7 @@ func (s *Shared) Get(t testing.TB) *Instance {
 	return s.inst
 }
 
-// Main runs the tests and stops the instance if one was started; give its
-// result to os.Exit.
+// Main runs the tests, and stops the instance if one was started. Its result is for os.Exit.
 func (s *Shared) Main(m *testing.M) int {
 	code := m.Run()
 	if err := s.inst.Stop(); err != nil {
