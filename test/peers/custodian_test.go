@@ -25,8 +25,8 @@ var policy = map[string]any{
 	}},
 }
 
-// startCustodian starts the handler of Custodian's Lambda function in a process of its own that stays, as a warm
-// function does. An event arrives when the handler is called with it.
+// startCustodian starts the handler of Custodian's Lambda function in a process that stays, like a warm
+// function. To deliver an event, the test calls the handler with it.
 func startCustodian(t *testing.T, w *world) func(event string) {
 	dir := t.TempDir()
 	config, err := json.Marshal(policy)
@@ -56,9 +56,9 @@ func startCustodian(t *testing.T, w *world) func(event string) {
 		_, err := io.WriteString(events, event+"\n")
 		must(t, err)
 	}
-	deliver(deletion("fl-00000000000000000")) // loads what a first call loads
+	deliver(deletion("fl-00000000000000000")) // the first call also loads modules, so it is not measured
 	return func(event string) {
-		await() // the call before; the test has waited longer
+		await() // the answer to the previous call, which came long ago
 		deliver(event)
 	}
 }

@@ -17,13 +17,13 @@ import (
 	"flowkeeper/internal/daemon"
 )
 
-// startFlowkeeper starts the daemon as users run it, with its state file on a real disk. An event arrives when it is
-// sent to the queue.
+// startFlowkeeper starts the daemon as users run it, with its state file on a real disk. To deliver an event,
+// the test sends it to the queue.
 func startFlowkeeper(t *testing.T, w *world) func(event string) {
 	queue := sqs.NewFromConfig(w.direct)
 	made, err := queue.CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: aws.String("flowkeeper")})
 	must(t, err)
-	dir, err := filepath.Abs("../../bin") // /tmp may be memory
+	dir, err := filepath.Abs("../../bin") // /tmp may be in memory
 	must(t, err)
 	must(t, os.MkdirAll(dir, 0o755))
 	dir, err = os.MkdirTemp(dir, "peers-")

@@ -1,7 +1,8 @@
 //go:build peers
 
-// Package peers_test measures Flowkeeper beside Cloud Custodian on the same imitation of AWS (moto), on this machine
-// alone: `make bench-peers`. Nothing here asserts a time; the table is for people (docs/benchmarks.md).
+// Package peers_test compares how fast Flowkeeper and Cloud Custodian restore a flow log, on the same imitation of
+// AWS (moto) and on this machine: `make bench-peers`. It asserts no times; people read the table
+// (docs/benchmarks.md).
 package peers_test
 
 import (
@@ -16,12 +17,12 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 )
 
-// deletions are measured of each peer, each on another VPC: a flow log that is gone again and again is restored less
-// often.
+// deletions is how many deletions are measured for each peer. Each is on another VPC, because a flow log that is
+// deleted again and again is restored less often.
 const deletions = 7
 
-// peer is what restores flow logs. start begins it on an AWS, and returns what delivers an event to it; what was
-// started ends with the test.
+// peer is a program that restores flow logs. start begins it on an AWS, and returns a function that delivers an
+// event to it. The program ends with the test.
 type peer struct {
 	name  string
 	start func(t *testing.T, w *world) (deliver func(event string))
@@ -58,7 +59,7 @@ func measure(t *testing.T, w *world, p peer) (took []time.Duration) {
 		deliver(deletion(id))
 		at := w.created.await(t)
 		took = append(took, at.Sub(began))
-		w.on(t, vpc) // it is there
+		w.on(t, vpc) // fails unless the flow log is there
 		time.Sleep(time.Second)
 	}
 	slices.Sort(took)
@@ -75,7 +76,7 @@ func deletion(id string) string {
 		`"eventID":"event-of-%[5]s","recipientAccountId":%[2]q,"eventType":"AwsApiCall"}}`, id, account, region, now, id)
 }
 
-// on is the ID of the flow log on a VPC, the only one.
+// on is the ID of the only flow log on a VPC.
 func (w *world) on(t *testing.T, vpc string) string {
 	t.Helper()
 	out, err := w.ec2.DescribeFlowLogs(t.Context(), &ec2.DescribeFlowLogsInput{Filter: byResource(vpc)})
@@ -93,7 +94,7 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// within is the time that a measurement may take.
+// within is the context of a measurement, which may take five minutes.
 func within(t *testing.T) context.Context {
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	t.Cleanup(cancel)

@@ -42,12 +42,12 @@ const (
 	format  = "${version} ${account-id} ${srcaddr} ${dstaddr}"
 )
 
-// world is moto with VPCs that have a flow log each.
+// world is a moto with VPCs that have a flow log each.
 type world struct {
 	python  string // directory of the environment
 	direct  aws.Config
-	ec2     *ec2.Client // not by the proxy
-	proxy   string      // URL: what the peers take for AWS
+	ec2     *ec2.Client // calls moto directly, not through the proxy
+	proxy   string      // URL that the peers use as AWS
 	vpcs    []string
 	created *creates
 }
@@ -63,7 +63,7 @@ func newWorld(t *testing.T, flowLogs int) *world {
 	to, err := url.Parse(moto)
 	must(t, err)
 	forward := httputil.NewSingleHostReverseProxy(to)
-	forward.ErrorLog = log.New(io.Discard, "", 0) // of a poll that ends with the daemon
+	forward.ErrorLog = log.New(io.Discard, "", 0) // a long poll that ends with the daemon would be logged
 	proxy := httptest.NewServer(w.created.noting(forward))
 	t.Cleanup(proxy.Close)
 	w.proxy = proxy.URL
@@ -71,7 +71,7 @@ func newWorld(t *testing.T, flowLogs int) *world {
 	return w
 }
 
-// plant makes the VPCs, of which moto has one, and their flow logs.
+// plant makes the VPCs, except for the one that moto has, and their flow logs.
 func (w *world) plant(t *testing.T, n int) {
 	t.Helper()
 	_, err := s3.NewFromConfig(w.direct, func(o *s3.Options) { o.UsePathStyle = true }).CreateBucket(t.Context(), &s3.CreateBucketInput{
@@ -91,7 +91,7 @@ func (w *world) plant(t *testing.T, n int) {
 		LogDestinationType: types.LogDestinationTypeS3, LogDestination: aws.String("arn:aws:s3:::" + bucket), LogFormat: aws.String(format), MaxAggregationInterval: aws.Int32(60)})
 	must(t, err)
 	if len(made.FlowLogIds) != n {
-		t.Fatalf("%d flow logs instead of %d", len(made.FlowLogIds), n)
+		t.Fatalf("made %d flow logs, want %d", len(made.FlowLogIds), n)
 	}
 }
 
@@ -118,8 +118,8 @@ func startMoto(t *testing.T, environment string) string {
 	return ""
 }
 
-// startPython starts a program of the environment that ends with the test, and returns what it prints, once it has
-// ended.
+// startPython starts a program of the environment, which ends with the test. It returns what the program has
+// printed once it has ended.
 func startPython(t *testing.T, environment string, prepare func(*exec.Cmd), args ...string) *bytes.Buffer {
 	t.Helper()
 	var out bytes.Buffer
@@ -139,13 +139,13 @@ func startPython(t *testing.T, environment string, prepare func(*exec.Cmd), args
 	return &out
 }
 
-// creates notes when calls of CreateFlowLogs were answered.
+// creates notes when CreateFlowLogs calls were answered.
 type creates struct {
 	answered chan time.Time
 	polled   chan struct{} // has a value once somebody has asked for messages
 }
 
-// noting is a handler that passes requests on to another one.
+// noting is a handler that passes requests on to another handler, and notes the creates.
 func (c *creates) noting(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(http.MaxBytesReader(rw, r.Body, 1<<20))
@@ -173,7 +173,7 @@ func (c *creates) forget() {
 	}
 }
 
-// await is when the next one is answered.
+// await is when the next create is answered.
 func (c *creates) await(t *testing.T) time.Time {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
