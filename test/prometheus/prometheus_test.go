@@ -1,5 +1,5 @@
-// Package prometheus has Prometheus's own promtool judge the alerting rules of
-// deploy/prometheus.
+// Package prometheus checks the alerting rules of deploy/prometheus with Prometheus's
+// own promtool.
 package prometheus
 
 import (
@@ -32,7 +32,7 @@ func TestRulesFireWhenTheyShould(t *testing.T) {
 	}
 }
 
-// promtool is the one on the PATH, or Debian's, unpacked into the user's cache.
+// promtool is the one in PATH, or else that of Debian's package, unpacked into the user's cache.
 func promtool(t *testing.T) (string, error) {
 	if path, err := exec.LookPath("promtool"); err == nil {
 		return path, nil
@@ -49,8 +49,7 @@ func promtool(t *testing.T) (string, error) {
 	return path, unpack(t, dir)
 }
 
-// unpack gets the package by apt, without installing it: that would start a
-// server.
+// unpack downloads the package with apt and unpacks it. To install it would start a server.
 func unpack(t *testing.T, dir string) error {
 	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
 		return err
