@@ -20,7 +20,7 @@ import (
 	"flowkeeper/internal/scopes"
 )
 
-// TestAWSIsAsked asks the account that the environment's credentials belong to.
+// TestAWSIsAsked asks the account to which the credentials of the environment belong.
 func TestAWSIsAsked(t *testing.T) {
 	o := Options{
 		Run: strconv.FormatInt(time.Now().Unix(), 36), VPC: need(t, "FLOWKEEPER_SMOKE_VPC"), BucketARN: strings.TrimSuffix(need(t, "FLOWKEEPER_SMOKE_BUCKET_ARN"), "/"),
@@ -49,7 +49,7 @@ func TestAWSIsAsked(t *testing.T) {
 	o.Say("This run %s. It begins in ten seconds: Ctrl-C stops it.", o.Plan())
 	select {
 	case <-ctx.Done():
-		t.Fatal("stopped before it began: nothing was made")
+		t.Fatal("interrupted before the first call: no flow log was made")
 	case <-time.After(10 * time.Second):
 	}
 	rows, err := Ask(ctx, ec2.NewFromConfig(base), o)
@@ -59,7 +59,7 @@ func TestAWSIsAsked(t *testing.T) {
 	}
 	for _, x := range rows {
 		if strings.HasPrefix(x.Answer, "NOT ") || strings.HasPrefix(x.Answer, "ANOTHER ") {
-			t.Errorf("Flowkeeper counts on something else: %s: %s", x.Question, x.Answer)
+			t.Errorf("Flowkeeper relies on another answer: %s: %s", x.Question, x.Answer)
 		}
 	}
 }

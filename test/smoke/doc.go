@@ -1,5 +1,5 @@
-// Package smoke asks an AWS account about what AWS does not document and no emulator shows
-// for certain: `make smoke-aws`. It makes flow logs on resources that a person names, and
-// deletes them: each has the tag [Tag], and nothing else is ever deleted. Its own test asks
-// the AWS in this repository the same questions.
+// Package smoke finds out, in a real AWS account, how AWS behaves where its documentation does not
+// say and no emulator can tell: `make smoke-aws`. It makes flow logs on resources that a person
+// names, each with the tag [Tag], and deletes them. It never deletes anything else. Its own test
+// asks the fake AWS of this repository the same questions.
 package smoke

@@ -28,7 +28,7 @@ const (
 	bucket  = "arn:aws:s3:::flow-logs"
 )
 
-// stopper ends the run at one of its creates, whoever makes it: without the answer, or right after it.
+// stopper ends the run at one of its creates, whichever client makes it: before the answer, or right after it.
 type stopper struct {
 	EC2
 	left     *int
@@ -53,7 +53,7 @@ func clientOf(w *fakeawstest.World, user, region string) *ec2.Client {
 		Credentials: credentials.NewStaticCredentialsProvider(c.AccessKeyID, c.SecretAccessKey, "")})
 }
 
-// policies refuse what a tag policy can't in this world: the tag "denied", and creates without the tag "needed".
+// policies refuses what the fake's tag policy can't: the tag "denied", and creates without the tag "needed".
 func policies(q *fakeaws.Request) fakeawstest.Refusal {
 	var keys []string
 	for name, values := range q.Form {
@@ -67,7 +67,7 @@ func policies(q *fakeaws.Request) fakeawstest.Refusal {
 	return fakeawstest.Refusal{}
 }
 
-// world has what every question needs, and a flow log of somebody else.
+// world is a fake AWS with everything that the questions need, and a flow log of somebody else.
 func world(t *testing.T) (*fakeawstest.World, Options) {
 	t.Helper()
 	w := fakeawstest.New(fakeawstest.Options{})
@@ -91,7 +91,8 @@ func world(t *testing.T) (*fakeawstest.World, Options) {
 
 var theirTags = map[string]string{"owner": "nobody", "needed": "x"}
 
-// checkLeft: what the run made is gone, and the flow log of somebody else is as it was.
+// checkLeft checks that the run has deleted all its flow logs, and that the flow log of somebody else is
+// unchanged.
 func checkLeft(t *testing.T, w *fakeawstest.World) {
 	t.Helper()
 	if left := w.FlowLogs(account, here); len(left) != 1 || left[0].LogDestination != bucket || !maps.Equal(left[0].Tags, theirTags) {
@@ -102,9 +103,8 @@ func checkLeft(t *testing.T, w *fakeawstest.World) {
 	}
 }
 
-// TestTheFakeIsAsked: every question has an answer of the AWS in this repository, and
-// nothing is left of the run, also when a person stops it in the middle of any create; what
-// somebody else has stays as it is.
+// TestTheFakeIsAsked: the fake AWS of this repository answers every question. The run leaves none of its flow
+// logs behind, even if a person stops it at any of its creates, and changes nothing of somebody else's.
 func TestTheFakeIsAsked(t *testing.T) {
 	t.Parallel()
 	for stopAt, creates := 0, 0; stopAt <= creates; stopAt++ {
@@ -115,7 +115,7 @@ func TestTheFakeIsAsked(t *testing.T) {
 		rows, err := Ask(ctx, stopper{clientOf(w, "person", here), &left, stop, false}, o)
 		stop()
 		if stopped := stopAt > 0; stopped && !errors.Is(err, context.Canceled) || !stopped && err != nil {
-			t.Errorf("stopped at create %d: %d rows, %v", stopAt, len(rows), err)
+			t.Errorf("stopped at create %d: got %d rows and the error %v", stopAt, len(rows), err)
 		}
 		checkLeft(t, w)
 		if t.Failed() {
@@ -129,8 +129,8 @@ func TestTheFakeIsAsked(t *testing.T) {
 	}
 }
 
-// TestWhatIsNotShownIsDeleted: a person stops the run after a create whose flow log AWS does
-// not describe yet.
+// TestWhatIsNotShownIsDeleted: a person stops the run after a create whose flow log DescribeFlowLogs does not
+// show yet. The run still deletes it.
 func TestWhatIsNotShownIsDeleted(t *testing.T) {
 	t.Parallel()
 	for stopAt := 1; stopAt < 10; stopAt++ {
@@ -148,7 +148,7 @@ func TestWhatIsNotShownIsDeleted(t *testing.T) {
 	}
 }
 
-// unknowing does not know yet what the first DeleteFlowLogs names.
+// unknowing is an EC2 client whose first DeleteFlowLogs call answers that the flow logs do not exist.
 type unknowing struct {
 	EC2
 	calls int
@@ -165,8 +165,8 @@ func (u *unknowing) DeleteFlowLogs(ctx context.Context, in *ec2.DeleteFlowLogsIn
 	return out, nil
 }
 
-// TestWhatCantBeDeletedYetIsDeleted: AWS answers that it does not know a flow log which it has
-// just made, and does not describe it yet.
+// TestWhatCantBeDeletedYetIsDeleted: DeleteFlowLogs answers that a new flow log does not exist, and
+// DescribeFlowLogs does not show it yet. The run still deletes it.
 func TestWhatCantBeDeletedYetIsDeleted(t *testing.T) {
 	t.Parallel()
 	w, o := world(t)
@@ -178,7 +178,7 @@ func TestWhatCantBeDeletedYetIsDeleted(t *testing.T) {
 	checkLeft(t, w)
 }
 
-// checkAnswers: each row is there once, with what the fake does.
+// checkAnswers checks that each question has one row, with the behaviour of the fake.
 func checkAnswers(t *testing.T, rows []Row) {
 	t.Helper()
 	const (
@@ -234,7 +234,7 @@ func checkAnswers(t *testing.T, rows []Row) {
 	}
 	for _, x := range rows {
 		if answer, asked := want[x.Question]; !asked || !strings.Contains(x.Answer, answer) {
-			t.Errorf("%q: %q, not %q", x.Question, x.Answer, answer)
+			t.Errorf("%q is answered %q, want %q", x.Question, x.Answer, answer)
 		}
 		delete(want, x.Question)
 	}
@@ -246,8 +246,8 @@ func checkAnswers(t *testing.T, rows []Row) {
 	}
 }
 
-// checkPlan: the run makes no more than its plan says, even if AWS refuses nothing; the other
-// principal and the other Region have their part in it.
+// checkPlan checks that a run makes no more flow logs than its plan says, even if AWS refuses nothing, and that
+// the other principal and the other Region make some of them.
 func checkPlan(t *testing.T, w *fakeawstest.World) {
 	t.Helper()
 	most, seen := 0, map[string]bool{}
@@ -260,14 +260,14 @@ func checkPlan(t *testing.T, w *fakeawstest.World) {
 		}
 	}
 	if !seen[there] || !seen["arn:aws:iam::"+account+":user/other"] {
-		t.Errorf("creates in and by: %v", seen)
+		t.Errorf("creates by Region and principal are %v, want some by the other principal and in the other Region", seen)
 	}
 	if want := "up to " + strconv.Itoa(most) + " flow logs"; !strings.Contains(Options{}.Plan(), want) {
-		t.Errorf("no %q in the plan", want)
+		t.Errorf("the plan does not say %q", want)
 	}
 }
 
-// TestNothingIsLeftAfterFailures: calls that fail, and answers that are lost, leave nothing behind.
+// TestNothingIsLeftAfterFailures: the run deletes all its flow logs even if calls fail and answers are lost.
 func TestNothingIsLeftAfterFailures(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(5) {
@@ -280,8 +280,8 @@ func TestNothingIsLeftAfterFailures(t *testing.T) {
 	}
 }
 
-// TestWhatIsNotAsked: the row of a question says what it needs, and the documentation has
-// each variable.
+// TestWhatIsNotAsked: the row of a question that is not asked says which variable it needs, and the
+// documentation has each variable.
 func TestWhatIsNotAsked(t *testing.T) {
 	t.Parallel()
 	w := fakeawstest.New(fakeawstest.Options{})

@@ -15,8 +15,8 @@ import (
 	"flowkeeper/remediate/incident"
 )
 
-// restore lives through one deletion: what Flowkeeper makes from the snapshot is to be
-// equivalent to what was there, and made once however often it is asked.
+// restore plays one deletion: Flowkeeper's create from the snapshot must make an equivalent flow log, and only
+// one even if the call is repeated.
 func (r *run) restore() {
 	first := r.input(r.VPC)
 	first.LogFormat = aws.String("${version} ${vpc-id} ${srcaddr} ${dstaddr} ${action}")
@@ -98,7 +98,7 @@ func (r *run) spentToken() {
 	r.note("a token after its flow log was deleted, other parameters", answer)
 }
 
-// otherPrincipal asks whether a token counts in the whole account, or for one principal.
+// otherPrincipal asks whether a ClientToken is used up for the whole account, or for one principal.
 func (r *run) otherPrincipal() {
 	const question = "a token that another principal of the account has used"
 	if r.OtherPrincipal == nil {
@@ -113,13 +113,13 @@ func (r *run) otherPrincipal() {
 	}
 	now, answer := r.create(in)
 	r.note(question+", same parameters", sameID(before, now, answer))
-	other := r.input(r.VPC) // to another prefix: only the token can be in the way
+	other := r.input(r.VPC) // with another prefix, so that only the token can be a reason to refuse
 	other.ClientToken = in.ClientToken
 	_, answer = r.create(other)
 	r.note(question+", other parameters", answer)
 }
 
-// otherRegion asks whether a token counts in one Region.
+// otherRegion asks whether a ClientToken is used up in other Regions, too.
 func (r *run) otherRegion() {
 	const question = "a token that was used in another Region"
 	if r.far == nil {
@@ -137,7 +137,7 @@ func (r *run) otherRegion() {
 	r.note(question, answer)
 }
 
-// trafficTypes makes one for accepted and one for rejected traffic to one place.
+// trafficTypes makes a flow log for accepted traffic and one for rejected traffic, with the same destination.
 func (r *run) trafficTypes() {
 	bucket := r.input(r.VPC)
 	r.bothTypes("one S3 prefix", bucket)
@@ -164,7 +164,7 @@ func (r *run) bothTypes(place string, in *ec2.CreateFlowLogsInput) {
 	r.note("another format to "+place, third)
 }
 
-// several asks in which order the IDs of one call come.
+// several asks in which order AWS returns the IDs of a call for several resources.
 func (r *run) several() {
 	if len(r.Resources) < 2 {
 		r.skip("FlowLogIds of several resources", "FLOWKEEPER_SMOKE_RESOURCES")
@@ -193,7 +193,7 @@ func (r *run) several() {
 	r.note("the same call for several, again", sameID(ids, again, answer))
 }
 
-// partial asks how AWS refuses one of several resources, and what a repeat answers.
+// partial asks how AWS refuses one of several resources, and what it answers if the call is repeated.
 func (r *run) partial() {
 	if len(r.Resources) < 2 {
 		r.skip("one of several exists already", "FLOWKEEPER_SMOKE_RESOURCES")
@@ -221,8 +221,7 @@ func (r *run) partial() {
 	r.note("then the other alone, with the same token", answer)
 }
 
-// ask notes what AWS answers to a create that is changed so: as a dry run, for one resource,
-// and for several.
+// ask asks what AWS answers to a create with some change: as a dry run, for one resource, and for several.
 func (r *run) ask(question string, change func(*ec2.CreateFlowLogsInput)) {
 	in := r.input(r.VPC)
 	change(in)
@@ -245,11 +244,11 @@ func (r *run) ask(question string, change func(*ec2.CreateFlowLogsInput)) {
 func (r *run) missingBucket() {
 	partition, _, _ := strings.Cut(r.BucketARN, ":::")
 	r.ask("a bucket that does not exist", func(in *ec2.CreateFlowLogsInput) {
-		in.LogDestination = aws.String(partition + ":::flowkeeper-smoke-" + strings.ToLower(rand.Text())) // nobody can have it
+		in.LogDestination = aws.String(partition + ":::flowkeeper-smoke-" + strings.ToLower(rand.Text())) // a bucket that can't exist
 	})
 }
 
-// pair makes two flow logs; nothing, if AWS refuses one.
+// pair makes two flow logs; it returns nothing if AWS refuses one.
 func (r *run) pair(question string) (ids []string) {
 	for range 2 {
 		made, answer := r.create(r.input(r.VPC))
@@ -262,7 +261,7 @@ func (r *run) pair(question string) (ids []string) {
 	return ids
 }
 
-// tags adds a tag to new flow logs, to several in one call, and to several of which one is gone.
+// tags sets a tag on new flow logs: on several in one call, and on several of which one is deleted.
 func (r *run) tags() {
 	const question = "CreateTags of two"
 	ids := r.pair(question)
@@ -294,7 +293,7 @@ func (r *run) tags() {
 	r.note(question+", of which one was deleted", answer)
 }
 
-// deletions deletes two in one call, of which one is gone.
+// deletions deletes two flow logs in one call, of which one is deleted already.
 func (r *run) deletions() {
 	const question = "DeleteFlowLogs of two, of which one was deleted"
 	ids := r.pair(question)
@@ -314,7 +313,7 @@ func (r *run) deletions() {
 	r.disappear(ids[0])
 }
 
-// tagPolicies asks how policies refuse tags, and the lack of a tag.
+// tagPolicies asks how policies refuse tags, or flow logs without a tag.
 func (r *run) tagPolicies() {
 	r.refusedTag("a tag that a tag policy refuses", "FLOWKEEPER_SMOKE_BAD_TAG", r.BadTag)
 	r.taggedBefore()
@@ -330,7 +329,7 @@ func (r *run) tagPolicies() {
 	}
 }
 
-// refusedTag sets a tag at the create, and later.
+// refusedTag sets a tag that is refused: with the create, and later.
 func (r *run) refusedTag(question, variable, text string) {
 	tag, given := tagOf(text)
 	if !given {
@@ -351,8 +350,8 @@ func (r *run) refusedTag(question, variable, text string) {
 	r.note(question, r.tag(tag, ids...))
 }
 
-// taggedBefore asks about a flow log of the user's that has a tag which is refused by now. A
-// dry run makes nothing, and a tag that is set again is as it was.
+// taggedBefore asks about the user's flow log that has a tag which a policy refuses by now. It makes dry runs
+// only, and sets the tag to the value that it has.
 func (r *run) taggedBefore() {
 	const question = "the refused tag on a flow log that has had it since before"
 	tag, given := tagOf(r.BadTag)

@@ -19,10 +19,10 @@ import (
 	"flowkeeper/remediate/incident"
 )
 
-// Tag is that of all flow logs that a run makes; its value is [Options.Run].
+// Tag is the key of a tag that all flow logs of a run have. Its value is [Options.Run].
 const Tag = "flowkeeper:smoke"
 
-// EC2 is what is called of *ec2.Client.
+// EC2 is the part of *ec2.Client that a run calls.
 type EC2 interface {
 	inventory.Describer
 	CreateFlowLogs(context.Context, *ec2.CreateFlowLogsInput, ...func(*ec2.Options)) (*ec2.CreateFlowLogsOutput, error)
@@ -30,27 +30,27 @@ type EC2 interface {
 	CreateTags(context.Context, *ec2.CreateTagsInput, ...func(*ec2.Options)) (*ec2.CreateTagsOutput, error)
 }
 
-// Options say on what flow logs are made. A question without what it needs is not asked, and
+// Options say on which resources a run makes flow logs. If a question lacks what it needs, it is not asked, and
 // its row says which variable to set. Tags are KEY=VALUE.
 type Options struct {
 	Run       string   // names the run; letters and digits
 	VPC       string   // required
 	BucketARN string   // required: it may take flow logs of the VPC
-	Resources []string // two or more of one other kind: subnets, say
-	LogGroup  string   // with Role: a log group, and who delivers to it
+	Resources []string // two or more of one other type, for example subnets
+	LogGroup  string   // a log group; Role is the role that delivers to it
 	Role      string
 
 	OtherPrincipal EC2    // of the same account, in the same Region
-	OtherRegion    EC2    // with OtherVPC: of the same account, in another Region
-	OtherVPC       string // there; the bucket may take its flow logs, too
+	OtherRegion    EC2    // of the same account, in another Region; needs OtherVPC
+	OtherVPC       string // in that Region; the bucket must accept its flow logs, too
 
 	BadTag        string // a tag policy of the organization refuses it
 	DeniedTag     string // a policy with the condition aws:RequestTag denies it: an SCP, or one of IAM
 	NeededTag     string // a policy demands it: all flow logs of the run have it
-	TaggedFlowLog string // with BadTag: a flow log of the user's that has had that tag since before the policy; it stays as it is
+	TaggedFlowLog string // a flow log of the user's that got BadTag before the policy existed; the run does not change it
 
-	Patience time.Duration // how long to wait for what AWS is to show
-	Every    time.Duration // how often to ask AWS meanwhile
+	Patience time.Duration // how long to wait until AWS shows a change
+	Every    time.Duration // the time between two calls while waiting
 	Say      func(format string, args ...any)
 }
 
@@ -74,8 +74,8 @@ func (o Options) Plan() string {
 		strings.Join(on, ", "), to, Tag, o.Run)
 }
 
-// Ask asks all questions. Whatever happens, and also when ctx ends, it deletes what it made;
-// the error names what is left, if that fails.
+// Ask asks all questions. In any case, also when ctx ends, it deletes the flow logs that it made. If that
+// fails, the error names those that are left.
 func Ask(ctx context.Context, api EC2, o Options) (rows []Row, err error) {
 	r := &run{place: &place{Options: o, api: api, ctx: ctx}}
 	places := []*place{r.place}
@@ -110,14 +110,14 @@ func Ask(ctx context.Context, api EC2, o Options) (rows []Row, err error) {
 
 // run is one run.
 type run struct {
-	*place // where the questions are asked
+	*place // the Region in which the questions are asked
 	far    *place
 	rows   []Row
 }
 
 func (r *run) note(question, answer string) {
 	if r.ctx.Err() != nil {
-		return // it was not AWS that answered
+		return // the answer is not AWS's
 	}
 	r.Say("%s: %s", question, answer)
 	r.rows = append(r.rows, Row{question, answer})
@@ -126,19 +126,19 @@ func (r *run) note(question, answer string) {
 // skip notes a question that is not asked.
 func (r *run) skip(question, variables string) { r.note(question, "not asked: set "+variables) }
 
-// place is a Region in which a run makes flow logs, and deletes them.
+// place is a Region in which a run makes and deletes flow logs.
 type place struct {
 	Options
 	api EC2
-	ctx context.Context // of the questions; cleaning up has its own
+	ctx context.Context // for the questions; cleanUp has a context of its own
 
-	made        []string // and not deleted yet
-	unanswered  bool     // a create may have made one all the same
+	made        []string // flow logs that are made and not deleted yet
+	unanswered  bool     // a create without an answer may have made a flow log
 	calls       int
 	shown, gone []time.Duration
 }
 
-// input is a create on resources, with a destination and a token of its own.
+// input is a create on resources, with its own destination and ClientToken.
 func (p *place) input(resources ...string) *ec2.CreateFlowLogsInput {
 	p.calls++
 	tags := []types.Tag{{Key: aws.String(Tag), Value: aws.String(p.Run)}}
@@ -168,7 +168,7 @@ func (p *place) create(in *ec2.CreateFlowLogsInput) (ids []string, answer string
 	return p.createBy(p.api, in)
 }
 
-// createBy is create by another principal. What it makes is in the same account and Region.
+// createBy is create by another principal of the same account, in the same Region.
 func (p *place) createBy(who EC2, in *ec2.CreateFlowLogsInput) (ids []string, said string) {
 	out, err := who.CreateFlowLogs(p.ctx, in)
 	if err != nil {
@@ -191,7 +191,7 @@ func items(unsuccessful []types.UnsuccessfulItem) (parts []string) {
 	return parts
 }
 
-// tag calls CreateTags, and says what AWS answered: taken, if it did as it was told.
+// tag calls CreateTags, and says what AWS answered; "taken" means that it set the tags.
 func (p *place) tag(t types.Tag, ids ...string) string {
 	if _, err := p.api.CreateTags(p.ctx, &ec2.CreateTagsInput{Resources: ids, Tags: []types.Tag{t}}); err != nil {
 		return failure(err)
@@ -208,7 +208,7 @@ func failure(err error) string {
 	return "no answer: " + err.Error()
 }
 
-// appears waits until AWS describes a flow log. ok: it did.
+// appears waits until DescribeFlowLogs shows a flow log. ok is false if it does not in time.
 func (p *place) appears(id string) (f inventory.FlowLog, ok bool) {
 	took, ok := p.await(func(found map[string]inventory.FlowLog) bool { f = found[id]; return f.ID != "" }, id)
 	if ok {
@@ -217,8 +217,8 @@ func (p *place) appears(id string) (f inventory.FlowLog, ok bool) {
 	return f, ok
 }
 
-// remove deletes flow logs, and waits until AWS does not describe them. What AWS can't delete
-// is left to cleanUp.
+// remove deletes flow logs, and waits until DescribeFlowLogs does not show them. It leaves to cleanUp those
+// that AWS does not delete.
 func (p *place) remove(ids ...string) {
 	if len(ids) == 0 {
 		return
@@ -233,7 +233,7 @@ func (p *place) remove(ids ...string) {
 	p.disappear(ids...)
 }
 
-// disappear waits until AWS does not describe what was deleted.
+// disappear waits until DescribeFlowLogs does not show deleted flow logs.
 func (p *place) disappear(ids ...string) {
 	if len(ids) == 0 {
 		return // a filter without values could show what is not ours
@@ -251,7 +251,7 @@ func (p *place) await(done func(map[string]inventory.FlowLog) bool, ids ...strin
 	})
 }
 
-// until asks AWS until it has done what is waited for; ok: it has.
+// until calls done until it returns true. ok is false if it does not in time.
 func (p *place) until(done func() bool) (took time.Duration, ok bool) {
 	began := time.Now()
 	for p.ctx.Err() == nil && time.Since(began) < p.Patience {
@@ -266,8 +266,8 @@ func (p *place) until(done func() bool) (took time.Duration, ok bool) {
 	return 0, false
 }
 
-// cleanUp deletes what the run has made, and what AWS has made without an answer. It is done
-// when AWS describes nothing of that, for a while if there may be what AWS does not show yet.
+// cleanUp deletes all flow logs that the run made, and those of creates without an answer. It ends when
+// DescribeFlowLogs shows none of them; if some may not be shown yet, when it has shown none for a while.
 func (p *place) cleanUp() error {
 	ctx, cancel := context.WithTimeout(context.Background(), max(time.Minute, p.Patience))
 	defer cancel()
@@ -299,14 +299,14 @@ func (p *place) cleanUp() error {
 	return nil
 }
 
-// drop deletes one alone: one that can't be deleted holds no other. Whether it is gone shows
-// the next look.
+// drop deletes one flow log in a call of its own, so that one that can't be deleted does not prevent the
+// deletion of others. Its error does not matter: left finds out whether the flow log is gone.
 func (p *place) drop(id string) {
 	_, _ = p.api.DeleteFlowLogs(p.ctx, &ec2.DeleteFlowLogsInput{FlowLogIds: []string{id}})
 }
 
-// left are the flow logs of the run that AWS describes: those that it answered, and those on
-// the run's resources that have its tag.
+// left are the flow logs of the run that DescribeFlowLogs shows: those whose IDs AWS answered, and those on the
+// run's resources that have its tag.
 func (p *place) left() (ids []string, err error) {
 	if len(p.made) > 0 { // a filter without values could show what is not ours
 		found, err := inventory.ByID(p.ctx, inventory.Scope{}, p.api, p.made)
@@ -331,7 +331,7 @@ func (p *place) left() (ids []string, err error) {
 	return ids, nil
 }
 
-// resources are those that the run makes flow logs on.
+// resources are those on which the run makes flow logs.
 func (p *place) resources() []string { return append([]string{p.VPC}, p.Resources...) }
 
 func spread(all []time.Duration) string {
@@ -341,7 +341,7 @@ func spread(all []time.Duration) string {
 	return fmt.Sprintf("%s to %s, of %d", slices.Min(all).Round(time.Millisecond), slices.Max(all).Round(time.Millisecond), len(all))
 }
 
-// Table is the rows as a Markdown table, for a report to the project.
+// Table is the rows as a Markdown table, which people can send to the project.
 func Table(rows []Row) string {
 	var b strings.Builder
 	b.WriteString("| question | AWS answers |\n| --- | --- |\n")
