@@ -12,13 +12,13 @@ import (
 	"testing"
 )
 
-// mark is what a daemon holds at one time.
+// mark is how much memory, disk and other things a daemon uses at one time.
 type mark struct {
 	hour       int
-	made       int64 // flow logs by then
+	made       int64 // flow logs that were made until then
 	heap       int64 // bytes in use after a collection
 	resident   int64 // bytes of the process: SQLite's memory is not in the heap
-	spans      int64 // bytes of the resident ones that the heap takes, with the gaps between what is in use
+	spans      int64 // resident bytes of the heap, with the gaps between objects in use
 	stacks     int64 // bytes
 	goroutines int64
 	pages      int64 // of the state file, in use
@@ -36,12 +36,12 @@ func mb(n int64) float64 { return float64(n) / 1e6 }
 const (
 	page       = 4096           // bytes, of SQLite
 	mostLog    = 4<<20 + 64<<10 // bytes of the write-ahead log: what the daemon limits it to, and headers
-	remembered = 3 << 10        // bytes, by the imitation of AWS, of each create
-	recent     = "deeds"        // the one table that keeps what it has for a day, whatever the retention
+	remembered = 3 << 10        // bytes that the fake AWS keeps for each create
+	recent     = "deeds"        // the only table that keeps its rows for a day even if the retention is shorter
 )
 
-// grownSince says what has grown since an earlier mark by more than what such a day needs: the
-// imitation of AWS remembers what was created, and the state file what principals did.
+// grownSince says what has grown since an earlier mark by more than it may: the fake AWS keeps what was
+// created, and the state file keeps recent calls of principals.
 func (m mark) grownSince(first mark) (out []string) {
 	check := func(what string, now, then, slack int64) {
 		if most := then + then/50 + slack; now > most {
@@ -63,10 +63,10 @@ func (m mark) grownSince(first mark) (out []string) {
 	return out
 }
 
-// measure measures this process, in which nothing is at work, and the state file.
+// measure measures this process, while nothing is at work in it, and the state file.
 func measure(t *testing.T, path string) mark {
 	t.Helper()
-	debug.FreeOSMemory() // a second collection empties what pools keep after a first one
+	debug.FreeOSMemory() // two collections, because a sync.Pool keeps objects over the first
 	debug.FreeOSMemory()
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
@@ -123,7 +123,8 @@ func sizeOf(t *testing.T, path string) int64 {
 	return info.Size()
 }
 
-// resident returns how much memory this process has, where Linux says so, and it is not the race detector's.
+// resident is the memory of this process, if Linux says it; with the race detector, which keeps memory itself,
+// it is 0.
 func resident(t *testing.T) int64 {
 	t.Helper()
 	if raced {
@@ -160,7 +161,7 @@ func (l *lines) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// take returns the counts so far, and begins anew.
+// take returns the counts so far, and resets them.
 func (l *lines) take() (total int, n map[string]int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

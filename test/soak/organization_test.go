@@ -29,12 +29,12 @@ const (
 	trail      = "org-trail"
 )
 
-// organization is an AWS with many accounts, in which the same things happen in each hour.
+// organization is an AWS with many accounts, in which the same things happen in every hour.
 type organization struct {
 	*fakeawstest.World
 	t        *testing.T
 	size     size
-	began    time.Time // of the first hour
+	began    time.Time // when the first hour began
 	queueURL string
 	queue    string // ARN
 	regions  []string
@@ -46,7 +46,7 @@ type organization struct {
 	deleted int                   // flow logs
 	made    int                   // flow logs, by CreateFlowLogs
 
-	refreshes atomic.Int64 // listings that were begun
+	refreshes atomic.Int64 // listings that have begun
 }
 
 func newOrganization(t *testing.T, z size) *organization {
@@ -83,8 +83,8 @@ func newOrganization(t *testing.T, z size) *organization {
 	return o
 }
 
-// config is that of a daemon which protects the organisation. Its retention is shorter than a
-// configuration file may say, so that the day has many.
+// config is that of a daemon which protects the organisation. Its retention is shorter than a configuration
+// file may set it, so that rows are pruned many times in a day.
 func (o *organization) config() configs.Config {
 	c := configs.Default()
 	c.Queue.URL, c.AWS.Region, c.HTTP.Listen = o.queueURL, region, ""
@@ -95,14 +95,14 @@ func (o *organization) config() configs.Config {
 	return c
 }
 
-// client returns AWS as a user of an account sees it.
+// client is the configuration of a client of a user in an account.
 func (o *organization) client(account, name string) aws.Config {
 	u := o.User(account, name, false)
 	return aws.Config{Region: region, HTTPClient: o.HTTPClient(), RetryMaxAttempts: 1,
 		Credentials: credentials.NewStaticCredentialsProvider(u.AccessKeyID, u.SecretAccessKey, "")}
 }
 
-// The accounts and Regions in which something happens.
+// The scopes and accounts in which something fails or changes in every hour.
 func (o *organization) hanging() inventory.Scope {
 	return inventory.Scope{Account: o.accounts[1], Region: o.regions[0]}
 }
@@ -115,11 +115,11 @@ func (o *organization) leaving() string    { return o.accounts[len(o.accounts)-1
 func (o *organization) suspended() string  { return o.accounts[len(o.accounts)-2] }
 func (o *organization) roleDenied() string { return o.accounts[len(o.accounts)-3] }
 
-// minute is that of the hour; below 0 before the first one.
+// minute is the minute of the hour; it is negative before the first hour.
 func (o *organization) minute() int { return int(time.Since(o.began)/time.Minute) % 60 }
 
-// trouble is what calls meet: for 20 minutes of each hour one scope does not answer and one is
-// refused, and one account's role can't be assumed.
+// trouble is the fault that a call meets: for 20 minutes of each hour one scope does not answer, one is
+// refused, and the role of one account can't be assumed.
 func (o *organization) trouble(q *fakeaws.Request) fakeawstest.Refusal {
 	if q.Operation == "DescribeFlowLogs" && q.Form.Get("MaxResults") != "" && q.Form.Get("NextToken") == "" {
 		o.refreshes.Add(1)
@@ -137,8 +137,8 @@ func (o *organization) trouble(q *fakeaws.Request) fakeawstest.Refusal {
 	return fakeawstest.Refusal{}
 }
 
-// pass has what happens in so many hours happen, and calls end after each: between two rounds of
-// pruning, which begin with the hours of the daemon.
+// pass lets hours pass with all their events, and calls end after each. At that time no pruning runs: its
+// rounds begin with the hours of the daemon.
 func (o *organization) pass(hours int, end func(hour int)) {
 	time.Sleep(time.Until(o.began))
 	for hour := range hours {
@@ -160,11 +160,11 @@ func (o *organization) pass(hours int, end func(hour int)) {
 		o.ForgetSessions()
 		end(hour + 1)
 	}
-	time.Sleep(65 * time.Minute) // an hourly refresh finds what no record has reported
+	time.Sleep(65 * time.Minute) // an hourly refresh finds the deletions without a record
 	o.count()
 }
 
-// count counts the flow logs that were made since it last did.
+// count adds the flow logs that were made since its last call.
 func (o *organization) count() {
 	for _, c := range o.TakeCalls() {
 		if c.Operation == "CreateFlowLogs" {
@@ -173,7 +173,7 @@ func (o *organization) count() {
 	}
 }
 
-// strike deletes flow logs of a scope: one or all of it, with or without a record.
+// strike deletes one flow log of a scope, or all, with a record or without.
 func (o *organization) strike(n int) {
 	there := slices.DeleteFunc(slices.Clone(o.accounts), func(a string) bool { return a == o.leaving() || a == o.suspended() })
 	s := inventory.Scope{Account: there[n*7%len(there)], Region: o.regions[n*3%len(o.regions)]}
@@ -198,7 +198,7 @@ func (o *organization) strike(n int) {
 	}
 }
 
-// deliver sends the record of a call as EventBridge does, or in a log file, or twice.
+// deliver brings the record of a call as an event, in a log file, or as both.
 func (o *organization) deliver(body string) error {
 	var e struct {
 		ID, Account, Region string
@@ -231,7 +231,7 @@ func (o *organization) deliver(body string) error {
 	return o.Send(o.queue, body)
 }
 
-// check sees that every flow log is there once, and that each that was deleted was made once.
+// check checks that each flow log is there once, and that each deletion made one flow log.
 func (o *organization) check() {
 	plain := func(all []fakeaws.FlowLog) (out []string) {
 		for _, f := range all {
@@ -248,6 +248,6 @@ func (o *organization) check() {
 		}
 	}
 	if o.made != o.deleted {
-		o.t.Errorf("%d flow logs were deleted, %d made", o.deleted, o.made)
+		o.t.Errorf("%d flow logs were deleted and %d made, want the same number", o.deleted, o.made)
 	}
 }

@@ -2,5 +2,6 @@
 
 package soak_test
 
-// raced: the race detector remembers each address that it has seen, so that the resident memory grows.
+// raced says that the race detector is on. It remembers each address that it has seen, so resident memory
+// grows.
 const raced = true

@@ -1,5 +1,5 @@
-// Package soak_test has the whole daemon protect an organisation for a day of simulated time, and
-// sees that its memory, its goroutines and its state file do not grow, and that it logs little.
+// Package soak_test lets the whole daemon protect an organisation for a day of simulated time, and
+// checks that its memory, goroutines and state file do not grow, and that it logs little.
 package soak_test
 
 import (
@@ -22,7 +22,7 @@ import (
 	"flowkeeper/internal/daemon"
 )
 
-// size of an organisation, and how long it is protected.
+// size is how large the organisation is, and how long it is protected.
 type size struct {
 	accounts, regions int
 	flowLogs          int // of each account in each Region
@@ -50,12 +50,12 @@ func sizeFromEnvironment(t *testing.T) size {
 	}
 }
 
-// isMark reports whether to measure after an hour: at a quarter of the time, when the first is
-// forgotten again, and after each further eighth.
+// isMark reports whether to measure after an hour: after a quarter of the time, when the first hours have been
+// pruned, and after each further eighth.
 func (z size) isMark(hour int) bool { return hour >= z.hours/4 && hour%(z.hours/8) == 0 }
 
-// mostLines is how many lines an hour may log, however many accounts there are: eight deletions of
-// one to six flow logs, what is wrong for a part of each hour, and two accounts that come back.
+// mostLines is how many lines an hour may log. Each hour has eight deletions of one to six flow logs, faults
+// for a part of it, and two accounts that come back. The number of accounts must make no difference.
 func (z size) mostLines() int { return 100 + 3*z.regions }
 
 func TestSoak(t *testing.T) {
@@ -93,7 +93,7 @@ func TestSoak(t *testing.T) {
 		})
 		o.check()
 		if p.of[alert.Deletion] < o.strikes || p.of[alert.Restored] < o.strikes {
-			t.Errorf("%d times flow logs were deleted; the pager has %v", o.strikes, p.of)
+			t.Errorf("%d deletions, want at least as many deletion and restored alerts; the pager has %v", o.strikes, p.of)
 		}
 		stop()
 		if err := <-ended; err != nil {
@@ -102,7 +102,7 @@ func TestSoak(t *testing.T) {
 	})
 }
 
-// pager takes alerts, but for a quarter of each hour.
+// pager takes alerts, except for a quarter of each hour.
 type pager struct {
 	minute func() int
 
@@ -121,7 +121,7 @@ func (p *pager) Send(_ context.Context, a alert.Alert) error {
 	return nil
 }
 
-// often is the five lines that were logged most often.
+// often are the five lines that were logged most often.
 func often(n map[string]int) (out string) {
 	all := slices.SortedFunc(maps.Keys(n), func(a, b string) int { return cmp.Or(n[b]-n[a], cmp.Compare(a, b)) })
 	for _, line := range all[:min(5, len(all))] {
