@@ -14,11 +14,10 @@ import (
 	"time"
 )
 
-// patience is for one step of the daemon; on an idle machine each takes a
-// second or two.
+// patience is how long one step of the daemon may take. On an idle machine each takes a second or two.
 const patience = 90 * time.Second
 
-// daemon is `flowkeeper run` as its own process.
+// daemon is `flowkeeper run` in a process of its own.
 type daemon struct {
 	binary, config string
 	env            []string
@@ -27,8 +26,7 @@ type daemon struct {
 	done           chan struct{} // closed once the process has ended
 }
 
-// binary is the one in FLOWKEEPER_BIN, or one built now, static as users get
-// it.
+// binary is the one in FLOWKEEPER_BIN, or one that is built now, static as users get it.
 func binary(t *testing.T) string {
 	t.Helper()
 	if path := os.Getenv("FLOWKEEPER_BIN"); path != "" {
@@ -43,8 +41,8 @@ func binary(t *testing.T) string {
 	return path
 }
 
-// writeConfig writes the YAML file. The schedule is far off: what comes back
-// came back by its event.
+// writeConfig writes the YAML file. The schedule is far off, so a flow log that comes back was restored because
+// of its event.
 func writeConfig(t *testing.T, w *world, h *webhook) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -106,8 +104,7 @@ func startDaemon(t *testing.T, w *world, h *webhook) *daemon {
 // secretKey must never be seen in the daemon's log (I11).
 const secretKey = "c0ffee-this-is-the-secret-key"
 
-// waitFor tries until check is content. It fails the test at once when the
-// daemon ends, or with check's last complaint.
+// waitFor calls check until it returns no error. The test fails when the daemon ends, or with the last error.
 func (d *daemon) waitFor(t *testing.T, what string, check func() error) {
 	t.Helper()
 	deadline := time.NewTimer(patience)
@@ -123,13 +120,13 @@ func (d *daemon) waitFor(t *testing.T, what string, check func() error) {
 		case <-d.done:
 			t.Fatalf("the daemon ended (%v) before %s: %v", d.cmd.ProcessState, what, err)
 		case <-deadline.C:
-			t.Fatalf("after %s still not so: %s: %v", patience, what, err)
+			t.Fatalf("waited %s for this: %s: %v", patience, what, err)
 		case <-every.C:
 		}
 	}
 }
 
-// output runs another command beside the daemon, on the same state.
+// output runs another command on the daemon's state file, while the daemon runs.
 func (d *daemon) output(t *testing.T, args ...string) ([]byte, error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)

@@ -12,18 +12,18 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// restoredFrom is the one tag that a replacement has beside the lost one's.
+// restoredFrom is the only tag of a replacement that the lost flow log did not have.
 const restoredFrom = "flowkeeper:restored-from"
 
-// settings is what must come back, as AWS describes it: this test's own idea
-// of it, so that a mistake in the product's is seen.
+// settings is what must be restored, as AWS describes it. It is defined here once more, so that the test
+// notices mistakes in the product's own comparison.
 type settings struct {
 	Resource, TrafficType, DestinationType, Destination, LogGroup, Role, Format string
 	Interval                                                                    int32
 	Tags                                                                        map[string]string
 }
 
-// key is different for each of this test's flow logs.
+// key differs for each flow log of this test.
 func (s settings) key() string { return s.Resource + " " + s.DestinationType }
 
 type flowLog struct {
@@ -32,7 +32,7 @@ type flowLog struct {
 	settings     settings
 }
 
-// flowLogs are the ones before the attack, by their names in this test.
+// flowLogs are the flow logs before the attack, by their names in this test.
 type flowLogs map[string]flowLog
 
 func (f flowLogs) ids() []string {
@@ -43,9 +43,8 @@ func (f flowLogs) ids() []string {
 	return ids
 }
 
-// createFlowLogs makes one of each resource type and destination, no two with
-// the same settings. The log group is given by name: LocalStack shows delivery
-// to one given by ARN as failed (on AWS both work).
+// createFlowLogs makes a flow log of each resource type and destination, all with different settings. It gives
+// the log group by name: LocalStack shows FAILED for a log group given by ARN; on AWS both work.
 func (w *world) createFlowLogs(t *testing.T) flowLogs {
 	t.Helper()
 	must(t, w.inst.CreateLogGroup(t.Context(), w.account, region, "flow/logs"))
@@ -110,7 +109,7 @@ func (w *world) createFlowLog(t *testing.T, in *ec2.CreateFlowLogsInput) flowLog
 	shown, err := w.ec2.DescribeFlowLogs(t.Context(), &ec2.DescribeFlowLogsInput{FlowLogIds: out.FlowLogIds})
 	must(t, err)
 	if len(shown.FlowLogs) != 1 {
-		t.Fatalf("%v describes to %d flow logs, want one", out.FlowLogIds, len(shown.FlowLogs))
+		t.Fatalf("describing %v shows %d flow logs, want one", out.FlowLogIds, len(shown.FlowLogs))
 	}
 	return plain(shown.FlowLogs[0])
 }
@@ -121,7 +120,7 @@ func (w *world) delete(t *testing.T, ids ...string) {
 	must(t, err)
 }
 
-// now is what AWS has, by settings.key.
+// now are the flow logs that AWS has, by settings.key.
 func (w *world) now(t *testing.T) map[string][]flowLog {
 	t.Helper()
 	out, err := w.ec2.DescribeFlowLogs(t.Context(), &ec2.DescribeFlowLogsInput{})
@@ -151,8 +150,8 @@ func plain(l types.FlowLog) flowLog {
 	return p
 }
 
-// restored says which flow log of before has no equal now; the IDs that were
-// lost may not be among the living.
+// restored returns an error unless each flow log of before has exactly one equal now, and none of the lost IDs
+// is there.
 func (w *world) restored(t *testing.T, before flowLogs, lost []string) error {
 	t.Helper()
 	have := w.now(t)

@@ -17,8 +17,8 @@ import (
 // maxPattern is EventBridge's limit on a rule's pattern, in characters.
 const maxPattern = 2048
 
-// wanted are the calls that a rule must bring, by the service's name: those of
-// every detection, and the end of a VPC, which takes its flow logs along.
+// wanted are the calls that the pattern must match, by the service's name: those of every detection, and
+// DeleteVpc, with which AWS removes flow logs.
 func wanted() map[string][]string {
 	out := map[string][]string{"ec2": {"DeleteVpc"}}
 	for _, r := range detection.Rules() {
@@ -37,7 +37,7 @@ func TestPatternHoldsWhatIsWantedOnly(t *testing.T) {
 	text, err := os.ReadFile(patternFile)
 	must(t, err)
 	if n := len([]rune(string(text))); n > maxPattern {
-		t.Errorf("the pattern has %d characters, EventBridge takes %d", n, maxPattern)
+		t.Errorf("the pattern has %d characters, want at most %d", n, maxPattern)
 	}
 	var pattern struct {
 		Source     []string `json:"source"`
@@ -65,7 +65,7 @@ func sameSet(t *testing.T, what string, got, want []string) {
 	}
 }
 
-// An implementation of EventBridge that is not ours agrees.
+// TestPatternMatches: LocalStack's implementation of EventBridge matches the pattern as we expect.
 func TestPatternMatches(t *testing.T) {
 	t.Parallel()
 	w := connect(shared.Get(t))
@@ -95,7 +95,7 @@ func TestPatternMatches(t *testing.T) {
 		{"my.app", bus, "DeleteFlowLogs"},
 	} {
 		if matches(other[0], other[1], other[2]) {
-			t.Errorf("%v matches", other)
+			t.Errorf("the pattern matches %v, want no match", other)
 		}
 	}
 }

@@ -16,8 +16,8 @@ type record struct {
 
 const attacker = "mallory"
 
-// deletion has the shapes that EC2's records have: XML turned into JSON, so
-// that one ID is an object, several are a list, and an empty element is "".
+// deletion has the form of EC2's records, which are XML turned into JSON: one ID is an object, several IDs are
+// a list, and an empty element is "".
 func deletion(w *world, ids ...string) record {
 	r := record{eventID: rand.Text(), lost: ids}
 	var named []map[string]any
@@ -44,7 +44,7 @@ func deletion(w *world, ids ...string) record {
 		}},
 	})
 	if err != nil {
-		panic(err) // maps and texts always encode
+		panic(err) // impossible: maps and texts can always be encoded
 	}
 	r.json = string(text)
 	return r

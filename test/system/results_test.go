@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// row and incident are what this test reads of the commands' JSON.
+// row and incident have the fields of the commands' JSON that this test reads.
 type row struct {
 	FlowLogID string `json:"flow_log_id"`
 	State     string `json:"state"`
@@ -28,7 +28,7 @@ type incident struct {
 	} `json:"actor"`
 }
 
-// lines decodes one object a line.
+// lines decodes one object for each line.
 func lines[T any](text []byte) ([]T, error) {
 	var all []T
 	for line := range bytes.Lines(text) {
@@ -41,7 +41,7 @@ func lines[T any](text []byte) ([]T, error) {
 	return all, nil
 }
 
-// knows says which flow log the snapshot does not yet protect.
+// knows returns an error that names a flow log which the snapshot does not protect yet.
 func (d *daemon) knows(t *testing.T, ids []string) error {
 	t.Helper()
 	out, err := d.output(t, "inventory", "list", "--json")
@@ -84,7 +84,7 @@ func (d *daemon) incidentsRestored(t *testing.T, w *world, r record) error {
 	if err != nil {
 		return err
 	}
-	replaces := map[string]string{} // lost ID: replacement's
+	replaces := map[string]string{} // the replacement's ID, by the lost one's
 	for _, logs := range w.now(t) {
 		for _, l := range logs {
 			replaces[l.restoredFrom] = l.id
@@ -112,7 +112,7 @@ func (d *daemon) incidentsRestored(t *testing.T, w *world, r record) error {
 	return nil
 }
 
-// checkLog wants one JSON object a line, and no secret in any (I11).
+// checkLog wants each line of the log to be a JSON object without a secret (I11).
 func (d *daemon) checkLog(t *testing.T, h *webhook) {
 	t.Helper()
 	log := d.stderr.String()

@@ -1,6 +1,6 @@
-// Package system_test runs the real binary against LocalStack, as a user
-// would: a YAML file, the rule's real pattern, and flow logs that somebody
-// deletes. Only CloudTrail itself is played, as LocalStack has none.
+// Package system_test runs the real binary against LocalStack, as a user would:
+// with a YAML file, with the rule's real pattern, and with flow logs that somebody
+// deletes. The tests play CloudTrail, which LocalStack does not have.
 package system_test
 
 import (
@@ -16,8 +16,8 @@ var shared localstack.Shared
 
 func TestMain(m *testing.M) { os.Exit(shared.Main(m)) }
 
-// Deleted flow logs come back with every setting and tag, once each: by
-// EventBridge, by SNS, and when the replacement is deleted in turn (I4, I6).
+// TestRestores: deleted flow logs come back exactly once, with every setting and tag, if their record comes by
+// EventBridge or SNS, and again if the replacement is deleted, too (I4, I6).
 func TestRestores(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, shared.Get(t))

@@ -14,8 +14,7 @@ import (
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 )
 
-// webhook is the place that alerts go to. It keeps those whose signature is
-// right, and fails the test for any other.
+// webhook receives alerts. It keeps those with a correct signature; any other fails the test.
 type webhook struct {
 	url, secret string
 
@@ -23,7 +22,7 @@ type webhook struct {
 	alerts []alert
 }
 
-// alert is what this test reads of the public contract.
+// alert has the fields of the public contract that this test reads.
 type alert struct {
 	ID      string `json:"id"`
 	Kind    string `json:"kind"`
@@ -96,7 +95,7 @@ func (h *webhook) checkAlert(kind string, r record, who string) error {
 			return fmt.Errorf("the %s alert names %v, want %v", kind, named, r.lost)
 		}
 		if kind == "deletion" && (a.Actor.ARN != who || a.Actor.SourceIP != "198.51.100.7") {
-			return fmt.Errorf("the %s alert accuses %+v, want %s", kind, a.Actor, who)
+			return fmt.Errorf("the %s alert says that %+v deleted them, want %s", kind, a.Actor, who)
 		}
 		return nil
 	}

@@ -27,8 +27,8 @@ const (
 	bus         = "AWS API Call via CloudTrail"
 )
 
-// world is one account in LocalStack with what README has a user set up: a
-// queue with a dead-letter queue, a rule on the default bus, and a topic.
+// world is an account in LocalStack with what the README tells users to set up: a queue with a dead-letter
+// queue, a rule on the default bus, and a topic.
 type world struct {
 	inst    *localstack.Instance
 	account string
@@ -55,8 +55,7 @@ func newWorld(t *testing.T, inst *localstack.Instance) *world {
 	return w
 }
 
-// connect makes clients for an account of the test's own: to LocalStack an
-// access key of twelve digits is the account.
+// connect makes clients for a new account: for LocalStack, an access key of twelve digits is the account.
 func connect(inst *localstack.Instance) *world {
 	account := fmt.Sprintf("%012d", 100_000_000_000+rand.Int64N(800_000_000_000))
 	cfg := aws.Config{
@@ -82,7 +81,7 @@ func (w *world) newQueue(t *testing.T, name string, attributes map[string]string
 	return aws.ToString(out.QueueUrl)
 }
 
-// routeEvents makes the rule with the pattern that users deploy.
+// routeEvents makes the rule, with the pattern that users deploy.
 func (w *world) routeEvents(t *testing.T) {
 	t.Helper()
 	pattern, err := os.ReadFile(patternFile)
@@ -110,7 +109,7 @@ func (w *world) routeTopic(t *testing.T) {
 	must(t, err)
 }
 
-// putEvent sends a record as CloudTrail would: through the rule.
+// putEvent sends a record as CloudTrail does: to the bus, whose rule forwards it.
 func (w *world) putEvent(t *testing.T, r record) {
 	t.Helper()
 	out, err := w.events.PutEvents(t.Context(), &eventbridge.PutEventsInput{Entries: []ebtypes.PutEventsRequestEntry{{
@@ -129,7 +128,7 @@ func (w *world) publish(t *testing.T, r record) {
 	must(t, err)
 }
 
-// queuesEmpty says whether every message was acknowledged, and none given up.
+// queuesEmpty returns an error unless every message was acknowledged, and none is in the dead-letter queue.
 func (w *world) queuesEmpty(t *testing.T) error {
 	t.Helper()
 	for _, url := range []string{w.queueURL, w.deadURL} {
