@@ -1,7 +1,8 @@
 #!/bin/sh
 # packaging/build.sh VERSION ARCH...   puts .deb, .rpm, .tar.gz and SHA256SUMS
 # into dist/. `make packages` calls it, once `make` has built dist/bin/ARCH/.
-# The same commit gives the same bytes: times are the commit's, names sorted.
+# The same commit gives the same bytes: file times are the commit's, and names are
+# sorted.
 set -eu
 umask 022
 export LC_ALL=C TZ=UTC
@@ -14,7 +15,7 @@ export PACKAGE_VERSION="$version"
 stage=dist/stage
 doc=$stage/usr/share/doc/flowkeeper
 
-# What the modules in the binary ask to be passed on with it.
+# notices: the licences that must come with the modules in the binary.
 notices() {
 	echo "Flowkeeper contains the Go standard library and the modules below, under these terms."
 	printf '\n== go\n\n'
@@ -50,7 +51,7 @@ package() {
 	STAGE=$stage BINARY=dist/bin/$2/flowkeeper ARCH=$2 ZSH=$zsh $GO run "$NFPM" package --config packaging/nfpm.yaml --packager "$1" --target dist/
 }
 
-# The same paths as in the packages say what belongs where.
+# tarball ARCH: the files have the same paths as in the packages.
 tarball() {
 	name=flowkeeper_${version}_linux_$1
 	rm -rf dist/tar

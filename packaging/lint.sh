@@ -1,7 +1,7 @@
 #!/bin/bash
-# packaging/lint.sh ARCH...   looks at the packages in dist/: lintian finds
-# neither error nor warning, and each kind holds what contents.txt says, with
-# these modes. (Lintian is Debian's: another release of it may find more.)
+# packaging/lint.sh ARCH...   checks the packages in dist/: lintian reports
+# neither errors nor warnings, and each kind has the files and modes of
+# contents.txt. (Another Debian release of lintian may report more.)
 set -euo pipefail
 export LC_ALL=C TZ=UTC
 . packaging/tools.sh
@@ -13,7 +13,7 @@ in_deb() { dpkg-deb -c "$1" | awk '{sub(/^\./, "", $6); sub(/\/$/, "", $6); prin
 in_rpm() { rpm -qplv "$1" | awk '{print $1, $3 "/" $4, $9}'; }
 in_tar() { tar tvzf "$1" | awk '{sub(/^[^\/]*/, "", $6); sub(/\/$/, "", $6); sub("0/0", "root/root", $2); print $1, $2, $6}'; }
 
-# expected KIND: what contents.txt and packaging/man say of it.
+# expected KIND: the files that it must have, by contents.txt and packaging/man.
 expected() {
 	awk -v kind="$1" '!/^#/ && NF && index($1, kind) {print $2, $3, $4}' packaging/contents.txt
 	for page in packaging/man/*; do
@@ -21,7 +21,8 @@ expected() {
 	done
 }
 
-# Directories are said where they are the package's own; all others are plain.
+# same KIND FILE: contents.txt names the directories that are the package's own;
+# all others must be root's, with mode 755.
 same() {
 	kind=$1 file=$2
 	"in_$kind" "$file" | sort >dist/contents

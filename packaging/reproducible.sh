@@ -1,7 +1,7 @@
 #!/bin/bash
-# Builds the packages of the last commit twice: in two directories, with other
-# file times, another umask and time zone, and the second from an empty build
-# cache (minutes). Every byte must be the same.
+# Builds the packages of the last commit twice. The second time has another
+# directory, other file times, another umask and time zone, and an empty build
+# cache, so it takes minutes. Every byte must be the same.
 set -euo pipefail
 here=$PWD commit=$(git rev-parse HEAD)
 work=$(mktemp -d)
@@ -9,7 +9,7 @@ trap 'rm -rf "$work"' EXIT
 [ -z "$(git status --porcelain)" ] || echo "note: what is not committed is not built here" >&2
 unset MAKEFLAGS MAKELEVEL MFLAGS VERSION SOURCE_DATE_EPOCH
 
-# built DIR: the packages, made in a clone there.
+# built DIR TIME: makes the packages in a clone in DIR, with this file time.
 built() {
 	git clone -q "$here" "$1"
 	git -C "$1" checkout -q --detach "$commit"

@@ -1,8 +1,8 @@
 #!/bin/bash
-# Installs, upgrades, removes and purges packages with the real scripts in an
-# empty root, first without systemd, then with stand-ins that write down how
-# they are called, and compares with scripts.txt (--update writes it). The
-# binary is left out of these packages: it is not what is tried.
+# Installs, upgrades, removes and purges packages with their real scripts in an
+# empty root: first without systemd, then with stand-ins that note their calls.
+# It compares the calls with scripts.txt (--update writes that file). These
+# packages have no real binary, because only their scripts are tested.
 set -euo pipefail
 export LC_ALL=C
 . packaging/tools.sh
@@ -20,7 +20,7 @@ for kind in deb rpm; do
 	done
 done
 
-# root NAME: a root with a shell; it lacks systemd.
+# root NAME: makes a root directory with a shell and without systemd.
 root() {
 	root=$work/$1
 	mkdir -p "$root"/{bin,usr/bin,etc/other,dev,var/lib/dpkg/{info,updates},var/lib/rpm,tmp}
@@ -29,7 +29,8 @@ root() {
 	for applet in sh rm cat true; do ln -s busybox "$root/bin/$applet"; done
 }
 
-# helpers: what Debian always has. was-enabled says what $root/enabled says.
+# helpers NAME...: makes stand-ins of these commands. was-enabled succeeds if
+# $root/enabled exists.
 helpers() {
 	for name; do
 		printf '#!/bin/sh\necho "%s $*" >>/calls\n%s\n' "$name" "$([ "$name" != deb-systemd-helper ] || echo 'case $* in *installed*|*was-enabled*) [ -e /enabled ] ;; esac')" >"$root/usr/bin/$name"
@@ -37,8 +38,8 @@ helpers() {
 	done
 }
 
-# try WHAT COMMAND...: what our scripts said and called, and what is left. What
-# dpkg and rpm say of themselves differs by version.
+# try WHAT COMMAND...: prints what our scripts printed and called, and which files
+# are left. The output of dpkg and rpm themselves is left out: it differs by version.
 try() {
 	echo "== $1"
 	shift
@@ -51,7 +52,7 @@ try() {
 	done
 }
 
-# used: an administrator configured it, and it ran.
+# used: plays that an administrator has configured Flowkeeper, and that it ran.
 used() {
 	mkdir -p "$root/var/lib/private/flowkeeper"
 	ln -sfn private/flowkeeper "$root/var/lib/flowkeeper"

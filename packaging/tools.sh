@@ -1,6 +1,6 @@
 #!/bin/sh
-# lacks WHAT: ends the script, loudly where SHORT=1 leaves it out, and as failed
-# where nobody said so: what was not looked at is not right.
+# lacks WHAT: ends the script because something is missing. With SHORT=1 it says
+# SKIPPED; otherwise it fails, because an unchecked package may be wrong.
 lacks() {
 	if [ -n "${SHORT:-}" ]; then
 		echo "SKIPPED: $0 needs $1" >&2
@@ -10,7 +10,7 @@ lacks() {
 	exit 1
 }
 
-# need COMMAND PACKAGE: installs PACKAGE with apt where COMMAND is missing.
+# need COMMAND PACKAGE: installs PACKAGE with apt if COMMAND is missing.
 need() {
 	command -v "$1" >/dev/null && return
 	if [ -n "${SHORT:-}" ] || ! command -v apt-get >/dev/null || [ "$(id -u)" != 0 ]; then

@@ -1,7 +1,7 @@
 #!/bin/sh
-# Prints the packages' version for what git describe said ($1). It sorts as
-# dpkg and rpm sort: a release candidate before its release, later commits after
-# it; without any tag, by the commit's time.
+# Prints the packages' version for the output of git describe ($1). dpkg and rpm
+# sort it right: a release candidate before its release, later commits after it,
+# and commits without any tag by their time.
 set -eu
 described=${1#v}
 changed=
