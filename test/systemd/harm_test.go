@@ -15,7 +15,7 @@ const (
 	third   = "vpc-00000000000000003"
 )
 
-// deleted deletes a flow log, which is restored.
+// deleted: a deleted flow log is alerted and restored.
 func (s *story) deleted(t *testing.T) {
 	lost := s.world.victim(t, watched)
 	s.world.strike(t, lost)
@@ -29,7 +29,7 @@ func (s *story) deleted(t *testing.T) {
 	s.settled(t, lost.ID)
 }
 
-// settled waits until the commands that an operator types report that all is well.
+// settled waits until `flowkeeper incidents list`, which operators type, shows that an incident is over.
 func (s *story) settled(t *testing.T, id string) {
 	t.Helper()
 	s.await(t, id+" is verified", func() error {
@@ -40,8 +40,8 @@ func (s *story) settled(t *testing.T, id string) {
 	})
 }
 
-// killed kills the daemon in the middle of its work, and deletes a flow log while no daemon
-// runs.
+// killed: the daemon is killed in the middle of a restore, and another flow log is deleted while no daemon
+// runs. Both come back.
 func (s *story) killed(t *testing.T) {
 	before := s.show(t, "MainPID", "NRestarts")
 	first, second := s.world.victim(t, watched), s.world.victim(t, other)
@@ -57,7 +57,7 @@ func (s *story) killed(t *testing.T) {
 	s.settled(t, second.ID)
 }
 
-// terminated sends SIGTERM to the daemon, without systemctl.
+// terminated sends SIGTERM to the daemon without systemctl, as an attacker might. systemd starts it again.
 func (s *story) terminated(t *testing.T) {
 	before := s.show(t, "MainPID", "NRestarts")
 	s.machine.sh(t, "kill "+before["MainPID"])
@@ -69,7 +69,8 @@ func (s *story) terminated(t *testing.T) {
 	s.settled(t, lost.ID)
 }
 
-// hung stops the process with a signal, so that it runs no more but still exists.
+// hung stops the process with SIGSTOP: it does not run any more, but still exists. Only the watchdog can
+// notice that.
 func (s *story) hung(t *testing.T) {
 	s.machine.write(t, dropIns+"watchdog.conf", "[Service]\nWatchdogSec=6s\n")
 	s.machine.run(t, "systemctl", "daemon-reload")
@@ -80,15 +81,15 @@ func (s *story) hung(t *testing.T) {
 	s.machine.run(t, "systemctl", "kill", "--signal=STOP", "--kill-whom=main", unit)
 	s.world.strike(t, lost)
 	s.loud(t, s.says(t, "the watchdog", saysPart("Watchdog timeout (limit 6s)")))
-	s.machine.sh(t, "rm "+dropIns+"watchdog.conf; systemctl daemon-reload") // it has ended the process once: the next one may pause
+	s.machine.sh(t, "rm "+dropIns+"watchdog.conf; systemctl daemon-reload") // the watchdog has ended the process; on a slow machine its short limit would end the next one, too
 	s.says(t, "the restart's cause", saysPart("Failed with result 'watchdog'"))
 	s.restarted(t, before)
 	s.comesBack(t, lost)
 	s.alerts(t, "deletion", lost.ID, priError)
 }
 
-// diskFull fills the disk: a deletion that can't be stored is alerted at once, and restored
-// later.
+// diskFull fills the disk. A deletion whose incident can't be stored is alerted at once, and restored
+// later; its message is not acknowledged before that.
 func (s *story) diskFull(t *testing.T) {
 	s.machine.run(t, "systemctl", "stop", "flowkeeper")
 	s.moveState(t, "mount -t tmpfs -o size=8m none "+privateState)
@@ -99,7 +100,7 @@ func (s *story) diskFull(t *testing.T) {
 	acknowledged := s.world.aws.Deleted(s.world.queue)
 	s.world.strike(t, lost)
 	if e := s.alerts(t, "deletion", lost.ID, priError); e.Severity != "critical" {
-		t.Errorf("past the disk, the alert is %+v", e)
+		t.Errorf("with a full disk, the alert is %+v, want it critical", e)
 	}
 	s.await(t, "the pager", func() error { return s.world.pager.rang("deletion", lost.ID) })
 	s.await(t, "/readyz is 503", func() error { return s.world.answers("/readyz", http.StatusServiceUnavailable) })
@@ -119,20 +120,19 @@ func (s *story) diskFull(t *testing.T) {
 	s.settled(t, lost.ID)
 }
 
-// moveState changes what is mounted at the state directory, and keeps the
-// state.
+// moveState mounts or unmounts something at the state directory, and keeps the files in it.
 func (s *story) moveState(t *testing.T, mount string) {
 	t.Helper()
 	s.machine.sh(t, "cp -a "+privateState+" /var/tmp/state; "+mount+"; cp -a /var/tmp/state/. "+privateState+"; rm -r /var/tmp/state")
 }
 
-// typo restarts with an invalid configuration.
+// typo restarts the service with an invalid configuration.
 func (s *story) typo(t *testing.T) {
 	good := s.machine.read(t, conffile)
 	s.machine.write(t, conffile, strings.Replace(good, "\n  settle:", "\n  setle:", 1))
 	line := 1 + strings.Count(good[:strings.Index(good, "  settle:")], "\n")
 	if r := s.machine.try(t, "systemctl", "restart", "flowkeeper"); r.code == 0 {
-		t.Error("systemctl restart succeeds with a typo")
+		t.Error("systemctl restart succeeds with an invalid configuration")
 	}
 	s.failedForGood(t)
 	s.loud(t, s.says(t, "the typo", saysPart("setle", fmt.Sprintf("flowkeeper.yaml:%d", line))))

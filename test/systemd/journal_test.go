@@ -10,14 +10,14 @@ import (
 	"testing"
 )
 
-// Priorities of the journal.
+// Priorities that entries of the journal have.
 const (
 	priError   = "3"
 	priWarning = "4"
 	priInfo    = "6"
 )
 
-// entry is one of the journal's, of the service or of systemd about it.
+// entry is an entry of the journal that the service wrote, or systemd about the service.
 type entry struct {
 	Message    string `json:"MESSAGE"`
 	Priority   string `json:"PRIORITY"`
@@ -29,7 +29,7 @@ type entry struct {
 	Cursor     string `json:"__CURSOR"`
 }
 
-// journal is what it says of the service since the mark.
+// journal are the entries about the service since the last mark.
 func (s *story) journal(t *testing.T) (entries []entry) {
 	t.Helper()
 	args := []string{"journalctl", "--unit=flowkeeper", "--output=json", "--all"}
@@ -44,8 +44,8 @@ func (s *story) journal(t *testing.T) (entries []entry) {
 	return entries
 }
 
-// mark has the journal begin here. Its cursor is one of the service's own
-// entries: after another's, journalctl leaves out the first of the service.
+// mark lets journal begin after the last entry of the service. After an entry of another service,
+// journalctl would leave out the next one of this service.
 func (s *story) mark(t *testing.T) {
 	t.Helper()
 	if all := s.journal(t); len(all) > 0 {
@@ -53,7 +53,7 @@ func (s *story) mark(t *testing.T) {
 	}
 }
 
-// says waits for an entry.
+// says waits for an entry of the journal.
 func (s *story) says(t *testing.T, what string, is func(entry) bool) (found entry) {
 	t.Helper()
 	s.await(t, "an entry of the journal: "+what, func() error {
@@ -68,18 +68,17 @@ func (s *story) says(t *testing.T, what string, is func(entry) bool) (found entr
 	return found
 }
 
-// alerts waits for an alert about a flow log, of the priority that its level
-// asks for.
+// alerts waits for an entry of an alert about a flow log, with the priority of the alert's level.
 func (s *story) alerts(t *testing.T, kind, id, priority string) entry {
 	t.Helper()
 	e := s.says(t, fmt.Sprintf("the alert %q of %s", kind, id), func(e entry) bool { return e.Kind == kind && strings.Contains(e.FlowLogs, id) })
 	if e.Priority != priority || e.Identifier != "flowkeeper" {
-		t.Errorf("the alert %q has the priority %s, want %s, and is %q's: %s", kind, e.Priority, priority, e.Identifier, e.Message)
+		t.Errorf("the alert %q has the priority %s, want %s, and the identifier %q: %s", kind, e.Priority, priority, e.Identifier, e.Message)
 	}
 	return e
 }
 
-// logJournal is for a person who reads why a chapter failed.
+// logJournal shows the journal, for a person who wants to know why a chapter failed.
 func (s *story) logJournal(t *testing.T) {
 	t.Helper()
 	if s.ctx.Err() == nil {
@@ -88,7 +87,7 @@ func (s *story) logJournal(t *testing.T) {
 	}
 }
 
-// saysPart is a condition: the message has all the parts.
+// saysPart is the condition that a message has all these parts.
 func saysPart(parts ...string) func(entry) bool {
 	return func(e entry) bool {
 		for _, p := range parts {
@@ -100,10 +99,10 @@ func saysPart(parts ...string) func(entry) bool {
 	}
 }
 
-// loud wants an entry to be among those of journalctl -p err.
+// loud wants journalctl -p err to show an entry.
 func (s *story) loud(t *testing.T, e entry) {
 	t.Helper()
 	if e.Priority > priError {
-		t.Errorf("journalctl -p err hides this one (priority %s): %s", e.Priority, e.Message)
+		t.Errorf("journalctl -p err hides the entry (priority %s): %s", e.Priority, e.Message)
 	}
 }

@@ -22,19 +22,19 @@ import (
 const (
 	machineName = "flowkeeper-test"
 
-	bootWithin = 2 * time.Minute  // it takes three seconds; a busy machine longer
-	haltWithin = 30 * time.Second // then it is killed
-	onceWithin = 2 * time.Minute  // one command inside
+	bootWithin = 2 * time.Minute  // booting takes three seconds, and longer on a busy machine
+	haltWithin = 30 * time.Second // after that the machine is killed
+	onceWithin = 2 * time.Minute  // for one command in the machine
 )
 
 // machine is a booted container.
 type machine struct {
 	ctx    context.Context
-	root   string // of its files, as the host sees them
-	leader string // its first process, as the host numbers it
+	root   string // directory with the machine's files, on the host
+	leader string // its first process: the number on the host
 }
 
-// boot starts a machine, which is off and gone when the test ends.
+// boot starts a machine. When the test ends, the machine is stopped and removed.
 func boot(t *testing.T, ctx context.Context) *machine {
 	t.Helper()
 	m := &machine{ctx: ctx, root: newRoot(t, ctx)}
@@ -63,9 +63,9 @@ func boot(t *testing.T, ctx context.Context) *machine {
 	return m
 }
 
-// listenReady returns the address of a socket to which the container's systemd reports,
-// through nspawn, that everything is up; ready can then be received from. It goes on reading:
-// if the socket were full, that systemd would wait for room.
+// listenReady returns the address of a socket on which nspawn reports that the container's systemd has
+// started everything; ready receives a value then. It goes on reading: if the socket's buffer were full,
+// systemd would wait.
 func listenReady(t *testing.T) (ready <-chan struct{}, address string) {
 	t.Helper()
 	address = filepath.Join(t.TempDir(), "notify")
@@ -83,7 +83,7 @@ func listenReady(t *testing.T) (ready <-chan struct{}, address string) {
 			if slices.Contains(strings.Split(string(buf[:n]), "\n"), "READY=1") {
 				select {
 				case up <- struct{}{}:
-				default: // it was reported before
+				default: // a value is there already
 				}
 			}
 		}
@@ -91,10 +91,9 @@ func listenReady(t *testing.T) (ready <-chan struct{}, address string) {
 	return up, address
 }
 
-// start runs a process which the kernel kills with the test process, and with
-// it all that it has started: it is the first of its own PID namespace. Its
-// process group is its own too, so that ^C is not for it. The channel closes
-// when it has ended.
+// start runs a process in its own PID namespace, so that the kernel kills it, and all that it has started,
+// together with the test process. It has its own process group, so that ^C does not reach it. The channel
+// closes when it has ended.
 func start(t *testing.T, cmd *exec.Cmd) <-chan struct{} {
 	t.Helper()
 	cmd.SysProcAttr = &syscall.SysProcAttr{
@@ -103,13 +102,13 @@ func start(t *testing.T, cmd *exec.Cmd) <-chan struct{} {
 	cmd.WaitDelay = time.Second
 	ended, started := make(chan struct{}), make(chan error)
 	go func() {
-		// The kernel takes "parent" to be the thread that forked: this one
-		// must live as long as the child.
+		// For the kernel, the parent is the thread that forked: it must live as
+		// long as the child.
 		runtime.LockOSThread()
 		err := cmd.Start()
 		started <- err
 		if err == nil {
-			cmd.Wait() // how it ended is of no interest
+			cmd.Wait() // the result does not matter
 		}
 		close(ended)
 	}()
@@ -117,7 +116,7 @@ func start(t *testing.T, cmd *exec.Cmd) <-chan struct{} {
 	return ended
 }
 
-// child is the one process that another has started.
+// child is the number of the only process that another one has started.
 func child(t *testing.T, parent int) (pid string) {
 	t.Helper()
 	found, err := filepath.Glob("/proc/[0-9]*/status")
@@ -132,27 +131,27 @@ func child(t *testing.T, parent int) (pid string) {
 	return ""
 }
 
-// halt has the machine power off, and kills it where it does not.
+// halt lets the machine power off, and kills it if it does not.
 func halt(t *testing.T, cmd *exec.Cmd, ended <-chan struct{}) {
 	t.Helper()
-	cmd.Process.Signal(syscall.SIGTERM) // nspawn passes it on as "power off"; it may have ended
+	cmd.Process.Signal(syscall.SIGTERM) // nspawn takes it as "power off"; an error means that it has ended
 	select {
 	case <-ended:
 	case <-time.After(haltWithin):
-		t.Errorf("the machine is not off after %s; killed", haltWithin)
+		t.Errorf("the machine did not power off within %s and was killed", haltWithin)
 		syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
 		<-ended
 	}
 }
 
-// cleanEnv is what programs see of the environment: that of the person at the
-// keyboard (AWS_…, FLOWKEEPER_…) would change what they do.
+// cleanEnv is the environment of programs, without variables of the person who runs the test (AWS_…,
+// FLOWKEEPER_…) that would change their behaviour.
 func cleanEnv() []string {
 	return []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8", "DEBIAN_FRONTEND=noninteractive",
 		"SYSTEMD_PAGER=", "SYSTEMD_COLORS=0", "NO_COLOR=1"}
 }
 
-// result of a command inside.
+// result is that of a command in the machine.
 type result struct {
 	stdout, stderr string
 	code           int
@@ -162,7 +161,7 @@ func (r result) String() string {
 	return fmt.Sprintf("exit code %d\n%s%s", r.code, r.stdout, r.stderr)
 }
 
-// try runs a command inside as root, whatever comes of it.
+// try runs a command in the machine as root, and returns its result.
 func (m *machine) try(t *testing.T, args ...string) result {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(m.ctx, onceWithin)
@@ -171,7 +170,7 @@ func (m *machine) try(t *testing.T, args ...string) result {
 	cmd := exec.CommandContext(ctx, "nsenter", append([]string{"--target", m.leader, "--all", "--wd=/", "--"}, args...)...)
 	cmd.Env, cmd.Stdout, cmd.Stderr = cleanEnv(), &out, &errs
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.WaitDelay = time.Second // what it started inside may hold the pipes
+	cmd.WaitDelay = time.Second // processes that it started in the machine may hold the pipes open
 	err := cmd.Run()
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) || ctx.Err() != nil {
@@ -180,7 +179,7 @@ func (m *machine) try(t *testing.T, args ...string) result {
 	return result{out.String(), errs.String(), cmd.ProcessState.ExitCode()}
 }
 
-// run wants the command to succeed.
+// run runs a command, which must succeed.
 func (m *machine) run(t *testing.T, args ...string) result {
 	t.Helper()
 	r := m.try(t, args...)
@@ -202,7 +201,7 @@ func (m *machine) sh(t *testing.T, line string) string {
 	return m.run(t, "sh", "-euc", line).stdout
 }
 
-// write makes a file inside, for root alone.
+// write makes a file in the machine that only root may read.
 func (m *machine) write(t *testing.T, path, text string) {
 	t.Helper()
 	host := filepath.Join(m.root, path)
@@ -218,7 +217,7 @@ func (m *machine) read(t *testing.T, path string) string {
 	return string(b)
 }
 
-// exists follows no link: those of the container lead elsewhere on the host.
+// exists follows no link, because links of the container point to other files on the host.
 func (m *machine) exists(path string) bool {
 	_, err := os.Lstat(filepath.Join(m.root, path))
 	return err == nil

@@ -20,18 +20,18 @@ const (
 	probeRole    = "probe"
 )
 
-// finding is how one attempt in the sandbox ended.
+// finding is the result of one attempt in the sandbox.
 type finding struct{ Attempt, Got, Want string }
 
-// attempt is what an attacker tries who has taken over the daemon. do returns the error of
-// that.
+// attempt is something that an attacker tries after taking over the daemon. do returns the error that the
+// attempt meets.
 type attempt struct {
 	name string
-	want error // nil: the daemon needs it
+	want error // nil: it must work, because the daemon needs it
 	do   func() error
 }
 
-// probe makes all attempts and prints what it found.
+// probe makes all attempts, and prints the findings.
 func probe(out io.Writer) (code int) {
 	if err := os.Mkdir(filepath.Join(os.Getenv("STATE_DIRECTORY"), "probe"), 0o700); err != nil {
 		return 1
@@ -100,7 +100,7 @@ func attempts() []attempt {
 	}
 }
 
-// runCopy runs a copy of this program, which then has nothing to do.
+// runCopy writes a copy of this program and runs it; the copy runs no test.
 func runCopy(dir string) error {
 	text, err := os.ReadFile("/usr/bin/flowkeeper")
 	if err != nil {
@@ -151,7 +151,7 @@ func mapped(protection int) error {
 	return err
 }
 
-// seeOthers looks for processes that are not its own.
+// seeOthers looks for processes other than its own.
 func seeOthers() error {
 	found, err := os.ReadDir("/proc")
 	if err != nil {

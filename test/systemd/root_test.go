@@ -20,16 +20,16 @@ import (
 
 const rootPattern = "flowkeeper-systemd-*"
 
-// newRoot is a fresh copy of a Debian that boots. The directory around it is
-// removed when the test ends, and by the next run where a test was killed.
+// newRoot is a new copy of a Debian that boots. Its directory is removed when the test ends, or by the next
+// run if the test was killed.
 func newRoot(t *testing.T, ctx context.Context) string {
 	t.Helper()
 	cache, err := os.UserCacheDir()
 	must(t, err)
 	cache = filepath.Join(cache, "flowkeeper")
 	must(t, os.MkdirAll(cache, 0o755))
-	// One container at a time, whatever cache it is from: sweep removes files that another one
-	// uses.
+	// Only one container at a time, also with other caches: sweep removes files that another
+	// one would use.
 	hold(t, ctx, "/run/lock/flowkeeper-systemd.lock")
 	tarball := debian(t, ctx, cache)
 	sweep(t)
@@ -42,8 +42,8 @@ func newRoot(t *testing.T, ctx context.Context) string {
 	return root
 }
 
-// sweep removes what a machine leaves on the host. There is no other machine: we hold the
-// lock.
+// sweep removes what earlier machines have left on the host. No machine runs now, because this test holds
+// the lock.
 func sweep(t *testing.T) {
 	t.Helper()
 	left, err := filepath.Glob(filepath.Join(os.TempDir(), rootPattern))
@@ -58,9 +58,9 @@ func sweep(t *testing.T) {
 	}
 }
 
-// groupsOf are the control groups that nspawn makes inside ours, wherever that
-// is mounted: alone, or beside those of the first version. One line of self is
-// "0::/path" or "N:name=systemd:/path".
+// groupsOf are the control groups that nspawn makes inside this process's own. They are mounted alone, or
+// together with those of version 1. self is /proc/self/cgroup: a line is "0::/path" or
+// "N:name=systemd:/path".
 func groupsOf(self string) (dirs []string) {
 	for line := range strings.Lines(self) {
 		parts := strings.SplitN(strings.TrimSpace(line), ":", 3)
@@ -95,16 +95,16 @@ func TestGroupsOf(t *testing.T) {
 				}
 			}
 			if len(got) != 6 {
-				t.Errorf("more than ours: %q", got)
+				t.Errorf("got %q, want only this process's own", got)
 			}
 		})
 	}
 }
 
-// removeGroups removes control groups, the inner ones first. One with processes
-// in it is not ours, and stays.
+// removeGroups removes control groups, the inner ones first. A group with processes in it is not a
+// leftover, and stays.
 func removeGroups(dir string) {
-	inner, _ := os.ReadDir(dir) // gone: then there is nothing to remove
+	inner, _ := os.ReadDir(dir) // an error means that the group is gone
 	for _, e := range inner {
 		if e.IsDir() {
 			removeGroups(filepath.Join(dir, e.Name()))
@@ -113,7 +113,7 @@ func removeGroups(dir string) {
 	_ = os.Remove(dir)
 }
 
-// debian returns the tar file that root.sh makes. The first process that needs it runs
+// debian is the path of the tar file that root.sh makes. The first process that needs the file runs
 // root.sh.
 func debian(t *testing.T, ctx context.Context, cache string) string {
 	t.Helper()
@@ -133,8 +133,7 @@ func debian(t *testing.T, ctx context.Context, cache string) string {
 	return path
 }
 
-// hold keeps path locked until the test ends. The kernel frees it if the
-// process dies.
+// hold locks path until the test ends. The kernel unlocks it if the process dies.
 func hold(t *testing.T, ctx context.Context, path string) {
 	t.Helper()
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
@@ -158,7 +157,7 @@ func hold(t *testing.T, ctx context.Context, path string) {
 	}
 }
 
-// command runs a program of the host.
+// command runs a program on the host.
 func command(t *testing.T, ctx context.Context, name string, args ...string) {
 	t.Helper()
 	cmd := exec.CommandContext(ctx, name, args...)

@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// lockedIn checks the dynamic user, the exposure score that systemd gives the sandbox, and
-// that no other user can read the secrets.
+// lockedIn checks that the service has a user of its own, that systemd gives its sandbox a low exposure
+// score, and that no other user can read the secrets.
 func (s *story) lockedIn(t *testing.T) {
 	s.machine.run(t, "systemd-analyze", "security", "--threshold=11", "--no-pager", unit)
 	analysis := strings.Split(s.machine.ask(t, "systemd-analyze", "security", "--no-pager", unit), "\n")
@@ -18,7 +18,7 @@ func (s *story) lockedIn(t *testing.T) {
 	s.wants(t, map[string]string{"DynamicUser": "yes", "LimitCORE": "0"})
 	uid := strings.Fields(s.machine.sh(t, "grep ^Uid: /proc/"+s.pid(t)+"/status"))[1]
 	if uid == "0" {
-		t.Error("the daemon is root")
+		t.Error("the daemon runs as root")
 	}
 	for path, want := range map[string]string{privateState: "700 " + uid, stateFile: "600 " + uid, "/run/credentials/flowkeeper.service/flowkeeper.yaml": "400 " + uid} {
 		if got := strings.TrimSpace(s.machine.sh(t, "stat --dereference --format='%a %u' "+path)); got != want {
@@ -33,8 +33,8 @@ func (s *story) lockedIn(t *testing.T) {
 	}
 }
 
-// brokenInto runs an attacker's program instead of the daemon, under the unit as it is: none
-// of its attempts succeeds. The program is this test.
+// brokenInto runs an attacker's program instead of the daemon, with the unmodified unit. Each of
+// its attempts must fail, unless the daemon needs it. The program is this test binary.
 func (s *story) brokenInto(t *testing.T) {
 	self, err := os.Executable()
 	must(t, err)

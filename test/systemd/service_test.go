@@ -22,11 +22,11 @@ const (
 	conffile      = "/etc/flowkeeper/flowkeeper.yaml"
 	dropIns       = "/etc/systemd/system/flowkeeper.service.d/"
 	stateFile     = "/var/lib/flowkeeper/state.db"
-	privateState  = "/var/lib/private/flowkeeper" // where systemd keeps it
+	privateState  = "/var/lib/private/flowkeeper" // where systemd keeps the state file
 	configProblem = "78"
 )
 
-// show is what systemd knows of the service, by property.
+// show returns what systemd says of the service, by property.
 func (s *story) show(t *testing.T, properties ...string) map[string]string {
 	t.Helper()
 	out := map[string]string{}
@@ -37,7 +37,7 @@ func (s *story) show(t *testing.T, properties ...string) map[string]string {
 	return out
 }
 
-// wants compares properties with what they should be.
+// wants compares properties of the service with what they must be.
 func (s *story) wants(t *testing.T, want map[string]string) {
 	t.Helper()
 	for key, value := range want {
@@ -47,11 +47,11 @@ func (s *story) wants(t *testing.T, want map[string]string) {
 	}
 }
 
-// pid is the daemon's, as the machine numbers it.
+// pid is the daemon's process number in the machine.
 func (s *story) pid(t *testing.T) string { return s.show(t, "MainPID")["MainPID"] }
 
-// restarted waits until another process runs and is ready, and systemd has
-// counted a restart of its own: on a slow machine there may be more.
+// restarted waits until another process runs and is ready, and systemd has counted a restart. On a slow
+// machine systemd may have counted several.
 func (s *story) restarted(t *testing.T, before map[string]string) {
 	t.Helper()
 	n, err := strconv.Atoi(before["NRestarts"])
@@ -66,14 +66,13 @@ func (s *story) restarted(t *testing.T, before map[string]string) {
 	})
 }
 
-// ready waits for /readyz.
+// ready waits until /readyz answers 200.
 func (s *story) ready(t *testing.T) {
 	t.Helper()
 	s.await(t, "/readyz is 200", func() error { return s.world.answers("/readyz", 200) })
 }
 
-// comesBack waits until a lost flow log is there again, exactly once, and its
-// message is acknowledged.
+// comesBack waits until a lost flow log is back, exactly once, and its message is acknowledged.
 func (s *story) comesBack(t *testing.T, f fakeaws.FlowLog) {
 	t.Helper()
 	s.await(t, f.ID+" comes back", func() error {
@@ -87,7 +86,7 @@ func (s *story) comesBack(t *testing.T, f fakeaws.FlowLog) {
 	})
 }
 
-// incidents are the states of all that an operator lists as root, by ID.
+// incidents are the states of all incidents that `flowkeeper incidents list` shows root, by flow log ID.
 func (s *story) incidents(t *testing.T) map[string]string {
 	t.Helper()
 	out := s.machine.run(t, "flowkeeper", "incidents", "list", "--json").stdout
@@ -100,7 +99,7 @@ func (s *story) incidents(t *testing.T) map[string]string {
 	return states
 }
 
-// packages builds two versions of the package, and lays them into the machine.
+// packages builds two versions of the package, and copies them into the machine.
 func (s *story) packages(t *testing.T) (older, newer string) {
 	t.Helper()
 	var paths []string

@@ -11,8 +11,7 @@ import (
 	"testing"
 )
 
-// installed installs the package: all files are there, and without a configuration no service
-// runs.
+// installed: the package is installed with all its files. Without a configuration the service does not run.
 func (s *story) installed(t *testing.T) {
 	s.machine.run(t, "dpkg", "--install", s.old)
 	for path, mode := range map[string]os.FileMode{"/usr/bin/flowkeeper": 0o755, unitFile: 0o644, conffile: 0o640} {
@@ -24,7 +23,7 @@ func (s *story) installed(t *testing.T) {
 	}
 	s.wants(t, map[string]string{"LoadState": "loaded", "ActiveState": "inactive", "UnitFileState": "disabled"})
 	if got := s.machine.run(t, "flowkeeper", "version").stdout; !strings.Contains(got, oldVersion) {
-		t.Errorf("version says %q", got)
+		t.Errorf("flowkeeper version prints %q", got)
 	}
 	r := s.machine.try(t, "flowkeeper", "check")
 	if r.code != 78 || !strings.Contains(r.stderr, "queue.url") {
@@ -32,8 +31,7 @@ func (s *story) installed(t *testing.T) {
 	}
 }
 
-// unconfigured starts it without a configuration: it fails once, and the log says what to
-// write.
+// unconfigured: a start without a configuration fails once, and the log says what to write.
 func (s *story) unconfigured(t *testing.T) {
 	if r := s.machine.try(t, "systemctl", "start", "flowkeeper"); r.code == 0 {
 		t.Error("systemctl start succeeds without queue.url")
@@ -42,15 +40,15 @@ func (s *story) unconfigured(t *testing.T) {
 	s.loud(t, s.says(t, "queue.url", saysPart("queue.url", "flowkeeper.yaml")))
 }
 
-// failedForGood: ended with 78, and not to be started again by systemd.
+// failedForGood: the daemon has exited with 78, and systemd does not start it again.
 func (s *story) failedForGood(t *testing.T) {
 	t.Helper()
-	// A start that is only put off would be "activating", "auto-restart".
+	// If systemd were to start it again, the state would be "activating", "auto-restart".
 	s.wants(t, map[string]string{"ActiveState": "failed", "SubState": "failed", "Result": "exit-code", "ExecMainStatus": configProblem, "NRestarts": "0"})
 }
 
-// configured: the operator writes the configuration, the credentials and a
-// drop-in, all root's alone, as the unit's comments say.
+// configured: the operator writes the configuration, the credentials and a drop-in, readable by root alone,
+// as the comments of the unit say.
 func (s *story) configured(t *testing.T) {
 	s.machine.write(t, conffile, s.world.configuration())
 	s.machine.write(t, "/etc/flowkeeper/aws-credentials", s.world.credentials())
@@ -63,13 +61,13 @@ func (s *story) configured(t *testing.T) {
 	s.machine.run(t, "systemctl", "daemon-reload")
 	s.machine.run(t, "systemctl", "enable", "flowkeeper")
 	s.machine.run(t, "systemctl", "start", "flowkeeper")
-	// Up means up: no waiting here.
+	// systemctl start returns only when the daemon is ready, so nothing waits here.
 	s.wants(t, map[string]string{"ActiveState": "active", "SubState": "running", "NRestarts": "0"})
 	must(t, s.world.answers("/healthz", http.StatusOK))
 	s.ready(t)
 }
 
-// status: what `systemctl status` shows at a glance.
+// status checks the status line that `systemctl status` shows.
 func (s *story) status(t *testing.T) {
 	want := "3 flow logs protected in 1 scope"
 	s.await(t, "the status line", func() error {

@@ -1,9 +1,8 @@
 //go:build linux
 
-// Package systemd_test puts the package and the unit under a real systemd, in
-// a small Debian that boots in a container, and does to them what operators,
-// accidents and attackers do. AWS is the fake one of this process: the
-// container shares the host's loopback.
+// Package systemd_test tests the package and the unit with a real systemd, in a small
+// Debian that boots in a container. It plays what operators do, accidents, and attackers.
+// AWS is the fake in this process, because the container shares the host's loopback.
 package systemd_test
 
 import (
@@ -17,7 +16,7 @@ import (
 	"time"
 )
 
-// TestMain lets the test binary act as the program that tries the sandbox.
+// TestMain lets the test binary play the attacker's program in the sandbox.
 func TestMain(m *testing.M) {
 	if os.Getenv(roleVariable) == probeRole {
 		os.Exit(probe(os.Stdout))
@@ -25,18 +24,18 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// story is one machine's life with Flowkeeper.
+// story is the life of one machine with Flowkeeper.
 type story struct {
 	ctx     context.Context // ends with the test, or when a person interrupts it
 	machine *machine
 	world   *world
 	old     string // packages, as paths inside the machine
 	new     string
-	cursor  string // of the journal: what a chapter reads begins here
+	cursor  string // of the journal: a chapter reads the entries after it
 }
 
-// TestOperatorsStory runs its chapters in order, each in the state that the one before has
-// left: to boot a machine for each would take minutes.
+// TestOperatorsStory runs its chapters in order. Each needs the state that the previous one has left,
+// because booting a machine for each would take minutes.
 func TestOperatorsStory(t *testing.T) {
 	t.Parallel()
 	needMachine(t)
@@ -51,34 +50,34 @@ func TestOperatorsStory(t *testing.T) {
 		run  func(*story, *testing.T)
 	}{
 		{"installed, it waits for its configuration", (*story).installed},
-		{"started without one, it says what to write", (*story).unconfigured},
+		{"started without a configuration, it says what to write", (*story).unconfigured},
 		{"configured, start returns when it is ready", (*story).configured},
-		{"status says how it is", (*story).status},
-		{"it runs locked in", (*story).lockedIn},
-		{"what breaks in finds nothing", (*story).brokenInto},
+		{"systemctl status shows how it is", (*story).status},
+		{"it runs in its sandbox", (*story).lockedIn},
+		{"an attacker in the sandbox can do nothing", (*story).brokenInto},
 		{"a deleted flow log comes back", (*story).deleted},
 		{"killed, it comes back with what it missed", (*story).killed},
 		{"terminated, it comes back all the same", (*story).terminated},
-		{"hung, the watchdog begins it anew", (*story).hung},
+		{"hung, the watchdog restarts it", (*story).hung},
 		{"a full disk loses nothing", (*story).diskFull},
-		{"a typo stops it once, and says where it is", (*story).typo},
+		{"an invalid configuration stops it once, and the log says where the mistake is", (*story).typo},
 		{"upgraded, it goes on", (*story).upgraded},
 		{"stopped, it ends at once", (*story).stopped},
-		{"rolled back while stopped, it stays so", (*story).rolledBack},
-		{"removed, its memory and configuration stay", (*story).removed},
+		{"rolled back while stopped, it stays stopped", (*story).rolledBack},
+		{"removed, its state file and configuration stay", (*story).removed},
 		{"purged, nothing is left", (*story).purged},
 	} {
 		begun := time.Now()
 		if !t.Run(c.name, func(t *testing.T) { s.mark(t); c.run(s, t) }) {
 			s.logJournal(t)
-			return // the others need the state that this one should have left
+			return // the next chapters need the state that this one should have left
 		}
 		t.Logf("%5.1f s: %s", time.Since(begun).Seconds(), c.name)
 	}
 }
 
-// needMachine skips the test unless a container was asked for, and fails if one was asked for
-// and can't run here.
+// needMachine skips the test unless a person asked for a container, and fails if one was asked for and
+// can't run here.
 func needMachine(t *testing.T) {
 	t.Helper()
 	if os.Getenv("FLOWKEEPER_SYSTEMD") != "1" {
@@ -97,10 +96,10 @@ func needMachine(t *testing.T) {
 	}
 }
 
-// patience is for one thing to happen; on an idle machine each takes seconds.
+// patience is how long one thing may take. On an idle machine each takes seconds.
 const patience = 90 * time.Second
 
-// await tries until check is content, or fails with its last complaint.
+// await calls check until it returns no error, or fails with the last error.
 func (s *story) await(t *testing.T, what string, check func() error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeoutCause(s.ctx, patience, errors.New("waited "+patience.String()))

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Installs what boots the container of these tests, where it is missing. Run it
-# from the top of the repository.
+# Installs the missing ones of the programs that boot the container of these
+# tests. Run it from the top of the repository.
 set -eu
 . packaging/tools.sh
 need systemd-nspawn systemd-container

@@ -32,7 +32,7 @@ const (
 	secret  = "whsec_c3lzdGVtZC10ZXN0LXdlYmhvb2stc2VjcmV0" // of the webhook
 )
 
-// world is the AWS outside, the attacker in it, and the pager.
+// world is the AWS outside the machine, an attacker in it, and the pager.
 type world struct {
 	aws     *fakeawstest.World
 	mallory *ec2.Client
@@ -73,8 +73,8 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
-// configuration is what an operator writes. The schedules are far off: what
-// comes back came back by its event, or by the refresh of a start.
+// configuration is what an operator writes. The schedules are far off, so a flow log that comes back was
+// restored because of its event, or of the refresh when the daemon starts.
 func (w *world) configuration() string {
 	return fmt.Sprintf(`queue:
   url: %q
@@ -102,12 +102,12 @@ aws:
 `, w.url+"/queue/"+region+"/"+account+"/flowkeeper", w.pager.url, w.listen, region, w.url)
 }
 
-// credentials is a shared credentials file of the daemon's user.
+// credentials is a shared credentials file with the keys of the daemon's user.
 func (w *world) credentials() string {
 	return fmt.Sprintf("[default]\naws_access_key_id = %s\naws_secret_access_key = %s\n", w.keys.AccessKeyID, w.keys.SecretAccessKey)
 }
 
-// victim is the flow log that exists of a resource.
+// victim is the flow log of a resource.
 func (w *world) victim(t *testing.T, resource string) fakeaws.FlowLog {
 	t.Helper()
 	found := w.of(resource)
@@ -131,7 +131,8 @@ func (w *world) strike(t *testing.T, f fakeaws.FlowLog) {
 	}
 }
 
-// restored says whether the lost flow log's like is there, and only once.
+// restored returns an error unless the resource has exactly one flow log, which is not the lost one but
+// equal to it.
 func (w *world) restored(lost fakeaws.FlowLog) error {
 	found := w.of(lost.ResourceID)
 	if len(found) != 1 {
@@ -146,13 +147,13 @@ func (w *world) restored(lost fakeaws.FlowLog) error {
 	return nil
 }
 
-// settings is what a flow log does, without what tells two of them apart.
+// settings are those of a flow log, without what differs between equal ones.
 func settings(f fakeaws.FlowLog) string {
 	f.ID, f.CreatedAt, f.Tags, f.DeliverStatus = "", time.Time{}, nil, ""
 	return fmt.Sprintf("%+v", f)
 }
 
-// get asks the daemon's HTTP server.
+// get calls the daemon's HTTP server.
 func (w *world) get(path string) (status int, body string, err error) {
 	resp, err := http.Get("http://" + w.listen + path)
 	if err != nil {
@@ -163,7 +164,7 @@ func (w *world) get(path string) (status int, body string, err error) {
 	return resp.StatusCode, string(b), err
 }
 
-// answers checks a path's status.
+// answers returns an error unless a path answers with this status.
 func (w *world) answers(path string, want int) error {
 	status, body, err := w.get(path)
 	if err == nil && status != want {
@@ -172,13 +173,13 @@ func (w *world) answers(path string, want int) error {
 	return err
 }
 
-// waiting returns how many messages are not acknowledged.
+// waiting is how many messages are not acknowledged.
 func (w *world) waiting() int {
 	visible, inFlight := w.aws.QueueDepth(w.queue)
 	return visible + inFlight
 }
 
-// pager collects what the webhook gets.
+// pager collects the alerts that the webhook receives.
 type pager struct {
 	url string
 
@@ -211,7 +212,7 @@ func newPager(t *testing.T) *pager {
 	return p
 }
 
-// rang returns an error unless there was an alert of a kind that names the flow log.
+// rang returns an error unless the pager got an alert of a kind that names the flow log.
 func (p *pager) rang(kind, id string) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -234,8 +235,8 @@ func freePort(t *testing.T) string {
 	return l.Addr().String()
 }
 
-// dropIn takes the "#" off the settings that the unit offers, as its comments
-// tell an operator off EC2 to do.
+// dropIn takes the "#" off the settings that the unit offers, as the unit's comments tell operators whose
+// machine is not on EC2.
 func dropIn(unit string) string {
 	var b strings.Builder
 	b.WriteString("[Service]\n")
