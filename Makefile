@@ -24,49 +24,50 @@ bin/flowkeeper:
 demo: build
 	@bin/flowkeeper demo
 
-# Every test, LocalStack and the Sigma tools included. SHORT=1 leaves these out,
-# and each test that it leaves out says so.
+# Every test, those with LocalStack and the Sigma tools included. SHORT=1 skips
+# these, and each skipped test says so.
 test:
 	$(GO) test -timeout 20m ./...
 
-# The race detector needs cgo. SQLite itself, which is C that was translated, is left
-# out of it: its own mutexes guard it, and it takes four times as long.
+# The race detector needs cgo. It leaves SQLite out, which is translated C: SQLite's own
+# mutexes guard it, and with the detector it would take four times as long.
 race:
 	SIM_STEPS=$${SIM_STEPS:-5000} CGO_ENABLED=1 $(GO) test -race -gcflags=modernc.org/sqlite/lib=-race=false -gcflags=modernc.org/libc=-race=false -timeout 30m ./...
 
-# Against bare SDK loops in the same run: it prints ratios, and asserts no times.
+# Compares Flowkeeper with bare SDK loops in the same run. It prints ratios, and asserts no times.
 bench: build
 	$(GO) test -run '^$$' -bench . -benchtime 1x -timeout 90m ./test/bench
 	$(GO) test -run '^$$' -bench . -benchmem ./internal/detection ./internal/cloudtrail ./watcher
 
-# Beside Cloud Custodian, on moto; needs PyPI once. It prints a table: docs/benchmarks.md.
+# Compares Flowkeeper with Cloud Custodian, on moto; needs PyPI once. It prints a table: docs/benchmarks.md.
 bench-peers:
 	$(GO) test -tags peers -count 1 -v -timeout 20m ./test/peers
 
-# The promise under attacks, faults and deaths: a million steps, and then what
-# breaks a promise must be noticed. SIM_SEED=N repeats a run.
+# Checks the promises under attacks, faults and crashes: a million steps. Then it breaks
+# each promise on purpose, which the checks must notice. SIM_SEED=N repeats a run.
 SIM_STEPS ?= 1000000
 simulate: export TMPDIR := $(or $(wildcard /dev/shm),$(TMPDIR),/tmp)
 simulate:
 	SIM_SEED=$${SIM_SEED:-$$(date +%s)} SIM_STEPS=$(SIM_STEPS) SIM_AGAIN=12 $(GO) test -count 1 -v -timeout 60m -run 'Simulated|EveryDeath' ./test/simulate
 	$(GO) run ./test/simulate/teeth
 
-# A simulated day of an organisation in which nothing may grow: a quarter of an hour of one core.
+# A simulated day of an organisation, in which memory and disk must not grow. It takes a
+# quarter of an hour of one core.
 soak: export TMPDIR := $(or $(wildcard /dev/shm),$(TMPDIR),/tmp)
 soak:
 	SOAK_ACCOUNTS=$${SOAK_ACCOUNTS:-200} SOAK_REGIONS=$${SOAK_REGIONS:-17} SOAK_HOURS=$${SOAK_HOURS:-24} SOAK_SCHEDULE="$${SOAK_SCHEDULE:-@every 1h}" \
 		SOAK_ALERT_REFRESH=$${SOAK_ALERT_REFRESH:-5m} $(GO) test -count 1 -v -timeout 5h ./test/soak
 
-# A thousand SIGKILLs of the real binary, over HTTP, with faults.
+# Kills the real binary a thousand times while it calls a fake AWS over HTTP, with faults.
 crash:
 	CRASH_KILLS=$${CRASH_KILLS:-1000} $(GO) test -count 1 -v -timeout 60m ./test/crash
 
 fuzz:
 	test/fuzz.sh $(FUZZTIME)
 
-# As root, on a Debian: boots another one in a container, installs the package
-# there, and does to it what operators and accidents do. Leaves other packages in
-# dist/ than were there.
+# Needs root on a Debian. It boots another Debian in a container, installs the package
+# there, and plays what operators, accidents and attackers do. It replaces the packages in
+# dist/.
 test-systemd:
 	test/systemd/tools.sh
 	FLOWKEEPER_SYSTEMD=1 $(GO) test -count 1 -v -timeout 15m ./test/systemd
@@ -79,7 +80,7 @@ lint:
 	$(GO) run $(STATICCHECK) ./...
 	$(GO) run $(GOLANGCI) run ./...
 
-# Asks a real AWS account about what no emulator shows; see README.md.
+# Finds out in a real AWS account what no emulator shows; see README.md.
 smoke-aws:
 	$(GO) test -tags smokeaws -count 1 -timeout 2h -v -run AWSIsAsked ./test/smoke
 
@@ -103,14 +104,15 @@ ARCHES ?= amd64 arm64
 packages: build $(ARCHES:%=dist/bin/%/flowkeeper)
 	GO='$(GO)' NFPM='$(NFPM)' packaging/build.sh '$(VERSION)' $(ARCHES)
 
-# The packages of ARCHES, looked at by lintian, and their scripts tried out in an
-# empty root. What these need is installed if it is missing and apt may do so;
-# where it may not they fail, or with SHORT=1 leave that out.
+# Checks the packages of ARCHES with lintian, and runs their scripts in an empty root.
+# If a tool is missing, apt installs it. Where apt may not, the check fails, or with
+# SHORT=1 skips that part.
 lint-packages: packages
 	packaging/lint.sh $(ARCHES)
 	GO='$(GO)' NFPM='$(NFPM)' packaging/scripts.sh
 
-# Builds all packages twice, elsewhere, later and from nothing, and compares.
+# Builds all packages twice, the second time in another directory, with later file times and
+# an empty build cache, and compares them.
 reproducible:
 	ARCHES='$(ARCHES)' packaging/reproducible.sh
 

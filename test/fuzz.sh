@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Fuzzes every target of every package for a time: test/fuzz.sh 20s
 #
-# Before Go 1.27 the end of that time is now and then reported as a failure,
-# "context deadline exceeded", though nothing was found (go.dev/issue/75804).
-# Who says no more than that, and wrote no failing input, gets another turn.
+# Before Go 1.27, go test sometimes reports the end of that time as the failure
+# "context deadline exceeded", although it found nothing (go.dev/issue/75804).
+# A target that reports only that, and wrote no failing input, runs once more.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 time=$1
