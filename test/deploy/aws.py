@@ -1,5 +1,5 @@
 """The AWS CLI for tests that type its commands. `aws.py serve SOCKET` imports it once, and forks for each command;
-`aws.py SOCKET ARGUMENTS...` is a command: it hands over its files, its directory and its environment."""
+`aws.py SOCKET ARGUMENTS...` is a command: it passes its standard files, directory and environment to that process."""
 import json
 import os
 import select
@@ -27,7 +27,7 @@ def run(connection):
         os.dup2(theirs, ours)
         os.close(theirs)
     os.chdir(directory)
-    data = os.environ["AWS_DATA_PATH"]  # where the CLI has its own, set when it was imported
+    data = os.environ["AWS_DATA_PATH"]  # the CLI has set it when it was imported
     os.environ.clear()
     os.environ.update(environment, AWS_DATA_PATH=data)
     sys.argv = ["aws", *arguments]
@@ -52,14 +52,14 @@ def serve(path):
     sleep = time.sleep
     time.sleep = lambda seconds: sleep(min(seconds, 0.4))  # its waiters sleep for 5 or 30 seconds
     from awscli.clidriver import main
-    import awscli.customizations.cloudformation.deploy, s3transfer.manager  # what a command would import itself
+    import awscli.customizations.cloudformation.deploy, s3transfer.manager  # else each command would import them
 
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     with socket.socket(socket.AF_UNIX) as s:
         s.bind(path)
         s.listen(64)
         print("ready", flush=True)
-        while sys.stdin not in select.select([s, sys.stdin], [], [])[0]:  # it ends with whoever started it
+        while sys.stdin not in select.select([s, sys.stdin], [], [])[0]:  # until stdin is closed, because the test has ended
             connection, _ = s.accept()
             if os.fork() == 0:
                 s.close()

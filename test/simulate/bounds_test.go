@@ -83,7 +83,7 @@ func (p *play) checkOverdueAlerted(d *daemon, i incident.Incident, at time.Time)
 	since := i.OpenedAt
 	from := since
 	if !i.MissingSince.IsZero() {
-		since = i.MissingSince // since then the lineage is missing. It begins at the end of a rule's wait, and an alert may be older than that
+		since = i.MissingSince // when its lineage went missing, or when a rule's wait for it ended; people may have been alerted before that
 		from = since.Add(-p.policy.Rules[0].Wait)
 		if at := i.StuckAlertedAt; !at.IsZero() && at.Before(from) {
 			from = at // a drift was alerted before a record brought the rule
@@ -111,7 +111,7 @@ func (p *play) checkOverdueAlerted(d *daemon, i incident.Incident, at time.Time)
 	if !seen {
 		d.couldAlert[key] = at
 	} else if at.Sub(first) >= late {
-		p.fail("%s after %s was lost it is not back, and no alert says so %s: %s, %s, %d tries: %s", at.Sub(since), i.FlowLogID, what, i.State, i.Reason, i.Attempts, i.LastError)
+		p.fail("%s after the loss of %s it is not back, and no alert says so %s: %s, %s, %d tries: %s", at.Sub(since), i.FlowLogID, what, i.State, i.Reason, i.Attempts, i.LastError)
 	}
 }
 
@@ -163,7 +163,7 @@ func (p *play) checkRinging(d *daemon, a alert.Alert) {
 			d.ringingSince[key] = p.now
 		case key == a.DedupKey && a.Kind == alert.Closed, key == a.CampaignID && a.EndsCampaign():
 			if rang, ok := d.ringingSince[key]; ok && p.now.Sub(rang) < ringBound-time.Millisecond { // as exact as the outbox
-				p.fail("the pager that %s opened rings for %s", a.EventID, p.now.Sub(rang))
+				p.fail("the pager incident of %s is closed after %s, want it to stay open for longer", a.EventID, p.now.Sub(rang))
 			}
 		}
 	}
@@ -224,7 +224,7 @@ func (p *play) checkFrozen(written []incident.Incident) {
 		}
 		for k, v := range want.Tags {
 			if i.Frozen.Tags[k] != v {
-				p.fail("I2: %s is to come back with the tags %v, not %v", i.FlowLogID, i.Frozen.Tags, want.Tags)
+				p.fail("I2: %s is to come back with the tags %v, want %v", i.FlowLogID, i.Frozen.Tags, want.Tags)
 			}
 		}
 	}
@@ -281,7 +281,7 @@ func (p *play) checkAlertedAtCommit(d *daemon, f detection.Finding) {
 			return !alerted
 		})
 		if !alerted {
-			p.fail("I1: %s deleted %s, the message is dealt with, and no alert is on disk", f.Record.EventID, id)
+			p.fail("I1: %s deleted %s, the message is handled, and no alert is on disk", f.Record.EventID, id)
 		}
 	}
 }

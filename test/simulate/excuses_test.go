@@ -292,7 +292,7 @@ func (p *play) mayBeDecoy(t target, count map[target]int, mayStayAway map[target
 	return false
 }
 
-// replacedFrom reports whether a flow log at a third target may excuse that nothing is at o. One at t can't,
+// replacedFrom reports whether a flow log at a third target may excuse that nothing is at o. A flow log at t can't,
 // because it is lost itself.
 func (p *play) replacedFrom(t, o target) bool {
 	for id := range p.makers {
@@ -395,7 +395,7 @@ func (p *play) closeReplaced() {
 				continue
 			}
 			p.say("  close the incident of %s: %v is in its place", i.FlowLogID, there)
-			p.happened["let go for a replacement"]++
+			p.happened["incidents closed for a replacement"]++
 			p.released[t] = true
 			_, err := d.remediator.CloseReleased(d.ctx, i.Scope, i.FlowLogID, "replaced")
 			p.must(err)

@@ -55,7 +55,7 @@ func (d *daemon) comeBack() {
 	was, is := d.knewThen, d.knows()
 	for _, k := range slices.Sorted(maps.Keys(is)) {
 		if is[k] != was[k] || len(is) < len(was) {
-			d.p.fail("while the account was away, what is known of %s became %q; it was %q", k, is[k], was[k])
+			d.p.fail("while the account was away, the state file's entry of %s became %q; it was %q", k, is[k], was[k])
 		}
 	}
 	d.p.say("a daemon learns that the account is back")

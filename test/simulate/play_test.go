@@ -356,6 +356,7 @@ func (p *play) pick() {
 
 func (p *play) pass(d time.Duration) { p.now = p.now.Add(d) }
 
+// untilDue lets time pass until a daemon has something to do, if that is within 20 minutes.
 func (p *play) untilDue() {
 	d := p.anyDaemon()
 	if at := d.due().Add(-p.skew); at.After(p.now) && at.Sub(p.now) < 20*time.Minute {
@@ -387,6 +388,7 @@ func (p *play) nudgeClock() {
 	}
 }
 
+// storm lets calls fail at random until calm.
 func (p *play) storm() {
 	p.stormy = true
 	p.odds = fakeawstest.Odds{Throttled: 0.2 * p.random.Float64(), Failed: 0.2 * p.random.Float64(), Lost: 0.1 * p.random.Float64()}

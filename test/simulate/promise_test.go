@@ -43,7 +43,7 @@ func (p *play) checkRefreshed(s inventory.Scope, before, after map[string]row) {
 		case was == inventory.Gone && is != inventory.Gone:
 			p.fail("I5: a refresh revived %s", id)
 		case was == inventory.Live && is != inventory.Live && here[id]:
-			p.fail("I5: a refresh took %s for gone, which is alive", id)
+			p.fail("I5: a refresh took %s for gone, but it is alive", id)
 		}
 	}
 }
@@ -124,7 +124,7 @@ func (p *play) check() {
 		if _, old := p.known[f.ID]; !old {
 			p.known[f.ID], p.daemonMadeAt[f.ID] = t, f.CreatedAt
 			if want, ok := p.wanted[t]; (!ok || !same(want, f, true)) && !p.mayProtect(f) && !p.mayBeByHand(f) {
-				p.fail("I2: a daemon made what nobody had: %+v", f)
+				p.fail("I2: a daemon made a flow log that nobody had: %+v", f)
 			}
 		}
 		if !p.decoys[f.ID] {
@@ -140,7 +140,7 @@ func (p *play) check() {
 	}
 	for t, n := range count {
 		if n > 1 {
-			p.fail("I4: %d flow logs at %v", n, t)
+			p.fail("I4: %d flow logs at %v, want at most 1", n, t)
 		}
 	}
 }
@@ -153,7 +153,7 @@ func (p *play) checkAtEnd() {
 		count[targetOf(f)]++
 		alive[f.ID] = true
 		if want, ok := p.wanted[targetOf(f)]; ok && !p.decoys[f.ID] && !same(want, f, false) && !(same(want, f, true) && p.madeAsKnown(f)) {
-			p.fail("I2: not as it was: %+v", f)
+			p.fail("I2: a flow log came back with other settings or tags: %+v", f)
 		}
 	}
 	p.checkTombstones(alive)
@@ -180,7 +180,7 @@ func (p *play) checkAtEnd() {
 	}
 	for t := range p.wanted {
 		if n := count[t]; !p.tornDown[t.resource] && (n > 1 || n == 0 && seen[t] && !excused[t]) {
-			p.fail("%d flow logs at %v", n, t)
+			p.fail("%d flow logs at %v at the end, want 1", n, t)
 		}
 	}
 	for _, r := range p.sent {
@@ -209,7 +209,7 @@ func (p *play) checkTombstones(alive map[string]bool) {
 		for _, s := range p.scopes() {
 			for id, row := range d.rows(s) {
 				if row.state == inventory.Live && !alive[id] {
-					p.fail("I5: %s is gone, and live in the snapshot", id)
+					p.fail("I5: %s is gone, but live in the snapshot", id)
 				}
 			}
 		}

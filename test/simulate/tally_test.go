@@ -28,7 +28,7 @@ var mustHappen = []string{
 	"trouble refused", "trouble throttled", "trouble creates throttled", "trouble hanging", "trouble creates aborted", "trouble role not there", "trouble existing already", "trouble hiding resources", "keys rotated", "commit not answered",
 	"creates of several", "creates in doubt", "tags set", "incident closed held",
 	"refreshes after an attack", "losses noticed by a refresh after an attack",
-	"replacements by a telemetry rule", "replacements by terraform", "losses excused", "incident closed replaced", "let go for a replacement",
+	"replacements by a telemetry rule", "replacements by terraform", "losses excused", "incident closed replaced", "incidents closed for a replacement",
 	"clock a little wrong", "decoys", "decoys that AWS allows", "decoys beside the flow log that is back", "flow logs left unprotected",
 	"departures", "log files", "tokens guessed", "tokens used by others", "random tokens", "used tokens alerted",
 }

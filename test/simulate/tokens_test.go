@@ -126,7 +126,7 @@ func (p *play) checkSharedToken(d *daemon, was, is incident.Incident) {
 	now := p.daemonNow()
 	if at, refused := d.sharedUsed[is.FlowLogID]; refused && is.Call != nil && (was.Call == nil || is.Call.Token != was.Call.Token) {
 		if took := now.Sub(at); took < tokenDoubt {
-			p.fail("I4: %s is in another call %s after the token of the first was used: what that made may not show yet", is.FlowLogID, took)
+			p.fail("I4: %s is in another call %s after the token of the first was used: AWS may not show yet what the first one made", is.FlowLogID, took)
 		}
 		delete(d.sharedUsed, is.FlowLogID)
 	}
@@ -141,7 +141,7 @@ func (p *play) checkSharedToken(d *daemon, was, is incident.Incident) {
 	p.happened["shared tokens used by others"]++
 	d.sharedUsed[is.FlowLogID] = now
 	if !refusesToken(is) {
-		p.fail("the token of a call for %s was used, and nobody is to be alerted", is.FlowLogID)
+		p.fail("the token of a call for %s was used, and no alert will say so", is.FlowLogID)
 	}
 }
 
@@ -155,7 +155,7 @@ func (p *play) checkOwnToken(d *daemon, was, is incident.Incident) {
 	}
 	delete(d.answers, token)
 	if said[len(said)-1] == usedByOther && is.Pending() && is.MismatchAt.IsZero() && is.RandomToken == was.RandomToken {
-		p.fail("the token of %s was used, and that is forgotten: %s", is.FlowLogID, is.LastError)
+		p.fail("the token of %s was used, and its incident does not keep that answer: %s", is.FlowLogID, is.LastError)
 	}
 }
 
@@ -175,7 +175,7 @@ func (p *play) noteTokens(d *daemon, written []incident.Incident) {
 		if i.RandomToken != "" && i.RandomToken != was.RandomToken {
 			p.happened["random tokens"]++
 			if took := p.daemonNow().Sub(was.MismatchAt); !was.MismatchAt.IsZero() && took < tokenDoubt && !p.skewed {
-				p.fail("I4: %s has another token %s after the first was used: what that made may not show yet", i.FlowLogID, took)
+				p.fail("I4: %s has another token %s after the first was used: AWS may not show yet what the first one made", i.FlowLogID, took)
 			}
 		}
 		p.checkSharedToken(d, was, i)

@@ -219,7 +219,7 @@ func (p *play) checkNoticed(d *daemon, id string, since time.Time) {
 		}
 	}
 	if !alerted {
-		p.fail("%s after %s was deleted without an event, which an attack announced, there is no alert", p.now.Sub(since), id)
+		p.fail("%s after %s was deleted without an event, but after a warning, there is no alert", p.now.Sub(since), id)
 	}
 }
 
