@@ -59,7 +59,7 @@ func TestJournalEntry(t *testing.T) {
 		},
 	}
 	if len(*got) != 1 || (*got)[0].message != want.message || (*got)[0].priority != want.priority || !maps.Equal((*got)[0].fields, want.fields) {
-		t.Errorf("%+v", *got)
+		t.Errorf("got the entries %+v, want only %+v", *got, want)
 	}
 }
 
@@ -88,7 +88,7 @@ func TestJournalWithDoesNotShare(t *testing.T) {
 	one.Info("x")
 	two.WithGroup("").Info("x")
 	if (*got)[0].message != "x a=1 b=1" || (*got)[1].message != "x a=1 c=2" {
-		t.Errorf("%+v", *got)
+		t.Errorf("got the entries %+v, want the attributes b and c in one entry each", *got)
 	}
 }
 

@@ -99,7 +99,7 @@ func TestUnitSaysWhatItMust(t *testing.T) {
 	}
 	for _, key := range hardening {
 		if got := u["Service."+key]; !slices.Equal(got, []string{"yes"}) {
-			t.Errorf("%s is %q, must be yes", key, got)
+			t.Errorf("%s is %q, want yes", key, got)
 		}
 	}
 }

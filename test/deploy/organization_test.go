@@ -173,7 +173,7 @@ func wholeOrganization(t *testing.T, inst *localstack.Instance, binary string) {
 	out := p.types(t, home.account, p.section(t, "sh 5. Is it right?", 2)[1])
 	for a, path := range map[*place]string{home: "Root/Workloads", member: "Root/Workloads", management: "Root"} {
 		if !regexp.MustCompile(nameOf(a.account) + ` +` + a.account + ` +` + path + ` +works +eu-west-1, us-east-1 +2 `).MatchString(out) {
-			t.Errorf("account %s is not listed as it must be:\n%s", a.account, out)
+			t.Errorf("the list lacks account %s, or shows it in another way than this test expects:\n%s", a.account, out)
 		}
 	}
 	for _, p := range places {
@@ -332,7 +332,7 @@ func takeDown(t *testing.T, p *page, organization *fakeOrganization, home, membe
 	p.types(t, management.account, blocks[rest])
 	p.types(t, trail.account, blocks[logFiles])
 	if got := trail.notified(t, "org-trail-"+trail.account); len(got) != 1 || got[0] != "another" {
-		t.Errorf("the bucket notifies %v, want the other alone, as before", got)
+		t.Errorf("the bucket has the notifications %v, want only the other one, as before", got)
 	}
 }
 

@@ -153,7 +153,7 @@ func TestCredentials(t *testing.T) {
 	r.expect(t, "credentials", doctor.Fail, "ExpiredToken", "have ended: renew them")
 	r.expect(t, "queue", doctor.Skipped, "our own credentials")
 	if len(r["create"]) != 1 || r["create"][0].Status != doctor.Skipped {
-		t.Errorf("%+v", r["create"])
+		t.Errorf("create is %+v, want one skipped result", r["create"])
 	}
 }
 

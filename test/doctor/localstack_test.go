@@ -79,7 +79,7 @@ func (c *cloud) ruleOn(t *testing.T, in, bus, name, pattern string, target ebtyp
 	out, err := api.PutTargets(t.Context(), &eventbridge.PutTargetsInput{Rule: &name, EventBusName: &bus, Targets: []ebtypes.Target{target}})
 	must(t, err)
 	if out.FailedEntryCount != 0 {
-		t.Fatalf("%+v", out.FailedEntries)
+		t.Fatalf("the target was refused: %+v", out.FailedEntries)
 	}
 	return api
 }
@@ -132,17 +132,17 @@ func TestEventRuleOfAnotherRegion(t *testing.T) {
 	}
 	c.rule(t, region, "ours", deployed(t), ebtypes.Target{Arn: &c.arn})
 	if x := of(c.examine(t, both), "us-east-1"); x.Status != doctor.Fail || !strings.Contains(x.Fix, "event-bus/default,RoleArn=") {
-		t.Errorf("%+v", x)
+		t.Errorf("no rule in us-east-1 forwards: got %+v, want a failure with the bus as the target to set", x)
 	}
 	bus := aws.String(fmt.Sprintf("arn:aws:events:%s:%s:event-bus/", region, c.account))
 	c.rule(t, "us-east-1", "forward", deployed(t), ebtypes.Target{Arn: aws.String(*bus + "default"), RoleArn: &c.role})
 	r := c.examine(t, both)
 	if x := of(r, "us-east-1"); x.Status != doctor.OK || !strings.Contains(x.Detail, "from there ours to "+c.arn) {
-		t.Errorf("%+v", x)
+		t.Errorf("a rule in us-east-1 forwards: got %+v, want OK by way of the rule ours", x)
 	}
 	for _, x := range r["event-pattern"] {
 		if x.Status != doctor.OK {
-			t.Errorf("%+v", x)
+			t.Errorf("got %+v, want OK", x)
 		}
 	}
 	// The rule in the event's own Region drops events that the rule on the bus of the queue
@@ -173,7 +173,7 @@ func TestEventRuleOfAnotherBus(t *testing.T) {
 	r := c.examine(t, both)
 	for _, check := range []string{"event-rule", "event-pattern"} {
 		if len(r[check]) != 2 || r[check][0].Status != doctor.OK || r[check][1].Status != doctor.OK {
-			t.Errorf("%+v", r[check])
+			t.Errorf("%s is %+v, want OK for both Regions", check, r[check])
 		}
 	}
 	r.expect(t, "event-rule", doctor.OK, "from there ours to "+c.arn)
@@ -358,10 +358,10 @@ func TestWhoMayDelete(t *testing.T) {
 	asked := make(chan struct{}, 10)
 	reviews := newDoctor(t, c.cfg, c.url).WhoMayDelete(t.Context(), func() { asked <- struct{}{} })
 	if len(reviews) != 1 || reviews[0].Err != nil || reviews[0].Asked != 3 || len(asked) != 3 || reviews[0].Unasked != 0 {
-		t.Fatalf("%+v", reviews)
+		t.Fatalf("the review is %+v, want one that asked about 3 principals", reviews)
 	}
 	may := reviews[0].May
 	if len(may) != 1 || may[0].ARN != "arn:aws:iam::"+c.account+":user/mallory" || may[0].Type != "user" || !may[0].WithMFA || !may[0].WithoutMFA || may[0].AccessKey == nil || !*may[0].AccessKey {
-		t.Errorf("%+v", may)
+		t.Errorf("%+v may delete flow logs, want only the user mallory, with MFA and without, who has an access key", may)
 	}
 }

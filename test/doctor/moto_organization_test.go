@@ -62,24 +62,24 @@ func TestMotoOrganization(t *testing.T) {
 
 	l := list([]string{*workloads}, nil)
 	if got := find(l, payments); got.Name != "payments-prod" || got.Path != "Root/Workloads/Prod" || !got.Protected() || got.Management {
-		t.Errorf("%+v", got)
+		t.Errorf("got the account %+v, want payments-prod in Root/Workloads/Prod, protected", got)
 	}
 	if got := find(l, sandbox); got.Protected() || got.Path != "Root" {
-		t.Errorf("%+v", got)
+		t.Errorf("got the account %+v, want it in Root and not protected", got)
 	}
 	if got := find(l, "999988887777"); !got.Management {
-		t.Errorf("%+v", got)
+		t.Errorf("got the account %+v, want it to be the management account", got)
 	}
 	if l.NoPaths != nil || len(l.Accounts) != 33 {
-		t.Errorf("%d accounts, %v", len(l.Accounts), l.NoPaths)
+		t.Errorf("%d accounts and the error %v of their paths, want 33 and none", len(l.Accounts), l.NoPaths)
 	}
 	if find(list([]string{*workloads}, []string{*prod}), payments).Protected() {
-		t.Error("an account that is excluded and in a protected OU is listed")
+		t.Error("an account in an excluded OU is protected, because the OU above is protected")
 	}
 	_, err = api.CloseAccount(t.Context(), &organizations.CloseAccountInput{AccountId: &payments})
 	must(t, err)
 	if got := find(list(nil, nil), payments); got.State.Active() {
-		t.Errorf("closed: %+v", got)
+		t.Errorf("the account was closed, and is listed as active: %+v", got)
 	}
 	_, err = organization.List(t.Context(), organization.Client(cfg, configs.Organization{}), []string{"ou-0000-00000000"}, nil)
 	if err == nil {

@@ -61,10 +61,10 @@ func TestOrganization(t *testing.T) {
 	r.expect(t, "credentials", doctor.OK, "arn:aws:sts::222233334444:assumed-role/")
 	failed := r.expect(t, "credentials", doctor.Fail, "sts:AssumeRole", "in account member (333344445555): deploy deploy/cloudformation/flowkeeper-member.yaml", "arn:aws:iam::333344445555:role/security/flowkeeper")
 	if failed.Account != "333344445555" || failed.AccountName != "member" || failed.Region != region {
-		t.Errorf("%+v", failed)
+		t.Errorf("the failure is %+v, want it of the account member in one Region", failed)
 	}
 	if warned := r.expect(t, "credentials", doctor.Warn, "management account", "in account main (999988887777): deploy", "organization.exclude"); warned.Account != managementAccount {
-		t.Errorf("%+v", warned)
+		t.Errorf("the warning is %+v, want it of the management account", warned)
 	}
 	f.untouched(t)
 
@@ -77,7 +77,7 @@ func TestOrganization(t *testing.T) {
 		}
 	}
 	if len(without) != 1 || without[0].Status != doctor.Fail || without[0].Region != "" {
-		t.Errorf("%+v", without)
+		t.Errorf("the results of the account without the role are %+v, want one failure without a Region", without)
 	}
 
 	r = f.examine(t, on, func(d *doctor.Doctor) { d.Config.Organization.Include = []string{"222233334444", "000000000001"} })
@@ -102,7 +102,7 @@ func TestReviewsNameAccounts(t *testing.T) {
 		names[r.Account] = r.AccountName
 	}
 	if names[acct] != "queue" || names["333344445555"] != "member" {
-		t.Errorf("%v", names)
+		t.Errorf("the names are %v, want queue and member", names)
 	}
 }
 
@@ -135,7 +135,7 @@ func TestOrganizationThatCannotBeListed(t *testing.T) {
 	r = f.examine(t, on, at)
 	failed := r.expect(t, "organization", doctor.Fail, "organizations:ListAccounts is not allowed", "allow organizations:ListAccounts", "delegated administrator")
 	if strings.Contains(failed.Detail, "https response error") {
-		t.Errorf("%+v", failed)
+		t.Errorf("the failure has the SDK's own words: %+v", failed)
 	}
 	r.expect(t, "credentials", doctor.OK, "arn:aws:sts::222233334444:assumed-role/")
 	for _, x := range r["credentials"] {

@@ -53,7 +53,7 @@ func examine(t *testing.T, d *doctor.Doctor) results {
 		want = append(want, c.ID)
 	}
 	if !slices.Equal(order, want) {
-		t.Errorf("the checks came as\n%q instead of\n%q", order, want)
+		t.Errorf("the checks came in the order\n%q, want\n%q", order, want)
 	}
 	return out
 }

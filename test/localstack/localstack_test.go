@@ -30,7 +30,7 @@ func TestFirstOf(t *testing.T) {
 			t.Fatal(inst, err)
 		}
 		if all := strings.Join(said, "\n"); !strings.Contains(all, "a: engine is off") || !strings.Contains(all, "by works") {
-			t.Errorf("said %q, want why a failed and which works", all)
+			t.Errorf("logged %q, want why a failed, and that b works", all)
 		}
 		if err := inst.Stop(); err != nil {
 			t.Error(err)

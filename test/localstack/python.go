@@ -35,8 +35,8 @@ func startPython(ctx context.Context, log func(string, ...any)) (*Instance, erro
 	return inst, nil
 }
 
-// program is `python -m localstack.runtime.main`, but for S3's directory, which
-// is a constant under /tmp: shared by everyone, and never removed.
+// program is `python -m localstack.runtime.main`, with another directory for S3: LocalStack's
+// own is a constant below /tmp, which all users share and nobody removes.
 const program = `
 import os, runpy
 from localstack.services.s3 import provider
