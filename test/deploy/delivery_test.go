@@ -74,7 +74,7 @@ func TestOnlyItsOwnFlowLogsAreTagged(t *testing.T) {
 			if s.Effect == "Allow" && slices.Contains(s.Action, "ec2:CreateTags") {
 				got = append(got, s.Condition)
 				if !cmp.Equal(s.Resource, oneOrMore{"arn:aws:ec2:*:*:vpc-flow-log/*"}) {
-					t.Errorf("%s, %s: on %v", name, s.Sid, s.Resource)
+					t.Errorf("%s, %s allows ec2:CreateTags on %v, want flow logs only", name, s.Sid, s.Resource)
 				}
 			}
 		}
@@ -84,8 +84,8 @@ func TestOnlyItsOwnFlowLogsAreTagged(t *testing.T) {
 	}
 }
 
-// TestRolesArePoliciesByHand: a permission that a template gives under a condition has the same condition in the
-// policy file for a setup by hand.
+// TestRolesArePoliciesByHand: a statement that a template and the policy file for a setup by hand have in common is
+// the same in both, with its conditions.
 func TestRolesArePoliciesByHand(t *testing.T) {
 	t.Parallel()
 	all := rolePolicies(t)
@@ -106,7 +106,7 @@ func TestRolesArePoliciesByHand(t *testing.T) {
 			}
 		}
 		if same < 8 {
-			t.Errorf("%s: only %d statements are the same", name, same)
+			t.Errorf("%s has %d statements in common with iam-policy.json, want at least 8", name, same)
 		}
 	}
 }

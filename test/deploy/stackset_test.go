@@ -25,7 +25,7 @@ import (
 
 // fakeOrganization is a proxy before LocalStack that adds what LocalStack lacks, as AWS documents it:
 // service-managed StackSets, AWS Organizations (its policies here, its accounts in accounts_test.go), and roles
-// that only principals can assume whom they trust. It passes other calls on.
+// that only the principals in their trust policy can assume. It passes other calls on.
 type fakeOrganization struct {
 	inst       *localstack.Instance
 	pass       *httputil.ReverseProxy

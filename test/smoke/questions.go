@@ -244,7 +244,7 @@ func (r *run) ask(question string, change func(*ec2.CreateFlowLogsInput)) {
 func (r *run) missingBucket() {
 	partition, _, _ := strings.Cut(r.BucketARN, ":::")
 	r.ask("a bucket that does not exist", func(in *ec2.CreateFlowLogsInput) {
-		in.LogDestination = aws.String(partition + ":::flowkeeper-smoke-" + strings.ToLower(rand.Text())) // a bucket that can't exist
+		in.LogDestination = aws.String(partition + ":::flowkeeper-smoke-" + strings.ToLower(rand.Text())) // a random name that no bucket has
 	})
 }
 
