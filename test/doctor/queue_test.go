@@ -95,7 +95,7 @@ func TestQueueRedrive(t *testing.T) {
 	r.expect(t, "queue-redrive", doctor.Warn, "in the dead-letter queue")
 	must(t, paste(t, f.cfg, f.url, x.Fix))
 	if all := f.examine(t)["queue-redrive"]; len(all) != 1 || all[0].Status != doctor.Warn {
-		t.Errorf("mended: %+v", all)
+		t.Errorf("after the fix the results are %+v, want one warning", all)
 	}
 	f.set(t, "RedrivePolicy", "")
 	f.examine(t).expect(t, "queue-redrive", doctor.Warn, "no dead-letter queue", "create-queue")

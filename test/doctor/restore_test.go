@@ -168,8 +168,8 @@ func TestRestorable(t *testing.T) {
 	}).expect(t, "restorable", doctor.Warn, "1 flow log is not protected and would not be restored", "(fl-000000a1)", "flowkeeper inventory release ID")
 }
 
-// TestRestorableSaysWhy: the doctor says why incidents are blocked and what to do, and also what happened
-// within the last day although no incident is in that state any more.
+// TestRestorableSaysWhy: the doctor says why incidents are blocked and what to do. It also reports used
+// tokens and unreported losses of the last day, which the state of no incident shows any more.
 func TestRestorableSaysWhy(t *testing.T) {
 	t.Parallel()
 	f := newFake(t)
@@ -197,7 +197,7 @@ func TestRestorableSaysWhy(t *testing.T) {
 	examined([]incident.Incident{blocked(incident.Managed)}).expect(t, "restorable", doctor.Fail, "(1 managed)", "change the telemetry rule", "inventory release ID")
 	r := examined([]incident.Incident{blocked(incident.Permission)}).expect(t, "restorable", doctor.Fail, "(1 permission)")
 	if strings.Contains(r.Fix, "CloudTrail") || strings.Contains(r.Fix, "telemetry") {
-		t.Errorf("advice for other reasons: %s", r.Fix)
+		t.Errorf("the fix has advice for reasons that no incident has: %s", r.Fix)
 	}
 	examined(nil, incident.Event{ID: "e-1", TokenUsed: true}, incident.Event{ID: "e-2"}).expect(t, "restorable", doctor.Warn, "its ClientToken was used for another call before", "after 1 deletion", "another remediate.token_key")
 	drift := incident.DriftEventID(inventory.Scope{Account: acct, Region: region}, now)
