@@ -110,8 +110,11 @@ func (t *transition) follow(d Decision, f Facts) {
 		refusal{t, inTheWay(t.Incident, d.Found, mayBeOlder, isGuarded(row)), 0}.block()
 	case Adopt:
 		from := adopted
-		if f := d.Found.FlowLog; mayHaveMade(t.Incident, f) || t.c.diedCreating(t.Incident, f) {
+		switch {
+		case mayHaveMade(t.Incident, d.Found.FlowLog):
 			from = foundOurs
+		case t.c.diedCreating(t.Incident, d.Found.FlowLog):
+			from = foundUnstored
 		}
 		t.markRestored(d.Found.FlowLog, from)
 	case Close:

@@ -166,7 +166,7 @@ func TestApplyObservation(t *testing.T) {
 		{"I4: this daemon may have made it, and died before the answer was on disk", given(gone("fl-1"), pending("fl-1", absentBefore), live("fl-2"), startedAt(now)), observe(made("fl-2", ours)), `
 			= adopt
 			row fl-2: RootID=fl-1 LineageSince=-24h1m0s WrittenAt=now
-			fl-1: State=restored NextAttemptAt=+2m0s NewID=fl-2 RestoredAt=now
+			fl-1: State=restored NextAttemptAt=+1m10s NewID=fl-2 RestoredAt=-50s
 			logged fl-1 restored: recreated as fl-2`},
 		{"I3: this daemon did not die since the incident was opened", given(gone("fl-1"), pending("fl-1", absentBefore), live("fl-2"), startedAt(noon)), observe(made("fl-2", ours)), `
 			= adopt

@@ -13,6 +13,7 @@ type origin int
 const (
 	fromAnswer origin = iota // a create of ours answered its ID; AWS may not show it yet
 	foundOurs                // a create of ours has made it, and AWS shows it
+	foundUnstored            // like foundOurs; the daemon died before the answer was on disk
 	adopted                  // somebody else has made it, and it does the same
 )
 
@@ -34,7 +35,7 @@ func (t *transition) markRestored(f inventory.FlowLog, from origin) {
 	}
 	t.State, t.Reason, t.Advice, t.LastError = Restored, "", "", ""
 	t.NewID, t.Adopted, t.RestoredAt = f.ID, isAdopted, now
-	if isAdopted && f.CreatedAt.Before(now) {
+	if madeBefore := isAdopted || from == foundUnstored; madeBefore && f.CreatedAt.Before(now) {
 		t.RestoredAt = Later(f.CreatedAt, t.DeletedAt)
 	}
 	t.NextAttemptAt = wholeSecond(t.RestoredAt.Add(t.c.Policy.ConsistencyWindow))

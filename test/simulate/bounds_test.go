@@ -43,9 +43,11 @@ const driftBound = 30 * time.Second // from the refresh that finds a loss to its
 
 // checkDriftAlerted checks that people are alerted of a loss that a refresh found, whatever AWS answers to the
 // restore. No alert is due if the flow log turned out not to be lost, or if a person knew of the loss, because he
-// restores it by hand.
+// restores it by hand. None is due either if somebody else has put the flow log back; a restore that the daemon made before
+// it died is its own.
 func (p *play) checkDriftAlerted(d *daemon, i incident.Incident, at time.Time) {
-	if ofRequest(i.EventID) || i.Source != incident.ByDrift || !i.Known || i.Adopted || at.Sub(i.OpenedAt) < driftBound {
+	byOthers := i.Adopted && p.maker[i.NewID] != (maker{d, i.FlowLogID})
+	if ofRequest(i.EventID) || i.Source != incident.ByDrift || !i.Known || byOthers || at.Sub(i.OpenedAt) < driftBound {
 		return
 	}
 	alerted, since := false, i.OpenedAt

@@ -82,7 +82,9 @@ func (w wire) Do(r *http.Request) (resp *http.Response, err error) {
 		}
 		resp, err = w.through.RoundTrip(r)
 		if creates {
-			w.d.noteAnswer(asked, answerOf(resp, err))
+			code, made := answerOf(resp, err)
+			w.d.noteAnswer(asked, code)
+			w.d.noteMade(made)
 		}
 		return err
 	})

@@ -13,6 +13,7 @@ import (
 
 	"flowkeeper/internal/fakeaws"
 	"flowkeeper/internal/fakeaws/fakeawstest"
+	"flowkeeper/remediate/incident"
 )
 
 // trouble is a fault that all calls of the daemons to one Region meet until it is over, if they are among its
@@ -148,22 +149,41 @@ func createOf(r *http.Request) (token string, ok bool) {
 	return form.Get("ClientToken"), true
 }
 
-var codeIn = regexp.MustCompile(`(?i)<code>([^<]*)</code>`)
+var (
+	codeIn = regexp.MustCompile(`(?i)<code>([^<]*)</code>`)
+	idsIn  = regexp.MustCompile(`fl-[0-9a-f]+`)
+)
 
-// answerOf is the error code of an answer to a create; empty: it succeeded.
-func answerOf(resp *http.Response, err error) string {
+// answerOf returns the error code of an answer to a create, or, if it succeeded, the IDs of the flow logs.
+func answerOf(resp *http.Response, err error) (code string, ids []string) {
 	if err != nil {
-		return err.Error()
+		return err.Error(), nil
 	}
 	body, err := io.ReadAll(resp.Body)
 	if err != nil {
-		return err.Error()
+		return err.Error(), nil
 	}
 	resp.Body = io.NopCloser(bytes.NewReader(body))
 	if m := codeIn.FindSubmatch(body); m != nil {
-		return string(m[1])
+		return string(m[1]), nil
 	}
-	return ""
+	return "", idsIn.FindAllString(string(body), -1)
+}
+
+// noteMade notes that a call of the daemon has made flow logs, and in place of which. A call that repeats another one makes
+// none. The daemon may die before it gets the answer.
+func (d *daemon) noteMade(ids []string) {
+	for _, f := range d.p.here() {
+		if _, repeats := d.p.maker[f.ID]; !repeats && slices.Contains(ids, f.ID) {
+			d.p.maker[f.ID] = maker{d, f.Tags[incident.RestoredFrom]}
+		}
+	}
+}
+
+// maker says which daemon has made a flow log, in place of which lost one.
+type maker struct {
+	by   *daemon
+	lost string
 }
 
 // hangs lets time pass until the deadline of a call that hangs.

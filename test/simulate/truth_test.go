@@ -37,6 +37,7 @@ type truth struct {
 	summed          map[string]bool            // events that a summary alert lists as examples
 	unlisted        []unlisted                 // calls that summary alerts count but do not list
 	madeByOthers    map[string]bool            // flow logs that no daemon made
+	maker           map[string]maker           // of flow logs that a daemon's call made
 	decoys          map[string]bool
 	toAttacker      map[string]bool             // flow logs that deliver to the attacker's bucket
 	known           map[string]target           // every flow log that ever was there
@@ -75,7 +76,7 @@ type truth struct {
 }
 
 func newTruth() truth {
-	return truth{wanted: map[target]fakeaws.FlowLog{}, tampers: map[string]bool{}, summed: map[string]bool{}, madeByOthers: map[string]bool{}, daemonMadeAt: map[string]time.Time{}, decoys: map[string]bool{}, toAttacker: map[string]bool{}, known: map[string]target{},
+	return truth{wanted: map[target]fakeaws.FlowLog{}, tampers: map[string]bool{}, summed: map[string]bool{}, madeByOthers: map[string]bool{}, maker: map[string]maker{}, daemonMadeAt: map[string]time.Time{}, decoys: map[string]bool{}, toAttacker: map[string]bool{}, known: map[string]target{},
 		tornDown: map[string]bool{}, released: map[target]bool{}, halfTagged: map[target]bool{}, releases: map[string][2]time.Time{}, seen: map[string]bool{}, shown: map[target]map[*daemon]bool{}, named: map[string]bool{}, opened: map[string]string{}, namedByEvent: map[string]map[string]bool{}, kinds: map[alert.Kind]int{}, unrecorded: map[string]bool{}, blamedOnJanitor: map[string]bool{}, happened: map[string]int{}, stolen: map[string]bool{}, overlooked: map[string]bool{}, makers: map[string]act{}, inOthersPlace: map[string]bool{}, paired: map[target]bool{}, deleters: map[string][]act{}, forgedDeleters: map[string][]act{}, deliversSince: map[string]time.Time{}, stuckAlerted: map[string]bool{}, deleted: map[string][]string{}, askedByHand: map[target]bool{}}
 }
 
