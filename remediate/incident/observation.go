@@ -113,7 +113,7 @@ func (t *transition) follow(d Decision, f Facts) {
 		switch {
 		case mayHaveMade(t.Incident, d.Found.FlowLog):
 			from = foundOurs
-		case t.c.diedCreating(t.Incident, d.Found.FlowLog):
+		case diedCreating(t.c, t.Incident, d.Found.FlowLog):
 			from = foundUnstored
 		}
 		t.markRestored(d.Found.FlowLog, from)

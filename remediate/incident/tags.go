@@ -57,7 +57,7 @@ func mayHaveMade(i Incident, f inventory.FlowLog) bool { return i.Call != nil &&
 
 // diedCreating reports whether this daemon may have made a flow log for an incident alone, and died before the answer was
 // on disk. Another daemon may have made it as well: then both alert people of the loss.
-func (c *Case) diedCreating(i Incident, f inventory.FlowLog) bool {
+func diedCreating(c *Case, i Incident, f inventory.FlowLog) bool {
 	_, lost := c.wasLost(f.ID)
 	return i.OpenedAt.Before(c.StartedAt) && f.Tags[RestoredFrom] == i.FlowLogID && !lost
 }
