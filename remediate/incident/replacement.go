@@ -11,10 +11,10 @@ import (
 type origin int
 
 const (
-	fromAnswer origin = iota // a create of ours answered its ID; AWS may not show it yet
-	foundOurs                // a create of ours has made it, and AWS shows it
-	foundUnstored            // like foundOurs; the daemon died before the answer was on disk
-	adopted                  // somebody else has made it, and it does the same
+	fromAnswer    origin = iota // a create of ours answered its ID; AWS may not show it yet
+	foundOurs                   // a create of ours has made it, and AWS shows it
+	foundUnstored               // like foundOurs; the daemon died before the answer was on disk
+	adopted                     // somebody else has made it, and it does the same
 )
 
 // markRestored notes the replacement, made or adopted, and puts it into the
