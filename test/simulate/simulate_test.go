@@ -114,7 +114,8 @@ func TestI4EveryDeath(t *testing.T) {
 	again := int(number(t, "SIM_AGAIN", 0))
 	for name, l := range map[string]loss{
 		"event": {byRecord: true, deleted: 1}, "drift": {deleted: 1}, "drift at once": {atOnce: true, deleted: 1},
-		"several by one event": {byRecord: true, deleted: 4}, "several by one drift": {deleted: 4},
+		"drift at once, and back within a second": {atOnce: true, backSoon: true, deleted: 1},
+		"several by one event":                    {byRecord: true, deleted: 4}, "several by one drift": {deleted: 4},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -140,6 +141,7 @@ func TestI4EveryDeath(t *testing.T) {
 type loss struct {
 	byRecord bool // by the record of the call; false: by a refresh
 	atOnce   bool // a refresh does not wait for the record
+	backSoon bool // the daemon starts again a second after its death; false: after minutes, when alerts are due
 	deleted  int
 }
 
@@ -168,6 +170,10 @@ func dying(dir string, l loss, first, second int) (died bool, err error) {
 		d.edgesLeft = edge
 		for range 8 {
 			p.round(d)
+			if d.dead && l.backSoon {
+				p.pass(time.Second)
+				break
+			}
 			p.pass(2 * time.Minute)
 		}
 		died = died || n == 0 && d.dead
