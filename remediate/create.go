@@ -94,9 +94,6 @@ func (r restorer) tag(ctx context.Context, incidents []incident.Incident) (done 
 	of.IDs = append(of.IDs, in.Resources...)
 	_, err = r.client.CreateTags(call, in, answer.OneAttempt)
 	r.client.recordThrottle(r.client.pace.tags, err)
-	var a incident.Answer
-	if err != nil {
-		a = answer.OfTags(err)
-	}
+	a := answer.OfTags(err)
 	return true, r.change(context.WithoutCancel(ctx), idsOf(incidents), of, func(c *incident.Case) { c.Sharing().ApplyTags(incidents, a, r.jitter()) })
 }

@@ -78,7 +78,7 @@ func TestWhatToDoInAnAccountOfTheOrganization(t *testing.T) {
 		t.Errorf("the role of the queue's account demands no external ID: %s", got)
 	}
 	var asked []string
-	a := accountOf(recorder{[]string{passRole}, &asked}, trial{target: delivery.Target{Type: "cloud-watch-logs", Role: "arn:aws:iam::333344445555:role/delivery"}})
+	a := accountOf(recorder{[]string{passRole}, &asked}, trial{target: delivery.Target{Type: "cloud-watch-logs", Role: "arn:aws:iam::333344445555:role/delivery"}, answer: succeeded})
 	a.id, a.subjects[0].machine, a.subjects[0].discovered = "333344445555", m, true
 	if got := a.passRoles(t.Context()); len(got) != 1 || !strings.HasPrefix(got[0].fix, `in account search-prod (333344445555): name it in DeliveryRoleName or DeliveryRoleArns of the StackSet's instance of deploy/cloudformation/flowkeeper-member.yaml, which allows then: {"Effect":"Allow"`) {
 		t.Errorf("%+v", got)

@@ -36,6 +36,9 @@ func (n recorder) SimulatePrincipalPolicy(_ context.Context, in *iam.SimulatePri
 	return &iam.SimulatePrincipalPolicyOutput{EvaluationResults: []iamtypes.EvaluationResult{simulated(allowed)}}, nil
 }
 
+// succeeded is AWS's answer to a dry run that it would allow.
+var succeeded = incident.Answer{Class: incident.Succeeded}
+
 // accountOf returns an account with one scope, whose dry runs have these results.
 func accountOf(api simulator, trials ...trial) *account {
 	s := &subject{scope: inventory.Scope{Account: "1", Region: "eu-west-1"}}
@@ -72,7 +75,7 @@ func TestDelegatedPermissionsAreAskedForWhereNeeded(t *testing.T) {
 		"tag fields, the dry run was refused":  {target: tags, lacks: "autoscaling:DescribeTags", want: []Status{Fail}, says: "would be refused"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			tried := trial{target: c.target, id: "fl-1", lacks: c.lacks}
+			tried := trial{target: c.target, id: "fl-1", lacks: c.lacks, answer: succeeded}
 			if c.lacks != "" {
 				tried.answer.Class = incident.NeedsPerson
 			}
@@ -129,8 +132,8 @@ func TestTagsThatFollowACreate(t *testing.T) {
 		want   []Status
 		says   string
 	}{
-		"allowed":          {nil, []trial{{id: "fl-1"}}, []Status{OK}, "may tag what it has restored"},
-		"denied":           {[]string{"ec2:CreateTags"}, []trial{{id: "fl-1"}}, []Status{Fail}, "allow ec2:CreateTags (TagWhatIsRestored in deploy/iam-policy.json)"},
+		"allowed":          {nil, []trial{{id: "fl-1", answer: succeeded}}, []Status{OK}, "may tag what it has restored"},
+		"denied":           {[]string{"ec2:CreateTags"}, []trial{{id: "fl-1", answer: succeeded}}, []Status{Fail}, "allow ec2:CreateTags (TagWhatIsRestored in deploy/iam-policy.json)"},
 		"nothing to judge": {[]string{"ec2:CreateTags"}, nil, nil, ""},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -150,7 +150,7 @@ type trial struct {
 	raw     string // AWS's message, not shortened
 }
 
-func (t trial) allowed() bool { return t.answer.Class == incident.Created }
+func (t trial) allowed() bool { return t.answer.Class == incident.Succeeded }
 
 // try makes the dry runs of a scope's restores.
 func (s *subject) try(ctx context.Context) (out []trial, err error) {
@@ -206,7 +206,7 @@ func (d *dryRuns) try(ctx context.Context, t *trial, rows []inventory.Row) {
 		}
 		if t.lacks = answer.DeniedAction(t.raw); !t.allowed() && t.answer.Class != incident.TryAgain {
 			bare, _ := d.create(ctx, row, false)
-			t.onlyTag = bare.Class == incident.Created
+			t.onlyTag = bare.Class == incident.Succeeded
 		}
 		return
 	}

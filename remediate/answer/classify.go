@@ -26,23 +26,23 @@ func OfCreate(out *ec2.CreateFlowLogsOutput, err error) incident.Answer {
 	case err != nil:
 		return OfError(err)
 	case len(out.FlowLogIds) > 0:
-		return incident.Answer{Class: incident.Created, ID: out.FlowLogIds[0]}
+		return incident.Answer{Class: incident.Succeeded, ID: out.FlowLogIds[0]}
 	case len(out.Unsuccessful) > 0:
 		return ofItems(out.Unsuccessful)
 	}
 	return incident.Answer{Class: incident.TryAgain, Message: "CreateFlowLogs answered with neither a flow log nor an error"}
 }
 
-// OfDryRun classifies what CreateFlowLogs answered to a dry run: [incident.Created] if the
+// OfDryRun classifies what CreateFlowLogs answered to a dry run: [incident.Succeeded] if the
 // call would be allowed, even if a flow log is in its way; otherwise as [OfCreate] does.
 func OfDryRun(out *ec2.CreateFlowLogsOutput, err error) incident.Answer {
-	allowed := incident.Answer{Class: incident.Created}
+	allowed := incident.Answer{Class: incident.Succeeded}
 	if errorCode(err) == "DryRunOperation" {
 		return allowed
 	}
 	a := OfCreate(out, err)
 	switch a.Class {
-	case incident.Created, incident.AlreadyThere, incident.TokenMismatch:
+	case incident.Succeeded, incident.AlreadyThere, incident.TokenMismatch:
 		return allowed
 	}
 	return a
@@ -108,8 +108,11 @@ func OfError(err error) incident.Answer {
 	return incident.Answer{Class: incident.TryAgain, Message: incident.Bound(err.Error())}
 }
 
-// OfTags classifies an error of CreateTags, called for flow logs that exist.
+// OfTags classifies what CreateTags answered, called for flow logs that exist. err is nil if AWS has set the tags.
 func OfTags(err error) incident.Answer {
+	if err == nil {
+		return incident.Answer{Class: incident.Succeeded}
+	}
 	a := OfError(err)
 	if strings.Contains(errorCode(err), "NotFound") {
 		return incident.Answer{Class: incident.ResourceAbsent, Message: a.Message, NoEffect: true} // the flow log was just made, and CreateTags does not find it yet

@@ -89,7 +89,7 @@ func TestI9AnswersThatAreNoErrors(t *testing.T) {
 		err   error
 		class incident.Class
 	}{
-		"created":          {&ec2.CreateFlowLogsOutput{FlowLogIds: []string{"fl-1"}}, nil, incident.Created},
+		"created":          {&ec2.CreateFlowLogsOutput{FlowLogIds: []string{"fl-1"}}, nil, incident.Succeeded},
 		"unsuccessful":     {&ec2.CreateFlowLogsOutput{Unsuccessful: []types.UnsuccessfulItem{item}}, nil, incident.NeedsPerson},
 		"neither":          {&ec2.CreateFlowLogsOutput{}, nil, incident.TryAgain},
 		"no answer":        {nil, fmt.Errorf("send: %w", context.DeadlineExceeded), incident.TryAgain},

@@ -10,11 +10,13 @@ import (
 	"flowkeeper/inventory"
 )
 
-// Class of an answer to CreateFlowLogs (I9; docs/aws.md, "Creating flow logs").
+// Class of an answer to CreateFlowLogs or CreateTags (I9; docs/aws.md, "Creating flow logs"). The zero value is
+// no success.
 type Class int
 
 const (
-	Created        Class = iota // a flow log ID came back
+	Unclassified   Class = iota // no answer has it: somebody forgot to set the class
+	Succeeded                   // AWS has done what was asked, or would do it if this were no dry run
 	TryAgain                    // the cause passes by itself
 	RoleSlow                    // tried again for a few minutes, then blocked: IAM is slow
 	NeedsPerson                 // blocked
@@ -27,7 +29,7 @@ const (
 // Answer is what one call to AWS came to.
 type Answer struct {
 	Class   Class
-	ID      string // of the flow log that was created
+	ID      string // of the flow log that was created; empty after a dry run or CreateTags
 	Reason  Reason // of NeedsPerson and RoleSlow
 	Advice  string // what a person should do
 	Denied  string // the action that AWS does not allow, for example iam:PassRole; empty: it names none
@@ -42,7 +44,7 @@ type Answer struct {
 // Fails reports whether the attempt failed: the answer is no success, and an observation of the resource can't
 // change that. after is that observation.
 func (a Answer) Fails(after Observation) bool {
-	return a.Class != Created && a.Class != AlreadyThere && a.Class != TokenMismatch || a.isUnseen(after)
+	return a.Class != Succeeded && a.Class != AlreadyThere && a.Class != TokenMismatch || a.isUnseen(after)
 }
 
 // isUnseen reports whether AWS says that a flow log is there, and the observation that was to show it failed.
@@ -85,12 +87,12 @@ func (c *Case) ApplyAnswer(id string, a Answer, after Observation, jitter float6
 	if !ok || !t.Pending() {
 		return // another step, or a command, was faster: if a create made something all the same, a refresh finds it
 	}
-	if a.Class == Created && a.ID == t.FlowLogID { // no success: that flow log is gone
+	if a.Class == Succeeded && a.ID == t.FlowLogID { // no success: that flow log is gone
 		a.Class, a.Message = TokenMismatch, answeredLostID+a.ID
 	}
 	t.Attempts++
 	t.Tried++
-	if a.Class != Created {
+	if a.Class != Succeeded {
 		t.LastError = a.Message
 	}
 	if a.Class != AlreadyThere {
@@ -106,7 +108,7 @@ func (c *Case) ApplyAnswer(id string, a Answer, after Observation, jitter float6
 	refused.settleDoubt()
 	t.markAbsent() // the observation before the create showed that
 	switch a.Class {
-	case Created:
+	case Succeeded:
 		t.Call = nil // it is answered
 		t.markRestored(t.created(a.ID), fromAnswer)
 	case AlreadyThere:

@@ -44,24 +44,24 @@ func TestApplyAnswer(t *testing.T) {
 	notThere := Answer{Class: ResourceAbsent, Message: "vpc-1 does not exist"}
 	fl1, exists := gone("fl-1"), Answer{Class: AlreadyThere, Message: "exists"}
 	play(t, []scenario{
-		{"I6: created", given(fl1, pending("fl-1", times(3))), answer(Answer{Class: Created, ID: "fl-2"}), `
+		{"I6: created", given(fl1, pending("fl-1", times(3))), answer(Answer{Class: Succeeded, ID: "fl-2"}), `
 			new row fl-2: Tags=map[flowkeeper:restored-from:fl-1] CreatedAt=now RootID=fl-1 State=live Protected=true FirstSeenAt=now LineageSince=-24h1m0s LastSeenAt=now WrittenAt=now
 			fl-1: State=restored NextAttemptAt=+2m0s Tried=4 Attempts=0 NewID=fl-2 RestoredAt=now
 			logged fl-1 restored: recreated as fl-2`},
-		{"created, and the row was still live", given(live("fl-1"), pending("fl-1")), answer(Answer{Class: Created, ID: "fl-2"}), `
+		{"created, and the row was still live", given(live("fl-1"), pending("fl-1")), answer(Answer{Class: Succeeded, ID: "fl-2"}), `
 			row fl-1: State=gone GoneAt=now
 			new row fl-2: Tags=map[flowkeeper:restored-from:fl-1] CreatedAt=now RootID=fl-1 State=live Protected=true FirstSeenAt=now LineageSince=-24h1m0s LastSeenAt=now WrittenAt=now
 			fl-1: State=restored AbsentAt=now NextAttemptAt=+2m0s Tried=1 NewID=fl-2 RestoredAt=now
 			logged fl-1 restored: recreated as fl-2`},
-		{"created while it was blocked", given(fl1, blocked("fl-1", Role, absentBefore)), answer(Answer{Class: Created, ID: "fl-2"}), `
+		{"created while it was blocked", given(fl1, blocked("fl-1", Role, absentBefore)), answer(Answer{Class: Succeeded, ID: "fl-2"}), `
 			new row fl-2: Tags=map[flowkeeper:restored-from:fl-1] CreatedAt=now RootID=fl-1 State=live Protected=true FirstSeenAt=now LineageSince=-24h1m0s LastSeenAt=now WrittenAt=now
 			fl-1: State=restored Reason="" NextAttemptAt=+2m0s Tried=1 NewID=fl-2 RestoredAt=now
 			logged fl-1 restored: recreated as fl-2`},
-		{"I4: created, and the replacement was lost in turn: the call is answered, so that no call in doubt is handed on", given(fl1, gone("fl-2"), pending("fl-1", absentBefore, func(i *Incident) { i.Call = &SentCall{Token: "T", At: noon} }), pending("fl-2", absentBefore)), answer(Answer{Class: Created, ID: "fl-2"}), `
+		{"I4: created, and the replacement was lost in turn: the call is answered, so that no call in doubt is handed on", given(fl1, gone("fl-2"), pending("fl-1", absentBefore, func(i *Incident) { i.Call = &SentCall{Token: "T", At: noon} }), pending("fl-2", absentBefore)), answer(Answer{Class: Succeeded, ID: "fl-2"}), `
 			row fl-2: RootID=fl-1 LineageSince=-24h1m0s WrittenAt=now
 			fl-1: State=closed Reason=superseded Advice="its replacement was lost in turn: see fl…" Call=none NextAttemptAt=never Tried=1 Attempts=1 NewID=fl-2
 			logged fl-1 closed/superseded: its replacement was lost in turn: see fl-2`},
-		{"created without our tag", given(fl1, pending("fl-1", untagged)), answer(Answer{Class: Created, ID: "fl-2"}), `
+		{"created without our tag", given(fl1, pending("fl-1", untagged)), answer(Answer{Class: Succeeded, ID: "fl-2"}), `
 			new row fl-2: Tags=map[] CreatedAt=now RootID=fl-1 State=live Protected=true FirstSeenAt=now LineageSince=-24h1m0s LastSeenAt=now WrittenAt=now
 			fl-1: State=restored NextAttemptAt=+2m0s Tried=1 NewID=fl-2 RestoredAt=now
 			logged fl-1 restored: recreated as fl-2`},
@@ -185,7 +185,7 @@ func TestApplyAnswer(t *testing.T) {
 			note stuck fl-1`},
 		{"I9: another call has used the random token", given(fl1, blocked("fl-1", TokenUsed, absentBefore, func(i *Incident) { i.RandomToken = "random" })), answer(Answer{Class: TokenMismatch, Message: "mismatch"}),
 			`fl-1: Advice="somebody used Flowkeeper's ClientToken f…" MismatchAt=now NextAttemptAt=+5s Tried=1 Attempts=1 LastError=mismatch`},
-		{"I4: the create answers the ID of the lost flow log", given(fl1, pending("fl-1", absentBefore)), answer(Answer{Class: Created, ID: "fl-1"}), `
+		{"I4: the create answers the ID of the lost flow log", given(fl1, pending("fl-1", absentBefore)), answer(Answer{Class: Succeeded, ID: "fl-1"}), `
 			fl-1: State=blocked Reason=token_used Advice="somebody used Flowkeeper's ClientToken f…" MismatchAt=now NextAttemptAt=+5s Tried=1 Attempts=1 LastError="CreateFlowLogs answered the ID of the lo…" Stuck=blocked("CreateFlowLogs answered the ID of the lo…") StuckNews=true
 			logged fl-1 blocked/token_used: CreateFlowLogs answered the ID of the lost flow log, fl-1
 			note stuck fl-1`},
@@ -199,7 +199,7 @@ func TestApplyAnswer(t *testing.T) {
 
 		{"no incident", given(fl1), answer(denied), ``},
 		{"a step was faster", given(fl1, back("fl-1", "fl-2")), answer(denied), ``},
-		{"a command was faster", given(fl1, closed("fl-1", Released)), answer(Answer{Class: Created, ID: "fl-2"}), ``},
+		{"a command was faster", given(fl1, closed("fl-1", Released)), answer(Answer{Class: Succeeded, ID: "fl-2"}), ``},
 	})
 }
 
@@ -316,6 +316,25 @@ func TestLimitNames(t *testing.T) {
 			t.Errorf("%+v", i)
 		}
 	})
+}
+
+// TestTheZeroAnswerIsNoSuccess: an answer whose class somebody forgot to set restores nothing, and sets no tags.
+func TestTheZeroAnswerIsNoSuccess(t *testing.T) {
+	t.Parallel()
+	if !(Answer{}).Fails(Observation{}) {
+		t.Error("the zero answer counts as a success")
+	}
+	c := given(gone("fl-1"), pending("fl-1"))
+	c.ApplyAnswer("fl-1", Answer{ID: "fl-2"}, Observation{}, 0)
+	if i, _ := c.Incident("fl-1"); !i.Pending() || i.NewID != "" {
+		t.Errorf("%s, restored as %q, want no replacement", i.State, i.NewID)
+	}
+	tagged := back("fl-1", "fl-2", lacks("a", "1"))
+	c = given(gone("fl-1"), live("fl-2"), tagged)
+	c.Sharing().ApplyTags([]Incident{tagged}, Answer{}, 0)
+	if i, _ := c.Incident("fl-1"); len(i.MissingTags) == 0 {
+		t.Error("the replacement lacks no tag any more, want that CreateTags is called again")
+	}
 }
 
 // TestHinted: AWS's words come first, then the advice in brackets, if there is any.

@@ -115,9 +115,9 @@ func (w *world) answer(c *Case, id string) string {
 	if d := c.Decide(i, w.observation()); !i.Pending() || d.Next != Create {
 		return "no create"
 	}
-	a := Answer{Class: rapid.SampledFrom([]Class{Created, Created, TryAgain, RoleSlow, NeedsPerson, ResourceAbsent, AlreadyThere, TokenMismatch, TagRefused}).Draw(w.t, "answer"),
+	a := Answer{Class: rapid.SampledFrom([]Class{Succeeded, Succeeded, TryAgain, RoleSlow, NeedsPerson, ResourceAbsent, AlreadyThere, TokenMismatch, TagRefused}).Draw(w.t, "answer"),
 		Reason: rapid.SampledFrom([]Reason{Permission, Role}).Draw(w.t, "reason"), Message: "AWS's words"}
-	if a.Class == Created {
+	if a.Class == Succeeded {
 		w.made++
 		a.ID = fmt.Sprint("fl-made-", w.made)
 	}

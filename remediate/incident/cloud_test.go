@@ -125,5 +125,5 @@ func (w *cloud) tag(ids []string, tags map[string]string, now time.Time) Answer 
 		f.before, f.taggedAt = maps.Clone(f.Tags), now
 		maps.Copy(f.Tags, tags)
 	}
-	return Answer{}
+	return Answer{Class: Succeeded}
 }

@@ -43,7 +43,7 @@ func (s Sharing) ApplyCreation(g Creation, a CreationAnswer, jitter float64) {
 			allRefused := len(a.Items) >= len(g.Incidents)
 			refusal{t, item, jitter}.applyToItem(item.mayMissTags(member, shared), allRefused, half)
 		case shown && made.ID == t.FlowLogID: // no success: that flow log is gone
-			refusal{t, Answer{Message: answeredLostID + made.ID, NoEffect: true}, jitter}.goAlone()
+			refusal{t, Answer{Class: TokenMismatch, Message: answeredLostID + made.ID, NoEffect: true}, jitter}.goAlone()
 		case shown:
 			t.countAttempt()
 			t.markAbsent()

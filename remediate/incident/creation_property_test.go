@@ -250,7 +250,7 @@ func (d *daemon) create(i Incident) {
 		case made.mismatch:
 			a = Answer{Class: TokenMismatch, Message: "mismatch", NoEffect: true}
 		default:
-			a = Answer{Class: Created, ID: made.ids[0]}
+			a = Answer{Class: Succeeded, ID: made.ids[0]}
 		}
 	}
 	after := Observation{At: d.now, Resources: map[string]bool{i.ResourceID: true}, FlowLogs: d.describe(d.now, d.fair)}

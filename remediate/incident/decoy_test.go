@@ -185,7 +185,7 @@ func TestI2AnEarlyAnswerMakesNoDecoy(t *testing.T) {
 func TestAReplacementIsNoDecoy(t *testing.T) {
 	t.Parallel()
 	c := given(gone("fl-1"), pending("fl-1"), gone("fl-2"), pending("fl-2"))
-	c.ApplyAnswer("fl-2", Answer{Class: Created, ID: "fl-3"}, Observation{}, 0)
+	c.ApplyAnswer("fl-2", Answer{Class: Succeeded, ID: "fl-3"}, Observation{}, 0)
 	lost, _ := c.Incident("fl-1")
 	if row, ok := c.Row("fl-3"); !ok || isLateDecoy(lost, row, policy.ConsistencyWindow) {
 		t.Errorf("there is a row of fl-3: %t; it counts as a decoy of fl-1: %+v", ok, row)

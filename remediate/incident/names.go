@@ -9,7 +9,7 @@ var (
 		DecoyInTheWay: "decoy", Postpone: "hold", PostponeFlapping: "flapping", NextToken: "next token",
 	}
 	classNames = []string{
-		Created: "created", TryAgain: "try again", RoleSlow: "role slow", NeedsPerson: "needs person",
+		Unclassified: "unclassified", Succeeded: "succeeded", TryAgain: "try again", RoleSlow: "role slow", NeedsPerson: "needs person",
 		ResourceAbsent: "resource absent", AlreadyThere: "already there", TokenMismatch: "token mismatch", TagRefused: "tag refused",
 	}
 	actionNames = []string{0: "none", Ignore: "ignore", Alert: "alert", Wait: "wait", Restore: "restore"} // as in the configuration

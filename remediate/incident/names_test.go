@@ -46,7 +46,7 @@ func TestNames(t *testing.T) {
 		want  string
 	}{
 		{Requeue, "requeue"}, {NextToken, "next token"}, {NextToken + 1, "8"},
-		{Created, "created"}, {TagRefused, "tag refused"}, {TagRefused + 1, "8"},
+		{Unclassified, "unclassified"}, {Succeeded, "succeeded"}, {TagRefused, "tag refused"}, {TagRefused + 1, "9"},
 		{Action(0), "none"}, {Ignore, "ignore"}, {Restore, "restore"}, {Restore + 1, "5"}, {Action(-1), "-1"},
 		{NoteLineage, "lineage"}, {NoteRequested, "requested"}, {NoteRequested + 1, "8"},
 	} {

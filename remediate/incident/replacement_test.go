@@ -12,7 +12,7 @@ import (
 // lost. Then the incident of the replacement goes on, and the first incident is closed.
 func TestSupersede(t *testing.T) {
 	t.Parallel()
-	created := answer(Answer{Class: Created, ID: "fl-2"})
+	created := answer(Answer{Class: Succeeded, ID: "fl-2"})
 	exists := answer(Answer{Class: AlreadyThere, Message: "exists"}, made("fl-2"))
 	absentBefore := func(i *Incident) { i.AbsentAt = noon }
 	longAgo := func(r *inventory.Row) { r.GoneAt = noon.Add(-time.Hour) }
@@ -124,7 +124,7 @@ func TestI6AReplacementThatAFileHas(t *testing.T) {
 		name string
 		do   func(*Case) string
 	}{
-		{"created", answer(Answer{Class: Created, ID: "fl-2"})},
+		{"created", answer(Answer{Class: Succeeded, ID: "fl-2"})},
 		{"adopted", observe(made("fl-2"))},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -103,7 +103,7 @@ func tagsDigest(tags map[string]string) string {
 }
 
 // ApplyTags records AWS's answer to a CreateTags call for the missing tags of restored
-// incidents; a zero Answer: AWS has set them. jitter, in [0, 1), spreads the next attempt.
+// incidents. jitter, in [0, 1), spreads the next attempt.
 func (s Sharing) ApplyTags(tagged []Incident, a Answer, jitter float64) {
 	c := s.c
 	namesOne := slices.ContainsFunc(tagged, func(i Incident) bool { return names(a.Message, i.NewID) })
@@ -112,7 +112,7 @@ func (s Sharing) ApplyTags(tagged []Incident, a Answer, jitter float64) {
 		isCurrent := ok && t.State == Restored && t.NewID == i.NewID
 		switch {
 		case !isCurrent || len(t.MissingTags) == 0: // another step was faster, or the replacement is lost
-		case a.Class == Created:
+		case a.Class == Succeeded:
 			tagging{t}.done()
 		case namesOne && !names(a.Message, i.NewID):
 			t.dueAt(c.Now) // once more, without the one that AWS refuses

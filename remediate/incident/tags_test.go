@@ -41,7 +41,7 @@ func TestApplyTags(t *testing.T) {
 			return ""
 		}
 	}
-	set := Answer{}
+	set := Answer{Class: Succeeded}
 	throttled := Answer{Class: TryAgain, Message: "throttled"}
 	denied := Answer{Class: NeedsPerson, Reason: Permission, Message: "not authorized", Advice: "allow it"}
 	notThere := Answer{Class: ResourceAbsent, Message: "fl-new-2 does not exist"}
