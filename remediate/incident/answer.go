@@ -1,13 +1,9 @@
 package incident
 
 import (
-	"cmp"
-	"strings"
 	"time"
 
-	"flowkeeper/alert"
 	"flowkeeper/internal/retry"
-	"flowkeeper/inventory"
 )
 
 // Class of an answer to CreateFlowLogs or CreateTags (I9; docs/aws.md, "Creating flow logs"). The zero value is
@@ -37,8 +33,6 @@ type Answer struct {
 	// NoEffect: AWS refused the call, and the call has made nothing.
 	NoEffect  bool
 	Throttled bool // AWS refused it for its rate
-
-	Differences []string // of a decoy
 }
 
 // Fails reports whether the attempt failed: the answer is no success, and an observation of the resource can't
@@ -55,8 +49,11 @@ func (a Answer) isUnseen(after Observation) bool {
 // AsksToObserve reports whether the answer says something about the flow logs on the resource, so
 // that the resource is to be observed before the answer is applied.
 func (a Answer) AsksToObserve() bool {
-	return a.Class == AlreadyThere || a.Class == TokenMismatch || a.Class == NeedsPerson && a.Reason == Limit
+	return a.Class == AlreadyThere || a.Class == TokenMismatch || a.reachesLimit()
 }
+
+// reachesLimit reports whether AWS refused because the resource has as many flow logs as AWS allows.
+func (a Answer) reachesLimit() bool { return a.Class == NeedsPerson && a.Reason == Limit }
 
 // Hinted is AWS's own words, and what to do where that is known.
 func (a Answer) Hinted() string {
@@ -105,32 +102,31 @@ func (c *Case) ApplyAnswer(id string, a Answer, after Observation, jitter float6
 		t.Group = "" // AWS says this of one flow log: the others need not wait for it
 	}
 	refused := refusal{t, a, jitter}
-	refused.settleDoubt()
-	t.markAbsent() // the observation before the create showed that
-	switch a.Class {
-	case Succeeded:
+	refused.settleDoubt() // a success leaves no doubt: see below
+	t.markAbsent()        // the observation before the create showed that
+	switch {
+	case a.Class == Succeeded:
 		t.Call = nil // it is answered
 		t.markRestored(t.created(a.ID), fromAnswer)
-	case AlreadyThere:
+	case a.Class == AlreadyThere:
 		after.AlreadyExists = true
 		t.observe(after)
-	case TokenMismatch:
+	case a.Class == TokenMismatch:
 		refused.applyTokenMismatch(after)
+	case a.reachesLimit():
+		refused.applyLimit(after)
 	default:
-		if a.AsksToObserve() {
-			refused.applyLimit(after)
-		} else {
-			refused.fail()
-		}
+		refused.fail()
 	}
 }
 
 const answeredLostID = "CreateFlowLogs answered the ID of the lost flow log, "
 
-// refusal is an answer of AWS that was no success, while it is applied to an incident.
+// refusal is an answer of AWS that was no success, and the incident that it is applied to. Its methods change the
+// incident, and never the answer.
 type refusal struct {
 	*transition
-	a      Answer
+	answer Answer
 	jitter float64 // in [0, 1): spreads the next attempt
 }
 
@@ -141,13 +137,9 @@ func (t refusal) applyTokenMismatch(after Observation) {
 	t.MismatchAt = Soonest(t.MismatchAt, t.c.Now)
 	t.observe(after)
 	if t.Pending() {
-		t.a.Reason, t.a.Advice = TokenUsed, tokenUsedAdvice
-		t.blockUntil(t.NextAttemptAt)
+		tokenObstacle(t.answer).blockUntil(t.transition, t.NextAttemptAt)
 	}
 }
-
-const tokenUsedAdvice = "somebody used Flowkeeper's ClientToken for another call before: Flowkeeper looks for what that may have made, and then takes a random one. " +
-	"Find out in CloudTrail who called CreateFlowLogs, and who can read the key of the tokens (the state file, its copies, remediate.token_key)"
 
 // ApplyFailure records that an observation failed, and how.
 func (c *Case) ApplyFailure(id string, a Answer, jitter float64) {
@@ -171,7 +163,7 @@ func (t *transition) countAttempt() {
 
 // fail applies an answer that was no success: it tries again, closes, or blocks (I9).
 func (t refusal) fail() {
-	a, now := t.a, t.c.Now
+	a, now := t.answer, t.c.Now
 	t.LastError = a.Message
 	if t.State == Open {
 		t.Advice = a.Advice
@@ -190,7 +182,6 @@ func (t refusal) fail() {
 			t.dueAt(now)
 			return
 		}
-		t.a.Reason = Invalid
 	case RoleSlow:
 		t.FailingSince = Soonest(t.FailingSince, now)
 		if now.Sub(t.FailingSince) < roleGrace {
@@ -202,7 +193,7 @@ func (t refusal) fail() {
 		t.put()
 		return
 	}
-	t.block() // NeedsPerson, and what waiting or leaving out our tag did not mend
+	answerObstacle(a).block(t.transition) // NeedsPerson, and what waiting or leaving out our tag did not mend
 }
 
 // applyNotFound closes the incident once AWS has said for long enough that its resource does
@@ -210,45 +201,11 @@ func (t refusal) fail() {
 func (t refusal) applyNotFound() {
 	now, window := t.c.Now, t.c.Policy.ConsistencyWindow
 	if !t.NotFoundAt.IsZero() && now.Sub(t.NotFoundAt) >= window {
-		t.close(ResourceGone, "its resource no longer exists: "+t.a.Message)
+		t.close(ResourceGone, "its resource no longer exists: "+t.answer.Message)
 		return
 	}
 	t.NotFoundAt = Soonest(t.NotFoundAt, now)
 	t.dueAt(t.NotFoundAt.Add(window))
-}
-
-// block records that a person is needed, and notes it once for each reason.
-func (t refusal) block() {
-	if t.State == Open {
-		t.Attempts = 0
-	}
-	t.blockUntil(t.c.Now.Add(blockedAttempts.Pause(t.Attempts)))
-}
-
-// blockUntil is block with a given time of the next attempt.
-func (t refusal) blockUntil(next time.Time) {
-	a := t.a
-	t.NextAttemptAt = next
-	if t.State == Restored { // only an observation was refused: the flow log is there
-		t.put()
-		return
-	}
-	notAlerted := t.Reason != a.Reason || t.StuckAlertedAt.IsZero() && !t.StuckNews
-	t.State, t.Reason, t.Advice, t.LastError = Blocked, a.Reason, a.Advice, a.Message
-	if notAlerted {
-		kind := alert.Blocked
-		if a.Reason == Decoy {
-			kind = alert.Decoy
-		}
-		t.noteStuck(Stuck{Kind: kind, Message: a.Message, Advice: a.Advice, Differences: a.Differences})
-	}
-	t.putWithHistory(a.Message)
-}
-
-// noteStuck notes the reason that keeps the flow log from coming back, for an alert.
-func (t *transition) noteStuck(why Stuck) {
-	t.Stuck, t.StuckNews = &why, true
-	t.c.Effects.note(NoteStuck, t.Incident)
 }
 
 // settleDoubt ends the doubt about a call, if AWS refused it and the call has made nothing. If
@@ -256,40 +213,10 @@ func (t *transition) noteStuck(why Stuck) {
 // of what the first one made.
 func (t refusal) settleDoubt() {
 	switch {
-	case t.Call == nil || !t.a.NoEffect:
+	case t.Call == nil || !t.answer.NoEffect:
 	case t.Call.Before.IsZero():
 		t.Call = nil
 	default:
-		t.Call = &SentCall{Token: t.Call.Token, At: t.Call.Before, Final: t.Call.Final || t.a.Class != TryAgain}
+		t.Call = &SentCall{Token: t.Call.Token, At: t.Call.Before, Final: t.Call.Final || t.answer.Class != TryAgain}
 	}
-}
-
-// inTheWay is the answer to a create that another flow log prevents: a decoy, or one of
-// CloudWatch's telemetry rules. mayBeOlder: it may have been there before the loss. isProtected: if
-// it is deleted, Flowkeeper restores it, and before the lost one.
-func inTheWay(i Incident, decoy Other, mayBeOlder, isProtected bool) Answer {
-	a := Answer{Class: NeedsPerson, Reason: Decoy,
-		Message:     decoy.ID + " is in the way",
-		Advice:      decoy.ID + " has the same resource and destination, but other settings: delete it, and this one comes back",
-		Differences: inventory.Differences(i.Scope, i.Frozen, decoy.Settings),
-	}
-	if isProtected {
-		a.Advice = decoy.ID + " has the same resource and destination, but other settings. It is protected: release it (`flowkeeper inventory release " +
-			decoy.ID + "`), then delete it, and this one comes back"
-	}
-	if mayBeOlder {
-		a.Advice += "; if you want to keep that one, close this incident: `flowkeeper inventory release " + i.FlowLogID + "`"
-	}
-	if decoy.Telemetry {
-		a.Reason = Managed
-		a.Advice = "a telemetry rule of CloudWatch made " + decoy.ID + " in its place, which differs in " + strings.Join(a.Differences, ", ") +
-			": change that rule, or close this incident: `flowkeeper inventory release " + i.FlowLogID + "`"
-	}
-	if decoy.Status != "ACTIVE" {
-		a.Differences = append(a.Differences, "status: "+cmp.Or(decoy.Status, "nothing")+" instead of ACTIVE")
-	}
-	if decoy.CreatedBy != "" {
-		a.Message += ", made by " + decoy.CreatedBy
-	}
-	return a
 }

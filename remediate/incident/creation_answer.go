@@ -61,23 +61,24 @@ func (s Sharing) ApplyCreation(g Creation, a CreationAnswer, jitter float64) {
 // cause, or AWS says something about the flow logs on its resource, its next create is for it alone: that
 // has all of its tags, and follows an observation. all: AWS refused all flow logs of the call.
 func (t refusal) applyToItem(mayMissTags, all bool, half int) {
+	a := t.answer
 	switch {
-	case t.a.Class == TokenMismatch:
+	case a.Class == TokenMismatch:
 		t.Group = ""
 		t.countAttempt()
 		t.applySharedTokenMismatch()
-	case t.a.AsksToObserve() || mayMissTags:
+	case a.AsksToObserve() || mayMissTags:
 		t.Tried++ // it is a retry now: first attempts come before it
 		t.goAlone()
 	default:
-		if all && t.a.hasSharedCause() && (t.Attempts+1)%patience == 0 { // ApplyAnswer counts this one
+		if all && a.hasSharedCause() && (t.Attempts+1)%patience == 0 { // ApplyAnswer counts this one
 			t.AtMost = half
 		}
-		if !t.a.hasSharedCause() {
+		if !a.hasSharedCause() {
 			t.Group = ""
 		}
 		t.put()
-		t.c.ApplyAnswer(t.FlowLogID, t.a, Observation{}, t.jitter)
+		t.c.ApplyAnswer(t.FlowLogID, a, Observation{}, t.jitter)
 	}
 }
 
@@ -115,7 +116,7 @@ func (a Answer) hasSharedCause() bool {
 // may be the cause, and the half without it is then back. If somebody used the call's token, they look first
 // for what that call may have made.
 func (t refusal) applyToMember(alone, others bool, half int) {
-	a := t.a
+	a := t.answer
 	t.countAttempt()
 	t.LastError = a.Message
 	switch {
@@ -173,13 +174,12 @@ func (t refusal) applySharedTokenMismatch() {
 	}
 	t.settleDoubt()
 	t.markAbsent() // the observation before the create showed that
-	t.a.Reason, t.a.Advice = TokenUsed, tokenUsedAdvice
-	t.blockUntil(t.c.Now)
+	tokenObstacle(t.answer).blockUntil(t.transition, t.c.Now)
 }
 
 // goAlone takes the incident out of its group: from now on it shares no call.
 func (t refusal) goAlone() {
-	t.Group, t.LastError = "", t.a.Message
+	t.Group, t.LastError = "", t.answer.Message
 	t.settleDoubt()
 	t.dueAt(t.c.Now)
 }

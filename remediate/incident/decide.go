@@ -207,7 +207,7 @@ func somethingInTheWay(s situation) (Decision, bool) {
 	if !s.facts.AlreadyExists {
 		return no()
 	}
-	if f, ok := s.inTheWay(); ok {
+	if f, ok := s.decoyInTheWay(); ok {
 		return Decision{Next: DecoyInTheWay, Found: f}, true
 	}
 	pause := hiddenObservations.Pause(s.i.Attempts - 1)

@@ -15,7 +15,7 @@ import (
 //   - one that is first seen while the other one is lost: isDecoyOfAny;
 //   - one that was seen before, but made after the loss, which was reported late: isLateDecoy;
 //   - one that is first seen after the other one came back, and was made before that: precedesReplacement;
-//   - one because of which AWS answers FlowLogAlreadyExists: situation.inTheWay.
+//   - one because of which AWS answers FlowLogAlreadyExists: situation.decoyInTheWay.
 //
 // It stays unprotected until AWS shows it together with the flow log in whose place it stood.
 
@@ -59,10 +59,10 @@ func isLateDecoy(i Incident, r inventory.Row, window time.Duration) bool {
 	return mayBeLater && !mayPredate(i, r.FlowLog, window) && differs(i.Frozen, r)
 }
 
-// inTheWay returns the decoy because of which AWS refuses the create. One that may have existed before the loss
+// decoyInTheWay returns the decoy because of which AWS refuses the create. One that may have existed before the loss
 // counts only after AWS has refused for a whole ConsistencyWindow: until then an equal flow log that AWS does not
 // show yet may be the reason.
-func (s situation) inTheWay() (f Other, ok bool) {
+func (s situation) decoyInTheWay() (f Other, ok bool) {
 	for _, other := range s.facts.Others {
 		if !IsDecoyOf(s.i.Scope, s.i.Frozen, other.FlowLog) {
 			continue

@@ -172,9 +172,9 @@ type Incident struct {
 // about it.
 type Stuck struct {
 	Kind        alert.Kind
-	Message     string // AWS's own words
-	Advice      string
-	Differences []string
+	Message     string   // AWS's own words, or what Flowkeeper has found
+	Advice      string   // what a person should do
+	Differences []string // of a decoy, from the settings of the lost flow log
 }
 
 // Terminal reports whether nothing more will be done by itself, as far as is

@@ -1,6 +1,7 @@
 package incident
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -24,10 +25,9 @@ func (t refusal) applyLimit(after Observation) {
 	if !t.Pending() {
 		return
 	}
-	if room := t.c.place(t.ResourceID).makeRoom(t.FlowLogID, after); room != "" {
-		t.a.Advice = room
-	}
-	t.fail()
+	full := t.answer
+	full.Advice = cmp.Or(t.c.place(t.ResourceID).makeRoom(t.FlowLogID, after), full.Advice)
+	refusal{t.transition, full, t.jitter}.fail()
 }
 
 // makeRoom is the advice where a resource has as many flow logs as AWS allows: which they are,

@@ -107,7 +107,7 @@ func (t *transition) follow(d Decision, f Facts) {
 			t.ExistsAt = time.Time{} // the decoy is found: once it is gone, AWS may refuse because of one that it does not show
 		}
 		row, _ := t.c.Row(d.Found.ID)
-		refusal{t, inTheWay(t.Incident, d.Found, mayBeOlder, isGuarded(row)), 0}.block()
+		decoyObstacle(t.Incident, d.Found, mayBeOlder, isGuarded(row)).block(t)
 	case Adopt:
 		from := adopted
 		switch {

@@ -98,9 +98,9 @@ var teeth = []tooth{
 	{"I4 a random token at once", []patch{{"remediate/incident/decide.go",
 		`const tokenDoubt = 15 * time.Second`, `const tokenDoubt = time.Second`}}},
 	{"a used token in silence", []patch{{"remediate/incident/answer.go",
-		`		t.blockUntil(t.NextAttemptAt)
+		`		tokenObstacle(t.answer).blockUntil(t.transition, t.NextAttemptAt)
 	}
-}`, `		t.LastError = t.a.Message
+}`, `		t.LastError = t.answer.Message
 		t.put()
 	}
 }`}}},
