@@ -102,7 +102,7 @@ func (c *Case) ApplyAnswer(id string, a Answer, after Observation, jitter float6
 		t.Group = "" // AWS says this of one flow log: the others need not wait for it
 	}
 	refused := refusal{t, a, jitter}
-	refused.settleDoubt() // a success leaves no doubt: see below
+	refused.settleDoubt() // a success ends it below
 	t.markAbsent()        // the observation before the create showed that
 	switch {
 	case a.Class == Succeeded:

@@ -112,7 +112,7 @@ func (w *world) record(c *Case, id string) string {
 
 func (w *world) answer(c *Case, id string) string {
 	i := w.incidents[id]
-	if d := c.Decide(i, w.observation()); !i.Pending() || d.Next != Create {
+	if d := c.decideAfter(i, w.observation()); !i.Pending() || d.Next != Create {
 		return "no create"
 	}
 	a := Answer{Class: rapid.SampledFrom([]Class{Succeeded, Succeeded, TryAgain, RoleSlow, NeedsPerson, ResourceAbsent, AlreadyThere, TokenMismatch, TagRefused}).Draw(w.t, "answer"),

@@ -170,7 +170,7 @@ func (d *daemon) step() {
 			case now.State == Restored:
 				c.Verify(now.FlowLogID, o)
 			case !now.Pending():
-			case c.Decide(now, o).Next != Create:
+			case c.decideAfter(now, o).Next != Create:
 				c.ApplyObservation(now.FlowLogID, o)
 			case now.Shares():
 				sharing = append(sharing, now.FlowLogID)

@@ -58,7 +58,7 @@ func TestALateDecoyIsNotRestored(t *testing.T) {
 	o := Observation{At: now, Resources: map[string]bool{"vpc-1": true}}
 	for id, want := range map[string]Next{"fl-1": Create, "fl-2": Postpone} {
 		i, _ := c.Incident(id)
-		if d := c.Decide(i, o); d.Next != want {
+		if d := c.decideAfter(i, o); d.Next != want {
 			t.Errorf("%s: %+v", id, d)
 		}
 	}
@@ -105,7 +105,7 @@ func TestTheOrderOfRecordsDecidesNothing(t *testing.T) {
 			for _, id := range order {
 				c.ApplyObservation(id, nothing())
 				i, _ := c.Incident(id)
-				if d := c.Decide(i, nothing()); d.Next != Create {
+				if d := c.decideAfter(i, nothing()); d.Next != Create {
 					t.Errorf("%s is %s %s, and next is %s", id, i.State, i.Reason, d.Next)
 				}
 			}
@@ -128,7 +128,7 @@ func TestWhoIsNoLateDecoy(t *testing.T) {
 			t.Parallel()
 			c.Now = at.Add(time.Second)
 			i, _ := c.Incident("fl-2")
-			if d := c.Decide(i, Observation{At: c.Now, Resources: map[string]bool{"vpc-1": true}, FlowLogs: map[string]inventory.FlowLog{}}); d.Next != Create {
+			if d := c.decideAfter(i, Observation{At: c.Now, Resources: map[string]bool{"vpc-1": true}, FlowLogs: map[string]inventory.FlowLog{}}); d.Next != Create {
 				t.Errorf("next is %s %s", d.Next, d.Reason)
 			}
 		})
@@ -147,7 +147,7 @@ func TestI2ADecoyOfAYoungReplacement(t *testing.T) {
 	after := func(d time.Duration) Decision {
 		c.Now = noon.Add(20*time.Second + d)
 		i, _ := c.Incident("fl-2")
-		return c.Decide(i, Observation{At: c.Now, Resources: map[string]bool{"vpc-1": true}, FlowLogs: map[string]inventory.FlowLog{}})
+		return c.decideAfter(i, Observation{At: c.Now, Resources: map[string]bool{"vpc-1": true}, FlowLogs: map[string]inventory.FlowLog{}})
 	}
 	if d := after(time.Second); d.Next != Postpone {
 		t.Errorf("at first, next is %s %s", d.Next, d.Reason)
@@ -173,7 +173,7 @@ func TestI2AnEarlyAnswerMakesNoDecoy(t *testing.T) {
 	}{"before the end": {end.Add(-time.Second), Postpone}, "at the end": {end, Create}} {
 		c.Now = end.Add(time.Second)
 		i, _ := c.Incident("fl-2")
-		d := c.Decide(i, Observation{At: x.asked, Resources: map[string]bool{"vpc-1": true}, FlowLogs: map[string]inventory.FlowLog{}})
+		d := c.decideAfter(i, Observation{At: x.asked, Resources: map[string]bool{"vpc-1": true}, FlowLogs: map[string]inventory.FlowLog{}})
 		if d.Next != x.next || d.Next == Postpone && !d.At.After(c.Now) {
 			t.Errorf("asked %s: next is %s %s at %s", name, d.Next, d.Reason, d.At)
 		}

@@ -32,7 +32,7 @@ func TestHoldFlapping(t *testing.T) {
 			o := seen()
 			o.At = c.Now
 			i, _ := c.Incident("fl-1")
-			return fmt.Sprint("create ", c.Decide(i, o).Next == Create)
+			return fmt.Sprint("create ", c.decideAfter(i, o).Next == Create)
 		}, `= create true`},
 		{"a person asks for it", given(gone("fl-1"), pending("fl-1", absentBefore, func(i *Incident) { i.Requested = true }), five()), observe(),
 			`= create | fl-1: NextAttemptAt=now`},

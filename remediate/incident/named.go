@@ -45,12 +45,12 @@ func (c *Case) openOrUpdate(id string, rec Record, row inventory.Row, known bool
 			c.Rows().Relearn(id)
 			before, _ = c.Incident(id)
 		}
-		i = before.ApplyRecord(rec, c.Now)
+		i = rec.update(before, c.Now)
 		reopened := before.State == Closed && i.State == Open
 		if reopened && known && row.State == inventory.Live {
 			i = i.freezeSettings(row) // what AWS has shown since is what is lost now
 		}
-		news = rec.saysMore(before, i)
+		news = rec.isNews(before, i)
 	} else {
 		i, news = rec.open(New(c.Scope, id, row, known, c.Now), c.Now), true
 		i.LateDestination = known && c.toNewDestination(row)
@@ -69,9 +69,9 @@ func (c *Case) openOrUpdate(id string, rec Record, row inventory.Row, known bool
 	return i, news
 }
 
-// saysMore reports whether a record adds anything to an incident. Every record does, except an addendum whose original
+// isNews reports whether a record adds anything to an incident. Every record does, except an addendum whose original
 // is known to have named the flow log, if it changes nothing. So a forged addendum hides no record (I2).
-func (rec Record) saysMore(before, after Incident) bool {
+func (rec Record) isNews(before, after Incident) bool {
 	repeats := rec.Addendum && rec.NamedBefore
 	unchanged := before.State == after.State && before.Action == after.Action && before.Source == after.Source
 	return !repeats || !unchanged

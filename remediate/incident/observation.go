@@ -33,8 +33,8 @@ func (o Observation) lacks(id, resource string) bool {
 	return o.Resources[resource] && !shown
 }
 
-// Decide says what to do next about an open or blocked incident.
-func (c *Case) Decide(i Incident, o Observation) Decision {
+// decideAfter is Decide with the facts of the case and of an observation.
+func (c *Case) decideAfter(i Incident, o Observation) Decision {
 	if _, seen := seenRow(c, i); !i.Known && seen {
 		return Decision{Next: Requeue, At: c.Now} // learn it first
 	}

@@ -22,7 +22,7 @@ func observe(shown ...inventory.FlowLog) func(*Case) string { return apply(seen(
 func apply(o Observation) func(*Case) string {
 	return func(c *Case) string {
 		i, _ := c.Incident("fl-1")
-		d := c.Decide(i, o)
+		d := c.decideAfter(i, o)
 		c.ApplyObservation("fl-1", o)
 		return d.Next.String()
 	}

@@ -160,7 +160,7 @@ func TestI2AForgedRecordExcusesNoLaterLoss(t *testing.T) {
 				closed("fl-2", StillThere, is.forged))
 			c.Verify("fl-1", seen())
 			i, _ := c.Incident("fl-2")
-			if d := c.Decide(i, seen()); !i.Pending() || d.Next != Create || i.Actor != nil || i.Frozen.Tags["env"] != "1" {
+			if d := c.decideAfter(i, seen()); !i.Pending() || d.Next != Create || i.Actor != nil || i.Frozen.Tags["env"] != "1" {
 				t.Errorf("%s: %s %s, by %v, with the tags %v", i.State, d.Next, d.Advice, i.Actor, i.Frozen.Tags)
 			}
 		})

@@ -93,7 +93,7 @@ func (s Sharing) Share(ids []string, observed func(Incident) Observation, most i
 			continue
 		}
 		o := observed(t.Incident)
-		if c.Decide(t.Incident, o).Next != Create {
+		if c.decideAfter(t.Incident, o).Next != Create {
 			continue
 		}
 		at[id] = Earlier(o.At, c.Now) // the clock may have gone back

@@ -19,7 +19,7 @@ func StepFor(c *Case, id string, o Observation) (Incident, Step) {
 	switch {
 	case lacksTags && there && i.StillLacks(replacement):
 		return i, StepTag
-	case o.Failure != nil || !i.Pending() || c.Decide(i, o).Next != Create:
+	case o.Failure != nil || !i.Pending() || c.decideAfter(i, o).Next != Create:
 		return i, StepRecord
 	case i.Shares():
 		return i, StepShare
