@@ -38,7 +38,7 @@ func (r *Remediator) Approve(ctx context.Context, destinations []string) (rows [
 
 // approve ends the hold of flow logs, and returns their rows.
 func (tx scopeTx) approve(ids []string) (rows []inventory.Row, err error) {
-	err = tx.change(incident.Selection{IDs: ids}, func(c *incident.Case) error {
+	err = tx.changeCase(incident.Selection{IDs: ids}, func(c *incident.Case) error {
 		for _, id := range slices.Compact(slices.Sorted(slices.Values(ids))) {
 			c.Rows().Approve(id)
 			row, _ := c.Row(id)

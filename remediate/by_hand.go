@@ -42,7 +42,7 @@ func (r *Remediator) RestoreByHand(ctx context.Context, s inventory.Scope, id st
 		return plan, true, nil
 	}
 	err = by.store.update(ctx, func(tx scopeTx) error {
-		return tx.change(incident.Selection{IDs: []string{id}}, func(c *incident.Case) error { return c.ByHand().Request(id, asked) })
+		return tx.changeCase(incident.Selection{IDs: []string{id}}, func(c *incident.Case) error { return c.ByHand().Request(id, asked) })
 	})
 	if err != nil {
 		return i, false, err

@@ -19,26 +19,26 @@ func (tx scopeTx) load(of incident.Selection) (*incident.Case, error) {
 	return c, trust.LoadKnown(tx, c, of.IDs)
 }
 
-// change loads the case of some flow logs, changes it, and saves it.
-func (tx scopeTx) change(of incident.Selection, change func(*incident.Case) error) error {
+// changeCase loads the case of some flow logs, calls do to change it, and saves it.
+func (tx scopeTx) changeCase(of incident.Selection, do func(*incident.Case) error) error {
 	c, err := tx.load(of)
 	if err != nil {
 		return err
 	}
-	if err := change(c); err != nil {
+	if err := do(c); err != nil {
 		return err
 	}
 	return tx.save(c)
 }
 
-// changeEach changes flow logs in one case.
-func (tx scopeTx) changeEach(ids []string, change func(*incident.Case, string)) error {
+// changeEach is changeCase, with a call of do for each flow log.
+func (tx scopeTx) changeEach(ids []string, do func(*incident.Case, string)) error {
 	if len(ids) == 0 {
 		return nil
 	}
-	return tx.change(incident.Selection{IDs: ids}, func(c *incident.Case) error {
+	return tx.changeCase(incident.Selection{IDs: ids}, func(c *incident.Case) error {
 		for _, id := range ids {
-			change(c, id)
+			do(c, id)
 		}
 		return nil
 	})

@@ -6,11 +6,11 @@ import (
 	"flowkeeper/remediate/incident"
 )
 
-// change loads the case of the flow logs that of selects, and changes it, in one transaction. The
+// change loads the case of the flow logs that of selects, and calls do to change it, in one transaction. The
 // same transaction adds the alerts that the events of the incidents ids then owe. After the commit,
 // the changes are logged, and those of the incidents ids are counted. If there is none of these
 // incidents, nothing is changed.
-func (r restorer) change(ctx context.Context, ids []string, of incident.Selection, change func(*incident.Case)) error {
+func (r restorer) change(ctx context.Context, ids []string, of incident.Selection, do func(*incident.Case)) error {
 	var before, after []incident.Incident
 	var log []incident.LogLine
 	err := r.store.update(ctx, func(tx scopeTx) error {
@@ -27,7 +27,7 @@ func (r restorer) change(ctx context.Context, ids []string, of incident.Selectio
 		if len(before) == 0 {
 			return nil
 		}
-		change(c)
+		do(c)
 		if err := tx.save(c); err != nil {
 			return err
 		}

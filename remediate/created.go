@@ -51,7 +51,7 @@ func (in intake) learnByID(ctx context.Context, ids []string) error {
 func (in intake) noteCreator(ctx context.Context, ids []string, f detection.Finding) error {
 	actor := f.Actor()
 	err := in.store.update(ctx, func(tx scopeTx) error {
-		return tx.change(incident.Selection{IDs: ids}, func(c *incident.Case) error {
+		return tx.changeCase(incident.Selection{IDs: ids}, func(c *incident.Case) error {
 			for _, id := range ids {
 				c.Rows().Created(id, incident.PrincipalOrName(&actor))
 				if err := alertDecoyMade(tx, f, c, id); err != nil { // after Created: perhaps only this record shows that it is a decoy

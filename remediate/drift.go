@@ -27,7 +27,7 @@ func (r refresher) recordDrift(ctx context.Context, rows []inventory.Row, starte
 				tornDown[row.ResourceID] = true
 			}
 		}
-		err = tx.change(incident.Selection{IDs: ids}, func(c *incident.Case) error {
+		err = tx.changeCase(incident.Selection{IDs: ids}, func(c *incident.Case) error {
 			opened = nil // the transaction may run again
 			for _, id := range ids {
 				if c.ApplyDrift(id, e.ID, tornDown) {

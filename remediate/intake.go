@@ -137,7 +137,7 @@ func (in intake) applyFinding(tx scopeTx, f detection.Finding) (isNew bool, err 
 		return false, err
 	case detection.TornDown:
 		resource := f.Record.ResourceIDs[0]
-		return false, tx.change(incident.Selection{Resources: []string{resource}}, func(c *incident.Case) error { c.TornDown(resource); return nil })
+		return false, tx.changeCase(incident.Selection{Resources: []string{resource}}, func(c *incident.Case) error { c.TornDown(resource); return nil })
 	default: // RecordFindings passes the other kinds to Tampering and Rehearsals
 		return false, fmt.Errorf("no such kind of finding as %d", f.Kind)
 	}

@@ -17,7 +17,7 @@ func (s scopeStore) applyFound(ctx context.Context, list []inventory.FlowLog, at
 		of.IDs, of.Resources = append(of.IDs, f.ID), append(of.Resources, f.ResourceID)
 	}
 	err = s.update(ctx, func(tx scopeTx) error {
-		return tx.change(of, func(c *incident.Case) (err error) {
+		return tx.changeCase(of, func(c *incident.Case) (err error) {
 			since := at
 			if !c.Complete {
 				since = time.Time{} // before the first refresh has ended, a flow log may have existed for long
@@ -74,7 +74,7 @@ func (tx scopeTx) protectShown(after string) ([]string, error) {
 	if err != nil || len(decoys) == 0 {
 		return nil, err
 	}
-	return decoys, tx.change(incident.Selection{IDs: decoys}, func(c *incident.Case) error {
+	return decoys, tx.changeCase(incident.Selection{IDs: decoys}, func(c *incident.Case) error {
 		c.Rows().ProtectShown(decoys)
 		return nil
 	})

@@ -63,10 +63,10 @@ type split struct {
 	lone    []incident.Incident // to be created, each by a call of its own
 	shared  []incident.Incident // to be created by calls that Share plans
 	tagging []incident.Incident // restored: the replacement is there, and lacks tags
-	others  []incident.Incident // no call: only what was observed is stored
+	others  []incident.Incident // no call: only what was observed is stored. They are as they were when AWS was asked: see ApplyStep
 }
 
-// split decides what is to be done about incidents, as the store now has them. It changes nothing,
+// split decides what is to be done about incidents that were due, as the store has them now. It changes nothing,
 // and leaves out incidents that can't be read.
 func (r restorer) split(ctx context.Context, due []incident.Incident, shown map[string]incident.Observation) (all split, err error) {
 	err = togetherOrAlone(due, func(due []incident.Incident) error {
@@ -83,16 +83,16 @@ func splitOf(tx scopeTx, due []incident.Incident, shown map[string]incident.Obse
 	if err != nil {
 		return s, err
 	}
-	for _, i := range due {
-		switch current, step := incident.StepFor(c, i.FlowLogID, shown[i.ResourceID]); step {
+	for _, was := range due {
+		switch i, step := incident.StepFor(c, was.FlowLogID, shown[was.ResourceID]); step {
 		case incident.StepTag:
-			s.tagging = append(s.tagging, current)
+			s.tagging = append(s.tagging, i)
 		case incident.StepShare:
-			s.shared = append(s.shared, current)
+			s.shared = append(s.shared, i)
 		case incident.StepCreate:
-			s.lone = append(s.lone, current)
-		default:
-			s.others = append(s.others, i)
+			s.lone = append(s.lone, i)
+		default: // StepRecord
+			s.others = append(s.others, was)
 		}
 	}
 	return s, nil

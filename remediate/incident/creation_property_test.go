@@ -33,8 +33,8 @@ func (d *daemon) happened(format string, args ...any) {
 	d.log = append(d.log, d.now.Sub(noon).String()+" "+fmt.Sprintf(format, args...))
 }
 
-// change is one transaction.
-func (d *daemon) change(do func(*Case)) {
+// commit is one transaction.
+func (d *daemon) commit(do func(*Case)) {
 	c := given()
 	d.cases++
 	c.Now, c.Random[0], c.Policy.TokenKey, c.Policy.MaxRestores = d.now, d.cases, "key", 0
@@ -63,7 +63,7 @@ func (d *daemon) pass() {
 // record applies a record of DeleteFlowLogs.
 func (d *daemon) record(ids []string, event string) {
 	d.happened("a record of %v", ids)
-	d.change(func(c *Case) {
+	d.commit(func(c *Case) {
 		for _, id := range ids {
 			c.ApplyRecord(id, Record{EventID: event, Time: d.now, Actor: alert.Actor{ARN: "arn:aws:iam::111122223333:user/mallory"}, Rule: Rule{Action: Restore}, Applied: d.applied[id+event]})
 			d.applied[id+event] = true
@@ -107,7 +107,7 @@ func (d *daemon) deliver() {
 // refresh writes what AWS lists into the snapshot.
 func (d *daemon) refresh() {
 	shown := d.describe(d.now, d.fair)
-	d.change(func(c *Case) {
+	d.commit(func(c *Case) {
 		for _, id := range slices.Sorted(maps.Keys(shown)) {
 			if c.Rows().ApplyFound(shown[id], DestinationFacts{Trusted: true}, d.now) {
 				d.happened("a refresh finds %s", id)
@@ -158,7 +158,7 @@ func (d *daemon) step() {
 	}
 	var lone []Incident
 	var together []Creation
-	d.change(func(c *Case) {
+	d.commit(func(c *Case) {
 		var sharing []string
 		for _, i := range due {
 			now, _ := c.Incident(i.FlowLogID)
@@ -255,7 +255,7 @@ func (d *daemon) create(i Incident) {
 	}
 	after := Observation{At: d.now, Resources: map[string]bool{i.ResourceID: true}, FlowLogs: d.describe(d.now, d.fair)}
 	d.pass()
-	d.change(func(c *Case) { c.ApplyAnswer(i.FlowLogID, a, after, 0) })
+	d.commit(func(c *Case) { c.ApplyAnswer(i.FlowLogID, a, after, 0) })
 }
 
 // createTogether is one call for several incidents.
@@ -295,7 +295,7 @@ func (d *daemon) createTogether(g Creation) {
 		}
 	}
 	d.pass()
-	d.change(func(c *Case) { c.Sharing().ApplyCreation(g, a, 0) })
+	d.commit(func(c *Case) { c.Sharing().ApplyCreation(g, a, 0) })
 }
 
 func (d *daemon) readAnswer(made cloudAnswer) CreationAnswer {
@@ -341,7 +341,7 @@ func (d *daemon) tagAll(some []Incident) {
 		}
 	}
 	d.pass()
-	d.change(func(c *Case) { c.Sharing().ApplyTags(some, a, 0) })
+	d.commit(func(c *Case) { c.Sharing().ApplyTags(some, a, 0) })
 }
 
 // newDaemon is a daemon whose last refresh was an hour ago.
@@ -372,7 +372,7 @@ func (d *daemon) checkBack(roots []cloudFlowLog) {
 		if missing := missingTags(root.Tags, back[0].Tags); missing != nil {
 			d.t.Fatalf("%s is back as %s, which lacks %v", root.ID, back[0].ID, missing)
 		}
-		d.change(func(c *Case) {
+		d.commit(func(c *Case) {
 			if last := c.Successor(root.ID); last != back[0].ID {
 				d.t.Fatalf("%s is back as %s, but the state file says %s", root.ID, back[0].ID, last)
 			}
