@@ -1,6 +1,6 @@
 // Package docs_test checks that the documentation and the comments refer to things that exist: links and
-// anchors, the pages that comments cite, and the functions that docs/architecture.md names in the steps of an
-// event and in its tree of calls.
+// anchors, the pages that comments cite, the functions that docs/architecture.md names in the steps of an
+// event and in its tree of calls, and the tests of each promise in docs/invariants.md.
 package docs_test
 
 import (
