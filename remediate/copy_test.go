@@ -90,7 +90,7 @@ func TestAnAdoptedCopyLeavesNothingDarkInSilence(t *testing.T) {
 		s.deliver(s.attack(id))
 		s.advance(time.Minute)
 		s.changeEvent(s.incident(id).EventID, func(e *incident.Event) {
-			e.ClosedAlertedAt, e.DueAt, e.StuckAt, e.OverdueAt = s.now, time.Time{}, time.Time{}, time.Time{}
+			e.ClosedAlertedAt, e.Deadline, e.StuckAt, e.OverdueAt = s.now, time.Time{}, time.Time{}, time.Time{}
 		})
 		s.changeIncident(id, func(i *incident.Incident) {
 			i.StuckAlertedAt = s.now.Add(1000 * time.Hour)

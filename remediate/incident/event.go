@@ -50,16 +50,18 @@ type Event struct {
 	ReopenedAt        time.Time // when one of its incidents was reopened, which has no alert of its own
 	RestoredAlertedAt time.Time `json:"ToldRestored"`
 	ClosedAlertedAt   time.Time `json:"ToldClosed"`
-	DueAt             time.Time // by when an alert says what is restored, even if not all is, or what a refresh found gone; zero: none is due
-	StuckAt           time.Time // by when an alert says which incidents are stuck; zero: none is
-	StuckAlerted      bool      `json:"StuckTold"`  // there was such an alert
-	TokenUsed         bool      `json:",omitempty"` // an alert that somebody else used a ClientToken of it is due, or there was one
-	OverdueAt         time.Time // by when an alert says what is not back; zero: none is missing
-	NotTaggedAt       time.Time `json:",omitzero"` // of the last alert that AWS refuses tags; zero: there was none
+	// Deadline is by when the next alert is written, even if it is not decided yet what becomes of all flow logs: first
+	// the deletion alert of what a refresh found gone, afterwards the restored alert. Zero: no alert waits for that.
+	Deadline     time.Time `json:"DueAt"`
+	StuckAt      time.Time // by when an alert says which incidents are stuck; zero: none is
+	StuckAlerted bool      `json:"StuckTold"`  // there was such an alert
+	TokenUsed    bool      `json:",omitempty"` // an alert that somebody else used a ClientToken of it is due, or there was one
+	OverdueAt    time.Time // by when an alert says what is not back; zero: none is missing
+	NotTaggedAt  time.Time `json:",omitzero"` // of the last alert that AWS refuses tags; zero: there was none
 }
 
 // Due is when to evaluate it again even if no incident changes; zero: never.
-func (e Event) Due() time.Time { return Soonest(e.DueAt, e.StuckAt, e.OverdueAt) }
+func (e Event) Due() time.Time { return Soonest(e.Deadline, e.StuckAt, e.OverdueAt) }
 
 // mayHavePagerIncident reports whether the event's alert may have opened an incident at a pager
 // that is not resolved yet.
@@ -76,7 +78,7 @@ func (e Event) Droppable() bool { return e.Unknown && !e.mayHavePagerIncident() 
 // the event is written together with that alert.
 func (e Event) SameTimes(was Event) bool {
 	times := func(e Event) []time.Time {
-		return []time.Time{e.StuckAt, e.OverdueAt, e.DueAt, e.RestoredAlertedAt, e.ClosedAlertedAt}
+		return []time.Time{e.StuckAt, e.OverdueAt, e.Deadline, e.RestoredAlertedAt, e.ClosedAlertedAt}
 	}
 	return e.StuckAlerted == was.StuckAlerted && slices.EqualFunc(times(e), times(was), time.Time.Equal)
 }
@@ -84,7 +86,7 @@ func (e Event) SameTimes(was Event) bool {
 // ClampTimes moves the times by which alerts are due: after the clock has gone back, no alert
 // is due later than if it were noted now.
 func (e Event) ClampTimes(now time.Time) Event {
-	e.DueAt = Earlier(e.DueAt, now.Add(NotifyRestoredAfter))
+	e.Deadline = Earlier(e.Deadline, now.Add(NotifyRestoredAfter))
 	e.StuckAt = Earlier(e.StuckAt, now.Add(NotifyStuckAgainAfter))
 	again := OverdueAfter // there was no alert that it is not back
 	if e.StuckAlerted {

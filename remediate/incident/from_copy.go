@@ -93,6 +93,6 @@ func EventFromCopy(i Incident, e Event, inCopy bool, now time.Time) Event {
 		e.DeletionAlertedAt = now // otherwise no alert would name it
 	}
 	e.Scope, e.ID, e.Unknown, e.ClosedAlertedAt = i.Scope, i.EventID, false, time.Time{}
-	e.DueAt, e.StuckAt, e.OverdueAt = now, time.Time{}, now.Add(5*time.Minute)
+	e.Deadline, e.StuckAt, e.OverdueAt = now, time.Time{}, now.Add(5*time.Minute)
 	return e
 }

@@ -63,7 +63,7 @@ func (d Deletion) EventAfter(before incident.Event, seenBefore, alerted bool, p 
 	if alerted {
 		return Alerted(e, d.Incidents, p, now)
 	}
-	e.DeletionAlertedAt, e.RestoredAlertedAt, e.ClosedAlertedAt, e.DueAt = before.DeletionAlertedAt, before.RestoredAlertedAt, before.ClosedAlertedAt, before.DueAt
+	e.DeletionAlertedAt, e.RestoredAlertedAt, e.ClosedAlertedAt, e.Deadline = before.DeletionAlertedAt, before.RestoredAlertedAt, before.ClosedAlertedAt, before.Deadline
 	return e
 }
 

@@ -23,7 +23,7 @@ func NothingOwed(before, after incident.Event, now time.Time) (_ incident.Event,
 	if !after.SameTimes(before) || after.Due().After(now) {
 		return after, false
 	}
-	after.DueAt, after.StuckAt, after.OverdueAt = time.Time{}, time.Time{}, time.Time{}
+	after.Deadline, after.StuckAt, after.OverdueAt = time.Time{}, time.Time{}, time.Time{}
 	return after, true
 }
 

@@ -12,8 +12,8 @@ import (
 // TestNothingOwed: if an event is due but owes no alert, its times are cleared. Otherwise it would be due for ever.
 func TestNothingOwed(t *testing.T) {
 	t.Parallel()
-	due := incident.Event{ID: "e-1", DueAt: noon, StuckAt: noon.Add(time.Hour)}
-	later := incident.Event{ID: "e-1", DueAt: noon.Add(time.Minute)}
+	due := incident.Event{ID: "e-1", Deadline: noon, StuckAt: noon.Add(time.Hour)}
+	later := incident.Event{ID: "e-1", Deadline: noon.Add(time.Minute)}
 	for name, tt := range map[string]struct {
 		before, after incident.Event
 		ok            bool
@@ -26,7 +26,7 @@ func TestNothingOwed(t *testing.T) {
 			t.Parallel()
 			got, ok := notify.NothingOwed(tt.before, tt.after, noon)
 			if ok != tt.ok || ok && !got.Due().IsZero() || !ok && !got.SameTimes(tt.after) {
-				t.Errorf("nothing is owed: %v, want %v; the event is due %s, stuck %s, overdue %s", ok, tt.ok, got.DueAt, got.StuckAt, got.OverdueAt)
+				t.Errorf("nothing is owed: %v, want %v; the event is due %s, stuck %s, overdue %s", ok, tt.ok, got.Deadline, got.StuckAt, got.OverdueAt)
 			}
 		})
 	}

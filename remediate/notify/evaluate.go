@@ -37,18 +37,22 @@ func OwesNothing(e incident.Event) bool {
 // LossIsDue reports whether the time has come for the deletion alert about a loss that a
 // refresh found.
 func LossIsDue(e incident.Event, now time.Time) bool {
-	return AwaitsLoss(e) && !e.DueAt.IsZero() && !now.Before(e.DueAt)
+	return AwaitsLoss(e) && deadlinePassed(e, now)
 }
 
 // OneOpenIsEnough reports whether no alert of the event is due as long as one of its incidents is open. If one is
 // open, [Evaluate] then needs a tally of that incident only.
 func OneOpenIsEnough(e incident.Event, now time.Time) bool {
-	return !mayAlertPart(e, now) && !isNotBackDue(e, now)
+	return mustWait(e, now) && !isNotBackDue(e, now)
 }
 
-// mayAlertPart reports whether an alert about some of the flow logs no longer waits for the
-// others: DueAt has come, or is not set.
-func mayAlertPart(e incident.Event, now time.Time) bool { return !now.Before(e.DueAt) }
+// mustWait reports whether the next alert waits until it is decided what becomes of all flow logs of the event.
+func mustWait(e incident.Event, now time.Time) bool { return now.Before(e.Deadline) }
+
+// deadlinePassed reports whether the event has a deadline, and that has come.
+func deadlinePassed(e incident.Event, now time.Time) bool {
+	return !e.Deadline.IsZero() && !mustWait(e, now)
+}
 
 func isNotBackDue(e incident.Event, now time.Time) bool {
 	at := incident.Soonest(e.StuckAt, e.OverdueAt)
@@ -90,8 +94,8 @@ func Evaluate(e incident.Event, n Tally, now time.Time) Owed {
 	if owed.Closed {
 		e.ClosedAlertedAt = now
 	}
-	if mayAlertPart(e, now) || owed.Closed {
-		e.DueAt = time.Time{}
+	if owed.Closed || !mustWait(e, now) {
+		e.Deadline = time.Time{}
 	}
 	switch {
 	case n.over():
@@ -117,7 +121,7 @@ func owesNotBack(e incident.Event, n Tally, now time.Time) bool {
 
 func owesRestored(e incident.Event, n Tally, now time.Time) bool {
 	back := n[incident.Restored] + n[incident.Verified]
-	waits := n.missing() > 0 && !mayAlertPart(e, now)
+	waits := n.missing() > 0 && mustWait(e, now)
 	return e.RestoredAlertedAt.IsZero() && back > 0 && !waits
 }
 
@@ -134,5 +138,5 @@ func wasDropped(e incident.Event, n Tally, now time.Time) bool {
 	if len(n) > 0 || e.DeletionAlertedAt.IsZero() {
 		return false
 	}
-	return isNotBackDue(e, now) || !e.DueAt.IsZero() && mayAlertPart(e, now)
+	return isNotBackDue(e, now) || deadlinePassed(e, now)
 }

@@ -12,7 +12,7 @@ import (
 
 func TestEvaluate(t *testing.T) {
 	t.Parallel()
-	late := func(e *incident.Event) { e.DueAt = noon }
+	late := func(e *incident.Event) { e.Deadline = noon }
 	stuck := func(e *incident.Event) { e.StuckAt = noon.Add(time.Second) }
 	for name, tt := range map[string]struct {
 		change                    func(*incident.Event) // of one that was alerted a minute ago
@@ -36,9 +36,9 @@ func TestEvaluate(t *testing.T) {
 		"blocked again after an alert":         {change: func(e *incident.Event) { stuck(e); e.StuckAlerted = true }, tally: notify.Tally{incident.Blocked: 1}, due: time.Second},
 		"stuck, but back before the alert":     {change: func(e *incident.Event) { stuck(e); e.StuckAlerted = true }, tally: notify.Tally{incident.Verified: 1}, notBack: true, restored: true, closed: true, due: time.Second},
 		"overdue":                              {change: func(e *incident.Event) { e.OverdueAt = noon }, tally: notify.Tally{incident.Open: 1}, notBack: true, due: 0},
-		"open, and no time is noted":           {change: func(e *incident.Event) { e.DueAt, e.OverdueAt = time.Time{}, time.Time{} }, tally: notify.Tally{incident.Open: 1}, due: 5 * time.Minute},
+		"open, and no time is noted":           {change: func(e *incident.Event) { e.Deadline, e.OverdueAt = time.Time{}, time.Time{} }, tally: notify.Tally{incident.Open: 1}, due: 5 * time.Minute},
 		"its incidents are dropped":            {change: late, tally: notify.Tally{}, closed: true, due: never},
-		"it never had incidents":               {change: func(e *incident.Event) { e.DueAt, e.OverdueAt = time.Time{}, time.Time{} }, tally: notify.Tally{}, due: never},
+		"it never had incidents":               {change: func(e *incident.Event) { e.Deadline, e.OverdueAt = time.Time{}, time.Time{} }, tally: notify.Tally{}, due: never},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -65,7 +65,7 @@ func TestEvaluate(t *testing.T) {
 }
 
 // TestOneOpenIsEnough: until a time of the event comes, one open incident is enough to know that no alert is due. If
-// DueAt is not set, an alert may name a part of the flow logs at any time, so that one is not enough.
+// no deadline is set, an alert may be due while others are open, so that one is not enough.
 func TestOneOpenIsEnough(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
@@ -74,8 +74,8 @@ func TestOneOpenIsEnough(t *testing.T) {
 	}{
 		"alerted just now":                    {5 * time.Minute, never, 5 * time.Minute, true},
 		"one is stuck":                        {5 * time.Minute, time.Second, 5 * time.Minute, true},
-		"an alert about a part is due":        {0, never, 5 * time.Minute, false},
-		"DueAt is not set":                    {never, never, 5 * time.Minute, false},
+		"the deadline has come":               {0, never, 5 * time.Minute, false},
+		"no deadline is set":                  {never, never, 5 * time.Minute, false},
 		"an alert about the stuck one is due": {time.Minute, 0, 5 * time.Minute, false},
 		"overdue":                             {time.Minute, never, 0, false},
 		"no overdue time":                     {time.Minute, never, never, true},
@@ -84,7 +84,7 @@ func TestOneOpenIsEnough(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			e := alerted(func(e *incident.Event) { e.DueAt, e.StuckAt, e.OverdueAt = at(tt.due), at(tt.stuck), at(tt.overdue) })
+			e := alerted(func(e *incident.Event) { e.Deadline, e.StuckAt, e.OverdueAt = at(tt.due), at(tt.stuck), at(tt.overdue) })
 			if got := notify.OneOpenIsEnough(e, noon); got != tt.want {
 				t.Errorf("%v, want %v", got, tt.want)
 			}
@@ -100,7 +100,7 @@ func TestOneOpenSaysAsMuchAsAll(t *testing.T) {
 			return at(rapid.SampledFrom(append(after, never)).Draw(t, name))
 		}
 		e := alerted(func(e *incident.Event) {
-			e.DueAt, e.StuckAt, e.OverdueAt = noon.Add(time.Second), when("stuck", time.Second), when("overdue", time.Second)
+			e.Deadline, e.StuckAt, e.OverdueAt = noon.Add(time.Second), when("stuck", time.Second), when("overdue", time.Second)
 			e.DeletionAlertedAt, e.RestoredAlertedAt, e.ClosedAlertedAt = when("deletion", -time.Minute), when("restored", -time.Second), when("closed", -time.Second)
 			e.StuckAlerted = rapid.Bool().Draw(t, "stuck was alerted")
 		})
@@ -135,7 +135,7 @@ func TestUntilOver(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			e := alerted(func(e *incident.Event) { e.DueAt, e.OverdueAt = time.Time{}, noon })
+			e := alerted(func(e *incident.Event) { e.Deadline, e.OverdueAt = time.Time{}, noon })
 			owed := notify.Owed{Event: e, Tally: tt.tally}
 			if due, want := owed.EvaluateNotBack(tt.incidents, caseOf(), true).Event.Due(), at(tt.due); !due.Equal(want) {
 				t.Errorf("the event is due at %v, want %v", due, want)
@@ -172,11 +172,11 @@ func TestLossIsDue(t *testing.T) {
 		event incident.Event
 		want  bool
 	}{
-		"its time has come":     {incident.Event{Source: incident.ByDrift, DueAt: noon}, true},
-		"a moment before":       {incident.Event{Source: incident.ByDrift, DueAt: noon.Add(1)}, false},
+		"its time has come":     {incident.Event{Source: incident.ByDrift, Deadline: noon}, true},
+		"a moment before":       {incident.Event{Source: incident.ByDrift, Deadline: noon.Add(1)}, false},
 		"no time is set":        {incident.Event{Source: incident.ByDrift}, false},
-		"it was alerted before": {incident.Event{Source: incident.ByDrift, DueAt: noon, DeletionAlertedAt: ago(time.Second)}, false},
-		"no refresh found it":   {incident.Event{Source: incident.ByEvent, DueAt: noon}, false},
+		"it was alerted before": {incident.Event{Source: incident.ByDrift, Deadline: noon, DeletionAlertedAt: ago(time.Second)}, false},
+		"no refresh found it":   {incident.Event{Source: incident.ByEvent, Deadline: noon}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -196,7 +196,7 @@ func TestOwesNothing(t *testing.T) {
 		"alerted":                    {func(*incident.Event) {}, false},
 		"its deletion is held back":  {func(e *incident.Event) { e.DeletionAlertedAt = time.Time{} }, true},
 		"a drift that is undecided":  {func(e *incident.Event) { e.DeletionAlertedAt, e.Source = time.Time{}, incident.ByDrift }, false},
-		"over":                       {func(e *incident.Event) { e.ClosedAlertedAt, e.DueAt, e.OverdueAt = noon, time.Time{}, time.Time{} }, true},
+		"over":                       {func(e *incident.Event) { e.ClosedAlertedAt, e.Deadline, e.OverdueAt = noon, time.Time{}, time.Time{} }, true},
 		"over, but something is due": {func(e *incident.Event) { e.ClosedAlertedAt = noon }, false},
 	} {
 		t.Run(name, func(t *testing.T) {

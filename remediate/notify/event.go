@@ -31,7 +31,7 @@ func NewEvent(s inventory.Scope, f detection.Finding, p incident.Policy, now tim
 func Alerted(e incident.Event, incidents []incident.Incident, p incident.Policy, now time.Time) incident.Event {
 	e.DeletionAlertedAt = now
 	if len(incidents) > 0 {
-		e.DueAt = now.Add(incident.NotifyRestoredAfter)
+		e.Deadline = now.Add(incident.NotifyRestoredAfter)
 	}
 	e.OverdueAt = incident.Soonest(e.OverdueAt, incident.FirstOverdue(incidents, p, now))
 	owed := func(i incident.Incident) bool { return i.EventID == e.ID && i.PendingNotice() } // it was another event's until now, whose alert would have named it

@@ -45,7 +45,7 @@ func TestAlerted(t *testing.T) {
 // wantTimes checks when the next alerts of an event are due, as times after noon.
 func wantTimes(t *testing.T, e incident.Event, due, overdue, stuck time.Duration) {
 	t.Helper()
-	for what, got := range map[string][2]time.Time{"due": {e.DueAt, at(due)}, "overdue": {e.OverdueAt, at(overdue)}, "stuck": {e.StuckAt, at(stuck)}} {
+	for what, got := range map[string][2]time.Time{"due": {e.Deadline, at(due)}, "overdue": {e.OverdueAt, at(overdue)}, "stuck": {e.StuckAt, at(stuck)}} {
 		if !got[0].Equal(got[1]) {
 			t.Errorf("the event is %s at %v, want %v", what, got[0], got[1])
 		}

@@ -37,7 +37,7 @@ func EvaluateLoss(e incident.Event, incidents []incident.Incident, late bool, no
 		l.Due = len(l.Incidents) > 0
 	}
 	if !l.Due && decided > 0 {
-		l.Event.DueAt = incident.Soonest(e.DueAt, now.Add(incident.NotifyDriftAfter)) // an older version may have stored a later time
+		l.Event.Deadline = incident.Soonest(e.Deadline, now.Add(incident.NotifyDriftAfter)) // an older version may have stored a later time
 	}
 	l.Quiet = quiet && !undecided
 	return l
@@ -46,7 +46,7 @@ func EvaluateLoss(e incident.Event, incidents []incident.Incident, late bool, no
 // AfterDrift is the event of a refresh after some incidents were opened for it, with the times when the
 // alerts about them are due.
 func AfterDrift(e incident.Event, opened []incident.Incident, p incident.Policy, now time.Time) incident.Event {
-	e.DueAt = incident.Soonest(e.DueAt, now.Add(incident.NotifyDriftAfter))
+	e.Deadline = incident.Soonest(e.Deadline, now.Add(incident.NotifyDriftAfter))
 	e.OverdueAt = incident.Soonest(e.OverdueAt, incident.FirstOverdue(opened, p, now))
 	return e
 }
@@ -80,7 +80,7 @@ func (l Loss) Alert(facts []string, p incident.Policy, now time.Time) (incident.
 		e.Level, facts = alert.Informational, nil
 	}
 	e.Level = e.Level.RaisedBy(facts)
-	e.DeletionAlertedAt, e.ClosedAlertedAt, e.DueAt = now, time.Time{}, now.Add(incident.NotifyRestoredAfter) // a closed alert before this one does not count
+	e.DeletionAlertedAt, e.ClosedAlertedAt, e.Deadline = now, time.Time{}, now.Add(incident.NotifyRestoredAfter) // a closed alert before this one does not count
 	a := DeletionAlert(e, l.Incidents, facts, now)
 	a.LateRecords = p.LateRecords
 	for n, i := range l.Incidents {

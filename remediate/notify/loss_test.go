@@ -56,8 +56,8 @@ func TestEvaluateLoss(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			e := incident.Event{Scope: scope, ID: "drift-1", Source: incident.ByDrift, Level: alert.High, DueAt: noon.Add(time.Second)}
-			if l := notify.EvaluateLoss(e, tt.incidents, false, noon); l.Due != tt.due || l.Due && l.Quiet != tt.quiet || !l.Event.DueAt.Equal(e.DueAt) {
+			e := incident.Event{Scope: scope, ID: "drift-1", Source: incident.ByDrift, Level: alert.High, Deadline: noon.Add(time.Second)}
+			if l := notify.EvaluateLoss(e, tt.incidents, false, noon); l.Due != tt.due || l.Due && l.Quiet != tt.quiet || !l.Event.Deadline.Equal(e.Deadline) {
 				t.Errorf("before it is late: due %v, quiet %v; want %v, %v", l.Due, l.Quiet, tt.due, tt.quiet)
 			}
 			if l := notify.EvaluateLoss(e, tt.incidents, true, noon); l.Due != tt.dueIfLate || l.Due && l.Quiet != tt.quietLate {
@@ -74,7 +74,7 @@ func TestAQuietLossIsNotLate(t *testing.T) {
 	undecided := drift("fl-1", nil)
 	released := drift("fl-2", func(i *incident.Incident) { i.State, i.Reason = incident.Closed, incident.Released })
 	restored := drift("fl-3", func(i *incident.Incident) { i.State = incident.Restored })
-	e := incident.Event{Scope: scope, ID: "drift-1", Source: incident.ByDrift, Level: alert.High, DueAt: noon.Add(time.Hour)}
+	e := incident.Event{Scope: scope, ID: "drift-1", Source: incident.ByDrift, Level: alert.High, Deadline: noon.Add(time.Hour)}
 	for name, tt := range map[string]struct {
 		incidents []incident.Incident
 		due       time.Duration // after noon
@@ -83,15 +83,15 @@ func TestAQuietLossIsNotLate(t *testing.T) {
 		"nothing is decided":       {[]incident.Incident{undecided}, time.Hour},
 		"the alert is due at once": {[]incident.Incident{restored, undecided}, time.Hour},
 	} {
-		if l := notify.EvaluateLoss(e, tt.incidents, false, noon); !l.Event.DueAt.Equal(noon.Add(tt.due)) {
-			t.Errorf("%s: due at %v, want %v", name, l.Event.DueAt, noon.Add(tt.due))
+		if l := notify.EvaluateLoss(e, tt.incidents, false, noon); !l.Event.Deadline.Equal(noon.Add(tt.due)) {
+			t.Errorf("%s: due at %v, want %v", name, l.Event.Deadline, noon.Add(tt.due))
 		}
 	}
 }
 
 func TestLossAlert(t *testing.T) {
 	t.Parallel()
-	e := incident.Event{Scope: scope, ID: "drift-1", Source: incident.ByDrift, Level: alert.High, ClosedAlertedAt: ago(time.Second), DueAt: noon}
+	e := incident.Event{Scope: scope, ID: "drift-1", Source: incident.ByDrift, Level: alert.High, ClosedAlertedAt: ago(time.Second), Deadline: noon}
 	waits := drift("fl-1", func(i *incident.Incident) { i.WaitUntil = noon.Add(time.Minute) })
 	restored := drift("fl-2", func(i *incident.Incident) { i.State = incident.Restored })
 	next, a := notify.EvaluateLoss(e, []incident.Incident{waits, restored}, false, noon).Alert([]string{alert.WholeVPC}, incident.Policy{LateRecords: true}, noon)
@@ -101,7 +101,7 @@ func TestLossAlert(t *testing.T) {
 	if attempt := a.FlowLogs[0].NextAttemptAt; attempt == nil || !attempt.Equal(waits.WaitUntil) || a.FlowLogs[1].NextAttemptAt != nil {
 		t.Errorf("the next attempt is at %v, want %v", attempt, waits.WaitUntil)
 	}
-	if next.Level != a.Level || !next.DeletionAlertedAt.Equal(noon) || !next.ClosedAlertedAt.IsZero() || !next.DueAt.Equal(noon.Add(incident.NotifyRestoredAfter)) {
+	if next.Level != a.Level || !next.DeletionAlertedAt.Equal(noon) || !next.ClosedAlertedAt.IsZero() || !next.Deadline.Equal(noon.Add(incident.NotifyRestoredAfter)) {
 		t.Errorf("the event is %+v", next)
 	}
 	released := drift("fl-3", func(i *incident.Incident) { i.State, i.Reason = incident.Closed, incident.Released })
@@ -117,7 +117,7 @@ func TestAfterDrift(t *testing.T) {
 	opened := []incident.Incident{drift("fl-1", nil)} // a minute ago
 	e := notify.AfterDrift(incident.Event{ID: "e-1", Source: incident.ByDrift}, opened, incident.Policy{}, noon)
 	wantTimes(t, e, incident.NotifyDriftAfter, 4*time.Minute, never)
-	soon := incident.Event{ID: "e-1", Source: incident.ByDrift, DueAt: noon.Add(time.Second), OverdueAt: noon.Add(time.Minute)}
+	soon := incident.Event{ID: "e-1", Source: incident.ByDrift, Deadline: noon.Add(time.Second), OverdueAt: noon.Add(time.Minute)}
 	wantTimes(t, notify.AfterDrift(soon, opened, incident.Policy{}, noon), time.Second, time.Minute, never)
 }
 
@@ -127,7 +127,7 @@ func TestHasAlerts(t *testing.T) {
 		event incident.Event
 		want  bool
 	}{
-		"none yet": {incident.Event{DueAt: noon, OverdueAt: noon}, false},
+		"none yet": {incident.Event{Deadline: noon, OverdueAt: noon}, false},
 		"gone":     {incident.Event{DeletionAlertedAt: noon}, true},
 		"back":     {incident.Event{RestoredAlertedAt: noon}, true},
 		"closed":   {incident.Event{ClosedAlertedAt: noon}, true},

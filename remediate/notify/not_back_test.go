@@ -37,7 +37,7 @@ func with(i incident.Incident, change func(*incident.Incident)) incident.Inciden
 func alerted(change func(*incident.Event)) incident.Event {
 	e := incident.Event{Scope: scope, ID: "e-1", Source: incident.ByEvent, Level: alert.High, DetectedAt: ago(time.Minute),
 		Actor:             &alert.Actor{Type: "IAMUser", ARN: mallory},
-		DeletionAlertedAt: ago(time.Minute), DueAt: noon.Add(4 * time.Minute), OverdueAt: noon.Add(4 * time.Minute)}
+		DeletionAlertedAt: ago(time.Minute), Deadline: noon.Add(4 * time.Minute), OverdueAt: noon.Add(4 * time.Minute)}
 	if change != nil {
 		change(&e)
 	}

@@ -17,7 +17,7 @@ func AfterNote(e incident.Event, found bool, n incident.Note, p incident.Policy,
 	switch n.Kind {
 	case incident.NoteLineage:
 		return incident.Event{Scope: i.Scope, ID: i.EventID, Source: incident.ByDrift, Level: alert.High, DetectedAt: now,
-			DueAt: now.Add(incident.NotifyDriftAfter), OverdueAt: now}, true
+			Deadline: now.Add(incident.NotifyDriftAfter), OverdueAt: now}, true
 	case incident.NoteReopened:
 		return reopened(e, now)
 	case incident.NoteRequested:
@@ -25,7 +25,7 @@ func AfterNote(e incident.Event, found bool, n incident.Note, p incident.Policy,
 			return reopened(e, now)
 		}
 		e = eventOf(i, alert.Low, now)
-		e.DeletionAlertedAt, e.DueAt, e.OverdueAt = now, now.Add(incident.NotifyRestoredAfter), i.OverdueAt(p)
+		e.DeletionAlertedAt, e.Deadline, e.OverdueAt = now, now.Add(incident.NotifyRestoredAfter), i.OverdueAt(p)
 		return e, true
 	case incident.NoteOverdue:
 		next, earlier := OverdueBy(e, i.OverdueAt(p))
@@ -69,9 +69,9 @@ func reopened(e incident.Event, now time.Time) (_ incident.Event, ok bool) {
 	}
 	due := now.Add(incident.NotifyRestoredAfter)
 	if e.Source == incident.ByDrift && e.DeletionAlertedAt.IsZero() { // the deletion alert of its other flow logs is still to come
-		due = incident.Soonest(e.DueAt, now.Add(incident.NotifyDriftAfter))
+		due = incident.Soonest(e.Deadline, now.Add(incident.NotifyDriftAfter))
 	}
-	e.ReopenedAt, e.RestoredAlertedAt, e.ClosedAlertedAt, e.DueAt = now, time.Time{}, time.Time{}, due
+	e.ReopenedAt, e.RestoredAlertedAt, e.ClosedAlertedAt, e.Deadline = now, time.Time{}, time.Time{}, due
 	e.OverdueAt = incident.Soonest(e.OverdueAt, now.Add(incident.OverdueAfter))
 	return e, true
 }
@@ -109,7 +109,7 @@ func KnownNow(e incident.Event, found bool, i incident.Incident, p incident.Poli
 // its level.
 func KnownAlert(e incident.Event, incidents []incident.Incident, facts []string, now time.Time) (incident.Event, alert.Alert) {
 	e.Level = e.Level.RaisedBy(facts)
-	e.DeletionAlertedAt, e.DueAt = now, now.Add(incident.NotifyRestoredAfter)
+	e.DeletionAlertedAt, e.Deadline = now, now.Add(incident.NotifyRestoredAfter)
 	e.OverdueAt = incident.Soonest(e.OverdueAt, now.Add(incident.OverdueAfter))
 	return e, DeletionAlert(e, incidents, facts, now)
 }

@@ -15,7 +15,7 @@ import (
 func TestAfterNote(t *testing.T) {
 	t.Parallel()
 	closed := func(e *incident.Event) {
-		e.RestoredAlertedAt, e.ClosedAlertedAt, e.DueAt, e.OverdueAt = ago(time.Second), ago(time.Second), time.Time{}, time.Time{}
+		e.RestoredAlertedAt, e.ClosedAlertedAt, e.Deadline, e.OverdueAt = ago(time.Second), ago(time.Second), time.Time{}, time.Time{}
 	}
 	forgotten := func(e *incident.Event) { *e = incident.Event{} }
 	for name, tt := range map[string]struct {
@@ -32,7 +32,7 @@ func TestAfterNote(t *testing.T) {
 		"reopened, all others are over": {incident.NoteReopened, func(e *incident.Event) { e.ClosedAlertedAt = ago(time.Second) }, true, 5 * time.Minute, 4 * time.Minute, never},
 		"requested after the end":       {incident.NoteRequested, closed, true, 5 * time.Minute, 5 * time.Minute, never},
 		"requested, others not alerted": {incident.NoteRequested, func(e *incident.Event) {
-			e.Source, e.DeletionAlertedAt, e.RestoredAlertedAt, e.DueAt = incident.ByDrift, time.Time{}, ago(time.Second), noon.Add(20*time.Second)
+			e.Source, e.DeletionAlertedAt, e.RestoredAlertedAt, e.Deadline = incident.ByDrift, time.Time{}, ago(time.Second), noon.Add(20*time.Second)
 		}, true, 20 * time.Second, 4 * time.Minute, never},
 		"requested, and forgotten":                {incident.NoteRequested, forgotten, true, 5 * time.Minute, 4 * time.Minute, never},
 		"overdue earlier":                         {incident.NoteOverdue, func(e *incident.Event) { e.OverdueAt = noon.Add(time.Hour) }, true, 4 * time.Minute, 4 * time.Minute, never},
@@ -76,7 +76,7 @@ func TestAnEventIsMadeAgain(t *testing.T) {
 			t.Parallel()
 			want.Scope, want.ID, want.DetectedAt = scope, "e-1", noon
 			e, changed := notify.AfterNote(incident.Event{}, false, incident.Note{Kind: kind, Incident: i}, incident.Policy{}, noon)
-			e.DueAt, e.OverdueAt, e.StuckAt = time.Time{}, time.Time{}, time.Time{} // see TestAfterNote
+			e.Deadline, e.OverdueAt, e.StuckAt = time.Time{}, time.Time{}, time.Time{} // see TestAfterNote
 			if !changed || !reflect.DeepEqual(e, want) {
 				t.Errorf("the event is %+v, want %+v", e, want)
 			}
