@@ -10,8 +10,8 @@ import (
 // alertDecoyMade adds the alert that a flow log is a decoy, and who created it, once the record of its
 // creation has come. If it is no decoy, there is no alert: see [notify.DecoyMade].
 func alertDecoyMade(tx scopeTx, f detection.Finding, c *incident.Case, id string) error {
-	a, ok := notify.DecoyMade(f, c, id)
-	if !ok {
+	a, due := notify.DecoyMade(f, c, id)
+	if !due {
 		return nil
 	}
 	call := repeat.CallOf(repeat.Tampering, f, a, 0, true)

@@ -37,11 +37,16 @@ func (tx scopeTx) notifyDueEvent(id string) error {
 	if e.Due().After(tx.now) { // the clock went back, or Due is so far ahead that the store has the event evaluated earlier
 		return tx.PutEvent(e.ClampTimes(tx.now))
 	}
-	after, err := tx.addOwed(e, notify.AwaitsLoss(e))
-	if err != nil {
+	after := e
+	if notify.AwaitsLoss(e) {
+		if after, err = tx.notifyWholeLoss(e); err != nil {
+			return err
+		}
+	}
+	if after, err = tx.addOwed(after); err != nil {
 		return err
 	}
-	if after, ok := notify.NothingOwed(e, after, tx.now); ok {
+	if after, cleared := notify.NothingOwed(e, after, tx.now); cleared {
 		return tx.PutEvent(after)
 	}
 	return nil
@@ -54,18 +59,17 @@ func (tx scopeTx) notifyEvent(id string) error {
 	if err != nil || !ok {
 		return err
 	}
-	_, err = tx.addOwed(e, notify.LossIsDue(e, tx.now)) // a drift may have become due while the step ran
+	if notify.LossIsDue(e, tx.now) { // it may have become due while the step ran
+		if e, err = tx.notifyWholeLoss(e); err != nil {
+			return err
+		}
+	}
+	_, err = tx.addOwed(e)
 	return err
 }
 
-// addOwed adds the alerts that an event owes, and returns the event afterwards. loss: the deletion alert about the
-// flow logs that a refresh found gone comes first, if there are any.
-func (tx scopeTx) addOwed(e incident.Event, loss bool) (_ incident.Event, err error) {
-	if loss {
-		if e, err = tx.notifyLoss(e, true); err != nil {
-			return e, err
-		}
-	}
+// addOwed adds the alerts that an event owes after its deletion alert, and returns the event afterwards.
+func (tx scopeTx) addOwed(e incident.Event) (incident.Event, error) {
 	if notify.OwesNothing(e) {
 		return e, nil
 	}
@@ -115,7 +119,7 @@ func (tx scopeTx) notifyEnd(owed notify.Owed) error {
 	if err != nil {
 		return err
 	}
-	if a, ok := notify.RestoredAlert(e, incidents, tx.now); ok && owed.Restored {
+	if a, due := notify.RestoredAlert(e, incidents, tx.now); due && owed.Restored {
 		if err := a.AddTo(tx); err != nil {
 			return err
 		}
@@ -137,7 +141,7 @@ func (tx scopeTx) notifyNotBack(owed notify.Owed) (incident.Event, error) {
 	if err != nil {
 		return owed.Event, err
 	}
-	c, err := tx.load(incident.Selection{IDs: idsOf(notify.NotBackDue(incidents, tx.policy, tx.now))})
+	c, err := tx.load(incident.Selection{IDs: idsOf(notify.NamedNotBack(incidents, tx.policy, tx.now))})
 	if err != nil {
 		return owed.Event, err
 	}
@@ -166,25 +170,38 @@ func (tx scopeTx) notifyDrift(i incident.Incident) error {
 	if alerted := !e.DeletionAlertedAt.IsZero(); err != nil || !ok || alerted {
 		return err
 	}
-	_, err = tx.notifyLoss(e, false)
-	return err
+	loss, err := tx.loss(e)
+	if err != nil {
+		return err
+	}
+	if loss.Decided {
+		_, err = tx.alertLoss(loss)
+		return err
+	}
+	return tx.putTimes(e, loss.WithDeadline(tx.now))
 }
 
-// notifyLoss adds the deletion alert of a drift if it is due, and returns the event after that. late: see
-// [notify.EvaluateLoss].
-func (tx scopeTx) notifyLoss(e incident.Event, late bool) (incident.Event, error) {
-	incidents, err := tx.EventIncidents(tx.scope, e.ID, false)
-	if err != nil {
+// notifyWholeLoss adds the deletion alert about all that a refresh found gone, decided or not, if any of that needs
+// an alert. It returns the event after that.
+func (tx scopeTx) notifyWholeLoss(e incident.Event) (incident.Event, error) {
+	loss, err := tx.loss(e)
+	if err != nil || len(loss.Incidents) == 0 {
 		return e, err
 	}
-	loss := notify.EvaluateLoss(e, incidents, late, tx.now)
-	if !loss.Due {
-		return loss.Event, tx.putTimes(e, loss.Event)
-	}
+	return tx.alertLoss(loss)
+}
+
+func (tx scopeTx) loss(e incident.Event) (notify.Loss, error) {
+	incidents, err := tx.EventIncidents(tx.scope, e.ID, false)
+	return notify.EvaluateLoss(e, incidents), err
+}
+
+// alertLoss adds the deletion alert of a loss, and returns the event after that.
+func (tx scopeTx) alertLoss(loss notify.Loss) (_ incident.Event, err error) {
 	var facts []string
 	if !loss.Quiet {
 		if facts, err = tx.facts(nil, notify.FlowLogs(loss.Incidents)); err != nil {
-			return e, err
+			return loss.Event, err
 		}
 	}
 	e, a := loss.Alert(facts, tx.policy, tx.now)

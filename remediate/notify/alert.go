@@ -12,10 +12,10 @@ import (
 )
 
 // eventAlert is an alert about an event, without flow logs. Its ID depends only on the kind,
-// the event and the parts, so that an alert that is made again has the same ID.
-func eventAlert(e incident.Event, kind alert.Kind, now time.Time, parts ...string) alert.Alert {
+// the event and the details, so that an alert that is made again has the same ID.
+func eventAlert(e incident.Event, kind alert.Kind, now time.Time, details ...string) alert.Alert {
 	return alert.Alert{
-		ID:       alert.ID(append([]string{string(kind), e.Scope.String(), e.ID}, parts...)...),
+		ID:       alert.ID(append([]string{string(kind), e.Scope.String(), e.ID}, details...)...),
 		DedupKey: alert.DedupKey(e.Scope.String(), e.ID), CampaignID: e.CampaignID,
 		Time: alert.Time{Time: now}, Kind: kind, Level: e.Level, Rule: e.Rule,
 		Account: e.Scope.Account, Region: e.Scope.Region, EventID: e.ID, Source: e.Source, Actor: e.Actor, DeletedAt: alert.At(e.DeletedAt),
@@ -25,11 +25,11 @@ func eventAlert(e incident.Event, kind alert.Kind, now time.Time, parts ...strin
 // DeletionAlert is the alert that the flow logs of an event are gone. raisedBy are the facts
 // that have raised the level of the event.
 func DeletionAlert(e incident.Event, incidents []incident.Incident, raisedBy []string, now time.Time) alert.Alert {
-	var parts []string
+	var details []string
 	if e.Source == incident.ByEvent { // a forged record with the same event ID can't suppress this alert (I2)
-		parts = []string{idsOf(incidents), incident.ClaimOf(e.Actor, e.DeletedAt)}
+		details = []string{idsOf(incidents), incident.ClaimOf(e.Actor, e.DeletedAt)}
 	}
-	a := eventAlert(e, alert.Deletion, now, parts...)
+	a := eventAlert(e, alert.Deletion, now, details...)
 	a.RaisedBy, a.FlowLogs, a.FailedFlowLogs, a.FailedOmitted = raisedBy, FlowLogs(incidents), e.Failed, e.FailedOmitted
 	return a
 }
@@ -72,12 +72,12 @@ func FlowLog(s inventory.Scope, id, root string, settings inventory.Settings) al
 }
 
 // FindingAlert is an alert about one record that has no event. Its ID depends only on what
-// the record claims and the parts.
-func FindingAlert(f detection.Finding, kind alert.Kind, now time.Time, parts ...string) alert.Alert {
+// the record claims and the details.
+func FindingAlert(f detection.Finding, kind alert.Kind, now time.Time, details ...string) alert.Alert {
 	actor, rec := f.Actor(), f.Record
 	s := inventory.Scope{Account: rec.Account, Region: rec.Region}
 	return alert.Alert{
-		ID:       alert.ID(append([]string{string(kind), s.String(), rec.EventID, rec.EventName, incident.ClaimOf(&actor, rec.EventTime)}, parts...)...),
+		ID:       alert.ID(append([]string{string(kind), s.String(), rec.EventID, rec.EventName, incident.ClaimOf(&actor, rec.EventTime)}, details...)...),
 		DedupKey: alert.DedupKey(s.String(), rec.EventID+" "+string(kind)),
 		Time:     alert.Time{Time: now}, Kind: kind, Level: f.Rule.Level, Rule: &alert.Rule{ID: f.Rule.ID, Title: f.Rule.Title},
 		Account: rec.Account, Region: rec.Region, EventID: rec.EventID, Source: incident.ByEvent, Actor: &actor, EventTime: alert.At(rec.EventTime),

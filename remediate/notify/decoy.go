@@ -10,9 +10,9 @@ import (
 )
 
 // DecoyMade is the alert of a flow log that, as a record says, was created in the place of a lost one, and that
-// does not do the same. ok is false if it is no such flow log, if a rule excuses its maker (isExpected), or if the
+// does not do the same. due is false if it is no such flow log, if a rule excuses its maker (isExpected), or if the
 // snapshot does not have it yet: then the alert about the incident reports it.
-func DecoyMade(f detection.Finding, c *incident.Case, id string) (a alert.Alert, ok bool) {
+func DecoyMade(f detection.Finding, c *incident.Case, id string) (a alert.Alert, due bool) {
 	actor := f.Actor()
 	row, known := c.Row(id)
 	ours := row.Protected || row.Excluded

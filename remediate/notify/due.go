@@ -17,9 +17,9 @@ func AwaitsLoss(e incident.Event) bool {
 func CountsEver(e incident.Event) bool { return !e.DeletionAlertedAt.IsZero() }
 
 // NothingOwed clears the times of a due event that owes no alert: otherwise it would be due for ever. before and
-// after are the event before and after all of its alerts were evaluated. ok is false if that changed its times, or
-// if it is not due any more.
-func NothingOwed(before, after incident.Event, now time.Time) (_ incident.Event, ok bool) {
+// after are the event before and after all of its alerts were evaluated. If that changed its times, or if it is not
+// due any more, nothing is cleared.
+func NothingOwed(before, after incident.Event, now time.Time) (_ incident.Event, cleared bool) {
 	if !after.SameTimes(before) || after.Due().After(now) {
 		return after, false
 	}

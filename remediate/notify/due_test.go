@@ -16,7 +16,7 @@ func TestNothingOwed(t *testing.T) {
 	later := incident.Event{ID: "e-1", Deadline: noon.Add(time.Minute)}
 	for name, tt := range map[string]struct {
 		before, after incident.Event
-		ok            bool
+		cleared       bool
 	}{
 		"its times are the same":    {due, due, true},
 		"an alert has changed them": {due, later, false},
@@ -24,9 +24,9 @@ func TestNothingOwed(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			got, ok := notify.NothingOwed(tt.before, tt.after, noon)
-			if ok != tt.ok || ok && !got.Due().IsZero() || !ok && !got.SameTimes(tt.after) {
-				t.Errorf("nothing is owed: %v, want %v; the event is due %s, stuck %s, overdue %s", ok, tt.ok, got.Deadline, got.StuckAt, got.OverdueAt)
+			got, cleared := notify.NothingOwed(tt.before, tt.after, noon)
+			if cleared != tt.cleared || cleared && !got.Due().IsZero() || !cleared && !got.SameTimes(tt.after) {
+				t.Errorf("nothing is owed: %v, want %v; the event is due %s, stuck %s, overdue %s", cleared, tt.cleared, got.Deadline, got.StuckAt, got.OverdueAt)
 			}
 		})
 	}

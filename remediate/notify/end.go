@@ -10,11 +10,11 @@ import (
 	"flowkeeper/remediate/incident"
 )
 
-// RestoredAlert says which flow logs of an event are back. ok is false if all of them were
+// RestoredAlert says which flow logs of an event are back. due is false if all of them were
 // back before the event was alerted: the alert of an earlier event has said so.
-func RestoredAlert(e incident.Event, incidents []incident.Incident, now time.Time) (a alert.Alert, ok bool) {
-	ok = slices.ContainsFunc(incidents, func(i incident.Incident) bool { return i.EventID == e.ID || i.RestoredAt.After(e.DeletionAlertedAt) })
-	return endAlert(e, alert.Restored, incidents, now), ok
+func RestoredAlert(e incident.Event, incidents []incident.Incident, now time.Time) (a alert.Alert, due bool) {
+	due = slices.ContainsFunc(incidents, func(i incident.Incident) bool { return i.EventID == e.ID || i.RestoredAt.After(e.DeletionAlertedAt) })
+	return endAlert(e, alert.Restored, incidents, now), due
 }
 
 // ClosedAlert says that nothing is left to do about an event. campaignOpen says that other

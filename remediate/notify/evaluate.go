@@ -43,7 +43,7 @@ func LossIsDue(e incident.Event, now time.Time) bool {
 // OneOpenIsEnough reports whether no alert of the event is due as long as one of its incidents is open. If one is
 // open, [Evaluate] then needs a tally of that incident only.
 func OneOpenIsEnough(e incident.Event, now time.Time) bool {
-	return mustWait(e, now) && !isNotBackDue(e, now)
+	return mustWait(e, now) && !notBackIsDue(e, now)
 }
 
 // mustWait reports whether the next alert waits until it is decided what becomes of all flow logs of the event.
@@ -54,7 +54,8 @@ func deadlinePassed(e incident.Event, now time.Time) bool {
 	return !e.Deadline.IsZero() && !mustWait(e, now)
 }
 
-func isNotBackDue(e incident.Event, now time.Time) bool {
+// notBackIsDue reports whether the time has come for an alert about incidents that are stuck or overdue.
+func notBackIsDue(e incident.Event, now time.Time) bool {
 	at := incident.Soonest(e.StuckAt, e.OverdueAt)
 	return !at.IsZero() && !now.Before(at)
 }
@@ -70,7 +71,7 @@ func whileMissing(e incident.Event, now time.Time) incident.Event {
 
 // Owed says which alerts of an event are due, as far as the tally of its incidents shows.
 type Owed struct {
-	Event    incident.Event // the event afterwards; see [NotBack] for the times that follow from that
+	Event    incident.Event // the event afterwards; NotBackAlerts have the times that follow from those
 	Tally    Tally
 	NotBack  bool // the alert about incidents that are stuck or overdue, if there are any
 	Restored bool // see RestoredAlert
@@ -109,7 +110,7 @@ func Evaluate(e incident.Event, n Tally, now time.Time) Owed {
 
 func owesNotBack(e incident.Event, n Tally, now time.Time) bool {
 	switch {
-	case isNotBackDue(e, now):
+	case notBackIsDue(e, now):
 		return true
 	case e.StuckAt.IsZero():
 		return false
@@ -138,5 +139,5 @@ func wasDropped(e incident.Event, n Tally, now time.Time) bool {
 	if len(n) > 0 || e.DeletionAlertedAt.IsZero() {
 		return false
 	}
-	return isNotBackDue(e, now) || deadlinePassed(e, now)
+	return notBackIsDue(e, now) || deadlinePassed(e, now)
 }

@@ -7,18 +7,19 @@ import (
 	"flowkeeper/remediate/incident"
 )
 
-// Loss says whether the deletion alert about the flow logs that a refresh found gone is due.
+// Loss is what a refresh found gone, of which there was no deletion alert yet.
 type Loss struct {
 	Event     incident.Event
 	Incidents []incident.Incident // that the alert names; those that need no alert are left out
-	Due       bool                // the alert is due now: see Alert
+	Decided   bool                // the alert is due, even before the deadline of the event
 	Quiet     bool                // all incidents are decided, and none of them should wake people
+
+	waits bool // some are decided, and the alert is not due
 }
 
-// EvaluateLoss says whether the deletion alert of an event is due whose loss a refresh found:
-// as soon as one of its incidents is decided. If all decided ones are quiet, the alert waits
-// for the others, unless late is set.
-func EvaluateLoss(e incident.Event, incidents []incident.Incident, late bool, now time.Time) Loss {
+// EvaluateLoss is the loss of an event that has the incidents. Its alert is due as soon as one of them is decided. If
+// all decided ones are quiet, it waits for the others.
+func EvaluateLoss(e incident.Event, incidents []incident.Incident) Loss {
 	l := Loss{Event: e}
 	decided, quiet := 0, true // quiet: all decided ones are
 	for _, i := range incidents {
@@ -31,16 +32,19 @@ func EvaluateLoss(e incident.Event, incidents []incident.Incident, late bool, no
 		}
 	}
 	undecided := decided < len(l.Incidents)
-	waits := quiet && undecided // an undecided one may turn out not to be quiet
-	l.Due = decided > 0 && !waits
-	if late {
-		l.Due = len(l.Incidents) > 0
-	}
-	if !l.Due && decided > 0 {
-		l.Event.Deadline = incident.Soonest(e.Deadline, now.Add(incident.NotifyDriftAfter)) // an older version may have stored a later time
-	}
+	l.waits = decided > 0 && quiet && undecided // an undecided one may turn out not to be quiet
+	l.Decided = decided > 0 && !l.waits
 	l.Quiet = quiet && !undecided
 	return l
+}
+
+// WithDeadline is the event of the loss, with a deadline if the alert waits.
+func (l Loss) WithDeadline(now time.Time) incident.Event {
+	e := l.Event
+	if l.waits {
+		e.Deadline = incident.Soonest(e.Deadline, now.Add(incident.NotifyDriftAfter)) // an older version may have stored a later time
+	}
+	return e
 }
 
 // AfterDrift is the event of a refresh after some incidents were opened for it, with the times when the

@@ -34,9 +34,9 @@ func TestEvaluateLoss(t *testing.T) {
 	resourceGone := drift("fl-10", func(i *incident.Incident) { i.State, i.Reason = incident.Closed, incident.ResourceGone })
 	flapping := drift("fl-11", func(i *incident.Incident) { i.Flapping = true })
 	for name, tt := range map[string]struct {
-		incidents        []incident.Incident
-		due, dueIfLate   bool
-		quiet, quietLate bool
+		incidents              []incident.Incident
+		due, dueAtDeadline     bool
+		quiet, quietAtDeadline bool
 	}{
 		"none":                            {nil, false, false, true, true},
 		"undecided":                       {[]incident.Incident{undecided}, false, true, false, false},
@@ -57,11 +57,12 @@ func TestEvaluateLoss(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			e := incident.Event{Scope: scope, ID: "drift-1", Source: incident.ByDrift, Level: alert.High, Deadline: noon.Add(time.Second)}
-			if l := notify.EvaluateLoss(e, tt.incidents, false, noon); l.Due != tt.due || l.Due && l.Quiet != tt.quiet || !l.Event.Deadline.Equal(e.Deadline) {
-				t.Errorf("before it is late: due %v, quiet %v; want %v, %v", l.Due, l.Quiet, tt.due, tt.quiet)
+			l := notify.EvaluateLoss(e, tt.incidents)
+			if l.Decided != tt.due || l.Decided && l.Quiet != tt.quiet || !l.WithDeadline(noon).Deadline.Equal(e.Deadline) {
+				t.Errorf("before the deadline: due %v, quiet %v; want %v, %v", l.Decided, l.Quiet, tt.due, tt.quiet)
 			}
-			if l := notify.EvaluateLoss(e, tt.incidents, true, noon); l.Due != tt.dueIfLate || l.Due && l.Quiet != tt.quietLate {
-				t.Errorf("late: due %v, quiet %v; want %v, %v", l.Due, l.Quiet, tt.dueIfLate, tt.quietLate)
+			if due := len(l.Incidents) > 0; due != tt.dueAtDeadline || due && l.Quiet != tt.quietAtDeadline {
+				t.Errorf("at the deadline: due %v, quiet %v; want %v, %v", due, l.Quiet, tt.dueAtDeadline, tt.quietAtDeadline)
 			}
 		})
 	}
@@ -83,8 +84,8 @@ func TestAQuietLossIsNotLate(t *testing.T) {
 		"nothing is decided":       {[]incident.Incident{undecided}, time.Hour},
 		"the alert is due at once": {[]incident.Incident{restored, undecided}, time.Hour},
 	} {
-		if l := notify.EvaluateLoss(e, tt.incidents, false, noon); !l.Event.Deadline.Equal(noon.Add(tt.due)) {
-			t.Errorf("%s: due at %v, want %v", name, l.Event.Deadline, noon.Add(tt.due))
+		if got := notify.EvaluateLoss(e, tt.incidents).WithDeadline(noon).Deadline; !got.Equal(noon.Add(tt.due)) {
+			t.Errorf("%s: due at %v, want %v", name, got, noon.Add(tt.due))
 		}
 	}
 }
@@ -94,7 +95,7 @@ func TestLossAlert(t *testing.T) {
 	e := incident.Event{Scope: scope, ID: "drift-1", Source: incident.ByDrift, Level: alert.High, ClosedAlertedAt: ago(time.Second), Deadline: noon}
 	waits := drift("fl-1", func(i *incident.Incident) { i.WaitUntil = noon.Add(time.Minute) })
 	restored := drift("fl-2", func(i *incident.Incident) { i.State = incident.Restored })
-	next, a := notify.EvaluateLoss(e, []incident.Incident{waits, restored}, false, noon).Alert([]string{alert.WholeVPC}, incident.Policy{LateRecords: true}, noon)
+	next, a := notify.EvaluateLoss(e, []incident.Incident{waits, restored}).Alert([]string{alert.WholeVPC}, incident.Policy{LateRecords: true}, noon)
 	if a.Kind != alert.Deletion || a.Level != alert.Critical || !slices.Equal(a.RaisedBy, []string{alert.WholeVPC}) || !slices.Equal(named(a), []string{"fl-1", "fl-2"}) || !a.LateRecords {
 		t.Errorf("the alert is %+v", a)
 	}
@@ -105,7 +106,7 @@ func TestLossAlert(t *testing.T) {
 		t.Errorf("the event is %+v", next)
 	}
 	released := drift("fl-3", func(i *incident.Incident) { i.State, i.Reason = incident.Closed, incident.Released })
-	if _, a := notify.EvaluateLoss(e, []incident.Incident{released}, false, noon).Alert([]string{alert.WholeVPC}, incident.Policy{}, noon); a.Level != alert.Informational || len(a.RaisedBy) > 0 || a.LateRecords {
+	if _, a := notify.EvaluateLoss(e, []incident.Incident{released}).Alert([]string{alert.WholeVPC}, incident.Policy{}, noon); a.Level != alert.Informational || len(a.RaisedBy) > 0 || a.LateRecords {
 		t.Errorf("a loss that was allowed is %s, raised by %v", a.Level, a.RaisedBy)
 	}
 }

@@ -9,26 +9,26 @@ import (
 	"flowkeeper/remediate/incident"
 )
 
-// NotBack has the alerts about incidents of an event that are stuck or overdue.
-type NotBack struct {
+// NotBackAlerts are the alerts about incidents of an event that are stuck or overdue, and what follows from them.
+type NotBackAlerts struct {
 	Event     incident.Event      // with the times when the next such alerts are due
 	Incidents []incident.Incident // those that change
 	Alerts    []alert.Alert       // one of each kind, about all incidents of it
 }
 
-// NotBackDue are the incidents of an event that its next alert names, unless they are not to
+// NamedNotBack are the incidents that an alert of now about what is not back names, unless they are not to
 // be restored: those that are stuck for a reason that no alert has given, those that are
 // overdue, and those whose last alert is at least remindWith old.
-func NotBackDue(incidents []incident.Incident, p incident.Policy, now time.Time) (due []incident.Incident) {
+func NamedNotBack(incidents []incident.Incident, p incident.Policy, now time.Time) (named []incident.Incident) {
 	for _, i := range incidents {
-		if i = i.ClampTimes(now, p); notBackDue(i, p, now) {
-			due = append(due, i)
+		if i = i.ClampTimes(now, p); isNamedNotBack(i, p, now) {
+			named = append(named, i)
 		}
 	}
-	return due
+	return named
 }
 
-func notBackDue(i incident.Incident, p incident.Policy, now time.Time) bool {
+func isNamedNotBack(i incident.Incident, p incident.Policy, now time.Time) bool {
 	if i.PendingNotice() {
 		return true
 	}
@@ -45,37 +45,37 @@ func notBackDue(i incident.Incident, p incident.Policy, now time.Time) bool {
 const remindWith = incident.RemindAfter - time.Hour
 
 // EvaluateNotBack makes the alerts about the incidents of the event that are stuck or overdue, of which the case has
-// those that are in [NotBackDue]. It leaves out those that are not to be restored. They are checked again
+// those that are in [NamedNotBack]. It leaves out those that are not to be restored. They are checked again
 // after [incident.OverdueAfter], because they may be protected by then. tried: their scope has a client, so that
 // restores are tried.
-func (o Owed) EvaluateNotBack(incidents []incident.Incident, c *incident.Case, tried bool) NotBack {
+func (o Owed) EvaluateNotBack(incidents []incident.Incident, c *incident.Case, tried bool) NotBackAlerts {
 	e, p, now := o.Event, c.Policy, c.Now
-	n := NotBack{Event: e}
+	n := NotBackAlerts{Event: e}
 	n.Event.StuckAt, n.Event.OverdueAt = time.Time{}, time.Time{}
-	named := map[alert.Kind][]incident.Incident{}
+	byKind := map[alert.Kind][]incident.Incident{}
 	for _, was := range incidents {
 		i := was.ClampTimes(now, p)
-		due := notBackDue(i, p, now)
-		if due && c.Foresee(i) != "" {
+		named := isNamedNotBack(i, p, now)
+		if named && c.Foresee(i) != "" {
 			n.Event.OverdueAt = incident.Soonest(n.Event.OverdueAt, now.Add(incident.OverdueAfter))
 			continue
 		}
-		if due {
+		if named {
 			var why incident.Stuck
 			i, why = noticed(i, now)
 			shown := i
 			shown.Stuck = &why
-			named[why.Kind] = append(named[why.Kind], shown)
+			byKind[why.Kind] = append(byKind[why.Kind], shown)
 		}
-		if due || countsAnew(was, i) {
+		if named || countsAnew(was, i) {
 			n.Incidents = append(n.Incidents, i)
 		}
 		n.Event.OverdueAt = incident.Soonest(n.Event.OverdueAt, i.OverdueAt(p))
 	}
 	for _, kind := range []alert.Kind{alert.Decoy, alert.Blocked, alert.Flapping} {
-		if len(named[kind]) > 0 {
+		if len(byKind[kind]) > 0 {
 			n.Event.StuckAlerted = true
-			a := notBackAlert(e, kind, named[kind], now)
+			a := notBackAlert(e, kind, byKind[kind], now)
 			if !tried {
 				a = notTried(a)
 			}
@@ -114,11 +114,11 @@ func countsAnew(was, i incident.Incident) bool {
 // notBackAlert is the alert about incidents whose reasons, which are in their Stuck, have
 // the same kind.
 func notBackAlert(e incident.Event, kind alert.Kind, incidents []incident.Incident, now time.Time) alert.Alert {
-	parts := []string{strconv.FormatInt(now.UnixMilli(), 10)}
+	details := []string{strconv.FormatInt(now.UnixMilli(), 10)}
 	for _, i := range incidents {
-		parts = append(parts, i.FlowLogID, string(i.Reason))
+		details = append(details, i.FlowLogID, string(i.Reason))
 	}
-	a := eventAlert(e, kind, now, parts...)
+	a := eventAlert(e, kind, now, details...)
 	a.Level, a.Rule, a.FlowLogs = alert.Critical, nil, FlowLogs(incidents)
 	for n := range a.FlowLogs {
 		f, i := &a.FlowLogs[n], incidents[n]

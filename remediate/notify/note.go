@@ -9,10 +9,9 @@ import (
 )
 
 // AfterNote is the event of a note's incident after the note. found says that the store has
-// the event; if not, it is made again if an alert of it must follow. ok says that the event
-// has changed. For [incident.NoteKnown] and [incident.NoteNotDelivering] see [KnownNow] and
+// the event; if not, it is made again if an alert of it must follow. For [incident.NoteKnown] and [incident.NoteNotDelivering] see [KnownNow] and
 // [NotDelivering].
-func AfterNote(e incident.Event, found bool, n incident.Note, p incident.Policy, now time.Time) (_ incident.Event, ok bool) {
+func AfterNote(e incident.Event, found bool, n incident.Note, p incident.Policy, now time.Time) (_ incident.Event, changed bool) {
 	i := n.Incident
 	switch n.Kind {
 	case incident.NoteLineage:
@@ -40,9 +39,9 @@ func AfterNote(e incident.Event, found bool, n incident.Note, p incident.Policy,
 	return e, false
 }
 
-// stuck is the event of an incident that is stuck for a reason that no alert has given yet.
-// ok says that an alert is due earlier than before.
-func stuck(e incident.Event, i incident.Incident, now time.Time) (_ incident.Event, ok bool) {
+// stuck is the event of an incident that is stuck for a reason that no alert has given yet. It does not
+// change if an alert about another one is to come, which gives this reason, too.
+func stuck(e incident.Event, i incident.Incident, now time.Time) (_ incident.Event, changed bool) {
 	switch {
 	case i.Reason == incident.TokenUsed && !e.TokenUsed: // it may be back soon, but people need an alert about it all the same
 		e.TokenUsed, e.StuckAt = true, incident.Soonest(e.StuckAt, now.Add(incident.NotifyTokenUsedAfter))
@@ -62,8 +61,8 @@ func eventOf(i incident.Incident, level alert.Level, detected time.Time) inciden
 }
 
 // reopened is an event with an incident that is open again, so that its end must be alerted
-// again. ok is false if no restored or closed alert of it was made.
-func reopened(e incident.Event, now time.Time) (_ incident.Event, ok bool) {
+// again. It does not change if no restored or closed alert of it was made.
+func reopened(e incident.Event, now time.Time) (_ incident.Event, changed bool) {
 	if e.RestoredAlertedAt.IsZero() && e.ClosedAlertedAt.IsZero() {
 		return e, false
 	}
@@ -76,9 +75,9 @@ func reopened(e incident.Event, now time.Time) (_ incident.Event, ok bool) {
 	return e, true
 }
 
-// OverdueBy is an event of which an incident is overdue at a time; zero means never. ok says
-// that this is earlier than before.
-func OverdueBy(e incident.Event, at time.Time) (_ incident.Event, ok bool) {
+// OverdueBy is an event of which an incident is overdue at a time; zero means never. earlier says
+// that no incident of it was overdue so early before.
+func OverdueBy(e incident.Event, at time.Time) (_ incident.Event, earlier bool) {
 	if at.IsZero() || !e.OverdueAt.IsZero() && !at.Before(e.OverdueAt) {
 		return e, false
 	}
@@ -86,18 +85,18 @@ func OverdueBy(e incident.Event, at time.Time) (_ incident.Event, ok bool) {
 	return e, true
 }
 
-// KnownNow is the event of an incident whose flow log the snapshot knows by now. ok says that
-// the event has changed, and due that its deletion alert is due, which was held while the event
-// named no known flow log (see [KnownAlert]). After an alert about another flow log that is not
-// back, an event may be due in a day only: now it is due when this flow log is overdue.
-func KnownNow(e incident.Event, found bool, i incident.Incident, p incident.Policy) (_ incident.Event, ok, due bool) {
+// KnownNow is the event of an incident whose flow log the snapshot knows by now. due says that
+// its deletion alert is due, which was held while the event named no known flow log (see [KnownAlert]).
+// If that alert was made before, the event is due when this flow log is overdue: after an alert about
+// another one that is not back, it may be due in a day only.
+func KnownNow(e incident.Event, found bool, i incident.Incident, p incident.Policy) (_ incident.Event, changed, due bool) {
 	alerted := found && !e.Unknown
 	switch {
 	case i.Source != incident.ByEvent || i.EventID == "":
 		return e, false, false
 	case alerted:
-		e, ok = OverdueBy(e, i.OverdueAt(p))
-		return e, ok, false
+		e, earlier := OverdueBy(e, i.OverdueAt(p))
+		return e, earlier, false
 	case !found: // dropped to save space
 		e = eventOf(i, alert.High, i.DetectedAt)
 	}
