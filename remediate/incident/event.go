@@ -30,6 +30,8 @@ const (
 // Event groups the incidents of one record, or of one refresh that found flow logs gone:
 // people get one alert of each kind about all of them. Its JSON is in the state file. JSON names that differ from
 // those of the fields are of earlier versions: state files keep them.
+//
+// TestSameTimes and TestEventClampTimesKnowsEveryTime fail for a new field that they do not know.
 type Event struct {
 	Scope      inventory.Scope
 	ID         string

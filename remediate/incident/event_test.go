@@ -1,9 +1,46 @@
 package incident
 
 import (
+	"reflect"
+	"slices"
+	"strings"
 	"testing"
 	"time"
+
+	"flowkeeper/alert"
 )
+
+// full is an event whose fields all have a value.
+func full() Event {
+	e := Event{Scope: scope, Level: alert.High, Rule: &alert.Rule{}, Actor: &alert.Actor{}, Failed: []alert.FlowLog{{}}}
+	fill(&e)
+	return e
+}
+
+// changed are the names of the fields in which two events differ.
+func changed(before, after Event) (names []string) {
+	for f, v := range reflect.ValueOf(after).Fields() {
+		if !reflect.DeepEqual(v.Interface(), reflect.ValueOf(before).FieldByIndex(f.Index).Interface()) {
+			names = append(names, f.Name)
+		}
+	}
+	return names
+}
+
+// TestSameTimes: the fields that change when alerts about an event are evaluated are compared. A new field that
+// changes only together with other writes of the event is to be added to others.
+func TestSameTimes(t *testing.T) {
+	t.Parallel()
+	others := strings.Fields(`Scope ID Source Rule Level Actor DeletedAt DetectedAt Failed FailedOmitted CampaignID Unknown
+		DeletionAlertedAt ReopenedAt TokenUsed NotTaggedAt`)
+	for f := range reflect.TypeFor[Event]().Fields() {
+		e := full()
+		reflect.ValueOf(&e).Elem().FieldByIndex(f.Index).SetZero()
+		if same, want := full().SameTimes(e), slices.Contains(others, f.Name); same != want {
+			t.Errorf("two events that differ in %s have the same times: %v, want %v", f.Name, same, want)
+		}
+	}
+}
 
 // TestEventClampTimes: the clock has gone back by days. If no alert has said yet that the flow logs of an event are not
 // back, the event is due within five minutes, and not only after a day.
@@ -25,8 +62,29 @@ func TestEventClampTimes(t *testing.T) {
 			}
 		})
 	}
-	if e := (Event{}).ClampTimes(now); !e.OverdueAt.IsZero() {
-		t.Errorf("an event without a time is overdue at %s", e.OverdueAt)
+	if d := differences(Event{}, Event{}.ClampTimes(now)); d != "" {
+		t.Errorf("an event without times has some: %s", d)
+	}
+}
+
+// TestEventClampTimesKnowsEveryTime: each time by which an alert is due is clamped. A new field that only says when
+// something happened is to be added to stay.
+func TestEventClampTimesKnowsEveryTime(t *testing.T) {
+	t.Parallel()
+	stay := strings.Fields("DeletedAt DetectedAt DeletionAlertedAt ReopenedAt RestoredAlertedAt ClosedAlertedAt NotTaggedAt")
+	var e Event
+	var want []string
+	for f, v := range reflect.ValueOf(&e).Elem().Fields() {
+		if f.Type != reflect.TypeFor[time.Time]() {
+			continue
+		}
+		v.Set(reflect.ValueOf(now.AddDate(0, 0, 10)))
+		if !slices.Contains(stay, f.Name) {
+			want = append(want, f.Name)
+		}
+	}
+	if got := changed(e, e.ClampTimes(now)); !slices.Equal(got, want) {
+		t.Errorf("%v are clamped, want %v", got, want)
 	}
 }
 

@@ -85,6 +85,9 @@ const (
 // Incident is what Flowkeeper does about the loss of one flow log. There is one for each
 // flow log of a scope, which may be opened again. Its JSON is in the state file. JSON names that differ from those
 // of the fields are of earlier versions: state files keep them.
+//
+// TestReopen fails for a new field that reopen neither resets nor is to keep, TestClampTimes for a new time that is
+// neither clamped nor is to stay.
 type Incident struct {
 	// What was lost.
 	Scope      inventory.Scope

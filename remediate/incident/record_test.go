@@ -102,22 +102,9 @@ func TestReopen(t *testing.T) {
 	stays := strings.Fields(`Scope FlowLogID RootID ResourceID Source EventID Actor Action DeletedAt DetectedAt LastSeenAt FirstSeenAt
 		Known Frozen Generation Keyed RandomToken Untagged Flapping FlapAlerted Call NothingMadeAt LateDestination Untried`)
 	full := Incident{State: Closed, Stuck: &Stuck{}, Actor: &alert.Actor{}, Frozen: wanted, Scope: scope, Call: &SentCall{}, MissingTags: map[string]string{"a": "b"}}
-	v := reflect.ValueOf(&full).Elem()
-	for _, field := range v.Fields() {
-		switch f := field; {
-		case !f.IsZero():
-		case f.Type() == reflect.TypeFor[time.Time]():
-			f.Set(reflect.ValueOf(noon))
-		case f.Kind() == reflect.String:
-			f.SetString("x")
-		case f.Kind() == reflect.Bool:
-			f.SetBool(true)
-		default:
-			f.SetInt(2)
-		}
-	}
+	fill(&full)
 	got := full.reopen(now)
-	v = reflect.ValueOf(got)
+	v := reflect.ValueOf(got)
 	for n := range v.NumField() {
 		name := v.Type().Field(n).Name
 		switch {
@@ -132,6 +119,23 @@ func TestReopen(t *testing.T) {
 	}
 	if got.State != Open || !got.OpenedAt.Equal(now) || !got.NextAttemptAt.Equal(now) {
 		t.Errorf("%s, opened %s, due %s", got.State, got.OpenedAt, got.NextAttemptAt)
+	}
+}
+
+// fill gives each field of a struct a value, if it has none. Structs, slices and maps in it must have one.
+func fill(s any) {
+	for _, f := range reflect.ValueOf(s).Elem().Fields() {
+		switch {
+		case !f.IsZero():
+		case f.Type() == reflect.TypeFor[time.Time]():
+			f.Set(reflect.ValueOf(noon))
+		case f.Kind() == reflect.String:
+			f.SetString("x")
+		case f.Kind() == reflect.Bool:
+			f.SetBool(true)
+		default:
+			f.SetInt(2)
+		}
 	}
 }
 
