@@ -98,14 +98,13 @@ func (e Event) ClampTimes(now time.Time) Event {
 	return e
 }
 
-// MergeRecord is the event of a record, merged with before: the event of an earlier record that
-// had the same event ID. Either may be forged (I2): the level is never lowered, and a record that
-// names no known flow log does not change who did it.
-func (e Event) MergeRecord(before Event, incidents []Incident) Event {
-	e.Level, e.DetectedAt = alert.Highest(before.Level, e.Level), before.DetectedAt
-	e.StuckAt, e.StuckAlerted, e.OverdueAt, e.TokenUsed = before.StuckAt, before.StuckAlerted, before.OverdueAt, before.TokenUsed
-	if !slices.ContainsFunc(incidents, func(i Incident) bool { return i.Known }) {
-		e.Actor, e.Rule, e.DeletedAt, e.Failed = before.Actor, before.Rule, before.DeletedAt, before.Failed
+// MergeRecord is the event after one more record with its event ID: of is the event of that record alone. Either
+// record may be forged (I2): the level is never lowered, and a record that names no known flow log does not change
+// who did it.
+func (e Event) MergeRecord(of Event, incidents []Incident) Event {
+	e.Source, e.Level, e.CampaignID = of.Source, alert.Highest(e.Level, of.Level), of.CampaignID
+	if slices.ContainsFunc(incidents, func(i Incident) bool { return i.Known }) {
+		e.Actor, e.Rule, e.DeletedAt, e.Failed, e.FailedOmitted = of.Actor, of.Rule, of.DeletedAt, of.Failed, of.FailedOmitted
 	}
 	return e
 }

@@ -27,6 +27,34 @@ func changed(before, after Event) (names []string) {
 	return names
 }
 
+// TestMergeRecord: one more record changes what the event says of the call, if it names a known flow log. Either way it
+// changes nothing of what was alerted, or is due.
+func TestMergeRecord(t *testing.T) {
+	t.Parallel()
+	of := Event{Scope: scope, ID: "x", Source: ByEvent, Level: alert.Low, CampaignID: "another", DetectedAt: now}
+	for name, c := range map[string]struct {
+		known   bool
+		changed string
+	}{
+		"a known flow log":    {true, "Source Rule Actor DeletedAt Failed CampaignID FailedOmitted"},
+		"an unknown flow log": {false, "Source CampaignID"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			after := full().MergeRecord(of, []Incident{{}, {Known: c.known}})
+			if got := strings.Join(changed(full(), after), " "); got != c.changed {
+				t.Errorf("%s are changed, want %s", got, c.changed)
+			}
+			if after.Source != of.Source || after.CampaignID != of.CampaignID || c.known && (after.Actor != nil || after.Rule != nil || after.FailedOmitted != 0) {
+				t.Errorf("%+v", after)
+			}
+		})
+	}
+	if after := full().MergeRecord(Event{Level: alert.Critical}, nil); after.Level != alert.Critical {
+		t.Errorf("the level is %s, want that of the graver record", after.Level)
+	}
+}
+
 // TestSameTimes: the fields that change when alerts about an event are evaluated are compared. A new field that
 // changes only together with other writes of the event is to be added to others.
 func TestSameTimes(t *testing.T) {

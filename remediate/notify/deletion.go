@@ -57,14 +57,14 @@ func (d Deletion) Alert(recent []alert.RecentCalls, now time.Time) alert.Alert {
 func (d Deletion) EventAfter(before incident.Event, seenBefore, alerted bool, p incident.Policy, now time.Time) incident.Event {
 	e := d.Event
 	if seenBefore {
-		e = e.MergeRecord(before, d.Incidents)
+		e = before.MergeRecord(d.Event, d.Incidents)
 	}
 	e.Unknown = d.NeverSaw && (!seenBefore || before.Unknown)
-	if alerted {
-		return Alerted(e, d.Incidents, p, now)
+	if !alerted {
+		return e
 	}
-	e.DeletionAlertedAt, e.RestoredAlertedAt, e.ClosedAlertedAt, e.Deadline = before.DeletionAlertedAt, before.RestoredAlertedAt, before.ClosedAlertedAt, before.Deadline
-	return e
+	e.ReopenedAt, e.RestoredAlertedAt, e.ClosedAlertedAt, e.Deadline = time.Time{}, time.Time{}, time.Time{}, time.Time{}
+	return Alerted(e, d.Incidents, p, now)
 }
 
 // SaysMore reports whether a record says something about one of its flow logs that earlier records with
