@@ -67,7 +67,7 @@ func (o Owed) EvaluateNotBack(incidents []incident.Incident, c *incident.Case, t
 			shown.Stuck = &why
 			byKind[why.Kind] = append(byKind[why.Kind], shown)
 		}
-		if named || countsAnew(was, i) {
+		if named || isClamped(was, i) {
 			n.Incidents = append(n.Incidents, i)
 		}
 		n.Event.OverdueAt = incident.Soonest(n.Event.OverdueAt, i.OverdueAt(p))
@@ -102,11 +102,11 @@ func noticed(i incident.Incident, now time.Time) (incident.Incident, incident.St
 	return i, why
 }
 
-// countsAnew reports whether the clock was set back, so that the times of an incident are
-// counted from now on.
-func countsAnew(was, i incident.Incident) bool {
+// isClamped reports whether i has other times than was from which it is counted when an incident is overdue: the clock
+// went back. They must be saved, because otherwise the incident would be overdue later with each evaluation.
+func isClamped(was, i incident.Incident) bool {
 	times := func(i incident.Incident) []time.Time {
-		return []time.Time{i.OpenedAt, i.MissingSince, i.StuckAlertedAt, i.WaitUntil}
+		return []time.Time{i.OpenedAt, i.MissingSince, i.RestoredAt, i.StuckAlertedAt, i.WaitUntil}
 	}
 	return !slices.EqualFunc(times(was), times(i), time.Time.Equal)
 }

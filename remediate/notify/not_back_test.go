@@ -1,6 +1,7 @@
 package notify_test
 
 import (
+	"reflect"
 	"slices"
 	"testing"
 	"time"
@@ -125,6 +126,37 @@ func TestEvaluateNotBack(t *testing.T) {
 				t.Errorf("the event is stuck at %v (alerted: %v), overdue at %v; want overdue at %v", n.Event.StuckAt, n.Event.StuckAlerted, n.Event.OverdueAt, tt.overdueAt)
 			}
 		})
+	}
+}
+
+// TestAClockThatWentBackPutsOffNoAlert: an incident with a time in the future, from which it is counted when the
+// incident is overdue, is changed. Otherwise it would be overdue later with each evaluation.
+func TestAClockThatWentBackPutsOffNoAlert(t *testing.T) {
+	t.Parallel()
+	var tried []string
+	for _, i := range []incident.Incident{
+		lost("fl-1", incident.Open),
+		with(lost("fl-2", incident.Blocked), func(i *incident.Incident) { i.StuckAlertedAt = ago(time.Second) }),
+		with(lost("fl-3", incident.Restored), func(i *incident.Incident) { i.NewID, i.RestoredAt = "fl-4", ago(time.Second) }),
+	} {
+		for f := range reflect.TypeFor[incident.Incident]().Fields() {
+			if f.Type != reflect.TypeFor[time.Time]() {
+				continue
+			}
+			was := i
+			reflect.ValueOf(&was).Elem().FieldByIndex(f.Index).Set(reflect.ValueOf(noon.Add(time.Hour)))
+			if was.OverdueAt(incident.Policy{}).Equal(was.ClampTimes(noon, incident.Policy{}).OverdueAt(incident.Policy{})) {
+				continue
+			}
+			tried = append(tried, f.Name)
+			if n := (notify.Owed{Event: alerted(nil)}).EvaluateNotBack([]incident.Incident{was}, caseOf(), true); len(n.Incidents) != 1 {
+				t.Errorf("%s, with %s in the future, is not changed", i.State, f.Name)
+			}
+		}
+	}
+	slices.Sort(tried)
+	if want := []string{"MissingSince", "OpenedAt", "RestoredAt", "StuckAlertedAt", "WaitUntil"}; !slices.Equal(slices.Compact(tried), want) {
+		t.Errorf("%q count, want %q", tried, want)
 	}
 }
 
