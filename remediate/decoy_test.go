@@ -215,7 +215,7 @@ func TestDecoyMadeIsAlerted(t *testing.T) {
 	s.deliver(deletion)
 	s.events++
 	f := s.judge(cloudtrail.Record{EventID: "made", EventName: cloudtrail.CreateFlowLogs, EventSource: cloudtrail.EC2, EventTime: s.now, Account: account, Region: region,
-		CreatedIDs: []string{decoy}, ResourceIDs: []string{"vpc-1"}, Identity: cloudtrail.Identity{Type: "IAMUser", ARN: mallory}})
+		CreatedIDs: []string{decoy}, Identity: cloudtrail.Identity{Type: "IAMUser", ARN: mallory}})
 	s.deliver(f, f)
 	all := s.alerts(alert.Tamper)
 	if len(all) != 1 || all[0].Level != alert.High || all[0].Target != decoy || all[0].Actor.ARN != mallory || all[0].FlowLogs[0].FlowLogID != id || len(all[0].FlowLogs[0].DifferencesFound) != 1 {

@@ -51,10 +51,10 @@ func as(f detection.Finding, role string) detection.Finding {
 	return f
 }
 
-// recordOfCreate returns the finding of a record that mallory has created a flow log on vpc-1.
+// recordOfCreate returns the finding of a record that mallory has created a flow log.
 func (s *scene) recordOfCreate(id string) detection.Finding {
 	f := s.record()
-	f.Kind, f.Record.IDsUnknown, f.Record.CreatedIDs, f.Record.ResourceIDs = detection.Created, false, []string{id}, []string{"vpc-1"}
+	f.Kind, f.Record.IDsUnknown, f.Record.CreatedIDs = detection.Created, false, []string{id}
 	return f
 }
 
@@ -66,7 +66,7 @@ func forgedCreate(n int) detection.Finding {
 
 // vpcDeleted returns the finding of a record that a VPC was deleted.
 func vpcDeleted(vpc string) detection.Finding {
-	return detection.Finding{Kind: detection.TornDown, Record: cloudtrail.Record{EventID: "torn-" + vpc, Account: account, Region: region, ResourceIDs: []string{vpc}}}
+	return detection.Finding{Kind: detection.TornDown, Record: cloudtrail.Record{EventID: "torn-" + vpc, Account: account, Region: region, VPC: vpc}}
 }
 
 // madeUpIDs returns n IDs of flow logs that never existed.

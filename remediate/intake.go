@@ -23,7 +23,7 @@ func (in intake) commitAll(ctx context.Context, fs []detection.Finding, keepAliv
 	now := in.store.now()
 	err := in.commitWhileAsking(ctx, fs, func() error { return in.commit(ctx, fs, now, keepAlive) })
 	for _, f := range fs {
-		live := f.Kind == detection.TornDown && in.hasLiveFlowLog(ctx, f.Record.ResourceIDs[0])
+		live := f.Kind == detection.TornDown && in.hasLiveFlowLog(ctx, f.Record.VPC)
 		if needsRefresh(f, live) {
 			in.refreshes.Soon(in.store.scope)
 		}
@@ -111,7 +111,7 @@ func (in intake) commitTogether(ctx context.Context, fs []detection.Finding, now
 	}
 	for _, f := range fs {
 		if f.Kind == detection.TornDown {
-			in.memory.noteTornDown(f.Record.ResourceIDs[0], now)
+			in.memory.noteTornDown(f.Record.VPC, now)
 		}
 	}
 	if in.meter == nil {
@@ -136,8 +136,8 @@ func (in intake) applyFinding(tx scopeTx, f detection.Finding) (isNew bool, err 
 		_, err = repeat.RecordCall(tx, f, len(f.Record.CreatedIDs), tx.now)
 		return false, err
 	case detection.TornDown:
-		resource := f.Record.ResourceIDs[0]
-		return false, tx.changeCase(incident.Selection{Resources: []string{resource}}, func(c *incident.Case) error { c.TornDown(resource); return nil })
+		vpc := f.Record.VPC
+		return false, tx.changeCase(incident.Selection{Resources: []string{vpc}}, func(c *incident.Case) error { c.TornDown(vpc); return nil })
 	default: // RecordFindings passes the other kinds to Tampering and Rehearsals
 		return false, fmt.Errorf("no such kind of finding as %d", f.Kind)
 	}

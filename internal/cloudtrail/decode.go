@@ -189,12 +189,11 @@ func (r *Record) readParameters(request, response json.RawMessage) {
 		}
 		r.Refused = refusals(answer["unsuccessful"])
 	case CreateFlowLogs:
-		r.ResourceIDs = unique(contents(params["ResourceId"]))
 		r.ClientToken = scalar(params["ClientToken"])
 		r.CreatedIDs = idsIn(contents(object(answer["flowLogIdSet"])["item"]))
 		_, r.IDsUnknown = omitted(response)
 	case DeleteVPC:
-		r.ResourceIDs = unique([]string{scalar(params["vpcId"])})
+		r.VPC = scalar(params["vpcId"])
 	}
 }
 

@@ -83,18 +83,18 @@ func TestDecode(t *testing.T) {
 		"created": {`{` + head + `"eventName":"CreateFlowLogs","requestParameters":{"CreateFlowLogsRequest":{"ResourceId":{"tag":1,"content":"vpc-1"}}},"responseElements":{"CreateFlowLogsResponse":{"flowLogIdSet":{"item":"fl-00000001"},"unsuccessful":""}}}`,
 			func() Record {
 				r := base(CreateFlowLogs)
-				r.ResourceIDs, r.CreatedIDs = []string{"vpc-1"}, []string{"fl-00000001"}
+				r.CreatedIDs = []string{"fl-00000001"}
 				return r
 			}()},
 		"several created": {`{` + head + `"eventName":"CreateFlowLogs","requestParameters":{"CreateFlowLogsRequest":{"ResourceId":[{"content":"vpc-1"},{"content":"vpc-2"}]}},"responseElements":{"CreateFlowLogsResponse":{"flowLogIdSet":{"item":["fl-00000001","fl-00000002"]}}}}`,
 			func() Record {
 				r := base(CreateFlowLogs)
-				r.ResourceIDs, r.CreatedIDs = []string{"vpc-1", "vpc-2"}, []string{"fl-00000001", "fl-00000002"}
+				r.CreatedIDs = []string{"fl-00000001", "fl-00000002"}
 				return r
 			}()},
 		"a VPC": {`{` + head + `"eventName":"DeleteVpc","requestParameters":{"vpcId":"vpc-1"}}`, func() Record {
 			r := base(DeleteVPC)
-			r.ResourceIDs = []string{"vpc-1"}
+			r.VPC = "vpc-1"
 			return r
 		}()},
 		"a retention": {`{` + other("logs", "PutRetentionPolicy") + `"requestParameters":{"logGroupName":"/vpc/flow","retentionInDays":1}}`, touched("logs", "PutRetentionPolicy", "/vpc/flow", "to 1 day")},

@@ -23,8 +23,8 @@ type Record struct {
 	FlowLogIDs  []string  // DeleteFlowLogs: the IDs asked for, unique, in order
 	Refused     []Refusal // IDs that AWS refused in an answer with status 200
 	CreatedIDs  []string  // CreateFlowLogs: the new flow logs' IDs
-	ResourceIDs []string  // CreateFlowLogs, DeleteVpc: the resources named
 	ClientToken string    // CreateFlowLogs
+	VPC         string    // DeleteVpc: the ID of the VPC; empty: not stated
 	IDsUnknown  bool      // parameters or answer omitted, or of a shape that names no ID: a refresh must find them
 
 	// Of calls that change what flow logs depend on (Tampers).

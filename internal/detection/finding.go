@@ -15,7 +15,7 @@ const (
 	Attempted                 // DeleteFlowLogs, dry run or refused for every ID
 	Created                   // CreateFlowLogs succeeded: the snapshot should know these
 	Rehearsed                 // a Flowkeeper tried a restore as a dry run; AWS may have refused it
-	TornDown                  // a VPC was deleted: AWS removes its flow logs without a record
+	TornDown                  // a VPC (Record.VPC) was deleted: AWS removes its flow logs without a record
 	Tampered                  // something was changed that flow logs may depend on
 )
 

@@ -39,7 +39,7 @@ func Judge(r cloudtrail.Record) (Finding, bool) {
 		made := r.ErrorCode == "" && (len(r.CreatedIDs) > 0 || r.IDsUnknown)
 		return Finding{Kind: Created, Rule: ruleOf(createdFile), Record: r}, made
 	case cloudtrail.DeleteVPC:
-		return Finding{Kind: TornDown, Record: r}, r.ErrorCode == "" && !r.DryRun && len(r.ResourceIDs) > 0
+		return Finding{Kind: TornDown, Record: r}, r.ErrorCode == "" && !r.DryRun && r.VPC != ""
 	}
 	return Finding{}, false
 }

@@ -49,12 +49,12 @@ func TestJudge(t *testing.T) {
 		"refused to tamper": {record(func(r *cloudtrail.Record) {
 			r.EventSource, r.EventName, r.ErrorCode = "logs.amazonaws.com", "DeleteLogGroup", "AccessDenied"
 		}), 0, "", ""},
-		"torn down": {record(func(r *cloudtrail.Record) { r.EventName, r.ResourceIDs = cloudtrail.DeleteVPC, []string{"vpc-1"} }), TornDown, "", ""},
+		"torn down": {record(func(r *cloudtrail.Record) { r.EventName, r.VPC = cloudtrail.DeleteVPC, "vpc-1" }), TornDown, "", ""},
 		"not torn down": {record(func(r *cloudtrail.Record) {
-			r.EventName, r.ResourceIDs, r.ErrorCode = cloudtrail.DeleteVPC, []string{"vpc-1"}, "Client.DependencyViolation"
+			r.EventName, r.VPC, r.ErrorCode = cloudtrail.DeleteVPC, "vpc-1", "Client.DependencyViolation"
 		}), 0, "", ""},
 		"torn down in a dry run": {record(func(r *cloudtrail.Record) {
-			r.EventName, r.ResourceIDs, r.DryRun = cloudtrail.DeleteVPC, []string{"vpc-1"}, true
+			r.EventName, r.VPC, r.DryRun = cloudtrail.DeleteVPC, "vpc-1", true
 		}), 0, "", ""},
 		"torn down without a name":         {record(func(r *cloudtrail.Record) { r.EventName = cloudtrail.DeleteVPC }), 0, "", ""},
 		"created, and the IDs are omitted": {record(func(r *cloudtrail.Record) { r.EventName, r.IDsUnknown = cloudtrail.CreateFlowLogs, true }), Created, "", ""},

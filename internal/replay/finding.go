@@ -90,7 +90,7 @@ func (p Planner) Explain(ctx context.Context, f detection.Finding) (v Finding, e
 			v.FlowLogs = append(v.FlowLogs, Planned{FlowLogID: id})
 		}
 	case f.Kind == detection.TornDown:
-		v.ResourceIDs = r.ResourceIDs
+		v.ResourceIDs = []string{r.VPC}
 	case f.Kind == detection.Tampered:
 		err = p.impact(ctx, &v, r)
 	}
