@@ -150,14 +150,16 @@ func (i Incident) reopen(now time.Time) Incident {
 		i.Generation++
 		i.RandomToken = ""
 	}
-	i.State, i.Reason, i.Advice, i.LastError = Open, "", "", ""
-	i.Requested, i.ModeOnly, i.Stuck, i.StuckAlertedAt = false, false, nil, time.Time{}
-	i.WaitUntil, i.Waited, i.MismatchAt = time.Time{}, 0, time.Time{}
-	i.OpenedAt, i.NextAttemptAt = now, now
-	i.AliveSince, i.AbsentAt, i.NotFoundAt, i.ExistsAt, i.FailingSince = time.Time{}, time.Time{}, time.Time{}, time.Time{}, time.Time{}
-	i.NewID, i.Adopted, i.Confirmed, i.RestoredAt, i.VerifiedAt = "", false, false, time.Time{}, time.Time{}
-	i.Attempts, i.TimesAlive, i.Tried, i.MissingSince, i.StuckNews = 0, 0, 0, time.Time{}, false
-	i.Group, i.AtMost, i.MissingTags, i.TaggedAt, i.TagRounds = "", 0, nil, time.Time{}, 0 // a call in doubt stays so
+	never := time.Time{} // in the order of the fields
+	i.OpenedAt, i.State, i.Reason, i.Advice = now, Open, "", ""
+	i.ModeOnly, i.WaitUntil, i.Waited, i.Requested = false, never, 0, false
+	i.AliveSince, i.TimesAlive, i.AbsentAt = never, 0, never
+	i.MismatchAt, i.Group, i.AtMost = never, "", 0 // a call in doubt stays so
+	i.NextAttemptAt, i.Tried, i.Attempts, i.LastError = now, 0, 0, ""
+	i.FailingSince, i.NotFoundAt, i.ExistsAt = never, never, never
+	i.NewID, i.Adopted, i.Confirmed, i.RestoredAt, i.VerifiedAt, i.MissingSince = "", false, false, never, never, never
+	i.MissingTags, i.TaggedAt, i.TagRounds = nil, never, 0
+	i.Stuck, i.StuckNews, i.StuckAlertedAt = nil, false, never
 	return i
 }
 
