@@ -40,6 +40,7 @@ func needsRefresh(f detection.Finding, live bool) bool {
 		return f.Record.IDsUnknown
 	case detection.TornDown:
 		return live
+	case detection.Attempted, detection.Rehearsed, detection.Tampered:
 	}
 	return false
 }
@@ -138,7 +139,7 @@ func (in intake) applyFinding(tx scopeTx, f detection.Finding) (isNew bool, err 
 	case detection.TornDown:
 		vpc := f.Record.VPC
 		return false, tx.changeCase(incident.Selection{Resources: []string{vpc}}, func(c *incident.Case) error { c.TornDown(vpc); return nil })
-	default: // RecordFindings passes the other kinds to Tampering and Rehearsals
-		return false, fmt.Errorf("no such kind of finding as %d", f.Kind)
+	case detection.Rehearsed, detection.Tampered: // RecordFindings passes these to Rehearsals and Tampering
 	}
+	return false, fmt.Errorf("findings of the kind %q are not applied", f.Kind)
 }

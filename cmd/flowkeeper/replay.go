@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"flowkeeper/internal/daemon"
+	"flowkeeper/internal/detection"
 	"flowkeeper/internal/recordsource"
 	"flowkeeper/internal/replay"
 	"flowkeeper/internal/store"
@@ -158,7 +159,7 @@ func (r *replayCommand) explain(ctx context.Context, p replay.Planner, args []st
 		if err != nil {
 			return unrelated, err
 		}
-		if v.Kind == replay.Tamper && p.Tampering != nil && len(v.Threatens) == 0 {
+		if v.Kind == detection.Tampered && p.Tampering != nil && len(v.Threatens) == 0 {
 			unrelated++
 			continue
 		}

@@ -8,6 +8,7 @@ import (
 
 	"flowkeeper/alert"
 	"flowkeeper/internal/cloudtrail"
+	"flowkeeper/internal/detection"
 	"flowkeeper/internal/replay"
 	"flowkeeper/internal/term"
 	"flowkeeper/remediate/incident"
@@ -77,8 +78,8 @@ func (r *replayCommand) note(unrelated int) {
 }
 
 // titles are the titles of findings that have no rule.
-var titles = map[string]string{
-	replay.Creation: "Flow logs created", replay.Rehearsal: "A Flowkeeper tested a restore as a dry run", replay.Teardown: "A VPC was deleted",
+var titles = map[detection.Kind]string{
+	detection.Rehearsed: "A Flowkeeper tested a restore as a dry run", detection.TornDown: "A VPC was deleted",
 }
 
 func printFinding(a *app, v replay.Finding) {
@@ -101,7 +102,7 @@ func printFinding(a *app, v replay.Finding) {
 		s.Put("call", v.EventName)
 		s.Put("why", v.Why)
 	}
-	if v.Kind == replay.Tamper {
+	if v.Kind == detection.Tampered {
 		call, target := v.EventName, "target not stated"
 		if v.How != "" {
 			call += " (" + v.How + ")"

@@ -153,7 +153,7 @@ func sendRecords(ctx context.Context, r *replayCommand, args []string) error {
 func (r *replayCommand) sendTo(ctx context.Context, q *queueclient.Sender, args []string) error {
 	r.reader.Raw = true
 	for x := range r.read(ctx, args) {
-		if x.Finding.Kind == 0 {
+		if x.Finding.Kind == "" {
 			continue // the daemon would ignore it
 		}
 		text, err := replay.Envelope(x.Raw, x.Finding.Record)

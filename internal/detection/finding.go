@@ -7,16 +7,16 @@ import (
 	"flowkeeper/internal/cloudtrail"
 )
 
-// Kind of finding.
-type Kind int
+// Kind of finding. The JSON of `flowkeeper replay` has it: a public contract.
+type Kind string
 
 const (
-	Deleted   Kind = iota + 1 // at least one flow log was deleted, or the record does not say which
-	Attempted                 // DeleteFlowLogs, dry run or refused for every ID
-	Created                   // CreateFlowLogs succeeded: the snapshot should know these
-	Rehearsed                 // a Flowkeeper tried a restore as a dry run; AWS may have refused it
-	TornDown                  // a VPC (Record.VPC) was deleted: AWS removes its flow logs without a record
-	Tampered                  // something was changed that flow logs may depend on
+	Deleted   Kind = "deletion"  // at least one flow log was deleted, or the record does not say which
+	Attempted Kind = "attempt"   // DeleteFlowLogs, dry run or refused for every ID
+	Created   Kind = "creation"  // CreateFlowLogs succeeded: the snapshot should know these
+	Rehearsed Kind = "rehearsal" // a Flowkeeper tried a restore as a dry run; AWS may have refused it
+	TornDown  Kind = "teardown"  // a VPC (Record.VPC) was deleted: AWS removes its flow logs without a record
+	Tampered  Kind = "tamper"    // something was changed that flow logs may depend on
 )
 
 // RehearsalToken begins the ClientToken of every rehearsal.

@@ -9,26 +9,13 @@ import (
 	"flowkeeper/remediate/incident"
 )
 
-// Kinds of what records mean.
-const (
-	Deletion  = "deletion"
-	Attempt   = "attempt"
-	Creation  = "creation"
-	Rehearsal = "rehearsal"
-	Teardown  = "teardown"
-	Tamper    = "tamper"
-	Ignored   = "ignored" // the record names a watched call, but is no management call
-)
-
-var kinds = map[detection.Kind]string{
-	detection.Deleted: Deletion, detection.Attempted: Attempt, detection.Created: Creation,
-	detection.Rehearsed: Rehearsal, detection.TornDown: Teardown, detection.Tampered: Tamper,
-}
+// Ignored is the kind of a record that names a watched call, but is no management call.
+const Ignored detection.Kind = "ignored"
 
 // Finding is what one record means, and what Flowkeeper would do. Its JSON is a public contract:
 // names and meanings stay, and what is not known is absent.
 type Finding struct {
-	Kind           string          `json:"kind"`             // see Deletion
+	Kind           detection.Kind  `json:"kind"`             // also Ignored
 	Reason         string          `json:"reason,omitempty"` // ignored: what the record is instead of a call
 	Level          alert.Level     `json:"level,omitempty"`
 	Rule           *alert.Rule     `json:"rule,omitempty"`
@@ -66,7 +53,7 @@ type Addendum struct {
 func (p Planner) Explain(ctx context.Context, f detection.Finding) (v Finding, err error) {
 	r := f.Record
 	v = Finding{
-		Kind: kinds[f.Kind], Level: f.Rule.Level, EventID: r.EventID, EventName: r.EventName, Time: alert.Time{Time: r.EventTime},
+		Kind: f.Kind, Level: f.Rule.Level, EventID: r.EventID, EventName: r.EventName, Time: alert.Time{Time: r.EventTime},
 		Account: r.Account, AccountName: p.nameOf(r.Account), Region: r.Region, IDsUnknown: r.IDsUnknown, Addendum: (*Addendum)(r.Addendum),
 	}
 	if actor := f.Actor(); actor != (alert.Actor{}) {
@@ -79,20 +66,23 @@ func (p Planner) Explain(ctx context.Context, f detection.Finding) (v Finding, e
 	for _, x := range f.Failed {
 		v.FailedFlowLogs = append(v.FailedFlowLogs, alert.FlowLog{FlowLogID: x.FlowLogID, ErrorCode: x.Code, ErrorMessage: x.Message})
 	}
-	switch {
-	case r.NoCall != "":
+	if r.NoCall != "" {
 		_, v.Why = r.NoCall.Words()
 		v.Kind, v.Reason = Ignored, string(r.NoCall)
-	case f.Kind == detection.Deleted:
+		return v, nil
+	}
+	switch f.Kind {
+	case detection.Deleted:
 		v.FlowLogs, err = p.plan(ctx, f)
-	case f.Kind == detection.Created:
+	case detection.Created:
 		for _, id := range r.CreatedIDs {
 			v.FlowLogs = append(v.FlowLogs, Planned{FlowLogID: id})
 		}
-	case f.Kind == detection.TornDown:
+	case detection.TornDown:
 		v.ResourceIDs = []string{r.VPC}
-	case f.Kind == detection.Tampered:
+	case detection.Tampered:
 		err = p.impact(ctx, &v, r)
+	case detection.Attempted, detection.Rehearsed: // AWS changed nothing
 	}
 	return v, err
 }

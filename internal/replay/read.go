@@ -101,7 +101,7 @@ func (r *Reader) count(out Result) {
 		r.Unread++
 	case out.Err != nil:
 		r.Bad++
-	case out.Finding.Kind == 0:
+	case out.Finding.Kind == "":
 		r.NoCalls++
 	default:
 		r.Findings++

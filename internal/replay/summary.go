@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"flowkeeper/alert"
+	"flowkeeper/internal/detection"
 	"flowkeeper/remediate/incident"
 )
 
@@ -29,7 +30,10 @@ type Summary struct {
 	Again   int // findings of events that were counted already
 }
 
-type summaryKey struct{ kind, call, who, account, region string }
+type summaryKey struct {
+	kind                       detection.Kind
+	call, who, account, region string
+}
 
 // eventKey is what tells events apart: claim is who called, and when.
 type eventKey struct {
@@ -39,19 +43,19 @@ type eventKey struct {
 
 // Row is one line of the table. Its JSON is a public contract, as Finding is.
 type Row struct {
-	Kind     string      `json:"kind"` // as of a finding; others: of rows that are not shown
-	Level    alert.Level `json:"level,omitempty"`
-	Rule     *alert.Rule `json:"rule,omitempty"`
-	Call     string      `json:"event_name,omitempty"`
-	Who      string      `json:"who,omitempty"`     // the role of a session, else the caller
-	Session  string      `json:"session,omitempty"` // the session's ARN, if all calls are of one session
-	Account  string      `json:"account,omitempty"` // of the records
-	Name     string      `json:"account_name,omitempty"`
-	Region   string      `json:"region,omitempty"`    // of the records
-	Count    int         `json:"count"`               // of events
-	FlowLogs int         `json:"flow_logs,omitempty"` // that they name, each as often as it is named
-	First    alert.Time  `json:"first,omitzero"`      // time of the first event
-	Last     alert.Time  `json:"last,omitzero"`
+	Kind     detection.Kind `json:"kind"` // as of a finding; others: of rows that are not shown
+	Level    alert.Level    `json:"level,omitempty"`
+	Rule     *alert.Rule    `json:"rule,omitempty"`
+	Call     string         `json:"event_name,omitempty"`
+	Who      string         `json:"who,omitempty"`     // the role of a session, else the caller
+	Session  string         `json:"session,omitempty"` // the session's ARN, if all calls are of one session
+	Account  string         `json:"account,omitempty"` // of the records
+	Name     string         `json:"account_name,omitempty"`
+	Region   string         `json:"region,omitempty"`    // of the records
+	Count    int            `json:"count"`               // of events
+	FlowLogs int            `json:"flow_logs,omitempty"` // that they name, each as often as it is named
+	First    alert.Time     `json:"first,omitzero"`      // time of the first event
+	Last     alert.Time     `json:"last,omitzero"`
 
 	short           string // short form of Who, for the table
 	severalSessions bool   // the calls are of different sessions
@@ -93,7 +97,7 @@ func (s *Summary) Add(v Finding) {
 func newRow(v Finding) *Row {
 	row := &Row{Kind: v.Kind, Level: v.Level, Rule: v.Rule, Call: v.EventName, Account: v.Account, Name: v.AccountName, Region: v.Region, Count: 1,
 		FlowLogs: max(len(v.FlowLogs), len(v.FailedFlowLogs)), First: v.Time, Last: v.Time}
-	if v.Kind == Tamper {
+	if v.Kind == detection.Tampered {
 		row.FlowLogs = 0 // they depend on what was changed
 	}
 	if v.Actor == nil {
@@ -152,7 +156,7 @@ func (s *Summary) drop() {
 
 // Words returns the API operation, and what became of it if the name does not say that.
 func (r *Row) Words() string {
-	words := map[string]string{Attempt: " (attempt)", Rehearsal: " (dry run)", Ignored: " (not acted on)"}
+	words := map[detection.Kind]string{detection.Attempted: " (attempt)", detection.Rehearsed: " (dry run)", Ignored: " (not acted on)"}
 	return r.Call + words[r.Kind]
 }
 

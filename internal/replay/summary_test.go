@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"flowkeeper/alert"
+	"flowkeeper/internal/detection"
 	"flowkeeper/inventory"
 )
 
@@ -15,7 +16,7 @@ var (
 	noon  = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 )
 
-func finding(kind string, level alert.Level, arn, event string, at time.Time) Finding {
+func finding(kind detection.Kind, level alert.Level, arn, event string, at time.Time) Finding {
 	return Finding{Kind: kind, Level: level, EventID: event, EventName: "DeleteFlowLogs", Account: scope.Account, Region: scope.Region,
 		Time: alert.Time{Time: at}, Actor: &alert.Actor{Type: "IAMUser", ARN: arn}, FlowLogs: []Planned{{FlowLogID: "fl-1"}, {FlowLogID: "fl-2"}}}
 }
@@ -25,16 +26,16 @@ func finding(kind string, level alert.Level, arn, event string, at time.Time) Fi
 func TestAFloodHidesNoDeletion(t *testing.T) {
 	t.Parallel()
 	var s Summary
-	s.Add(finding(Deletion, alert.High, "arn:aws:iam::111122223333:user/mallory", "deletion", noon))
+	s.Add(finding(detection.Deleted, alert.High, "arn:aws:iam::111122223333:user/mallory", "deletion", noon))
 	const n = 5*mostRows + 7
 	for k := range n {
-		s.Add(finding(Attempt, alert.Medium, fmt.Sprintf("arn:aws:iam::999900001111:user/%d", k), fmt.Sprint("event ", k), noon))
+		s.Add(finding(detection.Attempted, alert.Medium, fmt.Sprintf("arn:aws:iam::999900001111:user/%d", k), fmt.Sprint("event ", k), noon))
 		if len(s.rows) > 2*mostRows {
 			t.Fatalf("%d rows are held, want at most %d", len(s.rows), 2*mostRows)
 		}
 	}
 	for range 3 {
-		s.Add(finding(Attempt, alert.Medium, "arn:aws:iam::999900001111:user/often", fmt.Sprint("often", len(s.events)), noon))
+		s.Add(finding(detection.Attempted, alert.Medium, "arn:aws:iam::999900001111:user/often", fmt.Sprint("often", len(s.events)), noon))
 	}
 	s.drop()
 	rows := s.Rows()
@@ -54,16 +55,16 @@ func TestSummaryRows(t *testing.T) {
 		return &alert.Actor{Type: "AssumedRole", ARN: "arn:aws:sts::111122223333:assumed-role/" + role + "/" + name, SessionIssuer: "arn:aws:iam::111122223333:role/" + role}
 	}
 	of := func(who *alert.Actor, event string) Finding {
-		v := finding(Deletion, alert.High, "", event, noon)
+		v := finding(detection.Deleted, alert.High, "", event, noon)
 		v.Actor = who
 		return v
 	}
 	var s Summary
 	for _, v := range []Finding{
-		finding(Deletion, alert.High, a, "1", noon.Add(time.Hour)),
-		finding(Deletion, alert.Critical, a, "2", noon),
-		finding(Deletion, alert.High, a, "2", noon),       // the same event again
-		finding(Deletion, alert.High, a, "", time.Time{}), // no ID, no time
+		finding(detection.Deleted, alert.High, a, "1", noon.Add(time.Hour)),
+		finding(detection.Deleted, alert.Critical, a, "2", noon),
+		finding(detection.Deleted, alert.High, a, "2", noon),       // the same event again
+		finding(detection.Deleted, alert.High, a, "", time.Time{}), // no ID, no time
 		of(session("ci", "run-1"), "4"), of(session("ci", "run-2"), "5"), of(session("one", "x"), "6"),
 		of(session("AWSReservedSSO_Admin_0123", "alice"), "7"), of(session("AWSReservedSSO_Admin_0123", "bob"), "8"),
 		of(&alert.Actor{Type: "AWSAccount", PrincipalID: "AROA:x", Account: "999900001111"}, "9"),
@@ -98,10 +99,10 @@ func TestAForgedTwinHidesNothingInASummary(t *testing.T) {
 	const forged, real = "arn:aws:iam::111122223333:user/innocent", "arn:aws:iam::111122223333:user/mallory"
 	var s Summary
 	for _, v := range []Finding{
-		finding(Deletion, alert.High, forged, "event", noon),
-		finding(Deletion, alert.High, real, "event", noon),
-		finding(Deletion, alert.High, real, "event", noon),
-		finding(Deletion, alert.High, real, "event", noon.Add(time.Hour)),
+		finding(detection.Deleted, alert.High, forged, "event", noon),
+		finding(detection.Deleted, alert.High, real, "event", noon),
+		finding(detection.Deleted, alert.High, real, "event", noon),
+		finding(detection.Deleted, alert.High, real, "event", noon.Add(time.Hour)),
 	} {
 		s.Add(v)
 	}
@@ -118,7 +119,7 @@ func TestAForgedTwinHidesNothingInASummary(t *testing.T) {
 		func(*Finding) {},
 		func(*Finding) {},
 	} {
-		v := finding(Tamper, alert.High, real, "event", noon)
+		v := finding(detection.Tampered, alert.High, real, "event", noon)
 		v.EventName = "DeleteBucket"
 		change(&v)
 		s.Add(v)
