@@ -159,9 +159,9 @@ func (tx scopeTx) notifyNotBack(owed notify.Owed) (incident.Event, error) {
 	return n.Event, nil
 }
 
-// notifyDrift adds the alert of the flow logs that a refresh found gone, once per refresh:
-// when the first of their incidents is decided, or [incident.NotifyDriftAfter] has passed. i
-// is one of these incidents, which a step has changed.
+// notifyDrift adds the deletion alert of the flow logs that a refresh found gone, if enough of their incidents are
+// decided. There is one for each refresh: at the deadline of the event it is added by notifyWholeLoss. i is one of these
+// incidents, which a step has changed.
 func (tx scopeTx) notifyDrift(i incident.Incident) error {
 	if i.Source != incident.ByDrift || !notify.IsDecidedLoss(i) {
 		return nil

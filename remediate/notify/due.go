@@ -6,8 +6,8 @@ import (
 	"flowkeeper/remediate/incident"
 )
 
-// AwaitsLoss reports whether a refresh found the loss, and its deletion alert is still to come. If
-// another time of the event comes first, that alert is late.
+// AwaitsLoss reports whether a refresh found the loss, and its deletion alert is still to come. It is the first: if any
+// time of the event has come, that alert is due.
 func AwaitsLoss(e incident.Event) bool {
 	return e.Source == incident.ByDrift && e.DeletionAlertedAt.IsZero()
 }
