@@ -45,7 +45,7 @@ func (c *Case) openOrUpdate(id string, rec Record, row inventory.Row, known bool
 			c.Rows().Relearn(id)
 			before, _ = c.Incident(id)
 		}
-		i = rec.update(before, c.Now)
+		i = rec.applyTo(before, c.Now)
 		reopened := before.State == Closed && i.State == Open
 		if reopened && known && row.State == inventory.Live {
 			i = i.freezeSettings(row) // what AWS has shown since is what is lost now

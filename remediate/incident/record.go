@@ -23,10 +23,10 @@ type Record struct {
 	Addendum, NamedBefore bool
 }
 
-// update is an incident as one more record changes it. A record may only tighten the
+// applyTo is an incident as one more record changes it. A record may only tighten the
 // action (I2); the first record after a drift brings the actor and the action with it. If a
 // person has asked for the restore, the record brings the actor alone: rules do not count then.
-func (rec Record) update(i Incident, now time.Time) Incident {
+func (rec Record) applyTo(i Incident, now time.Time) Incident {
 	unattributed := i.Source == ByDrift // this is the first record of the loss
 	lostAgain := rec.Unreleased && i.Pending()
 	bringsAction := unattributed && i.Pending() && !i.Requested

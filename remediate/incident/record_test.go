@@ -21,7 +21,7 @@ func TestI2ARecordOnlyTightens(t *testing.T) {
 		for _, says := range []Action{Ignore, Alert, Wait, Restore} {
 			i := lost()
 			i.Action, i.EventID = was, "first"
-			got := Record{EventID: "second", Time: noon, Rule: Rule{Action: says, Wait: time.Minute}}.update(i, noon)
+			got := Record{EventID: "second", Time: noon, Rule: Rule{Action: says, Wait: time.Minute}}.applyTo(i, noon)
 			if got.Action != max(was, says) {
 				t.Errorf("%s, then a record with %s: the action is %s", was, says, got.Action)
 			}
@@ -56,7 +56,7 @@ func TestReopening(t *testing.T) {
 			t.Parallel()
 			i := lost()
 			i.State, i.Reason, i.Action, i.ModeOnly = Closed, c.reason, c.was, c.modeOnly
-			got := Record{EventID: "other", Time: noon, Rule: Rule{Action: c.says}}.update(i, noon)
+			got := Record{EventID: "other", Time: noon, Rule: Rule{Action: c.says}}.applyTo(i, noon)
 			if (got.State == Open) != c.reopens {
 				t.Errorf("closed %s (action %s, mode %v), then a record that asks for %s: %s", c.reason, c.was, c.modeOnly, c.says, got.State)
 			}
@@ -73,7 +73,7 @@ func TestReopenedAnew(t *testing.T) {
 	i = i.reopen(noon) // flowkeeper restore, after the mode was changed
 	i.Requested = true
 	i.State, i.Reason = Closed, StillThere
-	i = Record{EventID: "other", Time: noon, Rule: Rule{Action: Restore}}.update(i, noon)
+	i = Record{EventID: "other", Time: noon, Rule: Rule{Action: Restore}}.applyTo(i, noon)
 	if i.State != Open || i.Requested {
 		t.Errorf("a later record: %s, requested %t", i.State, i.Requested)
 	}
@@ -186,8 +186,8 @@ func TestI4TheSameRecordAgain(t *testing.T) {
 		i.ModeOnly = rapid.Bool().Draw(t, "by the mode")
 		rec := Record{EventID: "e-2", Time: now, Unreleased: rapid.Bool().Draw(t, "unreleased"),
 			Rule: Rule{Action: rapid.SampledFrom([]Action{Ignore, Alert, Wait, Restore}).Draw(t, "rule"), Wait: time.Hour}}
-		once := rec.update(i, now)
-		if d := differences(once, rec.update(once, now)); d != "" {
+		once := rec.applyTo(i, now)
+		if d := differences(once, rec.applyTo(once, now)); d != "" {
 			t.Fatal(d)
 		}
 	})
@@ -203,7 +203,7 @@ func TestARecordDelaysNoRequest(t *testing.T) {
 			i := lost()
 			i.Source, i.Action, i.Requested = ByDrift, Restore, true
 			due := i.OverdueAt(policy)
-			got := Record{EventID: "e-2", Time: noon, Rule: rule}.update(i, noon)
+			got := Record{EventID: "e-2", Time: noon, Rule: rule}.applyTo(i, noon)
 			if got.Action != Restore || !got.WaitUntil.IsZero() || !got.OverdueAt(policy).Equal(due) {
 				t.Errorf("after a record with the rule %s: the action is %s, it waits until %s, and is overdue at %s, want %s", rule.Action, got.Action, got.WaitUntil, got.OverdueAt(policy), due)
 			}
