@@ -13,8 +13,8 @@ type alerts struct{ *tx }
 
 // AddAlert puts an alert into the outbox, with a delivery for each sink it
 // goes to. One whose ID is there already changes nothing.
-func (t alerts) AddAlert(a alert.Alert) error {
-	a, err := campaigns(t).inCampaign(a)
+func (t *Tx) AddAlert(a alert.Alert) error {
+	a, err := t.inCampaign(a)
 	if err != nil {
 		return err
 	}
@@ -23,9 +23,9 @@ func (t alerts) AddAlert(a alert.Alert) error {
 
 // AddAlerts puts alerts into the outbox, and notes in the same transaction what they say of an outage; nil:
 // nothing.
-func (t alerts) AddAlerts(added []alert.Alert, note *notify.OutageNote) error {
+func (t *Tx) AddAlerts(added []alert.Alert, note *notify.OutageNote) error {
 	if note != nil {
-		if err := facts(t).SetOutageAlerted(note.Scope, note.Part, note.Alerted); err != nil {
+		if err := t.SetOutageAlerted(note.Scope, note.Part, note.Alerted); err != nil {
 			return err
 		}
 	}
@@ -41,8 +41,8 @@ func (t alerts) HasAlert(id string) (bool, error) {
 	return value[bool](t, `SELECT EXISTS (SELECT 1 FROM alerts WHERE id = ?)`, id)
 }
 
-func (t alerts) addAlert(a alert.Alert, sinks []string) error {
-	text, cost := body(naming(t).named(a).Stored()), int64(0)
+func (t *Tx) addAlert(a alert.Alert, sinks []string) error {
+	text, cost := body(t.named(a).Stored()), int64(0)
 	if a.Minor {
 		cost = t.charge(rowBytes(len(text)) + 256 + 192*int64(len(sinks)))
 	}

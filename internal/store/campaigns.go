@@ -34,8 +34,6 @@ func (t campaigns) OthersOpen(e incident.Event) (bool, error) {
 		e.CampaignID, e.Scope.Account, e.Scope.Region, e.ID)
 }
 
-func (t campaigns) FileID() (string, error) { return facts(t).fact(factID) }
-
 // inCampaign is an alert as its campaign has it: see alert.Alert.InCampaign.
 func (t campaigns) inCampaign(a alert.Alert) (alert.Alert, error) {
 	if a.CampaignID == "" {

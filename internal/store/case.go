@@ -9,7 +9,7 @@ import (
 	"flowkeeper/remediate/incident"
 )
 
-// cases loads and saves cases, of several tables.
+// cases loads cases, from several tables.
 type cases struct{ *tx }
 
 // Case loads what decisions about some flow logs depend on. After an error it has what was read before that.
@@ -125,21 +125,21 @@ func (l *loader) load(query string, args ...any) (rows []inventory.Row, incident
 }
 
 // SaveCase writes what was changed in a case.
-func (t cases) SaveCase(c *incident.Case) error {
+func (t *Tx) SaveCase(c *incident.Case) error {
 	rows, changed := c.Changes()
 	for _, r := range rows {
-		if err := flowLogs(t).PutFlowLog(r); err != nil {
+		if err := t.PutFlowLog(r); err != nil {
 			return err
 		}
 	}
 	for _, i := range changed {
-		if err := incidents(t).PutIncident(i); err != nil {
+		if err := t.PutIncident(i); err != nil {
 			return err
 		}
 	}
 	for _, h := range c.Effects.History {
 		i, found := c.Incident(h.FlowLogID)
-		if err := incidents(t).AddHistory(c.Scope, h.FlowLogID, h.Entry, !found || i.Known); err != nil {
+		if err := t.AddHistory(c.Scope, h.FlowLogID, h.Entry, !found || i.Known); err != nil {
 			return err
 		}
 	}

@@ -47,6 +47,8 @@ const (
 	DepartedTogetherFact = "departed together"
 )
 
+func (t facts) FileID() (string, error) { return t.fact(factID) }
+
 func factOutage(s inventory.Scope, p notify.Part) string {
 	return outageFacts + string(p) + " " + s.String()
 }

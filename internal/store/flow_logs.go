@@ -42,7 +42,7 @@ func (t flowLogs) after(num int64) ([]numbered, error) {
 	}, `SELECT num, body, account, region, id FROM flow_logs WHERE num > ? ORDER BY num LIMIT ?`, num, page)
 }
 
-func (t flowLogs) PutFlowLog(r inventory.Row) error {
+func (t *Tx) PutFlowLog(r inventory.Row) error {
 	t.f.changes.Add(1)
 	digest := r.Digest()
 	if r.Imported {
@@ -53,7 +53,7 @@ func (t flowLogs) PutFlowLog(r inventory.Row) error {
 		of := delivery.TargetOf(r.FlowLog)
 		num, err := t.target(r.Scope, body(of))
 		if err == nil {
-			err = dependencies(t).addDependencies(r.Scope, of, body(of))
+			err = t.addDependencies(r.Scope, of, body(of))
 		}
 		if err != nil {
 			return err

@@ -15,8 +15,8 @@ import (
 // how complete they are. Names of accounts come from Options.Names, or else from table accounts.
 type naming struct{ *tx }
 
-// of returns the names of what an alert is about, as far as they are known.
-func (t naming) of(a alert.Alert) (alert.Names, error) {
+// namesOf returns the names of what an alert is about, as far as they are known.
+func (t naming) namesOf(a alert.Alert) (alert.Names, error) {
 	accounts, resources := a.Mentions()
 	named, err := byKey(t, func(r *alert.Resource, name *string) []any { return []any{&r.Account, &r.Region, &r.ID, name} },
 		`SELECT id, '', '', name FROM accounts WHERE name <> '' AND id IN (SELECT value FROM json_each(?1))
@@ -36,7 +36,7 @@ func (t naming) of(a alert.Alert) (alert.Names, error) {
 // named returns the alert with the names of what it is about, as far as they can be read. An alert
 // without names is better than no alert; the next statement of the transaction reports the error.
 func (t naming) named(a alert.Alert) alert.Alert {
-	known, err := t.of(a)
+	known, err := t.namesOf(a)
 	if err == nil && len(known.Accounts)+len(known.Resources) > 0 {
 		a.WriteNamed(known)
 	}

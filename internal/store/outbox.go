@@ -47,8 +47,8 @@ const markSent = `UPDATE deliveries SET sent_at = ?1, error = '' WHERE sink = ?2
 
 // endSinkOutage alerts the other sinks that one, which has just taken an alert, takes alerts again: see
 // alert.TakesAgain.
-func (t alerts) endSinkOutage(sink string) error {
-	last, err := facts(t).fact(sinkOutage + sink)
+func (t *Tx) endSinkOutage(sink string) error {
+	last, err := t.fact(sinkOutage + sink)
 	t.f.outlets.setCalm(sink, err == nil && last == "")
 	if err != nil {
 		return err
@@ -61,7 +61,7 @@ func (t alerts) endSinkOutage(sink string) error {
 	if !ok {
 		return nil
 	}
-	if err := facts(t).setFact(sinkOutage+sink, ""); err != nil {
+	if err := t.setFact(sinkOutage+sink, ""); err != nil {
 		return err
 	}
 	return t.addForOthers(end, sink)
@@ -78,7 +78,7 @@ var leftOver = fmt.Sprintf(`SELECT EXISTS (SELECT 1 FROM deliveries INDEXED BY d
 const sinkOutage = outageFacts + "sink "
 
 // addForOthers adds an alert about one sink for the others.
-func (t alerts) addForOthers(a alert.Alert, sink string) error {
+func (t *Tx) addForOthers(a alert.Alert, sink string) error {
 	return t.addAlert(a, slices.DeleteFunc(t.f.sinksOf(a), func(name string) bool { return name == sink }))
 }
 
@@ -101,12 +101,12 @@ func (s outbox) Failed(ctx context.Context, name, alertID string, f sink.Failure
 }
 
 // addNotTaken alerts the other sinks of an alert that one does not take.
-func (t alerts) addNotTaken(sink, alertID, cause string) error {
+func (t *Tx) addNotTaken(sink, alertID, cause string) error {
 	ds, err := t.deliveries(`deliveries d JOIN alerts a ON a.num = d.alert WHERE d.sink = ? AND a.id = ?`, sink, alertID)
 	if err != nil || len(ds) == 0 {
 		return err
 	}
-	last, err := facts(t).fact(sinkOutage + sink)
+	last, err := t.fact(sinkOutage + sink)
 	if err != nil {
 		return err
 	}
@@ -115,7 +115,7 @@ func (t alerts) addNotTaken(sink, alertID, cause string) error {
 		return nil
 	}
 	t.f.outlets.setCalm(sink, false)
-	if err := facts(t).setFact(sinkOutage+sink, day); err != nil {
+	if err := t.setFact(sinkOutage+sink, day); err != nil {
 		return err
 	}
 	return t.addForOthers(notice, sink)

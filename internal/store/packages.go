@@ -9,8 +9,8 @@ import (
 )
 
 // Tx is one transaction, read or write. Each of its parts knows one table, or a few that
-// belong together. Each package that uses transactions declares an interface of the methods
-// that it calls.
+// belong together, and calls no other part: what needs several is a method of Tx. Each package
+// that uses transactions declares an interface of the methods that it calls.
 type Tx struct {
 	*tx
 	accounts
@@ -25,13 +25,14 @@ type Tx struct {
 	facts
 	flowLogs
 	incidents
+	naming
 	rehearsals
 	repeats
 }
 
 // whole is a transaction with all of its parts.
 func whole(t *tx) *Tx {
-	return &Tx{t, accounts{t}, alerts{t}, approvals{t}, campaigns{t}, cases{t}, dependencies{t}, destinations{t}, droppable{t}, events{t}, facts{t}, flowLogs{t}, incidents{t}, rehearsals{t}, repeats{t}}
+	return &Tx{t, accounts{t}, alerts{t}, approvals{t}, campaigns{t}, cases{t}, dependencies{t}, destinations{t}, droppable{t}, events{t}, facts{t}, flowLogs{t}, incidents{t}, naming{t}, rehearsals{t}, repeats{t}}
 }
 
 // storeFor is the file as one package uses it: with transactions of its own, of which it

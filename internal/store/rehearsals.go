@@ -19,10 +19,10 @@ func (t rehearsals) Rehearsable(s inventory.Scope, ofEach int) ([]inventory.Row,
 			FROM targets t CROSS JOIN flow_logs f ON f.target = t.num WHERE t.account = ? AND t.region = ?) WHERE place <= ?) ORDER BY id`, s.Account, s.Region, ofEach)
 }
 
-func (t rehearsals) Rehearsals(s inventory.Scope) (stored rehearse.Stored, err error) {
+func (t *Tx) Rehearsals(s inventory.Scope) (stored rehearse.Stored, err error) {
 	stored.Rehearsals, err = each[rehearse.Rehearsal](t, `SELECT body FROM rehearsals WHERE account = ? AND region = ? ORDER BY needs`, s.Account, s.Region)
 	if err == nil {
-		stored.Alerted, err = facts(t).OutageAlerted(s, notify.Rehearsing)
+		stored.Alerted, err = t.OutageAlerted(s, notify.Rehearsing)
 	}
 	return stored, err
 }
@@ -32,14 +32,14 @@ func (t rehearsals) PipelineHealth(s inventory.Scope) (rehearse.PipelineHealth, 
 	return health, err
 }
 
-func (t rehearsals) SavePipelineHealth(s inventory.Scope, h rehearse.PipelineHealth, added []alert.Alert) error {
+func (t *Tx) SavePipelineHealth(s inventory.Scope, h rehearse.PipelineHealth, added []alert.Alert) error {
 	if err := t.exec(`INSERT OR REPLACE INTO ways (account, region, body) VALUES (?, ?, ?)`, s.Account, s.Region, body(h)); err != nil {
 		return err
 	}
-	return alerts(t).AddAlerts(added, nil)
+	return t.AddAlerts(added, nil)
 }
 
-func (t rehearsals) SaveRehearsals(s inventory.Scope, c rehearse.Changes) error {
+func (t *Tx) SaveRehearsals(s inventory.Scope, c rehearse.Changes) error {
 	for _, r := range c.Rehearsals {
 		if err := t.exec(`INSERT OR REPLACE INTO rehearsals (account, region, needs, body) VALUES (?, ?, ?, ?)`, s.Account, s.Region, body(r.Target), body(r)); err != nil {
 			return err
@@ -50,7 +50,7 @@ func (t rehearsals) SaveRehearsals(s inventory.Scope, c rehearse.Changes) error 
 			return err
 		}
 	}
-	return alerts(t).AddAlerts(c.Alerts, c.Outage)
+	return t.AddAlerts(c.Alerts, c.Outage)
 }
 
 // Rehearsed returns a function that finds the rehearsal of a flow log's target; false:
