@@ -52,7 +52,7 @@ func (s *Store) SetAccounts(ctx context.Context, l organization.Listing) (c orga
 }
 
 func (t accounts) members() ([]organization.Member, error) {
-	out, err := all(t, func(m *organization.Member) []any {
+	out, err := allRows(t, func(m *organization.Member) []any {
 		return []any{&m.ID, &m.Name, &m.Path, &m.State, &m.Management, &m.FirstAt, &m.LeftAt, &m.Why}
 	}, `SELECT id, name, path, state, management, first_at, left_at, why FROM accounts ORDER BY id`)
 	for n := range out {

@@ -215,7 +215,7 @@ func (a *adoption) dropStrays() error {
 		scope inventory.Scope
 		id    string
 	}
-	strays, err := all(a, func(x *stray) []any { return []any{asJSON{&x.Incident}, &x.scope.Account, &x.scope.Region, &x.id} },
+	strays, err := allRows(a, func(x *stray) []any { return []any{asJSON{&x.Incident}, &x.scope.Account, &x.scope.Region, &x.id} },
 		`SELECT body, account, region, id FROM incidents i WHERE NOT EXISTS
 		(SELECT 1 FROM flow_logs f WHERE f.account = i.account AND f.region = i.region AND f.id = i.id)`)
 	for n := 0; n < len(strays) && err == nil; n++ {
@@ -236,7 +236,7 @@ func (a *adoption) drop(s inventory.Scope, id string) error {
 }
 
 func (a *adoption) takePipelines() error {
-	known, err := byKey(a, func(s *inventory.Scope, h *rehearse.PipelineHealth) []any {
+	known, err := rowsByKey(a, func(s *inventory.Scope, h *rehearse.PipelineHealth) []any {
 		return []any{&s.Account, &s.Region, asJSON{h}}
 	}, `SELECT account, region, body FROM ways`)
 	for s, h := range known {
@@ -248,7 +248,7 @@ func (a *adoption) takePipelines() error {
 // endBursts makes the bursts due. It drops bursts that the daemon could not read or end:
 // because of one, each step of each restorer would fail.
 func (a *adoption) endBursts() error {
-	known, err := pairs[string, []byte](a, `SELECT key, body FROM bursts ORDER BY key LIMIT ?`, mostAdopted)
+	known, err := valuesByKey[string, []byte](a, `SELECT key, body FROM bursts ORDER BY key LIMIT ?`, mostAdopted)
 	if err = errors.Join(err, a.exec(`DELETE FROM bursts`)); err != nil {
 		return err
 	}
@@ -278,7 +278,7 @@ func (a *adoption) reset() error {
 
 // takeScopes notes which scopes are stale.
 func (a *adoption) takeScopes() error {
-	refreshed, err := byKey(a, func(s *inventory.Scope, at *time.Time) []any { return []any{&s.Account, &s.Region, at} },
+	refreshed, err := rowsByKey(a, func(s *inventory.Scope, at *time.Time) []any { return []any{&s.Account, &s.Region, at} },
 		`SELECT account, region, refreshed_at FROM scopes`)
 	for s, at := range refreshed {
 		a.found.RefreshedAt = incident.Later(a.found.RefreshedAt, at)
@@ -292,7 +292,7 @@ func (a *adoption) takeScopes() error {
 
 // dropDeliveries drops the pending deliveries of alerts beyond the newest mostAdopted.
 func (a *adoption) dropDeliveries() (err error) {
-	a.found.Alerts, err = value[int](a, `SELECT max(0, count(DISTINCT alert) - ?) FROM deliveries WHERE sent_at IS NULL AND parked_at IS NULL`, mostAdopted)
+	a.found.Alerts, err = firstValue[int](a, `SELECT max(0, count(DISTINCT alert) - ?) FROM deliveries WHERE sent_at IS NULL AND parked_at IS NULL`, mostAdopted)
 	if err != nil || a.found.Alerts == 0 {
 		return err
 	}
@@ -310,7 +310,7 @@ func (a *adoption) writeAlerts() error {
 	}
 	const atOnce = 20 // an alert may be large
 	for after := int64(0); ; {
-		part, err := all(a, func(x *stored) []any { return []any{&x.num, &x.body} },
+		part, err := allRows(a, func(x *stored) []any { return []any{&x.num, &x.body} },
 			`SELECT num, body FROM alerts WHERE num > ? AND num IN (SELECT alert FROM deliveries WHERE sent_at IS NULL) ORDER BY num LIMIT ?`, after, atOnce)
 		if err != nil || len(part) == 0 {
 			return err

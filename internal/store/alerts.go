@@ -38,7 +38,7 @@ func (t *Tx) AddAlerts(added []alert.Alert, note *notify.OutageNote) error {
 }
 
 func (t alerts) HasAlert(id string) (bool, error) {
-	return value[bool](t, `SELECT EXISTS (SELECT 1 FROM alerts WHERE id = ?)`, id)
+	return firstValue[bool](t, `SELECT EXISTS (SELECT 1 FROM alerts WHERE id = ?)`, id)
 }
 
 func (t *Tx) addAlert(a alert.Alert, sinks []string) error {
@@ -46,7 +46,7 @@ func (t *Tx) addAlert(a alert.Alert, sinks []string) error {
 	if a.Minor {
 		cost = t.charge(rowBytes(len(text)) + 256 + 192*int64(len(sinks)))
 	}
-	num, err := value[int64](t, `INSERT INTO alerts (id, at, dedup_key, answers, campaign, ends, rings_on, cost, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING RETURNING num`,
+	num, err := firstValue[int64](t, `INSERT INTO alerts (id, at, dedup_key, answers, campaign, ends, rings_on, cost, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING RETURNING num`,
 		a.ID, a.Time.UnixMilli(), a.DedupKey, answers(a), a.CampaignID, a.EndsCampaign(), a.RingsOn(), cost, text)
 	if err != nil || num == 0 || len(sinks) == 0 {
 		return err
@@ -74,7 +74,7 @@ func (t alerts) addDeliveries(num int64, a alert.Alert, text string, sinks []str
 		return err
 	}
 	urgency := a.Urgency()
-	others, err := pairs[string, bool](t, insertDeliveries, num, urgency, body(due))
+	others, err := valuesByKey[string, bool](t, insertDeliveries, num, urgency, body(due))
 	if err != nil {
 		return err
 	}
@@ -104,7 +104,7 @@ func (t alerts) due(a alert.Alert, sinks []string) (map[string]int64, error) {
 			campaign = a.CampaignID
 		}
 		var err error
-		if resolved, err = all(t, receiptColumns, receipts, a.DedupKey, campaign, after.UnixMilli()); err != nil {
+		if resolved, err = allRows(t, receiptColumns, receipts, a.DedupKey, campaign, after.UnixMilli()); err != nil {
 			return nil, err
 		}
 	}

@@ -15,16 +15,18 @@ func (t approvals) Approve(r inventory.Recipient) error {
 
 // Held implements trust.Tx.
 func (t approvals) Held() ([]inventory.Row, error) {
-	return each[inventory.Row](t, `SELECT body FROM flow_logs WHERE held = 1 ORDER BY account, region, id`)
+	return allBodies[inventory.Row](t, `SELECT body FROM flow_logs WHERE held = 1 ORDER BY account, region, id`)
 }
 
 // Approved implements trust.Tx.
 func (t approvals) Approved(r inventory.Recipient) (bool, error) {
-	return value[bool](t, `SELECT EXISTS (SELECT 1 FROM approved WHERE recipient = ?)`, r)
+	return firstValue[bool](t, `SELECT EXISTS (SELECT 1 FROM approved WHERE recipient = ?)`, r)
 }
 
 // DeliversTo implements trust.Tx.
-func (t approvals) DeliversTo(r inventory.Recipient) (bool, error) { return value[bool](t, liveTo, r) }
+func (t approvals) DeliversTo(r inventory.Recipient) (bool, error) {
+	return firstValue[bool](t, liveTo, r)
+}
 
 // EverDelivered implements trust.Tx.
 func (t approvals) EverDelivered(r inventory.Recipient) ([]inventory.Scope, error) {
@@ -33,7 +35,7 @@ func (t approvals) EverDelivered(r inventory.Recipient) ([]inventory.Scope, erro
 
 // LostFlowLogs implements trust.Tx.
 func (t approvals) LostFlowLogs(s inventory.Scope) ([]inventory.Row, error) {
-	return each[inventory.Row](t, goneIn, s.Account, s.Region)
+	return allBodies[inventory.Row](t, goneIn, s.Account, s.Region)
 }
 
 // liveTo asks whether a protected live flow log delivers to a recipient. everTo selects the scopes in

@@ -115,7 +115,7 @@ func (t droppable) dropOverBudget() (held int64, err error) {
 // sum is how many bytes the droppable rows and the bursts take. Bursts are few and
 // never dropped: other rows make room for them.
 func (t droppable) sum() (int64, error) {
-	return value[int64](t, `SELECT (SELECT coalesce(sum(cost), 0) FROM alerts WHERE cost > 0) + (SELECT coalesce(sum(cost), 0) FROM incidents WHERE cost > 0)
+	return firstValue[int64](t, `SELECT (SELECT coalesce(sum(cost), 0) FROM alerts WHERE cost > 0) + (SELECT coalesce(sum(cost), 0) FROM incidents WHERE cost > 0)
 		+ (SELECT coalesce(sum(cost), 0) FROM events WHERE cost > 0) + (SELECT coalesce(sum(cost), 0) FROM deeds)
 		+ (SELECT coalesce(sum(length(body)), 0) FROM bursts)`)
 }
@@ -167,7 +167,7 @@ func (t droppable) drop(bytes, most int64) (freed int64, err error) {
 	if err != nil {
 		return 0, err
 	}
-	unsent, err := value[int64](t, `SELECT count(*) FROM (SELECT num `+oldAlerts+`) a
+	unsent, err := firstValue[int64](t, `SELECT count(*) FROM (SELECT num `+oldAlerts+`) a
 		WHERE EXISTS (SELECT 1 FROM deliveries d WHERE d.alert = a.num AND d.sent_at IS NULL AND d.parked_at IS NULL)`, count["alerts"])
 	if err != nil {
 		return 0, err

@@ -12,7 +12,7 @@ import (
 type campaigns struct{ *tx }
 
 func (t campaigns) OpenCampaigns(account, principal string, from, to time.Time) ([]campaign.Campaign, error) {
-	return all(t, func(c *campaign.Campaign) []any {
+	return allRows(t, func(c *campaign.Campaign) []any {
 		c.Account, c.Principal = account, principal
 		return []any{&c.ID, &c.First, &c.Last}
 	}, `SELECT id, first_at, last_at FROM campaigns WHERE account = ? AND principal = ? AND ended_at IS NULL AND last_at >= ? AND first_at <= ?
@@ -30,7 +30,7 @@ func (t campaigns) EndCampaign(id string) error {
 }
 
 func (t campaigns) OthersOpen(e incident.Event) (bool, error) {
-	return value[bool](t, `SELECT EXISTS (SELECT 1 FROM events WHERE campaign = ? AND campaign <> '' AND over = 0 AND NOT (account = ? AND region = ? AND id = ?))`,
+	return firstValue[bool](t, `SELECT EXISTS (SELECT 1 FROM events WHERE campaign = ? AND campaign <> '' AND over = 0 AND NOT (account = ? AND region = ? AND id = ?))`,
 		e.CampaignID, e.Scope.Account, e.Scope.Region, e.ID)
 }
 
@@ -39,7 +39,7 @@ func (t campaigns) inCampaign(a alert.Alert) (alert.Alert, error) {
 	if a.CampaignID == "" {
 		return a, nil
 	}
-	before, err := value[alert.Level](t, `SELECT level FROM campaigns WHERE id = ?`, a.CampaignID)
+	before, err := firstValue[alert.Level](t, `SELECT level FROM campaigns WHERE id = ?`, a.CampaignID)
 	if err != nil {
 		return a, err
 	}

@@ -80,7 +80,7 @@ const tokensUsed = `SELECT count(*) FROM events WHERE detected_at >= ?1 AND iif(
 // Unreported counts the incidents that are incident.IsUnreported, mostUnreported at most.
 func (s counts) Unreported(ctx context.Context) (int, error) {
 	return viewed(ctx, s.file, func(t *Tx) (int, error) {
-		return value[int](t, unreported, s.now().Add(-incident.CountedFor).UnixMilli(), mostUnreported)
+		return firstValue[int](t, unreported, s.now().Add(-incident.CountedFor).UnixMilli(), mostUnreported)
 	})
 }
 
@@ -88,7 +88,7 @@ func (s counts) Unreported(ctx context.Context) (int, error) {
 // for another call before.
 func (s counts) TokensUsed(ctx context.Context) (int, error) {
 	return viewed(ctx, s.file, func(t *Tx) (int, error) {
-		return value[int](t, tokensUsed, s.now().Add(-incident.CountedFor).UnixMilli())
+		return firstValue[int](t, tokensUsed, s.now().Add(-incident.CountedFor).UnixMilli())
 	})
 }
 
@@ -109,11 +109,11 @@ func (s counts) Counts(ctx context.Context) (c Counts, err error) {
 			{&c.Refused, `SELECT sink, count(*) FROM deliveries WHERE sent_at IS NULL AND parked_at IS NULL AND attempts > 0 GROUP BY sink`},
 			{&c.Parked, `SELECT sink, count(*) FROM deliveries WHERE parked_at IS NOT NULL GROUP BY sink`},
 		} {
-			if *q.into, err = pairs[string, int](t, q.query); err != nil {
+			if *q.into, err = valuesByKey[string, int](t, q.query); err != nil {
 				return err
 			}
 		}
-		released, err := pairs[string, int](t, `SELECT `+answer+`, count(*)
+		released, err := valuesByKey[string, int](t, `SELECT `+answer+`, count(*)
 			FROM flow_logs f JOIN targets t ON t.num = f.target LEFT JOIN rehearsals r ON r.account = t.account AND r.region = t.region AND r.needs = t.needs
 			WHERE f.released_until > ? GROUP BY 1`, s.now().UnixMilli())
 		if err != nil {
@@ -125,19 +125,19 @@ func (s counts) Counts(ctx context.Context) (c Counts, err error) {
 		if c.Released, err = releases(t); err != nil {
 			return err
 		}
-		if c.Held, err = value[int](t, `SELECT count(*) FROM flow_logs WHERE held = 1 AND state = 'live'`); err != nil {
+		if c.Held, err = firstValue[int](t, `SELECT count(*) FROM flow_logs WHERE held = 1 AND state = 'live'`); err != nil {
 			return err
 		}
-		if c.Decoys, err = value[int](t, liveDecoys); err != nil {
+		if c.Decoys, err = firstValue[int](t, liveDecoys); err != nil {
 			return err
 		}
-		if c.FirstDecoys, err = values[string](t, firstDecoys); err != nil {
+		if c.FirstDecoys, err = allValues[string](t, firstDecoys); err != nil {
 			return err
 		}
 		if c.RefreshedAt, err = t.refreshes(); err != nil {
 			return err
 		}
-		c.Size, err = value[int64](t, `SELECT page_count * page_size FROM pragma_page_count, pragma_page_size`)
+		c.Size, err = firstValue[int64](t, `SELECT page_count * page_size FROM pragma_page_count, pragma_page_size`)
 		return err
 	})
 	return c, err
@@ -149,13 +149,13 @@ func (s counts) Released(ctx context.Context) (Released, error) {
 }
 
 func releases(t *Tx) (out Released, err error) {
-	_, err = first(t, []any{&out.FlowLogs, &out.Until}, `SELECT count(*), max(released_until) FROM flow_logs WHERE released_until > ?`, t.f.now().UnixMilli())
+	_, err = firstRow(t, []any{&out.FlowLogs, &out.Until}, `SELECT count(*), max(released_until) FROM flow_logs WHERE released_until > ?`, t.f.now().UnixMilli())
 	return out, err
 }
 
 // AccountsWithProtected are the accounts with protected flow logs that are there, sorted.
 func (s counts) AccountsWithProtected(ctx context.Context) (accounts []string, err error) {
 	return viewed(ctx, s.file, func(t *Tx) ([]string, error) {
-		return values[string](t, `SELECT DISTINCT account FROM targets t WHERE EXISTS (SELECT 1 FROM flow_logs f WHERE f.target = t.num) ORDER BY account`)
+		return allValues[string](t, `SELECT DISTINCT account FROM targets t WHERE EXISTS (SELECT 1 FROM flow_logs f WHERE f.target = t.num) ORDER BY account`)
 	})
 }

@@ -31,7 +31,7 @@ func (t dependencies) addDependencies(s inventory.Scope, of delivery.Target, nee
 // fill fills the table of an older file, which did not have it, from the targets of the protected
 // live flow logs. Else, until the next refresh, no call would count as tampering with what they need.
 func (t dependencies) fill() error {
-	filled, err := value[bool](t, `SELECT EXISTS (SELECT 1 FROM depends)`)
+	filled, err := firstValue[bool](t, `SELECT EXISTS (SELECT 1 FROM depends)`)
 	if err != nil || filled {
 		return err
 	}
@@ -65,7 +65,7 @@ func (t dependencies) Usages(first, last delivery.ResourceKey) ([]tamper.Usage, 
 }
 
 func (t dependencies) CountProtected(account, region string, limit int) (int, error) {
-	return value[int](t, `SELECT count(*) FROM (
+	return firstValue[int](t, `SELECT count(*) FROM (
 		SELECT f.region, f.id FROM targets t CROSS JOIN flow_logs f ON f.target = t.num WHERE t.account = ?1 AND ?2 IN ('', t.region)
 		UNION SELECT region, id FROM incidents WHERE account = ?1 AND ?2 IN ('', region) AND known = 1 AND state IN ('open', 'blocked') LIMIT ?3)`, account, region, limit)
 }
@@ -74,17 +74,17 @@ func (t dependencies) CountProtected(account, region string, limit int) (int, er
 // no account.
 func (s counts) RecipientAccounts(ctx context.Context) ([]string, error) {
 	return viewed(ctx, s.file, func(t *Tx) ([]string, error) {
-		return values[string](t, `SELECT DISTINCT substr(thing, length(?1) + 1) FROM depends WHERE thing >= ?1 AND thing < ?1 || char(0x10FFFF)`, inventory.AccountRecipient)
+		return allValues[string](t, `SELECT DISTINCT substr(thing, length(?1) + 1) FROM depends WHERE thing >= ?1 AND thing < ?1 || char(0x10FFFF)`, inventory.AccountRecipient)
 	})
 }
 
 func (t dependencies) usages(query string, args ...any) ([]tamper.Usage, error) {
-	return all(t, func(u *tamper.Usage) []any {
+	return allRows(t, func(u *tamper.Usage) []any {
 		return []any{&u.Scope.Account, &u.Scope.Region, asJSON{&u.Target}, &u.Live}
 	}, query, args...)
 }
 
 func (t dependencies) KnownMissing(s inventory.Scope, limit int) ([]incident.Incident, error) {
-	return each[incident.Incident](t, `SELECT body FROM incidents i WHERE account = ? AND region = ? AND known = 1 AND state IN ('open', 'blocked')
+	return allBodies[incident.Incident](t, `SELECT body FROM incidents i WHERE account = ? AND region = ? AND known = 1 AND state IN ('open', 'blocked')
 		AND NOT EXISTS (SELECT 1 FROM flow_logs f WHERE f.account = i.account AND f.region = i.region AND f.id = i.id AND f.target IS NOT NULL) LIMIT ?`, s.Account, s.Region, limit)
 }

@@ -14,7 +14,7 @@ type destinations struct{ *tx }
 const mostDestinations = 10_000
 
 func (t destinations) NewDestination(s inventory.Scope, destination string, at time.Time) (bool, error) {
-	known, err := value[bool](t, `SELECT EXISTS (SELECT 1 FROM destinations WHERE account = ? AND region = ? AND destination = ?)`, s.Account, s.Region, destination)
+	known, err := firstValue[bool](t, `SELECT EXISTS (SELECT 1 FROM destinations WHERE account = ? AND region = ? AND destination = ?)`, s.Account, s.Region, destination)
 	if err != nil || known {
 		return false, err
 	}
@@ -26,5 +26,5 @@ func (t destinations) NewDestination(s inventory.Scope, destination string, at t
 // did, with the time when the first such flow log was seen; zero: by the first refresh.
 func (t destinations) DestinationsSince(s inventory.Scope, destinations []string) (map[string]time.Time, error) {
 	query, list := among(`SELECT destination, first_at FROM destinations WHERE account = ?1 AND region = ?2 AND destination IN (SELECT value FROM json_each(?3))`, `?3`, destinations)
-	return pairs[string, time.Time](t, query, s.Account, s.Region, list)
+	return valuesByKey[string, time.Time](t, query, s.Account, s.Region, list)
 }

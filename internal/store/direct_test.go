@@ -47,7 +47,7 @@ func TestAReadEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	err := s.View(ctx, func(tx *Tx) error {
 		cancel()
-		_, err := value[int](tx, `SELECT count(*) FROM facts`)
+		_, err := firstValue[int](tx, `SELECT count(*) FROM facts`)
 		return err
 	})
 	if !errors.Is(err, context.Canceled) {
@@ -89,7 +89,7 @@ func TestAReadThatPanics(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	if err := s.View(ctx, func(tx *Tx) error { _, err := value[int](tx, `SELECT count(*) FROM facts`); return err }); err != nil {
+	if err := s.View(ctx, func(tx *Tx) error { _, err := firstValue[int](tx, `SELECT count(*) FROM facts`); return err }); err != nil {
 		t.Error("after a panic: ", err)
 	}
 	if err := s.Update(ctx, func(tx *Tx) error { return tx.setFact("a", "b") }); err != nil {

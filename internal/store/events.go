@@ -14,7 +14,7 @@ import (
 type events struct{ *tx }
 
 func (t events) Event(s inventory.Scope, id string) (incident.Event, bool, error) {
-	return find[incident.Event](t, `SELECT body FROM events WHERE account = ? AND region = ? AND id = ?`, s.Account, s.Region, id)
+	return firstBody[incident.Event](t, `SELECT body FROM events WHERE account = ? AND region = ? AND id = ?`, s.Account, s.Region, id)
 }
 
 func (t events) PutEvent(e incident.Event) error {
@@ -33,7 +33,7 @@ const ofEvent = `FROM incidents WHERE account = ?1 AND region = ?2 AND id IN (
 	UNION ALL SELECT id FROM history WHERE ?4 AND account = ?1 AND region = ?2 AND event_id = ?3)`
 
 func (t events) EventIncidents(s inventory.Scope, eventID string, ever bool) ([]incident.Incident, error) {
-	return each[incident.Incident](t, `SELECT body `+ofEvent+` ORDER BY id`, s.Account, s.Region, eventID, ever)
+	return allBodies[incident.Incident](t, `SELECT body `+ofEvent+` ORDER BY id`, s.Account, s.Region, eventID, ever)
 }
 
 // isWaiting is the condition that an incident counts as notify.Waiting. The current time, in milliseconds, must
@@ -45,11 +45,11 @@ const eventOpen = `SELECT EXISTS (SELECT 1 FROM incidents WHERE account = ?1 AND
 		WHERE h.account = ?1 AND h.region = ?2 AND h.event_id = ?3 AND state = 'open' AND NOT (` + isWaiting + `?4))`
 
 func (t events) EventOpen(s inventory.Scope, eventID string, now time.Time) (bool, error) {
-	return value[bool](t, eventOpen, s.Account, s.Region, eventID, now.UnixMilli())
+	return firstValue[bool](t, eventOpen, s.Account, s.Region, eventID, now.UnixMilli())
 }
 
 func (t events) EventStates(s inventory.Scope, eventID string, ever bool, now time.Time) (map[incident.State]int, error) {
-	return pairs[incident.State, int](t, `SELECT CASE WHEN `+isWaiting+`?5 THEN '`+string(notify.Waiting)+`' ELSE state END, count(*) `+ofEvent+` GROUP BY 1`,
+	return valuesByKey[incident.State, int](t, `SELECT CASE WHEN `+isWaiting+`?5 THEN '`+string(notify.Waiting)+`' ELSE state END, count(*) `+ofEvent+` GROUP BY 1`,
 		s.Account, s.Region, eventID, ever, now.UnixMilli())
 }
 
@@ -57,13 +57,13 @@ func (t events) EventsOf(s inventory.Scope, ids ...string) ([]string, error) {
 	// SQLite's own UNION takes twenty times as long as the two queries.
 	query, list := among(`SELECT event_id FROM history WHERE account = ?1 AND region = ?2 AND id IN (SELECT value FROM json_each(?3)) AND event_id <> ''
 		UNION ALL SELECT event_id FROM incidents WHERE account = ?1 AND region = ?2 AND id IN (SELECT value FROM json_each(?3))`, `?3`, ids)
-	events, err := values[string](t, query, s.Account, s.Region, list)
+	events, err := allValues[string](t, query, s.Account, s.Region, list)
 	slices.Sort(events)
 	return slices.Compact(events), err
 }
 
 func (t events) DueEvents(s inventory.Scope, now time.Time) ([]incident.Event, error) {
-	return each[incident.Event](t, `SELECT body FROM events WHERE account = ? AND region = ? AND (due_at <= ? OR due_at > ?) LIMIT 100`,
+	return allBodies[incident.Event](t, `SELECT body FROM events WHERE account = ? AND region = ? AND (due_at <= ? OR due_at > ?) LIMIT 100`,
 		s.Account, s.Region, now.UnixMilli(), now.Add(farthest).UnixMilli())
 }
 
@@ -72,7 +72,7 @@ func (t events) DueScopes(now time.Time) ([]inventory.Scope, error) {
 }
 
 func (t events) NextDue(s inventory.Scope) (next remediate.Upcoming, err error) {
-	_, err = first(t, []any{&next.Own, &next.Unscoped, &next.First}, `SELECT (SELECT min(at) FROM (
+	_, err = firstRow(t, []any{&next.Own, &next.Unscoped, &next.First}, `SELECT (SELECT min(at) FROM (
 			SELECT min(next_at) AS at FROM incidents WHERE account = ?1 AND region = ?2 AND next_at IS NOT NULL
 			UNION ALL SELECT min(due_at) FROM events WHERE account = ?1 AND region = ?2 AND due_at IS NOT NULL
 			UNION ALL SELECT min(due_at) FROM bursts WHERE account = ?1 AND region = ?2)),

@@ -29,7 +29,7 @@ func (t facts) setFact(name, value string) error {
 }
 
 func (t facts) fact(name string) (string, error) {
-	return value[string](t, `SELECT value FROM facts WHERE name = ?`, name)
+	return firstValue[string](t, `SELECT value FROM facts WHERE name = ?`, name)
 }
 
 // outageFacts is what the names of facts about outages begin with.

@@ -19,12 +19,12 @@ func (t flowLogs) FlowLog(s inventory.Scope, id string) (inventory.Row, bool, er
 }
 
 func (t flowLogs) find(where string, args ...any) (inventory.Row, bool, error) {
-	row, ok, err := find[inventory.Row](t, `SELECT body FROM flow_logs WHERE `+where, args...)
+	row, ok, err := firstBody[inventory.Row](t, `SELECT body FROM flow_logs WHERE `+where, args...)
 	if err != nil || !ok {
 		return row, ok, err
 	}
 	var refreshed time.Time
-	_, err = first(t, []any{&refreshed}, `SELECT refreshed_at FROM scopes WHERE account = ? AND region = ?`, row.Scope.Account, row.Scope.Region)
+	_, err = firstRow(t, []any{&refreshed}, `SELECT refreshed_at FROM scopes WHERE account = ? AND region = ?`, row.Scope.Account, row.Scope.Region)
 	return row.ListedBy(refreshed), true, err
 }
 
@@ -37,7 +37,7 @@ type numbered struct {
 // after is a page of the rows after a number. Scope and ID are those of the columns, by which a row is found,
 // and not those of its body.
 func (t flowLogs) after(num int64) ([]numbered, error) {
-	return all(t, func(x *numbered) []any {
+	return allRows(t, func(x *numbered) []any {
 		return []any{&x.num, asJSON{&x.row}, &x.row.Scope.Account, &x.row.Scope.Region, &x.row.ID}
 	}, `SELECT num, body, account, region, id FROM flow_logs WHERE num > ? ORDER BY num LIMIT ?`, num, page)
 }
@@ -83,11 +83,11 @@ func decoyDue(r inventory.Row) any {
 
 // target is the number of a delivery target in a scope. It stores a new target.
 func (t flowLogs) target(s inventory.Scope, needs string) (int64, error) {
-	num, err := value[int64](t, `SELECT num FROM targets WHERE account = ? AND region = ? AND needs = ?`, s.Account, s.Region, needs)
+	num, err := firstValue[int64](t, `SELECT num FROM targets WHERE account = ? AND region = ? AND needs = ?`, s.Account, s.Region, needs)
 	if err != nil || num > 0 {
 		return num, err
 	}
-	return value[int64](t, `INSERT INTO targets (account, region, needs) VALUES (?, ?, ?) RETURNING num`, s.Account, s.Region, needs)
+	return firstValue[int64](t, `INSERT INTO targets (account, region, needs) VALUES (?, ?, ?) RETURNING num`, s.Account, s.Region, needs)
 }
 
 // pendingNotices selects the rows that owe an alert at once (untold), and those whose notice of a decoy is due.
@@ -96,27 +96,27 @@ const pendingNotices = `SELECT body FROM flow_logs WHERE num IN (
 	UNION SELECT num FROM flow_logs WHERE account = ?1 AND region = ?2 AND decoy > 0 AND (decoy <= ?3 OR decoy > ?4)) LIMIT ?5`
 
 func (t flowLogs) PendingNotices(s inventory.Scope, now time.Time, limit int) ([]inventory.Row, error) {
-	return each[inventory.Row](t, pendingNotices, s.Account, s.Region, now.UnixMilli(), now.Add(incident.FarthestNotice).UnixMilli(), limit)
+	return allBodies[inventory.Row](t, pendingNotices, s.Account, s.Region, now.UnixMilli(), now.Add(incident.FarthestNotice).UnixMilli(), limit)
 }
 
 func (t flowLogs) Decoys(s inventory.Scope, after string, limit int) ([]string, error) {
-	return values[string](t, decoysOf, s.Account, s.Region, after, limit)
+	return allValues[string](t, decoysOf, s.Account, s.Region, after, limit)
 }
 
 // decoysOf selects the live decoys of a scope. (The pluses keep SQLite from using an index of all live rows.)
 const decoysOf = `SELECT id FROM flow_logs WHERE account = ? AND region = ? AND decoy IS NOT NULL AND +state = 'live' AND +id > ? ORDER BY +id LIMIT ?`
 
 func (t flowLogs) AnyFailing(s inventory.Scope) (bool, error) {
-	return value[bool](t, `SELECT EXISTS (SELECT 1 FROM flow_logs WHERE account = ? AND region = ? AND failing = 1)`, s.Account, s.Region)
+	return firstValue[bool](t, `SELECT EXISTS (SELECT 1 FROM flow_logs WHERE account = ? AND region = ? AND failing = 1)`, s.Account, s.Region)
 }
 
 func (t flowLogs) LiveWith(s inventory.Scope, of delivery.Target, limit int) ([]inventory.Row, error) {
-	return each[inventory.Row](t, `SELECT f.body FROM targets t CROSS JOIN flow_logs f ON f.target = t.num
+	return allBodies[inventory.Row](t, `SELECT f.body FROM targets t CROSS JOIN flow_logs f ON f.target = t.num
 		WHERE t.account = ? AND t.region = ? AND t.needs = ? ORDER BY f.num LIMIT ?`, s.Account, s.Region, body(of), limit)
 }
 
 // refreshes are the starts of the last complete refreshes.
 func (t flowLogs) refreshes() (map[inventory.Scope]time.Time, error) {
-	return byKey(t, func(s *inventory.Scope, at *time.Time) []any { return []any{&s.Account, &s.Region, at} },
+	return rowsByKey(t, func(s *inventory.Scope, at *time.Time) []any { return []any{&s.Account, &s.Region, at} },
 		`SELECT account, region, refreshed_at FROM scopes WHERE refreshed_at IS NOT NULL`)
 }

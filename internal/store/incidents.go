@@ -11,7 +11,7 @@ import (
 type incidents struct{ *tx }
 
 func (t incidents) Incident(s inventory.Scope, id string) (incident.Incident, bool, error) {
-	return find[incident.Incident](t, `SELECT body FROM incidents WHERE account = ? AND region = ? AND id = ?`, s.Account, s.Region, id)
+	return firstBody[incident.Incident](t, `SELECT body FROM incidents WHERE account = ? AND region = ? AND id = ?`, s.Account, s.Region, id)
 }
 
 // maxUnknown is how many incidents of unknown flow logs are kept in a scope, plus those of one
@@ -21,7 +21,7 @@ const maxUnknown = 10000
 func (t incidents) PutIncident(i incident.Incident) error {
 	t.f.changes.Add(1)
 	if !i.Known && !t.bounded {
-		there, err := value[bool](t, `SELECT EXISTS (SELECT 1 FROM incidents WHERE account = ? AND region = ? AND id = ?)`, i.Scope.Account, i.Scope.Region, i.FlowLogID)
+		there, err := firstValue[bool](t, `SELECT EXISTS (SELECT 1 FROM incidents WHERE account = ? AND region = ? AND id = ?)`, i.Scope.Account, i.Scope.Region, i.FlowLogID)
 		if err != nil {
 			return err
 		}
@@ -50,7 +50,7 @@ func (t incidents) PutIncident(i incident.Incident) error {
 // dropUnknown drops incidents of unknown flow logs if there are too many, those that are not
 // open first. It drops a tenth more than needed, because finding them takes long.
 func (t incidents) dropUnknown(s inventory.Scope) error {
-	n, err := value[int](t, `SELECT count(*) FROM incidents WHERE known = 0 AND account = ? AND region = ?`, s.Account, s.Region)
+	n, err := firstValue[int](t, `SELECT count(*) FROM incidents WHERE known = 0 AND account = ? AND region = ?`, s.Account, s.Region)
 	if err != nil || n <= maxUnknown {
 		return err
 	}
@@ -82,7 +82,7 @@ func (t incidents) AddHistory(s inventory.Scope, id string, e incident.Entry, kn
 }
 
 func (t incidents) Unrecorded(s inventory.Scope, ids []string, eventID, claim string) (map[string]string, error) {
-	return pairs[string, string](t, unrecorded, s.Account, s.Region, body(ids), eventID, claim)
+	return valuesByKey[string, string](t, unrecorded, s.Account, s.Region, body(ids), eventID, claim)
 }
 
 // unrecorded reads no body of a row: to unpack bodies would take longer than the rest of the query.
@@ -114,7 +114,7 @@ func (t incidents) Due(s inventory.Scope, now time.Time, turns incident.Turns) (
 }
 
 func (t incidents) Sharing(s inventory.Scope, key string, now time.Time, limit int) ([]incident.Incident, error) {
-	return each[incident.Incident](t, sharing, s.Account, s.Region, key, now.UnixMilli(), limit)
+	return allBodies[incident.Incident](t, sharing, s.Account, s.Region, key, now.UnixMilli(), limit)
 }
 
 // sharing selects the incidents that may share a call. (The sum: see dueOf.)
@@ -139,15 +139,15 @@ func dueOf(class incident.TurnClass, which, order, limit string) string {
 }
 
 func (t incidents) Blocked(s inventory.Scope, limit int) ([]string, error) {
-	return values[string](t, `SELECT id FROM incidents WHERE account = ? AND region = ? AND state = 'blocked' LIMIT ?`, s.Account, s.Region, limit)
+	return allValues[string](t, `SELECT id FROM incidents WHERE account = ? AND region = ? AND state = 'blocked' LIMIT ?`, s.Account, s.Region, limit)
 }
 
 func (t incidents) Unrestored(s inventory.Scope) (int, error) {
-	return value[int](t, `SELECT count(*) FROM incidents WHERE account = ? AND region = ? AND state IN ('open', 'blocked')`, s.Account, s.Region)
+	return firstValue[int](t, `SELECT count(*) FROM incidents WHERE account = ? AND region = ? AND state IN ('open', 'blocked')`, s.Account, s.Region)
 }
 
 func (t incidents) UnknownOpen(s inventory.Scope, limit int) ([]string, error) {
-	return values[string](t, `SELECT id FROM incidents i WHERE account = ? AND region = ? AND known = 0
+	return allValues[string](t, `SELECT id FROM incidents i WHERE account = ? AND region = ? AND known = 0
 		AND (state = 'open' OR EXISTS (SELECT 1 FROM flow_logs f WHERE f.account = i.account AND f.region = i.region AND f.id = i.id
 			AND NOT coalesce(json_extract(unpacked(f.body), '$.Imported'), 0)))
 		ORDER BY state = 'open' LIMIT ?`,

@@ -47,7 +47,7 @@ func (s lists) FindFlowLogs(ctx context.Context, f Filter, yield func(inventory.
 		if last != nil {
 			next.and(`(account, region, id) > (?, ?, ?)`, last.row.Scope.Account, last.row.Scope.Region, last.row.ID)
 		}
-		return all(t, func(x *found) []any { return []any{asJSON{&x.row}, &x.fate.State, &x.fate.Reason, &x.fate.NewID} },
+		return allRows(t, func(x *found) []any { return []any{asJSON{&x.row}, &x.fate.State, &x.fate.Reason, &x.fate.NewID} },
 			`SELECT f.body, coalesce(i.state, ''), coalesce(i.reason, ''), coalesce(json_extract(i.body, '$.NewID'), '')
 				FROM flow_logs f LEFT JOIN incidents i USING (account, region, id)
 				WHERE `+next.String()+` ORDER BY account, region, id LIMIT ?`, append(next.args, size)...)
@@ -89,7 +89,7 @@ func (s lists) FindIncidents(ctx context.Context, f Filter, yield func(incident.
 		if last != nil {
 			next.and(`detected_at < ? OR detected_at = ? AND (account, region, id) > (?, ?, ?)`, last.At, last.At, last.Account, last.Region, last.ID)
 		}
-		return all(t, func(k *incidentKey) []any { return []any{&k.At, &k.Account, &k.Region, &k.ID} },
+		return allRows(t, func(k *incidentKey) []any { return []any{&k.At, &k.Account, &k.Region, &k.ID} },
 			`SELECT detected_at, account, region, id FROM incidents WHERE `+next.String()+` ORDER BY detected_at DESC, account, region, id LIMIT ?`, append(next.args, size)...)
 	})
 	for keys, err := range parts {
@@ -98,7 +98,7 @@ func (s lists) FindIncidents(ctx context.Context, f Filter, yield func(incident.
 		}
 		for these := range slices.Chunk(keys, page) {
 			part, err := viewed(ctx, s.file, func(t *Tx) ([]incident.Incident, error) {
-				return each[incident.Incident](t, `SELECT i.body FROM json_each(?) k CROSS JOIN incidents i ON i.account = json_extract(k.value, '$.Account')
+				return allBodies[incident.Incident](t, `SELECT i.body FROM json_each(?) k CROSS JOIN incidents i ON i.account = json_extract(k.value, '$.Account')
 					AND i.region = json_extract(k.value, '$.Region') AND i.id = json_extract(k.value, '$.ID') ORDER BY k.key`, body(these))
 			})
 			if err != nil {
@@ -117,10 +117,10 @@ func (s lists) FindIncidents(ctx context.Context, f Filter, yield func(incident.
 // FindIncident finds an incident by its flow log's ID alone, with its history.
 func (s lists) FindIncident(ctx context.Context, id string) (i incident.Incident, h []incident.Entry, ok bool, err error) {
 	err = s.View(ctx, func(t *Tx) error {
-		if i, ok, err = find[incident.Incident](t, `SELECT body FROM incidents WHERE id = ?`, id); err != nil || !ok {
+		if i, ok, err = firstBody[incident.Incident](t, `SELECT body FROM incidents WHERE id = ?`, id); err != nil || !ok {
 			return err
 		}
-		h, err = each[incident.Entry](t, `SELECT body FROM history WHERE account = ? AND region = ? AND id = ? ORDER BY num`, i.Scope.Account, i.Scope.Region, id)
+		h, err = allBodies[incident.Entry](t, `SELECT body FROM history WHERE account = ? AND region = ? AND id = ? ORDER BY num`, i.Scope.Account, i.Scope.Region, id)
 		return err
 	})
 	return i, h, ok, err
@@ -163,7 +163,7 @@ func (s lists) FindAlerts(ctx context.Context, f Filter, yield func(alert.Alert,
 		if last != nil {
 			next.and(`a.num < ?`, last.num)
 		}
-		part, err := all(t, func(x *found) []any { return []any{&x.num, asJSON{&x.alert}} },
+		part, err := allRows(t, func(x *found) []any { return []any{&x.num, asJSON{&x.alert}} },
 			sinks+`SELECT a.num, a.body FROM alerts a WHERE `+next.String()+` ORDER BY a.num DESC LIMIT ?`, append(next.args, size)...)
 		for n := 0; n < len(part) && err == nil; n++ {
 			// The few names of sinks let SQLite find each delivery by its whole key.
@@ -229,5 +229,5 @@ func (s lists) SinkNames(ctx context.Context) ([]string, error) {
 }
 
 func (s lists) words(ctx context.Context, query string, args ...any) ([]string, error) {
-	return viewed(ctx, s.file, func(t *Tx) ([]string, error) { return values[string](t, query, args...) })
+	return viewed(ctx, s.file, func(t *Tx) ([]string, error) { return allValues[string](t, query, args...) })
 }

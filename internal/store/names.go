@@ -18,7 +18,7 @@ type naming struct{ *tx }
 // namesOf returns the names of what an alert is about, as far as they are known.
 func (t naming) namesOf(a alert.Alert) (alert.Names, error) {
 	accounts, resources := a.Mentions()
-	named, err := byKey(t, func(r *alert.Resource, name *string) []any { return []any{&r.Account, &r.Region, &r.ID, name} },
+	named, err := rowsByKey(t, func(r *alert.Resource, name *string) []any { return []any{&r.Account, &r.Region, &r.ID, name} },
 		`SELECT id, '', '', name FROM accounts WHERE name <> '' AND id IN (SELECT value FROM json_each(?1))
 		UNION ALL SELECT n.account, n.region, n.resource_id, n.name FROM json_each(?2) k CROSS JOIN name_tags n ON n.account = json_extract(k.value, '$.Account')
 			AND n.region = json_extract(k.value, '$.Region') AND n.resource_id = json_extract(k.value, '$.ID')`, body(accounts), body(resources))
@@ -47,7 +47,7 @@ func (t naming) named(a alert.Alert) alert.Alert {
 // those in the organisation.
 func (s lists) AccountNames(ctx context.Context) (map[string]string, error) {
 	names, err := viewed(ctx, s.file, func(t *Tx) (map[string]string, error) {
-		return pairs[string, string](t, `SELECT id, name FROM accounts WHERE name <> ''`)
+		return valuesByKey[string, string](t, `SELECT id, name FROM accounts WHERE name <> ''`)
 	})
 	if err == nil {
 		maps.Copy(names, s.accounts)
@@ -58,7 +58,7 @@ func (s lists) AccountNames(ctx context.Context) (map[string]string, error) {
 // ResourceNames are the known names of the resources of a scope, by their IDs.
 func (s lists) ResourceNames(ctx context.Context, scope inventory.Scope) (map[string]string, error) {
 	return viewed(ctx, s.file, func(t *Tx) (map[string]string, error) {
-		return pairs[string, string](t, `SELECT resource_id, name FROM name_tags WHERE account = ? AND region = ?`, scope.Account, scope.Region)
+		return valuesByKey[string, string](t, `SELECT resource_id, name FROM name_tags WHERE account = ? AND region = ?`, scope.Account, scope.Region)
 	})
 }
 
@@ -77,7 +77,7 @@ const factNamesOf = "names of "
 func (s snapshot) NamesKnown(ctx context.Context, scope inventory.Scope) (all time.Time, row int64, err error) {
 	var known namesKnown
 	err = s.View(ctx, func(t *Tx) error {
-		_, err := first(t, []any{asJSON{&known}}, `SELECT value FROM facts WHERE name = ?`, factNames(scope))
+		_, err := firstRow(t, []any{asJSON{&known}}, `SELECT value FROM facts WHERE name = ?`, factNames(scope))
 		return err
 	})
 	return known.All, known.Row, err
@@ -85,14 +85,14 @@ func (s snapshot) NamesKnown(ctx context.Context, scope inventory.Scope) (all ti
 
 // LastRow is the number of the last row of the snapshot; 0: it is empty.
 func (s snapshot) LastRow(ctx context.Context) (int64, error) {
-	return viewed(ctx, s.file, func(t *Tx) (int64, error) { return value[int64](t, `SELECT coalesce(max(num), 0) FROM flow_logs`) })
+	return viewed(ctx, s.file, func(t *Tx) (int64, error) { return firstValue[int64](t, `SELECT coalesce(max(num), 0) FROM flow_logs`) })
 }
 
 // LiveResources returns the resources of a scope's live flow logs in rows beyond row, in order:
 // at most limit, those after the resource after.
 func (s snapshot) LiveResources(ctx context.Context, scope inventory.Scope, row int64, after string, limit int) ([]string, error) {
 	return viewed(ctx, s.file, func(t *Tx) ([]string, error) {
-		return values[string](t, `SELECT DISTINCT resource_id FROM flow_logs INDEXED BY flow_logs_resource
+		return allValues[string](t, `SELECT DISTINCT resource_id FROM flow_logs INDEXED BY flow_logs_resource
 			WHERE account = ? AND region = ? AND resource_id > ? AND num > ? AND state = 'live' ORDER BY resource_id LIMIT ?`, scope.Account, scope.Region, after, row, limit)
 	})
 }
@@ -101,7 +101,7 @@ func (s snapshot) LiveResources(ctx context.Context, scope inventory.Scope, row 
 // is not in names has none.
 func (s snapshot) SetResourceNames(ctx context.Context, scope inventory.Scope, asked []string, names map[string]string) error {
 	had, err := viewed(ctx, s.file, func(t *Tx) (map[string]string, error) {
-		return pairs[string, string](t, `SELECT resource_id, name FROM name_tags
+		return valuesByKey[string, string](t, `SELECT resource_id, name FROM name_tags
 			WHERE account = ? AND region = ? AND resource_id IN (SELECT value FROM json_each(?))`, scope.Account, scope.Region, body(asked))
 	})
 	if err != nil || maps.Equal(had, names) {
@@ -125,21 +125,21 @@ func (s snapshot) SetNamesKnown(ctx context.Context, scope inventory.Scope, all 
 // with this ID, or else all with this name.
 func (s lists) Resources(ctx context.Context, word string) ([]string, error) {
 	return viewed(ctx, s.file, func(t *Tx) ([]string, error) {
-		known, err := value[bool](t, `SELECT EXISTS (SELECT 1 FROM flow_logs WHERE resource_id = ?1) OR EXISTS (SELECT 1 FROM incidents WHERE resource_id = ?1)`, word)
+		known, err := firstValue[bool](t, `SELECT EXISTS (SELECT 1 FROM flow_logs WHERE resource_id = ?1) OR EXISTS (SELECT 1 FROM incidents WHERE resource_id = ?1)`, word)
 		switch {
 		case err != nil || word == "":
 			return nil, err
 		case known:
 			return []string{word}, nil
 		}
-		return values[string](t, `SELECT DISTINCT resource_id FROM name_tags WHERE name = ? ORDER BY 1`, word)
+		return allValues[string](t, `SELECT DISTINCT resource_id FROM name_tags WHERE name = ? ORDER BY 1`, word)
 	})
 }
 
 // ReplacedBy finds the incident whose flow log was replaced by the flow log id of the snapshot.
 func (s lists) ReplacedBy(ctx context.Context, id string) (i incident.Incident, ok bool, err error) {
 	err = s.View(ctx, func(t *Tx) error {
-		i, ok, err = find[incident.Incident](t, `SELECT i.body FROM flow_logs f CROSS JOIN incidents i INDEXED BY incidents_root
+		i, ok, err = firstBody[incident.Incident](t, `SELECT i.body FROM flow_logs f CROSS JOIN incidents i INDEXED BY incidents_root
 			ON i.account = f.account AND i.region = f.region AND i.root_id = f.root_id
 			WHERE f.id = ?1 AND json_extract(i.body, '$.NewID') = ?1`, id)
 		return err

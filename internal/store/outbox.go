@@ -26,7 +26,7 @@ func (s outbox) Sent(ctx context.Context, name, alertID string, at time.Time) er
 	err := s.updateWithin(ctx, delay, func(t *Tx) error {
 		var num int64
 		var r sink.Receipt
-		_, err := first(t, append(receiptColumns(&r), &num), markSent, at.UnixMilli(), name, alertID)
+		_, err := firstRow(t, append(receiptColumns(&r), &num), markSent, at.UnixMilli(), name, alertID)
 		if until := r.RingsUntil(); err == nil && !until.IsZero() { // what resolves it may wait in the outbox already
 			err = t.exec(holdPending, until.UnixMilli(), name, num)
 		}
@@ -53,7 +53,7 @@ func (t *Tx) endSinkOutage(sink string) error {
 	if err != nil {
 		return err
 	}
-	left, err := value[bool](t, leftOver, sink)
+	left, err := firstValue[bool](t, leftOver, sink)
 	if err != nil {
 		return err
 	}
@@ -143,7 +143,7 @@ func (s outbox) Retry(ctx context.Context, alertID string) (n int64, err error) 
 
 // deliveries reads deliveries d with their alerts a.
 func (t alerts) deliveries(from string, args ...any) ([]sink.Delivery, error) {
-	return all(t, func(d *sink.Delivery) []any {
+	return allRows(t, func(d *sink.Delivery) []any {
 		return []any{&d.Sink, &d.Urgency, &d.Attempts, &d.NextAt, &d.SentAt, &d.ParkedAt, &d.Error, asJSON{&d.Alert}}
 	}, `SELECT d.sink, d.urgency, d.attempts, d.next_at, d.sent_at, d.parked_at, d.error, a.body FROM `+from, args...)
 }

@@ -46,7 +46,7 @@ func (s outbox) Next(ctx context.Context, sink string, turn sink.Turn) (d sink.D
 	now, added := turn.Now, s.outlets.addedTo(sink)
 	err = s.View(ctx, func(t *Tx) error {
 		var waiting, num int64
-		if _, err := first(t, []any{&waiting, &num}, pending, sink); err != nil || waiting == 0 {
+		if _, err := firstRow(t, []any{&waiting, &num}, pending, sink); err != nil || waiting == 0 {
 			return err
 		}
 		if waiting == 1 {
@@ -63,7 +63,7 @@ func (s outbox) Next(ctx context.Context, sink string, turn sink.Turn) (d sink.D
 		if d, ok, err = t.firstOf(mostUrgent, args...); err != nil || ok {
 			return err
 		}
-		_, err := first(t, []any{&d.NextAt}, soonest, sink)
+		_, err := firstRow(t, []any{&d.NextAt}, soonest, sink)
 		return err
 	})
 	if err == nil && !ok {

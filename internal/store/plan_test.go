@@ -43,7 +43,7 @@ func TestTheOutboxIsReadByItsIndexes(t *testing.T) {
 func TestLeftOverAreThoseSetAside(t *testing.T) {
 	t.Parallel()
 	index, err := viewed(t.Context(), fresh(t).file, func(tx *Tx) (string, error) {
-		return value[string](tx, `SELECT sql FROM sqlite_schema WHERE name = 'deliveries_refused'`)
+		return firstValue[string](tx, `SELECT sql FROM sqlite_schema WHERE name = 'deliveries_refused'`)
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -132,7 +132,7 @@ func argsOf(query string) (n int) {
 func explain(t *testing.T, s *Store, query string, args ...any) []string {
 	t.Helper()
 	plan, err := viewed(t.Context(), s.file, func(tx *Tx) ([]string, error) {
-		return all(tx, func(step *string) []any { return []any{new(int), new(int), new(int), step} }, `EXPLAIN QUERY PLAN `+query, args...)
+		return allRows(tx, func(step *string) []any { return []any{new(int), new(int), new(int), step} }, `EXPLAIN QUERY PLAN `+query, args...)
 	})
 	if err != nil {
 		t.Fatal(err)

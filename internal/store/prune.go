@@ -111,7 +111,7 @@ type place struct{ at, num int64 }
 func (p pruning) run(ctx context.Context, f *file, before int64, most int) error {
 	err := f.View(ctx, func(t *Tx) error {
 		var nth int64
-		many, err := first(t, []any{&nth}, p.nth(), most)
+		many, err := firstRow(t, []any{&nth}, p.nth(), most)
 		if many {
 			before = max(before, nth+1)
 		}
@@ -188,7 +188,7 @@ func (w sweep) run(ctx context.Context, f *file) error {
 			for n := range into {
 				into[n] = &last[n]
 			}
-			more, err = first(t, into, `SELECT `+w.key+` FROM `+w.table+` WHERE (`+w.key+`) > `+marks+` ORDER BY `+w.key+` LIMIT 1 OFFSET ?`, append(after, rowsAtOnce-1)...)
+			more, err = firstRow(t, into, `SELECT `+w.key+` FROM `+w.table+` WHERE (`+w.key+`) > `+marks+` ORDER BY `+w.key+` LIMIT 1 OFFSET ?`, append(after, rowsAtOnce-1)...)
 			if err != nil {
 				return err
 			}

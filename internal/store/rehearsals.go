@@ -14,13 +14,13 @@ import (
 type rehearsals struct{ *tx }
 
 func (t rehearsals) Rehearsable(s inventory.Scope, ofEach int) ([]inventory.Row, error) {
-	return each[inventory.Row](t, `SELECT body FROM flow_logs WHERE num IN (
+	return allBodies[inventory.Row](t, `SELECT body FROM flow_logs WHERE num IN (
 		SELECT num FROM (SELECT f.num, row_number() OVER (PARTITION BY f.target ORDER BY f.id) AS place
 			FROM targets t CROSS JOIN flow_logs f ON f.target = t.num WHERE t.account = ? AND t.region = ?) WHERE place <= ?) ORDER BY id`, s.Account, s.Region, ofEach)
 }
 
 func (t *Tx) Rehearsals(s inventory.Scope) (stored rehearse.Stored, err error) {
-	stored.Rehearsals, err = each[rehearse.Rehearsal](t, `SELECT body FROM rehearsals WHERE account = ? AND region = ? ORDER BY needs`, s.Account, s.Region)
+	stored.Rehearsals, err = allBodies[rehearse.Rehearsal](t, `SELECT body FROM rehearsals WHERE account = ? AND region = ? ORDER BY needs`, s.Account, s.Region)
 	if err == nil {
 		stored.Alerted, err = t.OutageAlerted(s, notify.Rehearsing)
 	}
@@ -28,7 +28,7 @@ func (t *Tx) Rehearsals(s inventory.Scope) (stored rehearse.Stored, err error) {
 }
 
 func (t rehearsals) PipelineHealth(s inventory.Scope) (rehearse.PipelineHealth, error) {
-	health, _, err := find[rehearse.PipelineHealth](t, `SELECT body FROM ways WHERE account = ? AND region = ?`, s.Account, s.Region)
+	health, _, err := firstBody[rehearse.PipelineHealth](t, `SELECT body FROM ways WHERE account = ? AND region = ?`, s.Account, s.Region)
 	return health, err
 }
 
@@ -62,7 +62,7 @@ func (s lists) Rehearsed(ctx context.Context) (func(inventory.Row) (rehearse.Reh
 	}
 	known := map[key]rehearse.Rehearsal{}
 	all, err := viewed(ctx, s.file, func(t *Tx) ([]rehearse.Rehearsal, error) {
-		return each[rehearse.Rehearsal](t, `SELECT body FROM rehearsals`)
+		return allBodies[rehearse.Rehearsal](t, `SELECT body FROM rehearsals`)
 	})
 	for _, r := range all {
 		known[key{r.Scope, r.Target}] = r

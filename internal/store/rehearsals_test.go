@@ -48,7 +48,7 @@ func TestRehearsals(t *testing.T) {
 		}
 		return err
 	})
-	if n, err := viewed(t.Context(), s.file, func(tx *Tx) (int, error) { return value[int](tx, `SELECT count(*) FROM alerts`) }); n != 2 || err != nil {
+	if n, err := viewed(t.Context(), s.file, func(tx *Tx) (int, error) { return firstValue[int](tx, `SELECT count(*) FROM alerts`) }); n != 2 || err != nil {
 		t.Errorf("%d alerts, want 2, %v", n, err)
 	}
 }
@@ -65,7 +65,7 @@ func TestPipelineHealth(t *testing.T) {
 	s.put(t, func(tx *Tx) error {
 		here, err := tx.PipelineHealth(scope)
 		elsewhere, otherErr := tx.PipelineHealth(inventory.Scope{Account: scope.Account, Region: "eu-north-1"})
-		n, countErr := value[int](tx, `SELECT count(*) FROM alerts`)
+		n, countErr := firstValue[int](tx, `SELECT count(*) FROM alerts`)
 		if here != health || elsewhere != (rehearse.PipelineHealth{}) || n != 1 {
 			t.Errorf("%+v, elsewhere %+v, %d alerts", here, elsewhere, n)
 		}

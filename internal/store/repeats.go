@@ -15,7 +15,7 @@ type repeats struct{ *tx }
 
 func (t repeats) Bursts(keys ...string) (map[string]repeat.Burst, error) {
 	query, list := among(`SELECT key, body FROM bursts WHERE key IN (SELECT value FROM json_each(?1))`, `?1`, keys)
-	return byKey(t, func(key *string, b *repeat.Burst) []any { return []any{key, asJSON{b}} }, query, list)
+	return rowsByKey(t, func(key *string, b *repeat.Burst) []any { return []any{key, asJSON{b}} }, query, list)
 }
 
 func (t repeats) SaveBursts(written map[string]*repeat.Burst) error {
@@ -39,11 +39,11 @@ func (t repeats) putBurst(b repeat.Burst) error {
 }
 
 func (t repeats) CountBursts(class repeat.Class) (int, error) {
-	return value[int](t, `SELECT count(*) FROM bursts WHERE class = ?`, class)
+	return firstValue[int](t, `SELECT count(*) FROM bursts WHERE class = ?`, class)
 }
 
 func (t repeats) DueBursts(s inventory.Scope, now, orphaned time.Time) (out []repeat.Burst, err error) {
-	return each[repeat.Burst](t, dueBursts, s.Account, s.Region, now.UnixMilli(), now.Add(farthest).UnixMilli(), orphaned.UnixMilli())
+	return allBodies[repeat.Burst](t, dueBursts, s.Account, s.Region, now.UnixMilli(), now.Add(farthest).UnixMilli(), orphaned.UnixMilli())
 }
 
 // dueBursts selects the bursts of a scope (?1, ?2) and those of no scope that are due (by ?3, or after ?4),
@@ -60,7 +60,7 @@ func (t repeats) AddActorCall(d repeat.ActorCall) error {
 }
 
 func (t repeats) RecentCalls(principal string, from, to time.Time, but string) ([]alert.RecentCalls, error) {
-	return all(t, func(c *alert.RecentCalls) []any { return []any{&c.EventName, &c.Calls, &c.Refused, &c.FlowLogs} },
+	return allRows(t, func(c *alert.RecentCalls) []any { return []any{&c.EventName, &c.Calls, &c.Refused, &c.FlowLogs} },
 		`SELECT event_name, count(*), sum(refused), sum(iif(refused, 0, flow_logs)) FROM
 		(SELECT event_name, refused, flow_logs FROM deeds WHERE principal = ? AND at BETWEEN ? AND ? AND event_id <> ? LIMIT 10000) GROUP BY event_name ORDER BY event_name`,
 		principal, from.UnixMilli(), to.UnixMilli(), but)

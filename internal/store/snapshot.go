@@ -24,7 +24,7 @@ func (s snapshot) Compare(ctx context.Context, l *inventory.Listing, page []inve
 	}
 	var nums, places string
 	err = s.View(ctx, func(t *Tx) error {
-		_, err := first(t, []any{&nums, &places}, compared, l.Scope.Account, l.Scope.Region, body(ids), digests)
+		_, err := firstRow(t, []any{&nums, &places}, compared, l.Scope.Account, l.Scope.Region, body(ids), digests)
 		return err
 	})
 	if err != nil {
@@ -78,14 +78,14 @@ func (s snapshot) Unseen(ctx context.Context, l *inventory.Listing, after string
 			if err != nil || len(nums) == 0 {
 				return err
 			}
-			there, err := first(t, []any{&last}, `SELECT id FROM flow_logs WHERE num = ?`, end)
+			there, err := firstRow(t, []any{&last}, `SELECT id FROM flow_logs WHERE num = ?`, end)
 			if err == nil && !there {
 				err = fmt.Errorf("read flow_logs in %s: row %d is in an index alone", s.path, end)
 			}
 			if err != nil {
 				return err
 			}
-			out, err = each[inventory.Row](t, `SELECT body FROM flow_logs WHERE num IN (SELECT value FROM json_each(?))
+			out, err = allBodies[inventory.Row](t, `SELECT body FROM flow_logs WHERE num IN (SELECT value FROM json_each(?))
 				AND state = 'live' AND (written_at < ? OR written_at > ?) ORDER BY id`, body(nums), l.Before.UnixMilli(), s.now().Add(time.Minute).UnixMilli())
 			if err != nil || len(out) > 0 {
 				return err
@@ -107,7 +107,7 @@ func (s snapshot) LiveUnless(ctx context.Context, scope inventory.Scope, fine fu
 		of  delivery.Target
 	}
 	return viewed(ctx, s.file, func(t *Tx) ([]inventory.Row, error) {
-		targets, err := all(t, func(x *target) []any { return []any{&x.num, asJSON{&x.of}} }, `SELECT num, needs FROM targets WHERE account = ? AND region = ?`, scope.Account, scope.Region)
+		targets, err := allRows(t, func(x *target) []any { return []any{&x.num, asJSON{&x.of}} }, `SELECT num, needs FROM targets WHERE account = ? AND region = ?`, scope.Account, scope.Region)
 		if err != nil {
 			return nil, err
 		}
@@ -119,7 +119,7 @@ func (s snapshot) LiveUnless(ctx context.Context, scope inventory.Scope, fine fu
 			}
 			condition, args = unprotected+` OR target IN (SELECT value FROM json_each(?))`, append(args, body(nums))
 		}
-		return each[inventory.Row](t, liveThat(condition), append(args, limit)...)
+		return allBodies[inventory.Row](t, liveThat(condition), append(args, limit)...)
 	})
 }
 
@@ -134,7 +134,7 @@ func liveThat(condition string) string {
 // FirstRefreshed reports for each known scope whether it has had a complete refresh.
 func (s snapshot) FirstRefreshed(ctx context.Context) (map[inventory.Scope]bool, error) {
 	return viewed(ctx, s.file, func(t *Tx) (map[inventory.Scope]bool, error) {
-		return byKey(t, func(scope *inventory.Scope, had *bool) []any { return []any{&scope.Account, &scope.Region, had} },
+		return rowsByKey(t, func(scope *inventory.Scope, had *bool) []any { return []any{&scope.Account, &scope.Region, had} },
 			`SELECT account, region, first_at IS NOT NULL FROM scopes`)
 	})
 }

@@ -75,7 +75,7 @@ func flowLog(id string) inventory.FlowLog {
 func (s *Store) num(t *testing.T, id string) (n int64) {
 	t.Helper()
 	err := s.View(t.Context(), func(tx *Tx) (err error) {
-		n, err = value[int64](tx, `SELECT num FROM flow_logs WHERE id = ?`, id)
+		n, err = firstValue[int64](tx, `SELECT num FROM flow_logs WHERE id = ?`, id)
 		return err
 	})
 	if err != nil {

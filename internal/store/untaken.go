@@ -22,7 +22,7 @@ const untaken = `SELECT body FROM alerts a WHERE +at <= ?2 AND num IN
 // to at least one of these sinks, and that none of them has taken. ok is false if there is none.
 func (s outbox) Untaken(ctx context.Context, sinks []string, levels []alert.Level, from time.Time) (a alert.Alert, ok bool, err error) {
 	err = s.View(ctx, func(t *Tx) (err error) {
-		a, ok, err = find[alert.Alert](t, untaken, body(sinks), from.UnixMilli(), body(levels))
+		a, ok, err = firstBody[alert.Alert](t, untaken, body(sinks), from.UnixMilli(), body(levels))
 		return err
 	})
 	return a, ok, err
