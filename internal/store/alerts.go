@@ -54,16 +54,22 @@ func (t *Tx) addAlert(a alert.Alert, sinks []string) error {
 	return t.addDeliveries(num, a, text, sinks)
 }
 
-// answers is 0 for an alert that answers none, 2 for one that resolves what a
-// pager opened, and 1 for another.
-func answers(a alert.Alert) int {
+// Values of the column answers, as text, so that queries can have them.
+const (
+	answersNone = `0`
+	answersOnly = `1` // alert.Alert.Answers, but not Resolves
+	resolves    = `2` // alert.Alert.Resolves
+)
+
+// answers is the value of that column for an alert.
+func answers(a alert.Alert) string {
 	switch {
 	case a.Resolves():
-		return 2
+		return resolves
 	case a.Answers():
-		return 1
+		return answersOnly
 	}
-	return 0
+	return answersNone
 }
 
 // addDeliveries puts an alert into the queues of sinks. What is to go before it, because it is
@@ -120,7 +126,7 @@ const insertDeliveries = `INSERT INTO deliveries (alert, sink, next_at, urgency)
 	RETURNING sink, EXISTS (SELECT 1 FROM deliveries d INDEXED BY deliveries_pending WHERE d.sink = deliveries.sink AND d.alert <> ?1 AND d.sent_at IS NULL AND d.parked_at IS NULL)`
 
 // receipts are those with SentAt after ?3, of the alerts of a key (?1) and of a campaign (?2; empty: of none).
-const receipts = `SELECT e.sink, o.at, e.sent_at, o.answers <> 0, o.rings_on FROM alerts o CROSS JOIN deliveries e ON e.alert = o.num
+const receipts = `SELECT e.sink, o.at, e.sent_at, o.answers <> ` + answersNone + `, o.rings_on FROM alerts o CROSS JOIN deliveries e ON e.alert = o.num
 	WHERE e.sent_at > ?3 AND o.num IN (SELECT b.num FROM alerts b WHERE b.dedup_key = ?1
 		UNION SELECT b.num FROM alerts b WHERE b.campaign = ?2 AND b.campaign <> '')`
 
@@ -140,5 +146,5 @@ const (
 
 // holdPending puts off, to ?1, what answers the alert ?3 at the sink ?2.
 const holdPending = `UPDATE deliveries SET next_at = max(next_at, ?1) WHERE sink = ?2 AND sent_at IS NULL AND parked_at IS NULL AND alert IN
-	(SELECT b.num FROM alerts a JOIN alerts b ON b.dedup_key = a.dedup_key AND b.num > a.num AND b.answers = 2 WHERE a.num = ?3
+	(SELECT b.num FROM alerts a JOIN alerts b ON b.dedup_key = a.dedup_key AND b.num > a.num AND b.answers = ` + resolves + ` WHERE a.num = ?3
 	UNION SELECT b.num FROM alerts a JOIN alerts b ON b.campaign = a.campaign AND b.campaign <> '' AND b.num > a.num AND b.ends = 1 WHERE a.num = ?3)`

@@ -43,7 +43,7 @@ func (s outbox) Sent(ctx context.Context, name, alertID string, at time.Time) er
 
 // markSent notes when (?1) a sink (?2) got an alert (?3), and returns the receipt and the number of the alert.
 const markSent = `UPDATE deliveries SET sent_at = ?1, error = '' WHERE sink = ?2 AND alert = (SELECT num FROM alerts WHERE id = ?3)
-	RETURNING sink, (SELECT at FROM alerts WHERE num = alert), sent_at, (SELECT answers <> 0 FROM alerts WHERE num = alert), (SELECT rings_on FROM alerts WHERE num = alert), alert`
+	RETURNING sink, (SELECT at FROM alerts WHERE num = alert), sent_at, (SELECT answers <> ` + answersNone + ` FROM alerts WHERE num = alert), (SELECT rings_on FROM alerts WHERE num = alert), alert`
 
 // endSinkOutage alerts the other sinks that one, which has just taken an alert, takes alerts again: see
 // alert.TakesAgain.

@@ -14,7 +14,7 @@ import (
 // (CROSS JOIN: SQLite must begin with the few alerts of one key.)
 const ready = `d.sink = ?1 AND d.sent_at IS NULL AND d.parked_at IS NULL
 	AND NOT EXISTS (SELECT 1 FROM alerts b CROSS JOIN deliveries e ON e.alert = b.num AND e.sink = d.sink
-		WHERE b.dedup_key = a.dedup_key AND b.num < a.num AND (a.answers OR b.answers = 2) AND e.sent_at IS NULL AND e.parked_at IS NULL)
+		WHERE b.dedup_key = a.dedup_key AND b.num < a.num AND (a.answers <> ` + answersNone + ` OR b.answers = ` + resolves + `) AND e.sent_at IS NULL AND e.parked_at IS NULL)
 	AND NOT (a.ends AND EXISTS (SELECT 1 FROM alerts b CROSS JOIN deliveries e ON e.alert = b.num AND e.sink = d.sink
 		WHERE b.campaign = a.campaign AND b.campaign <> '' AND b.num < a.num AND e.sent_at IS NULL AND e.parked_at IS NULL))
 	AND NOT (a.campaign <> '' AND EXISTS (SELECT 1 FROM alerts b CROSS JOIN deliveries e ON e.alert = b.num AND e.sink = d.sink
