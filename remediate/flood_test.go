@@ -373,9 +373,9 @@ func TestI7TheDeletionComesBeforeAFloodOfAttempts(t *testing.T) {
 	}
 	s.attackAndReconcile(id)
 	var before []alert.Kind
-	var turns sink.Turns
+	var chooser sink.Chooser
 	for {
-		d, ok, err := s.store.Next(t.Context(), "log", turns.Next(s.now))
+		d, ok, err := s.store.Next(t.Context(), "log", chooser.Next(s.now))
 		if err != nil || !ok {
 			t.Fatal(err, ok)
 		}

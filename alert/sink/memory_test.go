@@ -40,7 +40,7 @@ func (m *memory) fail() bool {
 	return false
 }
 
-func (m *memory) Next(_ context.Context, sink string, turn Turn) (Delivery, bool, error) {
+func (m *memory) Next(_ context.Context, sink string, choice Choice) (Delivery, bool, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.fail() {
@@ -51,7 +51,7 @@ func (m *memory) Next(_ context.Context, sink string, turn Turn) (Delivery, bool
 		if d.Sink != sink || !d.pending() || m.waits(d) {
 			continue
 		}
-		if !d.NextAt.After(turn.Now) {
+		if !d.NextAt.After(choice.Now) {
 			return *d, true, nil
 		}
 		if soonest.IsZero() || d.NextAt.Before(soonest) {

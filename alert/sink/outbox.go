@@ -12,12 +12,12 @@ import (
 // (I7).
 type Outbox interface {
 	// Next returns the delivery to try now, from this sink's pending ones (neither sent
-	// nor parked) whose NextAt is not after turn.Now: the most urgent one, of equally urgent
-	// ones the oldest; or the oldest of all, if turn.WaitingSince says so. An alert that
+	// nor parked) whose NextAt is not after choice.Now: the most urgent one, of equally urgent
+	// ones the oldest; or the oldest of all, if choice.WaitingSince says so. An alert that
 	// answers an earlier one comes only after that one is sent or parked. If no delivery is
 	// due, Next returns false, and the Delivery's NextAt is when the next one is due; zero:
 	// nothing is pending.
-	Next(ctx context.Context, sink string, turn Turn) (Delivery, bool, error)
+	Next(ctx context.Context, sink string, choice Choice) (Delivery, bool, error)
 	// Sent records that the sink has the alert.
 	Sent(ctx context.Context, sink, alertID string, at time.Time) error
 	// Failed records a try that failed. If NotifyOthers is set, it also adds an alert

@@ -44,7 +44,7 @@ type Sender struct {
 	pausedUntil       time.Time // until then only alerts more urgent than mostUrgentRefused are tried
 	mostUrgentRefused int       // urgency of the most urgent alert of these failures, if each was a refusal; 0: no alert passes the pause
 	sent              bool      // the sink has taken an alert since the start
-	turns             Turns
+	chooser           Chooser
 }
 
 // Others are the senders of the other sinks. The sender itself may be among them.
@@ -112,7 +112,7 @@ func (s *Sender) TryNext(ctx context.Context) (rest time.Duration) {
 		ok bool
 	)
 	s.persist(ctx, "read the outbox", func(ctx context.Context) (err error) {
-		d, ok, err = s.outbox.Next(ctx, s.name, s.turns.Next(s.Now()))
+		d, ok, err = s.outbox.Next(ctx, s.name, s.chooser.Next(s.Now()))
 		return err
 	})
 	switch {
@@ -135,7 +135,7 @@ func (s *Sender) moreUrgent(ctx context.Context) (Delivery, bool) {
 		return Delivery{}, false
 	}
 	for range 2 { // the outbox may return a delivery chosen by age, but not twice in a row
-		d, ok, err := s.outbox.Next(ctx, s.name, s.turns.Next(s.Now()))
+		d, ok, err := s.outbox.Next(ctx, s.name, s.chooser.Next(s.Now()))
 		if err != nil || !ok {
 			break
 		}

@@ -331,11 +331,11 @@ type pastDue struct {
 	asked int
 }
 
-func (o *pastDue) Next(ctx context.Context, sink string, turn Turn) (Delivery, bool, error) {
+func (o *pastDue) Next(ctx context.Context, sink string, choice Choice) (Delivery, bool, error) {
 	if o.asked++; o.asked == 1 {
-		return Delivery{NextAt: turn.Now.Add(-time.Nanosecond)}, false, nil
+		return Delivery{NextAt: choice.Now.Add(-time.Nanosecond)}, false, nil
 	}
-	return o.memory.Next(ctx, sink, turn)
+	return o.memory.Next(ctx, sink, choice)
 }
 
 func TestSenderDoesNotWaitForATimeInThePast(t *testing.T) {
@@ -352,7 +352,7 @@ func TestSenderDoesNotWaitForATimeInThePast(t *testing.T) {
 // noticeCounter is an outbox that counts the alerts for the other sinks, and how often these are woken.
 type noticeCounter struct{ notices, woken int }
 
-func (*noticeCounter) Next(context.Context, string, Turn) (Delivery, bool, error) {
+func (*noticeCounter) Next(context.Context, string, Choice) (Delivery, bool, error) {
 	return Delivery{}, false, nil
 }
 func (*noticeCounter) Sent(context.Context, string, string, time.Time) error { return nil }

@@ -199,7 +199,7 @@ func TestI12AlertsOfACopyAreWrittenAnew(t *testing.T) {
 	b, _ := s.adopted(t, Adoption{Now: noon, Made: noon, Stale: time.Hour})
 	got := map[string]alert.Alert{}
 	for range 2 {
-		d, ok, err := b.Next(t.Context(), "pager", sink.Turn{Now: time.Now()})
+		d, ok, err := b.Next(t.Context(), "pager", sink.Choice{Now: time.Now()})
 		if err != nil || !ok {
 			t.Fatal(ok, err)
 		}
@@ -211,7 +211,7 @@ func TestI12AlertsOfACopyAreWrittenAnew(t *testing.T) {
 	if a, ok := got["forged"]; !ok || a.Title == "" || strings.Contains(a.Text, "\x1b") {
 		t.Errorf("%q %q", a.Title, a.Text)
 	}
-	if d, ok, err := b.Next(t.Context(), "pager", sink.Turn{Now: time.Now()}); ok || err != nil || got["adopted"].ID == "" {
+	if d, ok, err := b.Next(t.Context(), "pager", sink.Choice{Now: time.Now()}); ok || err != nil || got["adopted"].ID == "" {
 		t.Errorf("%v, %+v %v", got, d.Alert, err)
 	}
 }
@@ -262,7 +262,7 @@ func TestI2NumbersThatNoDaemonGives(t *testing.T) {
 		t.Errorf("the release counts: %+v, %v", r, err)
 	}
 	for _, name := range []string{"log", "hook"} {
-		if d, ok, err := b.Next(t.Context(), name, sink.Turn{Now: noon}); err != nil || ok && strings.Contains(d.Alert.Text, "EVIL") {
+		if d, ok, err := b.Next(t.Context(), name, sink.Choice{Now: noon}); err != nil || ok && strings.Contains(d.Alert.Text, "EVIL") {
 			t.Errorf("%s gets %q, %v", name, d.Alert.Text, err)
 		}
 	}

@@ -78,18 +78,18 @@ func addAlert(t *testing.T, s *Store, id, key string, at time.Time, k alert.Kind
 // nextID returns the ID of the most urgent alert for a sink, or "none until" and in how long an alert is due.
 func nextID(t *testing.T, s *Store, name string, at time.Time) string {
 	t.Helper()
-	return inTurn(t, s, name, sink.Turn{Now: at})
+	return nextBy(t, s, name, sink.Choice{Now: at})
 }
 
-// inTurn is nextID for a given turn.
-func inTurn(t *testing.T, s *Store, name string, turn sink.Turn) string {
+// nextBy is nextID for a given choice.
+func nextBy(t *testing.T, s *Store, name string, choice sink.Choice) string {
 	t.Helper()
-	d, ok, err := s.Next(t.Context(), name, turn)
+	d, ok, err := s.Next(t.Context(), name, choice)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if !ok {
-		return "none until " + d.NextAt.Sub(turn.Now).String()
+		return "none until " + d.NextAt.Sub(choice.Now).String()
 	}
 	return d.Alert.ID
 }

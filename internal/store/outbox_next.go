@@ -42,8 +42,8 @@ const (
 )
 
 // Next implements sink.Outbox.
-func (s outbox) Next(ctx context.Context, sink string, turn sink.Turn) (d sink.Delivery, ok bool, err error) {
-	now, added := turn.Now, s.outlets.addedTo(sink)
+func (s outbox) Next(ctx context.Context, sink string, choice sink.Choice) (d sink.Delivery, ok bool, err error) {
+	now, added := choice.Now, s.outlets.addedTo(sink)
 	err = s.View(ctx, func(t *Tx) error {
 		var waiting, num int64
 		if _, err := firstRow(t, []any{&waiting, &num}, pending, sink); err != nil || waiting == 0 {
@@ -55,8 +55,8 @@ func (s outbox) Next(ctx context.Context, sink string, turn sink.Turn) (d sink.D
 			}
 		}
 		args := []any{sink, now.UnixMilli(), now.Add(farthestTry).UnixMilli()}
-		if !turn.WaitingSince.IsZero() {
-			if d, ok, err = t.firstOf(longestWaiting, append(args, turn.WaitingSince.UnixMilli())...); err != nil || ok {
+		if !choice.WaitingSince.IsZero() {
+			if d, ok, err = t.firstOf(longestWaiting, append(args, choice.WaitingSince.UnixMilli())...); err != nil || ok {
 				return err
 			}
 		}

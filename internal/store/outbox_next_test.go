@@ -36,9 +36,9 @@ func addAll(t *testing.T, s *Store, at time.Time, all ...alert.Alert) {
 // drain sends a sink all alerts that are due, and returns their IDs in the order in which the sink gets them.
 func drain(t *testing.T, s *Store, name string, at time.Time) (ids []string) {
 	t.Helper()
-	var turns sink.Turns
+	var chooser sink.Chooser
 	for {
-		id := inTurn(t, s, name, turns.Next(at))
+		id := nextBy(t, s, name, chooser.Next(at))
 		if strings.HasPrefix(id, "none") {
 			return ids
 		}
@@ -100,9 +100,9 @@ func TestI7NothingStarves(t *testing.T) {
 	for n := range 30 {
 		addAll(t, s, *now, alert.Alert{ID: fmt.Sprintf("deletion-%02d", n), Kind: alert.Deletion, Level: alert.High, FlowLogs: knownLogs})
 	}
-	var turns sink.Turns
+	var chooser sink.Chooser
 	for range 10 {
-		id := inTurn(t, s, "pager", turns.Next(*now))
+		id := nextBy(t, s, "pager", chooser.Next(*now))
 		if id == "attempt" {
 			t.Fatal("the attempt is sent before it has waited for five minutes")
 		}
@@ -125,13 +125,13 @@ func TestI7AFloodDelaysNoDeletion(t *testing.T) {
 	}
 	addAll(t, s, *now, flood...)
 	*now = now.Add(20 * time.Minute)
-	var turns sink.Turns
+	var chooser sink.Chooser
 	for n := range 16 {
 		key := fmt.Sprintf("deletion-%02d", n)
 		addAll(t, s, *now, alert.Alert{ID: key, Kind: alert.Deletion, Level: alert.High, FlowLogs: knownLogs})
 		var before []string
 		for {
-			id := inTurn(t, s, "pager", turns.Next(*now))
+			id := nextBy(t, s, "pager", chooser.Next(*now))
 			s.sent(t, "pager", id, *now)
 			if id == key {
 				break

@@ -39,7 +39,7 @@ func TestOutbox(t *testing.T) {
 	if n, err := s.Retry(ctx, "a"); err != nil || n != 2 {
 		t.Errorf("retried %d, %v", n, err)
 	}
-	if d, ok, _ := s.Next(ctx, "hook", sink.Turn{Now: noon}); !ok || d.Alert.ID != "a" || d.Attempts != 0 {
+	if d, ok, _ := s.Next(ctx, "hook", sink.Choice{Now: noon}); !ok || d.Alert.ID != "a" || d.Attempts != 0 {
 		t.Errorf("after retry: %+v", d)
 	}
 }

@@ -169,14 +169,14 @@ func TestWhatWasJustAddedIsHandedOver(t *testing.T) {
 	other := openAs(t, path, Options{Now: func() time.Time { return noon }}) // reads from the file: it has nothing in memory
 	same := func(want string) {
 		t.Helper()
-		stored, _, err := other.Next(t.Context(), "hook", sink.Turn{Now: noon})
+		stored, _, err := other.Next(t.Context(), "hook", sink.Choice{Now: noon})
 		if err != nil {
 			t.Fatal(err)
 		}
 		only := false
 		s.outlets.use("hook", func(x *outlet) { only = x.only != nil })
 		for range 2 { // the second time from the file
-			if d, ok, err := s.Next(t.Context(), "hook", sink.Turn{Now: noon}); err != nil || ok != (want != "") || d.Alert.ID != want || !reflect.DeepEqual(d, stored) {
+			if d, ok, err := s.Next(t.Context(), "hook", sink.Choice{Now: noon}); err != nil || ok != (want != "") || d.Alert.ID != want || !reflect.DeepEqual(d, stored) {
 				t.Errorf("%+v, %v\nwant %q: %+v", d, err, want, stored)
 			}
 		}
@@ -249,7 +249,7 @@ func TestI7HandedOverOnce(t *testing.T) {
 		} else {
 			s.sent(t, "hook", "deletion", noon)
 		}
-		if d, ok, err := s.Next(t.Context(), "hook", sink.Turn{Now: noon}); ok || err != nil || fails != d.NextAt.Equal(noon.Add(time.Minute)) {
+		if d, ok, err := s.Next(t.Context(), "hook", sink.Choice{Now: noon}); ok || err != nil || fails != d.NextAt.Equal(noon.Add(time.Minute)) {
 			t.Errorf("the delivery failed: %v; next is %+v, %v; want nothing due", fails, d, err)
 		}
 	}

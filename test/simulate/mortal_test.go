@@ -101,8 +101,8 @@ type mortalStore struct {
 	d *daemon
 }
 
-func (s mortalStore) Next(ctx context.Context, name string, turn sink.Turn) (d sink.Delivery, ok bool, err error) {
-	err = s.m.reading(func() (err error) { d, ok, err = s.Store.Next(ctx, name, turn); return err })
+func (s mortalStore) Next(ctx context.Context, name string, choice sink.Choice) (d sink.Delivery, ok bool, err error) {
+	err = s.m.reading(func() (err error) { d, ok, err = s.Store.Next(ctx, name, choice); return err })
 	return d, ok, err
 }
 
