@@ -28,7 +28,7 @@ type scopeMemory struct {
 	reconsidered atomic.Bool  // inventory.destinations has been applied to the snapshot
 
 	mu           sync.Mutex
-	wake         func()                 // guarded by mu: begins a turn of the restorer; nil: none is at work
+	wake         func()                 // guarded by mu: begins a pass of the restorer; nil: none is at work
 	observations []incident.Observation // guarded by mu
 	torn         map[string]time.Time   // guarded by mu: resources that a record says are deleted, with the time when it was noted
 }
@@ -44,7 +44,7 @@ func (m *scopeMemory) setWake(wake func()) {
 	m.wake = wake
 }
 
-// wakeUp has the restorer ask what is due, now or after the turn under way.
+// wakeUp has the restorer ask what is due, now or after the pass under way.
 func (m *scopeMemory) wakeUp() {
 	m.mu.Lock()
 	wake := m.wake

@@ -11,7 +11,7 @@ import (
 )
 
 // scopeParts are what intake, restorer and refresher of one scope have in common. They are
-// made for one call of Remediator, or for one turn; only the memory outlives that.
+// made for one call of Remediator, or for one pass of a restorer; only the memory outlives that.
 type scopeParts struct {
 	store    scopeStore
 	client   client

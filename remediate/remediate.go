@@ -135,16 +135,16 @@ func (r *Remediator) Wait() { r.tasks.Wait() }
 func (r *Remediator) Start(ctx context.Context, s inventory.Scope, keepAlive, ended func()) {
 	api, configured := r.Fleet.EC2(s) // the restorer keeps it, also while the scope leaves the fleet
 	m, jitter := r.memory(s), jitterOf(r)
-	t := &turns{
+	l := &restorerLoop{
 		restorer: func() restorer { return newRestorer(r, newParts(r, s, api, configured)) },
 		ctx:      ctx, keepAlive: keepAlive,
 		ended: func() {
-			m.setWake(nil) // t.begin would keep the client of an account that has left
+			m.setWake(nil) // l.begin would keep the client of an account that has left
 			ended()
 		},
 	}
-	m.setWake(t.begin)
-	t.start(r.Now(), jitter())
+	m.setWake(l.begin)
+	l.start(r.Now(), jitter())
 }
 
 // Reconcile does one step in one scope, as far as the scope's pace allows at this moment. It

@@ -21,27 +21,24 @@ type restorer struct {
 	asking   chan struct{} // holds one for each restorer that asks the store what is due
 }
 
-// workOff does the step w, unless err says that it could not be read. It logs the progress of the scope, and returns
-// how long to wait before the next step; 0: there may be more to do.
-func (r restorer) workOff(ctx context.Context, w work, err error, keepAlive func(), p *progress) (pause time.Duration) {
-	n := 0
-	if err == nil {
-		n, err = r.reconcile(ctx, w, keepAlive)
-	}
+// endStep logs the progress of the scope after a step, and returns how long to wait before the next one; 0: there may be
+// more to do. The step worked on done incidents. err says that it failed, in whole or in part, or that what is due could
+// not be read.
+func (r restorer) endStep(ctx context.Context, done int, err error, p *progress) (pause time.Duration) {
 	if ctx.Err() != nil {
 		return 0
 	}
 	r.logProgress(ctx, p)
 	var next time.Time
 	var nextErr error
-	if err == nil && n < batch {
+	if err == nil && done < batch {
 		next, nextErr = r.nextDue(ctx)
 	}
-	r.logOutage(p.note(n, nextErr != nil || isDue(next, r.store.now()), err), err)
+	r.logOutage(p.note(done, nextErr != nil || isDue(next, r.store.now()), err), err)
 	if err != nil || nextErr != nil {
 		return storePause
 	}
-	if n >= batch {
+	if done >= batch {
 		return 0
 	}
 	return r.pauseUntil(next)

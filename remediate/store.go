@@ -25,7 +25,7 @@ type Store interface {
 // Tx is one transaction.
 type Tx interface {
 	Cases
-	Turns
+	DueItems
 	Events
 
 	campaign.Tx
@@ -57,8 +57,8 @@ type Cases interface {
 	Decoys(scope inventory.Scope, after string, limit int) (ids []string, err error)
 }
 
-// Turns are what is due, and when.
-type Turns interface {
+// DueItems are what is due, and when.
+type DueItems interface {
 	// Due returns the incidents that are due and have a turn, in the order of their turns.
 	Due(scope inventory.Scope, now time.Time, turns incident.Turns) ([]incident.Incident, error)
 	// Sharing returns at most limit incidents with this CallKey, which may share one call: all, if the
