@@ -9,12 +9,9 @@ import (
 	"time"
 
 	"flowkeeper/configs"
-	"flowkeeper/internal/detection"
 	"flowkeeper/internal/pipeline"
 	"flowkeeper/internal/scopes"
 	"flowkeeper/internal/store"
-	"flowkeeper/inventory"
-	"flowkeeper/watcher"
 )
 
 // factReceived is the time when the queue first answered with this state file. From
@@ -31,11 +28,6 @@ type queueState struct {
 	noted  bool             // factReceived is written
 
 	answered atomic.Bool // a receive has succeeded since the start
-}
-
-// queueName is the name of the queue, with its account and Region if its URL has them.
-func queueName(q configs.QueueRef) string {
-	return strings.TrimSuffix(q.Name+" in "+strings.TrimSpace(q.Account+" "+q.Region), " in ")
 }
 
 // Received is called after each successful receive.
@@ -72,46 +64,7 @@ func (q *queueState) ready() error {
 	return nil
 }
 
-// handler turns the records of a message into findings, and passes them to the
-// remediator.
-type handler struct{ d *Daemon }
-
-// RecordMessage implements watcher.Handler.
-func (h handler) RecordMessage(ctx context.Context, m watcher.Message) error {
-	findings := detection.Findings(m.Records)
-	for _, s := range m.Suspects {
-		h.refreshSuspect(s)
-	}
-	if len(findings) == 0 {
-		return nil
-	}
-	for _, f := range findings {
-		scope := inventory.Scope{Account: f.Record.Account, Region: f.Record.Region}
-		_, ours := h.d.fleet.EC2(scope)
-		if ours && (f.Kind == detection.Deleted || f.Kind == detection.Attempted) {
-			h.d.refreshes.Often(scope)
-		}
-	}
-	task := fmt.Sprintf("message %s (%d)", m.ID, h.d.handled.Add(1)) // one message may be handled twice at the same time
-	defer h.d.progress.Task(task, maxSilence)()
-	err := h.d.remediator.RecordFindings(ctx, findings, func() { h.d.progress.KeepAlive(task) })
-	if err != nil && ctx.Err() == nil {
-		h.d.storeHealth.failed(err)
-	}
-	return err
-}
-
-// refreshSuspect asks for a refresh because something that can't be read may hide a deletion (I8): of the scope that
-// it names, if the fleet has that scope. If not, the key of a log file still names the account; any other text that
-// can't be parsed may be about any scope.
-func (h handler) refreshSuspect(s watcher.Suspect) {
-	scope := inventory.Scope{Account: s.Account, Region: s.Region}
-	switch {
-	case h.d.refreshes.overview().has(scope):
-		h.d.refreshes.Soon(scope)
-	case s.ByKey:
-		h.d.refreshes.AccountSoon(s.Account)
-	default:
-		h.d.refreshes.AccountSoon("")
-	}
+// queueName is the name of the queue, with its account and Region if its URL has them.
+func queueName(q configs.QueueRef) string {
+	return strings.TrimSuffix(q.Name+" in "+strings.TrimSpace(q.Account+" "+q.Region), " in ")
 }
