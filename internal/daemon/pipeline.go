@@ -19,14 +19,8 @@ func (o outbox) OwesEnd(ctx context.Context, s inventory.Scope, p notify.Part) (
 	return owes, err
 }
 
-func (o outbox) Add(ctx context.Context, a alert.Alert, s inventory.Scope, p notify.Part, remember bool) error {
-	err := o.d.store.Update(ctx, func(tx *store.Tx) error {
-		if remember {
-			alerts := []alert.Alert{a}
-			return tx.AddAlerts(alerts, notify.OutageAfter(s, p, alerts))
-		}
-		return tx.AddAlert(a)
-	})
+func (o outbox) Add(ctx context.Context, a alert.Alert, note *notify.OutageNote) error {
+	err := o.d.store.Update(ctx, func(tx *store.Tx) error { return tx.AddAlerts([]alert.Alert{a}, note) })
 	if err == nil {
 		alertSenders(o).Wake()
 	}

@@ -16,9 +16,9 @@ import (
 type Outbox interface {
 	// OwesEnd reports whether the end of an outage is still to be alerted of.
 	OwesEnd(context.Context, inventory.Scope, notify.Part) (bool, error)
-	// Add adds an alert of an outage. Where remember is set, it notes in the same commit whether the end
-	// of the outage is still to be alerted of: it is, unless the alert itself is about the end.
-	Add(ctx context.Context, a alert.Alert, s inventory.Scope, p notify.Part, remember bool) error
+	// Add adds an alert of an outage, and writes the note in the same commit; nil: nothing. OwesEnd goes
+	// by the last note.
+	Add(ctx context.Context, a alert.Alert, note *notify.OutageNote) error
 	// Bypass sends an alert that could not be added.
 	Bypass(context.Context, alert.Alert)
 }
@@ -60,9 +60,17 @@ func (o *Outage) AlertIn(ctx context.Context, region, text string) {
 	a := NewAlert(o.scope, o.part, o.level, text)
 	a.Region = region
 	a.Write()
-	if err := o.out.Add(ctx, a, o.scope, o.part, o.recovery != ""); err != nil {
+	if err := o.add(ctx, a); err != nil {
 		o.out.Bypass(ctx, a)
 	}
+}
+
+// add adds an alert of the outage. If there is an alert about the end, the note says whether that is still owed.
+func (o *Outage) add(ctx context.Context, a alert.Alert) error {
+	if o.recovery == "" {
+		return o.out.Add(ctx, a, nil)
+	}
+	return o.out.Add(ctx, a, notify.OutageAfter(o.scope, o.part, []alert.Alert{a}))
 }
 
 // WasAlerted reports whether there was an alert about this outage, by this daemon or by one
@@ -89,7 +97,7 @@ func (o *Outage) End(ctx context.Context) {
 	o.endPending, o.alerted = o.endPending || o.alerted, false // the next outage has an alert, even if this end can't be stored
 	owes, err := o.out.OwesEnd(ctx, o.scope, o.part)
 	if err == nil && (owes || o.endPending) {
-		err = o.out.Add(ctx, o.endAlert(), o.scope, o.part, o.recovery != "")
+		err = o.add(ctx, o.endAlert())
 	}
 	if err == nil {
 		o.endPending, o.endStored = false, true

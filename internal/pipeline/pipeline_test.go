@@ -36,14 +36,14 @@ func (b *box) OwesEnd(_ context.Context, s inventory.Scope, p notify.Part) (bool
 	return b.standing[key(s, p)], nil
 }
 
-func (b *box) Add(_ context.Context, a alert.Alert, s inventory.Scope, p notify.Part, remember bool) error {
+func (b *box) Add(_ context.Context, a alert.Alert, note *notify.OutageNote) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.full {
 		return errors.New("the disk is full")
 	}
-	if remember {
-		b.standing[key(s, p)] = !a.Resolves()
+	if note != nil {
+		b.standing[key(note.Scope, note.Part)] = note.Alerted
 	}
 	b.added = append(b.added, a)
 	return nil
