@@ -13,6 +13,20 @@ import (
 // mostBlocked is how many incidents RetryBlocked makes due.
 const mostBlocked = 1000
 
+// PlanByHand returns the incident by which the last flow log of a chain of replacements, which
+// begins with id, would be recreated by hand. It changes nothing, and asks AWS nothing.
+func PlanByHand(ctx context.Context, store Store, s inventory.Scope, id string, now time.Time) (last incident.Incident, err error) {
+	err = store.View(ctx, func(tx Tx) error {
+		c, err := tx.Case(s, incident.Selection{IDs: []string{id}}, now)
+		if err != nil {
+			return err
+		}
+		last, err = c.ByHand().Planned(c.Successor(id))
+		return err
+	})
+	return last, err
+}
+
 // RestoreByHand recreates one flow log now, even if rules or a release say otherwise,
 // and returns its incident after that. It does the steps itself, even if a daemon
 // runs: both make the same call, for which AWS creates one flow log (I4). alive: AWS

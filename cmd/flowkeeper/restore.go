@@ -11,6 +11,7 @@ import (
 	"flowkeeper/internal/store"
 	"flowkeeper/internal/term"
 	"flowkeeper/inventory"
+	"flowkeeper/remediate"
 	"flowkeeper/remediate/incident"
 )
 
@@ -46,21 +47,12 @@ has reported its loss, the command restores it only after that time.`,
 }
 
 // plannedRestore finds the flow log to restore: the last of its chain of replacements.
-func plannedRestore(ctx context.Context, s state, id string) (last incident.Incident, err error) {
+func plannedRestore(ctx context.Context, s state, id string) (incident.Incident, error) {
 	row, err := s.lostFlowLog(ctx, id)
 	if err != nil {
-		return last, err
+		return incident.Incident{}, err
 	}
-	id = row.ID
-	err = s.View(ctx, func(tx *store.Tx) error {
-		c, err := tx.Case(row.Scope, incident.Selection{IDs: []string{id}}, s.now())
-		if err != nil {
-			return err
-		}
-		last, err = c.ByHand().Planned(c.Successor(id))
-		return err
-	})
-	return last, err
+	return remediate.PlanByHand(ctx, s.Remediation(), row.Scope, row.ID, s.now())
 }
 
 // planRestore prints the call as JSON: the parameters' names are the SDK's. The ClientToken is

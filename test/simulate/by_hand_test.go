@@ -158,16 +158,8 @@ func newCommand(d *daemon) *daemon {
 }
 
 // planned is the incident of the restore that the command plans, before it asks AWS for anything.
-func (d *daemon) planned(s inventory.Scope, id string) (last incident.Incident, err error) {
-	err = d.store.View(d.ctx, func(tx *store.Tx) error {
-		c, err := tx.Case(s, incident.Selection{IDs: []string{id}}, d.p.daemonNow())
-		if err != nil {
-			return err
-		}
-		last, err = c.ByHand().Planned(c.Successor(id))
-		return err
-	})
-	return last, err
+func (d *daemon) planned(s inventory.Scope, id string) (incident.Incident, error) {
+	return remediate.PlanByHand(d.ctx, d.store.Remediation(), s, id, d.p.daemonNow())
 }
 
 // ofRequest reports whether an event began with a restore by hand. Its loss has no alert, because the person knew
