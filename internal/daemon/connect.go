@@ -58,7 +58,7 @@ func (d *Daemon) connect(ctx context.Context) error {
 func (d *Daemon) build(fleet *scopes.Fleet, members *membership, policy incident.Policy) {
 	d.fleet, d.membership = fleet, members
 	d.refreshes, d.nameTags, d.discovery = newRefreshes(d), newNameTags(d), newDiscovery(d)
-	d.depends = &dependencies{store: d.store, log: d.Log, queue: d.queue.URL, client: d.sqs}
+	d.depends = &dependencies{facts: d.store, log: d.Log, queue: d.queue.URL, client: d.sqs}
 	d.depends.follow(d.Config, fleet.Scopes())
 	d.remediator = &remediate.Remediator{
 		Store: d.store.Remediation(), News: d.store.News(), Snapshot: observedSnapshot{d.store, d}, Fleet: fleet, Policy: policy,

@@ -128,7 +128,7 @@ func (d *Daemon) open(ctx context.Context) (err error) {
 		return err
 	}
 	d.untaken = &untaken{store: d.store}
-	d.queue = &queueState{QueueRef: queue, store: d.store, outage: d.newOutage(notify.Receiving, "the queue answers again")}
+	d.queue = &queueState{QueueRef: queue, facts: d.store, outage: d.newOutage(notify.Receiving, "the queue answers again")}
 	d.storeHealth = &storeHealth{log: d.Log, commit: d.tryCommit, showAgain: make(chan struct{}, 1)}
 	if unread != nil {
 		d.newOutage(pipeline.StateFile, "").Alert(ctx, "there is no state file here, and its copy can't be read: beginning with an empty memory, and leaving the copy alone: "+unread.Error())

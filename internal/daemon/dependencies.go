@@ -21,7 +21,6 @@ import (
 	"flowkeeper/internal/queuepolicy"
 	"flowkeeper/internal/retry"
 	"flowkeeper/internal/scopes"
-	"flowkeeper/internal/store"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate/tamper"
 )
@@ -29,7 +28,7 @@ import (
 // dependencies knows what this daemon depends on, in addition to what the snapshot has. It is safe for
 // concurrent use.
 type dependencies struct {
-	store  *store.Store
+	facts  facts
 	log    *slog.Logger
 	queue  string // its URL
 	client *sqs.Client
@@ -106,7 +105,7 @@ const factQueue = "queue attributes"
 // loadQueueAttributes takes the last known attributes from the state file.
 func (d *dependencies) loadQueueAttributes(ctx context.Context) {
 	var attributes map[string]string
-	text, err := d.store.Fact(ctx, factQueue)
+	text, err := d.facts.Fact(ctx, factQueue)
 	if err == nil && text != "" {
 		err = json.Unmarshal([]byte(text), &attributes)
 	}
@@ -138,8 +137,8 @@ func (d *dependencies) ask(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if known, err := d.store.Fact(ctx, factQueue); err == nil && known != string(text) {
-		return d.store.SetFact(ctx, factQueue, string(text))
+	if known, err := d.facts.Fact(ctx, factQueue); err == nil && known != string(text) {
+		return d.facts.SetFact(ctx, factQueue, string(text))
 	}
 	return nil
 }

@@ -11,7 +11,6 @@ import (
 	"flowkeeper/configs"
 	"flowkeeper/internal/pipeline"
 	"flowkeeper/internal/scopes"
-	"flowkeeper/internal/store"
 )
 
 // factReceived is the time when the queue first answered with this state file. From
@@ -23,7 +22,7 @@ const factReceived = "received"
 // use, except Received and Failed, which only the receiver calls.
 type queueState struct {
 	configs.QueueRef
-	store  *store.Store
+	facts  facts
 	outage *pipeline.Outage // of receiving
 	noted  bool             // factReceived is written
 
@@ -35,7 +34,7 @@ func (q *queueState) Received(ctx context.Context) {
 	q.answered.Store(true)
 	q.outage.End(ctx)
 	if !q.noted {
-		q.noted = q.store.SetFact(ctx, factReceived, time.Now().UTC().Format(time.RFC3339)) == nil
+		q.noted = q.facts.SetFact(ctx, factReceived, time.Now().UTC().Format(time.RFC3339)) == nil
 	}
 }
 
@@ -46,7 +45,7 @@ func (q *queueState) Failed(ctx context.Context, err error) (stop bool) {
 	if scopes.Passes(err) {
 		return false
 	}
-	if v, ferr := q.store.Fact(ctx, factReceived); ferr == nil && v == "" {
+	if v, ferr := q.facts.Fact(ctx, factReceived); ferr == nil && v == "" {
 		return true
 	}
 	q.outage.Alert(ctx, fmt.Sprintf("the queue %s does not answer any more: only the refresh finds deletions now. AWS said: %s", queueName(q.QueueRef), err))

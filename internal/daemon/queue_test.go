@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/smithy-go"
 
 	"flowkeeper/alert"
 	"flowkeeper/configs"
@@ -16,17 +17,72 @@ import (
 	"flowkeeper/remediate/notify"
 )
 
-// noOutages is an outbox without any alert of an outage.
-type noOutages struct{ pipeline.Outbox }
+// outages is an outbox that counts the alerts of outages.
+type outages struct {
+	pipeline.Outbox
+	alerts int
+}
 
-func (noOutages) OwesEnd(context.Context, inventory.Scope, notify.Part) (bool, error) {
+func (*outages) OwesEnd(context.Context, inventory.Scope, notify.Part) (bool, error) {
 	return false, nil
+}
+
+func (o *outages) Add(context.Context, alert.Alert, *notify.OutageNote) error {
+	o.alerts++
+	return nil
+}
+
+// inMemory are facts.
+type inMemory map[string]string
+
+func (m inMemory) Fact(_ context.Context, name string) (string, error) { return m[name], nil }
+
+func (m inMemory) SetFact(_ context.Context, name, value string) error {
+	m[name] = value
+	return nil
+}
+
+// newQueueState returns the state of a queue, and what it alerts of.
+func newQueueState(known inMemory) (*queueState, *outages) {
+	var out outages
+	return &queueState{facts: known, outage: pipeline.New(&out, inventory.Scope{}, notify.Receiving, "it answers")}, &out
+}
+
+// TestAMissingQueueEndsOnlyAFirstStart: if AWS refuses a receive, the daemon ends only if the queue has never answered
+// with this state file. Later somebody may have deleted the queue: there is an alert, and refreshes go on.
+func TestAMissingQueueEndsOnlyAFirstStart(t *testing.T) {
+	t.Parallel()
+	missing := &smithy.GenericAPIError{Code: "AWS.SimpleQueueService.NonExistentQueue"}
+	for name, c := range map[string]struct {
+		known  inMemory
+		answer bool // before the failure
+		err    error
+		stop   bool
+		alerts int
+	}{
+		"never answered":                  {inMemory{}, false, missing, true, 0},
+		"never answered, and it is slow":  {inMemory{}, false, context.DeadlineExceeded, false, 0},
+		"answered to this daemon":         {inMemory{}, true, missing, false, 1},
+		"answered to an earlier daemon":   {inMemory{factReceived: "2026-03-01T12:00:00Z"}, false, missing, false, 1},
+		"answered before, and it is slow": {inMemory{factReceived: "2026-03-01T12:00:00Z"}, false, context.DeadlineExceeded, false, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			q, out := newQueueState(c.known)
+			if c.answer {
+				q.Received(t.Context())
+			}
+			if stop := q.Failed(t.Context(), c.err); stop != c.stop || out.alerts != c.alerts {
+				t.Errorf("the daemon ends: %t, after %d alerts; want %t, %d", stop, out.alerts, c.stop, c.alerts)
+			}
+		})
+	}
 }
 
 // TestReadyOfTheQueue: before SQS has answered for the first time, the error does not say that SQS answered before.
 func TestReadyOfTheQueue(t *testing.T) {
 	t.Parallel()
-	q := &queueState{noted: true, outage: pipeline.New(noOutages{}, inventory.Scope{}, notify.Receiving, "it answers")}
+	q, _ := newQueueState(inMemory{})
 	says := func(want string) {
 		t.Helper()
 		if err := q.ready(); fmt.Sprint(err) != want {
