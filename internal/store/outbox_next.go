@@ -11,7 +11,8 @@ import (
 // an incident before it opens it would leave it open. An alert also waits until the sink
 // has all earlier ones that resolve: a pager that opens an incident again before it resolves
 // it would close it. A pager has one incident for a campaign, and else one for a dedup key.
-// (CROSS JOIN: SQLite must begin with the few alerts of one key.)
+// (CROSS JOIN: SQLite must begin with the few alerts of one key.) outbox_order_test.go has the
+// same rules without SQL, as a specification that the tests compare with.
 const ready = `d.sink = ?1 AND d.sent_at IS NULL AND d.parked_at IS NULL
 	AND NOT EXISTS (SELECT 1 FROM alerts b CROSS JOIN deliveries e ON e.alert = b.num AND e.sink = d.sink
 		WHERE b.dedup_key = a.dedup_key AND b.num < a.num AND (a.answers <> ` + answersNone + ` OR b.answers = ` + resolves + `) AND e.sent_at IS NULL AND e.parked_at IS NULL)
