@@ -85,6 +85,39 @@ func TestManyCallsAtOnceLoadOnce(t *testing.T) {
 	}
 }
 
+// TestGivenCredentialsAreLoadedAgain: if AWS refuses cached credentials that Base was given, it empties the cache, so
+// that they are loaded again. It does so at most once in reloadPause, by the clock that it was given.
+func TestGivenCredentialsAreLoadedAgain(t *testing.T) {
+	w := world()
+	key := w.User(ours, "flowkeeper", true)
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	cached := aws.NewCredentialsCache(aws.CredentialsProviderFunc(func(ctx context.Context) (aws.Credentials, error) { return static(key).Retrieve(ctx) }))
+	cfg, err := Base(t.Context(), Options{Region: "eu-west-1", Credentials: cached, Now: func() time.Time { return now }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg.HTTPClient = w.HTTPClient()
+	if err := identify(t, cfg); err != nil {
+		t.Fatal(err)
+	}
+	rotate := func() {
+		w.RefuseKey(key.AccessKeyID, "InvalidClientTokenId", "")
+		key = w.User(ours, "flowkeeper", true)
+	}
+	rotate()
+	if err := identify(t, cfg); err != nil {
+		t.Errorf("with a refused key in the cache: %v", err)
+	}
+	rotate()
+	if identify(t, cfg) == nil {
+		t.Errorf("the key was loaded twice within %s", reloadPause)
+	}
+	now = now.Add(reloadPause)
+	if err := identify(t, cfg); err != nil {
+		t.Errorf("after %s: %v", reloadPause, err)
+	}
+}
+
 // TestAKeyThatStaysTheSameIsLoggedOnce: while the file still has the key that AWS refuses, one line of log says so.
 func TestAKeyThatStaysTheSameIsLoggedOnce(t *testing.T) {
 	w := world()
@@ -136,7 +169,7 @@ func TestTheRefusedEnvironmentIsReported(t *testing.T) {
 			reported := 0
 			OnRefusedEnvironment(cfg, func() { reported++ })
 			now := time.Now()
-			cfg = OnClock(cfg, func() time.Time { return now })
+			sourceOf(cfg).pauses.now = func() time.Time { return now }
 			a := Account{}
 			if c.role {
 				a = Account{ID: theirs, RoleARN: role}

@@ -27,6 +27,7 @@ type Options struct {
 	EndpointURL string                  // empty: AWS
 	Log         *slog.Logger            // of what the SDK says of itself, for debugging, and of credentials loaded again; nil: nothing
 	Credentials aws.CredentialsProvider // nil: as the SDK finds them
+	Now         func() time.Time        // of the pauses before refused credentials are loaded again; nil: time.Now
 }
 
 // Base returns the configuration of the AWS SDK that all clients start from.
@@ -54,14 +55,20 @@ func Base(ctx context.Context, o Options) (aws.Config, error) {
 	if o.EndpointURL != "" {
 		cfg.BaseEndpoint = aws.String(o.EndpointURL)
 	}
-	credentials := newSource(cfg.Credentials, func(ctx context.Context) (aws.CredentialsProvider, error) {
-		again, err := config.LoadDefaultConfig(ctx, fns...) // reads the shared files again
-		if err != nil {
-			return nil, fmt.Errorf("read the AWS settings of the environment again: %w", err)
+	credentials := newSource(cfg.Credentials, emptied(cfg.Credentials), o.Log)
+	if o.Credentials == nil {
+		credentials.settings = true
+		credentials.load = func(ctx context.Context) (aws.CredentialsProvider, error) {
+			again, err := config.LoadDefaultConfig(ctx, fns...) // reads the shared files again
+			if err != nil {
+				return nil, fmt.Errorf("read the AWS settings of the environment again: %w", err)
+			}
+			return again.Credentials, nil
 		}
-		return again.Credentials, nil
-	}, o.Log)
-	credentials.settings = true
+	}
+	if o.Now != nil {
+		credentials.pauses.now = o.Now
+	}
 	return credentials.signs(cfg, credentials), nil
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"log/slog"
 	"sync"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"golang.org/x/sync/semaphore"
@@ -48,24 +47,19 @@ func sourceOf(cfg aws.Config) *source {
 	case *verified:
 		return p.inner
 	}
-	var load func(context.Context) (aws.CredentialsProvider, error)
-	if cache, ok := cfg.Credentials.(*aws.CredentialsCache); ok {
-		load = func(context.Context) (aws.CredentialsProvider, error) {
-			cache.Invalidate()
-			return cache, nil
-		}
-	}
-	return newSource(cfg.Credentials, load, nil)
+	return newSource(cfg.Credentials, emptied(cfg.Credentials), nil)
 }
 
-// OnClock returns cfg with another clock for the pauses before refused credentials are loaded
-// again: for callers that set the time.
-func OnClock(cfg aws.Config, now func() time.Time) aws.Config {
-	s := sourceOf(cfg)
-	s.pauses.now = now
-	cfg = cfg.Copy()
-	cfg.Credentials = s
-	return cfg
+// emptied returns source.load for credentials that are given: if they are cached, it empties the cache.
+func emptied(given aws.CredentialsProvider) func(context.Context) (aws.CredentialsProvider, error) {
+	cache, ok := given.(*aws.CredentialsCache)
+	if !ok {
+		return nil
+	}
+	return func(context.Context) (aws.CredentialsProvider, error) {
+		cache.Invalidate()
+		return cache, nil
+	}
 }
 
 // Retrieve implements aws.CredentialsProvider.

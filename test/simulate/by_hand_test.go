@@ -143,9 +143,7 @@ func newCommand(d *daemon) *daemon {
 	p.must(err)
 	c.store = st
 	c.keys = aws.NewCredentialsCache(aws.CredentialsProviderFunc(c.credentials))
-	base := scopes.Account{}.Reach(scopes.OnClock(aws.Config{Region: region, HTTPClient: wire{c.mortal, c, p.world.HTTPClient().Transport},
-		Credentials: c.keys, Retryer: impatient}, p.daemonNow))
-	c.fleet = scopes.NewFleet(base, p.regions, slog.New(slog.DiscardHandler))
+	c.fleet = scopes.NewFleet(c.base(), p.regions, slog.New(slog.DiscardHandler))
 	p.must(c.fleet.Connect(ctx, []scopes.Account{{ID: account}}))
 	mem := mortalStore{st, c.mortal, c}
 	c.remediator = &remediate.Remediator{

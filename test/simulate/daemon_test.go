@@ -80,8 +80,7 @@ func (d *daemon) start() {
 	d.p.must(err)
 	d.store = st
 	d.keys = aws.NewCredentialsCache(aws.CredentialsProviderFunc(d.credentials)) // cached, like credentials read from a file
-	base := scopes.Account{}.Reach(scopes.OnClock(aws.Config{Region: region, HTTPClient: wire{d.mortal, d, d.p.world.HTTPClient().Transport},
-		Credentials: d.keys, Retryer: impatient}, d.p.daemonNow))
+	base := d.base()
 	d.fleet = scopes.NewFleet(base, d.p.regions, slog.New(slog.DiscardHandler))
 	d.p.must(d.fleet.Connect(ctx, []scopes.Account{{ID: account}}))
 	if d.away {
@@ -107,6 +106,14 @@ func (d *daemon) start() {
 	d.sender.Now, d.sender.Rand = d.p.daemonNow, d.p.random.Float64
 	d.watcher = watcher.New(watcher.Config{QueueURL: d.p.queue, VisibilityTimeout: time.Minute, Files: newFiles(base), KeepAlive: func() {}},
 		sqs.NewFromConfig(base, func(o *sqs.Options) { o.RetryMaxAttempts = 1 }), d, d.p.log)
+}
+
+// base is the configuration of all of its clients.
+func (d *daemon) base() aws.Config {
+	base, err := scopes.Base(d.ctx, scopes.Options{Region: region, Credentials: d.keys, Now: d.p.daemonNow})
+	d.p.must(err)
+	base.HTTPClient, base.Retryer = wire{d.mortal, d, d.p.world.HTTPClient().Transport}, impatient
+	return base
 }
 
 // environment stands for what is around the parts of a daemon: refreshes, senders, the fleet. It notes or ignores

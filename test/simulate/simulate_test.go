@@ -12,6 +12,19 @@ import (
 	"time"
 )
 
+// TestMain takes away the AWS settings of this machine, which scopes.Base would read.
+func TestMain(m *testing.M) {
+	for _, setting := range os.Environ() {
+		if name, _, _ := strings.Cut(setting, "="); strings.HasPrefix(name, "AWS_") {
+			os.Unsetenv(name) //nolint:errcheck // the name is one of the environment
+		}
+	}
+	for _, file := range []string{"AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"} {
+		os.Setenv(file, os.DevNull) //nolint:errcheck // the name is valid
+	}
+	os.Exit(m.Run())
+}
+
 const stepsOfPlay = 300 // on average
 
 // number reads an environment variable; without it, otherwise.
