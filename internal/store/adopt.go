@@ -105,7 +105,9 @@ func install(copied, path string) error {
 
 // adoption is the transaction that makes a copy ready to be the state file. It decodes and
 // encodes each row as the daemon does: SQL functions may read a forged JSON text in another
-// way than the daemon.
+// way than the daemon. What counts is a rule of the package that owns the values: functions and
+// methods named FromCopy, or with that ending. This package only has rules about whole tables,
+// about columns, and about how many rows count.
 type adoption struct {
 	*Tx
 	Adoption
@@ -114,7 +116,7 @@ type adoption struct {
 
 // run takes out of a copy what does not count, and adds the alert of it.
 func (a *adoption) run() error {
-	for _, step := range []func() error{a.dropForged, a.takeRows, a.dropStrays, a.takePipelines, a.takeAccounts, a.forgetFacts, a.forgetNames, a.endBursts, a.reset, a.takeScopes, a.dropDeliveries, a.writeAlerts} {
+	for _, step := range []func() error{a.emptyTables, a.dropForged, a.takeRows, a.dropStrays, a.takePipelines, a.takeAccounts, a.forgetFacts, a.endBursts, a.resetColumns, a.takeScopes, a.dropDeliveries, a.writeAlerts} {
 		if err := step(); err != nil {
 			return err
 		}
@@ -125,21 +127,29 @@ func (a *adoption) run() error {
 	return a.AddAlert(a.Announcer.Adopted(a.found))
 }
 
-// forgetFacts forgets which outages were alerted of, and what the daemon noted that somebody could misuse
-// (see PartitionFact).
+// emptyTables empties the tables of which nothing counts.
+func (a *adoption) emptyTables() error {
+	return a.execEach([]string{
+		`DELETE FROM approved`,   // a person approves anew
+		`DELETE FROM rehearsals`, // the next dry runs show it again
+		`DELETE FROM name_tags`,  // the next refresh asks AWS
+		`DELETE FROM targets`,    // takeRows writes them again
+	})
+}
+
+// forgetFacts forgets which outages were alerted of, which names are known, and what the daemon noted that
+// somebody could misuse (see PartitionFact).
 func (a *adoption) forgetFacts() error {
-	return a.exec(`DELETE FROM facts WHERE name LIKE '`+outageFacts+`%' OR name IN (?, ?)`, PartitionFact, DepartedTogetherFact)
+	return a.exec(`DELETE FROM facts WHERE name LIKE '`+outageFacts+`%' OR substr(name, 1, length(?1)) = ?1 OR name IN (?2, ?3)`, factNamesOf, PartitionFact, DepartedTogetherFact)
 }
 
 // dropForged deletes rows whose numbers are below 1. No daemon writes such numbers, and the paged reading of
-// a copy would skip these rows, so that they would count unchecked. It also deletes targets, which takeRows
-// writes again.
+// a copy would skip these rows, so that they would count unchecked.
 func (a *adoption) dropForged() error {
 	return a.execEach([]string{
 		`DELETE FROM flow_logs WHERE num < 1`,
 		`DELETE FROM deliveries WHERE alert < 1`,
 		`DELETE FROM alerts WHERE num < 1`,
-		`DELETE FROM targets`,
 	})
 }
 
@@ -265,14 +275,12 @@ func (a *adoption) endBursts() error {
 	return err
 }
 
-// reset removes what would delay alerts or restores, and what AWS's next answers show again.
-func (a *adoption) reset() error {
+// resetColumns resets what would delay alerts or restores.
+func (a *adoption) resetColumns() error {
 	return a.execEach([]string{
 		`UPDATE campaigns SET ended_at = coalesce(ended_at, last_at)`, // or later deletions would share their incident in a pager
 		`UPDATE incidents SET restored_at = NULL`,                     // forged times would count as flapping, and hold restores back
-		`DELETE FROM rehearsals`,
-		`DELETE FROM approved`,
-		`UPDATE scopes SET holds = NULL, stale = NULL`, // or flow logs that the copy does not name would be held; takeScopes sets stale
+		`UPDATE scopes SET holds = NULL, stale = NULL`,                // or flow logs that the copy does not name would be held; takeScopes sets stale
 	})
 }
 

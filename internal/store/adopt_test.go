@@ -3,7 +3,9 @@ package store
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -71,6 +73,24 @@ func TestAnOldCopyWrittenAgainIsOld(t *testing.T) {
 		if b.stale(t, scope) != c.here || b.stale(t, other) != c.there || !found.Stale || !found.RefreshedAt.Equal(now.Add(-time.Hour)) {
 			t.Errorf("made %s: %v, %v, %+v", c.made, b.stale(t, scope), b.stale(t, other), found)
 		}
+	}
+}
+
+// TestEveryTableOfACopyIsConsidered: when the schema gets a table, somebody must decide what of it counts in a copy. The
+// test has for each table which step of an adoption says so; empty: all of it counts.
+func TestEveryTableOfACopyIsConsidered(t *testing.T) {
+	t.Parallel()
+	steps := map[string]string{
+		"flow_logs": "takeRows", "incidents": "takeRows", "events": "takeRows", "targets": "takeRows", "history": "dropStrays", "ways": "takePipelines",
+		"accounts": "takeAccounts", "facts": "forgetFacts", "bursts": "endBursts", "campaigns": "resetColumns", "scopes": "takeScopes", "deliveries": "dropDeliveries",
+		"alerts": "writeAlerts", "approved": "emptyTables", "rehearsals": "emptyTables", "name_tags": "emptyTables",
+		"deeds": "", "depends": "", "destinations": "",
+	}
+	tables, err := viewed(t.Context(), fresh(t).file, func(tx *Tx) ([]string, error) {
+		return allValues[string](tx, `SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name`)
+	})
+	if want := slices.Sorted(maps.Keys(steps)); err != nil || !slices.Equal(tables, want) {
+		t.Errorf("the tables are %q, %v; considered are %q", tables, err, want)
 	}
 }
 

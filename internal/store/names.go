@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"errors"
 	"maps"
 	"time"
 
@@ -145,9 +144,4 @@ func (s lists) ReplacedBy(ctx context.Context, id string) (i incident.Incident, 
 		return err
 	})
 	return i, ok, err
-}
-
-// forgetNames forgets the names of resources in a copy: the next refresh asks AWS for them.
-func (a *adoption) forgetNames() error {
-	return errors.Join(a.exec(`DELETE FROM name_tags`), a.exec(`DELETE FROM facts WHERE substr(name, 1, length(?1)) = ?1`, factNamesOf))
 }
