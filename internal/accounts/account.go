@@ -92,7 +92,7 @@ func (x *Account) count(scopes []inventory.Scope, c store.Counts) {
 	for _, scope := range scopes {
 		at := c.RefreshedAt[scope]
 		x.Regions = append(x.Regions, scope.Region)
-		x.FlowLogs += c.Protected[scope.String()]
+		x.FlowLogs += c.Protected[scope]
 		if x.RefreshedAt.IsZero() || at.Before(x.RefreshedAt.Time) {
 			x.RefreshedAt.Time = at
 		}

@@ -85,7 +85,7 @@ func TestWhatTheStateFileKnows(t *testing.T) {
 	t.Parallel()
 	k := &Known{protect: []scopes.Account{{ID: own}, {ID: payments}}, counts: store.Counts{
 		RefreshedAt: map[inventory.Scope]time.Time{{Account: own, Region: "us-east-1"}: noon, {Account: own, Region: "eu-west-1"}: noon.Add(-time.Hour), {Account: search, Region: "eu-west-1"}: noon},
-		Protected:   map[string]int{own + "/us-east-1": 2, own + "/eu-west-1": 3, search + "/eu-west-1": 9},
+		Protected:   map[inventory.Scope]int{{Account: own, Region: "us-east-1"}: 2, {Account: own, Region: "eu-west-1"}: 3, {Account: search, Region: "eu-west-1"}: 9},
 	}}
 	all := k.All()
 	if x := all[0]; x.FlowLogs != 5 || !slices.Equal(x.Regions, []string{"eu-west-1", "us-east-1"}) || !x.RefreshedAt.Equal(noon.Add(-time.Hour)) {

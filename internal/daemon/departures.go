@@ -91,7 +91,7 @@ func (v departures) alertSingle(ctx context.Context, m organization.Member) {
 	if o.Alerted() {
 		return
 	}
-	n, regions, err := protectedIn(ctx, v.d.store, m.ID)
+	n, regions, err := v.d.protectedIn(ctx, m.ID)
 	urgent := n > 0 || err != nil // an error: perhaps some are protected
 	o.AlertOnce(ctx, urgent, fmt.Sprintf("the account %s %s. %s", alert.WithAccount(m.ID, m.Name), whyDeparted(m), unwatched(n, regions, err)))
 }
@@ -101,7 +101,7 @@ func (v departures) alertTogether(ctx context.Context, at int64, group []organiz
 	for _, m := range group {
 		ids = append(ids, m.ID)
 	}
-	n, regions, err := protectedIn(ctx, v.d.store, ids...)
+	n, regions, err := v.d.protectedIn(ctx, ids...)
 	unwatched, most := unwatched(n, regions, err), 2*len(group) > all
 	if most && n == 0 && err == nil {
 		unwatched += ", but most accounts are gone: somebody may want Flowkeeper to look away"

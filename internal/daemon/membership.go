@@ -16,7 +16,6 @@ import (
 	"flowkeeper/internal/pipeline"
 	"flowkeeper/internal/retry"
 	"flowkeeper/internal/scopes"
-	"flowkeeper/internal/store"
 )
 
 // membership keeps the accounts of the fleet equal to those of the organisation, which accounts
@@ -223,15 +222,9 @@ func named(members []organization.Member, ids []string) string {
 }
 
 // protectedIn counts the protected flow logs of accounts, and their Regions.
-func protectedIn(ctx context.Context, s *store.Store, accounts ...string) (flowLogs, regions int, err error) {
-	c, err := s.Counts(ctx)
-	for scope, n := range c.Protected {
-		account, _, _ := strings.Cut(scope, "/")
-		if n > 0 && slices.Contains(accounts, account) {
-			flowLogs += n
-			regions++
-		}
-	}
+func (d *Daemon) protectedIn(ctx context.Context, accounts ...string) (flowLogs, regions int, err error) {
+	c, err := d.store.Counts(ctx)
+	flowLogs, regions = c.ProtectedIn(accounts...)
 	return flowLogs, regions, err
 }
 

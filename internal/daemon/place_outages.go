@@ -38,7 +38,7 @@ func newAccountOutages(d *Daemon) *accountOutages {
 type accountTexts struct{ d *Daemon }
 
 func (t accountTexts) One(ctx context.Context, f pipeline.Failing) string {
-	n, regions, err := protectedIn(ctx, t.d.store, f.Account)
+	n, regions, err := t.d.protectedIn(ctx, f.Account)
 	return fmt.Sprintf("the account %s can't be reached in any Region. %s. Why: %s", f.Name, unseen(n, regions, err), scopes.Said(f.Err))
 }
 

@@ -203,7 +203,7 @@ func (r *refreshes) disable(ctx context.Context, s inventory.Scope) {
 	}
 	r.regions.Remove(s)
 	c, err := r.d.store.Counts(ctx)
-	n := c.Protected[s.String()]
+	n := c.Protected[s]
 	r.d.Log.Warn("a Region is not enabled any more: it is not refreshed until it is enabled again, and its snapshot stands", "account", s.Account, "region", s.Region, "flow_logs", n)
 	if err != nil || n > 0 {
 		st.outage.Alert(ctx, fmt.Sprintf("the Region %s is not enabled in account %s any more: %s there can be neither watched nor restored until it is enabled again", s.Region, s.Account, alert.Plural(n, "protected flow log")))

@@ -114,7 +114,7 @@ func notConfigured(c store.Counts) (n int) {
 		n += in
 	}
 	for s := range c.RefreshedAt {
-		n -= c.Protected[s.String()]
+		n -= c.Protected[s]
 	}
 	return n
 }

@@ -30,7 +30,7 @@ func TestStatusLine(t *testing.T) {
 		{store.Counts{Restorable: map[string]int{"unknown": 1}, RefreshedAt: map[inventory.Scope]time.Time{{Account: "1"}: now}}, "",
 			"1 flow log protected in 1 scope, not rehearsed yet, last refresh 0s ago"},
 		{store.Counts{Restorable: map[string]int{"yes": 2, "unknown": 1}}, "", "3 flow logs protected in 0 scopes, 1 not rehearsed yet"},
-		{store.Counts{Restorable: map[string]int{"yes": 7}, RefreshedAt: refreshed, Protected: map[string]int{"1/a": 3, "1/b": 1, "1/c": 2, "2/a": 1}}, "",
+		{store.Counts{Restorable: map[string]int{"yes": 7}, RefreshedAt: refreshed, Protected: map[inventory.Scope]int{{Account: "1", Region: "a"}: 3, {Account: "1", Region: "b"}: 1, {Account: "1", Region: "c"}: 2, {Account: "2", Region: "a"}: 1}}, "",
 			"4 flow logs protected in 2 scopes, 3 NOT protected (no scope of the configuration), all restorable, last refresh 40s ago"},
 		{store.Counts{Restorable: map[string]int{"yes": 3}, Released: store.Released{FlowLogs: 2, Until: now.Add(2160 * time.Hour)}}, "",
 			"3 flow logs protected in 0 scopes, all restorable, 2 RELEASED until 2026-05-30 12:00 UTC"},

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"flowkeeper/alert"
@@ -26,8 +27,8 @@ type Counts struct {
 	// FirstDecoys the IDs of the first few.
 	Decoys      int
 	FirstDecoys []string
-	// Protected are all protected flow logs, released ones included, by Scope.String().
-	Protected map[string]int
+	// Protected are all protected flow logs, released ones included.
+	Protected map[inventory.Scope]int
 	// Pending and Parked count the alerts that a sink has not got yet, and those
 	// given up, by sink; Refused those of the pending that it has not taken at
 	// least once.
@@ -35,6 +36,17 @@ type Counts struct {
 	// RefreshedAt is the start of each scope's last complete refresh.
 	RefreshedAt map[inventory.Scope]time.Time
 	Size        int64 // bytes of the file, without what is in its log
+}
+
+// ProtectedIn counts the protected flow logs of accounts, and the Regions that have any.
+func (c Counts) ProtectedIn(accounts ...string) (flowLogs, regions int) {
+	for s, n := range c.Protected {
+		if n > 0 && slices.Contains(accounts, s.Account) {
+			flowLogs += n
+			regions++
+		}
+	}
+	return flowLogs, regions
 }
 
 // Released is how many flow logs may go without being restored, and until when
@@ -104,7 +116,6 @@ func (s counts) Counts(ctx context.Context) (c Counts, err error) {
 			{&c.Blocked, blockedBy},
 			{&c.Restorable, `SELECT ` + answer + `, sum(n)
 				FROM (` + perTarget + `) LEFT JOIN rehearsals r USING (account, region, needs) GROUP BY 1`},
-			{&c.Protected, `SELECT account || '/' || region, sum(n) FROM (` + perTarget + `) GROUP BY account, region`},
 			{&c.Pending, `SELECT sink, count(*) FROM deliveries WHERE sent_at IS NULL AND parked_at IS NULL GROUP BY sink`},
 			{&c.Refused, `SELECT sink, count(*) FROM deliveries WHERE sent_at IS NULL AND parked_at IS NULL AND attempts > 0 GROUP BY sink`},
 			{&c.Parked, `SELECT sink, count(*) FROM deliveries WHERE parked_at IS NOT NULL GROUP BY sink`},
@@ -121,6 +132,10 @@ func (s counts) Counts(ctx context.Context) (c Counts, err error) {
 		}
 		for answer, n := range released {
 			c.Restorable[answer] -= n
+		}
+		if c.Protected, err = rowsByKey(t, func(s *inventory.Scope, n *int) []any { return []any{&s.Account, &s.Region, n} },
+			`SELECT account, region, sum(n) FROM (`+perTarget+`) GROUP BY account, region`); err != nil {
+			return err
 		}
 		if c.Released, err = releases(t); err != nil {
 			return err

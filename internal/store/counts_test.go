@@ -55,7 +55,7 @@ func TestCounts(t *testing.T) {
 		Restorable: map[string]int{"yes": 3, "no": 1, "unknown": 1},
 		Released:   Released{2, noon.Add(2 * time.Hour)},
 		Decoys:     1, FirstDecoys: []string{"fl-6"},
-		Protected: map[string]int{scope.String(): 7},
+		Protected: map[inventory.Scope]int{scope: 7},
 		Pending:   map[string]int{"pager": 1, "chat": 1}, Refused: map[string]int{"chat": 1}, Parked: map[string]int{"mail": 1},
 		RefreshedAt: map[inventory.Scope]time.Time{scope: noon},
 	}

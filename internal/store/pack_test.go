@@ -91,7 +91,7 @@ func TestUpgradePacksRows(t *testing.T) {
 			return err
 		})
 	}
-	if c, err := s.Counts(t.Context()); err != nil || c.Protected[scope.String()] != 2 || c.Restorable["unknown"] != 3 {
+	if c, err := s.Counts(t.Context()); err != nil || c.Protected[scope] != 2 || c.Restorable["unknown"] != 3 {
 		t.Errorf("%+v, %v", c, err)
 	}
 }

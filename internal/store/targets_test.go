@@ -87,7 +87,7 @@ func TestATargetIsForgottenAfterItsFlowLogs(t *testing.T) {
 	wantTargets(0)
 	s.learnAt(t, noon, flowLog("fl-1"))
 	wantTargets(1)
-	if c, err := s.Counts(t.Context()); err != nil || c.Protected[scope.String()] != 1 {
+	if c, err := s.Counts(t.Context()); err != nil || c.Protected[scope] != 1 {
 		t.Errorf("%v, %v", c.Protected, err)
 	}
 }
