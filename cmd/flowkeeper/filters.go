@@ -3,7 +3,9 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strconv"
@@ -56,7 +58,7 @@ func newFilters(a *app, c *cobra.Command, allowed []string, since string, shown 
 	}))
 	f.choose("only of this `account`, by its number or its name", choice{flag: "account", values: &f.Accounts, offer: f.offerAccounts, resolve: f.resolveAccount})
 	f.choose("only of this `resource`, by its ID or its tag Name", choice{flag: "resource", values: &f.Resources, offer: wordsOf(store.LiveResources), resolve: resolveResource})
-	f.choose("only of this `Region`", among("region", &f.Regions, f.known(func(x inventory.Scope) string { return x.Region })))
+	f.choose("only of this `Region`", among("region", &f.Regions, f.knownRegions))
 	flags.Func("since", since+" since this `time`: 2h, 7d, 1d12h, 2026-03-01 or RFC 3339, in UTC", func(v string) (err error) {
 		f.Since, err = parseSince(v, a.now())
 		return err
@@ -213,30 +215,33 @@ func (n choice) apply(ctx context.Context, s state) error {
 	return nil
 }
 
-// known returns a lookup of the accounts, or Regions, that the state file or the configuration names. of takes
-// the one or the other from a scope.
-func (f *filters) known(of func(inventory.Scope) string) lookup {
-	return func(ctx context.Context, s state, _ string) ([]string, error) {
-		scopes, err := s.Scopes(ctx)
-		if err == nil && f.alerts {
-			var more []inventory.Scope
-			more, err = s.AlertScopes(ctx)
-			scopes = append(scopes, more...)
-		}
-		for _, x := range s.conf.Accounts {
-			scopes = append(scopes, inventory.Scope{Account: x.ID})
-		}
-		for _, x := range s.conf.Inventory.Regions {
-			if x != "all" {
-				scopes = append(scopes, inventory.Scope{Region: x})
-			}
-		}
-		var names []string
-		for _, x := range scopes {
-			names = append(names, of(x))
-		}
-		return sortedSet(names), err
+// known returns the accounts and the Regions that the state file or the configuration names. Each account has its
+// name, which may be empty.
+func (f *filters) known(ctx context.Context, s state) (accounts map[string]string, regions []string, err error) {
+	scopes, err := s.Scopes(ctx)
+	if err == nil && f.alerts {
+		var more []inventory.Scope
+		more, err = s.AlertScopes(ctx)
+		scopes = append(scopes, more...)
 	}
+	names, namesErr := s.AccountNames(ctx)
+	accounts = map[string]string{}
+	for _, x := range scopes {
+		accounts[x.Account] = ""
+		regions = append(regions, x.Region)
+	}
+	for _, x := range s.conf.Accounts {
+		accounts[x.ID] = ""
+	}
+	maps.Copy(accounts, names)
+	delete(accounts, "") // an alert may be about no account
+	regions = sortedSet(append(regions, s.conf.Inventory.Regions...))
+	return accounts, slices.DeleteFunc(regions, func(r string) bool { return r == "all" }), errors.Join(err, namesErr)
+}
+
+func (f *filters) knownRegions(ctx context.Context, s state, _ string) ([]string, error) {
+	_, regions, err := f.known(ctx, s)
+	return regions, err
 }
 
 func sinkNames(ctx context.Context, s state, _ string) ([]string, error) {

@@ -66,24 +66,8 @@ func (n *names) incident(ctx context.Context, i incident.Incident, history []inc
 	return out, err
 }
 
-// knownAccounts are the accounts of the state file and of the configuration, each with its
-// name, which may be empty.
-func (f *filters) knownAccounts(ctx context.Context, s state) (map[string]string, error) {
-	ids, err := f.known(func(x inventory.Scope) string { return x.Account })(ctx, s, "")
-	if err != nil {
-		return nil, err
-	}
-	known := map[string]string{}
-	for _, id := range ids {
-		known[id] = ""
-	}
-	names, err := s.AccountNames(ctx)
-	maps.Copy(known, names)
-	return known, err
-}
-
 func (f *filters) resolveAccount(ctx context.Context, s state, word string) ([]string, error) {
-	known, err := f.knownAccounts(ctx, s)
+	known, _, err := f.known(ctx, s)
 	if err != nil {
 		return nil, err
 	}
@@ -150,7 +134,7 @@ func notAnAccount(word string, known map[string]string) string {
 // names, each described by its number. Names that plainName has changed come last, because meantAccounts tries
 // them last.
 func (f *filters) offerAccounts(ctx context.Context, s state, _ string) (out []string, err error) {
-	known, err := f.knownAccounts(ctx, s)
+	known, _, err := f.known(ctx, s)
 	var alike []string
 	for _, id := range slices.Sorted(maps.Keys(known)) {
 		name := known[id]

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,7 +14,6 @@ import (
 	"flowkeeper/internal/recordsource"
 	"flowkeeper/internal/store"
 	"flowkeeper/internal/term"
-	"flowkeeper/inventory"
 )
 
 // replayChoice is which records to replay, as the flags say, and whose bucket they are in.
@@ -43,9 +43,8 @@ func (r *replayChoice) flags(a *app, c *cobra.Command) {
 	for _, name := range []string{"from", "to"} {
 		completeFlag(c, name, cobra.FixedCompletions([]string{"1h", "1d", "7d"}, cobra.ShellCompDirectiveNoFileComp))
 	}
-	known := &filters{a: a}
-	completeFlag(c, "account", severalOf(a.completeFromState(known.offerAccounts)))
-	completeFlag(c, "region", severalOf(a.completeFromState(known.known(func(x inventory.Scope) string { return x.Region }))))
+	completeFlag(c, "account", severalOf(a.completeFromState(new(filters).offerAccounts)))
+	completeFlag(c, "region", severalOf(a.completeFromState(new(filters).knownRegions)))
 }
 
 // check refuses values that nothing can match: people would take an empty result to mean that nothing happened.
@@ -69,31 +68,20 @@ var accountID = regexp.MustCompile(`^[0-9]{12}$`)
 // resolveAccounts replaces the names of accounts by their numbers, which the state file knows.
 // Numbers need no state file: records may be of any account.
 func (r *replayChoice) resolveAccounts(ctx context.Context, a *app) error {
-	var numbers, names []string
-	for _, v := range r.Accounts {
-		if accountID.MatchString(v) {
-			numbers = append(numbers, v)
-		} else {
-			names = append(names, v)
-		}
-	}
-	if len(names) == 0 {
+	name := slices.IndexFunc(r.Accounts, func(v string) bool { return !accountID.MatchString(v) })
+	if name < 0 {
 		return nil
 	}
-	err := a.withState(ctx, func(s state) error {
-		for _, name := range names {
-			ids, err := (&filters{a: a}).resolveAccount(ctx, s, name)
-			if err != nil {
-				return err
-			}
-			numbers = append(numbers, ids...)
+	accounts := choice{values: &r.Accounts, resolve: func(ctx context.Context, s state, word string) ([]string, error) {
+		if accountID.MatchString(word) {
+			return []string{word}, nil
 		}
-		return nil
-	})
+		return new(filters).resolveAccount(ctx, s, word)
+	}}
+	err := a.withState(ctx, func(s state) error { return accounts.apply(ctx, s) })
 	if errors.Is(err, store.ErrMissing) {
-		return usagef("--account %s: there is no state file to find this name in: write twelve digits, such as 111122223333", cmp.Or(term.Clean(names[0]), `""`))
+		return usagef("--account %s: there is no state file to find this name in: write twelve digits, such as 111122223333", cmp.Or(term.Clean(r.Accounts[name]), `""`))
 	}
-	r.Accounts = sortedSet(numbers)
 	return err
 }
 
