@@ -56,18 +56,14 @@ func didYouMean(words []string) string {
 // noSuchCommand is the error about an unknown subcommand. It suggests subcommands that begin with these letters, or
 // that have the name in their SuggestFor; if there are none, the nearest names.
 func noSuchCommand(c *cobra.Command, name string) error {
-	var names, near []string
+	var names []string
 	for _, sub := range c.Commands() {
-		if !sub.IsAvailableCommand() {
-			continue
+		if sub.IsAvailableCommand() {
+			names = append(names, sub.Name())
 		}
-		begins := name != "" && strings.HasPrefix(sub.Name(), strings.ToLower(name))
-		if begins || slices.ContainsFunc(sub.SuggestFor, func(word string) bool { return strings.EqualFold(word, name) }) {
-			near = append(near, sub.Name())
-		}
-		names = append(names, sub.Name())
 	}
-	if len(near) == 0 {
+	near := slices.Compact(c.SuggestionsFor(name)) // for "account" it has accounts twice
+	if name == "" || len(near) == 0 {
 		near = nearest.Words(name, names)
 	}
 	return usagef("there is no command %q%s", name, didYouMean(near))
