@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -147,11 +146,8 @@ them if there are several.`,
 
 func showIncident(ctx context.Context, s state, args []string) error {
 	i, history, err := s.meantIncident(ctx, args[0])
-	if several, ok := errors.AsType[*errSeveral](err); ok && !s.JSON {
-		return listSeveral(ctx, s, several, listIncidents)
-	}
 	if err != nil {
-		return err
+		return orList(ctx, s, err, listIncidents)
 	}
 	lookup, err := s.names(ctx)
 	if err != nil {

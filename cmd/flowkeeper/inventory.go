@@ -272,11 +272,8 @@ them if there are several.`,
 
 func showFlowLog(ctx context.Context, s state, args []string) error {
 	row, err := s.meantFlowLog(ctx, args[0])
-	if several, ok := errors.AsType[*errSeveral](err); ok && !s.JSON {
-		return listSeveral(ctx, s, several, listFlowLogs)
-	}
 	if err != nil {
-		return err
+		return orList(ctx, s, err, listFlowLogs)
 	}
 	i, _, _, err := s.FindIncident(ctx, row.ID)
 	if err != nil {

@@ -35,10 +35,15 @@ func (e *errSeveral) Error() string {
 	return fmt.Sprintf("%s has several %s, give the ID of one: %s%s", e.resource, e.things, strings.Join(ids, ", "), more)
 }
 
-// listSeveral lists what a resource has several of, and says how to see one.
-func listSeveral(ctx context.Context, s state, several *errSeveral, list func(context.Context, state, *filters) error) error {
+// orList returns err. If that is an errSeveral, it lists what the resource has several of instead, and says how to see
+// one; not with --json, whose result is one object.
+func orList(ctx context.Context, s state, err error, list func(context.Context, state, *filters) error) error {
+	several, ok := errors.AsType[*errSeveral](err)
+	if !ok || s.JSON {
+		return err
+	}
 	more := fmt.Sprintf("%d are shown: `flowkeeper %s list --resource %s --limit 0` shows all", mostMeant, several.group, strings.Join(several.which.Resources, ","))
-	err := list(ctx, s, &filters{Filter: several.which, a: s.app, shown: mostMeant, more: more})
+	err = list(ctx, s, &filters{Filter: several.which, a: s.app, shown: mostMeant, more: more})
 	if err == nil {
 		s.Note("%s has several %s: `flowkeeper %s show ID` shows one", several.resource, several.things, several.group)
 	}
