@@ -1,7 +1,6 @@
 package configs
 
 import (
-	"errors"
 	"strconv"
 	"strings"
 )
@@ -24,17 +23,13 @@ func (s Size) String() string {
 	return "0B"
 }
 
-var errSize = errors.New("not a size")
-
-func parseSize(text string) (Size, error) {
+// parseSize parses a size; ok is false if the text is none.
+func parseSize(text string) (s Size, ok bool) {
 	for _, u := range units {
-		if number, ok := strings.CutSuffix(text, u.name); ok {
-			if !isInt(number) || number[0] == '-' {
-				return 0, errSize
-			}
-			n, err := strconv.ParseInt(number, 10, 32) // 32 bits: times 2^30 it fits into 64
-			return Size(n) * u.bytes, err
+		if number, found := strings.CutSuffix(text, u.name); found && isInt(number) {
+			n, _ := strconv.Atoi(number) // 32 bits: times 2^30 it fits into 64
+			return Size(n) * u.bytes, n >= 0
 		}
 	}
-	return 0, errSize
+	return 0, false
 }

@@ -171,7 +171,7 @@ func (l *loader) scalarValue(key, written, tag string, t reflect.Type) (any, boo
 			return d, err == nil
 		}
 	case t == reflect.TypeFor[Size]():
-		if size, err := parseSize(written); err == nil {
+		if size, ok := parseSize(written); ok {
 			return size, true
 		}
 		fix = "write a size such as 512MiB or 1GiB"
