@@ -15,10 +15,9 @@ const envPrefix = "FLOWKEEPER_"
 
 // setting is a key with a single value, or with a list.
 type setting struct {
-	key   string // "queue.url"
-	env   string // "FLOWKEEPER_QUEUE_URL"
-	index []int  // of the field in Config
-	typ   reflect.Type
+	key string // "queue.url"
+	env string // "FLOWKEEPER_QUEUE_URL"
+	typ reflect.Type
 }
 
 // scalars are the keys with a single value, which a variable may set; lists are the others.
@@ -26,14 +25,14 @@ type setting struct {
 var scalars, lists = settings()
 
 func settings() (scalars, lists []setting) {
-	var visit func(at string, index []int, t reflect.Type)
-	visit = func(at string, index []int, t reflect.Type) {
+	var visit func(at string, t reflect.Type)
+	visit = func(at string, t reflect.Type) {
 		for f := range t.Fields() {
-			key, index := at+keyOf(f), append(slices.Clone(index), f.Index...)
-			s := setting{key: key, env: envPrefix + strings.ToUpper(strings.ReplaceAll(key, ".", "_")), index: index, typ: f.Type}
+			key := at + keyOf(f)
+			s := setting{key: key, env: envPrefix + strings.ToUpper(strings.ReplaceAll(key, ".", "_")), typ: f.Type}
 			switch f.Type.Kind() {
 			case reflect.Struct:
-				visit(key+".", index, f.Type)
+				visit(key+".", f.Type)
 			case reflect.Slice:
 				lists = append(lists, s)
 			default:
@@ -41,7 +40,7 @@ func settings() (scalars, lists []setting) {
 			}
 		}
 	}
-	visit("", nil, reflect.TypeFor[Config]())
+	visit("", reflect.TypeFor[Config]())
 	return scalars, lists
 }
 

@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"reflect"
 	"slices"
 	"time"
 
@@ -128,15 +127,11 @@ func cause(err error) string {
 	return err.Error()
 }
 
-// merge has viper merge defaults, file and environment. All values have their exact types by
-// now, so that viper's conversions are switched off: it would take a number without a unit for
-// nanoseconds, and a comma for a list.
-func (l *loader) merge() (c Config) {
-	v := viper.New()
-	defaults := reflect.ValueOf(Default())
-	for _, s := range scalars {
-		v.SetDefault(s.key, defaults.FieldByIndex(s.index).Interface())
-	}
+// merge has viper put what the file and the environment set over the defaults. All values have
+// their exact types by now, so that viper's conversions are switched off: it would take a number
+// without a unit for nanoseconds, and a comma for a list.
+func (l *loader) merge() Config {
+	c, v := Default(), viper.New()
 	err := v.MergeConfigMap(l.values)
 	for key, value := range l.override {
 		v.Set(key, value)
