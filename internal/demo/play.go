@@ -123,14 +123,11 @@ const patience = 30 * time.Second // of waitUntil
 // waitUntil waits for a condition, and fails if it does not come true in time; what
 // names it in the error.
 func waitUntil(ctx context.Context, what string, done func() bool) error {
-	end := time.NewTimer(patience)
-	defer end.Stop()
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
+	tick, end := time.Tick(10*time.Millisecond), time.After(patience)
 	for !done() {
 		select {
-		case <-tick.C:
-		case <-end.C:
+		case <-tick:
+		case <-end:
 			return fmt.Errorf("waited %s for %s", patience, what)
 		case <-ctx.Done():
 			return ctx.Err()
