@@ -4,12 +4,12 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log"
 	"log/slog"
 	"os"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
 	"unicode"
@@ -25,15 +25,10 @@ import (
 type Journal struct {
 	level slog.Leveler
 	send  func(message string, p journal.Priority, fields map[string]string) error // nil: no journal
-	out   *output
+	// out takes the lines that the journal does not take.
+	out   *log.Logger
 	group string  // names of the open groups, each followed by a dot
 	attrs []field // those of WithAttrs, with their groups in the keys
-}
-
-// output takes the lines that the journal does not take.
-type output struct {
-	mu sync.Mutex // guards what follows
-	w  io.Writer
 }
 
 // field is one attribute as text; its key begins with its groups, each followed by a dot.
@@ -50,7 +45,7 @@ const maxName = 64
 // journal socket, or it fails, lines go to stderr and begin with the priority
 // as <N>, which systemd understands as well.
 func NewJournal(level slog.Leveler, stderr io.Writer) *Journal {
-	j := &Journal{level: level, out: &output{w: stderr}}
+	j := &Journal{level: level, out: log.New(stderr, "", 0)}
 	if journal.Enabled() {
 		j.send = journal.Send
 	}
@@ -105,10 +100,7 @@ func (j *Journal) Handle(_ context.Context, r slog.Record) error {
 	if j.send != nil && j.send(line, p, fields(all)) == nil {
 		return nil
 	}
-	j.out.mu.Lock()
-	defer j.out.mu.Unlock()
-	_, err := fmt.Fprintf(j.out.w, "<%d>%s\n", p, line)
-	return err
+	return j.out.Output(0, fmt.Sprintf("<%d>%s", p, line))
 }
 
 // flatten appends an attribute, or the attributes of a group, as texts.

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
+	"log"
 	"log/slog"
 	"maps"
 	"os"
@@ -28,7 +30,7 @@ type entry struct {
 func captured(level slog.Leveler) (*Journal, *[]entry) {
 	var got []entry
 	return &Journal{
-		level: level, out: &output{w: &bytes.Buffer{}},
+		level: level, out: log.New(io.Discard, "", 0),
 		send: func(m string, p journal.Priority, f map[string]string) error {
 			got = append(got, entry{m, p, f})
 			return nil
@@ -99,7 +101,7 @@ func TestJournalFallsBackToStderr(t *testing.T) {
 		"socket fails": func(string, journal.Priority, map[string]string) error { return errors.New("gone") },
 	} {
 		var buf bytes.Buffer
-		j := &Journal{level: slog.LevelInfo, out: &output{w: &buf}, send: send}
+		j := &Journal{level: slog.LevelInfo, out: log.New(&buf, "", 0), send: send}
 		slog.New(j).Error("queue gone", "queue", "q")
 		if got := buf.String(); got != "<3>queue gone queue=q\n" {
 			t.Errorf("%s: %q", name, got)
@@ -179,7 +181,7 @@ func TestI12JournalOneLineAndValidNames(t *testing.T) {
 				t.Fatalf("%q=%q", k, v)
 			}
 		}
-		j.send, j.out.w = nil, &buf
+		j.send, j.out = nil, log.New(&buf, "", 0)
 		slog.New(j).Info(foreign.Draw(t, "message"), "k", foreign.Draw(t, "value"))
 		if s := buf.String(); strings.Count(s, "\n") != 1 || !strings.HasSuffix(s, "\n") || !strings.HasPrefix(s, "<6>") {
 			t.Fatalf("%q", s)
