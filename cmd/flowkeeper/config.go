@@ -91,15 +91,13 @@ func (a *app) existingConfig() string {
 // For a file that this user may not write, SQLite's own error would be misleading.
 func openState(ctx context.Context, c configs.Config) (*store.Store, error) {
 	f, err := os.OpenFile(c.State.Path, os.O_RDWR, 0)
-	switch {
-	case errors.Is(err, fs.ErrPermission):
+	if errors.Is(err, fs.ErrPermission) {
 		return nil, fmt.Errorf("the state file: %w: run this as the user that runs the daemon, or as root", err)
-	case err == nil:
-		err = f.Close()
-	case errors.Is(err, fs.ErrNotExist):
-		err = nil // store.Open has the better error
 	}
-	if err != nil {
+	if err == nil {
+		err = f.Close()
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) { // about a missing file, store.Open has the better error
 		return nil, fmt.Errorf("open the state file: %w", err)
 	}
 	return store.Open(ctx, c.State.Path, store.Options{Routes: daemon.Routes(c), Names: daemon.Names(c)})
