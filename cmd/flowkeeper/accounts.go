@@ -21,12 +21,13 @@ import (
 )
 
 func newAccountsCommand(a *app) *cobra.Command {
-	c := newGroup("accounts", "The accounts to protect", newAccountsListCommand(a))
-	c.Long = `The accounts to protect: those that the configuration selects of the AWS
-organisation, and those under accounts.`
-	c.Example = `  flowkeeper accounts list`
-	c.SuggestFor = []string{"account", "organization", "organisation", "orgs"}
-	return c
+	return newGroup(&cobra.Command{
+		Use: "accounts", Short: "The accounts to protect",
+		Long: `The accounts to protect: those that the configuration selects of the AWS
+organisation, and those under accounts.`,
+		Example:    `  flowkeeper accounts list`,
+		SuggestFor: []string{"account", "organization", "organisation", "orgs"},
+	}, newAccountsListCommand(a))
 }
 
 func newAccountsListCommand(a *app) *cobra.Command {

@@ -28,7 +28,27 @@ type app struct {
 const defaultConfig = "/etc/flowkeeper/flowkeeper.yaml"
 
 func newRoot(a *app) *cobra.Command {
-	root := newGroup("flowkeeper", "Keep VPC flow logs alive: detect a deletion, alert, and restore the flow log",
+	root := newGroup(&cobra.Command{
+		Use: "flowkeeper", Short: "Keep VPC flow logs alive: detect a deletion, alert, and restore the flow log",
+		Long: `Flowkeeper keeps VPC flow logs alive: it detects a deletion in CloudTrail's
+events, sends an alert that says who did it, and recreates the flow log with the
+same settings.
+
+` + "`flowkeeper run`" + ` is the daemon; the other commands use the same state file
+while it runs. Results go to stdout, everything else to stderr; with --json each
+result is one JSON object on a line, with times in RFC 3339.
+
+Exit codes: 0 fine, 1 failed, 2 wrong usage, 78 wrong configuration.`,
+		Example: `  # See it work, without AWS
+  flowkeeper demo
+
+  # What happened in the last two days, and to which flow logs
+  flowkeeper incidents list --since 2d
+
+  # Is the configuration fine, and what does it mean?
+  flowkeeper check --config flowkeeper.yaml`,
+		SilenceErrors: true, SilenceUsage: true,
+	},
 		newRunCommand(a),
 		newCheckCommand(a),
 		newDoctorCommand(a),
@@ -43,24 +63,6 @@ func newRoot(a *app) *cobra.Command {
 		newCompletionCommand(a),
 		newVersionCommand(a),
 	)
-	root.Long = `Flowkeeper keeps VPC flow logs alive: it detects a deletion in CloudTrail's
-events, sends an alert that says who did it, and recreates the flow log with the
-same settings.
-
-` + "`flowkeeper run`" + ` is the daemon; the other commands use the same state file
-while it runs. Results go to stdout, everything else to stderr; with --json each
-result is one JSON object on a line, with times in RFC 3339.
-
-Exit codes: 0 fine, 1 failed, 2 wrong usage, 78 wrong configuration.`
-	root.Example = `  # See it work, without AWS
-  flowkeeper demo
-
-  # What happened in the last two days, and to which flow logs
-  flowkeeper incidents list --since 2d
-
-  # Is the configuration fine, and what does it mean?
-  flowkeeper check --config flowkeeper.yaml`
-	root.SilenceErrors, root.SilenceUsage = true, true
 	root.SetIn(a.stdin)
 	root.SetOut(a)
 	root.SetErr(a.Stderr)
@@ -88,16 +90,14 @@ Exit codes: 0 fine, 1 failed, 2 wrong usage, 78 wrong configuration.`
 	return root
 }
 
-// newGroup returns a command that only has subcommands. To call it without a subcommand, or with an unknown one, is a usage error.
-func newGroup(use, short string, subs ...*cobra.Command) *cobra.Command {
-	c := &cobra.Command{
-		Use: use, Short: short, Args: cobra.ArbitraryArgs, DisableFlagsInUseLine: true,
-		RunE: func(c *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return noSuchCommand(c, args[0])
-			}
-			return usagef("name a command:\n%s", commandList(c, usualHelp))
-		},
+// newGroup makes c a command that only has subcommands. To call it without a subcommand, or with an unknown one, is a usage error.
+func newGroup(c *cobra.Command, subs ...*cobra.Command) *cobra.Command {
+	c.Args, c.DisableFlagsInUseLine = cobra.ArbitraryArgs, true
+	c.RunE = func(c *cobra.Command, args []string) error {
+		if len(args) > 0 {
+			return noSuchCommand(c, args[0])
+		}
+		return usagef("name a command:\n%s", commandList(c, usualHelp))
 	}
 	c.AddCommand(subs...)
 	return c

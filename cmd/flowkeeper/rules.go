@@ -17,16 +17,14 @@ import (
 )
 
 func newRulesCommand(a *app) *cobra.Command {
-	c := newGroup("rules", "What is detected, and the same as Sigma rules for a SIEM",
-		newRulesListCommand(a),
-		newRulesExportCommand(a),
-	)
-	c.Long = `What Flowkeeper detects in CloudTrail's records. The same rules are here as
-Sigma files, so that a SIEM alerts on the same with the same names and levels.`
-	c.Example = `  flowkeeper rules list
-  flowkeeper rules export sigma/`
-	c.SuggestFor = []string{"sigma", "detections"}
-	return c
+	return newGroup(&cobra.Command{
+		Use: "rules", Short: "What is detected, and the same as Sigma rules for a SIEM",
+		Long: `What Flowkeeper detects in CloudTrail's records. The same rules are here as
+Sigma files, so that a SIEM alerts on the same with the same names and levels.`,
+		Example: `  flowkeeper rules list
+  flowkeeper rules export sigma/`,
+		SuggestFor: []string{"sigma", "detections"},
+	}, newRulesListCommand(a), newRulesExportCommand(a))
 }
 
 func newRulesListCommand(a *app) *cobra.Command {
