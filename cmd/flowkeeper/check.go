@@ -98,9 +98,8 @@ type membersJSON struct {
 func (m *summary) describe(a *app, c configs.Config) {
 	m.OK, m.File, m.Queue, m.Schedule, m.Regions = true, a.existingConfig(), c.Queue.URL, c.Inventory.Schedule, c.Inventory.Regions
 	m.Mode, m.OnDrift, m.Rules, m.State = c.Remediate.Mode, c.Remediate.OnDrift, len(c.Remediate.Rules), c.State.Path
-	if q, err := c.Queue.Parse(); err == nil {
-		m.QueueRegion, m.QueueAt = q.Region, cmp.Or(c.AWS.EndpointURL, q.Endpoint)
-	}
+	q, _ := c.Queue.Parse() // it was checked
+	m.QueueRegion, m.QueueAt = q.Region, cmp.Or(c.AWS.EndpointURL, q.Endpoint)
 	m.Backup, m.Rehearsal, m.Listen = c.State.Backup, c.Rehearsal.Schedule, c.HTTP.Listen
 	if c.Heartbeat.URL != "" || c.Heartbeat.URLFile != "" { // the URL is not read if only the service has it
 		m.Heartbeat = configs.Tidy(c.Heartbeat.Every)
@@ -148,11 +147,7 @@ func (m summary) sheet(a *app) *term.Sheet {
 		queue += " (at " + at.Host + ")"
 	}
 	s.Put("queue", queue)
-	next := ""
-	if !m.NextRefresh.IsZero() {
-		next = ": at start, then by " + a.when(m.NextRefresh.Time)
-	}
-	s.Put("refresh", m.Schedule+next)
+	s.Put("refresh", m.Schedule+": at start, then by "+a.when(m.NextRefresh.Time))
 	rehearsal := "off: that AWS would refuse a restore shows only when one is needed"
 	if !m.NextTry.IsZero() {
 		rehearsal = m.Rehearsal + ": first by " + a.when(m.NextTry.Time)
