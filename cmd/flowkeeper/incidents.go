@@ -159,7 +159,7 @@ func showIncident(ctx context.Context, s state, args []string) error {
 		s.Object(x)
 		return nil
 	}
-	s.Sheet(incidentSheet(s.app, i, x.AccountName, x.ResourceName))
+	s.Sheet(incidentSheet(s.app, i, alert.WithAccount(x.Account, x.AccountName), alert.WithResource(x.ResourceID, x.ResourceName)))
 	if len(whyNotRestored(s.app, i)) > 0 {
 		history = withoutText(history, i.LastError)
 	}
@@ -167,8 +167,9 @@ func showIncident(ctx context.Context, s state, args []string) error {
 	return nil
 }
 
-func incidentSheet(a *app, i incident.Incident, accountName, resourceName string) *term.Sheet {
-	s := subject{i.FlowLogID, i.RootID, i.Scope, accountName, i.ResourceID, resourceName}.sheet()
+// incidentSheet takes the labels of the account and the resource, with their names.
+func incidentSheet(a *app, i incident.Incident, account, resource string) *term.Sheet {
+	s := flowLogSheet(i.FlowLogID, i.RootID, account, i.Scope.Region, resource)
 	s.Put("state", incidentState(i).Text)
 	for _, reason := range whyNotRestored(a, i) {
 		s.Put("because", reason)

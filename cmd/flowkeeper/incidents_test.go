@@ -13,7 +13,7 @@ import (
 // sheetOf returns an incident as `incidents show` prints it.
 func sheetOf(t *testing.T, i incident.Incident) string {
 	t.Helper()
-	out := printed(t, func(a *app) { a.Sheet(incidentSheet(a, i, "", "")) })
+	out := printed(t, func(a *app) { a.Sheet(incidentSheet(a, i, i.Scope.Account, i.ResourceID)) })
 	return strings.Join(strings.Fields(out), " ")
 }
 

@@ -298,7 +298,7 @@ func (s state) flowLog(ctx context.Context, id string) (inventory.Row, error) {
 }
 
 func (x flowLog) sheet(a *app) *term.Sheet {
-	s := subject{x.ID, x.RootID, x.Scope, x.accountName, x.ResourceID, x.resourceName}.sheet()
+	s := flowLogSheet(x.ID, x.RootID, alert.WithAccount(x.Scope.Account, x.accountName), x.Scope.Region, alert.WithResource(x.ResourceID, x.resourceName))
 	s.Put("state", x.state(a).Text)
 	switch {
 	case x.last == nil:
@@ -317,24 +317,17 @@ func (x flowLog) sheet(a *app) *term.Sheet {
 	return s
 }
 
-// subject is the flow log that a sheet is about.
-type subject struct {
-	id, rootID               string
-	scope                    inventory.Scope
-	accountName              string // empty: not known
-	resourceID, resourceName string // empty: not known
-}
-
-// sheet returns a sheet that begins with what flow log it is about.
-func (x subject) sheet() *term.Sheet {
+// flowLogSheet returns a sheet that begins with what flow log it is about. The account and the resource are labels:
+// they have their names, if these are known.
+func flowLogSheet(id, rootID, account, region, resource string) *term.Sheet {
 	s := &term.Sheet{}
-	s.Put("flow log", x.id)
-	if x.rootID != x.id {
-		s.Put("descends from", x.rootID)
+	s.Put("flow log", id)
+	if rootID != id {
+		s.Put("descends from", rootID)
 	}
-	s.Put("account", alert.WithAccount(x.scope.Account, x.accountName))
-	s.Put("region", x.scope.Region)
-	s.Put("resource", alert.WithResource(x.resourceID, x.resourceName))
+	s.Put("account", account)
+	s.Put("region", region)
+	s.Put("resource", resource)
 	return s
 }
 
