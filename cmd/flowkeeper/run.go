@@ -4,6 +4,9 @@ import (
 	"context"
 	"log/slog"
 	"os"
+	"os/signal"
+	"sync"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -42,14 +45,18 @@ systemd starts it again with the present ones.`,
 }
 
 func runDaemon(ctx context.Context, a *app) error {
-	sighup := catchHangups()
-	defer sighup.release()
+	// SIGHUP comes from people who expect that the daemon reloads its configuration, or because its terminal was closed.
+	// Every other command ends at the signal.
+	nohup := signal.Ignored(syscall.SIGHUP) // it was ignored when the process started: then it never ends the process
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	defer signal.Stop(hangups)
 	c, warnings, err := a.config(needs{queue: true, secrets: true})
 	if err != nil {
 		return err
 	}
 	log := newLog(a, c.Log)
-	ctx, done := sighup.watch(ctx, log, a.terminalGone)
+	ctx, done := watchHangups(ctx, hangups, log, func() bool { return !nohup && a.terminalGone() })
 	defer done()
 	for _, w := range warnings {
 		log.Warn(w.String())
@@ -63,6 +70,41 @@ func runDaemon(ctx context.Context, a *app) error {
 	}
 	d := &daemon.Daemon{Config: c, AWS: base, Log: log, Version: version}
 	return d.Run(ctx)
+}
+
+// watchHangups logs each SIGHUP. The context that it returns ends with ctx, or when SIGHUP
+// comes and closed reports that our terminal was closed. done stops watching, and
+// waits until the last SIGHUP is logged.
+func watchHangups(ctx context.Context, hangups <-chan os.Signal, log *slog.Logger, closed func() bool) (_ context.Context, done func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	var watching sync.WaitGroup
+	watching.Go(func() {
+		// A SIGHUP that came before ctx ended is still logged.
+		for ctx.Err() == nil || len(hangups) > 0 {
+			select {
+			case <-hangups:
+			case <-ctx.Done():
+				continue
+			}
+			if !closed() {
+				log.Warn("SIGHUP: there is no reload; restart to read the configuration again (safe at any time)")
+				continue
+			}
+			log.Warn("SIGHUP: the terminal was closed; stopping (start with nohup, or as a service, to go on without one)")
+			cancel()
+		}
+	})
+	return ctx, func() { cancel(); watching.Wait() }
+}
+
+// terminalGone reports whether stderr was a terminal at the start and is none now.
+func (a *app) terminalGone() bool {
+	f, is := a.Stderr.(*os.File)
+	if !a.StderrTerminal || !is {
+		return false
+	}
+	_, still := columns(f)
+	return !still
 }
 
 // newLog returns the log that log.level and log.format describe.
