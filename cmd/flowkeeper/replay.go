@@ -10,8 +10,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/spf13/cobra"
 
+	"flowkeeper/configs"
 	"flowkeeper/internal/daemon"
 	"flowkeeper/internal/detection"
 	"flowkeeper/internal/recordsource"
@@ -28,6 +30,9 @@ type replayCommand struct {
 	summary bool // the table alone
 	choice  replayChoice
 	reader  replay.Reader
+
+	conf configs.Config
+	base *aws.Config // nil: no bucket was opened yet, and conf is not set either
 }
 
 const whatToRead = "files or folders with CloudTrail records, or s3://bucket/prefix (- for stdin)"

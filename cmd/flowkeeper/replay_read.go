@@ -8,12 +8,10 @@ import (
 	"io/fs"
 	"iter"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/smithy-go"
 
 	"flowkeeper/alert"
-	"flowkeeper/configs"
 	"flowkeeper/internal/queueclient"
 	"flowkeeper/internal/recordsource"
 	"flowkeeper/internal/replay"
@@ -29,7 +27,7 @@ func (r *replayCommand) read(ctx context.Context, args []string) iter.Seq[replay
 	r.reader.Finder = &recordsource.Finder{
 		Selection: r.choice.Selection,
 		Stdin:     r.openStdin,
-		Bucket:    (&buckets{app: r.app, owner: r.choice.owner}).open,
+		Bucket:    r.openBucket,
 	}
 	return func(yield func(replay.Result) bool) {
 		progress := r.ProgressOf("reading records", r.volume)
@@ -92,30 +90,19 @@ func (r *replayCommand) incomplete() error {
 // anyRegion is the Region in which S3 is asked first if no Region is set: S3 answers with the bucket's Region.
 const anyRegion = "us-east-1"
 
-// buckets opens the buckets that replay reads. It reads the configuration and the credentials
-// when the first one is opened: files need none.
-type buckets struct {
-	app   *app
-	owner string // --bucket-owner
-
-	loaded bool // the rest is set
-	conf   configs.Config
-	base   aws.Config
-}
-
-// open returns a bucket, to be read with the credentials of the person who runs the command. The role
+// openBucket returns a bucket, to be read with the credentials of the person who runs the command. The role
 // in log_files.buckets is the daemon's, which lists no objects; the owner in log_files.buckets holds here too.
-func (b *buckets) open(ctx context.Context, name string) (*recordsource.Bucket, error) {
-	if !b.loaded {
-		var err error
-		// The SDK's warnings would come while results are printed.
-		if b.conf, b.base, err = b.app.configAndAWS(ctx, needs{}, nil); err != nil {
+// The configuration and the credentials are read for the first bucket: files need none.
+func (r *replayCommand) openBucket(ctx context.Context, name string) (*recordsource.Bucket, error) {
+	if r.base == nil {
+		conf, base, err := r.configAndAWS(ctx, needs{}, nil) // no log: the SDK's warnings would come while results are printed
+		if err != nil {
 			return nil, err
 		}
-		b.loaded = true
+		r.conf, r.base = conf, &base
 	}
-	cfg, owner := b.base, b.owner
-	for _, known := range b.conf.LogFiles.Buckets {
+	cfg, owner := *r.base, r.choice.owner
+	for _, known := range r.conf.LogFiles.Buckets {
 		if known.Name == name {
 			owner = cmp.Or(owner, known.Owner)
 			break
