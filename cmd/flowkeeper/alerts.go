@@ -114,7 +114,7 @@ func newAlertsShowCommand(a *app) *cobra.Command {
 sink's last answer. The beginning of an ID is enough if it is unique.`,
 		Example: `  flowkeeper alerts show alrt_ply4guf2
   flowkeeper alerts show alrt_ply4guf2 --json | jq .actor`,
-		ValidArgsFunction: firstArg(completeAlerts(a, false)),
+		ValidArgsFunction: firstArg(a.completeFromState(offerAlerts(false))),
 		RunE:              a.onState(showAlert),
 	})
 }
@@ -202,7 +202,7 @@ daemon sends it within a second. Repair the sink first:
 ` + "`flowkeeper alerts show`" + ` prints its last answer, and ` + "`flowkeeper alerts test`" + `
 shows whether it takes alerts now.`,
 		Example:           "  flowkeeper alerts retry alrt_ply4guf2",
-		ValidArgsFunction: firstArg(completeAlerts(a, true)),
+		ValidArgsFunction: firstArg(a.completeFromState(offerAlerts(true))),
 		RunE:              a.onState(retryAlert),
 	})
 }

@@ -157,50 +157,47 @@ func severalOf(fn cobra.CompletionFunc) cobra.CompletionFunc {
 	}
 }
 
-// orResources offers what fn offers. It offers resources if something is typed and fn offers nothing for it.
-func (a *app) orResources(fn cobra.CompletionFunc, resources store.Words) cobra.CompletionFunc {
-	offerResources := a.completeFromState(wordsOf(resources))
-	return func(c *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
-		words, directive := fn(c, args, prefix)
-		if prefix != "" && len(words) == 0 {
-			return offerResources(c, args, prefix)
+// orResources finds what offer finds. It finds resources if something is typed and offer finds nothing for it.
+func orResources(offer lookup, resources store.Words) lookup {
+	return func(ctx context.Context, s state, prefix string) ([]string, error) {
+		words, err := offer(ctx, s, prefix)
+		if err != nil || prefix == "" || len(words) > 0 {
+			return words, err
 		}
-		return words, directive
+		return s.Words(ctx, resources, prefix, maxCompletions)
 	}
 }
 
-// completeFlowLogs offers the snapshot's IDs, each with its resource.
-func completeFlowLogs(a *app, states ...string) cobra.CompletionFunc {
-	return a.completeFromState(func(ctx context.Context, s state, prefix string) (out []string, err error) {
+// offerFlowLogs finds the snapshot's IDs, each with its resource.
+func offerFlowLogs(states ...string) lookup {
+	return func(ctx context.Context, s state, prefix string) (out []string, err error) {
 		err = s.FindFlowLogs(ctx, store.Filter{States: states, Begins: prefix, Limit: maxCompletions}, func(r inventory.Row, _ store.Fate) error {
 			out = append(out, cobra.CompletionWithDesc(r.ID, r.ResourceID+" "+string(r.State)))
 			return nil
 		})
 		return out, err
-	})
+	}
 }
 
-// completeIncidents offers the IDs of flow logs that have an incident.
-func completeIncidents(a *app) cobra.CompletionFunc {
-	return a.completeFromState(func(ctx context.Context, s state, prefix string) (out []string, err error) {
-		err = s.FindIncidents(ctx, store.Filter{Begins: prefix, Limit: maxCompletions}, func(i incident.Incident) error {
-			out = append(out, cobra.CompletionWithDesc(i.FlowLogID, i.ResourceID+" "+string(i.State)))
-			return nil
-		})
-		return out, err
+// offerIncidents finds the IDs of flow logs that have an incident.
+func offerIncidents(ctx context.Context, s state, prefix string) (out []string, err error) {
+	err = s.FindIncidents(ctx, store.Filter{Begins: prefix, Limit: maxCompletions}, func(i incident.Incident) error {
+		out = append(out, cobra.CompletionWithDesc(i.FlowLogID, i.ResourceID+" "+string(i.State)))
+		return nil
 	})
+	return out, err
 }
 
-// completeAlerts offers the IDs of alerts; failed: only of those that a sink has
+// offerAlerts finds the IDs of alerts; failed: only of those that a sink has
 // refused.
-func completeAlerts(a *app, failed bool) cobra.CompletionFunc {
-	return a.completeFromState(func(ctx context.Context, s state, prefix string) (out []string, err error) {
+func offerAlerts(failed bool) lookup {
+	return func(ctx context.Context, s state, prefix string) (out []string, err error) {
 		err = s.FindAlerts(ctx, store.Filter{Failed: failed, Begins: prefix, Limit: maxCompletions}, func(x alert.Alert, _ []sink.Delivery) error {
 			out = append(out, cobra.CompletionWithDesc(x.ID, x.Title))
 			return nil
 		})
 		return out, err
-	})
+	}
 }
 
 // completeSinksToTest needs no state file, because `alerts test` needs none.

@@ -137,7 +137,7 @@ them if there are several.`,
 		Example: `  flowkeeper incidents show fl-0123456789abcdef0
   flowkeeper incidents show vpc-0123456789abcdef0
   flowkeeper incidents show fl-0123456789abcdef0 --json | jq .history`,
-		ValidArgsFunction: firstArg(a.orResources(completeIncidents(a), store.IncidentResources)),
+		ValidArgsFunction: firstArg(a.completeFromState(orResources(offerIncidents, store.IncidentResources))),
 		RunE:              a.onState(showIncident),
 	})
 }

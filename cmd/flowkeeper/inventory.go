@@ -259,7 +259,7 @@ them if there are several.`,
 		Example: `  flowkeeper inventory show fl-0123456789abcdef0
   flowkeeper inventory show vpc-0123456789abcdef0
   flowkeeper inventory show fl-0123456789abcdef0 --json | jq .tags`,
-		ValidArgsFunction: firstArg(a.orResources(completeFlowLogs(a), store.Resources)),
+		ValidArgsFunction: firstArg(a.completeFromState(orResources(offerFlowLogs(), store.Resources))),
 		RunE:              a.onState(showFlowLog),
 	})
 }

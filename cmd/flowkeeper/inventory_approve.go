@@ -28,7 +28,7 @@ Region. What is gone by then stays gone: ` + "`flowkeeper restore ID`" + ` resto
 To approve places before they are used, list them in inventory.destinations.`,
 		Example: `  flowkeeper inventory list --held
   flowkeeper inventory approve arn:aws:s3:::flow-logs-archive`,
-		ValidArgsFunction: a.completeHeld(),
+		ValidArgsFunction: a.completeFromState(offerHeld),
 		RunE:              a.onState(approveDestinations),
 	})
 }
@@ -81,18 +81,16 @@ func approveDestinations(ctx context.Context, s state, destinations []string) er
 	return nil
 }
 
-// completeHeld offers the destinations of flow logs that are held.
-func (a *app) completeHeld() cobra.CompletionFunc {
-	return a.completeFromState(func(ctx context.Context, s state, prefix string) (out []string, err error) {
-		seen := map[string]bool{}
-		err = s.FindFlowLogs(ctx, store.Filter{Held: true}, func(r inventory.Row, _ store.Fate) error {
-			arn := inventory.ApprovalOf(r.Destination(r.Scope))
-			if arn != "" && strings.HasPrefix(arn, prefix) && !seen[arn] && len(out) < maxCompletions {
-				seen[arn] = true
-				out = append(out, cobra.CompletionWithDesc(arn, r.ID+" of "+r.ResourceID))
-			}
-			return nil
-		})
-		return out, err
+// offerHeld finds the destinations of flow logs that are held.
+func offerHeld(ctx context.Context, s state, prefix string) (out []string, err error) {
+	seen := map[string]bool{}
+	err = s.FindFlowLogs(ctx, store.Filter{Held: true}, func(r inventory.Row, _ store.Fate) error {
+		arn := inventory.ApprovalOf(r.Destination(r.Scope))
+		if arn != "" && strings.HasPrefix(arn, prefix) && !seen[arn] && len(out) < maxCompletions {
+			seen[arn] = true
+			out = append(out, cobra.CompletionWithDesc(arn, r.ID+" of "+r.ResourceID))
+		}
+		return nil
 	})
+	return out, err
 }

@@ -54,7 +54,7 @@ that deliver to that destination.`,
 
   # Protected again at once
   flowkeeper inventory release --resource vpc-0123456789abcdef0 --undo`,
-		ValidArgsFunction: completeFlowLogs(a, string(inventory.Live)),
+		ValidArgsFunction: a.completeFromState(offerFlowLogs(string(inventory.Live))),
 		RunE: func(c *cobra.Command, args []string) error {
 			r.ids = args
 			if err := r.check(c); err != nil {

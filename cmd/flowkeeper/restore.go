@@ -34,7 +34,7 @@ has reported its loss, the command restores it only after that time.`,
   flowkeeper restore fl-0123456789abcdef0 --dry-run
 
   flowkeeper restore fl-0123456789abcdef0`,
-		ValidArgsFunction: firstArg(a.orResources(completeFlowLogs(a), store.LostResources)),
+		ValidArgsFunction: firstArg(a.completeFromState(orResources(offerFlowLogs(), store.LostResources))),
 		RunE: a.onState(func(ctx context.Context, s state, args []string) error {
 			if dry {
 				return planRestore(ctx, s, args[0])
