@@ -37,15 +37,22 @@ func (d daemon) Accounts(context.Context) (Accounts, error) { return d.accounts,
 
 func (daemon) AlertRefreshed() int { return 0 }
 
-// TestAScopeThatWasNeverRefreshedHasASeries: its value is 0. Without the series, the alerting rule about old refreshes
-// would not fire.
-func TestAScopeThatWasNeverRefreshedHasASeries(t *testing.T) {
-	t.Parallel()
+// stateFile returns an empty state file.
+func stateFile(t *testing.T) *store.Store {
+	t.Helper()
 	s, err := store.Open(t.Context(), filepath.Join(t.TempDir(), "state.db"), store.Options{Daemon: true})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer s.Close()
+	t.Cleanup(func() { _ = s.Close() })
+	return s
+}
+
+// TestAScopeThatWasNeverRefreshedHasASeries: its value is 0. Without the series, the alerting rule about old refreshes
+// would not fire.
+func TestAScopeThatWasNeverRefreshedHasASeries(t *testing.T) {
+	t.Parallel()
+	s := stateFile(t)
 	never := &Scrape{Meters: New(), Store: s, Log: slog.New(slog.DiscardHandler),
 		Daemon: daemon{refreshed: map[inventory.Scope]time.Time{{Account: "111122223333", Region: "eu-west-1"}: {}}}}
 	if text := scraped(t, never); !strings.Contains(text, `flowkeeper_refresh_last_success_timestamp_seconds{account="111122223333",region="eu-west-1"} 0`+"\n") {
@@ -57,11 +64,7 @@ func TestAScopeThatWasNeverRefreshedHasASeries(t *testing.T) {
 // last listing (0: never). If the accounts can't be read, both are missing, and the log says why.
 func TestAccountsHaveSeries(t *testing.T) {
 	t.Parallel()
-	s, err := store.Open(t.Context(), filepath.Join(t.TempDir(), "state.db"), store.Options{Daemon: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Close()
+	s := stateFile(t)
 	log := &strings.Builder{}
 	scrape := &Scrape{Meters: New(), Store: s, Log: slog.New(slog.NewTextHandler(log, nil))}
 	const listed = "flowkeeper_organization_list_last_success_timestamp_seconds"
@@ -124,10 +127,7 @@ func TestSeriesOfManyScopesAreBounded(t *testing.T) {
 // are shown, and the log says why those of the file are missing.
 func TestMetricsOutliveTheStateFile(t *testing.T) {
 	t.Parallel()
-	s, err := store.Open(t.Context(), filepath.Join(t.TempDir(), "state.db"), store.Options{Daemon: true})
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := stateFile(t)
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -150,11 +150,7 @@ func TestMetricsOutliveTheStateFile(t *testing.T) {
 // TestDecoysAreCounted: flow logs that are not protected because they count as decoys are counted while they are live.
 func TestDecoysAreCounted(t *testing.T) {
 	t.Parallel()
-	s, err := store.Open(t.Context(), filepath.Join(t.TempDir(), "state.db"), store.Options{Daemon: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Close()
+	s := stateFile(t)
 	scope := inventory.Scope{Account: "111122223333", Region: "eu-west-1"}
 	if err := s.Update(t.Context(), func(tx *store.Tx) error {
 		for id, state := range map[string]inventory.State{"fl-1": inventory.Live, "fl-2": inventory.Gone} {
@@ -178,11 +174,7 @@ func TestDecoysAreCounted(t *testing.T) {
 // the series "other", because their text may be anything.
 func TestBlockedIncidentsAreCountedByReason(t *testing.T) {
 	t.Parallel()
-	s, err := store.Open(t.Context(), filepath.Join(t.TempDir(), "state.db"), store.Options{Daemon: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Close()
+	s := stateFile(t)
 	scope, now := inventory.Scope{Account: "111122223333", Region: "eu-west-1"}, time.Now()
 	if err := s.Refreshed(t.Context(), scope, now, now); err != nil {
 		t.Fatal(err)
