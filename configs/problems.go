@@ -105,25 +105,17 @@ type Problem struct {
 
 // String returns one line of printable text (I12).
 func (p Problem) String() string {
-	var b strings.Builder
-	if p.File != "" {
-		b.WriteString(printable(p.File))
-		if p.Line > 0 {
-			fmt.Fprintf(&b, ":%d", p.Line)
-		}
-		b.WriteString(": ")
+	at, key := printable(p.File), printable(p.Key)
+	if p.Line > 0 {
+		at += fmt.Sprintf(":%d", p.Line)
 	}
-	if p.Key != "" {
-		b.WriteString(printable(p.Key))
-		if p.Value == hidden {
-			b.WriteString(" " + hidden)
-		} else if p.Value != "" {
-			fmt.Fprintf(&b, " %q", p.Value)
-		}
-		b.WriteString(": ")
+	if p.Value == hidden {
+		key += " " + hidden
+	} else if p.Value != "" {
+		key += fmt.Sprintf(" %q", p.Value)
 	}
-	b.WriteString(printable(p.Message))
-	return b.String()
+	parts := slices.DeleteFunc([]string{at, key, printable(p.Message)}, func(s string) bool { return s == "" })
+	return strings.Join(parts, ": ")
 }
 
 func printable(s string) string {
