@@ -22,12 +22,9 @@ func (check checks) inventory(i Inventory) {
 	}
 	for n, d := range i.DependsOn {
 		key := fmt.Sprintf("inventory.depends_on[%d]", n)
-		switch p, err := parseARN(d); {
-		case err != nil || !slices.Contains(watched, p.Service):
-			check.problem(key, d, "write an ARN of %s, or a pattern of some such as arn:aws:kms:*:111122223333:key/*", strings.Join(watched, ", "))
-		case p.Service == "kms" && !strings.HasPrefix(p.Resource, "key/"):
-			check.problem(key, d, "write the key's ARN, …:key/ID: no record names an alias")
-		}
+		p, err := parseARN(d)
+		check.require(err == nil && slices.Contains(watched, p.Service), key, d, "write an ARN of %s, or a pattern of some such as arn:aws:kms:*:111122223333:key/*", strings.Join(watched, ", "))
+		check.require(p.Service != "kms" || strings.HasPrefix(p.Resource, "key/"), key, d, "write the key's ARN, …:key/ID: no record names an alias")
 	}
 	check.between("inventory.settle", i.Settle, 0, time.Hour)
 	check.between("inventory.retention", i.Retention, 360*time.Hour, hundredYears)
@@ -36,14 +33,9 @@ func (check checks) inventory(i Inventory) {
 func (check checks) regions(list string, names []string) {
 	for n, r := range names {
 		key := fmt.Sprintf("%s[%d]", list, n)
-		switch {
-		case r == "all" && len(names) > 1:
-			check.problem(key, r, "all stands alone: write [all], or the names")
-		case r != "all" && !regionName.MatchString(r):
-			check.problem(key, r, "write a Region such as %s, or [all]", likelyRegion(r))
-		case slices.Index(names, r) != n:
-			check.problem(key, r, "is there twice: keep one")
-		}
+		check.require(r != "all" || len(names) == 1, key, r, "all stands alone: write [all], or the names")
+		check.require(r == "all" || regionName.MatchString(r), key, r, "write a Region such as %s, or [all]", likelyRegion(r))
+		check.require(slices.Index(names, r) == n, key, r, twice)
 	}
 }
 

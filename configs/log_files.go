@@ -13,13 +13,9 @@ func (check checks) logFiles(l LogFiles) {
 	seen := map[string]bool{}
 	for n, b := range l.Buckets {
 		key := fmt.Sprintf("log_files.buckets[%d]", n)
-		switch {
-		case strings.HasPrefix(b.Name, "s3:") || strings.HasPrefix(b.Name, "arn:"):
-			check.problem(key+".name", b.Name, "write the bucket's name: no s3:// and no ARN")
-		case !bucketName.MatchString(b.Name):
-			check.problem(key+".name", b.Name, "write the bucket's name alone, 3 to 63 lowercase letters, digits, dots and dashes: what follows it belongs in prefix")
-		}
-		check.require(!seen[b.Name] || b.Name == "", key+".name", b.Name, "is there twice: keep one")
+		check.require(!strings.HasPrefix(b.Name, "s3:") && !strings.HasPrefix(b.Name, "arn:"), key+".name", b.Name, "write the bucket's name: no s3:// and no ARN")
+		check.require(bucketName.MatchString(b.Name), key+".name", b.Name, "write the bucket's name alone, 3 to 63 lowercase letters, digits, dots and dashes: what follows it belongs in prefix")
+		check.require(!seen[b.Name], key+".name", b.Name, twice)
 		seen[b.Name] = true
 		check.require(accountID.MatchString(b.Owner), key+".owner", b.Owner, "write the twelve digits of the account that owns the bucket, in quotes: a bucket of another account with this name is not read")
 		check.require(!strings.HasPrefix(b.Prefix, "/") && !strings.ContainsAny(b.Prefix, "*?"), key+".prefix", b.Prefix, "write how keys begin, without / before it and without *")
@@ -40,10 +36,6 @@ func (check checks) logPrefix(key, prefix string) {
 		begin, rest = prefix[:before+len(logs)], prefix[before+len(logs):]
 	}
 	const fix = "no key of a log file begins so, only those of CloudTrail's %s: write how the keys of log files begin, such as %s"
-	switch {
-	case strings.Contains(rest, "CloudTrail-Digest"):
-		check.problem(key, prefix, fix, "digests", begin)
-	case strings.Contains(rest, "CloudTrail-Insight"):
-		check.problem(key, prefix, fix, "Insights events", begin)
-	}
+	check.require(!strings.Contains(rest, "CloudTrail-Digest"), key, prefix, fix, "digests", begin)
+	check.require(!strings.Contains(rest, "CloudTrail-Insight"), key, prefix, fix, "Insights events", begin)
 }

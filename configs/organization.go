@@ -29,12 +29,8 @@ func (check checks) organization(c Config) {
 		return
 	}
 	isName := roleToName.MatchString(o.RoleName) && strings.Trim(o.RoleName, "/") == o.RoleName
-	switch {
-	case strings.HasPrefix(o.RoleName, "arn:"):
-		check.problem("organization.role_name", o.RoleName, "write the role's name (with its path, without the account): it is the same in each account")
-	case !isName || strings.HasPrefix(o.RoleName, "role/"):
-		check.problem("organization.role_name", o.RoleName, "write a role's name, such as flowkeeper, or its path and name: security/flowkeeper")
-	}
+	check.require(!strings.HasPrefix(o.RoleName, "arn:"), "organization.role_name", o.RoleName, "write the role's name (with its path, without the account): it is the same in each account")
+	check.require(isName && !strings.HasPrefix(o.RoleName, "role/"), "organization.role_name", o.RoleName, "write a role's name, such as flowkeeper, or its path and name: security/flowkeeper")
 	check.externalID("organization.external_id", o.ExternalID)
 	if _, ok := iamARN(o.ListRoleARN, roleName); o.ListRoleARN != "" {
 		check.require(ok, "organization.list_role_arn", o.ListRoleARN, "write a role's ARN such as arn:aws:iam::111122223333:role/flowkeeper-list")
@@ -52,14 +48,9 @@ func (check checks) organization(c Config) {
 func (check checks) members(list string, ids, included []string) {
 	for n, id := range ids {
 		key := fmt.Sprintf("%s[%d]", list, n)
-		switch {
-		case !unitID.MatchString(id) && !accountID.MatchString(id):
-			check.problem(key, id, "write the ID of an OU (ou-ab12-34cdefgh), of the root (r-ab12), or of an account, its twelve digits in quotes")
-		case slices.Index(ids, id) != n:
-			check.problem(key, id, "is there twice: keep one")
-		case slices.Contains(included, id):
-			check.problem(key, id, "organization.include has it too, and exclude wins: keep one")
-		}
+		check.require(unitID.MatchString(id) || accountID.MatchString(id), key, id, "write the ID of an OU (ou-ab12-34cdefgh), of the root (r-ab12), or of an account, its twelve digits in quotes")
+		check.require(slices.Index(ids, id) == n, key, id, twice)
+		check.require(!slices.Contains(included, id), key, id, "organization.include has it too, and exclude wins: keep one")
 	}
 }
 
@@ -69,11 +60,8 @@ func (check checks) accounts(accounts []Account, organization bool) {
 	own := -1 // the account that needs no role
 	for n, a := range accounts {
 		key := fmt.Sprintf("accounts[%d]", n)
-		if !accountID.MatchString(a.ID) {
-			check.problem(key+".id", a.ID, "write the account's twelve digits in quotes, leading zeros too, no dashes")
-		} else if seen[a.ID] {
-			check.problem(key+".id", a.ID, "is there twice: keep one")
-		}
+		check.require(accountID.MatchString(a.ID), key+".id", a.ID, "write the account's twelve digits in quotes, leading zeros too, no dashes")
+		check.require(!seen[a.ID], key+".id", a.ID, twice)
 		seen[a.ID] = true
 		check.require(len(a.Name) <= 128, key+".name", a.Name, "write at most 128 bytes")
 		check.require(!accountID.MatchString(a.Name), key+".name", a.Name, "write no twelve digits: they would pass for the number of an account")

@@ -41,12 +41,9 @@ func (q Queue) Parse() (QueueRef, error) {
 }
 
 func (check checks) queue(c Config, need bool) {
-	switch _, err := c.Queue.Parse(); {
-	case c.Queue.URL == "" && need:
-		check.problem("queue.url", "", "is required: write the URL or the ARN of the SQS queue")
-	case c.Queue.URL != "" && err != nil:
-		check.problem("queue.url", c.Queue.URL, "%s", err)
-	}
+	_, err := c.Queue.Parse()
+	check.require(c.Queue.URL != "" || !need, "queue.url", "", "is required: write the URL or the ARN of the SQS queue")
+	check.require(c.Queue.URL == "" || err == nil, "queue.url", c.Queue.URL, "%v", err)
 	check.seconds("queue.wait_time", c.Queue.WaitTime, 20*time.Second)
 	check.seconds("queue.visibility_timeout", c.Queue.VisibilityTimeout, 12*time.Hour)
 }

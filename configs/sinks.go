@@ -41,12 +41,8 @@ func (l *loader) fillSinks(c *Config) {
 }
 
 func (check checks) sink(key string, s Sink, names map[string]bool) {
-	switch {
-	case !sinkName.MatchString(s.Name):
-		check.problem(key+".name", s.Name, "write a name of up to 63 small letters, digits, - and _")
-	case names[s.Name]:
-		check.problem(key+".name", s.Name, "another sink has this name (log is always there): write another")
-	}
+	check.require(sinkName.MatchString(s.Name), key+".name", s.Name, "write a name of up to 63 small letters, digits, - and _")
+	check.require(!names[s.Name], key+".name", s.Name, "another sink has this name (log is always there): write another")
 	names[s.Name] = true
 	if check.written(key + ".min_level") {
 		check.oneOf(key+".min_level", s.MinLevel, "informational", "low", "medium", "high", "critical")
@@ -67,10 +63,7 @@ func (check checks) sink(key string, s Sink, names map[string]bool) {
 func (check checks) kinds(key string, s Sink) {
 	for n, k := range s.Kinds {
 		one := fmt.Sprintf("%s[%d]", key, n)
-		if slices.Index(s.Kinds, k) != n {
-			check.problem(one, k, "is there twice: keep one")
-			continue
-		}
+		check.require(slices.Index(s.Kinds, k) == n, one, k, twice)
 		check.oneOf(one, k, Kinds...)
 	}
 }

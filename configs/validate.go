@@ -69,7 +69,10 @@ func (check checks) all(c Config, needQueue bool) {
 	check.require(endpoint == "" || isURL(endpoint) && !strings.ContainsAny(endpoint, "@?#"), "aws.endpoint_url", endpoint, "write a URL such as http://127.0.0.1:4566")
 }
 
-// require adds a problem of a key's value if right is false.
+// twice is the problem of a value that its list has already.
+const twice = "is there twice: keep one"
+
+// require adds a problem of a key's value if right is false. Of several problems of a value, only the first is added.
 func (r *report) require(right bool, key, value, format string, args ...any) {
 	if !right {
 		r.problem(key, value, format, args...)
@@ -91,7 +94,7 @@ func (check checks) remediate(c Config) {
 	for n, rule := range r.Rules {
 		key := fmt.Sprintf("remediate.rules[%d]", n)
 		check.rule(key, rule, c.Accounts, c.Organization.RoleName != "")
-		if other, twice := first[rule.Principal]; twice {
+		if other, known := first[rule.Principal]; known {
 			check.problem(key+".principal", rule.Principal, "rules[%d] has it already, and the first that fits counts: keep one", other)
 		} else {
 			first[rule.Principal] = n
