@@ -22,25 +22,23 @@ type setting struct {
 
 // scalars are the keys with a single value, which a variable may set; lists are the others.
 // Both are in the order of Config.
-var scalars, lists = settings()
+var scalars, lists = settingsOf("", reflect.TypeFor[Config]())
 
-func settings() (scalars, lists []setting) {
-	var visit func(at string, t reflect.Type)
-	visit = func(at string, t reflect.Type) {
-		for f := range t.Fields() {
-			key := at + keyOf(f)
-			s := setting{key: key, env: envPrefix + strings.ToUpper(strings.ReplaceAll(key, ".", "_")), typ: f.Type}
-			switch f.Type.Kind() {
-			case reflect.Struct:
-				visit(key+".", f.Type)
-			case reflect.Slice:
-				lists = append(lists, s)
-			default:
-				scalars = append(scalars, s)
-			}
+// settingsOf returns the settings of a section; at is what their keys begin with.
+func settingsOf(at string, section reflect.Type) (scalars, lists []setting) {
+	for f := range section.Fields() {
+		key := at + keyOf(f)
+		s := setting{key: key, env: envPrefix + strings.ToUpper(strings.ReplaceAll(key, ".", "_")), typ: f.Type}
+		switch f.Type.Kind() {
+		case reflect.Struct:
+			below, listsBelow := settingsOf(key+".", f.Type)
+			scalars, lists = append(scalars, below...), append(lists, listsBelow...)
+		case reflect.Slice:
+			lists = append(lists, s)
+		default:
+			scalars = append(scalars, s)
 		}
 	}
-	visit("", reflect.TypeFor[Config]())
 	return scalars, lists
 }
 

@@ -67,14 +67,12 @@ func (check checks) accounts(accounts []Account, organization bool) {
 		check.require(!accountID.MatchString(a.Name), key+".name", a.Name, "write no twelve digits: they would pass for the number of an account")
 		check.regions(key+".regions", a.Regions)
 		role := check.role(key+".role_arn", a.RoleARN, a.ID)
-		switch {
-		case a.RoleARN == "" && organization:
-		case a.RoleARN == "":
+		sameAccount := role.AccountID == a.ID || !accountID.MatchString(a.ID)
+		check.require(a.RoleARN == "" || sameAccount, key+".role_arn", a.RoleARN, "is a role of account %s, not of %s: write one of this account", role.AccountID, a.ID)
+		if a.RoleARN == "" && !organization {
 			check.require(a.ExternalID == "", key+".external_id", a.ExternalID, needsRole)
 			check.require(own < 0, key+".role_arn", "", "write a role to assume: accounts[%d] has none either, and the credentials belong to one account", own)
 			own = n
-		case role.AccountID != a.ID && accountID.MatchString(a.ID):
-			check.problem(key+".role_arn", a.RoleARN, "is a role of account %s, not of %s: write one of this account", role.AccountID, a.ID)
 		}
 		check.externalID(key+".external_id", a.ExternalID)
 	}

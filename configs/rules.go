@@ -26,26 +26,19 @@ func (check checks) rule(key string, r Rule, accounts []Account, organization bo
 	written, _ := arn.Parse(r.Principal)
 	anyAccount := err == nil && written.AccountID == ownAccount
 	protected := anyAccount || slices.ContainsFunc(accounts, func(a Account) bool { return a.ID == part.AccountID })
-	switch {
-	case strings.ContainsAny(strings.ReplaceAll(r.Principal, ownAccount, ""), "{}"):
-		check.problem(key+".principal", r.Principal, "of words in braces only {account} is known: it stands for the account that a record is about")
-	case err == nil && part.Service == "sts" && sessionOfRole.MatchString(part.Resource):
+	check.require(!strings.ContainsAny(strings.ReplaceAll(r.Principal, ownAccount, ""), "{}"), key+".principal", r.Principal, "of words in braces only {account} is known: it stands for the account that a record is about")
+	if err == nil && part.Service == "sts" && sessionOfRole.MatchString(part.Resource) {
 		check.sessionInRule(key+".principal", r.Principal)
-	case err == nil && !accountID.MatchString(part.AccountID):
-		check.problem(key+".principal", r.Principal, "write the account's twelve digits: * never stands for an account")
-	case !isPrincipal:
-		check.problem(key+".principal", r.Principal, "write the ARN of a role or user, such as arn:aws:iam::111122223333:role/terraform")
-	case allKnown && !protected:
-		check.problem(key+".principal", r.Principal, "account %s is not one of accounts: nobody else may loosen anything; add the account, or remove the rule", part.AccountID)
 	}
+	check.require(err != nil || accountID.MatchString(part.AccountID), key+".principal", r.Principal, "write the account's twelve digits: * never stands for an account")
+	check.require(isPrincipal, key+".principal", r.Principal, "write the ARN of a role or user, such as arn:aws:iam::111122223333:role/terraform")
+	check.require(!allKnown || protected, key+".principal", r.Principal, "account %s is not one of accounts: nobody else may loosen anything; add the account, or remove the rule", part.AccountID)
 	check.oneOf(key+".action", r.Action, "restore", "wait", "alert", "ignore")
-	switch hasWait := check.written(key + ".wait"); {
-	case r.Action == "wait" && !hasWait:
-		check.problem(key+".wait", "", "write how long to wait, such as 15m")
-	case r.Action == "wait":
+	waits, hasWait := r.Action == "wait", check.written(key+".wait")
+	check.require(hasWait || !waits, key+".wait", "", "write how long to wait, such as 15m")
+	check.require(waits || !hasWait, key+".wait", Tidy(r.Wait), "goes with action: wait only: remove it, or write that action")
+	if waits {
 		check.between(key+".wait", r.Wait, time.Second, 24*time.Hour)
-	case hasWait:
-		check.problem(key+".wait", Tidy(r.Wait), "goes with action: wait only: remove it, or write that action")
 	}
 }
 
@@ -129,18 +122,10 @@ func ruleWarnings(rules []Rule) (out []Warning) {
 	for n, r := range rules {
 		at := fmt.Sprintf("remediate.rules[%d]", n)
 		part, _ := parseARN(r.Principal) // it was checked
-		if role := neverRecorded(part.Resource); role != "" {
-			out = append(out, warning("%s never matches: records name such a role with its path; write arn:%s:iam::%s:%s", at, part.Partition, part.AccountID, role))
-		}
-		if r.Action == "restore" {
-			continue
-		}
-		if who := openTo(part.Resource); who != "" {
-			out = append(out, warning("%s: the * in %s opens action %s to %s", at, part.Resource, r.Action, who))
-		}
-		if r.Action == "ignore" {
-			out = append(out, warning("%s: ignore lets %s delete flow logs for good, and a record's principal is only a claim; see that the queue's policy lets nobody but the rule send", at, r.Principal))
-		}
+		role, who := neverRecorded(part.Resource), openTo(part.Resource)
+		warnIf(role != "", &out, "%s never matches: records name such a role with its path; write arn:%s:iam::%s:%s", at, part.Partition, part.AccountID, role)
+		warnIf(who != "" && r.Action != "restore", &out, "%s: the * in %s opens action %s to %s", at, part.Resource, r.Action, who)
+		warnIf(r.Action == "ignore", &out, "%s: ignore lets %s delete flow logs for good, and a record's principal is only a claim; see that the queue's policy lets nobody but the rule send", at, r.Principal)
 	}
 	return out
 }

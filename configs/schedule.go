@@ -12,28 +12,17 @@ import (
 
 // schedule checks a schedule. It refuses also what the cron library accepts but never runs.
 func (check checks) schedule(key, s string) {
-	if s == "" {
-		check.problem(key, "", "write a cron expression such as \"*/5 * * * *\", or \"@every 5m\"")
-		return
-	}
+	check.require(s != "", key, "", "write a cron expression such as \"*/5 * * * *\", or \"@every 5m\"")
 	zone, rest, zoned := splitZone(s)
-	if _, err := time.LoadLocation(zone); zoned && err != nil {
-		check.problem(key, s, "there is no time zone %q: write one of the IANA list, such as CRON_TZ=Europe/Berlin, with capitals as there; or UTC", shorten(zone))
-		return
-	}
+	_, err := time.LoadLocation(zone)
+	check.require(!zoned || err == nil, key, s, "there is no time zone %q: write one of the IANA list, such as CRON_TZ=Europe/Berlin, with capitals as there; or UTC", shorten(zone))
 	if every, ok := strings.CutPrefix(rest, "@every"); ok {
-		if d, err := time.ParseDuration(strings.TrimSpace(every)); err != nil || d < time.Second || d%time.Second != 0 {
-			check.problem(key, s, "write @every and a duration in whole seconds, at least 1s: \"@every 5m\"")
-			return
-		}
+		d, err := time.ParseDuration(strings.TrimSpace(every))
+		check.require(err == nil && d >= time.Second && d%time.Second == 0, key, s, "write @every and a duration in whole seconds, at least 1s: \"@every 5m\"")
 	}
 	schedule, err := parseCron(s)
-	switch {
-	case err != nil:
-		check.problem(key, s, "not a cron expression: write minute hour day month weekday such as \"*/5 * * * *\", or \"@every 5m\"")
-	case schedule.Next(time.Now()).IsZero():
-		check.problem(key, s, "never comes: there is no such day")
-	}
+	check.require(err == nil, key, s, "not a cron expression: write minute hour day month weekday such as \"*/5 * * * *\", or \"@every 5m\"")
+	check.require(err != nil || !schedule.Next(time.Now()).IsZero(), key, s, "never comes: there is no such day")
 }
 
 // splitZone takes the time zone off a schedule, as the cron library does: what

@@ -125,16 +125,15 @@ func (l *loader) walkList(key string, n *yaml.Node, t reflect.Type) (any, bool) 
 }
 
 func (l *loader) walkMapping(key string, n *yaml.Node, t reflect.Type) (any, bool) {
-	switch {
-	case n.Kind == yaml.MappingNode:
-	case key == "" && n.Kind == yaml.SequenceNode:
-		l.problem(key, "", "the file is a list: write keys such as queue: at its top")
-		return nil, false
-	case key == "":
-		l.problem(key, "", "the file is a single value: write keys such as queue: at its top")
-		return nil, false
-	default:
-		l.problem(key, n.Value, "write keys below it: one of %s", strings.Join(keysOf(t), ", "))
+	if n.Kind != yaml.MappingNode {
+		switch {
+		case key == "" && n.Kind == yaml.SequenceNode:
+			l.problem(key, "", "the file is a list: write keys such as queue: at its top")
+		case key == "":
+			l.problem(key, "", "the file is a single value: write keys such as queue: at its top")
+		default:
+			l.problem(key, n.Value, "write keys below it: one of %s", strings.Join(keysOf(t), ", "))
+		}
 		return nil, false
 	}
 	out := map[string]any{}
