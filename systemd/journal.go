@@ -137,10 +137,7 @@ func render(message string, all []field) string {
 	var b strings.Builder
 	b.WriteString(visible(message))
 	for _, f := range all {
-		b.WriteByte(' ')
-		b.WriteString(quote(f.key))
-		b.WriteByte('=')
-		b.WriteString(quote(f.value))
+		fmt.Fprintf(&b, " %s=%s", quote(f.key), quote(f.value))
 	}
 	return b.String()
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -51,10 +52,7 @@ func writeExport(ctx context.Context, s state, to io.Writer) (n int, err error) 
 		progress.Step()
 		return term.WriteJSON(w, exportfile.New(r))
 	})
-	if flushErr := w.Flush(); err == nil { // after a failed write, Flush returns the same error again
-		err = flushErr
-	}
-	return n, err
+	return n, cmp.Or(err, w.Flush()) // after a failed write, Flush returns the same error again
 }
 
 // exportToFile replaces a regular file, also one that a symbolic link leads to. It writes into
