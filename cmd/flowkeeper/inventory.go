@@ -270,11 +270,8 @@ func showFlowLog(ctx context.Context, s state, args []string) error {
 		return orList(ctx, s, err, listFlowLogs)
 	}
 	i, _, _, err := s.FindIncident(ctx, row.ID)
-	if err != nil {
-		return err
-	}
-	describe, err := s.describer(ctx)
-	if err != nil {
+	describe, readErr := s.describer(ctx)
+	if err = errors.Join(err, readErr); err != nil {
 		return err
 	}
 	x, err := describe(row, store.Fate{State: i.State, Reason: i.Reason, NewID: i.NewID})

@@ -127,11 +127,8 @@ func importFile(ctx context.Context, s state, args []string) error {
 	}
 	defer in.Close()
 	members, listed, err := s.Accounts(ctx)
-	if err != nil {
-		return err
-	}
-	known, err := s.Scopes(ctx)
-	if err != nil {
+	known, scopesErr := s.Scopes(ctx)
+	if err = errors.Join(err, scopesErr); err != nil {
 		return err
 	}
 	watched := daemon.WatchedBy(s.conf, members, !listed.IsZero(), known)
