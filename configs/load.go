@@ -43,8 +43,7 @@ const maxFile = 1 << 20 // bytes
 
 // Load reads a file, merges defaults, environment and secrets, and checks
 // everything. With an empty name it reads no file. The error is *Problems: all of
-// them at once, none with a secret in it (I11). It is an fs.ErrNotExist if,
-// and only if, the file itself is missing. Warnings come with a valid configuration.
+// them at once, none with a secret in it (I11). Warnings come with a valid configuration.
 func Load(file string, o Options) (Config, []Warning, error) {
 	l := &loader{
 		env: environment(o.Environ), values: map[string]any{}, override: map[string]any{}, leaveSecrets: o.LeaveSecrets,
@@ -95,7 +94,7 @@ func (l *loader) readFile(file string) bool {
 	text, err := readBounded(file, maxFile)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		l.problems = append(l.problems, Problem{File: l.file, Message: "no such file: write it (configs/flowkeeper.yaml is a commented example), or name another with --config", err: fs.ErrNotExist})
+		l.fileProblem(0, "", "no such file: write it (configs/flowkeeper.yaml is a commented example), or name another with --config")
 	case err != nil:
 		l.fileProblem(0, "", "can't be read ("+cause(err)+"): name a YAML file that this user may read")
 	default:

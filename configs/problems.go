@@ -99,8 +99,7 @@ type Problem struct {
 	Value   string `json:"value,omitempty"` // never a secret
 	Message string `json:"message"`         // what is wrong, and what to write instead
 
-	err         error // what errors.Is finds
-	replaceable bool  // another problem of the same value is shown instead
+	replaceable bool // another problem of the same value is shown instead
 }
 
 // String returns one line of printable text (I12).
@@ -139,15 +138,4 @@ func (p *Problems) Error() string {
 		lines[n] = x.String()
 	}
 	return strings.Join(lines, "\n")
-}
-
-// Unwrap returns the causes of problems that have one.
-func (p *Problems) Unwrap() []error {
-	var errs []error
-	for _, x := range *p {
-		if x.err != nil {
-			errs = append(errs, x.err)
-		}
-	}
-	return errs
 }
