@@ -27,7 +27,7 @@ func (s Size) String() string {
 func parseSize(text string) (s Size, ok bool) {
 	for _, u := range units {
 		if number, found := strings.CutSuffix(text, u.name); found && isInt(number) {
-			n, _ := strconv.Atoi(number) // 32 bits: times 2^30 it fits into 64
+			n, _ := strconv.Atoi(number) // isInt allows 32 bits: times 2^30 they fit into 64
 			return Size(n) * u.bytes, n >= 0
 		}
 	}

@@ -90,15 +90,11 @@ func (check checks) remediate(c Config) {
 	check.between("remediate.restore_interval", r.RestoreInterval, time.Second, 24*time.Hour)
 	check.require(r.MaxRestores >= 1, "remediate.max_restores", strconv.Itoa(r.MaxRestores), "write 1 or more; to restore nothing, set remediate.mode: alert")
 	check.require(r.TokenKey == "" || len(r.TokenKey) >= minTokenKey, "remediate.token_key", r.TokenKey, "has fewer than %d characters: make one with `openssl rand -hex 32`", minTokenKey)
-	first := map[string]int{}
 	for n, rule := range r.Rules {
 		key := fmt.Sprintf("remediate.rules[%d]", n)
 		check.rule(key, rule, c.Accounts, c.Organization.RoleName != "")
-		if other, known := first[rule.Principal]; known {
-			check.problem(key+".principal", rule.Principal, "rules[%d] has it already, and the first that fits counts: keep one", other)
-		} else {
-			first[rule.Principal] = n
-		}
+		first := slices.IndexFunc(r.Rules, func(x Rule) bool { return x.Principal == rule.Principal })
+		check.require(first == n, key+".principal", rule.Principal, "rules[%d] has it already, and the first that fits counts: keep one", first)
 	}
 }
 
