@@ -26,7 +26,6 @@ type stage struct {
 	world    *fakeaws.World
 	url      string
 	stop     func() error
-	queueURL string
 	queueARN string
 	aws      aws.Config  // the daemon's
 	attacker *ec2.Client // an administrator's leaked access key, without MFA
@@ -51,7 +50,7 @@ func newStage(ctx context.Context) (*stage, error) {
 // config is the daemon's configuration, with short waits: this AWS is never slow.
 func (s *stage) config(state string) configs.Config {
 	c := configs.Default()
-	c.Queue.URL, c.Queue.WaitTime = s.queueURL, time.Second
+	c.Queue.URL, c.Queue.WaitTime = s.url+"/queue/"+region+"/"+account+"/flowkeeper", time.Second
 	c.AWS.Region, c.AWS.EndpointURL = region, s.url
 	c.Inventory.Schedule, c.Inventory.Settle = "@every 1s", 300*time.Millisecond
 	c.Remediate.DriftWait, c.Remediate.VerifyAfter = 500*time.Millisecond, time.Second
@@ -82,9 +81,7 @@ var resources = []struct {
 // flow logs on each, to all three kinds of destination.
 func (s *stage) build(ctx context.Context) (err error) {
 	w := s.world
-	_, arn := w.CreateQueue(account, region, "flowkeeper", nil)
-	s.queueARN = arn
-	s.queueURL = s.url + "/queue/" + region + "/" + account + "/flowkeeper"
+	_, s.queueARN = w.CreateQueue(account, region, "flowkeeper", nil)
 	for _, target := range []string{roleARN, groupARN, bucketARN, streamARN} {
 		w.SetDeliveryTarget(target, true)
 	}
@@ -112,7 +109,7 @@ func (s *stage) build(ctx context.Context) (err error) {
 			}
 		}
 	}
-	w.TrailWith(func(body string) error { return w.Send(arn, body) })
+	w.TrailWith(func(body string) error { return w.Send(s.queueARN, body) })
 	return nil
 }
 
