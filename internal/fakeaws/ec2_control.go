@@ -13,10 +13,10 @@ type EC2 struct {
 	serial *atomic.Uint64 // the number of the flow log, user or call that was made last
 	iam    *IAM
 	trail  *Trail
+	hooks  Hooks // set before the first call
 
 	mu       sync.Mutex // guards what follows
 	settings EC2Settings
-	hooks    Hooks
 	scopes   map[string]*Scope // by account/region
 	exists   map[string]bool   // destinations and delivery roles, by ARN
 }

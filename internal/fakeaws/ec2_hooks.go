@@ -24,11 +24,7 @@ type Hooks interface {
 }
 
 // SetHooks sets the hooks, before the first call.
-func (e *EC2) SetHooks(h Hooks) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.hooks = h
-}
+func (e *EC2) SetHooks(h Hooks) { e.hooks = h }
 
 // usual are the hooks of an EC2 if SetHooks is not called: two flow logs of one resource can't
 // deliver to one destination.

@@ -8,21 +8,19 @@ import (
 	"net"
 	"net/http"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 )
 
-// World is one AWS with any number of accounts and Regions. It is safe for
-// concurrent use: each part has a mutex of its own. EC2 calls IAM, Trail and its Hooks
-// while it holds its mutex; none of them calls EC2.
+// World is one AWS with any number of accounts and Regions. Once Handle, Intercept and SetHooks have
+// been called, it is safe for concurrent use: each part has a mutex of its own. EC2 calls IAM, Trail
+// and its Hooks while it holds its mutex; none of them calls EC2.
 type World struct {
 	*IAM
 	*EC2
 	*Trail
 	*SQS
 
-	mu        sync.Mutex         // guards what follows
 	services  map[string]Service // by the name that signatures have
 	intercept func(*Request) (lost bool, err error)
 }
@@ -46,21 +44,13 @@ func New(now func() time.Time) *World {
 	return w
 }
 
-// Handle adds a service. name is the service in SigV4 signatures.
-func (w *World) Handle(name string, s Service) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.services[name] = s
-}
+// Handle adds a service, before the first call. name is the service in SigV4 signatures.
+func (w *World) Handle(name string, s Service) { w.services[name] = s }
 
-// Intercept sets a function that is called with each call of a known caller, before the
-// call has any effect. An error refuses the call. lost lets it have its effect, and cuts
+// Intercept sets, before the first call, a function that is called with each call of a known caller,
+// before the call has any effect. An error refuses the call. lost lets it have its effect, and cuts
 // the connection instead of answering. f is called with no lock of the world held.
-func (w *World) Intercept(f func(*Request) (lost bool, err error)) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.intercept = f
-}
+func (w *World) Intercept(f func(*Request) (lost bool, err error)) { w.intercept = f }
 
 // ServeHTTP answers one request to any of the services. As in AWS, the signature
 // says to which one.
@@ -75,7 +65,7 @@ func (w *World) answer(r *http.Request) *buffer {
 	}
 	lost := false
 	if err == nil {
-		lost, err = w.interceptor()(q)
+		lost, err = w.intercept(q)
 	}
 	out := &buffer{header: http.Header{}, status: http.StatusOK}
 	if err == nil {
@@ -90,12 +80,6 @@ func (w *World) answer(r *http.Request) *buffer {
 	return out
 }
 
-func (w *World) interceptor() func(*Request) (lost bool, err error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.intercept
-}
-
 // authenticate finds the service and the caller in the SigV4 header. The
 // signature itself is not checked: the access key says who calls.
 func (w *World) authenticate(r *http.Request) (*Request, Service, error) {
@@ -103,8 +87,6 @@ func (w *World) authenticate(r *http.Request) (*Request, Service, error) {
 	_, rest, ok := strings.Cut(auth, "Credential=")
 	scope, _, _ := strings.Cut(rest, ",")
 	part := strings.Split(scope, "/")
-	w.mu.Lock()
-	defer w.mu.Unlock()
 	if !ok || len(part) != 5 || part[4] != "aws4_request" {
 		return &Request{HTTP: r, Service: "ec2"}, w.services["ec2"], Errorf("MissingAuthenticationToken", "Request is missing Authentication Token").WithStatus(http.StatusForbidden)
 	}
