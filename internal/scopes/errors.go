@@ -59,8 +59,8 @@ var deniedCodes = []string{"AccessDenied", "AccessDeniedException", "Authorizati
 // role with a policy that denies everything to sessions older than itself, and newer sessions
 // are free of it.
 func Refused(err error, used aws.Credentials) bool {
-	var api smithy.APIError
-	if used.AccessKeyID == "" || !errors.As(err, &api) {
+	api, is := errors.AsType[smithy.APIError](err)
+	if used.AccessKeyID == "" || !is {
 		return false
 	}
 	code, text := api.ErrorCode(), strings.ToLower(api.ErrorMessage())
@@ -123,15 +123,10 @@ func NoCredentials(err error) bool {
 // Plain is the error with a text that people understand, if there are no credentials.
 func Plain(err error) error {
 	if NoCredentials(err) {
-		return noCredentials{err}
+		return &shortened{err, NoCredentialsText}
 	}
 	return err
 }
-
-type noCredentials struct{ sdk error }
-
-func (noCredentials) Error() string   { return NoCredentialsText }
-func (e noCredentials) Unwrap() error { return e.sdk }
 
 // Cause is why a call in a Region fails: Regions of an account that fail for one cause have one
 // alert together.
@@ -181,11 +176,10 @@ func Passes(err error) bool {
 	if r, ok := errors.AsType[*smithyhttp.ResponseError](err); ok && r.HTTPStatusCode() >= 500 {
 		return true
 	}
-	var api smithy.APIError
-	if !errors.As(err, &api) {
-		var send *smithyhttp.RequestSendError
-		return errors.As(err, &send) || errors.Is(err, context.DeadlineExceeded)
+	if api, is := errors.AsType[smithy.APIError](err); is {
+		_, throttled := retry.DefaultThrottleErrorCodes[api.ErrorCode()]
+		return throttled
 	}
-	_, throttled := retry.DefaultThrottleErrorCodes[api.ErrorCode()]
-	return throttled
+	_, unsent := errors.AsType[*smithyhttp.RequestSendError](err)
+	return unsent || errors.Is(err, context.DeadlineExceeded)
 }

@@ -33,7 +33,7 @@ func withoutRequest(message string) string {
 	return strings.TrimSpace(said)
 }
 
-// shortened is an error with a shorter text.
+// shortened is an error with another text: without secrets, or in plain words.
 type shortened struct {
 	error
 	text string
