@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -50,8 +51,8 @@ func (w *Watcher) readFiles(ctx context.Context, m types.Message, objects []Obje
 		w.warnOnce(LogFile, "a log file in S3 is announced, and log_files.buckets names no bucket: such messages are left for the dead-letter queue; name the bucket there, or stop its notifications to this queue")
 		return Unsupported
 	}
-	switch objects = distinct(objects); {
-	case len(objects) == 0, len(objects) > maxObjects:
+	objects = distinct(objects)
+	if len(objects) == 0 || len(objects) > maxObjects {
 		w.log.Warn("a notice of S3 names no object, or too many, and stays in the queue", "message", id, "objects", len(objects))
 		return Unparsable
 	}
@@ -73,15 +74,12 @@ func (w *Watcher) readFiles(ctx context.Context, m types.Message, objects []Obje
 
 // distinct removes repeats, and keeps the order.
 func distinct(objects []Object) []Object {
-	seen := make(map[Object]bool, len(objects))
-	var out []Object
-	for _, o := range objects {
-		if !seen[o] {
-			seen[o] = true
-			out = append(out, o)
-		}
-	}
-	return out
+	seen := map[Object]bool{}
+	return slices.DeleteFunc(slices.Clone(objects), func(o Object) bool {
+		again := seen[o]
+		seen[o] = true
+		return again
+	})
 }
 
 // mayRead waits up to readPatience for one of maxReading places, and reports whether it got one. Each message that
