@@ -31,14 +31,10 @@ func (f *Finder) local(ctx context.Context, arg string, yield func(File, error) 
 		return f.folder(ctx, arg, yield)
 	}
 	file := File{Name: arg, Open: func(context.Context) (io.ReadCloser, error) { return os.Open(arg) }}
-	switch f.classify(filepath.ToSlash(arg)) { // a file of class other is read, too: who names a file wants it read
-	case outside:
-		f.Outside.Add(1)
-		return true
-	case logFile:
-		file.LogFile = true
+	if key := filepath.ToSlash(arg); f.classify(key) != other {
+		return f.pick(key, file, yield)
 	}
-	return yield(file, nil)
+	return yield(file, nil) // who names a file wants it read, whatever its name
 }
 
 // pattern expands a pattern, as a shell does if the pattern is not quoted.
