@@ -96,27 +96,22 @@ func newLine(results []Result) Line {
 // wholeAccounts makes one result of the results of a check that are the same in each Region of an account, unless
 // they are OK: their cause is the account's, not a Region's.
 func wholeAccounts(group []Result) (out []Result) {
-	type alike struct {
-		account     string
-		status      Status
-		detail, fix string
-	}
-	key := func(r Result) alike { return alike{r.Account, r.Status, r.Detail, r.Fix} }
-	all, in := map[string][]string{}, map[alike][]string{} // Regions, each once
+	all, in := map[string][]string{}, map[Result][]string{} // Regions, each once: of an account, and with a result
 	for _, r := range group {
-		if r.Account != "" && r.Region != "" {
-			all[r.Account] = addNew(all[r.Account], r.Region)
-			in[key(r)] = addNew(in[key(r)], r.Region)
+		if region := r.Region; r.Account != "" && region != "" {
+			r.Region = ""
+			all[r.Account], in[r] = addNew(all[r.Account], region), addNew(in[r], region)
 		}
 	}
-	done := map[alike]bool{}
+	done := map[Result]bool{}
 	for _, r := range group {
-		whole := r.Region != "" && r.Status != OK && r.Status != Skipped && len(in[key(r)]) > 1 && len(in[key(r)]) == len(all[r.Account])
-		switch {
-		case whole && done[key(r)]:
-			continue
-		case whole:
-			done[key(r)], r.Region = true, ""
+		whole := r
+		whole.Region = ""
+		if regions := len(in[whole]); r.Region != "" && r.Status != OK && r.Status != Skipped && regions > 1 && regions == len(all[r.Account]) {
+			if done[whole] {
+				continue
+			}
+			done[whole], r = true, whole
 		}
 		out = append(out, r)
 	}
