@@ -26,7 +26,7 @@ func NameTags(ctx context.Context, api TagDescriber, ids []string) (map[string]s
 	}}
 	names := map[string]string{}
 	for {
-		out, err := describeTags(ctx, api, in)
+		out, err := call(ctx, api.DescribeTags, in)
 		if err != nil {
 			return nil, fmt.Errorf("describe the tags Name of %d resources: %w", len(ids), err)
 		}
@@ -43,10 +43,4 @@ func NameTags(ctx context.Context, api TagDescriber, ids []string) (map[string]s
 		}
 		in = &ec2.DescribeTagsInput{MaxResults: in.MaxResults, Filters: in.Filters, NextToken: out.NextToken}
 	}
-}
-
-func describeTags(ctx context.Context, api TagDescriber, in *ec2.DescribeTagsInput) (*ec2.DescribeTagsOutput, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
-	return api.DescribeTags(ctx, in)
 }

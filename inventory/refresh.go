@@ -103,7 +103,7 @@ var errSameToken = errors.New("AWS answered the same NextToken twice: the listin
 // Page is the next page of the listing; more reports whether another follows. After an error
 // no flow log counts as absent: only a complete listing counts (I5).
 func (d *Diff) Page(ctx context.Context) (page []types.FlowLog, more bool, err error) {
-	out, err := describe(ctx, d.api, d.next, withRetries)
+	out, err := call(ctx, d.api.DescribeFlowLogs, d.next, withRetries)
 	if err == nil && aws.ToString(out.NextToken) != "" && aws.ToString(out.NextToken) == aws.ToString(d.next.NextToken) {
 		err = errSameToken
 	}
@@ -114,10 +114,11 @@ func (d *Diff) Page(ctx context.Context) (page []types.FlowLog, more bool, err e
 	return out.FlowLogs, aws.ToString(out.NextToken) != "", nil
 }
 
-func describe(ctx context.Context, api Describer, in *ec2.DescribeFlowLogsInput, opts ...func(*ec2.Options)) (*ec2.DescribeFlowLogsOutput, error) {
+// call makes a call of an EC2 client, such as client.DescribeTags, within callTimeout.
+func call[In, Out any](ctx context.Context, do func(context.Context, *In, ...func(*ec2.Options)) (*Out, error), in *In, opts ...func(*ec2.Options)) (*Out, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	return api.DescribeFlowLogs(ctx, in, opts...)
+	return do(ctx, in, opts...)
 }
 
 // withRetries lets the SDK ask for a page again: one broken connection in a hundred pages should
@@ -192,7 +193,7 @@ func filtered(ctx context.Context, scope Scope, api Describer, name string, valu
 	found := map[string]FlowLog{}
 	in := &ec2.DescribeFlowLogsInput{Filter: []types.Filter{{Name: aws.String(name), Values: values}}}
 	for {
-		out, err := describe(ctx, api, in)
+		out, err := call(ctx, api.DescribeFlowLogs, in)
 		if err != nil {
 			if len(values) == 1 && notFound(err) {
 				return found, nil
@@ -217,6 +218,6 @@ func filtered(ctx context.Context, scope Scope, api Describer, name string, valu
 // list (docs/aws.md, "Deleted flow logs"). It counts only if one ID was asked for:
 // otherwise the others would count as absent, too.
 func notFound(err error) bool {
-	var api smithy.APIError
-	return errors.As(err, &api) && api.ErrorCode() == "InvalidFlowLogId.NotFound"
+	api, is := errors.AsType[smithy.APIError](err)
+	return is && api.ErrorCode() == "InvalidFlowLogId.NotFound"
 }
