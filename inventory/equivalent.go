@@ -79,7 +79,7 @@ func Differences(scope Scope, want, have Settings) []string {
 
 func fields(s Settings) map[string]json.RawMessage {
 	var m map[string]json.RawMessage
-	if err := json.Unmarshal(s.appendJSON(nil), &m); err != nil {
+	if err := json.Unmarshal(s.json(), &m); err != nil {
 		panic("inventory: settings are a JSON object: " + err.Error())
 	}
 	return m
