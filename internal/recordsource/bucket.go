@@ -57,17 +57,18 @@ func ParseURL(url string) (bucket, prefix string, err error) {
 	return bucket, prefix, err
 }
 
-func (b *Bucket) owner() *string {
-	if b.Owner == "" {
+// optional returns a parameter of a call; nil, which leaves it out, for an empty text.
+func optional(text string) *string {
+	if text == "" {
 		return nil
 	}
-	return &b.Owner
+	return &text
 }
 
 func (b *Bucket) open(ctx context.Context, key string) (io.ReadCloser, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	silence := time.AfterFunc(maxSilence, cancel)
-	out, err := s3region.Call(ctx, &b.region, b.API.GetObject, &s3.GetObjectInput{Bucket: &b.Name, Key: &key, ExpectedBucketOwner: b.owner()})
+	out, err := s3region.Call(ctx, &b.region, b.API.GetObject, &s3.GetObjectInput{Bucket: &b.Name, Key: &key, ExpectedBucketOwner: optional(b.Owner)})
 	if err != nil {
 		defer cancel()
 		if !silence.Stop() {
@@ -116,8 +117,8 @@ func (b *Bucket) arn(ctx context.Context) string {
 // explain says what to do about an error of S3. action is the permission that the call needs. object
 // is "/" and the key that it is needed for, or empty if it is needed for the bucket.
 func (b *Bucket) explain(ctx context.Context, err error, action, object string) error {
-	var api smithy.APIError
-	if !errors.As(err, &api) {
+	api, is := errors.AsType[smithy.APIError](err)
+	if !is {
 		return err
 	}
 	code, text := api.ErrorCode(), api.ErrorMessage()
@@ -171,14 +172,8 @@ type page struct{ keys, prefixes []string }
 // after; empty: with the first one.
 func (b *Bucket) list(ctx context.Context, prefix, delimiter, after string) iter.Seq2[page, error] {
 	return func(yield func(page, error) bool) {
-		in := &s3.ListObjectsV2Input{Bucket: &b.Name, Prefix: &prefix, ExpectedBucketOwner: b.owner(),
+		in := &s3.ListObjectsV2Input{Bucket: &b.Name, Prefix: &prefix, Delimiter: optional(delimiter), StartAfter: optional(after), ExpectedBucketOwner: optional(b.Owner),
 			EncodingType: "url"} // XML can't hold every key
-		if delimiter != "" {
-			in.Delimiter = &delimiter
-		}
-		if after != "" {
-			in.StartAfter = &after
-		}
 		for {
 			out, err := s3region.Call(ctx, &b.region, b.API.ListObjectsV2, in)
 			if err != nil {
