@@ -55,20 +55,6 @@ func (w *World) RefuseCreate(resourceID, code, message string) {
 	}
 }
 
-// Before implements fakeaws.Hooks.
-func (h *ec2Hooks) Before(q *fakeaws.Request) error {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.limit(q)
-}
-
-// CheckTags implements fakeaws.Hooks.
-func (h *ec2Hooks) CheckTags(tags map[string]string) error {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.settings.TagPolicy.check(tags)
-}
-
 // CheckCreate implements fakeaws.Hooks.
 func (h *ec2Hooks) CheckCreate(f fakeaws.FlowLog, there []fakeaws.FlowLog) (unsuccessful *fakeaws.Error, err error) {
 	h.mu.Lock()

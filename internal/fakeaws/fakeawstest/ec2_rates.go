@@ -46,8 +46,10 @@ func (b *tokenBucket) take(now time.Time, r Rate) bool {
 // rateKey names a bucket.
 type rateKey struct{ account, region, action string }
 
-// limit takes a token for a call. The caller holds h.mu.
-func (h *ec2Hooks) limit(q *fakeaws.Request) error {
+// Before implements fakeaws.Hooks: it takes a token for a call.
+func (h *ec2Hooks) Before(q *fakeaws.Request) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	rate, limited := h.settings.Rates[q.Operation]
 	if !limited {
 		return nil

@@ -14,8 +14,11 @@ type TagPolicy struct {
 	Allowed  map[string][]string // values, by key; a key that is not in it has any
 }
 
-// check returns an error that fails the whole call.
-func (p TagPolicy) check(tags map[string]string) error {
+// CheckTags implements fakeaws.Hooks: it checks the tags by the policy.
+func (h *ec2Hooks) CheckTags(tags map[string]string) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	p := h.settings.TagPolicy
 	for _, key := range p.Required {
 		if _, set := tags[key]; !set {
 			return fakeaws.Errorf("TagPolicyViolation", "The tag policy requires the following tag key: '%s'.", key)

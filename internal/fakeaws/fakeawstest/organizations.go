@@ -152,17 +152,13 @@ func (o *organization) Answer(out http.ResponseWriter, q *fakeaws.Request) error
 		return fakeaws.Errorf("AWSOrganizationsNotInUseException", "Your account is not a member of an organization.")
 	}
 	if q.Account != o.management && !o.delegated[q.Account] || o.users.IsDenied(q.Caller, "organizations:"+q.Operation) {
-		return denied(q)
+		return fakeaws.Errorf("AccessDeniedException", "User: %s is not authorized to perform: organizations:%s on resource: *", q.ARN, q.Operation)
 	}
 	answer, err := o.do(q, in)
 	if err == nil {
 		o.write(out, http.StatusOK, answer)
 	}
 	return err
-}
-
-func denied(q *fakeaws.Request) error {
-	return fakeaws.Errorf("AccessDeniedException", "User: %s is not authorized to perform: organizations:%s on resource: *", q.ARN, q.Operation)
 }
 
 func (o *organization) do(q *fakeaws.Request, in orgInput) (any, error) {
