@@ -33,10 +33,10 @@ func permissionsOf(n delivery.Target, partition, account string) (out []permissi
 		out = append(out, permission{"iam:CreateServiceLinkedRole", fmt.Sprintf("arn:%s:iam::%s:role/aws-service-role/%s/%s", partition, account, service, name),
 			map[string]string{"iam:AWSServiceName": service}, "MakeTheirServiceLinkedRoles", true, why})
 	}
-	if n.Type == "s3" || n.Type == firehose {
+	if n.Type == inventory.S3 || n.Type == inventory.Firehose {
 		out = append(out, deliver)
 	}
-	if n.Type == firehose {
+	if n.Type == inventory.Firehose {
 		out = append(out, permission{"firehose:TagDeliveryStream", n.Destination,
 			map[string]string{"aws:RequestTag/LogDeliveryEnabled": "true", tagKeys: "LogDeliveryEnabled"}, "DeliverToFirehose", false, "flow logs to Firehose"})
 		linked("delivery.logs.amazonaws.com", "AWSServiceRoleForLogDelivery", "flow logs to Firehose")
@@ -51,13 +51,11 @@ func permissionsOf(n delivery.Target, partition, account string) (out []permissi
 	return out
 }
 
-const firehose = "kinesis-data-firehose"
-
 // deliver is the permission that flow logs to S3 and to Firehose need.
 var deliver = permission{action: "logs:CreateLogDelivery", resource: "*", statement: "SetUpDelivery", why: "flow logs to S3 and Firehose"}
 
 // everyPermission has each permission that restores of some flow log need.
-var everyPermission = permissionsOf(delivery.Target{Type: firehose, Fields: delivery.Fields{ECS: true, EC2Tags: true}}, "", "")
+var everyPermission = permissionsOf(delivery.Target{Type: inventory.Firehose, Fields: delivery.Fields{ECS: true, EC2Tags: true}}, "", "")
 
 // logDelivery reports logs:CreateLogDelivery in any case. It reports the other permissions that
 // restores need only if they are missing.
@@ -133,7 +131,7 @@ func (a *account) passRoles(ctx context.Context) (out []finding) {
 	all, err := a.trials()
 	roles := map[string][]trial{}
 	for _, t := range all {
-		if t.target.Role != "" && t.target.Type != "s3" {
+		if t.target.Role != "" && t.target.Type != inventory.S3 {
 			roles[t.target.Role] = append(roles[t.target.Role], t)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	iamtypes "github.com/aws/aws-sdk-go-v2/service/iam/types"
 
+	"flowkeeper/inventory"
 	"flowkeeper/remediate/delivery"
 )
 
@@ -214,7 +215,7 @@ func TestReviewThatIsCutSaysSo(t *testing.T) {
 func TestDeliveryInDoubt(t *testing.T) {
 	t.Parallel()
 	const role = "arn:aws:iam::1:role/flow-logs"
-	tried := trial{region: "eu-west-1", target: delivery.Target{Type: firehose, Role: role}, answer: succeeded}
+	tried := trial{region: "eu-west-1", target: delivery.Target{Type: inventory.Firehose, Role: role}, answer: succeeded}
 	for name, c := range map[string]struct {
 		p    policies
 		want Status
