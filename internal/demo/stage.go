@@ -88,7 +88,7 @@ func (s *stage) build(ctx context.Context) (err error) {
 	user := func(name string, mfa bool) aws.Config {
 		c := w.User(account, name, mfa)
 		cfg, failed := scopes.Base(ctx, scopes.Options{Region: region, EndpointURL: s.url,
-			Credentials: credentials.NewStaticCredentialsProvider(c.AccessKeyID, c.SecretAccessKey, c.SessionToken)})
+			Credentials: credentials.NewStaticCredentialsProvider(c.AccessKeyID, c.SecretAccessKey, "")})
 		err = errors.Join(err, failed)
 		return cfg
 	}

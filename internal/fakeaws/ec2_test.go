@@ -49,7 +49,7 @@ func testWorld(t *testing.T) (*fakeawstest.World, *ec2.Client, *clock) {
 
 func ec2Client(w *fakeawstest.World, c fakeaws.Credentials) *ec2.Client {
 	return ec2.New(ec2.Options{Region: region, HTTPClient: w.HTTPClient(), RetryMaxAttempts: 1,
-		Credentials: credentials.NewStaticCredentialsProvider(c.AccessKeyID, c.SecretAccessKey, c.SessionToken)})
+		Credentials: credentials.NewStaticCredentialsProvider(c.AccessKeyID, c.SecretAccessKey, "")})
 }
 
 // resourceType returns the type of a resource by its ID.

@@ -11,7 +11,7 @@ import (
 
 // Credentials of a user of this world.
 type Credentials struct {
-	AccessKeyID, SecretAccessKey, SessionToken, ARN string
+	AccessKeyID, SecretAccessKey, ARN string
 }
 
 // IAM has the users of all accounts, and the actions that they are denied.

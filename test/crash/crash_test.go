@@ -183,7 +183,7 @@ func (w *world) as(user string) *ec2.Client {
 	w.aws.Spare(user)
 	key := w.aws.User(account, user, false)
 	return ec2.New(ec2.Options{Region: region, BaseEndpoint: &w.url, RetryMaxAttempts: 10,
-		Credentials: credentials.NewStaticCredentialsProvider(key.AccessKeyID, key.SecretAccessKey, key.SessionToken)})
+		Credentials: credentials.NewStaticCredentialsProvider(key.AccessKeyID, key.SecretAccessKey, "")})
 }
 
 // pager collects the event IDs that deletion alerts name, and counts the calls that they only count.

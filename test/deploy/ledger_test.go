@@ -187,7 +187,7 @@ func (p *play) list(t *testing.T) {
 }
 
 func static(c fakeaws.Credentials) aws.CredentialsProvider {
-	return credentials.NewStaticCredentialsProvider(c.AccessKeyID, c.SecretAccessKey, c.SessionToken)
+	return credentials.NewStaticCredentialsProvider(c.AccessKeyID, c.SecretAccessKey, "")
 }
 
 // plant makes flow logs to a log group, a bucket and a delivery stream.
