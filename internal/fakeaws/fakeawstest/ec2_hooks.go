@@ -31,6 +31,7 @@ type ec2Hooks struct {
 	settings EC2Settings
 	refused  map[string]*fakeaws.Error // creates, by resource
 	buckets  map[rateKey]tokenBucket
+	linked   map[linkedRole]bool // those that exist
 	calls    []Call
 }
 
@@ -93,6 +94,9 @@ func (h *ec2Hooks) After(q *fakeaws.Request, ids []string, err error) {
 		call.Code = refused.Code
 	}
 	h.calls = append(h.calls, call)
+	if q.Operation == "CreateFlowLogs" && len(ids) > 0 {
+		h.link(q.Account, toFirehose(q.Form), tagFields(q.Form))
+	}
 }
 
 // Calls are the changing calls of EC2 so far, in order; of one operation, or all.

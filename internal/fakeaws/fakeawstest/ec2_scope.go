@@ -21,7 +21,9 @@ func (w *World) FlowLogs(account, region string) (all []fakeaws.FlowLog) {
 // Plant makes a flow log as if it had been there before: no call, no record. The account has
 // the service-linked roles that the flow log needs.
 func (w *World) Plant(account, region string, f fakeaws.FlowLog) (id string) {
-	w.link(account, f)
+	w.ec2.mu.Lock()
+	w.ec2.link(account, f.LogDestinationType == "kinesis-data-firehose", len(f.TagFields) > 0)
+	w.ec2.mu.Unlock()
 	if f.CreatedAt.IsZero() {
 		f.CreatedAt = w.now()
 	}

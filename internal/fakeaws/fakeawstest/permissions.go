@@ -1,9 +1,9 @@
 package fakeawstest
 
 import (
+	"maps"
 	"net/url"
 	"strings"
-	"sync"
 
 	"flowkeeper/internal/fakeaws"
 )
@@ -53,59 +53,40 @@ var permissions = []permission{
 	{action: "iam:CreateServiceLinkedRole", asked: tagFields, role: vpcFlowLogs},
 }
 
-// linkedRoles are the service-linked roles of all accounts.
-type linkedRoles struct {
-	mu      sync.Mutex      // guards what follows
-	linked  map[string]bool // account/service
-	removed map[string]int  // by account: how many creates there had been when its roles were removed
-}
-
 // required returns the permissions that AWS requires for a call in addition to the
 // operation's own.
 func (w *World) required(q *fakeaws.Request) (actions []string) {
 	if q.Service != "ec2" || q.Operation != "CreateFlowLogs" {
 		return nil
 	}
+	w.ec2.mu.Lock()
+	defer w.ec2.mu.Unlock()
 	for _, p := range permissions {
-		if p.asked(q.Form) && (p.role == "" || !w.linked(q.Account, p)) {
+		if p.asked(q.Form) && (p.role == "" || !w.ec2.linked[linkedRole{q.Account, p.role}]) {
 			actions = append(actions, p.action)
 		}
 	}
 	return actions
 }
 
-// linked reports whether a flow log that needs the role was made: AWS makes the role with the first one.
-func (w *World) linked(account string, p permission) bool {
-	r, key := &w.roles, account+"/"+p.role
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if !r.linked[key] {
-		for _, c := range w.Calls("CreateFlowLogs")[r.removed[account]:] {
-			r.linked[key] = r.linked[key] || c.Account == account && len(c.IDs) > 0 && p.asked(c.Form)
-		}
-	}
-	return r.linked[key]
-}
+// linkedRole is a service-linked role of an account.
+type linkedRole struct{ account, service string }
 
-// link makes the service-linked roles that a flow log needs, as AWS does.
-func (w *World) link(account string, f fakeaws.FlowLog) {
-	w.roles.mu.Lock()
-	defer w.roles.mu.Unlock()
-	if f.LogDestinationType == "kinesis-data-firehose" {
-		w.roles.linked[account+"/"+logDelivery] = true
+// link makes the service-linked roles that a flow log needs: AWS makes each with the first flow log that needs it. The
+// caller holds h.mu.
+func (h *ec2Hooks) link(account string, firehose, tags bool) {
+	if firehose {
+		h.linked[linkedRole{account, logDelivery}] = true
 	}
-	if len(f.TagFields) > 0 {
-		w.roles.linked[account+"/"+vpcFlowLogs] = true
+	if tags {
+		h.linked[linkedRole{account, vpcFlowLogs}] = true
 	}
 }
 
 // RemoveServiceLinkedRoles deletes the roles that flow logs need. The next create that
 // needs one makes it again. AWS allows that once no flow log needs them.
 func (w *World) RemoveServiceLinkedRoles(account string) {
-	w.roles.mu.Lock()
-	defer w.roles.mu.Unlock()
-	w.roles.removed[account] = len(w.Calls("CreateFlowLogs"))
-	for _, service := range []string{logDelivery, vpcFlowLogs} {
-		delete(w.roles.linked, account+"/"+service)
-	}
+	w.ec2.mu.Lock()
+	defer w.ec2.mu.Unlock()
+	maps.DeleteFunc(w.ec2.linked, func(r linkedRole, _ bool) bool { return r.account == account })
 }
