@@ -1,6 +1,7 @@
 package fakeaws
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"slices"
@@ -75,16 +76,10 @@ func (s *SQS) checkReceive(c Caller, in sqsInput) (ask receiveAsk, err error) {
 	if err != nil {
 		return ask, err
 	}
-	max, err := bounded("MaxNumberOfMessages", in.MaxNumberOfMessages, 1, 10, 1)
-	if err != nil {
-		return ask, err
-	}
-	visibility, err := bounded("VisibilityTimeout", in.VisibilityTimeout, 0, 43200, q.number("VisibilityTimeout"))
-	if err != nil {
-		return ask, err
-	}
-	wait, err := bounded("WaitTimeSeconds", in.WaitTimeSeconds, 0, 20, q.number("ReceiveMessageWaitTimeSeconds"))
-	if err != nil {
+	max, badMax := bounded("MaxNumberOfMessages", in.MaxNumberOfMessages, 1, 10, 1)
+	visibility, badVisibility := bounded("VisibilityTimeout", in.VisibilityTimeout, 0, 43200, q.number("VisibilityTimeout"))
+	wait, badWait := bounded("WaitTimeSeconds", in.WaitTimeSeconds, 0, 20, q.number("ReceiveMessageWaitTimeSeconds"))
+	if err := cmp.Or(badMax, badVisibility, badWait); err != nil {
 		return ask, err
 	}
 	names := append(in.AttributeNames, in.MessageSystemAttributeNames...)
