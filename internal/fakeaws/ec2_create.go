@@ -67,10 +67,7 @@ func parseCreate(p params) (f FlowLog, err error) {
 		LogGroupName: p.text("LogGroupName"), DeliverLogsPermissionARN: p.text("DeliverLogsPermissionArn"),
 		DeliverCrossAccountRole: p.text("DeliverCrossAccountRole"), LogFormat: cmp.Or(p.text("LogFormat"), DefaultFormat), MaxAggregationInterval: 600,
 	}
-	if err := f.checkTraffic(p); err != nil {
-		return f, err
-	}
-	if err := f.checkDestination(p); err != nil {
+	if err := cmp.Or(f.checkTraffic(p), f.checkDestination(p)); err != nil {
 		return f, err
 	}
 	for _, t := range numbered[params](p, "TagFieldSpecification") {

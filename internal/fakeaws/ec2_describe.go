@@ -14,19 +14,13 @@ const mostPerPage = 1000
 // describeFlowLogs lists, filters and pages. An ID that does not exist is no error:
 // the answer does not have it.
 func (s *Scope) describeFlowLogs(p params) (reply, error) {
-	size, after, err := s.paging(p, 1)
-	if err != nil {
-		return reply{}, err
-	}
-	filters, err := parseFilters(p, filterFields)
-	if err != nil {
+	size, after, badPage := s.paging(p, 1)
+	filters, badFilter := parseFilters(p, filterFields)
+	if err := cmp.Or(badPage, badFilter, dryRun(p)); err != nil {
 		return reply{}, err
 	}
 	if ids := numbered[string](p, "FlowLogId"); len(ids) > 0 {
 		filters = append([]filter{{"flow-log-id", ids}}, filters...)
-	}
-	if err := dryRun(p); err != nil {
-		return reply{}, err
 	}
 	return page(s.candidates(filters), filters, after, size), nil
 }

@@ -171,24 +171,19 @@ func (s *SQS) changeMessageVisibility(q *queue, in sqsInput) (any, error) {
 	if in.VisibilityTimeout == nil {
 		return nil, missingParameter("VisibilityTimeout")
 	}
-	seconds, err := bounded("VisibilityTimeout", in.VisibilityTimeout, 0, 43200, 0)
-	if err != nil {
-		return nil, err
-	}
 	now := s.now()
 	q.advance(now)
-	m, err := q.byHandle(in.ReceiptHandle)
-	if err != nil {
-		return nil, err
-	}
-	if m == nil {
-		return nil, invalidParameter("Value %s for parameter ReceiptHandle is invalid. Reason: Message does not exist or is not available for visibility timeout change.", in.ReceiptHandle)
-	}
-	if m.element != nil {
-		return nil, sqsErr("MessageNotInflight", "The message referred to is not in flight.")
-	}
+	seconds, badNumber := bounded("VisibilityTimeout", in.VisibilityTimeout, 0, 43200, 0)
+	m, badHandle := q.byHandle(in.ReceiptHandle)
 	until := now.Add(time.Duration(seconds) * time.Second)
-	if until.Sub(m.lastReceived) > maxInFlight {
+	switch err := cmp.Or(badNumber, badHandle); {
+	case err != nil:
+		return nil, err
+	case m == nil:
+		return nil, invalidParameter("Value %s for parameter ReceiptHandle is invalid. Reason: Message does not exist or is not available for visibility timeout change.", in.ReceiptHandle)
+	case m.element != nil:
+		return nil, sqsErr("MessageNotInflight", "The message referred to is not in flight.")
+	case until.Sub(m.lastReceived) > maxInFlight:
 		return nil, invalidParameter("Value %d for parameter VisibilityTimeout is invalid. Reason: Total VisibilityTimeout for the message is beyond the limit [43200 seconds]", seconds)
 	}
 	q.detach(m)
