@@ -1,6 +1,7 @@
 package fakeawstest
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -210,16 +211,11 @@ func (o *organization) describe(a orgAccount) map[string]any {
 
 // pageOf returns a page of a list. MaxResults is 1 to 20; clients must not rely on the form of a token.
 func (o *organization) pageOf(name string, list []map[string]any, in orgInput) (any, error) {
-	size, from := 20, 0
-	if in.MaxResults < 0 || in.MaxResults > size {
+	const most = 20
+	if in.MaxResults < 0 || in.MaxResults > most {
 		return nil, fakeaws.Errorf("InvalidInputException", "You provided a value that is outside of the range of MaxResults.")
 	}
-	if in.MaxResults > 0 {
-		size = in.MaxResults
-	}
-	if o.page > 0 {
-		size = o.page
-	}
+	size, from := cmp.Or(o.page, in.MaxResults, most), 0
 	if in.NextToken != "" {
 		n, err := strconv.Atoi(strings.TrimPrefix(in.NextToken, "after-"))
 		if err != nil || n < 0 || n > len(list) {
