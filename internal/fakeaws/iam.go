@@ -54,6 +54,8 @@ func (i *IAM) caller(key string) (Caller, error) {
 	defer i.mu.Unlock()
 	c, known := i.users[key]
 	switch {
+	case known && !c.Expires.IsZero() && !i.now().Before(c.Expires):
+		return c, Errorf("ExpiredToken", "The security token included in the request is expired")
 	case known:
 	case len(key) == 12 && strings.Trim(key, "0123456789") == "": // an account ID as the key: the root user of the account, as in LocalStack
 		c = Caller{Account: key, AccessKeyID: key, ARN: "arn:aws:iam::" + key + ":root", Type: "Root", UserID: key}

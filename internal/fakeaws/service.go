@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 )
 
 // Caller is who signed a request.
@@ -16,6 +17,7 @@ type Caller struct {
 	Account, Region, AccessKeyID, ARN, Type, Name, SessionIssuer, UserID string
 	MFA                                                                  *bool
 	SourceIP, UserAgent                                                  string
+	Expires                                                              time.Time // when the access key ends; zero: never
 }
 
 // Request is one call, read from its signature and its body.

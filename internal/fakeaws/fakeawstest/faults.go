@@ -43,9 +43,6 @@ type fault struct {
 // golden traces depend on the order of these steps, and on when Chaos draws.
 func (w *World) intercept(q *fakeaws.Request) (lost bool, err error) {
 	f := &w.faults
-	if err := w.sts.expired(q); err != nil {
-		return false, err
-	}
 	if err := f.refusesKey(q); err != nil {
 		return false, err
 	}

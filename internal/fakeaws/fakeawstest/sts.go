@@ -16,17 +16,11 @@ type stsService struct {
 	fakeaws.STS
 	now func() time.Time
 
-	mu       sync.Mutex         // guards what follows
-	roles    map[string]string  // external IDs, by the role's ARN
-	sessions map[string]session // by access key
-	assumed  int                // how many sessions there were so far
+	mu       sync.Mutex                // guards what follows
+	roles    map[string]string         // external IDs, by the role's ARN
+	sessions map[string]fakeaws.Caller // roles that were assumed, by access key
+	assumed  int                       // how many sessions there were so far
 	lifetime time.Duration
-}
-
-// session is one role that was assumed.
-type session struct {
-	fakeaws.Caller
-	end time.Time
 }
 
 // Answer implements Service.
@@ -55,25 +49,16 @@ func (s *stsService) assume(form url.Values) (any, error) {
 	c := fakeaws.Caller{
 		Account: account, AccessKeyID: fmt.Sprintf("ASIA%016d", n), Type: "AssumedRole", Name: role, SessionIssuer: arn,
 		ARN: fmt.Sprintf("arn:aws:sts::%s:assumed-role/%s/%s", account, role, name), UserID: fmt.Sprintf("AROA%016d:%s", n, name),
+		Expires: s.now().Add(s.lifetime),
 	}
-	end := s.now().Add(s.lifetime)
-	s.sessions[c.AccessKeyID] = session{c, end}
+	s.sessions[c.AccessKeyID] = c
 	s.AddCaller(c)
 	type credentials struct{ AccessKeyId, SecretAccessKey, SessionToken, Expiration string }
 	type assumedRole struct{ AssumedRoleId, Arn string }
 	return struct {
 		Credentials     credentials
 		AssumedRoleUser assumedRole
-	}{credentials{c.AccessKeyID, "secret", "token", end.UTC().Format(time.RFC3339)}, assumedRole{c.UserID, c.ARN}}, nil
-}
-
-func (s *stsService) expired(q *fakeaws.Request) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if x, ok := s.sessions[q.AccessKeyID]; ok && !s.now().Before(x.end) {
-		return fakeaws.Errorf("ExpiredToken", "The security token included in the request is expired")
-	}
-	return nil
+	}{credentials{c.AccessKeyID, "secret", "token", c.Expires.UTC().Format(time.RFC3339)}, assumedRole{c.UserID, c.ARN}}, nil
 }
 
 // AddRole makes a role that every caller with its external ID may assume.
@@ -97,7 +82,7 @@ func (w *World) ForgetSessions() {
 	defer w.sts.mu.Unlock()
 	now := w.sts.now()
 	for key, x := range w.sts.sessions {
-		if !now.Before(x.end) {
+		if !now.Before(x.Expires) {
 			delete(w.sts.sessions, key)
 			w.RemoveCaller(key)
 		}

@@ -34,7 +34,7 @@ func New(o Options) *World {
 	w.faults = faults{latency: o.Latency, spared: map[string]bool{}, asked: map[Asked]bool{}, refusedKeys: map[string]*refusedKey{}}
 	w.sns = &snsService{Query: fakeaws.Query{Namespace: "http://sns.amazonaws.com/doc/2010-03-31/"}, now: o.Now, send: w.Send, topics: map[string]*topic{}}
 	w.s3 = &s3Service{now: o.Now, buckets: map[string]*bucket{}}
-	w.sts = &stsService{STS: fakeaws.NewSTS(w.IAM), now: o.Now, roles: map[string]string{}, sessions: map[string]session{}, lifetime: time.Hour}
+	w.sts = &stsService{STS: fakeaws.NewSTS(w.IAM), now: o.Now, roles: map[string]string{}, sessions: map[string]fakeaws.Caller{}, lifetime: time.Hour}
 	w.org = &organization{users: w.IAM}
 	w.ec2 = &ec2Hooks{now: o.Now, refused: map[string]*fakeaws.Error{}, buckets: map[rateKey]tokenBucket{}, linked: map[linkedRole]bool{}, settings: EC2Settings{Regions: []string{"eu-west-1", "us-east-1"}}}
 	w.SetHooks(w.ec2)
