@@ -42,6 +42,7 @@ func (t flowLogs) after(num int64) ([]numbered, error) {
 	}, `SELECT num, body, account, region, id FROM flow_logs WHERE num > ? ORDER BY num LIMIT ?`, num, page)
 }
 
+// PutFlowLog writes a row: implements [remediate.NewsTx].
 func (t *Tx) PutFlowLog(r inventory.Row) error {
 	t.f.changes.Add(1)
 	digest := r.Digest()

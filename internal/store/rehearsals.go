@@ -19,6 +19,7 @@ func (t rehearsals) Rehearsable(s inventory.Scope, ofEach int) ([]inventory.Row,
 			FROM targets t CROSS JOIN flow_logs f ON f.target = t.num WHERE t.account = ? AND t.region = ?) WHERE place <= ?) ORDER BY id`, s.Account, s.Region, ofEach)
 }
 
+// Rehearsals implements [rehearse.Tx].
 func (t *Tx) Rehearsals(s inventory.Scope) (stored rehearse.Stored, err error) {
 	stored.Rehearsals, err = allBodies[rehearse.Rehearsal](t, `SELECT body FROM rehearsals WHERE account = ? AND region = ? ORDER BY needs`, s.Account, s.Region)
 	if err == nil {
@@ -32,6 +33,7 @@ func (t rehearsals) PipelineHealth(s inventory.Scope) (rehearse.PipelineHealth, 
 	return health, err
 }
 
+// SavePipelineHealth implements [rehearse.PipelineTx].
 func (t *Tx) SavePipelineHealth(s inventory.Scope, h rehearse.PipelineHealth, added []alert.Alert) error {
 	if err := t.exec(`INSERT OR REPLACE INTO ways (account, region, body) VALUES (?, ?, ?)`, s.Account, s.Region, body(h)); err != nil {
 		return err
@@ -39,6 +41,7 @@ func (t *Tx) SavePipelineHealth(s inventory.Scope, h rehearse.PipelineHealth, ad
 	return t.AddAlerts(added, nil)
 }
 
+// SaveRehearsals implements [rehearse.Tx].
 func (t *Tx) SaveRehearsals(s inventory.Scope, c rehearse.Changes) error {
 	for _, r := range c.Rehearsals {
 		if err := t.exec(`INSERT OR REPLACE INTO rehearsals (account, region, needs, body) VALUES (?, ?, ?, ?)`, s.Account, s.Region, body(r.Target), body(r)); err != nil {
