@@ -111,21 +111,21 @@ func (r restorer) reconcileByHand(ctx context.Context, id string) (i incident.In
 		return i, err
 	}
 	shown := r.observe(ctx, []incident.Incident{i}, func() {})
-	s, err := r.split(ctx, []incident.Incident{i}, shown)
+	p, err := r.decide(ctx, []incident.Incident{i}, shown)
 	if err != nil {
 		return i, err
 	}
-	calls, err := r.share(ctx, s.shared, shown)
+	calls, err := r.share(ctx, p.shared, shown)
 	if err != nil {
 		return i, err
 	}
 	switch {
-	case len(s.lone) > 0:
-		_, err = r.create(ctx, s.lone[0])
+	case len(p.lone) > 0:
+		_, err = r.create(ctx, p.lone[0])
 	case len(calls) > 0:
 		err = r.createTogether(ctx, calls[0])
-	case len(s.shared) == 0:
-		err = r.saveObserved(ctx, s.others, shown)
+	case len(p.shared) == 0:
+		err = r.saveObserved(ctx, p.others, shown)
 	}
 	if err != nil {
 		return i, err

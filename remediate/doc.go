@@ -18,7 +18,7 @@
 //     the same transaction.
 //  2. The restorer takes what is due (reconcile.go) and asks AWS which flow logs the
 //     resource has (observe.go).
-//  3. Package incident decides. The decision is a pure function of the incident, the case,
+//  3. Package incident decides (plan.go). The decision is a pure function of the incident, the case,
 //     the observation, and the policy.
 //  4. At most one call changes something in AWS (create.go). Package answer reads AWS's
 //     answer. Then, in one transaction (change.go), the case records what the answer means

@@ -30,11 +30,11 @@ func (r restorer) reconcile(ctx context.Context, w work, keepAlive func()) (int,
 	tagging, due := r.toTag(w.incidents, began)
 	shown := r.observe(ctx, due, keepAlive)
 	keepAlive()
-	s, splitErr := r.split(ctx, due, shown)
-	calls, shareErr := r.share(ctx, s.shared, shown)
-	s.tagging = append(tagging, s.tagging...)
-	left, err := run(r.tasks(ctx, s, calls, shown, began), r.parallel, keepAlive)
-	return len(due) + len(tagging) - left, errors.Join(alertErr, splitErr, shareErr, err)
+	p, planErr := r.decide(ctx, due, shown)
+	calls, shareErr := r.share(ctx, p.shared, shown)
+	p.tagging = append(tagging, p.tagging...)
+	left, err := run(r.tasks(ctx, p, calls, shown, began), r.parallel, keepAlive)
+	return len(due) + len(tagging) - left, errors.Join(alertErr, planErr, shareErr, err)
 }
 
 // task is a part of a step: one call to AWS with the commit of its answer, or one commit.
@@ -44,9 +44,9 @@ type task struct {
 }
 
 // tasks are what a step does once AWS was asked: one task for all incidents without a call, then one for each call.
-func (r restorer) tasks(ctx context.Context, s split, calls []incident.Creation, shown map[string]incident.Observation, began time.Time) (out []task) {
-	if len(s.others) > 0 {
-		out = append(out, task{len(s.others), func() (bool, error) { return true, r.saveObserved(ctx, s.others, shown) }})
+func (r restorer) tasks(ctx context.Context, p stepPlan, calls []incident.Creation, shown map[string]incident.Observation, began time.Time) (out []task) {
+	if len(p.others) > 0 {
+		out = append(out, task{len(p.others), func() (bool, error) { return true, r.saveObserved(ctx, p.others, shown) }})
 	}
 	stored := r.store.now() // when share stored the calls
 	for _, g := range calls {
@@ -57,7 +57,7 @@ func (r restorer) tasks(ctx context.Context, s split, calls []incident.Creation,
 			return true, r.createTogether(ctx, g)
 		}})
 	}
-	for _, i := range s.lone {
+	for _, i := range p.lone {
 		out = append(out, task{1, func() (bool, error) {
 			if leftToNextStep(i, r.store.now().Sub(began)) {
 				return false, nil
@@ -65,7 +65,7 @@ func (r restorer) tasks(ctx context.Context, s split, calls []incident.Creation,
 			return r.create(ctx, i)
 		}})
 	}
-	for _, alike := range incident.SharedTags(s.tagging) {
+	for _, alike := range incident.SharedTags(p.tagging) {
 		out = append(out, task{len(alike), func() (bool, error) { return r.tag(ctx, alike) }})
 	}
 	return out
