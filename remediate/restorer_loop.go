@@ -25,11 +25,19 @@ type restorerLoop struct {
 	stepped  time.Time     // when the last step began
 	maxPause time.Duration // the longest pause after the next pass that does no step
 
-	mu       sync.Mutex  // guards what follows
-	timer    *time.Timer // begins the next pass
-	underway bool        // a pass is under way, or the last one has ended
-	asked    bool        // begin was called while it could not begin a pass
+	mu    sync.Mutex // guards what follows
+	state loopState
+	timer *time.Timer // begins the next pass
+	asked bool        // begin was called before start, or while a pass was under way
 }
+
+type loopState int
+
+const (
+	pausing loopState = iota // the timer or begin begins the next pass
+	atWork                   // a pass is under way
+	over                     // ctx has ended, and no pass follows
+)
 
 // start begins the first pass, and returns at once. ended is called once, after the last pass. Restorers of thousands
 // of scopes start at the same time. So that not all of them work at once, two times are shorter by a random share
@@ -41,20 +49,22 @@ func (l *restorerLoop) start(now time.Time, share float64) {
 	l.progress.loggedAt = now
 	l.stepped, l.maxPause = now.Add(-time.Duration(share*float64(stepEvery))), idle-time.Duration(share*float64(idle))
 	l.timer = time.AfterFunc(0, l.begin)
-	context.AfterFunc(l.ctx, l.begin) // work then calls ended
+	context.AfterFunc(l.ctx, func() { l.endFrom(pausing) }) // a pass under way is finished, and then work ends the loop
 }
 
 // begin begins a pass. If one is under way, another one follows it. begin does not block.
 func (l *restorerLoop) begin() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.underway || l.timer == nil { // nil: start is about to begin the first one
+	switch {
+	case l.state == over:
+	case l.state == atWork, l.timer == nil: // nil: start is about to begin the first one
 		l.asked = true
-		return
+	default:
+		l.state = atWork
+		l.timer.Stop()
+		go l.work()
 	}
-	l.underway = true
-	l.timer.Stop()
-	go l.work()
 }
 
 // work does one pass after the other until there is a pause between two, or ctx has ended.
@@ -64,19 +74,33 @@ func (l *restorerLoop) work() {
 			return
 		}
 	}
-	l.ended()
+	l.endFrom(atWork)
+}
+
+// endFrom ends the loop if it is in this state.
+func (l *restorerLoop) endFrom(state loopState) {
+	l.mu.Lock()
+	ends := l.state == state
+	if ends {
+		l.state = over
+		l.timer.Stop()
+	}
+	l.mu.Unlock()
+	if ends {
+		l.ended()
+	}
 }
 
 // endPass ends a pass, and reports whether there is a pause before the next one. There is none if begin was called
-// meanwhile.
+// meanwhile, or ctx has ended.
 func (l *restorerLoop) endPass(pause time.Duration) (pauses bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if pause == 0 || l.asked {
+	if pause == 0 || l.asked || l.ctx.Err() != nil {
 		l.asked = false
 		return false
 	}
-	l.underway = false
+	l.state = pausing
 	l.timer.Reset(pause)
 	return true
 }
