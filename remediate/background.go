@@ -35,14 +35,13 @@ func (in intake) commitWhileAsking(ctx context.Context, fs []detection.Finding, 
 			in.memory.wakeUp()
 		}
 	}
-	var observed, learned <-chan struct{}
-	if has(detection.Deleted) {
-		observed = in.inBackground(func() { defer ended(); in.observeNamed(ctx, fs) })
+	observes := has(detection.Deleted) && in.inBackground(func() { defer ended(); in.observeNamed(ctx, fs) }) != nil
+	if observes {
 		runtime.Gosched() // the call goes out first: its answer takes longer than the commit
-	}
-	if observed == nil {
+	} else {
 		ended()
 	}
+	var learned <-chan struct{}
 	if has(detection.Created) {
 		if learned = in.inBackground(func() { in.learnCreatedInTime(ctx, fs) }); learned == nil {
 			in.refreshes.Soon(in.store.scope)
