@@ -12,7 +12,7 @@ import (
 )
 
 // create calls CreateFlowLogs once for one incident and records the answer. The same
-// incident always makes the same call (I4), so a crash before the commit costs nothing.
+// incident always makes the same call (I4), so after a crash before the commit it is only repeated.
 func (r restorer) create(ctx context.Context, i incident.Incident) (done bool, err error) {
 	if !r.client.pace.creates.allow(r.store.now()) {
 		return false, nil // the pace allows no call now: the incident stays due
