@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"flowkeeper/internal/retry"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate/incident"
 )
@@ -61,10 +60,6 @@ func (r *Remediator) RestoreByHand(ctx context.Context, s inventory.Scope, id st
 	if err != nil {
 		return i, false, err
 	}
-	wait := r.Pause
-	if wait == nil {
-		wait = retry.Sleep
-	}
 	for range 5 {
 		if i, err = by.reconcileByHand(ctx, id); err != nil || !i.Pending() {
 			return i, false, err
@@ -73,7 +68,7 @@ func (r *Remediator) RestoreByHand(ctx context.Context, s inventory.Scope, id st
 		if pause > 5*time.Second {
 			break
 		}
-		if !wait(ctx, pause) {
+		if !r.Pause(ctx, pause) {
 			return i, false, ctx.Err()
 		}
 	}
