@@ -45,7 +45,7 @@ func TestI5MergeNeverForgets(t *testing.T) {
 				}
 			case "release":
 				id := pick()
-				_, err := s.store.Change(t.Context(), func(r *inventory.Row) bool {
+				_, err := s.store.ChangeRows(t.Context(), func(r *inventory.Row) bool {
 					r.ReleasedUntil, r.ReleaseReason = s.now.Add(time.Hour), "planned"
 					return r.ID == id
 				})

@@ -316,7 +316,7 @@ func (s *scene) changeEvent(id string, change func(*incident.Event)) {
 // release lets flow logs be deleted for a time, as an operator does. Without IDs it releases all flow logs.
 func (s *scene) release(d time.Duration, ids ...string) {
 	s.t.Helper()
-	n, err := s.store.Change(s.t.Context(), func(r *inventory.Row) bool {
+	n, err := s.store.ChangeRows(s.t.Context(), func(r *inventory.Row) bool {
 		r.ReleasedAt, r.ReleasedUntil = s.now.Add(-time.Minute), s.now.Add(d)
 		return len(ids) == 0 || slices.Contains(ids, r.ID)
 	})

@@ -130,7 +130,7 @@ func releaseFlowLogs(ctx context.Context, s state, r release) error {
 	now := s.now()
 	var found int
 	var changed []inventory.Row
-	n, err := s.Change(ctx, func(row *inventory.Row) bool {
+	n, err := s.ChangeRows(ctx, func(row *inventory.Row) bool {
 		if !r.matches(*row) {
 			return false
 		}

@@ -228,7 +228,7 @@ func (h *house) inFile(asDaemon bool, fn func(context.Context, *store.Store) err
 func (h *house) release(until time.Time) {
 	h.t.Helper()
 	h.inFile(false, func(ctx context.Context, s *store.Store) error {
-		n, err := s.Change(ctx, func(r *inventory.Row) bool {
+		n, err := s.ChangeRows(ctx, func(r *inventory.Row) bool {
 			r.Release(time.Now().Add(-time.Minute), until, "maintenance")
 			return true
 		})

@@ -183,10 +183,10 @@ func TestAFullDiskTakesDeletions(t *testing.T) {
 		a.Minor, a.Text = false, strings.Repeat("x", 64<<20)
 		return tx.AddAlert(a)
 	}
-	of := func(fn func(*Tx) error) *change {
-		return &change{fn: func(t *Tx) error { return fn(t) }, done: make(chan struct{})}
+	of := func(fn func(*Tx) error) *update {
+		return &update{fn: func(t *Tx) error { return fn(t) }, done: make(chan struct{})}
 	}
-	group := []*change{of(huge), of(deletion(2000))}
+	group := []*update{of(huge), of(deletion(2000))}
 	s.commit(context.Background(), group)
 	if !Unwritable(group[0].err) || group[1].err != nil {
 		t.Errorf("%v, %v", group[0].err, group[1].err)

@@ -19,58 +19,58 @@ func (f *file) Update(ctx context.Context, fn func(*Tx) error) error {
 	return f.updateWithin(ctx, 0, fn)
 }
 
-// updateWithin is Update that waits, for delay at most, for another change to share a
+// updateWithin is Update that waits, for delay at most, for another update to share a
 // commit with.
 func (f *file) updateWithin(ctx context.Context, delay time.Duration, fn func(*Tx) error) error {
-	c := &change{fn: fn, done: make(chan struct{}), lead: make(chan struct{})}
-	if f.join(c, delay) {
-		f.commit(context.WithoutCancel(ctx), f.take()) // its own change is among them
+	u := &update{fn: fn, done: make(chan struct{}), lead: make(chan struct{})}
+	if f.join(u, delay) {
+		f.commit(context.WithoutCancel(ctx), f.take()) // its own update is among them
 		f.next()
 	}
-	return c.err
+	return u.err
 }
 
 // commit runs a group in one transaction. If the disk is full, it drops rows and tries again,
-// until nothing may be dropped. Then it tries each change alone: there may be room for a
-// small change, and not for the group.
-func (f *file) commit(ctx context.Context, group []*change) {
+// until nothing may be dropped. Then it tries each update alone: there may be room for a
+// small update, and not for the group.
+func (f *file) commit(ctx context.Context, group []*update) {
 	err := f.try(ctx, group)
 	for f.daemon && outOfRoom(err) && f.makeRoom(ctx) {
 		err = f.try(ctx, group)
 	}
 	alone := f.daemon && outOfRoom(err) && len(group) > 1
-	for _, c := range group {
+	for _, u := range group {
 		if alone {
-			err = f.try(ctx, []*change{c})
+			err = f.try(ctx, []*update{u})
 		}
-		if c.err == nil {
-			c.err = err
+		if u.err == nil {
+			u.err = err
 		}
-		close(c.done)
+		close(u.done)
 	}
 }
 
-// try runs a group in one transaction. If a change fails, all run again, each in a savepoint.
-// There are none at first: SQLite copies each page that changes after a savepoint, and changes rarely fail.
-func (f *file) try(ctx context.Context, group []*change) error {
+// try runs a group in one transaction. If an update fails, all run again, each in a savepoint.
+// There are none at first: SQLite copies each page that changes after a savepoint, and updates rarely fail.
+func (f *file) try(ctx context.Context, group []*update) error {
 	err := f.together(ctx, group, false)
-	if failed := func(c *change) bool { return c.err != nil }; len(group) > 1 && slices.ContainsFunc(group, failed) && !outOfRoom(err) {
+	if failed := func(u *update) bool { return u.err != nil }; len(group) > 1 && slices.ContainsFunc(group, failed) && !outOfRoom(err) {
 		err = f.together(ctx, group, true)
 	}
 	return err
 }
 
-// together runs a group in one transaction. With savepoints, a change that fails does not
+// together runs a group in one transaction. With savepoints, an update that fails does not
 // fail the others.
-func (f *file) together(ctx context.Context, group []*change, savepoints bool) error {
+func (f *file) together(ctx context.Context, group []*update, savepoints bool) error {
 	held := f.held.Load()
-	for _, c := range group {
-		c.err = nil
+	for _, u := range group {
+		u.err = nil
 	}
 	err := f.transact(ctx, func(t *Tx) (err error) {
 		t.bill = &bill{}
-		for _, c := range group {
-			if err := c.runIn(t.tx, savepoints); err != nil {
+		for _, u := range group {
+			if err := u.runIn(t.tx, savepoints); err != nil {
 				return err
 			}
 		}
@@ -119,23 +119,23 @@ func (f *file) transact(ctx context.Context, fn func(*Tx) error) (err error) {
 	return nil
 }
 
-// runIn runs a change in the transaction of its group. A change that fails is rolled back to
+// runIn runs an update in the transaction of its group. An update that fails is rolled back to
 // its savepoint or, without one, with the whole transaction.
-func (c *change) runIn(group *tx, savepoint bool) error {
+func (u *update) runIn(group *tx, savepoint bool) error {
 	if savepoint {
 		if err := group.exec(`SAVEPOINT change`); err != nil {
 			return err
 		}
 	}
 	own := &tx{ctx: group.ctx, between: group.between, q: group.q, f: group.f, bill: group.bill}
-	c.err = c.run(whole(own))
+	u.err = u.run(whole(own))
 	switch {
-	case c.err == nil:
+	case u.err == nil:
 		group.droppedRows += own.droppedRows
 		group.droppedUnsent += own.droppedUnsent
 		group.delivers = append(group.delivers, own.delivers...)
-	case !savepoint, outOfRoom(c.err): // SQLite may have ended the transaction
-		return c.err
+	case !savepoint, outOfRoom(u.err): // SQLite may have ended the transaction
+		return u.err
 	default:
 		if err := group.exec(`ROLLBACK TO change`); err != nil {
 			return err
@@ -147,15 +147,15 @@ func (c *change) runIn(group *tx, savepoint bool) error {
 	return nil
 }
 
-// run calls the change. A panic fails only this change: the others of the group go on, and
+// run calls the update. A panic fails only this update: the others of the group go on, and
 // so do the callers that wait for the commit.
-func (c *change) run(t *Tx) (err error) {
+func (u *update) run(t *Tx) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("panic in a change of the state file: %v\n%s", p, debug.Stack())
 		}
 	}()
-	return c.fn(t)
+	return u.fn(t)
 }
 
 // View runs fn on one consistent state, reading only.
@@ -191,7 +191,7 @@ const (
 )
 
 // Unwritable reports whether a commit failed because of the file or its disk, and
-// not because of the change.
+// not because of the update.
 func Unwritable(err error) bool {
 	if code := (*sqlite.Error)(nil); errors.As(err, &code) {
 		return slices.Contains([]int{readOnly, ioError, full, cant}, code.Code()&0xff)

@@ -157,7 +157,7 @@ func TestCommandsWhileTheDaemonRuns(t *testing.T) {
 		t.Error("the daemon's own write looks like another's")
 	}
 	c := openAs(t, path, Options{})
-	n, err := c.Change(t.Context(), func(r *inventory.Row) bool { r.ReleaseReason = "test"; return r.ID == "fl-1" })
+	n, err := c.ChangeRows(t.Context(), func(r *inventory.Row) bool { r.ReleaseReason = "test"; return r.ID == "fl-1" })
 	if err != nil || n != 1 {
 		t.Fatalf("changed %d, %v", n, err)
 	}

@@ -212,7 +212,7 @@ func TestAReleaseLeavesTheWriterFree(t *testing.T) {
 	}
 	command := openAs(t, s.path, Options{Now: func() time.Time { return noon }})
 	asked, seen := map[string]int{}, map[int64]bool{}
-	changed, err := command.Change(t.Context(), func(r *inventory.Row) bool {
+	changed, err := command.ChangeRows(t.Context(), func(r *inventory.Row) bool {
 		asked[r.ID]++
 		seen[s.count(t, `SELECT count(*) FROM flow_logs WHERE released_until IS NOT NULL`)] = true // what others see committed by now
 		r.ReleasedUntil = noon.Add(time.Hour)

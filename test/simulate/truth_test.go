@@ -175,7 +175,7 @@ func (p *play) release() {
 	p.say("  release %s", f.ID)
 	for _, d := range p.daemons {
 		d.alive()
-		_, err := d.store.Change(context.Background(), func(r *inventory.Row) bool {
+		_, err := d.store.ChangeRows(context.Background(), func(r *inventory.Row) bool {
 			if r.ID != f.ID || r.State != inventory.Live {
 				return false
 			}

@@ -11,12 +11,12 @@ import (
 // longestPause is the longest time that SQLite sleeps before it tries again to lock the file.
 const longestPause = 100 * time.Millisecond
 
-// Change runs fn on each row, and writes the rows for which fn returns true. It returns
+// ChangeRows runs fn on each row, and writes the rows for which fn returns true. It returns
 // how many these are. Each transaction has at most a page of rows, so that a daemon can
 // commit between two of them: a deletion must not wait for a release of many thousand
 // rows. If it fails, or the process ends, the rows up to there stay changed: run it again
 // for the rest.
-func (s *Store) Change(ctx context.Context, fn func(r *inventory.Row) bool) (n int, err error) {
+func (s *Store) ChangeRows(ctx context.Context, fn func(r *inventory.Row) bool) (n int, err error) {
 	for after := int64(0); ; {
 		if err := ctx.Err(); err != nil {
 			return n, err
@@ -24,7 +24,7 @@ func (s *Store) Change(ctx context.Context, fn func(r *inventory.Row) bool) (n i
 		began, changed, last := time.Now(), 0, after
 		err := s.Update(ctx, func(t *Tx) error {
 			changed, last = 0, after
-			rows, err := t.after(after)
+			rows, err := t.flowLogs.after(after)
 			if err != nil {
 				return err
 			}
