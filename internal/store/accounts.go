@@ -24,7 +24,7 @@ func (s *Store) Accounts(ctx context.Context) (members []organization.Member, li
 			listed, err = time.Parse(time.RFC3339Nano, at)
 		}
 		if err == nil {
-			members, err = t.members()
+			members, err = t.accounts.members()
 		}
 		return err
 	})
@@ -35,7 +35,7 @@ func (s *Store) Accounts(ctx context.Context) (members []organization.Member, li
 // missing in it has departed: its row stays, and so do its flow logs.
 func (s *Store) SetAccounts(ctx context.Context, l organization.Listing) (c organization.Changes, err error) {
 	err = s.Update(ctx, func(t *Tx) error {
-		before, err := t.members()
+		before, err := t.accounts.members()
 		if err != nil {
 			return err
 		}

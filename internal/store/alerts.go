@@ -42,7 +42,7 @@ func (t alerts) HasAlert(id string) (bool, error) {
 }
 
 func (t *Tx) addAlert(a alert.Alert, sinks []string) error {
-	text, cost := body(t.named(a).Stored()), int64(0)
+	text, cost := body(t.naming.named(a).Stored()), int64(0)
 	if a.Minor {
 		cost = t.charge(rowBytes(len(text)) + 256 + 192*int64(len(sinks)))
 	}
@@ -75,7 +75,7 @@ func answers(a alert.Alert) string {
 // addDeliveries puts an alert into the queues of sinks. What is to go before it, because it is
 // about the same thing, becomes as urgent as it.
 func (t alerts) addDeliveries(num int64, a alert.Alert, text string, sinks []string) error {
-	due, err := t.due(a, sinks)
+	due, err := t.dueAt(a, sinks)
 	if err != nil {
 		return err
 	}
@@ -101,8 +101,8 @@ func (t alerts) addDeliveries(num int64, a alert.Alert, text string, sinks []str
 	return nil
 }
 
-// due is when an alert is due at each of its sinks, in milliseconds: see sink.Due.
-func (t alerts) due(a alert.Alert, sinks []string) (map[string]int64, error) {
+// dueAt is when an alert is due at each of its sinks, in milliseconds: see sink.Due.
+func (t alerts) dueAt(a alert.Alert, sinks []string) (map[string]int64, error) {
 	var resolved []sink.Receipt
 	if after, ok := sink.Resolved(a); ok {
 		campaign := ""

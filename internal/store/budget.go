@@ -200,7 +200,7 @@ func (f *file) makeRoom(ctx context.Context) bool {
 	for most := int64(dropAtOnce); most > 0; most /= 10 {
 		var done bool
 		err := f.transact(ctx, func(t *Tx) error {
-			_, err := t.drop(maxDroppable, most)
+			_, err := t.droppable.drop(maxDroppable, most)
 			if err == nil && t.droppedRows == 0 {
 				err = t.dropUnneeded(most)
 			}

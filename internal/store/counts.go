@@ -149,7 +149,7 @@ func (s counts) Counts(ctx context.Context) (c Counts, err error) {
 		if c.FirstDecoys, err = allValues[string](t, firstDecoys); err != nil {
 			return err
 		}
-		if c.RefreshedAt, err = t.refreshes(); err != nil {
+		if c.RefreshedAt, err = t.flowLogs.refreshes(); err != nil {
 			return err
 		}
 		c.Size, err = firstValue[int64](t, `SELECT page_count * page_size FROM pragma_page_count, pragma_page_size`)

@@ -52,7 +52,7 @@ func (t *Tx) PutFlowLog(r inventory.Row) error {
 	var target, released any
 	if r.Rehearsable() {
 		of := delivery.TargetOf(r.FlowLog)
-		num, err := t.target(r.Scope, body(of))
+		num, err := t.targetNumber(r.Scope, body(of))
 		if err == nil {
 			err = t.addDependencies(r.Scope, of, body(of))
 		}
@@ -82,8 +82,8 @@ func decoyDue(r inventory.Row) any {
 	return nil
 }
 
-// target is the number of a delivery target in a scope. It stores a new target.
-func (t flowLogs) target(s inventory.Scope, needs string) (int64, error) {
+// targetNumber is the number of a delivery target in a scope. It stores a new target.
+func (t flowLogs) targetNumber(s inventory.Scope, needs string) (int64, error) {
 	num, err := firstValue[int64](t, `SELECT num FROM targets WHERE account = ? AND region = ? AND needs = ?`, s.Account, s.Region, needs)
 	if err != nil || num > 0 {
 		return num, err

@@ -30,7 +30,7 @@ func (s lists) FlowLogs(ctx context.Context, yield func(inventory.Row) error) er
 // FindFlowLogs lists the rows of the snapshot that f chooses, each with its
 // fate, by account, Region and ID.
 func (s lists) FindFlowLogs(ctx context.Context, f Filter, yield func(inventory.Row, Fate) error) error {
-	refreshed, err := viewed(ctx, s.file, func(t *Tx) (map[inventory.Scope]time.Time, error) { return t.refreshes() })
+	refreshed, err := viewed(ctx, s.file, func(t *Tx) (map[inventory.Scope]time.Time, error) { return t.flowLogs.refreshes() })
 	if err != nil {
 		return err
 	}
@@ -67,7 +67,7 @@ func (s lists) FindFlowLogs(ctx context.Context, f Filter, yield func(inventory.
 
 // FindFlowLog finds a row by its ID alone, in any scope.
 func (s lists) FindFlowLog(ctx context.Context, id string) (row inventory.Row, ok bool, err error) {
-	err = s.View(ctx, func(t *Tx) (err error) { row, ok, err = t.find(`id = ?`, id); return err })
+	err = s.View(ctx, func(t *Tx) (err error) { row, ok, err = t.flowLogs.find(`id = ?`, id); return err })
 	return row, ok, err
 }
 

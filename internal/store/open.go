@@ -129,12 +129,12 @@ func (f *file) prepare(ctx context.Context) error {
 		return fmt.Errorf("write %s: %w", f.path, err)
 	}
 	err := f.transact(ctx, func(t *Tx) error {
-		held, err := t.sum()
+		held, err := t.droppable.sum()
 		if err != nil {
 			return err
 		}
 		f.held.Store(held)
-		return t.fill()
+		return t.dependencies.fill()
 	})
 	if err != nil {
 		return err

@@ -64,7 +64,7 @@ func (t *Tx) endSinkOutage(sink string) error {
 	if err := t.setFact(sinkOutage+sink, ""); err != nil {
 		return err
 	}
-	return t.addForOthers(end, sink)
+	return t.addAlertForOthers(end, sink)
 }
 
 // leftOver is whether there is an alert that a sink has not taken in sink.HoldTriesRefused tries, after which
@@ -77,8 +77,8 @@ var leftOver = fmt.Sprintf(`SELECT EXISTS (SELECT 1 FROM deliveries INDEXED BY d
 // empty: none did, or another has said since that it takes alerts again. State files have it under this name.
 const sinkOutage = outageFacts + "sink "
 
-// addForOthers adds an alert about one sink for the others.
-func (t *Tx) addForOthers(a alert.Alert, sink string) error {
+// addAlertForOthers adds an alert about one sink for the others.
+func (t *Tx) addAlertForOthers(a alert.Alert, sink string) error {
 	return t.addAlert(a, slices.DeleteFunc(t.f.sinksOf(a), func(name string) bool { return name == sink }))
 }
 
@@ -118,7 +118,7 @@ func (t *Tx) addNotTaken(sink, alertID, cause string) error {
 	if err := t.setFact(sinkOutage+sink, day); err != nil {
 		return err
 	}
-	return t.addForOthers(notice, sink)
+	return t.addAlertForOthers(notice, sink)
 }
 
 // Retry makes an alert's unsent deliveries due at once, parked ones too. It

@@ -57,11 +57,11 @@ func (s outbox) Next(ctx context.Context, sink string, choice sink.Choice) (d si
 		}
 		args := []any{sink, now.UnixMilli(), now.Add(farthestTry).UnixMilli()}
 		if !choice.WaitingSince.IsZero() {
-			if d, ok, err = t.firstOf(longestWaiting, append(args, choice.WaitingSince.UnixMilli())...); err != nil || ok {
+			if d, ok, err = t.firstDelivery(longestWaiting, append(args, choice.WaitingSince.UnixMilli())...); err != nil || ok {
 				return err
 			}
 		}
-		if d, ok, err = t.firstOf(mostUrgent, args...); err != nil || ok {
+		if d, ok, err = t.firstDelivery(mostUrgent, args...); err != nil || ok {
 			return err
 		}
 		_, err := firstRow(t, []any{&d.NextAt}, soonest, sink)
@@ -73,7 +73,7 @@ func (s outbox) Next(ctx context.Context, sink string, choice sink.Choice) (d si
 	return d, ok, err
 }
 
-func (t alerts) firstOf(from string, args ...any) (d sink.Delivery, ok bool, err error) {
+func (t alerts) firstDelivery(from string, args ...any) (d sink.Delivery, ok bool, err error) {
 	ds, err := t.deliveries(from, args...)
 	if err != nil || len(ds) == 0 {
 		return d, false, err

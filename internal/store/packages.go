@@ -10,7 +10,8 @@ import (
 
 // Tx is one transaction, read or write. Each of its parts knows one table, or a few that
 // belong together, and calls no other part: what needs several is a method of Tx. Each package
-// that uses transactions declares an interface of the methods that it calls.
+// that uses transactions declares an interface of the methods that it calls. Here a call names the
+// part, as in t.dependencies.fill(), if the name of the method alone would not say what it is about.
 type Tx struct {
 	*tx
 	accounts

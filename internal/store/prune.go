@@ -227,7 +227,7 @@ func dropExcess(ctx context.Context, f *file) error {
 	for again := f.daemon; again && ctx.Err() == nil; {
 		err := f.Update(ctx, func(t *Tx) error {
 			again = false
-			held, err := t.sum()
+			held, err := t.droppable.sum()
 			if err != nil {
 				return err
 			}
@@ -236,7 +236,7 @@ func dropExcess(ctx context.Context, f *file) error {
 			if over <= 0 {
 				return nil
 			}
-			freed, err := t.drop(over, dropAtOnce)
+			freed, err := t.droppable.drop(over, dropAtOnce)
 			again = freed > 0 && freed < over
 			return err
 		})
