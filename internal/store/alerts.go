@@ -46,7 +46,8 @@ func (t *Tx) addAlert(a alert.Alert, sinks []string) error {
 	if a.Minor {
 		cost = t.charge(rowBytes(len(text)) + 256 + 192*int64(len(sinks)))
 	}
-	num, err := firstValue[int64](t, `INSERT INTO alerts (id, at, dedup_key, answers, campaign, ends, rings_on, cost, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING RETURNING num`,
+	num, err := firstValue[int64](t, `INSERT INTO alerts (id, at, dedup_key, answers, campaign, ends, rings_on, cost, body)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING RETURNING num`,
 		a.ID, a.Time.UnixMilli(), a.DedupKey, answers(a), a.CampaignID, a.EndsCampaign(), a.RingsOn(), cost, text)
 	if err != nil || num == 0 || len(sinks) == 0 {
 		return err

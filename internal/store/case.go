@@ -15,7 +15,8 @@ type cases struct{ *tx }
 // Case loads what decisions about some flow logs depend on. After an error it has what was read before that.
 func (t cases) Case(s inventory.Scope, of incident.Selection, now time.Time) (*incident.Case, error) {
 	c := &incident.Case{Scope: s, Now: now}
-	_, err := firstRow(t, []any{&c.RefreshedAt, &c.FirstRefreshAt, &c.Stale, &c.Holds}, `SELECT refreshed_at, first_at, coalesce(stale, 0) = 1, coalesce(holds, 0) = 1 FROM scopes WHERE account = ? AND region = ?`, s.Account, s.Region)
+	_, err := firstRow(t, []any{&c.RefreshedAt, &c.FirstRefreshAt, &c.Stale, &c.Holds},
+		`SELECT refreshed_at, first_at, coalesce(stale, 0) = 1, coalesce(holds, 0) = 1 FROM scopes WHERE account = ? AND region = ?`, s.Account, s.Region)
 	c.Complete = !c.FirstRefreshAt.IsZero()
 	if err == nil && !c.Holds {
 		c.AccountSince, err = firstValue[time.Time](t.tx, accountSince, s.Account, s.Region)

@@ -22,7 +22,8 @@ func (t events) PutEvent(e incident.Event) error {
 	if e.Droppable() {
 		cost = t.charge(rowBytes(len(text)) + 256)
 	}
-	return t.exec(`INSERT OR REPLACE INTO events (account, region, id, due_at, detected_at, campaign, over, cost, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+	return t.exec(`INSERT OR REPLACE INTO events (account, region, id, due_at, detected_at, campaign, over, cost, body)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		e.Scope.Account, e.Scope.Region, e.ID, t.dueBy(e.Due()), e.DetectedAt.UnixMilli(), e.CampaignID, !e.ClosedAlertedAt.IsZero(), cost, text)
 }
 

@@ -61,13 +61,22 @@ func (t *Tx) PutFlowLog(r inventory.Row) error {
 		}
 		target, released = num, millis(r.ReleasedUntil)
 	}
-	return t.exec(`INSERT INTO flow_logs (account, region, id, root_id, resource_id, state, protected, written_at, gone_at, digest, untold, target, released_until, held, failing, decoy, body)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, nullif(?, 0), ?, ?, nullif(?, 0), nullif(?, 0), ?, ?)
+	// A line of values belongs to each line of columns.
+	return t.exec(`INSERT INTO flow_logs (
+			account, region, id, root_id, resource_id,
+			state, protected, written_at, gone_at, digest,
+			untold, target, released_until,
+			held, failing, decoy, body)
+		VALUES (?, ?, ?, ?, ?,  ?, ?, ?, ?, ?,  nullif(?, 0), ?, ?,  nullif(?, 0), nullif(?, 0), ?, ?)
 		ON CONFLICT (account, region, id) DO UPDATE SET root_id = excluded.root_id, resource_id = excluded.resource_id,
 			state = excluded.state, protected = excluded.protected, written_at = excluded.written_at,
 			gone_at = excluded.gone_at, digest = excluded.digest, untold = excluded.untold,
-			target = excluded.target, released_until = excluded.released_until, held = excluded.held, failing = excluded.failing, decoy = excluded.decoy, body = excluded.body`,
-		r.Scope.Account, r.Scope.Region, r.ID, r.RootID, r.ResourceID, r.State, r.Protected, r.WrittenAt.UnixMilli(), millis(r.GoneAt), digest[:], r.NoticePending(), target, released, r.Held, r.OwesDeliveryEnd(), decoyDue(r), pack(body(r)))
+			target = excluded.target, released_until = excluded.released_until, held = excluded.held,
+			failing = excluded.failing, decoy = excluded.decoy, body = excluded.body`,
+		r.Scope.Account, r.Scope.Region, r.ID, r.RootID, r.ResourceID,
+		r.State, r.Protected, r.WrittenAt.UnixMilli(), millis(r.GoneAt), digest[:],
+		r.NoticePending(), target, released,
+		r.Held, r.OwesDeliveryEnd(), decoyDue(r), pack(body(r)))
 }
 
 // decoyDue is when the notice of a decoy is due: 0 if the decoy owes none, nil if the flow log is

@@ -21,7 +21,8 @@ const maxUnknown = 10000
 func (t incidents) PutIncident(i incident.Incident) error {
 	t.f.changes.Add(1)
 	if !i.Known && !t.bounded {
-		there, err := firstValue[bool](t, `SELECT EXISTS (SELECT 1 FROM incidents WHERE account = ? AND region = ? AND id = ?)`, i.Scope.Account, i.Scope.Region, i.FlowLogID)
+		there, err := firstValue[bool](t, `SELECT EXISTS (SELECT 1 FROM incidents WHERE account = ? AND region = ? AND id = ?)`,
+			i.Scope.Account, i.Scope.Region, i.FlowLogID)
 		if err != nil {
 			return err
 		}
@@ -40,11 +41,19 @@ func (t incidents) PutIncident(i incident.Incident) error {
 	if !i.Known {
 		cost = t.charge(rowBytes(len(text)) + 640 + maxUnknownHistory*rowBytes(len(body(i.Actor))+480))
 	}
-	return t.exec(`INSERT OR REPLACE INTO incidents
-		(account, region, id, root_id, resource_id, state, reason, known, event_id, detected_at, first_seen_at, restored_at, wait_until, next_at, settled_at, cost, tried, call_key, body)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		i.Scope.Account, i.Scope.Region, i.FlowLogID, i.RootID, i.ResourceID, i.State, i.Reason, i.Known, i.EventID,
-		i.DetectedAt.UnixMilli(), i.Seniority().UnixMilli(), millis(i.RestoredAt), millis(i.WaitUntil), t.dueBy(i.NextAttemptAt), terminalAt, cost, incident.PastTurns(i), i.CallKey(), text)
+	// A line of values belongs to each line of columns.
+	return t.exec(`INSERT OR REPLACE INTO incidents (
+			account, region, id, root_id, resource_id,
+			state, reason, known, event_id,
+			detected_at, first_seen_at, restored_at,
+			wait_until, next_at, settled_at,
+			cost, tried, call_key, body)
+		VALUES (?, ?, ?, ?, ?,  ?, ?, ?, ?,  ?, ?, ?,  ?, ?, ?,  ?, ?, ?, ?)`,
+		i.Scope.Account, i.Scope.Region, i.FlowLogID, i.RootID, i.ResourceID,
+		i.State, i.Reason, i.Known, i.EventID,
+		i.DetectedAt.UnixMilli(), i.Seniority().UnixMilli(), millis(i.RestoredAt),
+		millis(i.WaitUntil), t.dueBy(i.NextAttemptAt), terminalAt,
+		cost, incident.PastTurns(i), i.CallKey(), text)
 }
 
 // dropUnknown drops incidents of unknown flow logs if there are too many, those that are not
