@@ -2,6 +2,7 @@ package store
 
 import (
 	"os"
+	"path/filepath"
 	"reflect"
 	"regexp"
 	"strings"
@@ -44,16 +45,16 @@ var namesIn = regexp.MustCompile(`\$\.([A-Za-z_.]+)|->> '([A-Za-z_]+)'`)
 // The test leaves out the migrations: they read the names of earlier versions.
 func TestSQLReadsNamesThatTheTypesHave(t *testing.T) {
 	t.Parallel()
-	files, err := os.ReadDir(".")
+	files, err := filepath.Glob("*.go")
 	if err != nil {
 		t.Fatal(err)
 	}
 	read := map[string]bool{}
-	for _, f := range files {
-		if name := f.Name(); name == "schema.go" || strings.HasSuffix(name, "_test.go") {
+	for _, name := range files {
+		if name == "schema.go" || strings.HasSuffix(name, "_test.go") {
 			continue
 		}
-		text, err := os.ReadFile(f.Name())
+		text, err := os.ReadFile(name)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -61,7 +62,7 @@ func TestSQLReadsNamesThatTheTypesHave(t *testing.T) {
 			path := m[1] + m[2]
 			read[path] = true
 			if inJSON[path] == nil {
-				t.Errorf("%s reads %s from JSON: add its type to inJSON", f.Name(), path)
+				t.Errorf("%s reads %s from JSON: add its type to inJSON", name, path)
 			}
 		}
 	}
