@@ -118,10 +118,10 @@ type Remediator struct {
 
 	tasks sync.WaitGroup // calls to AWS that go on after RecordFindings
 
-	asking chan struct{} // holds one for each restorer that asks the store what is due
+	asking chan struct{} // set by setDefaults; holds one for each restorer that asks the store what is due
 
 	mu       sync.Mutex
-	memories map[inventory.Scope]*scopeMemory // guarded by mu
+	memories map[inventory.Scope]*scopeMemory // guarded by mu; set by setDefaults
 	foreign  foreignScopes                    // guarded by mu
 }
 

@@ -33,7 +33,10 @@ type Tx struct {
 
 // whole is a transaction with all of its parts.
 func whole(t *tx) *Tx {
-	return &Tx{t, accounts{t}, alerts{t}, approvals{t}, campaigns{t}, cases{t}, dependencies{t}, destinations{t}, droppable{t}, events{t}, facts{t}, flowLogs{t}, incidents{t}, naming{t}, rehearsals{t}, repeats{t}}
+	return &Tx{
+		t, accounts{t}, alerts{t}, approvals{t}, campaigns{t}, cases{t}, dependencies{t}, destinations{t}, droppable{t},
+		events{t}, facts{t}, flowLogs{t}, incidents{t}, naming{t}, rehearsals{t}, repeats{t},
+	}
 }
 
 // storeFor is the file as one package uses it: with transactions of its own, of which it
