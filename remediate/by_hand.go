@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"flowkeeper/internal/retry"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate/incident"
 )
@@ -60,6 +61,10 @@ func (r *Remediator) RestoreByHand(ctx context.Context, s inventory.Scope, id st
 	if err != nil {
 		return i, false, err
 	}
+	wait := r.Pause
+	if wait == nil {
+		wait = retry.Sleep
+	}
 	for range 5 {
 		if i, err = by.reconcileByHand(ctx, id); err != nil || !i.Pending() {
 			return i, false, err
@@ -68,7 +73,7 @@ func (r *Remediator) RestoreByHand(ctx context.Context, s inventory.Scope, id st
 		if pause > 5*time.Second {
 			break
 		}
-		if !r.Pause(ctx, pause) {
+		if !wait(ctx, pause) {
 			return i, false, ctx.Err()
 		}
 	}

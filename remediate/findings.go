@@ -53,8 +53,11 @@ func (r *Remediator) RecordFindings(ctx context.Context, findings []detection.Fi
 }
 
 func (r *Remediator) intake(s inventory.Scope) intake {
-	parts := r.parts(s)
-	return intake{scopeParts: parts, background: r.Background, meter: r.Meter, refreshes: r.Refreshes}
+	background := r.Background
+	if background == nil {
+		background = r.tasks.Go
+	}
+	return intake{scopeParts: r.parts(s), background: background, meter: r.Meter, refreshes: r.Refreshes}
 }
 
 // ignoreForeign logs a record of a scope that is not configured. A deletion whose record states

@@ -7,7 +7,6 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"flowkeeper/internal/retry"
 	"flowkeeper/inventory"
 )
 
@@ -29,23 +28,47 @@ func (r *Remediator) parts(s inventory.Scope) scopeParts {
 // newParts makes the parts with a client of the scope, which may have left the fleet since.
 func newParts(r *Remediator, s inventory.Scope, api EC2, configured bool) scopeParts {
 	m := r.memory(s)
-	st := scopeStore{store: r.Store, scope: s, configured: configured, policy: r.Policy, startedAt: m.startedAt, now: r.Now, random: r.Random, senders: r.Senders}
+	random := r.Random
+	if random == nil {
+		random = unpredictable
+	}
+	st := scopeStore{store: r.Store, scope: s, configured: configured, policy: r.Policy, startedAt: m.startedAt, now: r.Now, random: random, senders: r.Senders}
 	return scopeParts{store: st, client: client{api, s, m.pace, r.Now}, memory: m, notifier: notifier{st, r.News}, log: r.Log.With("account", s.Account, "region", s.Region)}
 }
 
 func (r *Remediator) restorer(s inventory.Scope) restorer { return newRestorer(r, r.parts(s)) }
 
 func newRestorer(r *Remediator, p scopeParts) restorer {
-	return restorer{scopeParts: p, meter: r.Meter, parallel: r.Parallel, jitter: r.Rand, asking: r.asking}
+	return restorer{scopeParts: p, meter: r.Meter, parallel: r.parallel(), jitter: jitterOf(r), asking: r.askSlots()}
 }
 
-// memory returns the memory of a scope, and makes it at its first use. The first call of all sets the defaults: each
-// method calls memory before it uses a field that has one.
+func jitterOf(r *Remediator) func() float64 {
+	if r.Rand != nil {
+		return r.Rand
+	}
+	return rand.Float64
+}
+
+// mostAsking is how many restorers ask the store at the same time what is due. Thousands of them start
+// together, and the reads of alerts must not wait for all these.
+const mostAsking = 4
+
+// askSlots holds one for each restorer that asks the store what is due.
+func (r *Remediator) askSlots() chan struct{} {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.asking == nil {
+		r.asking = make(chan struct{}, mostAsking)
+	}
+	return r.asking
+}
+
+// memory returns the memory of a scope, and makes it at its first use.
 func (r *Remediator) memory(s inventory.Scope) *scopeMemory {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.memories == nil {
-		r.setDefaults()
+		r.memories = map[inventory.Scope]*scopeMemory{}
 	}
 	m := r.memories[s]
 	if m == nil {
@@ -55,42 +78,21 @@ func (r *Remediator) memory(s inventory.Scope) *scopeMemory {
 	return m
 }
 
-// mostAsking is how many restorers ask the store at the same time what is due. Thousands of them start
-// together, and the reads of alerts must not wait for all these.
-const mostAsking = 4
-
-// setDefaults sets asking and memories, and the exported functions that are nil.
-func (r *Remediator) setDefaults() {
-	if r.Parallel == nil {
-		r.Parallel = inGoroutines
+func (r *Remediator) parallel() func(most int, tasks ...func() error) error {
+	if r.Parallel != nil {
+		return r.Parallel
 	}
-	if r.Background == nil {
-		r.Background = r.tasks.Go
+	return func(most int, tasks ...func() error) error {
+		if len(tasks) == 1 { // a goroutine of its own would grow its stack anew
+			return tasks[0]()
+		}
+		var g errgroup.Group
+		g.SetLimit(most)
+		for _, t := range tasks {
+			g.Go(t)
+		}
+		return g.Wait()
 	}
-	if r.Pause == nil {
-		r.Pause = retry.Sleep
-	}
-	if r.Rand == nil {
-		r.Rand = rand.Float64
-	}
-	if r.Random == nil {
-		r.Random = unpredictable
-	}
-	r.asking = make(chan struct{}, mostAsking)
-	r.memories = map[inventory.Scope]*scopeMemory{}
-}
-
-// inGoroutines runs tasks in goroutines, at most so many at the same time.
-func inGoroutines(most int, tasks ...func() error) error {
-	if len(tasks) == 1 { // a goroutine of its own would grow its stack anew
-		return tasks[0]()
-	}
-	var g errgroup.Group
-	g.SetLimit(most)
-	for _, t := range tasks {
-		g.Go(t)
-	}
-	return g.Wait()
 }
 
 // unpredictable returns bytes from crypto/rand.

@@ -118,11 +118,10 @@ type Remediator struct {
 
 	tasks sync.WaitGroup // calls to AWS that go on after RecordFindings
 
-	asking chan struct{} // set by setDefaults; holds one for each restorer that asks the store what is due
-
 	mu       sync.Mutex
-	memories map[inventory.Scope]*scopeMemory // guarded by mu; set by setDefaults
+	memories map[inventory.Scope]*scopeMemory // guarded by mu
 	foreign  foreignScopes                    // guarded by mu
+	asking   chan struct{}                    // made under mu: see askSlots
 }
 
 // Wait returns once the calls to AWS that go on after RecordFindings have ended. They end soon
@@ -135,7 +134,7 @@ func (r *Remediator) Wait() { r.tasks.Wait() }
 // answered, so that many slow creates do not look like a hang.
 func (r *Remediator) Start(ctx context.Context, s inventory.Scope, keepAlive, ended func()) {
 	api, configured := r.Fleet.EC2(s) // the restorer keeps it, also while the scope leaves the fleet
-	m := r.memory(s)
+	m, jitter := r.memory(s), jitterOf(r)
 	l := &restorerLoop{
 		restorer: func() restorer { return newRestorer(r, newParts(r, s, api, configured)) },
 		ctx:      ctx, keepAlive: keepAlive,
@@ -145,7 +144,7 @@ func (r *Remediator) Start(ctx context.Context, s inventory.Scope, keepAlive, en
 		},
 	}
 	m.setWake(l.begin)
-	l.start(r.Now(), r.Rand())
+	l.start(r.Now(), jitter())
 }
 
 // Reconcile does one step in one scope, as far as the scope's pace allows at this moment. It
@@ -190,7 +189,7 @@ func (r *Remediator) refresh(ctx context.Context, parts scopeParts, api inventor
 	if r.Refreshes != nil {
 		api = announced{api, func() func(error) { return r.Refreshes.Asks(ctx, parts.store.scope) }}
 	}
-	counts, err := refresher{scopeParts: parts, api: api, snapshot: r.Snapshot, parallel: r.Parallel}.refresh(ctx)
+	counts, err := refresher{scopeParts: parts, api: api, snapshot: r.Snapshot, parallel: r.parallel()}.refresh(ctx)
 	if err != nil {
 		return counts, err
 	}
