@@ -20,7 +20,7 @@ type client struct {
 	now   func() time.Time
 }
 
-// observe asks AWS what is on the resources. The caller has taken a token of pace.describes.
+// observe asks AWS what is on the resources.
 func (c client) observe(ctx context.Context, resources []string) incident.Observation {
 	o := incident.Observation{At: c.now(), Resources: map[string]bool{}}
 	for _, id := range resources {

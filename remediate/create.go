@@ -29,7 +29,6 @@ func (r restorer) createOne(ctx context.Context, i incident.Incident) error {
 	r.client.recordThrottle(r.client.pace.creates, err)
 	var after incident.Observation
 	if a.AsksToObserve() {
-		r.client.pace.describes.reserve(r.store.now())
 		after = r.client.observe(call, []string{i.ResourceID})
 	}
 	of := selection([]incident.Incident{i}, map[string]incident.Observation{i.ResourceID: after})
