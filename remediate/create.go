@@ -28,7 +28,7 @@ func (r restorer) createOne(ctx context.Context, i incident.Incident) error {
 	a := answer.OfCreate(out, err)
 	r.client.recordThrottle(r.client.pace.creates, err)
 	var after incident.Observation
-	if a.AsksToObserve() {
+	if a.AsksToObserve() { // without a token of the pace: with many decoys, first attempts would wait for tokens
 		after = r.client.observe(call, []string{i.ResourceID})
 	}
 	of := selection([]incident.Incident{i}, map[string]incident.Observation{i.ResourceID: after})

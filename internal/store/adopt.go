@@ -116,7 +116,7 @@ type adoption struct {
 
 // run takes out of a copy what does not count, and adds the alert of it.
 func (a *adoption) run() error {
-	for _, step := range []func() error{a.emptyTables, a.dropForged, a.takeRows, a.dropStrays, a.takePipelines, a.takeAccounts, a.forgetFacts, a.endBursts, a.resetColumns, a.takeScopes, a.dropDeliveries, a.writeAlerts} {
+	for _, step := range []func() error{a.emptyTables, a.dropForged, a.dropUnreadableEvents, a.takeRows, a.dropStrays, a.takePipelines, a.takeAccounts, a.forgetFacts, a.endBursts, a.resetColumns, a.takeScopes, a.dropDeliveries, a.writeAlerts} {
 		if err := step(); err != nil {
 			return err
 		}
@@ -148,6 +148,7 @@ func (a *adoption) forgetFacts() error {
 func (a *adoption) dropForged() error {
 	return a.execEach([]string{
 		`DELETE FROM flow_logs WHERE num < 1`,
+		`DELETE FROM events WHERE rowid < 1`,
 		`DELETE FROM deliveries WHERE alert < 1`,
 		`DELETE FROM alerts WHERE num < 1`,
 	})
@@ -235,6 +236,29 @@ func (a *adoption) dropStrays() error {
 		}
 	}
 	return err
+}
+
+// dropUnreadableEvents drops the events that the daemon could not read: because of one, it could not record
+// the deletion with the same ID, and each step of a restorer would fail.
+func (a *adoption) dropUnreadableEvents() error {
+	type stored struct {
+		num  int64
+		body any
+	}
+	for after := int64(0); ; {
+		part, err := allRows(a, func(x *stored) []any { return []any{&x.num, &x.body} }, `SELECT rowid, body FROM events WHERE rowid > ? ORDER BY rowid LIMIT ?`, after, page)
+		if err != nil || len(part) == 0 {
+			return err
+		}
+		for _, x := range part {
+			after = x.num
+			if (asJSON{new(incident.Event)}).Scan(x.body) != nil {
+				if err := a.exec(`DELETE FROM events WHERE rowid = ?`, x.num); err != nil {
+					return err
+				}
+			}
+		}
+	}
 }
 
 // drop forgets an incident.

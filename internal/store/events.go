@@ -10,11 +10,16 @@ import (
 	"flowkeeper/remediate/notify"
 )
 
-// events has the table of that name.
+// events has the table of that name. The columns say which event a row is about, and not its body: the
+// body of a forged copy may name another one.
 type events struct{ *tx }
 
 func (t events) Event(s inventory.Scope, id string) (incident.Event, bool, error) {
-	return firstBody[incident.Event](t, `SELECT body FROM events WHERE account = ? AND region = ? AND id = ?`, s.Account, s.Region, id)
+	e, ok, err := firstBody[incident.Event](t, `SELECT body FROM events WHERE account = ? AND region = ? AND id = ?`, s.Account, s.Region, id)
+	if ok {
+		e.Scope, e.ID = s, id
+	}
+	return e, ok, err
 }
 
 func (t events) PutEvent(e incident.Event) error {
@@ -64,8 +69,8 @@ func (t events) EventsOf(s inventory.Scope, ids ...string) ([]string, error) {
 }
 
 func (t events) DueEvents(s inventory.Scope, now time.Time) ([]incident.Event, error) {
-	return allBodies[incident.Event](t, `SELECT body FROM events WHERE account = ? AND region = ? AND (due_at <= ? OR due_at > ?) LIMIT 100`,
-		s.Account, s.Region, now.UnixMilli(), now.Add(farthest).UnixMilli())
+	return allRows(t, func(e *incident.Event) []any { return []any{asJSON{e}, &e.Scope.Account, &e.Scope.Region, &e.ID} },
+		`SELECT body, account, region, id FROM events WHERE account = ? AND region = ? AND (due_at <= ? OR due_at > ?) LIMIT 100`, s.Account, s.Region, now.UnixMilli(), now.Add(farthest).UnixMilli())
 }
 
 func (t events) DueScopes(now time.Time) ([]inventory.Scope, error) {

@@ -63,7 +63,7 @@ func (d Deletion) EventAfter(before incident.Event, seenBefore, alerted bool, p 
 	if !alerted {
 		return e
 	}
-	e.ReopenedAt, e.RestoredAlertedAt, e.ClosedAlertedAt, e.Deadline = time.Time{}, time.Time{}, time.Time{}, time.Time{}
+	e.ReopenedAt, e.RestoredAlertedAt, e.ClosedAlertedAt, e.NotTaggedAt, e.Deadline = time.Time{}, time.Time{}, time.Time{}, time.Time{}, time.Time{}
 	return Alerted(e, d.Incidents, p, now)
 }
 
