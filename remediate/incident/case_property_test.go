@@ -194,7 +194,7 @@ func (w *world) step() {
 		w.checkLineage(id)
 	}
 	for _, id := range w.ids() {
-		if i := w.incidents[id]; i.PendingNotice() && rapid.Bool().Draw(w.t, "alerted of "+id) {
+		if i := w.incidents[id]; i.OwesStuckAlert() && rapid.Bool().Draw(w.t, "alerted of "+id) {
 			i.StuckNews, i.StuckAlertedAt = false, w.now
 			w.incidents[id] = i
 		}

@@ -84,9 +84,9 @@ var causeWords = map[Cause]string{
 	StillShown: "AWS still shows it, now and then",
 }
 
-// PendingNotice reports whether there is a reason of which there was no alert yet, and that
+// OwesStuckAlert reports whether the incident is stuck for a reason of which there was no alert yet, and that
 // still holds. The reason that a lineage flaps holds even if the flow log is back by now.
-func (i Incident) PendingNotice() bool {
+func (i Incident) OwesStuckAlert() bool {
 	if i.Stuck == nil {
 		return false
 	}

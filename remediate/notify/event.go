@@ -34,7 +34,7 @@ func Alerted(e incident.Event, incidents []incident.Incident, p incident.Policy,
 		e.Deadline = now.Add(incident.NotifyRestoredAfter)
 	}
 	e.OverdueAt = incident.Soonest(e.OverdueAt, incident.FirstOverdue(incidents, p, now))
-	owed := func(i incident.Incident) bool { return i.EventID == e.ID && i.PendingNotice() } // it was another event's until now, whose alert would have named it
+	owed := func(i incident.Incident) bool { return i.EventID == e.ID && i.OwesStuckAlert() } // it was another event's until now, whose alert would have named it
 	if e.StuckAt.IsZero() && slices.ContainsFunc(incidents, owed) {
 		e.StuckAt = now.Add(incident.NotifyStuckAfter)
 	}

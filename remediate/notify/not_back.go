@@ -29,7 +29,7 @@ func NamedNotBack(incidents []incident.Incident, p incident.Policy, now time.Tim
 }
 
 func isNamedNotBack(i incident.Incident, p incident.Policy, now time.Time) bool {
-	if i.PendingNotice() {
+	if i.OwesStuckAlert() {
 		return true
 	}
 	at := i.OverdueAt(p)
@@ -94,7 +94,7 @@ func (o Owed) EvaluateNotBack(incidents []incident.Incident, c *incident.Case, t
 // why it is not back.
 func noticed(i incident.Incident, now time.Time) (incident.Incident, incident.Stuck) {
 	why := i.Why()
-	if i.PendingNotice() && i.Stuck.Kind == alert.Flapping {
+	if i.OwesStuckAlert() && i.Stuck.Kind == alert.Flapping {
 		why = *i.Stuck
 		i.Stuck = nil // flapping is alerted only once, and even if the flow log is back by now
 	}
