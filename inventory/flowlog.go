@@ -118,9 +118,9 @@ func (r Row) KeptAsDecoy() bool { return !r.Protected && !r.Excluded && !r.Held 
 // LiveDecoy reports whether AWS shows the flow log, and it is kept as a decoy.
 func (r Row) LiveDecoy() bool { return r.State == Live && !r.Imported && r.KeptAsDecoy() }
 
-// NoticePending reports whether an alert about the row's destination or its delivery is due,
-// at once.
-func (r Row) NoticePending() bool {
+// OwesNews reports whether an alert about the row's destination or its delivery is due, at once. The alert that it is a
+// decoy has a time of its own: see [DecoyNotice].
+func (r Row) OwesNews() bool {
 	return r.NewDestination || r.isLiveProtected() && r.Failing() != r.FailingAlerted
 }
 

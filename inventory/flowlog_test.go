@@ -28,14 +28,14 @@ func TestRoleOfSession(t *testing.T) {
 	}
 }
 
-// TestDeliveryOutageOfARow: NoticePending says whether an alert about the row's delivery is due, OwesDeliveryEnd
+// TestDeliveryOutageOfARow: OwesNews says whether an alert about the row's delivery is due, OwesDeliveryEnd
 // whether the outage of deliveries goes on because of the row.
 func TestDeliveryOutageOfARow(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
 		state                       inventory.State
 		protected, failing, alerted bool
-		pending, goesOn             bool
+		owes, goesOn                bool
 	}{
 		"it delivers":                     {inventory.Live, true, false, false, false, false},
 		"it fails":                        {inventory.Live, true, true, false, true, false},
@@ -52,8 +52,8 @@ func TestDeliveryOutageOfARow(t *testing.T) {
 			if tt.failing {
 				r.DeliverLogsStatus = "FAILED"
 			}
-			if r.NoticePending() != tt.pending || r.OwesDeliveryEnd() != tt.goesOn {
-				t.Errorf("pending %v, goes on %v; want %v, %v", r.NoticePending(), r.OwesDeliveryEnd(), tt.pending, tt.goesOn)
+			if r.OwesNews() != tt.owes || r.OwesDeliveryEnd() != tt.goesOn {
+				t.Errorf("owes news %v, goes on %v; want %v, %v", r.OwesNews(), r.OwesDeliveryEnd(), tt.owes, tt.goesOn)
 			}
 		})
 	}

@@ -18,8 +18,8 @@ type NewsStore interface {
 
 // NewsTx is one such transaction.
 type NewsTx interface {
-	// PendingNotices returns at most limit rows that owe an alert which is due at the time now.
-	PendingNotices(scope inventory.Scope, now time.Time, limit int) ([]inventory.Row, error)
+	// RowsWithNews returns at most limit rows about which an alert is due at the time now.
+	RowsWithNews(scope inventory.Scope, now time.Time, limit int) ([]inventory.Row, error)
 	// PutFlowLog writes a row whole.
 	PutFlowLog(row inventory.Row) error
 	// AnyFailing reports whether there was an alert that the delivery of a protected live flow
@@ -45,7 +45,7 @@ func (n notifier) notifyNews(ctx context.Context) error {
 		count := 0
 		err := n.news.Update(ctx, func(tx NewsTx) error {
 			now := n.store.now()
-			rows, err := tx.PendingNotices(s, now, mostNews)
+			rows, err := tx.RowsWithNews(s, now, mostNews)
 			if count = len(rows); err != nil || count == 0 {
 				return err
 			}

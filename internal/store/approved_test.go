@@ -60,7 +60,7 @@ func TestTrusted(t *testing.T) {
 	}
 }
 
-// TestDecoysAreCounted: the counts have live decoys only. PendingNotices finds decoys, also gone ones, whose notice is
+// TestDecoysAreCounted: the counts have live decoys only. RowsWithNews finds decoys, also gone ones, whose notice is
 // due.
 func TestDecoysAreCounted(t *testing.T) {
 	t.Parallel()
@@ -86,7 +86,7 @@ func TestDecoysAreCounted(t *testing.T) {
 	if err != nil || counts.Decoys != 4 || len(counts.FirstDecoys) != 3 {
 		t.Errorf("%d, the first %v, %v", counts.Decoys, counts.FirstDecoys, err)
 	}
-	rows, err := viewed(t.Context(), s.file, func(tx *Tx) ([]inventory.Row, error) { return tx.PendingNotices(scope, noon, 9) })
+	rows, err := viewed(t.Context(), s.file, func(tx *Tx) ([]inventory.Row, error) { return tx.RowsWithNews(scope, noon, 9) })
 	var ids []string
 	for _, r := range rows {
 		ids = append(ids, r.ID)

@@ -75,7 +75,7 @@ func (t *Tx) PutFlowLog(r inventory.Row) error {
 			failing = excluded.failing, decoy = excluded.decoy, body = excluded.body`,
 		r.Scope.Account, r.Scope.Region, r.ID, r.RootID, r.ResourceID,
 		r.State, r.Protected, r.WrittenAt.UnixMilli(), millis(r.GoneAt), digest[:],
-		r.NoticePending(), target, released,
+		r.OwesNews(), target, released,
 		r.Held, r.OwesDeliveryEnd(), decoyDue(r), pack(body(r)))
 }
 
@@ -100,13 +100,13 @@ func (t flowLogs) targetNumber(s inventory.Scope, needs string) (int64, error) {
 	return firstValue[int64](t, `INSERT INTO targets (account, region, needs) VALUES (?, ?, ?) RETURNING num`, s.Account, s.Region, needs)
 }
 
-// pendingNotices selects the rows that owe an alert at once (untold), and those whose notice of a decoy is due.
-const pendingNotices = `SELECT body FROM flow_logs WHERE num IN (
+// rowsWithNews selects the rows that owe an alert at once (untold), and those whose notice of a decoy is due.
+const rowsWithNews = `SELECT body FROM flow_logs WHERE num IN (
 	SELECT num FROM flow_logs WHERE account = ?1 AND region = ?2 AND untold = 1
 	UNION SELECT num FROM flow_logs WHERE account = ?1 AND region = ?2 AND decoy > 0 AND (decoy <= ?3 OR decoy > ?4)) LIMIT ?5`
 
-func (t flowLogs) PendingNotices(s inventory.Scope, now time.Time, limit int) ([]inventory.Row, error) {
-	return allBodies[inventory.Row](t, pendingNotices, s.Account, s.Region, now.UnixMilli(), now.Add(incident.FarthestNotice).UnixMilli(), limit)
+func (t flowLogs) RowsWithNews(s inventory.Scope, now time.Time, limit int) ([]inventory.Row, error) {
+	return allBodies[inventory.Row](t, rowsWithNews, s.Account, s.Region, now.UnixMilli(), now.Add(incident.FarthestNotice).UnixMilli(), limit)
 }
 
 func (t flowLogs) Decoys(s inventory.Scope, after string, limit int) ([]string, error) {

@@ -219,8 +219,8 @@ func TestProtectedRowsAreFoundByTheirTarget(t *testing.T) {
 		"per target":               {perTarget, "SEARCH flow_logs USING COVERING INDEX flow_logs_target (target>?)"},
 		"live decoys":              {liveDecoys, "SCAN flow_logs USING COVERING INDEX flow_logs_decoy"},
 		"first decoys":             {firstDecoys, "SCAN flow_logs USING INDEX flow_logs_decoy"},
-		"notices of new flow logs": {pendingNotices, "SEARCH flow_logs USING COVERING INDEX flow_logs_untold (account=? AND region=?)"},
-		"notices of decoys":        {pendingNotices, "SEARCH flow_logs USING COVERING INDEX flow_logs_decoy (account=? AND region=? AND decoy>?)"},
+		"news about new flow logs": {rowsWithNews, "SEARCH flow_logs USING COVERING INDEX flow_logs_untold (account=? AND region=?)"},
+		"news of decoys":           {rowsWithNews, "SEARCH flow_logs USING COVERING INDEX flow_logs_decoy (account=? AND region=? AND decoy>?)"},
 		"live to a destination":    {liveTo, "SEARCH f USING COVERING INDEX flow_logs_target (target=?)"},
 		"decoys of a resource":     {decoysOf, "SEARCH flow_logs USING INDEX flow_logs_decoy (account=? AND region=? AND decoy>?)"},
 	} {

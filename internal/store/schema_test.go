@@ -170,7 +170,7 @@ func TestUpgradeAlertsOfDecoys(t *testing.T) {
 		t.Errorf("%d decoys, %v", c.Decoys, err)
 	}
 	s.put(t, func(tx *Tx) error {
-		due, err := tx.PendingNotices(scope, noon, 10)
+		due, err := tx.RowsWithNews(scope, noon, 10)
 		if err != nil || len(due) != 1 || due[0].ID != "fl-decoy" || due[0].DecoyNotice == nil {
 			t.Errorf("%+v, %v", due, err)
 		}

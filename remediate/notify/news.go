@@ -44,7 +44,7 @@ type News struct {
 	Decoys    []inventory.Row // they are not protected, because they count as decoys
 }
 
-// NewsOf sorts rows that are [inventory.Row.NoticePending], or whose [incident.DecoyNoticeDue].
+// NewsOf sorts rows that are [inventory.Row.OwesNews], or whose [incident.DecoyNoticeDue].
 func NewsOf(rows []inventory.Row, now time.Time) (n News) {
 	for _, row := range rows {
 		switch {

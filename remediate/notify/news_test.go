@@ -43,7 +43,7 @@ func TestNews(t *testing.T) {
 			t.Parallel()
 			n := notify.NewsOf(tt.rows, noon)
 			for k, r := range n.Rows {
-				if r.NoticePending() || r.ID != tt.rows[k].ID {
+				if r.OwesNews() || r.ID != tt.rows[k].ID {
 					t.Errorf("row %d is not noted as alerted: %+v", k, r)
 				}
 			}
