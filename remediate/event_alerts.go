@@ -46,7 +46,7 @@ func (tx scopeTx) notifyDueEvent(id string) error {
 	if after, err = tx.addOwed(after); err != nil {
 		return err
 	}
-	if after, cleared := notify.NothingOwed(e, after, tx.now); cleared {
+	if after, cleared := notify.ClearTimes(e, after, tx.now); cleared {
 		return tx.PutEvent(after)
 	}
 	return nil
@@ -97,7 +97,7 @@ func (tx scopeTx) tally(e incident.Event) (notify.Tally, error) {
 			return notify.Tally{incident.Open: 1}, err
 		}
 	}
-	return tx.EventStates(tx.scope, e.ID, notify.CountsEver(e), tx.now)
+	return tx.EventStates(tx.scope, e.ID, notify.CountsEverNamed(e), tx.now)
 }
 
 // putTimes writes an event if its times have changed.
@@ -115,7 +115,7 @@ func (tx scopeTx) notifyEnd(owed notify.Owed) error {
 	if !owed.Restored && !closed {
 		return nil
 	}
-	incidents, err := tx.EventIncidents(tx.scope, e.ID, notify.CountsEver(e))
+	incidents, err := tx.EventIncidents(tx.scope, e.ID, notify.CountsEverNamed(e))
 	if err != nil {
 		return err
 	}
