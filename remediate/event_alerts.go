@@ -37,13 +37,8 @@ func (tx scopeTx) notifyDueEvent(id string) error {
 	if e.Due().After(tx.now) { // the clock went back, or Due is so far ahead that the store has the event evaluated earlier
 		return tx.PutEvent(e.ClampTimes(tx.now))
 	}
-	after := e
-	if notify.AwaitsLoss(e) {
-		if after, err = tx.notifyWholeLoss(e); err != nil {
-			return err
-		}
-	}
-	if after, err = tx.addOwed(after); err != nil {
+	after, err := tx.addOwed(e, notify.AwaitsLoss(e))
+	if err != nil {
 		return err
 	}
 	if after, cleared := notify.ClearTimes(e, after, tx.now); cleared {
@@ -59,17 +54,18 @@ func (tx scopeTx) notifyEvent(id string) error {
 	if err != nil || !ok {
 		return err
 	}
-	if notify.LossIsDue(e, tx.now) { // it may have become due while the step ran
-		if e, err = tx.notifyWholeLoss(e); err != nil {
-			return err
-		}
-	}
-	_, err = tx.addOwed(e)
+	_, err = tx.addOwed(e, notify.LossIsDue(e, tx.now)) // it may have become due while the step ran
 	return err
 }
 
-// addOwed adds the alerts that an event owes after its deletion alert, and returns the event afterwards.
-func (tx scopeTx) addOwed(e incident.Event) (incident.Event, error) {
+// addOwed adds the alerts that an event owes, and returns the event afterwards. lossDue: the deletion alert of a loss is
+// the first of them.
+func (tx scopeTx) addOwed(e incident.Event, lossDue bool) (_ incident.Event, err error) {
+	if lossDue {
+		if e, err = tx.notifyWholeLoss(e); err != nil {
+			return e, err
+		}
+	}
 	if notify.OwesNothing(e) {
 		return e, nil
 	}
