@@ -74,15 +74,16 @@ func (tx scopeTx) addOwed(e incident.Event, lossDue bool) (_ incident.Event, err
 		return e, err
 	}
 	owed := notify.Evaluate(e, tally, tx.now)
+	after := owed.Event
 	if owed.NotBack {
-		if owed.Event, err = tx.notifyNotBack(owed); err != nil {
+		if after, err = tx.notifyNotBack(owed); err != nil {
 			return e, err
 		}
 	}
-	if err := tx.notifyEnd(owed); err != nil {
+	if err := tx.notifyEnd(owed.End(after)); err != nil {
 		return e, err
 	}
-	return owed.Event, tx.putTimes(e, owed.Event)
+	return after, tx.putTimes(e, after)
 }
 
 // tally counts the incidents of an event. If no alert can be due while one is open, it counts that one only, because
@@ -106,21 +107,21 @@ func (tx scopeTx) putTimes(was, e incident.Event) error {
 
 // notifyEnd alerts that the flow logs of an event are back, that nothing is left to do, or
 // both.
-func (tx scopeTx) notifyEnd(owed notify.Owed) error {
-	e, closed := owed.Event, owed.AlertsClosed()
-	if !owed.Restored && !closed {
+func (tx scopeTx) notifyEnd(end notify.End) error {
+	e := end.Event
+	if !end.Restored && !end.Closed {
 		return nil
 	}
 	incidents, err := tx.EventIncidents(tx.scope, e.ID, notify.CountsEverNamed(e))
 	if err != nil {
 		return err
 	}
-	if a, due := notify.RestoredAlert(e, incidents, tx.now); due && owed.Restored {
+	if a, due := notify.RestoredAlert(e, incidents, tx.now); due && end.Restored {
 		if err := a.AddTo(tx); err != nil {
 			return err
 		}
 	}
-	if !closed {
+	if !end.Closed {
 		return nil
 	}
 	open, err := campaign.GoesOn(tx, e)

@@ -81,31 +81,41 @@ func whileMissing(e incident.Event, now time.Time) incident.Event {
 
 // Owed says which alerts of an event are due, as far as the tally of its incidents shows.
 type Owed struct {
-	Event    incident.Event // the event afterwards; NotBackAlerts have the times that follow from those
-	Tally    Tally
-	NotBack  bool // the alert about incidents that are stuck or overdue, if there are any
-	Restored bool // see RestoredAlert
-	Closed   bool // the event is closed; see AlertsClosed
+	Event   incident.Event // the event afterwards; NotBackAlerts have the times that follow from those
+	Tally   Tally
+	NotBack bool // the alert about incidents that are stuck or overdue, if there are any
+
+	restored bool // the restored alert is due
+	closed   bool // the event is over
 }
 
-// AlertsClosed reports whether the end of the event is alerted, too: only if a pager may have opened an
-// incident for it. It is asked after the alerts about what is not back. See [ClosedAlert].
-func (o Owed) AlertsClosed() bool {
-	return o.Closed && (!o.Event.DeletionAlertedAt.IsZero() || o.Event.StuckAlerted)
+// End says which alerts about the end of an event are due.
+type End struct {
+	Event    incident.Event
+	Restored bool // see RestoredAlert
+	Closed   bool // see ClosedAlert
+}
+
+// End says which alerts about the end of the event are due. after is the event after the alerts about what is not
+// back; without those, it is the Event of o. The closed alert is due only if a pager may have opened an incident for
+// the event, and such an alert opens one, too.
+func (o Owed) End(after incident.Event) End {
+	paged := !after.DeletionAlertedAt.IsZero() || after.StuckAlerted
+	return End{Event: after, Restored: o.restored, Closed: o.closed && paged}
 }
 
 // Evaluate says which alerts of an event are due. The restored alert is due once: when no
 // flow log of the event is missing any more, or when [incident.NotifyRestoredAfter] has
 // passed and some are back. The closed alert is due once, when nothing is left to do.
 func Evaluate(e incident.Event, n Tally, now time.Time) Owed {
-	owed := Owed{Tally: n, NotBack: owesNotBack(e, n, now), Restored: owesRestored(e, n, now), Closed: owesClosed(e, n, now)}
-	if owed.Restored {
+	owed := Owed{Tally: n, NotBack: owesNotBack(e, n, now), restored: owesRestored(e, n, now), closed: owesClosed(e, n, now)}
+	if owed.restored {
 		e.RestoredAlertedAt = now
 	}
-	if owed.Closed {
+	if owed.closed {
 		e.ClosedAlertedAt = now
 	}
-	if owed.Closed || !mustWait(e, now) {
+	if owed.closed || !mustWait(e, now) {
 		e.Deadline = time.Time{}
 	}
 	switch {

@@ -45,8 +45,9 @@ func TestEvaluate(t *testing.T) {
 			t.Parallel()
 			e := alerted(tt.change)
 			owed := notify.Evaluate(e, tt.tally, noon)
-			if owed.NotBack != tt.notBack || owed.Restored != tt.restored || owed.Closed != tt.closed {
-				t.Errorf("owes not back %v, restored %v, closed %v; want %v, %v, %v", owed.NotBack, owed.Restored, owed.Closed, tt.notBack, tt.restored, tt.closed)
+			end := owed.End(owed.Event)
+			if owed.NotBack != tt.notBack || end.Restored != tt.restored || end.Closed != tt.closed {
+				t.Errorf("owes not back %v, restored %v, closed %v; want %v, %v, %v", owed.NotBack, end.Restored, end.Closed, tt.notBack, tt.restored, tt.closed)
 			}
 			if got := owed.Event.ClosedAlertedAt.IsZero(); got == tt.closed {
 				t.Errorf("the event is closed: %v, want %v", !got, tt.closed)
@@ -111,7 +112,9 @@ func TestOneOpenSaysAsMuchAsAll(t *testing.T) {
 		all := notify.Tally(rapid.MapOf(rapid.SampledFrom([]incident.State{incident.Blocked, incident.Restored, incident.Verified, incident.Closed, notify.Waiting}), rapid.IntRange(1, 3)).Draw(t, "others"))
 		all[incident.Open] = rapid.IntRange(1, 3).Draw(t, "open")
 		one, full := notify.Evaluate(e, notify.Tally{incident.Open: 1}, noon), notify.Evaluate(e, all, noon)
-		if !one.Event.SameTimes(full.Event) || full.NotBack || full.Restored || full.Closed || one.NotBack || one.Restored || one.Closed {
+		restored := one.End(one.Event).Restored || full.End(full.Event).Restored
+		closed := !one.Event.ClosedAlertedAt.Equal(e.ClosedAlertedAt) || !full.Event.ClosedAlertedAt.Equal(e.ClosedAlertedAt)
+		if !one.Event.SameTimes(full.Event) || one.NotBack || full.NotBack || restored || closed {
 			t.Fatalf("of one %+v, of all %+v", one, full)
 		}
 	})
@@ -145,22 +148,28 @@ func TestUntilOver(t *testing.T) {
 	}
 }
 
-// TestAlertsClosed: there is a closed alert only if there was an alert of the event before.
-func TestAlertsClosed(t *testing.T) {
+// TestEndClosed: there is a closed alert only if there was an alert of the event before, even if that is just now.
+func TestEndClosed(t *testing.T) {
 	t.Parallel()
+	over := notify.Tally{incident.Closed: 1}
 	for name, tt := range map[string]struct {
-		event  incident.Event
-		closed bool
-		want   bool
+		event incident.Event
+		tally notify.Tally
+		stuck bool // now, an alert is made about what is not back
+		want  bool
 	}{
-		"the deletion was alerted": {incident.Event{DeletionAlertedAt: noon}, true, true},
-		"it is not closed":         {incident.Event{DeletionAlertedAt: noon}, false, false},
-		"only what is stuck was":   {incident.Event{StuckAlerted: true}, true, true},
-		"nothing was":              {incident.Event{RestoredAlertedAt: noon, ClosedAlertedAt: noon}, true, false},
+		"the deletion was alerted":     {incident.Event{DeletionAlertedAt: noon}, over, false, true},
+		"it is not over":               {incident.Event{DeletionAlertedAt: noon}, notify.Tally{incident.Open: 1}, false, false},
+		"only what is stuck was":       {incident.Event{StuckAlerted: true}, over, false, true},
+		"only what is stuck is by now": {incident.Event{}, over, true, true},
+		"nothing was":                  {incident.Event{RestoredAlertedAt: noon}, over, false, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			if got := (notify.Owed{Event: tt.event, Closed: tt.closed}).AlertsClosed(); got != tt.want {
+			owed := notify.Evaluate(tt.event, tt.tally, noon)
+			after := owed.Event
+			after.StuckAlerted = after.StuckAlerted || tt.stuck
+			if got := owed.End(after).Closed; got != tt.want {
 				t.Errorf("%v, want %v", got, tt.want)
 			}
 		})
