@@ -1,7 +1,9 @@
 package notify
 
 import (
+	"cmp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -22,9 +24,9 @@ func eventAlert(e incident.Event, kind alert.Kind, now time.Time, details ...str
 	}
 }
 
-// DeletionAlert is the alert that the flow logs of an event are gone. raisedBy are the facts
+// deletionAlert is the alert that the flow logs of an event are gone. raisedBy are the facts
 // that have raised the level of the event.
-func DeletionAlert(e incident.Event, incidents []incident.Incident, raisedBy []string, now time.Time) alert.Alert {
+func deletionAlert(e incident.Event, incidents []incident.Incident, raisedBy []string, now time.Time) alert.Alert {
 	var details []string
 	if e.Source == incident.ByEvent { // a forged record with the same event ID can't suppress this alert (I2)
 		details = []string{idsOf(incidents), incident.ClaimOf(e.Actor, e.DeletedAt)}
@@ -82,6 +84,27 @@ func FindingAlert(f detection.Finding, kind alert.Kind, now time.Time, details .
 		Time:     alert.Time{Time: now}, Kind: kind, Level: f.Rule.Level, Rule: &alert.Rule{ID: f.Rule.ID, Title: f.Rule.Title},
 		Account: rec.Account, Region: rec.Region, EventID: rec.EventID, Source: incident.ByEvent, Actor: &actor, EventTime: alert.At(rec.EventTime),
 	}
+}
+
+// ScopeAlert is an alert about a scope and rows of its snapshot, without an event. It sorts
+// rows by ID.
+func ScopeAlert(s inventory.Scope, kind alert.Kind, level alert.Level, rows []inventory.Row, now time.Time) alert.Alert {
+	about := string(kind) + "-" + strconv.FormatInt(now.UnixMilli(), 10)
+	a := alert.Alert{
+		ID:       alert.ID(about, string(level), s.String()),
+		DedupKey: alert.DedupKey(s.String(), about),
+		Time:     alert.Time{Time: now}, Kind: kind, Level: level, Account: s.Account, Region: s.Region,
+	}
+	slices.SortFunc(rows, func(x, y inventory.Row) int { return cmp.Compare(x.ID, y.ID) })
+	for _, row := range rows {
+		f := FlowLog(s, row.ID, row.RootID, row.Settings)
+		f.CreatedBy = row.CreatedBy
+		if kind == alert.Pipeline {
+			f.ErrorMessage = row.DeliverLogsErrorMessage
+		}
+		a.FlowLogs = append(a.FlowLogs, f)
+	}
+	return a
 }
 
 // NotStored is the form of an alert that is sent without the outbox, because the state file

@@ -24,7 +24,7 @@ func TestWaitsUntil(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			i := incident.Incident{FlowLogID: "fl-1", State: incident.Open, Action: incident.Wait, WaitUntil: c.until}
-			a := DeletionAlert(incident.Event{ID: "e", Level: alert.High}, []incident.Incident{i}, nil, now)
+			a := deletionAlert(incident.Event{ID: "e", Level: alert.High}, []incident.Incident{i}, nil, now)
 			if got := a.FlowLogs[0].Outcome(a); got != c.want {
 				t.Errorf("the alert says %q, not %q", got, c.want)
 			}

@@ -29,7 +29,7 @@ func NewAttempt(f detection.Finding, c *incident.Case) (a Attempt) {
 			unknown = append(unknown, x)
 		}
 	}
-	a.Failed, a.Omitted = Refused(append(named, unknown...))
+	a.Failed, a.Omitted = refusedFlowLogs(append(named, unknown...))
 	for n, l := range a.Failed {
 		if row, ok := c.Row(l.FlowLogID); ok {
 			l.ResourceID, l.Destination, l.LogFormat, l.Tags = row.ResourceID, row.Destination(c.Scope), row.LogFormat, row.Tags

@@ -1,6 +1,7 @@
 package notify_test
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 
@@ -47,5 +48,29 @@ func TestAttempt(t *testing.T) {
 	other := attempt("fl-3", "fl-1", "fl-2")
 	if again := notify.NewAttempt(other, known).Alert(other, nil, noon); again.ID != raised.ID {
 		t.Error("the order of the IDs changes the ID of the alert")
+	}
+}
+
+// TestAttemptIsBounded: of a thousand IDs, mostly with the same message, the first 50 and
+// five messages are kept.
+func TestAttemptIsBounded(t *testing.T) {
+	t.Parallel()
+	var all []cloudtrail.Refusal
+	for n := range 1000 {
+		all = append(all, cloudtrail.Refusal{FlowLogID: fmt.Sprintf("fl-%04d", n), Code: "InvalidFlowLogId.NotFound", Message: "not found"})
+	}
+	for n := range 10 {
+		all[10+n].Message = fmt.Sprint("another text ", n)
+	}
+	a := notify.NewAttempt(detection.Finding{Failed: all}, &incident.Case{})
+	logs, omitted := a.Failed, a.Omitted
+	texts := 0
+	for _, f := range logs {
+		if f.ErrorMessage != "" {
+			texts++
+		}
+	}
+	if len(logs) != 50 || omitted != 950 || texts != 5 || logs[1].ErrorCode == "" {
+		t.Errorf("%d IDs with %d texts are kept and %d omitted, want 50, 5 and 950", len(logs), texts, omitted)
 	}
 }

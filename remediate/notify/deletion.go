@@ -24,7 +24,7 @@ type Deletion struct {
 // NewDeletion is the deletion of a record. named has what the record means for each of its flow logs, in the
 // order of the record. If all of it was allowed, the deletion is informational; otherwise facts may raise its level.
 func NewDeletion(c *incident.Case, f detection.Finding, named []incident.Named, now time.Time) Deletion {
-	d := Deletion{Event: NewEvent(c.Scope, f, c.Policy, now), NeverSaw: c.NeverSaw(f.Deleted)}
+	d := Deletion{Event: newEvent(c.Scope, f, c.Policy, now), NeverSaw: c.NeverSaw(f.Deleted)}
 	allowed := len(f.Deleted) > 0 && len(f.Failed) == 0
 	for _, n := range named {
 		d.Incidents, d.foreseen = append(d.Incidents, n.Incident), append(d.foreseen, n.Foreseen)
@@ -41,7 +41,7 @@ func NewDeletion(c *incident.Case, f detection.Finding, named []incident.Named, 
 
 // Alert is the alert of the deletion. recent is what else its principal did.
 func (d Deletion) Alert(recent []alert.RecentCalls, now time.Time) alert.Alert {
-	a := DeletionAlert(d.Event, d.Incidents, d.facts, now)
+	a := deletionAlert(d.Event, d.Incidents, d.facts, now)
 	a.Recent = recent
 	for n, reason := range d.foreseen {
 		a.FlowLogs[n].Foreseen = string(reason)
@@ -88,11 +88,11 @@ func UnrecordedDeletion(f detection.Finding, c *incident.Case, whole bool) (a al
 		namesNone = namesNone && !known
 		incidents = append(incidents, incident.New(c.Scope, id, row, known, c.Now))
 	}
-	e := NewEvent(c.Scope, f, c.Policy, c.Now)
+	e := newEvent(c.Scope, f, c.Policy, c.Now)
 	facts := ActorFacts(c.Policy, c.Scope.Account, e.Actor)
 	if whole {
 		facts = DeletionFacts(c.Policy, c, e.Actor, FlowLogs(incidents))
 	}
 	e.Level = e.Level.RaisedBy(facts)
-	return DeletionAlert(e, incidents, facts, c.Now), namesNone
+	return deletionAlert(e, incidents, facts, c.Now), namesNone
 }

@@ -12,9 +12,9 @@ import (
 	"flowkeeper/remediate/incident"
 )
 
-// NewEvent is the event of a record that names flow logs of a scope, before its first alert.
+// newEvent is the event of a record that names flow logs of a scope, before its first alert.
 // The policy's rule for the actor may set its level.
-func NewEvent(s inventory.Scope, f detection.Finding, p incident.Policy, now time.Time) incident.Event {
+func newEvent(s inventory.Scope, f detection.Finding, p incident.Policy, now time.Time) incident.Event {
 	actor := f.Actor()
 	e := incident.Event{
 		Scope: s, ID: f.Record.EventID, Source: incident.ByEvent,
@@ -22,7 +22,7 @@ func NewEvent(s inventory.Scope, f detection.Finding, p incident.Policy, now tim
 		Rule:  &alert.Rule{ID: f.Rule.ID, Title: f.Rule.Title},
 		Actor: incident.BoundActor(actor), DeletedAt: f.Record.EventTime, DetectedAt: now,
 	}
-	e.Failed, e.FailedOmitted = Refused(f.Failed)
+	e.Failed, e.FailedOmitted = refusedFlowLogs(f.Failed)
 	return e
 }
 
@@ -48,9 +48,9 @@ const (
 	mostMessages = 5 // different ones
 )
 
-// Refused are the first of the flow logs that a call named and AWS refused, and how many
+// refusedFlowLogs are the first of the flow logs that a call named and AWS refused, and how many
 // more there are. Each of AWS's messages is kept only once.
-func Refused(all []cloudtrail.Refusal) (logs []alert.FlowLog, omitted int) {
+func refusedFlowLogs(all []cloudtrail.Refusal) (logs []alert.FlowLog, omitted int) {
 	said := map[string]bool{}
 	for _, x := range all[:min(len(all), mostRefused)] {
 		f := alert.FlowLog{FlowLogID: x.FlowLogID, ErrorCode: x.Code}

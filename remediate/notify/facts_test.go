@@ -1,12 +1,10 @@
 package notify_test
 
 import (
-	"fmt"
 	"slices"
 	"testing"
 
 	"flowkeeper/alert"
-	"flowkeeper/internal/cloudtrail"
 	"flowkeeper/remediate/incident"
 	"flowkeeper/remediate/notify"
 )
@@ -34,28 +32,5 @@ func TestActorFacts(t *testing.T) {
 				t.Errorf("the facts are %q, want %q", got, tt.want)
 			}
 		})
-	}
-}
-
-// TestRefusedIsBounded: of a thousand IDs, mostly with the same message, the first 50 and
-// five messages are kept.
-func TestRefusedIsBounded(t *testing.T) {
-	t.Parallel()
-	var all []cloudtrail.Refusal
-	for n := range 1000 {
-		all = append(all, cloudtrail.Refusal{FlowLogID: fmt.Sprintf("fl-%04d", n), Code: "InvalidFlowLogId.NotFound", Message: "not found"})
-	}
-	for n := range 10 {
-		all[10+n].Message = fmt.Sprint("another text ", n)
-	}
-	logs, omitted := notify.Refused(all)
-	texts := 0
-	for _, f := range logs {
-		if f.ErrorMessage != "" {
-			texts++
-		}
-	}
-	if len(logs) != 50 || omitted != 950 || texts != 5 || logs[1].ErrorCode == "" {
-		t.Errorf("%d IDs with %d texts are kept and %d omitted, want 50, 5 and 950", len(logs), texts, omitted)
 	}
 }

@@ -85,7 +85,7 @@ func (l Loss) Alert(facts []string, p incident.Policy, now time.Time) (incident.
 	}
 	e.Level = e.Level.RaisedBy(facts)
 	e.DeletionAlertedAt, e.ClosedAlertedAt, e.Deadline = now, time.Time{}, now.Add(incident.NotifyRestoredAfter) // a closed alert before this one does not count
-	a := DeletionAlert(e, l.Incidents, facts, now)
+	a := deletionAlert(e, l.Incidents, facts, now)
 	a.LateRecords = p.LateRecords
 	for n, i := range l.Incidents {
 		if isWaiting(i, now) {

@@ -13,27 +13,6 @@ import (
 	"flowkeeper/remediate/incident"
 )
 
-// ScopeAlert is an alert about a scope and rows of its snapshot, without an event. It sorts
-// rows by ID.
-func ScopeAlert(s inventory.Scope, kind alert.Kind, level alert.Level, rows []inventory.Row, now time.Time) alert.Alert {
-	about := string(kind) + "-" + strconv.FormatInt(now.UnixMilli(), 10)
-	a := alert.Alert{
-		ID:       alert.ID(about, string(level), s.String()),
-		DedupKey: alert.DedupKey(s.String(), about),
-		Time:     alert.Time{Time: now}, Kind: kind, Level: level, Account: s.Account, Region: s.Region,
-	}
-	slices.SortFunc(rows, func(x, y inventory.Row) int { return cmp.Compare(x.ID, y.ID) })
-	for _, row := range rows {
-		f := FlowLog(s, row.ID, row.RootID, row.Settings)
-		f.CreatedBy = row.CreatedBy
-		if kind == alert.Pipeline {
-			f.ErrorMessage = row.DeliverLogsErrorMessage
-		}
-		a.FlowLogs = append(a.FlowLogs, f)
-	}
-	return a
-}
-
 // News are rows of a scope's snapshot about which an alert is due.
 type News struct {
 	Rows      []inventory.Row // all of them, as they are after the alerts

@@ -110,7 +110,7 @@ func KnownAlert(e incident.Event, incidents []incident.Incident, facts []string,
 	e.Level = e.Level.RaisedBy(facts)
 	e.DeletionAlertedAt, e.Deadline = now, now.Add(incident.NotifyRestoredAfter)
 	e.OverdueAt = incident.Soonest(e.OverdueAt, now.Add(incident.OverdueAfter))
-	return e, DeletionAlert(e, incidents, facts, now)
+	return e, deletionAlert(e, incidents, facts, now)
 }
 
 // NotDelivering is the alert that AWS can't deliver what the replacement of a note records.
