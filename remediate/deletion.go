@@ -17,19 +17,17 @@ import (
 // alerts. The same record again changes nothing. Another record with the same event ID is
 // applied like any other: a forged one must not hide the real one (I2).
 func recordDeletion(tx scopeTx, f detection.Finding) (isNew bool, err error) {
-	before, seenBefore, err := tx.event(f.Record.EventID)
-	if seenBefore && notify.HasOwnID(before) {
-		f.Record.EventID = alert.ForgedEvent.ID(f.Record.EventID)
-		before, seenBefore, err = tx.event(f.Record.EventID)
-	}
+	before, seenBefore, err := eventOfRecord(tx, f.Record.EventID)
 	if err != nil {
 		return false, err
 	}
+	f.Record.EventID = before.ID
 	c, named, err := openIncidents(tx, f)
-	if err != nil || seenBefore && !notify.SaysMore(named) {
+	isNews := func(n incident.Named) bool { return n.News }
+	if err != nil || seenBefore && !slices.ContainsFunc(named, isNews) {
 		return false, err
 	}
-	d, a, err := newDeletion(tx, f, c, named, before.CampaignID)
+	d, a, err := recordCallAndCampaign(tx, f, c, named, before.CampaignID)
 	if err != nil {
 		return false, err
 	}
@@ -40,9 +38,25 @@ func recordDeletion(tx scopeTx, f detection.Finding) (isNew bool, err error) {
 	return true, putDeletion(tx, d, d.EventAfter(before, seenBefore, alerted, tx.policy, tx.now), alerted)
 }
 
-// newDeletion notes the call and its campaign, and makes the alert. campaignID is that of an
-// earlier record of the event; empty: none.
-func newDeletion(tx scopeTx, f detection.Finding, c *incident.Case, named []incident.Named, campaignID string) (d notify.Deletion, a alert.Alert, err error) {
+// eventOfRecord finds the event to which earlier records with an event ID belong. If there is none, the event has only
+// its ID. The ID differs from the record's if that is of an event which Flowkeeper made, for a refresh: then the record
+// is forged.
+func eventOfRecord(tx scopeTx, id string) (e incident.Event, seenBefore bool, err error) {
+	e, seenBefore, err = tx.event(id)
+	if err != nil {
+		return e, false, err
+	}
+	if seenBefore && e.Source == incident.ByDrift {
+		id = alert.ForgedEvent.ID(id)
+		e, seenBefore, err = tx.event(id)
+	}
+	e.ID = id
+	return e, seenBefore, err
+}
+
+// recordCallAndCampaign writes the call of a deletion, and the campaign that it belongs to. It returns the deletion and
+// its alert. campaignID is that of an earlier record of the event; empty: none.
+func recordCallAndCampaign(tx scopeTx, f detection.Finding, c *incident.Case, named []incident.Named, campaignID string) (d notify.Deletion, a alert.Alert, err error) {
 	recent, err := repeat.RecordCall(tx, f, len(f.Deleted), tx.now)
 	if err != nil {
 		return d, a, err

@@ -1,7 +1,6 @@
 package notify
 
 import (
-	"slices"
 	"time"
 
 	"flowkeeper/alert"
@@ -66,16 +65,6 @@ func (d Deletion) EventAfter(before incident.Event, seenBefore, alerted bool, p 
 	e.ReopenedAt, e.RestoredAlertedAt, e.ClosedAlertedAt, e.NotTaggedAt, e.Deadline = time.Time{}, time.Time{}, time.Time{}, time.Time{}, time.Time{}
 	return Alerted(e, d.Incidents, p, now)
 }
-
-// SaysMore reports whether a record says something about one of its flow logs that earlier records with
-// its event ID did not say.
-func SaysMore(named []incident.Named) bool {
-	return slices.ContainsFunc(named, func(n incident.Named) bool { return n.News })
-}
-
-// HasOwnID reports whether Flowkeeper made the ID of an event, for a refresh: a record with this event ID is
-// forged.
-func HasOwnID(e incident.Event) bool { return e.Source == incident.ByDrift }
 
 // UnrecordedDeletion is the alert of a deletion that could not be stored. It does not look up whether the deletion
 // was allowed. The case has the rows of the flow logs, as far as they can be read; whole: all could be read.
