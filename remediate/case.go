@@ -64,25 +64,22 @@ func (tx scopeTx) apply(n incident.Note) error {
 	if err != nil {
 		return err
 	}
-	switch n.Kind {
-	case incident.NoteKnown:
-		return tx.notifyKnown(e, found, n.Incident)
-	case incident.NoteNotDelivering:
-		return notify.NotDelivering(e, found, n, tx.now).AddTo(tx)
-	case incident.NoteNotTagged:
-		e, a, due := notify.NotTagged(e, found, n, tx.now)
-		switch {
-		case !due:
-			return nil
-		case found:
-			return tx.putAlerted(e, a)
+	after, err := notify.AfterNote(e, found, n, tx.policy, tx.now)
+	if err != nil {
+		return err
+	}
+	if after.HeldDue {
+		return tx.alertHeld(after.Event)
+	}
+	if after.Changed {
+		if err := tx.PutEvent(after.Event); err != nil {
+			return err
 		}
-		return a.AddTo(tx)
 	}
-	if e, changed := notify.AfterNote(e, found, n, tx.policy, tx.now); changed {
-		return tx.PutEvent(e)
+	if after.Alert == nil {
+		return nil
 	}
-	return nil
+	return after.Alert.AddTo(tx)
 }
 
 // facts are what an alert says about a call that deleted flow logs, or tried to: who made it, and

@@ -35,7 +35,7 @@ func recordDeletion(tx scopeTx, f detection.Finding) (isNew bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	return true, putDeletion(tx, d, d.EventAfter(before, seenBefore, alerted, tx.policy, tx.now), alerted)
+	return true, putDeletion(tx, d, d.AfterRecord(before, seenBefore, alerted, tx.policy, tx.now), alerted)
 }
 
 // eventOfRecord finds the event to which earlier records with an event ID belong. If there is none, the event has only

@@ -205,16 +205,9 @@ func (tx scopeTx) alertLoss(loss notify.Loss) (_ incident.Event, err error) {
 	return e, tx.putAlerted(e, a)
 }
 
-// notifyKnown adds the alert of a deletion that was held back because its flow log was unknown, once the
-// snapshot has that flow log.
-func (tx scopeTx) notifyKnown(e incident.Event, found bool, i incident.Incident) error {
-	e, changed, due := notify.KnownNow(e, found, i, tx.policy)
-	if !changed {
-		return nil
-	}
-	if !due {
-		return tx.PutEvent(e)
-	}
+// alertHeld adds the alert of a deletion that was held back because its flow log was unknown. The snapshot has that
+// flow log by now.
+func (tx scopeTx) alertHeld(e incident.Event) error {
 	incidents, err := tx.EventIncidents(tx.scope, e.ID, false)
 	if err != nil {
 		return err
@@ -223,7 +216,7 @@ func (tx scopeTx) notifyKnown(e incident.Event, found bool, i incident.Incident)
 	if err != nil {
 		return err
 	}
-	e, a := notify.KnownAlert(e, incidents, facts, tx.now)
+	e, a := notify.HeldAlert(e, incidents, facts, tx.now)
 	return tx.putAlerted(e, a)
 }
 
@@ -243,7 +236,7 @@ func (tx scopeTx) overdueEarlier(except string, incidents []incident.Incident) e
 		if err != nil {
 			return err
 		}
-		e, earlier := notify.OverdueBy(e, at)
+		e, earlier := notify.WithOverdueBy(e, at)
 		if !ok || !earlier {
 			continue
 		}

@@ -48,12 +48,12 @@ func (d Deletion) Alert(recent []alert.RecentCalls, now time.Time) alert.Alert {
 	return a
 }
 
-// EventAfter is the event to store. before is the event of an earlier record with the same event ID;
+// AfterRecord is the event to store after the record. before is the event of an earlier record with the same event ID;
 // seenBefore: there was one. alerted: the alert is in the outbox, and not held back.
 //
 // While the alert is held back, the times of earlier alerts stay. Otherwise the deletion is alerted once
 // more, and its end must be alerted once more, too: before's RestoredAlertedAt and ClosedAlertedAt are dropped.
-func (d Deletion) EventAfter(before incident.Event, seenBefore, alerted bool, p incident.Policy, now time.Time) incident.Event {
+func (d Deletion) AfterRecord(before incident.Event, seenBefore, alerted bool, p incident.Policy, now time.Time) incident.Event {
 	e := d.Event
 	if seenBefore {
 		e = before.MergeRecord(d.Event, d.Incidents)
@@ -63,7 +63,7 @@ func (d Deletion) EventAfter(before incident.Event, seenBefore, alerted bool, p 
 		return e
 	}
 	e.ReopenedAt, e.RestoredAlertedAt, e.ClosedAlertedAt, e.NotTaggedAt, e.Deadline = time.Time{}, time.Time{}, time.Time{}, time.Time{}, time.Time{}
-	return Alerted(e, d.Incidents, p, now)
+	return afterDeletionAlert(e, d.Incidents, p, now)
 }
 
 // UnrecordedDeletion is the alert of a deletion that could not be stored. It does not look up whether the deletion

@@ -43,23 +43,23 @@ func TestI1TheAlertOfADeletionThatCanNotBeStored(t *testing.T) {
 	}
 }
 
-// TestEventAfter: while the alert of one more record is held back, what was alerted before stays, so that alerts to come
+// TestAfterRecord: while the alert of one more record is held back, what was alerted before stays, so that alerts to come
 // have the IDs that they would have had. With the alert, the end of the event is to be alerted once more, and so are tags that AWS refuses.
-func TestEventAfter(t *testing.T) {
+func TestAfterRecord(t *testing.T) {
 	t.Parallel()
 	before := alerted(func(e *incident.Event) {
 		e.ReopenedAt, e.RestoredAlertedAt, e.ClosedAlertedAt, e.NotTaggedAt = ago(4*time.Second), ago(3*time.Second), ago(2*time.Second), ago(time.Second)
 		e.Failed, e.FailedOmitted = []alert.FlowLog{{FlowLogID: "fl-9"}}, 3
 	})
 	d := notify.Deletion{Event: incident.Event{Scope: scope, ID: before.ID, Source: before.Source, Level: alert.Low, DetectedAt: noon}, NeverSaw: true}
-	if e := d.EventAfter(before, true, false, incident.Policy{}, noon); !reflect.DeepEqual(e, before) {
+	if e := d.AfterRecord(before, true, false, incident.Policy{}, noon); !reflect.DeepEqual(e, before) {
 		t.Errorf("held back: the event is %+v, want %+v", e, before)
 	}
-	e := d.EventAfter(before, true, true, incident.Policy{}, noon)
+	e := d.AfterRecord(before, true, true, incident.Policy{}, noon)
 	if !e.DeletionAlertedAt.Equal(noon) || !e.RestoredAlertedAt.IsZero() || !e.ClosedAlertedAt.IsZero() || !e.NotTaggedAt.IsZero() {
 		t.Errorf("alerted: the event is %+v", e)
 	}
-	if e := d.EventAfter(incident.Event{}, false, false, incident.Policy{}, noon); !e.Unknown || !e.DeletionAlertedAt.IsZero() {
+	if e := d.AfterRecord(incident.Event{}, false, false, incident.Policy{}, noon); !e.Unknown || !e.DeletionAlertedAt.IsZero() {
 		t.Errorf("the first record, held back: the event is %+v", e)
 	}
 }

@@ -6,6 +6,9 @@
 // other functions add what differs between the kinds of alerts. Package alert writes the
 // title and the text when an alert is added to the outbox.
 //
+// A function whose name begins with After returns the event after what the rest of the name says, or a [NoteOutcome] that
+// has it. If the name begins with With, the function returns the event with a time that is set or is sooner.
+//
 // A part of the pipeline that fails has one alert when that begins, and one when it ends: both have its
 // [OutageKey], and [OutageAfter] says what is to be noted in the commit that adds them.
 //

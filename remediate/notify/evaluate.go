@@ -70,9 +70,9 @@ func notBackIsDue(e incident.Event, now time.Time) bool {
 	return !at.IsZero() && !now.Before(at)
 }
 
-// whileMissing is an event of which flow logs are missing, with a time when the alert that they
+// withOverdueTime is an event of which flow logs are missing, with a time when the alert that they
 // are overdue is due.
-func whileMissing(e incident.Event, now time.Time) incident.Event {
+func withOverdueTime(e incident.Event, now time.Time) incident.Event {
 	if e.OverdueAt.IsZero() {
 		e.OverdueAt = now.Add(incident.OverdueAfter)
 	}
@@ -122,7 +122,7 @@ func Evaluate(e incident.Event, n Tally, now time.Time) Owed {
 	case n.over():
 		e.OverdueAt = time.Time{}
 	case n.missing() > 0:
-		e = whileMissing(e, now)
+		e = withOverdueTime(e, now)
 	}
 	owed.Event = e
 	return owed

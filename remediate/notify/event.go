@@ -26,9 +26,9 @@ func newEvent(s inventory.Scope, f detection.Finding, p incident.Policy, now tim
 	return e
 }
 
-// Alerted is the event after its deletion alert was made, with the times when the next
+// afterDeletionAlert is the event after its deletion alert was made, with the times when the next
 // alerts about its incidents are due.
-func Alerted(e incident.Event, incidents []incident.Incident, p incident.Policy, now time.Time) incident.Event {
+func afterDeletionAlert(e incident.Event, incidents []incident.Incident, p incident.Policy, now time.Time) incident.Event {
 	e.DeletionAlertedAt = now
 	if len(incidents) > 0 {
 		e.Deadline = now.Add(incident.NotifyRestoredAfter)

@@ -9,7 +9,7 @@ import (
 	"flowkeeper/remediate/notify"
 )
 
-func TestAlerted(t *testing.T) {
+func TestAfterDeletionAlert(t *testing.T) {
 	t.Parallel()
 	open := with(lost("fl-1", incident.Open), func(i *incident.Incident) { i.OpenedAt = noon })
 	older := lost("fl-2", incident.Open)
@@ -29,17 +29,22 @@ func TestAlerted(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			e := notify.Alerted(incident.Event{Scope: scope, ID: "e-1", Source: incident.ByEvent}, tt.incidents, incident.Policy{}, noon)
+			e := afterDeletionAlert(incident.Event{Scope: scope, ID: "e-1", Source: incident.ByEvent}, tt.incidents)
 			if !e.DeletionAlertedAt.Equal(noon) {
 				t.Errorf("the deletion is noted as alerted at %v", e.DeletionAlertedAt)
 			}
 			wantTimes(t, e, tt.due, tt.overdue, tt.stuck)
 		})
 	}
-	e := notify.Alerted(incident.Event{ID: "e-1", OverdueAt: noon.Add(time.Minute), StuckAt: noon.Add(time.Second)}, []incident.Incident{blocked}, incident.Policy{}, noon)
+	e := afterDeletionAlert(incident.Event{ID: "e-1", OverdueAt: noon.Add(time.Minute), StuckAt: noon.Add(time.Second)}, []incident.Incident{blocked})
 	if !e.OverdueAt.Equal(noon.Add(time.Minute)) || !e.StuckAt.Equal(noon.Add(time.Second)) {
 		t.Errorf("times that were sooner have become %v and %v", e.OverdueAt, e.StuckAt)
 	}
+}
+
+// afterDeletionAlert is the event of a record after its first alert.
+func afterDeletionAlert(e incident.Event, incidents []incident.Incident) incident.Event {
+	return notify.Deletion{Event: e, Incidents: incidents}.AfterRecord(incident.Event{}, false, true, incident.Policy{}, noon)
 }
 
 // wantTimes checks when the next alerts of an event are due, as times after noon.

@@ -85,7 +85,7 @@ func (o Owed) EvaluateNotBack(incidents []incident.Incident, c *incident.Case, t
 	// Until all incidents are over, this event stays due, even if the incidents belong to another event, which alerts of
 	// them. Old lines of their history may be dropped, so that they no longer name this event: then nothing else would close it.
 	if !o.Tally.over() {
-		n.Event = whileMissing(n.Event, now)
+		n.Event = withOverdueTime(n.Event, now)
 	}
 	return n
 }

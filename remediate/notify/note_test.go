@@ -3,6 +3,7 @@ package notify_test
 import (
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -11,6 +12,31 @@ import (
 	"flowkeeper/remediate/incident"
 	"flowkeeper/remediate/notify"
 )
+
+// afterNote is the outcome of a note at noon. found: the store has the event.
+func afterNote(t *testing.T, e incident.Event, found bool, n incident.Note) notify.NoteOutcome {
+	t.Helper()
+	o, err := notify.AfterNote(e, found, n, incident.Policy{}, noon)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return o
+}
+
+// TestAfterNoteKnowsEveryKind: each kind that has a name has an outcome. A kind without a name is an error.
+func TestAfterNoteKnowsEveryKind(t *testing.T) {
+	t.Parallel()
+	kind := incident.NoteKind(0)
+	for ; kind.String() != strconv.Itoa(int(kind)); kind++ {
+		afterNote(t, alerted(nil), true, incident.Note{Kind: kind, Incident: lost("fl-1", incident.Open)})
+	}
+	if kind <= incident.NoteRequested {
+		t.Errorf("the kind %d has no name", kind)
+	}
+	if _, err := notify.AfterNote(alerted(nil), true, incident.Note{Kind: kind}, incident.Policy{}, noon); err == nil {
+		t.Error("a note of an unknown kind means nothing, and that is no error")
+	}
+}
 
 func TestAfterNote(t *testing.T) {
 	t.Parallel()
@@ -46,7 +72,8 @@ func TestAfterNote(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			e := alerted(tt.change)
-			e, changed := notify.AfterNote(e, e.ID != "", incident.Note{Kind: tt.kind, Incident: lost("fl-1", incident.Open)}, incident.Policy{}, noon)
+			o := afterNote(t, e, e.ID != "", incident.Note{Kind: tt.kind, Incident: lost("fl-1", incident.Open)})
+			e, changed := o.Event, o.Changed
 			if changed != tt.changed {
 				t.Errorf("the event changes: %v, want %v", changed, tt.changed)
 			}
@@ -75,7 +102,8 @@ func TestAnEventIsMadeAgain(t *testing.T) {
 		t.Run(kind.String(), func(t *testing.T) {
 			t.Parallel()
 			want.Scope, want.ID, want.DetectedAt = scope, "e-1", noon
-			e, changed := notify.AfterNote(incident.Event{}, false, incident.Note{Kind: kind, Incident: i}, incident.Policy{}, noon)
+			o := afterNote(t, incident.Event{}, false, incident.Note{Kind: kind, Incident: i})
+			e, changed := o.Event, o.Changed
 			e.Deadline, e.OverdueAt, e.StuckAt = time.Time{}, time.Time{}, time.Time{} // see TestAfterNote
 			if !changed || !reflect.DeepEqual(e, want) {
 				t.Errorf("the event is %+v, want %+v", e, want)
@@ -98,12 +126,13 @@ func TestATokenUsedIsAlertedSoon(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			e := alerted(change)
-			e, changed := notify.AfterNote(e, true, incident.Note{Kind: incident.NoteStuck, Incident: i}, incident.Policy{}, noon)
+			o := afterNote(t, e, true, incident.Note{Kind: incident.NoteStuck, Incident: i})
+			e, changed := o.Event, o.Changed
 			if !changed || !e.StuckAt.Equal(noon.Add(10*time.Second)) {
 				t.Errorf("the event changes: %v, and the alert is due at %s, want ten seconds after noon", changed, e.StuckAt)
 			}
 			e.StuckAt, e.StuckAlerted = time.Time{}, true
-			if e, _ = notify.AfterNote(e, true, incident.Note{Kind: incident.NoteStuck, Incident: i}, incident.Policy{}, noon); !e.StuckAt.Equal(noon.Add(16 * time.Minute)) {
+			if e = afterNote(t, e, true, incident.Note{Kind: incident.NoteStuck, Incident: i}).Event; !e.StuckAt.Equal(noon.Add(16 * time.Minute)) {
 				t.Errorf("the second alert is due at %s, want 16 minutes after noon", e.StuckAt)
 			}
 		})
@@ -115,16 +144,16 @@ func TestATokenUsedIsAlertedSoon(t *testing.T) {
 func TestNoteOverdueChangesNothing(t *testing.T) {
 	t.Parallel()
 	back := incident.Note{Kind: incident.NoteOverdue, Incident: lost("fl-1", incident.Verified)}
-	if _, changed := notify.AfterNote(incident.Event{}, true, back, incident.Policy{}, noon); changed {
+	if afterNote(t, incident.Event{}, true, back).Changed {
 		t.Error("an event is overdue because of an incident that is back")
 	}
 	open := incident.Note{Kind: incident.NoteOverdue, Incident: lost("fl-1", incident.Open)}
-	if _, changed := notify.AfterNote(incident.Event{}, false, open, incident.Policy{}, noon); changed {
+	if afterNote(t, incident.Event{}, false, open).Changed {
 		t.Error("an event that the store no longer has is made again without an alert")
 	}
 }
 
-func TestKnownNow(t *testing.T) {
+func TestAfterNoteKnown(t *testing.T) {
 	t.Parallel()
 	held := func(e *incident.Event) { e.Unknown, e.DeletionAlertedAt = true, time.Time{} }
 	for name, tt := range map[string]struct {
@@ -143,7 +172,11 @@ func TestKnownNow(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			e := alerted(tt.change)
-			e, changed, due := notify.KnownNow(e, e.ID != "", tt.incident, incident.Policy{})
+			o := afterNote(t, e, e.ID != "", incident.Note{Kind: incident.NoteKnown, Incident: tt.incident})
+			e, changed, due := o.Event, o.Changed, o.HeldDue
+			if o.Alert != nil {
+				t.Errorf("an alert without the facts: %+v", o.Alert)
+			}
 			if at := e.OverdueAt; at.After(noon.Add(5 * time.Minute)) {
 				t.Errorf("overdue only at %v", at)
 			}
@@ -154,11 +187,11 @@ func TestKnownNow(t *testing.T) {
 	}
 }
 
-func TestKnownAlert(t *testing.T) {
+func TestHeldAlert(t *testing.T) {
 	t.Parallel()
 	e := alerted(nil)
 	e.DeletionAlertedAt, e.OverdueAt = time.Time{}, time.Time{}
-	e, a := notify.KnownAlert(e, []incident.Incident{lost("fl-1", incident.Open)}, []string{alert.NoMFA}, noon)
+	e, a := notify.HeldAlert(e, []incident.Incident{lost("fl-1", incident.Open)}, []string{alert.NoMFA}, noon)
 	if a.Kind != alert.Deletion || a.Level != alert.Critical || !slices.Equal(a.RaisedBy, []string{alert.NoMFA}) || !slices.Equal(named(a), []string{"fl-1"}) {
 		t.Errorf("the alert is %+v", a)
 	}
@@ -168,7 +201,7 @@ func TestKnownAlert(t *testing.T) {
 	wantTimes(t, e, 5*time.Minute, 5*time.Minute, never)
 }
 
-func TestNotDelivering(t *testing.T) {
+func TestAfterNoteNotDelivering(t *testing.T) {
 	t.Parallel()
 	n := incident.Note{Kind: incident.NoteNotDelivering, Incident: lost("fl-1", incident.Restored), Message: "Access error"}
 	for _, found := range []bool{true, false} {
@@ -176,16 +209,20 @@ func TestNotDelivering(t *testing.T) {
 		if found {
 			e = alerted(nil)
 		}
-		a := notify.NotDelivering(e, found, n, noon)
+		o := afterNote(t, e, found, n)
+		if o.Alert == nil || o.Changed || o.HeldDue {
+			t.Fatalf("the outcome is %+v", o)
+		}
+		a := *o.Alert
 		if a.Kind != alert.Pipeline || a.Level != alert.High || a.Part != alert.PartDelivery || a.EventID != "e-1" || a.FlowLogs[0].ErrorMessage != "Access error" || a.Resolves() {
 			t.Errorf("the alert is %+v", a)
 		}
 	}
 }
 
-// TestNotTagged: AWS most likely refuses the tags of all flow logs of an event, not only of one. So there is one alert
+// TestAfterNoteNotTagged: AWS most likely refuses the tags of all flow logs of an event, not only of one. So there is one alert
 // a day for the event.
-func TestNotTagged(t *testing.T) {
+func TestAfterNoteNotTagged(t *testing.T) {
 	t.Parallel()
 	n := incident.Note{Kind: incident.NoteNotTagged, Incident: lost("fl-1", incident.Restored), Message: "not authorized"}
 	n.Incident.Advice = "allow it"
@@ -205,13 +242,14 @@ func TestNotTagged(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			e := alerted(func(e *incident.Event) { e.NotTaggedAt = tt.last })
-			after, a, due := notify.NotTagged(e, tt.found, n, noon)
-			if due != tt.due {
-				t.Fatalf("due %v, want %v", due, tt.due)
+			o := afterNote(t, e, tt.found, n)
+			after, a, due := o.Event, o.Alert, o.Alert != nil
+			if due != tt.due || o.Changed != (tt.due && tt.found) || o.HeldDue {
+				t.Fatalf("due %v, want %v; the outcome is %+v", due, tt.due, o)
 			}
 			if !due {
-				if !reflect.DeepEqual(after, e) || a.Kind != "" {
-					t.Errorf("the event is %+v, the alert %+v", after, a)
+				if !reflect.DeepEqual(after, e) {
+					t.Errorf("the event is %+v", after)
 				}
 				return
 			}
