@@ -147,7 +147,7 @@ type Alert struct {
 	Text           string        `json:"text,omitempty"`
 	Cause          string        `json:"cause,omitempty"`  // what happened, if the flow logs do not show it (tamper, pipeline, destination); why nothing is tried (blocked)
 	Advice         string        `json:"advice,omitempty"` // what to do
-	Part           string        `json:"part,omitempty"`   // of the pipeline, if a pipeline alert names flow logs: see PartDelivery
+	Part           Part          `json:"part,omitempty"`   // that does not work, if a pipeline alert names flow logs: PartDelivery, PartTags or PartRehearsal
 	Account        string        `json:"account,omitempty"`
 	AccountName    string        `json:"account_name,omitempty"` // as the configuration or the organisation has it
 	Region         string        `json:"region,omitempty"`
@@ -184,15 +184,6 @@ type Alert struct {
 	// written: nothing is restored until it can.
 	NotStored bool `json:"-"`
 }
-
-// A pipeline alert that names flow logs says by one of these what does not work. PartDelivery:
-// AWS can't deliver what they record. PartTags: AWS refuses tags of a restored one.
-// PartRehearsal: AWS would refuse to restore them.
-const (
-	PartDelivery  = "delivery"
-	PartTags      = "tags"
-	PartRehearsal = "rehearsal"
-)
 
 // NotBack reports whether the alert is about flow logs that are gone and not back.
 func (a Alert) NotBack() bool { return a.Kind == Blocked || a.Kind == Decoy || a.Kind == Flapping }

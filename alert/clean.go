@@ -59,7 +59,7 @@ func visible(r rune, raw string) string {
 // clean returns the alert with all of its texts cleaned. It does not change the values that a
 // points to, because the caller may share them.
 func (a Alert) clean() Alert {
-	cleanAll(MaxField, &a.ID, &a.DedupKey, &a.CampaignID, &a.Cause, &a.Advice, &a.Account, &a.Region, &a.EventID, &a.Source, &a.Target, &a.Part)
+	cleanAll(MaxField, &a.ID, &a.DedupKey, &a.CampaignID, &a.Cause, &a.Advice, &a.Account, &a.Region, &a.EventID, &a.Source, &a.Target, (*string)(&a.Part))
 	cleanAll(MaxName, &a.AccountName)
 	if a.Rule != nil {
 		a.Rule = &Rule{ID: Clean(a.Rule.ID, MaxField), Title: Clean(a.Rule.Title, MaxField)}

@@ -27,7 +27,7 @@ type NewsTx interface {
 	AnyFailing(scope inventory.Scope) (bool, error)
 	// OutageAlerted reports whether an alert has said that a part of the pipeline fails, and
 	// none since that it works.
-	OutageAlerted(scope inventory.Scope, p notify.Part) (bool, error)
+	OutageAlerted(scope inventory.Scope, p alert.Part) (bool, error)
 	// AddAlerts puts alerts into the outbox, and stores the note of what they say of an outage
 	// (nil: there is none). Alerts whose ID is in the outbox already change nothing there.
 	AddAlerts(alerts []alert.Alert, note *notify.OutageNote) error
@@ -83,14 +83,14 @@ func addNews(tx NewsTx, s inventory.Scope, alerts []alert.Alert) error {
 	for n := range alerts {
 		alerts[n].Write()
 	}
-	return tx.AddAlerts(alerts, notify.OutageAfter(s, notify.Delivering, alerts))
+	return tx.AddAlerts(alerts, notify.OutageAfter(s, alert.PartDelivery, alerts))
 }
 
 // endDeliveryOutage adds the alert that no delivery fails any more: the flow logs whose
 // delivery failed work again, or are gone.
 func (n notifier) endDeliveryOutage(ctx context.Context) error {
 	s, alerted := n.store.scope, false
-	isAlerted := func(tx NewsTx) (err error) { alerted, err = tx.OutageAlerted(s, notify.Delivering); return err }
+	isAlerted := func(tx NewsTx) (err error) { alerted, err = tx.OutageAlerted(s, alert.PartDelivery); return err }
 	if err := n.news.View(ctx, isAlerted); err != nil || !alerted {
 		return err
 	}
@@ -101,7 +101,7 @@ func (n notifier) endDeliveryOutage(ctx context.Context) error {
 		if failing, err := tx.AnyFailing(s); err != nil || failing {
 			return err
 		}
-		end := notify.OutageEnd(s, notify.Delivering, "AWS delivers what every protected flow log records", n.store.now())
+		end := notify.OutageEnd(s, alert.PartDelivery, "AWS delivers what every protected flow log records", n.store.now())
 		return addNews(tx, s, []alert.Alert{end})
 	})
 	n.store.senders.Wake()

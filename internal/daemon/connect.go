@@ -10,13 +10,13 @@ import (
 
 	"github.com/aws/smithy-go"
 
+	"flowkeeper/alert"
 	"flowkeeper/internal/organization"
 	"flowkeeper/internal/retry"
 	"flowkeeper/internal/scopes"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate"
 	"flowkeeper/remediate/incident"
-	"flowkeeper/remediate/notify"
 	"flowkeeper/remediate/rehearse"
 	"flowkeeper/remediate/tamper"
 )
@@ -139,7 +139,7 @@ var connectPauses = retry.Backoff{First: time.Second, Most: 30 * time.Second}
 
 // connectRetrying connects, however long it takes. It returns false if ctx ends first.
 func (d *Daemon) connectRetrying(ctx context.Context) bool {
-	o := d.newOutage(notify.Reaching, "AWS can be reached again")
+	o := d.newOutage(alert.PartAWS, "AWS can be reached again")
 	for !d.connected.Load() {
 		if !retry.Sleep(ctx, connectPauses.Pause(o.Failures())) {
 			return false

@@ -20,7 +20,6 @@ import (
 	"flowkeeper/internal/retry"
 	"flowkeeper/internal/store"
 	"flowkeeper/inventory"
-	"flowkeeper/remediate/notify"
 	"flowkeeper/systemd"
 )
 
@@ -54,7 +53,7 @@ func (d *Daemon) copyStateFile(ctx context.Context) error {
 	if d.backup == nil {
 		return nil
 	}
-	c := &copier{d: d, outage: d.newOutage(notify.Copying, "the state file can be copied to state.backup again")} // changes: 0, so that the first copy has all since the file was opened
+	c := &copier{d: d, outage: d.newOutage(alert.PartBackup, "the state file can be copied to state.backup again")} // changes: 0, so that the first copy has all since the file was opened
 	c.version, _ = d.store.Version(ctx)
 	for retry.Sleep(ctx, saveEvery) {
 		c.noteChanges(ctx)
@@ -193,7 +192,7 @@ func (n announcer) Adopted(found store.Adopted) alert.Alert {
 	part(found.Final > 0, "; %s in it would have made later deletions count for nothing: they do not any more", alert.Plural(found.Final, "incident"))
 	part(found.Alerts > 0, "; %s beyond the newest dropped", alert.Plural(found.Alerts, "undelivered alert"))
 	part(found.Stale, "; it is old: what the first refresh does not find is alerted of and not restored")
-	a := pipeline.NewAlert(inventory.Scope{}, pipeline.StateFile, alert.High, text.String())
+	a := pipeline.NewAlert(inventory.Scope{}, alert.PartState, alert.High, text.String())
 	a.Advice = "see that you know why the state file was gone from this machine, and that nobody but Flowkeeper's role wrote that object (its versions; CloudTrail's data events of the bucket). " +
 		"Compare `flowkeeper inventory list` and `flowkeeper incidents list` with AWS, and release anew what should be released (docs/troubleshoot.md#state-file-adopted)"
 	a.Write()

@@ -19,12 +19,10 @@ import (
 	"flowkeeper/internal/backup"
 	"flowkeeper/internal/metrics"
 	"flowkeeper/internal/outage"
-	"flowkeeper/internal/pipeline"
 	"flowkeeper/internal/queueclient"
 	"flowkeeper/internal/scopes"
 	"flowkeeper/internal/store"
 	"flowkeeper/remediate"
-	"flowkeeper/remediate/notify"
 	"flowkeeper/remediate/rehearse"
 	"flowkeeper/systemd"
 )
@@ -128,10 +126,10 @@ func (d *Daemon) open(ctx context.Context) (err error) {
 		return err
 	}
 	d.untaken = &untaken{store: d.store}
-	d.queue = &queueState{QueueRef: queue, facts: d.store, outage: d.newOutage(notify.Receiving, "the queue answers again")}
+	d.queue = &queueState{QueueRef: queue, facts: d.store, outage: d.newOutage(alert.PartQueue, "the queue answers again")}
 	d.storeHealth = &storeHealth{log: d.Log, commit: d.tryCommit, showAgain: make(chan struct{}, 1)}
 	if unread != nil {
-		d.newOutage(pipeline.StateFile, "").Alert(ctx, "there is no state file here, and its copy can't be read: beginning with an empty memory, and leaving the copy alone: "+unread.Error())
+		d.newOutage(alert.PartState, "").Alert(ctx, "there is no state file here, and its copy can't be read: beginning with an empty memory, and leaving the copy alone: "+unread.Error())
 	}
 	for name, s := range d.sinks {
 		d.meters.AddSink(name)

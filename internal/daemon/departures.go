@@ -12,7 +12,6 @@ import (
 	"flowkeeper/internal/pipeline"
 	"flowkeeper/internal/store"
 	"flowkeeper/inventory"
-	"flowkeeper/remediate/notify"
 )
 
 // departures alerts of each account that is not protected any more, once. If many depart together,
@@ -68,16 +67,16 @@ func (v departures) alertAll(ctx context.Context, members []organization.Member)
 
 // single is the outage that one account is not protected.
 func (v departures) single(account string) pipeline.Graded {
-	return v.outage(account, inventory.Scope{Account: account}, pipeline.Departed, "the account is protected again")
+	return v.outage(account, inventory.Scope{Account: account}, alert.PartDeparted, "the account is protected again")
 }
 
 // group is the outage of accounts that departed together.
 func (v departures) group(at int64) pipeline.Graded {
 	key := strconv.FormatInt(at, 10)
-	return v.outage("at "+key, inventory.Scope{}, pipeline.Departed+notify.Part(" "+key), "the accounts that departed together are protected again, all of them")
+	return v.outage("at "+key, inventory.Scope{}, alert.PartDeparted+alert.Part(" "+key), "the accounts that departed together are protected again, all of them")
 }
 
-func (v departures) outage(key string, s inventory.Scope, p notify.Part, recovery string) pipeline.Graded {
+func (v departures) outage(key string, s inventory.Scope, p alert.Part, recovery string) pipeline.Graded {
 	g, ok := v.outages[key]
 	if !ok {
 		g = pipeline.NewGraded(outbox{v.d}, s, p, recovery)

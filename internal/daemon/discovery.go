@@ -7,11 +7,11 @@ import (
 	"slices"
 	"time"
 
+	"flowkeeper/alert"
 	"flowkeeper/internal/outage"
 	"flowkeeper/internal/pipeline"
 	"flowkeeper/internal/scopes"
 	"flowkeeper/inventory"
-	"flowkeeper/remediate/notify"
 )
 
 // How often AWS is asked which Regions are enabled: a new one is found within half an hour.
@@ -34,7 +34,7 @@ type discovery struct {
 
 func newDiscovery(d *Daemon) *discovery {
 	return &discovery{d: d, rounds: newRounds(), failing: map[string]*outage.Outage{}, outages: places{d}.alerts(pipeline.Kind{
-		Part: pipeline.ListingRegions, Whole: true, Urgent: true, Earlier: notify.Refreshing, Texts: listingTexts{},
+		Part: alert.PartRegions, Whole: true, Urgent: true, Earlier: alert.PartRefresh, Texts: listingTexts{},
 		Recovery:  "AWS says again which Regions the account has enabled",
 		Recovered: "AWS says again which Regions the accounts have enabled",
 	})}

@@ -16,7 +16,6 @@ import (
 	"flowkeeper/internal/pipeline"
 	"flowkeeper/internal/scopes"
 	"flowkeeper/internal/store"
-	"flowkeeper/remediate/notify"
 )
 
 // logBucket is one bucket of log files, with its failures and what was logged and alerted of them.
@@ -71,7 +70,7 @@ const (
 
 func newLogBucket(d *Daemon, b *logbucket.Bucket) *logBucket {
 	return &logBucket{Bucket: b, d: d, began: time.Now(), failing: map[string]*failingFolder{}, unreadable: map[string]*repeatedLine{},
-		alerts: d.newOutage(notify.ReadingLogFiles+notify.Part(" "+b.Name), fmt.Sprintf("the log files in the bucket %s can be read again", b.Name))}
+		alerts: d.newOutage(alert.PartLogFiles+alert.Part(" "+b.Name), fmt.Sprintf("the log files in the bucket %s can be read again", b.Name))}
 }
 
 // folderOf is the part of a log file's key that ends with its account: a policy or a key may forbid
@@ -197,7 +196,7 @@ func (b *logBucket) alertUnreadable(ctx context.Context, key string, err error, 
 		return
 	}
 	b.fileAlertAt = now
-	b.d.newOutage(notify.ReadingLogFiles+notify.Part(" file "+b.Name), "").Alert(ctx, fmt.Sprintf(
+	b.d.newOutage(alert.PartLogFiles+alert.Part(" file "+b.Name), "").Alert(ctx, fmt.Sprintf(
 		"a log file can't be read, and may hide a deletion: s3://%s/%s: %s%s. The flow logs of its account and Region are refreshed now. Within the next hour, more files of this bucket that can't be read cause no alert: the log names one file an hour for each cause, and counts the others", b.Name, key, err, hint(advice)))
 }
 

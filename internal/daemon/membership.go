@@ -44,7 +44,7 @@ func newMembership(d *Daemon) (*membership, error) {
 	}
 	return &membership{
 		d: d, schedule: schedule, api: organization.Client(d.base, o), rounds: newRounds(), logged: map[string]bool{},
-		listing:    d.newOutage(pipeline.Listing, "the accounts of the organisation can be listed again"),
+		listing:    d.newOutage(alert.PartOrganization, "the accounts of the organisation can be listed again"),
 		departures: departures{d: d, outages: map[string]pipeline.Graded{}},
 	}, nil
 }

@@ -6,7 +6,6 @@ import (
 
 	"flowkeeper/alert"
 	"flowkeeper/internal/pipeline"
-	"flowkeeper/remediate/notify"
 )
 
 // fullDisk makes each commit of an alert or a fact fail until undo is called.
@@ -35,7 +34,7 @@ func TestOutageAlertAndItsNoteInOneCommit(t *testing.T) {
 	h := newHouse(t)
 	h.refreshed()
 	h.sql(`CREATE TRIGGER dies BEFORE INSERT ON facts WHEN NEW.name LIKE 'trouble%' BEGIN SELECT RAISE(ABORT, 'dead'); END`)
-	o := pipeline.New(outbox{h.daemon}, home, notify.Copying, "it works")
+	o := pipeline.New(outbox{h.daemon}, home, alert.PartBackup, "it works")
 	o.Alert(t.Context(), "it fails")
 	h.sql(`DROP TRIGGER dies`)
 	o.End(t.Context())
@@ -50,7 +49,7 @@ func TestEndOfAnOutageOnAFullDisk(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	h.refreshed()
-	o := h.daemon.newOutage(notify.Copying, "it works again")
+	o := h.daemon.newOutage(alert.PartBackup, "it works again")
 	o.Alert(t.Context(), "it fails")
 	undo := h.fullDisk()
 	for range 4 { // queueState.Received calls End after every receive
@@ -92,7 +91,7 @@ func TestASecondOutageBeforeTheEndOfTheFirstIsStored(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	h.refreshed()
-	o := h.daemon.newOutage(notify.Copying, "it works again")
+	o := h.daemon.newOutage(alert.PartBackup, "it works again")
 	o.Alert(t.Context(), "it fails")
 	undo := h.fullDisk()
 	o.End(t.Context())

@@ -14,7 +14,7 @@ import (
 // outbox puts alerts of outages into the state file. It implements pipeline.Outbox.
 type outbox struct{ d *Daemon }
 
-func (o outbox) OwesEnd(ctx context.Context, s inventory.Scope, p notify.Part) (owes bool, err error) {
+func (o outbox) OwesEnd(ctx context.Context, s inventory.Scope, p alert.Part) (owes bool, err error) {
 	err = o.d.store.View(ctx, func(tx *store.Tx) error { owes, err = tx.OutageAlerted(s, p); return err })
 	return owes, err
 }
@@ -30,7 +30,7 @@ func (o outbox) Add(ctx context.Context, a alert.Alert, note *notify.OutageNote)
 func (o outbox) Bypass(ctx context.Context, a alert.Alert) { alertSenders(o).Bypass(ctx, a) }
 
 // newOutage returns the outage of a part that belongs to no scope: see pipeline.New.
-func (d *Daemon) newOutage(p notify.Part, recovery string) *pipeline.Outage {
+func (d *Daemon) newOutage(p alert.Part, recovery string) *pipeline.Outage {
 	return pipeline.New(outbox{d}, inventory.Scope{}, p, recovery)
 }
 

@@ -10,7 +10,6 @@ import (
 	"flowkeeper/internal/pipeline"
 	"flowkeeper/internal/scopes"
 	"flowkeeper/inventory"
-	"flowkeeper/remediate/notify"
 )
 
 // accountOutages alerts of accounts for which there are no credentials: once for each account, not once
@@ -28,7 +27,7 @@ func newAccountOutages(d *Daemon) *accountOutages {
 	lines := &failureLines{log: d.Log, one: "refresh failed: the account can't be reached in any Region; its last snapshot stands",
 		many: "refresh failed: several accounts can't be reached in any Region; their last snapshots stand. This is the error of one; `flowkeeper accounts list --failing` lists all"}
 	return &accountOutages{d: d, lines: lines, expected: map[string]bool{}, Places: places{d}.alerts(pipeline.Kind{
-		Part: pipeline.ReachingAccount, Whole: true, Texts: accountTexts{d},
+		Part: alert.PartAccount, Whole: true, Texts: accountTexts{d},
 		Recovery:  "the account can be reached again",
 		Recovered: "the accounts that had no alert of their own can be reached again",
 	})}
@@ -122,7 +121,7 @@ func unseen(flowLogs, regions int, err error) string {
 // and a permission that is taken away one for each Region.
 func newRegionOutages(d *Daemon) *pipeline.Places {
 	return places{d}.alerts(pipeline.Kind{
-		Part: notify.Refreshing, Texts: regionTexts{},
+		Part: alert.PartRefresh, Texts: regionTexts{},
 		Recovery:  refreshedAgain,
 		Recovered: "the Regions of accounts that had no alert of their own can be refreshed again",
 	})

@@ -18,7 +18,6 @@ import (
 	"flowkeeper/internal/pipeline"
 	"flowkeeper/internal/scopes"
 	"flowkeeper/inventory"
-	"flowkeeper/remediate/notify"
 )
 
 // refusals are calls that AWS refuses, by "account/Region operation"; "*" stands for every Region.
@@ -343,8 +342,8 @@ func TestAlertsOfEarlierVersionsEnd(t *testing.T) {
 		h.refreshed()
 		h.awaitProtected(payments)
 		scope := inventory.Scope{Account: payments, Region: region}
-		pipeline.New(outbox{h.daemon}, scope, notify.Refreshing+" medium", "it works").Alert(t.Context(), "it fails")
-		pipeline.New(outbox{h.daemon}, inventory.Scope{Account: payments}, notify.Refreshing, "it works").Alert(t.Context(), "it fails")
+		pipeline.New(outbox{h.daemon}, scope, alert.PartRefresh+" medium", "it works").Alert(t.Context(), "it fails")
+		pipeline.New(outbox{h.daemon}, inventory.Scope{Account: payments}, alert.PartRefresh, "it works").Alert(t.Context(), "it fails")
 		h.await("the alerts", func() bool { return len(h.levels(payments)) == 2 })
 		for range 2 { // the second daemon must add no further end
 			h.halt()

@@ -23,7 +23,7 @@ type outages struct {
 	alerts int
 }
 
-func (*outages) OwesEnd(context.Context, inventory.Scope, notify.Part) (bool, error) {
+func (*outages) OwesEnd(context.Context, inventory.Scope, alert.Part) (bool, error) {
 	return false, nil
 }
 
@@ -45,7 +45,7 @@ func (m inMemory) SetFact(_ context.Context, name, value string) error {
 // newQueueState returns the state of a queue, and what it alerts of.
 func newQueueState(known inMemory) (*queueState, *outages) {
 	var out outages
-	return &queueState{facts: known, outage: pipeline.New(&out, inventory.Scope{}, notify.Receiving, "it answers")}, &out
+	return &queueState{facts: known, outage: pipeline.New(&out, inventory.Scope{}, alert.PartQueue, "it answers")}, &out
 }
 
 // TestAMissingQueueEndsOnlyAFirstStart: if AWS refuses a receive, the daemon ends only if the queue has never answered

@@ -11,7 +11,6 @@ import (
 	"flowkeeper/internal/pipeline"
 	"flowkeeper/internal/scopes"
 	"flowkeeper/inventory"
-	"flowkeeper/remediate/notify"
 )
 
 // refresh refreshes one scope by calling snapshot, and logs and alerts the result. A panic is a
@@ -170,7 +169,7 @@ func (r *refreshes) succeed(ctx context.Context, s inventory.Scope, c inventory.
 	summed, last := r.first.over(st, c, false)
 	r.mu.Unlock()
 	if !st.outage.Ended() { // earlier versions had an alert for each Region, of level medium if it had no protected flow logs
-		pipeline.NewGraded(outbox{r.d}, s, notify.Refreshing, refreshedAgain).Medium.End(ctx)
+		pipeline.NewGraded(outbox{r.d}, s, alert.PartRefresh, refreshedAgain).Medium.End(ctx)
 	}
 	st.outage.End(ctx)
 	r.accounts.works(s.Account)

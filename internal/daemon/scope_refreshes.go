@@ -8,10 +8,10 @@ import (
 	"slices"
 	"time"
 
+	"flowkeeper/alert"
 	"flowkeeper/internal/pipeline"
 	"flowkeeper/internal/retry"
 	"flowkeeper/inventory"
-	"flowkeeper/remediate/notify"
 )
 
 // scopeRefreshes is the state of one scope's refreshes. The mutex of refreshes guards it.
@@ -55,7 +55,7 @@ func (st *scopeRefreshes) isNew() bool { return time.Since(st.since) < newGrace 
 func (r *refreshes) state(s inventory.Scope) *scopeRefreshes {
 	st := r.scopes[s]
 	if st == nil {
-		st = &scopeRefreshes{outage: pipeline.New(outbox{r.d}, s, notify.Refreshing, refreshedAgain), since: time.Now(), nth: r.came}
+		st = &scopeRefreshes{outage: pipeline.New(outbox{r.d}, s, alert.PartRefresh, refreshedAgain), since: time.Now(), nth: r.came}
 		r.scopes[s] = st
 		r.came++
 	}

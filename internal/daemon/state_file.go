@@ -7,7 +7,7 @@ import (
 	"sync"
 	"time"
 
-	"flowkeeper/internal/pipeline"
+	"flowkeeper/alert"
 	"flowkeeper/internal/retry"
 	"flowkeeper/internal/store"
 	"flowkeeper/inventory"
@@ -30,7 +30,7 @@ func (w stateFileWatch) run(ctx context.Context) error {
 	for retry.Sleep(ctx, time.Second) {
 		keepAlive()
 		if err := w.store.Intact(); errors.Is(err, store.ErrTaken) {
-			w.newOutage(pipeline.StateFile, "").Alert(ctx, err.Error())
+			w.newOutage(alert.PartState, "").Alert(ctx, err.Error())
 			return errors.Join(err, w.store.Rescue(context.WithoutCancel(ctx)))
 		}
 		w.storeHealth.retry(ctx, time.Now())
@@ -146,5 +146,5 @@ var errNotStored = errors.New("the state file can't be written")
 
 // tryCommit writes a fact that is never set, to see whether the file can be written.
 func (d *Daemon) tryCommit(ctx context.Context) error {
-	return d.store.Update(ctx, func(tx *store.Tx) error { return tx.SetOutageAlerted(inventory.Scope{}, pipeline.StateFile, false) })
+	return d.store.Update(ctx, func(tx *store.Tx) error { return tx.SetOutageAlerted(inventory.Scope{}, alert.PartState, false) })
 }

@@ -15,7 +15,7 @@ import (
 // Outbox stores and sends the alerts. It is safe for concurrent use.
 type Outbox interface {
 	// OwesEnd reports whether the end of an outage is still to be alerted of.
-	OwesEnd(context.Context, inventory.Scope, notify.Part) (bool, error)
+	OwesEnd(context.Context, inventory.Scope, alert.Part) (bool, error)
 	// Add adds an alert of an outage, and writes the note in the same commit; nil: nothing. OwesEnd goes
 	// by the last note.
 	Add(ctx context.Context, a alert.Alert, note *notify.OutageNote) error
@@ -30,7 +30,7 @@ type Outage struct {
 	outage.Outage
 	out      Outbox
 	scope    inventory.Scope
-	part     notify.Part
+	part     alert.Part
 	level    alert.Level // of the alert about it
 	recovery string      // the text of the alert about its end; empty: there is none
 
@@ -41,7 +41,7 @@ type Outage struct {
 
 // New is the outage of a part of a scope, whose alert is high. recovery is the text of the alert about its
 // end; empty: there is none.
-func New(out Outbox, s inventory.Scope, p notify.Part, recovery string) *Outage {
+func New(out Outbox, s inventory.Scope, p alert.Part, recovery string) *Outage {
 	return &Outage{out: out, scope: s, part: p, level: alert.High, recovery: recovery}
 }
 
@@ -119,14 +119,14 @@ func (o *Outage) endAlert() alert.Alert {
 
 // NewAlert is an alert that a part of a scope fails, with the advice for that part. At the level
 // informational it says that the part works again, and has no advice.
-func NewAlert(s inventory.Scope, p notify.Part, level alert.Level, text string) alert.Alert {
+func NewAlert(s inventory.Scope, p alert.Part, level alert.Level, text string) alert.Alert {
 	now := time.Now()
 	a := notify.OutageAlert(s, p, level, text, now)
 	a.ID = alert.ID("pipeline", s.String(), string(p), text, now.Format(time.RFC3339))
 	if !a.Resolves() {
 		whole := strings.TrimSuffix(string(p), " medium")
 		kind, _, _ := strings.Cut(whole, " ")
-		a.Advice = cmp.Or(advice[notify.Part(whole)], advice[notify.Part(kind)])
+		a.Advice = cmp.Or(advice[alert.Part(whole)], advice[alert.Part(kind)])
 	}
 	a.Write()
 	return a
@@ -137,7 +137,7 @@ func NewAlert(s inventory.Scope, p notify.Part, level alert.Level, text string) 
 type Graded struct{ High, Medium *Outage }
 
 // NewGraded is the outage of a part of a scope. recovery is as in [New].
-func NewGraded(out Outbox, s inventory.Scope, p notify.Part, recovery string) Graded {
+func NewGraded(out Outbox, s inventory.Scope, p alert.Part, recovery string) Graded {
 	g := Graded{New(out, s, p, recovery), New(out, s, p+" medium", recovery)}
 	g.Medium.level = alert.Medium
 	return g

@@ -7,7 +7,6 @@ import (
 
 	"flowkeeper/alert"
 	"flowkeeper/inventory"
-	"flowkeeper/remediate/notify"
 )
 
 var home = inventory.Scope{Account: account, Region: region}
@@ -19,7 +18,7 @@ func TestAdvice(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	parts := []notify.Part{Departed + " 12 medium", ReachingAccount + " medium", notify.ReadingLogFiles + " a-bucket"}
+	parts := []alert.Part{alert.PartDeparted + " 12 medium", alert.PartAccount + " medium", alert.PartLogFiles + " a-bucket"}
 	for p := range advice {
 		parts = append(parts, p)
 	}
@@ -41,7 +40,7 @@ func TestAdvice(t *testing.T) {
 func TestGraded(t *testing.T) {
 	t.Parallel()
 	ctx, out := t.Context(), newBox()
-	graded := func() Graded { return NewGraded(out, home, Departed, "it is back") }
+	graded := func() Graded { return NewGraded(out, home, alert.PartDeparted, "it is back") }
 	o := graded()
 	o.AlertOnce(ctx, false, "it is away")
 	o.AlertOnce(ctx, true, "it is away")

@@ -28,9 +28,9 @@ type box struct {
 
 func newBox() *box { return &box{standing: map[string]bool{}} }
 
-func key(s inventory.Scope, p notify.Part) string { return s.String() + " " + string(p) }
+func key(s inventory.Scope, p alert.Part) string { return s.String() + " " + string(p) }
 
-func (b *box) OwesEnd(_ context.Context, s inventory.Scope, p notify.Part) (bool, error) {
+func (b *box) OwesEnd(_ context.Context, s inventory.Scope, p alert.Part) (bool, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.standing[key(s, p)], nil

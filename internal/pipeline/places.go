@@ -7,10 +7,10 @@ import (
 	"sync"
 	"time"
 
+	"flowkeeper/alert"
 	"flowkeeper/internal/retry"
 	"flowkeeper/internal/scopes"
 	"flowkeeper/inventory"
-	"flowkeeper/remediate/notify"
 )
 
 // Place is where something fails: an account, or those Regions of it that fail for one cause.
@@ -21,7 +21,7 @@ type Place struct {
 
 // Kind is what differs between kinds of failures.
 type Kind struct {
-	Part notify.Part
+	Part alert.Part
 	// Recovery and Recovered are the texts of ends: of the alert about one place, and of that about several.
 	Recovery, Recovered string
 	// Whole: an account works or fails as a whole; else each of its Regions does.
@@ -29,7 +29,7 @@ type Kind struct {
 	// Urgent: each failure is urgent; else only one that affects protected flow logs is.
 	Urgent bool
 	// Earlier is the part under which earlier versions alerted of an account; empty: none.
-	Earlier notify.Part
+	Earlier alert.Part
 	Texts   Texts
 }
 

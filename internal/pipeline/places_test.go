@@ -11,7 +11,6 @@ import (
 	"flowkeeper/alert"
 	"flowkeeper/internal/scopes"
 	"flowkeeper/inventory"
-	"flowkeeper/remediate/notify"
 )
 
 // TestI1UrgentPlacesBeyondTenOnAFullDisk: a medium alert already stands for all accounts beyond MostSingle. Accounts
@@ -20,7 +19,7 @@ func TestI1UrgentPlacesBeyondTenOnAFullDisk(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		out, protects := newBox(), fleet{}
-		o := NewPlaces(out, protects, Kind{Part: ReachingAccount, Whole: true, Texts: texts{}})
+		o := NewPlaces(out, protects, Kind{Part: alert.PartAccount, Whole: true, Texts: texts{}})
 		fail := func(n int, protected bool) {
 			s := inventory.Scope{Account: fmt.Sprint(111100000000 + n)}
 			protects[s.Account] = protected
@@ -58,7 +57,7 @@ func TestI7NoRecoveryWhileItFails(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		out, s := newBox(), inventory.Scope{Account: account, Region: region}
-		o := NewPlaces(out, fleet{account: true}, Kind{Part: notify.Refreshing, Recovery: "it works again", Texts: texts{}})
+		o := NewPlaces(out, fleet{account: true}, Kind{Part: alert.PartRefresh, Recovery: "it works again", Texts: texts{}})
 		for range 5 {
 			for _, c := range []scopes.Cause{scopes.Unanswered, scopes.Denied} {
 				time.Sleep(time.Hour)
@@ -83,7 +82,7 @@ func TestI7NoRecoveryWhileItFails(t *testing.T) {
 // after it has worked again.
 func TestFailSaysWhatBegins(t *testing.T) {
 	t.Parallel()
-	o := NewPlaces(newBox(), fleet{}, Kind{Part: ReachingAccount, Whole: true, Texts: texts{}})
+	o := NewPlaces(newBox(), fleet{}, Kind{Part: alert.PartAccount, Whole: true, Texts: texts{}})
 	fail := func(account string) bool {
 		return o.Fail(inventory.Scope{Account: account}, "", errors.New("refused"))
 	}

@@ -17,7 +17,6 @@ import (
 	"flowkeeper/remediate/campaign"
 	"flowkeeper/remediate/delivery"
 	"flowkeeper/remediate/incident"
-	"flowkeeper/remediate/notify"
 	"flowkeeper/remediate/rehearse"
 	"flowkeeper/remediate/repeat"
 )
@@ -115,7 +114,7 @@ func TestWhatAnAdoptedCopyDoesNotDecide(t *testing.T) {
 			tx.SavePipelineHealth(scope, rehearse.PipelineHealth{Instance: "mine", By: "111122223333:user/mallory", BackAt: noon, OthersAt: noon.Add(24 * 365 * time.Hour), SilenceAlerted: true}, nil))
 	})
 	s.put(t, func(tx *Tx) error {
-		return errors.Join(tx.SetOutageAlerted(scope, notify.Refreshing, true), tx.setFact(PartitionFact, "aws-cn"), tx.setFact(DepartedTogetherFact, "[1]"))
+		return errors.Join(tx.SetOutageAlerted(scope, alert.PartRefresh, true), tx.setFact(PartitionFact, "aws-cn"), tx.setFact(DepartedTogetherFact, "[1]"))
 	})
 	exec(t, s.w, `INSERT INTO deliveries (alert, sink, next_at) SELECT num, 'pager', 0 FROM alerts`)
 	b, found := s.adopted(t, Adoption{Now: noon, Made: noon, Stale: time.Hour})
@@ -124,7 +123,7 @@ func TestWhatAnAdoptedCopyDoesNotDecide(t *testing.T) {
 		t.Errorf("%+v, %+v, %v", counts, found, err)
 	}
 	b.put(t, func(tx *Tx) error {
-		alerted, err := tx.OutageAlerted(scope, notify.Refreshing)
+		alerted, err := tx.OutageAlerted(scope, alert.PartRefresh)
 		partition, ferr := tx.fact(PartitionFact)
 		together, derr := tx.fact(DepartedTogetherFact)
 		if alerted || partition != "" || together != "" {

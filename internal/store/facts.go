@@ -6,9 +6,9 @@ import (
 	"encoding/hex"
 	"time"
 
+	"flowkeeper/alert"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate/incident"
-	"flowkeeper/remediate/notify"
 )
 
 // facts reads and writes single values by their names: table facts.
@@ -49,16 +49,16 @@ const (
 
 func (t facts) FileID() (string, error) { return t.fact(factID) }
 
-func factOutage(s inventory.Scope, p notify.Part) string {
+func factOutage(s inventory.Scope, p alert.Part) string {
 	return outageFacts + string(p) + " " + s.String()
 }
 
-func (t facts) OutageAlerted(s inventory.Scope, p notify.Part) (bool, error) {
+func (t facts) OutageAlerted(s inventory.Scope, p alert.Part) (bool, error) {
 	v, err := t.fact(factOutage(s, p))
 	return v != "", err
 }
 
-func (t facts) SetOutageAlerted(s inventory.Scope, p notify.Part, on bool) error {
+func (t facts) SetOutageAlerted(s inventory.Scope, p alert.Part, on bool) error {
 	value := ""
 	if on {
 		value = t.f.now().UTC().Format(time.RFC3339)

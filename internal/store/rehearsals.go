@@ -6,7 +6,6 @@ import (
 	"flowkeeper/alert"
 	"flowkeeper/inventory"
 	"flowkeeper/remediate/delivery"
-	"flowkeeper/remediate/notify"
 	"flowkeeper/remediate/rehearse"
 )
 
@@ -23,7 +22,7 @@ func (t rehearsals) Rehearsable(s inventory.Scope, ofEach int) ([]inventory.Row,
 func (t *Tx) Rehearsals(s inventory.Scope) (stored rehearse.Stored, err error) {
 	stored.Rehearsals, err = allBodies[rehearse.Rehearsal](t, `SELECT body FROM rehearsals WHERE account = ? AND region = ? ORDER BY needs`, s.Account, s.Region)
 	if err == nil {
-		stored.Alerted, err = t.OutageAlerted(s, notify.Rehearsing)
+		stored.Alerted, err = t.OutageAlerted(s, alert.PartRehearsal)
 	}
 	return stored, err
 }

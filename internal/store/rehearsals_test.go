@@ -29,7 +29,7 @@ func TestRehearsals(t *testing.T) {
 		})
 		return now
 	}
-	now := changed(rehearse.Changes{Rehearsals: []rehearse.Rehearsal{a, b}, Alerts: []alert.Alert{{ID: "1", Kind: alert.Pipeline, Level: alert.High}}, Outage: &notify.OutageNote{Scope: scope, Part: notify.Rehearsing, Alerted: true}})
+	now := changed(rehearse.Changes{Rehearsals: []rehearse.Rehearsal{a, b}, Alerts: []alert.Alert{{ID: "1", Kind: alert.Pipeline, Level: alert.High}}, Outage: &notify.OutageNote{Scope: scope, Part: alert.PartRehearsal, Alerted: true}})
 	if len(now.Rehearsals) != 2 || now.Rehearsals[0] != a || now.Rehearsals[1] != b || !now.Alerted {
 		t.Errorf("%+v", now)
 	}
@@ -37,7 +37,7 @@ func TestRehearsals(t *testing.T) {
 		t.Errorf("after an empty change: %+v", again)
 	}
 	b.Reason = ""
-	now = changed(rehearse.Changes{Rehearsals: []rehearse.Rehearsal{b}, Dropped: []delivery.Target{a.Target}, Alerts: []alert.Alert{{ID: "2", Kind: alert.Pipeline, Level: alert.Informational}}, Outage: &notify.OutageNote{Scope: scope, Part: notify.Rehearsing}})
+	now = changed(rehearse.Changes{Rehearsals: []rehearse.Rehearsal{b}, Dropped: []delivery.Target{a.Target}, Alerts: []alert.Alert{{ID: "2", Kind: alert.Pipeline, Level: alert.Informational}}, Outage: &notify.OutageNote{Scope: scope, Part: alert.PartRehearsal}})
 	if len(now.Rehearsals) != 1 || now.Rehearsals[0] != b || now.Alerted {
 		t.Errorf("%+v", now)
 	}

@@ -9,7 +9,7 @@
 // A function whose name begins with After returns the event after what the rest of the name says, or a [NoteOutcome] that
 // has it. If the name begins with With, the function returns the event with a time that is set or is sooner.
 //
-// A part of the pipeline that fails has one alert when that begins, and one when it ends: both have its
+// A part of the pipeline that fails ([alert.Part]) has one alert when that begins, and one when it ends: both have its
 // [OutageKey], and [OutageAfter] says what is to be noted in the commit that adds them.
 //
 // Package remediate loads the values, calls this package, and saves the results in the same

@@ -53,7 +53,7 @@ func NewsOf(rows []inventory.Row, now time.Time) (n News) {
 }
 
 // Alerts are one alert for each kind of news. over says that no delivery fails any more: then the
-// alert about deliveries that work again ends the outage of [Delivering].
+// alert about deliveries that work again ends the outage of [alert.PartDelivery].
 func (n News) Alerts(s inventory.Scope, over bool, now time.Time) (out []alert.Alert) {
 	for _, x := range []struct {
 		rows  []inventory.Row
@@ -64,7 +64,7 @@ func (n News) Alerts(s inventory.Scope, over bool, now time.Time) (out []alert.A
 		}
 	}
 	if over && len(n.Working) > 0 {
-		out[len(out)-1].DedupKey = OutageKey(s, Delivering)
+		out[len(out)-1].DedupKey = OutageKey(s, alert.PartDelivery)
 	}
 	return out
 }
@@ -147,7 +147,7 @@ func placeOf(row inventory.Row) string { return cmp.Or(row.DecoyNotice.Of, "anot
 // deliveryFails is the alert that AWS can't deliver what flow logs record.
 func deliveryFails(s inventory.Scope, rows []inventory.Row, now time.Time) alert.Alert {
 	a := ScopeAlert(s, alert.Pipeline, alert.High, rows, now)
-	a.DedupKey, a.Part = OutageKey(s, Delivering), alert.PartDelivery
+	a.DedupKey, a.Part = OutageKey(s, alert.PartDelivery), alert.PartDelivery
 	a.Cause = "AWS can't deliver what these flow logs record"
 	a.Advice = "check the policy and the key of the destination, and the delivery role: somebody may have removed a permission"
 	return a

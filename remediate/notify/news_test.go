@@ -24,7 +24,7 @@ func TestNews(t *testing.T) {
 	failing := row("fl-2", func(r *inventory.Row) { r.DeliverLogsStatus, r.DeliverLogsErrorMessage = "FAILED", "Access error" })
 	working := row("fl-3", func(r *inventory.Row) { r.FailingAlerted = true })
 	decoy := row("fl-4", func(r *inventory.Row) { r.Protected, r.NewDestination, r.DeliverLogsStatus = false, true, "FAILED" })
-	outage := notify.OutageKey(scope, notify.Delivering)
+	outage := notify.OutageKey(scope, alert.PartDelivery)
 	for name, tt := range map[string]struct {
 		rows  []inventory.Row
 		over  bool
@@ -131,11 +131,11 @@ func TestHeldDestinationsHaveTheCommand(t *testing.T) {
 
 func TestOutageEndResolves(t *testing.T) {
 	t.Parallel()
-	a := notify.OutageEnd(scope, notify.Rehearsing, "it works", noon)
-	if !a.Resolves() || a.DedupKey != notify.OutageKey(scope, notify.Rehearsing) || a.RouteLevel != alert.High || a.Cause != "it works" {
+	a := notify.OutageEnd(scope, alert.PartRehearsal, "it works", noon)
+	if !a.Resolves() || a.DedupKey != notify.OutageKey(scope, alert.PartRehearsal) || a.RouteLevel != alert.High || a.Cause != "it works" {
 		t.Errorf("the end is %+v", a)
 	}
-	if b := notify.OutageEnd(scope, notify.Returning, "it works", noon); a.ID == b.ID {
+	if b := notify.OutageEnd(scope, alert.PartEvents, "it works", noon); a.ID == b.ID {
 		t.Error("the ends of two parts have the same ID")
 	}
 }
@@ -144,7 +144,7 @@ func TestOutageEndResolves(t *testing.T) {
 func TestI7OutagesAtTheSameTime(t *testing.T) {
 	t.Parallel()
 	ids := map[string]bool{notify.ScopeAlert(scope, alert.Pipeline, alert.High, nil, noon).ID: true}
-	parts := []notify.Part{notify.Delivering, notify.Rehearsing, notify.Returning}
+	parts := []alert.Part{alert.PartDelivery, alert.PartRehearsal, alert.PartEvents}
 	for _, p := range parts {
 		ids[notify.OutageAlert(scope, p, alert.High, "it fails", noon).ID] = true
 	}

@@ -145,7 +145,7 @@ func afterNotTagged(e incident.Event, found bool, n incident.Note, now time.Time
 }
 
 // ofReplacement is a pipeline alert about the replacement of the note's incident.
-func ofReplacement(e incident.Event, found bool, n incident.Note, part string, now time.Time) alert.Alert {
+func ofReplacement(e incident.Event, found bool, n incident.Note, part alert.Part, now time.Time) alert.Alert {
 	i := n.Incident
 	if !found {
 		e = eventOf(i, alert.High, time.Time{})

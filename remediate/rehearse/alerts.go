@@ -49,7 +49,7 @@ func refusals(s inventory.Scope, about map[delivery.Target]Rehearsal, affected m
 // silence is the alert that no rehearsal has come back since a time.
 func silence(s inventory.Scope, since, now time.Time) alert.Alert {
 	text := fmt.Sprintf("no rehearsal has come back through the queue since %s: events of deletions may not arrive either, and only the refresh finds deletions", since.UTC().Format("2006-01-02 15:04 UTC"))
-	a := notify.OutageAlert(s, notify.Returning, alert.High, text, now)
+	a := notify.OutageAlert(s, alert.PartEvents, alert.High, text, now)
 	a.Advice = "see that the trail logs, that the EventBridge rule is enabled and sends to the queue, and that nobody else takes its messages"
 	return a
 }

@@ -73,17 +73,17 @@ func (v rehearsals) changes(s inventory.Scope, before Stored, affected map[deliv
 	return c
 }
 
-// withOutage returns the alerts of one rehearsal. It gives the dedup key of the outage notify.Rehearsing to the alerts
+// withOutage returns the alerts of one rehearsal. It gives the dedup key of the outage alert.PartRehearsal to the alerts
 // that begin or end it: each refusal begins it, and the last alert of a rehearsal in which all was allowed ends it. If
 // such a rehearsal has no alert, and the outage has begun (alerted), it adds one.
 func withOutage(s inventory.Scope, alerts []alert.Alert, alerted, allAllowed bool, now time.Time) []alert.Alert {
 	out := slices.Clone(alerts)
 	if allAllowed && alerted && len(alerts) == 0 {
-		out = append(out, notify.OutageEnd(s, notify.Rehearsing, "AWS would allow every restore that was rehearsed", now))
+		out = append(out, notify.OutageEnd(s, alert.PartRehearsal, "AWS would allow every restore that was rehearsed", now))
 	}
 	for n, a := range out {
 		if a.Level == alert.High || allAllowed && n == len(out)-1 {
-			out[n].DedupKey = notify.OutageKey(s, notify.Rehearsing)
+			out[n].DedupKey = notify.OutageKey(s, alert.PartRehearsal)
 		}
 	}
 	return out

@@ -36,9 +36,9 @@ func TestWithOutage(t *testing.T) {
 			owed := withOutage(home, tt.alerts, tt.alerted, tt.allAllowed, time.Now())
 			var keyed []bool
 			for _, a := range owed {
-				keyed = append(keyed, a.DedupKey == notify.OutageKey(home, notify.Rehearsing))
+				keyed = append(keyed, a.DedupKey == notify.OutageKey(home, alert.PartRehearsal))
 			}
-			note := notify.OutageAfter(home, notify.Rehearsing, owed)
+			note := notify.OutageAfter(home, alert.PartRehearsal, owed)
 			changes := note != nil
 			fails := changes && note.Alerted
 			if !slices.Equal(keyed, tt.keyed) || changes != tt.changes || fails != tt.fails {
@@ -77,7 +77,7 @@ func TestChanges(t *testing.T) {
 			affected := map[delivery.Target][]inventory.Row{tt.found.Target: {{FlowLog: inventory.FlowLog{ID: "fl-1"}}}}
 			c := rehearsals{tt.found.Target: tt.found}.changes(home, tt.before, affected, tt.complete, noon)
 			alerted := tt.before.Alerted
-			if note := notify.OutageAfter(home, notify.Rehearsing, c.Alerts); note != nil {
+			if note := notify.OutageAfter(home, alert.PartRehearsal, c.Alerts); note != nil {
 				alerted = note.Alerted
 			}
 			var levels []alert.Level
@@ -108,13 +108,13 @@ func (t *saves) SaveRehearsals(_ inventory.Scope, c Changes) error { t.saved = c
 // TestSaveNotesTheOutage: the commit that adds the alert of an outage's beginning or end also stores the outage.
 func TestSaveNotesTheOutage(t *testing.T) {
 	t.Parallel()
-	key := notify.OutageKey(home, notify.Rehearsing)
+	key := notify.OutageKey(home, alert.PartRehearsal)
 	for name, tt := range map[string]struct {
 		added alert.Alert
 		want  *notify.OutageNote
 	}{
-		"the outage begins": {alert.Alert{Kind: alert.Pipeline, Level: alert.High, DedupKey: key}, &notify.OutageNote{Scope: home, Part: notify.Rehearsing, Alerted: true}},
-		"the outage ends":   {alert.Alert{Kind: alert.Pipeline, Level: alert.Informational, DedupKey: key}, &notify.OutageNote{Scope: home, Part: notify.Rehearsing}},
+		"the outage begins": {alert.Alert{Kind: alert.Pipeline, Level: alert.High, DedupKey: key}, &notify.OutageNote{Scope: home, Part: alert.PartRehearsal, Alerted: true}},
+		"the outage ends":   {alert.Alert{Kind: alert.Pipeline, Level: alert.Informational, DedupKey: key}, &notify.OutageNote{Scope: home, Part: alert.PartRehearsal}},
 		"of another part":   {silence(home, noon, noon), nil},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -75,9 +75,9 @@ func (h PipelineHealth) returned(token string, now time.Time) PipelineHealth {
 	return h
 }
 
-// alerted notes what the alerts that are added in the same commit say of the outage notify.Returning.
+// alerted notes what the alerts that are added in the same commit say of the outage alert.PartEvents.
 func (h PipelineHealth) alerted(s inventory.Scope, alerts []alert.Alert) PipelineHealth {
-	if note := notify.OutageAfter(s, notify.Returning, alerts); note != nil {
+	if note := notify.OutageAfter(s, alert.PartEvents, alerts); note != nil {
 		h.SilenceAlerted = note.Alerted
 	}
 	return h
@@ -96,7 +96,7 @@ func (h PipelineHealth) endAlerts(s inventory.Scope, now time.Time) []alert.Aler
 	if !h.SilenceAlerted {
 		return nil
 	}
-	return []alert.Alert{notify.OutageEnd(s, notify.Returning, "events come through the queue again", now)}
+	return []alert.Alert{notify.OutageEnd(s, alert.PartEvents, "events come through the queue again", now)}
 }
 
 // silent reports whether the pipeline seems to be cut: it has worked before, and records of rehearsals

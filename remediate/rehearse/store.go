@@ -57,12 +57,12 @@ type Changes struct {
 	Rehearsals []Rehearsal        // to be written
 	Dropped    []delivery.Target  // whose rehearsal is to be dropped
 	Alerts     []alert.Alert      // to be added, with their words
-	Outage     *notify.OutageNote // of notify.Rehearsing, as the alerts say; nil: it stays as it is
+	Outage     *notify.OutageNote // of alert.PartRehearsal, as the alerts say; nil: it stays as it is
 }
 
 // save writes the words of the alerts, notes what they say of the outage, and saves the changes.
 func save(tx Tx, s inventory.Scope, c Changes) error {
-	c.Outage = notify.OutageAfter(s, notify.Rehearsing, c.Alerts)
+	c.Outage = notify.OutageAfter(s, alert.PartRehearsal, c.Alerts)
 	write(c.Alerts)
 	return tx.SaveRehearsals(s, c)
 }

@@ -7,39 +7,22 @@ import (
 	"flowkeeper/inventory"
 )
 
-// Part is a part of the pipeline that may fail. Each part of each scope has one incident at a
-// pager, from the first alert until everything in that part works again.
-type Part string
-
-const (
-	Delivering Part = "delivery"  // AWS delivers what protected flow logs record
-	Rehearsing Part = "rehearsal" // AWS would allow to restore them
-	Returning  Part = "events"    // the records of rehearsals arrive through the queue
-	Reaching   Part = "aws"       // AWS can be reached
-	Receiving  Part = "queue"     // the queue answers
-	Refreshing Part = "refresh"   // the inventory can be refreshed
-	Copying    Part = "backup"    // the state file can be copied to S3
-)
-
-// ReadingLogFiles is the part that reads CloudTrail's log files; the bucket's name follows.
-const ReadingLogFiles Part = "log_files"
-
 // OutageKey is the dedup key of the alert that a part fails, and of the one that it works
 // again.
-func OutageKey(s inventory.Scope, p Part) string {
+func OutageKey(s inventory.Scope, p alert.Part) string {
 	return alert.DedupKey(s.String(), "pipeline "+string(p))
 }
 
 // OutageNote is what the commit that adds alerts has to note of a part.
 type OutageNote struct {
 	Scope   inventory.Scope
-	Part    Part
+	Part    alert.Part
 	Alerted bool // the last alert says that the part fails; false: that it works again
 }
 
 // OutageAfter says what alerts that are added in one commit, in this order, make known of a part. Only an
 // alert with the part's OutageKey says anything of it; nil: there is none, so that nothing is to be noted.
-func OutageAfter(s inventory.Scope, p Part, alerts []alert.Alert) (note *OutageNote) {
+func OutageAfter(s inventory.Scope, p alert.Part, alerts []alert.Alert) (note *OutageNote) {
 	for _, a := range alerts {
 		if a.DedupKey == OutageKey(s, p) {
 			note = &OutageNote{Scope: s, Part: p, Alerted: !a.Resolves()}
@@ -50,7 +33,7 @@ func OutageAfter(s inventory.Scope, p Part, alerts []alert.Alert) (note *OutageN
 
 // OutageAlert is the alert that a part fails, in the words of text. Its ID differs from those of alerts about other parts,
 // and about single flow logs, at the same time.
-func OutageAlert(s inventory.Scope, p Part, level alert.Level, text string, now time.Time) alert.Alert {
+func OutageAlert(s inventory.Scope, p alert.Part, level alert.Level, text string, now time.Time) alert.Alert {
 	a := ScopeAlert(s, alert.Pipeline, level, nil, now)
 	a.ID, a.DedupKey, a.Cause = alert.ID(a.ID, string(p)), OutageKey(s, p), text
 	return a
@@ -58,7 +41,7 @@ func OutageAlert(s inventory.Scope, p Part, level alert.Level, text string, now 
 
 // OutageEnd is the alert that a part works again, in the words of text. It goes to the sinks that an alert of the level
 // high goes to.
-func OutageEnd(s inventory.Scope, p Part, text string, now time.Time) alert.Alert {
+func OutageEnd(s inventory.Scope, p alert.Part, text string, now time.Time) alert.Alert {
 	a := OutageAlert(s, p, alert.Informational, text, now)
 	a.RouteLevel = alert.High
 	return a

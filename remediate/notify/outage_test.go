@@ -12,13 +12,13 @@ import (
 // TestOutageAfter: only an alert by the part's own key says whether the part fails, and the last one counts.
 func TestOutageAfter(t *testing.T) {
 	t.Parallel()
-	fails := alert.Alert{Kind: alert.Pipeline, Level: alert.High, DedupKey: notify.OutageKey(scope, notify.Delivering)}
-	works := notify.OutageEnd(scope, notify.Delivering, "it works", noon)
-	other := notify.OutageEnd(scope, notify.Rehearsing, "another part works", noon)
+	fails := alert.Alert{Kind: alert.Pipeline, Level: alert.High, DedupKey: notify.OutageKey(scope, alert.PartDelivery)}
+	works := notify.OutageEnd(scope, alert.PartDelivery, "it works", noon)
+	other := notify.OutageEnd(scope, alert.PartRehearsal, "another part works", noon)
 	single := works
 	single.DedupKey = "some work, others fail"
 	elsewhere := fails
-	elsewhere.DedupKey = notify.OutageKey(inventory.Scope{Account: scope.Account, Region: "eu-north-1"}, notify.Delivering)
+	elsewhere.DedupKey = notify.OutageKey(inventory.Scope{Account: scope.Account, Region: "eu-north-1"}, alert.PartDelivery)
 	for name, tt := range map[string]struct {
 		alerts         []alert.Alert
 		alerted, found bool
@@ -37,9 +37,9 @@ func TestOutageAfter(t *testing.T) {
 			t.Parallel()
 			var want *notify.OutageNote
 			if tt.found {
-				want = &notify.OutageNote{Scope: scope, Part: notify.Delivering, Alerted: tt.alerted}
+				want = &notify.OutageNote{Scope: scope, Part: alert.PartDelivery, Alerted: tt.alerted}
 			}
-			if got := notify.OutageAfter(scope, notify.Delivering, tt.alerts); !reflect.DeepEqual(got, want) {
+			if got := notify.OutageAfter(scope, alert.PartDelivery, tt.alerts); !reflect.DeepEqual(got, want) {
 				t.Errorf("%+v, want %+v", got, want)
 			}
 		})
