@@ -43,6 +43,24 @@ func (c *Case) Row(id string) (inventory.Row, bool) {
 	return r, ok
 }
 
+// putRowAndNotice changes a row, and its DecoyNotice with it: a row that begins to count as a decoy gets one, and loses
+// it when it does not count as a decoy any more.
+func (c *Case) putRowAndNotice(row inventory.Row) {
+	was, known := c.Row(row.ID)
+	switch {
+	case row.LiveDecoy() && !(known && was.LiveDecoy()):
+		row.DecoyNotice = decoyNotice(c.place(row.ResourceID), row)
+	case row.State == inventory.Live && !row.LiveDecoy():
+		row.DecoyNotice = nil
+	case row.State == inventory.Gone:
+		_, reported := c.Incident(row.ID) // the alert of its deletion names it
+		if reported || !row.KeptAsDecoy() || c.place(row.ResourceID).madeByTelemetry(row) {
+			row.DecoyNotice = nil
+		}
+	}
+	c.putRowAlone(row)
+}
+
 // hadToList reports whether the last complete refresh must have listed a live row, because it would have found
 // the row lost otherwise. A row that became live just before need not be listed (see inventory.NewDiff).
 func hadToList(c *Case, r inventory.Row) bool {

@@ -6,24 +6,6 @@ import (
 	"flowkeeper/inventory"
 )
 
-// putRow changes a row. A row that begins to count as a decoy gets a notice (inventory.DecoyNotice), and
-// loses it when it does not count as one any more.
-func (c *Case) putRow(row inventory.Row) {
-	was, known := c.Row(row.ID)
-	switch {
-	case row.LiveDecoy() && !(known && was.LiveDecoy()):
-		row.DecoyNotice = decoyNotice(c.place(row.ResourceID), row)
-	case row.State == inventory.Live && !row.LiveDecoy():
-		row.DecoyNotice = nil
-	case row.State == inventory.Gone:
-		_, reported := c.Incident(row.ID) // the alert of its deletion names it
-		if reported || !row.KeptAsDecoy() || c.place(row.ResourceID).madeByTelemetry(row) {
-			row.DecoyNotice = nil
-		}
-	}
-	c.Tables.putRow(row)
-}
-
 // decoyNotice is the notice of a flow log that begins to count as a decoy; nil if an alert has said
 // that it prevents a restore. It is due when people would be alerted that the lost one is not
 // back. By then, the flow log is protected if a rule has waited for it, if a record has named its
@@ -78,7 +60,7 @@ func putOffNotices(p place, lost Incident) {
 			later := *n
 			later.Due = due
 			row.DecoyNotice = &later
-			p.c.putRow(row)
+			p.c.putRowAndNotice(row)
 		}
 	}
 }
@@ -110,7 +92,7 @@ func (r Rows) StuckAlerted(incidents []Incident) {
 func (r Rows) DecoyAlerted(id string) {
 	if row, ok := r.c.Row(id); ok && row.DecoyNotice != nil {
 		row.DecoyNotice = nil
-		r.c.putRow(row)
+		r.c.putRowAndNotice(row)
 	}
 }
 

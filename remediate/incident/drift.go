@@ -16,7 +16,7 @@ func (c *Case) ApplyDrift(id, eventID string, tornDown map[string]bool) (opened 
 		return false
 	}
 	row.State, row.GoneAt = inventory.Gone, c.Now
-	c.putRow(row)
+	c.putRowAndNotice(row)
 	i, found := c.Incident(id)
 	switch {
 	case !row.Protected && !row.Held || row.Imported:

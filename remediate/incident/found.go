@@ -61,7 +61,7 @@ func (r Rows) ApplyFound(f inventory.FlowLog, to DestinationFacts, at time.Time)
 		held := r.MayHold() && !to.Trusted && !c.Policy.lists(f.Destination(c.Scope))
 		isDecoy := isDecoyOfAny(f, mayComeBack(p)) || p.precedesReplacement(f)
 		isNew := to.New && (c.Complete || !allowed)
-		c.putRow(inventory.Row{
+		c.putRowAndNotice(inventory.Row{
 			FlowLog: f, RootID: f.ID, State: inventory.Live, Excluded: !allowed, Held: held,
 			Protected:      allowed && !held && !isDecoy,
 			NewDestination: held || isNew,
@@ -73,11 +73,11 @@ func (r Rows) ApplyFound(f inventory.FlowLog, to DestinationFacts, at time.Time)
 	case row.Imported && !hasJustGone(row, at, c.Policy):
 		row.FlowLog = f
 		row.Imported, row.State, row.GoneAt, row.WrittenAt = false, inventory.Live, time.Time{}, at
-		c.putRow(row)
+		c.putRowAndNotice(row)
 		r.shownAlive(row, at)
 	case !row.Imported && row.State == inventory.Live:
 		row.FlowLog = f
-		c.putRow(row)
+		c.putRowAndNotice(row)
 	}
 	return false // a row that has just gone stays so: if the flow log is there, the next listing shows it again
 }
@@ -134,7 +134,7 @@ func (r Rows) Created(id, by string) {
 		p := c.place(row.ResourceID)
 		wasByTelemetry := p.madeByTelemetry(row)
 		row.CreatedBy = by
-		c.putRow(row)
+		c.putRowAndNotice(row)
 		switch {
 		case p.madeByTelemetry(row):
 			p.protect()
@@ -158,7 +158,7 @@ func (r Rows) Approve(id string) {
 		return
 	}
 	row.Held = false
-	c.putRow(row)
+	c.putRowAndNotice(row)
 	if row.State == inventory.Live {
 		c.place(row.ResourceID).protect()
 	}
@@ -174,7 +174,7 @@ func (r Rows) Exclude(id string) {
 	}
 	row.Excluded, row.Protected = !Protects(c.Policy.Destinations, row.Destination(c.Scope)), false
 	row.Held = row.Held && !c.Policy.lists(row.Destination(c.Scope))
-	c.putRow(row)
+	c.putRowAndNotice(row)
 	if !row.Excluded {
 		c.place(row.ResourceID).protect()
 	}
@@ -203,6 +203,6 @@ func (r Rows) bringForward(row inventory.Row) {
 		earlier := *row.DecoyNotice
 		earlier.Since, earlier.Due = Soonest(earlier.Since, r.c.Now), due
 		row.DecoyNotice = &earlier
-		r.c.putRow(row)
+		r.c.putRowAndNotice(row)
 	}
 }

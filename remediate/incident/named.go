@@ -62,7 +62,7 @@ func (c *Case) openOrUpdate(id string, rec Record, row inventory.Row, known bool
 	c.Put(i)
 	putOffNotices(c.place(row.ResourceID), i)
 	if known && row.State == inventory.Gone && row.DecoyNotice != nil {
-		c.putRow(row) // the alert of its deletion names it
+		c.putRowAndNotice(row) // the alert of its deletion names it
 	}
 	c.Effects.addHistory(id, Entry{At: c.Now, State: i.State, Reason: i.Reason, Text: "named by a record of DeleteFlowLogs",
 		EventID: rec.EventID, Claim: ClaimOf(&rec.Actor, rec.Time), Actor: BoundActor(rec.Actor)})

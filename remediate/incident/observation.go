@@ -139,6 +139,6 @@ func (t *transition) follow(d Decision, f Facts) {
 func (t *transition) excuse(by string) {
 	if row, ok := t.c.Row(by); ok {
 		row.Excuses = t.FlowLogID
-		t.c.putRow(row)
+		t.c.putRowAndNotice(row)
 	}
 }

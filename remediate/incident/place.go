@@ -27,7 +27,7 @@ func mayComeBack(p place) []Incident {
 
 func (p place) setProtected(row inventory.Row, protected bool) {
 	row.Protected = protected
-	p.c.putRow(row)
+	p.c.putRowAndNotice(row)
 }
 
 // wakeBlocked makes the blocked incidents on a resource due: something changed there.

@@ -75,7 +75,7 @@ func (t *transition) putReplacement(f inventory.FlowLog) {
 		row.OwnTags = tagsSetLater(t.Incident, f)
 	}
 	row.LineageSince = t.FirstSeenAt
-	c.putRow(row)
+	c.putRowAndNotice(row)
 }
 
 // supersede closes the incident because its replacement was lost: the replacement's own incident, next, goes on (zero:

@@ -83,8 +83,8 @@ func (t *Tables) Put(incidents ...Incident) {
 	}
 }
 
-// putRow changes a row.
-func (t *Tables) putRow(r inventory.Row) {
+// putRowAlone changes a row, and leaves its DecoyNotice as it is: see Case.putRowAndNotice.
+func (t *Tables) putRowAlone(r inventory.Row) {
 	t.rows.put(r.ID, r)
 	t.index(r.ResourceID, r.ID)
 }

@@ -41,7 +41,7 @@ func TestOnAResource(t *testing.T) {
 func TestAMoveToAnotherResource(t *testing.T) {
 	t.Parallel()
 	c := given(live("fl-1"), pending("fl-1"))
-	c.putRow(live("fl-1", func(r *inventory.Row) { r.ResourceID = "vpc-2" }))
+	c.putRowAndNotice(live("fl-1", func(r *inventory.Row) { r.ResourceID = "vpc-2" }))
 	c.Put(pending("fl-1", func(i *Incident) { i.ResourceID = "vpc-2" }))
 	if len(c.Live("vpc-1")) != 0 || len(c.Live("vpc-2")) != 1 || len(c.pending("vpc-1")) != 0 || len(c.pending("vpc-2")) != 1 {
 		t.Error("the row and the incident are not on vpc-2 alone")
@@ -62,7 +62,7 @@ func TestChanges(t *testing.T) {
 		c.Put(i)
 		r, _ := c.Row(id)
 		r.CreatedBy += "x"
-		c.putRow(r)
+		c.putRowAndNotice(r)
 	}
 	rows, incidents := c.Changes()
 	got := ""

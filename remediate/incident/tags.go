@@ -232,6 +232,6 @@ func (t tagging) shownLongEnough(f inventory.FlowLog) bool {
 		return false
 	}
 	row.FlowLog, row.OwnTags = f, nil
-	t.c.putRow(row)
+	t.c.putRowAndNotice(row)
 	return true
 }

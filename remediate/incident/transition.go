@@ -78,7 +78,7 @@ func (t *transition) markAbsent() {
 func (t *transition) markGone() {
 	if row, ok := t.c.Row(t.FlowLogID); ok && row.State != inventory.Gone {
 		row.State, row.GoneAt = inventory.Gone, t.c.Now
-		t.c.putRow(row)
+		t.c.putRowAndNotice(row)
 	}
 }
 
@@ -90,5 +90,5 @@ func (t *transition) revive() {
 		return
 	}
 	row.State, row.GoneAt, row.WrittenAt, row.Imported = inventory.Live, time.Time{}, t.c.Now, false
-	t.c.putRow(row)
+	t.c.putRowAndNotice(row)
 }

@@ -70,7 +70,7 @@ func (t *transition) noteNotDelivering(f inventory.FlowLog) {
 	t.NextAttemptAt = t.c.Now.Add(15 * time.Minute)
 	if row, ok := t.c.Row(f.ID); ok && !row.FailingAlerted {
 		row.DeliverLogsStatus, row.DeliverLogsErrorMessage, row.FailingAlerted = f.DeliverLogsStatus, message, true
-		t.c.putRow(row)
+		t.c.putRowAndNotice(row)
 		t.c.Effects.Notes = append(t.c.Effects.Notes, Note{Kind: NoteNotDelivering, Incident: t.Incident, Message: message})
 	}
 	t.putWithHistory("not delivering: " + Bound(message))

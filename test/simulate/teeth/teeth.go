@@ -71,8 +71,8 @@ var teeth = []tooth{
 `}}},
 	{"I2 an excuse used twice", []patch{{"remediate/incident/observation.go",
 		`		row.Excuses = t.FlowLogID
-		t.c.putRow(row)
-`, `		t.c.putRow(row)
+		t.c.putRowAndNotice(row)
+`, `		t.c.putRowAndNotice(row)
 `}}},
 	{"I4 by hand what AWS does not show yet", []patch{{"remediate/incident/by_hand.go",
 		`	return row.State == inventory.Live && !row.Imported && h.c.Policy`, `	return row.Imported && h.c.Policy`}}},
@@ -127,7 +127,7 @@ var teeth = []tooth{
 		`		row.State, row.GoneAt = inventory.Gone, t.c.Now
 `, ``}, {"remediate/incident/drift.go",
 		`	row.State, row.GoneAt = inventory.Gone, c.Now
-	c.putRow(row)
+	c.putRowAndNotice(row)
 `, ``}}},
 	{"I5 partial listing believed", []patch{{"inventory/refresh.go",
 		`	if err != nil {
@@ -156,7 +156,7 @@ var teeth = []tooth{
 		`	return i.darkSince().Add(OverdueAfter)
 }`, `	return time.Time{}
 }`}}},
-	{"a decoy in silence", []patch{{"remediate/incident/decoy_notice.go",
+	{"a decoy in silence", []patch{{"remediate/incident/case.go",
 		`		row.DecoyNotice = decoyNotice(c.place(row.ResourceID), row)`, `		_ = decoyNotice(c.place(row.ResourceID), row)`}}},
 	{"attempts before deletions", []patch{{"alert/urgency.go",
 		`	case Attempt, Tamper:
