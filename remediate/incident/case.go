@@ -34,7 +34,7 @@ type Case struct {
 }
 
 // Row is the snapshot's row of a flow log, with the last complete refresh as the time when AWS showed it
-// last, if that had to list it.
+// last (LastSeenAt), if that had to list it. Tables.Live returns rows as they are stored.
 func (c *Case) Row(id string) (inventory.Row, bool) {
 	r, ok := c.rows.byID[id]
 	if hadToList(c, r) {

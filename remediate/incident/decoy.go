@@ -102,7 +102,7 @@ func (p place) mayBeDecoy(row inventory.Row, opened time.Time, o Observation) bo
 		if !mayBeGone || r.ID == row.ID || !isGuarded(r) {
 			return false
 		}
-		seen, _ := p.c.Row(r.ID)
+		seen, _ := p.c.Row(r.ID) // the LastSeenAt of live() may be too early
 		asLost := Incident{Known: true, RootID: r.RootID, Frozen: r.Settings, LastSeenAt: seen.LastSeenAt}
 		return isLateDecoy(asLost, row, p.c.Policy.ConsistencyWindow)
 	})

@@ -106,7 +106,8 @@ func (t *Tables) idsOn(resource string) []string {
 	return slices.Sorted(maps.Keys(t.resources[resource]))
 }
 
-// Live are the live rows on a resource, by ID.
+// Live are the live rows on a resource, by ID, as they are stored: LastSeenAt may be earlier than the last complete
+// refresh that listed the row. Case.Row has that time.
 func (t *Tables) Live(resource string) (out []inventory.Row) {
 	for _, id := range t.idsOn(resource) {
 		if r, ok := t.rows.byID[id]; ok && r.ResourceID == resource && r.State == inventory.Live {
