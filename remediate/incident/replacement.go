@@ -89,12 +89,12 @@ func (t *transition) supersede(newID string, next Incident, alive bool) {
 		t.handOn(next, replacement, text)
 	case alive:
 		text = "AWS shows its replacement, which counted as lost"
-		t.putReopened(next.reopen(c.Now), text)
+		putReopened(c, next.reopen(c.Now), text)
 	case next.closedAs(StillThere): // an earlier report of a loss says nothing about this loss (I2)
-		t.putReopened(t.unreported(next.reopen(c.Now).freezeSettings(replacement)), text)
+		putReopened(c, t.unreported(next.reopen(c.Now).freezeSettings(replacement)), text)
 	default:
 		if back, found := c.circle(next, t.FlowLogID); found {
-			t.putReopened(back.reopen(c.Now), "what it adopted was lost before: "+back.NewID)
+			putReopened(c, back.reopen(c.Now), "what it adopted was lost before: "+back.NewID)
 		}
 	}
 	t.handOnCall(newID)
@@ -128,7 +128,7 @@ func (t *transition) handOn(next Incident, replacement inventory.Row, text strin
 	if neverShown := !reported && !t.Confirmed && !t.Adopted; neverShown { // the same loss goes on
 		next.MissingSince, next.Tried, next.StuckAlertedAt = t.darkSince(), t.Tried, t.StuckAlertedAt
 	}
-	t.putReopened(next, text)
+	putReopened(c, next, text)
 	c.Effects.note(NoteKnown, next)
 }
 
@@ -161,8 +161,7 @@ func (t *transition) handOnCall(newID string) {
 }
 
 // putReopened writes another incident of the lineage, which was opened once more.
-func (t *transition) putReopened(i Incident, text string) {
-	c := t.c
+func putReopened(c *Case, i Incident, text string) {
 	c.Put(i)
 	c.Effects.note(NoteReopened, i)
 	c.Effects.note(NoteOverdue, i) // after an alert about its other flow logs, the event may be due in a day only
