@@ -107,7 +107,7 @@ func (c *Case) ApplyAnswer(id string, a Answer, after Observation, jitter float6
 	switch {
 	case a.Class == Succeeded:
 		t.Call = nil // it is answered
-		t.markRestored(t.created(a.ID), fromAnswer)
+		t.takeReplacement(t.created(a.ID), fromAnswer)
 	case a.Class == AlreadyThere:
 		after.AlreadyExists = true
 		t.observe(after)

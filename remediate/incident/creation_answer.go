@@ -48,7 +48,7 @@ func (s Sharing) ApplyCreation(g Creation, a CreationAnswer, jitter float64) {
 			t.countAttempt()
 			t.markAbsent()
 			t.Call = nil // it is answered
-			t.markRestored(made, foundOurs)
+			t.takeReplacement(made, foundOurs)
 		default:
 			sent := *t.Call
 			sent.Final, t.Call = true, &sent

@@ -116,7 +116,7 @@ func (t *transition) follow(d Decision, f Facts) {
 		case diedCreating(t.c, t.Incident, d.Found.FlowLog):
 			from = foundUnstored
 		}
-		t.markRestored(d.Found.FlowLog, from)
+		t.takeReplacement(d.Found.FlowLog, from)
 	case Close:
 		switch d.Reason {
 		case AlertOnly:

@@ -88,7 +88,7 @@ func (p place) takeAnswer(f inventory.FlowLog) {
 		if mayHaveMade(i, f) && equalsLost(i, f) {
 			t, _ := p.c.begin(i.FlowLogID)
 			t.markAbsent()
-			t.markRestored(f, foundOurs)
+			t.takeReplacement(f, foundOurs)
 			return
 		}
 	}

@@ -17,10 +17,9 @@ const (
 	adopted                     // somebody else has made it, and it does the same
 )
 
-// markRestored notes the replacement, made or adopted, and puts it into the
-// snapshot (I6).
-func (t *transition) markRestored(f inventory.FlowLog, from origin) {
-	now, isAdopted := t.c.Now, from == adopted
+// takeReplacement records that a flow log, made or adopted, replaces the lost one. If it was lost in turn, the incident is
+// closed as superseded, and the incident of that flow log goes on.
+func (t *transition) takeReplacement(f inventory.FlowLog, from origin) {
 	next, lost := t.c.wasLost(f.ID)
 	lostOurs := lost && from == foundOurs
 	if lostOurs && next.closedAs(Unknown) { // a record named it before it was known: no observation has looked for it
@@ -30,9 +29,15 @@ func (t *transition) markRestored(f inventory.FlowLog, from origin) {
 	}
 	unconfirmed := lostOurs && next.Pending() && next.AbsentAt.IsZero() // its own incident will find out whether it is alive
 	if lost && !unconfirmed {
-		t.supersede(f.ID, next, isAdopted) // AWS has shown an adopted flow log, so it is alive
+		t.supersede(f.ID, next, from == adopted) // AWS has shown an adopted flow log, so it is alive
 		return
 	}
+	t.markRestored(f, from)
+}
+
+// markRestored notes the replacement, and puts it into the snapshot (I6).
+func (t *transition) markRestored(f inventory.FlowLog, from origin) {
+	now, isAdopted := t.c.Now, from == adopted
 	t.State, t.Reason, t.Advice, t.LastError = Restored, "", "", ""
 	t.NewID, t.Adopted, t.RestoredAt = f.ID, isAdopted, now
 	if madeBefore := isAdopted || from == foundUnstored; madeBefore && f.CreatedAt.Before(now) {

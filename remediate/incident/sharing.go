@@ -142,7 +142,7 @@ func (s Sharing) resolveDoubt(i Incident, observed time.Time) (_ Incident, madeN
 	c := s.c
 	t := &transition{i, c}
 	if row, lost := c.place(i.ResourceID).madeAndLost(i); lost {
-		t.markRestored(row.FlowLog, fromAnswer) // the incident of that flow log goes on
+		t.takeReplacement(row.FlowLog, fromAnswer) // the incident of that flow log goes on
 		return i, false
 	}
 	if i.Call.showsBy(c.Policy).After(observed) {
