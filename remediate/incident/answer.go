@@ -110,7 +110,7 @@ func (c *Case) ApplyAnswer(id string, a Answer, after Observation, jitter float6
 		t.takeReplacement(t.created(a.ID), fromAnswer)
 	case a.Class == AlreadyThere:
 		after.AlreadyExists = true
-		t.observe(after)
+		t.applyObservation(after)
 	case a.Class == TokenMismatch:
 		refused.applyTokenMismatch(after)
 	case a.reachesLimit():
@@ -135,7 +135,7 @@ type refusal struct {
 // the token.
 func (t refusal) applyTokenMismatch(after Observation) {
 	t.MismatchAt = Soonest(t.MismatchAt, t.c.Now)
-	t.observe(after)
+	t.applyObservation(after)
 	if t.Pending() {
 		tokenObstacle(t.answer).blockUntil(t.transition, t.NextAttemptAt)
 	}

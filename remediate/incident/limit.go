@@ -20,7 +20,7 @@ const mostHolders = 5
 // lost one's place is adopted.
 func (t refusal) applyLimit(after Observation) {
 	if after.Resources[t.ResourceID] {
-		t.observe(after)
+		t.applyObservation(after)
 	}
 	if !t.Pending() {
 		return

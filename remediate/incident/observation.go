@@ -45,7 +45,7 @@ func (c *Case) decideAfter(i Incident, o Observation) Decision {
 // It makes no create: if one is due, the incident stays due.
 func (c *Case) ApplyObservation(id string, o Observation) {
 	if t, ok := c.begin(id); ok && t.Pending() {
-		t.observe(o)
+		t.applyObservation(o)
 	}
 }
 
@@ -56,8 +56,8 @@ func (c *Case) Finish(id string) {
 	}
 }
 
-// observe is ApplyObservation for a transition.
-func (t *transition) observe(o Observation) {
+// applyObservation is Case.ApplyObservation for a transition.
+func (t *transition) applyObservation(o Observation) {
 	c := t.c
 	if row, seen := seenRow(c, t.Incident); !t.Known && seen {
 		t.Incident = nowKnown(c, t.Incident, row)
