@@ -21,8 +21,7 @@ func (s Sharing) ApplyCreation(g Creation, a CreationAnswer, jitter float64) {
 	c := s.c
 	logged := len(c.Effects.Log)
 	defer func() { c.Effects.logFailureOnce(logged) }()
-	isNamed := func(i Incident) bool { return a.Refused != nil && names(a.Refused.Message, i.ResourceID) }
-	namesSome := slices.ContainsFunc(g.Incidents, isNamed)
+	namesSome := a.Refused != nil && slices.ContainsFunc(g.Incidents, func(i Incident) bool { return names(a.Refused.Message, i.ResourceID) })
 	shared, half := g.sharedTags(), (len(g.Incidents)+1)/2
 	for _, member := range g.Incidents {
 		t, ok := c.begin(member.FlowLogID)
@@ -31,15 +30,11 @@ func (s Sharing) ApplyCreation(g Creation, a CreationAnswer, jitter float64) {
 			continue // another step, or a command, was faster: if AWS made something all the same, a refresh finds it
 		}
 		made, shown := a.Made[t.ResourceID]
-		item, refused := a.Items[t.ResourceID]
+		item, isItem := a.Items[t.ResourceID]
 		switch {
 		case a.Refused != nil:
-			alone := a.Refused.mayMissTags(member, shared)
-			if namesSome && a.Refused.Class != TagRefused {
-				alone = isNamed(member)
-			}
-			refusal{t, *a.Refused, jitter}.applyToMember(alone, namesSome, half)
-		case refused:
+			refusal{t, *a.Refused, jitter}.applyToMember(a.Refused.stepOf(member, shared, namesSome), half)
+		case isItem:
 			allRefused := len(a.Items) >= len(g.Incidents)
 			refusal{t, item, jitter}.applyToItem(item.mayMissTags(member, shared), allRefused, half)
 		case shown && made.ID == t.FlowLogID: // no success: that flow log is gone
@@ -109,51 +104,68 @@ func (a Answer) hasSharedCause() bool {
 	return false
 }
 
-// applyToMember records for one flow log that AWS refused a call for several as a whole. If waiting may help,
-// or all have the cause in common (hasSharedCause), the call is repeated. Otherwise a flow log goes alone, with
-// all of its own tags, if AWS named it, or may demand or refuse its tags (alone); the others share a new call.
-// If AWS named none (others is false), or waiting has not helped for long, half of them share a call: one member
-// may be the cause, and the half without it is then back. If somebody used the call's token, they look first
-// for what that call may have made.
-func (t refusal) applyToMember(alone, others bool, half int) {
-	a := t.answer
-	t.countAttempt()
-	t.LastError = a.Message
+// memberStep is what becomes of one flow log of a call for several that AWS refused as a whole.
+type memberStep int
+
+const (
+	repeatCall memberStep = iota // all of them share the same call again
+	goAlone                      // with all of its own tags
+	shareNew                     // a new call, with the others that do not go alone
+	shareHalf                    // as shareNew, for half of them: one may be the cause, and the half without it is then back
+	otherToken                   // somebody used the call's token: look for what that may have made, and take another one
+)
+
+// stepOf is what becomes of a member. shared are the call's tags; namesSome: AWS named some of the members.
+func (a Answer) stepOf(member Incident, shared map[string]string, namesSome bool) memberStep {
 	switch {
 	case a.Class == TryAgain:
+		return repeatCall
+	case a.Class == TokenMismatch:
+		return otherToken
+	case a.Class == TagRefused, namesSome && names(a.Message, member.ResourceID):
+		return goAlone
+	case namesSome:
+		return shareNew
+	case a.mayMissTags(member, shared):
+		return goAlone
+	case a.hasSharedCause():
+		return repeatCall
+	}
+	return shareHalf
+}
+
+// applyToMember applies the refusal of a call for several to one of them.
+func (t refusal) applyToMember(step memberStep, half int) {
+	t.countAttempt()
+	t.LastError = t.answer.Message
+	switch step {
+	case repeatCall:
 		t.markAbsent()
 		t.settleDoubt()
 		most := patience
-		if t.Call != nil {
+		if t.Call != nil && t.answer.Class == TryAgain {
 			most = patienceInDoubt
 		}
-		if !a.Throttled && t.Attempts%most == 0 {
+		if !t.answer.Throttled && t.Attempts%most == 0 {
 			t.AtMost = half
 		}
 		t.fail()
-	case a.Class == TokenMismatch:
-		t.applySharedTokenMismatch()
-	case alone:
+	case goAlone:
 		t.goAlone()
-	case !others && a.hasSharedCause():
-		if t.Attempts%patience == 0 { // the cause may be one member's all the same
-			t.AtMost = half
-		}
-		t.markAbsent()
-		t.settleDoubt()
-		t.fail()
-	default:
-		if !others {
-			t.AtMost = half
-		}
+	case shareHalf:
+		t.AtMost = half
+		fallthrough
+	case shareNew:
 		t.settleDoubt()
 		t.dueAt(t.c.Now)
+	case otherToken:
+		t.applySharedTokenMismatch()
 	}
 }
 
-// A group is halved after this many attempts in a row that failed for a cause that passes by itself: one
-// member may be the cause. A call in doubt is repeated more often, with pauses of a minute in all at most:
-// its halves must wait until AWS must show what it may have made, and most outages of AWS are shorter than that.
+// A group is halved after this many attempts in a row that failed for a cause that may pass, or that all have in common:
+// one member may be the cause all the same. A call in doubt is repeated more often, with pauses of a minute in all at
+// most: its halves must wait until AWS must show what it may have made, and most outages of AWS are shorter than that.
 const (
 	patience        = 3
 	patienceInDoubt = 6

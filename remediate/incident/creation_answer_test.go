@@ -293,6 +293,43 @@ func TestApplyCreation(t *testing.T) {
 	})
 }
 
+// TestStepOfMember: what becomes of the flow log on vpc-1, which has a tag that its call lacks, and of the one on
+// vpc-2, which has none.
+func TestStepOfMember(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		answer       Answer
+		namesSome    bool
+		tagged, bare memberStep
+	}{
+		"the cause passes":              {Answer{Class: TryAgain, Message: "vpc-1 is busy"}, true, repeatCall, repeatCall},
+		"a used token":                  {Answer{Class: TokenMismatch}, false, otherToken, otherToken},
+		"our tag is refused":            {Answer{Class: TagRefused, Message: "vpc-1"}, true, goAlone, goAlone},
+		"one is named":                  {Answer{Class: ResourceAbsent, Message: "no vpc-1"}, true, goAlone, shareNew},
+		"one without tags is named":     {Answer{Class: NeedsPerson, Reason: Permission, Message: "no vpc-2"}, true, shareNew, goAlone},
+		"the create is denied":          {Answer{Class: NeedsPerson, Reason: Permission}, false, goAlone, shareHalf},
+		"another action is denied":      {Answer{Class: NeedsPerson, Reason: Permission, Denied: "iam:PassRole"}, false, repeatCall, repeatCall},
+		"the destination is gone":       {Answer{Class: NeedsPerson, Reason: Destination}, false, repeatCall, repeatCall},
+		"the role is not yet there":     {Answer{Class: RoleSlow, Reason: Role}, false, repeatCall, repeatCall},
+		"one is named for such a cause": {Answer{Class: NeedsPerson, Reason: Account, Message: "vpc-2"}, true, shareNew, goAlone},
+		"credentials are refused":       {Answer{Class: NeedsPerson, Reason: Credentials}, false, shareHalf, shareHalf},
+		"a resource is gone":            {Answer{Class: ResourceAbsent}, false, shareHalf, shareHalf},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			shared := tagMap("team", "a")
+			tagged := Incident{ResourceID: "vpc-1", Frozen: inventory.Settings{Tags: tagMap("team", "a", "cost", "1")}}
+			bare := Incident{ResourceID: "vpc-2", Frozen: inventory.Settings{Tags: shared}}
+			if got := c.answer.stepOf(tagged, shared, c.namesSome); got != c.tagged {
+				t.Errorf("the tagged one: step %d, want %d", got, c.tagged)
+			}
+			if got := c.answer.stepOf(bare, shared, c.namesSome); got != c.bare {
+				t.Errorf("the one without tags of its own: step %d, want %d", got, c.bare)
+			}
+		})
+	}
+}
+
 // TestNamesResource: a message that has vpc-12 does not name vpc-1, which is another resource.
 func TestNamesResource(t *testing.T) {
 	t.Parallel()

@@ -110,7 +110,7 @@ var teeth = []tooth{
 `}}},
 	{"a used token of a shared call in silence", []patch{{"remediate/incident/creation_answer.go",
 		`	case a.Class == TokenMismatch:
-		t.applySharedTokenMismatch()
+		return otherToken
 `, ``}}},
 	{"I2 tags never completed", []patch{{"remediate/incident/replacement.go",
 		`		t.MissingTags = missingTags(t.Frozen.Tags, f.Tags)
